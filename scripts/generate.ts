@@ -1,0 +1,34 @@
+/**
+ * Writes what is made from the sources: the JSON Schema of the configuration and the pages of `docs/reference/`. The same
+ * sources give the same bytes; `npm run check` runs it and fails when something changes.
+ *
+ * Usage: node scripts/generate.ts
+ */
+
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { configJsonSchema } from '../src/config/json-schema.ts';
+import { commandLinePage } from './reference/command-line.ts';
+import { configurationPage } from './reference/configuration.ts';
+import { headersPage } from './reference/headers.ts';
+import { metricsPage } from './reference/metrics.ts';
+import { problemsPage } from './reference/problems.ts';
+import { reasonsPage } from './reference/reasons.ts';
+
+/** Path below the root of the repository → text. */
+export async function generatedFiles(): Promise<Readonly<Record<string, string>>> {
+  return {
+    'config/sallyport.schema.json': `${JSON.stringify(configJsonSchema(), null, 2)}\n`,
+    'docs/reference/configuration.md': configurationPage(),
+    'docs/reference/problems.md': problemsPage(),
+    'docs/reference/reasons.md': reasonsPage(),
+    'docs/reference/headers.md': headersPage(),
+    'docs/reference/metrics.md': await metricsPage(),
+    'docs/reference/cli.md': commandLinePage(),
+  };
+}
+
+if (import.meta.main) {
+  const root = new URL('../', import.meta.url);
+  mkdirSync(new URL('docs/reference/', root), { recursive: true });
+  for (const [path, text] of Object.entries(await generatedFiles())) writeFileSync(new URL(path, root), text);
+}

@@ -1,0 +1,36 @@
+/** `docs/reference/headers.md`: which headers only the gateway writes. */
+
+import { FOREIGN_NAMES, FOREIGN_PREFIXES, OWNED_NAMES, OWNED_PREFIXES } from '../../src/sanitize/owned-headers.ts';
+import { code, generated } from './markdown.ts';
+
+const list = (names: readonly string[], ending = '') =>
+  names
+    .toSorted()
+    .map((name) => `- ${code(`${name}${ending}`)}\n`)
+    .join('');
+
+/** Writes the page. */
+export function headersPage(): string {
+  return `${generated('src/sanitize/owned-headers.ts')}
+# Headers
+
+A service behind the gateway may believe a header only if nobody else can have written it. So these are removed from
+every request before the gateway writes its own, on every route, public ones included.
+
+Names are compared in the form that CGI, WSGI, PHP and their like fold them into: \`X-User\`, \`x_user\` and \`X.User\` are one
+name.
+
+## Written by the gateway
+
+The header of the upstream token (\`upstreamToken.header\`), every name in some route's \`identityHeaders\`, and:
+
+${list(OWNED_NAMES)}${list(OWNED_PREFIXES, '…')}
+What the upstream gets of these: \`X-Forwarded-For\`, \`-Host\` and \`-Proto\` or \`Forwarded\` (\`upstreams.<name>.forwardedHeaders\`),
+\`X-Request-Id\`, \`traceparent\` (the client's, or a new one), and the identity that the route says.
+
+## By which other proxies vouch for something
+
+Removed as well, because a service may have been behind one of them. \`passClientHeaders\` lets single ones through.
+
+${list(FOREIGN_NAMES)}${list(FOREIGN_PREFIXES, '…')}`;
+}

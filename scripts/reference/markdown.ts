@@ -1,0 +1,16 @@
+/** Markdown, as the reference pages need it. */
+
+/** Says who wrote the page, so that nobody mends it by hand. */
+export const generated = (source: string): string => `<!-- Generated from ${source} by \`npm run generate\`. -->\n`;
+
+/** Text in a cell of a table. */
+export const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
+
+/** Code in a cell of a table; long lists of it can break between lines. */
+export const code = (text: string): string => `\`${text.replaceAll('|', '\\|')}\``;
+
+/** A table; cells are Markdown. */
+export function table(heading: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |\n`;
+  return [line(heading), line(heading.map(() => '---')), ...rows.map(line)].join('');
+}

@@ -1,0 +1,44 @@
+/** `docs/reference/metrics.md`: what Prometheus scrapes. */
+
+import { Metrics, NO_ROUTE, OWN_ENDPOINT, RouteMetrics } from '../../src/observability/metrics.ts';
+import { cell, code, generated, table } from './markdown.ts';
+
+/** Of Node itself, by prom-client. */
+const OF_NODE = /^sallyport_(?:process|nodejs)_/;
+
+interface Sample {
+  readonly labels: Readonly<Record<string, string | number>>;
+}
+
+/** Writes the page. */
+export async function metricsPage(): Promise<string> {
+  const metrics = new Metrics('0.0.0');
+  // A route and an upstream, so that every label has a value.
+  new RouteMetrics(metrics, 'route', 'upstream');
+  const known = metrics.registry.getMetricsAsArray() as unknown as readonly {
+    name: string;
+    labelNames?: readonly string[];
+  }[];
+  const exported = await metrics.registry.getMetricsAsJSON();
+  const rows = exported
+    .filter(({ name }) => !OF_NODE.test(name))
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    .map(({ name, type, help, values }) => {
+      const named = known.find((metric) => metric.name === name)?.labelNames ?? [];
+      const used = ((values ?? []) as readonly Sample[]).flatMap(({ labels }) => Object.keys(labels));
+      const labels = [...new Set([...named, ...used])].filter((label) => label !== 'le');
+      return [code(name), String(type), labels.map(code).join(' '), cell(help)];
+    });
+  return `${generated('src/observability/metrics.ts')}
+# Metrics
+
+\`GET /metrics\` of the admin listener, in the Prometheus text format. Label values come from the configuration or from a
+closed set, never from a request; \`route\` is the id of a route, \`${OWN_ENDPOINT}\` for the gateway's own endpoints, \`${NO_ROUTE}\` for
+what matched nothing; \`reason\` is one of [reasons.md](reasons.md). Every series exists from the start, but for reasons that
+are not to be expected on a route, such as \`login_failed\`. With several workers the values are sums.
+
+${table(['Name', 'Type', 'Labels', 'Meaning'], rows)}
+Beside these there are the ones of the process and of Node that \`prom-client\` collects, as \`sallyport_process_…\` and
+\`sallyport_nodejs_…\`.
+`;
+}

@@ -1,0 +1,27 @@
+/** `docs/reference/problems.md`: the codes of `sallyport validate`. */
+
+import { PROBLEM_CODES } from '../../src/config/problem.ts';
+import { cell, code, generated, table } from './markdown.ts';
+
+/** Writes the page. */
+export function problemsPage(): string {
+  const rows = (severity: 'error' | 'warning') =>
+    Object.entries(PROBLEM_CODES)
+      .filter(([, row]) => row.severity === severity)
+      .map(([name, { meaning }]) => [code(name), cell(meaning)]);
+  return `${generated('src/config/problem.ts')}
+# Problems of a configuration
+
+The codes that \`sallyport validate\`, \`start\` and a reload put behind each finding. They are stable.
+
+## Errors
+
+With one of these the configuration is not used: the gateway does not start, and a reload keeps the one in use.
+
+${table(['Code', 'Meaning'], rows('error'))}
+## Warnings
+
+What is probably not meant. List the code in \`acceptWarnings\` if it is; \`sallyport validate --strict\` fails on the others.
+
+${table(['Code', 'Meaning'], rows('warning'))}`;
+}
