@@ -1,0 +1,34 @@
+/**
+ * Durations as people write them (`250ms`, `30s`, `2m`, `12h`, `30d`), held as milliseconds.
+ */
+
+const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+/** The written form: one or more `<integer><unit>` parts, largest unit first by convention (`1h30m`). */
+export const DURATION_PATTERN = /^(?:\d+(?:ms|s|m|h|d))+$/;
+
+/**
+ * Reads a written duration.
+ *
+ * @returns milliseconds, a non-negative safe integer; `null` when the text is not a duration or is too large.
+ */
+export function parseDurationMs(text: string): number | null {
+  if (!DURATION_PATTERN.test(text)) return null;
+  let totalMs = 0;
+  for (const [, amount, unit] of text.matchAll(/(\d+)(ms|s|m|h|d)/g)) {
+    totalMs += Number(amount) * UNIT_MS[unit as keyof typeof UNIT_MS];
+  }
+  return Number.isSafeInteger(totalMs) ? totalMs : null;
+}
+
+/** Writes milliseconds in the shortest exact form that {@link parseDurationMs} reads back: `90000` → `1m30s`. */
+export function formatDuration(durationMs: number): string {
+  let restMs = Math.round(durationMs);
+  let text = '';
+  for (const unit of ['d', 'h', 'm', 's', 'ms'] as const) {
+    const amount = Math.floor(restMs / UNIT_MS[unit]);
+    if (amount > 0) text += `${amount}${unit}`;
+    restMs -= amount * UNIT_MS[unit];
+  }
+  return text === '' ? '0s' : text;
+}

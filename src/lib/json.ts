@@ -1,0 +1,58 @@
+/**
+ * What JSON.parse leaves open: it keeps the last of two members of the same name where another reader keeps the first.
+ */
+
+/** Nesting beyond this is refused: nothing that a token or a request of ours needs is that deep (JWT-39). */
+const MAX_DEPTH = 8;
+
+/**
+ * Whether a JSON text has an object with two members of the same name, or nests too deep. JSON.parse keeps the last of
+ * two, another reader the first (JWT-15, JWT-16).
+ *
+ * perf: bench/micro/json.ts. A text with more members than the value that was read from it has lost some: counting is a
+ * third of the cost of keeping the names of each object.
+ *
+ * @param value  what JSON.parse has made of it
+ */
+export function hasDuplicateMember(text: string, value: unknown): boolean {
+  return membersInText(text) !== membersInValue(value, 1);
+}
+
+const QUOTE = '"';
+const BACKSLASH = 0x5c;
+const COLON = 0x3a;
+const SPACE = 0x20;
+
+/** How many strings are followed by a colon. The text is valid JSON. */
+function membersInText(text: string): number {
+  let count = 0;
+  let open = text.indexOf(QUOTE);
+  while (open !== -1) {
+    let close = text.indexOf(QUOTE, open + 1);
+    while (isEscaped(text, close)) close = text.indexOf(QUOTE, close + 1);
+    if (close === -1) return count;
+    let next = close + 1;
+    // JSON knows four kinds of white space, and no other character at this place is below them.
+    while (text.charCodeAt(next) <= SPACE) next += 1;
+    if (text.charCodeAt(next) === COLON) count += 1;
+    open = text.indexOf(QUOTE, next);
+  }
+  return count;
+}
+
+/** Whether an odd number of backslashes stands before a position. */
+function isEscaped(text: string, position: number): boolean {
+  let before = position - 1;
+  while (text.charCodeAt(before) === BACKSLASH) before -= 1;
+  return (position - before) % 2 === 0;
+}
+
+/** How many members all objects in a value have together; not a number when it nests too deep. */
+function membersInValue(value: unknown, depth: number): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  if (depth > MAX_DEPTH) return Number.NaN;
+  const children = Object.values(value);
+  let count = Array.isArray(value) ? 0 : children.length;
+  for (const child of children) count += membersInValue(child, depth + 1);
+  return count;
+}

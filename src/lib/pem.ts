@@ -1,0 +1,51 @@
+/**
+ * Certificates and keys in PEM (RFC 7468), read for what is wrong with them. OpenSSL takes a CA file in which there is
+ * nothing that it knows for an empty one, and then every handshake fails.
+ */
+
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+
+const CERTIFICATE = /-----BEGIN ((?:TRUSTED |X509 )?CERTIFICATE)-----[^-]*-----END \1-----/g;
+const BEGIN = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----/g;
+
+/**
+ * Reads every certificate of a text, in its order.
+ *
+ * @returns `null` when there is none, or one that cannot be read
+ */
+export function readCertificates(pem: string): readonly [X509Certificate, ...X509Certificate[]] | null {
+  const blocks = pem.match(CERTIFICATE) ?? [];
+  if (blocks.length !== (pem.match(BEGIN)?.length ?? 0)) return null;
+  try {
+    const [first, ...others] = blocks.map((block) => new X509Certificate(block));
+    return first === undefined ? null : [first, ...others];
+  } catch {
+    return null;
+  }
+}
+
+/** Reads a private key; what is wrong with it if it cannot be. Encrypted ones are refused: nobody is there to ask. */
+function readPrivateKey(pem: string): KeyObject | string {
+  if (pem.includes('ENCRYPTED'))
+    return 'is encrypted: write the key without a passphrase, readable by the gateway only';
+  try {
+    return createPrivateKey(pem);
+  } catch {
+    return 'is not a PEM private key';
+  }
+}
+
+/** What is wrong with a certificate chain and the key of its leaf, and with which file; `null` when they go together. */
+export function pairProblem(
+  certificate: string,
+  key: string,
+): { readonly of: 'certFile' | 'keyFile'; readonly what: string } | null {
+  const chain = readCertificates(certificate);
+  if (chain === null) return { of: 'certFile', what: NOT_A_CERTIFICATE };
+  const privateKey = readPrivateKey(key);
+  if (typeof privateKey === 'string') return { of: 'keyFile', what: privateKey };
+  return chain[0].checkPrivateKey(privateKey) ? null : { of: 'keyFile', what: 'is not the key of the certificate' };
+}
+
+/** What is said of a file that {@link readCertificates} cannot read. */
+export const NOT_A_CERTIFICATE = 'is not a PEM certificate';

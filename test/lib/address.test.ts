@@ -1,0 +1,40 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { clientNetwork } from '../../src/lib/address.ts';
+
+describe('the network of a client', () => {
+  test.each([
+    ['203.0.113.7', '203.0.113.7'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2'],
+    ['2001:db8:1:2::', '2001:db8:1:2'],
+    ['2001:0DB8:0001:0002::9', '2001:db8:1:2'],
+    ['2001:db8::1', '2001:db8:0:0'],
+    ['::1', '0:0:0:0'],
+    ['::', '0:0:0:0'],
+    ['64:ff9b::192.0.2.1', '64:ff9b:0:0'],
+  ])('of %s is %s', (address, network) => {
+    expect(clientNetwork(address)).toBe(network);
+  });
+
+  test('is the same for two IPv6 addresses exactly when their first 64 bits are', () => {
+    const group = fc.integer({ min: 0, max: 0xffff });
+    const address = fc.array(
+      fc.constantFrom(0, 1, 0xffff).chain((n) => fc.oneof(fc.constant(n), group)),
+      {
+        minLength: 8,
+        maxLength: 8,
+      },
+    );
+    const written = (groups: readonly number[]) => {
+      const text = groups.map((value) => value.toString(16)).join(':');
+      return new URL(`http://[${text}]/`).hostname.slice(1, -1);
+    };
+    fc.assert(
+      fc.property(address, address, fc.boolean(), (one, other, isSameNetwork) => {
+        const second = isSameNetwork ? [...one.slice(0, 4), ...other.slice(4)] : other;
+        const areSame = one.slice(0, 4).join() === second.slice(0, 4).join();
+        expect(clientNetwork(written(one)) === clientNetwork(written(second))).toBe(areSame);
+      }),
+    );
+  });
+});
