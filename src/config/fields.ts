@@ -1,0 +1,240 @@
+/**
+ * The kinds of value that configuration keys hold: durations, sizes, addresses, file paths, header names.
+ *
+ * In the YAML they are strings with units; in the loaded configuration durations are milliseconds, sizes are bytes,
+ * file paths are absolute. A key whose change needs a restart bears `restart: true` in its metadata.
+ */
+
+import { BlockList, isIP } from 'node:net';
+import { resolve } from 'node:path';
+import { z } from 'zod';
+import { DURATION_PATTERN, formatDuration, parseDurationMs } from '../lib/duration.ts';
+import { parseSizeBytes, SIZE_PATTERN } from '../lib/size.ts';
+
+/** What the schema needs from outside, so that validation itself touches nothing. */
+export interface SchemaContext {
+  /** Relative file paths in the configuration are relative to this directory. */
+  readonly baseDir: string;
+  /** Says what is wrong with a file that the configuration names (`names a file that does not exist`), or `null`. */
+  readonly fileProblem: (absolutePath: string, kind: 'file' | 'directory') => string | null;
+}
+
+interface DurationLimits {
+  readonly atLeastMs?: number;
+  readonly atMostMs?: number;
+}
+
+/** For the reference page. */
+function limitsText(atLeastMs: number, atMostMs: number): string {
+  const limits = [
+    ...(atLeastMs > 0 ? [`at least ${formatDuration(atLeastMs)}`] : []),
+    ...(atMostMs < Number.MAX_SAFE_INTEGER ? [`at most ${formatDuration(atMostMs)}`] : []),
+  ];
+  return limits.join(', ');
+}
+
+const writtenDuration = ({ atLeastMs = 0, atMostMs = Number.MAX_SAFE_INTEGER }: DurationLimits) =>
+  z
+    .string({ error: 'must be a duration with a unit, such as 250ms, 30s, 2m or 12h' })
+    .regex(DURATION_PATTERN, 'is not a duration: write a number and a unit (ms, s, m, h, d), such as 30s or 1h30m')
+    .meta({ kind: 'duration', limits: limitsText(atLeastMs, atMostMs) })
+    .transform((text) => parseDurationMs(text) ?? Number.NaN)
+    .refine((ms) => !Number.isNaN(ms), 'is too large a duration')
+    .refine((ms) => ms >= atLeastMs, `must be at least ${formatDuration(atLeastMs)}`)
+    .refine((ms) => ms <= atMostMs, `must be at most ${formatDuration(Math.min(atMostMs, 8.64e15))}`);
+
+/** A duration key with a default; milliseconds once loaded. */
+export const duration = (fallback: string, limits: DurationLimits = {}) => writtenDuration(limits).prefault(fallback);
+
+/** A duration key that may be absent; milliseconds once loaded. */
+export const optionalDuration = (limits: DurationLimits = {}) => writtenDuration(limits).optional();
+
+const writtenSize = () =>
+  z
+    .string({ error: 'must be a size with a unit, such as 512B, 64KiB or 10MiB' })
+    .regex(SIZE_PATTERN, 'is not a size: write a number and a unit (B, KiB, MiB, GiB), such as 10MiB')
+    .meta({ kind: 'size' })
+    .transform((text) => parseSizeBytes(text) ?? Number.NaN)
+    .refine((bytes) => !Number.isNaN(bytes), 'is too large a size');
+
+/** A size key with a default; bytes once loaded. */
+export const size = (fallback: string) => writtenSize().prefault(fallback);
+
+/** A size key that may be absent; bytes once loaded. */
+export const optionalSize = () => writtenSize().optional();
+
+/** A whole number with a default and limits. */
+export const count = (fallback: number, limits: { atLeast?: number; atMost?: number } = {}) =>
+  z
+    .int({ error: 'must be a whole number' })
+    .min(limits.atLeast ?? 1)
+    .max(limits.atMost ?? 1_000_000_000)
+    .prefault(fallback);
+
+/** `host:port` to listen on; an IPv6 host is written in brackets. */
+export const listenAddress = () =>
+  z
+    .string({ error: 'must be an address: host:port' })
+    .regex(/^(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}$/, 'is not host:port (such as 0.0.0.0:8080 or [::]:8080)')
+    .meta({ kind: 'host:port' })
+    .transform((text) => {
+      const at = text.lastIndexOf(':');
+      return { host: text.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(text.slice(at + 1)) };
+    })
+    .refine(({ port }) => port <= 65_535, 'has a port above 65535');
+
+/** A loaded listen address. Port 0 asks the system for a free one. */
+export type ListenAddress = z.output<ReturnType<typeof listenAddress>>;
+
+/** Whether traffic to this host name stays on this machine, so that plain HTTP to it is not a leak. */
+export function isLoopbackHost(host: string): boolean {
+  const bare = host.replace(/^\[|\]$/g, '').toLowerCase();
+  return bare === 'localhost' || bare.endsWith('.localhost') || bare === '::1' || /^127(?:\.\d{1,3}){3}$/.test(bare);
+}
+
+/**
+ * `scheme://host[:port]` and nothing else, http only for this machine; loaded in its canonical form (lower case, default
+ * port removed).
+ */
+export const origin = () =>
+  z
+    .string()
+    .meta({ kind: 'origin' })
+    .transform((text, ctx) => {
+      const url = URL.canParse(text) ? new URL(text) : null;
+      if (
+        url === null ||
+        (url.protocol !== 'https:' && url.protocol !== 'http:') ||
+        url.origin !== trimSlash(url.href)
+      ) {
+        ctx.addIssue({
+          code: 'custom',
+          message: 'is not an origin: write scheme://host, such as https://shop.example.com',
+        });
+        return z.NEVER;
+      }
+      if (url.protocol === 'http:' && !isLoopbackHost(url.hostname)) {
+        ctx.addIssue({
+          code: 'custom',
+          message: `has plain http on ${url.hostname}`,
+          params: { code: 'origin/insecure', hint: `write https://${url.host}` },
+        });
+      }
+      return url.origin;
+    });
+
+const trimSlash = (text: string) => (text.endsWith('/') ? text.slice(0, -1) : text);
+
+/** An absolute `http` or `https` URL without user, password or fragment. */
+export const httpUrl = () =>
+  z
+    .string()
+    .refine((text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol), 'is not an http(s) URL')
+    .refine((text) => {
+      const url = URL.canParse(text) ? new URL(text) : null;
+      return url === null || (url.username === '' && url.password === '' && url.hash === '');
+    }, 'must not contain a user, a password or a fragment')
+    .meta({ kind: 'URL' });
+
+/** `host:port` or `scheme://host[:port]` of one upstream server. A path is refused: use `rewrite`. */
+export const endpoint = () =>
+  httpUrl()
+    .refine(
+      (text) => !URL.canParse(text) || ['/', ''].includes(new URL(text).pathname),
+      'must not have a path: use rewrite on the route',
+    )
+    .meta({ kind: 'origin' })
+    .transform((text) => new URL(text).origin);
+
+/** A file that has to exist and be readable; absolute once loaded. */
+export const filePath = (context: SchemaContext) => existingPath(context, 'file');
+
+/** A directory that has to exist; absolute once loaded. */
+export const directoryPath = (context: SchemaContext) => existingPath(context, 'directory');
+
+/** A file that may come later, and is opened only when it is needed; absolute once loaded. */
+export const unopenedFilePath = (context: SchemaContext) =>
+  z
+    .string()
+    .min(1)
+    .meta({ kind: 'file' })
+    .transform((text) => resolve(context.baseDir, text));
+
+const existingPath = (context: SchemaContext, kind: 'file' | 'directory') =>
+  z
+    .string()
+    .min(1)
+    .meta({ kind })
+    .transform((text, ctx) => {
+      const absolute = resolve(context.baseDir, text);
+      const problem = context.fileProblem(absolute, kind);
+      if (problem !== null) ctx.addIssue({ code: 'custom', message: problem, params: { code: 'config/file' } });
+      return absolute;
+    });
+
+/** A field name (RFC 9110 §5.1) that a route may set or remove: not one that frames the message. */
+export const headerName = () =>
+  z
+    .string()
+    .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'is not a header name')
+    .refine((name) => !FRAMING_HEADERS.has(name.toLowerCase()), 'is a header that the gateway itself controls')
+    .meta({ kind: 'header name' });
+
+/** A field value without controls (RFC 9110 §5.5). */
+export const headerValue = () =>
+  z
+    .string()
+    .regex(/^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$|^$/, 'must be visible ASCII')
+    .meta({ kind: 'header value' });
+
+const FRAMING_HEADERS = new Set([
+  'connection',
+  'content-length',
+  'cookie',
+  'expect',
+  'host',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'set-cookie',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'via',
+]);
+
+/** The name of something in the configuration, which others refer to. */
+export const name = () =>
+  z
+    .string()
+    .regex(/^[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?$/, 'is not a name: use lower case letters, digits, "-", "." and "_"')
+    .meta({ kind: 'name' });
+
+/** A list of CIDR blocks or single addresses; a `BlockList` to ask once loaded. */
+export const cidrList = () =>
+  z.array(
+    z
+      .string()
+      .refine((text) => {
+        const [address = '', bits, ...rest] = text.split('/');
+        const family = isIP(address);
+        if (family === 0 || rest.length > 0) return false;
+        return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
+      }, 'is not a CIDR block, such as 10.0.0.0/8')
+      .meta({ kind: 'CIDR block' }),
+  );
+
+/** The set of addresses that a list of CIDR blocks describes; `null` for an empty list. */
+export function toBlockList(cidrs: readonly string[]): BlockList | null {
+  if (cidrs.length === 0) return null;
+  const list = new BlockList();
+  for (const cidr of cidrs) {
+    const [address = '', bits] = cidr.split('/');
+    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
+    if (bits === undefined) list.addAddress(address, family);
+    else list.addSubnet(address, Number(bits), family);
+  }
+  return list;
+}

@@ -1,0 +1,51 @@
+/**
+ * The schema of the configuration as JSON Schema draft-07, as it is written in the file: defaults may be left out.
+ */
+
+import { z } from 'zod';
+import { configSchema } from './schema.ts';
+import type { KeyMeta } from './schema-walk.ts';
+
+type JsonSchema = z.core.JSONSchema.BaseSchema;
+
+/** A reference that stands for any scalar: what it is can only be told when it is expanded. */
+const REFERENCE = { type: 'string', pattern: '\\$\\{[^}]*\\}' } as const;
+const REFERENCE_NAME = 'reference';
+/** `id` in the metadata of the whole. */
+const ROOT_NAME = 'Sallyport';
+
+/** Makes the JSON Schema. Deterministic. */
+export function configJsonSchema(): JsonSchema {
+  const generated = z.toJSONSchema(configSchema({ baseDir: '/', fileProblem: () => null }), {
+    target: 'draft-07',
+    io: 'input',
+    unrepresentable: 'any',
+    override: ({ jsonSchema }) => tidy(jsonSchema),
+  }) as unknown as JsonSchema & { readonly definitions: Readonly<Record<string, JsonSchema>> };
+  // The root is written out where it is, as editors expect it.
+  const { [ROOT_NAME]: root, ...definitions } = generated.definitions;
+  return {
+    $schema: generated.$schema,
+    ...root,
+    definitions: { ...definitions, [REFERENCE_NAME]: { ...REFERENCE, description: 'Expanded when the file is read.' } },
+  } as JsonSchema;
+}
+
+/** Our metadata in words, and references wherever a scalar is restricted. */
+function tidy(json: JsonSchema & KeyMeta): void {
+  const { restart, secret: _secret, secretFile: _secretFile, kind: _kind, limits: _limits, ...kept } = json;
+  const description =
+    restart === true ? `${json.description ?? ''} A change needs a restart.`.trim() : json.description;
+  for (const key of Object.keys(json)) Reflect.deleteProperty(json, key);
+  Object.assign(json, kept, description === undefined ? {} : { description });
+  const isRestricted =
+    json.pattern !== undefined || json.enum !== undefined || json.type === 'integer' || json.type === 'boolean';
+  if (!isRestricted) return;
+  const { description: words, default: fallback, ...restriction } = json;
+  for (const key of Object.keys(json)) Reflect.deleteProperty(json, key);
+  Object.assign(json, {
+    ...(words !== undefined && { description: words }),
+    ...(fallback !== undefined && { default: fallback }),
+    anyOf: [restriction, { $ref: `#/definitions/${REFERENCE_NAME}` }],
+  });
+}

@@ -1,0 +1,141 @@
+/**
+ * Text in, a configuration that can be run out, or everything that is wrong with it.
+ *
+ * YAML → references expanded → schema → rules between keys. Pure: nothing is opened, no client is built; files and the
+ * environment are asked through what is handed in. Never throws for bad text.
+ */
+
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { ConfigFault } from '../errors.ts';
+import { type ConfigFiles, systemFiles } from './files.ts';
+import { type Draft, partialDraft, wholeDraft } from './lint/draft.ts';
+import { type LintSettings, lint } from './lint/lint.ts';
+import { byPosition, type Problem } from './problem.ts';
+import { configHash, effectiveConfig } from './redact.ts';
+import { renderLines } from './render.ts';
+import { type Config, configSchema } from './schema.ts';
+import { describeIssue, reportIssues, valueAt } from './schema-problems.ts';
+import { walkKeys } from './schema-walk.ts';
+import { ConfigSource } from './source.ts';
+
+export interface LoadOptions {
+  /** Of the file, for messages and for what is relative to it; `-` is standard input, relative to `cwd`. */
+  readonly path: string;
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Default: the files of this machine. */
+  readonly files?: ConfigFiles;
+}
+
+/** A configuration that can be run. */
+export interface LoadedConfig {
+  readonly config: Config;
+  /** Those that the configuration does not accept. */
+  readonly warnings: readonly Problem[];
+  /** Short name of the configuration, safe to publish: see {@link configHash}. */
+  readonly hash: string;
+  /** As it was given. */
+  readonly path: string;
+  /** What `/-/config` shows: see {@link effectiveConfig}. */
+  readonly effective: unknown;
+}
+
+export interface LoadResult {
+  /** `null` when at least one problem is an error. */
+  readonly loaded: LoadedConfig | null;
+  /** Errors and warnings in the order of the file. */
+  readonly problems: readonly Problem[];
+  /** To show the places of the problems. */
+  readonly source: ConfigSource;
+  /** What of it keeps the schema, for further checks; `null` when the text is not YAML. */
+  readonly draft: Draft | null;
+}
+
+/** Loads a configuration from its text. */
+export function loadConfig(text: string, { path, cwd, env, files = systemFiles }: LoadOptions): LoadResult {
+  const baseDir = path === '-' ? cwd : dirname(resolve(cwd, path));
+  const source = new ConfigSource(text, { env, readFile: (file) => files.read(resolve(baseDir, file)) });
+  const schema = configSchema({ baseDir, fileProblem: files.problem });
+  const { isWorldReadable } = files;
+  const { config, draft } =
+    source.value === undefined ? { config: null, draft: null } : validate(source, { schema, baseDir, isWorldReadable });
+  const problems = worthSaying(source).toSorted(byPosition);
+  if (config === null || problems.some(({ severity }) => severity === 'error')) {
+    return { loaded: null, problems, source, draft };
+  }
+  const effective = effectiveConfig(schema, source);
+  const loaded = { config, warnings: problems, hash: configHash(effective), path, effective };
+  return { loaded, problems, source, draft };
+}
+
+/** Applies schema and rules; `config` is `null` when the schema is not kept. What is wrong goes to the source. */
+function validate(
+  source: ConfigSource,
+  settings: LintSettings,
+): { readonly config: Config | null; readonly draft: Draft } {
+  const { schema } = settings;
+  walkKeys(schema, source.value, (path, _value, { secret }) => {
+    if (secret === true) source.hide(path);
+  });
+  const parsed = schema.safeParse(source.value, { error: describeIssue });
+  if (!parsed.success) reportIssues(parsed.error.issues, schema, source);
+  const draft = parsed.success ? wholeDraft(parsed.data) : partialDraft(schema, source.value);
+  lint(draft, source, settings);
+  return { config: parsed.data ?? null, draft };
+}
+
+/**
+ * The configuration of a result.
+ *
+ * @throws ConfigFault with one line per problem when there is none
+ */
+export function requireLoaded({ loaded, problems }: LoadResult, path: string): LoadedConfig {
+  if (loaded === null) throw new ConfigFault(renderLines({ path, problems }));
+  return loaded;
+}
+
+const isBasic = (code: string) => code.startsWith('yaml/') || code === 'config/variable';
+
+/** Leaves out accepted warnings, and what the schema says about a place where YAML or a reference went wrong already. */
+function worthSaying({ problems, value }: ConfigSource): Problem[] {
+  const accepted = valueAt(value, ['acceptWarnings']);
+  const codes: unknown[] = Array.isArray(accepted) ? accepted : [];
+  const placeOf = ({ line, column }: Problem) => `${line}:${column}`;
+  const broken = new Set(problems.filter(({ code }) => isBasic(code)).map(placeOf));
+  return problems.filter((problem) => {
+    if (problem.severity === 'warning') return !codes.includes(problem.code);
+    return isBasic(problem.code) || !broken.has(placeOf(problem));
+  });
+}
+
+/**
+ * Reads the text of a configuration file.
+ *
+ * @param name  what to call it in the message
+ * @throws ConfigFault when it cannot be read or is not UTF-8
+ */
+export function readConfigText(path: string, name = path): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
+  } catch (cause) {
+    throw new ConfigFault(`${name}: ${whyUnreadable(cause)}`, { cause });
+  }
+}
+
+function whyUnreadable(cause: unknown): string {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : null;
+  switch (code) {
+    case 'ENOENT':
+    case 'ENOTDIR':
+      return 'there is no such file';
+    case 'EISDIR':
+      return 'is a directory';
+    case 'EACCES':
+      return 'this user may not read it';
+    case 'ERR_ENCODING_INVALID_ENCODED_DATA':
+      return 'is not UTF-8 text';
+    default:
+      return 'cannot be read';
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * The effective configuration: what was written, references expanded and defaults filled in, without its secrets. It is
+ * what `/-/config` shows, in the form of the file (`30s`, `16KiB`), and what the configuration's hash is made of.
+ */
+
+import { hash } from 'node:crypto';
+import type { z } from 'zod';
+import type { KeyPath } from './problem.ts';
+import { entriesOf, shapeOf, unwrap } from './schema-walk.ts';
+import type { ConfigSource } from './source.ts';
+
+const HIDDEN = '***';
+
+/**
+ * Makes the effective configuration as plain data.
+ *
+ * Values of keys that may hold a secret are replaced, except for the parts of a URL that are none; values from
+ * `${file:…}` are shown as written. Files that keys name are not read.
+ */
+export function effectiveConfig(schema: z.core.$ZodType, source: ConfigSource): unknown {
+  return effective(schema, source.value, [], source);
+}
+
+function effective(outer: z.core.$ZodType, written: unknown, path: KeyPath, source: ConfigSource): unknown {
+  const { schema, meta, fallback } = unwrap(outer);
+  const value = written ?? fallback;
+  if (typeof value === 'string') {
+    const before = source.writtenAt(path);
+    const shown = before?.usesFile === true ? before.text : value;
+    return meta.secret === true ? withoutSecret(shown) : shown;
+  }
+  if (Array.isArray(value)) {
+    const entries = entriesOf(schema);
+    return entries === null ? value : value.map((item, index) => effective(entries, item, [...path, index], source));
+  }
+  if (typeof value !== 'object' || value === null) return value;
+  const shape = shapeOf(schema);
+  const entries = entriesOf(schema);
+  const keys = shape === null ? Object.keys(value) : Object.keys(shape);
+  return Object.fromEntries(
+    keys.flatMap((key) => {
+      const child = shape === null ? entries : shape[key];
+      const present = (value as Record<string, unknown>)[key];
+      const shown = child == null ? present : effective(child, present, [...path, key], source);
+      return shown === undefined ? [] : [[key, shown]];
+    }),
+  );
+}
+
+const URL_FORM = /^[a-z][a-z+.-]*:\/\//i;
+const URL_PASSWORD = /(:\/\/[^\s:@/"']*:)([^\s"']+)(?=@)/g;
+
+/** A secret, hidden; of a URL only the password. */
+function withoutSecret(text: string): string {
+  return URL_FORM.test(text) ? text.replace(URL_PASSWORD, `$1${HIDDEN}`).replace(/\?.*$/s, '') : HIDDEN;
+}
+
+/** What looks like a secret under a key of that name, even where the text is too broken to tell its structure. */
+const SECRET_PAIR =
+  /(["']?[\w-]*(?:passw(?:or)?d|passphrase|secret|api[_-]?key|private[_-]?key|access[_-]?token)["']?\s*:\s*)(?!\$\{|[{[&*])([^\s#,}]+(?:[^\S\n]+[^\s#,}]+)*)/gi;
+
+/** A line of a configuration with what looks like a secret in it starred out, letter by letter. */
+export function maskLine(line: string): string {
+  const stars = (_whole: string, before: string, secret: string) => `${before}${'*'.repeat(secret.length)}`;
+  return line.replace(URL_PASSWORD, stars).replace(SECRET_PAIR, stars);
+}
+
+/**
+ * A short name for a configuration: the first 48 bits of a SHA-256 over its effective form, keys sorted.
+ *
+ * Secrets take no part in it, so it can be published, and says nothing about whether a password changed.
+ */
+export function configHash(effectiveForm: unknown): string {
+  return hash('sha256', canonicalJson(effectiveForm), 'hex').slice(0, 12);
+}
+
+function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, item: unknown) =>
+    typeof item === 'object' && item !== null && !Array.isArray(item)
+      ? Object.fromEntries(Object.entries(item).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      : item,
+  );
+}

@@ -1,0 +1,43 @@
+/**
+ * Which changes between two configurations a reload cannot apply.
+ */
+
+import { isDeepStrictEqual } from 'node:util';
+import type { z } from 'zod';
+import { formatPath, type KeyPath } from './problem.ts';
+import { type Config, configSchema } from './schema.ts';
+import { entriesOf, shapeOf, unwrap } from './schema-walk.ts';
+
+/**
+ * Compares two configurations.
+ *
+ * @returns paths of the keys that differ and whose change needs a restart, in the order of the schema
+ */
+export function keysThatNeedRestart(running: Config, wanted: Config): string[] {
+  const schema = configSchema({ baseDir: '/', fileProblem: () => null });
+  return changed(schema, running, wanted, []).map(formatPath);
+}
+
+function changed(outer: z.core.$ZodType, before: unknown, after: unknown, path: KeyPath): KeyPath[] {
+  if (isDeepStrictEqual(before, after)) return [];
+  const { schema, meta } = unwrap(outer);
+  if (meta.restart === true) return [path];
+  const keys = keysOf(schema, before, after);
+  const below = keys.flatMap((key) => {
+    const child = shapeOf(schema)?.[key] ?? entriesOf(schema);
+    return child === null ? [] : changed(child, memberOf(before, key), memberOf(after, key), [...path, key]);
+  });
+  // A section that comes or goes is named as one.
+  return below.length > 0 && (before === undefined || after === undefined) ? [path] : below;
+}
+
+function keysOf(schema: z.core.$ZodType, before: unknown, after: unknown): readonly string[] {
+  const shape = shapeOf(schema);
+  if (shape !== null) return Object.keys(shape);
+  return [...new Set([...Object.keys(Object(before)), ...Object.keys(Object(after))])];
+}
+
+const memberOf = (value: unknown, key: string): unknown =>
+  typeof value === 'object' && value !== null && Object.hasOwn(value, key)
+    ? (value as Record<string, unknown>)[key]
+    : undefined;

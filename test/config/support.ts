@@ -1,0 +1,39 @@
+/** A configuration's surroundings that do not depend on the machine: what exists, and what the environment says. */
+
+import type { ConfigFiles } from '../../src/config/files.ts';
+import { type LoadResult, loadConfig } from '../../src/config/load.ts';
+
+/** Never to be seen in any output. */
+export const CANARY = 'canary-5ecret';
+
+/** Files whose path has "missing" in it do not exist, those with "open" can be read by everybody. */
+const fakeFiles: ConfigFiles = {
+  problem: (path, kind) => (path.includes('missing') ? `names a ${kind} that does not exist` : null),
+  isWorldReadable: (path) => path.includes('open'),
+  read: (path) =>
+    path.includes('missing')
+      ? { problem: 'names a file that does not exist' }
+      : { text: `redis://:${CANARY}@redis:6379\n` },
+};
+
+export const fakeEnv = {
+  HOST: 'shop.example.com',
+  EMPTY: '',
+  PORT: '8081',
+  WORKERS: '4',
+  REDIS_URL: `redis://user:${CANARY}@redis:6379/0`,
+  API_KEY: CANARY,
+};
+
+/** Loads a text as `sallyport.yaml` in `/etc/sallyport`. */
+export const load = (text: string, files: ConfigFiles = fakeFiles): LoadResult =>
+  loadConfig(text, { path: 'sallyport.yaml', cwd: '/etc/sallyport', env: fakeEnv, files });
+
+/** The smallest configuration without findings, as lines. */
+export const MINIMAL = `version: 1
+publicOrigin: https://shop.example.com
+listeners: { public: { address: 127.0.0.1:8080 } }
+upstreams: { app: { endpoints: [http://127.0.0.1:3000] } }
+routes:
+  - { id: app, match: { path: / }, credential: none, upstream: app }
+`;
