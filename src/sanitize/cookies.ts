@@ -1,0 +1,80 @@
+/**
+ * The session cookie is taken out of the Cookie header here, and everything else goes on byte for byte.
+ *
+ * Deliberately not a cookie library: those decode, unquote and trim, and each of these has been an attack
+ * (test/attack/cookies.test.ts, COK-01 … COK-15). Pairs are split at `;` only, a name is compared exactly, and a name
+ * that only a lenient reader would take for the session cookie's makes the credential invalid.
+ */
+
+import { Denial } from '../errors.ts';
+
+export interface ScreenedCookies {
+  /** Value of the session cookie; `null` when there is none; a Denial when there are several readings of it. */
+  readonly session: string | Denial | null;
+  /** The Cookie header without the session cookie; `null` when nothing is left. */
+  readonly rest: string | null;
+}
+
+export interface CookieLimits {
+  readonly maxCookieBytes: number;
+  readonly maxCookieCount: number;
+}
+
+const TOO_LARGE = new Denial('headers_too_large', 'cookies too large');
+const TOO_MANY = new Denial('headers_too_large', 'too many cookies');
+const DUPLICATE = new Denial('session_invalid', 'session cookie sent more than once');
+const LOOKALIKE = new Denial('session_invalid', 'a cookie whose name a lenient reader takes for the session cookie');
+
+/**
+ * Splits a Cookie header into the session cookie and the rest.
+ *
+ * @param header      all Cookie field lines joined with `; ` (RFC 6265 §5.4 allows one line; RFC 9113 §8.2.3 more)
+ * @param cookieName  exact name of the session cookie
+ * @returns the two parts, or a Denial `headers_too_large`
+ */
+export function screenCookies(header: string, cookieName: string, limits: CookieLimits): ScreenedCookies | Denial {
+  if (header.length >= limits.maxCookieBytes) return TOO_LARGE;
+  if (countPairs(header, limits.maxCookieCount) > limits.maxCookieCount) return TOO_MANY;
+  if (!header.includes(cookieName)) return { session: null, rest: header };
+  const soleValue = soleCookieValue(header, cookieName);
+  if (soleValue !== null) return { session: soleValue, rest: null };
+
+  let session: string | Denial | null = null;
+  let rest = '';
+  for (const pair of header.split(';')) {
+    const kind = classify(pair, cookieName);
+    if (kind === OTHER) {
+      rest += rest === '' ? pair.replace(/^[ \t]+/, '') : `;${pair}`;
+    } else if (kind !== IGNORED) {
+      session = session === null ? kind : DUPLICATE;
+    }
+  }
+  return { session, rest: rest === '' ? null : rest };
+}
+
+/** The value when the header is the session cookie and nothing else: the common case of a program. */
+function soleCookieValue(header: string, cookieName: string): string | null {
+  const isSole = header.startsWith(cookieName) && header[cookieName.length] === '=' && !header.includes(';');
+  return isSole ? header.slice(cookieName.length + 1) : null;
+}
+
+function countPairs(header: string, enough: number): number {
+  let pairs = 1;
+  for (let at = header.indexOf(';'); at !== -1 && pairs <= enough; at = header.indexOf(';', at + 1)) pairs += 1;
+  return pairs;
+}
+
+const OTHER = Symbol('another cookie');
+const IGNORED = Symbol('dropped');
+
+/** The value when the pair is the session cookie, a Denial when its name is a lookalike, else what to do with it. */
+function classify(pair: string, cookieName: string): string | Denial | typeof OTHER | typeof IGNORED {
+  const trimmed = pair.replace(/^[ \t]+/, '');
+  const equals = trimmed.indexOf('=');
+  const name = equals === -1 ? trimmed : trimmed.slice(0, equals);
+  if (name === cookieName) return equals === -1 ? LOOKALIKE : trimmed.slice(equals + 1);
+  if (name.replace(/[ \t]+$/, '') === cookieName) return LOOKALIKE;
+  // Some readers write a nameless cookie back as its bare value, which then reads as a named one (COK-05).
+  if (name === '' && trimmed.slice(1).trimStart().startsWith(cookieName)) return IGNORED;
+  return OTHER;
+}

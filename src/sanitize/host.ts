@@ -1,0 +1,68 @@
+/**
+ * The canonical host: lower case, without port and without the trailing dot of a fully qualified name, so that one
+ * name has one policy. A host that could be read as another one is refused.
+ */
+
+import { isIPv6 } from 'node:net';
+import { domainToASCII, domainToUnicode } from 'node:url';
+import { Denial } from '../errors.ts';
+
+export interface CanonicalHost {
+  /** What routes are matched by. */
+  readonly name: string;
+  /** The name with the port that the client sent, if any: what the upstream gets as Host. */
+  readonly authority: string;
+}
+
+const HOST_MISSING = new Denial('request_malformed', 'Host header missing');
+const HOST_MALFORMED = new Denial('request_malformed', 'Host header malformed');
+
+/** RFC 9110 §7.2: uri-host [ ":" port ]; a registered name without escapes, or an IPv6 address in brackets. */
+const HOST_PATTERN =
+  /^(?<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\.?)(?::(?<port>[1-9]\d{0,4}))?$/;
+
+/** Results of earlier calls. Bounded: an attacker chooses the keys. */
+const known = new Map<string, CanonicalHost | Denial>();
+const MAX_KNOWN = 512;
+
+/**
+ * Brings the value of a Host header into its canonical form.
+ *
+ * The port is checked, but takes no part: routes are matched by name.
+ *
+ * @param value  the header's value as received; `null` when there was none
+ * @returns the canonical host, or a Denial `request_malformed`
+ * @see RFC 9110 §7.2, test/attack/host.test.ts (HST-01 … HST-14)
+ */
+export function canonicalHost(value: string | null): CanonicalHost | Denial {
+  if (value === null) return HOST_MISSING;
+  const present = known.get(value);
+  if (present !== undefined) return present;
+  const result = readHost(value);
+  if (known.size >= MAX_KNOWN) known.clear();
+  if (value.length <= 255) known.set(value, result);
+  return result;
+}
+
+function readHost(value: string): CanonicalHost | Denial {
+  const groups = HOST_PATTERN.exec(value)?.groups;
+  if (groups === undefined) return HOST_MALFORMED;
+  const { host = '', port } = groups;
+  const name = host.toLowerCase().replace(/\.$/, '');
+  const isValid = name.startsWith('[') ? isIPv6(name.slice(1, -1)) : isRegisteredName(name);
+  if (!isValid || Number(port ?? 0) > 65_535) return HOST_MALFORMED;
+  return Object.freeze({ name, authority: port === undefined ? name : `${name}:${port}` });
+}
+
+function isRegisteredName(name: string): boolean {
+  if (name.length > 253) return false;
+  const labels = name.split('.');
+  if (labels.some((label) => label.length === 0 || label.length > 63)) return false;
+  return !labels.some((label) => label.startsWith('xn--')) || isPunycode(name);
+}
+
+/** Whether every `xn--` label is the Punycode of something (HST-09): Node leaves one that is not as it is. */
+function isPunycode(name: string): boolean {
+  const unicode = domainToUnicode(name);
+  return !/(?:^|\.)xn--/.test(unicode) && domainToASCII(unicode) === name;
+}

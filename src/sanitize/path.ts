@@ -1,0 +1,159 @@
+/**
+ * The canonical path: the one spelling of a path that routing, policy and forwarding all use.
+ *
+ * What can be read in two ways is refused, never repaired: dot segments, empty segments, backslashes, encoded
+ * separators and controls, overlong or malformed UTF-8, characters that normalise into separators. What has one
+ * meaning but several spellings gets one spelling: a character that may stand in a segment as it is (RFC 3986 §3.3,
+ * pchar) does so, every other one is an escape with upper-case digits (§6.2.2.1). The RFC only lets escapes of unreserved
+ * characters be decoded (§6.2.2.2) because somebody might tell `%40` from `@`; to servers they are one path, so to policy
+ * they are, too (PTH-13). Raw characters that the RFC has no place for are refused, but for the four that browsers send as
+ * they are: those get escapes. Nothing is decoded twice: `%252e` stays `%252e`.
+ */
+
+import { Denial } from '../errors.ts';
+
+/** A path in its canonical form, and the ambiguities that only some routes may accept. */
+export interface CanonicalPath {
+  readonly path: string;
+  /** Contains `%2F`: refused unless the route has the path exception `encodedSlash`. */
+  readonly hasEncodedSlash: boolean;
+  /** Contains `;`, which may have come as `%3B`: refused unless the route has the path exception `semicolon`. */
+  readonly hasSemicolon: boolean;
+}
+
+const ambiguous = (note: string) => new Denial('request_ambiguous', note);
+const NOT_ABSOLUTE = new Denial('request_malformed', 'path does not begin with a slash');
+const EMPTY_SEGMENT = ambiguous('empty path segment');
+const DOT_SEGMENT = ambiguous('dot segment in path');
+const BACKSLASH = ambiguous('backslash in path');
+const FRAGMENT = ambiguous('fragment in request target');
+const BAD_CHARACTER = ambiguous('character outside visible ASCII in request target');
+const UNESCAPED = ambiguous('character in path that has to be escaped');
+const BAD_ESCAPE = ambiguous('malformed percent escape in path');
+const ENCODED_CONTROL = ambiguous('encoded control character in path');
+const ENCODED_BACKSLASH = ambiguous('encoded backslash in path');
+const BAD_UTF8 = ambiguous('escapes in path are not valid UTF-8');
+const CONFUSABLE = ambiguous('path has a character that normalises to a separator');
+
+/** Characters of a segment (RFC 3986 §3.3: unreserved, sub-delims, ":" and "@"), which are never escaped. */
+const SEGMENT_CHARACTERS = new Set(
+  [..."ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@"].map((text) =>
+    text.charCodeAt(0),
+  ),
+);
+/** Not of the RFC, and left as they are by browsers (WHATWG URL §1.3, path percent-encode set). */
+const RAW_OF_BROWSERS = new Set([...'[]|^'].map((text) => text.charCodeAt(0)));
+/** Of these characters without ";", and no segment begins with a dot. */
+const PLAIN_REQUEST_PATH = /^(?:\/[A-Za-z0-9_~!$&'()*+,=:@-][A-Za-z0-9._~!$&'()*+,=:@-]*)+\/?$/;
+
+/**
+ * Brings a path into its canonical form.
+ *
+ * @param path  the part of the request target before `?`, as received
+ * @returns the canonical path, or a Denial `request_ambiguous` / `request_malformed`
+ * @see test/attack/path.test.ts (PTH-01 … PTH-21)
+ */
+export function canonicalPath(path: string): CanonicalPath | Denial {
+  // Most paths are already canonical: one regular expression without alternatives at any position says so.
+  if (path === '/' || PLAIN_REQUEST_PATH.test(path)) return { path, hasEncodedSlash: false, hasSemicolon: false };
+  if (path.charCodeAt(0) !== 0x2f) return NOT_ABSOLUTE;
+
+  const decoded = decodeSegmentCharacters(path);
+  if (decoded instanceof Denial) return decoded;
+  return (
+    refuseAmbiguousSegments(decoded) ?? {
+      path: decoded,
+      hasEncodedSlash: decoded.includes('%2F'),
+      hasSemicolon: decoded.includes(';'),
+    }
+  );
+}
+
+/** Decodes escapes of what needs none, checks every other one, and refuses characters that have no place. */
+function decodeSegmentCharacters(path: string): string | Denial {
+  let canonical = '';
+  let index = 0;
+  while (index < path.length) {
+    const code = path.charCodeAt(index);
+    if (code === 0x25) {
+      const run = escapeRun(path, index);
+      if (run === null) return BAD_ESCAPE;
+      const text = canonicalEscapes(run.bytes);
+      if (text instanceof Denial) return text;
+      canonical += text;
+      index = run.end;
+      continue;
+    }
+    if (code === 0x5c) return BACKSLASH;
+    if (code === 0x23) return FRAGMENT;
+    if (code <= 0x20 || code >= 0x7f) return BAD_CHARACTER;
+    if (code !== 0x2f && !SEGMENT_CHARACTERS.has(code) && !RAW_OF_BROWSERS.has(code)) return UNESCAPED;
+    canonical += RAW_OF_BROWSERS.has(code) ? escapeOf(code) : path[index];
+    index += 1;
+  }
+  return canonical;
+}
+
+/** Reads a run of adjacent `%XX` escapes; `null` when one of them is malformed. */
+function escapeRun(path: string, start: number): { bytes: number[]; end: number } | null {
+  const bytes: number[] = [];
+  let index = start;
+  while (path.charCodeAt(index) === 0x25) {
+    const hex = path.slice(index + 1, index + 3);
+    if (!/^[0-9A-Fa-f]{2}$/.test(hex)) return null;
+    bytes.push(Number.parseInt(hex, 16));
+    index += 3;
+  }
+  return { bytes, end: index };
+}
+
+const escapeOf = (byte: number): string => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** The canonical spelling of a run of escaped bytes, or why it is refused. */
+function canonicalEscapes(bytes: readonly number[]): string | Denial {
+  if (bytes.some((byte) => byte >= 0x80)) {
+    const problem = nonAsciiProblem(bytes);
+    if (problem !== null) return problem;
+  }
+  let text = '';
+  for (const byte of bytes) {
+    if (byte < 0x20 || byte === 0x7f) return ENCODED_CONTROL;
+    if (byte === 0x5c) return ENCODED_BACKSLASH;
+    text += SEGMENT_CHARACTERS.has(byte) ? String.fromCharCode(byte) : escapeOf(byte);
+  }
+  return text;
+}
+
+/** U+3002, U+FF0E and U+FF61 are full stops to an IDNA reader (UTS 46 §4), though NFKC leaves the first alone. */
+const CONFUSABLE_CHARACTERS = /[/\\.%;?#\u3002\u2044\u2215\u29f8\u29f5\ufe68\u0000-\u001f\u007f-\u009f]/u;
+
+function nonAsciiProblem(bytes: readonly number[]): Denial | null {
+  let text: string;
+  try {
+    text = utf8.decode(Uint8Array.from(bytes));
+  } catch {
+    return BAD_UTF8;
+  }
+  const beyondAscii = text.replace(/[\u0000-\u007f]/gu, '');
+  return CONFUSABLE_CHARACTERS.test(beyondAscii.normalize('NFKC')) || CONFUSABLE_CHARACTERS.test(beyondAscii)
+    ? CONFUSABLE
+    : null;
+}
+
+/**
+ * Refuses empty segments and dot segments, also where an upstream would see one only after it decodes `%2F` or cuts
+ * off what follows `;` (`..%2fadmin`, `..;/admin`).
+ */
+function refuseAmbiguousSegments(path: string): Denial | null {
+  const segments = path.slice(1).split(/\/|%2F/);
+  for (const [index, segment] of segments.entries()) {
+    const semicolon = segment.indexOf(';');
+    const name = semicolon === -1 ? segment : segment.slice(0, semicolon);
+    if (name === '.' || name === '..') return DOT_SEGMENT;
+    const isLast = index === segments.length - 1;
+    if (name === '' && !(isLast && semicolon === -1)) return EMPTY_SEGMENT;
+  }
+  return null;
+}

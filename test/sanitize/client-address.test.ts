@@ -1,0 +1,67 @@
+import { isIP } from 'node:net';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { toBlockList } from '../../src/config/fields.ts';
+import { clientAddress } from '../../src/sanitize/client-address.ts';
+
+const TRUSTED = toBlockList(['10.0.0.0/8', 'fd00::/8']);
+const trusted = () => fc.constantFrom('10.0.0.1', '10.255.0.9', 'fd00::1');
+const foreign = () => fc.constantFrom('203.0.113.7', '6.6.6.6', '2001:db8::7', '127.0.0.1');
+const junk = () =>
+  fc.constantFrom('unknown', '', '_hidden', '1.2.3', '1.2.3.4:80', '[::1]', '"6.6.6.6"', '\xa010.0.0.1', '10.0.0.1 x');
+const entries = () => fc.array(fc.oneof(trusted(), foreign(), junk()), { maxLength: 8 });
+
+describe('clientAddress', () => {
+  test('without trusted proxies, or from a peer that is none, the header is not read', () => {
+    fc.assert(
+      fc.property(foreign(), fc.option(entries().map((list) => list.join(', '))), (peer, header) => {
+        for (const list of [null, TRUSTED]) {
+          expect(clientAddress(peer, header, list)).toEqual({ client: peer, chain: peer, viaTrustedProxy: false });
+        }
+      }),
+    );
+  });
+
+  test('the client is the nearest address that is not a trusted proxy, and what is left of it counts for nothing', () => {
+    fc.assert(
+      fc.property(
+        entries(),
+        foreign(),
+        fc.array(trusted(), { maxLength: 3 }),
+        trusted(),
+        (lies, client, proxies, peer) => {
+          const header = [...lies, client, ...proxies].join(', ');
+          expect(clientAddress(peer, header, TRUSTED)).toEqual({
+            client,
+            chain: [client, ...proxies, peer].join(', '),
+            viaTrustedProxy: true,
+          });
+        },
+      ),
+    );
+  });
+
+  test('reading stops at what is not an address', () => {
+    fc.assert(
+      fc.property(entries(), junk(), fc.array(trusted(), { maxLength: 3 }), trusted(), (lies, odd, proxies, peer) => {
+        const { client, chain } = clientAddress(peer, [...lies, odd, ...proxies].join(','), TRUSTED);
+        expect(client).toBe(proxies[0] ?? peer);
+        expect(chain).toBe([...proxies, peer].join(', '));
+      }),
+    );
+  });
+
+  test('whatever the header says, client and chain are plain addresses', () => {
+    fc.assert(
+      fc.property(fc.string(), trusted(), (header, peer) => {
+        const { client, chain } = clientAddress(peer, header, TRUSTED);
+        for (const address of [client, ...chain.split(', ')]) expect(isIP(address)).not.toBe(0);
+      }),
+    );
+  });
+
+  test('an IPv4 address mapped into IPv6 is the IPv4 address', () => {
+    expect(clientAddress('10.0.0.1', '::ffff:203.0.113.7', TRUSTED).client).toBe('203.0.113.7');
+    expect(clientAddress('10.0.0.1', '6.6.6.6, ::ffff:10.0.0.2', TRUSTED).client).toBe('6.6.6.6');
+  });
+});

@@ -1,0 +1,86 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { Denial } from '../../src/errors.ts';
+import { canonicalHost } from '../../src/sanitize/host.ts';
+
+const label = () =>
+  fc.stringMatching(/^[a-z0-9](?:[a-z0-9-]{0,6}[a-z0-9])?$/).filter((text) => !text.startsWith('xn--'));
+const name = () => fc.array(label(), { minLength: 1, maxLength: 4 }).map((labels) => labels.join('.'));
+const port = () => fc.option(fc.integer({ min: 1, max: 65_535 }));
+const withPort = (host: string, number: number | null) => (number === null ? host : `${host}:${number}`);
+
+describe('canonicalHost', () => {
+  test('case and a trailing dot make no difference, and the port stays with the authority', () => {
+    fc.assert(
+      fc.property(name(), port(), fc.boolean(), fc.boolean(), (host, number, isUpper, hasDot) => {
+        const spelled = `${isUpper ? host.toUpperCase() : host}${hasDot ? '.' : ''}`;
+        expect(canonicalHost(withPort(spelled, number))).toEqual({ name: host, authority: withPort(host, number) });
+      }),
+    );
+  });
+
+  test('is idempotent on whatever it accepts, and what it accepts has one reading for the URL parser too', () => {
+    const pieces = fc.constantFrom(
+      'a',
+      'B',
+      '0',
+      '.',
+      '-',
+      '_',
+      ':',
+      '80',
+      '0x1',
+      '@',
+      '/',
+      '[',
+      ']',
+      '::1',
+      'xn--',
+      '%41',
+      ' ',
+      '\xe9',
+      '#',
+    );
+    let count = 0;
+    fc.assert(
+      fc.property(fc.array(pieces, { maxLength: 6 }), (parts) => {
+        const host = canonicalHost(parts.join(''));
+        if (host instanceof Denial) return;
+        count += 1;
+        expect(canonicalHost(host.authority)).toEqual(host);
+        expect(host.name).toMatch(/^(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])$/);
+        const url = `http://${host.authority}/`;
+        // Numbers that the URL parser takes for an IPv4 address, or refuses as one, are names here.
+        if (URL.canParse(url) && !/^(?:\d+\.){3}\d+$/.test(new URL(url).hostname) && !host.name.startsWith('[')) {
+          expect(new URL(url).hostname).toBe(host.name);
+        }
+      }),
+      { numRuns: 5_000 },
+    );
+    expect(count).toBeGreaterThan(200);
+  });
+
+  test('an IPv6 address in brackets is a host, anything else in brackets is not', () => {
+    fc.assert(
+      fc.property(fc.ipV6(), port(), (address, number) => {
+        fc.pre(!address.includes('%'));
+        const written = `[${address.toLowerCase()}]`;
+        expect(canonicalHost(withPort(`[${address}]`, number))).toMatchObject({ name: written });
+      }),
+    );
+    for (const bad of ['[]', '[x]', '[1.2.3.4]', '[::1', '::1]', '[::1].', '[::1%eth0]']) {
+      expect(canonicalHost(bad)).toBeInstanceOf(Denial);
+    }
+  });
+
+  test('a name has at most 253 characters and a label at most 63', () => {
+    expect(canonicalHost(`${'a'.repeat(63)}.com`)).not.toBeInstanceOf(Denial);
+    expect(canonicalHost(`${'a'.repeat(64)}.com`)).toBeInstanceOf(Denial);
+    expect(canonicalHost(`${'a.'.repeat(126)}a`)).not.toBeInstanceOf(Denial);
+    expect(canonicalHost(`${'a.'.repeat(127)}a`)).toBeInstanceOf(Denial);
+  });
+
+  test.for(['xn--shp-sna.example.com', 'a.xn--n3h.com', 'xn--80ak6aa92e.com'])('%s is Punycode and a host', (host) => {
+    expect(canonicalHost(host)).toMatchObject({ name: host });
+  });
+});
