@@ -1,0 +1,55 @@
+/**
+ * authorization: principal × route in, a Permit out, or a Denial 403.
+ *
+ * Decides from the principal and the canonical request only, never from a header that an upstream would see, a query
+ * or a client address. Never waits, never throws.
+ */
+
+import { Denial } from '../errors.ts';
+import type { Principal } from '../principal.ts';
+import type { Route } from '../routing/route.ts';
+import type { ScreenedRequest } from '../sanitize/sanitize.ts';
+import { type CsrfRules, originProblem } from './csrf.ts';
+import { Permit } from './permit.ts';
+import { compileRule, type Rule } from './rule.ts';
+
+const FORBIDDEN = {
+  role: new Denial('route_forbidden', 'principal lacks the role'),
+  subject: new Denial('route_forbidden', 'subject is not listed'),
+  claim: new Denial('route_forbidden', 'claim does not have the value'),
+  scope: new Denial('scope_insufficient', 'token lacks the scope'),
+} as const;
+const ANONYMOUS_FORBIDDEN = new Denial('credential_missing', 'route has an allow rule and the request is anonymous');
+
+/** The stage, compiled from one configuration. */
+export class Authorizer {
+  /** By route index; `null` where the route allows every principal. */
+  readonly #rules: readonly (Rule | null)[];
+  readonly #csrf: CsrfRules;
+
+  constructor(routes: readonly Route[], csrf: CsrfRules) {
+    const rules: (Rule | null)[] = [];
+    for (const route of routes) rules[route.index] = route.allow === null ? null : compileRule(route.allow);
+    this.#rules = rules;
+    this.#csrf = csrf;
+  }
+
+  /**
+   * Decides whether a principal may make a request on a route.
+   *
+   * @returns a Permit, or a Denial `route_forbidden` | `scope_insufficient` | `origin_forbidden` | `credential_missing`
+   */
+  authorize(principal: Principal, route: Route, request: ScreenedRequest): Permit | Denial {
+    if (principal.kind === 'user' && route.checksOrigin) {
+      const problem = originProblem(request, this.#csrf);
+      if (problem !== null) return problem;
+    }
+    const rule = this.#rules[route.index] ?? null;
+    if (rule !== null) {
+      if (principal.kind === 'anonymous') return ANONYMOUS_FORBIDDEN;
+      const failed = rule(principal);
+      if (failed !== null) return FORBIDDEN[failed];
+    }
+    return Permit.grant(principal, route);
+  }
+}

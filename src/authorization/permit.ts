@@ -1,0 +1,30 @@
+/**
+ * The proof that a request was authorized. Minting and forwarding take a Permit and nothing else, so a forward that
+ * skips authorization does not compile (design §1.4; test/authorization/permit.test.ts compiles one and expects the
+ * error).
+ */
+
+import type { Principal } from '../principal.ts';
+import type { Route } from '../routing/route.ts';
+
+export class Permit {
+  readonly principal: Principal;
+  readonly route: Route;
+  /** Makes the class nominal: an object literal of the same shape is not a Permit. */
+  readonly #granted = true;
+
+  private constructor(principal: Principal, route: Route) {
+    this.principal = principal;
+    this.route = route;
+  }
+
+  /** Only `authorize` calls this (test/architecture.test.ts). */
+  static grant(principal: Principal, route: Route): Permit {
+    return new Permit(principal, route);
+  }
+
+  /** Whether a value is a real Permit, for assertions. */
+  static is(value: unknown): value is Permit {
+    return typeof value === 'object' && value !== null && #granted in value;
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * The `allow` rule of a route, compiled into one function. All keys of a rule must hold; within a list one is enough
+ * unless it says `all`. Values are compared whole: `read` does not match `readwrite` (JWT-52).
+ */
+
+import type { JSONType } from 'zod';
+import type { AllowConfig } from '../config/schema.ts';
+import { type Principal, principalValue } from '../principal.ts';
+
+/** Why a rule does not hold; `null` when it does. */
+type RuleResult = 'role' | 'scope' | 'subject' | 'claim' | null;
+export type Rule = (principal: Principal) => RuleResult;
+
+type Leaf = Omit<AllowConfig, 'any' | 'all'>;
+
+/** Compiles a rule. The principal that it is asked about is never anonymous: authorization sees to that. */
+export function compileRule(config: AllowConfig): Rule {
+  const rules = [...leafRules(config), ...(config.all ?? []).map((leaf) => allOf(leafRules(leaf)))];
+  if (config.any !== undefined) rules.push(anyOf(config.any.map((leaf) => allOf(leafRules(leaf)))));
+  return allOf(rules);
+}
+
+function allOf(rules: readonly Rule[]): Rule {
+  return (principal) => {
+    for (const rule of rules) {
+      const result = rule(principal);
+      if (result !== null) return result;
+    }
+    return null;
+  };
+}
+
+function anyOf(rules: readonly Rule[]): Rule {
+  return (principal) => {
+    let first: RuleResult = null;
+    for (const rule of rules) {
+      const result = rule(principal);
+      if (result === null) return null;
+      first ??= result;
+    }
+    return first;
+  };
+}
+
+function leafRules(config: Leaf): Rule[] {
+  const rules: Rule[] = [];
+  const { roles, scopes, subjects, serviceAccounts, claims } = config;
+  if (roles !== undefined) {
+    const has = compileList(roles);
+    rules.push((principal) => (principal.kind !== 'anonymous' && has(principal.roles) ? null : 'role'));
+  }
+  if (scopes !== undefined) {
+    const has = compileList(scopes);
+    rules.push((principal) => (principal.kind !== 'anonymous' && has(principal.scopes) ? null : 'scope'));
+  }
+  if (subjects !== undefined) {
+    const allowed = new Set(subjects);
+    rules.push((principal) => (principal.kind !== 'anonymous' && allowed.has(principal.subject) ? null : 'subject'));
+  }
+  if (serviceAccounts !== undefined) {
+    const allowed = compileServiceAccounts(serviceAccounts);
+    rules.push((principal) =>
+      principal.kind === 'service' && principal.serviceAccount !== null && allowed(principal.serviceAccount)
+        ? null
+        : 'subject',
+    );
+  }
+  for (const [name, wanted] of Object.entries(claims ?? {})) {
+    const accepted = new Set<JSONType>(Array.isArray(wanted) ? wanted : [wanted]);
+    rules.push((principal) => (claimHolds(claimOf(principal, name), accepted) ? null : 'claim'));
+  }
+  return rules;
+}
+
+type List = readonly string[] | { readonly any: readonly string[] } | { readonly all: readonly string[] };
+
+function compileList(list: List): (present: ReadonlySet<string>) => boolean {
+  if ('all' in list) return (present) => list.all.every((item) => present.has(item));
+  const items = 'any' in list ? list.any : list;
+  return (present) => items.some((item) => present.has(item));
+}
+
+/** `namespace/name`, or `namespace/*` for all of a namespace. */
+function compileServiceAccounts(patterns: readonly string[]): (account: string) => boolean {
+  const accounts = new Set(patterns.filter((pattern) => !pattern.endsWith('/*')));
+  const namespaces = new Set(
+    patterns.filter((pattern) => pattern.endsWith('/*')).map((pattern) => pattern.slice(0, -2)),
+  );
+  return (account) => accounts.has(account) || namespaces.has(account.slice(0, account.indexOf('/')));
+}
+
+const claimOf = (principal: Principal, name: string) =>
+  principalValue(principal, principal.kind === 'service' ? `token.${name}` : `user.${name}`);
+
+const claimHolds = (value: JSONType | undefined, accepted: ReadonlySet<JSONType>): boolean =>
+  value !== undefined && (Array.isArray(value) ? value.some((item) => accepted.has(item)) : accepted.has(value));

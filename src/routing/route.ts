@@ -1,0 +1,134 @@
+/**
+ * A route, compiled from its configuration: everything about it that can be known at start is worked out here, so
+ * that the way of a request only reads.
+ */
+
+import { type AllowConfig, type Config, ROUTE_METHODS, type RouteConfig } from '../config/schema.ts';
+import { foldHeaderName } from '../lib/header-name.ts';
+import { parsePattern, type RoutePattern } from './pattern.ts';
+import { compileRewrite, type Rewrite } from './rewrite.ts';
+import { type RouteEntry, RouteTable } from './table.ts';
+
+/** Which credential a route admits. Exactly one may be presented. */
+export interface CredentialRule {
+  readonly session: 'required' | 'optional' | 'no';
+  /** Names of the issuers whose service tokens are accepted; empty for none. */
+  readonly issuers: ReadonlySet<string>;
+}
+
+/** Headers to set and to remove, compiled. */
+export interface HeaderRules {
+  /** Flat name, value list. */
+  readonly set: readonly string[];
+  /** Folded names of headers that must not pass because they are removed or replaced. */
+  readonly dropped: ReadonlySet<string>;
+}
+
+export interface Route {
+  readonly id: string;
+  /** Position in the configuration: index into arrays that other stages keep per route. */
+  readonly index: number;
+  readonly methods: ReadonlySet<string>;
+  readonly hasOwnMethods: boolean;
+  readonly credential: CredentialRule;
+  readonly allow: AllowConfig | null;
+  readonly upstream: string;
+  readonly audience: string;
+  /** Which Host the upstream gets; `null` takes the rule of the upstream. */
+  readonly hostHeader: 'preserve' | 'endpoint' | null;
+  /** Whether the upstream is told who the client is, as the upstream's rule says: not where the client is the workload. */
+  readonly namesClient: boolean;
+  /** What the upstream gets for the principal: a token of ours, the service token as it was presented, or nothing. */
+  readonly upstreamToken: RouteConfig['upstreamToken'];
+  /** Flat header name, source list. */
+  readonly identityHeaders: readonly string[];
+  readonly rewrite: Rewrite | null;
+  readonly requestHeaders: HeaderRules | null;
+  readonly responseHeaders: HeaderRules | null;
+  readonly firstByteTimeoutMs: number | null;
+  /** Milliseconds; 0 is no timeout; `null` takes the one of the upstream. */
+  readonly idleTimeoutMs: number | null;
+  /** Bytes; `null` is no limit. */
+  readonly maxBodyBytes: number | null;
+  readonly allowsWebSocket: boolean;
+  readonly checksOrigin: boolean;
+  readonly allowsEncodedSlash: boolean;
+  readonly allowsSemicolon: boolean;
+  readonly passesAuthorization: boolean;
+  readonly relaysSessionCookie: boolean;
+  readonly onUnauthenticated: 'auto' | 'redirect' | 'challenge';
+}
+
+const ALL_METHODS: ReadonlySet<string> = new Set(ROUTE_METHODS);
+
+/** Compiles the routes of a configuration into their table. */
+export function compileRoutes(config: Pick<Config, 'publicOrigin' | 'routes'>): RouteTable<Route> {
+  const publicHosts = config.publicOrigin.map((origin) => new URL(origin).hostname);
+  return new RouteTable(
+    config.routes.flatMap((routeConfig, index) => {
+      const route = compileRoute(routeConfig, index);
+      return routePatterns(routeConfig, publicHosts).map((pattern): RouteEntry<Route> => ({ pattern, route }));
+    }),
+  );
+}
+
+/** All patterns of a route: each of its hosts with each of its paths. */
+export function routePatterns(config: Pick<RouteConfig, 'match'>, publicHosts: readonly string[]): RoutePattern[] {
+  return (config.match.host ?? publicHosts).flatMap((host) => [
+    ...(config.match.path ?? []).map((path) => parsePattern(host, path, false)),
+    ...(config.match.exactPath ?? []).map((path) => parsePattern(host, path, true)),
+  ]);
+}
+
+/** Compiles one route, or whatever is written like one. */
+export function compileRoute(config: RouteConfig, index: number): Route {
+  return Object.freeze({
+    id: config.id,
+    index,
+    methods: compileMethods(config.match.methods),
+    hasOwnMethods: config.match.methods !== undefined,
+    credential: compileCredential(config.credential),
+    allow: config.allow ?? null,
+    upstream: config.upstream,
+    audience: config.audience ?? config.upstream,
+    hostHeader: null,
+    namesClient: true,
+    upstreamToken: config.credential === 'none' ? 'none' : config.upstreamToken,
+    identityHeaders: Object.entries(config.identityHeaders ?? {}).flat(),
+    rewrite: compileRewrite(config.rewrite),
+    requestHeaders: compileHeaderRules(config.requestHeaders),
+    responseHeaders: compileHeaderRules(config.responseHeaders),
+    firstByteTimeoutMs: config.timeouts.firstByte ?? null,
+    idleTimeoutMs: config.timeouts.idle ?? null,
+    maxBodyBytes: config.bodyLimit ?? null,
+    allowsWebSocket: config.webSocket,
+    checksOrigin: config.csrf === 'origin',
+    allowsEncodedSlash: config.pathExceptions.includes('encodedSlash'),
+    allowsSemicolon: config.pathExceptions.includes('semicolon'),
+    passesAuthorization: config.passAuthorization,
+    relaysSessionCookie: config.relaySessionCookie,
+    onUnauthenticated: config.onUnauthenticated,
+  });
+}
+
+/** GET includes HEAD (RFC 9110 §9.3.2): a route that answers one answers the other. */
+function compileMethods(methods: readonly string[] | undefined): ReadonlySet<string> {
+  if (methods === undefined) return ALL_METHODS;
+  return new Set(methods.includes('GET') ? [...methods, 'HEAD'] : methods);
+}
+
+/** Reads the written forms of `credential` into one shape. */
+function compileCredential(config: RouteConfig['credential']): CredentialRule {
+  const none: ReadonlySet<string> = new Set();
+  if (config === 'none') return { session: 'no', issuers: none };
+  if (config === 'session') return { session: 'required', issuers: none };
+  if (Array.isArray(config)) return { session: 'required', issuers: new Set(config[1].service) };
+  if ('session' in config) return { session: 'optional', issuers: none };
+  return { session: 'no', issuers: new Set(config.service) };
+}
+
+function compileHeaderRules(config: RouteConfig['requestHeaders']): HeaderRules | null {
+  if (config === undefined) return null;
+  const names = [...Object.keys(config.set ?? {}), ...(config.remove ?? [])];
+  return { set: Object.entries(config.set ?? {}).flat(), dropped: new Set(names.map(foldHeaderName)) };
+}

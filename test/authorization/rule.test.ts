@@ -1,0 +1,103 @@
+/** The `allow` rule: what it asks for is what it takes, no less, and nothing that only looks like it. */
+
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { JSONType } from 'zod';
+import { compileRule } from '../../src/authorization/rule.ts';
+import { type AllowConfig, configSchema } from '../../src/config/schema.ts';
+import type { Principal, ServicePrincipal, UserPrincipal } from '../../src/principal.ts';
+import { testConfig } from '../support/gateway.ts';
+
+const parseAllow = (allow: unknown): AllowConfig => {
+  const routes = [{ id: 'app', match: { path: '/' }, credential: 'session', allow }];
+  const config = configSchema({ baseDir: '/', fileProblem: () => null }).parse(testConfig({ routes }));
+  return config.routes[0]?.allow as AllowConfig;
+};
+
+const judge = (allow: unknown, principal: Principal) => compileRule(parseAllow(allow))(principal);
+
+interface Held {
+  readonly roles?: readonly string[];
+  readonly scopes?: readonly string[];
+  readonly subject?: string;
+  readonly claims?: Readonly<Record<string, JSONType>>;
+}
+
+const user = ({ roles = [], scopes = [], subject = 'alice', claims = {} }: Held): UserPrincipal => ({
+  kind: 'user',
+  subject,
+  roles: new Set(roles),
+  scopes: new Set(scopes),
+  session: { user: claims } as UserPrincipal['session'],
+  tokens: new Map(),
+});
+
+const service = ({ roles = [], scopes = [], subject = 'cart', claims = {} }: Held): ServicePrincipal =>
+  ({
+    kind: 'service',
+    issuer: 'cluster',
+    subject,
+    roles: new Set(roles),
+    scopes: new Set(scopes),
+    claims,
+    tokens: new Map(),
+  }) as unknown as ServicePrincipal;
+
+describe('a rule', () => {
+  test.each<[what: string, allow: object, held: Held, verdict: string | null]>([
+    ['one of the roles is enough', { roles: ['a', 'b'] }, { roles: ['b'] }, null],
+    ['none of the roles', { roles: ['a', 'b'] }, { roles: ['c'] }, 'role'],
+    ['no roles at all', { roles: ['a'] }, {}, 'role'],
+    ['any: one is enough', { roles: { any: ['a', 'b'] } }, { roles: ['a'] }, null],
+    ['all: every one is needed', { roles: { all: ['a', 'b'] } }, { roles: ['a'] }, 'role'],
+    ['all: every one is there', { roles: { all: ['a', 'b'] } }, { roles: ['a', 'b', 'c'] }, null],
+    ['JWT-52: a scope is compared whole', { scopes: ['read'] }, { scopes: ['readwrite', 'READ', 'read '] }, 'scope'],
+    ['all scopes', { scopes: { all: ['r', 'w'] } }, { scopes: ['w'] }, 'scope'],
+    ['a subject that is listed', { subjects: ['alice', 'bob'] }, { subject: 'bob' }, null],
+    ['a subject that is not', { subjects: ['alice', 'bob'] }, { subject: 'carol' }, 'subject'],
+    ['a claim with the value', { claims: { mfa: true } }, { claims: { mfa: true } }, null],
+    ['a claim with another value', { claims: { mfa: true } }, { claims: { mfa: false } }, 'claim'],
+    ['a claim that only looks like the value', { claims: { mfa: true } }, { claims: { mfa: 'true' } }, 'claim'],
+    ['a claim that is not there', { claims: { mfa: true } }, {}, 'claim'],
+    ['one of the values is enough', { claims: { tenant: ['a', 'b'] } }, { claims: { tenant: 'b' } }, null],
+    ['none of the values', { claims: { tenant: ['a', 'b'] } }, { claims: { tenant: 'c' } }, 'claim'],
+    [
+      'a claim that is a list, with the value in it',
+      { claims: { groups: 'a' } },
+      { claims: { groups: ['b', 'a'] } },
+      null,
+    ],
+    ['a claim that is a list, without it', { claims: { groups: 'a' } }, { claims: { groups: ['b', 'aa'] } }, 'claim'],
+    ['an empty list', { claims: { groups: 'a' } }, { claims: { groups: [] } }, 'claim'],
+    ['JWT-17: a member of Object.prototype', { claims: { constructor: 'x' } }, {}, 'claim'],
+    ['every key has to hold', { roles: ['a'], subjects: ['bob'] }, { roles: ['a'], subject: 'alice' }, 'subject'],
+    ['any of several rules', { any: [{ roles: ['a'] }, { subjects: ['bob'] }] }, { subject: 'bob' }, null],
+    ['none of several rules: the first says why', { any: [{ roles: ['a'] }, { subjects: ['bob'] }] }, {}, 'role'],
+    ['all of several rules', { all: [{ roles: ['a'] }, { claims: { mfa: true } }] }, { roles: ['a'] }, 'claim'],
+    ['a rule beside any', { roles: ['a'], any: [{ subjects: ['alice'] }] }, { subject: 'alice' }, 'role'],
+  ])('%s', (_what, allow, held, verdict) => {
+    expect(judge(allow, user(held))).toBe(verdict);
+    expect(judge(allow, service(held))).toBe(verdict);
+  });
+
+  test('holds for exactly those who have what it says', () => {
+    const name = fc.constantFrom('a', 'b', 'c', 'd');
+    const names = fc.uniqueArray(name, { minLength: 1 });
+    const list = fc.oneof(
+      names,
+      names.map((any) => ({ any })),
+      names.map((all) => ({ all })),
+    );
+    const has = (wanted: string[] | { any: string[] } | { all: string[] }, held: readonly string[]) =>
+      'all' in wanted
+        ? wanted.all.every((item) => held.includes(item))
+        : ('any' in wanted ? wanted.any : wanted).some((item) => held.includes(item));
+    fc.assert(
+      fc.property(list, list, fc.uniqueArray(name), fc.uniqueArray(name), (roles, scopes, heldRoles, heldScopes) => {
+        const verdict = judge({ roles, scopes }, user({ roles: heldRoles, scopes: heldScopes }));
+        const expected = has(roles, heldRoles) ? (has(scopes, heldScopes) ? null : 'scope') : 'role';
+        expect(verdict).toBe(expected);
+      }),
+    );
+  });
+});
