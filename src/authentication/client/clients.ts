@@ -1,0 +1,177 @@
+/**
+ * The clients of the token endpoint, and how each says who it is: a secret (`client_secret_basic`), an assertion signed
+ * with its own key (`private_key_jwt`), or a service token of an issuer. Every one that is not believed gets the same
+ * answer; what was wrong is in the Denial's note.
+ *
+ * A certificate (RFC 8705) would be one more case of `PresentedCredential`, and one more branch of `authenticate`.
+ */
+
+import { hash, timingSafeEqual } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import type { Config } from '../../config/schema.ts';
+import { ConfigFault, Denial } from '../../errors.ts';
+import type { ServicePrincipal } from '../../principal.ts';
+import type { KeySet } from '../jwks/key-set.ts';
+import { fixedKeySet } from '../service-token/load-issuer.ts';
+import type { ServiceTokens } from '../service-token/service-tokens.ts';
+import { type AssertingClient, type ClientAssertions, claimedClient } from './client-assertion.ts';
+import type { FailedAttempts } from './failed-attempts.ts';
+import type { PresentedCredential } from './presented-credential.ts';
+
+type ClientConfigs = NonNullable<Config['tokenEndpoint']>['clients'];
+
+/** What authentication asks others about. */
+export interface ClientParts {
+  readonly serviceTokens: Pick<ServiceTokens, 'authenticate'>;
+  readonly assertions: ClientAssertions;
+  readonly failedAttempts: FailedAttempts;
+}
+
+interface ServiceClient {
+  readonly id: string;
+  readonly issuer: string;
+  readonly subjects: ReadonlySet<string>;
+}
+
+const unauthorized = (note: string) => new Denial('client_unauthorized', note);
+const WRONG_SECRET = unauthorized('no client has that id and secret');
+const NO_ASSERTING_CLIENT = unauthorized('assertion: iss is neither a client with keys nor an issuer of one');
+const NO_SERVICE_CLIENT = unauthorized('service token is not that of a client');
+const FOR_A_USER = unauthorized('service token stands for a user or names an actor');
+
+const MIN_SECRET_LENGTH = 32;
+
+const digest = (secret: string) => hash('sha256', secret, 'buffer');
+/** Compared with where there is no secret, so that an unknown id costs what a known one does. No input has this digest. */
+const NO_SECRET = Buffer.alloc(32);
+
+export class Clients {
+  /** SHA-256 of the secrets, by client id. */
+  readonly #secrets: ReadonlyMap<string, Buffer>;
+  readonly #asserting: ReadonlyMap<string, AssertingClient>;
+  readonly #services: readonly ServiceClient[];
+  readonly #issuers: ReadonlySet<string>;
+  readonly #parts: ClientParts;
+
+  private constructor(
+    secrets: ReadonlyMap<string, Buffer>,
+    asserting: ReadonlyMap<string, AssertingClient>,
+    services: readonly ServiceClient[],
+    parts: ClientParts,
+  ) {
+    this.#secrets = secrets;
+    this.#asserting = asserting;
+    this.#services = services;
+    this.#issuers = new Set(services.map(({ issuer }) => issuer));
+    this.#parts = parts;
+  }
+
+  /**
+   * Reads secrets and keys.
+   *
+   * @throws ConfigFault that names the file when one cannot be read or used
+   */
+  static async load(configs: ClientConfigs, parts: ClientParts): Promise<Clients> {
+    const secrets = new Map<string, Buffer>();
+    const asserting = new Map<string, AssertingClient>();
+    const services: ServiceClient[] = [];
+    for (const [id, { clientSecretFile, jwksFile, algorithms, service }] of Object.entries(configs)) {
+      if (clientSecretFile !== undefined) secrets.set(id, digest(await readClientSecret(clientSecretFile)));
+      if (jwksFile !== undefined)
+        asserting.set(id, { id, algorithms, keys: await readClientKeys(jwksFile, algorithms) });
+      if (service !== undefined) services.push({ id, issuer: service.issuer, subjects: new Set(service.subjects) });
+    }
+    return new Clients(secrets, asserting, services, parts);
+  }
+
+  /**
+   * Finds out which client presents a credential.
+   *
+   * @param address  of the caller, in plain form
+   * @returns its id, or a Denial `client_unauthorized` | `rate_limited`
+   * @throws DependencyFault `store_unavailable` | `store_full` | `jwks_unavailable`, as a rejection
+   */
+  authenticate(presented: PresentedCredential, address: string): Promise<string | Denial> {
+    switch (presented.method) {
+      case 'client_secret_basic':
+        return this.#bySecret(presented.clientId, presented.secret, address);
+      case 'assertion':
+        return this.#byAssertion(presented.assertion, address);
+      case 'bearer':
+        return this.#byServiceToken(presented.authorization);
+      default:
+        return presented satisfies never;
+    }
+  }
+
+  async #bySecret(clientId: string, secret: string, address: string): Promise<string | Denial> {
+    const expected = this.#secrets.get(clientId);
+    const problem = await this.#parts.failedAttempts.guard(
+      expected === undefined ? null : clientId,
+      address,
+      // Compared also where there is nothing to compare with.
+      async () => (timingSafeEqual(digest(secret), expected ?? NO_SECRET) ? null : WRONG_SECRET),
+    );
+    return problem ?? clientId;
+  }
+
+  async #byAssertion(assertion: string, address: string): Promise<string | Denial> {
+    const claimed = claimedClient(assertion);
+    if (claimed instanceof Denial) return claimed;
+    const client = typeof claimed.iss === 'string' ? this.#asserting.get(claimed.iss) : undefined;
+    if (client === undefined) {
+      return this.#issuers.size === 0 ? NO_ASSERTING_CLIENT : this.#byServiceToken(`Bearer ${assertion}`);
+    }
+    const { assertions, failedAttempts } = this.#parts;
+    const judge = () => assertions.problem(assertion, claimed.decoded, client);
+    return (await failedAttempts.guard(client.id, address, judge)) ?? client.id;
+  }
+
+  /** Not slowed when it fails: there is nothing to guess, and who it is from cannot be known before it is verified. */
+  async #byServiceToken(authorization: string): Promise<string | Denial> {
+    const service = await this.#parts.serviceTokens.authenticate(authorization, this.#issuers);
+    if (service instanceof Denial) return unauthorized(service.note);
+    // A user may have the name of a service.
+    if (standsForAnother(service)) return FOR_A_USER;
+    const { issuer, subject } = service;
+    const client = this.#services.find((candidate) => candidate.issuer === issuer && candidate.subjects.has(subject));
+    return client?.id ?? NO_SERVICE_CLIENT;
+  }
+}
+
+const standsForAnother = ({ claims }: ServicePrincipal) => Object.hasOwn(claims, 'sid') || Object.hasOwn(claims, 'act');
+
+/**
+ * Reads the secret of a client.
+ *
+ * @throws ConfigFault when it cannot be read or is too short
+ */
+export async function readClientSecret(path: string): Promise<string> {
+  const secret = (await readText(path)).replace(/\r?\n$/, '');
+  if (secret.length >= MIN_SECRET_LENGTH) return secret;
+  throw new ConfigFault(`${path} has a secret of less than ${MIN_SECRET_LENGTH} characters`);
+}
+
+/**
+ * Reads the keys of a client.
+ *
+ * @throws ConfigFault when it is not a JWK Set with keys for the algorithms, and no others
+ */
+export async function readClientKeys(path: string, algorithms: readonly string[]): Promise<KeySet> {
+  let document: unknown;
+  try {
+    document = JSON.parse(await readText(path));
+  } catch (cause) {
+    if (cause instanceof ConfigFault) throw cause;
+    throw new ConfigFault(`${path} is not JSON`, { cause });
+  }
+  return fixedKeySet(path, document, { algorithms, profile: 'jwt' });
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    throw new ConfigFault(`${path} cannot be read`, { cause });
+  }
+}

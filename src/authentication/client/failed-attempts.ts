@@ -1,0 +1,71 @@
+/**
+ * Slows guessing at a client's credential. Counted per client and network of the caller, so that a guesser elsewhere
+ * never locks the client out, and in the store, so that it counts for all replicas.
+ *
+ * A client that presents the right credential costs the store nothing: it is asked only where something failed lately.
+ */
+
+import { LRUCache } from 'lru-cache';
+import { Denial } from '../../errors.ts';
+import { clientNetwork } from '../../lib/address.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { AttemptStore, ThrottleRule } from '../../store/store.ts';
+
+/** Pairs of client and network that are remembered as having failed. */
+const MAX_REMEMBERED = 10_000;
+
+export class FailedAttempts {
+  readonly #attempts: AttemptStore;
+  readonly #rule: ThrottleRule;
+  readonly #wallMs: Clock;
+  /** When the last failure was, by key. */
+  readonly #failedAtMs = new LRUCache<string, number>({ max: MAX_REMEMBERED });
+
+  constructor(attempts: AttemptStore, rule: ThrottleRule, wallMs: Clock) {
+    this.#attempts = attempts;
+    this.#rule = rule;
+    this.#wallMs = wallMs;
+  }
+
+  /**
+   * Judges a credential, unless too many failed before it.
+   *
+   * @param clientId  the client that it claims to be of; `null` when there is no such client
+   * @param address   of the caller, in plain form
+   * @param judge     says what is wrong with it; `null` when it holds
+   * @returns what `judge` says, or a Denial `rate_limited`
+   * @throws DependencyFault `store_unavailable`, as a rejection, when a failure cannot be counted
+   */
+  async guard(clientId: string | null, address: string, judge: () => Promise<Denial | null>): Promise<Denial | null> {
+    const key = JSON.stringify(['client', clientId, clientNetwork(address)]);
+    const isSuspect = this.#hasFailedLately(key);
+    if (isSuspect) {
+      const waitMs = await this.#attempts.begin(key, this.#rule, this.#wallMs());
+      if (waitMs > 0) return slowed(waitMs);
+    }
+    const problem = await judge();
+    if (problem === null) {
+      if (isSuspect) await this.#forget(key);
+      return null;
+    }
+    this.#failedAtMs.set(key, this.#wallMs());
+    const waitMs = isSuspect ? 0 : await this.#attempts.begin(key, this.#rule, this.#wallMs());
+    return waitMs > 0 ? slowed(waitMs) : problem;
+  }
+
+  #hasFailedLately(key: string): boolean {
+    const atMs = this.#failedAtMs.get(key);
+    return atMs !== undefined && this.#wallMs() - atMs < this.#rule.windowMs + this.#rule.maxDelayMs;
+  }
+
+  async #forget(key: string): Promise<void> {
+    await this.#attempts.succeeded(key);
+    this.#failedAtMs.delete(key);
+  }
+}
+
+const slowed = (waitMs: number) =>
+  new Denial('rate_limited', 'too many failed authentications of the client from the address', [
+    'Retry-After',
+    String(Math.ceil(waitMs / 1_000)),
+  ]);

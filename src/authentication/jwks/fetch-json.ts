@@ -1,0 +1,104 @@
+/**
+ * Fetches a small JSON document from an address that the configuration names: bounded in time and size, without following
+ * redirects, believing nothing but a plain 200.
+ *
+ * On `node:http` and `node:https`, so that the verifier package needs no HTTP client of its own.
+ */
+
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+
+export interface FetchSettings {
+  /** For the whole fetch, from the look-up of the name to the last byte; milliseconds. */
+  readonly timeoutMs: number;
+  /** CAs of the server's certificate, PEM, asked for each fetch; `null` for the CAs of the system. */
+  readonly ca: (() => Promise<string>) | null;
+  /** Sent as a bearer token; asked for each fetch, because a token in a file is replaced there. `null`: none is sent. */
+  readonly bearer: (() => Promise<string>) | null;
+}
+
+/** Fetches a document and parses it. Rejects with an error whose message may be logged. */
+export type FetchJson = (url: string) => Promise<unknown>;
+
+/** Largest answer that is read. */
+const MAX_DOCUMENT_BYTES = 1024 * 1024;
+const MAX_HEADER_BYTES = 16 * 1024;
+
+/** Something about a fetch that may be logged: fixed words, a status, a code of the system. Never what was received. */
+class FetchProblem extends Error {
+  override readonly name = 'FetchProblem';
+}
+
+/**
+ * Makes a fetcher of documents.
+ *
+ * Each fetch has a connection of its own: it happens every few minutes, and what is kept open would have to be closed.
+ *
+ * @returns rejects with fixed words, a status, or a code of the system; never with a part of the document
+ */
+export function jsonFetcher(settings: FetchSettings): FetchJson {
+  return async (url) => {
+    const signal = AbortSignal.timeout(settings.timeoutMs);
+    try {
+      const text = await receive(await send(new URL(url), settings, signal));
+      return parse(text);
+    } catch (cause) {
+      if (signal.aborted) throw new FetchProblem(`no whole answer within ${settings.timeoutMs} ms`);
+      throw cause instanceof FetchProblem ? cause : new FetchProblem(codeOf(cause));
+    }
+  };
+}
+
+async function send(url: URL, settings: FetchSettings, signal: AbortSignal): Promise<IncomingMessage> {
+  const [ca, bearer] = await Promise.all([settings.ca?.() ?? null, settings.bearer?.() ?? null]);
+  const options = {
+    method: 'GET',
+    agent: false,
+    signal,
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headers: {
+      accept: 'application/json, application/jwk-set+json',
+      'accept-encoding': 'identity',
+      ...(bearer !== null && { authorization: `Bearer ${bearer}` }),
+    },
+  } as const;
+  const request =
+    url.protocol === 'https:'
+      ? httpsRequest(url, { ...options, ...(ca !== null && { ca }) })
+      : httpRequest(url, options);
+  return new Promise((resolve, reject) => {
+    request.once('response', resolve).on('error', reject).end();
+  });
+}
+
+async function receive(response: IncomingMessage): Promise<string> {
+  const { statusCode: status = 0, headers } = response;
+  // Ends the connection as well, whatever has been read of the answer.
+  using _connection = { [Symbol.dispose]: () => void response.destroy() };
+  if (status >= 300 && status < 400) throw new FetchProblem(`a redirect (${status}), which is not followed`);
+  if (status !== 200) throw new FetchProblem(`status ${status}`);
+  if ((headers['content-encoding'] ?? 'identity') !== 'identity') throw new FetchProblem('a compressed answer');
+  const parts: Buffer[] = [];
+  let length = 0;
+  for await (const part of response as AsyncIterable<Buffer>) {
+    length += part.byteLength;
+    if (length > MAX_DOCUMENT_BYTES) throw new FetchProblem(`more than ${MAX_DOCUMENT_BYTES} bytes`);
+    parts.push(part);
+  }
+  return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(parts));
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // The parser's own message quotes the text.
+    throw new FetchProblem('an answer that is not JSON');
+  }
+}
+
+/** `ECONNREFUSED`, `CERT_HAS_EXPIRED`, `ENOENT` …: codes of the system and of OpenSSL name no secret. */
+function codeOf(cause: unknown): string {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : null;
+  return typeof code === 'string' ? code : 'the request failed';
+}

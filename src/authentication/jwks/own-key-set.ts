@@ -1,0 +1,58 @@
+/**
+ * The key set of our own tokens: the keyring that signs them, asked directly. Nothing is fetched, and nothing is known
+ * of it here but how to verify.
+ */
+
+import { createPublicKey, type KeyObject } from 'node:crypto';
+import type { JWK } from 'jose';
+import { type KeySet, pickKey } from './key-set.ts';
+import type { VerificationKey } from './verification-keys.ts';
+
+/** A key of ours, as the keyring has it. */
+export interface OwnKey {
+  readonly kid: string;
+  readonly algorithm: string;
+  /** `null` for HS256, whose only key is `key`. */
+  readonly publicJwk: JWK | null;
+  readonly key: KeyObject;
+}
+
+export class OwnKeySet implements KeySet {
+  readonly isFetched = false;
+  readonly ageMs = 0;
+  readonly #published: () => readonly OwnKey[];
+  readonly #known = new Map<string, VerificationKey>();
+
+  /** @param published  the keys by which a token may still be signed, present ones and those of live tokens */
+  constructor(published: () => readonly OwnKey[]) {
+    this.#published = published;
+  }
+
+  find(kid: string | null, algorithm: string): VerificationKey | null {
+    return pickKey(
+      this.#published().map((key) => this.#verifying(key)),
+      kid,
+      algorithm,
+    );
+  }
+
+  holds(key: VerificationKey): boolean {
+    return this.#published().some(({ kid }) => kid === key.kid);
+  }
+
+  start(): void {}
+  close(): void {}
+
+  #verifying(key: OwnKey): VerificationKey {
+    const present = this.#known.get(key.kid);
+    if (present !== undefined) return present;
+    const { kid, algorithm } = key;
+    const made = { kid, thumbprint: kid, byAlgorithm: new Map([[algorithm, publicPartOf(key)]]) };
+    // Keys of ours are few, and are made every few weeks.
+    this.#known.set(kid, made);
+    return made;
+  }
+}
+
+const publicPartOf = ({ publicJwk, key }: OwnKey): KeyObject =>
+  publicJwk === null ? key : createPublicKey({ key: publicJwk, format: 'jwk' });

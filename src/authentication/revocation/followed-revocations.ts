@@ -1,0 +1,167 @@
+/**
+ * Revoked tokens, as a verifier with a store knows them: it reads what is on record whenever the feed begins to deliver,
+ * and hears of the rest. What it knows it keeps, until no such token can be alive, whatever becomes of the store.
+ *
+ * While the feed is cut, news does not arrive. Unlike a session, a token ends by itself, and one that is verified offline
+ * is meant to be good without a store: so it goes on being accepted, for `upstreamToken.lifetime` at most if it is one of
+ * ours. Where that is too long, `revocation.outageGrace` says for how long after the last proof of the feed, and what is
+ * presented after that is a 503 (`store_unavailable`), whether it was revoked or not. What is known to be revoked stays
+ * refused in any case. (docs/adr/0002-revocation-feed.md)
+ */
+
+import { DependencyFault } from '../../errors.ts';
+import type { Clocks } from '../../lib/clock.ts';
+import type { RevocationFeed, TokenRevocation, TokenRevocationStore } from '../../store/store.ts';
+import { type RevocationCounts, RevocationSet } from './revocation-set.ts';
+import type { KnownRevocations, RevokedTokens, WatchedRevocations } from './revoked-tokens.ts';
+
+export interface RevocationSettings {
+  /** How old the last proof of the feed may be; infinite: as old as it likes. */
+  readonly outageGraceMs: number;
+  /** The longest life of a token that stands for a session, of those that are made or accepted here. */
+  readonly sessionTokenMs: number;
+}
+
+/** What is counted. */
+export interface RevocationEvents {
+  /** One that had not ended had to make room. */
+  readonly onForgotten: () => void;
+}
+
+interface Watch {
+  readonly claims: Readonly<Record<string, unknown>>;
+  readonly onRevoked: () => void;
+}
+
+/** Before what is on record is asked for again, when it could not be had. */
+const READ_AGAIN_AFTER_MS = 250;
+
+export class FollowedRevocations implements RevokedTokens, KnownRevocations, WatchedRevocations {
+  readonly #tokenRevocations: TokenRevocationStore;
+  readonly #feed: Pick<RevocationFeed, 'lastProvenAtMs'>;
+  readonly #clocks: Clocks;
+  readonly #set: RevocationSet;
+  readonly #watches = new Set<Watch>();
+  readonly #stopFollowing: () => void;
+  #settings: RevocationSettings;
+  /** What is on record was read since the feed last began to deliver. */
+  #isCaughtUp = false;
+  /** While it is not caught up: as of when everything was known. Monotonic. */
+  #knownAsOfMs = Number.NEGATIVE_INFINITY;
+  /** Which of the readings counts: the one that began last. */
+  #turn = 0;
+  #reading: Promise<void> = Promise.resolve();
+  #isLookingSoon = false;
+
+  private constructor(
+    tokenRevocations: TokenRevocationStore,
+    feed: Pick<RevocationFeed, 'lastProvenAtMs'>,
+    settings: RevocationSettings,
+    clocks: Clocks,
+    events: RevocationEvents,
+  ) {
+    this.#tokenRevocations = tokenRevocations;
+    this.#feed = feed;
+    this.#clocks = clocks;
+    this.#settings = settings;
+    this.#set = new RevocationSet(clocks.wallMs, events.onForgotten);
+    tokenRevocations.keepEndedSessionsFor(settings.sessionTokenMs);
+    this.#stopFollowing = tokenRevocations.follow({
+      onRevoked: (revocation) => this.#add(revocation),
+      onResumed: () => this.#onResumed(),
+    });
+  }
+
+  /** Begins to follow a store. What is on record has been read once this resolves, if the store answers. */
+  static async open(
+    store: { readonly tokenRevocations: TokenRevocationStore; readonly feed: Pick<RevocationFeed, 'lastProvenAtMs'> },
+    settings: RevocationSettings,
+    clocks: Clocks,
+    events: RevocationEvents,
+  ): Promise<FollowedRevocations> {
+    const followed = new FollowedRevocations(store.tokenRevocations, store.feed, settings, clocks, events);
+    await followed.#reading;
+    return followed;
+  }
+
+  /** Applies other settings, from now on. */
+  configure(settings: RevocationSettings): void {
+    this.#settings = settings;
+    this.#tokenRevocations.keepEndedSessionsFor(settings.sessionTokenMs);
+  }
+
+  isRevoked(claims: Readonly<Record<string, unknown>>): boolean {
+    if (this.#set.isRevoked(claims)) return true;
+    const { outageGraceMs } = this.#settings;
+    if (outageGraceMs !== Number.POSITIVE_INFINITY && this.ageMs > outageGraceMs) {
+      throw new DependencyFault('store_unavailable', 'news of revoked tokens is older than revocation.outageGrace');
+    }
+    return false;
+  }
+
+  isKnown(claims: Readonly<Record<string, unknown>>): boolean {
+    return this.#set.isRevoked(claims);
+  }
+
+  watch(claims: Readonly<Record<string, unknown>>, onRevoked: () => void): () => void {
+    const watch = { claims, onRevoked };
+    this.#watches.add(watch);
+    // It may have been revoked while the stream was being opened.
+    if (this.#set.isRevoked(claims)) this.#lookSoon();
+    return () => this.#watches.delete(watch);
+  }
+
+  /** How many revocations are known. */
+  get counts(): RevocationCounts {
+    return this.#set.counts;
+  }
+
+  /** How long ago it was last proven that nothing is missing; infinite before the first time. */
+  get ageMs(): number {
+    const asOfMs = this.#isCaughtUp ? this.#feed.lastProvenAtMs() : this.#knownAsOfMs;
+    return Math.max(0, this.#clocks.monotonicMs() - asOfMs);
+  }
+
+  close(): void {
+    this.#turn += 1;
+    this.#stopFollowing();
+  }
+
+  #add(revocation: TokenRevocation): void {
+    this.#set.add(revocation);
+    if (this.#watches.size > 0) this.#lookSoon();
+  }
+
+  /** Once for all news of the moment: "log out everywhere" brings many. */
+  #lookSoon(): void {
+    if (this.#isLookingSoon) return;
+    this.#isLookingSoon = true;
+    setImmediate(() => {
+      this.#isLookingSoon = false;
+      for (const watch of this.#watches) {
+        if (!this.#set.isRevoked(watch.claims)) continue;
+        this.#watches.delete(watch);
+        watch.onRevoked();
+      }
+    });
+  }
+
+  #onResumed(): void {
+    // Read now: the feed has not been proven yet since it delivers again, so this is from before the gap.
+    if (this.#isCaughtUp) this.#knownAsOfMs = this.#feed.lastProvenAtMs();
+    this.#isCaughtUp = false;
+    this.#turn += 1;
+    this.#reading = this.#read(this.#turn);
+  }
+
+  async #read(turn: number): Promise<void> {
+    if (turn !== this.#turn) return;
+    try {
+      for (const revocation of await this.#tokenRevocations.current()) this.#add(revocation);
+      if (turn === this.#turn) this.#isCaughtUp = true;
+    } catch {
+      // That the store does not answer, it says by itself.
+      setTimeout(() => void this.#read(turn), READ_AGAIN_AFTER_MS).unref();
+    }
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * authentication/revocation: which tokens that verify are refused all the same, because they were revoked before their
+ * time. Asked on every use of a token, also of one that is remembered as verified, so it answers in process.
+ */
+
+/** Which tokens were revoked. */
+export interface RevokedTokens {
+  /**
+   * Whether a token was revoked: by its `jti`, with its session (`sid`), or because it was issued (`iat`) before the
+   * time from which tokens of its subject (`sub`), or of whoever acts for it now (`act.sub`), are accepted.
+   *
+   * @param claims  of a token whose signature and times were verified; nothing of that is verified here
+   * @throws DependencyFault `store_unavailable` when the news is older than the configuration accepts
+   */
+  isRevoked(claims: Readonly<Record<string, unknown>>): boolean;
+}
+
+/** The same for whoever would send a token: it is no question of whom to believe, so the age of the news does not matter. */
+export interface KnownRevocations {
+  /** Whether a token that says this is known to be revoked. */
+  isKnown(claims: Readonly<Record<string, unknown>>): boolean;
+}
+
+/** The same for streams, which were let in by a token and last longer than a look at it. */
+export interface WatchedRevocations {
+  /**
+   * Calls back once when a token that says this is revoked.
+   *
+   * @returns stops watching; has to be called when the stream ends
+   */
+  watch(claims: Readonly<Record<string, unknown>>, onRevoked: () => void): () => void;
+}
+
+/**
+ * What a verifier without a store of sessions knows: nothing. A revoked token is accepted there until it expires, which
+ * for our own upstream tokens is `upstreamToken.lifetime` (docs/how-to/revoke-tokens.md).
+ */
+export const NO_REVOCATIONS: RevokedTokens & KnownRevocations & WatchedRevocations = Object.freeze({
+  isRevoked: () => false,
+  isKnown: () => false,
+  watch: () => () => {},
+});

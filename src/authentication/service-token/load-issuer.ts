@@ -1,0 +1,173 @@
+/**
+ * Opens the key set that an issuer's configuration names. What is here (files, the configuration itself) is read and
+ * judged at once; what is elsewhere is not asked for before the key set is started.
+ */
+
+import { createPublicKey, createSecretKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { exportJWK } from 'jose';
+import type { IssuerConfig } from '../../config/schema.ts';
+import { ConfigFault } from '../../errors.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { NOT_A_CERTIFICATE, readCertificates } from '../../lib/pem.ts';
+import { type FetchJson, jsonFetcher } from '../jwks/fetch-json.ts';
+import { FixedKeySet, type KeySet } from '../jwks/key-set.ts';
+import { type OwnKey, OwnKeySet } from '../jwks/own-key-set.ts';
+import { RemoteKeySet } from '../jwks/remote-key-set.ts';
+import { discoveredKeys, type FetchKeySet, keysAt } from '../jwks/sources.ts';
+import { readKeySet } from '../jwks/verification-keys.ts';
+import { ClusterIssuer } from './cluster.ts';
+import { type Issuer, type IssuerDefaults, issuerRules, keyRules } from './issuer.ts';
+import type { IssuerRules } from './rules.ts';
+
+/** What an issuer needs from outside its configuration. */
+export interface IssuerParts {
+  readonly defaults: IssuerDefaults;
+  /** Our own keys, those that tokens may still be signed by. */
+  readonly ownKeys: () => readonly OwnKey[];
+  readonly monotonicMs: Clock;
+  /** A fetch of keys ended; `problem` may be logged. */
+  readonly onFetched: (issuer: string, result: 'refreshed' | 'failed', problem: string | null) => void;
+}
+
+/** Shortest HS256 secret: as long as the hash (RFC 7518 §3.2). */
+const MIN_SECRET_BYTES = 32;
+
+/**
+ * Opens an issuer. Its key set is not started.
+ *
+ * @throws ConfigFault that names the file and the fault
+ */
+export async function loadIssuer(name: string, config: IssuerConfig, parts: IssuerParts): Promise<Issuer> {
+  const rules = issuerRules(config, parts.defaults);
+  const opened = await openKeySet(name, config, rules, parts);
+  return opened instanceof ClusterKeys
+    ? { name, rules, keys: opened.keys, learnt: rules.issuer === null ? opened.issuer : null }
+    : { name, rules, keys: opened, learnt: null };
+}
+
+class ClusterKeys {
+  readonly issuer: ClusterIssuer;
+  readonly keys: KeySet;
+
+  constructor(issuer: ClusterIssuer, keys: KeySet) {
+    this.issuer = issuer;
+    this.keys = keys;
+  }
+}
+
+async function openKeySet(
+  name: string,
+  config: IssuerConfig,
+  rules: IssuerRules,
+  parts: IssuerParts,
+): Promise<KeySet | ClusterKeys> {
+  const { jwks, jwksFile, jwksUrl, discovery, publicKeyFile, secretFile, kubernetes, spiffe, issuer = '' } = config;
+  const bundleFile = jwksFile ?? spiffe?.bundleFile;
+  if (jwks !== undefined) return fixedKeySet(`issuers.${name}.jwks`, jwks, rules);
+  if (bundleFile !== undefined) return fixedKeySet(bundleFile, await readJson(bundleFile), rules);
+  if (publicKeyFile !== undefined) return fixedKeySet(publicKeyFile, await readPem(publicKeyFile), rules);
+  if (secretFile !== undefined) return secretKeySet(secretFile);
+  if (kubernetes !== undefined) {
+    const cluster = new ClusterIssuer(kubernetes.tokenFile, parts.monotonicMs);
+    const fetchJson = jsonFetcher({
+      timeoutMs: config.fetch.timeout,
+      ca: () => readFile(kubernetes.caFile, 'utf8'),
+      bearer: () => cluster.bearer(),
+    });
+    const url = new URL('/openid/v1/jwks', kubernetes.apiServer).href;
+    return new ClusterKeys(cluster, remoteKeySet(name, config, keysAt(url, fetchJson, keyRules(rules)), parts));
+  }
+  const url = jwksUrl ?? spiffe?.bundleUrl;
+  if (url !== undefined) {
+    return remoteKeySet(name, config, keysAt(url, await fetcherOf(name, config), keyRules(rules)), parts);
+  }
+  if (discovery !== undefined) {
+    const place = { url: discovery, issuer, isPlainHttpMeant: config.fetch.insecureHttp };
+    return remoteKeySet(name, config, discoveredKeys(place, await fetcherOf(name, config), keyRules(rules)), parts);
+  }
+  return new OwnKeySet(parts.ownKeys);
+}
+
+async function fetcherOf(name: string, { fetch }: IssuerConfig): Promise<FetchJson> {
+  const { caFile, timeout: timeoutMs } = fetch;
+  // Once now, so that a file that cannot be used is a mistake in the configuration.
+  if (caFile !== undefined && readCertificates(await readText(caFile)) === null) {
+    throw new ConfigFault(`${caFile} ${NOT_A_CERTIFICATE}`, { key: ['issuers', name, 'fetch', 'caFile'] });
+  }
+  return jsonFetcher({ timeoutMs, ca: caFile === undefined ? null : () => readFile(caFile, 'utf8'), bearer: null });
+}
+
+function remoteKeySet(name: string, { fetch }: IssuerConfig, fetchKeys: FetchKeySet, parts: IssuerParts): KeySet {
+  const { refreshEvery: refreshEveryMs, maxStale: maxStaleMs, coolDown: coolDownMs } = fetch;
+  return new RemoteKeySet(fetchKeys, { refreshEveryMs, maxStaleMs, coolDownMs }, parts.monotonicMs, {
+    onFetched: (result, problem) => parts.onFetched(name, result, problem),
+  });
+}
+
+/**
+ * Keys that the operator has written down. One that must not verify anything is a mistake, not something to leave out
+ * (JWT-07, JWT-43).
+ *
+ * @param place  how the fault names where they are
+ */
+export async function fixedKeySet(
+  place: string,
+  document: unknown,
+  rules: Pick<IssuerRules, 'algorithms' | 'profile'>,
+): Promise<FixedKeySet> {
+  const { keys, refused } = await readKeySet(document, keyRules(rules as IssuerRules)).catch((cause: Error) => {
+    throw new ConfigFault(`${place} is ${cause.message}`, { cause });
+  });
+  if (refused.length > 0) throw new ConfigFault(`${place} has ${refused.join(', ')}`);
+  if (keys.length === 0) throw new ConfigFault(`${place} has no key for ${rules.algorithms.join(', ')}`);
+  return new FixedKeySet(keys);
+}
+
+async function secretKeySet(path: string): Promise<FixedKeySet> {
+  const text = await readBytes(path);
+  // Secrets in files commonly end with a newline that is not part of them.
+  const end = text.at(-1) === 0x0a ? (text.at(-2) === 0x0d ? -2 : -1) : text.length;
+  const secret = text.subarray(0, end);
+  if (secret.byteLength < MIN_SECRET_BYTES) {
+    throw new ConfigFault(
+      `${path} has ${secret.byteLength} bytes; HS256 needs at least ${MIN_SECRET_BYTES} (RFC 7518 §3.2)`,
+    );
+  }
+  if (/-----BEGIN |^\s*\{.*"kty"/s.test(secret.toString('latin1'))) {
+    // JWT-05, JWT-06: whoever knows a public key could sign with it.
+    throw new ConfigFault(`${path} is a key of another kind (PEM or JWK), not a secret`);
+  }
+  const byAlgorithm = new Map([['HS256', createSecretKey(secret)]]);
+  return new FixedKeySet([{ kid: null, thumbprint: 'secret', byAlgorithm }]);
+}
+
+async function readPem(path: string): Promise<unknown> {
+  const pem = await readText(path);
+  try {
+    if (pem.includes('PRIVATE KEY')) throw new ConfigFault(`${path} has a private key: give the public one`);
+    const key = pem.includes('CERTIFICATE') ? new X509Certificate(pem).publicKey : createPublicKey(pem);
+    return { keys: [await exportJWK(key as KeyObject)] };
+  } catch (cause) {
+    if (cause instanceof ConfigFault) throw cause;
+    throw new ConfigFault(`${path} is not a public key or certificate in PEM`, { cause });
+  }
+}
+
+async function readJson(path: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readText(path));
+  } catch (cause) {
+    throw cause instanceof ConfigFault ? cause : new ConfigFault(`${path} is not JSON`, { cause });
+  }
+}
+
+const readText = async (path: string) => (await readBytes(path)).toString('utf8');
+
+async function readBytes(path: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    throw new ConfigFault(`${path} cannot be read`, { cause });
+  }
+}

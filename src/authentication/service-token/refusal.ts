@@ -1,0 +1,35 @@
+/**
+ * Why a service token is refused. The client is told the same whatever it was (`invalid_token`, RFC 6750 §3.1); this is
+ * for the log and for the metric, whose label it is.
+ */
+
+import { Denial } from '../../errors.ts';
+
+const NOTES = {
+  not_bearer: 'Authorization is not exactly one Bearer token',
+  malformed: 'token is not a strict compact JWS',
+  issuer: 'issuer is not one that the route accepts',
+  algorithm: 'algorithm is not one of the issuer’s',
+  type: 'typ is not one of the issuer’s',
+  key: 'the issuer has no such key',
+  signature: 'signature does not verify',
+  audience: 'aud is missing, malformed, or does not mean us',
+  times: 'exp, iat or nbf missing, or no whole number of seconds',
+  lifetime: 'lifetime is longer than is accepted',
+  expired: 'token has expired',
+  not_yet_valid: 'nbf or iat is in the future',
+  subject: 'sub is missing, or not of the form that the issuer’s have',
+  party: 'azp or client_id is not one that is accepted',
+  revoked: 'token was revoked',
+} as const;
+
+/** A closed set: it is a metric label. */
+export type TokenProblem = keyof typeof NOTES;
+
+/** Every problem. */
+export const TOKEN_PROBLEMS = Object.keys(NOTES) as readonly TokenProblem[];
+
+/** The Denial for each problem, made once. */
+export const REFUSALS = Object.fromEntries(
+  Object.entries(NOTES).map(([problem, note]) => [problem, new Denial('token_invalid', note)]),
+) as Readonly<Record<TokenProblem, Denial>>;

@@ -1,0 +1,19 @@
+/**
+ * Session ids: 32 random bytes in base64url, 43 characters, known only to the browser. Everything else, the store, the
+ * cache, logs, the `sid` claim, knows a session by its handle, the SHA-256 of the id.
+ */
+
+import { hash, randomBytes } from 'node:crypto';
+
+const SESSION_ID_PATTERN = /^[A-Za-z0-9_-]{43}$/;
+
+/** A new session id: 256 bits from the system's generator. */
+export const newSessionId = (): string => randomBytes(32).toString('base64url');
+
+/** Whether a cookie's value has the form of a session id. What has not is refused before any lookup (COK-12, COK-14). */
+export const isSessionId = (value: string): boolean => SESSION_ID_PATTERN.test(value);
+
+/**
+ * The handle of a session id. The id is hashed as it was sent, not decoded, so each handle has one spelling (COK-15).
+ */
+export const sessionHandle = (sessionId: string): string => hash('sha256', sessionId, 'base64url');

@@ -1,0 +1,461 @@
+/**
+ * authentication/session: a session id in, a user out, or a Denial 401, or a fault 503.
+ *
+ * Sessions are kept in process, and an entry is trusted only while three things hold: the revocation feed is proven
+ * alive, it has been so since the entry was read, and the entry was read less than `recheckAfterMs` ago. Otherwise the
+ * store is asked. While the store does not answer, an entry verified within `outageGraceMs` is still served; anything
+ * else is a 503, never a 401.
+ *
+ * Also here, because it hangs on the same news: ending the streams (WebSockets, long responses) of a session that was
+ * revoked or has expired.
+ */
+
+import { LRUCache } from 'lru-cache';
+import { Denial, DependencyFault } from '../../errors.ts';
+import type { Clocks } from '../../lib/clock.ts';
+import { SingleFlight } from '../../lib/single-flight.ts';
+import { stringSet, type UserPrincipal } from '../../principal.ts';
+import { type LoginMethod, type SessionRecord, seenAt, type UserAttributes } from '../../store/session-record.ts';
+import type { Store } from '../../store/store.ts';
+import { isSessionId, newSessionId, sessionHandle } from './session-id.ts';
+
+export interface SessionSettings {
+  readonly idleTimeoutMs: number;
+  readonly absoluteTimeoutMs: number;
+  readonly maxPerUser: number;
+  readonly cacheMaxEntries: number;
+  readonly recheckAfterMs: number;
+  readonly feedTimeoutMs: number;
+  readonly outageGraceMs: number;
+}
+
+/** What is counted. */
+export interface SessionEvents {
+  readonly onLookup: (source: 'memory' | 'store', durationMs: number) => void;
+  readonly onInvalidated: () => void;
+  readonly onEvicted: () => void;
+  /** A cached session was served although the store does not answer. */
+  readonly onServedDuringOutage: () => void;
+  /** Something in the background failed; the request that it belonged to is over. */
+  readonly onBackgroundFault: (fault: unknown) => void;
+}
+
+/** What a login knows. */
+export interface NewSession {
+  readonly subject: string;
+  readonly user: UserAttributes;
+  readonly method: LoginMethod;
+  readonly device: string;
+  /** Shorter than the configured absolute timeout, if the login says so. */
+  readonly lifetimeMs?: number;
+}
+
+const NOT_AN_ID = new Denial('session_invalid', 'session cookie does not have the form of a session id');
+const UNKNOWN = new Denial('session_unknown', 'no such session');
+const EXPIRED = new Denial('session_expired', 'idle or absolute timeout');
+
+/** How many session ids have their handle at hand. */
+const RECENT_IDS = 4_096;
+
+/** Sessions with open streams are looked at this often, for expiry and for news that the feed did not bring. */
+const STREAM_SWEEP_MS = 1_000;
+
+class CachedSession {
+  principal: UserPrincipal;
+  /** Monotonic time at which the reading of it from the store began. */
+  verifiedAtMs: number;
+  /** Wall-clock time of the last request here. */
+  lastUsedMs: number;
+  isTouching = false;
+
+  constructor(principal: UserPrincipal, verifiedAtMs: number, lastUsedMs: number) {
+    this.principal = principal;
+    this.verifiedAtMs = verifiedAtMs;
+    this.lastUsedMs = lastUsedMs;
+  }
+}
+
+interface Watch {
+  /** The one in the cache, for as long as it is there. */
+  session: CachedSession;
+  readonly closers: Set<() => void>;
+}
+
+export class Sessions {
+  readonly #store: Store;
+  #settings: SessionSettings;
+  readonly #clocks: Clocks;
+  readonly #events: SessionEvents;
+  readonly #cache: LRUCache<string, CachedSession>;
+  /** Handles of ids that were used lately. perf: bench/load/run.ts; a SHA-256 costs 1 µs, looking it up 0.1. */
+  readonly #handles = new LRUCache<string, string>({ max: RECENT_IDS });
+  readonly #reads = new SingleFlight<CachedSession | Denial>();
+  /** Handles that were revoked while a read of them was under way: what that read brings is thrown away. */
+  readonly #revokedDuringRead = new Set<string>();
+  readonly #watched = new Map<string, Watch>();
+  readonly #unsubscribe: () => void;
+  #sweeper: NodeJS.Timeout | null = null;
+
+  constructor(store: Store, settings: SessionSettings, clocks: Clocks, events: SessionEvents) {
+    this.#store = store;
+    this.#settings = settings;
+    this.#clocks = clocks;
+    this.#events = events;
+    this.#cache = new LRUCache({ max: settings.cacheMaxEntries });
+    this.#unsubscribe = store.feed.subscribe((handle) => this.#onRevoked(handle));
+  }
+
+  /** Applies other settings, except for the size of the cache. Sessions that are open are judged by them at once. */
+  configure(settings: SessionSettings): void {
+    this.#settings = settings;
+  }
+
+  /** How many sessions are held in process. */
+  get cachedCount(): number {
+    return this.#cache.size;
+  }
+
+  /**
+   * Authenticates a session cookie. Answers at once, without a promise, when the session is cached and trusted.
+   *
+   * @param sessionId  value of the session cookie, untrusted
+   * @returns the user, or a Denial `session_invalid` | `session_unknown` | `session_expired`
+   * @throws DependencyFault `store_unavailable`, as a rejection
+   */
+  authenticate(sessionId: string): UserPrincipal | Denial | Promise<UserPrincipal | Denial> {
+    if (!isSessionId(sessionId)) return NOT_AN_ID;
+    const handle = this.#handleOf(sessionId);
+    const session = this.#cache.get(handle);
+    const wallMs = this.#clocks.wallMs();
+    if (session !== undefined && !this.#hasExpired(session, wallMs)) {
+      const ageMs = this.#trustedAgeMs(session);
+      if (ageMs !== null && ageMs < this.#settings.recheckAfterMs) {
+        this.#events.onLookup('memory', 0);
+        this.#use(session, wallMs);
+        // A session in steady use is read again in the background, so that none of its requests waits for it. After
+        // the use was written down, if it was: what is read has it.
+        if (ageMs > this.#settings.recheckAfterMs / 2) this.#inBackground(this.#read(handle));
+        return session.principal;
+      }
+    }
+    return this.#fromStore(handle);
+  }
+
+  /**
+   * Opens a session under a new id.
+   *
+   * @returns the id, which only the browser may have, and what the store keeps
+   */
+  async open(login: NewSession): Promise<{ readonly sessionId: string; readonly record: SessionRecord }> {
+    const nowMs = this.#clocks.wallMs();
+    const sessionId = newSessionId();
+    const lifetimeMs = Math.min(login.lifetimeMs ?? Number.POSITIVE_INFINITY, this.#settings.absoluteTimeoutMs);
+    const record: SessionRecord = {
+      handle: sessionHandle(sessionId),
+      subject: login.subject,
+      user: login.user,
+      method: login.method,
+      version: 1,
+      createdAtMs: nowMs,
+      expiresAtMs: nowMs + lifetimeMs,
+      lastSeenAtMs: nowMs,
+      device: login.device,
+    };
+    await this.#endOldest(login.subject);
+    await this.#store.sessions.create(record, this.#ttlMs(record, nowMs));
+    return { sessionId, record };
+  }
+
+  /** Ends a session everywhere. Returns what it was, or `null` when there was none. */
+  end(handle: string): Promise<SessionRecord | null> {
+    return this.#store.sessions.end(handle);
+  }
+
+  /**
+   * Renews a session for whoever stands for it without its id: asks the store, never the cache alone, and has written
+   * the use down before it answers.
+   *
+   * @returns the user, or a Denial `session_unknown` | `session_expired`
+   * @throws DependencyFault `store_unavailable`, as a rejection
+   */
+  async renew(handle: string): Promise<UserPrincipal | Denial> {
+    const found = await this.#read(handle);
+    if (found instanceof Denial) return found;
+    const nowMs = this.#clocks.wallMs();
+    const record = seenAt(found.principal.session, nowMs);
+    const slid = await this.#store.sessions.touch(handle, nowMs, this.#ttlMs(record, nowMs));
+    if (!slid) {
+      this.#forget(handle);
+      return UNKNOWN;
+    }
+    found.lastUsedMs = Math.max(found.lastUsedMs, nowMs);
+    found.principal = withRecord(found.principal, record);
+    return found.principal;
+  }
+
+  /**
+   * The session that a token names, if it is alive: from the cache where that is trusted, else from the store, whatever
+   * may be served during an outage. Does not count as use of it.
+   *
+   * @throws DependencyFault `store_unavailable`, as a rejection
+   */
+  async live(handle: string): Promise<SessionRecord | null> {
+    const cached = this.#cache.get(handle);
+    if (cached !== undefined && !this.#hasExpired(cached, this.#clocks.wallMs())) {
+      const ageMs = this.#trustedAgeMs(cached);
+      if (ageMs !== null && ageMs < this.#settings.recheckAfterMs) return cached.principal.session;
+    }
+    const found = await this.#read(handle);
+    return found instanceof Denial ? null : found.principal.session;
+  }
+
+  /** The handle that a session cookie stands for, whether or not there is such a session; `null` when it is none. */
+  handleOf(sessionId: string): string | null {
+    return isSessionId(sessionId) ? sessionHandle(sessionId) : null;
+  }
+
+  /** Ends every session of a subject everywhere. Returns the handles of those that ended. */
+  endAll(subject: string): Promise<readonly string[]> {
+    return this.#store.sessions.endAll(subject);
+  }
+
+  /** The sessions of a subject that have not expired, the oldest first. */
+  async list(subject: string): Promise<readonly SessionRecord[]> {
+    const nowMs = this.#clocks.wallMs();
+    const records = await this.#store.sessions.list(subject);
+    return records.filter((record) => !this.#recordHasExpired(record, record.lastSeenAtMs, nowMs));
+  }
+
+  /** When a session ends if it is not used again; wall clock. */
+  endsAtMs(record: SessionRecord): number {
+    return Math.min(record.expiresAtMs, record.lastSeenAtMs + this.#settings.idleTimeoutMs);
+  }
+
+  /**
+   * Calls back once when the session of a principal is revoked or expires, for as long as a stream of it is open.
+   *
+   * @returns stops watching; has to be called when the stream ends
+   */
+  watch(principal: UserPrincipal, onEnd: () => void): () => void {
+    const handle = principal.session.handle;
+    const nowMs = this.#clocks.wallMs();
+    // A session that has left the cache meanwhile may have been revoked: the next sweep asks the store.
+    const session = this.#cache.get(handle) ?? new CachedSession(principal, Number.NEGATIVE_INFINITY, nowMs);
+    const watch = this.#watched.get(handle) ?? { session, closers: new Set() };
+    watch.closers.add(onEnd);
+    this.#watched.set(handle, watch);
+    this.#sweeper ??= setInterval(() => this.sweepStreams(), STREAM_SWEEP_MS).unref();
+    return () => {
+      watch.closers.delete(onEnd);
+      if (watch.closers.size === 0 && this.#watched.get(handle) === watch) this.#watched.delete(handle);
+      if (this.#watched.size === 0) this.#stopSweeping();
+    };
+  }
+
+  /** A stream of the session carried something from the client: that counts as use. */
+  noteUse(principal: UserPrincipal): void {
+    const session = this.#watched.get(principal.session.handle)?.session;
+    if (session !== undefined) this.#use(session, this.#clocks.wallMs());
+  }
+
+  /** Ends the streams of sessions that have expired, and asks the store about those that the feed says nothing of. */
+  sweepStreams(): void {
+    const wallMs = this.#clocks.wallMs();
+    for (const [handle, { session }] of this.#watched) {
+      if (this.#hasExpired(session, wallMs)) {
+        this.#endStreams(handle);
+        continue;
+      }
+      const ageMs = this.#trustedAgeMs(session);
+      if (ageMs === null || ageMs >= this.#settings.recheckAfterMs) this.#inBackground(this.#recheckStreams(handle));
+    }
+  }
+
+  close(): void {
+    this.#unsubscribe();
+    this.#stopSweeping();
+    this.#cache.clear();
+    this.#handles.clear();
+  }
+
+  #handleOf(sessionId: string): string {
+    const known = this.#handles.get(sessionId);
+    if (known !== undefined) return known;
+    const handle = sessionHandle(sessionId);
+    this.#handles.set(sessionId, handle);
+    return handle;
+  }
+
+  async #recheckStreams(handle: string): Promise<void> {
+    try {
+      await this.#read(handle);
+    } catch (fault) {
+      const watch = this.#watched.get(handle);
+      if (watch !== undefined && !this.#isWithinGrace(watch.session)) this.#endStreams(handle);
+      throw fault;
+    }
+  }
+
+  async #fromStore(handle: string): Promise<UserPrincipal | Denial> {
+    const startedMs = this.#clocks.monotonicMs();
+    let found: CachedSession | Denial;
+    try {
+      found = await this.#read(handle);
+    } catch (fault) {
+      const cached = this.#cache.get(handle);
+      if (!(fault instanceof DependencyFault) || cached === undefined || !this.#isWithinGrace(cached)) throw fault;
+      if (this.#hasExpired(cached, this.#clocks.wallMs())) throw fault;
+      this.#events.onServedDuringOutage();
+      found = cached;
+    }
+    this.#events.onLookup('store', this.#clocks.monotonicMs() - startedMs);
+    if (found instanceof Denial) return found;
+    this.#use(found, this.#clocks.wallMs());
+    return found.principal;
+  }
+
+  /** Reads a session from the store into the cache; at most one read per session is under way. */
+  #read(handle: string): Promise<CachedSession | Denial> {
+    return this.#reads.run(handle, async () => {
+      for (;;) {
+        const startedMs = this.#clocks.monotonicMs();
+        const record = await this.#store.sessions.read(handle).catch((fault: unknown) => {
+          this.#revokedDuringRead.delete(handle);
+          throw fault;
+        });
+        if (this.#revokedDuringRead.delete(handle)) continue;
+        return this.#keep(handle, record, startedMs);
+      }
+    });
+  }
+
+  #keep(handle: string, record: SessionRecord | null, readAtMs: number): CachedSession | Denial {
+    const cached = this.#cache.get(handle);
+    if (record === null) {
+      this.#forget(handle);
+      return UNKNOWN;
+    }
+    const usedMs = Math.max(record.lastSeenAtMs, cached?.lastUsedMs ?? 0);
+    if (this.#recordHasExpired(record, usedMs, this.#clocks.wallMs())) {
+      this.#forget(handle);
+      // The store's own TTL should have ended it; if that was lost, it ends now.
+      this.#inBackground(this.#store.sessions.end(handle));
+      return EXPIRED;
+    }
+    if (cached !== undefined && cached.principal.session.version === record.version) {
+      cached.principal = withRecord(cached.principal, record);
+      cached.verifiedAtMs = readAtMs;
+      return cached;
+    }
+    const session = new CachedSession(userPrincipal(record), readAtMs, usedMs);
+    if (this.#cache.size >= this.#settings.cacheMaxEntries) this.#events.onEvicted();
+    this.#cache.set(handle, session);
+    const watch = this.#watched.get(handle);
+    if (watch !== undefined) watch.session = session;
+    return session;
+  }
+
+  /** The session is no more: neither its place in the cache nor its streams. */
+  #forget(handle: string): void {
+    this.#cache.delete(handle);
+    this.#endStreams(handle);
+  }
+
+  /** How old the entry's reading is, if the feed vouches for everything since; else `null`. */
+  #trustedAgeMs(session: CachedSession): number | null {
+    const { feed } = this.#store;
+    const nowMs = this.#clocks.monotonicMs();
+    const provenAtMs = feed.provenAtMs();
+    if (provenAtMs === null || nowMs - provenAtMs > this.#settings.feedTimeoutMs) return null;
+    return session.verifiedAtMs < feed.unbrokenSinceMs() ? null : nowMs - session.verifiedAtMs;
+  }
+
+  #isWithinGrace(session: CachedSession): boolean {
+    return this.#clocks.monotonicMs() - session.verifiedAtMs <= this.#settings.outageGraceMs;
+  }
+
+  #hasExpired(session: CachedSession, wallMs: number): boolean {
+    const record = session.principal.session;
+    return this.#recordHasExpired(record, Math.max(record.lastSeenAtMs, session.lastUsedMs), wallMs);
+  }
+
+  #recordHasExpired(record: SessionRecord, lastUsedMs: number, wallMs: number): boolean {
+    return wallMs >= record.expiresAtMs || wallMs - lastUsedMs >= this.#settings.idleTimeoutMs;
+  }
+
+  /** Notes a use, and writes it down when the last one written down is old enough: rarely, and in the background. */
+  #use(session: CachedSession, wallMs: number): void {
+    session.lastUsedMs = wallMs;
+    const slideIntervalMs = Math.min(60_000, this.#settings.idleTimeoutMs / 10);
+    // Also when the clock was set back: else nothing would be written down until it has caught up (SES-08).
+    const unwrittenMs = Math.abs(wallMs - session.principal.session.lastSeenAtMs);
+    if (session.isTouching || unwrittenMs < slideIntervalMs) return;
+    session.isTouching = true;
+    this.#inBackground(this.#touch(session, wallMs));
+  }
+
+  async #touch(session: CachedSession, wallMs: number): Promise<void> {
+    const record = session.principal.session;
+    try {
+      const slid = await this.#store.sessions.touch(record.handle, wallMs, this.#ttlMs(record, wallMs));
+      if (slid) session.principal = withRecord(session.principal, seenAt(record, wallMs));
+      else this.#forget(record.handle);
+    } finally {
+      session.isTouching = false;
+    }
+  }
+
+  #ttlMs(record: SessionRecord, wallMs: number): number {
+    return Math.max(1, Math.min(record.expiresAtMs - wallMs, this.#settings.idleTimeoutMs));
+  }
+
+  async #endOldest(subject: string): Promise<void> {
+    const records = await this.list(subject);
+    for (const record of records.slice(0, Math.max(0, records.length - this.#settings.maxPerUser + 1))) {
+      await this.#store.sessions.end(record.handle);
+    }
+  }
+
+  #onRevoked(handle: string): void {
+    if (this.#cache.delete(handle)) this.#events.onInvalidated();
+    if (this.#reads.has(handle)) this.#revokedDuringRead.add(handle);
+    this.#endStreams(handle);
+  }
+
+  #endStreams(handle: string): void {
+    const watch = this.#watched.get(handle);
+    if (watch === undefined) return;
+    this.#watched.delete(handle);
+    for (const close of watch.closers) close();
+    if (this.#watched.size === 0) this.#stopSweeping();
+  }
+
+  #stopSweeping(): void {
+    if (this.#sweeper !== null) clearInterval(this.#sweeper);
+    this.#sweeper = null;
+  }
+
+  #inBackground(work: Promise<unknown>): void {
+    work.catch(this.#events.onBackgroundFault);
+  }
+}
+
+/**
+ * The same user, with what is known of the session now. Written out, as `userPrincipal` is: a spread makes an object of
+ * another shape, and the first such object sends the compiled way of a request back to the start (bench/load/run.ts).
+ */
+function withRecord({ subject, roles, scopes, tokens }: UserPrincipal, session: SessionRecord): UserPrincipal {
+  return { kind: 'user', subject, roles, scopes, session, tokens };
+}
+
+/** The user of a session. */
+export function userPrincipal(record: SessionRecord): UserPrincipal {
+  return {
+    kind: 'user',
+    subject: record.subject,
+    roles: stringSet(record.user['roles']),
+    scopes: new Set(),
+    session: record,
+    tokens: new Map(),
+  };
+}

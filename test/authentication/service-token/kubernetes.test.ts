@@ -1,0 +1,243 @@
+/**
+ * ServiceAccount tokens, with what a real API server said and signed: `fixtures/kubernetes.json`, recorded by
+ * scripts/record-kubernetes-tokens.ts. The server that says it here speaks TLS, and wants the pod's own token.
+ */
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { LocalControl } from '../../../src/local-control.ts';
+import { TestAuthority } from '../../support/certificates.ts';
+import { TestClocks } from '../../support/clocks.ts';
+import { HOST, startGateway, type TestGateway } from '../../support/gateway.ts';
+import { rawRequest } from '../../support/raw-client.ts';
+import { RecordingUpstream } from '../../support/recording-upstream.ts';
+import { TokenAuthority } from '../../support/token-authority.ts';
+import { until } from '../../support/until.ts';
+import recorded from './fixtures/kubernetes.json' with { type: 'json' };
+
+const { tokens } = recorded;
+const RELEARN_MS = 10_000;
+const COOL_DOWN_MS = 30_000;
+
+/** The API server, as far as it was recorded. */
+class ApiServer implements AsyncDisposable {
+  /** What was asked for, and with which token. */
+  readonly requests: { readonly path: string; readonly bearer: string | undefined }[] = [];
+  /** The tokens that may read the keys. */
+  readonly readers = new Set([tokens.own]);
+  readonly #server: Server;
+
+  private constructor(authority: TestAuthority) {
+    const { certificate, key } = authority.issue({ names: ['127.0.0.1'] });
+    this.#server = createServer({ cert: certificate, key }, (request, response) => {
+      const bearer = request.headers.authorization?.replace(/^Bearer /, '');
+      this.requests.push({ path: request.url ?? '', bearer });
+      const answer = this.#answer(request.url, bearer, request.headers.accept);
+      response.writeHead(answer.status, { 'content-type': answer.contentType }).end(answer.body);
+    });
+  }
+
+  static start(authority: TestAuthority): Promise<ApiServer> {
+    const server = new ApiServer(authority);
+    return new Promise((resolve) => server.#server.listen(0, '127.0.0.1', () => resolve(server)));
+  }
+
+  get origin(): string {
+    return `https://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+
+  #answer(path: string | undefined, bearer: string | undefined, accept = '') {
+    if (bearer === undefined || !this.readers.has(bearer)) return recorded.jwksForNobody;
+    if (path === '/.well-known/openid-configuration') return recorded.discovery;
+    // The real one answers 406 to whoever takes application/json only.
+    if (path !== '/openid/v1/jwks' || !accept.includes('application/jwk-set+json'))
+      return { ...recorded.jwksForNobody, status: 406 };
+    return recorded.jwks;
+  }
+}
+
+/** A pod: its projected files, and a gateway in it. */
+class Pod implements AsyncDisposable {
+  readonly directory = mkdtempSync(join(tmpdir(), 'sallyport-pod-'));
+  readonly clocks = new TestClocks();
+  readonly gateway!: TestGateway;
+
+  static async start(apiServer: ApiServer, files: Record<string, string>, more: object = {}): Promise<Pod> {
+    const pod = new Pod();
+    pod.clocks.stepWall(recorded.recordedAtSec * 1_000 - pod.clocks.wallMs());
+    for (const [name, text] of Object.entries(files)) pod.write(name, text);
+    const kubernetes = {
+      apiServer: apiServer.origin,
+      tokenFile: join(pod.directory, 'token'),
+      caFile: join(pod.directory, 'ca.crt'),
+    };
+    const service = { credential: { service: ['cluster', ...Object.keys(more)] } };
+    const gateway = await startGateway({
+      upstream: upstream.origin,
+      clocks: pod.clocks,
+      config: { issuers: { cluster: { kubernetes }, ...more } },
+      routes: [
+        { id: 'any', match: { path: '/' }, ...service, identityHeaders: { 'X-Caller': 'subject' } },
+        { id: 'cart', match: { path: '/cart' }, ...service, allow: { serviceAccounts: ['shop/cart'] } },
+        { id: 'shop', match: { path: '/shop' }, ...service, allow: { serviceAccounts: ['shop/*'] } },
+      ],
+    });
+    return Object.assign(pod, { gateway });
+  }
+
+  write(name: string, text: string): void {
+    writeFileSync(join(this.directory, name), text);
+  }
+
+  async status(token: string, path = '/'): Promise<number> {
+    const head = `GET ${path} HTTP/1.1\r\n${HOST}\r\nAuthorization: Bearer ${token}\r\n\r\n`;
+    return (await rawRequest(this.gateway.port, head)).status;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.gateway[Symbol.asyncDispose]();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+const authority = new TestAuthority();
+let upstream: RecordingUpstream;
+let apiServer: ApiServer;
+beforeEach(async () => {
+  upstream = await RecordingUpstream.start();
+  apiServer = await ApiServer.start(authority);
+});
+afterEach(async () => {
+  await apiServer[Symbol.asyncDispose]();
+  await upstream[Symbol.asyncDispose]();
+});
+const FILES = { token: tokens.own, 'ca.crt': authority.certificate };
+
+test('a ServiceAccount token for us is let through, as system:serviceaccount:namespace:name', async () => {
+  await using pod = await Pod.start(apiServer, FILES);
+  expect(await pod.status(tokens.cart)).toBe(200);
+  expect(upstream.last.values('x-caller')).toEqual(['system:serviceaccount:shop:cart']);
+  expect(await pod.status(tokens.ledger)).toBe(200);
+});
+
+test('keys are read at the API server with the own token, not at the advertised address', async () => {
+  await using pod = await Pod.start(apiServer, FILES);
+  expect(await pod.status(tokens.cart)).toBe(200);
+  expect(apiServer.requests).toEqual([{ path: '/openid/v1/jwks', bearer: tokens.own }]);
+});
+
+test.each([
+  ['for another audience', tokens.otherAudience],
+  ['for the API server, as every pod has one', tokens.own],
+  ['that lives for a day', tokens.longLived],
+])('JWT-36, JWT-30: a token %s is refused', async (_title, token) => {
+  await using pod = await Pod.start(apiServer, FILES);
+  expect(await pod.status(token)).toBe(401);
+});
+
+test('a token that has expired is refused, and one with another subject does not verify', async () => {
+  await using pod = await Pod.start(apiServer, FILES);
+  const [header = '', payload = '', signature = ''] = tokens.cart.split('.');
+  const claims = Buffer.from(payload, 'base64url').toString().replace('shop:cart', 'kube-system:admin');
+  expect(await pod.status(`${header}.${Buffer.from(claims).toString('base64url')}.${signature}`)).toBe(401);
+  pod.clocks.advance(631_000);
+  expect(await pod.status(tokens.cart)).toBe(401);
+});
+
+describe('allow.serviceAccounts', () => {
+  test('lets through the one that is named, or all of a namespace', async () => {
+    await using pod = await Pod.start(apiServer, FILES);
+    expect(await pod.status(tokens.cart, '/cart')).toBe(200);
+    expect(await pod.status(tokens.cart, '/shop')).toBe(200);
+    expect(await pod.status(tokens.ledger, '/cart')).toBe(403);
+    expect(await pod.status(tokens.ledger, '/shop')).toBe(403);
+  });
+
+  test('lets nobody through whom another issuer calls by such a name', async () => {
+    using impostor = await TokenAuthority.create('https://impostor.example');
+    const iat = recorded.recordedAtSec;
+    const token = await impostor.token({ sub: 'system:serviceaccount:shop:cart', iat, exp: iat + 300 });
+    await using pod = await Pod.start(apiServer, FILES, { impostor: impostor.config });
+    expect(await pod.status(token)).toBe(200);
+    expect(await pod.status(token, '/cart')).toBe(403);
+    expect(await pod.status(token, '/shop')).toBe(403);
+  });
+});
+
+describe('the own token', () => {
+  test('is read again for each fetch, with or without a newline at its end', async () => {
+    await using pod = await Pod.start(apiServer, FILES);
+    expect(await pod.status(tokens.cart)).toBe(200);
+    apiServer.readers.clear();
+    apiServer.readers.add('rotated');
+    pod.write('token', 'rotated\n');
+    pod.clocks.advance(COOL_DOWN_MS);
+    const [header = '', ...rest] = tokens.cart.split('.');
+    const unknown = Buffer.from(header, 'base64url')
+      .toString()
+      .replace(/"kid":"[^"]+"/, '"kid":"other"');
+    expect(await pod.status([Buffer.from(unknown).toString('base64url'), ...rest].join('.'))).toBe(401);
+    expect(apiServer.requests.at(-1)).toEqual({ path: '/openid/v1/jwks', bearer: 'rotated' });
+    // It is no JWT, so it says nothing about the issuer: the one that was learnt stays.
+    expect(await pod.status(tokens.ledger)).toBe(200);
+  });
+
+  test('that is not there is a 503 for tokens of the cluster, and nothing to those of others', async () => {
+    using other = await TokenAuthority.create('https://other.example');
+    const iat = recorded.recordedAtSec;
+    await using pod = await Pod.start(apiServer, { 'ca.crt': authority.certificate }, { other: other.config });
+    await until(async () => (await failures(pod)) === 1, 'the first fetch has failed');
+    expect(await pod.status(tokens.cart)).toBe(503);
+    expect(await pod.status(await other.token({ iat, exp: iat + 300 }))).toBe(200);
+    expect(pod.gateway.log.text).toContain('ENOENT');
+
+    const { components } = await new LocalControl(pod.gateway.gateway, pod.gateway.metrics).health(false);
+    expect(components).toContainEqual({ name: 'issuer cluster', isOk: true, detail: 'keys were never had' });
+
+    pod.write('token', tokens.own);
+    expect(await pod.status(tokens.cart)).toBe(503);
+    pod.clocks.advance(Math.max(RELEARN_MS, COOL_DOWN_MS));
+    expect(await pod.status(tokens.cart)).toBe(200);
+  });
+
+  test.each([
+    ['a legacy token, whose issuer is no URL', 'kubernetes/serviceaccount'],
+    ['a token without an issuer', undefined],
+  ])('teaches nothing when it is %s', async (_title, iss) => {
+    using legacy = await TokenAuthority.create();
+    await using pod = await Pod.start(apiServer, { ...FILES, token: await legacy.token({ iss }) });
+    expect(await pod.status(await legacy.token({ iss }))).toBe(iss === undefined ? 401 : 503);
+  });
+});
+
+test('an API server whose certificate is of another CA is not asked with the own token', async () => {
+  await using pod = await Pod.start(apiServer, { ...FILES, 'ca.crt': new TestAuthority('Another').certificate });
+  expect(await pod.status(tokens.cart)).toBe(503);
+  expect(apiServer.requests).toEqual([]);
+  // Once the right one is there, it is read without a reload.
+  pod.write('ca.crt', authority.certificate);
+  pod.clocks.advance(COOL_DOWN_MS);
+  expect(await pod.status(tokens.cart)).toBe(200);
+});
+
+test('what was recorded says what the code relies on', () => {
+  expect(recorded.jwksForNobody.status).toBe(403);
+  const discovery = JSON.parse(recorded.discovery.body) as Record<string, unknown>;
+  const payload = Buffer.from(tokens.own.split('.')[1] ?? '', 'base64url').toString();
+  expect((JSON.parse(payload) as { iss: string }).iss).toBe(discovery['issuer']);
+  expect(recorded.jwks.contentType).toBe('application/jwk-set+json');
+});
+
+async function failures(pod: Pod): Promise<number> {
+  const { values } = await pod.gateway.metrics.jwksFetches.get();
+  return values.find(({ labels }) => labels.issuer === 'cluster' && labels.result === 'failed')?.value ?? 0;
+}

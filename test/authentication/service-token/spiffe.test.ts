@@ -1,0 +1,113 @@
+import { describe, expect, test } from 'vitest';
+import { ecKeyPair, es256, forge, ps256, publicJwk, rs256, rsaKeyPair } from '../../support/forger.ts';
+import { PUBLIC_ORIGIN } from '../../support/gateway.ts';
+import { answering, KeyServer } from '../../support/key-server.ts';
+import { clocks, Files, IssuerStage, KEY } from './stage.ts';
+
+const ID = 'spiffe://prod.example/ns/shop/sa/cart';
+const RSA = rsaKeyPair();
+const OTHER = ecKeyPair();
+const BUNDLE = {
+  spiffe_sequence: 1,
+  spiffe_refresh_hint: 300,
+  keys: [
+    publicJwk(KEY, { kid: 'one', use: 'jwt-svid' }),
+    publicJwk(RSA, { kid: 'rsa', use: 'jwt-svid' }),
+    publicJwk(OTHER, { kid: 'tls', use: 'x509-svid', x5c: ['AAAA'] }),
+    publicJwk(ecKeyPair(), { kid: 'unused' }),
+  ],
+};
+const nowSec = Math.floor(clocks.wallMs() / 1_000);
+const HEADER = { alg: 'ES256', kid: 'one' };
+const CLAIMS = { sub: ID, aud: [PUBLIC_ORIGIN], exp: nowSec + 300 };
+/** As SPIRE makes them: `iat`, but no `iss`. */
+const svid = (claims: object = {}, header: object = {}, signer = es256(KEY)) =>
+  forge({ ...HEADER, ...header }, { ...CLAIMS, iat: nowSec, ...claims }, signer);
+
+async function start(trustDomain = 'prod.example') {
+  const files = new Files();
+  const bundleFile = files.write('bundle.json', JSON.stringify(BUNDLE));
+  const stage = await IssuerStage.start({ mesh: { spiffe: { trustDomain, bundleFile } } });
+  files[Symbol.dispose]();
+  return stage;
+}
+
+test('a JWT-SVID of the trust domain is let through, by the name of its workload', async () => {
+  await using stage = await start();
+  expect(await stage.status(svid())).toBe(200);
+  expect(stage.upstream.last.values('x-caller')).toEqual([ID]);
+});
+
+describe('accepted:', () => {
+  test.each([
+    ['JWT-SVID §3: without iat', svid({ iat: undefined })],
+    ['with an iss, whatever it is', svid({ iss: 'https://spire.example' })],
+    ['JWT-SVID §2.3: typ JWT', svid({}, { typ: 'JWT' })],
+    ['JWT-SVID §2.3: typ JOSE', svid({}, { typ: 'JOSE' })],
+    ['JWT-SVID §2.1: RS256', svid({}, { alg: 'RS256', kid: 'rsa' }, rs256(RSA))],
+    ['JWT-SVID §2.1: PS256', svid({}, { alg: 'PS256', kid: 'rsa' }, ps256(RSA))],
+    ['aud as a string', svid({ aud: PUBLIC_ORIGIN })],
+  ])('%s', async (_title, token) => {
+    await using stage = await start();
+    expect(await stage.status(token)).toBe(200);
+  });
+});
+
+describe('refused:', () => {
+  test.each([
+    ['JWT-SVID §3.1: sub that is no SPIFFE ID', { sub: 'cart' }, 'issuer'],
+    ['no sub', { sub: undefined }, 'issuer'],
+    ['another trust domain', { sub: 'spiffe://evil.example/ns/shop/sa/cart' }, 'issuer'],
+    ['a trust domain that only begins so', { sub: 'spiffe://prod.example.evil/cart' }, 'issuer'],
+    ['a trust domain in upper case', { sub: 'spiffe://PROD.example/cart' }, 'issuer'],
+    ['SPIFFE-ID §2.1: a port', { sub: 'spiffe://prod.example:443/cart' }, 'issuer'],
+    ['a user', { sub: 'spiffe://prod.example@evil/cart' }, 'issuer'],
+    ['SPIFFE-ID §2.2: no path, which is no workload', { sub: 'spiffe://prod.example' }, 'issuer'],
+    ['SPIFFE-ID §2.2: a slash at the end', { sub: `${ID}/` }, 'issuer'],
+    ['SPIFFE-ID §2.2: an empty segment', { sub: 'spiffe://prod.example//cart' }, 'issuer'],
+    ['SPIFFE-ID §2.2: a segment of dots', { sub: 'spiffe://prod.example/a/../cart' }, 'issuer'],
+    ['SPIFFE-ID §2.2: a segment of one dot', { sub: 'spiffe://prod.example/./cart' }, 'issuer'],
+    ['SPIFFE-ID §2.2: an escape', { sub: 'spiffe://prod.example/%63art' }, 'issuer'],
+    ['a query', { sub: `${ID}?x=1` }, 'issuer'],
+    ['a fragment', { sub: `${ID}#x` }, 'issuer'],
+    ['another scheme', { sub: 'https://prod.example/cart' }, 'issuer'],
+    ['SPIFFE-ID §2.3: over 2048 bytes', { sub: `spiffe://prod.example/${'a'.repeat(2_048)}` }, 'issuer'],
+    ['JWT-SVID §3.2: no aud', { aud: undefined }, 'audience'],
+    ['JWT-SVID §3.2: another aud', { aud: ['other'] }, 'audience'],
+    ['JWT-SVID §3.3: no exp', { exp: undefined }, 'times'],
+    ['JWT-SVID §3.3: expired', { iat: nowSec - 400, exp: nowSec - 100 }, 'expired'],
+    ['without iat, too far in the future', { iat: undefined, exp: nowSec + 3_700 }, 'lifetime'],
+  ])('%s', async (_title, claims, problem) => {
+    await using stage = await start();
+    expect(await stage.status(svid(claims))).toBe(401);
+    expect(await stage.refused(problem)).toBe(1);
+  });
+
+  test.each([
+    ['JWT-SVID §2.3: another typ', { typ: 'at+jwt' }, es256(KEY), 'type'],
+    ['JWT-SVID §2.1: HS256', { alg: 'HS256' }, es256(KEY), 'algorithm'],
+    ['JWT-SVID §2.1: EdDSA', { alg: 'EdDSA' }, es256(KEY), 'algorithm'],
+    ['JWT-SVID §4: a key for X.509', { kid: 'tls' }, es256(OTHER), 'key'],
+    ['JWT-SVID §4: a key without a use', { kid: 'unused' }, es256(KEY), 'key'],
+    ['another key', {}, es256(OTHER), 'signature'],
+  ] as const)('%s', async (_title, header, signer, problem) => {
+    await using stage = await start();
+    expect(await stage.status(svid({}, header, signer))).toBe(401);
+    expect(await stage.refused(problem)).toBe(1);
+  });
+});
+
+test('a bundle can be fetched', async () => {
+  await using server = await KeyServer.start(answering(BUNDLE));
+  await using stage = await IssuerStage.start({
+    mesh: { spiffe: { trustDomain: 'prod.example', bundleUrl: server.origin } },
+  });
+  expect(await stage.status(svid())).toBe(200);
+});
+
+test('a bundle without a key for JWT-SVIDs is refused at the start', async () => {
+  using files = new Files();
+  const bundleFile = files.write('bundle.json', JSON.stringify({ keys: BUNDLE.keys.slice(2) }));
+  const issuers = { mesh: { spiffe: { trustDomain: 'prod.example', bundleFile } } };
+  await expect(IssuerStage.start(issuers)).rejects.toThrow('has no key for');
+});

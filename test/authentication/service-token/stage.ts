@@ -1,0 +1,87 @@
+/** A gateway whose one route takes the tokens of the issuers that a test configures, on clocks that stand still. */
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { TestClocks } from '../../support/clocks.ts';
+import { ecKeyPair, es256, forge, type KeyPair, type Signer } from '../../support/forger.ts';
+import { HOST, PUBLIC_ORIGIN, startGateway, type TestGateway } from '../../support/gateway.ts';
+import { rawRequest } from '../../support/raw-client.ts';
+import { RecordingUpstream } from '../../support/recording-upstream.ts';
+
+export const ISSUER = 'https://issuer.example';
+export const KEY: KeyPair = ecKeyPair();
+export const clocks = new TestClocks();
+const nowSec = Math.floor(clocks.wallMs() / 1_000);
+
+/** A token for the stage. @param claims  over the usual ones; `undefined` leaves one out */
+export function tokenBy(signer: Signer = es256(KEY), header: object = {}, claims: object = {}): string {
+  const usual = { iss: ISSUER, sub: 'cart', aud: PUBLIC_ORIGIN, iat: nowSec, exp: nowSec + 300 };
+  return forge({ alg: 'ES256', kid: 'one', ...header }, { ...usual, ...claims }, signer);
+}
+
+/** Files that are removed at the end of a test. */
+export class Files implements Disposable {
+  readonly directory: string = mkdtempSync(join(tmpdir(), 'sallyport-issuers-'));
+
+  /** Writes a file, and says where it is. */
+  write(name: string, content: string | Buffer): string {
+    const path = join(this.directory, name);
+    writeFileSync(path, content);
+    return path;
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+export class IssuerStage implements AsyncDisposable {
+  readonly gateway: TestGateway;
+  readonly upstream: RecordingUpstream;
+
+  private constructor(gateway: TestGateway, upstream: RecordingUpstream) {
+    this.gateway = gateway;
+    this.upstream = upstream;
+  }
+
+  /** @param config  more of the configuration */
+  static async start(issuers: Record<string, object>, config: object = {}): Promise<IssuerStage> {
+    const upstream = await RecordingUpstream.start();
+    try {
+      const gateway = await startGateway({
+        upstream: upstream.origin,
+        clocks,
+        config: { issuers, ...config },
+        routes: [
+          {
+            id: 'api',
+            match: { path: '/' },
+            credential: { service: Object.keys(issuers) },
+            identityHeaders: { 'X-Caller': 'subject' },
+          },
+        ],
+      });
+      return new IssuerStage(gateway, upstream);
+    } catch (fault) {
+      await upstream[Symbol.asyncDispose]();
+      throw fault;
+    }
+  }
+
+  async status(token: string): Promise<number> {
+    const head = `GET / HTTP/1.1\r\n${HOST}\r\nAuthorization: Bearer ${token}\r\n\r\n`;
+    return (await rawRequest(this.gateway.port, head)).status;
+  }
+
+  /** How many tokens were refused for a reason. */
+  async refused(problem: string): Promise<number> {
+    const { values } = await this.gateway.metrics.serviceTokensRefused.get();
+    return values.filter(({ labels }) => labels.problem === problem).reduce((sum, { value }) => sum + value, 0);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.gateway[Symbol.asyncDispose]();
+    await this.upstream[Symbol.asyncDispose]();
+  }
+}

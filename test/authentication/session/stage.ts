@@ -1,0 +1,161 @@
+/** Sessions on the embedded store, with its faults and its feed in the hands of the test, and time standing still. */
+
+import { type NewSession, type SessionSettings, Sessions } from '../../../src/authentication/session/sessions.ts';
+import { Denial, DependencyFault } from '../../../src/errors.ts';
+import { createMemoryStore } from '../../../src/store/memory-store.ts';
+import type { RevocationFeed, SessionStore, Store } from '../../../src/store/store.ts';
+import { TestClocks } from '../../support/clocks.ts';
+
+export const MINUTE_MS = 60_000;
+
+const SETTINGS: SessionSettings = {
+  idleTimeoutMs: 30 * MINUTE_MS,
+  absoluteTimeoutMs: 12 * 60 * MINUTE_MS,
+  maxPerUser: 50,
+  cacheMaxEntries: 100,
+  recheckAfterMs: 1_000,
+  feedTimeoutMs: 1_000,
+  outageGraceMs: 30_000,
+};
+
+/** A feed whose proof the test gives and takes. */
+class ControlledFeed implements RevocationFeed {
+  /** Its news; the same as those of the store unless it is cut. */
+  readonly #inner: RevocationFeed;
+  readonly #clocks: TestClocks;
+  isCut = false;
+  #silentSinceMs: number | null = null;
+  #unbrokenSinceMs = Number.NEGATIVE_INFINITY;
+
+  constructor(inner: RevocationFeed, clocks: TestClocks) {
+    this.#inner = inner;
+    this.#clocks = clocks;
+  }
+
+  subscribe(onRevoked: (handle: string) => void): () => void {
+    return this.#inner.subscribe((handle) => {
+      if (!this.isCut && this.#silentSinceMs === null) onRevoked(handle);
+    });
+  }
+
+  provenAtMs(): number | null {
+    return this.isCut ? null : (this.#silentSinceMs ?? this.#clocks.monotonicMs());
+  }
+
+  lastProvenAtMs(): number {
+    return this.provenAtMs() ?? Number.NEGATIVE_INFINITY;
+  }
+
+  unbrokenSinceMs(): number {
+    return this.#unbrokenSinceMs;
+  }
+
+  /** Nothing comes any more, and nothing says so. */
+  fallSilent(): void {
+    this.#silentSinceMs = this.#clocks.monotonicMs();
+  }
+
+  /** It is back, and whatever was said meanwhile is lost. */
+  mend(): void {
+    this.isCut = false;
+    this.#silentSinceMs = null;
+    this.#unbrokenSinceMs = this.#clocks.monotonicMs();
+  }
+}
+
+export class Stage {
+  readonly clocks = new TestClocks();
+  readonly feed: ControlledFeed;
+  readonly sessions: Sessions;
+  /** The store itself, for what another replica or an operator does to it. */
+  readonly elsewhere: SessionStore;
+  readonly calls = { read: 0, touch: 0, end: 0 };
+  readonly events = { memory: 0, store: 0, invalidated: 0, evicted: 0, duringOutage: 0, faults: [] as unknown[] };
+  isDown = false;
+  #gate: Promise<void> | null = null;
+
+  constructor(settings: Partial<SessionSettings> = {}) {
+    const inner = createMemoryStore(10_000, this.clocks);
+    this.feed = new ControlledFeed(inner.feed, this.clocks);
+    this.elsewhere = inner.sessions;
+    const store: Store = { ...inner, feed: this.feed, sessions: this.#controlled(inner.sessions) };
+    this.sessions = new Sessions(store, { ...SETTINGS, ...settings }, this.clocks, {
+      onLookup: (source) => {
+        this.events[source] += 1;
+      },
+      onInvalidated: () => {
+        this.events.invalidated += 1;
+      },
+      onEvicted: () => {
+        this.events.evicted += 1;
+      },
+      onServedDuringOutage: () => {
+        this.events.duringOutage += 1;
+      },
+      onBackgroundFault: (fault) => this.events.faults.push(fault),
+    });
+  }
+
+  /** Opens a session. */
+  async open(login: Partial<NewSession> = {}) {
+    return this.sessions.open({
+      subject: 'bob',
+      user: { roles: ['customer'] },
+      method: 'password',
+      device: '',
+      ...login,
+    });
+  }
+
+  /** What a request with this session id gets: `ok`, the reason of the denial, or that of the fault. */
+  async outcome(sessionId: string): Promise<string> {
+    try {
+      const result = await this.sessions.authenticate(sessionId);
+      return result instanceof Denial ? result.reason : 'ok';
+    } catch (fault) {
+      return fault instanceof DependencyFault ? fault.reason : 'bug';
+    }
+  }
+
+  /** Reads that begin from now on are answered when the returned function is called, with what was there when they began. */
+  holdReads(): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#gate = promise;
+    return () => {
+      this.#gate = null;
+      resolve();
+    };
+  }
+
+  #controlled(inner: SessionStore): SessionStore {
+    const ask = async <T>(answer: () => Promise<T>): Promise<T> => {
+      if (this.isDown) throw new DependencyFault('store_unavailable', 'down');
+      return answer();
+    };
+    return {
+      create: (record, ttlMs) => ask(() => inner.create(record, ttlMs)),
+      read: (handle) => {
+        this.calls.read += 1;
+        const gate = this.#gate;
+        return ask(async () => {
+          const record = await inner.read(handle);
+          await gate;
+          return ask(async () => record);
+        });
+      },
+      touch: (handle, lastSeenAtMs, ttlMs) => {
+        this.calls.touch += 1;
+        return ask(() => inner.touch(handle, lastSeenAtMs, ttlMs));
+      },
+      end: (handle) => {
+        this.calls.end += 1;
+        return ask(() => inner.end(handle));
+      },
+      endAll: (subject) => ask(() => inner.endAll(subject)),
+      list: (subject) => ask(() => inner.list(subject)),
+    };
+  }
+}
+
+/** Lets everything that is ready to run, run. */
+export const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
