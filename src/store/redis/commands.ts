@@ -1,0 +1,199 @@
+/**
+ * Sends commands to Redis, each within its deadline, and turns everything that can go wrong into a `DependencyFault`
+ * `store_unavailable`. No answer of Redis, and no silence, is ever taken for "not there".
+ *
+ * While a connection has just been lost, a command waits for the next one until its deadline; when the outage is older
+ * than that, it is refused at once.
+ */
+
+import { setTimeout as pause } from 'node:timers/promises';
+import { Cluster } from 'ioredis';
+import { DependencyFault } from '../../errors.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { Breakers } from './breaker.ts';
+import type { Client } from './clients.ts';
+import { primariesOf, primaryOf } from './cluster.ts';
+import { answerWithin } from './deadline.ts';
+import { commandFault, type ErrorReason, errorReason, isElsewhere, replyCode, unavailable } from './faults.ts';
+import type { Link } from './link.ts';
+
+/** What is done to the store; a closed set, since it is a metric label. */
+export const OPERATIONS = [
+  'read',
+  'create',
+  'touch',
+  'end',
+  'revoke',
+  'index',
+  'attempt',
+  'once',
+  'refresh',
+  'heartbeat',
+] as const;
+export type Operation = (typeof OPERATIONS)[number];
+
+export interface Command {
+  readonly operation: Operation;
+  /** The one key that it is about, which decides on the node of a Cluster. */
+  readonly key: string;
+  readonly words: readonly [string, ...Word[]];
+  /** Running it twice is the same as running it once, but for its answer. */
+  readonly isRepeatable: boolean;
+  /** The answer is wanted as bytes. */
+  readonly isBinary?: true;
+}
+
+export type Word = string | number | Buffer;
+
+export interface CommandEvents {
+  readonly onAnswered: (operation: Operation, durationMs: number) => void;
+  readonly onError: (reason: ErrorReason) => void;
+  /** A breaker opened or closed. */
+  readonly onChange: () => void;
+}
+
+/** Commands under way; more are refused (RDS-14). */
+const MAX_PENDING = 10_000;
+/** Before a command is sent again. */
+const REPEAT_AFTER_MS = 20;
+
+export class Commands {
+  readonly #link: Link<Client>;
+  readonly #timeoutMs: number;
+  readonly #monotonicMs: Clock;
+  readonly #events: CommandEvents;
+  readonly #breakers: Breakers;
+  #pending = 0;
+
+  constructor(link: Link<Client>, timeoutMs: number, monotonicMs: Clock, events: CommandEvents) {
+    this.#link = link;
+    this.#timeoutMs = timeoutMs;
+    this.#monotonicMs = monotonicMs;
+    this.#events = events;
+    this.#breakers = new Breakers(events.onChange);
+  }
+
+  /** Whether at least a part of the store answers. */
+  get isAvailable(): boolean {
+    const client = this.#link.client;
+    if (client === null) return false;
+    return this.#breakers.openCount < (client instanceof Cluster ? Math.max(1, primariesOf(client).size) : 1);
+  }
+
+  /**
+   * Sends a command.
+   *
+   * @returns what Redis answers; never an error reply
+   * @throws DependencyFault `store_unavailable`
+   */
+  async send(command: Command): Promise<unknown> {
+    if (this.#pending >= MAX_PENDING) throw unavailable('too many commands wait for Redis');
+    this.#pending += 1;
+    const startedMs = this.#monotonicMs();
+    try {
+      const answer = await this.#sendBefore(startedMs + this.#timeoutMs, command);
+      this.#events.onAnswered(command.operation, this.#monotonicMs() - startedMs);
+      return answer;
+    } catch (error) {
+      throw error instanceof DependencyFault ? error : this.#failed(error);
+    } finally {
+      this.#pending -= 1;
+    }
+  }
+
+  /**
+   * Publishes a heartbeat by way of every server that revocations are published by.
+   *
+   * @param messageFor  the message, which names the server
+   * @returns the servers, and for each whether it took the message; a server that cannot be asked is among them
+   */
+  async publishEverywhere(
+    channel: string,
+    messageFor: (node: string) => string,
+  ): Promise<ReadonlyMap<string, boolean>> {
+    const client = this.#link.client;
+    if (!(client instanceof Cluster)) {
+      const words = ['PUBLISH', channel, messageFor('')] as const;
+      const sent = this.send({ operation: 'heartbeat', key: channel, words, isRepeatable: true });
+      return new Map([['', await isFulfilled(sent)]]);
+    }
+    const published = [...primariesOf(client)].map(async ([name, node]) => {
+      const sent = node === null ? Promise.reject(new Error()) : node.call('PUBLISH', channel, messageFor(name));
+      return [name, await isFulfilled(answerWithin(sent, this.#timeoutMs))] as const;
+    });
+    return new Map(await Promise.all(published));
+  }
+
+  close(): void {
+    this.#breakers.stop();
+  }
+
+  async #sendBefore(deadlineMs: number, command: Command): Promise<unknown> {
+    for (;;) {
+      const client = await this.#liveClient(deadlineMs);
+      if (this.#breakers.openCount > 0 && this.#breakers.isOpen(partOf(client, command.key))) throw NO_ANSWER();
+      try {
+        const { words, isBinary } = command;
+        const answer = isBinary === true ? client.callBuffer(...words) : client.call(...words);
+        return await answerWithin(answer, deadlineMs - this.#monotonicMs());
+      } catch (error) {
+        const isTimeLeft = this.#monotonicMs() + REPEAT_AFTER_MS < deadlineMs;
+        if (isElsewhere(error)) this.#link.drop(client, error);
+        if (!isTimeLeft || !isWorthRepeating(error, command)) {
+          this.#giveUpOn(client, command.key, error);
+          throw error;
+        }
+        await pause(REPEAT_AFTER_MS);
+      }
+    }
+  }
+
+  /** The live connection; waits for it only while it has been missing for less than a command may take. */
+  async #liveClient(deadlineMs: number): Promise<Client> {
+    for (;;) {
+      const { client, downForMs } = this.#link;
+      if (client !== null) return client;
+      const leftMs = deadlineMs - this.#monotonicMs();
+      if (leftMs <= 0 || downForMs > this.#timeoutMs) throw NO_CONNECTION();
+      await answerWithin(this.#link.changed(), leftMs).catch(() => {});
+    }
+  }
+
+  /** A part of the store that did not answer is not asked by callers until it does. */
+  #giveUpOn(client: Client, key: string, error: unknown): void {
+    // A single server that lost its connection is known to be down by that. A Cluster stays connected to the others.
+    const isSilent =
+      errorReason(error) === 'timeout' || (client instanceof Cluster && errorReason(error) === 'connection');
+    if (isSilent) this.#breakers.open(partOf(client, key), () => this.#probe(key));
+  }
+
+  async #probe(key: string): Promise<void> {
+    const { client } = this.#link;
+    if (client === null) throw NO_CONNECTION();
+    await answerWithin(client.call('GET', key), this.#timeoutMs).catch((error: unknown) => {
+      // Also a refusal is an answer.
+      if (replyCode(error) === null) throw error;
+    });
+  }
+
+  #failed(error: unknown): DependencyFault {
+    this.#events.onError(errorReason(error));
+    return commandFault(error);
+  }
+}
+
+const NO_ANSWER = () => unavailable('Redis does not answer');
+const NO_CONNECTION = () => unavailable('no connection to Redis');
+
+const partOf = (client: Client, key: string): string => (client instanceof Cluster ? primaryOf(client, key) : '');
+
+/** A command is sent again only when it was not carried out, or when it does not matter whether it was. */
+function isWorthRepeating(error: unknown, command: Command): boolean {
+  return isElsewhere(error) || (command.isRepeatable && errorReason(error) === 'connection');
+}
+
+const isFulfilled = (promise: Promise<unknown>): Promise<boolean> =>
+  promise.then(
+    () => true,
+    () => false,
+  );

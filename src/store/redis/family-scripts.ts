@@ -1,0 +1,70 @@
+/**
+ * The steps on a family of refresh tokens that have to be one step. A family is one key, a hash:
+ *
+ *   s  handle of its session          c  digest of the present token     t  when that came into being
+ *   k  b (browser) or n (native)      p  digest of the one before        x  seed of the request that found a reuse:
+ *   g  generation                     n  seed that made c of p              the family has ended
+ *
+ * Times are those of the server's own clock, so that clocks of gateways that differ cannot make a theft of a retry.
+ */
+
+import type { Script } from './scripts.ts';
+
+/** The server's time in milliseconds. */
+const NOW = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function whole(number) return string.format('%.0f', number) end`;
+
+/** Begins a family. Values: session, kind, digest of the first token, time to live. */
+export const BEGIN_FAMILY: Script = {
+  operation: 'refresh',
+  isRepeatable: true,
+  lua: `
+redis.call('HSET', KEYS[1], 's', ARGV[1], 'k', ARGV[2], 'g', 0, 'c', ARGV[3], 't', 0)
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+return 1`,
+};
+
+/** Reads a family: the time, then its fields; nothing when there is none. */
+export const READ_FAMILY: Script = {
+  operation: 'refresh',
+  isRepeatable: true,
+  lua: `${NOW}
+local family = redis.call('HMGET', KEYS[1], 's', 'k', 'g', 'c', 'p', 'n', 't', 'x')
+if not family[1] then return false end
+return { whole(now), family[1], family[2], family[3], family[4], family[5], family[6], family[7], family[8] }`,
+};
+
+/**
+ * Puts the proposed successor in the place of the present token, or says why not; the judgement of `judge`.
+ *
+ * Sent again after a lost answer it answers the same, since it knows its own proposal. Run too late, when nobody waits
+ * for the answer any more, it changes nothing: a server that stood still must not replace a token behind the back of
+ * whoever was told to try again, and a gateway that stood still must not write what it decided long ago (REF-04).
+ *
+ * Values: generation and digest presented; seed and digest proposed; grace; time after which nothing is done.
+ */
+export const ROTATE_FAMILY: Script = {
+  operation: 'refresh',
+  isRepeatable: true,
+  lua: `${NOW}
+local family = redis.call('HMGET', KEYS[1], 'g', 'c', 'p', 'n', 't', 'x')
+if not family[1] then return { 'unknown' } end
+if family[6] then return { family[6] == ARGV[3] and 'reused' or 'ended' } end
+if family[3] == ARGV[2] and family[4] == ARGV[3] then return { 'rotated', ARGV[3] } end
+if now > tonumber(ARGV[6]) then return { 'late' } end
+local generation, age, grace = tonumber(family[1]), now - tonumber(family[5]), tonumber(ARGV[5])
+if family[2] == ARGV[2] then
+  if family[3] and age >= 0 and age < grace then return { 'kept' } end
+  redis.call('HSET', KEYS[1], 'g', generation + 1, 'c', ARGV[4], 'p', ARGV[2], 'n', ARGV[3], 't', whole(now))
+  return { 'rotated', ARGV[3] }
+end
+if family[3] == ARGV[2] then
+  if age <= grace then return { 'replayed', family[4] } end
+elseif tonumber(ARGV[1]) >= generation - 1 then
+  return { 'unknown' }
+end
+redis.call('HSET', KEYS[1], 'x', ARGV[3])
+return { 'reused' }`,
+};

@@ -1,0 +1,205 @@
+/**
+ * The revocation feed: publish and subscribe in Redis, and the proof that it delivers.
+ *
+ * A subscription that was cut is silent, and so is one that has no news. Each replica therefore publishes a heartbeat
+ * four times a second on a channel of its own, and hears it by the same connection that brings the revocations; Redis
+ * keeps the order of what it sends on a connection. Only its own heartbeat proves anything to a replica: it takes the
+ * way from the very server that the replica would ask instead of trusting its cache. That another replica is heard says
+ * nothing about that server, which after a failover may be a different one. In a Cluster a heartbeat is published by way
+ * of each primary, and the feed is as good as the worst of them. (docs/adr/0002-revocation-feed.md)
+ */
+
+import { randomBytes } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import type { Clock } from '../../lib/clock.ts';
+import type { RevocationFeed } from '../store.ts';
+import { checked } from './clients.ts';
+import type { Commands } from './commands.ts';
+import { answerWithin } from './deadline.ts';
+import type { Keys } from './keys.ts';
+import { Link } from './link.ts';
+
+const BEAT_EVERY_MS = 250;
+/** The subscription is replaced when this many heartbeats were taken by Redis and not delivered. */
+const MOST_UNHEARD = 4;
+
+export interface FeedEvents {
+  /** It is subscribed. */
+  readonly onUp: () => void;
+  /** The primaries of a Cluster are others than at the last heartbeat. */
+  readonly onServersChanged: () => void;
+}
+
+/** Who hears of revoked tokens. */
+export interface TokenNewsListener {
+  readonly onNews: (message: string) => void;
+  /** It delivers from now on, or its servers are others: what was recorded before has to be read. */
+  readonly onResumed: () => void;
+}
+
+export class RedisFeed implements RevocationFeed {
+  readonly #commands: Commands;
+  readonly #revocations: string;
+  readonly #tokenNews: string;
+  readonly #heartbeats: string;
+  readonly #monotonicMs: Clock;
+  readonly #events: FeedEvents;
+  readonly #link: Link<Redis>;
+  readonly #timer: NodeJS.Timeout;
+  readonly #listeners = new Set<(handle: string) => void>();
+  readonly #tokenListeners = new Set<TokenNewsListener>();
+  /** By server: when the last heartbeat that was heard had been sent. */
+  readonly #heardMs = new Map<string, number>();
+  /** By server: how many heartbeats it took since one was heard. */
+  readonly #unheard = new Map<string, number>();
+  #servers: readonly string[] = [];
+  #isBeating = false;
+  #provenAtMs: number | null = null;
+  #lastProvenAtMs = Number.NEGATIVE_INFINITY;
+  #unbrokenSinceMs = Number.POSITIVE_INFINITY;
+
+  /** @param connect  opens the connection for the subscription */
+  constructor(
+    commands: Commands,
+    keys: Keys,
+    connect: (signal: AbortSignal) => Promise<Redis>,
+    subscribeWithinMs: number,
+    monotonicMs: Clock,
+    events: FeedEvents,
+  ) {
+    this.#commands = commands;
+    this.#revocations = keys.revocations;
+    this.#tokenNews = keys.tokenNews;
+    this.#heartbeats = keys.heartbeat(randomBytes(12).toString('base64url'));
+    this.#monotonicMs = monotonicMs;
+    this.#events = events;
+    const open = async (signal: AbortSignal) =>
+      checked(await connect(signal), (client) => {
+        client.on('message', (channel, message) => this.#onMessage(client, channel, message));
+        const channels = [this.#revocations, this.#tokenNews, this.#heartbeats];
+        return answerWithin(client.subscribe(...channels), subscribeWithinMs);
+      });
+    const linkEvents = { onUp: () => this.#onUp(), onDown: () => this.#onDown() };
+    this.#link = new Link(open, linkEvents, monotonicMs);
+    this.#timer = setInterval(() => void this.#beat(), BEAT_EVERY_MS).unref();
+  }
+
+  /** The connection of the subscription. */
+  get link(): Link<Redis> {
+    return this.#link;
+  }
+
+  subscribe(onRevoked: (handle: string) => void): () => void {
+    this.#listeners.add(onRevoked);
+    return () => this.#listeners.delete(onRevoked);
+  }
+
+  /** Follows the news of revoked tokens, as they were published. Returns the way to stop. */
+  subscribeTokenNews(listener: TokenNewsListener): () => void {
+    this.#tokenListeners.add(listener);
+    if (this.#link.client !== null) listener.onResumed();
+    return () => this.#tokenListeners.delete(listener);
+  }
+
+  /** Revocations of tokens have to be read again: the server that is asked is another one than before. */
+  readAgain(): void {
+    if (this.#link.client === null) return;
+    for (const listener of this.#tokenListeners) listener.onResumed();
+  }
+
+  /** When the last heartbeat that was delivered had been sent: everything published before that was delivered, too. */
+  provenAtMs(): number | null {
+    return this.#provenAtMs;
+  }
+
+  lastProvenAtMs(): number {
+    return this.#lastProvenAtMs;
+  }
+
+  unbrokenSinceMs(): number {
+    return this.#unbrokenSinceMs;
+  }
+
+  /** Tells this replica of a revocation, without the way through Redis. */
+  deliver(handle: string): void {
+    for (const listener of this.#listeners) listener(handle);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#link.close();
+  }
+
+  #onUp(): void {
+    this.#forget();
+    this.#unbrokenSinceMs = this.#monotonicMs();
+    this.#events.onUp();
+    this.readAgain();
+    void this.#beat();
+  }
+
+  #onDown(): void {
+    this.#forget();
+    this.#unbrokenSinceMs = Number.POSITIVE_INFINITY;
+  }
+
+  #forget(): void {
+    this.#heardMs.clear();
+    this.#unheard.clear();
+    this.#provenAtMs = null;
+  }
+
+  #onMessage(client: Redis, channel: string, message: string): void {
+    if (channel === this.#revocations) this.deliver(message);
+    else if (channel === this.#tokenNews) for (const listener of this.#tokenListeners) listener.onNews(message);
+    else if (client === this.#link.client) this.#hear(message);
+    // Otherwise: a heartbeat on a connection that was given up proves nothing about the one that replaced it.
+  }
+
+  #hear(message: string): void {
+    const space = message.lastIndexOf(' ');
+    const server = message.slice(0, space);
+    this.#heardMs.set(server, Number(message.slice(space + 1)));
+    this.#unheard.set(server, 0);
+    this.#judge();
+  }
+
+  async #beat(): Promise<void> {
+    if (this.#isBeating) return;
+    this.#isBeating = true;
+    try {
+      const sentAtMs = this.#monotonicMs();
+      const taken = await this.#commands.publishEverywhere(this.#heartbeats, (server) => `${server} ${sentAtMs}`);
+      this.#noteServers([...taken.keys()]);
+      for (const [server, isTaken] of taken) {
+        if (isTaken) this.#unheard.set(server, (this.#unheard.get(server) ?? 0) + 1);
+      }
+      this.#judge();
+    } finally {
+      this.#isBeating = false;
+    }
+  }
+
+  #noteServers(servers: readonly string[]): void {
+    const isChange = this.#servers.length > 0 && servers.join() !== this.#servers.join();
+    this.#servers = servers;
+    if (!isChange) return;
+    this.#events.onServersChanged();
+    // What the primary that is gone told last may have died with it.
+    this.readAgain();
+  }
+
+  /** The feed is proven as of the oldest of the newest heartbeats of each server. */
+  #judge(): void {
+    let provenAtMs: number | null = this.#servers.length === 0 ? null : Number.POSITIVE_INFINITY;
+    for (const server of this.#servers) {
+      const heardMs = this.#heardMs.get(server);
+      provenAtMs = heardMs === undefined || provenAtMs === null ? null : Math.min(provenAtMs, heardMs);
+    }
+    this.#provenAtMs = provenAtMs;
+    this.#lastProvenAtMs = Math.max(this.#lastProvenAtMs, provenAtMs ?? Number.NEGATIVE_INFINITY);
+    const isDeaf = this.#servers.some((server) => (this.#unheard.get(server) ?? 0) > MOST_UNHEARD);
+    const { client } = this.#link;
+    if (isDeaf && client !== null) this.#link.drop(client, new Error('heartbeats are not delivered'));
+  }
+}

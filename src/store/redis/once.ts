@@ -1,0 +1,21 @@
+import { randomHex } from '../../lib/random-hex.ts';
+import type { OnceStore } from '../store.ts';
+import type { Commands } from './commands.ts';
+import type { Keys } from './keys.ts';
+import { run, USE_ONCE } from './scripts.ts';
+
+/** What may be done once, for all replicas together. Each use has a mark of its own, so that it may be sent twice. */
+export class RedisOnce implements OnceStore {
+  readonly #commands: Commands;
+  readonly #keys: Keys;
+
+  constructor(commands: Commands, keys: Keys) {
+    this.#commands = commands;
+    this.#keys = keys;
+  }
+
+  async use(key: string, ttlMs: number): Promise<boolean> {
+    const command = run(USE_ONCE, this.#keys.once(key), randomHex(32), Math.max(1, Math.ceil(ttlMs)));
+    return Number(await this.#commands.send(command)) === 1;
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * The steps that have to be one step. Each is about one key, so that all of them work in a Cluster. They are sent as
+ * text: they run rarely, and a script that is not sent by its hash cannot be missing (NOSCRIPT).
+ */
+
+import { LAST_SEEN_OFFSET } from '../session-record.ts';
+import type { Command, Operation, Word } from './commands.ts';
+
+/** A step of ours, in Lua. */
+export interface Script {
+  readonly operation: Operation;
+  readonly isRepeatable: boolean;
+  readonly lua: string;
+}
+
+/** The command that runs a script on a key. */
+export function run(script: Script, key: string, ...values: Word[]): Command {
+  const { operation, isRepeatable, lua } = script;
+  return { operation, key, words: ['EVAL', lua, 1, key, ...values], isRepeatable };
+}
+
+/**
+ * Puts a handle into the index of its subject. The index outlives its sessions, but not for long.
+ * Values: handle, second of login, lifetime in milliseconds.
+ */
+export const INDEX: Script = {
+  operation: 'index',
+  isRepeatable: true,
+  lua: `
+redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3]) then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
+return 1`,
+};
+
+/**
+ * Marks every session of a subject as ended, by the second of login 0, and answers with the handles. Whoever is opening
+ * one of them at the moment finds the mark.
+ */
+export const MARK_ENDED: Script = {
+  operation: 'index',
+  isRepeatable: true,
+  lua: `
+local handles = redis.call('ZRANGE', KEYS[1], 0, -1)
+for _, handle in ipairs(handles) do redis.call('ZADD', KEYS[1], 'XX', 0, handle) end
+return handles`,
+};
+
+/**
+ * Slides a session that is still there. The time to live first: it works also when Redis is out of memory.
+ * Values: time of use (13 digits), new time to live.
+ */
+export const TOUCH: Script = {
+  operation: 'touch',
+  isRepeatable: true,
+  lua: `
+if redis.call('PEXPIRE', KEYS[1], ARGV[2]) == 0 then return 0 end
+redis.call('SETRANGE', KEYS[1], ${LAST_SEEN_OFFSET}, ARGV[1])
+return 1`,
+};
+
+/**
+ * Ends a session and tells every replica, both or neither; answers with what it was. The news goes out after the
+ * deletion, so that whoever hears it and asks finds nothing. What has not the type of a session is deleted all the same.
+ * Values: channel, handle.
+ */
+export const END: Script = {
+  operation: 'end',
+  isRepeatable: true,
+  lua: `
+local session = redis.pcall('GET', KEYS[1])
+redis.call('DEL', KEYS[1])
+redis.call('PUBLISH', ARGV[1], ARGV[2])
+if type(session) == 'string' then return session end
+return false`,
+};
+
+/**
+ * Records a revocation of tokens and tells every verifier, both or neither: whoever subscribes first and reads then
+ * misses none. The longest of its times counts. Some of what has been dead for a minute is dropped on the way, more than
+ * comes in: clocks differ. Values: channel, entry, when it ends, now.
+ */
+export const REVOKE_TOKENS: Script = {
+  operation: 'revoke',
+  isRepeatable: true,
+  lua: `
+local ends, now = tonumber(ARGV[3]), tonumber(ARGV[4])
+local function whole(number) return string.format('%.0f', number) end
+local dead = redis.call('ZRANGE', KEYS[1], '-inf', whole(now - 60000), 'BYSCORE', 'LIMIT', 0, 100)
+if #dead > 0 then redis.call('ZREM', KEYS[1], unpack(dead)) end
+local known = redis.call('ZSCORE', KEYS[1], ARGV[2])
+if known and tonumber(known) > ends then ends = tonumber(known) end
+redis.call('ZADD', KEYS[1], whole(ends), ARGV[2])
+local left = whole(math.max(ends - now, 1))
+if redis.call('PTTL', KEYS[1]) < tonumber(left) then redis.call('PEXPIRE', KEYS[1], left) end
+redis.call('PUBLISH', ARGV[1], whole(ends) .. ' ' .. ARGV[2])
+return 1`,
+};
+
+/**
+ * Begins an attempt; the arithmetic of `throttleDelayMs`. Fields: failures (c), not before (n), forgotten at (f).
+ * Values: now, free attempts, longest delay, window.
+ */
+export const BEGIN_ATTEMPT: Script = {
+  operation: 'attempt',
+  isRepeatable: false,
+  lua: `
+local now, free, longest, window = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local known = redis.call('HMGET', KEYS[1], 'c', 'n', 'f')
+local failures, notBefore = 0, 0
+if known[3] and tonumber(known[3]) > now then failures, notBefore = tonumber(known[1]), tonumber(known[2]) end
+if notBefore > now then return notBefore - now end
+failures = failures + 1
+local delay, beyond = 0, failures - free
+if beyond >= 0 then delay = math.min(1000 * 2 ^ math.min(beyond, 30), longest) end
+local function whole(number) return string.format('%.0f', number) end
+redis.call('HSET', KEYS[1], 'c', failures, 'n', whole(now + delay), 'f', whole(now + delay + window))
+redis.call('PEXPIRE', KEYS[1], whole(delay + window))
+return 0`,
+};
+
+/** Takes an attempt back that was no wrong guess. */
+export const TAKE_BACK: Script = {
+  operation: 'attempt',
+  isRepeatable: false,
+  lua: `
+local failures = tonumber(redis.call('HGET', KEYS[1], 'c'))
+if not failures then return 0 end
+if failures <= 1 then return redis.call('DEL', KEYS[1]) end
+redis.call('HSET', KEYS[1], 'c', failures - 1, 'n', 0)
+return 1`,
+};
+
+/**
+ * Uses a key up. Whoever asks with the mark that is there asks again, since the first answer was lost.
+ * Values: mark, time to live.
+ */
+export const USE_ONCE: Script = {
+  operation: 'once',
+  isRepeatable: true,
+  lua: `
+if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
+if redis.call('GET', KEYS[1]) == ARGV[1] then return 1 end
+return 0`,
+};

@@ -1,0 +1,146 @@
+/**
+ * Sentinel: who is the primary, and the news that it is another one now.
+ *
+ * All sentinels are asked at once and the answer of the majority that comes first is taken, the newest configuration
+ * among it: one sentinel that is stopped costs no time, and one that was cut off does not send us to an old primary.
+ */
+
+import type { Redis } from 'ioredis';
+import { ConfigFault } from '../../errors.ts';
+import { type Attempt, checked, openNode } from './clients.ts';
+import { answerWithin } from './deadline.ts';
+import { isRefusal, replyCode } from './faults.ts';
+import { Link } from './link.ts';
+import type { RedisSettings } from './settings.ts';
+import type { RedisNode } from './url.ts';
+
+const CHANNEL = '+switch-master';
+
+interface Statement {
+  readonly primary: RedisNode;
+  /** Number of the configuration: goes up with every failover. */
+  readonly epoch: number;
+}
+
+/**
+ * Where the primary is now.
+ *
+ * @throws ConfigFault when the sentinels refuse us or do not know the name; otherwise what the first one failed with
+ */
+export async function findPrimary(attempt: Attempt): Promise<RedisNode> {
+  const { nodes } = attempt.settings.address;
+  const statements: Statement[] = [];
+  const failures: unknown[] = [];
+  await new Promise<void>((resolve) => {
+    for (const node of nodes) {
+      askSentinel(attempt, node)
+        .then(
+          (statement) => statements.push(statement),
+          (error: unknown) => failures.push(error),
+        )
+        .finally(() => {
+          const isMajority = statements.length > nodes.length / 2;
+          if (isMajority || statements.length + failures.length === nodes.length) resolve();
+        });
+    }
+  });
+  const [newest] = statements.toSorted((a, b) => b.epoch - a.epoch);
+  if (newest !== undefined) return newest.primary;
+  throw failures.find((failure) => failure instanceof ConfigFault) ?? failures[0];
+}
+
+async function askSentinel(attempt: Attempt, node: RedisNode): Promise<Statement> {
+  const { address, commandTimeoutMs } = attempt.settings;
+  const name = address.primaryName ?? '';
+  const sentinel = await openSentinel(attempt, node);
+  try {
+    return readStatement(await answerWithin(sentinel.call('SENTINEL', 'MASTER', name), commandTimeoutMs));
+  } catch (error) {
+    if (isRefusal(error)) throw refused();
+    if (replyCode(error) === 'ERR') throw new ConfigFault(`store.redis: the sentinels know no primary named ${name}`);
+    throw error;
+  } finally {
+    sentinel.disconnect();
+  }
+}
+
+/** Reads the flat list of names and values that `SENTINEL MASTER` answers with. */
+function readStatement(reply: unknown): Statement {
+  const fields = new Map<string, string>();
+  if (Array.isArray(reply))
+    for (let i = 0; i + 1 < reply.length; i += 2) fields.set(String(reply[i]), String(reply[i + 1]));
+  const host = fields.get('ip');
+  const port = Number(fields.get('port'));
+  if (host === undefined || !Number.isInteger(port)) throw new ConfigFault('store.redis: a sentinel answers nonsense');
+  return { primary: { host, port }, epoch: Number(fields.get('config-epoch') ?? 0) };
+}
+
+const refused = () => new ConfigFault('store.redis: a sentinel refuses the password, or asks for one');
+
+async function openSentinel(attempt: Attempt, node: RedisNode): Promise<Redis> {
+  const { sentinelPassword } = attempt.secrets;
+  // With a user name the server does not mind a password that it did not ask for.
+  const login = sentinelPassword === null ? {} : { username: 'default', password: sentinelPassword };
+  try {
+    return await openNode(attempt, node, login);
+  } catch (error) {
+    throw isRefusal(error) ? refused() : error;
+  }
+}
+
+/** How often the sentinels are asked although they said nothing: news can be missed. */
+const ASK_EVERY_MS = 5_000;
+
+/** Learns of a failover: from the sentinel that says so first, or by asking. */
+export class FailoverWatch {
+  readonly #settings: RedisSettings;
+  readonly #onPrimary: (primary: RedisNode) => void;
+  readonly #links: readonly Link<Redis>[];
+  readonly #closing = new AbortController();
+  #timer: NodeJS.Timeout | null = null;
+
+  /** @param onPrimary  called with the primary of the moment, whether or not it is another one than before */
+  constructor(settings: RedisSettings, onPrimary: (primary: RedisNode) => void, monotonicMs: () => number) {
+    this.#settings = settings;
+    this.#onPrimary = onPrimary;
+    const events = { onUp: () => {}, onDown: () => {} };
+    this.#links = settings.address.nodes.map(
+      (node) => new Link((signal) => this.#listen(node, signal), events, monotonicMs),
+    );
+  }
+
+  start(): void {
+    for (const link of this.#links) link.start();
+    this.#timer = setInterval(() => void this.#ask(), ASK_EVERY_MS).unref();
+  }
+
+  close(): void {
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#closing.abort();
+    for (const link of this.#links) link.close();
+  }
+
+  async #listen(node: RedisNode, signal: AbortSignal): Promise<Redis> {
+    const settings = this.#settings;
+    const sentinel = await openSentinel({ settings, secrets: await settings.readSecrets(), signal }, node);
+    sentinel.on('message', (_channel: string, message: string) => {
+      const [name, , , host = '', port] = message.split(' ');
+      if (name === settings.address.primaryName) this.#onPrimary({ host, port: Number(port) });
+    });
+    return checked(sentinel, () => answerWithin(sentinel.subscribe(CHANNEL), settings.commandTimeoutMs));
+  }
+
+  async #ask(): Promise<void> {
+    const settings = this.#settings;
+    try {
+      const primary = await findPrimary({
+        settings,
+        secrets: await settings.readSecrets(),
+        signal: this.#closing.signal,
+      });
+      if (!this.#closing.signal.aborted) this.#onPrimary(primary);
+    } catch {
+      // Sentinels that cannot be asked know of no other primary; the connection that is there is the best one.
+    }
+  }
+}

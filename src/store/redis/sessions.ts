@@ -1,0 +1,157 @@
+/**
+ * Sessions in Redis.
+ *
+ *   {prefix}s:{handle}            the session, in its written form; lives until its idle or absolute timeout
+ *   {prefix}u:{hash of subject}   its subject's sessions: handles, as 32 bytes, by second of login
+ *
+ * The two are in different slots of a Cluster, so nothing changes both at once. What holds instead, at every moment and
+ * after every failure: a session that can be used is in its index. An index entry without a session does no harm.
+ */
+
+import type { Clock } from '../../lib/clock.ts';
+import { decodeSession, encodeSession, type SessionRecord, writtenTime } from '../session-record.ts';
+import type { SessionStore } from '../store.ts';
+import type { Command, Commands, Word } from './commands.ts';
+import type { Keys } from './keys.ts';
+import type { RecentEnds } from './recent-ends.ts';
+import { END, INDEX, MARK_ENDED, run, TOUCH } from './scripts.ts';
+
+/** An index entry without a session is somebody's login under way, unless it is older than this. */
+const LOGIN_TAKES_AT_MOST_MS = 600_000;
+
+export class RedisSessions implements SessionStore {
+  readonly #commands: Commands;
+  readonly #keys: Keys;
+  readonly #ended: RecentEnds;
+  readonly #onEnded: (handle: string) => void;
+  readonly #recordEnd: (handle: string) => Promise<void>;
+  readonly #wallMs: Clock;
+
+  /**
+   * @param onEnded    called when a session was ended here, before its end is reported
+   * @param recordEnd  keeps the handle for verifiers of tokens that connect later; never rejects
+   */
+  constructor(
+    commands: Commands,
+    keys: Keys,
+    ended: RecentEnds,
+    onEnded: (handle: string) => void,
+    recordEnd: (handle: string) => Promise<void>,
+    wallMs: Clock,
+  ) {
+    this.#commands = commands;
+    this.#keys = keys;
+    this.#ended = ended;
+    this.#onEnded = onEnded;
+    this.#recordEnd = recordEnd;
+    this.#wallMs = wallMs;
+  }
+
+  /**
+   * Index first, session second, then a look whether the index entry is still what it was: "log out everywhere" in the
+   * meantime has marked or removed it, and then this session ends with the others.
+   */
+  async create(record: SessionRecord, ttlMs: number): Promise<void> {
+    const { handle, createdAtMs } = record;
+    const index = this.#keys.index(record.subject);
+    const loginSec = Math.floor(createdAtMs / 1_000);
+    const lifetimeMs = Math.max(1, record.expiresAtMs - createdAtMs);
+    await this.#commands.send(run(INDEX, index, toBytes(handle), loginSec, lifetimeMs));
+    try {
+      const session = this.#keys.session(handle);
+      await this.#commands.send(command('create', session, 'SET', encodeSession(record), 'PX', ttlMs));
+      const indexedAs = await this.#commands.send(command('index', index, 'ZSCORE', toBytes(handle)));
+      if (Number(indexedAs) !== loginSec) await this.end(handle);
+    } catch (fault) {
+      // Nobody will be told its id. If it came into being all the same, it ends here, or by its time to live.
+      this.end(handle).catch(() => {});
+      throw fault;
+    }
+  }
+
+  async read(handle: string): Promise<SessionRecord | null> {
+    const record = await this.#readRaw(handle);
+    if (record === null || !this.#ended.has(handle)) return record;
+    this.end(handle).catch(() => {});
+    return null;
+  }
+
+  async touch(handle: string, lastSeenAtMs: number, ttlMs: number): Promise<boolean> {
+    if (this.#ended.has(handle)) return false;
+    const session = this.#keys.session(handle);
+    return (await this.#commands.send(run(TOUCH, session, writtenTime(lastSeenAtMs), ttlMs))) === 1;
+  }
+
+  async end(handle: string): Promise<SessionRecord | null> {
+    const ended = await this.#end(handle);
+    // The session is gone, which is what counts. What stays in the index is removed when it is next looked at.
+    if (ended !== null) await this.#unindex(ended.subject, [handle]).catch(() => {});
+    return ended;
+  }
+
+  /**
+   * Marks the index entries, ends the sessions, then removes the entries: whatever fails on the way, what is left can
+   * be found and ended by doing it again.
+   */
+  async endAll(subject: string): Promise<readonly string[]> {
+    const marked = await this.#commands.send({ ...run(MARK_ENDED, this.#keys.index(subject)), isBinary: true });
+    const handles = bytes(marked).map(toHandle);
+    const results = await Promise.allSettled(handles.map((handle) => this.#end(handle)));
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+    await this.#unindex(subject, handles);
+    return handles.filter((_, i) => results[i]?.status === 'fulfilled' && results[i].value !== null);
+  }
+
+  async list(subject: string): Promise<readonly SessionRecord[]> {
+    const index = this.#keys.index(subject);
+    const range = command('index', index, 'ZRANGE', 0, -1, 'WITHSCORES');
+    const entries = bytes(await this.#commands.send({ ...range, isBinary: true }));
+    const handles = entries.filter((_, i) => i % 2 === 0).map(toHandle);
+    const records = await Promise.all(handles.map((handle) => this.read(handle)));
+    const bygoneSec = (this.#wallMs() - LOGIN_TAKES_AT_MOST_MS) / 1_000;
+    const bygone = handles.filter((_, i) => records[i] === null && Number(entries[2 * i + 1]) < bygoneSec);
+    await this.#unindex(subject, bygone);
+    return records
+      .filter((record) => record !== null)
+      .filter((record) => record.subject === subject)
+      .toSorted((a, b) => a.createdAtMs - b.createdAtMs);
+  }
+
+  /** Ends those again that were ended lately: for a primary that may have been promoted without knowing of it. */
+  async endAgain(handles: readonly string[]): Promise<void> {
+    for (const handle of handles) await this.#end(handle);
+  }
+
+  async #readRaw(handle: string): Promise<SessionRecord | null> {
+    const text = await this.#commands.send(command('read', this.#keys.session(handle), 'GET'));
+    return typeof text === 'string' ? decodeSession(handle, text) : null;
+  }
+
+  async #end(handle: string): Promise<SessionRecord | null> {
+    const { revocations } = this.#keys;
+    // At the same time, since it is about another key: a second way to Redis and back would double the wait.
+    const recorded = this.#recordEnd(handle);
+    const text = await this.#commands.send(run(END, this.#keys.session(handle), revocations, handle));
+    this.#ended.note(handle);
+    this.#onEnded(handle);
+    await recorded;
+    return typeof text === 'string' ? decodeSession(handle, text) : null;
+  }
+
+  async #unindex(subject: string, handles: readonly string[]): Promise<void> {
+    if (handles.length === 0) return;
+    await this.#commands.send(command('index', this.#keys.index(subject), 'ZREM', ...handles.map(toBytes)));
+  }
+}
+
+/** A command of Redis on one key; those that are used here can all be repeated. */
+function command(operation: Command['operation'], key: string, word: string, ...values: Word[]): Command {
+  return { operation, key, words: [word, key, ...values], isRepeatable: true };
+}
+
+const bytes = (reply: unknown): Buffer[] => (Array.isArray(reply) ? reply.filter(Buffer.isBuffer) : []);
+
+/** Handles in the index are bytes: 11 fewer than as text, and there is one for every session. */
+const toBytes = (handle: string): Buffer => Buffer.from(handle, 'base64url');
+const toHandle = (entry: Buffer): string => entry.toString('base64url');

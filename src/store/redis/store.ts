@@ -1,0 +1,216 @@
+/**
+ * The store of several gateways: Redis or Valkey, as a single server, behind Sentinel, or as a Cluster.
+ *
+ * A Redis that refuses us is a mistake in the configuration, and nothing starts. One that cannot be reached is not: it
+ * may come later than the gateway (which is then not ready), and it may go and come back at any time.
+ */
+
+import { Cluster } from 'ioredis';
+import type { RedisConfig } from '../../config/schema.ts';
+import { ConfigFault } from '../../errors.ts';
+import type { Clocks } from '../../lib/clock.ts';
+import { LONGEST_SESSION_TOKEN_MS, type Store } from '../store.ts';
+import { RedisAttempts } from './attempts.ts';
+import type { Client } from './clients.ts';
+import { Commands, OPERATIONS, type Operation } from './commands.ts';
+import { RedisFamilies } from './families.ts';
+import { CommandTimeout, describe, type ErrorReason, isRefusal } from './faults.ts';
+import { RedisFeed } from './feed.ts';
+import { Keys } from './keys.ts';
+import { Link } from './link.ts';
+import { RedisOnce } from './once.ts';
+import { RecentEnds } from './recent-ends.ts';
+import { rehearse } from './rehearsal.ts';
+import { FailoverWatch } from './sentinel.ts';
+import { Servers } from './servers.ts';
+import { RedisSessions } from './sessions.ts';
+import { RedisSettings } from './settings.ts';
+import { RedisTokenRevocations } from './token-revocations.ts';
+import type { RedisNode } from './url.ts';
+
+export { OPERATIONS };
+
+/** What is counted and logged. */
+export interface RedisStoreEvents {
+  readonly onAnswered: (operation: Operation, durationMs: number) => void;
+  readonly onError: (reason: ErrorReason) => void;
+  /** It answers again. */
+  readonly onAvailable: () => void;
+  /** It does not answer. @param why fixed words; called again when it is for another reason */
+  readonly onUnavailable: (why: string) => void;
+  /** It works, but somebody should know this. */
+  readonly onWarning: (what: string) => void;
+}
+
+/** How far back a failover can forget what was acknowledged. */
+const FORGOTTEN_BY_FAILOVER_MS = 120_000;
+
+/** How long after a failover sentinels may not yet agree. */
+const FAILOVER_TAKES_MS = 4_000;
+
+/**
+ * Opens the store: connects, and does once everything that the gateway will do.
+ *
+ * @returns the store, also when Redis cannot be reached yet
+ * @throws ConfigFault when Redis refuses the user, the password or a command, or a named file cannot be read
+ */
+export async function openRedisStore(config: RedisConfig, clocks: Clocks, events: RedisStoreEvents): Promise<Store> {
+  const settings = new RedisSettings(config);
+  await settings.readSecrets();
+  const store = new RedisStore(settings, clocks, events);
+  try {
+    await store.begin();
+    return store;
+  } catch (fault) {
+    await store.close();
+    throw fault;
+  }
+}
+
+class RedisStore implements Store {
+  readonly sessions: RedisSessions;
+  readonly feed: RedisFeed;
+  readonly tokenRevocations: RedisTokenRevocations;
+  readonly attempts: RedisAttempts;
+  readonly once: RedisOnce;
+  readonly families: RedisFamilies;
+  readonly description: string;
+  readonly #clocks: Clocks;
+  readonly #events: RedisStoreEvents;
+  readonly #servers: Servers;
+  readonly #commands: Commands;
+  readonly #link: Link<Client>;
+  readonly #ended: RecentEnds;
+  readonly #watch: FailoverWatch | null;
+  /** Who the sentinels said is the primary, and until when that is held against connections to another. */
+  #primary: { readonly node: RedisNode; readonly untilMs: number } | null = null;
+  /** The first attempt is over: before, a refusal is a mistake that ends the start, and is told as such. */
+  #hasBegun = false;
+  /** Why it is not available, as it was last told; `null` while it is; `undefined` before it was told anything. */
+  #trouble: string | null | undefined;
+
+  constructor(settings: RedisSettings, clocks: Clocks, events: RedisStoreEvents) {
+    const { monotonicMs, wallMs } = clocks;
+    const { commandTimeoutMs, keyPrefix, address } = settings;
+    const keys = new Keys(keyPrefix);
+    this.description = settings.description;
+    this.#clocks = clocks;
+    this.#events = events;
+    this.#servers = new Servers(settings, keys.probe);
+    this.#ended = new RecentEnds(monotonicMs);
+    const linkEvents = {
+      onUp: (outageMs: number) => this.#onUp(outageMs),
+      onDown: () => this.#report(),
+    };
+    this.#link = new Link((signal) => this.#servers.connect(signal), linkEvents, monotonicMs);
+    const { onAnswered, onError } = events;
+    this.#commands = new Commands(this.#link, commandTimeoutMs, monotonicMs, {
+      onAnswered,
+      onError,
+      onChange: () => this.#report(),
+    });
+    const subscriber = (signal: AbortSignal) => this.#servers.connectSubscriber(signal, this.#link.client);
+    this.feed = new RedisFeed(this.#commands, keys, subscriber, commandTimeoutMs, monotonicMs, {
+      onUp: () => this.#leaveOldPrimary(),
+      onServersChanged: () => this.#endAgain(FORGOTTEN_BY_FAILOVER_MS),
+    });
+    this.feed.subscribe((handle) => this.#ended.note(handle));
+    this.tokenRevocations = new RedisTokenRevocations(
+      this.#commands,
+      this.feed,
+      keys,
+      clocks,
+      LONGEST_SESSION_TOKEN_MS,
+    );
+    const deliver = (handle: string) => this.feed.deliver(handle);
+    const recordEnd = (handle: string) => this.tokenRevocations.recordEnd(handle);
+    this.sessions = new RedisSessions(this.#commands, keys, this.#ended, deliver, recordEnd, wallMs);
+    this.attempts = new RedisAttempts(this.#commands, keys);
+    this.once = new RedisOnce(this.#commands, keys);
+    this.families = new RedisFamilies(this.#commands, keys, commandTimeoutMs, monotonicMs);
+    this.#watch =
+      address.topology === 'sentinel'
+        ? new FailoverWatch(settings, (node) => this.#onPrimary(node), monotonicMs)
+        : null;
+  }
+
+  /**
+   * Makes the first attempt to connect.
+   *
+   * @throws ConfigFault when it is refused
+   */
+  async begin(): Promise<void> {
+    const { feed } = this;
+    this.#link.start();
+    feed.link.start();
+    this.#watch?.start();
+    await Promise.all([this.#link.changed(), feed.link.changed()]);
+    const { client } = this.#link;
+    for (const cause of [this.#link.lastFailure, feed.link.lastFailure]) {
+      if (cause instanceof ConfigFault) throw cause;
+      if (isRefusal(cause)) throw new ConfigFault(`store.redis: ${describe(cause)}`);
+    }
+    if (client !== null) await rehearse(this, this.#clocks.wallMs());
+    this.#hasBegun = true;
+    this.#report();
+    if (client === null) return;
+    const warning = await this.#servers.findWarning(client);
+    if (warning !== null) this.#events.onWarning(warning);
+  }
+
+  isAvailable(): boolean {
+    return this.#commands.isAvailable;
+  }
+
+  async close(): Promise<void> {
+    this.#watch?.close();
+    this.feed.close();
+    this.tokenRevocations.close();
+    this.#commands.close();
+    this.#link.close();
+  }
+
+  #onPrimary(node: RedisNode): void {
+    this.#primary = { node, untilMs: this.#clocks.monotonicMs() + FAILOVER_TAKES_MS };
+    this.#leaveOldPrimary();
+  }
+
+  #onUp(outageMs: number): void {
+    this.#report();
+    this.#leaveOldPrimary();
+    // The subscription may have been at the new primary before: what was read meanwhile was the old one's.
+    this.feed.readAgain();
+    if (Number.isFinite(outageMs)) this.#endAgain(outageMs + FORGOTTEN_BY_FAILOVER_MS);
+  }
+
+  /**
+   * Gives up connections to what is not the primary any more, even if it still answers as if it were. For a while also
+   * those that are made anew: not all sentinels hear of a failover at the same moment, and one may still send us back.
+   */
+  #leaveOldPrimary(): void {
+    const { monotonicMs } = this.#clocks;
+    if (this.#primary === null || monotonicMs() > this.#primary.untilMs) return;
+    const { host, port } = this.#primary.node;
+    for (const link of [this.#link, this.feed.link]) {
+      const { client } = link;
+      if (client === null || client instanceof Cluster) continue;
+      if (client.options.host !== host || client.options.port !== port) link.drop(client, new Error('not the primary'));
+    }
+  }
+
+  /** A server that was promoted may not know of the last revocations. */
+  #endAgain(endedWithinMs: number): void {
+    this.sessions.endAgain(this.#ended.within(endedWithinMs)).catch(() => {});
+    this.tokenRevocations.revokeAgain(endedWithinMs).catch(() => {});
+  }
+
+  #report(): void {
+    if (!this.#hasBegun) return;
+    const isAvailable = this.#commands.isAvailable;
+    const trouble = isAvailable ? null : describe(this.#link.lastFailure ?? new CommandTimeout());
+    if (trouble === this.#trouble) return;
+    this.#trouble = trouble;
+    if (trouble === null) this.#events.onAvailable();
+    else this.#events.onUnavailable(trouble);
+  }
+}

@@ -1,0 +1,54 @@
+import { expect, test } from 'vitest';
+import { systemClocks } from '../../src/lib/clock.ts';
+import { createMemoryStore } from '../../src/store/memory-store.ts';
+import { TestClocks } from '../support/clocks.ts';
+import { newRecord, testStoreContract } from './contract.ts';
+
+testStoreContract('the embedded store', async () => {
+  const store = createMemoryStore(10_000, systemClocks);
+  return { replicas: [store, store], [Symbol.asyncDispose]: () => store.close() };
+});
+
+test('a full store refuses a login and drops nobody', async () => {
+  const store = createMemoryStore(2, systemClocks);
+  const records = [newRecord(), newRecord()];
+  for (const record of records) await store.sessions.create(record, 60_000);
+  await expect(store.sessions.create(newRecord(), 60_000)).rejects.toMatchObject({ reason: 'store_full' });
+  for (const record of records) expect(await store.sessions.read(record.handle)).toEqual(record);
+});
+
+test('a full store makes room of what has expired', async () => {
+  const clocks = new TestClocks();
+  const store = createMemoryStore(1, clocks);
+  await store.sessions.create(newRecord(), 1_000);
+  clocks.advance(1_000);
+  const record = newRecord();
+  await store.sessions.create(record, 1_000);
+  expect(await store.sessions.read(record.handle)).toEqual(record);
+});
+
+test('the embedded store makes room for a refresh family by those whose session has ended, never by a live one', async () => {
+  const store = createMemoryStore(2, systemClocks);
+  const family = (name: string) =>
+    ({ handle: name, session: `session-${name}`, client: 'native', current: name }) as const;
+  await store.families.begin(family('a'), 60_000);
+  await store.families.begin(family('b'), 60_000);
+  await expect(store.families.begin(family('c'), 60_000)).rejects.toMatchObject({ reason: 'store_full' });
+  await store.sessions.end('session-a');
+  expect(await store.families.read('a')).not.toBeNull();
+  await store.families.begin(family('c'), 60_000);
+  expect(await store.families.read('a')).toBeNull();
+  expect(await store.families.read('b')).not.toBeNull();
+  await expect(store.families.begin(family('d'), 60_000)).rejects.toMatchObject({ reason: 'store_full' });
+});
+
+test('JWT-44: a full store takes nothing for unused: it makes room by what has expired, or refuses', async () => {
+  const clocks = new TestClocks();
+  const store = createMemoryStore(1, clocks);
+  for (let i = 0; i < 100_000; i++) await store.once.use(`jti-${i}`, 1_000);
+  await expect(store.once.use('another', 1_000)).rejects.toMatchObject({ reason: 'store_full' });
+  expect(await store.once.use('jti-0', 1_000)).toBe(false);
+  clocks.advance(1_000);
+  expect(await store.once.use('another', 1_000)).toBe(true);
+  expect(await store.once.use('another', 1_000)).toBe(false);
+});

@@ -1,0 +1,57 @@
+import { randomInt, randomUUID } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { RedisServer } from '../support/redis.ts';
+import { openStore, UNHURRIED } from '../support/redis-store.ts';
+import { newRecord } from './contract.ts';
+
+/**
+ * Fills the hash tables of Redis nearly to the next doubling, as a million does, so that their share is the same.
+ * With SALLYPORT_TEST_SESSIONS=1000000: 593 bytes.
+ */
+const SESSIONS = Number(process.env['SALLYPORT_TEST_SESSIONS'] ?? 30_000);
+const BATCH = 1_000;
+
+test(`a session with its index entry takes at most 600 bytes of Redis (${SESSIONS} sessions)`, async () => {
+  await using redis = await RedisServer.start();
+  await using store = await openStore(redis.url, { config: UNHURRIED });
+  const open = (count: number) =>
+    Promise.all(Array.from({ length: count }, () => store.sessions.create(realisticRecord(), 1_800_000)));
+  const usedBytes = async () => Number(/^used_memory:(\d+)/m.exec(await redis.cli('INFO', 'memory'))?.[1]);
+
+  // Buffers of the connection and the scripts are there once, however many sessions there are.
+  await open(BATCH);
+  const beforeBytes = await usedBytes();
+  for (let opened = BATCH; opened < SESSIONS; opened += BATCH) await open(BATCH);
+  const bytesPerSession = ((await usedBytes()) - beforeBytes) / (SESSIONS - BATCH);
+
+  console.log(`${bytesPerSession.toFixed(0)} bytes of Redis per session`);
+  expect(bytesPerSession).toBeLessThanOrEqual(600);
+}, 600_000);
+
+const NAMES = [
+  'Li Wei',
+  'Alice Example',
+  'Maximilian Mustermann',
+  'Ana Sofia García Hernández',
+  'Olu Ade',
+  'Jan Novák',
+];
+const ROLES = [['customer'], ['customer', 'beta-tester'], ['employee', 'orders:read', 'orders:write']];
+const DEVICES = [
+  'Safari on iPhone, 203.0.113.7',
+  'Chrome on Windows, 203.0.113.127',
+  'Firefox on Linux, 2001:db8:12:34::5',
+];
+
+/** Users with one session each, who have the attributes that identity providers give. */
+function realisticRecord() {
+  const name = pick(NAMES);
+  const mailbox = `${name.toLowerCase().replaceAll(/[^a-z]+/g, '.')}.${randomInt(10_000)}`;
+  return newRecord({
+    subject: randomUUID(),
+    user: { email: `${mailbox}@example.com`, name, roles: pick(ROLES) },
+    device: pick(DEVICES),
+  });
+}
+
+const pick = <T>(values: readonly T[]): T => values[randomInt(values.length)] as T;

@@ -1,0 +1,148 @@
+/**
+ * What two gateways do at the same moment to the sessions of one user, step by step: each step of one is held until the
+ * other has done its part. The steps are real commands to a real Redis.
+ */
+
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Command, Commands } from '../../src/store/redis/commands.ts';
+import { Keys } from '../../src/store/redis/keys.ts';
+import { RecentEnds } from '../../src/store/redis/recent-ends.ts';
+import { RedisSessions } from '../../src/store/redis/sessions.ts';
+import { RedisServer } from '../support/redis.ts';
+import { newRecord } from './contract.ts';
+
+const TTL_MS = 60_000;
+const MINUTE_MS = 60_000;
+const keys = new Keys('sallyport:');
+
+let server: RedisServer;
+let client: Redis;
+
+beforeAll(async () => {
+  server = await RedisServer.start();
+  client = new Redis({ port: server.port, protocol: 2 });
+});
+
+afterAll(async () => {
+  client.disconnect();
+  await server[Symbol.asyncDispose]();
+});
+
+/** What is done before a command is sent; may throw instead. */
+type Before = (word: string) => Promise<void> | void;
+
+/** Sessions as one gateway has them; `before` is called with the name of each command, `MARK`, `INDEX` or `END` for scripts. */
+function gateway(before: Before = () => {}, wallMs: () => number = Date.now): RedisSessions {
+  const commands = {
+    async send({ words, isBinary }: Command): Promise<unknown> {
+      await before(nameOf(words));
+      const [name, ...values] = words.map((word) => (typeof word === 'number' ? String(word) : word));
+      return isBinary === true ? client.callBuffer(name as string, ...values) : client.call(name as string, ...values);
+    },
+  };
+  return new RedisSessions(
+    commands as unknown as Commands,
+    keys,
+    new RecentEnds(() => performance.now()),
+    () => {},
+    async () => {},
+    wallMs,
+  );
+}
+
+function nameOf(words: Command['words']): string {
+  if (words[0] !== 'EVAL') return String(words[0]);
+  const lua = String(words[1]);
+  if (lua.includes("'XX', 0")) return 'MARK';
+  return lua.includes('PUBLISH') ? 'END' : 'INDEX';
+}
+
+const isLive = async (sessions: RedisSessions, handle: string) => (await sessions.read(handle)) !== null;
+const isListed = async (sessions: RedisSessions, subject: string, handle: string) =>
+  (await sessions.list(subject)).some((record) => record.handle === handle);
+
+describe('a login while its user is logged out everywhere', () => {
+  test.each(['SET', 'ZSCORE'])('just before %s: the session ends with the others', async (step) => {
+    const record = newRecord();
+    const other = gateway();
+    const one = gateway(async (word) => {
+      if (word === step) await other.endAll(record.subject);
+    });
+    await one.create(record, TTL_MS);
+    expect(await isLive(other, record.handle)).toBe(false);
+    expect(await client.exists(keys.session(record.handle))).toBe(0);
+  });
+
+  test('that has marked its entry and not yet removed it: the session ends with the others', async () => {
+    const record = newRecord();
+    let finish: (() => Promise<void>) | null = null;
+    const isMarked = Promise.withResolvers<void>();
+    const isOpened = Promise.withResolvers<void>();
+    const one = gateway(async (word) => {
+      if (word !== 'SET' || finish !== null) return;
+      const ending = other.endAll(record.subject);
+      finish = async () => void (await ending);
+      await isMarked.promise;
+    });
+    const other = gateway(async (word) => {
+      if (word !== 'ZREM') return;
+      isMarked.resolve();
+      await isOpened.promise;
+    });
+    const creating = one.create(record, TTL_MS).finally(() => isOpened.resolve());
+    await creating;
+    await (finish as unknown as () => Promise<void>)();
+    expect(await client.exists(keys.session(record.handle))).toBe(0);
+  });
+
+  test('that begins after it: the session lives, and is in the index', async () => {
+    const record = newRecord();
+    const sessions = gateway();
+    await sessions.endAll(record.subject);
+    await sessions.create(record, TTL_MS);
+    expect(await isLive(sessions, record.handle)).toBe(true);
+    expect(await isListed(sessions, record.subject, record.handle)).toBe(true);
+  });
+});
+
+describe('a login that fails half-way', () => {
+  test('leaves no session that can be used', async () => {
+    const record = newRecord();
+    const isEnded = Promise.withResolvers<void>();
+    const failing = gateway((word) => {
+      if (word === 'ZSCORE') throw new Error('the connection broke');
+      if (word === 'ZREM') isEnded.resolve();
+    });
+    await expect(failing.create(record, TTL_MS)).rejects.toThrow('the connection broke');
+    await isEnded.promise;
+    expect(await client.exists(keys.session(record.handle))).toBe(0);
+  });
+});
+
+describe('an index entry without a session', () => {
+  test('is somebody’s login under way, and stays; ten minutes later it is removed', async () => {
+    const record = newRecord();
+    const stopped = gateway((word) => {
+      if (word === 'SET' || word === 'END') throw new Error('the process ended here');
+    });
+    await expect(stopped.create(record, TTL_MS)).rejects.toThrow();
+    const entries = () => client.zcard(keys.index(record.subject));
+    await gateway(undefined, () => record.createdAtMs + 9 * MINUTE_MS).list(record.subject);
+    expect(await entries()).toBe(1);
+    await gateway(undefined, () => record.createdAtMs + 11 * MINUTE_MS).list(record.subject);
+    expect(await entries()).toBe(0);
+  });
+});
+
+test('a session that was ended here is not slid, also where a server that was promoted still has it', async () => {
+  const record = newRecord();
+  const sessions = gateway();
+  await sessions.create(record, TTL_MS);
+  const written = await client.get(keys.session(record.handle));
+  await sessions.end(record.handle);
+  await client.set(keys.session(record.handle), written ?? '', 'PX', TTL_MS);
+  expect(await sessions.touch(record.handle, Date.now(), 10 * TTL_MS)).toBe(false);
+  expect(await client.pttl(keys.session(record.handle))).toBeLessThanOrEqual(TTL_MS);
+  expect(await isLive(sessions, record.handle)).toBe(false);
+});

@@ -1,0 +1,101 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  decodeSession,
+  encodeSession,
+  LAST_SEEN_OFFSET,
+  type SessionRecord,
+  writtenTime,
+} from '../../src/store/session-record.ts';
+import { newRecord } from './contract.ts';
+
+const time = fc.integer({ min: 0, max: 9_999_999_999_999 });
+const text = fc.string({ unit: 'binary' });
+const attributes = fc
+  .dictionary(text, fc.jsonValue({ noUnicodeString: false } as never))
+  .filter((user) => !Object.hasOwn(user, '__proto__'));
+
+const records: fc.Arbitrary<SessionRecord> = fc
+  .record({
+    handle: fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes).toString('base64url')),
+    subject: fc.string({ unit: 'binary', minLength: 1 }),
+    user: attributes,
+    method: fc.constantFrom('password', 'backend'),
+    version: fc.integer({ min: 1 }),
+    createdAtMs: time,
+    lifetimeMs: fc.integer({ min: 1, max: 10 ** 12 }),
+    lastSeenAtMs: time,
+    device: text,
+  })
+  .map(({ lifetimeMs, ...record }) => ({ ...record, expiresAtMs: record.createdAtMs + lifetimeMs }) as SessionRecord);
+
+/** As JSON has it: there is no −0. */
+const asJson = (record: SessionRecord) => JSON.parse(JSON.stringify(record)) as SessionRecord;
+
+describe('the written form of a session', () => {
+  test('is read as it was written, whatever is in it', () => {
+    fc.assert(
+      fc.property(records, (record) => {
+        expect(decodeSession(record.handle, encodeSession(record))).toEqual(asJson(record));
+      }),
+    );
+  });
+
+  test('slides by its 13 digits, and nothing else changes', () => {
+    fc.assert(
+      fc.property(records, time, (record, lastSeenAtMs) => {
+        const written = encodeSession(record);
+        const slid =
+          written.slice(0, LAST_SEEN_OFFSET) + writtenTime(lastSeenAtMs) + written.slice(LAST_SEEN_OFFSET + 13);
+        expect(decodeSession(record.handle, slid)).toEqual(asJson({ ...record, lastSeenAtMs }));
+      }),
+    );
+  });
+
+  test('SES-11, RDS-13: is nothing under the key of another session', () => {
+    fc.assert(
+      fc.property(records, records, (record, other) => {
+        fc.pre(record.handle.slice(0, 8) !== other.handle.slice(0, 8));
+        expect(decodeSession(other.handle, encodeSession(record))).toBeNull();
+      }),
+    );
+  });
+
+  test('SES-10: is nothing when a part of it is missing', () => {
+    fc.assert(
+      fc.property(records, fc.nat(), (record, at) => {
+        const written = encodeSession(record);
+        expect(decodeSession(record.handle, written.slice(0, at % written.length))).toBeNull();
+      }),
+    );
+  });
+
+  test('SES-10: whatever else stands there is a whole record or nothing, and never an error', () => {
+    const head = fc.constantFrom('', '1|', '1|1800000000000|', '1|1800000000000|[', '2|1800000000000|');
+    fc.assert(
+      fc.property(head, fc.oneof(text, fc.json()), (before, after) => {
+        expect(decodeSession(newRecord().handle, before + after)).toBeNull();
+      }),
+    );
+  });
+
+  test('SES-10: is nothing when a value in it has another type', () => {
+    const record = newRecord();
+    const [version, lastSeen] = encodeSession(record).split('|', 2);
+    const body = JSON.parse(encodeSession(record).slice(16)) as unknown[];
+    for (let i = 0; i < body.length; i++) {
+      for (const wrong of [null, {}, [], '', 'x', -0.5, 1e300, true]) {
+        if (typeof wrong === typeof body[i] && wrong !== null && !Array.isArray(wrong) && typeof wrong !== 'number')
+          continue;
+        const written = `${version}|${lastSeen}|${JSON.stringify(body.with(i, wrong))}`;
+        expect([i, wrong, decodeSession(record.handle, written)]).toEqual([i, wrong, null]);
+      }
+    }
+    expect(decodeSession(record.handle, `${version}|${lastSeen}|${JSON.stringify([...body, 1])}`)).toBeNull();
+  });
+
+  test('does not contain the whole handle, so that one cannot be cut out of a value', () => {
+    const record = newRecord();
+    expect(encodeSession(record)).not.toContain(record.handle);
+  });
+});
