@@ -1,0 +1,222 @@
+/**
+ * A client of an OAuth 2.0 authorization server (RFC 6749): asks its token endpoint for a token, and believes of the
+ * answer only what can be used. Bounded in time and size; redirects are not followed; after a failure that is the
+ * server's, not the request's, it is left alone for a while.
+ */
+
+import { readFileSync } from 'node:fs';
+import { Agent, request } from 'undici';
+import { ConfigFault, Denial, DependencyFault } from '../errors.ts';
+import type { Clocks } from '../lib/clock.ts';
+import { NOT_A_CERTIFICATE, readCertificates } from '../lib/pem.ts';
+import { readCredential, type ServerConfig } from './client-credential.ts';
+import type { DatedToken } from './kept-token.ts';
+import { expiryOf, unverifiedClaims } from './unverified.ts';
+
+const SUBJECT_REFUSED = new Denial('token_invalid', 'authorization server refuses the token of the call');
+const REFUSED = new Denial('exchange_refused', 'authorization server gives no token for this destination');
+
+/** Longest answer that is read. */
+const MAX_ANSWER_BYTES = 64 * 1024;
+/** What a token may look like, so that it fits into a header (RFC 6750 §2.1). */
+const BEARER_TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
+const MAX_TOKEN_LENGTH = 8_192;
+/** Life of a token of which neither the answer nor the token itself says when it ends. */
+const UNKNOWN_LIFETIME_MS = 60_000;
+/** Longest that any token is believed to live. */
+const MAX_LIFETIME_MS = 24 * 3_600_000;
+
+/** RFC 6749 §5.2, RFC 8693 §2.2.2: the subject token is not accepted. */
+const SUBJECT_ERRORS = new Set(['invalid_request', 'invalid_grant']);
+/** The same: there is no token for this client, target or scope. */
+const POLICY_ERRORS = new Set(['invalid_target', 'invalid_scope', 'unauthorized_client', 'access_denied']);
+
+/** What is named in the log; anything else that a server may say is not quoted. */
+const KNOWN_ERRORS = new Set([...SUBJECT_ERRORS, ...POLICY_ERRORS, 'invalid_client', 'unsupported_grant_type']);
+
+type Parameters = Readonly<Record<string, string>>;
+type Answer = Readonly<Record<string, unknown>>;
+/** Status, and the body if it is a JSON object. */
+interface Said {
+  readonly status: number;
+  readonly answer: Answer | null;
+}
+
+const LOST_CONNECTION = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
+
+/** Whether a token request is about the token of a call, and so about what somebody else has sent. */
+const isExchange = (parameters: Parameters): boolean => parameters['subject_token'] !== undefined;
+
+export class AuthorizationServer {
+  readonly config: ServerConfig;
+  /** PEM, as it was when it was read; `null` for the CAs of the system. */
+  readonly ca: string | null;
+  readonly #clocks: Clocks;
+  readonly #agent: Agent;
+  #coolUntilMs = Number.NEGATIVE_INFINITY;
+
+  /** @throws ConfigFault when the CA file cannot be read */
+  constructor(config: ServerConfig, clocks: Clocks) {
+    this.config = config;
+    this.ca = readCa(config);
+    this.#clocks = clocks;
+    this.#agent = new Agent({
+      connect: { timeout: config.timeout, ...(this.ca !== null && { ca: this.ca }) },
+      allowH2: false,
+      connections: 16,
+      pipelining: 1,
+      maxResponseSize: MAX_ANSWER_BYTES,
+      maxHeaderSize: 16 * 1024,
+    });
+  }
+
+  /** Whether a configuration makes the same client, with the CA file as it is now. */
+  isMadeBy(config: ServerConfig): boolean {
+    return readCa(config) === this.ca;
+  }
+
+  /**
+   * Whether its credential can be read, so that a configuration whose files are of no use does not start.
+   *
+   * @throws ConfigFault that names the file
+   */
+  async check(): Promise<void> {
+    const { clientSecretFile, privateKeyFile, assertionFile } = this.config;
+    // A valid configuration has one; `explain` has no files, and asks nobody for a token.
+    if ((clientSecretFile ?? privateKeyFile ?? assertionFile) === undefined) return;
+    await readCredential(this.config, this.#clocks.wallMs);
+  }
+
+  /**
+   * Asks for a token.
+   *
+   * @param parameters  of the token request, without those of the client's credential
+   * @returns the token, or a Denial: `token_invalid` when the subject token is refused, `exchange_refused` when the
+   *   caller may have none
+   * @throws DependencyFault `token_unavailable`, as a rejection
+   */
+  async token(parameters: Parameters): Promise<DatedToken | Denial> {
+    const { monotonicMs } = this.#clocks;
+    if (monotonicMs() < this.#coolUntilMs) throw unavailable('is left alone after a failure');
+    try {
+      return await this.#ask(parameters);
+    } catch (fault) {
+      // What the token of one call has brought about must not keep the others from theirs.
+      const isOfOneCall = fault instanceof UnusableAnswer && isExchange(parameters);
+      if (!isOfOneCall) this.#coolUntilMs = monotonicMs() + this.config.coolDown;
+      throw fault;
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#agent.destroy();
+  }
+
+  async #ask(parameters: Parameters): Promise<DatedToken | Denial> {
+    const { status, answer } = await this.#post(parameters);
+    if (status === 200) return this.#readToken(answer);
+    if (status >= 300 && status < 400) throw unavailable(`redirects (${status}), which is not followed`);
+    if (status === 429 || status === 503) throw unavailable(`is busy (${status})`);
+    const error = answer?.['error'];
+    if (status === 400 && typeof error === 'string') {
+      if (isExchange(parameters) && SUBJECT_ERRORS.has(error)) return SUBJECT_REFUSED;
+      if (isExchange(parameters) && POLICY_ERRORS.has(error)) return REFUSED;
+      if (KNOWN_ERRORS.has(error)) throw unavailable(`refuses this client (${error})`);
+    }
+    if (status === 401 || status === 403)
+      throw unavailable(`does not accept the credential of this client (${status})`);
+    throw new UnusableAnswer('token_unavailable', `authorization server answers ${status}`);
+  }
+
+  /** Asks once more when the connection was lost: the server may have closed an idle one at that very moment. */
+  async #post(
+    parameters: Parameters,
+    signal = AbortSignal.timeout(this.config.timeout),
+    isLast = false,
+  ): Promise<Said> {
+    try {
+      const credential = await readCredential(this.config, this.#clocks.wallMs);
+      const answer = await request(this.config.tokenUrl, {
+        method: 'POST',
+        dispatcher: this.#agent,
+        headers: {
+          'content-type': 'application/x-www-form-urlencoded',
+          accept: 'application/json',
+          ...(credential.authorization !== null && { authorization: credential.authorization }),
+        },
+        body: new URLSearchParams({ ...parameters, ...credential.parameters }).toString(),
+        signal,
+      });
+      return { status: answer.statusCode, answer: jsonObject(await answer.body.text()) };
+    } catch (cause) {
+      if (cause instanceof ConfigFault) throw unavailable('cannot be asked: a credential file is of no use', cause);
+      if (!isLast && LOST_CONNECTION.has(codeOf(cause))) return this.#post(parameters, signal, true);
+      throw unavailable(`does not answer (${codeOf(cause)})`, cause);
+    }
+  }
+
+  #readToken(answer: Answer | null): DatedToken {
+    const compact = answer?.['access_token'];
+    const type = answer?.['token_type'];
+    const isUsable = typeof compact === 'string' && compact.length <= MAX_TOKEN_LENGTH && BEARER_TOKEN.test(compact);
+    if (!isUsable) throw new UnusableAnswer('token_unavailable', 'authorization server answers without a usable token');
+    // RFC 8693 §2.2.1: `N_A` stands for what is no access token, which is sent like one all the same.
+    if (typeof type !== 'string' || !/^(?:bearer|n_a)$/i.test(type)) {
+      throw new UnusableAnswer(
+        'token_unavailable',
+        'authorization server answers with a token that is no bearer token',
+      );
+    }
+    const nowMs = this.#clocks.wallMs();
+    const expiresInMs = Number(answer?.['expires_in']) * 1_000;
+    const endMs = Math.min(
+      expiresInMs > 0 ? nowMs + expiresInMs : Number.POSITIVE_INFINITY,
+      expiryOf(unverifiedClaims(compact)),
+    );
+    if (endMs <= nowMs)
+      throw new UnusableAnswer('token_unavailable', 'authorization server answers with a token that is over');
+    return {
+      compact,
+      expiresAtMs: Number.isFinite(endMs) ? Math.min(endMs, nowMs + MAX_LIFETIME_MS) : nowMs + UNKNOWN_LIFETIME_MS,
+    };
+  }
+}
+
+/** An answer that says nothing about how the server is: it may be this request's own fault. */
+class UnusableAnswer extends DependencyFault {}
+
+const unavailable = (what: string, cause?: unknown) =>
+  new DependencyFault('token_unavailable', `authorization server ${what}`, { cause });
+
+function jsonObject(text: string): Answer | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Answer) : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Reads the CA that a configuration names; `null` for the CAs of the system.
+ *
+ * @throws ConfigFault when it cannot be read or is none
+ */
+export function readCa({ caFile }: ServerConfig): string | null {
+  if (caFile === undefined) return null;
+  let pem: string;
+  try {
+    pem = readFileSync(caFile, 'utf8');
+  } catch (cause) {
+    throw new ConfigFault(`${caFile} cannot be read`, { cause });
+  }
+  if (readCertificates(pem) === null) throw new ConfigFault(`${caFile} ${NOT_A_CERTIFICATE}`);
+  return pem;
+}
+
+/** Never the message: it may quote what was sent. */
+function codeOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown';
+  if ('code' in error && typeof error.code === 'string') return error.code;
+  return error.name;
+}

@@ -1,0 +1,168 @@
+/**
+ * The token stage of the outbound side: each destination gets the token that its configuration names, and never another.
+ */
+
+import { isDeepStrictEqual } from 'node:util';
+import type { KnownRevocations } from '../authentication/revocation/revoked-tokens.ts';
+import type { Permit } from '../authorization/permit.ts';
+import type { DestinationConfig } from '../config/schema.ts';
+import { Denial } from '../errors.ts';
+import type { Clocks } from '../lib/clock.ts';
+import type { ServicePrincipal } from '../principal.ts';
+import type { Keyring } from '../token/keyring.ts';
+import type { TokenIssuer } from '../token/token-issuer.ts';
+import type { TokenSource } from '../token/token-source.ts';
+import { AuthorizationServer } from './authorization-server.ts';
+import type { ServerConfig } from './client-credential.ts';
+import { ExchangedTokens } from './exchanged-tokens.ts';
+import { type DestinationTokenEvents, KeptToken } from './kept-token.ts';
+import { OwnToken } from './own-token.ts';
+import { ProjectedToken } from './projected-token.ts';
+
+/** A token, or why there is none. */
+export type Token = string | Denial | Promise<string | Denial>;
+
+/** What tokens are made with and of, and judged by. */
+export interface TokenParts {
+  /** Tokens that this process knows to be revoked are not sent again, nor exchanged. */
+  readonly revoked: KnownRevocations;
+  readonly issuer: TokenIssuer;
+  /** The `iss` that they have. */
+  readonly issuerName: string;
+  readonly keyring: Keyring;
+  readonly workload: string;
+}
+
+/** The tokens of all destinations, by route. */
+export class DestinationTokens implements TokenSource {
+  readonly #byIndex: readonly DestinationToken[];
+  readonly #firstIndex: number;
+
+  /** @param tokens  in the order of the destinations, whose routes are numbered from `firstIndex` */
+  constructor(tokens: readonly DestinationToken[], firstIndex: number) {
+    this.#byIndex = tokens;
+    this.#firstIndex = firstIndex;
+  }
+
+  /** @throws DependencyFault `token_unavailable` | `signing_key_unavailable` */
+  forPermit({ principal, route }: Permit): Token {
+    const token = this.#byIndex[route.index - this.#firstIndex];
+    // Only the workload gets a permit here, and every destination has a token.
+    if (token === undefined || principal.kind !== 'service') throw new TypeError('not a destination');
+    return token.get(principal);
+  }
+}
+
+/** The token of one destination. */
+export class DestinationToken {
+  readonly #settings: object;
+  readonly #server: AuthorizationServer | null;
+  readonly #source: Source;
+  readonly #events: DestinationTokenEvents;
+  readonly #clocks: Clocks;
+
+  constructor(config: DestinationConfig, parts: TokenParts, clocks: Clocks, events: DestinationTokenEvents) {
+    this.#settings = settingsOf(config, parts);
+    this.#events = events;
+    this.#clocks = clocks;
+    const serverConfig = serverConfigOf(config);
+    this.#server = serverConfig === null ? null : new AuthorizationServer(serverConfig, clocks);
+    this.#source = sourceOf(config, parts, this.#server, clocks);
+  }
+
+  /**
+   * Whether a configuration gives the same token, with the files that it names as they are now; then it can go on using
+   * what is kept.
+   */
+  isMadeBy(config: DestinationConfig, parts: TokenParts): boolean {
+    const serverConfig = serverConfigOf(config);
+    return (
+      isDeepStrictEqual(this.#settings, settingsOf(config, parts)) &&
+      (serverConfig === null || this.#server?.isMadeBy(serverConfig) === true)
+    );
+  }
+
+  /** @throws ConfigFault when a file that it needs cannot be used */
+  async check(): Promise<void> {
+    await this.#server?.check();
+  }
+
+  /** The token that goes with a call. */
+  get(principal: ServicePrincipal): Token {
+    const token = this.#source.get(principal);
+    if (token instanceof Promise) return this.#counted(token);
+    this.#events.onResult(token instanceof Denial ? 'refused' : 'reused');
+    return token;
+  }
+
+  /** Ends fetches that are under way. */
+  async close(): Promise<void> {
+    await this.#server?.close();
+  }
+
+  async #counted(waiting: Promise<string | Denial>): Promise<string | Denial> {
+    const startedMs = this.#clocks.monotonicMs();
+    try {
+      const token = await waiting;
+      this.#events.onResult(token instanceof Denial ? 'refused' : 'obtained');
+      this.#events.onObtained(this.#clocks.monotonicMs() - startedMs);
+      return token;
+    } catch (fault) {
+      this.#events.onResult('failed');
+      throw fault;
+    }
+  }
+}
+
+/** Gives the token of a principal. */
+export interface Source {
+  get(principal: ServicePrincipal): Token;
+}
+
+const serverConfigOf = ({ token }: DestinationConfig): ServerConfig | null =>
+  token.clientCredentials ?? token.exchange ?? null;
+
+/** All that decides about a token. */
+const settingsOf = ({ id, token, audience, upstream }: DestinationConfig, parts: TokenParts): object => ({
+  // By which it is counted.
+  id,
+  token,
+  audience: audience ?? upstream,
+  workload: parts.workload,
+  issuer: parts.issuerName,
+});
+
+function sourceOf(
+  config: DestinationConfig,
+  parts: TokenParts,
+  server: AuthorizationServer | null,
+  clocks: Clocks,
+): Source {
+  const { service, kubernetes, clientCredentials, exchange } = config.token;
+  const audience = config.audience ?? config.upstream;
+  if (service !== undefined) return new OwnToken(audience, service, parts, clocks);
+  if (kubernetes !== undefined) return new ProjectedToken(kubernetes.tokenFile, clocks);
+  if (server === null) throw new TypeError('a destination has exactly one kind of token');
+  if (clientCredentials !== undefined) {
+    const parameters = {
+      grant_type: 'client_credentials',
+      ...scopeParameter(clientCredentials.scopes),
+      ...(clientCredentials.audience !== undefined && { audience: clientCredentials.audience }),
+    };
+    return new KeptToken(() => server.token(parameters), parts.revoked, clocks.wallMs);
+  }
+  const settings = exchange as NonNullable<typeof exchange>;
+  const lifetime = DEFAULT_SERVICE_LIFETIME_MS;
+  const fallback =
+    settings.whenMissing === 'refuse'
+      ? null
+      : new OwnToken(audience, { scopes: settings.scopes, lifetime }, parts, clocks);
+  const parameters = { audience, ...scopeParameter(settings.scopes) };
+  const { revoked } = parts;
+  return new ExchangedTokens(parameters, server, fallback, { revoked, maxEntries: settings.maxEntries }, clocks);
+}
+
+/** Of the service token that stands in for one that could not be exchanged: the default of `service`. */
+const DEFAULT_SERVICE_LIFETIME_MS = 120_000;
+
+const scopeParameter = (scopes: readonly string[]) => (scopes.length === 0 ? {} : { scope: scopes.join(' ') });

@@ -1,0 +1,105 @@
+/**
+ * The token with which a call came, exchanged for one for the destination (RFC 8693), and kept for the next call that
+ * comes with it.
+ */
+
+import { hash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import type { KnownRevocations } from '../authentication/revocation/revoked-tokens.ts';
+import { Denial } from '../errors.ts';
+import type { Clocks } from '../lib/clock.ts';
+import type { ServicePrincipal } from '../principal.ts';
+import type { AuthorizationServer } from './authorization-server.ts';
+import type { Source, Token } from './destination-token.ts';
+import { type DatedToken, KeptToken } from './kept-token.ts';
+import { expiryOf, type UnverifiedClaims, unverifiedClaims } from './unverified.ts';
+
+const SUBJECT_MISSING = new Denial('credential_missing', 'call has no bearer token that could be exchanged');
+const SUBJECT_OVER = new Denial('token_invalid', 'token of the call has expired');
+const SUBJECT_REVOKED = new Denial('token_invalid', 'token of the call is revoked');
+
+/** RFC 8693 §2.1, §3. */
+const EXCHANGE = {
+  grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+  subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+} as const;
+
+/** The token of a call, and what it was exchanged for. */
+interface Exchanged {
+  readonly subject: UnverifiedClaims;
+  readonly token: KeptToken;
+}
+
+/**
+ * Tokens that were exchanged, each by the hash of the whole subject token: what one call has got cannot go with another
+ * call's (SES-15).
+ */
+export class ExchangedTokens implements Source {
+  readonly #parameters: Readonly<Record<string, string>>;
+  readonly #server: AuthorizationServer;
+  readonly #fallback: Source | null;
+  readonly #wallMs: Clocks['wallMs'];
+  readonly #revoked: KnownRevocations;
+  readonly #kept: LRUCache<string, Exchanged>;
+
+  constructor(
+    parameters: Readonly<Record<string, string>>,
+    server: AuthorizationServer,
+    fallback: Source | null,
+    { revoked, maxEntries }: { readonly revoked: KnownRevocations; readonly maxEntries: number },
+    { wallMs }: Clocks,
+  ) {
+    this.#revoked = revoked;
+    this.#parameters = parameters;
+    this.#server = server;
+    this.#fallback = fallback;
+    this.#wallMs = wallMs;
+    this.#kept = new LRUCache({ max: maxEntries });
+  }
+
+  get(principal: ServicePrincipal): Token {
+    const { credential } = principal;
+    if (credential === '') return this.#fallback === null ? SUBJECT_MISSING : this.#fallback.get(principal);
+    const key = hash('sha256', credential, 'base64url');
+    const present = this.#kept.get(key);
+    const subject = present?.subject ?? unverifiedClaims(credential);
+    const problem = this.#problemOf(subject);
+    if (problem !== null) {
+      this.#kept.delete(key);
+      return problem;
+    }
+    const exchanged = present ?? this.#newEntry(key, credential, subject);
+    const result = exchanged.token.get();
+    return result instanceof Promise ? this.#waited(key, exchanged, result) : result;
+  }
+
+  /** What can be said without asking anybody. That a token is good is for the authorization server to say. */
+  #problemOf(subject: UnverifiedClaims): Denial | null {
+    if (expiryOf(subject) <= this.#wallMs()) return SUBJECT_OVER;
+    return this.#revoked.isKnown(subject) ? SUBJECT_REVOKED : null;
+  }
+
+  #newEntry(key: string, credential: string, subject: UnverifiedClaims): Exchanged {
+    const obtain = () => this.#exchange(credential, expiryOf(subject));
+    const exchanged = { subject, token: new KeptToken(obtain, this.#revoked, this.#wallMs) };
+    this.#kept.set(key, exchanged);
+    return exchanged;
+  }
+
+  /** A place whose token was refused, or could not be had, is given up, so that nonsense does not take the place of others. */
+  async #waited(key: string, exchanged: Exchanged, waiting: Promise<string | Denial>): Promise<string | Denial> {
+    try {
+      return await waiting;
+    } finally {
+      if (!exchanged.token.isFresh && this.#kept.peek(key) === exchanged) this.#kept.delete(key);
+    }
+  }
+
+  async #exchange(subjectToken: string, subjectEndMs: number): Promise<DatedToken | Denial> {
+    const token = await this.#server.token({ ...EXCHANGE, ...this.#parameters, subject_token: subjectToken });
+    if (token instanceof Denial) return token;
+    // Whoever calls on behalf of a user does so no longer than it was called itself.
+    if (subjectEndMs <= this.#wallMs()) return SUBJECT_OVER;
+    return { compact: token.compact, expiresAtMs: Math.min(token.expiresAtMs, subjectEndMs) };
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * A token for a destination that is sent again until three quarters of its life, and then had anew, by one caller for all
+ * who wait. One that is known to be revoked is not sent again.
+ */
+
+import type { KnownRevocations } from '../authentication/revocation/revoked-tokens.ts';
+import { Denial } from '../errors.ts';
+import type { Clock } from '../lib/clock.ts';
+import { type UnverifiedClaims, unverifiedClaims } from './unverified.ts';
+
+/** A token and its end. */
+export interface DatedToken {
+  readonly compact: string;
+  /** Wall clock. */
+  readonly expiresAtMs: number;
+}
+
+/** What became of a request's token. */
+type TokenResult = 'reused' | 'obtained' | 'refused' | 'failed';
+
+/** What is counted. */
+export interface DestinationTokenEvents {
+  readonly onResult: (result: TokenResult) => void;
+  readonly onObtained: (durationMs: number) => void;
+}
+
+/** Share of its life after which a token is had anew. */
+const REUSE_SHARE = 0.75;
+/** One that ends this soon is not sent, whatever its share: it has to arrive, and clocks differ. */
+const MIN_LEFT_MS = 1_000;
+
+/** A place for one token. */
+export class KeptToken {
+  readonly #obtain: () => Promise<DatedToken | Denial>;
+  readonly #revoked: KnownRevocations;
+  readonly #wallMs: Clock;
+  #token: DatedToken | null = null;
+  #claims: UnverifiedClaims = {};
+  #reuseUntilMs = 0;
+  #underWay: Promise<string | Denial> | null = null;
+
+  /** @param obtain  gets a new one, or says why its principal may have none; a rejection is a fault */
+  constructor(obtain: () => Promise<DatedToken | Denial>, revoked: KnownRevocations, wallMs: Clock) {
+    this.#obtain = obtain;
+    this.#revoked = revoked;
+    this.#wallMs = wallMs;
+  }
+
+  /** Whether a token is there that is sent again. */
+  get isFresh(): boolean {
+    return this.#token !== null && this.#wallMs() < this.#reuseUntilMs && !this.#isRevoked();
+  }
+
+  /**
+   * The token to send.
+   *
+   * @throws DependencyFault, as a rejection, when none can be had and the last one is over
+   */
+  get(): string | Promise<string | Denial> {
+    if (this.#token !== null && this.isFresh) return this.#token.compact;
+    this.#underWay ??= this.#renew().finally(() => {
+      this.#underWay = null;
+    });
+    return this.#underWay;
+  }
+
+  async #renew(): Promise<string | Denial> {
+    let obtained: DatedToken | Denial;
+    try {
+      obtained = await this.#obtain();
+    } catch (fault) {
+      // Whoever gives out tokens is down: what is left of the last one is used up.
+      const isAlive = this.#token !== null && this.#wallMs() + MIN_LEFT_MS < this.#token.expiresAtMs;
+      if (this.#token !== null && isAlive && !this.#isRevoked()) return this.#token.compact;
+      throw fault;
+    }
+    if (obtained instanceof Denial) {
+      this.#token = null;
+      return obtained;
+    }
+    const nowMs = this.#wallMs();
+    this.#token = obtained;
+    this.#claims = unverifiedClaims(obtained.compact);
+    this.#reuseUntilMs = nowMs + (obtained.expiresAtMs - nowMs) * REUSE_SHARE;
+    return obtained.compact;
+  }
+
+  #isRevoked(): boolean {
+    return this.#revoked.isKnown(this.#claims);
+  }
+}

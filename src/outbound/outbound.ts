@@ -1,0 +1,104 @@
+/**
+ * outbound: the side on which the workload calls others. The same line as in front of services (`src/pipeline.ts`), with
+ * something else in four of its places: the credential is the workload on this loopback, the routes are destinations, the
+ * token is the one that the destination takes, and there are no endpoints of our own.
+ *
+ * In: requests on a loopback listener. Out: requests to upstreams, with a token. Fails with 503 when a token cannot be
+ * had; never sends a call without the token of its destination, and never what the workload sent as Authorization.
+ */
+
+import type { KnownRevocations } from '../authentication/revocation/revoked-tokens.ts';
+import { Authorizer } from '../authorization/authorize.ts';
+import type { OutboundConfig } from '../config/schema.ts';
+import type { Clocks } from '../lib/clock.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import type { Pipeline } from '../pipeline.ts';
+import type { Responder } from '../response/respond.ts';
+import type { Route } from '../routing/route.ts';
+import type { Sanitizer } from '../sanitize/sanitize.ts';
+import type { Keyring } from '../token/keyring.ts';
+import { TokenIssuer } from '../token/token-issuer.ts';
+import type { Forwarder } from '../upstream/forward.ts';
+import { compileDestinations } from './destination.ts';
+import { DestinationToken, DestinationTokens, type TokenParts } from './destination-token.ts';
+import { OutboundSanitizer, WorkloadAuthenticator } from './workload.ts';
+
+/** What the outbound side shares with the rest of the gateway. */
+export interface OutboundParts {
+  /** For a listener on which nobody is a proxy that is trusted, and no host has a public origin. */
+  readonly sanitizer: Sanitizer;
+  readonly forwarder: Forwarder;
+  readonly responder: Responder;
+  readonly keyring: Keyring;
+  readonly revoked: KnownRevocations;
+  /** The `iss` of our tokens. */
+  readonly issuer: string;
+  readonly clocks: Clocks;
+  readonly metrics: Metrics;
+  /** How many routes there are: the destinations are numbered after them. */
+  readonly routeCount: number;
+}
+
+const NO_ENDPOINTS = { match: () => null };
+/** No session comes here, so nothing is forged with one. */
+const NO_CSRF_RULES = { allowMissingOrigin: true, additionalOrigins: new Set<string>() };
+
+/** The outbound side of one configuration. */
+export class Outbound {
+  readonly pipeline: Pipeline;
+  /** The destinations, in the order of the configuration. */
+  readonly routes: readonly Route[];
+  readonly #tokens: readonly DestinationToken[];
+
+  private constructor(pipeline: Pipeline, routes: readonly Route[], tokens: readonly DestinationToken[]) {
+    this.pipeline = pipeline;
+    this.routes = routes;
+    this.#tokens = tokens;
+  }
+
+  /**
+   * Compiles the section.
+   *
+   * @param previous  tokens of destinations that did not change are sent again
+   * @throws ConfigFault when a file that the configuration names cannot be used
+   */
+  static async compile(config: OutboundConfig, parts: OutboundParts, previous: Outbound | null): Promise<Outbound> {
+    const { sanitizer, forwarder, responder, routeCount, clocks, metrics } = parts;
+    const tokenParts: TokenParts = {
+      revoked: parts.revoked,
+      issuer: new TokenIssuer(parts.issuer, parts.keyring, clocks.wallMs),
+      issuerName: parts.issuer,
+      keyring: parts.keyring,
+      workload: config.workload,
+    };
+    const { table, routes } = compileDestinations(config.destinations, routeCount);
+    const tokens = config.destinations.map((destination) => {
+      const events = metrics.destinationTokens(destination.id);
+      const present = previous?.tokenThatIs((token) => token.isMadeBy(destination, tokenParts));
+      return present ?? new DestinationToken(destination, tokenParts, clocks, events);
+    });
+    await Promise.all(tokens.map((token) => token.check()));
+    const pipeline: Pipeline = {
+      sanitizer: new OutboundSanitizer(sanitizer),
+      endpoints: NO_ENDPOINTS,
+      routes: table,
+      authenticator: new WorkloadAuthenticator(config.workload),
+      authorizer: new Authorizer(routes, NO_CSRF_RULES),
+      tokens: new DestinationTokens(tokens, routeCount),
+      forwarder,
+      responder,
+    };
+    return new Outbound(pipeline, routes, tokens);
+  }
+
+  /** A token that one finds to be the one it wants. */
+  tokenThatIs(isWanted: (token: DestinationToken) => boolean): DestinationToken | undefined {
+    return this.#tokens.find(isWanted);
+  }
+
+  /** Ends fetches of tokens, but for those that a successor goes on using. */
+  async close(successor: Outbound | null = null): Promise<void> {
+    const own = this.#tokens.filter((token) => successor?.tokenThatIs((other) => other === token) === undefined);
+    await Promise.all(own.map((token) => token.close()));
+  }
+}

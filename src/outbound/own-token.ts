@@ -1,0 +1,48 @@
+/**
+ * Service tokens that we sign for the workload: `sub` is the workload, `aud` the destination's audience.
+ */
+
+import type { Clocks } from '../lib/clock.ts';
+import type { Keyring } from '../token/keyring.ts';
+import type { Source, Token, TokenParts } from './destination-token.ts';
+import { KeptToken } from './kept-token.ts';
+
+/** One of them, signed anew when three quarters of its life are over, or when another key signs. */
+export class OwnToken implements Source {
+  readonly #keyring: Keyring;
+  readonly #newToken: () => KeptToken;
+  #kept: KeptToken;
+  #kid: string | null = null;
+
+  constructor(
+    audience: string,
+    { scopes, lifetime }: { readonly scopes: readonly string[]; readonly lifetime: number },
+    { issuer, keyring, revoked, workload }: TokenParts,
+    { wallMs }: Clocks,
+  ) {
+    this.#keyring = keyring;
+    keyring.allowLifetime(lifetime);
+    const request = {
+      subject: workload,
+      audience,
+      scopes: new Set(scopes),
+      actor: null,
+      sid: null,
+      lifetimeMs: lifetime,
+      notAfterMs: Number.POSITIVE_INFINITY,
+      claims: {},
+      typ: 'JWT',
+    } as const;
+    this.#newToken = () => new KeptToken(() => issuer.issue(request), revoked, wallMs);
+    this.#kept = this.#newToken();
+  }
+
+  get(): Token {
+    const { kid } = this.#keyring.active();
+    if (kid !== this.#kid) {
+      this.#kid = kid;
+      this.#kept = this.#newToken();
+    }
+    return this.#kept.get();
+  }
+}

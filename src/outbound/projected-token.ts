@@ -1,0 +1,68 @@
+/**
+ * The projected ServiceAccount token of the Pod. The kubelet replaces the file well before the token expires (at 80 % of
+ * its life); it is read when it is needed, but not more than once a second, so that the new one is sent soon and a Pod
+ * that calls nothing reads nothing.
+ */
+
+import { readFile } from 'node:fs/promises';
+import { DependencyFault } from '../errors.ts';
+import type { Clocks } from '../lib/clock.ts';
+import { expiryOf, unverifiedClaims } from './unverified.ts';
+
+/** How long what was read is not looked at again. */
+const LOOK_AGAIN_MS = 1_000;
+/** One that ends this soon is not sent: it has to arrive, and clocks differ. */
+const MIN_LEFT_MS = 1_000;
+const COMPACT = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
+const MAX_TOKEN_LENGTH = 8_192;
+
+export class ProjectedToken {
+  readonly #path: string;
+  readonly #clocks: Clocks;
+  #compact: string | null = null;
+  /** Wall clock. */
+  #expiresAtMs = 0;
+  #readAtMs = Number.NEGATIVE_INFINITY;
+  #reading: Promise<string> | null = null;
+
+  constructor(path: string, clocks: Clocks) {
+    this.#path = path;
+    this.#clocks = clocks;
+  }
+
+  /**
+   * The token as it is in the file. Nothing is verified but its form and its end.
+   *
+   * @throws DependencyFault `token_unavailable`, as a rejection: there is none, or it is over
+   */
+  get(): string | Promise<string> {
+    const isRecent = this.#clocks.monotonicMs() - this.#readAtMs < LOOK_AGAIN_MS;
+    if (isRecent && this.#compact !== null && this.#isAlive()) return this.#compact;
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = null;
+    });
+    return this.#reading;
+  }
+
+  #isAlive(): boolean {
+    return this.#clocks.wallMs() + MIN_LEFT_MS < this.#expiresAtMs;
+  }
+
+  async #read(): Promise<string> {
+    let cause: unknown = null;
+    try {
+      const text = (await readFile(this.#path, 'utf8')).trim();
+      // Half a file, or none for a moment, is no reason to give up a token that still holds.
+      if (text.length <= MAX_TOKEN_LENGTH && COMPACT.test(text)) {
+        this.#compact = text;
+        this.#expiresAtMs = expiryOf(unverifiedClaims(text));
+      }
+    } catch (error) {
+      cause = error;
+    }
+    this.#readAtMs = this.#clocks.monotonicMs();
+    if (this.#compact !== null && this.#isAlive()) return this.#compact;
+    const what = cause !== null ? 'cannot be read' : this.#compact === null ? 'is not a JWT' : 'has expired';
+    throw new DependencyFault('token_unavailable', `projected token ${what}`, { cause });
+  }
+}

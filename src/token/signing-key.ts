@@ -1,0 +1,70 @@
+/**
+ * Signing keys: made, written and read as JWK (RFC 7517), named by their thumbprint (RFC 7638).
+ */
+
+import { createPrivateKey, createSecretKey, hash, type KeyObject } from 'node:crypto';
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose';
+import type { SIGNING_ALGORITHMS } from '../config/schema.ts';
+import { ConfigFault } from '../errors.ts';
+
+export type SigningAlgorithm = (typeof SIGNING_ALGORITHMS)[number];
+
+export interface SigningKey {
+  /** RFC 7638 thumbprint; for HS256 a name made from a hash of the secret. */
+  readonly kid: string;
+  readonly algorithm: SigningAlgorithm;
+  /** Private, or the secret. */
+  readonly key: KeyObject;
+  /** What verifiers get; `null` for HS256, whose key is secret. */
+  readonly publicJwk: JWK | null;
+}
+
+/** Shortest HS256 secret: as long as the hash (RFC 7518 §3.2). */
+const MIN_SECRET_BYTES = 32;
+/** Shortest RSA modulus that is loaded (RFC 7518 §3.3). */
+const MIN_RSA_BITS = 2048;
+
+/** Members that make a JWK private: never published. */
+const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'] as const;
+
+/** Makes a private key for an algorithm, as a JWK with `kid` and `alg`. Not for HS256: that takes a secret file. */
+export async function generatePrivateJwk(algorithm: Exclude<SigningAlgorithm, 'HS256'>): Promise<JWK> {
+  const { privateKey } = await generateKeyPair(algorithm, { extractable: true, modulusLength: 3072 });
+  const jwk = await exportJWK(privateKey);
+  return { ...jwk, kid: await calculateJwkThumbprint(jwk), alg: algorithm, use: 'sig' };
+}
+
+/**
+ * Reads a private JWK into a signing key.
+ *
+ * @throws ConfigFault when it is public, of another algorithm, weak, or its `kid` is not its thumbprint
+ */
+export async function importPrivateJwk(jwk: JWK, algorithm: SigningAlgorithm): Promise<SigningKey> {
+  if (jwk.alg !== algorithm)
+    throw new ConfigFault(`is for ${jwk.alg ?? 'no algorithm'}, the configuration says ${algorithm}`);
+  if (typeof jwk.d !== 'string') throw new ConfigFault('is not a private key');
+  if (jwk.kty === 'RSA' && modulusBits(jwk) < MIN_RSA_BITS)
+    throw new ConfigFault(`is an RSA key under ${MIN_RSA_BITS} bits`);
+  const kid = await calculateJwkThumbprint(jwk);
+  if (jwk.kid !== kid) throw new ConfigFault('has a kid that is not its thumbprint');
+  // jose refuses a key that is not for the algorithm, such as one on another curve.
+  await importJWK(jwk, algorithm);
+  return { kid, algorithm, key: createPrivateKey({ key: jwk, format: 'jwk' }), publicJwk: toPublicJwk(jwk) };
+}
+
+/** Makes a signing key from a shared secret. */
+export function secretSigningKey(secret: Uint8Array): SigningKey {
+  if (secret.byteLength < MIN_SECRET_BYTES) {
+    throw new ConfigFault(`has ${secret.byteLength} bytes; HS256 needs at least ${MIN_SECRET_BYTES} (RFC 7518 §3.2)`);
+  }
+  const kid = hash('sha256', Buffer.concat([Buffer.from('sallyport kid\0'), secret]), 'base64url').slice(0, 16);
+  return { kid, algorithm: 'HS256', key: createSecretKey(secret), publicJwk: null };
+}
+
+/** The public part of a key, with what a verifier needs to pick it. */
+function toPublicJwk(jwk: JWK): JWK {
+  const entries = Object.entries(jwk).filter(([name]) => !PRIVATE_MEMBERS.some((secret) => secret === name));
+  return { ...Object.fromEntries(entries), use: 'sig' } as JWK;
+}
+
+const modulusBits = (jwk: JWK) => Buffer.from(jwk.n ?? '', 'base64url').byteLength * 8;

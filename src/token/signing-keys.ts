@@ -1,0 +1,158 @@
+/**
+ * The signing keys of a running gateway: in memory, from a shared secret, or from a directory that is watched and, when
+ * asked to, rotated.
+ */
+
+import { readFile } from 'node:fs/promises';
+import type { Config } from '../config/schema.ts';
+import { ConfigFault } from '../errors.ts';
+import type { Clock } from '../lib/clock.ts';
+import { addKey, readKeyDirectory, removeKey, withRotationLock } from './key-directory.ts';
+import { type DatedKey, Keyring } from './keyring.ts';
+import { generatePrivateJwk, importPrivateJwk, type SigningAlgorithm, secretSigningKey } from './signing-key.ts';
+
+type TokenConfig = Config['upstreamToken'];
+
+export interface SigningKeys {
+  readonly keyring: Keyring;
+  /** For the line that is printed at start. */
+  readonly description: string;
+  /** Reads the directory again and rotates if it is time. Called on an interval by the gateway; safe to call at once. */
+  refresh(): Promise<void>;
+}
+
+/**
+ * Opens the signing keys that a configuration names.
+ *
+ * @param tokenLifetimeMs  the longest life of a token that is going to be signed
+ * @throws ConfigFault when there is no usable key
+ */
+export async function openSigningKeys(
+  config: TokenConfig,
+  tokenLifetimeMs: number,
+  wallMs: Clock,
+): Promise<SigningKeys> {
+  const { algorithm } = config;
+  if (algorithm === 'HS256') return secretKeys(config.secretFile, tokenLifetimeMs, wallMs);
+  if (config.keys === undefined) return memoryKeys(algorithm, tokenLifetimeMs, wallMs);
+
+  const directory = new KeyDirectory(config.keys, algorithm, tokenLifetimeMs, wallMs);
+  await directory.refresh();
+  if (directory.keyring.activeSinceMs() === null) {
+    throw new ConfigFault(
+      `${config.keys.directory} has no active ${algorithm} key: run \`sallyport keys generate --directory ${config.keys.directory} --algorithm ${algorithm}\``,
+    );
+  }
+  return directory;
+}
+
+/**
+ * Checks that {@link openSigningKeys} would find keys, and makes none.
+ *
+ * @throws ConfigFault when it would not
+ */
+export async function checkSigningKeys(config: TokenConfig, wallMs: Clock): Promise<void> {
+  const { algorithm, keys, secretFile } = config;
+  if (algorithm === 'HS256') {
+    await secretKeys(secretFile, 0, wallMs);
+  } else if (keys?.rotateEvery === undefined) {
+    if (keys !== undefined) await openSigningKeys(config, 0, wallMs);
+  } else {
+    // Where keys are rotated, the first one is made at start.
+    await readKeyDirectory(keys.directory, algorithm);
+  }
+}
+
+async function secretKeys(path: string | undefined, tokenLifetimeMs: number, wallMs: Clock): Promise<SigningKeys> {
+  if (path === undefined) throw new ConfigFault('upstreamToken.algorithm HS256 needs upstreamToken.secretFile');
+  const secret = trimNewline(await readFile(path));
+  try {
+    return fixed(new Keyring([always(secretSigningKey(secret))], tokenLifetimeMs, wallMs), 'HS256 secret');
+  } catch (cause) {
+    throw new ConfigFault(`${path} ${cause instanceof Error ? cause.message : 'is not a secret'}`, { cause });
+  }
+}
+
+async function memoryKeys(
+  algorithm: Exclude<SigningAlgorithm, 'HS256'>,
+  tokenLifetimeMs: number,
+  wallMs: Clock,
+): Promise<SigningKeys> {
+  const signing = await importPrivateJwk(await generatePrivateJwk(algorithm), algorithm);
+  return fixed(new Keyring([always(signing)], tokenLifetimeMs, wallMs), `${algorithm} key in memory`);
+}
+
+const always = (signing: DatedKey['signing']): DatedKey => ({ signing, activatesAtMs: 0, createdAtMs: 0 });
+const fixed = (keyring: Keyring, description: string): SigningKeys => ({
+  keyring,
+  description,
+  refresh: async () => {},
+});
+
+/** Secrets in files commonly end with a newline that is not part of them. */
+function trimNewline(bytes: Buffer): Buffer {
+  const end = bytes.at(-1) === 0x0a ? (bytes.at(-2) === 0x0d ? -2 : -1) : bytes.length;
+  return bytes.subarray(0, end);
+}
+
+class KeyDirectory implements SigningKeys {
+  readonly keyring: Keyring;
+  readonly description: string;
+  readonly #settings: NonNullable<TokenConfig['keys']>;
+  readonly #algorithm: Exclude<SigningAlgorithm, 'HS256'>;
+  readonly #wallMs: Clock;
+
+  constructor(
+    settings: NonNullable<TokenConfig['keys']>,
+    algorithm: Exclude<SigningAlgorithm, 'HS256'>,
+    tokenLifetimeMs: number,
+    wallMs: Clock,
+  ) {
+    this.#settings = settings;
+    this.#algorithm = algorithm;
+    this.#wallMs = wallMs;
+    this.keyring = new Keyring([], tokenLifetimeMs, wallMs);
+    this.description = `${algorithm} keys in a directory`;
+  }
+
+  async refresh(): Promise<void> {
+    await this.#load();
+    if (this.#settings.rotateEvery !== undefined && this.#changeDue()) {
+      await withRotationLock(this.#settings.directory, this.#wallMs(), () => this.#rotate());
+      await this.#load();
+    }
+  }
+
+  async #load(): Promise<void> {
+    this.keyring.replace(await readKeyDirectory(this.#settings.directory, this.#algorithm));
+  }
+
+  #changeDue(): boolean {
+    return (
+      this.#newKeyDue() || this.keyring.states().some((key) => key.state === 'retired' && this.keyring.isSpent(key))
+    );
+  }
+
+  #newKeyDue(): boolean {
+    const states = this.keyring.states();
+    if (states.some((key) => key.state === 'next')) return false;
+    const activeSinceMs = this.keyring.activeSinceMs();
+    const { rotateEvery = 0, publishBefore } = this.#settings;
+    return activeSinceMs === null || this.#wallMs() >= activeSinceMs + rotateEvery - publishBefore;
+  }
+
+  /** Under the lock: looks again, since another replica may just have done it. */
+  async #rotate(): Promise<void> {
+    await this.#load();
+    const nowMs = this.#wallMs();
+    if (this.#newKeyDue()) {
+      // The very first key has nobody to wait for.
+      const leadMs = this.keyring.activeSinceMs() === null ? 0 : this.#settings.publishBefore;
+      await addKey(this.#settings.directory, this.#algorithm, nowMs, nowMs + leadMs);
+    }
+    for (const key of this.keyring.states()) {
+      if (key.state === 'retired' && this.keyring.isSpent(key))
+        await removeKey(this.#settings.directory, key.signing.kid);
+    }
+  }
+}

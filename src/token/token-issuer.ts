@@ -1,0 +1,107 @@
+/**
+ * The one place where a token is put together and signed: upstream tokens, access tokens, exchanged and service tokens.
+ * Who may have which token is judged before, by the caller; what is asked for here is signed as it is.
+ */
+
+import { randomUUID } from 'node:crypto';
+import type { JSONType } from 'zod';
+import type { Clock } from '../lib/clock.ts';
+import { signJws } from '../lib/jws.ts';
+import type { Keyring } from './keyring.ts';
+import type { SigningKey } from './signing-key.ts';
+
+/** The `act` claim (RFC 8693 §4.1): who acts now, and inside it who acted before. */
+export interface Actor {
+  readonly sub: string;
+  readonly act?: Actor;
+}
+
+/** What a token is to say. `null` is left out of it. */
+export interface TokenRequest {
+  readonly subject: string;
+  readonly audience: string;
+  /** The `scope` claim (RFC 8693 §4.2); an empty set is no claim, `null` leaves it to a mapping. */
+  readonly scopes: ReadonlySet<string> | null;
+  readonly actor: Actor | null;
+  /** Handle of the session that the token stands for: it is revoked with it. */
+  readonly sid: string | null;
+  readonly lifetimeMs: number;
+  /** Wall clock: the token does not outlive this, except that it lives for one second at least. `Infinity` is no bound. */
+  readonly notAfterMs: number;
+  /** Mapped claims. None of them can take the place of one that is named above, or of `iss`, `exp`, `iat`, `jti`. */
+  readonly claims: Readonly<Record<string, JSONType>>;
+  /** Header `typ`: `at+jwt` is an access token (RFC 9068). */
+  readonly typ: 'JWT' | 'at+jwt';
+}
+
+/** A signed token. */
+export interface IssuedToken {
+  /** Compact JWS. Never logged. */
+  readonly compact: string;
+  /** Its `exp`, as wall clock; whole seconds. */
+  readonly expiresAtMs: number;
+  /** `exp` − `iat`. */
+  readonly lifetimeSec: number;
+  readonly jti: string;
+  /** `kid` of the key that signed it. */
+  readonly kid: string;
+}
+
+export class TokenIssuer {
+  readonly #issuer: string;
+  readonly #keyring: Keyring;
+  readonly #wallMs: Clock;
+
+  /** @param issuer  the `iss` of every token */
+  constructor(issuer: string, keyring: Keyring, wallMs: Clock) {
+    this.#issuer = issuer;
+    this.#keyring = keyring;
+    this.#wallMs = wallMs;
+  }
+
+  /**
+   * Signs a token with the key that is active now.
+   *
+   * @throws DependencyFault `signing_key_unavailable`, as a rejection
+   */
+  async issue(request: TokenRequest): Promise<IssuedToken> {
+    const signing = this.#keyring.active();
+    const nowMs = this.#wallMs();
+    const iatSec = Math.floor(nowMs / 1_000);
+    const endMs = Math.min(nowMs + request.lifetimeMs, request.notAfterMs);
+    const expSec = Math.max(iatSec + 1, Math.floor(endMs / 1_000));
+    const jti = randomUUID();
+    const claims = {
+      ...request.claims,
+      ...ownClaims(request),
+      iss: this.#issuer,
+      sub: request.subject,
+      aud: request.audience,
+      iat: iatSec,
+      exp: expSec,
+      jti,
+    };
+    const compact = await signed({ alg: signing.algorithm, kid: signing.kid, typ: request.typ }, claims, signing);
+    return { compact, expiresAtMs: expSec * 1_000, lifetimeSec: expSec - iatSec, jti, kid: signing.kid };
+  }
+}
+
+/** The compact form (RFC 7515 §7.1). JSON leaves out what is `undefined`. */
+async function signed(header: object, claims: object, { algorithm, key }: SigningKey): Promise<string> {
+  const signingInput = `${encoded(header)}.${encoded(claims)}`;
+  const signature = await signJws(algorithm, key, signingInput);
+  return `${signingInput}.${signature.toString('base64url')}`;
+}
+
+const encoded = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+
+/** Laid over the mapped ones, so that those cannot replace them: `undefined` leaves a claim out, mapped or not. */
+function ownClaims({ scopes, actor, sid }: TokenRequest): Record<string, unknown> {
+  return {
+    // Where scopes are not the caller's business, a mapping may say them.
+    ...(scopes !== null && { scope: scopes.size === 0 ? undefined : [...scopes].join(' ') }),
+    act: actor ?? undefined,
+    sid: sid ?? undefined,
+    nbf: undefined,
+  };
+}

@@ -1,0 +1,18 @@
+/**
+ * What the token stage is asked, wherever the line of a request stands. In front of a service it is the upstream token
+ * (`upstream-token.ts`); on the outbound side it is whatever the destination takes (`src/outbound/`).
+ */
+
+import type { Permit } from '../authorization/permit.ts';
+import type { Denial } from '../errors.ts';
+
+/** Gives the token that goes with a permitted request. */
+export interface TokenSource {
+  /**
+   * The token to send with a permitted request. Answers at once, without a promise, when nothing has to be waited for.
+   *
+   * @returns a bearer token; `null` when the request carries none; a Denial when its principal may have none
+   * @throws DependencyFault when it cannot be had now
+   */
+  forPermit(permit: Permit): string | null | Denial | Promise<string | null | Denial>;
+}

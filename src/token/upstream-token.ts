@@ -1,0 +1,153 @@
+/**
+ * token: a Permit in, the upstream token out.
+ *
+ * A token names one principal and one audience and lives for the configured time, two minutes by default. It is reused
+ * until three quarters of that, per (session version, audience, signing key), and hangs on the principal's own record,
+ * so it cannot reach anybody else. It never outlives the credential that it stands for, and is not sent again once it was
+ * revoked.
+ */
+
+import type { JSONType } from 'zod';
+import type { KnownRevocations } from '../authentication/revocation/revoked-tokens.ts';
+import type { Permit } from '../authorization/permit.ts';
+import type { Config } from '../config/schema.ts';
+import type { Clocks } from '../lib/clock.ts';
+import { SingleFlight } from '../lib/single-flight.ts';
+import { mappedClaims, type Principal, type ReusableToken } from '../principal.ts';
+import type { Keyring } from './keyring.ts';
+import { type Actor, TokenIssuer } from './token-issuer.ts';
+import type { TokenSource } from './token-source.ts';
+
+export interface UpstreamTokenSettings {
+  readonly issuer: string;
+  readonly lifetimeMs: number;
+  /** Claim name → source on the principal, or a constant. */
+  readonly claims: Config['upstreamToken']['claims'];
+}
+
+/** What is counted. */
+export interface TokenEvents {
+  readonly onMinted: (durationMs: number) => void;
+  readonly onReused: () => void;
+}
+
+type IdentifiedPrincipal = Exclude<Principal, { kind: 'anonymous' }>;
+
+/** Share of its life after which a token is no longer sent. */
+const REUSE_SHARE = 0.75;
+
+export class UpstreamTokens implements TokenSource {
+  /** Tokens are reused for as long as it is this very object. */
+  readonly settings: UpstreamTokenSettings;
+  readonly #keyring: Keyring;
+  readonly #revoked: KnownRevocations;
+  readonly #issuer: TokenIssuer;
+  readonly #clocks: Clocks;
+  readonly #events: TokenEvents;
+  readonly #minting = new SingleFlight<string>();
+
+  constructor(
+    settings: UpstreamTokenSettings,
+    keyring: Keyring,
+    revoked: KnownRevocations,
+    clocks: Clocks,
+    events: TokenEvents,
+  ) {
+    this.settings = settings;
+    this.#keyring = keyring;
+    this.#revoked = revoked;
+    this.#issuer = new TokenIssuer(settings.issuer, keyring, clocks.wallMs);
+    this.#clocks = clocks;
+    this.#events = events;
+  }
+
+  /**
+   * The token to send with a permitted request. Answers at once, without a promise, when one can be reused.
+   *
+   * @returns a compact JWS, or `null` when the route sends none or the principal is nobody
+   * @throws DependencyFault `signing_key_unavailable`
+   */
+  forPermit({ principal, route }: Permit): string | null | Promise<string> {
+    if (principal.kind === 'anonymous' || route.upstreamToken === 'none') return null;
+    // As it was verified. A session has no token of its own that could be passed on.
+    if (route.upstreamToken === 'original') return principal.kind === 'service' ? principal.credential : null;
+    const signing = this.#keyring.active();
+    const reusable = principal.tokens.get(route.audience);
+    if (
+      reusable !== undefined &&
+      reusable.kid === signing.kid &&
+      reusable.settings === this.settings &&
+      this.#clocks.wallMs() < reusable.reuseUntilMs &&
+      !this.#revoked.isKnown(reusable.identity)
+    ) {
+      this.#events.onReused();
+      return reusable.compact;
+    }
+    return this.#minting.run(mintKey(principal, route.audience, signing.kid), async () => {
+      const token = await this.#mint(principal, route.audience);
+      principal.tokens.set(route.audience, token);
+      return token.compact;
+    });
+  }
+
+  async #mint(principal: IdentifiedPrincipal, audience: string): Promise<ReusableToken> {
+    const startedMs = this.#clocks.monotonicMs();
+    const nowMs = this.#clocks.wallMs();
+    const { subject } = principal;
+    const actor = actorsOf(principal);
+    const sid = sessionHandleOf(principal);
+    const { compact, expiresAtMs, lifetimeSec, jti, kid } = await this.#issuer.issue({
+      subject,
+      audience,
+      scopes: principal.kind === 'user' || Object.hasOwn(this.settings.claims, 'scope') ? null : principal.scopes,
+      actor,
+      sid,
+      lifetimeMs: this.settings.lifetimeMs,
+      notAfterMs: credentialEndMs(principal),
+      claims: { ...mappedClaims(principal, this.settings.claims), ...presentedIssuer(principal) },
+      typ: 'JWT',
+    });
+    this.#events.onMinted(this.#clocks.monotonicMs() - startedMs);
+    const reuseUntilMs = nowMs + (expiresAtMs - nowMs) * REUSE_SHARE;
+    const iat = expiresAtMs / 1_000 - lifetimeSec;
+    const identity = { iss: this.settings.issuer, sub: subject, iat, jti, sid, act: actor };
+    return { compact, kid, settings: this.settings, reuseUntilMs, identity };
+  }
+}
+
+/** Whoever acts for the subject of the presented token, all of the chain as it was verified (RFC 8693 §4.1). */
+function actorsOf(principal: IdentifiedPrincipal): Actor | null {
+  return principal.kind === 'service' && principal.actor !== null
+    ? (principal.claims['act'] as unknown as Actor)
+    : null;
+}
+
+/**
+ * Whose word the subject is, where it is not ours: `sub` is unique within an issuer only (RFC 7519 §4.1.2), and a service
+ * `alice` of another issuer must not pass for a user `alice`.
+ */
+function presentedIssuer(principal: IdentifiedPrincipal): Record<string, JSONType> {
+  const { iss } = principal.kind === 'service' ? principal.claims : {};
+  return typeof iss === 'string' ? { presented_iss: iss } : {};
+}
+
+/** The session that the token stands for, so that it is revoked with it; also one that the presented token stands for. */
+function sessionHandleOf(principal: IdentifiedPrincipal): string | null {
+  if (principal.kind === 'user') return principal.session.handle;
+  const { sid } = principal.claims;
+  return typeof sid === 'string' ? sid : null;
+}
+
+/** When the presented credential itself ends; wall clock. */
+function credentialEndMs(principal: IdentifiedPrincipal): number {
+  if (principal.kind === 'user') return principal.session.expiresAtMs;
+  const exp = principal.claims['exp'];
+  return typeof exp === 'number' ? exp * 1_000 : Number.POSITIVE_INFINITY;
+}
+
+/** Unambiguous whatever a subject or an audience contains: JSON keeps the parts apart (SES-15). */
+function mintKey(principal: IdentifiedPrincipal, audience: string, kid: string): string {
+  return principal.kind === 'user'
+    ? JSON.stringify(['user', principal.session.handle, principal.session.version, audience, kid])
+    : JSON.stringify(['service', principal.issuer, principal.subject, principal.claims, audience, kid]);
+}

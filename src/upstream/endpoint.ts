@@ -1,0 +1,150 @@
+/**
+ * One server of an upstream: its connection pool, what is under way to it, and whether it is left alone for a while.
+ */
+
+import { connect, isIP } from 'node:net';
+import { buildConnector, Pool } from 'undici';
+import type { Clock } from '../lib/clock.ts';
+
+export interface EndpointSettings {
+  readonly maxConnections: number;
+  readonly connectTimeoutMs: number;
+  readonly firstByteTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly consecutiveFailures: number;
+  readonly baseDelayMs: number;
+  readonly maxDelayMs: number;
+  readonly tls: UpstreamTls | null;
+}
+
+/** TLS towards an upstream, with the files read. */
+export interface UpstreamTls {
+  readonly ca: string | null;
+  readonly serverName: string | null;
+  readonly cert: string | null;
+  readonly key: string | null;
+}
+
+export class Endpoint {
+  readonly origin: string;
+  /** `host:port` for `hostHeader: endpoint`. */
+  readonly hostHeader: string;
+  /** Passed with every request, so that a connection is never thrown away because of the client's Host header. */
+  readonly serverName: string;
+  readonly pool: Pool;
+  /** Requests under way, waiting ones included. */
+  inFlight = 0;
+  /** Open tunnels. They have left the pool and take no connection of its number. */
+  tunnels = 0;
+  readonly #settings: EndpointSettings;
+  readonly #monotonicMs: Clock;
+  #failures = 0;
+  #ejections = 0;
+  #ejectedUntilMs = Number.NEGATIVE_INFINITY;
+
+  constructor(origin: string, settings: EndpointSettings, monotonicMs: Clock) {
+    const url = new URL(origin);
+    this.origin = origin;
+    this.hostHeader = url.host;
+    this.serverName = settings.tls?.serverName ?? url.hostname.replace(/^\[|\]$/g, '');
+    this.#settings = settings;
+    this.#monotonicMs = monotonicMs;
+    this.pool = new Pool(origin, {
+      connections: settings.maxConnections,
+      // One request at a time on a connection: an answer can then belong to one request only (undici SECURITY.md).
+      pipelining: 1,
+      allowH2: false,
+      connect: tlsConnector(this.serverName, settings),
+      headersTimeout: settings.firstByteTimeoutMs,
+      bodyTimeout: settings.idleTimeoutMs,
+      maxHeaderSize: 32 * 1024,
+    });
+  }
+
+  /** Whether it may be chosen: it is not ejected, or its time is over and it may prove itself. */
+  isEligible(): boolean {
+    return this.#monotonicMs() >= this.#ejectedUntilMs;
+  }
+
+  /** Whether a TCP connection to it can be made within this time; nothing is sent on it. */
+  isReachable(timeoutMs: number): Promise<boolean> {
+    const { hostname, port, protocol } = new URL(this.origin);
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const socket = connect({
+      host: hostname.replace(/^\[|\]$/g, ''),
+      port: port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port),
+    });
+    socket.setTimeout(timeoutMs, () => resolve(false));
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+    return promise.finally(() => socket.destroy());
+  }
+
+  /** Open connections of the pool: those with a request on them, and the others. Tunnels have left it. */
+  get connections(): { readonly busy: number; readonly idle: number } {
+    const { connected, running } = this.pool.stats;
+    const busy = Math.min(running, connected);
+    return { busy, idle: connected - busy };
+  }
+
+  /** By which endpoints are compared. */
+  get load(): number {
+    return this.inFlight + this.tunnels;
+  }
+
+  /** It was chosen. When it returns from an ejection, one request tries it and the others wait for the outcome. */
+  noteChosen(): void {
+    if (this.#ejections > 0) this.#ejectedUntilMs = this.#monotonicMs() + this.#settings.baseDelayMs;
+  }
+
+  /** When an ejected endpoint may be tried again; the lower, the sooner. */
+  get ejectedUntilMs(): number {
+    return this.#ejectedUntilMs;
+  }
+
+  /** It answered, whatever it said. */
+  noteSuccess(): void {
+    this.#failures = 0;
+    this.#ejections = 0;
+    this.#ejectedUntilMs = Number.NEGATIVE_INFINITY;
+  }
+
+  /** No connection could be made. */
+  noteFailure(): void {
+    this.#failures += 1;
+    if (this.#failures < this.#settings.consecutiveFailures) return;
+    const delayMs = Math.min(
+      this.#settings.baseDelayMs * 2 ** Math.min(this.#ejections, 20),
+      this.#settings.maxDelayMs,
+    );
+    this.#ejections += 1;
+    // Up to a tenth more, so that replicas do not all come back at the same moment.
+    this.#ejectedUntilMs = this.#monotonicMs() + delayMs * (1 + Math.random() / 10);
+  }
+
+  close(): Promise<void> {
+    return this.pool.close();
+  }
+
+  destroy(): Promise<void> {
+    return this.pool.destroy();
+  }
+}
+
+/**
+ * Connects, and for https verifies the certificate against the name that the configuration gives, never against the
+ * Host header of a request, which undici would take (TLS-04, TLS-06, UPS-12).
+ */
+function tlsConnector(serverName: string, settings: EndpointSettings): buildConnector.connector {
+  const { tls, connectTimeoutMs } = settings;
+  const connect = buildConnector({
+    timeout: connectTimeoutMs,
+    allowH2: false,
+    ...(tls?.ca != null && { ca: tls.ca }),
+    ...(tls?.cert != null && { cert: tls.cert }),
+    ...(tls?.key != null && { key: tls.key }),
+    rejectUnauthorized: true,
+  });
+  // SNI cannot carry an address; the certificate is then checked against the address itself.
+  const fixedName = isIP(serverName) === 0 ? serverName : '';
+  return (options, callback) => connect({ ...options, servername: fixedName }, callback);
+}

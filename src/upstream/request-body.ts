@@ -1,0 +1,105 @@
+/**
+ * The request body on its way to the upstream: a stream of its own, because undici destroys the stream it is given, and
+ * destroying an `IncomingMessage` would cut the connection on which the answer has to go back.
+ *
+ * Backpressure holds both ways, nothing is kept. Ends with an error when the body grows over its limit, stalls, or the
+ * client leaves.
+ */
+
+import type { IncomingMessage } from 'node:http';
+import { Readable } from 'node:stream';
+import { notePassed } from '../lib/passing-bytes.ts';
+
+/** Why a body was given up. */
+export type BodyFailure = 'too_large' | 'stalled' | 'aborted';
+
+export class RequestBodyError extends Error {
+  override readonly name = 'RequestBodyError';
+  readonly failure: BodyFailure;
+
+  constructor(failure: BodyFailure) {
+    super(`request body ${failure}`);
+    this.failure = failure;
+  }
+}
+
+export interface RequestBodySettings {
+  /** Bytes; `null` is no limit. */
+  readonly maxBytes: number | null;
+  /** Longest pause between two parts while we are ready to read, milliseconds. */
+  readonly idleTimeoutMs: number;
+}
+
+export class RequestBody extends Readable {
+  readonly #incoming: IncomingMessage;
+  readonly #settings: RequestBodySettings;
+  #idleTimer: NodeJS.Timeout | null = null;
+  #isStarted = false;
+  /** Bytes that have come so far. */
+  byteCount = 0;
+
+  constructor(incoming: IncomingMessage, settings: RequestBodySettings) {
+    super({ highWaterMark: 64 * 1024 });
+    this.#incoming = incoming;
+    this.#settings = settings;
+  }
+
+  override _read(): void {
+    if (!this.#isStarted) this.#start();
+    this.#incoming.resume();
+    this.#armTimer();
+  }
+
+  override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
+    this.#stop();
+    callback(error);
+  }
+
+  #start(): void {
+    this.#isStarted = true;
+    this.#incoming.on('data', this.#onData);
+    this.#incoming.on('end', this.#onEnd);
+    this.#incoming.on('close', this.#onClose);
+    this.#incoming.on('error', this.#onClose);
+  }
+
+  #stop(): void {
+    if (this.#idleTimer !== null) clearTimeout(this.#idleTimer);
+    this.#idleTimer = null;
+    this.#incoming.off('data', this.#onData);
+    this.#incoming.off('end', this.#onEnd);
+    this.#incoming.off('close', this.#onClose);
+  }
+
+  #armTimer(): void {
+    if (this.#idleTimer === null) {
+      this.#idleTimer = setTimeout(() => this.destroy(new RequestBodyError('stalled')), this.#settings.idleTimeoutMs);
+    } else {
+      this.#idleTimer.refresh();
+    }
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.byteCount += chunk.byteLength;
+    notePassed(chunk.byteLength);
+    if (this.#settings.maxBytes !== null && this.byteCount > this.#settings.maxBytes) {
+      this.destroy(new RequestBodyError('too_large'));
+    } else if (this.push(chunk)) {
+      this.#armTimer();
+    } else {
+      this.#incoming.pause();
+      // A slow upstream is not the client's fault.
+      if (this.#idleTimer !== null) clearTimeout(this.#idleTimer);
+      this.#idleTimer = null;
+    }
+  };
+
+  readonly #onEnd = (): void => {
+    this.#stop();
+    this.push(null);
+  };
+
+  readonly #onClose = (): void => {
+    if (!this.#incoming.complete) this.destroy(new RequestBodyError('aborted'));
+  };
+}

@@ -1,0 +1,117 @@
+/**
+ * The request headers that the upstream gets: the client's, as `sanitize/` has left them, and then ours. Nothing is
+ * removed after ours are written, so nothing can remove them.
+ */
+
+import type { JSONType } from 'zod';
+import type { Permit } from '../authorization/permit.ts';
+import type { UpstreamConfig } from '../config/schema.ts';
+import { foldHeaderName } from '../lib/header-name.ts';
+import { randomHex } from '../lib/random-hex.ts';
+import type { Exchange } from '../listener/exchange.ts';
+import { principalValue } from '../principal.ts';
+import type { HeaderRules } from '../routing/route.ts';
+import type { ScreenedRequest } from '../sanitize/sanitize.ts';
+
+export interface RequestHeaderSettings {
+  readonly forwardedHeaders: UpstreamConfig['forwardedHeaders'];
+  /** Header of the upstream token; `Authorization` gets it as a Bearer token. */
+  readonly tokenHeader: string;
+}
+
+/**
+ * Makes the request headers for an upstream. The first is Host, whose value is filled in when the endpoint is chosen.
+ *
+ * @param token  compact upstream token; `null` when the request carries none
+ * @returns flat name, value list
+ * @see test/attack/headers.test.ts
+ */
+export function upstreamRequestHeaders(
+  exchange: Exchange,
+  request: ScreenedRequest,
+  permit: Permit,
+  token: string | null,
+  settings: RequestHeaderSettings,
+): string[] {
+  const { route } = permit;
+  const headers = ['host', ''];
+  pushKept(headers, request.headers, route.requestHeaders);
+  if (typeof request.body === 'number' && request.body > 0) headers.push('content-length', String(request.body));
+  if (request.otherCookies !== null) headers.push('cookie', request.otherCookies);
+  if (route.passesAuthorization && request.authorization !== null) headers.push('authorization', request.authorization);
+  pushForwarding(headers, request, settings.forwardedHeaders);
+  headers.push('via', request.fields.via === null ? '1.1 sallyport' : `${request.fields.via}, 1.1 sallyport`);
+  headers.push('x-request-id', exchange.id);
+  pushTraceContext(headers, request);
+  if (route.requestHeaders !== null) headers.push(...route.requestHeaders.set);
+  pushIdentity(headers, permit);
+  if (token !== null) {
+    headers.push(settings.tokenHeader, settings.tokenHeader === 'Authorization' ? `Bearer ${token}` : token);
+  }
+  return headers;
+}
+
+function pushKept(headers: string[], received: readonly string[], rules: HeaderRules | null): void {
+  for (let index = 0; index + 1 < received.length; index += 2) {
+    const name = received[index] as string;
+    if (rules === null || !rules.dropped.has(foldHeaderName(name))) headers.push(name, received[index + 1] as string);
+  }
+}
+
+/** Who the client is. The host is quoted as the client sent it; it has been matched against the routes by now. */
+function pushForwarding(headers: string[], request: ScreenedRequest, form: UpstreamConfig['forwardedHeaders']): void {
+  if (form === 'none') return;
+  if (form !== 'forwarded') {
+    headers.push('x-forwarded-for', request.forwardedFor);
+    headers.push('x-forwarded-host', request.hostHeader);
+    headers.push('x-forwarded-proto', request.scheme);
+  }
+  if (form !== 'x-forwarded') {
+    const hops = request.forwardedFor.split(', ').map((address) => `for=${forwardedNode(address)}`);
+    const first = `${hops[0]};host="${request.hostHeader}";proto=${request.scheme}`;
+    headers.push('forwarded', [first, ...hops.slice(1)].join(', '));
+  }
+}
+
+/** RFC 7239 §6: an IPv6 address is in brackets and quoted. */
+const forwardedNode = (address: string) => (address.includes(':') ? `"[${address}]"` : address);
+
+/** W3C Trace Context, version 00: trace id and parent id are not all zero. */
+const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+/** Passes the client's trace context on, or begins one. `tracestate` means nothing without a valid `traceparent`. */
+function pushTraceContext(headers: string[], request: ScreenedRequest): void {
+  const { traceparent, tracestate } = request.fields;
+  if (traceparent !== null && TRACEPARENT.test(traceparent)) {
+    headers.push('traceparent', traceparent);
+    if (tracestate !== null) headers.push('tracestate', tracestate);
+  } else {
+    headers.push('traceparent', `00-${randomHex(32)}-${randomHex(16)}-00`);
+  }
+}
+
+/** Plain identity headers. A source without a value writes nothing; the client's copy is gone all the same (HDR-07). */
+function pushIdentity(headers: string[], { principal, route }: Permit): void {
+  const { identityHeaders } = route;
+  for (let index = 0; index + 1 < identityHeaders.length; index += 2) {
+    const value = principalValue(principal, identityHeaders[index + 1] as string);
+    if (value === undefined || value === null) continue;
+    headers.push(identityHeaders[index] as string, identityHeaderValue(value));
+  }
+}
+
+/**
+ * An attribute as a header value: the items of a list joined with `,`, each percent-encoded where it is not printable
+ * ASCII, and where it holds `%`, `,` or a space at an end. So no attribute can split a header or add an item to a list
+ * (UPS-01), and `decodeURIComponent` of each item gives it back.
+ */
+export function identityHeaderValue(value: JSONType): string {
+  return Array.isArray(value) ? value.map(encodeItem).join(',') : encodeItem(value);
+}
+
+function encodeItem(value: JSONType): string {
+  const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
+  return text.replace(/^ +| +$|[^\x20-\x24\x26-\x2b\x2d-\x7e]+/gu, (run) =>
+    [...Buffer.from(run)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
+  );
+}

@@ -1,0 +1,89 @@
+/**
+ * The response headers that the client gets: the upstream's, without those that concern one connection only
+ * (RFC 9110 §7.6.1) and without anything that only the gateway may say.
+ */
+
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Permit } from '../authorization/permit.ts';
+import { foldHeaderName } from '../lib/header-name.ts';
+
+/** About one connection only, or ours to say. */
+const DROPPED = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'x-request-id',
+]);
+
+/**
+ * Makes the response headers for the client.
+ *
+ * @param received    as undici has read them: lower-case names, a list where a name came more than once
+ * @param ownCookies  names of the session cookie and the like: only the gateway sets them, unless the route relays them
+ *   (HDR-24)
+ * @returns flat name, value list
+ */
+export function clientResponseHeaders(
+  received: IncomingHttpHeaders,
+  permit: Permit,
+  ownCookies: readonly string[],
+): string[] {
+  const { route, principal } = permit;
+  const headers: string[] = [];
+  for (const [name, value] of Object.entries(received)) {
+    if (DROPPED.has(name) || value === undefined) continue;
+    for (const line of typeof value === 'string' ? [value] : value) {
+      if (name === 'set-cookie' && !route.relaysSessionCookie && setsOne(line, ownCookies)) continue;
+      headers.push(name, line);
+    }
+  }
+  // undici gives a list where the upstream sent the header twice.
+  const connection = String(received.connection ?? 'close');
+  const listed = PLAIN_CONNECTION.test(connection) ? headers : withoutListed(headers, connection);
+  const kept = route.responseHeaders === null ? listed : applyRules(listed, route.responseHeaders);
+  // What was made for one user must not be kept for others; an upstream that says nothing means no harm (SES-18).
+  if (principal.kind === 'user' && received['cache-control'] === undefined) kept.push('cache-control', 'private');
+  return kept;
+}
+
+/** Values of Connection that list no header. */
+const PLAIN_CONNECTION = /^(?:keep-alive|close)$/i;
+
+const setsOne = (line: string, cookies: readonly string[]): boolean => cookies.some((name) => setsCookie(line, name));
+
+/** Whether a Set-Cookie line sets this cookie, read as leniently as any browser would. */
+function setsCookie(line: string, cookieName: string): boolean {
+  const pair = line.split(';', 1)[0] ?? '';
+  const equals = pair.indexOf('=');
+  const name = (equals === -1 ? pair : pair.slice(0, equals)).trim();
+  const nameless =
+    name === '' &&
+    pair
+      .slice(equals + 1)
+      .trim()
+      .startsWith(`${cookieName}=`);
+  return name.toLowerCase() === cookieName.toLowerCase() || nameless;
+}
+
+function withoutListed(headers: string[], connection: string): string[] {
+  const listed = new Set(connection.split(',').map((option) => option.trim().toLowerCase()));
+  return filterHeaders(headers, (name) => !listed.has(name));
+}
+
+function applyRules(headers: string[], rules: NonNullable<Permit['route']['responseHeaders']>): string[] {
+  return [...filterHeaders(headers, (name) => !rules.dropped.has(foldHeaderName(name))), ...rules.set];
+}
+
+function filterHeaders(headers: readonly string[], keep: (name: string) => boolean): string[] {
+  const kept: string[] = [];
+  for (let index = 0; index + 1 < headers.length; index += 2) {
+    const name = headers[index] as string;
+    if (keep(name)) kept.push(name, headers[index + 1] as string);
+  }
+  return kept;
+}

@@ -1,0 +1,150 @@
+/**
+ * An open WebSocket: bytes relayed both ways with backpressure, until one side ends, the session does, or the process.
+ * When the gateway ends it, both sides get a Close frame where the frames allow one.
+ */
+
+import { createHash } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Denial } from '../errors.ts';
+import { notePassed } from '../lib/passing-bytes.ts';
+import type { Exchange } from '../listener/exchange.ts';
+import { closeFrame, FrameTracker } from './websocket-frames.ts';
+
+export interface TunnelHooks {
+  /** Something came from the client; at most once per interval. `null` when nobody asks. */
+  readonly onClientData: (() => void) | null;
+  /** Both sides are closed. Called once. */
+  readonly onClosed: () => void;
+}
+
+/** RFC 6455 §7.4.1. */
+const POLICY_VIOLATION = 1008;
+const GOING_AWAY = 1001;
+
+/** A side that does not answer our Close is cut after this. */
+const CLOSE_TIMEOUT_MS = 2_000;
+/** When one side has ended, WebSockets know nothing that the other could still have to say for longer than this. */
+const HALF_OPEN_TIMEOUT_MS = 5_000;
+
+export class Tunnel {
+  readonly #exchange: Exchange;
+  readonly #client: Duplex;
+  readonly #upstream: Duplex;
+  readonly #hooks: TunnelHooks;
+  readonly #fromClient = new FrameTracker();
+  readonly #fromUpstream = new FrameTracker();
+  #openSides = 2;
+  #isClosing = false;
+  #closeTimer: NodeJS.Timeout | null = null;
+
+  constructor(exchange: Exchange, upstream: Duplex, hooks: TunnelHooks) {
+    this.#exchange = exchange;
+    this.#client = exchange.incoming.socket;
+    this.#upstream = upstream;
+    this.#hooks = hooks;
+  }
+
+  /** Answers the handshake and begins to relay. */
+  open(headers: readonly string[]): void {
+    const { response, incoming, early } = this.#exchange;
+    this.#exchange.isTunnel = true;
+    response.detachSocket(incoming.socket);
+    incoming.socket.setTimeout(0);
+    incoming.socket.setKeepAlive(true, 30_000);
+    this.#client.write(handshakeAnswer(headers), 'latin1');
+
+    const earlyBytes = early?.take();
+    this.#relay(this.#client, this.#upstream, this.#fromClient, (bytes) => {
+      this.#exchange.requestBytes += bytes;
+      this.#hooks.onClientData?.();
+    });
+    this.#relay(this.#upstream, this.#client, this.#fromUpstream, (bytes) => {
+      this.#exchange.responseBytes += bytes;
+    });
+    // Bytes that came right behind the request (WS-10).
+    this.#client.resume();
+    if (earlyBytes !== undefined && earlyBytes.byteLength > 0) this.#client.emit('data', earlyBytes);
+  }
+
+  /** The credential that opened it is no good any more. */
+  closeForPolicy({ reason, note }: Denial): void {
+    this.#exchange.reason = reason;
+    this.#exchange.note = note;
+    this.#close(POLICY_VIOLATION, reason === 'session_unknown' ? 'session ended' : 'token revoked');
+  }
+
+  /** The process is shutting down. */
+  closeForShutdown(): void {
+    this.#close(GOING_AWAY, 'going away');
+  }
+
+  /** Cuts both sides. */
+  destroy(): void {
+    this.#client.destroy();
+    this.#upstream.destroy();
+  }
+
+  #relay(from: Duplex, to: Duplex, frames: FrameTracker, onBytes: (count: number) => void): void {
+    from.on('data', (chunk: Buffer) => {
+      if (this.#isClosing) return;
+      frames.push(chunk);
+      onBytes(chunk.byteLength);
+      notePassed(chunk.byteLength);
+      if (!to.write(chunk)) from.pause();
+    });
+    to.on('drain', () => from.resume());
+    from.on('end', () => this.#sideEnded(to));
+    from.on('error', () => to.destroy());
+    from.on('close', () => this.#sideClosed(to));
+  }
+
+  /** What was relayed before the end is still delivered; a side that then stays is cut. */
+  #sideEnded(other: Duplex): void {
+    other.end();
+    this.#closeTimer ??= setTimeout(() => this.destroy(), HALF_OPEN_TIMEOUT_MS).unref();
+  }
+
+  #sideClosed(other: Duplex): void {
+    this.#openSides -= 1;
+    if (this.#openSides > 0) {
+      this.#sideEnded(other);
+      return;
+    }
+    if (this.#closeTimer !== null) clearTimeout(this.#closeTimer);
+    this.#hooks.onClosed();
+  }
+
+  #close(code: number, reason: string): void {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    if (this.#fromUpstream.isAtBoundary) this.#client.write(closeFrame(code, reason, false));
+    if (this.#fromClient.isAtBoundary) this.#upstream.write(closeFrame(code, reason, true));
+    this.#client.end();
+    this.#upstream.end();
+    this.#client.resume();
+    this.#upstream.resume();
+    if (this.#closeTimer !== null) clearTimeout(this.#closeTimer);
+    this.#closeTimer = setTimeout(() => this.destroy(), CLOSE_TIMEOUT_MS).unref();
+  }
+}
+
+/**
+ * Whether a 101 answers the handshake that was asked for (RFC 6455 §4.1): an upstream that merely says 101 to anything
+ * would give the client a connection past every check.
+ *
+ * @param key  Sec-WebSocket-Key of the request
+ */
+export function acceptsHandshake(received: IncomingHttpHeaders, key: string | null): boolean {
+  const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
+  return received.upgrade?.toLowerCase() === 'websocket' && received['sec-websocket-accept'] === accept;
+}
+
+function handshakeAnswer(headers: readonly string[]): string {
+  let head = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n';
+  for (let index = 0; index + 1 < headers.length; index += 2) {
+    // What frames a message has no place in a 101 (RFC 9110 §8.6).
+    if (headers[index]?.toLowerCase() !== 'content-length') head += `${headers[index]}: ${headers[index + 1]}\r\n`;
+  }
+  return `${head}\r\n`;
+}

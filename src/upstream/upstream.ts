@@ -1,0 +1,173 @@
+/**
+ * The servers behind one name, and which of them gets the next request.
+ */
+
+import { readFileSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
+import { formatPath } from '../config/problem.ts';
+import type { UpstreamConfig } from '../config/schema.ts';
+import { ConfigFault, Denial } from '../errors.ts';
+import type { Clock } from '../lib/clock.ts';
+import { NOT_A_CERTIFICATE, pairProblem, readCertificates } from '../lib/pem.ts';
+import { Endpoint, type UpstreamTls } from './endpoint.ts';
+
+const TOO_MANY_PENDING = new Denial('overloaded', 'too many requests wait for this upstream');
+
+export class Upstream {
+  readonly name: string;
+  readonly config: UpstreamConfig;
+  readonly endpoints: readonly Endpoint[];
+  readonly #isRoundRobin: boolean;
+  readonly #maxInFlight: number;
+  readonly #tls: UpstreamTls | null;
+  #next = 0;
+  /** The check that is under way, so that probes that come together make one. */
+  #reachable: Promise<boolean> | null = null;
+
+  /** @throws ConfigFault when a TLS file cannot be read */
+  constructor(name: string, config: UpstreamConfig, monotonicMs: Clock) {
+    this.name = name;
+    this.config = config;
+    this.#isRoundRobin = config.balance === 'round-robin';
+    this.#maxInFlight = config.maxConnections + config.maxPending;
+    this.#tls = readUpstreamTls(name, config.tls);
+    const settings = {
+      maxConnections: config.maxConnections,
+      connectTimeoutMs: config.timeouts.connect,
+      firstByteTimeoutMs: config.timeouts.firstByte,
+      idleTimeoutMs: config.timeouts.idle,
+      consecutiveFailures: config.ejection.consecutiveFailures,
+      baseDelayMs: config.ejection.baseDelay,
+      maxDelayMs: config.ejection.maxDelay,
+      tls: this.#tls,
+    };
+    this.endpoints = config.endpoints.map((origin) => new Endpoint(origin, settings, monotonicMs));
+  }
+
+  /**
+   * Whether a configuration makes the same upstream, with the files that it names as they are now.
+   *
+   * @throws ConfigFault when a TLS file cannot be read
+   */
+  isMadeBy(config: UpstreamConfig): boolean {
+    return (
+      isDeepStrictEqual(this.config, config) && isDeepStrictEqual(this.#tls, readUpstreamTls(this.name, config.tls))
+    );
+  }
+
+  /**
+   * Chooses the endpoint for a request.
+   *
+   * Among those that are not ejected; when all are, the one whose time is over first, because a small chance is better
+   * than none.
+   *
+   * @param except  an endpoint that has just failed, which is chosen only when there is no other
+   * @returns an endpoint, or a Denial `overloaded` when every eligible one has too much waiting
+   */
+  choose(except: Endpoint | null = null): Endpoint | Denial {
+    const [only] = this.endpoints;
+    if (this.endpoints.length === 1 && only !== undefined) {
+      return only.inFlight < this.#maxInFlight ? only : TOO_MANY_PENDING;
+    }
+    const chosen = this.#bestOf(except) ?? (this.#isAnyEligible(except) ? null : this.#soonestBack(except));
+    if (chosen === null || chosen.inFlight >= this.#maxInFlight) return TOO_MANY_PENDING;
+    chosen.noteChosen();
+    return chosen;
+  }
+
+  /** Whether at least one endpoint is not ejected, for readiness and the gauge. */
+  isHealthy(): boolean {
+    return this.endpoints.some((endpoint) => endpoint.isEligible());
+  }
+
+  /** Whether a connection can be made to at least one endpoint, ejected or not. */
+  isReachable(timeoutMs: number): Promise<boolean> {
+    this.#reachable ??= this.#firstReachable(timeoutMs).finally(() => {
+      this.#reachable = null;
+    });
+    return this.#reachable;
+  }
+
+  async #firstReachable(timeoutMs: number): Promise<boolean> {
+    const attempts = this.endpoints.map(async (endpoint) => {
+      if (!(await endpoint.isReachable(timeoutMs))) throw new Error('not reachable');
+    });
+    return Promise.any(attempts).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** Finishes what is under way and closes the connections. */
+  async close(): Promise<void> {
+    await Promise.all(this.endpoints.map((endpoint) => endpoint.close()));
+  }
+
+  /** Cuts what is under way. */
+  async destroy(): Promise<void> {
+    await Promise.all(this.endpoints.map((endpoint) => endpoint.destroy()));
+  }
+
+  #isAnyEligible(except: Endpoint | null): boolean {
+    return this.endpoints.some((endpoint) => endpoint !== except && endpoint.isEligible());
+  }
+
+  /** The next eligible one in turn that has room, or the one of them that has least to do. */
+  #bestOf(except: Endpoint | null): Endpoint | null {
+    const { endpoints } = this;
+    const start = this.#next;
+    let best: Endpoint | null = null;
+    for (let step = 0; step < endpoints.length; step += 1) {
+      const index = (start + step) % endpoints.length;
+      const endpoint = endpoints[index] as Endpoint;
+      if (endpoint === except || !endpoint.isEligible() || endpoint.inFlight >= this.#maxInFlight) continue;
+      if (best !== null && endpoint.load >= best.load) continue;
+      best = endpoint;
+      this.#next = index + 1;
+      if (this.#isRoundRobin) break;
+    }
+    return best;
+  }
+
+  #soonestBack(except: Endpoint | null): Endpoint {
+    const others = this.endpoints.filter((endpoint) => endpoint !== except);
+    const pool = others.length > 0 ? others : this.endpoints;
+    return pool.reduce((best, endpoint) => (endpoint.ejectedUntilMs < best.ejectedUntilMs ? endpoint : best));
+  }
+}
+
+/**
+ * Reads the TLS files of an upstream.
+ *
+ * @throws ConfigFault that names the key, when a file cannot be read, is not PEM, or the key is that of another certificate
+ */
+export function readUpstreamTls(name: string, config: UpstreamConfig['tls']): UpstreamTls | null {
+  if (config === undefined) return null;
+  const ca = readFileOf(name, config, 'caFile');
+  const cert = readFileOf(name, config, 'certFile');
+  const key = readFileOf(name, config, 'keyFile');
+  if (ca !== null && readCertificates(ca) === null) throw fault(name, config, 'caFile', NOT_A_CERTIFICATE);
+  if (cert !== null && key !== null) {
+    const problem = pairProblem(cert, key);
+    if (problem !== null) throw fault(name, config, problem.of, problem.what);
+  }
+  return { ca, serverName: config.serverName ?? null, cert, key };
+}
+
+type TlsConfig = NonNullable<UpstreamConfig['tls']>;
+type TlsFile = 'caFile' | 'certFile' | 'keyFile';
+
+function readFileOf(name: string, config: TlsConfig, file: TlsFile): string | null {
+  const path = config[file];
+  if (path === undefined) return null;
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw fault(name, config, file, 'cannot be read', cause);
+  }
+}
+
+const fault = (name: string, config: TlsConfig, file: TlsFile, problem: string, cause?: unknown) => {
+  const key = ['upstreams', name, 'tls', file];
+  return new ConfigFault(`${formatPath(key)}: ${config[file]} ${problem}`, { cause, key });
+};

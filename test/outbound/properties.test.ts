@@ -1,0 +1,135 @@
+/** Randomised: whatever a workload or an authorization server says, nothing but a token of the destination goes out. */
+
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Denial } from '../../src/errors.ts';
+import { WorkloadAuthenticator } from '../../src/outbound/workload.ts';
+import { HeaderScan } from '../../src/sanitize/headers.ts';
+import type { ScreenedRequest } from '../../src/sanitize/sanitize.ts';
+import { TestAuthorizationServer } from '../support/authorization-server.ts';
+import { OutboundStage, ReplacedFiles } from './stage.ts';
+
+/** As far as the credential is concerned. */
+const request = (headers: readonly string[], authorization: string | null = null): ScreenedRequest =>
+  ({ headers, authorization, fields: new HeaderScan() }) as unknown as ScreenedRequest;
+
+describe('the workload', () => {
+  const authenticator = new WorkloadAuthenticator('cart');
+  const plain = { session: 'no', issuers: new Set<string>() } as const;
+  const exchanging = { session: 'no', issuers: new Set(['any']) } as const;
+
+  test('is no browser, wherever and however a Sec-Fetch header is written', () => {
+    const spelled = fc
+      .tuple(fc.constantFrom('site', 'dest', 'user', 'storage-access', 'later'), fc.infiniteStream(fc.boolean()))
+      .map(([name, upper]) => [...`sec-fetch-${name}`].map((c) => (upper.next().value ? c.toUpperCase() : c)).join(''));
+    const other = fc.constantFrom(
+      'Accept',
+      'X-Sec-Fetch-Site',
+      'Sec-Fetch-Mode',
+      'sec-fetch-mode',
+      'Sec-Fetch',
+      'Sec-WebSocket-Key',
+      '__proto__',
+    );
+    fc.assert(
+      fc.property(fc.array(other), fc.option(spelled), fc.array(other), (before, browser, after) => {
+        const names = [...before, ...(browser === null ? [] : [browser]), ...after];
+        const found = authenticator.authenticate(request(names.flatMap((name) => [name, 'x'])), plain);
+        expect(found instanceof Denial).toBe(browser !== null);
+      }),
+    );
+  });
+
+  test('has a bearer token to exchange only where it has written exactly one', () => {
+    fc.assert(
+      fc.property(fc.string(), fc.stringMatching(/^[A-Za-z0-9._~+/-]+=*$/), (anything, token) => {
+        const found = authenticator.authenticate(request([], `Bearer ${token}`), exchanging);
+        expect(found).toMatchObject({ kind: 'service', subject: 'cart', credential: token });
+        const odd = authenticator.authenticate(request([], anything), exchanging);
+        if (!/^bearer [A-Za-z0-9._~+/-]+=*$/i.test(anything)) expect(odd).toBeInstanceOf(Denial);
+        expect(authenticator.authenticate(request([], anything), plain)).toMatchObject({ credential: '' });
+      }),
+    );
+  });
+
+  test('one call’s token is not another’s', () => {
+    const first = authenticator.authenticate(request([], 'Bearer a'), exchanging);
+    authenticator.authenticate(request([], 'Bearer b'), exchanging);
+    expect(first).toMatchObject({ credential: 'a' });
+    expect(authenticator.authenticate(request([]), exchanging)).toMatchObject({ credential: '' });
+  });
+});
+
+describe('an authorization server', () => {
+  let files: ReplacedFiles;
+  let server: TestAuthorizationServer;
+  let stage: OutboundStage;
+  beforeAll(async () => {
+    files = new ReplacedFiles();
+    server = await TestAuthorizationServer.start();
+    const exchange = {
+      tokenUrl: server.tokenUrl,
+      clientId: 'cart',
+      clientSecretFile: files.put('secret', 'a-secret-of-the-workload'),
+      coolDown: '0s',
+    };
+    stage = await OutboundStage.start({ destinations: [{ token: { exchange } }] });
+  });
+  afterAll(async () => {
+    await stage[Symbol.asyncDispose]();
+    await server[Symbol.asyncDispose]();
+    files[Symbol.dispose]();
+  });
+
+  test('can answer anything: what goes out is the token of its answer, as one header, or nothing', async () => {
+    const member = fc.oneof(
+      fc.string(),
+      fc.stringMatching(/^[A-Za-z0-9._~+/=-]{1,12}$/),
+      fc.constantFrom(
+        'Bearer',
+        'bearer',
+        'N_A',
+        'DPoP',
+        'invalid_grant',
+        'invalid_target',
+        null,
+        true,
+        300,
+        -1,
+        1e308,
+        '300',
+      ),
+      fc.jsonValue(),
+    );
+    const document = fc.record(
+      { access_token: member, token_type: member, expires_in: member, error: member },
+      { requiredKeys: [] },
+    );
+    const usual = fc.record({ access_token: member, token_type: fc.constant('Bearer'), expires_in: member });
+    const body = fc.oneof(document, usual, fc.jsonValue()).map((value) => JSON.stringify(value));
+    let call = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.oneof(body, fc.string()),
+        fc.constantFrom(200, 200, 200, 201, 204, 302, 400, 400, 401, 500),
+        async (text, status) => {
+          server.answer = (_request, response) => void response.writeHead(status).end(text);
+          stage.orders.reset();
+          call += 1;
+          const answer = await stage.call('/', `Authorization: Bearer call-${call}`);
+          expect([200, 401, 403, 503]).toContain(answer.status);
+          if (answer.status !== 200) {
+            expect(stage.orders.requests).toEqual([]);
+            return;
+          }
+          const { access_token: token } = JSON.parse(text) as { access_token: string };
+          expect(status).toBe(200);
+          expect(token).toMatch(/^[A-Za-z0-9._~+/-]+=*$/);
+          expect(stage.orders.last.values('authorization')).toEqual([`Bearer ${token}`]);
+          expect(stage.orders.problems).toEqual([]);
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+});

@@ -1,0 +1,175 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdtemp, readdir, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { calculateJwkThumbprint, createLocalJWKSet, decodeProtectedHeader, type JWK, jwtVerify } from 'jose';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { configSchema } from '../../src/config/schema.ts';
+import { addKey, readKeyDirectory, withRotationLock } from '../../src/token/key-directory.ts';
+import { generatePrivateJwk, importPrivateJwk, secretSigningKey } from '../../src/token/signing-key.ts';
+import { openSigningKeys } from '../../src/token/signing-keys.ts';
+import { TestClocks } from '../support/clocks.ts';
+import { testConfig } from '../support/gateway.ts';
+
+const DAY_MS = 86_400_000;
+
+function tokenConfig(upstreamToken: Record<string, unknown>) {
+  return configSchema({ baseDir: '/', fileProblem: () => null }).parse(testConfig({ config: { upstreamToken } }))
+    .upstreamToken;
+}
+
+describe('signing keys in a directory', () => {
+  let directory: string;
+  let clocks: TestClocks;
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'sallyport-keys-'));
+    clocks = new TestClocks();
+  });
+
+  const open = (extra: Record<string, unknown> = {}) =>
+    openSigningKeys(tokenConfig({ keys: { directory, publishBefore: '15m', ...extra } }), 120_000, clocks.wallMs);
+
+  test('a directory without an active key does not start, and the message says which command makes one', async () => {
+    await expect(open()).rejects.toThrow(/no active ES256 key: run `sallyport keys generate --directory/);
+  });
+
+  test('with rotateEvery, an empty directory gets its first key, which is active at once', async () => {
+    const { keyring } = await open({ rotateEvery: '30d' });
+    expect(keyring.states().map(({ state }) => state)).toEqual(['active']);
+  });
+
+  test('a key file is readable by its owner only', async () => {
+    await open({ rotateEvery: '30d' });
+    const [name = ''] = await readdir(directory);
+    expect((await stat(join(directory, name))).mode & 0o777).toBe(0o600);
+  });
+
+  test('the next key is published before it signs, becomes active on time, and the old one stays until its tokens are dead', async () => {
+    const keys = await open({ rotateEvery: '30d' });
+    const first = keys.keyring.active().kid;
+
+    clocks.advance(30 * DAY_MS - 15 * 60_000);
+    await keys.refresh();
+    expect(keys.keyring.states().map(({ state }) => state)).toEqual(['active', 'next']);
+    expect(keys.keyring.active().kid).toBe(first);
+    expect(keys.keyring.published().keys).toHaveLength(2);
+
+    clocks.advance(15 * 60_000);
+    const second = keys.keyring.active().kid;
+    expect(second).not.toBe(first);
+    expect(keys.keyring.published().keys.map(({ kid }) => kid)).toEqual([first, second]);
+
+    clocks.advance(2 * 60_000 + 60_001);
+    expect(keys.keyring.published().keys.map(({ kid }) => kid)).toEqual([second]);
+    await keys.refresh();
+    expect(await readdir(directory)).toEqual([`${second}.key.json`]);
+  });
+
+  test('replicas that share a directory and rotate at the same moment make one key, and agree on who signs', async () => {
+    const [a, b] = [await open({ rotateEvery: '30d' }), await open({ rotateEvery: '30d' })];
+    clocks.advance(30 * DAY_MS - 15 * 60_000);
+    await Promise.all([a.refresh(), b.refresh()]);
+    await Promise.all([a.refresh(), b.refresh()]);
+    expect(await readdir(directory)).toHaveLength(2);
+    clocks.advance(15 * 60_000);
+    expect(a.keyring.active().kid).toBe(b.keyring.active().kid);
+  });
+
+  test('a lock that a dead process left behind does not stop rotation for ever', async () => {
+    const lock = join(directory, 'rotation.lock');
+    await writeFile(lock, String(clocks.wallMs()));
+    let runs = 0;
+    const change = async () => {
+      runs += 1;
+    };
+    expect(await withRotationLock(directory, clocks.wallMs(), change)).toBe(false);
+    clocks.advance(60_001);
+    expect(await withRotationLock(directory, clocks.wallMs(), change)).toBe(true);
+    expect(runs).toBe(1);
+  });
+
+  test('a file that is not a key is named, and nothing starts with one key too few', async () => {
+    await addKey(directory, 'ES256', 0, 0);
+    await writeFile(join(directory, 'broken.key.json'), '{"createdAt": "yesterday"}');
+    await expect(readKeyDirectory(directory, 'ES256')).rejects.toThrow(/broken\.key\.json is not a key file/);
+  });
+
+  test('a key for another algorithm is refused with the name of its file', async () => {
+    const kid = await addKey(directory, 'EdDSA', 0, 0);
+    await expect(readKeyDirectory(directory, 'ES256')).rejects.toThrow(
+      new RegExp(`${kid}\\.key\\.json is for EdDSA, the configuration says ES256`),
+    );
+  });
+});
+
+describe('signing key material', () => {
+  test.each(['ES256', 'EdDSA', 'RS256', 'PS256'] as const)(
+    '%s: the published key has no private member and its kid is its thumbprint',
+    async (algorithm) => {
+      const signing = await importPrivateJwk(await generatePrivateJwk(algorithm), algorithm);
+      const published = signing.publicJwk ?? {};
+      expect(
+        Object.keys(published).filter((name) => ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k', 'oth'].includes(name)),
+      ).toEqual([]);
+      expect(published).toMatchObject({ kid: signing.kid, alg: algorithm, use: 'sig' });
+    },
+  );
+
+  test('RFC 7518 §3.2: an HS256 secret under 32 bytes is refused, one of 32 is not, and it is never published', () => {
+    expect(() => secretSigningKey(Buffer.alloc(31, 1))).toThrow(/31 bytes; HS256 needs at least 32/);
+    expect(secretSigningKey(Buffer.alloc(32, 1)).publicJwk).toBeNull();
+  });
+
+  test('a key whose kid is not its thumbprint is refused', async () => {
+    const jwk = await generatePrivateJwk('ES256');
+    await expect(importPrivateJwk({ ...jwk, kid: 'mine' }, 'ES256')).rejects.toThrow(/kid that is not its thumbprint/);
+  });
+
+  test('RFC 7518 §3.4: a key on another curve than that of its algorithm is refused', async () => {
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-384' });
+    const jwk = privateKey.export({ format: 'jwk' }) as JWK;
+    const kid = await calculateJwkThumbprint(jwk);
+    await expect(importPrivateJwk({ ...jwk, alg: 'ES256', kid }, 'ES256')).rejects.toThrow();
+  });
+});
+
+test('a rotation under load gives no verification failure at an upstream that caches the JWKS for its max-age', async () => {
+  const { startGateway, HOST } = await import('../support/gateway.ts');
+  const { rawRequest, requestHead } = await import('../support/raw-client.ts');
+  const { RecordingUpstream } = await import('../support/recording-upstream.ts');
+  const directory = await mkdtemp(join(tmpdir(), 'sallyport-keys-'));
+  const clocks = new TestClocks();
+  await using upstream = await RecordingUpstream.start();
+  await using gateway = await startGateway({
+    upstream: upstream.origin,
+    clocks,
+    config: {
+      session: { idleTimeout: '60d', absoluteTimeout: '60d' },
+      upstreamToken: { jwksMaxAge: '5m', keys: { directory, rotateEvery: '1h', publishBefore: '6m' } },
+    },
+  });
+
+  let cached = { atMs: Number.NEGATIVE_INFINITY, jwks: createLocalJWKSet({ keys: [] }) };
+  const verifyAtUpstream = async () => {
+    if (clocks.wallMs() - cached.atMs >= 5 * 60_000) {
+      const answer = await rawRequest(gateway.port, requestHead('GET', '/.well-known/jwks.json', [HOST]));
+      expect(answer.headers.get('cache-control')).toBe('public, max-age=300');
+      cached = { atMs: clocks.wallMs(), jwks: createLocalJWKSet(JSON.parse(answer.body.toString())) };
+    }
+    const token = (upstream.last.values('authorization')[0] ?? '').replace('Bearer ', '');
+    await jwtVerify(token, cached.jwks, { currentDate: new Date(clocks.wallMs()), audience: 'app' });
+    return decodeProtectedHeader(token).kid;
+  };
+
+  const cookie = await gateway.cookie();
+  const signers = new Set<string | undefined>();
+  // Two and a half hours, a request every 20 seconds, the key directory read every 10: as the gateway itself does.
+  for (let step = 0; step < 450; step += 1) {
+    clocks.advance(20_000);
+    await gateway.gateway.signingKeys.refresh();
+    expect((await rawRequest(gateway.port, requestHead('GET', '/', [HOST, cookie]))).status).toBe(200);
+    signers.add(await verifyAtUpstream());
+  }
+  expect(signers.size).toBe(3);
+});

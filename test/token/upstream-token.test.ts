@@ -1,0 +1,204 @@
+import { createLocalJWKSet, decodeJwt, jwtVerify } from 'jose';
+import { describe, expect, test } from 'vitest';
+import { Permit } from '../../src/authorization/permit.ts';
+import { configSchema } from '../../src/config/schema.ts';
+import type { UserPrincipal } from '../../src/principal.ts';
+import { compileRoutes } from '../../src/routing/route.ts';
+import type { UserAttributes } from '../../src/store/session-record.ts';
+import { Keyring } from '../../src/token/keyring.ts';
+import {
+  generatePrivateJwk,
+  importPrivateJwk,
+  type SigningAlgorithm,
+  secretSigningKey,
+} from '../../src/token/signing-key.ts';
+import { UpstreamTokens } from '../../src/token/upstream-token.ts';
+import { TestClocks } from '../support/clocks.ts';
+import { testConfig } from '../support/gateway.ts';
+
+const LIFETIME_MS = 120_000;
+
+const routes = compileRoutes(
+  configSchema({ baseDir: '/', fileProblem: () => null }).parse(
+    testConfig({
+      routes: [
+        { id: 'orders', match: { path: '/orders' }, credential: 'session', audience: 'orders' },
+        { id: 'cart', match: { path: '/cart' }, credential: 'session', audience: 'cart' },
+        { id: 'plain', match: { path: '/plain' }, credential: 'session', upstreamToken: 'none' },
+      ],
+    }),
+  ),
+).entries.map(({ route }) => route);
+const routeOf = (id: string) => routes.find((route) => route.id === id)!;
+
+function user(clocks: TestClocks, handle: string, subject: string, attributes: UserAttributes = {}): UserPrincipal {
+  const nowMs = clocks.wallMs();
+  return {
+    kind: 'user',
+    subject,
+    roles: new Set(),
+    scopes: new Set(),
+    tokens: new Map(),
+    session: {
+      handle,
+      subject,
+      user: attributes,
+      method: 'password',
+      version: 1,
+      createdAtMs: nowMs,
+      expiresAtMs: nowMs + 12 * 3_600_000,
+      lastSeenAtMs: nowMs,
+      device: '',
+    },
+  };
+}
+
+async function issuer(algorithm: SigningAlgorithm = 'ES256', claims = {}) {
+  const clocks = new TestClocks();
+  const signing =
+    algorithm === 'HS256'
+      ? secretSigningKey(Buffer.alloc(32, 7))
+      : await importPrivateJwk(await generatePrivateJwk(algorithm), algorithm);
+  const keyring = new Keyring([{ signing, activatesAtMs: 0, createdAtMs: 0 }], LIFETIME_MS, clocks.wallMs);
+  let minted = 0;
+  const revoked = new Set<unknown>();
+  const tokens = new UpstreamTokens(
+    { issuer: 'https://shop.example.com', lifetimeMs: LIFETIME_MS, claims },
+    keyring,
+    { isKnown: ({ jti }) => revoked.has(jti) },
+    clocks,
+    {
+      onMinted: () => {
+        minted += 1;
+      },
+      onReused: () => {},
+    },
+  );
+  return { clocks, keyring, tokens, signing, minted: () => minted, revoked };
+}
+
+describe('upstream tokens', () => {
+  test.each(['ES256', 'EdDSA', 'RS256', 'PS256', 'HS256'] as const)(
+    '%s: verifies with the published key, names one subject and one audience, lives two minutes',
+    async (algorithm) => {
+      const { clocks, keyring, tokens, signing } = await issuer(algorithm);
+      const token = (await tokens.forPermit(Permit.grant(user(clocks, 'h1', 'bob'), routeOf('orders')))) ?? '';
+      const options = {
+        currentDate: new Date(clocks.wallMs()),
+        audience: 'orders',
+        issuer: 'https://shop.example.com',
+        algorithms: [algorithm],
+      };
+      const { payload, protectedHeader } =
+        signing.publicJwk === null
+          ? await jwtVerify(token, signing.key, options)
+          : await jwtVerify(token, createLocalJWKSet({ keys: [...keyring.published().keys] }), options);
+      expect(payload).toMatchObject({ sub: 'bob', aud: 'orders', sid: 'h1' });
+      expect(payload.exp! - payload.iat!).toBe(120);
+      expect(payload.jti).toMatch(/^[0-9a-f-]{36}$/);
+      expect(protectedHeader).toEqual({ alg: algorithm, kid: signing.kid, typ: 'JWT' });
+      expect(token).not.toContain('=');
+    },
+  );
+
+  test('a token is sent again until three quarters of its life, then minted anew', async () => {
+    const { clocks, tokens, minted } = await issuer();
+    const permit = Permit.grant(user(clocks, 'h1', 'bob'), routeOf('orders'));
+    const first = await tokens.forPermit(permit);
+    clocks.advance(89_000);
+    expect(tokens.forPermit(permit)).toBe(first);
+    clocks.advance(1_001);
+    expect(await tokens.forPermit(permit)).not.toBe(first);
+    expect(minted()).toBe(2);
+  });
+
+  test('one that was revoked is not sent again', async () => {
+    const { tokens, clocks, revoked } = await issuer();
+    const permit = Permit.grant(user(clocks, 'h1', 'bob'), routeOf('orders'));
+    const first = (await tokens.forPermit(permit)) ?? '';
+    expect(tokens.forPermit(permit)).toBe(first);
+    revoked.add(decodeJwt(first).jti);
+    const second = (await tokens.forPermit(permit)) ?? '';
+    expect(decodeJwt(second).jti).not.toBe(decodeJwt(first).jti);
+    expect(tokens.forPermit(permit)).toBe(second);
+  });
+
+  test('what it may be revoked by is what it says', async () => {
+    const { tokens, clocks } = await issuer();
+    const principal = user(clocks, 'h1', 'bob');
+    const claims = decodeJwt((await tokens.forPermit(Permit.grant(principal, routeOf('orders')))) ?? '');
+    const { iss, sub, iat, jti, sid } = claims;
+    expect(principal.tokens.get('orders')?.identity).toEqual({ iss, sub, iat, jti, sid, act: null });
+  });
+
+  test('each audience has a token of its own', async () => {
+    const { clocks, tokens } = await issuer();
+    const principal = user(clocks, 'h1', 'bob');
+    const orders = decodeJwt((await tokens.forPermit(Permit.grant(principal, routeOf('orders')))) ?? '');
+    const cart = decodeJwt((await tokens.forPermit(Permit.grant(principal, routeOf('cart')))) ?? '');
+    expect([orders.aud, cart.aud]).toEqual(['orders', 'cart']);
+    expect(orders.jti).not.toBe(cart.jti);
+  });
+
+  test('SES-15: parallel first requests of many users never get each other’s token, and each user is minted one', async () => {
+    const { clocks, tokens, minted } = await issuer();
+    // Subjects and handles chosen so that naive concatenation of key parts would collide.
+    const principals = Array.from({ length: 100 }, (_, index) =>
+      user(clocks, `h${index % 10}`.repeat((index % 3) + 1) + index, `u|${index}`),
+    );
+    const answers = await Promise.all(
+      principals.flatMap((principal) =>
+        Array.from({ length: 10 }, async () => [
+          principal.subject,
+          decodeJwt((await tokens.forPermit(Permit.grant(principal, routeOf('orders')))) ?? '').sub,
+        ]),
+      ),
+    );
+    expect(answers.filter(([asked, got]) => asked !== got)).toEqual([]);
+    expect(minted()).toBe(100);
+  });
+
+  test('a token never outlives the session that it stands for', async () => {
+    const { clocks, tokens } = await issuer();
+    const principal = user(clocks, 'h1', 'bob');
+    const ending: UserPrincipal = {
+      ...principal,
+      session: { ...principal.session, expiresAtMs: clocks.wallMs() + 30_000 },
+    };
+    const claims = decodeJwt((await tokens.forPermit(Permit.grant(ending, routeOf('orders')))) ?? '');
+    expect(claims.exp! - claims.iat!).toBe(30);
+  });
+
+  test('a route without a token, and an anonymous principal, get none', async () => {
+    const { clocks, tokens } = await issuer();
+    expect(tokens.forPermit(Permit.grant(user(clocks, 'h1', 'bob'), routeOf('plain')))).toBeNull();
+    expect(tokens.forPermit(Permit.grant({ kind: 'anonymous' }, routeOf('orders')))).toBeNull();
+  });
+
+  test('JWT-53: what a profile holds is data; it cannot add or change a claim', async () => {
+    const { clocks, tokens } = await issuer('ES256', {
+      email: 'user.email',
+      roles: 'user.roles',
+      tier: { value: 'gold' },
+      nothing: 'user.constructor',
+    });
+    const principal = user(clocks, 'h1', 'bob","admin":true,"x":"', { email: 'a","sub":"root', roles: ['customer'] });
+    const claims = decodeJwt((await tokens.forPermit(Permit.grant(principal, routeOf('orders')))) ?? '');
+    expect(claims).toMatchObject({
+      sub: 'bob","admin":true,"x":"',
+      email: 'a","sub":"root',
+      roles: ['customer'],
+      tier: 'gold',
+    });
+    expect(claims).not.toHaveProperty('admin');
+    expect(claims).not.toHaveProperty('nothing');
+  });
+
+  test('no active key is a fault (503), not a request without a token', async () => {
+    const { clocks, keyring, tokens } = await issuer();
+    keyring.replace([]);
+    expect(() => tokens.forPermit(Permit.grant(user(clocks, 'h1', 'bob'), routeOf('orders')))).toThrow(
+      expect.objectContaining({ reason: 'signing_key_unavailable' }),
+    );
+  });
+});

@@ -1,0 +1,274 @@
+/** Which endpoint gets a request, what happens when one does not answer, and when there is too much to do. */
+
+import { createServer } from 'node:net';
+import { describe, expect, test } from 'vitest';
+import { configSchema } from '../../src/config/schema.ts';
+import { Denial } from '../../src/errors.ts';
+import type { Endpoint } from '../../src/upstream/endpoint.ts';
+import { Upstream } from '../../src/upstream/upstream.ts';
+import { TestClocks } from '../support/clocks.ts';
+import { HOST, startGateway, testConfig } from '../support/gateway.ts';
+import { RawConnection, rawRequest, requestHead } from '../support/raw-client.ts';
+import { type Answer, RecordingUpstream } from '../support/recording-upstream.ts';
+
+const get = (path: string, method = 'GET', ...lines: string[]) => requestHead(method, path, [HOST, ...lines]);
+const ROUTES = [{ id: 'public', match: { path: '/' }, credential: 'none' }];
+
+/** A port on which nothing listens. */
+async function refusingOrigin(): Promise<string> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return `http://127.0.0.1:${port}`;
+}
+
+describe('choosing', () => {
+  function upstream(count: number, settings: Record<string, unknown> = {}) {
+    const clocks = new TestClocks();
+    const endpoints = Array.from({ length: count }, (_, at) => `http://127.0.0.1:${at + 1}`);
+    const written = testConfig({ config: { upstreams: { app: { endpoints, ...settings } } } });
+    const { upstreams } = configSchema({ baseDir: '/', fileProblem: () => null }).parse(written);
+    const made = new Upstream('app', upstreams['app']!, clocks.monotonicMs);
+    return { clocks, upstream: made, endpoints: made.endpoints };
+  }
+  const indexOf = (made: Upstream, chosen: Endpoint | Denial) =>
+    chosen instanceof Denial ? chosen.reason : made.endpoints.indexOf(chosen);
+
+  test('round-robin takes each endpoint in turn', () => {
+    const { upstream: made } = upstream(3, { balance: 'round-robin' });
+    expect(Array.from({ length: 7 }, () => indexOf(made, made.choose()))).toEqual([0, 1, 2, 0, 1, 2, 0]);
+  });
+
+  test('round-robin shares evenly among the others while one is ejected', () => {
+    const { upstream: made, endpoints } = upstream(3, { balance: 'round-robin', ejection: { consecutiveFailures: 1 } });
+    endpoints[1]?.noteFailure();
+    expect(Array.from({ length: 6 }, () => indexOf(made, made.choose()))).toEqual([0, 2, 0, 2, 0, 2]);
+  });
+
+  test('least-loaded takes the endpoint with least under way, WebSockets included, and in turn among equals', () => {
+    const { upstream: made, endpoints } = upstream(3);
+    expect([0, 1, 2].map(() => indexOf(made, made.choose()))).toEqual([0, 1, 2]);
+    endpoints[0]!.inFlight = 2;
+    endpoints[1]!.tunnels = 1;
+    endpoints[2]!.inFlight = 3;
+    expect([0, 1].map(() => indexOf(made, made.choose()))).toEqual([1, 1]);
+    endpoints[1]!.tunnels = 5;
+    expect(indexOf(made, made.choose())).toBe(0);
+  });
+
+  test('an endpoint that cannot be reached is left alone, twice as long each time, up to a limit', () => {
+    const ejection = { consecutiveFailures: 2, baseDelay: '1s', maxDelay: '4s' };
+    const { upstream: made, endpoints, clocks } = upstream(2, { ejection });
+    const [first] = endpoints as [Endpoint, Endpoint];
+    const fail = () => {
+      first.noteFailure();
+      const start = clocks.monotonicMs();
+      while (!first.isEligible()) clocks.advance(10);
+      return (clocks.monotonicMs() - start) / 1_000;
+    };
+    expect(fail()).toBe(0);
+    for (const seconds of [1, 2, 4, 4]) {
+      const ejected = fail();
+      expect(ejected).toBeGreaterThanOrEqual(seconds);
+      // Up to a tenth of jitter.
+      expect(ejected).toBeLessThanOrEqual(seconds * 1.1 + 0.01);
+    }
+    expect(made.isHealthy()).toBe(true);
+  });
+
+  test('an endpoint that returns is tried by one request, and takes its share when that was answered', () => {
+    const ejection = { consecutiveFailures: 1, baseDelay: '1s' };
+    const { upstream: made, endpoints, clocks } = upstream(2, { balance: 'round-robin', ejection });
+    endpoints[0]?.noteFailure();
+    expect([0, 1].map(() => indexOf(made, made.choose()))).toEqual([1, 1]);
+    clocks.advance(1_101);
+    const tried = [0, 1, 2, 3].map(() => indexOf(made, made.choose()));
+    expect(tried.filter((index) => index === 0)).toHaveLength(1);
+    endpoints[0]?.noteSuccess();
+    expect(new Set([0, 1].map(() => indexOf(made, made.choose())))).toEqual(new Set([0, 1]));
+  });
+
+  test('when all are ejected the one that returns first is taken', () => {
+    const {
+      upstream: made,
+      endpoints,
+      clocks,
+    } = upstream(3, { ejection: { consecutiveFailures: 1, baseDelay: '1s' } });
+    endpoints[2]?.noteFailure();
+    clocks.advance(500);
+    endpoints[0]?.noteFailure();
+    endpoints[1]?.noteFailure();
+    expect(indexOf(made, made.choose())).toBe(2);
+    expect(made.isHealthy()).toBe(false);
+  });
+
+  test('an endpoint that has just failed is taken again only when there is no other', () => {
+    const { upstream: made, endpoints } = upstream(2, { balance: 'round-robin' });
+    expect([0, 1, 2].map(() => indexOf(made, made.choose(endpoints[0])))).toEqual([1, 1, 1]);
+    const alone = upstream(1).upstream;
+    expect(indexOf(alone, alone.choose(alone.endpoints[0]))).toBe(0);
+  });
+
+  test('when every endpoint has as much waiting as it may, requests are refused as overloaded', () => {
+    for (const count of [1, 2, 3]) {
+      const { upstream: made, endpoints } = upstream(count, { maxConnections: 2, maxPending: 1 });
+      for (const endpoint of endpoints) endpoint.inFlight = 3;
+      expect(indexOf(made, made.choose())).toBe('overloaded');
+      endpoints[count - 1]!.inFlight = 2;
+      expect(indexOf(made, made.choose())).toBe(count - 1);
+    }
+  });
+
+  test('open WebSockets do not make an endpoint overloaded', () => {
+    const { upstream: made, endpoints } = upstream(1, { maxConnections: 1, maxPending: 0 });
+    endpoints[0]!.tunnels = 1_000;
+    expect(indexOf(made, made.choose())).toBe(0);
+  });
+});
+
+describe('retries', () => {
+  const start = (endpoints: string[], settings: Record<string, unknown> = {}) =>
+    startGateway({
+      routes: ROUTES,
+      config: { upstreams: { app: { endpoints, balance: 'round-robin', ...settings } } },
+    });
+
+  test.for(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])(
+    'UPS-04: %s goes to another endpoint when the first refuses the connection',
+    async (method) => {
+      await using upstream = await RecordingUpstream.start();
+      await using gateway = await start([await refusingOrigin(), upstream.origin], {
+        ejection: { consecutiveFailures: 100 },
+      });
+      for (let round = 0; round < 4; round += 1) {
+        expect((await rawRequest(gateway.port, get('/x', method))).status).toBe(200);
+      }
+      expect(upstream.requests).toHaveLength(4);
+    },
+  );
+
+  test.for(['POST', 'PATCH'])('UPS-04: %s is not sent to another endpoint', async (method) => {
+    await using upstream = await RecordingUpstream.start();
+    await using gateway = await start([await refusingOrigin(), upstream.origin], {
+      ejection: { consecutiveFailures: 100 },
+    });
+    const answer = await rawRequest(gateway.port, get('/x', method));
+    expect([answer.status, JSON.parse(answer.body.toString()).reason]).toEqual([502, 'upstream_connect_failed']);
+    expect(upstream.requests).toHaveLength(0);
+  });
+
+  test('UPS-04: a body that was not read yet goes to the other endpoint whole', async () => {
+    await using upstream = await RecordingUpstream.start();
+    await using gateway = await start([await refusingOrigin(), upstream.origin]);
+    const body = 'b'.repeat(300_000);
+    const request = `${get('/x', 'PUT', `Content-Length: ${body.length}`)}${body}`;
+    expect((await rawRequest(gateway.port, request)).status).toBe(200);
+    expect(upstream.last.body.toString()).toBe(body);
+    const chunked = `${get('/x', 'PUT', 'Transfer-Encoding: chunked')}493e0\r\n${body}\r\n0\r\n\r\n`;
+    expect((await rawRequest(gateway.port, chunked)).status).toBe(200);
+    expect(upstream.last.body.toString()).toBe(body);
+  });
+
+  test('UPS-04: there is one retry and no more', async () => {
+    const refusing = await Promise.all([refusingOrigin(), refusingOrigin(), refusingOrigin()]);
+    await using upstream = await RecordingUpstream.start();
+    await using gateway = await start([...refusing, upstream.origin], { ejection: { consecutiveFailures: 100 } });
+    expect((await rawRequest(gateway.port, get('/x'))).status).toBe(502);
+    expect(upstream.requests).toHaveLength(0);
+  });
+
+  test('UPS-04: a single endpoint that refuses is tried once more', async () => {
+    const origin = await refusingOrigin();
+    await using gateway = await start([origin]);
+    const answer = await rawRequest(gateway.port, get('/x'));
+    expect([answer.status, JSON.parse(answer.body.toString()).reason]).toEqual([502, 'upstream_connect_failed']);
+  });
+
+  test('an ejected endpoint gets nothing, and its requests again when it has returned', async () => {
+    const clocks = new TestClocks();
+    await using stable = await RecordingUpstream.start();
+    const origin = await refusingOrigin();
+    await using gateway = await startGateway({
+      routes: ROUTES,
+      clocks,
+      config: {
+        upstreams: {
+          app: { endpoints: [origin, stable.origin], balance: 'round-robin', ejection: { consecutiveFailures: 1 } },
+        },
+      },
+    });
+    for (let round = 0; round < 6; round += 1) await rawRequest(gateway.port, get('/x', round === 0 ? 'GET' : 'POST'));
+    expect(stable.requests).toHaveLength(6);
+    await using returned = await RecordingUpstream.start(undefined, Number(new URL(origin).port));
+    clocks.advance(2_000);
+    for (let round = 0; round < 6; round += 1) await rawRequest(gateway.port, get('/x'));
+    expect(returned.requests).toHaveLength(3);
+  });
+});
+
+describe('waiting for a connection', () => {
+  const settings = { maxConnections: 1, maxPending: 2 };
+  const never: Answer = () => {};
+  const start = (upstream: RecordingUpstream) =>
+    startGateway({ routes: ROUTES, config: { upstreams: { app: { endpoints: [upstream.origin], ...settings } } } });
+
+  test('requests beyond the connections wait, and beyond those that may wait they are refused as overloaded', async () => {
+    await using upstream = await RecordingUpstream.start(never);
+    await using gateway = await start(upstream);
+    const waiting = await Promise.all([1, 2, 3].map(() => RawConnection.open(gateway.port)));
+    for (const [at, connection] of waiting.entries()) connection.write(get(`/${at}`));
+    await upstream.received(1);
+    const refused = await rawRequest(gateway.port, get('/3'));
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1']);
+    upstream.answer = (_request, socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+    waiting[0]?.close();
+    for (const connection of waiting.slice(1)) expect((await connection.response()).status).toBe(200);
+    expect(upstream.requests.map(({ head }) => head.split(' ')[1]).toSorted()).toEqual(['/0', '/1', '/2']);
+    for (const connection of waiting) connection.close();
+  });
+
+  test('a request whose client leaves while it waits is never sent, and costs no connection', async () => {
+    await using upstream = await RecordingUpstream.start(never);
+    await using gateway = await start(upstream);
+    await using first = await RawConnection.open(gateway.port);
+    first.write(get('/first'));
+    await upstream.received(1);
+    const leaver = await RawConnection.open(gateway.port);
+    leaver.write(get('/leaver', 'PUT', 'Content-Length: 5'));
+    await using last = await RawConnection.open(gateway.port);
+    last.write(get('/last'));
+    await expect.poll(() => gateway.gateway.requestsInFlight).toBe(3);
+    leaver.close();
+    await expect.poll(() => gateway.gateway.requestsInFlight).toBe(2);
+
+    const answer = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+    upstream.answer = (_request, socket) => void socket.write(answer);
+    upstream.writeToAll(answer);
+    expect((await first.response()).status).toBe(200);
+    expect((await last.response()).status).toBe(200);
+    expect(upstream.requests.map(({ head }) => head.split(' ')[1])).toEqual(['/first', '/last']);
+    expect(upstream.connectionCount).toBe(1);
+  });
+
+  test('clients that come and go while an upstream hangs do not make more wait than may', async () => {
+    await using upstream = await RecordingUpstream.start(never);
+    await using gateway = await start(upstream);
+    await using first = await RawConnection.open(gateway.port);
+    first.write(get('/first'));
+    await upstream.received(1);
+    for (let round = 0; round < 2; round += 1) {
+      const leaver = await RawConnection.open(gateway.port);
+      leaver.write(get('/leaver'));
+      await expect.poll(() => gateway.gateway.requestsInFlight).toBe(2);
+      leaver.close();
+      await expect.poll(() => gateway.gateway.requestsInFlight).toBe(1);
+    }
+    expect((await rawRequest(gateway.port, get('/x'))).status).toBe(503);
+    upstream.writeToAll('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+    expect((await first.response()).status).toBe(200);
+    upstream.answer = (_request, socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+    expect((await rawRequest(gateway.port, get('/x'))).status).toBe(200);
+    expect(upstream.requests.map(({ head }) => head.split(' ')[1])).toEqual(['/first', '/x']);
+  });
+});

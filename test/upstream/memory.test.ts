@@ -1,0 +1,151 @@
+/** Bodies are streamed, never held: what passes through a gateway, or stands still in it, does not make it grow. */
+
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { HOST } from '../support/gateway.ts';
+import { GatewayProcess } from '../support/gateway-process.ts';
+import { RawConnection, rawRequest, requestHead } from '../support/raw-client.ts';
+import { RawUpstream } from '../support/raw-upstream.ts';
+
+const GIB = 2 ** 30;
+const MIB = 2 ** 20;
+const ALLOWED_GROWTH = 64 * MIB;
+const PART = Buffer.alloc(64 * 1024, 'x');
+const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+
+/** Writes as many bytes as the other side takes. */
+function pour(socket: Socket, bytes: number, onSent: (bytes: number) => void = () => {}): void {
+  let left = bytes;
+  const more = () => {
+    while (left > 0 && !socket.destroyed) {
+      left -= PART.length;
+      onSent(PART.length);
+      if (!socket.write(PART)) {
+        socket.once('drain', more);
+        return;
+      }
+    }
+  };
+  more();
+}
+
+/** Waits until a number has not changed for a while. */
+async function settled(read: () => number): Promise<number> {
+  for (let before = -1; before !== read(); ) {
+    before = read();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+  }
+  return read();
+}
+
+describe.skipIf(!existsSync('/proc/self/clear_refs'))('memory', { timeout: 120_000 }, () => {
+  let upstream: RawUpstream;
+  let gateway: GatewayProcess;
+  let sent = 0;
+
+  beforeAll(async () => {
+    upstream = await RawUpstream.start((socket) => {
+      let body = -1;
+      socket.on('data', (chunk: Buffer) => {
+        if (body === -1) {
+          const head = chunk.toString('latin1');
+          if (head.startsWith('GET /big')) {
+            socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${GIB}\r\n\r\n`);
+            pour(socket, GIB, (bytes) => {
+              sent += bytes;
+            });
+          } else if (head.startsWith('POST /stuck')) socket.pause();
+          else if (head.startsWith('POST /big')) body = chunk.length - (head.indexOf('\r\n\r\n') + 4);
+          else socket.write(OK);
+          return;
+        }
+        body += chunk.length;
+        if (body < GIB) return;
+        body = -1;
+        socket.write(OK);
+      });
+    });
+    gateway = await GatewayProcess.start({
+      upstream: upstream.origin,
+      routes: [{ id: 'app', match: { path: '/' }, credential: 'session', csrf: 'off' }],
+    });
+    for (let round = 0; round < 300; round += 1) await rawRequest(gateway.port, request('GET', '/small'));
+  });
+  afterAll(async () => {
+    await gateway[Symbol.asyncDispose]();
+    await upstream[Symbol.asyncDispose]();
+  });
+
+  const request = (method: string, path: string, ...lines: string[]) =>
+    requestHead(method, path, [HOST, gateway.cookie, ...lines]);
+
+  test('1 GiB of an answer passes, and the gateway stays within 64 MiB of idle', async () => {
+    let received = 0;
+    const growth = await gateway.growthDuring(async () => {
+      const client = connect(gateway.port, '127.0.0.1');
+      client.write(request('GET', '/big'));
+      await new Promise<void>((resolve) => {
+        client.on('data', (chunk: Buffer) => {
+          received += chunk.length;
+          if (received > GIB) resolve();
+        });
+      });
+      client.destroy();
+    });
+    expect(received).toBeGreaterThan(GIB);
+    expect(growth).toBeLessThan(ALLOWED_GROWTH);
+  });
+
+  test('1 GiB of a request passes, and the gateway stays within 64 MiB of idle', async () => {
+    const growth = await gateway.growthDuring(async () => {
+      const client = connect(gateway.port, '127.0.0.1');
+      client.write(request('POST', '/big', `Content-Length: ${GIB}`));
+      pour(client, GIB);
+      const [answer] = (await once(client, 'data')) as [Buffer];
+      expect(answer.toString()).toMatch(/^HTTP\/1\.1 200 /);
+      client.destroy();
+    });
+    expect(growth).toBeLessThan(ALLOWED_GROWTH);
+  });
+
+  test('DOS-04: 100 clients that do not read their answers of 1 GiB leave the gateway within 64 MiB of idle', async () => {
+    sent = 0;
+    const clients: RawConnection[] = [];
+    const growth = await gateway.growthDuring(async () => {
+      for (let at = 0; at < 100; at += 1) {
+        const client = await RawConnection.open(gateway.port);
+        client.socket.pause();
+        client.write(request('GET', '/big'));
+        clients.push(client);
+      }
+      await settled(() => sent);
+    });
+    // Something has come through for each of them, and nearly all of it waits at the upstream.
+    expect(sent).toBeGreaterThan(100 * PART.length);
+    expect(sent).toBeLessThan(100 * 16 * MIB);
+    expect(growth).toBeLessThan(ALLOWED_GROWTH);
+    for (const client of clients) client.close();
+  });
+
+  test('an upstream that does not read leaves the rest of a body with the client, and the gateway as it was', async () => {
+    let taken = 0;
+    const clients: Socket[] = [];
+    const growth = await gateway.growthDuring(async () => {
+      for (let at = 0; at < 20; at += 1) {
+        const client = connect(gateway.port, '127.0.0.1');
+        client.on('error', () => {});
+        client.write(request('POST', '/stuck', `Content-Length: ${GIB}`));
+        pour(client, GIB, (bytes) => {
+          taken += bytes;
+        });
+        clients.push(client);
+      }
+      await settled(() => taken);
+    });
+    expect(taken).toBeLessThan(20 * 16 * MIB);
+    expect(growth).toBeLessThan(ALLOWED_GROWTH);
+    for (const client of clients) client.destroy();
+  });
+});

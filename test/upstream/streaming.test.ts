@@ -1,0 +1,208 @@
+/** What is passed on when: heads at once, bodies part by part, nothing that nobody asked for. */
+
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { TestClocks } from '../support/clocks.ts';
+import { HOST, startGateway, type TestGateway } from '../support/gateway.ts';
+import { RawConnection, requestHead } from '../support/raw-client.ts';
+import { RawUpstream } from '../support/raw-upstream.ts';
+
+/** An upstream whose connections the test answers by hand. */
+class ManualUpstream {
+  readonly upstream: RawUpstream;
+  readonly #arrived: { socket: Socket; head: string }[] = [];
+  #wake: (() => void) | null = null;
+
+  private constructor(upstream: RawUpstream) {
+    this.upstream = upstream;
+  }
+
+  static async start(): Promise<ManualUpstream> {
+    let manual: ManualUpstream | null = null;
+    const upstream = await RawUpstream.start((socket) => {
+      socket.on('data', (chunk: Buffer) => manual?.arrive(socket, chunk.toString('latin1')));
+    });
+    manual = new ManualUpstream(upstream);
+    return manual;
+  }
+
+  arrive(socket: Socket, head: string): void {
+    this.#arrived.push({ socket, head });
+    this.#wake?.();
+  }
+
+  /** The next bytes that came, and the socket to answer on. */
+  async next(): Promise<{ socket: Socket; head: string }> {
+    for (;;) {
+      const next = this.#arrived.shift();
+      if (next !== undefined) return next;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+}
+
+describe('streams', () => {
+  let manual: ManualUpstream;
+  let gateway: TestGateway;
+  const clocks = new TestClocks();
+  beforeAll(async () => {
+    manual = await ManualUpstream.start();
+    gateway = await startGateway({ upstream: manual.upstream.origin, clocks });
+  });
+  afterAll(async () => {
+    await gateway[Symbol.asyncDispose]();
+    await manual.upstream[Symbol.asyncDispose]();
+  });
+
+  /** Sends a request and waits until the upstream has it. */
+  async function ask(method = 'GET', lines: readonly string[] = [], user = 'bob') {
+    const client = await RawConnection.open(gateway.port);
+    client.write(requestHead(method, '/x', [HOST, await gateway.cookie(user), ...lines]));
+    return { client, ...(await manual.next()) };
+  }
+  const nextBytes = async (client: RawConnection) => ((await once(client.socket, 'data')) as [Buffer])[0].toString();
+
+  test('the head of an answer is passed on at once, though its body is late', async () => {
+    const { client, socket } = await ask();
+    socket.write('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n');
+    expect(await nextBytes(client)).toMatch(/^HTTP\/1\.1 200 OK\r\n.*\r\n\r\n$/s);
+    client.close();
+  });
+
+  test('server-sent events are passed on one by one while the answer is open', async () => {
+    const { client, socket } = await ask();
+    socket.write('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n');
+    await nextBytes(client);
+    for (const event of ['data: 1\n\n', 'data: 2\n\n', 'data: 3\n\n']) {
+      socket.write(`${event.length.toString(16)}\r\n${event}\r\n`);
+      expect(await nextBytes(client)).toBe(`${event.length.toString(16)}\r\n${event}\r\n`);
+    }
+    socket.write('0\r\n\r\n');
+    expect(await nextBytes(client)).toBe('0\r\n\r\n');
+    client.close();
+  });
+
+  test('a head and a body that come together leave together', async () => {
+    const { client, socket } = await ask();
+    socket.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello');
+    expect(await nextBytes(client)).toMatch(/\r\n\r\nhello$/);
+    client.close();
+  });
+
+  test('a request body is passed on part by part', async () => {
+    const client = await RawConnection.open(gateway.port);
+    client.write(
+      requestHead('POST', '/x', [
+        HOST,
+        await gateway.cookie(),
+        'Origin: https://shop.example.com',
+        'Transfer-Encoding: chunked',
+      ]),
+    );
+    let received = '';
+    for (const part of ['one', 'two', 'three']) {
+      client.write(`${part.length.toString(16)}\r\n${part}\r\n`);
+      const expected = `${part.length.toString(16)}\r\n${part}`;
+      while (!received.includes(expected)) received += (await manual.next()).head;
+    }
+    client.close();
+  });
+
+  test('trailers are dropped in both directions, and so is their announcement', async () => {
+    const client = await RawConnection.open(gateway.port);
+    const lines = [HOST, await gateway.cookie(), 'Origin: https://shop.example.com'];
+    client.write(requestHead('POST', '/x', [...lines, 'Transfer-Encoding: chunked', 'Trailer: X-Sum', 'TE: trailers']));
+    client.write('2\r\nhi\r\n0\r\nX-Sum: 7\r\n\r\n');
+    let received = '';
+    let upstream: Socket | null = null;
+    while (!received.endsWith('0\r\n\r\n')) {
+      const { socket, head } = await manual.next();
+      upstream = socket;
+      received += head;
+    }
+    expect(received).not.toMatch(/x-sum|trailer|\r\nte:/i);
+    upstream?.write(
+      'HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-Sum: 7\r\n\r\n',
+    );
+    const answer = await client.response();
+    expect(answer.head).not.toMatch(/x-sum|trailer/i);
+    expect(answer.body.toString()).toBe('hi');
+    client.close();
+  });
+
+  test('a stream ends when its session is revoked, and the upstream is told', async () => {
+    const { client, socket } = await ask('GET', [], 'carol');
+    socket.write('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n');
+    await nextBytes(client);
+    await gateway.gateway.sessions.endAll('carol');
+    await once(socket, 'close');
+    await client.remainder();
+    await expect.poll(() => gateway.log.records.at(-1)).toMatchObject({ reason: 'session_unknown', status: 200 });
+  });
+
+  test('a stream ends when its session expires', async () => {
+    const { client, socket } = await ask('GET', [], 'dave');
+    socket.write('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n');
+    await nextBytes(client);
+    clocks.advance(12 * 3_600_000);
+    gateway.gateway.sessions.sweepStreams();
+    await once(socket, 'close');
+    await client.remainder();
+  });
+
+  test('RFC 9110 §15.2.1: 100 Continue is sent when a connection to the upstream is there, and not before', async () => {
+    const slow = await ManualUpstream.start();
+    await using narrow = await startGateway({
+      routes: [{ id: 'public', match: { path: '/' }, credential: 'none' }],
+      config: { upstreams: { app: { endpoints: [slow.upstream.origin], maxConnections: 1 } } },
+    });
+    const first = await RawConnection.open(narrow.port);
+    first.write(requestHead('GET', '/first', [HOST]));
+    const { socket } = await slow.next();
+    const second = await RawConnection.open(narrow.port);
+    second.write(requestHead('PUT', '/second', [HOST, 'Expect: 100-continue', 'Content-Length: 2']));
+    await expect.poll(() => narrow.gateway.requestsInFlight).toBe(2);
+    expect(second.socket.bytesRead).toBe(0);
+    socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+    expect(await nextBytes(second)).toBe('HTTP/1.1 100 Continue\r\n\r\n');
+    second.write('hi');
+    expect((await slow.next()).head).toMatch(/^PUT \/second HTTP\/1\.1\r\n.*\r\n\r\nhi$/s);
+    socket.write('HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n');
+    expect((await second.response()).status).toBe(201);
+    for (const client of [first, second]) client.close();
+    await slow.upstream[Symbol.asyncDispose]();
+  });
+
+  test('RFC 9110 §10.1.1: a client of HTTP/1.0 gets no 100 Continue', async () => {
+    const client = await RawConnection.open(gateway.port);
+    const lines = [HOST, await gateway.cookie(), 'Origin: https://shop.example.com', 'Expect: 100-continue'];
+    client.write(`POST /x HTTP/1.0\r\n${[...lines, 'Content-Length: 2'].join('\r\n')}\r\n\r\nhi`);
+    let { socket, head } = await manual.next();
+    while (!head.endsWith('hi')) head += (await manual.next()).head;
+    socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+    expect((await client.remainder()).toString()).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  test('an answer in chunks reaches a client of HTTP/1.0 without them, and ends with its connection', async () => {
+    const client = await RawConnection.open(gateway.port);
+    client.write(`GET /x HTTP/1.0\r\n${HOST}\r\n${await gateway.cookie()}\r\n\r\n`);
+    const { socket } = await manual.next();
+    socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n');
+    const received = (await client.remainder()).toString();
+    expect(received).toMatch(/\r\n\r\nhi$/s);
+    expect(received).not.toMatch(/transfer-encoding/i);
+  });
+
+  test('SES-18: an answer for one user that says nothing of caches is private, and one that does is left alone', async () => {
+    const silent = await ask();
+    silent.socket.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
+    expect((await silent.client.response()).headers.get('cache-control')).toBe('private');
+    const speaking = await ask();
+    speaking.socket.write('HTTP/1.1 200 OK\r\nCache-Control: public, max-age=60\r\nContent-Length: 0\r\n\r\n');
+    expect((await speaking.client.response()).headers.get('cache-control')).toBe('public, max-age=60');
+    for (const { client } of [silent, speaking]) client.close();
+  });
+});

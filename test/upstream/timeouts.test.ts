@@ -1,0 +1,132 @@
+/** DOS-19: an upstream that hangs, wherever it hangs, costs one request a stated time, and nobody else anything. */
+
+import { once } from 'node:events';
+import { expect, test } from 'vitest';
+import { HOST, startGateway } from '../support/gateway.ts';
+import { RawConnection, rawRequest, requestHead } from '../support/raw-client.ts';
+import { RawUpstream } from '../support/raw-upstream.ts';
+import { RecordingUpstream } from '../support/recording-upstream.ts';
+
+const get = (path = '/x') => requestHead('GET', path, [HOST]);
+const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+
+const start = (origin: string, timeouts: Record<string, string>, settings: Record<string, unknown> = {}, route = {}) =>
+  startGateway({
+    routes: [{ id: 'public', match: { path: '/' }, credential: 'none', ...route }],
+    config: { upstreams: { app: { endpoints: [origin], timeouts, ...settings } } },
+  });
+
+const timedOut = async (port: number, request = get()) => {
+  const answer = await rawRequest(port, request);
+  expect([answer.status, JSON.parse(answer.body.toString()).reason]).toEqual([504, 'upstream_timeout']);
+};
+
+test('DOS-19: a handshake that is never answered is 504 after the connect timeout', async () => {
+  await using upstream = await RawUpstream.start((socket) => socket.resume());
+  await using gateway = await start(upstream.origin.replace('http:', 'https:'), { connect: '100ms' });
+  await timedOut(gateway.port);
+  await expect.poll(() => upstream.openConnections).toBe(0);
+});
+
+test('DOS-19: an answer that does not begin is 504 after the first-byte timeout, and the connection is not used again', async () => {
+  await using upstream = await RawUpstream.start((socket) => socket.resume());
+  await using gateway = await start(upstream.origin, { firstByte: '100ms' });
+  await timedOut(gateway.port);
+  await expect.poll(() => upstream.openConnections).toBe(0);
+});
+
+test('DOS-19: a head that does not end is 504 after the first-byte timeout', async () => {
+  await using upstream = await RawUpstream.start((socket) =>
+    socket.once('data', () => socket.write('HTTP/1.1 200 OK\r\nX-A: ')),
+  );
+  await using gateway = await start(upstream.origin, { firstByte: '100ms' });
+  await timedOut(gateway.port);
+});
+
+test('DOS-19: a body that stops is cut after the idle timeout', async () => {
+  const part = 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart';
+  await using upstream = await RawUpstream.start((socket) => socket.once('data', () => socket.write(part)));
+  await using gateway = await start(upstream.origin, { idle: '100ms' });
+  await using connection = await RawConnection.open(gateway.port);
+  connection.write(get());
+  expect((await connection.remainder()).toString()).toMatch(/\r\n\r\npart$/);
+  await expect.poll(() => upstream.openConnections).toBe(0);
+  await expect.poll(() => gateway.log.records.at(-1)).toMatchObject({ reason: 'upstream_timeout', status: 200 });
+});
+
+test('a route may have timeouts of its own', async () => {
+  await using upstream = await RawUpstream.start((socket) => socket.resume());
+  await using gateway = await start(upstream.origin, { firstByte: '1h' }, {}, { timeouts: { firstByte: '100ms' } });
+  await timedOut(gateway.port);
+});
+
+// undici looks at its timers once a second: the upload takes longer than that.
+test('a slow upload is no slow answer: the first-byte timeout begins when the request has been sent', async () => {
+  await using upstream = await RecordingUpstream.start();
+  await using gateway = await start(upstream.origin, { firstByte: '150ms' });
+  await using connection = await RawConnection.open(gateway.port);
+  connection.write(requestHead('POST', '/x', [HOST, 'Content-Length: 5']));
+  for (const byte of 'hello') {
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    connection.write(byte);
+  }
+  expect((await connection.response()).status).toBe(200);
+  expect(upstream.last.body.toString()).toBe('hello');
+});
+
+test('DOS-19: an upstream that stops reading is 504 after the first-byte timeout', async () => {
+  await using upstream = await RawUpstream.start((socket) => socket.pause());
+  await using gateway = await start(upstream.origin, { firstByte: '200ms' });
+  await using connection = await RawConnection.open(gateway.port);
+  connection.write(requestHead('POST', '/x', [HOST, `Content-Length: ${64 * 1024 * 1024}`]));
+  connection.write(Buffer.alloc(64 * 1024 * 1024));
+  expect((await connection.response()).status).toBe(504);
+});
+
+test('DOS-19: requests that time out give their places back', async () => {
+  await using upstream = await RecordingUpstream.start(() => {});
+  await using gateway = await start(upstream.origin, { firstByte: '100ms' }, { maxConnections: 2, maxPending: 0 });
+  for (let round = 0; round < 5; round += 1) {
+    const answers = await Promise.all([1, 2, 3].map(() => rawRequest(gateway.port, get())));
+    expect(answers.map(({ status }) => status).toSorted()).toEqual([503, 504, 504]);
+  }
+  upstream.answer = (_request, socket) => void socket.write(OK);
+  const answers = await Promise.all([1, 2].map(() => rawRequest(gateway.port, get())));
+  expect(answers.map(({ status }) => status)).toEqual([200, 200]);
+  await expect.poll(() => upstream.openConnections).toBe(2);
+});
+
+test('a WebSocket has no idle timeout, and one that is not answered has a first-byte timeout', async () => {
+  await using upstream = await RawUpstream.start((socket) => socket.resume());
+  await using gateway = await start(upstream.origin, { firstByte: '100ms' });
+  const handshake = requestHead('GET', '/x', [
+    HOST,
+    'Connection: Upgrade',
+    'Upgrade: websocket',
+    'Sec-WebSocket-Version: 13',
+    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+  ]);
+  await timedOut(gateway.port, handshake);
+});
+
+test('a client that stops in the middle of its body gets 408 after the body timeout', async () => {
+  await using upstream = await RecordingUpstream.start();
+  await using gateway = await startGateway({
+    routes: [{ id: 'public', match: { path: '/' }, credential: 'none' }],
+    upstream: upstream.origin,
+    config: {
+      listeners: {
+        public: { address: '127.0.0.1:0', timeouts: { bodyIdle: '100ms' } },
+        admin: { address: '127.0.0.1:0' },
+      },
+    },
+  });
+  await using connection = await RawConnection.open(gateway.port);
+  connection.write(`${requestHead('POST', '/x', [HOST, 'Content-Length: 5'])}he`);
+  const answer = await connection.response();
+  expect([answer.status, JSON.parse(answer.body.toString()).reason]).toEqual([408, 'request_timeout']);
+  expect(answer.headers.get('connection')).toBe('close');
+  await once(connection.socket, 'close');
+  await expect.poll(() => upstream.openConnections).toBe(0);
+  expect(upstream.requests).toHaveLength(0);
+});
