@@ -1,0 +1,79 @@
+/**
+ * Access tokens (RFC 9068): what a refresh is for. Signed by the key of upstream tokens, but of another `typ`, for an
+ * audience of its own, and with claims of its own: an app can read them.
+ */
+
+import type { RefreshConfig } from '../../config/schema.ts';
+import { Denial } from '../../errors.ts';
+import { mappedClaims, type UserPrincipal } from '../../principal.ts';
+import type { TokenIssuer } from '../../token/token-issuer.ts';
+
+const TOO_MUCH = new Denial('scope_exceeded', 'scope is malformed, or not among those of refresh.accessToken.scopes');
+
+/** RFC 6749 §3.3: scopes with one space between them. */
+const SCOPES = /^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/;
+
+/** The answer to a refresh (RFC 6749 §5.1). */
+export interface TokenDocument {
+  readonly access_token: string;
+  readonly token_type: 'Bearer';
+  /** Seconds. */
+  readonly expires_in: number;
+  readonly scope?: string;
+  readonly refresh_token?: string;
+}
+
+export class AccessTokens {
+  readonly #settings: RefreshConfig['accessToken'];
+  readonly #audience: string;
+  readonly #issuer: TokenIssuer;
+  /** What the configuration has: what a token gets that nobody asked fewer for. */
+  readonly allScopes: ReadonlySet<string>;
+
+  /** @param audience  where the settings name none */
+  constructor(settings: RefreshConfig['accessToken'], audience: string, issuer: TokenIssuer) {
+    this.#settings = settings;
+    this.#audience = settings.audience ?? audience;
+    this.#issuer = issuer;
+    this.allScopes = new Set(settings.scopes);
+  }
+
+  /**
+   * The scopes of a token that is asked for: all that the configuration has, or fewer (RFC 6749 §6).
+   *
+   * @param asked  the parameter `scope`, untrusted; `null` when it was not sent
+   * @returns the scopes, or a Denial `scope_exceeded`
+   */
+  scopesFor(asked: string | null): ReadonlySet<string> | Denial {
+    if (asked === null || asked === '') return this.allScopes;
+    if (!SCOPES.test(asked)) return TOO_MUCH;
+    const scopes = new Set(asked.split(' '));
+    return [...scopes].every((scope) => this.allScopes.has(scope)) ? scopes : TOO_MUCH;
+  }
+
+  /**
+   * Issues a token for the user of a session. It does not outlive the session.
+   *
+   * @throws DependencyFault `signing_key_unavailable`, as a rejection
+   */
+  async issue(user: UserPrincipal, scopes: ReadonlySet<string>): Promise<TokenDocument> {
+    const { lifetime, claims, clientId } = this.#settings;
+    const { compact, lifetimeSec } = await this.#issuer.issue({
+      subject: user.subject,
+      audience: this.#audience,
+      scopes,
+      actor: null,
+      sid: user.session.handle,
+      lifetimeMs: lifetime,
+      notAfterMs: user.session.expiresAtMs,
+      claims: { ...mappedClaims(user, claims), client_id: clientId },
+      typ: 'at+jwt',
+    });
+    return {
+      access_token: compact,
+      token_type: 'Bearer',
+      expires_in: lifetimeSec,
+      ...(scopes.size > 0 && { scope: [...scopes].join(' ') }),
+    };
+  }
+}

@@ -1,0 +1,43 @@
+/**
+ * The refresh cookie: sent to `{base}/refresh` and nowhere else, so its name cannot have the prefix `__Host-`. What that
+ * prefix would keep off (a cookie that a sibling domain has set) is kept off by the session cookie, which has it: a refresh
+ * token in a cookie counts only beside the cookie of its own session.
+ */
+
+import { Denial } from '../../errors.ts';
+import { screenCookies } from '../../sanitize/cookies.ts';
+
+const NO_LIMITS = { maxCookieBytes: Number.POSITIVE_INFINITY, maxCookieCount: Number.POSITIVE_INFINITY };
+const AMBIGUOUS = new Denial('refresh_token_refused', 'refresh cookie has more than one reading');
+
+export class RefreshCookie {
+  readonly #name: string;
+  readonly #attributes: string;
+  /** Set-Cookie line that deletes it, with the attributes it was set with. */
+  readonly clearLine: string;
+
+  /** @param path  of the endpoint that it is sent to */
+  constructor(name: string, path: string) {
+    this.#name = name;
+    this.#attributes = `Path=${path}; Secure; HttpOnly; SameSite=Strict`;
+    this.clearLine = `${name}=; ${this.#attributes}; Max-Age=0`;
+  }
+
+  /** Set-Cookie line that hands a token to the browser. Its end is enforced on the server, as that of the session is. */
+  setLine(token: string): string {
+    return `${this.#name}=${token}; ${this.#attributes}`;
+  }
+
+  /**
+   * The token in the cookies of a request, read as strictly as the session cookie is.
+   *
+   * @param cookies  the Cookie header, untrusted; its size was judged before
+   * @returns `null` when there is none, a Denial `refresh_token_refused` when there is more than one
+   */
+  read(cookies: string | null): string | Denial | null {
+    if (cookies === null) return null;
+    const screened = screenCookies(cookies, this.#name, NO_LIMITS);
+    if (screened instanceof Denial || screened.session instanceof Denial) return AMBIGUOUS;
+    return screened.session;
+  }
+}

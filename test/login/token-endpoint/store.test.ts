@@ -1,0 +1,104 @@
+/**
+ * The token endpoint with a real Redis: what one replica has seen the other knows, and a store that does not answer gets
+ * nobody a token.
+ */
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { RedisServer } from '../../support/redis.ts';
+import { until } from '../../support/until.ts';
+import { AS_ORDERS, accessTokenOf, basic, errorOf, SECRET, TokenStage, type TokenStageOptions } from './fixture.ts';
+
+let redis: RedisServer;
+beforeAll(async () => {
+  redis = await RedisServer.start();
+});
+afterAll(() => redis[Symbol.asyncDispose]());
+
+const OWN = { grant_type: 'client_credentials' };
+const start = (options: TokenStageOptions = {}) =>
+  TokenStage.start({ ...options, config: { store: { redis: { url: redis.url } } } });
+
+/** Two replicas whose clients, keys and tokens are the same: the other one is known by its port alone. */
+async function startTwo() {
+  const one = await start();
+  const other = await start();
+  return {
+    one,
+    other,
+    [Symbol.asyncDispose]: async () => {
+      await one[Symbol.asyncDispose]();
+      await other[Symbol.asyncDispose]();
+    },
+  };
+}
+
+describe('with Redis', () => {
+  test('JWT-44: an assertion that one replica has seen is used up on all of them', async () => {
+    await using two = await startTwo();
+    const assertion = async (stage: TokenStage, jti: string) =>
+      stage.token({ ...OWN, audience: 'billing', ...(await stage.asStock({ jti })) });
+    expect((await assertion(two.one, 'seen')).status).toBe(200);
+    expect(errorOf(await assertion(two.other, 'seen'))).toEqual([401, 'invalid_client']);
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => assertion(i % 2 === 0 ? two.one : two.other, 'raced')),
+    );
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+  });
+
+  test('JWT-44: what is kept of an assertion is gone when it has expired, and says nothing', async () => {
+    await using stage = await start();
+    await stage.token({ ...OWN, audience: 'billing', ...(await stage.asStock({ jti: 'secret-jti' })) });
+    const keys = (await redis.cli('--scan', '--pattern', '*:o:*')).split('\n');
+    for (const key of keys) expect(Number(await redis.cli('PTTL', key))).toBeGreaterThan(0);
+    expect(keys.join()).not.toContain('secret-jti');
+  });
+
+  test('a session that another replica has ended gets nothing, within a second', async () => {
+    await using two = await startTwo();
+    const presented = await two.one.userToken('eve');
+    expect((await two.one.exchange(presented)).status).toBe(200);
+    await two.other.gateway.gateway.sessions.endAll('eve');
+    await until(async () => (await two.one.exchange(presented)).status === 400, 'the exchange is refused', 1_000);
+  });
+
+  test('failures on one replica slow the client on the other', async () => {
+    const limits = { tokenEndpoint: { limits: { freeFailures: 2, maxDelay: '1h' } } };
+    await using one = await start(limits);
+    await using other = await start(limits);
+    const wrong = basic('orders', 'x');
+    expect((await one.token(OWN, wrong)).status).toBe(401);
+    expect((await one.token(OWN, wrong)).status).toBe(401);
+    expect((await other.token(OWN, wrong)).status).toBe(429);
+    await redis.cli('FLUSHALL');
+  });
+});
+
+describe('while Redis does not answer', () => {
+  test('JWT-44: assertions, exchanges of sessions and wrong secrets get 503: nobody gets a token, nobody is told to be unknown', async () => {
+    await using stage = await start({ tokenEndpoint: { limits: { freeFailures: 5 } } });
+    const presented = await stage.userToken();
+    const assertion = await stage.asStock();
+    redis.freeze();
+    try {
+      // Until the feed has been silent for too long, the cache is trusted.
+      await until(async () => (await stage.exchange(presented)).status === 503, 'exchanges get 503', 5_000);
+      // What asks the store nothing goes on.
+      expect((await stage.token(OWN, AS_ORDERS)).status).toBe(200);
+      for (const [what, response] of [
+        ['exchange', await stage.exchange(presented)],
+        ['assertion', await stage.token({ ...OWN, audience: 'billing', ...assertion })],
+        ['wrong secret', await stage.token(OWN, basic('orders', `${SECRET}x`))],
+      ] as const) {
+        expect([what, ...errorOf(response)]).toEqual([what, 503, 'temporarily_unavailable']);
+        expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
+      }
+      const refused = stage.events('token_refused').at(-1);
+      expect(refused).toMatchObject({ reason: 'store_unavailable', clientId: null, note: null });
+    } finally {
+      redis.thaw();
+    }
+    await until(async () => (await stage.exchange(presented)).status === 200, 'exchanges go on', 10_000);
+    const form = { ...stage.exchangeForm(accessTokenOf(await stage.exchange(presented)), { audience: 'billing' }) };
+    expect((await stage.token({ ...form, ...(await stage.asStock()) })).status).toBe(200);
+  });
+});
