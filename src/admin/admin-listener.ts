@@ -1,0 +1,222 @@
+/**
+ * admin: what operators and the machinery around a gateway ask of it, on an address of its own that is never the public
+ * one. Probes, metrics and the public keys are open to whoever reaches it; everything else is guarded.
+ *
+ * Paths are matched exactly, queries are accepted only where they mean something, nothing is normalised: what a probe
+ * asks for cannot be mistaken for anything else (CFG-14). It answers until the process ends, also while it drains.
+ */
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Config } from '../config/schema.ts';
+import { asGatewayFault, Denial, PROBLEM_MEDIA_TYPE, problemDocument, REASONS, type Reason } from '../errors.ts';
+import { plainAddress } from '../lib/address.ts';
+import { randomHex } from '../lib/random-hex.ts';
+import { listenOn } from '../listener/listen.ts';
+import { lingeringClose, parserNote, parserRefusal, type Refusal, refuseConnection } from '../listener/refusal.ts';
+import { errorFields, type Logger } from '../observability/log.ts';
+import { readJsonText } from './body.ts';
+import type { GatewayControl, ReloadControl } from './control.ts';
+import { ENDPOINTS, type EndpointRow } from './endpoints.ts';
+import { AdminGuard } from './guard.ts';
+import { AdminToken } from './token-file.ts';
+
+export interface AdminParts {
+  readonly control: GatewayControl;
+  readonly reloader: ReloadControl;
+  readonly log: Logger;
+}
+
+/** One request to the admin listener. */
+export interface AdminRequest {
+  readonly id: string;
+  /** Address of whoever asks. */
+  readonly client: string;
+  /** The segment that a path ends with, where its endpoint takes one. */
+  readonly segment: string;
+  readonly query: URLSearchParams;
+  /** Text of the body, where the endpoint takes one. */
+  readonly body: string;
+}
+
+export interface AdminAnswer {
+  readonly status: number;
+  readonly mediaType: string;
+  readonly body: string;
+}
+
+const MAX_CONNECTIONS = 512;
+
+export class AdminListener {
+  readonly #config: Config['listeners']['admin'];
+  readonly #parts: AdminParts;
+  readonly #token: AdminToken | null;
+  readonly #guard: AdminGuard;
+  readonly #server: Server;
+
+  /** @throws ConfigFault when the token file cannot be used */
+  constructor(config: Config['listeners']['admin'], parts: AdminParts) {
+    this.#config = config;
+    this.#parts = parts;
+    this.#token =
+      config.tokenFile === undefined
+        ? null
+        : new AdminToken(config.tokenFile, (fault) =>
+            parts.log.error({ fault: errorFields(fault) }, 'the admin token stays as it was'),
+          );
+    this.#guard = new AdminGuard(config, this.#token);
+    this.#server = createAdminServer(
+      (request, response) => void this.#handle(request, response),
+      (refusal) => parts.log.info(refusal, 'admin request refused'),
+    );
+  }
+
+  /**
+   * Begins to accept connections.
+   *
+   * @throws ConfigFault when the address cannot be had
+   */
+  listen(): Promise<AddressInfo> {
+    return listenOn(this.#server, this.#config.address, 'listeners.admin.address');
+  }
+
+  /** Cuts every connection. */
+  close(): void {
+    this.#token?.close();
+    this.#server.close();
+    this.#server.closeAllConnections();
+  }
+
+  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const id = randomHex(32);
+    try {
+      await this.#answer(request, response, id);
+    } catch (thrown) {
+      const fault = asGatewayFault(thrown);
+      this.#parts.log.error({ id, fault: errorFields(fault.cause ?? fault) }, 'admin request failed');
+      if (response.headersSent) response.destroy();
+      else sendProblem(response, fault.reason, id);
+    }
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse, id: string): Promise<void> {
+    const [path = '', query = null] = splitOnce(request.url ?? '', '?');
+    const rows = ENDPOINTS.filter((row) => segmentOf(row, path) !== null);
+    const method = request.method === 'HEAD' ? 'GET' : request.method;
+    const row = rows.find((candidate) => candidate.method === method);
+    const parameters = new URLSearchParams(query ?? '');
+    const isOtherQuery = row !== undefined && !acceptsQuery(row, query, parameters);
+    // A probe is its exact path: with another query it is something else, and nothing.
+    if (rows.length === 0 || (isOtherQuery && row.parameter?.isOptional !== false)) {
+      sendProblem(response, 'route_not_found', id);
+      return;
+    }
+    const refusal = rows[0]?.isGuarded === true ? this.#refusal(request, id) : null;
+    if (refusal !== null) sendProblem(response, refusal, id);
+    else if (isOtherQuery) sendProblem(response, 'query_malformed', id);
+    else if (row === undefined) sendProblem(response, 'method_not_allowed', id, ['Allow', allowedMethods(rows)]);
+    else {
+      const client = plainAddress(request.socket.remoteAddress ?? '');
+      const segment = segmentOf(row, path) ?? '';
+      const body = row.takesBody === true ? await readJsonText(request) : '';
+      const asked = { id, client, segment, query: parameters };
+      const answer = body instanceof Denial ? body : await row.answer({ ...asked, body }, this.#parts);
+      if (answer instanceof Denial) sendProblem(response, answer.reason, id);
+      else send(response, answer);
+    }
+  }
+
+  #refusal(request: IncomingMessage, id: string): Reason | null {
+    const reason = this.#guard.refusal(request);
+    if (reason !== null) {
+      const client = plainAddress(request.socket.remoteAddress ?? '');
+      this.#parts.log.warn({ id, client, reason }, 'admin request refused');
+    }
+    return reason;
+  }
+}
+
+/** The text of the path's last segment; empty where the endpoint takes none, `null` when the path is another one. */
+function segmentOf({ path, takesSegment }: EndpointRow, asked: string): string | null {
+  if (takesSegment !== true) return asked === path ? '' : null;
+  const segment = asked.startsWith(path) ? asked.slice(path.length) : '';
+  return /^[A-Za-z0-9_-]{1,128}$/.test(segment) ? segment : null;
+}
+
+/** One parameter at most, of the name that the endpoint takes, with a value that it can have. */
+function acceptsQuery({ parameter }: EndpointRow, query: string | null, parameters: URLSearchParams): boolean {
+  if (parameter === undefined) return query === null;
+  if (query === null) return parameter.isOptional;
+  const value = parameters.get(parameter.name) ?? '';
+  return parameters.size === 1 && (parameter.only === undefined ? value !== '' : value === parameter.only);
+}
+
+const allowedMethods = (rows: readonly EndpointRow[]) =>
+  rows.map(({ method }) => (method === 'GET' ? 'GET, HEAD' : method)).join(', ');
+
+function splitOnce(text: string, separator: string): [string, string | null] {
+  const at = text.indexOf(separator);
+  return at === -1 ? [text, null] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+function createAdminServer(
+  onRequest: (request: IncomingMessage, response: ServerResponse) => void,
+  onParserRefusal: (refusal: Refusal) => void,
+): Server {
+  const server = createServer({
+    maxHeaderSize: 16 * 1024,
+    headersTimeout: 5_000,
+    requestTimeout: 10_000,
+    connectionsCheckingInterval: 1_000,
+    // Longer than the usual scrape interval.
+    keepAliveTimeout: 75_000,
+    insecureHTTPParser: false,
+    requireHostHeader: false,
+    noDelay: true,
+  });
+  server.maxConnections = MAX_CONNECTIONS;
+  server.maxHeadersCount = 100;
+  server.on('connection', (socket) => {
+    socket.destroySoon = lingeringClose;
+  });
+  server.on('request', onRequest);
+  server.on('checkContinue', onRequest);
+  server.on('clientError', (error: NodeJS.ErrnoException, stream) => {
+    const socket = stream as Socket;
+    const reason = parserRefusal(error);
+    if (reason === null || socket.bytesRead === 0) socket.destroy();
+    else if (!socket.writableEnded) {
+      const client = plainAddress(socket.remoteAddress ?? '');
+      const refusal = { id: randomHex(32), reason, note: parserNote(error), client };
+      onParserRefusal(refusal);
+      refuseConnection(socket, refusal);
+    }
+  });
+  return server;
+}
+
+function send(response: ServerResponse, { status, mediaType, body }: AdminAnswer): void {
+  respond(response, status, mediaType, body, []);
+}
+
+function sendProblem(response: ServerResponse, reason: Reason, id: string, headers: readonly string[] = []): void {
+  const challenge = reason === 'client_unauthorized' ? ['WWW-Authenticate', 'Bearer realm="sallyport admin"'] : [];
+  const { status } = REASONS[reason];
+  respond(response, status, PROBLEM_MEDIA_TYPE, problemDocument(reason, id), [...headers, ...challenge]);
+}
+
+function respond(response: ServerResponse, status: number, type: string, body: string, headers: readonly string[]) {
+  const bytes = Buffer.from(body);
+  response.writeHead(status, [
+    ...headers,
+    'Content-Type',
+    type,
+    'Content-Length',
+    String(bytes.byteLength),
+    'Cache-Control',
+    'no-store',
+    'X-Content-Type-Options',
+    'nosniff',
+  ]);
+  response.end(response.req.method === 'HEAD' ? undefined : bytes);
+}

@@ -1,0 +1,145 @@
+/**
+ * The endpoints of the admin listener, one row each.
+ */
+
+import { Registry } from 'prom-client';
+import { Denial } from '../errors.ts';
+import type { AdminAnswer, AdminParts, AdminRequest } from './admin-listener.ts';
+import type { ComponentHealth } from './control.ts';
+import { parseTokenRevocation } from './token-revocation.ts';
+
+export interface EndpointRow {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  /** Exact; with `takesSegment`, what stands before it. */
+  readonly path: string;
+  readonly takesSegment?: true;
+  /** The one query parameter that it takes. */
+  readonly parameter?: {
+    readonly name: string;
+    readonly isOptional: boolean;
+    /** The one value that it can have, if it is not free. */
+    readonly only?: string;
+  };
+  /** A body of JSON. */
+  readonly takesBody?: true;
+  readonly isGuarded: boolean;
+  readonly answer: (request: AdminRequest, parts: AdminParts) => Promise<AdminAnswer | Denial> | AdminAnswer | Denial;
+}
+
+const json = (status: number, value: unknown): AdminAnswer => ({
+  status,
+  mediaType: 'application/json',
+  body: `${JSON.stringify(value)}\n`,
+});
+
+const alive = (): AdminAnswer => ({ status: 200, mediaType: 'text/plain; charset=utf-8', body: 'alive\n' });
+
+/** Every endpoint. Several with the same path differ in method. */
+export const ENDPOINTS: readonly EndpointRow[] = [
+  // Never about Redis or anything else outside: restarting a process mends none of it.
+  { method: 'GET', path: '/livez', isGuarded: false, answer: alive },
+  { method: 'GET', path: '/healthz', isGuarded: false, answer: alive },
+  {
+    method: 'GET',
+    path: '/readyz',
+    parameter: { name: 'include', isOptional: true, only: 'upstream' },
+    isGuarded: false,
+    answer: async ({ query }, { control }) => {
+      const { components } = await control.health(query.has('include'));
+      return healthDocument('ready', components);
+    },
+  },
+  {
+    method: 'GET',
+    path: '/startupz',
+    isGuarded: false,
+    answer: async (_request, { control }) => {
+      const { isStarted } = await control.health(false);
+      return healthDocument('started', [
+        { name: 'gateway', isOk: isStarted, detail: isStarted ? 'started' : 'starting' },
+      ]);
+    },
+  },
+  {
+    method: 'GET',
+    path: '/metrics',
+    isGuarded: false,
+    answer: async (_request, { control }) => ({
+      status: 200,
+      mediaType: Registry.PROMETHEUS_CONTENT_TYPE,
+      body: await control.metrics(),
+    }),
+  },
+  {
+    method: 'GET',
+    path: '/.well-known/jwks.json',
+    isGuarded: false,
+    answer: async (_request, { control }) => json(200, await control.jwks()),
+  },
+  {
+    method: 'POST',
+    path: '/-/reload',
+    isGuarded: true,
+    answer: async (_request, { reloader }) => {
+      const report = await reloader.reload();
+      return json(report.result === 'applied' ? 200 : 422, report);
+    },
+  },
+  {
+    method: 'GET',
+    path: '/-/config',
+    isGuarded: true,
+    answer: (_request, { reloader }) => json(200, reloader.report()),
+  },
+  {
+    method: 'GET',
+    path: '/api/sessions',
+    parameter: { name: 'subject', isOptional: false },
+    isGuarded: true,
+    answer: async ({ query }, { control }) =>
+      json(200, { sessions: await control.sessionsOf(query.get('subject') ?? '') }),
+  },
+  {
+    method: 'DELETE',
+    path: '/api/sessions',
+    parameter: { name: 'subject', isOptional: false },
+    isGuarded: true,
+    answer: async ({ id, client, query }, { control }) => {
+      const handles = await control.revokeSessionsOf(query.get('subject') ?? '', { requestId: id, client });
+      return json(200, { revoked: handles });
+    },
+  },
+  {
+    method: 'DELETE',
+    path: '/api/sessions/',
+    takesSegment: true,
+    isGuarded: true,
+    // The store is told also when it knows of no such session: so a session that it has lost ends in every cache.
+    answer: async ({ id, client, segment }, { control }) => {
+      const session = await control.revokeSession(segment, { requestId: id, client });
+      return json(200, { revoked: session === null ? [] : [session.handle] });
+    },
+  },
+  {
+    method: 'POST',
+    path: '/api/token-revocations',
+    takesBody: true,
+    isGuarded: true,
+    answer: async ({ id, client, body }, { control }) => {
+      const request = parseTokenRevocation(body);
+      if (request instanceof Denial) return request;
+      return json(200, await control.revokeTokens(request, { requestId: id, client }));
+    },
+  },
+];
+
+/** One line per component, for people who read it with curl. */
+function healthDocument(what: 'ready' | 'started', components: readonly ComponentHealth[]): AdminAnswer {
+  const isOk = components.every((component) => component.isOk);
+  const lines = components.map(({ name, isOk: ok, detail }) => `    ${JSON.stringify({ name, ok, detail })}`);
+  return {
+    status: isOk ? 200 : 503,
+    mediaType: 'application/json',
+    body: `{\n  "${what}": ${isOk},\n  "components": [\n${lines.join(',\n')}\n  ]\n}\n`,
+  };
+}

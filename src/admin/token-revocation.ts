@@ -1,0 +1,37 @@
+/** What `POST /api/token-revocations` takes: exactly one of `jti`, `session` and `subject`. */
+
+import { z } from 'zod';
+import type { Denial } from '../errors.ts';
+import { parseJson } from '../login/body.ts';
+import { MAX_REVOKED_NAME_LENGTH } from '../store/token-revocation.ts';
+import type { TokenRevocationRequest } from './control.ts';
+
+/** No token that anybody accepts lives longer; more is a mistake in the unit. */
+const MAX_LIFETIME_SEC = 400 * 86_400;
+
+const name = z.string().min(1).max(MAX_REVOKED_NAME_LENGTH);
+/** `exp` of the token, a NumericDate: whole seconds, not milliseconds. */
+const exp = z.int().min(1).max(99_999_999_999);
+/** How long such tokens live at most, in seconds, where other verifiers accept longer ones than this gateway. */
+const lifetimeSec = z.int().min(1).max(MAX_LIFETIME_SEC);
+
+const BODY = z.union([
+  z.strictObject({ jti: name, issuer: name.optional(), exp: exp.optional() }),
+  z.strictObject({ jti: name, issuer: name.optional(), lifetimeSec }),
+  z.strictObject({ session: z.string().regex(/^[A-Za-z0-9_-]{43}$/) }),
+  z.strictObject({ subject: name, issuer: name.optional(), lifetimeSec: lifetimeSec.optional() }),
+]);
+
+/** Reads the body; a Denial `body_malformed`. */
+export function parseTokenRevocation(text: string): TokenRevocationRequest | Denial {
+  const body = parseJson(text, BODY);
+  if (!isBody(body)) return body;
+  if ('session' in body) return { kind: 'session', handle: body.session };
+  const lifetimeMs = 'lifetimeSec' in body && body.lifetimeSec !== undefined ? body.lifetimeSec * 1_000 : null;
+  const issuer = body.issuer ?? null;
+  if ('subject' in body) return { kind: 'subject', subject: body.subject, issuer, lifetimeMs };
+  const expMs = 'exp' in body && body.exp !== undefined ? body.exp * 1_000 : null;
+  return { kind: 'token', tokenId: body.jti, issuer, expMs, lifetimeMs };
+}
+
+const isBody = (value: z.output<typeof BODY> | Denial): value is z.output<typeof BODY> => !('reason' in value);

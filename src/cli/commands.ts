@@ -1,0 +1,37 @@
+/** Every command, in the order of the help. */
+
+import type { Command } from './command.ts';
+import { explain } from './explain.ts';
+import { health } from './health.ts';
+import { keysGenerate, keysList, keysRotate } from './keys.ts';
+import { routes } from './routes.ts';
+import { schema } from './schema.ts';
+import { sessionsList, sessionsRevoke } from './sessions.ts';
+import { start } from './start.ts';
+import { tokenInspect, tokenVerify } from './token.ts';
+import { tokenRevoke } from './token-revoke.ts';
+import { usersAdd, usersList, usersRemove } from './users.ts';
+import { validate } from './validate.ts';
+import { version } from './version.ts';
+
+/** Every command, in the order of `--help`. */
+export const COMMANDS: readonly Command[] = [
+  start,
+  validate,
+  routes,
+  explain,
+  health,
+  usersAdd,
+  usersList,
+  usersRemove,
+  sessionsList,
+  sessionsRevoke,
+  keysGenerate,
+  keysRotate,
+  keysList,
+  tokenInspect,
+  tokenVerify,
+  tokenRevoke,
+  schema,
+  version,
+];

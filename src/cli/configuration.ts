@@ -1,0 +1,101 @@
+/** How commands come by a configuration. */
+
+import { resolve } from 'node:path';
+import type { LoadedConfig, LoadResult } from '../config/load.ts';
+import { ConfigFault } from '../errors.ts';
+import type { CliInput, CliIo } from './command.ts';
+
+/** Option of the commands that read a configuration. */
+export const CONFIG_OPTION = {
+  type: 'string',
+  short: 'c',
+  value: 'FILE',
+  description: 'Configuration file; - is standard input.',
+  default: '$SALLYPORT_CONFIG, else sallyport.yaml',
+} as const;
+
+/** Option of the commands that check a configuration. */
+export const NO_FILES_OPTION = {
+  type: 'boolean',
+  description:
+    'Do not look at the files that the configuration names: to check it on another machine than the one it is for.',
+} as const;
+
+/** Option of the commands whose output a script would read. */
+export const JSON_OPTION = { type: 'boolean', description: 'Write JSON, for programs.' } as const;
+
+/** Where the configuration is, by option, environment or default. */
+export const configPath = (given: string | undefined, { env }: CliIo): string =>
+  given ?? (env['SALLYPORT_CONFIG'] || 'sallyport.yaml');
+
+/**
+ * Reads and checks a configuration, whether it is valid or not.
+ *
+ * @throws ConfigFault when the file cannot be read
+ */
+export async function checkConfiguration(path: string, io: CliIo, skipsFiles: boolean): Promise<LoadResult> {
+  const { loadConfig, readConfigText } = await import('../config/load.ts');
+  const { noFiles, systemFiles } = await import('../config/files.ts');
+  const text = path === '-' ? await readAll(io.stdin) : readConfigText(resolve(io.cwd, path), path);
+  return loadConfig(text, { path, cwd: io.cwd, env: io.env, files: skipsFiles ? noFiles : systemFiles });
+}
+
+/** A result with a configuration. */
+type ValidResult = LoadResult & { readonly loaded: LoadedConfig };
+
+/**
+ * Reads a configuration that has to be valid.
+ *
+ * @throws ConfigFault with every mistake and its place
+ */
+export async function loadConfiguration(path: string, io: CliIo, skipsFiles = false): Promise<ValidResult> {
+  return requireValid(path, await checkConfiguration(path, io, skipsFiles));
+}
+
+/**
+ * Reads and checks a configuration together with what is in the files that it names.
+ *
+ * @throws ConfigFault when the file cannot be read
+ */
+export async function checkWithContents(path: string, io: CliIo): Promise<LoadResult> {
+  const { checkContents } = await import('./contents.ts');
+  return checkContents(await checkConfiguration(path, io, false), io.clocks);
+}
+
+/**
+ * Reads a configuration that is going to be run.
+ *
+ * @throws ConfigFault with every mistake and its place, those in the files that it names included
+ */
+export async function loadToRun(path: string, io: CliIo): Promise<ValidResult> {
+  return requireValid(path, await checkWithContents(path, io));
+}
+
+async function requireValid(path: string, result: LoadResult): Promise<ValidResult> {
+  const { loaded, problems, source } = result;
+  if (loaded !== null) return { ...result, loaded };
+  const { renderText } = await import('../config/render.ts');
+  throw new ConfigFault(
+    renderText({ path, problems: problems.filter(({ severity }) => severity === 'error'), source }),
+  );
+}
+
+/** Longest standard input that is read. */
+const MAX_INPUT = 8 * 1024 * 1024;
+
+/**
+ * Reads a whole stream as UTF-8.
+ *
+ * @throws ConfigFault when it is longer than anything that is read
+ */
+export async function readAll(stream: CliInput): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of stream) {
+    const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : (chunk as Buffer);
+    length += bytes.byteLength;
+    if (length > MAX_INPUT) throw new ConfigFault('standard input is longer than 8 MiB');
+    chunks.push(bytes);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}

@@ -1,0 +1,52 @@
+/** Keys of routes, in words for people. */
+
+import type { AllowConfig, CredentialConfig, DestinationConfig } from '../config/schema.ts';
+
+/** What a route asks for, in words. */
+export function describeCredential(credential: CredentialConfig): string {
+  if (credential === 'none') return 'none (public)';
+  if (credential === 'session') return 'session';
+  if (Array.isArray(credential)) return `session, or a token of ${credential[1].service.join(' or ')}`;
+  return 'session' in credential ? 'session, optional' : `a token of ${credential.service.join(' or ')}`;
+}
+
+/** The token that a call to a destination gets, in words. */
+export function describeDestinationToken(token: DestinationConfig['token']): string {
+  const { service, clientCredentials, exchange } = token;
+  if (service !== undefined) return 'service token';
+  if (clientCredentials !== undefined) return `client credentials at ${clientCredentials.tokenUrl}`;
+  if (exchange === undefined) return 'ServiceAccount token';
+  return `exchange at ${exchange.tokenUrl}${exchange.whenMissing === 'service' ? ', or service token' : ''}`;
+}
+
+type List = NonNullable<AllowConfig['roles']>;
+/** `a or b`, `a and b`. */
+export const describeList = (list: List): string =>
+  'all' in list ? list.all.join(' and ') : ('any' in list ? list.any : list).join(' or ');
+
+type Leaf = Omit<AllowConfig, 'any' | 'all'>;
+
+/** An `allow` rule on one line. */
+export function describeAllow(allow: AllowConfig | undefined): string {
+  if (allow === undefined) return '-';
+  const { any, all, ...leaf } = allow;
+  const group = (leaves: readonly Leaf[], word: string) =>
+    `(${leaves.map((part) => describeLeaf(part).join(', ')).join(word)})`;
+  return [
+    ...describeLeaf(leaf),
+    ...(any === undefined ? [] : [group(any, ' or ')]),
+    ...(all === undefined ? [] : [group(all, ' and ')]),
+  ].join(', ');
+}
+
+function describeLeaf({ roles, scopes, subjects, serviceAccounts, claims }: Leaf): string[] {
+  const list = (value: NonNullable<Leaf['roles']>) =>
+    'all' in value ? value.all.join('+') : ('any' in value ? value.any : value).join('|');
+  return [
+    ...(roles === undefined ? [] : [`role ${list(roles)}`]),
+    ...(scopes === undefined ? [] : [`scope ${list(scopes)}`]),
+    ...(subjects === undefined ? [] : [`subject ${subjects.join('|')}`]),
+    ...(serviceAccounts === undefined ? [] : [`ServiceAccount ${serviceAccounts.join('|')}`]),
+    ...Object.entries(claims ?? {}).map(([name, value]) => `${name}=${[value].flat().join('|')}`),
+  ];
+}

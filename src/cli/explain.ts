@@ -1,0 +1,90 @@
+import { defineCommand, EXIT } from './command.ts';
+import { CONFIG_OPTION, configPath, JSON_OPTION, loadConfiguration } from './configuration.ts';
+
+/** `sallyport explain`. */
+export const explain = defineCommand({
+  name: 'explain',
+  summary: 'Show what would become of a request, and why',
+  description: [
+    'Takes a request through the same code as the running gateway, and stops before it is sent: how it is read, which route takes it and why others do not, which credential is needed, each criterion of the allow rule, what the upstream would get, and the token as decoded claims. Nothing is connected to, and the files that the configuration names are not needed.',
+    'A session is given by the attributes of its user: roles=customer,roles=admin,email=bob@example.com,subject=bob; name:=JSON gives a value that is no text. A service token is given as issuer:subject and its claims: billing:invoices,scope=orders:read, or act:={"sub":"cart"} for a call of cart on behalf of the subject. A ServiceAccount is given as namespace/name; with more than one cluster as cluster:namespace/name.',
+  ],
+  args: [
+    { name: 'METHOD', description: 'GET, POST, …' },
+    {
+      name: 'URL',
+      description: 'https://host/path?query, or /path on the first public origin. It is taken as it is written.',
+    },
+  ],
+  options: {
+    session: {
+      type: 'string',
+      value: 'KEY=VALUE,…',
+      description: 'The request has a session of a user with these attributes.',
+    },
+    service: {
+      type: 'string',
+      value: 'NS/NAME,…',
+      description: 'The request has a service token of this ServiceAccount, or of ISSUER:SUBJECT.',
+    },
+    header: { type: 'string', value: "'NAME: VALUE'", multiple: true, description: 'The request has this header.' },
+    outbound: {
+      type: 'boolean',
+      description: 'The workload beside the gateway calls this, on the outbound side.',
+    },
+    from: {
+      type: 'string',
+      value: 'ADDRESS',
+      description: 'Who connects. Default: 192.0.2.1, with --outbound 127.0.0.1.',
+    },
+    expect: {
+      type: 'string',
+      value: 'OUTCOME',
+      description:
+        'Fail unless this becomes of it: allow, deny, a status such as 403, or a reason such as route_forbidden.',
+    },
+    config: CONFIG_OPTION,
+    json: JSON_OPTION,
+  },
+  examples: [
+    ['sallyport explain GET /api/orders --session roles=customer', 'A customer asks for the orders'],
+    [
+      'sallyport explain POST https://shop.example.com/api/orders --expect deny',
+      'In CI: without a session nothing gets in',
+    ],
+    [
+      'sallyport explain GET /internal/orders --service shop/cart',
+      'The ServiceAccount cart of the namespace shop asks',
+    ],
+    ['sallyport explain --outbound GET http://orders.internal/1', 'The workload calls another service'],
+    ['sallyport explain GET /internal/orders --service billing:invoices,scope=orders:read', 'Another service asks'],
+  ],
+  exit: {
+    ok: 'explained, and as --expect says',
+    failed: 'the configuration is not valid, or it is not as --expect says',
+  },
+  async run({ options, args, io }) {
+    const { readQuestion, refuseUnknownOutcome } = await import('./explain/question.ts');
+    if (options.expect !== undefined) refuseUnknownOutcome(options.expect);
+    const { loaded } = await loadConfiguration(configPath(options.config, io), io, true);
+    const { explain: ask } = await import('./explain/explanation.ts');
+    const { explanationText } = await import('./explain/text.ts');
+    const [method = '', url = ''] = args;
+    const explanation = await ask(readQuestion(method, url, options, loaded.config), loaded.config, io.clocks);
+    io.stdout.write(options.json ? `${JSON.stringify(explanation, null, 2)}\n` : explanationText(explanation));
+    if (options.expect === undefined || isExpected(options.expect, explanation)) return EXIT.ok;
+    io.stderr.write(`expected ${options.expect}\n`);
+    return EXIT.failed;
+  },
+});
+
+interface Outcome {
+  readonly outcome: string;
+  readonly response: { readonly status: number; readonly reason: string | null } | null;
+}
+
+function isExpected(expected: string, { outcome, response }: Outcome): boolean {
+  if (expected === 'allow') return outcome === 'forwarded';
+  if (expected === 'deny') return outcome === 'denied';
+  return expected === String(response?.status) || expected === response?.reason;
+}

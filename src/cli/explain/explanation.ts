@@ -1,0 +1,365 @@
+/**
+ * What became of a request in the stand-in's pipeline, and why, as plain data.
+ */
+
+import { IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
+import { PassThrough } from 'node:stream';
+import type { JSONType } from 'zod';
+import { decodeCompact } from '../../authentication/service-token/compact.ts';
+import { compileRule } from '../../authorization/rule.ts';
+import type { AllowConfig, Config } from '../../config/schema.ts';
+import { Denial, REASONS, type Reason } from '../../errors.ts';
+import type { Clocks } from '../../lib/clock.ts';
+import { EarlyBytes } from '../../listener/early-bytes.ts';
+import { Exchange, ExchangeResponse } from '../../listener/exchange.ts';
+import { handle } from '../../pipeline.ts';
+import type { Principal } from '../../principal.ts';
+import { formatPattern } from '../../routing/pattern.ts';
+import type { Route } from '../../routing/route.ts';
+import { type RouteEntry, RouteTable } from '../../routing/table.ts';
+import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
+import { describeCredential, describeList } from '../describe.ts';
+import type { Question } from './question.ts';
+import { type Forwarded, StandIn } from './stand-in.ts';
+
+/** A more specific route that did not take the request. */
+export interface PassedOver {
+  readonly route: string;
+  readonly pattern: string;
+  readonly because: 'host' | 'path' | 'method';
+  /** It missed only the method, or begins like the request's path: one might have expected it. */
+  readonly isNear: boolean;
+}
+
+/** One criterion of an `allow` rule. */
+export interface Verdict {
+  readonly criterion: string;
+  readonly holds: boolean;
+  readonly parts: readonly Verdict[];
+}
+
+export interface Explanation {
+  readonly outcome: 'forwarded' | 'denied' | 'own endpoint';
+  readonly request: {
+    readonly method: string;
+    readonly host: string;
+    readonly target: string;
+    /** Headers were added as a browser adds them on a page of ours. */
+    readonly assumesOwnPage: boolean;
+  };
+  /** The one reading of the request; `null` when it has none. */
+  readonly canonical: {
+    readonly host: string;
+    readonly path: string;
+    readonly query: string;
+    readonly client: string;
+    readonly scheme: string;
+    readonly publicOrigin: string | null;
+  } | null;
+  readonly route: { readonly id: string; readonly pattern: string } | null;
+  readonly passedOver: readonly PassedOver[];
+  readonly credential: { readonly needed: string; readonly presented: string } | null;
+  readonly allow: readonly Verdict[] | null;
+  readonly upstream: {
+    readonly name: string;
+    readonly endpoints: readonly string[];
+    readonly method: string;
+    readonly target: string;
+    readonly host: string;
+  } | null;
+  readonly headers: { readonly removed: readonly string[]; readonly added: Readonly<Record<string, string>> } | null;
+  /** The token, decoded; never the token itself. */
+  readonly token: {
+    readonly kind: 'minted' | 'as presented' | 'of somebody else';
+    readonly header: string;
+    readonly protectedHeader: unknown;
+    readonly claims: unknown;
+  } | null;
+  readonly response: {
+    readonly status: number;
+    readonly reason: Reason | null;
+    readonly title: string | null;
+    /** Which rule fired: what the log says, and the client does not see. */
+    readonly note: string | null;
+    readonly headers: Readonly<Record<string, string>>;
+  } | null;
+}
+
+/** Asks the pipeline. */
+export async function explain(question: Question, config: Config, clocks: Clocks): Promise<Explanation> {
+  const asked = question.credential;
+  await using standIn = await StandIn.open(
+    config,
+    asked?.kind === 'service' ? asked : null,
+    clocks,
+    question.isOutbound,
+  );
+  const { pipeline } = standIn;
+  const sent = ['Host', question.hostHeader, ...question.headers];
+  if (asked?.kind === 'session') sent.push('Cookie', await standIn.cookie(asked));
+  if (asked?.kind === 'service') sent.push('Authorization', await standIn.authorization(asked));
+  const exchange = exchangeOf(question, sent, config, clocks);
+
+  const screened = pipeline.sanitizer.screen(exchange);
+  const isOwn = !(screened instanceof Denial) && pipeline.endpoints.match(screened) !== null;
+  // What the gateway's own endpoints do depends on forms and files: only that they answer is said.
+  if (!isOwn) await handle(exchange, pipeline);
+
+  const request = screened instanceof Denial ? null : screened;
+  const { route } = exchange;
+  const entry = request === null || isOwn ? null : entryOf(pipeline.routes, request);
+  const { forwarded } = standIn;
+  const tokenHeader = question.isOutbound ? 'Authorization' : config.upstreamToken.header;
+  return {
+    outcome: isOwn ? 'own endpoint' : forwarded !== null ? 'forwarded' : 'denied',
+    request: {
+      method: question.method,
+      host: question.hostHeader,
+      target: question.target,
+      assumesOwnPage: question.assumesOwnPage,
+    },
+    canonical: request === null ? null : canonicalOf(request),
+    route: entry === null ? null : { id: entry.route.id, pattern: formatPattern(entry.pattern) },
+    passedOver: request === null || isOwn ? [] : passedOver(pipeline.routes, request, entry),
+    credential: route === null ? null : credentialOf(route, question, sent, config),
+    allow:
+      route?.allow == null || exchange.principal === null || exchange.principal.kind === 'anonymous'
+        ? null
+        : verdicts(route.allow, exchange.principal),
+    upstream: forwarded === null ? null : upstreamOf(forwarded, question, config),
+    headers: forwarded === null ? null : headerChanges(sent, forwarded, tokenHeader),
+    token: forwarded?.token == null ? null : tokenOf(forwarded.token, forwarded.permit.route, tokenHeader, config),
+    response: isOwn || forwarded !== null ? null : responseOf(exchange),
+  };
+}
+
+function credentialOf(
+  { index, credential }: Route,
+  question: Question,
+  sent: readonly string[],
+  config: Config,
+): NonNullable<Explanation['credential']> {
+  const ofDestination = WORKLOAD_NEEDED[credential.issuers.size === 0 ? 'plain' : 'exchange'];
+  const needed = question.isOutbound ? ofDestination : describeCredential(config.routes[index]?.credential ?? 'none');
+  return { needed, presented: presentedBy(question, sent, config) };
+}
+
+/** What a destination needs of whoever calls. */
+const WORKLOAD_NEEDED = {
+  plain: 'to be the workload on this loopback',
+  exchange: 'to be the workload on this loopback; a bearer token is exchanged',
+} as const;
+
+/** A response that is written down. */
+class WrittenResponse extends ExchangeResponse {
+  status = 0;
+  fields: readonly string[] = [];
+
+  override writeHead(status: number, ...rest: unknown[]): this {
+    this.status = status;
+    const fields = rest.at(-1);
+    if (Array.isArray(fields)) this.fields = fields.map(String);
+    return this;
+  }
+
+  override end(): this {
+    return this;
+  }
+}
+
+function exchangeOf(question: Question, sent: readonly string[], config: Config, clocks: Clocks): Exchange {
+  const incoming = new IncomingMessage(new Socket());
+  Object.assign(incoming, {
+    method: question.method,
+    url: question.target,
+    httpVersion: '1.1',
+    httpVersionMajor: 1,
+    httpVersionMinor: 1,
+    rawHeaders: [...sent],
+    complete: true,
+  });
+  const lower = sent.map((text, index) => (index % 2 === 0 ? text.toLowerCase() : text));
+  const isUpgrade = lower.some((text, index) => index % 2 === 0 && text === 'upgrade');
+  const peer = {
+    address: question.from,
+    secure: !question.isOutbound && config.listeners.public.tls !== undefined,
+    serverName: null,
+    clientCertificate: null,
+  };
+  const owner = { finished: () => {} };
+  return new Exchange(
+    incoming,
+    new WrittenResponse(incoming),
+    peer,
+    isUpgrade ? new EarlyBytes(new PassThrough(), Buffer.alloc(0)) : null,
+    clocks.monotonicMs(),
+    owner,
+  );
+}
+
+function canonicalOf({
+  host,
+  target,
+  clientAddress,
+  scheme,
+  publicOrigin,
+}: ScreenedRequest): NonNullable<Explanation['canonical']> {
+  return { host, path: target.path, query: target.query, client: clientAddress, scheme, publicOrigin };
+}
+
+function entryOf(table: RouteTable<Route>, request: ScreenedRequest): RouteEntry<Route> | null {
+  const found = table.match(request.host, request.target.path, request.method);
+  return found instanceof Denial ? null : found;
+}
+
+/** Every entry that is tried before the one that took the request, and on what it failed. */
+function passedOver(table: RouteTable<Route>, request: ScreenedRequest, taker: RouteEntry<Route> | null): PassedOver[] {
+  const end = taker === null ? table.entries.length : table.entries.indexOf(taker);
+  const firstSegment = request.target.path.split('/')[1];
+  return table.entries.slice(0, end).flatMap((entry) => {
+    const alone = new RouteTable([entry]).match(request.host, request.target.path, request.method);
+    const because = alone instanceof Denial ? MISSES[alone.reason] : undefined;
+    if (because === undefined) return [];
+    const [first] = entry.pattern.segments;
+    const isNear = because === 'method' || (first?.kind === 'literal' && first.text === firstSegment);
+    return [{ route: entry.route.id, pattern: formatPattern(entry.pattern), because, isNear }];
+  });
+}
+
+const MISSES: Readonly<Partial<Record<Reason, PassedOver['because']>>> = {
+  host_not_served: 'host',
+  route_not_found: 'path',
+  method_not_allowed: 'method',
+};
+
+function presentedBy({ credential }: Question, sent: readonly string[], config: Config): string {
+  const has = (name: string, part = '') =>
+    sent.some(
+      (text, index) => index % 2 === 0 && text.toLowerCase() === name && sent[index + 1]?.includes(part) === true,
+    );
+  const presented = [
+    ...(credential?.kind === 'session' ? [`the session of ${JSON.stringify(credential.subject)}`] : []),
+    ...(credential?.kind === 'service'
+      ? [`a token of ${credential.issuer} for ${JSON.stringify(credential.subject)}`]
+      : []),
+    ...(credential?.kind !== 'session' && has('cookie', `${config.session.cookie.name}=`)
+      ? ['a session cookie from --header']
+      : []),
+    ...(credential?.kind !== 'service' && has('authorization') ? ['an Authorization header from --header'] : []),
+  ];
+  return presented.join(' and ') || 'nothing';
+}
+
+type Leaf = Omit<AllowConfig, 'any' | 'all'>;
+type KnownPrincipal = Exclude<Principal, { kind: 'anonymous' }>;
+
+/** Each criterion by itself, judged by the rule that the gateway compiles. */
+function verdicts(allow: AllowConfig, principal: KnownPrincipal): Verdict[] {
+  const { any, all, ...leaf } = allow;
+  const group = (criterion: string, leaves: readonly Leaf[], rule: AllowConfig): Verdict => ({
+    criterion,
+    holds: holds(rule, principal),
+    parts: leaves.map((part) => {
+      const parts = leafVerdicts(part, principal);
+      const [only] = parts;
+      return parts.length === 1 && only !== undefined
+        ? only
+        : { criterion: 'all of', holds: holds(part, principal), parts };
+    }),
+  });
+  return [
+    ...leafVerdicts(leaf, principal),
+    ...(any === undefined ? [] : [group('one of', any, { any })]),
+    ...(all === undefined ? [] : [group('all of', all, { all })]),
+  ];
+}
+
+function leafVerdicts(
+  { roles, scopes, subjects, serviceAccounts, claims }: Leaf,
+  principal: KnownPrincipal,
+): Verdict[] {
+  const verdict = (criterion: string, rule: Leaf): Verdict => ({ criterion, holds: holds(rule, principal), parts: [] });
+  return [
+    ...(roles === undefined ? [] : [verdict(`role ${describeList(roles)}`, { roles })]),
+    ...(scopes === undefined ? [] : [verdict(`scope ${describeList(scopes)}`, { scopes })]),
+    ...(subjects === undefined ? [] : [verdict(`subject ${subjects.join(' or ')}`, { subjects })]),
+    ...(serviceAccounts === undefined
+      ? []
+      : [verdict(`ServiceAccount ${serviceAccounts.join(' or ')}`, { serviceAccounts })]),
+    ...Object.entries(claims ?? {}).map(([name, value]) =>
+      verdict(
+        `claim ${name} is ${[value]
+          .flat()
+          .map((item) => JSON.stringify(item))
+          .join(' or ')}`,
+        { claims: { [name]: value } },
+      ),
+    ),
+  ];
+}
+
+const holds = (rule: AllowConfig, principal: KnownPrincipal) => compileRule(rule)(principal) === null;
+
+function upstreamOf({ permit, target }: Forwarded, question: Question, config: Config): Explanation['upstream'] {
+  const name = permit.route.upstream;
+  const { endpoints = [], hostHeader } = config.upstreams[name] ?? {};
+  const host =
+    (permit.route.hostHeader ?? hostHeader) === 'endpoint' ? new URL(endpoints[0] as string).host : question.hostHeader;
+  return { name, endpoints, method: question.method, target, host };
+}
+
+/** What the upstream gets that the client did not send, and the other way round. */
+function headerChanges(
+  sent: readonly string[],
+  { headers, token, permit }: Forwarded,
+  tokenHeader: string,
+): Explanation['headers'] {
+  const pairs = (list: readonly string[]) =>
+    list.flatMap((name, index) => (index % 2 === 0 ? [{ name, value: list[index + 1] ?? '' }] : []));
+  const key = ({ name, value }: { name: string; value: string }) => `${name.toLowerCase()}: ${value}`;
+  const before = pairs(sent).filter(({ name }) => name.toLowerCase() !== 'host');
+  const after = pairs(headers).filter(({ name }) => name.toLowerCase() !== 'host');
+  const kept = new Set(after.map(key));
+  const had = new Set(before.map(key));
+  const fromConfig = new Set((permit.route.requestHeaders?.set ?? []).filter((_, index) => index % 2 === 0));
+  const shown = ({ name, value }: { name: string; value: string }): string => {
+    if (token !== null && name === tokenHeader)
+      return name === 'Authorization' ? 'Bearer <token below>' : '<token below>';
+    return fromConfig.has(name) ? '<as the configuration says>' : value;
+  };
+  return {
+    removed: before.filter((pair) => !kept.has(key(pair))).map(({ name }) => name),
+    added: Object.fromEntries(after.filter((pair) => !had.has(key(pair))).map((pair) => [pair.name, shown(pair)])),
+  };
+}
+
+function tokenOf(token: string, { upstreamToken }: Route, header: string, config: Config): Explanation['token'] {
+  const decoded = decodeCompact(token);
+  const { algorithm } = config.upstreamToken;
+  if (decoded === null) return { kind: 'of somebody else', header, protectedHeader: null, claims: token };
+  const claims = decoded.payload as Record<string, JSONType>;
+  if (upstreamToken === 'original') {
+    return { kind: 'as presented', header, protectedHeader: { ...decoded.header }, claims };
+  }
+  // The key is made for the occasion: its name says nothing.
+  const protectedHeader = { ...decoded.header, kid: '<of the signing key>', alg: algorithm };
+  return { kind: 'minted', header, protectedHeader, claims };
+}
+
+const SHOWN_FIELDS = new Set(['allow', 'location', 'retry-after', 'www-authenticate', 'content-type']);
+
+function responseOf(exchange: Exchange): Explanation['response'] {
+  const { response, reason, note } = exchange;
+  const { status, fields } = response instanceof WrittenResponse ? response : { status: 0, fields: [] };
+  const headers = fields.flatMap((name, index) =>
+    index % 2 === 0 && SHOWN_FIELDS.has(name.toLowerCase()) ? [[name, fields[index + 1] ?? ''] as const] : [],
+  );
+  return {
+    status,
+    reason,
+    title: reason === null ? null : REASONS[reason].title,
+    note,
+    headers: Object.fromEntries(headers),
+  };
+}

@@ -1,0 +1,249 @@
+/**
+ * What `explain` is asked: a request as a client would send it, and whose it is.
+ */
+
+import { METHODS } from 'node:http';
+import { isIP } from 'node:net';
+import type { JSONType } from 'zod';
+import type { Config } from '../../config/schema.ts';
+import { REASONS } from '../../errors.ts';
+import { nearest } from '../../lib/nearest.ts';
+import { UsageFault } from '../command.ts';
+
+/** A user whose session the request presents. */
+export interface AskedSession {
+  readonly kind: 'session';
+  readonly subject: string;
+  readonly user: Readonly<Record<string, JSONType>>;
+}
+
+/** A service whose token the request presents. */
+export interface AskedService {
+  readonly kind: 'service';
+  /** Name in `issuers`. */
+  readonly issuer: string;
+  readonly subject: string;
+  readonly claims: Readonly<Record<string, JSONType>>;
+}
+
+export interface Question {
+  readonly method: string;
+  /** As it would stand in the request line. */
+  readonly target: string;
+  readonly hostHeader: string;
+  /** Flat name, value list, without Host and without the credential. */
+  readonly headers: readonly string[];
+  readonly credential: AskedSession | AskedService | null;
+  /** Address of whoever connects. */
+  readonly from: string;
+  /** Whether the workload calls, on the outbound side. */
+  readonly isOutbound: boolean;
+  /** Whether `Origin` was added, as a browser does on a page of ours. */
+  readonly assumesOwnPage: boolean;
+}
+
+/** What the command line says. */
+export interface AskedOptions {
+  readonly session: string | undefined;
+  readonly service: string | undefined;
+  readonly header: readonly string[];
+  readonly from: string | undefined;
+  readonly outbound: boolean | undefined;
+}
+
+const COMMAND = 'explain';
+const ABSOLUTE = /^https?:\/\/(?<authority>[^/?#\\]+)(?<rest>[/?].*)?$/i;
+/** TEST-NET-1 (RFC 5737): nobody's address. */
+const SOMEBODY = '192.0.2.1';
+/** RFC 9110 §5.6.2 and §5.5: what the parser of the gateway refuses before anything else is asked. */
+const FIELD_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
+const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+/**
+ * Reads the question. The target is kept as it was written: what it would be refused for is part of the answer. What
+ * could not be sent, or is no HTTP at all, is no question.
+ *
+ * @throws UsageFault
+ */
+export function readQuestion(method: string, url: string, options: AskedOptions, config: Config): Question {
+  refuseUnknownMethod(method);
+  const isOutbound = options.outbound === true;
+  if (isOutbound) refuseOnOutbound(options, config);
+  const from = options.from ?? (isOutbound ? '127.0.0.1' : SOMEBODY);
+  if (isIP(from) === 0) throw new UsageFault(`--from ${JSON.stringify(from)} is not an IP address`, COMMAND);
+  if (options.session !== undefined && options.service !== undefined) {
+    throw new UsageFault('a request presents a session or a service token, not both', COMMAND);
+  }
+  const { hostHeader, target } = readUrl(url, isOutbound ? outboundAuthority(config) : ownAuthority(config));
+  const credential =
+    options.session !== undefined
+      ? readSession(options.session)
+      : options.service !== undefined
+        ? readService(options.service, config)
+        : null;
+  const headers = options.header.flatMap(readHeader);
+  const isAsked = (name: string) => headers.some((other, index) => index % 2 === 0 && other.toLowerCase() === name);
+  const assumesOwnPage =
+    credential?.kind === 'session' &&
+    !SAFE_METHODS.has(method) &&
+    !['origin', 'sec-fetch-site', 'referer'].some(isAsked);
+  const own = originOf(hostHeader, config);
+  return {
+    method,
+    target,
+    hostHeader,
+    headers: assumesOwnPage && own !== null ? [...headers, 'Origin', own, 'Sec-Fetch-Site', 'same-origin'] : headers,
+    credential,
+    from,
+    isOutbound,
+    assumesOwnPage: assumesOwnPage && own !== null,
+  };
+}
+
+/** Methods are case-sensitive (RFC 9110 §9.1), and others than these do not get past the parser. */
+function refuseUnknownMethod(method: string): void {
+  if (METHODS.includes(method)) return;
+  const meant = nearest(method, METHODS);
+  const hint = meant === null ? '' : `; did you mean ${meant}?`;
+  throw new UsageFault(`${JSON.stringify(method)} is not a method, and would get 400${hint}`, COMMAND);
+}
+
+/**
+ * Refuses an expectation that nothing could meet: it is neither `allow` nor `deny`, no status and no reason.
+ *
+ * @throws UsageFault
+ */
+export function refuseUnknownOutcome(expected: string): void {
+  const words = ['allow', 'deny', ...Object.keys(REASONS)];
+  if (words.includes(expected) || /^[1-5]\d\d$/.test(expected)) return;
+  const meant = nearest(expected, words);
+  const hint = meant === null ? '' : `; did you mean ${meant}?`;
+  throw new UsageFault(
+    `--expect ${JSON.stringify(expected)} is neither allow, deny, a status nor a reason${hint}`,
+    COMMAND,
+  );
+}
+
+/** The credential of the outbound side is to be there. */
+function refuseOnOutbound({ session, service }: AskedOptions, { outbound }: Config): void {
+  if (outbound === undefined) throw new UsageFault('the configuration has no outbound side', COMMAND);
+  if (session === undefined && service === undefined) return;
+  throw new UsageFault('on the outbound side the workload calls: it presents no session and no service token', COMMAND);
+}
+
+const ownAuthority = ({ publicOrigin }: Config) => new URL(publicOrigin[0] as string).host;
+
+function outboundAuthority({ outbound }: Config): string {
+  const { host = '', port = 0 } = outbound?.address ?? {};
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+/** @param authority  whose path it is when the URL is only a path */
+function readUrl(url: string, authority: string): { hostHeader: string; target: string } {
+  if (url.startsWith('/')) return { hostHeader: authority, target: url };
+  const groups = ABSOLUTE.exec(url)?.groups;
+  if (groups === undefined)
+    throw new UsageFault(`${JSON.stringify(url)} is neither https://host/path nor /path`, COMMAND);
+  const rest = groups['rest'] ?? '/';
+  return { hostHeader: groups['authority'] ?? '', target: rest.startsWith('?') ? `/${rest}` : rest };
+}
+
+function originOf(hostHeader: string, config: Config): string | null {
+  const name = hostHeader.replace(/:\d+$/, '').toLowerCase();
+  return config.publicOrigin.find((origin) => new URL(origin).hostname === name) ?? null;
+}
+
+function readHeader(written: string): [string, string] {
+  const colon = written.indexOf(':');
+  if (colon < 1) throw new UsageFault('--header is written "Name: value"', COMMAND);
+  const name = written.slice(0, colon);
+  const value = written.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, '');
+  if (!FIELD_NAME.test(name)) throw new UsageFault(`--header: ${JSON.stringify(name)} is not a header name`, COMMAND);
+  // The value may be a credential: it is not repeated.
+  if (!FIELD_VALUE.test(value)) {
+    throw new UsageFault(`--header: the value of ${name} has a character that no header can carry`, COMMAND);
+  }
+  return [name, value];
+}
+
+/** `roles=customer,roles=admin,email=a@example.com,age:=42`; `subject` names the user. */
+function readSession(written: string): AskedSession {
+  const { subject = 'user', ...user } = readPairs(written);
+  return { kind: 'session', subject: String(subject), user };
+}
+
+/** `shop/cart,scope=orders:read`, `cluster:shop/cart` or `billing:invoices`. */
+function readService(written: string, config: Config): AskedService {
+  const [head = '', ...pairs] = written.split(',');
+  const { scope, ...claims } = readPairs(pairs.join(','));
+  const scopes = Array.isArray(scope) ? scope.join(' ') : scope;
+  const service = readServiceName(head, config);
+  return {
+    kind: 'service',
+    ...service,
+    claims: { ...service.claims, ...claims, ...(scopes !== undefined && { scope: scopes }) },
+  };
+}
+
+/** A ServiceAccount as kubectl writes it; the same form as in `allow.serviceAccounts`. */
+const SERVICE_ACCOUNT = /^(?<namespace>[a-z0-9-]{1,63})\/(?<name>[a-z0-9.-]{1,253})$/;
+
+/** Whose token it is: an issuer and a subject, or a ServiceAccount, whose issuer is the cluster if there is only one. */
+function readServiceName(written: string, config: Config): Omit<AskedService, 'kind'> {
+  const clusters = Object.keys(config.issuers).filter((name) => config.issuers[name]?.kubernetes !== undefined);
+  if (SERVICE_ACCOUNT.test(written)) {
+    const [cluster, ...others] = clusters;
+    if (cluster !== undefined && others.length === 0) return serviceAccount(cluster, written);
+    const choice =
+      cluster === undefined
+        ? 'none of the issuers is kubernetes'
+        : `more than one is kubernetes: ${clusters.join(', ')}`;
+    throw new UsageFault(`--service ${written}: ${choice}; write issuer:subject`, COMMAND);
+  }
+  const colon = written.indexOf(':');
+  const issuer = written.slice(0, colon);
+  const subject = written.slice(colon + 1);
+  if (colon < 1 || subject === '')
+    throw new UsageFault('--service is written issuer:subject, or namespace/name for a ServiceAccount', COMMAND);
+  if (config.issuers[issuer] === undefined) {
+    const known = Object.keys(config.issuers).join(', ') || 'none';
+    throw new UsageFault(`${JSON.stringify(issuer)} is not one of the issuers: ${known}`, COMMAND);
+  }
+  const isServiceAccount = clusters.includes(issuer) && SERVICE_ACCOUNT.test(subject);
+  return isServiceAccount ? serviceAccount(issuer, subject) : { issuer, subject, claims: {} };
+}
+
+/** What the API server writes into a projected token, as far as it does not name a Pod. */
+function serviceAccount(issuer: string, written: string): Omit<AskedService, 'kind'> {
+  const [namespace = '', name = ''] = written.split('/');
+  return {
+    issuer,
+    subject: `system:serviceaccount:${namespace}:${name}`,
+    claims: { 'kubernetes.io': { namespace, serviceaccount: { name } } },
+  };
+}
+
+/** Pairs of `name=text` and `name:=JSON`, separated by commas. A name that is given twice is a list; `roles` always is. */
+function readPairs(written: string): Record<string, JSONType> {
+  const values = new Map<string, JSONType[]>();
+  for (const pair of written === '' ? [] : written.split(',')) {
+    const [, name, operator, text] = /^([A-Za-z0-9_./:-]*[A-Za-z0-9_./-])(:?=)(.*)$/s.exec(pair) ?? [];
+    if (name === undefined || text === undefined) {
+      throw new UsageFault(`${JSON.stringify(pair)} is neither name=value nor name:=JSON`, COMMAND);
+    }
+    values.set(name, [...(values.get(name) ?? []), operator === ':=' ? readJson(text) : text]);
+  }
+  const entries = [...values].map(
+    ([name, list]) => [name, list.length > 1 || name === 'roles' ? list.flat() : list[0]] as const,
+  );
+  return Object.fromEntries(entries.filter((entry): entry is readonly [string, JSONType] => entry[1] !== undefined));
+}
+
+function readJson(text: string): JSONType {
+  try {
+    return JSON.parse(text) as JSONType;
+  } catch {
+    throw new UsageFault(`${JSON.stringify(text)} is not JSON`, COMMAND);
+  }
+}

@@ -1,0 +1,249 @@
+/**
+ * The gateway's own pipeline, with everything in its place that decides, and stand-ins for what lies outside: a store in
+ * memory, signing keys and issuers' keys made for the occasion, and a forwarder that writes down instead of sending.
+ * So what `explain` says is what the running gateway does, not what a second implementation would do.
+ */
+
+import { KeyObject } from 'node:crypto';
+import { generateKeyPair, type CryptoKey as JoseKey, SignJWT } from 'jose';
+import { Authenticator } from '../../authentication/authenticate.ts';
+import { FixedKeySet } from '../../authentication/jwks/key-set.ts';
+import { NO_REVOCATIONS } from '../../authentication/revocation/revoked-tokens.ts';
+import { type Issuer, issuerRules } from '../../authentication/service-token/issuer.ts';
+import { NO_SERVICE_TOKEN_EVENTS, ServiceTokens } from '../../authentication/service-token/service-tokens.ts';
+import { Sessions } from '../../authentication/session/sessions.ts';
+import type { Permit } from '../../authorization/permit.ts';
+import type { Config } from '../../config/schema.ts';
+import type { Clocks } from '../../lib/clock.ts';
+import type { Exchange } from '../../listener/exchange.ts';
+import { PasswordHasher } from '../../login/password/hasher.ts';
+import { AuditLog } from '../../observability/audit.ts';
+import { createLog } from '../../observability/log.ts';
+import { Metrics } from '../../observability/metrics.ts';
+import type { Pipeline } from '../../pipeline.ts';
+import { compileRuntime, type Runtime } from '../../runtime.ts';
+import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
+import { createMemoryStore } from '../../store/memory-store.ts';
+import { openSigningKeys } from '../../token/signing-keys.ts';
+import { Forwarder } from '../../upstream/forward.ts';
+import { upstreamRequestHeaders } from '../../upstream/request-headers.ts';
+import { StandInTokens, withoutOutboundFiles } from './outbound-stand-in.ts';
+import type { AskedService, AskedSession } from './question.ts';
+
+/** What would have been sent. */
+export interface Forwarded {
+  readonly permit: Permit;
+  /** Path and query. */
+  readonly target: string;
+  /** Compact; made with a key that dies with this process. */
+  readonly token: string | null;
+  /** Flat name, value list. */
+  readonly headers: readonly string[];
+}
+
+/** Writes down what it is given to forward. */
+class RecordingForwarder extends Forwarder {
+  forwarded: Forwarded | null = null;
+  readonly #config: Config;
+
+  constructor(config: Config, real: Forwarder) {
+    super(real.settings, real.hooks, real.monotonicMs);
+    this.#config = config;
+  }
+
+  override forward(
+    exchange: Exchange,
+    request: ScreenedRequest,
+    permit: Permit,
+    target: string,
+    token: string | null,
+  ): void {
+    const { route } = permit;
+    if (typeof request.body === 'number' && route.maxBodyBytes !== null && request.body > route.maxBodyBytes) {
+      // Refused before anything is sent: as it is.
+      super.forward(exchange, request, permit, target, token);
+      return;
+    }
+    const ofUpstream = this.#config.upstreams[route.upstream]?.forwardedHeaders ?? 'x-forwarded';
+    const headers = upstreamRequestHeaders(exchange, request, permit, token, {
+      forwardedHeaders: route.namesClient ? ofUpstream : 'none',
+      tokenHeader: this.settings.tokenHeader,
+    });
+    this.forwarded = { permit, target, token, headers };
+  }
+}
+
+export class StandIn implements AsyncDisposable {
+  readonly pipeline: Pipeline;
+  readonly #runtime: Runtime;
+  readonly #sessions: Sessions;
+  readonly #forwarder: RecordingForwarder;
+  readonly #issuers: ReadonlyMap<string, StandInIssuer>;
+  readonly #clocks: Clocks;
+
+  private constructor(
+    runtime: Runtime,
+    sessions: Sessions,
+    issuers: ReadonlyMap<string, StandInIssuer>,
+    clocks: Clocks,
+    isOutbound: boolean,
+  ) {
+    const { pipeline, config, outbound } = runtime;
+    const side = isOutbound && outbound !== null ? outbound.pipeline : pipeline;
+    this.#runtime = runtime;
+    this.#sessions = sessions;
+    this.#issuers = issuers;
+    this.#clocks = clocks;
+    this.#forwarder = new RecordingForwarder(config, side.forwarder);
+    const serviceTokens = new ServiceTokens(
+      [...issuers.values()].map(({ issuer }) => issuer),
+      { clocks, revoked: NO_REVOCATIONS, events: NO_SERVICE_TOKEN_EVENTS },
+    );
+    this.pipeline =
+      side === pipeline
+        ? { ...pipeline, authenticator: new Authenticator(sessions, serviceTokens), forwarder: this.#forwarder }
+        : { ...side, tokens: standInTokens(runtime, side), forwarder: this.#forwarder };
+  }
+
+  /**
+   * @param asked       the issuer whose token is going to be presented, if any
+   * @param isOutbound  whether it is the workload that asks, on the outbound side
+   */
+  static async open(config: Config, asked: AskedService | null, clocks: Clocks, isOutbound = false): Promise<StandIn> {
+    const store = createMemoryStore(10, clocks);
+    const sessions = new Sessions(store, sessionSettings(config), clocks, NO_EVENTS);
+    const silent = createLog('silent', { write: () => {} });
+    const runtime = await compileRuntime(
+      withoutFiles(config),
+      {
+        sessions,
+        attempts: store.attempts,
+        families: store.families,
+        once: store.once,
+        passwordHasher: new PasswordHasher(1),
+        signingKeys: await openSigningKeys(
+          withoutFiles(config).upstreamToken,
+          config.upstreamToken.lifetime,
+          clocks.wallMs,
+        ),
+        revokedTokens: NO_REVOCATIONS,
+        metrics: new Metrics('explain'),
+        log: silent,
+        audit: new AuditLog(silent),
+        clocks,
+        isDraining: () => false,
+      },
+      null,
+    );
+    const issuers = new Map<string, StandInIssuer>();
+    if (asked !== null) issuers.set(asked.issuer, await StandInIssuer.make(asked.issuer, config));
+    return new StandIn(runtime, sessions, issuers, clocks, isOutbound);
+  }
+
+  /** What was forwarded; `null` when the request was not. */
+  get forwarded(): Forwarded | null {
+    return this.#forwarder.forwarded;
+  }
+
+  /** Opens a session, and returns its Cookie header. */
+  async cookie({ subject, user }: AskedSession): Promise<string> {
+    const { sessionId } = await this.#sessions.open({ subject, user, method: 'password', device: 'explain' });
+    return `${this.#runtime.config.session.cookie.name}=${sessionId}`;
+  }
+
+  /** Makes a service token, and returns its Authorization header. */
+  async authorization({ issuer, subject, claims }: AskedService): Promise<string> {
+    return `Bearer ${await this.#issuers.get(issuer)?.token(subject, claims, this.#clocks.wallMs())}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#sessions.close();
+    for (const upstream of this.#runtime.upstreams.values()) await upstream.destroy();
+  }
+}
+
+/** The `iss` of kubeadm and others. */
+const STAND_IN_CLUSTER = 'https://kubernetes.default.svc.cluster.local';
+
+function standInTokens({ config }: Runtime, { tokens }: Pipeline): Pipeline['tokens'] {
+  return config.outbound === undefined ? tokens : new StandInTokens(config.outbound, config.routes.length, tokens);
+}
+
+/** An issuer with the rules of the configuration and a key of ours. */
+class StandInIssuer {
+  readonly issuer: Issuer;
+  readonly #key: JoseKey;
+
+  private constructor(issuer: Issuer, key: JoseKey) {
+    this.issuer = issuer;
+    this.#key = key;
+  }
+
+  static async make(name: string, config: Config): Promise<StandInIssuer> {
+    const issuerConfig = config.issuers[name];
+    if (issuerConfig === undefined) throw new Error(`no issuer ${name}`);
+    const { upstreamToken, publicOrigin } = config;
+    const written = issuerRules(issuerConfig, {
+      audiences: publicOrigin,
+      own: { issuer: upstreamToken.issuer ?? (publicOrigin[0] as string), algorithm: upstreamToken.algorithm },
+    });
+    // A secret is shared with nobody here, and what the cluster calls itself is not known.
+    const algorithms = written.algorithms.includes('HS256') ? ['ES256'] : written.algorithms;
+    const issuer = written.issuer ?? (written.profile === 'kubernetes' ? STAND_IN_CLUSTER : null);
+    const rules = { ...written, algorithms, issuer };
+    const algorithm = algorithms[0] as string;
+    const { publicKey, privateKey } = await generateKeyPair(algorithm, { extractable: true });
+    const byAlgorithm = new Map([[algorithm, KeyObject.from(publicKey as CryptoKey)]]);
+    const keys = new FixedKeySet([{ kid: null, thumbprint: 'stand-in', byAlgorithm }]);
+    return new StandInIssuer({ name, rules, keys, learnt: null }, privateKey);
+  }
+
+  token(subject: string, claims: AskedService['claims'], nowMs: number): Promise<string> {
+    const { issuer, algorithms, audiences, types, maxLifetimeMs } = this.issuer.rules;
+    const iatSec = Math.floor(nowMs / 1_000);
+    return new SignJWT({ aud: [...audiences], ...(issuer !== null && { iss: issuer }), ...claims })
+      .setProtectedHeader({ alg: algorithms[0] as string, typ: [...types][0] ?? 'jwt' })
+      .setSubject(subject)
+      .setIssuedAt(iatSec)
+      .setExpirationTime(iatSec + Math.min(60, Math.floor(maxLifetimeMs / 1_000)))
+      .sign(this.#key);
+  }
+}
+
+/** The configuration without what needs a file, none of which decides about a request. */
+function withoutFiles(config: Config): Config {
+  const { password: _password, page: _page, ...login } = config.login;
+  const { keys: _keys, secretFile: _secretFile, ...upstreamToken } = config.upstreamToken;
+  return {
+    ...config,
+    login: { ...login, trustedBackends: [] },
+    issuers: {},
+    outbound: withoutOutboundFiles(config.outbound),
+    tokenEndpoint: undefined,
+    upstreamToken: {
+      ...upstreamToken,
+      algorithm: config.upstreamToken.algorithm === 'HS256' ? 'ES256' : config.upstreamToken.algorithm,
+    },
+    upstreams: Object.fromEntries(
+      Object.entries(config.upstreams).map(([name, { tls: _tls, ...upstream }]) => [name, upstream]),
+    ),
+  };
+}
+
+const NO_EVENTS = {
+  onLookup: () => {},
+  onInvalidated: () => {},
+  onEvicted: () => {},
+  onServedDuringOutage: () => {},
+  onBackgroundFault: () => {},
+};
+
+const sessionSettings = ({ session }: Config) => ({
+  idleTimeoutMs: session.idleTimeout,
+  absoluteTimeoutMs: session.absoluteTimeout,
+  maxPerUser: session.maxPerUser,
+  cacheMaxEntries: 10,
+  recheckAfterMs: session.cache.recheckAfter,
+  feedTimeoutMs: session.cache.feedTimeout,
+  outageGraceMs: session.cache.outageGrace,
+});

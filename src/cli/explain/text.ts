@@ -1,0 +1,96 @@
+/** An explanation for people. */
+
+import type { Explanation, PassedOver, Verdict } from './explanation.ts';
+
+/** At most this many routes that were passed over are shown. */
+const MOST_PASSED_OVER = 8;
+
+/** A label and the lines beside it. */
+type Section = readonly [label: string, lines: readonly string[]];
+
+/** Writes an explanation as labelled lines. Sections without lines are left out. */
+export function explanationText(explanation: Explanation): string {
+  return [...requestSections(explanation), ...decisionSections(explanation), ...outcomeSections(explanation)]
+    .flatMap(([label, lines]) =>
+      lines.map((line, index) => `${(index === 0 ? label : '').padEnd(12)}${printable(line)}\n`),
+    )
+    .join('');
+}
+
+function requestSections({ request, canonical, outcome }: Explanation): Section[] {
+  const { method, target, host, assumesOwnPage } = request;
+  const note = assumesOwnPage ? ['as a page of ours sends it; --header "Origin: …" says otherwise'] : [];
+  return [
+    ['Request', [`${method} ${target} on ${host}`, ...note]],
+    [
+      'Read as',
+      canonical === null
+        ? []
+        : [
+            `host ${canonical.host}, path ${canonical.path}, query ${canonical.query || 'none'}`,
+            `from ${canonical.client} by ${canonical.scheme}; public origin ${canonical.publicOrigin ?? 'none'}`,
+          ],
+    ],
+    ['Answered', outcome === 'own endpoint' ? ['by the gateway itself: it is one of its own endpoints'] : []],
+  ];
+}
+
+function decisionSections({ route, passedOver, credential, allow }: Explanation): Section[] {
+  return [
+    ['Route', route === null ? [] : [`${route.id} by ${route.pattern}`]],
+    ['Passed over', passedOverLines(route === null ? passedOver : passedOver.filter(({ isNear }) => isNear))],
+    ['Credential', credential === null ? [] : [`needs ${credential.needed}; presented: ${credential.presented}`]],
+    ['Allow', (allow ?? []).flatMap((verdict) => verdictLines(verdict, 0))],
+  ];
+}
+
+function outcomeSections({ upstream, headers, token, response }: Explanation): Section[] {
+  const fields = (record: Readonly<Record<string, string>>) =>
+    Object.entries(record).map(([name, value]) => `${name}: ${value}`);
+  if (response !== null) {
+    const { status, title, reason, note } = response;
+    return [
+      ['Verdict', [`refused: ${status}${title === null ? '' : ` ${title}`}`]],
+      ['Reason', reason === null ? [] : [`${reason}${note === null ? '' : `: ${note}`}`]],
+      ['Response', fields(response.headers)],
+    ];
+  }
+  if (upstream === null || headers === null) return [];
+  const { name, method, endpoints, target, host } = upstream;
+  return [
+    ['Verdict', ['allowed']],
+    [
+      'Upstream',
+      [`${name}: ${method} ${endpoints.map((endpoint) => endpoint + target).join(' or ')}`, `Host: ${host}`],
+    ],
+    ['Removed', [headers.removed.join(', ') || 'nothing']],
+    ['Added', fields(headers.added)],
+    [
+      'Token',
+      token === null
+        ? ['none']
+        : token.protectedHeader === null
+          ? [String(token.claims)]
+          : [token.kind, JSON.stringify(token.protectedHeader), ...JSON.stringify(token.claims, null, 2).split('\n')],
+    ],
+  ];
+}
+
+/** First those that missed only the method, then those that missed the path. */
+function passedOverLines(passedOver: readonly PassedOver[]): string[] {
+  const order = { method: 0, path: 1, host: 2 };
+  const sorted = passedOver.toSorted((a, b) => order[a.because] - order[b.because]);
+  const lines = sorted
+    .slice(0, MOST_PASSED_OVER)
+    .map(({ route, pattern, because }) => `${route} by ${pattern}: another ${because}`);
+  const more = sorted.length - lines.length;
+  return more > 0 ? [...lines, `and ${more} more (--json has all)`] : lines;
+}
+
+function verdictLines({ criterion, holds, parts }: Verdict, depth: number): string[] {
+  const line = `${'  '.repeat(depth)}${holds ? 'yes' : 'no '} ${criterion}`;
+  return [line, ...parts.flatMap((part) => verdictLines(part, depth + 1))];
+}
+
+/** What was asked comes back: without what a terminal would obey. */
+const printable = (text: string) => text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]/g, '\ufffd');

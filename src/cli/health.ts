@@ -1,0 +1,34 @@
+import { ADMIN_OPTIONS, findAdmin } from './admin-client.ts';
+import { defineCommand, EXIT } from './command.ts';
+import { JSON_OPTION } from './configuration.ts';
+
+/** `sallyport health`. */
+export const health = defineCommand({
+  name: 'health',
+  summary: 'Ask a running gateway whether it is alive, or ready',
+  description: [
+    'Asks /livez, or with --ready /readyz, of the admin listener. For HEALTHCHECK of a container, where there is no curl.',
+  ],
+  options: {
+    ...ADMIN_OPTIONS,
+    ready: { type: 'boolean', description: 'Ask whether it can serve requests now.' },
+    json: JSON_OPTION,
+  },
+  examples: [
+    ['sallyport health', 'The gateway of sallyport.yaml'],
+    ['sallyport health --ready --admin-url http://127.0.0.1:9090', 'Without a configuration'],
+  ],
+  exit: { ok: 'yes', failed: 'no, or it does not answer' },
+  async run({ options, io }) {
+    const { request } = await import('./http.ts');
+    const { url } = await findAdmin('health', options, io);
+    const { status, body } = await request('GET', new URL(options.ready ? '/readyz' : '/livez', url), {
+      timeoutMs: 3_000,
+    });
+    const isOk = status === 200;
+    io.stdout.write(
+      options.json ? `${JSON.stringify({ ok: isOk, status })}\n` : body.endsWith('\n') ? body : `${body}\n`,
+    );
+    return isOk ? EXIT.ok : EXIT.failed;
+  },
+});

@@ -1,0 +1,110 @@
+/**
+ * The help of commands, for the terminal and for `docs/reference/cli.md`, from their descriptions.
+ */
+
+import type { Command, OptionSpec } from './command.ts';
+import { allOptions } from './parse.ts';
+
+const WIDTH = 100;
+
+/** What `sallyport --help` shows. */
+export function programHelp(commands: readonly Command[]): string {
+  const width = Math.max(...commands.map(({ name }) => name.length));
+  return [
+    'Sallyport: a session cookie goes in, a two-minute token goes upstream.',
+    '',
+    'Usage: sallyport COMMAND [ARGUMENTS]',
+    '',
+    'Commands:',
+    ...commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`),
+    '',
+    'Options:',
+    '  -h, --help     Show this help; sallyport COMMAND --help shows that of a command.',
+    '  -V, --version  Show the version.',
+    '',
+    'Environment:',
+    '  SALLYPORT_CONFIG     The configuration file where --config is not given. Default: sallyport.yaml.',
+    '  SALLYPORT_ADMIN_URL  The admin listener where --admin-url is not given. Default: as the configuration says.',
+    '',
+    'Exit codes: 0 it worked, 1 it did not, 2 the command line is wrong.',
+    '',
+  ].join('\n');
+}
+
+/** What `sallyport keys --help` shows, of the commands that begin with that word. */
+export function familyHelp(word: string, family: readonly Command[]): string {
+  const width = Math.max(...family.map(({ name }) => name.length));
+  return [
+    `Usage: sallyport ${word} COMMAND [ARGUMENTS]`,
+    '',
+    'Commands:',
+    ...family.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`),
+    '',
+    `sallyport ${word} COMMAND --help shows more of one.`,
+    '',
+  ].join('\n');
+}
+
+/** What `sallyport COMMAND --help` shows. */
+export function commandHelp(command: Command): string {
+  const sections: string[][] = [
+    [`${command.summary}.`],
+    [`Usage: ${usage(command)}`],
+    ...(command.description ?? []).map((paragraph) => wrap(paragraph, 0)),
+  ];
+  if (command.args !== undefined) {
+    const width = Math.max(...command.args.map(({ name }) => name.length));
+    sections.push(['Arguments:', ...command.args.flatMap(({ name, description }) => entry(name, width, description))]);
+  }
+  const options = Object.entries(allOptions(command)).map(
+    ([name, spec]) => [heading(name, spec), sentence(spec)] as const,
+  );
+  const width = Math.max(...options.map(([head]) => head.length));
+  sections.push(['Options:', ...options.flatMap(([head, text]) => entry(head, width, text))]);
+  sections.push(['Examples:', ...command.examples.flatMap(([line, meaning]) => [`  # ${meaning}`, `  ${line}`])]);
+  const { ok, failed } = command.exit;
+  sections.push(wrap(`Exit codes: 0 ${ok}, 1 ${failed}, 2 the command line is wrong.`, 0));
+  return `${sections.map((lines) => lines.join('\n')).join('\n\n')}\n`;
+}
+
+/** `sallyport explain METHOD URL [OPTIONS]`. */
+function usage({ name, args = [] }: Command): string {
+  const places = args.map((argument) => (argument.isOptional === true ? `[${argument.name}]` : argument.name));
+  return ['sallyport', name, ...places, '[OPTIONS]'].join(' ');
+}
+
+/** `-c, --config FILE`. */
+function heading(name: string, spec: OptionSpec): string {
+  const short = spec.short === undefined ? '    ' : `-${spec.short}, `;
+  return `${short}--${name}${spec.type === 'string' ? ` ${spec.value}` : ''}`;
+}
+
+/** What an option does, with its choices and its default. */
+function sentence(spec: OptionSpec): string {
+  if (spec.type === 'boolean') return spec.description;
+  return [
+    spec.description,
+    ...(spec.choices === undefined ? [] : [`One of ${spec.choices.join(', ')}.`]),
+    ...(spec.default === undefined ? [] : [`Default: ${spec.default}.`]),
+    ...(spec.multiple === true ? ['Can be given several times.'] : []),
+  ].join(' ');
+}
+
+function entry(head: string, width: number, text: string): string[] {
+  const [first = '', ...rest] = wrap(text, width + 4);
+  return [`  ${head.padEnd(width)}  ${first}`, ...rest.map((line) => ' '.repeat(width + 4) + line)];
+}
+
+function wrap(text: string, indent: number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > WIDTH - indent) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === '' ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, line];
+}

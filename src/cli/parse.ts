@@ -1,0 +1,113 @@
+/**
+ * A command line read by the description of its command.
+ */
+
+import { parseArgs } from 'node:util';
+import { nearest } from '../lib/nearest.ts';
+import { type Command, type OptionSpec, UsageFault } from './command.ts';
+
+/** What was given. */
+export interface ParsedLine {
+  readonly options: Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
+  readonly args: readonly string[];
+  readonly wantsHelp: boolean;
+}
+
+const HELP: OptionSpec = { type: 'boolean', short: 'h', description: 'Show this help.' };
+
+/** The options of a command, with the one that every command has. */
+export const allOptions = (command: Command): Readonly<Record<string, OptionSpec>> => ({
+  ...command.options,
+  help: HELP,
+});
+
+/**
+ * Reads the arguments behind the name of a command.
+ *
+ * @throws UsageFault for what the command does not have
+ */
+export function parseLine(command: Command, argv: readonly string[]): ParsedLine {
+  const specs = allOptions(command);
+  const { tokens, positionals } = parseArgs({
+    args: [...argv],
+    options: Object.fromEntries(
+      Object.entries(specs).map(([name, { type, short }]) => [name, { type, ...(short !== undefined && { short }) }]),
+    ),
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
+  const given = new Map<string, (string | true)[]>();
+  for (const token of tokens) {
+    if (token.kind !== 'option') continue;
+    const value = readOption(command, specs, token);
+    given.set(token.name, [...(given.get(token.name) ?? []), value]);
+  }
+  const wantsHelp = given.has('help');
+  if (!wantsHelp) {
+    requireAll(command, given);
+    checkArguments(command, positionals);
+  }
+  return { options: collect(command, given), args: positionals, wantsHelp };
+}
+
+interface OptionToken {
+  readonly name: string;
+  readonly rawName: string;
+  readonly value?: string | undefined;
+  readonly inlineValue?: boolean | undefined;
+}
+
+function readOption(command: Command, specs: Readonly<Record<string, OptionSpec>>, token: OptionToken): string | true {
+  const { name, rawName, value, inlineValue } = token;
+  const spec = Object.hasOwn(specs, name) ? specs[name] : undefined;
+  if (spec === undefined) {
+    const meant = nearest(name, Object.keys(specs));
+    throw new UsageFault(
+      `unknown option ${rawName}${meant === null ? '' : `: did you mean --${meant}?`}`,
+      command.name,
+    );
+  }
+  if (spec.type === 'boolean') {
+    if (value !== undefined) throw new UsageFault(`${rawName} takes no value`, command.name);
+    return true;
+  }
+  const isSwallowed = inlineValue === false && value?.startsWith('-') === true && value.length > 1;
+  if (value === undefined || isSwallowed) throw new UsageFault(`${rawName} needs a value: ${spec.value}`, command.name);
+  if (spec.choices !== undefined && !spec.choices.includes(value)) {
+    const meant = nearest(value, spec.choices);
+    const hint = meant === null ? '' : `: did you mean ${meant}?`;
+    throw new UsageFault(`${rawName} is one of ${spec.choices.join(', ')}${hint}`, command.name);
+  }
+  return value;
+}
+
+function requireAll(command: Command, given: ReadonlyMap<string, readonly (string | true)[]>): void {
+  for (const [name, spec] of Object.entries(command.options)) {
+    if (spec.type === 'string' && spec.isRequired === true && !given.has(name)) {
+      throw new UsageFault(`--${name} is missing`, command.name);
+    }
+    if ((given.get(name)?.length ?? 0) > 1 && !('multiple' in spec)) {
+      throw new UsageFault(`--${name} is given more than once`, command.name);
+    }
+  }
+}
+
+function checkArguments(command: Command, args: readonly string[]): void {
+  const specs = command.args ?? [];
+  const missing = specs.filter(({ isOptional }) => isOptional !== true)[args.length];
+  if (missing !== undefined) throw new UsageFault(`${missing.name} is missing`, command.name);
+  const excess = args[specs.length];
+  if (excess !== undefined) throw new UsageFault(`${JSON.stringify(excess)} is one argument too many`, command.name);
+}
+
+function collect(command: Command, given: ReadonlyMap<string, readonly (string | true)[]>): ParsedLine['options'] {
+  return Object.fromEntries(
+    Object.entries(command.options).map(([name, spec]) => {
+      const values = given.get(name) ?? [];
+      if (spec.type === 'boolean') return [name, values.length > 0];
+      const texts = values.filter((value) => typeof value === 'string');
+      return [name, 'multiple' in spec ? texts : texts[0]];
+    }),
+  );
+}

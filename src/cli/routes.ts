@@ -1,0 +1,73 @@
+import type { Config, DestinationConfig, RouteConfig } from '../config/schema.ts';
+import { defineCommand, EXIT } from './command.ts';
+import { CONFIG_OPTION, configPath, JSON_OPTION, loadConfiguration, NO_FILES_OPTION } from './configuration.ts';
+import { describeAllow, describeCredential, describeDestinationToken } from './describe.ts';
+
+/** What stands for the audience where no token is minted for one. */
+const AUDIENCES: Readonly<Record<string, string>> = { original: 'as presented', none: '-' };
+
+/** `sallyport routes`. */
+export const routes = defineCommand({
+  name: 'routes',
+  summary: 'List the routes in the order in which they are tried',
+  description: [
+    'The most specific pattern wins, whatever the order in the file; where two have the same pattern, the one that lists its methods goes first. A pattern that ends in /… takes what is below it, too.',
+    'The destinations of the outbound side follow, with the token that a call there gets.',
+  ],
+  options: { config: CONFIG_OPTION, 'no-files': NO_FILES_OPTION, json: JSON_OPTION },
+  examples: [['sallyport routes', 'The table of sallyport.yaml']],
+  exit: { ok: 'listed', failed: 'the configuration is not valid' },
+  async run({ options, io }) {
+    const { loaded } = await loadConfiguration(configPath(options.config, io), io, options['no-files']);
+    const { compileRoutes } = await import('../routing/route.ts');
+    const { formatPattern } = await import('../routing/pattern.ts');
+    const { formatTable } = await import('./table.ts');
+    const { config } = loaded;
+    const rows = compileRoutes(config).entries.map(({ pattern, route }) => {
+      const written = config.routes[route.index] as RouteConfig;
+      return {
+        pattern: formatPattern(pattern),
+        methods: route.hasOwnMethods ? [...route.methods].join(' ') : 'any',
+        credential: describeCredential(written.credential),
+        allow: describeAllow(written.allow),
+        upstream: route.upstream,
+        audience: AUDIENCES[route.upstreamToken] ?? route.audience,
+        id: route.id,
+      };
+    });
+    const destinations = await destinationRows(config);
+    if (options.json) {
+      io.stdout.write(`${JSON.stringify([...rows, ...destinations], null, 2)}\n`);
+      return EXIT.ok;
+    }
+    const columns = ['pattern', 'methods', 'credential', 'allow', 'upstream', 'audience', 'id'] as const;
+    const outboundColumns = ['pattern', 'methods', 'token', 'upstream', 'audience', 'id'] as const;
+    const table = <C extends string>(names: readonly C[], lines: readonly Readonly<Record<C, string>>[]) =>
+      formatTable(
+        names.map((column) => column.toUpperCase()),
+        lines.map((line) => names.map((column) => line[column])),
+      );
+    io.stdout.write(table(columns, rows));
+    if (destinations.length > 0) io.stdout.write(`\n${table(outboundColumns, destinations)}`);
+    return EXIT.ok;
+  },
+});
+
+/** What the workload can call, in the order in which it is tried. */
+async function destinationRows({ outbound }: Config) {
+  if (outbound === undefined) return [];
+  const { compileDestinations } = await import('../outbound/destination.ts');
+  const { formatPattern } = await import('../routing/pattern.ts');
+  return compileDestinations(outbound.destinations, 0).table.entries.map(({ pattern, route }) => {
+    const written = outbound.destinations[route.index] as DestinationConfig;
+    return {
+      listener: 'outbound',
+      pattern: formatPattern(pattern),
+      methods: route.hasOwnMethods ? [...route.methods].join(' ') : 'any',
+      token: describeDestinationToken(written.token),
+      upstream: route.upstream,
+      audience: route.audience,
+      id: route.id,
+    };
+  });
+}

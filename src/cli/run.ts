@@ -1,0 +1,85 @@
+/**
+ * Finds the command, runs it, and turns whatever becomes of it into output and an exit code. Never throws, and never
+ * prints a stack.
+ */
+
+import { ConfigFault } from '../errors.ts';
+import { nearest } from '../lib/nearest.ts';
+import { type CliIo, type Command, EXIT, type ExitCode, UsageFault } from './command.ts';
+import { COMMANDS } from './commands.ts';
+import { commandHelp, familyHelp, programHelp } from './help.ts';
+import { parseLine } from './parse.ts';
+
+/** Runs a command line, without the name of the program. */
+export async function runCli(argv: readonly string[], io: CliIo): Promise<ExitCode> {
+  try {
+    return await dispatch(argv, io);
+  } catch (thrown) {
+    return report(thrown, io);
+  }
+}
+
+async function dispatch(argv: readonly string[], io: CliIo): Promise<ExitCode> {
+  const [first] = argv;
+  if (first === undefined) {
+    io.stderr.write(programHelp(COMMANDS));
+    return EXIT.usage;
+  }
+  if (first === '--help' || first === '-h') return showHelp([], io);
+  if (first === 'help') return showHelp(argv.slice(1), io);
+  if (first === '--version' || first === '-V') return dispatch(['version'], io);
+  if (argv.length === 2 && (argv[1] === '--help' || argv[1] === '-h') && familyOf(first).length > 0)
+    return showHelp([first], io);
+  const { command, rest } = findCommand(argv);
+  const { options, args, wantsHelp } = parseLine(command, rest);
+  if (wantsHelp) {
+    io.stdout.write(commandHelp(command));
+    return EXIT.ok;
+  }
+  return await command.run({ options: options as never, args, io });
+}
+
+/** The command with the longest name that the words begin with. */
+function findCommand(argv: readonly string[]): { command: Command; rest: readonly string[] } {
+  for (const length of [2, 1]) {
+    const name = argv.slice(0, length).join(' ');
+    const command = COMMANDS.find((candidate) => candidate.name === name);
+    if (command !== undefined) return { command, rest: argv.slice(length) };
+  }
+  const [first = '', second] = argv;
+  const family = familyOf(first).map(({ name }) => name);
+  if (family.length > 0) {
+    const meant = second === undefined ? null : nearest(`${first} ${second}`, family);
+    throw new UsageFault(
+      meant === null ? `${first} is one of: ${family.join(', ')}` : `did you mean "${meant}"?`,
+      null,
+    );
+  }
+  const meant = nearest(first, new Set(COMMANDS.map(({ name }) => name.split(' ')[0] ?? '')));
+  throw new UsageFault(
+    `unknown command ${JSON.stringify(first)}${meant === null ? '' : `: did you mean "${meant}"?`}`,
+    null,
+  );
+}
+
+/** The commands whose name begins with this word and goes on: those of `keys`. */
+const familyOf = (word: string): Command[] => COMMANDS.filter(({ name }) => name.startsWith(`${word} `));
+
+function showHelp(words: readonly string[], io: CliIo): ExitCode {
+  const [first] = words;
+  if (first === undefined) io.stdout.write(programHelp(COMMANDS));
+  else if (words.length === 1 && familyOf(first).length > 0) io.stdout.write(familyHelp(first, familyOf(first)));
+  else io.stdout.write(commandHelp(findCommand(words).command));
+  return EXIT.ok;
+}
+
+function report(thrown: unknown, io: CliIo): ExitCode {
+  if (thrown instanceof UsageFault) {
+    const help = thrown.command === null ? 'sallyport --help' : `sallyport ${thrown.command} --help`;
+    io.stderr.write(`sallyport: ${thrown.message}\nSee ${help}\n`);
+    return EXIT.usage;
+  }
+  if (thrown instanceof ConfigFault) io.stderr.write(`${thrown.message.trimEnd()}\n`);
+  else io.stderr.write(`sallyport: unexpected: ${thrown instanceof Error ? thrown.message : 'non-error thrown'}\n`);
+  return EXIT.failed;
+}

@@ -1,0 +1,94 @@
+import type { SessionSummary } from '../admin/control.ts';
+import {
+  ADMIN_OPTIONS,
+  callAdmin,
+  findAdmin,
+  hasList,
+  hasStrings,
+  requireShape,
+  TOKEN_FILE_OPTION,
+} from './admin-client.ts';
+import { defineCommand, EXIT, UsageFault } from './command.ts';
+import { JSON_OPTION } from './configuration.ts';
+
+/** `sallyport sessions list`. */
+export const sessionsList = defineCommand({
+  name: 'sessions list',
+  summary: 'List the sessions of a user',
+  description: ['By the admin API of a running gateway. A handle names a session; it does not open it.'],
+  args: [{ name: 'SUBJECT', description: 'The user, as `sub` says.' }],
+  options: { ...ADMIN_OPTIONS, 'token-file': TOKEN_FILE_OPTION, json: JSON_OPTION },
+  examples: [['sallyport sessions list alice', 'Where alice is logged in']],
+  exit: { ok: 'listed', failed: 'the gateway cannot be asked, or refuses' },
+  async run({ options, args, io }) {
+    const place = await findAdmin('sessions list', options, io);
+    const path = `/api/sessions?subject=${encodeURIComponent(args[0] ?? '')}`;
+    const answer = await callAdmin('GET', path, place, options['token-file'], io);
+    const { sessions } = requireShape(answer, isSessionList, place);
+    const { formatTable } = await import('./table.ts');
+    io.stdout.write(
+      options.json
+        ? `${JSON.stringify(sessions, null, 2)}\n`
+        : formatTable(
+            ['HANDLE', 'METHOD', 'CREATED', 'LAST SEEN', 'EXPIRES', 'DEVICE'],
+            sessions.map(({ handle, method, createdAt, lastSeenAt, expiresAt, device }) => [
+              handle,
+              method,
+              createdAt,
+              lastSeenAt,
+              expiresAt,
+              printable(device),
+            ]),
+          ),
+    );
+    return EXIT.ok;
+  },
+});
+
+/** `sallyport sessions revoke`. */
+export const sessionsRevoke = defineCommand({
+  name: 'sessions revoke',
+  summary: 'End one session, or all sessions of a user, on every replica',
+  description: [
+    'By the admin API of a running gateway. Upstream tokens that were minted already are refused within a second by every verifier with the same store; others accept them until they expire.',
+  ],
+  args: [{ name: 'HANDLE', isOptional: true, description: 'Handle of a session, from "sessions list".' }],
+  options: {
+    ...ADMIN_OPTIONS,
+    'token-file': TOKEN_FILE_OPTION,
+    subject: { type: 'string', value: 'SUBJECT', description: 'All sessions of this user, instead of one.' },
+    json: JSON_OPTION,
+  },
+  examples: [
+    ['sallyport sessions revoke --subject alice', 'Alice is logged out everywhere'],
+    ['sallyport sessions revoke 7PhQ6unHYLMf49FT9ZCzI-_tlKDgcQC9O4nPrUxZOfY', 'One session'],
+  ],
+  exit: { ok: 'ended, or there was none', failed: 'the gateway cannot be asked, or refuses' },
+  async run({ options, args, io }) {
+    const [handle] = args;
+    if ((handle === undefined) === (options.subject === undefined)) {
+      throw new UsageFault('give either a HANDLE or --subject', 'sessions revoke');
+    }
+    const place = await findAdmin('sessions revoke', options, io);
+    const path =
+      handle === undefined
+        ? `/api/sessions?subject=${encodeURIComponent(options.subject ?? '')}`
+        : `/api/sessions/${encodeURIComponent(handle)}`;
+    const answer = await callAdmin('DELETE', path, place, options['token-file'], io);
+    const { revoked } = requireShape(answer, isRevocation, place);
+    const lines = revoked.length === 0 ? 'no session was open\n' : revoked.map((ended) => `ended ${ended}\n`).join('');
+    io.stdout.write(options.json ? `${JSON.stringify({ revoked }, null, 2)}\n` : lines);
+    return EXIT.ok;
+  },
+});
+
+const SUMMARY = ['handle', 'subject', 'method', 'device', 'createdAt', 'lastSeenAt', 'expiresAt', 'idleExpiresAt'];
+
+const isSessionList = (answer: unknown): answer is { readonly sessions: readonly SessionSummary[] } =>
+  hasList(answer, 'sessions', (session) => hasStrings(session, SUMMARY));
+
+const isRevocation = (answer: unknown): answer is { readonly revoked: readonly string[] } =>
+  hasList(answer, 'revoked', (handle) => typeof handle === 'string');
+
+/** Devices name themselves: without what a terminal would obey. */
+const printable = (text: string) => text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e]/g, '\ufffd');

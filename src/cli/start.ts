@@ -1,0 +1,249 @@
+import cluster from 'node:cluster';
+import { resolve } from 'node:path';
+import type { ComponentHealth } from '../admin/control.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import type { Config } from '../config/schema.ts';
+import type { GatewayDependencies } from '../gateway.ts';
+import type { Instance } from '../instance.ts';
+import { counted } from '../lib/counted.ts';
+import type { Logger } from '../observability/log.ts';
+import { type CliIo, defineCommand, EXIT, type ExitCode } from './command.ts';
+import { CONFIG_OPTION, configPath, JSON_OPTION, loadToRun } from './configuration.ts';
+
+/** `sallyport start`. */
+export const start = defineCommand({
+  name: 'start',
+  summary: 'Run the gateway',
+  description: [
+    'Says in one line when it is ready. Logs are JSON lines on standard output. The configuration is read again when its file changes, on SIGHUP, and on POST /-/reload of the admin listener; one that is not valid changes nothing.',
+    'SIGTERM or SIGINT end it in order, in the time of shutdown.delay and shutdown.timeout; a second one ends it at once.',
+  ],
+  options: {
+    config: CONFIG_OPTION,
+    json: { ...JSON_OPTION, description: 'Say that it is ready as a JSON log line, also on a terminal.' },
+  },
+  examples: [
+    ['sallyport start', 'With sallyport.yaml'],
+    ['sallyport start --config /etc/sallyport/sallyport.yaml', 'In a container'],
+  ],
+  exit: {
+    ok: 'ended in order',
+    failed: 'the configuration is not valid, something cannot be opened, or nothing can be served any more',
+  },
+  async run({ options, io }) {
+    // A worker is this program with these arguments; its configuration comes from the primary.
+    if (cluster.isWorker) return runAsWorker(io);
+    const path = configPath(options.config, io);
+    const { loaded } = await loadToRun(path, io);
+    return runGateway(path, loaded, io, !options.json && io.stdout.isTTY === true);
+  },
+});
+
+/**
+ * Runs from the loaded configuration to the end.
+ *
+ * @param isForPeople  say that it is ready in plain text, not as a log line
+ * @throws ConfigFault with one clear message when something cannot be opened
+ */
+async function runGateway(path: string, loaded: LoadedConfig, io: CliIo, isForPeople: boolean): Promise<ExitCode> {
+  const { flushLogs } = await import('../observability/log.ts');
+  const { Instance } = await import('../instance.ts');
+  const { VERSION } = await import('../version.ts');
+  const signals = endSignals();
+  const reloads = new ReloadSignal();
+  const hopeless = Promise.withResolvers<'hopeless'>();
+  try {
+    const dependencies = await openDependencies(loaded.config, io);
+    const { log } = dependencies;
+    for (const { code, line, column, message } of loaded.warnings) log.warn({ code, line, column }, message);
+    const starting = Instance.start(
+      {
+        loaded,
+        load: () => loadAgain(path, io),
+        watchedFile: path === '-' ? null : resolve(io.cwd, path),
+        onHopeless: () => hopeless.resolve('hopeless'),
+      },
+      dependencies,
+    );
+    const instance = await Promise.race([starting, signals.next()]);
+    // Nobody is served yet.
+    if (instance === undefined) return EXIT.ok;
+    const { text, fields } = await readiness(instance, loaded, io);
+    if (isForPeople) io.stdout.write(`sallyport ${VERSION} ${text}\n`);
+    else log['notReady' in fields ? 'warn' : 'info']({ version: VERSION, ...fields }, text);
+    flushLogs();
+    reloads.pass(() => void instance.reloader.reload());
+    return await untilEnd(instance, signals, hopeless.promise);
+  } finally {
+    signals.stop();
+    reloads.stop();
+    flushLogs();
+    endSoon();
+  }
+}
+
+/** Runs as one of several workers. */
+async function runAsWorker(io: CliIo): Promise<ExitCode> {
+  const { flushLogs } = await import('../observability/log.ts');
+  const { runWorker } = await import('../workers/worker.ts');
+  await runWorker((config) => openDependencies(config, io));
+  flushLogs();
+  endSoon();
+  process.disconnect?.();
+  return EXIT.ok;
+}
+
+async function openDependencies(config: Config, { clocks }: CliIo): Promise<GatewayDependencies> {
+  const { createLog, standardOutput } = await import('../observability/log.ts');
+  const { Metrics } = await import('../observability/metrics.ts');
+  const { VERSION } = await import('../version.ts');
+  const lines = standardOutput();
+  const log = createLog(config.log.level, lines);
+  endOnBug(log);
+  return { clocks, lines, log, audit: await openAudit(config.log.auditFile), metrics: new Metrics(VERSION) };
+}
+
+/** What nobody has caught ends the process, as it has to; but what happened, and what was logged before, is written. */
+function endOnBug(log: Logger): void {
+  process.once('uncaughtException', (error: unknown) => {
+    const { name, message, stack = '' } = error instanceof Error ? error : new Error('non-error thrown');
+    const frames = stack.split('\n').filter((line) => /^ +at /.test(line));
+    log.fatal(
+      { fault: { error: name, message, at: frames.slice(0, 8).map((line) => line.trim()) } },
+      'a bug: the process ends',
+    );
+    void import('../observability/log.ts').then(({ flushLogs }) => {
+      flushLogs();
+      process.exit(EXIT.failed);
+    });
+  });
+}
+
+/** Everything is closed by now; should something stay open all the same, the process does not stay for it. */
+function endSoon(): void {
+  setTimeout(() => process.exit(), 500).unref();
+}
+
+/** Waits for a signal to end, and ends in order; at the next signal at once. */
+async function untilEnd(instance: Instance, signals: EndSignals, hopeless: Promise<'hopeless'>): Promise<ExitCode> {
+  if ((await Promise.race([signals.next(), hopeless])) === 'hopeless') {
+    await instance.close();
+    return EXIT.failed;
+  }
+  const isCut = await Promise.race([instance.shutdown().then(() => false), signals.next().then(() => true)]);
+  if (isCut) setTimeout(() => process.exit(EXIT.failed), CUT_GRACE_MS).unref();
+  if (isCut) await instance.close();
+  return isCut ? EXIT.failed : EXIT.ok;
+}
+
+/** What is cut gets this long to be let go of. */
+const CUT_GRACE_MS = 500;
+
+/** SIGHUP, which would end the process if nobody listened; one that comes before there is anything to reload waits. */
+class ReloadSignal {
+  #reload: (() => void) | null = null;
+  #isWaiting = false;
+
+  constructor() {
+    process.on('SIGHUP', this.#onSignal);
+  }
+
+  /** From now on each signal reloads. */
+  pass(reload: () => void): void {
+    this.#reload = reload;
+    if (this.#isWaiting) reload();
+  }
+
+  stop(): void {
+    process.off('SIGHUP', this.#onSignal);
+  }
+
+  readonly #onSignal = (): void => {
+    if (this.#reload === null) this.#isWaiting = true;
+    else this.#reload();
+  };
+}
+
+interface EndSignals {
+  next(): Promise<void>;
+  stop(): void;
+}
+
+/** SIGTERM and SIGINT, one after the other. */
+function endSignals(): EndSignals {
+  let come = Promise.withResolvers<void>();
+  const onSignal = () => {
+    const { resolve: tell } = come;
+    come = Promise.withResolvers<void>();
+    tell();
+  };
+  process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
+  return {
+    next: () => come.promise,
+    stop: () => void process.off('SIGTERM', onSignal).off('SIGINT', onSignal),
+  };
+}
+
+async function loadAgain(path: string, io: CliIo): Promise<LoadedConfig> {
+  const { ConfigFault } = await import('../errors.ts');
+  if (path === '-') throw new ConfigFault('the configuration came from standard input and cannot be read again');
+  const { loadConfig, readConfigText, requireLoaded } = await import('../config/load.ts');
+  const text = readConfigText(resolve(io.cwd, path), path);
+  return requireLoaded(loadConfig(text, { path, cwd: io.cwd, env: io.env }), path);
+}
+
+async function openAudit(file: string | undefined): Promise<Logger> {
+  const { createAuditLog, standardOutput } = await import('../observability/log.ts');
+  try {
+    return createAuditLog(file, standardOutput());
+  } catch (cause) {
+    const { ConfigFault } = await import('../errors.ts');
+    throw new ConfigFault(`log.auditFile: ${file} cannot be opened`, { cause });
+  }
+}
+
+/** What is said when everything is open. */
+async function readiness(instance: Instance, { config, hash, warnings }: LoadedConfig, io: CliIo) {
+  const { addresses, uses } = instance;
+  const scheme = config.listeners.public.tls === undefined ? 'http' : 'https';
+  const afterMs = Math.round(io.clocks.monotonicMs() - io.startedAtMs);
+  const troubles = (await instance.troubles()).map(inWords);
+  const fields = {
+    origins: config.publicOrigin,
+    public: `${scheme}://${place(addresses.public)}`,
+    ...(addresses.redirect !== null && { redirect: `http://${place(addresses.redirect)}` }),
+    ...(addresses.outbound !== null && { outbound: `http://${place(addresses.outbound)}` }),
+    admin: `http://${place(addresses.admin)}`,
+    routes: config.routes.length,
+    ...uses,
+    config: hash,
+    warnings: warnings.length,
+    ...(troubles.length === 0 ? { readyAfterMs: afterMs } : { startedAfterMs: afterMs, notReady: troubles }),
+  };
+  // What answers is the origin: the address alone is no name that is served (421).
+  const by = config.publicOrigin.every((origin) => origin.startsWith(`${scheme}:`)) ? '' : ` by ${scheme}`;
+  const state =
+    troubles.length === 0
+      ? `is ready after ${afterMs} ms:`
+      : `started after ${afterMs} ms, not ready: ${troubles.join(', ')};`;
+  const text = [
+    `${state} ${config.publicOrigin.join(' and ')} (on ${place(addresses.public)}${by})`,
+    ...(fields.redirect === undefined ? [] : [`redirect ${fields.redirect}`]),
+    ...(fields.outbound === undefined ? [] : [`outbound ${fields.outbound}`]),
+    `admin ${fields.admin}`,
+    counted(fields.routes, 'route'),
+    `store ${fields.store}`,
+    fields.signing,
+    `configuration ${hash}`,
+    counted(warnings.length, 'warning'),
+  ].join(', ');
+  return { text, fields };
+}
+
+/** Where something listens; an IPv6 address in brackets. */
+const place = ({ address, port }: { readonly address: string; readonly port: number }) =>
+  address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+
+/** What does not work. */
+const inWords = ({ name, detail }: ComponentHealth) =>
+  name === 'store' ? `the session store ${detail}` : `${name}: ${detail}`;

@@ -1,0 +1,178 @@
+/** `sallyport token inspect|verify`: what a JWT says, and whether a key set stands behind it. */
+
+import type { FixedKeySet } from '../authentication/jwks/key-set.ts';
+import type { DecodedToken } from '../authentication/service-token/compact.ts';
+import type { IssuerRules } from '../authentication/service-token/rules.ts';
+import { type CliIo, defineCommand, EXIT } from './command.ts';
+import { JSON_OPTION, readAll } from './configuration.ts';
+
+const TOKEN_ARGUMENT = {
+  name: 'TOKEN',
+  isOptional: true,
+  description:
+    'The token, with or without "Bearer ". Left out: standard input, where other users of the machine do not see it.',
+} as const;
+
+async function readToken(given: string | undefined, io: CliIo): Promise<string> {
+  const text = given ?? (await readAll(io.stdin));
+  return text.trim().replace(/^Bearer +/i, '');
+}
+
+/** `sallyport token inspect`. */
+export const tokenInspect = defineCommand({
+  name: 'token inspect',
+  summary: 'Decode a JWT without verifying it',
+  description: [
+    'Shows header and claims. Anybody can write such a token: nothing in it is to be believed. See "token verify".',
+  ],
+  args: [TOKEN_ARGUMENT],
+  options: { json: JSON_OPTION },
+  examples: [['pbpaste | sallyport token inspect', 'What is in it']],
+  exit: { ok: 'decoded', failed: 'it is not a JWT in the strict compact form' },
+  async run({ options, args, io }) {
+    const decoded = await decode(await readToken(args[0], io));
+    const { wallMs } = io.clocks;
+    io.stdout.write(
+      options.json
+        ? `${JSON.stringify({ verified: false, ...decoded }, null, 2)}\n`
+        : `not verified: anybody can have written this\n${await describe(decoded, wallMs())}`,
+    );
+    return EXIT.ok;
+  },
+});
+
+/** `sallyport token verify`. */
+export const tokenVerify = defineCommand({
+  name: 'token verify',
+  summary: 'Verify a JWT by the rules that the gateway has for service tokens',
+  description: [
+    'Strict compact form, pinned algorithms, exact issuer and audience, type, finite times, a maximum lifetime. A token that this accepts, a gateway with the same rules accepts; so does it show what a service behind the gateway has to check.',
+  ],
+  args: [TOKEN_ARGUMENT],
+  options: {
+    jwks: {
+      type: 'string',
+      value: 'FILE|URL',
+      isRequired: true,
+      description: 'Keys of the issuer, a JWK Set; https, or http on this machine.',
+    },
+    issuer: { type: 'string', value: 'ISS', isRequired: true, description: 'Exact `iss`.' },
+    audience: { type: 'string', value: 'AUD', isRequired: true, multiple: true, description: 'Accepted `aud`.' },
+    algorithm: {
+      type: 'string',
+      value: 'ALG',
+      multiple: true,
+      description: 'Accepted algorithm.',
+      default: 'ES256, EdDSA, RS256 and PS256',
+    },
+    type: { type: 'string', value: 'TYP', multiple: true, description: 'Accepted `typ`.', default: 'JWT and at+jwt' },
+    'max-lifetime': { type: 'string', value: 'DURATION', description: 'Longest `exp` − `iat`.', default: '1h' },
+    'clock-skew': { type: 'string', value: 'DURATION', description: 'Leeway for times.', default: '30s' },
+    json: JSON_OPTION,
+  },
+  examples: [
+    [
+      'sallyport token verify --jwks http://localhost:8080/.well-known/jwks.json --issuer https://shop.example.com --audience orders',
+      'What a service behind the gateway got, from standard input',
+    ],
+  ],
+  exit: { ok: 'it verifies', failed: 'it does not, or the keys cannot be had' },
+  async run({ options, args, io }) {
+    const { NO_SERVICE_TOKEN_EVENTS, ServiceTokens } = await import(
+      '../authentication/service-token/service-tokens.ts'
+    );
+    const { NO_REVOCATIONS } = await import('../authentication/revocation/revoked-tokens.ts');
+    const { Denial } = await import('../errors.ts');
+    const token = await readToken(args[0], io);
+    const rules: IssuerRules = {
+      profile: 'jwt',
+      trustDomain: null,
+      authorizedParties: null,
+      issuer: options.issuer,
+      audiences: options.audience,
+      algorithms: options.algorithm.length > 0 ? options.algorithm : ['ES256', 'EdDSA', 'RS256', 'PS256'],
+      types: new Set((options.type.length > 0 ? options.type : ['JWT', 'at+jwt']).map((type) => type.toLowerCase())),
+      maxLifetimeMs: await durationMs('--max-lifetime', options['max-lifetime'] ?? '1h'),
+      clockSkewMs: await durationMs('--clock-skew', options['clock-skew'] ?? '30s'),
+    };
+    const keys = await readKeys(options.jwks, rules, io);
+    const parts = { clocks: io.clocks, revoked: NO_REVOCATIONS, events: NO_SERVICE_TOKEN_EVENTS };
+    const verifier = new ServiceTokens([{ name: 'given', rules, keys, learnt: null }], parts);
+    const result = await verifier.authenticate(`Bearer ${token}`, new Set(['given']));
+    if (result instanceof Denial) {
+      if (options.json) io.stdout.write(`${JSON.stringify({ verified: false, problem: result.note }, null, 2)}\n`);
+      else io.stderr.write(`not verified: ${result.note}\n`);
+      return EXIT.failed;
+    }
+    const decoded = await decode(token);
+    io.stdout.write(
+      options.json
+        ? `${JSON.stringify({ verified: true, ...decoded }, null, 2)}\n`
+        : `verified\n${await describe(decoded, io.clocks.wallMs())}`,
+    );
+    return EXIT.ok;
+  },
+});
+
+async function decode(token: string): Promise<DecodedToken> {
+  const { decodeCompact } = await import('../authentication/service-token/compact.ts');
+  const decoded = decodeCompact(token);
+  if (decoded !== null) return decoded;
+  const { ConfigFault } = await import('../errors.ts');
+  throw new ConfigFault(
+    'not a JWT in the strict compact form: three parts of canonical base64url, JSON objects without duplicate members, no header that brings a key',
+  );
+}
+
+async function describe({ header, payload }: DecodedToken, nowMs: number): Promise<string> {
+  const { formatDuration } = await import('../lib/duration.ts');
+  const { toTimestamp } = await import('../lib/timestamp.ts');
+  const times = ['iat', 'nbf', 'exp'].flatMap((name) => {
+    const seconds = payload[name];
+    if (typeof seconds !== 'number' || !Number.isSafeInteger(seconds) || Math.abs(seconds) > 8e12) return [];
+    const awayMs = Math.round((seconds * 1_000 - nowMs) / 1_000) * 1_000;
+    const away = awayMs >= 0 ? `in ${formatDuration(awayMs)}` : `${formatDuration(-awayMs)} ago`;
+    return [`${name}  ${toTimestamp(seconds * 1_000)}, ${away}\n`];
+  });
+  return `${JSON.stringify(header, null, 2)}\n${JSON.stringify(payload, null, 2)}\n${times.join('')}`;
+}
+
+async function durationMs(option: string, text: string): Promise<number> {
+  const { parseDurationMs } = await import('../lib/duration.ts');
+  const { UsageFault } = await import('./command.ts');
+  const ms = parseDurationMs(text);
+  if (ms === null) throw new UsageFault(`${option} is not a duration, such as 30s or 1h`, 'token verify');
+  return ms;
+}
+
+async function readKeys(place: string, rules: IssuerRules, io: CliIo): Promise<FixedKeySet> {
+  const { fixedKeySet } = await import('../authentication/service-token/load-issuer.ts');
+  return fixedKeySet(place, /^https?:\/\//.test(place) ? await fetchKeys(place) : await readKeyFile(place, io), rules);
+}
+
+async function readKeyFile(place: string, io: CliIo): Promise<unknown> {
+  const { resolve } = await import('node:path');
+  const { readConfigText } = await import('../config/load.ts');
+  const { ConfigFault } = await import('../errors.ts');
+  const text = await readConfigText(resolve(io.cwd, place), place);
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new ConfigFault(`${place} is not JSON`, { cause });
+  }
+}
+
+const FETCH_TIMEOUT_MS = 10_000;
+
+async function fetchKeys(place: string): Promise<unknown> {
+  const { isLoopbackHost } = await import('../config/fields.ts');
+  const { jsonFetcher } = await import('../authentication/jwks/fetch-json.ts');
+  const { ConfigFault } = await import('../errors.ts');
+  const url = new URL(place);
+  if (url.protocol === 'http:' && !isLoopbackHost(url.hostname)) {
+    throw new ConfigFault(`${place}: keys are read by https, or by http from this machine only`);
+  }
+  return jsonFetcher({ timeoutMs: FETCH_TIMEOUT_MS, ca: null, bearer: null })(place).catch((cause: Error) => {
+    throw new ConfigFault(`${place}: ${cause.message}`, { cause });
+  });
+}

@@ -1,0 +1,217 @@
+/** `sallyport users add|list|remove`: the users file of the password form, from a shell. */
+
+import type { Document, YAMLSeq } from 'yaml';
+import { type CliIo, defineCommand, EXIT, UsageFault } from './command.ts';
+import { CONFIG_OPTION, configPath, JSON_OPTION, loadConfiguration } from './configuration.ts';
+
+const FILE_OPTIONS = {
+  config: { ...CONFIG_OPTION, description: 'Take login.password.usersFile from this configuration.' },
+  file: {
+    type: 'string',
+    value: 'FILE',
+    description: 'The users file, without a configuration. "users add" makes it.',
+  },
+} as const;
+
+/** Shortest password that is taken (NIST SP 800-63B-4 §3.1.1.2, where it is not the only factor: 8). */
+const MIN_PASSWORD_LENGTH = 8;
+
+/** The users file, by option or configuration. */
+async function usersPath(
+  options: { config: string | undefined; file: string | undefined },
+  io: CliIo,
+): Promise<string> {
+  const { resolve } = await import('node:path');
+  if (options.file !== undefined) return resolve(io.cwd, options.file);
+  const path = configPath(options.config, io);
+  const { loaded } = await loadConfiguration(path, io, true);
+  const { password } = loaded.config.login;
+  if (password !== undefined) return password.usersFile;
+  const { ConfigFault } = await import('../errors.ts');
+  throw new ConfigFault(`${path}: login.password.usersFile is not set: give --file`);
+}
+
+/** A users file as a document that keeps its comments, checked. */
+async function openUsers(path: string, mayBeMissing: boolean): Promise<Document> {
+  const { existsSync } = await import('node:fs');
+  const { parseDocument } = await import('yaml');
+  if (mayBeMissing && !existsSync(path)) return parseDocument('users:\n');
+  const { readConfigText } = await import('../config/load.ts');
+  const { readUsers } = await import('../login/password/users-file.ts');
+  const text = readConfigText(path);
+  readUsers(text, path);
+  return parseDocument(text);
+}
+
+interface WrittenUser {
+  readonly name: string;
+  readonly subject?: string;
+  readonly email?: string;
+  readonly displayName?: string;
+  readonly roles?: readonly string[];
+}
+
+const usersOf = (document: Document): readonly WrittenUser[] =>
+  (document.toJS() as { users?: WrittenUser[] } | null)?.users ?? [];
+
+/** One key on a line, also where the list was `[]`. */
+function addUser(document: Document, user: object): void {
+  const present = document.get('users');
+  if (typeof present !== 'object' || present === null) document.set('users', document.createNode([]));
+  const list = document.get('users') as YAMLSeq;
+  if (list.items.length === 0) list.flow = false;
+  list.add(document.createNode(user));
+}
+
+/** Puts the file in its place in one step, readable by its owner only, once it is known to be good. */
+async function writeUsers(path: string, document: Document): Promise<void> {
+  const { rename, rm, writeFile } = await import('node:fs/promises');
+  const { readUsers } = await import('../login/password/users-file.ts');
+  const { ConfigFault } = await import('../errors.ts');
+  const text = document.toString({ lineWidth: 0 });
+  readUsers(text, path);
+  const temporary = `${path}.${process.pid}.tmp`;
+  try {
+    await writeFile(temporary, text, { mode: 0o600, flag: 'wx' });
+    await rename(temporary, path);
+  } catch (cause) {
+    await rm(temporary, { force: true });
+    throw new ConfigFault(`${path} cannot be written`, { cause });
+  }
+}
+
+/** `sallyport users add`. */
+export const usersAdd = defineCommand({
+  name: 'users add',
+  summary: 'Add a user who can log in with a password, or set a new password',
+  description: [
+    'The password is asked for, twice, or read as one line from standard input; never from the command line, which other users of the machine see. It is stored as an Argon2id hash of 64 MiB, 3 passes and 1 lane: the second choice of RFC 9106 §4, above the least that OWASP accepts (19 MiB, 2 passes), and some 150 ms on one core.',
+    'A running gateway reads the file again before the next login.',
+  ],
+  args: [{ name: 'NAME', description: 'What the user types in.' }],
+  options: {
+    ...FILE_OPTIONS,
+    role: { type: 'string', value: 'ROLE', multiple: true, description: 'A role of the user.' },
+    email: { type: 'string', value: 'ADDRESS', description: 'Attribute email.' },
+    'display-name': { type: 'string', value: 'TEXT', description: 'Attribute displayName.' },
+    subject: { type: 'string', value: 'SUBJECT', description: '`sub` of the user.', default: 'the name' },
+    attribute: { type: 'string', value: 'KEY=VALUE', multiple: true, description: 'Another attribute.' },
+    replace: {
+      type: 'boolean',
+      description: 'The user is there already: set a new password and, where they are given, new attributes.',
+    },
+  },
+  examples: [
+    ['sallyport users add alice --role customer --email alice@example.com', 'To the users file of sallyport.yaml'],
+    ['pwgen -s 20 1 | tee /dev/stderr | sallyport users add bob --file users.yaml', 'With a password from a program'],
+  ],
+  exit: { ok: 'added', failed: 'the user is there already, or the file cannot be read or written' },
+  async run({ options, args, io }) {
+    const path = await usersPath(options, io);
+    const document = await openUsers(path, true);
+    const { ConfigFault } = await import('../errors.ts');
+    const { accountName } = await import('../login/password/users-file.ts');
+    const { hashPassword } = await import('../login/password/hash.ts');
+    const name = accountName(args[0] ?? '');
+    const index = usersOf(document).findIndex((user) => accountName(user.name) === name);
+    if (index !== -1 && !options.replace)
+      throw new ConfigFault(`${path}: ${JSON.stringify(name)} is there already: --replace sets a new password`);
+    if (index === -1 && options.replace) throw new ConfigFault(`${path}: there is no user ${JSON.stringify(name)}`);
+
+    const attributes = options.attribute.map(readAttribute);
+    const given = {
+      passwordHash: await hashPassword(await readNewPassword(io)),
+      ...(options.subject !== undefined && { subject: options.subject }),
+      ...(options.email !== undefined && { email: options.email }),
+      ...(options['display-name'] !== undefined && { displayName: options['display-name'] }),
+      ...(options.role.length > 0 && { roles: options.role }),
+      ...(attributes.length > 0 && { attributes: Object.fromEntries(attributes) }),
+    };
+    if (index === -1) addUser(document, { name, ...given });
+    else
+      for (const [key, value] of Object.entries(given))
+        document.setIn(['users', index, key], document.createNode(value));
+    await writeUsers(path, document);
+    io.stdout.write(`${JSON.stringify(name)} ${index === -1 ? 'added to' : 'changed in'} ${path}\n`);
+    return EXIT.ok;
+  },
+});
+
+/** `sallyport users list`. */
+export const usersList = defineCommand({
+  name: 'users list',
+  summary: 'List the users who can log in with a password',
+  options: { ...FILE_OPTIONS, json: JSON_OPTION },
+  examples: [['sallyport users list', 'Of the users file of sallyport.yaml']],
+  exit: { ok: 'listed', failed: 'the file cannot be read' },
+  async run({ options, io }) {
+    const users = usersOf(await openUsers(await usersPath(options, io), false)).map(
+      ({ name, subject = name, email = null, displayName = null, roles = [] }) => ({
+        name,
+        subject,
+        email,
+        displayName,
+        roles,
+      }),
+    );
+    const { formatTable } = await import('./table.ts');
+    io.stdout.write(
+      options.json
+        ? `${JSON.stringify(users, null, 2)}\n`
+        : formatTable(
+            ['NAME', 'SUBJECT', 'EMAIL', 'ROLES'],
+            users.map(({ name, subject, email, roles }) => [name, subject, email ?? '-', roles.join(', ') || '-']),
+          ),
+    );
+    return EXIT.ok;
+  },
+});
+
+/** `sallyport users remove`. */
+export const usersRemove = defineCommand({
+  name: 'users remove',
+  summary: 'Remove a user who can log in with a password',
+  description: ['The sessions of the user go on: end them with "sallyport sessions revoke --subject SUBJECT".'],
+  args: [{ name: 'NAME', description: 'What the user types in.' }],
+  options: FILE_OPTIONS,
+  examples: [['sallyport users remove alice', 'From the users file of sallyport.yaml']],
+  exit: { ok: 'removed', failed: 'there is no such user, or the file cannot be read or written' },
+  async run({ options, args, io }) {
+    const path = await usersPath(options, io);
+    const document = await openUsers(path, false);
+    const { ConfigFault } = await import('../errors.ts');
+    const { accountName } = await import('../login/password/users-file.ts');
+    const name = accountName(args[0] ?? '');
+    const index = usersOf(document).findIndex((user) => accountName(user.name) === name);
+    if (index === -1) throw new ConfigFault(`${path}: there is no user ${JSON.stringify(name)}`);
+    document.deleteIn(['users', index]);
+    await writeUsers(path, document);
+    io.stdout.write(`${JSON.stringify(name)} removed from ${path}\n`);
+    return EXIT.ok;
+  },
+});
+
+function readAttribute(written: string): readonly [string, string] {
+  const [, key, value] = /^([^=]+)=(.*)$/s.exec(written) ?? [];
+  if (key === undefined || value === undefined) throw new UsageFault('--attribute is written KEY=VALUE', 'users add');
+  return [key, value];
+}
+
+/** Asks twice on a terminal, else takes the first line of standard input. */
+async function readNewPassword(io: CliIo): Promise<string> {
+  const { ConfigFault } = await import('../errors.ts');
+  const { MAX_PASSWORD_BYTES } = await import('../login/password/hash.ts');
+  const { readHiddenLine, readLine } = await import('./password-input.ts');
+  let password: string;
+  if (io.stdin.isTTY === true) {
+    password = await readHiddenLine('Password: ', io);
+    if ((await readHiddenLine('The same again: ', io)) !== password) throw new ConfigFault('the passwords differ');
+  } else {
+    password = await readLine(io.stdin);
+  }
+  if ([...password].length < MIN_PASSWORD_LENGTH)
+    throw new ConfigFault(`a password has at least ${MIN_PASSWORD_LENGTH} characters`);
+  if (Buffer.byteLength(password) > MAX_PASSWORD_BYTES)
+    throw new ConfigFault(`a password has at most ${MAX_PASSWORD_BYTES} bytes`);
+  return password;
+}

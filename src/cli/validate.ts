@@ -1,0 +1,61 @@
+import { defineCommand, EXIT } from './command.ts';
+import { checkConfiguration, checkWithContents, configPath, NO_FILES_OPTION } from './configuration.ts';
+
+/** `sallyport validate`. */
+export const validate = defineCommand({
+  name: 'validate',
+  summary: 'Check a configuration: every mistake at once, with its place',
+  description: [
+    'Reads the file, expands ${VAR} and ${file:…}, and reports everything that is wrong, and everything that is probably not meant: routes that no request reaches, public routes above protected ones, and so on. The files that it names are read as they are at start: certificates, keys, secrets, users. Nothing is connected to.',
+    'Codes in square brackets are stable and explained in docs/reference/problems.md; a warning that is meant is silenced by its code in acceptWarnings.',
+  ],
+  args: [
+    {
+      name: 'FILE',
+      isOptional: true,
+      description: 'Configuration file; - is standard input. Default: $SALLYPORT_CONFIG, else sallyport.yaml.',
+    },
+  ],
+  options: {
+    format: {
+      type: 'string',
+      value: 'FORMAT',
+      choices: ['text', 'json', 'github'],
+      description: 'text for people, json for programs, github for annotations in GitHub Actions.',
+      default: 'text',
+    },
+    strict: { type: 'boolean', description: 'Warnings fail, too.' },
+    'no-files': NO_FILES_OPTION,
+  },
+  examples: [
+    ['sallyport validate', 'Check sallyport.yaml'],
+    [
+      'kubectl get configmap gateway -o jsonpath="{.data.sallyport\\.yaml}" | sallyport validate --no-files -',
+      'Check what a cluster has',
+    ],
+    ['sallyport validate --strict --no-files --format github config/sallyport.yaml', 'In a pull request'],
+  ],
+  exit: { ok: 'valid', failed: 'not valid, or with --strict not without warnings' },
+  async run({ options, args, io }) {
+    const path = args[0] ?? configPath(undefined, io);
+    const checked = options['no-files'] ? checkConfiguration(path, io, true) : checkWithContents(path, io);
+    const { loaded, problems, source } = await checked;
+    const isAccepted = loaded !== null && (!options.strict || problems.length === 0);
+    const { countText, renderFrames, renderGithub } = await import('../config/render.ts');
+    const verdict = `${path}: ${loaded === null ? 'not valid' : `valid, hash ${loaded.hash}`}, ${countText(problems)}\n`;
+    switch (options.format) {
+      case 'json':
+        io.stdout.write(
+          `${JSON.stringify({ path, valid: loaded !== null, hash: loaded?.hash ?? null, problems }, null, 2)}\n`,
+        );
+        break;
+      case 'github':
+        io.stdout.write(renderGithub({ path, problems }));
+        io.stderr.write(verdict);
+        break;
+      default:
+        io.stdout.write(`${renderFrames({ path, problems, source })}${verdict}`);
+    }
+    return isAccepted ? EXIT.ok : EXIT.failed;
+  },
+});

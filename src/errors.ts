@@ -1,0 +1,480 @@
+/**
+ * The one table of everything that can go wrong with a request, and the two shapes it takes.
+ *
+ * - A {@link Denial} is a value: the request is refused as designed. No stack, frozen, cheap.
+ * - A {@link GatewayFault} is thrown: something is broken (a dependency, an upstream, this program).
+ *
+ * Status, client text, log level, metric label and the documentation page are all derived from {@link REASONS}.
+ * The client only ever sees `title` and `detail` of its row; what exactly was wrong goes to the log under the request
+ * id that the client also gets. Never put a token, a cookie, a session id or a header's value into either.
+ */
+
+interface ReasonRow {
+  /** HTTP status of the answer; 499 is never sent (the client has left), only logged. */
+  readonly status: number;
+  /** `title` of the problem document (RFC 9457 §3.1.3): the same for every occurrence. */
+  readonly title: string;
+  /** What the client may know, and what to do about it. */
+  readonly detail: string;
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
+  /** Close the connection after the answer: the request's end cannot be trusted. */
+  readonly close?: true;
+  /** Seconds for `Retry-After` where the producer gives none. */
+  readonly retryAfterSec?: number;
+  /** Whether an operator should be woken: something that should work does not. */
+  readonly alert?: true;
+}
+
+const DENIALS = {
+  request_ambiguous: {
+    status: 400,
+    title: 'Ambiguous request',
+    detail: 'The request can be read in more than one way and was refused.',
+    logLevel: 'info',
+    close: true,
+  },
+  request_malformed: {
+    status: 400,
+    title: 'Malformed request',
+    detail: 'The request is not valid HTTP.',
+    logLevel: 'info',
+    close: true,
+  },
+  request_timeout: {
+    status: 408,
+    title: 'Request timeout',
+    detail: 'The request did not arrive in time.',
+    logLevel: 'info',
+    close: true,
+  },
+  http_version_unsupported: {
+    status: 505,
+    title: 'HTTP version not supported',
+    detail: 'Use HTTP/1.1.',
+    logLevel: 'info',
+    close: true,
+  },
+  target_too_long: {
+    status: 414,
+    title: 'Request target too long',
+    detail: 'The path and query are longer than is accepted here.',
+    logLevel: 'info',
+    close: true,
+  },
+  headers_too_large: {
+    status: 431,
+    title: 'Request headers too large',
+    detail: 'The request headers or cookies are larger than is accepted here.',
+    logLevel: 'info',
+    close: true,
+  },
+  body_too_large: {
+    status: 413,
+    title: 'Request body too large',
+    detail: 'The request body is larger than is accepted here.',
+    logLevel: 'info',
+    close: true,
+  },
+  body_malformed: {
+    status: 400,
+    title: 'Malformed request body',
+    detail: 'The request body could not be read. See the documentation of this endpoint for its shape.',
+    logLevel: 'info',
+  },
+  query_malformed: {
+    status: 400,
+    title: 'Malformed query',
+    detail: 'A query parameter is missing, empty, given twice, or not known here.',
+    logLevel: 'info',
+  },
+  media_type_unsupported: {
+    status: 415,
+    title: 'Unsupported media type',
+    detail: 'This endpoint does not accept that Content-Type.',
+    logLevel: 'info',
+  },
+  expectation_failed: {
+    status: 417,
+    title: 'Expectation failed',
+    detail: 'Only "Expect: 100-continue" is supported.',
+    logLevel: 'info',
+    close: true,
+  },
+  upgrade_unsupported: {
+    status: 400,
+    title: 'Unsupported upgrade',
+    detail: 'Only a WebSocket upgrade (RFC 6455) is supported, on routes that allow it.',
+    logLevel: 'info',
+    close: true,
+  },
+  websocket_version_unsupported: {
+    status: 426,
+    title: 'Upgrade required',
+    detail: 'Use WebSocket protocol version 13.',
+    logLevel: 'info',
+    close: true,
+  },
+  host_not_served: {
+    status: 421,
+    title: 'Misdirected request',
+    detail: 'This host is not served here.',
+    logLevel: 'info',
+  },
+  route_not_found: {
+    status: 404,
+    title: 'Not found',
+    detail: 'There is nothing at this address.',
+    logLevel: 'info',
+  },
+  method_not_allowed: {
+    status: 405,
+    title: 'Method not allowed',
+    detail: 'This address does not accept this method.',
+    logLevel: 'info',
+  },
+  credential_conflict: {
+    status: 400,
+    title: 'More than one credential',
+    detail: 'Send either a session cookie or an Authorization header, not both.',
+    logLevel: 'info',
+  },
+  credential_missing: {
+    status: 401,
+    title: 'Authentication required',
+    detail: 'Log in, or present a credential that this address accepts.',
+    logLevel: 'debug',
+  },
+  session_invalid: {
+    status: 401,
+    title: 'Authentication required',
+    detail: 'Log in, or present a credential that this address accepts.',
+    logLevel: 'info',
+  },
+  session_unknown: {
+    status: 401,
+    title: 'Session ended',
+    detail: 'Your session has ended. Log in again.',
+    logLevel: 'info',
+  },
+  session_expired: {
+    status: 401,
+    title: 'Session ended',
+    detail: 'Your session has ended. Log in again.',
+    logLevel: 'debug',
+  },
+  token_invalid: {
+    status: 401,
+    title: 'Invalid token',
+    detail: 'The presented token is not accepted here.',
+    logLevel: 'info',
+  },
+  client_unauthorized: {
+    status: 401,
+    title: 'Client not recognised',
+    detail: 'The presented client credential is not accepted here.',
+    logLevel: 'warn',
+  },
+  token_request_invalid: {
+    status: 400,
+    title: 'Invalid token request',
+    detail: 'A parameter is missing, malformed, given twice, or together with one that excludes it.',
+    logLevel: 'info',
+  },
+  subject_token_refused: {
+    status: 400,
+    title: 'Subject token refused',
+    detail: 'The presented subject token is not accepted here.',
+    logLevel: 'info',
+  },
+  grant_unsupported: {
+    status: 400,
+    title: 'Unsupported grant',
+    detail: 'This grant type is not supported here.',
+    logLevel: 'info',
+  },
+  grant_forbidden: {
+    status: 400,
+    title: 'Grant not allowed',
+    detail: 'The client may not use this grant type.',
+    logLevel: 'info',
+  },
+  target_forbidden: {
+    status: 400,
+    title: 'Target not allowed',
+    detail: 'The client may not get a token for this target.',
+    logLevel: 'info',
+  },
+  scope_exceeded: {
+    status: 400,
+    title: 'Scope not allowed',
+    detail: 'The requested scope is malformed or exceeds what can be granted.',
+    logLevel: 'info',
+  },
+  login_failed: {
+    status: 401,
+    title: 'Login failed',
+    detail: 'That user name and password do not match.',
+    logLevel: 'info',
+  },
+  refresh_token_refused: {
+    status: 400,
+    title: 'Refresh token refused',
+    detail: 'The refresh token is not accepted. Log in again.',
+    logLevel: 'info',
+  },
+  refresh_token_reused: {
+    status: 400,
+    title: 'Refresh token refused',
+    detail: 'The refresh token is not accepted. Log in again.',
+    logLevel: 'warn',
+  },
+  login_unavailable: {
+    status: 404,
+    title: 'No login here',
+    detail: 'This gateway has no login page of its own. Log in where you usually do, then come back.',
+    logLevel: 'warn',
+  },
+  origin_forbidden: {
+    status: 403,
+    title: 'Cross-origin request refused',
+    detail: 'A request that changes something has to come from a page of this site.',
+    logLevel: 'warn',
+  },
+  admin_disabled: {
+    status: 403,
+    title: 'Admin API not enabled',
+    detail: 'Set listeners.admin.tokenFile to use this.',
+    logLevel: 'info',
+  },
+  route_forbidden: {
+    status: 403,
+    title: 'Forbidden',
+    detail: 'You are logged in, but not allowed to do this.',
+    logLevel: 'info',
+  },
+  scope_insufficient: {
+    status: 403,
+    title: 'Insufficient scope',
+    detail: 'The presented token does not allow this.',
+    logLevel: 'info',
+  },
+  browser_forbidden: {
+    status: 403,
+    title: 'Not for browsers',
+    detail: 'Only the program beside this gateway may call here.',
+    logLevel: 'warn',
+  },
+  exchange_refused: {
+    status: 403,
+    title: 'No token for this destination',
+    detail: 'The authorization server gives the caller no token for this destination.',
+    logLevel: 'warn',
+  },
+  rate_limited: {
+    status: 429,
+    title: 'Too many attempts',
+    detail: 'Wait before you try again.',
+    logLevel: 'info',
+    retryAfterSec: 1,
+  },
+  overloaded: {
+    status: 503,
+    title: 'Busy',
+    detail: 'There are more requests than can be served right now. Try again shortly.',
+    logLevel: 'warn',
+    retryAfterSec: 1,
+    alert: true,
+  },
+  shutting_down: {
+    status: 503,
+    title: 'Shutting down',
+    detail: 'This server is being replaced. Try again.',
+    logLevel: 'info',
+    close: true,
+    retryAfterSec: 1,
+  },
+} as const satisfies Record<string, ReasonRow>;
+
+const FAULTS = {
+  store_unavailable: {
+    status: 503,
+    title: 'Temporarily unavailable',
+    detail: 'Your session cannot be checked right now. You are still logged in; try again shortly.',
+    logLevel: 'error',
+    retryAfterSec: 2,
+    alert: true,
+  },
+  store_full: {
+    status: 503,
+    title: 'Temporarily unavailable',
+    detail: 'No more sessions can be opened right now. Try again later.',
+    logLevel: 'error',
+    retryAfterSec: 30,
+    alert: true,
+  },
+  signing_key_unavailable: {
+    status: 503,
+    title: 'Temporarily unavailable',
+    detail: 'The request cannot be vouched for right now. Try again shortly.',
+    logLevel: 'error',
+    retryAfterSec: 5,
+    alert: true,
+  },
+  jwks_unavailable: {
+    status: 503,
+    title: 'Temporarily unavailable',
+    detail: 'The presented token cannot be checked right now. Try again shortly.',
+    logLevel: 'error',
+    retryAfterSec: 2,
+    alert: true,
+  },
+  token_unavailable: {
+    status: 503,
+    title: 'Temporarily unavailable',
+    detail: 'The token for this destination cannot be had right now. Try again shortly.',
+    logLevel: 'error',
+    retryAfterSec: 2,
+    alert: true,
+  },
+  upstream_connect_failed: {
+    status: 502,
+    title: 'Bad gateway',
+    detail: 'The service behind this address cannot be reached.',
+    logLevel: 'error',
+    alert: true,
+  },
+  upstream_reset: {
+    status: 502,
+    title: 'Bad gateway',
+    detail: 'The service behind this address closed the connection.',
+    logLevel: 'error',
+    alert: true,
+  },
+  upstream_protocol: {
+    status: 502,
+    title: 'Bad gateway',
+    detail: 'The service behind this address gave an answer that is not valid.',
+    logLevel: 'error',
+    alert: true,
+  },
+  upstream_timeout: {
+    status: 504,
+    title: 'Gateway timeout',
+    detail: 'The service behind this address did not answer in time.',
+    logLevel: 'error',
+    alert: true,
+  },
+  downstream_aborted: {
+    status: 499,
+    title: 'Client closed request',
+    detail: 'The client left before the answer was complete.',
+    logLevel: 'debug',
+  },
+  bug: {
+    status: 500,
+    title: 'Internal error',
+    detail: 'Something went wrong here. The request id helps the operator to find out what.',
+    logLevel: 'error',
+    alert: true,
+  },
+} as const satisfies Record<string, ReasonRow>;
+
+export type DenialReason = keyof typeof DENIALS;
+export type FaultReason = keyof typeof FAULTS;
+/** Every reason that a request can end with, other than success. A closed set: it is a metric label. */
+export type Reason = DenialReason | FaultReason;
+
+/** The table. Keys are stable: they appear in problem documents, logs, metrics and alerts. */
+export const REASONS: Readonly<Record<Reason, ReasonRow>> = { ...DENIALS, ...FAULTS };
+
+/** Media type of a problem document (RFC 9457 §3). */
+export const PROBLEM_MEDIA_TYPE = 'application/problem+json';
+
+/**
+ * The body of a problem document (RFC 9457): what a program gets. `reason` is stable and meant for programs; `title`
+ * and `detail` are for people.
+ *
+ * @param requestId  the id under which the log knows more; `null` when the request never got one
+ */
+export function problemDocument(reason: Reason, requestId: string | null): string {
+  const { status, title, detail } = REASONS[reason];
+  return JSON.stringify({
+    type: 'about:blank',
+    title,
+    status,
+    detail,
+    reason,
+    ...(requestId !== null && { requestId }),
+  });
+}
+
+/**
+ * A request refused as designed. A value, never thrown.
+ *
+ * @see docs/reference/reasons.md (generated from {@link REASONS})
+ */
+export class Denial {
+  readonly reason: DenialReason;
+  /** For the log only: which rule fired, in fixed words. */
+  readonly note: string;
+  /** Extra response headers, as a flat name, value list: `Allow` for 405, `Retry-After` for 429. */
+  readonly headers: readonly string[];
+
+  /**
+   * Make the ones that carry no request data once, as constants: refusing is on the hot path.
+   *
+   * @param note     fixed words that say which rule fired; never a value from the request
+   * @param headers  flat name, value list; values come from configuration or arithmetic, never from the request
+   */
+  constructor(reason: DenialReason, note: string, headers: readonly string[] = []) {
+    this.reason = reason;
+    this.note = note;
+    this.headers = headers;
+    Object.freeze(this);
+  }
+}
+
+/** Something is broken. Carries the reason and the cause; the request is answered by one place, which also logs it. */
+export class GatewayFault extends Error {
+  override readonly name: string = 'GatewayFault';
+  readonly reason: FaultReason;
+
+  constructor(reason: FaultReason, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.reason = reason;
+  }
+}
+
+/** Redis, a key set or another thing that the gateway depends on cannot be had. Always 503, never "logged out". */
+export class DependencyFault extends GatewayFault {
+  override readonly name = 'DependencyFault';
+}
+
+/** The service behind the route is at fault. */
+export class UpstreamFault extends GatewayFault {
+  override readonly name = 'UpstreamFault';
+}
+
+/**
+ * The configuration, a file it names, or the environment is wrong. Never reaches a request: the command line prints
+ * `message` as it is (one clear line, or one line per mistake) and exits with code 1, without a stack.
+ */
+export class ConfigFault extends Error {
+  override readonly name = 'ConfigFault';
+  /** The way to the key of the configuration that it is about; `null` where it does not know. */
+  readonly key: readonly (string | number)[] | null;
+
+  constructor(
+    message: string,
+    options: { readonly cause?: unknown; readonly key?: readonly (string | number)[] } = {},
+  ) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined);
+    this.key = options.key ?? null;
+  }
+}
+
+/** The fault to answer with for anything that was thrown: itself when it is one of ours, else a `bug`. */
+export function asGatewayFault(thrown: unknown): GatewayFault {
+  if (thrown instanceof GatewayFault) return thrown;
+  return new GatewayFault('bug', thrown instanceof Error ? thrown.message : 'non-error thrown', { cause: thrown });
+}

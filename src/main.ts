@@ -1,0 +1,38 @@
+#!/usr/bin/env node
+/**
+ * argv and environment in, exit code out.
+ *
+ * What is imported before the version of Node is looked at has to be there in every version: the rest is loaded after.
+ */
+
+import type { CliIo } from './cli/command.ts';
+import { isAtLeast } from './lib/version-order.ts';
+
+/** Earlier ones have a header bug that concerns proxies. The same as `engines` in package.json. */
+const NODE_FLOOR = '24.18.1';
+
+process.exitCode = isAtLeast(process.versions.node, NODE_FLOOR) ? await main() : refuse();
+
+async function main(): Promise<number> {
+  const { enableCompileCache } = await import('node:module');
+  enableCompileCache();
+  const { runCli } = await import('./cli/run.ts');
+  const { systemClocks } = await import('./lib/clock.ts');
+  const io: CliIo = {
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    env: process.env,
+    cwd: process.cwd(),
+    clocks: systemClocks,
+    startedAtMs: 0,
+  };
+  // Whoever reads our output may stop reading (`| head`).
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+  return await runCli(process.argv.slice(2), io);
+}
+
+function refuse(): number {
+  process.stderr.write(`sallyport needs Node ${NODE_FLOOR} or later; this is v${process.versions.node}\n`);
+  return 1;
+}

@@ -1,0 +1,93 @@
+/**
+ * The way of a request. Start reading here.
+ *
+ *   listener → sanitize → routing → authentication → authorization → token → upstream → response
+ *
+ * Every stage answers with its result or with a Denial; a fault is thrown. Both end in `response/`. A stage is a folder,
+ * and stages do not import each other (test/architecture.test.ts).
+ */
+
+import type { Authenticator } from './authentication/authenticate.ts';
+import type { Authorizer } from './authorization/authorize.ts';
+import { asGatewayFault, Denial } from './errors.ts';
+import type { Exchange } from './listener/exchange.ts';
+import type { Endpoints } from './login/endpoints.ts';
+import type { Responder } from './response/respond.ts';
+import type { RoutePattern } from './routing/pattern.ts';
+import type { Route } from './routing/route.ts';
+import type { RouteTable } from './routing/table.ts';
+import type { Sanitizer, ScreenedRequest } from './sanitize/sanitize.ts';
+import type { TokenSource } from './token/token-source.ts';
+import type { Forwarder } from './upstream/forward.ts';
+
+/**
+ * The stages, compiled from one configuration. In front of services and on the outbound side other things stand in these
+ * places; the line is the same.
+ */
+export interface Pipeline {
+  readonly sanitizer: Pick<Sanitizer, 'screen'>;
+  readonly endpoints: Pick<Endpoints, 'match'>;
+  readonly routes: RouteTable<Route>;
+  readonly authenticator: Pick<Authenticator, 'authenticate'>;
+  readonly authorizer: Authorizer;
+  readonly tokens: TokenSource;
+  readonly forwarder: Forwarder;
+  readonly responder: Responder;
+}
+
+/** Takes a request from its head to its answer. Never rejects. */
+export async function handle(exchange: Exchange, pipeline: Pipeline): Promise<void> {
+  const { responder } = pipeline;
+  try {
+    const request = pipeline.sanitizer.screen(exchange);
+    if (request instanceof Denial) return responder.denial(exchange, request);
+    exchange.screened = request;
+    if (request.proxyRequestId !== null) exchange.id = request.proxyRequestId;
+
+    const endpoint = pipeline.endpoints.match(request);
+    if (endpoint !== null) {
+      exchange.isOwnEndpoint = true;
+      const denial = endpoint instanceof Denial ? endpoint : await endpoint(exchange, request);
+      if (denial !== null) responder.denial(exchange, denial);
+      return;
+    }
+
+    const match = pipeline.routes.match(request.host, request.target.path, request.method);
+    if (match instanceof Denial) return responder.denial(exchange, match);
+    const { route, pattern } = match;
+    exchange.route = route;
+    const target = upstreamTarget(request, route, pattern);
+    if (target instanceof Denial) return responder.denial(exchange, target);
+
+    // Only what has to wait is awaited: with a cached session and a token in reuse, nothing is.
+    const authenticated = pipeline.authenticator.authenticate(request, route.credential);
+    const principal = authenticated instanceof Promise ? await authenticated : authenticated;
+    if (principal instanceof Denial) return responder.denial(exchange, principal);
+    exchange.principal = principal;
+
+    const permit = pipeline.authorizer.authorize(principal, route, request);
+    if (permit instanceof Denial) return responder.denial(exchange, permit);
+
+    const given = pipeline.tokens.forPermit(permit);
+    const token = given instanceof Promise ? await given : given;
+    if (token instanceof Denial) return responder.denial(exchange, token);
+
+    pipeline.forwarder.forward(exchange, request, permit, target, token);
+  } catch (thrown) {
+    responder.fault(exchange, asGatewayFault(thrown));
+  }
+}
+
+const ENCODED_SLASH = new Denial('request_ambiguous', 'encoded slash in path, and no exception on the route');
+const SEMICOLON = new Denial('request_ambiguous', 'semicolon in path, and no exception on the route');
+const NO_WEBSOCKET = new Denial('upgrade_unsupported', 'route does not allow WebSockets');
+
+/** What the upstream will be asked for, if the route admits a request of this form. */
+function upstreamTarget(request: ScreenedRequest, route: Route, pattern: RoutePattern): string | Denial {
+  const { path, query, hasEncodedSlash, hasSemicolon } = request.target;
+  if (hasEncodedSlash && !route.allowsEncodedSlash) return ENCODED_SLASH;
+  if (hasSemicolon && !route.allowsSemicolon) return SEMICOLON;
+  if (request.isWebSocket && !route.allowsWebSocket) return NO_WEBSOCKET;
+  const rewritten = route.rewrite === null ? path : route.rewrite(path, pattern);
+  return rewritten instanceof Denial ? rewritten : `${rewritten}${query}`;
+}

@@ -1,0 +1,72 @@
+/**
+ * What both adapters do with a request: the one token out of its headers, and the answer when it is not believed. Every
+ * bad token gets the same answer (RFC 6750 §3.1); the reason goes to the service's own log, by `onRefused`.
+ */
+
+import type { VerifiedToken } from './verified-token.ts';
+import type { Verifier } from './verifier.ts';
+import { VerifyError } from './verify-error.ts';
+
+/** What {@link expressVerify} and {@link fastifyVerify} take. */
+export interface GuardOptions {
+  readonly verifier: Verifier;
+  /** All of these are needed, else 403. Default: none. */
+  readonly scopes?: readonly string[];
+  /** Told of every refusal, for a log or a metric: `error.reason` is from a closed set. */
+  readonly onRefused?: (error: VerifyError) => void;
+}
+
+/** An incoming request, as far as the adapters look at it; `node:http` has it so. */
+export interface RequestHeaders {
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly headersDistinct?: Readonly<Record<string, string[] | undefined>>;
+}
+
+/** Status, headers and body of a refusal. */
+export interface Refusal {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** RFC 9457. */
+  readonly body: string;
+}
+
+/**
+ * Verifies the token of a request.
+ *
+ * @throws VerifyError, as a rejection
+ */
+export async function verifyRequest(request: RequestHeaders, options: GuardOptions): Promise<VerifiedToken> {
+  // Of several Authorization headers node:http shows the first: which one was meant is not for us to guess.
+  const all = request.headersDistinct?.['authorization'];
+  if (all !== undefined && all.length > 1) throw new VerifyError('not_bearer');
+  const { authorization } = request.headers;
+  if (authorization !== undefined && typeof authorization !== 'string') throw new VerifyError('not_bearer');
+  const token = await options.verifier.verify(authorization);
+  if (options.scopes?.every((scope) => token.scopes.has(scope)) === false) throw new VerifyError('scope');
+  return token;
+}
+
+/** The answer for an error. What is no {@link VerifyError} is thrown again. */
+export function refusalOf(error: unknown, { scopes = [], onRefused }: GuardOptions): Refusal {
+  if (!(error instanceof VerifyError)) throw error;
+  onRefused?.(error);
+  const { status, reason } = error;
+  return {
+    status,
+    headers: {
+      'Content-Type': 'application/problem+json',
+      'Cache-Control': 'no-store',
+      ...(status === 503 ? { 'Retry-After': '2' } : { 'WWW-Authenticate': challenge(reason, scopes) }),
+    },
+    body: JSON.stringify({ type: 'about:blank', title: TITLES[status], status }),
+  };
+}
+
+const TITLES = { 401: 'Authentication required', 403: 'Insufficient scope', 503: 'Temporarily unavailable' } as const;
+
+/** RFC 6750 §3: no error code when nothing was presented. */
+function challenge(reason: VerifyError['reason'], scopes: readonly string[]): string {
+  if (reason === 'missing') return 'Bearer';
+  if (reason === 'scope') return `Bearer error="insufficient_scope", scope="${scopes.join(' ')}"`;
+  return 'Bearer error="invalid_token"';
+}
