@@ -1,0 +1,201 @@
+/** `POST /api/token-revocations`, and `sallyport token revoke`, which asks it. */
+
+import { describe, expect, test } from 'vitest';
+import { cli } from '../cli/support.ts';
+import { startInstance, type TestInstance } from '../support/instance.ts';
+import { TokenAuthority } from '../support/token-authority.ts';
+
+const HANDLE = '7PhQ6unHYLMf49FT9ZCzI-_tlKDgcQC9O4nPrUxZOfY';
+const nowSec = () => Math.floor(Date.now() / 1_000);
+
+const post = (instance: TestInstance, body: unknown, type = 'application/json') =>
+  instance.admin('/api/token-revocations', {
+    method: 'POST',
+    headers: { 'content-type': type },
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+  });
+
+const isRevoked = (instance: TestInstance, claims: Record<string, unknown>) =>
+  instance.instance.localGateway!.revokedTokens.isRevoked(claims);
+
+describe('an operator revokes', () => {
+  test('a token by its jti, whoever issued it, and it is on record until it is dead everywhere', async () => {
+    await using instance = await startInstance();
+    const exp = nowSec() + 300;
+    const response = await post(instance, { jti: 'one', exp });
+    expect(response.status).toBe(200);
+    const until = new Date((exp + 600) * 1_000).toISOString();
+    expect(await response.json()).toEqual({ kind: 'token', until, hasExpired: false });
+    expect(isRevoked(instance, { jti: 'one', iss: 'https://any' })).toBe(true);
+    expect(isRevoked(instance, { jti: 'two' })).toBe(false);
+    expect(instance.audit.records).toContainEqual(
+      expect.objectContaining({
+        event: 'token_revoked',
+        by: 'operator',
+        kind: 'token',
+        jti: 'one',
+        handle: null,
+        subject: null,
+        issuer: null,
+        until,
+        client: '127.0.0.1',
+        id: expect.stringMatching(/^[0-9a-f]{32}$/),
+      }),
+    );
+  });
+
+  test('a token of one issuer, for as long as tokens live at most', async () => {
+    await using instance = await startInstance();
+    const startedMs = Date.now();
+    const { until } = (await (await post(instance, { jti: 'one', issuer: 'https://a' })).json()) as { until: string };
+    expect(Date.parse(until)).toBeGreaterThanOrEqual(startedMs + 3_600_000);
+    expect(isRevoked(instance, { jti: 'one', iss: 'https://a' })).toBe(true);
+    expect(isRevoked(instance, { jti: 'one', iss: 'https://b' })).toBe(false);
+    const longer = (await (await post(instance, { jti: 'two', lifetimeSec: 86_400 })).json()) as { until: string };
+    expect(Date.parse(longer.until)).toBeGreaterThanOrEqual(startedMs + 86_400_000);
+  });
+
+  test('a token that has long expired: nothing is done, and that is said', async () => {
+    await using instance = await startInstance();
+    const response = await post(instance, { jti: 'old', exp: nowSec() - 601 });
+    expect(await response.json()).toMatchObject({ kind: 'token', hasExpired: true });
+    expect(isRevoked(instance, { jti: 'old' })).toBe(false);
+  });
+
+  test('what a subject holds, and not what it gets from now on', async () => {
+    await using instance = await startInstance();
+    expect((await post(instance, { subject: 'cart' })).status).toBe(200);
+    expect(isRevoked(instance, { sub: 'cart', iat: nowSec() - 1 })).toBe(true);
+    expect(isRevoked(instance, { sub: 'alice', iat: nowSec() - 1, act: { sub: 'cart' } })).toBe(true);
+    expect(isRevoked(instance, { sub: 'cart', iat: nowSec() + 2 })).toBe(false);
+    expect(isRevoked(instance, { sub: 'alice', iat: nowSec() - 1 })).toBe(false);
+    expect(instance.audit.records).toContainEqual(
+      expect.objectContaining({ event: 'token_revoked', kind: 'subject', subject: 'cart', jti: null }),
+    );
+  });
+
+  test('a session with its tokens: it ends, and both are in the audit log', async () => {
+    await using instance = await startInstance();
+    const gateway = instance.instance.localGateway!;
+    const { record } = await gateway.sessions.open({ subject: 'bob', user: {}, method: 'password', device: 'x' });
+    expect((await post(instance, { session: record.handle })).status).toBe(200);
+    expect(await gateway.sessions.list('bob')).toEqual([]);
+    expect(isRevoked(instance, { sid: record.handle })).toBe(true);
+    const events = instance.audit.records.filter(({ handle }) => handle === record.handle).map(({ event }) => event);
+    expect(events).toEqual(['session_revoked', 'token_revoked']);
+    // Also one that the store knows nothing of: it may be of a store that was lost.
+    expect((await post(instance, { session: HANDLE })).status).toBe(200);
+    expect(isRevoked(instance, { sid: HANDLE })).toBe(true);
+  });
+
+  test('and it is counted, by kind', async () => {
+    await using instance = await startInstance();
+    await post(instance, { jti: 'one' });
+    await post(instance, { jti: 'two' });
+    await post(instance, { subject: 'cart' });
+    await post(instance, { session: HANDLE });
+    const metrics = await (await instance.admin('/metrics')).text();
+    expect(metrics).toContain('sallyport_token_revocations{kind="token"} 2\n');
+    expect(metrics).toContain('sallyport_token_revocations{kind="subject"} 1\n');
+    expect(metrics).toContain('sallyport_token_revocations{kind="session"} 1\n');
+    expect(Number(/^sallyport_token_revocations_age_seconds (.*)$/m.exec(metrics)?.[1])).toBeLessThan(1);
+    expect(metrics).toContain('sallyport_token_revocations_forgotten_total 0\n');
+  });
+});
+
+describe('a body', () => {
+  test.each([
+    ['nothing', {}],
+    ['no object', '"jti"'],
+    ['no JSON', '{jti: 1}'],
+    ['two at once', { jti: 'a', subject: 'b' }],
+    ['a member twice', '{"jti":"a","jti":"b"}'],
+    ['an empty jti', { jti: '' }],
+    ['a jti that is no text', { jti: 7 }],
+    ['a jti that fits no header', { jti: 'x'.repeat(2_049) }],
+    ['exp in milliseconds', { jti: 'a', exp: Date.now() * 1_000 }],
+    ['exp as text', { jti: 'a', exp: '1800000000' }],
+    ['both exp and a lifetime', { jti: 'a', exp: 1_800_000_000, lifetimeSec: 60 }],
+    ['exp of a subject', { subject: 'a', exp: 1_800_000_000 }],
+    ['a lifetime of no time', { subject: 'a', lifetimeSec: 0 }],
+    ['a lifetime of two years', { subject: 'a', lifetimeSec: 2 * 366 * 86_400 }],
+    ['a session id instead of a handle', { session: 'short' }],
+    ['an issuer of a session', { session: HANDLE, issuer: 'https://a' }],
+    ['a member that nobody knows', { jti: 'a', reason: 'stolen' }],
+  ])('with %s is refused, and nothing is revoked', async (_title, body) => {
+    await using instance = await startInstance();
+    const response = await post(instance, body);
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ reason: 'body_malformed' });
+    expect(instance.instance.localGateway!.revokedTokens.counts).toEqual({ token: 0, session: 0, subject: 0 });
+  });
+
+  test('that is too long, no JSON by its type, or sent by another method, is refused', async () => {
+    await using instance = await startInstance();
+    const tooLong = await post(instance, { jti: 'a', issuer: 'x'.repeat(20_000) });
+    expect([tooLong.status, ((await tooLong.json()) as { reason: string }).reason]).toEqual([413, 'body_too_large']);
+    expect((await post(instance, '{"jti":"a"}', 'text/plain')).status).toBe(415);
+    expect((await instance.admin('/api/token-revocations')).status).toBe(405);
+    expect((await instance.admin('/api/token-revocations/x', { method: 'POST' })).status).toBe(404);
+    expect(instance.instance.localGateway!.revokedTokens.counts.token).toBe(0);
+  });
+});
+
+describe('sallyport token revoke', () => {
+  const revoke = (instance: TestInstance, stdin: string, ...argv: string[]) => {
+    const place = ['--admin-url', `http://127.0.0.1:${instance.adminPort}`];
+    const token = ['--token-file', `${instance.file.directory}/admin.token`];
+    return cli(['token', 'revoke', ...argv, ...place, ...token], { stdin });
+  };
+
+  test('reads a token from standard input, and revokes it by its jti, of its issuer, until it is dead', async () => {
+    using authority = await TokenAuthority.create();
+    await using instance = await startInstance();
+    const token = await authority.token({ jti: 'from-stdin' });
+    const { code, out } = await revoke(instance, `Bearer ${token}\n`);
+    expect({ code, out }).toEqual({ code: 0, out: expect.stringMatching(/^the token is refused; on record until /) });
+    expect(out).not.toContain(token);
+    expect(isRevoked(instance, { jti: 'from-stdin', iss: authority.issuer })).toBe(true);
+    expect(isRevoked(instance, { jti: 'from-stdin', iss: 'https://other' })).toBe(false);
+    const { until } = JSON.parse((await revoke(instance, token, '--json')).out) as { until: string };
+    expect(Math.abs(Date.parse(until) - Date.now() - 900_000)).toBeLessThan(30_000);
+  });
+
+  test('takes a jti, a session or a subject', async () => {
+    await using instance = await startInstance();
+    expect((await revoke(instance, '', '--jti', 'one', '--exp', String(nowSec() + 60))).code).toBe(0);
+    expect((await revoke(instance, '', '--jti', 'two', '--issuer', 'https://a', '--lifetime', '24h')).code).toBe(0);
+    expect((await revoke(instance, '', '--session', HANDLE)).out).toMatch(/^the session has ended, and its tokens/);
+    expect((await revoke(instance, '', '--subject', 'cart')).out).toMatch(/^tokens of the subject that were issued/);
+    expect(isRevoked(instance, { jti: 'one' })).toBe(true);
+    expect(isRevoked(instance, { jti: 'two', iss: 'https://a' })).toBe(true);
+    expect(isRevoked(instance, { sid: HANDLE })).toBe(true);
+    expect(isRevoked(instance, { sub: 'cart', iat: nowSec() - 1 })).toBe(true);
+    expect((await revoke(instance, '', '--jti', 'old', '--exp', '1')).out).toBe('the token has expired already\n');
+  });
+
+  test('a token that has no jti, or is none, is one clear line that does not repeat it', async () => {
+    using authority = await TokenAuthority.create();
+    await using instance = await startInstance();
+    const token = await authority.token();
+    const without = await revoke(instance, token);
+    expect(without).toMatchObject({ code: 1, err: expect.stringMatching(/^the token has no jti: [^\n]*--subject\n$/) });
+    expect(without.err).not.toContain(token);
+    const none = await revoke(instance, 'canary.canary.canary');
+    expect(none).toMatchObject({ code: 1, err: expect.stringMatching(/nothing was revoked\n$/) });
+    expect(none.err).not.toContain('canary');
+  });
+
+  test.each([
+    ['two of them', ['--jti', 'a', '--subject', 'b'], /give one of --jti, --session and --subject/],
+    ['an argument', ['eyJhbGciOiJub25lIn0.e30.x'], /takes no arguments|too many|unexpected/i],
+    ['exp of a subject', ['--subject', 'a', '--exp', '1'], /--exp goes with --jti/],
+    ['exp that is no number', ['--jti', 'a', '--exp', 'tomorrow'], /--exp is not a number of seconds/],
+    ['a lifetime that is none', ['--jti', 'a', '--lifetime', 'long'], /--lifetime is not a duration/],
+    ['an issuer of a session', ['--session', HANDLE, '--issuer', 'x'], /--session goes with neither/],
+  ])('called with %s is a mistake in the command line', async (_title, argv, problem) => {
+    const { code, err } = await cli(['token', 'revoke', ...argv, '--admin-url', 'http://127.0.0.1:9']);
+    expect(code).toBe(2);
+    expect(err).toMatch(problem);
+  });
+});

@@ -1,0 +1,180 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { ReturnTargets } from '../../src/login/return-target.ts';
+import { canonicalTarget } from '../../src/sanitize/target.ts';
+import { LoginStage, NAVIGATION, PASSWORD } from '../login/fixture.ts';
+
+const ORIGIN = 'https://shop.example.com';
+const targets = new ReturnTargets((target) => canonicalTarget(target, '', 8_192), '/auth');
+
+/** What a browser is told never leaves the origin, whatever reader follows it. */
+function isHarmless(location: string): boolean {
+  return (
+    /^\/(?![/\\])[\x21-\x7e]*$/.test(location) &&
+    !location.includes('\\') &&
+    new URL(location, ORIGIN).origin === ORIGIN &&
+    !new URL(location, ORIGIN).pathname.startsWith('//') &&
+    new URL(location, ORIGIN).href === `${ORIGIN}${location}`
+  );
+}
+
+describe('a return target that leads elsewhere becomes "/"', () => {
+  test.each([
+    ['RED-01', '//evil.example'],
+    ['RED-01', '///evil.example'],
+    ['RED-02', '/\\evil.example'],
+    ['RED-02', '\\\\evil.example'],
+    ['RED-02', '\\/evil.example'],
+    ['RED-03', '/\t/evil.example'],
+    ['RED-03', '/\n/evil.example'],
+    ['RED-03', '/\r/evil.example'],
+    ['RED-03', '/\u0000/evil.example'],
+    ['RED-04', '/..//evil.example'],
+    ['RED-04', '/.//evil.example'],
+    ['RED-04', '/./\\evil.example'],
+    ['RED-04', '/x/..//evil.example'],
+    ['RED-04', '/%2e%2e//evil.example'],
+    ['RED-04', '/%2e/%2e%2e/evil.example'],
+    ['RED-05', 'https:evil.example'],
+    ['RED-05', 'https:/evil.example'],
+    ['RED-05', 'https:///evil.example'],
+    ['RED-06', 'https://shop.example.com@evil.example'],
+    ['RED-06', 'https://evil.example#@shop.example.com'],
+    ['RED-06', 'https://evil.example?shop.example.com'],
+    ['RED-07', ' //evil.example'],
+    ['RED-07', '\u0001//evil.example'],
+    ['RED-07', '\u00a0//evil.example'],
+    ['RED-07', '\ufeff//evil.example'],
+    ['RED-08', 'javascript:alert(1)'],
+    ['RED-08', 'java\nscript:alert(1)'],
+    ['RED-08', 'data:text/html,x'],
+    ['RED-08', 'vbscript:x'],
+    ['RED-09', 'blob:https://shop.example.com/x'],
+    ['RED-10', '/%2f%2fevil.example'],
+    ['RED-10', '/%2Fevil.example'],
+    ['RED-10', '/orders%2fevil.example'],
+    ['RED-10', '/%5cevil.example'],
+    ['RED-10', '/%09/evil.example'],
+    ['RED-10', '/%e2%88%95evil.example'],
+    ['RED-11', 'https://shop.example.com.evil.example'],
+    ['RED-12', 'https://evilexample.com'],
+    ['RED-13', '//shop.example.com:8443'],
+    ['RED-13', 'http://shop.example.com'],
+    ['RED-13', 'https://shop.example.com/orders'],
+    ['RED-14', 'https://shop。example。com'],
+    ['RED-14', '/。。/evil.example'],
+    ['RED-16', '/%0d%0aSet-Cookie:x=1'],
+    ['RED-16', '/x\r\nSet-Cookie: x=1'],
+    ['RED-17', `/${'x'.repeat(2_048)}`],
+    ['RED-17', '/auth/login'],
+    ['RED-17', '/auth/login?return_to=/auth/login'],
+    ['RED-17', '/auth/logout'],
+    ['RED-17', '/auth'],
+    ['RED-17', '/%61uth/login'],
+    ['the fragment', '/x#//evil.example'],
+    ['a backslash in the query', '/x?\\\\evil.example'],
+    ['nothing', ''],
+    ['a relative path', 'orders'],
+    ['a query alone', '?x'],
+  ])('%s: %j', (_id, wanted) => {
+    expect(targets.read(wanted)).toBe('/');
+  });
+});
+
+test.each([
+  ['/', '/'],
+  ['/orders', '/orders'],
+  ['/orders/', '/orders/'],
+  ['/orders?page=2&q=a%20b', '/orders?page=2&q=a%20b'],
+  ['/orders?next=//evil.example', '/orders?next=//evil.example'],
+  ['/caf%c3%a9', '/caf%C3%A9'],
+  ['/%6frders', '/orders'],
+  ['/a;b', '/a;b'],
+  ['/authority', '/authority'],
+  ['/auth/sessions', '/auth/sessions'],
+])('a path on our own origin, %j, is kept as %j', (wanted, kept) => {
+  expect(targets.read(wanted)).toBe(kept);
+  expect(isHarmless(kept)).toBe(true);
+});
+
+test('RED-21: whatever is asked for, the answer is a path on our own origin', () => {
+  const piece = fc.constantFrom(
+    ...[
+      '/',
+      '\\',
+      '//',
+      '..',
+      '.',
+      '%2f',
+      '%5c',
+      '%2e',
+      '%09',
+      '%00',
+      '%252f',
+      '\t',
+      '\n',
+      '\r',
+      '\u0000',
+      ' ',
+      '@',
+      ':',
+    ],
+    ...[
+      '#',
+      '?',
+      ';',
+      '&',
+      'evil.example',
+      'shop.example.com',
+      'https:',
+      'javascript:',
+      'blob:',
+      '。',
+      '／',
+      '＼',
+      '∕',
+      'é',
+    ],
+    ...['%ef%bc%8f', '%e3%80%82', '%c0%af', '\u00ad', '\u200b', '\ufeff', '\u202e', 'x', 'auth', 'login'],
+  );
+  const wanted = fc.oneof(
+    fc.array(piece, { maxLength: 12 }).map((pieces) => pieces.join('')),
+    fc.array(piece, { maxLength: 12 }).map((pieces) => `/${pieces.join('')}`),
+    fc.string({ unit: 'binary', maxLength: 40 }),
+    fc.webUrl(),
+  );
+  fc.assert(
+    fc.property(wanted, (text) => {
+      expect(isHarmless(targets.read(text)), text).toBe(true);
+      expect(isHarmless(targets.fromQuery(`?return_to=${encodeURIComponent(text.toWellFormed())}`)), text).toBe(true);
+    }),
+    { numRuns: 20_000 },
+  );
+});
+
+describe('in an answer', () => {
+  test('RED-16: a line break in return_to does not reach a header', async () => {
+    await using stage = await LoginStage.start();
+    const done = await stage.submit({ username: 'alice', password: PASSWORD, return_to: '/\r\nX-Evil: 1' });
+    expect([done.status, done.headers.get('location'), done.headers.has('x-evil')]).toEqual([303, '/', false]);
+  });
+
+  test('a return target given twice counts as none', async () => {
+    await using stage = await LoginStage.start();
+    const page = await stage.get('/auth/login?return_to=/orders&return_to=//evil.example', ...NAVIGATION);
+    expect(page.body.toString()).toContain('name="return_to" value="/"');
+  });
+
+  test('RED-15: X-Forwarded-Prefix and X-Forwarded-Host take no part in where a login leads', async () => {
+    await using stage = await LoginStage.start();
+    const forged = ['X-Forwarded-Prefix: //evil.example', 'X-Forwarded-Host: evil.example', ...NAVIGATION];
+    const response = await stage.get('/orders', ...forged);
+    expect(response.headers.get('location')).toBe(`${ORIGIN}/auth/login?return_to=%2Forders`);
+  });
+
+  test('RED-18, RED-19: a login by form answers 303, and no session id is in the Location', async () => {
+    await using stage = await LoginStage.start();
+    const done = await stage.submit({ username: 'alice', password: PASSWORD, return_to: '/orders' });
+    expect([done.status, done.headers.get('location')]).toEqual([303, '/orders']);
+  });
+});

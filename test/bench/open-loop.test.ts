@@ -1,0 +1,97 @@
+/** The load at a rate, on which every latency that is published rests. */
+
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+import { ANSWER } from '../../bench/load/answer.ts';
+import type { Load } from '../../bench/load/generator/load.ts';
+import { openLoop } from '../../bench/load/generator/open-loop.ts';
+
+const CONNECTIONS = 4;
+
+async function startServer(answer: (response: ServerResponse, cookie: string) => void): Promise<number> {
+  const server = createServer((request, response) => answer(response, request.headers.cookie ?? ''));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return (server.address() as AddressInfo).port;
+}
+
+const load = (port: number, durationMs: number, given: Partial<Load> = {}): Load => ({
+  port,
+  path: '/api/orders',
+  headers: { Host: 'shop.example.com' },
+  credentials: { header: 'Cookie', values: ['a=1'], use: 'per connection' },
+  connections: CONNECTIONS,
+  rate: null,
+  durationMs,
+  ...given,
+});
+
+test('a pause of the server is seen by every request that was due in it, not only by those under way', async () => {
+  const held: ServerResponse[] = [];
+  let isPaused = true;
+  const port = await startServer((response) => {
+    if (!isPaused) return response.end(ANSWER);
+    if (held.length === 0) {
+      setTimeout(() => {
+        isPaused = false;
+        for (const waiting of held) waiting.end(ANSWER);
+      }, 500);
+    }
+    return held.push(response);
+  });
+
+  const { requests, latenciesUs } = await openLoop(load(port, 1_000), 200);
+
+  expect(requests).toBe(200);
+  // A tenth of a second into the pause, twenty requests are due; those of its first 400 ms waited for 100 ms and more.
+  const delayed = latenciesUs.filter((us) => us >= 100_000).length;
+  expect(held).toHaveLength(CONNECTIONS);
+  expect(delayed).toBeGreaterThan(10 * CONNECTIONS);
+});
+
+test('wrong answers are counted and have no latency', async () => {
+  let count = 0;
+  const port = await startServer((response) => {
+    count += 1;
+    if (count % 4 === 0) response.end('something else');
+    else if (count % 4 === 1) response.writeHead(503).end(ANSWER);
+    else response.end(ANSWER);
+  });
+
+  const { requests, latenciesUs, failures } = await openLoop(load(port, 200), 200);
+
+  expect(failures).toEqual({ non2xx: 10, mismatches: 10, connectionErrors: 0, timeouts: 0 });
+  expect(requests).toBe(20);
+  expect(latenciesUs).toHaveLength(20);
+});
+
+test('a connection that breaks is a failure of the run', async () => {
+  let count = 0;
+  const port = await startServer((response) => {
+    count += 1;
+    if (count === 10) response.destroy();
+    else response.end(ANSWER);
+  });
+
+  const { requests, failures } = await openLoop(load(port, 200), 200);
+
+  expect(failures.connectionErrors).toBe(1);
+  expect(requests).toBe(39);
+});
+
+test('a credential that is used once is sent in one request only', async () => {
+  const seen: string[] = [];
+  const port = await startServer((response, cookie) => {
+    seen.push(cookie);
+    response.end(ANSWER);
+  });
+  const values = Array.from({ length: 50 }, (_, index) => `id=${index}`);
+
+  await openLoop(load(port, 0, { credentials: { header: 'Cookie', values, use: 'once' } }), 500);
+
+  expect(seen.toSorted()).toEqual(values.toSorted());
+});

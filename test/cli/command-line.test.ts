@@ -1,0 +1,112 @@
+import { describe, expect, test } from 'vitest';
+import { COMMANDS } from '../../src/cli/commands.ts';
+import { programHelp } from '../../src/cli/help.ts';
+import { cli, Program } from './support.ts';
+
+test('without a command the help is written to standard error, and the exit code is 2', async () => {
+  expect(await cli([])).toEqual({ code: 2, out: '', err: programHelp(COMMANDS) });
+});
+
+test.each([['--help'], ['-h'], ['help']])('%s lists every command', async (flag) => {
+  const { code, out } = await cli([flag]);
+  expect(code).toBe(0);
+  for (const { name, summary } of COMMANDS) expect(out).toContain(`${name.padEnd(15)}  ${summary}`);
+});
+
+describe.each(COMMANDS.map((command) => [command.name, command] as const))('%s', (name, command) => {
+  test('--help shows usage, every option, an example and the exit codes, and runs nothing', async () => {
+    const { code, out, err } = await cli([...name.split(' '), '--help']);
+    expect(code).toBe(0);
+    expect(err).toBe('');
+    expect(out).toContain(`Usage: sallyport ${name}`);
+    for (const option of Object.keys(command.options)) expect(out).toContain(`--${option}`);
+    for (const [example] of command.examples) expect(out).toContain(example);
+    expect(out.replaceAll('\n', ' ')).toMatch(/Exit codes: 0 .+, 1 .+, 2 the command line is wrong\. $/);
+    expect(
+      Math.max(
+        ...out
+          .split('\n')
+          .filter((line) => !/^ {2}\S/.test(line))
+          .map((line) => line.length),
+      ),
+    ).toBeLessThanOrEqual(100);
+  });
+
+  test('help for it by "help" is the same', async () => {
+    expect((await cli(['help', ...name.split(' ')])).out).toBe((await cli([...name.split(' '), '-h'])).out);
+  });
+
+  test('an option that it does not have is refused with the nearest one that it has', async () => {
+    const { code, err, out } = await cli([...name.split(' '), '--hepl']);
+    expect(code).toBe(2);
+    expect(out).toBe('');
+    expect(err).toBe(`sallyport: unknown option --hepl: did you mean --help?\nSee sallyport ${name} --help\n`);
+  });
+});
+
+test.each(['users', 'sessions', 'keys', 'token'])('%s --help lists the commands of the group', async (group) => {
+  const family = COMMANDS.filter(({ name }) => name.startsWith(`${group} `));
+  expect(family.length).toBeGreaterThan(1);
+  for (const argv of [
+    [group, '--help'],
+    [group, '-h'],
+    ['help', group],
+  ]) {
+    const { code, out, err } = await cli(argv);
+    expect([code, err]).toEqual([0, '']);
+    expect(out).toContain(`Usage: sallyport ${group} COMMAND`);
+    for (const { name, summary } of family) expect(out).toMatch(new RegExp(`^  ${name} +${summary}$`, 'm'));
+    for (const { name } of COMMANDS) if (!name.startsWith(`${group} `)) expect(out).not.toContain(`  ${name} `);
+  }
+});
+
+test.each([
+  ['an unknown command', ['valdate'], 'unknown command "valdate": did you mean "validate"?', null],
+  ['half a command', ['keys'], 'keys is one of: keys generate, keys rotate, keys list', null],
+  ['an unknown half', ['keys', 'rotat'], 'did you mean "keys rotate"?', null],
+  ['a value where none belongs', ['routes', '--json=yes'], '--json takes no value', 'routes'],
+  ['an option without its value', ['routes', '--config'], '--config needs a value: FILE', 'routes'],
+  ['an option in place of a value', ['routes', '--config', '--json'], '--config needs a value: FILE', 'routes'],
+  [
+    'another choice',
+    ['validate', '--format', 'jsn'],
+    '--format is one of text, json, github: did you mean json?',
+    'validate',
+  ],
+  ['an option twice', ['routes', '-c', 'a', '-c', 'b'], '--config is given more than once', 'routes'],
+  ['a missing argument', ['explain', 'GET'], 'URL is missing', 'explain'],
+  ['an argument too many', ['routes', 'x'], '"x" is one argument too many', 'routes'],
+  ['a missing option', ['token', 'verify'], '--jwks is missing', 'token verify'],
+])('%s is a wrong command line', async (_title, argv, message, command) => {
+  const { code, out, err } = await cli(argv);
+  expect(code).toBe(2);
+  expect(out).toBe('');
+  expect(err).toBe(`sallyport: ${message}\nSee sallyport ${command === null ? '' : `${command} `}--help\n`);
+});
+
+test('a configuration that is not there is one clear line and exit code 1, without a stack', async () => {
+  expect(await cli(['routes', '-c', 'nowhere.yaml'])).toEqual({
+    code: 1,
+    out: '',
+    err: 'nowhere.yaml: there is no such file\n',
+  });
+});
+
+test('SALLYPORT_CONFIG names the configuration where --config does not', async () => {
+  const env = { SALLYPORT_CONFIG: 'elsewhere.yaml' };
+  expect((await cli(['routes'], { env })).err).toBe('elsewhere.yaml: there is no such file\n');
+  expect((await cli(['routes', '-c', 'here.yaml'], { env })).err).toBe('here.yaml: there is no such file\n');
+  expect((await cli(['routes'])).err).toBe('sallyport.yaml: there is no such file\n');
+});
+
+test('the program itself answers with the version of package.json', async () => {
+  const program = new Program(['version', '--json']);
+  expect(await program.ended).toBe(0);
+  expect(JSON.parse(program.out)).toMatchObject({ version: '0.1.0', node: process.version });
+});
+
+test('the program itself exits with 2 for a wrong command line', async () => {
+  const program = new Program(['strat']);
+  expect(await program.ended).toBe(2);
+  expect(program.err).toContain('did you mean "start"?');
+});

@@ -1,0 +1,297 @@
+/** What is in the files that a configuration names: `validate` finds what `start` would refuse, at the key and all at once. */
+
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { TestAuthority } from '../support/certificates.ts';
+import { cli, Program, temporaryDirectory } from './support.ts';
+
+const authority = new TestAuthority();
+const pair = authority.issue({ names: ['shop.example.com'] });
+const other = authority.issue({ names: ['shop.example.com'] });
+const expired = authority.issue({ names: ['a.test'], notBefore: new Date(0), notAfter: new Date(86_400_000) });
+const PRIVATE_JWKS = JSON.stringify({ keys: [{ kty: 'oct', k: 'c2VjcmV0' }] });
+
+/** The files of every test, relative to the configuration. */
+const FILES: Readonly<Record<string, string>> = {
+  'x.pem': 'x',
+  'half.pem': `${authority.certificate}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n`,
+  'ca.pem': authority.certificate,
+  'tls.crt': pair.certificate,
+  'tls.key': pair.key,
+  'other.key': other.key,
+  'expired.crt': expired.certificate,
+  'expired.key': expired.key,
+  'short.txt': 'too-short\n',
+  'secret.txt': `${'s'.repeat(32)}\n`,
+  'empty.txt': '',
+  'users.yaml': 'users:\n  - name: alice\n  - name: bob\n    passwordHash: 5\n    pasword: x\n',
+  'no-users.yaml': 'users: []\n',
+  'jwks.json': '{"keys":[]}',
+  'private.json': PRIVATE_JWKS,
+};
+
+interface Written {
+  readonly listeners?: string;
+  readonly upstream?: string;
+  readonly more?: string;
+}
+
+const LISTENERS = 'public: { address: 127.0.0.1:0 }, admin: { address: 127.0.0.1:0 }';
+
+function written({ listeners = LISTENERS, upstream = '', more = '' }: Written): string {
+  const directory = temporaryDirectory();
+  for (const [name, text] of Object.entries(FILES)) writeFileSync(join(directory, name), text, { mode: 0o600 });
+  mkdirSync(join(directory, 'keys'));
+  mkdirSync(join(directory, 'broken-keys'));
+  writeFileSync(join(directory, 'broken-keys', 'a.key.json'), '{}', { mode: 0o600 });
+  const path = join(directory, 'sallyport.yaml');
+  writeFileSync(
+    path,
+    `version: 1
+publicOrigin: https://shop.example.com
+listeners: { ${listeners} }
+upstreams: { app: { endpoints: [https://127.0.0.1:9]${upstream} } }
+routes: [{ id: app, match: { path: / }, credential: none, upstream: app }]
+${more}
+`,
+  );
+  return path;
+}
+
+/** The findings: place, message, without the directory. */
+async function findings(path: string, ...options: string[]): Promise<string[]> {
+  const { out } = await cli(['validate', '--format', 'json', ...options, path]);
+  const { problems } = JSON.parse(out) as {
+    problems: { severity: string; line: number; path: string; message: string }[];
+  };
+  const directory = path.slice(0, path.lastIndexOf('/') + 1);
+  return problems
+    .filter(({ severity }) => severity === 'error')
+    .map(({ line, path: key, message }) => `${line} ${key}: ${message.replaceAll(directory, '')}`);
+}
+
+const tls = (certFile: string, keyFile: string, more = '') =>
+  `public: { address: 127.0.0.1:0, tls: { certificates: [{ certFile: tls.crt, keyFile: tls.key }, { certFile: ${certFile}, keyFile: ${keyFile} }]${more} } }`;
+const issuer = (keys: string) => `issuers: { a: { issuer: https://a, ${keys} } }`;
+const TOKEN_KEY = 'listeners.admin.tokenFile';
+const PAIR = 'listeners.public.tls.certificates[1]';
+const client = (credential: string) =>
+  `tokenEndpoint: { clients: { cart: { ${credential}, exchange: { orders: {} } } } }`;
+const destination = (credential: string) => `outbound:
+  address: 127.0.0.1:0
+  workload: shop
+  destinations: [{ id: d, match: { host: d.internal }, upstream: app, audience: d, token: { clientCredentials: { tokenUrl: https://as/token, clientId: me, ${credential} } } }]`;
+
+const CASES: readonly (readonly [title: string, written: Written, expected: readonly string[]])[] = [
+  [
+    'an admin token under 32 characters',
+    { listeners: `public: { address: 127.0.0.1:0 }, admin: { tokenFile: short.txt }` },
+    [
+      `3 ${TOKEN_KEY}: ${TOKEN_KEY}: short.txt must hold at least 32 visible ASCII characters without spaces, such as from \`openssl rand -base64 32\``,
+    ],
+  ],
+  [
+    'CFG-02: a users file with mistakes, in readable words, one finding each',
+    { more: 'login: { password: { usersFile: users.yaml } }' },
+    [
+      'users.yaml:2:5 users[0].passwordHash is required',
+      'users.yaml:4:19 users[1].passwordHash must be text',
+      'users.yaml:3:5 users[1] has the unknown key "pasword"',
+    ].map((said) => `6 login.password.usersFile: login.password.usersFile: ${said}`),
+  ],
+  [
+    'an empty key directory',
+    { more: 'upstreamToken: { keys: { directory: keys } }' },
+    [
+      '6 upstreamToken.keys.directory: upstreamToken.keys.directory: keys has no active ES256 key: run `sallyport keys generate --directory keys --algorithm ES256`',
+    ],
+  ],
+  [
+    'a broken key file',
+    { more: 'upstreamToken: { keys: { directory: broken-keys, rotateEvery: 30d } }' },
+    [
+      '6 upstreamToken.keys.directory: upstreamToken.keys.directory: broken-keys/a.key.json is not a key file of `sallyport keys generate`',
+    ],
+  ],
+  [
+    'CFG-16: an HS256 secret that is too short',
+    { more: 'upstreamToken: { algorithm: HS256, secretFile: short.txt }' },
+    [
+      '6 upstreamToken.secretFile: upstreamToken.secretFile: short.txt has 9 bytes; HS256 needs at least 32 (RFC 7518 §3.2)',
+    ],
+  ],
+  [
+    'CFG-16: an HS256 secret of an issuer that is too short',
+    { more: issuer('secretFile: short.txt') },
+    ['6 issuers.a.secretFile: issuers.a.secretFile: short.txt has 9 bytes; HS256 needs at least 32 (RFC 7518 §3.2)'],
+  ],
+  [
+    'a JWK Set without keys',
+    { more: issuer('algorithms: [ES256], jwksFile: jwks.json') },
+    ['6 issuers.a.jwksFile: issuers.a.jwksFile: jwks.json has no key for ES256'],
+  ],
+  [
+    'a public key that is none',
+    { more: issuer('algorithms: [ES256], publicKeyFile: x.pem') },
+    ['6 issuers.a.publicKeyFile: issuers.a.publicKeyFile: x.pem is not a public key or certificate in PEM'],
+  ],
+  [
+    'a CA for the keys of an issuer that is none',
+    { more: issuer('algorithms: [ES256], jwksUrl: https://a/jwks, fetch: { caFile: x.pem }') },
+    ['6 issuers.a.fetch.caFile: issuers.a.fetch.caFile: x.pem is not a PEM certificate'],
+  ],
+  [
+    'a certificate that is no PEM',
+    { listeners: tls('x.pem', 'tls.key') },
+    [`3 ${PAIR}.certFile: ${PAIR}.certFile: x.pem is not a PEM certificate`],
+  ],
+  [
+    'a chain with a broken second certificate',
+    { listeners: tls('half.pem', 'tls.key') },
+    [`3 ${PAIR}.certFile: ${PAIR}.certFile: half.pem is not a PEM certificate`],
+  ],
+  [
+    'a key that is that of another certificate',
+    { listeners: tls('tls.crt', 'other.key') },
+    [`3 ${PAIR}.keyFile: ${PAIR}.keyFile: other.key is not the key of the certificate`],
+  ],
+  [
+    'an expired certificate, and a CA for client certificates that is none',
+    { listeners: tls('expired.crt', 'expired.key', ', clientCertificates: { caFile: x.pem }') },
+    [
+      `3 ${PAIR}.certFile: ${PAIR}.certFile: expired.crt expired on 1970-01-02T00:00:00.000Z`,
+      '3 listeners.public.tls.clientCertificates.caFile: listeners.public.tls.clientCertificates.caFile: x.pem is not a PEM certificate',
+    ],
+  ],
+  [
+    'a CA of an upstream that is none: every request would be a 502',
+    { upstream: ', tls: { caFile: x.pem }' },
+    ['4 upstreams.app.tls.caFile: upstreams.app.tls.caFile: x.pem is not a PEM certificate'],
+  ],
+  [
+    'a client certificate for an upstream that is none',
+    { upstream: ', tls: { certFile: x.pem, keyFile: tls.key }' },
+    ['4 upstreams.app.tls.certFile: upstreams.app.tls.certFile: x.pem is not a PEM certificate'],
+  ],
+  [
+    'a CA of an upstream that is none, and a client key that is that of another certificate',
+    { upstream: ', tls: { caFile: x.pem, certFile: tls.crt, keyFile: other.key }' },
+    [
+      '4 upstreams.app.tls.caFile: upstreams.app.tls.caFile: x.pem is not a PEM certificate',
+      '4 upstreams.app.tls.keyFile: upstreams.app.tls.keyFile: other.key is not the key of the certificate',
+    ],
+  ],
+  [
+    'a CA of Redis that is none',
+    {
+      more: 'store: { redis: { url: rediss://redis, tls: { caFile: x.pem } } }\nupstreamToken: { algorithm: HS256, secretFile: secret.txt }',
+    },
+    ['6 store.redis.tls.caFile: store.redis.tls.caFile: x.pem is not a PEM certificate'],
+  ],
+  [
+    'an empty password of Redis',
+    {
+      more: 'store: { redis: { url: redis://redis, passwordFile: empty.txt } }\nupstreamToken: { algorithm: HS256, secretFile: secret.txt }',
+    },
+    ['6 store.redis.passwordFile: store.redis.passwordFile is empty'],
+  ],
+  [
+    'a secret of a trusted backend that is too short',
+    { more: 'login: { trustedBackends: [{ id: a, clientSecretFile: short.txt }] }' },
+    [
+      '6 login.trustedBackends[0].clientSecretFile: login.trustedBackends[0].clientSecretFile: short.txt has a secret of less than 32 characters',
+    ],
+  ],
+  [
+    'a secret of a client of the token endpoint that is too short',
+    { more: client('clientSecretFile: short.txt') },
+    [
+      '6 tokenEndpoint.clients.cart.clientSecretFile: tokenEndpoint.clients.cart.clientSecretFile: short.txt has a secret of less than 32 characters',
+    ],
+  ],
+  [
+    'keys of a client of the token endpoint that are none',
+    { more: client('jwksFile: x.pem') },
+    ['6 tokenEndpoint.clients.cart.jwksFile: tokenEndpoint.clients.cart.jwksFile: x.pem is not JSON'],
+  ],
+  [
+    'an empty secret and a CA that is none, for an authorization server',
+    { more: destination('clientSecretFile: empty.txt, caFile: x.pem') },
+    ['clientSecretFile: empty.txt is empty', 'caFile: x.pem is not a PEM certificate'].map((said) => {
+      const key = `outbound.destinations[0].token.clientCredentials.${said.slice(0, said.indexOf(':'))}`;
+      return `9 ${key}: ${key.slice(0, key.lastIndexOf('.'))}.${said}`;
+    }),
+  ],
+  [
+    'a directory that is not there is called a directory',
+    { more: 'upstreamToken: { keys: { directory: nowhere } }' },
+    ['6 upstreamToken.keys.directory: upstreamToken.keys.directory names a directory that does not exist'],
+  ],
+  [
+    'mistakes of the configuration and in files, together',
+    {
+      listeners: `${tls('tls.crt', 'other.key')}, admin: { tokenFile: short.txt }`,
+      upstream: ', tls: { caFile: x.pem }',
+      more: `${issuer('algorithms: [ES256], jwksFile: jwks.json')}\nbogus: 1`,
+    },
+    [
+      `3 ${PAIR}.keyFile: ${PAIR}.keyFile: other.key is not the key of the certificate`,
+      `3 ${TOKEN_KEY}: ${TOKEN_KEY}: short.txt must hold at least 32 visible ASCII characters without spaces, such as from \`openssl rand -base64 32\``,
+      '4 upstreams.app.tls.caFile: upstreams.app.tls.caFile: x.pem is not a PEM certificate',
+      '6 issuers.a.jwksFile: issuers.a.jwksFile: jwks.json has no key for ES256',
+      '7 bogus: unknown key "bogus"',
+    ],
+  ],
+];
+
+describe('validate', () => {
+  test.each(CASES)('%s', async (_title, config, expected) => {
+    expect(await findings(written(config))).toEqual(expected);
+  });
+
+  test('what can be used has no findings, and nothing is written', async () => {
+    const path = written({
+      listeners: tls('tls.crt', 'tls.key', ', clientCertificates: { caFile: ca.pem }'),
+      upstream: ', tls: { caFile: ca.pem, certFile: tls.crt, keyFile: tls.key }',
+      more: 'login: { password: { usersFile: no-users.yaml } }\nupstreamToken: { keys: { directory: keys, rotateEvery: 30d } }',
+    });
+    expect(await findings(path)).toEqual([]);
+    const { readdirSync } = await import('node:fs');
+    expect(readdirSync(join(path, '..', 'keys'))).toEqual([]);
+  });
+
+  test('--no-files looks into none', async () => {
+    const path = written({
+      upstream: ', tls: { caFile: x.pem }',
+      more: issuer('algorithms: [ES256], jwksFile: jwks.json'),
+    });
+    expect(await findings(path, '--no-files')).toEqual([]);
+  });
+
+  test('LOG-01: nothing of what is in a file is in any finding', async () => {
+    for (const [, config] of CASES) {
+      const { out } = await cli(['validate', written(config)]);
+      expect(out).not.toContain('too-short');
+      expect(out).not.toContain(FILES['other.key']);
+    }
+  });
+});
+
+test('start says all of it, in the same words and with the places, and exits with 1', async () => {
+  const path = written({
+    upstream: ', tls: { caFile: x.pem }',
+    more: 'upstreamToken: { keys: { directory: keys } }\nlogin: { password: { usersFile: users.yaml } }',
+  });
+  const program = new Program(['start', '-c', path]);
+  expect(await program.ended).toBe(1);
+  expect(program.out).toBe('');
+  expect(program.err.match(/sallyport\.yaml:\d+:\d+ {2}error {2}[a-zA-Z.]+/g)?.map((line) => line.slice(15))).toEqual([
+    '4:70  error  upstreams.app.tls.caFile',
+    '6:37  error  upstreamToken.keys.directory',
+    '7:33  error  login.password.usersFile',
+    '7:33  error  login.password.usersFile',
+    '7:33  error  login.password.usersFile',
+  ]);
+  expect(program.err).not.toContain(' at ');
+});

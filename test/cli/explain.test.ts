@@ -1,0 +1,403 @@
+import { describe, expect, test } from 'vitest';
+import { startGateway } from '../support/gateway.ts';
+import { rawRequest, requestHead } from '../support/raw-client.ts';
+import { RecordingUpstream } from '../support/recording-upstream.ts';
+import { cli } from './support.ts';
+
+const CONFIG = `
+version: 1
+publicOrigin: https://shop.example.com
+listeners: { public: { address: 0.0.0.0:8080, trustedProxies: [10.0.0.0/8] } }
+store: { redis: { url: "\${REDIS_URL:-redis://redis}" } }
+login: { password: { usersFile: users.yaml } }
+upstreamToken: { keys: { directory: keys }, claims: { email: user.email, team: { value: web } } }
+issuers:
+  cluster: { issuer: https://kubernetes.default.svc, algorithms: [RS256], jwksFile: jwks.json }
+upstreams:
+  orders: { endpoints: [https://orders-1:8443, https://orders-2:8443], hostHeader: endpoint, tls: { caFile: ca.pem } }
+routes:
+  - id: orders
+    match: { path: /api/orders, methods: [GET, POST] }
+    credential: [session, { service: [cluster] }]
+    allow:
+      roles: [customer, admin]
+      any: [{ claims: { tier: [gold, silver] } }, { subjects: [bob], roles: { all: [a, b] } }]
+    upstream: orders
+    audience: orders-api
+    rewrite: { stripPrefix: /api }
+    identityHeaders: { X-User: subject }
+    requestHeaders: { set: { X-Api-Key: hunter2 }, remove: [Accept-Language] }
+    bodyLimit: 1KiB
+  - { id: reports, match: { path: "/api/:kind" }, credential: session, upstream: orders, upstreamToken: none }
+  - { id: internal, match: { path: /internal }, credential: { service: [cluster] }, allow: { scopes: ["orders:read"] }, upstream: orders }
+  - { id: relay, match: { path: /relay }, credential: { service: [cluster] }, upstream: orders, upstreamToken: original }
+  - { id: assets, match: { path: /assets }, credential: none, upstream: orders }
+`;
+
+const ask = async (...argv: string[]) => cli(['explain', ...argv, '-c', '-'], { stdin: CONFIG });
+async function asked(...argv: string[]) {
+  const { code, out, err } = await ask(...argv, '--json');
+  expect(err).toBe('');
+  expect(code).toBe(0);
+  return JSON.parse(out) as Record<string, unknown>;
+}
+
+test('a user who may: the upstream gets the rewritten path, the identity and a token for its audience', async () => {
+  expect(
+    await asked(
+      'GET',
+      '/api/orders/1?x=%41',
+      '--session',
+      'subject=bob,roles=customer,tier=gold,email=bob@example.com',
+    ),
+  ).toMatchObject({
+    outcome: 'forwarded',
+    canonical: { host: 'shop.example.com', path: '/api/orders/1', query: '?x=%41', client: '192.0.2.1' },
+    route: { id: 'orders', pattern: 'shop.example.com/api/orders/…' },
+    credential: { needed: 'session, or a token of cluster', presented: 'the session of "bob"' },
+    allow: [
+      { criterion: 'role customer or admin', holds: true },
+      {
+        criterion: 'one of',
+        holds: true,
+        parts: [
+          { criterion: 'claim tier is "gold" or "silver"', holds: true },
+          {
+            criterion: 'all of',
+            holds: false,
+            parts: [
+              { criterion: 'role a and b', holds: false },
+              { criterion: 'subject bob', holds: true },
+            ],
+          },
+        ],
+      },
+    ],
+    upstream: { name: 'orders', target: '/orders/1?x=%41', host: 'orders-1:8443' },
+    headers: { added: { 'X-User': 'bob', Authorization: 'Bearer <token below>', 'x-forwarded-for': '192.0.2.1' } },
+    token: {
+      header: 'Authorization',
+      claims: { iss: 'https://shop.example.com', sub: 'bob', aud: 'orders-api', email: 'bob@example.com', team: 'web' },
+    },
+    response: null,
+  });
+});
+
+test("headers that the gateway owns, and those that the route removes, are named as removed; the route's own values stay hidden", async () => {
+  const { out } = await ask(
+    'GET',
+    '/api/orders',
+    '--session',
+    'roles=admin,tier=gold',
+    '--header',
+    'x_user: root',
+    '--header',
+    'Accept-Language: de',
+    '--header',
+    'X-Forwarded-For: 1.2.3.4',
+    '--header',
+    'Accept: */*',
+  );
+  expect(out).toContain('Removed     x_user, Accept-Language, X-Forwarded-For, Cookie\n');
+  expect(out).toContain('X-Api-Key: <as the configuration says>');
+  expect(out).not.toContain('hunter2');
+});
+
+test('no token and no session id are shown, only decoded claims', async () => {
+  const { out } = await ask('GET', '/api/orders', '--session', 'roles=admin,tier=gold');
+  expect(out).not.toMatch(/eyJ/);
+  expect(out).not.toMatch(/__Host-sid=/);
+  expect(out).toContain('"aud": "orders-api"');
+});
+
+describe('what is refused says why, and what the client gets', () => {
+  test.each([
+    [
+      'nobody, to a page',
+      ['GET', '/api/orders', '--header', 'Accept: text/html'],
+      { status: 302, reason: 'credential_missing' },
+    ],
+    ['nobody, by a program', ['GET', '/api/orders'], { status: 401, reason: 'credential_missing' }],
+    [
+      'a user without the role',
+      ['GET', '/api/orders', '--session', 'roles=guest,tier=gold'],
+      { status: 403, reason: 'route_forbidden' },
+    ],
+    [
+      'a page of somebody else',
+      ['POST', '/api/orders', '--session', 'roles=admin,tier=gold', '--header', 'Origin: https://evil.example'],
+      { status: 403, reason: 'origin_forbidden' },
+    ],
+    [
+      'a session and a token',
+      ['GET', '/api/orders', '--session', 'roles=admin', '--header', 'Authorization: Bearer x'],
+      { status: 400, reason: 'credential_conflict' },
+    ],
+    ['a path with two readings', ['GET', '/api/%2e%2e/orders'], { status: 400, reason: 'request_ambiguous' }],
+    [
+      'a host that is not served',
+      ['GET', 'https://other.example.com/api/orders'],
+      { status: 421, reason: 'host_not_served' },
+    ],
+    ['a path that is not there', ['GET', '/nothing'], { status: 404, reason: 'route_not_found' }],
+    [
+      'a body over the limit',
+      ['POST', '/api/orders', '--session', 'roles=admin,tier=gold', '--header', 'Content-Length: 1025'],
+      { status: 413, reason: 'body_too_large' },
+    ],
+    [
+      'a service without the scope',
+      ['GET', '/internal', '--service', 'cluster:cart'],
+      { status: 403, reason: 'scope_insufficient' },
+    ],
+    [
+      'a forged service token',
+      ['GET', '/internal', '--header', 'Authorization: Bearer a.b.c'],
+      { status: 401, reason: 'token_invalid' },
+    ],
+  ])('%s', async (_title, argv, response) => {
+    expect(await asked(...argv)).toMatchObject({ outcome: 'denied', response, upstream: null, token: null });
+  });
+
+  test('a method that the route does not list goes on to the next route', async () => {
+    const { passedOver, route } = await asked('DELETE', '/api/orders', '--session', 'roles=admin');
+    expect(route).toMatchObject({ id: 'reports' });
+    expect(passedOver).toMatchObject([{ route: 'orders', because: 'method', isNear: true }]);
+  });
+});
+
+test('an unsafe request with a session is taken to come from a page of ours, and that is said', async () => {
+  const { out } = await ask('POST', '/api/orders', '--session', 'roles=admin,tier=gold');
+  expect(out).toContain('Verdict     allowed');
+  expect(out).toContain('as a page of ours sends it');
+});
+
+test('a service token that goes on as it was presented is shown as such, with the claims that it has', async () => {
+  const { token } = await asked('GET', '/relay', '--service', 'cluster:cart,scope=orders:read,team=a');
+  expect(token).toMatchObject({
+    kind: 'as presented',
+    header: 'Authorization',
+    protectedHeader: { alg: 'RS256' },
+    claims: { iss: 'https://kubernetes.default.svc', sub: 'cart', scope: 'orders:read', team: 'a' },
+  });
+  const { out } = await ask('GET', '/relay', '--service', 'cluster:cart');
+  expect(out).toMatch(/^ *Token +as presented$/m);
+  expect(out).not.toMatch(/ey[A-Za-z0-9_-]{20}/);
+});
+
+test('a service token with the scope is verified by the rules of its issuer', async () => {
+  expect(
+    await asked('GET', '/internal', '--service', 'cluster:system:serviceaccount:shop:cart,scope=orders:read'),
+  ).toMatchObject({
+    outcome: 'forwarded',
+    allow: [{ criterion: 'scope orders:read', holds: true }],
+    token: { claims: { sub: 'system:serviceaccount:shop:cart', aud: 'orders' } },
+  });
+});
+
+test('a trusted proxy that connects is believed, anybody else is not', async () => {
+  const client = async (from: string) =>
+    (await asked('GET', '/assets/x', '--from', from, '--header', 'X-Forwarded-For: 203.0.113.7')) as {
+      canonical: { client: string };
+    };
+  expect((await client('10.1.2.3')).canonical.client).toBe('203.0.113.7');
+  expect((await client('192.0.2.9')).canonical.client).toBe('192.0.2.9');
+});
+
+test("the gateway's own endpoints answer for themselves", async () => {
+  for (const path of ['/auth/login', '/auth/nothing', '/.well-known/jwks.json']) {
+    expect(await asked('GET', path)).toMatchObject({ outcome: 'own endpoint', route: null, response: null });
+  }
+});
+
+test('none of the files that the configuration names are needed', async () => {
+  expect((await ask('GET', '/api/orders', '--session', 'roles=admin,tier=gold')).code).toBe(0);
+});
+
+test.each([
+  ['allow', ['--session', 'roles=admin,tier=gold'], 0],
+  ['deny', ['--session', 'roles=admin,tier=gold'], 1],
+  ['deny', [], 0],
+  ['401', [], 0],
+  ['credential_missing', [], 0],
+  ['403', [], 1],
+])('--expect %s with %j exits with %i', async (expected, argv, code) => {
+  expect((await ask('GET', '/api/orders', ...argv, '--expect', expected)).code).toBe(code);
+});
+
+test.each([
+  [['GET', 'shop.example.com/x'], 'is neither https://host/path nor /path'],
+  [['G:T', '/x'], 'is not a method'],
+  [['get', '/x'], '"get" is not a method, and would get 400; did you mean GET?'],
+  [['FETCH', '/x'], 'is not a method'],
+  [['GET', '/x', '--header', 'Bad Name: x'], '--header: "Bad Name" is not a header name'],
+  [['GET', '/x', '--header', 'X: a\nY: b'], '--header: the value of X has a character that no header can carry'],
+  [['GET', '/x', '--header', 'X: a\n'], '--header: the value of X has a character that no header can carry'],
+  [['GET', '/x', '--header', 'X: \u20ac'], '--header: the value of X has a character that no header can carry'],
+  [['GET', '/x', '--from', '999.1.1.1'], '--from "999.1.1.1" is not an IP address'],
+  [['GET', '/x', '--from', ''], 'is not an IP address'],
+  [['GET', '/x', '--expect', 'alow'], 'neither allow, deny, a status nor a reason; did you mean allow?'],
+  [['GET', '/x', '--expect', '4003'], 'neither allow, deny, a status nor a reason'],
+  [['GET', '/x', '--expect', 'route_forbiden'], 'did you mean route_forbidden?'],
+  [['GET', '/x', '--service', 'clutser:x'], 'is not one of the issuers: cluster'],
+  [['GET', '/x', '--service', 'cluster'], '--service is written issuer:subject'],
+  [['GET', '/x', '--service', 'shop/cart'], 'none of the issuers is kubernetes; write issuer:subject'],
+  [['GET', '/x', '--session', 'roles'], 'is neither name=value nor name:=JSON'],
+  [['GET', '/x', '--session', 'age:=x'], 'is not JSON'],
+  [['GET', '/x', '--session', 'a=b', '--service', 'cluster:x'], 'not both'],
+  [['GET', '/x', '--header', 'X'], '--header is written'],
+])('%j is a wrong command line', async (argv, message) => {
+  const { code, err } = await ask(...argv);
+  expect(code).toBe(2);
+  expect(err).toContain(message);
+});
+
+test('attributes with := are JSON, others are text', async () => {
+  const { token } = await asked('GET', '/api/orders', '--session', 'roles=admin,tier=gold,email=5');
+  expect(token).toMatchObject({ claims: { email: '5' } });
+  const other = await asked('GET', '/api/orders', '--session', 'roles=admin,tier=gold,email:=5');
+  expect(other['token']).toMatchObject({ claims: { email: 5 } });
+});
+
+test('what it says is what the running gateway does', async () => {
+  await using upstream = await RecordingUpstream.start();
+  const routes = [
+    {
+      id: 'app',
+      match: { path: '/api', methods: ['GET'] },
+      credential: 'session',
+      allow: { roles: ['customer'] },
+      rewrite: { stripPrefix: '/api' },
+      identityHeaders: { 'X-User': 'subject' },
+    },
+  ];
+  await using gateway = await startGateway({ upstream: upstream.origin, routes });
+  const stdin = JSON.stringify({
+    version: 1,
+    publicOrigin: 'https://shop.example.com',
+    listeners: { public: { address: '127.0.0.1:0' } },
+    upstreams: { app: { endpoints: [upstream.origin] } },
+    routes: routes.map((route) => ({ ...route, upstream: 'app' })),
+  });
+  const { out } = await cli(
+    [
+      'explain',
+      'GET',
+      '/api/x?y',
+      '--session',
+      'subject=bob,roles=customer',
+      '--header',
+      'X-User: root',
+      '--json',
+      '-c',
+      '-',
+    ],
+    { stdin },
+  );
+  const { upstream: said, headers } = JSON.parse(out) as {
+    upstream: { target: string };
+    headers: { added: Record<string, string> };
+  };
+
+  const head = requestHead('GET', '/api/x?y', ['Host: shop.example.com', await gateway.cookie('bob'), 'X-User: root']);
+  expect((await rawRequest(gateway.port, head)).status).toBe(200);
+  expect(upstream.last.head).toMatch(new RegExp(`^GET ${said.target.replace('?', '\\?')} HTTP/1.1`));
+  const names = upstream.last.head
+    .split('\r\n')
+    .slice(1)
+    .map((line) => line.slice(0, line.indexOf(':')).toLowerCase());
+  expect(
+    Object.keys(headers.added)
+      .map((name) => name.toLowerCase())
+      .toSorted(),
+  ).toEqual(names.filter((name) => !['host', 'connection'].includes(name)).toSorted());
+  expect(upstream.last.values('x-user')).toEqual([headers.added['X-User']]);
+});
+
+describe('a ServiceAccount is named as kubectl names it', () => {
+  const clustered = (issuers: string) => `
+version: 1
+publicOrigin: https://shop.example.com
+listeners: { public: { address: 127.0.0.1:8080 } }
+issuers: ${issuers}
+upstreams: { orders: { endpoints: [http://127.0.0.1:8080] } }
+routes:
+  - id: internal
+    match: { path: /internal }
+    credential: { service: [cluster] }
+    allow: { any: [{ serviceAccounts: [shop/*, billing/invoices] }, { subjects: [system:serviceaccount:ops:cron] }] }
+    upstream: orders
+`;
+  const one = clustered('{ cluster: { kubernetes: {} } }');
+  const askWith = async (config: string, service: string) => {
+    const { code, out, err } = await cli(['explain', 'GET', '/internal', '--service', service, '--json', '-c', '-'], {
+      stdin: config,
+    });
+    return { code, err, explanation: code === 0 ? (JSON.parse(out) as Record<string, unknown>) : null };
+  };
+
+  test.each(['shop/cart', 'cluster:shop/cart', 'cluster:system:serviceaccount:shop:cart'])(
+    '%s is let in by shop/*, and the upstream learns who it is',
+    async (service) => {
+      expect((await askWith(one, service)).explanation).toMatchObject({
+        outcome: 'forwarded',
+        credential: { presented: 'a token of cluster for "system:serviceaccount:shop:cart"' },
+        allow: [
+          {
+            criterion: 'one of',
+            holds: true,
+            parts: [
+              { criterion: 'ServiceAccount shop/* or billing/invoices', holds: true },
+              { criterion: 'subject system:serviceaccount:ops:cron', holds: false },
+            ],
+          },
+        ],
+        token: { kind: 'minted', claims: { sub: 'system:serviceaccount:shop:cart', aud: 'orders' } },
+      });
+    },
+  );
+
+  test.each([
+    ['shop/cart', 'forwarded', null],
+    ['billing/invoices', 'forwarded', null],
+    ['ops/cron', 'forwarded', null],
+    ['billing/other', 'denied', { status: 403 }],
+    ['shop-2/cart', 'denied', { status: 403 }],
+    ['cluster:cart', 'denied', { status: 401, reason: 'token_invalid' }],
+  ])('%s is %s', async (service, outcome, response) => {
+    const { explanation } = await askWith(one, service);
+    expect(explanation).toMatchObject({ outcome, ...(response !== null && { response }) });
+  });
+
+  test('of two clusters the one that is meant has to be said', async () => {
+    const two = clustered(
+      '{ cluster: { kubernetes: {} }, other: { kubernetes: { tokenFile: t, caFile: c, apiServer: "https://other:6443" } } }',
+    );
+    expect(await askWith(two, 'shop/cart')).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('more than one is kubernetes: cluster, other; write issuer:subject'),
+    });
+    expect((await askWith(two, 'cluster:shop/cart')).explanation).toMatchObject({ outcome: 'forwarded' });
+    expect((await askWith(two, 'other:shop/cart')).explanation).toMatchObject({
+      outcome: 'denied',
+      response: { status: 401, reason: 'token_invalid' },
+    });
+  });
+
+  test('the claims of the API server can be asked for', async () => {
+    const mapped = one.replace(
+      'upstreams:',
+      'upstreamToken: { claims: { workload: token.kubernetes.io } }\nupstreams:',
+    );
+    expect((await askWith(mapped, 'shop/cart')).explanation).toMatchObject({
+      token: { claims: { workload: { namespace: 'shop', serviceaccount: { name: 'cart' } } } },
+    });
+  });
+});
+
+test('a call on behalf of a user is asked for with an actor, and its token says both', async () => {
+  expect(await asked('GET', '/relay', '--service', 'cluster:bob,act:={"sub":"cart"}')).toMatchObject({
+    outcome: 'forwarded',
+    token: { kind: 'as presented', claims: { sub: 'bob', act: { sub: 'cart' } } },
+  });
+});

@@ -1,0 +1,122 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { TestClocks } from '../support/clocks.ts';
+import { cli, temporaryFile } from './support.ts';
+
+const clocks = new TestClocks();
+const nowSec = Math.floor(clocks.wallMs() / 1_000);
+let jwks: string;
+let token: string;
+let expired: string;
+beforeAll(async () => {
+  const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true });
+  jwks = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'k1', alg: 'ES256' }] });
+  const sign = (iatSec: number) =>
+    new SignJWT({ iss: 'https://shop.example.com', aud: 'orders', sub: 'bob', iat: iatSec, exp: iatSec + 120 })
+      .setProtectedHeader({ alg: 'ES256', kid: 'k1', typ: 'JWT' })
+      .sign(privateKey);
+  [token, expired] = await Promise.all([sign(nowSec), sign(nowSec - 600)]);
+});
+const RULES = ['--issuer', 'https://shop.example.com', '--audience', 'orders'];
+
+test('inspect shows header, claims and times, and says that nothing is verified', async () => {
+  const { code, out } = await cli(['token', 'inspect'], { stdin: `Bearer ${token}\n`, clocks });
+  expect(code).toBe(0);
+  expect(out).toMatch(/^not verified/);
+  expect(out).toContain('"sub": "bob"');
+  expect(out).toContain(', in 2m\n');
+  expect(out).not.toContain(token.split('.')[2]);
+});
+
+test('inspect takes the token as an argument as well, and writes JSON', async () => {
+  const { out } = await cli(['token', 'inspect', token, '--json'], { clocks });
+  expect(JSON.parse(out)).toMatchObject({ verified: false, header: { alg: 'ES256' }, payload: { sub: 'bob' } });
+});
+
+test('what is no JWT is one clear line, which does not repeat it', async () => {
+  const { code, err } = await cli(['token', 'inspect'], { stdin: 'canary.canary.canary' });
+  expect(code).toBe(1);
+  expect(err).toMatch(/^not a JWT in the strict compact form/);
+  expect(err).not.toContain('canary');
+});
+
+describe('verify', () => {
+  const verify = (stdin: string, ...argv: string[]) =>
+    cli(['token', 'verify', '--jwks', temporaryFile('jwks.json', jwks), ...RULES, ...argv], { stdin, clocks });
+
+  test('a good token verifies', async () => {
+    const { code, out } = await verify(token);
+    expect(code).toBe(0);
+    expect(out).toMatch(/^verified\n/);
+  });
+
+  test.each([
+    ['another issuer', ['--issuer', 'https://evil.example']],
+    ['another audience', ['--audience', 'cart']],
+    ['another type', ['--type', 'at+jwt']],
+    ['a shorter life', ['--max-lifetime', '1m']],
+  ])('%s does not', async (_title, argv) => {
+    const rules = ['--issuer', '--audience'].flatMap((name, index) =>
+      argv[0] === name ? [] : RULES.slice(index * 2, index * 2 + 2),
+    );
+    const { code, out, err } = await cli(
+      ['token', 'verify', '--jwks', temporaryFile('jwks.json', jwks), ...rules, ...argv],
+      { stdin: token, clocks },
+    );
+    expect({ code, out }).toEqual({ code: 1, out: '' });
+    expect(err).toMatch(/^not verified: /);
+  });
+
+  test('an old token does not, nor one with another signature', async () => {
+    expect((await verify(expired)).code).toBe(1);
+    const [header, payload] = token.split('.');
+    expect((await verify(`${header}.${payload}.${expired.split('.')[2]}`)).code).toBe(1);
+  });
+
+  test('--json says why', async () => {
+    const { code, out } = await verify(expired, '--json');
+    expect(code).toBe(1);
+    expect(JSON.parse(out)).toEqual({ verified: false, problem: 'token has expired' });
+  });
+
+  test('a key set without a key for the algorithm is named', async () => {
+    const { code, err } = await verify(token, '--algorithm', 'RS256');
+    expect({ code, err }).toEqual({ code: 1, err: expect.stringMatching(/jwks\.json has no key for RS256\n$/) });
+  });
+
+  test('a key set with a private key is refused', async () => {
+    const path = temporaryFile('jwks.json', JSON.stringify({ keys: [{ kty: 'EC', d: 'x' }] }));
+    const { code, err } = await cli(['token', 'verify', '--jwks', path, ...RULES], { stdin: token });
+    expect({ code, err }).toEqual({ code: 1, err: `${path} has a private key\n` });
+  });
+
+  test('keys can be fetched from this machine by http, from elsewhere by https only', async () => {
+    const server = createServer((_request, response) => response.end(jwks));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void server.close());
+    const { port } = server.address() as AddressInfo;
+    const { code } = await cli(['token', 'verify', '--jwks', `http://127.0.0.1:${port}/jwks.json`, ...RULES], {
+      stdin: token,
+      clocks,
+    });
+    expect(code).toBe(0);
+    const { err } = await cli(['token', 'verify', '--jwks', 'http://keys.example.com/jwks.json', ...RULES], {
+      stdin: token,
+    });
+    expect(err).toBe('http://keys.example.com/jwks.json: keys are read by https, or by http from this machine only\n');
+  });
+
+  test('a redirect is not followed', async () => {
+    const server = createServer((_request, response) =>
+      response.writeHead(302, { location: 'http://169.254.169.254/' }).end(),
+    );
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void server.close());
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks.json`;
+    expect((await cli(['token', 'verify', '--jwks', url, ...RULES], { stdin: token })).err).toBe(
+      `${url}: a redirect (302), which is not followed\n`,
+    );
+  });
+});

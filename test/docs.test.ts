@@ -1,0 +1,90 @@
+/** What the documentation says and shows: links lead somewhere, and what a command is shown to print is what it prints. */
+
+import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { cli, temporaryDirectory } from './cli/support.ts';
+
+const ROOT = join(import.meta.dirname, '..');
+const PAGES = globSync('{*.md,docs/**/*.md,k8s/**/*.md,bench/*.md}', { cwd: ROOT });
+const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
+
+/** As GitHub makes them: lower case, no punctuation, hyphens for spaces. */
+const anchorsOf = (path: string) =>
+  [...read(path).matchAll(/^#+ (.+)$/gm)].map(([, title = '']) =>
+    title
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+
+test.each(PAGES)('every link of %s leads to a file, and to a heading of it', (page) => {
+  const broken: string[] = [];
+  for (const [, target = ''] of read(page).matchAll(/\]\((?!https?:)([^)\s]+)\)/g)) {
+    const [path = '', anchor] = target.split('#');
+    const file = path === '' ? page : join(dirname(page), path);
+    if (!existsSync(join(ROOT, file))) broken.push(target);
+    else if (anchor !== undefined && !anchorsOf(file).includes(anchor)) broken.push(target);
+  }
+  expect(broken).toEqual([]);
+});
+
+test.each(PAGES)('every path of the repository that %s names in code is there', (page) => {
+  const named = [...read(page).matchAll(/`((?:src|test|bench|docs|k8s|demo|scripts)\/[\w./-]+)`/g)];
+  const missing = named.map(([, path = '']) => path).filter((path) => !existsSync(join(ROOT, path)));
+  expect(missing).toEqual([]);
+});
+
+test('every page and test that a comment of the source names is there', () => {
+  const missing = globSync('{src,demo,scripts}/**/*.ts', { cwd: ROOT }).flatMap((file) => {
+    const named = read(file).matchAll(/\b(?:docs\/[\w./-]+\.md|test\/[\w./-]+\.test\.ts|bench\/[\w./-]+\.ts)\b/g);
+    return [...named].flatMap(([path]) => (existsSync(join(ROOT, path)) ? [] : [`${file}: ${path}`]));
+  });
+  expect(missing).toEqual([]);
+});
+
+describe('the README', () => {
+  test('has no place that was left to be filled in', () => {
+    const prose = read('README.md')
+      .replace(/^```[\s\S]*?^```$/gm, '')
+      .replace(/`[^`]*`/g, '');
+    expect(prose.match(/\b(?:[A-Z]+_[A-Z_]+|TODO|TBD|FIXME|XXX)\b/g) ?? []).toEqual([]);
+  });
+
+  test('begins with a configuration of at most 15 lines', () => {
+    const [, first = ''] = /^```yaml\n([\s\S]*?)^```$/m.exec(read('README.md')) ?? [];
+    expect(first).toMatch(/^version: 1$/m);
+    expect(first.trimEnd().split('\n').length).toBeLessThanOrEqual(15);
+  });
+
+  const blocks = [...read('README.md').matchAll(/^```console\n\$ sallyport (.*)\n([\s\S]*?)^```$/gm)];
+
+  test('shows what commands print', () => {
+    expect(blocks.length).toBeGreaterThanOrEqual(2);
+  });
+
+  test.each(blocks.map(([, command = '', shown = '']) => [command, shown] as const))('%s', async (command, shown) => {
+    const directory = temporaryDirectory();
+    writeFileSync(join(directory, 'users.yaml'), 'users: []\n', { mode: 0o600 });
+    writeFileSync(join(directory, 'bad.yaml'), BAD);
+    const argv = command.split(' ').map((word) => (word.startsWith('demo/') ? join(ROOT, word) : word));
+    const { out, err } = await cli(argv, { cwd: directory });
+    const [expected = ''] = shown.split('…\n');
+    const printed = `${out}${err}`;
+    expect(shown.endsWith('…\n') ? printed.slice(0, expected.length) : printed).toBe(expected);
+  });
+});
+
+/** The file in which the README shows mistakes. */
+const BAD = `version: 1
+publicOrigin: https://shop.example.com
+listeners:
+  public: { address: 127.0.0.1:8080, trustedProxies: [127.0.0.1] }
+login:
+  password: { usersFile: users.yaml }
+upstreams:
+  shop: { endpoints: [http://127.0.0.1:3000] }
+routes:
+  - { id: orders, match: { path: /orders }, credential: sesion, upstream: shop }
+  - { id: shop, match: { path: / }, credential: none, upstreem: shop }
+`;

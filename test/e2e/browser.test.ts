@@ -1,0 +1,349 @@
+/**
+ * People, in a real Chromium, on http://localhost: from a protected page through the login and back, out again, and
+ * what other sites can make their browser do.
+ */
+
+import { readFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import { createRemoteJWKSet, jwtVerify } from 'jose';
+import type { Page } from 'playwright-core';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { LoginStage, PASSWORD } from '../login/fixture.ts';
+import { TestBrowser } from '../support/browser.ts';
+
+/** Run in the page; its own types are for programs that have a DOM. */
+const AXE = readFileSync(new URL(import.meta.resolve('axe-core/axe.min.js')), 'utf8');
+
+interface AxeResults {
+  readonly violations: readonly { readonly id: string; readonly nodes: readonly { readonly html: string }[] }[];
+}
+
+let browser: TestBrowser;
+let upstream: Server;
+let stage: LoginStage;
+let origin: string;
+
+beforeAll(async () => {
+  browser = await TestBrowser.launch();
+  const port = await freePort();
+  origin = `http://localhost:${port}`;
+  upstream = await startUpstream();
+  stage = await LoginStage.start({
+    upstream: originOf(upstream),
+    routes: [
+      { id: 'public', match: { path: '/public' }, credential: 'none' },
+      { id: 'app', match: { path: '/' }, credential: 'session' },
+    ],
+    config: {
+      publicOrigin: origin,
+      listeners: { public: { address: `127.0.0.1:${port}` }, admin: { address: '127.0.0.1:0' } },
+    },
+    login: { throttle: { freeAttemptsPerAccount: 100, freeAttemptsPerAddress: 1_000 } },
+  });
+});
+
+beforeEach(async () => {
+  for (const subject of ['alice', 'u-bob']) await stage.gateway.gateway.sessions.endAll(subject);
+});
+
+afterAll(async () => {
+  await browser[Symbol.asyncDispose]();
+  await stage[Symbol.asyncDispose]();
+  upstream.close();
+  upstream.closeAllConnections();
+});
+
+/** A service behind the gateway: shows the claims of the token that it got, after verifying it by the published keys. */
+async function startUpstream(): Promise<Server> {
+  const server = createServer(async (request, response) => {
+    const keys = createRemoteJWKSet(new URL(`${origin}/.well-known/jwks.json`));
+    const [, token = ''] = (request.headers.authorization ?? '').split(' ');
+    const claims =
+      token === ''
+        ? {}
+        : (await jwtVerify(token, keys, { issuer: origin, audience: 'app', algorithms: ['ES256'] })).payload;
+    response.setHeader('Content-Type', 'text/html');
+    response.end(`<!doctype html><h1>${request.url}</h1><pre>${JSON.stringify(claims)}</pre>`);
+  });
+  return listening(server);
+}
+
+const listening = (server: Server): Promise<Server> =>
+  new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server)));
+
+const originOf = (server: Server, host = '127.0.0.1') => `http://${host}:${(server.address() as AddressInfo).port}`;
+
+/** A port that was free a moment ago: the public origin has to be known before the gateway listens. */
+async function freePort(): Promise<number> {
+  const probe = createTcpServer();
+  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
+  const { port } = probe.address() as AddressInfo;
+  await new Promise((resolve) => probe.close(resolve));
+  return port;
+}
+
+async function logIn(page: Page, path = '/orders', username = 'alice', password = PASSWORD): Promise<void> {
+  await page.goto(`${origin}${path}`);
+  await page.getByLabel('User name').fill(username);
+  await page.getByLabel('Password').fill(password);
+  await page.getByRole('button', { name: 'Log in' }).click();
+}
+
+const claimsOn = async (page: Page) =>
+  JSON.parse((await page.locator('pre').textContent()) ?? '') as Record<string, unknown>;
+
+const heading = (page: Page) => page.getByRole('heading', { level: 1 }).textContent();
+
+describe('a person', () => {
+  test('goes to a protected page, logs in, and is back at the page, which knows who it is', async () => {
+    const { page, context } = await browser.profile();
+    await page.goto(`${origin}/orders?page=2`);
+    expect(page.url()).toBe(`${origin}/auth/login?return_to=%2Forders%3Fpage%3D2`);
+    await page.getByLabel('User name').fill('alice');
+    await page.getByLabel('Password').fill('wrong');
+    await page.getByRole('button', { name: 'Log in' }).click();
+    expect(await page.getByRole('alert').textContent()).toBe('That user name and password do not match.');
+    expect(await page.title()).toBe('Error: Log in');
+    expect(await page.getByLabel('User name').inputValue()).toBe('alice');
+    expect(await page.locator(':focus').getAttribute('id')).toBe('password');
+
+    await page.keyboard.type(PASSWORD);
+    await page.keyboard.press('Enter');
+    await page.waitForURL(`${origin}/orders?page=2`);
+    expect(await heading(page)).toBe('/orders?page=2');
+    expect(await claimsOn(page)).toMatchObject({ sub: 'alice', iss: origin, aud: 'app' });
+    await context.close();
+  });
+
+  test('logs in with the keyboard alone: the form is reached, filled and sent without a pointer', async () => {
+    const { page, context } = await browser.profile();
+    await page.goto(`${origin}/orders`);
+    const focused = () => page.evaluate<string>('document.activeElement.id || document.activeElement.textContent');
+    expect(await focused()).toBe('username');
+    await page.keyboard.type('alice');
+    await page.keyboard.press('Tab');
+    expect(await focused()).toBe('password');
+    await page.keyboard.type(PASSWORD);
+    await page.keyboard.press('Tab');
+    expect(await focused()).toBe('Log in');
+    expect(await page.evaluate('getComputedStyle(document.activeElement).outlineStyle')).toBe('solid');
+    await page.keyboard.press('Space');
+    await page.waitForURL(`${origin}/orders`);
+    await context.close();
+  });
+
+  test('COK-18: logs out, and the cookie is gone from the browser', async () => {
+    const { page, context } = await browser.profile();
+    await logIn(page);
+    const [cookie] = await context.cookies();
+    expect(cookie).toMatchObject({
+      name: '__Host-sid',
+      domain: 'localhost',
+      path: '/',
+      httpOnly: true,
+      secure: true,
+      sameSite: 'Lax',
+      expires: -1,
+    });
+    await page.goto(`${origin}/auth/logout`);
+    await page.getByRole('button', { name: 'Log out', exact: true }).click();
+    expect(await heading(page)).toBe('You are logged out');
+    expect(await context.cookies()).toEqual([]);
+    // Whoever has kept a copy of it gets no further either.
+    const replayed = await fetch(`${origin}/orders`, { headers: { Cookie: `${cookie?.name}=${cookie?.value}` } });
+    expect(replayed.status).toBe(401);
+    await context.close();
+  });
+
+  test('sees the sessions of two browsers, and ends the other one', async () => {
+    const [mine, other] = [await browser.profile(), await browser.profile()];
+    await logIn(mine.page);
+    await logIn(other.page);
+    await mine.page.goto(`${origin}/auth/sessions`);
+    const items = mine.page.locator('.sessions li');
+    expect(await items.count()).toBe(2);
+    expect(await items.first().textContent()).toMatch(/Chrome on Linux, 127\.0\.0\.1\s+This device/);
+    await items.nth(1).getByRole('button', { name: 'End session' }).click();
+    await mine.page.waitForURL(`${origin}/auth/sessions`);
+    expect(await mine.page.locator('.sessions li').count()).toBe(1);
+    await other.page.goto(`${origin}/orders`);
+    expect(other.page.url()).toContain('/auth/login');
+    await mine.page.goto(`${origin}/orders`);
+    expect(mine.page.url()).toBe(`${origin}/orders`);
+    await Promise.all([mine.context.close(), other.context.close()]);
+  });
+
+  test('logs out on all devices', async () => {
+    const [mine, other] = [await browser.profile(), await browser.profile()];
+    await logIn(mine.page);
+    await logIn(other.page);
+    await mine.page.goto(`${origin}/auth/logout`);
+    await mine.page.getByRole('button', { name: 'Log out on all devices' }).click();
+    expect(await heading(mine.page)).toBe('You are logged out');
+    await other.page.goto(`${origin}/orders`);
+    expect(other.page.url()).toContain('/auth/login');
+    await Promise.all([mine.context.close(), other.context.close()]);
+  });
+
+  test('who is logged in goes on from the login page, or logs in as somebody else', async () => {
+    const { page, context } = await browser.profile();
+    await logIn(page);
+    await page.goto(`${origin}/auth/login?return_to=%2Forders`);
+    expect(await heading(page)).toBe('You are logged in');
+    await page.getByRole('link', { name: 'Log in as somebody else' }).click();
+    await page.getByLabel('User name').fill('bob');
+    await page.getByLabel('Password').fill(PASSWORD);
+    await page.getByRole('button', { name: 'Log in' }).click();
+    await page.waitForURL(`${origin}/orders`);
+    expect(await claimsOn(page)).toMatchObject({ sub: 'u-bob' });
+    expect(await stage.gateway.gateway.sessions.list('alice')).toEqual([]);
+    await context.close();
+  });
+});
+
+describe('a page of another site', () => {
+  /** A page with a form that sends itself to the gateway. `localhost` on another port is the same site, 127.0.0.1 is not. */
+  async function attack(
+    page: Page,
+    host: string,
+    action: string,
+    fields: Record<string, string> = {},
+  ): Promise<number> {
+    const inputs = Object.entries(fields).map(([name, value]) => `<input name="${name}" value="${value}">`);
+    const site = await listening(
+      createServer((_request, response) => {
+        response.setHeader('Content-Type', 'text/html');
+        response.end(
+          `<!doctype html><form method="post" action="${origin}${action}">${inputs.join('')}<button>go</button></form>`,
+        );
+      }),
+    );
+    await page.goto(originOf(site, host));
+    const [answer] = await Promise.all([
+      page.waitForResponse((response) => response.url().startsWith(origin)),
+      page.getByRole('button').click(),
+    ]);
+    site.close();
+    site.closeAllConnections();
+    return answer.status();
+  }
+
+  test.each([
+    ['logs nobody out', '/auth/logout'],
+    ['logs nobody out everywhere', '/auth/logout/all'],
+    ['ends no session', '/auth/sessions/others'],
+    ['changes nothing behind the gateway', '/orders'],
+  ])('%s', async (_what, action) => {
+    const { page, context } = await browser.profile();
+    await logIn(page);
+    // Same site, another origin: the browser sends the cookie along, and still nothing happens.
+    expect(await attack(page, 'localhost', action)).toBe(403);
+    // Another site: SameSite keeps the cookie back, and the origin is refused all the same, where that is asked first.
+    expect(await attack(page, '127.0.0.1', action)).toBe(action === '/orders' ? 401 : 403);
+    await page.goto(`${origin}/orders`);
+    expect(page.url()).toBe(`${origin}/orders`);
+    await context.close();
+  });
+
+  test('logs nobody in as somebody else', async () => {
+    const { page, context } = await browser.profile();
+    const fields = { username: 'bob', password: PASSWORD };
+    for (const host of ['localhost', '127.0.0.1']) expect(await attack(page, host, '/auth/login', fields)).toBe(403);
+    expect(await context.cookies(origin)).toEqual([]);
+    await context.close();
+  });
+
+  test('reads nothing of ours by script', async () => {
+    const { page, context } = await browser.profile();
+    await logIn(page);
+    const site = await listening(createServer((_request, response) => response.end('<!doctype html>')));
+    await page.goto(originOf(site, 'localhost'));
+    const read = `fetch('${origin}/auth/session', { credentials: 'include' }).then((answer) => answer.text())`;
+    const outcome = await page.evaluate<string>(`${read}.catch(() => 'refused')`);
+    expect(outcome).toBe('refused');
+    site.close();
+    site.closeAllConnections();
+    await context.close();
+  });
+});
+
+describe('our pages', () => {
+  const PAGES = [
+    '/auth/login',
+    '/auth/logout',
+    '/auth/logged-out',
+    '/auth/sessions',
+    '/auth/login?return_to=%2Fx',
+    '/auth/nothing',
+  ];
+
+  async function visitAll(visit: (page: Page, what: string) => Promise<void>, options = {}): Promise<void> {
+    const { page, context } = await browser.profile({ viewport: { width: 320, height: 640 }, ...options });
+    await page.goto(`${origin}/auth/login`);
+    await visit(page, 'the login page');
+    await logIn(page, '/orders', 'alice', 'wrong');
+    await visit(page, 'the login page after a failure');
+    await logIn(page);
+    await stage.gateway.gateway.sessions.open({
+      subject: 'alice',
+      user: {},
+      method: 'password',
+      device: 'Safari on iPhone, 2001:db8:1234:5678:9abc:def0:1234:5678',
+    });
+    for (const path of PAGES) {
+      await page.goto(`${origin}${path}`);
+      await visit(page, path);
+    }
+    await context.close();
+  }
+
+  test.each(['light', 'dark'] as const)(
+    'have no accessibility problem that axe finds, in %s colours',
+    async (colorScheme) => {
+      await visitAll(
+        async (page, what) => {
+          await page.evaluate(AXE);
+          const { violations } = await page.evaluate<AxeResults>('axe.run()');
+          expect([what, violations.map(({ id, nodes }) => [id, nodes.map((node) => node.html)])]).toEqual([what, []]);
+        },
+        { colorScheme },
+      );
+    },
+  );
+
+  test('WCAG 1.4.10: fit a window of 320 pixels without scrolling sideways', () =>
+    visitAll(async (page, what) => {
+      const width = await page.evaluate('document.documentElement.scrollWidth');
+      expect([what, width]).toEqual([what, 320]);
+    }));
+
+  test('WCAG 2.5.8: everything that is pressed is at least 24 pixels in both directions', () =>
+    visitAll(async (page, what) => {
+      for (const target of await page.locator('a, button, input:not([type=hidden])').all()) {
+        const box = await target.boundingBox();
+        expect(
+          Math.min(box?.width ?? 0, box?.height ?? 0),
+          `${what}: ${await target.textContent()}`,
+        ).toBeGreaterThanOrEqual(24);
+      }
+    }));
+
+  test('ask for nothing but themselves, run nothing, and break no rule of their own policy', async () => {
+    const { page, context } = await browser.profile();
+    const requests: string[] = [];
+    const complaints: string[] = [];
+    page.on('request', (request) => requests.push(request.url()));
+    page.on('console', (message) => complaints.push(message.text()));
+    for (const path of PAGES) {
+      requests.length = 0;
+      await page.goto(`${origin}${path}`);
+      expect(
+        requests.filter((url) => !url.endsWith('/favicon.ico')).every((url) => url.startsWith(`${origin}/auth/`)),
+      ).toBe(true);
+      expect(await page.locator('script, img, link, iframe').count()).toBe(0);
+    }
+    expect(complaints.filter((text) => /Content.Security.Policy/i.test(text))).toEqual([]);
+    await context.close();
+  });
+});

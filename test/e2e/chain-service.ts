@@ -1,0 +1,49 @@
+/**
+ * The two services of chain.test.ts, each in a process of its own: `cart`, which calls `orders` through the outbound side
+ * beside it, and `orders`, which answers who calls. Says its port, and ends when its standard input does.
+ *
+ * Usage: node test/e2e/chain-service.ts cart ORIGIN_OF_THE_OUTBOUND_SIDE
+ *        node test/e2e/chain-service.ts orders URL_OF_THE_KEYS
+ */
+
+import { createServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createVerifier } from '../../src/verify/index.ts';
+
+const [role, address = ''] = process.argv.slice(2);
+
+type Answer = (request: IncomingMessage) => Promise<unknown>;
+
+/** A service that knows nothing of tokens but to hand on the one that it was called with. */
+const cart: Answer = async ({ url = '/', headers: { authorization = '' } }) => {
+  if (url === '/cart/token') return { token: authorization };
+  const answer = await fetch(`${address}${url.replace(/^\/cart/, '')}`, { headers: { authorization } });
+  return { status: answer.status, answer: await answer.json() };
+};
+
+const verifier =
+  role === 'orders'
+    ? createVerifier({ issuer: 'https://shop.example.com', audience: 'orders', jwksUrl: address })
+    : null;
+
+/** A service that looks for itself as well. */
+const orders: Answer = async ({ url, headers }) => {
+  const token = await verifier?.verify(headers.authorization);
+  return {
+    url,
+    told: { user: headers['x-user'], actor: headers['x-actor'] },
+    verified: { subject: token?.subject, actors: token?.actors, sid: token?.sid, audiences: token?.audiences },
+    token: headers.authorization,
+  };
+};
+
+const answer = role === 'cart' ? cart : orders;
+const server = createServer((request, response) => {
+  answer(request).then(
+    (body) => response.end(JSON.stringify(body)),
+    (error: Error) => response.writeHead(500).end(JSON.stringify({ error: error.message })),
+  );
+});
+server.listen(0, '127.0.0.1', () => console.log((server.address() as AddressInfo).port));
+process.stdin.resume();
+process.stdin.once('end', () => process.exit(0));

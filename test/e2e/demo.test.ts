@@ -1,0 +1,113 @@
+/** What a stranger sees first: `npm start`. */
+
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { rawRequest, requestHead } from '../support/raw-client.ts';
+
+let demo: ChildProcess;
+let port: number;
+const lines: string[] = [];
+
+beforeAll(async () => {
+  port = await freePort();
+  demo = spawn(process.execPath, [join(import.meta.dirname, '../../demo/start.ts')], {
+    env: { ...process.env, PORT: String(port), ADMIN_PORT: String(await freePort()) },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  for await (const line of createInterface({ input: demo.stdout! })) {
+    lines.push(line);
+    if (line.startsWith('Stop with')) break;
+  }
+});
+
+afterAll(async () => {
+  demo.kill('SIGTERM');
+  await new Promise((resolve) => demo.once('exit', resolve));
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+const host = () => `Host: localhost:${port}`;
+
+test('says in one line that it is ready, with listeners, routes, store, configuration hash and the time it took', () => {
+  expect(lines[0]).toMatch(
+    /^sallyport \S+ is ready after \d+ ms: http:\/\/localhost:\d+ \(on 127\.0\.0\.1:\d+\), admin http:\/\/127\.0\.0\.1:\d+, 3 routes, store memory \(.*\), ES256 key in memory, configuration [0-9a-f]{12}, 0 warnings$/,
+  );
+});
+
+test('the address in its first line is one that answers', async () => {
+  const [, origin = ''] = /: (http:\S+) \(on 127\.0\.0\.1:/.exec(lines[0] ?? '') ?? [];
+  const answer = await fetch(`${origin}/public`);
+  expect([answer.status, ((await answer.json()) as { message: string }).message]).toEqual([
+    200,
+    'Hello, whoever you are.',
+  ]);
+});
+
+test('prints three commands to try, and each does what it says', async () => {
+  const commands = lines.filter((line) => line.trimStart().startsWith('curl '));
+  expect(commands).toHaveLength(3);
+  const [, body = ''] = /-d '([^']+)'/.exec(commands[1] ?? '') ?? [];
+
+  const anonymous = await rawRequest(port, requestHead('GET', '/api/orders', [host()]));
+  expect(anonymous.status).toBe(401);
+
+  const login = await rawRequest(
+    port,
+    `${requestHead('POST', '/auth/login', [host(), 'Content-Type: application/json', `Content-Length: ${body.length}`])}${body}`,
+  );
+  expect(login.status).toBe(200);
+  const cookie = /^__Host-sid=[A-Za-z0-9_-]{43}/.exec(login.headers.get('set-cookie') ?? '')?.[0];
+
+  const answered = await rawRequest(port, requestHead('GET', '/api/orders', [host(), `Cookie: ${cookie}`]));
+  expect(JSON.parse(answered.body.toString())).toMatchObject({
+    message: 'Hello, demo. I checked your token offline.',
+    verifiedClaims: { iss: `http://localhost:${port}`, sub: 'demo', aud: 'orders', roles: ['customer'] },
+    cookieReceived: null,
+  });
+});
+
+/** Runs the demo to its end. */
+function failedDemo(env: Record<string, string>) {
+  return spawnSync(process.execPath, [join(import.meta.dirname, '../../demo/start.ts')], {
+    env: { ...process.env, ...env },
+    encoding: 'utf8',
+    timeout: 20_000,
+  });
+}
+
+test.each([
+  ['PORT', 'abc'],
+  ['PORT', '0'],
+  ['PORT', '65536'],
+  ['ADMIN_PORT', '80x'],
+])('%s=%s is one clear line, and exit code 1', (variable, value) => {
+  const { status, stdout, stderr } = failedDemo({ [variable]: value });
+  expect([status, stdout, stderr]).toEqual([1, '', `${variable} is "${value}": it has to be a port, 1 to 65535\n`]);
+});
+
+test('a port in use is one clear line, which says what to do, and exit code 1', async () => {
+  const { status, stdout, stderr } = failedDemo({ PORT: String(port), ADMIN_PORT: String(await freePort()) });
+  expect([status, stdout, stderr]).toEqual([
+    1,
+    '',
+    `listeners.public.address: cannot listen on 127.0.0.1:${port}: something else is listening there\nSet PORT or ADMIN_PORT to another port.\n`,
+  ]);
+});
+
+test('opened in a browser, it leads to the login page', async () => {
+  const answer = await rawRequest(port, requestHead('GET', '/', [host(), 'Accept: text/html']));
+  expect([answer.status, answer.headers.get('location')]).toEqual([
+    302,
+    `http://localhost:${port}/auth/login?return_to=%2F`,
+  ]);
+});

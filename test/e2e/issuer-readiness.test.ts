@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest';
+import { ecKeyPair, publicJwk } from '../support/forger.ts';
+import { startInstance } from '../support/instance.ts';
+import { answering, KeyServer } from '../support/key-server.ts';
+import { until } from '../support/until.ts';
+
+test('JWT-47: /readyz is red until the keys of every issuer were had once, and says whose are missing', async () => {
+  await using server = await KeyServer.start((_request, response) => void response.writeHead(503).end());
+  const issuer = { issuer: 'https://issuer.example', algorithms: ['ES256'] };
+  await using instance = await startInstance({
+    config: {
+      issuers: {
+        remote: { ...issuer, jwksUrl: `${server.origin}/jwks.json` },
+        fixed: { ...issuer, jwks: { keys: [publicJwk(ecKeyPair())] } },
+        cluster: { kubernetes: { tokenFile: 'nowhere', caFile: 'nowhere' } },
+      },
+    },
+    routes: [{ id: 'api', match: { path: '/' }, credential: { service: ['remote', 'fixed', 'cluster'] } }],
+  });
+  const ready = async () => {
+    const answer = await instance.admin('/readyz');
+    return { status: answer.status, body: await answer.text() };
+  };
+  const before = await ready();
+  expect(before.status).toBe(503);
+  expect(JSON.parse(before.body)).toMatchObject({
+    ready: false,
+    components: expect.arrayContaining([
+      { name: 'issuer remote', ok: false, detail: 'keys were never had' },
+      { name: 'issuer cluster', ok: true, detail: 'keys were never had' },
+    ]) as unknown,
+  });
+  expect(before.body).not.toContain('issuer fixed');
+
+  // Nobody has to ask: the background tries again, a second after the first failure.
+  server.behaviour = answering({ keys: [publicJwk(ecKeyPair())] });
+  await until(async () => (await ready()).status === 200, 'the keys were fetched');
+});

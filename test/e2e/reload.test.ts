@@ -1,0 +1,365 @@
+/** Reloading the configuration of a running instance. */
+
+import { decodeJwt } from 'jose';
+import { describe, expect, test } from 'vitest';
+import type { ReloadReport } from '../../src/admin/control.ts';
+import { createLog } from '../../src/observability/log.ts';
+import { Metrics } from '../../src/observability/metrics.ts';
+import { Reloader } from '../../src/reload.ts';
+import { TestAuthority } from '../support/certificates.ts';
+import { TestClocks } from '../support/clocks.ts';
+import { CapturedLog, HOST } from '../support/gateway.ts';
+import { ConfigFileFixture, startInstance, type TestInstance } from '../support/instance.ts';
+import { RawConnection, rawRequest, requestHead } from '../support/raw-client.ts';
+import { RecordingUpstream } from '../support/recording-upstream.ts';
+import { until } from '../support/until.ts';
+
+const get = (target: string, headers: readonly string[] = []) => requestHead('GET', target, [HOST, ...headers]);
+const answering = (text: string) => () =>
+  RecordingUpstream.start((_request, socket) => {
+    socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${text.length}\r\n\r\n${text}`);
+  });
+const PUBLIC = { id: 'app', match: { path: '/' }, credential: 'none' };
+
+async function reload(instance: TestInstance): Promise<ReloadReport & { status: number }> {
+  const response = await instance.admin('/-/reload', { method: 'POST' });
+  return { ...((await response.json()) as ReloadReport), status: response.status };
+}
+const metricsOf = async (instance: TestInstance) => (await instance.admin('/metrics')).text();
+const gatewayOf = ({ instance }: TestInstance) => {
+  if (instance.localGateway === null) throw new Error('no gateway in this process');
+  return instance.localGateway;
+};
+
+describe('a configuration that is good', () => {
+  test('is applied, and a certificate that cannot be used any more stays as it was: the answer and the log say so', async () => {
+    const authority = new TestAuthority();
+    const { certificate, key } = authority.issue({ names: ['shop.example.com'] });
+    const tls = { certificates: [{ certFile: 'tls.crt', keyFile: 'tls.key' }] };
+    const options = {
+      routes: [PUBLIC],
+      files: { 'tls.crt': certificate, 'tls.key': key },
+      config: {
+        listeners: { public: { address: '127.0.0.1:0', tls }, admin: { address: '127.0.0.1:0' } },
+      },
+    };
+    await using instance = await startInstance(options);
+    expect(await reload(instance)).toMatchObject({ status: 200, kept: [] });
+    const path = instance.file.text('tls.crt', 'garbage');
+    const report = await reload(instance);
+    expect(report).toMatchObject({ status: 200, result: 'applied', problems: [] });
+    expect(report.kept).toEqual([
+      `listeners.public.tls.certificates[0].certFile: ${path} is not a PEM certificate; the certificate stays as it was`,
+    ]);
+    const line = instance.log.records.findLast(({ msg }) => String(msg).startsWith('configuration reloaded'));
+    expect(line).toMatchObject({ level: 40, kept: report.kept });
+    expect(await metricsOf(instance)).toContain('sallyport_tls_certificates_last_read_successful 0\n');
+  });
+
+  test('is in use for the next request', async () => {
+    await using first = await answering('first')();
+    await using second = await answering('second')();
+    await using instance = await startInstance({ upstream: first.origin, routes: [PUBLIC] });
+    const hashBefore = instance.instance.reloader.inUse.hash;
+    await using connection = await RawConnection.open(instance.port);
+    connection.write(get('/'));
+    expect((await connection.response()).body.toString()).toBe('first');
+    instance.file.write({ upstream: second.origin, routes: [PUBLIC] });
+    const report = await reload(instance);
+    expect(report).toMatchObject({ status: 200, result: 'applied', problems: [], needRestart: [] });
+    expect(report.hash).not.toBe(hashBefore);
+    connection.write(get('/'));
+    expect((await connection.response()).body.toString()).toBe('second');
+    const metrics = await metricsOf(instance);
+    expect(metrics).toContain('sallyport_config_reloads_total{result="applied"} 1\n');
+    expect(metrics).toContain('sallyport_config_last_reload_successful 1\n');
+    expect(metrics).toContain(`sallyport_config_info{hash="${report.hash}"} 1\n`);
+    expect(metrics).not.toContain(`sallyport_config_info{hash="${hashBefore}"}`);
+  });
+
+  test('is picked up when its file changes, if that is watched', async () => {
+    await using upstream = await answering('ok')();
+    await using instance = await startInstance({
+      isWatched: true,
+      upstream: upstream.origin,
+      routes: [PUBLIC],
+    });
+    const paths = async (path: string) => (await rawRequest(instance.port, get(path))).status;
+    expect(await paths('/a')).toBe(200);
+    for (const id of ['b', 'c']) {
+      instance.file.write({ upstream: upstream.origin, routes: [{ ...PUBLIC, match: { path: `/${id}` } }] });
+      await until(async () => (await paths('/a')) === 404 && (await paths(`/${id}`)) === 200, `route ${id} is in use`);
+    }
+  });
+
+  test('is picked up when a file that it names changes', async () => {
+    await using upstream = await answering('ok')();
+    await using instance = await startInstance({ upstream: upstream.origin });
+    const secretFile = instance.file.text('backend.secret', 'x'.repeat(32));
+    instance.file.write({
+      upstream: upstream.origin,
+      config: { login: { trustedBackends: [{ id: 'shop', clientSecretFile: secretFile }] } },
+    });
+    expect((await reload(instance)).result).toBe('applied');
+    instance.instance.reloader.watch(instance.file.path);
+    const login = async (secret: string) => {
+      const authorization = `Basic ${btoa(`shop:${secret}`)}`;
+      const body = JSON.stringify({ subject: 'bob' });
+      const head = requestHead('POST', '/auth/sessions', [
+        HOST,
+        `Authorization: ${authorization}`,
+        'Content-Type: application/json',
+        `Content-Length: ${body.length}`,
+      ]);
+      return (await rawRequest(instance.port, head + body)).status;
+    };
+    expect(await login('x'.repeat(32))).toBeLessThan(300);
+    instance.file.text('backend.secret', 'y'.repeat(32));
+    await until(async () => (await login('y'.repeat(32))) < 300, 'the new secret is accepted');
+    expect(await login('x'.repeat(32))).toBe(401);
+  });
+
+  test('changes limits, session timeouts and the log level at once', async () => {
+    const clocks = new TestClocks();
+    await using upstream = await RecordingUpstream.start(() => {});
+    await using instance = await startInstance({
+      clocks,
+      upstream: upstream.origin,
+      routes: [PUBLIC, { id: 's', match: { path: '/s' }, credential: 'session' }],
+    });
+    const gateway = gatewayOf(instance);
+    const { sessionId } = await gateway.sessions.open({ subject: 'bob', user: {}, method: 'password', device: '' });
+    instance.file.write({
+      upstream: upstream.origin,
+      routes: [PUBLIC, { id: 's', match: { path: '/s' }, credential: 'session' }],
+      config: {
+        listeners: {
+          public: { address: '127.0.0.1:0', limits: { maxConcurrentRequests: 1 } },
+          admin: { address: '127.0.0.1:0' },
+        },
+        session: { idleTimeout: '1s' },
+        log: { level: 'error' },
+      },
+    });
+    expect(await reload(instance)).toMatchObject({ result: 'applied', needRestart: [] });
+    await using slow = await RawConnection.open(instance.port);
+    slow.write(get('/slow'));
+    await upstream.received(1);
+    expect((await rawRequest(instance.port, get('/'))).status).toBe(503);
+    slow.close();
+    await until(() => gateway.requestsInFlight === 0, 'no request is in progress');
+    clocks.advance(2_000);
+    const { status } = await rawRequest(instance.port, get('/s', [`Cookie: __Host-sid=${sessionId}`]));
+    expect(status).toBe(401);
+    const lines = instance.log.text.length;
+    await rawRequest(instance.port, get('/auth/nothing'));
+    expect(instance.log.text.length).toBe(lines);
+  });
+
+  test('sends the tokens again that were minted before, unless they would be others by now', async () => {
+    await using upstream = await RecordingUpstream.start();
+    const withClaims = (title: string, claims: Record<string, string>) => ({
+      upstream: upstream.origin,
+      config: { login: { title }, upstreamToken: { claims } },
+    });
+    await using instance = await startInstance(withClaims('One', {}));
+    const user = { email: 'bob@example.com' };
+    const { sessionId } = await gatewayOf(instance).sessions.open({
+      subject: 'bob',
+      user,
+      method: 'password',
+      device: '',
+    });
+    const token = async () => {
+      await rawRequest(instance.port, get('/', [`Cookie: __Host-sid=${sessionId}`]));
+      return upstream.last.values('authorization')[0]?.replace('Bearer ', '') ?? '';
+    };
+    const first = await token();
+    instance.file.write(withClaims('Two', {}));
+    expect((await reload(instance)).result).toBe('applied');
+    expect(await token()).toBe(first);
+    instance.file.write(withClaims('Two', { email: 'user.email' }));
+    expect((await reload(instance)).result).toBe('applied');
+    expect(decodeJwt(await token())).toMatchObject({ sub: 'bob', email: 'bob@example.com' });
+  });
+
+  test('names the keys that need a restart, again and again, until they have what they had', async () => {
+    await using instance = await startInstance({ routes: [PUBLIC] });
+    const withPort = (keepAlive: string, path: string) => ({
+      routes: [{ ...PUBLIC, match: { path } }],
+      config: {
+        listeners: {
+          public: { address: '127.0.0.1:0', timeouts: { keepAlive } },
+          admin: { address: '127.0.0.1:0' },
+        },
+      },
+    });
+    const key = 'listeners.public.timeouts.keepAlive';
+    instance.file.write(withPort('5s', '/a'));
+    expect((await reload(instance)).needRestart).toEqual([key]);
+    instance.file.write(withPort('5s', '/b'));
+    expect((await reload(instance)).needRestart).toEqual([key]);
+    expect(await (await instance.admin('/-/config')).json()).toMatchObject({ needRestart: [key] });
+    expect(instance.log.records.at(-1)).toBeDefined();
+    expect(instance.log.text).toContain(key);
+    instance.file.write(withPort('65s', '/b'));
+    expect((await reload(instance)).needRestart).toEqual([]);
+  });
+});
+
+describe('a configuration that is not', () => {
+  const broken: readonly (readonly [title: string, text: string, problem: RegExp])[] = [
+    ['is no YAML', 'version: [1\n', /yaml/i],
+    ['has an unknown key', 'version: 1\nrutes: []\n', /rutes/],
+    ['names a file that is not there', 'FILE', /does not exist/],
+  ];
+  test.each(broken)('changes nothing when it %s', async (_title, text, problem) => {
+    await using upstream = await answering('ok')();
+    await using instance = await startInstance({ upstream: upstream.origin, routes: [PUBLIC] });
+    const { hash } = instance.instance.reloader.inUse;
+    if (text === 'FILE') {
+      instance.file.write({
+        routes: [PUBLIC],
+        config: { issuers: { a: { issuer: 'https://a.test', jwksFile: 'nowhere.json', algorithms: ['ES256'] } } },
+      });
+    } else {
+      instance.file.text('sallyport.yaml', text);
+    }
+    const report = await reload(instance);
+    expect(report).toMatchObject({ status: 422, result: 'rejected', hash });
+    expect(report.problems.join('\n')).toMatch(problem);
+    expect(instance.log.text).toContain('reload rejected; the configuration in use stays');
+    expect((await rawRequest(instance.port, get('/'))).body.toString()).toBe('ok');
+    expect((await instance.admin('/readyz')).status).toBe(200);
+    const metrics = await metricsOf(instance);
+    expect(metrics).toContain('sallyport_config_reloads_total{result="rejected"} 1\n');
+    expect(metrics).toContain('sallyport_config_last_reload_successful 0\n');
+    expect(metrics).toContain(`sallyport_config_info{hash="${hash}"} 1\n`);
+    instance.file.write({ upstream: upstream.origin, routes: [PUBLIC] });
+    expect((await reload(instance)).result).toBe('applied');
+    expect(await metricsOf(instance)).toContain('sallyport_config_last_reload_successful 1\n');
+  });
+
+  test('changes nothing when a file that it names has no use, although it is there', async () => {
+    await using upstream = await answering('ok')();
+    await using instance = await startInstance({ upstream: upstream.origin, routes: [PUBLIC] });
+    const { hash } = instance.instance.reloader.inUse;
+    const jwksFile = instance.file.text('jwks.json', 'not JSON');
+    instance.file.write({
+      upstream: 'http://127.0.0.1:1',
+      routes: [PUBLIC],
+      config: { issuers: { a: { issuer: 'https://a.test', jwksFile, algorithms: ['ES256'] } } },
+    });
+    const report = await reload(instance);
+    expect(report.result).toBe('rejected');
+    expect(report.problems.join()).toContain('jwks.json');
+    expect(report.hash).toBe(hash);
+    expect(await (await instance.admin('/-/config')).json()).toMatchObject({ hash, config: { issuers: {} } });
+    expect((await rawRequest(instance.port, get('/'))).body.toString()).toBe('ok');
+  });
+});
+
+describe('requests', () => {
+  test('twenty reloads under load lose none, and every answer is whole and its own', async () => {
+    const echo = () =>
+      RecordingUpstream.start((request, socket) => {
+        const target = request.head.split(' ')[1] ?? '';
+        setTimeout(
+          () => socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${target.length}\r\n\r\n${target}`),
+          Math.random() * 10,
+        );
+      });
+    await using first = await echo();
+    await using second = await echo();
+    await using instance = await startInstance({ upstream: first.origin });
+    const gateway = gatewayOf(instance);
+    let isOver = false;
+    let answered = 0;
+    const client = async (number: number) => {
+      const { sessionId } = await gateway.sessions.open({
+        subject: `user-${number}`,
+        user: {},
+        method: 'password',
+        device: '',
+      });
+      await using connection = await RawConnection.open(instance.port);
+      for (let count = 0; !isOver; count += 1) {
+        const target = `/${number}/${count}`;
+        connection.write(get(target, [`Cookie: __Host-sid=${sessionId}`]));
+        const response = await connection.response();
+        expect([response.status, response.body.toString()]).toEqual([200, target]);
+        answered += 1;
+      }
+    };
+    const clients = Array.from({ length: 32 }, (_, number) => client(number));
+    for (let round = 1; round <= 20; round += 1) {
+      const before = answered;
+      instance.file.write({
+        upstream: round % 2 === 0 ? first.origin : second.origin,
+        config: { login: { title: `Round ${round}` } },
+      });
+      expect((await reload(instance)).result).toBe('applied');
+      await until(() => answered > before + 32, 'some requests are answered');
+    }
+    isOver = true;
+    await Promise.all(clients);
+    expect(first.requests.length).toBeGreaterThan(0);
+    expect(second.requests.length).toBeGreaterThan(0);
+    await until(() => second.openConnections === 0, 'the upstream that is gone has no connection any more');
+    expect(first.openConnections).toBeGreaterThan(0);
+  });
+
+  test('one under way finishes on the configuration that it began with, and is counted under its route', async () => {
+    const held: (() => void)[] = [];
+    await using upstream = await RecordingUpstream.start((_request, socket) => {
+      held.push(() => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'));
+    });
+    await using other = await answering('other')();
+    const old = { ...PUBLIC, id: 'old', responseHeaders: { set: { 'X-Configuration': 'old' } } };
+    await using instance = await startInstance({
+      upstream: upstream.origin,
+      routes: [{ ...PUBLIC, id: 'a', match: { path: '/a' } }, old],
+    });
+    await using connection = await RawConnection.open(instance.port);
+    connection.write(get('/slow'));
+    await upstream.received(1);
+    instance.file.write({ upstream: other.origin, routes: [{ ...PUBLIC, id: 'new' }] });
+    expect((await reload(instance)).result).toBe('applied');
+    expect((await rawRequest(instance.port, get('/'))).body.toString()).toBe('other');
+    expect(upstream.openConnections).toBe(1);
+    for (const answer of held) answer();
+    const response = await connection.response();
+    expect(response.body.toString()).toBe('ok');
+    expect(response.headers.get('x-configuration')).toBe('old');
+    await until(() => upstream.openConnections === 0, 'the upstream that is gone has no connection any more');
+    const metrics = await metricsOf(instance);
+    for (const route of ['old', 'new']) {
+      expect(metrics).toContain(`sallyport_http_requests_total{route="${route}",method="GET",code_class="2xx"} 1\n`);
+    }
+    expect(metrics).toContain('sallyport_http_requests_total{route="a",method="GET",code_class="2xx"} 0\n');
+  });
+
+  test('reloads that are asked for at once are done one after the other', async () => {
+    using file = new ConfigFileFixture();
+    file.write({ routes: [PUBLIC] });
+    let underWay = 0;
+    let most = 0;
+    const reloader = new Reloader({
+      initial: file.load(),
+      load: async () => file.load(),
+      apply: async () => {
+        underWay += 1;
+        most = Math.max(most, underWay);
+        await new Promise(setImmediate);
+        underWay -= 1;
+        return [{ process: 'gateway', problem: null, kept: [] }];
+      },
+      log: createLog('error', new CapturedLog()),
+      metrics: new Metrics('test'),
+      clocks: new TestClocks(),
+    });
+    const reports = await Promise.all(Array.from({ length: 10 }, () => reloader.reload()));
+    expect(reports.map(({ result }) => result)).toEqual(Array(10).fill('applied'));
+    expect(most).toBe(1);
+  });
+});

@@ -1,0 +1,278 @@
+/** Several worker processes behind one address, with a real Redis. */
+
+import { execFile } from 'node:child_process';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { HOST } from '../support/gateway.ts';
+import type { InstanceTestOptions } from '../support/instance.ts';
+import { GatewayProcess } from '../support/process.ts';
+import { RawConnection, rawRequest, requestHead } from '../support/raw-client.ts';
+import { RecordingUpstream } from '../support/recording-upstream.ts';
+import { RedisServer } from '../support/redis.ts';
+import { until } from '../support/until.ts';
+
+const BACKEND_SECRET = 'a-secret-of-a-trusted-backend-0123456789';
+const get = (target: string, headers: readonly string[] = []) => requestHead('GET', target, [HOST, ...headers]);
+
+let redis: RedisServer;
+beforeAll(async () => {
+  redis = await RedisServer.start();
+});
+afterAll(() => redis[Symbol.asyncDispose]());
+
+/** A configuration for workers; with files of its own, which are written when it is. */
+function options(upstream: string, more: Record<string, unknown> = {}): InstanceTestOptions {
+  return {
+    upstream,
+    routes: [
+      { id: 'app', match: { path: '/' }, credential: 'session' },
+      { id: 'open', match: { path: '/open' }, credential: 'none' },
+    ],
+    config: {
+      workers: 2,
+      store: { redis: { url: redis.url, commandTimeout: '10s' } },
+      upstreamToken: { algorithm: 'HS256', secretFile: 'token.secret' },
+      login: { trustedBackends: [{ id: 'shop', clientSecretFile: 'backend.secret' }] },
+      shutdown: { timeout: '5s' },
+      ...more,
+    },
+    files: { 'token.secret': 'an-hs256-secret-of-32-bytes-or-more', 'backend.secret': BACKEND_SECRET },
+  };
+}
+
+/** Opens a session by the trusted backend, at whichever worker; the cookie line. */
+async function login(gateway: GatewayProcess, subject: string): Promise<string> {
+  const body = JSON.stringify({ subject });
+  const head = requestHead('POST', '/auth/sessions', [
+    HOST,
+    `Authorization: Basic ${btoa(`shop:${BACKEND_SECRET}`)}`,
+    'Content-Type: application/json',
+    `Content-Length: ${body.length}`,
+  ]);
+  const response = await rawRequest(gateway.port, head + body);
+  const cookie = /__Host-sid=[A-Za-z0-9_-]{43}/.exec(response.head + response.body.toString());
+  if (cookie === null) throw new Error(`no session: ${response.status} ${response.body.toString()}`);
+  return `Cookie: ${cookie[0]}`;
+}
+
+/** Statuses of several requests, each on a connection of its own: the workers take turns. */
+async function statuses(gateway: GatewayProcess, count: number, request: string): Promise<number[]> {
+  const responses = await Promise.all(Array.from({ length: count }, () => rawRequest(gateway.port, request)));
+  return responses.map(({ status }) => status);
+}
+
+const metric = async (gateway: GatewayProcess, name: string) => {
+  const text = await (await gateway.admin('/metrics')).text();
+  const line = text.split('\n').find((candidate) => candidate.startsWith(`${name} `));
+  return line === undefined ? null : Number(line.slice(name.length + 1));
+};
+const REQUESTS = 'sallyport_http_requests_total{route="open",method="GET",code_class="2xx"}';
+
+/** Process ids of the workers. */
+async function workerPids(gateway: GatewayProcess): Promise<number[]> {
+  const children = readFileSync(`/proc/${gateway.pid}/task/${gateway.pid}/children`, 'utf8');
+  return children.trim().split(' ').map(Number);
+}
+
+describe('two workers', () => {
+  test('know the sessions that either has opened, and refuse them when they are revoked', async () => {
+    await using upstream = await RecordingUpstream.start();
+    await using gateway = await GatewayProcess.start(options(upstream.origin));
+    const cookie = await login(gateway, 'bob');
+    const request = get('/', [cookie]);
+    expect(await statuses(gateway, 8, request)).toEqual(Array(8).fill(200));
+    const connections = await Promise.all(Array.from({ length: 8 }, () => RawConnection.open(gateway.port)));
+    for (const connection of connections) {
+      connection.write(request);
+      expect((await connection.response()).status).toBe(200);
+    }
+    const { sessions } = (await (await gateway.admin('/api/sessions?subject=bob')).json()) as {
+      sessions: { handle: string }[];
+    };
+    expect(sessions).toHaveLength(1);
+    const revoked = await gateway.admin(`/api/sessions/${sessions[0]?.handle}`, { method: 'DELETE' });
+    expect(await revoked.json()).toEqual({ revoked: [sessions[0]?.handle] });
+    await until(async () => (await statuses(gateway, 8, request)).every((status) => status === 401), 'both refuse it');
+    for (const connection of connections) {
+      connection.write(request);
+      expect((await connection.response()).status).toBe(401);
+      connection.close();
+    }
+    expect(await metric(gateway, 'sallyport_sessions_ended_total{cause="operator"}')).toBe(1);
+    const events = () => gateway.records.filter(({ event }) => event === 'session_revoked');
+    await until(() => events().length > 0, 'it is audited');
+    expect(events()).toMatchObject([{ by: 'operator', subject: 'bob', handle: sessions[0]?.handle }]);
+  });
+
+  test('are one gateway to whoever scrapes it, and none of its totals goes down when one ends', async () => {
+    await using upstream = await RecordingUpstream.start();
+    await using gateway = await GatewayProcess.start(options(upstream.origin));
+    expect(await statuses(gateway, 20, get('/open'))).toEqual(Array(20).fill(200));
+    expect(await metric(gateway, REQUESTS)).toBe(20);
+    expect(await metric(gateway, 'sallyport_http_request_duration_seconds_count{route="open",code_class="2xx"}')).toBe(
+      20,
+    );
+    expect(await metric(gateway, 'sallyport_workers_ready')).toBe(2);
+    expect(await metric(gateway, 'sallyport_store_up')).toBe(1);
+    expect(await metric(gateway, 'sallyport_config_last_reload_successful')).toBe(1);
+    expect(await metric(gateway, 'sallyport_upstream_healthy{upstream="app"}')).toBe(1);
+    const text = await (await gateway.admin('/metrics')).text();
+    expect(text.match(/^sallyport_build_info\{.*\} 1$/gm)).toHaveLength(1);
+    expect(text.match(/^sallyport_process_start_time_seconds \d/gm)).toHaveLength(1);
+
+    const [victim = 0] = await workerPids(gateway);
+    process.kill(victim, 'SIGKILL');
+    await until(async () => (await metric(gateway, 'sallyport_workers_restarts_total')) === 1, 'it is started again');
+    expect(await metric(gateway, REQUESTS)).toBe(20);
+    await until(async () => (await gateway.status('/readyz')) === 200, 'both are ready');
+    await statuses(gateway, 10, get('/open'));
+    expect(await metric(gateway, REQUESTS)).toBe(30);
+  });
+
+  test('one that is killed is replaced, with the configuration that was last applied', async () => {
+    await using first = await RecordingUpstream.start();
+    await using second = await RecordingUpstream.start();
+    await using gateway = await GatewayProcess.start(options(first.origin));
+    gateway.rewrite(options(second.origin));
+    const reloaded = await gateway.admin('/-/reload', { method: 'POST' });
+    expect(await reloaded.json()).toMatchObject({
+      result: 'applied',
+      results: [
+        { process: 'worker 1', problem: null, kept: [] },
+        { process: 'worker 2', problem: null, kept: [] },
+      ],
+    });
+    // Worse than the configuration in use: a worker that read it would not start.
+    gateway.file.text('sallyport.yaml', 'version: [');
+    const before = await workerPids(gateway);
+    for (const victim of before) process.kill(victim, 'SIGKILL');
+    await until(async () => (await workerPids(gateway)).every((pid) => !before.includes(pid)), 'others are started');
+    await until(async () => (await gateway.status('/readyz')) === 200, 'both are ready');
+    expect(await statuses(gateway, 8, get('/open'))).toEqual(Array(8).fill(200));
+    expect(second.requests).toHaveLength(8);
+    expect(first.requests).toHaveLength(0);
+    expect(gateway.records.filter(({ msg }) => String(msg).startsWith('a worker has ended'))).toHaveLength(2);
+  });
+
+  test('reload together: a configuration that one refuses is in use in none', async () => {
+    await using upstream = await RecordingUpstream.start();
+    await using gateway = await GatewayProcess.start(options(upstream.origin));
+    const issuers = { a: { issuer: 'https://a.test', jwksFile: 'bad.json', algorithms: ['ES256'] } };
+    gateway.rewrite({
+      ...options('http://127.0.0.1:1', { issuers }),
+      files: { ...options('').files, 'bad.json': 'no JSON' },
+    });
+    const response = await gateway.admin('/-/reload', { method: 'POST' });
+    expect(response.status).toBe(422);
+    expect(((await response.json()) as { problems: string[] }).problems.join()).toContain('bad.json');
+    expect(await statuses(gateway, 8, get('/open'))).toEqual(Array(8).fill(200));
+    expect(await metric(gateway, 'sallyport_config_last_reload_successful')).toBe(0);
+    // Once for the request, and once more where the file is noticed to have changed.
+    expect(await metric(gateway, 'sallyport_config_reloads_total{result="rejected"}')).toBeGreaterThanOrEqual(1);
+    expect(await metric(gateway, 'sallyport_config_reloads_total{result="applied"}')).toBe(0);
+  });
+
+  test('SIGTERM to all of them at once lets requests finish, and ends everything with 0', async () => {
+    const held: (() => void)[] = [];
+    await using upstream = await RecordingUpstream.start((_request, socket) => {
+      held.push(() => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'));
+    });
+    await using gateway = await GatewayProcess.start(options(upstream.origin));
+    const connections = await Promise.all(Array.from({ length: 6 }, () => RawConnection.open(gateway.port)));
+    for (const connection of connections) connection.write(get('/open'));
+    await upstream.received(6);
+    const pids = await workerPids(gateway);
+    for (const pid of [gateway.pid, ...pids]) process.kill(pid, 'SIGTERM');
+    await until(async () => (await gateway.status('/readyz')) === 503, 'it is not ready');
+    expect(await gateway.status('/livez')).toBe(200);
+    for (const answer of held) answer();
+    for (const connection of connections) {
+      const response = await connection.response();
+      expect([response.status, response.headers.get('connection')]).toEqual([200, 'close']);
+      connection.close();
+    }
+    expect(await gateway.ended).toEqual({ code: 0, signal: null });
+    for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow('ESRCH');
+    // Every line of every process is whole: `records` parses them all.
+    expect(gateway.records.filter(({ path }) => path === '/open')).toHaveLength(6);
+    expect(gateway.stderr).toBe('');
+  });
+
+  test('end with their primary', async () => {
+    await using upstream = await RecordingUpstream.start();
+    await using gateway = await GatewayProcess.start(options(upstream.origin));
+    const pids = await workerPids(gateway);
+    expect(pids).toHaveLength(2);
+    gateway.signal('SIGKILL');
+    await gateway.ended;
+    for (const pid of pids) {
+      await until(() => {
+        try {
+          process.kill(pid, 0);
+          return false;
+        } catch {
+          return true;
+        }
+      }, `worker ${pid} has ended`);
+    }
+  });
+
+  test('log whole lines, however many of them there are at once', async () => {
+    await using upstream = await RecordingUpstream.start();
+    await using gateway = await GatewayProcess.start(options(upstream.origin));
+    const client = async () => {
+      await using connection = await RawConnection.open(gateway.port);
+      for (let round = 0; round < 10; round += 1) {
+        connection.write(get('/open/with-a-path-that-makes-the-line-a-little-longer').repeat(10));
+        for (let count = 0; count < 10; count += 1) await connection.response();
+      }
+    };
+    await Promise.all(Array.from({ length: 16 }, client));
+    gateway.signal('SIGTERM');
+    await gateway.ended;
+    expect(gateway.records.filter(({ route }) => route === 'open')).toHaveLength(16 * 100);
+  });
+
+  test('a mistake that only shows when a worker starts is one line, and 1', async () => {
+    await using taken = await GatewayProcess.start();
+    await using gateway = await GatewayProcess.start({
+      ...options('http://127.0.0.1:1'),
+      port: taken.port,
+      isNotWaitedFor: true,
+    });
+    expect(await gateway.ended).toEqual({ code: 1, signal: null });
+    expect(gateway.stderr).toBe(
+      `listeners.public.address: cannot listen on 127.0.0.1:${taken.port}: something else is listening there\n`,
+    );
+    expect(gateway.stdout).toBe('');
+  });
+});
+
+test('the built program runs its workers from what was built', async () => {
+  const root = fileURLToPath(new URL('../../', import.meta.url));
+  // Inside of the tree, so that packages are found, and not `dist/` itself, which others may be using.
+  mkdirSync(join(root, 'node_modules/.cache'), { recursive: true });
+  const place = mkdtempSync(join(root, 'node_modules/.cache/built-'));
+  try {
+    const tsc = join(root, 'node_modules/typescript/bin/tsc');
+    const build = ['--project', join(root, 'tsconfig.build.json'), '--outDir', join(place, 'dist')];
+    await promisify(execFile)(process.execPath, [tsc, ...build]);
+    copyFileSync(join(root, 'package.json'), join(place, 'package.json'));
+    await using upstream = await RecordingUpstream.start();
+    await using gateway = await GatewayProcess.start({
+      ...options(upstream.origin),
+      main: join(place, 'dist/main.js'),
+    });
+    expect(await statuses(gateway, 4, get('/open'))).toEqual(Array(4).fill(200));
+    const commands = (await workerPids(gateway)).map((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
+    expect(commands).toHaveLength(2);
+    for (const command of commands) expect(command).toContain(join(place, 'dist/main.js'));
+    gateway.signal('SIGTERM');
+    expect(await gateway.ended).toEqual({ code: 0, signal: null });
+  } finally {
+    rmSync(place, { recursive: true, force: true });
+  }
+}, 120_000);

@@ -1,0 +1,107 @@
+/** What the tests look at: the kustomizations of `k8s/` as a cluster would get them, and the gateway in each Pod. */
+
+import { posix } from 'node:path';
+import { parse } from 'yaml';
+import type { ConfigFiles } from '../../src/config/files.ts';
+import { type LoadResult, loadConfig } from '../../src/config/load.ts';
+import { type Container, type Pod, podsOf, type VolumeMount } from '../support/kubernetes-pod.ts';
+import { readYaml, render, renderOnto, repositoryPath } from '../support/kubernetes-render.ts';
+import type { KubernetesObject } from '../support/kubernetes-schema.ts';
+
+/** What can be applied. */
+export const KUSTOMIZATIONS: Readonly<Record<string, readonly KubernetesObject[]>> = {
+  base: render(repositoryPath('k8s/base')),
+  'examples/ingress': render(repositoryPath('k8s/examples/ingress')),
+  'examples/sidecar': render(repositoryPath('k8s/examples/sidecar')),
+};
+
+/** The objects of a kustomization with the component for clusters without prometheus-operator. */
+export function withoutPrometheusOperator(name: string): KubernetesObject[] {
+  return renderOnto(KUSTOMIZATIONS[name] ?? [], repositoryPath('k8s/components/without-prometheus-operator'));
+}
+
+/** The Secrets that an operator has to make, as templates. */
+export const SECRET_TEMPLATES = readYaml(repositoryPath('k8s/base/secrets.example.yaml'));
+
+/** A Pod with the gateway in it. */
+export interface GatewayPod {
+  readonly kustomization: string;
+  readonly objects: readonly KubernetesObject[];
+  readonly pod: Pod;
+  readonly gateway: Container;
+}
+
+/** Every Pod with the gateway in it. */
+export const GATEWAY_PODS: readonly GatewayPod[] = Object.entries(KUSTOMIZATIONS).flatMap(([kustomization, objects]) =>
+  podsOf(objects).flatMap((pod) =>
+    pod.gateway === undefined ? [] : [{ kustomization, objects, pod, gateway: pod.gateway }],
+  ),
+);
+
+/** The files that a volume mounts; `null` for a volume whose files are not known. */
+function filesOf(name: string, { pod, objects }: GatewayPod): Readonly<Record<string, string>> | null {
+  const volume = pod.spec.volumes?.find((it) => it.name === name);
+  const dataOf = (kind: string, wanted: string | undefined, among: readonly KubernetesObject[]) => {
+    const object = among.find((it) => it.kind === kind && it.metadata.name === wanted);
+    return (object?.['data'] ?? object?.['stringData'] ?? null) as Readonly<Record<string, string>> | null;
+  };
+  const tokens = volume?.projected?.sources.flatMap(({ serviceAccountToken }) => serviceAccountToken?.path ?? []);
+  if (tokens !== undefined) return Object.fromEntries(tokens.map((path) => [path, 'a token of the kubelet']));
+  return (
+    dataOf('ConfigMap', volume?.configMap?.name, objects) ??
+    dataOf('Secret', volume?.secret?.secretName, SECRET_TEMPLATES)
+  );
+}
+
+/** The text of a file in the gateway's container; `null` when there is none. */
+function fileIn(gatewayPod: GatewayPod, path: string): string | null {
+  const mount = mountOf(gatewayPod.gateway, posix.dirname(path));
+  return (mount && filesOf(mount.name, gatewayPod)?.[posix.basename(path)]) ?? null;
+}
+
+const mountOf = ({ volumeMounts = [] }: Container, directory: string): VolumeMount | undefined =>
+  volumeMounts.find(({ mountPath }) => mountPath === directory);
+
+/** Where the gateway's configuration is, by the arguments that it is started with. */
+export function configPathOf({ gateway }: GatewayPod): string {
+  const args = gateway.args ?? [];
+  const path = args[args.indexOf('--config') + 1];
+  if (args[0] !== 'start' || path === undefined) throw new Error('expected: start --config FILE');
+  return path;
+}
+
+/** The configuration of a gateway, as written. */
+function configText(gatewayPod: GatewayPod): string {
+  const text = fileIn(gatewayPod, configPathOf(gatewayPod));
+  if (text === null) throw new Error(`${configPathOf(gatewayPod)} is not mounted`);
+  return text;
+}
+
+/** The configuration of a gateway, as plain data. */
+export const configData = (gatewayPod: GatewayPod) => parse(configText(gatewayPod)) as Record<string, unknown>;
+
+const validated = new WeakMap<GatewayPod, LoadResult>();
+
+/** What our own validation says of a gateway's configuration, in a container with nothing in it but what is mounted. */
+export function validate(gatewayPod: GatewayPod): LoadResult {
+  const result = validated.get(gatewayPod) ?? load(gatewayPod);
+  validated.set(gatewayPod, result);
+  return result;
+}
+
+function load(gatewayPod: GatewayPod): LoadResult {
+  const files: ConfigFiles = {
+    problem: (path, kind) => {
+      const exists =
+        kind === 'file' ? fileIn(gatewayPod, path) !== null : mountOf(gatewayPod.gateway, path) !== undefined;
+      return exists ? null : `names a ${kind} that is not mounted`;
+    },
+    isWorldReadable: (path) => {
+      const { name } = mountOf(gatewayPod.gateway, posix.dirname(path)) ?? {};
+      const mode = gatewayPod.pod.spec.volumes?.find((it) => it.name === name)?.secret?.defaultMode ?? 0o644;
+      return (mode & 0o004) !== 0;
+    },
+    read: () => null,
+  };
+  return loadConfig(configText(gatewayPod), { path: configPathOf(gatewayPod), cwd: '/', env: {}, files });
+}

@@ -1,0 +1,129 @@
+/** What the Dockerfile promises, as far as it can be told without building it. */
+
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { repositoryPath } from '../support/kubernetes-render.ts';
+import { configPathOf, GATEWAY_PODS } from './deployment.ts';
+import { type Instruction, readDockerfile } from './dockerfile.ts';
+
+const { args, stages } = readDockerfile();
+const [build, final] = stages as [(typeof stages)[number], (typeof stages)[number]];
+const all = stages.flatMap(({ instructions }) => instructions);
+const manifest = JSON.parse(readFileSync(repositoryPath('package.json'), 'utf8')) as {
+  version: string;
+  description: string;
+  license: string;
+  devDependencies: Record<string, string>;
+};
+
+const inFinal = (name: string) => final.instructions.filter((instruction) => instruction.name === name);
+const execForm = ({ text }: Instruction) => JSON.parse(text) as string[];
+const sourcesOf = ({ text }: Instruction) => text.split(' ').slice(0, -1);
+
+describe('the Dockerfile', () => {
+  it('has two stages, and the second one runs nothing', () => {
+    expect(stages.map(({ alias }) => alias)).toEqual(['build', 'final']);
+    expect(inFinal('RUN')).toEqual([]);
+  });
+
+  it('names both base images by a tag that says what is in them', () => {
+    expect([build.image, final.image]).toEqual(['${NODE_IMAGE}', '${RUNTIME_IMAGE}']);
+    expect(args['RUNTIME_IMAGE']).toMatch(/^gcr\.io\/distroless\/cc-debian13:nonroot$/);
+  });
+
+  it('has the Node that the tests run with', () => {
+    expect(args['NODE_IMAGE']).toBe(`node:${manifest.devDependencies['node']}-trixie-slim`);
+  });
+
+  it('runs as 65532, by number', () => {
+    expect(inFinal('USER').map(({ text }) => text)).toEqual(['65532:65532']);
+  });
+
+  it('starts, and asks for its health, without a shell', () => {
+    const [entrypoint] = inFinal('ENTRYPOINT').map(execForm);
+    expect(entrypoint).toEqual(['/usr/local/bin/node', '/app/dist/main.js']);
+    expect(inFinal('CMD').map(execForm)).toEqual([['start']]);
+    const [health] = inFinal('HEALTHCHECK');
+    expect(JSON.parse(health!.text.replace(/^CMD /, ''))).toEqual([...entrypoint!, 'health']);
+  });
+
+  it('looks for the configuration where the manifests mount it', () => {
+    const [env] = inFinal('ENV');
+    for (const gatewayPod of GATEWAY_PODS) {
+      expect(env?.text.split(' ')).toContain(`SALLYPORT_CONFIG=${configPathOf(gatewayPod)}`);
+    }
+  });
+
+  it('copies files of the repository and of the first stage only, which root owns', () => {
+    const copies = all.filter(({ name }) => name === 'COPY');
+    expect(copies.length).toBeGreaterThan(0);
+    for (const { flags } of copies) {
+      expect(flags['chown']).toBe('0:0');
+      expect([undefined, 'build']).toContain(flags['from']);
+    }
+    expect(all.filter(({ name }) => name === 'ADD')).toEqual([]);
+  });
+
+  it('has no place for a secret', () => {
+    expect(all.filter(({ name }) => name === 'ARG')).toEqual([]);
+    const words = all.map(({ name, text }) => `${name} ${text}`).join('\n');
+    expect(words).not.toMatch(/--mount=type=secret|password|secret|token=|authorization/i);
+  });
+
+  it('installs exactly what the lockfile says, runs no scripts of packages, and ships production dependencies only', () => {
+    const [install, buildStep] = build.instructions.filter(({ name }) => name === 'RUN');
+    expect(install?.text).toMatch(/^npm ci --ignore-scripts/);
+    expect(buildStep?.text).toMatch(/^npm run build && npm prune --omit=dev/);
+  });
+
+  it('says what it is', () => {
+    const [label] = inFinal('LABEL');
+    const labels = Object.fromEntries(
+      [...label!.text.matchAll(/org\.opencontainers\.image\.(\w+)="([^"]*)"/g)].map(([, name, value]) => [name, value]),
+    );
+    expect(labels).toEqual({
+      title: 'Sallyport',
+      description: manifest.description,
+      licenses: manifest.license,
+      version: manifest.version,
+    });
+  });
+});
+
+describe('.dockerignore', () => {
+  const lines = readFileSync(repositoryPath('.dockerignore'), 'utf8')
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'));
+
+  it('leaves out everything but what the Dockerfile copies', () => {
+    const copied = all.filter(({ name, flags }) => name === 'COPY' && flags['from'] === undefined).flatMap(sourcesOf);
+    expect(lines[0]).toBe('*');
+    const kept = lines.slice(1).map((line) => line.slice(1));
+    expect(new Set(kept.map((path) => path.split('/')[0]))).toEqual(new Set(copied));
+  });
+});
+
+// Elsewhere Node is linked against other libraries.
+describe.runIf(process.platform === 'linux')('shared libraries', () => {
+  /** Packages libc6, libgcc-s1 and libstdc++6, which the runtime image is made of; the loader is one of them. */
+  const RUNTIME_LIBRARIES = /^(?:lib(?:c|dl|m|pthread|rt)\.so\.\d|libgcc_s\.so\.1|libstdc\+\+\.so\.6|ld-linux-.*)$/;
+
+  it('that Node loads are all in the image', () => {
+    // A Node of its own: this one has the test runner's native parts in it.
+    const script = 'JSON.stringify(process.report.getReport().sharedObjects)';
+    const report = execFileSync(process.execPath, ['--print', script], { env: {}, encoding: 'utf8' });
+    const loaded = (JSON.parse(report) as string[])
+      .map((path) => basename(path))
+      .filter((name) => name.includes('.so'));
+    const copied = inFinal('COPY')
+      .flatMap(sourcesOf)
+      .map((path) => basename(path));
+    const missing = loaded.filter(
+      (name) => !name.startsWith('linux-vdso') && !RUNTIME_LIBRARIES.test(name) && !copied.includes(name),
+    );
+    expect(loaded).toContain('libstdc++.so.6');
+    expect(missing).toEqual([]);
+  });
+});

@@ -1,0 +1,377 @@
+/** What `k8s/` promises, for every kustomization in it. */
+
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ENDPOINTS } from '../../src/admin/endpoints.ts';
+import { AdminToken } from '../../src/admin/token-file.ts';
+import { UsersFile } from '../../src/login/password/users-file.ts';
+import { readKeyDirectory } from '../../src/token/key-directory.ts';
+import { type Labels, type Probe, podsOf, restrictedProblems } from '../support/kubernetes-pod.ts';
+import { repositoryPath } from '../support/kubernetes-render.ts';
+import { type KubernetesObject, schemaProblems } from '../support/kubernetes-schema.ts';
+import {
+  configData,
+  GATEWAY_PODS,
+  type GatewayPod,
+  KUSTOMIZATIONS,
+  SECRET_TEMPLATES,
+  validate,
+  withoutPrometheusOperator,
+} from './deployment.ts';
+
+const named = ({ kind, metadata: { name } }: KubernetesObject) => `${kind} ${name}`;
+const OBJECTS = Object.entries(KUSTOMIZATIONS)
+  .concat([['templates', SECRET_TEMPLATES]])
+  .flatMap(([from, objects]) => objects.map((object) => ({ title: `${from}: ${named(object)}`, object })));
+const PODS = Object.entries(KUSTOMIZATIONS).flatMap(([from, objects]) =>
+  podsOf(objects).map((pod) => ({ title: `${from}: ${pod.owner.metadata.name}`, pod })),
+);
+const GATEWAYS = GATEWAY_PODS.map((gatewayPod) => ({ ...gatewayPod, title: gatewayPod.kustomization }));
+
+/** The objects of a kind, loosely typed: schemas hold their shape. */
+// biome-ignore lint/suspicious/noExplicitAny: Kubernetes objects have no types here; the schema test judges their shape.
+const ofKind = (objects: readonly KubernetesObject[], kind: string): any[] =>
+  objects.filter((object) => object.kind === kind);
+
+const selects = (selector: Labels, labels: Labels) =>
+  Object.entries(selector).every(([name, value]) => labels[name] === value);
+
+describe('schema', () => {
+  it.each(OBJECTS)('$title is what the Kubernetes API accepts', ({ object }) => {
+    expect(schemaProblems(object)).toEqual([]);
+  });
+
+  const [deployment] = ofKind(KUSTOMIZATIONS['base'] ?? [], 'Deployment');
+  const [monitor] = ofKind(KUSTOMIZATIONS['base'] ?? [], 'ServiceMonitor');
+  it.each([
+    { what: 'a misspelt field', object: { ...deployment, spec: { ...deployment.spec, replica: 2 } }, says: 'replica' },
+    {
+      what: 'a text for a number',
+      object: { ...deployment, spec: { ...deployment.spec, replicas: '2' } },
+      says: 'number',
+    },
+    {
+      what: 'a missing field',
+      object: { ...deployment, spec: { ...deployment.spec, selector: undefined } },
+      says: 'selector',
+    },
+    {
+      what: 'a misspelt field of a custom resource',
+      object: { ...monitor, spec: { ...monitor.spec, endpoints: [{ prot: 'admin' }] } },
+      says: 'prot',
+    },
+    {
+      what: 'a pattern of a custom resource that is not kept',
+      object: { ...monitor, spec: { ...monitor.spec, endpoints: [{ interval: '30 s' }] } },
+      says: 'interval',
+    },
+  ])('$what is found', ({ object, says }) => {
+    expect(schemaProblems(object).join()).toContain(says);
+  });
+});
+
+describe('Pod security', () => {
+  it.each(PODS)('$title keeps the Pod Security Standard "restricted"', ({ pod }) => {
+    expect(restrictedProblems(pod)).toEqual([]);
+  });
+
+  it.each(PODS)('$title writes to no root filesystem and gets no token and no variables of Services', ({ pod }) => {
+    expect(pod.spec).toMatchObject({ automountServiceAccountToken: false, enableServiceLinks: false });
+    for (const { securityContext } of pod.containers) expect(securityContext?.readOnlyRootFilesystem).toBe(true);
+  });
+
+  it.each(PODS)('$title says what it needs', ({ pod }) => {
+    for (const { resources } of pod.containers) {
+      expect(Object.keys(resources?.requests ?? {}).toSorted()).toEqual(['cpu', 'memory']);
+      expect(resources?.limits).toHaveProperty('memory');
+    }
+  });
+
+  it('a container that may run as root is found', () => {
+    const [first] = PODS;
+    const spec = { ...first!.pod.spec, securityContext: {} };
+    expect(restrictedProblems({ ...first!.pod, spec })).toEqual([
+      'sallyport: runAsNonRoot is not true',
+      'sallyport: seccompProfile is none',
+    ]);
+  });
+
+  it.each(GATEWAYS)(
+    '$title: the gateway runs as 65532, takes nothing from variables and mounts whole directories to read',
+    ({ gateway, pod }) => {
+      const user = { ...pod.spec.securityContext, ...gateway.securityContext };
+      expect(user).toMatchObject({ runAsUser: 65532, runAsGroup: 65532 });
+      expect(gateway.env ?? []).toEqual([]);
+      for (const { readOnly, subPath } of gateway.volumeMounts ?? []) {
+        expect(readOnly).toBe(true);
+        expect(subPath).toBeUndefined();
+      }
+    },
+  );
+
+  it.each(GATEWAYS)('$title: the image has the version of package.json', async ({ gateway }) => {
+    const { version } = JSON.parse(await readFile(repositoryPath('package.json'), 'utf8')) as { version: string };
+    expect(gateway.image).toBe(`sallyport:${version}`);
+  });
+});
+
+describe('configuration', () => {
+  it.each(GATEWAYS)('$title: our own validation finds nothing, with the files that are mounted', (gatewayPod) => {
+    const { loaded, problems } = validate(gatewayPod);
+    expect(problems.map(({ line, message }) => `${line}: ${message}`)).toEqual([]);
+    expect(loaded).not.toBeNull();
+  });
+
+  it('a file that no volume brings is found', () => {
+    const [first] = GATEWAY_PODS;
+    const gateway = { ...first!.gateway, volumeMounts: first!.gateway.volumeMounts!.slice(0, 1) };
+    expect(
+      validate({ ...first!, gateway })
+        .problems.map(({ message }) => message)
+        .join(),
+    ).toContain('not mounted');
+  });
+
+  it.each(GATEWAYS)('$title: the ports of the container are those of the listeners', (gatewayPod) => {
+    const { public: publicListener, admin } = listenersOf(gatewayPod);
+    expect(gatewayPod.gateway.ports?.map(({ containerPort }) => containerPort)).toEqual([
+      publicListener.address.port,
+      admin.address.port,
+    ]);
+  });
+
+  it.each(GATEWAYS)('$title: both listeners are reached from outside of the Pod', (gatewayPod) => {
+    const { public: publicListener, admin } = listenersOf(gatewayPod);
+    expect([publicListener.address.host, admin.address.host]).toEqual(['0.0.0.0', '0.0.0.0']);
+  });
+
+  it.each(GATEWAYS)('$title: every probe asks an endpoint of the admin listener', ({ gateway }) => {
+    const adminPort = gateway.ports?.[1]?.name;
+    for (const probe of [gateway.startupProbe, gateway.readinessProbe, gateway.livenessProbe]) {
+      expect(probe?.httpGet?.port).toBe(adminPort);
+      expect(isAnswered(probe)).toBe(true);
+    }
+  });
+
+  it.each(GATEWAYS)('$title: liveness does not depend on anything outside of the process', ({ gateway }) => {
+    expect(gateway.livenessProbe?.httpGet?.path).toBe('/livez');
+  });
+
+  it.each(GATEWAYS)('$title: Pods live long enough to end in order', (gatewayPod) => {
+    const { pod, gateway } = gatewayPod;
+    const { delay, timeout } = validate(gatewayPod).loaded!.config.shutdown;
+    const appSleepSec = Math.max(0, ...pod.containers.map((it) => it.lifecycle?.preStop?.sleep?.seconds ?? 0));
+    const neededSec = (delay + timeout) / 1_000 + appSleepSec;
+    expect(pod.spec.terminationGracePeriodSeconds).toBeGreaterThanOrEqual(neededSec + 5);
+    // Hooks of all containers begin at once: one on the gateway would end before the app has.
+    expect(gateway.lifecycle).toBeUndefined();
+  });
+});
+
+function listenersOf(gatewayPod: GatewayPod) {
+  return validate(gatewayPod).loaded!.config.listeners;
+}
+
+/** Whether the admin listener has what a probe asks for, without a token. */
+function isAnswered(probe: Probe | undefined): boolean {
+  const [path = '', query = ''] = probe?.httpGet?.path.split('?') ?? [];
+  const row = ENDPOINTS.find((it) => it.method === 'GET' && it.path === path && !it.isGuarded);
+  const names = [...new URLSearchParams(query)];
+  return (
+    row !== undefined && names.every(([name, value]) => row.parameter?.name === name && row.parameter.only === value)
+  );
+}
+
+describe('objects of the ingress role', () => {
+  const objects = KUSTOMIZATIONS['base'] ?? [];
+  const [deployment] = ofKind(objects, 'Deployment');
+  const labels: Labels = deployment.spec.template.metadata.labels;
+
+  it('are all there', () => {
+    expect(objects.map(({ kind }) => kind).toSorted()).toEqual([
+      'ConfigMap',
+      'Deployment',
+      'HorizontalPodAutoscaler',
+      'NetworkPolicy',
+      'PodDisruptionBudget',
+      'Service',
+      'Service',
+      'ServiceAccount',
+      'ServiceMonitor',
+    ]);
+  });
+
+  it('all mean the same Pods', () => {
+    const [budget] = ofKind(objects, 'PodDisruptionBudget');
+    const [policy] = ofKind(objects, 'NetworkPolicy');
+    const selectors = [
+      deployment.spec.selector.matchLabels,
+      budget.spec.selector.matchLabels,
+      policy.spec.podSelector.matchLabels,
+      ...ofKind(objects, 'Service').map(({ spec }) => spec.selector),
+      ...deployment.spec.template.spec.topologySpreadConstraints.map(
+        (constraint: { labelSelector: { matchLabels: Labels } }) => constraint.labelSelector.matchLabels,
+      ),
+    ];
+    for (const selector of selectors) expect(selector).toEqual(labels);
+  });
+
+  it('the autoscaler alone says how many replicas there are', () => {
+    const [autoscaler] = ofKind(objects, 'HorizontalPodAutoscaler');
+    expect(autoscaler.spec.scaleTargetRef).toEqual({ apiVersion: 'apps/v1', kind: 'Deployment', name: 'sallyport' });
+    expect(autoscaler.spec.minReplicas).toBeGreaterThanOrEqual(2);
+    expect(deployment.spec).not.toHaveProperty('replicas');
+  });
+
+  it('a roll-out never takes a Pod away before another one is ready', () => {
+    expect(deployment.spec.strategy.rollingUpdate.maxUnavailable).toBe(0);
+  });
+
+  it('a drain of nodes is held up neither by a single replica nor by a broken one', () => {
+    const [budget] = ofKind(objects, 'PodDisruptionBudget');
+    expect(budget.spec).toMatchObject({ maxUnavailable: 1, unhealthyPodEvictionPolicy: 'AlwaysAllow' });
+  });
+
+  it('the public Service has no admin port, and the monitor reads the other one', () => {
+    const [publicService, adminService] = ofKind(objects, 'Service');
+    const [monitor] = ofKind(objects, 'ServiceMonitor');
+    expect(publicService.spec.ports.map((port: { targetPort: string }) => port.targetPort)).toEqual(['http']);
+    expect(adminService.spec.ports.map((port: { targetPort: string }) => port.targetPort)).toEqual(['admin']);
+    expect(selects(monitor.spec.selector.matchLabels, adminService.metadata.labels)).toBe(true);
+    expect(selects(monitor.spec.selector.matchLabels, publicService.metadata.labels)).toBe(false);
+    expect(monitor.spec.endpoints).toMatchObject([{ port: adminService.spec.ports[0].name, path: '/metrics' }]);
+  });
+
+  it('the admin port is open to the monitoring namespace only, the public one to everybody', () => {
+    const [policy] = ofKind(objects, 'NetworkPolicy');
+    const [publicPort, adminPort] = deployment.spec.template.spec.containers[0].ports;
+    const [clients, prometheus] = policy.spec.ingress;
+    expect(policy.spec.ingress).toHaveLength(2);
+    expect(clients).toEqual({ ports: [{ protocol: 'TCP', port: publicPort.containerPort }] });
+    expect(prometheus.ports).toEqual([{ protocol: 'TCP', port: adminPort.containerPort }]);
+    expect(prometheus.from).toEqual([
+      { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } } },
+    ]);
+  });
+
+  it('the gateway may go to DNS, Redis and upstreams, and nowhere else', () => {
+    const [policy] = ofKind(objects, 'NetworkPolicy');
+    expect(policy.spec.policyTypes).toContain('Egress');
+    for (const rule of policy.spec.egress) expect(rule.to.length).toBeGreaterThan(0);
+    expect(policy.spec.egress).toHaveLength(3);
+  });
+
+  it('an overlay replaces the configuration under the same name, so that it is reloaded rather than rolled out', () => {
+    const maps = ofKind(KUSTOMIZATIONS['examples/ingress'] ?? [], 'ConfigMap');
+    expect(maps.map(({ metadata }) => metadata.name)).toEqual(['sallyport-config']);
+    expect(maps[0].data['sallyport.yaml']).toContain('id: orders');
+  });
+});
+
+describe('objects of the sidecar role', () => {
+  const objects = KUSTOMIZATIONS['examples/sidecar'] ?? [];
+  const [gatewayPod] = GATEWAY_PODS.filter(({ kustomization }) => kustomization === 'examples/sidecar');
+  const { pod, gateway } = gatewayPod!;
+
+  it('the gateway is a native sidecar, started before the app and after which the app waits', () => {
+    expect(gateway.restartPolicy).toBe('Always');
+    expect(pod.spec.initContainers?.[0]).toBe(gateway);
+    expect(gateway.startupProbe?.httpGet?.path).toBe('/startupz');
+  });
+
+  it('what the app had is still there', () => {
+    expect(pod.spec.containers.map(({ name }) => name)).toEqual(['orders']);
+    expect(pod.spec.volumes?.map(({ name }) => name)).toEqual(['sallyport-tokens', 'sallyport-config', 'tmp']);
+    expect(pod.spec.securityContext).toMatchObject({ runAsUser: 100, runAsGroup: 101 });
+    expect(pod.labels).toEqual({ 'app.kubernetes.io/name': 'orders', 'sallyport-sidecar': 'enabled' });
+  });
+
+  it('the outbound side is on the loopback, on no port of the Pod, and has a token that the app has not', () => {
+    const { outbound } = validate(gatewayPod!).loaded!.config;
+    expect(outbound?.address).toEqual({ host: '127.0.0.1', port: 15_001 });
+    expect(gateway.ports?.map(({ containerPort }) => containerPort)).not.toContain(15_001);
+    const [source] = pod.spec.volumes?.find(({ name }) => name === 'sallyport-tokens')?.projected?.sources ?? [];
+    expect(source?.serviceAccountToken).toEqual({ path: 'token', audience: 'stock', expirationSeconds: 600 });
+    expect(pod.spec.containers[0]?.volumeMounts?.map(({ name }) => name)).toEqual(['tmp']);
+    expect(pod.spec.automountServiceAccountToken).toBe(false);
+  });
+
+  it('the app waits with its end until traffic has gone elsewhere', () => {
+    expect(pod.spec.containers[0]?.lifecycle?.preStop?.sleep?.seconds).toBeGreaterThan(0);
+  });
+
+  it('the Service leads to the gateway, and the gateway to the loopback', () => {
+    const [service] = ofKind(objects, 'Service');
+    expect(service.spec.ports[0].targetPort).toBe(gateway.ports?.[0]?.name);
+    expect(configData(gatewayPod!)['upstreams']).toMatchObject({ app: { endpoints: ['http://127.0.0.1:8080'] } });
+    expect(pod.spec.containers[0]).toMatchObject({
+      command: expect.arrayContaining(['--host=127.0.0.1', '--port=8080']),
+    });
+  });
+
+  it('no kubelet probe goes to a port that only the loopback has', () => {
+    const { startupProbe, readinessProbe, livenessProbe } = pod.spec.containers[0]!;
+    for (const probe of [startupProbe, readinessProbe, livenessProbe]) expect(probe?.httpGet).toBeUndefined();
+    expect(readinessProbe?.exec?.command.join(' ')).toContain('127.0.0.1:8080');
+    expect(gateway.readinessProbe?.httpGet?.path).toBe('/readyz?include=upstream');
+  });
+
+  it('metrics are read from the Pod, whose admin port no Service has', () => {
+    const [monitor] = ofKind(objects, 'PodMonitor');
+    expect(selects(monitor.spec.selector.matchLabels, pod.labels)).toBe(true);
+    expect(monitor.spec.podMetricsEndpoints).toMatchObject([{ port: gateway.ports?.[1]?.name, path: '/metrics' }]);
+  });
+
+  it('the policy opens the ports of the gateway and not that of the app', () => {
+    const [policy] = ofKind(objects, 'NetworkPolicy');
+    const open = policy.spec.ingress.flatMap((rule: { ports: { port: number }[] }) =>
+      rule.ports.map(({ port }) => port),
+    );
+    expect(open).toEqual(gateway.ports?.map(({ containerPort }) => containerPort));
+  });
+});
+
+describe('without prometheus-operator', () => {
+  it.each(['examples/ingress', 'examples/sidecar'])('%s lacks only its objects', (name) => {
+    const isOfOperator = ({ apiVersion }: KubernetesObject) => apiVersion.startsWith('monitoring.coreos.com/');
+    const objects = KUSTOMIZATIONS[name] ?? [];
+    expect(objects.some(isOfOperator)).toBe(true);
+    expect(withoutPrometheusOperator(name)).toEqual(objects.filter((object) => !isOfOperator(object)));
+  });
+});
+
+describe('templates of Secrets', () => {
+  let directory: string;
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'sallyport-templates-'));
+    for (const [name, value] of SECRET_TEMPLATES.flatMap((it) => Object.entries(it['stringData'] as Labels))) {
+      await writeFile(join(directory, name), value);
+    }
+  });
+  afterAll(() => rm(directory, { recursive: true }));
+
+  it('are in no kustomization', () => {
+    for (const objects of Object.values(KUSTOMIZATIONS)) expect(ofKind(objects, 'Secret')).toEqual([]);
+  });
+
+  it('have nothing secret in them', () => {
+    const values = SECRET_TEMPLATES.flatMap((template) => Object.values(template['stringData'] as Labels));
+    expect(new Set(values)).toEqual(new Set(['REPLACE-ME']));
+  });
+
+  it('are refused by the gateway as they are', async () => {
+    expect(() => new AdminToken(join(directory, 'admin-token'), () => {})).toThrow('at least 32');
+    await expect(UsersFile.open(join(directory, 'users.yaml'), () => {})).rejects.toThrow('users.yaml');
+    await expect(readKeyDirectory(directory, 'ES256')).rejects.toThrow('not a key file');
+  });
+
+  it('have the names that volumes and containers ask for', () => {
+    const [ingress] = GATEWAY_PODS.filter(({ kustomization }) => kustomization === 'examples/ingress');
+    const wanted = ingress!.pod.spec.volumes?.flatMap(({ secret }) =>
+      secret === undefined ? [] : [secret.secretName],
+    );
+    expect(wanted).toEqual(SECRET_TEMPLATES.map(({ metadata }) => metadata.name));
+  });
+});

@@ -1,0 +1,104 @@
+/**
+ * A whole gateway in the test's own process: a configuration as plain data, real sockets on free ports, everything that
+ * it logs at hand.
+ */
+
+import { configSchema } from '../../src/config/schema.ts';
+import { Gateway } from '../../src/gateway.ts';
+import { type Clocks, systemClocks } from '../../src/lib/clock.ts';
+import { createAuditLog, createLog } from '../../src/observability/log.ts';
+import { Metrics } from '../../src/observability/metrics.ts';
+import type { UserAttributes } from '../../src/store/session-record.ts';
+
+export const PUBLIC_ORIGIN = 'https://shop.example.com';
+export const HOST = 'Host: shop.example.com';
+
+type Written = Record<string, unknown>;
+
+export interface GatewayOptions {
+  /** Top-level keys of the configuration, over the defaults of the fixture. */
+  readonly config?: Written;
+  /** Origin of the upstream `app`, which every route uses unless it says otherwise. */
+  readonly upstream?: string;
+  readonly routes?: readonly Written[];
+  readonly clocks?: Clocks;
+}
+
+/** Lines written to a log stream. */
+export class CapturedLog {
+  text = '';
+  write(line: string): void {
+    this.text += line;
+  }
+  get records(): Record<string, unknown>[] {
+    return this.text.trim() === ''
+      ? []
+      : this.text
+          .trim()
+          .split('\n')
+          .map((line) => JSON.parse(line) as Record<string, unknown>);
+  }
+}
+
+export class TestGateway implements AsyncDisposable {
+  readonly gateway: Gateway;
+  readonly port: number;
+  readonly log: CapturedLog;
+  readonly audit: CapturedLog;
+  readonly metrics: Metrics;
+
+  constructor(gateway: Gateway, port: number, log: CapturedLog, audit: CapturedLog, metrics: Metrics) {
+    this.gateway = gateway;
+    this.port = port;
+    this.log = log;
+    this.audit = audit;
+    this.metrics = metrics;
+  }
+
+  /** Opens a session without logging in, and returns its cookie as a Cookie header line. */
+  async cookie(subject = 'bob', user: UserAttributes = { roles: ['customer'] }): Promise<string> {
+    return `Cookie: __Host-sid=${await this.sessionId(subject, user)}`;
+  }
+
+  /** Opens a session without logging in, and returns its id. */
+  async sessionId(subject = 'bob', user: UserAttributes = { roles: ['customer'] }): Promise<string> {
+    const { sessionId } = await this.gateway.sessions.open({ subject, user, method: 'password', device: 'test' });
+    return sessionId;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.gateway.close();
+  }
+}
+
+/** A valid configuration with the given routes. */
+export function testConfig({ config = {}, upstream = 'http://127.0.0.1:9', routes }: GatewayOptions): Written {
+  return {
+    version: 1,
+    publicOrigin: PUBLIC_ORIGIN,
+    listeners: { public: { address: '127.0.0.1:0' }, admin: { address: '127.0.0.1:0' } },
+    upstreams: { app: { endpoints: [upstream] } },
+    routes: (routes ?? [{ id: 'app', match: { path: '/' }, credential: 'session' }]).map((route) => ({
+      upstream: 'app',
+      ...route,
+    })),
+    ...config,
+  };
+}
+
+/** Starts a gateway. Dispose of it with `await using`. */
+export async function startGateway(options: GatewayOptions = {}): Promise<TestGateway> {
+  const config = configSchema({ baseDir: process.cwd(), fileProblem: () => null }).parse(testConfig(options));
+  const log = new CapturedLog();
+  const audit = new CapturedLog();
+  const metrics = new Metrics('test');
+  const gateway = await Gateway.open(config, {
+    clocks: options.clocks ?? systemClocks,
+    lines: log,
+    log: createLog('debug', log),
+    audit: createAuditLog(undefined, audit),
+    metrics,
+  });
+  const { port } = await gateway.listen();
+  return new TestGateway(gateway, port, log, audit, metrics);
+}

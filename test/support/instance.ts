@@ -1,0 +1,118 @@
+/**
+ * A whole instance in the test's own process: a configuration file that can be rewritten, the gateway, its admin
+ * listener.
+ */
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { type LoadedConfig, loadConfig, readConfigText, requireLoaded } from '../../src/config/load.ts';
+import { Instance } from '../../src/instance.ts';
+import { type Clocks, systemClocks } from '../../src/lib/clock.ts';
+import { createAuditLog, createLog } from '../../src/observability/log.ts';
+import { Metrics } from '../../src/observability/metrics.ts';
+import { CapturedLog, type GatewayOptions, testConfig } from './gateway.ts';
+
+export const ADMIN_TOKEN = 'an-admin-token-that-is-long-enough-for-tests';
+
+export interface InstanceTestOptions extends GatewayOptions {
+  /** Reload when the file changes. */
+  readonly isWatched?: boolean;
+  /** Leave `listeners.admin.tokenFile` out. */
+  readonly hasNoToken?: boolean;
+  /** Files beside the configuration, by name. */
+  readonly files?: Readonly<Record<string, string>>;
+}
+
+/** The file that an instance is configured by. */
+export class ConfigFileFixture implements Disposable {
+  readonly directory: string = mkdtempSync(join(tmpdir(), 'sallyport-config-'));
+  readonly path: string = join(this.directory, 'sallyport.yaml');
+
+  /** Writes it, as the gateway fixture would have it. */
+  write(options: InstanceTestOptions): void {
+    for (const [name, text] of Object.entries(options.files ?? {})) this.text(name, text);
+    const config = testConfig(options) as { listeners: { admin: Record<string, unknown> } };
+    if (options.hasNoToken !== true) {
+      config.listeners.admin['tokenFile'] = this.text('admin.token', `${ADMIN_TOKEN}\n`);
+    }
+    writeFileSync(this.path, stringify(config));
+  }
+
+  /** Writes another file beside it, and says where it is. */
+  text(name: string, text: string): string {
+    const path = join(this.directory, name);
+    writeFileSync(path, text, { mode: 0o600 });
+    return path;
+  }
+
+  load(): LoadedConfig {
+    const options = { path: this.path, cwd: this.directory, env: {} };
+    return requireLoaded(loadConfig(readConfigText(this.path), options), this.path);
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+export class TestInstance implements AsyncDisposable {
+  readonly instance: Instance;
+  readonly file: ConfigFileFixture;
+  readonly log: CapturedLog;
+  readonly audit: CapturedLog;
+  readonly metrics: Metrics;
+
+  constructor(instance: Instance, file: ConfigFileFixture, log: CapturedLog, audit: CapturedLog, metrics: Metrics) {
+    this.instance = instance;
+    this.file = file;
+    this.log = log;
+    this.audit = audit;
+    this.metrics = metrics;
+  }
+
+  get port(): number {
+    return this.instance.addresses.public.port;
+  }
+
+  get adminPort(): number {
+    return this.instance.addresses.admin.port;
+  }
+
+  /** Asks the admin listener, with the token. */
+  admin(path: string, init: RequestInit = {}): Promise<Response> {
+    const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, ...(init.headers as Record<string, string>) };
+    return fetch(`http://127.0.0.1:${this.adminPort}${path}`, { ...init, headers });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.instance.close();
+    this.file[Symbol.dispose]();
+  }
+}
+
+/** Starts an instance in this process. */
+export async function startInstance(options: InstanceTestOptions & { clocks?: Clocks } = {}): Promise<TestInstance> {
+  const file = new ConfigFileFixture();
+  file.write(options);
+  const log = new CapturedLog();
+  const audit = new CapturedLog();
+  const metrics = new Metrics('test');
+  const instance = await Instance.start(
+    {
+      loaded: file.load(),
+      load: async () => file.load(),
+      watchedFile: options.isWatched === true ? file.path : null,
+      onHopeless: () => {},
+    },
+    {
+      clocks: options.clocks ?? systemClocks,
+      lines: log,
+      log: createLog('debug', log),
+      audit: createAuditLog(undefined, audit),
+      metrics,
+    },
+  );
+  return new TestInstance(instance, file, log, audit, metrics);
+}

@@ -1,0 +1,29 @@
+/** Where programs that the tests run are on this machine. */
+
+import { accessSync, constants } from 'node:fs';
+import { delimiter, isAbsolute, join } from 'node:path';
+
+export const CHROMIUM_PATHS = [
+  'chromium',
+  'chromium-browser',
+  'google-chrome',
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+];
+
+/** The absolute path of the first of these programs that can be run; `null` when there is none. */
+export function findProgram(names: readonly string[]): string | null {
+  const directories = (process.env['PATH'] ?? '').split(delimiter).concat('/usr/bin', '/usr/sbin', '/usr/local/bin');
+  const candidates = names.flatMap((name) =>
+    isAbsolute(name) ? [name] : directories.map((directory) => join(directory, name)),
+  );
+  return candidates.find(isRunnable) ?? null;
+}
+
+function isRunnable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

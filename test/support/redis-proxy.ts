@@ -1,0 +1,90 @@
+/** A TCP proxy before a Redis, by which a test makes the network fail: silent, slow, or cut. */
+
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+
+export class RedisProxy implements AsyncDisposable {
+  readonly #server: Server;
+  readonly #targetPort: number;
+  readonly #pairs = new Set<readonly [Socket, Socket]>();
+  /** The words in what each client sent. */
+  readonly #sent = new WeakMap<readonly [Socket, Socket], ReadonlySet<string>>();
+  #isBlocked = false;
+  #delayMs = 0;
+
+  private constructor(targetPort: number) {
+    this.#targetPort = targetPort;
+    this.#server = createServer((client) => this.#accept(client));
+  }
+
+  static start(targetPort: number): Promise<RedisProxy> {
+    const proxy = new RedisProxy(targetPort);
+    return new Promise((resolve) => proxy.#server.listen(0, '127.0.0.1', () => resolve(proxy)));
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}`;
+  }
+
+  /** No byte passes any more, on old connections and new ones; none is closed. */
+  block(): void {
+    this.#isBlocked = true;
+    for (const pair of this.#pairs) for (const socket of pair) socket.pause();
+  }
+
+  unblock(): void {
+    this.#isBlocked = false;
+    for (const pair of this.#pairs) for (const socket of pair) socket.resume();
+  }
+
+  /** No byte passes any more on the connections that have sent this word; new ones are not concerned. */
+  blockThoseThatSent(word: string): void {
+    for (const pair of this.#pairs) if (this.#sent.get(pair)?.has(word)) for (const socket of pair) socket.pause();
+  }
+
+  /** Every byte from the server comes this much later. */
+  slow(delayMs: number): void {
+    this.#delayMs = delayMs;
+  }
+
+  /** Closes the connections that are open; new ones are accepted. */
+  cut(): void {
+    for (const pair of this.#pairs) for (const socket of pair) socket.resetAndDestroy();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.cut();
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+
+  #accept(client: Socket): void {
+    const server = connect(this.#targetPort, '127.0.0.1');
+    const pair = [client, server] as const;
+    this.#pairs.add(pair);
+    const words = new Set<string>();
+    this.#sent.set(pair, words);
+    client.on('data', (bytes) => {
+      for (const word of bytes
+        .toString('latin1')
+        .toLowerCase()
+        .match(/[a-z]+/g) ?? [])
+        words.add(word);
+      server.write(bytes);
+    });
+    server.on('data', (bytes) => {
+      if (this.#delayMs === 0) client.write(bytes);
+      else setTimeout(() => client.destroyed || client.write(bytes), this.#delayMs);
+    });
+    for (const socket of pair) {
+      socket.on('error', () => {});
+      socket.on('close', () => {
+        this.#pairs.delete(pair);
+        for (const other of pair) other.destroy();
+      });
+      if (this.#isBlocked) socket.pause();
+    }
+  }
+}

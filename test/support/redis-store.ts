@@ -1,0 +1,57 @@
+/** A Redis store, as a gateway opens it, and what it told. */
+
+import type { RedisConfig } from '../../src/config/schema.ts';
+import { type Clocks, systemClocks } from '../../src/lib/clock.ts';
+import { openRedisStore } from '../../src/store/redis/store.ts';
+import type { Store } from '../../src/store/store.ts';
+
+/** Everything that a store told, in order. */
+export class StoreLog {
+  readonly lines: string[] = [];
+  readonly operations: string[] = [];
+  readonly errors: string[] = [];
+
+  readonly events = {
+    onAnswered: (operation: string) => void this.operations.push(operation),
+    onError: (reason: string) => void this.errors.push(reason),
+    onAvailable: () => void this.lines.push('available'),
+    onUnavailable: (why: string) => void this.lines.push(`unavailable: ${why}`),
+    onWarning: (what: string) => void this.lines.push(`warning: ${what}`),
+  };
+}
+
+/** `store.redis` of a configuration, with its defaults. */
+export function redisConfig(url: string, overrides: Partial<RedisConfig> = {}): RedisConfig {
+  return { url, keyPrefix: 'sallyport:', connectTimeout: 1_000, commandTimeout: 250, ...overrides };
+}
+
+/** For tests that are not about a slow Redis: on a busy machine it may be kept waiting itself. */
+export const UNHURRIED = { commandTimeout: 10_000 };
+
+export interface OpenOptions {
+  readonly config?: Partial<RedisConfig>;
+  readonly clocks?: Clocks;
+  readonly log?: StoreLog;
+}
+
+/** A store that is closed by `await using`. */
+export type DisposableStore = Store & AsyncDisposable;
+
+export async function openStore(url: string, options: OpenOptions = {}): Promise<DisposableStore> {
+  const { config, clocks = systemClocks, log = new StoreLog() } = options;
+  const store = await openRedisStore(redisConfig(url, config), clocks, log.events);
+  return Object.assign(store, { [Symbol.asyncDispose]: () => store.close() });
+}
+
+/** Two replicas' stores on one Redis, of whatever kind; both and the Redis end with them. */
+export async function openReplicas(server: { readonly url: string } & AsyncDisposable) {
+  const open = () => openStore(server.url, { config: UNHURRIED });
+  const replicas = await Promise.all([open(), open()]);
+  return {
+    replicas,
+    [Symbol.asyncDispose]: async () => {
+      for (const store of replicas) await store.close();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}

@@ -1,0 +1,295 @@
+/**
+ * Real Redis servers on free ports of the loopback, without persistence, each in a directory of its own. They end with
+ * the test (`await using`), and in any case with its process.
+ */
+
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { findProgram } from './programs.ts';
+import { until } from './until.ts';
+
+const run = promisify(execFile);
+
+const running = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+export interface RedisOptions {
+  /** Lines of the configuration, as names and values; a name that stands there more than once has a list. */
+  readonly config?: Readonly<Record<string, string | readonly string[]>>;
+  /** Come back on the port of a server that ended. */
+  readonly port?: number;
+  readonly isSentinel?: boolean;
+  /** Asked of every client; redis-cli has it. */
+  readonly password?: string;
+  /** What is in its database at the start, as SAVE wrote it. */
+  readonly dump?: Buffer;
+  /** Do not wait until it has loaded that. */
+  readonly isLoading?: boolean;
+}
+
+/** One server. */
+export class RedisServer implements AsyncDisposable {
+  readonly port: number;
+  readonly directory: string;
+  readonly #password: string | null;
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<void>;
+
+  private constructor(port: number, directory: string, password: string | null, child: ChildProcess) {
+    this.port = port;
+    this.directory = directory;
+    this.#password = password;
+    this.#child = child;
+    running.add(child);
+    this.#ended = new Promise((resolve) => {
+      child.once('exit', () => {
+        running.delete(child);
+        resolve();
+      });
+    });
+  }
+
+  /** Starts a server, and waits until it answers. */
+  static async start(options: RedisOptions = {}): Promise<RedisServer> {
+    const port = options.port ?? (await freePort());
+    const directory = await mkdtemp(join(tmpdir(), 'sallyport-redis-'));
+    const file = join(directory, 'redis.conf');
+    const { password = null } = options;
+    const config = {
+      bind: '127.0.0.1',
+      port: String(port),
+      dir: directory,
+      save: '""',
+      'repl-diskless-sync-delay': '0',
+      logfile: join(directory, 'log'),
+      ...(password !== null && { requirepass: password }),
+      ...options.config,
+    };
+    const lines = Object.entries(config).flatMap(([name, value]) => [value].flat().map((one) => `${name} ${one}\n`));
+    await writeFile(file, lines.join(''));
+    if (options.dump !== undefined) await writeFile(join(directory, 'dump.rdb'), options.dump);
+    const program = findProgram(['redis-server']);
+    if (program === null) throw new Error('redis-server is not installed; run: node test/support/prerequisites.ts');
+    const child = spawn(program, [file, ...(options.isSentinel === true ? ['--sentinel'] : [])], { stdio: 'ignore' });
+    const server = new RedisServer(port, directory, password, child);
+    const isStarted = options.isLoading === true ? () => server.isLoading() : () => server.isListening();
+    await until(isStarted, `redis-server answers on port ${port}`);
+    return server;
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}`;
+  }
+
+  get logFile(): string {
+    return join(this.directory, 'log');
+  }
+
+  async isListening(): Promise<boolean> {
+    if (this.#child.exitCode !== null) throw new Error(`redis-server ended with code ${this.#child.exitCode}`);
+    return /PONG|NOAUTH|NOPERM/.test(await this.cli('PING'));
+  }
+
+  async isLoading(): Promise<boolean> {
+    return (await this.cli('PING')).includes('LOADING');
+  }
+
+  /** Runs redis-cli; what it prints, errors included. */
+  async cli(...args: string[]): Promise<string> {
+    try {
+      const login = this.#password === null ? [] : ['-a', this.#password];
+      const { stdout } = await run('redis-cli', ['-p', String(this.port), '--no-auth-warning', ...login, ...args]);
+      return stdout.trim();
+    } catch (error) {
+      return error instanceof Error ? error.message : '';
+    }
+  }
+
+  /** Resolves when a replica has acknowledged everything that was written here before. */
+  async replicated(): Promise<void> {
+    const info = () => this.cli('INFO', 'replication');
+    const written = Number(/^master_repl_offset:(\d+)/m.exec(await info())?.[1]);
+    // Not WAIT: on a connection of its own, which has written nothing, it has nothing to wait for.
+    await until(async () => {
+      const acknowledged = [...(await info()).matchAll(/^slave\d+:.*state=online,offset=(\d+)/gm)];
+      return acknowledged.some(([, offset]) => Number(offset) >= written);
+    }, 'a replica has what was written');
+  }
+
+  /** Stops the process as it is: connections stay open and nothing answers. */
+  freeze(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#child.kill('SIGCONT');
+  }
+
+  /** Ends the process without warning, and waits until it is gone. */
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.#ended;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+    await rm(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** A primary, a replica and three sentinels that watch them. */
+export class SentinelGroup implements AsyncDisposable {
+  readonly servers: readonly [RedisServer, RedisServer];
+  readonly sentinels: readonly RedisServer[];
+
+  private constructor(servers: readonly [RedisServer, RedisServer], sentinels: readonly RedisServer[]) {
+    this.servers = servers;
+    this.sentinels = sentinels;
+  }
+
+  /** @param downAfterMs  how long the primary has to be silent before the sentinels promote the replica */
+  static async start(options: { downAfterMs?: number; sentinelPassword?: string } = {}): Promise<SentinelGroup> {
+    const { downAfterMs = 1_000, sentinelPassword } = options;
+    const primary = await RedisServer.start();
+    const replica = await RedisServer.start({ config: { replicaof: `127.0.0.1 ${primary.port}` } });
+    await until(
+      async () => (await replica.cli('INFO', 'replication')).includes('master_link_status:up'),
+      'the replica replicates',
+    );
+    const password = sentinelPassword === undefined ? {} : { password: sentinelPassword };
+    // They are told of each other, as if they had met: to find each other would take them seconds.
+    const peers: { readonly id: string; readonly port: number }[] = [];
+    for (let i = 0; i < 3; i++) peers.push({ id: randomBytes(20).toString('hex'), port: await freePort() });
+    const sentinels = peers.map((self) => {
+      const others = peers.filter((peer) => peer !== self);
+      const config = {
+        'sentinel myid': self.id,
+        'sentinel monitor': `mymaster 127.0.0.1 ${primary.port} 2`,
+        'sentinel down-after-milliseconds': `mymaster ${downAfterMs}`,
+        'sentinel failover-timeout': 'mymaster 5000',
+        'sentinel known-replica': `mymaster 127.0.0.1 ${replica.port}`,
+        'sentinel known-sentinel': others.map((peer) => `mymaster 127.0.0.1 ${peer.port} ${peer.id}`),
+        ...(sentinelPassword !== undefined && { 'sentinel sentinel-pass': sentinelPassword }),
+      };
+      return RedisServer.start({ config, port: self.port, isSentinel: true, ...password });
+    });
+    const group = new SentinelGroup([primary, replica], await Promise.all(sentinels));
+    await until(async () => {
+      const known = await Promise.all(
+        group.sentinels.map((sentinel) => sentinel.cli('SENTINEL', 'MASTER', 'mymaster')),
+      );
+      return known.every((text) => /num-slaves\n1\nnum-other-sentinels\n2\n/.test(text));
+    }, 'the sentinels know each other and the replica');
+    return group;
+  }
+
+  get url(): string {
+    return `redis+sentinel://${this.sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',')}/mymaster`;
+  }
+
+  /**
+   * Whether one of the sentinels mistrusted its clock, because the machine stood still for two seconds or more. For half
+   * a minute it then takes no part in a failover.
+   */
+  async hasTilted(): Promise<boolean> {
+    const logs = await Promise.all(this.sentinels.map((sentinel) => readFile(sentinel.logFile, 'utf8')));
+    return logs.some((log) => log.includes('+tilt'));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.sentinels, ...this.servers].map((server) => server[Symbol.asyncDispose]()));
+  }
+}
+
+/** Three primaries that share the slots, with a replica each if wanted. */
+export class RedisCluster implements AsyncDisposable {
+  readonly servers: readonly RedisServer[];
+
+  private constructor(servers: readonly RedisServer[]) {
+    this.servers = servers;
+  }
+
+  static async start({ replicasEach = 0, nodeTimeoutMs = 1_000 } = {}): Promise<RedisCluster> {
+    const config = { 'cluster-enabled': 'yes', 'cluster-node-timeout': String(nodeTimeoutMs) };
+    const servers: RedisServer[] = [];
+    for (let i = 0; i < 3 * (1 + replicasEach); i++) servers.push(await startClusterNode(config));
+    const nodes = servers.map(({ port }) => `127.0.0.1:${port}`);
+    await run('redis-cli', [
+      '--cluster',
+      'create',
+      ...nodes,
+      '--cluster-replicas',
+      String(replicasEach),
+      '--cluster-yes',
+    ]);
+    const cluster = new RedisCluster(servers);
+    await until(async () => {
+      const infos = await Promise.all(servers.map((server) => server.cli('CLUSTER', 'INFO')));
+      return infos.every((info) => info.includes('cluster_state:ok') && info.includes(`known_nodes:${servers.length}`));
+    }, 'the Cluster knows all of its nodes');
+    await until(async () => {
+      const infos = await Promise.all(servers.map((server) => server.cli('INFO', 'replication')));
+      return infos.every((info) => info.includes('role:master') || info.includes('master_link_status:up'));
+    }, 'its replicas replicate');
+    return cluster;
+  }
+
+  get url(): string {
+    return `redis+cluster://${this.servers.map(({ port }) => `127.0.0.1:${port}`).join(',')}`;
+  }
+
+  /** The server that a key is on. */
+  async serverOf(key: string): Promise<RedisServer> {
+    const [first] = this.servers;
+    const slot = Number(await first?.cli('CLUSTER', 'KEYSLOT', key));
+    for (const line of ((await first?.cli('CLUSTER', 'NODES')) ?? '').split('\n')) {
+      const [, address = '', flags = '', , , , , , ...ranges] = line.split(' ');
+      const isOwner = ranges.some((range) => {
+        const [from, to = from] = range.split('-').map(Number);
+        return from !== undefined && to !== undefined && from <= slot && slot <= to;
+      });
+      const port = Number(/:(\d+)@/.exec(address)?.[1]);
+      const server = this.servers.find((candidate) => candidate.port === port);
+      if (isOwner && flags.includes('master') && server !== undefined) return server;
+    }
+    throw new Error(`no server has slot ${slot}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.servers.map((server) => server[Symbol.asyncDispose]()));
+  }
+}
+
+/** A node of a Cluster also listens 10,000 ports higher, so its port cannot be any free one. */
+async function startClusterNode(config: Record<string, string>): Promise<RedisServer> {
+  for (let attempt = 0; ; attempt++) {
+    const port = 12_000 + Math.floor(Math.random() * 10_000);
+    if ((await isFree(port)) && (await isFree(port + 10_000))) return RedisServer.start({ config, port });
+    if (attempt === 100) throw new Error('no free port for a node of a Cluster');
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
+    });
+  });
+}
+
+const isFree = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
