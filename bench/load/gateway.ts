@@ -1,0 +1,130 @@
+/** The gateway as a process of its own, started the way its users start it, with a configuration like theirs. */
+
+import { mkdir, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { newSessionId } from '../../src/authentication/session/session-id.ts';
+import { until } from '../../test/support/until.ts';
+import type { Child, Children } from '../support/children.ts';
+import { get } from './http.ts';
+
+export const PUBLIC_ORIGIN = 'https://shop.example.com';
+export const HOST = 'shop.example.com';
+/** Audience of the tokens for the route with sessions. */
+export const AUDIENCE = 'orders';
+export const COOKIE_NAME = '__Host-sid';
+/** The trusted backend that opens the warm sessions, and issuer of service tokens. */
+export const BACKEND = { id: 'bench', secret: 'a-secret-of-the-benchmark-and-nobody-else' };
+export const SERVICE_ISSUER = 'https://cluster.example.com';
+
+const program = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+/** The program as it is in the repository, and as it ships; the second is made by `npm run build`. */
+export const PROGRAMS = { source: program('src/main.ts'), built: program('dist/main.js') };
+
+const PROFILER = program('bench/load/servers/profiler.ts');
+
+export interface GatewaySettings {
+  readonly upstreamPort: number;
+  /** `null`: the embedded store. */
+  readonly redisUrl: string | null;
+  readonly accessLog: 'all' | 'off';
+  /** Keys of the issuer of service tokens, a JWK Set. */
+  readonly jwks: object;
+}
+
+export interface PlacementOptions {
+  /** Default: the source. */
+  readonly form?: keyof typeof PROGRAMS;
+  readonly core?: number;
+  readonly openFiles?: number;
+  /** Whether it can be told to begin and end a CPU profile. */
+  readonly isProfiled?: boolean;
+}
+
+/** A gateway that answers. */
+export interface RunningGateway {
+  readonly child: Child;
+  readonly port: number;
+  /** Of the outbound listener. */
+  readonly outboundPort: number;
+}
+
+/**
+ * Starts a gateway and waits until it answers.
+ *
+ * @param directory  for its configuration and the files that it names; its own
+ */
+export async function startGateway(
+  children: Children,
+  directory: string,
+  settings: GatewaySettings,
+  options: PlacementOptions = {},
+): Promise<RunningGateway> {
+  const [port, adminPort, outboundPort] = [await freePort(), await freePort(), await freePort()];
+  await mkdir(directory, { recursive: true });
+  const file = join(directory, 'gateway.yaml');
+  await writeFile(join(directory, 'secret'), BACKEND.secret, { mode: 0o600 });
+  await writeFile(join(directory, 'jwks.json'), JSON.stringify(settings.jwks));
+  await writeFile(file, configuration(settings, { port, adminPort, outboundPort }), { mode: 0o600 });
+  const { form = 'source', isProfiled = false, ...placement } = options;
+  const args = [...(isProfiled ? ['--import', PROFILER] : []), PROGRAMS[form], 'start', '--config', file];
+  const child = children.node(args, { ...placement, output: 'read', hasChannel: isProfiled });
+  let status = 0;
+  const isReady = async () => {
+    if (child.hasEnded) throw new Error('it has ended');
+    // Not known, says the store; 503 as long as the store does not answer.
+    const cookie = `${COOKIE_NAME}=${newSessionId()}`;
+    status = await get(port, '/api/orders', { cookie }).then(
+      (answer) => answer.status,
+      () => 0,
+    );
+    return status === 401;
+  };
+  await until(isReady, `the gateway answers on port ${port}`).catch((cause: Error) => {
+    throw new Error(`the gateway did not start (last status ${status}):\n${child.lastOutput}`, { cause });
+  });
+  return { child, port, outboundPort };
+}
+
+/** A long command timeout: Redis shares its core with the load here, and a late answer is latency, not an outage. */
+const configuration = (
+  { upstreamPort, redisUrl, accessLog }: GatewaySettings,
+  { port, adminPort, outboundPort }: Readonly<Record<'port' | 'adminPort' | 'outboundPort', number>>,
+) => `
+version: 1
+publicOrigin: ${PUBLIC_ORIGIN}
+listeners:
+  public: { address: "127.0.0.1:${port}" }
+  admin: { address: "127.0.0.1:${adminPort}" }
+store: ${redisUrl === null ? '{}' : `{ redis: { url: "${redisUrl}", commandTimeout: 5s } }`}
+login:
+  trustedBackends:
+    - { id: ${BACKEND.id}, clientSecretFile: secret }
+upstreamToken:
+  claims: { roles: user.roles }
+issuers:
+  cluster: { issuer: "${SERVICE_ISSUER}", jwksFile: jwks.json, algorithms: [ES256] }
+upstreams:
+  orders: { endpoints: ["http://127.0.0.1:${upstreamPort}"] }
+routes:
+  - { id: orders, match: { path: /api }, credential: session, allow: { roles: [customer] }, upstream: orders, audience: ${AUDIENCE} }
+  - { id: internal, match: { path: /internal }, credential: { service: [cluster] }, upstream: orders, audience: ${AUDIENCE} }
+  - { id: public, match: { path: /public }, credential: none, upstream: orders }
+outbound:
+  address: "127.0.0.1:${outboundPort}"
+  workload: bench
+  destinations:
+    - { id: to-orders, match: { host: ${HOST}, path: /outbound }, upstream: orders, audience: ${AUDIENCE}, token: { service: {} } }
+log: { access: ${accessLog} }
+`;
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
+    });
+  });
+}

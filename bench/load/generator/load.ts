@@ -1,0 +1,50 @@
+/** What the load generator is asked for, and what it answers. */
+
+/** Requests to send: all the same but for the credential. */
+export interface Load {
+  readonly port: number;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly credentials: Credentials;
+  readonly connections: number;
+  /** Requests per second, sent when they are due; `null`: each connection sends when it has its answer. */
+  readonly rate: number | null;
+  /** How long. With credentials that are used once: as long as there are some. */
+  readonly durationMs: number;
+}
+
+/** Values of one request header. */
+export interface Credentials {
+  readonly header: string;
+  readonly values: readonly string[];
+  /** Each value in one request only, or one value for each connection. */
+  readonly use: 'once' | 'per connection';
+}
+
+/** What came of it. */
+export interface Outcome {
+  /** Answers that were complete and right. */
+  readonly requests: number;
+  /** From the first request to the last answer. */
+  readonly durationMs: number;
+  /** Of every answer: from the moment that its request was due; microseconds. */
+  readonly latenciesUs: Float64Array;
+  /** How late the generator itself was with a request, for the 99th of 100; microseconds. Only with a rate. */
+  readonly latenessP99Us: number | null;
+  readonly failures: Failures;
+}
+
+export interface Failures {
+  /** Status other than 2xx. */
+  readonly non2xx: number;
+  /** Another body than the upstream's. */
+  readonly mismatches: number;
+  readonly connectionErrors: number;
+  readonly timeouts: number;
+}
+
+/** The requests of a load in the form in which they are sent, for one connection. */
+export function shareOf({ credentials: { values, use } }: Load, connection: number, connections: number): string[] {
+  if (use === 'per connection') return [values[connection % values.length] as string];
+  return values.filter((_, index) => index % connections === connection);
+}

@@ -1,0 +1,54 @@
+/**
+ * The service behind everything that is measured: `node:http` that answers with a constant. Started by the benchmark,
+ * which it tells its port; ends when the benchmark does.
+ *
+ *   GET any path            the constant answer
+ *   GET …/inspect           what it received, so that the benchmark can verify it
+ *   GET /api/bytes?count=N  N bytes, streamed
+ *   POST any path           reads the body, answers with its length
+ */
+
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { ANSWER, INSPECT_PATH, type Received } from '../answer.ts';
+import { serve } from './serve.ts';
+
+const HEAD = ['content-type', 'application/json', 'content-length', String(ANSWER.length)];
+const PART = Buffer.alloc(64 * 1024, 'x');
+
+function answer(request: IncomingMessage, response: ServerResponse): void {
+  const { method, url = '' } = request;
+  if (method === 'POST') {
+    void countBody(request, response);
+  } else if (url.startsWith('/api/bytes?')) {
+    void streamBytes(Number(new URL(url, 'http://upstream').searchParams.get('count')), response);
+  } else if (url.endsWith(INSPECT_PATH)) {
+    const received: Received = { method: method ?? '', target: url, headers: request.rawHeaders };
+    response.writeHead(200, ['content-type', 'application/json']).end(JSON.stringify(received));
+  } else {
+    response.writeHead(200, HEAD).end(ANSWER);
+  }
+}
+
+async function streamBytes(count: number, response: ServerResponse): Promise<void> {
+  response.writeHead(200, ['content-type', 'application/octet-stream', 'content-length', String(count)]);
+  await pipeline(Readable.from(parts(count)), response).catch(() => response.destroy());
+}
+
+function* parts(count: number): Generator<Buffer> {
+  for (let left = count; left > 0; left -= PART.length) yield left < PART.length ? PART.subarray(0, left) : PART;
+}
+
+async function countBody(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  let count = 0;
+  try {
+    for await (const part of request) count += (part as Buffer).length;
+    response.writeHead(200, ['content-type', 'application/json']).end(JSON.stringify({ count }));
+  } catch {
+    response.destroy();
+  }
+}
+
+// Longer than a pause between two rounds, so that a round does not begin with connecting.
+await serve(createServer({ keepAliveTimeout: 120_000 }, answer));

@@ -1,0 +1,116 @@
+/**
+ * The access log: a line through pino against one built in place (src/observability/access.ts), and lines gathered as one
+ * string against lines copied into a block (src/observability/line-blocks.ts). Nothing is written: only making counts.
+ */
+
+import { IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
+import { pino, stdTimeFunctions } from 'pino';
+import { Denial } from '../../src/errors.ts';
+import { Exchange, ExchangeResponse } from '../../src/listener/exchange.ts';
+import { AccessLog } from '../../src/observability/access.ts';
+import { LineBlocks } from '../../src/observability/line-blocks.ts';
+import type { RouteMetrics } from '../../src/observability/metrics.ts';
+import type { UserPrincipal } from '../../src/principal.ts';
+import type { Route } from '../../src/routing/route.ts';
+import { OwnedHeaders } from '../../src/sanitize/owned-headers.ts';
+import { Sanitizer } from '../../src/sanitize/sanitize.ts';
+import { compare } from './compare.ts';
+
+const BLOCK_BYTES = 64 * 1024;
+
+/** Takes lines and blocks, and does nothing with them but keep the last. */
+class Sink {
+  last: string | Uint8Array = '';
+  write(data: string | Uint8Array): void {
+    this.last = data;
+  }
+  flushSync(): void {}
+}
+
+const sink = new Sink();
+const exchange = finishedExchange();
+const accessLog = new AccessLog(sink, { level: 'info', access: 'all' });
+const noMetrics = { observe: () => {} } as unknown as RouteMetrics;
+const logger = pino({ level: 'info', base: null, timestamp: stdTimeFunctions.isoTime }, sink);
+
+compare(import.meta.url, 'the line of a request', [
+  { name: 'pino', once: logWithPino },
+  { name: 'AccessLog', once: () => accessLog.record(exchange, performance.now(), Date.now(), noMetrics) },
+]);
+
+let gathered = '';
+const blocks = new LineBlocks(sink, 1_000);
+compare(import.meta.url, 'gathering lines', [
+  { name: 'joined as strings', once: gatherAsString },
+  { name: 'LineBlocks', once: () => blocks.write(makeLine()) },
+]);
+blocks.close();
+
+function logWithPino(): void {
+  const { screened, route, principal } = exchange;
+  const upstreamMs = (exchange.upstreamEndedMs as number) - (exchange.dispatchedMs as number);
+  logger.info(
+    {
+      id: exchange.id,
+      route: route?.id,
+      method: exchange.method,
+      host: screened?.host,
+      path: screened?.target.path,
+      status: exchange.response.statusCode,
+      durationMs: Math.round((performance.now() - exchange.startedMs) * 1_000) / 1_000,
+      upstreamMs: Math.round(upstreamMs * 1_000) / 1_000,
+      requestBytes: exchange.requestBytes,
+      responseBytes: exchange.responseBytes,
+      client: screened?.clientAddress,
+      kind: principal?.kind,
+      subject: principal?.kind === 'user' ? principal.subject : undefined,
+    },
+    'request',
+  );
+}
+
+function gatherAsString(): void {
+  gathered += makeLine();
+  if (gathered.length < BLOCK_BYTES) return;
+  sink.write(Buffer.from(gathered));
+  gathered = '';
+}
+
+/** A line as it is made: many pieces, put together. */
+function makeLine(): string {
+  let line = `{"level":30,"time":"2026-01-31T12:00:00.000Z","id":"${exchange.id}"`;
+  line += `,"route":"orders","method":"${exchange.method}","host":"shop.example.com","path":"/api/orders"`;
+  line += `,"status":200,"durationMs":${exchange.startedMs},"upstreamMs":${exchange.dispatchedMs}`;
+  line += `,"requestBytes":0,"responseBytes":${exchange.responseBytes},"client":"127.0.0.1"`;
+  return `${line},"kind":"user","subject":"user-1","msg":"request"}\n`;
+}
+
+/** An exchange that has been answered with 200. */
+function finishedExchange(): Exchange {
+  const incoming = new IncomingMessage(new Socket());
+  incoming.method = 'GET';
+  incoming.url = '/api/orders?page=2';
+  incoming.httpVersion = '1.1';
+  incoming.rawHeaders = ['Host', 'shop.example.com', 'Accept', 'application/json'];
+  const peer = { address: '127.0.0.1', secure: false, serverName: null, clientCertificate: null };
+  const owner = { finished: () => {} };
+  const made = new Exchange(incoming, new ExchangeResponse(incoming), peer, null, performance.now(), owner);
+  const screened = new Sanitizer({
+    owned: new OwnedHeaders([], []),
+    cookieName: '__Host-sid',
+    trustedProxies: null,
+    publicOrigins: new Map(),
+    maxTargetBytes: 8_192,
+    cookieLimits: { maxCookieBytes: 8_192, maxCookieCount: 100 },
+  }).screen(made);
+  if (screened instanceof Denial) throw new Error('the request of this benchmark was refused');
+  made.screened = screened;
+  made.route = { id: 'orders' } as Route;
+  made.principal = { kind: 'user', subject: 'user-1' } as UserPrincipal;
+  made.dispatchedMs = made.startedMs + 0.081;
+  made.firstByteMs = made.startedMs + 0.412;
+  made.upstreamEndedMs = made.startedMs + 0.433;
+  made.responseBytes = 129;
+  return made;
+}

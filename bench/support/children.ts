@@ -1,0 +1,114 @@
+/**
+ * The processes that a benchmark starts. They end with it: by pid, whether it finishes, fails or is interrupted.
+ */
+
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { findProgram } from '../../test/support/programs.ts';
+
+export interface ChildOptions {
+  /** Core that it is kept on, where there is a way. Default: the core of the benchmark itself. */
+  readonly core?: number;
+  /** What becomes of its standard output: read by nobody in particular, but read. Default: shown. */
+  readonly output?: 'read' | 'shown';
+  /** Soft limit of open files. */
+  readonly openFiles?: number;
+  /** Whether it is a program of the benchmark, with which messages are exchanged. Default: yes. */
+  readonly hasChannel?: boolean;
+}
+
+const TASKSET = findProgram(['taskset']);
+
+/** Whether processes can be kept on a core. */
+export const canPin = TASKSET !== null;
+
+/** Keeps this process on a core, and with it every child that is not put on another one. */
+export function pinSelf(core: number): void {
+  if (TASKSET !== null) spawnSync(TASKSET, ['-a', '-c', '-p', String(core), String(process.pid)]);
+}
+
+export class Children implements Disposable {
+  readonly #running = new Set<ChildProcess>();
+  readonly #endAll = () => {
+    for (const child of this.#running) child.kill('SIGKILL');
+  };
+
+  constructor() {
+    process.once('exit', this.#endAll);
+    for (const [signal, code] of [
+      ['SIGINT', 130],
+      ['SIGTERM', 143],
+    ] as const) {
+      process.once(signal, () => process.exit(code));
+    }
+  }
+
+  /** Starts a program of the benchmark, or the gateway, on the Node that the benchmark runs on. */
+  node(args: readonly string[], options: ChildOptions = {}): Child {
+    const { core, openFiles, output = 'shown', hasChannel = true } = options;
+    let command = [process.execPath, ...args];
+    // Both replace themselves, so that the pid is the program's.
+    if (core !== undefined && TASKSET !== null) command = [TASKSET, '-c', String(core), ...command];
+    if (openFiles !== undefined)
+      command = ['/bin/sh', '-c', `ulimit -S -n ${openFiles} && exec "$@"`, 'sh', ...command];
+    const [program, ...rest] = command;
+    const child = spawn(program as string, rest, {
+      stdio: ['ignore', output === 'read' ? 'pipe' : 'inherit', 'inherit', ...(hasChannel ? (['ipc'] as const) : [])],
+      serialization: 'advanced',
+    });
+    this.#running.add(child);
+    child.once('exit', () => this.#running.delete(child));
+    return new Child(child, args[0] ?? '');
+  }
+
+  [Symbol.dispose](): void {
+    process.off('exit', this.#endAll);
+    this.#endAll();
+  }
+}
+
+/** One of them. */
+export class Child {
+  readonly pid: number;
+  readonly #process: ChildProcess;
+  readonly #name: string;
+  #lastOutput: Buffer = Buffer.alloc(0);
+
+  constructor(child: ChildProcess, name: string) {
+    this.#process = child;
+    this.#name = name;
+    this.pid = child.pid as number;
+    child.stdout?.on('data', (chunk: Buffer) => {
+      this.#lastOutput = chunk;
+    });
+  }
+
+  /** The end of what it has written, when its output is read: for messages. */
+  get lastOutput(): string {
+    return this.#lastOutput.toString('utf8').slice(-2_000);
+  }
+
+  get hasEnded(): boolean {
+    return this.#process.exitCode !== null || this.#process.signalCode !== null;
+  }
+
+  /** Sends a message, if there is one, and waits for the next message that comes back. */
+  ask<T>(message?: unknown): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const onExit = (code: number | null) => reject(new Error(`${this.#name} ended with code ${code}`));
+      this.#process.once('exit', onExit);
+      this.#process.once('message', (answer) => {
+        this.#process.off('exit', onExit);
+        resolve(answer as T);
+      });
+      if (message !== undefined) this.#process.send(message as object);
+    });
+  }
+
+  /** Ends it, and waits until it is gone. */
+  async end(): Promise<void> {
+    if (this.hasEnded) return;
+    const ended = new Promise((resolve) => this.#process.once('exit', resolve));
+    this.#process.kill('SIGKILL');
+    await ended;
+  }
+}

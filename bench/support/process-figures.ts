@@ -1,0 +1,40 @@
+/** What the operating system says of a process and of a core. On Linux only: elsewhere every figure is `null`. */
+
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+
+/** Clock ticks of the kernel per second, in which `/proc` counts CPU time. */
+const TICKS_PER_SEC = process.platform === 'linux' ? Number(execFileSync('getconf', ['CLK_TCK'])) : Number.NaN;
+
+/** CPU time that a process has used so far with all of its threads, microseconds: utime + stime of `/proc/<pid>/stat`. */
+export function cpuTimeUs(pid: number): number | null {
+  const stat = read(`/proc/${pid}/stat`);
+  // The second field, the name of the program, is in brackets and may contain anything.
+  const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return fields === undefined ? null : ((Number(fields[11]) + Number(fields[12])) / TICKS_PER_SEC) * 1e6;
+}
+
+/** Time that a core has been busy so far, whoever used it, microseconds. */
+export function coreBusyUs(core: number): number | null {
+  const line = read('/proc/stat')
+    ?.split('\n')
+    .find((candidate) => candidate.startsWith(`cpu${core} `));
+  if (line === undefined) return null;
+  const [user, nice, system, , , interrupts, softInterrupts] = line.split(/ +/).slice(1).map(Number) as number[];
+  const ticks = [user, nice, system, interrupts, softInterrupts].reduce<number>((sum, part) => sum + (part ?? 0), 0);
+  return (ticks / TICKS_PER_SEC) * 1e6;
+}
+
+/** Memory of a process that is in RAM, bytes. */
+export function residentBytes(pid: number): number | null {
+  const kib = /^VmRSS:\s+(\d+) kB$/m.exec(read(`/proc/${pid}/status`) ?? '')?.[1];
+  return kib === undefined ? null : Number(kib) * 1024;
+}
+
+function read(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return null;
+  }
+}
