@@ -1,0 +1,76 @@
+/**
+ * `npm start`: the demo upstream, and the gateway in front of it, run by the same code as `sallyport start`. Says what to
+ * try as soon as it is ready.
+ */
+
+import { chmodSync } from 'node:fs';
+import { enableCompileCache } from 'node:module';
+import { join } from 'node:path';
+
+enableCompileCache();
+
+const { runCli } = await import('../src/cli/run.ts');
+const { systemClocks } = await import('../src/lib/clock.ts');
+const { startDemoUpstream } = await import('./upstream.ts');
+
+/** The port that a variable names, or this one; what is no port ends the demo with one line. */
+function portOf(variable: string, standard: string): string {
+  const port = process.env[variable] || standard;
+  if (/^[1-9]\d{0,4}$/.test(port) && Number(port) <= 65_535) return port;
+  process.stderr.write(`${variable} is ${JSON.stringify(port)}: it has to be a port, 1 to 65535\n`);
+  process.exit(1);
+}
+
+const [PORT, ADMIN_PORT] = [portOf('PORT', '8080'), portOf('ADMIN_PORT', '9090')];
+
+// Git does not keep who may read a file, and the gateway would rightly warn of a users file that everybody can read.
+chmodSync(join(import.meta.dirname, 'users.yaml'), 0o600);
+
+const { origin } = new URL(`http://localhost:${PORT}`);
+const upstream = await startDemoUpstream({
+  jwksUrl: `${origin}/.well-known/jwks.json`,
+  issuer: origin,
+  audience: ['demo', 'orders'],
+});
+
+const TRY = `
+Try, in another terminal:
+
+  # 1. Nobody gets in without a session: 401
+  curl -i ${origin}/api/orders
+
+  # 2. Log in: a cookie, which stays between you and the gateway
+  curl -i -c cookies.txt -H 'Content-Type: application/json' -d '{"username":"demo","password":"demo-password"}' ${origin}/auth/login
+
+  # 3. The same call again: the service shows the token that it got instead, and has verified
+  curl -b cookies.txt ${origin}/api/orders
+
+Or open ${origin}/ in a browser, and log in as demo with the password demo-password.
+Stop with Ctrl-C.
+`;
+
+let isReady = false;
+process.exitCode = await runCli(['start', '--config', join(import.meta.dirname, 'sallyport.yaml')], {
+  stdin: process.stdin,
+  stdout: {
+    // The line that says it is ready is the first thing that `start` writes.
+    isTTY: true,
+    write: (text: string) => {
+      process.stdout.write(isReady ? text : `${text}${TRY}`);
+      isReady = true;
+    },
+  },
+  stderr: {
+    write: (text: string) => {
+      process.stderr.write(
+        /: something else is listening there$/m.test(text) ? `${text}Set PORT or ADMIN_PORT to another port.\n` : text,
+      );
+    },
+  },
+  env: { ...process.env, PORT, ADMIN_PORT, DEMO_UPSTREAM: upstream.origin },
+  cwd: process.cwd(),
+  clocks: systemClocks,
+  startedAtMs: 0,
+});
+upstream.server.close();
+upstream.server.closeAllConnections();
