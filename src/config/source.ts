@@ -52,7 +52,7 @@ export class ConfigSource {
   readonly problems: Problem[] = [];
   /** The document as plain data with references expanded; `undefined` when the text is not YAML. */
   readonly value: unknown;
-  readonly #lines = new LineCounter();
+  readonly #lines: LineCounter;
   readonly #anchors = new Map<string, Node>();
   readonly #written = new Map<Node, Written>();
   readonly #hidden: (readonly [number, number])[] = [];
@@ -62,6 +62,7 @@ export class ConfigSource {
 
   constructor(text: string, variables: VariableSource) {
     this.text = text;
+    this.#lines = countLines(text);
     if (text.length > MAX_LENGTH) {
       this.#root = null;
       this.#reportRange('config/too-large', [0, 0], [], 'the file is larger than 8 MiB', null);
@@ -77,7 +78,6 @@ export class ConfigSource {
       prettyErrors: false,
       // Warnings are about what is refused below; with 'silent' a second document would go unnoticed.
       logLevel: 'error',
-      lineCounter: this.#lines,
     });
     this.#root = document.contents;
     const syntaxError = document.errors.find((error) => error.code !== 'DUPLICATE_KEY');
@@ -170,9 +170,7 @@ export class ConfigSource {
     hint: string | null,
   ): Problem {
     const offset = Math.min(start, this.text.length);
-    const position = this.#lines.lineStarts.length === 0 ? { line: 1, col: 1 } : this.#lines.linePos(offset);
-    const line = Math.max(position.line, 1);
-    const column = Math.max(position.col, 1);
+    const { line, col: column } = this.#lines.linePos(offset);
     const lineLength = this.line(line).text.length;
     return {
       code,
@@ -340,6 +338,14 @@ export class ConfigSource {
     if (value !== null) return rangeOfNode(value);
     return key === null ? [0, 1] : rangeOfNode(key);
   }
+}
+
+/** Every line end of the text. The parser, asked to count them, leaves out those in what it cannot read. */
+function countLines(text: string): LineCounter {
+  const lines = new LineCounter();
+  lines.addNewLine(0);
+  for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', end + 1)) lines.addNewLine(end + 1);
+  return lines;
 }
 
 const asNode = (value: unknown): Node | null => (isNodeWithRange(value) ? value : null);

@@ -161,6 +161,12 @@ test('every finding is on its line, whatever stands before it', () => {
   expect(problems).toMatchObject([{ code: 'config/unknown-key', line: 11, column: 1, endColumn: 4 }]);
 });
 
+test('a line end inside what is no YAML counts as well', () => {
+  const { problems, source } = load('a: 1\nb: { c: 1 }\0\n  d: { e: 1 }\nf: 1\n');
+  expect(problems).toMatchObject([{ code: 'yaml/syntax', line: 2, column: 12 }]);
+  expect(source.line(3)).toEqual({ text: '  d: { e: 1 }', start: 18 });
+});
+
 test('a byte order mark and CRLF line ends are no mistake', () => {
   expect(load(`\ufeff${MINIMAL.replaceAll('\n', '\r\n')}`).problems).toEqual([]);
 });
