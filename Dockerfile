@@ -1,6 +1,6 @@
 # The image: Node, the built program and its production dependencies on a base without shell and package manager.
 #
-#     docker build --tag sallyport .
+#     docker build --tag sallyport --build-arg REVISION="$(git rev-parse HEAD)" .
 #     docker run --rm --read-only --cap-drop ALL -p 8080:8080 -v "$PWD/config:/etc/sallyport/config:ro" sallyport
 #
 # Base images are named by tag. Tags move: for a release, pin both by the digest that
@@ -28,10 +28,13 @@ RUN npm run build && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
 RUN mkdir /runtime && cp -L "$(ldd /usr/local/bin/node | awk '$1 == "libatomic.so.1" { print $3 }')" /runtime/
 
 FROM ${RUNTIME_IMAGE} AS final
+# The commit, for `sallyport version` and the metric build_info.
+ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Sallyport" \
       org.opencontainers.image.description="Edge authentication gateway: a session cookie goes in, a two-minute JWT goes upstream." \
       org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.version="0.1.0"
+      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.revision="${REVISION}"
 # All of it belongs to root: the process can change nothing of its own program. The official binary as it is, so that
 # scanners know it by its checksum.
 COPY --from=build --chown=0:0 /usr/local/bin/node /usr/local/bin/node
@@ -40,6 +43,7 @@ COPY --from=build --chown=0:0 /build/node_modules /app/node_modules
 COPY --from=build --chown=0:0 /build/dist /app/dist
 COPY --chown=0:0 LICENSE package.json /app/
 ENV NODE_ENV=production \
+    SALLYPORT_REVISION=${REVISION} \
     SALLYPORT_CONFIG=/etc/sallyport/config/sallyport.yaml
 # By number, so that Kubernetes can tell that it is not root.
 USER 65532:65532

@@ -238,7 +238,6 @@ export class Gateway {
     const { issuers } = this.#generation.runtime;
     const since = this.signingKeys.keyring.activeSinceMs();
     return {
-      requestsInFlight: this.requestsInFlight,
       connections: await this.connectionCount(),
       tunnels: this.#tunnels().length,
       sessionsCached: this.sessions.cachedCount,
@@ -246,6 +245,7 @@ export class Gateway {
       revocationsAgeMs: this.revokedTokens.ageMs,
       // Keys in memory and secrets are active since ever.
       signingSinceMs: since === 0 ? this.#openedAtMs : since,
+      nextKeySinceMs: this.signingKeys.keyring.states().find(({ state }) => state === 'next')?.createdAtMs ?? null,
       upstreams: this.upstreams.map((upstream) => ({
         name: upstream.name,
         isHealthy: upstream.isHealthy(),
@@ -382,7 +382,7 @@ export class Gateway {
     const metrics = generation.runtime.metricsOf(exchange);
     this.#accessLog.record(exchange, clocks.monotonicMs(), clocks.wallMs(), metrics);
     this.audit.recordDenial(exchange);
-    exchange.generation?.leave();
+    exchange.generation?.leave(exchange);
   }
 
   async #refreshKeys(): Promise<void> {
@@ -426,13 +426,15 @@ function revocationSettings(config: Config) {
 }
 
 function openSessions(store: Store, config: Config, { clocks, metrics, log }: GatewayDependencies): Sessions {
+  const source = config.store.redis === undefined ? 'memory' : 'redis';
+  metrics.sessionLookup.zero({ source });
   return new Sessions(store, sessionSettings(config), clocks, {
-    onLookup: (source, durationMs) => {
-      if (source === 'memory') {
+    onLookup: (from, durationMs) => {
+      if (from === 'memory') {
         metrics.sessionCacheHits.inc();
       } else {
         metrics.sessionCacheMisses.inc();
-        metrics.sessionLookup.observe(durationMs / 1_000);
+        metrics.sessionLookup.observe({ source }, durationMs / 1_000);
       }
     },
     onInvalidated: () => metrics.sessionCacheInvalidations.inc(),

@@ -34,6 +34,7 @@ export class Generation {
   run(exchange: Exchange): void {
     this.join(exchange);
     void handle(exchange, this.runtime.pipeline);
+    this.#countInFlight(exchange);
   }
 
   /** The same for what the workload beside the gateway calls. */
@@ -43,6 +44,14 @@ export class Generation {
     exchange.isOutbound = true;
     if (outbound === null) pipeline.responder.denial(exchange, NO_OUTBOUND);
     else void handle(exchange, outbound.pipeline);
+    this.#countInFlight(exchange);
+  }
+
+  /** Its route is known by now, if it has one: nothing up to there waits. */
+  #countInFlight(exchange: Exchange): void {
+    if (exchange.isFinished) return;
+    exchange.inFlight = this.runtime.metricsOf(exchange).inFlight;
+    exchange.inFlight.inc();
   }
 
   /** An exchange belongs to this generation from now on. */
@@ -52,7 +61,8 @@ export class Generation {
   }
 
   /** An exchange of this generation is over. */
-  leave(): void {
+  leave(exchange: Exchange): void {
+    exchange.inFlight?.dec();
     this.#exchanges -= 1;
     if (this.#exchanges === 0) this.#whenUnused?.();
   }

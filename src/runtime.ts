@@ -160,7 +160,7 @@ interface Shared {
 }
 
 function compileForwarder({ config, longLived, responder, upstreams }: Shared, tokenHeader: string): Forwarder {
-  const { sessions, revokedTokens, isDraining, clocks } = longLived;
+  const { sessions, revokedTokens, isDraining, clocks, metrics } = longLived;
   return new Forwarder(
     {
       upstreams,
@@ -170,8 +170,16 @@ function compileForwarder({ config, longLived, responder, upstreams }: Shared, t
     },
     {
       onFailure: (exchange, failure) => answerFailure(responder, exchange, failure),
-      watch: (principal, onEnd) =>
-        principal.kind === 'user' ? sessions.watch(principal, onEnd) : revokedTokens.watch(principal.claims, onEnd),
+      watch: (principal, onEnd) => {
+        const credential = principal.kind === 'user' ? 'session' : 'token';
+        const onCounted = () => {
+          metrics.streamsEnded.inc({ credential });
+          onEnd();
+        };
+        return principal.kind === 'user'
+          ? sessions.watch(principal, onCounted)
+          : revokedTokens.watch(principal.claims, onCounted);
+      },
       noteSessionUse: (principal) => sessions.noteUse(principal),
       isDraining,
     },
@@ -210,8 +218,8 @@ function compileUpstreamTokens(
   const present = previous?.upstreamTokens.settings;
   const isUnchanged = present !== undefined && isDeepStrictEqual(present, settings);
   return new UpstreamTokens(isUnchanged ? present : settings, signingKeys.keyring, revokedTokens, clocks, {
-    onMinted: (durationMs) => {
-      metrics.tokensMinted.inc();
+    onMinted: (durationMs, cause) => {
+      metrics.tokensMinted.inc({ cause });
       metrics.tokenMintDuration.observe(durationMs / 1_000);
     },
     onReused: () => metrics.tokensReused.inc(),
@@ -311,10 +319,12 @@ type MetricsParts = Pick<Runtime, 'metricsOf' | 'unrouted' | 'unroutedOutbound'>
 /** Destinations are counted like routes, after which they are numbered. */
 function compileMetrics(config: Config, metrics: Metrics): MetricsParts {
   const routes = [...config.routes, ...(config.outbound?.destinations ?? [])];
-  const byIndex = routes.map((route) => new RouteMetrics(metrics, route.id, route.upstream));
-  const own = new RouteMetrics(metrics, OWN_ENDPOINT, null);
-  const unrouted = new RouteMetrics(metrics, NO_ROUTE, null);
-  const unroutedOutbound = config.outbound === undefined ? unrouted : new RouteMetrics(metrics, NO_DESTINATION, null);
+  const of = (route: string, upstream: string | null) =>
+    new RouteMetrics(metrics, route, upstream, config.metrics.labels);
+  const byIndex = routes.map((route) => of(route.id, route.upstream));
+  const own = of(OWN_ENDPOINT, null);
+  const unrouted = of(NO_ROUTE, null);
+  const unroutedOutbound = config.outbound === undefined ? unrouted : of(NO_DESTINATION, null);
   const metricsOf = ({ route, isOwnEndpoint, isOutbound }: Exchange) => {
     if (route === null) return isOutbound ? unroutedOutbound : isOwnEndpoint ? own : unrouted;
     return byIndex[route.index] ?? unrouted;

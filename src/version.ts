@@ -1,4 +1,4 @@
-/** The version of this program: `version` of package.json, which stands beside `src/` as it stands beside `dist/`. */
+/** Which program this is: `version` of package.json, which stands beside `src/` as it stands beside `dist/`. */
 
 import { readFileSync } from 'node:fs';
 
@@ -8,3 +8,7 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
 
 /** As in package.json: `0.1.0`. */
 export const VERSION = version;
+
+/** The commit that it was built from, as whoever built the image said (`--build-arg REVISION=…`); else `unknown`. */
+export const revisionOf = (env: Readonly<Record<string, string | undefined>>): string =>
+  env['SALLYPORT_REVISION'] || 'unknown';

@@ -13,8 +13,9 @@ interface Sample {
 /** Writes the page. */
 export async function metricsPage(): Promise<string> {
   const metrics = new Metrics('0.0.0');
-  // A route and an upstream, so that every label has a value.
+  // A route, an upstream and an issuer, so that every label has a value.
   new RouteMetrics(metrics, 'route', 'upstream');
+  metrics.serviceTokensAccepted.child({ issuer: 'issuer', from: 'memory' });
   const known = metrics.registry.getMetricsAsArray() as unknown as readonly {
     name: string;
     labelNames?: readonly string[];
@@ -29,6 +30,8 @@ export async function metricsPage(): Promise<string> {
       const labels = [...new Set([...named, ...used])].filter((label) => label !== 'le');
       return [code(name), String(type), labels.map(code).join(' '), cell(help)];
     });
+  const lean = new Metrics('0.0.0');
+  new RouteMetrics(lean, 'route', 'upstream', []);
   return `${generated('src/observability/metrics.ts')}
 # Metrics
 
@@ -37,8 +40,16 @@ closed set, never from a request; \`route\` is the id of a route, \`${OWN_ENDPOI
 what matched nothing; \`reason\` is one of [reasons.md](reasons.md). Every series exists from the start, but for reasons that
 are not to be expected on a route, such as \`login_failed\`. With several workers the values are sums.
 
+A route has ${await seriesOf(metrics, 'route')} series, with \`metrics.labels: []\` ${await seriesOf(lean, 'route')}; an upstream has ${await seriesOf(metrics, 'upstream')} and four gauges more. Where these are
+too many, Prometheus 3 can make one native histogram of the series of each (\`convert_classic_histograms_to_nhcb: true\`).
+
 ${table(['Name', 'Type', 'Labels', 'Meaning'], rows)}
 Beside these there are the ones of the process and of Node that \`prom-client\` collects, as \`sallyport_process_…\` and
 \`sallyport_nodejs_…\`.
 `;
+}
+
+/** How many series bear this value in the label of the same name. */
+async function seriesOf(metrics: Metrics, label: 'route' | 'upstream'): Promise<number> {
+  return (await metrics.text()).split('\n').filter((line) => line.includes(`${label}="${label}"`)).length;
 }

@@ -25,6 +25,7 @@ export function programHelp(commands: readonly Command[]): string {
     'Environment:',
     '  SALLYPORT_CONFIG     The configuration file where --config is not given. Default: sallyport.yaml.',
     '  SALLYPORT_ADMIN_URL  The admin listener where --admin-url is not given. Default: as the configuration says.',
+    '  SALLYPORT_REVISION   The commit that this was built from, for version and metrics. Set in the image.',
     '',
     'Exit codes: 0 it worked, 1 it did not, 2 the command line is wrong.',
     '',

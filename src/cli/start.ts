@@ -93,14 +93,20 @@ async function runAsWorker(io: CliIo): Promise<ExitCode> {
   return EXIT.ok;
 }
 
-async function openDependencies(config: Config, { clocks }: CliIo): Promise<GatewayDependencies> {
+async function openDependencies(config: Config, { clocks, env }: CliIo): Promise<GatewayDependencies> {
   const { createLog, standardOutput } = await import('../observability/log.ts');
   const { Metrics } = await import('../observability/metrics.ts');
-  const { VERSION } = await import('../version.ts');
+  const { revisionOf, VERSION } = await import('../version.ts');
   const lines = standardOutput();
   const log = createLog(config.log.level, lines);
   endOnBug(log);
-  return { clocks, lines, log, audit: await openAudit(config.log.auditFile), metrics: new Metrics(VERSION) };
+  return {
+    clocks,
+    lines,
+    log,
+    audit: await openAudit(config.log.auditFile),
+    metrics: new Metrics(VERSION, revisionOf(env)),
+  };
 }
 
 /** What nobody has caught ends the process, as it has to; but what happened, and what was logged before, is written. */

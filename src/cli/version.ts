@@ -1,4 +1,4 @@
-import { VERSION } from '../version.ts';
+import { revisionOf, VERSION } from '../version.ts';
 import { defineCommand, EXIT } from './command.ts';
 import { JSON_OPTION } from './configuration.ts';
 
@@ -10,11 +10,13 @@ export const version = defineCommand({
   examples: [['sallyport version --json', 'For programs']],
   exit: { ok: 'shown', failed: 'never' },
   async run({ options, io }) {
-    const versions = { version: VERSION, node: process.version, platform: `${process.platform}-${process.arch}` };
+    const platform = `${process.platform}-${process.arch}`;
+    const revision = revisionOf(io.env);
+    const versions = { version: VERSION, revision, node: process.version, platform };
     io.stdout.write(
       options.json
         ? `${JSON.stringify(versions)}\n`
-        : `sallyport ${versions.version} (Node ${versions.node}, ${versions.platform})\n`,
+        : `sallyport ${VERSION} (revision ${revision}, Node ${process.version}, ${platform})\n`,
     );
     return EXIT.ok;
   },

@@ -7,6 +7,7 @@ import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Reason } from '../errors.ts';
 import { randomHex } from '../lib/random-hex.ts';
+import type { HotNumber } from '../observability/hot-metrics.ts';
 import type { RouteMetrics } from '../observability/metrics.ts';
 import type { Principal } from '../principal.ts';
 import type { Route } from '../routing/route.ts';
@@ -29,7 +30,7 @@ export interface ExchangeOwner {
 export interface ExchangeGeneration {
   readonly runtime: { readonly metricsOf: (exchange: Exchange) => RouteMetrics };
   /** The exchange is over. */
-  leave(): void;
+  leave(exchange: Exchange): void;
 }
 
 /**
@@ -79,6 +80,8 @@ export class Exchange implements RawRequest {
   /** Who works on the answer now; told when the client leaves before it is complete. */
   worker: Abortable | null = null;
   generation: ExchangeGeneration | null = null;
+  /** The gauge of requests in progress that it is counted in. */
+  inFlight: HotNumber | null = null;
   #owner: ExchangeOwner | null;
 
   constructor(
@@ -129,6 +132,11 @@ export class Exchange implements RawRequest {
     this.#owner = null;
     this.response.exchange = null;
     owner?.finished(this);
+  }
+
+  /** Whether {@link finish} was called. */
+  get isFinished(): boolean {
+    return this.#owner === null;
   }
 
   /** Whether nothing that is done for it can still reach the client: it has been answered, or the client has left. */

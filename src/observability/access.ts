@@ -47,6 +47,7 @@ export class AccessLog {
     metrics.observe({
       method: exchange.method,
       status,
+      upstreamStatus: exchange.isTunnel ? 101 : exchange.response.statusCode,
       principalKind: principal?.kind ?? null,
       reason,
       durationMs,
@@ -54,6 +55,7 @@ export class AccessLog {
       firstByteMs: firstByteMs === null || dispatchedMs === null ? null : firstByteMs - dispatchedMs,
       requestBytes: exchange.requestBytes,
       responseBytes: exchange.responseBytes,
+      ownedHeaders: exchange.screened?.fields.ownedHeaders ?? 0,
     });
 
     const { access, level } = this.#settings;

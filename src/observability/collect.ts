@@ -8,7 +8,6 @@ import type { Metrics } from './metrics.ts';
 
 /** What can be read off a gateway at any time. */
 export interface Readings {
-  readonly requestsInFlight: number;
   readonly connections: number;
   readonly tunnels: number;
   readonly sessionsCached: number;
@@ -18,6 +17,8 @@ export interface Readings {
   readonly revocationsAgeMs: number;
   /** Wall-clock time from which the active signing key signs; `null` when there is none. */
   readonly signingSinceMs: number | null;
+  /** Wall-clock time at which the key that signs next was published; `null` when there is none. */
+  readonly nextKeySinceMs: number | null;
   readonly upstreams: readonly UpstreamReadings[];
   /** Issuers whose keys are fetched; `null` for keys that were never had. */
   readonly issuers: readonly { readonly name: string; readonly profile: string; readonly keysAgeMs: number | null }[];
@@ -36,14 +37,17 @@ interface UpstreamReadings {
 
 /** Sets the gauges. */
 export function collect(metrics: Metrics, readings: Readings, wallMs: Clock): void {
-  metrics.requestsInFlight.set(readings.requestsInFlight);
   metrics.connections.set(readings.connections);
   metrics.tunnels.set(readings.tunnels);
   metrics.sessionCacheEntries.set(readings.sessionsCached);
   for (const [kind, count] of Object.entries(readings.revocations)) metrics.tokenRevocations.set({ kind }, count);
   metrics.tokenRevocationsAge.set(readings.revocationsAgeMs / 1_000);
-  if (readings.signingSinceMs !== null) {
-    metrics.signingKeyAge.set(Math.max(0, wallMs() - readings.signingSinceMs) / 1_000);
+  metrics.signingKeyAge.reset();
+  for (const [state, sinceMs] of [
+    ['active', readings.signingSinceMs],
+    ['next', readings.nextKeySinceMs],
+  ] as const) {
+    if (sinceMs !== null) metrics.signingKeyAge.set({ state }, Math.max(0, wallMs() - sinceMs) / 1_000);
   }
   // Upstreams and certificates that a reload has removed are gone from here, too.
   metrics.upstreamHealthy.reset();

@@ -1,5 +1,5 @@
 /**
- * Counters and histograms for what happens on every request: a child is bound to its labels once and then is a number
+ * Counters, gauges and histograms for what happens on every request: a child is bound to its labels once and then is a number
  * that is added to. Read by prom-client's registry like any of its own metrics, so that format, workers' sums and
  * everything rare stay its business.
  *
@@ -21,7 +21,7 @@ interface Sample {
 interface Exported {
   readonly name: string;
   readonly help: string;
-  readonly type: 'counter' | 'histogram';
+  readonly type: 'counter' | 'gauge' | 'histogram';
   readonly aggregator: 'sum';
   readonly values: readonly Sample[];
 }
@@ -40,8 +40,8 @@ abstract class Family {
   abstract get(): Exported;
 }
 
-/** One series of a counter. */
-export class HotCounter {
+/** One series of a counter, or of a gauge of what is under way. */
+export class HotNumber {
   readonly labels: Labels;
   value = 0;
 
@@ -52,25 +52,49 @@ export class HotCounter {
   inc(amount = 1): void {
     this.value += amount;
   }
+
+  dec(): void {
+    this.value -= 1;
+  }
 }
 
-/** A counter with labels. */
-export class HotCounterFamily extends Family {
-  readonly #children = new Map<string, HotCounter>();
+/** A metric with labels of which each series is one number. */
+class NumberFamily extends Family {
+  readonly #type: 'counter' | 'gauge';
+  readonly #children = new Map<string, HotNumber>();
+
+  constructor(registry: Registry, name: string, help: string, type: 'counter' | 'gauge') {
+    super(registry, name, help);
+    this.#type = type;
+  }
 
   /** The series with these labels; made at the first call, at zero. */
-  child(labels: Labels): HotCounter {
+  child(labels: Labels): HotNumber {
     const key = JSON.stringify(labels);
     const present = this.#children.get(key);
     if (present !== undefined) return present;
-    const child = new HotCounter(labels);
+    const child = new HotNumber(labels);
     this.#children.set(key, child);
     return child;
   }
 
   override get(): Exported {
     const values = [...this.#children.values()].map(({ labels, value }) => ({ metricName: this.name, labels, value }));
-    return { name: this.name, help: this.help, type: 'counter', aggregator: 'sum', values };
+    return { name: this.name, help: this.help, type: this.#type, aggregator: 'sum', values };
+  }
+}
+
+/** A counter with labels. */
+export class HotCounterFamily extends NumberFamily {
+  constructor(registry: Registry, name: string, help: string) {
+    super(registry, name, help, 'counter');
+  }
+}
+
+/** A gauge with labels, which goes up and down. */
+export class HotGaugeFamily extends NumberFamily {
+  constructor(registry: Registry, name: string, help: string) {
+    super(registry, name, help, 'gauge');
   }
 }
 

@@ -7,11 +7,19 @@
 
 import { performance } from 'node:perf_hooks';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Config } from '../config/schema.ts';
 import { REASONS, type Reason } from '../errors.ts';
 import { TOKEN_REQUEST_RESULTS } from '../login/token-endpoint/oauth-errors.ts';
 import { GRANTS } from '../login/token-endpoint/token-request.ts';
 import type { DestinationTokenEvents } from '../outbound/kept-token.ts';
-import { type HotCounter, HotCounterFamily, type HotHistogram, HotHistogramFamily } from './hot-metrics.ts';
+import { MINT_CAUSES } from '../token/upstream-token.ts';
+import {
+  HotCounterFamily,
+  HotGaugeFamily,
+  type HotHistogram,
+  HotHistogramFamily,
+  type HotNumber,
+} from './hot-metrics.ts';
 
 /** Below a millisecond is where a gateway's own work happens. */
 const OVERHEAD_BUCKETS_SEC = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1];
@@ -58,6 +66,8 @@ export const NO_ISSUER = '_none';
 export interface RequestObservation {
   readonly method: string;
   readonly status: number;
+  /** Of the upstream's answer; read only where `firstByteMs` says that there was one. */
+  readonly upstreamStatus: number;
   /** Who was let through; `null` when nobody was authenticated. */
   readonly principalKind: (typeof PRINCIPAL_KINDS)[number] | null;
   /** Why it was refused or failed; `null` when it was not. */
@@ -69,7 +79,11 @@ export interface RequestObservation {
   readonly firstByteMs: number | null;
   readonly requestBytes: number;
   readonly responseBytes: number;
+  /** Headers that only the gateway may write, and that the client sent. */
+  readonly ownedHeaders: number;
 }
+
+const codeClassOf = (status: number): number => Math.min(Math.max(Math.floor(status / 100), 1), 5) - 1;
 
 /**
  * What is refused before a route is known, or by endpoints of the gateway's own only: on each of many routes these would
@@ -106,26 +120,41 @@ const NOT_ON_ROUTES: ReadonlySet<Reason> = new Set([
 export class RouteMetrics {
   readonly #metrics: Metrics;
   readonly #route: string;
-  readonly #requests = new Map<string, readonly HotCounter[]>();
+  readonly #requests = new Map<string, readonly HotNumber[]>();
+  /** Up with every request that is begun on the route, down with its end. */
+  readonly inFlight: HotNumber;
   readonly #durations: readonly HotHistogram[];
   readonly #overhead: HotHistogram;
   /** By reason, and by kind of principal for what was let through. */
-  readonly #decisions = new Map<string, HotCounter>();
-  readonly #requestBytes: HotCounter;
-  readonly #responseBytes: HotCounter;
-  readonly #upstreamDuration: HotHistogram | null;
-  readonly #upstreamErrors = new Map<string, HotCounter>();
+  readonly #decisions = new Map<string, HotNumber>();
+  readonly #requestBytes: HotNumber;
+  readonly #responseBytes: HotNumber;
+  readonly #ownedHeaders: HotNumber;
+  readonly #upstreamDurations: readonly HotHistogram[];
+  readonly #upstreamErrors = new Map<string, HotNumber>();
 
-  /** @param upstream  the upstream that the route forwards to; `null` when it forwards nothing */
-  constructor(metrics: Metrics, route: string, upstream: string | null) {
+  /**
+   * @param upstream  the upstream that the route forwards to; `null` when it forwards nothing
+   * @param labels    which of the labels that multiply series are wanted
+   */
+  constructor(
+    metrics: Metrics,
+    route: string,
+    upstream: string | null,
+    labels: Config['metrics']['labels'] = ['method'],
+  ) {
     this.#metrics = metrics;
     this.#route = route;
+    const hasMethod = labels.includes('method');
     for (const method of METHODS) {
       this.#requests.set(
         method,
-        CODE_CLASSES.map((code_class) => metrics.requests.child({ route, method, code_class })),
+        CODE_CLASSES.map((code_class) =>
+          metrics.requests.child(hasMethod ? { route, method, code_class } : { route, code_class }),
+        ),
       );
     }
+    this.inFlight = metrics.requestsInFlight.child({ route });
     this.#durations = CODE_CLASSES.map((code_class) => metrics.requestDuration.child({ route, code_class }));
     this.#overhead = metrics.overhead.child({ route });
     for (const kind of PRINCIPAL_KINDS) {
@@ -140,11 +169,15 @@ export class RouteMetrics {
     }
     this.#requestBytes = metrics.requestBytes.child({ route });
     this.#responseBytes = metrics.responseBytes.child({ route });
-    this.#upstreamDuration = upstream === null ? null : metrics.upstreamDuration.child({ upstream });
+    this.#ownedHeaders = metrics.ownedHeaders.child({ route });
+    this.#upstreamDurations =
+      upstream === null
+        ? []
+        : CODE_CLASSES.map((code_class) => metrics.upstreamDuration.child({ upstream, code_class }));
   }
 
   /** The series of a reason. One that was not to be expected here begins with its first request. */
-  #decision(reason: Reason): HotCounter {
+  #decision(reason: Reason): HotNumber {
     const outcome = REASONS[reason].alert === true ? 'error' : 'deny';
     const counter = this.#metrics.decisions.child({ route: this.#route, outcome, reason });
     this.#decisions.set(reason, counter);
@@ -153,14 +186,16 @@ export class RouteMetrics {
 
   /** Counts a finished request. */
   observe(request: RequestObservation): void {
-    const codeClass = Math.min(Math.max(Math.floor(request.status / 100), 1), 5) - 1;
+    const codeClass = codeClassOf(request.status);
     const byMethod = this.#requests.get(request.method) ?? this.#requests.get('_OTHER');
     byMethod?.[codeClass]?.inc();
     this.#durations[codeClass]?.observeMs(request.durationMs);
     this.#overhead.observeMs(request.overheadMs);
-    if (request.firstByteMs !== null) this.#upstreamDuration?.observeMs(request.firstByteMs);
+    if (request.firstByteMs !== null)
+      this.#upstreamDurations[codeClassOf(request.upstreamStatus)]?.observeMs(request.firstByteMs);
     this.#requestBytes.inc(request.requestBytes);
     this.#responseBytes.inc(request.responseBytes);
+    if (request.ownedHeaders > 0) this.#ownedHeaders.inc(request.ownedHeaders);
     if (request.reason !== null) this.refused(request.reason);
     else if (request.principalKind !== null) this.#decisions.get(request.principalKind)?.inc();
     if (request.reason !== null) this.#upstreamErrors.get(request.reason)?.inc();
@@ -187,7 +222,10 @@ export class Metrics {
     "The gateway's own part of a request: its duration without the upstream's.",
     OVERHEAD_BUCKETS_SEC,
   );
-  readonly requestsInFlight = this.#gauge('http_requests_in_flight', 'Requests in progress.', []);
+  readonly requestsInFlight = this.#hotGauge(
+    'http_requests_in_flight',
+    'Requests in progress by route, WebSockets included.',
+  );
   readonly connections = this.#gauge('open_connections', 'Open connections of clients.', []);
   readonly connectionsRefused = this.#counter(
     'connections_refused_total',
@@ -197,6 +235,15 @@ export class Metrics {
   readonly tunnels = this.#gauge('open_websockets', 'Open WebSockets.', []);
   readonly requestBytes = this.#hotCounter('http_request_bytes_total', 'Bytes of request bodies.');
   readonly responseBytes = this.#hotCounter('http_response_bytes_total', 'Bytes of response bodies.');
+  readonly ownedHeaders = this.#hotCounter(
+    'owned_headers_removed_total',
+    'Headers that only the gateway may write, and that clients sent.',
+  );
+  readonly streamsEnded = this.#counter(
+    'streams_ended_total',
+    'Open answers and WebSockets that were cut because their session or token had ended.',
+    ['credential'],
+  );
   readonly decisions = this.#hotCounter(
     'auth_decisions_total',
     'Requests let through (by kind of principal), denied or failed (by reason).',
@@ -204,7 +251,7 @@ export class Metrics {
 
   readonly upstreamDuration = this.#hotHistogram(
     'upstream_request_duration_seconds',
-    'Time from sending a request to the first byte of its answer.',
+    "Time from sending a request to the first byte of its answer, by class of the answer's status.",
     DURATION_BUCKETS_SEC,
   );
   readonly upstreamErrors = this.#hotCounter('upstream_errors_total', 'Forwards that failed, by reason.');
@@ -227,8 +274,8 @@ export class Metrics {
 
   readonly sessionLookup = this.#histogram(
     'session_lookup_duration_seconds',
-    'Time to read a session from the store.',
-    [],
+    'Time to look up a session that was not in process, by the store that was asked: memory or redis.',
+    ['source'],
     OVERHEAD_BUCKETS_SEC,
   );
   readonly sessionCacheHits = this.#hotCounter(
@@ -277,7 +324,11 @@ export class Metrics {
     ['grant', 'result'],
   );
 
-  readonly tokensMinted = this.#counter('tokens_minted_total', 'Upstream tokens signed.', []);
+  readonly tokensMinted = this.#counter(
+    'tokens_minted_total',
+    'Upstream tokens signed: the first one of its principal for its audience, one in place of another near its end, or one in place of another that was not to be sent again (signing key, settings or revocation).',
+    ['cause'],
+  );
   readonly tokensReused = this.#hotCounter('tokens_reused_total', 'Upstream tokens sent again.').child({});
   readonly tokenMintDuration = this.#histogram(
     'token_mint_duration_seconds',
@@ -296,7 +347,12 @@ export class Metrics {
     ['destination'],
     DURATION_BUCKETS_SEC,
   );
-  readonly signingKeyAge = this.#gauge('signing_key_age_seconds', 'Age of the active signing key.', [], 'max');
+  readonly signingKeyAge = this.#gauge(
+    'signing_key_age_seconds',
+    'How long the active signing key has been active, and the next one been published; none where there is no next one.',
+    ['state'],
+    'max',
+  );
 
   readonly jwksAge = this.#gauge(
     'jwks_age_seconds',
@@ -379,22 +435,28 @@ export class Metrics {
     'min',
   );
   readonly configInfo = this.#gauge('config_info', 'Hash of the configuration in use.', ['hash']);
-  readonly buildInfo = this.#gauge('build_info', 'Version of the gateway and of Node.', ['version', 'node']);
+  readonly buildInfo = this.#gauge(
+    'build_info',
+    'Version of the gateway, commit that it was built from, version of Node.',
+    ['version', 'revision', 'node'],
+  );
 
-  constructor(version: string) {
+  constructor(version: string, revision = 'unknown') {
     collectDefaultMetrics({ register: this.registry, prefix: 'sallyport_' });
     // By type, and so without a series while there is none; `…_requests_total` has their number.
     this.registry.removeSingleMetric('sallyport_nodejs_active_requests');
     const collections = this.registry.getSingleMetric('sallyport_nodejs_gc_duration_seconds');
     if (collections instanceof Histogram) for (const kind of GC_KINDS) collections.zero({ kind });
     this.#collectEventLoopUtilization();
-    this.buildInfo.set({ version, node: process.version }, 1);
+    this.buildInfo.set({ version, revision, node: process.version }, 1);
     for (const reason of ['limit', 'tls', 'peer']) this.connectionsRefused.inc({ reason }, 0);
     for (const result of ['applied', 'rejected']) this.configReloads.inc({ result }, 0);
     for (const method of ['password', 'backend']) this.sessionsOpened.inc({ method }, 0);
     for (const cause of ['logout', 'logout_all', 'replaced', 'user', 'operator', 'refresh_reuse'])
       this.sessionsEnded.inc({ cause }, 0);
     for (const reason of ['credentials', 'throttled', 'overloaded', 'client']) this.loginFailures.inc({ reason }, 0);
+    for (const cause of MINT_CAUSES) this.tokensMinted.inc({ cause }, 0);
+    for (const credential of ['session', 'token']) this.streamsEnded.inc({ credential }, 0);
     for (const client of ['browser', 'native']) this.refreshFamiliesBegun.inc({ client }, 0);
     for (const result of REFRESH_RESULTS) this.refreshes.inc({ result }, 0);
     for (const grant of GRANTS) {
@@ -436,6 +498,10 @@ export class Metrics {
 
   #hotCounter(name: string, help: string): HotCounterFamily {
     return new HotCounterFamily(this.registry, `sallyport_${name}`, help);
+  }
+
+  #hotGauge(name: string, help: string): HotGaugeFamily {
+    return new HotGaugeFamily(this.registry, `sallyport_${name}`, help);
   }
 
   #hotHistogram(name: string, help: string, bucketsSec: readonly number[]): HotHistogramFamily {

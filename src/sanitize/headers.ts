@@ -27,6 +27,7 @@ const REQUEST_ID = 12;
 const FORWARDED_FOR = 13;
 const FORWARDED_PROTO = 14;
 const TRACESTATE = 15;
+const OWNED = 16;
 /** From here on: read by the gateway and forwarded as well. */
 const ORIGIN = 20;
 const SEC_FETCH_SITE = 21;
@@ -123,6 +124,8 @@ export class HeaderScan {
   userAgent: string | null = null;
   webSocketKey: string | null = null;
   webSocketVersion: string | null = null;
+  /** How many headers were dropped because only the gateway may write them. */
+  ownedHeaders = 0;
 }
 
 const joined = (present: string | null, value: string) => (present === null ? value : `${present}, ${value}`);
@@ -171,7 +174,8 @@ export class HeaderScanner {
   #dispositionOf(name: string): number {
     const special = DISPOSITIONS.get(name.toLowerCase());
     if (special !== undefined) return special;
-    return DISPOSITIONS.has(foldHeaderName(name)) || this.#owned.owns(name) ? DROP : FORWARD;
+    if (DISPOSITIONS.has(foldHeaderName(name))) return DROP;
+    return this.#owned.owns(name) ? OWNED : FORWARD;
   }
 }
 
@@ -254,6 +258,9 @@ function note(scan: HeaderScan, disposition: number, value: string): Denial | nu
       break;
     case WEBSOCKET_VERSION:
       scan.webSocketVersion = joined(scan.webSocketVersion, value);
+      break;
+    case OWNED:
+      scan.ownedHeaders += 1;
       break;
   }
   return null;

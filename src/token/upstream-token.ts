@@ -25,9 +25,16 @@ export interface UpstreamTokenSettings {
   readonly claims: Config['upstreamToken']['claims'];
 }
 
+/**
+ * Why a token is signed: it is the `first` of its principal for its audience, the `renewal` of one that is near its end,
+ * or one that was not to be sent again is `replaced`, because of its signing key, the settings or a revocation.
+ */
+export const MINT_CAUSES = ['first', 'renewal', 'replaced'] as const;
+type MintCause = (typeof MINT_CAUSES)[number];
+
 /** What is counted. */
 export interface TokenEvents {
-  readonly onMinted: (durationMs: number) => void;
+  readonly onMinted: (durationMs: number, cause: MintCause) => void;
   readonly onReused: () => void;
 }
 
@@ -72,25 +79,28 @@ export class UpstreamTokens implements TokenSource {
     // As it was verified. A session has no token of its own that could be passed on.
     if (route.upstreamToken === 'original') return principal.kind === 'service' ? principal.credential : null;
     const signing = this.#keyring.active();
-    const reusable = principal.tokens.get(route.audience);
-    if (
-      reusable !== undefined &&
-      reusable.kid === signing.kid &&
-      reusable.settings === this.settings &&
-      this.#clocks.wallMs() < reusable.reuseUntilMs &&
-      !this.#revoked.isKnown(reusable.identity)
-    ) {
+    const present = principal.tokens.get(route.audience);
+    const cause = this.#mintCause(present, signing.kid);
+    if (cause === null) {
       this.#events.onReused();
-      return reusable.compact;
+      return (present as ReusableToken).compact;
     }
     return this.#minting.run(mintKey(principal, route.audience, signing.kid), async () => {
-      const token = await this.#mint(principal, route.audience);
+      const token = await this.#mint(principal, route.audience, cause);
       principal.tokens.set(route.audience, token);
       return token.compact;
     });
   }
 
-  async #mint(principal: IdentifiedPrincipal, audience: string): Promise<ReusableToken> {
+  /** Why another token is needed; `null` when the present one can be sent again. */
+  #mintCause(present: ReusableToken | undefined, activeKid: string): MintCause | null {
+    if (present === undefined) return 'first';
+    const { kid, settings, reuseUntilMs, identity } = present;
+    if (kid !== activeKid || settings !== this.settings || this.#revoked.isKnown(identity)) return 'replaced';
+    return this.#clocks.wallMs() < reuseUntilMs ? null : 'renewal';
+  }
+
+  async #mint(principal: IdentifiedPrincipal, audience: string, cause: MintCause): Promise<ReusableToken> {
     const startedMs = this.#clocks.monotonicMs();
     const nowMs = this.#clocks.wallMs();
     const { subject } = principal;
@@ -107,7 +117,7 @@ export class UpstreamTokens implements TokenSource {
       claims: { ...mappedClaims(principal, this.settings.claims), ...presentedIssuer(principal) },
       typ: 'JWT',
     });
-    this.#events.onMinted(this.#clocks.monotonicMs() - startedMs);
+    this.#events.onMinted(this.#clocks.monotonicMs() - startedMs, cause);
     const reuseUntilMs = nowMs + (expiresAtMs - nowMs) * REUSE_SHARE;
     const iat = expiresAtMs / 1_000 - lifetimeSec;
     const identity = { iss: this.settings.issuer, sub: subject, iat, jti, sid, act: actor };

@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { REASONS } from '../../src/errors.ts';
 import { Metrics, RouteMetrics } from '../../src/observability/metrics.ts';
+import { TestClocks } from '../support/clocks.ts';
 import { HOST, startGateway } from '../support/gateway.ts';
 import { RawConnection, requestHead } from '../support/raw-client.ts';
 import { RecordingUpstream } from '../support/recording-upstream.ts';
@@ -93,4 +94,146 @@ test('connections to an upstream are counted as busy or idle', async () => {
   for (const answer of held) answer();
   expect((await client.response()).status).toBe(200);
   await until(async () => (await connections()).join() === expected(0, 1).join(), 'the connection is idle');
+});
+
+/** The value of a series by its labels, in any order; `null` when there is none. */
+const seriesValue = (text: string, name: string, labels: Record<string, string>): number | null => {
+  const line = seriesOf(text, name).find((series) =>
+    Object.entries(labels).every(([label, value]) => series.includes(`${label}="${value}"`)),
+  );
+  return line === undefined ? null : Number(line.split(' ').at(-1));
+};
+
+describe('what is counted of a route', () => {
+  const IN_FLIGHT = 'sallyport_http_requests_in_flight';
+  const byKind = [
+    { id: 'open', match: { path: '/' }, credential: 'none' },
+    { id: 'closed', match: { path: '/closed' }, credential: 'session', upstream: 'app' },
+  ];
+
+  test('requests in progress, up and down again however they end', async () => {
+    await using upstream = await RecordingUpstream.start(() => {});
+    await using gateway = await startGateway({ upstream: upstream.origin, routes: byKind });
+    const inFlight = async (route: string) => seriesValue(await gateway.metrics.text(), IN_FLIGHT, { route });
+    expect(await inFlight('open')).toBe(0);
+    const waiting = await RawConnection.open(gateway.port);
+    waiting.write(requestHead('GET', '/', [HOST]));
+    await upstream.received(1);
+    expect([await inFlight('open'), await inFlight('closed')]).toEqual([1, 0]);
+    // Refused by the route, by no route, before the route, by the parser; answered by an endpoint of our own.
+    for (const [target, host] of [
+      ['/closed', HOST],
+      ['/', 'Host: other.example.com'],
+      ['/%zz', HOST],
+      ['/ bad', HOST],
+      ['/.well-known/jwks.json', HOST],
+    ]) {
+      await using client = await RawConnection.open(gateway.port);
+      client.write(requestHead('GET', target as string, [host as string]));
+      await client.response();
+    }
+    waiting.socket.destroy();
+    await until(() => gateway.gateway.requestsInFlight === 0, 'all requests are over');
+    const left = seriesOf(await gateway.metrics.text(), IN_FLIGHT).filter((line) => !line.endsWith(' 0'));
+    expect(left).toEqual([]);
+  });
+
+  test("the time of an upstream, by class of the answer's status", async () => {
+    await using upstream = await RecordingUpstream.start((request, socket) => {
+      const status = request.head.startsWith('GET /missing') ? '404 Not Found' : '200 OK';
+      socket.write(`HTTP/1.1 ${status}\r\nContent-Length: 0\r\n\r\n`);
+    });
+    await using gateway = await startGateway({ upstream: upstream.origin, routes });
+    await using client = await RawConnection.open(gateway.port);
+    for (const target of ['/', '/missing', '/missing']) {
+      client.write(requestHead('GET', target, [HOST]));
+      await client.response();
+    }
+    await until(() => gateway.gateway.requestsInFlight === 0, 'all requests are over');
+    const text = await gateway.metrics.text();
+    const count = (code_class: string) =>
+      seriesValue(text, 'sallyport_upstream_request_duration_seconds_count', { upstream: 'app', code_class });
+    expect(['1xx', '2xx', '3xx', '4xx', '5xx'].map(count)).toEqual([0, 1, 0, 2, 0]);
+  });
+
+  test('headers that only the gateway may write, and that a client has sent', async () => {
+    await using upstream = await RecordingUpstream.start();
+    await using gateway = await startGateway({ upstream: upstream.origin, routes });
+    await using client = await RawConnection.open(gateway.port);
+    client.write(requestHead('GET', '/', [HOST, 'X-Real-IP: 10.0.0.1', 'x_auth_request_user: root', 'Accept: */*']));
+    await client.response();
+    await until(() => gateway.gateway.requestsInFlight === 0, 'the request is over');
+    const text = await gateway.metrics.text();
+    expect(seriesValue(text, 'sallyport_owned_headers_removed_total', { route: 'app' })).toBe(2);
+  });
+
+  test('methods only when the configuration wants them', async () => {
+    const text = async (labels: 'method'[]) => {
+      const metrics = new Metrics('test');
+      const route = new RouteMetrics(metrics, 'app', null, labels);
+      for (const method of ['GET', 'BREW']) {
+        route.observe({
+          method,
+          status: 200,
+          upstreamStatus: 200,
+          principalKind: null,
+          reason: null,
+          durationMs: 1,
+          overheadMs: 1,
+          firstByteMs: null,
+          requestBytes: 0,
+          responseBytes: 0,
+          ownedHeaders: 0,
+        });
+      }
+      return seriesOf(await metrics.text(), 'sallyport_http_requests_total');
+    };
+    const counted = (lines: string[]) => lines.filter((line) => !line.endsWith(' 0'));
+    expect(counted(await text([]))).toEqual(['sallyport_http_requests_total{route="app",code_class="2xx"} 2']);
+    expect(await text([])).toHaveLength(5);
+    expect(counted(await text(['method']))).toEqual([
+      'sallyport_http_requests_total{route="app",method="GET",code_class="2xx"} 1',
+      'sallyport_http_requests_total{route="app",method="_OTHER",code_class="2xx"} 1',
+    ]);
+  });
+});
+
+describe('what is counted of sessions and tokens', () => {
+  test('why a token was signed, and from where a session was read', async () => {
+    const clocks = new TestClocks();
+    await using upstream = await RecordingUpstream.start();
+    await using gateway = await startGateway({ upstream: upstream.origin, clocks });
+    const cookie = await gateway.cookie();
+    await using client = await RawConnection.open(gateway.port);
+    const call = async () => {
+      client.write(requestHead('GET', '/', [HOST, cookie]));
+      expect((await client.response()).status).toBe(200);
+    };
+    await call();
+    await call();
+    clocks.advance(100_000);
+    await call();
+    const text = await gateway.metrics.text();
+    const minted = (cause: string) => seriesValue(text, 'sallyport_tokens_minted_total', { cause });
+    expect(['first', 'renewal', 'replaced'].map(minted)).toEqual([1, 1, 0]);
+    expect(seriesValue(text, 'sallyport_session_lookup_duration_seconds_count', { source: 'memory' })).toBeGreaterThan(
+      0,
+    );
+    expect(seriesValue(text, 'sallyport_session_lookup_duration_seconds_count', { source: 'redis' })).toBeNull();
+  });
+
+  test('streams that the end of their session has cut', async () => {
+    await using upstream = await RecordingUpstream.start((_request, socket) => {
+      socket.write('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n');
+    });
+    await using gateway = await startGateway({ upstream: upstream.origin });
+    await using client = await RawConnection.open(gateway.port);
+    client.write(requestHead('GET', '/', [HOST, await gateway.cookie('bob')]));
+    await client.bytes(20);
+    await gateway.gateway.sessions.endAll('bob');
+    await until(() => gateway.gateway.requestsInFlight === 0, 'the stream is over');
+    const text = await gateway.metrics.text();
+    expect(seriesValue(text, 'sallyport_streams_ended_total', { credential: 'session' })).toBe(1);
+    expect(seriesValue(text, 'sallyport_streams_ended_total', { credential: 'token' })).toBe(0);
+  });
 });

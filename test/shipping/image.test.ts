@@ -101,7 +101,9 @@ describe('what the image has in it', () => {
     const { version } = readJson(repositoryPath('package.json')) as { version: string };
     const { status, stdout, stderr } = await run('version');
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    expect(stdout).toContain(`sallyport ${version} (Node v`);
+    expect(stdout).toContain(`sallyport ${version} (revision unknown, Node v`);
+    const built = runNode([main, 'version', '--json'], { cwd: '/', env: { ...ENV, SALLYPORT_REVISION: '4126683' } });
+    expect(JSON.parse((await built).stdout)).toMatchObject({ version, revision: '4126683' });
   });
 
   it.each(['base', 'examples/ingress', 'examples/sidecar'])('finds nothing wrong with k8s/%s', async (directory) => {
