@@ -2,6 +2,9 @@
  * Rates: so many at once, so many a second over time.
  */
 
+/** What many small fillings may lack of a whole one by rounding. */
+const ROUNDING = 1e-9;
+
 /** A bucket that fills evenly. Not shared between processes. */
 export class TokenBucket {
   readonly #perSecond: number;
@@ -21,9 +24,9 @@ export class TokenBucket {
   take(nowMs: number): number {
     const filled = this.#level + (Math.max(0, nowMs - this.#filledAtMs) / 1_000) * this.#perSecond;
     this.#level = Math.min(this.#burst, filled);
-    this.#filledAtMs = nowMs;
-    if (this.#level < 1) return Math.ceil(((1 - this.#level) / this.#perSecond) * 1_000);
-    this.#level -= 1;
+    this.#filledAtMs = Math.max(this.#filledAtMs, nowMs);
+    if (this.#level < 1 - ROUNDING) return Math.ceil(((1 - this.#level) / this.#perSecond) * 1_000);
+    this.#level = Math.max(0, this.#level - 1);
     return 0;
   }
 }

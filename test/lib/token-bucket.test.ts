@@ -34,6 +34,8 @@ test('who waits for as long as is said gets one, and nobody gets one sooner', ()
       if (waitMs > 1) expect(bucket.take(startMs + waitMs - 1)).toBeGreaterThan(0);
       expect(bucket.take(startMs + waitMs)).toBe(0);
     }),
+    // 9 ms and 1 ms at 100 a second fill the bucket to 0.9999999999999999.
+    { numRuns: 2_000, examples: [[{ perSecond: 100, burst: 1 }, 0]] },
   );
 });
 
@@ -42,4 +44,6 @@ test('a clock that goes back gives nobody anything', () => {
   expect(bucket.take(10_000)).toBe(0);
   expect(bucket.take(0)).toBeGreaterThan(0);
   expect(bucket.take(500)).toBeGreaterThan(0);
+  expect(bucket.take(10_999)).toBeGreaterThan(0);
+  expect(bucket.take(11_000)).toBe(0);
 });
