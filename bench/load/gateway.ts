@@ -22,7 +22,7 @@ const program = (path: string) => fileURLToPath(new URL(`../../${path}`, import.
 /** The program as it is in the repository, and as it ships; the second is made by `npm run build`. */
 export const PROGRAMS = { source: program('src/main.ts'), built: program('dist/main.js') };
 
-const PROFILER = program('bench/load/servers/profiler.ts');
+export const PROFILER = program('bench/load/servers/profiler.ts');
 
 export interface GatewaySettings {
   readonly upstreamPort: number;

@@ -1,5 +1,5 @@
 /**
- * Where the CPU time of a request goes: `npm run bench -- profile [warm|service|cold]`.
+ * Where the CPU time of a request goes: `npm run bench -- profile [relay|warm|service|cold]`.
  *
  * Runs one variant as fast as it goes while V8 samples the gateway's main thread, and shows the functions with the most
  * time of their own, as microseconds per request. The CPU time of the process is shared out among the samples, so the

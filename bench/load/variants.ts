@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Child, Children } from '../support/children.ts';
-import { startGateway } from './gateway.ts';
+import { PROFILER, startGateway } from './gateway.ts';
 import type { Credentials } from './generator/load.ts';
 import { createServiceIssuer, openSessions, type SessionSeeder } from './sessions.ts';
 
@@ -55,7 +55,7 @@ export async function startVariants(children: Children, settings: VariantSetting
   const issuer = await createServiceIssuer();
   const behind = await startServer(children, 'upstream', []);
   const bare = await startServer(children, 'upstream', [], core);
-  const relay = await startServer(children, 'relay', [`http://127.0.0.1:${behind.port}`], core);
+  const relay = await startServer(children, 'relay', [`http://127.0.0.1:${behind.port}`], core, isProfiled);
   const gateway = (name: string, accessLog: 'all' | 'off') => {
     const gatewaySettings = { upstreamPort: behind.port, redisUrl, accessLog, jwks: issuer.jwks };
     return startGateway(children, join(directory, name), gatewaySettings, { core, isProfiled });
@@ -126,8 +126,16 @@ export async function startVariants(children: Children, settings: VariantSetting
   ];
 }
 
-async function startServer(children: Children, name: string, args: readonly string[], core?: number) {
-  const child = children.node([server(name), ...args], { ...(core !== undefined && { core }) });
+async function startServer(
+  children: Children,
+  name: string,
+  args: readonly string[],
+  core?: number,
+  isProfiled = false,
+) {
+  const child = children.node([...(isProfiled ? ['--import', PROFILER] : []), server(name), ...args], {
+    ...(core !== undefined && { core }),
+  });
   const { port } = await child.ask<{ port: number }>();
   return { child, port };
 }

@@ -58,6 +58,9 @@ const SHORT_TURN_MS = 0.5;
 /** Turns of the event loop after which connections that still come are left to whoever comes next. */
 const MAX_BACKLOG_TURNS = 100;
 
+/** A client that takes nothing of its answer is cut after `timeouts.send`, and at most one of so many parts of it more. */
+const SWEEPS_PER_SEND_TIMEOUT = 4;
+
 /** A client that sends more requests than this ahead of their answers is cut: they wait in memory. */
 const MAX_PIPELINED_REQUESTS = 256;
 
@@ -71,6 +74,9 @@ export class PublicListener implements ExchangeOwner {
   readonly #hooks: ListenerHooks;
   readonly #monotonicMs: Clock;
   readonly #connections = new WeakMap<Socket, Connection>();
+  readonly #sockets = new Set<Socket>();
+  readonly #sendTimeoutMs: number;
+  readonly #sweeper: NodeJS.Timeout;
   /** Requests in progress, tunnels included. */
   inFlight = 0;
   readonly #maxRequestsPerConnection: number;
@@ -106,7 +112,11 @@ export class PublicListener implements ExchangeOwner {
     // With several workers, a connection that one of them has no room for would be offered to them for ever.
     Object.assign(this.#server, { dropMaxConnection: true });
     this.#server.maxHeadersCount = limits.maxHeaderCount;
-    this.#server.timeout = timeouts.send;
+    // Node's own would be started again for each request, and on each of its reads and writes. perf: bench/load/run.ts,
+    // warm session: 2 to 3 µs; instead, every now and then, those are looked for that do not take what they are sent.
+    this.#server.timeout = 0;
+    this.#sendTimeoutMs = timeouts.send;
+    this.#sweeper = setInterval(() => this.#watchSlowReaders(), timeouts.send / SWEEPS_PER_SEND_TIMEOUT).unref();
     this.#listenToServer(tls === null ? 'connection' : 'secureConnection');
   }
 
@@ -177,6 +187,7 @@ export class PublicListener implements ExchangeOwner {
 
   /** Cuts every connection. */
   destroy(): void {
+    clearInterval(this.#sweeper);
     this.#server.close();
     this.#server.closeAllConnections();
   }
@@ -206,6 +217,8 @@ export class PublicListener implements ExchangeOwner {
 
   #onConnection(socket: Socket): void {
     socket.destroySoon = lingeringClose;
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
     if (this.#peers === 'loopback' && !isLoopbackAddress(plainAddress(socket.remoteAddress ?? ''))) {
       this.#hooks.onConnectionRefused('peer');
       socket.destroy();
@@ -213,6 +226,13 @@ export class PublicListener implements ExchangeOwner {
     if (socket instanceof TLSSocket && hasBadClientCertificate(socket)) {
       this.#hooks.onConnectionRefused('tls');
       socket.destroy();
+    }
+  }
+
+  /** From now on Node's timeout watches whoever has something to take; it knows whether anything of that has moved. */
+  #watchSlowReaders(): void {
+    for (const socket of this.#sockets) {
+      if (socket.writableLength > 0 && socket.timeout !== this.#sendTimeoutMs) socket.setTimeout(this.#sendTimeoutMs);
     }
   }
 

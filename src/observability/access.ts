@@ -21,8 +21,9 @@ export interface AccessLogSettings {
 export class AccessLog {
   readonly #stream: LineStream;
   #settings: AccessLogSettings;
-  #timestampMs = -1;
-  #timestamp = '';
+  /** The second that the last line was written in, and its text. */
+  #secondMs = Number.NEGATIVE_INFINITY;
+  #second = '';
 
   constructor(stream: LineStream, settings: AccessLogSettings) {
     this.#stream = stream;
@@ -87,8 +88,8 @@ export class AccessLog {
   }
 
   /**
-   * The line. Strings that may hold anything but plain characters go through JSON.stringify; the others are ids, names
-   * and addresses that have been checked before they came here.
+   * The line. Strings that may hold anything but plain characters go through JSON.stringify; the others are ids, names,
+   * addresses and a canonical path, which have been checked before they came here and hold no quote, backslash or control.
    *
    * perf: bench/micro/log.ts. The same record through pino costs four times as much.
    */
@@ -106,9 +107,9 @@ export class AccessLog {
     if (route !== null) line += `,"route":"${route.id}"`;
     line += `,"method":"${exchange.method}"`;
     // The query may carry what is nobody's business; a target that was refused is not quoted at all (LOG-02).
-    if (screened !== null) line += `,"host":"${screened.host}","path":${JSON.stringify(screened.target.path)}`;
-    line += `,"status":${status},"durationMs":${rounded(durationMs)}`;
-    if (exchange.dispatchedMs !== null) line += `,"upstreamMs":${rounded(upstreamMs)}`;
+    if (screened !== null) line += `,"host":"${screened.host}","path":"${screened.target.path}"`;
+    line += `,"status":${status},"durationMs":${milliseconds(durationMs)}`;
+    if (exchange.dispatchedMs !== null) line += `,"upstreamMs":${milliseconds(upstreamMs)}`;
     line += `,"requestBytes":${exchange.requestBytes},"responseBytes":${exchange.responseBytes}`;
     line += `,"client":"${screened?.clientAddress ?? exchange.peer.address}"`;
     if (principal !== null) {
@@ -121,13 +122,13 @@ export class AccessLog {
     return `${line},"msg":"request"}\n`;
   }
 
-  /** The time as text, made once per millisecond. */
+  /** The time as text; up to the second it is made once per second. */
   #time(wallMs: number): string {
-    if (wallMs !== this.#timestampMs) {
-      this.#timestampMs = wallMs;
-      this.#timestamp = toTimestamp(wallMs);
-    }
-    return this.#timestamp;
+    const sinceMs = wallMs - this.#secondMs;
+    if (sinceMs >= 0 && sinceMs < 1_000) return `${this.#second}${FRACTIONS[Math.trunc(sinceMs)]}Z`;
+    this.#secondMs = Math.floor(wallMs / 1_000) * 1_000;
+    this.#second = toTimestamp(this.#secondMs).slice(0, -'.000Z'.length);
+    return this.#time(wallMs);
   }
 }
 
@@ -141,5 +142,12 @@ function upstreamPart({ dispatchedMs, upstreamEndedMs }: Exchange): number {
   return dispatchedMs === null || upstreamEndedMs === null ? 0 : upstreamEndedMs - dispatchedMs;
 }
 
-/** To the microsecond. */
-const rounded = (ms: number) => Math.round(ms * 1_000) / 1_000;
+/** `.000` to `.999`. */
+const FRACTIONS = Array.from({ length: 1_000 }, (_, fraction) => `.${String(fraction).padStart(3, '0')}`);
+
+/** To the microsecond, `12.034`. Put together of integers: the shortest text of a fraction takes V8 four times as long. */
+function milliseconds(ms: number): string {
+  const us = Math.round(ms * 1_000);
+  const whole = Math.floor(us / 1_000);
+  return `${whole}${FRACTIONS[us - whole * 1_000]}`;
+}

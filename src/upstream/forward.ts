@@ -211,7 +211,8 @@ class Forwarding implements Dispatcher.DispatchHandler, Abortable {
       return;
     }
     // Chunks are all that undici undoes, and all that we said we can take (RFC 9112 §6.1).
-    if (String(received['transfer-encoding'] ?? 'chunked').toLowerCase() !== 'chunked') {
+    const coding = received['transfer-encoding'];
+    if (coding !== undefined && String(coding).toLowerCase() !== 'chunked') {
       controller.abort(new UpstreamFault('upstream_protocol', 'transfer coding that was not asked for'));
       return;
     }

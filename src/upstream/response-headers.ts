@@ -35,16 +35,21 @@ export function clientResponseHeaders(
 ): string[] {
   const { route, principal } = permit;
   const headers: string[] = [];
-  for (const [name, value] of Object.entries(received)) {
-    if (DROPPED.has(name) || value === undefined) continue;
+  // perf: bench/load/run.ts; entries as arrays cost 0.5 µs.
+  for (const name in received) {
+    const value = received[name];
+    if (value === undefined || DROPPED.has(name)) continue;
+    if (typeof value === 'string' && name !== 'set-cookie') {
+      headers.push(name, value);
+      continue;
+    }
     for (const line of typeof value === 'string' ? [value] : value) {
       if (name === 'set-cookie' && !route.relaysSessionCookie && setsOne(line, ownCookies)) continue;
       headers.push(name, line);
     }
   }
-  // undici gives a list where the upstream sent the header twice.
-  const connection = String(received.connection ?? 'close');
-  const listed = PLAIN_CONNECTION.test(connection) ? headers : withoutListed(headers, connection);
+  const { connection } = received;
+  const listed = connection === undefined ? headers : withoutListed(headers, connection);
   const kept = route.responseHeaders === null ? listed : applyRules(listed, route.responseHeaders);
   // What was made for one user must not be kept for others; an upstream that says nothing means no harm (SES-18).
   if (principal.kind === 'user' && received['cache-control'] === undefined) kept.push('cache-control', 'private');
@@ -70,8 +75,11 @@ function setsCookie(line: string, cookieName: string): boolean {
   return name.toLowerCase() === cookieName.toLowerCase() || nameless;
 }
 
-function withoutListed(headers: string[], connection: string): string[] {
-  const listed = new Set(connection.split(',').map((option) => option.trim().toLowerCase()));
+/** @param connection  a list where the upstream sent the header twice */
+function withoutListed(headers: string[], connection: string | string[]): string[] {
+  const options = String(connection);
+  if (PLAIN_CONNECTION.test(options)) return headers;
+  const listed = new Set(options.split(',').map((option) => option.trim().toLowerCase()));
   return filterHeaders(headers, (name) => !listed.has(name));
 }
 

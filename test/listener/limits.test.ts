@@ -1,6 +1,9 @@
 /** What one client may cost: connections, requests, time. Timeouts are set small; none is asserted as a duration. */
 
+import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { describe, expect, test } from 'vitest';
+import { CertificateFiles, TestAuthority } from '../support/certificates.ts';
 import { HOST } from '../support/gateway.ts';
 import { RawConnection, rawRequest, requestHead } from '../support/raw-client.ts';
 import { RecordingUpstream } from '../support/recording-upstream.ts';
@@ -94,6 +97,37 @@ describe('time', () => {
     await until(() => gateway.gateway.requestsInFlight === 1, 'the request is in progress');
     await until(() => gateway.gateway.requestsInFlight === 0, 'the request is over');
     await until(() => upstream.openConnections === 0, 'the upstream connection is gone');
+  });
+
+  test.each(['plain', 'TLS'])('DOS-04: so is one that took everything until the upstream paused, %s', async (form) => {
+    const part = Buffer.alloc(32 * 1024 * 1024, 'x');
+    const sockets: Socket[] = [];
+    await using upstream = await RecordingUpstream.start((_request, socket) => {
+      sockets.push(socket);
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n');
+      socket.write(part);
+    });
+    using files = new CertificateFiles();
+    const shop = () => files.write('shop', new TestAuthority().issue({ names: ['shop.example.com'] }));
+    const tls = form === 'TLS' && { tls: { certificates: [shop()] } };
+    await using gateway = await startListener(upstream, { timeouts: { send: '200ms' }, ...tls });
+    const servername = 'shop.example.com';
+    const client =
+      form === 'TLS'
+        ? connectTls({ port: gateway.port, host: '127.0.0.1', servername, rejectUnauthorized: false })
+        : connect({ port: gateway.port, host: '127.0.0.1' });
+    client.on('error', () => {});
+    let taken = 0;
+    client.on('data', (chunk: Buffer) => {
+      taken += chunk.length;
+    });
+    client.write(get('/large'));
+    await until(() => taken > part.length, 'everything so far was taken');
+    client.pause();
+    sockets[0]?.write(part);
+    await until(() => gateway.gateway.requestsInFlight === 0, 'the request is over');
+    await until(() => upstream.openConnections === 0, 'the upstream connection is gone');
+    client.destroy();
   });
 
   test('an answer of which the upstream sends nothing for longer than that is waited for', async () => {
