@@ -24,6 +24,8 @@ export interface InstanceOptions {
    * @throws ConfigFault with every mistake
    */
   readonly load: () => Promise<LoadedConfig>;
+  /** Every mistake in it and in the files that it names, one line each. */
+  readonly mistakes: () => Promise<readonly string[]>;
   /** The configuration file, which is then watched; `null` when it cannot be. */
   readonly watchedFile: string | null;
   /** Nothing can be served any more, and waiting does not help: the process has to end, and to say so. */
@@ -76,13 +78,13 @@ export class Instance {
    * @throws ConfigFault with one clear message when something cannot be opened
    */
   static async start(options: InstanceOptions, dependencies: GatewayDependencies): Promise<Instance> {
-    const { loaded, load, watchedFile, onHopeless } = options;
+    const { loaded, load, mistakes, watchedFile, onHopeless } = options;
     const { config } = loaded;
     const { log, metrics, clocks } = dependencies;
     await using started = new AsyncDisposableStack();
     const serving = started.adopt(await openServing(config, dependencies, onHopeless), (it) => it.kill());
     const apply = (next: LoadedConfig) => serving.apply(next.config);
-    const reloader = new Reloader({ initial: loaded, load, apply, log, metrics, clocks });
+    const reloader = new Reloader({ initial: loaded, load, mistakes, apply, log, metrics, clocks });
     started.defer(() => reloader.close());
     const parts = { control: serving, reloader, log };
     const admin = started.adopt(new AdminListener(config.listeners.admin, parts), (it) => it.close());

@@ -22,6 +22,8 @@ export interface ReloaderParts {
    * @throws ConfigFault with one line per mistake
    */
   readonly load: () => Promise<LoadedConfig>;
+  /** Every mistake in the configuration and in the files that it names, one line each. Asked when it was rejected. */
+  readonly mistakes: () => Promise<readonly string[]>;
   /**
    * Puts a configuration in use, in every process that serves.
    *
@@ -90,14 +92,16 @@ export class Reloader implements ReloadControl {
     try {
       const loaded = await load();
       results = await apply(loaded);
-      if (results.every(({ problem }) => problem !== null)) return this.#rejected(results, null);
+      if (results.every(({ problem }) => problem !== null)) return await this.#rejected(results, null);
       this.#inUse = loaded;
       this.#loadedAtMs = clocks.wallMs();
       this.#needRestart = keysThatNeedRestart(this.#parts.initial.config, loaded.config);
     } catch (fault) {
-      return this.#rejected(results, fault);
+      return await this.#rejected(results, fault);
     }
-    return results.some(({ problem }) => problem !== null) ? this.#rejected(results, null) : this.#applied(results);
+    return results.some(({ problem }) => problem !== null)
+      ? await this.#rejected(results, null)
+      : this.#applied(results);
   }
 
   #applied(results: readonly ApplyResult[]): ReloadReport {
@@ -112,20 +116,27 @@ export class Reloader implements ReloadControl {
     return { result: 'applied', hash, problems: [], needRestart: this.#needRestart, kept, results };
   }
 
-  #rejected(results: readonly ApplyResult[], fault: unknown): ReloadReport {
+  async #rejected(results: readonly ApplyResult[], fault: unknown): Promise<ReloadReport> {
     const { log, metrics } = this.#parts;
     const { hash } = this.#inUse;
-    const problems =
-      fault instanceof ConfigFault
-        ? fault.message.split('\n')
-        : fault === null
-          ? results.flatMap(({ process, problem }) => (problem === null ? [] : [`${process}: ${problem}`]))
-          : ['the configuration could not be applied: see the log'];
+    const problems = await this.#problems(results, fault);
     metrics.configReloads.inc({ result: 'rejected' });
     metrics.configLastReloadSuccessful.set(0);
     const cause = fault === null || fault instanceof ConfigFault ? {} : { fault: errorFields(fault) };
     log.error({ hash, problems, ...cause }, 'reload rejected; the configuration in use stays');
     return { result: 'rejected', hash, problems, needRestart: this.#needRestart, kept: keptBy(results), results };
+  }
+
+  /** Applying ends at the first mistake: what else is wrong is looked for. A part of the processes has its own reasons. */
+  async #problems(results: readonly ApplyResult[], fault: unknown): Promise<readonly string[]> {
+    if (fault !== null && !(fault instanceof ConfigFault)) {
+      return ['the configuration could not be applied: see the log'];
+    }
+    const told = results.flatMap(({ process, problem }) => (problem === null ? [] : [`${process}: ${problem}`]));
+    if (fault === null && told.length < results.length) return told;
+    const found = await this.#parts.mistakes().catch(() => []);
+    if (found.length > 0) return found;
+    return fault === null ? told : fault.message.split('\n');
   }
 
   #publish(): void {

@@ -8,7 +8,7 @@ import type { Instance } from '../instance.ts';
 import { counted } from '../lib/counted.ts';
 import type { Logger } from '../observability/log.ts';
 import { type CliIo, defineCommand, EXIT, type ExitCode } from './command.ts';
-import { CONFIG_OPTION, configPath, JSON_OPTION, loadToRun } from './configuration.ts';
+import { CONFIG_OPTION, checkWithContents, configPath, JSON_OPTION, loadToRun } from './configuration.ts';
 
 /** `sallyport start`. */
 export const start = defineCommand({
@@ -60,6 +60,7 @@ async function runGateway(path: string, loaded: LoadedConfig, io: CliIo, isForPe
       {
         loaded,
         load: () => loadAgain(path, io),
+        mistakes: () => mistakesIn(path, io),
         watchedFile: path === '-' ? null : resolve(io.cwd, path),
         onHopeless: () => hopeless.resolve('hopeless'),
       },
@@ -196,6 +197,12 @@ async function loadAgain(path: string, io: CliIo): Promise<LoadedConfig> {
   const { loadConfig, readConfigText, requireLoaded } = await import('../config/load.ts');
   const text = readConfigText(resolve(io.cwd, path), path);
   return requireLoaded(loadConfig(text, { path, cwd: io.cwd, env: io.env }), path);
+}
+
+async function mistakesIn(path: string, io: CliIo): Promise<readonly string[]> {
+  if (path === '-') return [];
+  const { errorLines } = await import('../config/render.ts');
+  return errorLines({ path, ...(await checkWithContents(path, io)) });
 }
 
 async function openAudit(file: string | undefined): Promise<Logger> {

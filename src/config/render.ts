@@ -65,6 +65,10 @@ export const renderFrames = (subject: RenderSubject): string =>
 export const renderLines = ({ path, problems }: Pick<RenderSubject, 'path' | 'problems'>): string =>
   problems.map((problem) => renderLine(path, problem)).join('\n');
 
+/** The same for each of those that make a configuration unusable. */
+export const errorLines = ({ path, problems }: Pick<RenderSubject, 'path' | 'problems'>): string[] =>
+  problems.filter(({ severity }) => severity === 'error').map((problem) => renderLine(path, problem));
+
 /** Workflow commands of GitHub Actions: annotations at the place in the file. */
 export function renderGithub({ path, problems }: Pick<RenderSubject, 'path' | 'problems'>): string {
   const data = (text: string) => text.replace(/%/g, '%25').replace(/\r/g, '%0D').replace(/\n/g, '%0A');

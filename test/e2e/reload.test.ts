@@ -240,6 +240,25 @@ describe('a configuration that is not', () => {
     expect(await metricsOf(instance)).toContain('sallyport_config_last_reload_successful 1\n');
   });
 
+  test('is told with every mistake in it and in its files at once', async () => {
+    await using instance = await startInstance({ routes: [PUBLIC] });
+    const [first, second] = ['one.json', 'two.json'].map((name) => instance.file.text(name, 'not JSON'));
+    const issuer = (jwksFile = '') => ({ issuer: `https://${jwksFile.length}.test`, jwksFile, algorithms: ['ES256'] });
+    const issuers = { a: issuer(first), b: { ...issuer(second), issuer: 'https://b.test' } };
+    instance.file.write({ routes: [PUBLIC], config: { issuers } });
+    const files = await reload(instance);
+    expect(files.problems).toEqual([
+      expect.stringMatching(/^.*sallyport\.yaml:\d+:\d+: error: issuers\.a\.jwksFile: .*one\.json/),
+      expect.stringMatching(/^.*sallyport\.yaml:\d+:\d+: error: issuers\.b\.jwksFile: .*two\.json/),
+    ]);
+    instance.file.write({ routes: [PUBLIC], config: { issuers, lgo: {} } });
+    expect((await reload(instance)).problems.map((line) => line.replace(/^.*\[/, '['))).toEqual([
+      '[config/file]',
+      '[config/file]',
+      '[config/unknown-key]',
+    ]);
+  });
+
   test('changes nothing when a file that it names has no use, although it is there', async () => {
     await using upstream = await answering('ok')();
     await using instance = await startInstance({ upstream: upstream.origin, routes: [PUBLIC] });
@@ -347,6 +366,7 @@ describe('requests', () => {
     const reloader = new Reloader({
       initial: file.load(),
       load: async () => file.load(),
+      mistakes: async () => [],
       apply: async () => {
         underWay += 1;
         most = Math.max(most, underWay);

@@ -7,7 +7,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
+import { checkContents } from '../../src/cli/contents.ts';
 import { type LoadedConfig, loadConfig, readConfigText, requireLoaded } from '../../src/config/load.ts';
+import { errorLines } from '../../src/config/render.ts';
 import { Instance } from '../../src/instance.ts';
 import { type Clocks, systemClocks } from '../../src/lib/clock.ts';
 import { createAuditLog, createLog } from '../../src/observability/log.ts';
@@ -50,6 +52,13 @@ export class ConfigFileFixture implements Disposable {
   load(): LoadedConfig {
     const options = { path: this.path, cwd: this.directory, env: {} };
     return requireLoaded(loadConfig(readConfigText(this.path), options), this.path);
+  }
+
+  /** One line each, of the files beside it as well. */
+  async mistakes(): Promise<readonly string[]> {
+    const options = { path: this.path, cwd: this.directory, env: {} };
+    const checked = await checkContents(loadConfig(readConfigText(this.path), options), systemClocks);
+    return errorLines({ path: this.path, ...checked });
   }
 
   [Symbol.dispose](): void {
@@ -103,6 +112,7 @@ export async function startInstance(options: InstanceTestOptions & { clocks?: Cl
     {
       loaded: file.load(),
       load: async () => file.load(),
+      mistakes: () => file.mistakes(),
       watchedFile: options.isWatched === true ? file.path : null,
       onHopeless: () => {},
     },
