@@ -200,11 +200,11 @@ test('a request in progress is counted until its answer is complete', async () =
   connection.write(get('/'));
   await upstream.received(1);
   const text = await (await instance.admin('/metrics')).text();
-  expect(text).toContain('sallyport_http_requests_in_flight 1\n');
+  expect(text).toContain('sallyport_http_requests_in_flight{route="app"} 1\n');
   expect(text).toContain('sallyport_open_connections 1\n');
   expect(text).toContain('sallyport_upstream_requests_in_flight{upstream="app"} 1\n');
   release();
   await connection.response();
   await until(() => requestsInFlight(instance) === 0, 'it is over');
-  expect(await (await instance.admin('/metrics')).text()).toContain('sallyport_http_requests_in_flight 0\n');
+  expect(await (await instance.admin('/metrics')).text()).toContain('sallyport_http_requests_in_flight{route="app"} 0\n');
 });
