@@ -1,5 +1,6 @@
 import cluster from 'node:cluster';
 import { resolve } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import type { ComponentHealth } from '../admin/control.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
@@ -31,6 +32,7 @@ export const start = defineCommand({
     failed: 'the configuration is not valid, something cannot be opened, or nothing can be served any more',
   },
   async run({ options, io }) {
+    stayReadyWhenIdle();
     // A worker is this program with these arguments; its configuration comes from the primary.
     if (cluster.isWorker) return runAsWorker(io);
     const path = configPath(options.config, io);
@@ -38,6 +40,16 @@ export const start = defineCommand({
     return runGateway(path, loaded, io, !options.json && io.stdout.isTTY === true);
   },
 });
+
+/**
+ * Keeps V8 from giving memory back when nothing has happened for some seconds: with it goes what it has compiled for kinds
+ * of objects of which there are none just then, and the first requests of the next burst pay for that
+ * (docs/adr/0012-compiled-code-outlives-idleness.md).
+ */
+function stayReadyWhenIdle(): void {
+  setFlagsFromString('--memory-reducer-gc-count=0');
+  setFlagsFromString('--lazy-new-space-shrinking');
+}
 
 /**
  * Runs from the loaded configuration to the end.

@@ -218,7 +218,7 @@ export class PublicListener implements ExchangeOwner {
   #onConnection(socket: Socket): void {
     socket.destroySoon = lingeringClose;
     this.#sockets.add(socket);
-    socket.once('close', () => this.#sockets.delete(socket));
+    socket.on('close', this.#onConnectionClosed);
     if (this.#peers === 'loopback' && !isLoopbackAddress(plainAddress(socket.remoteAddress ?? ''))) {
       this.#hooks.onConnectionRefused('peer');
       socket.destroy();
@@ -228,6 +228,9 @@ export class PublicListener implements ExchangeOwner {
       socket.destroy();
     }
   }
+
+  /** One for all connections, of which there may be many. */
+  readonly #onConnectionClosed = forgetIn(this.#sockets);
 
   /** From now on Node's timeout watches whoever has something to take; it knows whether anything of that has moved. */
   #watchSlowReaders(): void {
@@ -349,6 +352,13 @@ export class PublicListener implements ExchangeOwner {
     this.#connections.set(socket, connection);
     return connection;
   }
+}
+
+/** A listener for `close` that takes its socket out of a set. */
+function forgetIn(sockets: Set<Socket>): (this: Socket) => void {
+  return function forget() {
+    sockets.delete(this);
+  };
 }
 
 /** The answer is complete, or the client has left before it was. */

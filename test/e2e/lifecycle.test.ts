@@ -206,5 +206,7 @@ test('a request in progress is counted until its answer is complete', async () =
   release();
   await connection.response();
   await until(() => requestsInFlight(instance) === 0, 'it is over');
-  expect(await (await instance.admin('/metrics')).text()).toContain('sallyport_http_requests_in_flight{route="app"} 0\n');
+  expect(await (await instance.admin('/metrics')).text()).toContain(
+    'sallyport_http_requests_in_flight{route="app"} 0\n',
+  );
 });
