@@ -131,12 +131,18 @@ describe('one node of three', { timeout: 90_000 }, () => {
     );
     const news = cluster.servers[subscribed.indexOf(false)] as RedisServer;
     await news.kill();
-    await until(() => isFeedProven(store) && isFeedProven(other), 'both feeds are proven again', 60_000);
-    const record = await withSession(store);
+    const killedAtMs = performance.now();
+    const isProvenSince = ({ feed }: Store) => (feed.provenAtMs() ?? 0) > killedAtMs;
+    await until(() => isProvenSince(store) && isProvenSince(other), 'both feeds are proven again', 60_000);
+    // The slots of the node that died may still be nobody's.
+    const opened: SessionRecord[] = [];
+    const opens = () => isAnswered(withSession(store).then((record) => opened.push(record)));
+    await until(opens, 'sessions can be opened again', 60_000);
+    const ended = opened[0]?.handle ?? '';
     const heard = new Promise<void>((resolve) => {
-      store.feed.subscribe((handle) => handle === record.handle && resolve());
+      store.feed.subscribe((handle) => handle === ended && resolve());
     });
-    await other.sessions.end(record.handle);
+    await until(() => isAnswered(other.sessions.end(ended)), 'the other one knows of it, too', 60_000);
     await heard;
   });
 });
