@@ -28,7 +28,7 @@ interface Answer {
 function call(method: string, path: string, token: string | null, body?: unknown): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const headers = {
-      // As src/authentication/jwks/fetch-json.ts asks: /openid/v1/jwks answers 406 to application/json alone.
+      // As src/jwt/fetch-json.ts asks: /openid/v1/jwks answers 406 to application/json alone.
       accept: 'application/json, application/jwk-set+json',
       ...(token !== null && { authorization: `Bearer ${token}` }),
       ...(body !== undefined && { 'content-type': 'application/json' }),

@@ -9,9 +9,9 @@
 
 import type { Authenticator } from './authentication/authenticate.ts';
 import type { Authorizer } from './authorization/authorize.ts';
+import type { Endpoints } from './endpoints/endpoints.ts';
 import { asGatewayFault, Denial } from './errors.ts';
-import type { Exchange } from './listener/exchange.ts';
-import type { Endpoints } from './login/endpoints.ts';
+import type { Exchange } from './exchange.ts';
 import type { Responder } from './response/respond.ts';
 import type { RoutePattern } from './routing/pattern.ts';
 import type { Route } from './routing/route.ts';

@@ -17,11 +17,11 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { configSchema } from '../../src/config/schema.ts';
-import { Gateway } from '../../src/gateway.ts';
+import { hashPassword } from '../../src/endpoints/login/password/hash.ts';
+import { Gateway } from '../../src/gateway/gateway.ts';
 import { systemClocks } from '../../src/lib/clock.ts';
-import { hashPassword } from '../../src/login/password/hash.ts';
-import { createAuditLog, createLog } from '../../src/observability/log.ts';
-import { Metrics } from '../../src/observability/metrics.ts';
+import { createAuditLog, createLog } from '../../src/telemetry/log.ts';
+import { Metrics } from '../../src/telemetry/metrics.ts';
 
 const HOST = 'shop.example.com';
 const NOWHERE = { write: () => {} };

@@ -1,8 +1,8 @@
-/** Signatures of tokens: jose, by WebCrypto, against OpenSSL directly (src/lib/jws.ts). ES256. */
+/** Signatures of tokens: jose, by WebCrypto, against OpenSSL directly (src/jwt/jws.ts). ES256. */
 
 import { generateKeyPairSync } from 'node:crypto';
 import { CompactSign, compactVerify } from 'jose';
-import { signJws, verifyJws } from '../../src/lib/jws.ts';
+import { signJws, verifyJws } from '../../src/jwt/jws.ts';
 import { compare } from './compare.ts';
 
 const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });

@@ -1,20 +1,20 @@
 /**
- * The access log: a line through pino against one built in place (src/observability/access.ts), and lines gathered as one
- * string against lines copied into a block (src/observability/line-blocks.ts). Nothing is written: only making counts.
+ * The access log: a line through pino against one built in place (src/telemetry/access.ts), and lines gathered as one
+ * string against lines copied into a block (src/telemetry/line-blocks.ts). Nothing is written: only making counts.
  */
 
 import { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import { pino, stdTimeFunctions } from 'pino';
 import { Denial } from '../../src/errors.ts';
-import { Exchange, ExchangeResponse } from '../../src/listener/exchange.ts';
-import { AccessLog } from '../../src/observability/access.ts';
-import { LineBlocks } from '../../src/observability/line-blocks.ts';
-import type { RouteMetrics } from '../../src/observability/metrics.ts';
+import { Exchange, ExchangeResponse } from '../../src/exchange.ts';
 import type { UserPrincipal } from '../../src/principal.ts';
 import type { Route } from '../../src/routing/route.ts';
 import { OwnedHeaders } from '../../src/sanitize/owned-headers.ts';
 import { Sanitizer } from '../../src/sanitize/sanitize.ts';
+import { AccessLog } from '../../src/telemetry/access.ts';
+import { LineBlocks } from '../../src/telemetry/line-blocks.ts';
+import type { RouteMetrics } from '../../src/telemetry/metrics.ts';
 import { compare } from './compare.ts';
 
 const BLOCK_BYTES = 64 * 1024;

@@ -1,7 +1,7 @@
-/** What is counted on every request: prom-client's bound children against src/observability/hot-metrics.ts. */
+/** What is counted on every request: prom-client's bound children against src/telemetry/hot-metrics.ts. */
 
 import { Counter, Histogram, Registry } from 'prom-client';
-import { HotCounterFamily, HotHistogramFamily } from '../../src/observability/hot-metrics.ts';
+import { HotCounterFamily, HotHistogramFamily } from '../../src/telemetry/hot-metrics.ts';
 import { compare } from './compare.ts';
 
 const registry = new Registry();

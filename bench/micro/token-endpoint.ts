@@ -2,14 +2,14 @@
 
 import { generateKeyPairSync } from 'node:crypto';
 import { ClientAssertions, claimedClient } from '../../src/authentication/client/client-assertion.ts';
-import { FixedKeySet } from '../../src/authentication/jwks/key-set.ts';
-import { OwnKeySet } from '../../src/authentication/jwks/own-key-set.ts';
 import { NO_REVOCATIONS } from '../../src/authentication/revocation/revoked-tokens.ts';
-import { OwnTokens } from '../../src/authentication/subject-token/own-tokens.ts';
-import { SubjectTokens } from '../../src/authentication/subject-token/subject-tokens.ts';
+import { Grants } from '../../src/endpoints/token/grants.ts';
+import { OwnTokens } from '../../src/endpoints/token/own-tokens.ts';
+import { SubjectTokens } from '../../src/endpoints/token/subject-tokens.ts';
 import { Denial } from '../../src/errors.ts';
-import { signJws } from '../../src/lib/jws.ts';
-import { Grants } from '../../src/login/token-endpoint/grants.ts';
+import { signJws } from '../../src/jwt/jws.ts';
+import { FixedKeySet } from '../../src/jwt/key-set.ts';
+import { OwnKeySet } from '../../src/jwt/own-key-set.ts';
 import { Keyring } from '../../src/token/keyring.ts';
 import { generatePrivateJwk, importPrivateJwk } from '../../src/token/signing-key.ts';
 import { TokenIssuer } from '../../src/token/token-issuer.ts';

@@ -5,11 +5,11 @@
  */
 
 import { generateKeyPairSync, hash, type KeyObject } from 'node:crypto';
-import { FixedKeySet } from '../../src/authentication/jwks/key-set.ts';
 import { NO_REVOCATIONS } from '../../src/authentication/revocation/revoked-tokens.ts';
 import { NO_SERVICE_TOKEN_EVENTS, ServiceTokens } from '../../src/authentication/service-token/service-tokens.ts';
+import { signJws } from '../../src/jwt/jws.ts';
+import { FixedKeySet } from '../../src/jwt/key-set.ts';
 import { systemClocks } from '../../src/lib/clock.ts';
-import { signJws } from '../../src/lib/jws.ts';
 import { RecentMap } from '../../src/lib/recent-map.ts';
 import { compare } from './compare.ts';
 

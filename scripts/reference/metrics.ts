@@ -1,6 +1,6 @@
 /** `docs/reference/metrics.md`: what Prometheus scrapes. */
 
-import { Metrics, NO_ROUTE, OWN_ENDPOINT, RouteMetrics } from '../../src/observability/metrics.ts';
+import { Metrics, NO_ROUTE, OWN_ENDPOINT, RouteMetrics } from '../../src/telemetry/metrics.ts';
 import { cell, code, generated, table } from './markdown.ts';
 
 /** Of Node itself, by prom-client. */
@@ -32,7 +32,7 @@ export async function metricsPage(): Promise<string> {
     });
   const lean = new Metrics('0.0.0');
   new RouteMetrics(lean, 'route', 'upstream', []);
-  return `${generated('src/observability/metrics.ts')}
+  return `${generated('src/telemetry/metrics.ts')}
 # Metrics
 
 \`GET /metrics\` of the admin listener, in the Prometheus text format. Label values come from the configuration or from a

@@ -12,9 +12,15 @@ import type { Config } from '../config/schema.ts';
 import { asGatewayFault, Denial, PROBLEM_MEDIA_TYPE, problemDocument, REASONS, type Reason } from '../errors.ts';
 import { plainAddress } from '../lib/address.ts';
 import { randomHex } from '../lib/random-hex.ts';
-import { listenOn } from '../listener/listen.ts';
-import { lingeringClose, parserNote, parserRefusal, type Refusal, refuseConnection } from '../listener/refusal.ts';
-import { errorFields, type Logger } from '../observability/log.ts';
+import { listenOn } from '../listener/http1/listen.ts';
+import {
+  lingeringClose,
+  parserNote,
+  parserRefusal,
+  type Refusal,
+  refuseConnection,
+} from '../listener/http1/refusal.ts';
+import { errorFields, type Logger } from '../telemetry/log.ts';
 import { readJsonText } from './body.ts';
 import type { GatewayControl, ReloadControl } from './control.ts';
 import { ENDPOINTS, type EndpointRow } from './endpoints.ts';

@@ -1,8 +1,8 @@
 /** Bodies of requests to the admin listener: short JSON, read whole. Slow ones are cut by the timeout of the server. */
 
 import type { IncomingMessage } from 'node:http';
+import { bodyType } from '../endpoints/body.ts';
 import { Denial, GatewayFault } from '../errors.ts';
-import { bodyType } from '../login/body.ts';
 
 /** More than anything here needs. */
 const MAX_BODY_BYTES = 16 * 1024;

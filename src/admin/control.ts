@@ -3,7 +3,7 @@
  * answer is plain data, so that it can come from another process.
  */
 
-import type { AuditSource } from '../observability/audit.ts';
+import type { AuditSource } from '../telemetry/audit.ts';
 
 /** One thing that has to work. */
 export interface ComponentHealth {

@@ -1,8 +1,8 @@
 /** What `POST /api/token-revocations` takes: exactly one of `jti`, `session` and `subject`. */
 
 import { z } from 'zod';
+import { parseJson } from '../endpoints/body.ts';
 import type { Denial } from '../errors.ts';
-import { parseJson } from '../login/body.ts';
 import { MAX_REVOKED_NAME_LENGTH } from '../store/token-revocation.ts';
 import type { TokenRevocationRequest } from './control.ts';
 

@@ -4,10 +4,10 @@ import { setFlagsFromString } from 'node:v8';
 import type { ComponentHealth } from '../admin/control.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
-import type { GatewayDependencies } from '../gateway.ts';
-import type { Instance } from '../instance.ts';
+import type { GatewayDependencies } from '../gateway/gateway.ts';
 import { counted } from '../lib/counted.ts';
-import type { Logger } from '../observability/log.ts';
+import type { Instance } from '../process/instance.ts';
+import type { Logger } from '../telemetry/log.ts';
 import { type CliIo, defineCommand, EXIT, type ExitCode } from './command.ts';
 import { CONFIG_OPTION, checkWithContents, configPath, JSON_OPTION, loadToRun } from './configuration.ts';
 
@@ -58,8 +58,8 @@ function stayReadyWhenIdle(): void {
  * @throws ConfigFault with one clear message when something cannot be opened
  */
 async function runGateway(path: string, loaded: LoadedConfig, io: CliIo, isForPeople: boolean): Promise<ExitCode> {
-  const { flushLogs } = await import('../observability/log.ts');
-  const { Instance } = await import('../instance.ts');
+  const { flushLogs } = await import('../telemetry/log.ts');
+  const { Instance } = await import('../process/instance.ts');
   const { VERSION } = await import('../version.ts');
   const signals = endSignals();
   const reloads = new ReloadSignal();
@@ -97,8 +97,8 @@ async function runGateway(path: string, loaded: LoadedConfig, io: CliIo, isForPe
 
 /** Runs as one of several workers. */
 async function runAsWorker(io: CliIo): Promise<ExitCode> {
-  const { flushLogs } = await import('../observability/log.ts');
-  const { runWorker } = await import('../workers/worker.ts');
+  const { flushLogs } = await import('../telemetry/log.ts');
+  const { runWorker } = await import('../process/workers/worker.ts');
   await runWorker((config) => openDependencies(config, io));
   flushLogs();
   endSoon();
@@ -107,8 +107,8 @@ async function runAsWorker(io: CliIo): Promise<ExitCode> {
 }
 
 async function openDependencies(config: Config, { clocks, env }: CliIo): Promise<GatewayDependencies> {
-  const { createLog, standardOutput } = await import('../observability/log.ts');
-  const { Metrics } = await import('../observability/metrics.ts');
+  const { createLog, standardOutput } = await import('../telemetry/log.ts');
+  const { Metrics } = await import('../telemetry/metrics.ts');
   const { revisionOf, VERSION } = await import('../version.ts');
   const lines = standardOutput();
   const log = createLog(config.log.level, lines);
@@ -131,7 +131,7 @@ function endOnBug(log: Logger): void {
       { fault: { error: name, message, at: frames.slice(0, 8).map((line) => line.trim()) } },
       'a bug: the process ends',
     );
-    void import('../observability/log.ts').then(({ flushLogs }) => {
+    void import('../telemetry/log.ts').then(({ flushLogs }) => {
       flushLogs();
       process.exit(EXIT.failed);
     });
@@ -218,7 +218,7 @@ async function mistakesIn(path: string, io: CliIo): Promise<readonly string[]> {
 }
 
 async function openAudit(file: string | undefined): Promise<Logger> {
-  const { createAuditLog, standardOutput } = await import('../observability/log.ts');
+  const { createAuditLog, standardOutput } = await import('../telemetry/log.ts');
   try {
     return createAuditLog(file, standardOutput());
   } catch (cause) {

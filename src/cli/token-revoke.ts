@@ -121,7 +121,7 @@ async function revocationOfToken({ issuer, lifetime }: Options, io: CliIo): Prom
     throw new UsageFault('--issuer and --lifetime go with --jti or --subject: a token says them itself', NAME);
   if (io.stdin.isTTY === true)
     throw new UsageFault('give --jti, --session or --subject, or a token on standard input', NAME);
-  const { decodeCompact } = await import('../authentication/service-token/compact.ts');
+  const { decodeCompact } = await import('../jwt/compact.ts');
   const { ConfigFault } = await import('../errors.ts');
   const decoded = decodeCompact((await readAll(io.stdin)).trim().replace(/^Bearer +/i, ''));
   if (decoded === null) throw new ConfigFault('not a JWT in the strict compact form: nothing was revoked');

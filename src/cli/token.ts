@@ -1,8 +1,8 @@
 /** `sallyport token inspect|verify`: what a JWT says, and whether a key set stands behind it. */
 
-import type { FixedKeySet } from '../authentication/jwks/key-set.ts';
-import type { DecodedToken } from '../authentication/service-token/compact.ts';
 import type { IssuerRules } from '../authentication/service-token/rules.ts';
+import type { DecodedToken } from '../jwt/compact.ts';
+import type { FixedKeySet } from '../jwt/key-set.ts';
 import { type CliIo, defineCommand, EXIT } from './command.ts';
 import { JSON_OPTION, readAll } from './configuration.ts';
 
@@ -115,7 +115,7 @@ export const tokenVerify = defineCommand({
 });
 
 async function decode(token: string): Promise<DecodedToken> {
-  const { decodeCompact } = await import('../authentication/service-token/compact.ts');
+  const { decodeCompact } = await import('../jwt/compact.ts');
   const decoded = decodeCompact(token);
   if (decoded !== null) return decoded;
   const { ConfigFault } = await import('../errors.ts');
@@ -166,7 +166,7 @@ const FETCH_TIMEOUT_MS = 10_000;
 
 async function fetchKeys(place: string): Promise<unknown> {
   const { isLoopbackHost } = await import('../config/fields.ts');
-  const { jsonFetcher } = await import('../authentication/jwks/fetch-json.ts');
+  const { jsonFetcher } = await import('../jwt/fetch-json.ts');
   const { ConfigFault } = await import('../errors.ts');
   const url = new URL(place);
   if (url.protocol === 'http:' && !isLoopbackHost(url.hostname)) {

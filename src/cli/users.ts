@@ -37,7 +37,7 @@ async function openUsers(path: string, mayBeMissing: boolean): Promise<Document>
   const { parseDocument } = await import('yaml');
   if (mayBeMissing && !existsSync(path)) return parseDocument('users:\n');
   const { readConfigText } = await import('../config/load.ts');
-  const { readUsers } = await import('../login/password/users-file.ts');
+  const { readUsers } = await import('../endpoints/login/password/users-file.ts');
   const text = readConfigText(path);
   readUsers(text, path);
   return parseDocument(text);
@@ -66,7 +66,7 @@ function addUser(document: Document, user: object): void {
 /** Puts the file in its place in one step, readable by its owner only, once it is known to be good. */
 async function writeUsers(path: string, document: Document): Promise<void> {
   const { rename, rm, writeFile } = await import('node:fs/promises');
-  const { readUsers } = await import('../login/password/users-file.ts');
+  const { readUsers } = await import('../endpoints/login/password/users-file.ts');
   const { ConfigFault } = await import('../errors.ts');
   const text = document.toString({ lineWidth: 0 });
   readUsers(text, path);
@@ -110,8 +110,8 @@ export const usersAdd = defineCommand({
     const path = await usersPath(options, io);
     const document = await openUsers(path, true);
     const { ConfigFault } = await import('../errors.ts');
-    const { accountName } = await import('../login/password/users-file.ts');
-    const { hashPassword } = await import('../login/password/hash.ts');
+    const { accountName } = await import('../endpoints/login/password/users-file.ts');
+    const { hashPassword } = await import('../endpoints/login/password/hash.ts');
     const name = accountName(args[0] ?? '');
     const index = usersOf(document).findIndex((user) => accountName(user.name) === name);
     if (index !== -1 && !options.replace)
@@ -180,7 +180,7 @@ export const usersRemove = defineCommand({
     const path = await usersPath(options, io);
     const document = await openUsers(path, false);
     const { ConfigFault } = await import('../errors.ts');
-    const { accountName } = await import('../login/password/users-file.ts');
+    const { accountName } = await import('../endpoints/login/password/users-file.ts');
     const name = accountName(args[0] ?? '');
     const index = usersOf(document).findIndex((user) => accountName(user.name) === name);
     if (index === -1) throw new ConfigFault(`${path}: there is no user ${JSON.stringify(name)}`);
@@ -200,7 +200,7 @@ function readAttribute(written: string): readonly [string, string] {
 /** Asks twice on a terminal, else takes the first line of standard input. */
 async function readNewPassword(io: CliIo): Promise<string> {
   const { ConfigFault } = await import('../errors.ts');
-  const { MAX_PASSWORD_BYTES } = await import('../login/password/hash.ts');
+  const { MAX_PASSWORD_BYTES } = await import('../endpoints/login/password/hash.ts');
   const { readHiddenLine, readLine } = await import('./password-input.ts');
   let password: string;
   if (io.stdin.isTTY === true) {

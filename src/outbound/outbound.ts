@@ -11,11 +11,11 @@ import type { KnownRevocations } from '../authentication/revocation/revoked-toke
 import { Authorizer } from '../authorization/authorize.ts';
 import type { OutboundConfig } from '../config/schema.ts';
 import type { Clocks } from '../lib/clock.ts';
-import type { Metrics } from '../observability/metrics.ts';
 import type { Pipeline } from '../pipeline.ts';
 import type { Responder } from '../response/respond.ts';
 import type { Route } from '../routing/route.ts';
 import type { Sanitizer } from '../sanitize/sanitize.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import type { Keyring } from '../token/keyring.ts';
 import { TokenIssuer } from '../token/token-issuer.ts';
 import type { Forwarder } from '../upstream/forward.ts';

@@ -11,8 +11,8 @@ import {
   REASONS,
   type Reason,
 } from '../errors.ts';
+import type { Exchange } from '../exchange.ts';
 import { html } from '../lib/html.ts';
-import type { Exchange } from '../listener/exchange.ts';
 import type { Route } from '../routing/route.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
 import { isNavigation } from './navigation.ts';

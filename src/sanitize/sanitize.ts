@@ -8,7 +8,7 @@
 
 import type { BlockList } from 'node:net';
 import { Denial } from '../errors.ts';
-import type { ClientCertificate } from '../listener/client-certificate.ts';
+import type { ClientCertificate } from '../listener/http1/client-certificate.ts';
 import { clientAddress } from './client-address.ts';
 import { type CookieLimits, screenCookies } from './cookies.ts';
 import { type BodyFraming, bodyFraming } from './framing.ts';

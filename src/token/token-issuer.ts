@@ -5,8 +5,8 @@
 
 import { randomUUID } from 'node:crypto';
 import type { JSONType } from 'zod';
+import { signJws } from '../jwt/jws.ts';
 import type { Clock } from '../lib/clock.ts';
-import { signJws } from '../lib/jws.ts';
 import type { Keyring } from './keyring.ts';
 import type { SigningKey } from './signing-key.ts';
 

@@ -6,9 +6,9 @@
 import type { JSONType } from 'zod';
 import type { Permit } from '../authorization/permit.ts';
 import type { UpstreamConfig } from '../config/schema.ts';
+import type { Exchange } from '../exchange.ts';
 import { foldHeaderName } from '../lib/header-name.ts';
 import { randomHex } from '../lib/random-hex.ts';
-import type { Exchange } from '../listener/exchange.ts';
 import { principalValue } from '../principal.ts';
 import type { HeaderRules } from '../routing/route.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';

@@ -7,8 +7,8 @@ import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Denial } from '../errors.ts';
+import type { Exchange } from '../exchange.ts';
 import { notePassed } from '../lib/passing-bytes.ts';
-import type { Exchange } from '../listener/exchange.ts';
 import { closeFrame, FrameTracker } from './websocket-frames.ts';
 
 export interface TunnelHooks {

@@ -1,13 +1,13 @@
 /** The plain function: an Authorization header in, what the token says out, or a {@link VerifyError}. */
 
-import { jsonFetcher } from '../authentication/jwks/fetch-json.ts';
-import { FixedKeySet, type KeySet } from '../authentication/jwks/key-set.ts';
-import { RemoteKeySet } from '../authentication/jwks/remote-key-set.ts';
-import { isSignedBy } from '../authentication/jwks/signature.ts';
-import { keysAt } from '../authentication/jwks/sources.ts';
-import { type KeyRules, readKeySet, type VerificationKey } from '../authentication/jwks/verification-keys.ts';
-import { type DecodedToken, decodeCompact } from '../authentication/service-token/compact.ts';
 import { endOf, type IssuerRules, ruleProblem } from '../authentication/service-token/rules.ts';
+import { type DecodedToken, decodeCompact } from '../jwt/compact.ts';
+import { jsonFetcher } from '../jwt/fetch-json.ts';
+import { FixedKeySet, type KeySet } from '../jwt/key-set.ts';
+import { RemoteKeySet } from '../jwt/remote-key-set.ts';
+import { isSignedBy } from '../jwt/signature.ts';
+import { keysAt } from '../jwt/sources.ts';
+import { type KeyRules, readKeySet, type VerificationKey } from '../jwt/verification-keys.ts';
 import { type Clocks, systemClocks } from '../lib/clock.ts';
 import { RecentMap } from '../lib/recent-map.ts';
 import { readVerifiedToken, type VerifiedToken } from './verified-token.ts';

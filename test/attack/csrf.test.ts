@@ -4,7 +4,7 @@
  */
 
 import { describe, expect, test } from 'vitest';
-import { FORM, LoginStage, PASSWORD, reasonOf } from '../login/fixture.ts';
+import { FORM, LoginStage, PASSWORD, reasonOf } from '../endpoints/login/fixture.ts';
 import { RecordingUpstream } from '../support/recording-upstream.ts';
 
 const OURS = 'https://shop.example.com';

@@ -5,14 +5,14 @@
 
 import type { RequestListener } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { RemoteKeySet } from '../../src/authentication/jwks/remote-key-set.ts';
-import { readKeySet } from '../../src/authentication/jwks/verification-keys.ts';
 import { NO_REVOCATIONS } from '../../src/authentication/revocation/revoked-tokens.ts';
 import { issuerRules } from '../../src/authentication/service-token/issuer.ts';
 import { NO_SERVICE_TOKEN_EVENTS, ServiceTokens } from '../../src/authentication/service-token/service-tokens.ts';
 import { issuer as issuerSchema } from '../../src/config/schema/issuer.ts';
 import { Denial } from '../../src/errors.ts';
-import { LocalControl } from '../../src/local-control.ts';
+import { LocalControl } from '../../src/gateway/local-control.ts';
+import { RemoteKeySet } from '../../src/jwt/remote-key-set.ts';
+import { readKeySet } from '../../src/jwt/verification-keys.ts';
 import { Keyring } from '../../src/token/keyring.ts';
 import { generatePrivateJwk, importPrivateJwk } from '../../src/token/signing-key.ts';
 import { TokenIssuer } from '../../src/token/token-issuer.ts';

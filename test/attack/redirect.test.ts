@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ReturnTargets } from '../../src/login/return-target.ts';
+import { ReturnTargets } from '../../src/endpoints/login/return-target.ts';
 import { canonicalTarget } from '../../src/sanitize/target.ts';
-import { LoginStage, NAVIGATION, PASSWORD } from '../login/fixture.ts';
+import { LoginStage, NAVIGATION, PASSWORD } from '../endpoints/login/fixture.ts';
 
 const ORIGIN = 'https://shop.example.com';
 const targets = new ReturnTargets((target) => canonicalTarget(target, '', 8_192), '/auth');

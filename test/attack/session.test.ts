@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { events, LoginStage, metricValue, PASSWORD, sessionIdIn } from '../login/fixture.ts';
+import { events, LoginStage, metricValue, PASSWORD, sessionIdIn } from '../endpoints/login/fixture.ts';
 import { RecordingUpstream } from '../support/recording-upstream.ts';
 
 const cookieLine = (id: string) => `Cookie: __Host-sid=${id}`;

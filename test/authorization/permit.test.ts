@@ -11,7 +11,7 @@ import type { Route } from '../../src/routing/route.ts';
 const ROOT = join(import.meta.dirname, '..', '..');
 
 const PRELUDE = `
-import type { Exchange } from '${ROOT}/src/listener/exchange.ts';
+import type { Exchange } from '${ROOT}/src/exchange.ts';
 import type { Principal } from '${ROOT}/src/principal.ts';
 import type { Route } from '${ROOT}/src/routing/route.ts';
 import type { ScreenedRequest } from '${ROOT}/src/sanitize/sanitize.ts';

@@ -4,8 +4,8 @@ import { PassThrough } from 'node:stream';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { runCli } from '../../src/cli/run.ts';
+import { readPasswordHash, verifyPasswordSync } from '../../src/endpoints/login/password/hash.ts';
 import { systemClocks } from '../../src/lib/clock.ts';
-import { readPasswordHash, verifyPasswordSync } from '../../src/login/password/hash.ts';
 import { MINIMAL } from '../config/support.ts';
 import { cli, temporaryDirectory, temporaryFile } from './support.ts';
 

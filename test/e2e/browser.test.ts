@@ -9,7 +9,7 @@ import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { LoginStage, PASSWORD } from '../login/fixture.ts';
+import { LoginStage, PASSWORD } from '../endpoints/login/fixture.ts';
 import { TestBrowser } from '../support/browser.ts';
 
 /** Run in the page; its own types are for programs that have a DOM. */

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { decodeJwt } from 'jose';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { events, LoginStage, PASSWORD } from '../login/fixture.ts';
+import { events, LoginStage, PASSWORD } from '../endpoints/login/fixture.ts';
 import { TestBrowser } from '../support/browser.ts';
 import { freePort } from '../support/ports.ts';
 

@@ -9,7 +9,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Pool } from 'undici';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parseRefreshToken } from '../../src/login/refresh/refresh-token.ts';
+import { parseRefreshToken } from '../../src/endpoints/refresh/refresh-token.ts';
 import { GatewayProcess } from '../support/process.ts';
 import { RedisServer } from '../support/redis.ts';
 import { RedisProxy } from '../support/redis-proxy.ts';

@@ -3,9 +3,9 @@
 import { decodeJwt } from 'jose';
 import { describe, expect, test } from 'vitest';
 import type { ReloadReport } from '../../src/admin/control.ts';
-import { createLog } from '../../src/observability/log.ts';
-import { Metrics } from '../../src/observability/metrics.ts';
-import { Reloader } from '../../src/reload.ts';
+import { Reloader } from '../../src/process/reload.ts';
+import { createLog } from '../../src/telemetry/log.ts';
+import { Metrics } from '../../src/telemetry/metrics.ts';
 import { TestAuthority } from '../support/certificates.ts';
 import { TestClocks } from '../support/clocks.ts';
 import { CapturedLog, HOST } from '../support/gateway.ts';

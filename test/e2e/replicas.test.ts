@@ -5,7 +5,7 @@
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { sessionHandle } from '../../src/authentication/session/session-id.ts';
-import { FROM_OUR_PAGE, JSON_TYPE, PASSWORD, reasonOf, sessionIdIn, USERS } from '../login/fixture.ts';
+import { FROM_OUR_PAGE, JSON_TYPE, PASSWORD, reasonOf, sessionIdIn, USERS } from '../endpoints/login/fixture.ts';
 import { HOST, PUBLIC_ORIGIN } from '../support/gateway.ts';
 import { GatewayProcess } from '../support/process.ts';
 import { RawConnection, type RawResponse, rawRequest, requestHead } from '../support/raw-client.ts';

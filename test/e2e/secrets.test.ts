@@ -6,7 +6,7 @@
 
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { expect, test } from 'vitest';
-import { PASSWORD, USERS } from '../login/fixture.ts';
+import { PASSWORD, USERS } from '../endpoints/login/fixture.ts';
 import { HOST, PUBLIC_ORIGIN } from '../support/gateway.ts';
 import { ADMIN_TOKEN } from '../support/instance.ts';
 import { GatewayProcess, type ProcessOptions } from '../support/process.ts';

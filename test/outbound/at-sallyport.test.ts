@@ -3,7 +3,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { decodeJwt, exportJWK } from 'jose';
 import { describe, expect, test } from 'vitest';
-import { SECRET, TokenStage } from '../login/token-endpoint/fixture.ts';
+import { SECRET, TokenStage } from '../endpoints/token/fixture.ts';
 import { HOST } from '../support/gateway.ts';
 import { OutboundStage, ReplacedFiles } from './stage.ts';
 

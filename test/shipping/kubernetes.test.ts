@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ENDPOINTS } from '../../src/admin/endpoints.ts';
 import { AdminToken } from '../../src/admin/token-file.ts';
-import { UsersFile } from '../../src/login/password/users-file.ts';
+import { UsersFile } from '../../src/endpoints/login/password/users-file.ts';
 import { readKeyDirectory } from '../../src/token/key-directory.ts';
 import { type Labels, type Probe, podsOf, restrictedProblems } from '../support/kubernetes-pod.ts';
 import { repositoryPath } from '../support/kubernetes-render.ts';

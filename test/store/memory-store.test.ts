@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { systemClocks } from '../../src/lib/clock.ts';
-import { createMemoryStore } from '../../src/store/memory-store.ts';
+import { createMemoryStore } from '../../src/store/memory/store.ts';
 import { TestClocks } from '../support/clocks.ts';
 import { newRecord, testStoreContract } from './contract.ts';
 

@@ -5,9 +5,9 @@
 
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { RecentEnds } from '../../src/store/networked/recent-ends.ts';
 import type { Command, Commands } from '../../src/store/redis/commands.ts';
 import { Keys } from '../../src/store/redis/keys.ts';
-import { RecentEnds } from '../../src/store/redis/recent-ends.ts';
 import { RedisSessions } from '../../src/store/redis/sessions.ts';
 import { RedisServer } from '../support/redis.ts';
 import { newRecord } from './contract.ts';

@@ -8,7 +8,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { DependencyFault } from '../../src/errors.ts';
 import { systemClocks } from '../../src/lib/clock.ts';
-import { createMemoryStore } from '../../src/store/memory-store.ts';
+import { createMemoryStore } from '../../src/store/memory/store.ts';
 import type {
   NewRefreshFamily,
   PresentedRefreshToken,

@@ -1,5 +1,5 @@
 import { systemClocks } from '../../src/lib/clock.ts';
-import { createMemoryStore } from '../../src/store/memory-store.ts';
+import { createMemoryStore } from '../../src/store/memory/store.ts';
 import { RedisCluster, RedisServer, SentinelGroup } from '../support/redis.ts';
 import { openStore } from '../support/redis-store.ts';
 import type { StoreUnderTest } from './contract.ts';

@@ -4,11 +4,11 @@
  */
 
 import { configSchema } from '../../src/config/schema.ts';
-import { Gateway } from '../../src/gateway.ts';
+import { Gateway } from '../../src/gateway/gateway.ts';
 import { type Clocks, systemClocks } from '../../src/lib/clock.ts';
-import { createAuditLog, createLog } from '../../src/observability/log.ts';
-import { Metrics } from '../../src/observability/metrics.ts';
 import type { UserAttributes } from '../../src/store/session-record.ts';
+import { createAuditLog, createLog } from '../../src/telemetry/log.ts';
+import { Metrics } from '../../src/telemetry/metrics.ts';
 
 export const PUBLIC_ORIGIN = 'https://shop.example.com';
 export const HOST = 'Host: shop.example.com';

@@ -10,10 +10,10 @@ import { stringify } from 'yaml';
 import { checkContents } from '../../src/cli/contents.ts';
 import { type LoadedConfig, loadConfig, readConfigText, requireLoaded } from '../../src/config/load.ts';
 import { errorLines } from '../../src/config/render.ts';
-import { Instance } from '../../src/instance.ts';
 import { type Clocks, systemClocks } from '../../src/lib/clock.ts';
-import { createAuditLog, createLog } from '../../src/observability/log.ts';
-import { Metrics } from '../../src/observability/metrics.ts';
+import { Instance } from '../../src/process/instance.ts';
+import { createAuditLog, createLog } from '../../src/telemetry/log.ts';
+import { Metrics } from '../../src/telemetry/metrics.ts';
 import { CapturedLog, type GatewayOptions, testConfig } from './gateway.ts';
 
 export const ADMIN_TOKEN = 'an-admin-token-that-is-long-enough-for-tests';

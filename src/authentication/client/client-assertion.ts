@@ -4,11 +4,11 @@
  */
 
 import { Denial } from '../../errors.ts';
+import { type DecodedToken, decodeCompact } from '../../jwt/compact.ts';
+import type { KeySet } from '../../jwt/key-set.ts';
+import { isSignedBy } from '../../jwt/signature.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { OnceStore } from '../../store/store.ts';
-import type { KeySet } from '../jwks/key-set.ts';
-import { isSignedBy } from '../jwks/signature.ts';
-import { type DecodedToken, decodeCompact } from '../service-token/compact.ts';
 
 /** A client that signs assertions. */
 export interface AssertingClient {

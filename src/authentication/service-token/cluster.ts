@@ -8,8 +8,8 @@
  */
 
 import { readFile } from 'node:fs/promises';
+import { decodeCompact } from '../../jwt/compact.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { decodeCompact } from './compact.ts';
 
 /** How often the pod's own token is read for tokens of an issuer that is not known. */
 const RELEARN_MS = 10_000;

@@ -5,8 +5,8 @@
 
 import { type KeySource, keySourceOf } from '../../config/schema/issuer.ts';
 import type { IssuerConfig } from '../../config/schema.ts';
-import type { KeySet } from '../jwks/key-set.ts';
-import type { KeyRules } from '../jwks/verification-keys.ts';
+import type { KeySet } from '../../jwt/key-set.ts';
+import type { KeyRules } from '../../jwt/verification-keys.ts';
 import type { LearntIssuer } from './cluster.ts';
 import type { IssuerRules, TokenProfile } from './rules.ts';
 

@@ -4,7 +4,7 @@
  * anyhow makes nobody fetch keys.
  */
 
-import type { DecodedToken } from './compact.ts';
+import type { DecodedToken } from '../../jwt/compact.ts';
 import type { TokenProblem } from './refusal.ts';
 
 /** What kind of token: which claims there have to be, and what they look like. */

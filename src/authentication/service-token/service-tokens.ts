@@ -9,12 +9,12 @@
 
 import type { JSONType } from 'zod';
 import { type Denial, DependencyFault } from '../../errors.ts';
+import { type DecodedToken, decodeCompact } from '../../jwt/compact.ts';
+import { isSignedBy } from '../../jwt/signature.ts';
+import type { VerificationKey } from '../../jwt/verification-keys.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import { type ServicePrincipal, stringSet } from '../../principal.ts';
-import { isSignedBy } from '../jwks/signature.ts';
-import type { VerificationKey } from '../jwks/verification-keys.ts';
 import type { RevokedTokens } from '../revocation/revoked-tokens.ts';
-import { type DecodedToken, decodeCompact } from './compact.ts';
 import type { Issuer } from './issuer.ts';
 import { REFUSALS, type TokenProblem } from './refusal.ts';
 import { claimsToBeOf, endOf, ruleProblem, serviceAccountOf } from './rules.ts';

@@ -9,9 +9,9 @@
  * perf: bench/micro/verified-tokens.ts. Looking a kilobyte of token up in a map costs less than its SHA-256.
  */
 
+import type { VerificationKey } from '../../jwt/verification-keys.ts';
 import { RecentMap } from '../../lib/recent-map.ts';
 import type { ServicePrincipal } from '../../principal.ts';
-import type { VerificationKey } from '../jwks/verification-keys.ts';
 
 /** A token that was verified. */
 export interface VerifiedToken {

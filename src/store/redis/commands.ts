@@ -10,10 +10,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Cluster } from 'ioredis';
 import { DependencyFault } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { Breakers } from './breaker.ts';
+import { Breakers } from '../networked/breaker.ts';
+import { answerWithin } from '../networked/deadline.ts';
 import type { Client } from './clients.ts';
 import { primariesOf, primaryOf } from './cluster.ts';
-import { answerWithin } from './deadline.ts';
 import { commandFault, type ErrorReason, errorReason, isElsewhere, replyCode, unavailable } from './faults.ts';
 import type { Link } from './link.ts';
 

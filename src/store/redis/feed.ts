@@ -12,10 +12,10 @@
 import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { Clock } from '../../lib/clock.ts';
+import { answerWithin } from '../networked/deadline.ts';
 import type { RevocationFeed } from '../store.ts';
 import { checked } from './clients.ts';
 import type { Commands } from './commands.ts';
-import { answerWithin } from './deadline.ts';
 import type { Keys } from './keys.ts';
 import { Link } from './link.ts';
 

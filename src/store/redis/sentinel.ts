@@ -7,8 +7,8 @@
 
 import type { Redis } from 'ioredis';
 import { ConfigFault } from '../../errors.ts';
+import { answerWithin } from '../networked/deadline.ts';
 import { type Attempt, checked, openNode } from './clients.ts';
-import { answerWithin } from './deadline.ts';
 import { isRefusal, replyCode } from './faults.ts';
 import { Link } from './link.ts';
 import type { RedisSettings } from './settings.ts';

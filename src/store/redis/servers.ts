@@ -1,9 +1,9 @@
 /** Where the servers are, and how a connection to the right one is opened and checked, in each topology. */
 
 import { Cluster, type Redis } from 'ioredis';
+import { answerWithin } from '../networked/deadline.ts';
 import { type Attempt, type Client, checked, openCluster, openNode } from './clients.ts';
 import { primariesOf } from './cluster.ts';
-import { answerWithin } from './deadline.ts';
 import { isReadable } from './faults.ts';
 import { findPrimary } from './sentinel.ts';
 import type { RedisSettings } from './settings.ts';

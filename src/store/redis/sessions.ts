@@ -9,11 +9,11 @@
  */
 
 import type { Clock } from '../../lib/clock.ts';
+import type { RecentEnds } from '../networked/recent-ends.ts';
 import { decodeSession, encodeSession, type SessionRecord, writtenTime } from '../session-record.ts';
 import type { SessionStore } from '../store.ts';
 import type { Command, Commands, Word } from './commands.ts';
 import type { Keys } from './keys.ts';
-import type { RecentEnds } from './recent-ends.ts';
 import { END, INDEX, MARK_ENDED, run, TOUCH } from './scripts.ts';
 
 /** An index entry without a session is somebody's login under way, unless it is older than this. */

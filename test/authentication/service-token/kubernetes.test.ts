@@ -9,7 +9,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { LocalControl } from '../../../src/local-control.ts';
+import { LocalControl } from '../../../src/gateway/local-control.ts';
 import { TestAuthority } from '../../support/certificates.ts';
 import { TestClocks } from '../../support/clocks.ts';
 import { HOST, startGateway, type TestGateway } from '../../support/gateway.ts';

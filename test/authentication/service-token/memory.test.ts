@@ -4,12 +4,12 @@
 
 import type { KeyObject } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { FixedKeySet, type KeySet } from '../../../src/authentication/jwks/key-set.ts';
-import type { VerificationKey } from '../../../src/authentication/jwks/verification-keys.ts';
 import type { Issuer } from '../../../src/authentication/service-token/issuer.ts';
 import type { IssuerRules } from '../../../src/authentication/service-token/rules.ts';
 import { ServiceTokens } from '../../../src/authentication/service-token/service-tokens.ts';
 import { Denial, DependencyFault } from '../../../src/errors.ts';
+import { FixedKeySet, type KeySet } from '../../../src/jwt/key-set.ts';
+import type { VerificationKey } from '../../../src/jwt/verification-keys.ts';
 import { RecentMap } from '../../../src/lib/recent-map.ts';
 import type { ServicePrincipal } from '../../../src/principal.ts';
 import { TestClocks } from '../../support/clocks.ts';

@@ -2,7 +2,7 @@
 
 import { type NewSession, type SessionSettings, Sessions } from '../../../src/authentication/session/sessions.ts';
 import { Denial, DependencyFault } from '../../../src/errors.ts';
-import { createMemoryStore } from '../../../src/store/memory-store.ts';
+import { createMemoryStore } from '../../../src/store/memory/store.ts';
 import type { RevocationFeed, SessionStore, Store } from '../../../src/store/store.ts';
 import { TestClocks } from '../../support/clocks.ts';
 

@@ -1,0 +1,131 @@
+/**
+ * Bodies of requests to the gateway's own endpoints: short, read whole, and refused when they can be read in two ways.
+ */
+
+import type { z } from 'zod';
+import { Denial, GatewayFault } from '../errors.ts';
+import type { Exchange } from '../exchange.ts';
+import { hasDuplicateMember } from '../lib/json.ts';
+import type { ScreenedRequest } from '../sanitize/sanitize.ts';
+
+/** More than any login needs. */
+const MAX_BODY_BYTES = 16 * 1024;
+
+const TOO_LARGE = new Denial('body_too_large', 'body of an endpoint of ours over 16 KiB');
+const TOO_SLOW = new Denial('request_timeout', 'body of an endpoint of ours did not arrive in time');
+const NOT_UTF8 = new Denial('body_malformed', 'body is not UTF-8');
+const NOT_JSON = new Denial('body_malformed', 'body is not JSON');
+const DUPLICATE_MEMBER = new Denial('body_malformed', 'JSON has a member twice, or nests too deep');
+const WRONG_SHAPE = new Denial('body_malformed', 'JSON does not have the members of this endpoint');
+const BAD_ESCAPE = new Denial('body_malformed', 'form has a malformed escape');
+const DUPLICATE_FIELD = new Denial('body_malformed', 'form has a field twice');
+const OTHER_TYPE = new Denial('media_type_unsupported', 'neither a form nor JSON');
+
+/** The media types that endpoints of ours read. */
+export type BodyType = 'form' | 'json';
+
+const BODY_TYPES: Readonly<Record<string, BodyType>> = {
+  'application/x-www-form-urlencoded': 'form',
+  'application/json': 'json',
+};
+
+/** The type of a body by its Content-Type, which may say `charset=utf-8` and nothing else; a Denial 415. */
+export function bodyType(contentType: string | null): BodyType | Denial {
+  const [, mediaType = ''] = /^([^;\s]+)[ \t]*(?:;[ \t]*charset="?utf-8"?)?[ \t]*$/i.exec(contentType ?? '') ?? [];
+  const lower = mediaType.toLowerCase();
+  return Object.hasOwn(BODY_TYPES, lower) ? (BODY_TYPES[lower] ?? OTHER_TYPE) : OTHER_TYPE;
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/**
+ * Reads a body whole.
+ *
+ * @param timeoutMs  for all of it
+ * @returns its text, or a Denial `body_too_large` | `request_timeout` | `body_malformed`
+ * @throws GatewayFault `downstream_aborted` when the client leaves before it is whole
+ */
+export async function readBody(
+  exchange: Exchange,
+  request: ScreenedRequest,
+  timeoutMs: number,
+): Promise<string | Denial> {
+  if (request.body !== 'chunked' && request.body > MAX_BODY_BYTES) return TOO_LARGE;
+  if (request.expectsContinue) exchange.response.writeContinue();
+  const bytes = await collect(exchange, timeoutMs);
+  if (bytes instanceof Denial) return bytes;
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    return NOT_UTF8;
+  }
+}
+
+function collect(exchange: Exchange, timeoutMs: number): Promise<Buffer | Denial> {
+  const { incoming } = exchange;
+  return new Promise((resolve, reject) => {
+    const parts: Buffer[] = [];
+    const end = (result: Buffer | Denial) => {
+      clearTimeout(timer);
+      incoming.off('data', onData).off('end', onEnd).off('close', onClose);
+      resolve(result);
+    };
+    const timer = setTimeout(() => end(TOO_SLOW), timeoutMs);
+    const onData = (part: Buffer) => {
+      parts.push(part);
+      exchange.requestBytes += part.byteLength;
+      if (exchange.requestBytes > MAX_BODY_BYTES) end(TOO_LARGE);
+    };
+    const onEnd = () => end(Buffer.concat(parts));
+    const onClose = () => {
+      clearTimeout(timer);
+      reject(new GatewayFault('downstream_aborted', 'client left before the body was whole'));
+    };
+    incoming.on('data', onData).on('end', onEnd).on('close', onClose);
+    incoming.on('error', () => {});
+  });
+}
+
+/**
+ * Reads JSON of a known shape.
+ *
+ * @returns the value, or a Denial `body_malformed`
+ */
+export function parseJson<T extends z.ZodType>(text: string, schema: T): z.output<T> | Denial {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return NOT_JSON;
+  }
+  if (hasDuplicateMember(text, value)) return DUPLICATE_MEMBER;
+  const parsed = schema.safeParse(value);
+  return parsed.success ? parsed.data : WRONG_SHAPE;
+}
+
+/**
+ * Reads a form (WHATWG URL §5.1), without repairing it: a malformed escape is refused, and so is a field that comes twice.
+ *
+ * @returns field name → value, or a Denial `body_malformed`
+ */
+export function parseForm(text: string): ReadonlyMap<string, string> | Denial {
+  const fields = new Map<string, string>();
+  for (const pair of text.split('&')) {
+    if (pair === '') continue;
+    const equals = pair.indexOf('=');
+    const name = decode(equals === -1 ? pair : pair.slice(0, equals));
+    const value = equals === -1 ? '' : decode(pair.slice(equals + 1));
+    if (name === null || value === null) return BAD_ESCAPE;
+    if (fields.has(name)) return DUPLICATE_FIELD;
+    fields.set(name, value);
+  }
+  return fields;
+}
+
+function decode(text: string): string | null {
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '));
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * The gateway's own endpoints on the public listener: which request goes to which of them. They pass the same
+ * `sanitize` stage as everything else; what they accept as a credential is each one's own business.
+ */
+
+import { Denial } from '../errors.ts';
+import type { Exchange } from '../exchange.ts';
+import type { ScreenedRequest } from '../sanitize/sanitize.ts';
+
+/** Answers a request, or says why it is refused. */
+export type Endpoint = (exchange: Exchange, request: ScreenedRequest) => Promise<Denial | null> | Denial | null;
+
+export interface EndpointRow {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  /** Canonical path; a final `:handle` stands for one segment. */
+  readonly path: string;
+  /** Whether it is for browsers, and so only answered on a host with a public origin. */
+  readonly needsPublicOrigin: boolean;
+  readonly answer: Endpoint;
+}
+
+const NOT_FOUND = new Denial('route_not_found', 'no such endpoint');
+const HOST_NOT_SERVED = new Denial('host_not_served', 'endpoint is only served on a public origin');
+
+export class Endpoints {
+  readonly #basePath: string;
+  readonly #byPath = new Map<string, EndpointRow[]>();
+
+  constructor(basePath: string, rows: readonly EndpointRow[]) {
+    this.#basePath = basePath;
+    for (const row of rows) this.#byPath.set(row.path, [...(this.#byPath.get(row.path) ?? []), row]);
+  }
+
+  /** The endpoint of a request; `null` when the request is for a route; a Denial 404, 405 or 421. */
+  match(request: ScreenedRequest): Endpoint | Denial | null {
+    const { path } = request.target;
+    if (!path.startsWith(this.#basePath) && !path.startsWith('/.well-known/')) return null;
+    const rows = this.#byPath.get(path) ?? this.#byPath.get(withHandle(path));
+    if (rows === undefined) {
+      return path === this.#basePath || path.startsWith(`${this.#basePath}/`) ? NOT_FOUND : null;
+    }
+    const method = request.method === 'HEAD' ? 'GET' : request.method;
+    const row = rows.find((candidate) => candidate.method === method);
+    if (row === undefined) {
+      const allowed = rows.map((candidate) => candidate.method).join(', ');
+      return new Denial('method_not_allowed', 'endpoint does not accept the method', ['Allow', allowed]);
+    }
+    return row.needsPublicOrigin && request.publicOrigin === null ? HOST_NOT_SERVED : row.answer;
+  }
+}
+
+const withHandle = (path: string) => `${path.slice(0, path.lastIndexOf('/'))}/:handle`;

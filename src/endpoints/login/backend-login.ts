@@ -1,0 +1,90 @@
+/**
+ * `POST {base}/sessions`: a trusted backend opens a session for a user whom it has authenticated. The answer bears the
+ * Set-Cookie line that the backend has to pass on to the browser, on a route with `relaySessionCookie`
+ * (docs/how-to/login-backend.md). The session id is nowhere else.
+ */
+
+import { z } from 'zod';
+import { Denial } from '../../errors.ts';
+import type { Exchange } from '../../exchange.ts';
+import { toTimestamp } from '../../lib/timestamp.ts';
+import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
+import { bodyType, parseJson, readBody } from '../body.ts';
+import { beginRefresh, wantedRefresh } from '../refresh/refresh-logins.ts';
+import { type LoginParts, sourceOf } from './login-parts.ts';
+import type { TrustedBackends } from './trusted-backends.ts';
+import { areTooLarge, attributesSchema, visibleText } from './user-attributes.ts';
+
+const FROM_BROWSER = new Denial('origin_forbidden', 'a browser does not open sessions for others');
+const NOT_JSON = new Denial('media_type_unsupported', 'not JSON');
+
+const HANDLE = /^[A-Za-z0-9_-]{43}$/;
+const MAX_LIFETIME_SEC = 10 * 365 * 86_400;
+
+const requestSchema = z.strictObject({
+  subject: visibleText(200),
+  user: attributesSchema()
+    .refine((attributes) => !areTooLarge(attributes))
+    .prefault({}),
+  device: visibleText(200).optional(),
+  lifetimeSeconds: z.int().min(1).max(MAX_LIFETIME_SEC).optional(),
+  /** The session that the browser had: `sid` of the upstream token that the backend got with the login request. */
+  replaces: z.string().regex(HANDLE).optional(),
+  /** Whom the session is for, if refresh tokens are to come with it. */
+  refresh: z.enum(['browser', 'native']).optional(),
+});
+
+export class BackendLogin {
+  readonly #parts: LoginParts;
+  readonly #backends: TrustedBackends;
+
+  constructor(parts: LoginParts, backends: TrustedBackends) {
+    this.#parts = parts;
+    this.#backends = backends;
+  }
+
+  /** Opens a session. */
+  async open(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
+    // A browser would send a Basic credential that it was once given along with a request of any page.
+    if (request.fields.origin !== null || request.fields.secFetchSite !== null) return FROM_BROWSER;
+    const backend = await this.#backends.authenticate(request.authorization);
+    if (backend instanceof Denial) {
+      this.#recordFailure(backend, exchange, request);
+      return backend;
+    }
+    if (bodyType(request.fields.contentType) !== 'json') return NOT_JSON;
+    const text = await readBody(exchange, request, this.#parts.bodyTimeoutMs);
+    const asked = text instanceof Denial ? text : parseJson(text, requestSchema);
+    if (asked instanceof Denial) return asked;
+    const client = wantedRefresh(this.#parts, asked.refresh ?? null, request);
+    if (client instanceof Denial) return client;
+
+    const source = sourceOf(exchange, request);
+    const opened = await this.#parts.opener.open(
+      {
+        subject: asked.subject,
+        user: asked.user,
+        method: 'backend',
+        device: asked.device ?? `Opened by ${backend}`,
+        ...(asked.lifetimeSeconds !== undefined && { lifetimeMs: asked.lifetimeSeconds * 1_000 }),
+        account: backend,
+        replaces: asked.replaces ?? null,
+      },
+      source,
+    );
+    const { headers, document } = await beginRefresh(this.#parts, client, opened, source);
+    const { subject, handle, expiresAtMs } = opened.record;
+    const session = JSON.stringify({ handle, subject, expiresAt: toTimestamp(expiresAtMs) });
+    const body = document === null ? session : `${session.slice(0, -1)},"tokens":${document}}`;
+    this.#parts.responder.json(exchange, 201, body, headers);
+    return null;
+  }
+
+  #recordFailure({ reason, note }: Denial, exchange: Exchange, request: ScreenedRequest): void {
+    this.#parts.metrics.loginFailures.inc({ reason: 'client' });
+    this.#parts.audit.write(
+      { event: 'login_failed', method: 'backend', account: null, reason, note },
+      sourceOf(exchange, request),
+    );
+  }
+}

@@ -1,0 +1,179 @@
+/**
+ * `GET` and `POST {base}/login`: the login page, and what its password form and programs send.
+ */
+
+import { z } from 'zod';
+import { Denial, GatewayFault, REASONS } from '../../errors.ts';
+import type { Exchange } from '../../exchange.ts';
+import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
+import type { RefreshClient } from '../../store/refresh-family.ts';
+import { type BodyType, bodyType, parseForm, parseJson, readBody } from '../body.ts';
+import { beginRefresh, wantedRefresh } from '../refresh/refresh-logins.ts';
+import { sessionDocument } from '../sessions/session-document.ts';
+import { describeDevice } from './device.ts';
+import { type LoginParts, presentedHandle, presentUser, sourceOf } from './login-parts.ts';
+import { alreadyLoggedInPage, type LoginPanel, type LoginView, loginPage } from './pages.ts';
+import type { Credentials, PasswordLogin, PasswordOutcome } from './password/password-login.ts';
+import { HOME } from './return-target.ts';
+
+const NO_LOGIN = new Denial('login_unavailable', 'no login method is configured');
+const NOT_FOR_FORMS = new Denial('body_malformed', 'a form can ask for a refresh cookie only');
+
+export interface LoginPageSettings {
+  readonly title: string;
+  /** Path of the operator's own login page, which takes the place of ours. */
+  readonly ownPage: string | null;
+}
+
+/** The login page: whatever ways to log in there are, and who is logged in already. */
+export class LoginPage {
+  readonly #parts: LoginParts;
+  readonly #settings: LoginPageSettings;
+  readonly #panels: readonly LoginPanel[];
+
+  /** @param panels  the ways to log in, in the order in which they are shown */
+  constructor(parts: LoginParts, settings: LoginPageSettings, panels: readonly LoginPanel[]) {
+    this.#parts = parts;
+    this.#settings = settings;
+    this.#panels = panels;
+  }
+
+  /** Shows the page. A cookie that opens nothing any more is deleted on the way (SES-04). */
+  async show(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
+    const { responder, returnTargets, basePath, clearCookieLine } = this.#parts;
+    const returnTo = returnTargets.fromQuery(request.target.query);
+    const user = await presentUser(this.#parts, exchange, request);
+    const headers = user instanceof Denial ? ['Set-Cookie', clearCookieLine] : [];
+
+    const { ownPage } = this.#settings;
+    if (ownPage !== null) {
+      responder.redirect(exchange, 302, `${ownPage}?return_to=${encodeURIComponent(returnTo)}`, headers);
+    } else if (user !== null && !(user instanceof Denial) && !wantsToSwitch(request)) {
+      responder.page(exchange, 200, alreadyLoggedInPage(basePath, user.subject, returnTo));
+    } else if (this.#panels.length === 0) {
+      return NO_LOGIN;
+    } else {
+      responder.page(exchange, 200, this.#page({ returnTo, username: '', problem: null }), headers);
+    }
+    return null;
+  }
+
+  /** Shows the page again after an attempt that failed. */
+  showProblem(exchange: Exchange, denial: Denial, returnTo: string, username: string): void {
+    const page = this.#page({ returnTo, username, problem: problemText(denial) });
+    this.#parts.responder.refusalPage(exchange, denial, page);
+  }
+
+  #page(view: LoginView) {
+    return loginPage(this.#settings.title, this.#panels, view);
+  }
+}
+
+const wantsToSwitch = ({ target }: ScreenedRequest) => new URLSearchParams(target.query).has('switch');
+
+function problemText(denial: Denial): string {
+  const waitSec = denial.headers[denial.headers.indexOf('Retry-After') + 1];
+  if (denial.reason !== 'rate_limited' || waitSec === undefined) return REASONS[denial.reason].detail;
+  return `Too many attempts. Try again in ${waitSec} ${waitSec === '1' ? 'second' : 'seconds'}.`;
+}
+
+/** A login as a program sends it. */
+const credentialsSchema = z.strictObject({
+  username: z.string(),
+  password: z.string(),
+  refresh: z.enum(['browser', 'native']).optional(),
+});
+
+interface Attempt extends Credentials {
+  readonly returnTo: string;
+  /** Who the refresh token is for that is asked for; `null` when none is. */
+  readonly refresh: RefreshClient | null;
+}
+
+/** Takes what the password form of the login page sends, and the same as JSON. */
+export class PasswordEndpoint {
+  readonly #parts: LoginParts;
+  readonly #page: LoginPage;
+  readonly #passwords: PasswordLogin;
+
+  constructor(parts: LoginParts, page: LoginPage, passwords: PasswordLogin) {
+    this.#parts = parts;
+    this.#page = page;
+    this.#passwords = passwords;
+  }
+
+  /** Logs in: a form is answered with a redirect or the page again, JSON with JSON. */
+  async logIn(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
+    const type = bodyType(request.fields.contentType);
+    if (type instanceof Denial) return type;
+    // A page of another site can send a form, but no JSON without asking first (CORS preflight), and we say no.
+    const foreign = this.#parts.originProblem(request, type === 'form' ? 'page' : 'program');
+    if (foreign !== null) return foreign;
+    const attempt = await this.#read(exchange, request, type);
+    if (attempt instanceof Denial) return attempt;
+    const client = wantedRefresh(this.#parts, attempt.refresh, request);
+    if (client instanceof Denial) return client;
+
+    const outcome = await this.#passwords.attempt(attempt, request.clientAddress);
+    if (outcome.result instanceof Denial) {
+      this.#recordFailure(outcome, outcome.result, exchange, request);
+      if (type === 'json') return outcome.result;
+      this.#page.showProblem(exchange, outcome.result, attempt.returnTo, attempt.name);
+      return null;
+    }
+    // Nobody is there to take the session: it would only stand in the user's list.
+    if (exchange.isOver) throw new GatewayFault('downstream_aborted', 'client left during the login');
+    const { subject, attributes, account } = outcome.result;
+    const opened = await this.#parts.opener.open(
+      {
+        subject,
+        user: attributes,
+        method: 'password',
+        device: describeDevice(request.fields.userAgent, request.clientAddress),
+        account,
+        replaces: presentedHandle(this.#parts, request),
+      },
+      sourceOf(exchange, request),
+    );
+    const { headers, document } = await beginRefresh(this.#parts, client, opened, sourceOf(exchange, request));
+    const { responder, sessions } = this.#parts;
+    if (type === 'form') responder.redirect(exchange, 303, attempt.returnTo, headers);
+    else responder.json(exchange, 200, document ?? sessionDocument(opened.record, sessions), headers);
+    return null;
+  }
+
+  async #read(exchange: Exchange, request: ScreenedRequest, type: BodyType): Promise<Attempt | Denial> {
+    const text = await readBody(exchange, request, this.#parts.bodyTimeoutMs);
+    if (text instanceof Denial) return text;
+    if (type === 'json') {
+      const json = parseJson(text, credentialsSchema);
+      if (json instanceof Denial) return json;
+      const { username, password, refresh = null } = json;
+      return { name: username, password, returnTo: HOME, refresh };
+    }
+    const form = parseForm(text);
+    if (form instanceof Denial) return form;
+    const refresh = form.get('refresh') ?? null;
+    // The answer to a form is a redirect, in which no token is.
+    if (refresh !== null && refresh !== 'browser') return NOT_FOR_FORMS;
+    return {
+      name: form.get('username') ?? '',
+      password: form.get('password') ?? '',
+      returnTo: this.#parts.returnTargets.read(form.get('return_to') ?? null),
+      refresh,
+    };
+  }
+
+  #recordFailure({ account }: PasswordOutcome, denial: Denial, exchange: Exchange, request: ScreenedRequest): void {
+    const { audit, metrics } = this.#parts;
+    const source = sourceOf(exchange, request);
+    if (denial.reason === 'rate_limited') {
+      metrics.loginFailures.inc({ reason: 'throttled' });
+      audit.write({ event: 'login_throttled', method: 'password', account }, source);
+      return;
+    }
+    metrics.loginFailures.inc({ reason: denial.reason === 'overloaded' ? 'overloaded' : 'credentials' });
+    const { reason, note } = denial;
+    audit.write({ event: 'login_failed', method: 'password', account, reason, note }, source);
+  }
+}

@@ -1,0 +1,78 @@
+/** What the gateway's own endpoints are built of: one set for one configuration. */
+
+import type { Sessions } from '../../authentication/session/sessions.ts';
+import { Denial } from '../../errors.ts';
+import type { Exchange } from '../../exchange.ts';
+import type { UserPrincipal } from '../../principal.ts';
+import type { Responder } from '../../response/respond.ts';
+import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
+import type { AuditLog, AuditSource } from '../../telemetry/audit.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
+import type { Refresh } from '../refresh/open-refresh.ts';
+import type { SessionOpener } from './open-session.ts';
+import type { ReturnTargets } from './return-target.ts';
+
+/**
+ * Judges where a request that changes something comes from.
+ *
+ * @param sender  `page`: a form of ours; `program`: may say nothing about its origin, but if it does, it must be ours
+ */
+type OriginRule = (request: ScreenedRequest, sender: 'page' | 'program') => Denial | null;
+
+export interface LoginParts {
+  readonly basePath: string;
+  readonly responder: Responder;
+  readonly sessions: Sessions;
+  readonly opener: SessionOpener;
+  readonly audit: AuditLog;
+  readonly metrics: Metrics;
+  readonly originProblem: OriginRule;
+  readonly returnTargets: ReturnTargets;
+  /** Set-Cookie line that deletes the session cookie. */
+  readonly clearCookieLine: string;
+  /** Refresh tokens; `null` when there are none. */
+  readonly refresh: Refresh | null;
+  /** For the whole body of a request. */
+  readonly bodyTimeoutMs: number;
+}
+
+const MISSING = new Denial('credential_missing', 'no session cookie');
+const CONFLICT = new Denial('credential_conflict', 'session cookie and Authorization header together');
+
+/**
+ * The user whose session a request has to present.
+ *
+ * @returns the user, or a Denial `credential_missing` | `credential_conflict` | `session_*`
+ * @throws DependencyFault `store_unavailable`, as a rejection
+ */
+export async function requireUser(
+  parts: LoginParts,
+  exchange: Exchange,
+  request: ScreenedRequest,
+): Promise<UserPrincipal | Denial> {
+  if (request.sessionCookie !== null && request.authorization !== null) return CONFLICT;
+  return (await presentUser(parts, exchange, request)) ?? MISSING;
+}
+
+/** The user whose session a request presents; `null` when it presents none; a Denial `session_*`. */
+export async function presentUser(
+  { sessions }: LoginParts,
+  exchange: Exchange,
+  { sessionCookie }: ScreenedRequest,
+): Promise<UserPrincipal | Denial | null> {
+  if (sessionCookie === null || sessionCookie instanceof Denial) return sessionCookie;
+  const user = await sessions.authenticate(sessionCookie);
+  if (!(user instanceof Denial)) exchange.principal = user;
+  return user;
+}
+
+/** The handle that the cookie of a request stands for; `null` when it has none, or none that could be one. */
+export function presentedHandle({ sessions }: LoginParts, { sessionCookie }: ScreenedRequest): string | null {
+  return typeof sessionCookie === 'string' ? sessions.handleOf(sessionCookie) : null;
+}
+
+/** A request as the source of an audit event. */
+export const sourceOf = (exchange: Exchange, { clientAddress }: ScreenedRequest): AuditSource => ({
+  requestId: exchange.id,
+  client: clientAddress,
+});

@@ -1,0 +1,63 @@
+/**
+ * login: how sessions are opened, seen and ended by people and trusted backends. The endpoints below `basePath`, as rows
+ * for {@link Endpoints}.
+ *
+ * Input: screened requests, never yet authenticated: what each accepts as a credential is in its own file. Output: answers
+ * through the Responder, all `no-store`; pages for people, JSON for programs. Fails with Denials, and with 503 when the
+ * store does not answer: then nobody is logged in, nobody is told that they are logged out, and no cookie changes.
+ */
+
+import type { Endpoint, EndpointRow } from '../endpoints.ts';
+import { refreshEndpoints } from '../refresh/refresh-endpoint.ts';
+import { Logout } from '../sessions/logout.ts';
+import { OwnSessions } from '../sessions/own-sessions.ts';
+import { BackendLogin } from './backend-login.ts';
+import { LoginPage, type LoginPageSettings, PasswordEndpoint } from './browser-login.ts';
+import type { LoginParts } from './login-parts.ts';
+import { passwordPanel } from './pages.ts';
+import type { PasswordLogin } from './password/password-login.ts';
+import type { TrustedBackends } from './trusted-backends.ts';
+
+/** The ways to open a session that a configuration has. */
+export interface LoginWays extends LoginPageSettings {
+  readonly passwords: PasswordLogin | null;
+  readonly backends: TrustedBackends | null;
+}
+
+/** The rows for {@link Endpoints}. */
+export function loginEndpoints(parts: LoginParts, { passwords, backends, ...pageSettings }: LoginWays): EndpointRow[] {
+  const row = (method: EndpointRow['method'], path: string, answer: Endpoint): EndpointRow => ({
+    method,
+    path: `${parts.basePath}${path}`,
+    needsPublicOrigin: true,
+    answer,
+  });
+  const logout = new Logout(parts);
+  const own = new OwnSessions(parts, logout);
+  const page = new LoginPage(parts, pageSettings, passwords === null ? [] : [passwordPanel(parts.basePath)]);
+  const rows = [
+    row('GET', '/login', (exchange, request) => page.show(exchange, request)),
+    row('GET', '/logout', (exchange) => logout.confirm(exchange)),
+    row('POST', '/logout', (exchange, request) => logout.one(exchange, request)),
+    row('POST', '/logout/all', (exchange, request) => logout.everywhere(exchange, request)),
+    row('GET', '/logged-out', (exchange) => logout.done(exchange)),
+    row('GET', '/session', (exchange, request) => own.whoAmI(exchange, request)),
+    row('GET', '/sessions', (exchange, request) => own.list(exchange, request)),
+    row('POST', '/sessions/others', (exchange, request) => own.endOthers(exchange, request)),
+    row('DELETE', '/sessions/:handle', (exchange, request) => own.endOne(exchange, request)),
+    // What DELETE does, for a form, which has no such method.
+    row('POST', '/sessions/:handle', (exchange, request) => own.endOne(exchange, request)),
+  ];
+  if (passwords !== null) {
+    const endpoint = new PasswordEndpoint(parts, page, passwords);
+    rows.push(row('POST', '/login', (exchange, request) => endpoint.logIn(exchange, request)));
+  }
+  if (backends !== null) {
+    const endpoint = new BackendLogin(parts, backends);
+    const answer: Endpoint = (exchange, request) => endpoint.open(exchange, request);
+    // Backends call under whatever name the gateway has inside.
+    rows.push({ ...row('POST', '/sessions', answer), needsPublicOrigin: false });
+  }
+  if (parts.refresh !== null) rows.push(...refreshEndpoints(parts, parts.refresh));
+  return rows;
+}

@@ -1,0 +1,53 @@
+/**
+ * Opening a session, whoever vouched for the user: always under a new id (SES-01, SES-02), with the session that it
+ * takes the place of ended, counted, and in the audit stream.
+ */
+
+import type { NewSession, Sessions } from '../../authentication/session/sessions.ts';
+import type { SessionRecord } from '../../store/session-record.ts';
+import type { AuditLog, AuditSource } from '../../telemetry/audit.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
+import { type SessionCookie, setSessionCookie } from './session-cookie.ts';
+
+/** A login that has succeeded. */
+export interface Login extends NewSession {
+  /** Who vouched: the account of the users file, or the trusted backend. */
+  readonly account: string;
+  /** Handle of the session that the browser had, if it had one. */
+  readonly replaces: string | null;
+}
+
+export interface OpenedSession {
+  readonly record: SessionRecord;
+  /** Set-Cookie line that hands the session id to the browser; the only place where the id is. */
+  readonly setCookieLine: string;
+}
+
+export class SessionOpener {
+  readonly #sessions: Sessions;
+  readonly #cookie: SessionCookie;
+  readonly #audit: AuditLog;
+  readonly #metrics: Metrics;
+
+  constructor(sessions: Sessions, cookie: SessionCookie, audit: AuditLog, metrics: Metrics) {
+    this.#sessions = sessions;
+    this.#cookie = cookie;
+    this.#audit = audit;
+    this.#metrics = metrics;
+  }
+
+  /**
+   * Opens a session.
+   *
+   * @throws DependencyFault `store_unavailable` | `store_full`, as a rejection
+   */
+  async open({ account, replaces, ...login }: Login, source: AuditSource): Promise<OpenedSession> {
+    const { sessionId, record } = await this.#sessions.open(login);
+    const replaced = replaces === null ? null : await this.#sessions.end(replaces);
+    const { subject, handle, method } = record;
+    this.#metrics.sessionsOpened.inc({ method });
+    if (replaced !== null) this.#metrics.sessionsEnded.inc({ cause: 'replaced' });
+    this.#audit.write({ event: 'login', subject, handle, method, account, replaced: replaced?.handle ?? null }, source);
+    return { record, setCookieLine: setSessionCookie(this.#cookie, sessionId) };
+  }
+}

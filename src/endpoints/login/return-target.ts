@@ -1,0 +1,58 @@
+/**
+ * Where a person goes after logging in: a path on our own origin, read by the same function that reads request targets,
+ * so that what is written into `Location` has the one meaning that was checked. Anything else becomes `/`.
+ *
+ * @see test/attack/redirect.test.ts (RED-01 … RED-21)
+ */
+
+import { Denial } from '../../errors.ts';
+import type { CanonicalTarget } from '../../sanitize/target.ts';
+
+/** The reader of request targets: a path and query in canonical form, or why they are refused. */
+export type TargetReader = (target: string) => CanonicalTarget | Denial;
+
+/** Where to go when nothing better is known. */
+export const HOME = '/';
+
+/** Longer ones are not worth carrying through a login (RED-17). */
+const MAX_LENGTH = 2_048;
+
+/** Paths of ours below `basePath` that a person may want to come back to; the others would lead in a circle. */
+const OWN_TARGETS = ['/sessions', '/session'];
+
+/** Reads return targets for one configuration. */
+export class ReturnTargets {
+  readonly #readTarget: TargetReader;
+  readonly #basePath: string;
+
+  constructor(readTarget: TargetReader, basePath: string) {
+    this.#readTarget = readTarget;
+    this.#basePath = basePath;
+  }
+
+  /**
+   * A target that is safe to redirect to.
+   *
+   * @param wanted  what the request asks for, untrusted; `null` when it says nothing
+   * @returns a path, with a query perhaps, that begins with exactly one slash; never an origin, a backslash, a control
+   */
+  read(wanted: string | null): string {
+    if (wanted === null || wanted.length > MAX_LENGTH || !wanted.startsWith('/')) return HOME;
+    const target = this.#readTarget(wanted);
+    // An encoded slash may become one in whoever decodes the address before following it (RED-10).
+    if (target instanceof Denial || target.hasEncodedSlash || target.query.includes('\\')) return HOME;
+    return this.#leadsInACircle(target.path) ? HOME : `${target.path}${target.query}`;
+  }
+
+  /** The target in a query string, `?return_to=…`; given twice, it counts as not given. */
+  fromQuery(query: string): string {
+    const wanted = new URLSearchParams(query).getAll('return_to');
+    return this.read(wanted.length === 1 ? (wanted[0] ?? null) : null);
+  }
+
+  #leadsInACircle(path: string): boolean {
+    const base = this.#basePath;
+    if (path !== base && !path.startsWith(`${base}/`)) return false;
+    return !OWN_TARGETS.includes(path.slice(base.length));
+  }
+}

@@ -1,0 +1,65 @@
+/** Puts together what a configuration with the section `refresh` needs. */
+
+import type { Sessions } from '../../authentication/session/sessions.ts';
+import type { Config } from '../../config/schema.ts';
+import type { Clocks } from '../../lib/clock.ts';
+import type { AttemptStore, RefreshFamilies } from '../../store/store.ts';
+import type { AuditLog } from '../../telemetry/audit.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
+import type { Keyring } from '../../token/keyring.ts';
+import { TokenIssuer } from '../../token/token-issuer.ts';
+import { AccessTokens } from './access-tokens.ts';
+import { RefreshCookie } from './refresh-cookie.ts';
+import { RefreshLogins } from './refresh-logins.ts';
+import { Refresher } from './refresher.ts';
+
+/** Refresh tokens, as one configuration has them. */
+export interface Refresh {
+  readonly cookie: RefreshCookie;
+  readonly accessTokens: AccessTokens;
+  readonly refresher: Refresher;
+  readonly logins: RefreshLogins;
+}
+
+interface LongLivedParts {
+  readonly sessions: Sessions;
+  readonly families: RefreshFamilies;
+  readonly attempts: AttemptStore;
+  readonly audit: AuditLog;
+  readonly metrics: Metrics;
+  readonly signingKeys: { readonly keyring: Keyring };
+  readonly clocks: Clocks;
+}
+
+/** The parts; `null` when the configuration has no such section. */
+export function openRefresh(
+  { refresh, basePath, publicOrigin, upstreamToken }: Config,
+  longLived: LongLivedParts,
+): Refresh | null {
+  if (refresh === undefined) return null;
+  const { sessions, families, attempts, audit, metrics, signingKeys, clocks } = longLived;
+  const { wallMs } = clocks;
+  const ourselves = publicOrigin[0] as string;
+  const issuer = new TokenIssuer(upstreamToken.issuer ?? ourselves, signingKeys.keyring, wallMs);
+  const accessTokens = new AccessTokens(refresh.accessToken, ourselves, issuer);
+  const cookie = new RefreshCookie(refresh.cookieName, `${basePath}/refresh`);
+  const { freeAttemptsPerAddress: freeAttempts, maxDelay: maxDelayMs, window: windowMs } = refresh.throttle;
+  const perAddress = { freeAttempts, maxDelayMs, windowMs };
+  const { clients, everyLogin, grace: graceMs } = refresh;
+  return {
+    cookie,
+    accessTokens,
+    refresher: new Refresher({ families, attempts, sessions, accessTokens, graceMs, perAddress, wallMs }),
+    logins: new RefreshLogins({
+      clients,
+      everyLogin,
+      cookie,
+      families,
+      sessions,
+      accessTokens,
+      audit,
+      metrics,
+      wallMs,
+    }),
+  };
+}

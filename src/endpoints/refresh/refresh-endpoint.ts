@@ -1,0 +1,129 @@
+/**
+ * login/refresh: `POST {base}/refresh`. A refresh token in, an access token and the next refresh token out
+ * (RFC 6749 §6, RFC 9700 §4.14.2).
+ *
+ * Input: a request with a refresh token in its cookie or its body. Output: JSON (RFC 6749 §5.1), `no-store`; the next
+ * token where the one before was: in the cookie or in the body. Fails with `invalid_grant` and the like (RFC 6749 §5.2)
+ * whatever is wrong with the token, the reason being in the log; with 429 for guesses; with 503 when the store does not
+ * answer: then the token stays good, and no cookie changes. A token is never in a URL, a log or a metric.
+ */
+
+import { Denial, DependencyFault, GatewayFault, REASONS } from '../../errors.ts';
+import type { Exchange } from '../../exchange.ts';
+import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
+import type { EndpointRow } from '../endpoints.ts';
+import { type LoginParts, presentedHandle, sourceOf } from '../login/login-parts.ts';
+import { oauthErrorBody } from '../token/oauth-errors.ts';
+import type { AccessTokens } from './access-tokens.ts';
+import type { Refresh } from './open-refresh.ts';
+import type { RefreshCookie } from './refresh-cookie.ts';
+import { type PresentedRefresh, readRefreshRequest } from './refresh-request.ts';
+import type { Refreshed, Refresher, Reuse } from './refresher.ts';
+
+/** RFC 6749 §5.1 asks for it, on top of `Cache-Control: no-store`. */
+const NO_CACHE = ['Pragma', 'no-cache'] as const;
+
+/** The rows for `Endpoints`. */
+export function refreshEndpoints(parts: LoginParts, refresh: Refresh): EndpointRow[] {
+  const endpoint = new RefreshEndpoint(parts, refresh);
+  return [
+    {
+      method: 'POST',
+      path: `${parts.basePath}/refresh`,
+      needsPublicOrigin: true,
+      answer: (exchange, request) => endpoint.refresh(exchange, request),
+    },
+  ];
+}
+
+class RefreshEndpoint {
+  readonly #parts: LoginParts;
+  readonly #cookie: RefreshCookie;
+  readonly #accessTokens: AccessTokens;
+  readonly #refresher: Refresher;
+
+  constructor(parts: LoginParts, { cookie, accessTokens, refresher }: Refresh) {
+    this.#parts = parts;
+    this.#cookie = cookie;
+    this.#accessTokens = accessTokens;
+    this.#refresher = refresher;
+  }
+
+  async refresh(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
+    const { metrics } = this.#parts;
+    try {
+      const presented = await readRefreshRequest(this.#parts, this.#cookie, exchange, request);
+      if (presented instanceof Denial) return this.#invalid(exchange, presented);
+      const scopes = this.#accessTokens.scopesFor(presented.scope);
+      if (scopes instanceof Denial) return this.#invalid(exchange, scopes);
+      const refreshed = await this.#refresher.refresh({
+        token: presented.token,
+        client: presented.client,
+        session: presentedHandle(this.#parts, request),
+        address: request.clientAddress,
+        scopes,
+        beforeRotation: () => {
+          if (exchange.isOver) throw new GatewayFault('downstream_aborted', 'client left during the refresh');
+        },
+        onReuse: (reuse) => this.#recordReuse(reuse, exchange, request),
+      });
+      metrics.refreshes.inc({ result: refreshed.result });
+      return this.#answer(presented, refreshed, exchange, request);
+    } catch (fault) {
+      if (fault instanceof DependencyFault) metrics.refreshes.inc({ result: 'failed' });
+      throw fault;
+    }
+  }
+
+  #answer(
+    { client }: PresentedRefresh,
+    refreshed: Refreshed,
+    exchange: Exchange,
+    request: ScreenedRequest,
+  ): Denial | null {
+    const isBrowser = client === 'browser';
+    if ('denial' in refreshed) {
+      const { denial, hasEndedSession } = refreshed;
+      const { audit, metrics } = this.#parts;
+      if (hasEndedSession) metrics.sessionsEnded.inc({ cause: 'refresh_reuse' });
+      const { reason, note } = denial;
+      audit.write({ event: 'refresh_refused', reason, note }, sourceOf(exchange, request));
+      // After 429 the cookie is left alone: it was not the token that was judged.
+      const clear = isBrowser && reason !== 'rate_limited' ? ['Set-Cookie', this.#cookie.clearLine] : [];
+      return this.#refuse(exchange, denial, clear);
+    }
+    const { user, document, refreshToken } = refreshed;
+    exchange.principal = user;
+    const setCookie = isBrowser ? ['Set-Cookie', this.#cookie.setLine(refreshToken)] : [];
+    const body = isBrowser ? document : { ...document, refresh_token: refreshToken };
+    this.#parts.responder.json(exchange, 200, JSON.stringify(body), [...setCookie, ...NO_CACHE]);
+    return null;
+  }
+
+  #invalid(exchange: Exchange, denial: Denial): Denial | null {
+    this.#parts.metrics.refreshes.inc({ result: 'invalid' });
+    return this.#refuse(exchange, denial, []);
+  }
+
+  /** RFC 6749 §5.2 is about the requests that it calls invalid; what else can be refused has the usual answer. */
+  #refuse(exchange: Exchange, denial: Denial, headers: readonly string[]): Denial | null {
+    if (REASONS[denial.reason].status !== 400) return denial;
+    this.#parts.responder.failure(exchange, denial, oauthErrorBody(denial), [...headers, ...NO_CACHE]);
+    return null;
+  }
+
+  #recordReuse({ family, generation, subject }: Reuse, exchange: Exchange, request: ScreenedRequest): void {
+    this.#parts.audit.write(
+      {
+        event: 'refresh_reuse_detected',
+        subject,
+        handle: family.session,
+        family: family.handle,
+        kind: family.client,
+        generation,
+        presentGeneration: family.generation,
+      },
+      sourceOf(exchange, request),
+    );
+  }
+}

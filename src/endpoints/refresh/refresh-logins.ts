@@ -1,0 +1,149 @@
+/**
+ * How a family of refresh tokens begins, with a login that asks for it, and how it ends, with its session: by a logout
+ * that presents one of its tokens, since a native app has no session cookie.
+ */
+
+import { type Sessions, userPrincipal } from '../../authentication/session/sessions.ts';
+import { Denial } from '../../errors.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
+import type { RefreshClient } from '../../store/refresh-family.ts';
+import type { RefreshFamilies } from '../../store/store.ts';
+import type { AuditLog, AuditSource } from '../../telemetry/audit.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
+import type { LoginParts } from '../login/login-parts.ts';
+import type { OpenedSession } from '../login/open-session.ts';
+import type { AccessTokens } from './access-tokens.ts';
+import type { RefreshCookie } from './refresh-cookie.ts';
+import { newRefreshToken, parseRefreshToken, type RefreshToken } from './refresh-token.ts';
+
+const NOT_OFFERED = new Denial('token_request_invalid', 'refresh tokens are not offered to that kind of client');
+const TO_BROWSER = new Denial('origin_forbidden', 'a browser does not get a refresh token in the body');
+
+/** What the answer to a login has besides, or instead of, what it has without a refresh token. */
+export interface BegunRefresh {
+  /** Set-Cookie lines, as a flat name, value list: of the session too, unless the client is a native app. */
+  readonly headers: readonly string[];
+  /** JSON for a native app (RFC 6749 §5.1); `null` for whoever has cookies. */
+  readonly document: string | null;
+}
+
+/**
+ * What a login is to begin, for a configuration that may have no refresh tokens at all.
+ *
+ * @see RefreshLogins.wanted
+ */
+export function wantedRefresh(
+  { refresh }: LoginParts,
+  asked: RefreshClient | null,
+  request: ScreenedRequest,
+): RefreshClient | null | Denial {
+  if (refresh !== null) return refresh.logins.wanted(asked, request);
+  return asked === null ? null : NOT_OFFERED;
+}
+
+/**
+ * Begins what was wanted.
+ *
+ * @param client  `null` for the session cookie and nothing else
+ * @see RefreshLogins.begin
+ */
+export async function beginRefresh(
+  { refresh }: LoginParts,
+  client: RefreshClient | null,
+  opened: OpenedSession,
+  source: AuditSource,
+): Promise<BegunRefresh> {
+  if (client !== null && refresh !== null) return refresh.logins.begin(client, opened, source);
+  return { headers: ['Set-Cookie', opened.setCookieLine], document: null };
+}
+
+export interface RefreshLoginParts {
+  readonly clients: readonly RefreshClient[];
+  readonly everyLogin: boolean;
+  readonly cookie: RefreshCookie;
+  readonly families: RefreshFamilies;
+  readonly sessions: Sessions;
+  readonly accessTokens: AccessTokens;
+  readonly audit: AuditLog;
+  readonly metrics: Metrics;
+  readonly wallMs: Clock;
+}
+
+export class RefreshLogins {
+  readonly #parts: RefreshLoginParts;
+
+  constructor(parts: RefreshLoginParts) {
+    this.#parts = parts;
+  }
+
+  /** Set-Cookie line that deletes the refresh cookie. */
+  get clearCookieLine(): string {
+    return this.#parts.cookie.clearLine;
+  }
+
+  /**
+   * What a login is to begin.
+   *
+   * @param asked  what it asks for; `null` when for nothing
+   * @returns the kind of client, `null` for no refresh token, or a Denial `token_request_invalid` | `origin_forbidden`
+   */
+  wanted(asked: RefreshClient | null, { fields }: ScreenedRequest): RefreshClient | null | Denial {
+    const { clients, everyLogin } = this.#parts;
+    const client = asked ?? (everyLogin && clients.includes('browser') ? 'browser' : null);
+    if (client === null) return null;
+    if (!clients.includes(client)) return NOT_OFFERED;
+    // What a script of a page can read, a script that was smuggled into it can send elsewhere.
+    const isFromBrowser = fields.origin !== null || fields.secFetchSite !== null;
+    return client === 'native' && isFromBrowser ? TO_BROWSER : client;
+  }
+
+  /**
+   * Begins a family for a session that was just opened. If that fails, the session ends: nobody was told its id.
+   *
+   * @throws DependencyFault `store_unavailable` | `store_full` | `signing_key_unavailable`, as a rejection
+   */
+  async begin(client: RefreshClient, opened: OpenedSession, source: AuditSource): Promise<BegunRefresh> {
+    const { sessions, audit, metrics } = this.#parts;
+    const { record } = opened;
+    try {
+      const token = newRefreshToken();
+      const begun = await this.#begin(client, opened, token);
+      metrics.refreshFamiliesBegun.inc({ client });
+      const { subject, handle } = record;
+      audit.write({ event: 'refresh_begun', subject, handle, family: token.familyHandle, kind: client }, source);
+      return begun;
+    } catch (fault) {
+      sessions.end(record.handle).catch(() => {});
+      throw fault;
+    }
+  }
+  /**
+   * The session of the family that a token belongs to, for a logout. Any token of the family will do: whoever has one
+   * could end the session by using it again, too.
+   *
+   * @param text  as presented, untrusted
+   * @returns its handle; `null` when there is no such family, so that there is nothing to end
+   * @throws DependencyFault `store_unavailable`, as a rejection
+   */
+  async sessionOf(text: string): Promise<string | null> {
+    const token = parseRefreshToken(text);
+    const reading = token === null ? null : await this.#parts.families.read(token.familyHandle);
+    return reading?.family.session ?? null;
+  }
+
+  async #begin(
+    client: RefreshClient,
+    { record, setCookieLine }: OpenedSession,
+    token: RefreshToken,
+  ): Promise<BegunRefresh> {
+    const { families, accessTokens, cookie, wallMs } = this.#parts;
+    const family = { handle: token.familyHandle, session: record.handle, client, current: token.digest };
+    await families.begin(family, Math.max(1, record.expiresAtMs - wallMs()));
+    if (client === 'browser') {
+      return { headers: ['Set-Cookie', setCookieLine, 'Set-Cookie', cookie.setLine(token.text)], document: null };
+    }
+    const document = await accessTokens.issue(userPrincipal(record), accessTokens.allScopes);
+    return { headers: [], document: JSON.stringify({ ...document, refresh_token: token.text }) };
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * Whether a refresh token gets an access token, and which refresh token comes after it
+ * (docs/adr/0008-refresh-families.md).
+ *
+ * Everything that can fail is done before the token is rotated: the session is read and its use written down, the access
+ * token is signed. What is left after the rotation is to answer.
+ */
+
+import type { Sessions } from '../../authentication/session/sessions.ts';
+import { Denial } from '../../errors.ts';
+import { clientNetwork } from '../../lib/address.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { UserPrincipal } from '../../principal.ts';
+import {
+  judge,
+  type RefreshClient,
+  type RefreshFamily,
+  type RefreshFamilyReading,
+} from '../../store/refresh-family.ts';
+import type { AttemptStore, RefreshFamilies, ThrottleRule } from '../../store/store.ts';
+import type { RefreshResult } from '../../telemetry/metrics.ts';
+import type { AccessTokens, TokenDocument } from './access-tokens.ts';
+import { newSeed, parseRefreshToken, type RefreshToken, successorOf } from './refresh-token.ts';
+
+const refused = (note: string) => new Denial('refresh_token_refused', note);
+const MALFORMED = refused('not the form of a refresh token');
+const UNKNOWN = refused('no such refresh token');
+const OTHER_CLIENT = refused('refresh token of another kind of client');
+const OTHER_SESSION = refused('refresh token without the cookie of its session, or with that of another one');
+const SESSION_ENDED = refused('session of the refresh token has ended');
+const REUSED = new Denial('refresh_token_reused', 'refresh token was replaced before: its session ends');
+
+/** A refresh as it is asked for, untrusted. */
+export interface RefreshRequest {
+  readonly token: string;
+  readonly client: RefreshClient;
+  /** Handle that the session cookie of the request stands for; `null` when it has none. */
+  readonly session: string | null;
+  /** Address of the client, in plain form. */
+  readonly address: string;
+  readonly scopes: ReadonlySet<string>;
+  /** Called before the token is replaced; throws when nobody is there any more to take the successor. */
+  readonly beforeRotation: () => void;
+  /** A family ends because of this request. Called before its session is ended, which may fail. */
+  readonly onReuse: (reuse: Reuse) => void;
+}
+
+/** A token that was used again after its time. */
+export interface Reuse {
+  readonly family: RefreshFamily;
+  readonly generation: number;
+  readonly subject: string;
+}
+
+export type Refreshed =
+  | {
+      readonly result: Extract<RefreshResult, 'rotated' | 'replayed' | 'kept'>;
+      readonly user: UserPrincipal;
+      readonly document: TokenDocument;
+      readonly refreshToken: string;
+    }
+  | {
+      readonly result: Exclude<RefreshResult, 'rotated' | 'replayed' | 'kept'>;
+      readonly denial: Denial;
+      /** Whether a session ended by it. */
+      readonly hasEndedSession: boolean;
+    };
+
+export interface RefresherParts {
+  readonly families: RefreshFamilies;
+  readonly attempts: AttemptStore;
+  readonly sessions: Sessions;
+  readonly accessTokens: AccessTokens;
+  readonly graceMs: number;
+  /** How addresses that present tokens of no family are slowed. */
+  readonly perAddress: ThrottleRule;
+  readonly wallMs: Clock;
+}
+
+export class Refresher {
+  readonly #parts: RefresherParts;
+
+  constructor(parts: RefresherParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Refreshes.
+   *
+   * @throws DependencyFault `store_unavailable` | `signing_key_unavailable`, as a rejection: the token stays good, or
+   *   gets its successor when it is presented again within the grace
+   */
+  async refresh(request: RefreshRequest): Promise<Refreshed> {
+    const token = parseRefreshToken(request.token);
+    if (token === null) return { result: 'malformed', denial: MALFORMED, hasEndedSession: false };
+    const reading = await this.#parts.families.read(token.familyHandle);
+    if (reading === null) return this.#unknown(request);
+    const { family } = reading;
+    if (family.client !== request.client) return { result: 'misplaced', denial: OTHER_CLIENT, hasEndedSession: false };
+    if (isOfOtherSession(request, family))
+      return { result: 'misplaced', denial: OTHER_SESSION, hasEndedSession: false };
+    if (family.isEnded) return this.#endForReuse(family);
+    if (judge(family, token, reading.asOfMs, this.#parts.graceMs) === 'unknown') return this.#unknown(request);
+    return this.#refresh(request, token, reading);
+  }
+
+  async #refresh(request: RefreshRequest, token: RefreshToken, reading: RefreshFamilyReading): Promise<Refreshed> {
+    const { families, sessions, accessTokens } = this.#parts;
+    const { family } = reading;
+    const user = await sessions.renew(family.session);
+    if (user instanceof Denial) {
+      // What is left of it would go by its time to live.
+      await families.end(family.handle).catch(() => {});
+      return { result: 'session_ended', denial: SESSION_ENDED, hasEndedSession: false };
+    }
+    const document = await accessTokens.issue(user, request.scopes);
+    request.beforeRotation();
+    const { result, successor } = await this.#successor(token, reading);
+    if (successor !== null) return { result, user, document, refreshToken: successor.text };
+    if (result === 'unknown') return this.#unknown(request);
+    if (result === 'reused') request.onReuse({ family, generation: token.generation, subject: user.subject });
+    return this.#endForReuse(family);
+  }
+
+  /** The token that comes after this one, if one does. What the reading says already is not asked again. */
+  async #successor(token: RefreshToken, reading: RefreshFamilyReading): Promise<Succession> {
+    const { families, graceMs } = this.#parts;
+    const { seed } = reading.family;
+    const judgement = judge(reading.family, token, reading.asOfMs, graceMs);
+    if (judgement === 'kept') return { result: 'kept', successor: token };
+    if (judgement === 'replayed' && seed !== null) return { result: 'replayed', successor: successorOf(token, seed) };
+    const newer = newSeed();
+    const proposed = { seed: newer, digest: successorOf(token, newer).digest };
+    const rotation = await families.rotate(reading, token, proposed, graceMs);
+    switch (rotation.outcome) {
+      case 'rotated':
+      case 'replayed':
+        return { result: rotation.outcome, successor: successorOf(token, rotation.seed) };
+      case 'kept':
+        return { result: 'kept', successor: token };
+      default:
+        return { result: rotation.outcome, successor: null };
+    }
+  }
+
+  /** Counts a guess. Only guesses are slowed: whoever has a good token is never kept out by others at the same address. */
+  async #unknown({ address }: RefreshRequest): Promise<Refreshed> {
+    const { attempts, perAddress, wallMs } = this.#parts;
+    const waitMs = await attempts.begin(`refresh:${clientNetwork(address)}`, perAddress, wallMs());
+    if (waitMs === 0) return { result: 'unknown', denial: UNKNOWN, hasEndedSession: false };
+    return { result: 'throttled', denial: throttled(waitMs), hasEndedSession: false };
+  }
+
+  /** Ends the session first: until that is done, the family stays, and whoever presents a token of it does this again. */
+  async #endForReuse(family: RefreshFamily): Promise<Refreshed> {
+    const ended = await this.#parts.sessions.end(family.session);
+    await this.#parts.families.end(family.handle).catch(() => {});
+    return { result: 'reused', denial: REUSED, hasEndedSession: ended !== null };
+  }
+}
+
+type Succession =
+  | { readonly result: 'rotated' | 'replayed' | 'kept'; readonly successor: RefreshToken }
+  | { readonly result: 'unknown' | 'reused' | 'ended'; readonly successor: null };
+
+/** A browser has to send the cookie of the session along; a native app has none, and if it sends one, it must be that. */
+const isOfOtherSession = ({ client, session }: RefreshRequest, family: RefreshFamily): boolean =>
+  client === 'browser' || session !== null ? session !== family.session : false;
+
+const throttled = (waitMs: number) =>
+  new Denial('rate_limited', 'too many unknown refresh tokens from the address', [
+    'Retry-After',
+    String(Math.ceil(waitMs / 1_000)),
+  ]);

@@ -1,0 +1,83 @@
+/**
+ * `{base}/logout`, `{base}/logout/all` and `{base}/logged-out`. A GET changes nothing. The cookie is deleted only when the
+ * store has confirmed that the session is gone: while it does not answer, nobody is told that they are logged out (SES-07).
+ */
+
+import { Denial } from '../../errors.ts';
+import type { Exchange } from '../../exchange.ts';
+import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
+import { type LoginParts, presentedHandle, requireUser, sourceOf } from '../login/login-parts.ts';
+import { loggedOutPage, logoutPage } from '../login/pages.ts';
+import { readParameters } from '../refresh/refresh-request.ts';
+
+export class Logout {
+  readonly #parts: LoginParts;
+
+  constructor(parts: LoginParts) {
+    this.#parts = parts;
+  }
+
+  /** Asks whether to log out. */
+  confirm(exchange: Exchange): null {
+    this.#parts.responder.page(exchange, 200, logoutPage(this.#parts.basePath));
+    return null;
+  }
+
+  /** Says that it is done. */
+  done(exchange: Exchange): null {
+    this.#parts.responder.page(exchange, 200, loggedOutPage(this.#parts.basePath));
+    return null;
+  }
+
+  /** Ends the session of the request. Without one there is nothing to end, and the answer is the same. */
+  async one(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
+    const { sessions, audit, metrics, originProblem } = this.#parts;
+    const foreign = originProblem(request, this.#hasRefreshToken(request) ? 'program' : 'page');
+    if (foreign !== null) return foreign;
+    const handle = await this.#presentedHandle(exchange, request);
+    if (handle instanceof Denial) return handle;
+    const ended = handle === null ? null : await sessions.end(handle);
+    if (ended !== null) {
+      metrics.sessionsEnded.inc({ cause: 'logout' });
+      audit.write({ event: 'logout', subject: ended.subject, handle: ended.handle }, sourceOf(exchange, request));
+    }
+    return this.answer(exchange, request);
+  }
+
+  /** Ends every session of the user whose session the request presents. */
+  async everywhere(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
+    const { sessions, audit, metrics, originProblem } = this.#parts;
+    const foreign = originProblem(request, 'page');
+    if (foreign !== null) return foreign;
+    const user = await requireUser(this.#parts, exchange, request);
+    if (user instanceof Denial) return user;
+    const handles = await sessions.endAll(user.subject);
+    metrics.sessionsEnded.inc({ cause: 'logout_all' }, handles.length);
+    audit.write({ event: 'logout_all', subject: user.subject, handles }, sourceOf(exchange, request));
+    return this.answer(exchange, request);
+  }
+
+  /** The session to end: that of the cookie, or that of the refresh token that a native app sends in the body. */
+  async #presentedHandle(exchange: Exchange, request: ScreenedRequest): Promise<string | null | Denial> {
+    const { refresh, bodyTimeoutMs } = this.#parts;
+    if (refresh === null || !this.#hasRefreshToken(request)) return presentedHandle(this.#parts, request);
+    const sent = await readParameters(exchange, request, bodyTimeoutMs);
+    if (sent instanceof Denial) return sent;
+    return sent.refresh_token === undefined ? null : refresh.logins.sessionOf(sent.refresh_token);
+  }
+
+  /** A body beside no session cookie: no page of ours sends that, only a native app that has a refresh token instead. */
+  #hasRefreshToken({ sessionCookie, body }: ScreenedRequest): boolean {
+    return this.#parts.refresh !== null && sessionCookie === null && body !== 0;
+  }
+
+  /** The answer to whoever is logged out now: the cookies deleted, a page for people, nothing for programs. */
+  answer(exchange: Exchange, request: ScreenedRequest): null {
+    const { responder, basePath, clearCookieLine, refresh } = this.#parts;
+    const headers = ['Set-Cookie', clearCookieLine];
+    if (refresh !== null) headers.push('Set-Cookie', refresh.cookie.clearLine);
+    if (responder.answersWithPage(request)) responder.redirect(exchange, 303, `${basePath}/logged-out`, headers);
+    else responder.empty(exchange, 204, headers);
+    return null;
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * `{base}/session` and `{base}/sessions`: what a user can see of the own sessions, and end. Nobody sees or ends another
+ * user's here; that is the admin API's.
+ */
+
+import { Denial } from '../../errors.ts';
+import type { Exchange } from '../../exchange.ts';
+import { toTimestamp } from '../../lib/timestamp.ts';
+import type { UserPrincipal } from '../../principal.ts';
+import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
+import type { SessionRecord } from '../../store/session-record.ts';
+import { type LoginParts, requireUser, sourceOf } from '../login/login-parts.ts';
+import { sessionsPage } from '../login/pages.ts';
+import type { Logout } from './logout.ts';
+import { sessionDocument } from './session-document.ts';
+
+const NOT_THEIRS = new Denial('route_not_found', 'user has no such session');
+
+export class OwnSessions {
+  readonly #parts: LoginParts;
+  readonly #logout: Logout;
+
+  constructor(parts: LoginParts, logout: Logout) {
+    this.#parts = parts;
+    this.#logout = logout;
+  }
+
+  /** Says who the user of the request is. */
+  async whoAmI(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
+    const user = await requireUser(this.#parts, exchange, request);
+    if (user instanceof Denial) return user;
+    this.#parts.responder.json(exchange, 200, sessionDocument(user.session, this.#parts.sessions));
+    return null;
+  }
+
+  /** Lists the user's sessions. */
+  async list(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
+    const user = await requireUser(this.#parts, exchange, request);
+    if (user instanceof Denial) return user;
+    const { responder, sessions, basePath } = this.#parts;
+    const records = await sessions.list(user.subject);
+    const current = user.session.handle;
+    if (responder.answersWithPage(request)) {
+      responder.page(exchange, 200, sessionsPage(basePath, records, current));
+    } else {
+      const items = records.map((record) => listItem(record, current));
+      responder.json(exchange, 200, JSON.stringify({ sessions: items }));
+    }
+    return null;
+  }
+
+  /** Ends one session of the user: the one that the path names. Ending the present one is logging out. */
+  async endOne(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
+    const user = await this.#requireUserHere(exchange, request);
+    if (user instanceof Denial) return user;
+    const { path } = request.target;
+    const handle = path.slice(path.lastIndexOf('/') + 1);
+    if (handle === user.session.handle) return this.#logout.one(exchange, request);
+    const records = await this.#parts.sessions.list(user.subject);
+    if (!records.some((record) => record.handle === handle)) return NOT_THEIRS;
+    await this.#end(handle, user, exchange, request);
+    return this.#answer(exchange, request);
+  }
+
+  /** Ends every session of the user but the present one. */
+  async endOthers(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
+    const user = await this.#requireUserHere(exchange, request);
+    if (user instanceof Denial) return user;
+    const records = await this.#parts.sessions.list(user.subject);
+    const others = records.filter(({ handle }) => handle !== user.session.handle);
+    for (const { handle } of others) await this.#end(handle, user, exchange, request);
+    return this.#answer(exchange, request);
+  }
+
+  /** The user, if the request comes from a page of ours. */
+  async #requireUserHere(exchange: Exchange, request: ScreenedRequest): Promise<UserPrincipal | Denial> {
+    return this.#parts.originProblem(request, 'page') ?? requireUser(this.#parts, exchange, request);
+  }
+
+  async #end(handle: string, { subject }: UserPrincipal, exchange: Exchange, request: ScreenedRequest): Promise<void> {
+    const { sessions, audit, metrics } = this.#parts;
+    if ((await sessions.end(handle)) === null) return;
+    metrics.sessionsEnded.inc({ cause: 'user' });
+    audit.write({ event: 'session_revoked', by: 'user', subject, handle }, sourceOf(exchange, request));
+  }
+
+  #answer(exchange: Exchange, request: ScreenedRequest): null {
+    const { responder, basePath } = this.#parts;
+    if (responder.answersWithPage(request)) responder.redirect(exchange, 303, `${basePath}/sessions`);
+    else responder.empty(exchange, 204);
+    return null;
+  }
+}
+
+const listItem = (record: SessionRecord, current: string) => ({
+  handle: record.handle,
+  device: record.device,
+  method: record.method,
+  createdAt: toTimestamp(record.createdAtMs),
+  lastSeenAt: toTimestamp(record.lastSeenAtMs),
+  expiresAt: toTimestamp(record.expiresAtMs),
+  current: record.handle === current,
+});

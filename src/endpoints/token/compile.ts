@@ -1,0 +1,121 @@
+/**
+ * The token endpoint of one configuration, put together.
+ */
+
+import { ClientAssertions } from '../../authentication/client/client-assertion.ts';
+import { Clients } from '../../authentication/client/clients.ts';
+import { FailedAttempts } from '../../authentication/client/failed-attempts.ts';
+import type { RevokedTokens } from '../../authentication/revocation/revoked-tokens.ts';
+import type { ServiceTokens } from '../../authentication/service-token/service-tokens.ts';
+import type { Sessions } from '../../authentication/session/sessions.ts';
+import type { Config } from '../../config/schema.ts';
+import type { KeySet } from '../../jwt/key-set.ts';
+import type { Clocks } from '../../lib/clock.ts';
+import type { Responder } from '../../response/respond.ts';
+import type { AttemptStore, OnceStore } from '../../store/store.ts';
+import type { AuditLog } from '../../telemetry/audit.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
+import type { Keyring } from '../../token/keyring.ts';
+import { TokenIssuer } from '../../token/token-issuer.ts';
+import type { EndpointRow } from '../endpoints.ts';
+import { Grants } from './grants.ts';
+import { OwnTokens } from './own-tokens.ts';
+import { clientPolicies } from './policy.ts';
+import { SubjectTokens } from './subject-tokens.ts';
+import { TokenEndpoint } from './token-endpoint.ts';
+
+/** What the token endpoint is built of. */
+export interface TokenEndpointSurroundings {
+  /** `iss` of our tokens. */
+  readonly issuer: string;
+  readonly keyring: Keyring;
+  /** The same keys, to verify with. */
+  readonly ownKeys: KeySet;
+  readonly serviceTokens: Pick<ServiceTokens, 'authenticate'>;
+  readonly revokedTokens: RevokedTokens;
+  readonly sessions: Sessions;
+  readonly attempts: AttemptStore;
+  readonly once: OnceStore;
+  readonly responder: Responder;
+  readonly audit: AuditLog;
+  readonly metrics: Metrics;
+  readonly clocks: Clocks;
+}
+
+type TokenEndpointConfig = NonNullable<Config['tokenEndpoint']>;
+
+/**
+ * The rows for `Endpoints`; none where the configuration has no token endpoint.
+ *
+ * @throws ConfigFault when a secret or a key set of a client cannot be used
+ */
+export async function tokenEndpointRows(config: Config, parts: TokenEndpointSurroundings): Promise<EndpointRow[]> {
+  const { tokenEndpoint, basePath } = config;
+  if (tokenEndpoint === undefined) return [];
+  const endpoint = new TokenEndpoint({
+    clients: await loadClients(tokenEndpoint, config, parts),
+    policies: clientPolicies(tokenEndpoint.clients),
+    grants: compileGrants(tokenEndpoint, config, parts),
+    rate: { perSecond: tokenEndpoint.limits.requestsPerSecond, burst: tokenEndpoint.limits.burst },
+    responder: parts.responder,
+    audit: parts.audit,
+    metrics: parts.metrics,
+    monotonicMs: parts.clocks.monotonicMs,
+    bodyTimeoutMs: config.listeners.public.timeouts.bodyIdle,
+  });
+  return [
+    {
+      method: 'POST',
+      path: `${basePath}/token`,
+      // Services call under whatever name the gateway has inside.
+      needsPublicOrigin: false,
+      answer: (exchange, request) => endpoint.answer(exchange, request),
+    },
+  ];
+}
+
+/** Where the token endpoint is, under each public origin. */
+export const tokenEndpointUrls = ({ publicOrigin, basePath }: Config): readonly string[] =>
+  publicOrigin.map((origin) => `${origin}${basePath}/token`);
+
+function loadClients(
+  { clients, limits }: TokenEndpointConfig,
+  config: Config,
+  { issuer, serviceTokens, attempts, once, clocks }: TokenEndpointSurroundings,
+): Promise<Clients> {
+  const { freeFailures: freeAttempts, maxDelay: maxDelayMs, window: windowMs } = limits;
+  return Clients.load(clients, {
+    serviceTokens,
+    assertions: new ClientAssertions(new Set([issuer, ...tokenEndpointUrls(config)]), once, clocks.wallMs),
+    failedAttempts: new FailedAttempts(attempts, { freeAttempts, maxDelayMs, windowMs }, clocks.wallMs),
+  });
+}
+
+function compileGrants(
+  { maxChainDepth, exchangeLifetime, serviceTokenLifetime, subjectIssuers }: TokenEndpointConfig,
+  { upstreamToken }: Config,
+  { issuer, keyring, ownKeys, serviceTokens, revokedTokens, sessions, clocks }: TokenEndpointSurroundings,
+): Grants {
+  const { wallMs } = clocks;
+  const subjectTokens = new SubjectTokens(
+    {
+      ownTokens: new OwnTokens(issuer, ownKeys, wallMs),
+      serviceTokens,
+      revoked: revokedTokens,
+      liveSession: (handle) => sessions.live(handle),
+      wallMs,
+    },
+    new Map(subjectIssuers.map(({ issuer: name, sharesSessions }) => [name, sharesSessions])),
+  );
+  return new Grants(
+    {
+      issuer,
+      maxChainDepth,
+      exchangeLifetimeMs: exchangeLifetime,
+      serviceTokenLifetimeMs: serviceTokenLifetime,
+      mappedClaims: new Set(Object.keys(upstreamToken.claims)),
+    },
+    subjectTokens,
+    new TokenIssuer(issuer, keyring, wallMs),
+  );
+}

@@ -1,0 +1,116 @@
+/**
+ * authentication/subject-token: which tokens may be exchanged (RFC 8693 §2.1), and whom they stand for. Ours, and those
+ * of issuers that the configuration names; made out to the client that presents them; neither expired nor revoked, and
+ * of a session that is alive.
+ */
+
+import type { JSONType } from 'zod';
+import type { RevokedTokens } from '../../authentication/revocation/revoked-tokens.ts';
+import type { ServiceTokens } from '../../authentication/service-token/service-tokens.ts';
+import { Denial } from '../../errors.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { SessionRecord } from '../../store/session-record.ts';
+import type { OwnTokens } from './own-tokens.ts';
+
+/** A token that may be exchanged. */
+export interface SubjectToken {
+  readonly subject: string;
+  readonly claims: Readonly<Record<string, JSONType>>;
+  /** Handle of the live session that it stands for; `null` when it stands for none of ours. */
+  readonly sid: string | null;
+  /** The nearer of its own end and its session's; wall clock. */
+  readonly endsAtMs: number;
+}
+
+/** What the verification of subject tokens asks others about. */
+export interface SubjectTokenParts {
+  readonly ownTokens: OwnTokens;
+  readonly serviceTokens: Pick<ServiceTokens, 'authenticate'>;
+  readonly revoked: RevokedTokens;
+  /** The live session with a handle. Rejects with a DependencyFault when the store does not answer. */
+  readonly liveSession: (handle: string) => Promise<SessionRecord | null>;
+  readonly wallMs: Clock;
+}
+
+interface Verified {
+  readonly claims: Readonly<Record<string, unknown>>;
+  /** Whether its `sid` names a session of our store. */
+  readonly sharesSessions: boolean;
+}
+
+const refused = (note: string) => new Denial('subject_token_refused', note);
+const NOT_OURS = refused('subject token: not a live token of ours');
+const NOT_FOR_CLIENT = refused('subject token: made out to another than the client that presents it');
+const REVOKED = refused('subject token: revoked');
+const SESSION_ENDED = refused('subject token: its session has ended');
+const SESSION_WRONG = refused('subject token: sid is not a handle, or its session is another subject’s');
+const NEARLY_OVER = refused('subject token: ends within a second');
+
+const HANDLE = /^[A-Za-z0-9_-]{43}$/;
+/** Times in tokens are whole seconds: what ends sooner cannot be exchanged for something that ends no later. */
+const SHORTEST_LIFE_MS = 1_000;
+
+export class SubjectTokens {
+  readonly #parts: SubjectTokenParts;
+  /** Issuers besides ourselves → whether they share our sessions. */
+  readonly #issuers: ReadonlyMap<string, boolean>;
+  readonly #issuerNames: ReadonlySet<string>;
+
+  constructor(parts: SubjectTokenParts, issuers: ReadonlyMap<string, boolean>) {
+    this.#parts = parts;
+    this.#issuers = issuers;
+    this.#issuerNames = new Set(issuers.keys());
+  }
+
+  /**
+   * Verifies a subject token.
+   *
+   * @param token      untrusted
+   * @param audiences  who the client is that presents it: a token for another is refused, also when that one sent it
+   * @returns a Denial `subject_token_refused` for everything that may not be exchanged
+   * @throws DependencyFault `store_unavailable` | `jwks_unavailable`, as a rejection
+   */
+  async verify(token: string, audiences: ReadonlySet<string>): Promise<SubjectToken | Denial> {
+    const verified = await this.#verified(token);
+    if (verified instanceof Denial) return verified;
+    const { claims, sharesSessions } = verified;
+    if (!isFor(claims['aud'], audiences)) return NOT_FOR_CLIENT;
+    const session = sharesSessions ? await this.#session(claims) : null;
+    if (session instanceof Denial) return session;
+    // After what was waited for: news may have come meanwhile.
+    if (this.#parts.revoked.isRevoked(claims)) return REVOKED;
+    const endsAtMs = Math.min((claims['exp'] as number) * 1_000, session?.expiresAtMs ?? Number.POSITIVE_INFINITY);
+    if (endsAtMs - this.#parts.wallMs() < SHORTEST_LIFE_MS) return NEARLY_OVER;
+    return {
+      subject: claims['sub'] as string,
+      claims: claims as Readonly<Record<string, JSONType>>,
+      sid: session?.handle ?? null,
+      endsAtMs,
+    };
+  }
+
+  async #verified(token: string): Promise<Verified | Denial> {
+    const { ownTokens, serviceTokens } = this.#parts;
+    const claims = await ownTokens.verify(token);
+    if (claims !== null) return { claims, sharesSessions: true };
+    // Another gateway can have our `iss` and keys of its own.
+    if (this.#issuers.size === 0) return NOT_OURS;
+    const service = await serviceTokens.authenticate(`Bearer ${token}`, this.#issuerNames);
+    if (service instanceof Denial) return refused(`subject token: ${service.note}`);
+    return { claims: service.claims, sharesSessions: this.#issuers.get(service.issuer) === true };
+  }
+
+  /** The session that claims name; `null` when they name none. */
+  async #session({ sid, sub }: Readonly<Record<string, unknown>>): Promise<SessionRecord | Denial | null> {
+    if (sid === undefined) return null;
+    if (typeof sid !== 'string' || !HANDLE.test(sid)) return SESSION_WRONG;
+    const session = await this.#parts.liveSession(sid);
+    if (session === null) return SESSION_ENDED;
+    return session.subject === sub ? session : SESSION_WRONG;
+  }
+}
+
+function isFor(aud: unknown, audiences: ReadonlySet<string>): boolean {
+  const values = Array.isArray(aud) ? aud : [aud];
+  return values.some((value) => typeof value === 'string' && audiences.has(value));
+}

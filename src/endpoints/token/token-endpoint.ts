@@ -1,0 +1,174 @@
+/**
+ * `POST {base}/token` (RFC 6749 §3.2, RFC 8693): a service says who it is, and gets a token.
+ *
+ * Input: a form and exactly one client credential; a session cookie is never looked at. Output: a token, or an error as
+ * RFC 6749 §5.2 has them; never cacheable. Fails with 503 when the store, an issuer's keys or the signing key cannot be
+ * had: nothing is issued then, and no client is told that it is unknown. Every outcome is counted and audited.
+ */
+
+import type { Clients } from '../../authentication/client/clients.ts';
+import { clientIdProblem, presentedCredential } from '../../authentication/client/presented-credential.ts';
+import { asGatewayFault, Denial, type GatewayFault } from '../../errors.ts';
+import type { Exchange } from '../../exchange.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { TokenBucket } from '../../lib/token-bucket.ts';
+import type { Responder } from '../../response/respond.ts';
+import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
+import type { AuditLog } from '../../telemetry/audit.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
+import { bodyType, parseForm, readBody } from '../body.ts';
+import { sourceOf } from '../login/login-parts.ts';
+import type { Findings, Granted, Grants } from './grants.ts';
+import { challengeOf, oauthErrorBody, resultOf } from './oauth-errors.ts';
+import type { ClientPolicy } from './policy.ts';
+import {
+  type Grant,
+  grantOf,
+  presentParameters,
+  readTokenRequest,
+  type TokenForm,
+  type TokenRequest,
+} from './token-request.ts';
+
+export interface TokenEndpointParts {
+  readonly clients: Clients;
+  readonly policies: ReadonlyMap<string, ClientPolicy>;
+  readonly grants: Grants;
+  readonly rate: { readonly perSecond: number; readonly burst: number };
+  readonly responder: Responder;
+  readonly audit: AuditLog;
+  readonly metrics: Metrics;
+  readonly monotonicMs: Clock;
+  /** For the whole body of a request. */
+  readonly bodyTimeoutMs: number;
+}
+
+/** What became known about a request, as far as it came. */
+interface Attempt extends Findings {
+  clientId: string | null;
+  grant: Grant;
+}
+
+const invalid = (note: string) => new Denial('token_request_invalid', note);
+const FROM_BROWSER = invalid('a page in a browser does not call the token endpoint');
+const IN_QUERY = invalid('parameters in the address');
+const NOT_A_FORM = invalid('body is not a form');
+
+export class TokenEndpoint {
+  readonly #parts: TokenEndpointParts;
+  readonly #buckets: ReadonlyMap<string, TokenBucket>;
+
+  constructor(parts: TokenEndpointParts) {
+    this.#parts = parts;
+    const { perSecond, burst } = parts.rate;
+    const nowMs = parts.monotonicMs();
+    this.#buckets = new Map([...parts.policies.keys()].map((id) => [id, new TokenBucket(perSecond, burst, nowMs)]));
+  }
+
+  /** Answers a request. */
+  async answer(exchange: Exchange, request: ScreenedRequest): Promise<null> {
+    const attempt: Attempt = { clientId: null, grant: 'other', audience: null, subject: null };
+    try {
+      const outcome = await this.#decide(exchange, request, attempt);
+      if (outcome instanceof Denial) this.#refuse(exchange, request, attempt, outcome);
+      else this.#grant(exchange, request, attempt, outcome);
+    } catch (thrown) {
+      const fault = asGatewayFault(thrown);
+      if (fault.reason === 'downstream_aborted') throw fault;
+      this.#refuse(exchange, request, attempt, fault);
+    }
+    return null;
+  }
+
+  async #decide(
+    exchange: Exchange,
+    request: ScreenedRequest,
+    attempt: Attempt,
+  ): Promise<{ readonly granted: Granted; readonly request: TokenRequest } | Denial> {
+    const form = await this.#readForm(exchange, request);
+    if (form instanceof Denial) return form;
+    attempt.grant = grantOf(form);
+    const client = await this.#authenticate(request, form);
+    if (client instanceof Denial) return client;
+    attempt.clientId = client.id;
+    const waitMs = this.#buckets.get(client.id)?.take(this.#parts.monotonicMs()) ?? 0;
+    if (waitMs > 0) return overRate(waitMs);
+    const asked = readTokenRequest(form);
+    if (asked instanceof Denial) return asked;
+    const { grants } = this.#parts;
+    const granted =
+      asked.grant === 'token_exchange'
+        ? await grants.exchange(client, asked, attempt)
+        : await grants.own(client, asked, attempt);
+    return granted instanceof Denial ? granted : { granted, request: asked };
+  }
+
+  async #readForm(exchange: Exchange, request: ScreenedRequest): Promise<TokenForm | Denial> {
+    const { contentType, origin, secFetchSite } = request.fields;
+    // A browser would send a Basic credential that it was once given along with a request of any page.
+    if (origin !== null || secFetchSite !== null) return FROM_BROWSER;
+    // They would be in logs on the way.
+    if (request.target.query !== '') return IN_QUERY;
+    if (bodyType(contentType) !== 'form') return NOT_A_FORM;
+    const text = await readBody(exchange, request, this.#parts.bodyTimeoutMs);
+    const form = text instanceof Denial ? text : parseForm(text);
+    return form instanceof Denial ? form : presentParameters(form);
+  }
+
+  async #authenticate(request: ScreenedRequest, form: TokenForm): Promise<ClientPolicy | Denial> {
+    const presented = presentedCredential(request.authorization, form);
+    if (presented instanceof Denial) return presented;
+    const id = await this.#parts.clients.authenticate(presented, request.clientAddress);
+    if (id instanceof Denial) return id;
+    const policy = this.#parts.policies.get(id);
+    if (policy === undefined) throw new Error('an authenticated client without a policy');
+    return clientIdProblem(id, form) ?? policy;
+  }
+
+  #grant(
+    exchange: Exchange,
+    request: ScreenedRequest,
+    attempt: Attempt,
+    { granted, request: asked }: { readonly granted: Granted; readonly request: TokenRequest },
+  ): void {
+    const { metrics, audit, responder } = this.#parts;
+    metrics.tokenRequests.inc({ grant: attempt.grant, result: 'issued' });
+    const { token, subject, audience, scopes, handle, actor } = granted;
+    const about = { clientId: attempt.clientId ?? '', subject, audience, scopes: [...scopes], jti: token.jti };
+    audit.write(
+      actor === null
+        ? { event: 'token_issued', ...about }
+        : { event: 'token_exchanged', ...about, handle, actors: actorsOf(actor) },
+      sourceOf(exchange, request),
+    );
+    const body = JSON.stringify({
+      access_token: token.compact,
+      ...(asked.grant === 'token_exchange' && { issued_token_type: asked.issuedType }),
+      token_type: 'Bearer',
+      expires_in: token.lifetimeSec,
+      ...(scopes.size > 0 && { scope: [...scopes].join(' ') }),
+    });
+    responder.json(exchange, 200, body, ['Pragma', 'no-cache']);
+  }
+
+  #refuse(exchange: Exchange, request: ScreenedRequest, attempt: Attempt, why: Denial | GatewayFault): void {
+    const { metrics, audit, responder } = this.#parts;
+    metrics.tokenRequests.inc({ grant: attempt.grant, result: resultOf(why.reason) });
+    const { reason } = why;
+    const note = why instanceof Denial ? why.note : null;
+    audit.write({ event: 'token_refused', ...attempt, reason, note }, sourceOf(exchange, request));
+    const challenge = challengeOf(why, request.authorization);
+    responder.failure(exchange, why, oauthErrorBody(why), [...challenge, 'Pragma', 'no-cache']);
+  }
+}
+
+/** The subjects of a chain, the one that acts now first. */
+function actorsOf(actor: NonNullable<Granted['actor']>): readonly string[] {
+  return [actor.sub, ...(actor.act === undefined ? [] : actorsOf(actor.act))];
+}
+
+const overRate = (waitMs: number) =>
+  new Denial('rate_limited', 'client asks for more tokens than it may', [
+    'Retry-After',
+    String(Math.ceil(waitMs / 1_000)),
+  ]);

@@ -1,0 +1,98 @@
+/**
+ * The issuers of one configuration, opened: keys, rules, and what is counted of them. Part of compiling a runtime.
+ */
+
+import { isDeepStrictEqual } from 'node:util';
+import type { RevokedTokens } from '../authentication/revocation/revoked-tokens.ts';
+import { type Issuer, type IssuerDefaults, issuerRules } from '../authentication/service-token/issuer.ts';
+import { loadIssuer } from '../authentication/service-token/load-issuer.ts';
+import { TOKEN_PROBLEMS } from '../authentication/service-token/refusal.ts';
+import { ServiceTokens } from '../authentication/service-token/service-tokens.ts';
+import type { Config } from '../config/schema.ts';
+import type { OwnKey } from '../jwt/own-key-set.ts';
+import type { Clocks } from '../lib/clock.ts';
+import type { Logger } from '../telemetry/log.ts';
+import { type Metrics, NO_ISSUER } from '../telemetry/metrics.ts';
+
+/** What outlives a configuration, as far as issuers need it. */
+export interface IssuerSurroundings {
+  readonly clocks: Clocks;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  readonly ownKeys: () => readonly OwnKey[];
+  readonly revokedTokens: RevokedTokens;
+}
+
+/** The issuers of the configuration before, and that configuration. */
+export interface PreviousIssuers {
+  readonly config: Config;
+  readonly issuers: ReadonlyMap<string, Issuer>;
+}
+
+/**
+ * Opens the issuers that a configuration names. What has to be fetched is not asked for before `keys.start()`.
+ *
+ * @param previous  whose fetched keys are kept, where nothing about the issuer has changed
+ * @throws ConfigFault when a file that the configuration names cannot be used
+ */
+export async function openIssuers(
+  config: Config,
+  { clocks, metrics, log, ownKeys }: IssuerSurroundings,
+  previous: PreviousIssuers | null,
+): Promise<ReadonlyMap<string, Issuer>> {
+  const { upstreamToken, publicOrigin } = config;
+  const defaults: IssuerDefaults = {
+    audiences: publicOrigin,
+    own: { issuer: upstreamToken.issuer ?? (publicOrigin[0] as string), algorithm: upstreamToken.algorithm },
+  };
+  const parts = {
+    defaults,
+    ownKeys,
+    monotonicMs: clocks.monotonicMs,
+    onFetched: (issuer: string, result: 'refreshed' | 'failed', problem: string | null) => {
+      metrics.jwksFetches.inc({ issuer, result: result === 'refreshed' && problem !== null ? 'partial' : result });
+      if (result === 'failed')
+        log.warn({ issuer, problem }, 'keys of an issuer cannot be had; the last good ones stay');
+      else if (problem !== null) log.warn({ issuer, problem }, 'not all keys of an issuer can be used');
+      else log.debug({ issuer }, 'keys of an issuer were fetched');
+    },
+  };
+  const entries = Object.entries(config.issuers).map(async ([name, issuerConfig]): Promise<[string, Issuer]> => {
+    const present = previous?.issuers.get(name);
+    // Files are read again: their content may have changed without the configuration.
+    if (present?.keys.isFetched === true && isDeepStrictEqual(previous?.config.issuers[name], issuerConfig))
+      return [name, { ...present, rules: issuerRules(issuerConfig, defaults) }];
+    return [name, await loadIssuer(name, issuerConfig, parts)];
+  });
+  return new Map(await Promise.all(entries));
+}
+
+/** The verifier of service tokens over issuers that were opened. Every series of its metrics exists from now on. */
+export function verifierOver(
+  issuers: ReadonlyMap<string, Issuer>,
+  { clocks, metrics, revokedTokens }: IssuerSurroundings,
+): ServiceTokens {
+  const accepted = new Map(
+    [...issuers.keys()].map((issuer) => [
+      issuer,
+      {
+        memory: metrics.serviceTokensAccepted.child({ issuer, from: 'memory' }),
+        signature: metrics.serviceTokensAccepted.child({ issuer, from: 'signature' }),
+      },
+    ]),
+  );
+  for (const issuer of [...issuers.keys(), NO_ISSUER])
+    for (const problem of TOKEN_PROBLEMS) metrics.serviceTokensRefused.inc({ issuer, problem }, 0);
+  for (const [issuer, { keys }] of issuers) {
+    if (!keys.isFetched) continue;
+    for (const result of ['refreshed', 'partial', 'failed']) metrics.jwksFetches.inc({ issuer, result }, 0);
+  }
+  return new ServiceTokens([...issuers.values()], {
+    clocks,
+    revoked: revokedTokens,
+    events: {
+      onAccepted: (issuer, from) => accepted.get(issuer)?.[from].inc(),
+      onRefused: (issuer, problem) => metrics.serviceTokensRefused.inc({ issuer: issuer ?? NO_ISSUER, problem }),
+    },
+  });
+}

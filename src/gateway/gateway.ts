@@ -1,0 +1,486 @@
+/**
+ * The life of a gateway: open what outlives a configuration, compile the configuration, listen, put another
+ * configuration in its place, come to an orderly end. What runs it, in one process or in several, is `instance.ts`.
+ */
+
+import type { AddressInfo } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
+import { FollowedRevocations } from '../authentication/revocation/followed-revocations.ts';
+import { longestSessionTokenMs } from '../authentication/revocation/token-lifetimes.ts';
+import { Sessions } from '../authentication/session/sessions.ts';
+import type { Config } from '../config/schema.ts';
+import { type FileWatch, watchFiles } from '../config/watch.ts';
+import { PasswordHasher } from '../endpoints/login/password/hasher.ts';
+import { DependencyFault } from '../errors.ts';
+import type { Exchange } from '../exchange.ts';
+import type { Clocks } from '../lib/clock.ts';
+import { settledWithin } from '../lib/settled-within.ts';
+import { type ListenerHooks, PublicListener } from '../listener/http1/server.ts';
+import { TlsCertificates } from '../listener/http1/tls.ts';
+import { answerWithRedirect } from '../listener/redirect.ts';
+import { createMemoryStore } from '../store/memory/store.ts';
+import type { Store } from '../store/store.ts';
+import { AccessLog } from '../telemetry/access.ts';
+import { AuditLog } from '../telemetry/audit.ts';
+import { collect, type Readings } from '../telemetry/collect.ts';
+import { errorFields, type LineStream, type Logger } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { openSigningKeys, type SigningKeys } from '../token/signing-keys.ts';
+import { longestSignedMs } from '../token/token-lifetimes.ts';
+import { closeTunnels } from '../upstream/close-tunnels.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+import { Generation } from './generation.ts';
+import { compileRuntime, type LongLived, type Runtime } from './runtime.ts';
+
+/** What a process gives its gateway. */
+export interface GatewayDependencies {
+  readonly clocks: Clocks;
+  /** Where the access log is written; the stream that `log` writes to. */
+  readonly lines: LineStream;
+  readonly log: Logger;
+  readonly audit: Logger;
+  readonly metrics: Metrics;
+  /** Shared by processes that stand behind one address; each has its own if left out. */
+  readonly ticketKeys?: Buffer;
+}
+
+/** How often the key directory is read again. */
+const KEY_REFRESH_MS = 10_000;
+/** For so long an idle connection of a client is kept open at the end, and a request that comes on it is answered. */
+const KEPT_CONNECTION_GRACE_MS = 1_500;
+/** What has to be let go of at the end gets no longer than this each. */
+const CLOSE_TIMEOUT_MS = 1_000;
+
+export class Gateway {
+  readonly store: Store;
+  readonly sessions: Sessions;
+  readonly revokedTokens: FollowedRevocations;
+  readonly signingKeys: SigningKeys;
+  readonly audit: AuditLog;
+  readonly #dependencies: GatewayDependencies;
+  readonly #longLived: LongLived;
+  readonly #accessLog: AccessLog;
+  readonly #certificates: TlsCertificates | null;
+  readonly #listener: PublicListener;
+  readonly #redirect: PublicListener | null;
+  readonly #outbound: PublicListener | null;
+  readonly #openedAtMs: number;
+  readonly #keyRefresh: NodeJS.Timeout;
+  /** The present one, and those before it that still have exchanges under way. */
+  readonly #generations = new Set<Generation>();
+  /** Shutting down: nothing is kept for later. */
+  readonly #draining: AbortController;
+  /** The end: nothing is waited for. */
+  readonly #ending = new AbortController();
+  #certificateWatch: FileWatch | null;
+  #generation: Generation;
+  #redirectAddress: AddressInfo | null = null;
+  #outboundAddress: AddressInfo | null = null;
+  #isListening = false;
+
+  private constructor(store: Store, longLived: LongLived, draining: AbortController, parts: GatewayParts) {
+    const { dependencies, generation, certificates, revokedTokens } = parts;
+    const { config } = generation.runtime;
+    this.store = store;
+    this.sessions = longLived.sessions;
+    this.revokedTokens = revokedTokens;
+    this.signingKeys = longLived.signingKeys;
+    this.audit = longLived.audit;
+    this.#dependencies = dependencies;
+    this.#longLived = longLived;
+    this.#draining = draining;
+    this.#accessLog = new AccessLog(dependencies.lines, config.log);
+    this.#certificates = certificates;
+    this.#certificateWatch = this.#watchCertificates();
+    this.#generation = generation;
+    this.#generations.add(generation);
+    this.#listener = this.#publicListener(config);
+    this.#redirect = this.#redirectListener(config);
+    this.#outbound = this.#outboundListener(config);
+    this.#openedAtMs = dependencies.clocks.wallMs();
+    this.#keyRefresh = setInterval(() => void this.#refreshKeys(), KEY_REFRESH_MS).unref();
+  }
+
+  /**
+   * Opens everything that a configuration needs. When a step fails, what was opened before is closed again.
+   *
+   * @throws ConfigFault with one clear message when something cannot be opened
+   */
+  static async open(config: Config, dependencies: GatewayDependencies): Promise<Gateway> {
+    const { clocks, metrics, log } = dependencies;
+    await using opened = new AsyncDisposableStack();
+    const draining = new AbortController();
+    const signingKeys = await openSigningKeys(config.upstreamToken, longestSignedMs(config), clocks.wallMs);
+    const { tls } = config.listeners.public;
+    const certificates = tls === undefined ? null : new TlsCertificates(tls, clocks.wallMs, dependencies.ticketKeys);
+    const store = opened.adopt(await openStore(config, dependencies), (it) => it.close());
+    const passwordHasher = new PasswordHasher(config.login.password?.hashConcurrency ?? 1);
+    opened.defer(() => passwordHasher.close());
+    const sessions = opened.adopt(openSessions(store, config, dependencies), (it) => it.close());
+    const revokedTokens = opened.adopt(await followRevocations(store, config, dependencies), (it) => it.close());
+    const longLived: LongLived = {
+      sessions,
+      attempts: store.attempts,
+      families: store.families,
+      once: store.once,
+      passwordHasher,
+      signingKeys,
+      revokedTokens,
+      metrics,
+      log,
+      audit: new AuditLog(dependencies.audit),
+      clocks,
+      isDraining: () => draining.signal.aborted,
+    };
+    const generation = new Generation(await compileRuntime(config, longLived, null));
+    opened.move();
+    startKeySets(generation.runtime);
+    return new Gateway(store, longLived, draining, { dependencies, generation, certificates, revokedTokens });
+  }
+
+  /**
+   * Begins to accept connections.
+   *
+   * @returns the address of the public listener
+   * @throws ConfigFault when an address cannot be had
+   */
+  async listen(): Promise<AddressInfo> {
+    const address = await this.#listener.listen();
+    this.#redirectAddress = (await this.#redirect?.listen()) ?? null;
+    this.#outboundAddress = (await this.#outbound?.listen()) ?? null;
+    this.#isListening = true;
+    return address;
+  }
+
+  /** Where the redirect listener listens; `null` when there is none. */
+  get redirectAddress(): AddressInfo | null {
+    return this.#redirectAddress;
+  }
+
+  /** Where the workload beside this gateway calls; `null` when there is no outbound side. */
+  get outboundAddress(): AddressInfo | null {
+    return this.#outboundAddress;
+  }
+
+  get clocks(): Clocks {
+    return this.#dependencies.clocks;
+  }
+
+  /** The configuration in use. */
+  get config(): Config {
+    return this.#generation.runtime.config;
+  }
+
+  /** Whether it accepts connections, or has done so. */
+  get isListening(): boolean {
+    return this.#isListening;
+  }
+
+  /** Whether it is shutting down. */
+  get isDraining(): boolean {
+    return this.#draining.signal.aborted;
+  }
+
+  /** Requests in progress, tunnels included. */
+  get requestsInFlight(): number {
+    return this.#listeners().reduce((sum, { inFlight }) => sum + inFlight, 0);
+  }
+
+  /** Open connections of clients. */
+  async connectionCount(): Promise<number> {
+    const counts = await Promise.all(this.#listeners().map((listener) => listener.connectionCount));
+    return counts.reduce((sum, count) => sum + count, 0);
+  }
+
+  /**
+   * Puts another configuration in use. Requests under way finish on the one they began with; keys that need a restart
+   * stay as they are.
+   *
+   * @returns what stays as it was, one line each: certificates whose files, named as before, cannot be used any more
+   * @throws ConfigFault when something that it names cannot be used; then nothing has changed
+   */
+  async apply(config: Config): Promise<readonly string[]> {
+    const previous = this.#generation;
+    const { tls } = config.listeners.public;
+    const before = this.config.listeners.public.tls;
+    const isOtherTls = tls !== undefined && !isDeepStrictEqual(tls.certificates, before?.certificates);
+    const pairs = isOtherTls ? this.#certificates?.load(tls) : undefined;
+    const runtime = await compileRuntime(config, this.#longLived, previous.runtime);
+
+    // From here on nothing fails.
+    if (pairs !== undefined && tls !== undefined) {
+      this.#certificates?.use(tls, pairs);
+      this.#certificateWatch?.close();
+      this.#certificateWatch = this.#watchCertificates();
+    }
+    const kept = pairs === undefined ? this.#readCertificates() : [];
+    this.signingKeys.keyring.allowLifetime(longestSignedMs(config));
+    this.sessions.configure(sessionSettings(config));
+    this.revokedTokens.configure(revocationSettings(config));
+    for (const listener of this.#listeners()) listener.configure(config.listeners.public);
+    this.#accessLog.configure(config.log);
+    this.#dependencies.log.level = config.log.level;
+    startKeySets(runtime);
+    const generation = new Generation(runtime);
+    this.#generations.add(generation);
+    this.#generation = generation;
+    void previous.retire(runtime, this.#ending.signal).then(() => this.#generations.delete(previous));
+    return kept;
+  }
+
+  /** Those of the configuration in use. */
+  get upstreams(): readonly Upstream[] {
+    return [...this.#generation.runtime.upstreams.values()];
+  }
+
+  /** What can be read off it now. */
+  async readings(): Promise<Readings> {
+    const { issuers } = this.#generation.runtime;
+    const since = this.signingKeys.keyring.activeSinceMs();
+    return {
+      connections: await this.connectionCount(),
+      tunnels: this.#tunnels().length,
+      sessionsCached: this.sessions.cachedCount,
+      revocations: this.revokedTokens.counts,
+      revocationsAgeMs: this.revokedTokens.ageMs,
+      // Keys in memory and secrets are active since ever.
+      signingSinceMs: since === 0 ? this.#openedAtMs : since,
+      nextKeySinceMs: this.signingKeys.keyring.states().find(({ state }) => state === 'next')?.createdAtMs ?? null,
+      upstreams: this.upstreams.map((upstream) => ({
+        name: upstream.name,
+        isHealthy: upstream.isHealthy(),
+        inFlight: upstream.endpoints.reduce((sum, endpoint) => sum + endpoint.load, 0),
+        busyConnections: upstream.endpoints.reduce((sum, { connections }) => sum + connections.busy, 0),
+        idleConnections: upstream.endpoints.reduce((sum, { connections }) => sum + connections.idle, 0),
+      })),
+      issuers: [...issuers]
+        .filter(([, { keys }]) => keys.isFetched)
+        .map(([name, { keys, rules }]) => ({ name, profile: rules.profile, keysAgeMs: keys.ageMs })),
+      certificates: this.#certificates?.pairs ?? [],
+    };
+  }
+
+  /** Brings the gauges up to date. Call before the metrics are read. */
+  async collect(): Promise<void> {
+    collect(this.#dependencies.metrics, await this.readings(), this.#dependencies.clocks.wallMs);
+  }
+
+  /**
+   * Ends in order: not ready at once, open for `shutdown.delay`, then no new connections, a last answer on those that are
+   * open, and what is under way gets `shutdown.timeout` to finish. WebSockets are closed over the first half of it. The outbound side goes on until then:
+   * what finishes may have to call others. Resolves when everything is closed.
+   */
+  async shutdown(): Promise<void> {
+    const { delay, timeout } = this.config.shutdown;
+    const ending = this.#ending.signal;
+    this.#draining.abort();
+    for (const listener of this.#listeners()) listener.announceEnd();
+    if (delay > 0) await settledWithin(new Promise(() => {}), delay, ending);
+    const graceMs = Math.min(KEPT_CONNECTION_GRACE_MS, timeout / 4);
+    const drained = Promise.all([this.#listener.drain(graceMs, ending), this.#redirect?.drain(graceMs, ending)]).then(
+      () => this.#outbound?.drain(graceMs, ending),
+    );
+    void closeTunnels(this.#tunnels(), timeout / 2, ending);
+    await settledWithin(drained, timeout, ending);
+    await this.close();
+  }
+
+  /** Ends at once: cuts what is under way. */
+  async close(): Promise<void> {
+    this.#draining.abort();
+    this.#ending.abort();
+    clearInterval(this.#keyRefresh);
+    this.#certificateWatch?.close();
+    for (const listener of this.#listeners()) listener.destroy();
+    for (const tunnel of this.#tunnels()) tunnel.destroy();
+    const upstreams = [...this.#generations].flatMap(({ runtime }) => [...runtime.upstreams.values()]);
+    for (const { runtime } of this.#generations) for (const { keys } of runtime.issuers.values()) keys.close();
+    const never = new AbortController().signal;
+    const end = (work: Promise<unknown>) => settledWithin(work, CLOSE_TIMEOUT_MS, never);
+    await end(Promise.all(upstreams.map((upstream) => upstream.destroy())));
+    await end(Promise.all([...this.#generations].map(({ runtime }) => runtime.outbound?.close())));
+    await end(this.#longLived.passwordHasher.close());
+    this.sessions.close();
+    this.revokedTokens.close();
+    await end(this.store.close());
+  }
+
+  #watchCertificates(): FileWatch | null {
+    if (this.#certificates === null) return null;
+    this.#dependencies.metrics.certificatesLastReadSuccessful.set(1);
+    return watchFiles(this.#certificates.files, () => void this.#readCertificates());
+  }
+
+  /** One that cannot be used stays as it is, and that is said: in the log, and one line each to whoever asked. */
+  #readCertificates(): readonly string[] {
+    if (this.#certificates === null) return [];
+    const { log, metrics } = this.#dependencies;
+    const faults = this.#certificates.reload();
+    metrics.certificatesLastReadSuccessful.set(faults.length === 0 ? 1 : 0);
+    for (const fault of faults) log.error({ fault: errorFields(fault) }, 'a certificate stays as it was');
+    if (faults.length === 0) log.info('certificates were read again');
+    return faults.map(({ message }) => `${message}; the certificate stays as it was`);
+  }
+
+  #publicListener(config: Config): PublicListener {
+    const { address, ...settings } = config.listeners.public;
+    const hooks = this.#listenerHooks((exchange) => this.#generation.run(exchange));
+    const { monotonicMs } = this.#dependencies.clocks;
+    return new PublicListener('listeners.public.address', address, settings, this.#certificates, hooks, monotonicMs);
+  }
+
+  #redirectListener(config: Config): PublicListener | null {
+    const { redirect, public: settings } = config.listeners;
+    if (redirect === undefined) return null;
+    const hooks = this.#listenerHooks((exchange) => {
+      this.#generation.join(exchange);
+      answerWithRedirect(exchange, this.#generation.runtime.pipeline);
+    });
+    const { monotonicMs } = this.#dependencies.clocks;
+    return new PublicListener('listeners.redirect.address', redirect.address, settings, null, hooks, monotonicMs);
+  }
+
+  /** Limits and timeouts are those of the public listener. */
+  #outboundListener(config: Config): PublicListener | null {
+    const { outbound, listeners } = config;
+    if (outbound === undefined) return null;
+    const hooks = this.#listenerHooks((exchange) => this.#generation.runOutbound(exchange), true);
+    const { monotonicMs } = this.#dependencies.clocks;
+    const { address } = outbound;
+    return new PublicListener('outbound.address', address, listeners.public, null, hooks, monotonicMs, 'loopback');
+  }
+
+  #listenerHooks(onExchange: ListenerHooks['onExchange'], isOutbound = false): ListenerHooks {
+    return {
+      onExchange,
+      onRefused: (exchange, denial) => {
+        exchange.isOutbound = isOutbound;
+        if (exchange.generation === null) this.#generation.join(exchange);
+        this.#generation.runtime.pipeline.responder.denial(exchange, denial);
+      },
+      onFinished: (exchange) => this.#record(exchange),
+      onParserRefusal: (refusal) => {
+        const { unrouted, unroutedOutbound } = this.#generation.runtime;
+        const metrics = isOutbound ? unroutedOutbound : unrouted;
+        this.#accessLog.recordRefusal(refusal, isOutbound, this.#dependencies.clocks.wallMs(), metrics);
+      },
+      onConnectionRefused: (reason) => this.#dependencies.metrics.connectionsRefused.inc({ reason }),
+    };
+  }
+
+  #listeners(): PublicListener[] {
+    return [this.#listener, this.#redirect, this.#outbound].filter((listener) => listener !== null);
+  }
+
+  #tunnels() {
+    return [...this.#generations].flatMap((generation) => [...generation.tunnels]);
+  }
+
+  #record(exchange: Exchange): void {
+    const { clocks } = this.#dependencies;
+    const generation = exchange.generation ?? this.#generation;
+    const metrics = generation.runtime.metricsOf(exchange);
+    this.#accessLog.record(exchange, clocks.monotonicMs(), clocks.wallMs(), metrics);
+    this.audit.recordDenial(exchange);
+    exchange.generation?.leave(exchange);
+  }
+
+  async #refreshKeys(): Promise<void> {
+    try {
+      await this.signingKeys.refresh();
+    } catch (fault) {
+      this.#dependencies.log.error(
+        { fault: errorFields(fault) },
+        'signing keys could not be read; the known ones stay',
+      );
+    }
+  }
+}
+
+/** Fetches in the background what was not fetched before. Nobody waits for it: readiness says what is missing. */
+function startKeySets({ issuers }: Runtime): void {
+  for (const { keys } of issuers.values()) keys.start();
+}
+
+interface GatewayParts {
+  readonly dependencies: GatewayDependencies;
+  readonly generation: Generation;
+  readonly certificates: TlsCertificates | null;
+  readonly revokedTokens: FollowedRevocations;
+}
+
+function followRevocations(
+  store: Store,
+  config: Config,
+  { clocks, metrics }: GatewayDependencies,
+): Promise<FollowedRevocations> {
+  const events = { onForgotten: () => metrics.tokenRevocationsForgotten.inc() };
+  return FollowedRevocations.open(store, revocationSettings(config), clocks, events);
+}
+
+function revocationSettings(config: Config) {
+  return {
+    outageGraceMs: config.revocation.outageGrace ?? Number.POSITIVE_INFINITY,
+    sessionTokenMs: longestSessionTokenMs(config),
+  };
+}
+
+function openSessions(store: Store, config: Config, { clocks, metrics, log }: GatewayDependencies): Sessions {
+  const source = config.store.redis === undefined ? 'memory' : 'redis';
+  metrics.sessionLookup.zero({ source });
+  return new Sessions(store, sessionSettings(config), clocks, {
+    onLookup: (from, durationMs) => {
+      if (from === 'memory') {
+        metrics.sessionCacheHits.inc();
+      } else {
+        metrics.sessionCacheMisses.inc();
+        metrics.sessionLookup.observe({ source }, durationMs / 1_000);
+      }
+    },
+    onInvalidated: () => metrics.sessionCacheInvalidations.inc(),
+    onEvicted: () => metrics.sessionCacheEvictions.inc(),
+    onServedDuringOutage: () => metrics.sessionsServedDuringOutage.inc(),
+    // That the store does not answer is told once, by the store; here it would be told for every request.
+    onBackgroundFault: (fault) =>
+      log[fault instanceof DependencyFault ? 'debug' : 'warn'](
+        { fault: errorFields(fault) },
+        'background work of a session failed',
+      ),
+  });
+}
+
+async function openStore({ store }: Config, { clocks, metrics, log }: GatewayDependencies): Promise<Store> {
+  if (store.redis === undefined) {
+    metrics.storeUp.set(1);
+    return createMemoryStore(store.memory?.maxSessions ?? 100_000, clocks);
+  }
+  // Loaded only when it is used: the embedded store starts without it.
+  const { openRedisStore, OPERATIONS } = await import('../store/redis/store.ts');
+  for (const command of OPERATIONS) metrics.storeCommandDuration.zero({ command });
+  metrics.storeUp.set(0);
+  return openRedisStore(store.redis, clocks, {
+    onAnswered: (command, durationMs) => metrics.storeCommandDuration.observe({ command }, durationMs / 1_000),
+    onError: (reason) => metrics.storeErrors.inc({ reason }),
+    onAvailable: () => {
+      metrics.storeUp.set(1);
+      log.info('the session store answers');
+    },
+    onUnavailable: (why) => {
+      metrics.storeUp.set(0);
+      log.error({ why }, 'the session store is not available');
+    },
+    onWarning: (what) => log.warn(`store.redis: ${what}`),
+  });
+}
+
+function sessionSettings({ session }: Config) {
+  return {
+    idleTimeoutMs: session.idleTimeout,
+    absoluteTimeoutMs: session.absoluteTimeout,
+    maxPerUser: session.maxPerUser,
+    cacheMaxEntries: session.cache.maxEntries,
+    recheckAfterMs: session.cache.recheckAfter,
+    feedTimeoutMs: session.cache.feedTimeout,
+    outageGraceMs: session.cache.outageGrace,
+  };
+}

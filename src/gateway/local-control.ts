@@ -1,0 +1,158 @@
+/**
+ * What the admin listener asks, answered by the gateway in this process.
+ */
+
+import type {
+  ComponentHealth,
+  GatewayControl,
+  Health,
+  SessionSummary,
+  TokenRevocationReport,
+  TokenRevocationRequest,
+} from '../admin/control.ts';
+import {
+  CLOCK_LEEWAY_MS,
+  longestSessionTokenMs,
+  longestTokenMs,
+} from '../authentication/revocation/token-lifetimes.ts';
+import { toTimestamp } from '../lib/timestamp.ts';
+import type { SessionRecord } from '../store/session-record.ts';
+import type { AuditSource } from '../telemetry/audit.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+import type { Gateway } from './gateway.ts';
+
+export class LocalControl implements GatewayControl {
+  readonly #gateway: Gateway;
+  readonly #metrics: Metrics;
+
+  constructor(gateway: Gateway, metrics: Metrics) {
+    this.#gateway = gateway;
+    this.#metrics = metrics;
+  }
+
+  async health(withUpstreams: boolean): Promise<Health> {
+    const gateway = this.#gateway;
+    const hasKey = gateway.signingKeys.keyring.activeSinceMs() !== null;
+    const isUp = gateway.store.isAvailable();
+    const components: ComponentHealth[] = [
+      state('listener', gateway.isListening && !gateway.isDraining, 'accepts requests', 'starting or shutting down'),
+      { name: 'store', isOk: isUp, detail: isUp ? gateway.store.description : 'does not answer' },
+      state('signingKeys', hasKey, gateway.signingKeys.description, 'no active key'),
+    ];
+    const { issuers } = await gateway.readings();
+    for (const { name, profile, keysAgeMs } of issuers) {
+      // JWT-47: once they were had, the last good keys are used; what becomes of them later is told by metrics. Those of
+      // the cluster are asked for when they can be had: a pod that may not read them still serves everybody else.
+      const isHad = keysAgeMs !== null;
+      const isOk = isHad || profile === 'kubernetes';
+      components.push({ name: `issuer ${name}`, isOk, detail: isHad ? 'keys are known' : 'keys were never had' });
+    }
+    if (withUpstreams) {
+      // Only what is behind this gateway: that a destination of the outbound side is down is no reason to take the workload
+      // away from everybody else.
+      const behind = new Set(gateway.config.routes.map(({ upstream }) => upstream));
+      const upstreams = gateway.upstreams.filter(({ name }) => behind.has(name));
+      components.push(...(await Promise.all(upstreams.map(upstreamHealth))));
+    }
+    return { isStarted: gateway.isListening, components };
+  }
+
+  async metrics(): Promise<string> {
+    await this.#gateway.collect();
+    return this.#metrics.text();
+  }
+
+  async jwks(): Promise<unknown> {
+    return this.#gateway.signingKeys.keyring.published();
+  }
+
+  async sessionsOf(subject: string): Promise<readonly SessionSummary[]> {
+    const records = await this.#gateway.sessions.list(subject);
+    return records.map((record) => this.#summary(record));
+  }
+
+  async revokeSession(handle: string, source: AuditSource): Promise<SessionSummary | null> {
+    const ended = await this.#gateway.sessions.end(handle);
+    if (ended === null) return null;
+    this.#noteRevoked(ended.subject, handle, source);
+    return this.#summary(ended);
+  }
+
+  async revokeSessionsOf(subject: string, source: AuditSource): Promise<readonly string[]> {
+    const handles = await this.#gateway.sessions.endAll(subject);
+    for (const handle of handles) this.#noteRevoked(subject, handle, source);
+    return handles;
+  }
+
+  async revokeTokens(request: TokenRevocationRequest, source: AuditSource): Promise<TokenRevocationReport> {
+    const { kind } = request;
+    const nowMs = this.#gateway.clocks.wallMs();
+    const untilMs = this.#revokedUntilMs(request, nowMs);
+    const hasExpired = untilMs <= nowMs;
+    if (kind === 'session') await this.revokeSession(request.handle, source);
+    else if (!hasExpired) {
+      const times = { notBeforeMs: nowMs, expiresAtMs: untilMs };
+      await this.#gateway.store.tokenRevocations.revoke(
+        kind === 'token'
+          ? { kind, tokenId: request.tokenId, issuer: request.issuer, expiresAtMs: untilMs }
+          : { kind, subject: request.subject, issuer: request.issuer, ...times },
+      );
+    }
+    const until = toTimestamp(untilMs);
+    const event = { event: 'token_revoked', by: 'operator', kind, until } as const;
+    const what = {
+      jti: kind === 'token' ? request.tokenId : null,
+      handle: kind === 'session' ? request.handle : null,
+      subject: kind === 'subject' ? request.subject : null,
+      issuer: kind === 'session' ? null : request.issuer,
+    };
+    this.#gateway.audit.write({ ...event, ...what }, source);
+    return { kind, until, hasExpired };
+  }
+
+  /** When the last of the tokens is dead everywhere, whatever the clocks say. */
+  #revokedUntilMs(request: TokenRevocationRequest, nowMs: number): number {
+    const { config } = this.#gateway;
+    if (request.kind === 'session') return nowMs + longestSessionTokenMs(config);
+    if (request.kind === 'token' && request.expMs !== null)
+      return Math.min(request.expMs, nowMs + MAX_TOKEN_LIFETIME_MS) + CLOCK_LEEWAY_MS;
+    return nowMs + (request.lifetimeMs === null ? longestTokenMs(config) : request.lifetimeMs + CLOCK_LEEWAY_MS);
+  }
+
+  #noteRevoked(subject: string, handle: string, source: AuditSource): void {
+    this.#metrics.sessionsEnded.inc({ cause: 'operator' });
+    this.#gateway.audit.write({ event: 'session_revoked', by: 'operator', subject, handle }, source);
+  }
+
+  #summary(record: SessionRecord): SessionSummary {
+    return {
+      handle: record.handle,
+      subject: record.subject,
+      method: record.method,
+      device: record.device,
+      createdAt: toTimestamp(record.createdAtMs),
+      lastSeenAt: toTimestamp(record.lastSeenAtMs),
+      expiresAt: toTimestamp(record.expiresAtMs),
+      idleExpiresAt: toTimestamp(this.#gateway.sessions.endsAtMs(record)),
+    };
+  }
+}
+
+/** No verifier accepts a token that lives longer, whatever its `exp` says. */
+const MAX_TOKEN_LIFETIME_MS = 400 * 86_400_000;
+
+/** A probe of Kubernetes waits a second by default. */
+const UPSTREAM_CHECK_MS = 500;
+
+/** Asked anew each time: an upstream without traffic is not known to be ejected, nor to be back. */
+async function upstreamHealth(upstream: Upstream): Promise<ComponentHealth> {
+  const isOk = await upstream.isReachable(UPSTREAM_CHECK_MS);
+  return state(`upstream ${upstream.name}`, isOk, 'reachable', 'no endpoint can be connected to');
+}
+
+const state = (name: string, isOk: boolean, good: string, bad: string): ComponentHealth => ({
+  name,
+  isOk,
+  detail: isOk ? good : bad,
+});

@@ -1,0 +1,333 @@
+/**
+ * One configuration, compiled into the frozen thing that requests run through. A reload compiles another one and swaps;
+ * requests that are under way finish on the one they began with.
+ *
+ * Nothing is opened here but what the configuration itself names: keys of issuers, TLS files of upstreams. What lives
+ * longer than a configuration (store, sessions, metrics, signing keys) is handed in.
+ */
+
+import { isDeepStrictEqual } from 'node:util';
+import { Authenticator } from '../authentication/authenticate.ts';
+import type {
+  KnownRevocations,
+  RevokedTokens,
+  WatchedRevocations,
+} from '../authentication/revocation/revoked-tokens.ts';
+import type { Issuer } from '../authentication/service-token/issuer.ts';
+import type { ServiceTokens } from '../authentication/service-token/service-tokens.ts';
+import type { Sessions } from '../authentication/session/sessions.ts';
+import { Authorizer } from '../authorization/authorize.ts';
+import { type CsrfRules, unsafeOriginProblem } from '../authorization/csrf.ts';
+import { toBlockList } from '../config/fields.ts';
+import type { Config } from '../config/schema.ts';
+import { Endpoints } from '../endpoints/endpoints.ts';
+import { type LoginWays, loginEndpoints } from '../endpoints/login/login.ts';
+import type { LoginParts } from '../endpoints/login/login-parts.ts';
+import { SessionOpener } from '../endpoints/login/open-session.ts';
+import type { PasswordHasher } from '../endpoints/login/password/hasher.ts';
+import { PasswordLogin } from '../endpoints/login/password/password-login.ts';
+import { UsersFile } from '../endpoints/login/password/users-file.ts';
+import { ReturnTargets } from '../endpoints/login/return-target.ts';
+import { clearSessionCookie } from '../endpoints/login/session-cookie.ts';
+import { TrustedBackends } from '../endpoints/login/trusted-backends.ts';
+import { openRefresh } from '../endpoints/refresh/open-refresh.ts';
+import { tokenEndpointRows } from '../endpoints/token/compile.ts';
+import { wellKnownEndpoints } from '../endpoints/well-known.ts';
+import { Denial, type GatewayFault } from '../errors.ts';
+import type { Exchange } from '../exchange.ts';
+import { OwnKeySet } from '../jwt/own-key-set.ts';
+import type { Clocks } from '../lib/clock.ts';
+import { Outbound } from '../outbound/outbound.ts';
+import type { Pipeline } from '../pipeline.ts';
+import { Responder } from '../response/respond.ts';
+import { compileRoutes } from '../routing/route.ts';
+import { OwnedHeaders } from '../sanitize/owned-headers.ts';
+import { type SanitizeRules, Sanitizer } from '../sanitize/sanitize.ts';
+import { canonicalTarget } from '../sanitize/target.ts';
+import type { AttemptStore, OnceStore, RefreshFamilies } from '../store/store.ts';
+import type { AuditLog } from '../telemetry/audit.ts';
+import type { Logger } from '../telemetry/log.ts';
+import { type Metrics, NO_DESTINATION, NO_ROUTE, OWN_ENDPOINT, RouteMetrics } from '../telemetry/metrics.ts';
+import type { SigningKeys } from '../token/signing-keys.ts';
+import { UpstreamTokens } from '../token/upstream-token.ts';
+import { Forwarder } from '../upstream/forward.ts';
+import { Upstream } from '../upstream/upstream.ts';
+import { openIssuers, verifierOver } from './accepted-issuers.ts';
+
+/** What outlives a configuration. */
+export interface LongLived {
+  readonly sessions: Sessions;
+  readonly attempts: AttemptStore;
+  readonly families: RefreshFamilies;
+  readonly once: OnceStore;
+  readonly passwordHasher: PasswordHasher;
+  readonly log: Logger;
+  readonly audit: AuditLog;
+  readonly signingKeys: SigningKeys;
+  /** Which service tokens were revoked before their time. */
+  readonly revokedTokens: RevokedTokens & KnownRevocations & WatchedRevocations;
+  readonly metrics: Metrics;
+  readonly clocks: Clocks;
+  readonly isDraining: () => boolean;
+}
+
+/** A compiled configuration. */
+export interface Runtime {
+  readonly config: Config;
+  readonly pipeline: Pipeline;
+  readonly upstreamTokens: UpstreamTokens;
+  readonly upstreams: ReadonlyMap<string, Upstream>;
+  /** Whose service tokens are accepted, by name. Keys that are elsewhere are not fetched before `keys.start()`. */
+  readonly issuers: ReadonlyMap<string, Issuer>;
+  /** The side on which the workload calls others; `null` when the configuration has none. */
+  readonly outbound: Outbound | null;
+  /** Metrics of the route that a finished exchange took. */
+  readonly metricsOf: (exchange: Exchange) => RouteMetrics;
+  /** Metrics of what matches no route, and of what never became a request. */
+  readonly unrouted: RouteMetrics;
+  /** The same on the outbound listener. */
+  readonly unroutedOutbound: RouteMetrics;
+}
+
+/**
+ * Compiles a configuration.
+ *
+ * @param previous  the runtime that it will replace: upstreams that did not change keep their connections, issuers that
+ *   did not change the keys that were fetched
+ * @throws ConfigFault when a file that the configuration names cannot be used
+ */
+export async function compileRuntime(config: Config, longLived: LongLived, previous: Runtime | null): Promise<Runtime> {
+  const { sessions, signingKeys, metrics } = longLived;
+  const routes = compileRoutes(config);
+  const upstreams = compileUpstreams(config, previous, longLived);
+  const responder = new Responder({
+    clearCookieLine: clearSessionCookie(config.session.cookie),
+    basePath: config.basePath,
+  });
+  const surroundings = { ...longLived, ownKeys: () => signingKeys.keyring.verifying() };
+  const issuers = await openIssuers(config, surroundings, previous);
+  const serviceTokens = verifierOver(issuers, surroundings);
+  const issuer = config.upstreamToken.issuer ?? (config.publicOrigin[0] as string);
+
+  const upstreamTokens = compileUpstreamTokens(config, issuer, longLived, previous);
+
+  const shared = { config, longLived, responder, upstreams };
+  const pipeline: Pipeline = {
+    sanitizer: new Sanitizer(sanitizeRules(config)),
+    endpoints: new Endpoints(config.basePath, [
+      ...wellKnownEndpoints({ responder, keyring: signingKeys.keyring, issuer, config }),
+      ...(await tokenEndpointRows(config, {
+        ...longLived,
+        issuer,
+        responder,
+        serviceTokens,
+        keyring: signingKeys.keyring,
+        ownKeys: new OwnKeySet(surroundings.ownKeys),
+      })),
+      ...loginEndpoints(
+        compileLoginParts(config, longLived, responder),
+        await compileLoginWays(config, longLived, serviceTokens),
+      ),
+    ]),
+    routes,
+    authenticator: new Authenticator(sessions, serviceTokens),
+    authorizer: new Authorizer(
+      routes.entries.map((entry) => entry.route),
+      csrfRules(config),
+    ),
+    tokens: upstreamTokens,
+    forwarder: compileForwarder(shared, config.upstreamToken.header),
+    responder,
+  };
+  const outbound = await compileOutbound(shared, issuer, previous?.outbound ?? null);
+  return Object.freeze({
+    config,
+    pipeline,
+    upstreamTokens,
+    upstreams,
+    issuers,
+    outbound,
+    ...compileMetrics(config, metrics),
+  });
+}
+
+/** What the line in front of services and the outbound side have in common. */
+interface Shared {
+  readonly config: Config;
+  readonly longLived: LongLived;
+  readonly responder: Responder;
+  readonly upstreams: ReadonlyMap<string, Upstream>;
+}
+
+function compileForwarder({ config, longLived, responder, upstreams }: Shared, tokenHeader: string): Forwarder {
+  const { sessions, revokedTokens, isDraining, clocks, metrics } = longLived;
+  return new Forwarder(
+    {
+      upstreams,
+      ownCookies: [config.session.cookie.name, ...(config.refresh === undefined ? [] : [config.refresh.cookieName])],
+      tokenHeader,
+      bodyIdleTimeoutMs: config.listeners.public.timeouts.bodyIdle,
+    },
+    {
+      onFailure: (exchange, failure) => answerFailure(responder, exchange, failure),
+      watch: (principal, onEnd) => {
+        const credential = principal.kind === 'user' ? 'session' : 'token';
+        const onCounted = () => {
+          metrics.streamsEnded.inc({ credential });
+          onEnd();
+        };
+        return principal.kind === 'user'
+          ? sessions.watch(principal, onCounted)
+          : revokedTokens.watch(principal.claims, onCounted);
+      },
+      noteSessionUse: (principal) => sessions.noteUse(principal),
+      isDraining,
+    },
+    clocks.monotonicMs,
+  );
+}
+
+/** @param previous  tokens that were had before a reload are sent again after it */
+async function compileOutbound(shared: Shared, issuer: string, previous: Outbound | null): Promise<Outbound | null> {
+  const { config, longLived, responder } = shared;
+  if (config.outbound === undefined) return null;
+  const { clocks, metrics, signingKeys, revokedTokens } = longLived;
+  const rules = { ...sanitizeRules(config), trustedProxies: null, publicOrigins: new Map<string, string>() };
+  const parts = {
+    sanitizer: new Sanitizer(rules),
+    forwarder: compileForwarder(shared, 'Authorization'),
+    responder,
+    keyring: signingKeys.keyring,
+    revoked: revokedTokens,
+    issuer,
+    clocks,
+    metrics,
+    routeCount: config.routes.length,
+  };
+  return Outbound.compile(config.outbound, parts, previous);
+}
+
+/** Tokens that were minted before a reload are sent again after it, unless they would be others by now. */
+function compileUpstreamTokens(
+  { upstreamToken }: Config,
+  issuer: string,
+  { signingKeys, revokedTokens, clocks, metrics }: LongLived,
+  previous: Runtime | null,
+): UpstreamTokens {
+  const settings = { issuer, lifetimeMs: upstreamToken.lifetime, claims: upstreamToken.claims };
+  const present = previous?.upstreamTokens.settings;
+  const isUnchanged = present !== undefined && isDeepStrictEqual(present, settings);
+  return new UpstreamTokens(isUnchanged ? present : settings, signingKeys.keyring, revokedTokens, clocks, {
+    onMinted: (durationMs, cause) => {
+      metrics.tokensMinted.inc({ cause });
+      metrics.tokenMintDuration.observe(durationMs / 1_000);
+    },
+    onReused: () => metrics.tokensReused.inc(),
+  });
+}
+
+function answerFailure(responder: Responder, exchange: Exchange, failure: Denial | GatewayFault): void {
+  if (failure instanceof Denial) responder.denial(exchange, failure);
+  else responder.fault(exchange, failure);
+}
+
+const csrfRules = ({ csrf }: Config): CsrfRules => ({
+  allowMissingOrigin: csrf.allowMissingOrigin,
+  additionalOrigins: new Set(csrf.additionalOrigins),
+});
+
+function compileLoginParts(config: Config, longLived: LongLived, responder: Responder): LoginParts {
+  const { sessions, audit, metrics } = longLived;
+  const { basePath } = config;
+  const { cookie } = config.session;
+  const { limits, timeouts } = config.listeners.public;
+  const rules = csrfRules(config);
+  const programRules = { ...rules, allowMissingOrigin: true };
+  return {
+    basePath,
+    responder,
+    sessions,
+    opener: new SessionOpener(sessions, cookie, audit, metrics),
+    audit,
+    metrics,
+    originProblem: (request, sender) => unsafeOriginProblem(request, sender === 'program' ? programRules : rules),
+    returnTargets: new ReturnTargets((target) => canonicalTarget(target, '', limits.maxTargetBytes), basePath),
+    clearCookieLine: clearSessionCookie(cookie),
+    refresh: openRefresh(config, longLived),
+    bodyTimeoutMs: timeouts.bodyIdle,
+  };
+}
+
+async function compileLoginWays(
+  { login }: Config,
+  { log, passwordHasher, attempts, clocks }: LongLived,
+  serviceTokens: ServiceTokens,
+): Promise<LoginWays> {
+  const { password, throttle, trustedBackends, title, page } = login;
+  const { maxDelay: maxDelayMs, window: windowMs } = throttle;
+  const rules = (freeAttempts: number) => ({ freeAttempts, maxDelayMs, windowMs });
+  return {
+    title,
+    ownPage: page ?? null,
+    passwords:
+      password === undefined
+        ? null
+        : new PasswordLogin(
+            await UsersFile.open(password.usersFile, (problem) => log.error({ problem }, 'users file kept as it was')),
+            passwordHasher,
+            attempts,
+            {
+              perAccount: rules(throttle.freeAttemptsPerAccount),
+              perAddress: rules(throttle.freeAttemptsPerAddress),
+              maxQueue: password.maxQueue,
+            },
+            clocks.wallMs,
+          ),
+    backends: trustedBackends.length === 0 ? null : await TrustedBackends.load(trustedBackends, serviceTokens),
+  };
+}
+
+function sanitizeRules(config: Config): SanitizeRules {
+  const { limits, trustedProxies } = config.listeners.public;
+  const identityHeaders = config.routes.flatMap((route) => Object.keys(route.identityHeaders ?? {}));
+  return {
+    owned: new OwnedHeaders([...identityHeaders, config.upstreamToken.header], config.passClientHeaders),
+    cookieName: config.session.cookie.name,
+    trustedProxies: toBlockList(trustedProxies),
+    publicOrigins: new Map(config.publicOrigin.map((origin) => [new URL(origin).hostname, origin])),
+    maxTargetBytes: limits.maxTargetBytes,
+    cookieLimits: { maxCookieBytes: limits.maxCookieBytes, maxCookieCount: limits.maxCookieCount },
+  };
+}
+
+function compileUpstreams(
+  config: Config,
+  previous: Runtime | null,
+  { clocks }: LongLived,
+): ReadonlyMap<string, Upstream> {
+  return new Map(
+    Object.entries(config.upstreams).map(([name, upstreamConfig]) => {
+      const present = previous?.upstreams.get(name);
+      if (present?.isMadeBy(upstreamConfig) === true) return [name, present];
+      return [name, new Upstream(name, upstreamConfig, clocks.monotonicMs)];
+    }),
+  );
+}
+
+type MetricsParts = Pick<Runtime, 'metricsOf' | 'unrouted' | 'unroutedOutbound'>;
+
+/** Destinations are counted like routes, after which they are numbered. */
+function compileMetrics(config: Config, metrics: Metrics): MetricsParts {
+  const routes = [...config.routes, ...(config.outbound?.destinations ?? [])];
+  const of = (route: string, upstream: string | null) =>
+    new RouteMetrics(metrics, route, upstream, config.metrics.labels);
+  const byIndex = routes.map((route) => of(route.id, route.upstream));
+  const own = of(OWN_ENDPOINT, null);
+  const unrouted = of(NO_ROUTE, null);
+  const unroutedOutbound = config.outbound === undefined ? unrouted : of(NO_DESTINATION, null);
+  const metricsOf = ({ route, isOwnEndpoint, isOutbound }: Exchange) => {
+    if (route === null) return isOutbound ? unroutedOutbound : isOwnEndpoint ? own : unrouted;
+    return byIndex[route.index] ?? unrouted;
+  };
+  return { metricsOf, unrouted, unroutedOutbound };
+}

@@ -1,0 +1,73 @@
+/**
+ * The strict compact form of a JWS (RFC 7515 §7.1), checked before anything is decoded or verified: exactly three
+ * parts of canonical base64url, JSON objects without duplicate members, no header that brings its own key.
+ *
+ * jose accepts some of what is refused here (duplicate members, non-canonical last characters, a byte order mark):
+ * test/attack/jwt.test.ts, JWT-15 … JWT-27.
+ */
+
+import { isUtf8 } from 'node:buffer';
+import { hasDuplicateMember } from '../lib/json.ts';
+
+/** A token's parts, decoded but not trusted. */
+export interface DecodedToken {
+  readonly header: Readonly<Record<string, unknown>>;
+  readonly payload: Readonly<Record<string, unknown>>;
+}
+
+/** Longest token that is looked at. */
+const MAX_TOKEN_LENGTH = 8_192;
+
+/** Headers by which a token could bring or point to its own key (RFC 8725 §3.10); `crit` and `b64` change the form. */
+const FORBIDDEN_HEADERS = ['jku', 'jwk', 'x5u', 'x5c', 'x5t', 'x5t#S256', 'crit', 'b64', 'zip', 'enc'];
+
+const COMPACT = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
+
+/**
+ * Decodes a token without verifying anything.
+ *
+ * perf: bench/micro/verified-tokens.ts
+ *
+ * @returns `null` for anything but the strict compact form
+ */
+export function decodeCompact(token: string): DecodedToken | null {
+  if (token.length > MAX_TOKEN_LENGTH || !COMPACT.test(token)) return null;
+  const first = token.indexOf('.');
+  const last = token.lastIndexOf('.');
+  if (
+    !isCanonical(token, 0, first) ||
+    !isCanonical(token, first + 1, last) ||
+    !isCanonical(token, last + 1, token.length)
+  )
+    return null;
+  const header = decodeObject(token.slice(0, first));
+  if (header === null || FORBIDDEN_HEADERS.some((name) => Object.hasOwn(header, name))) return null;
+  const payload = decodeObject(token.slice(first + 1, last));
+  return payload === null ? null : { header, payload };
+}
+
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+
+/**
+ * Whether a part is whole bytes, and the bits that its last character does not use are zero, so that a token has one
+ * spelling (RFC 4648 §3.5; JWT-26).
+ */
+function isCanonical(token: string, from: number, to: number): boolean {
+  const rest = (to - from) % 4;
+  if (rest === 0) return true;
+  return rest !== 1 && ALPHABET.indexOf(token.charAt(to - 1)) % (rest === 2 ? 16 : 4) === 0;
+}
+
+function decodeObject(part: string): Record<string, unknown> | null {
+  const bytes = Buffer.from(part, 'base64url');
+  if (!isUtf8(bytes)) return null;
+  try {
+    // A byte order mark stays, and is no JSON.
+    const text = bytes.toString('utf8');
+    const value: unknown = JSON.parse(text);
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return null;
+    return hasDuplicateMember(text, value) ? null : (value as Record<string, unknown>);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * A key set that is fetched from its issuer and kept.
+ *
+ * Fetched in the background, every `refreshEveryMs` give or take a tenth, one fetch at a time. Whatever goes wrong with a
+ * fetch (no answer, a wrong one, an empty one) the last good set stays, until it is `maxStaleMs` old; then it counts as
+ * not to be had: 503, not 401. A token with an unknown `kid` causes one fetch per cool-down, whatever comes of it. So a
+ * key that the issuer has withdrawn is refused after 1.1 × `refreshEveryMs` while the issuer answers, and after
+ * `maxStaleMs` when it does not.
+ */
+
+import { DependencyFault } from '../errors.ts';
+import type { Clock } from '../lib/clock.ts';
+import { type KeySet, pickKey } from './key-set.ts';
+import type { ReadKeySet, VerificationKey } from './verification-keys.ts';
+
+export interface RemoteKeySetSettings {
+  readonly refreshEveryMs: number;
+  /** Longest time that a set is used after it was last fetched. */
+  readonly maxStaleMs: number;
+  /** Shortest time between two fetches that tokens cause. */
+  readonly coolDownMs: number;
+}
+
+export interface RemoteKeySetEvents {
+  /**
+   * A fetch ended.
+   *
+   * @param problem  why it failed, or what had to be left out of the set; `null` when all is well. May be logged.
+   */
+  readonly onFetched: (result: 'refreshed' | 'failed', problem: string | null) => void;
+}
+
+/** After a failure, the next fetch in the background comes sooner than after a success. */
+const RETRY_SHARE = 0.1;
+/** The same while there never was a set, doubling each time: who is started before its issuer has its keys soon. */
+const FIRST_RETRY_MS = 1_000;
+
+export class RemoteKeySet implements KeySet {
+  readonly isFetched = true;
+  readonly #fetch: () => Promise<ReadKeySet>;
+  readonly #settings: RemoteKeySetSettings;
+  readonly #monotonicMs: Clock;
+  readonly #events: RemoteKeySetEvents;
+  #keys: readonly VerificationKey[] | null = null;
+  #fetchedAtMs = Number.NEGATIVE_INFINITY;
+  #attemptedAtMs = Number.NEGATIVE_INFINITY;
+  #failuresInARow = 0;
+  #underWay: Promise<void> | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #isStarted = false;
+  #isClosed = false;
+
+  /** @param fetch  gets and reads the set; rejects with an error whose message may be logged */
+  constructor(
+    fetch: () => Promise<ReadKeySet>,
+    settings: RemoteKeySetSettings,
+    monotonicMs: Clock,
+    events: RemoteKeySetEvents,
+  ) {
+    this.#fetch = fetch;
+    this.#settings = settings;
+    this.#monotonicMs = monotonicMs;
+    this.#events = events;
+  }
+
+  start(): void {
+    if (this.#isStarted) return;
+    this.#isStarted = true;
+    void this.refresh();
+  }
+
+  get ageMs(): number | null {
+    return this.#keys === null ? null : this.#monotonicMs() - this.#fetchedAtMs;
+  }
+
+  find(kid: string | null, algorithm: string): VerificationKey | null | Promise<VerificationKey | null> {
+    const usable = this.#usable();
+    const found = usable === null ? null : pickKey(usable, kid, algorithm);
+    if (found !== null || (usable !== null && !this.#mayFetch())) return found;
+    return this.#findAfterFetch(kid, algorithm);
+  }
+
+  holds(key: VerificationKey): boolean {
+    return this.#usable()?.includes(key) === true;
+  }
+
+  /** Fetches now, or joins the fetch that is under way. Never rejects: the result is told to the events. */
+  refresh(): Promise<void> {
+    this.#underWay ??= this.#refresh().finally(() => {
+      this.#underWay = null;
+    });
+    return this.#underWay;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+  }
+
+  async #findAfterFetch(kid: string | null, algorithm: string): Promise<VerificationKey | null> {
+    if (this.#mayFetch()) await this.refresh();
+    const usable = this.#usable();
+    if (usable === null) throw new DependencyFault('jwks_unavailable', 'no usable key set of the issuer');
+    return pickKey(usable, kid, algorithm);
+  }
+
+  #usable(): readonly VerificationKey[] | null {
+    return this.#monotonicMs() - this.#fetchedAtMs <= this.#settings.maxStaleMs ? this.#keys : null;
+  }
+
+  /** Whether a token may wait for a fetch: one that is under way, or one of its own outside of the cool-down. */
+  #mayFetch(): boolean {
+    if (this.#isClosed) return false;
+    return this.#underWay !== null || this.#monotonicMs() - this.#attemptedAtMs >= this.#settings.coolDownMs;
+  }
+
+  async #refresh(): Promise<void> {
+    const startedAtMs = this.#monotonicMs();
+    this.#attemptedAtMs = startedAtMs;
+    const { refreshEveryMs, coolDownMs } = this.#settings;
+    try {
+      const { keys, refused } = await this.#fetch();
+      const leftOut = refused.join(', ');
+      if (keys.length === 0) throw new Error(`a set without a usable key${leftOut && `: left out ${leftOut}`}`);
+      this.#keys = keys.map((key) => this.#known(key));
+      this.#fetchedAtMs = startedAtMs;
+      this.#schedule(refreshEveryMs);
+      this.#events.onFetched('refreshed', leftOut === '' ? null : `left out: ${leftOut}`);
+    } catch (error) {
+      const laterMs = Math.max(coolDownMs, refreshEveryMs * RETRY_SHARE);
+      const soonMs = FIRST_RETRY_MS * 2 ** this.#failuresInARow;
+      this.#schedule(this.#keys === null ? Math.min(soonMs, laterMs) : laterMs);
+      this.#failuresInARow += 1;
+      this.#events.onFetched('failed', error instanceof Error ? error.message : 'unknown');
+    }
+  }
+
+  /** The object of a key that was there before, so that {@link holds} is a comparison of references. */
+  #known(key: VerificationKey): VerificationKey {
+    return (
+      this.#keys?.find(
+        ({ kid, thumbprint, byAlgorithm }) =>
+          kid === key.kid &&
+          thumbprint === key.thumbprint &&
+          byAlgorithm.size === key.byAlgorithm.size &&
+          [...key.byAlgorithm.keys()].every((algorithm) => byAlgorithm.has(algorithm)),
+      ) ?? key
+    );
+  }
+
+  /** Give or take a tenth, so that replicas do not all ask at the same moment. */
+  #schedule(delayMs: number): void {
+    if (this.#isClosed) return;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.refresh(), delayMs * (0.9 + Math.random() * 0.2)).unref();
+  }
+}

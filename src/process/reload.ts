@@ -1,0 +1,168 @@
+/**
+ * Reading the configuration again, whoever asks for it: the admin API, SIGHUP, a file that changed. One at a time; a
+ * configuration with a mistake changes nothing, and that is said in the log, in the answer and in the metrics.
+ */
+
+import type { ApplyResult, ConfigurationReport, ReloadControl, ReloadReport } from '../admin/control.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import { keysThatNeedRestart } from '../config/restart.ts';
+import { type FileWatch, watchFiles } from '../config/watch.ts';
+import { ConfigFault } from '../errors.ts';
+import type { Clocks } from '../lib/clock.ts';
+import { toTimestamp } from '../lib/timestamp.ts';
+import { errorFields, type Logger } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+
+export interface ReloaderParts {
+  /** The configuration that is in use. */
+  readonly initial: LoadedConfig;
+  /**
+   * Reads it again.
+   *
+   * @throws ConfigFault with one line per mistake
+   */
+  readonly load: () => Promise<LoadedConfig>;
+  /** Every mistake in the configuration and in the files that it names, one line each. Asked when it was rejected. */
+  readonly mistakes: () => Promise<readonly string[]>;
+  /**
+   * Puts a configuration in use, in every process that serves.
+   *
+   * @throws ConfigFault when nobody has applied it
+   */
+  readonly apply: (loaded: LoadedConfig) => Promise<readonly ApplyResult[]>;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly clocks: Clocks;
+}
+
+export class Reloader implements ReloadControl {
+  readonly #parts: ReloaderParts;
+  #inUse: LoadedConfig;
+  #loadedAtMs: number;
+  #needRestart: readonly string[] = [];
+  #last: Promise<unknown> = Promise.resolve();
+  #watch: FileWatch | null = null;
+
+  constructor(parts: ReloaderParts) {
+    this.#parts = parts;
+    this.#inUse = parts.initial;
+    this.#loadedAtMs = parts.clocks.wallMs();
+    this.#publish();
+  }
+
+  /** The configuration in use. */
+  get inUse(): LoadedConfig {
+    return this.#inUse;
+  }
+
+  /** Reloads from now on whenever this file, or one that the configuration names, has another content. */
+  watch(configFile: string): void {
+    const files = () => [configFile, ...namedFiles(this.#inUse.config)];
+    this.#watch?.close();
+    const watch = watchFiles(
+      files(),
+      () => void this.reload().then(() => this.#watch === watch && watch.follow(files())),
+    );
+    this.#watch = watch;
+  }
+
+  close(): void {
+    this.#watch?.close();
+    this.#watch = null;
+  }
+
+  reload(): Promise<ReloadReport> {
+    const reload = this.#last.then(() => this.#reload());
+    this.#last = reload;
+    return reload;
+  }
+
+  report(): ConfigurationReport {
+    return {
+      hash: this.#inUse.hash,
+      loadedAt: toTimestamp(this.#loadedAtMs),
+      needRestart: this.#needRestart,
+      config: this.#inUse.effective,
+    };
+  }
+
+  async #reload(): Promise<ReloadReport> {
+    const { load, apply, clocks } = this.#parts;
+    let results: readonly ApplyResult[] = [];
+    try {
+      const loaded = await load();
+      results = await apply(loaded);
+      if (results.every(({ problem }) => problem !== null)) return await this.#rejected(results, null);
+      this.#inUse = loaded;
+      this.#loadedAtMs = clocks.wallMs();
+      this.#needRestart = keysThatNeedRestart(this.#parts.initial.config, loaded.config);
+    } catch (fault) {
+      return await this.#rejected(results, fault);
+    }
+    return results.some(({ problem }) => problem !== null)
+      ? await this.#rejected(results, null)
+      : this.#applied(results);
+  }
+
+  #applied(results: readonly ApplyResult[]): ReloadReport {
+    const { log, metrics } = this.#parts;
+    const { hash } = this.#inUse;
+    metrics.configReloads.inc({ result: 'applied' });
+    this.#publish();
+    const needRestart = this.#needRestart.length > 0 ? { needRestart: this.#needRestart } : {};
+    const kept = keptBy(results);
+    if (kept.length === 0) log.info({ hash, ...needRestart }, 'configuration reloaded');
+    else log.warn({ hash, ...needRestart, kept }, 'configuration reloaded; what cannot be used stays as it was');
+    return { result: 'applied', hash, problems: [], needRestart: this.#needRestart, kept, results };
+  }
+
+  async #rejected(results: readonly ApplyResult[], fault: unknown): Promise<ReloadReport> {
+    const { log, metrics } = this.#parts;
+    const { hash } = this.#inUse;
+    const problems = await this.#problems(results, fault);
+    metrics.configReloads.inc({ result: 'rejected' });
+    metrics.configLastReloadSuccessful.set(0);
+    const cause = fault === null || fault instanceof ConfigFault ? {} : { fault: errorFields(fault) };
+    log.error({ hash, problems, ...cause }, 'reload rejected; the configuration in use stays');
+    return { result: 'rejected', hash, problems, needRestart: this.#needRestart, kept: keptBy(results), results };
+  }
+
+  /** Applying ends at the first mistake: what else is wrong is looked for. A part of the processes has its own reasons. */
+  async #problems(results: readonly ApplyResult[], fault: unknown): Promise<readonly string[]> {
+    if (fault !== null && !(fault instanceof ConfigFault)) {
+      return ['the configuration could not be applied: see the log'];
+    }
+    const told = results.flatMap(({ process, problem }) => (problem === null ? [] : [`${process}: ${problem}`]));
+    if (fault === null && told.length < results.length) return told;
+    const found = await this.#parts.mistakes().catch(() => []);
+    if (found.length > 0) return found;
+    return fault === null ? told : fault.message.split('\n');
+  }
+
+  #publish(): void {
+    const { metrics } = this.#parts;
+    metrics.configLastReloadSuccessful.set(1);
+    metrics.configLastReloadTimestamp.set(this.#loadedAtMs / 1_000);
+    metrics.configInfo.reset();
+    metrics.configInfo.set({ hash: this.#inUse.hash }, 1);
+  }
+}
+
+/** What stays as it was; once, where several processes say the same. */
+const keptBy = (results: readonly ApplyResult[]): string[] => [...new Set(results.flatMap(({ kept }) => kept))];
+
+/** Keys of files that somebody else watches, or that are written. */
+const NOT_WATCHED = new Set(['usersFile', 'tokenFile', 'auditFile']);
+
+/** The files that a configuration names, except for those that are read again without a reload. */
+function namedFiles(config: LoadedConfig['config']): string[] {
+  const { tls: _tls, ...listener } = config.listeners.public;
+  return filesBelow({ ...config, listeners: { public: listener } });
+}
+
+function filesBelow(value: unknown): string[] {
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, member]) =>
+    typeof member === 'string' && key.endsWith('File') && !NOT_WATCHED.has(key) ? [member] : filesBelow(member),
+  );
+}

@@ -1,0 +1,90 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { getPriority } from 'node:os';
+import { describe, expect, test } from 'vitest';
+import { hashPassword, type PasswordHash, readPasswordHash } from '../../../../src/endpoints/login/password/hash.ts';
+import { PasswordHasher } from '../../../../src/endpoints/login/password/hasher.ts';
+import { CHEAP, PASSWORD } from '../fixture.ts';
+
+const stored = readPasswordHash(await hashPassword(PASSWORD, CHEAP)) as PasswordHash;
+
+interface ThreadInfo {
+  readonly name: string;
+  readonly nice: number;
+}
+
+/** The threads of this process as Linux sees them (proc_pid_stat(5), field 19). */
+function threads(): ThreadInfo[] {
+  return readdirSync('/proc/self/task').map((id) => {
+    const stat = readFileSync(`/proc/self/task/${id}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return { name: stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')')), nice: Number(fields[16]) };
+  });
+}
+
+describe.runIf(process.platform === 'linux')('priority', () => {
+  test('a hash thread runs at the lowest priority, and every other thread keeps its own', async () => {
+    const before = threads();
+    const hasher = new PasswordHasher(1);
+    await hasher.verify('x', stored, 1);
+    expect(threads().filter(({ nice }) => nice === 19)).toHaveLength(1);
+    expect(threads().filter(({ nice }) => nice === before[0]?.nice).length).toBeGreaterThanOrEqual(before.length);
+    expect(getPriority(0)).toBe(before[0]?.nice);
+    await hasher.close();
+  });
+});
+
+test('a right and a wrong password are told apart', async () => {
+  const hasher = new PasswordHasher(2);
+  expect(
+    await Promise.all([PASSWORD, 'wrong', PASSWORD].map((password) => hasher.verify(password, stored, 9))),
+  ).toEqual([true, false, true]);
+  await hasher.close();
+});
+
+test('the event loop turns while a hash is computed', async () => {
+  const hasher = new PasswordHasher(1);
+  const costly = { ...stored, memoryKib: 65_536, passes: 3 };
+  await hasher.verify('x', stored, 1);
+  let turns = 0;
+  const timer = setInterval(() => (turns += 1), 1);
+  await hasher.verify('x', costly, 1);
+  clearInterval(timer);
+  expect(turns).toBeGreaterThan(5);
+  await hasher.close();
+});
+
+test('beyond the queue nothing is accepted, and once it is empty again it is', async () => {
+  const hasher = new PasswordHasher(1);
+  const accepted = [1, 2, 3, 4].map(() => hasher.verify(PASSWORD, stored, 2));
+  expect(accepted.map((promise) => promise === null)).toEqual([false, false, false, true]);
+  expect(hasher.isFull(2)).toBe(true);
+  expect(await Promise.all(accepted)).toEqual([true, true, true, null]);
+  expect(hasher.isFull(2)).toBe(false);
+  expect(await hasher.verify(PASSWORD, stored, 2)).toBe(true);
+  await hasher.close();
+});
+
+test('no more threads run than were asked for', async () => {
+  const hasher = new PasswordHasher(2);
+  const count = () => threads().filter(({ nice }) => nice === 19).length;
+  await Promise.all(Array.from({ length: 8 }, () => hasher.verify(PASSWORD, stored, 9)));
+  if (process.platform === 'linux') expect(count()).toBe(2);
+  await hasher.close();
+});
+
+test('a thread that ends fails its own job only; the next one gets a new thread', async () => {
+  const hasher = new PasswordHasher(1);
+  const impossible = { ...stored, lanes: 0 };
+  const [broken, next] = [hasher.verify('x', impossible, 2), hasher.verify(PASSWORD, stored, 2)];
+  await expect(broken).rejects.toMatchObject({ name: 'GatewayFault', reason: 'bug' });
+  expect(await next).toBe(true);
+  await hasher.close();
+});
+
+test('closing rejects what waits and what is under way', async () => {
+  const hasher = new PasswordHasher(1);
+  const pending = [hasher.verify('x', { ...stored, passes: 16 }, 2), hasher.verify('x', stored, 2)];
+  const outcomes = Promise.allSettled(pending);
+  await hasher.close();
+  expect((await outcomes).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+});

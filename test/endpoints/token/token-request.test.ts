@@ -1,0 +1,257 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { presentedCredential } from '../../../src/authentication/client/presented-credential.ts';
+import { parseForm } from '../../../src/endpoints/body.ts';
+import { actingFor } from '../../../src/endpoints/token/actor-chain.ts';
+import { OAUTH_ERRORS } from '../../../src/endpoints/token/oauth-errors.ts';
+import { chooseScopes } from '../../../src/endpoints/token/policy.ts';
+import { presentParameters, readTokenRequest } from '../../../src/endpoints/token/token-request.ts';
+import { Denial } from '../../../src/errors.ts';
+import { ACCESS_TOKEN, AS_ORDERS, basic, EXCHANGE, errorOf, FORM, JWT_BEARER, jsonOf, TokenStage } from './fixture.ts';
+
+const OWN = { grant_type: 'client_credentials' };
+
+describe('POST /auth/token', () => {
+  test.each([
+    ['no grant_type', 'scope=a', 'invalid_request'],
+    ['an empty grant_type', 'grant_type=', 'invalid_request'],
+    ['an empty body', '', 'invalid_request'],
+    ['another grant', 'grant_type=password', 'unsupported_grant_type'],
+    ['a grant in other letters', 'grant_type=Client_credentials', 'unsupported_grant_type'],
+    ['the refresh grant', 'grant_type=refresh_token&refresh_token=x', 'unsupported_grant_type'],
+    ['a parameter twice', 'grant_type=client_credentials&scope=a&scope=a', 'invalid_request'],
+    [
+      'a parameter twice, once with nothing',
+      'grant_type=client_credentials&scope=stock:read&scope=',
+      'invalid_request',
+    ],
+    ['a parameter twice in another spelling', 'grant_type=client_credentials&%73cope=a&scope=a', 'invalid_request'],
+    [
+      'two audiences (RFC 8693 §2.1 allows them, we do not)',
+      'grant_type=client_credentials&audience=a&audience=b',
+      'invalid_request',
+    ],
+    ['a broken escape', 'grant_type=client_credentials&scope=%zz', 'invalid_request'],
+    ['bytes that are not UTF-8', 'grant_type=client_credentials&scope=%ff', 'invalid_request'],
+    ['JSON', '{"grant_type":"client_credentials"}', 'invalid_request'],
+    ['an exchange without a subject token', `grant_type=${EXCHANGE}&audience=stock`, 'invalid_request'],
+    ['an exchange without the type of its subject token', `grant_type=${EXCHANGE}&subject_token=x`, 'invalid_request'],
+    [
+      'an exchange of an ID token',
+      `grant_type=${EXCHANGE}&subject_token=x&subject_token_type=urn:ietf:params:oauth:token-type:id_token`,
+      'invalid_request',
+    ],
+    [
+      'an exchange of a refresh token',
+      `grant_type=${EXCHANGE}&subject_token=x&subject_token_type=urn:ietf:params:oauth:token-type:refresh_token`,
+      'invalid_request',
+    ],
+    [
+      'an exchange for a refresh token',
+      `grant_type=${EXCHANGE}&subject_token=x&subject_token_type=urn:ietf:params:oauth:token-type:jwt&requested_token_type=urn:ietf:params:oauth:token-type:refresh_token`,
+      'invalid_request',
+    ],
+    [
+      'an exchange with an actor token',
+      `grant_type=${EXCHANGE}&subject_token=x&subject_token_type=urn:ietf:params:oauth:token-type:jwt&actor_token=x`,
+      'invalid_request',
+    ],
+  ])('RFC 6749 §5.2: %s is %s', async (_title, body, error) => {
+    await using stage = await TokenStage.start();
+    const response = await stage.token(body, AS_ORDERS);
+    expect(errorOf(response)).toEqual([400, error]);
+    expect(jsonOf(response)['error_description']).toMatch(/^[\x20-\x21\x23-\x5b\x5d-\x7e]+$/);
+    expect(response.headers.get('content-type')).toBe('application/json');
+    expect(response.headers.get('cache-control')).toBe('no-store');
+  });
+
+  test('RFC 6749 §3.2: parameters without a value, and parameters that are not known, are as good as not there', async () => {
+    await using stage = await TokenStage.start();
+    const body = 'grant_type=client_credentials&scope=&audience=&client_id=&resource=&foo=bar&';
+    expect((await stage.token(body, AS_ORDERS)).status).toBe(200);
+  });
+
+  test.each([
+    ['no Content-Type', []],
+    ['JSON', ['Content-Type: application/json']],
+    ['multipart', ['Content-Type: multipart/form-data; boundary=x']],
+    ['plain text', ['Content-Type: text/plain']],
+    ['another charset', ['Content-Type: application/x-www-form-urlencoded; charset=utf-16']],
+  ])('%s is invalid_request', async (_title, headers) => {
+    await using stage = await TokenStage.start();
+    const response = await stage.send('POST', '/auth/token', [AS_ORDERS, ...headers], 'grant_type=client_credentials');
+    expect(errorOf(response)).toEqual([400, 'invalid_request']);
+  });
+
+  test('parameters in the address are refused, since addresses are logged', async () => {
+    await using stage = await TokenStage.start();
+    const response = await stage.send(
+      'POST',
+      '/auth/token?scope=stock:read',
+      [FORM, AS_ORDERS],
+      'grant_type=client_credentials',
+    );
+    expect(errorOf(response)).toEqual([400, 'invalid_request']);
+  });
+
+  test.each(['Origin: https://shop.example.com', 'Sec-Fetch-Site: same-origin'])(
+    'a page with %s is refused',
+    async (header) => {
+      await using stage = await TokenStage.start();
+      expect(errorOf(await stage.token(OWN, AS_ORDERS, header))).toEqual([400, 'invalid_request']);
+    },
+  );
+
+  test('another method is 405', async () => {
+    await using stage = await TokenStage.start();
+    const response = await stage.send('GET', '/auth/token', [AS_ORDERS]);
+    expect([response.status, response.headers.get('allow')]).toEqual([405, 'POST']);
+  });
+
+  test('a body over 16 KiB is 413, and is an OAuth error too', async () => {
+    await using stage = await TokenStage.start();
+    const response = await stage.token({ ...OWN, junk: 'x'.repeat(17_000) }, AS_ORDERS);
+    expect(errorOf(response)).toEqual([413, 'invalid_request']);
+  });
+
+  test('without the section in the configuration there is no such endpoint', async () => {
+    await using stage = await TokenStage.start({ config: { tokenEndpoint: undefined } });
+    expect((await stage.token(OWN, AS_ORDERS)).status).toBe(404);
+  });
+});
+
+test('whatever is sent, it is answered with a token or an OAuth error, and never with a fault', async () => {
+  await using stage = await TokenStage.start({
+    tokenEndpoint: { limits: { requestsPerSecond: 100_000, burst: 100_000, freeFailures: 100_000 } },
+  });
+  const presented = await stage.userToken();
+  const assertion = await stage.assertion();
+  const value = fc.oneof(
+    fc.constantFrom('client_credentials', EXCHANGE, ACCESS_TOKEN, JWT_BEARER, presented, assertion, 'stock', 'orders'),
+    fc.string({ unit: 'binary', maxLength: 12 }),
+  );
+  const name = fc.constantFrom(
+    ...['grant_type', 'subject_token', 'subject_token_type', 'requested_token_type', 'audience', 'scope', 'client_id'],
+    ...['client_assertion', 'client_assertion_type', 'client_secret', 'resource', 'actor_token', '__proto__'],
+  );
+  const form = fc.array(fc.tuple(name, value), { maxLength: 6 }).map((pairs) => new URLSearchParams(pairs).toString());
+  const body = fc.oneof({ weight: 3, arbitrary: form }, { weight: 1, arbitrary: fc.string({ unit: 'binary' }) });
+  const credential = fc.constantFrom(
+    [AS_ORDERS],
+    [],
+    [`Authorization: Bearer ${presented}`],
+    ['Authorization: Basic x'],
+  );
+  await fc.assert(
+    fc.asyncProperty(body, credential, async (text, headers) => {
+      const response = await stage.token(text, ...headers);
+      expect([200, 400, 401]).toContain(response.status);
+      if (response.status === 200) return;
+      expect(OAUTH_ERRORS.slice(0, -2)).toContain(jsonOf(response)['error']);
+      expect(response.headers.has('www-authenticate')).toBe(response.status === 401);
+    }),
+    { numRuns: 400 },
+  );
+  expect(stage.gateway.log.text).not.toContain(presented);
+});
+
+describe('what is read', () => {
+  const text = fc.string({ unit: 'binary', maxLength: 20 });
+
+  test('a form that was written by the rules is read back, whatever it contains', () => {
+    fc.assert(
+      fc.property(fc.uniqueArray(fc.tuple(text, text), { selector: ([name]) => name }), (pairs) => {
+        const wellFormed = pairs.filter(([name, value]) => name.isWellFormed() && value.isWellFormed());
+        const unique = wellFormed.filter(([name]) => name !== '');
+        const form = parseForm(new URLSearchParams(unique).toString());
+        expect(form).toEqual(new Map(unique));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('whatever comes is a form without a name twice, or refused; and then a request, or refused', () => {
+    const piece = fc.oneof(
+      fc.constantFrom(
+        'grant_type',
+        'scope',
+        'audience',
+        '=',
+        '&',
+        '%',
+        '%00',
+        '+',
+        'client_credentials',
+        EXCHANGE,
+        '%3D',
+      ),
+      text,
+    );
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
+        const body = pieces.join('');
+        const form = parseForm(body);
+        if (form instanceof Denial) return;
+        // What a lenient reader would see twice has not passed.
+        const names = [...new URLSearchParams(body).keys()];
+        expect(new Set(names).size).toBe(names.length);
+        const present = presentParameters(form);
+        expect([...present.values()].includes('')).toBe(false);
+        const request = readTokenRequest(present);
+        if (!(request instanceof Denial)) expect(['token_exchange', 'client_credentials']).toContain(request.grant);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test('RFC 6749 §2.3.1: whatever id and secret are, they are read back from Basic', () => {
+    fc.assert(
+      fc.property(text, text, (clientId, secret) => {
+        fc.pre(clientId.isWellFormed() && secret.isWellFormed());
+        const header = basic(clientId, secret).replace('Authorization: ', '');
+        const method = 'client_secret_basic';
+        expect(presentedCredential(header, new Map())).toEqual({ method, clientId, secret });
+        // Another spelling of the same bytes is none of ours.
+        const padded = /^(.*)(.)(==?)$/.exec(header);
+        if (padded === null) return;
+        const [, head = '', last = '', padding = ''] = padded;
+        const next = `${head}${String.fromCharCode(last.charCodeAt(0) + 1)}${padding}`;
+        expect(presentedCredential(next, new Map())).toBeInstanceOf(Denial);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('JWT-52: scopes are never more than what can be granted', () => {
+    const scopes = fc.array(fc.constantFrom('a', 'b', 'ab', 'a:b', 'A', '')).map((names) => new Set(names));
+    fc.assert(
+      fc.property(fc.option(scopes), scopes, (asked, grantable) => {
+        const chosen = chooseScopes(asked, grantable);
+        const isTooMuch = asked !== null && [...asked].some((scope) => !grantable.has(scope));
+        expect(chosen instanceof Denial).toBe(isTooMuch);
+        if (!(chosen instanceof Denial)) expect(chosen).toEqual(asked ?? grantable);
+      }),
+    );
+  });
+
+  test('RFC 8693 §4.1: a chain grows by one at its head, keeps every subject, and never exceeds its depth', () => {
+    const { act: chain } = fc.letrec((tie) => ({
+      act: fc.record(
+        { sub: fc.string({ minLength: 1 }), iss: fc.string(), act: fc.option(tie('act'), { nil: undefined }) },
+        { requiredKeys: ['sub'] },
+      ),
+    }));
+    const subjects = (act: unknown): string[] =>
+      typeof act === 'object' && act !== null && 'sub' in act
+        ? [act.sub as string, ...subjects('act' in act ? act.act : undefined)]
+        : [];
+    fc.assert(
+      fc.property(chain!, fc.integer({ min: 1, max: 6 }), (act, depth) => {
+        const acting = actingFor({ act }, 'me', depth);
+        const expected = ['me', ...subjects(act)];
+        if (acting instanceof Denial) expect(expected.length).toBeGreaterThan(depth);
+        else expect([subjects(acting), expected.length <= depth]).toEqual([expected, true]);
+      }),
+    );
+  });
+});

@@ -1,0 +1,286 @@
+/** What one client may cost: connections, requests, time. Timeouts are set small; none is asserted as a duration. */
+
+import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { describe, expect, test } from 'vitest';
+import { CertificateFiles, TestAuthority } from '../../support/certificates.ts';
+import { HOST } from '../../support/gateway.ts';
+import { RawConnection, rawRequest, requestHead } from '../../support/raw-client.ts';
+import { RecordingUpstream } from '../../support/recording-upstream.ts';
+import { until } from '../../support/until.ts';
+import { expectRefusal, startListener } from './support.ts';
+
+const get = (target: string, headers: readonly string[] = []) => requestHead('GET', target, [HOST, ...headers]);
+const post = (headers: readonly string[]) => requestHead('POST', '/', [HOST, ...headers]);
+
+const LARGE_HEAD = `HTTP/1.1 200 OK\r\nContent-Length: ${1024 ** 3}\r\n\r\n`;
+
+/** Sends whatever is taken: the buffers of the kernel alone take tens of MiB. */
+function writeOn(socket: Socket): void {
+  const chunk = Buffer.alloc(1024 * 1024, 'x');
+  const more = () => {
+    while (!socket.destroyed && socket.write(chunk));
+  };
+  socket.on('drain', more);
+  more();
+}
+
+describe('time', () => {
+  test('DOS-01: 200 clients that send their headers byte by byte get 408 and are cut', async () => {
+    await using gateway = await startListener(null, { timeouts: { headers: '300ms' } });
+    const slow = await Promise.all(
+      Array.from({ length: 200 }, async () => {
+        const connection = await RawConnection.open(gateway.port);
+        const bytes = get('/', ['X-Slow: 1']);
+        let at = 0;
+        const drip = setInterval(() => connection.write(bytes[at++ % (bytes.length - 3)] ?? ''), 50);
+        return { connection, drip };
+      }),
+    );
+    for (const { connection, drip } of slow) {
+      await expectRefusal(connection, 408, 'request_timeout');
+      clearInterval(drip);
+      connection.close();
+    }
+    await until(async () => (await gateway.gateway.connectionCount()) === 0, 'the connections are gone');
+    expect(await gateway.metrics.text()).toContain('outcome="deny",reason="request_timeout"} 200\n');
+  });
+
+  test('a connection on which nothing comes is closed without an answer', async () => {
+    await using gateway = await startListener(null, { timeouts: { headers: '200ms' } });
+    await using connection = await RawConnection.open(gateway.port);
+    expect(await connection.remainder()).toHaveLength(0);
+    expect(await gateway.metrics.text()).toContain('outcome="deny",reason="request_timeout"} 0\n');
+  });
+
+  test('DOS-02: a request body that stalls ends with 408, and the upstream request with it', async () => {
+    await using upstream = await RecordingUpstream.start(() => {});
+    await using gateway = await startListener(upstream, { timeouts: { bodyIdle: '200ms' } });
+    await using connection = await RawConnection.open(gateway.port);
+    connection.write(`${post(['Content-Length: 1000'])}begun`);
+    await expectRefusal(connection, 408, 'request_timeout');
+    await until(() => upstream.openConnections === 0, 'the upstream connection is gone');
+  });
+
+  test('a request body may take longer than the idle timeout as long as it moves', async () => {
+    await using upstream = await RecordingUpstream.start();
+    await using gateway = await startListener(upstream, { timeouts: { bodyIdle: '400ms' } });
+    await using connection = await RawConnection.open(gateway.port);
+    connection.write(post(['Content-Length: 20']));
+    const drip = setInterval(() => connection.write('x'), 50);
+    expect((await connection.response()).status).toBe(200);
+    clearInterval(drip);
+    expect(upstream.last.body.toString()).toBe('x'.repeat(20));
+  });
+
+  test('DOS-05: an announced 10 GB that never comes costs no memory and ends with 408', async () => {
+    await using upstream = await RecordingUpstream.start(() => {});
+    await using gateway = await startListener(upstream, { timeouts: { bodyIdle: '200ms' } });
+    const before = process.memoryUsage().rss;
+    await using connection = await RawConnection.open(gateway.port);
+    connection.write(post(['Content-Length: 10000000000']));
+    await expectRefusal(connection, 408, 'request_timeout');
+    expect(process.memoryUsage().rss - before).toBeLessThan(64 * 1024 * 1024);
+  });
+
+  test('an idle connection is closed after the keep-alive timeout', async () => {
+    await using upstream = await RecordingUpstream.start();
+    await using gateway = await startListener(upstream, { timeouts: { keepAlive: '100ms' } });
+    await using connection = await RawConnection.open(gateway.port);
+    connection.write(get('/'));
+    expect((await connection.response()).status).toBe(200);
+    expect(await connection.remainder()).toHaveLength(0);
+  });
+
+  test('DOS-04: a client that takes nothing of its answer is cut, and the upstream is told', async () => {
+    await using upstream = await RecordingUpstream.start((_request, socket) => {
+      socket.write(LARGE_HEAD);
+      writeOn(socket);
+    });
+    await using gateway = await startListener(upstream, { timeouts: { send: '300ms' } });
+    await using connection = await RawConnection.open(gateway.port);
+    connection.socket.pause();
+    connection.write(get('/large'));
+    await until(() => gateway.gateway.requestsInFlight === 1, 'the request is in progress');
+    await until(() => gateway.gateway.requestsInFlight === 0, 'the request is over');
+    await until(() => upstream.openConnections === 0, 'the upstream connection is gone');
+  });
+
+  test.each(['plain', 'TLS'])('DOS-04: so is one that took everything until the upstream paused, %s', async (form) => {
+    const part = Buffer.alloc(8 * 1024 * 1024, 'x');
+    const sockets: Socket[] = [];
+    await using upstream = await RecordingUpstream.start((_request, socket) => {
+      sockets.push(socket);
+      socket.write(LARGE_HEAD);
+      socket.write(part);
+    });
+    using files = new CertificateFiles();
+    const shop = () => files.write('shop', new TestAuthority().issue({ names: ['shop.example.com'] }));
+    const tls = form === 'TLS' && { tls: { certificates: [shop()] } };
+    await using gateway = await startListener(upstream, { timeouts: { send: '1s' }, ...tls });
+    const servername = 'shop.example.com';
+    const client =
+      form === 'TLS'
+        ? connectTls({ port: gateway.port, host: '127.0.0.1', servername, rejectUnauthorized: false })
+        : connect({ port: gateway.port, host: '127.0.0.1' });
+    client.on('error', () => {});
+    let taken = 0;
+    client.on('data', (chunk: Buffer) => {
+      taken += chunk.length;
+    });
+    client.write(get('/large'));
+    await until(() => taken > part.length, 'everything so far was taken');
+    client.pause();
+    writeOn(sockets[0] as Socket);
+    await until(() => gateway.gateway.requestsInFlight === 0, 'the request is over');
+    await until(() => upstream.openConnections === 0, 'the upstream connection is gone');
+    client.destroy();
+  });
+
+  test('an answer of which the upstream sends nothing for longer than that is waited for', async () => {
+    await using upstream = await RecordingUpstream.start((_request, socket) => {
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst');
+      setTimeout(() => socket.write('later'), 700);
+    });
+    await using gateway = await startListener(upstream, { timeouts: { send: '200ms', keepAlive: '200ms' } });
+    expect((await rawRequest(gateway.port, get('/'))).body.toString()).toBe('firstlater');
+  });
+});
+
+describe('numbers', () => {
+  test('DOS-06: a connection over the limit is closed at once, and counted', async () => {
+    await using upstream = await RecordingUpstream.start();
+    await using gateway = await startListener(upstream, { limits: { maxConnections: 2 } });
+    await using first = await RawConnection.open(gateway.port);
+    await using second = await RawConnection.open(gateway.port);
+    for (const connection of [first, second]) {
+      connection.write(get('/'));
+      expect((await connection.response()).status).toBe(200);
+    }
+    await using third = await RawConnection.open(gateway.port);
+    expect(await third.remainder()).toHaveLength(0);
+    expect(await gateway.metrics.text()).toContain('sallyport_connections_refused_total{reason="limit"} 1\n');
+    first.close();
+    await until(async () => (await gateway.gateway.connectionCount()) === 1, 'the first connection is gone');
+    expect((await rawRequest(gateway.port, get('/'))).status).toBe(200);
+  });
+
+  test('the last request that a connection may carry is answered with Connection: close', async () => {
+    await using upstream = await RecordingUpstream.start();
+    await using gateway = await startListener(upstream, { limits: { maxRequestsPerConnection: 2 } });
+    await using connection = await RawConnection.open(gateway.port);
+    connection.write(`${get('/1')}${get('/2')}${get('/3')}`);
+    expect((await connection.response()).headers.get('connection')).toBe('keep-alive');
+    expect((await connection.response()).headers.get('connection')).toBe('close');
+    expect(await connection.remainder()).toHaveLength(0);
+    expect(upstream.requests).toHaveLength(2);
+  });
+
+  test('requests over the limit of those in progress get 503 with Retry-After and go elsewhere', async () => {
+    const held: (() => void)[] = [];
+    await using upstream = await RecordingUpstream.start((_request, socket) => {
+      held.push(() => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'));
+    });
+    await using gateway = await startListener(upstream, { limits: { maxConcurrentRequests: 2 } });
+    const connections = await Promise.all([1, 2, 3].map(() => RawConnection.open(gateway.port)));
+    const [first, second, third] = connections as [RawConnection, RawConnection, RawConnection];
+    first.write(get('/'));
+    second.write(get('/'));
+    await upstream.received(2);
+    third.write(get('/'));
+    expect((await expectRefusal(third, 503, 'overloaded')).headers.get('retry-after')).toBe('1');
+    for (const answer of held.splice(0)) answer();
+    expect((await first.response()).status).toBe(200);
+    expect((await second.response()).status).toBe(200);
+    await until(() => gateway.gateway.requestsInFlight === 0, 'no request is in progress');
+    first.write(get('/'));
+    await upstream.received(3);
+    for (const answer of held.splice(0)) answer();
+    expect((await first.response()).status).toBe(200);
+    for (const connection of connections) connection.close();
+  });
+
+  test('a client that sends 300 requests ahead of their answers is cut', async () => {
+    await using upstream = await RecordingUpstream.start(() => {});
+    await using gateway = await startListener(upstream, {});
+    await using connection = await RawConnection.open(gateway.port);
+    connection.write(get('/').repeat(300));
+    expect(await connection.remainder()).toHaveLength(0);
+    expect(upstream.requests.length).toBeLessThanOrEqual(1);
+    await until(() => gateway.gateway.requestsInFlight === 0, 'no request is in progress');
+  });
+});
+
+describe('bodies that nobody reads', () => {
+  const refusedBody = async (body: string, headers: readonly string[]) => {
+    await using upstream = await RecordingUpstream.start();
+    await using gateway = await startListener(upstream, {});
+    await using connection = await RawConnection.open(gateway.port);
+    connection.write(`${requestHead('POST', '/auth/nothing-here', [HOST, ...headers])}${body}${get('/next')}`);
+    const refused = await connection.response();
+    expect(refused.status).toBe(404);
+    if (refused.headers.get('connection') === 'keep-alive') {
+      expect((await connection.response()).status).toBe(200);
+      expect(upstream.requests.map(({ head }) => head.split('\r\n')[0])).toEqual(['GET /next HTTP/1.1']);
+    } else {
+      await connection.remainder();
+      expect(upstream.requests).toHaveLength(0);
+    }
+    return refused.headers.get('connection');
+  };
+
+  test('SMG-17: the body of a refused request is never read as the next request', async () => {
+    const smuggled = get('/smuggled');
+    expect(await refusedBody(smuggled, [`Content-Length: ${smuggled.length}`])).toBe('keep-alive');
+    const chunked = `${smuggled.length.toString(16)}\r\n${smuggled}\r\n0\r\n\r\n`;
+    await refusedBody(chunked, ['Transfer-Encoding: chunked']);
+  });
+
+  test('a client may send a refused upload of 8 MiB to its end before it reads the answer', async () => {
+    await using gateway = await startListener(null, {});
+    await using connection = await RawConnection.open(gateway.port);
+    connection.socket.pause();
+    const body = Buffer.alloc(8 * 1024 * 1024, 'x');
+    const head = requestHead('POST', '/auth/nothing-here', [HOST, `Content-Length: ${body.length}`]);
+    connection.write(head);
+    // Rejects when the other side resets the connection, which would take the answer away.
+    await new Promise<void>((resolve, reject) =>
+      connection.socket.write(body, (error) => (error == null ? resolve() : reject(error))),
+    );
+    connection.socket.resume();
+    const refused = await connection.response();
+    expect([refused.status, refused.headers.get('connection')]).toEqual([404, 'close']);
+  });
+
+  test('a request that is sent after an answer with Connection: close reaches no upstream', async () => {
+    await using upstream = await RecordingUpstream.start();
+    await using gateway = await startListener(upstream, {});
+    await using connection = await RawConnection.open(gateway.port, { allowHalfOpen: true });
+    connection.write(requestHead('POST', '/auth/nothing-here', [HOST, 'Content-Length: 300000']));
+    expect((await connection.response()).headers.get('connection')).toBe('close');
+    connection.write(`${'x'.repeat(300_000)}${get('/late')}`);
+    await until(async () => (await gateway.gateway.connectionCount()) === 0, 'the connection is gone');
+    expect(upstream.requests).toHaveLength(0);
+  });
+
+  test('an upload over the limit of its route gets 413, also when it has been sent to the end', async () => {
+    await using upstream = await RecordingUpstream.start();
+    await using gateway = await startListener(
+      upstream,
+      {},
+      {
+        routes: [{ id: 'app', match: { path: '/' }, credential: 'none', upstream: 'app', bodyLimit: '64KiB' }],
+      },
+    );
+    const body = Buffer.alloc(8 * 1024 * 1024, 'x');
+    for (const headers of [[`Content-Length: ${body.length}`], ['Transfer-Encoding: chunked']]) {
+      await using connection = await RawConnection.open(gateway.port);
+      connection.write(post(headers));
+      if (headers[0]?.startsWith('T') === true) connection.write(`${body.length.toString(16)}\r\n`);
+      connection.write(body);
+      const response = await connection.response();
+      expect(response.status).toBe(413);
+      expect(response.headers.get('connection')).toBe('close');
+    }
+  });
+});

@@ -1,0 +1,375 @@
+/** TLS of the public listener, spoken to with Node's own client. */
+
+import { X509Certificate } from 'node:crypto';
+import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { connect as connectPlain, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { Duplex } from 'node:stream';
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
+import { afterAll, describe, expect, test } from 'vitest';
+import { ConfigFault } from '../../../src/errors.ts';
+import { readClientCertificate } from '../../../src/listener/http1/client-certificate.ts';
+import { TlsCertificates } from '../../../src/listener/http1/tls.ts';
+import { CertificateFiles, TestAuthority } from '../../support/certificates.ts';
+import type { TestGateway } from '../../support/gateway.ts';
+import { RecordingUpstream } from '../../support/recording-upstream.ts';
+import { until } from '../../support/until.ts';
+import { PUBLIC_ROUTE, startListener } from './support.ts';
+
+const authority = new TestAuthority();
+const files = new CertificateFiles();
+afterAll(() => files[Symbol.dispose]());
+
+const shop = files.write('shop', authority.issue({ names: ['shop.example.com'] }));
+const wildcard = files.write(
+  'wildcard',
+  authority.issue({ names: ['*.example.com', 'EXAMPLE.com'], commonName: 'wildcard' }),
+);
+const clientAuthority = new TestAuthority('Client authority');
+const clientCaFile = files.text('clients.crt', clientAuthority.certificate);
+
+function startTls(
+  tls: Record<string, unknown> = {},
+  upstream: RecordingUpstream | null = null,
+  more = {},
+): Promise<TestGateway> {
+  return startListener(upstream, { tls: { certificates: [shop, wildcard], ...tls }, ...more } as never, {
+    publicOrigin: ['https://shop.example.com', 'https://other.example.com'],
+    routes: [{ ...PUBLIC_ROUTE, upstream: 'app', match: { host: '*', path: '/' } }],
+  });
+}
+
+/** Connects, and resolves when the handshake is complete; rejects with why it was not. */
+function handshake(port: number, options: ConnectionOptions = {}): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({
+      ca: authority.certificate,
+      host: '127.0.0.1',
+      port,
+      servername: 'shop.example.com',
+      ALPNProtocols: ['http/1.1'],
+      ...options,
+    });
+    socket.once('secureConnect', () => resolve(socket)).once('error', reject);
+    socket.once('close', () => reject(new Error('closed')));
+  });
+}
+
+/** The status of a request on an established connection. */
+async function statusOf(socket: TLSSocket, host = 'shop.example.com'): Promise<number> {
+  socket.write(`GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+  let text = '';
+  for await (const chunk of socket) text += (chunk as Buffer).toString('latin1');
+  return Number(text.split(' ')[1]);
+}
+
+const commonName = (socket: TLSSocket) => socket.getPeerCertificate().subject.CN;
+
+describe('certificates', () => {
+  test.each([
+    ['the exact name', 'shop.example.com', 'shop.example.com'],
+    ['TLS-01: a name in upper case', 'EXAMPLE.Com', 'wildcard'],
+    ['TLS-01: a name with a trailing dot', 'example.com.', 'wildcard'],
+    ['TLS-01: a name below the wildcard in upper case and with a trailing dot', 'OTHER.Example.com.', 'wildcard'],
+    ['a name that only the wildcard covers', 'other.example.com', 'wildcard'],
+    ['a name that is written in upper case in the certificate', 'example.com', 'wildcard'],
+    ['a name two labels below the wildcard', 'a.b.example.com', 'shop.example.com'],
+    ['an unknown name', 'nobody.test', 'shop.example.com'],
+  ])('%s gets its certificate', async (_title, servername, expected) => {
+    await using gateway = await startTls();
+    const socket = await handshake(gateway.port, { servername, rejectUnauthorized: false });
+    expect(commonName(socket)).toBe(expected);
+    socket.destroy();
+  });
+
+  test('a client that sends no name gets the first certificate', async () => {
+    await using gateway = await startTls();
+    const socket = await handshake(gateway.port, { servername: '', rejectUnauthorized: false });
+    expect(commonName(socket)).toBe('shop.example.com');
+    socket.destroy();
+  });
+
+  test('TLS-07: no server name makes the choice throw', () => {
+    const certificates = new TlsCertificates({ certificates: [shop], minVersion: 'TLSv1.2' }, Date.now);
+    for (const name of [
+      '',
+      '.',
+      '..',
+      '*',
+      '*.',
+      '\0',
+      '\ud800',
+      `${'a.'.repeat(5_000)}b`,
+      '__proto__',
+      'constructor',
+    ]) {
+      expect(certificates.contextFor(name)).toBe(certificates.pairs[0]?.context);
+    }
+  });
+
+  test('HST-13: a Host other than the server name of the connection is refused with 421', async () => {
+    await using upstream = await RecordingUpstream.start();
+    await using gateway = await startTls({}, upstream);
+    expect(await statusOf(await handshake(gateway.port))).toBe(200);
+    expect(await statusOf(await handshake(gateway.port), 'other.example.com')).toBe(421);
+    expect(
+      await statusOf(await handshake(gateway.port, { servername: 'other.example.com' }), 'other.example.com'),
+    ).toBe(200);
+    expect(upstream.requests).toHaveLength(2);
+  });
+
+  const { certificate } = authority.issue({ names: ['a.test'] });
+  const { key } = authority.issue({ names: ['a.test'] });
+  const expired = authority.issue({ names: ['a.test'], notBefore: new Date(0), notAfter: new Date(86_400_000) });
+  test.each([
+    ['a key of another certificate', { certificate, key }, 'is not the key of the certificate'],
+    ['an expired certificate', expired, 'expired on 1970-01-02'],
+    ['a certificate that is none', { certificate: 'nonsense', key }, 'is not a PEM certificate'],
+    ['a key that is none', { certificate, key: 'nonsense' }, 'is not a PEM private key'],
+    ['an encrypted key', { certificate, key: '-----BEGIN ENCRYPTED PRIVATE KEY-----' }, 'is encrypted'],
+  ])('%s is refused at start in one line that names key and file', async (title, pair, problem) => {
+    const bad = files.write(title, pair);
+    const opening = startTls({ certificates: [shop, bad] });
+    await expect(opening).rejects.toThrow(ConfigFault);
+    await expect(opening).rejects.toThrow(problem);
+    await expect(opening).rejects.toThrow(/^listeners\.public\.tls\.certificates\[1\]\.(?:cert|key)File: [^\n]+$/);
+  });
+
+  test('a certificate that is read again is in use for new connections, with and without a server name', async () => {
+    const pair = files.write('replaced', authority.issue({ names: ['shop.example.com'], commonName: 'first' }));
+    await using gateway = await startTls({ certificates: [pair] });
+    const names = async () => {
+      const sockets = [
+        await handshake(gateway.port),
+        await handshake(gateway.port, { servername: '', rejectUnauthorized: false }),
+      ];
+      const found = sockets.map(commonName);
+      for (const socket of sockets) socket.destroy();
+      return found;
+    };
+    expect(await names()).toEqual(['first', 'first']);
+    const kept = await handshake(gateway.port);
+    const lastRead = async (isGood: number) =>
+      (await gateway.metrics.text()).includes(`sallyport_tls_certificates_last_read_successful ${isGood}\n`);
+
+    files.write('replaced', authority.issue({ names: ['shop.example.com'], commonName: 'second' }));
+    await until(async () => (await names()).join() === 'second,second', 'the new certificate is in use');
+    expect(commonName(kept)).toBe('first');
+    expect(await statusOf(kept)).toBe(502);
+
+    files.write('replaced', { certificate, key });
+    await until(() => lastRead(0), 'the bad pair is noticed');
+    expect(await names()).toEqual(['second', 'second']);
+    expect(gateway.log.text).toContain('is not the key of the certificate');
+
+    files.write('replaced', authority.issue({ names: ['shop.example.com'], commonName: 'third' }));
+    await until(() => lastRead(1), 'the good pair is noticed');
+    expect(await names()).toEqual(['third', 'third']);
+  });
+
+  test('a Secret whose directory is swapped behind a symbolic link is noticed every time', async () => {
+    const path = join(files.directory, 'secret');
+    mkdirSync(path);
+    const publish = (commonName: string) => {
+      const data = join(path, `..${commonName}`);
+      mkdirSync(data);
+      const issued = authority.issue({ names: ['shop.example.com'], commonName });
+      writeFileSync(join(data, 'tls.crt'), issued.certificate);
+      writeFileSync(join(data, 'tls.key'), issued.key);
+      symlinkSync(`..${commonName}`, join(path, '..data_tmp'));
+      renameSync(join(path, '..data_tmp'), join(path, '..data'));
+    };
+    publish('one');
+    for (const file of ['tls.crt', 'tls.key']) symlinkSync(`..data/${file}`, join(path, file));
+    await using gateway = await startTls({
+      certificates: [{ certFile: join(path, 'tls.crt'), keyFile: join(path, 'tls.key') }],
+    });
+    for (const commonNameNow of ['two', 'three']) {
+      publish(commonNameNow);
+      await until(async () => {
+        const socket = await handshake(gateway.port);
+        const found = commonName(socket);
+        socket.destroy();
+        return found === commonNameNow;
+      }, `certificate ${commonNameNow} is in use`);
+    }
+  });
+
+  test('the expiry of each certificate is a gauge', async () => {
+    await using gateway = await startTls();
+    await gateway.gateway.collect();
+    const text = await gateway.metrics.text();
+    for (const index of [0, 1]) {
+      const value = new RegExp(`tls_certificate_expiry_timestamp_seconds\\{certificate="${index}"\\} (\\d+)`).exec(
+        text,
+      )?.[1];
+      expect(Number(value) * 1_000).toBeGreaterThan(Date.now());
+    }
+  });
+});
+
+describe('protocol', () => {
+  test.each(['TLSv1', 'TLSv1.1'] as const)('%s is refused', async (version) => {
+    await using gateway = await startTls();
+    const old = { minVersion: version, maxVersion: version, ciphers: 'DEFAULT@SECLEVEL=0' };
+    await expect(handshake(gateway.port, old)).rejects.toThrow(/version|closed/);
+  });
+
+  test.each(['TLSv1.2', 'TLSv1.3'] as const)('%s is spoken', async (version) => {
+    await using gateway = await startTls();
+    const socket = await handshake(gateway.port, { minVersion: version, maxVersion: version });
+    expect(socket.getProtocol()).toBe(version);
+    socket.destroy();
+  });
+
+  test('minVersion TLSv1.3 refuses TLS 1.2, whatever the server name', async () => {
+    await using gateway = await startTls({ minVersion: 'TLSv1.3' });
+    for (const servername of ['shop.example.com', 'other.example.com', 'nobody.test']) {
+      const old = handshake(gateway.port, { maxVersion: 'TLSv1.2', servername, rejectUnauthorized: false });
+      await expect(old).rejects.toThrow(/version/);
+    }
+  });
+
+  test('H2: ALPN chooses http/1.1 of what a client offers, and h2 alone gets no connection', async () => {
+    await using gateway = await startTls();
+    const both = await handshake(gateway.port, { ALPNProtocols: ['h2', 'http/1.1'] });
+    expect(both.alpnProtocol).toBe('http/1.1');
+    both.destroy();
+    await expect(handshake(gateway.port, { ALPNProtocols: ['h2'] })).rejects.toThrow(/no application protocol/);
+  });
+
+  test('H2: an HTTP/2 preface inside TLS is refused', async () => {
+    await using gateway = await startTls();
+    const socket = await handshake(gateway.port);
+    socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+    let text = '';
+    for await (const chunk of socket) text += String(chunk);
+    expect(text).toMatch(/^HTTP\/1\.1 400 /);
+  });
+
+  test('DOS-03: a handshake that stalls is cut', async () => {
+    await using gateway = await startTls({}, null, { timeouts: { handshake: '200ms' } });
+    const socket = connectPlain({ host: '127.0.0.1', port: gateway.port });
+    await new Promise((resolve) => socket.once('close', resolve).resume());
+    await until(
+      async () => (await gateway.metrics.text()).includes('sallyport_connections_refused_total{reason="tls"} 1\n'),
+      'it is counted',
+    );
+  });
+
+  test('plain HTTP on the TLS port ends that connection and nothing else', async () => {
+    await using gateway = await startTls();
+    const socket = connectPlain({ host: '127.0.0.1', port: gateway.port });
+    socket.write('GET / HTTP/1.1\r\nHost: shop.example.com\r\n\r\n');
+    await new Promise((resolve) =>
+      socket
+        .once('close', resolve)
+        .on('error', () => {})
+        .resume(),
+    );
+    expect(await statusOf(await handshake(gateway.port))).toBe(502);
+  });
+
+  test('TLS-03: a ClientHello byte by byte gets the same certificate and the same demand for one', async () => {
+    await using gateway = await startTls({ clientCertificates: { caFile: clientCaFile, mode: 'require' } });
+    const plain = connectPlain({ host: '127.0.0.1', port: gateway.port, noDelay: true });
+    const socket = await handshake(gateway.port, { socket: byteByByte(plain), servername: 'other.example.com' });
+    expect(commonName(socket)).toBe('wildcard');
+    await expect(statusOf(socket, 'other.example.com')).rejects.toThrow(/certificate required|ECONNRESET|closed/);
+  });
+});
+
+describe('client certificates', () => {
+  const alice = clientAuthority.issue({ commonName: 'alice', uris: ['spiffe://example.com/ns/shop/sa/alice'] });
+  const stranger = authority.issue({ commonName: 'alice', uris: ['spiffe://example.com/ns/shop/sa/alice'] });
+  const client = ({ certificate: cert, key }: typeof alice) => ({ cert, key });
+
+  test.each([
+    ['the exact name', 'shop.example.com'],
+    ['a wildcard', 'other.example.com'],
+    ['TLS-02: an unknown name', 'nobody.test'],
+    ['TLS-02: no name', ''],
+  ])('are required with %s', async (_title, servername) => {
+    await using gateway = await startTls({ clientCertificates: { caFile: clientCaFile, mode: 'require' } });
+    const options = { servername, rejectUnauthorized: false };
+    const host = servername || 'shop.example.com';
+    // In TLS 1.3 the client believes that it is connected before it learns that its certificate is refused.
+    const status = (credentials: ConnectionOptions) =>
+      handshake(gateway.port, { ...options, ...credentials })
+        .then((socket) => statusOf(socket, host))
+        .catch(() => Number.NaN);
+    expect(await status({})).toBeNaN();
+    expect(await status(client(stranger))).toBeNaN();
+    expect(await status(client(alice))).not.toBeNaN();
+  });
+
+  test('mode request lets clients through that give none, but none with a bad one', async () => {
+    await using gateway = await startTls({ clientCertificates: { caFile: clientCaFile, mode: 'request' } });
+    expect(await statusOf(await handshake(gateway.port))).toBe(502);
+    expect(await statusOf(await handshake(gateway.port, client(alice)))).toBe(502);
+    const withAnother = handshake(gateway.port, client(stranger)).then((socket) => statusOf(socket));
+    expect(await withAnother.catch(() => Number.NaN)).toBeNaN();
+  });
+
+  test('TLS-06: a session that is resumed keeps its client', async () => {
+    await using gateway = await startTls({ clientCertificates: { caFile: clientCaFile, mode: 'require' } });
+    const options = { maxVersion: 'TLSv1.2' as const, ...client(alice) };
+    const first = await handshake(gateway.port, options);
+    const session = first.getSession();
+    first.destroy();
+    const second = await handshake(gateway.port, { ...options, ...(session !== undefined && { session }) });
+    expect(second.isSessionReused()).toBe(true);
+    expect(await statusOf(second)).toBe(502);
+  });
+
+  test('a verified certificate is read by its structure', () => {
+    const read = readClientCertificate(new X509Certificate(alice.certificate));
+    expect(read.subject).toEqual(new Map([['CN', ['alice']]]));
+    expect(read.spiffeId).toBe('spiffe://example.com/ns/shop/sa/alice');
+    expect(read.fingerprint).toMatch(/^(?:[0-9A-F]{2}:){31}[0-9A-F]{2}$/);
+  });
+
+  test.each([
+    ['a comma and another name behind it', ['spiffe://example.com/a, URI:spiffe://example.com/admin']],
+    ['a NUL', ['spiffe://example.com/admin\0.evil.test']],
+    ['a line break', ['spiffe://example.com/admin\r\nX-Admin: 1']],
+    ['dot segments', ['spiffe://example.com/a/../admin']],
+    ['an empty segment', ['spiffe://example.com//admin']],
+    ['a query', ['spiffe://example.com/a?admin']],
+    ['an upper-case trust domain', ['spiffe://EXAMPLE.com/admin']],
+    ['two URIs', ['spiffe://example.com/a', 'spiffe://example.com/admin']],
+    ['another scheme', ['https://example.com/admin']],
+    ['no URI', []],
+  ])('TLS-05: a certificate with %s has no SPIFFE id', (_title, uris) => {
+    const issued = clientAuthority.issue({ commonName: ['a', 'b'], uris });
+    const read = readClientCertificate(new X509Certificate(issued.certificate));
+    expect(read.spiffeId).toBeNull();
+    expect(read.subject.get('CN')).toEqual(['a', 'b']);
+  });
+});
+
+/** A stream that hands on what it is given byte by byte. */
+function byteByByte(socket: Socket): Duplex {
+  const stream = new Duplex({
+    read() {
+      socket.resume();
+    },
+    write(chunk: Buffer, _encoding, callback) {
+      const bytes = [...chunk];
+      const next = () => {
+        const byte = bytes.shift();
+        if (byte === undefined) callback();
+        else socket.write(Buffer.from([byte]), () => setImmediate(next));
+      };
+      next();
+    },
+    destroy(_error, callback) {
+      socket.destroy();
+      callback(null);
+    },
+  });
+  socket.on('data', (chunk) => stream.push(chunk));
+  socket.on('close', () => stream.push(null));
+  socket.on('error', () => stream.push(null));
+  return stream;
+}
