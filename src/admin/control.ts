@@ -1,25 +1,29 @@
 /**
- * What the admin listener asks of the gateway that it stands beside, be that in the same process or in several. Every
- * answer is plain data, so that it can come from another process.
+ * The operations behind the admin listener, as an interface. The gateway may run in this process or in several workers, so
+ * every parameter and answer is plain data that can cross between processes.
+ *
+ * To add an operation: a method and a row in `ANSWERED_BY` here, its implementation in `gateway/control.ts`, its endpoint
+ * in `endpoints.ts`.
  */
 
 import type { AuditSource } from '../telemetry/audit.ts';
 
-/** One thing that has to work. */
+/** Whether one part of the gateway works. */
 export interface ComponentHealth {
   readonly name: string;
   readonly isOk: boolean;
-  /** Fixed words, or names from the configuration. */
+  /** Fixed text and names from the configuration; nothing from requests. */
   readonly detail: string;
 }
 
+/** Whether the gateway has started, and the state of its parts. */
 export interface Health {
-  /** Whether it has ever been able to serve: it may be starting, but it is not broken. */
+  /** False until it listens for the first time. */
   readonly isStarted: boolean;
   readonly components: readonly ComponentHealth[];
 }
 
-/** A session as an operator sees it: never its id. Times are ISO 8601. */
+/** A session as an operator sees it, without its id. Times are ISO 8601. */
 export interface SessionSummary {
   readonly handle: string;
   readonly subject: string;
@@ -27,98 +31,104 @@ export interface SessionSummary {
   readonly device: string;
   readonly createdAt: string;
   readonly lastSeenAt: string;
-  /** Absolute end. */
+  /** The absolute timeout. */
   readonly expiresAt: string;
-  /** End unless it is used again. */
+  /** The end if it is not used again. */
   readonly idleExpiresAt: string;
 }
 
-/** Which tokens an operator wants refused. */
+/** The tokens that an operator revokes. */
 export type TokenRevocationRequest =
   | {
       readonly kind: 'token';
       /** `jti`. */
       readonly tokenId: string;
-      /** `null`: whoever issued it. */
+      /** `null`: any issuer. */
       readonly issuer: string | null;
-      /** Its `exp`; `null` where that is not known. */
+      /** Its `exp`; `null` when unknown. */
       readonly expMs: number | null;
-      /** How long it can live from now on, where `exp` is not known; `null`: as configured. */
+      /** The longest time it can still live when `exp` is unknown; `null`: the configured lifetimes decide. */
       readonly lifetimeMs: number | null;
     }
-  /** Those of a session, which ends. */
+  /** All tokens of a session; the session ends as well. */
   | { readonly kind: 'session'; readonly handle: string }
-  /** Those of a subject that were issued before now. */
+  /** All tokens of a subject that were issued before now. */
   | {
       readonly kind: 'subject';
       readonly subject: string;
       readonly issuer: string | null;
-      /** How long one of them can live from now on; `null`: as configured. */
+      /** The longest time that any of them can still live; `null`: the configured lifetimes decide. */
       readonly lifetimeMs: number | null;
     };
 
+/** The result of a token revocation. */
 export interface TokenRevocationReport {
   readonly kind: TokenRevocationRequest['kind'];
-  /** Until when it is on record: no such token is alive after that. ISO 8601. */
+  /** When the record is dropped: every such token has expired by then. ISO 8601. */
   readonly until: string;
-  /** Nothing had to be done: no such token can be alive. */
+  /** Nothing was recorded, because every such token has expired already. */
   readonly hasExpired: boolean;
 }
 
-/** What became of a reload in one process. */
+/** The result of a reload in one process. */
 export interface ApplyResult {
-  /** `gateway`, or the number of a worker. */
+  /** `gateway`, or `worker` and its number. */
   readonly process: string;
-  /** Why it keeps the configuration that it had; `null` when it applied the new one. */
+  /** Why it kept the previous configuration; `null` when it applied the new one. */
   readonly problem: string | null;
-  /** What stays as it was all the same: files that the configuration names, and that cannot be used any more. */
+  /** Files that the configuration names and that are unusable; their previous contents stay in use. One line each. */
   readonly kept: readonly string[];
 }
 
+/** The result of a reload. */
 export interface ReloadReport {
-  /** `rejected`: every process that says so in `results`, or all if there are none, keeps what it had. */
+  /** `rejected`: at least one process kept the previous configuration (see `results`; all of them when it is empty). */
   readonly result: 'applied' | 'rejected';
-  /** Of the configuration in use. */
+  /** Hash of the configuration in use. */
   readonly hash: string;
-  /** One line per mistake; empty when there was none. */
+  /** One line per mistake; empty when applied. */
   readonly problems: readonly string[];
-  /** Keys whose present value is not the one in use: they need a restart. */
+  /** Keys that changed but take effect only after a restart. */
   readonly needRestart: readonly string[];
-  /** Files that cannot be used, such as a certificate: what was read of them before stays in use. One line each. */
+  /** Unusable files, such as a certificate, whose previous contents stay in use. One line each. */
   readonly kept: readonly string[];
   readonly results: readonly ApplyResult[];
 }
 
+/** The configuration in use. */
 export interface ConfigurationReport {
   readonly hash: string;
   /** ISO 8601. */
   readonly loadedAt: string;
   readonly needRestart: readonly string[];
-  /** Without secrets. */
+  /** The effective configuration, secrets redacted. */
   readonly config: unknown;
 }
 
-/** The gateway, or all of its workers. */
+/**
+ * The operations of a running gateway: implemented by `gateway/control.ts` in a process that serves, and by
+ * `process/workers/pool.ts` for all workers of one. Parameters and answers are structured-cloneable data.
+ */
 export interface GatewayControl {
   /** @param withUpstreams  adds one component for each upstream */
   health(withUpstreams: boolean): Promise<Health>;
-  /** In the Prometheus text format. */
+  /** @returns the metrics in the Prometheus text format */
   metrics(): Promise<string>;
-  /** The JWK Set. */
+  /** @returns the JWK Set of the upstream token */
   jwks(): Promise<unknown>;
   /** @throws DependencyFault `store_unavailable` */
   sessionsOf(subject: string): Promise<readonly SessionSummary[]>;
   /**
    * Ends a session everywhere.
    *
-   * @returns what it was, or `null` when there was none
+   * @returns the session that ended, or `null` when there was none
    * @throws DependencyFault `store_unavailable`
    */
   revokeSession(handle: string, source: AuditSource): Promise<SessionSummary | null>;
   /**
    * Ends every session of a subject everywhere.
    *
-   * @returns the handles of those that ended
+   * @returns the handles of the sessions that ended
    * @throws DependencyFault `store_unavailable`
    */
   revokeSessionsOf(subject: string, source: AuditSource): Promise<readonly string[]>;
@@ -130,10 +140,30 @@ export interface GatewayControl {
   revokeTokens(request: TokenRevocationRequest, source: AuditSource): Promise<TokenRevocationReport>;
 }
 
-/** What reads the configuration again. */
+/**
+ * Which workers answer an operation: `one` where any of them gives the same answer, `all` where the answers differ and
+ * are merged. An operation `one` needs nothing more; for an operation `all` the pool states how to merge, or it does not
+ * compile.
+ */
+export const ANSWERED_BY = {
+  health: 'all',
+  metrics: 'all',
+  jwks: 'one',
+  sessionsOf: 'one',
+  revokeSession: 'one',
+  revokeSessionsOf: 'one',
+  revokeTokens: 'one',
+} as const satisfies Readonly<Record<keyof GatewayControl, 'one' | 'all'>>;
+
+/** The names of the operations that this many workers answer. */
+export type AnsweredBy<Who extends 'one' | 'all'> = {
+  [Name in keyof GatewayControl]: (typeof ANSWERED_BY)[Name] extends Who ? Name : never;
+}[keyof GatewayControl];
+
+/** Reads the configuration again. */
 export interface ReloadControl {
-  /** Reads and applies the configuration. Never rejects. */
+  /** Reads and applies the configuration. Never rejects: what went wrong is in the report. */
   reload(): Promise<ReloadReport>;
-  /** What is in use. */
+  /** @returns the configuration in use */
   report(): ConfigurationReport;
 }

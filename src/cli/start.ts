@@ -149,7 +149,7 @@ async function untilEnd(instance: Instance, signals: EndSignals, hopeless: Promi
     await instance.close();
     return EXIT.failed;
   }
-  const isCut = await Promise.race([instance.shutdown().then(() => false), signals.next().then(() => true)]);
+  const isCut = await Promise.race([instance.drain().then(() => false), signals.next().then(() => true)]);
   if (isCut) setTimeout(() => process.exit(EXIT.failed), CUT_GRACE_MS).unref();
   if (isCut) await instance.close();
   return isCut ? EXIT.failed : EXIT.ok;

@@ -1,62 +1,65 @@
 /**
- * What `sallyport start` runs: a gateway in this process, or several in worker processes; beside it the admin listener;
- * and what reads the configuration again.
+ * process: what `sallyport start` runs. A gateway in this process, or several in worker processes; the admin listener; the
+ * reloader. Takes a loaded configuration and the dependencies of the process; neither reads arguments nor exits.
+ *
+ * A step of the start that fails closes the steps before it. Ending is bounded in time: `drain` lets requests finish,
+ * `close` cuts them.
  */
 
-import type { AddressInfo } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { AdminListener } from '../admin/admin-listener.ts';
 import type { ApplyResult, ComponentHealth, GatewayControl } from '../admin/control.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
+import { LocalControl } from '../gateway/control.ts';
 import { Gateway, type GatewayDependencies } from '../gateway/gateway.ts';
-import { LocalControl } from '../gateway/local-control.ts';
 import { newTicketKeys } from '../listener/http1/tls.ts';
 import { Reloader } from './reload.ts';
-import type { StartedWorker } from './workers/methods.ts';
+import { listen, type Started } from './started.ts';
 import { WorkerPool } from './workers/pool.ts';
 
+/** What an instance is started from. */
 export interface InstanceOptions {
   readonly loaded: LoadedConfig;
   /**
    * Reads the configuration again.
    *
-   * @throws ConfigFault with every mistake
+   * @throws ConfigFault with one line per mistake
    */
   readonly load: () => Promise<LoadedConfig>;
-  /** Every mistake in it and in the files that it names, one line each. */
+  /** Lists every mistake in the configuration and in the files that it names, one line each. */
   readonly mistakes: () => Promise<readonly string[]>;
-  /** The configuration file, which is then watched; `null` when it cannot be. */
+  /** The configuration file to watch; `null` when there is none (standard input). */
   readonly watchedFile: string | null;
-  /** Nothing can be served any more, and waiting does not help: the process has to end, and to say so. */
+  /** Called when no worker starts any more. The process should exit with an error. */
   readonly onHopeless: () => void;
 }
 
-/** Where an instance listens. */
-export interface InstanceAddresses {
-  readonly public: Pick<AddressInfo, 'address' | 'port'>;
-  readonly redirect: Pick<AddressInfo, 'address' | 'port'> | null;
-  readonly outbound: Pick<AddressInfo, 'address' | 'port'> | null;
-  readonly admin: Pick<AddressInfo, 'address' | 'port'>;
+/** Where an instance listens; `null` for listeners that it does not have. */
+export interface InstanceAddresses extends Pick<Started, 'public' | 'redirect' | 'outbound'> {
+  readonly admin: Started['public'];
 }
 
-/** The gateway or gateways of an instance. */
-interface Serving extends GatewayControl {
-  listen(): Promise<StartedWorker>;
+/** The gateway of an instance, or its workers. */
+interface Serving {
+  readonly control: GatewayControl;
+  listen(): Promise<Started>;
   apply(config: Config): Promise<readonly ApplyResult[]>;
-  shutdown(): Promise<void>;
+  /** Ends gracefully, in a bounded time. */
+  drain(): Promise<void>;
   /** Ends at once. */
-  kill(): Promise<void>;
+  close(): Promise<void>;
 }
 
+/** A running gateway with its admin listener and its reloader. */
 export class Instance {
   readonly addresses: InstanceAddresses;
-  /** What it keeps sessions in and signs with, in words. */
-  readonly uses: Pick<StartedWorker, 'store' | 'signing'>;
+  /** Describes the store and the signing keys. */
+  readonly uses: Pick<Started, 'store' | 'signing'>;
   readonly reloader: Reloader;
   readonly #serving: Serving;
   readonly #admin: AdminListener;
-  #end: Promise<void> | null = null;
+  #draining: Promise<void> | null = null;
 
   private constructor(
     serving: Serving,
@@ -73,20 +76,20 @@ export class Instance {
   }
 
   /**
-   * Starts everything. When a step fails, what was started before is ended again.
+   * Starts everything. When a step fails, the steps before it are closed.
    *
-   * @throws ConfigFault with one clear message when something cannot be opened
+   * @throws ConfigFault with one clear message when something fails to open
    */
   static async start(options: InstanceOptions, dependencies: GatewayDependencies): Promise<Instance> {
     const { loaded, load, mistakes, watchedFile, onHopeless } = options;
     const { config } = loaded;
     const { log, metrics, clocks } = dependencies;
     await using started = new AsyncDisposableStack();
-    const serving = started.adopt(await openServing(config, dependencies, onHopeless), (it) => it.kill());
+    const serving = started.adopt(await openServing(config, dependencies, onHopeless), (it) => it.close());
     const apply = (next: LoadedConfig) => serving.apply(next.config);
     const reloader = new Reloader({ initial: loaded, load, mistakes, apply, log, metrics, clocks });
     started.defer(() => reloader.close());
-    const parts = { control: serving, reloader, log };
+    const parts = { control: serving.control, reloader, log };
     const admin = started.adopt(new AdminListener(config.listeners.admin, parts), (it) => it.close());
     const adminAddress = await admin.listen();
     const { store, signing, ...addresses } = await serving.listen();
@@ -95,38 +98,38 @@ export class Instance {
     return new Instance(serving, admin, reloader, { ...addresses, admin: adminAddress }, { store, signing });
   }
 
-  /** What does not work at the moment, so that it is not ready. */
+  /** The components that currently fail readiness. */
   async troubles(): Promise<readonly ComponentHealth[]> {
-    const { components } = await this.#serving.health(false);
+    const { components } = await this.#serving.control.health(false);
     return components.filter(({ isOk }) => !isOk);
   }
 
-  /** The gateway, where it is in this process. */
+  /** The gateway when it runs in this process; `null` with workers. For tests. */
   get localGateway(): Gateway | null {
     return this.#serving instanceof LocalServing ? this.#serving.gateway : null;
   }
 
-  /** Ends in order, in a bounded time. Later calls wait for the same end. */
-  shutdown(): Promise<void> {
-    this.#end ??= this.#shutDown();
-    return this.#end;
+  /** Lets requests finish, in a bounded time, and closes everything. Later calls wait for the first one. */
+  drain(): Promise<void> {
+    this.#draining ??= this.#drain();
+    return this.#draining;
   }
 
-  /** Ends at once: what is under way is cut. */
+  /** Closes everything at once and cuts requests in progress. */
   async close(): Promise<void> {
     this.reloader.close();
-    await this.#serving.kill();
+    await this.#serving.close();
     this.#admin.close();
   }
 
-  async #shutDown(): Promise<void> {
+  async #drain(): Promise<void> {
     this.reloader.close();
-    await this.#serving.shutdown();
+    await this.#serving.drain();
     this.#admin.close();
   }
 }
 
-/** How many processes a configuration asks for. The embedded store is in one process, so it is served by one. */
+/** The number of processes that serve. The embedded store lives in one process, so it gets one. */
 function workerCount({ workers, store }: Config): number {
   if (store.redis === undefined) return 1;
   return workers === 'auto' ? availableParallelism() : workers;
@@ -143,35 +146,28 @@ async function openServing(
 }
 
 /** One gateway, in this process. */
-class LocalServing extends LocalControl implements Serving {
+class LocalServing implements Serving {
+  readonly control: GatewayControl;
   readonly gateway: Gateway;
 
   constructor(gateway: Gateway, { metrics }: GatewayDependencies) {
-    super(gateway, metrics);
     this.gateway = gateway;
+    this.control = new LocalControl(gateway, metrics);
   }
 
-  async listen(): Promise<StartedWorker> {
-    const { gateway } = this;
-    const address = await gateway.listen();
-    return {
-      public: address,
-      redirect: gateway.redirectAddress,
-      outbound: gateway.outboundAddress,
-      store: gateway.store.description,
-      signing: gateway.signingKeys.description,
-    };
+  listen(): Promise<Started> {
+    return listen(this.gateway);
   }
 
   async apply(config: Config): Promise<readonly ApplyResult[]> {
     return [{ process: 'gateway', problem: null, kept: await this.gateway.apply(config) }];
   }
 
-  shutdown(): Promise<void> {
+  drain(): Promise<void> {
     return this.gateway.shutdown();
   }
 
-  kill(): Promise<void> {
+  close(): Promise<void> {
     return this.gateway.close();
   }
 }

@@ -47,7 +47,7 @@ describe('probes', () => {
     // Nobody has to meet it first.
     const response = await instance.admin('/readyz?include=upstream');
     expect(response.status).toBe(503);
-    const upstream = { name: 'upstream app', ok: false, detail: 'no endpoint can be connected to' };
+    const upstream = { name: 'upstream app', ok: false, detail: 'no endpoint accepts connections' };
     expect(await response.json()).toMatchObject({ ready: false, components: expect.arrayContaining([upstream]) });
     expect((await instance.admin('/readyz')).status).toBe(200);
     await rawRequest(instance.port, 'GET / HTTP/1.1\r\nHost: shop.example.com\r\n\r\n');

@@ -10,7 +10,7 @@ import { issuerRules } from '../../src/authentication/service-token/issuer.ts';
 import { NO_SERVICE_TOKEN_EVENTS, ServiceTokens } from '../../src/authentication/service-token/service-tokens.ts';
 import { issuer as issuerSchema } from '../../src/config/schema/issuer.ts';
 import { Denial } from '../../src/errors.ts';
-import { LocalControl } from '../../src/gateway/local-control.ts';
+import { LocalControl } from '../../src/gateway/control.ts';
 import { RemoteKeySet } from '../../src/jwt/remote-key-set.ts';
 import { readKeySet } from '../../src/jwt/verification-keys.ts';
 import { Keyring } from '../../src/token/keyring.ts';

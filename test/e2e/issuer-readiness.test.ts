@@ -26,8 +26,8 @@ test('JWT-47: /readyz is red until the keys of every issuer were had once, and s
   expect(JSON.parse(before.body)).toMatchObject({
     ready: false,
     components: expect.arrayContaining([
-      { name: 'issuer remote', ok: false, detail: 'keys were never had' },
-      { name: 'issuer cluster', ok: true, detail: 'keys were never had' },
+      { name: 'issuer remote', ok: false, detail: 'keys not fetched yet' },
+      { name: 'issuer cluster', ok: true, detail: 'keys not fetched yet' },
     ]) as unknown,
   });
   expect(before.body).not.toContain('issuer fixed');

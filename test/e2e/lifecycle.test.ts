@@ -44,7 +44,7 @@ describe('an orderly end', () => {
     await using kept = await RawConnection.open(instance.port);
     kept.write(get('/before'));
     expect((await kept.response()).headers.get('connection')).toBe('keep-alive');
-    void instance.instance.shutdown();
+    void instance.instance.drain();
     const ready = await instance.admin('/readyz');
     expect(ready.status).toBe(503);
     expect(await ready.text()).toContain('{"name":"listener","ok":false');
@@ -67,7 +67,7 @@ describe('an orderly end', () => {
     await using busy = await RawConnection.open(instance.port);
     busy.write(get('/busy'));
     await upstream.received(1);
-    const end = instance.instance.shutdown();
+    const end = instance.instance.drain();
     expect(await idle.remainder()).toHaveLength(0);
     expect(await isOpen(instance.port)).toBe(false);
     expect((await instance.admin('/livez')).status).toBe(200);
@@ -86,7 +86,7 @@ describe('an orderly end', () => {
     await using kept = await RawConnection.open(instance.port);
     kept.write(get('/before'));
     expect((await kept.response()).headers.get('connection')).toBe('keep-alive');
-    const end = instance.instance.shutdown();
+    const end = instance.instance.drain();
     await until(async () => !(await isOpen(instance.port)), 'no new connections are accepted');
     kept.write(get('/after'));
     const response = await kept.response();
@@ -101,7 +101,7 @@ describe('an orderly end', () => {
     await using kept = await RawConnection.open(instance.port);
     kept.write(get('/.well-known/jwks.json'));
     await kept.response();
-    await instance.instance.shutdown();
+    await instance.instance.drain();
     expect(await silent.remainder()).toHaveLength(0);
     expect(await kept.remainder()).toHaveLength(0);
   });
@@ -113,14 +113,14 @@ describe('an orderly end', () => {
     await using stuck = await RawConnection.open(instance.port);
     stuck.write(get('/stuck'));
     await upstream.received(1);
-    await instance.instance.shutdown();
+    await instance.instance.drain();
     expect(await stuck.remainder()).toHaveLength(0);
     await until(() => upstream.openConnections === 0, 'the upstream is told');
   });
 
   test('asked for twice is one end', async () => {
     await using instance = await startInstance({ routes, config: shutdown('50ms', '1s') });
-    const ends = [instance.instance.shutdown(), instance.instance.shutdown()];
+    const ends = [instance.instance.drain(), instance.instance.drain()];
     expect(ends[0]).toBe(ends[1]);
     await Promise.all(ends);
   });
@@ -139,7 +139,7 @@ describe('an orderly end', () => {
       client.close();
       return code;
     });
-    const end = instance.instance.shutdown();
+    const end = instance.instance.drain();
     expect(await Promise.all(codes)).toEqual(Array(100).fill(1001));
     await end;
     // A hundred in a second, were there no more: the last one is not told together with the first.
@@ -156,7 +156,7 @@ describe('an orderly end', () => {
     expect((await instance.instance.reloader.reload()).result).toBe('applied');
     client.send('still open');
     expect(await client.text()).toBe('still open');
-    const end = instance.instance.shutdown();
+    const end = instance.instance.drain();
     expect(await client.closeCode()).toBe(1001);
     client.close();
     await end;

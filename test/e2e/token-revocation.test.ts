@@ -7,7 +7,7 @@ import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TokenRevocationRequest } from '../../src/admin/control.ts';
 import { configSchema } from '../../src/config/schema.ts';
-import { LocalControl } from '../../src/gateway/local-control.ts';
+import { LocalControl } from '../../src/gateway/control.ts';
 import { HOST, PUBLIC_ORIGIN, startGateway, type TestGateway, testConfig } from '../support/gateway.ts';
 import { GatewayProcess } from '../support/process.ts';
 import { RawConnection, rawRequest, requestHead } from '../support/raw-client.ts';

@@ -154,7 +154,30 @@ describe('two workers', () => {
     expect(await statuses(gateway, 8, get('/open'))).toEqual(Array(8).fill(200));
     expect(second.requests).toHaveLength(8);
     expect(first.requests).toHaveLength(0);
-    expect(gateway.records.filter(({ msg }) => String(msg).startsWith('a worker has ended'))).toHaveLength(2);
+    expect(gateway.records.filter(({ msg }) => String(msg).startsWith('worker exited'))).toHaveLength(2);
+  });
+
+  test('one that dies while it is asked is left out of the answer, which does not wait for it', async () => {
+    await using upstream = await RecordingUpstream.start();
+    await using gateway = await GatewayProcess.start(options(upstream.origin));
+    const [victim = 0] = await workerPids(gateway);
+    process.kill(victim, 'SIGSTOP');
+    const health = gateway.admin('/readyz');
+    const metrics = gateway.admin('/metrics');
+    // The primary has passed both on once it answers a later request.
+    expect(await gateway.status('/livez')).toBe(200);
+    process.kill(victim, 'SIGKILL');
+    const answers = await Promise.all([health, metrics]);
+    expect(answers.map(({ status }) => status)).toEqual([503, 200]);
+    const { components } = (await answers[0].json()) as { components: { name: string; ok: boolean }[] };
+    expect(components).toContainEqual(expect.objectContaining({ name: 'workers', ok: false }));
+    expect(components).toContainEqual(expect.objectContaining({ name: 'store', ok: true }));
+    expect(await answers[1].text()).toContain('sallyport_store_up 1');
+    const unanswered = () => gateway.records.filter(({ msg }) => msg === 'worker did not answer');
+    await until(() => unanswered().length === 2, 'both are logged');
+    expect(unanswered()).toMatchObject(
+      ['health', 'snapshot'].map((method) => ({ method, fault: { message: 'the worker process has exited' } })),
+    );
   });
 
   test('reload together: a configuration that one refuses is in use in none', async () => {

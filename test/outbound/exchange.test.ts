@@ -2,7 +2,7 @@
 
 import { decodeJwt } from 'jose';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { LocalControl } from '../../src/gateway/local-control.ts';
+import { LocalControl } from '../../src/gateway/control.ts';
 import { json, refusing, TestAuthorizationServer } from '../support/authorization-server.ts';
 import { TestClocks } from '../support/clocks.ts';
 import { foreignToken, OutboundStage, ReplacedFiles } from './stage.ts';

@@ -138,7 +138,7 @@ describe('the end', () => {
     await using inside = await RawConnection.open(instance.port);
     inside.write(requestHead('GET', '/held', [HOST]));
     await upstream.received(1);
-    const end = instance.instance.shutdown();
+    const end = instance.instance.drain();
     // Nobody gets in any more. The app is still working on the last request, and calls somebody for it.
     const isRefused = () =>
       rawRequest(instance.port, requestHead('GET', '/', [HOST])).then(
@@ -165,7 +165,7 @@ describe('the end', () => {
     connection.write(get());
     await upstream.received(1);
     const closed = once(connection.socket, 'close');
-    await instance.instance.shutdown();
+    await instance.instance.drain();
     await closed;
   });
 });

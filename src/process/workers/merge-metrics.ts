@@ -3,8 +3,16 @@
  * itself. What is about the gateway as a whole (its configuration, its workers) is the primary's to say.
  */
 
-import { AggregatorRegistry, type PrometheusContentType, type Registry } from 'prom-client';
-import type { MetricsSnapshot } from './methods.ts';
+import {
+  AggregatorRegistry,
+  type MetricObjectWithValues,
+  type MetricValue,
+  type PrometheusContentType,
+  type Registry,
+} from 'prom-client';
+
+/** All metrics of one process. */
+export type MetricsSnapshot = readonly MetricObjectWithValues<MetricValue<string>>[];
 
 type Metric = MetricsSnapshot[number];
 

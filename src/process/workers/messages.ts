@@ -1,9 +1,36 @@
 /**
- * What the primary and its workers say to each other: calls from the primary, each answered once.
+ * The protocol between the primary and its workers: calls from the primary, each answered once. Both are always the same
+ * version of the program.
  */
 
+import type { GatewayControl } from '../../admin/control.ts';
+import type { Config } from '../../config/schema.ts';
 import { ConfigFault, DependencyFault, type FaultReason, GatewayFault, REASONS } from '../../errors.ts';
-import type { WorkerMethods } from './methods.ts';
+import type { Started } from '../started.ts';
+import type { MetricsSnapshot } from './merge-metrics.ts';
+
+/** Secrets that all workers share and that are not in the configuration. */
+export interface SharedSecrets {
+  /** TLS session ticket keys: a TLS session that one worker started can be resumed at another. */
+  readonly ticketKeys: Buffer;
+}
+
+/** The life of a worker, directed by the primary. Parameters and results are structured-cloneable data. */
+export interface WorkerLife {
+  /** Opens the gateway and listens. Comes first: every other call needs it to have succeeded. */
+  start(config: Config, shared: SharedSecrets): Promise<Started>;
+  /** @returns unusable files whose previous contents stay in use, one line each */
+  apply(config: Config): Promise<readonly string[]>;
+  snapshot(): Promise<MetricsSnapshot>;
+  /** Ends gracefully. The process exits once the call is answered. */
+  drain(): Promise<void>;
+}
+
+/** Everything that the primary can call in a worker: its life and the admin operations. */
+export type WorkerMethods = WorkerLife & GatewayControl;
+
+/** What a method of a worker returns, without the promise. */
+export type WorkerAnswer<Method extends keyof WorkerMethods> = Awaited<ReturnType<WorkerMethods[Method]>>;
 
 /** A call to a worker. */
 export interface Call {
@@ -19,7 +46,7 @@ export type Reply = { readonly sallyport: 'reply'; readonly id: number } & (
   | { readonly fault: WrittenFault }
 );
 
-/** A thrown thing, as it crosses between processes. */
+/** A fault, serialized. */
 export interface WrittenFault {
   /** `config`, or the reason of a gateway fault. */
   readonly kind: string;
@@ -29,19 +56,19 @@ export interface WrittenFault {
 const isTagged = (message: unknown, tag: string) =>
   typeof message === 'object' && message !== null && 'sallyport' in message && message.sallyport === tag;
 
-/** Whether a message from the other process asks for something. */
+/** Whether a message from the other process is a call. Libraries may send messages of their own on the same channel. */
 export const isCall = (message: unknown): message is Call => isTagged(message, 'call');
 /** Whether a message from the other process answers a call. */
 export const isReply = (message: unknown): message is Reply => isTagged(message, 'reply');
 
-/** Writes a fault, so that {@link readFault} makes the same kind of it again. */
+/** Serializes a fault for {@link readFault}. Keeps its kind and message; drops its cause and stack. */
 export function writeFault(thrown: unknown): WrittenFault {
   const message = thrown instanceof Error ? thrown.message : 'non-error thrown';
   if (thrown instanceof ConfigFault) return { kind: 'config', message };
   return { kind: thrown instanceof GatewayFault ? thrown.reason : 'bug', message };
 }
 
-/** Makes the fault again that {@link writeFault} wrote; a reason that is not known is a bug. */
+/** Restores a fault that {@link writeFault} serialized; an unknown reason becomes `bug`. */
 export function readFault({ kind, message }: WrittenFault): ConfigFault | GatewayFault {
   if (kind === 'config') return new ConfigFault(message);
   const reason = Object.hasOwn(REASONS, kind) ? (kind as FaultReason) : 'bug';

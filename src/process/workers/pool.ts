@@ -1,53 +1,62 @@
 /**
- * workers: several gateway processes behind one address, and the primary that looks after them. The primary accepts
- * connections and hands them out, holds the admin listener and starts a worker again that has ended; it forwards no
- * request and knows no session. Each worker has connections of its own to the store, so a revocation reaches all of
- * them by the feed.
+ * workers: several gateway processes behind one address, and the primary that supervises them. The primary accepts
+ * connections and distributes them, runs the admin listener and restarts workers that exit; it forwards no request and
+ * holds no session. Each worker has its own connections to the store and its own revocation feed.
+ *
+ * A worker that does not answer is left out of merged answers. When every worker keeps failing, the pool gives up.
  */
 
 import cluster from 'node:cluster';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type {
-  ApplyResult,
-  ComponentHealth,
-  GatewayControl,
-  Health,
-  SessionSummary,
-  TokenRevocationReport,
-  TokenRevocationRequest,
+import {
+  ANSWERED_BY,
+  type AnsweredBy,
+  type ApplyResult,
+  type ComponentHealth,
+  type GatewayControl,
+  type Health,
 } from '../../admin/control.ts';
 import type { Config } from '../../config/schema.ts';
 import { DependencyFault } from '../../errors.ts';
 import type { GatewayDependencies } from '../../gateway/gateway.ts';
-import type { AuditSource } from '../../telemetry/audit.ts';
 import { errorFields } from '../../telemetry/log.ts';
-import { MetricsMerger } from './merge-metrics.ts';
-import type { MetricsSnapshot, SharedSecrets, StartedWorker, WorkerMethods } from './methods.ts';
+import type { Started } from '../started.ts';
+import { MetricsMerger, type MetricsSnapshot } from './merge-metrics.ts';
+import type { SharedSecrets, WorkerAnswer, WorkerMethods } from './messages.ts';
+import { remote } from './remote.ts';
 import { WorkerProcess } from './worker-process.ts';
 
-/** A worker that ends sooner than this after its start has failed again; one that lasts longer starts anew. */
+/** A worker that exits sooner than this after its start counts as failed again; one that lasts longer resets the count. */
 const STABLE_AFTER_MS = 30_000;
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 30_000;
-/** Failures in a row of every worker after which the process ends: whoever started it should know. */
+/** After this many failures in a row of every worker the pool gives up, so that its supervisor notices. */
 const HOPELESS_AFTER = 8;
 
 const START_TIMEOUT_MS = 60_000;
 const APPLY_TIMEOUT_MS = 60_000;
 const ASK_TIMEOUT_MS = 5_000;
-/** Beyond the drain of the workers, until they are killed. */
+/** What workers get beyond their own limit for draining before they are closed. */
 const EXIT_GRACE_MS = 5_000;
 
-/** The place of one worker, and the process that holds it. */
+/** The operations that any one worker answers for all of them. */
+const ASKED_OF_ONE = (Object.keys(ANSWERED_BY) as (keyof GatewayControl)[]).filter(
+  (name): name is AnsweredBy<'one'> => ANSWERED_BY[name] === 'one',
+);
+
+/** One worker's place in the pool, and the process that currently fills it. */
 interface Slot {
   readonly number: number;
   process: WorkerProcess | null;
   isReady: boolean;
-  /** Starts in a row that have not lasted. */
+  /** Consecutive starts that did not last. */
   failures: number;
 }
 
-export class WorkerPool implements GatewayControl {
+/** The workers of an instance, kept running until the pool is drained or closed. */
+export class WorkerPool {
+  /** The admin operations, answered by one worker or merged from all of them. */
+  readonly control: GatewayControl;
   readonly #dependencies: GatewayDependencies;
   readonly #shared: SharedSecrets;
   readonly #onHopeless: () => void;
@@ -56,9 +65,7 @@ export class WorkerPool implements GatewayControl {
   readonly #ending = new AbortController();
   #config: Config;
 
-  /**
-   * @param onHopeless  no worker comes up any more, after several tries
-   */
+  /** @param onHopeless  called when no worker starts any more after several attempts */
   constructor(
     config: Config,
     count: number,
@@ -70,6 +77,16 @@ export class WorkerPool implements GatewayControl {
     this.#dependencies = dependencies;
     this.#shared = shared;
     this.#onHopeless = onHopeless;
+    const merged: Pick<GatewayControl, AnsweredBy<'all'>> = {
+      health: (withUpstreams) => this.#health(withUpstreams),
+      metrics: () => this.#metrics(),
+    };
+    this.control = {
+      ...remote<Pick<GatewayControl, AnsweredBy<'one'>>>(ASKED_OF_ONE, (name, parameters) =>
+        this.#ask(name, parameters as never),
+      ),
+      ...merged,
+    };
     this.#slots = Array.from({ length: count }, (_, index) => ({
       number: index + 1,
       process: null,
@@ -80,34 +97,34 @@ export class WorkerPool implements GatewayControl {
   }
 
   /**
-   * Starts the workers. When one of them cannot start, the others are ended again.
+   * Starts the workers. When one of them fails to start, the others are closed again.
    *
-   * @returns where all of them listen, and what they use
-   * @throws ConfigFault why a worker cannot start
+   * @returns where they listen and what they use, which is the same for all
+   * @throws ConfigFault that the failed worker reports
    */
-  async listen(): Promise<StartedWorker> {
+  async listen(): Promise<Started> {
     try {
-      const addresses = await Promise.all(this.#slots.map((slot) => this.#startProcess(slot)));
-      return addresses[0] as StartedWorker;
+      const started = await Promise.all(this.#slots.map((slot) => this.#startProcess(slot)));
+      return started[0] as Started;
     } catch (fault) {
-      await this.kill();
+      await this.close();
       throw fault;
     }
   }
 
   /**
-   * Puts a configuration in use in every worker: first in one, and only when that has applied it in the others.
+   * Applies a configuration in every worker: in one first, and in the others only when that has succeeded.
    *
-   * @throws ConfigFault when the first one refuses it; then nothing has changed
+   * @throws ConfigFault when the first one rejects it; then nothing has changed
    */
   async apply(config: Config): Promise<readonly ApplyResult[]> {
     const [first, ...others] = this.#slots.filter(({ isReady }) => isReady);
     if (first?.process == null) throw new DependencyFault('store_unavailable', 'no worker is ready');
-    const kept = await first.process.call('apply', APPLY_TIMEOUT_MS, config);
+    const kept = await first.process.call('apply', APPLY_TIMEOUT_MS, [config]);
     this.#config = config;
     const results = others.map(async (slot): Promise<ApplyResult> => {
       try {
-        const itsKept = (await slot.process?.call('apply', APPLY_TIMEOUT_MS, config)) ?? [];
+        const itsKept = (await slot.process?.call('apply', APPLY_TIMEOUT_MS, [config])) ?? [];
         return { process: nameOf(slot), problem: null, kept: itsKept };
       } catch (fault) {
         return { process: nameOf(slot), problem: fault instanceof Error ? fault.message : 'failed', kept: [] };
@@ -116,8 +133,8 @@ export class WorkerPool implements GatewayControl {
     return [{ process: nameOf(first), problem: null, kept }, ...(await Promise.all(results))];
   }
 
-  async health(withUpstreams: boolean): Promise<Health> {
-    const answers = await this.#askAll('health', withUpstreams);
+  async #health(withUpstreams: boolean): Promise<Health> {
+    const answers = await this.#askAll('health', [withUpstreams]);
     const ready = this.#slots.filter(({ isReady }) => isReady).length;
     const workers: ComponentHealth = {
       name: 'workers',
@@ -128,51 +145,31 @@ export class WorkerPool implements GatewayControl {
     return { isStarted: answers.size > 0, components: [workers, ...worstOfEach(components)] };
   }
 
-  async metrics(): Promise<string> {
+  async #metrics(): Promise<string> {
     const { metrics } = this.#dependencies;
     metrics.workersReady.set(this.#slots.filter(({ isReady }) => isReady).length);
     const own = (await metrics.registry.getMetricsAsJSON()) as MetricsSnapshot;
-    const merged = this.#merger.merge(own, await this.#askAll('metrics'));
+    const merged = this.#merger.merge(own, await this.#askAll('snapshot', []));
     return merged.metrics();
   }
 
-  jwks(): Promise<unknown> {
-    return this.#ask('jwks');
-  }
-
-  sessionsOf(subject: string): Promise<readonly SessionSummary[]> {
-    return this.#ask('sessionsOf', subject);
-  }
-
-  revokeSession(handle: string, source: AuditSource): Promise<SessionSummary | null> {
-    return this.#ask('revokeSession', handle, source);
-  }
-
-  revokeSessionsOf(subject: string, source: AuditSource): Promise<readonly string[]> {
-    return this.#ask('revokeSessionsOf', subject, source);
-  }
-
-  revokeTokens(request: TokenRevocationRequest, source: AuditSource): Promise<TokenRevocationReport> {
-    return this.#ask('revokeTokens', request, source);
-  }
-
-  /** Lets every worker end in order. Resolves when all of them have ended; those that do not are killed. */
-  async shutdown(): Promise<void> {
+  /** Drains every worker. Resolves when all have exited; those that exceed the limit are closed. */
+  async drain(): Promise<void> {
     this.#ending.abort();
     const { delay, timeout } = this.#config.shutdown;
     const limitMs = delay + timeout + EXIT_GRACE_MS;
     const processes = this.#processes();
-    for (const process of processes) process.call('shutdown', limitMs).catch(() => {});
-    const killer = setTimeout(() => void this.kill(), limitMs);
+    for (const process of processes) process.call('drain', limitMs, []).catch(() => {});
+    const limit = setTimeout(() => void this.close(), limitMs);
     await Promise.all(processes.map(({ ended }) => ended));
-    clearTimeout(killer);
+    clearTimeout(limit);
   }
 
-  /** Ends every worker at once. */
-  async kill(): Promise<void> {
+  /** Ends every worker at once. Resolves when all have exited. */
+  async close(): Promise<void> {
     this.#ending.abort();
     const processes = this.#processes();
-    for (const process of processes) process.kill();
+    for (const process of processes) process.close();
     await Promise.all(processes.map(({ ended }) => ended));
   }
 
@@ -180,17 +177,17 @@ export class WorkerPool implements GatewayControl {
     return this.#slots.flatMap(({ process }) => (process === null ? [] : [process]));
   }
 
-  async #startProcess(slot: Slot): Promise<StartedWorker> {
+  async #startProcess(slot: Slot): Promise<Started> {
     const process = new WorkerProcess(this.#dependencies.lines);
     const startedMs = this.#dependencies.clocks.monotonicMs();
     slot.process = process;
     void process.ended.then(({ code, signal }) => this.#onEnded(slot, process, startedMs, signal ?? `code ${code}`));
     try {
-      const addresses = await process.call('start', START_TIMEOUT_MS, this.#config, this.#shared);
+      const started = await process.call('start', START_TIMEOUT_MS, [this.#config, this.#shared]);
       slot.isReady = slot.process === process;
-      return addresses;
+      return started;
     } catch (fault) {
-      process.kill();
+      process.close();
       throw fault;
     }
   }
@@ -204,12 +201,12 @@ export class WorkerPool implements GatewayControl {
     if (this.#ending.signal.aborted) return;
     const hasLasted = hasServed && clocks.monotonicMs() - startedMs >= STABLE_AFTER_MS;
     slot.failures = hasLasted ? 0 : slot.failures + 1;
-    log.error({ worker: slot.number, pid: process.pid, how }, 'a worker has ended; another one is started');
+    log.error({ worker: slot.number, pid: process.pid, how }, 'worker exited; restarting');
     metrics.workerRestarts.inc();
     await this.#startAgain(slot);
   }
 
-  /** The first time at once, then after longer and longer pauses. */
+  /** At once the first time, then after growing delays. */
   async #startAgain(slot: Slot): Promise<void> {
     if (this.#slots.every(({ isReady, failures }) => !isReady && failures >= HOPELESS_AFTER)) {
       this.#onHopeless();
@@ -222,38 +219,38 @@ export class WorkerPool implements GatewayControl {
     try {
       const config = this.#config;
       await this.#startProcess(slot);
-      // A reload may have come while it was starting.
-      if (config !== this.#config) await slot.process?.call('apply', APPLY_TIMEOUT_MS, this.#config);
+      // The configuration may have been reloaded in the meantime.
+      if (config !== this.#config) await slot.process?.call('apply', APPLY_TIMEOUT_MS, [this.#config]);
     } catch (fault) {
       const { log } = this.#dependencies;
-      // It has ended, and `#onEnded` tries again.
-      log.error({ worker: slot.number, fault: errorFields(fault) }, 'a worker could not start');
+      // The process exits, and `#onEnded` tries again.
+      log.error({ worker: slot.number, fault: errorFields(fault) }, 'worker failed to start');
     }
   }
 
-  /** Asks one worker that is ready, whichever. */
+  /** Asks any worker that is ready. */
   async #ask<M extends keyof WorkerMethods>(
     method: M,
-    ...parameters: Parameters<WorkerMethods[M]>
-  ): Promise<Awaited<ReturnType<WorkerMethods[M]>>> {
+    parameters: Parameters<WorkerMethods[M]>,
+  ): Promise<WorkerAnswer<M>> {
     const slot = this.#slots.find(({ isReady }) => isReady);
     if (slot?.process == null) throw new DependencyFault('store_unavailable', 'no worker is ready');
-    return await slot.process.call(method, ASK_TIMEOUT_MS, ...parameters);
+    return await slot.process.call(method, ASK_TIMEOUT_MS, parameters);
   }
 
-  /** Asks every worker that is ready. Those that do not answer in time are left out. */
+  /** Asks every worker that is ready. Leaves out those that fail or do not answer in time. */
   async #askAll<M extends keyof WorkerMethods>(
     method: M,
-    ...parameters: Parameters<WorkerMethods[M]>
-  ): Promise<ReadonlyMap<number, Awaited<ReturnType<WorkerMethods[M]>>>> {
-    const answers = new Map<number, Awaited<ReturnType<WorkerMethods[M]>>>();
+    parameters: Parameters<WorkerMethods[M]>,
+  ): Promise<ReadonlyMap<number, WorkerAnswer<M>>> {
+    const answers = new Map<number, WorkerAnswer<M>>();
     const ready = this.#slots.filter(({ isReady }) => isReady);
     await Promise.all(
       ready.map(async ({ number, process }) => {
         try {
-          if (process !== null) answers.set(number, await process.call(method, ASK_TIMEOUT_MS, ...parameters));
+          if (process !== null) answers.set(number, await process.call(method, ASK_TIMEOUT_MS, parameters));
         } catch (fault) {
-          this.#dependencies.log.warn({ worker: number, method, fault: errorFields(fault) }, 'a worker did not answer');
+          this.#dependencies.log.warn({ worker: number, method, fault: errorFields(fault) }, 'worker did not answer');
         }
       }),
     );
@@ -263,7 +260,7 @@ export class WorkerPool implements GatewayControl {
 
 const nameOf = ({ number }: Slot) => `worker ${number}`;
 
-/** One component of each name: one that does not work, if any process says so. */
+/** One component per name: the first that failed, else the first. */
 function worstOfEach(components: readonly ComponentHealth[]): ComponentHealth[] {
   const byName = new Map<string, ComponentHealth>();
   for (const component of components) {

@@ -1,13 +1,10 @@
-/**
- * The primary's end of one worker process: calls to it, its output, its end.
- */
+/** The primary's side of one worker process: calls to it, its output, its exit. */
 
 import cluster, { type Worker } from 'node:cluster';
 import { GatewayFault } from '../../errors.ts';
 import type { LineStream } from '../../telemetry/log.ts';
 import { passLinesOn } from './lines.ts';
-import { type Call, isReply, type Reply, readFault } from './messages.ts';
-import type { WorkerMethods } from './methods.ts';
+import { type Call, isReply, type Reply, readFault, type WorkerAnswer, type WorkerMethods } from './messages.ts';
 
 interface Pending {
   readonly resolve: (value: never) => void;
@@ -15,14 +12,15 @@ interface Pending {
   readonly timer: NodeJS.Timeout;
 }
 
+/** One running worker process. */
 export class WorkerProcess {
-  /** How it ended. */
+  /** Resolves with how the process exited. */
   readonly ended: Promise<{ readonly code: number | null; readonly signal: string | null }>;
   readonly #worker: Worker;
   readonly #pending = new Map<number, Pending>();
   #lastId = 0;
 
-  /** Starts the process: the same program with the same arguments. */
+  /** Starts the process: this program with the same arguments. */
   constructor(lines: LineStream) {
     this.#worker = cluster.fork();
     this.#worker.on('message', (message) => {
@@ -45,29 +43,29 @@ export class WorkerProcess {
   /**
    * Calls a method of the worker.
    *
-   * @throws what the method threw; a GatewayFault `bug` when the worker does not answer in time, or ends
+   * @throws the fault that the method threw; GatewayFault `bug` when the worker does not answer in time, or exits
    */
   call<M extends keyof WorkerMethods>(
     method: M,
     timeoutMs: number,
-    ...parameters: Parameters<WorkerMethods[M]>
-  ): ReturnType<WorkerMethods[M]> {
+    parameters: Parameters<WorkerMethods[M]>,
+  ): Promise<WorkerAnswer<M>> {
     const id = ++this.#lastId;
     const call: Call = { sallyport: 'call', id, method, parameters };
-    const answer = new Promise((resolve, reject) => {
+    const answer = new Promise<WorkerAnswer<M>>((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#pending.delete(id);
-        reject(new GatewayFault('bug', `a worker did not answer ${method} in ${timeoutMs} ms`));
+        reject(new GatewayFault('bug', `a worker did not answer ${method} within ${timeoutMs} ms`));
       }, timeoutMs);
       this.#pending.set(id, { resolve, reject, timer });
     });
     if (!this.#worker.isConnected()) this.#abandonCalls();
     else this.#worker.send(call, undefined, (error) => error !== null && this.#abandonCalls());
-    return answer as ReturnType<WorkerMethods[M]>;
+    return answer;
   }
 
-  /** Ends the process at once. */
-  kill(): void {
+  /** Ends the process at once, without cleaning up. */
+  close(): void {
     this.#worker.process.kill('SIGKILL');
   }
 
@@ -83,7 +81,7 @@ export class WorkerProcess {
   #abandonCalls(): void {
     for (const { reject, timer } of this.#pending.values()) {
       clearTimeout(timer);
-      reject(new GatewayFault('bug', 'the worker process has ended'));
+      reject(new GatewayFault('bug', 'the worker process has exited'));
     }
     this.#pending.clear();
   }

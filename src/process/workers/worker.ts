@@ -1,21 +1,20 @@
 /**
- * A worker process: a gateway that does what the primary says. Signals are the primary's to hear: a terminal or a
- * supervisor may send them to all processes at once.
+ * A worker process: a gateway that the primary directs. It ignores signals, because a terminal or a supervisor may send
+ * them to all processes at once and the primary coordinates the shutdown.
  */
 
-import type { Health, SessionSummary, TokenRevocationReport, TokenRevocationRequest } from '../../admin/control.ts';
+import { ANSWERED_BY } from '../../admin/control.ts';
 import type { Config } from '../../config/schema.ts';
+import { LocalControl } from '../../gateway/control.ts';
 import { Gateway, type GatewayDependencies } from '../../gateway/gateway.ts';
-import { LocalControl } from '../../gateway/local-control.ts';
-import type { AuditSource } from '../../telemetry/audit.ts';
-import type { Metrics } from '../../telemetry/metrics.ts';
-import { type Call, isCall, type Reply, writeFault } from './messages.ts';
-import type { MetricsSnapshot, SharedSecrets, StartedWorker, WorkerMethods } from './methods.ts';
+import { listen, type Started } from '../started.ts';
+import type { MetricsSnapshot } from './merge-metrics.ts';
+import { type Call, isCall, type Reply, type SharedSecrets, type WorkerLife, writeFault } from './messages.ts';
 
-/** Opens what a process gives its gateway, as a configuration says. */
+/** Opens the dependencies of a gateway in this process. */
 export type OpenDependencies = (config: Config) => Promise<GatewayDependencies>;
 
-/** Serves the primary. Resolves when it has said to end, and everything has ended. */
+/** Serves the primary. Resolves when the primary has asked it to end and everything is closed. */
 export function runWorker(open: OpenDependencies): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => {});
   const worker = new GatewayWorker(open);
@@ -24,7 +23,7 @@ export function runWorker(open: OpenDependencies): Promise<void> {
       if (!isCall(message)) return;
       void replyTo(message, worker).then((reply) => {
         process.send?.(reply, () => {
-          if (message.method === 'shutdown') resolve();
+          if (message.method === 'drain') resolve();
         });
       });
     });
@@ -33,79 +32,56 @@ export function runWorker(open: OpenDependencies): Promise<void> {
 
 async function replyTo({ id, method, parameters }: Call, worker: GatewayWorker): Promise<Reply> {
   try {
-    const call = worker[method] as (...given: unknown[]) => Promise<unknown>;
-    return { sallyport: 'reply', id, value: await call.apply(worker, [...parameters]) };
+    const target: object = Object.hasOwn(ANSWERED_BY, method) ? worker.control : worker;
+    const operation = target[method as never] as (...parameters: readonly unknown[]) => Promise<unknown>;
+    return { sallyport: 'reply', id, value: await operation.apply(target, [...parameters]) };
   } catch (thrown) {
     return { sallyport: 'reply', id, fault: writeFault(thrown) };
   }
 }
 
-class GatewayWorker implements WorkerMethods {
+class GatewayWorker implements WorkerLife {
   readonly #open: OpenDependencies;
-  #gateway: Gateway | null = null;
-  #control: LocalControl | null = null;
-  #metrics: Metrics | null = null;
+  #running: {
+    readonly gateway: Gateway;
+    readonly control: LocalControl;
+    readonly dependencies: GatewayDependencies;
+  } | null = null;
 
   constructor(open: OpenDependencies) {
     this.#open = open;
   }
 
-  async start(config: Config, { ticketKeys }: SharedSecrets): Promise<StartedWorker> {
+  async start(config: Config, { ticketKeys }: SharedSecrets): Promise<Started> {
     const dependencies = await this.#open(config);
-    // What has crossed between processes is plain bytes.
+    // Buffers arrive from the primary as plain Uint8Arrays.
     const gateway = await Gateway.open(config, { ...dependencies, ticketKeys: Buffer.from(ticketKeys) });
-    const { address, port } = await gateway.listen();
-    this.#gateway = gateway;
-    this.#metrics = dependencies.metrics;
-    this.#control = new LocalControl(gateway, dependencies.metrics);
-    return {
-      public: { address, port },
-      redirect: gateway.redirectAddress,
-      outbound: gateway.outboundAddress,
-      store: gateway.store.description,
-      signing: gateway.signingKeys.description,
-    };
+    const started = await listen(gateway);
+    this.#running = { gateway, control: new LocalControl(gateway, dependencies.metrics), dependencies };
+    return started;
   }
 
   async apply(config: Config): Promise<readonly string[]> {
-    return started(this.#gateway).apply(config);
+    return this.#started.gateway.apply(config);
   }
 
-  async metrics(): Promise<MetricsSnapshot> {
-    await started(this.#gateway).collect();
-    return (await started(this.#metrics).registry.getMetricsAsJSON()) as MetricsSnapshot;
+  async snapshot(): Promise<MetricsSnapshot> {
+    const { gateway, dependencies } = this.#started;
+    await gateway.collect();
+    return (await dependencies.metrics.registry.getMetricsAsJSON()) as MetricsSnapshot;
   }
 
-  async shutdown(): Promise<void> {
-    await this.#gateway?.shutdown();
+  async drain(): Promise<void> {
+    await this.#running?.gateway.shutdown();
   }
 
-  async health(withUpstreams: boolean): Promise<Health> {
-    return started(this.#control).health(withUpstreams);
+  /** @throws Error before `start` has succeeded */
+  get control(): LocalControl {
+    return this.#started.control;
   }
 
-  async jwks(): Promise<unknown> {
-    return started(this.#control).jwks();
+  get #started() {
+    if (this.#running === null) throw new Error('the worker has not started');
+    return this.#running;
   }
-
-  async sessionsOf(subject: string): Promise<readonly SessionSummary[]> {
-    return started(this.#control).sessionsOf(subject);
-  }
-
-  async revokeSession(handle: string, source: AuditSource): Promise<SessionSummary | null> {
-    return started(this.#control).revokeSession(handle, source);
-  }
-
-  async revokeSessionsOf(subject: string, source: AuditSource): Promise<readonly string[]> {
-    return started(this.#control).revokeSessionsOf(subject, source);
-  }
-
-  async revokeTokens(request: TokenRevocationRequest, source: AuditSource): Promise<TokenRevocationReport> {
-    return started(this.#control).revokeTokens(request, source);
-  }
-}
-
-function started<T>(part: T | null): T {
-  if (part === null) throw new Error('the worker has not started');
-  return part;
 }

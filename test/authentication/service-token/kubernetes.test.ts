@@ -9,7 +9,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { LocalControl } from '../../../src/gateway/local-control.ts';
+import { LocalControl } from '../../../src/gateway/control.ts';
 import { TestAuthority } from '../../support/certificates.ts';
 import { TestClocks } from '../../support/clocks.ts';
 import { HOST, startGateway, type TestGateway } from '../../support/gateway.ts';
@@ -201,7 +201,7 @@ describe('the own token', () => {
     expect(pod.gateway.log.text).toContain('ENOENT');
 
     const { components } = await new LocalControl(pod.gateway.gateway, pod.gateway.metrics).health(false);
-    expect(components).toContainEqual({ name: 'issuer cluster', isOk: true, detail: 'keys were never had' });
+    expect(components).toContainEqual({ name: 'issuer cluster', isOk: true, detail: 'keys not fetched yet' });
 
     pod.write('token', tokens.own);
     expect(await pod.status(tokens.cart)).toBe(503);

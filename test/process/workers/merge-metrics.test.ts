@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { MetricsMerger } from '../../src/process/workers/merge-metrics.ts';
-import type { MetricsSnapshot } from '../../src/process/workers/methods.ts';
-import { Metrics } from '../../src/telemetry/metrics.ts';
+import type { MetricsSnapshot } from '../../../src/process/workers/merge-metrics.ts';
+import { MetricsMerger } from '../../../src/process/workers/merge-metrics.ts';
+import { Metrics } from '../../../src/telemetry/metrics.ts';
 
 const snapshot = async (change: (metrics: Metrics) => void): Promise<MetricsSnapshot> => {
   const metrics = new Metrics('test');

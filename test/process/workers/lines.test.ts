@@ -2,7 +2,7 @@ import { PassThrough } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { passLinesOn } from '../../src/process/workers/lines.ts';
+import { passLinesOn } from '../../../src/process/workers/lines.ts';
 
 test('lines that come in any pieces are handed on whole, in order, with nothing between their parts', async () => {
   const line = fc.string({ unit: 'grapheme', maxLength: 40 }).map((text) => text.replaceAll('\n', ' '));

@@ -1,5 +1,6 @@
 /**
- * What the admin listener asks, answered by the gateway in this process.
+ * Implements the admin operations for the gateway in this process. They read and change only the gateway and its store;
+ * who may call them is decided by `admin/`.
  */
 
 import type {
@@ -22,6 +23,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Gateway } from './gateway.ts';
 
+/** The admin operations of one gateway. */
 export class LocalControl implements GatewayControl {
   readonly #gateway: Gateway;
   readonly #metrics: Metrics;
@@ -42,15 +44,15 @@ export class LocalControl implements GatewayControl {
     ];
     const { issuers } = await gateway.readings();
     for (const { name, profile, keysAgeMs } of issuers) {
-      // JWT-47: once they were had, the last good keys are used; what becomes of them later is told by metrics. Those of
-      // the cluster are asked for when they can be had: a pod that may not read them still serves everybody else.
-      const isHad = keysAgeMs !== null;
-      const isOk = isHad || profile === 'kubernetes';
-      components.push({ name: `issuer ${name}`, isOk, detail: isHad ? 'keys are known' : 'keys were never had' });
+      // JWT-47: once fetched, the last good keys stay in use; metrics report their age. A cluster issuer never gates
+      // readiness: a pod that may not read its keys still serves everyone else.
+      const isFetched = keysAgeMs !== null;
+      const isOk = isFetched || profile === 'kubernetes';
+      components.push({ name: `issuer ${name}`, isOk, detail: isFetched ? 'keys fetched' : 'keys not fetched yet' });
     }
     if (withUpstreams) {
-      // Only what is behind this gateway: that a destination of the outbound side is down is no reason to take the workload
-      // away from everybody else.
+      // Only the upstreams of routes: a destination of the outbound side that is down must not take this workload out of
+      // service.
       const behind = new Set(gateway.config.routes.map(({ upstream }) => upstream));
       const upstreams = gateway.upstreams.filter(({ name }) => behind.has(name));
       components.push(...(await Promise.all(upstreams.map(upstreamHealth))));
@@ -101,17 +103,17 @@ export class LocalControl implements GatewayControl {
     }
     const until = toTimestamp(untilMs);
     const event = { event: 'token_revoked', by: 'operator', kind, until } as const;
-    const what = {
+    const target = {
       jti: kind === 'token' ? request.tokenId : null,
       handle: kind === 'session' ? request.handle : null,
       subject: kind === 'subject' ? request.subject : null,
       issuer: kind === 'session' ? null : request.issuer,
     };
-    this.#gateway.audit.write({ ...event, ...what }, source);
+    this.#gateway.audit.write({ ...event, ...target }, source);
     return { kind, until, hasExpired };
   }
 
-  /** When the last of the tokens is dead everywhere, whatever the clocks say. */
+  /** When every verifier has stopped accepting the last of these tokens, clock skew included. */
   #revokedUntilMs(request: TokenRevocationRequest, nowMs: number): number {
     const { config } = this.#gateway;
     if (request.kind === 'session') return nowMs + longestSessionTokenMs(config);
@@ -139,16 +141,16 @@ export class LocalControl implements GatewayControl {
   }
 }
 
-/** No verifier accepts a token that lives longer, whatever its `exp` says. */
+/** Upper bound of the `exp` that an operator can name, counted from now. */
 const MAX_TOKEN_LIFETIME_MS = 400 * 86_400_000;
 
-/** A probe of Kubernetes waits a second by default. */
+/** Well below the second that a Kubernetes probe waits by default. */
 const UPSTREAM_CHECK_MS = 500;
 
-/** Asked anew each time: an upstream without traffic is not known to be ejected, nor to be back. */
+/** Connects each time: without traffic, outlier detection knows neither of a failure nor of a recovery. */
 async function upstreamHealth(upstream: Upstream): Promise<ComponentHealth> {
   const isOk = await upstream.isReachable(UPSTREAM_CHECK_MS);
-  return state(`upstream ${upstream.name}`, isOk, 'reachable', 'no endpoint can be connected to');
+  return state(`upstream ${upstream.name}`, isOk, 'reachable', 'no endpoint accepts connections');
 }
 
 const state = (name: string, isOk: boolean, good: string, bad: string): ComponentHealth => ({

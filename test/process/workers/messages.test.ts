@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { ConfigFault, DependencyFault, GatewayFault } from '../../src/errors.ts';
-import { isCall, isReply, readFault, writeFault } from '../../src/process/workers/messages.ts';
+import { ConfigFault, DependencyFault, GatewayFault } from '../../../src/errors.ts';
+import { isCall, isReply, readFault, writeFault } from '../../../src/process/workers/messages.ts';
 
 test.each([
   ['a ConfigFault', new ConfigFault('one line'), ConfigFault, undefined],
