@@ -11,6 +11,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Config } from '../config/schema.ts';
 import { asGatewayFault, Denial, PROBLEM_MEDIA_TYPE, problemDocument, REASONS, type Reason } from '../errors.ts';
 import { plainAddress } from '../lib/address.ts';
+import { challenge } from '../lib/challenge.ts';
 import { randomHex } from '../lib/random-hex.ts';
 import { listenOn } from '../listener/http1/listen.ts';
 import {
@@ -201,12 +202,14 @@ function createAdminServer(
   return server;
 }
 
+const CHALLENGE = challenge('Bearer', { realm: 'sallyport admin' });
+
 function send(response: ServerResponse, { status, mediaType, body }: AdminAnswer): void {
   respond(response, status, mediaType, body, []);
 }
 
 function sendProblem(response: ServerResponse, reason: Reason, id: string, headers: readonly string[] = []): void {
-  const challenge = reason === 'client_unauthorized' ? ['WWW-Authenticate', 'Bearer realm="sallyport admin"'] : [];
+  const challenge = reason === 'client_unauthorized' ? ['WWW-Authenticate', CHALLENGE] : [];
   const { status } = REASONS[reason];
   respond(response, status, PROBLEM_MEDIA_TYPE, problemDocument(reason, id), [...headers, ...challenge]);
 }

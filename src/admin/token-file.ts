@@ -6,6 +6,7 @@ import { hash, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type FileWatch, watchFiles } from '../config/watch.ts';
 import { ConfigFault } from '../errors.ts';
+import { bearerCredential } from '../lib/bearer.ts';
 
 /** 32 characters of base64 are 192 bits. */
 const MIN_LENGTH = 32;
@@ -29,8 +30,8 @@ export class AdminToken {
 
   /** Whether this is the value of an Authorization header that presents the token. */
   isPresentedBy(authorization: string | undefined): boolean {
-    const [, token] = /^Bearer +(\S+)$/i.exec(authorization ?? '') ?? [];
-    return token !== undefined && timingSafeEqual(hash('sha256', token, 'buffer'), this.#digest);
+    const token = bearerCredential(authorization ?? '');
+    return token !== null && timingSafeEqual(hash('sha256', token, 'buffer'), this.#digest);
   }
 
   close(): void {

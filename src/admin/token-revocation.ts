@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { parseJson } from '../endpoints/body.ts';
 import type { Denial } from '../errors.ts';
+import { BASE64URL_32_BYTES_PATTERN } from '../lib/base64url.ts';
 import { MAX_REVOKED_NAME_LENGTH } from '../store/token-revocation.ts';
 import type { TokenRevocationRequest } from './control.ts';
 
@@ -18,7 +19,7 @@ const lifetimeSec = z.int().min(1).max(MAX_LIFETIME_SEC);
 const BODY = z.union([
   z.strictObject({ jti: name, issuer: name.optional(), exp: exp.optional() }),
   z.strictObject({ jti: name, issuer: name.optional(), lifetimeSec }),
-  z.strictObject({ session: z.string().regex(/^[A-Za-z0-9_-]{43}$/) }),
+  z.strictObject({ session: z.string().regex(BASE64URL_32_BYTES_PATTERN) }),
   z.strictObject({ subject: name, issuer: name.optional(), lifetimeSec: lifetimeSec.optional() }),
 ]);
 

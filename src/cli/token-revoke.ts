@@ -4,6 +4,7 @@ import type { TokenRevocationReport } from '../admin/control.ts';
 import { ADMIN_OPTIONS, callAdmin, findAdmin, hasStrings, requireShape, TOKEN_FILE_OPTION } from './admin-client.ts';
 import { type CliIo, defineCommand, EXIT, UsageFault } from './command.ts';
 import { JSON_OPTION, readAll } from './configuration.ts';
+import { withoutScheme } from './token.ts';
 
 const NAME = 'token revoke';
 
@@ -123,7 +124,7 @@ async function revocationOfToken({ issuer, lifetime }: Options, io: CliIo): Prom
     throw new UsageFault('give --jti, --session or --subject, or a token on standard input', NAME);
   const { decodeCompact } = await import('../jwt/compact.ts');
   const { ConfigFault } = await import('../errors.ts');
-  const decoded = decodeCompact((await readAll(io.stdin)).trim().replace(/^Bearer +/i, ''));
+  const decoded = decodeCompact(withoutScheme(await readAll(io.stdin)));
   if (decoded === null) throw new ConfigFault('not a JWT in the strict compact form: nothing was revoked');
   const { jti, iss, exp } = decoded.payload;
   if (typeof jti !== 'string' || jti === '')

@@ -3,6 +3,7 @@
 import type { IssuerRules } from '../authentication/service-token/rules.ts';
 import type { DecodedToken } from '../jwt/compact.ts';
 import type { FixedKeySet } from '../jwt/key-set.ts';
+import { bearerToken } from '../lib/bearer.ts';
 import { type CliIo, defineCommand, EXIT } from './command.ts';
 import { JSON_OPTION, readAll } from './configuration.ts';
 
@@ -13,9 +14,15 @@ const TOKEN_ARGUMENT = {
     'The token, with or without "Bearer ". Left out: standard input, where other users of the machine do not see it.',
 } as const;
 
+/** A token as people paste it: with white space around it, with or without the Bearer scheme. */
+export function withoutScheme(text: string): string {
+  const trimmed = text.trim();
+  return bearerToken(trimmed) ?? trimmed;
+}
+
 async function readToken(given: string | undefined, io: CliIo): Promise<string> {
   const text = given ?? (await readAll(io.stdin));
-  return text.trim().replace(/^Bearer +/i, '');
+  return withoutScheme(text);
 }
 
 /** `sallyport token inspect`. */
@@ -165,7 +172,7 @@ async function readKeyFile(place: string, io: CliIo): Promise<unknown> {
 const FETCH_TIMEOUT_MS = 10_000;
 
 async function fetchKeys(place: string): Promise<unknown> {
-  const { isLoopbackHost } = await import('../config/fields.ts');
+  const { isLoopbackHost } = await import('../lib/address.ts');
   const { jsonFetcher } = await import('../jwt/fetch-json.ts');
   const { ConfigFault } = await import('../errors.ts');
   const url = new URL(place);

@@ -8,6 +8,7 @@
 import { BlockList, isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { isLoopbackHost } from '../lib/address.ts';
 import { DURATION_PATTERN, formatDuration, parseDurationMs } from '../lib/duration.ts';
 import { parseSizeBytes, SIZE_PATTERN } from '../lib/size.ts';
 
@@ -85,12 +86,6 @@ export const listenAddress = () =>
 
 /** A loaded listen address. Port 0 asks the system for a free one. */
 export type ListenAddress = z.output<ReturnType<typeof listenAddress>>;
-
-/** Whether traffic to this host name stays on this machine, so that plain HTTP to it is not a leak. */
-export function isLoopbackHost(host: string): boolean {
-  const bare = host.replace(/^\[|\]$/g, '').toLowerCase();
-  return bare === 'localhost' || bare.endsWith('.localhost') || bare === '::1' || /^127(?:\.\d{1,3}){3}$/.test(bare);
-}
 
 /**
  * `scheme://host[:port]` and nothing else, http only for this machine; loaded in its canonical form (lower case, default

@@ -3,6 +3,7 @@
  * a {@link RemoteKeySet} calls for a fetch; what it rejects with is in fixed words and may be logged.
  */
 
+import { isLoopbackHost } from '../lib/address.ts';
 import type { FetchJson } from './fetch-json.ts';
 import { type KeyRules, type ReadKeySet, readKeySet } from './verification-keys.ts';
 
@@ -33,10 +34,8 @@ export function discoveredKeys(
     const jwksUri =
       'jwks_uri' in metadata && typeof metadata.jwks_uri === 'string' ? URL.parse(metadata.jwks_uri) : null;
     if (jwksUri === null || !/^https?:$/.test(jwksUri.protocol)) throw new Error('metadata without a jwks_uri');
-    if (jwksUri.protocol === 'http:' && !isPlainHttpMeant && !isLoopback(jwksUri.hostname))
+    if (jwksUri.protocol === 'http:' && !isPlainHttpMeant && !isLoopbackHost(jwksUri.hostname))
       throw new Error('metadata with a jwks_uri of plain http');
     return readKeySet(await fetchJson(jwksUri.href), rules);
   };
 }
-
-const isLoopback = (host: string) => /^(?:(?:.+\.)?localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(host);

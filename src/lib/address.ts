@@ -1,3 +1,7 @@
+/** Addresses: their plain form, the network of a client, and whether they stay on this machine. */
+
+import { isIP } from 'node:net';
+
 /** The plain form of a socket's address: without a zone, and an IPv4 address mapped into IPv6 as the IPv4 address. */
 export function plainAddress(address: string): string {
   const plain = address.startsWith('::ffff:') ? address.slice(7) : address;
@@ -28,4 +32,18 @@ export function clientNetwork(address: string): string {
  */
 export function isLoopbackAddress(address: string): boolean {
   return address === '::1' || address.startsWith('127.');
+}
+
+/**
+ * Whether traffic to a host stays on this machine, so that plain HTTP to it leaks nothing: a loopback address, `localhost`,
+ * or a name below it. RFC 6761 §6.3 reserves `localhost.` and everything below it for the loopback, so that software may
+ * rely on all of them alike. Nothing is resolved.
+ *
+ * @param host  a name or an address, with or without the brackets of an IPv6 address
+ */
+export function isLoopbackHost(host: string): boolean {
+  const bare = host.replace(/^\[|\]$/g, '').toLowerCase();
+  if (isIP(bare) !== 0) return isLoopbackAddress(bare);
+  const name = bare.endsWith('.') ? bare.slice(0, -1) : bare;
+  return name === 'localhost' || name.endsWith('.localhost');
 }

@@ -7,6 +7,7 @@
 import { readFileSync } from 'node:fs';
 import { Agent, request } from 'undici';
 import { ConfigFault, Denial, DependencyFault } from '../errors.ts';
+import { isBearerToken } from '../lib/bearer.ts';
 import type { Clocks } from '../lib/clock.ts';
 import { NOT_A_CERTIFICATE, readCertificates } from '../lib/pem.ts';
 import { readCredential, type ServerConfig } from './client-credential.ts';
@@ -18,8 +19,6 @@ const REFUSED = new Denial('exchange_refused', 'authorization server gives no to
 
 /** Longest answer that is read. */
 const MAX_ANSWER_BYTES = 64 * 1024;
-/** What a token may look like, so that it fits into a header (RFC 6750 §2.1). */
-const BEARER_TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
 const MAX_TOKEN_LENGTH = 8_192;
 /** Life of a token of which neither the answer nor the token itself says when it ends. */
 const UNKNOWN_LIFETIME_MS = 60_000;
@@ -158,7 +157,7 @@ export class AuthorizationServer {
   #readToken(answer: Answer | null): DatedToken {
     const compact = answer?.['access_token'];
     const type = answer?.['token_type'];
-    const isUsable = typeof compact === 'string' && compact.length <= MAX_TOKEN_LENGTH && BEARER_TOKEN.test(compact);
+    const isUsable = typeof compact === 'string' && compact.length <= MAX_TOKEN_LENGTH && isBearerToken(compact);
     if (!isUsable) throw new UnusableAnswer('token_unavailable', 'authorization server answers without a usable token');
     // RFC 8693 §2.2.1: `N_A` stands for what is no access token, which is sent like one all the same.
     if (typeof type !== 'string' || !/^(?:bearer|n_a)$/i.test(type)) {

@@ -10,6 +10,7 @@
  */
 
 import { Denial } from '../errors.ts';
+import { bearerToken } from '../lib/bearer.ts';
 import type { ServicePrincipal } from '../principal.ts';
 import type { CredentialRule } from '../routing/route.ts';
 import type { RawRequest, Sanitizer, ScreenedRequest } from '../sanitize/sanitize.ts';
@@ -17,9 +18,6 @@ import type { RawRequest, Sanitizer, ScreenedRequest } from '../sanitize/sanitiz
 const BROWSER = new Denial('browser_forbidden', 'a browser calls: Origin or Sec-Fetch-*');
 const NOT_ORIGIN_FORM = new Denial('request_malformed', 'outbound request target is not origin-form');
 const NOT_BEARER = new Denial('token_invalid', 'Authorization is not exactly one Bearer token');
-
-/** RFC 6750 §2.1: the scheme, case-insensitive, one space, one token. */
-const BEARER = /^bearer ([A-Za-z0-9._~+/-]+=*)$/i;
 
 /** Reads requests as `sanitize` does, and refuses what is meant for a forward proxy. */
 export class OutboundSanitizer {
@@ -65,8 +63,8 @@ export class WorkloadAuthenticator {
   authenticate({ fields, headers, authorization }: ScreenedRequest, rule: CredentialRule): ServicePrincipal | Denial {
     if (fields.origin !== null || isFromBrowser(headers)) return BROWSER;
     if (rule.issuers.size === 0 || authorization === null) return this.#workload;
-    const credential = BEARER.exec(authorization)?.[1];
-    return credential === undefined ? NOT_BEARER : { ...this.#workload, credential };
+    const credential = bearerToken(authorization);
+    return credential === null ? NOT_BEARER : { ...this.#workload, credential };
   }
 }
 

@@ -13,8 +13,8 @@ import {
 } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import { html } from '../lib/html.ts';
-import type { Route } from '../routing/route.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
+import { BEARER, clientChallenge, INSUFFICIENT_SCOPE, INVALID_TOKEN, SESSION } from './challenges.ts';
 import { isNavigation } from './navigation.ts';
 import { PAGE_HEADERS, type Page, renderPage } from './page.ts';
 
@@ -68,7 +68,7 @@ export class Responder {
         return;
       }
     }
-    if (REASONS[denial.reason].status === 401) headers.push(...challenges(exchange.route, denial.reason));
+    if (REASONS[denial.reason].status === 401) headers.push(...challenges(exchange, denial.reason));
     if (denial.reason === 'scope_insufficient') headers.push('WWW-Authenticate', INSUFFICIENT_SCOPE);
     this.#problem(exchange, denial.reason, headers);
   }
@@ -101,7 +101,7 @@ export class Responder {
     exchange.note = denial.note;
     const { status } = REASONS[denial.reason];
     const all = withRetryAfter(denial.reason, [...headers, ...denial.headers]);
-    if (status === 401) all.push(...challenges(null, denial.reason));
+    if (status === 401) all.push(...challenges(exchange, denial.reason));
     this.page(exchange, status, page, all);
   }
 
@@ -216,16 +216,13 @@ function switchUserPath({ screened }: Exchange, basePath: string): string {
   return `${login}&return_to=${encodeURIComponent(`${screened.target.path}${screened.target.query}`)}`;
 }
 
-const INSUFFICIENT_SCOPE = 'Bearer realm="sallyport", error="insufficient_scope"';
-
 /** The challenges of a 401 (RFC 9110 §11.6.1, RFC 6750 §3). A bad token is `invalid_token` whatever is wrong with it. */
-function challenges(route: Route | null, reason: Reason): string[] {
-  if (reason === 'client_unauthorized') return ['WWW-Authenticate', 'Basic realm="sallyport"'];
-  const bearer =
-    reason === 'token_invalid' ? 'Bearer realm="sallyport", error="invalid_token"' : 'Bearer realm="sallyport"';
-  if (route === null) return ['WWW-Authenticate', reason === 'token_invalid' ? bearer : 'Session realm="sallyport"'];
+function challenges({ route, screened }: Exchange, reason: Reason): string[] {
+  if (reason === 'client_unauthorized') return ['WWW-Authenticate', clientChallenge(screened?.authorization ?? null)];
+  const bearer = reason === 'token_invalid' ? INVALID_TOKEN : BEARER;
+  if (route === null) return ['WWW-Authenticate', reason === 'token_invalid' ? bearer : SESSION];
   return [
-    ...(route.credential.session === 'no' ? [] : ['WWW-Authenticate', 'Session realm="sallyport"']),
+    ...(route.credential.session === 'no' ? [] : ['WWW-Authenticate', SESSION]),
     ...(route.credential.issuers.size === 0 ? [] : ['WWW-Authenticate', bearer]),
   ];
 }

@@ -3,6 +3,7 @@
  * bad token gets the same answer (RFC 6750 §3.1); the reason goes to the service's own log, by `onRefused`.
  */
 
+import { challenge } from '../lib/challenge.ts';
 import type { VerifiedToken } from './verified-token.ts';
 import type { Verifier } from './verifier.ts';
 import { VerifyError } from './verify-error.ts';
@@ -56,7 +57,7 @@ export function refusalOf(error: unknown, { scopes = [], onRefused }: GuardOptio
     headers: {
       'Content-Type': 'application/problem+json',
       'Cache-Control': 'no-store',
-      ...(status === 503 ? { 'Retry-After': '2' } : { 'WWW-Authenticate': challenge(reason, scopes) }),
+      ...(status === 503 ? { 'Retry-After': '2' } : { 'WWW-Authenticate': challengeFor(reason, scopes) }),
     },
     body: JSON.stringify({ type: 'about:blank', title: TITLES[status], status }),
   };
@@ -65,8 +66,8 @@ export function refusalOf(error: unknown, { scopes = [], onRefused }: GuardOptio
 const TITLES = { 401: 'Authentication required', 403: 'Insufficient scope', 503: 'Temporarily unavailable' } as const;
 
 /** RFC 6750 §3: no error code when nothing was presented. */
-function challenge(reason: VerifyError['reason'], scopes: readonly string[]): string {
-  if (reason === 'missing') return 'Bearer';
-  if (reason === 'scope') return `Bearer error="insufficient_scope", scope="${scopes.join(' ')}"`;
-  return 'Bearer error="invalid_token"';
+function challengeFor(reason: VerifyError['reason'], scopes: readonly string[]): string {
+  if (reason === 'missing') return challenge('Bearer');
+  if (reason === 'scope') return challenge('Bearer', { error: 'insufficient_scope', scope: scopes.join(' ') });
+  return challenge('Bearer', { error: 'invalid_token' });
 }

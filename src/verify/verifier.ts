@@ -8,6 +8,8 @@ import { RemoteKeySet } from '../jwt/remote-key-set.ts';
 import { isSignedBy } from '../jwt/signature.ts';
 import { keysAt } from '../jwt/sources.ts';
 import { type KeyRules, readKeySet, type VerificationKey } from '../jwt/verification-keys.ts';
+import { isLoopbackHost } from '../lib/address.ts';
+import { bearerToken } from '../lib/bearer.ts';
 import { type Clocks, systemClocks } from '../lib/clock.ts';
 import { RecentMap } from '../lib/recent-map.ts';
 import { readVerifiedToken, type VerifiedToken } from './verified-token.ts';
@@ -84,9 +86,6 @@ export function createVerifier(options: VerifierOptions): Verifier {
 /** Signature algorithms with a public key: a verifier never holds what it could sign with. */
 const ALGORITHMS = ['ES256', 'ES384', 'ES512', 'EdDSA', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'];
 
-/** RFC 6750 §2.1: the scheme, case-insensitive, one space, one token. */
-const BEARER = /^bearer ([^ ]+)$/i;
-
 /** Of all tokens that are remembered together, in characters; twice that is kept at most. */
 const MAX_REMEMBERED_CHARACTERS = 1024 * 1024;
 
@@ -116,8 +115,8 @@ class TokenVerifier {
 
   async verify(credential: string | undefined): Promise<VerifiedToken> {
     if (credential === undefined || credential === '') throw new VerifyError('missing');
-    const compact = credential.includes(' ') ? BEARER.exec(credential)?.[1] : credential;
-    if (compact === undefined) throw new VerifyError('not_bearer');
+    const compact = credential.includes(' ') ? bearerToken(credential) : credential;
+    if (compact === null) throw new VerifyError('not_bearer');
     const token = (await this.#verifiedBefore(compact)) ?? (await this.#verifyAnew(compact));
     if (await this.#revoked(token.claims)) throw new VerifyError('revoked');
     return token;
@@ -233,8 +232,7 @@ function keysAddress({ issuer, jwksUrl, insecureHttp = false }: VerifierOptions)
   const url = URL.parse(written);
   if (url === null || !['http:', 'https:'].includes(url.protocol))
     throw new TypeError('jwksUrl: an http or https address, needed where the issuer is none');
-  const isLoopback = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname);
-  if (url.protocol === 'http:' && !isLoopback && !insecureHttp)
+  if (url.protocol === 'http:' && !isLoopbackHost(url.hostname) && !insecureHttp)
     throw new TypeError('jwksUrl: plain http to another host; use https, or say insecureHttp if that is meant');
   return url.href;
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { clientNetwork } from '../../src/lib/address.ts';
+import { clientNetwork, isLoopbackHost } from '../../src/lib/address.ts';
 
 describe('the network of a client', () => {
   test.each([
@@ -36,5 +36,30 @@ describe('the network of a client', () => {
         expect(clientNetwork(written(one)) === clientNetwork(written(second))).toBe(areSame);
       }),
     );
+  });
+});
+
+describe('a host', () => {
+  test.each([
+    ['localhost', true],
+    ['LOCALHOST', true],
+    ['RFC 6761 §6.3: localhost.', true],
+    ['RFC 6761 §6.3: shop.localhost', true],
+    ['RFC 6761 §6.3: a.b.localhost.', true],
+    ['127.0.0.1', true],
+    ['127.255.0.9', true],
+    ['::1', true],
+    ['[::1]', true],
+    ['', false],
+    ['notlocalhost', false],
+    ['localhost.example.com', false],
+    ['127.0.0.1.example.com', false],
+    ['127.example.com', false],
+    ['128.0.0.1', false],
+    ['0.0.0.0', false],
+    ['[::]', false],
+    ['[::2]', false],
+  ])('%s: loopback is %s', (title, isLoopback) => {
+    expect(isLoopbackHost(title.replace(/^RFC .*: /, ''))).toBe(isLoopback);
   });
 });

@@ -4,6 +4,7 @@
  */
 
 import { Denial } from '../../errors.ts';
+import { bearerCredential } from '../../lib/bearer.ts';
 
 /** What a client shows to say who it is. */
 export type PresentedCredential =
@@ -48,7 +49,7 @@ export function presentedCredential(authorization: string | null, form: Form): P
   }
   if (isSecretInBody) return SECRET_IN_BODY;
   if (authorization === null) return NONE;
-  if (/^bearer /i.test(authorization)) return { method: 'bearer', authorization };
+  if (bearerCredential(authorization) !== null) return { method: 'bearer', authorization };
   const encoded = BASIC.exec(authorization)?.[1];
   return encoded === undefined ? BAD_SCHEME : basicCredential(encoded);
 }

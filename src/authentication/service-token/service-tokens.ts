@@ -12,6 +12,7 @@ import { type Denial, DependencyFault } from '../../errors.ts';
 import { type DecodedToken, decodeCompact } from '../../jwt/compact.ts';
 import { isSignedBy } from '../../jwt/signature.ts';
 import type { VerificationKey } from '../../jwt/verification-keys.ts';
+import { bearerToken } from '../../lib/bearer.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import { type ServicePrincipal, stringSet } from '../../principal.ts';
 import type { RevokedTokens } from '../revocation/revoked-tokens.ts';
@@ -37,8 +38,6 @@ export interface ServiceTokenParts {
 /** For whoever does not count. */
 export const NO_SERVICE_TOKEN_EVENTS: ServiceTokenEvents = Object.freeze({ onAccepted: () => {}, onRefused: () => {} });
 
-/** RFC 6750 §2.1: the scheme, case-insensitive, one space, one token. */
-const BEARER = /^bearer ([A-Za-z0-9._~+/-]+=*)$/i;
 const SCHEME = 'Bearer ';
 
 /** How long a token is remembered, if it lives that long. Whatever could change meanwhile is asked on each use. */
@@ -82,8 +81,8 @@ export class ServiceTokens {
       const remembered = this.#remembered(authorization.slice(SCHEME.length), this.#acceptedIssuers(accepted));
       if (remembered !== null) return remembered;
     }
-    const token = BEARER.exec(authorization)?.[1];
-    return token === undefined ? this.#refuse(null, 'not_bearer') : this.verify(token, accepted);
+    const token = bearerToken(authorization);
+    return token === null ? this.#refuse(null, 'not_bearer') : this.verify(token, accepted);
   }
 
   /** The same for a bare token, without the scheme in front. */

@@ -4,14 +4,13 @@
  */
 
 import { hash, randomBytes } from 'node:crypto';
-
-const SESSION_ID_PATTERN = /^[A-Za-z0-9_-]{43}$/;
+import { BASE64URL_32_BYTES_PATTERN } from '../../lib/base64url.ts';
 
 /** A new session id: 256 bits from the system's generator. */
 export const newSessionId = (): string => randomBytes(32).toString('base64url');
 
 /** Whether a cookie's value has the form of a session id. What has not is refused before any lookup (COK-12, COK-14). */
-export const isSessionId = (value: string): boolean => SESSION_ID_PATTERN.test(value);
+export const isSessionId = (value: string): boolean => BASE64URL_32_BYTES_PATTERN.test(value);
 
 /**
  * The handle of a session id. The id is hashed as it was sent, not decoded, so each handle has one spelling (COK-15).

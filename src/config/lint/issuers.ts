@@ -2,7 +2,7 @@
  * Rules about issuers: how their keys travel, how long they are used, and whether a route can have what it asks for.
  */
 
-import { isLoopbackHost } from '../fields.ts';
+import { isLoopbackHost } from '../../lib/address.ts';
 import type { KeyPath } from '../problem.ts';
 import type { AllowConfig, CredentialConfig, IssuerConfig } from '../schema.ts';
 import type { LintContext } from './draft.ts';

@@ -2,9 +2,9 @@
  * Rules about the outbound side: what can be called, and how the tokens for it are got.
  */
 
+import { isLoopbackHost } from '../../lib/address.ts';
 import { asRoute } from '../../outbound/destination.ts';
 import { routePatterns } from '../../routing/route.ts';
-import { isLoopbackHost } from '../fields.ts';
 import type { KeyPath } from '../problem.ts';
 import type { DestinationConfig } from '../schema.ts';
 import { shapeOf } from './coverage.ts';

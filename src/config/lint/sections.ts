@@ -2,7 +2,8 @@
  * Rules between the keys outside of routes: origins, cookie, listeners, store, processes, tokens, login.
  */
 
-import { isLoopbackHost, type ListenAddress } from '../fields.ts';
+import { isLoopbackHost } from '../../lib/address.ts';
+import type { ListenAddress } from '../fields.ts';
 import type { KeyPath } from '../problem.ts';
 import { type Draft, entryPath, type LintContext } from './draft.ts';
 

@@ -7,6 +7,7 @@
 import { z } from 'zod';
 import { Denial } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';
+import { BASE64URL_32_BYTES_PATTERN } from '../../lib/base64url.ts';
 import { toTimestamp } from '../../lib/timestamp.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import { bodyType, parseJson, readBody } from '../body.ts';
@@ -18,7 +19,6 @@ import { areTooLarge, attributesSchema, visibleText } from './user-attributes.ts
 const FROM_BROWSER = new Denial('origin_forbidden', 'a browser does not open sessions for others');
 const NOT_JSON = new Denial('media_type_unsupported', 'not JSON');
 
-const HANDLE = /^[A-Za-z0-9_-]{43}$/;
 const MAX_LIFETIME_SEC = 10 * 365 * 86_400;
 
 const requestSchema = z.strictObject({
@@ -29,7 +29,7 @@ const requestSchema = z.strictObject({
   device: visibleText(200).optional(),
   lifetimeSeconds: z.int().min(1).max(MAX_LIFETIME_SEC).optional(),
   /** The session that the browser had: `sid` of the upstream token that the backend got with the login request. */
-  replaces: z.string().regex(HANDLE).optional(),
+  replaces: z.string().regex(BASE64URL_32_BYTES_PATTERN).optional(),
   /** Whom the session is for, if refresh tokens are to come with it. */
   refresh: z.enum(['browser', 'native']).optional(),
 });

@@ -3,6 +3,7 @@
  */
 
 import { type Denial, type DenialReason, type GatewayFault, REASONS, type Reason } from '../../errors.ts';
+import { clientChallenge } from '../../response/challenges.ts';
 
 /** `error` codes. The last two are for what RFC 6749 leaves to HTTP: 429 and 503, and 500. */
 export const OAUTH_ERRORS = [
@@ -55,9 +56,5 @@ export function oauthErrorBody({ reason }: Denial | GatewayFault): string {
  */
 export function challengeOf({ reason }: Denial | GatewayFault, authorization: string | null): readonly string[] {
   if (REASONS[reason].status !== 401) return [];
-  const isBearer = authorization !== null && /^bearer /i.test(authorization);
-  return [
-    'WWW-Authenticate',
-    isBearer ? 'Bearer realm="sallyport", error="invalid_token"' : 'Basic realm="sallyport", charset="UTF-8"',
-  ];
+  return ['WWW-Authenticate', clientChallenge(authorization)];
 }

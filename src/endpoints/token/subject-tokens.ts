@@ -8,6 +8,7 @@ import type { JSONType } from 'zod';
 import type { RevokedTokens } from '../../authentication/revocation/revoked-tokens.ts';
 import type { ServiceTokens } from '../../authentication/service-token/service-tokens.ts';
 import { Denial } from '../../errors.ts';
+import { BASE64URL_32_BYTES_PATTERN } from '../../lib/base64url.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { SessionRecord } from '../../store/session-record.ts';
 import type { OwnTokens } from './own-tokens.ts';
@@ -46,7 +47,6 @@ const SESSION_ENDED = refused('subject token: its session has ended');
 const SESSION_WRONG = refused('subject token: sid is not a handle, or its session is another subject’s');
 const NEARLY_OVER = refused('subject token: ends within a second');
 
-const HANDLE = /^[A-Za-z0-9_-]{43}$/;
 /** Times in tokens are whole seconds: what ends sooner cannot be exchanged for something that ends no later. */
 const SHORTEST_LIFE_MS = 1_000;
 
@@ -103,7 +103,7 @@ export class SubjectTokens {
   /** The session that claims name; `null` when they name none. */
   async #session({ sid, sub }: Readonly<Record<string, unknown>>): Promise<SessionRecord | Denial | null> {
     if (sid === undefined) return null;
-    if (typeof sid !== 'string' || !HANDLE.test(sid)) return SESSION_WRONG;
+    if (typeof sid !== 'string' || !BASE64URL_32_BYTES_PATTERN.test(sid)) return SESSION_WRONG;
     const session = await this.#parts.liveSession(sid);
     if (session === null) return SESSION_ENDED;
     return session.subject === sub ? session : SESSION_WRONG;

@@ -150,7 +150,7 @@ describe('nobody else opens a session', () => {
     const cookie = await backend.stage.gateway.cookie('root', { roles: ['admin'] });
     const response = await backend.open({ subject: 'carol' }, cookie);
     expect([response.status, reasonOf(response)]).toEqual([401, 'client_unauthorized']);
-    expect(response.headers.get('www-authenticate')).toBe('Basic realm="sallyport"');
+    expect(response.headers.get('www-authenticate')).toBe('Basic realm="sallyport", charset="UTF-8"');
   });
 
   test('a browser is refused even with the secret, and gets no CORS header', async () => {

@@ -1,0 +1,50 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { bearerCredential, bearerToken, isBearerToken } from '../../src/lib/bearer.ts';
+import { challenge } from '../../src/lib/challenge.ts';
+
+describe('RFC 6750 §2.1: a Bearer token', () => {
+  test.each([
+    ['Bearer abc', 'abc'],
+    ['bearer abc', 'abc'],
+    ['BEARER a-b._~+/c==', 'a-b._~+/c=='],
+    ['Bearer  abc', null],
+    ['Bearer abc ', null],
+    ['Bearer abc def', null],
+    ['Bearer abc, Bearer def', null],
+    ['Bearer\tabc', null],
+    ['Bearer "abc"', null],
+    ['Bearer a=b', null],
+    ['Bearer =', null],
+    ['Bearer ', null],
+    ['Bearer', null],
+    ['Bearers abc', null],
+    ['Basic abc', null],
+    ['abc', null],
+    ['', null],
+  ])('of %j is %j', (authorization, token) => {
+    expect(bearerToken(authorization)).toBe(token);
+  });
+
+  test('is read back as it was written, whatever it consists of', () => {
+    const character = fc.constantFrom(...'AZaz09-._~+/');
+    const text = fc.tuple(fc.string({ unit: character, minLength: 1 }), fc.constantFrom('', '=', '=='));
+    fc.assert(
+      fc.property(text, ([token, padding]) => {
+        expect(isBearerToken(`${token}${padding}`)).toBe(true);
+        expect(bearerToken(`Bearer ${token}${padding}`)).toBe(`${token}${padding}`);
+      }),
+    );
+  });
+
+  test('has the same scheme in front of it when it is a secret of any characters', () => {
+    expect(bearerCredential('bearer s3cret!')).toBe('s3cret!');
+    expect(bearerCredential('Bearer  s3cret!')).toBe(' s3cret!');
+    expect(bearerCredential('Basic s3cret!')).toBeNull();
+  });
+});
+
+test('RFC 9110 §11.6.1: a challenge is a scheme and its quoted parameters', () => {
+  expect(challenge('Bearer')).toBe('Bearer');
+  expect(challenge('Basic', { realm: 'sallyport', charset: 'UTF-8' })).toBe('Basic realm="sallyport", charset="UTF-8"');
+});
