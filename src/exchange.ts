@@ -5,14 +5,13 @@
 
 import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Reason } from './errors.ts';
+import type { Denial, GatewayFault, Reason } from './errors.ts';
 import { randomHex } from './lib/random-hex.ts';
 import { EarlyBytes } from './listener/http1/early-bytes.ts';
 import { endAndLinger } from './listener/http1/refusal.ts';
 import type { Principal } from './principal.ts';
 import type { Route } from './routing/route.ts';
 import type { PeerInfo, RawRequest, ScreenedRequest } from './sanitize/sanitize.ts';
-import type { HotNumber } from './telemetry/hot-metrics.ts';
 import type { RouteMetrics } from './telemetry/metrics.ts';
 
 /** Whoever works on an answer, and can give it up. */
@@ -28,9 +27,8 @@ export interface ExchangeOwner {
 
 /** The compiled configuration that an exchange began with, and finishes on. */
 export interface ExchangeGeneration {
-  readonly runtime: { readonly metricsOf: (exchange: Exchange) => RouteMetrics };
   /** The exchange is over. */
-  leave(exchange: Exchange): void;
+  leave(): void;
 }
 
 /**
@@ -62,12 +60,6 @@ export class Exchange implements RawRequest {
   /** Whether it was for one of the gateway's own endpoints. */
   isOwnEndpoint = false;
   principal: Principal | null = null;
-  /** Why it was refused or failed; `null` when it was forwarded or answered by an endpoint of ours. */
-  reason: Reason | null = null;
-  /** Fixed words that say which rule fired, for the log. */
-  note: string | null = null;
-  /** The cause of a fault, for the log. */
-  cause: unknown = null;
 
   /** Monotonic times of the upstream's part; `null` before it happened. */
   dispatchedMs: number | null = null;
@@ -80,8 +72,10 @@ export class Exchange implements RawRequest {
   /** Who works on the answer now; told when the client leaves before it is complete. */
   worker: Abortable | null = null;
   generation: ExchangeGeneration | null = null;
-  /** The gauge of requests in progress that it is counted in. */
-  inFlight: HotNumber | null = null;
+  #reason: Reason | null = null;
+  #note: string | null = null;
+  #cause: unknown = null;
+  #series: RouteMetrics | null = null;
   #owner: ExchangeOwner | null;
 
   constructor(
@@ -126,12 +120,61 @@ export class Exchange implements RawRequest {
     return exchange;
   }
 
-  /** Everything about the request is over: log it. Later calls do nothing. */
+  /** Why it was refused or failed; `null` when it was forwarded or answered by one of the gateway's endpoints. */
+  get reason(): Reason | null {
+    return this.#reason;
+  }
+
+  /** Fixed words for the log: which rule refused it, or what failed. */
+  get note(): string | null {
+    return this.#note;
+  }
+
+  /** The cause of a fault, for the log. */
+  get cause(): unknown {
+    return this.#cause;
+  }
+
+  /** Its outcome is a refusal. The last call counts. */
+  refused({ reason, note }: Denial): void {
+    this.#reason = reason;
+    this.#note = note;
+    this.#cause = null;
+  }
+
+  /** Its outcome is a failure. The last call counts. */
+  failed(fault: GatewayFault): void {
+    this.#reason = fault.reason;
+    this.#note = fault.message;
+    this.#cause = fault.cause ?? fault;
+  }
+
+  /** The client left before the answer was complete: aborts the work on it. An outcome known before stays. */
+  clientLeft(): void {
+    this.worker?.abort();
+    this.#reason ??= 'downstream_aborted';
+  }
+
+  /** The series that it is counted in; `null` before its first {@link enter}. */
+  get series(): RouteMetrics | null {
+    return this.#series;
+  }
+
+  /** Counts it in these series from now on, in progress until it finishes or enters others. */
+  enter(series: RouteMetrics): void {
+    this.#series?.inFlight.dec();
+    this.#series = series;
+    series.inFlight.inc();
+  }
+
+  /** Ends it: counts and logs it. Later calls do nothing. */
   finish(): void {
     const owner = this.#owner;
+    if (owner === null) return;
     this.#owner = null;
     this.response.exchange = null;
-    owner?.finished(this);
+    this.#series?.inFlight.dec();
+    owner.finished(this);
   }
 
   /** Whether {@link finish} was called. */

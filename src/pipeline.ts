@@ -17,6 +17,7 @@ import type { RoutePattern } from './routing/pattern.ts';
 import type { Route } from './routing/route.ts';
 import type { RouteTable } from './routing/table.ts';
 import type { Sanitizer, ScreenedRequest } from './sanitize/sanitize.ts';
+import type { RouteMetrics } from './telemetry/metrics.ts';
 import type { TokenSource } from './token/token-source.ts';
 import type { Forwarder } from './upstream/forward.ts';
 
@@ -33,6 +34,17 @@ export interface Pipeline {
   readonly tokens: TokenSource;
   readonly forwarder: Forwarder;
   readonly responder: Responder;
+  readonly series: PipelineSeries;
+}
+
+/** The series that a pipeline's exchanges are counted in. */
+export interface PipelineSeries {
+  /** Requests that match no route. */
+  readonly unmatched: RouteMetrics;
+  /** Requests to the gateway's own endpoints. */
+  readonly endpoints: RouteMetrics;
+  /** By `index` of the route. */
+  readonly routes: readonly RouteMetrics[];
 }
 
 /** Takes a request from its head to its answer. Never rejects. */
@@ -47,6 +59,7 @@ export async function handle(exchange: Exchange, pipeline: Pipeline): Promise<vo
     const endpoint = pipeline.endpoints.match(request);
     if (endpoint !== null) {
       exchange.isOwnEndpoint = true;
+      exchange.enter(pipeline.series.endpoints);
       const denial = endpoint instanceof Denial ? endpoint : await endpoint(exchange, request);
       if (denial !== null) responder.denial(exchange, denial);
       return;
@@ -56,6 +69,7 @@ export async function handle(exchange: Exchange, pipeline: Pipeline): Promise<vo
     if (match instanceof Denial) return responder.denial(exchange, match);
     const { route, pattern } = match;
     exchange.route = route;
+    exchange.enter(pipeline.series.routes[route.index] as RouteMetrics);
     const target = upstreamTarget(request, route, pattern);
     if (target instanceof Denial) return responder.denial(exchange, target);
 

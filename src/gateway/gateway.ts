@@ -333,8 +333,10 @@ export class Gateway {
     const { redirect, public: settings } = config.listeners;
     if (redirect === undefined) return null;
     const hooks = this.#listenerHooks((exchange) => {
-      this.#generation.join(exchange);
-      answerWithRedirect(exchange, this.#generation.runtime.pipeline);
+      const { pipeline } = this.#generation.runtime;
+      this.#generation.join(exchange, pipeline);
+      exchange.enter(pipeline.series.endpoints);
+      answerWithRedirect(exchange, pipeline);
     });
     const { monotonicMs } = this.#dependencies.clocks;
     return new PublicListener('listeners.redirect.address', redirect.address, settings, null, hooks, monotonicMs);
@@ -354,15 +356,17 @@ export class Gateway {
     return {
       onExchange,
       onRefused: (exchange, denial) => {
+        const { pipeline, outbound } = this.#generation.runtime;
         exchange.isOutbound = isOutbound;
-        if (exchange.generation === null) this.#generation.join(exchange);
-        this.#generation.runtime.pipeline.responder.denial(exchange, denial);
+        if (exchange.generation === null)
+          this.#generation.join(exchange, (isOutbound ? outbound?.pipeline : null) ?? pipeline);
+        pipeline.responder.denial(exchange, denial);
       },
       onFinished: (exchange) => this.#record(exchange),
       onParserRefusal: (refusal) => {
-        const { unrouted, unroutedOutbound } = this.#generation.runtime;
-        const metrics = isOutbound ? unroutedOutbound : unrouted;
-        this.#accessLog.recordRefusal(refusal, isOutbound, this.#dependencies.clocks.wallMs(), metrics);
+        const { pipeline, outbound } = this.#generation.runtime;
+        const { unmatched } = ((isOutbound ? outbound?.pipeline : null) ?? pipeline).series;
+        this.#accessLog.recordRefusal(refusal, isOutbound, this.#dependencies.clocks.wallMs(), unmatched);
       },
       onConnectionRefused: (reason) => this.#dependencies.metrics.connectionsRefused.inc({ reason }),
     };
@@ -378,11 +382,9 @@ export class Gateway {
 
   #record(exchange: Exchange): void {
     const { clocks } = this.#dependencies;
-    const generation = exchange.generation ?? this.#generation;
-    const metrics = generation.runtime.metricsOf(exchange);
-    this.#accessLog.record(exchange, clocks.monotonicMs(), clocks.wallMs(), metrics);
+    this.#accessLog.record(exchange, clocks.monotonicMs(), clocks.wallMs());
     this.audit.recordDenial(exchange);
-    exchange.generation?.leave(exchange);
+    exchange.generation?.leave();
   }
 
   async #refreshKeys(): Promise<void> {

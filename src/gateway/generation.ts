@@ -7,7 +7,7 @@
 import { Denial } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import { settledWithin } from '../lib/settled-within.ts';
-import { handle } from '../pipeline.ts';
+import { handle, type Pipeline } from '../pipeline.ts';
 import type { Tunnel } from '../upstream/tunnel.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Runtime } from './runtime.ts';
@@ -32,37 +32,29 @@ export class Generation {
 
   /** Takes a request from its head to its answer. */
   run(exchange: Exchange): void {
-    this.join(exchange);
-    void handle(exchange, this.runtime.pipeline);
-    this.#countInFlight(exchange);
+    const { pipeline } = this.runtime;
+    this.join(exchange, pipeline);
+    void handle(exchange, pipeline);
   }
 
   /** The same for what the workload beside the gateway calls. */
   runOutbound(exchange: Exchange): void {
-    this.join(exchange);
     const { outbound, pipeline } = this.runtime;
     exchange.isOutbound = true;
+    this.join(exchange, outbound?.pipeline ?? pipeline);
     if (outbound === null) pipeline.responder.denial(exchange, NO_OUTBOUND);
     else void handle(exchange, outbound.pipeline);
-    this.#countInFlight(exchange);
   }
 
-  /** Its route is known by now, if it has one: nothing up to there waits. */
-  #countInFlight(exchange: Exchange): void {
-    if (exchange.isFinished) return;
-    exchange.inFlight = this.runtime.metricsOf(exchange).inFlight;
-    exchange.inFlight.inc();
-  }
-
-  /** An exchange belongs to this generation from now on. */
-  join(exchange: Exchange): void {
+  /** An exchange belongs to this generation from now on; until it has a route, it is counted as having none. */
+  join(exchange: Exchange, { series }: Pipeline): void {
     this.#exchanges += 1;
     exchange.generation = this;
+    exchange.enter(series.unmatched);
   }
 
   /** An exchange of this generation is over. */
-  leave(exchange: Exchange): void {
-    exchange.inFlight?.dec();
+  leave(): void {
     this.#exchanges -= 1;
     if (this.#exchanges === 0) this.#whenUnused?.();
   }

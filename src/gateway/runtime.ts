@@ -38,7 +38,7 @@ import type { Exchange } from '../exchange.ts';
 import { OwnKeySet } from '../jwt/own-key-set.ts';
 import type { Clocks } from '../lib/clock.ts';
 import { Outbound } from '../outbound/outbound.ts';
-import type { Pipeline } from '../pipeline.ts';
+import type { Pipeline, PipelineSeries } from '../pipeline.ts';
 import { Responder } from '../response/respond.ts';
 import { compileRoutes } from '../routing/route.ts';
 import { OwnedHeaders } from '../sanitize/owned-headers.ts';
@@ -81,12 +81,6 @@ export interface Runtime {
   readonly issuers: ReadonlyMap<string, Issuer>;
   /** The side on which the workload calls others; `null` when the configuration has none. */
   readonly outbound: Outbound | null;
-  /** Metrics of the route that a finished exchange took. */
-  readonly metricsOf: (exchange: Exchange) => RouteMetrics;
-  /** Metrics of what matches no route, and of what never became a request. */
-  readonly unrouted: RouteMetrics;
-  /** The same on the outbound listener. */
-  readonly unroutedOutbound: RouteMetrics;
 }
 
 /**
@@ -111,7 +105,7 @@ export async function compileRuntime(config: Config, longLived: LongLived, previ
 
   const upstreamTokens = compileUpstreamTokens(config, issuer, longLived, previous);
 
-  const shared = { config, longLived, responder, upstreams };
+  const shared = { config, longLived, responder, upstreams, series: compileSeries(config, metrics) };
   const pipeline: Pipeline = {
     sanitizer: new Sanitizer(sanitizeRules(config)),
     endpoints: new Endpoints(config.basePath, [
@@ -138,6 +132,7 @@ export async function compileRuntime(config: Config, longLived: LongLived, previ
     tokens: upstreamTokens,
     forwarder: compileForwarder(shared, config.upstreamToken.header),
     responder,
+    series: shared.series,
   };
   const outbound = await compileOutbound(shared, issuer, previous?.outbound ?? null);
   return Object.freeze({
@@ -147,7 +142,6 @@ export async function compileRuntime(config: Config, longLived: LongLived, previ
     upstreams,
     issuers,
     outbound,
-    ...compileMetrics(config, metrics),
   });
 }
 
@@ -157,6 +151,7 @@ interface Shared {
   readonly longLived: LongLived;
   readonly responder: Responder;
   readonly upstreams: ReadonlyMap<string, Upstream>;
+  readonly series: PipelineSeries;
 }
 
 function compileForwarder({ config, longLived, responder, upstreams }: Shared, tokenHeader: string): Forwarder {
@@ -203,6 +198,7 @@ async function compileOutbound(shared: Shared, issuer: string, previous: Outboun
     clocks,
     metrics,
     routeCount: config.routes.length,
+    series: { ...shared.series, unmatched: seriesOf(config, metrics, NO_DESTINATION, null) },
   };
   return Outbound.compile(config.outbound, parts, previous);
 }
@@ -314,20 +310,15 @@ function compileUpstreams(
   );
 }
 
-type MetricsParts = Pick<Runtime, 'metricsOf' | 'unrouted' | 'unroutedOutbound'>;
+const seriesOf = (config: Config, metrics: Metrics, route: string, upstream: string | null) =>
+  new RouteMetrics(metrics, route, upstream, config.metrics.labels);
 
 /** Destinations are counted like routes, after which they are numbered. */
-function compileMetrics(config: Config, metrics: Metrics): MetricsParts {
+function compileSeries(config: Config, metrics: Metrics): PipelineSeries {
   const routes = [...config.routes, ...(config.outbound?.destinations ?? [])];
-  const of = (route: string, upstream: string | null) =>
-    new RouteMetrics(metrics, route, upstream, config.metrics.labels);
-  const byIndex = routes.map((route) => of(route.id, route.upstream));
-  const own = of(OWN_ENDPOINT, null);
-  const unrouted = of(NO_ROUTE, null);
-  const unroutedOutbound = config.outbound === undefined ? unrouted : of(NO_DESTINATION, null);
-  const metricsOf = ({ route, isOwnEndpoint, isOutbound }: Exchange) => {
-    if (route === null) return isOutbound ? unroutedOutbound : isOwnEndpoint ? own : unrouted;
-    return byIndex[route.index] ?? unrouted;
+  return {
+    unmatched: seriesOf(config, metrics, NO_ROUTE, null),
+    endpoints: seriesOf(config, metrics, OWN_ENDPOINT, null),
+    routes: routes.map((route) => seriesOf(config, metrics, route.id, route.upstream)),
   };
-  return { metricsOf, unrouted, unroutedOutbound };
 }

@@ -11,7 +11,7 @@ import type { KnownRevocations } from '../authentication/revocation/revoked-toke
 import { Authorizer } from '../authorization/authorize.ts';
 import type { OutboundConfig } from '../config/schema.ts';
 import type { Clocks } from '../lib/clock.ts';
-import type { Pipeline } from '../pipeline.ts';
+import type { Pipeline, PipelineSeries } from '../pipeline.ts';
 import type { Responder } from '../response/respond.ts';
 import type { Route } from '../routing/route.ts';
 import type { Sanitizer } from '../sanitize/sanitize.ts';
@@ -37,6 +37,7 @@ export interface OutboundParts {
   readonly metrics: Metrics;
   /** How many routes there are: the destinations are numbered after them. */
   readonly routeCount: number;
+  readonly series: PipelineSeries;
 }
 
 const NO_ENDPOINTS = { match: () => null };
@@ -87,6 +88,7 @@ export class Outbound {
       tokens: new DestinationTokens(tokens, routeCount),
       forwarder,
       responder,
+      series: parts.series,
     };
     return new Outbound(pipeline, routes, tokens);
   }

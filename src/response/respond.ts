@@ -3,14 +3,7 @@
  * not forwarded is answered: a page or a redirect for a person, a problem document for a program.
  */
 
-import {
-  type Denial,
-  type GatewayFault,
-  PROBLEM_MEDIA_TYPE,
-  problemDocument,
-  REASONS,
-  type Reason,
-} from '../errors.ts';
+import { Denial, type GatewayFault, PROBLEM_MEDIA_TYPE, problemDocument, REASONS, type Reason } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import { html } from '../lib/html.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
@@ -52,8 +45,7 @@ export class Responder {
 
   /** Answers a refused request; if its answer has begun, the connection is cut. */
   denial(exchange: Exchange, denial: Denial): void {
-    exchange.reason = denial.reason;
-    exchange.note = denial.note;
+    exchange.refused(denial);
     if (exchange.response.headersSent) {
       exchange.response.destroy();
       return;
@@ -75,9 +67,7 @@ export class Responder {
 
   /** Answers a request during which something broke; if its answer has begun, the connection is cut. */
   fault(exchange: Exchange, fault: GatewayFault): void {
-    exchange.reason = fault.reason;
-    exchange.note = fault.message;
-    exchange.cause = fault.cause ?? fault;
+    exchange.failed(fault);
     if (exchange.response.headersSent) {
       exchange.response.destroy();
       return;
@@ -97,8 +87,7 @@ export class Responder {
 
   /** Answers a refused request with a page that lets the person try again, instead of the general one. */
   refusalPage(exchange: Exchange, denial: Denial, page: Page, headers: readonly string[] = []): void {
-    exchange.reason = denial.reason;
-    exchange.note = denial.note;
+    exchange.refused(denial);
     const { status } = REASONS[denial.reason];
     const all = withRetryAfter(denial.reason, [...headers, ...denial.headers]);
     if (status === 401) all.push(...challenges(exchange, denial.reason));
@@ -112,10 +101,9 @@ export class Responder {
 
   /** Answers a request that was refused or failed with JSON of the endpoint's own, challenge included. */
   failure(exchange: Exchange, why: Denial | GatewayFault, body: string, headers: readonly string[]): void {
-    exchange.reason = why.reason;
-    exchange.note = 'note' in why ? why.note : why.message;
-    if (!('note' in why)) exchange.cause = why.cause ?? why;
-    const all = 'note' in why ? [...headers, ...why.headers] : headers;
+    if (why instanceof Denial) exchange.refused(why);
+    else exchange.failed(why);
+    const all = why instanceof Denial ? [...headers, ...why.headers] : headers;
     this.json(exchange, REASONS[why.reason].status, body, withRetryAfter(why.reason, all));
   }
 

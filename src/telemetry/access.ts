@@ -40,12 +40,12 @@ export class AccessLog {
    * @param endedMs  monotonic time of its end
    * @param wallMs   wall-clock time of its end
    */
-  record(exchange: Exchange, endedMs: number, wallMs: number, metrics: RouteMetrics): void {
+  record(exchange: Exchange, endedMs: number, wallMs: number): void {
     const { reason, principal, dispatchedMs, firstByteMs } = exchange;
     const status = statusOf(exchange);
     const durationMs = endedMs - exchange.startedMs;
     const upstreamMs = upstreamPart(exchange);
-    metrics.observe({
+    exchange.series?.observe({
       method: exchange.method,
       status,
       upstreamStatus: exchange.isTunnel ? 101 : exchange.response.statusCode,

@@ -312,9 +312,8 @@ class Forwarding implements Dispatcher.DispatchHandler, Abortable {
   settle(): void {
     if (this.#isOver) return;
     if (!this.#hasData) this.#exchange.response.flushHeaders();
-    this.#stopWatching = this.#watch(this.#permit.principal, ({ reason, note }) => {
-      this.#exchange.reason = reason;
-      this.#exchange.note = note;
+    this.#stopWatching = this.#watch(this.#permit.principal, (ending) => {
+      this.#exchange.refused(ending);
       this.#exchange.response.destroy();
     });
   }
@@ -329,7 +328,6 @@ class Forwarding implements Dispatcher.DispatchHandler, Abortable {
     if (this.#isOver) return;
     const controller = this.#controller;
     this.#finish();
-    this.#exchange.reason ??= 'downstream_aborted';
     this.#body?.destroy();
     controller?.abort(new UpstreamFault('downstream_aborted', 'client left'));
   }

@@ -68,10 +68,9 @@ export class Tunnel {
   }
 
   /** The credential that opened it is no good any more. */
-  closeForPolicy({ reason, note }: Denial): void {
-    this.#exchange.reason = reason;
-    this.#exchange.note = note;
-    this.#close(POLICY_VIOLATION, reason === 'session_unknown' ? 'session ended' : 'token revoked');
+  closeForPolicy(ending: Denial): void {
+    this.#exchange.refused(ending);
+    this.#close(POLICY_VIOLATION, ending.reason === 'session_unknown' ? 'session ended' : 'token revoked');
   }
 
   /** The process is shutting down. */

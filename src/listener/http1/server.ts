@@ -325,8 +325,7 @@ export class PublicListener implements ExchangeOwner {
   #refuseBody({ exchange, headersSent }: ExchangeResponse, reason: DenialReason): void {
     if (exchange === null) return;
     const denial = reason === 'body_too_large' ? CHUNK_EXTENSIONS_TOO_LARGE : BAD_BODY_FRAMING;
-    exchange.reason = denial.reason;
-    exchange.note = denial.note;
+    exchange.refused(denial);
     exchange.worker?.abort();
     if (headersSent) exchange.incoming.socket.destroy();
     else this.#hooks.onRefused(exchange, denial);
@@ -365,10 +364,7 @@ function forgetIn(sockets: Set<Socket>): (this: Socket) => void {
 function onResponseClose(this: ExchangeResponse): void {
   const { exchange } = this;
   if (exchange === null) return;
-  if (!this.writableFinished) {
-    exchange.worker?.abort();
-    exchange.reason ??= 'downstream_aborted';
-  }
+  if (!this.writableFinished) exchange.clientLeft();
   exchange.finish();
 }
 
