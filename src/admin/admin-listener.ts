@@ -65,12 +65,7 @@ export class AdminListener {
   constructor(config: Config['listeners']['admin'], parts: AdminParts) {
     this.#config = config;
     this.#parts = parts;
-    this.#token =
-      config.tokenFile === undefined
-        ? null
-        : new AdminToken(config.tokenFile, (fault) =>
-            parts.log.error({ fault: errorFields(fault) }, 'the admin token stays as it was'),
-          );
+    this.#token = config.tokenFile === undefined ? null : new AdminToken(config.tokenFile, parts.log);
     this.#guard = new AdminGuard(config, this.#token);
     this.#server = createAdminServer(
       (request, response) => void this.#handle(request, response),

@@ -1,48 +1,50 @@
-/**
- * The bearer token of the admin API: read from its file, compared in constant time, read again when the file changes.
- */
+/** The bearer token of the admin API: read from its file, compared in constant time, read again when the file changes. */
 
 import { hash, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type FileWatch, watchFiles } from '../config/watch.ts';
 import { ConfigFault } from '../errors.ts';
 import { bearerCredential } from '../lib/bearer.ts';
+import { fileWatchReports } from '../telemetry/file-watch.ts';
+import { errorFields, type Logger } from '../telemetry/log.ts';
 
 /** 32 characters of base64 are 192 bits. */
 const MIN_LENGTH = 32;
 const TOKEN_PATTERN = /^[\x21-\x7e]+$/;
 
+/** The token in use. Keeps the previous one while the file is unusable. */
 export class AdminToken {
   readonly #path: string;
   readonly #watch: FileWatch;
-  /** SHA-256, so that what is compared is always of one length. */
+  readonly #log: Logger;
+  /** SHA-256, so that the compared values always have the same length. */
   #digest: Buffer;
 
-  /**
-   * @param onProblem  called when the file changes into one that cannot be used; the token stays as it was
-   * @throws ConfigFault when the file cannot be used now
-   */
-  constructor(path: string, onProblem: (fault: ConfigFault) => void) {
+  /** @throws ConfigFault when the file is unusable */
+  constructor(path: string, log: Logger) {
     this.#path = path;
+    this.#log = log;
     this.#digest = readAdminToken(path);
-    this.#watch = watchFiles([path], () => this.#readAgain(onProblem));
+    const onChange = () => this.#readAgain();
+    this.#watch = watchFiles([path], { onChange, ...fileWatchReports('admin_token', log) });
   }
 
-  /** Whether this is the value of an Authorization header that presents the token. */
+  /** Whether an Authorization header presents the token. */
   isPresentedBy(authorization: string | undefined): boolean {
     const token = bearerCredential(authorization ?? '');
     return token !== null && timingSafeEqual(hash('sha256', token, 'buffer'), this.#digest);
   }
 
+  /** Stops following the file. */
   close(): void {
     this.#watch.close();
   }
 
-  #readAgain(onProblem: (fault: ConfigFault) => void): void {
+  #readAgain(): void {
     try {
       this.#digest = readAdminToken(this.#path);
     } catch (fault) {
-      onProblem(fault as ConfigFault);
+      this.#log.error({ fault: errorFields(fault) }, 'admin token reload failed; keeping the previous token');
     }
   }
 }
@@ -51,7 +53,7 @@ export class AdminToken {
  * Reads the file.
  *
  * @returns SHA-256 of the token
- * @throws ConfigFault when it cannot be read, or is too short or no token
+ * @throws ConfigFault when the file cannot be read, or its contents are too short or not visible ASCII
  */
 export function readAdminToken(path: string): Buffer {
   let text: string;

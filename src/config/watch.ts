@@ -1,34 +1,56 @@
 /**
- * Notices when files get another content, however they are replaced: written in place, renamed over, deleted and made
- * again, or swapped as a whole directory behind a symbolic link, as Kubernetes does with ConfigMaps and Secrets.
+ * Notices when the contents of files change, however they are replaced: written in place, renamed over, deleted and created
+ * again, or swapped as a whole directory behind a symbolic link, as Kubernetes does with ConfigMaps and Secrets
+ * (docs/adr/0015-watching-files.md says why this is not a library).
  *
  * The directory of each file is watched, not the file: a watch on a file follows its inode and goes silent at the second
- * swap. Events only say "look again"; what counts is a hash of the content. A slow poll stands behind the events for
- * file systems that send none. The files are small and few, and are read at once.
+ * swap. Events only trigger a look; a hash of the contents decides. A slow poll backs up the events, for file systems that
+ * send none and for directories that cannot be watched at the moment. The files are small and few, and are read
+ * synchronously.
  */
 
 import { hash } from 'node:crypto';
 import { type FSWatcher, readFileSync, statSync, watch } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 
+/** What a watch reports. */
+export interface WatchEvents {
+  /** Called with the absolute paths of the files whose contents changed. */
+  readonly onChange: (changed: readonly string[]) => void;
+  /**
+   * A directory cannot be watched: it is missing or unreadable, or the system is out of watches. Only the poll looks at its
+   * files until `onRestored`, and tries again each time. Called once per directory and error code.
+   */
+  readonly onFault: (directory: string, error: NodeJS.ErrnoException) => void;
+  /** A directory that was reported is watched again. */
+  readonly onRestored: (directory: string) => void;
+}
+
+/** The delays of a watch, in milliseconds. */
 export interface WatchTiming {
-  /** After the first event, how long more of them are gathered. */
+  /** From the first event to the look, so that further events are covered by it. Default: 100. */
   readonly settleMs: number;
-  /** How often is looked without an event. */
+  /** Between looks without an event. Default: 30 000. */
   readonly pollMs: number;
 }
 
 const DEFAULT_TIMING: WatchTiming = { settleMs: 100, pollMs: 30_000 };
 
-/** A directory under watch, and which one it was: a watch goes silent when its directory is made anew. */
+/** A directory that should be watched. */
 interface WatchedDirectory {
+  /** `null` while it cannot be watched. */
   readonly watcher: FSWatcher | null;
+  /** Which directory the watcher is on: it goes silent when the directory is created anew. */
   readonly identity: string | null;
+  /** The error code that was reported; `null` when all is well. */
+  readonly fault: string | null;
 }
 
-/** A running watch. It does not keep the process alive. */
+const UNWATCHED: WatchedDirectory = { watcher: null, identity: null, fault: null };
+
+/** A running watch. It does not keep the process alive, and nothing that happens to the files makes it throw. */
 export class FileWatch {
-  readonly #onChange: (changed: readonly string[]) => void;
+  readonly #events: WatchEvents;
   readonly #settleMs: number;
   readonly #known = new Map<string, string | null>();
   readonly #directories = new Map<string, WatchedDirectory>();
@@ -36,16 +58,16 @@ export class FileWatch {
   #settling: NodeJS.Timeout | null = null;
   #isClosed = false;
 
-  constructor(paths: readonly string[], onChange: (changed: readonly string[]) => void, timing: WatchTiming) {
-    this.#onChange = onChange;
+  constructor(paths: readonly string[], events: WatchEvents, timing: WatchTiming) {
+    this.#events = events;
     this.#settleMs = timing.settleMs;
     this.follow(paths);
     this.#poll = setInterval(() => this.#lookSoon(0), timing.pollMs).unref();
   }
 
   /**
-   * Watches these files from now on, and no others. Their contents are known when it returns, so that every change after
-   * that is noticed; a file that was watched before is compared with what it was when it was last looked at.
+   * Watches these files from now on, and no others. Reads new ones before it returns, so that every later change is
+   * noticed; files that were watched before are still compared with their last known contents.
    */
   follow(paths: readonly string[]): void {
     const followed = new Set(paths.map((path) => resolve(path)));
@@ -57,13 +79,14 @@ export class FileWatch {
       this.#directories.delete(directory);
     }
     for (const directory of directories) {
-      if (!this.#directories.has(directory)) this.#directories.set(directory, { watcher: null, identity: null });
+      if (!this.#directories.has(directory)) this.#directories.set(directory, UNWATCHED);
     }
-    // Watched first: a change that comes between is then seen twice rather than not at all.
+    // Watch first, then read: a change in between is seen twice rather than not at all.
     this.#watchDirectories();
     for (const path of followed) if (!this.#known.has(path)) this.#known.set(path, contentHash(path));
   }
 
+  /** Stops watching. No event is reported afterwards. */
   close(): void {
     this.#isClosed = true;
     clearInterval(this.#poll);
@@ -71,7 +94,7 @@ export class FileWatch {
     for (const { watcher } of this.#directories.values()) watcher?.close();
   }
 
-  /** The first event sets the time of the look, and later ones do not put it off: a busy directory cannot prevent it. */
+  /** The first event sets the time of the look and later ones do not postpone it, so a busy directory cannot prevent it. */
   #lookSoon(delayMs: number): void {
     if (this.#settling !== null || this.#isClosed) return;
     this.#settling = setTimeout(() => {
@@ -85,50 +108,57 @@ export class FileWatch {
     const changed: string[] = [];
     for (const [path, before] of this.#known) {
       const now = contentHash(path);
-      // A file that is gone may be on its way back: whoever uses it goes on with what it has.
+      // A missing file may come back at once: its users keep the contents that they have.
       if (now === null || now === before) continue;
       this.#known.set(path, now);
       changed.push(path);
     }
-    if (changed.length > 0 && !this.#isClosed) this.#onChange(changed);
+    if (changed.length > 0 && !this.#isClosed) this.#events.onChange(changed);
   }
 
-  /** Puts a watch on every directory that has none, or that is another one by now. */
+  /** Puts a watch on every directory that has none, or that was replaced by another one. */
   #watchDirectories(): void {
-    for (const [directory, present] of this.#directories) {
-      const identity = identityOf(directory);
-      if (present.watcher !== null && identity === present.identity) continue;
-      present.watcher?.close();
-      this.#directories.set(directory, { watcher: identity === null ? null : this.#watch(directory), identity });
+    for (const [directory, before] of this.#directories) {
+      try {
+        const identity = identityOf(directory);
+        if (before.watcher !== null && identity === before.identity) continue;
+        before.watcher?.close();
+        this.#directories.set(directory, { watcher: this.#watch(directory), identity, fault: null });
+        if (before.fault !== null) this.#events.onRestored(directory);
+      } catch (error) {
+        this.#report(directory, error as NodeJS.ErrnoException);
+      }
     }
   }
 
-  #watch(directory: string): FSWatcher | null {
-    try {
-      const watcher = watch(directory, { persistent: false }, () => this.#lookSoon(this.#settleMs));
-      watcher.on('error', () => watcher.close());
-      return watcher;
-    } catch {
-      // No watches left, or a file system without them: the poll does it.
-      return null;
-    }
+  /** @throws when the directory cannot be watched */
+  #watch(directory: string): FSWatcher {
+    const watcher = watch(directory, { persistent: false }, () => this.#lookSoon(this.#settleMs));
+    watcher.on('error', (error) => {
+      if (this.#directories.get(directory)?.watcher === watcher) this.#report(directory, error);
+    });
+    return watcher;
+  }
+
+  #report(directory: string, error: NodeJS.ErrnoException): void {
+    const before = this.#directories.get(directory) ?? UNWATCHED;
+    before.watcher?.close();
+    const fault = error.code ?? error.name;
+    this.#directories.set(directory, { ...UNWATCHED, fault });
+    if (fault !== before.fault && !this.#isClosed) this.#events.onFault(directory, error);
   }
 }
 
-/**
- * Watches files.
- *
- * @param onChange  called with the absolute paths of files whose content is another one than before
- */
+/** Watches files until it is closed. */
 export function watchFiles(
   paths: readonly string[],
-  onChange: (changed: readonly string[]) => void,
+  events: WatchEvents,
   timing: Partial<WatchTiming> = {},
 ): FileWatch {
-  return new FileWatch(paths, onChange, { ...DEFAULT_TIMING, ...timing });
+  return new FileWatch(paths, events, { ...DEFAULT_TIMING, ...timing });
 }
 
-/** `null` for a file that is not there, or empty: one that is written in place is empty for a moment. */
+/** `null` for a file that is missing, unreadable or empty: one that is written in place is empty for a moment. */
 function contentHash(path: string): string | null {
   try {
     const bytes = readFileSync(path);
@@ -138,8 +168,12 @@ function contentHash(path: string): string | null {
   }
 }
 
-/** Inodes are used again, so the time of birth is part of it. */
-function identityOf(directory: string): string | null {
-  const stats = statSync(directory, { throwIfNoEntry: false, bigint: true });
-  return stats === undefined ? null : `${stats.dev}:${stats.ino}:${stats.birthtimeNs}`;
+/**
+ * Inodes are reused, so the time of birth is part of it.
+ *
+ * @throws when the directory is missing or cannot be reached
+ */
+function identityOf(directory: string): string {
+  const { dev, ino, birthtimeNs } = statSync(directory, { bigint: true });
+  return `${dev}:${ino}:${birthtimeNs}`;
 }

@@ -23,6 +23,7 @@ import type { Store } from '../store/store.ts';
 import { AccessLog } from '../telemetry/access.ts';
 import { AuditLog } from '../telemetry/audit.ts';
 import { collect, type Readings } from '../telemetry/collect.ts';
+import { fileWatchReports } from '../telemetry/file-watch.ts';
 import { errorFields, type LineStream, type Logger } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { openSigningKeys, type SigningKeys } from '../token/signing-keys.ts';
@@ -308,7 +309,10 @@ export class Gateway {
   #watchCertificates(): FileWatch | null {
     if (this.#certificates === null) return null;
     this.#dependencies.metrics.certificatesLastReadSuccessful.set(1);
-    return watchFiles(this.#certificates.files, () => void this.#readCertificates());
+    return watchFiles(this.#certificates.files, {
+      onChange: () => void this.#readCertificates(),
+      ...fileWatchReports('certificates', this.#dependencies.log),
+    });
   }
 
   /** One that cannot be used stays as it is, and that is said: in the log, and one line each to whoever asked. */

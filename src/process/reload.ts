@@ -10,6 +10,7 @@ import { type FileWatch, watchFiles } from '../config/watch.ts';
 import { ConfigFault } from '../errors.ts';
 import type { Clocks } from '../lib/clock.ts';
 import { toTimestamp } from '../lib/timestamp.ts';
+import { fileWatchReports } from '../telemetry/file-watch.ts';
 import { errorFields, type Logger } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 
@@ -59,10 +60,10 @@ export class Reloader implements ReloadControl {
   watch(configFile: string): void {
     const files = () => [configFile, ...namedFiles(this.#inUse.config)];
     this.#watch?.close();
-    const watch = watchFiles(
-      files(),
-      () => void this.reload().then(() => this.#watch === watch && watch.follow(files())),
-    );
+    const watch = watchFiles(files(), {
+      onChange: () => void this.reload().then(() => this.#watch === watch && watch.follow(files())),
+      ...fileWatchReports('configuration', this.#parts.log),
+    });
     this.#watch = watch;
   }
 

@@ -1,7 +1,17 @@
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import fs, {
+  type FSWatcher,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { join, relative } from 'node:path';
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { watchFiles } from '../../src/config/watch.ts';
 
 let directory: string;
@@ -10,27 +20,43 @@ beforeEach(() => {
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
 });
 
-/** A watch whose changes can be awaited one after the other. */
+/** A watch whose reports can be awaited one after the other. */
 async function watching(paths: readonly string[], timing: { settleMs?: number; pollMs?: number } = {}) {
-  const changes: (readonly string[])[] = [];
-  let wake: (() => void) | null = null;
+  const changes = new Reports<readonly string[]>();
+  const faults = new Reports<string>();
   const watch = watchFiles(
     paths,
-    (changed) => {
-      changes.push(changed);
-      wake?.();
+    {
+      onChange: (changed) => changes.add(changed),
+      onFault: (at, { code }) => faults.add(`${code} ${relative(directory, at)}`),
+      onRestored: (at) => faults.add(`restored ${relative(directory, at)}`),
     },
     { settleMs: 5, ...timing },
   );
   onTestFinished(() => watch.close());
   return {
     watch,
-    changes,
-    async next(): Promise<readonly string[]> {
-      while (changes.length === 0) await new Promise<void>((resolve) => (wake = resolve));
-      return changes.shift()!;
-    },
+    changes: changes.waiting,
+    next: () => changes.next(),
+    nextFault: () => faults.next(),
+    faults: faults.waiting,
   };
+}
+
+/** Reports that nobody has taken yet. */
+class Reports<T> {
+  readonly waiting: T[] = [];
+  #wake: (() => void) | null = null;
+
+  add(report: T): void {
+    this.waiting.push(report);
+    this.#wake?.();
+  }
+
+  async next(): Promise<T> {
+    while (this.waiting.length === 0) await new Promise<void>((resolve) => (this.#wake = resolve));
+    return this.waiting.shift()!;
+  }
 }
 
 /** What the kubelet does: a new directory, a new link, and the link renamed over `..data`. */
@@ -136,4 +162,95 @@ test('after close nothing is reported', async () => {
   writeFileSync(path, 'b');
   await open.next();
   expect(closed.changes).toEqual([]);
+});
+
+describe('a directory that cannot be watched', () => {
+  let inner: string;
+  let path: string;
+  beforeEach(() => {
+    inner = join(directory, 'outer', 'inner');
+    path = join(inner, 'a.yaml');
+    mkdirSync(inner, { recursive: true });
+    writeFileSync(path, 'a');
+  });
+  const outer = () => join(directory, 'outer');
+  const away = () => join(directory, 'away');
+
+  test.each([
+    ['is renamed away', 'ENOENT', () => renameSync(inner, away()), () => renameSync(away(), inner)],
+    [
+      'is below a file',
+      'ENOTDIR',
+      () => {
+        renameSync(outer(), away());
+        writeFileSync(outer(), '');
+      },
+      () => {
+        rmSync(outer());
+        renameSync(away(), outer());
+      },
+    ],
+    [
+      'is below a loop of links',
+      'ELOOP',
+      () => {
+        renameSync(outer(), away());
+        symlinkSync('outer', outer());
+      },
+      () => {
+        rmSync(outer());
+        renameSync(away(), outer());
+      },
+    ],
+  ])('because it %s (%s) is reported once, and watched again when it is back', async (_why, code, breakIt, mendIt) => {
+    const { next, nextFault, faults, changes } = await watching([path], { pollMs: 5 });
+    breakIt();
+    expect(await nextFault()).toBe(`${code} outer/inner`);
+    // Another watch shows that the poll has looked again, more than once.
+    const sentinel = join(directory, 'sentinel');
+    const other = await watching([sentinel], { pollMs: 5 });
+    for (const text of ['a', 'b']) {
+      writeFileSync(sentinel, text);
+      await other.next();
+    }
+    expect([faults, changes]).toEqual([[], []]);
+    mendIt();
+    expect(await nextFault()).toBe('restored outer/inner');
+    writeFileSync(path, 'b');
+    expect(await next()).toEqual([path]);
+  });
+
+  test('is reported at once when it is missing from the start, and watched when it comes', async () => {
+    rmSync(outer(), { recursive: true });
+    const { next, nextFault } = await watching([path], { pollMs: 5 });
+    expect(await nextFault()).toBe('ENOENT outer/inner');
+    mkdirSync(inner, { recursive: true });
+    writeFileSync(path, 'b');
+    expect(await next()).toEqual([path]);
+    expect(await nextFault()).toBe('restored outer/inner');
+  });
+
+  test('because its watcher fails is reported, and gets another watcher', async () => {
+    const watchers: FSWatcher[] = [];
+    const original = fs.watch;
+    const spy = vi.spyOn(fs, 'watch').mockImplementation(((...given: Parameters<typeof original>) => {
+      const watcher = original(...given);
+      watchers.push(watcher);
+      return watcher;
+    }) as typeof original);
+    syncBuiltinESMExports();
+    onTestFinished(() => {
+      spy.mockRestore();
+      syncBuiltinESMExports();
+    });
+    const { next, nextFault } = await watching([path], { pollMs: 20 });
+    watchers[0]?.emit('error', Object.assign(new Error('gone'), { code: 'EACCES' }));
+    expect(await nextFault()).toBe('EACCES outer/inner');
+    expect(await nextFault()).toBe('restored outer/inner');
+    expect(watchers).toHaveLength(2);
+    // A late error of the first watcher says nothing about the second.
+    watchers[0]?.emit('error', Object.assign(new Error('gone'), { code: 'EACCES' }));
+    writeFileSync(path, 'b');
+    expect(await next()).toEqual([path]);
+  });
 });

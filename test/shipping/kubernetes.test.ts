@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ENDPOINTS } from '../../src/admin/endpoints.ts';
-import { AdminToken } from '../../src/admin/token-file.ts';
+import { readAdminToken } from '../../src/admin/token-file.ts';
 import { UsersFile } from '../../src/endpoints/login/password/users-file.ts';
 import { readKeyDirectory } from '../../src/token/key-directory.ts';
 import { type Labels, type Probe, podsOf, restrictedProblems } from '../support/kubernetes-pod.ts';
@@ -362,7 +362,7 @@ describe('templates of Secrets', () => {
   });
 
   it('are refused by the gateway as they are', async () => {
-    expect(() => new AdminToken(join(directory, 'admin-token'), () => {})).toThrow('at least 32');
+    expect(() => readAdminToken(join(directory, 'admin-token'))).toThrow('at least 32');
     await expect(UsersFile.open(join(directory, 'users.yaml'), () => {})).rejects.toThrow('users.yaml');
     await expect(readKeyDirectory(directory, 'ES256')).rejects.toThrow('not a key file');
   });

@@ -1,0 +1,21 @@
+/** Logs what happens to the file watches of a process. */
+
+import { errorFields, type Logger } from './log.ts';
+
+/** How a file watch reports the directories that it cannot watch. */
+export interface FileWatchReports {
+  readonly onFault: (directory: string, error: Error) => void;
+  readonly onRestored: (directory: string) => void;
+}
+
+/** @param watched  what the files are, for the log */
+export function fileWatchReports(
+  watched: 'configuration' | 'certificates' | 'admin_token',
+  log: Logger,
+): FileWatchReports {
+  return {
+    onFault: (directory, error) =>
+      log.error({ watched, directory, fault: errorFields(error) }, 'file watch failed; polling until it works again'),
+    onRestored: (directory) => log.info({ watched, directory }, 'file watch restored'),
+  };
+}
