@@ -8,12 +8,15 @@
  *   npm run bench -- profile [variant]    where the CPU time of a request goes
  *   npm run bench -- memory [--built]     resident memory: idle, 10,000 connections, 1 GiB each way
  *   npm run bench -- micro [name]         the micro-benchmarks that `perf:` comments in src/ name
+ *   npm run bench -- compare --base DIR --head DIR   a Markdown table of two sides' reports
  */
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { comparison } from './load/compare.ts';
+import type { LoadReport } from './load/report.ts';
 import { FULL, type LoadSettings, QUICK, runLoad } from './load/run.ts';
 import { VARIANT_NAMES, type VariantName } from './load/variants.ts';
 
@@ -29,6 +32,8 @@ const { values, positionals } = parseArgs({
     seconds: { type: 'string' },
     connections: { type: 'string' },
     built: { type: 'boolean', default: false },
+    base: { type: 'string' },
+    head: { type: 'string' },
   },
 });
 const [what = 'load', name] = positionals;
@@ -39,7 +44,8 @@ else if (what === 'profile') {
   installGenerator();
   run('load/profile.ts', name === undefined ? [] : [name]);
 } else if (what === 'micro') for (const file of microBenchmarks()) run(file);
-else fail(`there is no benchmark ${what}: load, profile, memory or micro`);
+else if (what === 'compare') console.log(comparison(reportsIn(values.base, 'base'), reportsIn(values.head, 'head')));
+else fail(`there is no benchmark ${what}: load, profile, memory, micro or compare`);
 
 async function load(): Promise<void> {
   installGenerator();
@@ -64,6 +70,14 @@ function installGenerator(): void {
   console.error('installing the load generator: npm ci --prefix bench');
   const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: HERE, stdio: 'inherit' });
   if (status !== 0) fail('the load generator could not be installed: npm ci --prefix bench');
+}
+
+/** The reports of a directory. */
+function reportsIn(directory: string | undefined, option: string): LoadReport[] {
+  if (directory === undefined) fail(`compare needs --${option} with a directory of reports`);
+  const files = readdirSync(directory).filter((file) => file.endsWith('.json'));
+  if (files.length === 0) fail(`no report in ${directory}`);
+  return files.map((file) => JSON.parse(readFileSync(join(directory, file), 'utf8')) as LoadReport);
 }
 
 function microBenchmarks(): string[] {

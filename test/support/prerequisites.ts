@@ -4,7 +4,8 @@
  */
 
 import { spawnSync } from 'node:child_process';
-import { CHROMIUM_PATHS, findProgram } from './programs.ts';
+import { dirname } from 'node:path';
+import { ACTIONLINT, CHROMIUM_PATHS, findProgram } from './programs.ts';
 
 const wanted = [
   { what: 'redis-server', packageName: 'redis-server', found: findProgram(['redis-server']) },
@@ -13,11 +14,19 @@ const wanted = [
 const missing = wanted.filter(({ found }) => found === null);
 if (missing.length > 0) install(missing.map(({ packageName }) => packageName));
 
-// For the recipe in Go of docs/verify.md, where there is a Go. Without the module its tests are skipped, and say so.
+// Where Go is installed: the module for the Go recipe of docs/verify.md, and the linter of the workflows. Without them
+// their tests are skipped, and say so.
 const go = findProgram(['go', '/usr/local/go/bin/go']);
 if (go !== null) {
   const env = { ...process.env, GOTOOLCHAIN: 'local', GOFLAGS: '-mod=mod' };
   spawnSync(go, ['mod', 'download', 'github.com/golang-jwt/jwt/v5@v5.3.1'], { env, stdio: 'ignore', timeout: 30_000 });
+  if (findProgram([ACTIONLINT]) === null) {
+    spawnSync(go, ['install', 'github.com/rhysd/actionlint/cmd/actionlint@v1.7.12'], {
+      env: { ...env, GOBIN: dirname(ACTIONLINT) },
+      stdio: 'ignore',
+      timeout: 180_000,
+    });
+  }
 }
 
 function install(packages: readonly string[]): void {

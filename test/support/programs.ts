@@ -10,6 +10,9 @@ export const CHROMIUM_PATHS = [
   '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
 ];
 
+/** The linter of GitHub's workflows, where prerequisites.ts installs it. */
+export const ACTIONLINT = join(import.meta.dirname, '../../node_modules/.cache/sallyport/bin/actionlint');
+
 /** The absolute path of the first of these programs that can be run; `null` when there is none. */
 export function findProgram(names: readonly string[]): string | null {
   const directories = (process.env['PATH'] ?? '').split(delimiter).concat('/usr/bin', '/usr/sbin', '/usr/local/bin');

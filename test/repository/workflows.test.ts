@@ -1,0 +1,164 @@
+/** GitHub's workflows, which nothing here can run: valid, pinned, and with no more rights than they need. */
+
+import { spawnSync } from 'node:child_process';
+import { globSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { ACTIONLINT, findProgram } from '../support/programs.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
+
+type Permissions = Readonly<Record<string, 'read' | 'write' | 'none'>>;
+
+interface Step {
+  readonly uses?: string;
+  readonly run?: string;
+  readonly with?: Readonly<Record<string, unknown>>;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+interface Job {
+  readonly uses?: string;
+  readonly 'runs-on'?: string;
+  readonly 'timeout-minutes'?: number;
+  readonly 'continue-on-error'?: boolean;
+  readonly needs?: string | readonly string[];
+  readonly permissions?: Permissions;
+  readonly strategy?: { readonly matrix: Readonly<Record<string, readonly string[]>> };
+  readonly steps?: readonly Step[];
+}
+
+interface Workflow {
+  readonly name?: string;
+  readonly on?: Readonly<Record<string, unknown>>;
+  readonly permissions?: Permissions;
+  readonly jobs: Readonly<Record<string, Job>>;
+}
+
+const files = globSync('.github/workflows/*.yml', { cwd: ROOT }).toSorted();
+const workflows = files.map((file) => ({
+  name: basename(file),
+  text: read(file),
+  workflow: parse(read(file)) as Workflow,
+}));
+const workflowOf = (file: string) => workflows.find(({ name }) => name === file)!.workflow;
+const stepsOf = ({ jobs }: Workflow) => Object.values(jobs).flatMap(({ steps = [] }) => steps);
+
+test('actionlint accepts every workflow', ({ skip }) => {
+  const actionlint = findProgram([ACTIONLINT, 'actionlint']);
+  if (actionlint === null)
+    return skip('actionlint is not installed: it needs Go when test/support/prerequisites.ts runs');
+  const { status, stdout } = spawnSync(actionlint, ['-no-color', ...files], { cwd: ROOT, encoding: 'utf8' });
+  expect({ status, stdout }).toEqual({ status: 0, stdout: '' });
+});
+
+test('there is a workflow for tests, code scanning, supply chain and releases', () => {
+  expect(workflows.map(({ name }) => name)).toEqual(['ci.yml', 'codeql.yml', 'release.yml', 'scorecard.yml']);
+});
+
+describe.each(workflows)('$name', ({ text, workflow }) => {
+  test('pins every action to a full commit, with its version beside it', () => {
+    const used = [...text.matchAll(/^\s*(?:- )?uses: (.*)$/gm)].map(([, uses = '']) => uses);
+    const isPinned = (uses: string) => /^[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/.test(uses) || uses.startsWith('./');
+    expect(used.filter((uses) => !isPinned(uses))).toEqual([]);
+    expect(used.length).toBeGreaterThan(0);
+  });
+
+  test('may only read, but for what a job states', () => {
+    expect(workflow.permissions).toEqual({ contents: 'read' });
+    const all = Object.values(workflow.jobs).flatMap(({ permissions }) =>
+      permissions === undefined ? [] : [permissions],
+    );
+    for (const permissions of all) expect(permissions['contents']).toBeDefined();
+  });
+
+  test('leaves no credential behind for later steps', () => {
+    const checkouts = stepsOf(workflow).filter(({ uses }) => uses?.startsWith('actions/checkout@'));
+    for (const checkout of checkouts) expect(checkout.with).toMatchObject({ 'persist-credentials': false });
+  });
+
+  test('names each job, its machine and its time limit', () => {
+    for (const job of Object.values(workflow.jobs)) {
+      if (job.uses === undefined) expect(job).toMatchObject({ 'timeout-minutes': expect.any(Number) });
+    }
+  });
+
+  test('puts no text of an event into a script', () => {
+    const scripts = stepsOf(workflow).flatMap(({ run }) => (run === undefined ? [] : [run]));
+    expect(scripts.filter((script) => /\$\{\{/.test(script))).toEqual([]);
+  });
+});
+
+describe('workflows that run the code of pull requests', () => {
+  const exposed = workflows.filter(({ workflow }) => Object.hasOwn(workflow.on ?? {}, 'pull_request'));
+
+  test('are those for tests and code scanning', () => {
+    expect(exposed.map(({ name }) => name)).toEqual(['ci.yml', 'codeql.yml']);
+    expect(workflows.filter(({ text }) => /pull_request_target|workflow_run/.test(text))).toEqual([]);
+  });
+
+  test.each(exposed)('$name has no secret, and writes nothing but findings', ({ text, workflow }) => {
+    expect(text).not.toMatch(/\bsecrets\b|github\.token|GITHUB_TOKEN/);
+    const writes = Object.values(workflow.jobs).flatMap(({ permissions = {} }) =>
+      Object.entries(permissions).flatMap(([name, value]) => (value === 'write' ? [name] : [])),
+    );
+    expect(writes.filter((name) => name !== 'security-events')).toEqual([]);
+  });
+});
+
+describe('CI', () => {
+  const { jobs } = workflowOf('ci.yml');
+
+  test('tests on the lowest and the newest Node, on each Redis and Valkey, on both processors', () => {
+    const { engines } = JSON.parse(read('package.json')) as { engines: { node: string } };
+    const { node, store, runner } = jobs['test']?.strategy?.matrix ?? {};
+    expect(node).toEqual([engines.node.replace('>=', ''), read('.nvmrc').split('.')[0]]);
+    expect(store?.map((image) => image.replace(/-.*/, ''))).toEqual(['redis:7', 'redis:8', 'valkey/valkey:8']);
+    expect(runner?.map((name) => name.endsWith('-arm'))).toEqual([false, true]);
+  });
+
+  test('checks types and lint before it tests', () => {
+    for (const name of ['test', 'image', 'benchmark']) expect(jobs[name]?.needs).toBe('check');
+    expect(jobs['check']?.steps?.at(-1)?.run).toBe('npm run check');
+  });
+
+  test('a benchmark never fails a build', () => {
+    expect(jobs['benchmark']?.['continue-on-error']).toBe(true);
+  });
+});
+
+describe('a release', () => {
+  const { jobs } = workflowOf('release.yml');
+  const needsOf = (name: string): string[] => [jobs[name]?.needs ?? []].flat().flatMap((it) => [it, ...needsOf(it)]);
+
+  test('goes from tests to packages, provenance, image, npm and the release page', () => {
+    expect(needsOf('build')).toEqual(['test']);
+    expect(needsOf('npm')).toEqual(expect.arrayContaining(['test', 'build', 'provenance', 'image']));
+    expect(needsOf('github')).toEqual(expect.arrayContaining(['npm', 'image']));
+  });
+
+  test('is published by jobs that install no dependency', () => {
+    const publishing = Object.entries(jobs).filter(([, { permissions = {} }]) =>
+      Object.values(permissions).includes('write'),
+    );
+    expect(publishing.map(([name]) => name)).toEqual(['provenance', 'image', 'npm', 'github']);
+    const scripts = publishing.flatMap(([, { steps = [] }]) => steps.flatMap(({ run }) => run ?? []));
+    expect(scripts.filter((script) => /npm (?:ci|install|run)|npx/.test(script))).toEqual([]);
+  });
+});
+
+test('dependencies of every kind here are updated', () => {
+  const { updates } = parse(read('.github/dependabot.yml')) as {
+    updates: { 'package-ecosystem': string; directory?: string; directories?: string[] }[];
+  };
+  const updated = updates.flatMap(({ 'package-ecosystem': kind, directory, directories = [directory ?? ''] }) =>
+    directories.map((it) => `${kind} ${it}`),
+  );
+  const lockFiles = globSync('{package-lock.json,*/package-lock.json}', { cwd: ROOT }).map(
+    (file) => `npm /${file.replace(/\/?package-lock\.json$/, '')}`,
+  );
+  expect(updated).toEqual(expect.arrayContaining([...lockFiles, 'github-actions /', 'docker /']));
+  expect(globSync('{go.mod,*/go.mod}', { cwd: ROOT })).toEqual([]);
+});
