@@ -1,6 +1,6 @@
 /**
- * Reading the configuration again, whoever asks for it: the admin API, SIGHUP, a file that changed. One at a time; a
- * configuration with a mistake changes nothing, and that is said in the log, in the answer and in the metrics.
+ * Reloads the configuration when the admin API, SIGHUP or a changed file asks for it, one reload at a time. A configuration
+ * with a mistake changes nothing; the log, the report and the metrics say so.
  */
 
 import type { ApplyResult, ConfigurationReport, ReloadControl, ReloadReport } from '../admin/control.ts';
@@ -14,21 +14,22 @@ import { fileWatchReports } from '../telemetry/file-watch.ts';
 import { errorFields, type Logger } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 
+/** What a reloader works with. */
 export interface ReloaderParts {
-  /** The configuration that is in use. */
+  /** The configuration that the gateway was started with. */
   readonly initial: LoadedConfig;
   /**
-   * Reads it again.
+   * Reads the configuration again.
    *
    * @throws ConfigFault with one line per mistake
    */
   readonly load: () => Promise<LoadedConfig>;
-  /** Every mistake in the configuration and in the files that it names, one line each. Asked when it was rejected. */
+  /** Lists every mistake in the configuration and in the files that it names, one line each. Called after a rejection. */
   readonly mistakes: () => Promise<readonly string[]>;
   /**
-   * Puts a configuration in use, in every process that serves.
+   * Applies a configuration in every process that serves.
    *
-   * @throws ConfigFault when nobody has applied it
+   * @throws ConfigFault when no process has applied it
    */
   readonly apply: (loaded: LoadedConfig) => Promise<readonly ApplyResult[]>;
   readonly log: Logger;
@@ -36,6 +37,7 @@ export interface ReloaderParts {
   readonly clocks: Clocks;
 }
 
+/** Holds the configuration in use and replaces it. */
 export class Reloader implements ReloadControl {
   readonly #parts: ReloaderParts;
   #inUse: LoadedConfig;
@@ -56,7 +58,7 @@ export class Reloader implements ReloadControl {
     return this.#inUse;
   }
 
-  /** Reloads from now on whenever this file, or one that the configuration names, has another content. */
+  /** Reloads from now on whenever the contents of this file, or of one that the configuration names, change. */
   watch(configFile: string): void {
     const files = () => [configFile, ...namedFiles(this.#inUse.config)];
     this.#watch?.close();
@@ -67,6 +69,7 @@ export class Reloader implements ReloadControl {
     this.#watch = watch;
   }
 
+  /** Stops watching files. */
   close(): void {
     this.#watch?.close();
     this.#watch = null;
@@ -113,7 +116,7 @@ export class Reloader implements ReloadControl {
     const needRestart = this.#needRestart.length > 0 ? { needRestart: this.#needRestart } : {};
     const kept = keptBy(results);
     if (kept.length === 0) log.info({ hash, ...needRestart }, 'configuration reloaded');
-    else log.warn({ hash, ...needRestart, kept }, 'configuration reloaded; what cannot be used stays as it was');
+    else log.warn({ hash, ...needRestart, kept }, 'configuration reloaded; previous contents of unusable files kept');
     return { result: 'applied', hash, problems: [], needRestart: this.#needRestart, kept, results };
   }
 
@@ -124,20 +127,20 @@ export class Reloader implements ReloadControl {
     metrics.configReloads.inc({ result: 'rejected' });
     metrics.configLastReloadSuccessful.set(0);
     const cause = fault === null || fault instanceof ConfigFault ? {} : { fault: errorFields(fault) };
-    log.error({ hash, problems, ...cause }, 'reload rejected; the configuration in use stays');
+    log.error({ hash, problems, ...cause }, 'reload rejected; keeping the configuration in use');
     return { result: 'rejected', hash, problems, needRestart: this.#needRestart, kept: keptBy(results), results };
   }
 
-  /** Applying ends at the first mistake: what else is wrong is looked for. A part of the processes has its own reasons. */
+  /** Applying stops at the first mistake, so all are looked up. When only some processes rejected, their reasons are listed. */
   async #problems(results: readonly ApplyResult[], fault: unknown): Promise<readonly string[]> {
     if (fault !== null && !(fault instanceof ConfigFault)) {
       return ['the configuration could not be applied: see the log'];
     }
-    const told = results.flatMap(({ process, problem }) => (problem === null ? [] : [`${process}: ${problem}`]));
-    if (fault === null && told.length < results.length) return told;
+    const reasons = results.flatMap(({ process, problem }) => (problem === null ? [] : [`${process}: ${problem}`]));
+    if (fault === null && reasons.length < results.length) return reasons;
     const found = await this.#parts.mistakes().catch(() => []);
     if (found.length > 0) return found;
-    return fault === null ? told : fault.message.split('\n');
+    return fault === null ? reasons : fault.message.split('\n');
   }
 
   #publish(): void {
@@ -149,13 +152,13 @@ export class Reloader implements ReloadControl {
   }
 }
 
-/** What stays as it was; once, where several processes say the same. */
+/** The unusable files of all processes, each once. */
 const keptBy = (results: readonly ApplyResult[]): string[] => [...new Set(results.flatMap(({ kept }) => kept))];
 
-/** Keys of files that somebody else watches, or that are written. */
+/** Keys of files that are followed elsewhere, or that the gateway writes. */
 const NOT_WATCHED = new Set(['usersFile', 'tokenFile', 'auditFile']);
 
-/** The files that a configuration names, except for those that are read again without a reload. */
+/** The files that a configuration names, except for those that are followed without a reload. */
 function namedFiles(config: LoadedConfig['config']): string[] {
   const { tls: _tls, ...listener } = config.listeners.public;
   return filesBelow({ ...config, listeners: { public: listener } });

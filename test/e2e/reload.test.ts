@@ -228,7 +228,7 @@ describe('a configuration that is not', () => {
     const report = await reload(instance);
     expect(report).toMatchObject({ status: 422, result: 'rejected', hash });
     expect(report.problems.join('\n')).toMatch(problem);
-    expect(instance.log.text).toContain('reload rejected; the configuration in use stays');
+    expect(instance.log.text).toContain('reload rejected; keeping the configuration in use');
     expect((await rawRequest(instance.port, get('/'))).body.toString()).toBe('ok');
     expect((await instance.admin('/readyz')).status).toBe(200);
     const metrics = await metricsOf(instance);

@@ -1,12 +1,12 @@
 /**
- * The output of a worker on its way to that of the primary. Several processes that write to one pipe cut into each
- * other's lines as soon as they write more at once than the pipe takes; so only the primary writes to it.
+ * Passes the output of a worker on to that of the primary. Several processes that write to one pipe split each other's
+ * lines once a write exceeds what the pipe takes at once, so only the primary writes to it.
  */
 
 import type { Readable } from 'node:stream';
 import type { LineStream } from '../../telemetry/log.ts';
 
-/** Hands on what comes, whole lines at a time. What is left without an end when the output ends gets one. */
+/** Passes whole lines on. An incomplete last line is completed when the output ends. */
 export function passLinesOn(output: Readable, lines: LineStream): void {
   let rest: Buffer = Buffer.alloc(0);
   output.on('data', (chunk: Buffer) => {

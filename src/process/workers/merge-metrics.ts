@@ -1,6 +1,6 @@
 /**
- * The metrics of several processes as those of one gateway: counters and histograms are added up, gauges as each says of
- * itself. What is about the gateway as a whole (its configuration, its workers) is the primary's to say.
+ * Merges the metrics of several processes into those of one gateway: counters and histograms are summed, gauges combined
+ * as each metric defines. Metrics about the gateway as a whole (its configuration, its workers) come from the primary only.
  */
 
 import {
@@ -17,18 +17,21 @@ export type MetricsSnapshot = readonly MetricObjectWithValues<MetricValue<string
 type Metric = MetricsSnapshot[number];
 
 const PRIMARY_ONLY = /^sallyport_(?:config_|build_info$|workers_|process_start_time_seconds$)/;
-/** What the primary uses itself is part of what the gateway uses. */
+/** The resources of the primary are part of what the gateway uses. */
 const PRIMARY_TOO = /^sallyport_process_/;
 
+/** Merges snapshots so that no total ever goes down, which `rate()` would take for a reset. */
 export class MetricsMerger {
-  /** Counters and histograms of workers that are gone: a total that went down would be read as a restart. */
+  /** Sums of the counters and histograms of workers that have exited. */
   #gone: MetricsSnapshot = [];
+  /** The last snapshot of each running worker. */
   readonly #last = new Map<number, MetricsSnapshot>();
+  #retiring: Promise<void> = Promise.resolve();
 
   /**
-   * Merges what the processes say.
+   * Merges snapshots.
    *
-   * @param workers  by worker; one that does not answer is left out, and counts with what it said last
+   * @param workers  by worker; the totals of a running worker that is left out count as in its last snapshot
    */
   merge(primary: MetricsSnapshot, workers: ReadonlyMap<number, MetricsSnapshot>): Registry<PrometheusContentType> {
     for (const [worker, snapshot] of workers) this.#last.set(worker, snapshot);
@@ -41,13 +44,23 @@ export class MetricsMerger {
     ]);
   }
 
-  /** A worker is gone: what it counted until it last said so stays counted. */
-  async retire(worker: number): Promise<void> {
+  /**
+   * Keeps the totals of a worker that has exited. Pass no more snapshots of it, and none of another worker in its place
+   * until the promise resolves.
+   */
+  retire(worker: number): Promise<void> {
+    this.#retiring = this.#retiring.then(() => this.#retire(worker));
+    return this.#retiring;
+  }
+
+  async #retire(worker: number): Promise<void> {
     const last = this.#last.get(worker);
     if (last === undefined) return;
-    this.#last.delete(worker);
     const counted = totals(last).filter(({ name }) => !PRIMARY_ONLY.test(name));
-    this.#gone = (await AggregatorRegistry.aggregate([this.#gone, counted]).getMetricsAsJSON()) as MetricsSnapshot;
+    const gone = (await AggregatorRegistry.aggregate([this.#gone, counted]).getMetricsAsJSON()) as MetricsSnapshot;
+    // Together, so that a scrape sees the worker in exactly one of the two.
+    this.#gone = gone;
+    this.#last.delete(worker);
   }
 }
 

@@ -238,23 +238,24 @@ export class WorkerPool {
     return await slot.process.call(method, ASK_TIMEOUT_MS, parameters);
   }
 
-  /** Asks every worker that is ready. Leaves out those that fail or do not answer in time. */
+  /** Asks every worker that is ready. Leaves out those that fail, do not answer in time, or exit before all have answered. */
   async #askAll<M extends keyof WorkerMethods>(
     method: M,
     parameters: Parameters<WorkerMethods[M]>,
   ): Promise<ReadonlyMap<number, WorkerAnswer<M>>> {
-    const answers = new Map<number, WorkerAnswer<M>>();
+    const answers = new Map<Slot, { readonly process: WorkerProcess; readonly answer: WorkerAnswer<M> }>();
+    const ask = async (slot: Slot, process: WorkerProcess) => {
+      try {
+        answers.set(slot, { process, answer: await process.call(method, ASK_TIMEOUT_MS, parameters) });
+      } catch (fault) {
+        const { log } = this.#dependencies;
+        log.warn({ worker: slot.number, method, fault: errorFields(fault) }, 'worker did not answer');
+      }
+    };
     const ready = this.#slots.filter(({ isReady }) => isReady);
-    await Promise.all(
-      ready.map(async ({ number, process }) => {
-        try {
-          if (process !== null) answers.set(number, await process.call(method, ASK_TIMEOUT_MS, parameters));
-        } catch (fault) {
-          this.#dependencies.log.warn({ worker: number, method, fault: errorFields(fault) }, 'worker did not answer');
-        }
-      }),
-    );
-    return answers;
+    await Promise.all(ready.map((slot) => (slot.process === null ? null : ask(slot, slot.process))));
+    const alive = [...answers].filter(([slot, { process }]) => slot.process === process);
+    return new Map(alive.map(([{ number }, { answer }]) => [number, answer]));
   }
 }
 

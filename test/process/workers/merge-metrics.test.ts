@@ -32,6 +32,19 @@ async function value(
 }
 
 describe('metrics of several processes', () => {
+  test('a scrape while workers are retired counts each of them exactly once', async () => {
+    const merger = new MetricsMerger();
+    const primary = await snapshot(() => {});
+    const opened = (workers: [number, MetricsSnapshot][]) => value(merger, primary, workers, OPENED);
+    const all: [number, MetricsSnapshot][] = [];
+    for (const worker of [1, 2, 3]) all.push([worker, await counting(worker)]);
+    expect(await opened(all)).toBe(6);
+    const retired = Promise.all([merger.retire(1), merger.retire(2)]);
+    expect(await opened(all.slice(2))).toBe(6);
+    await retired;
+    expect(await opened(all.slice(2))).toBe(6);
+  });
+
   test('counters and histograms are added up, gauges as each of them means it', async () => {
     const primary = await snapshot((metrics) => metrics.configReloads.inc({ result: 'applied' }, 3));
     const workers: [number, MetricsSnapshot][] = [
