@@ -391,7 +391,7 @@ function describeYamlError(
     case 'TAG_RESOLVE_FAILED':
       return { code: 'yaml/tag', message: 'tags are not accepted', hint: null };
     default: {
-      const isReference = /[{[,]\s*(?:[^\s"']+:\s*)?\$\{/.test(line);
+      const isReference = /[{[,:]\s*\$\{/.test(line) && /(?:^|[^$])[{[]|,/.test(line);
       // Without the text that the library quotes: it may be a secret.
       const sentence = error.message.charAt(0).toLowerCase() + error.message.slice(1).replace(/:? ".*$/s, '');
       return syntax(sentence, isReference ? 'inside { } and [ ], put "${…}" in quotes' : null);

@@ -6,6 +6,7 @@ import type { z } from 'zod';
 import { Denial, GatewayFault } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import { hasDuplicateMember } from '../lib/json.ts';
+import { trim } from '../lib/trim.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
 
 /** More than any login needs. */
@@ -31,7 +32,8 @@ const BODY_TYPES: Readonly<Record<string, BodyType>> = {
 
 /** The type of a body by its Content-Type, which may say `charset=utf-8` and nothing else; a Denial 415. */
 export function bodyType(contentType: string | null): BodyType | Denial {
-  const [, mediaType = ''] = /^([^;\s]+)[ \t]*(?:;[ \t]*charset="?utf-8"?)?[ \t]*$/i.exec(contentType ?? '') ?? [];
+  const [mediaType = '', parameter = null, ...others] = (contentType ?? '').split(';', 3).map((part) => trim(part));
+  if (others.length > 0 || (parameter !== null && !/^charset=(?:utf-8|"utf-8")$/i.test(parameter))) return OTHER_TYPE;
   const lower = mediaType.toLowerCase();
   return Object.hasOwn(BODY_TYPES, lower) ? (BODY_TYPES[lower] ?? OTHER_TYPE) : OTHER_TYPE;
 }

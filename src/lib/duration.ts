@@ -15,7 +15,7 @@ export const DURATION_PATTERN = /^(?:\d+(?:ms|s|m|h|d))+$/;
 export function parseDurationMs(text: string): number | null {
   if (!DURATION_PATTERN.test(text)) return null;
   let totalMs = 0;
-  for (const [, amount, unit] of text.matchAll(/(\d+)(ms|s|m|h|d)/g)) {
+  for (const [, amount, unit] of text.matchAll(/(\d+)(ms|s|m|h|d)/gy)) {
     totalMs += Number(amount) * UNIT_MS[unit as keyof typeof UNIT_MS];
   }
   return Number.isSafeInteger(totalMs) ? totalMs : null;

@@ -1,10 +1,11 @@
 /**
- * Who the client is, by address. Without `trustedProxies` it is whoever connects; with them, the nearest address in
- * X-Forwarded-For that is not one of them.
+ * The address of the client. Without `trustedProxies` it is the peer of the connection; with them, the nearest address
+ * in X-Forwarded-For that does not belong to one of them.
  */
 
 import { type BlockList, isIP } from 'node:net';
 import { plainAddress } from '../lib/address.ts';
+import { trim } from '../lib/trim.ts';
 
 export interface ClientAddress {
   /** The client's address, IPv4 or IPv6, without port or zone. */
@@ -32,13 +33,22 @@ export function clientAddress(peer: string, forwardedFor: string | null, trusted
   let client = peer;
   const chain = [peer];
   for (const entry of forwardedFor.split(',').reverse()) {
-    const address = plainAddress(entry.replace(/^[ \t]+|[ \t]+$/g, ''));
+    const address = plainAddress(withoutPort(trim(entry)));
     if (isIP(address) === 0) break;
-    chain.unshift(address);
+    chain.push(address);
     client = address;
     if (!isTrusted(trusted, address)) break;
   }
-  return { client, chain: chain.join(', '), viaTrustedProxy: true };
+  return { client, chain: chain.reverse().join(', '), viaTrustedProxy: true };
+}
+
+/**
+ * An entry without the port that some load balancers add: `203.0.113.7:4711`, `[2001:db8::7]:4711`. Brackets without a
+ * port are read as well. Anything else is left as it is.
+ */
+function withoutPort(entry: string): string {
+  const [, bracketed, dotted] = /^(?:\[([0-9A-Fa-f:.]{2,45})\]|([0-9.]{7,15}))(?::\d{1,5})?$/.exec(entry) ?? [];
+  return bracketed ?? dotted ?? entry;
 }
 
 function isTrusted(trusted: BlockList, address: string): boolean {

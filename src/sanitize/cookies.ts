@@ -7,6 +7,7 @@
  */
 
 import { Denial } from '../errors.ts';
+import { trimEnd, trimStart } from '../lib/trim.ts';
 
 export interface ScreenedCookies {
   /** Value of the session cookie; `null` when there is none; a Denial when there are several readings of it. */
@@ -44,7 +45,7 @@ export function screenCookies(header: string, cookieName: string, limits: Cookie
   for (const pair of header.split(';')) {
     const kind = classify(pair, cookieName);
     if (kind === OTHER) {
-      rest += rest === '' ? pair.replace(/^[ \t]+/, '') : `;${pair}`;
+      rest += rest === '' ? trimStart(pair) : `;${pair}`;
     } else if (kind !== IGNORED) {
       session = session === null ? kind : DUPLICATE;
     }
@@ -69,11 +70,11 @@ const IGNORED = Symbol('dropped');
 
 /** The value when the pair is the session cookie, a Denial when its name is a lookalike, else what to do with it. */
 function classify(pair: string, cookieName: string): string | Denial | typeof OTHER | typeof IGNORED {
-  const trimmed = pair.replace(/^[ \t]+/, '');
+  const trimmed = trimStart(pair);
   const equals = trimmed.indexOf('=');
   const name = equals === -1 ? trimmed : trimmed.slice(0, equals);
   if (name === cookieName) return equals === -1 ? LOOKALIKE : trimmed.slice(equals + 1);
-  if (name.replace(/[ \t]+$/, '') === cookieName) return LOOKALIKE;
+  if (trimEnd(name) === cookieName) return LOOKALIKE;
   // Some readers write a nameless cookie back as its bare value, which then reads as a named one (COK-05).
   if (name === '' && trimmed.slice(1).trimStart().startsWith(cookieName)) return IGNORED;
   return OTHER;

@@ -8,6 +8,7 @@
 
 import { Denial } from '../errors.ts';
 import { foldHeaderName } from '../lib/header-name.ts';
+import { trim } from '../lib/trim.ts';
 import type { OwnedHeaders } from './owned-headers.ts';
 
 /** What becomes of a header. Small integers, because the pass below switches on them for every header. */
@@ -94,6 +95,9 @@ const CONNECTION_NAMES_PROTECTED = new Denial(
   'request_ambiguous',
   'Connection lists a header that frames or authenticates the request',
 );
+/** No client lists as many as it may send headers. Each one costs a microsecond, so 16 KiB of them would cost several milliseconds. */
+const MAX_CONNECTION_OPTIONS = 100;
+const TOO_MANY_OPTIONS = new Denial('headers_too_large', 'more than 100 options in Connection');
 const BAD_CONNECTION_OPTION = new Denial('request_malformed', 'Connection option is not a token');
 
 /** What the pass found. Fixed shape: every field is set here, none is added later. */
@@ -274,8 +278,10 @@ function note(scan: HeaderScan, disposition: number, value: string): Denial | nu
 function dropConnectionListed(scan: HeaderScan, connection: string): HeaderScan | Denial {
   if (connection === 'keep-alive' || connection === 'close') return scan;
   const listed = new Set<string>();
-  for (const option of connection.split(',')) {
-    const name = option.replace(/^[ \t]+|[ \t]+$/g, '').toLowerCase();
+  const options = connection.split(',', MAX_CONNECTION_OPTIONS + 1);
+  if (options.length > MAX_CONNECTION_OPTIONS) return TOO_MANY_OPTIONS;
+  for (const option of options) {
+    const name = trim(option).toLowerCase();
     if (name === '' || HARMLESS_OPTIONS.has(name)) continue;
     if (!/^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(name)) return BAD_CONNECTION_OPTION;
     if ((DISPOSITIONS.get(name) ?? FORWARD) !== FORWARD) return CONNECTION_NAMES_PROTECTED;

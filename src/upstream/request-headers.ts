@@ -9,6 +9,7 @@ import type { UpstreamConfig } from '../config/schema.ts';
 import type { Exchange } from '../exchange.ts';
 import { foldHeaderName } from '../lib/header-name.ts';
 import { randomHex } from '../lib/random-hex.ts';
+import { trim } from '../lib/trim.ts';
 import { principalValue } from '../principal.ts';
 import type { HeaderRules } from '../routing/route.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
@@ -111,7 +112,11 @@ export function identityHeaderValue(value: JSONType): string {
 
 function encodeItem(value: JSONType): string {
   const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
-  return text.replace(/^ +| +$|[^\x20-\x24\x26-\x2b\x2d-\x7e]+/gu, (run) =>
+  const withoutEnds = trim(text, ' ');
+  const before = withoutEnds === '' ? text.length : text.indexOf(withoutEnds);
+  const after = text.length - before - withoutEnds.length;
+  const encoded = withoutEnds.replace(/[^\x20-\x24\x26-\x2b\x2d-\x7e]+/gu, (run) =>
     [...Buffer.from(run)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
   );
+  return `${'%20'.repeat(before)}${encoded}${'%20'.repeat(after)}`;
 }

@@ -8,7 +8,19 @@ const TRUSTED = toBlockList(['10.0.0.0/8', 'fd00::/8']);
 const trusted = () => fc.constantFrom('10.0.0.1', '10.255.0.9', 'fd00::1');
 const foreign = () => fc.constantFrom('203.0.113.7', '6.6.6.6', '2001:db8::7', '127.0.0.1');
 const junk = () =>
-  fc.constantFrom('unknown', '', '_hidden', '1.2.3', '1.2.3.4:80', '[::1]', '"6.6.6.6"', '\xa010.0.0.1', '10.0.0.1 x');
+  fc.constantFrom(
+    'unknown',
+    '',
+    '_hidden',
+    '1.2.3',
+    '1.2.3.4:',
+    '[::1',
+    '::1]:80',
+    '[6.6.6.6]x',
+    '"6.6.6.6"',
+    '\xa010.0.0.1',
+    '10.0.0.1 x',
+  );
 const entries = () => fc.array(fc.oneof(trusted(), foreign(), junk()), { maxLength: 8 });
 
 describe('clientAddress', () => {
@@ -39,6 +51,27 @@ describe('clientAddress', () => {
         },
       ),
     );
+  });
+
+  test('an entry with a port, as some load balancers write it, is the address without the port', () => {
+    const port = () => fc.option(fc.integer({ min: 1, max: 65_535 }));
+    const entry = () =>
+      fc.tuple(foreign(), port(), fc.boolean()).map(([address, number, hasBrackets]) => {
+        const suffix = number === null ? '' : `:${number}`;
+        const isIPv6 = address.includes(':');
+        const text = isIPv6 && (hasBrackets || number !== null) ? `[${address}]` : address;
+        return { address, written: `${text}${suffix}` };
+      });
+    fc.assert(
+      fc.property(entry(), entry(), trusted(), (far, near, peer) => {
+        expect(clientAddress(peer, `${far.written}, ${near.written}`, TRUSTED).client).toBe(near.address);
+      }),
+    );
+    expect(clientAddress('10.0.0.1', '203.0.113.7:4711, 10.0.0.2:80', TRUSTED)).toEqual({
+      client: '203.0.113.7',
+      chain: '203.0.113.7, 10.0.0.2, 10.0.0.1',
+      viaTrustedProxy: true,
+    });
   });
 
   test('reading stops at what is not an address', () => {

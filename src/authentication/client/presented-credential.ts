@@ -5,6 +5,7 @@
 
 import { Denial } from '../../errors.ts';
 import { bearerCredential } from '../../lib/bearer.ts';
+import { trimEnd } from '../../lib/trim.ts';
 
 /** What a client shows to say who it is. */
 export type PresentedCredential =
@@ -65,7 +66,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 /** Both parts are form-encoded before they are joined by a colon (RFC 6749 §2.3.1). */
 function basicCredential(encoded: string): PresentedCredential | Denial {
   const bytes = Buffer.from(encoded, 'base64');
-  if (bytes.toString('base64').replace(/=+$/, '') !== encoded.replace(/=+$/, '')) return BAD_BASIC;
+  if (trimEnd(bytes.toString('base64'), '=') !== trimEnd(encoded, '=')) return BAD_BASIC;
   try {
     const pair = utf8.decode(bytes);
     const colon = pair.indexOf(':');

@@ -8,6 +8,7 @@ import type { JSONType } from 'zod';
 import type { Config } from '../../config/schema.ts';
 import { REASONS } from '../../errors.ts';
 import { nearest } from '../../lib/nearest.ts';
+import { trim } from '../../lib/trim.ts';
 import { UsageFault } from '../command.ts';
 
 /** A user whose session the request presents. */
@@ -158,7 +159,7 @@ function readHeader(written: string): [string, string] {
   const colon = written.indexOf(':');
   if (colon < 1) throw new UsageFault('--header is written "Name: value"', COMMAND);
   const name = written.slice(0, colon);
-  const value = written.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, '');
+  const value = trim(written.slice(colon + 1));
   if (!FIELD_NAME.test(name)) throw new UsageFault(`--header: ${JSON.stringify(name)} is not a header name`, COMMAND);
   // The value may be a credential: it is not repeated.
   if (!FIELD_VALUE.test(value)) {

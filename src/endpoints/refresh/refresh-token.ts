@@ -7,10 +7,10 @@
  */
 
 import { createHmac, hash, randomBytes } from 'node:crypto';
-import { BASE64URL_32_BYTES } from '../../lib/base64url.ts';
 import type { PresentedRefreshToken } from '../../store/refresh-family.ts';
 
-const TOKEN = new RegExp(`^(${BASE64URL_32_BYTES})\\.(0|[1-9][0-9]{0,8})\\.(${BASE64URL_32_BYTES})$`);
+/** Two times 32 bytes in base64url, and a number between them. */
+const TOKEN = /^([A-Za-z0-9_-]{43})\.(0|[1-9][0-9]{0,8})\.([A-Za-z0-9_-]{43})$/;
 const SUCCESSOR = 'sallyport refresh token successor\n';
 
 /** A refresh token as it was read. */

@@ -8,6 +8,7 @@
 
 import { argon2, argon2Sync, randomBytes, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
+import { trimEnd } from '../../../lib/trim.ts';
 
 /** What a hash costs. */
 export interface HashParameters {
@@ -57,7 +58,7 @@ export function readPasswordHash(phc: string): PasswordHash | null {
 }
 
 const argon2Async = promisify(argon2);
-const unpadded = (bytes: Buffer) => bytes.toString('base64').replace(/=+$/, '');
+const unpadded = (bytes: Buffer) => trimEnd(bytes.toString('base64'), '=');
 
 /** Hashes a new password, off the calling thread but at its priority: for the command line. */
 export async function hashPassword(password: string, parameters = DEFAULT_PARAMETERS): Promise<string> {

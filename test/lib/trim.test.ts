@@ -1,0 +1,16 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { trim, trimEnd, trimStart } from '../../src/lib/trim.ts';
+
+const text = () => fc.string({ unit: fc.constantFrom(' ', '\t', 'a', '\n', '\u00a0', '=') });
+
+test('trims what the patterns trim, and nothing else', () => {
+  fc.assert(
+    fc.property(text(), (value) => {
+      expect(trimStart(value)).toBe(value.replace(/^[ \t]+/, ''));
+      expect(trimEnd(value)).toBe(value.replace(/[ \t]+$/, ''));
+      expect(trim(value)).toBe(value.replace(/^[ \t]+|[ \t]+$/g, ''));
+      expect(trimEnd(value, '=')).toBe(value.replace(/=+$/, ''));
+    }),
+  );
+});
