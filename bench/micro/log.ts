@@ -92,7 +92,7 @@ function finishedExchange(): Exchange {
   incoming.url = '/api/orders?page=2';
   incoming.httpVersion = '1.1';
   incoming.rawHeaders = ['Host', 'shop.example.com', 'Accept', 'application/json'];
-  const peer = { address: '127.0.0.1', secure: false, serverName: null, clientCertificate: null };
+  const peer = { address: '127.0.0.1', secure: false, serverName: null };
   const owner = { finished: () => {} };
   const made = new Exchange(incoming, new ExchangeResponse(incoming), peer, null, performance.now(), owner);
   made.enter({ observe: () => {}, inFlight: { inc: () => {} } } as unknown as RouteMetrics);

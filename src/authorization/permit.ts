@@ -7,11 +7,15 @@
 import type { Principal } from '../principal.ts';
 import type { Route } from '../routing/route.ts';
 
+/**
+ * Who may make a request, and the route that it takes. Only authorization grants one; whatever looks like it does not
+ * type-check.
+ */
 export class Permit {
   readonly principal: Principal;
   readonly route: Route;
-  /** Makes the class nominal: an object literal of the same shape is not a Permit. */
-  readonly #granted = true;
+  /** Makes the class nominal: an object literal of the same shape is not a Permit. Types only. */
+  declare protected readonly granted: true;
 
   private constructor(principal: Principal, route: Route) {
     this.principal = principal;
@@ -21,10 +25,5 @@ export class Permit {
   /** Only `authorize` calls this (test/architecture.test.ts). */
   static grant(principal: Principal, route: Route): Permit {
     return new Permit(principal, route);
-  }
-
-  /** Whether a value is a real Permit, for assertions. */
-  static is(value: unknown): value is Permit {
-    return typeof value === 'object' && value !== null && #granted in value;
   }
 }

@@ -298,7 +298,7 @@ export class Gateway {
     for (const { runtime } of this.#generations) for (const { keys } of runtime.issuers.values()) keys.close();
     const never = new AbortController().signal;
     const end = (work: Promise<unknown>) => settledWithin(work, CLOSE_TIMEOUT_MS, never);
-    await end(Promise.all(upstreams.map((upstream) => upstream.destroy())));
+    await end(Promise.all(upstreams.map((upstream) => upstream.close())));
     await end(Promise.all([...this.#generations].map(({ runtime }) => runtime.outbound?.close())));
     await end(this.#longLived.passwordHasher.close());
     this.sessions.close();

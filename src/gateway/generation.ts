@@ -76,7 +76,7 @@ export class Generation {
     const unused = this.#unused();
     await settledWithin(unused, RETIREMENT_MS, signal);
     this.#closeKeySets(successor);
-    await Promise.all([...own.map((upstream) => upstream.destroy()), this.runtime.outbound?.close(successor.outbound)]);
+    await Promise.all([...own.map((upstream) => upstream.close()), this.runtime.outbound?.close(successor.outbound)]);
     await settledWithin(unused, null, signal);
   }
 

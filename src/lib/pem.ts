@@ -47,5 +47,14 @@ export function pairProblem(
   return chain[0].checkPrivateKey(privateKey) ? null : { of: 'keyFile', what: 'is not the key of the certificate' };
 }
 
+/**
+ * The DNS names of a certificate, in lower case, `*.` ones included.
+ *
+ * Node quotes every alternative name that a reader of the text could take for another (CVE-2021-44532); those are left
+ * out, since a DNS name needs no quotes (TLS-05).
+ */
+export const dnsNames = ({ subjectAltName = '' }: X509Certificate): readonly string[] =>
+  subjectAltName.split(', ').flatMap((name) => /^DNS:([^"]+)$/.exec(name)?.[1]?.toLowerCase() ?? []);
+
 /** What is said of a file that {@link readCertificates} cannot read. */
 export const NOT_A_CERTIFICATE = 'is not a PEM certificate';

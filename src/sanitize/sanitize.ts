@@ -8,7 +8,6 @@
 
 import type { BlockList } from 'node:net';
 import { Denial } from '../errors.ts';
-import type { ClientCertificate } from '../listener/http1/client-certificate.ts';
 import { clientAddress } from './client-address.ts';
 import { type CookieLimits, screenCookies } from './cookies.ts';
 import { type BodyFraming, bodyFraming } from './framing.ts';
@@ -26,8 +25,6 @@ export interface PeerInfo {
   readonly secure: boolean;
   /** SNI server name of a TLS connection, lower case; `null` when none was sent. */
   readonly serverName: string | null;
-  /** The verified client certificate of a TLS connection; `null` when none was asked for or given. */
-  readonly clientCertificate: ClientCertificate | null;
 }
 
 /** A request as the parser read it. */

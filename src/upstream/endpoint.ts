@@ -121,11 +121,8 @@ export class Endpoint {
     this.#ejectedUntilMs = this.#monotonicMs() + delayMs * (1 + Math.random() / 10);
   }
 
+  /** Closes every connection at once; requests on them fail. */
   close(): Promise<void> {
-    return this.pool.close();
-  }
-
-  destroy(): Promise<void> {
     return this.pool.destroy();
   }
 }

@@ -98,14 +98,9 @@ export class Upstream {
     );
   }
 
-  /** Finishes what is under way and closes the connections. */
+  /** Closes every connection at once; requests on them fail. */
   async close(): Promise<void> {
     await Promise.all(this.endpoints.map((endpoint) => endpoint.close()));
-  }
-
-  /** Cuts what is under way. */
-  async destroy(): Promise<void> {
-    await Promise.all(this.endpoints.map((endpoint) => endpoint.destroy()));
   }
 
   #isAnyEligible(except: Endpoint | null): boolean {

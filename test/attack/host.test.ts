@@ -164,7 +164,7 @@ describe('hosts on TLS connections', () => {
     cookieLimits: { maxCookieBytes: 8_192, maxCookieCount: 100 },
   });
   const screen = (serverName: string | null, host: string) => {
-    const peer: PeerInfo = { address: '127.0.0.1', secure: true, serverName, clientCertificate: null };
+    const peer: PeerInfo = { address: '127.0.0.1', secure: true, serverName };
     const raw = { method: 'GET', target: '/', httpVersion: '1.1', isUpgrade: false, peer };
     return sanitizer.screen({ ...raw, rawHeaders: ['Host', host] });
   };

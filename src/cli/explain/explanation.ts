@@ -185,7 +185,6 @@ function exchangeOf(question: Question, sent: readonly string[], config: Config,
     address: question.from,
     secure: !question.isOutbound && config.listeners.public.tls !== undefined,
     serverName: null,
-    clientCertificate: null,
   };
   const owner = { finished: () => {} };
   return new Exchange(

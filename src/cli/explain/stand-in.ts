@@ -158,7 +158,7 @@ export class StandIn implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#sessions.close();
-    for (const upstream of this.#runtime.upstreams.values()) await upstream.destroy();
+    for (const upstream of this.#runtime.upstreams.values()) await upstream.close();
   }
 }
 

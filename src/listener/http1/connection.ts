@@ -6,7 +6,6 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { plainAddress } from '../../lib/address.ts';
 import type { PeerInfo } from '../../sanitize/sanitize.ts';
-import { clientCertificateOf } from './client-certificate.ts';
 
 export class Connection {
   readonly peer: PeerInfo;
@@ -24,8 +23,8 @@ export class Connection {
 
 function peerOf(socket: Socket): PeerInfo {
   const address = plainAddress(socket.remoteAddress ?? '');
-  if (!(socket instanceof TLSSocket)) return { address, secure: false, serverName: null, clientCertificate: null };
-  return { address, secure: true, serverName: serverNameOf(socket), clientCertificate: clientCertificateOf(socket) };
+  if (!(socket instanceof TLSSocket)) return { address, secure: false, serverName: null };
+  return { address, secure: true, serverName: serverNameOf(socket) };
 }
 
 function serverNameOf(socket: TLSSocket): string | null {

@@ -19,7 +19,6 @@ import { isLoopbackAddress, plainAddress } from '../../lib/address.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { randomHex } from '../../lib/random-hex.ts';
 import { settledWithin } from '../../lib/settled-within.ts';
-import { hasBadClientCertificate } from './client-certificate.ts';
 import { Connection } from './connection.ts';
 import { listenOn } from './listen.ts';
 import {
@@ -30,7 +29,7 @@ import {
   type Refusal,
   refuseConnection,
 } from './refusal.ts';
-import type { TlsCertificates } from './tls.ts';
+import { hasBadClientCertificate, type TlsCertificates } from './tls.ts';
 
 export interface ListenerHooks {
   /** A request has come. Has to answer it, whatever happens. */

@@ -1,8 +1,7 @@
 /**
  * TLS of the public listener: certificates from files, chosen by SNI, and read again when they are replaced.
  *
- * Inputs: the `tls` section of a listener. Outputs: options for the server, the contexts behind its SNI callback, what a
- * client certificate says. At start a file that cannot be used is a ConfigFault; later the last good pair stays in use
+ * Inputs: the `tls` section of a listener. Outputs: options for the server and the contexts behind its SNI callback. At start a file that cannot be used is a ConfigFault; later the last good pair stays in use
  * and the fault is reported. Only TLS 1.2 and 1.3, and only `http/1.1` by ALPN: a client that offers nothing else gets
  * no connection.
  *
@@ -13,13 +12,18 @@
 import { randomBytes, type X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Server as HttpsServer } from 'node:https';
-import { createSecureContext, type SecureContext, type SecureContextOptions, type TlsOptions } from 'node:tls';
+import {
+  createSecureContext,
+  type SecureContext,
+  type SecureContextOptions,
+  type TLSSocket,
+  type TlsOptions,
+} from 'node:tls';
 import { formatPath, type KeyPath } from '../../config/problem.ts';
 import type { PublicListenerConfig } from '../../config/schema.ts';
 import { ConfigFault } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { NOT_A_CERTIFICATE, pairProblem, readCertificates } from '../../lib/pem.ts';
-import { subjectAltNames } from '../../lib/subject-alt-names.ts';
+import { dnsNames, NOT_A_CERTIFICATE, pairProblem, readCertificates } from '../../lib/pem.ts';
 
 type TlsConfig = NonNullable<PublicListenerConfig['tls']>;
 type PairConfig = TlsConfig['certificates'][number];
@@ -160,8 +164,7 @@ export class TlsCertificates {
       config.certFile,
       'has a chain that cannot be used',
     );
-    const names = subjectAltNames(leaf.raw).dns.map((name) => name.toLowerCase());
-    return { index, names, expiresAtMs: leaf.validToDate.getTime(), certificate, key, context };
+    return { index, names: dnsNames(leaf), expiresAtMs: leaf.validToDate.getTime(), certificate, key, context };
   }
 
   #context(cert: string, key: string): SecureContext {
@@ -183,6 +186,11 @@ export class TlsCertificates {
     const { certificate, key } = this.#pairs[0] as CertificatePair;
     return this.#contextOptions(certificate, key);
   }
+}
+
+/** Whether the client gave a certificate that the configured CA did not sign: it is refused also where giving none is allowed. */
+export function hasBadClientCertificate(socket: TLSSocket): boolean {
+  return !socket.authorized && socket.getPeerX509Certificate() !== undefined;
 }
 
 /** The first certificate of a name has it. */

@@ -1,6 +1,5 @@
 /** TLS of the public listener, spoken to with Node's own client. */
 
-import { X509Certificate } from 'node:crypto';
 import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { connect as connectPlain, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -8,7 +7,6 @@ import { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { afterAll, describe, expect, test } from 'vitest';
 import { ConfigFault } from '../../../src/errors.ts';
-import { readClientCertificate } from '../../../src/listener/http1/client-certificate.ts';
 import { TlsCertificates } from '../../../src/listener/http1/tls.ts';
 import { CertificateFiles, TestAuthority } from '../../support/certificates.ts';
 import type { TestGateway } from '../../support/gateway.ts';
@@ -320,31 +318,6 @@ describe('client certificates', () => {
     const second = await handshake(gateway.port, { ...options, ...(session !== undefined && { session }) });
     expect(second.isSessionReused()).toBe(true);
     expect(await statusOf(second)).toBe(502);
-  });
-
-  test('a verified certificate is read by its structure', () => {
-    const read = readClientCertificate(new X509Certificate(alice.certificate));
-    expect(read.subject).toEqual(new Map([['CN', ['alice']]]));
-    expect(read.spiffeId).toBe('spiffe://example.com/ns/shop/sa/alice');
-    expect(read.fingerprint).toMatch(/^(?:[0-9A-F]{2}:){31}[0-9A-F]{2}$/);
-  });
-
-  test.each([
-    ['a comma and another name behind it', ['spiffe://example.com/a, URI:spiffe://example.com/admin']],
-    ['a NUL', ['spiffe://example.com/admin\0.evil.test']],
-    ['a line break', ['spiffe://example.com/admin\r\nX-Admin: 1']],
-    ['dot segments', ['spiffe://example.com/a/../admin']],
-    ['an empty segment', ['spiffe://example.com//admin']],
-    ['a query', ['spiffe://example.com/a?admin']],
-    ['an upper-case trust domain', ['spiffe://EXAMPLE.com/admin']],
-    ['two URIs', ['spiffe://example.com/a', 'spiffe://example.com/admin']],
-    ['another scheme', ['https://example.com/admin']],
-    ['no URI', []],
-  ])('TLS-05: a certificate with %s has no SPIFFE id', (_title, uris) => {
-    const issued = clientAuthority.issue({ commonName: ['a', 'b'], uris });
-    const read = readClientCertificate(new X509Certificate(issued.certificate));
-    expect(read.spiffeId).toBeNull();
-    expect(read.subject.get('CN')).toEqual(['a', 'b']);
   });
 });
 
