@@ -12,7 +12,7 @@ import { endAndLinger } from './listener/http1/refusal.ts';
 import type { Principal } from './principal.ts';
 import type { Route } from './routing/route.ts';
 import type { PeerInfo, RawRequest, ScreenedRequest } from './sanitize/sanitize.ts';
-import type { RouteMetrics } from './telemetry/metrics.ts';
+import type { RouteMetrics } from './telemetry/route-series.ts';
 
 /** Whoever works on an answer, and can give it up. */
 export interface Abortable {

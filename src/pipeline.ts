@@ -17,7 +17,7 @@ import type { RoutePattern } from './routing/pattern.ts';
 import type { Route } from './routing/route.ts';
 import type { RouteTable } from './routing/table.ts';
 import type { Sanitizer, ScreenedRequest } from './sanitize/sanitize.ts';
-import type { RouteMetrics } from './telemetry/metrics.ts';
+import type { RouteMetrics } from './telemetry/route-series.ts';
 import type { TokenSource } from './token/token-source.ts';
 import type { Forwarder } from './upstream/forward.ts';
 

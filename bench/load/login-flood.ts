@@ -21,7 +21,7 @@ import { hashPassword } from '../../src/endpoints/login/password/hash.ts';
 import { Gateway } from '../../src/gateway/gateway.ts';
 import { systemClocks } from '../../src/lib/clock.ts';
 import { createAuditLog, createLog } from '../../src/telemetry/log.ts';
-import { Metrics } from '../../src/telemetry/metrics.ts';
+import { MetricRegistry } from '../../src/telemetry/registry.ts';
 
 const HOST = 'shop.example.com';
 const NOWHERE = { write: () => {} };
@@ -50,7 +50,7 @@ async function serve(upstream: string): Promise<void> {
     lines: NOWHERE,
     log: createLog('error', NOWHERE),
     audit: createAuditLog(undefined, NOWHERE),
-    metrics: new Metrics('bench'),
+    metrics: new MetricRegistry(),
   });
   const { port } = await gateway.listen();
   const { sessionId } = await gateway.sessions.open({

@@ -14,7 +14,7 @@ import { OwnedHeaders } from '../../src/sanitize/owned-headers.ts';
 import { Sanitizer } from '../../src/sanitize/sanitize.ts';
 import { AccessLog } from '../../src/telemetry/access.ts';
 import { LineBlocks } from '../../src/telemetry/line-blocks.ts';
-import type { RouteMetrics } from '../../src/telemetry/metrics.ts';
+import type { RouteMetrics } from '../../src/telemetry/route-series.ts';
 import { compare } from './compare.ts';
 
 const BLOCK_BYTES = 64 * 1024;

@@ -1,38 +1,35 @@
 /** `docs/reference/metrics.md`: what Prometheus scrapes. */
 
-import { Metrics, NO_ROUTE, OWN_ENDPOINT, RouteMetrics } from '../../src/telemetry/metrics.ts';
+import { GatewaySeries } from '../../src/gateway/series.ts';
+import { ProcessSeries } from '../../src/process/series.ts';
+import { collectNodeMetrics } from '../../src/telemetry/node-metrics.ts';
+import { MetricRegistry } from '../../src/telemetry/registry.ts';
+import { NO_ROUTE, OWN_ENDPOINT, RouteMetrics } from '../../src/telemetry/route-series.ts';
 import { cell, code, generated, table } from './markdown.ts';
 
 /** Of Node itself, by prom-client. */
 const OF_NODE = /^sallyport_(?:process|nodejs)_/;
 
-interface Sample {
-  readonly labels: Readonly<Record<string, string | number>>;
-}
-
 /** Writes the page. */
 export async function metricsPage(): Promise<string> {
-  const metrics = new Metrics('0.0.0');
-  // A route, an upstream and an issuer, so that every label has a value.
-  new RouteMetrics(metrics, 'route', 'upstream');
-  metrics.serviceTokensAccepted.child({ issuer: 'issuer', from: 'memory' });
-  const known = metrics.registry.getMetricsAsArray() as unknown as readonly {
+  const metrics = new MetricRegistry();
+  collectNodeMetrics(metrics);
+  new ProcessSeries(metrics, { version: '0.0.0', revision: 'unknown' });
+  new RouteMetrics(new GatewaySeries(metrics).requests, 'route', 'upstream');
+  const known = metrics.prometheus.getMetricsAsArray() as unknown as readonly {
     name: string;
-    labelNames?: readonly string[];
+    labelNames: readonly string[];
   }[];
-  const exported = await metrics.registry.getMetricsAsJSON();
-  const rows = exported
+  const rows = (await metrics.snapshot())
     .filter(({ name }) => !OF_NODE.test(name))
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))
-    .map(({ name, type, help, values }) => {
-      const named = known.find((metric) => metric.name === name)?.labelNames ?? [];
-      const used = ((values ?? []) as readonly Sample[]).flatMap(({ labels }) => Object.keys(labels));
-      const labels = [...new Set([...named, ...used])].filter((label) => label !== 'le');
+    .map(({ name, type, help }) => {
+      const labels = known.find((metric) => metric.name === name)?.labelNames ?? [];
       return [code(name), String(type), labels.map(code).join(' '), cell(help)];
     });
-  const lean = new Metrics('0.0.0');
-  new RouteMetrics(lean, 'route', 'upstream', []);
-  return `${generated('src/telemetry/metrics.ts')}
+  const lean = new MetricRegistry();
+  new RouteMetrics(new GatewaySeries(lean).requests, 'route', 'upstream', []);
+  return `${generated('the series.ts of each folder')}
 # Metrics
 
 \`GET /metrics\` of the admin listener, in the Prometheus text format. Label values come from the configuration or from a
@@ -50,6 +47,6 @@ Beside these there are the ones of the process and of Node that \`prom-client\` 
 }
 
 /** How many series bear this value in the label of the same name. */
-async function seriesOf(metrics: Metrics, label: 'route' | 'upstream'): Promise<number> {
+async function seriesOf(metrics: MetricRegistry, label: 'route' | 'upstream'): Promise<number> {
   return (await metrics.text()).split('\n').filter((line) => line.includes(`${label}="${label}"`)).length;
 }

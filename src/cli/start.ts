@@ -60,7 +60,7 @@ function stayReadyWhenIdle(): void {
 async function runGateway(path: string, loaded: LoadedConfig, io: CliIo, isForPeople: boolean): Promise<ExitCode> {
   const { flushLogs } = await import('../telemetry/log.ts');
   const { Instance } = await import('../process/instance.ts');
-  const { VERSION } = await import('../version.ts');
+  const { revisionOf, VERSION } = await import('../version.ts');
   const signals = endSignals();
   const reloads = new ReloadSignal();
   const hopeless = Promise.withResolvers<'hopeless'>();
@@ -73,6 +73,7 @@ async function runGateway(path: string, loaded: LoadedConfig, io: CliIo, isForPe
         loaded,
         load: () => loadAgain(path, io),
         mistakes: () => mistakesIn(path, io),
+        build: { version: VERSION, revision: revisionOf(io.env) },
         watchedFile: path === '-' ? null : resolve(io.cwd, path),
         onHopeless: () => hopeless.resolve('hopeless'),
       },
@@ -106,19 +107,21 @@ async function runAsWorker(io: CliIo): Promise<ExitCode> {
   return EXIT.ok;
 }
 
-async function openDependencies(config: Config, { clocks, env }: CliIo): Promise<GatewayDependencies> {
+async function openDependencies(config: Config, { clocks }: CliIo): Promise<GatewayDependencies> {
   const { createLog, standardOutput } = await import('../telemetry/log.ts');
-  const { Metrics } = await import('../telemetry/metrics.ts');
-  const { revisionOf, VERSION } = await import('../version.ts');
+  const { MetricRegistry } = await import('../telemetry/registry.ts');
+  const { collectNodeMetrics } = await import('../telemetry/node-metrics.ts');
   const lines = standardOutput();
   const log = createLog(config.log.level, lines);
   endOnBug(log);
+  const metrics = new MetricRegistry();
+  collectNodeMetrics(metrics);
   return {
     clocks,
     lines,
     log,
     audit: await openAudit(config.log.auditFile),
-    metrics: new Metrics(VERSION, revisionOf(env)),
+    metrics,
   };
 }
 

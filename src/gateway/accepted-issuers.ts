@@ -6,18 +6,17 @@ import { isDeepStrictEqual } from 'node:util';
 import type { RevokedTokens } from '../authentication/revocation/revoked-tokens.ts';
 import { type Issuer, type IssuerDefaults, issuerRules } from '../authentication/service-token/issuer.ts';
 import { loadIssuer } from '../authentication/service-token/load-issuer.ts';
-import { TOKEN_PROBLEMS } from '../authentication/service-token/refusal.ts';
+import type { ServiceTokenSeries } from '../authentication/service-token/series.ts';
 import { ServiceTokens } from '../authentication/service-token/service-tokens.ts';
 import type { Config } from '../config/schema.ts';
 import type { OwnKey } from '../jwt/own-key-set.ts';
 import type { Clocks } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/log.ts';
-import { type Metrics, NO_ISSUER } from '../telemetry/metrics.ts';
 
 /** What outlives a configuration, as far as issuers need it. */
 export interface IssuerSurroundings {
   readonly clocks: Clocks;
-  readonly metrics: Metrics;
+  readonly series: { readonly serviceTokens: ServiceTokenSeries };
   readonly log: Logger;
   readonly ownKeys: () => readonly OwnKey[];
   readonly revokedTokens: RevokedTokens;
@@ -37,7 +36,7 @@ export interface PreviousIssuers {
  */
 export async function openIssuers(
   config: Config,
-  { clocks, metrics, log, ownKeys }: IssuerSurroundings,
+  { clocks, series, log, ownKeys }: IssuerSurroundings,
   previous: PreviousIssuers | null,
 ): Promise<ReadonlyMap<string, Issuer>> {
   const { upstreamToken, publicOrigin } = config;
@@ -50,7 +49,7 @@ export async function openIssuers(
     ownKeys,
     monotonicMs: clocks.monotonicMs,
     onFetched: (issuer: string, result: 'refreshed' | 'failed', problem: string | null) => {
-      metrics.jwksFetches.inc({ issuer, result: result === 'refreshed' && problem !== null ? 'partial' : result });
+      series.serviceTokens.onFetched(issuer, result, problem);
       if (result === 'failed')
         log.warn({ issuer, problem }, 'keys of an issuer cannot be had; the last good ones stay');
       else if (problem !== null) log.warn({ issuer, problem }, 'not all keys of an issuer can be used');
@@ -70,29 +69,12 @@ export async function openIssuers(
 /** The verifier of service tokens over issuers that were opened. Every series of its metrics exists from now on. */
 export function verifierOver(
   issuers: ReadonlyMap<string, Issuer>,
-  { clocks, metrics, revokedTokens }: IssuerSurroundings,
+  { clocks, series, revokedTokens }: IssuerSurroundings,
 ): ServiceTokens {
-  const accepted = new Map(
-    [...issuers.keys()].map((issuer) => [
-      issuer,
-      {
-        memory: metrics.serviceTokensAccepted.child({ issuer, from: 'memory' }),
-        signature: metrics.serviceTokensAccepted.child({ issuer, from: 'signature' }),
-      },
-    ]),
-  );
-  for (const issuer of [...issuers.keys(), NO_ISSUER])
-    for (const problem of TOKEN_PROBLEMS) metrics.serviceTokensRefused.inc({ issuer, problem }, 0);
-  for (const [issuer, { keys }] of issuers) {
-    if (!keys.isFetched) continue;
-    for (const result of ['refreshed', 'partial', 'failed']) metrics.jwksFetches.inc({ issuer, result }, 0);
-  }
+  series.serviceTokens.expect(issuers.values());
   return new ServiceTokens([...issuers.values()], {
     clocks,
     revoked: revokedTokens,
-    events: {
-      onAccepted: (issuer, from) => accepted.get(issuer)?.[from].inc(),
-      onRefused: (issuer, problem) => metrics.serviceTokensRefused.inc({ issuer: issuer ?? NO_ISSUER, problem }),
-    },
+    events: series.serviceTokens,
   });
 }

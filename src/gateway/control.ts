@@ -19,16 +19,16 @@ import {
 import { toTimestamp } from '../lib/timestamp.ts';
 import type { SessionRecord } from '../store/session-record.ts';
 import type { AuditSource } from '../telemetry/audit.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
+import type { MetricRegistry } from '../telemetry/registry.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Gateway } from './gateway.ts';
 
 /** The admin operations of one gateway. */
 export class LocalControl implements GatewayControl {
   readonly #gateway: Gateway;
-  readonly #metrics: Metrics;
+  readonly #metrics: MetricRegistry;
 
-  constructor(gateway: Gateway, metrics: Metrics) {
+  constructor(gateway: Gateway, metrics: MetricRegistry) {
     this.#gateway = gateway;
     this.#metrics = metrics;
   }
@@ -42,12 +42,12 @@ export class LocalControl implements GatewayControl {
       { name: 'store', isOk: isUp, detail: isUp ? gateway.store.description : 'does not answer' },
       state('signingKeys', hasKey, gateway.signingKeys.description, 'no active key'),
     ];
-    const { issuers } = await gateway.readings();
-    for (const { name, profile, keysAgeMs } of issuers) {
+    for (const { name, rules, keys } of gateway.issuers) {
+      if (!keys.isFetched) continue;
       // JWT-47: once fetched, the last good keys stay in use; metrics report their age. A cluster issuer never gates
       // readiness: a pod that may not read its keys still serves everyone else.
-      const isFetched = keysAgeMs !== null;
-      const isOk = isFetched || profile === 'kubernetes';
+      const isFetched = keys.ageMs !== null;
+      const isOk = isFetched || rules.profile === 'kubernetes';
       components.push({ name: `issuer ${name}`, isOk, detail: isFetched ? 'keys fetched' : 'keys not fetched yet' });
     }
     if (withUpstreams) {
@@ -60,8 +60,7 @@ export class LocalControl implements GatewayControl {
     return { isStarted: gateway.isListening, components };
   }
 
-  async metrics(): Promise<string> {
-    await this.#gateway.collect();
+  metrics(): Promise<string> {
     return this.#metrics.text();
   }
 
@@ -75,14 +74,14 @@ export class LocalControl implements GatewayControl {
   }
 
   async revokeSession(handle: string, source: AuditSource): Promise<SessionSummary | null> {
-    const ended = await this.#gateway.sessions.end(handle);
+    const ended = await this.#gateway.sessions.end(handle, 'operator');
     if (ended === null) return null;
     this.#noteRevoked(ended.subject, handle, source);
     return this.#summary(ended);
   }
 
   async revokeSessionsOf(subject: string, source: AuditSource): Promise<readonly string[]> {
-    const handles = await this.#gateway.sessions.endAll(subject);
+    const handles = await this.#gateway.sessions.endAll(subject, 'operator');
     for (const handle of handles) this.#noteRevoked(subject, handle, source);
     return handles;
   }
@@ -123,7 +122,6 @@ export class LocalControl implements GatewayControl {
   }
 
   #noteRevoked(subject: string, handle: string, source: AuditSource): void {
-    this.#metrics.sessionsEnded.inc({ cause: 'operator' });
     this.#gateway.audit.write({ event: 'session_revoked', by: 'operator', subject, handle }, source);
   }
 

@@ -6,7 +6,10 @@
 import type { AddressInfo } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import { FollowedRevocations } from '../authentication/revocation/followed-revocations.ts';
+import type { RevocationSeries } from '../authentication/revocation/series.ts';
 import { longestSessionTokenMs } from '../authentication/revocation/token-lifetimes.ts';
+import type { Issuer } from '../authentication/service-token/issuer.ts';
+import type { SessionSeries } from '../authentication/session/series.ts';
 import { Sessions } from '../authentication/session/sessions.ts';
 import type { Config } from '../config/schema.ts';
 import { type FileWatch, watchFiles } from '../config/watch.ts';
@@ -19,19 +22,20 @@ import { type ListenerHooks, PublicListener } from '../listener/http1/server.ts'
 import { TlsCertificates } from '../listener/http1/tls.ts';
 import { answerWithRedirect } from '../listener/redirect.ts';
 import { createMemoryStore } from '../store/memory/store.ts';
+import type { StoreSeries } from '../store/series.ts';
 import type { Store } from '../store/store.ts';
 import { AccessLog } from '../telemetry/access.ts';
 import { AuditLog } from '../telemetry/audit.ts';
-import { collect, type Readings } from '../telemetry/collect.ts';
 import { fileWatchReports } from '../telemetry/file-watch.ts';
 import { errorFields, type LineStream, type Logger } from '../telemetry/log.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
+import type { MetricRegistry } from '../telemetry/registry.ts';
 import { openSigningKeys, type SigningKeys } from '../token/signing-keys.ts';
 import { longestSignedMs } from '../token/token-lifetimes.ts';
 import { closeTunnels } from '../upstream/close-tunnels.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { Generation } from './generation.ts';
 import { compileRuntime, type LongLived, type Runtime } from './runtime.ts';
+import { GatewaySeries } from './series.ts';
 
 /** What a process gives its gateway. */
 export interface GatewayDependencies {
@@ -40,7 +44,7 @@ export interface GatewayDependencies {
   readonly lines: LineStream;
   readonly log: Logger;
   readonly audit: Logger;
-  readonly metrics: Metrics;
+  readonly metrics: MetricRegistry;
   /** Shared by processes that stand behind one address; each has its own if left out. */
   readonly ticketKeys?: Buffer;
 }
@@ -65,7 +69,6 @@ export class Gateway {
   readonly #listener: PublicListener;
   readonly #redirect: PublicListener | null;
   readonly #outbound: PublicListener | null;
-  readonly #openedAtMs: number;
   readonly #keyRefresh: NodeJS.Timeout;
   /** The present one, and those before it that still have exchanges under way. */
   readonly #generations = new Set<Generation>();
@@ -98,7 +101,7 @@ export class Gateway {
     this.#listener = this.#publicListener(config);
     this.#redirect = this.#redirectListener(config);
     this.#outbound = this.#outboundListener(config);
-    this.#openedAtMs = dependencies.clocks.wallMs();
+    this.#bindGauges(longLived.series);
     this.#keyRefresh = setInterval(() => void this.#refreshKeys(), KEY_REFRESH_MS).unref();
   }
 
@@ -108,17 +111,20 @@ export class Gateway {
    * @throws ConfigFault with one clear message when something cannot be opened
    */
   static async open(config: Config, dependencies: GatewayDependencies): Promise<Gateway> {
-    const { clocks, metrics, log } = dependencies;
+    const { clocks, log } = dependencies;
+    const series = new GatewaySeries(dependencies.metrics);
     await using opened = new AsyncDisposableStack();
     const draining = new AbortController();
     const signingKeys = await openSigningKeys(config.upstreamToken, longestSignedMs(config), clocks.wallMs);
     const { tls } = config.listeners.public;
     const certificates = tls === undefined ? null : new TlsCertificates(tls, clocks.wallMs, dependencies.ticketKeys);
-    const store = opened.adopt(await openStore(config, dependencies), (it) => it.close());
+    const store = opened.adopt(await openStore(config, dependencies, series.store), (it) => it.close());
     const passwordHasher = new PasswordHasher(config.login.password?.hashConcurrency ?? 1);
     opened.defer(() => passwordHasher.close());
-    const sessions = opened.adopt(openSessions(store, config, dependencies), (it) => it.close());
-    const revokedTokens = opened.adopt(await followRevocations(store, config, dependencies), (it) => it.close());
+    const sessions = opened.adopt(openSessions(store, config, dependencies, series.sessions), (it) => it.close());
+    const revokedTokens = opened.adopt(await followRevocations(store, config, clocks, series.revocations), (it) =>
+      it.close(),
+    );
     const longLived: LongLived = {
       sessions,
       attempts: store.attempts,
@@ -127,7 +133,7 @@ export class Gateway {
       passwordHasher,
       signingKeys,
       revokedTokens,
-      metrics,
+      series,
       log,
       audit: new AuditLog(dependencies.audit),
       clocks,
@@ -234,36 +240,9 @@ export class Gateway {
     return [...this.#generation.runtime.upstreams.values()];
   }
 
-  /** What can be read off it now. */
-  async readings(): Promise<Readings> {
-    const { issuers } = this.#generation.runtime;
-    const since = this.signingKeys.keyring.activeSinceMs();
-    return {
-      connections: await this.connectionCount(),
-      tunnels: this.#tunnels().length,
-      sessionsCached: this.sessions.cachedCount,
-      revocations: this.revokedTokens.counts,
-      revocationsAgeMs: this.revokedTokens.ageMs,
-      // Keys in memory and secrets are active since ever.
-      signingSinceMs: since === 0 ? this.#openedAtMs : since,
-      nextKeySinceMs: this.signingKeys.keyring.states().find(({ state }) => state === 'next')?.createdAtMs ?? null,
-      upstreams: this.upstreams.map((upstream) => ({
-        name: upstream.name,
-        isHealthy: upstream.isHealthy(),
-        inFlight: upstream.endpoints.reduce((sum, endpoint) => sum + endpoint.load, 0),
-        busyConnections: upstream.endpoints.reduce((sum, { connections }) => sum + connections.busy, 0),
-        idleConnections: upstream.endpoints.reduce((sum, { connections }) => sum + connections.idle, 0),
-      })),
-      issuers: [...issuers]
-        .filter(([, { keys }]) => keys.isFetched)
-        .map(([name, { keys, rules }]) => ({ name, profile: rules.profile, keysAgeMs: keys.ageMs })),
-      certificates: this.#certificates?.pairs ?? [],
-    };
-  }
-
-  /** Brings the gauges up to date. Call before the metrics are read. */
-  async collect(): Promise<void> {
-    collect(this.#dependencies.metrics, await this.readings(), this.#dependencies.clocks.wallMs);
+  /** Those whose service tokens are accepted. */
+  get issuers(): readonly Issuer[] {
+    return [...this.#generation.runtime.issuers.values()];
   }
 
   /**
@@ -306,9 +285,19 @@ export class Gateway {
     await end(this.store.close());
   }
 
+  /** What is read of the gateway when it is scraped. */
+  #bindGauges({ listeners, upstreams, serviceTokens, tokens }: GatewaySeries): void {
+    listeners.connections.readFrom(() => this.connectionCount());
+    if (this.#certificates !== null) listeners.readFrom(this.#certificates);
+    upstreams.tunnels.readFrom(() => this.#tunnels().length);
+    upstreams.readFrom(() => this.upstreams);
+    serviceTokens.readFrom(() => this.issuers);
+    tokens.readFrom(this.signingKeys.keyring, this.#dependencies.clocks.wallMs);
+  }
+
   #watchCertificates(): FileWatch | null {
     if (this.#certificates === null) return null;
-    this.#dependencies.metrics.certificatesLastReadSuccessful.set(1);
+    this.#longLived.series.listeners.certificatesLastReadSuccessful.set(1);
     return watchFiles(this.#certificates.files, {
       onChange: () => void this.#readCertificates(),
       ...fileWatchReports('certificates', this.#dependencies.log),
@@ -318,9 +307,10 @@ export class Gateway {
   /** One that cannot be used stays as it is, and that is said: in the log, and one line each to whoever asked. */
   #readCertificates(): readonly string[] {
     if (this.#certificates === null) return [];
-    const { log, metrics } = this.#dependencies;
+    const { log } = this.#dependencies;
+    const { series } = this.#longLived;
     const faults = this.#certificates.reload();
-    metrics.certificatesLastReadSuccessful.set(faults.length === 0 ? 1 : 0);
+    series.listeners.certificatesLastReadSuccessful.set(faults.length === 0 ? 1 : 0);
     for (const fault of faults) log.error({ fault: errorFields(fault) }, 'a certificate stays as it was');
     if (faults.length === 0) log.info('certificates were read again');
     return faults.map(({ message }) => `${message}; the certificate stays as it was`);
@@ -372,7 +362,7 @@ export class Gateway {
         const { unmatched } = ((isOutbound ? outbound?.pipeline : null) ?? pipeline).series;
         this.#accessLog.recordRefusal(refusal, isOutbound, this.#dependencies.clocks.wallMs(), unmatched);
       },
-      onConnectionRefused: (reason) => this.#dependencies.metrics.connectionsRefused.inc({ reason }),
+      onConnectionRefused: (reason) => this.#longLived.series.listeners.connectionsRefused.inc({ reason }),
     };
   }
 
@@ -415,13 +405,15 @@ interface GatewayParts {
   readonly revokedTokens: FollowedRevocations;
 }
 
-function followRevocations(
+async function followRevocations(
   store: Store,
   config: Config,
-  { clocks, metrics }: GatewayDependencies,
+  clocks: Clocks,
+  series: RevocationSeries,
 ): Promise<FollowedRevocations> {
-  const events = { onForgotten: () => metrics.tokenRevocationsForgotten.inc() };
-  return FollowedRevocations.open(store, revocationSettings(config), clocks, events);
+  const revocations = await FollowedRevocations.open(store, revocationSettings(config), clocks, series);
+  series.readFrom(revocations);
+  return revocations;
 }
 
 function revocationSettings(config: Config) {
@@ -431,48 +423,42 @@ function revocationSettings(config: Config) {
   };
 }
 
-function openSessions(store: Store, config: Config, { clocks, metrics, log }: GatewayDependencies): Sessions {
-  const source = config.store.redis === undefined ? 'memory' : 'redis';
-  metrics.sessionLookup.zero({ source });
-  return new Sessions(store, sessionSettings(config), clocks, {
-    onLookup: (from, durationMs) => {
-      if (from === 'memory') {
-        metrics.sessionCacheHits.inc();
-      } else {
-        metrics.sessionCacheMisses.inc();
-        metrics.sessionLookup.observe({ source }, durationMs / 1_000);
-      }
-    },
-    onInvalidated: () => metrics.sessionCacheInvalidations.inc(),
-    onEvicted: () => metrics.sessionCacheEvictions.inc(),
-    onServedDuringOutage: () => metrics.sessionsServedDuringOutage.inc(),
-    // That the store does not answer is told once, by the store; here it would be told for every request.
-    onBackgroundFault: (fault) =>
-      log[fault instanceof DependencyFault ? 'debug' : 'warn'](
-        { fault: errorFields(fault) },
-        'background work of a session failed',
-      ),
-  });
+function openSessions(
+  store: Store,
+  config: Config,
+  { clocks, log }: GatewayDependencies,
+  series: SessionSeries,
+): Sessions {
+  // The store logs once that it does not answer; this would log it for every request.
+  const onBackgroundFault = (fault: unknown) =>
+    log[fault instanceof DependencyFault ? 'debug' : 'warn'](
+      { fault: errorFields(fault) },
+      'background work of a session failed',
+    );
+  const sessions = new Sessions(store, sessionSettings(config), clocks, series, onBackgroundFault);
+  series.expectStore(store.kind);
+  series.cacheEntries.readFrom(() => sessions.cachedCount);
+  return sessions;
 }
 
-async function openStore({ store }: Config, { clocks, metrics, log }: GatewayDependencies): Promise<Store> {
+async function openStore({ store }: Config, { clocks, log }: GatewayDependencies, series: StoreSeries): Promise<Store> {
   if (store.redis === undefined) {
-    metrics.storeUp.set(1);
+    series.up.set(1);
     return createMemoryStore(store.memory?.maxSessions ?? 100_000, clocks);
   }
   // Loaded only when it is used: the embedded store starts without it.
   const { openRedisStore, OPERATIONS } = await import('../store/redis/store.ts');
-  for (const command of OPERATIONS) metrics.storeCommandDuration.zero({ command });
-  metrics.storeUp.set(0);
+  for (const command of OPERATIONS) series.commandDuration.zero({ command });
+  series.up.set(0);
   return openRedisStore(store.redis, clocks, {
-    onAnswered: (command, durationMs) => metrics.storeCommandDuration.observe({ command }, durationMs / 1_000),
-    onError: (reason) => metrics.storeErrors.inc({ reason }),
+    onAnswered: (command, durationMs) => series.commandDuration.observe({ command }, durationMs / 1_000),
+    onError: (reason) => series.errors.inc({ reason }),
     onAvailable: () => {
-      metrics.storeUp.set(1);
+      series.up.set(1);
       log.info('the session store answers');
     },
     onUnavailable: (why) => {
-      metrics.storeUp.set(0);
+      series.up.set(0);
       log.error({ why }, 'the session store is not available');
     },
     onWarning: (what) => log.warn(`store.redis: ${what}`),

@@ -47,12 +47,13 @@ import { canonicalTarget } from '../sanitize/target.ts';
 import type { AttemptStore, OnceStore, RefreshFamilies } from '../store/store.ts';
 import type { AuditLog } from '../telemetry/audit.ts';
 import type { Logger } from '../telemetry/log.ts';
-import { type Metrics, NO_DESTINATION, NO_ROUTE, OWN_ENDPOINT, RouteMetrics } from '../telemetry/metrics.ts';
+import { NO_DESTINATION, NO_ROUTE, OWN_ENDPOINT, type RequestSeries, RouteMetrics } from '../telemetry/route-series.ts';
 import type { SigningKeys } from '../token/signing-keys.ts';
 import { UpstreamTokens } from '../token/upstream-token.ts';
 import { Forwarder } from '../upstream/forward.ts';
 import { Upstream } from '../upstream/upstream.ts';
 import { openIssuers, verifierOver } from './accepted-issuers.ts';
+import type { GatewaySeries } from './series.ts';
 
 /** What outlives a configuration. */
 export interface LongLived {
@@ -66,7 +67,7 @@ export interface LongLived {
   readonly signingKeys: SigningKeys;
   /** Which service tokens were revoked before their time. */
   readonly revokedTokens: RevokedTokens & KnownRevocations & WatchedRevocations;
-  readonly metrics: Metrics;
+  readonly series: GatewaySeries;
   readonly clocks: Clocks;
   readonly isDraining: () => boolean;
 }
@@ -91,7 +92,7 @@ export interface Runtime {
  * @throws ConfigFault when a file that the configuration names cannot be used
  */
 export async function compileRuntime(config: Config, longLived: LongLived, previous: Runtime | null): Promise<Runtime> {
-  const { sessions, signingKeys, metrics } = longLived;
+  const { sessions, signingKeys, series } = longLived;
   const routes = compileRoutes(config);
   const upstreams = compileUpstreams(config, previous, longLived);
   const responder = new Responder({
@@ -105,7 +106,7 @@ export async function compileRuntime(config: Config, longLived: LongLived, previ
 
   const upstreamTokens = compileUpstreamTokens(config, issuer, longLived, previous);
 
-  const shared = { config, longLived, responder, upstreams, series: compileSeries(config, metrics) };
+  const shared = { config, longLived, responder, upstreams, series: compileSeries(config, series.requests) };
   const pipeline: Pipeline = {
     sanitizer: new Sanitizer(sanitizeRules(config)),
     endpoints: new Endpoints(config.basePath, [
@@ -155,7 +156,7 @@ interface Shared {
 }
 
 function compileForwarder({ config, longLived, responder, upstreams }: Shared, tokenHeader: string): Forwarder {
-  const { sessions, revokedTokens, isDraining, clocks, metrics } = longLived;
+  const { sessions, revokedTokens, isDraining, clocks, series } = longLived;
   return new Forwarder(
     {
       upstreams,
@@ -168,7 +169,7 @@ function compileForwarder({ config, longLived, responder, upstreams }: Shared, t
       watch: (principal, onEnd) => {
         const credential = principal.kind === 'user' ? 'session' : 'token';
         const onCounted = () => {
-          metrics.streamsEnded.inc({ credential });
+          series.upstreams.streamsEnded.inc({ credential });
           onEnd();
         };
         return principal.kind === 'user'
@@ -186,7 +187,7 @@ function compileForwarder({ config, longLived, responder, upstreams }: Shared, t
 async function compileOutbound(shared: Shared, issuer: string, previous: Outbound | null): Promise<Outbound | null> {
   const { config, longLived, responder } = shared;
   if (config.outbound === undefined) return null;
-  const { clocks, metrics, signingKeys, revokedTokens } = longLived;
+  const { clocks, series, signingKeys, revokedTokens } = longLived;
   const rules = { ...sanitizeRules(config), trustedProxies: null, publicOrigins: new Map<string, string>() };
   const parts = {
     sanitizer: new Sanitizer(rules),
@@ -196,9 +197,9 @@ async function compileOutbound(shared: Shared, issuer: string, previous: Outboun
     revoked: revokedTokens,
     issuer,
     clocks,
-    metrics,
+    tokenSeries: series.outbound,
     routeCount: config.routes.length,
-    series: { ...shared.series, unmatched: seriesOf(config, metrics, NO_DESTINATION, null) },
+    series: { ...shared.series, unmatched: seriesOf(config, series.requests, NO_DESTINATION, null) },
   };
   return Outbound.compile(config.outbound, parts, previous);
 }
@@ -207,19 +208,19 @@ async function compileOutbound(shared: Shared, issuer: string, previous: Outboun
 function compileUpstreamTokens(
   { upstreamToken }: Config,
   issuer: string,
-  { signingKeys, revokedTokens, clocks, metrics }: LongLived,
+  { signingKeys, revokedTokens, clocks, series }: LongLived,
   previous: Runtime | null,
 ): UpstreamTokens {
   const settings = { issuer, lifetimeMs: upstreamToken.lifetime, claims: upstreamToken.claims };
   const present = previous?.upstreamTokens.settings;
   const isUnchanged = present !== undefined && isDeepStrictEqual(present, settings);
-  return new UpstreamTokens(isUnchanged ? present : settings, signingKeys.keyring, revokedTokens, clocks, {
-    onMinted: (durationMs, cause) => {
-      metrics.tokensMinted.inc({ cause });
-      metrics.tokenMintDuration.observe(durationMs / 1_000);
-    },
-    onReused: () => metrics.tokensReused.inc(),
-  });
+  return new UpstreamTokens(
+    isUnchanged ? present : settings,
+    signingKeys.keyring,
+    revokedTokens,
+    clocks,
+    series.tokens,
+  );
 }
 
 function answerFailure(responder: Responder, exchange: Exchange, failure: Denial | GatewayFault): void {
@@ -233,7 +234,7 @@ const csrfRules = ({ csrf }: Config): CsrfRules => ({
 });
 
 function compileLoginParts(config: Config, longLived: LongLived, responder: Responder): LoginParts {
-  const { sessions, audit, metrics } = longLived;
+  const { sessions, audit, series } = longLived;
   const { basePath } = config;
   const { cookie } = config.session;
   const { limits, timeouts } = config.listeners.public;
@@ -243,9 +244,9 @@ function compileLoginParts(config: Config, longLived: LongLived, responder: Resp
     basePath,
     responder,
     sessions,
-    opener: new SessionOpener(sessions, cookie, audit, metrics),
+    opener: new SessionOpener(sessions, cookie, audit),
     audit,
-    metrics,
+    series: series.logins,
     originProblem: (request, sender) => unsafeOriginProblem(request, sender === 'program' ? programRules : rules),
     returnTargets: new ReturnTargets((target) => canonicalTarget(target, '', limits.maxTargetBytes), basePath),
     clearCookieLine: clearSessionCookie(cookie),
@@ -310,15 +311,15 @@ function compileUpstreams(
   );
 }
 
-const seriesOf = (config: Config, metrics: Metrics, route: string, upstream: string | null) =>
-  new RouteMetrics(metrics, route, upstream, config.metrics.labels);
+const seriesOf = (config: Config, series: RequestSeries, route: string, upstream: string | null) =>
+  new RouteMetrics(series, route, upstream, config.metrics.labels);
 
 /** Destinations are counted like routes, after which they are numbered. */
-function compileSeries(config: Config, metrics: Metrics): PipelineSeries {
+function compileSeries(config: Config, series: RequestSeries): PipelineSeries {
   const routes = [...config.routes, ...(config.outbound?.destinations ?? [])];
   return {
-    unmatched: seriesOf(config, metrics, NO_ROUTE, null),
-    endpoints: seriesOf(config, metrics, OWN_ENDPOINT, null),
-    routes: routes.map((route) => seriesOf(config, metrics, route.id, route.upstream)),
+    unmatched: seriesOf(config, series, NO_ROUTE, null),
+    endpoints: seriesOf(config, series, OWN_ENDPOINT, null),
+    routes: routes.map((route) => seriesOf(config, series, route.id, route.upstream)),
   };
 }

@@ -16,7 +16,8 @@ export interface DatedToken {
 }
 
 /** What became of a request's token. */
-type TokenResult = 'reused' | 'obtained' | 'refused' | 'failed';
+export const TOKEN_RESULTS = ['reused', 'obtained', 'refused', 'failed'] as const;
+type TokenResult = (typeof TOKEN_RESULTS)[number];
 
 /** What is counted. */
 export interface DestinationTokenEvents {

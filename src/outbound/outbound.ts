@@ -15,12 +15,12 @@ import type { Pipeline, PipelineSeries } from '../pipeline.ts';
 import type { Responder } from '../response/respond.ts';
 import type { Route } from '../routing/route.ts';
 import type { Sanitizer } from '../sanitize/sanitize.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
 import type { Keyring } from '../token/keyring.ts';
 import { TokenIssuer } from '../token/token-issuer.ts';
 import type { Forwarder } from '../upstream/forward.ts';
 import { compileDestinations } from './destination.ts';
 import { DestinationToken, DestinationTokens, type TokenParts } from './destination-token.ts';
+import type { OutboundSeries } from './series.ts';
 import { OutboundSanitizer, WorkloadAuthenticator } from './workload.ts';
 
 /** What the outbound side shares with the rest of the gateway. */
@@ -34,7 +34,7 @@ export interface OutboundParts {
   /** The `iss` of our tokens. */
   readonly issuer: string;
   readonly clocks: Clocks;
-  readonly metrics: Metrics;
+  readonly tokenSeries: OutboundSeries;
   /** How many routes there are: the destinations are numbered after them. */
   readonly routeCount: number;
   readonly series: PipelineSeries;
@@ -64,7 +64,7 @@ export class Outbound {
    * @throws ConfigFault when a file that the configuration names cannot be used
    */
   static async compile(config: OutboundConfig, parts: OutboundParts, previous: Outbound | null): Promise<Outbound> {
-    const { sanitizer, forwarder, responder, routeCount, clocks, metrics } = parts;
+    const { sanitizer, forwarder, responder, routeCount, clocks, tokenSeries } = parts;
     const tokenParts: TokenParts = {
       revoked: parts.revoked,
       issuer: new TokenIssuer(parts.issuer, parts.keyring, clocks.wallMs),
@@ -74,7 +74,7 @@ export class Outbound {
     };
     const { table, routes } = compileDestinations(config.destinations, routeCount);
     const tokens = config.destinations.map((destination) => {
-      const events = metrics.destinationTokens(destination.id);
+      const events = tokenSeries.of(destination.id);
       const present = previous?.tokenThatIs((token) => token.isMadeBy(destination, tokenParts));
       return present ?? new DestinationToken(destination, tokenParts, clocks, events);
     });

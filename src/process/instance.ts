@@ -15,6 +15,7 @@ import { LocalControl } from '../gateway/control.ts';
 import { Gateway, type GatewayDependencies } from '../gateway/gateway.ts';
 import { newTicketKeys } from '../listener/http1/tls.ts';
 import { Reloader } from './reload.ts';
+import { type Build, ProcessSeries, type WorkerSeries } from './series.ts';
 import { listen, type Started } from './started.ts';
 import { WorkerPool } from './workers/pool.ts';
 
@@ -29,6 +30,7 @@ export interface InstanceOptions {
   readonly load: () => Promise<LoadedConfig>;
   /** Lists every mistake in the configuration and in the files that it names, one line each. */
   readonly mistakes: () => Promise<readonly string[]>;
+  readonly build: Build;
   /** The configuration file to watch; `null` when there is none (standard input). */
   readonly watchedFile: string | null;
   /** Called when no worker starts any more. The process should exit with an error. */
@@ -83,11 +85,14 @@ export class Instance {
   static async start(options: InstanceOptions, dependencies: GatewayDependencies): Promise<Instance> {
     const { loaded, load, mistakes, watchedFile, onHopeless } = options;
     const { config } = loaded;
-    const { log, metrics, clocks } = dependencies;
+    const { log, clocks } = dependencies;
+    const series = new ProcessSeries(dependencies.metrics, options.build);
     await using started = new AsyncDisposableStack();
-    const serving = started.adopt(await openServing(config, dependencies, onHopeless), (it) => it.close());
+    const serving = started.adopt(await openServing(config, dependencies, series.workers, onHopeless), (it) =>
+      it.close(),
+    );
     const apply = (next: LoadedConfig) => serving.apply(next.config);
-    const reloader = new Reloader({ initial: loaded, load, mistakes, apply, log, metrics, clocks });
+    const reloader = new Reloader({ initial: loaded, load, mistakes, apply, log, series: series.reload, clocks });
     started.defer(() => reloader.close());
     const parts = { control: serving.control, reloader, log };
     const admin = started.adopt(new AdminListener(config.listeners.admin, parts), (it) => it.close());
@@ -138,10 +143,12 @@ function workerCount({ workers, store }: Config): number {
 async function openServing(
   config: Config,
   dependencies: GatewayDependencies,
+  series: WorkerSeries,
   onHopeless: () => void,
 ): Promise<Serving> {
   const count = workerCount(config);
-  if (count > 1) return new WorkerPool(config, count, dependencies, { ticketKeys: newTicketKeys() }, onHopeless);
+  if (count > 1)
+    return new WorkerPool(config, count, dependencies, { ticketKeys: newTicketKeys() }, series, onHopeless);
   return new LocalServing(await Gateway.open(config, dependencies), dependencies);
 }
 

@@ -12,7 +12,7 @@ import type { Clocks } from '../lib/clock.ts';
 import { toTimestamp } from '../lib/timestamp.ts';
 import { fileWatchReports } from '../telemetry/file-watch.ts';
 import { errorFields, type Logger } from '../telemetry/log.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
+import type { ReloadSeries } from './series.ts';
 
 /** What a reloader works with. */
 export interface ReloaderParts {
@@ -33,7 +33,7 @@ export interface ReloaderParts {
    */
   readonly apply: (loaded: LoadedConfig) => Promise<readonly ApplyResult[]>;
   readonly log: Logger;
-  readonly metrics: Metrics;
+  readonly series: ReloadSeries;
   readonly clocks: Clocks;
 }
 
@@ -109,9 +109,9 @@ export class Reloader implements ReloadControl {
   }
 
   #applied(results: readonly ApplyResult[]): ReloadReport {
-    const { log, metrics } = this.#parts;
+    const { log, series } = this.#parts;
     const { hash } = this.#inUse;
-    metrics.configReloads.inc({ result: 'applied' });
+    series.reloads.inc({ result: 'applied' });
     this.#publish();
     const needRestart = this.#needRestart.length > 0 ? { needRestart: this.#needRestart } : {};
     const kept = keptBy(results);
@@ -121,11 +121,11 @@ export class Reloader implements ReloadControl {
   }
 
   async #rejected(results: readonly ApplyResult[], fault: unknown): Promise<ReloadReport> {
-    const { log, metrics } = this.#parts;
+    const { log, series } = this.#parts;
     const { hash } = this.#inUse;
     const problems = await this.#problems(results, fault);
-    metrics.configReloads.inc({ result: 'rejected' });
-    metrics.configLastReloadSuccessful.set(0);
+    series.reloads.inc({ result: 'rejected' });
+    series.lastSuccessful.set(0);
     const cause = fault === null || fault instanceof ConfigFault ? {} : { fault: errorFields(fault) };
     log.error({ hash, problems, ...cause }, 'reload rejected; keeping the configuration in use');
     return { result: 'rejected', hash, problems, needRestart: this.#needRestart, kept: keptBy(results), results };
@@ -144,11 +144,11 @@ export class Reloader implements ReloadControl {
   }
 
   #publish(): void {
-    const { metrics } = this.#parts;
-    metrics.configLastReloadSuccessful.set(1);
-    metrics.configLastReloadTimestamp.set(this.#loadedAtMs / 1_000);
-    metrics.configInfo.reset();
-    metrics.configInfo.set({ hash: this.#inUse.hash }, 1);
+    const { series } = this.#parts;
+    series.lastSuccessful.set(1);
+    series.lastSuccessTimestamp.set(this.#loadedAtMs / 1_000);
+    series.info.reset();
+    series.info.set({ hash: this.#inUse.hash }, 1);
   }
 }
 

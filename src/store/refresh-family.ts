@@ -7,7 +7,9 @@
  */
 
 /** What kind of program holds the token: a browser in a cookie, or a native app that gets it in the body. */
-export type RefreshClient = 'browser' | 'native';
+export const REFRESH_CLIENTS = ['browser', 'native'] as const;
+/** See {@link REFRESH_CLIENTS}. */
+export type RefreshClient = (typeof REFRESH_CLIENTS)[number];
 
 /** A family as it begins. */
 export interface NewRefreshFamily {

@@ -12,8 +12,10 @@ import type { JSONType } from 'zod';
 /** Attributes of a user, as claims and identity headers can use them. `roles` and `email` have a meaning to the gateway. */
 export type UserAttributes = Readonly<Record<string, JSONType>>;
 
-/** How the session was opened. */
-export type LoginMethod = 'password' | 'backend';
+/** How a session can be opened. */
+export const LOGIN_METHODS = ['password', 'backend'] as const;
+/** See {@link LOGIN_METHODS}. */
+export type LoginMethod = (typeof LOGIN_METHODS)[number];
 
 export interface SessionRecord {
   /** SHA-256 of the session id, base64url, 43 characters. Names the session; opens nothing. */

@@ -67,6 +67,9 @@ export interface RevocationFeed {
   unbrokenSinceMs(): number;
 }
 
+/** What a revocation of tokens can be about: one token, those of a session, those of a subject. */
+export const REVOCATION_KINDS = ['token', 'session', 'subject'] as const;
+
 /**
  * Tokens that are refused before they expire. A revocation is kept until no token that it is about can be alive.
  *
@@ -207,7 +210,14 @@ export interface RefreshFamilies {
   end(handle: string): Promise<void>;
 }
 
+/** Why a command to a store failed: no answer in time, no connection, or an answer that refuses it. */
+export const STORE_ERROR_REASONS = ['timeout', 'connection', 'reply'] as const;
+/** See {@link STORE_ERROR_REASONS}. */
+export type StoreErrorReason = (typeof STORE_ERROR_REASONS)[number];
+
 export interface Store {
+  /** Its name in metrics: `memory`, `redis`. */
+  readonly kind: string;
   readonly sessions: SessionStore;
   readonly feed: RevocationFeed;
   readonly tokenRevocations: TokenRevocationStore;

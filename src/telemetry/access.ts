@@ -7,7 +7,7 @@ import type { Exchange } from '../exchange.ts';
 import { toTimestamp } from '../lib/timestamp.ts';
 import type { Refusal } from '../listener/http1/refusal.ts';
 import { errorFields, type LineStream } from './log.ts';
-import type { RouteMetrics } from './metrics.ts';
+import type { RouteMetrics } from './route-series.ts';
 
 /** pino's numbers, so that one reader reads all of the log. */
 const LEVELS = { debug: 20, info: 30, warn: 40, error: 50 } as const;

@@ -1,7 +1,7 @@
 /**
- * Counters, gauges and histograms for what happens on every request: a child is bound to its labels once and then is a number
- * that is added to. Read by prom-client's registry like any of its own metrics, so that format, workers' sums and
- * everything rare stay its business.
+ * Counters, gauges and histograms for what happens on every request. A series is bound to its labels once; after that,
+ * counting is one addition. prom-client's registry reads them like its own metrics, so the text format and the merging of
+ * workers stay its business.
  *
  * perf: bench/micro/metrics.ts. prom-client 15 spends 155 ns on a bound counter and 325 ns on a bound histogram, because
  * it looks its labels up again each time; a request touches seven of them.
@@ -9,46 +9,53 @@
 
 import type { Histogram, Registry } from 'prom-client';
 
-type Labels = Readonly<Record<string, string>>;
+type LabelValues = Readonly<Record<string, string>>;
+/** A label that is left out is not part of the series. */
+type LabelsOf<L extends string> = Readonly<Partial<Record<L, string>>>;
 
 interface Sample {
   readonly metricName: string;
-  readonly labels: Record<string, string | number>;
+  readonly labels: Readonly<Record<string, string | number>>;
   readonly value: number;
 }
 
-/** What prom-client's registry asks of a metric. */
-interface Exported {
+/** What prom-client's registry reads of a metric. */
+export interface Exported {
   readonly name: string;
   readonly help: string;
   readonly type: 'counter' | 'gauge' | 'histogram';
-  readonly aggregator: 'sum';
+  readonly aggregator: 'sum' | 'min' | 'max' | 'first';
   readonly values: readonly Sample[];
 }
 
-abstract class Family {
+/** A metric that prom-client's registry reads and does not own. */
+export abstract class Family {
   readonly name: string;
   readonly help: string;
+  readonly labelNames: readonly string[];
 
-  constructor(registry: Registry, name: string, help: string) {
+  constructor(registry: Registry, name: string, help: string, labelNames: readonly string[]) {
     this.name = name;
     this.help = help;
+    this.labelNames = labelNames;
     // The registry only calls `get` on what it is given; its type names prom-client's own classes.
     registry.registerMetric(this as unknown as Histogram);
   }
 
-  abstract get(): Exported;
+  /** The metric with every series it has now. */
+  abstract get(): Exported | Promise<Exported>;
 }
 
-/** One series of a counter, or of a gauge of what is under way. */
+/** One series of a counter or gauge. */
 export class HotNumber {
-  readonly labels: Labels;
+  readonly labels: LabelValues;
   value = 0;
 
-  constructor(labels: Labels) {
+  constructor(labels: LabelValues) {
     this.labels = labels;
   }
 
+  /** @param amount  1 by default */
   inc(amount = 1): void {
     this.value += amount;
   }
@@ -58,22 +65,22 @@ export class HotNumber {
   }
 }
 
-/** A metric with labels of which each series is one number. */
-class NumberFamily extends Family {
+/** A metric of which each series is one number. */
+class NumberFamily<L extends string> extends Family {
   readonly #type: 'counter' | 'gauge';
   readonly #children = new Map<string, HotNumber>();
 
-  constructor(registry: Registry, name: string, help: string, type: 'counter' | 'gauge') {
-    super(registry, name, help);
+  constructor(registry: Registry, name: string, help: string, labelNames: readonly L[], type: 'counter' | 'gauge') {
+    super(registry, name, help, labelNames);
     this.#type = type;
   }
 
-  /** The series with these labels; made at the first call, at zero. */
-  child(labels: Labels): HotNumber {
+  /** The series with these labels. The first call makes it, at zero. */
+  child(labels: LabelsOf<L>): HotNumber {
     const key = JSON.stringify(labels);
     const present = this.#children.get(key);
     if (present !== undefined) return present;
-    const child = new HotNumber(labels);
+    const child = new HotNumber(labels as LabelValues);
     this.#children.set(key, child);
     return child;
   }
@@ -84,29 +91,29 @@ class NumberFamily extends Family {
   }
 }
 
-/** A counter with labels. */
-export class HotCounterFamily extends NumberFamily {
-  constructor(registry: Registry, name: string, help: string) {
-    super(registry, name, help, 'counter');
+/** A counter. The values of several workers are added up. */
+export class HotCounterFamily<L extends string> extends NumberFamily<L> {
+  constructor(registry: Registry, name: string, help: string, labelNames: readonly L[]) {
+    super(registry, name, help, labelNames, 'counter');
   }
 }
 
-/** A gauge with labels, which goes up and down. */
-export class HotGaugeFamily extends NumberFamily {
-  constructor(registry: Registry, name: string, help: string) {
-    super(registry, name, help, 'gauge');
+/** A gauge that goes up and down. The values of several workers are added up. */
+export class HotGaugeFamily<L extends string> extends NumberFamily<L> {
+  constructor(registry: Registry, name: string, help: string, labelNames: readonly L[]) {
+    super(registry, name, help, labelNames, 'gauge');
   }
 }
 
 /** One series of a histogram. Observed in milliseconds, exported in seconds. */
 export class HotHistogram {
-  readonly labels: Labels;
+  readonly labels: LabelValues;
   readonly #boundsMs: Float64Array;
   /** Observations per bucket, not yet cumulative; the last one is above every bound. */
   readonly #counts: Float64Array;
   #sumMs = 0;
 
-  constructor(labels: Labels, boundsSec: readonly number[]) {
+  constructor(labels: LabelValues, boundsSec: readonly number[]) {
     this.labels = labels;
     this.#boundsMs = Float64Array.from(boundsSec, (bound) => bound * 1_000);
     this.#counts = new Float64Array(boundsSec.length + 1);
@@ -120,7 +127,7 @@ export class HotHistogram {
     this.#sumMs += valueMs;
   }
 
-  /** The series as Prometheus has it: cumulative buckets, sum, count. */
+  /** The series in Prometheus's form: cumulative buckets, sum, count. */
   samples(name: string, boundsSec: readonly number[]): Sample[] {
     let count = 0;
     const buckets = [...boundsSec, '+Inf'].map((le, bucket) => {
@@ -135,22 +142,22 @@ export class HotHistogram {
   }
 }
 
-/** A histogram with labels. */
-export class HotHistogramFamily extends Family {
+/** A histogram. The values of several workers are added up. */
+export class HotHistogramFamily<L extends string> extends Family {
   readonly #boundsSec: readonly number[];
   readonly #children = new Map<string, HotHistogram>();
 
-  constructor(registry: Registry, name: string, help: string, boundsSec: readonly number[]) {
-    super(registry, name, help);
+  constructor(registry: Registry, name: string, help: string, labelNames: readonly L[], boundsSec: readonly number[]) {
+    super(registry, name, help, labelNames);
     this.#boundsSec = boundsSec;
   }
 
-  /** The series with these labels; made at the first call, empty. */
-  child(labels: Labels): HotHistogram {
+  /** The series with these labels. The first call makes it, empty. */
+  child(labels: LabelsOf<L>): HotHistogram {
     const key = JSON.stringify(labels);
     const present = this.#children.get(key);
     if (present !== undefined) return present;
-    const child = new HotHistogram(labels, this.#boundsSec);
+    const child = new HotHistogram(labels as LabelValues, this.#boundsSec);
     this.#children.set(key, child);
     return child;
   }

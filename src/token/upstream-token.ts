@@ -30,12 +30,13 @@ export interface UpstreamTokenSettings {
  * or one that was not to be sent again is `replaced`, because of its signing key, the settings or a revocation.
  */
 export const MINT_CAUSES = ['first', 'renewal', 'replaced'] as const;
-type MintCause = (typeof MINT_CAUSES)[number];
+/** See {@link MINT_CAUSES}. */
+export type MintCause = (typeof MINT_CAUSES)[number];
 
 /** What is counted. */
 export interface TokenEvents {
-  readonly onMinted: (durationMs: number, cause: MintCause) => void;
-  readonly onReused: () => void;
+  onMinted(durationMs: number, cause: MintCause): void;
+  onReused(): void;
 }
 
 type IdentifiedPrincipal = Exclude<Principal, { kind: 'anonymous' }>;

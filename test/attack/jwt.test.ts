@@ -7,6 +7,7 @@ import { createPublicKey, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TokenProblem } from '../../src/authentication/service-token/refusal.ts';
 import { TestClocks } from '../support/clocks.ts';
+import { seriesOf } from '../support/counted.ts';
 import {
   bytes,
   ecKeyPair,
@@ -132,10 +133,9 @@ const REFUSED = {
 };
 
 async function refusals(): Promise<ReadonlyMap<string, number>> {
-  const { values } = await gateway.metrics.serviceTokensRefused.get();
   const counts = new Map<string, number>();
-  for (const { labels, value } of values) {
-    const problem = String(labels['problem']);
+  for (const [labels, value] of await seriesOf(gateway.metrics, 'service_tokens_refused_total')) {
+    const problem = labels['problem'] ?? '';
     counts.set(problem, (counts.get(problem) ?? 0) + value);
   }
   return counts;

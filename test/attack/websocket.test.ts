@@ -380,7 +380,7 @@ describe('tunnels', () => {
     await using bystander = await WebSocketClient.open(other.port, '/chat', [await other.cookie('dave')]);
     client.send('hello');
     await client.text();
-    await other.gateway.sessions.endAll('carol');
+    await other.gateway.sessions.endAll('carol', 'operator');
     expect(await client.closeCode()).toBe(1008);
     await client.connection.remainder();
     await expect.poll(() => closes).toContain(OPCODES.close);
@@ -399,7 +399,7 @@ describe('tunnels', () => {
     await using other = await startGateway({ upstream: stopper.origin });
     await using client = await WebSocketClient.open(other.port, '/chat', [await other.cookie('carol')]);
     await client.connection.bytes(500);
-    await other.gateway.sessions.endAll('carol');
+    await other.gateway.sessions.endAll('carol', 'operator');
     expect(await client.connection.remainder()).toHaveLength(0);
   });
 

@@ -44,7 +44,7 @@ beforeAll(async () => {
 });
 
 beforeEach(async () => {
-  for (const subject of ['alice', 'u-bob']) await stage.gateway.gateway.sessions.endAll(subject);
+  for (const subject of ['alice', 'u-bob']) await stage.gateway.gateway.sessions.endAll(subject, 'operator');
 });
 
 afterAll(async () => {

@@ -2,6 +2,7 @@
 
 import type { Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
+import { counted } from '../support/counted.ts';
 import { HOST, startGateway, type TestGateway } from '../support/gateway.ts';
 import { RawConnection, rawRequest, requestHead } from '../support/raw-client.ts';
 import { RawUpstream } from '../support/raw-upstream.ts';
@@ -42,12 +43,11 @@ function stream(socket: Socket): void {
 }
 
 const partsOf = async (gateway: TestGateway) => {
-  const { upstreams, tunnels } = await gateway.gateway.readings();
   return {
     connections: await gateway.gateway.connectionCount(),
     requests: gateway.gateway.requestsInFlight,
-    atUpstream: upstreams.reduce((sum, { inFlight }) => sum + inFlight, 0),
-    tunnels,
+    atUpstream: await counted(gateway.metrics, 'upstream_requests_in_flight'),
+    tunnels: await counted(gateway.metrics, 'open_websockets'),
   };
 };
 

@@ -4,8 +4,9 @@ import { decodeJwt } from 'jose';
 import { describe, expect, test } from 'vitest';
 import type { ReloadReport } from '../../src/admin/control.ts';
 import { Reloader } from '../../src/process/reload.ts';
+import { ReloadSeries } from '../../src/process/series.ts';
 import { createLog } from '../../src/telemetry/log.ts';
-import { Metrics } from '../../src/telemetry/metrics.ts';
+import { MetricRegistry } from '../../src/telemetry/registry.ts';
 import { TestAuthority } from '../support/certificates.ts';
 import { TestClocks } from '../support/clocks.ts';
 import { CapturedLog, HOST } from '../support/gateway.ts';
@@ -375,7 +376,7 @@ describe('requests', () => {
         return [{ process: 'gateway', problem: null, kept: [] }];
       },
       log: createLog('error', new CapturedLog()),
-      metrics: new Metrics('test'),
+      series: new ReloadSeries(new MetricRegistry()),
       clocks: new TestClocks(),
     });
     const reports = await Promise.all(Array.from({ length: 10 }, () => reloader.reload()));

@@ -131,7 +131,7 @@ describe('two gateways and one Redis', () => {
       const { token, handle } = await userToken(ingress, `alice-${i}`);
       const bystander = await userToken(ingress, `bob-${i}`);
       expect((await call(sidecar, token)).status).toBe(200);
-      delaysMs.push(await refusedAfterMs(sidecar, token, () => ingress.gateway.sessions.end(handle)));
+      delaysMs.push(await refusedAfterMs(sidecar, token, () => ingress.gateway.sessions.end(handle, 'operator')));
       expect((await call(sidecar, bystander.token)).status).toBe(200);
     }
     delaysMs.sort((a, b) => a - b);
@@ -143,7 +143,7 @@ describe('two gateways and one Redis', () => {
 
   test('the client is told what it is told of every bad token; log, audit log and metric know why', async () => {
     const { token, handle } = await userToken(ingress, 'carol');
-    await refusedAfterMs(sidecar, token, () => ingress.gateway.sessions.end(handle));
+    await refusedAfterMs(sidecar, token, () => ingress.gateway.sessions.end(handle, 'operator'));
     const answer = await call(sidecar, token);
     const garbage = await call(sidecar, 'e30.e30.AA');
     expect(answer.headers.get('www-authenticate')).toBe('Bearer realm="sallyport", error="invalid_token"');
@@ -245,7 +245,7 @@ describe('two gateways and one Redis', () => {
   test('a verifier that starts later knows what was revoked before, from its first request on', async () => {
     const { token, handle } = await userToken(ingress, 'grace');
     const service = await authority.token({ jti: 'early' });
-    await ingress.gateway.sessions.end(handle);
+    await ingress.gateway.sessions.end(handle, 'operator');
     await revoke(ingress, byJti(service));
     await using late = await startSidecar(ingress, redis.url);
     await until(async () => (await call(late, await authority.token())).status === 200, 'its keys are there');
@@ -257,7 +257,7 @@ describe('two gateways and one Redis', () => {
   test('what Redis keeps lives no longer than the longest token', async () => {
     const { handle } = await userToken(ingress, 'heidi');
     await redis.cli('DEL', 'sallyport:revocations');
-    await ingress.gateway.sessions.end(handle);
+    await ingress.gateway.sessions.end(handle, 'operator');
     // An ingress that accepts no service tokens: upstreamToken.lifetime, and what clocks may differ by.
     const leftMs = Number(await redis.cli('PTTL', 'sallyport:revocations'));
     expect(leftMs).toBeGreaterThan(120_000);
@@ -269,7 +269,7 @@ test('a reload that lets tokens live longer keeps the ends of sessions for longe
   await using redis = await RedisServer.start();
   await using gateway = await startIngress(redis.url);
   const keptMs = async (handle: string) => {
-    await gateway.gateway.sessions.end(handle);
+    await gateway.gateway.sessions.end(handle, 'operator');
     return Number(await redis.cli('ZSCORE', 'sallyport:revocations', `s${handle}`)) - Date.now();
   };
   const apply = (config: Record<string, unknown>) =>
@@ -299,7 +299,7 @@ describe('an outage', () => {
     proxy.block();
     await until(() => sidecar.gateway.revokedTokens.ageMs > BOUND_MS, 'the feed is not proven any more');
     await revoke(ingress, byJti(during));
-    await ingress.gateway.sessions.end(handle);
+    await ingress.gateway.sessions.end(handle, 'operator');
     expect((await call(sidecar, before)).status).toBe(401);
     expect((await call(sidecar, during)).status).toBe(200);
     expect((await call(sidecar, token)).status).toBe(200);
@@ -344,7 +344,7 @@ describe('an outage', () => {
     const service = await authority.token({ jti: 'one' });
     const { token, handle } = await userToken(ingress, 'alice');
     await refusedAfterMs(sidecar, service, () => revoke(ingress, byJti(service)));
-    await ingress.gateway.sessions.end(handle);
+    await ingress.gateway.sessions.end(handle, 'operator');
     await until(() => sidecar.gateway.revokedTokens.isRevoked({ sid: handle }), 'the sidecar has heard of it');
     await redis.kill();
     await until(() => !sidecar.gateway.store.isAvailable(), 'the loss is noticed');
@@ -410,7 +410,7 @@ describe('a Cluster', { timeout: 60_000 }, () => {
     for (const token of all) await until(async () => (await call(sidecar, token)).status === 200, 'it is accepted');
     const delaysMs: number[] = [];
     for (const { token, handle } of sessions)
-      delaysMs.push(await refusedAfterMs(sidecar, token, () => ingress.gateway.sessions.end(handle)));
+      delaysMs.push(await refusedAfterMs(sidecar, token, () => ingress.gateway.sessions.end(handle, 'operator')));
     delaysMs.push(await refusedAfterMs(sidecar, service, () => revoke(ingress, byJti(service))));
     const cart = { kind: 'subject', subject: 'cart', issuer: null, lifetimeMs: null } as const;
     delaysMs.push(await refusedAfterMs(sidecar, subject, () => revoke(ingress, cart)));

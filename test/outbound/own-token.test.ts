@@ -3,6 +3,7 @@
 import { createLocalJWKSet, decodeJwt, type JSONWebKeySet, jwtVerify } from 'jose';
 import { describe, expect, test } from 'vitest';
 import { TestClocks } from '../support/clocks.ts';
+import { counted } from '../support/counted.ts';
 import { HOST } from '../support/gateway.ts';
 import { RawConnection, rawRequest, requestHead } from '../support/raw-client.ts';
 import { acceptKey, handshake } from '../support/websocket.ts';
@@ -123,7 +124,7 @@ describe('a call', () => {
     expect((await connection.response()).status).toBe(101);
     expect(decodeJwt(stage.lastToken)).toMatchObject({ sub: 'cart', aud: 'orders' });
     expect((await rawRequest(stage.port, handshake('/none', [], noPage))).status).toBe(400);
-    expect((await stage.gateway.gateway.readings()).tunnels).toBe(1);
+    expect(await counted(stage.gateway.metrics, 'open_websockets')).toBe(1);
   });
 
   test('a destination that is not there is 502, one that does not answer in time is 504', async () => {

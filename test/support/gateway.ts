@@ -8,7 +8,7 @@ import { Gateway } from '../../src/gateway/gateway.ts';
 import { type Clocks, systemClocks } from '../../src/lib/clock.ts';
 import type { UserAttributes } from '../../src/store/session-record.ts';
 import { createAuditLog, createLog } from '../../src/telemetry/log.ts';
-import { Metrics } from '../../src/telemetry/metrics.ts';
+import { MetricRegistry } from '../../src/telemetry/registry.ts';
 
 export const PUBLIC_ORIGIN = 'https://shop.example.com';
 export const HOST = 'Host: shop.example.com';
@@ -45,9 +45,9 @@ export class TestGateway implements AsyncDisposable {
   readonly port: number;
   readonly log: CapturedLog;
   readonly audit: CapturedLog;
-  readonly metrics: Metrics;
+  readonly metrics: MetricRegistry;
 
-  constructor(gateway: Gateway, port: number, log: CapturedLog, audit: CapturedLog, metrics: Metrics) {
+  constructor(gateway: Gateway, port: number, log: CapturedLog, audit: CapturedLog, metrics: MetricRegistry) {
     this.gateway = gateway;
     this.port = port;
     this.log = log;
@@ -91,7 +91,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<TestGa
   const config = configSchema({ baseDir: process.cwd(), fileProblem: () => null }).parse(testConfig(options));
   const log = new CapturedLog();
   const audit = new CapturedLog();
-  const metrics = new Metrics('test');
+  const metrics = new MetricRegistry();
   const gateway = await Gateway.open(config, {
     clocks: options.clocks ?? systemClocks,
     lines: log,

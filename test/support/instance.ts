@@ -13,7 +13,7 @@ import { errorLines } from '../../src/config/render.ts';
 import { type Clocks, systemClocks } from '../../src/lib/clock.ts';
 import { Instance } from '../../src/process/instance.ts';
 import { createAuditLog, createLog } from '../../src/telemetry/log.ts';
-import { Metrics } from '../../src/telemetry/metrics.ts';
+import { MetricRegistry } from '../../src/telemetry/registry.ts';
 import { CapturedLog, type GatewayOptions, testConfig } from './gateway.ts';
 
 export const ADMIN_TOKEN = 'an-admin-token-that-is-long-enough-for-tests';
@@ -71,9 +71,15 @@ export class TestInstance implements AsyncDisposable {
   readonly file: ConfigFileFixture;
   readonly log: CapturedLog;
   readonly audit: CapturedLog;
-  readonly metrics: Metrics;
+  readonly metrics: MetricRegistry;
 
-  constructor(instance: Instance, file: ConfigFileFixture, log: CapturedLog, audit: CapturedLog, metrics: Metrics) {
+  constructor(
+    instance: Instance,
+    file: ConfigFileFixture,
+    log: CapturedLog,
+    audit: CapturedLog,
+    metrics: MetricRegistry,
+  ) {
     this.instance = instance;
     this.file = file;
     this.log = log;
@@ -107,12 +113,13 @@ export async function startInstance(options: InstanceTestOptions & { clocks?: Cl
   file.write(options);
   const log = new CapturedLog();
   const audit = new CapturedLog();
-  const metrics = new Metrics('test');
+  const metrics = new MetricRegistry();
   const instance = await Instance.start(
     {
       loaded: file.load(),
       load: async () => file.load(),
       mistakes: () => file.mistakes(),
+      build: { version: 'test', revision: 'unknown' },
       watchedFile: options.isWatched === true ? file.path : null,
       onHopeless: () => {},
     },

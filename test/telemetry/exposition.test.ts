@@ -7,6 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { hashPassword } from '../../src/endpoints/login/password/hash.ts';
+import { collectNodeMetrics } from '../../src/telemetry/node-metrics.ts';
 import { TestAuthority } from '../support/certificates.ts';
 import { startInstance } from '../support/instance.ts';
 
@@ -74,6 +75,7 @@ test('every series exists from the start, under the same name, help and labels a
       upstreams: { app: { endpoints: ['http://127.0.0.1:9'] }, jobs: { endpoints: ['http://127.0.0.1:9'] } },
     },
   });
+  collectNodeMetrics(instance.metrics);
   const actual = described(await (await instance.admin('/metrics')).text());
   if (process.env['UPDATE_GOLDEN'] !== undefined) writeFileSync(GOLDEN, actual);
   else expect(actual).toBe(readFileSync(GOLDEN, 'utf8'));

@@ -2,7 +2,9 @@
 
 import { describe, expect, test } from 'vitest';
 import { REASONS } from '../../src/errors.ts';
-import { Metrics, RouteMetrics } from '../../src/telemetry/metrics.ts';
+import { collectNodeMetrics } from '../../src/telemetry/node-metrics.ts';
+import { MetricRegistry } from '../../src/telemetry/registry.ts';
+import { RequestSeries, RouteMetrics } from '../../src/telemetry/route-series.ts';
 import { TestClocks } from '../support/clocks.ts';
 import { HOST, startGateway } from '../support/gateway.ts';
 import { RawConnection, requestHead } from '../support/raw-client.ts';
@@ -16,9 +18,10 @@ const routes = [{ id: 'app', match: { path: '/' }, credential: 'none' }];
 
 describe('what is refused', () => {
   test('has a series on a route from the start when it can occur there, and only then', async () => {
-    const metrics = new Metrics('test');
-    new RouteMetrics(metrics, 'app', 'upstream');
-    new RouteMetrics(metrics, '_gateway', null);
+    const metrics = new MetricRegistry();
+    const series = new RequestSeries(metrics);
+    new RouteMetrics(series, 'app', 'upstream');
+    new RouteMetrics(series, '_gateway', null);
     const text = await metrics.text();
     const reasonsOn = (route: string) =>
       seriesOf(text, DECISIONS).flatMap((line) =>
@@ -31,8 +34,8 @@ describe('what is refused', () => {
   });
 
   test('is counted also where it was not to be expected', async () => {
-    const metrics = new Metrics('test');
-    const route = new RouteMetrics(metrics, 'app', 'upstream');
+    const metrics = new MetricRegistry();
+    const route = new RouteMetrics(new RequestSeries(metrics), 'app', 'upstream');
     route.refused('login_failed');
     route.refused('login_failed');
     expect(await metrics.text()).toContain(`${DECISIONS}{route="app",outcome="deny",reason="login_failed"} 2\n`);
@@ -41,7 +44,6 @@ describe('what is refused', () => {
 
 test('every metric has a series from the start, but those of what is not configured', async () => {
   await using gateway = await startGateway({ routes });
-  await gateway.gateway.collect();
   const text = await gateway.metrics.text();
   const names = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = '', type]) =>
     type === 'histogram' ? `${name}_count` : type === 'summary' ? `${name}_count` : name,
@@ -59,13 +61,16 @@ test('every metric has a series from the start, but those of what is not configu
 test.each(['minor', 'major', 'incremental', 'weakcb'])(
   'garbage collection has a series before the first one: %s',
   async (kind) => {
-    const text = await new Metrics('test').text();
+    const metrics = new MetricRegistry();
+    collectNodeMetrics(metrics);
+    const text = await metrics.text();
     expect(text).toMatch(new RegExp(`^sallyport_nodejs_gc_duration_seconds_count\\{kind="${kind}"\\} \\d+$`, 'm'));
   },
 );
 
 test('the part of the time in which the event loop is busy is a number between 0 and 1', async () => {
-  const metrics = new Metrics('test');
+  const metrics = new MetricRegistry();
+  collectNodeMetrics(metrics);
   const [line = ''] = seriesOf(await metrics.text(), 'sallyport_nodejs_eventloop_utilization_ratio');
   const value = Number(line.split(' ')[1]);
   expect(value).toBeGreaterThanOrEqual(0);
@@ -79,7 +84,6 @@ test('connections to an upstream are counted as busy or idle', async () => {
   });
   await using gateway = await startGateway({ upstream: upstream.origin, routes });
   const connections = async () => {
-    await gateway.gateway.collect();
     return seriesOf(await gateway.metrics.text(), 'sallyport_upstream_connections').sort();
   };
   const expected = (busy: number, idle: number) => [
@@ -169,8 +173,8 @@ describe('what is counted of a route', () => {
 
   test('methods only when the configuration wants them', async () => {
     const text = async (labels: 'method'[]) => {
-      const metrics = new Metrics('test');
-      const route = new RouteMetrics(metrics, 'app', null, labels);
+      const metrics = new MetricRegistry();
+      const route = new RouteMetrics(new RequestSeries(metrics), 'app', null, labels);
       for (const method of ['GET', 'BREW']) {
         route.observe({
           method,
@@ -230,7 +234,7 @@ describe('what is counted of sessions and tokens', () => {
     await using client = await RawConnection.open(gateway.port);
     client.write(requestHead('GET', '/', [HOST, await gateway.cookie('bob')]));
     await client.bytes(20);
-    await gateway.gateway.sessions.endAll('bob');
+    await gateway.gateway.sessions.endAll('bob', 'operator');
     await until(() => gateway.gateway.requestsInFlight === 0, 'the stream is over');
     const text = await gateway.metrics.text();
     expect(seriesValue(text, 'sallyport_streams_ended_total', { credential: 'session' })).toBe(1);

@@ -137,7 +137,7 @@ describe('streams', () => {
     const { client, socket } = await ask('GET', [], 'carol');
     socket.write('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n');
     await nextBytes(client);
-    await gateway.gateway.sessions.endAll('carol');
+    await gateway.gateway.sessions.endAll('carol', 'operator');
     await once(socket, 'close');
     await client.remainder();
     await expect.poll(() => gateway.log.records.at(-1)).toMatchObject({ reason: 'session_unknown', status: 200 });

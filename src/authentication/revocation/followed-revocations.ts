@@ -25,7 +25,7 @@ export interface RevocationSettings {
 /** What is counted. */
 export interface RevocationEvents {
   /** One that had not ended had to make room. */
-  readonly onForgotten: () => void;
+  onForgotten(): void;
 }
 
 interface Watch {
@@ -64,7 +64,7 @@ export class FollowedRevocations implements RevokedTokens, KnownRevocations, Wat
     this.#feed = feed;
     this.#clocks = clocks;
     this.#settings = settings;
-    this.#set = new RevocationSet(clocks.wallMs, events.onForgotten);
+    this.#set = new RevocationSet(clocks.wallMs, () => events.onForgotten());
     tokenRevocations.keepEndedSessionsFor(settings.sessionTokenMs);
     this.#stopFollowing = tokenRevocations.follow({
       onRevoked: (revocation) => this.#add(revocation),

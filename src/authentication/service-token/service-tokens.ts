@@ -21,12 +21,15 @@ import { REFUSALS, type TokenProblem } from './refusal.ts';
 import { claimsToBeOf, endOf, ruleProblem, serviceAccountOf } from './rules.ts';
 import { type VerifiedToken, VerifiedTokens } from './verified-tokens.ts';
 
+/** Why a token was accepted: it was remembered, or its signature was verified. */
+export type AcceptedFrom = 'memory' | 'signature';
+
 /** What is counted. */
 export interface ServiceTokenEvents {
-  /** A token was accepted: as it was remembered, or after its signature was verified. */
-  readonly onAccepted: (issuer: string, from: 'memory' | 'signature') => void;
-  /** @param issuer  name in the configuration; `null` when the token is of none that is accepted */
-  readonly onRefused: (issuer: string | null, problem: TokenProblem) => void;
+  /** @param issuer  name in the configuration */
+  onAccepted(issuer: string, from: AcceptedFrom): void;
+  /** @param issuer  name in the configuration; `null` when no accepted issuer has issued the token */
+  onRefused(issuer: string | null, problem: TokenProblem): void;
 }
 
 export interface ServiceTokenParts {

@@ -30,15 +30,27 @@ export interface SessionSettings {
   readonly outageGraceMs: number;
 }
 
+/** Why a session is ended before its time. */
+export const SESSION_END_CAUSES = ['logout', 'logout_all', 'replaced', 'user', 'operator', 'refresh_reuse'] as const;
+/** See {@link SESSION_END_CAUSES}. */
+export type SessionEndCause = (typeof SESSION_END_CAUSES)[number];
+
 /** What is counted. */
 export interface SessionEvents {
-  readonly onLookup: (source: 'memory' | 'store', durationMs: number) => void;
-  readonly onInvalidated: () => void;
-  readonly onEvicted: () => void;
+  /** A request found its session in process, and trusted. */
+  onHit(): void;
+  /** A request had its session looked up in the store. */
+  onMiss(durationMs: number): void;
+  /** A session left the cache because it was revoked. */
+  onInvalidated(): void;
+  /** A session left the cache to make room. */
+  onEvicted(): void;
   /** A cached session was served although the store does not answer. */
-  readonly onServedDuringOutage: () => void;
-  /** Something in the background failed; the request that it belonged to is over. */
-  readonly onBackgroundFault: (fault: unknown) => void;
+  onServedDuringOutage(): void;
+  /** Somebody logged in. */
+  onOpened(method: LoginMethod): void;
+  /** Sessions were ended before their time. */
+  onEnded(cause: SessionEndCause, count: number): void;
 }
 
 /** What a login knows. */
@@ -89,6 +101,7 @@ export class Sessions {
   #settings: SessionSettings;
   readonly #clocks: Clocks;
   readonly #events: SessionEvents;
+  readonly #onBackgroundFault: (fault: unknown) => void;
   readonly #cache: LRUCache<string, CachedSession>;
   /**
    * What the cache has for ids that were used lately.
@@ -102,11 +115,19 @@ export class Sessions {
   readonly #unsubscribe: () => void;
   #sweeper: NodeJS.Timeout | null = null;
 
-  constructor(store: Store, settings: SessionSettings, clocks: Clocks, events: SessionEvents) {
+  /** @param onBackgroundFault  something in the background failed; the request that it belonged to is over */
+  constructor(
+    store: Store,
+    settings: SessionSettings,
+    clocks: Clocks,
+    events: SessionEvents,
+    onBackgroundFault: (fault: unknown) => void,
+  ) {
     this.#store = store;
     this.#settings = settings;
     this.#clocks = clocks;
     this.#events = events;
+    this.#onBackgroundFault = onBackgroundFault;
     this.#cache = new LRUCache({
       max: settings.cacheMaxEntries,
       onInsert: (session) => {
@@ -154,7 +175,7 @@ export class Sessions {
     const { recheckAfterMs } = this.#settings;
     const ageMs = this.#trustedAgeMs(session);
     if (ageMs === null || ageMs >= recheckAfterMs) return null;
-    this.#events.onLookup('memory', 0);
+    this.#events.onHit();
     this.#use(session, wallMs);
     // A session in steady use is read again in the background, so that none of its requests waits for it. After the use
     // was written down, if it was: what is read has it. That also keeps it among the recently used of the cache.
@@ -184,12 +205,19 @@ export class Sessions {
     };
     await this.#endOldest(login.subject);
     await this.#store.sessions.create(record, this.#ttlMs(record, nowMs));
+    this.#events.onOpened(login.method);
     return { sessionId, record };
   }
 
-  /** Ends a session everywhere. Returns what it was, or `null` when there was none. */
-  end(handle: string): Promise<SessionRecord | null> {
-    return this.#store.sessions.end(handle);
+  /**
+   * Ends a session everywhere. Returns the record that ended, or `null` when there was none.
+   *
+   * @param cause  by which it is counted; `null` for a login that is undone, which is not
+   */
+  async end(handle: string, cause: SessionEndCause | null): Promise<SessionRecord | null> {
+    const ended = await this.#store.sessions.end(handle);
+    if (ended !== null && cause !== null) this.#events.onEnded(cause, 1);
+    return ended;
   }
 
   /**
@@ -236,8 +264,10 @@ export class Sessions {
   }
 
   /** Ends every session of a subject everywhere. Returns the handles of those that ended. */
-  endAll(subject: string): Promise<readonly string[]> {
-    return this.#store.sessions.endAll(subject);
+  async endAll(subject: string, cause: SessionEndCause): Promise<readonly string[]> {
+    const handles = await this.#store.sessions.endAll(subject);
+    this.#events.onEnded(cause, handles.length);
+    return handles;
   }
 
   /** The sessions of a subject that have not expired, the oldest first. */
@@ -320,7 +350,7 @@ export class Sessions {
       this.#events.onServedDuringOutage();
       found = cached;
     }
-    this.#events.onLookup('store', this.#clocks.monotonicMs() - startedMs);
+    this.#events.onMiss(this.#clocks.monotonicMs() - startedMs);
     if (found instanceof Denial) return found;
     this.#use(found, this.#clocks.wallMs());
     return found.principal;
@@ -448,7 +478,7 @@ export class Sessions {
   }
 
   #inBackground(work: Promise<unknown>): void {
-    work.catch(this.#events.onBackgroundFault);
+    work.catch(this.#onBackgroundFault);
   }
 }
 

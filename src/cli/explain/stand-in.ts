@@ -16,6 +16,7 @@ import type { Config } from '../../config/schema.ts';
 import { PasswordHasher } from '../../endpoints/login/password/hasher.ts';
 import type { Exchange } from '../../exchange.ts';
 import { compileRuntime, type Runtime } from '../../gateway/runtime.ts';
+import { GatewaySeries } from '../../gateway/series.ts';
 import { FixedKeySet } from '../../jwt/key-set.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import type { Pipeline } from '../../pipeline.ts';
@@ -23,7 +24,7 @@ import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import { createMemoryStore } from '../../store/memory/store.ts';
 import { AuditLog } from '../../telemetry/audit.ts';
 import { createLog } from '../../telemetry/log.ts';
-import { Metrics } from '../../telemetry/metrics.ts';
+import { MetricRegistry } from '../../telemetry/registry.ts';
 import { openSigningKeys } from '../../token/signing-keys.ts';
 import { Forwarder } from '../../upstream/forward.ts';
 import { upstreamRequestHeaders } from '../../upstream/request-headers.ts';
@@ -111,7 +112,8 @@ export class StandIn implements AsyncDisposable {
    */
   static async open(config: Config, asked: AskedService | null, clocks: Clocks, isOutbound = false): Promise<StandIn> {
     const store = createMemoryStore(10, clocks);
-    const sessions = new Sessions(store, sessionSettings(config), clocks, NO_EVENTS);
+    const series = new GatewaySeries(new MetricRegistry());
+    const sessions = new Sessions(store, sessionSettings(config), clocks, series.sessions, () => {});
     const silent = createLog('silent', { write: () => {} });
     const runtime = await compileRuntime(
       withoutFiles(config),
@@ -127,7 +129,7 @@ export class StandIn implements AsyncDisposable {
           clocks.wallMs,
         ),
         revokedTokens: NO_REVOCATIONS,
-        metrics: new Metrics('explain'),
+        series,
         log: silent,
         audit: new AuditLog(silent),
         clocks,
@@ -229,14 +231,6 @@ function withoutFiles(config: Config): Config {
     ),
   };
 }
-
-const NO_EVENTS = {
-  onLookup: () => {},
-  onInvalidated: () => {},
-  onEvicted: () => {},
-  onServedDuringOutage: () => {},
-  onBackgroundFault: () => {},
-};
 
 const sessionSettings = ({ session }: Config) => ({
   idleTimeoutMs: session.idleTimeout,

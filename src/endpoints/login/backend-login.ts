@@ -81,7 +81,7 @@ export class BackendLogin {
   }
 
   #recordFailure({ reason, note }: Denial, exchange: Exchange, request: ScreenedRequest): void {
-    this.#parts.metrics.loginFailures.inc({ reason: 'client' });
+    this.#parts.series.failures.inc({ reason: 'client' });
     this.#parts.audit.write(
       { event: 'login_failed', method: 'backend', account: null, reason, note },
       sourceOf(exchange, request),

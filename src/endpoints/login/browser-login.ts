@@ -165,14 +165,14 @@ export class PasswordEndpoint {
   }
 
   #recordFailure({ account }: PasswordOutcome, denial: Denial, exchange: Exchange, request: ScreenedRequest): void {
-    const { audit, metrics } = this.#parts;
+    const { audit, series } = this.#parts;
     const source = sourceOf(exchange, request);
     if (denial.reason === 'rate_limited') {
-      metrics.loginFailures.inc({ reason: 'throttled' });
+      series.failures.inc({ reason: 'throttled' });
       audit.write({ event: 'login_throttled', method: 'password', account }, source);
       return;
     }
-    metrics.loginFailures.inc({ reason: denial.reason === 'overloaded' ? 'overloaded' : 'credentials' });
+    series.failures.inc({ reason: denial.reason === 'overloaded' ? 'overloaded' : 'credentials' });
     const { reason, note } = denial;
     audit.write({ event: 'login_failed', method: 'password', account, reason, note }, source);
   }

@@ -7,10 +7,10 @@ import type { UserPrincipal } from '../../principal.ts';
 import type { Responder } from '../../response/respond.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import type { AuditLog, AuditSource } from '../../telemetry/audit.ts';
-import type { Metrics } from '../../telemetry/metrics.ts';
 import type { Refresh } from '../refresh/open-refresh.ts';
 import type { SessionOpener } from './open-session.ts';
 import type { ReturnTargets } from './return-target.ts';
+import type { LoginSeries } from './series.ts';
 
 /**
  * Judges where a request that changes something comes from.
@@ -25,7 +25,7 @@ export interface LoginParts {
   readonly sessions: Sessions;
   readonly opener: SessionOpener;
   readonly audit: AuditLog;
-  readonly metrics: Metrics;
+  readonly series: LoginSeries;
   readonly originProblem: OriginRule;
   readonly returnTargets: ReturnTargets;
   /** Set-Cookie line that deletes the session cookie. */

@@ -6,7 +6,6 @@
 import type { NewSession, Sessions } from '../../authentication/session/sessions.ts';
 import type { SessionRecord } from '../../store/session-record.ts';
 import type { AuditLog, AuditSource } from '../../telemetry/audit.ts';
-import type { Metrics } from '../../telemetry/metrics.ts';
 import { type SessionCookie, setSessionCookie } from './session-cookie.ts';
 
 /** A login that has succeeded. */
@@ -27,13 +26,11 @@ export class SessionOpener {
   readonly #sessions: Sessions;
   readonly #cookie: SessionCookie;
   readonly #audit: AuditLog;
-  readonly #metrics: Metrics;
 
-  constructor(sessions: Sessions, cookie: SessionCookie, audit: AuditLog, metrics: Metrics) {
+  constructor(sessions: Sessions, cookie: SessionCookie, audit: AuditLog) {
     this.#sessions = sessions;
     this.#cookie = cookie;
     this.#audit = audit;
-    this.#metrics = metrics;
   }
 
   /**
@@ -43,10 +40,8 @@ export class SessionOpener {
    */
   async open({ account, replaces, ...login }: Login, source: AuditSource): Promise<OpenedSession> {
     const { sessionId, record } = await this.#sessions.open(login);
-    const replaced = replaces === null ? null : await this.#sessions.end(replaces);
+    const replaced = replaces === null ? null : await this.#sessions.end(replaces, 'replaced');
     const { subject, handle, method } = record;
-    this.#metrics.sessionsOpened.inc({ method });
-    if (replaced !== null) this.#metrics.sessionsEnded.inc({ cause: 'replaced' });
     this.#audit.write({ event: 'login', subject, handle, method, account, replaced: replaced?.handle ?? null }, source);
     return { record, setCookieLine: setSessionCookie(this.#cookie, sessionId) };
   }

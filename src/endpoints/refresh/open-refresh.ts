@@ -5,13 +5,13 @@ import type { Config } from '../../config/schema.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import type { AttemptStore, RefreshFamilies } from '../../store/store.ts';
 import type { AuditLog } from '../../telemetry/audit.ts';
-import type { Metrics } from '../../telemetry/metrics.ts';
 import type { Keyring } from '../../token/keyring.ts';
 import { TokenIssuer } from '../../token/token-issuer.ts';
 import { AccessTokens } from './access-tokens.ts';
 import { RefreshCookie } from './refresh-cookie.ts';
 import { RefreshLogins } from './refresh-logins.ts';
 import { Refresher } from './refresher.ts';
+import type { RefreshSeries } from './series.ts';
 
 /** Refresh tokens, as one configuration has them. */
 export interface Refresh {
@@ -19,6 +19,7 @@ export interface Refresh {
   readonly accessTokens: AccessTokens;
   readonly refresher: Refresher;
   readonly logins: RefreshLogins;
+  readonly series: RefreshSeries;
 }
 
 interface LongLivedParts {
@@ -26,7 +27,7 @@ interface LongLivedParts {
   readonly families: RefreshFamilies;
   readonly attempts: AttemptStore;
   readonly audit: AuditLog;
-  readonly metrics: Metrics;
+  readonly series: { readonly refresh: RefreshSeries };
   readonly signingKeys: { readonly keyring: Keyring };
   readonly clocks: Clocks;
 }
@@ -37,7 +38,7 @@ export function openRefresh(
   longLived: LongLivedParts,
 ): Refresh | null {
   if (refresh === undefined) return null;
-  const { sessions, families, attempts, audit, metrics, signingKeys, clocks } = longLived;
+  const { sessions, families, attempts, audit, series, signingKeys, clocks } = longLived;
   const { wallMs } = clocks;
   const ourselves = publicOrigin[0] as string;
   const issuer = new TokenIssuer(upstreamToken.issuer ?? ourselves, signingKeys.keyring, wallMs);
@@ -58,8 +59,9 @@ export function openRefresh(
       sessions,
       accessTokens,
       audit,
-      metrics,
+      series: series.refresh,
       wallMs,
     }),
+    series: series.refresh,
   };
 }

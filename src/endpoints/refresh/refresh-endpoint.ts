@@ -19,6 +19,7 @@ import type { Refresh } from './open-refresh.ts';
 import type { RefreshCookie } from './refresh-cookie.ts';
 import { type PresentedRefresh, readRefreshRequest } from './refresh-request.ts';
 import type { Refreshed, Refresher, Reuse } from './refresher.ts';
+import type { RefreshSeries } from './series.ts';
 
 /** RFC 6749 §5.1 asks for it, on top of `Cache-Control: no-store`. */
 const NO_CACHE = ['Pragma', 'no-cache'] as const;
@@ -41,16 +42,17 @@ class RefreshEndpoint {
   readonly #cookie: RefreshCookie;
   readonly #accessTokens: AccessTokens;
   readonly #refresher: Refresher;
+  readonly #series: RefreshSeries;
 
-  constructor(parts: LoginParts, { cookie, accessTokens, refresher }: Refresh) {
+  constructor(parts: LoginParts, { cookie, accessTokens, refresher, series }: Refresh) {
     this.#parts = parts;
     this.#cookie = cookie;
     this.#accessTokens = accessTokens;
     this.#refresher = refresher;
+    this.#series = series;
   }
 
   async refresh(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
-    const { metrics } = this.#parts;
     try {
       const presented = await readRefreshRequest(this.#parts, this.#cookie, exchange, request);
       if (presented instanceof Denial) return this.#invalid(exchange, presented);
@@ -67,10 +69,10 @@ class RefreshEndpoint {
         },
         onReuse: (reuse) => this.#recordReuse(reuse, exchange, request),
       });
-      metrics.refreshes.inc({ result: refreshed.result });
+      this.#series.refreshes.inc({ result: refreshed.result });
       return this.#answer(presented, refreshed, exchange, request);
     } catch (fault) {
-      if (fault instanceof DependencyFault) metrics.refreshes.inc({ result: 'failed' });
+      if (fault instanceof DependencyFault) this.#series.refreshes.inc({ result: 'failed' });
       throw fault;
     }
   }
@@ -83,9 +85,8 @@ class RefreshEndpoint {
   ): Denial | null {
     const isBrowser = client === 'browser';
     if ('denial' in refreshed) {
-      const { denial, hasEndedSession } = refreshed;
-      const { audit, metrics } = this.#parts;
-      if (hasEndedSession) metrics.sessionsEnded.inc({ cause: 'refresh_reuse' });
+      const { denial } = refreshed;
+      const { audit } = this.#parts;
       const { reason, note } = denial;
       audit.write({ event: 'refresh_refused', reason, note }, sourceOf(exchange, request));
       // After 429 the cookie is left alone: it was not the token that was judged.
@@ -101,7 +102,7 @@ class RefreshEndpoint {
   }
 
   #invalid(exchange: Exchange, denial: Denial): Denial | null {
-    this.#parts.metrics.refreshes.inc({ result: 'invalid' });
+    this.#series.refreshes.inc({ result: 'invalid' });
     return this.#refuse(exchange, denial, []);
   }
 

@@ -10,12 +10,12 @@ import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import type { RefreshClient } from '../../store/refresh-family.ts';
 import type { RefreshFamilies } from '../../store/store.ts';
 import type { AuditLog, AuditSource } from '../../telemetry/audit.ts';
-import type { Metrics } from '../../telemetry/metrics.ts';
 import type { LoginParts } from '../login/login-parts.ts';
 import type { OpenedSession } from '../login/open-session.ts';
 import type { AccessTokens } from './access-tokens.ts';
 import type { RefreshCookie } from './refresh-cookie.ts';
 import { newRefreshToken, parseRefreshToken, type RefreshToken } from './refresh-token.ts';
+import type { RefreshSeries } from './series.ts';
 
 const NOT_OFFERED = new Denial('token_request_invalid', 'refresh tokens are not offered to that kind of client');
 const TO_BROWSER = new Denial('origin_forbidden', 'a browser does not get a refresh token in the body');
@@ -66,7 +66,7 @@ export interface RefreshLoginParts {
   readonly sessions: Sessions;
   readonly accessTokens: AccessTokens;
   readonly audit: AuditLog;
-  readonly metrics: Metrics;
+  readonly series: RefreshSeries;
   readonly wallMs: Clock;
 }
 
@@ -104,17 +104,17 @@ export class RefreshLogins {
    * @throws DependencyFault `store_unavailable` | `store_full` | `signing_key_unavailable`, as a rejection
    */
   async begin(client: RefreshClient, opened: OpenedSession, source: AuditSource): Promise<BegunRefresh> {
-    const { sessions, audit, metrics } = this.#parts;
+    const { sessions, audit, series } = this.#parts;
     const { record } = opened;
     try {
       const token = newRefreshToken();
       const begun = await this.#begin(client, opened, token);
-      metrics.refreshFamiliesBegun.inc({ client });
+      series.familiesBegun.inc({ client });
       const { subject, handle } = record;
       audit.write({ event: 'refresh_begun', subject, handle, family: token.familyHandle, kind: client }, source);
       return begun;
     } catch (fault) {
-      sessions.end(record.handle).catch(() => {});
+      sessions.end(record.handle, null).catch(() => {});
       throw fault;
     }
   }

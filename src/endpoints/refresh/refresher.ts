@@ -18,7 +18,6 @@ import {
   type RefreshFamilyReading,
 } from '../../store/refresh-family.ts';
 import type { AttemptStore, RefreshFamilies, ThrottleRule } from '../../store/store.ts';
-import type { RefreshResult } from '../../telemetry/metrics.ts';
 import type { AccessTokens, TokenDocument } from './access-tokens.ts';
 import { newSeed, parseRefreshToken, type RefreshToken, successorOf } from './refresh-token.ts';
 
@@ -29,6 +28,26 @@ const OTHER_CLIENT = refused('refresh token of another kind of client');
 const OTHER_SESSION = refused('refresh token without the cookie of its session, or with that of another one');
 const SESSION_ENDED = refused('session of the refresh token has ended');
 const REUSED = new Denial('refresh_token_reused', 'refresh token was replaced before: its session ends');
+
+/**
+ * How a refresh ended. `rotated`, `replayed` (within the grace) and `kept` (too young to be replaced) are answered with
+ * tokens. `misplaced`: a token of another kind of client or another session. `invalid`: not a request for a refresh.
+ */
+export const REFRESH_RESULTS = [
+  'rotated',
+  'replayed',
+  'kept',
+  'invalid',
+  'malformed',
+  'unknown',
+  'misplaced',
+  'session_ended',
+  'reused',
+  'throttled',
+  'failed',
+] as const;
+/** See {@link REFRESH_RESULTS}. */
+export type RefreshResult = (typeof REFRESH_RESULTS)[number];
 
 /** A refresh as it is asked for, untrusted. */
 export interface RefreshRequest {
@@ -62,8 +81,6 @@ export type Refreshed =
   | {
       readonly result: Exclude<RefreshResult, 'rotated' | 'replayed' | 'kept'>;
       readonly denial: Denial;
-      /** Whether a session ended by it. */
-      readonly hasEndedSession: boolean;
     };
 
 export interface RefresherParts {
@@ -92,13 +109,12 @@ export class Refresher {
    */
   async refresh(request: RefreshRequest): Promise<Refreshed> {
     const token = parseRefreshToken(request.token);
-    if (token === null) return { result: 'malformed', denial: MALFORMED, hasEndedSession: false };
+    if (token === null) return { result: 'malformed', denial: MALFORMED };
     const reading = await this.#parts.families.read(token.familyHandle);
     if (reading === null) return this.#unknown(request);
     const { family } = reading;
-    if (family.client !== request.client) return { result: 'misplaced', denial: OTHER_CLIENT, hasEndedSession: false };
-    if (isOfOtherSession(request, family))
-      return { result: 'misplaced', denial: OTHER_SESSION, hasEndedSession: false };
+    if (family.client !== request.client) return { result: 'misplaced', denial: OTHER_CLIENT };
+    if (isOfOtherSession(request, family)) return { result: 'misplaced', denial: OTHER_SESSION };
     if (family.isEnded) return this.#endForReuse(family);
     if (judge(family, token, reading.asOfMs, this.#parts.graceMs) === 'unknown') return this.#unknown(request);
     return this.#refresh(request, token, reading);
@@ -111,7 +127,7 @@ export class Refresher {
     if (user instanceof Denial) {
       // What is left of it would go by its time to live.
       await families.end(family.handle).catch(() => {});
-      return { result: 'session_ended', denial: SESSION_ENDED, hasEndedSession: false };
+      return { result: 'session_ended', denial: SESSION_ENDED };
     }
     const document = await accessTokens.issue(user, request.scopes);
     request.beforeRotation();
@@ -147,15 +163,15 @@ export class Refresher {
   async #unknown({ address }: RefreshRequest): Promise<Refreshed> {
     const { attempts, perAddress, wallMs } = this.#parts;
     const waitMs = await attempts.begin(`refresh:${clientNetwork(address)}`, perAddress, wallMs());
-    if (waitMs === 0) return { result: 'unknown', denial: UNKNOWN, hasEndedSession: false };
-    return { result: 'throttled', denial: throttled(waitMs), hasEndedSession: false };
+    if (waitMs === 0) return { result: 'unknown', denial: UNKNOWN };
+    return { result: 'throttled', denial: throttled(waitMs) };
   }
 
   /** Ends the session first: until that is done, the family stays, and whoever presents a token of it does this again. */
   async #endForReuse(family: RefreshFamily): Promise<Refreshed> {
-    const ended = await this.#parts.sessions.end(family.session);
+    await this.#parts.sessions.end(family.session, 'refresh_reuse');
     await this.#parts.families.end(family.handle).catch(() => {});
-    return { result: 'reused', denial: REUSED, hasEndedSession: ended !== null };
+    return { result: 'reused', denial: REUSED };
   }
 }
 

@@ -31,14 +31,13 @@ export class Logout {
 
   /** Ends the session of the request. Without one there is nothing to end, and the answer is the same. */
   async one(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
-    const { sessions, audit, metrics, originProblem } = this.#parts;
+    const { sessions, audit, originProblem } = this.#parts;
     const foreign = originProblem(request, this.#hasRefreshToken(request) ? 'program' : 'page');
     if (foreign !== null) return foreign;
     const handle = await this.#presentedHandle(exchange, request);
     if (handle instanceof Denial) return handle;
-    const ended = handle === null ? null : await sessions.end(handle);
+    const ended = handle === null ? null : await sessions.end(handle, 'logout');
     if (ended !== null) {
-      metrics.sessionsEnded.inc({ cause: 'logout' });
       audit.write({ event: 'logout', subject: ended.subject, handle: ended.handle }, sourceOf(exchange, request));
     }
     return this.answer(exchange, request);
@@ -46,13 +45,12 @@ export class Logout {
 
   /** Ends every session of the user whose session the request presents. */
   async everywhere(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
-    const { sessions, audit, metrics, originProblem } = this.#parts;
+    const { sessions, audit, originProblem } = this.#parts;
     const foreign = originProblem(request, 'page');
     if (foreign !== null) return foreign;
     const user = await requireUser(this.#parts, exchange, request);
     if (user instanceof Denial) return user;
-    const handles = await sessions.endAll(user.subject);
-    metrics.sessionsEnded.inc({ cause: 'logout_all' }, handles.length);
+    const handles = await sessions.endAll(user.subject, 'logout_all');
     audit.write({ event: 'logout_all', subject: user.subject, handles }, sourceOf(exchange, request));
     return this.answer(exchange, request);
   }

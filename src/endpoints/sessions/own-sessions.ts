@@ -78,9 +78,8 @@ export class OwnSessions {
   }
 
   async #end(handle: string, { subject }: UserPrincipal, exchange: Exchange, request: ScreenedRequest): Promise<void> {
-    const { sessions, audit, metrics } = this.#parts;
-    if ((await sessions.end(handle)) === null) return;
-    metrics.sessionsEnded.inc({ cause: 'user' });
+    const { sessions, audit } = this.#parts;
+    if ((await sessions.end(handle, 'user')) === null) return;
     audit.write({ event: 'session_revoked', by: 'user', subject, handle }, sourceOf(exchange, request));
   }
 

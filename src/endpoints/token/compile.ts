@@ -14,13 +14,13 @@ import type { Clocks } from '../../lib/clock.ts';
 import type { Responder } from '../../response/respond.ts';
 import type { AttemptStore, OnceStore } from '../../store/store.ts';
 import type { AuditLog } from '../../telemetry/audit.ts';
-import type { Metrics } from '../../telemetry/metrics.ts';
 import type { Keyring } from '../../token/keyring.ts';
 import { TokenIssuer } from '../../token/token-issuer.ts';
 import type { EndpointRow } from '../endpoints.ts';
 import { Grants } from './grants.ts';
 import { OwnTokens } from './own-tokens.ts';
 import { clientPolicies } from './policy.ts';
+import type { TokenEndpointSeries } from './series.ts';
 import { SubjectTokens } from './subject-tokens.ts';
 import { TokenEndpoint } from './token-endpoint.ts';
 
@@ -38,7 +38,7 @@ export interface TokenEndpointSurroundings {
   readonly once: OnceStore;
   readonly responder: Responder;
   readonly audit: AuditLog;
-  readonly metrics: Metrics;
+  readonly series: { readonly tokenEndpoint: TokenEndpointSeries };
   readonly clocks: Clocks;
 }
 
@@ -59,7 +59,7 @@ export async function tokenEndpointRows(config: Config, parts: TokenEndpointSurr
     rate: { perSecond: tokenEndpoint.limits.requestsPerSecond, burst: tokenEndpoint.limits.burst },
     responder: parts.responder,
     audit: parts.audit,
-    metrics: parts.metrics,
+    series: parts.series.tokenEndpoint,
     monotonicMs: parts.clocks.monotonicMs,
     bodyTimeoutMs: config.listeners.public.timeouts.bodyIdle,
   });

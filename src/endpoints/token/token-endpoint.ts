@@ -15,12 +15,12 @@ import { TokenBucket } from '../../lib/token-bucket.ts';
 import type { Responder } from '../../response/respond.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import type { AuditLog } from '../../telemetry/audit.ts';
-import type { Metrics } from '../../telemetry/metrics.ts';
 import { bodyType, parseForm, readBody } from '../body.ts';
 import { sourceOf } from '../login/login-parts.ts';
 import type { Findings, Granted, Grants } from './grants.ts';
 import { challengeOf, oauthErrorBody, resultOf } from './oauth-errors.ts';
 import type { ClientPolicy } from './policy.ts';
+import type { TokenEndpointSeries } from './series.ts';
 import {
   type Grant,
   grantOf,
@@ -37,7 +37,7 @@ export interface TokenEndpointParts {
   readonly rate: { readonly perSecond: number; readonly burst: number };
   readonly responder: Responder;
   readonly audit: AuditLog;
-  readonly metrics: Metrics;
+  readonly series: TokenEndpointSeries;
   readonly monotonicMs: Clock;
   /** For the whole body of a request. */
   readonly bodyTimeoutMs: number;
@@ -131,8 +131,8 @@ export class TokenEndpoint {
     attempt: Attempt,
     { granted, request: asked }: { readonly granted: Granted; readonly request: TokenRequest },
   ): void {
-    const { metrics, audit, responder } = this.#parts;
-    metrics.tokenRequests.inc({ grant: attempt.grant, result: 'issued' });
+    const { series, audit, responder } = this.#parts;
+    series.requests.inc({ grant: attempt.grant, result: 'issued' });
     const { token, subject, audience, scopes, handle, actor } = granted;
     const about = { clientId: attempt.clientId ?? '', subject, audience, scopes: [...scopes], jti: token.jti };
     audit.write(
@@ -152,8 +152,8 @@ export class TokenEndpoint {
   }
 
   #refuse(exchange: Exchange, request: ScreenedRequest, attempt: Attempt, why: Denial | GatewayFault): void {
-    const { metrics, audit, responder } = this.#parts;
-    metrics.tokenRequests.inc({ grant: attempt.grant, result: resultOf(why.reason) });
+    const { series, audit, responder } = this.#parts;
+    series.requests.inc({ grant: attempt.grant, result: resultOf(why.reason) });
     const { reason } = why;
     const note = why instanceof Denial ? why.note : null;
     audit.write({ event: 'token_refused', ...attempt, reason, note }, sourceOf(exchange, request));

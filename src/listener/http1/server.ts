@@ -45,7 +45,8 @@ export interface ListenerHooks {
 }
 
 /** Why a connection never carried a request. */
-type ConnectionRefusal = 'limit' | 'tls' | 'peer';
+export const CONNECTION_REFUSALS = ['limit', 'tls', 'peer'] as const;
+type ConnectionRefusal = (typeof CONNECTION_REFUSALS)[number];
 
 /** Who may connect. */
 type Peers = 'any' | 'loopback';

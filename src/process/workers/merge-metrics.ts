@@ -3,16 +3,8 @@
  * as each metric defines. Metrics about the gateway as a whole (its configuration, its workers) come from the primary only.
  */
 
-import {
-  AggregatorRegistry,
-  type MetricObjectWithValues,
-  type MetricValue,
-  type PrometheusContentType,
-  type Registry,
-} from 'prom-client';
-
-/** All metrics of one process. */
-export type MetricsSnapshot = readonly MetricObjectWithValues<MetricValue<string>>[];
+import { AggregatorRegistry, type PrometheusContentType, type Registry } from 'prom-client';
+import type { MetricsSnapshot } from '../../telemetry/registry.ts';
 
 type Metric = MetricsSnapshot[number];
 

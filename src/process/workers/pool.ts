@@ -20,8 +20,9 @@ import type { Config } from '../../config/schema.ts';
 import { DependencyFault } from '../../errors.ts';
 import type { GatewayDependencies } from '../../gateway/gateway.ts';
 import { errorFields } from '../../telemetry/log.ts';
+import type { WorkerSeries } from '../series.ts';
 import type { Started } from '../started.ts';
-import { MetricsMerger, type MetricsSnapshot } from './merge-metrics.ts';
+import { MetricsMerger } from './merge-metrics.ts';
 import type { SharedSecrets, WorkerAnswer, WorkerMethods } from './messages.ts';
 import { remote } from './remote.ts';
 import { WorkerProcess } from './worker-process.ts';
@@ -59,6 +60,7 @@ export class WorkerPool {
   readonly control: GatewayControl;
   readonly #dependencies: GatewayDependencies;
   readonly #shared: SharedSecrets;
+  readonly #series: WorkerSeries;
   readonly #onHopeless: () => void;
   readonly #slots: readonly Slot[];
   readonly #merger = new MetricsMerger();
@@ -71,11 +73,13 @@ export class WorkerPool {
     count: number,
     dependencies: GatewayDependencies,
     shared: SharedSecrets,
+    series: WorkerSeries,
     onHopeless: () => void,
   ) {
     this.#config = config;
     this.#dependencies = dependencies;
     this.#shared = shared;
+    this.#series = series;
     this.#onHopeless = onHopeless;
     const merged: Pick<GatewayControl, AnsweredBy<'all'>> = {
       health: (withUpstreams) => this.#health(withUpstreams),
@@ -93,6 +97,7 @@ export class WorkerPool {
       isReady: false,
       failures: 0,
     }));
+    series.ready.readFrom(() => this.#slots.filter(({ isReady }) => isReady).length);
     cluster.setupPrimary({ serialization: 'advanced', stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
   }
 
@@ -146,9 +151,7 @@ export class WorkerPool {
   }
 
   async #metrics(): Promise<string> {
-    const { metrics } = this.#dependencies;
-    metrics.workersReady.set(this.#slots.filter(({ isReady }) => isReady).length);
-    const own = (await metrics.registry.getMetricsAsJSON()) as MetricsSnapshot;
+    const own = await this.#dependencies.metrics.snapshot();
     const merged = this.#merger.merge(own, await this.#askAll('snapshot', []));
     return merged.metrics();
   }
@@ -193,7 +196,7 @@ export class WorkerPool {
   }
 
   async #onEnded(slot: Slot, process: WorkerProcess, startedMs: number, how: string): Promise<void> {
-    const { log, clocks, metrics } = this.#dependencies;
+    const { log, clocks } = this.#dependencies;
     const hasServed = slot.isReady;
     slot.isReady = false;
     slot.process = null;
@@ -202,7 +205,7 @@ export class WorkerPool {
     const hasLasted = hasServed && clocks.monotonicMs() - startedMs >= STABLE_AFTER_MS;
     slot.failures = hasLasted ? 0 : slot.failures + 1;
     log.error({ worker: slot.number, pid: process.pid, how }, 'worker exited; restarting');
-    metrics.workerRestarts.inc();
+    this.#series.restarts.inc();
     await this.#startAgain(slot);
   }
 

@@ -7,8 +7,8 @@ import { ANSWERED_BY } from '../../admin/control.ts';
 import type { Config } from '../../config/schema.ts';
 import { LocalControl } from '../../gateway/control.ts';
 import { Gateway, type GatewayDependencies } from '../../gateway/gateway.ts';
+import type { MetricsSnapshot } from '../../telemetry/registry.ts';
 import { listen, type Started } from '../started.ts';
-import type { MetricsSnapshot } from './merge-metrics.ts';
 import { type Call, isCall, type Reply, type SharedSecrets, type WorkerLife, writeFault } from './messages.ts';
 
 /** Opens the dependencies of a gateway in this process. */
@@ -66,9 +66,7 @@ class GatewayWorker implements WorkerLife {
   }
 
   async snapshot(): Promise<MetricsSnapshot> {
-    const { gateway, dependencies } = this.#started;
-    await gateway.collect();
-    return (await dependencies.metrics.registry.getMetricsAsJSON()) as MetricsSnapshot;
+    return this.#started.dependencies.metrics.snapshot();
   }
 
   async drain(): Promise<void> {

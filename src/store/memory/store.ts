@@ -193,6 +193,7 @@ export function createMemoryStore(maxSessions: number, clocks: Clocks): Store {
     attempts: new MemoryAttempts(),
     once: new MemoryOnce(clocks),
     families: new MemoryFamilies(feed, clocks, maxSessions),
+    kind: 'memory',
     description: 'memory (one process, lost on restart)',
     isAvailable: () => true,
     close: async () => {},

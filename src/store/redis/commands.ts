@@ -12,9 +12,10 @@ import { DependencyFault } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { Breakers } from '../networked/breaker.ts';
 import { answerWithin } from '../networked/deadline.ts';
+import type { StoreErrorReason } from '../store.ts';
 import type { Client } from './clients.ts';
 import { primariesOf, primaryOf } from './cluster.ts';
-import { commandFault, type ErrorReason, errorReason, isElsewhere, replyCode, unavailable } from './faults.ts';
+import { commandFault, errorReason, isElsewhere, replyCode, unavailable } from './faults.ts';
 import type { Link } from './link.ts';
 
 /** What is done to the store; a closed set, since it is a metric label. */
@@ -47,7 +48,7 @@ export type Word = string | number | Buffer;
 
 export interface CommandEvents {
   readonly onAnswered: (operation: Operation, durationMs: number) => void;
-  readonly onError: (reason: ErrorReason) => void;
+  readonly onError: (reason: StoreErrorReason) => void;
   /** A breaker opened or closed. */
   readonly onChange: () => void;
 }

@@ -5,9 +5,7 @@
 
 import { ReplyError } from 'ioredis';
 import { ConfigFault, DependencyFault } from '../../errors.ts';
-
-/** Metric label of commands that failed. */
-export type ErrorReason = 'timeout' | 'connection' | 'reply';
+import type { StoreErrorReason } from '../store.ts';
 
 /** A command that was not answered in time. */
 export class CommandTimeout extends Error {
@@ -46,7 +44,7 @@ function codeInText(message: string): string {
 }
 
 /** Which of the few reasons of a failed command it was; the label of a metric. */
-export function errorReason(error: unknown): ErrorReason {
+export function errorReason(error: unknown): StoreErrorReason {
   if (error instanceof CommandTimeout) return 'timeout';
   return replyCode(error) === null ? 'connection' : 'reply';
 }

@@ -10,12 +10,12 @@ import type { RedisConfig } from '../../config/schema.ts';
 import { ConfigFault } from '../../errors.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import { RecentEnds } from '../networked/recent-ends.ts';
-import { LONGEST_SESSION_TOKEN_MS, type Store } from '../store.ts';
+import { LONGEST_SESSION_TOKEN_MS, type Store, type StoreErrorReason } from '../store.ts';
 import { RedisAttempts } from './attempts.ts';
 import type { Client } from './clients.ts';
 import { Commands, OPERATIONS, type Operation } from './commands.ts';
 import { RedisFamilies } from './families.ts';
-import { CommandTimeout, describe, type ErrorReason, isRefusal } from './faults.ts';
+import { CommandTimeout, describe, isRefusal } from './faults.ts';
 import { RedisFeed } from './feed.ts';
 import { Keys } from './keys.ts';
 import { Link } from './link.ts';
@@ -33,7 +33,7 @@ export { OPERATIONS };
 /** What is counted and logged. */
 export interface RedisStoreEvents {
   readonly onAnswered: (operation: Operation, durationMs: number) => void;
-  readonly onError: (reason: ErrorReason) => void;
+  readonly onError: (reason: StoreErrorReason) => void;
   /** It answers again. */
   readonly onAvailable: () => void;
   /** It does not answer. @param why fixed words; called again when it is for another reason */
@@ -68,6 +68,7 @@ export async function openRedisStore(config: RedisConfig, clocks: Clocks, events
 }
 
 class RedisStore implements Store {
+  readonly kind = 'redis';
   readonly sessions: RedisSessions;
   readonly feed: RedisFeed;
   readonly tokenRevocations: RedisTokenRevocations;

@@ -12,6 +12,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LocalControl } from '../../../src/gateway/control.ts';
 import { TestAuthority } from '../../support/certificates.ts';
 import { TestClocks } from '../../support/clocks.ts';
+import { counted } from '../../support/counted.ts';
 import { HOST, startGateway, type TestGateway } from '../../support/gateway.ts';
 import { rawRequest } from '../../support/raw-client.ts';
 import { RecordingUpstream } from '../../support/recording-upstream.ts';
@@ -238,6 +239,5 @@ test('what was recorded says what the code relies on', () => {
 });
 
 async function failures(pod: Pod): Promise<number> {
-  const { values } = await pod.gateway.metrics.jwksFetches.get();
-  return values.find(({ labels }) => labels.issuer === 'cluster' && labels.result === 'failed')?.value ?? 0;
+  return counted(pod.gateway.metrics, 'jwks_fetches_total', { issuer: 'cluster', result: 'failed' });
 }

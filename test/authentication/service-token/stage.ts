@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TestClocks } from '../../support/clocks.ts';
+import { counted } from '../../support/counted.ts';
 import { ecKeyPair, es256, forge, type KeyPair, type Signer } from '../../support/forger.ts';
 import { HOST, PUBLIC_ORIGIN, startGateway, type TestGateway } from '../../support/gateway.ts';
 import { rawRequest } from '../../support/raw-client.ts';
@@ -76,8 +77,7 @@ export class IssuerStage implements AsyncDisposable {
 
   /** How many tokens were refused for a reason. */
   async refused(problem: string): Promise<number> {
-    const { values } = await this.gateway.metrics.serviceTokensRefused.get();
-    return values.filter(({ labels }) => labels.problem === problem).reduce((sum, { value }) => sum + value, 0);
+    return counted(this.gateway.metrics, 'service_tokens_refused_total', { problem });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -260,8 +260,8 @@ describe('while the store does not answer', () => {
     const { record } = await stage.open();
     stage.isDown = true;
     await expect(stage.open()).rejects.toMatchObject({ reason: 'store_unavailable' });
-    await expect(stage.sessions.end(record.handle)).rejects.toMatchObject({ reason: 'store_unavailable' });
-    await expect(stage.sessions.endAll('bob')).rejects.toMatchObject({ reason: 'store_unavailable' });
+    await expect(stage.sessions.end(record.handle, 'operator')).rejects.toMatchObject({ reason: 'store_unavailable' });
+    await expect(stage.sessions.endAll('bob', 'operator')).rejects.toMatchObject({ reason: 'store_unavailable' });
     await expect(stage.sessions.list('bob')).rejects.toMatchObject({ reason: 'store_unavailable' });
   });
 

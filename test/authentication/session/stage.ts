@@ -1,6 +1,11 @@
 /** Sessions on the embedded store, with its faults and its feed in the hands of the test, and time standing still. */
 
-import { type NewSession, type SessionSettings, Sessions } from '../../../src/authentication/session/sessions.ts';
+import {
+  type NewSession,
+  type SessionEvents,
+  type SessionSettings,
+  Sessions,
+} from '../../../src/authentication/session/sessions.ts';
 import { Denial, DependencyFault } from '../../../src/errors.ts';
 import { createMemoryStore } from '../../../src/store/memory/store.ts';
 import type { RevocationFeed, SessionStore, Store } from '../../../src/store/store.ts';
@@ -79,9 +84,12 @@ export class Stage {
     this.feed = new ControlledFeed(inner.feed, this.clocks);
     this.elsewhere = inner.sessions;
     const store: Store = { ...inner, feed: this.feed, sessions: this.#controlled(inner.sessions) };
-    this.sessions = new Sessions(store, { ...SETTINGS, ...settings }, this.clocks, {
-      onLookup: (source) => {
-        this.events[source] += 1;
+    const events: SessionEvents = {
+      onHit: () => {
+        this.events.memory += 1;
+      },
+      onMiss: () => {
+        this.events.store += 1;
       },
       onInvalidated: () => {
         this.events.invalidated += 1;
@@ -92,8 +100,12 @@ export class Stage {
       onServedDuringOutage: () => {
         this.events.duringOutage += 1;
       },
-      onBackgroundFault: (fault) => this.events.faults.push(fault),
-    });
+      onOpened: () => {},
+      onEnded: () => {},
+    };
+    this.sessions = new Sessions(store, { ...SETTINGS, ...settings }, this.clocks, events, (fault) =>
+      this.events.faults.push(fault),
+    );
   }
 
   /** Opens a session. */

@@ -199,7 +199,7 @@ describe('a refresh', () => {
     expect(upstream.requests).toHaveLength(1);
     expect(upstream.requests[0]?.head).not.toContain(String(access_token));
 
-    await stage.login.gateway.gateway.sessions.endAll('alice');
+    await stage.login.gateway.gateway.sessions.endAll('alice', 'operator');
     const revoked = await rawRequest(
       port,
       requestHead('GET', '/api', [HOST, `Authorization: Bearer ${String(access_token)}`]),
@@ -413,8 +413,8 @@ describe('logging out', () => {
   });
 
   test.each([
-    ['everywhere', (stage: RefreshStage) => stage.login.gateway.gateway.sessions.endAll('alice')],
-    ['by an operator', (stage: RefreshStage, sid: string) => stage.login.gateway.gateway.sessions.end(sid)],
+    ['everywhere', (stage: RefreshStage) => stage.login.gateway.gateway.sessions.endAll('alice', 'operator')],
+    ['by an operator', (stage: RefreshStage, sid: string) => stage.login.gateway.gateway.sessions.end(sid, 'operator')],
   ])('%s ends the family', async (_title, end) => {
     await using stage = await RefreshStage.start();
     const { refresh_token, access_token } = await stage.native();
@@ -428,7 +428,7 @@ describe('guesses', () => {
   test('are not made by those whose session has ended', async () => {
     await using stage = await RefreshStage.start({ refresh: { throttle: { freeAttemptsPerAddress: 1 } } });
     const office = await Promise.all(Array.from({ length: 5 }, () => stage.native()));
-    await stage.login.gateway.gateway.sessions.endAll('alice');
+    await stage.login.gateway.gateway.sessions.endAll('alice', 'operator');
     for (const { refresh_token } of office) expect((await stage.refresh(refresh_token)).status).toBe(400);
     expect(await refreshes(stage, 'session_ended')).toBe(5);
   });

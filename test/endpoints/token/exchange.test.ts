@@ -215,7 +215,7 @@ describe('a subject token', () => {
     await using stage = await TokenStage.start();
     const presented = await stage.userToken();
     expect((await stage.exchange(presented)).status).toBe(200);
-    await stage.gateway.gateway.sessions.endAll('bob');
+    await stage.gateway.gateway.sessions.endAll('bob', 'operator');
     expect(errorOf(await stage.exchange(presented))).toEqual([400, 'invalid_request']);
     expect(stage.events('token_refused')).toMatchObject([{ note: 'subject token: its session has ended' }]);
   });
@@ -234,7 +234,7 @@ describe('a subject token', () => {
   test('an exchanged token of a session that was revoked gets nothing either', async () => {
     await using stage = await TokenStage.start();
     const forStock = accessTokenOf(await stage.exchange(await stage.userToken()));
-    await stage.gateway.gateway.sessions.endAll('bob');
+    await stage.gateway.gateway.sessions.endAll('bob', 'operator');
     const form = { ...stage.exchangeForm(forStock, { audience: 'billing' }), ...(await stage.asStock()) };
     expect(errorOf(await stage.token(form))).toEqual([400, 'invalid_request']);
   });

@@ -57,7 +57,7 @@ describe('with Redis', () => {
     await using two = await startTwo();
     const presented = await two.one.userToken('eve');
     expect((await two.one.exchange(presented)).status).toBe(200);
-    await two.other.gateway.gateway.sessions.endAll('eve');
+    await two.other.gateway.gateway.sessions.endAll('eve', 'operator');
     await until(async () => (await two.one.exchange(presented)).status === 400, 'the exchange is refused', 1_000);
   });
 

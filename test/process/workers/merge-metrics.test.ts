@@ -1,22 +1,25 @@
 import { describe, expect, test } from 'vitest';
-import type { MetricsSnapshot } from '../../../src/process/workers/merge-metrics.ts';
+import { ReloadSeries } from '../../../src/process/series.ts';
 import { MetricsMerger } from '../../../src/process/workers/merge-metrics.ts';
-import { Metrics } from '../../../src/telemetry/metrics.ts';
+import { MetricRegistry, type MetricsSnapshot } from '../../../src/telemetry/registry.ts';
 
-const snapshot = async (change: (metrics: Metrics) => void): Promise<MetricsSnapshot> => {
-  const metrics = new Metrics('test');
-  change(metrics);
-  return (await metrics.registry.getMetricsAsJSON()) as MetricsSnapshot;
+/** What one process counts: some of every kind of metric. */
+const counting = (amount: number): Promise<MetricsSnapshot> => {
+  const registry = new MetricRegistry();
+  registry.counter('sessions_opened_total', '-', { method: ['password'] }).inc({ method: 'password' }, amount);
+  registry.hotHistogram('overhead_seconds', '-', [0.001, 0.0025], ['route']).child({ route: 'app' }).observeMs(amount);
+  registry.readGauge('open_connections', '-', {}).readFrom(async () => amount);
+  registry.gauge('store_up', '-', {}, 'min').set(amount === 1 ? 0 : 1);
+  registry.readGauge('signing_key_age_seconds', '-', {}, 'max').readFrom(() => amount * 100);
+  new ReloadSeries(registry).reloads.inc({ result: 'applied' }, 50);
+  return registry.snapshot();
 };
-const counting = (amount: number) =>
-  snapshot((metrics) => {
-    metrics.sessionsOpened.inc({ method: 'password' }, amount);
-    metrics.overhead.child({ route: 'app' }).observeMs(amount);
-    metrics.connections.set(amount);
-    metrics.storeUp.set(amount === 1 ? 0 : 1);
-    metrics.signingKeyAge.set(amount * 100);
-    metrics.configReloads.inc({ result: 'applied' }, 50);
-  });
+/** What the primary counts. */
+const reloaded = (times: number): Promise<MetricsSnapshot> => {
+  const registry = new MetricRegistry();
+  new ReloadSeries(registry).reloads.inc({ result: 'applied' }, times);
+  return registry.snapshot();
+};
 const OPENED = 'sallyport_sessions_opened_total{method="password"}';
 
 async function value(
@@ -46,7 +49,7 @@ describe('metrics of several processes', () => {
   });
 
   test('counters and histograms are added up, gauges as each of them means it', async () => {
-    const primary = await snapshot((metrics) => metrics.configReloads.inc({ result: 'applied' }, 3));
+    const primary = await reloaded(3);
     const workers: [number, MetricsSnapshot][] = [
       [1, await counting(1)],
       [2, await counting(2)],
@@ -66,7 +69,7 @@ describe('metrics of several processes', () => {
 
   test('a total never goes down: not when a worker is silent, nor when it ends, nor when another takes its place', async () => {
     const merger = new MetricsMerger();
-    const primary = await snapshot(() => {});
+    const primary = await reloaded(0);
     const opened = (workers: [number, MetricsSnapshot][]) => value(merger, primary, workers, OPENED);
     expect(
       await opened([

@@ -1,0 +1,88 @@
+/** What is counted of sessions. */
+
+import { LOGIN_METHODS, type LoginMethod } from '../../store/session-record.ts';
+import { CONFIGURED, type MetricRegistry, SHORT_BUCKETS_SEC } from '../../telemetry/registry.ts';
+import { SESSION_END_CAUSES, type SessionEndCause, type SessionEvents } from './sessions.ts';
+
+/** The metrics of sessions and of their cache in process. */
+export class SessionSeries implements SessionEvents {
+  readonly #lookup;
+  readonly #cacheHits;
+  readonly #cacheMisses;
+  readonly #cacheEvictions;
+  readonly #cacheInvalidations;
+  readonly #servedDuringOutage;
+  readonly #opened;
+  readonly #ended;
+  /** Sessions in process. */
+  readonly cacheEntries;
+  #source = '';
+
+  constructor(registry: MetricRegistry) {
+    this.#lookup = registry.histogram(
+      'session_lookup_duration_seconds',
+      'Time to look up a session that was not in process, by the store that was asked: memory or redis.',
+      SHORT_BUCKETS_SEC,
+      { source: CONFIGURED },
+    );
+    this.#cacheHits = registry
+      .hotCounter('session_cache_hits_total', 'Requests whose session was in process and trusted.', [])
+      .child({});
+    this.#cacheMisses = registry.counter(
+      'session_cache_misses_total',
+      'Requests for whose session the store was asked.',
+    );
+    this.#cacheEvictions = registry.counter(
+      'session_cache_evictions_total',
+      'Sessions that left the cache to make room.',
+    );
+    this.#cacheInvalidations = registry.counter(
+      'session_cache_invalidations_total',
+      'Sessions that left the cache because they were revoked.',
+    );
+    this.cacheEntries = registry.readGauge('session_cache_entries', 'Sessions in process.', {});
+    this.#servedDuringOutage = registry.counter(
+      'sessions_served_during_outage_total',
+      'Requests served from cache while the store did not answer.',
+    );
+    this.#opened = registry.counter('sessions_opened_total', 'Logins by method.', { method: LOGIN_METHODS });
+    this.#ended = registry.counter('sessions_ended_total', 'Sessions that were ended, by cause.', {
+      cause: SESSION_END_CAUSES,
+    });
+  }
+
+  /** Sessions are looked up in this kind of store: `memory`, `redis`. */
+  expectStore(kind: string): void {
+    this.#source = kind;
+    this.#lookup.zero({ source: kind });
+  }
+
+  onHit(): void {
+    this.#cacheHits.inc();
+  }
+
+  onMiss(durationMs: number): void {
+    this.#cacheMisses.inc();
+    this.#lookup.observe({ source: this.#source }, durationMs / 1_000);
+  }
+
+  onInvalidated(): void {
+    this.#cacheInvalidations.inc();
+  }
+
+  onEvicted(): void {
+    this.#cacheEvictions.inc();
+  }
+
+  onServedDuringOutage(): void {
+    this.#servedDuringOutage.inc();
+  }
+
+  onOpened(method: LoginMethod): void {
+    this.#opened.inc({ method });
+  }
+
+  onEnded(cause: SessionEndCause, count: number): void {
+    this.#ended.inc({ cause }, count);
+  }
+}

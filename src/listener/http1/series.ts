@@ -1,0 +1,43 @@
+/** What is counted of connections and certificates. */
+
+import { CONFIGURED, type MetricRegistry } from '../../telemetry/registry.ts';
+import { CONNECTION_REFUSALS } from './server.ts';
+import type { TlsCertificates } from './tls.ts';
+
+/** The metrics of the listeners. */
+export class ListenerSeries {
+  /** Open connections of clients. */
+  readonly connections;
+  readonly connectionsRefused;
+  /** 1 when every certificate file could be used when it was last read. */
+  readonly certificatesLastReadSuccessful;
+  readonly #certificateExpiry;
+
+  constructor(registry: MetricRegistry) {
+    this.connections = registry.readGauge('open_connections', 'Open connections of clients.', {});
+    this.connectionsRefused = registry.counter(
+      'connections_refused_total',
+      'Connections closed before a request: over the limit, or without a TLS handshake.',
+      { reason: CONNECTION_REFUSALS },
+    );
+    this.#certificateExpiry = registry.readGauge(
+      'tls_certificate_expiry_timestamp_seconds',
+      'When a certificate of the public listener expires, by its position in the configuration; none without TLS.',
+      { certificate: CONFIGURED },
+      'min',
+    );
+    this.certificatesLastReadSuccessful = registry.gauge(
+      'tls_certificates_last_read_successful',
+      '1 when every certificate file could be used when it was last read; else the last good one is in use.',
+      {},
+      'min',
+    );
+  }
+
+  /** Reads the ends of certificates from these from now on. */
+  readFrom(certificates: Pick<TlsCertificates, 'pairs'>): void {
+    this.#certificateExpiry.readFrom(() =>
+      certificates.pairs.map(({ index, expiresAtMs }) => [{ certificate: String(index) }, expiresAtMs / 1_000]),
+    );
+  }
+}

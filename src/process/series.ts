@@ -1,0 +1,58 @@
+/** What is counted of a process: its configuration, its build, the workers that it looks after. */
+
+import { CONFIGURED, type MetricRegistry } from '../telemetry/registry.ts';
+
+/** What this is a process of. */
+export interface Build {
+  readonly version: string;
+  /** The commit that it was built from. */
+  readonly revision: string;
+}
+
+/** The metrics of reloads. */
+export class ReloadSeries {
+  readonly reloads;
+  readonly lastSuccessful;
+  readonly lastSuccessTimestamp;
+  readonly info;
+
+  constructor(registry: MetricRegistry) {
+    this.reloads = registry.counter('config_reloads_total', 'Reloads by result.', { result: ['applied', 'rejected'] });
+    this.lastSuccessful = registry.gauge('config_last_reload_successful', '1 when the last reload was applied.');
+    this.lastSuccessTimestamp = registry.gauge(
+      'config_last_reload_success_timestamp_seconds',
+      'When a configuration was last applied.',
+    );
+    this.info = registry.gauge('config_info', 'Hash of the configuration in use.', { hash: CONFIGURED });
+  }
+}
+
+/** The metrics of workers. */
+export class WorkerSeries {
+  readonly ready;
+  readonly restarts;
+
+  constructor(registry: MetricRegistry) {
+    this.ready = registry.readGauge(
+      'workers_ready',
+      'Worker processes that serve; none where one process does all.',
+      {},
+    );
+    this.restarts = registry.counter('workers_restarts_total', 'Worker processes that were started again.');
+  }
+}
+
+/** The metrics of the process that was started, as opposed to those of each gateway in it. */
+export class ProcessSeries {
+  readonly reload: ReloadSeries;
+  readonly workers: WorkerSeries;
+
+  constructor(registry: MetricRegistry, { version, revision }: Build) {
+    this.reload = new ReloadSeries(registry);
+    this.workers = new WorkerSeries(registry);
+    const labels = { version: CONFIGURED, revision: CONFIGURED, node: CONFIGURED };
+    registry
+      .gauge('build_info', 'Version of the gateway, commit that it was built from, version of Node.', labels)
+      .set({ version, revision, node: process.version }, 1);
+  }
+}

@@ -1,0 +1,57 @@
+/** What is counted of upstream tokens and of the keys that sign them. */
+
+import type { Clock } from '../lib/clock.ts';
+import { type MetricRegistry, SHORT_BUCKETS_SEC } from '../telemetry/registry.ts';
+import type { Keyring } from './keyring.ts';
+import { MINT_CAUSES, type MintCause, type TokenEvents } from './upstream-token.ts';
+
+/** The metrics of upstream tokens and signing keys. */
+export class TokenSeries implements TokenEvents {
+  readonly #minted;
+  readonly #reused;
+  readonly #mintDuration;
+  readonly #keyAge;
+
+  constructor(registry: MetricRegistry) {
+    this.#minted = registry.counter(
+      'tokens_minted_total',
+      'Upstream tokens signed: the first one of its principal for its audience, one in place of another near its end, or one in place of another that was not to be sent again (signing key, settings or revocation).',
+      { cause: MINT_CAUSES },
+    );
+    this.#reused = registry.hotCounter('tokens_reused_total', 'Upstream tokens sent again.', []).child({});
+    this.#mintDuration = registry.histogram(
+      'token_mint_duration_seconds',
+      'Time to sign an upstream token.',
+      SHORT_BUCKETS_SEC,
+    );
+    this.#keyAge = registry.readGauge(
+      'signing_key_age_seconds',
+      'How long the active signing key has been active, and the next one been published; none where there is no next one.',
+      { state: ['active', 'next'] },
+      'max',
+    );
+  }
+
+  /** Reads the ages of keys from this keyring from now on. A key that is active since ever has its age from now. */
+  readFrom(keyring: Keyring, wallMs: Clock): void {
+    const openedAtMs = wallMs();
+    const ageSec = (sinceMs: number) => Math.max(0, wallMs() - sinceMs) / 1_000;
+    this.#keyAge.readFrom(() => {
+      const activeMs = keyring.activeSinceMs();
+      const next = keyring.states().find(({ state }) => state === 'next');
+      return [
+        ...(activeMs === null ? [] : [[{ state: 'active' }, ageSec(activeMs === 0 ? openedAtMs : activeMs)] as const]),
+        ...(next === undefined ? [] : [[{ state: 'next' }, ageSec(next.createdAtMs)] as const]),
+      ];
+    });
+  }
+
+  onMinted(durationMs: number, cause: MintCause): void {
+    this.#minted.inc({ cause });
+    this.#mintDuration.observe(durationMs / 1_000);
+  }
+
+  onReused(): void {
+    this.#reused.inc();
+  }
+}

@@ -1,0 +1,63 @@
+/** What is counted of upstreams and of streams that go through them. How long they take is counted by route. */
+
+import { CONFIGURED, type MetricRegistry } from '../telemetry/registry.ts';
+import type { Upstream } from './upstream.ts';
+
+/** By what an open answer or WebSocket was authorized. */
+const STREAM_CREDENTIALS = ['session', 'token'] as const;
+const CONNECTION_STATES = ['busy', 'idle'] as const;
+
+/** The metrics of upstreams. */
+export class UpstreamSeries {
+  /** Open WebSockets. */
+  readonly tunnels;
+  readonly streamsEnded;
+  readonly #inFlight;
+  readonly #connections;
+  readonly #healthy;
+
+  constructor(registry: MetricRegistry) {
+    this.tunnels = registry.readGauge('open_websockets', 'Open WebSockets.', {});
+    this.streamsEnded = registry.counter(
+      'streams_ended_total',
+      'Open answers and WebSockets that were cut because their session or token had ended.',
+      { credential: STREAM_CREDENTIALS },
+    );
+    this.#inFlight = registry.readGauge(
+      'upstream_requests_in_flight',
+      'Requests at an upstream, waiting ones included.',
+      { upstream: CONFIGURED },
+    );
+    this.#connections = registry.readGauge(
+      'upstream_connections',
+      'Open connections to an upstream, WebSockets left out: busy with a request, or idle.',
+      { upstream: CONFIGURED, state: CONNECTION_STATES },
+    );
+    this.#healthy = registry.readGauge(
+      'upstream_healthy',
+      '1 while at least one endpoint is not ejected.',
+      { upstream: CONFIGURED },
+      'min',
+    );
+  }
+
+  /** Reads the gauges from these upstreams from now on. */
+  readFrom(upstreams: () => readonly Upstream[]): void {
+    const sum = ({ endpoints }: Upstream, of: (endpoint: Upstream['endpoints'][number]) => number) =>
+      endpoints.reduce((total, endpoint) => total + of(endpoint), 0);
+    this.#inFlight.readFrom(() =>
+      upstreams().map((upstream) => [{ upstream: upstream.name }, sum(upstream, ({ load }) => load)]),
+    );
+    this.#connections.readFrom(() =>
+      upstreams().flatMap((upstream) =>
+        CONNECTION_STATES.map(
+          (state) =>
+            [{ upstream: upstream.name, state }, sum(upstream, ({ connections }) => connections[state])] as const,
+        ),
+      ),
+    );
+    this.#healthy.readFrom(() =>
+      upstreams().map((upstream) => [{ upstream: upstream.name }, upstream.isHealthy() ? 1 : 0]),
+    );
+  }
+}
