@@ -37,7 +37,7 @@ async function value(
 describe('metrics of several processes', () => {
   test('a scrape while workers are retired counts each of them exactly once', async () => {
     const merger = new MetricsMerger();
-    const primary = await snapshot(() => {});
+    const primary = await reloaded(0);
     const opened = (workers: [number, MetricsSnapshot][]) => value(merger, primary, workers, OPENED);
     const all: [number, MetricsSnapshot][] = [];
     for (const worker of [1, 2, 3]) all.push([worker, await counting(worker)]);
