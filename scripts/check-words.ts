@@ -1,0 +1,83 @@
+/**
+ * Checks that code and documents do not use the words that CONTEXT.md avoids. Of its last column only the words in bold
+ * are looked for, because they have no other meaning here; the rest depends on context and is a reviewer's matter.
+ *
+ * Usage: node scripts/check-words.ts
+ */
+
+import { globSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../', import.meta.url));
+
+const FILES = [
+  '{src,demo,scripts,bench}/**/*.ts',
+  'packages/*/src/**/*.ts',
+  'docs/**/*.md',
+  'demo/*.{yaml,html}',
+  'config/*.yaml',
+  '*.md',
+];
+const EXCLUDED = ['**/node_modules/**', 'CONTEXT.md', 'scripts/check-words.ts'];
+
+/** Where a word in bold is right all the same: another program's name for its own thing. */
+const EXCEPTIONS: readonly { readonly word: string; readonly path?: string; readonly text?: RegExp }[] = [
+  { word: 'kill', text: /\bprocess\.kill\(|\bSIGKILL\b/ },
+  // The Go example.
+  { word: 'ctx', path: 'docs/verify.md' },
+  { word: 'ctx', text: /\bz\.RefinementCtx\b/ },
+  { word: 'ctx', path: 'src/config/fields.ts' },
+  // The name of a header.
+  { word: 'user id', path: 'src/sanitize/owned-headers.ts' },
+];
+
+/** A place where an avoided word stands. */
+export interface WordFinding {
+  readonly path: string;
+  readonly line: number;
+  readonly word: string;
+  /** The word of the glossary for the same thing. */
+  readonly instead: string;
+}
+
+/** Words in bold in the last column of a glossary's tables, each with the words of the first column. */
+export function avoidedWords(glossary: string): ReadonlyMap<string, string> {
+  const rows = glossary.split('\n').filter((line) => /^\|.*\|$/.test(line));
+  return new Map(
+    rows.flatMap((row) => {
+      const cells = row.slice(1, -1).split('|');
+      const words = [...(cells.at(-1) ?? '').matchAll(/\*\*([^*]+)\*\*/g)];
+      return words.map(([, word = '']) => [word.toLowerCase(), (cells[0] ?? '').trim()] as const);
+    }),
+  );
+}
+
+/** The avoided words of a text. They count in identifiers too: `userId` and `USER_ID` are "user id". */
+export function findAvoided(path: string, text: string, avoided: ReadonlyMap<string, string>): WordFinding[] {
+  return text.split('\n').flatMap((line, index) => {
+    const plain = line
+      .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
+      .replace(/[_-]/g, ' ')
+      .toLowerCase();
+    return [...avoided]
+      .filter(([word]) => new RegExp(`(?<![a-z])${word}(?:s|es|ed|ing)?(?![a-z])`).test(plain))
+      .filter(([word]) => !isException(word, path, line))
+      .map(([word, instead]) => ({ path, line: index + 1, word, instead }));
+  });
+}
+
+const isException = (word: string, path: string, line: string) =>
+  EXCEPTIONS.some(
+    (row) => row.word === word && (row.path ?? path) === path && (row.text === undefined || row.text.test(line)),
+  );
+
+if (import.meta.main) {
+  const avoided = avoidedWords(readFileSync(`${ROOT}CONTEXT.md`, 'utf8'));
+  const paths = globSync(FILES, { cwd: ROOT, exclude: EXCLUDED }).toSorted();
+  const findings = paths.flatMap((path) => findAvoided(path, readFileSync(`${ROOT}${path}`, 'utf8'), avoided));
+  for (const { path, line, word, instead } of findings) {
+    process.stderr.write(`${path}:${line}: "${word}": CONTEXT.md says ${instead}\n`);
+  }
+  if (avoided.size === 0 || paths.length < 100) throw new Error('CONTEXT.md or the files were not found');
+  if (findings.length > 0) process.exitCode = 1;
+}
