@@ -225,7 +225,7 @@ describe('handshakes', () => {
     connection.write(handshake('/x', ['Upgrade: h2c']));
     expect((await connection.response()).status).toBe(400);
     await once(connection.socket, 'end');
-    await expect.poll(() => gateway.gateway.connectionCount(), { timeout: 10_000 }).toBe(0);
+    await expect.poll(() => gateway.gateway.connectionCount()).toBe(0);
     connection.close();
   });
 
@@ -250,8 +250,8 @@ describe('tunnels', () => {
   const open = async (user = 'bob') => WebSocketClient.open(gateway.port, '/chat', [await gateway.cookie(user)]);
   /** Nothing is left of any tunnel on either side. */
   const allClosed = async () => {
-    await expect.poll(() => upstream.openConnections, { timeout: 15_000 }).toBe(0);
-    await expect.poll(() => gateway.gateway.connectionCount(), { timeout: 15_000 }).toBe(0);
+    await expect.poll(() => upstream.openConnections).toBe(0);
+    await expect.poll(() => gateway.gateway.connectionCount()).toBe(0);
     expect(gateway.gateway.requestsInFlight).toBe(0);
   };
 
@@ -361,7 +361,7 @@ describe('tunnels', () => {
     await using other = await startGateway({ upstream: stayer.origin });
     const client = await WebSocketClient.open(other.port, '/chat', [await other.cookie()]);
     client.connection.socket.end();
-    await expect.poll(() => other.gateway.requestsInFlight, { timeout: 15_000 }).toBe(0);
+    await expect.poll(() => other.gateway.requestsInFlight).toBe(0);
     expect(await other.gateway.connectionCount()).toBe(0);
     client.close();
   });
@@ -439,7 +439,7 @@ describe('tunnels', () => {
       await new Promise((resolve) => setTimeout(resolve, 200));
       return sent === before;
     };
-    await expect.poll(settled, { timeout: 15_000 }).toBe(true);
+    await expect.poll(settled).toBe(true);
     // What fits into the buffers of four sockets; the other 960 MiB wait.
     expect(sent).toBeLessThan(64 * 1024 * 1024);
   });

@@ -39,7 +39,7 @@ const PROGRAMS = {
 };
 type Case = keyof typeof PROGRAMS;
 
-describe('the compiler', { timeout: 60_000 }, () => {
+describe('the compiler', () => {
   let directory: string;
   let errors: Map<string, string[]>;
 
@@ -60,7 +60,7 @@ describe('the compiler', { timeout: 60_000 }, () => {
       const found = /case-(\d+)\.ts\(\d+,\d+\): error (TS\d+)/.exec(line);
       if (found !== null) errors.get(names[Number(found[1])] ?? '')?.push(found[2] ?? '');
     }
-  }, 60_000);
+  });
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
   test('lets a permit be forwarded and minted for', () => {

@@ -141,7 +141,7 @@ beforeAll(async () => {
       files,
     }),
   );
-}, 120_000);
+});
 afterAll(() => opened.disposeAsync());
 
 const json = ({ body }: RawResponse) => JSON.parse(body.toString()) as Json;

@@ -81,7 +81,7 @@ function failedDemo(env: Record<string, string>) {
   return spawnSync(process.execPath, [join(import.meta.dirname, '../../demo/start.ts')], {
     env: { ...process.env, ...env },
     encoding: 'utf8',
-    timeout: 20_000,
+    timeout: 120_000,
   });
 }
 

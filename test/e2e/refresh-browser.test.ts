@@ -44,7 +44,7 @@ beforeAll(async () => {
       issuers: { ourselves: { own: {} } },
     },
   });
-}, 60_000);
+});
 
 afterAll(async () => {
   await browser[Symbol.asyncDispose]();

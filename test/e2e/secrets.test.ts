@@ -26,9 +26,7 @@ const INLINE_SECRET = 'canary-inline-secret-8e3f';
 const JSON_TYPE = 'Content-Type: application/json';
 const BEARER = /^Bearer (.+)$/;
 
-test('LOG-01: no password, session id, token, cookie or key is in any log, metric, answer, page or stored value', {
-  timeout: 60_000,
-}, async () => {
+test('LOG-01: no password, session id, token, cookie or key is in any log, metric, answer, page or stored value', async () => {
   await using redis = await RedisServer.start({ password: REDIS_PASSWORD });
   await using upstream = await RecordingUpstream.start();
   const { publicKey, privateKey } = await generateKeyPair('ES256');

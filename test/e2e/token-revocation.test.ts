@@ -396,7 +396,7 @@ describe('an outage', () => {
   });
 });
 
-describe('a Cluster', { timeout: 60_000 }, () => {
+describe('a Cluster', () => {
   test('a session, a token and a subject that are revoked at one gateway are refused by the other, and by one that starts later', async () => {
     await using cluster = await RedisCluster.start();
     await using ingress = await startIngress(cluster.url);
@@ -424,7 +424,7 @@ describe('a Cluster', { timeout: 60_000 }, () => {
   });
 });
 
-describe('several workers', { timeout: 60_000 }, () => {
+describe('several workers', () => {
   test('what an operator revokes is refused by each of them', async () => {
     await using redis = await RedisServer.start();
     await using ingress = await startIngress(redis.url);

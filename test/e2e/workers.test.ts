@@ -298,4 +298,4 @@ test('the built program runs its workers from what was built', async () => {
   } finally {
     rmSync(place, { recursive: true, force: true });
   }
-}, 120_000);
+});

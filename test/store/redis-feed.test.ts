@@ -3,15 +3,15 @@
 import { expect, test } from 'vitest';
 import { RedisServer } from '../support/redis.ts';
 import { RedisProxy } from '../support/redis-proxy.ts';
-import { openStore, UNHURRIED } from '../support/redis-store.ts';
+import { openStore } from '../support/redis-store.ts';
 import { until } from '../support/until.ts';
 import { newRecord } from './contract.ts';
 
 test('a subscription that goes silent while commands are answered is replaced, and the new one brings the news', async () => {
   await using redis = await RedisServer.start();
   await using proxy = await RedisProxy.start(redis.port);
-  await using store = await openStore(proxy.url, { config: UNHURRIED });
-  await using other = await openStore(redis.url, { config: UNHURRIED });
+  await using store = await openStore(proxy.url);
+  await using other = await openStore(redis.url);
   await until(() => store.feed.provenAtMs() !== null, 'the feed delivers');
   const deafSinceMs = performance.now();
   proxy.blockThoseThatSent('subscribe');

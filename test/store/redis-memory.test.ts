@@ -1,7 +1,7 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { RedisServer } from '../support/redis.ts';
-import { openStore, UNHURRIED } from '../support/redis-store.ts';
+import { openStore } from '../support/redis-store.ts';
 import { newRecord } from './contract.ts';
 
 /**
@@ -13,7 +13,7 @@ const BATCH = 1_000;
 
 test(`a session with its index entry takes at most 600 bytes of Redis (${SESSIONS} sessions)`, async () => {
   await using redis = await RedisServer.start();
-  await using store = await openStore(redis.url, { config: UNHURRIED });
+  await using store = await openStore(redis.url);
   const open = (count: number) =>
     Promise.all(Array.from({ length: count }, () => store.sessions.create(realisticRecord(), 1_800_000)));
   const usedBytes = async () => Number(/^used_memory:(\d+)/m.exec(await redis.cli('INFO', 'memory'))?.[1]);

@@ -15,6 +15,8 @@ import { newRecord } from './contract.ts';
 
 const HOUR_MS = 3_600_000;
 const KEY = 'sallyport:revocations';
+/** Far too long for a failover, but not for one on a machine that stands still in between. */
+const FAILOVER_MS = 120_000;
 
 const aToken = (): TokenRevocation & { kind: 'token' } => ({
   kind: 'token',
@@ -62,7 +64,7 @@ describe('a single Redis', () => {
   test('a verifier whose connection is cut again and again misses none of a thousand revocations', async () => {
     await using redis = await RedisServer.start();
     await using proxy = await RedisProxy.start(redis.port);
-    await using store = await openStore(redis.url, { config: { commandTimeout: 10_000 } });
+    await using store = await openStore(redis.url);
     await using other = await openStore(proxy.url);
     const followed = await follow(other);
     const revocations = Array.from({ length: 1_000 }, aToken);
@@ -71,7 +73,7 @@ describe('a single Redis', () => {
       await store.tokenRevocations.revoke(revocation);
     }
     const missing = () => revocations.filter(({ tokenId }) => !followed.isRevoked({ jti: tokenId })).length;
-    await until(() => missing() === 0, 'all of them are known', 5_000);
+    await until(() => missing() === 0, 'all of them are known');
     followed.close();
   });
 
@@ -114,15 +116,19 @@ describe('a single Redis', () => {
     await redis.cli('DEL', KEY);
     const long = Date.now() - 120_000;
     for (let i = 0; i < 10; i++) await redis.cli('ZADD', KEY, String(long + i), `t["dead-${i}"]`);
-    await store.tokenRevocations.revoke({ ...aToken(), expiresAtMs: Date.now() + 1_500 });
+    const last = aToken();
+    await store.tokenRevocations.revoke(last);
     expect(await redis.cli('ZCARD', KEY)).toBe('1');
-    await until(async () => (await redis.cli('EXISTS', KEY)) === '0', 'the key has expired');
+    // Redis counts from when it gets the command.
+    const expiresAtMs = Number(await redis.cli('PEXPIRETIME', KEY));
+    expect(expiresAtMs).toBeGreaterThanOrEqual(last.expiresAtMs);
+    expect(expiresAtMs).toBeLessThanOrEqual(Date.now() + HOUR_MS);
   });
 
-  test('the end of a session takes one entry of less than 200 bytes, and one way to Redis and back', async () => {
+  test('the end of a session takes one entry of less than 200 bytes, and is recorded without waiting for an answer', async () => {
     await using redis = await RedisServer.start();
     await using proxy = await RedisProxy.start(redis.port);
-    await using store = await openStore(proxy.url, { config: { commandTimeout: 10_000 } });
+    await using store = await openStore(proxy.url);
     const usedBytes = async () => Number(/^used_memory:(\d+)/m.exec(await redis.cli('INFO', 'memory'))?.[1]);
     const end = (count: number) =>
       Promise.all(Array.from({ length: count }, () => store.sessions.end(newRecord().handle)));
@@ -133,14 +139,17 @@ describe('a single Redis', () => {
     console.log(`${bytes.toFixed(0)} bytes of Redis for each session that ended`);
     expect(bytes).toBeLessThan(200);
 
-    proxy.slow(100);
-    const startedMs = performance.now();
-    await store.sessions.end(newRecord().handle);
-    expect(performance.now() - startedMs).toBeLessThan(190);
+    const { handle } = await withSession(store);
+    proxy.holdAnswers();
+    const ended = store.sessions.end(handle);
+    await until(() => isOnRecord(redis, theEndOf(handle)), 'the end is on record');
+    await until(async () => (await redis.cli('EXISTS', `sallyport:s:${handle}`)) === '0', 'the session is gone');
+    proxy.passAnswers();
+    expect((await ended)?.handle).toBe(handle);
   });
 });
 
-describe('a failover', { timeout: 60_000 }, () => {
+describe('a failover', () => {
   test('RDS-09: a revocation that the new primary did not hear of is written down again by whoever heard of it', async () => {
     await using group = await SentinelGroup.start({ downAfterMs: 1_000 });
     await using store = await openStore(group.url);
@@ -160,10 +169,13 @@ describe('a failover', { timeout: 60_000 }, () => {
     // Whoever recorded it is gone as well: the one that only heard of it remains.
     await store.close();
     await primary.kill();
+    // Nobody promotes the replica before it was looked at.
+    for (const sentinel of group.sentinels) sentinel.freeze();
     replica.thaw();
     expect(await isOnRecord(replica, lost)).toBe(false);
-    await until(() => isOnRecord(replica, lost), 'it is on record at the new primary', 30_000);
-    await until(() => isOnRecord(replica, theEndOf(record.handle)), 'so is the end of the session', 30_000);
+    for (const sentinel of group.sentinels) sentinel.thaw();
+    await until(() => isOnRecord(replica, lost), 'it is on record at the new primary', FAILOVER_MS);
+    await until(() => isOnRecord(replica, theEndOf(record.handle)), 'so is the end of the session', FAILOVER_MS);
     await using late = await openStore(group.url);
     const lateFollowed = await follow(late);
     for (const claims of [{ jti: before.tokenId }, { jti: lost.tokenId }, { sid: record.handle }]) {
@@ -174,7 +186,7 @@ describe('a failover', { timeout: 60_000 }, () => {
   });
 });
 
-describe('a Cluster', { timeout: 90_000 }, () => {
+describe('a Cluster', () => {
   test('whose node of the revocations stops ends sessions elsewhere, verifiers hear of it, and it is on record when the node is back', async () => {
     await using cluster = await RedisCluster.start({ nodeTimeoutMs: 60_000 });
     await using store = await openStore(cluster.url);

@@ -9,6 +9,7 @@ export class RedisProxy implements AsyncDisposable {
   /** The words in what each client sent. */
   readonly #sent = new WeakMap<readonly [Socket, Socket], ReadonlySet<string>>();
   #isBlocked = false;
+  #holdsAnswers = false;
   #delayMs = 0;
 
   private constructor(targetPort: number) {
@@ -43,6 +44,17 @@ export class RedisProxy implements AsyncDisposable {
   /** No byte passes any more on the connections that have sent this word; new ones are not concerned. */
   blockThoseThatSent(word: string): void {
     for (const pair of this.#pairs) if (this.#sent.get(pair)?.has(word)) for (const socket of pair) socket.pause();
+  }
+
+  /** What clients send passes; what the server answers waits until {@link passAnswers}. */
+  holdAnswers(): void {
+    this.#holdsAnswers = true;
+    for (const [, server] of this.#pairs) server.pause();
+  }
+
+  passAnswers(): void {
+    this.#holdsAnswers = false;
+    for (const [, server] of this.#pairs) server.resume();
   }
 
   /** Every byte from the server comes this much later. */
@@ -86,5 +98,6 @@ export class RedisProxy implements AsyncDisposable {
       });
       if (this.#isBlocked) socket.pause();
     }
+    if (this.#holdsAnswers) server.pause();
   }
 }

@@ -1,9 +1,11 @@
 /** A Redis store, as a gateway opens it, and what it told. */
 
 import type { RedisConfig } from '../../src/config/schema.ts';
+import { DependencyFault } from '../../src/errors.ts';
 import { type Clocks, systemClocks } from '../../src/lib/clock.ts';
 import { openRedisStore } from '../../src/store/redis/store.ts';
 import type { Store } from '../../src/store/store.ts';
+import { until } from './until.ts';
 
 /** Everything that a store told, in order. */
 export class StoreLog {
@@ -20,13 +22,30 @@ export class StoreLog {
   };
 }
 
-/** `store.redis` of a configuration, with its defaults. */
+/**
+ * `store.redis` of a configuration, with its defaults but for the time that a command may take: on a busy machine Redis
+ * is kept waiting itself. Tests of a Redis that does not answer use {@link IMPATIENT}.
+ */
 export function redisConfig(url: string, overrides: Partial<RedisConfig> = {}): RedisConfig {
-  return { url, keyPrefix: 'sallyport:', connectTimeout: 1_000, commandTimeout: 250, ...overrides };
+  return { url, keyPrefix: 'sallyport:', connectTimeout: 1_000, commandTimeout: 10_000, ...overrides };
 }
 
-/** For tests that are not about a slow Redis: on a busy machine it may be kept waiting itself. */
-export const UNHURRIED = { commandTimeout: 10_000 };
+/** For tests of a Redis that does not answer. What such a test sets up, it asks for by {@link answered}. */
+export const IMPATIENT = { commandTimeout: 500 };
+
+/** The answer of the store, as soon as it gives one: an impatient store gives up on a Redis that is merely kept waiting. */
+export async function answered<T>(command: () => Promise<T>): Promise<T> {
+  const none = Symbol();
+  let answer: T | typeof none = none;
+  await until(async () => {
+    answer = await command().catch((fault: unknown) => {
+      if (fault instanceof DependencyFault) return none;
+      throw fault;
+    });
+    return answer !== none;
+  }, 'the store answers');
+  return answer as T;
+}
 
 export interface OpenOptions {
   readonly config?: Partial<RedisConfig>;
@@ -45,7 +64,7 @@ export async function openStore(url: string, options: OpenOptions = {}): Promise
 
 /** Two replicas' stores on one Redis, of whatever kind; both and the Redis end with them. */
 export async function openReplicas(server: { readonly url: string } & AsyncDisposable) {
-  const open = () => openStore(server.url, { config: UNHURRIED });
+  const open = () => openStore(server.url);
   const replicas = await Promise.all([open(), open()]);
   return {
     replicas,

@@ -5,7 +5,7 @@
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -192,15 +192,6 @@ export class SentinelGroup implements AsyncDisposable {
 
   get url(): string {
     return `redis+sentinel://${this.sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',')}/mymaster`;
-  }
-
-  /**
-   * Whether one of the sentinels mistrusted its clock, because the machine stood still for two seconds or more. For half
-   * a minute it then takes no part in a failover.
-   */
-  async hasTilted(): Promise<boolean> {
-    const logs = await Promise.all(this.sentinels.map((sentinel) => readFile(sentinel.logFile, 'utf8')));
-    return logs.some((log) => log.includes('+tilt'));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

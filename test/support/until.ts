@@ -1,5 +1,10 @@
-/** Waits for a condition that nothing announces. Fails when it has not come about in a time that is far too long. */
-export async function until(holds: () => boolean | Promise<boolean>, what: string, timeoutMs = 20_000): Promise<void> {
+/**
+ * Waits for a condition that nothing announces.
+ *
+ * @param timeoutMs  when to give up; the default is far longer than anything takes on a machine that is busy with other
+ *   work, because it is a last resort, not a promise
+ */
+export async function until(holds: () => boolean | Promise<boolean>, what: string, timeoutMs = 60_000): Promise<void> {
   const endMs = performance.now() + timeoutMs;
   while (!(await holds())) {
     if (performance.now() > endMs) throw new Error(`waited ${timeoutMs} ms in vain until ${what}`);

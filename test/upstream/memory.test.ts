@@ -40,7 +40,7 @@ async function settled(read: () => number): Promise<number> {
   return read();
 }
 
-describe.skipIf(!existsSync('/proc/self/clear_refs'))('memory', { timeout: 120_000 }, () => {
+describe.skipIf(!existsSync('/proc/self/clear_refs'))('memory', () => {
   let upstream: RawUpstream;
   let gateway: GatewayProcess;
   let sent = 0;

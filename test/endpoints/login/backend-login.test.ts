@@ -30,7 +30,7 @@ async function start(options: { clocks?: TestClocks; secret?: string } = {}) {
     },
   });
   const token = (subject: string, iss = 'https://cluster.example') => {
-    const nowSec = Math.floor(Date.now() / 1_000);
+    const nowSec = Math.floor(stage.clocks.wallMs() / 1_000);
     return new SignJWT({})
       .setProtectedHeader({ alg: 'ES256', kid: 'k1', typ: 'JWT' })
       .setIssuer(iss)

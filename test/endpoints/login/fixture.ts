@@ -8,6 +8,8 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hashPassword } from '../../../src/endpoints/login/password/hash.ts';
+import type { Clocks } from '../../../src/lib/clock.ts';
+import { TestClocks } from '../../support/clocks.ts';
 import { type GatewayOptions, HOST, PUBLIC_ORIGIN, startGateway, type TestGateway } from '../../support/gateway.ts';
 import { type RawResponse, rawRequest, requestHead } from '../../support/raw-client.ts';
 
@@ -49,27 +51,35 @@ export class LoginStage implements AsyncDisposable {
   readonly gateway: TestGateway;
   readonly files: Files;
   readonly usersFile: string;
+  /** Of the gateway. */
+  readonly clocks: Clocks;
 
-  private constructor(gateway: TestGateway, files: Files, usersFile: string) {
+  private constructor(gateway: TestGateway, files: Files, usersFile: string, clocks: Clocks) {
     this.gateway = gateway;
     this.files = files;
     this.usersFile = usersFile;
+    this.clocks = clocks;
   }
 
-  /** Starts a gateway with a users file; `login` goes over the defaults of the fixture. */
+  /**
+   * Starts a gateway with a users file; `login` goes over the defaults of the fixture. Its clocks stand still, so that no
+   * delay of a throttle passes while a password is hashed.
+   */
   static async start({
     config = {},
     login = {},
     users = USERS,
+    clocks = new TestClocks(),
     ...options
   }: GatewayOptions & { login?: Record<string, unknown>; users?: string } = {}): Promise<LoginStage> {
     const files = new Files();
     const usersFile = await files.write('users.yaml', users);
     const gateway = await startGateway({
       ...options,
+      clocks,
       config: { ...config, login: { password: { usersFile }, ...login } },
     });
-    return new LoginStage(gateway, files, usersFile);
+    return new LoginStage(gateway, files, usersFile, clocks);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

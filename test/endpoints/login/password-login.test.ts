@@ -6,6 +6,7 @@ import { DependencyFault } from '../../../src/errors.ts';
 import { TestClocks } from '../../support/clocks.ts';
 import { HOST } from '../../support/gateway.ts';
 import { RawConnection, rawRequest, requestHead } from '../../support/raw-client.ts';
+import { until } from '../../support/until.ts';
 import {
   CHEAP,
   events,
@@ -151,9 +152,9 @@ describe('what is computed', () => {
     const connection = await RawConnection.open(stage.gateway.port);
     const body = JSON.stringify({ username: 'alice', password: PASSWORD });
     connection.write(requestHead('POST', '/auth/login', [HOST, JSON_TYPE, `Content-Length: ${body.length}`]) + body);
-    await vi.waitUntil(() => verify.mock.calls.length === 1);
+    await until(() => verify.mock.calls.length === 1, 'the password is hashed');
     connection.close();
-    await vi.waitUntil(() => stage.gateway.gateway.requestsInFlight === 0);
+    await until(() => stage.gateway.gateway.requestsInFlight === 0, 'the client is gone');
     hashed.resolve(true);
     expect((await stage.logIn('bob', PASSWORD)).status).toBe(200);
     expect(await stage.gateway.gateway.sessions.list('alice')).toEqual([]);
