@@ -20,6 +20,11 @@ export function withoutPrometheusOperator(name: string): KubernetesObject[] {
   return renderOnto(KUSTOMIZATIONS[name] ?? [], repositoryPath('k8s/components/without-prometheus-operator'));
 }
 
+/** The objects of a kustomization with the component that lets the gateway reach what is outside of the cluster. */
+export function withExternalTraffic(name: string): KubernetesObject[] {
+  return renderOnto(KUSTOMIZATIONS[name] ?? [], repositoryPath('k8s/components/external-traffic'));
+}
+
 /** The Secrets that an operator has to make, as templates. */
 export const SECRET_TEMPLATES = readYaml(repositoryPath('k8s/base/secrets.example.yaml'));
 

@@ -2,7 +2,7 @@
 
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, posix } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { repositoryPath } from '../support/kubernetes-render.ts';
 import { configPathOf, GATEWAY_PODS } from './deployment.ts';
@@ -47,6 +47,16 @@ describe('the Dockerfile', () => {
     expect(inFinal('CMD').map(execForm)).toEqual([['start']]);
     const [health] = inFinal('HEALTHCHECK');
     expect(JSON.parse(health!.text.replace(/^CMD /, ''))).toEqual([...entrypoint!, 'health']);
+  });
+
+  it('has a program named sallyport on its path, which runs what the entrypoint runs', () => {
+    const [copy] = inFinal('COPY').filter(({ text }) => text.endsWith(' /usr/local/bin/sallyport'));
+    expect(copy?.flags['chmod']).toBe('0755');
+    const [node, main] = inFinal('ENTRYPOINT').flatMap(execForm);
+    const launcher = readFileSync(repositoryPath(sourcesOf(copy!)[0] ?? ''), 'utf8');
+    expect(launcher.split('\n')[0]).toBe(`#!${node}`);
+    const [, imported = ''] = /^import '(.+)';$/m.exec(launcher) ?? [];
+    expect(posix.join('/usr/local/bin', imported)).toBe(main);
   });
 
   it('looks for the configuration where the manifests mount it', () => {
@@ -102,7 +112,7 @@ describe('.dockerignore', () => {
     const copied = all.filter(({ name, flags }) => name === 'COPY' && flags['from'] === undefined).flatMap(sourcesOf);
     expect(lines[0]).toBe('*');
     const kept = lines.slice(1).map((line) => line.slice(1));
-    expect(new Set(kept.map((path) => path.split('/')[0]))).toEqual(new Set(copied));
+    expect(new Set(kept)).toEqual(new Set(copied.map((path) => path.split('/')[0])));
   });
 });
 

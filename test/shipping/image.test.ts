@@ -106,6 +106,11 @@ describe('what the image has in it', () => {
     expect(JSON.parse((await built).stdout)).toMatchObject({ version, revision: '4126683' });
   });
 
+  it('runs by its name as by its entrypoint', async () => {
+    const byName = runNode([join(root, 'final/usr/local/bin/sallyport'), 'version'], { cwd: '/', env: ENV });
+    expect(await byName).toEqual(await run('version'));
+  });
+
   it.each(['base', 'examples/ingress', 'examples/sidecar'])('finds nothing wrong with k8s/%s', async (directory) => {
     const { status, stdout } = await run(
       'validate',

@@ -18,6 +18,7 @@ import {
   KUSTOMIZATIONS,
   SECRET_TEMPLATES,
   validate,
+  withExternalTraffic,
   withoutPrometheusOperator,
 } from './deployment.ts';
 
@@ -330,6 +331,34 @@ describe('objects of the sidecar role', () => {
       rule.ports.map(({ port }) => port),
     );
     expect(open).toEqual(gateway.ports?.map(({ containerPort }) => containerPort));
+  });
+});
+
+describe('with traffic to the outside', () => {
+  const added = withExternalTraffic('base').filter(({ metadata }) => metadata.name === 'sallyport-external');
+  const [base] = ofKind(KUSTOMIZATIONS['base'] ?? [], 'NetworkPolicy');
+  const [policy] = ofKind(added, 'NetworkPolicy');
+
+  it('one more policy selects the same Pods, and is what the Kubernetes API accepts', () => {
+    expect(added.map(({ kind }) => kind)).toEqual(['NetworkPolicy']);
+    expect(policy.spec.podSelector).toEqual(base.spec.podSelector);
+    expect(schemaProblems(added[0]!)).toEqual([]);
+  });
+
+  it('issuers, the API server and Redis can be reached, on their ports and no others', () => {
+    expect(policy.spec.policyTypes).toEqual(['Egress']);
+    const ports = policy.spec.egress.flatMap((rule: { ports: { port: number }[] }) =>
+      rule.ports.map(({ port }) => port),
+    );
+    expect(new Set(ports)).toEqual(new Set([443, 6443, 6379, 6380]));
+  });
+
+  it('the metadata service of cloud providers cannot be reached', () => {
+    for (const { to } of policy.spec.egress as { to: { ipBlock: { cidr: string; except: string[] } }[] }[]) {
+      for (const { ipBlock } of to) {
+        expect(ipBlock.except).toContain(ipBlock.cidr === '::/0' ? 'fd00:ec2::254/128' : '169.254.0.0/16');
+      }
+    }
   });
 });
 

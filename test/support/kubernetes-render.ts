@@ -23,6 +23,7 @@ const kustomization = z.strictObject({
   namespace: z.string().optional(),
   resources: z.array(z.string()).prefault([]),
   components: z.array(z.string()).prefault([]),
+  images: z.array(z.strictObject({ name: z.string(), newName: z.string(), newTag: z.string() })).prefault([]),
   configMapGenerator: z
     .array(
       z.strictObject({
@@ -58,7 +59,19 @@ export function renderOnto(objects: readonly KubernetesObject[], directory: stri
       (known, patch) => patched(known, patch, directory),
       rules.configMapGenerator.reduce((known, map) => generated(known, map, directory), withComponents),
     )
-    .map((object) => inNamespace(object, rules.namespace));
+    .map((object) => withImages(inNamespace(object, rules.namespace), rules.images));
+}
+
+/** The object with other names for its images. */
+function withImages<T>(value: T, images: Kustomization['images']): T {
+  if (Array.isArray(value)) return value.map((part) => withImages(part, images)) as T;
+  if (!isMap(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, part]) => {
+      const image = key === 'image' ? images.find(({ name }) => name === String(part).split(':')[0]) : undefined;
+      return [key, image === undefined ? withImages(part, images) : `${image.newName}:${image.newTag}`];
+    }),
+  ) as T;
 }
 
 /** The objects in a YAML file. */
