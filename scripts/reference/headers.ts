@@ -26,7 +26,7 @@ The header of the upstream token (\`upstreamToken.header\`), every name in some 
 
 ${list(OWNED_NAMES)}${list(OWNED_PREFIXES, '…')}
 What the upstream gets of these: \`X-Forwarded-For\`, \`-Host\` and \`-Proto\` or \`Forwarded\` (\`upstreams.<name>.forwardedHeaders\`),
-\`X-Request-Id\`, \`traceparent\` (the client's, or a new one), and the identity that the route says.
+\`X-Request-Id\`, the client's \`traceparent\` and \`tracestate\` if they are valid, and the identity that the route says.
 
 ## By which other proxies vouch for something
 

@@ -1,8 +1,9 @@
 /**
  * Cross-site request forgery: an unsafe request that a cookie authenticates has to come from a page of ours.
  *
- * `Origin` and `Sec-Fetch-Site` must agree where both are sent. Ours is the public origin of the configuration, never
- * what the Host header says. The same rule guards WebSocket handshakes, which are GETs that no CORS preflight covers
+ * `Origin` and `Sec-Fetch-Site` must agree where both are sent. A page with `Referrer-Policy: no-referrer` sends
+ * `Origin: null` even to its own origin (Fetch §3.2): there the browser vouches for it with `Sec-Fetch-Site: same-origin`,
+ * which no page of another origin can send. Ours is the public origin of the configuration, never what the Host header says. The same rule guards WebSocket handshakes, which are GETs that no CORS preflight covers
  * (cross-site WebSocket hijacking).
  *
  * @see test/attack/csrf.test.ts (CSRF-01 … CSRF-17, WS-02 … WS-04)
@@ -43,6 +44,7 @@ export function unsafeOriginProblem(request: ScreenedRequest, rules: CsrfRules):
   const ours = request.publicOrigin;
   if (ours === null) return NO_PUBLIC_ORIGIN;
   if (origin !== null) {
+    if (origin === 'null' && secFetchSite === 'same-origin') return null;
     const known = canonicalOrigin(origin);
     if (known === null || (known !== ours && !rules.additionalOrigins.has(known))) return FOREIGN_ORIGIN;
     // An additional origin is another site or a sibling, and the browser says so.

@@ -40,6 +40,8 @@ const WEBSOCKET_KEY = 26;
 const WEBSOCKET_VERSION = 27;
 const REFERER = 28;
 const USER_AGENT = 29;
+const REQUESTED_WITH = 30;
+const HX_REQUEST = 31;
 
 /** Headers with a meaning here, by lower-case name. A folded spelling of one of these (`Transfer_Encoding`) is dropped. */
 const DISPOSITIONS: ReadonlyMap<string, number> = new Map([
@@ -65,6 +67,8 @@ const DISPOSITIONS: ReadonlyMap<string, number> = new Map([
   ['accept', ACCEPT],
   ['content-type', CONTENT_TYPE],
   ['user-agent', USER_AGENT],
+  ['x-requested-with', REQUESTED_WITH],
+  ['hx-request', HX_REQUEST],
   ['sec-websocket-key', WEBSOCKET_KEY],
   ['sec-websocket-version', WEBSOCKET_VERSION],
   ['keep-alive', DROP],
@@ -126,6 +130,8 @@ export class HeaderScan {
   accept: string | null = null;
   contentType: string | null = null;
   userAgent: string | null = null;
+  /** Whether a script says that it sends the request (`X-Requested-With: XMLHttpRequest`, `HX-Request: true`). */
+  isScripted = false;
   webSocketKey: string | null = null;
   webSocketVersion: string | null = null;
   /** How many headers were dropped because only the gateway may write them. */
@@ -256,6 +262,13 @@ function note(scan: HeaderScan, disposition: number, value: string): Denial | nu
       break;
     case USER_AGENT:
       scan.userAgent = value;
+      break;
+    // Android's WebView sends X-Requested-With with the name of its app, also when a person goes to a page.
+    case REQUESTED_WITH:
+      scan.isScripted ||= value.toLowerCase() === 'xmlhttprequest';
+      break;
+    case HX_REQUEST:
+      scan.isScripted ||= value === 'true';
       break;
     case WEBSOCKET_KEY:
       scan.webSocketKey = joined(scan.webSocketKey, value);

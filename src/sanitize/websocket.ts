@@ -1,6 +1,7 @@
 /**
  * The opening handshake of a WebSocket (RFC 6455 §4.2.1), judged before anything else sees the request, so that an
- * upgrade has the same verdicts as a plain request and nothing but `websocket` is ever upgraded to.
+ * upgrade has the same verdicts as a plain request and nothing but `websocket` is ever upgraded to. The listener takes a
+ * request for an upgrade only when `websocket` is among the offered protocols.
  */
 
 import { Denial } from '../errors.ts';

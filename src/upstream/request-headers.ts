@@ -8,7 +8,6 @@ import type { Permit } from '../authorization/permit.ts';
 import type { UpstreamConfig } from '../config/schema.ts';
 import type { Exchange } from '../exchange.ts';
 import { foldHeaderName } from '../lib/header-name.ts';
-import { randomHex } from '../lib/random-hex.ts';
 import { trim } from '../lib/trim.ts';
 import { principalValue } from '../principal.ts';
 import type { HeaderRules } from '../routing/route.ts';
@@ -80,15 +79,15 @@ const forwardedNode = (address: string) => (address.includes(':') ? `"[${address
 /** W3C Trace Context, version 00: trace id and parent id are not all zero. */
 const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 
-/** Passes the client's trace context on, or begins one. `tracestate` means nothing without a valid `traceparent`. */
+/**
+ * Passes the client's trace context on. Begins none: a trace id of the gateway's own, with no exported span behind it, would
+ * tell every parent-based sampler further on not to record. `tracestate` means nothing without a valid `traceparent`.
+ */
 function pushTraceContext(headers: string[], request: ScreenedRequest): void {
   const { traceparent, tracestate } = request.fields;
-  if (traceparent !== null && TRACEPARENT.test(traceparent)) {
-    headers.push('traceparent', traceparent);
-    if (tracestate !== null) headers.push('tracestate', tracestate);
-  } else {
-    headers.push('traceparent', `00-${randomHex(32)}-${randomHex(16)}-00`);
-  }
+  if (traceparent === null || !TRACEPARENT.test(traceparent)) return;
+  headers.push('traceparent', traceparent);
+  if (tracestate !== null) headers.push('tracestate', tracestate);
 }
 
 /** Plain identity headers. A source without a value writes nothing; the client's copy is gone all the same (HDR-07). */

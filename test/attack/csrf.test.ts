@@ -45,6 +45,10 @@ const REFUSED: readonly (readonly [string, string, readonly string[]])[] = [
   ['CSRF-01', 'neither Origin nor Sec-Fetch-Site nor Referer', []],
   ['CSRF-02', 'a foreign Origin', ['Origin: https://evil.example']],
   ['CSRF-03', 'Origin null', ['Origin: null']],
+  ...['cross-site', 'same-site', 'none', 'same-origin, same-origin', ''].map(
+    (site) =>
+      ['CSRF-03', `Origin null with Sec-Fetch-Site ${site}`, ['Origin: null', `Sec-Fetch-Site: ${site}`]] as const,
+  ),
   ['CSRF-04', 'an Origin that begins like ours', ['Origin: https://shop.example.com.evil.example']],
   ['CSRF-04', 'an Origin that ends like ours', ['Origin: https://evilshop.example.com']],
   ['CSRF-04', 'an Origin with user information', ['Origin: https://shop.example.com@evil.example']],
@@ -74,6 +78,11 @@ const ADMITTED: readonly (readonly [string, string, readonly string[]])[] = [
   ['a page of ours', 'by Origin alone', [`Origin: ${OURS}`]],
   ['a page of ours', 'by Sec-Fetch-Site alone', ['Sec-Fetch-Site: same-origin']],
   ['a page of ours', 'by Referer alone', [`Referer: ${OURS}/orders`]],
+  [
+    'CSRF-03',
+    'Origin null that the browser vouches for: a page of ours with Referrer-Policy no-referrer',
+    ['Origin: null', 'Sec-Fetch-Site: same-origin'],
+  ],
   ['CSRF-11', 'our Origin with its default port', [`Origin: ${OURS}:443`]],
   ['CSRF-11', 'our Origin in capitals', ['Origin: HTTPS://SHOP.EXAMPLE.COM']],
 ];

@@ -264,7 +264,6 @@ const ROWS: readonly Row[] = [
   ].map((line) => stripped('HDR-17', line)),
   ...[
     'x-middleware-subrequest: middleware',
-    'Next-Router-State-Tree: x',
     'X-HTTP-Method-Override: DELETE',
     'X-HTTP-Method: DELETE',
     'X-Method-Override: DELETE',

@@ -27,6 +27,12 @@ const UPGRADE = ['Connection: Upgrade', 'Upgrade: websocket'];
 const UNAUTHENTICATED: Expectation = { status: 401, reason: 'credential_missing', connection: 'closed' };
 const FOREIGN: Expectation = { status: 403, reason: 'origin_forbidden', connection: 'closed' };
 const UNSUPPORTED: Expectation = { status: 400, reason: 'upgrade_unsupported', connection: 'closed' };
+/** Served like any other request. */
+const IGNORED: Expectation = {
+  status: 200,
+  upstream: { headers: { upgrade: [], 'http2-settings': [] } },
+  connection: 'in-sync',
+};
 const BAD_VERSION: Expectation = { status: 426, reason: 'websocket_version_unsupported', connection: 'closed' };
 
 const row = (
@@ -93,15 +99,43 @@ const ROWS: readonly Row[] = [
     'https://shop.example.com, https://evil.com',
   ),
   row('WS-04', 'two Origins are refused', FOREIGN, [...UPGRADE, VERSION, KEY, BOB, OURS, 'Origin: https://evil.com']),
-  ...['h2c', 'websocket, h2c', 'h2c, websocket', 'TLS/1.0', 'websocket2', 'web socket', 'WebSocket/13'].map((value) =>
+  ...['websocket, h2c', 'h2c, websocket', ' WebSocket ,h2c'].map((value) =>
     refused('WS-06', `Upgrade: ${value}`, UNSUPPORTED, ['Connection: Upgrade', `Upgrade: ${value}`, VERSION, KEY]),
   ),
   refused('WS-06', 'Upgrade twice', UNSUPPORTED, [...UPGRADE, 'Upgrade: h2c', VERSION, KEY]),
-  refused('WS-06', 'h2c with its settings', UNSUPPORTED, [
+  ...['h2c', 'TLS/1.0', 'websocket2', 'web socket', 'WebSocket/13'].map((value) =>
+    row('WS-06', `Upgrade: ${value} is ignored (RFC 9110 §7.8)`, IGNORED, [
+      'Connection: Upgrade',
+      `Upgrade: ${value}`,
+      BOB,
+    ]),
+  ),
+  row('WS-06', 'the h2c offer of Java and curl is ignored and not forwarded', IGNORED, [
     'Connection: Upgrade, HTTP2-Settings',
     'Upgrade: h2c',
     'HTTP2-Settings: AAMAAABk',
+    BOB,
   ]),
+  {
+    ...row(
+      'WS-06',
+      'a body behind an h2c offer is read as a body',
+      { ...IGNORED, upstream: { body: 'GET / HT', headers: { upgrade: [], 'http2-settings': [] } } },
+      [],
+    ),
+    bytes: [
+      'POST /x HTTP/1.1',
+      HOST,
+      'Connection: Upgrade, HTTP2-Settings',
+      'Upgrade: h2c',
+      'HTTP2-Settings: AAMAAABk',
+      OURS,
+      BOB,
+      'Content-Length: 8',
+      '',
+      'GET / HT',
+    ].join('\r\n'),
+  },
   refused('WS-07', 'version 12', BAD_VERSION, [...UPGRADE, 'Sec-WebSocket-Version: 12', KEY]),
   refused('WS-07', 'no version', BAD_VERSION, [...UPGRADE, KEY]),
   refused('WS-07', 'two versions', BAD_VERSION, [...UPGRADE, VERSION, 'Sec-WebSocket-Version: 8', KEY]),
@@ -191,7 +225,12 @@ const switching = (what: string, lines: readonly string[], reason = 'upstream_pr
 describe('handshakes', () => {
   let stage: Stage;
   beforeAll(async () => {
-    stage = await Stage.start({ routes: [{ id: 'app', match: { path: '/' }, credential: 'session' }] });
+    stage = await Stage.start({
+      routes: [
+        { id: 'public', match: { path: '/public' }, credential: 'none' },
+        { id: 'app', match: { path: '/' }, credential: 'session' },
+      ],
+    });
   });
   afterAll(() => stage[Symbol.asyncDispose]());
 

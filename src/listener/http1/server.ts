@@ -405,6 +405,8 @@ function serverOptions(
     insecureHTTPParser: false,
     // A request without a body gets a stream that has already ended, instead of one that is ended for it.
     optimizeEmptyRequests: true,
+    // RFC 9110 §7.8: any other protocol is ignored, so that clients which offer h2c with every request are served.
+    shouldUpgradeCallback: ({ headers }) => /(?:^|,)[ \t]*websocket[ \t]*(?:$|,)/i.test(headers.upgrade ?? ''),
     // `sanitize` refuses a missing Host with a problem document.
     requireHostHeader: false,
     noDelay: true,
