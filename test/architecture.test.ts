@@ -55,6 +55,11 @@ describe('architecture', () => {
     expect(imports.filter(({ from, to }) => folder(from) === 'lib' && folder(to) !== 'lib').map(show)).toEqual([]);
   });
 
+  test('jwt/ imports nothing of ours but jwt/ and lib/, since packages/verify ships it', () => {
+    const elsewhere = imports.filter(({ from, to }) => folder(from) === 'jwt' && !['jwt', 'lib'].includes(folder(to)));
+    expect(elsewhere.map(show)).toEqual([]);
+  });
+
   test('a stage takes types from other stages, never values', () => {
     const across = imports.filter(
       ({ from, to, isValue }) =>

@@ -4,12 +4,12 @@ import { generateKeyPairSync } from 'node:crypto';
 import { ClientAssertions, claimedClient } from '../../src/authentication/client/client-assertion.ts';
 import { NO_REVOCATIONS } from '../../src/authentication/revocation/revoked-tokens.ts';
 import { Grants } from '../../src/endpoints/token/grants.ts';
-import { OwnTokens } from '../../src/endpoints/token/own-tokens.ts';
 import { SubjectTokens } from '../../src/endpoints/token/subject-tokens.ts';
 import { Denial } from '../../src/errors.ts';
 import { signJws } from '../../src/jwt/jws.ts';
 import { FixedKeySet } from '../../src/jwt/key-set.ts';
 import { OwnKeySet } from '../../src/jwt/own-key-set.ts';
+import { ownTokenProfile } from '../../src/jwt/profiles.ts';
 import { Keyring } from '../../src/token/keyring.ts';
 import { generatePrivateJwk, importPrivateJwk } from '../../src/token/signing-key.ts';
 import { TokenIssuer } from '../../src/token/token-issuer.ts';
@@ -27,7 +27,8 @@ const keyring = new Keyring([{ signing, activatesAtMs: 0, createdAtMs: 0 }], 300
 const tokens = new TokenIssuer(ISSUER, keyring, wallMs);
 const subjectTokens = new SubjectTokens(
   {
-    ownTokens: new OwnTokens(ISSUER, new OwnKeySet(() => keyring.verifying()), wallMs),
+    ownKeys: new OwnKeySet(() => keyring.verifying()),
+    ownProfile: ownTokenProfile(ISSUER),
     serviceTokens: { authenticate: () => new Denial('token_invalid', 'none') },
     revoked: NO_REVOCATIONS,
     liveSession: async () => ({ ...session, ...times }),
@@ -63,13 +64,13 @@ const target = { audience: 'stock', scopes };
 
 const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const key = { kid: 'k', thumbprint: 'k', byAlgorithm: new Map([['ES256', publicKey]]) };
-const asserting = { id: 'orders', algorithms: ['ES256'], keys: new FixedKeySet([key]) };
 const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
 const seconds = Math.floor(nowMs / 1_000);
 const claims = { iss: 'orders', sub: 'orders', aud: ISSUER, exp: seconds + 60, jti: 'j' };
 const input = `${part({ alg: 'ES256', kid: 'k' })}.${part(claims)}`;
 const assertion = `${input}.${(await signJws('ES256', privateKey, input)).toString('base64url')}`;
-const assertions = new ClientAssertions(new Set([ISSUER]), { use: async () => true }, wallMs);
+const assertions = new ClientAssertions([ISSUER], { use: async () => true }, wallMs);
+const asserting = assertions.client('orders', ['ES256'], new FixedKeySet([key]));
 
 compare(import.meta.url, 'token endpoint', [
   {

@@ -9,6 +9,7 @@ import { NO_REVOCATIONS } from '../../src/authentication/revocation/revoked-toke
 import { NO_SERVICE_TOKEN_EVENTS, ServiceTokens } from '../../src/authentication/service-token/service-tokens.ts';
 import { signJws } from '../../src/jwt/jws.ts';
 import { FixedKeySet } from '../../src/jwt/key-set.ts';
+import { serviceTokenProfile } from '../../src/jwt/profiles.ts';
 import { systemClocks } from '../../src/lib/clock.ts';
 import { RecentMap } from '../../src/lib/recent-map.ts';
 import { compare } from './compare.ts';
@@ -54,15 +55,17 @@ compare(import.meta.url, 'find a token among 1000', [
 const issuer = {
   name: 'a',
   rules: {
-    profile: 'jwt',
-    issuer: ISSUER,
+    kind: 'jwt',
     trustDomain: null,
-    algorithms: ['ES256'],
-    audiences: ['app'],
-    types: new Set(['jwt']),
-    authorizedParties: null,
-    maxLifetimeMs: 3_600_000,
-    clockSkewMs: 30_000,
+    profile: serviceTokenProfile({
+      issuer: ISSUER,
+      algorithms: ['ES256'],
+      audiences: ['app'],
+      types: ['JWT'],
+      authorizedParties: null,
+      maxLifetimeMs: 3_600_000,
+      clockSkewMs: 30_000,
+    }),
   },
   keys: new FixedKeySet([{ kid: 'one', thumbprint: 'one', byAlgorithm: new Map([['ES256', publicKey]]) }]),
   learnt: null,

@@ -1,8 +1,8 @@
 /** `sallyport token inspect|verify`: what a JWT says, and whether a key set stands behind it. */
 
-import type { IssuerRules } from '../authentication/service-token/rules.ts';
 import type { DecodedToken } from '../jwt/compact.ts';
 import type { FixedKeySet } from '../jwt/key-set.ts';
+import type { KeyRules } from '../jwt/verification-keys.ts';
 import { bearerToken } from '../lib/bearer.ts';
 import { type CliIo, defineCommand, EXIT } from './command.ts';
 import { JSON_OPTION, readAll } from './configuration.ts';
@@ -85,30 +85,25 @@ export const tokenVerify = defineCommand({
   ],
   exit: { ok: 'it verifies', failed: 'it does not, or the keys cannot be had' },
   async run({ options, args, io }) {
-    const { NO_SERVICE_TOKEN_EVENTS, ServiceTokens } = await import(
-      '../authentication/service-token/service-tokens.ts'
-    );
-    const { NO_REVOCATIONS } = await import('../authentication/revocation/revoked-tokens.ts');
-    const { Denial } = await import('../errors.ts');
+    const { REFUSALS } = await import('../authentication/service-token/refusal.ts');
+    const { serviceTokenProfile } = await import('../jwt/profiles.ts');
+    const { verify } = await import('../jwt/verify.ts');
     const token = await readToken(args[0], io);
-    const rules: IssuerRules = {
-      profile: 'jwt',
-      trustDomain: null,
-      authorizedParties: null,
+    const profile = serviceTokenProfile({
       issuer: options.issuer,
       audiences: options.audience,
       algorithms: options.algorithm.length > 0 ? options.algorithm : ['ES256', 'EdDSA', 'RS256', 'PS256'],
-      types: new Set((options.type.length > 0 ? options.type : ['JWT', 'at+jwt']).map((type) => type.toLowerCase())),
+      types: options.type.length > 0 ? options.type : ['JWT', 'at+jwt'],
+      authorizedParties: null,
       maxLifetimeMs: await durationMs('--max-lifetime', options['max-lifetime'] ?? '1h'),
       clockSkewMs: await durationMs('--clock-skew', options['clock-skew'] ?? '30s'),
-    };
-    const keys = await readKeys(options.jwks, rules, io);
-    const parts = { clocks: io.clocks, revoked: NO_REVOCATIONS, events: NO_SERVICE_TOKEN_EVENTS };
-    const verifier = new ServiceTokens([{ name: 'given', rules, keys, learnt: null }], parts);
-    const result = await verifier.authenticate(`Bearer ${token}`, new Set(['given']));
-    if (result instanceof Denial) {
-      if (options.json) io.stdout.write(`${JSON.stringify({ verified: false, problem: result.note }, null, 2)}\n`);
-      else io.stderr.write(`not verified: ${result.note}\n`);
+    });
+    const keys = await readKeys(options.jwks, { algorithms: profile.algorithms, use: 'sig' }, io);
+    const verdict = await verify(token, keys, profile, io.clocks.wallMs());
+    if (typeof verdict === 'string') {
+      const { note } = REFUSALS[verdict];
+      if (options.json) io.stdout.write(`${JSON.stringify({ verified: false, problem: note }, null, 2)}\n`);
+      else io.stderr.write(`not verified: ${note}\n`);
       return EXIT.failed;
     }
     const decoded = await decode(token);
@@ -152,7 +147,7 @@ async function durationMs(option: string, text: string): Promise<number> {
   return ms;
 }
 
-async function readKeys(place: string, rules: IssuerRules, io: CliIo): Promise<FixedKeySet> {
+async function readKeys(place: string, rules: KeyRules, io: CliIo): Promise<FixedKeySet> {
   const { fixedKeySet } = await import('../authentication/service-token/load-issuer.ts');
   return fixedKeySet(place, /^https?:\/\//.test(place) ? await fetchKeys(place) : await readKeyFile(place, io), rules);
 }

@@ -47,7 +47,7 @@ export class LocalControl implements GatewayControl {
       // JWT-47: once fetched, the last good keys stay in use; metrics report their age. A cluster issuer never gates
       // readiness: a pod that may not read its keys still serves everyone else.
       const isFetched = keys.ageMs !== null;
-      const isOk = isFetched || rules.profile === 'kubernetes';
+      const isOk = isFetched || rules.kind === 'kubernetes';
       components.push({ name: `issuer ${name}`, isOk, detail: isFetched ? 'keys fetched' : 'keys not fetched yet' });
     }
     if (withUpstreams) {

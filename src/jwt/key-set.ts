@@ -14,7 +14,7 @@ export interface KeySet {
    *
    * @param kid  as the token's header has it, unverified; `null` when it has none
    * @returns the key with that `kid`; without a `kid` the only key for the algorithm; `null` when there is none
-   * @throws DependencyFault `jwks_unavailable`, as a rejection or directly, when no set can be had
+   * @throws an error that whoever made the set has chosen, as a rejection or directly, when no usable set is available
    */
   find(kid: string | null, algorithm: string): VerificationKey | null | Promise<VerificationKey | null>;
 

@@ -8,7 +8,6 @@
  * `maxStaleMs` when it does not.
  */
 
-import { DependencyFault } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import { type KeySet, pickKey } from './key-set.ts';
 import type { ReadKeySet, VerificationKey } from './verification-keys.ts';
@@ -28,6 +27,8 @@ export interface RemoteKeySetEvents {
    * @param problem  why it failed, or what had to be left out of the set; `null` when all is well. May be logged.
    */
   readonly onFetched: (result: 'refreshed' | 'failed', problem: string | null) => void;
+  /** Makes the error that `find` rejects with when there is no usable set. */
+  readonly unavailable: () => Error;
 }
 
 /** After a failure, the next fetch in the background comes sooner than after a success. */
@@ -100,7 +101,7 @@ export class RemoteKeySet implements KeySet {
   async #findAfterFetch(kid: string | null, algorithm: string): Promise<VerificationKey | null> {
     if (this.#mayFetch()) await this.refresh();
     const usable = this.#usable();
-    if (usable === null) throw new DependencyFault('jwks_unavailable', 'no usable key set of the issuer');
+    if (usable === null) throw this.#events.unavailable();
     return pickKey(usable, kid, algorithm);
   }
 

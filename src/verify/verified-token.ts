@@ -22,35 +22,28 @@ export interface VerifiedToken {
   readonly claims: Readonly<Record<string, unknown>>;
 }
 
-/**
- * Reads claims whose `iss`, `sub`, `aud` and `exp` have been judged.
- *
- * @returns `null` when `act`, `scope` or `sid` has the wrong form: a claim that cannot be read is
- *          not taken for one that is absent
- */
-export function readVerifiedToken(claims: Readonly<Record<string, unknown>>): VerifiedToken | null {
-  const { iss, sub, aud, exp, sid = null, scope = '' } = claims;
-  const actors = readActors(claims['act']);
-  if (actors === null || typeof scope !== 'string' || (sid !== null && typeof sid !== 'string')) return null;
+/** Reads claims that have been judged, the form of `act`, `scope` and `sid` included. */
+export function readVerifiedToken(claims: Readonly<Record<string, unknown>>): VerifiedToken {
+  const { iss, sub, aud, exp, sid = null, scope = '', act } = claims;
+  const actors = actorsOf(act as Actor | undefined);
   return Object.freeze({
     issuer: iss as string,
     subject: sub as string,
     audiences: Object.freeze([aud].flat() as string[]),
     actor: actors[0] ?? null,
     actors: Object.freeze(actors),
-    sid,
-    scopes: new Set(scope.split(' ').filter((name) => name !== '')),
+    sid: sid as string | null,
+    scopes: new Set((scope as string).split(' ').filter((name) => name !== '')),
     expiresAtMs: (exp as number) * 1_000,
     claims: Object.freeze(claims),
   });
 }
 
-/** The chain of `act` claims, outermost first. How deep it can be is bounded by the form of the token (JWT-39). */
-function readActors(act: unknown): string[] | null {
-  if (act === undefined) return [];
-  if (typeof act !== 'object' || act === null || Array.isArray(act)) return null;
-  const { sub, act: before } = act as Readonly<Record<string, unknown>>;
-  if (typeof sub !== 'string' || sub === '') return null;
-  const rest = readActors(before);
-  return rest === null ? null : [sub, ...rest];
+/** RFC 8693 §4.1. */
+interface Actor {
+  readonly sub: string;
+  readonly act?: Actor;
 }
+
+/** The chain of actors, outermost first. */
+const actorsOf = (act: Actor | undefined): string[] => (act === undefined ? [] : [act.sub, ...actorsOf(act.act)]);

@@ -1,17 +1,16 @@
 /** The plain function: an Authorization header in, what the token says out, or a {@link VerifyError}. */
 
-import { endOf, type IssuerRules, ruleProblem } from '../authentication/service-token/rules.ts';
-import { type DecodedToken, decodeCompact } from '../jwt/compact.ts';
+import { decodeCompact } from '../jwt/compact.ts';
 import { jsonFetcher } from '../jwt/fetch-json.ts';
 import { FixedKeySet, type KeySet } from '../jwt/key-set.ts';
+import { accessTokenProfile, type TokenProfile } from '../jwt/profiles.ts';
+import { RememberingVerifier } from '../jwt/remembering-verifier.ts';
 import { RemoteKeySet } from '../jwt/remote-key-set.ts';
-import { isSignedBy } from '../jwt/signature.ts';
 import { keysAt } from '../jwt/sources.ts';
 import { type KeyRules, readKeySet, type VerificationKey } from '../jwt/verification-keys.ts';
 import { isLoopbackHost } from '../lib/address.ts';
 import { bearerToken } from '../lib/bearer.ts';
 import { type Clocks, systemClocks } from '../lib/clock.ts';
-import { RecentMap } from '../lib/recent-map.ts';
 import { readVerifiedToken, type VerifiedToken } from './verified-token.ts';
 import { VerifyError, type VerifyReason } from './verify-error.ts';
 
@@ -83,89 +82,47 @@ export function createVerifier(options: VerifierOptions): Verifier {
   });
 }
 
+const DEFAULT_ALGORITHMS = ['ES256'];
 /** Signature algorithms with a public key: a verifier never holds what it could sign with. */
 const ALGORITHMS = ['ES256', 'ES384', 'ES512', 'EdDSA', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'];
 
-/** Of all tokens that are remembered together, in characters; twice that is kept at most. */
-const MAX_REMEMBERED_CHARACTERS = 1024 * 1024;
-
-/** A token whose signature was verified. */
-interface Remembered {
-  readonly token: VerifiedToken;
-  readonly key: VerificationKey;
-  /** From when it is refused; wall clock. */
-  readonly endsAtMs: number;
-}
+/** Of the memory that a gateway has for the tokens of its callers: a service has one issuer, and fewer callers. */
+const MEMORY_SHARE = 0.25;
 
 class TokenVerifier {
-  readonly #rules: IssuerRules;
-  readonly #keys: KeySet | Promise<KeySet>;
+  readonly #verifier: RememberingVerifier<VerifiedToken>;
+  readonly #keys: KeySet;
   readonly #isRevoked: NonNullable<VerifierOptions['isRevoked']>;
-  readonly #clocks: Clocks;
-  /** The gateway sends a token again until three quarters of its life are over. */
-  readonly #remembered = new RecentMap<Remembered>(MAX_REMEMBERED_CHARACTERS);
 
   constructor(options: VerifierOptions) {
-    const { clocks = systemClocks } = options;
-    this.#rules = rulesOf(options);
-    this.#isRevoked = options.isRevoked ?? (() => false);
-    this.#clocks = clocks;
-    this.#keys = openKeySet(options, this.#rules, clocks);
+    const { clocks = systemClocks, isRevoked = () => false } = options;
+    const profile = profileOf(options);
+    this.#keys = openKeySet(options, clocks);
+    this.#isRevoked = isRevoked;
+    const share = MEMORY_SHARE;
+    this.#verifier = new RememberingVerifier({ profile, keys: this.#keys, clocks, read: readVerifiedToken, share });
   }
 
   async verify(credential: string | undefined): Promise<VerifiedToken> {
     if (credential === undefined || credential === '') throw new VerifyError('missing');
     const compact = credential.includes(' ') ? bearerToken(credential) : credential;
     if (compact === null) throw new VerifyError('not_bearer');
-    const token = (await this.#verifiedBefore(compact)) ?? (await this.#verifyAnew(compact));
+    const token = this.#verifier.recall(compact) ?? (await this.#verifyAnew(compact));
+    if (typeof token === 'string') throw new VerifyError(token);
     if (await this.#revoked(token.claims)) throw new VerifyError('revoked');
     return token;
   }
 
   close(): void {
-    // A set that never came about has nothing to close.
-    Promise.resolve(this.#keys).then(
-      (keys) => keys.close(),
-      () => {},
-    );
+    this.#keys.close();
   }
 
-  /** A token is found by itself, whole: nothing shorter could be mistaken for it (JWT-49). */
-  async #verifiedBefore(compact: string): Promise<VerifiedToken | null> {
-    const remembered = this.#remembered.get(compact);
-    if (remembered === undefined) return null;
-    if (this.#clocks.wallMs() >= remembered.endsAtMs) throw new VerifyError('expired');
-    return (await this.#keys).holds(remembered.key) ? remembered.token : null;
-  }
-
-  async #verifyAnew(compact: string): Promise<VerifiedToken> {
+  async #verifyAnew(compact: string): Promise<VerifiedToken | VerifyReason> {
     const decoded = decodeCompact(compact);
-    if (decoded === null) throw new VerifyError('malformed');
-    const { payload } = decoded;
-    if (payload['iss'] !== this.#rules.issuer) throw new VerifyError('issuer');
-    // All of this before the keys: what is refused anyhow makes nobody fetch them.
-    const problem = ruleProblem(decoded, this.#rules, this.#clocks.wallMs());
-    // `party` is about a rule that there is none of here.
-    if (problem !== null) throw new VerifyError(problem as VerifyReason);
-    const token = readVerifiedToken(payload);
-    if (token === null) throw new VerifyError('claims');
-    const key = await this.#verifySignature(compact, decoded);
-    this.#remembered.set(compact, { token, key, endsAtMs: endOf(payload, this.#rules) });
-    return token;
-  }
-
-  /** @returns the key by which it is signed */
-  async #verifySignature(compact: string, { header }: DecodedToken): Promise<VerificationKey> {
-    const { alg, kid = null } = header as { readonly alg: string; readonly kid?: string };
-    const key = await this.#find(kid, alg);
-    if (key === null) throw new VerifyError('key');
-    if (!isSignedBy(compact, key, alg)) throw new VerifyError('signature');
-    return key;
-  }
-
-  async #find(kid: string | null, algorithm: string): Promise<VerificationKey | null> {
+    if (decoded === null) return 'malformed';
     try {
-      return await (await this.#keys).find(kid, algorithm);
+      // `party` is about a rule that the profile does not have.
+      return (await this.#verifier.verify(compact, decoded)) as VerifiedToken | VerifyReason;
     } catch (cause) {
       throw new VerifyError('keys_unavailable', { cause });
     }
@@ -180,51 +137,71 @@ class TokenVerifier {
   }
 }
 
-function rulesOf(options: VerifierOptions): IssuerRules {
-  const { issuer, audience, algorithms = ['ES256'], types = ['JWT', 'at+jwt'] } = options;
+function profileOf(options: VerifierOptions): TokenProfile {
+  const { issuer, audience, algorithms = DEFAULT_ALGORITHMS, types = ['JWT', 'at+jwt'] } = options;
   if (typeof issuer !== 'string' || issuer === '') throw new TypeError('issuer: who signs the tokens, as `iss` has it');
   const audiences = [audience].flat();
   if (audiences.length === 0 || audiences.some((name) => typeof name !== 'string' || name === ''))
     throw new TypeError('audience: one or more names of this service, as `aud` has them');
   if (algorithms.length === 0 || !algorithms.every((algorithm) => ALGORITHMS.includes(algorithm)))
     throw new TypeError(`algorithms: one or more of ${ALGORITHMS.join(', ')}`);
-  return {
-    profile: 'jwt',
-    issuer,
-    trustDomain: null,
-    algorithms,
-    audiences,
-    types: new Set(types.map((type) => type.toLowerCase().replace(/^application\//, ''))),
-    authorizedParties: null,
-    maxLifetimeMs: options.maxLifetimeMs ?? 3_600_000,
-    clockSkewMs: options.clockSkewMs ?? 30_000,
-  };
+  const { maxLifetimeMs = 3_600_000, clockSkewMs = 30_000 } = options;
+  const authorizedParties = null;
+  return accessTokenProfile({ issuer, algorithms, audiences, types, authorizedParties, maxLifetimeMs, clockSkewMs });
 }
 
-function openKeySet(options: VerifierOptions, rules: IssuerRules, clocks: Clocks): KeySet | Promise<KeySet> {
-  const { ca, jwks, timeoutMs = 5_000 } = options;
+function openKeySet(options: VerifierOptions, clocks: Clocks): KeySet {
+  const { algorithms = DEFAULT_ALGORITHMS, ca, jwks, timeoutMs = 5_000 } = options;
   const { refreshEveryMs = 300_000, maxStaleMs = 3_600_000, coolDownMs = 30_000 } = options;
-  const keyRules = { algorithms: rules.algorithms, use: 'sig' } as const;
-  if (jwks !== undefined) return fixedKeySet(jwks, keyRules);
+  const keyRules = { algorithms, use: 'sig' } as const;
+  if (jwks !== undefined) return new LateKeySet(fixedKeySet(jwks, keyRules));
   const fetchJson = jsonFetcher({ timeoutMs, ca: ca === undefined ? null : async () => ca, bearer: null });
   const keySet = new RemoteKeySet(
     keysAt(keysAddress(options), fetchJson, keyRules),
     { refreshEveryMs, maxStaleMs, coolDownMs },
     clocks.monotonicMs,
-    { onFetched: options.onKeysFetched ?? (() => {}) },
+    { onFetched: options.onKeysFetched ?? (() => {}), unavailable: () => new Error('no usable key set of the issuer') },
   );
   keySet.start();
   return keySet;
 }
 
-function fixedKeySet(jwks: object, keyRules: KeyRules): Promise<KeySet> {
-  const read = readKeySet(jwks, keyRules).then(({ keys, refused }) => {
-    if (keys.length === 0) throw new Error(`jwks: no usable key; ${refused.join(', ') || 'none was refused'}`);
-    return new FixedKeySet(keys);
-  });
-  // Told to whoever verifies; nobody may have asked yet.
-  read.catch(() => {});
-  return read;
+/** A set that is being read: tokens wait for it. */
+class LateKeySet implements KeySet {
+  readonly isFetched = false;
+  readonly ageMs = 0;
+  readonly #reading: Promise<KeySet>;
+  #keys: KeySet | null = null;
+
+  constructor(reading: Promise<KeySet>) {
+    this.#reading = reading;
+    reading.then(
+      (keys) => {
+        this.#keys = keys;
+      },
+      // The tokens that wait for it are told.
+      () => {},
+    );
+  }
+
+  find(kid: string | null, algorithm: string): ReturnType<KeySet['find']> {
+    return this.#keys === null
+      ? this.#reading.then((keys) => keys.find(kid, algorithm))
+      : this.#keys.find(kid, algorithm);
+  }
+
+  holds(key: VerificationKey): boolean {
+    return this.#keys?.holds(key) === true;
+  }
+
+  start(): void {}
+  close(): void {}
+}
+
+async function fixedKeySet(jwks: object, keyRules: KeyRules): Promise<KeySet> {
+  const { keys, refused } = await readKeySet(jwks, keyRules);
+  if (keys.length === 0) throw new Error(`jwks: no usable key; ${refused.join(', ') || 'none was refused'}`);
+  return new FixedKeySet(keys);
 }
 
 function keysAddress({ issuer, jwksUrl, insecureHttp = false }: VerifierOptions): string {

@@ -424,7 +424,7 @@ test('JWT-56: while our own keys rotate, nobody who reads our key set refuses a 
     () => readKeySet(JSON.parse(JSON.stringify(keyring.published())), { algorithms: ['ES256'], use: 'sig' }),
     { refreshEveryMs: 24 * 60 * minute, maxStaleMs: 24 * 60 * minute, coolDownMs: 24 * 60 * minute },
     clocks.monotonicMs,
-    { onFetched: () => {} },
+    { onFetched: () => {}, unavailable: () => new Error('unavailable') },
   );
   const parts = { clocks, revoked: NO_REVOCATIONS, events: NO_SERVICE_TOKEN_EVENTS };
   const verifier = new ServiceTokens([{ name: 'ours', rules, keys, learnt: null }], parts);

@@ -5,7 +5,7 @@
 
 import { createPublicKey, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { TokenProblem } from '../../src/authentication/service-token/refusal.ts';
+import type { ServiceTokenProblem } from '../../src/authentication/service-token/refusal.ts';
 import { TestClocks } from '../support/clocks.ts';
 import { seriesOf } from '../support/counted.ts';
 import {
@@ -142,7 +142,7 @@ async function refusals(): Promise<ReadonlyMap<string, number>> {
 }
 
 /** Sees a token refused, for this reason, with nothing sent to anybody. */
-async function expectRefusal(authorization: string, problem: TokenProblem, path?: string): Promise<void> {
+async function expectRefusal(authorization: string, problem: ServiceTokenProblem, path?: string): Promise<void> {
   upstream.reset();
   const before = await refusals();
   expect(told(await ask(authorization, path))).toEqual(REFUSED);
@@ -154,7 +154,7 @@ async function expectRefusal(authorization: string, problem: TokenProblem, path?
   expect(authorization.length > 60 && gateway.log.text.includes(authorization.slice(-40))).toBe(false);
 }
 
-type Row = readonly [title: string, token: () => string, problem: TokenProblem];
+type Row = readonly [title: string, token: () => string, problem: ServiceTokenProblem];
 
 test.each([
   ['ES256', () => token()],
@@ -293,7 +293,7 @@ describe('form', () => {
     ['a payload that is null', () => tokenOf('null'), 'malformed'],
   ])('%s', (_title, make, problem) => expectRefusal(`Bearer ${make()}`, problem));
 
-  test.each<readonly [string, string, TokenProblem | 400]>([
+  test.each<readonly [string, string, ServiceTokenProblem | 400]>([
     [
       'JWT-20: the JSON serialization',
       `Bearer ${JSON.stringify({ payload, protected: header, signature })}`,
@@ -310,7 +310,7 @@ describe('form', () => {
     ['JWT-57: the scheme alone', 'Bearer', 'not_bearer'],
     ['JWT-57: a scheme that only begins so', `Bearers ${good}`, 'not_bearer'],
     ['JWT-57: a token in quotes', `Bearer "${good}"`, 'not_bearer'],
-  ])('%s', (_title, authorization, problem) => expectRefusal(authorization, problem as TokenProblem));
+  ])('%s', (_title, authorization, problem) => expectRefusal(authorization, problem as ServiceTokenProblem));
 
   test('JWT-57: the scheme is case-insensitive (RFC 9110 §11.1)', async () => {
     expect((await ask(`bearer ${good}`)).status).toBe(200);

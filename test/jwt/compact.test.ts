@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { claimsToBeOf, type IssuerRules, serviceAccountOf } from '../../src/authentication/service-token/rules.ts';
+import { claimsToBeOf, type IssuerRules, serviceAccountOf } from '../../src/authentication/service-token/issuer.ts';
 import { decodeCompact } from '../../src/jwt/compact.ts';
 
 const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');

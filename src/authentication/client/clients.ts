@@ -78,7 +78,7 @@ export class Clients {
     for (const [id, { clientSecretFile, jwksFile, algorithms, service }] of Object.entries(configs)) {
       if (clientSecretFile !== undefined) secrets.set(id, digest(await readClientSecret(clientSecretFile)));
       if (jwksFile !== undefined)
-        asserting.set(id, { id, algorithms, keys: await readClientKeys(jwksFile, algorithms) });
+        asserting.set(id, parts.assertions.client(id, algorithms, await readClientKeys(jwksFile, algorithms)));
       if (service !== undefined) services.push({ id, issuer: service.issuer, subjects: new Set(service.subjects) });
     }
     return new Clients(secrets, asserting, services, parts);
@@ -165,7 +165,7 @@ export async function readClientKeys(path: string, algorithms: readonly string[]
     if (cause instanceof ConfigFault) throw cause;
     throw new ConfigFault(`${path} is not JSON`, { cause });
   }
-  return fixedKeySet(path, document, { algorithms, profile: 'jwt' });
+  return fixedKeySet(path, document, { algorithms, use: 'sig' });
 }
 
 async function readText(path: string): Promise<string> {

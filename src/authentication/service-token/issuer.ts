@@ -1,26 +1,46 @@
 /**
- * One issuer whose service tokens are accepted: its keys, and the rules that its tokens have to keep, as the
- * configuration has them.
+ * One issuer whose service tokens are accepted: its keys, and the rules for its tokens, compiled from the configuration.
  */
 
 import { type KeySource, keySourceOf } from '../../config/schema/issuer.ts';
 import type { IssuerConfig } from '../../config/schema.ts';
+import { MAX_SUBJECT_LENGTH } from '../../jwt/claims.ts';
+import type { DecodedToken } from '../../jwt/compact.ts';
 import type { KeySet } from '../../jwt/key-set.ts';
+import {
+  jwtSvidProfile,
+  kubernetesTokenProfile,
+  SERVICE_ACCOUNT_SUBJECT,
+  type ServiceTokenProfile,
+  serviceTokenProfile,
+} from '../../jwt/profiles.ts';
 import type { KeyRules } from '../../jwt/verification-keys.ts';
 import type { LearntIssuer } from './cluster.ts';
-import type { IssuerRules, TokenProfile } from './rules.ts';
 
+/** What kind of issuer: what its tokens look like, and by what they are told to be its. */
+export type IssuerKind = 'jwt' | 'kubernetes' | 'jwt-svid';
+
+/** The rules for the tokens of one issuer. */
+export interface IssuerRules {
+  readonly kind: IssuerKind;
+  /** SPIFFE trust domain; `null` except for `jwt-svid`. */
+  readonly trustDomain: string | null;
+  /** Its `issuer` is `null` where it is learnt from the cluster, and for JWT-SVIDs, which are told by their `sub`. */
+  readonly profile: ServiceTokenProfile;
+}
+
+/** An issuer whose service tokens are accepted. */
 export interface Issuer {
   /** Name in the configuration. */
   readonly name: string;
   readonly rules: IssuerRules;
   /** Its own keys: never another issuer's, whatever the `kid` (JWT-38). */
   readonly keys: KeySet;
-  /** Where its `iss` is learnt from; `null` where `rules.issuer` has it, and where it is not looked at. */
+  /** Where its `iss` is learnt from; `null` where the profile has it, and where it is not looked at. */
   readonly learnt: LearntIssuer | null;
 }
 
-/** What an issuer's rules are when its configuration does not say. */
+/** The rules of an issuer where its configuration does not say. */
 export interface IssuerDefaults {
   /** Who we are: every public origin. */
   readonly audiences: readonly string[];
@@ -32,39 +52,63 @@ export interface IssuerDefaults {
 const KUBERNETES_ALGORITHMS = ['RS256', 'ES256', 'ES384', 'ES512'];
 /** JWT-SVID §2.1. */
 const SVID_ALGORITHMS = ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512'];
-/** JWT-SVID §2.3. */
-const SVID_TYPES = ['jwt', 'jose'];
+
+const PROFILES = { jwt: serviceTokenProfile, kubernetes: kubernetesTokenProfile, 'jwt-svid': jwtSvidProfile } as const;
+
+/** A SPIFFE ID (SPIFFE-ID §2): trust domain, then a path of segments that are neither empty nor dots. */
+const SPIFFE_ID = /^spiffe:\/\/(?<trustDomain>[a-z0-9._-]{1,255})(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._-]+)+$/;
 
 /** The rules of an issuer, without its keys. */
 export function issuerRules(config: IssuerConfig, defaults: IssuerDefaults): IssuerRules {
   const source = keySourceOf(config);
-  const profile: TokenProfile = source === 'kubernetes' ? 'kubernetes' : source === 'spiffe' ? 'jwt-svid' : 'jwt';
-  const { audience, authorizedParties } = config;
-  const types = profile === 'jwt-svid' ? SVID_TYPES : config.types.map(bareType);
+  const kind = source === 'kubernetes' ? 'kubernetes' : source === 'spiffe' ? 'jwt-svid' : 'jwt';
+  const { audience, authorizedParties = null, types, maxLifetime: maxLifetimeMs, clockSkew: clockSkewMs } = config;
   return {
-    profile,
-    issuer: config.issuer ?? (source === 'own' ? defaults.own.issuer : null),
+    kind,
     trustDomain: config.spiffe?.trustDomain ?? null,
-    algorithms: config.algorithms ?? algorithmsOf(source, defaults),
-    audiences: audience === undefined ? defaults.audiences : [audience].flat(),
-    types: new Set(types),
-    authorizedParties: authorizedParties === undefined ? null : new Set(authorizedParties),
-    maxLifetimeMs: config.maxLifetime,
-    clockSkewMs: config.clockSkew,
+    profile: PROFILES[kind]({
+      issuer: config.issuer ?? (source === 'own' ? defaults.own.issuer : null),
+      algorithms: config.algorithms ?? algorithmsOf(source, defaults),
+      audiences: audience === undefined ? defaults.audiences : [audience].flat(),
+      types,
+      authorizedParties,
+      maxLifetimeMs,
+      clockSkewMs,
+    }),
   };
 }
 
 /** What an issuer's rules ask of its keys. */
-export const keyRules = ({ algorithms, profile }: IssuerRules): KeyRules => ({
-  algorithms,
-  use: profile === 'jwt-svid' ? 'jwt-svid' : 'sig',
+export const keyRules = ({ kind, profile }: IssuerRules): KeyRules => ({
+  algorithms: profile.algorithms,
+  use: kind === 'jwt-svid' ? 'jwt-svid' : 'sig',
 });
 
-/** Where the configuration names none, the schema has seen to it that there is no question. */
+/** The schema guarantees that `algorithms` is set wherever it cannot be inferred. */
 function algorithmsOf(source: KeySource, { own }: IssuerDefaults): readonly string[] {
   if (source === 'kubernetes') return KUBERNETES_ALGORITHMS;
   if (source === 'spiffe') return SVID_ALGORITHMS;
   return source === 'own' ? [own.algorithm] : ['HS256'];
 }
 
-const bareType = (type: string) => type.toLowerCase().replace(/^application\//, '');
+/**
+ * Whether a token claims to be one of this issuer's. Nothing is verified: this only selects the keys and rules that judge it.
+ *
+ * @param learntIssuer  the learnt `iss`, where the profile has none
+ */
+export function claimsToBeOf({ payload }: DecodedToken, rules: IssuerRules, learntIssuer: string | null): boolean {
+  if (rules.trustDomain !== null) return spiffeTrustDomain(payload['sub']) === rules.trustDomain;
+  const issuer = rules.profile.issuer ?? learntIssuer;
+  return issuer !== null && payload['iss'] === issuer;
+}
+
+/** `namespace/name` of the ServiceAccount that a subject names; `null` when it names none. */
+export function serviceAccountOf(subject: string): string | null {
+  const groups = SERVICE_ACCOUNT_SUBJECT.exec(subject)?.groups;
+  return groups === undefined ? null : `${groups['namespace']}/${groups['name']}`;
+}
+
+const spiffeTrustDomain = (subject: unknown): string | undefined =>
+  typeof subject === 'string' && subject.length <= MAX_SUBJECT_LENGTH
+    ? SPIFFE_ID.exec(subject)?.groups?.['trustDomain']
+    : undefined;

@@ -7,18 +7,17 @@ import { createPublicKey, createSecretKey, type KeyObject, X509Certificate } fro
 import { readFile } from 'node:fs/promises';
 import { exportJWK } from 'jose';
 import type { IssuerConfig } from '../../config/schema.ts';
-import { ConfigFault } from '../../errors.ts';
+import { ConfigFault, DependencyFault } from '../../errors.ts';
 import { type FetchJson, jsonFetcher } from '../../jwt/fetch-json.ts';
 import { FixedKeySet, type KeySet } from '../../jwt/key-set.ts';
 import { type OwnKey, OwnKeySet } from '../../jwt/own-key-set.ts';
 import { RemoteKeySet } from '../../jwt/remote-key-set.ts';
 import { discoveredKeys, type FetchKeySet, keysAt } from '../../jwt/sources.ts';
-import { readKeySet } from '../../jwt/verification-keys.ts';
+import { type KeyRules, readKeySet } from '../../jwt/verification-keys.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { NOT_A_CERTIFICATE, readCertificates } from '../../lib/pem.ts';
 import { ClusterIssuer } from './cluster.ts';
-import { type Issuer, type IssuerDefaults, issuerRules, keyRules } from './issuer.ts';
-import type { IssuerRules } from './rules.ts';
+import { type Issuer, type IssuerDefaults, type IssuerRules, issuerRules, keyRules } from './issuer.ts';
 
 /** What an issuer needs from outside its configuration. */
 export interface IssuerParts {
@@ -42,7 +41,7 @@ export async function loadIssuer(name: string, config: IssuerConfig, parts: Issu
   const rules = issuerRules(config, parts.defaults);
   const opened = await openKeySet(name, config, rules, parts);
   return opened instanceof ClusterKeys
-    ? { name, rules, keys: opened.keys, learnt: rules.issuer === null ? opened.issuer : null }
+    ? { name, rules, keys: opened.keys, learnt: rules.profile.issuer === null ? opened.issuer : null }
     : { name, rules, keys: opened, learnt: null };
 }
 
@@ -64,9 +63,9 @@ async function openKeySet(
 ): Promise<KeySet | ClusterKeys> {
   const { jwks, jwksFile, jwksUrl, discovery, publicKeyFile, secretFile, kubernetes, spiffe, issuer = '' } = config;
   const bundleFile = jwksFile ?? spiffe?.bundleFile;
-  if (jwks !== undefined) return fixedKeySet(`issuers.${name}.jwks`, jwks, rules);
-  if (bundleFile !== undefined) return fixedKeySet(bundleFile, await readJson(bundleFile), rules);
-  if (publicKeyFile !== undefined) return fixedKeySet(publicKeyFile, await readPem(publicKeyFile), rules);
+  if (jwks !== undefined) return fixedKeySet(`issuers.${name}.jwks`, jwks, keyRules(rules));
+  if (bundleFile !== undefined) return fixedKeySet(bundleFile, await readJson(bundleFile), keyRules(rules));
+  if (publicKeyFile !== undefined) return fixedKeySet(publicKeyFile, await readPem(publicKeyFile), keyRules(rules));
   if (secretFile !== undefined) return secretKeySet(secretFile);
   if (kubernetes !== undefined) {
     const cluster = new ClusterIssuer(kubernetes.tokenFile, parts.monotonicMs);
@@ -102,6 +101,7 @@ function remoteKeySet(name: string, { fetch }: IssuerConfig, fetchKeys: FetchKey
   const { refreshEvery: refreshEveryMs, maxStale: maxStaleMs, coolDown: coolDownMs } = fetch;
   return new RemoteKeySet(fetchKeys, { refreshEveryMs, maxStaleMs, coolDownMs }, parts.monotonicMs, {
     onFetched: (result, problem) => parts.onFetched(name, result, problem),
+    unavailable: () => new DependencyFault('jwks_unavailable', 'no usable key set of the issuer'),
   });
 }
 
@@ -111,12 +111,8 @@ function remoteKeySet(name: string, { fetch }: IssuerConfig, fetchKeys: FetchKey
  *
  * @param place  how the fault names where they are
  */
-export async function fixedKeySet(
-  place: string,
-  document: unknown,
-  rules: Pick<IssuerRules, 'algorithms' | 'profile'>,
-): Promise<FixedKeySet> {
-  const { keys, refused } = await readKeySet(document, keyRules(rules as IssuerRules)).catch((cause: Error) => {
+export async function fixedKeySet(place: string, document: unknown, rules: KeyRules): Promise<FixedKeySet> {
+  const { keys, refused } = await readKeySet(document, rules).catch((cause: Error) => {
     throw new ConfigFault(`${place} is ${cause.message}`, { cause });
   });
   if (refused.length > 0) throw new ConfigFault(`${place} has ${refused.join(', ')}`);

@@ -4,8 +4,12 @@
  */
 
 import { Denial } from '../../errors.ts';
+import type { TokenProblem } from '../../jwt/claims.ts';
 
-const NOTES = {
+/** Why a service token is refused: a rule of its profile, or one of the gateway. */
+export type ServiceTokenProblem = TokenProblem | 'not_bearer' | 'revoked';
+
+const NOTES: Readonly<Record<ServiceTokenProblem, string>> = {
   not_bearer: 'Authorization is not exactly one Bearer token',
   malformed: 'token is not a strict compact JWS',
   issuer: 'issuer is not one that the route accepts',
@@ -20,16 +24,16 @@ const NOTES = {
   not_yet_valid: 'nbf or iat is in the future',
   subject: 'sub is missing, or not of the form that the issuer’s have',
   party: 'azp or client_id is not one that is accepted',
+  claims: 'a claim is missing or malformed',
   revoked: 'token was revoked',
-} as const;
+};
 
-/** A closed set: it is a metric label. */
-export type TokenProblem = keyof typeof NOTES;
-
-/** Every problem. */
-export const TOKEN_PROBLEMS = Object.keys(NOTES) as readonly TokenProblem[];
+/** Every problem that a service token can have: the values of a metric label. No profile of an issuer asks for more claims. */
+export const SERVICE_TOKEN_PROBLEMS: readonly ServiceTokenProblem[] = (
+  Object.keys(NOTES) as readonly ServiceTokenProblem[]
+).filter((problem) => problem !== 'claims');
 
 /** The Denial for each problem, made once. */
 export const REFUSALS = Object.fromEntries(
   Object.entries(NOTES).map(([problem, note]) => [problem, new Denial('token_invalid', note)]),
-) as Readonly<Record<TokenProblem, Denial>>;
+) as Readonly<Record<ServiceTokenProblem, Denial>>;

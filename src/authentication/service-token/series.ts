@@ -3,7 +3,7 @@
 import type { HotNumber } from '../../telemetry/hot-metrics.ts';
 import { CONFIGURED, type MetricRegistry } from '../../telemetry/registry.ts';
 import type { Issuer } from './issuer.ts';
-import { TOKEN_PROBLEMS, type TokenProblem } from './refusal.ts';
+import { SERVICE_TOKEN_PROBLEMS, type ServiceTokenProblem } from './refusal.ts';
 import type { AcceptedFrom, ServiceTokenEvents } from './service-tokens.ts';
 
 /** Issuer label of tokens whose issuer is not accepted. */
@@ -41,7 +41,7 @@ export class ServiceTokenSeries implements ServiceTokenEvents {
     this.#refused = registry.counter(
       'service_tokens_refused_total',
       'Service tokens that were refused, by issuer (`_none`: of no issuer that the route accepts) and problem.',
-      { issuer: CONFIGURED, problem: TOKEN_PROBLEMS },
+      { issuer: CONFIGURED, problem: SERVICE_TOKEN_PROBLEMS },
     );
   }
 
@@ -57,7 +57,7 @@ export class ServiceTokenSeries implements ServiceTokenEvents {
   }
 
   #zeroRefusals(issuer: string): void {
-    for (const problem of TOKEN_PROBLEMS) this.#refused.inc({ issuer, problem }, 0);
+    for (const problem of SERVICE_TOKEN_PROBLEMS) this.#refused.inc({ issuer, problem }, 0);
   }
 
   /** Reads the ages of keys from these issuers from now on. */
@@ -78,7 +78,7 @@ export class ServiceTokenSeries implements ServiceTokenEvents {
     this.#acceptedOf.get(issuer)?.[from].inc();
   }
 
-  onRefused(issuer: string | null, problem: TokenProblem): void {
+  onRefused(issuer: string | null, problem: ServiceTokenProblem): void {
     this.#refused.inc({ issuer: issuer ?? NO_ISSUER, problem });
   }
 }

@@ -3,23 +3,20 @@
  *
  * Every bad token gets the same answer; which rule it broke is in the Denial's note, for the log, and in a metric. Form
  * and claims, which cost nothing to read, are judged before the signature; nothing is believed before it is verified.
- * A token that was verified is remembered, and asked again on each use whether it has expired, whether its key is still the
+ * A verified token is remembered; on each use it is asked again whether it has expired, whether its key is still the
  * issuer's, and whether it was revoked. Only what waits for keys is answered with a promise.
  */
 
 import type { JSONType } from 'zod';
 import { type Denial, DependencyFault } from '../../errors.ts';
 import { type DecodedToken, decodeCompact } from '../../jwt/compact.ts';
-import { isSignedBy } from '../../jwt/signature.ts';
-import type { VerificationKey } from '../../jwt/verification-keys.ts';
+import { RememberingVerifier } from '../../jwt/remembering-verifier.ts';
 import { bearerToken } from '../../lib/bearer.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import { type ServicePrincipal, stringSet } from '../../principal.ts';
 import type { RevokedTokens } from '../revocation/revoked-tokens.ts';
-import type { Issuer } from './issuer.ts';
-import { REFUSALS, type TokenProblem } from './refusal.ts';
-import { claimsToBeOf, endOf, ruleProblem, serviceAccountOf } from './rules.ts';
-import { type VerifiedToken, VerifiedTokens } from './verified-tokens.ts';
+import { claimsToBeOf, type Issuer, serviceAccountOf } from './issuer.ts';
+import { REFUSALS, type ServiceTokenProblem } from './refusal.ts';
 
 /** Why a token was accepted: it was remembered, or its signature was verified. */
 export type AcceptedFrom = 'memory' | 'signature';
@@ -29,7 +26,7 @@ export interface ServiceTokenEvents {
   /** @param issuer  name in the configuration */
   onAccepted(issuer: string, from: AcceptedFrom): void;
   /** @param issuer  name in the configuration; `null` when no accepted issuer has issued the token */
-  onRefused(issuer: string | null, problem: TokenProblem): void;
+  onRefused(issuer: string | null, problem: ServiceTokenProblem): void;
 }
 
 export interface ServiceTokenParts {
@@ -38,21 +35,18 @@ export interface ServiceTokenParts {
   readonly events: ServiceTokenEvents;
 }
 
-/** For whoever does not count. */
+/** Counts nothing. */
 export const NO_SERVICE_TOKEN_EVENTS: ServiceTokenEvents = Object.freeze({ onAccepted: () => {}, onRefused: () => {} });
 
 const SCHEME = 'Bearer ';
 
-/** How long a token is remembered, if it lives that long. Whatever could change meanwhile is asked on each use. */
-const REMEMBERED_MS = 5 * 60_000;
-
-/** An issuer, and what is remembered of its tokens. */
+/** An issuer, and the verifier of its tokens. */
 interface KnownIssuer {
   readonly issuer: Issuer;
-  readonly tokens: VerifiedTokens;
+  readonly verifier: RememberingVerifier<ServicePrincipal>;
 }
 
-type Outcome = ServicePrincipal | TokenProblem;
+type Outcome = ServicePrincipal | ServiceTokenProblem;
 
 export class ServiceTokens {
   readonly #issuers: readonly KnownIssuer[];
@@ -61,8 +55,16 @@ export class ServiceTokens {
   readonly #parts: ServiceTokenParts;
 
   constructor(issuers: readonly Issuer[], parts: ServiceTokenParts) {
-    this.#issuers = issuers.map((issuer) => ({ issuer, tokens: new VerifiedTokens(1 / issuers.length) }));
     this.#parts = parts;
+    this.#issuers = issuers.map((issuer) => {
+      const read = (claims: DecodedToken['payload'], token: string) => principalOf(claims, token, issuer);
+      const { rules, keys } = issuer;
+      const share = 1 / issuers.length;
+      return {
+        issuer,
+        verifier: new RememberingVerifier({ profile: rules.profile, keys, clocks: parts.clocks, read, share }),
+      };
+    });
   }
 
   /**
@@ -105,25 +107,15 @@ export class ServiceTokens {
   /** @returns `null` when it is not remembered, or has to be verified anew */
   #remembered(token: string, issuers: readonly KnownIssuer[]): ServicePrincipal | Denial | null {
     for (const known of issuers) {
-      const verified = known.tokens.verified.get(token);
-      const outcome = verified === undefined ? null : this.#judgeAgain(verified, known.issuer);
-      if (outcome !== null) return typeof outcome === 'string' ? this.#refuse(known, outcome) : outcome;
-      if (verified !== undefined) known.tokens.verified.delete(token);
+      const outcome = known.verifier.recall(token);
+      if (outcome === null) continue;
+      return outcome === 'expired' ? this.#refuse(known, outcome) : this.#settle(known, outcome, 'memory');
     }
     const [only] = issuers;
     // Where several are accepted, what one refuses may be another's.
-    return only !== undefined && issuers.length === 1 && isStillRefused(token, only)
+    return only !== undefined && issuers.length === 1 && only.verifier.isStillRefused(token)
       ? this.#refuse(only, 'signature')
       : null;
-  }
-
-  #judgeAgain({ principal, key, endsAtMs, rememberedUntilMs }: VerifiedToken, issuer: Issuer): Outcome | null {
-    const { clocks, revoked, events } = this.#parts;
-    if (clocks.wallMs() >= endsAtMs) return 'expired';
-    if (clocks.monotonicMs() >= rememberedUntilMs || !issuer.keys.holds(key)) return null;
-    if (revoked.isRevoked(principal.claims)) return 'revoked';
-    events.onAccepted(issuer.name, 'memory');
-    return principal;
   }
 
   #verifyAnew(
@@ -136,10 +128,10 @@ export class ServiceTokens {
     const [first] = claimed;
     if (first === undefined) return this.#verifyAfterLearning(token, decoded, issuers);
     if (claimed.length > 1) return this.#verifyWithAny(token, decoded, claimed);
-    const outcome = this.#verifyWith(token, decoded, first);
+    const outcome = first.verifier.verify(token, decoded);
     return outcome instanceof Promise
-      ? outcome.then((settled) => this.#settle(first, settled))
-      : this.#settle(first, outcome);
+      ? outcome.then((settled) => this.#settle(first, settled, 'signature'))
+      : this.#settle(first, outcome, 'signature');
   }
 
   /** A token of an issuer that nobody knows may be of a cluster whose `iss` is not known yet, or has changed. */
@@ -165,11 +157,11 @@ export class ServiceTokens {
     decoded: DecodedToken,
     claimed: readonly KnownIssuer[],
   ): Promise<ServicePrincipal | Denial> {
-    let refusal: { known: KnownIssuer; problem: TokenProblem } | null = null;
+    let refusal: { known: KnownIssuer; problem: ServiceTokenProblem } | null = null;
     let fault: unknown = null;
     for (const known of claimed) {
       try {
-        const outcome = await this.#verifyWith(token, decoded, known);
+        const outcome = this.#judge(known, await known.verifier.verify(token, decoded), 'signature');
         if (typeof outcome !== 'string') return outcome;
         refusal ??= { known, problem: outcome };
       } catch (thrown) {
@@ -181,54 +173,23 @@ export class ServiceTokens {
     return this.#refuse(refusal.known, refusal.problem);
   }
 
-  #verifyWith(token: string, decoded: DecodedToken, known: KnownIssuer): Outcome | Promise<Outcome> {
-    const { rules, keys } = known.issuer;
-    const problem = ruleProblem(decoded, rules, this.#parts.clocks.wallMs());
-    if (problem !== null) return problem;
-    const { alg, kid = null } = decoded.header;
-    const found = keys.find(kid as string | null, alg as string);
-    return found instanceof Promise
-      ? found.then((key) => this.#verifyBy(key, token, decoded, known))
-      : this.#verifyBy(found, token, decoded, known);
+  #settle(known: KnownIssuer, outcome: Outcome, from: AcceptedFrom): ServicePrincipal | Denial {
+    const judged = this.#judge(known, outcome, from);
+    return typeof judged === 'string' ? this.#refuse(known, judged) : judged;
   }
 
-  #verifyBy(key: VerificationKey | null, token: string, decoded: DecodedToken, known: KnownIssuer): Outcome {
-    const { issuer, tokens } = known;
-    if (key === null) return 'key';
-    if (tokens.refused.get(token)?.key === key) return 'signature';
-    const { alg: algorithm, kid = null } = decoded.header as { readonly alg: string; readonly kid?: string };
-    if (!isSignedBy(token, key, algorithm)) {
-      tokens.refused.set(token, { key, kid, algorithm });
-      return 'signature';
-    }
-    // Whoever has waited for the same key with the same token has verified it meanwhile.
-    const principal = tokens.verified.get(token)?.principal ?? principalOf(decoded.payload, token, issuer);
-    const { clocks, revoked, events } = this.#parts;
-    tokens.verified.set(token, {
-      principal,
-      key,
-      endsAtMs: endOf(decoded.payload, issuer.rules),
-      rememberedUntilMs: clocks.monotonicMs() + REMEMBERED_MS,
-    });
-    if (revoked.isRevoked(principal.claims)) return 'revoked';
-    events.onAccepted(issuer.name, 'signature');
-    return principal;
+  /** Asks of what was verified whether it was revoked, and counts what is accepted. */
+  #judge({ issuer }: KnownIssuer, outcome: Outcome, from: AcceptedFrom): Outcome {
+    if (typeof outcome === 'string') return outcome;
+    if (this.#parts.revoked.isRevoked(outcome.claims)) return 'revoked';
+    this.#parts.events.onAccepted(issuer.name, from);
+    return outcome;
   }
 
-  #settle(known: KnownIssuer, outcome: Outcome): ServicePrincipal | Denial {
-    return typeof outcome === 'string' ? this.#refuse(known, outcome) : outcome;
-  }
-
-  #refuse(known: KnownIssuer | null, problem: TokenProblem): Denial {
+  #refuse(known: KnownIssuer | null, problem: ServiceTokenProblem): Denial {
     this.#parts.events.onRefused(known?.issuer.name ?? null, problem);
     return REFUSALS[problem];
   }
-}
-
-/** Whether a token turned out not to be signed by the very key that the set still has for it. */
-function isStillRefused(token: string, { issuer, tokens }: KnownIssuer): boolean {
-  const refused = tokens.refused.get(token);
-  return refused !== undefined && issuer.keys.find(refused.kid, refused.algorithm) === refused.key;
 }
 
 const isClaimed = (decoded: DecodedToken, { issuer }: KnownIssuer) =>
@@ -243,7 +204,7 @@ function principalOf(claims: DecodedToken['payload'], token: string, issuer: Iss
     roles: stringSet(claims['roles'] as JSONType),
     scopes: scopeSet(claims['scope']),
     actor: actorOf(claims['act']),
-    serviceAccount: issuer.rules.profile === 'kubernetes' ? serviceAccountOf(subject) : null,
+    serviceAccount: issuer.rules.kind === 'kubernetes' ? serviceAccountOf(subject) : null,
     claims: claims as Record<string, JSONType>,
     credential: token,
     tokens: new Map(),

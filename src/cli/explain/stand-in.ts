@@ -190,9 +190,10 @@ class StandInIssuer {
       own: { issuer: upstreamToken.issuer ?? (publicOrigin[0] as string), algorithm: upstreamToken.algorithm },
     });
     // A secret is shared with nobody here, and what the cluster calls itself is not known.
-    const algorithms = written.algorithms.includes('HS256') ? ['ES256'] : written.algorithms;
-    const issuer = written.issuer ?? (written.profile === 'kubernetes' ? STAND_IN_CLUSTER : null);
-    const rules = { ...written, algorithms, issuer };
+    const { kind, profile } = written;
+    const algorithms = profile.algorithms.includes('HS256') ? ['ES256'] : profile.algorithms;
+    const issuer = profile.issuer ?? (kind === 'kubernetes' ? STAND_IN_CLUSTER : null);
+    const rules = { ...written, profile: { ...profile, algorithms, issuer } };
     const algorithm = algorithms[0] as string;
     const { publicKey, privateKey } = await generateKeyPair(algorithm, { extractable: true });
     const byAlgorithm = new Map([[algorithm, KeyObject.from(publicKey as CryptoKey)]]);
@@ -201,7 +202,7 @@ class StandInIssuer {
   }
 
   token(subject: string, claims: AskedService['claims'], nowMs: number): Promise<string> {
-    const { issuer, algorithms, audiences, types, maxLifetimeMs } = this.issuer.rules;
+    const { issuer, algorithms, audiences, types, maxLifetimeMs } = this.issuer.rules.profile;
     const iatSec = Math.floor(nowMs / 1_000);
     return new SignJWT({ aud: [...audiences], ...(issuer !== null && { iss: issuer }), ...claims })
       .setProtectedHeader({ alg: algorithms[0] as string, typ: [...types][0] ?? 'jwt' })

@@ -10,6 +10,7 @@ import type { ServiceTokens } from '../../authentication/service-token/service-t
 import type { Sessions } from '../../authentication/session/sessions.ts';
 import type { Config } from '../../config/schema.ts';
 import type { KeySet } from '../../jwt/key-set.ts';
+import { ownTokenProfile } from '../../jwt/profiles.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import type { Responder } from '../../response/respond.ts';
 import type { AttemptStore, OnceStore } from '../../store/store.ts';
@@ -18,7 +19,6 @@ import type { Keyring } from '../../token/keyring.ts';
 import { TokenIssuer } from '../../token/token-issuer.ts';
 import type { EndpointRow } from '../endpoints.ts';
 import { Grants } from './grants.ts';
-import { OwnTokens } from './own-tokens.ts';
 import { clientPolicies } from './policy.ts';
 import type { TokenEndpointSeries } from './series.ts';
 import { SubjectTokens } from './subject-tokens.ts';
@@ -86,7 +86,7 @@ function loadClients(
   const { freeFailures: freeAttempts, maxDelay: maxDelayMs, window: windowMs } = limits;
   return Clients.load(clients, {
     serviceTokens,
-    assertions: new ClientAssertions(new Set([issuer, ...tokenEndpointUrls(config)]), once, clocks.wallMs),
+    assertions: new ClientAssertions([issuer, ...tokenEndpointUrls(config)], once, clocks.wallMs),
     failedAttempts: new FailedAttempts(attempts, { freeAttempts, maxDelayMs, windowMs }, clocks.wallMs),
   });
 }
@@ -99,7 +99,8 @@ function compileGrants(
   const { wallMs } = clocks;
   const subjectTokens = new SubjectTokens(
     {
-      ownTokens: new OwnTokens(issuer, ownKeys, wallMs),
+      ownKeys,
+      ownProfile: ownTokenProfile(issuer),
       serviceTokens,
       revoked: revokedTokens,
       liveSession: (handle) => sessions.live(handle),

@@ -1,17 +1,18 @@
 /**
- * authentication/subject-token: which tokens may be exchanged (RFC 8693 §2.1), and whom they stand for. Ours, and those
- * of issuers that the configuration names; made out to the client that presents them; neither expired nor revoked, and
- * of a session that is alive.
+ * Which tokens may be exchanged (RFC 8693 §2.1), and whom they stand for: our own, and those of issuers that the
+ * configuration names; issued to the client that presents them; neither expired nor revoked, and of a live session.
  */
 
 import type { JSONType } from 'zod';
 import type { RevokedTokens } from '../../authentication/revocation/revoked-tokens.ts';
 import type { ServiceTokens } from '../../authentication/service-token/service-tokens.ts';
 import { Denial } from '../../errors.ts';
+import type { KeySet } from '../../jwt/key-set.ts';
+import type { TokenProfile } from '../../jwt/profiles.ts';
+import { verify } from '../../jwt/verify.ts';
 import { BASE64URL_32_BYTES_PATTERN } from '../../lib/base64url.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { SessionRecord } from '../../store/session-record.ts';
-import type { OwnTokens } from './own-tokens.ts';
 
 /** A token that may be exchanged. */
 export interface SubjectToken {
@@ -25,7 +26,9 @@ export interface SubjectToken {
 
 /** What the verification of subject tokens asks others about. */
 export interface SubjectTokenParts {
-  readonly ownTokens: OwnTokens;
+  /** The keys that we sign with, and those that have signed tokens that are alive. */
+  readonly ownKeys: KeySet;
+  readonly ownProfile: TokenProfile;
   readonly serviceTokens: Pick<ServiceTokens, 'authenticate'>;
   readonly revoked: RevokedTokens;
   /** The live session with a handle. Rejects with a DependencyFault when the store does not answer. */
@@ -90,9 +93,9 @@ export class SubjectTokens {
   }
 
   async #verified(token: string): Promise<Verified | Denial> {
-    const { ownTokens, serviceTokens } = this.#parts;
-    const claims = await ownTokens.verify(token);
-    if (claims !== null) return { claims, sharesSessions: true };
+    const { ownKeys, ownProfile, serviceTokens, wallMs } = this.#parts;
+    const own = await verify(token, ownKeys, ownProfile, wallMs());
+    if (typeof own === 'object') return { claims: own.claims, sharesSessions: true };
     // Another gateway can have our `iss` and keys of its own.
     if (this.#issuers.size === 0) return NOT_OURS;
     const service = await serviceTokens.authenticate(`Bearer ${token}`, this.#issuerNames);

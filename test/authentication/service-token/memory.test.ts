@@ -4,11 +4,11 @@
 
 import type { KeyObject } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import type { Issuer } from '../../../src/authentication/service-token/issuer.ts';
-import type { IssuerRules } from '../../../src/authentication/service-token/rules.ts';
+import type { Issuer, IssuerRules } from '../../../src/authentication/service-token/issuer.ts';
 import { ServiceTokens } from '../../../src/authentication/service-token/service-tokens.ts';
 import { Denial, DependencyFault } from '../../../src/errors.ts';
 import { FixedKeySet, type KeySet } from '../../../src/jwt/key-set.ts';
+import { serviceTokenProfile } from '../../../src/jwt/profiles.ts';
 import type { VerificationKey } from '../../../src/jwt/verification-keys.ts';
 import { RecentMap } from '../../../src/lib/recent-map.ts';
 import type { ServicePrincipal } from '../../../src/principal.ts';
@@ -21,17 +21,20 @@ const ATTACKER = ecKeyPair();
 const A = new Set(['a']);
 const B = new Set(['b']);
 
-const rules: IssuerRules = {
-  profile: 'jwt',
-  issuer: ISSUER,
+const rulesFor = (audience: string): IssuerRules => ({
+  kind: 'jwt',
   trustDomain: null,
-  algorithms: ['ES256'],
-  audiences: ['app'],
-  types: new Set(['jwt']),
-  authorizedParties: null,
-  maxLifetimeMs: 3_600_000,
-  clockSkewMs: 30_000,
-};
+  profile: serviceTokenProfile({
+    issuer: ISSUER,
+    algorithms: ['ES256'],
+    audiences: [audience],
+    types: ['JWT'],
+    authorizedParties: null,
+    maxLifetimeMs: 3_600_000,
+    clockSkewMs: 30_000,
+  }),
+});
+const rules = rulesFor('app');
 
 const verificationKey = ({ publicKey }: KeyPair, kid = 'one'): VerificationKey => ({
   kid,
@@ -114,7 +117,7 @@ describe('a token that was verified', () => {
 
   test('JWT-49: is not found by another issuer, whose audience may be another', () => {
     const keys = new FixedKeySet([verificationKey(KEY)]);
-    const other = { ...rules, audiences: ['other'] };
+    const other = rulesFor('other');
     const { verify, token, counts } = setUp({
       issuers: [
         { name: 'a', rules, keys, learnt: null },
