@@ -21,8 +21,7 @@ import { settledWithin } from '../lib/settled-within.ts';
 import { type ListenerHooks, PublicListener } from '../listener/http1/server.ts';
 import { TlsCertificates } from '../listener/http1/tls.ts';
 import { answerWithRedirect } from '../listener/redirect.ts';
-import { createMemoryStore } from '../store/memory/store.ts';
-import type { StoreSeries } from '../store/series.ts';
+import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
 import { AccessLog } from '../telemetry/access.ts';
 import { AuditLog } from '../telemetry/audit.ts';
@@ -118,7 +117,9 @@ export class Gateway {
     const signingKeys = await openSigningKeys(config.upstreamToken, longestSignedMs(config), clocks.wallMs);
     const { tls } = config.listeners.public;
     const certificates = tls === undefined ? null : new TlsCertificates(tls, clocks.wallMs, dependencies.ticketKeys);
-    const store = opened.adopt(await openStore(config, dependencies, series.store), (it) => it.close());
+    const store = opened.adopt(await openStore(config.store, { clocks, log, series: series.store }), (it) =>
+      it.close(),
+    );
     const passwordHasher = new PasswordHasher(config.login.password?.hashConcurrency ?? 1);
     opened.defer(() => passwordHasher.close());
     const sessions = opened.adopt(openSessions(store, config, dependencies, series.sessions), (it) => it.close());
@@ -439,30 +440,6 @@ function openSessions(
   series.expectStore(store.kind);
   series.cacheEntries.readFrom(() => sessions.cachedCount);
   return sessions;
-}
-
-async function openStore({ store }: Config, { clocks, log }: GatewayDependencies, series: StoreSeries): Promise<Store> {
-  if (store.redis === undefined) {
-    series.up.set(1);
-    return createMemoryStore(store.memory?.maxSessions ?? 100_000, clocks);
-  }
-  // Loaded only when it is used: the embedded store starts without it.
-  const { openRedisStore, OPERATIONS } = await import('../store/redis/store.ts');
-  for (const command of OPERATIONS) series.commandDuration.zero({ command });
-  series.up.set(0);
-  return openRedisStore(store.redis, clocks, {
-    onAnswered: (command, durationMs) => series.commandDuration.observe({ command }, durationMs / 1_000),
-    onError: (reason) => series.errors.inc({ reason }),
-    onAvailable: () => {
-      series.up.set(1);
-      log.info('the session store answers');
-    },
-    onUnavailable: (why) => {
-      series.up.set(0);
-      log.error({ why }, 'the session store is not available');
-    },
-    onWarning: (what) => log.warn(`store.redis: ${what}`),
-  });
 }
 
 function sessionSettings({ session }: Config) {

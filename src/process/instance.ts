@@ -14,6 +14,7 @@ import type { Config } from '../config/schema.ts';
 import { LocalControl } from '../gateway/control.ts';
 import { Gateway, type GatewayDependencies } from '../gateway/gateway.ts';
 import { newTicketKeys } from '../listener/http1/tls.ts';
+import { isShared } from '../store/open.ts';
 import { Reloader } from './reload.ts';
 import { type Build, ProcessSeries, type WorkerSeries } from './series.ts';
 import { listen, type Started } from './started.ts';
@@ -136,7 +137,7 @@ export class Instance {
 
 /** The number of processes that serve. The embedded store lives in one process, so it gets one. */
 function workerCount({ workers, store }: Config): number {
-  if (store.redis === undefined) return 1;
+  if (!isShared(store)) return 1;
   return workers === 'auto' ? availableParallelism() : workers;
 }
 

@@ -210,11 +210,6 @@ export interface RefreshFamilies {
   end(handle: string): Promise<void>;
 }
 
-/** Why a command to a store failed: no answer in time, no connection, or an answer that refuses it. */
-export const STORE_ERROR_REASONS = ['timeout', 'connection', 'reply'] as const;
-/** See {@link STORE_ERROR_REASONS}. */
-export type StoreErrorReason = (typeof STORE_ERROR_REASONS)[number];
-
 export interface Store {
   /** Its name in metrics: `memory`, `redis`. */
   readonly kind: string;

@@ -2,10 +2,9 @@
  * What is counted and written about a request when it is over: one place, so that every request is, once.
  */
 
-import { REASONS } from '../errors.ts';
+import { type DenialReason, REASONS } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import { toTimestamp } from '../lib/timestamp.ts';
-import type { Refusal } from '../listener/http1/refusal.ts';
 import { errorFields, type LineStream } from './log.ts';
 import type { RouteMetrics } from './route-series.ts';
 
@@ -15,6 +14,17 @@ const LEVELS = { debug: 20, info: 30, warn: 40, error: 50 } as const;
 export interface AccessLogSettings {
   readonly level: keyof typeof LEVELS;
   readonly access: 'all' | 'errors' | 'off';
+}
+
+/** Something that was refused before it could be read as a request. */
+export interface UnreadRequest {
+  /** In the log and in the answer. */
+  readonly id: string;
+  readonly reason: DenialReason;
+  /** Which rule fired, in fixed words or as a code of the parser. */
+  readonly note: string;
+  /** Address of the peer. */
+  readonly client: string;
 }
 
 /** Counts a finished exchange and writes its line. */
@@ -73,7 +83,7 @@ export class AccessLog {
    * @param wallMs  wall-clock time of the refusal
    */
   recordRefusal(
-    { id, reason, note, client }: Refusal,
+    { id, reason, note, client }: UnreadRequest,
     isOutbound: boolean,
     wallMs: number,
     metrics: RouteMetrics,

@@ -6,8 +6,6 @@
 
 import { type DenialReason, REASONS, type Reason } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
-import type { RefreshClient } from '../store/refresh-family.ts';
-import type { LoginMethod } from '../store/session-record.ts';
 import type { Logger } from './log.ts';
 
 /** What happened. `handle` names a session without opening it. */
@@ -16,7 +14,7 @@ export type AuditEvent =
       readonly event: 'login';
       readonly subject: string;
       readonly handle: string;
-      readonly method: LoginMethod;
+      readonly method: string;
       /** The account of the users file, or the trusted backend. */
       readonly account: string;
       /** The session that this one took the place of; `null` when there was none. */
@@ -24,14 +22,14 @@ export type AuditEvent =
     }
   | {
       readonly event: 'login_failed';
-      readonly method: LoginMethod;
+      readonly method: string;
       /** `null` when there is no such account. */
       readonly account: string | null;
       readonly reason: DenialReason;
       /** Fixed words: which rule. */
       readonly note: string;
     }
-  | { readonly event: 'login_throttled'; readonly method: LoginMethod; readonly account: string | null }
+  | { readonly event: 'login_throttled'; readonly method: string; readonly account: string | null }
   | { readonly event: 'logout'; readonly subject: string; readonly handle: string }
   | { readonly event: 'logout_all'; readonly subject: string; readonly handles: readonly string[] }
   | {
@@ -46,7 +44,7 @@ export type AuditEvent =
       readonly handle: string;
       /** Names the family without being a token of it. */
       readonly family: string;
-      readonly kind: RefreshClient;
+      readonly kind: string;
     }
   | {
       /** A token was used again after its time: somebody has a copy. The family and the session have ended. */
@@ -54,7 +52,7 @@ export type AuditEvent =
       readonly subject: string;
       readonly handle: string;
       readonly family: string;
-      readonly kind: RefreshClient;
+      readonly kind: string;
       /** Which token came again, and which is the present one: 0 is that of the login. */
       readonly generation: number;
       readonly presentGeneration: number;

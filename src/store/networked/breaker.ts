@@ -1,12 +1,13 @@
 /**
- * Refuses at once what would not be answered in time. After the first command without an answer the breaker of its
- * part of the store is open: callers get their 503 without waiting, and only a probe in the background asks, until one
- * is answered in time. A single server is one part; of a Cluster, each primary is one.
+ * Refuses at once what would not be answered in time. After the first command without an answer, the breaker of its part
+ * of the store is open: callers get their 503 without waiting, and only a probe in the background asks, until one is
+ * answered in time. A single server is one part; a cluster has one part for each primary.
  */
 
 /** How often an open breaker asks. */
 const PROBE_EVERY_MS = 100;
 
+/** The breakers of one store. A breaker exists while it is open. */
 export class Breakers {
   readonly #open = new Map<string, NodeJS.Timeout>();
   readonly #onChange: () => void;
@@ -21,6 +22,7 @@ export class Breakers {
     return this.#open.size;
   }
 
+  /** Whether commands to this part are refused. */
   isOpen(part: string): boolean {
     return this.#open.has(part);
   }
@@ -36,7 +38,7 @@ export class Breakers {
     this.#onChange();
   }
 
-  /** Stops asking. */
+  /** Stops all probes and forgets which parts were refused. */
   stop(): void {
     for (const timer of this.#open.values()) clearTimeout(timer);
     this.#open.clear();

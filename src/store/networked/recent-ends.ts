@@ -1,16 +1,16 @@
 /**
- * Sessions that were ended lately. Redis replicates asynchronously: a primary that dies can take an acknowledged
- * deletion with it, and the replica that is promoted still has the session (RDS-09). What every gateway heard is
- * remembered here: such a session is not given out, and is ended again. A handle is never used twice, so none is
- * remembered wrongly.
+ * Sessions that ended lately. A store that replicates asynchronously can lose an acknowledged deletion: the primary dies,
+ * and the replica that is promoted still has the session (RDS-09). Every gateway remembers the ends it hears of: such a
+ * session is not given out, and is ended again. A handle is never used twice, so none is remembered wrongly.
  */
 
 import type { Clock } from '../../lib/clock.ts';
 
-/** Longer than a failover takes, at any setting that makes sense. */
+/** Longer than any sensible setting lets a failover take. */
 const REMEMBER_MS = 600_000;
 const MAX_REMEMBERED = 50_000;
 
+/** The handles of sessions that ended in the last ten minutes, 50,000 at most. */
 export class RecentEnds {
   /** When each ended; the oldest first. */
   readonly #endedAtMs = new Map<string, number>();
@@ -20,6 +20,7 @@ export class RecentEnds {
     this.#monotonicMs = monotonicMs;
   }
 
+  /** A session has ended now. */
   note(handle: string): void {
     const nowMs = this.#monotonicMs();
     this.#endedAtMs.delete(handle);
@@ -30,11 +31,12 @@ export class RecentEnds {
     }
   }
 
+  /** Whether a session has ended lately. */
   has(handle: string): boolean {
     return this.#endedAtMs.has(handle);
   }
 
-  /** The handles of those that ended less than this long ago. */
+  /** The handles of sessions that ended less than this long ago. */
   within(ms: number): string[] {
     const sinceMs = this.#monotonicMs() - ms;
     return [...this.#endedAtMs].filter(([, endedAtMs]) => endedAtMs >= sinceMs).map(([handle]) => handle);

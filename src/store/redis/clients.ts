@@ -8,7 +8,7 @@
  */
 
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
-import { CommandTimeout } from './faults.ts';
+import { AnswerTimeout } from '../networked/deadline.ts';
 import type { RedisSettings, Secrets } from './settings.ts';
 import type { RedisNode } from './url.ts';
 
@@ -108,7 +108,7 @@ function whenReady<C extends Client>(client: C, withinMs: number, signal: AbortS
     const fail = () => {
       settle();
       client.disconnect();
-      reject(firstError ?? new CommandTimeout());
+      reject(firstError ?? new AnswerTimeout());
     };
     const note = (error: unknown) => {
       firstError ??= rootOf(error);

@@ -12,29 +12,14 @@ import { DependencyFault } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { Breakers } from '../networked/breaker.ts';
 import { answerWithin } from '../networked/deadline.ts';
-import type { StoreErrorReason } from '../store.ts';
+import type { StoreEvents, StoreOperation } from '../networked/events.ts';
+import type { Link } from '../networked/link.ts';
 import type { Client } from './clients.ts';
 import { primariesOf, primaryOf } from './cluster.ts';
 import { commandFault, errorReason, isElsewhere, replyCode, unavailable } from './faults.ts';
-import type { Link } from './link.ts';
-
-/** What is done to the store; a closed set, since it is a metric label. */
-export const OPERATIONS = [
-  'read',
-  'create',
-  'touch',
-  'end',
-  'revoke',
-  'index',
-  'attempt',
-  'once',
-  'refresh',
-  'heartbeat',
-] as const;
-export type Operation = (typeof OPERATIONS)[number];
 
 export interface Command {
-  readonly operation: Operation;
+  readonly operation: StoreOperation;
   /** The one key that it is about, which decides on the node of a Cluster. */
   readonly key: string;
   readonly words: readonly [string, ...Word[]];
@@ -46,12 +31,7 @@ export interface Command {
 
 export type Word = string | number | Buffer;
 
-export interface CommandEvents {
-  readonly onAnswered: (operation: Operation, durationMs: number) => void;
-  readonly onError: (reason: StoreErrorReason) => void;
-  /** A breaker opened or closed. */
-  readonly onChange: () => void;
-}
+type CommandEvents = Pick<StoreEvents, 'onAnswered' | 'onError'>;
 
 /** Commands under way; more are refused (RDS-14). */
 const MAX_PENDING = 10_000;
@@ -66,12 +46,13 @@ export class Commands {
   readonly #breakers: Breakers;
   #pending = 0;
 
-  constructor(link: Link<Client>, timeoutMs: number, monotonicMs: Clock, events: CommandEvents) {
+  /** @param onChange  called when a part of the store stops or begins to answer */
+  constructor(link: Link<Client>, timeoutMs: number, monotonicMs: Clock, events: CommandEvents, onChange: () => void) {
     this.#link = link;
     this.#timeoutMs = timeoutMs;
     this.#monotonicMs = monotonicMs;
     this.#events = events;
-    this.#breakers = new Breakers(events.onChange);
+    this.#breakers = new Breakers(onChange);
   }
 
   /** Whether at least a part of the store answers. */

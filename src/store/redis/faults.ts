@@ -5,15 +5,8 @@
 
 import { ReplyError } from 'ioredis';
 import { ConfigFault, DependencyFault } from '../../errors.ts';
-import type { StoreErrorReason } from '../store.ts';
-
-/** A command that was not answered in time. */
-export class CommandTimeout extends Error {
-  override readonly name = 'CommandTimeout';
-}
-
-/** Redis refuses the gateway: to a request that is an outage like any other, at start it is a mistake. */
-export class RedisRefusal extends DependencyFault {}
+import { AnswerTimeout } from '../networked/deadline.ts';
+import { type StoreErrorReason, StoreRefusal } from '../networked/events.ts';
 
 /** Our code for a server that is asked as if it were a Cluster, and answers ERR with a text. */
 const NO_CLUSTER = 'NOCLUSTER';
@@ -45,7 +38,7 @@ function codeInText(message: string): string {
 
 /** Which of the few reasons of a failed command it was; the label of a metric. */
 export function errorReason(error: unknown): StoreErrorReason {
-  if (error instanceof CommandTimeout) return 'timeout';
+  if (error instanceof AnswerTimeout) return 'timeout';
   return replyCode(error) === null ? 'connection' : 'reply';
 }
 
@@ -61,7 +54,7 @@ export const isReadable = (error: unknown): boolean => READS_ONLY.has(replyCode(
 /** What is wrong, in fixed words and codes. */
 export function describe(error: unknown): string {
   if (error instanceof ConfigFault || error instanceof DependencyFault) return error.message;
-  if (error instanceof CommandTimeout) return 'Redis does not answer in time';
+  if (error instanceof AnswerTimeout) return 'Redis does not answer in time';
   const code = replyCode(error);
   if (code === 'WRONGPASS') return 'Redis refuses the user or password (WRONGPASS)';
   if (code === 'NOAUTH') return 'Redis asks for a password (NOAUTH)';
@@ -74,7 +67,7 @@ export function describe(error: unknown): string {
 
 /** What a command that failed with this error is answered with. */
 export const commandFault = (error: unknown): DependencyFault =>
-  isRefusal(error) ? new RedisRefusal('store_unavailable', describe(error)) : unavailable(describe(error));
+  isRefusal(error) ? new StoreRefusal('store_unavailable', describe(error)) : unavailable(describe(error));
 
 /** The answer to a request that needed the store. */
 export const unavailable = (detail: string): DependencyFault => new DependencyFault('store_unavailable', detail);

@@ -13,11 +13,11 @@ import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { Clock } from '../../lib/clock.ts';
 import { answerWithin } from '../networked/deadline.ts';
+import { Link } from '../networked/link.ts';
 import type { RevocationFeed } from '../store.ts';
 import { checked } from './clients.ts';
 import type { Commands } from './commands.ts';
 import type { Keys } from './keys.ts';
-import { Link } from './link.ts';
 
 const BEAT_EVERY_MS = 250;
 /** The subscription is replaced when this many heartbeats were taken by Redis and not delivered. */

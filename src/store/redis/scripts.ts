@@ -3,12 +3,13 @@
  * text: they run rarely, and a script that is not sent by its hash cannot be missing (NOSCRIPT).
  */
 
-import { LAST_SEEN_OFFSET } from '../session-record.ts';
-import type { Command, Operation, Word } from './commands.ts';
+import type { StoreOperation } from '../networked/events.ts';
+import { LAST_SEEN_OFFSET } from '../networked/session-format.ts';
+import type { Command, Word } from './commands.ts';
 
 /** A step of ours, in Lua. */
 export interface Script {
-  readonly operation: Operation;
+  readonly operation: StoreOperation;
   readonly isRepeatable: boolean;
   readonly lua: string;
 }

@@ -8,9 +8,9 @@
 import type { Redis } from 'ioredis';
 import { ConfigFault } from '../../errors.ts';
 import { answerWithin } from '../networked/deadline.ts';
+import { Link } from '../networked/link.ts';
 import { type Attempt, checked, openNode } from './clients.ts';
 import { isRefusal, replyCode } from './faults.ts';
-import { Link } from './link.ts';
 import type { RedisSettings } from './settings.ts';
 import type { RedisNode } from './url.ts';
 

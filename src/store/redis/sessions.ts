@@ -10,7 +10,8 @@
 
 import type { Clock } from '../../lib/clock.ts';
 import type { RecentEnds } from '../networked/recent-ends.ts';
-import { decodeSession, encodeSession, type SessionRecord, writtenTime } from '../session-record.ts';
+import { decodeSession, encodeSession, writtenTime } from '../networked/session-format.ts';
+import type { SessionRecord } from '../session-record.ts';
 import type { SessionStore } from '../store.ts';
 import type { Command, Commands, Word } from './commands.ts';
 import type { Keys } from './keys.ts';

@@ -9,38 +9,26 @@ import { Cluster } from 'ioredis';
 import type { RedisConfig } from '../../config/schema.ts';
 import { ConfigFault } from '../../errors.ts';
 import type { Clocks } from '../../lib/clock.ts';
+import { AnswerTimeout } from '../networked/deadline.ts';
+import type { StoreEvents } from '../networked/events.ts';
+import { Link } from '../networked/link.ts';
 import { RecentEnds } from '../networked/recent-ends.ts';
-import { LONGEST_SESSION_TOKEN_MS, type Store, type StoreErrorReason } from '../store.ts';
+import { rehearse } from '../networked/rehearsal.ts';
+import { LONGEST_SESSION_TOKEN_MS, type Store } from '../store.ts';
 import { RedisAttempts } from './attempts.ts';
 import type { Client } from './clients.ts';
-import { Commands, OPERATIONS, type Operation } from './commands.ts';
+import { Commands } from './commands.ts';
 import { RedisFamilies } from './families.ts';
-import { CommandTimeout, describe, isRefusal } from './faults.ts';
+import { describe, isRefusal } from './faults.ts';
 import { RedisFeed } from './feed.ts';
 import { Keys } from './keys.ts';
-import { Link } from './link.ts';
 import { RedisOnce } from './once.ts';
-import { rehearse } from './rehearsal.ts';
 import { FailoverWatch } from './sentinel.ts';
 import { Servers } from './servers.ts';
 import { RedisSessions } from './sessions.ts';
 import { RedisSettings } from './settings.ts';
 import { RedisTokenRevocations } from './token-revocations.ts';
 import type { RedisNode } from './url.ts';
-
-export { OPERATIONS };
-
-/** What is counted and logged. */
-export interface RedisStoreEvents {
-  readonly onAnswered: (operation: Operation, durationMs: number) => void;
-  readonly onError: (reason: StoreErrorReason) => void;
-  /** It answers again. */
-  readonly onAvailable: () => void;
-  /** It does not answer. @param why fixed words; called again when it is for another reason */
-  readonly onUnavailable: (why: string) => void;
-  /** It works, but somebody should know this. */
-  readonly onWarning: (what: string) => void;
-}
 
 /** How far back a failover can forget what was acknowledged. */
 const FORGOTTEN_BY_FAILOVER_MS = 120_000;
@@ -54,7 +42,7 @@ const FAILOVER_TAKES_MS = 4_000;
  * @returns the store, also when Redis cannot be reached yet
  * @throws ConfigFault when Redis refuses the user, the password or a command, or a named file cannot be read
  */
-export async function openRedisStore(config: RedisConfig, clocks: Clocks, events: RedisStoreEvents): Promise<Store> {
+export async function openRedisStore(config: RedisConfig, clocks: Clocks, events: StoreEvents): Promise<Store> {
   const settings = new RedisSettings(config);
   await settings.readSecrets();
   const store = new RedisStore(settings, clocks, events);
@@ -77,7 +65,7 @@ class RedisStore implements Store {
   readonly families: RedisFamilies;
   readonly description: string;
   readonly #clocks: Clocks;
-  readonly #events: RedisStoreEvents;
+  readonly #events: StoreEvents;
   readonly #servers: Servers;
   readonly #commands: Commands;
   readonly #link: Link<Client>;
@@ -90,7 +78,7 @@ class RedisStore implements Store {
   /** Why it is not available, as it was last told; `null` while it is; `undefined` before it was told anything. */
   #trouble: string | null | undefined;
 
-  constructor(settings: RedisSettings, clocks: Clocks, events: RedisStoreEvents) {
+  constructor(settings: RedisSettings, clocks: Clocks, events: StoreEvents) {
     const { monotonicMs, wallMs } = clocks;
     const { commandTimeoutMs, keyPrefix, address } = settings;
     const keys = new Keys(keyPrefix);
@@ -104,12 +92,7 @@ class RedisStore implements Store {
       onDown: () => this.#report(),
     };
     this.#link = new Link((signal) => this.#servers.connect(signal), linkEvents, monotonicMs);
-    const { onAnswered, onError } = events;
-    this.#commands = new Commands(this.#link, commandTimeoutMs, monotonicMs, {
-      onAnswered,
-      onError,
-      onChange: () => this.#report(),
-    });
+    this.#commands = new Commands(this.#link, commandTimeoutMs, monotonicMs, events, () => this.#report());
     const subscriber = (signal: AbortSignal) => this.#servers.connectSubscriber(signal, this.#link.client);
     this.feed = new RedisFeed(this.#commands, keys, subscriber, commandTimeoutMs, monotonicMs, {
       onUp: () => this.#leaveOldPrimary(),
@@ -151,7 +134,7 @@ class RedisStore implements Store {
       if (cause instanceof ConfigFault) throw cause;
       if (isRefusal(cause)) throw new ConfigFault(`store.redis: ${describe(cause)}`);
     }
-    if (client !== null) await rehearse(this, this.#clocks.wallMs());
+    if (client !== null) await rehearse(this, 'store.redis', this.#clocks.wallMs());
     this.#hasBegun = true;
     this.#report();
     if (client === null) return;
@@ -208,7 +191,7 @@ class RedisStore implements Store {
   #report(): void {
     if (!this.#hasBegun) return;
     const isAvailable = this.#commands.isAvailable;
-    const trouble = isAvailable ? null : describe(this.#link.lastFailure ?? new CommandTimeout());
+    const trouble = isAvailable ? null : describe(this.#link.lastFailure ?? new AnswerTimeout());
     if (trouble === this.#trouble) return;
     this.#trouble = trouble;
     if (trouble === null) this.#events.onAvailable();

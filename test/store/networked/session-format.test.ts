@@ -4,10 +4,10 @@ import {
   decodeSession,
   encodeSession,
   LAST_SEEN_OFFSET,
-  type SessionRecord,
   writtenTime,
-} from '../../src/store/session-record.ts';
-import { newRecord } from './contract.ts';
+} from '../../../src/store/networked/session-format.ts';
+import type { SessionRecord } from '../../../src/store/session-record.ts';
+import { newRecord } from '../contract.ts';
 
 const time = fc.integer({ min: 0, max: 9_999_999_999_999 });
 const text = fc.string({ unit: 'binary' });

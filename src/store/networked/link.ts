@@ -1,19 +1,29 @@
 /**
- * One connection that is kept alive: when it is lost, or found to be no good, the next one is opened, again and again,
- * at most a quarter of a second apart. A connection counts as live only when it was opened and checked.
+ * One connection that is kept alive: when it is lost, or found to be unusable, the next one is opened, again and again,
+ * at most a quarter of a second apart. A connection counts as live only after it was opened and checked.
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Client } from './clients.ts';
 
-/** How the first and the later attempts to connect are spaced; with jitter, so that replicas do not keep step. */
+/** How attempts to connect are spaced; with jitter, so that replicas do not keep step. */
 const FIRST_PAUSE_MS = 20;
 const LONGEST_PAUSE_MS = 250;
 
+/** What a link needs to know of a client of some library. */
+export interface LinkedClient {
+  /** Calls back when the connection is over, unless it is over already. */
+  once(event: 'end', onEnd: () => void): unknown;
+  /** `end` once the connection is over. */
+  readonly status: string;
+  /** Closes the connection at once. */
+  disconnect(): void;
+}
+
+/** What a link reports. */
 export interface LinkEvents {
-  /** A connection is live, after so long without one; infinite at the first. */
+  /** A connection is live, after this long without one; infinite at the first. */
   readonly onUp: (outageMs: number) => void;
-  /** It was lost, or an attempt failed; called for each failed attempt. */
+  /** The connection was lost, or an attempt failed; called for each failed attempt. */
   readonly onDown: () => void;
 }
 
@@ -22,7 +32,8 @@ class ConnectionLost extends Error {
   override readonly name = 'ConnectionLost';
 }
 
-export class Link<C extends Client> {
+/** Keeps one connection open until it is closed. */
+export class Link<C extends LinkedClient> {
   readonly #connect: (signal: AbortSignal) => Promise<C>;
   readonly #events: LinkEvents;
   readonly #monotonicMs: () => number;
@@ -33,7 +44,7 @@ export class Link<C extends Client> {
   #lose: (cause: unknown) => void = () => {};
   #lastFailure: unknown = null;
 
-  /** @param connect  opens and checks a connection; bounded in time; gives it up when it is not what is wanted */
+  /** @param connect  opens and checks a connection, in bounded time; closes it and rejects when the check fails */
   constructor(connect: (signal: AbortSignal) => Promise<C>, events: LinkEvents, monotonicMs: () => number) {
     this.#connect = connect;
     this.#events = events;
@@ -45,7 +56,7 @@ export class Link<C extends Client> {
     void this.#keepConnected();
   }
 
-  /** The live connection, if there is one. */
+  /** The live connection; `null` while there is none. */
   get client(): C | null {
     return this.#client;
   }
@@ -65,11 +76,12 @@ export class Link<C extends Client> {
     return new Promise((resolve) => this.#waiters.push(resolve));
   }
 
-  /** This connection is no good: it is given up, and the next one opened. */
+  /** This connection is unusable: closes it and opens the next one. */
   drop(client: C, cause: unknown): void {
     if (client === this.#client) this.#lose(cause);
   }
 
+  /** Closes the connection and opens no other one. */
   close(): void {
     this.#closing.abort();
     this.#lose(new ConnectionLost());

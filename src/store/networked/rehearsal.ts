@@ -1,19 +1,22 @@
-/** A right that is missing shows at start, not at the first logout. */
+/** A missing right shows at start, not at the first logout. */
 
 import { randomBytes } from 'node:crypto';
 import { ConfigFault, DependencyFault } from '../../errors.ts';
 import type { Store } from '../store.ts';
-import { RedisRefusal } from './faults.ts';
+import { StoreRefusal } from './events.ts';
 
 const LIFETIME_MS = 10_000;
 
 /**
- * Does once what the gateway will do, on a session, an attempt, a key, a refresh family and a token of nobody.
+ * Does once everything that the gateway will do, with a session, an attempt, a key, a refresh family and a token that
+ * belong to nobody.
  *
- * @throws ConfigFault when Redis refuses a command; an outage in the middle is no reason not to start
+ * @param key  of the store in the configuration, for the message: `store.redis`
+ * @throws ConfigFault when the store refuses a command; an outage in the middle does not prevent the start
  */
 export async function rehearse(
   store: Pick<Store, 'sessions' | 'attempts' | 'once' | 'families' | 'tokenRevocations'>,
+  key: string,
   nowMs: number,
 ): Promise<void> {
   const { sessions, attempts, once, families, tokenRevocations } = store;
@@ -48,7 +51,7 @@ export async function rehearse(
     if (reading !== null) await families.rotate(reading, presented, { seed: subject, digest: subject }, LIFETIME_MS);
     await families.end(handle);
   } catch (fault) {
-    if (fault instanceof RedisRefusal) throw new ConfigFault(`store.redis: ${fault.message}`);
+    if (fault instanceof StoreRefusal) throw new ConfigFault(`${key}: ${fault.message}`);
     if (!(fault instanceof DependencyFault)) throw fault;
   }
 }

@@ -1,0 +1,78 @@
+/** Opens the store that the configuration names: the one place that knows every kind of store. */
+
+import type { Config } from '../config/schema.ts';
+import type { Clocks } from '../lib/clock.ts';
+import type { Logger } from '../telemetry/log.ts';
+import { createMemoryStore } from './memory/store.ts';
+import type { StoreErrorReason, StoreEvents, StoreOperation } from './networked/events.ts';
+import type { StoreSeries } from './series.ts';
+import type { Store } from './store.ts';
+
+/** The section of the configuration. At most one of its keys is set: the kind of store. */
+export type StoreConfig = Config['store'];
+
+/** What a store is opened with, whatever its kind. */
+export interface StoreSurroundings {
+  readonly clocks: Clocks;
+  readonly log: Logger;
+  readonly series: StoreSeries;
+}
+
+/** Whether several processes can share the store: all but the embedded one can. */
+export const isShared = ({ memory: _memory, ...networked }: StoreConfig): boolean =>
+  Object.values(networked).some((section) => section !== undefined);
+
+/**
+ * Opens the store. A store that cannot be reached yet is opened all the same: it answers later, and until then the gateway
+ * is not ready.
+ *
+ * @throws ConfigFault when the store refuses the gateway, or a file that the configuration names cannot be used
+ */
+export async function openStore(config: StoreConfig, { clocks, log, series }: StoreSurroundings): Promise<Store> {
+  series.up(!isShared(config));
+  if (isShared(config)) series.expectCommands();
+  // Loaded only when it is used: the embedded store starts without a client library.
+  if (config.redis !== undefined) {
+    const { openRedisStore } = await import('./redis/store.ts');
+    return openRedisStore(config.redis, clocks, new StoreReports('store.redis', log, series));
+  }
+  return createMemoryStore(config.memory?.maxSessions ?? DEFAULT_MAX_SESSIONS, clocks);
+}
+
+/** Of the embedded store, where nothing is configured. */
+const DEFAULT_MAX_SESSIONS = 100_000;
+
+/** Counts and logs what a networked store reports. */
+class StoreReports implements StoreEvents {
+  readonly #key: string;
+  readonly #log: Logger;
+  readonly #series: StoreSeries;
+
+  constructor(key: string, log: Logger, series: StoreSeries) {
+    this.#key = key;
+    this.#log = log;
+    this.#series = series;
+  }
+
+  onAnswered(operation: StoreOperation, durationMs: number): void {
+    this.#series.answered(operation, durationMs);
+  }
+
+  onError(reason: StoreErrorReason): void {
+    this.#series.failed(reason);
+  }
+
+  onAvailable(): void {
+    this.#series.up(true);
+    this.#log.info('the session store answers');
+  }
+
+  onUnavailable(why: string): void {
+    this.#series.up(false);
+    this.#log.error({ why }, 'the session store is not available');
+  }
+
+  onWarning(what: string): void {
+    this.#log.warn(`${this.#key}: ${what}`);
+  }
+}
