@@ -1,14 +1,18 @@
 /**
- * The one source of time. Everything that needs the time takes a `Clock` or both `Clocks`, so that a test can set it.
+ * lib: small helpers that import nothing else of this program. They hold no configuration and log nothing; each file says
+ * what it throws or returns for bad input.
+ *
+ * This file is the one source of time: whatever needs the time takes a `Clock` or both `Clocks`, so that a test can set it.
  */
 
 /** A reading of time, in milliseconds. */
 export type Clock = () => number;
 
+/** The two clocks of a machine. */
 export interface Clocks {
-  /** Since the Unix epoch, for what is written down (`exp`, session expiry). May step: never subtract for durations. */
+  /** Since the Unix epoch, for times that are stored or sent (`exp`, session expiry). May step: never measure durations with it. */
   readonly wallMs: Clock;
-  /** Since some fixed moment, with sub-millisecond fractions, for durations. Never steps. */
+  /** Since an arbitrary moment, with sub-millisecond fractions, for durations. Never steps. */
   readonly monotonicMs: Clock;
 }
 

@@ -1,8 +1,8 @@
 /**
- * HTML by tagged template: everything interpolated is escaped, except what is HTML already.
+ * HTML by tagged template: everything interpolated is escaped, except HTML made by the same template.
  */
 
-/** A piece of HTML that is safe to write as it is. Made only by {@link html}. */
+/** A piece of HTML that is safe to write unescaped. Create it with {@link html} only. */
 export class Html {
   readonly text: string;
 

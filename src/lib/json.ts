@@ -1,18 +1,17 @@
-/**
- * What JSON.parse leaves open: it keeps the last of two members of the same name where another reader keeps the first.
- */
+/** Detects JSON that two parsers may read differently. */
 
-/** Nesting beyond this is refused: nothing that a token or a request of ours needs is that deep (JWT-39). */
+/** The deepest nesting accepted: no token or request that the gateway reads needs more (JWT-39). */
 const MAX_DEPTH = 8;
 
 /**
- * Whether a JSON text has an object with two members of the same name, or nests too deep. JSON.parse keeps the last of
- * two, another reader the first (JWT-15, JWT-16).
+ * Whether a JSON text has an object with two members of the same name, or nests too deep. JSON.parse keeps the last of two
+ * such members, other parsers keep the first (JWT-15, JWT-16).
  *
  * perf: bench/micro/json.ts. A text with more members than the value that was read from it has lost some: counting is a
  * third of the cost of keeping the names of each object.
  *
- * @param value  what JSON.parse has made of it
+ * @param text   valid JSON
+ * @param value  the result of JSON.parse for it
  */
 export function hasDuplicateMember(text: string, value: unknown): boolean {
   return membersInText(text) !== membersInValue(value, 1);
@@ -32,7 +31,7 @@ function membersInText(text: string): number {
     while (isEscaped(text, close)) close = text.indexOf(QUOTE, close + 1);
     if (close === -1) return count;
     let next = close + 1;
-    // JSON knows four kinds of white space, and no other character at this place is below them.
+    // JSON has four white space characters, and no other character that can stand here has a lower code.
     while (text.charCodeAt(next) <= SPACE) next += 1;
     if (text.charCodeAt(next) === COLON) count += 1;
     open = text.indexOf(QUOTE, next);

@@ -1,11 +1,9 @@
-/**
- * The word that somebody probably meant: for "did you mean …?".
- */
+/** Spelling suggestions, for "did you mean …?". */
 
 /**
- * Finds the candidate with the fewest edits (insert, delete, replace, swap of two neighbours) from a word.
+ * Finds the candidate with the fewest edits (insert, delete, replace, swap of two neighbours) from a word, ignoring case.
  *
- * @returns `null` when none is near: more than one edit, or for longer words more than a third of the letters
+ * @returns `null` when none is within one edit or, for longer words, a third of their letters
  */
 export function nearest(word: string, candidates: Iterable<string>): string | null {
   let best: string | null = null;

@@ -1,6 +1,6 @@
 /**
- * Certificates and keys in PEM (RFC 7468), read for what is wrong with them. OpenSSL takes a CA file in which there is
- * nothing that it knows for an empty one, and then every handshake fails.
+ * Checks certificates and keys in PEM (RFC 7468) before OpenSSL reads them: it treats a CA file without any certificate as
+ * empty, and then every handshake fails.
  */
 
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
@@ -9,9 +9,9 @@ const CERTIFICATE = /-----BEGIN ((?:TRUSTED |X509 )?CERTIFICATE)-----[^-]*-----E
 const BEGIN = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----/g;
 
 /**
- * Reads every certificate of a text, in its order.
+ * Reads every certificate of a text, in order.
  *
- * @returns `null` when there is none, or one that cannot be read
+ * @returns `null` when there is none, or when any of them is malformed
  */
 export function readCertificates(pem: string): readonly [X509Certificate, ...X509Certificate[]] | null {
   const blocks = pem.match(CERTIFICATE) ?? [];
@@ -24,7 +24,7 @@ export function readCertificates(pem: string): readonly [X509Certificate, ...X50
   }
 }
 
-/** Reads a private key; what is wrong with it if it cannot be. Encrypted ones are refused: nobody is there to ask. */
+/** @returns the key, or what is wrong with it; encrypted keys are refused because nobody can be asked for a passphrase */
 function readPrivateKey(pem: string): KeyObject | string {
   if (pem.includes('ENCRYPTED'))
     return 'is encrypted: write the key without a passphrase, readable by the gateway only';
@@ -35,7 +35,7 @@ function readPrivateKey(pem: string): KeyObject | string {
   }
 }
 
-/** What is wrong with a certificate chain and the key of its leaf, and with which file; `null` when they go together. */
+/** @returns what is wrong with a certificate chain or the key of its leaf, and in which file; `null` when they match */
 export function pairProblem(
   certificate: string,
   key: string,
@@ -50,11 +50,11 @@ export function pairProblem(
 /**
  * The DNS names of a certificate, in lower case, `*.` ones included.
  *
- * Node quotes every alternative name that a reader of the text could take for another (CVE-2021-44532); those are left
- * out, since a DNS name needs no quotes (TLS-05).
+ * Node quotes every alternative name that could be mistaken for another in the text (CVE-2021-44532); those are left out,
+ * since a DNS name needs no quotes (TLS-05).
  */
 export const dnsNames = ({ subjectAltName = '' }: X509Certificate): readonly string[] =>
   subjectAltName.split(', ').flatMap((name) => /^DNS:([^"]+)$/.exec(name)?.[1]?.toLowerCase() ?? []);
 
-/** What is said of a file that {@link readCertificates} cannot read. */
+/** Describes a file for which {@link readCertificates} returns `null`. */
 export const NOT_A_CERTIFICATE = 'is not a PEM certificate';

@@ -1,8 +1,8 @@
 /**
- * A map that forgets what has not been used lately, and so is bounded whatever is put into it.
+ * A map that drops entries that were not used lately, so its size is bounded.
  *
- * Two ordinary maps take turns: when the young one is full it becomes the old one, and what the old one had is gone,
- * except for what was used in the meantime. So a look-up costs what one in a `Map` costs, without lists to keep in order.
+ * Two ordinary maps take turns: when the young one is full it becomes the old one, and the entries of the old one are
+ * dropped, except for those used in the meantime. A look-up costs as much as in a `Map`, and no list needs to be ordered.
  *
  * perf: bench/micro/verified-tokens.ts
  */
@@ -12,7 +12,7 @@ export class RecentMap<V> {
   #old = new Map<string, V>();
   #youngWeight = 0;
 
-  /** @param maxWeight  of all keys together, in UTF-16 code units; at most twice that is kept */
+  /** @param maxWeight  total length of the keys in UTF-16 code units; at most twice that is kept */
   constructor(maxWeight: number) {
     this.#maxWeight = maxWeight;
   }
@@ -42,7 +42,7 @@ export class RecentMap<V> {
     this.#old.delete(key);
   }
 
-  /** How many there are. One that is in both maps counts twice. */
+  /** The number of entries. One that is in both maps counts twice. */
   get size(): number {
     return this.#young.size + this.#old.size;
   }

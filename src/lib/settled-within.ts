@@ -1,6 +1,10 @@
-/** Waiting for something, but not for ever. */
+/** Bounded waiting. */
 
-/** Waits for a promise, but not longer than this, nor beyond an abort. `null` is no limit. */
+/**
+ * Waits until a promise settles, the limit has passed or the signal aborts, whichever comes first. Never rejects.
+ *
+ * @param limitMs  `null`: no limit
+ */
 export function settledWithin(work: Promise<unknown>, limitMs: number | null, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {

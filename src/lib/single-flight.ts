@@ -1,15 +1,15 @@
 /**
- * One call at a time per key: whoever asks for the same key while a call is under way gets that call's promise.
+ * Runs one call at a time per key: callers that ask for a key while its call is in progress get the same promise.
  *
- * Keys are compared as whole strings (no concatenation of parts by the callers without a delimiter that the parts
- * cannot contain: CVE-2026-71326 is a single-flight that answered one user with another's identity).
+ * Keys are compared as whole strings. Join parts only with a delimiter that they cannot contain: CVE-2026-71326 is a
+ * single-flight that answered one user with the identity of another.
  */
 export class SingleFlight<T> {
   readonly #underWay = new Map<string, Promise<T>>();
 
   /**
    * @param key   exact identity of the call
-   * @param call  started only when none with this key is under way; its rejection reaches every waiter
+   * @param call  started only when none with this key is in progress; its rejection reaches every waiter
    */
   run(key: string, call: () => Promise<T>): Promise<T> {
     const present = this.#underWay.get(key);
@@ -19,7 +19,7 @@ export class SingleFlight<T> {
     return started;
   }
 
-  /** Whether a call with this key is under way. */
+  /** Whether a call with this key is in progress. */
   has(key: string): boolean {
     return this.#underWay.has(key);
   }

@@ -1,6 +1,6 @@
 /**
- * Sizes as people write them (`512`, `64KiB`, `10MiB`, `1GiB`), held as bytes. Only binary units: `KB` is refused,
- * because half of its readers take it for 1,000.
+ * Sizes as written in a configuration (`512B`, `64KiB`, `10MiB`, `1GiB`), held as bytes. Only binary units: `KB` is refused
+ * because many readers take it for 1,000.
  */
 
 const UNIT_BYTES = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;

@@ -1,5 +1,5 @@
 /**
- * Points in time as RFC 3339 text, in UTC with milliseconds.
+ * Times as RFC 3339 text, in UTC with milliseconds.
  */
 
 // biome-ignore-start lint/style/noRestrictedGlobals: converts a given time; does not read the clock.

@@ -1,18 +1,20 @@
-/**
- * Rates: so many at once, so many a second over time.
- */
+/** Rate limits: a burst at once, and a number per second over time. */
 
-/** What many small fillings may lack of a whole one by rounding. */
+/** The most that many small refills can lose to rounding. */
 const ROUNDING = 1e-9;
 
-/** A bucket that fills evenly. Not shared between processes. */
+/** A bucket that refills evenly. Not shared between processes. */
 export class TokenBucket {
   readonly #perSecond: number;
   readonly #burst: number;
   #level: number;
   #filledAtMs: number;
 
-  /** Full at first. @param nowMs monotonic, like every time here */
+  /**
+   * Starts full.
+   *
+   * @param nowMs  monotonic, like every time here
+   */
   constructor(perSecond: number, burst: number, nowMs: number) {
     this.#perSecond = perSecond;
     this.#burst = burst;
@@ -20,7 +22,7 @@ export class TokenBucket {
     this.#filledAtMs = nowMs;
   }
 
-  /** Takes one. Returns 0, or the milliseconds after which there will be one; then nothing was taken. */
+  /** @returns 0 when one was taken; otherwise the milliseconds until one will be available, and nothing was taken */
   take(nowMs: number): number {
     const filled = this.#level + (Math.max(0, nowMs - this.#filledAtMs) / 1_000) * this.#perSecond;
     this.#level = Math.min(this.#burst, filled);

@@ -1,9 +1,7 @@
-/** Comparing versions of programs. */
+/** Compares versions of programs. */
 
 /**
- * Whether a version is this one or a later one, by its numbers.
- *
- * Does not look at what follows the numbers: a pre-release counts as its release.
+ * Whether a version is at least the other one, by its first three numbers. A pre-release counts as its release.
  *
  * @param version  `26.10.0`, with or without a leading `v`
  */

@@ -7,22 +7,23 @@ import { type BlockList, isIP } from 'node:net';
 import { plainAddress } from '../lib/address.ts';
 import { trim } from '../lib/trim.ts';
 
+/** Where a request came from. */
 export interface ClientAddress {
   /** The client's address, IPv4 or IPv6, without port or zone. */
   readonly client: string;
-  /** The X-Forwarded-For value for the upstream: what trusted proxies said, and who connected to us. */
+  /** The X-Forwarded-For value for the upstream: the entries of trusted proxies, then the peer. */
   readonly chain: string;
-  /** Whether whoever connected is a trusted proxy, so that its other X-Forwarded-* are believed too. */
+  /** Whether the peer is a trusted proxy, so that its other X-Forwarded-* headers count too. */
   readonly viaTrustedProxy: boolean;
 }
 
 /**
  * Finds the client's address.
  *
- * Reads the list from the right, because only the last entries were written by proxies that are trusted (HDR-15,
- * HDR-23). It stops at the first entry that is not an address.
+ * Reads the list from the right, because only the last entries were written by trusted proxies (HDR-15, HDR-23). Stops at
+ * the first entry that is not an address.
  *
- * @param peer          plain address of whoever connected
+ * @param peer          plain address of the peer
  * @param forwardedFor  X-Forwarded-For as received, lines joined; `null` when absent
  * @param trusted       the trusted proxies; `null` when there are none
  */
@@ -43,8 +44,8 @@ export function clientAddress(peer: string, forwardedFor: string | null, trusted
 }
 
 /**
- * An entry without the port that some load balancers add: `203.0.113.7:4711`, `[2001:db8::7]:4711`. Brackets without a
- * port are read as well. Anything else is left as it is.
+ * Removes the port that some load balancers add: `203.0.113.7:4711`, `[2001:db8::7]:4711`. Accepts brackets without a port
+ * as well. Returns anything else unchanged.
  */
 function withoutPort(entry: string): string {
   const [, bracketed, dotted] = /^(?:\[([0-9A-Fa-f:.]{2,45})\]|([0-9.]{7,15}))(?::\d{1,5})?$/.exec(entry) ?? [];

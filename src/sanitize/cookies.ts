@@ -1,22 +1,25 @@
 /**
- * The session cookie is taken out of the Cookie header here, and everything else goes on byte for byte.
+ * Takes the session cookie out of the Cookie header and passes everything else on byte for byte.
  *
- * Deliberately not a cookie library: those decode, unquote and trim, and each of these has been an attack
- * (test/attack/cookies.test.ts, COK-01 … COK-15). Pairs are split at `;` only, a name is compared exactly, and a name
- * that only a lenient reader would take for the session cookie's makes the credential invalid.
+ * Deliberately not a cookie library: those decode, unquote and trim, and each of these has been exploited
+ * (test/attack/cookies.test.ts, COK-01 … COK-15). Pairs are split at `;` only and names are compared exactly. A name that
+ * only a lenient parser would equate with that of the session cookie makes the credential invalid.
  */
 
 import { Denial } from '../errors.ts';
 import { trimEnd, trimStart } from '../lib/trim.ts';
 
+/** The Cookie header, split in two. */
 export interface ScreenedCookies {
-  /** Value of the session cookie; `null` when there is none; a Denial when there are several readings of it. */
+  /** Value of the session cookie; `null` when there is none; a Denial when it is ambiguous. */
   readonly session: string | Denial | null;
   /** The Cookie header without the session cookie; `null` when nothing is left. */
   readonly rest: string | null;
 }
 
+/** Limits of the Cookie header. */
 export interface CookieLimits {
+  /** Of all Cookie headers together; a header of this size is refused. */
   readonly maxCookieBytes: number;
   readonly maxCookieCount: number;
 }
@@ -29,7 +32,7 @@ const LOOKALIKE = new Denial('session_invalid', 'a cookie whose name a lenient r
 /**
  * Splits a Cookie header into the session cookie and the rest.
  *
- * @param header      all Cookie field lines joined with `; ` (RFC 6265 §5.4 allows one line; RFC 9113 §8.2.3 more)
+ * @param header      all Cookie field lines joined with `; ` (RFC 6265 §5.4 allows one, RFC 9113 §8.2.3 several)
  * @param cookieName  exact name of the session cookie
  * @returns the two parts, or a Denial `headers_too_large`
  */
@@ -53,7 +56,7 @@ export function screenCookies(header: string, cookieName: string, limits: Cookie
   return { session, rest: rest === '' ? null : rest };
 }
 
-/** The value when the header is the session cookie and nothing else: the common case of a program. */
+/** The value when the header is the session cookie and nothing else, which is the common case for programs. */
 function soleCookieValue(header: string, cookieName: string): string | null {
   const isSole = header.startsWith(cookieName) && header[cookieName.length] === '=' && !header.includes(';');
   return isSole ? header.slice(cookieName.length + 1) : null;
@@ -75,7 +78,7 @@ function classify(pair: string, cookieName: string): string | Denial | typeof OT
   const name = equals === -1 ? trimmed : trimmed.slice(0, equals);
   if (name === cookieName) return equals === -1 ? LOOKALIKE : trimmed.slice(equals + 1);
   if (trimEnd(name) === cookieName) return LOOKALIKE;
-  // Some readers write a nameless cookie back as its bare value, which then reads as a named one (COK-05).
+  // Some parsers serialize a nameless cookie as its bare value, which the next parser reads as a named one (COK-05).
   if (name === '' && trimmed.slice(1).trimStart().startsWith(cookieName)) return IGNORED;
   return OTHER;
 }

@@ -1,6 +1,6 @@
 /**
- * How the request body is framed (RFC 9112 §6), more strictly than the parser reads it: one header, in its canonical
- * form, or none. llhttp has refused most of the rest before (test/attack/smuggling.test.ts, SMG-01 … SMG-43).
+ * The framing of the request body (RFC 9112 §6), stricter than the parser: one header, in canonical form, or none. llhttp
+ * has already refused most other forms (test/attack/smuggling.test.ts, SMG-01 … SMG-43).
  */
 
 import { Denial } from '../errors.ts';
@@ -19,8 +19,9 @@ const CANONICAL_DECIMAL = /^(?:0|[1-9]\d{0,14})$/;
 /**
  * Reads the framing of a request body.
  *
- * @param contentLength     the one Content-Length value, or `null`
- * @param transferEncoding  the one Transfer-Encoding value, or `null`
+ * @param contentLength     the only Content-Length value, or `null`
+ * @param transferEncoding  the only Transfer-Encoding value, or `null`
+ * @returns the framing, or a Denial `request_ambiguous`
  */
 export function bodyFraming(
   contentLength: string | null,

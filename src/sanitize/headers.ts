@@ -1,8 +1,8 @@
 /**
- * The one pass over the raw header list: what goes on, what is dropped, and what the gateway itself has to read.
+ * The one pass over the raw header list: sorts headers into forwarded, dropped, and read by the gateway itself.
  *
- * Order (design §1.2): hop-by-hop and `Connection`-listed headers go, owned headers go, and only later, in
- * `upstream/request-headers.ts`, are ours written. So nothing that a client lists in `Connection` can remove ours
+ * Hop-by-hop headers, headers listed in `Connection` and owned headers are removed first; the gateway's own are written
+ * later, in `upstream/request-headers.ts`. So nothing that a client lists in `Connection` can remove them
  * (GHSA-w9mr-28mw-j8hg, CVE-2026-33805).
  */
 
@@ -11,7 +11,7 @@ import { foldHeaderName } from '../lib/header-name.ts';
 import { trim } from '../lib/trim.ts';
 import type { OwnedHeaders } from './owned-headers.ts';
 
-/** What becomes of a header. Small integers, because the pass below switches on them for every header. */
+/** Dispositions of a header. Small integers, because the pass below switches on them for every header. */
 const FORWARD = 0;
 const DROP = 1;
 const HOST = 2;
@@ -29,7 +29,7 @@ const FORWARDED_FOR = 13;
 const FORWARDED_PROTO = 14;
 const TRACESTATE = 15;
 const OWNED = 16;
-/** From here on: read by the gateway and forwarded as well. */
+/** From here on: read by the gateway and also forwarded. */
 const ORIGIN = 20;
 const SEC_FETCH_SITE = 21;
 const SEC_FETCH_MODE = 22;
@@ -43,7 +43,7 @@ const USER_AGENT = 29;
 const REQUESTED_WITH = 30;
 const HX_REQUEST = 31;
 
-/** Headers with a meaning here, by lower-case name. A folded spelling of one of these (`Transfer_Encoding`) is dropped. */
+/** Headers that the gateway acts on, by lower-case name. A folded spelling of one (`Transfer_Encoding`) is dropped. */
 const DISPOSITIONS: ReadonlyMap<string, number> = new Map([
   ['host', HOST],
   ['cookie', COOKIE],
@@ -80,7 +80,7 @@ const DISPOSITIONS: ReadonlyMap<string, number> = new Map([
   ['http2-settings', DROP],
 ]);
 
-/** `Connection` options that need no work: they name no header, or one that is dropped anyway. */
+/** `Connection` options that name no header, or one that is dropped anyway. */
 const HARMLESS_OPTIONS = new Set([
   'close',
   'keep-alive',
@@ -99,14 +99,14 @@ const CONNECTION_NAMES_PROTECTED = new Denial(
   'request_ambiguous',
   'Connection lists a header that frames or authenticates the request',
 );
-/** No client lists as many as it may send headers. Each one costs a microsecond, so 16 KiB of them would cost several milliseconds. */
+/** No honest client lists more. Each costs a microsecond, so 16 KiB of them would cost several milliseconds. */
 const MAX_CONNECTION_OPTIONS = 100;
 const TOO_MANY_OPTIONS = new Denial('headers_too_large', 'more than 100 options in Connection');
 const BAD_CONNECTION_OPTION = new Denial('request_malformed', 'Connection option is not a token');
 
-/** What the pass found. Fixed shape: every field is set here, none is added later. */
+/** The result of the pass. Fixed shape: every field is set here, none is added later. */
 export class HeaderScan {
-  /** Flat name, value list of the headers that go on, spelled and ordered as received. */
+  /** Flat name, value list of the forwarded headers, spelled and ordered as received. */
   forwarded: string[] = [];
   host: string | null = null;
   cookie: string | null = null;
@@ -134,7 +134,7 @@ export class HeaderScan {
   isScripted = false;
   webSocketKey: string | null = null;
   webSocketVersion: string | null = null;
-  /** How many headers were dropped because only the gateway may write them. */
+  /** The number of headers dropped because only the gateway may write them. */
   ownedHeaders = 0;
 }
 
@@ -153,9 +153,10 @@ export class HeaderScanner {
   /**
    * Reads a raw header list.
    *
-   * Does not check values beyond duplicates: `Host`, framing, cookies, addresses have their own files.
+   * Refuses duplicates of headers that must be unique and checks no other values: `Host`, framing, cookies and addresses
+   * have their own files.
    *
-   * @param rawHeaders  flat name, value list as `IncomingMessage.rawHeaders` has it
+   * @param rawHeaders  flat name, value list, as in `IncomingMessage.rawHeaders`
    * @see test/attack/headers.test.ts (HDR-01 … HDR-24), test/attack/hop-by-hop.test.ts (HBH-01 … HBH-08)
    */
   scan(rawHeaders: readonly string[]): HeaderScan | Denial {
@@ -189,7 +190,7 @@ export class HeaderScanner {
   }
 }
 
-/** Puts one header that the gateway reads into its place. */
+/** Stores one header that the gateway reads. */
 function note(scan: HeaderScan, disposition: number, value: string): Denial | null {
   switch (disposition) {
     case HOST:
@@ -238,7 +239,7 @@ function note(scan: HeaderScan, disposition: number, value: string): Denial | nu
     case FORWARDED_PROTO:
       scan.forwardedProto = joined(scan.forwardedProto, value);
       break;
-    // Fields that a client may send once: two of them are joined, and then equal nothing that is accepted (CSRF-10).
+    // A client may send these once: two are joined, and the result equals no accepted value (CSRF-10).
     case ORIGIN:
       scan.origin = joined(scan.origin, value);
       break;
@@ -286,7 +287,7 @@ function note(scan: HeaderScan, disposition: number, value: string): Denial | nu
 /**
  * Removes the headers that `Connection` lists (RFC 9110 §7.6.1).
  *
- * Listing a header that frames or authenticates the request is refused: whoever removes it changes what the request is.
+ * Refuses a list that names a header which frames or authenticates the request: removing it would change the request.
  */
 function dropConnectionListed(scan: HeaderScan, connection: string): HeaderScan | Denial {
   if (connection === 'keep-alive' || connection === 'close') return scan;

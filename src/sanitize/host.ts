@@ -1,16 +1,17 @@
 /**
- * The canonical host: lower case, without port and without the trailing dot of a fully qualified name, so that one
- * name has one policy. A host that could be read as another one is refused.
+ * The canonical host: lower case, without port and without the trailing dot of a fully qualified name, so that each name
+ * has one policy. A host that could be mistaken for another one is refused.
  */
 
 import { isIPv6 } from 'node:net';
 import { domainToASCII, domainToUnicode } from 'node:url';
 import { Denial } from '../errors.ts';
 
+/** A host in canonical form. */
 export interface CanonicalHost {
-  /** What routes are matched by. */
+  /** Matched by routes. */
   readonly name: string;
-  /** The name with the port that the client sent, if any: what the upstream gets as Host. */
+  /** The name with the port that the client sent, if any: the Host header for the upstream. */
   readonly authority: string;
 }
 
@@ -26,11 +27,9 @@ const known = new Map<string, CanonicalHost | Denial>();
 const MAX_KNOWN = 512;
 
 /**
- * Brings the value of a Host header into its canonical form.
+ * Converts the value of a Host header to its canonical form. The port is checked but not used: routes match by name.
  *
- * The port is checked, but takes no part: routes are matched by name.
- *
- * @param value  the header's value as received; `null` when there was none
+ * @param value  the header's value as received; `null` when absent
  * @returns the canonical host, or a Denial `request_malformed`
  * @see RFC 9110 §7.2, test/attack/host.test.ts (HST-01 … HST-14)
  */
@@ -61,7 +60,7 @@ function isRegisteredName(name: string): boolean {
   return !labels.some((label) => label.startsWith('xn--')) || isPunycode(name);
 }
 
-/** Whether every `xn--` label is the Punycode of something (HST-09): Node leaves one that is not as it is. */
+/** Whether every `xn--` label is valid Punycode (HST-09). Node returns an invalid one unchanged. */
 function isPunycode(name: string): boolean {
   const unicode = domainToUnicode(name);
   return !/(?:^|\.)xn--/.test(unicode) && domainToASCII(unicode) === name;

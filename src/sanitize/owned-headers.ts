@@ -1,12 +1,12 @@
 /**
- * The request headers that the gateway owns: only it may write them, so a copy from outside is removed in every
- * spelling. CGI, WSGI, PHP and friends fold different names into one variable (`X_User-Id`, `X.User.Id`,
- * `HTTP_X_USER_ID`), so names are compared in a folded form (CVE-2025-64484, CVE-2026-39858, GHSA-49wc-4hcv-v58q).
+ * The request headers that the gateway owns: only the gateway may write them, so a copy from a client is removed in every
+ * spelling. CGI, WSGI, PHP and others fold different names into one variable (`X_User-Id`, `X.User.Id`, `HTTP_X_USER_ID`),
+ * so names are compared in a folded form (CVE-2025-64484, CVE-2026-39858, GHSA-49wc-4hcv-v58q).
  */
 
 import { foldHeaderName } from '../lib/header-name.ts';
 
-/** Owned whatever the configuration says: who the client is, and what the gateway itself says about the request. */
+/** Always owned: the identity of the client, and the gateway's own statements about the request. */
 export const OWNED_NAMES = [
   'forwarded',
   'proxy',
@@ -23,16 +23,16 @@ export const OWNED_NAMES = [
   'x-rewrite-url',
 ] as const;
 
-/** The same, for whole families of names. */
+/** Prefixes of names that are always owned. */
 export const OWNED_PREFIXES = ['x-forwarded-', 'x-original-'] as const;
 
 /**
- * Names by which other proxies and access gateways vouch for something: who the user is, which certificate or address
- * the client has, where a request goes. A service may have stood behind one of them and still believe them, so they are
- * removed too, unless the configuration passes them (`passClientHeaders`). A header that an application defines for its
- * own pages and clients does not belong here, whatever its name suggests.
+ * Headers by which other proxies and access gateways vouch for the user, the certificate or address of the client, or the
+ * destination of a request. A service that once stood behind one of them may still trust them, so they are removed too,
+ * unless the configuration passes them (`passClientHeaders`). A header that an application defines for its own pages and
+ * clients does not belong here, whatever its name suggests.
  *
- * `x-middleware-subrequest` is the one that Next.js believed from anybody (CVE-2025-29927).
+ * Next.js trusted `x-middleware-subrequest` from any client (CVE-2025-29927).
  */
 export const FOREIGN_NAMES = [
   'affiliation',
@@ -121,7 +121,7 @@ export const FOREIGN_NAMES = [
   'x-vercel-proxied-for',
   'x-verified-user',
 ] as const;
-/** The same, for whole families of names. */
+/** Prefixes of such names. */
 export const FOREIGN_PREFIXES = [
   'ajp-',
   'cf-access-',
@@ -181,21 +181,21 @@ export const FOREIGN_PREFIXES = [
 
 const FOREIGN: ReadonlySet<string> = new Set(FOREIGN_NAMES);
 
-/** Decides whether a name from outside is one of ours. */
+/** Decides which headers of a client are removed. */
 export class OwnedHeaders {
   readonly #names: ReadonlySet<string>;
   readonly #passed: ReadonlySet<string>;
 
   /**
-   * @param written  every header that some route writes with identity in it, plus the header of the upstream token
-   * @param passed   names of other proxies' families that clients may send; never one that is `written` or ours
+   * @param written  every header into which a route writes identity, and the header of the upstream token
+   * @param passed   headers of other proxies that clients may send; ignored where a name is `written` or always owned
    */
   constructor(written: Iterable<string>, passed: Iterable<string>) {
     this.#names = new Set([...OWNED_NAMES, ...[...written].map(foldHeaderName)]);
     this.#passed = new Set([...passed].map(foldHeaderName));
   }
 
-  /** Whether a header of this name, as spelled by a client, has to be removed. */
+  /** Whether a header of this name, as spelled by a client, is removed. */
   owns(name: string): boolean {
     const folded = foldHeaderName(name);
     if (this.#names.has(folded) || OWNED_PREFIXES.some((prefix) => folded.startsWith(prefix))) return true;

@@ -1,23 +1,23 @@
 /**
  * The canonical path: the one spelling of a path that routing, policy and forwarding all use.
  *
- * What can be read in two ways is refused, never repaired: dot segments, empty segments, backslashes, encoded
- * separators and controls, overlong or malformed UTF-8, characters that normalise into separators. What has one
- * meaning but several spellings gets one spelling: a character that may stand in a segment as it is (RFC 3986 §3.3,
- * pchar) does so, every other one is an escape with upper-case digits (§6.2.2.1). The RFC only lets escapes of unreserved
- * characters be decoded (§6.2.2.2) because somebody might tell `%40` from `@`; to servers they are one path, so to policy
- * they are, too (PTH-13). Raw characters that the RFC has no place for are refused, but for the four that browsers send as
- * they are: those get escapes. Nothing is decoded twice: `%252e` stays `%252e`.
+ * Ambiguous paths are refused, never repaired: dot segments, empty segments, backslashes, encoded separators and controls,
+ * overlong or malformed UTF-8, characters that normalise into separators. Several spellings of one meaning become one
+ * spelling: a character that a segment may contain (RFC 3986 §3.3, pchar) stands for itself, every other one is an escape
+ * with upper-case digits (§6.2.2.1). The RFC allows decoding for escapes of unreserved characters only (§6.2.2.2), because
+ * `%40` and `@` might differ; servers treat them as one path, so policy does too (PTH-13). Raw characters outside the RFC
+ * are refused, except for those that browsers send unescaped, which are escaped here. Nothing is decoded twice: `%252e`
+ * stays `%252e`.
  */
 
 import { Denial } from '../errors.ts';
 
-/** A path in its canonical form, and the ambiguities that only some routes may accept. */
+/** A canonical path, and the ambiguities that a route has to accept explicitly. */
 export interface CanonicalPath {
   readonly path: string;
   /** Contains `%2F`: refused unless the route has the path exception `encodedSlash`. */
   readonly hasEncodedSlash: boolean;
-  /** Contains `;`, which may have come as `%3B`: refused unless the route has the path exception `semicolon`. */
+  /** Contains `;`, possibly sent as `%3B`: refused unless the route has the path exception `semicolon`. */
   readonly hasSemicolon: boolean;
 }
 
@@ -41,20 +41,20 @@ const SEGMENT_CHARACTERS = new Set(
     text.charCodeAt(0),
   ),
 );
-/** Not of the RFC, and left as they are by browsers (WHATWG URL §1.3, path percent-encode set). */
+/** Outside the RFC, but sent unescaped by browsers (WHATWG URL §1.3, path percent-encode set). */
 const RAW_OF_BROWSERS = new Set([...'[]|^'].map((text) => text.charCodeAt(0)));
-/** Of these characters without ";", and no segment begins with a dot. */
+/** Segments of these characters except ";" that do not begin with a dot. */
 const PLAIN_REQUEST_PATH = /^(?:\/[A-Za-z0-9_~!$&'()*+,=:@-][A-Za-z0-9._~!$&'()*+,=:@-]*)+\/?$/;
 
 /**
- * Brings a path into its canonical form.
+ * Converts a path to its canonical form.
  *
  * @param path  the part of the request target before `?`, as received
  * @returns the canonical path, or a Denial `request_ambiguous` / `request_malformed`
  * @see test/attack/path.test.ts (PTH-01 … PTH-21)
  */
 export function canonicalPath(path: string): CanonicalPath | Denial {
-  // Most paths are already canonical: one regular expression without alternatives at any position says so.
+  // Most paths are already canonical, which one regular expression without alternatives can tell.
   if (path === '/' || PLAIN_REQUEST_PATH.test(path)) return { path, hasEncodedSlash: false, hasSemicolon: false };
   if (path.charCodeAt(0) !== 0x2f) return NOT_ABSOLUTE;
 
@@ -69,7 +69,7 @@ export function canonicalPath(path: string): CanonicalPath | Denial {
   );
 }
 
-/** Decodes escapes of what needs none, checks every other one, and refuses characters that have no place. */
+/** Decodes the escapes of segment characters, checks all others, and refuses characters that a path must not contain. */
 function decodeSegmentCharacters(path: string): string | Denial {
   let canonical = '';
   let index = 0;
@@ -111,7 +111,7 @@ const escapeOf = (byte: number): string => `%${byte.toString(16).toUpperCase().p
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** The canonical spelling of a run of escaped bytes, or why it is refused. */
+/** The canonical spelling of a run of escaped bytes, or a Denial. */
 function canonicalEscapes(bytes: readonly number[]): string | Denial {
   if (bytes.some((byte) => byte >= 0x80)) {
     const problem = nonAsciiProblem(bytes);
@@ -126,7 +126,7 @@ function canonicalEscapes(bytes: readonly number[]): string | Denial {
   return text;
 }
 
-/** U+3002, U+FF0E and U+FF61 are full stops to an IDNA reader (UTS 46 §4), though NFKC leaves the first alone. */
+/** IDNA reads U+3002, U+FF0E and U+FF61 as full stops (UTS 46 §4), though NFKC keeps the first. */
 const CONFUSABLE_CHARACTERS = /[/\\.%;?#\u3002\u2044\u2215\u29f8\u29f5\ufe68\u0000-\u001f\u007f-\u009f]/u;
 
 function nonAsciiProblem(bytes: readonly number[]): Denial | null {
@@ -143,8 +143,8 @@ function nonAsciiProblem(bytes: readonly number[]): Denial | null {
 }
 
 /**
- * Refuses empty segments and dot segments, also where an upstream would see one only after it decodes `%2F` or cuts
- * off what follows `;` (`..%2fadmin`, `..;/admin`).
+ * Refuses empty segments and dot segments, including those that an upstream sees only after it decodes `%2F` or cuts
+ * segments at `;` (`..%2fadmin`, `..;/admin`).
  */
 function refuseAmbiguousSegments(path: string): Denial | null {
   const segments = path.slice(1).split(/\/|%2F/);

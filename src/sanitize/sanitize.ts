@@ -1,9 +1,9 @@
 /**
  * sanitize: raw request in, one canonical request out, or a Denial.
  *
- * Input: what the HTTP parser hands over, untrusted. Output: a {@link ScreenedRequest}, which is the only reading of
- * the request that any later stage sees. Fails with Denials 400, 414, 417, 421, 426, 431, 505; never throws, never
- * waits. It must never repair: what can be read in two ways is refused.
+ * Input: the output of the HTTP parser, untrusted. Output: a {@link ScreenedRequest}, the only reading of the request that
+ * later stages see. Fails with Denials 400, 414, 417, 421, 426, 431, 505; never throws, never waits. Ambiguous requests are
+ * refused, never repaired.
  */
 
 import type { BlockList } from 'node:net';
@@ -17,9 +17,9 @@ import type { OwnedHeaders } from './owned-headers.ts';
 import { type CanonicalTarget, canonicalTarget } from './target.ts';
 import { webSocketProblem } from './websocket.ts';
 
-/** What the connection says about its peer; the same for every request on it. */
+/** The peer of a connection; the same for every request on it. */
 export interface PeerInfo {
-  /** Plain address of whoever connected. */
+  /** Plain address. */
   readonly address: string;
   /** Whether the connection is TLS. */
   readonly secure: boolean;
@@ -34,7 +34,7 @@ export interface RawRequest {
   readonly httpVersion: string;
   /** Flat name, value list. */
   readonly rawHeaders: readonly string[];
-  /** Whether the parser has taken it for an upgrade. */
+  /** Whether the parser treats it as an upgrade. */
   readonly isUpgrade: boolean;
   readonly peer: PeerInfo;
 }
@@ -54,7 +54,7 @@ export interface SanitizeRules {
 export interface ScreenedRequest {
   readonly method: string;
   readonly host: string;
-  /** The same with the port that the client sent: for `hostHeader: preserve` and X-Forwarded-Host only. */
+  /** The host with the port that the client sent: for `hostHeader: preserve` and X-Forwarded-Host only. */
   readonly hostHeader: string;
   /** The public origin that the host belongs to; `null` for hosts that only machines call. */
   readonly publicOrigin: string | null;
@@ -63,9 +63,9 @@ export interface ScreenedRequest {
   readonly body: BodyFraming;
   readonly expectsContinue: boolean;
   readonly isWebSocket: boolean;
-  /** Flat name, value list of the client's headers that may go on. */
+  /** Flat name, value list of the client's headers to forward. */
   readonly headers: readonly string[];
-  /** Value of the session cookie, a Denial when it has several readings, `null` when absent. */
+  /** Value of the session cookie, a Denial when it is ambiguous, `null` when absent. */
   readonly sessionCookie: string | Denial | null;
   /** The Cookie header without the session cookie. */
   readonly otherCookies: string | null;
@@ -75,7 +75,7 @@ export interface ScreenedRequest {
   readonly forwardedFor: string;
   /** `https` or `http`, as the browser sees it. */
   readonly scheme: string;
-  /** Id given by a trusted proxy; else `null`, and the gateway gives one. */
+  /** Id from a trusted proxy; `null` otherwise: the gateway assigns one. */
   readonly proxyRequestId: string | null;
   /** Everything else that the gateway reads. */
   readonly fields: HeaderScan;
@@ -98,7 +98,7 @@ export class Sanitizer {
     this.#scanner = new HeaderScanner(rules.owned);
   }
 
-  /** Reads a raw request once. See the head of this file. */
+  /** Reads a raw request once. */
   screen(raw: RawRequest): ScreenedRequest | Denial {
     const rules = this.#rules;
     if (raw.httpVersion !== '1.1' && raw.httpVersion !== '1.0') return UNSUPPORTED_VERSION;
@@ -108,7 +108,7 @@ export class Sanitizer {
     const host = canonicalHost(fields.host);
     if (host instanceof Denial) return host;
     const { name, authority } = host;
-    // RFC 9110 §7.4: a request for a name that the TLS connection was not made for is misdirected (HST-13).
+    // RFC 9110 §7.4: a request for another name than that of the TLS connection is misdirected (HST-13).
     if (raw.peer.serverName !== null && raw.peer.serverName !== name) return SNI_MISMATCH;
     const target = canonicalTarget(raw.target, name, rules.maxTargetBytes);
     if (target instanceof Denial) return target;
@@ -133,7 +133,7 @@ export class Sanitizer {
       target,
       httpVersion: raw.httpVersion,
       body,
-      // A client of HTTP/1.0 does not know interim answers (RFC 9110 §10.1.1).
+      // HTTP/1.0 clients do not know interim responses (RFC 9110 §10.1.1).
       expectsContinue: fields.expect !== null && raw.httpVersion === '1.1',
       isWebSocket: raw.isUpgrade,
       headers: fields.forwarded,
@@ -151,7 +151,7 @@ export class Sanitizer {
 
 const isRequestId = (value: string | null): value is string => value !== null && REQUEST_ID_PATTERN.test(value);
 
-/** The scheme that the browser used: TLS here, else what a trusted proxy says, else what the public origin says. */
+/** The scheme that the browser used: TLS here, else that of a trusted proxy, else that of the public origin. */
 function schemeOf(peer: PeerInfo, publicOrigin: string | null, forwardedProto: string | null): string {
   if (peer.secure) return 'https';
   if (forwardedProto === 'https' || forwardedProto === 'http') return forwardedProto;

@@ -1,11 +1,12 @@
 /**
- * The request target (RFC 9112 §3.2): origin-form, or absolute-form that names the same host as the Host header.
+ * The request target (RFC 9112 §3.2): origin-form, or absolute-form with the same host as the Host header.
  */
 
 import { Denial } from '../errors.ts';
 import { canonicalHost } from './host.ts';
 import { type CanonicalPath, canonicalPath } from './path.ts';
 
+/** A request target in canonical form. */
 export interface CanonicalTarget extends CanonicalPath {
   /** The query with its leading `?`, byte for byte as received; empty when there is none. */
   readonly query: string;
@@ -20,15 +21,15 @@ const AUTHORITY_MISMATCH = new Denial(
 );
 const BAD_QUERY = new Denial('request_ambiguous', 'character outside visible ASCII, or fragment, in query');
 
-/** scheme "://" authority, without user information; what follows is path and query. */
+/** scheme "://" authority, without user information; then path and query. */
 const ABSOLUTE_FORM = /^https?:\/\/(?<authority>[^/?#@\\]+)(?<rest>[/?].*)?$/i;
 const QUERY = /^\?[\x21\x22\x24-\x7e]*$/;
 
 /**
  * Splits a request target into canonical path and query.
  *
- * The query takes no part in routing or policy, so it is passed on as it is; only bytes that have no place in a
- * target are refused in it.
+ * Routing and policy ignore the query, so it is passed on unchanged; only characters that a target must not contain are
+ * refused.
  *
  * @param target          the request target as received
  * @param host            the canonical host of the request
@@ -49,7 +50,7 @@ export function canonicalTarget(target: string, host: string, maxTargetBytes: nu
   return { path, query, hasEncodedSlash, hasSemicolon };
 }
 
-/** The origin-form of an absolute-form target, if it names the host that the Host header names. */
+/** The origin-form of an absolute-form target with the same host as the Host header, else a Denial. */
 function originForm(target: string, host: string): string | Denial {
   if (target === '*') return ASTERISK;
   const groups = ABSOLUTE_FORM.exec(target)?.groups;

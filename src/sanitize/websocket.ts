@@ -1,7 +1,7 @@
 /**
- * The opening handshake of a WebSocket (RFC 6455 §4.2.1), judged before anything else sees the request, so that an
- * upgrade has the same verdicts as a plain request and nothing but `websocket` is ever upgraded to. The listener takes a
- * request for an upgrade only when `websocket` is among the offered protocols.
+ * The opening handshake of a WebSocket (RFC 6455 §4.2.1), checked before any later stage, so that an upgrade is judged like
+ * a plain request and no connection is upgraded to anything but `websocket`. The listener treats a request as an upgrade
+ * only when `websocket` is among the offered protocols.
  */
 
 import { Denial } from '../errors.ts';
@@ -23,7 +23,7 @@ const BAD_VERSION = new Denial('websocket_version_unsupported', 'Sec-WebSocket-V
 const KEY_PATTERN = /^[A-Za-z0-9+/]{21}[AQgw]==$/;
 
 /**
- * Judges an upgrade request.
+ * Checks an upgrade request.
  *
  * @returns `null` when it is a well-formed WebSocket handshake
  * @see test/attack/websocket.test.ts (WS-06, WS-07, WS-09)
