@@ -1,0 +1,104 @@
+/** The README's own configuration, on one machine: created, started and operated by the commands that it shows. */
+
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { freePort } from '../support/ports.ts';
+import { rawRequest, requestHead } from '../support/raw-client.ts';
+import { until } from '../support/until.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const MAIN = join(ROOT, 'src/main.ts');
+const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
+const PASSWORD = 'correct horse battery staple';
+const [, config = ''] = /^```yaml\n(# yaml-language-server[\s\S]*?)^```$/m.exec(README) ?? [];
+const [, preparation = ''] = /^```sh\n(umask 077\n[\s\S]*?)sallyport start\n```$/m.exec(README) ?? [];
+const [, operation = ''] = /^```sh\n(sallyport sessions list alice\n[\s\S]*?)```$/m.exec(README) ?? [];
+
+const directory = mkdtempSync(join(tmpdir(), 'sallyport-readme-'));
+let port: number;
+let upstream: Server;
+let gateway: ChildProcess;
+let cookie: string;
+let authorization = '';
+
+/** Runs a script of the README as a shell does, with `sallyport` on its path. */
+function shell(script: string): string {
+  const withProgram = `sallyport() { "$NODE" "$MAIN" "$@"; }\n${script}`;
+  return execFileSync('sh', ['-e', '-c', withProgram], {
+    cwd: directory,
+    env: { ...process.env, NODE: process.execPath, MAIN },
+    input: `${PASSWORD}\n`,
+    encoding: 'utf8',
+  });
+}
+
+beforeAll(async () => {
+  upstream = createServer((request, response) => {
+    authorization = request.headers.authorization ?? '';
+    response.end('hello');
+  });
+  await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
+  port = await freePort();
+  const ported = config
+    .replaceAll(':8080', `:${port}`)
+    .replaceAll(':9090', `:${await freePort()}`)
+    .replaceAll(':3000', `:${(upstream.address() as AddressInfo).port}`);
+  writeFileSync(join(directory, 'sallyport.yaml'), ported);
+  shell(preparation);
+  gateway = spawn(process.execPath, [MAIN, 'start'], { cwd: directory, stdio: ['ignore', 'pipe', 'inherit'] });
+  let output = '';
+  gateway.stdout?.on('data', (chunk: Buffer) => {
+    output += chunk.toString();
+  });
+  await until(() => output.includes('"admin":'), 'the gateway is ready');
+});
+
+afterAll(async () => {
+  const ended = new Promise((resolve) => gateway.once('close', resolve));
+  gateway.kill('SIGTERM');
+  await ended;
+  upstream.closeAllConnections();
+  upstream.close();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+async function answerTo(method: string, path: string, headers: readonly string[], body = '') {
+  const fields = [`Host: localhost:${port}`, ...headers, ...(body === '' ? [] : [`Content-Length: ${body.length}`])];
+  return await rawRequest(port, `${requestHead(method, path, fields)}${body}`);
+}
+
+test('a user can log in at localhost, and the service gets a token', async () => {
+  const body = JSON.stringify({ username: 'alice', password: PASSWORD });
+  const login = await answerTo('POST', '/auth/login', ['Content-Type: application/json'], body);
+  expect(login.status).toBe(200);
+  cookie = (login.headers.get('set-cookie') ?? '').split(';')[0] ?? '';
+  expect((await answerTo('GET', '/api/orders', [`Cookie: ${cookie}`])).status).toBe(200);
+  expect(authorization).toMatch(/^Bearer /);
+});
+
+test('a POST needs the Origin that the README says, and is 403 without it', async () => {
+  const bare = await answerTo('POST', '/api/orders', [`Cookie: ${cookie}`, 'Content-Length: 0']);
+  expect([bare.status, (JSON.parse(bare.body.toString()) as { reason: string }).reason]).toEqual([
+    403,
+    'origin_forbidden',
+  ]);
+  const [, origin = ''] = /-X POST -H 'Origin: ([^']+)'/.exec(README) ?? [];
+  const told = await answerTo('POST', '/api/orders', [
+    `Cookie: ${cookie}`,
+    `Origin: ${origin.replace(':8080', `:${port}`)}`,
+    'Content-Length: 0',
+  ]);
+  expect(told.status).toBe(200);
+});
+
+test('an operator lists and ends the sessions of a user, and revokes a token', async () => {
+  writeFileSync(join(directory, 'token'), authorization.replace('Bearer ', ''));
+  const output = shell(operation);
+  expect(output).toMatch(/^HANDLE +METHOD/);
+  expect((await answerTo('GET', '/api/orders', [`Cookie: ${cookie}`])).status).toBe(401);
+});
