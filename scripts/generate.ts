@@ -7,6 +7,7 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { configJsonSchema } from '../src/config/json-schema.ts';
+import { bareSchema } from '../src/gateway/configuration.ts';
 import { commandLinePage } from './reference/command-line.ts';
 import { configurationPage } from './reference/configuration.ts';
 import { headersPage } from './reference/headers.ts';
@@ -17,7 +18,7 @@ import { reasonsPage } from './reference/reasons.ts';
 /** Path below the root of the repository → text. */
 export async function generatedFiles(): Promise<Readonly<Record<string, string>>> {
   return {
-    'config/sallyport.schema.json': `${JSON.stringify(configJsonSchema(), null, 2)}\n`,
+    'config/sallyport.schema.json': `${JSON.stringify(configJsonSchema(bareSchema()), null, 2)}\n`,
     'docs/reference/configuration.md': configurationPage(),
     'docs/reference/problems.md': problemsPage(),
     'docs/reference/reasons.md': reasonsPage(),

@@ -2,8 +2,7 @@
  * Who calls, authenticated. Made only by `authentication/`; every later stage reads it, none changes it.
  */
 
-import type { JSONType } from 'zod';
-import type { Config } from './config/schema.ts';
+import type { JSONType } from './lib/json.ts';
 import type { SessionRecord } from './store/session-record.ts';
 
 /** A person with a session. */
@@ -56,7 +55,8 @@ export interface ReusableToken {
   readonly identity: Readonly<Record<string, unknown>>;
 }
 
-type ClaimMapping = Config['upstreamToken']['claims'];
+/** Claim name → source on the principal, or a constant. */
+export type ClaimMapping = Readonly<Record<string, string | { readonly value: JSONType }>>;
 
 /** The one anonymous principal. */
 export const ANONYMOUS: AnonymousPrincipal = Object.freeze({ kind: 'anonymous' });

@@ -2,8 +2,8 @@
 
 import type { z } from 'zod';
 import { formatPath } from '../../src/config/problem.ts';
-import { configSchema } from '../../src/config/schema.ts';
-import { alternativesOf, entriesOf, type KeySchema, shapeOf, unwrap } from '../../src/config/schema-walk.ts';
+import { alternativesOf, entriesOf, type KeySchema, shapeOf, unwrap } from '../../src/config/walk.ts';
+import { bareSchema } from '../../src/gateway/configuration.ts';
 import { cell, code, generated, table } from './markdown.ts';
 
 type Schema = z.core.$ZodType;
@@ -32,8 +32,8 @@ which of those changed. A configuration with a mistake changes nothing.
 
 /** Writes the page. */
 export function configurationPage(): string {
-  const root = unwrap(configSchema({ baseDir: '/', fileProblem: () => null })).schema;
-  return [generated('src/config/schema.ts'), INTRODUCTION, ...sections([], root, '')].join('\n');
+  const root = unwrap(bareSchema()).schema;
+  return [generated('src/gateway/configuration.ts'), INTRODUCTION, ...sections([], root, '')].join('\n');
 }
 
 /** A section for a map with fixed keys, then one for each such map below it. */

@@ -8,7 +8,6 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import type { Config } from '../config/schema.ts';
 import { asGatewayFault, Denial, PROBLEM_MEDIA_TYPE, problemDocument, REASONS, type Reason } from '../errors.ts';
 import { plainAddress } from '../lib/address.ts';
 import { challenge } from '../lib/challenge.ts';
@@ -26,6 +25,7 @@ import { readJsonText } from './body.ts';
 import type { GatewayControl, ReloadControl } from './control.ts';
 import { ENDPOINTS, type EndpointRow } from './endpoints.ts';
 import { AdminGuard } from './guard.ts';
+import type { AdminListenerConfig } from './section.ts';
 import { AdminToken } from './token-file.ts';
 
 export interface AdminParts {
@@ -55,14 +55,14 @@ export interface AdminAnswer {
 const MAX_CONNECTIONS = 512;
 
 export class AdminListener {
-  readonly #config: Config['listeners']['admin'];
+  readonly #config: AdminListenerConfig;
   readonly #parts: AdminParts;
   readonly #token: AdminToken | null;
   readonly #guard: AdminGuard;
   readonly #server: Server;
 
   /** @throws ConfigFault when the token file cannot be used */
-  constructor(config: Config['listeners']['admin'], parts: AdminParts) {
+  constructor(config: AdminListenerConfig, parts: AdminParts) {
     this.#config = config;
     this.#parts = parts;
     this.#token = config.tokenFile === undefined ? null : new AdminToken(config.tokenFile, parts.log);

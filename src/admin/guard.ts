@@ -4,8 +4,8 @@
 
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
-import type { Config } from '../config/schema.ts';
 import type { DenialReason } from '../errors.ts';
+import type { AdminListenerConfig } from './section.ts';
 import type { AdminToken } from './token-file.ts';
 
 const HOST_PATTERN = /^(\[[0-9a-f:.]+\]|[a-z0-9_.-]*[a-z0-9_-])\.?(?::\d{1,5})?$/;
@@ -15,7 +15,7 @@ export class AdminGuard {
   readonly #allowedHosts: ReadonlySet<string>;
 
   /** @param token  `null`: nobody may */
-  constructor({ address, allowedHosts }: Config['listeners']['admin'], token: AdminToken | null) {
+  constructor({ address, allowedHosts }: AdminListenerConfig, token: AdminToken | null) {
     this.#token = token;
     this.#allowedHosts = new Set(['localhost', address.host.toLowerCase(), ...allowedHosts]);
   }

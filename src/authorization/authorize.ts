@@ -12,6 +12,7 @@ import type { ScreenedRequest } from '../sanitize/sanitize.ts';
 import { type CsrfRules, originProblem } from './csrf.ts';
 import { Permit } from './permit.ts';
 import { compileRule, type Rule } from './rule.ts';
+import type { AllowConfig } from './section.ts';
 
 const FORBIDDEN = {
   role: new Denial('route_forbidden', 'principal lacks the role'),
@@ -27,10 +28,9 @@ export class Authorizer {
   readonly #rules: readonly (Rule | null)[];
   readonly #csrf: CsrfRules;
 
-  constructor(routes: readonly Route[], csrf: CsrfRules) {
-    const rules: (Rule | null)[] = [];
-    for (const route of routes) rules[route.index] = route.allow === null ? null : compileRule(route.allow);
-    this.#rules = rules;
+  /** @param routes  their `allow` rules, by route index; a route beyond the list allows every principal */
+  constructor(routes: readonly { readonly allow?: AllowConfig | undefined }[], csrf: CsrfRules) {
+    this.#rules = routes.map(({ allow }) => (allow === undefined ? null : compileRule(allow)));
     this.#csrf = csrf;
   }
 

@@ -3,9 +3,9 @@
  * unless it says `all`. Values are compared whole: `read` does not match `readwrite` (JWT-52).
  */
 
-import type { JSONType } from 'zod';
-import type { AllowConfig } from '../config/schema.ts';
+import type { JSONType } from '../lib/json.ts';
 import { type Principal, principalValue } from '../principal.ts';
+import type { AllowConfig } from './section.ts';
 
 /** Why a rule does not hold; `null` when it does. */
 type RuleResult = 'role' | 'scope' | 'subject' | 'claim' | null;

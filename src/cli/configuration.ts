@@ -1,8 +1,8 @@
 /** How commands come by a configuration. */
 
 import { resolve } from 'node:path';
-import type { LoadedConfig, LoadResult } from '../config/load.ts';
 import { ConfigFault } from '../errors.ts';
+import type { LoadedConfig, LoadResult } from '../gateway/load.ts';
 import type { CliInput, CliIo } from './command.ts';
 
 /** Option of the commands that read a configuration. */
@@ -34,7 +34,8 @@ export const configPath = (given: string | undefined, { env }: CliIo): string =>
  * @throws ConfigFault when the file cannot be read
  */
 export async function checkConfiguration(path: string, io: CliIo, skipsFiles: boolean): Promise<LoadResult> {
-  const { loadConfig, readConfigText } = await import('../config/load.ts');
+  const { readConfigText } = await import('../config/load.ts');
+  const { loadConfig } = await import('../gateway/load.ts');
   const { noFiles, systemFiles } = await import('../config/files.ts');
   const text = path === '-' ? await readAll(io.stdin) : readConfigText(resolve(io.cwd, path), path);
   return loadConfig(text, { path, cwd: io.cwd, env: io.env, files: skipsFiles ? noFiles : systemFiles });

@@ -9,14 +9,14 @@
 import { readAdminToken } from '../admin/token-file.ts';
 import { readClientKeys, readClientSecret } from '../authentication/client/clients.ts';
 import { loadIssuer } from '../authentication/service-token/load-issuer.ts';
-import type { Draft } from '../config/lint/draft.ts';
-import type { LoadResult } from '../config/load.ts';
+import { type IssuerConfig, keySourceOf } from '../authentication/service-token/section.ts';
+import { codes } from '../config/codes.ts';
 import { byPosition, formatPath, type KeyPath, type Problem } from '../config/problem.ts';
-import { keySourceOf } from '../config/schema/issuer.ts';
-import type { IssuerConfig } from '../config/schema.ts';
 import { UsersFile } from '../endpoints/login/password/users-file.ts';
 import { readBackendSecret } from '../endpoints/login/trusted-backends.ts';
 import { ConfigFault } from '../errors.ts';
+import type { Draft } from '../gateway/draft.ts';
+import type { LoadResult } from '../gateway/load.ts';
 import type { Clocks } from '../lib/clock.ts';
 import { readClientCa, readPair } from '../listener/http1/tls.ts';
 import { readCa } from '../outbound/authorization-server.ts';
@@ -57,7 +57,13 @@ async function findingsOf({ key, read }: ContentCheck, source: LoadResult['sourc
     const place = (thrown instanceof ConfigFault ? thrown.key : null) ?? key;
     const name = formatPath(place);
     return messagesOf(thrown).map((message) =>
-      source.problemAt('config/file', place, message.startsWith(name) ? message : `${name}: ${message}`, null, 'value'),
+      source.problemAt(
+        codes['config/file'],
+        place,
+        message.startsWith(name) ? message : `${name}: ${message}`,
+        null,
+        'value',
+      ),
     );
   }
 }

@@ -1,6 +1,8 @@
 /** Keys of routes, in words for people. */
 
-import type { AllowConfig, CredentialConfig, DestinationConfig } from '../config/schema.ts';
+import type { AllowConfig } from '../authorization/section.ts';
+import type { DestinationConfig } from '../outbound/section.ts';
+import type { CredentialConfig } from '../routing/credential.ts';
 
 /** What a route asks for, in words. */
 export function describeCredential(credential: CredentialConfig): string {

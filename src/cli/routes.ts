@@ -1,4 +1,5 @@
-import type { Config, DestinationConfig, RouteConfig } from '../config/schema.ts';
+import type { Config } from '../gateway/configuration.ts';
+import type { DestinationConfig } from '../outbound/section.ts';
 import { defineCommand, EXIT } from './command.ts';
 import { CONFIG_OPTION, configPath, JSON_OPTION, loadConfiguration, NO_FILES_OPTION } from './configuration.ts';
 import { describeAllow, describeCredential, describeDestinationToken } from './describe.ts';
@@ -24,7 +25,7 @@ export const routes = defineCommand({
     const { formatTable } = await import('./table.ts');
     const { config } = loaded;
     const rows = compileRoutes(config).entries.map(({ pattern, route }) => {
-      const written = config.routes[route.index] as RouteConfig;
+      const written = config.routes[route.index] as Config['routes'][number];
       return {
         pattern: formatPattern(pattern),
         methods: route.hasOwnMethods ? [...route.methods].join(' ') : 'any',

@@ -12,7 +12,8 @@ export const schema = defineCommand({
   exit: { ok: 'written', failed: 'never' },
   async run({ io }) {
     const { configJsonSchema } = await import('../config/json-schema.ts');
-    io.stdout.write(`${JSON.stringify(configJsonSchema(), null, 2)}\n`);
+    const { bareSchema } = await import('../gateway/configuration.ts');
+    io.stdout.write(`${JSON.stringify(configJsonSchema(bareSchema()), null, 2)}\n`);
     return EXIT.ok;
   },
 });

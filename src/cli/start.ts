@@ -2,9 +2,9 @@ import cluster from 'node:cluster';
 import { resolve } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import type { ComponentHealth } from '../admin/control.ts';
-import type { LoadedConfig } from '../config/load.ts';
-import type { Config } from '../config/schema.ts';
+import type { Config } from '../gateway/configuration.ts';
 import type { GatewayDependencies } from '../gateway/gateway.ts';
+import type { LoadedConfig } from '../gateway/load.ts';
 import { counted } from '../lib/counted.ts';
 import type { Instance } from '../process/instance.ts';
 import type { Logger } from '../telemetry/log.ts';
@@ -209,7 +209,8 @@ function endSignals(): EndSignals {
 async function loadAgain(path: string, io: CliIo): Promise<LoadedConfig> {
   const { ConfigFault } = await import('../errors.ts');
   if (path === '-') throw new ConfigFault('the configuration came from standard input and cannot be read again');
-  const { loadConfig, readConfigText, requireLoaded } = await import('../config/load.ts');
+  const { readConfigText, requireLoaded } = await import('../config/load.ts');
+  const { loadConfig } = await import('../gateway/load.ts');
   const text = readConfigText(resolve(io.cwd, path), path);
   return requireLoaded(loadConfig(text, { path, cwd: io.cwd, env: io.env }), path);
 }

@@ -11,6 +11,11 @@ import { z } from 'zod';
 import { isLoopbackHost } from '../lib/address.ts';
 import { DURATION_PATTERN, formatDuration, parseDurationMs } from '../lib/duration.ts';
 import { parseSizeBytes, SIZE_PATTERN } from '../lib/size.ts';
+import { codes } from './codes.ts';
+
+// Validators that are compiled at run time pay for themselves after thousands of values: here they cost 40 ms of each
+// start, and require a process that may evaluate strings as code.
+z.config({ jitless: true });
 
 /** What the schema needs from outside, so that validation itself touches nothing. */
 export interface SchemaContext {
@@ -112,7 +117,7 @@ export const origin = () =>
         ctx.addIssue({
           code: 'custom',
           message: `has plain http on ${url.hostname}`,
-          params: { code: 'origin/insecure', hint: `write https://${url.host}` },
+          params: { code: codes['origin/insecure'], hint: `write https://${url.host}` },
         });
       }
       return url.origin;
@@ -163,7 +168,7 @@ const existingPath = (context: SchemaContext, kind: 'file' | 'directory') =>
     .transform((text, ctx) => {
       const absolute = resolve(context.baseDir, text);
       const problem = context.fileProblem(absolute, kind);
-      if (problem !== null) ctx.addIssue({ code: 'custom', message: problem, params: { code: 'config/file' } });
+      if (problem !== null) ctx.addIssue({ code: 'custom', message: problem, params: { code: codes['config/file'] } });
       return absolute;
     });
 
@@ -233,3 +238,26 @@ export function toBlockList(cidrs: readonly string[]): BlockList | null {
   }
   return list;
 }
+
+/** One value, or a list of at least one; a list once loaded. */
+export const oneOrMany = <T extends z.ZodType>(item: T) =>
+  z.union([item, z.array(item).min(1)]).transform((value) => (Array.isArray(value) ? value : [value]));
+
+/** Whether a map has a key, for `refine`. */
+export const notEmpty = (value: object) => Object.keys(value).length > 0;
+
+const SOURCE_PATTERN =
+  /^(?:subject|actor|user\.[A-Za-z0-9_-]+|session\.(?:createdAt|method)|token\.[A-Za-z0-9_:/.-]+)$/;
+
+/**
+ * Where a claim or an identity header takes its value from: `subject`, `user.<attribute>`, `session.createdAt`,
+ * `session.method`, or for a service principal `token.<claim>` and `actor`, who calls on behalf of the subject.
+ */
+export const principalSource = () =>
+  z
+    .string()
+    .regex(
+      SOURCE_PATTERN,
+      'is not a source: use subject, actor, user.<attribute>, session.createdAt, session.method or token.<claim>',
+    )
+    .meta({ kind: 'source' });

@@ -3,8 +3,7 @@
  */
 
 import { z } from 'zod';
-import { configSchema } from './schema.ts';
-import type { KeyMeta } from './schema-walk.ts';
+import type { KeyMeta } from './walk.ts';
 
 type JsonSchema = z.core.JSONSchema.BaseSchema;
 
@@ -14,9 +13,9 @@ const REFERENCE_NAME = 'reference';
 /** `id` in the metadata of the whole. */
 const ROOT_NAME = 'Sallyport';
 
-/** Makes the JSON Schema. Deterministic. */
-export function configJsonSchema(): JsonSchema {
-  const generated = z.toJSONSchema(configSchema({ baseDir: '/', fileProblem: () => null }), {
+/** Makes the JSON Schema of a schema. Deterministic. */
+export function configJsonSchema(schema: z.ZodType): JsonSchema {
+  const generated = z.toJSONSchema(schema, {
     target: 'draft-07',
     io: 'input',
     unrepresentable: 'any',

@@ -7,18 +7,20 @@
 
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import type { z } from 'zod';
 import { ConfigFault } from '../errors.ts';
+import type { SchemaContext } from './fields.ts';
 import { type ConfigFiles, systemFiles } from './files.ts';
-import { type Draft, partialDraft, wholeDraft } from './lint/draft.ts';
-import { type LintSettings, lint } from './lint/lint.ts';
+import type { LintContext } from './lint.ts';
+import { lintSecretFiles } from './lint-secret-files.ts';
 import { byPosition, type Problem } from './problem.ts';
 import { configHash, effectiveConfig } from './redact.ts';
 import { renderLines } from './render.ts';
-import { type Config, configSchema } from './schema.ts';
-import { describeIssue, reportIssues, valueAt } from './schema-problems.ts';
-import { walkKeys } from './schema-walk.ts';
+import { describeIssue, reportIssues, valueAt } from './report.ts';
 import { ConfigSource } from './source.ts';
+import { walkKeys } from './walk.ts';
 
+/** How a configuration is loaded. */
 export interface LoadOptions {
   /** Of the file, for messages and for what is relative to it; `-` is standard input, relative to `cwd`. */
   readonly path: string;
@@ -29,8 +31,8 @@ export interface LoadOptions {
 }
 
 /** A configuration that can be run. */
-export interface LoadedConfig {
-  readonly config: Config;
+export interface Loaded<C> {
+  readonly config: C;
   /** Those that the configuration does not accept. */
   readonly warnings: readonly Problem[];
   /** Short name of the configuration, safe to publish: see {@link configHash}. */
@@ -41,25 +43,38 @@ export interface LoadedConfig {
   readonly effective: unknown;
 }
 
-export interface LoadResult {
+/** What loading gives. */
+export interface Result<C, D> {
   /** `null` when at least one problem is an error. */
-  readonly loaded: LoadedConfig | null;
+  readonly loaded: Loaded<C> | null;
   /** Errors and warnings in the order of the file. */
   readonly problems: readonly Problem[];
   /** To show the places of the problems. */
   readonly source: ConfigSource;
-  /** What of it keeps the schema, for further checks; `null` when the text is not YAML. */
-  readonly draft: Draft | null;
+  /** The part of it that is valid, for further checks; `null` when the text is not YAML. */
+  readonly draft: D | null;
+}
+
+/** What a configuration is made of: keys, and rules between them. */
+export interface Composition<S extends z.ZodType, D> {
+  readonly schema: (context: SchemaContext) => S;
+  /** The part of it that is valid; `config` is `null` when not all of it is. */
+  readonly draftOf: (schema: S, written: unknown, config: z.output<S> | null) => D;
+  readonly lints: readonly ((context: LintContext<D>) => void)[];
 }
 
 /** Loads a configuration from its text. */
-export function loadConfig(text: string, { path, cwd, env, files = systemFiles }: LoadOptions): LoadResult {
+export function load<S extends z.ZodType, D>(
+  text: string,
+  { path, cwd, env, files = systemFiles }: LoadOptions,
+  composition: Composition<S, D>,
+): Result<z.output<S>, D> {
   const baseDir = path === '-' ? cwd : dirname(resolve(cwd, path));
   const source = new ConfigSource(text, { env, readFile: (file) => files.read(resolve(baseDir, file)) });
-  const schema = configSchema({ baseDir, fileProblem: files.problem });
-  const { isWorldReadable } = files;
+  const schema = composition.schema({ baseDir, fileProblem: files.problem });
   const { config, draft } =
-    source.value === undefined ? { config: null, draft: null } : validate(source, { schema, baseDir, isWorldReadable });
+    source.value === undefined ? { config: null, draft: null } : validate(source, schema, composition);
+  if (draft !== null) lintSecretFiles(source, schema, baseDir, files.isWorldReadable);
   const problems = worthSaying(source).toSorted(byPosition);
   if (config === null || problems.some(({ severity }) => severity === 'error')) {
     return { loaded: null, problems, source, draft };
@@ -69,20 +84,21 @@ export function loadConfig(text: string, { path, cwd, env, files = systemFiles }
   return { loaded, problems, source, draft };
 }
 
-/** Applies schema and rules; `config` is `null` when the schema is not kept. What is wrong goes to the source. */
-function validate(
+/** Applies schema and rules; `config` is `null` when it breaks the schema. Findings go to the source. */
+function validate<S extends z.ZodType, D>(
   source: ConfigSource,
-  settings: LintSettings,
-): { readonly config: Config | null; readonly draft: Draft } {
-  const { schema } = settings;
+  schema: S,
+  { draftOf, lints }: Composition<S, D>,
+): { readonly config: z.output<S> | null; readonly draft: D } {
   walkKeys(schema, source.value, (path, _value, { secret }) => {
     if (secret === true) source.hide(path);
   });
   const parsed = schema.safeParse(source.value, { error: describeIssue });
   if (!parsed.success) reportIssues(parsed.error.issues, schema, source);
-  const draft = parsed.success ? wholeDraft(parsed.data) : partialDraft(schema, source.value);
-  lint(draft, source, settings);
-  return { config: parsed.data ?? null, draft };
+  const config = parsed.success ? parsed.data : null;
+  const draft = draftOf(schema, source.value, config);
+  for (const lint of lints) lint({ draft, source });
+  return { config, draft };
 }
 
 /**
@@ -90,7 +106,7 @@ function validate(
  *
  * @throws ConfigFault with one line per problem when there is none
  */
-export function requireLoaded({ loaded, problems }: LoadResult, path: string): LoadedConfig {
+export function requireLoaded<C>({ loaded, problems }: Result<C, unknown>, path: string): Loaded<C> {
   if (loaded === null) throw new ConfigFault(renderLines({ path, problems }));
   return loaded;
 }

@@ -6,8 +6,8 @@
 import { hash } from 'node:crypto';
 import type { z } from 'zod';
 import type { KeyPath } from './problem.ts';
-import { entriesOf, shapeOf, unwrap } from './schema-walk.ts';
 import type { ConfigSource } from './source.ts';
+import { entriesOf, shapeOf, unwrap } from './walk.ts';
 
 const HIDDEN = '***';
 

@@ -5,16 +5,18 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { z } from 'zod';
 import { formatPath, type KeyPath } from './problem.ts';
-import { type Config, configSchema } from './schema.ts';
-import { entriesOf, shapeOf, unwrap } from './schema-walk.ts';
+import { entriesOf, shapeOf, unwrap } from './walk.ts';
 
 /**
  * Compares two configurations.
  *
  * @returns paths of the keys that differ and whose change needs a restart, in the order of the schema
  */
-export function keysThatNeedRestart(running: Config, wanted: Config): string[] {
-  const schema = configSchema({ baseDir: '/', fileProblem: () => null });
+export function keysThatNeedRestart<S extends z.ZodType>(
+  schema: S,
+  running: z.output<S>,
+  wanted: z.output<S>,
+): string[] {
   return changed(schema, running, wanted, []).map(formatPath);
 }
 

@@ -18,7 +18,8 @@ import {
   visit,
   type YAMLError,
 } from 'yaml';
-import { formatPath, type KeyPath, PROBLEM_CODES, type Problem, type ProblemCode } from './problem.ts';
+import { codes } from './codes.ts';
+import { type Code, formatPath, type KeyPath, type Problem } from './problem.ts';
 import { maskLine } from './redact.ts';
 import { expandVariables, hasReference, type VariableSource } from './variables.ts';
 
@@ -65,7 +66,7 @@ export class ConfigSource {
     this.#lines = countLines(text);
     if (text.length > MAX_LENGTH) {
       this.#root = null;
-      this.#reportRange('config/too-large', [0, 0], [], 'the file is larger than 8 MiB', null);
+      this.#reportRange(codes['config/too-large'], [0, 0], [], 'the file is larger than 8 MiB', null);
       return;
     }
     const document = parseDocument(text, {
@@ -86,7 +87,13 @@ export class ConfigSource {
       if (error.code === 'DUPLICATE_KEY' || error === syntaxError) this.#reportYamlError(error);
     }
     if (document.directives.yaml.explicit === true || Object.keys(document.directives.tags).length > 1) {
-      this.#reportRange('yaml/tag', [0, 1], [], 'a "%" directive is not accepted: the text is read as YAML 1.2', null);
+      this.#reportRange(
+        codes['yaml/tag'],
+        [0, 1],
+        [],
+        'a "%" directive is not accepted: the text is read as YAML 1.2',
+        null,
+      );
     }
     if (syntaxError !== undefined) return;
     this.#refuseExtras();
@@ -95,12 +102,12 @@ export class ConfigSource {
   }
 
   /** Adds a finding about a value or its key. */
-  report(code: ProblemCode, path: KeyPath, message: string, hint: string | null = null, spot: Spot = 'value'): void {
+  report(code: Code, path: KeyPath, message: string, hint: string | null = null, spot: Spot = 'value'): void {
     this.problems.push(this.problemAt(code, path, message, hint, spot));
   }
 
   /** A finding about a value or its key; where it is missing, about what it is missing from. */
-  problemAt(code: ProblemCode, path: KeyPath, message: string, hint: string | null, spot: Spot): Problem {
+  problemAt(code: Code, path: KeyPath, message: string, hint: string | null, spot: Spot): Problem {
     return this.#problem(code, this.#rangeOf(path, spot), path, message, hint);
   }
 
@@ -152,18 +159,12 @@ export class ConfigSource {
     this.#reportRange(code, error.pos, [], message, hint);
   }
 
-  #reportRange(
-    code: ProblemCode,
-    range: readonly [number, number],
-    path: KeyPath,
-    message: string,
-    hint: string | null,
-  ) {
+  #reportRange(code: Code, range: readonly [number, number], path: KeyPath, message: string, hint: string | null) {
     this.problems.push(this.#problem(code, range, path, message, hint));
   }
 
   #problem(
-    code: ProblemCode,
+    code: Code,
     [start, end]: readonly [number, number],
     path: KeyPath,
     message: string,
@@ -173,8 +174,8 @@ export class ConfigSource {
     const { line, col: column } = this.#lines.linePos(offset);
     const lineLength = this.line(line).text.length;
     return {
-      code,
-      severity: PROBLEM_CODES[code].severity,
+      code: code.code,
+      severity: code.severity,
       line,
       column,
       endColumn: Math.max(column + 1, Math.min(column + (end - start), lineLength + 1)),
@@ -192,17 +193,29 @@ export class ConfigSource {
         aliases += 1;
         if (ancestors.some(isAnchored)) {
           this.#hasNestedAliases = true;
-          this.#reportRange('yaml/alias', rangeOfNode(node), [], `alias "${node.source}" is inside an anchor`, null);
+          this.#reportRange(
+            codes['yaml/alias'],
+            rangeOfNode(node),
+            [],
+            `alias "${node.source}" is inside an anchor`,
+            null,
+          );
         }
         if (aliases === MAX_ALIASES + 1) {
-          this.#reportRange('yaml/alias', rangeOfNode(node), [], `there are more than ${MAX_ALIASES} aliases`, null);
+          this.#reportRange(
+            codes['yaml/alias'],
+            rangeOfNode(node),
+            [],
+            `there are more than ${MAX_ALIASES} aliases`,
+            null,
+          );
         }
       },
       Node: (_key, node, ancestors) => {
         if (isAlias(node)) return;
         if (node.tag !== undefined) {
           this.#reportRange(
-            'yaml/tag',
+            codes['yaml/tag'],
             rangeOfNode(node),
             [],
             'tags are not accepted',
@@ -212,7 +225,7 @@ export class ConfigSource {
         if (node.anchor === undefined) return;
         if (ancestors.some(isAnchored)) {
           this.#reportRange(
-            'yaml/alias',
+            codes['yaml/alias'],
             rangeOfNode(node),
             [],
             `anchor "${node.anchor}" is inside another anchor`,
@@ -225,14 +238,14 @@ export class ConfigSource {
         if (!isScalar(key)) return;
         if (key.value === '<<') {
           this.#reportRange(
-            'yaml/merge-key',
+            codes['yaml/merge-key'],
             rangeOfNode(key),
             [],
             'merge keys ("<<") are not accepted',
             'write the keys out',
           );
         } else if (key.value === '__proto__') {
-          this.#reportRange('config/unknown-key', rangeOfNode(key), [], 'unknown key "__proto__"', null);
+          this.#reportRange(codes['config/unknown-key'], rangeOfNode(key), [], 'unknown key "__proto__"', null);
         }
       },
     });
@@ -246,7 +259,7 @@ export class ConfigSource {
         const { text, usesFile, isIncomplete, problems } = expandVariables(node.value, variables);
         this.#written.set(node, { text: node.value, usesFile, isIncomplete });
         for (const { message, hint } of problems) {
-          this.#reportRange('config/variable', rangeOfNode(node), [], `the value ${message}`, hint);
+          this.#reportRange(codes['config/variable'], rangeOfNode(node), [], `the value ${message}`, hint);
         }
         node.value = node.type === Scalar.PLAIN ? plainValue(text) : text;
       },
@@ -257,7 +270,7 @@ export class ConfigSource {
     if (isAlias(node)) return this.#toPlain(this.#targetOf(node), path, depth);
     if (depth > MAX_DEPTH) {
       this.#reportRange(
-        'yaml/syntax',
+        codes['yaml/syntax'],
         isNodeWithRange(node) ? rangeOfNode(node) : [0, 1],
         [],
         'is nested too deep',
@@ -280,7 +293,7 @@ export class ConfigSource {
     if (typeof node.value === 'number' && !this.#written.has(node) && !isPlainDecimal(node)) {
       const message = `${formatPath(path)} is the number ${node.source ?? ''}, which is not plain decimal`;
       this.#reportRange(
-        'yaml/number',
+        codes['yaml/number'],
         rangeOfNode(node),
         path,
         message,
@@ -296,8 +309,14 @@ export class ConfigSource {
     const target = this.#anchors.get(alias.source) ?? null;
     const isBefore = target !== null && rangeOfNode(target)[1] <= rangeOfNode(alias)[0];
     if (isBefore) return target;
-    if (!this.problems.some((problem) => problem.code === 'yaml/alias')) {
-      this.#reportRange('yaml/alias', rangeOfNode(alias), [], `alias "${alias.source}" has no anchor before it`, null);
+    if (!this.problems.some((problem) => problem.code === codes['yaml/alias'].code)) {
+      this.#reportRange(
+        codes['yaml/alias'],
+        rangeOfNode(alias),
+        [],
+        `alias "${alias.source}" has no anchor before it`,
+        null,
+      );
     }
     return null;
   }
@@ -372,14 +391,11 @@ function plainValue(text: string): string | number | boolean {
 }
 
 /** Our words for the mistakes that people make; the library's for the rest. */
-function describeYamlError(
-  error: YAMLError,
-  line: string,
-): { code: ProblemCode; message: string; hint: string | null } {
-  const syntax = (message: string, hint: string | null = null) => ({ code: 'yaml/syntax' as const, message, hint });
+function describeYamlError(error: YAMLError, line: string): { code: Code; message: string; hint: string | null } {
+  const syntax = (message: string, hint: string | null = null) => ({ code: codes['yaml/syntax'], message, hint });
   switch (error.code) {
     case 'DUPLICATE_KEY':
-      return { code: 'yaml/duplicate-key', message: 'this key stands twice in the same map', hint: null };
+      return { code: codes['yaml/duplicate-key'], message: 'this key stands twice in the same map', hint: null };
     case 'TAB_AS_INDENT':
       return syntax('a tab is used for indentation', 'use spaces');
     case 'MULTIPLE_DOCS':
@@ -389,7 +405,7 @@ function describeYamlError(
     case 'BLOCK_AS_IMPLICIT_KEY':
       return syntax('a value cannot be followed by another key on the same line', 'put a value with ": " in quotes');
     case 'TAG_RESOLVE_FAILED':
-      return { code: 'yaml/tag', message: 'tags are not accepted', hint: null };
+      return { code: codes['yaml/tag'], message: 'tags are not accepted', hint: null };
     default: {
       const isReference = /[{[,:]\s*\$\{/.test(line) && /(?:^|[^$])[{[]|,/.test(line);
       // Without the text that the library quotes: it may be a secret.

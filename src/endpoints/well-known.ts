@@ -3,19 +3,28 @@
  * services inside a cluster fetch them under an internal name.
  */
 
-import type { Config } from '../config/schema.ts';
 import type { Responder } from '../response/respond.ts';
 import type { Keyring } from '../token/keyring.ts';
 import type { EndpointRow } from './endpoints.ts';
 import { tokenEndpointUrls } from './token/compile.ts';
+import type { TokenEndpointConfig } from './token/section.ts';
 import { GRANT_TYPES } from './token/token-request.ts';
 
+/** The sections that the documents tell about. */
+interface WellKnownSections {
+  readonly publicOrigin: readonly string[];
+  readonly basePath: string;
+  readonly upstreamToken: { readonly jwksMaxAge: number; readonly algorithm: string };
+  readonly tokenEndpoint?: TokenEndpointConfig | undefined;
+}
+
+/** What the documents are made from. */
 export interface WellKnownSettings {
   readonly responder: Responder;
   readonly keyring: Keyring;
   /** `iss` of our tokens. */
   readonly issuer: string;
-  readonly config: Config;
+  readonly config: WellKnownSections;
 }
 
 const JWKS_PATH = '/.well-known/jwks.json';
@@ -48,7 +57,7 @@ export function wellKnownEndpoints({ responder, keyring, issuer, config }: WellK
 }
 
 /** The metadata that a verifier reads (RFC 8414 §2), and the members that OpenID Connect libraries insist on. */
-function discoveryDocument(issuer: string, config: Config): string {
+function discoveryDocument(issuer: string, config: WellKnownSections): string {
   const { publicOrigin, upstreamToken } = config;
   return JSON.stringify({
     issuer,
@@ -61,7 +70,7 @@ function discoveryDocument(issuer: string, config: Config): string {
 }
 
 /** What clients of the token endpoint read; nothing where there is none. */
-function tokenEndpointMetadata(config: Config): Record<string, unknown> {
+function tokenEndpointMetadata(config: WellKnownSections): Record<string, unknown> {
   const { tokenEndpoint } = config;
   if (tokenEndpoint === undefined) return {};
   const asserting = Object.values(tokenEndpoint.clients).filter(({ jwksFile }) => jwksFile !== undefined);

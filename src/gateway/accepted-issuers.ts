@@ -8,10 +8,10 @@ import { type Issuer, type IssuerDefaults, issuerRules } from '../authentication
 import { loadIssuer } from '../authentication/service-token/load-issuer.ts';
 import type { ServiceTokenSeries } from '../authentication/service-token/series.ts';
 import { ServiceTokens } from '../authentication/service-token/service-tokens.ts';
-import type { Config } from '../config/schema.ts';
 import type { OwnKey } from '../jwt/own-key-set.ts';
 import type { Clocks } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/log.ts';
+import type { Config } from './configuration.ts';
 
 /** What outlives a configuration, as far as issuers need it. */
 export interface IssuerSurroundings {

@@ -11,7 +11,6 @@ import { longestSessionTokenMs } from '../authentication/revocation/token-lifeti
 import type { Issuer } from '../authentication/service-token/issuer.ts';
 import type { SessionSeries } from '../authentication/session/series.ts';
 import { Sessions } from '../authentication/session/sessions.ts';
-import type { Config } from '../config/schema.ts';
 import { type FileWatch, watchFiles } from '../config/watch.ts';
 import { PasswordHasher } from '../endpoints/login/password/hasher.ts';
 import { DependencyFault } from '../errors.ts';
@@ -32,6 +31,7 @@ import { openSigningKeys, type SigningKeys } from '../token/signing-keys.ts';
 import { longestSignedMs } from '../token/token-lifetimes.ts';
 import { closeTunnels } from '../upstream/close-tunnels.ts';
 import type { Upstream } from '../upstream/upstream.ts';
+import type { Config } from './configuration.ts';
 import { Generation } from './generation.ts';
 import { compileRuntime, type LongLived, type Runtime } from './runtime.ts';
 import { GatewaySeries } from './series.ts';

@@ -19,7 +19,6 @@ import type { Sessions } from '../authentication/session/sessions.ts';
 import { Authorizer } from '../authorization/authorize.ts';
 import { type CsrfRules, unsafeOriginProblem } from '../authorization/csrf.ts';
 import { toBlockList } from '../config/fields.ts';
-import type { Config } from '../config/schema.ts';
 import { Endpoints } from '../endpoints/endpoints.ts';
 import { type LoginWays, loginEndpoints } from '../endpoints/login/login.ts';
 import type { LoginParts } from '../endpoints/login/login-parts.ts';
@@ -53,6 +52,7 @@ import { UpstreamTokens } from '../token/upstream-token.ts';
 import { Forwarder } from '../upstream/forward.ts';
 import { Upstream } from '../upstream/upstream.ts';
 import { openIssuers, verifierOver } from './accepted-issuers.ts';
+import type { Config } from './configuration.ts';
 import type { GatewaySeries } from './series.ts';
 
 /** What outlives a configuration. */
@@ -126,10 +126,7 @@ export async function compileRuntime(config: Config, longLived: LongLived, previ
     ]),
     routes,
     authenticator: new Authenticator(sessions, serviceTokens),
-    authorizer: new Authorizer(
-      routes.entries.map((entry) => entry.route),
-      csrfRules(config),
-    ),
+    authorizer: new Authorizer(config.routes, csrfRules(config)),
     tokens: upstreamTokens,
     forwarder: compileForwarder(shared, config.upstreamToken.header),
     responder,

@@ -55,3 +55,6 @@ function membersInValue(value: unknown, depth: number): number {
   for (const child of children) count += membersInValue(child, depth + 1);
   return count;
 }
+
+/** What JSON can say. */
+export type JSONType = string | number | boolean | null | JSONType[] | { [key: string]: JSONType };

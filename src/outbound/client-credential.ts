@@ -6,9 +6,9 @@
 import { createPrivateKey, type KeyObject, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { SignJWT } from 'jose';
-import type { DestinationConfig } from '../config/schema.ts';
 import { ConfigFault } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { DestinationConfig } from './section.ts';
 
 /** One of a destination's `clientCredentials` or `exchange`, as far as the client is concerned. */
 export type ServerConfig = NonNullable<

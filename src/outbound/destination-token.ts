@@ -5,7 +5,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { KnownRevocations } from '../authentication/revocation/revoked-tokens.ts';
 import type { Permit } from '../authorization/permit.ts';
-import type { DestinationConfig } from '../config/schema.ts';
 import { Denial } from '../errors.ts';
 import type { Clocks } from '../lib/clock.ts';
 import type { ServicePrincipal } from '../principal.ts';
@@ -18,6 +17,7 @@ import { ExchangedTokens } from './exchanged-tokens.ts';
 import { type DestinationTokenEvents, KeptToken } from './kept-token.ts';
 import { OwnToken } from './own-token.ts';
 import { ProjectedToken } from './projected-token.ts';
+import type { DestinationConfig } from './section.ts';
 
 /** A token, or why there is none. */
 export type Token = string | Denial | Promise<string | Denial>;

@@ -3,9 +3,10 @@
  * same code as what clients call.
  */
 
-import type { DestinationConfig, RouteConfig } from '../config/schema.ts';
 import { compileRoute, type Route, routePatterns } from '../routing/route.ts';
+import type { RouteConfig } from '../routing/section.ts';
 import { type RouteEntry, RouteTable } from '../routing/table.ts';
+import type { DestinationConfig } from './section.ts';
 
 /** Under which hosts the workload calls when it tells destinations apart by path. */
 const LOOPBACK_HOSTS = ['127.0.0.1', 'localhost', '[::1]'];

@@ -9,7 +9,6 @@
 
 import type { KnownRevocations } from '../authentication/revocation/revoked-tokens.ts';
 import { Authorizer } from '../authorization/authorize.ts';
-import type { OutboundConfig } from '../config/schema.ts';
 import type { Clocks } from '../lib/clock.ts';
 import type { Pipeline, PipelineSeries } from '../pipeline.ts';
 import type { Responder } from '../response/respond.ts';
@@ -20,6 +19,7 @@ import { TokenIssuer } from '../token/token-issuer.ts';
 import type { Forwarder } from '../upstream/forward.ts';
 import { compileDestinations } from './destination.ts';
 import { DestinationToken, DestinationTokens, type TokenParts } from './destination-token.ts';
+import type { OutboundConfig } from './section.ts';
 import type { OutboundSeries } from './series.ts';
 import { OutboundSanitizer, WorkloadAuthenticator } from './workload.ts';
 
@@ -84,7 +84,7 @@ export class Outbound {
       endpoints: NO_ENDPOINTS,
       routes: table,
       authenticator: new WorkloadAuthenticator(config.workload),
-      authorizer: new Authorizer(routes, NO_CSRF_RULES),
+      authorizer: new Authorizer([], NO_CSRF_RULES),
       tokens: new DestinationTokens(tokens, routeCount),
       forwarder,
       responder,

@@ -9,10 +9,10 @@
 import { availableParallelism } from 'node:os';
 import { AdminListener } from '../admin/admin-listener.ts';
 import type { ApplyResult, ComponentHealth, GatewayControl } from '../admin/control.ts';
-import type { LoadedConfig } from '../config/load.ts';
-import type { Config } from '../config/schema.ts';
+import type { Config } from '../gateway/configuration.ts';
 import { LocalControl } from '../gateway/control.ts';
 import { Gateway, type GatewayDependencies } from '../gateway/gateway.ts';
+import type { LoadedConfig } from '../gateway/load.ts';
 import { newTicketKeys } from '../listener/http1/tls.ts';
 import { isShared } from '../store/open.ts';
 import { Reloader } from './reload.ts';

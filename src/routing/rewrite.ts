@@ -3,9 +3,9 @@
  * again or the request is refused: a rewrite after policy must not become a traversal (PTH-21, PTH-22, CVE-2026-67309).
  */
 
-import type { RouteConfig } from '../config/schema.ts';
 import { Denial } from '../errors.ts';
 import { captures, literalText, type RoutePattern } from './pattern.ts';
+import type { RouteConfig } from './section.ts';
 
 /** Makes an upstream path from a canonical path and the pattern that matched it. */
 export type Rewrite = (path: string, pattern: RoutePattern) => string | Denial;

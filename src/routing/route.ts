@@ -3,10 +3,11 @@
  * that the way of a request only reads.
  */
 
-import { type AllowConfig, type Config, ROUTE_METHODS, type RouteConfig } from '../config/schema.ts';
 import { foldHeaderName } from '../lib/header-name.ts';
+import { type CredentialConfig, isPublic } from './credential.ts';
 import { parsePattern, type RoutePattern } from './pattern.ts';
 import { compileRewrite, type Rewrite } from './rewrite.ts';
+import { ROUTE_METHODS, type RouteConfig } from './section.ts';
 import { type RouteEntry, RouteTable } from './table.ts';
 
 /** Which credential a route admits. Exactly one may be presented. */
@@ -31,7 +32,6 @@ export interface Route {
   readonly methods: ReadonlySet<string>;
   readonly hasOwnMethods: boolean;
   readonly credential: CredentialRule;
-  readonly allow: AllowConfig | null;
   readonly upstream: string;
   readonly audience: string;
   /** Which Host the upstream gets; `null` takes the rule of the upstream. */
@@ -61,8 +61,14 @@ export interface Route {
 
 const ALL_METHODS: ReadonlySet<string> = new Set(ROUTE_METHODS);
 
+/** What the table is made from. */
+interface RoutesConfig {
+  readonly publicOrigin: readonly string[];
+  readonly routes: readonly RouteConfig[];
+}
+
 /** Compiles the routes of a configuration into their table. */
-export function compileRoutes(config: Pick<Config, 'publicOrigin' | 'routes'>): RouteTable<Route> {
+export function compileRoutes(config: RoutesConfig): RouteTable<Route> {
   const publicHosts = config.publicOrigin.map((origin) => new URL(origin).hostname);
   return new RouteTable(
     config.routes.flatMap((routeConfig, index) => {
@@ -88,12 +94,11 @@ export function compileRoute(config: RouteConfig, index: number): Route {
     methods: compileMethods(config.match.methods),
     hasOwnMethods: config.match.methods !== undefined,
     credential: compileCredential(config.credential),
-    allow: config.allow ?? null,
     upstream: config.upstream,
     audience: config.audience ?? config.upstream,
     hostHeader: null,
     namesClient: true,
-    upstreamToken: config.credential === 'none' ? 'none' : config.upstreamToken,
+    upstreamToken: isPublic(config.credential) ? 'none' : config.upstreamToken,
     identityHeaders: Object.entries(config.identityHeaders ?? {}).flat(),
     rewrite: compileRewrite(config.rewrite),
     requestHeaders: compileHeaderRules(config.requestHeaders),
@@ -118,7 +123,7 @@ function compileMethods(methods: readonly string[] | undefined): ReadonlySet<str
 }
 
 /** Reads the written forms of `credential` into one shape. */
-function compileCredential(config: RouteConfig['credential']): CredentialRule {
+function compileCredential(config: CredentialConfig): CredentialRule {
   const none: ReadonlySet<string> = new Set();
   if (config === 'none') return { session: 'no', issuers: none };
   if (config === 'session') return { session: 'required', issuers: none };

@@ -1,15 +1,12 @@
 /** Opens the store that the configuration names: the one place that knows every kind of store. */
 
-import type { Config } from '../config/schema.ts';
 import type { Clocks } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { createMemoryStore } from './memory/store.ts';
 import type { StoreErrorReason, StoreEvents, StoreOperation } from './networked/events.ts';
+import type { StoreConfig } from './section.ts';
 import type { StoreSeries } from './series.ts';
 import type { Store } from './store.ts';
-
-/** The section of the configuration. At most one of its keys is set: the kind of store. */
-export type StoreConfig = Config['store'];
 
 /** What a store is opened with, whatever its kind. */
 export interface StoreSurroundings {

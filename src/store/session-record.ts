@@ -1,6 +1,6 @@
 /** A session as a store keeps it. */
 
-import type { JSONType } from 'zod';
+import type { JSONType } from '../lib/json.ts';
 
 /** Attributes of a user, as claims and identity headers can use them. `roles` and `email` have a meaning to the gateway. */
 export type UserAttributes = Readonly<Record<string, JSONType>>;

@@ -4,9 +4,10 @@
 
 import { createPrivateKey, createSecretKey, hash, type KeyObject } from 'node:crypto';
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose';
-import type { SIGNING_ALGORITHMS } from '../config/schema.ts';
 import { ConfigFault } from '../errors.ts';
+import type { SIGNING_ALGORITHMS } from './section.ts';
 
+/** A signature algorithm of tokens that the gateway signs. */
 export type SigningAlgorithm = (typeof SIGNING_ALGORITHMS)[number];
 
 export interface SigningKey {

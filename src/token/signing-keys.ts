@@ -4,14 +4,12 @@
  */
 
 import { readFile } from 'node:fs/promises';
-import type { Config } from '../config/schema.ts';
 import { ConfigFault } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import { addKey, readKeyDirectory, removeKey, withRotationLock } from './key-directory.ts';
 import { type DatedKey, Keyring } from './keyring.ts';
+import type { UpstreamTokenConfig as TokenConfig } from './section.ts';
 import { generatePrivateJwk, importPrivateJwk, type SigningAlgorithm, secretSigningKey } from './signing-key.ts';
-
-type TokenConfig = Config['upstreamToken'];
 
 export interface SigningKeys {
   readonly keyring: Keyring;

@@ -4,9 +4,9 @@
  */
 
 import { randomUUID } from 'node:crypto';
-import type { JSONType } from 'zod';
 import { signJws } from '../jwt/jws.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { JSONType } from '../lib/json.ts';
 import type { Keyring } from './keyring.ts';
 import type { SigningKey } from './signing-key.ts';
 

@@ -7,13 +7,12 @@
  * revoked.
  */
 
-import type { JSONType } from 'zod';
 import type { KnownRevocations } from '../authentication/revocation/revoked-tokens.ts';
 import type { Permit } from '../authorization/permit.ts';
-import type { Config } from '../config/schema.ts';
 import type { Clocks } from '../lib/clock.ts';
+import type { JSONType } from '../lib/json.ts';
 import { SingleFlight } from '../lib/single-flight.ts';
-import { mappedClaims, type Principal, type ReusableToken } from '../principal.ts';
+import { type ClaimMapping, mappedClaims, type Principal, type ReusableToken } from '../principal.ts';
 import type { Keyring } from './keyring.ts';
 import { type Actor, TokenIssuer } from './token-issuer.ts';
 import type { TokenSource } from './token-source.ts';
@@ -22,7 +21,7 @@ export interface UpstreamTokenSettings {
   readonly issuer: string;
   readonly lifetimeMs: number;
   /** Claim name → source on the principal, or a constant. */
-  readonly claims: Config['upstreamToken']['claims'];
+  readonly claims: ClaimMapping;
 }
 
 /**

@@ -3,15 +3,15 @@
  * removed after ours are written, so nothing can remove them.
  */
 
-import type { JSONType } from 'zod';
 import type { Permit } from '../authorization/permit.ts';
-import type { UpstreamConfig } from '../config/schema.ts';
 import type { Exchange } from '../exchange.ts';
 import { foldHeaderName } from '../lib/header-name.ts';
+import type { JSONType } from '../lib/json.ts';
 import { trim } from '../lib/trim.ts';
 import { principalValue } from '../principal.ts';
 import type { HeaderRules } from '../routing/route.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
+import type { UpstreamConfig } from './section.ts';
 
 export interface RequestHeaderSettings {
   readonly forwardedHeaders: UpstreamConfig['forwardedHeaders'];

@@ -5,11 +5,11 @@
 import { readFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { formatPath } from '../config/problem.ts';
-import type { UpstreamConfig } from '../config/schema.ts';
 import { ConfigFault, Denial } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import { NOT_A_CERTIFICATE, pairProblem, readCertificates } from '../lib/pem.ts';
 import { Endpoint, type UpstreamTls } from './endpoint.ts';
+import type { UpstreamConfig } from './section.ts';
 
 const TOO_MANY_PENDING = new Denial('overloaded', 'too many requests wait for this upstream');
 

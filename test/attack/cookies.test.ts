@@ -1,7 +1,7 @@
 /** §2.7: the session cookie is found exactly or not at all, and every other cookie passes byte for byte. */
 
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { configSchema } from '../../src/config/schema.ts';
+import { configSchema } from '../../src/gateway/configuration.ts';
 import { testConfig } from '../support/gateway.ts';
 import { asUpgrade, type Expectation, head, type Row, Stage } from './harness.ts';
 

@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { JSONType } from 'zod';
 import { compileRule } from '../../src/authorization/rule.ts';
-import { type AllowConfig, configSchema } from '../../src/config/schema.ts';
+import type { AllowConfig } from '../../src/authorization/section.ts';
+import { configSchema } from '../../src/gateway/configuration.ts';
 import type { Principal, ServicePrincipal, UserPrincipal } from '../../src/principal.ts';
 import { testConfig } from '../support/gateway.ts';
 

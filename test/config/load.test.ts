@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { noFiles } from '../../src/config/files.ts';
-import { loadConfig } from '../../src/config/load.ts';
 import type { Problem } from '../../src/config/problem.ts';
 import { renderGithub, renderText } from '../../src/config/render.ts';
+import { loadConfig } from '../../src/gateway/load.ts';
 import { CANARY, fakeEnv, load, MINIMAL } from './support.ts';
 
 /** A configuration that uses most of what there is. */

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { generatedFiles } from '../../scripts/generate.ts';
 import { COMMANDS } from '../../src/cli/commands.ts';
-import { configSchema } from '../../src/config/schema.ts';
-import { alternativesOf, entriesOf, shapeOf, unwrap } from '../../src/config/schema-walk.ts';
+import { alternativesOf, entriesOf, shapeOf, unwrap } from '../../src/config/walk.ts';
 import { REASONS } from '../../src/errors.ts';
+import { configSchema } from '../../src/gateway/configuration.ts';
 
 const files = await generatedFiles();
 const page = (name: string) => files[`docs/reference/${name}.md`] ?? '';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { keysThatNeedRestart } from '../../src/config/restart.ts';
-import type { Config } from '../../src/config/schema.ts';
+import { bareSchema, type Config } from '../../src/gateway/configuration.ts';
 import { load, MINIMAL } from './support.ts';
 
 function configOf(text: string): Config {
@@ -35,12 +35,12 @@ test.each([
     ],
   ],
 ])('%s', (_title, after, expected) => {
-  expect(keysThatNeedRestart(before, configOf(after))).toEqual(expected);
+  expect(keysThatNeedRestart(bareSchema(), before, configOf(after))).toEqual(expected);
 });
 
 test('what goes is named like what comes', () => {
   const redis = configOf(
     `${MINIMAL}store: { redis: { url: redis://redis } }\nupstreamToken: { keys: { directory: /keys } }\n`,
   );
-  expect(keysThatNeedRestart(redis, before)).toContain('store.redis');
+  expect(keysThatNeedRestart(bareSchema(), redis, before)).toContain('store.redis');
 });

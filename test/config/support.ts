@@ -1,7 +1,7 @@
 /** A configuration's surroundings that do not depend on the machine: what exists, and what the environment says. */
 
 import type { ConfigFiles } from '../../src/config/files.ts';
-import { type LoadResult, loadConfig } from '../../src/config/load.ts';
+import { type LoadResult, loadConfig } from '../../src/gateway/load.ts';
 
 /** Never to be seen in any output. */
 export const CANARY = 'canary-5ecret';

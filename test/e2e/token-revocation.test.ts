@@ -6,7 +6,7 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TokenRevocationRequest } from '../../src/admin/control.ts';
-import { configSchema } from '../../src/config/schema.ts';
+import { configSchema } from '../../src/gateway/configuration.ts';
 import { LocalControl } from '../../src/gateway/control.ts';
 import { HOST, PUBLIC_ORIGIN, startGateway, type TestGateway, testConfig } from '../support/gateway.ts';
 import { GatewayProcess } from '../support/process.ts';

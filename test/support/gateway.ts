@@ -3,7 +3,7 @@
  * it logs at hand.
  */
 
-import { configSchema } from '../../src/config/schema.ts';
+import { configSchema } from '../../src/gateway/configuration.ts';
 import { Gateway } from '../../src/gateway/gateway.ts';
 import { type Clocks, systemClocks } from '../../src/lib/clock.ts';
 import type { UserAttributes } from '../../src/store/session-record.ts';

@@ -1,8 +1,8 @@
 /** A Redis store, as a gateway opens it, and what it told. */
 
-import type { RedisConfig } from '../../src/config/schema.ts';
 import { DependencyFault } from '../../src/errors.ts';
 import { type Clocks, systemClocks } from '../../src/lib/clock.ts';
+import type { RedisConfig } from '../../src/store/redis/section.ts';
 import { openRedisStore } from '../../src/store/redis/store.ts';
 import type { Store } from '../../src/store/store.ts';
 import { until } from './until.ts';

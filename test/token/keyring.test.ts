@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { calculateJwkThumbprint, createLocalJWKSet, decodeProtectedHeader, type JWK, jwtVerify } from 'jose';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { configSchema } from '../../src/config/schema.ts';
+import { configSchema } from '../../src/gateway/configuration.ts';
 import { addKey, readKeyDirectory, withRotationLock } from '../../src/token/key-directory.ts';
 import { generatePrivateJwk, importPrivateJwk, secretSigningKey } from '../../src/token/signing-key.ts';
 import { openSigningKeys } from '../../src/token/signing-keys.ts';

@@ -1,7 +1,7 @@
 import { createLocalJWKSet, decodeJwt, jwtVerify } from 'jose';
 import { describe, expect, test } from 'vitest';
 import { Permit } from '../../src/authorization/permit.ts';
-import { configSchema } from '../../src/config/schema.ts';
+import { configSchema } from '../../src/gateway/configuration.ts';
 import type { UserPrincipal } from '../../src/principal.ts';
 import { compileRoutes } from '../../src/routing/route.ts';
 import type { UserAttributes } from '../../src/store/session-record.ts';

@@ -2,8 +2,8 @@
 
 import { createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
-import { configSchema } from '../../src/config/schema.ts';
 import { Denial } from '../../src/errors.ts';
+import { configSchema } from '../../src/gateway/configuration.ts';
 import type { Endpoint } from '../../src/upstream/endpoint.ts';
 import { Upstream } from '../../src/upstream/upstream.ts';
 import { TestClocks } from '../support/clocks.ts';

@@ -8,7 +8,6 @@
 
 import { hash, timingSafeEqual } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import type { Config } from '../../config/schema.ts';
 import { ConfigFault, Denial } from '../../errors.ts';
 import type { KeySet } from '../../jwt/key-set.ts';
 import type { ServicePrincipal } from '../../principal.ts';
@@ -17,8 +16,9 @@ import type { ServiceTokens } from '../service-token/service-tokens.ts';
 import { type AssertingClient, type ClientAssertions, claimedClient } from './client-assertion.ts';
 import type { FailedAttempts } from './failed-attempts.ts';
 import type { PresentedCredential } from './presented-credential.ts';
+import type { ClientCredentialsConfig } from './section.ts';
 
-type ClientConfigs = NonNullable<Config['tokenEndpoint']>['clients'];
+type ClientConfigs = Readonly<Record<string, ClientCredentialsConfig>>;
 
 /** What authentication asks others about. */
 export interface ClientParts {

@@ -2,8 +2,6 @@
  * One issuer whose service tokens are accepted: its keys, and the rules for its tokens, compiled from the configuration.
  */
 
-import { type KeySource, keySourceOf } from '../../config/schema/issuer.ts';
-import type { IssuerConfig } from '../../config/schema.ts';
 import { MAX_SUBJECT_LENGTH } from '../../jwt/claims.ts';
 import type { DecodedToken } from '../../jwt/compact.ts';
 import type { KeySet } from '../../jwt/key-set.ts';
@@ -16,6 +14,7 @@ import {
 } from '../../jwt/profiles.ts';
 import type { KeyRules } from '../../jwt/verification-keys.ts';
 import type { LearntIssuer } from './cluster.ts';
+import { type IssuerConfig, type KeySource, keySourceOf } from './section.ts';
 
 /** What kind of issuer: what its tokens look like, and by what they are told to be its. */
 export type IssuerKind = 'jwt' | 'kubernetes' | 'jwt-svid';

@@ -6,7 +6,6 @@
 import { createPublicKey, createSecretKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { exportJWK } from 'jose';
-import type { IssuerConfig } from '../../config/schema.ts';
 import { ConfigFault, DependencyFault } from '../../errors.ts';
 import { type FetchJson, jsonFetcher } from '../../jwt/fetch-json.ts';
 import { FixedKeySet, type KeySet } from '../../jwt/key-set.ts';
@@ -18,6 +17,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { NOT_A_CERTIFICATE, readCertificates } from '../../lib/pem.ts';
 import { ClusterIssuer } from './cluster.ts';
 import { type Issuer, type IssuerDefaults, type IssuerRules, issuerRules, keyRules } from './issuer.ts';
+import type { IssuerConfig } from './section.ts';
 
 /** What an issuer needs from outside its configuration. */
 export interface IssuerParts {

@@ -7,12 +7,12 @@
  * issuer's, and whether it was revoked. Only what waits for keys is answered with a promise.
  */
 
-import type { JSONType } from 'zod';
 import { type Denial, DependencyFault } from '../../errors.ts';
 import { type DecodedToken, decodeCompact } from '../../jwt/compact.ts';
 import { RememberingVerifier } from '../../jwt/remembering-verifier.ts';
 import { bearerToken } from '../../lib/bearer.ts';
 import type { Clocks } from '../../lib/clock.ts';
+import type { JSONType } from '../../lib/json.ts';
 import { type ServicePrincipal, stringSet } from '../../principal.ts';
 import type { RevokedTokens } from '../revocation/revoked-tokens.ts';
 import { claimsToBeOf, type Issuer, serviceAccountOf } from './issuer.ts';

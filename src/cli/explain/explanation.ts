@@ -5,13 +5,14 @@
 import { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
-import type { JSONType } from 'zod';
 import { compileRule } from '../../authorization/rule.ts';
-import type { AllowConfig, Config } from '../../config/schema.ts';
+import type { AllowConfig } from '../../authorization/section.ts';
 import { Denial, REASONS, type Reason } from '../../errors.ts';
 import { Exchange, ExchangeResponse } from '../../exchange.ts';
+import type { Config } from '../../gateway/configuration.ts';
 import { decodeCompact } from '../../jwt/compact.ts';
 import type { Clocks } from '../../lib/clock.ts';
+import type { JSONType } from '../../lib/json.ts';
 import { EarlyBytes } from '../../listener/http1/early-bytes.ts';
 import { handle } from '../../pipeline.ts';
 import type { Principal } from '../../principal.ts';
@@ -123,15 +124,20 @@ export async function explain(question: Question, config: Config, clocks: Clocks
     route: entry === null ? null : { id: entry.route.id, pattern: formatPattern(entry.pattern) },
     passedOver: request === null || isOwn ? [] : passedOver(pipeline.routes, request, entry),
     credential: route === null ? null : credentialOf(route, question, sent, config),
-    allow:
-      route?.allow == null || exchange.principal === null || exchange.principal.kind === 'anonymous'
-        ? null
-        : verdicts(route.allow, exchange.principal),
+    allow: verdictsOf(exchange, config),
     upstream: forwarded === null ? null : upstreamOf(forwarded, question, config),
     headers: forwarded === null ? null : headerChanges(sent, forwarded, tokenHeader),
     token: forwarded?.token == null ? null : tokenOf(forwarded.token, forwarded.permit.route, tokenHeader, config),
     response: isOwn || forwarded !== null ? null : responseOf(exchange),
   };
+}
+
+/** How the principal fares with the `allow` rule of its route; `null` when it was not asked. */
+function verdictsOf({ route, principal }: Exchange, config: Config): Explanation['allow'] {
+  const allow = route === null ? undefined : config.routes[route.index]?.allow;
+  return allow === undefined || principal === null || principal.kind === 'anonymous'
+    ? null
+    : verdicts(allow, principal);
 }
 
 function credentialOf(

@@ -4,7 +4,7 @@
  */
 
 import type { Permit } from '../../authorization/permit.ts';
-import type { OutboundConfig } from '../../config/schema.ts';
+import type { OutboundConfig } from '../../outbound/section.ts';
 import type { TokenSource } from '../../token/token-source.ts';
 
 /** The section without its files: there are none where `explain` runs. */

@@ -4,9 +4,9 @@
 
 import { METHODS } from 'node:http';
 import { isIP } from 'node:net';
-import type { JSONType } from 'zod';
-import type { Config } from '../../config/schema.ts';
 import { REASONS } from '../../errors.ts';
+import type { Config } from '../../gateway/configuration.ts';
+import type { JSONType } from '../../lib/json.ts';
 import { nearest } from '../../lib/nearest.ts';
 import { trim } from '../../lib/trim.ts';
 import { UsageFault } from '../command.ts';

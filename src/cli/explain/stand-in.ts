@@ -12,9 +12,9 @@ import { type Issuer, issuerRules } from '../../authentication/service-token/iss
 import { NO_SERVICE_TOKEN_EVENTS, ServiceTokens } from '../../authentication/service-token/service-tokens.ts';
 import { Sessions } from '../../authentication/session/sessions.ts';
 import type { Permit } from '../../authorization/permit.ts';
-import type { Config } from '../../config/schema.ts';
 import { PasswordHasher } from '../../endpoints/login/password/hasher.ts';
 import type { Exchange } from '../../exchange.ts';
+import type { Config } from '../../gateway/configuration.ts';
 import { compileRuntime, type Runtime } from '../../gateway/runtime.ts';
 import { GatewaySeries } from '../../gateway/series.ts';
 import { FixedKeySet } from '../../jwt/key-set.ts';

@@ -6,10 +6,8 @@
 import { hash, timingSafeEqual } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { ServiceTokens } from '../../authentication/service-token/service-tokens.ts';
-import type { Config } from '../../config/schema.ts';
 import { ConfigFault, Denial } from '../../errors.ts';
-
-type BackendConfig = Config['login']['trustedBackends'][number];
+import type { TrustedBackendConfig } from './section.ts';
 
 const unauthorized = (note: string) => new Denial('client_unauthorized', note);
 const MISSING = unauthorized('no Authorization header');
@@ -53,7 +51,7 @@ export class TrustedBackends {
    *
    * @throws ConfigFault when a file cannot be read or its secret is too short
    */
-  static async load(backends: readonly BackendConfig[], serviceTokens: ServiceTokens): Promise<TrustedBackends> {
+  static async load(backends: readonly TrustedBackendConfig[], serviceTokens: ServiceTokens): Promise<TrustedBackends> {
     const secrets = new Map<string, Buffer>();
     const services: ServiceBackend[] = [];
     for (const { id, clientSecretFile, service } of backends) {

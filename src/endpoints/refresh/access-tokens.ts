@@ -3,10 +3,10 @@
  * audience of its own, and with claims of its own: an app can read them.
  */
 
-import type { RefreshConfig } from '../../config/schema.ts';
 import { Denial } from '../../errors.ts';
 import { mappedClaims, type UserPrincipal } from '../../principal.ts';
 import type { TokenIssuer } from '../../token/token-issuer.ts';
+import type { RefreshConfig } from './section.ts';
 
 const TOO_MUCH = new Denial('scope_exceeded', 'scope is malformed, or not among those of refresh.accessToken.scopes');
 

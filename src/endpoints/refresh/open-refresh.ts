@@ -1,7 +1,6 @@
 /** Puts together what a configuration with the section `refresh` needs. */
 
 import type { Sessions } from '../../authentication/session/sessions.ts';
-import type { Config } from '../../config/schema.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import type { AttemptStore, RefreshFamilies } from '../../store/store.ts';
 import type { AuditLog } from '../../telemetry/audit.ts';
@@ -11,6 +10,7 @@ import { AccessTokens } from './access-tokens.ts';
 import { RefreshCookie } from './refresh-cookie.ts';
 import { RefreshLogins } from './refresh-logins.ts';
 import { Refresher } from './refresher.ts';
+import type { RefreshConfig } from './section.ts';
 import type { RefreshSeries } from './series.ts';
 
 /** Refresh tokens, as one configuration has them. */
@@ -32,9 +32,17 @@ interface LongLivedParts {
   readonly clocks: Clocks;
 }
 
+/** The sections that it reads. */
+interface RefreshSections {
+  readonly refresh?: RefreshConfig | undefined;
+  readonly basePath: string;
+  readonly publicOrigin: readonly string[];
+  readonly upstreamToken: { readonly issuer?: string | undefined };
+}
+
 /** The parts; `null` when the configuration has no such section. */
 export function openRefresh(
-  { refresh, basePath, publicOrigin, upstreamToken }: Config,
+  { refresh, basePath, publicOrigin, upstreamToken }: RefreshSections,
   longLived: LongLivedParts,
 ): Refresh | null {
   if (refresh === undefined) return null;

@@ -8,7 +8,6 @@ import { FailedAttempts } from '../../authentication/client/failed-attempts.ts';
 import type { RevokedTokens } from '../../authentication/revocation/revoked-tokens.ts';
 import type { ServiceTokens } from '../../authentication/service-token/service-tokens.ts';
 import type { Sessions } from '../../authentication/session/sessions.ts';
-import type { Config } from '../../config/schema.ts';
 import type { KeySet } from '../../jwt/key-set.ts';
 import { ownTokenProfile } from '../../jwt/profiles.ts';
 import type { Clocks } from '../../lib/clock.ts';
@@ -20,6 +19,7 @@ import { TokenIssuer } from '../../token/token-issuer.ts';
 import type { EndpointRow } from '../endpoints.ts';
 import { Grants } from './grants.ts';
 import { clientPolicies } from './policy.ts';
+import type { TokenEndpointConfig } from './section.ts';
 import type { TokenEndpointSeries } from './series.ts';
 import { SubjectTokens } from './subject-tokens.ts';
 import { TokenEndpoint } from './token-endpoint.ts';
@@ -42,14 +42,24 @@ export interface TokenEndpointSurroundings {
   readonly clocks: Clocks;
 }
 
-type TokenEndpointConfig = NonNullable<Config['tokenEndpoint']>;
+/** The sections that it reads. */
+interface TokenEndpointSections {
+  readonly tokenEndpoint?: TokenEndpointConfig | undefined;
+  readonly basePath: string;
+  readonly publicOrigin: readonly string[];
+  readonly upstreamToken: { readonly claims: object };
+  readonly listeners: { readonly public: { readonly timeouts: { readonly bodyIdle: number } } };
+}
 
 /**
  * The rows for `Endpoints`; none where the configuration has no token endpoint.
  *
  * @throws ConfigFault when a secret or a key set of a client cannot be used
  */
-export async function tokenEndpointRows(config: Config, parts: TokenEndpointSurroundings): Promise<EndpointRow[]> {
+export async function tokenEndpointRows(
+  config: TokenEndpointSections,
+  parts: TokenEndpointSurroundings,
+): Promise<EndpointRow[]> {
   const { tokenEndpoint, basePath } = config;
   if (tokenEndpoint === undefined) return [];
   const endpoint = new TokenEndpoint({
@@ -75,12 +85,15 @@ export async function tokenEndpointRows(config: Config, parts: TokenEndpointSurr
 }
 
 /** Where the token endpoint is, under each public origin. */
-export const tokenEndpointUrls = ({ publicOrigin, basePath }: Config): readonly string[] =>
+export const tokenEndpointUrls = ({
+  publicOrigin,
+  basePath,
+}: Pick<TokenEndpointSections, 'publicOrigin' | 'basePath'>): readonly string[] =>
   publicOrigin.map((origin) => `${origin}${basePath}/token`);
 
 function loadClients(
   { clients, limits }: TokenEndpointConfig,
-  config: Config,
+  config: TokenEndpointSections,
   { issuer, serviceTokens, attempts, once, clocks }: TokenEndpointSurroundings,
 ): Promise<Clients> {
   const { freeFailures: freeAttempts, maxDelay: maxDelayMs, window: windowMs } = limits;
@@ -93,7 +106,7 @@ function loadClients(
 
 function compileGrants(
   { maxChainDepth, exchangeLifetime, serviceTokenLifetime, subjectIssuers }: TokenEndpointConfig,
-  { upstreamToken }: Config,
+  { upstreamToken }: TokenEndpointSections,
   { issuer, keyring, ownKeys, serviceTokens, revokedTokens, sessions, clocks }: TokenEndpointSurroundings,
 ): Grants {
   const { wallMs } = clocks;

@@ -2,8 +2,8 @@
  * The two grants: a token for a user, in exchange for one that the client has received, and a token for the client itself.
  */
 
-import type { JSONType } from 'zod';
 import { Denial } from '../../errors.ts';
+import type { JSONType } from '../../lib/json.ts';
 import type { Actor, IssuedToken, TokenIssuer } from '../../token/token-issuer.ts';
 import { actingFor, mayActProblem } from './actor-chain.ts';
 import { type ClientPolicy, chooseScopes, chooseTarget } from './policy.ts';

@@ -2,10 +2,8 @@
  * Who may have what: the clients of the configuration, compiled, and the two questions that are asked of them.
  */
 
-import type { Config } from '../../config/schema.ts';
 import { Denial } from '../../errors.ts';
-
-type TokenEndpointConfig = NonNullable<Config['tokenEndpoint']>;
+import type { TokenEndpointConfig } from './section.ts';
 
 /** Audience → scopes that a token for it can have. */
 type Grants = ReadonlyMap<string, ReadonlySet<string>>;

@@ -3,7 +3,6 @@
  * configuration names; issued to the client that presents them; neither expired nor revoked, and of a live session.
  */
 
-import type { JSONType } from 'zod';
 import type { RevokedTokens } from '../../authentication/revocation/revoked-tokens.ts';
 import type { ServiceTokens } from '../../authentication/service-token/service-tokens.ts';
 import { Denial } from '../../errors.ts';
@@ -12,6 +11,7 @@ import type { TokenProfile } from '../../jwt/profiles.ts';
 import { verify } from '../../jwt/verify.ts';
 import { BASE64URL_32_BYTES_PATTERN } from '../../lib/base64url.ts';
 import type { Clock } from '../../lib/clock.ts';
+import type { JSONType } from '../../lib/json.ts';
 import type { SessionRecord } from '../../store/session-record.ts';
 
 /** A token that may be exchanged. */

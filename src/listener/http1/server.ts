@@ -12,7 +12,6 @@ import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import type { ListenAddress } from '../../config/fields.ts';
-import type { PublicListenerConfig } from '../../config/schema.ts';
 import { Denial, type DenialReason } from '../../errors.ts';
 import { Exchange, type ExchangeOwner, ExchangeResponse } from '../../exchange.ts';
 import { isLoopbackAddress, plainAddress } from '../../lib/address.ts';
@@ -29,6 +28,7 @@ import {
   type Refusal,
   refuseConnection,
 } from './refusal.ts';
+import type { PublicListenerConfig } from './section.ts';
 import { hasBadClientCertificate, type TlsCertificates } from './tls.ts';
 
 export interface ListenerHooks {

@@ -20,12 +20,11 @@ import {
   type TlsOptions,
 } from 'node:tls';
 import { formatPath, type KeyPath } from '../../config/problem.ts';
-import type { PublicListenerConfig } from '../../config/schema.ts';
 import { ConfigFault } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { dnsNames, NOT_A_CERTIFICATE, pairProblem, readCertificates } from '../../lib/pem.ts';
+import type { TlsConfig } from './section.ts';
 
-type TlsConfig = NonNullable<PublicListenerConfig['tls']>;
 type PairConfig = TlsConfig['certificates'][number];
 
 /** One certificate and its key, as they are in use. */

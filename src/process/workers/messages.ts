@@ -4,8 +4,8 @@
  */
 
 import type { GatewayControl } from '../../admin/control.ts';
-import type { Config } from '../../config/schema.ts';
 import { ConfigFault, DependencyFault, type FaultReason, GatewayFault, REASONS } from '../../errors.ts';
+import type { Config } from '../../gateway/configuration.ts';
 import type { MetricsSnapshot } from '../../telemetry/registry.ts';
 import type { Started } from '../started.ts';
 

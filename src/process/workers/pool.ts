@@ -16,8 +16,8 @@ import {
   type GatewayControl,
   type Health,
 } from '../../admin/control.ts';
-import type { Config } from '../../config/schema.ts';
 import { DependencyFault } from '../../errors.ts';
+import type { Config } from '../../gateway/configuration.ts';
 import type { GatewayDependencies } from '../../gateway/gateway.ts';
 import { errorFields } from '../../telemetry/log.ts';
 import type { WorkerSeries } from '../series.ts';

@@ -4,7 +4,7 @@
  */
 
 import { ANSWERED_BY } from '../../admin/control.ts';
-import type { Config } from '../../config/schema.ts';
+import type { Config } from '../../gateway/configuration.ts';
 import { LocalControl } from '../../gateway/control.ts';
 import { Gateway, type GatewayDependencies } from '../../gateway/gateway.ts';
 import type { MetricsSnapshot } from '../../telemetry/registry.ts';

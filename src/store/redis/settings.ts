@@ -5,10 +5,10 @@
 
 import { readFile } from 'node:fs/promises';
 import type { ConnectionOptions } from 'node:tls';
-import type { RedisConfig } from '../../config/schema.ts';
 import { ConfigFault } from '../../errors.ts';
 import { counted } from '../../lib/counted.ts';
 import { NOT_A_CERTIFICATE, pairProblem, readCertificates } from '../../lib/pem.ts';
+import type { RedisConfig } from './section.ts';
 import { parseRedisUrl, type RedisAddress } from './url.ts';
 
 /** What opens a connection: not kept longer than it takes to open one. */

@@ -6,7 +6,6 @@
  */
 
 import { Cluster } from 'ioredis';
-import type { RedisConfig } from '../../config/schema.ts';
 import { ConfigFault } from '../../errors.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import { AnswerTimeout } from '../networked/deadline.ts';
@@ -23,6 +22,7 @@ import { describe, isRefusal } from './faults.ts';
 import { RedisFeed } from './feed.ts';
 import { Keys } from './keys.ts';
 import { RedisOnce } from './once.ts';
+import type { RedisConfig } from './section.ts';
 import { FailoverWatch } from './sentinel.ts';
 import { Servers } from './servers.ts';
 import { RedisSessions } from './sessions.ts';

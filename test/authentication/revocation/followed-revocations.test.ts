@@ -3,8 +3,8 @@
 import { describe, expect, test } from 'vitest';
 import { FollowedRevocations } from '../../../src/authentication/revocation/followed-revocations.ts';
 import { longestSessionTokenMs, longestTokenMs } from '../../../src/authentication/revocation/token-lifetimes.ts';
-import { configSchema } from '../../../src/config/schema.ts';
 import { DependencyFault } from '../../../src/errors.ts';
+import { configSchema } from '../../../src/gateway/configuration.ts';
 import type { TokenRevocation, TokenRevocationFollower, TokenRevocationStore } from '../../../src/store/store.ts';
 import { TestClocks } from '../../support/clocks.ts';
 import { testConfig } from '../../support/gateway.ts';

@@ -14,7 +14,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { isNode, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
-import { describeIssue } from '../../../config/schema-problems.ts';
+import { describeIssue } from '../../../config/report.ts';
 import { ConfigFault } from '../../../errors.ts';
 import type { UserAttributes } from '../../../store/session-record.ts';
 import { areTooLarge, attributesSchema, MAX_ATTRIBUTES_BYTES, visibleText } from '../user-attributes.ts';

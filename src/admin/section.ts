@@ -1,0 +1,32 @@
+/** `listeners.admin`: where probes, metrics and the admin API are, and who may call them. */
+
+import { z } from 'zod';
+import { filePath, listenAddress, type SchemaContext } from '../config/fields.ts';
+
+/** `listeners.admin`. */
+export const adminListener = (context: SchemaContext) =>
+  z.strictObject({
+    address: listenAddress().prefault('127.0.0.1:9090').meta({
+      description: 'host:port of probes, metrics and the admin API. Never the public one.',
+      restart: true,
+    }),
+    allowedHosts: z
+      .array(
+        z.string().regex(/^[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?$/, 'is not a host name in lower case, without a port'),
+      )
+      .prefault([])
+      .meta({
+        description:
+          'Host names, besides localhost and IP addresses, under which /-/ and /api/ are called: a page that has rebound its own name to this address is refused.',
+        restart: true,
+      }),
+    tokenFile: filePath(context).optional().meta({
+      description:
+        'File with the bearer token (at least 32 characters) for /-/ and /api/. Without it those answer 403; probes and /metrics need none.',
+      secretFile: 'admin token',
+      restart: true,
+    }),
+  });
+
+/** `listeners.admin`, loaded. */
+export type AdminListenerConfig = z.output<ReturnType<typeof adminListener>>;

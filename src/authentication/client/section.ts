@@ -1,0 +1,29 @@
+/** How a client says who it is: the keys that a client of the token endpoint has for it. */
+
+import { z } from 'zod';
+import { filePath, name, type SchemaContext } from '../../config/fields.ts';
+import { ACCEPTED_ALGORITHMS } from '../service-token/section.ts';
+
+/** The keys. Each client has one of `clientSecretFile`, `jwksFile` and `service` at least. */
+export const clientCredentials = (context: SchemaContext) => ({
+  clientSecretFile: filePath(context).optional().meta({
+    description: 'File with a secret of at least 32 characters, presented as HTTP Basic (`client_secret_basic`).',
+    secretFile: 'client secret',
+  }),
+  jwksFile: filePath(context)
+    .optional()
+    .meta({ description: 'Its public keys, a JWK Set: it signs assertions (`private_key_jwt`, RFC 7523).' }),
+  algorithms: z.array(z.enum(ACCEPTED_ALGORITHMS)).min(1).prefault(['ES256']).meta({
+    description: 'Accepted signature algorithms of its assertions.',
+  }),
+  service: z
+    .strictObject({
+      issuer: name().meta({ description: 'One of `issuers`.' }),
+      subjects: z.array(z.string().min(1)).min(1).meta({ description: 'Exact `sub` values that are this client.' }),
+    })
+    .optional()
+    .meta({ description: 'A service token is its credential, as a Bearer token or a client assertion.' }),
+});
+
+/** The credentials of one client, loaded. */
+export type ClientCredentialsConfig = z.output<z.ZodObject<ReturnType<typeof clientCredentials>>>;

@@ -1,0 +1,71 @@
+/** Rules about issuers: how their keys travel, how long they are used, and whether anything accepts their tokens. */
+
+import type { DraftEntries, LintContext } from '../../config/lint.ts';
+import { reportUnused, uses, usesByName } from '../../config/names.ts';
+import { defineCodes, error, type KeyPath } from '../../config/problem.ts';
+import { isLoopbackHost } from '../../lib/address.ts';
+import { credentialIssuers } from '../../routing/lint.ts';
+import type { IssuerConfig } from './section.ts';
+
+/** Codes of the findings about issuers. */
+export const codes = defineCodes({
+  'issuers/plain-http': error(
+    'Keys of an issuer are fetched by plain http from a host that is not this machine: whoever can change the answer can make tokens.',
+  ),
+  'issuers/max-stale': error(
+    'The last good keys of an issuer are not used for as long as it takes until they are fetched again.',
+  ),
+});
+
+type Context = LintContext<{ readonly issuers: DraftEntries<IssuerConfig> }>;
+
+/** Applies the rules. */
+export function lint(context: Context): void {
+  lintUses(context);
+  for (const [name, issuer] of context.draft.issuers) {
+    if (issuer === undefined) continue;
+    lintAddresses(context, name, issuer);
+    lintStaleness(context, name, issuer);
+  }
+}
+
+function lintUses(context: Context): void {
+  const users = [
+    ...credentialIssuers(context),
+    ...uses(context, ['login', 'trustedBackends'], ['service', 'issuer']),
+    ...usesByName(context, ['tokenEndpoint', 'clients'], ['service', 'issuer']),
+    ...uses(context, ['tokenEndpoint', 'subjectIssuers'], ['issuer']),
+  ];
+  reportUnused(context, 'issuers', [...context.draft.issuers.keys()], users, 'nothing accepts its tokens');
+}
+
+/** Whoever can change the answer can make tokens: this is an error, where plain http to an upstream is a warning. */
+function lintAddresses({ source }: Context, name: string, issuer: IssuerConfig): void {
+  if (issuer.fetch.insecureHttp) return;
+  const { jwksUrl, discovery, spiffe, kubernetes } = issuer;
+  const addresses: readonly (readonly [KeyPath, string | undefined])[] = [
+    [['jwksUrl'], jwksUrl],
+    [['discovery'], discovery],
+    [['spiffe', 'bundleUrl'], spiffe?.bundleUrl],
+    [['kubernetes', 'apiServer'], kubernetes?.apiServer],
+  ];
+  for (const [path, address] of addresses) {
+    const url = address === undefined ? null : new URL(address);
+    if (url === null || url.protocol === 'https:' || isLoopbackHost(url.hostname)) continue;
+    source.report(
+      codes['issuers/plain-http'],
+      ['issuers', name, ...path],
+      `the keys of issuer ${JSON.stringify(name)} are fetched by plain http from ${url.hostname}: whoever can change the answer can make tokens`,
+      'use https, or write fetch: { insecureHttp: true } if something else encrypts it',
+    );
+  }
+}
+
+function lintStaleness({ source }: Context, name: string, { fetch }: IssuerConfig): void {
+  if (fetch.maxStale >= fetch.refreshEvery * 1.1) return;
+  source.report(
+    codes['issuers/max-stale'],
+    ['issuers', name, 'fetch', 'maxStale'],
+    `issuers.${name}.fetch.maxStale is not longer than refreshEvery: its tokens would get 503 before the keys are fetched again`,
+  );
+}

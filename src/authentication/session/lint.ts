@@ -1,0 +1,48 @@
+/** Rules about sessions and their cookie. */
+
+import type { LintContext } from '../../config/lint.ts';
+import { type CredentialConfig, takesSession } from '../../routing/credential.ts';
+import { codes, type SessionConfig } from './section.ts';
+
+interface SessionDraft {
+  readonly session?: SessionConfig | undefined;
+  readonly csrf?: { readonly additionalOrigins: readonly string[] } | undefined;
+  readonly routes: readonly (Route | undefined)[];
+}
+
+interface Route {
+  readonly id: string;
+  readonly credential: CredentialConfig;
+  readonly csrf: 'origin' | 'off';
+}
+
+/** Applies the rules. */
+export function lint({ draft, source }: LintContext<SessionDraft>): void {
+  const { session, csrf, routes } = draft;
+  if (session === undefined) return;
+  const { sameSite } = session.cookie;
+  if (sameSite === 'none' && csrf !== undefined && csrf.additionalOrigins.length === 0) {
+    source.report(
+      codes['cookie/same-site-none'],
+      ['session', 'cookie', 'sameSite'],
+      'session.cookie.sameSite none sends the session along from any page, and no other origin is expected to call',
+      'use lax, or list the origins in csrf.additionalOrigins',
+    );
+  }
+  if (session.idleTimeout > session.absoluteTimeout) {
+    source.report(
+      codes['session/timeouts'],
+      ['session', 'idleTimeout'],
+      'session.idleTimeout is longer than session.absoluteTimeout',
+    );
+  }
+  for (const [index, route] of routes.entries()) {
+    if (sameSite !== 'none' || route?.csrf !== 'off' || !takesSession(route.credential)) continue;
+    source.report(
+      codes['cookie/same-site-none'],
+      ['routes', index, 'csrf'],
+      `route ${JSON.stringify(route.id)} has no CSRF check while session.cookie.sameSite is none`,
+      'remove csrf: off',
+    );
+  }
+}

@@ -1,0 +1,64 @@
+/** The section `session`: sessions, their cookie, and how far the copies in memory are trusted. */
+
+import { z } from 'zod';
+import { count, duration } from '../../config/fields.ts';
+import { defineCodes, error } from '../../config/problem.ts';
+
+/** Codes of the findings about sessions and their cookie. */
+export const codes = defineCodes({
+  'cookie/prefix': error(
+    'The cookie name has to begin with `__Host-` or `__Host-Http-`: only then do browsers keep sibling domains and plain http from setting it.',
+  ),
+  'cookie/same-site-none': error(
+    '`sameSite: none` without `csrf.additionalOrigins`, or together with a session route whose `csrf` is `off`: then any page could use the session.',
+  ),
+  'session/timeouts': error('The idle timeout is longer than the absolute one, so it would never apply.'),
+});
+
+/** The section. */
+export const session = () =>
+  z.strictObject({
+    cookie: z
+      .strictObject({
+        name: z
+          .string()
+          .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, 'is not a cookie name')
+          .refine((cookie) => /^__Host-(?:Http-)?./.test(cookie), {
+            message: 'has to begin with __Host- or __Host-Http-',
+            params: { code: codes['cookie/prefix'], hint: 'such as __Host-sid' },
+          })
+          .prefault('__Host-sid')
+          .meta({ description: 'Cookie name. It has to begin with __Host- or __Host-Http-.' }),
+        sameSite: z.enum(['strict', 'lax', 'none']).prefault('lax').meta({ description: 'SameSite attribute.' }),
+      })
+      .prefault({})
+      .meta({ description: 'The session cookie. Always Secure, HttpOnly, Path=/ and without Domain.' }),
+    idleTimeout: duration('30m', { atLeastMs: 1_000 }).meta({
+      description: 'A session ends after this long without a request.',
+    }),
+    absoluteTimeout: duration('12h', { atLeastMs: 1_000 }).meta({
+      description: 'A session ends this long after login, whatever happens.',
+    }),
+    maxPerUser: count(50).meta({ description: 'Sessions of one user; a login beyond it ends the oldest one.' }),
+    cache: z
+      .strictObject({
+        maxEntries: count(20_000).meta({ description: 'Sessions kept in process.', restart: true }),
+        recheckAfter: duration('1s', { atMostMs: 300_000 }).meta({
+          description:
+            'A cached session is read from the store again after this. It bounds how long a session that was deleted in Redis by hand goes on; revocations by the gateway arrive by the feed, at once.',
+        }),
+        feedTimeout: duration('1s', { atLeastMs: 100, atMostMs: 10_000 }).meta({
+          description:
+            'The revocation feed counts as cut when it was silent for this long; then every request asks the store.',
+        }),
+        outageGrace: duration('30s', { atMostMs: 3_600_000 }).meta({
+          description:
+            'While the store does not answer, a session that was verified this recently is still served. 0s: none.',
+        }),
+      })
+      .prefault({})
+      .meta({ description: 'Sessions in process memory, and how far they are trusted.' }),
+  });
+
+/** `session`, loaded. */
+export type SessionConfig = z.output<ReturnType<typeof session>>;

@@ -1,0 +1,77 @@
+/** Rules about `allow`: whether anybody can ever pass. */
+
+import type { DraftEntries, LintContext } from '../config/lint.ts';
+import { defineCodes, error, type KeyPath } from '../config/problem.ts';
+import { acceptedIssuers, type CredentialConfig, isPublic } from '../routing/credential.ts';
+import type { AllowConfig } from './section.ts';
+
+/** Codes of the findings about `allow`. */
+export const codes = defineCodes({
+  'routes/allow-on-public': error('`allow` on a route with `credential: none`: nobody could ever pass.'),
+  'routes/service-accounts': error(
+    '`allow.serviceAccounts` on a route that accepts the tokens of no issuer with `kubernetes`: nobody could ever pass.',
+  ),
+});
+
+interface AllowDraft {
+  readonly routes: readonly (Route | undefined)[];
+  readonly issuers: DraftEntries<{ readonly kubernetes?: object | undefined }>;
+}
+
+interface Route {
+  readonly id: string;
+  readonly credential: CredentialConfig;
+  readonly allow?: AllowConfig | undefined;
+}
+
+type Context = LintContext<AllowDraft>;
+
+/** Applies the rules. */
+export function lint(context: Context): void {
+  lintPublic(context);
+  lintServiceAccounts(context);
+}
+
+function lintPublic({ draft, source }: Context): void {
+  for (const [index, route] of draft.routes.entries()) {
+    if (route?.allow === undefined || !isPublic(route.credential)) continue;
+    source.report(
+      codes['routes/allow-on-public'],
+      ['routes', index, 'allow'],
+      `route ${JSON.stringify(route.id)} is public and has an allow rule, which nobody can pass`,
+      'give it a credential, or remove allow',
+      'key',
+    );
+  }
+}
+
+function lintServiceAccounts({ draft, source }: Context): void {
+  for (const [index, route] of draft.routes.entries()) {
+    if (route?.allow === undefined || acceptedIssuers(route.credential).some((name) => isCluster(draft, name)))
+      continue;
+    for (const path of serviceAccountRules(route.allow)) {
+      source.report(
+        codes['routes/service-accounts'],
+        ['routes', index, 'allow', ...path],
+        `route ${JSON.stringify(route.id)} allows ServiceAccounts, but accepts the tokens of no issuer with kubernetes: nobody has one`,
+        'list such an issuer in credential, or use subjects for a cluster whose keys are at a public address',
+        'key',
+      );
+    }
+  }
+}
+
+/** An issuer that is not valid may be a cluster. */
+function isCluster({ issuers }: AllowDraft, name: string): boolean {
+  const issuer = issuers.get(name);
+  return issuer === undefined || issuer.kubernetes !== undefined;
+}
+
+function serviceAccountRules(allow: AllowConfig): KeyPath[] {
+  const below = (['any', 'all'] as const).flatMap((key) =>
+    (allow[key] ?? []).flatMap((leaf, index) =>
+      leaf.serviceAccounts === undefined ? [] : [[key, index, 'serviceAccounts']],
+    ),
+  );
+  return allow.serviceAccounts === undefined ? below : [['serviceAccounts'], ...below];
+}

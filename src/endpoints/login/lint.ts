@@ -1,0 +1,57 @@
+/** Rules about login: whether a session can be opened, and by whom. */
+
+import type { DraftEntries, LintContext } from '../../config/lint.ts';
+import { reportDuplicates, reportUnknown, uses } from '../../config/names.ts';
+import { defineCodes, error, warning } from '../../config/problem.ts';
+import { type CredentialConfig, takesSession } from '../../routing/credential.ts';
+import type { LoginConfig } from './section.ts';
+
+/** Codes of the findings about login. */
+export const codes = defineCodes({
+  'login/unknown-issuer': error('A trusted backend names an issuer that is not in `issuers`.'),
+  'login/duplicate-id': error('Two trusted backends with the same id.'),
+  'login/no-way-in': warning(
+    'Routes take a session, but nothing opens one: no login form, no trusted backend, no relayed cookie.',
+  ),
+});
+
+interface LoginDraft {
+  readonly login?: LoginConfig | undefined;
+  readonly issuers: DraftEntries<object>;
+  readonly routes: readonly ({ readonly credential: CredentialConfig } | undefined)[];
+}
+
+type Context = LintContext<LoginDraft>;
+
+/** Applies the rules. */
+export function lint(context: Context): void {
+  lintNames(context);
+  lintWayIn(context);
+}
+
+function lintNames(context: Context): void {
+  const issuers = uses(context, ['login', 'trustedBackends'], ['service', 'issuer']);
+  reportUnknown(
+    context,
+    issuers,
+    [...context.draft.issuers.keys()],
+    codes['login/unknown-issuer'],
+    'issuer',
+    'issuers',
+  );
+  const ids = uses(context, ['login', 'trustedBackends'], ['id']);
+  reportDuplicates(context, ids, codes['login/duplicate-id'], 'backend');
+}
+
+function lintWayIn({ draft, source }: Context): void {
+  const { login, routes } = draft;
+  if (login === undefined || login.password !== undefined || login.trustedBackends.length > 0) return;
+  const index = routes.findIndex((route) => route !== undefined && takesSession(route.credential));
+  if (index === -1) return;
+  source.report(
+    codes['login/no-way-in'],
+    ['routes', index, 'credential'],
+    'routes take a session, but nothing opens one',
+    'set login.password, or login.trustedBackends',
+  );
+}

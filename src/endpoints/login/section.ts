@@ -1,0 +1,83 @@
+/** The section `login`: how sessions are opened. */
+
+import { z } from 'zod';
+import { count, duration, filePath, name, type SchemaContext } from '../../config/fields.ts';
+
+/** The section. */
+export const login = (context: SchemaContext) =>
+  z.strictObject({
+    password: z
+      .strictObject({
+        usersFile: filePath(context).meta({
+          description: 'YAML file of users, written by `sallyport users add`.',
+          secretFile: 'users',
+        }),
+        hashConcurrency: count(1, { atMost: 16 }).meta({
+          description: 'Password hashes computed at a time, each on its own thread at lowest priority (64 MiB each).',
+          restart: true,
+        }),
+        maxQueue: count(64).meta({ description: 'Logins that wait for a hash; more get 503.' }),
+      })
+      .optional()
+      .meta({ description: 'A login form with user name and password.' }),
+    throttle: z
+      .strictObject({
+        freeAttemptsPerAccount: count(5).meta({ description: 'Failed attempts for one account before it is slowed.' }),
+        freeAttemptsPerAddress: count(20).meta({
+          description: 'Failed attempts from one address (IPv6: its /64) before it is slowed.',
+        }),
+        maxDelay: duration('5m', { atLeastMs: 1_000, atMostMs: 86_400_000 }).meta({
+          description: 'Attempts are slowed by 1 s, 2 s, 4 s and so on, up to this.',
+        }),
+        window: duration('1h', { atLeastMs: 1_000 }).meta({
+          description: 'Failures are forgotten after this long without another.',
+        }),
+      })
+      .prefault({})
+      .meta({ description: 'How password attempts are slowed. Counted in the store, so it holds for all replicas.' }),
+    trustedBackends: z
+      .array(
+        z
+          .strictObject({
+            id: name().meta({
+              description: 'Name of the backend; with clientSecretFile, its user name in HTTP Basic.',
+            }),
+            clientSecretFile: filePath(context).optional().meta({
+              description: 'File with a secret of at least 32 characters, presented as HTTP Basic.',
+              secretFile: 'client secret',
+            }),
+            service: z
+              .strictObject({
+                issuer: name().meta({ description: 'One of `issuers`.' }),
+                subjects: z
+                  .array(z.string().min(1))
+                  .min(1)
+                  .meta({ description: 'Exact `sub` values that may open sessions.' }),
+              })
+              .optional()
+              .meta({ description: 'A service token instead of a secret.' }),
+          })
+          .refine((backend) => (backend.clientSecretFile === undefined) !== (backend.service === undefined), {
+            message: 'needs exactly one of clientSecretFile and service',
+          }),
+      )
+      .prefault([])
+      .meta({
+        description:
+          'Backends that may open a session with POST /auth/sessions for a user whom they have authenticated.',
+      }),
+    page: z
+      .string()
+      .regex(/^(?:\/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$/, 'must be a path on the public origin, such as /welcome')
+      .optional()
+      .meta({
+        description:
+          'Path of a login page of your own, such as one of a trusted backend behind a public route: whoever has to log in is sent there with `return_to`. Default: the page of the gateway.',
+      }),
+    title: z.string().min(1).max(80).prefault('Log in').meta({ description: 'Heading of the login page.' }),
+  });
+
+/** `login`, loaded. */
+export type LoginConfig = z.output<ReturnType<typeof login>>;
+/** One of `login.trustedBackends`, loaded. */
+export type TrustedBackendConfig = LoginConfig['trustedBackends'][number];

@@ -1,0 +1,116 @@
+/** Rules about refresh tokens: whether a login can begin a family, and whom the access token convinces. */
+
+import type { LintContext } from '../../config/lint.ts';
+import { defineCodes, warning } from '../../config/problem.ts';
+import { type CredentialConfig, isPublic } from '../../routing/credential.ts';
+import type { RefreshConfig } from './section.ts';
+
+/** Codes of the findings about refresh tokens. */
+export const codes = defineCodes({
+  'refresh/no-login': warning('`refresh` without a login that could begin with a refresh token.'),
+  'refresh/lifetime': warning('Access tokens live longer than 15 minutes: not every verifier hears of revocations.'),
+  'refresh/idle-timeout': warning(
+    'Access tokens live as long as an idle session, or longer: an app that refreshes when they expire is logged out before.',
+  ),
+  'refresh/audience': warning(
+    'Access tokens, which clients hold, have an audience of upstream tokens: the service could be called past the gateway.',
+  ),
+  'refresh/shared-key': warning(
+    'Access tokens with HS256: every service that verifies our tokens can also make access tokens for any user.',
+  ),
+});
+
+interface RefreshDraft {
+  readonly refresh?: RefreshConfig | undefined;
+  readonly publicOrigin?: readonly string[] | undefined;
+  readonly login?: { readonly password?: object | undefined; readonly trustedBackends: readonly unknown[] } | undefined;
+  readonly session?: { readonly idleTimeout: number } | undefined;
+  readonly upstreamToken?: { readonly algorithm: string } | undefined;
+  readonly routes: readonly (Route | undefined)[];
+}
+
+interface Route {
+  readonly id: string;
+  readonly credential: CredentialConfig;
+  readonly upstreamToken: 'minted' | 'original' | 'none';
+  readonly audience?: string | undefined;
+  readonly upstream: string;
+}
+
+type Context = LintContext<RefreshDraft>;
+
+/** Longer, and an access token that somebody has copied is good for too long where nobody asks about its session. */
+const LONG_LIFETIME_MS = 15 * 60_000;
+
+/** Applies the rules. */
+export function lint(context: Context): void {
+  const { refresh } = context.draft;
+  if (refresh === undefined) return;
+  lintBeginning(context);
+  lintLifetime(context, refresh);
+  lintAudience(context, refresh);
+  lintKey(context);
+}
+
+function lintBeginning({ draft, source }: Context): void {
+  const { login } = draft;
+  if (login === undefined || login.password !== undefined || login.trustedBackends.length > 0) return;
+  source.report(
+    codes['refresh/no-login'],
+    ['refresh'],
+    'refresh has no effect: no login begins with a refresh token',
+    'set login.password, or login.trustedBackends',
+    'key',
+  );
+}
+
+function lintLifetime({ draft, source }: Context, { accessToken }: RefreshConfig): void {
+  const path = ['refresh', 'accessToken', 'lifetime'];
+  if (accessToken.lifetime > LONG_LIFETIME_MS) {
+    source.report(
+      codes['refresh/lifetime'],
+      path,
+      'refresh.accessToken.lifetime is over 15 minutes: whoever verifies the token without following revocations takes it for as long',
+      'an app can refresh as often as it likes; 5m is enough',
+    );
+  }
+  if (draft.session !== undefined && accessToken.lifetime >= draft.session.idleTimeout) {
+    source.report(
+      codes['refresh/idle-timeout'],
+      path,
+      'refresh.accessToken.lifetime is not shorter than session.idleTimeout: an app that refreshes when its token expires is logged out before',
+      'make session.idleTimeout a multiple of it',
+    );
+  }
+}
+
+function lintKey({ draft, source }: Context): void {
+  if (draft.upstreamToken?.algorithm !== 'HS256') return;
+  source.report(
+    codes['refresh/shared-key'],
+    ['refresh'],
+    'access tokens are signed with the HS256 secret that services verify with: each of them can make one for any user',
+    'use ES256',
+    'key',
+  );
+}
+
+/** An access token is in the hands of the client: a service that takes it for an upstream token can be called past us. */
+function lintAudience({ draft, source }: Context, { accessToken }: RefreshConfig): void {
+  const audience = accessToken.audience ?? draft.publicOrigin?.[0];
+  const route = draft.routes.find(
+    (candidate) =>
+      candidate !== undefined &&
+      !isPublic(candidate.credential) &&
+      candidate.upstreamToken === 'minted' &&
+      (candidate.audience ?? candidate.upstream) === audience,
+  );
+  if (route === undefined) return;
+  source.report(
+    codes['refresh/audience'],
+    accessToken.audience === undefined ? ['refresh'] : ['refresh', 'accessToken', 'audience'],
+    `access tokens have the audience of the upstream tokens of route ${JSON.stringify(route.id)}: its service would take them, too`,
+    'give them an audience of their own',
+    accessToken.audience === undefined ? 'key' : undefined,
+  );
+}

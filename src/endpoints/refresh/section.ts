@@ -1,0 +1,79 @@
+/**
+ * The section `refresh`: rotating refresh tokens for native apps and single-page apps, and the access tokens that they
+ * are exchanged for (docs/how-to/refresh-tokens.md).
+ */
+
+import { z } from 'zod';
+import { count, duration } from '../../config/fields.ts';
+import { mappedClaims } from '../../token/section.ts';
+
+const accessToken = () =>
+  z.strictObject({
+    lifetime: duration('5m', { atLeastMs: 5_000, atMostMs: 3_600_000 }).meta({
+      description: '`exp` − `iat`; never beyond the absolute end of the session.',
+    }),
+    audience: z.string().min(1).max(200).optional().meta({
+      description: '`aud`: who accepts it. Default: the first publicOrigin, that is this gateway.',
+    }),
+    clientId: z
+      .string()
+      .regex(/^[\x21-\x7e]{1,200}$/, 'must be 1 to 200 visible ASCII characters')
+      .prefault('first-party')
+      .meta({ description: '`client_id` (RFC 9068 §2.2): all apps that log in here are one client.' }),
+    scopes: z
+      .array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,200}$/, 'is not a scope: no spaces, quotes or "\\"'))
+      .prefault([])
+      .meta({ description: 'Scopes that it has. A refresh may ask for fewer.' }),
+    claims: mappedClaims(),
+  });
+
+/** The section. */
+export const refresh = () =>
+  z.strictObject({
+    clients: z
+      .array(z.enum(['browser', 'native']))
+      .min(1)
+      .prefault(['browser'])
+      .meta({
+        description:
+          'Who can get refresh tokens: `browser` in an HttpOnly cookie, beside the session cookie; `native` in the body, and no cookie.',
+      }),
+    everyLogin: z.boolean().prefault(false).meta({
+      description:
+        'Whether each login in a browser gets the refresh cookie. Else only one that asks for it with `refresh: browser`; the form of the login page does not ask.',
+    }),
+    cookieName: z
+      .string()
+      .regex(/^__Secure-[A-Za-z0-9!#$%&'*+.^_`|~-]{1,54}$/, 'is not a cookie name that begins with __Secure-')
+      .prefault('__Secure-refresh')
+      .meta({
+        description:
+          'Name of the refresh cookie. Always Secure, HttpOnly, SameSite=Strict, Path={basePath}/refresh and without Domain.',
+      }),
+    grace: duration('10s', { atLeastMs: 1_000, atMostMs: 60_000 }).meta({
+      description:
+        'A refresh token that was replaced gets the same successor again for this long: a lost answer or a second tab is no theft. A token is not replaced more often than that either.',
+    }),
+    throttle: z
+      .strictObject({
+        freeAttemptsPerAddress: count(1_000).meta({
+          description:
+            'Unknown tokens from one address (IPv6: its /64) before it is slowed. Many: everybody in an office whose session has ended presents one.',
+        }),
+        maxDelay: duration('1s', { atLeastMs: 1_000, atMostMs: 86_400_000 }).meta({
+          description: 'Unknown tokens are slowed by 1 s, 2 s, 4 s and so on, up to this.',
+        }),
+        window: duration('1m', { atLeastMs: 1_000 }).meta({
+          description: 'They are forgotten after this long without another.',
+        }),
+      })
+      .prefault({})
+      .meta({
+        description:
+          'How refresh tokens that nobody was given are slowed, counted in the store. Against floods: they cannot be guessed. A good token from the same address is never slowed.',
+      }),
+    accessToken: accessToken().prefault({}).meta({ description: 'The access token that a refresh returns.' }),
+  });
+
+/** `refresh`, loaded. */
+export type RefreshConfig = z.output<ReturnType<typeof refresh>>;

@@ -1,0 +1,42 @@
+/** Rules about processes: what several of them have to share. */
+
+import type { LintContext } from '../config/lint.ts';
+import { defineCodes, error } from '../config/problem.ts';
+
+/** Codes of the findings about processes. */
+export const codes = defineCodes({
+  'workers/store': error('More than one process needs sessions that all of them see: `store.redis`.'),
+  'workers/signing-key': error(
+    'More than one process needs signing keys that all of them have: `upstreamToken.keys.directory`, or HS256 with a secret file.',
+  ),
+});
+
+interface WorkersDraft {
+  readonly workers?: number | 'auto' | undefined;
+  readonly store?: { readonly redis?: object | undefined } | undefined;
+  readonly upstreamToken?: { readonly algorithm: string; readonly keys?: object | undefined } | undefined;
+}
+
+/** Applies the rules. `auto` is one process with the embedded store, whatever the machine has. */
+export function lint({ draft, source }: LintContext<WorkersDraft>): void {
+  const { workers, store, upstreamToken } = draft;
+  const hasRedis = store?.redis !== undefined;
+  const areSeveral = workers === 'auto' ? hasRedis : workers !== undefined && workers > 1;
+  if (!areSeveral) return;
+  if (store !== undefined && !hasRedis) {
+    source.report(
+      codes['workers/store'],
+      ['workers'],
+      'workers needs store.redis when there is more than one',
+      'set store.redis, or workers: 1',
+    );
+  }
+  if (upstreamToken !== undefined && upstreamToken.keys === undefined && upstreamToken.algorithm !== 'HS256') {
+    source.report(
+      codes['workers/signing-key'],
+      ['workers'],
+      'workers needs upstreamToken.keys when there is more than one',
+      'set upstreamToken.keys.directory',
+    );
+  }
+}

@@ -1,0 +1,203 @@
+/**
+ * The `outbound` section: the listener that the workload beside the gateway calls instead of calling out directly, and
+ * the destinations that it can reach there.
+ */
+
+import { z } from 'zod';
+import { count, duration, filePath, httpUrl, listenAddress, name, type SchemaContext } from '../config/fields.ts';
+import { defineCodes, error, warning } from '../config/problem.ts';
+import { ROUTE_KEYS } from '../routing/section.ts';
+
+/** Codes of the findings about the outbound side. */
+export const codes = defineCodes({
+  'outbound/not-loopback': error(
+    'The outbound listener on an address that others can reach: whoever reaches it is taken for the workload.',
+  ),
+  'outbound/any-host': error(
+    'A destination for any host: a page in a browser that has rebound its own name to the loopback would be served.',
+  ),
+  'outbound/duplicate': error('Two destinations with the same host, path and method.'),
+  'outbound/duplicate-id': error(
+    'Two destinations with the same id, or one with the id of a route: they share a label in metrics and logs.',
+  ),
+  'outbound/unknown-upstream': error('A destination names an upstream that is not in `upstreams`.'),
+  'outbound/token-overwritten': error('A destination sets or removes the header that carries its token.'),
+  'outbound/plain-http': warning(
+    'Credentials of the workload and its tokens go to an authorization server by plain http, on a host that is not this machine.',
+  ),
+  'outbound/memory-key': warning(
+    'Service tokens are signed by a key that each process makes for itself: who verifies them has to ask this very process for its JWKS.',
+  ),
+});
+
+const scopes = () =>
+  z
+    .array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'is not a scope (RFC 6749 §3.3)'))
+    .prefault([])
+    .meta({ description: 'Scopes to ask for.' });
+
+/** Keys by which a token is asked for at an authorization server. */
+const authorizationServer = (context: SchemaContext) => ({
+  tokenUrl: httpUrl().meta({ description: 'Token endpoint of the authorization server.' }),
+  clientId: z.string().min(1).meta({ description: 'Client id of the workload there.' }),
+  clientSecretFile: filePath(context).optional().meta({
+    description: 'File with the client secret, sent as HTTP Basic (`client_secret_basic`). Read for each fetch.',
+    secretFile: 'client credential',
+  }),
+  privateKeyFile: filePath(context).optional().meta({
+    description:
+      'Private key, PEM (PKCS #8), for `private_key_jwt` (RFC 7523): EC P-256, P-384, P-521, Ed25519 or RSA of at least 2048 bits. Read for each fetch.',
+    secretFile: 'client credential',
+  }),
+  keyId: z.string().min(1).optional().meta({ description: '`kid` in the header of a `private_key_jwt`.' }),
+  assertionFile: filePath(context).optional().meta({
+    description:
+      'File with a JWT that is sent as it is as client assertion (RFC 7523 §2.2), such as a projected ServiceAccount token. Read for each fetch.',
+  }),
+  assertionAudience: z.string().min(1).optional().meta({
+    description: '`aud` of a `private_key_jwt`: the issuer of the authorization server. Default: `tokenUrl`.',
+  }),
+  caFile: filePath(context)
+    .optional()
+    .meta({ description: 'CA of the server certificate, PEM. Default: the CAs of the system.' }),
+  scopes: scopes(),
+  timeout: duration('5s', { atLeastMs: 10, atMostMs: 60_000 }).meta({ description: 'For a whole fetch; then 503.' }),
+  coolDown: duration('2s', { atMostMs: 300_000 }).meta({
+    description: 'After a failed fetch no other one is made for this long; what needs one gets 503 at once.',
+  }),
+  insecureHttp: z.boolean().prefault(false).meta({
+    description: 'Says that plain http to a `tokenUrl` that is not local is meant; silences the warning.',
+  }),
+});
+
+/** @returns whether exactly one of the ways by which a client authenticates is there */
+const hasOneCredential = (server: Readonly<Record<string, unknown>>): boolean =>
+  ['clientSecretFile', 'privateKeyFile', 'assertionFile'].filter((key) => server[key] !== undefined).length === 1;
+const NEEDS_ONE_CREDENTIAL = { message: 'needs exactly one of clientSecretFile, privateKeyFile and assertionFile' };
+
+const TOKEN_KINDS = ['service', 'kubernetes', 'clientCredentials', 'exchange'] as const;
+
+const destinationToken = (context: SchemaContext) =>
+  z
+    .strictObject({
+      service: z
+        .strictObject({
+          scopes: scopes(),
+          lifetime: duration('2m', { atLeastMs: 5_000, atMostMs: 3_600_000 }).meta({ description: '`exp` − `iat`.' }),
+        })
+        .optional()
+        .meta({
+          description:
+            'A service token that we sign: `sub` is `outbound.workload`, `aud` the audience, `iss` the one of `upstreamToken`. Reused until three quarters of its life.',
+        }),
+      kubernetes: z
+        .strictObject({
+          tokenFile: filePath(context).meta({
+            description:
+              'Projected ServiceAccount token. Looked at again at most once a second, so a new one is picked up.',
+          }),
+        })
+        .optional()
+        .meta({ description: 'The projected ServiceAccount token of the Pod, as it is.' }),
+      clientCredentials: z
+        .strictObject({
+          ...authorizationServer(context),
+          audience: z.string().min(1).optional().meta({
+            description: '`audience` parameter, for servers that have one. Default: none is sent.',
+          }),
+        })
+        .refine(hasOneCredential, NEEDS_ONE_CREDENTIAL)
+        .optional()
+        .meta({
+          description:
+            'An access token of an authorization server for the workload itself (RFC 6749 §4.4). Reused until three quarters of its `expires_in`.',
+        }),
+      exchange: z
+        .strictObject({
+          ...authorizationServer(context),
+          whenMissing: z.enum(['refuse', 'service']).prefault('refuse').meta({
+            description:
+              'What a call without a bearer token gets: `refuse` answers 401, `service` sends a service token of the workload.',
+          }),
+          maxEntries: count(10_000, { atMost: 1_000_000 }).meta({
+            description: 'Exchanged tokens that are kept; those used longest ago go first.',
+          }),
+        })
+        .refine(hasOneCredential, NEEDS_ONE_CREDENTIAL)
+        .optional()
+        .meta({
+          description:
+            'The bearer token of the call, which is what the workload itself was called with, exchanged for the audience (RFC 8693). Kept until three quarters of what is left of both tokens.',
+        }),
+    })
+    .refine((token) => TOKEN_KINDS.filter((kind) => token[kind] !== undefined).length === 1, {
+      message: `needs exactly one of ${TOKEN_KINDS.slice(0, -1).join(', ')} and ${TOKEN_KINDS.at(-1)}`,
+    });
+
+const destination = (context: SchemaContext) => {
+  const { rewrite, requestHeaders, responseHeaders, timeouts, bodyLimit, webSocket, pathExceptions, match } =
+    ROUTE_KEYS;
+  const { host, path, exactPath, methods } = match.shape;
+  return z.strictObject({
+    id: name().meta({ description: 'Name of the destination: in logs and metrics, where it stands among the routes.' }),
+    match: z
+      .strictObject({
+        host: host.meta({
+          description:
+            'Host or list of hosts that the workload calls, such as orders.internal. Default: 127.0.0.1, localhost and [::1], told apart by path.',
+        }),
+        path: path.meta({ description: 'Path or list of paths with all that is below. Default: all of the host.' }),
+        exactPath,
+        methods,
+      })
+      .refine(({ host, path, exactPath }) => host !== undefined || path !== undefined || exactPath !== undefined, {
+        message: 'needs host, path or exactPath',
+      })
+      .meta({ description: 'Which calls. The most specific match wins; nothing else goes out.' }),
+    upstream: name().meta({ description: 'One of `upstreams`.' }),
+    audience: z
+      .string()
+      .min(1)
+      .max(200)
+      .optional()
+      .meta({ description: 'Whom the token is for. Default: the name of the upstream.' }),
+    token: destinationToken(context).meta({
+      description: 'The token that goes with a call. Whatever the workload sends as Authorization itself does not.',
+    }),
+    hostHeader: z.enum(['endpoint', 'preserve']).prefault('endpoint').meta({
+      description: 'Host header: host:port of the endpoint, or the one that the workload called.',
+    }),
+    rewrite,
+    requestHeaders,
+    responseHeaders,
+    timeouts,
+    bodyLimit,
+    webSocket,
+    pathExceptions,
+  });
+};
+
+/** The section. Limits and timeouts of the listener are those of `listeners.public`. */
+export const outbound = (context: SchemaContext) =>
+  z.strictObject({
+    address: listenAddress()
+      .refine(({ host }) => /^127(?:\.\d{1,3}){3}$/.test(host) || host === '::1', {
+        message: 'is not a loopback address: whoever reaches this listener is taken for the workload',
+        params: { code: codes['outbound/not-loopback'], hint: 'write 127.0.0.1:15001 or [::1]:15001' },
+      })
+      .meta({ description: 'host:port on the loopback that the workload calls.', restart: true }),
+    workload: z
+      .string()
+      .min(1)
+      .max(200)
+      .meta({ description: 'Who calls: `sub` of its service tokens, and its name in the access log.' }),
+    destinations: z
+      .array(destination(context))
+      .min(1, 'needs at least one destination')
+      .meta({ description: 'What can be called. Anything else is refused: this is no open proxy.' }),
+  });
+
+/** `outbound`, loaded. */
+export type OutboundConfig = z.output<ReturnType<typeof outbound>>;
+/** One of `outbound.destinations`, loaded. */
+export type DestinationConfig = OutboundConfig['destinations'][number];

@@ -1,0 +1,273 @@
+/**
+ * Which requests reach which route, asked of the real route table with sample requests: routes that no request
+ * reaches, and public routes through which requests slip past a protected one.
+ *
+ * A sample puts a segment that no route names wherever a pattern leaves one open, and goes as deep below a prefix as any
+ * pattern reaches. Whatever takes that sample takes everything that the pattern matches at that depth, since a named
+ * segment only adds candidates; so a route that gets none of its samples gets no request at all.
+ */
+
+import type { LintContext } from '../config/lint.ts';
+import { type Code, defineCodes, error, warning } from '../config/problem.ts';
+import { Denial } from '../errors.ts';
+import { isPublic as isPublicConfig } from './credential.ts';
+import { formatPattern, type RoutePattern } from './pattern.ts';
+import { compileRoutes, type Route } from './route.ts';
+import { ROUTE_METHODS, type RouteConfig } from './section.ts';
+import type { RouteEntry, RouteTable } from './table.ts';
+
+/** Codes of the findings about which requests reach which route. */
+export const codes = defineCodes({
+  'routes/duplicate': error('Two routes with the same host, path and method: which one is meant cannot be known.'),
+  'routes/unreachable': warning('Every request that the route (or one of its paths) matches is taken by others.'),
+  'routes/public-above': warning(
+    'A public route above a protected one: whatever the protected route does not match is open to everybody.',
+  ),
+  'routes/method-fallthrough': warning(
+    'Requests to the paths of a protected route, but with a method that it does not list, are taken by a public route.',
+  ),
+  'login/page-unreachable': error(
+    '`login.page` is on no route, or on one that asks for a session: whoever has to log in is sent round in a circle.',
+  ),
+});
+
+interface CoverageDraft {
+  readonly publicOrigin?: readonly string[] | undefined;
+  readonly routes: readonly (RouteConfig | undefined)[];
+  readonly login?: { readonly page?: string | undefined } | undefined;
+}
+
+type Context = LintContext<CoverageDraft>;
+
+/** A request as far as routing looks at it. */
+interface Sample {
+  readonly host: string;
+  readonly path: string;
+}
+
+/** Applies the rules. */
+export function lint(context: Context): void {
+  const { draft } = context;
+  if (draft.publicOrigin === undefined) return;
+  const publicOrigin = [...new Map(draft.publicOrigin.map((origin) => [new URL(origin).hostname, origin])).values()];
+  const known = draft.routes.flatMap((route, index) => (route === undefined ? [] : [{ route, index }]));
+  const indices = known.map(({ index }) => index);
+  const configs = known.map(({ route }) => route);
+  const coverage = new Coverage(context, indices, compileRoutes({ publicOrigin, routes: configs }));
+  if (coverage.reportDuplicates()) return;
+  coverage.reportUnreachable();
+  if (draft.login?.page !== undefined) coverage.reportLoginPage([...new Set(publicOrigin)], draft.login.page);
+  const publicConfigs = configs.filter(({ credential }) => isPublicConfig(credential));
+  coverage.reportOpenings(compileRoutes({ publicOrigin, routes: publicConfigs }));
+}
+
+const isPublic = ({ credential }: Route) => credential.session === 'no' && credential.issuers.size === 0;
+
+class Coverage {
+  readonly #context: Context;
+  /** Index in the file by index in the table. */
+  readonly #indices: readonly number[];
+  readonly #table: RouteTable<Route>;
+  readonly #maxDepth: number;
+  /** A segment and a host label that no pattern names. */
+  readonly #fresh: string;
+
+  constructor(context: Context, indices: readonly number[], table: RouteTable<Route>) {
+    this.#context = context;
+    this.#indices = indices;
+    this.#table = table;
+    this.#maxDepth = Math.max(0, ...table.entries.map(({ pattern }) => pattern.segments.length)) + 1;
+    const named = new Set(
+      table.entries.flatMap(({ pattern }) => [...pattern.segments.map(textOf), ...pattern.host.split('.')]),
+    );
+    let fresh = 'sample';
+    while (named.has(fresh)) fresh += 's';
+    this.#fresh = fresh;
+  }
+
+  /** Finds routes with the same host, path and method. Returns whether there are any. */
+  reportDuplicates(): boolean {
+    const claims = this.#table.entries.flatMap(({ pattern, route }) =>
+      (route.hasOwnMethods ? [...route.methods] : ['any']).map((method) => ({
+        key: `${method} ${shapeOf(pattern)}`,
+        route,
+      })),
+    );
+    const pairs = new Set<string>();
+    for (const group of Map.groupBy(claims, ({ key }) => key).values()) {
+      const [first, ...others] = group.map(({ route }) => route).toSorted((a, b) => a.index - b.index);
+      for (const other of others) {
+        if (first === undefined || pairs.has(`${first.index} ${other.index}`)) continue;
+        pairs.add(`${first.index} ${other.index}`);
+        const twin = first === other ? 'itself' : this.#nameOf(first);
+        const message = `route ${JSON.stringify(other.id)} has the same host, path and method as ${twin}`;
+        this.#report(codes['routes/duplicate'], other, ['match'], message);
+      }
+    }
+    return pairs.size > 0;
+  }
+
+  reportUnreachable(): void {
+    const byRoute = Map.groupBy(this.#table.entries, ({ route }) => route);
+    for (const [route, entries] of byRoute) {
+      const lost = entries
+        .map((entry) => ({ entry, takers: this.#takersOf(entry) }))
+        .filter(({ takers }) => takers !== null);
+      if (lost.length === 0) continue;
+      const takers = [...new Set(lost.flatMap(({ takers }) => takers ?? []))]
+        .map((taker) => this.#nameOf(taker))
+        .join(' and ');
+      const isWhole = lost.length === entries.length;
+      const what = isWhole
+        ? 'is never reached'
+        : `is never reached at ${lost.map(({ entry }) => formatPattern(entry.pattern)).join(', ')}`;
+      this.#report(
+        codes['routes/unreachable'],
+        route,
+        ['match'],
+        `route ${JSON.stringify(route.id)} ${what}: ${takers} ${takers.includes(' and ') ? 'take' : 'takes'} those requests`,
+      );
+    }
+  }
+
+  /** Finds out whether somebody without a session gets to the login page of the configuration. */
+  reportLoginPage(publicOrigin: readonly string[], page: string): void {
+    const takers = publicOrigin.map((origin) => this.#taker({ host: new URL(origin).hostname, path: page }, 'GET'));
+    const taker = takers.find(
+      (route) => route === null || (!isPublic(route) && route.credential.session !== 'optional'),
+    );
+    if (taker === undefined) return;
+    const [problem, hint] =
+      taker === null
+        ? ['no route takes it', 'add a public route for it']
+        : [
+            `${this.#nameOf(taker)} takes it, which asks for a session`,
+            'give it a route of its own with credential: none',
+          ];
+    const message = `nobody who has to log in gets to login.page ${page}: ${problem}`;
+    this.#context.source.report(codes['login/page-unreachable'], ['login', 'page'], message, hint);
+  }
+
+  /** Finds what is public above, and beside, the protected routes. */
+  reportOpenings(publicTable: RouteTable<Route>): void {
+    const above = new Map<string, Set<Route>>();
+    for (const [route, entries] of Map.groupBy(this.#table.entries, (entry) => entry.route)) {
+      if (isPublic(route)) continue;
+      const slips = this.#slips(route, entries);
+      for (const [taker, methods] of slips) {
+        const message = `${[...methods].join(', ')} requests to route ${JSON.stringify(route.id)} are not its own and go to ${this.#nameOf(taker)}, which is public`;
+        this.#report(
+          codes['routes/method-fallthrough'],
+          route,
+          ['match', 'methods'],
+          message,
+          'list the methods in this route, or leave methods out',
+        );
+      }
+      const taken = new Set([...slips.keys()].map(({ id }) => id));
+      for (const id of this.#publicAbove(publicTable, entries)) {
+        if (!taken.has(id)) above.set(id, (above.get(id) ?? new Set()).add(route));
+      }
+    }
+    for (const route of new Set(this.#table.entries.map((entry) => entry.route))) {
+      const below = [...(above.get(route.id) ?? [])];
+      if (below.length === 0 || !isPublic(route)) continue;
+      const names = below.slice(0, 3).map((other) => this.#nameOf(other));
+      const more = below.length > 3 ? ` and ${below.length - 3} more` : '';
+      this.#report(
+        codes['routes/public-above'],
+        route,
+        ['match'],
+        `route ${JSON.stringify(route.id)} is public and above ${names.join(', ')}${more}: what those do not match is open to everybody`,
+      );
+    }
+  }
+
+  /** Methods that the protected route does not list, by the public route that takes them at its paths. */
+  #slips(route: Route, entries: readonly RouteEntry<Route>[]): Map<Route, Set<string>> {
+    const slips = new Map<Route, Set<string>>();
+    const [ownMethod] = route.methods;
+    const others = ROUTE_METHODS.filter((method) => !route.methods.has(method));
+    for (const { pattern } of entries) {
+      for (const sample of this.#samples(pattern)) {
+        if (ownMethod === undefined || this.#taker(sample, ownMethod) !== route) continue;
+        for (const method of others) {
+          const taker = this.#taker(sample, method);
+          if (taker !== null && isPublic(taker)) slips.set(taker, (slips.get(taker) ?? new Set()).add(method));
+        }
+      }
+    }
+    return slips;
+  }
+
+  /** Ids of public routes that would take requests at these patterns, were the protected routes not there. */
+  #publicAbove(publicTable: RouteTable<Route>, entries: readonly RouteEntry<Route>[]): Set<string> {
+    const ids = new Set<string>();
+    for (const { pattern } of entries) {
+      for (const sample of this.#samples(pattern)) {
+        for (const method of ROUTE_METHODS) {
+          const found = publicTable.match(sample.host, sample.path, method);
+          // A public route that goes before the protected one is an exception from it, not above it.
+          if (!(found instanceof Denial) && this.#taker(sample, method)?.id !== found.route.id) ids.add(found.route.id);
+        }
+      }
+    }
+    return ids;
+  }
+
+  /** Who takes the requests of an entry, if none of them comes to its own route; else `null`. */
+  #takersOf({ pattern, route }: RouteEntry<Route>): Route[] | null {
+    const takers = new Set<Route>();
+    for (const sample of this.#samples(pattern)) {
+      for (const method of route.methods) {
+        const taker = this.#taker(sample, method);
+        if (taker === route) return null;
+        if (taker !== null) takers.add(taker);
+      }
+    }
+    return [...takers];
+  }
+
+  #taker({ host, path }: Sample, method: string): Route | null {
+    const found = this.#table.match(host, path, method);
+    return found instanceof Denial ? null : found.route;
+  }
+
+  *#samples(pattern: RoutePattern): Generator<Sample> {
+    const base = pattern.segments
+      .map((segment) => `/${segment.kind === 'literal' ? segment.text : this.#fresh}`)
+      .join('');
+    const shallowest = pattern.end === 'rest' ? 1 : 0;
+    const deepest = pattern.end === 'exact' ? 0 : Math.max(shallowest, this.#maxDepth - pattern.segments.length);
+    for (const host of this.#hosts(pattern.host)) {
+      for (let depth = shallowest; depth <= deepest; depth += 1) {
+        yield { host, path: `${base}${`/${this.#fresh}`.repeat(depth)}` || '/' };
+      }
+    }
+  }
+
+  #hosts(host: string): readonly string[] {
+    if (host === '*') return [`${this.#fresh}.invalid`];
+    return [host.startsWith('*.') ? `${this.#fresh}${host.slice(1)}` : host];
+  }
+
+  #indexOf(route: Route): number {
+    return this.#indices[route.index] ?? route.index;
+  }
+
+  #nameOf(route: Route): string {
+    return `route ${JSON.stringify(route.id)} (line ${this.#context.source.lineOf(['routes', this.#indexOf(route), 'id'])})`;
+  }
+
+  #report(code: Code, route: Route, keys: readonly string[], message: string, hint: string | null = null): void {
+    this.#context.source.report(code, ['routes', this.#indexOf(route), ...keys], message, hint, 'key');
+  }
+}
+
+const textOf = (segment: RoutePattern['segments'][number]) => (segment.kind === 'literal' ? segment.text : '');
+
+/** Patterns of one shape match the same requests, whatever their parameters are called. */
+export function shapeOf(pattern: RoutePattern): string {
+  const segments = pattern.segments.map((segment) => (segment.kind === 'literal' ? segment.text : ':'));
+  return `${pattern.host} /${segments.join('/')} ${pattern.end}`;
+}

@@ -1,0 +1,302 @@
+/**
+ * Rules about single routes: what their keys say together, and with the sections above them.
+ */
+
+import { type DraftEntries, entryPath, type LintContext } from '../config/lint.ts';
+import { reportDuplicates, reportUnknown, type Use, uses } from '../config/names.ts';
+import { defineCodes, error, type KeyPath, warning } from '../config/problem.ts';
+import { valueAt } from '../config/report.ts';
+import { foldHeaderName } from '../lib/header-name.ts';
+import { OwnedHeaders } from '../sanitize/owned-headers.ts';
+import { isPublic, takesSession } from './credential.ts';
+import { parsePattern, type RoutePattern } from './pattern.ts';
+import { routePatterns } from './route.ts';
+import type { RouteConfig } from './section.ts';
+
+/** Codes of the findings about routes. */
+export const codes = defineCodes({
+  'routes/duplicate-id': error('Two routes with the same id.'),
+  'routes/unknown-upstream': error('A route names an upstream that is not in `upstreams`.'),
+  'routes/unknown-issuer': error('A route names an issuer that is not in `issuers`.'),
+  'routes/reserved-path': error(
+    "A route below `basePath` or on one of the gateway's own well-known documents: it would get no request.",
+  ),
+  'routes/session-host': error(
+    'A route that takes a session on a host without a public origin: browsers cannot log in there, and the CSRF check knows no origin of ours.',
+  ),
+  'routes/pass-authorization': error(
+    "`passAuthorization` on a route that takes a credential: the client's Authorization header is that credential.",
+  ),
+  'routes/original-token': error(
+    '`upstreamToken: original` on a route that takes a session, or nothing: only a service token can be passed on.',
+  ),
+  'routes/identity-header': error(
+    'An identity header with the name of the header that carries the upstream token or a credential.',
+  ),
+  'routes/identity-overwritten': error('A route sets or removes a header that it also writes identity into.'),
+  'routes/owned-header': warning('A header rule for a header that only the gateway writes.'),
+  'routes/identity-on-public': warning(
+    'Identity headers on a public route, where nobody is known: they are never sent.',
+  ),
+  'routes/csrf-off': warning('The CSRF check is off on a route that takes a session.'),
+  'rewrite/strip-prefix': error('A path of the route does not begin with the prefix that is stripped.'),
+  'rewrite/placeholder': error('`rewrite.path` uses a placeholder that not every path of the route has.'),
+});
+
+interface RoutingDraft {
+  readonly publicOrigin?: readonly string[] | undefined;
+  readonly basePath?: string | undefined;
+  readonly passClientHeaders?: readonly string[] | undefined;
+  readonly upstreamToken?: { readonly header: string } | undefined;
+  readonly upstreams: DraftEntries<object>;
+  readonly issuers: DraftEntries<object>;
+  readonly routes: readonly (RouteConfig | undefined)[];
+}
+
+type Context = LintContext<RoutingDraft>;
+
+interface RouteRule {
+  readonly context: Context;
+  readonly route: RouteConfig;
+  readonly path: KeyPath;
+  readonly tokenHeader: string;
+  readonly owned: OwnedHeaders;
+}
+
+/** Applies the rules. */
+export function lint(context: Context): void {
+  lintNames(context);
+  const { draft } = context;
+  const tokenHeader = draft.upstreamToken?.header ?? 'Authorization';
+  const identityHeaders = draft.routes.flatMap((route) => Object.keys(route?.identityHeaders ?? {}));
+  const owned = new OwnedHeaders([...identityHeaders, tokenHeader], draft.passClientHeaders ?? []);
+  for (const [index, route] of draft.routes.entries()) {
+    if (route === undefined) continue;
+    const rule = { context, route, path: ['routes', index], tokenHeader, owned };
+    lintCredential(rule);
+    lintHosts(rule);
+    lintReservedPaths(rule);
+    lintRewrite(context, route, rule.path);
+    lintIdentityHeaders(rule);
+    lintHeaderRules(rule);
+  }
+}
+
+function lintNames(context: Context): void {
+  const { upstreams, issuers } = context.draft;
+  const found = uses(context, ['routes'], ['upstream']);
+  reportUnknown(context, found, [...upstreams.keys()], codes['routes/unknown-upstream'], 'upstream', 'upstreams');
+  const issuerUses = credentialIssuers(context);
+  reportUnknown(context, issuerUses, [...issuers.keys()], codes['routes/unknown-issuer'], 'issuer', 'issuers');
+  reportDuplicates(context, uses(context, ['routes'], ['id']), codes['routes/duplicate-id'], 'route');
+}
+
+/** The issuers in `credential: { service: […] }` and `credential: [session, { service: […] }]`. */
+export function credentialIssuers(context: Pick<Context, 'source'>): Use[] {
+  const routes = valueAt(context.source.value, ['routes']);
+  if (!Array.isArray(routes)) return [];
+  const lists = routes.flatMap((_, index) => [
+    ['routes', index, 'credential', 'service'],
+    ['routes', index, 'credential', 1, 'service'],
+  ]);
+  return lists.flatMap((list) => uses(context, list, []));
+}
+
+function lintCredential({ context: { source }, route, path }: RouteRule): void {
+  const name = `route ${JSON.stringify(route.id)}`;
+  if (!isPublic(route.credential) && route.passAuthorization) {
+    source.report(
+      codes['routes/pass-authorization'],
+      [...path, 'passAuthorization'],
+      `${name} takes a credential: its Authorization header is not passed on`,
+      'remove passAuthorization',
+      'key',
+    );
+  }
+  if (route.upstreamToken === 'original' && (isPublic(route.credential) || takesSession(route.credential))) {
+    source.report(
+      codes['routes/original-token'],
+      [...path, 'upstreamToken'],
+      `${name} ${isPublic(route.credential) ? 'is public' : 'takes a session'}: it has no token that could be passed on`,
+      'use minted, or take service tokens only',
+    );
+  }
+  if (isPublic(route.credential) && route.identityHeaders !== undefined) {
+    source.report(
+      codes['routes/identity-on-public'],
+      [...path, 'identityHeaders'],
+      `${name} is public: its identity headers are never sent`,
+      'use credential: { session: optional }, or remove them',
+      'key',
+    );
+  }
+  if (route.csrf === 'off' && takesSession(route.credential)) {
+    source.report(
+      codes['routes/csrf-off'],
+      [...path, 'csrf'],
+      `${name} takes a session and has no CSRF check: any page can make a browser send requests to it`,
+      'remove csrf: off',
+    );
+  }
+}
+
+/** A session can only be opened, and requests with one only be told from forged ones, on a public origin. */
+function lintHosts({ context, route, path }: RouteRule): void {
+  const origins = context.draft.publicOrigin;
+  if (origins === undefined || route.match.host === undefined || !takesSession(route.credential)) return;
+  const publicHosts = origins.map((origin) => new URL(origin).hostname);
+  for (const [index, host] of route.match.host.entries()) {
+    const covers = (publicHost: string) =>
+      host === '*' || host === publicHost || (host.startsWith('*.') && publicHost.endsWith(host.slice(1)));
+    if (publicHosts.some(covers)) continue;
+    context.source.report(
+      codes['routes/session-host'],
+      entryPath(context, [...path, 'match', 'host'], index),
+      `route ${JSON.stringify(route.id)} takes a session on ${host}, which is not the host of a publicOrigin`,
+      `add https://${host.replace(/^\*\./, 'name.')} to publicOrigin`,
+    );
+  }
+}
+
+const WELL_KNOWN = ['/.well-known/jwks.json', '/.well-known/openid-configuration'];
+
+function lintReservedPaths({ context, route, path }: RouteRule): void {
+  const { basePath } = context.draft;
+  for (const key of ['path', 'exactPath'] as const) {
+    for (const [index, text] of (route.match[key] ?? []).entries()) {
+      const isBelow = basePath !== undefined && `${text}/`.startsWith(`${basePath}/`);
+      if (!isBelow && !WELL_KNOWN.includes(text)) continue;
+      const owner = isBelow ? `basePath ${basePath}` : 'a document of the gateway';
+      context.source.report(
+        codes['routes/reserved-path'],
+        entryPath(context, [...path, 'match', key], index),
+        `route ${JSON.stringify(route.id)} is on ${owner}, so it gets no request`,
+        isBelow ? 'choose another path, or another basePath' : 'choose another path',
+      );
+    }
+  }
+}
+
+/** What a route, or what is written like one, says about the path that the upstream sees. */
+export function lintRewrite(
+  { source }: Pick<Context, 'source'>,
+  route: Pick<RouteConfig, 'id' | 'match' | 'rewrite'>,
+  path: KeyPath,
+): void {
+  const { rewrite } = route;
+  if (rewrite === undefined) return;
+  const patterns = routePatterns(route, ['*']);
+  const at = (key: string): KeyPath => [...path, 'rewrite', key];
+  if (rewrite.stripPrefix !== undefined) {
+    const prefix = parsePattern('*', rewrite.stripPrefix, false);
+    if (prefix.end === 'rest') {
+      source.report(
+        codes['rewrite/strip-prefix'],
+        at('stripPrefix'),
+        'rewrite.stripPrefix takes whole segments, not "*"',
+      );
+    } else if (!patterns.every((pattern) => beginsWith(pattern, prefix))) {
+      source.report(
+        codes['rewrite/strip-prefix'],
+        at('stripPrefix'),
+        `not every path of route ${JSON.stringify(route.id)} begins with ${rewrite.stripPrefix}`,
+      );
+    }
+  }
+  if (rewrite.addPrefix !== undefined && placeholders(rewrite.addPrefix).length > 0) {
+    source.report(
+      codes['rewrite/placeholder'],
+      at('addPrefix'),
+      'rewrite.addPrefix takes fixed segments',
+      'use rewrite.path for ":name" and "*"',
+    );
+  }
+  for (const placeholder of rewrite.path === undefined ? [] : placeholders(rewrite.path)) {
+    if (patterns.every((pattern) => provides(pattern, placeholder))) continue;
+    source.report(
+      codes['rewrite/placeholder'],
+      at('path'),
+      `not every path of route ${JSON.stringify(route.id)} has something for ${JSON.stringify(placeholder)}`,
+    );
+  }
+}
+
+const beginsWith = (pattern: RoutePattern, prefix: RoutePattern): boolean =>
+  prefix.segments.every((segment, index) => {
+    const own = pattern.segments[index];
+    return (
+      own !== undefined &&
+      (segment.kind === 'literal' ? own.kind === 'literal' && own.text === segment.text : own.kind === 'parameter')
+    );
+  });
+
+const placeholders = (path: string) => path.split('/').filter((segment) => segment.startsWith(':') || segment === '*');
+
+const provides = (pattern: RoutePattern, placeholder: string): boolean =>
+  placeholder === '*'
+    ? pattern.end !== 'exact'
+    : pattern.segments.some((segment) => segment.kind === 'parameter' && segment.name === placeholder.slice(1));
+
+/** Headers that the gateway writes on every request: an identity header of that name would be a second one. */
+const WRITTEN_HEADERS = [
+  'authorization',
+  'forwarded',
+  'traceparent',
+  'tracestate',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  'x-request-id',
+];
+
+function lintIdentityHeaders({ context: { source }, route, path, tokenHeader }: RouteRule): void {
+  const seen = new Set<string>();
+  for (const name of Object.keys(route.identityHeaders ?? {})) {
+    const folded = foldHeaderName(name);
+    const at = [...path, 'identityHeaders', name];
+    if (folded === foldHeaderName(tokenHeader) || WRITTEN_HEADERS.includes(folded)) {
+      source.report(
+        codes['routes/identity-header'],
+        at,
+        `${name} is a header that the gateway writes with something else in it`,
+        'choose another name, such as X-User',
+        'key',
+      );
+    } else if (seen.has(folded)) {
+      source.report(codes['routes/identity-header'], at, `${name} is there already in another spelling`, null, 'key');
+    }
+    seen.add(folded);
+  }
+}
+
+function lintHeaderRules({ context, route, path, tokenHeader, owned }: RouteRule): void {
+  const { set = {}, remove = [] } = route.requestHeaders ?? {};
+  const base = [...path, 'requestHeaders'];
+  const places: (readonly [string, KeyPath])[] = [
+    ...Object.keys(set).map((name) => [name, [...base, 'set', name]] as const),
+    ...remove.map((name, index) => [name, [...base, 'remove', index]] as const),
+  ];
+  const identity = new Set(Object.keys(route.identityHeaders ?? {}).map(foldHeaderName));
+  const carriesToken = route.upstreamToken !== 'none' && !isPublic(route.credential);
+  if (carriesToken) identity.add(foldHeaderName(tokenHeader));
+  for (const [name, at] of places) {
+    const folded = foldHeaderName(name);
+    if (identity.has(folded)) {
+      context.source.report(
+        codes['routes/identity-overwritten'],
+        at,
+        `${name} carries identity on route ${JSON.stringify(route.id)}: a header rule must not touch it`,
+        'remove the rule',
+        'key',
+      );
+    } else if (owned.owns(name) && (carriesToken || folded !== foldHeaderName(tokenHeader))) {
+      context.source.report(
+        codes['routes/owned-header'],
+        at,
+        `${name} is a header that only the gateway writes; clients' copies are removed anyhow`,
+        'remove the rule',
+        'key',
+      );
+    }
+  }
+}

@@ -1,0 +1,146 @@
+/** The entries of `routes`: which requests go where, and what a request must present. */
+
+import { z } from 'zod';
+import {
+  headerName,
+  headerValue,
+  name,
+  notEmpty,
+  oneOrMany,
+  optionalDuration,
+  optionalSize,
+  principalSource,
+} from '../config/fields.ts';
+import { credential } from './credential.ts';
+import { pathPattern } from './path-pattern.ts';
+
+/** Methods that a route can list. `TRACE` and `CONNECT` are never served. */
+export const ROUTE_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
+
+const hostPattern = () =>
+  z
+    .string()
+    .regex(
+      /^(?:\*|(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*|\[[0-9a-f:]+\])$/,
+      'is not a host: use lower case, no port; "*.example.com" for all below it, "*" for any',
+    )
+    .meta({ kind: 'host pattern' });
+
+/** @param secrecy  request headers may carry a credential for the upstream; response headers go to everybody */
+const headerRules = (secrecy: { readonly secret?: true }) =>
+  z.strictObject({
+    set: z
+      .record(headerName(), headerValue().meta(secrecy))
+      .optional()
+      .meta({ description: 'Headers to set; a present one is replaced.' }),
+    remove: z.array(headerName()).min(1).optional().meta({ description: 'Headers to remove.' }),
+  });
+
+/**
+ * The keys of a route, except for `allow`, which is authorization's. Made once: they depend on nothing, and are a third of the
+ * work of making the whole schema.
+ */
+export const ROUTE_KEYS = {
+  id: name().meta({ description: 'Name of the route: in logs, metrics and `explain`.' }),
+  match: z
+    .strictObject({
+      host: oneOrMany(hostPattern()).optional().meta({
+        description:
+          'Host or list of hosts: exact, "*.example.com", or "*" for any. Default: the hosts of publicOrigin.',
+      }),
+      path: oneOrMany(pathPattern()).optional().meta({
+        description:
+          'Path or list of paths with all that is below: /api matches /api and /api/x, not /apix. ":name" is one segment, a final "*" one or more.',
+      }),
+      exactPath: oneOrMany(pathPattern())
+        .optional()
+        .meta({ description: 'Path or list of paths without what is below.' }),
+      methods: z
+        .array(z.enum(ROUTE_METHODS))
+        .min(1)
+        .optional()
+        .meta({ description: 'Default: all of GET HEAD POST PUT PATCH DELETE OPTIONS. GET includes HEAD.' }),
+    })
+    .refine((match) => match.path !== undefined || match.exactPath !== undefined, {
+      message: 'needs path or exactPath',
+    })
+    .meta({
+      description:
+        'Which requests. The most specific match wins, whatever the order in this file: `sallyport routes` shows it.',
+    }),
+  credential: credential().meta({
+    description: 'What a request must present. Has to be written out; `none` is public.',
+  }),
+  upstream: name().meta({ description: 'One of `upstreams`.' }),
+  audience: z
+    .string()
+    .min(1)
+    .max(200)
+    .optional()
+    .meta({ description: '`aud` of the upstream token. Default: the name of the upstream.' }),
+  upstreamToken: z.enum(['minted', 'original', 'none']).prefault('minted').meta({
+    description:
+      '`minted` sends a token of ours for the principal (for a service with `presented_iss`, the issuer of its own); `original` sends the service token on as it was presented, for routes that take nothing else; `none` sends none.',
+  }),
+  identityHeaders: z.record(headerName(), principalSource()).optional().meta({
+    description:
+      'Plain headers for services that cannot verify a token: name → source, one of `subject`, `actor` (who calls on behalf of the subject), `user.<attribute>`, `session.createdAt`, `session.method` and `token.<claim>`. What has no value is left out. A client-sent copy is removed on every route, in every spelling.',
+  }),
+  rewrite: z
+    .strictObject({
+      stripPrefix: pathPattern()
+        .optional()
+        .meta({ description: 'Remove these leading segments; each path of the route must begin with them.' }),
+      addPrefix: pathPattern().optional().meta({ description: 'Put these segments in front, after stripping.' }),
+      path: pathPattern()
+        .optional()
+        .meta({ description: 'Replace the path; ":name" and a final "*" stand for what the pattern matched.' }),
+    })
+    .refine((value) => notEmpty(value), { message: 'must not be empty' })
+    .refine((value) => value.path === undefined || (value.stripPrefix === undefined && value.addPrefix === undefined), {
+      message: 'has path, which replaces the whole path: it cannot be combined with stripPrefix or addPrefix',
+    })
+    .optional()
+    .meta({ description: 'The path that the upstream sees. Default: the path as it came.' }),
+  requestHeaders: headerRules({ secret: true }).optional().meta({ description: 'Changes to the request headers.' }),
+  responseHeaders: headerRules({}).optional().meta({ description: 'Changes to the response headers.' }),
+  timeouts: z
+    .strictObject({
+      firstByte: optionalDuration({ atLeastMs: 10 }).meta({ description: 'Instead of the one of the upstream.' }),
+      idle: optionalDuration().meta({
+        description: 'Instead of the one of the upstream; 0s: none (server-sent events).',
+      }),
+    })
+    .prefault({})
+    .meta({ description: 'Instead of the timeouts of the upstream.' }),
+  bodyLimit: optionalSize().meta({
+    description: 'Request bodies above this get 413. Default: no limit; bodies are streamed, never held.',
+  }),
+  webSocket: z.boolean().prefault(true).meta({ description: 'Whether a WebSocket may be opened on this route.' }),
+  csrf: z.enum(['origin', 'off']).prefault('origin').meta({
+    description:
+      '`origin`: unsafe methods with a session must come from a page of ours. `off` only for APIs that no browser calls.',
+  }),
+  pathExceptions: z
+    .array(z.enum(['encodedSlash', 'semicolon']))
+    .prefault([])
+    .meta({
+      description:
+        'Ambiguous path characters that the upstream of this route is known to treat as plain ones: %2F, or ";".',
+    }),
+  passAuthorization: z
+    .boolean()
+    .prefault(false)
+    .meta({ description: "On a public route: pass the client's Authorization header to the upstream." }),
+  relaySessionCookie: z.boolean().prefault(false).meta({
+    description:
+      'The upstream is a trusted login backend: the session cookie that it sets reaches the browser. Else it is dropped.',
+  }),
+  onUnauthenticated: z.enum(['auto', 'redirect', 'challenge']).prefault('auto').meta({
+    description:
+      '`auto`: a page navigation is sent to the login page, everything else gets 401. `redirect`/`challenge`: always.',
+  }),
+};
+
+/** A route, loaded, as far as routing is concerned. */
+export type RouteConfig = z.output<z.ZodObject<typeof ROUTE_KEYS>>;

@@ -1,0 +1,66 @@
+/** Rules about public origins, and about headers of clients that pass. */
+
+import { entryPath, type LintContext } from '../config/lint.ts';
+import { defineCodes, error, type KeyPath, warning } from '../config/problem.ts';
+import { OwnedHeaders } from './owned-headers.ts';
+
+/** Codes of the findings about public origins and passed headers. */
+export const codes = defineCodes({
+  'origin/duplicate-host': error('Two public origins with the same host: requests are told apart by host alone.'),
+  'headers/pass-ineffective': warning(
+    '`passClientHeaders` names a header that the gateway owns whatever it says, or one that would pass anyhow.',
+  ),
+});
+
+interface SanitizeDraft {
+  readonly publicOrigin?: readonly string[] | undefined;
+  readonly passClientHeaders?: readonly string[] | undefined;
+  readonly upstreamToken?: { readonly header: string } | undefined;
+  readonly routes: readonly ({ readonly identityHeaders?: Readonly<Record<string, string>> | undefined } | undefined)[];
+}
+
+type Context = LintContext<SanitizeDraft>;
+
+/** Applies the rules. */
+export function lint(context: Context): void {
+  lintOrigins(context);
+  lintPassedHeaders(context);
+}
+
+function lintOrigins(context: Context): void {
+  const { draft, source } = context;
+  const hosts = new Map<string, KeyPath>();
+  for (const [index, origin] of (draft.publicOrigin ?? []).entries()) {
+    const path = entryPath(context, ['publicOrigin'], index);
+    const { hostname } = new URL(origin);
+    const earlier = hosts.get(hostname);
+    if (earlier === undefined) hosts.set(hostname, path);
+    else
+      source.report(
+        codes['origin/duplicate-host'],
+        path,
+        `publicOrigin has the host ${hostname} already, on line ${source.lineOf(earlier)}`,
+      );
+  }
+}
+
+function lintPassedHeaders({ draft, source }: Context): void {
+  const passed = draft.passClientHeaders ?? [];
+  const identityHeaders = draft.routes.flatMap((route) => Object.keys(route?.identityHeaders ?? {}));
+  const tokenHeader = draft.upstreamToken?.header ?? 'Authorization';
+  const strict = new OwnedHeaders([...identityHeaders, tokenHeader], passed);
+  const withoutPass = new OwnedHeaders([], []);
+  for (const [index, name] of passed.entries()) {
+    const at = ['passClientHeaders', index];
+    if (strict.owns(name)) {
+      source.report(
+        codes['headers/pass-ineffective'],
+        at,
+        `${name} is written by the gateway itself: a client's copy is removed all the same`,
+        'remove it',
+      );
+    } else if (!withoutPass.owns(name)) {
+      source.report(codes['headers/pass-ineffective'], at, `${name} is not removed from requests anyhow`, 'remove it');
+    }
+  }
+}

@@ -1,0 +1,18 @@
+/** `publicOrigin` and `passClientHeaders`: whom requests are for, and which headers clients may send. */
+
+import { z } from 'zod';
+import { headerName, oneOrMany, origin } from '../config/fields.ts';
+
+/** `publicOrigin`. */
+export const publicOrigin = () =>
+  oneOrMany(origin()).meta({
+    description:
+      'Origin (or origins) that browsers see, such as https://shop.example.com. Cookies, redirects and the CSRF check go by this, never by the Host header. http only on a loopback host.',
+  });
+
+/** `passClientHeaders`. */
+export const passClientHeaders = () =>
+  z.array(headerName()).prefault([]).meta({
+    description:
+      'Headers by which other proxies vouch for something (x-internal-…, x-envoy-…, remote-…, see docs/reference/headers.md) that clients may send all the same.',
+  });

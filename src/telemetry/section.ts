@@ -1,0 +1,38 @@
+/** The sections `log` and `metrics`. */
+
+import { z } from 'zod';
+
+/** The section `log`. */
+export const log = () =>
+  z.strictObject({
+    level: z
+      .enum(['debug', 'info', 'warn', 'error'])
+      .prefault('info')
+      .meta({ description: 'Least severe level that is written.' }),
+    access: z.enum(['all', 'errors', 'off']).prefault('all').meta({
+      description:
+        'Access log: every request, only those answered with 4xx or 5xx by the gateway or 5xx by anyone, or none.',
+    }),
+    auditFile: z.string().min(1).optional().meta({
+      description: 'File for the audit stream (login, logout, revocation, denial). Default: standard output.',
+      restart: true,
+    }),
+  });
+
+/** The section `metrics`. */
+export const metrics = () =>
+  z.strictObject({
+    labels: z
+      .array(z.enum(['method']))
+      .prefault(['method'])
+      .meta({
+        description:
+          'Labels that multiply the series of a route, and can be left out: `[]` saves 35 series on each route.',
+        restart: true,
+      }),
+  });
+
+/** `log`, loaded. */
+export type LogConfig = z.output<ReturnType<typeof log>>;
+/** `metrics`, loaded. */
+export type MetricsConfig = z.output<ReturnType<typeof metrics>>;

@@ -1,0 +1,114 @@
+/** Rules about `upstreamToken`: which key signs, how long it is published, and how long its tokens live. */
+
+import type { LintContext } from '../config/lint.ts';
+import { defineCodes, error, warning } from '../config/problem.ts';
+import { type CredentialConfig, isPublic } from '../routing/credential.ts';
+import type { UpstreamTokenConfig } from './section.ts';
+
+/** Codes of the findings about upstream tokens and their keys. */
+export const codes = defineCodes({
+  'token/secret-file': error('HS256 needs `upstreamToken.secretFile`, and the other algorithms need none.'),
+  'token/keys': error('`upstreamToken.keys` with HS256, whose only key is the secret file.'),
+  'token/publish-before': error(
+    'A new signing key is published for a shorter time before its first use than verifiers may keep the old JWKS.',
+  ),
+  'token/rotate-every': error('Signing keys would be replaced before they were published long enough.'),
+  'token/lifetime': warning('Upstream tokens live longer than 5 minutes: not every verifier hears of revocations.'),
+  'token/memory-key': warning(
+    'Sessions are shared through Redis, but each process makes its own signing key: verifiers that read the JWKS of another replica refuse its tokens.',
+  ),
+});
+
+interface TokenDraft {
+  readonly upstreamToken?: UpstreamTokenConfig | undefined;
+  readonly tokenEndpoint?: object | undefined;
+  readonly refresh?: object | undefined;
+  readonly store?: { readonly redis?: object | undefined } | undefined;
+  readonly workers?: number | 'auto' | undefined;
+  readonly routes: readonly (Route | undefined)[];
+}
+
+interface Route {
+  readonly credential: CredentialConfig;
+  readonly upstreamToken: 'minted' | 'original' | 'none';
+}
+
+const LONG_LIFETIME_MS = 5 * 60_000;
+
+/** Whether tokens are made for those who call or are called: a sidecar that passes tokens on makes none. */
+const signsForOthers = ({ routes, tokenEndpoint, refresh }: TokenDraft): boolean =>
+  tokenEndpoint !== undefined ||
+  refresh !== undefined ||
+  routes.some((route) => route !== undefined && !isPublic(route.credential) && route.upstreamToken === 'minted');
+
+/** Applies the rules. */
+export function lint({ draft, source }: LintContext<TokenDraft>): void {
+  const token = draft.upstreamToken;
+  if (token === undefined) return;
+  const path = (...keys: string[]) => ['upstreamToken', ...keys];
+  if (token.algorithm === 'HS256' && token.secretFile === undefined) {
+    source.report(
+      codes['token/secret-file'],
+      path('algorithm'),
+      'upstreamToken.algorithm HS256 needs upstreamToken.secretFile',
+    );
+  }
+  if (token.algorithm !== 'HS256' && token.secretFile !== undefined) {
+    source.report(
+      codes['token/secret-file'],
+      path('secretFile'),
+      `upstreamToken.secretFile has no use with ${token.algorithm}`,
+      'remove it, or set algorithm: HS256',
+      'key',
+    );
+  }
+  if (token.lifetime > LONG_LIFETIME_MS) {
+    source.report(
+      codes['token/lifetime'],
+      path('lifetime'),
+      'upstreamToken.lifetime is over 5 minutes: not every verifier hears of revocations',
+      'tokens are minted when they are needed; 2m is enough',
+    );
+  }
+  if (token.keys === undefined) {
+    if (
+      draft.store?.redis !== undefined &&
+      draft.workers === 1 &&
+      token.algorithm !== 'HS256' &&
+      signsForOthers(draft)
+    ) {
+      source.report(
+        codes['token/memory-key'],
+        path(),
+        'each replica makes its own signing key, which the JWKS of the others does not have',
+        'set upstreamToken.keys.directory to a directory that the replicas share',
+      );
+    }
+    return;
+  }
+  const { rotateEvery, publishBefore } = token.keys;
+  if (token.algorithm === 'HS256') {
+    source.report(
+      codes['token/keys'],
+      path('keys'),
+      'upstreamToken.keys has no use with HS256, whose only key is secretFile',
+      null,
+      'key',
+    );
+    return;
+  }
+  if (publishBefore < token.jwksMaxAge) {
+    source.report(
+      codes['token/publish-before'],
+      path('keys', 'publishBefore'),
+      'upstreamToken.keys.publishBefore is shorter than upstreamToken.jwksMaxAge: a verifier may meet a key that it has not seen',
+    );
+  }
+  if (rotateEvery !== undefined && rotateEvery <= publishBefore) {
+    source.report(
+      codes['token/rotate-every'],
+      path('keys', 'rotateEvery'),
+      'upstreamToken.keys.rotateEvery is not longer than publishBefore',
+    );
+  }
+}

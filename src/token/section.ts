@@ -1,0 +1,77 @@
+/** The section `upstreamToken`: the short-lived JWT that upstreams get, and the claims that tokens of the gateway carry. */
+
+import { z } from 'zod';
+import {
+  directoryPath,
+  duration,
+  filePath,
+  headerName,
+  httpUrl,
+  optionalDuration,
+  principalSource,
+  type SchemaContext,
+} from '../config/fields.ts';
+
+/** Signature algorithms (RFC 7518, RFC 8037) of tokens that we sign. */
+export const SIGNING_ALGORITHMS = ['ES256', 'EdDSA', 'RS256', 'PS256', 'HS256'] as const;
+
+/** Claims that the gateway itself sets, which a mapping cannot. */
+const OWN_CLAIMS = ['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'sid', 'act', 'cnf', '__proto__'];
+
+/** The map `claims`: extra claims of a token, by name. */
+export const mappedClaims = () =>
+  z
+    .record(
+      z
+        .string()
+        .min(1)
+        .max(200)
+        .refine((claim) => !OWN_CLAIMS.includes(claim), { message: 'is a claim that the gateway itself sets' }),
+      z.union([principalSource(), z.strictObject({ value: z.json().meta({ description: 'A constant.' }) })]),
+    )
+    .prefault({})
+    .meta({
+      description: 'Extra claims: name → source, or name → { value: constant }. A source without a value is left out.',
+    });
+
+/** The section. */
+export const upstreamToken = (context: SchemaContext) =>
+  z.strictObject({
+    issuer: httpUrl().optional().meta({ description: '`iss` of our tokens. Default: the first publicOrigin.' }),
+    lifetime: duration('2m', { atLeastMs: 5_000, atMostMs: 3_600_000 }).meta({ description: '`exp` − `iat`.' }),
+    algorithm: z
+      .enum(SIGNING_ALGORITHMS)
+      .prefault('ES256')
+      .meta({ description: 'Signature algorithm.', restart: true }),
+    header: headerName().prefault('Authorization').meta({
+      description:
+        'Request header that carries the token: `Authorization` as a Bearer token, any other name as the bare token.',
+    }),
+    keys: z
+      .strictObject({
+        directory: directoryPath(context).meta({
+          description: 'Directory of signing keys; several replicas can share it.',
+        }),
+        rotateEvery: optionalDuration({ atLeastMs: 60_000 }).meta({
+          description: 'Make a new key when the active one is this old. Left out: only `sallyport keys rotate` does.',
+        }),
+        publishBefore: duration('15m', { atLeastMs: 1_000 }).meta({
+          description:
+            'A new key is in the JWKS this long before it signs. At least jwksMaxAge, so that no verifier is surprised.',
+        }),
+      })
+      .optional()
+      .meta({ description: 'Signing keys on disk. Left out: one key in memory, for one process.', restart: true }),
+    secretFile: filePath(context).optional().meta({
+      description: 'For HS256: file with a secret of at least 32 bytes.',
+      secretFile: 'signing secret',
+      restart: true,
+    }),
+    jwksMaxAge: duration('5m', { atLeastMs: 1_000, atMostMs: 86_400_000 }).meta({
+      description: 'Cache-Control max-age of /.well-known/jwks.json.',
+    }),
+    claims: mappedClaims(),
+  });
+
+/** `upstreamToken`, loaded. */
+export type UpstreamTokenConfig = z.output<ReturnType<typeof upstreamToken>>;

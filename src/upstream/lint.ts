@@ -1,0 +1,61 @@
+/** Rules about upstreams: how tokens travel to them, and whether anything goes there. */
+
+import type { DraftEntries, LintContext } from '../config/lint.ts';
+import { reportUnused, uses } from '../config/names.ts';
+import { defineCodes, warning } from '../config/problem.ts';
+import { lintPair } from '../config/tls-pair.ts';
+import { isLoopbackHost } from '../lib/address.ts';
+import type { UpstreamConfig } from './section.ts';
+
+/** Codes of the findings about upstreams. */
+export const codes = defineCodes({
+  'upstreams/plain-http': warning(
+    'Plain http to a host that is not this machine: the upstream token can be read on the way.',
+  ),
+  'upstreams/link-local': warning(
+    'A link-local address, where clouds serve credentials to whoever asks: hardly a service that clients should reach.',
+  ),
+});
+
+type Context = LintContext<{ readonly upstreams: DraftEntries<UpstreamConfig> }>;
+
+/** Applies the rules. */
+export function lint(context: Context): void {
+  lintUses(context);
+  lintUpstreams(context);
+}
+
+function lintUses(context: Context): void {
+  const users = [
+    ...uses(context, ['routes'], ['upstream']),
+    ...uses(context, ['outbound', 'destinations'], ['upstream']),
+  ];
+  reportUnused(context, 'upstreams', [...context.draft.upstreams.keys()], users, 'no route goes to it');
+}
+
+/** RFC 3927, RFC 4291 §2.5.6, as URLs write them. */
+const LINK_LOCAL = /^169\.254\.|^\[fe[89ab][0-9a-f]:/;
+
+function lintUpstreams({ draft, source }: Context): void {
+  for (const [name, upstream] of draft.upstreams) {
+    if (upstream === undefined) continue;
+    for (const [index, endpoint] of upstream.endpoints.entries()) {
+      const { protocol, hostname } = new URL(endpoint);
+      if (LINK_LOCAL.test(hostname)) {
+        source.report(
+          codes['upstreams/link-local'],
+          ['upstreams', name, 'endpoints', index],
+          `upstream ${JSON.stringify(name)} is on the link-local address ${hostname}`,
+        );
+      }
+      if (protocol === 'https:' || upstream.insecureHttp || isLoopbackHost(hostname)) continue;
+      source.report(
+        codes['upstreams/plain-http'],
+        ['upstreams', name, 'endpoints', index],
+        `upstream ${JSON.stringify(name)} is reached by plain http on ${hostname}: tokens can be read on the way`,
+        'use https, or write insecureHttp: true if something else encrypts it',
+      );
+    }
+    lintPair(upstream.tls, ['upstreams', name, 'tls'], source);
+  }
+}

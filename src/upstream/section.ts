@@ -1,0 +1,76 @@
+/** The entries of `upstreams`: the servers behind one name, and how they are called. */
+
+import { z } from 'zod';
+import { count, duration, endpoint, filePath, type SchemaContext } from '../config/fields.ts';
+
+/** One upstream. */
+export const upstream = (context: SchemaContext) =>
+  z.strictObject({
+    endpoints: z
+      .array(endpoint())
+      .min(1, 'needs at least one endpoint')
+      .meta({ description: 'Servers, as http://host:port or https://host:port.' }),
+    balance: z
+      .enum(['least-loaded', 'round-robin'])
+      .prefault('least-loaded')
+      .meta({ description: 'How an endpoint is chosen among the healthy ones.' }),
+    tls: z
+      .strictObject({
+        caFile: filePath(context)
+          .optional()
+          .meta({ description: 'CA of the server certificate, PEM. Default: the CAs of the system.' }),
+        serverName: z
+          .string()
+          .min(1)
+          .optional()
+          .meta({ description: 'Name for SNI and to expect in the certificate. Default: the host.' }),
+        certFile: filePath(context).optional().meta({ description: 'Client certificate, PEM.' }),
+        keyFile: filePath(context)
+          .optional()
+          .meta({ description: 'Key of the client certificate, PEM.', secretFile: 'TLS key' }),
+      })
+      .optional()
+      .meta({ description: 'TLS details for https endpoints.' }),
+    hostHeader: z
+      .enum(['preserve', 'endpoint'])
+      .prefault('preserve')
+      .meta({ description: 'Host header: the one that the client sent, or host:port of the endpoint.' }),
+    forwardedHeaders: z.enum(['x-forwarded', 'forwarded', 'both', 'none']).prefault('x-forwarded').meta({
+      description: 'How the client is named: X-Forwarded-For/-Host/-Proto, Forwarded (RFC 7239), both, or not.',
+    }),
+    timeouts: z
+      .strictObject({
+        connect: duration('2s', { atLeastMs: 10 }).meta({ description: 'To connect, TLS included; then 504.' }),
+        firstByte: duration('60s', { atLeastMs: 10 }).meta({
+          description: 'From the sent request to the response headers; then 504.',
+        }),
+        idle: duration('60s', { atLeastMs: 10 }).meta({
+          description: 'Between two parts of the response body; then the response is cut. Not for WebSockets.',
+        }),
+      })
+      .prefault({})
+      .meta({ description: 'How long the upstream may take.' }),
+    maxConnections: count(512).meta({ description: 'Connections to each endpoint; WebSockets are not counted.' }),
+    maxPending: count(1_024, { atLeast: 0 }).meta({
+      description: 'Requests that wait for a connection to an endpoint; more get 503.',
+    }),
+    ejection: z
+      .strictObject({
+        consecutiveFailures: count(3).meta({
+          description: 'Failed connections in a row before an endpoint is left alone.',
+        }),
+        baseDelay: duration('1s', { atLeastMs: 10 }).meta({
+          description: 'How long the first time; doubles each time.',
+        }),
+        maxDelay: duration('30s', { atLeastMs: 10 }).meta({ description: 'How long at most.' }),
+      })
+      .prefault({})
+      .meta({ description: 'When an endpoint that cannot be reached is left alone. The last one is never given up.' }),
+    insecureHttp: z.boolean().prefault(false).meta({
+      description:
+        'Says that plain http to a host that is not local is meant (a mesh encrypts it, say); silences the warning.',
+    }),
+  });
+
+/** An upstream, loaded. */
+export type UpstreamConfig = z.output<ReturnType<typeof upstream>>;
