@@ -163,18 +163,11 @@ function compileForwarder({ config, longLived, responder, upstreams }: Shared, t
     },
     {
       onFailure: (exchange, failure) => answerFailure(responder, exchange, failure),
-      watch: (principal, onEnd) => {
-        const credential = principal.kind === 'user' ? 'session' : 'token';
-        const onCounted = () => {
-          series.upstreams.streamsEnded.inc({ credential });
-          onEnd();
-        };
-        return principal.kind === 'user'
-          ? sessions.watch(principal, onCounted)
-          : revokedTokens.watch(principal.claims, onCounted);
-      },
+      watch: (principal, onEnd) =>
+        principal.kind === 'user' ? sessions.watch(principal, onEnd) : revokedTokens.watch(principal.claims, onEnd),
       noteSessionUse: (principal) => sessions.noteUse(principal),
       isDraining,
+      series: series.upstreams,
     },
     clocks.monotonicMs,
   );

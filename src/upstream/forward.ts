@@ -46,6 +46,18 @@ export interface ForwardHooks {
   readonly noteSessionUse: (principal: UserPrincipal) => void;
   /** Whether the process is shutting down, so that connections are not kept. */
   readonly isDraining: () => boolean;
+  readonly series: ForwardEvents;
+}
+
+/** By what an open answer or WebSocket was authorized. */
+export const STREAM_CREDENTIALS = ['session', 'token'] as const;
+/** See {@link STREAM_CREDENTIALS}. */
+export type StreamCredential = (typeof STREAM_CREDENTIALS)[number];
+
+/** What is counted. */
+export interface ForwardEvents {
+  /** An open answer or WebSocket is cut because its session or token has ended. */
+  onStreamCut(credential: StreamCredential): void;
 }
 
 /** Why a stream is cut that was let in. */
@@ -320,8 +332,13 @@ class Forwarding implements Dispatcher.DispatchHandler, Abortable {
 
   #watch(principal: Principal, onEnd: (ending: Denial) => void): (() => void) | null {
     if (principal.kind === 'anonymous') return null;
-    const ending = principal.kind === 'user' ? SESSION_ENDED : TOKEN_REVOKED;
-    return this.#forwarder.hooks.watch(principal, () => onEnd(ending));
+    const { hooks } = this.#forwarder;
+    const [ending, credential] =
+      principal.kind === 'user' ? ([SESSION_ENDED, 'session'] as const) : ([TOKEN_REVOKED, 'token'] as const);
+    return hooks.watch(principal, () => {
+      hooks.series.onStreamCut(credential);
+      onEnd(ending);
+    });
   }
 
   abort(): void {

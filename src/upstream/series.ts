@@ -1,24 +1,23 @@
 /** What is counted of upstreams and of streams that go through them. How long they take is counted by route. */
 
 import { CONFIGURED, type MetricRegistry } from '../telemetry/registry.ts';
+import { type ForwardEvents, STREAM_CREDENTIALS, type StreamCredential } from './forward.ts';
 import type { Upstream } from './upstream.ts';
 
-/** By what an open answer or WebSocket was authorized. */
-const STREAM_CREDENTIALS = ['session', 'token'] as const;
 const CONNECTION_STATES = ['busy', 'idle'] as const;
 
 /** The metrics of upstreams. */
-export class UpstreamSeries {
+export class UpstreamSeries implements ForwardEvents {
   /** Open WebSockets. */
   readonly tunnels;
-  readonly streamsEnded;
+  readonly #streamsEnded;
   readonly #inFlight;
   readonly #connections;
   readonly #healthy;
 
   constructor(registry: MetricRegistry) {
     this.tunnels = registry.readGauge('open_websockets', 'Open WebSockets.', {});
-    this.streamsEnded = registry.counter(
+    this.#streamsEnded = registry.counter(
       'streams_ended_total',
       'Open answers and WebSockets that were cut because their session or token had ended.',
       { credential: STREAM_CREDENTIALS },
@@ -39,6 +38,10 @@ export class UpstreamSeries {
       { upstream: CONFIGURED },
       'min',
     );
+  }
+
+  onStreamCut(credential: StreamCredential): void {
+    this.#streamsEnded.inc({ credential });
   }
 
   /** Reads the gauges from these upstreams from now on. */

@@ -1,0 +1,69 @@
+import { describe, expect, test } from 'vitest';
+import { CONFIGURED, MetricRegistry } from '../../src/telemetry/registry.ts';
+import { counted, seriesOf } from '../support/counted.ts';
+
+const COLOURS = ['red', 'green'] as const;
+const SIZES = ['small', 'large'] as const;
+
+describe('a metric whose labels have closed lists of values', () => {
+  test('has every combination of them from the start, at zero', async () => {
+    const registry = new MetricRegistry();
+    registry.counter('balls_total', '-', { colour: COLOURS, size: SIZES });
+    registry.histogram('weight_seconds', '-', [1], { colour: COLOURS });
+    expect(await seriesOf(registry, 'balls_total')).toEqual([
+      [{ colour: 'red', size: 'small' }, 0],
+      [{ colour: 'red', size: 'large' }, 0],
+      [{ colour: 'green', size: 'small' }, 0],
+      [{ colour: 'green', size: 'large' }, 0],
+    ]);
+    expect(await registry.text()).toContain('sallyport_weight_seconds_count{colour="green"} 0\n');
+  });
+
+  test('takes no value outside its list, and no other label', () => {
+    const counter = new MetricRegistry().counter('balls_total', '-', { colour: COLOURS });
+    counter.inc({ colour: 'red' });
+    // @ts-expect-error a value that is not in the list
+    counter.inc({ colour: 'blue' });
+    // @ts-expect-error a label is missing
+    counter.inc({});
+    // @ts-expect-error a label that the metric does not have; prom-client throws
+    expect(() => counter.inc({ colour: 'red', size: 'small' })).toThrow();
+  });
+
+  test('has no series while a value comes from the configuration, until its owner asks for one', async () => {
+    const registry = new MetricRegistry();
+    const counter = registry.counter('balls_total', '-', { colour: COLOURS, box: CONFIGURED });
+    expect(await seriesOf(registry, 'balls_total')).toEqual([]);
+    counter.inc({ colour: 'red', box: 'cellar' }, 0);
+    expect(await seriesOf(registry, 'balls_total')).toEqual([[{ colour: 'red', box: 'cellar' }, 0]]);
+  });
+});
+
+describe('a gauge that is read', () => {
+  test('is read at each scrape, and has no series that is not there any more', async () => {
+    const registry = new MetricRegistry();
+    const gauge = registry.readGauge('boxes', '-', { box: CONFIGURED });
+    let boxes = ['cellar', 'attic'];
+    gauge.readFrom(() => boxes.map((box) => [{ box }, box.length]));
+    expect(await counted(registry, 'boxes')).toBe(11);
+    boxes = ['attic'];
+    expect(await seriesOf(registry, 'boxes')).toEqual([[{ box: 'attic' }, 5]]);
+  });
+
+  test('without labels is zero before anybody reads it', async () => {
+    const registry = new MetricRegistry();
+    const gauge = registry.readGauge('boxes', '-', {});
+    expect(await counted(registry, 'boxes')).toBe(0);
+    gauge.readFrom(async () => 3);
+    expect(await registry.text()).toContain('sallyport_boxes 3\n');
+  });
+
+  test('says what the values of several workers make together', async () => {
+    const registry = new MetricRegistry();
+    registry.readGauge('boxes', '-', {}, 'min');
+    expect((await registry.snapshot()).find(({ name }) => name === 'sallyport_boxes')).toMatchObject({
+      type: 'gauge',
+      aggregator: 'min',
+    });
+  });
+});
