@@ -98,10 +98,10 @@ const NO_WEBSOCKET = new Denial('upgrade_unsupported', 'route does not allow Web
 
 /** What the upstream will be asked for, if the route admits a request of this form. */
 function upstreamTarget(request: ScreenedRequest, route: Route, pattern: RoutePattern): string | Denial {
-  const { path, query, hasEncodedSlash, hasSemicolon } = request.target;
+  const { spelling, query, hasEncodedSlash, hasSemicolon } = request.target;
   if (hasEncodedSlash && !route.allowsEncodedSlash) return ENCODED_SLASH;
   if (hasSemicolon && !route.allowsSemicolon) return SEMICOLON;
   if (request.isWebSocket && !route.allowsWebSocket) return NO_WEBSOCKET;
-  const rewritten = route.rewrite === null ? path : route.rewrite(path, pattern);
+  const rewritten = route.rewrite === null ? spelling : route.rewrite(spelling, pattern);
   return rewritten instanceof Denial ? rewritten : `${rewritten}${query}`;
 }

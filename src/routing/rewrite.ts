@@ -7,7 +7,10 @@ import { Denial } from '../errors.ts';
 import { captures, literalText, type RoutePattern } from './pattern.ts';
 import type { RouteConfig } from './section.ts';
 
-/** Makes an upstream path from a canonical path and the pattern that matched it. */
+/**
+ * Makes an upstream path from the client's spelling of a canonical path, and the pattern that matched it. Both forms have
+ * the same segments: a slash is never decoded.
+ */
 export type Rewrite = (path: string, pattern: RoutePattern) => string | Denial;
 
 const NOT_CANONICAL = new Denial('request_ambiguous', 'rewritten path has an empty or dot segment');

@@ -5,7 +5,8 @@
  * overlong or malformed UTF-8, characters that normalise into separators. Several spellings of one meaning become one
  * spelling: a character that a segment may contain (RFC 3986 §3.3, pchar) stands for itself, every other one is an escape
  * with upper-case digits (§6.2.2.1). The RFC allows decoding for escapes of unreserved characters only (§6.2.2.2), because
- * `%40` and `@` might differ; servers treat them as one path, so policy does too (PTH-13). Raw characters outside the RFC
+ * an application may distinguish `%40` from `@` (§2.2). Policy treats them as one path (PTH-13), and the upstream gets the
+ * client's spelling, which signed URLs and object stores depend on. Raw characters outside the RFC
  * are refused, except for those that browsers send unescaped, which are escaped here. Nothing is decoded twice: `%252e`
  * stays `%252e`.
  */
@@ -15,6 +16,11 @@ import { Denial } from '../errors.ts';
 /** A canonical path, and the ambiguities that a route has to accept explicitly. */
 export interface CanonicalPath {
   readonly path: string;
+  /**
+   * The same path as the client spelled it, for the upstream: like `path`, but an escape of anything except an unreserved
+   * character is left as it came. Its own canonical form is `path` (docs/adr/0016-spelling-of-escapes.md).
+   */
+  readonly spelling: string;
   /** Contains `%2F`: refused unless the route has the path exception `encodedSlash`. */
   readonly hasEncodedSlash: boolean;
   /** Contains `;`, possibly sent as `%3B`: refused unless the route has the path exception `semicolon`. */
@@ -41,6 +47,10 @@ const SEGMENT_CHARACTERS = new Set(
     text.charCodeAt(0),
   ),
 );
+/** RFC 3986 §2.3. Escaping one of these never makes a difference. */
+const UNRESERVED = new Set(
+  [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~'].map((text) => text.charCodeAt(0)),
+);
 /** Outside the RFC, but sent unescaped by browsers (WHATWG URL §1.3, path percent-encode set). */
 const RAW_OF_BROWSERS = new Set([...'[]|^'].map((text) => text.charCodeAt(0)));
 /** Segments of these characters except ";" that do not begin with a dot. */
@@ -55,32 +65,44 @@ const PLAIN_REQUEST_PATH = /^(?:\/[A-Za-z0-9_~!$&'()*+,=:@-][A-Za-z0-9._~!$&'()*
  */
 export function canonicalPath(path: string): CanonicalPath | Denial {
   // Most paths are already canonical, which one regular expression without alternatives can tell.
-  if (path === '/' || PLAIN_REQUEST_PATH.test(path)) return { path, hasEncodedSlash: false, hasSemicolon: false };
+  if (path === '/' || PLAIN_REQUEST_PATH.test(path)) {
+    return { path, spelling: path, hasEncodedSlash: false, hasSemicolon: false };
+  }
   if (path.charCodeAt(0) !== 0x2f) return NOT_ABSOLUTE;
 
-  const decoded = decodeSegmentCharacters(path);
-  if (decoded instanceof Denial) return decoded;
+  const forms = canonicalForms(path);
+  if (forms instanceof Denial) return forms;
+  const { canonical, spelling } = forms;
   return (
-    refuseAmbiguousSegments(decoded) ?? {
-      path: decoded,
-      hasEncodedSlash: decoded.includes('%2F'),
-      hasSemicolon: decoded.includes(';'),
+    refuseAmbiguousSegments(canonical) ?? {
+      path: canonical,
+      spelling,
+      hasEncodedSlash: canonical.includes('%2F'),
+      hasSemicolon: canonical.includes(';'),
     }
   );
 }
 
+/** A path, or a run of escapes in it, in both forms of {@link CanonicalPath}. */
+interface Forms {
+  readonly canonical: string;
+  readonly spelling: string;
+}
+
 /** Decodes the escapes of segment characters, checks all others, and refuses characters that a path must not contain. */
-function decodeSegmentCharacters(path: string): string | Denial {
+function canonicalForms(path: string): Forms | Denial {
   let canonical = '';
+  let spelling = '';
   let index = 0;
   while (index < path.length) {
     const code = path.charCodeAt(index);
     if (code === 0x25) {
       const run = escapeRun(path, index);
       if (run === null) return BAD_ESCAPE;
-      const text = canonicalEscapes(run.bytes);
-      if (text instanceof Denial) return text;
-      canonical += text;
+      const forms = formsOfEscapes(run.bytes, path.slice(index, run.end));
+      if (forms instanceof Denial) return forms;
+      canonical += forms.canonical;
+      spelling += forms.spelling;
       index = run.end;
       continue;
     }
@@ -88,10 +110,12 @@ function decodeSegmentCharacters(path: string): string | Denial {
     if (code === 0x23) return FRAGMENT;
     if (code <= 0x20 || code >= 0x7f) return BAD_CHARACTER;
     if (code !== 0x2f && !SEGMENT_CHARACTERS.has(code) && !RAW_OF_BROWSERS.has(code)) return UNESCAPED;
-    canonical += RAW_OF_BROWSERS.has(code) ? escapeOf(code) : path[index];
+    const text = RAW_OF_BROWSERS.has(code) ? escapeOf(code) : (path[index] as string);
+    canonical += text;
+    spelling += text;
     index += 1;
   }
-  return canonical;
+  return { canonical, spelling };
 }
 
 /** Reads a run of adjacent `%XX` escapes; `null` when one of them is malformed. */
@@ -111,19 +135,25 @@ const escapeOf = (byte: number): string => `%${byte.toString(16).toUpperCase().p
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** The canonical spelling of a run of escaped bytes, or a Denial. */
-function canonicalEscapes(bytes: readonly number[]): string | Denial {
+/**
+ * Both forms of a run of escaped bytes, or why it is refused.
+ *
+ * @param written  the run as it came, three characters for each byte
+ */
+function formsOfEscapes(bytes: readonly number[], written: string): Forms | Denial {
   if (bytes.some((byte) => byte >= 0x80)) {
     const problem = nonAsciiProblem(bytes);
     if (problem !== null) return problem;
   }
-  let text = '';
-  for (const byte of bytes) {
+  let canonical = '';
+  let spelling = '';
+  for (const [index, byte] of bytes.entries()) {
     if (byte < 0x20 || byte === 0x7f) return ENCODED_CONTROL;
     if (byte === 0x5c) return ENCODED_BACKSLASH;
-    text += SEGMENT_CHARACTERS.has(byte) ? String.fromCharCode(byte) : escapeOf(byte);
+    canonical += SEGMENT_CHARACTERS.has(byte) ? String.fromCharCode(byte) : escapeOf(byte);
+    spelling += UNRESERVED.has(byte) ? String.fromCharCode(byte) : written.slice(3 * index, 3 * index + 3);
   }
-  return text;
+  return { canonical, spelling };
 }
 
 /** IDNA reads U+3002, U+FF0E and U+FF61 as full stops (UTS 46 §4), though NFKC keeps the first. */

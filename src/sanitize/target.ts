@@ -46,8 +46,8 @@ export function canonicalTarget(target: string, host: string, maxTargetBytes: nu
   if (query !== '' && !QUERY.test(query)) return BAD_QUERY;
   const canonical = canonicalPath(questionMark === -1 ? local : local.slice(0, questionMark));
   if (canonical instanceof Denial) return canonical;
-  const { path, hasEncodedSlash, hasSemicolon } = canonical;
-  return { path, query, hasEncodedSlash, hasSemicolon };
+  const { path, spelling, hasEncodedSlash, hasSemicolon } = canonical;
+  return { path, spelling, query, hasEncodedSlash, hasSemicolon };
 }
 
 /** The origin-form of an absolute-form target with the same host as the Host header, else a Denial. */
