@@ -26,12 +26,15 @@ import type { GatewayControl, ReloadControl } from './control.ts';
 import { ENDPOINTS, type EndpointRow } from './endpoints.ts';
 import { AdminGuard } from './guard.ts';
 import type { AdminListenerConfig } from './section.ts';
+import type { AdminSeries } from './series.ts';
 import { AdminToken } from './token-file.ts';
 
+/** What the admin listener works with. */
 export interface AdminParts {
   readonly control: GatewayControl;
   readonly reloader: ReloadControl;
   readonly log: Logger;
+  readonly series: AdminSeries;
 }
 
 /** One request to the admin listener. */
@@ -65,7 +68,7 @@ export class AdminListener {
   constructor(config: AdminListenerConfig, parts: AdminParts) {
     this.#config = config;
     this.#parts = parts;
-    this.#token = config.tokenFile === undefined ? null : new AdminToken(config.tokenFile, parts.log);
+    this.#token = config.tokenFile === undefined ? null : new AdminToken(config.tokenFile, parts.log, parts.series);
     this.#guard = new AdminGuard(config, this.#token);
     this.#server = createAdminServer(
       (request, response) => void this.#handle(request, response),

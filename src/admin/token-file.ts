@@ -7,6 +7,7 @@ import { ConfigFault } from '../errors.ts';
 import { bearerCredential } from '../lib/bearer.ts';
 import { fileWatchReports } from '../telemetry/file-watch.ts';
 import { errorFields, type Logger } from '../telemetry/log.ts';
+import type { AdminSeries } from './series.ts';
 
 /** 32 characters of base64 are 192 bits. */
 const MIN_LENGTH = 32;
@@ -21,12 +22,12 @@ export class AdminToken {
   #digest: Buffer;
 
   /** @throws ConfigFault when the file is unusable */
-  constructor(path: string, log: Logger) {
+  constructor(path: string, log: Logger, { tokenWatchErrors }: AdminSeries) {
     this.#path = path;
     this.#log = log;
     this.#digest = readAdminToken(path);
     const onChange = () => this.#readAgain();
-    this.#watch = watchFiles([path], { onChange, ...fileWatchReports('admin_token', log) });
+    this.#watch = watchFiles([path], { onChange, ...fileWatchReports('admin_token', log, tokenWatchErrors) });
   }
 
   /** Whether an Authorization header presents the token. */

@@ -298,10 +298,11 @@ export class Gateway {
 
   #watchCertificates(): FileWatch | null {
     if (this.#certificates === null) return null;
-    this.#longLived.series.listeners.certificatesLastReadSuccessful.set(1);
+    const { certificatesLastReadSuccessful, certificateWatchErrors } = this.#longLived.series.listeners;
+    certificatesLastReadSuccessful.set(1);
     return watchFiles(this.#certificates.files, {
       onChange: () => void this.#readCertificates(),
-      ...fileWatchReports('certificates', this.#dependencies.log),
+      ...fileWatchReports('certificates', this.#dependencies.log, certificateWatchErrors),
     });
   }
 

@@ -65,7 +65,7 @@ export class Reloader implements ReloadControl {
     this.#watch?.close();
     const watch = watchFiles(files(), {
       onChange: () => void this.reload().then(() => this.#watch === watch && watch.follow(files())),
-      ...fileWatchReports('configuration', this.#parts.log),
+      ...fileWatchReports('configuration', this.#parts.log, this.#parts.series.watchErrors),
     });
     this.#watch = watch;
   }

@@ -1,8 +1,9 @@
-/** What is counted of a process: its configuration, its build, the workers that it looks after. */
+/** The metric series of a process: its configuration, its build, its workers. */
 
+import { AdminSeries } from '../admin/series.ts';
 import { CONFIGURED, type MetricRegistry } from '../telemetry/registry.ts';
 
-/** What this is a process of. */
+/** The program that runs. */
 export interface Build {
   readonly version: string;
   /** The commit that it was built from. */
@@ -15,6 +16,7 @@ export class ReloadSeries {
   readonly lastSuccessful;
   readonly lastSuccessTimestamp;
   readonly info;
+  readonly watchErrors;
 
   constructor(registry: MetricRegistry) {
     this.reloads = registry.counter('config_reloads_total', 'Reloads by result.', { result: ['applied', 'rejected'] });
@@ -24,6 +26,10 @@ export class ReloadSeries {
       'When a configuration was last applied.',
     );
     this.info = registry.gauge('config_info', 'Hash of the configuration in use.', { hash: CONFIGURED });
+    this.watchErrors = registry.counter(
+      'config_watch_errors_total',
+      'Times that the directory of the configuration, or of a file that it names, could not be watched; it is polled until it can.',
+    );
   }
 }
 
@@ -44,10 +50,12 @@ export class WorkerSeries {
 
 /** The metrics of the process that was started, as opposed to those of each gateway in it. */
 export class ProcessSeries {
+  readonly admin: AdminSeries;
   readonly reload: ReloadSeries;
   readonly workers: WorkerSeries;
 
   constructor(registry: MetricRegistry, { version, revision }: Build) {
+    this.admin = new AdminSeries(registry);
     this.reload = new ReloadSeries(registry);
     this.workers = new WorkerSeries(registry);
     const labels = { version: CONFIGURED, revision: CONFIGURED, node: CONFIGURED };

@@ -1,4 +1,4 @@
-/** Logs what happens to the file watches of a process. */
+/** Logs and counts what happens to the file watches of a process. */
 
 import { errorFields, type Logger } from './log.ts';
 
@@ -8,14 +8,20 @@ export interface FileWatchReports {
   readonly onRestored: (directory: string) => void;
 }
 
-/** @param watched  what the files are, for the log */
+/**
+ * @param watched  what the files are, for the log
+ * @param errors   counts each fault
+ */
 export function fileWatchReports(
   watched: 'configuration' | 'certificates' | 'admin_token',
   log: Logger,
+  errors: { inc(): void },
 ): FileWatchReports {
   return {
-    onFault: (directory, error) =>
-      log.error({ watched, directory, fault: errorFields(error) }, 'file watch failed; polling until it works again'),
+    onFault: (directory, error) => {
+      errors.inc();
+      log.error({ watched, directory, fault: errorFields(error) }, 'file watch failed; polling until it works again');
+    },
     onRestored: (directory) => log.info({ watched, directory }, 'file watch restored'),
   };
 }

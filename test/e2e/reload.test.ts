@@ -1,5 +1,6 @@
 /** Reloading the configuration of a running instance. */
 
+import { renameSync } from 'node:fs';
 import { decodeJwt } from 'jose';
 import { describe, expect, test } from 'vitest';
 import type { ReloadReport } from '../../src/admin/control.ts';
@@ -118,6 +119,29 @@ describe('a configuration that is good', () => {
     instance.file.text('backend.secret', 'y'.repeat(32));
     await until(async () => (await login('y'.repeat(32))) < 300, 'the new secret is accepted');
     expect(await login('x'.repeat(32))).toBe(401);
+  });
+
+  test('a configuration directory that goes away is logged and counted, and ends nothing', async () => {
+    await using upstream = await RecordingUpstream.start((_request, socket) => {
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+    });
+    await using instance = await startInstance({ isWatched: true, upstream: upstream.origin, routes: [PUBLIC] });
+    const { directory } = instance.file;
+    renameSync(directory, `${directory}-away`);
+    const faults = () => instance.log.records.filter(({ msg }) => String(msg).startsWith('file watch failed'));
+    await until(() => faults().length === 2, 'both watches of the directory report it');
+    renameSync(`${directory}-away`, directory);
+    expect(
+      faults()
+        .map(({ watched }) => watched)
+        .toSorted(),
+    ).toEqual(['admin_token', 'configuration']);
+    expect(faults()[0]).toMatchObject({ directory, fault: { code: 'ENOENT' } });
+    const metrics = await metricsOf(instance);
+    expect(metrics).toContain('sallyport_config_watch_errors_total 1');
+    expect(metrics).toContain('sallyport_admin_token_watch_errors_total 1');
+    expect((await rawRequest(instance.port, get('/'))).status).toBe(200);
+    expect((await reload(instance)).result).toBe('applied');
   });
 
   test('changes limits, session timeouts and the log level at once', async () => {

@@ -11,6 +11,7 @@ export class ListenerSeries {
   readonly connectionsRefused;
   /** 1 when every certificate file could be used when it was last read. */
   readonly certificatesLastReadSuccessful;
+  readonly certificateWatchErrors;
   readonly #certificateExpiry;
 
   constructor(registry: MetricRegistry) {
@@ -31,6 +32,10 @@ export class ListenerSeries {
       '1 when every certificate file could be used when it was last read; else the last good one is in use.',
       {},
       'min',
+    );
+    this.certificateWatchErrors = registry.counter(
+      'tls_certificates_watch_errors_total',
+      'Times that the directory of a certificate file could not be watched; it is polled until it can.',
     );
   }
 
