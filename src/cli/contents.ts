@@ -21,7 +21,7 @@ import type { Clocks } from '../lib/clock.ts';
 import { readClientCa, readPair } from '../listener/http1/tls.ts';
 import { readCa } from '../outbound/authorization-server.ts';
 import { readCredential } from '../outbound/client-credential.ts';
-import { RedisSettings } from '../store/redis/settings.ts';
+import { namedStores } from '../store/kinds.ts';
 import { checkSigningKeys } from '../token/signing-keys.ts';
 import { readUpstreamTls } from '../upstream/upstream.ts';
 
@@ -105,9 +105,8 @@ function listenerChecks({ listeners }: Draft, { wallMs }: Clocks): ContentCheck[
 }
 
 function storeChecks({ store }: Draft): ContentCheck[] {
-  const redis = store?.redis;
-  if (redis === undefined) return [];
-  return [{ key: ['store', 'redis'], read: () => new RedisSettings(redis).readSecrets() }];
+  if (store === undefined) return [];
+  return namedStores(store).map(({ kind, checkFiles }) => ({ key: ['store', kind], read: checkFiles }));
 }
 
 function loginChecks({ login }: Draft): ContentCheck[] {

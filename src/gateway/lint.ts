@@ -2,6 +2,8 @@
 
 import type { LintContext } from '../config/lint.ts';
 import { defineCodes, error } from '../config/problem.ts';
+import { isShared, SHARED_STORE_KEYS } from '../store/kinds.ts';
+import type { StoreConfig } from '../store/section.ts';
 
 /** Codes of the findings about processes. */
 export const codes = defineCodes({
@@ -13,22 +15,22 @@ export const codes = defineCodes({
 
 interface WorkersDraft {
   readonly workers?: number | 'auto' | undefined;
-  readonly store?: { readonly redis?: object | undefined } | undefined;
+  readonly store?: StoreConfig | undefined;
   readonly upstreamToken?: { readonly algorithm: string; readonly keys?: object | undefined } | undefined;
 }
 
 /** Applies the rules. `auto` is one process with the embedded store, whatever the machine has. */
 export function lint({ draft, source }: LintContext<WorkersDraft>): void {
   const { workers, store, upstreamToken } = draft;
-  const hasRedis = store?.redis !== undefined;
-  const areSeveral = workers === 'auto' ? hasRedis : workers !== undefined && workers > 1;
+  const hasSharedStore = store !== undefined && isShared(store);
+  const areSeveral = workers === 'auto' ? hasSharedStore : workers !== undefined && workers > 1;
   if (!areSeveral) return;
-  if (store !== undefined && !hasRedis) {
+  if (store !== undefined && !hasSharedStore) {
     source.report(
       codes['workers/store'],
       ['workers'],
-      'workers needs store.redis when there is more than one',
-      'set store.redis, or workers: 1',
+      `workers needs ${SHARED_STORE_KEYS} when there is more than one`,
+      `set ${SHARED_STORE_KEYS}, or workers: 1`,
     );
   }
   if (upstreamToken !== undefined && upstreamToken.keys === undefined && upstreamToken.algorithm !== 'HS256') {

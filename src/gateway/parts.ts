@@ -22,7 +22,6 @@ import * as coverage from '../routing/coverage.ts';
 import * as routing from '../routing/lint.ts';
 import * as sanitize from '../sanitize/lint.ts';
 import * as store from '../store/lint.ts';
-import { codes as redisCodes } from '../store/redis/lint.ts';
 import * as upstreamToken from '../token/lint.ts';
 import * as upstream from '../upstream/lint.ts';
 import * as processes from './lint.ts';
@@ -32,7 +31,7 @@ export const PARTS = [
   { name: 'processes', codes: processes.codes, lint: processes.lint },
   { name: 'listeners', codes: listener.codes, lint: listener.lint },
   { name: 'admin', codes: admin.codes, lint: admin.lint },
-  { name: 'store', codes: { ...store.codes, ...redisCodes }, lint: store.lint },
+  { name: 'store', codes: store.codes, lint: store.lint },
   { name: 'session', codes: sessionCodes, lint: session.lint },
   { name: 'login', codes: login.codes, lint: login.lint },
   { name: 'refresh', codes: refresh.codes, lint: refresh.lint },

@@ -14,7 +14,7 @@ import { LocalControl } from '../gateway/control.ts';
 import { Gateway, type GatewayDependencies } from '../gateway/gateway.ts';
 import type { LoadedConfig } from '../gateway/load.ts';
 import { newTicketKeys } from '../listener/http1/tls.ts';
-import { isShared } from '../store/open.ts';
+import { isShared } from '../store/kinds.ts';
 import { Reloader } from './reload.ts';
 import { type Build, ProcessSeries, type WorkerSeries } from './series.ts';
 import { listen, type Started } from './started.ts';

@@ -1,7 +1,8 @@
-/** Opens the store that the configuration names: the one place that knows every kind of store. */
+/** Opens the store that the configuration names, and counts and logs what it reports. */
 
 import type { Clocks } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/log.ts';
+import { namedStores } from './kinds.ts';
 import { createMemoryStore } from './memory/store.ts';
 import type { StoreErrorReason, StoreEvents, StoreOperation } from './networked/events.ts';
 import type { StoreConfig } from './section.ts';
@@ -15,10 +16,6 @@ export interface StoreSurroundings {
   readonly series: StoreSeries;
 }
 
-/** Whether several processes can share the store: all but the embedded one can. */
-export const isShared = ({ memory: _memory, ...networked }: StoreConfig): boolean =>
-  Object.values(networked).some((section) => section !== undefined);
-
 /**
  * Opens the store. A store that cannot be reached yet is opened all the same: it answers later, and until then the gateway
  * is not ready.
@@ -26,14 +23,14 @@ export const isShared = ({ memory: _memory, ...networked }: StoreConfig): boolea
  * @throws ConfigFault when the store refuses the gateway, or a file that the configuration names cannot be used
  */
 export async function openStore(config: StoreConfig, { clocks, log, series }: StoreSurroundings): Promise<Store> {
-  series.up(!isShared(config));
-  if (isShared(config)) series.expectCommands();
-  // Loaded only when it is used: the embedded store starts without a client library.
-  if (config.redis !== undefined) {
-    const { openRedisStore } = await import('./redis/store.ts');
-    return openRedisStore(config.redis, clocks, new StoreReports('store.redis', log, series));
+  const [networked] = namedStores(config);
+  if (networked === undefined) {
+    series.up(true);
+    return createMemoryStore(config.memory?.maxSessions ?? DEFAULT_MAX_SESSIONS, clocks);
   }
-  return createMemoryStore(config.memory?.maxSessions ?? DEFAULT_MAX_SESSIONS, clocks);
+  series.up(false);
+  series.expectCommands();
+  return networked.open(clocks, new StoreReports(`store.${networked.kind}`, log, series));
 }
 
 /** Of the embedded store, where nothing is configured. */

@@ -2,6 +2,8 @@
 
 import type { LintContext } from '../../config/lint.ts';
 import { defineCodes, warning } from '../../config/problem.ts';
+import { isShared, SHARED_STORE_KEYS } from '../../store/kinds.ts';
+import type { StoreConfig } from '../../store/section.ts';
 import type { RevocationConfig } from './section.ts';
 
 /** Codes of the findings about revocation. */
@@ -13,18 +15,18 @@ export const codes = defineCodes({
 
 interface RevocationDraft {
   readonly revocation?: RevocationConfig | undefined;
-  readonly store?: { readonly redis?: object | undefined } | undefined;
+  readonly store?: StoreConfig | undefined;
 }
 
 /** Applies the rules. */
 export function lint({ draft, source }: LintContext<RevocationDraft>): void {
   const { revocation, store } = draft;
-  if (store === undefined || store.redis !== undefined || revocation?.outageGrace === undefined) return;
+  if (store === undefined || isShared(store) || revocation?.outageGrace === undefined) return;
   source.report(
     codes['revocation/memory'],
     ['revocation', 'outageGrace'],
-    'revocation.outageGrace has no effect without store.redis: this gateway hears of no revocations but its own',
-    'set store.redis, or remove it',
+    `revocation.outageGrace has no effect without ${SHARED_STORE_KEYS}: this gateway hears of no revocations but its own`,
+    `set ${SHARED_STORE_KEYS}, or remove it`,
     'key',
   );
 }

@@ -1,0 +1,19 @@
+/** Redis as one of the stores. The client library is loaded only when a Redis is opened. */
+
+import type { NetworkedStore } from '../networked/kind.ts';
+import { codes, lint } from './lint.ts';
+import type { RedisConfig } from './section.ts';
+import { RedisSettings } from './settings.ts';
+
+/** See `../kinds.ts`. */
+export const REDIS = {
+  codes,
+  lint,
+  checkFiles: async (section) => {
+    await new RedisSettings(section).readSecrets();
+  },
+  open: async (section, clocks, events) => {
+    const { openRedisStore } = await import('./store.ts');
+    return openRedisStore(section, clocks, events);
+  },
+} satisfies NetworkedStore<RedisConfig>;
