@@ -13,7 +13,6 @@ import { type IssuerConfig, keySourceOf } from '../authentication/service-token/
 import { codes } from '../config/codes.ts';
 import { byPosition, formatPath, type KeyPath, type Problem } from '../config/problem.ts';
 import { UsersFile } from '../endpoints/login/password/users-file.ts';
-import { readBackendSecret } from '../endpoints/login/trusted-backends.ts';
 import { ConfigFault } from '../errors.ts';
 import type { Draft } from '../gateway/draft.ts';
 import type { LoadResult } from '../gateway/load.ts';
@@ -113,7 +112,7 @@ function loginChecks({ login }: Draft): ContentCheck[] {
   const usersFile = login?.password?.usersFile;
   const secrets = (login?.trustedBackends ?? []).map(({ clientSecretFile }, index) => ({
     key: ['login', 'trustedBackends', index, 'clientSecretFile'],
-    read: () => clientSecretFile !== undefined && readBackendSecret(clientSecretFile),
+    read: () => clientSecretFile !== undefined && readClientSecret(clientSecretFile),
   }));
   if (usersFile === undefined) return secrets;
   return [{ key: ['login', 'password', 'usersFile'], read: () => UsersFile.open(usersFile, () => {}) }, ...secrets];

@@ -250,7 +250,7 @@ async function compileLoginWays(
   { log, passwordHasher, attempts, clocks }: LongLived,
   serviceTokens: ServiceTokens,
 ): Promise<LoginWays> {
-  const { password, throttle, trustedBackends, title, page } = login;
+  const { password, throttle, title, page } = login;
   const { maxDelay: maxDelayMs, window: windowMs } = throttle;
   const rules = (freeAttempts: number) => ({ freeAttempts, maxDelayMs, windowMs });
   return {
@@ -270,7 +270,10 @@ async function compileLoginWays(
             },
             clocks.wallMs,
           ),
-    backends: trustedBackends.length === 0 ? null : await TrustedBackends.load(trustedBackends, serviceTokens),
+    backends:
+      login.trustedBackends.length === 0
+        ? null
+        : await TrustedBackends.load(login, { serviceTokens, attempts, wallMs: clocks.wallMs }),
   };
 }
 

@@ -1,7 +1,10 @@
 /**
- * The clients of the token endpoint, and how each says who it is: a secret (`client_secret_basic`), an assertion signed
- * with its own key (`private_key_jwt`), or a service token of an issuer. Every one that is not believed gets the same
- * answer; what was wrong is in the Denial's note.
+ * authentication/client: which client makes a request, for the token endpoint and for the login of trusted backends.
+ *
+ * Input: the credential that a request presents: a secret (`client_secret_basic`), an assertion signed with the client's own
+ * key (`private_key_jwt`), or a service token of an issuer. Output: the id of a client. Every client that is not believed
+ * gets the same answer; what was wrong is in the Denial's note. Guessing is slowed. Fails with 503 when the store or an
+ * issuer's keys are unavailable. Does not decide what the client may do.
  *
  * A certificate (RFC 8705) would be one more case of `PresentedCredential`, and one more branch of `authenticate`.
  */
@@ -18,12 +21,14 @@ import type { FailedAttempts } from './failed-attempts.ts';
 import type { PresentedCredential } from './presented-credential.ts';
 import type { ClientCredentialsConfig } from './section.ts';
 
-type ClientConfigs = Readonly<Record<string, ClientCredentialsConfig>>;
+/** How one client authenticates: at least one of the three. */
+export type ClientCredentials = { readonly id: string } & Partial<ClientCredentialsConfig>;
 
 /** What authentication asks others about. */
 export interface ClientParts {
   readonly serviceTokens: Pick<ServiceTokens, 'authenticate'>;
-  readonly assertions: ClientAssertions;
+  /** `null` where no client signs assertions. */
+  readonly assertions: ClientAssertions | null;
   readonly failedAttempts: FailedAttempts;
 }
 
@@ -37,7 +42,9 @@ const unauthorized = (note: string) => new Denial('client_unauthorized', note);
 const WRONG_SECRET = unauthorized('no client has that id and secret');
 const NO_ASSERTING_CLIENT = unauthorized('assertion: iss is neither a client with keys nor an issuer of one');
 const NO_SERVICE_CLIENT = unauthorized('service token is not that of a client');
-const FOR_A_USER = unauthorized('service token stands for a user or names an actor');
+const FOR_A_USER = unauthorized(
+  'service token stands for a user, names an actor, or is about another issuer’s subject',
+);
 
 const MIN_SECRET_LENGTH = 32;
 
@@ -45,6 +52,7 @@ const digest = (secret: string) => hash('sha256', secret, 'buffer');
 /** Compared with where there is no secret, so that an unknown id costs what a known one does. No input has this digest. */
 const NO_SECRET = Buffer.alloc(32);
 
+/** The clients of one endpoint. */
 export class Clients {
   /** SHA-256 of the secrets, by client id. */
   readonly #secrets: ReadonlyMap<string, Buffer>;
@@ -71,13 +79,13 @@ export class Clients {
    *
    * @throws ConfigFault that names the file when one cannot be read or used
    */
-  static async load(configs: ClientConfigs, parts: ClientParts): Promise<Clients> {
+  static async load(configs: readonly ClientCredentials[], parts: ClientParts): Promise<Clients> {
     const secrets = new Map<string, Buffer>();
     const asserting = new Map<string, AssertingClient>();
     const services: ServiceClient[] = [];
-    for (const [id, { clientSecretFile, jwksFile, algorithms, service }] of Object.entries(configs)) {
+    for (const { id, clientSecretFile, jwksFile, algorithms = [], service } of configs) {
       if (clientSecretFile !== undefined) secrets.set(id, digest(await readClientSecret(clientSecretFile)));
-      if (jwksFile !== undefined)
+      if (jwksFile !== undefined && parts.assertions !== null)
         asserting.set(id, parts.assertions.client(id, algorithms, await readClientKeys(jwksFile, algorithms)));
       if (service !== undefined) services.push({ id, issuer: service.issuer, subjects: new Set(service.subjects) });
     }
@@ -119,10 +127,10 @@ export class Clients {
     const claimed = claimedClient(assertion);
     if (claimed instanceof Denial) return claimed;
     const client = typeof claimed.iss === 'string' ? this.#asserting.get(claimed.iss) : undefined;
-    if (client === undefined) {
+    const { assertions, failedAttempts } = this.#parts;
+    if (client === undefined || assertions === null) {
       return this.#issuers.size === 0 ? NO_ASSERTING_CLIENT : this.#byServiceToken(`Bearer ${assertion}`);
     }
-    const { assertions, failedAttempts } = this.#parts;
     const judge = () => assertions.problem(assertion, claimed.decoded, client);
     return (await failedAttempts.guard(client.id, address, judge)) ?? client.id;
   }
@@ -131,7 +139,6 @@ export class Clients {
   async #byServiceToken(authorization: string): Promise<string | Denial> {
     const service = await this.#parts.serviceTokens.authenticate(authorization, this.#issuers);
     if (service instanceof Denial) return unauthorized(service.note);
-    // A user may have the name of a service.
     if (standsForAnother(service)) return FOR_A_USER;
     const { issuer, subject } = service;
     const client = this.#services.find((candidate) => candidate.issuer === issuer && candidate.subjects.has(subject));
@@ -139,7 +146,15 @@ export class Clients {
   }
 }
 
-const standsForAnother = ({ claims }: ServicePrincipal) => Object.hasOwn(claims, 'sid') || Object.hasOwn(claims, 'act');
+/**
+ * Whether a token is not the credential of the service that its subject names: a user may have the name of a service
+ * (RFC 9700 §4.15). Our own tokens always tell: one of a session has `sid`; one that was exchanged has `act`; one that was
+ * minted for the subject of another issuer has that issuer in `presented_iss`.
+ */
+function standsForAnother({ claims }: ServicePrincipal): boolean {
+  const { sid, act, presented_iss: presentedIssuer = claims['iss'] } = claims;
+  return sid !== undefined || act !== undefined || presentedIssuer !== claims['iss'];
+}
 
 /**
  * Reads the secret of a client.

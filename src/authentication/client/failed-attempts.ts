@@ -14,14 +14,18 @@ import type { AttemptStore, ThrottleRule } from '../../store/store.ts';
 /** Pairs of client and network that are remembered as having failed. */
 const MAX_REMEMBERED = 10_000;
 
+/** Counts failed authentications, and slows what follows them. */
 export class FailedAttempts {
+  readonly #kind: string;
   readonly #attempts: AttemptStore;
   readonly #rule: ThrottleRule;
   readonly #wallMs: Clock;
   /** When the last failure was, by key. */
   readonly #failedAtMs = new LRUCache<string, number>({ max: MAX_REMEMBERED });
 
-  constructor(attempts: AttemptStore, rule: ThrottleRule, wallMs: Clock) {
+  /** @param kind  of the clients: a client and a backend of the same name are counted apart */
+  constructor(kind: 'client' | 'backend', attempts: AttemptStore, rule: ThrottleRule, wallMs: Clock) {
+    this.#kind = kind;
     this.#attempts = attempts;
     this.#rule = rule;
     this.#wallMs = wallMs;
@@ -37,7 +41,7 @@ export class FailedAttempts {
    * @throws DependencyFault `store_unavailable`, as a rejection, when a failure cannot be counted
    */
   async guard(clientId: string | null, address: string, judge: () => Promise<Denial | null>): Promise<Denial | null> {
-    const key = JSON.stringify(['client', clientId, clientNetwork(address)]);
+    const key = JSON.stringify([this.#kind, clientId, clientNetwork(address)]);
     const isSuspect = this.#hasFailedLately(key);
     if (isSuspect) {
       const waitMs = await this.#attempts.begin(key, this.#rule, this.#wallMs());

@@ -47,7 +47,7 @@ export class BackendLogin {
   async open(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
     // A browser would send a Basic credential that it was once given along with a request of any page.
     if (request.fields.origin !== null || request.fields.secFetchSite !== null) return FROM_BROWSER;
-    const backend = await this.#backends.authenticate(request.authorization);
+    const backend = await this.#backends.authenticate(request);
     if (backend instanceof Denial) {
       this.#recordFailure(backend, exchange, request);
       return backend;
@@ -81,7 +81,7 @@ export class BackendLogin {
   }
 
   #recordFailure({ reason, note }: Denial, exchange: Exchange, request: ScreenedRequest): void {
-    this.#parts.series.failures.inc({ reason: 'client' });
+    this.#parts.series.failures.inc({ reason: reason === 'rate_limited' ? 'throttled' : 'client' });
     this.#parts.audit.write(
       { event: 'login_failed', method: 'backend', account: null, reason, note },
       sourceOf(exchange, request),

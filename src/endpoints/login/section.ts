@@ -34,7 +34,10 @@ export const login = (context: SchemaContext) =>
         }),
       })
       .prefault({})
-      .meta({ description: 'How password attempts are slowed. Counted in the store, so it holds for all replicas.' }),
+      .meta({
+        description:
+          'How attempts at passwords and at the secrets of trusted backends are slowed. Counted in the store, so it holds for all replicas.',
+      }),
     trustedBackends: z
       .array(
         z

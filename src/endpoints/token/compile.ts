@@ -97,10 +97,11 @@ function loadClients(
   { issuer, serviceTokens, attempts, once, clocks }: TokenEndpointSurroundings,
 ): Promise<Clients> {
   const { freeFailures: freeAttempts, maxDelay: maxDelayMs, window: windowMs } = limits;
-  return Clients.load(clients, {
+  const credentials = Object.entries(clients).map(([id, client]) => ({ id, ...client }));
+  return Clients.load(credentials, {
     serviceTokens,
     assertions: new ClientAssertions([issuer, ...tokenEndpointUrls(config)], once, clocks.wallMs),
-    failedAttempts: new FailedAttempts(attempts, { freeAttempts, maxDelayMs, windowMs }, clocks.wallMs),
+    failedAttempts: new FailedAttempts('client', attempts, { freeAttempts, maxDelayMs, windowMs }, clocks.wallMs),
   });
 }
 

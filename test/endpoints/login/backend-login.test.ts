@@ -135,13 +135,13 @@ describe('nobody else opens a session', () => {
   test('a service that is not listed, and a listed one of another issuer, are refused with 401', async () => {
     await using backend = await start();
     const sso = 'system:serviceaccount:auth:sso';
-    for (const [subject, issuer, reason] of [
-      ['system:serviceaccount:auth:other', undefined, 'client_unauthorized'],
-      [sso, 'https://other.example', 'token_invalid'],
+    for (const [subject, issuer] of [
+      ['system:serviceaccount:auth:other', undefined],
+      [sso, 'https://other.example'],
     ] as const) {
       const bearer = `Authorization: Bearer ${await backend.token(subject, issuer)}`;
       const response = await backend.open({ subject: 'carol' }, bearer);
-      expect([response.status, reasonOf(response)]).toEqual([401, reason]);
+      expect([response.status, reasonOf(response)]).toEqual([401, 'client_unauthorized']);
     }
   });
 
