@@ -29,7 +29,7 @@ export interface Pipeline {
   readonly sanitizer: Pick<Sanitizer, 'screen'>;
   readonly endpoints: Pick<Endpoints, 'match'>;
   readonly routes: RouteTable<Route>;
-  readonly authenticator: Pick<Authenticator, 'authenticate'>;
+  readonly authenticator: Authenticator;
   readonly authorizer: Authorizer;
   readonly tokens: TokenSource;
   readonly forwarder: Forwarder;

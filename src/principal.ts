@@ -1,46 +1,100 @@
 /**
  * Who calls, authenticated. Made only by `authentication/`; every later stage reads it, none changes it.
+ *
+ * What later stages ask about a principal or its credential is data here, so that none of them needs to know the kinds:
+ * the few questions whose answer depends on the kind of principal are the exhaustive switches of this file.
  */
 
+import type { Denial } from './errors.ts';
 import type { JSONType } from './lib/json.ts';
 import type { SessionRecord } from './store/session-record.ts';
 
-/** A person with a session. */
-export interface UserPrincipal {
-  readonly kind: 'user';
-  readonly subject: string;
-  readonly roles: ReadonlySet<string>;
-  readonly scopes: ReadonlySet<string>;
-  readonly session: SessionRecord;
-  /** Upstream tokens by audience, reused until they near their end. Gone with the session's place in the cache. */
-  readonly tokens: Map<string, ReusableToken>;
+/** What the stages after authentication need to know about a kind of credential. */
+export interface CredentialTraits {
+  /** Name of the kind, unique among them. */
+  readonly name: string;
+  /** Whether browsers attach it to requests that other sites cause, so that unsafe requests need an origin check (CSRF). */
+  readonly isAmbient: boolean;
+  /**
+   * Whether a shared cache might store an answer to a request that presents it. Caches treat the Authorization header as
+   * a reason not to (RFC 9111 §3.5); they do not recognise anything else as a credential.
+   */
+  readonly isUnknownToCaches: boolean;
+  /** Whether it ends when it is not used, so that a stream that carries data has to keep it alive. */
+  readonly expiresWhenIdle: boolean;
+  /** How a stream is cut when the credential that opened it ends; `null` for a credential that does not end. */
+  readonly ending: StreamEnding | null;
 }
 
-/** A workload with a service token. */
-export interface ServicePrincipal {
-  readonly kind: 'service';
-  /** Name of the issuer in the configuration. */
-  readonly issuer: string;
+/** How a stream is cut when the credential that opened it ends. */
+export interface StreamEnding {
+  /** For the log, and for what has not been answered yet. */
+  readonly denial: Denial;
+  /** Reason of the WebSocket Close frame; at most 123 bytes (RFC 6455 §5.5). */
+  readonly closeReason: string;
+  /** Value of the label `credential` of `streams_ended_total`. */
+  readonly label: string;
+}
+
+/** The credential by which a principal was authenticated. */
+export interface PresentedCredential {
+  readonly kind: CredentialTraits;
+  /** When it ends unless it is revoked before; wall clock; `Infinity` when it has no end. */
+  readonly endsAtMs: number;
+  /** `iss` of the token that vouches for the subject; `null` where the gateway itself does. */
+  readonly presentedIssuer: string | null;
+  /** Handle of the session that it stands for: its own, or the one that a presented token names; `null` for none. */
+  readonly sid: string | null;
+  /** The token itself, for `upstreamToken: original` and for an exchange; `null` where it is not a token. Never logged. */
+  readonly compact: string | null;
+}
+
+/** The `act` claim (RFC 8693 §4.1): who acts now, and inside it who acted before. */
+export interface Actor {
+  readonly sub: string;
+  readonly act?: Actor;
+}
+
+interface IdentifiedPrincipal {
   readonly subject: string;
   readonly roles: ReadonlySet<string>;
   readonly scopes: ReadonlySet<string>;
-  /** Who acts for the subject now: `sub` of the outermost `act` (RFC 8693 §4.1); `null` when the subject itself does. */
-  readonly actor: string | null;
-  /** `namespace/name` of its Kubernetes ServiceAccount; `null` unless the issuer is the cluster. */
-  readonly serviceAccount: string | null;
-  /** The verified claims. */
+  /** What was said about the subject: attributes of the user, verified claims of the token. */
   readonly claims: Readonly<Record<string, JSONType>>;
-  /** The token as it was presented, compact: for `upstreamToken: original`. Never logged. */
-  readonly credential: string;
+  /** Who acts for the subject, the whole chain; `null` when the subject itself does. */
+  readonly act: Actor | null;
+  /** `namespace/name` of its Kubernetes ServiceAccount; `null` unless a cluster vouches for it. */
+  readonly serviceAccount: string | null;
+  readonly credential: PresentedCredential;
+  /** Upstream tokens by audience, reused until they near their end. Kept for as long as the principal is. */
   readonly tokens: Map<string, ReusableToken>;
 }
 
-/** Nobody: a public route, or a route where a session is optional and there is none. */
+/** A person with a session. */
+export interface UserPrincipal extends IdentifiedPrincipal {
+  readonly kind: 'user';
+  readonly session: SessionRecord;
+}
+
+/** A program with a credential of its own. */
+export interface ServicePrincipal extends IdentifiedPrincipal {
+  readonly kind: 'service';
+  /** Who vouches for it: for a service token, the name of its issuer in the configuration. */
+  readonly issuer: string;
+}
+
+/** Nobody: a public route, or a route where a credential is optional and none was presented. */
 export interface AnonymousPrincipal {
   readonly kind: 'anonymous';
+  readonly subject: null;
+  readonly credential: null;
 }
 
-export type Principal = UserPrincipal | ServicePrincipal | AnonymousPrincipal;
+/** A principal that has presented a credential. */
+export type KnownPrincipal = UserPrincipal | ServicePrincipal;
+
+/** Who makes a request. `credential` is `null` for nobody, and only then. */
+export type Principal = KnownPrincipal | AnonymousPrincipal;
 
 /** An upstream token that can be sent again. */
 export interface ReusableToken {
@@ -59,24 +113,52 @@ export interface ReusableToken {
 export type ClaimMapping = Readonly<Record<string, string | { readonly value: JSONType }>>;
 
 /** The one anonymous principal. */
-export const ANONYMOUS: AnonymousPrincipal = Object.freeze({ kind: 'anonymous' });
+export const ANONYMOUS: AnonymousPrincipal = Object.freeze({ kind: 'anonymous', subject: null, credential: null });
 
-/** The value that a claim mapping, an identity header or an `allow` rule names; `undefined` when there is none. */
+/** The value that a claim mapping or an identity header names; `undefined` when there is none. */
 export function principalValue(principal: Principal, source: string): JSONType | undefined {
   if (principal.kind === 'anonymous') return undefined;
   if (source === 'subject') return principal.subject;
-  if (source === 'actor') return principal.kind === 'service' ? (principal.actor ?? undefined) : undefined;
-  const dot = source.indexOf('.');
-  const kind = source.slice(0, dot);
-  const name = source.slice(dot + 1);
-  if (principal.kind === 'service') return kind === 'token' ? own(principal.claims, name) : undefined;
-  if (kind === 'user') return own(principal.session.user, name);
-  if (source === 'session.method') return principal.session.method;
-  if (source === 'session.createdAt') return Math.floor(principal.session.createdAtMs / 1_000);
+  if (source === 'actor') return principal.act?.sub;
+  switch (principal.kind) {
+    case 'user':
+      return source.startsWith('user.')
+        ? claimOf(principal, source.slice('user.'.length))
+        : sessionValue(principal, source);
+    case 'service':
+      return source.startsWith('token.') ? claimOf(principal, source.slice('token.'.length)) : undefined;
+    default:
+      return principal satisfies never;
+  }
+}
+
+function sessionValue({ session }: UserPrincipal, source: string): JSONType | undefined {
+  if (source === 'session.method') return session.method;
+  if (source === 'session.createdAt') return Math.floor(session.createdAtMs / 1_000);
   return undefined;
 }
 
-/** The claims that a mapping asks for: name → source on the principal, or a constant. What has no value is left out. */
+/** An attribute of the user or a claim of the token, by its own name; `undefined` when there is none (JWT-17). */
+export function claimOf({ claims }: KnownPrincipal, name: string): JSONType | undefined {
+  return Object.hasOwn(claims, name) ? claims[name] : undefined;
+}
+
+/**
+ * What a principal is, as far as its upstream tokens depend on it: two principals with equal keys get equal tokens. A
+ * list, because only the parts can be told apart whatever they contain (SES-15).
+ */
+export function principalKey(principal: KnownPrincipal): readonly JSONType[] {
+  switch (principal.kind) {
+    case 'user':
+      return ['user', principal.session.handle, principal.session.version];
+    case 'service':
+      return [principal.credential.kind.name, principal.issuer, principal.subject, principal.claims];
+    default:
+      return principal satisfies never;
+  }
+}
+
+/** The claims that a mapping names. A source without a value is left out. */
 export function mappedClaims(principal: Principal, mapping: ClaimMapping): Record<string, JSONType> {
   const claims: Record<string, JSONType> = {};
   for (const [name, source] of Object.entries(mapping)) {
@@ -85,10 +167,6 @@ export function mappedClaims(principal: Principal, mapping: ClaimMapping): Recor
   }
   return claims;
 }
-
-/** An own property, so that `__proto__` and `constructor` name nothing (JWT-17). */
-const own = (object: Readonly<Record<string, JSONType>>, name: string): JSONType | undefined =>
-  Object.hasOwn(object, name) ? object[name] : undefined;
 
 /** The strings in a value that is a string or a list of strings; nothing else counts. */
 export function stringSet(value: JSONType | undefined): ReadonlySet<string> {

@@ -14,7 +14,7 @@ const STAGES = ['listener', 'sanitize', 'routing', 'authentication', 'authorizat
 const ROOTS = ['cli', 'gateway', 'process'];
 
 /** Files of a stage that no request goes through: keys, and rules between them. */
-const JUDGES = /\/(?:section|lint|path-pattern)\.ts$/;
+const JUDGES = /\/(?:section|lint|coverage|path-pattern)\.ts$/;
 
 interface Import {
   readonly from: string;

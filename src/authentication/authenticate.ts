@@ -1,53 +1,135 @@
 /**
- * authentication: exactly one credential in, a principal out, or a Denial 400 or 401, or a fault 503.
+ * authentication: at most one credential in, a principal out, or a Denial 400 or 401, or a fault 503.
  *
- * Which credentials count is the route's business; what is presented beyond that is not looked at. Answers at once,
- * without a promise, when the credential is cached and trusted.
+ * The route's rule says which kinds it accepts (`kinds.ts`); the verifier of a kind judges its credentials. Only a public
+ * route is let through without looking. Answers at once, without a promise, when the credential is cached and trusted.
  */
 
 import { Denial } from '../errors.ts';
-import { ANONYMOUS, type Principal } from '../principal.ts';
-import type { CredentialRule } from '../routing/route.ts';
+import { ANONYMOUS, type KnownPrincipal, type Principal, type StreamEnding } from '../principal.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
-import type { ServiceTokens } from './service-token/service-tokens.ts';
-import type { Sessions } from './session/sessions.ts';
+import type { Accepted, CredentialKind, Verifier } from './kind.ts';
+import { type CredentialRule, KINDS, type Kinds, type Verifiers } from './kinds.ts';
 
-const CONFLICT = new Denial('credential_conflict', 'session cookie and Authorization header together');
 const MISSING = new Denial('credential_missing', 'no credential that the route accepts');
 
-export class Authenticator {
-  readonly #sessions: Sessions;
-  readonly #serviceTokens: ServiceTokens;
+const NOTHING_TO_STOP = () => {};
 
-  constructor(sessions: Sessions, serviceTokens: ServiceTokens) {
-    this.#sessions = sessions;
-    this.#serviceTokens = serviceTokens;
+/** A kind with its verifier. */
+interface Handled {
+  readonly kind: CredentialKind;
+  readonly verifier: Verifier<Accepted, KnownPrincipal>;
+  /** What is answered when the next handled kind is presented as well, by the position of that kind. */
+  readonly conflicts: readonly Denial[];
+}
+
+/** What is counted. */
+export interface AuthenticationEvents {
+  /** A stream was cut because its credential had ended. @param credential  label of the kind */
+  onStreamEnded(credential: string): void;
+}
+
+/** Counts nothing. */
+export const NO_AUTHENTICATION_EVENTS: AuthenticationEvents = Object.freeze({ onStreamEnded: () => {} });
+
+/** The stage, for one listener and one configuration. */
+export class Authenticator {
+  readonly #verifiers: Verifiers;
+  readonly #events: AuthenticationEvents;
+  readonly #handled: readonly Handled[];
+
+  /** @param verifiers  by the name of their kind; where it is `null`, a credential of the kind is not looked at */
+  constructor(verifiers: Verifiers, events: AuthenticationEvents = NO_AUTHENTICATION_EVENTS) {
+    this.#verifiers = verifiers;
+    this.#events = events;
+    this.#handled = handledKinds(verifiers);
+  }
+
+  /** The same with other verifiers in the places of some. */
+  with(verifiers: Partial<Verifiers>): Authenticator {
+    return new Authenticator({ ...this.#verifiers, ...verifiers }, this.#events);
   }
 
   /**
    * Finds out who makes a request.
    *
    * @param rule  what the route accepts; on a public route nothing is looked at
-   * @returns a principal, or a Denial: `credential_conflict`, `credential_missing`, `session_*`, `token_invalid`
-   * @throws DependencyFault `store_unavailable` | `jwks_unavailable`, as a rejection
+   * @returns a principal, or a Denial: `credential_conflict`, `credential_missing`, or what the verifier says
+   * @throws DependencyFault when a dependency of the verifier does not answer, as a rejection or directly
    */
   authenticate(request: ScreenedRequest, rule: CredentialRule): Principal | Denial | Promise<Principal | Denial> {
-    if (rule.session === 'no' && rule.issuers.size === 0) return ANONYMOUS;
-    const { sessionCookie, authorization } = request;
-    if (sessionCookie !== null && authorization !== null) return CONFLICT;
+    if (rule.kind === 'public') return ANONYMOUS;
+    const presented = this.#presented(request);
+    if (presented instanceof Denial) return presented;
+    if (presented !== null) {
+      for (const accepted of rule.accepts) {
+        if (accepted.kind !== presented.kind) continue;
+        const found = presented.verifier.authenticate(request, accepted);
+        return rule.kind === 'optional' ? orAnonymous(found) : found;
+      }
+    }
+    if (rule.kind === 'optional' && this.#handlesAll(rule.accepts)) return ANONYMOUS;
+    return MISSING;
+  }
 
-    if (sessionCookie !== null && rule.session !== 'no') {
-      const found = sessionCookie instanceof Denial ? sessionCookie : this.#sessions.authenticate(sessionCookie);
-      return rule.session === 'optional' ? orAnonymous(found) : found;
+  /**
+   * Calls back once when the credential of a principal ends while a stream that it opened is open.
+   *
+   * @returns stops watching; has to be called when the stream ends
+   */
+  watch(principal: KnownPrincipal, onEnd: (ending: StreamEnding) => void): () => void {
+    const { ending } = principal.credential.kind;
+    if (ending === null) return NOTHING_TO_STOP;
+    return this.#verifierOf(principal).watch(principal, () => {
+      this.#events.onStreamEnded(ending.label);
+      onEnd(ending);
+    });
+  }
+
+  /** Notes that a stream of a principal carried something from the client. */
+  noteUse(principal: KnownPrincipal): void {
+    this.#verifierOf(principal).noteUse(principal);
+  }
+
+  /** The one kind that a request presents; `null` for none; a Denial for two. */
+  #presented(request: ScreenedRequest): Handled | Denial | null {
+    const handled = this.#handled;
+    let presented: Handled | null = null;
+    for (let index = 0; index < handled.length; index += 1) {
+      const candidate = handled[index] as Handled;
+      if (!candidate.kind.isPresentedIn(request)) continue;
+      if (presented !== null) return presented.conflicts[index] as Denial;
+      presented = candidate;
     }
-    if (authorization !== null && rule.issuers.size > 0) {
-      return this.#serviceTokens.authenticate(authorization, rule.issuers);
-    }
-    return rule.session === 'optional' ? ANONYMOUS : MISSING;
+    return presented;
+  }
+
+  /** A rule that names a kind without a verifier admits nobody. */
+  #handlesAll(accepts: readonly Accepted[]): boolean {
+    return accepts.every(({ kind }) => this.#handled.some((handled) => handled.kind === kind));
+  }
+
+  #verifierOf({ credential }: KnownPrincipal): Verifier<Accepted, KnownPrincipal> {
+    const handled = this.#handled.find(({ kind }) => kind === credential.kind);
+    if (handled === undefined) throw new TypeError('not a principal of this listener');
+    return handled.verifier;
   }
 }
 
-/** Where a session is optional, one that does not hold is none. A store that cannot be asked is still a fault. */
+function handledKinds(verifiers: Verifiers): readonly Handled[] {
+  const names = Object.keys(KINDS) as (keyof Kinds)[];
+  const present = names.filter((name) => verifiers[name] !== null).map((name) => KINDS[name] as CredentialKind);
+  return present.map((kind) => ({
+    kind,
+    // What a rule accepts of a kind, and the principals of a kind, are its own: the kind of either is compared before.
+    verifier: verifiers[kind.name as keyof Kinds] as Verifier<never, never> as Verifier<Accepted, KnownPrincipal>,
+    conflicts: present.map(
+      (other) => new Denial('credential_conflict', `${kind.carrier} and ${other.carrier} together`),
+    ),
+  }));
+}
+
+/** Where a credential is optional, one that does not hold is none. A store that does not answer is still a fault. */
 function orAnonymous(found: Principal | Denial | Promise<Principal | Denial>): Principal | Promise<Principal> {
   if (found instanceof Promise) return found.then((value) => (value instanceof Denial ? ANONYMOUS : value));
   return found instanceof Denial ? ANONYMOUS : found;

@@ -40,13 +40,14 @@ export class Authorizer {
    * @returns a Permit, or a Denial `route_forbidden` | `scope_insufficient` | `origin_forbidden` | `credential_missing`
    */
   authorize(principal: Principal, route: Route, request: ScreenedRequest): Permit | Denial {
-    if (principal.kind === 'user' && route.checksOrigin) {
+    const { credential } = principal;
+    if (credential?.kind.isAmbient === true && route.checksOrigin) {
       const problem = originProblem(request, this.#csrf);
       if (problem !== null) return problem;
     }
     const rule = this.#rules[route.index] ?? null;
     if (rule !== null) {
-      if (principal.kind === 'anonymous') return ANONYMOUS_FORBIDDEN;
+      if (principal.credential === null) return ANONYMOUS_FORBIDDEN;
       const failed = rule(principal);
       if (failed !== null) return FORBIDDEN[failed];
     }

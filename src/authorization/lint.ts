@@ -1,8 +1,9 @@
 /** Rules about `allow`: whether anybody can ever pass. */
 
+import { compileCredential, isPublic, type WrittenCredential } from '../authentication/credential.ts';
+import { issuersOf } from '../authentication/service-token/kind.ts';
 import type { DraftEntries, LintContext } from '../config/lint.ts';
 import { defineCodes, error, type KeyPath } from '../config/problem.ts';
-import { acceptedIssuers, type CredentialConfig, isPublic } from '../routing/credential.ts';
 import type { AllowConfig } from './section.ts';
 
 /** Codes of the findings about `allow`. */
@@ -20,7 +21,7 @@ interface AllowDraft {
 
 interface Route {
   readonly id: string;
-  readonly credential: CredentialConfig;
+  readonly credential: WrittenCredential;
   readonly allow?: AllowConfig | undefined;
 }
 
@@ -47,8 +48,8 @@ function lintPublic({ draft, source }: Context): void {
 
 function lintServiceAccounts({ draft, source }: Context): void {
   for (const [index, route] of draft.routes.entries()) {
-    if (route?.allow === undefined || acceptedIssuers(route.credential).some((name) => isCluster(draft, name)))
-      continue;
+    if (route?.allow === undefined) continue;
+    if (issuersOf(compileCredential(route.credential)).some((name) => isCluster(draft, name))) continue;
     for (const path of serviceAccountRules(route.allow)) {
       source.report(
         codes['routes/service-accounts'],

@@ -4,16 +4,17 @@
  */
 
 import type { JSONType } from '../lib/json.ts';
-import { type Principal, principalValue } from '../principal.ts';
+import { claimOf, type KnownPrincipal } from '../principal.ts';
 import type { AllowConfig } from './section.ts';
 
 /** Why a rule does not hold; `null` when it does. */
 type RuleResult = 'role' | 'scope' | 'subject' | 'claim' | null;
-export type Rule = (principal: Principal) => RuleResult;
+/** Judges a principal that has presented a credential: nobody is refused before a rule is asked. */
+export type Rule = (principal: KnownPrincipal) => RuleResult;
 
 type Leaf = Omit<AllowConfig, 'any' | 'all'>;
 
-/** Compiles a rule. The principal that it is asked about is never anonymous: authorization sees to that. */
+/** Compiles a rule. */
 export function compileRule(config: AllowConfig): Rule {
   const rules = [...leafRules(config), ...(config.all ?? []).map((leaf) => allOf(leafRules(leaf)))];
   if (config.any !== undefined) rules.push(anyOf(config.any.map((leaf) => allOf(leafRules(leaf)))));
@@ -47,23 +48,19 @@ function leafRules(config: Leaf): Rule[] {
   const { roles, scopes, subjects, serviceAccounts, claims } = config;
   if (roles !== undefined) {
     const has = compileList(roles);
-    rules.push((principal) => (principal.kind !== 'anonymous' && has(principal.roles) ? null : 'role'));
+    rules.push((principal) => (has(principal.roles) ? null : 'role'));
   }
   if (scopes !== undefined) {
     const has = compileList(scopes);
-    rules.push((principal) => (principal.kind !== 'anonymous' && has(principal.scopes) ? null : 'scope'));
+    rules.push((principal) => (has(principal.scopes) ? null : 'scope'));
   }
   if (subjects !== undefined) {
     const allowed = new Set(subjects);
-    rules.push((principal) => (principal.kind !== 'anonymous' && allowed.has(principal.subject) ? null : 'subject'));
+    rules.push((principal) => (allowed.has(principal.subject) ? null : 'subject'));
   }
   if (serviceAccounts !== undefined) {
     const allowed = compileServiceAccounts(serviceAccounts);
-    rules.push((principal) =>
-      principal.kind === 'service' && principal.serviceAccount !== null && allowed(principal.serviceAccount)
-        ? null
-        : 'subject',
-    );
+    rules.push(({ serviceAccount }) => (serviceAccount !== null && allowed(serviceAccount) ? null : 'subject'));
   }
   for (const [name, wanted] of Object.entries(claims ?? {})) {
     const accepted = new Set<JSONType>(Array.isArray(wanted) ? wanted : [wanted]);
@@ -88,9 +85,6 @@ function compileServiceAccounts(patterns: readonly string[]): (account: string) 
   );
   return (account) => accounts.has(account) || namespaces.has(account.slice(0, account.indexOf('/')));
 }
-
-const claimOf = (principal: Principal, name: string) =>
-  principalValue(principal, principal.kind === 'service' ? `token.${name}` : `user.${name}`);
 
 const claimHolds = (value: JSONType | undefined, accepted: ReadonlySet<JSONType>): boolean =>
   value !== undefined && (Array.isArray(value) ? value.some((item) => accepted.has(item)) : accepted.has(value));

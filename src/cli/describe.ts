@@ -2,15 +2,6 @@
 
 import type { AllowConfig } from '../authorization/section.ts';
 import type { DestinationConfig } from '../outbound/section.ts';
-import type { CredentialConfig } from '../routing/credential.ts';
-
-/** What a route asks for, in words. */
-export function describeCredential(credential: CredentialConfig): string {
-  if (credential === 'none') return 'none (public)';
-  if (credential === 'session') return 'session';
-  if (Array.isArray(credential)) return `session, or a token of ${credential[1].service.join(' or ')}`;
-  return 'session' in credential ? 'session, optional' : `a token of ${credential.service.join(' or ')}`;
-}
 
 /** The token that a call to a destination gets, in words. */
 export function describeDestinationToken(token: DestinationConfig['token']): string {

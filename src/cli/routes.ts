@@ -2,7 +2,7 @@ import type { Config } from '../gateway/configuration.ts';
 import type { DestinationConfig } from '../outbound/section.ts';
 import { defineCommand, EXIT } from './command.ts';
 import { CONFIG_OPTION, configPath, JSON_OPTION, loadConfiguration, NO_FILES_OPTION } from './configuration.ts';
-import { describeAllow, describeCredential, describeDestinationToken } from './describe.ts';
+import { describeAllow, describeDestinationToken } from './describe.ts';
 
 /** What stands for the audience where no token is minted for one. */
 const AUDIENCES: Readonly<Record<string, string>> = { original: 'as presented', none: '-' };
@@ -21,15 +21,16 @@ export const routes = defineCommand({
   async run({ options, io }) {
     const { loaded } = await loadConfiguration(configPath(options.config, io), io, options['no-files']);
     const { compileRoutes } = await import('../routing/route.ts');
+    const { compileCredential, describeCredential } = await import('../authentication/credential.ts');
     const { formatPattern } = await import('../routing/pattern.ts');
     const { formatTable } = await import('./table.ts');
     const { config } = loaded;
-    const rows = compileRoutes(config).entries.map(({ pattern, route }) => {
+    const rows = compileRoutes(config, compileCredential).entries.map(({ pattern, route }) => {
       const written = config.routes[route.index] as Config['routes'][number];
       return {
         pattern: formatPattern(pattern),
         methods: route.hasOwnMethods ? [...route.methods].join(' ') : 'any',
-        credential: describeCredential(written.credential),
+        credential: describeCredential(route.credential),
         allow: describeAllow(written.allow),
         upstream: route.upstream,
         audience: AUDIENCES[route.upstreamToken] ?? route.audience,

@@ -8,6 +8,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { Authenticator } from '../authentication/authenticate.ts';
+import { compileCredential } from '../authentication/credential.ts';
 import type {
   KnownRevocations,
   RevokedTokens,
@@ -15,7 +16,9 @@ import type {
 } from '../authentication/revocation/revoked-tokens.ts';
 import type { Issuer } from '../authentication/service-token/issuer.ts';
 import type { ServiceTokens } from '../authentication/service-token/service-tokens.ts';
+import { ServiceTokenVerifier } from '../authentication/service-token/verifier.ts';
 import type { Sessions } from '../authentication/session/sessions.ts';
+import { SessionVerifier } from '../authentication/session/verifier.ts';
 import { Authorizer } from '../authorization/authorize.ts';
 import { type CsrfRules, unsafeOriginProblem } from '../authorization/csrf.ts';
 import { toBlockList } from '../config/fields.ts';
@@ -93,7 +96,7 @@ export interface Runtime {
  */
 export async function compileRuntime(config: Config, longLived: LongLived, previous: Runtime | null): Promise<Runtime> {
   const { sessions, signingKeys, series } = longLived;
-  const routes = compileRoutes(config);
+  const routes = compileRoutes(config, compileCredential);
   const upstreams = compileUpstreams(config, previous, longLived);
   const responder = new Responder({
     clearCookieLine: clearSessionCookie(config.session.cookie),
@@ -106,7 +109,22 @@ export async function compileRuntime(config: Config, longLived: LongLived, previ
 
   const upstreamTokens = compileUpstreamTokens(config, issuer, longLived, previous);
 
-  const shared = { config, longLived, responder, upstreams, series: compileSeries(config, series.requests) };
+  const authenticator = new Authenticator(
+    {
+      session: new SessionVerifier(sessions),
+      service: new ServiceTokenVerifier(serviceTokens, longLived.revokedTokens),
+      workload: null,
+    },
+    series.authentication,
+  );
+  const shared = {
+    config,
+    longLived,
+    responder,
+    upstreams,
+    authenticator,
+    series: compileSeries(config, series.requests),
+  };
   const pipeline: Pipeline = {
     sanitizer: new Sanitizer(sanitizeRules(config)),
     endpoints: new Endpoints(config.basePath, [
@@ -125,7 +143,7 @@ export async function compileRuntime(config: Config, longLived: LongLived, previ
       ),
     ]),
     routes,
-    authenticator: new Authenticator(sessions, serviceTokens),
+    authenticator,
     authorizer: new Authorizer(config.routes, csrfRules(config)),
     tokens: upstreamTokens,
     forwarder: compileForwarder(shared, config.upstreamToken.header),
@@ -150,10 +168,15 @@ interface Shared {
   readonly responder: Responder;
   readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly series: PipelineSeries;
+  /** Whose credentials end while streams are open. The workload's does not. */
+  readonly authenticator: Authenticator;
 }
 
-function compileForwarder({ config, longLived, responder, upstreams }: Shared, tokenHeader: string): Forwarder {
-  const { sessions, revokedTokens, isDraining, clocks, series } = longLived;
+function compileForwarder(
+  { config, longLived, responder, upstreams, authenticator }: Shared,
+  tokenHeader: string,
+): Forwarder {
+  const { isDraining, clocks } = longLived;
   return new Forwarder(
     {
       upstreams,
@@ -163,11 +186,9 @@ function compileForwarder({ config, longLived, responder, upstreams }: Shared, t
     },
     {
       onFailure: (exchange, failure) => answerFailure(responder, exchange, failure),
-      watch: (principal, onEnd) =>
-        principal.kind === 'user' ? sessions.watch(principal, onEnd) : revokedTokens.watch(principal.claims, onEnd),
-      noteSessionUse: (principal) => sessions.noteUse(principal),
+      watch: (principal, onEnd) => authenticator.watch(principal, onEnd),
+      noteUse: (principal) => authenticator.noteUse(principal),
       isDraining,
-      series: series.upstreams,
     },
     clocks.monotonicMs,
   );

@@ -1,6 +1,7 @@
 /** The metric series of one gateway: one typed list of what its parts count. */
 
 import { RevocationSeries } from '../authentication/revocation/series.ts';
+import { AuthenticationSeries } from '../authentication/series.ts';
 import { ServiceTokenSeries } from '../authentication/service-token/series.ts';
 import { SessionSeries } from '../authentication/session/series.ts';
 import { LoginSeries } from '../endpoints/login/series.ts';
@@ -18,6 +19,7 @@ import { UpstreamSeries } from '../upstream/series.ts';
 export class GatewaySeries {
   readonly requests: RequestSeries;
   readonly listeners: ListenerSeries;
+  readonly authentication: AuthenticationSeries;
   readonly sessions: SessionSeries;
   readonly serviceTokens: ServiceTokenSeries;
   readonly revocations: RevocationSeries;
@@ -33,6 +35,7 @@ export class GatewaySeries {
   constructor(registry: MetricRegistry) {
     this.requests = new RequestSeries(registry);
     this.listeners = new ListenerSeries(registry);
+    this.authentication = new AuthenticationSeries(registry);
     this.sessions = new SessionSeries(registry);
     this.serviceTokens = new ServiceTokenSeries(registry);
     this.revocations = new RevocationSeries(registry);

@@ -7,7 +7,6 @@ import type { KnownRevocations } from '../authentication/revocation/revoked-toke
 import type { Permit } from '../authorization/permit.ts';
 import { Denial } from '../errors.ts';
 import type { Clocks } from '../lib/clock.ts';
-import type { ServicePrincipal } from '../principal.ts';
 import type { Keyring } from '../token/keyring.ts';
 import type { TokenIssuer } from '../token/token-issuer.ts';
 import type { TokenSource } from '../token/token-source.ts';
@@ -48,8 +47,8 @@ export class DestinationTokens implements TokenSource {
   forPermit({ principal, route }: Permit): Token {
     const token = this.#byIndex[route.index - this.#firstIndex];
     // Only the workload gets a permit here, and every destination has a token.
-    if (token === undefined || principal.kind !== 'service') throw new TypeError('not a destination');
-    return token.get(principal);
+    if (token === undefined || principal.credential === null) throw new TypeError('not a destination');
+    return token.get(principal.credential.compact);
   }
 }
 
@@ -87,9 +86,13 @@ export class DestinationToken {
     await this.#server?.check();
   }
 
-  /** The token that goes with a call. */
-  get(principal: ServicePrincipal): Token {
-    const token = this.#source.get(principal);
+  /**
+   * The token that goes with a call.
+   *
+   * @param presented  the token that the call carried, not verified; `null` for none, or where none is exchanged
+   */
+  get(presented: string | null): Token {
+    const token = this.#source.get(presented);
     if (token instanceof Promise) return this.#counted(token);
     this.#events.onResult(token instanceof Denial ? 'refused' : 'reused');
     return token;
@@ -114,9 +117,10 @@ export class DestinationToken {
   }
 }
 
-/** Gives the token of a principal. */
+/** Where the token of a destination comes from. */
 export interface Source {
-  get(principal: ServicePrincipal): Token;
+  /** @param presented  the token that the call carried, not verified; `null` for none */
+  get(presented: string | null): Token;
 }
 
 const serverConfigOf = ({ token }: DestinationConfig): ServerConfig | null =>

@@ -3,6 +3,7 @@
  * same code as what clients call.
  */
 
+import { acceptWorkload } from '../authentication/workload/kind.ts';
 import { compileRoute, type Route, routePatterns } from '../routing/route.ts';
 import type { RouteConfig } from '../routing/section.ts';
 import { type RouteEntry, RouteTable } from '../routing/table.ts';
@@ -11,19 +12,13 @@ import type { DestinationConfig } from './section.ts';
 /** Under which hosts the workload calls when it tells destinations apart by path. */
 const LOOPBACK_HOSTS = ['127.0.0.1', 'localhost', '[::1]'];
 
-/** The credential rule of a destination: the workload, by being there. */
-const WORKLOAD = { session: 'no', issuers: new Set<string>() } as const;
-/** The same, and a bearer token that is exchanged. What stands for its issuer is only a name: whoever exchanges it verifies it. */
-const WORKLOAD_WITH_SUBJECT = { session: 'no', issuers: new Set(['subject token']) } as const;
-
-/** A destination written as a route would be. */
-export function asRoute(destination: DestinationConfig): RouteConfig {
+/** A destination written as a route would be; which credential it takes is not written. */
+export function asRoute(destination: DestinationConfig): Omit<RouteConfig, 'credential'> {
   const { token: _token, hostHeader: _hostHeader, match, ...shared } = destination;
   const { host = LOOPBACK_HOSTS, path, exactPath } = match;
   return {
     ...shared,
     match: { ...match, host, ...(path === undefined && exactPath === undefined && { path: ['/'] }) },
-    credential: 'none',
     upstreamToken: 'none',
     csrf: 'off',
     passAuthorization: false,
@@ -51,9 +46,9 @@ export function compileDestinations(
 }
 
 function compileDestination(destination: DestinationConfig, index: number): Route {
+  const workload = acceptWorkload(destination.token.exchange !== undefined);
   return Object.freeze({
-    ...compileRoute(asRoute(destination), index),
-    credential: destination.token.exchange === undefined ? WORKLOAD : WORKLOAD_WITH_SUBJECT,
+    ...compileRoute(asRoute(destination), index, { kind: 'required', accepts: [workload] }),
     hostHeader: destination.hostHeader,
     // It is the workload that calls: that it does so through us is nobody's business.
     namesClient: false,

@@ -8,7 +8,6 @@ import { LRUCache } from 'lru-cache';
 import type { KnownRevocations } from '../authentication/revocation/revoked-tokens.ts';
 import { Denial } from '../errors.ts';
 import type { Clocks } from '../lib/clock.ts';
-import type { ServicePrincipal } from '../principal.ts';
 import type { AuthorizationServer } from './authorization-server.ts';
 import type { Source, Token } from './destination-token.ts';
 import { type DatedToken, KeptToken } from './kept-token.ts';
@@ -57,18 +56,17 @@ export class ExchangedTokens implements Source {
     this.#kept = new LRUCache({ max: maxEntries });
   }
 
-  get(principal: ServicePrincipal): Token {
-    const { credential } = principal;
-    if (credential === '') return this.#fallback === null ? SUBJECT_MISSING : this.#fallback.get(principal);
-    const key = hash('sha256', credential, 'base64url');
-    const present = this.#kept.get(key);
-    const subject = present?.subject ?? unverifiedClaims(credential);
+  get(presented: string | null): Token {
+    if (presented === null) return this.#fallback === null ? SUBJECT_MISSING : this.#fallback.get(null);
+    const key = hash('sha256', presented, 'base64url');
+    const kept = this.#kept.get(key);
+    const subject = kept?.subject ?? unverifiedClaims(presented);
     const problem = this.#problemOf(subject);
     if (problem !== null) {
       this.#kept.delete(key);
       return problem;
     }
-    const exchanged = present ?? this.#newEntry(key, credential, subject);
+    const exchanged = kept ?? this.#newEntry(key, presented, subject);
     const result = exchanged.token.get();
     return result instanceof Promise ? this.#waited(key, exchanged, result) : result;
   }
@@ -79,8 +77,8 @@ export class ExchangedTokens implements Source {
     return this.#revoked.isKnown(subject) ? SUBJECT_REVOKED : null;
   }
 
-  #newEntry(key: string, credential: string, subject: UnverifiedClaims): Exchanged {
-    const obtain = () => this.#exchange(credential, expiryOf(subject));
+  #newEntry(key: string, subjectToken: string, subject: UnverifiedClaims): Exchanged {
+    const obtain = () => this.#exchange(subjectToken, expiryOf(subject));
     const exchanged = { subject, token: new KeptToken(obtain, this.#revoked, this.#wallMs) };
     this.#kept.set(key, exchanged);
     return exchanged;

@@ -7,7 +7,10 @@
  * had; never sends a call without the token of its destination, and never what the workload sent as Authorization.
  */
 
+import { Authenticator } from '../authentication/authenticate.ts';
+import { NO_VERIFIERS } from '../authentication/kinds.ts';
 import type { KnownRevocations } from '../authentication/revocation/revoked-tokens.ts';
+import { WorkloadVerifier } from '../authentication/workload/verifier.ts';
 import { Authorizer } from '../authorization/authorize.ts';
 import type { Clocks } from '../lib/clock.ts';
 import type { Pipeline, PipelineSeries } from '../pipeline.ts';
@@ -19,9 +22,9 @@ import { TokenIssuer } from '../token/token-issuer.ts';
 import type { Forwarder } from '../upstream/forward.ts';
 import { compileDestinations } from './destination.ts';
 import { DestinationToken, DestinationTokens, type TokenParts } from './destination-token.ts';
+import { OutboundSanitizer } from './origin-form.ts';
 import type { OutboundConfig } from './section.ts';
 import type { OutboundSeries } from './series.ts';
-import { OutboundSanitizer, WorkloadAuthenticator } from './workload.ts';
 
 /** What the outbound side shares with the rest of the gateway. */
 export interface OutboundParts {
@@ -83,7 +86,7 @@ export class Outbound {
       sanitizer: new OutboundSanitizer(sanitizer),
       endpoints: NO_ENDPOINTS,
       routes: table,
-      authenticator: new WorkloadAuthenticator(config.workload),
+      authenticator: new Authenticator({ ...NO_VERIFIERS, workload: new WorkloadVerifier(config.workload) }),
       authorizer: new Authorizer([], NO_CSRF_RULES),
       tokens: new DestinationTokens(tokens, routeCount),
       forwarder,

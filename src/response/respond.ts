@@ -5,9 +5,10 @@
 
 import { Denial, type GatewayFault, PROBLEM_MEDIA_TYPE, problemDocument, REASONS, type Reason } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
+import { bearerChallenge, SESSION_CHALLENGE } from '../lib/challenge.ts';
 import { html } from '../lib/html.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
-import { BEARER, clientChallenge, INSUFFICIENT_SCOPE, INVALID_TOKEN, SESSION } from './challenges.ts';
+import { clientChallenge } from './challenges.ts';
 import { isNavigation } from './navigation.ts';
 import { PAGE_HEADERS, type Page, renderPage } from './page.ts';
 
@@ -61,7 +62,7 @@ export class Responder {
       }
     }
     if (REASONS[denial.reason].status === 401) headers.push(...challenges(exchange, denial.reason));
-    if (denial.reason === 'scope_insufficient') headers.push('WWW-Authenticate', INSUFFICIENT_SCOPE);
+    if (denial.reason === 'scope_insufficient') headers.push('WWW-Authenticate', bearerChallenge('insufficient_scope'));
     this.#problem(exchange, denial.reason, headers);
   }
 
@@ -190,7 +191,8 @@ function loginRedirect(exchange: Exchange, basePath: string): string | null {
     return null;
   // Without a route: an endpoint of ours that is about the session, or nothing that logging in would help with.
   const mode = route?.onUnauthenticated ?? (exchange.isOwnEndpoint ? 'auto' : 'challenge');
-  if (route?.credential.session === 'no' || mode === 'challenge') return null;
+  if (mode === 'challenge') return null;
+  if (route !== null && !route.credential.accepts.some(({ kind }) => kind.comesFromLogin)) return null;
   if (mode === 'auto' && !isNavigation(screened)) return null;
   const returnTo = encodeURIComponent(`${screened.target.path}${screened.target.query}`);
   return `${screened.publicOrigin}${basePath}/login?return_to=${returnTo}`;
@@ -204,15 +206,14 @@ function switchUserPath({ screened }: Exchange, basePath: string): string {
   return `${login}&return_to=${encodeURIComponent(`${screened.target.path}${screened.target.query}`)}`;
 }
 
-/** The challenges of a 401 (RFC 9110 §11.6.1, RFC 6750 §3). A bad token is `invalid_token` whatever is wrong with it. */
+/** The challenges of a 401 (RFC 9110 §11.6.1): on a route those of the credentials that it accepts. */
 function challenges({ route, screened }: Exchange, reason: Reason): string[] {
   if (reason === 'client_unauthorized') return ['WWW-Authenticate', clientChallenge(screened?.authorization ?? null)];
-  const bearer = reason === 'token_invalid' ? INVALID_TOKEN : BEARER;
-  if (route === null) return ['WWW-Authenticate', reason === 'token_invalid' ? bearer : SESSION];
-  return [
-    ...(route.credential.session === 'no' ? [] : ['WWW-Authenticate', SESSION]),
-    ...(route.credential.issuers.size === 0 ? [] : ['WWW-Authenticate', bearer]),
-  ];
+  const values =
+    route === null
+      ? [reason === 'token_invalid' ? bearerChallenge('invalid_token') : SESSION_CHALLENGE]
+      : route.credential.accepts.map((accepted) => accepted.challenge(reason));
+  return values.flatMap((value) => (value === null ? [] : ['WWW-Authenticate', value]));
 }
 
 function errorPage(reason: Reason, exchange: Exchange, basePath: string): Page {

@@ -7,10 +7,10 @@
  * segment only adds candidates; so a route that gets none of its samples gets no request at all.
  */
 
+import { compileCredential } from '../authentication/credential.ts';
 import type { LintContext } from '../config/lint.ts';
 import { type Code, defineCodes, error, warning } from '../config/problem.ts';
 import { Denial } from '../errors.ts';
-import { isPublic as isPublicConfig } from './credential.ts';
 import { formatPattern, type RoutePattern } from './pattern.ts';
 import { compileRoutes, type Route } from './route.ts';
 import { ROUTE_METHODS, type RouteConfig } from './section.ts';
@@ -53,15 +53,15 @@ export function lint(context: Context): void {
   const known = draft.routes.flatMap((route, index) => (route === undefined ? [] : [{ route, index }]));
   const indices = known.map(({ index }) => index);
   const configs = known.map(({ route }) => route);
-  const coverage = new Coverage(context, indices, compileRoutes({ publicOrigin, routes: configs }));
+  const coverage = new Coverage(context, indices, compileRoutes({ publicOrigin, routes: configs }, compileCredential));
   if (coverage.reportDuplicates()) return;
   coverage.reportUnreachable();
   if (draft.login?.page !== undefined) coverage.reportLoginPage([...new Set(publicOrigin)], draft.login.page);
-  const publicConfigs = configs.filter(({ credential }) => isPublicConfig(credential));
-  coverage.reportOpenings(compileRoutes({ publicOrigin, routes: publicConfigs }));
+  const publicConfigs = configs.filter(({ credential }) => compileCredential(credential).kind === 'public');
+  coverage.reportOpenings(compileRoutes({ publicOrigin, routes: publicConfigs }, compileCredential));
 }
 
-const isPublic = ({ credential }: Route) => credential.session === 'no' && credential.issuers.size === 0;
+const isPublic = ({ credential }: Route) => credential.kind === 'public';
 
 class Coverage {
   readonly #context: Context;
@@ -133,9 +133,7 @@ class Coverage {
   /** Finds out whether somebody without a session gets to the login page of the configuration. */
   reportLoginPage(publicOrigin: readonly string[], page: string): void {
     const takers = publicOrigin.map((origin) => this.#taker({ host: new URL(origin).hostname, path: page }, 'GET'));
-    const taker = takers.find(
-      (route) => route === null || (!isPublic(route) && route.credential.session !== 'optional'),
-    );
+    const taker = takers.find((route) => route === null || route.credential.kind === 'required');
     if (taker === undefined) return;
     const [problem, hint] =
       taker === null

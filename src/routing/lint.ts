@@ -2,13 +2,14 @@
  * Rules about single routes: what their keys say together, and with the sections above them.
  */
 
+import { compileCredential } from '../authentication/credential.ts';
+import type { CredentialKind } from '../authentication/kind.ts';
+import type { CredentialRule } from '../authentication/kinds.ts';
 import { type DraftEntries, entryPath, type LintContext } from '../config/lint.ts';
-import { reportDuplicates, reportUnknown, type Use, uses } from '../config/names.ts';
+import { reportDuplicates, reportUnknown, uses } from '../config/names.ts';
 import { defineCodes, error, type KeyPath, warning } from '../config/problem.ts';
-import { valueAt } from '../config/report.ts';
 import { foldHeaderName } from '../lib/header-name.ts';
 import { OwnedHeaders } from '../sanitize/owned-headers.ts';
-import { isPublic, takesSession } from './credential.ts';
 import { parsePattern, type RoutePattern } from './pattern.ts';
 import { routePatterns } from './route.ts';
 import type { RouteConfig } from './section.ts';
@@ -17,7 +18,6 @@ import type { RouteConfig } from './section.ts';
 export const codes = defineCodes({
   'routes/duplicate-id': error('Two routes with the same id.'),
   'routes/unknown-upstream': error('A route names an upstream that is not in `upstreams`.'),
-  'routes/unknown-issuer': error('A route names an issuer that is not in `issuers`.'),
   'routes/reserved-path': error(
     "A route below `basePath` or on one of the gateway's own well-known documents: it would get no request.",
   ),
@@ -49,7 +49,6 @@ interface RoutingDraft {
   readonly passClientHeaders?: readonly string[] | undefined;
   readonly upstreamToken?: { readonly header: string } | undefined;
   readonly upstreams: DraftEntries<object>;
-  readonly issuers: DraftEntries<object>;
   readonly routes: readonly (RouteConfig | undefined)[];
 }
 
@@ -58,6 +57,8 @@ type Context = LintContext<RoutingDraft>;
 interface RouteRule {
   readonly context: Context;
   readonly route: RouteConfig;
+  /** What its `credential` compiles to. */
+  readonly credential: CredentialRule;
   readonly path: KeyPath;
   readonly tokenHeader: string;
   readonly owned: OwnedHeaders;
@@ -72,7 +73,8 @@ export function lint(context: Context): void {
   const owned = new OwnedHeaders([...identityHeaders, tokenHeader], draft.passClientHeaders ?? []);
   for (const [index, route] of draft.routes.entries()) {
     if (route === undefined) continue;
-    const rule = { context, route, path: ['routes', index], tokenHeader, owned };
+    const credential = compileCredential(route.credential);
+    const rule = { context, route, credential, path: ['routes', index], tokenHeader, owned };
     lintCredential(rule);
     lintHosts(rule);
     lintReservedPaths(rule);
@@ -83,28 +85,19 @@ export function lint(context: Context): void {
 }
 
 function lintNames(context: Context): void {
-  const { upstreams, issuers } = context.draft;
+  const { upstreams } = context.draft;
   const found = uses(context, ['routes'], ['upstream']);
   reportUnknown(context, found, [...upstreams.keys()], codes['routes/unknown-upstream'], 'upstream', 'upstreams');
-  const issuerUses = credentialIssuers(context);
-  reportUnknown(context, issuerUses, [...issuers.keys()], codes['routes/unknown-issuer'], 'issuer', 'issuers');
   reportDuplicates(context, uses(context, ['routes'], ['id']), codes['routes/duplicate-id'], 'route');
 }
 
-/** The issuers in `credential: { service: […] }` and `credential: [session, { service: […] }]`. */
-export function credentialIssuers(context: Pick<Context, 'source'>): Use[] {
-  const routes = valueAt(context.source.value, ['routes']);
-  if (!Array.isArray(routes)) return [];
-  const lists = routes.flatMap((_, index) => [
-    ['routes', index, 'credential', 'service'],
-    ['routes', index, 'credential', 1, 'service'],
-  ]);
-  return lists.flatMap((list) => uses(context, list, []));
-}
+const accepts = ({ accepts }: CredentialRule, isSuch: (kind: CredentialKind) => boolean) =>
+  accepts.some(({ kind }) => isSuch(kind));
 
-function lintCredential({ context: { source }, route, path }: RouteRule): void {
+function lintCredential({ context: { source }, route, credential, path }: RouteRule): void {
+  const isPublic = credential.kind === 'public';
   const name = `route ${JSON.stringify(route.id)}`;
-  if (!isPublic(route.credential) && route.passAuthorization) {
+  if (!isPublic && route.passAuthorization) {
     source.report(
       codes['routes/pass-authorization'],
       [...path, 'passAuthorization'],
@@ -113,15 +106,16 @@ function lintCredential({ context: { source }, route, path }: RouteRule): void {
       'key',
     );
   }
-  if (route.upstreamToken === 'original' && (isPublic(route.credential) || takesSession(route.credential))) {
+  const tokenless = credential.accepts.find(({ kind }) => !kind.isToken)?.kind;
+  if (route.upstreamToken === 'original' && (isPublic || tokenless !== undefined)) {
     source.report(
       codes['routes/original-token'],
       [...path, 'upstreamToken'],
-      `${name} ${isPublic(route.credential) ? 'is public' : 'takes a session'}: it has no token that could be passed on`,
+      `${name} ${tokenless === undefined ? 'is public' : `takes ${tokenless.noun}`}: it has no token that could be passed on`,
       'use minted, or take service tokens only',
     );
   }
-  if (isPublic(route.credential) && route.identityHeaders !== undefined) {
+  if (isPublic && route.identityHeaders !== undefined) {
     source.report(
       codes['routes/identity-on-public'],
       [...path, 'identityHeaders'],
@@ -130,7 +124,7 @@ function lintCredential({ context: { source }, route, path }: RouteRule): void {
       'key',
     );
   }
-  if (route.csrf === 'off' && takesSession(route.credential)) {
+  if (route.csrf === 'off' && accepts(credential, ({ isAmbient }) => isAmbient)) {
     source.report(
       codes['routes/csrf-off'],
       [...path, 'csrf'],
@@ -141,9 +135,10 @@ function lintCredential({ context: { source }, route, path }: RouteRule): void {
 }
 
 /** A session can only be opened, and requests with one only be told from forged ones, on a public origin. */
-function lintHosts({ context, route, path }: RouteRule): void {
+function lintHosts({ context, route, credential, path }: RouteRule): void {
   const origins = context.draft.publicOrigin;
-  if (origins === undefined || route.match.host === undefined || !takesSession(route.credential)) return;
+  if (origins === undefined || route.match.host === undefined) return;
+  if (!accepts(credential, ({ comesFromLogin }) => comesFromLogin)) return;
   const publicHosts = origins.map((origin) => new URL(origin).hostname);
   for (const [index, host] of route.match.host.entries()) {
     const covers = (publicHost: string) =>
@@ -269,7 +264,7 @@ function lintIdentityHeaders({ context: { source }, route, path, tokenHeader }: 
   }
 }
 
-function lintHeaderRules({ context, route, path, tokenHeader, owned }: RouteRule): void {
+function lintHeaderRules({ context, route, credential, path, tokenHeader, owned }: RouteRule): void {
   const { set = {}, remove = [] } = route.requestHeaders ?? {};
   const base = [...path, 'requestHeaders'];
   const places: (readonly [string, KeyPath])[] = [
@@ -277,7 +272,7 @@ function lintHeaderRules({ context, route, path, tokenHeader, owned }: RouteRule
     ...remove.map((name, index) => [name, [...base, 'remove', index]] as const),
   ];
   const identity = new Set(Object.keys(route.identityHeaders ?? {}).map(foldHeaderName));
-  const carriesToken = route.upstreamToken !== 'none' && !isPublic(route.credential);
+  const carriesToken = route.upstreamToken !== 'none' && credential.kind !== 'public';
   if (carriesToken) identity.add(foldHeaderName(tokenHeader));
   for (const [name, at] of places) {
     const folded = foldHeaderName(name);

@@ -3,19 +3,13 @@
  * that the way of a request only reads.
  */
 
+import type { WrittenCredential } from '../authentication/credential.ts';
+import type { CredentialRule } from '../authentication/kinds.ts';
 import { foldHeaderName } from '../lib/header-name.ts';
-import { type CredentialConfig, isPublic } from './credential.ts';
 import { parsePattern, type RoutePattern } from './pattern.ts';
 import { compileRewrite, type Rewrite } from './rewrite.ts';
 import { ROUTE_METHODS, type RouteConfig } from './section.ts';
 import { type RouteEntry, RouteTable } from './table.ts';
-
-/** Which credential a route admits. Exactly one may be presented. */
-export interface CredentialRule {
-  readonly session: 'required' | 'optional' | 'no';
-  /** Names of the issuers whose service tokens are accepted; empty for none. */
-  readonly issuers: ReadonlySet<string>;
-}
 
 /** Headers to set and to remove, compiled. */
 export interface HeaderRules {
@@ -67,12 +61,15 @@ interface RoutesConfig {
   readonly routes: readonly RouteConfig[];
 }
 
+/** Compiles the `credential` of a route: `compileCredential` of authentication, which knows the kinds. */
+type CompileCredential = (written: WrittenCredential) => CredentialRule;
+
 /** Compiles the routes of a configuration into their table. */
-export function compileRoutes(config: RoutesConfig): RouteTable<Route> {
+export function compileRoutes(config: RoutesConfig, compileCredential: CompileCredential): RouteTable<Route> {
   const publicHosts = config.publicOrigin.map((origin) => new URL(origin).hostname);
   return new RouteTable(
     config.routes.flatMap((routeConfig, index) => {
-      const route = compileRoute(routeConfig, index);
+      const route = compileRoute(routeConfig, index, compileCredential(routeConfig.credential));
       return routePatterns(routeConfig, publicHosts).map((pattern): RouteEntry<Route> => ({ pattern, route }));
     }),
   );
@@ -86,19 +83,23 @@ export function routePatterns(config: Pick<RouteConfig, 'match'>, publicHosts: r
   ]);
 }
 
-/** Compiles one route, or whatever is written like one. */
-export function compileRoute(config: RouteConfig, index: number): Route {
+/** Compiles one route, or something else that is written like one and has a credential rule of its own. */
+export function compileRoute(
+  config: Omit<RouteConfig, 'credential'>,
+  index: number,
+  credential: CredentialRule,
+): Route {
   return Object.freeze({
     id: config.id,
     index,
     methods: compileMethods(config.match.methods),
     hasOwnMethods: config.match.methods !== undefined,
-    credential: compileCredential(config.credential),
+    credential,
     upstream: config.upstream,
     audience: config.audience ?? config.upstream,
     hostHeader: null,
     namesClient: true,
-    upstreamToken: isPublic(config.credential) ? 'none' : config.upstreamToken,
+    upstreamToken: credential.kind === 'public' ? 'none' : config.upstreamToken,
     identityHeaders: Object.entries(config.identityHeaders ?? {}).flat(),
     rewrite: compileRewrite(config.rewrite),
     requestHeaders: compileHeaderRules(config.requestHeaders),
@@ -120,16 +121,6 @@ export function compileRoute(config: RouteConfig, index: number): Route {
 function compileMethods(methods: readonly string[] | undefined): ReadonlySet<string> {
   if (methods === undefined) return ALL_METHODS;
   return new Set(methods.includes('GET') ? [...methods, 'HEAD'] : methods);
-}
-
-/** Reads the written forms of `credential` into one shape. */
-function compileCredential(config: CredentialConfig): CredentialRule {
-  const none: ReadonlySet<string> = new Set();
-  if (config === 'none') return { session: 'no', issuers: none };
-  if (config === 'session') return { session: 'required', issuers: none };
-  if (Array.isArray(config)) return { session: 'required', issuers: new Set(config[1].service) };
-  if ('session' in config) return { session: 'optional', issuers: none };
-  return { session: 'no', issuers: new Set(config.service) };
 }
 
 function compileHeaderRules(config: RouteConfig['requestHeaders']): HeaderRules | null {

@@ -1,6 +1,7 @@
 /** The entries of `routes`: which requests go where, and what a request must present. */
 
 import { z } from 'zod';
+import { credential } from '../authentication/credential.ts';
 import {
   headerName,
   headerValue,
@@ -11,7 +12,6 @@ import {
   optionalSize,
   principalSource,
 } from '../config/fields.ts';
-import { credential } from './credential.ts';
 import { pathPattern } from './path-pattern.ts';
 
 /** Methods that a route can list. `TRACE` and `CONNECT` are never served. */

@@ -124,7 +124,7 @@ export class AccessLog {
     line += `,"client":"${screened?.clientAddress ?? exchange.peer.address}"`;
     if (principal !== null) {
       line += `,"kind":"${principal.kind}"`;
-      if (principal.kind !== 'anonymous') line += `,"subject":${JSON.stringify(principal.subject)}`;
+      if (principal.subject !== null) line += `,"subject":${JSON.stringify(principal.subject)}`;
     }
     if (reason !== null) line += `,"reason":"${reason}"`;
     if (note !== null) line += `,"note":${JSON.stringify(note)}`;

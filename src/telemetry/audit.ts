@@ -145,8 +145,10 @@ export class AuditLog {
   recordDenial(exchange: Exchange): void {
     const { route, reason, note, principal } = exchange;
     if (route === null || reason === null || !isRefusal(reason)) return;
-    const subject = principal === null || principal.kind === 'anonymous' ? null : principal.subject;
-    this.write({ event: 'denied', route: route.id, reason, note, subject }, auditSource(exchange));
+    this.write(
+      { event: 'denied', route: route.id, reason, note, subject: principal?.subject ?? null },
+      auditSource(exchange),
+    );
   }
 }
 

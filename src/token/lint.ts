@@ -1,8 +1,8 @@
 /** Rules about `upstreamToken`: which key signs, how long it is published, and how long its tokens live. */
 
+import { isPublic, type WrittenCredential } from '../authentication/credential.ts';
 import type { LintContext } from '../config/lint.ts';
 import { defineCodes, error, warning } from '../config/problem.ts';
-import { type CredentialConfig, isPublic } from '../routing/credential.ts';
 import type { UpstreamTokenConfig } from './section.ts';
 
 /** Codes of the findings about upstream tokens and their keys. */
@@ -29,7 +29,7 @@ interface TokenDraft {
 }
 
 interface Route {
-  readonly credential: CredentialConfig;
+  readonly credential: WrittenCredential;
   readonly upstreamToken: 'minted' | 'original' | 'none';
 }
 

@@ -7,14 +7,9 @@ import { randomUUID } from 'node:crypto';
 import { signJws } from '../jwt/jws.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { JSONType } from '../lib/json.ts';
+import type { Actor } from '../principal.ts';
 import type { Keyring } from './keyring.ts';
 import type { SigningKey } from './signing-key.ts';
-
-/** The `act` claim (RFC 8693 §4.1): who acts now, and inside it who acted before. */
-export interface Actor {
-  readonly sub: string;
-  readonly act?: Actor;
-}
 
 /** What a token is to say. `null` is left out of it. */
 export interface TokenRequest {

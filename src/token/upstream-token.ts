@@ -10,11 +10,16 @@
 import type { KnownRevocations } from '../authentication/revocation/revoked-tokens.ts';
 import type { Permit } from '../authorization/permit.ts';
 import type { Clocks } from '../lib/clock.ts';
-import type { JSONType } from '../lib/json.ts';
 import { SingleFlight } from '../lib/single-flight.ts';
-import { type ClaimMapping, mappedClaims, type Principal, type ReusableToken } from '../principal.ts';
+import {
+  type ClaimMapping,
+  type KnownPrincipal,
+  mappedClaims,
+  principalKey,
+  type ReusableToken,
+} from '../principal.ts';
 import type { Keyring } from './keyring.ts';
-import { type Actor, TokenIssuer } from './token-issuer.ts';
+import { TokenIssuer } from './token-issuer.ts';
 import type { TokenSource } from './token-source.ts';
 
 export interface UpstreamTokenSettings {
@@ -37,8 +42,6 @@ export interface TokenEvents {
   onMinted(durationMs: number, cause: MintCause): void;
   onReused(): void;
 }
-
-type IdentifiedPrincipal = Exclude<Principal, { kind: 'anonymous' }>;
 
 /** Share of its life after which a token is no longer sent. */
 const REUSE_SHARE = 0.75;
@@ -75,9 +78,8 @@ export class UpstreamTokens implements TokenSource {
    * @throws DependencyFault `signing_key_unavailable`
    */
   forPermit({ principal, route }: Permit): string | null | Promise<string> {
-    if (principal.kind === 'anonymous' || route.upstreamToken === 'none') return null;
-    // As it was verified. A session has no token of its own that could be passed on.
-    if (route.upstreamToken === 'original') return principal.kind === 'service' ? principal.credential : null;
+    if (principal.credential === null || route.upstreamToken === 'none') return null;
+    if (route.upstreamToken === 'original') return principal.credential.compact;
     const signing = this.#keyring.active();
     const present = principal.tokens.get(route.audience);
     const cause = this.#mintCause(present, signing.kid);
@@ -100,64 +102,35 @@ export class UpstreamTokens implements TokenSource {
     return this.#clocks.wallMs() < reuseUntilMs ? null : 'renewal';
   }
 
-  async #mint(principal: IdentifiedPrincipal, audience: string, cause: MintCause): Promise<ReusableToken> {
+  async #mint(principal: KnownPrincipal, audience: string, cause: MintCause): Promise<ReusableToken> {
     const startedMs = this.#clocks.monotonicMs();
     const nowMs = this.#clocks.wallMs();
-    const { subject } = principal;
-    const actor = actorsOf(principal);
-    const sid = sessionHandleOf(principal);
+    const { subject, act, credential } = principal;
+    const { sid, presentedIssuer } = credential;
     const { compact, expiresAtMs, lifetimeSec, jti, kid } = await this.#issuer.issue({
       subject,
       audience,
-      scopes: principal.kind === 'user' || Object.hasOwn(this.settings.claims, 'scope') ? null : principal.scopes,
-      actor,
+      scopes: Object.hasOwn(this.settings.claims, 'scope') ? null : principal.scopes,
+      actor: act,
       sid,
       lifetimeMs: this.settings.lifetimeMs,
-      notAfterMs: credentialEndMs(principal),
-      claims: { ...mappedClaims(principal, this.settings.claims), ...presentedIssuer(principal) },
+      notAfterMs: credential.endsAtMs,
+      claims: {
+        ...mappedClaims(principal, this.settings.claims),
+        // `sub` is unique within an issuer only (RFC 7519 §4.1.2): a service `alice` of another issuer must not pass for
+        // a user `alice`.
+        ...(presentedIssuer !== null && { presented_iss: presentedIssuer }),
+      },
       typ: 'JWT',
     });
     this.#events.onMinted(this.#clocks.monotonicMs() - startedMs, cause);
     const reuseUntilMs = nowMs + (expiresAtMs - nowMs) * REUSE_SHARE;
     const iat = expiresAtMs / 1_000 - lifetimeSec;
-    const identity = { iss: this.settings.issuer, sub: subject, iat, jti, sid, act: actor };
+    const identity = { iss: this.settings.issuer, sub: subject, iat, jti, sid, act };
     return { compact, kid, settings: this.settings, reuseUntilMs, identity };
   }
 }
 
-/** Whoever acts for the subject of the presented token, all of the chain as it was verified (RFC 8693 §4.1). */
-function actorsOf(principal: IdentifiedPrincipal): Actor | null {
-  return principal.kind === 'service' && principal.actor !== null
-    ? (principal.claims['act'] as unknown as Actor)
-    : null;
-}
-
-/**
- * Whose word the subject is, where it is not ours: `sub` is unique within an issuer only (RFC 7519 §4.1.2), and a service
- * `alice` of another issuer must not pass for a user `alice`.
- */
-function presentedIssuer(principal: IdentifiedPrincipal): Record<string, JSONType> {
-  const { iss } = principal.kind === 'service' ? principal.claims : {};
-  return typeof iss === 'string' ? { presented_iss: iss } : {};
-}
-
-/** The session that the token stands for, so that it is revoked with it; also one that the presented token stands for. */
-function sessionHandleOf(principal: IdentifiedPrincipal): string | null {
-  if (principal.kind === 'user') return principal.session.handle;
-  const { sid } = principal.claims;
-  return typeof sid === 'string' ? sid : null;
-}
-
-/** When the presented credential itself ends; wall clock. */
-function credentialEndMs(principal: IdentifiedPrincipal): number {
-  if (principal.kind === 'user') return principal.session.expiresAtMs;
-  const exp = principal.claims['exp'];
-  return typeof exp === 'number' ? exp * 1_000 : Number.POSITIVE_INFINITY;
-}
-
 /** Unambiguous whatever a subject or an audience contains: JSON keeps the parts apart (SES-15). */
-function mintKey(principal: IdentifiedPrincipal, audience: string, kid: string): string {
-  return principal.kind === 'user'
-    ? JSON.stringify(['user', principal.session.handle, principal.session.version, audience, kid])
-    : JSON.stringify(['service', principal.issuer, principal.subject, principal.claims, audience, kid]);
-}
+const mintKey = (principal: KnownPrincipal, audience: string, kid: string): string =>
+  JSON.stringify([...principalKey(principal), audience, kid]);

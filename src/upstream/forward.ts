@@ -14,7 +14,7 @@ import { Denial, type GatewayFault, UpstreamFault } from '../errors.ts';
 import type { Abortable, Exchange } from '../exchange.ts';
 import type { Clock } from '../lib/clock.ts';
 import { notePassed } from '../lib/passing-bytes.ts';
-import type { Principal, ServicePrincipal, UserPrincipal } from '../principal.ts';
+import type { KnownPrincipal, Principal, StreamEnding } from '../principal.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
 import type { Endpoint } from './endpoint.ts';
 import { forwardFailure } from './fault.ts';
@@ -41,28 +41,12 @@ export interface ForwardHooks {
    * Calls back when the credential ends while a stream that it opened is open: its session was revoked or has expired, or
    * its token was revoked. Returns the way to stop watching.
    */
-  readonly watch: (principal: UserPrincipal | ServicePrincipal, onEnd: () => void) => () => void;
-  /** A tunnel of the session carried something from the client. */
-  readonly noteSessionUse: (principal: UserPrincipal) => void;
+  readonly watch: (principal: KnownPrincipal, onEnd: (ending: StreamEnding) => void) => () => void;
+  /** A tunnel of a principal whose credential expires when idle carried something from the client. */
+  readonly noteUse: (principal: KnownPrincipal) => void;
   /** Whether the process is shutting down, so that connections are not kept. */
   readonly isDraining: () => boolean;
-  readonly series: ForwardEvents;
 }
-
-/** By what an open answer or WebSocket was authorized. */
-export const STREAM_CREDENTIALS = ['session', 'token'] as const;
-/** See {@link STREAM_CREDENTIALS}. */
-export type StreamCredential = (typeof STREAM_CREDENTIALS)[number];
-
-/** What is counted. */
-export interface ForwardEvents {
-  /** An open answer or WebSocket is cut because its session or token has ended. */
-  onStreamCut(credential: StreamCredential): void;
-}
-
-/** Why a stream is cut that was let in. */
-const SESSION_ENDED = new Denial('session_unknown', 'session ended while a stream of it was open');
-const TOKEN_REVOKED = new Denial('token_invalid', 'token was revoked while a stream of it was open');
 
 /** RFC 9110 §9.2.2. */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
@@ -306,7 +290,7 @@ class Forwarding implements Dispatcher.DispatchHandler, Abortable {
     const headers = clientResponseHeaders(received, this.#permit, settings.ownCookies);
     headers.push('x-request-id', this.#exchange.id);
     const tunnel = new Tunnel(this.#exchange, socket, {
-      onClientData: principal.kind === 'user' ? () => hooks.noteSessionUse(principal) : null,
+      onClientData: expiresWhenIdle(principal) ? () => hooks.noteUse(principal) : null,
       onClosed: () => {
         tunnels.delete(tunnel);
         this.#stopWatching?.();
@@ -316,7 +300,7 @@ class Forwarding implements Dispatcher.DispatchHandler, Abortable {
       },
     });
     tunnels.add(tunnel);
-    this.#stopWatching = this.#watch(principal, (ending) => tunnel.closeForPolicy(ending));
+    this.#stopWatching = this.#watch(principal, (ending) => tunnel.closeFor(ending));
     tunnel.open(headers);
   }
 
@@ -324,21 +308,15 @@ class Forwarding implements Dispatcher.DispatchHandler, Abortable {
   settle(): void {
     if (this.#isOver) return;
     if (!this.#hasData) this.#exchange.response.flushHeaders();
-    this.#stopWatching = this.#watch(this.#permit.principal, (ending) => {
-      this.#exchange.refused(ending);
+    this.#stopWatching = this.#watch(this.#permit.principal, ({ denial }) => {
+      this.#exchange.refused(denial);
       this.#exchange.response.destroy();
     });
   }
 
-  #watch(principal: Principal, onEnd: (ending: Denial) => void): (() => void) | null {
-    if (principal.kind === 'anonymous') return null;
-    const { hooks } = this.#forwarder;
-    const [ending, credential] =
-      principal.kind === 'user' ? ([SESSION_ENDED, 'session'] as const) : ([TOKEN_REVOKED, 'token'] as const);
-    return hooks.watch(principal, () => {
-      hooks.series.onStreamCut(credential);
-      onEnd(ending);
-    });
+  #watch(principal: Principal, onEnd: (ending: StreamEnding) => void): (() => void) | null {
+    if (principal.credential === null) return null;
+    return this.#forwarder.hooks.watch(principal, onEnd);
   }
 
   abort(): void {
@@ -371,3 +349,7 @@ class Forwarding implements Dispatcher.DispatchHandler, Abortable {
     this.#endpoint = null;
   }
 }
+
+/** Whether what a stream of a principal carries counts as use of its credential. */
+const expiresWhenIdle = (principal: Principal): principal is KnownPrincipal =>
+  principal.credential?.kind.expiresWhenIdle === true;

@@ -52,7 +52,8 @@ export function clientResponseHeaders(
   const listed = connection === undefined ? headers : withoutListed(headers, connection);
   const kept = route.responseHeaders === null ? listed : applyRules(listed, route.responseHeaders);
   // What was made for one user must not be kept for others; an upstream that says nothing means no harm (SES-18).
-  if (principal.kind === 'user' && received['cache-control'] === undefined) kept.push('cache-control', 'private');
+  if (principal.credential?.kind.isUnknownToCaches === true && received['cache-control'] === undefined)
+    kept.push('cache-control', 'private');
   return kept;
 }
 

@@ -1,27 +1,20 @@
-/** What is counted of upstreams and of streams that go through them. How long they take is counted by route. */
+/** What is counted of upstreams. How long they take is counted by route. */
 
 import { CONFIGURED, type MetricRegistry } from '../telemetry/registry.ts';
-import { type ForwardEvents, STREAM_CREDENTIALS, type StreamCredential } from './forward.ts';
 import type { Upstream } from './upstream.ts';
 
 const CONNECTION_STATES = ['busy', 'idle'] as const;
 
 /** The metrics of upstreams. */
-export class UpstreamSeries implements ForwardEvents {
+export class UpstreamSeries {
   /** Open WebSockets. */
   readonly tunnels;
-  readonly #streamsEnded;
   readonly #inFlight;
   readonly #connections;
   readonly #healthy;
 
   constructor(registry: MetricRegistry) {
     this.tunnels = registry.readGauge('open_websockets', 'Open WebSockets.', {});
-    this.#streamsEnded = registry.counter(
-      'streams_ended_total',
-      'Open answers and WebSockets that were cut because their session or token had ended.',
-      { credential: STREAM_CREDENTIALS },
-    );
     this.#inFlight = registry.readGauge(
       'upstream_requests_in_flight',
       'Requests at an upstream, waiting ones included.',
@@ -38,10 +31,6 @@ export class UpstreamSeries implements ForwardEvents {
       { upstream: CONFIGURED },
       'min',
     );
-  }
-
-  onStreamCut(credential: StreamCredential): void {
-    this.#streamsEnded.inc({ credential });
   }
 
   /** Reads the gauges from these upstreams from now on. */

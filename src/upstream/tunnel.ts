@@ -6,9 +6,9 @@
 import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { Denial } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import { notePassed } from '../lib/passing-bytes.ts';
+import type { StreamEnding } from '../principal.ts';
 import { closeFrame, FrameTracker } from './websocket-frames.ts';
 
 export interface TunnelHooks {
@@ -67,10 +67,10 @@ export class Tunnel {
     if (earlyBytes !== undefined && earlyBytes.byteLength > 0) this.#client.emit('data', earlyBytes);
   }
 
-  /** The credential that opened it is no good any more. */
-  closeForPolicy(ending: Denial): void {
-    this.#exchange.refused(ending);
-    this.#close(POLICY_VIOLATION, ending.reason === 'session_unknown' ? 'session ended' : 'token revoked');
+  /** The credential that opened it has ended. */
+  closeFor({ denial, closeReason }: StreamEnding): void {
+    this.#exchange.refused(denial);
+    this.#close(POLICY_VIOLATION, closeReason);
   }
 
   /** The process is shutting down. */

@@ -3,10 +3,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { JSONType } from 'zod';
+import { SERVICE_TOKEN } from '../../src/authentication/service-token/kind.ts';
+import { SESSION } from '../../src/authentication/session/kind.ts';
 import { compileRule } from '../../src/authorization/rule.ts';
 import type { AllowConfig } from '../../src/authorization/section.ts';
 import { configSchema } from '../../src/gateway/configuration.ts';
-import type { Principal, ServicePrincipal, UserPrincipal } from '../../src/principal.ts';
+import type { CredentialTraits, KnownPrincipal, ServicePrincipal, UserPrincipal } from '../../src/principal.ts';
 import { testConfig } from '../support/gateway.ts';
 
 const parseAllow = (allow: unknown): AllowConfig => {
@@ -15,7 +17,10 @@ const parseAllow = (allow: unknown): AllowConfig => {
   return config.routes[0]?.allow as AllowConfig;
 };
 
-const judge = (allow: unknown, principal: Principal) => compileRule(parseAllow(allow))(principal);
+const judge = (allow: unknown, principal: KnownPrincipal) => compileRule(parseAllow(allow))(principal);
+
+const credential = (kind: CredentialTraits) =>
+  ({ kind, endsAtMs: Number.POSITIVE_INFINITY, presentedIssuer: null, sid: null, compact: null }) as const;
 
 interface Held {
   readonly roles?: readonly string[];
@@ -29,20 +34,26 @@ const user = ({ roles = [], scopes = [], subject = 'alice', claims = {} }: Held)
   subject,
   roles: new Set(roles),
   scopes: new Set(scopes),
-  session: { user: claims } as UserPrincipal['session'],
+  claims,
+  act: null,
+  serviceAccount: null,
+  credential: credential(SESSION),
+  session: {} as UserPrincipal['session'],
   tokens: new Map(),
 });
 
-const service = ({ roles = [], scopes = [], subject = 'cart', claims = {} }: Held): ServicePrincipal =>
-  ({
-    kind: 'service',
-    issuer: 'cluster',
-    subject,
-    roles: new Set(roles),
-    scopes: new Set(scopes),
-    claims,
-    tokens: new Map(),
-  }) as unknown as ServicePrincipal;
+const service = ({ roles = [], scopes = [], subject = 'cart', claims = {} }: Held): ServicePrincipal => ({
+  kind: 'service',
+  issuer: 'cluster',
+  subject,
+  roles: new Set(roles),
+  scopes: new Set(scopes),
+  claims,
+  act: null,
+  serviceAccount: null,
+  credential: credential(SERVICE_TOKEN),
+  tokens: new Map(),
+});
 
 describe('a rule', () => {
   test.each<[what: string, allow: object, held: Held, verdict: string | null]>([

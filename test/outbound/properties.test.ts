@@ -2,8 +2,9 @@
 
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { acceptWorkload } from '../../src/authentication/workload/kind.ts';
+import { WorkloadVerifier } from '../../src/authentication/workload/verifier.ts';
 import { Denial } from '../../src/errors.ts';
-import { WorkloadAuthenticator } from '../../src/outbound/workload.ts';
 import { HeaderScan } from '../../src/sanitize/headers.ts';
 import type { ScreenedRequest } from '../../src/sanitize/sanitize.ts';
 import { TestAuthorizationServer } from '../support/authorization-server.ts';
@@ -14,9 +15,9 @@ const request = (headers: readonly string[], authorization: string | null = null
   ({ headers, authorization, fields: new HeaderScan() }) as unknown as ScreenedRequest;
 
 describe('the workload', () => {
-  const authenticator = new WorkloadAuthenticator('cart');
-  const plain = { session: 'no', issuers: new Set<string>() } as const;
-  const exchanging = { session: 'no', issuers: new Set(['any']) } as const;
+  const authenticator = new WorkloadVerifier('cart');
+  const plain = acceptWorkload(false);
+  const exchanging = acceptWorkload(true);
 
   test('is no browser, wherever and however a Sec-Fetch header is written', () => {
     const spelled = fc
@@ -44,10 +45,12 @@ describe('the workload', () => {
     fc.assert(
       fc.property(fc.string(), fc.stringMatching(/^[A-Za-z0-9._~+/-]+=*$/), (anything, token) => {
         const found = authenticator.authenticate(request([], `Bearer ${token}`), exchanging);
-        expect(found).toMatchObject({ kind: 'service', subject: 'cart', credential: token });
+        expect(found).toMatchObject({ kind: 'service', subject: 'cart', credential: { compact: token } });
         const odd = authenticator.authenticate(request([], anything), exchanging);
         if (!/^bearer [A-Za-z0-9._~+/-]+=*$/i.test(anything)) expect(odd).toBeInstanceOf(Denial);
-        expect(authenticator.authenticate(request([], anything), plain)).toMatchObject({ credential: '' });
+        expect(authenticator.authenticate(request([], anything), plain)).toMatchObject({
+          credential: { compact: null },
+        });
       }),
     );
   });
@@ -55,8 +58,8 @@ describe('the workload', () => {
   test('one call’s token is not another’s', () => {
     const first = authenticator.authenticate(request([], 'Bearer a'), exchanging);
     authenticator.authenticate(request([], 'Bearer b'), exchanging);
-    expect(first).toMatchObject({ credential: 'a' });
-    expect(authenticator.authenticate(request([]), exchanging)).toMatchObject({ credential: '' });
+    expect(first).toMatchObject({ credential: { compact: 'a' } });
+    expect(authenticator.authenticate(request([]), exchanging)).toMatchObject({ credential: { compact: null } });
   });
 });
 

@@ -1,8 +1,10 @@
 import { createLocalJWKSet, decodeJwt, jwtVerify } from 'jose';
 import { describe, expect, test } from 'vitest';
+import { compileCredential } from '../../src/authentication/credential.ts';
+import { userPrincipal } from '../../src/authentication/session/sessions.ts';
 import { Permit } from '../../src/authorization/permit.ts';
 import { configSchema } from '../../src/gateway/configuration.ts';
-import type { UserPrincipal } from '../../src/principal.ts';
+import { ANONYMOUS, type UserPrincipal } from '../../src/principal.ts';
 import { compileRoutes } from '../../src/routing/route.ts';
 import type { UserAttributes } from '../../src/store/session-record.ts';
 import { Keyring } from '../../src/token/keyring.ts';
@@ -28,29 +30,23 @@ const routes = compileRoutes(
       ],
     }),
   ),
+  compileCredential,
 ).entries.map(({ route }) => route);
 const routeOf = (id: string) => routes.find((route) => route.id === id)!;
 
 function user(clocks: TestClocks, handle: string, subject: string, attributes: UserAttributes = {}): UserPrincipal {
   const nowMs = clocks.wallMs();
-  return {
-    kind: 'user',
+  return userPrincipal({
+    handle,
     subject,
-    roles: new Set(),
-    scopes: new Set(),
-    tokens: new Map(),
-    session: {
-      handle,
-      subject,
-      user: attributes,
-      method: 'password',
-      version: 1,
-      createdAtMs: nowMs,
-      expiresAtMs: nowMs + 12 * 3_600_000,
-      lastSeenAtMs: nowMs,
-      device: '',
-    },
-  };
+    user: attributes,
+    method: 'password',
+    version: 1,
+    createdAtMs: nowMs,
+    expiresAtMs: nowMs + 12 * 3_600_000,
+    lastSeenAtMs: nowMs,
+    device: '',
+  });
 }
 
 async function issuer(algorithm: SigningAlgorithm = 'ES256', claims = {}) {
@@ -163,7 +159,7 @@ describe('upstream tokens', () => {
     const principal = user(clocks, 'h1', 'bob');
     const ending: UserPrincipal = {
       ...principal,
-      session: { ...principal.session, expiresAtMs: clocks.wallMs() + 30_000 },
+      credential: { ...principal.credential, endsAtMs: clocks.wallMs() + 30_000 },
     };
     const claims = decodeJwt((await tokens.forPermit(Permit.grant(ending, routeOf('orders')))) ?? '');
     expect(claims.exp! - claims.iat!).toBe(30);
@@ -172,7 +168,7 @@ describe('upstream tokens', () => {
   test('a route without a token, and an anonymous principal, get none', async () => {
     const { clocks, tokens } = await issuer();
     expect(tokens.forPermit(Permit.grant(user(clocks, 'h1', 'bob'), routeOf('plain')))).toBeNull();
-    expect(tokens.forPermit(Permit.grant({ kind: 'anonymous' }, routeOf('orders')))).toBeNull();
+    expect(tokens.forPermit(Permit.grant(ANONYMOUS, routeOf('orders')))).toBeNull();
   });
 
   test('JWT-53: what a profile holds is data; it cannot add or change a claim', async () => {

@@ -1,14 +1,15 @@
 /** Rules about issuers: how their keys travel, how long they are used, and whether anything accepts their tokens. */
 
 import type { DraftEntries, LintContext } from '../../config/lint.ts';
-import { reportUnused, uses, usesByName } from '../../config/names.ts';
+import { reportUnknown, reportUnused, uses, usesByName } from '../../config/names.ts';
 import { defineCodes, error, type KeyPath } from '../../config/problem.ts';
 import { isLoopbackHost } from '../../lib/address.ts';
-import { credentialIssuers } from '../../routing/lint.ts';
+import { credentialUses } from '../lint.ts';
 import type { IssuerConfig } from './section.ts';
 
 /** Codes of the findings about issuers. */
 export const codes = defineCodes({
+  'routes/unknown-issuer': error('A route names an issuer that is not in `issuers`.'),
   'issuers/plain-http': error(
     'Keys of an issuer are fetched by plain http from a host that is not this machine: whoever can change the answer can make tokens.',
   ),
@@ -30,13 +31,16 @@ export function lint(context: Context): void {
 }
 
 function lintUses(context: Context): void {
+  const listed = credentialUses(context, 'service');
+  const known = [...context.draft.issuers.keys()];
+  reportUnknown(context, listed, known, codes['routes/unknown-issuer'], 'issuer', 'issuers');
   const users = [
-    ...credentialIssuers(context),
+    ...listed,
     ...uses(context, ['login', 'trustedBackends'], ['service', 'issuer']),
     ...usesByName(context, ['tokenEndpoint', 'clients'], ['service', 'issuer']),
     ...uses(context, ['tokenEndpoint', 'subjectIssuers'], ['issuer']),
   ];
-  reportUnused(context, 'issuers', [...context.draft.issuers.keys()], users, 'nothing accepts its tokens');
+  reportUnused(context, 'issuers', known, users, 'nothing accepts its tokens');
 }
 
 /** Whoever can change the answer can make tokens: this is an error, where plain http to an upstream is a warning. */

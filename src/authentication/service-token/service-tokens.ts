@@ -13,9 +13,10 @@ import { RememberingVerifier } from '../../jwt/remembering-verifier.ts';
 import { bearerToken } from '../../lib/bearer.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import type { JSONType } from '../../lib/json.ts';
-import { type ServicePrincipal, stringSet } from '../../principal.ts';
+import { type Actor, type ServicePrincipal, stringSet } from '../../principal.ts';
 import type { RevokedTokens } from '../revocation/revoked-tokens.ts';
 import { claimsToBeOf, type Issuer, serviceAccountOf } from './issuer.ts';
+import { SERVICE_TOKEN } from './kind.ts';
 import { REFUSALS, type ServiceTokenProblem } from './refusal.ts';
 
 /** Why a token was accepted: it was remembered, or its signature was verified. */
@@ -196,24 +197,31 @@ const isClaimed = (decoded: DecodedToken, { issuer }: KnownIssuer) =>
   claimsToBeOf(decoded, issuer.rules, issuer.learnt?.current ?? null);
 
 function principalOf(claims: DecodedToken['payload'], token: string, issuer: Issuer): ServicePrincipal {
-  const subject = claims['sub'] as string;
+  const { sub, iss, sid, exp } = claims;
+  const subject = sub as string;
   return {
     kind: 'service',
     issuer: issuer.name,
     subject,
     roles: stringSet(claims['roles'] as JSONType),
     scopes: scopeSet(claims['scope']),
-    actor: actorOf(claims['act']),
-    serviceAccount: issuer.rules.kind === 'kubernetes' ? serviceAccountOf(subject) : null,
     claims: claims as Record<string, JSONType>,
-    credential: token,
+    act: actorOf(claims['act']),
+    serviceAccount: issuer.rules.kind === 'kubernetes' ? serviceAccountOf(subject) : null,
+    credential: {
+      kind: SERVICE_TOKEN,
+      endsAtMs: typeof exp === 'number' ? exp * 1_000 : Number.POSITIVE_INFINITY,
+      presentedIssuer: typeof iss === 'string' ? iss : null,
+      sid: typeof sid === 'string' ? sid : null,
+      compact: token,
+    },
     tokens: new Map(),
   };
 }
 
-/** `sub` of the outermost `act`, which is whoever acts now (RFC 8693 §4.1). */
-function actorOf(act: unknown): string | null {
-  return typeof act === 'object' && act !== null && 'sub' in act && typeof act.sub === 'string' ? act.sub : null;
+/** The chain of actors as it was signed (RFC 8693 §4.1); `null` when the outermost one, who acts now, has no `sub`. */
+function actorOf(act: unknown): Actor | null {
+  return typeof act === 'object' && act !== null && 'sub' in act && typeof act.sub === 'string' ? (act as Actor) : null;
 }
 
 /** The `scope` claim (RFC 8693 §4.2): names separated by single spaces. */

@@ -1,7 +1,8 @@
 /** Rules about sessions and their cookie. */
 
 import type { LintContext } from '../../config/lint.ts';
-import { type CredentialConfig, takesSession } from '../../routing/credential.ts';
+import { acceptsKind, type WrittenCredential } from '../credential.ts';
+import { SESSION } from './kind.ts';
 import { codes, type SessionConfig } from './section.ts';
 
 interface SessionDraft {
@@ -12,7 +13,7 @@ interface SessionDraft {
 
 interface Route {
   readonly id: string;
-  readonly credential: CredentialConfig;
+  readonly credential: WrittenCredential;
   readonly csrf: 'origin' | 'off';
 }
 
@@ -37,7 +38,8 @@ export function lint({ draft, source }: LintContext<SessionDraft>): void {
     );
   }
   for (const [index, route] of routes.entries()) {
-    if (sameSite !== 'none' || route?.csrf !== 'off' || !takesSession(route.credential)) continue;
+    if (sameSite !== 'none' || route?.csrf !== 'off') continue;
+    if (!acceptsKind(route.credential, (kind) => kind === SESSION)) continue;
     source.report(
       codes['cookie/same-site-none'],
       ['routes', index, 'csrf'],

@@ -18,6 +18,7 @@ import { SingleFlight } from '../../lib/single-flight.ts';
 import { stringSet, type UserPrincipal } from '../../principal.ts';
 import { type LoginMethod, type SessionRecord, seenAt, type UserAttributes } from '../../store/session-record.ts';
 import type { Store } from '../../store/store.ts';
+import { SESSION } from './kind.ts';
 import { isSessionId, newSessionId, sessionHandle } from './session-id.ts';
 
 export interface SessionSettings {
@@ -486,8 +487,9 @@ export class Sessions {
  * The same user, with what is known of the session now. Written out, as `userPrincipal` is: a spread makes an object of
  * another shape, and the first such object sends the compiled way of a request back to the start (bench/load/run.ts).
  */
-function withRecord({ subject, roles, scopes, tokens }: UserPrincipal, session: SessionRecord): UserPrincipal {
-  return { kind: 'user', subject, roles, scopes, session, tokens };
+function withRecord(user: UserPrincipal, session: SessionRecord): UserPrincipal {
+  const { subject, roles, scopes, claims, act, serviceAccount, credential, tokens } = user;
+  return { kind: 'user', subject, roles, scopes, claims, act, serviceAccount, credential, tokens, session };
 }
 
 /** The user of a session. */
@@ -497,7 +499,17 @@ export function userPrincipal(record: SessionRecord): UserPrincipal {
     subject: record.subject,
     roles: stringSet(record.user['roles']),
     scopes: new Set(),
-    session: record,
+    claims: record.user,
+    act: null,
+    serviceAccount: null,
+    credential: {
+      kind: SESSION,
+      endsAtMs: record.expiresAtMs,
+      presentedIssuer: null,
+      sid: record.handle,
+      compact: null,
+    },
     tokens: new Map(),
+    session: record,
   };
 }

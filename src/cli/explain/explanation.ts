@@ -5,6 +5,8 @@
 import { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
+import { describeCredential } from '../../authentication/credential.ts';
+import { KINDS } from '../../authentication/kinds.ts';
 import { compileRule } from '../../authorization/rule.ts';
 import type { AllowConfig } from '../../authorization/section.ts';
 import { Denial, REASONS, type Reason } from '../../errors.ts';
@@ -15,12 +17,12 @@ import type { Clocks } from '../../lib/clock.ts';
 import type { JSONType } from '../../lib/json.ts';
 import { EarlyBytes } from '../../listener/http1/early-bytes.ts';
 import { handle } from '../../pipeline.ts';
-import type { Principal } from '../../principal.ts';
+import type { KnownPrincipal } from '../../principal.ts';
 import { formatPattern } from '../../routing/pattern.ts';
 import type { Route } from '../../routing/route.ts';
 import { type RouteEntry, RouteTable } from '../../routing/table.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
-import { describeCredential, describeList } from '../describe.ts';
+import { describeList } from '../describe.ts';
 import type { Question } from './question.ts';
 import { type Forwarded, StandIn } from './stand-in.ts';
 
@@ -123,7 +125,7 @@ export async function explain(question: Question, config: Config, clocks: Clocks
     canonical: request === null ? null : canonicalOf(request),
     route: entry === null ? null : { id: entry.route.id, pattern: formatPattern(entry.pattern) },
     passedOver: request === null || isOwn ? [] : passedOver(pipeline.routes, request, entry),
-    credential: route === null ? null : credentialOf(route, question, sent, config),
+    credential: route === null || request === null ? null : credentialOf(route, question, request),
     allow: verdictsOf(exchange, config),
     upstream: forwarded === null ? null : upstreamOf(forwarded, question, config),
     headers: forwarded === null ? null : headerChanges(sent, forwarded, tokenHeader),
@@ -135,27 +137,16 @@ export async function explain(question: Question, config: Config, clocks: Clocks
 /** How the principal fares with the `allow` rule of its route; `null` when it was not asked. */
 function verdictsOf({ route, principal }: Exchange, config: Config): Explanation['allow'] {
   const allow = route === null ? undefined : config.routes[route.index]?.allow;
-  return allow === undefined || principal === null || principal.kind === 'anonymous'
-    ? null
-    : verdicts(allow, principal);
+  return allow === undefined || principal === null || principal.credential === null ? null : verdicts(allow, principal);
 }
 
 function credentialOf(
-  { index, credential }: Route,
+  { credential }: Route,
   question: Question,
-  sent: readonly string[],
-  config: Config,
+  request: ScreenedRequest,
 ): NonNullable<Explanation['credential']> {
-  const ofDestination = WORKLOAD_NEEDED[credential.issuers.size === 0 ? 'plain' : 'exchange'];
-  const needed = question.isOutbound ? ofDestination : describeCredential(config.routes[index]?.credential ?? 'none');
-  return { needed, presented: presentedBy(question, sent, config) };
+  return { needed: describeCredential(credential), presented: presentedBy(question, request) };
 }
-
-/** What a destination needs of whoever calls. */
-const WORKLOAD_NEEDED = {
-  plain: 'to be the workload on this loopback',
-  exchange: 'to be the workload on this loopback; a bearer token is exchanged',
-} as const;
 
 /** A response that is written down. */
 class WrittenResponse extends ExchangeResponse {
@@ -238,26 +229,17 @@ const MISSES: Readonly<Partial<Record<Reason, PassedOver['because']>>> = {
   method_not_allowed: 'method',
 };
 
-function presentedBy({ credential }: Question, sent: readonly string[], config: Config): string {
-  const has = (name: string, part = '') =>
-    sent.some(
-      (text, index) => index % 2 === 0 && text.toLowerCase() === name && sent[index + 1]?.includes(part) === true,
-    );
-  const presented = [
-    ...(credential?.kind === 'session' ? [`the session of ${JSON.stringify(credential.subject)}`] : []),
-    ...(credential?.kind === 'service'
-      ? [`a token of ${credential.issuer} for ${JSON.stringify(credential.subject)}`]
-      : []),
-    ...(credential?.kind !== 'session' && has('cookie', `${config.session.cookie.name}=`)
-      ? ['a session cookie from --header']
-      : []),
-    ...(credential?.kind !== 'service' && has('authorization') ? ['an Authorization header from --header'] : []),
-  ];
-  return presented.join(' and ') || 'nothing';
+/** What was asked for, and what else a header of the question presents. */
+function presentedBy({ credential }: Question, request: ScreenedRequest): string {
+  const fromHeaders = Object.values(KINDS).flatMap((kind) =>
+    kind.name !== credential?.kind && kind.carrier !== null && kind.isPresentedIn(request)
+      ? [`${kind.carrier} from --header`]
+      : [],
+  );
+  return [...(credential === null ? [] : [credential.words]), ...fromHeaders].join(' and ') || 'nothing';
 }
 
 type Leaf = Omit<AllowConfig, 'any' | 'all'>;
-type KnownPrincipal = Exclude<Principal, { kind: 'anonymous' }>;
 
 /** Each criterion by itself, judged by the rule that the gateway compiles. */
 function verdicts(allow: AllowConfig, principal: KnownPrincipal): Verdict[] {

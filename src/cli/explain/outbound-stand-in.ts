@@ -50,8 +50,8 @@ export class StandInTokens implements TokenSource {
     const token = this.#outbound.destinations[route.index - this.#firstIndex]?.token;
     if (token?.kubernetes !== undefined) return '<the projected ServiceAccount token>';
     if (token?.clientCredentials !== undefined) return `<an access token of ${token.clientCredentials.tokenUrl}>`;
-    const hasSubject = principal.kind === 'service' && principal.credential !== '';
-    if (token?.exchange !== undefined && hasSubject) {
+    const isCarried = (principal.credential?.compact ?? null) !== null;
+    if (token?.exchange !== undefined && isCarried) {
       return `<the token of the call, exchanged at ${token.exchange.tokenUrl} for ${route.audience}>`;
     }
     return this.#real.forPermit(permit);

@@ -14,6 +14,8 @@ import { UsageFault } from '../command.ts';
 /** A user whose session the request presents. */
 export interface AskedSession {
   readonly kind: 'session';
+  /** For people: whose it is. */
+  readonly words: string;
   readonly subject: string;
   readonly user: Readonly<Record<string, JSONType>>;
 }
@@ -21,6 +23,8 @@ export interface AskedSession {
 /** A service whose token the request presents. */
 export interface AskedService {
   readonly kind: 'service';
+  /** For people: whose it is. */
+  readonly words: string;
   /** Name in `issuers`. */
   readonly issuer: string;
   readonly subject: string;
@@ -171,7 +175,12 @@ function readHeader(written: string): [string, string] {
 /** `roles=customer,roles=admin,email=a@example.com,age:=42`; `subject` names the user. */
 function readSession(written: string): AskedSession {
   const { subject = 'user', ...user } = readPairs(written);
-  return { kind: 'session', subject: String(subject), user };
+  return {
+    kind: 'session',
+    words: `the session of ${JSON.stringify(String(subject))}`,
+    subject: String(subject),
+    user,
+  };
 }
 
 /** `shop/cart,scope=orders:read`, `cluster:shop/cart` or `billing:invoices`. */
@@ -182,6 +191,7 @@ function readService(written: string, config: Config): AskedService {
   const service = readServiceName(head, config);
   return {
     kind: 'service',
+    words: `a token of ${service.issuer} for ${JSON.stringify(service.subject)}`,
     ...service,
     claims: { ...service.claims, ...claims, ...(scopes !== undefined && { scope: scopes }) },
   };
@@ -191,7 +201,7 @@ function readService(written: string, config: Config): AskedService {
 const SERVICE_ACCOUNT = /^(?<namespace>[a-z0-9-]{1,63})\/(?<name>[a-z0-9.-]{1,253})$/;
 
 /** Whose token it is: an issuer and a subject, or a ServiceAccount, whose issuer is the cluster if there is only one. */
-function readServiceName(written: string, config: Config): Omit<AskedService, 'kind'> {
+function readServiceName(written: string, config: Config): Omit<AskedService, 'kind' | 'words'> {
   const clusters = Object.keys(config.issuers).filter((name) => config.issuers[name]?.kubernetes !== undefined);
   if (SERVICE_ACCOUNT.test(written)) {
     const [cluster, ...others] = clusters;
@@ -216,7 +226,7 @@ function readServiceName(written: string, config: Config): Omit<AskedService, 'k
 }
 
 /** What the API server writes into a projected token, as far as it does not name a Pod. */
-function serviceAccount(issuer: string, written: string): Omit<AskedService, 'kind'> {
+function serviceAccount(issuer: string, written: string): Omit<AskedService, 'kind' | 'words'> {
   const [namespace = '', name = ''] = written.split('/');
   return {
     issuer,

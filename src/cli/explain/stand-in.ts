@@ -6,10 +6,10 @@
 
 import { KeyObject } from 'node:crypto';
 import { generateKeyPair, type CryptoKey as JoseKey, SignJWT } from 'jose';
-import { Authenticator } from '../../authentication/authenticate.ts';
 import { NO_REVOCATIONS } from '../../authentication/revocation/revoked-tokens.ts';
 import { type Issuer, issuerRules } from '../../authentication/service-token/issuer.ts';
 import { NO_SERVICE_TOKEN_EVENTS, ServiceTokens } from '../../authentication/service-token/service-tokens.ts';
+import { ServiceTokenVerifier } from '../../authentication/service-token/verifier.ts';
 import { Sessions } from '../../authentication/session/sessions.ts';
 import type { Permit } from '../../authorization/permit.ts';
 import { PasswordHasher } from '../../endpoints/login/password/hasher.ts';
@@ -102,7 +102,13 @@ export class StandIn implements AsyncDisposable {
     );
     this.pipeline =
       side === pipeline
-        ? { ...pipeline, authenticator: new Authenticator(sessions, serviceTokens), forwarder: this.#forwarder }
+        ? {
+            ...pipeline,
+            authenticator: pipeline.authenticator.with({
+              service: new ServiceTokenVerifier(serviceTokens, NO_REVOCATIONS),
+            }),
+            forwarder: this.#forwarder,
+          }
         : { ...side, tokens: standInTokens(runtime, side), forwarder: this.#forwarder };
   }
 

@@ -1,9 +1,9 @@
 /** Rules about login: whether a session can be opened, and by whom. */
 
+import { acceptsKind, type WrittenCredential } from '../../authentication/credential.ts';
 import type { DraftEntries, LintContext } from '../../config/lint.ts';
 import { reportDuplicates, reportUnknown, uses } from '../../config/names.ts';
 import { defineCodes, error, warning } from '../../config/problem.ts';
-import { type CredentialConfig, takesSession } from '../../routing/credential.ts';
 import type { LoginConfig } from './section.ts';
 
 /** Codes of the findings about login. */
@@ -18,7 +18,7 @@ export const codes = defineCodes({
 interface LoginDraft {
   readonly login?: LoginConfig | undefined;
   readonly issuers: DraftEntries<object>;
-  readonly routes: readonly ({ readonly credential: CredentialConfig } | undefined)[];
+  readonly routes: readonly ({ readonly credential: WrittenCredential } | undefined)[];
 }
 
 type Context = LintContext<LoginDraft>;
@@ -46,7 +46,9 @@ function lintNames(context: Context): void {
 function lintWayIn({ draft, source }: Context): void {
   const { login, routes } = draft;
   if (login === undefined || login.password !== undefined || login.trustedBackends.length > 0) return;
-  const index = routes.findIndex((route) => route !== undefined && takesSession(route.credential));
+  const index = routes.findIndex(
+    (route) => route !== undefined && acceptsKind(route.credential, ({ comesFromLogin }) => comesFromLogin),
+  );
   if (index === -1) return;
   source.report(
     codes['login/no-way-in'],

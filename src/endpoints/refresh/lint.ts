@@ -1,8 +1,8 @@
 /** Rules about refresh tokens: whether a login can begin a family, and whom the access token convinces. */
 
+import { isPublic, type WrittenCredential } from '../../authentication/credential.ts';
 import type { LintContext } from '../../config/lint.ts';
 import { defineCodes, warning } from '../../config/problem.ts';
-import { type CredentialConfig, isPublic } from '../../routing/credential.ts';
 import type { RefreshConfig } from './section.ts';
 
 /** Codes of the findings about refresh tokens. */
@@ -31,7 +31,7 @@ interface RefreshDraft {
 
 interface Route {
   readonly id: string;
-  readonly credential: CredentialConfig;
+  readonly credential: WrittenCredential;
   readonly upstreamToken: 'minted' | 'original' | 'none';
   readonly audience?: string | undefined;
   readonly upstream: string;

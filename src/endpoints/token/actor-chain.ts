@@ -3,7 +3,7 @@
  */
 
 import { Denial } from '../../errors.ts';
-import type { Actor } from '../../token/token-issuer.ts';
+import type { Actor } from '../../principal.ts';
 
 type Claims = Readonly<Record<string, unknown>>;
 

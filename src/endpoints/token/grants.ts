@@ -4,7 +4,8 @@
 
 import { Denial } from '../../errors.ts';
 import type { JSONType } from '../../lib/json.ts';
-import type { Actor, IssuedToken, TokenIssuer } from '../../token/token-issuer.ts';
+import type { Actor } from '../../principal.ts';
+import type { IssuedToken, TokenIssuer } from '../../token/token-issuer.ts';
 import { actingFor, mayActProblem } from './actor-chain.ts';
 import { type ClientPolicy, chooseScopes, chooseTarget } from './policy.ts';
 import type { SubjectTokens } from './subject-tokens.ts';

@@ -1,0 +1,59 @@
+/** A session as a kind of credential: the cookie that a browser was given when somebody logged in. */
+
+import { z } from 'zod';
+import { Denial } from '../../errors.ts';
+import { SESSION_CHALLENGE } from '../../lib/challenge.ts';
+import type { Accepted, CredentialKind } from '../kind.ts';
+
+/** A session is accepted, whosever it is. */
+export interface AcceptedSession extends Accepted {
+  readonly kind: SessionKind;
+}
+
+interface SessionKind extends CredentialKind<AcceptedSession> {
+  readonly name: 'session';
+}
+
+const isOptional = (written: unknown) => typeof written === 'object' && written !== null && 'session' in written;
+
+/** The kind. */
+export const SESSION: SessionKind = Object.freeze<SessionKind>({
+  name: 'session',
+  noun: 'a session cookie',
+  carrier: 'a session cookie',
+  comesFromLogin: true,
+  isToken: false,
+  isAmbient: true,
+  isUnknownToCaches: true,
+  expiresWhenIdle: true,
+  ending: {
+    denial: new Denial('session_unknown', 'session ended while a stream of it was open'),
+    closeReason: 'session ended',
+    label: 'session',
+  },
+  written: {
+    forms: [
+      { text: 'session', schema: () => z.literal('session'), description: 'A session cookie.' },
+      { text: '{ session: optional }', schema: optionalSchema, description: null },
+    ],
+    read: (written) =>
+      written === 'session' || isOptional(written)
+        ? { accepted: ACCEPTED_SESSION, isOptional: isOptional(written) }
+        : null,
+  },
+  isPresentedIn: ({ sessionCookie }) => sessionCookie !== null,
+});
+
+const ACCEPTED_SESSION: AcceptedSession = Object.freeze<AcceptedSession>({
+  kind: SESSION,
+  words: 'session',
+  challenge: () => SESSION_CHALLENGE,
+});
+
+function optionalSchema() {
+  return z.strictObject({
+    session: z
+      .literal('optional')
+      .meta({ description: 'A session if there is one; else the request passes without a token.' }),
+  });
+}

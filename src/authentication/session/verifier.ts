@@ -1,0 +1,40 @@
+/** Verifies session cookies: the {@link Sessions} of the gateway in the place that the authenticator has for them. */
+
+import { Denial } from '../../errors.ts';
+import type { UserPrincipal } from '../../principal.ts';
+import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
+import type { Verifier } from '../kind.ts';
+import type { AcceptedSession } from './kind.ts';
+import type { Sessions } from './sessions.ts';
+
+/** The verifier of the kind `session`. */
+export class SessionVerifier implements Verifier<AcceptedSession, UserPrincipal> {
+  readonly #sessions: Sessions;
+
+  constructor(sessions: Sessions) {
+    this.#sessions = sessions;
+  }
+
+  /**
+   * @returns the user, or a Denial `session_invalid` | `session_unknown` | `session_expired`
+   * @throws DependencyFault `store_unavailable`, as a rejection
+   */
+  authenticate({ sessionCookie }: ScreenedRequest): UserPrincipal | Denial | Promise<UserPrincipal | Denial> {
+    // A cookie with two readings is a Denial already; the authenticator asks only where there is one.
+    return typeof sessionCookie === 'string'
+      ? this.#sessions.authenticate(sessionCookie)
+      : (sessionCookie ?? NO_COOKIE);
+  }
+
+  /** Calls back when the session is revoked or expires. */
+  watch(principal: UserPrincipal, onEnd: () => void): () => void {
+    return this.#sessions.watch(principal, onEnd);
+  }
+
+  /** Keeps the session from expiring. */
+  noteUse(principal: UserPrincipal): void {
+    this.#sessions.noteUse(principal);
+  }
+}
+
+const NO_COOKIE = new Denial('session_invalid', 'no session cookie');

@@ -1,0 +1,79 @@
+/**
+ * Treats every caller on the loopback as the workload, unless it is a browser.
+ *
+ * A browser on the same machine is not the workload, though pages from anywhere can make it send requests here. It says
+ * so in `Origin` and `Sec-Fetch-Site`, which pages cannot leave out. A page that has rebound its own name to the loopback
+ * comes with that name in Host, which is not the host of any destination.
+ *
+ * @see test/outbound/attack.test.ts
+ */
+
+import { Denial } from '../../errors.ts';
+import { bearerToken } from '../../lib/bearer.ts';
+import type { ServicePrincipal } from '../../principal.ts';
+import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
+import type { Verifier } from '../kind.ts';
+import { type AcceptedWorkload, WORKLOAD } from './kind.ts';
+
+const BROWSER = new Denial('browser_forbidden', 'a browser calls: Origin or Sec-Fetch-*');
+const NOT_BEARER = new Denial('token_invalid', 'Authorization is not exactly one Bearer token');
+
+/** The verifier of the kind `workload`. */
+export class WorkloadVerifier implements Verifier<AcceptedWorkload, ServicePrincipal> {
+  readonly #workload: ServicePrincipal;
+
+  /** @param subject  name of the workload */
+  constructor(subject: string) {
+    this.#workload = workloadPrincipal(subject, null);
+  }
+
+  /**
+   * @returns the workload; where the destination exchanges a token and the call has one, with that token as its
+   *   credential, which is not verified: that is up to whoever exchanges it. A Denial `browser_forbidden` | `token_invalid`
+   */
+  authenticate(
+    { fields, headers, authorization }: ScreenedRequest,
+    { exchangesToken }: AcceptedWorkload,
+  ): ServicePrincipal | Denial {
+    if (fields.origin !== null || isFromBrowser(headers)) return BROWSER;
+    if (!exchangesToken || authorization === null) return this.#workload;
+    const token = bearerToken(authorization);
+    return token === null ? NOT_BEARER : workloadPrincipal(this.#workload.subject, token);
+  }
+
+  /** The workload does not end while it calls. */
+  watch(): () => void {
+    return () => {};
+  }
+
+  /** Nothing expires. */
+  noteUse(): void {}
+}
+
+/** @param compact  the token that the call carried; `null` for none, or where none is exchanged */
+function workloadPrincipal(subject: string, compact: string | null): ServicePrincipal {
+  return {
+    kind: 'service',
+    issuer: 'outbound',
+    subject,
+    roles: new Set(),
+    scopes: new Set(),
+    claims: {},
+    act: null,
+    serviceAccount: null,
+    credential: { kind: WORKLOAD, endsAtMs: Number.POSITIVE_INFINITY, presentedIssuer: null, sid: null, compact },
+    tokens: new Map(),
+  };
+}
+
+/**
+ * `Sec-` cannot be set by a page (WHATWG Fetch, forbidden request-header), so it is there when a browser is. Sec-Fetch-Mode
+ * by itself says nothing: Node's own fetch sends it too, and a browser never without Sec-Fetch-Site.
+ */
+function isFromBrowser(headers: readonly string[]): boolean {
+  for (let index = 0; index < headers.length; index += 2) {
+    const name = (headers[index] as string).toLowerCase();
+    if (name.startsWith('sec-fetch-') && name !== 'sec-fetch-mode') return true;
+  }
+  return false;
+}
