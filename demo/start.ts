@@ -1,6 +1,6 @@
 /**
- * `npm start`: the demo upstream, and the gateway in front of it, run by the same code as `sallyport start`. Says what to
- * try as soon as it is ready.
+ * `npm start`: runs the demo upstream, and the gateway in front of it with the code of `sallyport start`. Prints what to try
+ * as soon as the gateway is ready.
  */
 
 import { chmodSync } from 'node:fs';
@@ -13,17 +13,17 @@ const { runCli } = await import('../src/cli/run.ts');
 const { systemClocks } = await import('../src/lib/clock.ts');
 const { startDemoUpstream } = await import('./upstream.ts');
 
-/** The port that a variable names, or this one; what is no port ends the demo with one line. */
+/** The port in a variable, or the default. A value that is not a port ends the demo with one line. */
 function portOf(variable: string, standard: string): string {
   const port = process.env[variable] || standard;
   if (/^[1-9]\d{0,4}$/.test(port) && Number(port) <= 65_535) return port;
-  process.stderr.write(`${variable} is ${JSON.stringify(port)}: it has to be a port, 1 to 65535\n`);
+  process.stderr.write(`${variable} is ${JSON.stringify(port)}: it must be a port, 1 to 65535\n`);
   process.exit(1);
 }
 
 const [PORT, ADMIN_PORT] = [portOf('PORT', '8080'), portOf('ADMIN_PORT', '9090')];
 
-// Git does not keep who may read a file, and the gateway would rightly warn of a users file that everybody can read.
+// Git does not store who may read a file, and the gateway warns about a users file that everybody can read.
 chmodSync(join(import.meta.dirname, 'users.yaml'), 0o600);
 
 const { origin } = new URL(`http://localhost:${PORT}`);
@@ -36,13 +36,13 @@ const upstream = await startDemoUpstream({
 const TRY = `
 Try, in another terminal:
 
-  # 1. Nobody gets in without a session: 401
+  # 1. Without a session, nobody gets in: 401
   curl -i ${origin}/api/orders
 
-  # 2. Log in: a cookie, which stays between you and the gateway
+  # 2. Log in. The cookie stays between you and the gateway
   curl -i -c cookies.txt -H 'Content-Type: application/json' -d '{"username":"demo","password":"demo-password"}' ${origin}/auth/login
 
-  # 3. The same call again: the service shows the token that it got instead, and has verified
+  # 3. Call again. The service shows the token that it got instead, and verified
   curl -b cookies.txt ${origin}/api/orders
 
 Or open ${origin}/ in a browser, and log in as demo with the password demo-password.
@@ -53,7 +53,7 @@ let isReady = false;
 process.exitCode = await runCli(['start', '--config', join(import.meta.dirname, 'sallyport.yaml')], {
   stdin: process.stdin,
   stdout: {
-    // The line that says it is ready is the first thing that `start` writes.
+    // The first line that `start` writes says that it is ready.
     isTTY: true,
     write: (text: string) => {
       process.stdout.write(isReady ? text : `${text}${TRY}`);

@@ -1,6 +1,6 @@
 /**
- * The bundled demo upstream: a service as somebody might write it behind Sallyport. It believes nothing but the token: it
- * fetches the gateway's keys once, verifies offline from then on, and shows what it was told.
+ * The demo upstream: an ordinary service behind Sallyport. It trusts only the token: it fetches the gateway's keys once,
+ * verifies tokens offline from then on, and shows what they contain.
  */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -8,14 +8,14 @@ import type { AddressInfo } from 'node:net';
 import { createRemoteJWKSet, type JWTPayload, jwtVerify } from 'jose';
 
 export interface DemoUpstreamSettings {
-  /** Where the gateway publishes its keys. */
+  /** The URL where the gateway publishes its keys. */
   readonly jwksUrl: string;
   readonly issuer: string;
-  /** Who this service is: a token for anybody else is not accepted. */
+  /** The audiences of this service. It refuses tokens for any other. */
   readonly audience: readonly string[];
 }
 
-/** What the demo upstream found out about a request. */
+/** What the demo upstream shows about a request. */
 interface Finding {
   readonly message: string;
   readonly path: string;
@@ -91,7 +91,8 @@ function page({ message, verifiedClaims: claims }: Finding, json: string): strin
 <body style="margin:2rem auto;max-width:48rem;padding:0 1rem;font:1rem/1.5 system-ui,sans-serif;color-scheme:light dark">
 <main>
 <h1>${escapeHtml(message)}</h1>
-<p>This is the service behind the gateway. It got no cookie, only a token that lives two minutes and names you and me.</p>
+<p>This is the service behind the gateway. It received no cookie, only a token that lives two minutes and names you as the user and
+this service as the audience.</p>
 <pre style="overflow-x:auto">${escapeHtml(json)}</pre>
 ${account}
 </main>

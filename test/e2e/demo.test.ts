@@ -92,7 +92,7 @@ test.each([
   ['ADMIN_PORT', '80x'],
 ])('%s=%s is one clear line, and exit code 1', (variable, value) => {
   const { status, stdout, stderr } = failedDemo({ [variable]: value });
-  expect([status, stdout, stderr]).toEqual([1, '', `${variable} is "${value}": it has to be a port, 1 to 65535\n`]);
+  expect([status, stdout, stderr]).toEqual([1, '', `${variable} is "${value}": it must be a port, 1 to 65535\n`]);
 });
 
 test('a port in use is one clear line, which says what to do, and exit code 1', async () => {
