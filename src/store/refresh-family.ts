@@ -1,84 +1,85 @@
 /**
- * Families of refresh tokens, as a store keeps them, and the one judgement on a token of a family
+ * Families of refresh tokens as a store keeps them, and the judgement on a token of a family
  * (docs/adr/0008-refresh-families.md).
  *
- * A family is the tokens that came one from the other since a login. A store holds digests only: with all that it knows
- * of a family nobody can make a token of it.
+ * A family is the chain of tokens that began with a login. A store holds digests only: its contents are not enough to make
+ * a token of the family.
  */
 
-/** What kind of program holds the token: a browser in a cookie, or a native app that gets it in the body. */
+/** The program that holds the token: a browser, in a cookie, or a native app, which gets it in the body. */
 export const REFRESH_CLIENTS = ['browser', 'native'] as const;
 /** See {@link REFRESH_CLIENTS}. */
 export type RefreshClient = (typeof REFRESH_CLIENTS)[number];
 
-/** A family as it begins. */
+/** A new family. */
 export interface NewRefreshFamily {
-  /** SHA-256 of the family's id, base64url, 43 characters. The id is in every token of the family and nowhere else. */
+  /** SHA-256 of the family's id, base64url, 43 characters. The id itself is only in the tokens of the family. */
   readonly handle: string;
-  /** Handle of the session that it belongs to, and ends with. */
+  /** Handle of the session that the family belongs to and ends with. */
   readonly session: string;
   readonly client: RefreshClient;
-  /** SHA-256 of the token that is good now, base64url. */
+  /** SHA-256 of the current token, base64url. */
   readonly current: string;
 }
 
+/** A family, as it is kept. */
 export interface RefreshFamily extends NewRefreshFamily {
-  /** How many tokens came before the present one. */
+  /** How many tokens came before the current one. */
   readonly generation: number;
-  /** SHA-256 of the token before; `null` while there was none. */
+  /** SHA-256 of the previous token; `null` before the first rotation. */
   readonly previous: string | null;
-  /** What the present token was derived with from the one before; worthless without that one. */
+  /** The seed that derives the current token from the previous one; useless without that token. */
   readonly seed: string | null;
-  /** When the present token came into being, by the clock of the store; 0 for the first. */
+  /** When the current token replaced the previous one, by the clock of the store; 0 for the first. */
   readonly rotatedAtMs: number;
-  /** A token of it was used again after its time: it is kept for as long as its session still has to be ended. */
+  /** A token was used again after its grace. The family is kept until its session has been ended. */
   readonly isEnded: boolean;
 }
 
-/** A family as it was at a moment. */
+/** A family at a moment. */
 export interface RefreshFamilyReading {
   readonly family: RefreshFamily;
-  /** The moment, by the clock of the store: which may differ from ours. */
+  /** The moment, by the clock of the store, which may differ from the gateway's. */
   readonly asOfMs: number;
-  /** Monotonic time here at which the reading had arrived. */
+  /** When the reading arrived here; monotonic. */
   readonly arrivedAtMs: number;
 }
 
-/** A token that somebody presents: which one it says it is, and its SHA-256. */
+/** A presented token: the generation it claims, and its SHA-256. */
 export interface PresentedRefreshToken {
   readonly generation: number;
   readonly digest: string;
 }
 
-/** The successor that is proposed for it. */
+/** The proposed successor of a token. */
 export interface ProposedSuccessor {
-  /** 32 random bytes, base64url: one proposal is told from another by it. */
+  /** 32 random bytes, base64url, which identify the proposal. */
   readonly seed: string;
   readonly digest: string;
 }
 
-/** What became of a proposal. */
+/** The outcome of a proposal. */
 export type Rotation =
-  /** The successor is the one that is derived with this seed: `rotated` by this proposal, `replayed` by an earlier one. */
+  /** The seed derives the successor: `rotated` by this proposal, `replayed` from an earlier one. */
   | { readonly outcome: 'rotated' | 'replayed'; readonly seed: string }
   /**
-   * `kept`: the token is too young to be replaced, and stays. `reused`: it was replaced too long ago; the family has
-   * ended with this very answer. `ended`: it had ended before. `unknown`: no token of this family.
+   * `kept`: the token is too new to be replaced, and stays. `reused`: it was replaced too long ago, and the family has just
+   * ended. `ended`: the family had ended before. `unknown`: not a token of this family.
    */
   | { readonly outcome: 'kept' | 'reused' | 'ended' | 'unknown' };
 
-/** What a token is to its family. */
+/** How a token relates to its family. */
 export type Judgement = 'current' | 'kept' | 'replayed' | 'reused' | 'unknown';
 
 /**
- * Judges a token by its family. Redis judges the same way, in Lua (`redis/family-scripts.ts`); the contract of stores
- * holds one against the other.
+ * Judges a token by its family. Redis applies the same rules in Lua (`redis/family-scripts.ts`); the contract of stores
+ * compares the two.
  *
- * - The present token is `current`; for as long as the one before it may be replayed it is `kept`, not replaced: so no
- *   honest client, however late, ever holds the last but one within its grace.
- * - The one before is `replayed` within the grace, `reused` after it. A clock that went back is held against nobody.
- * - Every older one is `reused`. What claims to be newer, or another one of these generations, is `unknown`: a primary
- *   that was promoted may have forgotten a rotation, and that is no theft (REF-10).
+ * - The newest token is `current`, or `kept` while its predecessor may still be replayed: it is not replaced then, so an
+ *   honest client, however late, never holds the last but one within its grace.
+ * - The previous token is `replayed` within the grace and `reused` after it. A clock that went back counts against nobody.
+ * - Every older token is `reused`. A token that claims to be newer, or a different one of these generations, is `unknown`:
+ *   a promoted primary may have lost a rotation, and that is not a theft (REF-10).
  */
 export function judge(
   { generation, current, previous, rotatedAtMs }: Omit<RefreshFamily, keyof NewRefreshFamily> & { current: string },

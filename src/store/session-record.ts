@@ -2,7 +2,7 @@
 
 import type { JSONType } from '../lib/json.ts';
 
-/** Attributes of a user, as claims and identity headers can use them. `roles` and `email` have a meaning to the gateway. */
+/** Attributes of a user, for claims and identity headers. The gateway itself reads `roles` and `email`. */
 export type UserAttributes = Readonly<Record<string, JSONType>>;
 
 /** How a session can be opened, and the letter that is written for it. A letter is never used for another method. */
@@ -14,19 +14,19 @@ export const LOGIN_METHODS = Object.keys(LOGIN_METHOD_LETTERS) as readonly Login
 
 /** A session, without its id. */
 export interface SessionRecord {
-  /** SHA-256 of the session id, base64url, 43 characters. Names the session; opens nothing. */
+  /** SHA-256 of the session id, base64url, 43 characters. Names the session without opening it. */
   readonly handle: string;
   readonly subject: string;
   readonly user: UserAttributes;
   readonly method: LoginMethod;
-  /** Counts changes of what the session says about the user; upstream tokens are reused within one version only. */
+  /** Increases when the attributes of the user change; upstream tokens are reused within one version only. */
   readonly version: number;
   readonly createdAtMs: number;
-  /** Absolute end, whatever happens. */
+  /** Absolute end; use does not move it. Wall clock. */
   readonly expiresAtMs: number;
-  /** Last use that was written down: at most a slide interval behind the real one. */
+  /** Last recorded use: at most a slide interval before the last use. */
   readonly lastSeenAtMs: number;
-  /** What the user recognises the session by: browser and address at login. */
+  /** Browser and address at login, by which the user recognizes the session. */
   readonly device: string;
 }
 

@@ -1,9 +1,12 @@
 /**
- * What the gateway asks of a store of sessions. Memory and Redis keep the same contract: test/store/contract.ts is run
- * on both, and on Redis as a single server, behind Sentinel and as a Cluster.
+ * store: where sessions live, and what else several gateways share: revocations, failed attempts, one-time keys, families
+ * of refresh tokens. `open.ts` opens the store that the section `store` names; `kinds.ts` lists the kinds.
  *
- * Every method rejects with a `DependencyFault` (`store_unavailable`) when the store does not answer in time. "Not
- * there" and "cannot be had" are never the same answer.
+ * This file is the contract. Every store keeps all of it: test/store/contract.ts runs on the embedded store and on Redis as
+ * a single server, behind Sentinel and as a Cluster.
+ *
+ * Every method rejects with a `DependencyFault` `store_unavailable` when the store does not answer in time. "There is no
+ * such session" and "the store does not answer" are never the same answer.
  */
 
 import type {
@@ -15,33 +18,35 @@ import type {
 } from './refresh-family.ts';
 import type { SessionRecord } from './session-record.ts';
 
+/** Sessions, for all replicas together. */
 export interface SessionStore {
   /**
-   * Writes a new session. It is in its subject's index before it can be read, so that "log out everywhere" misses none.
+   * Writes a new session. It is in its subject's index before it can be read, so that "log out everywhere" never misses
+   * one.
    *
    * @param ttlMs  the nearer of idle and absolute timeout, from now
    * @throws DependencyFault `store_full` when a bounded store has no room
    */
   create(record: SessionRecord, ttlMs: number): Promise<void>;
 
-  /** The session, or `null` when there is none. Does not judge idle or absolute timeouts: a TTL can be lost. */
+  /** The session, or `null` when there is none. Does not check idle or absolute timeouts; the caller does, since a TTL can be lost. */
   read(handle: string): Promise<SessionRecord | null>;
 
   /**
    * Slides the idle timeout: writes the time of last use and the new TTL.
    *
-   * @returns `false` when the session is gone; it is not brought back
+   * @returns `false` when the session has ended; it is not brought back
    */
   touch(handle: string, lastSeenAtMs: number, ttlMs: number): Promise<boolean>;
 
   /**
-   * Ends one session and tells the feed.
+   * Ends one session and publishes its end to the feed.
    *
-   * @returns what it was, or `null` when there was none (the feed is told all the same)
+   * @returns the session that ended, or `null` when there was none (its end is published all the same)
    */
   end(handle: string): Promise<SessionRecord | null>;
 
-  /** Ends every session of a subject and tells the feed. Returns the handles of those that it ended. */
+  /** Ends every session of a subject and publishes each end to the feed. Returns the handles of those that ended. */
   endAll(subject: string): Promise<readonly string[]>;
 
   /** The live sessions of a subject, the oldest first. */
@@ -49,31 +54,36 @@ export interface SessionStore {
 }
 
 /**
- * News of revocations from every replica, and the proof that no news means good news.
+ * Ends of sessions on every replica, and the proof that silence means that nothing ended.
+ *
+ * A gateway trusts a cached session only while the feed proves that it would have delivered the end of it. So a store must
+ * not report the feed as proven unless everything published before `provenAtMs` has been delivered, by the same servers
+ * that `read` asks (docs/adr/0002-revocation-feed.md).
  *
  * Times are of the injected monotonic clock.
  */
 export interface RevocationFeed {
-  /** Calls back with the handle of every session that ended anywhere. Returns the way to stop. */
+  /** Calls back with the handle of every session that ends on any replica. Returns a function that stops it. */
   subscribe(onRevoked: (handle: string) => void): () => void;
 
-  /** When it was last proven that the feed delivers; `null` while it is not connected. */
+  /** The time up to which everything published has provably been delivered; `null` while the feed is not connected. */
   provenAtMs(): number | null;
 
-  /** When it was last proven in all its life, whether or not it is connected; infinitely long ago before that. */
+  /** The same while the feed is not connected: the last such time; negative infinity before the first. */
   lastProvenAtMs(): number;
 
-  /** Since when it has delivered without a gap: what was read from the store before that may have missed news. */
+  /** Since when the feed has delivered without a gap. A session read before that may have ended unnoticed. */
   unbrokenSinceMs(): number;
 }
 
-/** What a revocation of tokens can be about: one token, those of a session, those of a subject. */
+/** Which tokens a revocation is about: one token, those of a session, those of a subject. */
 export const REVOCATION_KINDS = ['token', 'session', 'subject'] as const;
 
 /**
- * Tokens that are refused before they expire. A revocation is kept until no token that it is about can be alive.
+ * Tokens that are refused before they expire. A revocation is kept until no token that it is about can be alive. Times are
+ * wall clock.
  *
- * `issuer` narrows it to tokens with that `iss`; `null` is every issuer.
+ * `issuer` narrows it to tokens with that `iss`; `null` means every issuer.
  */
 export type TokenRevocation =
   /** One token, by its `jti`. */
@@ -85,7 +95,7 @@ export type TokenRevocation =
     }
   /** Every token with this `sid`: those of a session that has ended. */
   | { readonly kind: 'session'; readonly handle: string; readonly expiresAtMs: number }
-  /** Every token about this subject, or by which it acts for another, that was issued before `notBeforeMs`. */
+  /** Every token issued before `notBeforeMs` whose subject this is, or with which it acts for another. */
   | {
       readonly kind: 'subject';
       readonly subject: string;
@@ -95,17 +105,17 @@ export type TokenRevocation =
     };
 
 /**
- * The longest life of a token that stands for a session, if nothing shorter is configured: an hour, the longest
- * `upstreamToken.lifetime` there is, and twice the largest `clockSkew`.
+ * The longest life of a token that stands for a session, unless the configuration allows less: an hour, the longest
+ * `upstreamToken.lifetime`, and twice the largest `clockSkew`.
  */
 export const LONGEST_SESSION_TOKEN_MS = 3_600_000 + 2 * 300_000;
 
-/** What a verifier is told about revoked tokens. Called in the order of the events. */
+/** How a verifier hears of revoked tokens. Called in the order of the events. */
 export interface TokenRevocationFollower {
   readonly onRevoked: (revocation: TokenRevocation) => void;
   /**
-   * The feed delivers, from now on; called at once where it does already. What was recorded before has to be read: news
-   * of it may have been missed.
+   * The feed delivers from now on; called at once if it does already. The verifier has to read what was recorded before,
+   * which it may have missed.
    */
   readonly onResumed: () => void;
 }
@@ -113,71 +123,72 @@ export interface TokenRevocationFollower {
 /** Revocations of tokens, for all replicas together. Times are wall clock. */
 export interface TokenRevocationStore {
   /**
-   * Records a revocation and tells the feed, both or neither. Doing it again is the same as doing it once. One that is
-   * on record for longer, or from a later time on, stays as it is.
+   * Records a revocation and publishes it to the feed, both or neither. Idempotent. A recorded revocation that lasts
+   * longer, or begins later, is left alone.
    */
   revoke(revocation: TokenRevocation): Promise<void>;
 
   /** Every revocation on record that has not expired. */
   current(): Promise<readonly TokenRevocation[]>;
 
-  /** Follows the news, those of sessions that end among them. Returns the way to stop. */
+  /** Follows new revocations, ends of sessions included. Returns a function that stops it. */
   follow(follower: TokenRevocationFollower): () => void;
 
-  /** For how long the end of a session is on record, from now on: the longest life of a token with its `sid`. */
+  /** Keeps the end of a session on record for this long from now on: the longest life of a token with its `sid`. */
   keepEndedSessionsFor(ms: number): void;
 }
 
 /** How attempts under one key are slowed. */
 export interface ThrottleRule {
-  /** Failures that cost nothing. */
+  /** Failures without a delay. */
   readonly freeAttempts: number;
-  /** After those: 1 s, 2 s, 4 s … up to this. */
+  /** Then 1 s, 2 s, 4 s … up to this. */
   readonly maxDelayMs: number;
   /** Failures are forgotten after this long without another. */
   readonly windowMs: number;
 }
 
-/** Counts failed attempts for all replicas together. */
+/** Failed attempts, counted for all replicas together. */
 export interface AttemptStore {
   /**
-   * Asks to make an attempt, and counts it as failed until {@link succeeded} says otherwise, so that attempts in
-   * parallel gain nothing.
+   * Asks to make an attempt, and counts it as failed until {@link succeeded} is called, so that parallel attempts gain
+   * nothing.
    *
-   * @param key    what is being guessed at; hashed by the store, since it may be personal
+   * @param key    the account or address that guesses are counted for; hashed by the store, since it may be personal
    * @param nowMs  wall clock
    * @returns 0 when the attempt may be made, else the milliseconds to wait
    */
   begin(key: string, rule: ThrottleRule, nowMs: number): Promise<number>;
 
-  /** The attempt under this key was right: its failures are forgotten. */
+  /** The attempt under this key succeeded: its failures are forgotten. */
   succeeded(key: string): Promise<void>;
 
   /**
-   * The attempt that {@link begin} allowed was no wrong guess after all: it is not counted, and what it made the next
-   * one wait for is dropped. Earlier failures stay: logging in to one's own account between guesses gains nothing.
+   * The attempt that {@link begin} allowed turned out not to be a wrong guess: it is not counted, and its delay is dropped.
+   * Earlier failures stay, so that logging in to one's own account between guesses gains nothing.
    */
   takeBack(key: string): Promise<void>;
 }
 
-/** What may be done once, for all replicas together: the `jti` of a client assertion is used up by its first use. */
+/** Keys that can be used once, for all replicas together, such as the `jti` of a client assertion. */
 export interface OnceStore {
   /**
-   * Uses a key up.
+   * Uses a key.
    *
-   * After a failover to a replica that lags, the last uses may be forgotten, as Redis replicates them asynchronously.
+   * A store that replicates asynchronously may forget the last uses in a failover.
    *
    * @param key    hashed by the store
-   * @param ttlMs  how long it stays used up
-   * @returns `false` when it is used up already
-   * @throws DependencyFault `store_full`, as a rejection, when a bounded store has no room: it is never taken for unused
+   * @param ttlMs  how long the key stays used
+   * @returns `false` when the key was used before
+   * @throws DependencyFault `store_full`, as a rejection, when a bounded store has no room: a used key is never forgotten
+   *   to make some
    */
   use(key: string, ttlMs: number): Promise<boolean>;
 }
 
 /**
- * Families of rotating refresh tokens (docs/adr/0008-refresh-families.md). Each is one key; every step is one step, and
- * doing it twice is the same as doing it once. Whether the session of a family still lives is the caller's to ask.
+ * Families of rotating refresh tokens (docs/adr/0008-refresh-families.md). Every method is atomic and idempotent. The
+ * caller checks whether the session of a family is alive.
  */
 export interface RefreshFamilies {
   /**
@@ -192,12 +203,12 @@ export interface RefreshFamilies {
   read(handle: string): Promise<RefreshFamilyReading | null>;
 
   /**
-   * Puts a successor in the place of the presented token, or ends the family because that token was replaced too long
-   * ago. Of proposals for one token exactly one is taken, and whoever made another is told which. A proposal that is
-   * made again is answered the same.
+   * Replaces the presented token with its successor, or ends the family because that token was replaced too long ago. Of
+   * several proposals for one token exactly one is accepted, and the others are answered with it. The same proposal gets
+   * the same answer again.
    *
-   * @param reading  what the decision to rotate was made on: too long after it, nothing is done
-   * @param graceMs  for how long the token before the present one gets the same successor again
+   * @param reading  the reading that the decision to rotate is based on; nothing happens when it is too old
+   * @param graceMs  how long the previous token gets the same successor again
    */
   rotate(
     reading: RefreshFamilyReading,
@@ -210,6 +221,7 @@ export interface RefreshFamilies {
   end(handle: string): Promise<void>;
 }
 
+/** A store of one kind, opened. */
 export interface Store {
   /** Its name in metrics: `memory`, `redis`. */
   readonly kind: string;
@@ -219,9 +231,9 @@ export interface Store {
   readonly attempts: AttemptStore;
   readonly once: OnceStore;
   readonly families: RefreshFamilies;
-  /** For the line that is printed at start: `memory (one process)`, `redis sentinel (3 nodes)`. Never a password. */
+  /** For the line that is printed at start: `redis sentinel (3 sentinels, primary mymaster)`. Never a password. */
   readonly description: string;
-  /** Whether it answered lately; for readiness and metrics, never for a decision about a request. */
+  /** Whether it answered recently; for readiness and metrics, never for a decision about a request. */
   isAvailable(): boolean;
   close(): Promise<void>;
 }

@@ -1,7 +1,9 @@
+/** How failed attempts slow the next one. */
+
 import type { ThrottleRule } from './store.ts';
 
 /**
- * How long the next attempt has to wait after the n-th failure: nothing for the free ones, then 1 s, 2 s, 4 s …
+ * How long the next attempt has to wait after the n-th failure: not at all after the free ones, then 1 s, 2 s, 4 s …
  *
  * @param failures  failures so far, this one included
  * @returns milliseconds, at most `rule.maxDelayMs`

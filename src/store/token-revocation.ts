@@ -1,5 +1,5 @@
 /**
- * The written form of a revocation of tokens, as it is kept and published: one line of text, the same for the same
+ * The written form of a revocation of tokens, which stores keep and publish: one line of text, always the same for the same
  * revocation, without the time at which it ends.
  *
  *   s{handle}                              the tokens of a session
@@ -9,10 +9,10 @@
 
 import type { TokenRevocation } from './store.ts';
 
-/** Longest `jti`, `sub` and `iss` that can be revoked, in UTF-16 code units: no token that fits a header has more. */
+/** Longest `jti`, `sub` and `iss` that can be revoked, in UTF-16 code units. A token with longer ones does not fit a header. */
 export const MAX_REVOKED_NAME_LENGTH = 2_048;
 
-/** Writes a revocation, but for when it ends. */
+/** Writes a revocation, without the time at which it ends. */
 export function encodeTokenRevocation(revocation: TokenRevocation): string {
   if (revocation.kind === 'session') return `s${revocation.handle}`;
   const { issuer } = revocation;
@@ -20,7 +20,7 @@ export function encodeTokenRevocation(revocation: TokenRevocation): string {
   return `${revocation.kind === 'token' ? 't' : 'n'}${JSON.stringify(issuer === null ? names : [...names, issuer])}`;
 }
 
-/** Reads a revocation; `null` for what this version does not know: a later one may have written it. */
+/** Reads a revocation; `null` for a form that this version does not know, which a later one may have written. */
 export function decodeTokenRevocation(entry: string, expiresAtMs: number): TokenRevocation | null {
   if (!Number.isFinite(expiresAtMs)) return null;
   const rest = entry.slice(1);

@@ -1,6 +1,4 @@
-/**
- * What is counted and written about a request when it is over: one place, so that every request is, once.
- */
+/** The access log: counts each request and writes its line, once, when the request is over. */
 
 import { type DenialReason, REASONS } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
@@ -8,9 +6,10 @@ import { toTimestamp } from '../lib/timestamp.ts';
 import { errorFields, type LineStream } from './log.ts';
 import type { RouteMetrics } from './route-series.ts';
 
-/** pino's numbers, so that one reader reads all of the log. */
+/** The numbers that pino uses, so that the access log reads like the rest of the log. */
 const LEVELS = { debug: 20, info: 30, warn: 40, error: 50 } as const;
 
+/** The part of the section `log` that the access log follows. */
 export interface AccessLogSettings {
   readonly level: keyof typeof LEVELS;
   readonly access: 'all' | 'errors' | 'off';
@@ -77,8 +76,8 @@ export class AccessLog {
   }
 
   /**
-   * Records what was refused before it became an exchange: nothing of what it said is written, since nothing of it could
-   * be read.
+   * Records a refusal of something that never became an exchange. Nothing that the client sent is written: none of it
+   * could be parsed.
    *
    * @param wallMs  wall-clock time of the refusal
    */
@@ -98,8 +97,8 @@ export class AccessLog {
   }
 
   /**
-   * The line. Strings that may hold anything but plain characters go through JSON.stringify; the others are ids, names,
-   * addresses and a canonical path, which have been checked before they came here and hold no quote, backslash or control.
+   * The line. Strings that may hold special characters go through JSON.stringify. The others are ids, names, addresses
+   * and a canonical path: earlier checks guarantee that they hold no quote, backslash or control character.
    *
    * perf: bench/micro/log.ts. The same record through pino costs four times as much.
    */
@@ -116,7 +115,7 @@ export class AccessLog {
     if (exchange.isOutbound) line += ',"outbound":true';
     if (route !== null) line += `,"route":"${route.id}"`;
     line += `,"method":"${exchange.method}"`;
-    // The query may carry what is nobody's business; a target that was refused is not quoted at all (LOG-02).
+    // The query may carry secrets; a refused target is not quoted at all (LOG-02).
     if (screened !== null) line += `,"host":"${screened.host}","path":"${screened.target.path}"`;
     line += `,"status":${status},"durationMs":${milliseconds(durationMs)}`;
     if (exchange.dispatchedMs !== null) line += `,"upstreamMs":${milliseconds(upstreamMs)}`;
@@ -132,7 +131,7 @@ export class AccessLog {
     return `${line},"msg":"request"}\n`;
   }
 
-  /** The time as text; up to the second it is made once per second. */
+  /** The time as text. The part up to the second is formatted once per second. */
   #time(wallMs: number): string {
     const sinceMs = wallMs - this.#secondMs;
     if (sinceMs >= 0 && sinceMs < 1_000) return `${this.#second}${FRACTIONS[Math.trunc(sinceMs)]}Z`;
@@ -155,7 +154,7 @@ function upstreamPart({ dispatchedMs, upstreamEndedMs }: Exchange): number {
 /** `.000` to `.999`. */
 const FRACTIONS = Array.from({ length: 1_000 }, (_, fraction) => `.${String(fraction).padStart(3, '0')}`);
 
-/** To the microsecond, `12.034`. Put together of integers: the shortest text of a fraction takes V8 four times as long. */
+/** To the microsecond, `12.034`. Built from integers: V8 takes four times as long to format a fraction. */
 function milliseconds(ms: number): string {
   const us = Math.round(ms * 1_000);
   const whole = Math.floor(us / 1_000);

@@ -1,23 +1,24 @@
 /**
- * The audit stream: who logged in and out, what was revoked, who was refused what. An event is written out as a literal
- * of the type below where it happens, so that nothing gets in that has no name there: no session id, no token, no
- * password, and no account name that does not exist, since people type passwords into the wrong field.
+ * The audit stream: logins, logouts, revocations and refusals. Code that writes an event writes a literal of the type below,
+ * so nothing gets into the stream that has no name there: no session id, no token, no password, and no account name that
+ * does not exist, since people type passwords into the wrong field.
  */
 
 import { type DenialReason, REASONS, type Reason } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Logger } from './log.ts';
 
-/** What happened. `handle` names a session without opening it. */
+/** What happened. A `handle` names a session without opening it. */
 export type AuditEvent =
   | {
       readonly event: 'login';
       readonly subject: string;
       readonly handle: string;
+      /** `password`, `backend`. */
       readonly method: string;
       /** The account of the users file, or the trusted backend. */
       readonly account: string;
-      /** The session that this one took the place of; `null` when there was none. */
+      /** The session that this one replaced; `null` when there was none. */
       readonly replaced: string | null;
     }
   | {
@@ -26,7 +27,7 @@ export type AuditEvent =
       /** `null` when there is no such account. */
       readonly account: string | null;
       readonly reason: DenialReason;
-      /** Fixed words: which rule. */
+      /** Fixed words that name the rule. */
       readonly note: string;
     }
   | { readonly event: 'login_throttled'; readonly method: string; readonly account: string | null }
@@ -44,29 +45,30 @@ export type AuditEvent =
       readonly handle: string;
       /** Names the family without being a token of it. */
       readonly family: string;
+      /** `browser`, `native`. */
       readonly kind: string;
     }
   | {
-      /** A token was used again after its time: somebody has a copy. The family and the session have ended. */
+      /** A replaced token was used again after its grace: somebody has a copy. The family and its session have ended. */
       readonly event: 'refresh_reuse_detected';
       readonly subject: string;
       readonly handle: string;
       readonly family: string;
       readonly kind: string;
-      /** Which token came again, and which is the present one: 0 is that of the login. */
+      /** Which token was used again, and which is the present one: 0 is the token of the login. */
       readonly generation: number;
       readonly presentGeneration: number;
     }
   | {
       readonly event: 'refresh_refused';
       readonly reason: DenialReason;
-      /** Fixed words: which rule. */
+      /** Fixed words that name the rule. */
       readonly note: string;
     }
   | {
-      /** A client got a token that stands for a user or another service, in exchange for one that it had received. */
+      /** A client exchanged a token that it had received for one that stands for the same user or service. */
       readonly event: 'token_exchanged';
-      /** Of the token endpoint. */
+      /** A client of the token endpoint. */
       readonly clientId: string;
       readonly subject: string;
       readonly audience: string;
@@ -74,11 +76,11 @@ export type AuditEvent =
       readonly jti: string;
       /** The session that the token stands for; `null` when it stands for none. */
       readonly handle: string | null;
-      /** Who acts for the subject, the last one first. */
+      /** Who acts for the subject, the most recent actor first. */
       readonly actors: readonly string[];
     }
   | {
-      /** A client got a token of its own. */
+      /** A client got a token that stands for itself. */
       readonly event: 'token_issued';
       readonly clientId: string;
       readonly subject: string;
@@ -88,28 +90,28 @@ export type AuditEvent =
     }
   | {
       readonly event: 'token_refused';
-      /** `null` when none was authenticated. */
+      /** `null` when no client was authenticated. */
       readonly clientId: string | null;
       readonly grant: string;
-      /** One of the configuration; `null` when none of those was asked for. */
+      /** An audience of the configuration; `null` when the client asked for none of them. */
       readonly audience: string | null;
-      /** `null` before it was verified. */
+      /** `null` when the subject token was not verified. */
       readonly subject: string | null;
       readonly reason: Reason;
-      /** Fixed words: which rule; `null` when something was broken. */
+      /** Fixed words that name the rule; `null` when something was broken. */
       readonly note: string | null;
     }
   | {
-      /** Tokens are refused from now on: one, those of a session, or those of a subject that were issued before. */
+      /** Tokens are refused from now on: one token, those of a session, or those issued to a subject before now. */
       readonly event: 'token_revoked';
       readonly by: 'operator';
       readonly kind: 'token' | 'session' | 'subject';
-      /** Each is `null` where the revocation is not by it. */
+      /** Each is `null` unless it identifies the revoked tokens. */
       readonly jti: string | null;
       readonly handle: string | null;
       readonly subject: string | null;
       readonly issuer: string | null;
-      /** Until when it is on record. */
+      /** When the revocation is forgotten: no such token can be alive then. */
       readonly until: string;
     }
   | {
@@ -123,12 +125,13 @@ export type AuditEvent =
 
 /** Where an event came from. */
 export interface AuditSource {
-  /** Id of the request, as in the access log; `null` for what no request asked for. */
+  /** Id of the request, as in the access log; `null` when no request caused the event. */
   readonly requestId: string | null;
   /** Address of the client; `null` when there is none. */
   readonly client: string | null;
 }
 
+/** Writes the audit stream of a process. */
 export class AuditLog {
   readonly #log: Logger;
 
@@ -141,7 +144,7 @@ export class AuditLog {
     this.#log.info({ ...event, id: requestId, client }, event.event);
   }
 
-  /** Writes that a finished exchange was refused on its route, if it was. */
+  /** Writes `denied` for a finished exchange that its route refused; nothing for any other. */
   recordDenial(exchange: Exchange): void {
     const { route, reason, note, principal } = exchange;
     if (route === null || reason === null || !isRefusal(reason)) return;
@@ -158,7 +161,7 @@ const auditSource = ({ id, screened, peer }: Exchange): AuditSource => ({
   client: screened?.clientAddress ?? peer.address,
 });
 
-/** Refused as designed, by what the request was: not a fault, not a client that left, not too busy. */
+/** Refused for what the request was: not a fault, not a client that left, not overload. */
 const isRefusal = (reason: NonNullable<Exchange['reason']>): boolean => {
   const { status } = REASONS[reason];
   return status >= 400 && status < 499;

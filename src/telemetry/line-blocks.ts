@@ -1,12 +1,12 @@
 /**
- * Gathers log lines into blocks before they are written: one write for some two hundred requests. The writing itself, with
- * its back-pressure, retries and bound on what waits, is sonic-boom's.
+ * Gathers log lines into blocks: one write for some two hundred requests. sonic-boom writes the blocks, with backpressure,
+ * retries and a bound on what waits.
  *
- * perf: bench/micro/log.ts. Lines joined as strings cost a flattening and an encoding of their own; copied into a block
- * one by one they cost 0.2 µs each.
+ * perf: bench/micro/log.ts. Joined strings have to be flattened and encoded; lines copied into a block one by one cost
+ * 0.2 µs each.
  */
 
-/** What blocks are written to. */
+/** Where blocks go. */
 export interface BlockSink {
   write(block: Uint8Array): unknown;
   flushSync(): void;
@@ -14,13 +14,14 @@ export interface BlockSink {
 
 const BLOCK_BYTES = 64 * 1024;
 
+/** Gathers lines and hands them on in blocks of up to 64 KiB. */
 export class LineBlocks {
   readonly #sink: BlockSink;
   readonly #timer: NodeJS.Timeout;
   #block = Buffer.allocUnsafe(BLOCK_BYTES);
   #used = 0;
 
-  /** @param flushEveryMs  longest time that a line is held; the timer does not keep the process alive */
+  /** @param flushEveryMs  the longest that a line is held; the timer does not keep the process alive */
   constructor(sink: BlockSink, flushEveryMs: number) {
     this.#sink = sink;
     this.#timer = setInterval(() => this.flush(), flushEveryMs).unref();
@@ -35,7 +36,7 @@ export class LineBlocks {
     else this.#used += this.#block.write(line, this.#used);
   }
 
-  /** Hands on what is held. */
+  /** Hands the present block on. */
   flush(): void {
     if (this.#used === 0) return;
     this.#sink.write(this.#block.subarray(0, this.#used));
@@ -43,13 +44,13 @@ export class LineBlocks {
     this.#used = 0;
   }
 
-  /** Writes out everything before it returns. Call before the process ends. */
+  /** Writes everything before it returns. Call before the process ends. */
   flushSync(): void {
     this.flush();
     this.#sink.flushSync();
   }
 
-  /** Stops the timer and writes out everything. */
+  /** Stops the timer and writes everything. */
   close(): void {
     clearInterval(this.#timer);
     this.flushSync();

@@ -1,6 +1,6 @@
 /**
- * Logs, as JSON lines. Records are built from named fields only, never from raw headers or objects that somebody else
- * made, so what is not written here cannot leak (test/e2e/secrets.test.ts greps every output for canaries).
+ * Logs as JSON lines. Records are built from named fields only, never from raw headers or foreign objects, so nothing leaks
+ * that is not named (test/e2e/secrets.test.ts greps every output for canaries).
  */
 
 import { type DestinationStream, destination, type Logger, pino, stdTimeFunctions } from 'pino';
@@ -8,18 +8,18 @@ import { LineBlocks } from './line-blocks.ts';
 
 export type { Logger } from 'pino';
 
-/** What log lines are written to: each call is one whole line. */
+/** Where log lines go: each call writes one whole line. */
 export type LineStream = DestinationStream;
 
-/** Longest time that a line waits before it is written. */
+/** The longest that a line waits before it is written. */
 const FLUSH_EVERY_MS = 1_000;
-/** When whoever reads the log is slower than this much, further lines are dropped rather than kept (DOS-17). */
+/** Lines that wait for a slow reader of the log; beyond this, lines are dropped (DOS-17). */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 
-/** Streams by file descriptor: the log and the audit stream share standard output, and must not cut into each other. */
+/** Streams by file descriptor: the log and the audit stream share standard output and must not interleave within a line. */
 const streams = new Map<number, LineBlocks>();
 
-/** The stream of standard output, in blocks. */
+/** Standard output, written in blocks. One stream per process. */
 export function standardOutput(): LineStream {
   const present = streams.get(1);
   if (present !== undefined) return present;
@@ -29,28 +29,29 @@ export function standardOutput(): LineStream {
   return stream;
 }
 
-/** Opens the log of a process. */
+/** Opens the log of a process. @param level  the least severe level that is written, or `silent` */
 export function createLog(level: string, stream: LineStream): Logger {
   return pino({ level, base: null, timestamp: stdTimeFunctions.isoTime }, stream);
 }
 
 /**
- * Opens the audit stream: who logged in and out, what was revoked, what was refused. Every line bears
- * `"stream":"audit"`. A file of its own is written line by line, at once, readable by its owner only.
+ * Opens the audit stream. Every line has `"stream":"audit"`.
  *
- * @throws when the file cannot be opened
+ * @param file    written synchronously, line by line, readable by its owner only; `undefined` for `stream`
+ * @param stream  where lines go without a file
+ * @throws Error of the file system when the file cannot be opened
  */
 export function createAuditLog(file: string | undefined, stream: LineStream): Logger {
   const target = file === undefined ? stream : destination({ dest: file, sync: true, append: true, mode: 0o600 });
   return pino({ level: 'info', base: { stream: 'audit' }, timestamp: stdTimeFunctions.isoTime }, target);
 }
 
-/** Writes out what is still held. Call before the process ends. */
+/** Writes every line that is still held. Call before the process ends. */
 export function flushLogs(): void {
   for (const stream of streams.values()) stream.flushSync();
 }
 
-/** A thrown thing as fields of a log record: its name, code and message, and those of its cause. Never a stack. */
+/** A thrown value as fields of a log record: name, code and message, and those of its cause. Never a stack. */
 export function errorFields(thrown: unknown): Record<string, string> {
   if (!(thrown instanceof Error)) return { error: 'non-error thrown' };
   const code = 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : null;

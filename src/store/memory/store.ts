@@ -1,20 +1,15 @@
 /**
- * The embedded store: sessions in the memory of one process, lost when it ends. Bounded: when it is full, logins are
- * refused; a live session is never evicted, because that would log somebody out.
+ * store/memory: the embedded store. Everything is in the memory of one process and lost when it ends. Bounded: when it is
+ * full, logins are refused; a live session is never evicted, because that would log somebody out. It never fails otherwise.
  */
 
-import { DependencyFault } from '../../errors.ts';
 import type { Clocks } from '../../lib/clock.ts';
-import type { SessionRecord } from '../session-record.ts';
+import { type SessionRecord, seenAt } from '../session-record.ts';
 import type { AttemptStore, OnceStore, RevocationFeed, SessionStore, Store, ThrottleRule } from '../store.ts';
 import { throttleDelayMs } from '../throttle.ts';
+import { ExpiringMap } from './expiring-map.ts';
 import { MemoryFamilies } from './families.ts';
 import { MemoryTokenRevocations } from './token-revocations.ts';
-
-interface Held {
-  record: SessionRecord;
-  deadlineMs: number;
-}
 
 class MemoryFeed implements RevocationFeed {
   readonly #listeners = new Set<(handle: string) => void>();
@@ -29,7 +24,7 @@ class MemoryFeed implements RevocationFeed {
     return () => this.#listeners.delete(onRevoked);
   }
 
-  /** A call within one process cannot be lost. */
+  /** A call within one process is always delivered. */
   provenAtMs(): number {
     return this.#clocks.monotonicMs();
   }
@@ -48,80 +43,61 @@ class MemoryFeed implements RevocationFeed {
 }
 
 class MemorySessions implements SessionStore {
-  readonly #held = new Map<string, Held>();
+  readonly #records: ExpiringMap<SessionRecord>;
   readonly #bySubject = new Map<string, Set<string>>();
   readonly #feed: MemoryFeed;
-  readonly #clocks: Clocks;
   readonly #maxSessions: number;
 
   constructor(feed: MemoryFeed, clocks: Clocks, maxSessions: number) {
+    this.#records = new ExpiringMap(clocks.wallMs, (handle, { subject }) => this.#unindex(handle, subject));
     this.#feed = feed;
-    this.#clocks = clocks;
     this.#maxSessions = maxSessions;
   }
 
   async create(record: SessionRecord, ttlMs: number): Promise<void> {
-    if (this.#held.size >= this.#maxSessions) this.#dropExpired();
-    if (this.#held.size >= this.#maxSessions) throw new DependencyFault('store_full', 'the embedded store is full');
-    this.#held.set(record.handle, { record, deadlineMs: this.#clocks.wallMs() + ttlMs });
+    this.#records.requireRoom(this.#maxSessions);
+    this.#records.set(record.handle, record, ttlMs);
     const handles = this.#bySubject.get(record.subject);
     if (handles === undefined) this.#bySubject.set(record.subject, new Set([record.handle]));
     else handles.add(record.handle);
   }
 
   async read(handle: string): Promise<SessionRecord | null> {
-    return this.#live(handle)?.record ?? null;
+    return this.#records.get(handle);
   }
 
   async touch(handle: string, lastSeenAtMs: number, ttlMs: number): Promise<boolean> {
-    const held = this.#live(handle);
-    if (held === null) return false;
-    held.record = { ...held.record, lastSeenAtMs };
-    held.deadlineMs = this.#clocks.wallMs() + ttlMs;
-    return true;
+    const record = this.#records.get(handle);
+    if (record !== null) this.#records.set(handle, seenAt(record, lastSeenAtMs), ttlMs);
+    return record !== null;
   }
 
   async end(handle: string): Promise<SessionRecord | null> {
-    const held = this.#live(handle);
-    this.#drop(handle);
+    const record = this.#records.get(handle);
+    this.#records.delete(handle);
     this.#feed.publish(handle);
-    return held?.record ?? null;
+    return record;
   }
 
   async endAll(subject: string): Promise<readonly string[]> {
-    const handles = [...(this.#bySubject.get(subject) ?? [])].filter((handle) => this.#live(handle) !== null);
+    const handles = [...(this.#bySubject.get(subject) ?? [])].filter((handle) => this.#records.get(handle) !== null);
     for (const handle of handles) await this.end(handle);
     return handles;
   }
 
   async list(subject: string): Promise<readonly SessionRecord[]> {
-    const records = [...(this.#bySubject.get(subject) ?? [])].map((handle) => this.#live(handle)?.record ?? null);
+    const records = [...(this.#bySubject.get(subject) ?? [])].map((handle) => this.#records.get(handle));
     return records.filter((record) => record !== null).toSorted((a, b) => a.createdAtMs - b.createdAtMs);
   }
 
-  #live(handle: string): Held | null {
-    const held = this.#held.get(handle);
-    if (held === undefined) return null;
-    if (held.deadlineMs > this.#clocks.wallMs()) return held;
-    this.#drop(handle);
-    return null;
-  }
-
-  #drop(handle: string): void {
-    const held = this.#held.get(handle);
-    if (held === undefined) return;
-    this.#held.delete(handle);
-    const handles = this.#bySubject.get(held.record.subject);
+  #unindex(handle: string, subject: string): void {
+    const handles = this.#bySubject.get(subject);
     handles?.delete(handle);
-    if (handles?.size === 0) this.#bySubject.delete(held.record.subject);
-  }
-
-  #dropExpired(): void {
-    for (const handle of this.#held.keys()) this.#live(handle);
+    if (handles?.size === 0) this.#bySubject.delete(subject);
   }
 }
 
-/** Failed attempts, bounded: the key that was quiet for longest is forgotten first. */
+/** Failed attempts, bounded: the key that has been quiet for longest is forgotten first. */
 class MemoryAttempts implements AttemptStore {
   static readonly #maxKeys = 100_000;
   readonly #failures = new Map<string, { count: number; notBeforeMs: number; forgetAtMs: number }>();
@@ -157,33 +133,24 @@ class MemoryAttempts implements AttemptStore {
   }
 }
 
-/** Keys that are used up, bounded: when there is no room, a use is refused; a live one is never forgotten. */
+/** Used keys, bounded: when there is no room, a use is refused; a live one is never forgotten. */
 class MemoryOnce implements OnceStore {
   static readonly #maxKeys = 100_000;
-  readonly #usedUntilMs = new Map<string, number>();
-  readonly #clocks: Clocks;
+  readonly #used: ExpiringMap<true>;
 
   constructor(clocks: Clocks) {
-    this.#clocks = clocks;
+    this.#used = new ExpiringMap(clocks.wallMs);
   }
 
   async use(key: string, ttlMs: number): Promise<boolean> {
-    const nowMs = this.#clocks.wallMs();
-    const untilMs = this.#usedUntilMs.get(key);
-    if (untilMs !== undefined && untilMs > nowMs) return false;
-    if (this.#usedUntilMs.size >= MemoryOnce.#maxKeys) this.#forgetExpired(nowMs);
-    if (this.#usedUntilMs.size >= MemoryOnce.#maxKeys)
-      throw new DependencyFault('store_full', 'the embedded store is full');
-    this.#usedUntilMs.set(key, nowMs + ttlMs);
+    if (this.#used.get(key) !== null) return false;
+    this.#used.requireRoom(MemoryOnce.#maxKeys);
+    this.#used.set(key, true, ttlMs);
     return true;
-  }
-
-  #forgetExpired(nowMs: number): void {
-    for (const [key, untilMs] of this.#usedUntilMs) if (untilMs <= nowMs) this.#usedUntilMs.delete(key);
   }
 }
 
-/** Makes the embedded store. */
+/** Makes the embedded store. @param maxSessions  logins beyond this are refused with `store_full` */
 export function createMemoryStore(maxSessions: number, clocks: Clocks): Store {
   const feed = new MemoryFeed(clocks);
   return {

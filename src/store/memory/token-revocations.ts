@@ -1,6 +1,6 @@
 /**
  * Revoked tokens and ended sessions in the memory of one process, each until no such token can be alive. Bounded: when
- * there is no room, the end of the session that ended first is forgotten; what an operator revoked goes last.
+ * there is no room, ends of sessions are forgotten first, the oldest before the others; revocations by operators go last.
  */
 
 import type { Clocks } from '../../lib/clock.ts';
@@ -13,8 +13,9 @@ import {
 } from '../store.ts';
 import { encodeTokenRevocation } from '../token-revocation.ts';
 
+/** The revocations of the embedded store. */
 export class MemoryTokenRevocations implements TokenRevocationStore {
-  /** By written form; what was recorded first comes first. */
+  /** By written form; the oldest first. */
   readonly #held = new Map<string, TokenRevocation>();
   readonly #followers = new Set<TokenRevocationFollower>();
   readonly #clocks: Clocks;
