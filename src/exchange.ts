@@ -1,53 +1,109 @@
 /**
- * One request and its answer, from the first byte to the last: what the stages have found out, and what is written
- * about it when it is over. One object of fixed shape per request.
+ * One request and its answer, from the first byte to the last: what the stages find out about it and what is counted and
+ * logged when it is over. One object of fixed shape per request.
+ *
+ * It does not know the transport. The head of the request is plain strings, and everything that moves goes through a
+ * {@link Reply}, which each kind of server implements over its own objects.
  */
 
-import { type IncomingMessage, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import type { Duplex, Readable } from 'node:stream';
 import type { Denial, GatewayFault, Reason } from './errors.ts';
 import { randomHex } from './lib/random-hex.ts';
-import { EarlyBytes } from './listener/http1/early-bytes.ts';
-import { endAndLinger } from './listener/http1/refusal.ts';
 import type { Principal } from './principal.ts';
 import type { Route } from './routing/route.ts';
 import type { PeerInfo, RawRequest, ScreenedRequest } from './sanitize/sanitize.ts';
 import type { RouteMetrics } from './telemetry/route-series.ts';
 
-/** Whoever works on an answer, and can give it up. */
+/** Work on an answer that can be abandoned. */
 export interface Abortable {
-  /** The client has left before the answer was complete. */
+  /** The client left before the answer was complete. */
   abort(): void;
 }
 
-/** Whoever has begun an exchange, and is told of its end. */
+/** Begins exchanges, and is told when they are over. */
 export interface ExchangeOwner {
   finished(exchange: Exchange): void;
 }
 
-/** The compiled configuration that an exchange began with, and finishes on. */
+/** The compiled configuration that an exchange began with and finishes on. */
 export interface ExchangeGeneration {
   /** The exchange is over. */
   leave(): void;
 }
 
-/**
- * A response that knows its exchange, so that one function can listen to all of them.
- *
- * perf: a closure per request, on the response or on the exchange, is allocated in V8's old space once the site is hot,
- * and from there keeps everything about its request alive until the next full collection: + 8 µs of garbage collection
- * per request (bench/load/run.ts, docs/adr/0003-no-closures-on-the-hot-path.md).
- */
-export class ExchangeResponse extends ServerResponse<IncomingMessage> {
-  exchange: Exchange | null = null;
+/** The head of a request, as Node's parsers name its parts. */
+export interface RequestHead {
+  readonly method?: string | undefined;
+  readonly url?: string | undefined;
+  readonly httpVersion: string;
+  /** Flat name, value list. */
+  readonly rawHeaders: readonly string[];
 }
 
+/**
+ * The transport's side of an exchange: the request body comes from it and the answer goes to it. An answer is begun once
+ * and then ended or cut; nothing is written before {@link begin} except interim responses.
+ */
+export interface Reply {
+  /** The status of the answer; meaningful once it has begun. */
+  readonly status: number;
+  /** Whether the answer has begun, so that another one can no longer take its place. */
+  readonly hasBegun: boolean;
+  /** Whether the client asks to leave HTTP, which {@link upgrade} grants. */
+  readonly isUpgrade: boolean;
+  /** The request body as it arrives. A consumer must listen to `error` and must not destroy it: that cuts the answer. */
+  readonly body: Readable;
+  /** Whether the whole request has arrived. A body that closes before that was abandoned by the client. */
+  readonly isRequestComplete: boolean;
+
+  /** Tells the client to send the body that it announced (100 Continue). */
+  writeContinue(): void;
+  /** Tells the client what to load while it waits (103 Early Hints). */
+  writeEarlyHints(hints: Record<string, string | string[]>): void;
+  /**
+   * Begins the answer. Its head may wait for the first part of the body: {@link flushHeaders} sends it without.
+   *
+   * If the rest of the request is neither read nor discarded, the connection carries no further request.
+   *
+   * @param headers  flat name, value list, without those that concern one connection only
+   */
+  begin(status: number, headers: string[]): void;
+  /** Sends the head of an answer whose body is not there yet. */
+  flushHeaders(): void;
+  /** Sends a part of the body. Returns false when the client is slow: wait for `drain` before the next part. */
+  write(part: Buffer): boolean;
+  /** Calls back when the client is ready for more. */
+  once(event: 'drain', listener: () => void): unknown;
+  /** Fields that follow the body, as name and value; call before {@link end}. */
+  addTrailers(trailers: readonly [string, string][]): void;
+  /** Completes the answer. */
+  end(lastPart?: Buffer | string, encoding?: BufferEncoding): unknown;
+  /** Ends an answer that cannot be completed, so that the client notices. */
+  cut(): void;
+  /** The connection carries no further request: this answer says so and closes it. Call before {@link begin}. */
+  closeConnection(): void;
+  /**
+   * Reads the rest of the request body and throws it away, so that the connection can carry another request; closes it
+   * where the rest is too long or cannot be told from what follows. Call before {@link begin}.
+   */
+  discardBody(): void;
+  /**
+   * Accepts the upgrade that the client asks for, in place of {@link begin}.
+   *
+   * @returns the connection, paused, with what the client sent ahead as its first bytes
+   */
+  upgrade(headers: readonly string[]): Duplex;
+}
+
+/** A request, its answer, and what becomes of both. */
 export class Exchange implements RawRequest {
-  readonly incoming: IncomingMessage;
-  readonly response: ExchangeResponse;
+  readonly reply: Reply;
   readonly peer: PeerInfo;
-  /** For an upgrade: what came after the request head; `null` for a plain request. */
-  readonly early: EarlyBytes | null;
+  readonly method: string;
+  readonly target: string;
+  readonly httpVersion: string;
+  readonly rawHeaders: readonly string[];
+  readonly isUpgrade: boolean;
   /** Monotonic time at which the request head was complete. */
   readonly startedMs: number;
   /** In logs and in `X-Request-Id`. Given by a trusted proxy or made here. */
@@ -57,7 +113,7 @@ export class Exchange implements RawRequest {
   route: Route | null = null;
   /** Whether the workload beside the gateway calls, on the outbound side. */
   isOutbound = false;
-  /** Whether it was for one of the gateway's own endpoints. */
+  /** Whether one of the gateway's own endpoints answers it. */
   isOwnEndpoint = false;
   principal: Principal | null = null;
 
@@ -69,7 +125,7 @@ export class Exchange implements RawRequest {
   responseBytes = 0;
   /** Whether a WebSocket was opened. */
   isTunnel = false;
-  /** Who works on the answer now; told when the client leaves before it is complete. */
+  /** The work on the answer that is under way; aborted when the client leaves before it is complete. */
   worker: Abortable | null = null;
   generation: ExchangeGeneration | null = null;
   #reason: Reason | null = null;
@@ -78,46 +134,17 @@ export class Exchange implements RawRequest {
   #series: RouteMetrics | null = null;
   #owner: ExchangeOwner | null;
 
-  constructor(
-    incoming: IncomingMessage,
-    response: ExchangeResponse,
-    peer: PeerInfo,
-    early: EarlyBytes | null,
-    startedMs: number,
-    owner: ExchangeOwner,
-  ) {
-    this.incoming = incoming;
-    this.response = response;
+  constructor(reply: Reply, head: RequestHead, peer: PeerInfo, startedMs: number, owner: ExchangeOwner) {
+    this.reply = reply;
     this.peer = peer;
-    this.early = early;
+    this.method = head.method ?? '';
+    this.target = head.url ?? '';
+    this.httpVersion = head.httpVersion;
+    this.rawHeaders = head.rawHeaders;
+    this.isUpgrade = reply.isUpgrade;
     this.startedMs = startedMs;
     this.#owner = owner;
-    response.exchange = this;
     this.id = randomHex(32);
-  }
-
-  /**
-   * An exchange for an upgrade request: until a tunnel is opened its answer is written like that of any other request,
-   * and then the connection is closed.
-   */
-  static forUpgrade(
-    incoming: IncomingMessage,
-    socket: Socket,
-    head: Buffer,
-    peer: PeerInfo,
-    startedMs: number,
-    owner: ExchangeOwner,
-  ): Exchange {
-    const response = new ExchangeResponse(incoming);
-    response.shouldKeepAlive = false;
-    response.assignSocket(socket);
-    const exchange = new Exchange(incoming, response, peer, new EarlyBytes(socket, head), startedMs, owner);
-    response.once('finish', () => {
-      response.detachSocket(socket);
-      endAndLinger(socket);
-      exchange.finish();
-    });
-    return exchange;
   }
 
   /** Why it was refused or failed; `null` when it was forwarded or answered by one of the gateway's endpoints. */
@@ -172,38 +199,12 @@ export class Exchange implements RawRequest {
     const owner = this.#owner;
     if (owner === null) return;
     this.#owner = null;
-    this.response.exchange = null;
     this.#series?.inFlight.dec();
     owner.finished(this);
   }
 
-  /** Whether {@link finish} was called. */
-  get isFinished(): boolean {
-    return this.#owner === null;
-  }
-
-  /** Whether nothing that is done for it can still reach the client: it has been answered, or the client has left. */
+  /** Whether further work on it is useless: it has been answered, or the client has left. */
   get isOver(): boolean {
-    return this.#owner === null || this.response.headersSent;
-  }
-
-  get method(): string {
-    return this.incoming.method ?? '';
-  }
-
-  get target(): string {
-    return this.incoming.url ?? '';
-  }
-
-  get httpVersion(): string {
-    return this.incoming.httpVersion;
-  }
-
-  get rawHeaders(): readonly string[] {
-    return this.incoming.rawHeaders;
-  }
-
-  get isUpgrade(): boolean {
-    return this.early !== null;
+    return this.#owner === null || this.reply.hasBegun;
   }
 }

@@ -7,7 +7,8 @@ import { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import { pino, stdTimeFunctions } from 'pino';
 import { Denial } from '../../src/errors.ts';
-import { Exchange, ExchangeResponse } from '../../src/exchange.ts';
+import { Exchange } from '../../src/exchange.ts';
+import { Http1Reply } from '../../src/listener/http1/reply.ts';
 import type { UserPrincipal } from '../../src/principal.ts';
 import type { Route } from '../../src/routing/route.ts';
 import { OwnedHeaders } from '../../src/sanitize/owned-headers.ts';
@@ -56,7 +57,7 @@ function logWithPino(): void {
       method: exchange.method,
       host: screened?.host,
       path: screened?.target.path,
-      status: exchange.response.statusCode,
+      status: exchange.reply.status,
       durationMs: Math.round((performance.now() - exchange.startedMs) * 1_000) / 1_000,
       upstreamMs: Math.round(upstreamMs * 1_000) / 1_000,
       requestBytes: exchange.requestBytes,
@@ -94,7 +95,7 @@ function finishedExchange(): Exchange {
   incoming.rawHeaders = ['Host', 'shop.example.com', 'Accept', 'application/json'];
   const peer = { address: '127.0.0.1', secure: false, serverName: null };
   const owner = { finished: () => {} };
-  const made = new Exchange(incoming, new ExchangeResponse(incoming), peer, null, performance.now(), owner);
+  const made = new Exchange(new Http1Reply(incoming), incoming, peer, performance.now(), owner);
   made.enter({ observe: () => {}, inFlight: { inc: () => {} } } as unknown as RouteMetrics);
   const screened = new Sanitizer({
     owned: new OwnedHeaders([], []),

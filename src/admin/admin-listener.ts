@@ -184,8 +184,13 @@ function createAdminServer(
   server.on('connection', (socket) => {
     socket.destroySoon = lingeringClose;
   });
-  server.on('request', onRequest);
-  server.on('checkContinue', onRequest);
+  const begun = new WeakMap<Socket, ServerResponse>();
+  const begin = (request: IncomingMessage, response: ServerResponse) => {
+    begun.set(request.socket, response);
+    onRequest(request, response);
+  };
+  server.on('request', begin);
+  server.on('checkContinue', begin);
   server.on('clientError', (error: NodeJS.ErrnoException, stream) => {
     const socket = stream as Socket;
     const reason = parserRefusal(error);
@@ -194,7 +199,10 @@ function createAdminServer(
       const client = plainAddress(socket.remoteAddress ?? '');
       const refusal = { id: randomHex(32), reason, note: parserNote(error), client };
       onParserRefusal(refusal);
-      refuseConnection(socket, refusal);
+      refuseConnection(socket, refusal, () => {
+        const last = begun.get(socket);
+        return last === undefined || last.closed ? null : last;
+      });
     }
   });
   return server;

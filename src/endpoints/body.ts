@@ -53,7 +53,7 @@ export async function readBody(
   timeoutMs: number,
 ): Promise<string | Denial> {
   if (request.body !== 'chunked' && request.body > MAX_BODY_BYTES) return TOO_LARGE;
-  if (request.expectsContinue) exchange.response.writeContinue();
+  if (request.expectsContinue) exchange.reply.writeContinue();
   const bytes = await collect(exchange, timeoutMs);
   if (bytes instanceof Denial) return bytes;
   try {
@@ -64,12 +64,12 @@ export async function readBody(
 }
 
 function collect(exchange: Exchange, timeoutMs: number): Promise<Buffer | Denial> {
-  const { incoming } = exchange;
+  const { body } = exchange.reply;
   return new Promise((resolve, reject) => {
     const parts: Buffer[] = [];
     const end = (result: Buffer | Denial) => {
       clearTimeout(timer);
-      incoming.off('data', onData).off('end', onEnd).off('close', onClose);
+      body.off('data', onData).off('end', onEnd).off('close', onClose);
       resolve(result);
     };
     const timer = setTimeout(() => end(TOO_SLOW), timeoutMs);
@@ -83,8 +83,8 @@ function collect(exchange: Exchange, timeoutMs: number): Promise<Buffer | Denial
       clearTimeout(timer);
       reject(new GatewayFault('downstream_aborted', 'client left before the body was whole'));
     };
-    incoming.on('data', onData).on('end', onEnd).on('close', onClose);
-    incoming.on('error', () => {});
+    body.on('data', onData).on('end', onEnd).on('close', onClose);
+    body.on('error', () => {});
   });
 }
 

@@ -138,7 +138,6 @@ export class Gateway {
       log,
       audit: new AuditLog(dependencies.audit),
       clocks,
-      isDraining: () => draining.signal.aborted,
     };
     const generation = new Generation(await compileRuntime(config, longLived, null));
     opened.move();

@@ -72,7 +72,6 @@ export interface LongLived {
   readonly revokedTokens: RevokedTokens & KnownRevocations & WatchedRevocations;
   readonly series: GatewaySeries;
   readonly clocks: Clocks;
-  readonly isDraining: () => boolean;
 }
 
 /** A compiled configuration. */
@@ -176,7 +175,7 @@ function compileForwarder(
   { config, longLived, responder, upstreams, authenticator }: Shared,
   tokenHeader: string,
 ): Forwarder {
-  const { isDraining, clocks } = longLived;
+  const { clocks } = longLived;
   return new Forwarder(
     {
       upstreams,
@@ -188,7 +187,6 @@ function compileForwarder(
       onFailure: (exchange, failure) => answerFailure(responder, exchange, failure),
       watch: (principal, onEnd) => authenticator.watch(principal, onEnd),
       noteUse: (principal) => authenticator.noteUse(principal),
-      isDraining,
     },
     clocks.monotonicMs,
   );

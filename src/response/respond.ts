@@ -34,9 +34,6 @@ const DEFAULT_HEADERS = [
   'no-referrer',
 ] as const;
 
-/** A request body up to this long is read and thrown away, so that the connection can go on; then it is closed. */
-const MAX_DISCARDED_BYTES = 256 * 1024;
-
 export class Responder {
   readonly #settings: ResponderSettings;
 
@@ -47,8 +44,8 @@ export class Responder {
   /** Answers a refused request; if its answer has begun, the connection is cut. */
   denial(exchange: Exchange, denial: Denial): void {
     exchange.refused(denial);
-    if (exchange.response.headersSent) {
-      exchange.response.destroy();
+    if (exchange.reply.hasBegun) {
+      exchange.reply.cut();
       return;
     }
     const headers = [...denial.headers];
@@ -69,8 +66,8 @@ export class Responder {
   /** Answers a request during which something broke; if its answer has begun, the connection is cut. */
   fault(exchange: Exchange, fault: GatewayFault): void {
     exchange.failed(fault);
-    if (exchange.response.headersSent) {
-      exchange.response.destroy();
+    if (exchange.reply.hasBegun) {
+      exchange.reply.cut();
       return;
     }
     this.#problem(exchange, fault.reason, []);
@@ -135,7 +132,7 @@ export class Responder {
 
   #send(exchange: Exchange, status: number, mediaType: string | null, body: string, headers: readonly string[]): void {
     if (exchange.isOver) return;
-    const { response } = exchange;
+    const { reply, reason } = exchange;
     const bytes = Buffer.from(body);
     const all = [...headers, 'X-Request-Id', exchange.id];
     for (let index = 0; index < DEFAULT_HEADERS.length; index += 2) {
@@ -145,13 +142,10 @@ export class Responder {
     if (exchange.screened?.scheme === 'https') all.push('Strict-Transport-Security', 'max-age=31536000');
     if (mediaType !== null) all.push('Content-Type', mediaType);
     if (status !== 204) all.push('Content-Length', String(bytes.byteLength));
-    if (mustClose(exchange)) {
-      all.push('Connection', 'close');
-    } else {
-      discardBody(exchange);
-    }
-    response.writeHead(status, all);
-    response.end(exchange.method === 'HEAD' ? undefined : bytes);
+    if (reason !== null && 'close' in REASONS[reason]) reply.closeConnection();
+    else reply.discardBody();
+    reply.begin(status, all);
+    reply.end(exchange.method === 'HEAD' ? undefined : bytes);
     exchange.responseBytes += bytes.byteLength;
   }
 }
@@ -161,27 +155,6 @@ function withRetryAfter(reason: Reason, headers: readonly string[]): string[] {
   const { retryAfterSec } = { retryAfterSec: undefined, ...REASONS[reason] };
   if (retryAfterSec === undefined || headers.includes('Retry-After')) return [...headers];
   return [...headers, 'Retry-After', String(retryAfterSec)];
-}
-
-/** Whether the connection cannot be used for another request. */
-function mustClose({ isUpgrade, screened, reason, incoming }: Exchange): boolean {
-  if (isUpgrade || screened === null) return true;
-  if (reason !== null && 'close' in REASONS[reason]) return true;
-  if (typeof screened.body === 'number' && screened.body > MAX_DISCARDED_BYTES && !incoming.complete) return true;
-  // The client may or may not send the body that it announced with Expect: what follows cannot be told apart (SMG-18).
-  return screened.expectsContinue && !incoming.readableDidRead;
-}
-
-/** Reads what is left of the request body, up to a limit, so that the next request on the connection is read right. */
-function discardBody({ incoming }: Exchange): void {
-  if (incoming.complete || incoming.readableEnded) return;
-  let discarded = 0;
-  incoming.on('data', (chunk: Buffer) => {
-    discarded += chunk.byteLength;
-    if (discarded > MAX_DISCARDED_BYTES) incoming.socket.destroySoon();
-  });
-  incoming.on('error', () => {});
-  incoming.resume();
 }
 
 /** Where to log in, for a person who goes to a page; `null` when a 401 is the answer. */

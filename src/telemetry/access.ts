@@ -57,7 +57,7 @@ export class AccessLog {
     exchange.series?.observe({
       method: exchange.method,
       status,
-      upstreamStatus: exchange.isTunnel ? 101 : exchange.response.statusCode,
+      upstreamStatus: exchange.isTunnel ? 101 : exchange.reply.status,
       principalKind: principal?.kind ?? null,
       reason,
       durationMs,
@@ -141,9 +141,9 @@ export class AccessLog {
   }
 }
 
-function statusOf({ reason, isTunnel, response }: Exchange): number {
+function statusOf({ reason, isTunnel, reply }: Exchange): number {
   if (reason === 'downstream_aborted') return 499;
-  return isTunnel ? 101 : response.statusCode;
+  return isTunnel ? 101 : reply.status;
 }
 
 /** From sending the request to the end of the upstream's answer; milliseconds. */

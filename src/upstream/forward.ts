@@ -8,6 +8,7 @@
  */
 
 import type { IncomingHttpHeaders } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { Permit } from '../authorization/permit.ts';
 import { Denial, type GatewayFault, UpstreamFault } from '../errors.ts';
@@ -44,8 +45,6 @@ export interface ForwardHooks {
   readonly watch: (principal: KnownPrincipal, onEnd: (ending: StreamEnding) => void) => () => void;
   /** A tunnel of a principal whose credential expires when idle carried something from the client. */
   readonly noteUse: (principal: KnownPrincipal) => void;
-  /** Whether the process is shutting down, so that connections are not kept. */
-  readonly isDraining: () => boolean;
 }
 
 /** RFC 9110 §9.2.2. */
@@ -96,7 +95,7 @@ export class Forwarder {
     const body =
       request.body === 0
         ? null
-        : new RequestBody(exchange.incoming, {
+        : new RequestBody(exchange.reply, {
             maxBytes: route.maxBodyBytes,
             idleTimeoutMs: this.settings.bodyIdleTimeoutMs,
           });
@@ -195,7 +194,7 @@ class Forwarding implements Dispatcher.DispatchHandler, Abortable {
     if (this.#isOver) throw new UpstreamFault('downstream_aborted', 'client left');
     this.#controller = controller;
     this.#exchange.dispatchedMs = this.#forwarder.monotonicMs();
-    if (this.#request.expectsContinue) this.#exchange.response.writeContinue();
+    if (this.#request.expectsContinue) this.#exchange.reply.writeContinue();
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, received: IncomingHttpHeaders): void {
@@ -214,16 +213,12 @@ class Forwarding implements Dispatcher.DispatchHandler, Abortable {
     }
     // A 204 has no length (RFC 9110 §8.6): a client that believed one would wait for what never comes (SMG-39).
     if (status === 204) received['content-length'] = undefined;
-    const { response, incoming } = this.#exchange;
     this.#exchange.firstByteMs = this.#forwarder.monotonicMs();
     this.#endpoint?.noteSuccess();
     const headers = clientResponseHeaders(received, this.#permit, this.#forwarder.settings.ownCookies);
     headers.push('x-request-id', this.#exchange.id);
-    // An answer that comes before the whole request has: what is still under way is not a next request (SMG-20).
-    const isEarly = this.#body !== null && !incoming.complete;
-    if (isEarly || this.#forwarder.hooks.isDraining()) headers.push('connection', 'close');
     this.#contentLength = Number(received['content-length'] ?? -1);
-    response.writeHead(status, headers);
+    this.#exchange.reply.begin(status, headers);
     this.#forwarder.settleSoon(this);
   }
 
@@ -236,19 +231,19 @@ class Forwarding implements Dispatcher.DispatchHandler, Abortable {
       return;
     }
     notePassed(chunk.byteLength);
-    const { response } = this.#exchange;
-    if (!response.write(chunk)) {
+    const { reply } = this.#exchange;
+    if (!reply.write(chunk)) {
       controller.pause();
-      response.once('drain', () => controller.resume());
+      reply.once('drain', () => controller.resume());
     }
   }
 
   onResponseEnd(): void {
     this.#exchange.upstreamEndedMs = this.#forwarder.monotonicMs();
     this.#finish();
-    const { response } = this.#exchange;
-    if (this.#wholeBody === null) response.end();
-    else response.end(this.#wholeBody, 'latin1');
+    const { reply } = this.#exchange;
+    if (this.#wholeBody === null) reply.end();
+    else reply.end(this.#wholeBody, 'latin1');
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
@@ -272,7 +267,7 @@ class Forwarding implements Dispatcher.DispatchHandler, Abortable {
     _controller: Dispatcher.DispatchController,
     _status: number,
     received: IncomingHttpHeaders,
-    socket: ConstructorParameters<typeof Tunnel>[1],
+    socket: Duplex,
   ): void {
     this.#exchange.firstByteMs = this.#forwarder.monotonicMs();
     if (!acceptsHandshake(received, this.#request.fields.webSocketKey)) {
@@ -289,7 +284,7 @@ class Forwarding implements Dispatcher.DispatchHandler, Abortable {
     const { hooks, tunnels, settings } = this.#forwarder;
     const headers = clientResponseHeaders(received, this.#permit, settings.ownCookies);
     headers.push('x-request-id', this.#exchange.id);
-    const tunnel = new Tunnel(this.#exchange, socket, {
+    const tunnel = Tunnel.open(this.#exchange, socket, headers, {
       onClientData: expiresWhenIdle(principal) ? () => hooks.noteUse(principal) : null,
       onClosed: () => {
         tunnels.delete(tunnel);
@@ -301,16 +296,15 @@ class Forwarding implements Dispatcher.DispatchHandler, Abortable {
     });
     tunnels.add(tunnel);
     this.#stopWatching = this.#watch(principal, (ending) => tunnel.closeFor(ending));
-    tunnel.open(headers);
   }
 
   /** Called when the parser has delivered what came with the response head: what is still open now is a stream. */
   settle(): void {
     if (this.#isOver) return;
-    if (!this.#hasData) this.#exchange.response.flushHeaders();
+    if (!this.#hasData) this.#exchange.reply.flushHeaders();
     this.#stopWatching = this.#watch(this.#permit.principal, ({ denial }) => {
       this.#exchange.refused(denial);
-      this.#exchange.response.destroy();
+      this.#exchange.reply.cut();
     });
   }
 

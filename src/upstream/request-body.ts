@@ -1,13 +1,13 @@
 /**
  * The request body on its way to the upstream: a stream of its own, because undici destroys the stream it is given, and
- * destroying an `IncomingMessage` would cut the connection on which the answer has to go back.
+ * destroying the body of a {@link Reply} would cut the connection on which the answer has to go back.
  *
  * Backpressure holds both ways, nothing is kept. Ends with an error when the body grows over its limit, stalls, or the
  * client leaves.
  */
 
-import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
+import type { Reply } from '../exchange.ts';
 import { notePassed } from '../lib/passing-bytes.ts';
 
 /** Why a body was given up. */
@@ -31,16 +31,18 @@ export interface RequestBodySettings {
 }
 
 export class RequestBody extends Readable {
-  readonly #incoming: IncomingMessage;
+  readonly #reply: Reply;
+  readonly #incoming: Readable;
   readonly #settings: RequestBodySettings;
   #idleTimer: NodeJS.Timeout | null = null;
   #isStarted = false;
   /** Bytes that have come so far. */
   byteCount = 0;
 
-  constructor(incoming: IncomingMessage, settings: RequestBodySettings) {
+  constructor(reply: Reply, settings: RequestBodySettings) {
     super({ highWaterMark: 64 * 1024 });
-    this.#incoming = incoming;
+    this.#reply = reply;
+    this.#incoming = reply.body;
     this.#settings = settings;
   }
 
@@ -100,6 +102,6 @@ export class RequestBody extends Readable {
   };
 
   readonly #onClose = (): void => {
-    if (!this.#incoming.complete) this.destroy(new RequestBodyError('aborted'));
+    if (!this.#reply.isRequestComplete) this.destroy(new RequestBodyError('aborted'));
   };
 }

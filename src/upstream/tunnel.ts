@@ -38,23 +38,22 @@ export class Tunnel {
   #isClosing = false;
   #closeTimer: NodeJS.Timeout | null = null;
 
-  constructor(exchange: Exchange, upstream: Duplex, hooks: TunnelHooks) {
+  private constructor(exchange: Exchange, client: Duplex, upstream: Duplex, hooks: TunnelHooks) {
     this.#exchange = exchange;
-    this.#client = exchange.incoming.socket;
+    this.#client = client;
     this.#upstream = upstream;
     this.#hooks = hooks;
   }
 
-  /** Answers the handshake and begins to relay. */
-  open(headers: readonly string[]): void {
-    const { response, incoming, early } = this.#exchange;
-    this.#exchange.isTunnel = true;
-    response.detachSocket(incoming.socket);
-    incoming.socket.setTimeout(0);
-    incoming.socket.setKeepAlive(true, 30_000);
-    this.#client.write(handshakeAnswer(headers), 'latin1');
+  /** Answers the client's handshake with these headers and begins to relay. */
+  static open(exchange: Exchange, upstream: Duplex, headers: readonly string[], hooks: TunnelHooks): Tunnel {
+    exchange.isTunnel = true;
+    const tunnel = new Tunnel(exchange, exchange.reply.upgrade(headers), upstream, hooks);
+    tunnel.#begin();
+    return tunnel;
+  }
 
-    const earlyBytes = early?.take();
+  #begin(): void {
     this.#relay(this.#client, this.#upstream, this.#fromClient, (bytes) => {
       this.#exchange.requestBytes += bytes;
       this.#hooks.onClientData?.();
@@ -62,9 +61,7 @@ export class Tunnel {
     this.#relay(this.#upstream, this.#client, this.#fromUpstream, (bytes) => {
       this.#exchange.responseBytes += bytes;
     });
-    // Bytes that came right behind the request (WS-10).
     this.#client.resume();
-    if (earlyBytes !== undefined && earlyBytes.byteLength > 0) this.#client.emit('data', earlyBytes);
   }
 
   /** The credential that opened it has ended. */
@@ -137,13 +134,4 @@ export class Tunnel {
 export function acceptsHandshake(received: IncomingHttpHeaders, key: string | null): boolean {
   const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
   return received.upgrade?.toLowerCase() === 'websocket' && received['sec-websocket-accept'] === accept;
-}
-
-function handshakeAnswer(headers: readonly string[]): string {
-  let head = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n';
-  for (let index = 0; index + 1 < headers.length; index += 2) {
-    // What frames a message has no place in a 101 (RFC 9110 §8.6).
-    if (headers[index]?.toLowerCase() !== 'content-length') head += `${headers[index]}: ${headers[index + 1]}\r\n`;
-  }
-  return `${head}\r\n`;
 }

@@ -2,20 +2,16 @@
  * What became of a request in the stand-in's pipeline, and why, as plain data.
  */
 
-import { IncomingMessage } from 'node:http';
-import { Socket } from 'node:net';
-import { PassThrough } from 'node:stream';
 import { describeCredential } from '../../authentication/credential.ts';
 import { KINDS } from '../../authentication/kinds.ts';
 import { compileRule } from '../../authorization/rule.ts';
 import type { AllowConfig } from '../../authorization/section.ts';
 import { Denial, REASONS, type Reason } from '../../errors.ts';
-import { Exchange, ExchangeResponse } from '../../exchange.ts';
+import { Exchange } from '../../exchange.ts';
 import type { Config } from '../../gateway/configuration.ts';
 import { decodeCompact } from '../../jwt/compact.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import type { JSONType } from '../../lib/json.ts';
-import { EarlyBytes } from '../../listener/http1/early-bytes.ts';
 import { handle } from '../../pipeline.ts';
 import type { KnownPrincipal } from '../../principal.ts';
 import { formatPattern } from '../../routing/pattern.ts';
@@ -25,6 +21,7 @@ import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import { describeList } from '../describe.ts';
 import type { Question } from './question.ts';
 import { type Forwarded, StandIn } from './stand-in.ts';
+import { WrittenReply } from './written-reply.ts';
 
 /** A more specific route that did not take the request. */
 export interface PassedOver {
@@ -148,34 +145,7 @@ function credentialOf(
   return { needed: describeCredential(credential), presented: presentedBy(question, request) };
 }
 
-/** A response that is written down. */
-class WrittenResponse extends ExchangeResponse {
-  status = 0;
-  fields: readonly string[] = [];
-
-  override writeHead(status: number, ...rest: unknown[]): this {
-    this.status = status;
-    const fields = rest.at(-1);
-    if (Array.isArray(fields)) this.fields = fields.map(String);
-    return this;
-  }
-
-  override end(): this {
-    return this;
-  }
-}
-
 function exchangeOf(question: Question, sent: readonly string[], config: Config, clocks: Clocks): Exchange {
-  const incoming = new IncomingMessage(new Socket());
-  Object.assign(incoming, {
-    method: question.method,
-    url: question.target,
-    httpVersion: '1.1',
-    httpVersionMajor: 1,
-    httpVersionMinor: 1,
-    rawHeaders: [...sent],
-    complete: true,
-  });
   const lower = sent.map((text, index) => (index % 2 === 0 ? text.toLowerCase() : text));
   const isUpgrade = lower.some((text, index) => index % 2 === 0 && text === 'upgrade');
   const peer = {
@@ -184,14 +154,8 @@ function exchangeOf(question: Question, sent: readonly string[], config: Config,
     serverName: null,
   };
   const owner = { finished: () => {} };
-  return new Exchange(
-    incoming,
-    new WrittenResponse(incoming),
-    peer,
-    isUpgrade ? new EarlyBytes(new PassThrough(), Buffer.alloc(0)) : null,
-    clocks.monotonicMs(),
-    owner,
-  );
+  const head = { method: question.method, url: question.target, httpVersion: '1.1', rawHeaders: sent };
+  return new Exchange(new WrittenReply(isUpgrade), head, peer, clocks.monotonicMs(), owner);
 }
 
 function canonicalOf({
@@ -337,13 +301,13 @@ function tokenOf(token: string, { upstreamToken }: Route, header: string, config
 const SHOWN_FIELDS = new Set(['allow', 'location', 'retry-after', 'www-authenticate', 'content-type']);
 
 function responseOf(exchange: Exchange): Explanation['response'] {
-  const { response, reason, note } = exchange;
-  const { status, fields } = response instanceof WrittenResponse ? response : { status: 0, fields: [] };
-  const headers = fields.flatMap((name, index) =>
-    index % 2 === 0 && SHOWN_FIELDS.has(name.toLowerCase()) ? [[name, fields[index + 1] ?? ''] as const] : [],
+  const { reply, reason, note } = exchange;
+  const sent = reply instanceof WrittenReply ? reply.headers : [];
+  const headers = sent.flatMap((name, index) =>
+    index % 2 === 0 && SHOWN_FIELDS.has(name.toLowerCase()) ? [[name, sent[index + 1] ?? ''] as const] : [],
   );
   return {
-    status,
+    status: reply.status,
     reason,
     title: reason === null ? null : REASONS[reason].title,
     note,

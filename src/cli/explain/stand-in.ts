@@ -139,7 +139,6 @@ export class StandIn implements AsyncDisposable {
         log: silent,
         audit: new AuditLog(silent),
         clocks,
-        isDraining: () => false,
       },
       null,
     );

@@ -6,18 +6,34 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { plainAddress } from '../../lib/address.ts';
 import type { PeerInfo } from '../../sanitize/sanitize.ts';
+import type { Http1Reply } from './reply.ts';
 
+/** One connection of a client. */
 export class Connection {
   readonly peer: PeerInfo;
-  /** Requests that have been begun on it. */
+  readonly #server: { readonly isDraining: boolean };
+  /** Requests that have begun on it. */
   requests = 0;
   /** Pipelined requests that wait for their turn. */
   waiting = 0;
   /** The parser has refused what came: the connection only waits for its end. */
   isRefused = false;
+  /** The reply that began last; `null` when it is over and has been forgotten. */
+  reply: Http1Reply | null = null;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, server: { readonly isDraining: boolean }) {
     this.peer = peerOf(socket);
+    this.#server = server;
+  }
+
+  /** Whether its server is draining, so that it must not be kept. */
+  get isDraining(): boolean {
+    return this.#server.isDraining;
+  }
+
+  /** The reply that is being written on it; `null` when there is none. Node takes the socket from one that is complete. */
+  get replyUnderWay(): Http1Reply | null {
+    return this.reply !== null && this.reply.socket !== null ? this.reply : null;
   }
 }
 

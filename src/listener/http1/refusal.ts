@@ -31,11 +31,6 @@ export function endAndLinger(socket: Duplex, lastWords = ''): void {
   socket.once('close', () => clearTimeout(timer));
 }
 
-/** The answer that is being written on a server socket; `null` while there is none. */
-export function answerUnderWay(socket: Duplex): ServerResponse | null {
-  return '_httpMessage' in socket ? ((socket._httpMessage as ServerResponse | null | undefined) ?? null) : null;
-}
-
 /** What was refused before it became an exchange. */
 export interface Refusal {
   /** In the log and in the answer. */
@@ -50,10 +45,16 @@ export interface Refusal {
 /**
  * Answers what never became an exchange with a problem document and closes the connection. Answers that are still under
  * way on it are finished first: they belong to earlier requests, which were in order.
+ *
+ * @param underWay  the answer that is being written on the connection; `null` when there is none
  */
-export function refuseConnection(socket: Duplex, refusal: Pick<Refusal, 'id' | 'reason'>): void {
-  const earlier = answerUnderWay(socket);
-  if (earlier !== null) earlier.once('close', () => refuseConnection(socket, refusal));
+export function refuseConnection(
+  socket: Duplex,
+  refusal: Pick<Refusal, 'id' | 'reason'>,
+  underWay: () => ServerResponse | null,
+): void {
+  const earlier = underWay();
+  if (earlier !== null) earlier.once('close', () => refuseConnection(socket, refusal, underWay));
   else if (socket.writable) endAndLinger(socket, refusalText(refusal));
   else socket.destroy();
 }

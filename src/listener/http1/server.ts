@@ -13,21 +13,15 @@ import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import type { ListenAddress } from '../../config/fields.ts';
 import { Denial, type DenialReason } from '../../errors.ts';
-import { Exchange, type ExchangeOwner, ExchangeResponse } from '../../exchange.ts';
+import { Exchange, type ExchangeOwner } from '../../exchange.ts';
 import { isLoopbackAddress, plainAddress } from '../../lib/address.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { randomHex } from '../../lib/random-hex.ts';
 import { settledWithin } from '../../lib/settled-within.ts';
 import { Connection } from './connection.ts';
 import { listenOn } from './listen.ts';
-import {
-  answerUnderWay,
-  lingeringClose,
-  parserNote,
-  parserRefusal,
-  type Refusal,
-  refuseConnection,
-} from './refusal.ts';
+import { lingeringClose, parserNote, parserRefusal, type Refusal, refuseConnection } from './refusal.ts';
+import { Http1Reply, onReplyClose } from './reply.ts';
 import type { PublicListenerConfig } from './section.ts';
 import { hasBadClientCertificate, type TlsCertificates } from './tls.ts';
 
@@ -69,12 +63,11 @@ const BAD_BODY_FRAMING = new Denial('request_malformed', 'framing of the request
 const CHUNK_EXTENSIONS_TOO_LARGE = new Denial('body_too_large', 'chunk extensions over 16 KiB');
 
 export class PublicListener implements ExchangeOwner {
-  readonly #server: Server<typeof IncomingMessage, typeof ExchangeResponse>;
+  readonly #server: Server<typeof IncomingMessage, typeof Http1Reply>;
   readonly #address: ListenAddress;
   readonly #hooks: ListenerHooks;
   readonly #monotonicMs: Clock;
-  readonly #connections = new WeakMap<Socket, Connection>();
-  readonly #sockets = new Set<Socket>();
+  readonly #connections = new Map<Socket, Connection>();
   readonly #sendTimeoutMs: number;
   readonly #sweeper: NodeJS.Timeout;
   /** Requests in progress, tunnels included. */
@@ -82,7 +75,8 @@ export class PublicListener implements ExchangeOwner {
   readonly #maxRequestsPerConnection: number;
   readonly #peers: Peers;
   #maxConcurrentRequests: number;
-  #isDraining = false;
+  /** Whether every answer closes its connection. */
+  isDraining = false;
   /** Connections that were accepted so far, those without a TLS handshake included. */
   #accepted = 0;
   #onIdle: (() => void) | null = null;
@@ -143,7 +137,7 @@ export class PublicListener implements ExchangeOwner {
 
   /** From now on every answer closes its connection, so that clients go elsewhere. Connections are still accepted. */
   announceEnd(): void {
-    this.#isDraining = true;
+    this.isDraining = true;
   }
 
   /**
@@ -199,7 +193,7 @@ export class PublicListener implements ExchangeOwner {
       this.#accepted += 1;
     });
     server.prependListener(connectionEvent, (socket: Socket) => this.#onConnection(socket));
-    const onRequest = (request: IncomingMessage, response: ExchangeResponse) => this.#onRequest(request, response);
+    const onRequest = (request: IncomingMessage, reply: Http1Reply) => this.#onRequest(request, reply);
     server.on('request', onRequest);
     // Expect is judged by `sanitize`, and 100 Continue is sent only when an upstream is ready for the body.
     server.on('checkContinue', onRequest);
@@ -207,7 +201,7 @@ export class PublicListener implements ExchangeOwner {
     server.on('upgrade', (request, stream, head) => this.#onUpgrade(request, stream, head));
     server.on('connect', (request, stream) => this.#onConnect(request, stream));
     server.on('clientError', (error, socket) => this.#onClientError(error, socket as Socket));
-    server.on('timeout', onSocketTimeout);
+    server.on('timeout', (socket: Socket) => this.#onSocketTimeout(socket));
     server.on('drop', () => hooks.onConnectionRefused('limit'));
     server.on('tlsClientError', (_error: Error, socket: Socket) => {
       hooks.onConnectionRefused('tls');
@@ -217,7 +211,7 @@ export class PublicListener implements ExchangeOwner {
 
   #onConnection(socket: Socket): void {
     socket.destroySoon = lingeringClose;
-    this.#sockets.add(socket);
+    this.#connections.set(socket, new Connection(socket, this));
     socket.on('close', this.#onConnectionClosed);
     if (this.#peers === 'loopback' && !isLoopbackAddress(plainAddress(socket.remoteAddress ?? ''))) {
       this.#hooks.onConnectionRefused('peer');
@@ -230,11 +224,11 @@ export class PublicListener implements ExchangeOwner {
   }
 
   /** One for all connections, of which there may be many. */
-  readonly #onConnectionClosed = forgetIn(this.#sockets);
+  readonly #onConnectionClosed = forgetIn(this.#connections);
 
   /** From now on Node's timeout watches whoever has something to take; it knows whether anything of that has moved. */
   #watchSlowReaders(): void {
-    for (const socket of this.#sockets) {
+    for (const socket of this.#connections.keys()) {
       if (socket.writableLength > 0 && socket.timeout !== this.#sendTimeoutMs) socket.setTimeout(this.#sendTimeoutMs);
     }
   }
@@ -243,7 +237,7 @@ export class PublicListener implements ExchangeOwner {
    * One request at a time on a connection: a pipelined one is looked at when the answer before it is complete, and never
    * if that answer closes the connection (RFC 9112 §9.3.2; test/attack/smuggling.test.ts, SMG-37).
    */
-  #onRequest(request: IncomingMessage, response: ExchangeResponse): void {
+  #onRequest(request: IncomingMessage, reply: Http1Reply): void {
     const { socket } = request;
     // Our side is closed, and the client has not noticed: this would be answered into the void.
     if (socket.writableEnded) {
@@ -251,8 +245,8 @@ export class PublicListener implements ExchangeOwner {
       return;
     }
     const connection = this.#connectionOf(socket);
-    if (response.socket !== null) {
-      this.#begin(request, response, connection);
+    if (reply.socket !== null) {
+      this.#begin(request, reply, connection);
       return;
     }
     connection.waiting += 1;
@@ -260,39 +254,40 @@ export class PublicListener implements ExchangeOwner {
       socket.destroy();
       return;
     }
-    response.once('socket', () => {
+    reply.once('socket', () => {
       connection.waiting -= 1;
-      this.#begin(request, response, connection);
+      this.#begin(request, reply, connection);
     });
   }
 
-  #begin(request: IncomingMessage, response: ExchangeResponse, connection: Connection): void {
+  #begin(request: IncomingMessage, reply: Http1Reply, connection: Connection): void {
     connection.requests += 1;
-    if (connection.requests >= this.#maxRequestsPerConnection || this.#isDraining) response.shouldKeepAlive = false;
-    const exchange = new Exchange(request, response, connection.peer, null, this.#monotonicMs(), this);
-    response.on('close', onResponseClose);
+    if (connection.requests >= this.#maxRequestsPerConnection) reply.shouldKeepAlive = false;
+    const exchange = new Exchange(reply, request, connection.peer, this.#monotonicMs(), this);
+    reply.exchange = exchange;
+    reply.carrier = connection;
+    connection.reply = reply;
+    reply.on('close', onReplyClose);
     this.#accept(exchange);
   }
 
   #onUpgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
     const { socket } = request;
     // Node lets an upgrade overtake the requests before it, and their answers would be cut: nobody asks for that.
-    if (answerUnderWay(socket) !== null) {
+    const connection = this.#connectionOf(socket);
+    if (connection.replyUnderWay !== null) {
       socket.destroy();
       return;
     }
     // The HTTP server has let go of the socket: an error on it is ours to hear.
     stream.on('error', () => stream.destroy());
-    const { peer } = this.#connectionOf(socket);
-    const exchange = Exchange.forUpgrade(request, stream as Socket, head, peer, this.#monotonicMs(), this);
-    exchange.response.on('close', onResponseClose);
-    this.#accept(exchange);
+    this.#begin(request, Http1Reply.forUpgrade(request, stream as Socket, head), connection);
   }
 
   /** The gateway is no forward proxy. */
   #onConnect(request: IncomingMessage, stream: Duplex): void {
     stream.on('error', () => stream.destroy());
-    if (answerUnderWay(request.socket) !== null) {
+    if (this.#connectionOf(request.socket).replyUnderWay !== null) {
       request.socket.destroy();
       return;
     }
@@ -301,9 +296,10 @@ export class PublicListener implements ExchangeOwner {
 
   /** Answers what never becomes an exchange. */
   #refuse(stream: Duplex, socket: Socket, reason: DenialReason, note: string): void {
-    const refusal = { id: randomHex(32), reason, note, client: this.#connectionOf(socket).peer.address };
+    const connection = this.#connectionOf(socket);
+    const refusal = { id: randomHex(32), reason, note, client: connection.peer.address };
     this.#hooks.onParserRefusal(refusal);
-    refuseConnection(stream, refusal);
+    refuseConnection(stream, refusal, () => connection.replyUnderWay);
   }
 
   #onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
@@ -313,21 +309,21 @@ export class PublicListener implements ExchangeOwner {
     if (reason === null || socket.bytesRead === 0) socket.destroy();
     if (reason === null || socket.destroyed || connection.isRefused || socket.writableEnded) return;
     connection.isRefused = true;
-    const answer = answerUnderWay(socket);
-    if (answer !== null && !answer.req.complete) {
-      this.#refuseBody(answer as ExchangeResponse, reason);
+    const reply = connection.replyUnderWay;
+    if (reply !== null && !reply.isRequestComplete) {
+      this.#refuseBody(reply, reason);
       return;
     }
     this.#refuse(socket, socket, reason, parserNote(error));
   }
 
   /** The request in progress turns out to be malformed in its body: whoever works on it has to stop. */
-  #refuseBody({ exchange, headersSent }: ExchangeResponse, reason: DenialReason): void {
+  #refuseBody({ exchange, hasBegun, req }: Http1Reply, reason: DenialReason): void {
     if (exchange === null) return;
     const denial = reason === 'body_too_large' ? CHUNK_EXTENSIONS_TOO_LARGE : BAD_BODY_FRAMING;
     exchange.refused(denial);
     exchange.worker?.abort();
-    if (headersSent) exchange.incoming.socket.destroy();
+    if (hasBegun) req.socket.destroy();
     else this.#hooks.onRefused(exchange, denial);
   }
 
@@ -344,45 +340,34 @@ export class PublicListener implements ExchangeOwner {
     if (this.inFlight === 0) this.#onIdle?.();
   }
 
+  /**
+   * Nothing has moved on a connection for a while. That is the end of an idle one, and of one whose client does not take
+   * its answer; where we are waited for, other timeouts watch.
+   */
+  #onSocketTimeout(socket: Socket): void {
+    if (this.#connectionOf(socket).replyUnderWay === null || socket.writableLength > 0) socket.destroy();
+  }
+
   #connectionOf(socket: Socket): Connection {
-    const known = this.#connections.get(socket);
-    if (known !== undefined) return known;
-    const connection = new Connection(socket);
-    this.#connections.set(socket, connection);
-    return connection;
+    // One that fails its TLS handshake was never accepted.
+    return this.#connections.get(socket) ?? new Connection(socket, this);
   }
 }
 
-/** A listener for `close` that takes its socket out of a set. */
-function forgetIn(sockets: Set<Socket>): (this: Socket) => void {
+/** A listener for `close` that forgets its socket. */
+function forgetIn(connections: Map<Socket, Connection>): (this: Socket) => void {
   return function forget() {
-    sockets.delete(this);
+    connections.delete(this);
   };
 }
 
-/** The answer is complete, or the client has left before it was. */
-function onResponseClose(this: ExchangeResponse): void {
-  const { exchange } = this;
-  if (exchange === null) return;
-  if (!this.writableFinished) exchange.clientLeft();
-  exchange.finish();
-}
-
-/**
- * Nothing has moved on a connection for a while. That is the end of an idle one, and of one whose client does not take
- * its answer; where we are waited for, other timeouts watch.
- */
-function onSocketTimeout(socket: Socket): void {
-  if (answerUnderWay(socket) === null || socket.writableLength > 0) socket.destroy();
-}
-
-type ServerSettings = ServerOptions<typeof IncomingMessage, typeof ExchangeResponse>;
+type ServerSettings = ServerOptions<typeof IncomingMessage, typeof Http1Reply>;
 
 function createPlainOrTlsServer(
   options: ServerSettings,
   tls: TlsCertificates | null,
   handshakeTimeout: number,
-): Server<typeof IncomingMessage, typeof ExchangeResponse> {
+): Server<typeof IncomingMessage, typeof Http1Reply> {
   if (tls === null) return createServer(options);
   const server = createTlsServer({ ...options, ...tls.serverOptions(), handshakeTimeout });
   tls.attach(server as TlsServer);
@@ -395,7 +380,7 @@ function serverOptions(
 ): ServerSettings {
   return {
     IncomingMessage,
-    ServerResponse: ExchangeResponse,
+    ServerResponse: Http1Reply,
     maxHeaderSize: limits.maxHeaderBytes,
     headersTimeout: timeouts.headers,
     // A long upload is not an attack as long as it moves: the pause between two parts is limited instead (bodyIdle).

@@ -1,0 +1,148 @@
+/**
+ * The answer to an HTTP/1.1 request: Node's response, which is also the exchange's {@link Reply}, so that a request costs
+ * one object less.
+ *
+ * perf: a closure per request, on the response or on the exchange, is allocated in V8's old space once the site is hot,
+ * and from there keeps everything about its request alive until the next full collection: + 8 µs of garbage collection
+ * per request (bench/load/run.ts, docs/adr/0003-no-closures-on-the-hot-path.md). So one function listens to all responses
+ * and finds the exchange through `this`.
+ */
+
+import { type IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex, Readable } from 'node:stream';
+import type { Exchange, Reply } from '../../exchange.ts';
+import type { Connection } from './connection.ts';
+import { EarlyBytes } from './early-bytes.ts';
+import { endAndLinger } from './refusal.ts';
+
+/** A request body up to this length is read and thrown away so that the connection can go on; a longer one closes it. */
+const MAX_DISCARDED_BYTES = 256 * 1024;
+
+/** A response that knows its exchange and its connection. */
+export class Http1Reply extends ServerResponse<IncomingMessage> implements Reply {
+  /** `null` before it begins and after it is over. */
+  exchange: Exchange | null = null;
+  /** `null` until the exchange begins. */
+  carrier: Connection | null = null;
+  /** What came after the head of an upgrade request; `null` for a plain request. */
+  #early: EarlyBytes | null = null;
+  #isDiscarding = false;
+
+  /**
+   * A reply to an upgrade request, which has left Node's server. Until a tunnel is opened it is written like any other,
+   * and then the connection is closed.
+   *
+   * @param head  what came together with the request
+   */
+  static forUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): Http1Reply {
+    const reply = new Http1Reply(request);
+    reply.#early = new EarlyBytes(socket, head);
+    reply.shouldKeepAlive = false;
+    reply.assignSocket(socket);
+    reply.once('finish', leaveSocket);
+    return reply;
+  }
+
+  get status(): number {
+    return this.statusCode;
+  }
+
+  get hasBegun(): boolean {
+    return this.headersSent;
+  }
+
+  get isUpgrade(): boolean {
+    return this.#early !== null;
+  }
+
+  get body(): Readable {
+    return this.req;
+  }
+
+  get isRequestComplete(): boolean {
+    return this.req.complete;
+  }
+
+  /** Whether a part of the request body may still come, and nobody throws it away: it is not a next request (SMG-20). */
+  get #isBodyLeft(): boolean {
+    return !this.#isDiscarding && !this.req.complete && !this.req.readableEnded;
+  }
+
+  begin(status: number, headers: string[]): void {
+    if (this.#isBodyLeft || this.carrier?.isDraining === true) this.shouldKeepAlive = false;
+    this.writeHead(status, headers);
+  }
+
+  cut(): void {
+    this.destroy();
+  }
+
+  closeConnection(): void {
+    this.shouldKeepAlive = false;
+  }
+
+  discardBody(): void {
+    const { req } = this;
+    const screened = this.exchange?.screened ?? null;
+    // The end of a request that was not understood is unknown. And a client may or may not send the body that it announced
+    // with Expect: what follows cannot be told apart (SMG-18).
+    if (screened === null || (screened.expectsContinue && !req.readableDidRead)) this.shouldKeepAlive = false;
+    const isTooLong = typeof screened?.body === 'number' && screened.body > MAX_DISCARDED_BYTES;
+    if (isTooLong && !req.complete) this.shouldKeepAlive = false;
+    if (this.shouldKeepAlive && this.#isBodyLeft) this.#discard();
+  }
+
+  #discard(): void {
+    const { req } = this;
+    this.#isDiscarding = true;
+    let discarded = 0;
+    req.on('data', (part: Buffer) => {
+      discarded += part.byteLength;
+      if (discarded > MAX_DISCARDED_BYTES) req.socket.destroySoon();
+    });
+    req.on('error', () => {});
+    req.resume();
+  }
+
+  upgrade(headers: readonly string[]): Duplex {
+    const socket = this.socket as Socket;
+    this.detachSocket(socket);
+    socket.setTimeout(0);
+    socket.setKeepAlive(true, 30_000);
+    socket.write(switchingProtocols(headers), 'latin1');
+    const early = this.#early?.take() ?? Buffer.alloc(0);
+    socket.pause();
+    if (early.byteLength > 0) socket.unshift(early);
+    return socket;
+  }
+}
+
+/** The answer is complete, or the client left before it was. */
+export function onReplyClose(this: Http1Reply): void {
+  const { exchange } = this;
+  if (exchange === null) return;
+  this.exchange = null;
+  if (!this.writableFinished) exchange.clientLeft();
+  exchange.finish();
+}
+
+/** An upgrade was refused: the connection ends with the answer. */
+function leaveSocket(this: Http1Reply): void {
+  const { exchange } = this;
+  // Not that of the request: an upgrade with a body comes with a stream in front of its socket.
+  const socket = this.socket as Socket;
+  this.exchange = null;
+  this.detachSocket(socket);
+  endAndLinger(socket);
+  exchange?.finish();
+}
+
+function switchingProtocols(headers: readonly string[]): string {
+  let head = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n';
+  for (let index = 0; index + 1 < headers.length; index += 2) {
+    // What frames a message has no place in a 101 (RFC 9110 §8.6).
+    if (headers[index]?.toLowerCase() !== 'content-length') head += `${headers[index]}: ${headers[index + 1]}\r\n`;
+  }
+  return `${head}\r\n`;
+}

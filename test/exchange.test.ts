@@ -1,0 +1,71 @@
+import { expect, test } from 'vitest';
+import { WrittenReply } from '../src/cli/explain/written-reply.ts';
+import { Denial, DependencyFault } from '../src/errors.ts';
+import { Exchange } from '../src/exchange.ts';
+import { MetricRegistry } from '../src/telemetry/registry.ts';
+import { RequestSeries, RouteMetrics } from '../src/telemetry/route-series.ts';
+
+const DENIAL = new Denial('route_forbidden', 'rule of the route');
+const HEAD = { method: 'GET', url: '/', httpVersion: '1.1', rawHeaders: [] };
+const PEER = { address: '127.0.0.1', secure: false, serverName: null };
+
+function begin() {
+  const finished: Exchange[] = [];
+  const owner = { finished: (over: Exchange) => void finished.push(over) };
+  return { exchange: new Exchange(new WrittenReply(false), HEAD, PEER, 0, owner), finished };
+}
+
+const outcomeOf = ({ reason, note, cause }: Exchange) => ({ reason, note, cause });
+
+test('the outcome is that of the last refusal or failure, and nothing of the one before', () => {
+  const { exchange } = begin();
+  expect(outcomeOf(exchange)).toEqual({ reason: null, note: null, cause: null });
+  const cause = new Error('refused');
+  exchange.failed(new DependencyFault('store_unavailable', 'no answer', { cause }));
+  expect(outcomeOf(exchange)).toEqual({ reason: 'store_unavailable', note: 'no answer', cause });
+  exchange.refused(DENIAL);
+  expect(outcomeOf(exchange)).toEqual({ reason: 'route_forbidden', note: 'rule of the route', cause: null });
+});
+
+test('a client that leaves aborts the work on its answer, and is the outcome only if there is no other', () => {
+  const { exchange } = begin();
+  let aborted = 0;
+  exchange.worker = {
+    abort() {
+      aborted += 1;
+    },
+  };
+  exchange.clientLeft();
+  expect([aborted, exchange.reason]).toEqual([1, 'downstream_aborted']);
+
+  const refused = begin().exchange;
+  refused.refused(DENIAL);
+  refused.clientLeft();
+  expect(refused.reason).toBe('route_forbidden');
+});
+
+test('it is in progress in the series that it entered last, until it is over, once', () => {
+  const requests = new RequestSeries(new MetricRegistry());
+  const [unmatched, route] = [new RouteMetrics(requests, '_none', null), new RouteMetrics(requests, 'app', 'app')];
+  const { exchange, finished } = begin();
+  const inProgress = () => [unmatched.inFlight.value, route.inFlight.value];
+  exchange.enter(unmatched);
+  expect(inProgress()).toEqual([1, 0]);
+  exchange.enter(route);
+  expect(inProgress()).toEqual([0, 1]);
+  exchange.finish();
+  exchange.finish();
+  expect(inProgress()).toEqual([0, 0]);
+  expect(exchange.series).toBe(route);
+  expect(finished).toEqual([exchange]);
+});
+
+test('work on it is useless once its answer has begun or it is over', () => {
+  const answered = begin().exchange;
+  expect(answered.isOver).toBe(false);
+  answered.reply.begin(200, []);
+  expect(answered.isOver).toBe(true);
+  const left = begin().exchange;
+  left.finish();
+  expect(left.isOver).toBe(true);
+});
