@@ -12,6 +12,7 @@ interface BenchRoute {
   readonly id: string;
   readonly methods: ReadonlySet<string>;
   readonly hasOwnMethods: boolean;
+  readonly leavesOtherMethods: boolean;
 }
 
 const METHODS = new Set(['GET', 'HEAD', 'POST']);
@@ -21,7 +22,7 @@ function routes(count: number): RouteEntry<BenchRoute>[] {
   return Array.from({ length: count }, (_, at) => {
     const host = at % 5 === 0 ? '*.example.com' : 'shop.example.com';
     const path = [`/service-${at}`, `/service-${at}/v1/items/:id`, `/service-${at}/v2/*`][at % 3] ?? '/';
-    const route = { id: `route-${at}`, methods: METHODS, hasOwnMethods: false };
+    const route = { id: `route-${at}`, methods: METHODS, hasOwnMethods: false, leavesOtherMethods: false };
     return { pattern: parsePattern(host, path, at % 7 === 0 && !path.endsWith('*')), route };
   });
 }

@@ -137,7 +137,7 @@ const destinationToken = (context: SchemaContext) =>
 const destination = (context: SchemaContext) => {
   const { rewrite, requestHeaders, responseHeaders, timeouts, bodyLimit, webSocket, pathExceptions, match } =
     ROUTE_KEYS;
-  const { host, path, exactPath, methods } = match.shape;
+  const { host, path, exactPath, methods, otherMethods } = match.shape;
   return z.strictObject({
     id: name().meta({ description: 'Name of the destination: in logs and metrics, where it stands among the routes.' }),
     match: z
@@ -149,6 +149,7 @@ const destination = (context: SchemaContext) => {
         path: path.meta({ description: 'Path or list of paths with all that is below. Default: all of the host.' }),
         exactPath,
         methods,
+        otherMethods,
       })
       .refine(({ host, path, exactPath }) => host !== undefined || path !== undefined || exactPath !== undefined, {
         message: 'needs host, path or exactPath',

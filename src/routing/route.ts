@@ -25,6 +25,7 @@ export interface Route {
   readonly index: number;
   readonly methods: ReadonlySet<string>;
   readonly hasOwnMethods: boolean;
+  readonly leavesOtherMethods: boolean;
   readonly credential: CredentialRule;
   readonly upstream: string;
   readonly audience: string;
@@ -94,6 +95,7 @@ export function compileRoute(
     index,
     methods: compileMethods(config.match.methods),
     hasOwnMethods: config.match.methods !== undefined,
+    leavesOtherMethods: config.match.otherMethods === 'nextRoute',
     credential,
     upstream: config.upstream,
     audience: config.audience ?? config.upstream,

@@ -60,6 +60,10 @@ export const ROUTE_KEYS = {
         .min(1)
         .optional()
         .meta({ description: 'Default: all of GET HEAD POST PUT PATCH DELETE OPTIONS. GET includes HEAD.' }),
+      otherMethods: z.enum(['refuse', 'nextRoute']).prefault('refuse').meta({
+        description:
+          'What happens to a request at this path with a method that is not in `methods`: `refuse` answers 405; `nextRoute` leaves it to the next best route, whose rules may be weaker.',
+      }),
     })
     .refine((match) => match.path !== undefined || match.exactPath !== undefined, {
       message: 'needs path or exactPath',

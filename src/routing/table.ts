@@ -3,8 +3,8 @@
  *
  * The table is compiled once from the configuration and never changes; a reload makes another one. Matching walks a
  * tree of path segments, so its cost follows the length of the path, not the number of routes
- * (bench/micro/routing.ts). The most specific pattern wins whatever the order in the file; a route that does not
- * accept the method is passed over for the next best one, and only when none does is the answer 405.
+ * (bench/micro/routing.ts). The most specific pattern wins whatever the order in the file, and its routes decide about
+ * the method: one that none of them accepts is 405, unless each of them leaves it to the next best pattern.
  */
 
 import { Denial } from '../errors.ts';
@@ -17,6 +17,8 @@ export interface Routable {
   readonly methods: ReadonlySet<string>;
   /** Whether the methods were written out: such a route is tried before one that takes the default. */
   readonly hasOwnMethods: boolean;
+  /** Whether a request with another method goes to the next best pattern, instead of being refused. */
+  readonly leavesOtherMethods: boolean;
 }
 
 /** One pattern of one route. */
@@ -41,6 +43,8 @@ class Search<R extends Routable> {
   readonly path: string;
   readonly method: string;
   allowed: Set<string> | null = null;
+  /** Whether a pattern matched whose routes refuse the method: nothing less specific is tried. */
+  isRefused = false;
 
   constructor(path: string, method: string) {
     this.path = path;
@@ -62,11 +66,15 @@ class Search<R extends Routable> {
   }
 
   #accepting(entries: readonly RouteEntry<R>[]): RouteEntry<R> | null {
-    for (const entry of entries) {
-      if (entry.route.methods.has(this.method)) return entry;
+    if (this.isRefused || entries.length === 0) return null;
+    for (const entry of entries) if (entry.route.methods.has(this.method)) return entry;
+    let isLeft = true;
+    for (const { route } of entries) {
+      isLeft &&= route.leavesOtherMethods;
       this.allowed ??= new Set();
-      for (const method of entry.route.methods) this.allowed.add(method);
+      for (const method of route.methods) this.allowed.add(method);
     }
+    this.isRefused = !isLeft;
     return null;
   }
 }
@@ -108,6 +116,7 @@ export class RouteTable<R extends Routable> {
     let isServed = exact !== undefined;
     for (const root of this.#otherRoots(host)) {
       isServed = true;
+      if (search.isRefused) break;
       const entry = search.find(root, 1);
       if (entry !== null) return entry;
     }

@@ -159,10 +159,11 @@ describe('what is refused says why, and what the client gets', () => {
     expect(await asked(...argv)).toMatchObject({ outcome: 'denied', response, upstream: null, token: null });
   });
 
-  test('a method that the route does not list goes on to the next route', async () => {
-    const { passedOver, route } = await asked('DELETE', '/api/orders', '--session', 'roles=admin');
-    expect(route).toMatchObject({ id: 'reports' });
-    expect(passedOver).toMatchObject([{ route: 'orders', because: 'method', isNear: true }]);
+  test('a method that the route does not list is refused, and does not go on to the next route', async () => {
+    const { passedOver, route, response } = await asked('DELETE', '/api/orders', '--session', 'roles=admin');
+    expect(route).toBeNull();
+    expect(response).toMatchObject({ status: 405 });
+    expect(passedOver).toContainEqual(expect.objectContaining({ route: 'orders', because: 'method', isNear: true }));
   });
 });
 

@@ -71,7 +71,7 @@ describe('rewrite', () => {
           const table = new RouteTable([
             {
               pattern: parsePattern('h', pattern, false),
-              route: { id: 'r', methods: new Set(['GET']), hasOwnMethods: false },
+              route: { id: 'r', methods: new Set(['GET']), hasOwnMethods: false, leavesOtherMethods: false },
             },
           ]);
           const strips = 'stripPrefix' in config;

@@ -8,15 +8,23 @@ interface TestRoute {
   readonly id: string;
   readonly methods: ReadonlySet<string>;
   readonly hasOwnMethods: boolean;
+  readonly leavesOtherMethods: boolean;
 }
 
 const ALL = ['GET', 'POST', 'PUT'];
-const entry = (host: string, path: string, isExact = false, methods?: readonly string[]): RouteEntry<TestRoute> => ({
+const entry = (
+  host: string,
+  path: string,
+  isExact = false,
+  methods?: readonly string[],
+  leavesOtherMethods = false,
+): RouteEntry<TestRoute> => ({
   pattern: parsePattern(host, path, isExact),
   route: {
     id: `${host}${path}${isExact ? '!' : ''}${methods ?? ''}`,
     methods: new Set(methods ?? ALL),
     hasOwnMethods: methods !== undefined,
+    leavesOtherMethods,
   },
 });
 
@@ -93,8 +101,10 @@ describe('methods', () => {
     entry('h', '/orders', false, ['POST']),
     entry('h', '/orders'),
     entry('h', '/orders/:id', false, ['GET']),
+    entry('h', '/orders/all', false, ['GET'], true),
     entry('h', '/carts', false, ['GET']),
     entry('h', '/carts', true, ['PUT']),
+    entry('*', '/'),
   ]);
 
   test('a route with methods of its own is tried before one that takes any', () => {
@@ -102,24 +112,34 @@ describe('methods', () => {
     expect(matched(table, 'h', '/orders', 'PUT')).toBe('h/orders');
   });
 
-  test('a method that the most specific route does not accept goes to the next best one', () => {
+  test('a method that the most specific pattern does not accept is 405: no weaker route takes over', () => {
     expect(matched(table, 'h', '/orders/7', 'GET')).toBe('h/orders/:idGET');
-    expect(matched(table, 'h', '/orders/7', 'PUT')).toBe('h/orders');
-    expect(matched(table, 'h', '/carts', 'GET')).toBe('h/cartsGET');
+    const refused = { reason: 'method_not_allowed', headers: ['Allow', 'GET'] };
+    expect(table.match('h', '/orders/7', 'PUT')).toMatchObject(refused);
+    expect(table.match('h', '/carts/7', 'PUT')).toMatchObject(refused);
+    expect(table.match('h', '/carts', 'GET')).toMatchObject({ ...refused, headers: ['Allow', 'PUT'] });
   });
 
-  test('when no route accepts the method the answer is 405 with all that some route accepts', () => {
-    const denial = table.match('h', '/carts', 'POST');
-    expect(denial).toMatchObject({ reason: 'method_not_allowed', headers: ['Allow', 'GET, PUT'] });
-    expect(table.match('h', '/carts/7', 'PUT')).toMatchObject({
-      reason: 'method_not_allowed',
-      headers: ['Allow', 'GET'],
-    });
+  test('a route can leave other methods to the next best one; Allow names the methods of all that were asked', () => {
+    expect(matched(table, 'h', '/orders/all', 'GET')).toBe('h/orders/allGET');
+    expect(table.match('h', '/orders/all', 'PUT')).toMatchObject({ headers: ['Allow', 'GET'] });
+    const open = new RouteTable([
+      entry('h', '/a', false, ['GET'], true),
+      entry('h', '/', false, ['PUT'], true),
+      entry('*', '/', false, ['POST']),
+    ]);
+    expect(['GET', 'PUT', 'POST'].map((method) => matched(open, 'h', '/a', method))).toEqual([
+      'h/aGET',
+      'h/PUT',
+      '*/POST',
+    ]);
+    expect(open.match('h', '/a', 'DELETE')).toMatchObject({ headers: ['Allow', 'GET, POST, PUT'] });
   });
 
   test('a path that nothing matches is 404, a host that nothing matches is 421', () => {
-    expect(matched(table, 'h', '/other', 'POST')).toBe('route_not_found');
-    expect(matched(table, 'other', '/orders')).toBe('host_not_served');
+    const one = new RouteTable([entry('h', '/orders')]);
+    expect(matched(one, 'h', '/other', 'POST')).toBe('route_not_found');
+    expect(matched(one, 'other', '/orders')).toBe('host_not_served');
   });
 });
 
@@ -147,18 +167,23 @@ function naiveMatch(entries: readonly RouteEntry<TestRoute>[], host: string, pat
         hostRank(candidate.pattern.host),
         ...segments.map(({ kind }) => (kind === 'literal' ? 'a' : 'b')),
         { exact: 'c', rest: 'd', prefix: 'e' }[end],
-        candidate.route.hasOwnMethods ? '0' : '1',
       ].join(' ');
       return { candidate, fits, rank };
     });
-  const fitting = candidates.filter(({ fits }) => fits);
-  const accepting = fitting.filter(({ candidate }) => candidate.route.methods.has(method));
-  const [best] = accepting.toSorted((a, b) => (a.rank < b.rank ? -1 : a.rank > b.rank ? 1 : 0));
-  if (best !== undefined) return best.candidate.route.id;
-  if (fitting.length > 0) {
-    const allowed = new Set(fitting.flatMap(({ candidate }) => [...candidate.route.methods]));
-    return `405 ${[...allowed].toSorted().join(', ')}`;
+  const fitting = Map.groupBy(
+    candidates.filter(({ fits }) => fits),
+    ({ rank }) => rank,
+  );
+  const allowed = new Set<string>();
+  for (const [, group] of [...fitting].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+    const routes = group.map(({ candidate }) => candidate.route);
+    const accepting = routes.filter(({ methods }) => methods.has(method));
+    const best = accepting.find(({ hasOwnMethods }) => hasOwnMethods) ?? accepting[0];
+    if (best !== undefined) return best.id;
+    for (const { methods } of routes) for (const one of methods) allowed.add(one);
+    if (!routes.every(({ leavesOtherMethods }) => leavesOtherMethods)) break;
   }
+  if (allowed.size > 0) return `405 ${[...allowed].toSorted().join(', ')}`;
   return candidates.length > 0 ? '404' : '421';
 }
 
@@ -175,6 +200,7 @@ describe('against a naive matcher', () => {
         path,
         isExact: fc.boolean(),
         methods: fc.option(fc.subarray(ALL, { minLength: 1 }), { nil: undefined }),
+        leavesOtherMethods: fc.boolean(),
       }),
       { maxLength: 12 },
     )
@@ -187,7 +213,9 @@ describe('against a naive matcher', () => {
         ]),
       ).values(),
     ])
-    .map((list) => list.map((made) => entry(made.host, made.path, made.isExact, made.methods)));
+    .map((list) =>
+      list.map((made) => entry(made.host, made.path, made.isExact, made.methods, made.leavesOtherMethods)),
+    );
   const requests = fc.array(
     fc.record({
       host: fc.constantFrom('h.x.com', 'g.x.com', 'a.b.x.com', 'y.com', 'z.com', 'localhost'),
@@ -235,7 +263,7 @@ describe('against a naive matcher', () => {
     );
   });
 
-  test('the first entry of the list that matches is the one that is found', () => {
+  test('the first entry of the list that matches is the one that is found, unless the method is refused', () => {
     fc.assert(
       fc.property(entries, requests, (made, asked) => {
         const table = new RouteTable(made);
@@ -243,7 +271,8 @@ describe('against a naive matcher', () => {
           const first = table.entries.find(
             (one) => !(new RouteTable([one]).match(host, asks, method) instanceof Denial),
           );
-          if (first !== undefined) expect(matched(table, host, asks, method)).toBe(first.route.id);
+          const found = matched(table, host, asks, method);
+          if (first !== undefined && found !== 'method_not_allowed') expect(found).toBe(first.route.id);
         }
       }),
     );

@@ -209,7 +209,7 @@ describe('our own tokens', () => {
     const { gateway } = stage.gateway;
     const [api] = gateway.config.routes;
     if (api === undefined) throw new Error('no route');
-    const web = { ...api, id: 'web', match: { path: ['/web'] }, credential: 'session' as const };
+    const web = { ...api, id: 'web', match: { ...api.match, path: ['/web'] }, credential: 'session' as const };
     await gateway.apply({ ...gateway.config, routes: [api, web] });
     const head = `GET /web HTTP/1.1\r\n${HOST}\r\n${await stage.gateway.cookie('bob')}\r\n\r\n`;
     expect((await rawRequest(stage.gateway.port, head)).status).toBe(200);
