@@ -20,11 +20,12 @@ FROM ${NODE_IMAGE} AS build
 WORKDIR /build
 COPY --chown=0:0 package.json package-lock.json .npmrc ./
 # No dependency needs its install script here: the only one downloads a Node, and this image has one.
-RUN npm ci --ignore-scripts --no-audit --no-fund
+# The workspaces are for services behind the gateway, not for the image.
+RUN npm ci --ignore-scripts --workspaces=false --no-audit --no-fund
 COPY --chown=0:0 tsconfig.json tsconfig.build.json ./
 COPY --chown=0:0 scripts ./scripts
 COPY --chown=0:0 src ./src
-RUN npm run build && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
+RUN npm run build && npm prune --omit=dev --ignore-scripts --workspaces=false --no-audit --no-fund
 # Node loads libatomic since version 25, and the runtime image does not have it. A test in test/shipping compares the
 # libraries that Node loads with those in the image.
 RUN mkdir /runtime && cp -L "$(ldd /usr/local/bin/node | awk '$1 == "libatomic.so.1" { print $3 }')" /runtime/

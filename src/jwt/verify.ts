@@ -17,7 +17,7 @@ import type { TokenProfile } from './profiles.ts';
 import type { VerificationKey } from './verification-keys.ts';
 
 /** A verified token. */
-export interface Verified {
+interface Verified {
   readonly claims: Claims;
   /** The key that signed it. */
   readonly key: VerificationKey;

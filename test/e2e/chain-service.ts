@@ -8,7 +8,7 @@
 
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createVerifier } from '../../src/verify/index.ts';
+import { createVerifier } from '../../packages/verify/src/index.ts';
 
 const [role, address = ''] = process.argv.slice(2);
 

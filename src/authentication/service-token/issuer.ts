@@ -17,7 +17,7 @@ import type { LearntIssuer } from './cluster.ts';
 import { type IssuerConfig, type KeySource, keySourceOf } from './section.ts';
 
 /** What kind of issuer: what its tokens look like, and by what they are told to be its. */
-export type IssuerKind = 'jwt' | 'kubernetes' | 'jwt-svid';
+type IssuerKind = 'jwt' | 'kubernetes' | 'jwt-svid';
 
 /** The rules for the tokens of one issuer. */
 export interface IssuerRules {

@@ -82,5 +82,3 @@ export const login = (context: SchemaContext) =>
 
 /** `login`, loaded. */
 export type LoginConfig = z.output<ReturnType<typeof login>>;
-/** One of `login.trustedBackends`, loaded. */
-export type TrustedBackendConfig = LoginConfig['trustedBackends'][number];

@@ -1,5 +1,5 @@
 /**
- * sallyport/verify: what a Node service needs to believe a token that the gateway sent, and nothing else.
+ * @sallyport/verify: what a Node service needs to believe a token that the gateway sent, and nothing else.
  *
  *   const { verify } = createVerifier({ issuer: 'https://shop.example.com', audience: 'orders' });
  *   const { subject, actor, scopes } = await verify(request.headers.authorization);

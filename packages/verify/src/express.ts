@@ -1,4 +1,4 @@
-/** sallyport/verify for Express, and for anything else with its kind of middleware. */
+/** @sallyport/verify for Express, and for anything else with its kind of middleware. */
 
 import { type GuardOptions, type RequestHeaders, refusalOf, verifyRequest } from './refusal.ts';
 import { rememberToken } from './request-token.ts';

@@ -11,8 +11,8 @@ import {
   type Verifier,
   type VerifyError,
   verifiedTokenOf,
-} from '../../src/verify/index.ts';
-import { rawRequest, requestHead } from '../support/raw-client.ts';
+} from '../../../packages/verify/src/index.ts';
+import { rawRequest, requestHead } from '../../support/raw-client.ts';
 import { AUDIENCE, ISSUER, TestIssuer } from './test-issuer.ts';
 
 let issuer: TestIssuer;

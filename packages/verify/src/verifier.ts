@@ -1,16 +1,16 @@
 /** The plain function: an Authorization header in, what the token says out, or a {@link VerifyError}. */
 
-import { decodeCompact } from '../jwt/compact.ts';
-import { jsonFetcher } from '../jwt/fetch-json.ts';
-import { FixedKeySet, type KeySet } from '../jwt/key-set.ts';
-import { accessTokenProfile, type TokenProfile } from '../jwt/profiles.ts';
-import { RememberingVerifier } from '../jwt/remembering-verifier.ts';
-import { RemoteKeySet } from '../jwt/remote-key-set.ts';
-import { keysAt } from '../jwt/sources.ts';
-import { type KeyRules, readKeySet, type VerificationKey } from '../jwt/verification-keys.ts';
-import { isLoopbackHost } from '../lib/address.ts';
-import { bearerToken } from '../lib/bearer.ts';
-import { type Clocks, systemClocks } from '../lib/clock.ts';
+import { decodeCompact } from '../../../src/jwt/compact.ts';
+import { jsonFetcher } from '../../../src/jwt/fetch-json.ts';
+import { FixedKeySet, type KeySet } from '../../../src/jwt/key-set.ts';
+import { accessTokenProfile, type TokenProfile } from '../../../src/jwt/profiles.ts';
+import { RememberingVerifier } from '../../../src/jwt/remembering-verifier.ts';
+import { RemoteKeySet } from '../../../src/jwt/remote-key-set.ts';
+import { keysAt } from '../../../src/jwt/sources.ts';
+import { type KeyRules, readKeySet, type VerificationKey } from '../../../src/jwt/verification-keys.ts';
+import { isLoopbackHost } from '../../../src/lib/address.ts';
+import { bearerToken } from '../../../src/lib/bearer.ts';
+import { type Clocks, systemClocks } from '../../../src/lib/clock.ts';
 import { readVerifiedToken, type VerifiedToken } from './verified-token.ts';
 import { VerifyError, type VerifyReason } from './verify-error.ts';
 

@@ -1,5 +1,5 @@
 /**
- * The recipes of docs/verify.md, as they stand there, against a gateway: each in a process of its own, with tokens that
+ * The recipes of docs/verify.md and of the package's README, as they are there, against a gateway: each in a process of its own, with tokens that
  * the gateway sent, and with some that it would not send though they are signed with its key.
  */
 
@@ -12,21 +12,23 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { exportJWK, generateKeyPair, type JWK, type JWTPayload, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
-import { startGateway, type TestGateway } from '../support/gateway.ts';
-import { findProgram } from '../support/programs.ts';
-import { rawRequest, requestHead } from '../support/raw-client.ts';
-import { RecordingUpstream } from '../support/recording-upstream.ts';
-import { until } from '../support/until.ts';
+import { startGateway, type TestGateway } from '../../support/gateway.ts';
+import { findProgram } from '../../support/programs.ts';
+import { rawRequest, requestHead } from '../../support/raw-client.ts';
+import { RecordingUpstream } from '../../support/recording-upstream.ts';
+import { until } from '../../support/until.ts';
 
-const ROOT = join(import.meta.dirname, '../..');
-const PAGE = readFileSync(join(ROOT, 'docs/verify.md'), 'utf8');
+const ROOT = join(import.meta.dirname, '../../..');
+const PAGES = ['docs/verify.md', 'packages/verify/README.md']
+  .map((path) => readFileSync(join(ROOT, path), 'utf8'))
+  .join('\n');
 const ISSUER = 'https://shop.example.com';
 /** The first build of Go's standard library takes a while. */
 const BUILD_TIMEOUT_MS = 240_000;
 
 function recipe(name: string): string {
-  const [, text] = new RegExp(`^\`\`\`[a-z]+ recipe=${name}\\n(.*?)^\`\`\`$`, 'ms').exec(PAGE) ?? [];
-  if (text === undefined) throw new Error(`docs/verify.md has no recipe ${name}`);
+  const [, text] = new RegExp(`^\`\`\`[a-z]+ recipe=${name}\\n(.*?)^\`\`\`$`, 'ms').exec(PAGES) ?? [];
+  if (text === undefined) throw new Error(`no page has a recipe ${name}`);
   return text;
 }
 
@@ -49,15 +51,15 @@ const write = (directory: string, name: string, text: string) => {
   writeFileSync(join(directory, name), text);
 };
 
-/** Packages of this repository; `sallyport` as its sources. */
+/** Packages of this repository; `@sallyport/verify` as its sources. */
 function linkPackages(directory: string): void {
   for (const name of ['jose', 'express', 'fastify']) {
     mkdirSync(join(directory, 'node_modules'), { recursive: true });
     symlinkSync(join(ROOT, 'node_modules', name), join(directory, 'node_modules', name));
   }
-  const exports = { './verify': './verify.js' };
-  write(directory, 'node_modules/sallyport/package.json', JSON.stringify({ type: 'module', exports }));
-  write(directory, 'node_modules/sallyport/verify.js', `export * from '${join(ROOT, 'src/verify/index.ts')}';\n`);
+  const installed = 'node_modules/@sallyport/verify';
+  write(directory, `${installed}/package.json`, JSON.stringify({ type: 'module', exports: './index.js' }));
+  write(directory, `${installed}/index.js`, `export * from '${join(ROOT, 'packages/verify/src/index.ts')}';\n`);
 }
 
 const nodeKitchen = (name: string, judge: string): Kitchen => ({
@@ -441,9 +443,9 @@ describe.each(Object.keys(KITCHENS))('the recipe %s', (name) => {
   });
 });
 
-test('every recipe of the page is tried', () => {
-  expect([...PAGE.matchAll(/^```\w+ recipe=(\w+)$/gm)].map(([, name]) => name).toSorted()).toEqual(
+test('every recipe of the pages is tried', () => {
+  expect([...PAGES.matchAll(/^```\w+ recipe=(\w+)$/gm)].map(([, name]) => name).toSorted()).toEqual(
     Object.keys(KITCHENS).toSorted(),
   );
-  expect(PAGE.match(/^```(?:js|go|python)$/gm)).toBeNull();
+  expect(PAGES.match(/^```(?:js|go|python)$/gm)).toBeNull();
 });

@@ -1,10 +1,10 @@
 /**
- * `sallyport/verify` as a service gets it: built, packed, unpacked into an empty folder that has jose and nothing else,
- * type-checked as a consumer's compiler would and run by plain JavaScript.
+ * The two packages as they are published. `@sallyport/verify` as a service gets it: built, packed, installed from its
+ * tarball into an empty folder without a network, type-checked as a consumer's compiler would and run by plain JavaScript.
  */
 
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -16,10 +16,15 @@ const repository = join(root, 'repository');
 const consumer = join(root, 'consumer');
 const BUILD_TIMEOUT_MS = 240_000;
 
-interface PackedFile {
-  readonly path: string;
+/** What `npm pack --json` says. */
+interface Packed {
+  readonly name: string;
+  readonly version: string;
+  readonly filename: string;
+  readonly files: readonly { readonly path: string }[];
 }
-let packed: readonly PackedFile[] = [];
+let gateway: readonly string[] = [];
+let verify: readonly string[] = [];
 
 function run(program: string, args: readonly string[], cwd: string): string {
   // npm is a script that looks for node.
@@ -29,10 +34,27 @@ function run(program: string, args: readonly string[], cwd: string): string {
   return stdout;
 }
 
+function pack(npm: string, directory: string): Packed {
+  const [packed] = JSON.parse(
+    run(npm, ['pack', '--json', '--ignore-scripts', '--offline', '--pack-destination', root], directory),
+  ) as Packed[];
+  if (packed === undefined) throw new Error('nothing was packed');
+  return packed;
+}
+
+const pathsOf = ({ files }: Packed) => files.map(({ path }) => path).toSorted();
+
 const linkPackage = (name: string, into: string) => {
   mkdirSync(dirname(join(into, 'node_modules', name)), { recursive: true });
   symlinkSync(repositoryPath(`node_modules/${name}`), join(into, 'node_modules', name));
 };
+
+const readManifest = (path: string) =>
+  JSON.parse(readFileSync(repositoryPath(path), 'utf8')) as {
+    version: string;
+    dependencies: Record<string, string>;
+    exports: { '.': Record<string, string> };
+  };
 
 beforeAll(() => {
   const npm = findProgram(['npm']);
@@ -40,25 +62,29 @@ beforeAll(() => {
   mkdirSync(repository);
   for (const name of ['package.json', 'LICENSE', 'tsconfig.json', 'tsconfig.build.json', 'config', 'scripts', 'src'])
     cpSync(repositoryPath(name), join(repository, name), { recursive: true });
+  cpSync(repositoryPath('packages'), join(repository, 'packages'), {
+    recursive: true,
+    filter: (path) => !/\/(?:dist|node_modules)$/.test(path),
+  });
   symlinkSync(repositoryPath('node_modules'), join(repository, 'node_modules'));
   run(process.execPath, ['scripts/build.ts'], repository);
-  const [report] = JSON.parse(run(npm, ['pack', '--json', '--ignore-scripts', '--offline'], repository)) as {
-    filename: string;
-    files: PackedFile[];
-  }[];
-  packed = report?.files ?? [];
+  gateway = pathsOf(pack(npm, repository));
+  run(process.execPath, ['build.ts'], join(repository, 'packages/verify'));
+  const packed = pack(npm, join(repository, 'packages/verify'));
+  verify = pathsOf(packed);
 
-  const installed = join(consumer, 'node_modules/sallyport');
-  mkdirSync(installed, { recursive: true });
-  run('tar', ['-xzf', join(repository, report?.filename ?? ''), '--strip-components=1', '-C', installed], root);
-  linkPackage('jose', consumer);
+  // What a registry would give for the one dependency.
+  const jose = pack(npm, repositoryPath('node_modules/jose'));
+  mkdirSync(consumer);
   writeFileSync(join(consumer, 'package.json'), JSON.stringify({ name: 'consumer', type: 'module' }));
+  const tarballs = [packed, jose].map(({ filename }) => join(root, filename));
+  run(npm, ['install', '--offline', '--no-audit', '--no-fund', ...tarballs], consumer);
 }, BUILD_TIMEOUT_MS);
 
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 const CONSUMER = `
-import { createVerifier, expressVerify, fastifyVerify, verifiedTokenOf, VerifyError, type VerifyReason } from 'sallyport/verify';
+import { createVerifier, expressVerify, fastifyVerify, verifiedTokenOf, VerifyError, type VerifyReason } from '@sallyport/verify';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 
 const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true });
@@ -83,21 +109,57 @@ const guards = [expressVerify({ verifier, scopes: ['read'] }), fastifyVerify, ve
 console.log(JSON.stringify({ names: [names[0], names[1], ...names[2]], reason, guards }));
 `;
 
-describe('the package', () => {
-  it('has what runs, its declarations, and nothing of the tests, the sources or the benchmarks', () => {
-    const paths = packed.map(({ path }) => path);
-    expect(paths).toEqual(expect.arrayContaining(['dist/main.js', 'dist/verify/index.js', 'dist/verify/index.d.ts']));
-    expect(paths.filter((path) => !/^(?:dist\/.*\.js|dist\/(?:verify|lib)\/.*\.d\.ts)$/.test(path)).toSorted()).toEqual(
-      ['LICENSE', 'config/sallyport.schema.json', 'package.json'],
+describe('sallyport', () => {
+  it('has what runs and the schema, and nothing of the tests, the sources or the package for services', () => {
+    expect(gateway).toContain('dist/main.js');
+    expect(gateway.filter((path) => !/^dist\/.*\.js$/.test(path))).toEqual([
+      'LICENSE',
+      'config/sallyport.schema.json',
+      'package.json',
+    ]);
+    expect(gateway.filter((path) => path.includes('verify/'))).toEqual([]);
+  });
+});
+
+describe('@sallyport/verify', () => {
+  it('has its own files, those of jwt/ and lib/ that it loads, and the declarations that its own refer to', () => {
+    const shared = verify.filter((path) => path.startsWith('dist/src/'));
+    expect(verify.filter((path) => !path.startsWith('dist/'))).toEqual(['LICENSE', 'README.md', 'package.json']);
+    expect(shared.filter((path) => !/^dist\/src\/(?:jwt|lib)\/[a-z0-9-]+\.js$/.test(path))).toEqual([
+      'dist/src/lib/clock.d.ts',
+    ]);
+    const sources = readdirSync(repositoryPath('packages/verify/src')).map((name) => name.replace(/\.ts$/, ''));
+    const own = sources.flatMap((name) =>
+      [`${name}.d.ts`, `${name}.js`].map((file) => `dist/packages/verify/src/${file}`),
+    );
+    expect(verify.filter((path) => path.startsWith('dist/packages/'))).toEqual(own.toSorted());
+  });
+
+  it('is installed beside jose and nothing else', () => {
+    const installed = readdirSync(join(consumer, 'node_modules')).filter((name) => !name.startsWith('.'));
+    expect(installed).toEqual(['@sallyport', 'jose']);
+    expect(readManifest('packages/verify/package.json').dependencies).toEqual({
+      jose: readManifest('package.json').dependencies['jose'],
+    });
+  });
+
+  it('has the version and the license of the gateway', () => {
+    expect(readManifest('packages/verify/package.json').version).toBe(readManifest('package.json').version);
+    expect(readFileSync(repositoryPath('packages/verify/LICENSE'), 'utf8')).toBe(
+      readFileSync(repositoryPath('LICENSE'), 'utf8'),
     );
   });
 
-  it('lets only sallyport/verify be imported', () => {
+  it('points its export at files that are packed', () => {
+    for (const path of Object.values(readManifest('packages/verify/package.json').exports['.'])) {
+      expect(verify.map((file) => `./${file}`)).toContain(path);
+    }
+  });
+
+  it('lets only its index be imported', () => {
     const tryImport = (name: string) =>
       spawnSync(process.execPath, ['-e', `await import('${name}')`, '--input-type=module'], { cwd: consumer }).status;
-    expect([tryImport('sallyport/verify'), tryImport('sallyport'), tryImport('sallyport/dist/gateway.js')]).toEqual([
-      0, 1, 1,
-    ]);
+    expect([tryImport('@sallyport/verify'), tryImport('@sallyport/verify/dist/src/jwt/jws.js')]).toEqual([0, 1]);
   });
 
   it('type-checks in a strict project, declarations included, and runs with jose as its only package', () => {
@@ -130,10 +192,9 @@ describe('the package', () => {
   ])('refuses %s when it is compiled', (_title, line) => {
     writeFileSync(
       join(consumer, 'wrong.ts'),
-      `import { createVerifier, VerifyError } from 'sallyport/verify';\n${line}\n`,
+      `import { createVerifier, VerifyError } from '@sallyport/verify';\n${line}\n`,
     );
-    const tsc = [
-      'node_modules/typescript/bin/tsc',
+    const options = [
       '--ignoreConfig',
       '--noEmit',
       '--module',
@@ -143,25 +204,12 @@ describe('the package', () => {
       '--types',
       'node',
       '--strict',
-      'wrong.ts',
     ];
+    const tsc = ['node_modules/typescript/bin/tsc', ...options, 'wrong.ts'];
     const { status, stdout } = spawnSync(process.execPath, tsc, { cwd: consumer, encoding: 'utf8' });
     expect(status).not.toBe(0);
     expect(stdout).toMatch(/^wrong\.ts\(2,/);
-    expect(
-      stdout
-        .trim()
-        .split('\n')
-        .filter((text) => text.startsWith('wrong.ts')),
-    ).toHaveLength(1);
+    const complaints = stdout.trim().split('\n');
+    expect(complaints.filter((text) => text.startsWith('wrong.ts'))).toHaveLength(1);
   });
-});
-
-it('package.json points its export at files that are built', () => {
-  const { exports } = JSON.parse(readFileSync(repositoryPath('package.json'), 'utf8')) as {
-    exports: { './verify': Record<string, string> };
-  };
-  for (const path of Object.values(exports['./verify'])) {
-    expect(packed.map((file) => `./${file.path}`)).toContain(path);
-  }
 });

@@ -6,8 +6,8 @@ import {
   type VerifierOptions,
   VerifyError,
   type VerifyReason,
-} from '../../src/verify/index.ts';
-import { until } from '../support/until.ts';
+} from '../../../packages/verify/src/index.ts';
+import { until } from '../../support/until.ts';
 import { AUDIENCE, ISSUER, makeKey, TestIssuer } from './test-issuer.ts';
 
 let issuer: TestIssuer;

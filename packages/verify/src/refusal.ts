@@ -3,7 +3,7 @@
  * bad token gets the same answer (RFC 6750 §3.1); the reason goes to the service's own log, by `onRefused`.
  */
 
-import { challenge } from '../lib/challenge.ts';
+import { challenge } from '../../../src/lib/challenge.ts';
 import type { VerifiedToken } from './verified-token.ts';
 import type { Verifier } from './verifier.ts';
 import { VerifyError } from './verify-error.ts';

@@ -1,4 +1,4 @@
-/** sallyport/verify for Fastify. */
+/** @sallyport/verify for Fastify. */
 
 import { type GuardOptions, type RequestHeaders, refusalOf, verifyRequest } from './refusal.ts';
 import { rememberToken } from './request-token.ts';

@@ -3,7 +3,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
-import { TestClocks } from '../support/clocks.ts';
+import { TestClocks } from '../../support/clocks.ts';
 
 export const ISSUER = 'https://shop.example.com';
 export const AUDIENCE = 'orders';

@@ -14,7 +14,7 @@ const tokens = new WeakMap<object, VerifiedToken>();
 export function verifiedTokenOf(request: object): VerifiedToken {
   const token = tokens.get(request);
   if (token === undefined)
-    throw new Error('no verified token: the sallyport/verify adapter did not run for this request');
+    throw new Error('no verified token: the @sallyport/verify adapter did not run for this request');
   return token;
 }
 
