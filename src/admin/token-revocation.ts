@@ -4,17 +4,18 @@ import { z } from 'zod';
 import { parseJson } from '../endpoints/body.ts';
 import type { Denial } from '../errors.ts';
 import { BASE64URL_32_BYTES_PATTERN } from '../lib/base64url.ts';
+import { MAX_REVOCABLE_LIFETIME_MS } from '../lib/token-limits.ts';
 import { MAX_REVOKED_NAME_LENGTH } from '../store/token-revocation.ts';
 import type { TokenRevocationRequest } from './control.ts';
-
-/** No token that anybody accepts lives longer; more is a mistake in the unit. */
-const MAX_LIFETIME_SEC = 400 * 86_400;
 
 const name = z.string().min(1).max(MAX_REVOKED_NAME_LENGTH);
 /** `exp` of the token, a NumericDate: whole seconds, not milliseconds. */
 const exp = z.int().min(1).max(99_999_999_999);
 /** How long such tokens live at most, in seconds, where other verifiers accept longer ones than this gateway. */
-const lifetimeSec = z.int().min(1).max(MAX_LIFETIME_SEC);
+const lifetimeSec = z
+  .int()
+  .min(1)
+  .max(MAX_REVOCABLE_LIFETIME_MS / 1_000);
 
 const BODY = z.union([
   z.strictObject({ jti: name, issuer: name.optional(), exp: exp.optional() }),

@@ -52,7 +52,7 @@ async function keySettings(command: string, options: DirectoryOptions, io: CliIo
   const { loaded } = await loadConfiguration(path, io, true);
   const { keys, algorithm } = loaded.config.upstreamToken;
   const { ConfigFault } = await import('../errors.ts');
-  const { longestSignedMs } = await import('../token/token-lifetimes.ts');
+  const { longestSignedMs } = await import('../gateway/token-lifetimes.ts');
   if (keys === undefined || algorithm === 'HS256') {
     throw new ConfigFault(`${path}: upstreamToken.keys.directory is not set: there are no keys on disk`);
   }

@@ -11,6 +11,7 @@ import { z } from 'zod';
 import { isLoopbackHost } from '../lib/address.ts';
 import { DURATION_PATTERN, formatDuration, parseDurationMs } from '../lib/duration.ts';
 import { parseSizeBytes, SIZE_PATTERN } from '../lib/size.ts';
+import { MAX_TOKEN_LIFETIME_MS } from '../lib/token-limits.ts';
 import { codes } from './codes.ts';
 
 // Validators that are compiled at run time pay for themselves after thousands of values: here they cost 40 ms of each
@@ -51,6 +52,10 @@ const writtenDuration = ({ atLeastMs = 0, atMostMs = Number.MAX_SAFE_INTEGER }: 
 
 /** A duration key with a default; milliseconds once loaded. */
 export const duration = (fallback: string, limits: DurationLimits = {}) => writtenDuration(limits).prefault(fallback);
+
+/** The lifetime of a token that the gateway mints. A section with one states it in its `minted` as well. */
+export const tokenLifetime = (fallback: string) =>
+  duration(fallback, { atLeastMs: 5_000, atMostMs: MAX_TOKEN_LIFETIME_MS });
 
 /** A duration key that may be absent; milliseconds once loaded. */
 export const optionalDuration = (limits: DurationLimits = {}) => writtenDuration(limits).optional();

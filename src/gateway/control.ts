@@ -11,17 +11,15 @@ import type {
   TokenRevocationReport,
   TokenRevocationRequest,
 } from '../admin/control.ts';
-import {
-  CLOCK_LEEWAY_MS,
-  longestSessionTokenMs,
-  longestTokenMs,
-} from '../authentication/revocation/token-lifetimes.ts';
+
 import { toTimestamp } from '../lib/timestamp.ts';
+import { CLOCK_LEEWAY_MS, MAX_REVOCABLE_LIFETIME_MS } from '../lib/token-limits.ts';
 import type { SessionRecord } from '../store/session-record.ts';
 import type { AuditSource } from '../telemetry/audit.ts';
 import type { MetricRegistry } from '../telemetry/registry.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Gateway } from './gateway.ts';
+import { longestSessionTokenMs, longestTokenMs } from './token-lifetimes.ts';
 
 /** The admin operations of one gateway. */
 export class LocalControl implements GatewayControl {
@@ -117,7 +115,7 @@ export class LocalControl implements GatewayControl {
     const { config } = this.#gateway;
     if (request.kind === 'session') return nowMs + longestSessionTokenMs(config);
     if (request.kind === 'token' && request.expMs !== null)
-      return Math.min(request.expMs, nowMs + MAX_TOKEN_LIFETIME_MS) + CLOCK_LEEWAY_MS;
+      return Math.min(request.expMs, nowMs + MAX_REVOCABLE_LIFETIME_MS) + CLOCK_LEEWAY_MS;
     return nowMs + (request.lifetimeMs === null ? longestTokenMs(config) : request.lifetimeMs + CLOCK_LEEWAY_MS);
   }
 
@@ -138,9 +136,6 @@ export class LocalControl implements GatewayControl {
     };
   }
 }
-
-/** Upper bound of the `exp` that an operator can name, counted from now. */
-const MAX_TOKEN_LIFETIME_MS = 400 * 86_400_000;
 
 /** Well below the second that a Kubernetes probe waits by default. */
 const UPSTREAM_CHECK_MS = 500;

@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import { FollowedRevocations } from '../authentication/revocation/followed-revocations.ts';
 import type { RevocationSeries } from '../authentication/revocation/series.ts';
-import { longestSessionTokenMs } from '../authentication/revocation/token-lifetimes.ts';
+
 import type { Issuer } from '../authentication/service-token/issuer.ts';
 import type { SessionSeries } from '../authentication/session/series.ts';
 import { Sessions } from '../authentication/session/sessions.ts';
@@ -28,13 +28,14 @@ import { fileWatchReports } from '../telemetry/file-watch.ts';
 import { errorFields, type LineStream, type Logger } from '../telemetry/log.ts';
 import type { MetricRegistry } from '../telemetry/registry.ts';
 import { openSigningKeys, type SigningKeys } from '../token/signing-keys.ts';
-import { longestSignedMs } from '../token/token-lifetimes.ts';
+
 import { closeTunnels } from '../upstream/close-tunnels.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Config } from './configuration.ts';
 import { Generation } from './generation.ts';
 import { compileRuntime, type LongLived, type Runtime } from './runtime.ts';
 import { GatewaySeries } from './series.ts';
+import { longestSessionTokenMs, longestSignedMs } from './token-lifetimes.ts';
 
 /** What a process gives its gateway. */
 export interface GatewayDependencies {

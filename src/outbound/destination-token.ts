@@ -16,7 +16,7 @@ import { ExchangedTokens } from './exchanged-tokens.ts';
 import { type DestinationTokenEvents, KeptToken } from './kept-token.ts';
 import { OwnToken } from './own-token.ts';
 import { ProjectedToken } from './projected-token.ts';
-import type { DestinationConfig } from './section.ts';
+import { type DestinationConfig, MISSING_TOKEN_LIFETIME_MS } from './section.ts';
 
 /** A token, or why there is none. */
 export type Token = string | Denial | Promise<string | Denial>;
@@ -156,7 +156,7 @@ function sourceOf(
     return new KeptToken(() => server.token(parameters), parts.revoked, clocks.wallMs);
   }
   const settings = exchange as NonNullable<typeof exchange>;
-  const lifetime = DEFAULT_SERVICE_LIFETIME_MS;
+  const lifetime = MISSING_TOKEN_LIFETIME_MS;
   const fallback =
     settings.whenMissing === 'refuse'
       ? null
@@ -165,8 +165,5 @@ function sourceOf(
   const { revoked } = parts;
   return new ExchangedTokens(parameters, server, fallback, { revoked, maxEntries: settings.maxEntries }, clocks);
 }
-
-/** Of the service token that stands in for one that could not be exchanged: the default of `service`. */
-const DEFAULT_SERVICE_LIFETIME_MS = 120_000;
 
 const scopeParameter = (scopes: readonly string[]) => (scopes.length === 0 ? {} : { scope: scopes.join(' ') });

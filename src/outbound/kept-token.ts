@@ -6,6 +6,7 @@
 import type { KnownRevocations } from '../authentication/revocation/revoked-tokens.ts';
 import { Denial } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
+import { TOKEN_REUSE_SHARE } from '../lib/token-limits.ts';
 import { type UnverifiedClaims, unverifiedClaims } from './unverified.ts';
 
 /** A token and its end. */
@@ -25,8 +26,6 @@ export interface DestinationTokenEvents {
   readonly onObtained: (durationMs: number) => void;
 }
 
-/** Share of its life after which a token is had anew. */
-const REUSE_SHARE = 0.75;
 /** One that ends this soon is not sent, whatever its share: it has to arrive, and clocks differ. */
 const MIN_LEFT_MS = 1_000;
 
@@ -82,7 +81,7 @@ export class KeptToken {
     const nowMs = this.#wallMs();
     this.#token = obtained;
     this.#claims = unverifiedClaims(obtained.compact);
-    this.#reuseUntilMs = nowMs + (obtained.expiresAtMs - nowMs) * REUSE_SHARE;
+    this.#reuseUntilMs = nowMs + (obtained.expiresAtMs - nowMs) * TOKEN_REUSE_SHARE;
     return obtained.compact;
   }
 

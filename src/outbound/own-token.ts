@@ -21,7 +21,6 @@ export class OwnToken implements Source {
     { wallMs }: Clocks,
   ) {
     this.#keyring = keyring;
-    keyring.allowLifetime(lifetime);
     const request = {
       subject: workload,
       audience,

@@ -4,8 +4,18 @@
  */
 
 import { z } from 'zod';
-import { count, duration, filePath, httpUrl, listenAddress, name, type SchemaContext } from '../config/fields.ts';
+import {
+  count,
+  duration,
+  filePath,
+  httpUrl,
+  listenAddress,
+  name,
+  type SchemaContext,
+  tokenLifetime,
+} from '../config/fields.ts';
 import { defineCodes, error, warning } from '../config/problem.ts';
+import type { MintedToken } from '../lib/token-limits.ts';
 import { ROUTE_KEYS } from '../routing/section.ts';
 
 /** Codes of the findings about the outbound side. */
@@ -83,7 +93,7 @@ const destinationToken = (context: SchemaContext) =>
       service: z
         .strictObject({
           scopes: scopes(),
-          lifetime: duration('2m', { atLeastMs: 5_000, atMostMs: 3_600_000 }).meta({ description: '`exp` − `iat`.' }),
+          lifetime: tokenLifetime('2m').meta({ description: '`exp` − `iat`.' }),
         })
         .optional()
         .meta({
@@ -202,3 +212,13 @@ export const outbound = (context: SchemaContext) =>
 export type OutboundConfig = z.output<ReturnType<typeof outbound>>;
 /** One of `outbound.destinations`, loaded. */
 export type DestinationConfig = OutboundConfig['destinations'][number];
+
+/** Lifetime of the service token that a call without a token gets (`exchange.whenMissing`): the default of `service`. */
+export const MISSING_TOKEN_LIFETIME_MS = 120_000;
+
+/** The tokens that the section lets the gateway mint. */
+export const minted = ({ destinations }: OutboundConfig): readonly MintedToken[] =>
+  destinations.flatMap(({ token: { service, exchange } }) => {
+    const lifetimeMs = service?.lifetime ?? (exchange?.whenMissing === 'service' ? MISSING_TOKEN_LIFETIME_MS : null);
+    return lifetimeMs === null ? [] : [{ lifetimeMs, isOfSession: false }];
+  });

@@ -104,12 +104,6 @@ export type TokenRevocation =
       readonly expiresAtMs: number;
     };
 
-/**
- * The longest life of a token that stands for a session, unless the configuration allows less: an hour, the longest
- * `upstreamToken.lifetime`, and twice the largest `clockSkew`.
- */
-export const LONGEST_SESSION_TOKEN_MS = 3_600_000 + 2 * 300_000;
-
 /** How a verifier hears of revoked tokens. Called in the order of the events. */
 export interface TokenRevocationFollower {
   readonly onRevoked: (revocation: TokenRevocation) => void;

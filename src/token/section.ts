@@ -10,7 +10,9 @@ import {
   optionalDuration,
   principalSource,
   type SchemaContext,
+  tokenLifetime,
 } from '../config/fields.ts';
+import type { MintedToken } from '../lib/token-limits.ts';
 
 /** Signature algorithms (RFC 7518, RFC 8037) of tokens that we sign. */
 export const SIGNING_ALGORITHMS = ['ES256', 'EdDSA', 'RS256', 'PS256', 'HS256'] as const;
@@ -38,7 +40,7 @@ export const mappedClaims = () =>
 export const upstreamToken = (context: SchemaContext) =>
   z.strictObject({
     issuer: httpUrl().optional().meta({ description: '`iss` of our tokens. Default: the first publicOrigin.' }),
-    lifetime: duration('2m', { atLeastMs: 5_000, atMostMs: 3_600_000 }).meta({ description: '`exp` − `iat`.' }),
+    lifetime: tokenLifetime('2m').meta({ description: '`exp` − `iat`.' }),
     algorithm: z
       .enum(SIGNING_ALGORITHMS)
       .prefault('ES256')
@@ -75,3 +77,8 @@ export const upstreamToken = (context: SchemaContext) =>
 
 /** `upstreamToken`, loaded. */
 export type UpstreamTokenConfig = z.output<ReturnType<typeof upstreamToken>>;
+
+/** The tokens that the section lets the gateway mint. */
+export const minted = ({ lifetime }: UpstreamTokenConfig): readonly MintedToken[] => [
+  { lifetimeMs: lifetime, isOfSession: true },
+];

@@ -11,6 +11,7 @@ import type { KnownRevocations } from '../authentication/revocation/revoked-toke
 import type { Permit } from '../authorization/permit.ts';
 import type { Clocks } from '../lib/clock.ts';
 import { SingleFlight } from '../lib/single-flight.ts';
+import { TOKEN_REUSE_SHARE } from '../lib/token-limits.ts';
 import {
   type ClaimMapping,
   type KnownPrincipal,
@@ -42,9 +43,6 @@ export interface TokenEvents {
   onMinted(durationMs: number, cause: MintCause): void;
   onReused(): void;
 }
-
-/** Share of its life after which a token is no longer sent. */
-const REUSE_SHARE = 0.75;
 
 export class UpstreamTokens implements TokenSource {
   /** Tokens are reused for as long as it is this very object. */
@@ -124,7 +122,7 @@ export class UpstreamTokens implements TokenSource {
       typ: 'JWT',
     });
     this.#events.onMinted(this.#clocks.monotonicMs() - startedMs, cause);
-    const reuseUntilMs = nowMs + (expiresAtMs - nowMs) * REUSE_SHARE;
+    const reuseUntilMs = nowMs + (expiresAtMs - nowMs) * TOKEN_REUSE_SHARE;
     const iat = expiresAtMs / 1_000 - lifetimeSec;
     const identity = { iss: this.settings.issuer, sub: subject, iat, jti, sid, act };
     return { compact, kid, settings: this.settings, reuseUntilMs, identity };

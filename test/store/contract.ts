@@ -5,13 +5,9 @@
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { MAX_SESSION_TOKEN_MS } from '../../src/lib/token-limits.ts';
 import type { SessionRecord } from '../../src/store/session-record.ts';
-import {
-  LONGEST_SESSION_TOKEN_MS,
-  type Store,
-  type ThrottleRule,
-  type TokenRevocation,
-} from '../../src/store/store.ts';
+import type { Store, ThrottleRule, TokenRevocation } from '../../src/store/store.ts';
 import { throttleDelayMs } from '../../src/store/throttle.ts';
 import { encodeTokenRevocation } from '../../src/store/token-revocation.ts';
 import { until } from '../support/until.ts';
@@ -439,7 +435,7 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
         await store.sessions.end(handle);
         const afterMs = Date.now();
         const endsAtMs = (await isOnRecord({ kind: 'session', handle, expiresAtMs: 0 }))?.expiresAtMs;
-        store.tokenRevocations.keepEndedSessionsFor(LONGEST_SESSION_TOKEN_MS);
+        store.tokenRevocations.keepEndedSessionsFor(MAX_SESSION_TOKEN_MS);
         expect(endsAtMs).toBeGreaterThanOrEqual(beforeMs + 120_000);
         expect(endsAtMs).toBeLessThanOrEqual(afterMs + 120_000);
       });

@@ -4,8 +4,9 @@ import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { FollowedRevocations } from '../../src/authentication/revocation/followed-revocations.ts';
 import { systemClocks } from '../../src/lib/clock.ts';
+import { MAX_SESSION_TOKEN_MS } from '../../src/lib/token-limits.ts';
 import type { SessionRecord } from '../../src/store/session-record.ts';
-import { LONGEST_SESSION_TOKEN_MS, type Store, type TokenRevocation } from '../../src/store/store.ts';
+import type { Store, TokenRevocation } from '../../src/store/store.ts';
 import { encodeTokenRevocation } from '../../src/store/token-revocation.ts';
 import { RedisCluster, RedisServer, SentinelGroup } from '../support/redis.ts';
 import { RedisProxy } from '../support/redis-proxy.ts';
@@ -34,7 +35,7 @@ async function withSession(store: Store): Promise<SessionRecord> {
 const follow = (store: Store) =>
   FollowedRevocations.open(
     store,
-    { outageGraceMs: Number.POSITIVE_INFINITY, sessionTokenMs: LONGEST_SESSION_TOKEN_MS },
+    { outageGraceMs: Number.POSITIVE_INFINITY, sessionTokenMs: MAX_SESSION_TOKEN_MS },
     systemClocks,
     { onForgotten: () => {} },
   );

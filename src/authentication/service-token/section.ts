@@ -4,6 +4,7 @@
 
 import { z } from 'zod';
 import { duration, filePath, httpUrl, type SchemaContext, unopenedFilePath } from '../../config/fields.ts';
+import { MAX_CLOCK_SKEW_MS } from '../../lib/token-limits.ts';
 
 /** Signature algorithms with a public key (RFC 7518, RFC 8037) that can be accepted from an issuer. */
 export const ACCEPTED_ALGORITHMS = [
@@ -145,7 +146,9 @@ export const issuer = (context: SchemaContext) =>
       maxLifetime: duration('1h', { atLeastMs: 1_000 }).meta({
         description: 'Tokens that live longer (`exp` − `iat`) are refused.',
       }),
-      clockSkew: duration('30s', { atMostMs: 300_000 }).meta({ description: 'Leeway for `exp`, `nbf` and `iat`.' }),
+      clockSkew: duration('30s', { atMostMs: MAX_CLOCK_SKEW_MS }).meta({
+        description: 'Leeway for `exp`, `nbf` and `iat`.',
+      }),
       fetch: fetching(context).prefault({}).meta({ description: 'How keys are fetched, where they are.' }),
     })
     .superRefine((value, refinement) => {

@@ -4,12 +4,13 @@
  */
 
 import { z } from 'zod';
-import { count, duration } from '../../config/fields.ts';
+import { count, duration, tokenLifetime } from '../../config/fields.ts';
+import type { MintedToken } from '../../lib/token-limits.ts';
 import { mappedClaims } from '../../token/section.ts';
 
 const accessToken = () =>
   z.strictObject({
-    lifetime: duration('5m', { atLeastMs: 5_000, atMostMs: 3_600_000 }).meta({
+    lifetime: tokenLifetime('5m').meta({
       description: '`exp` − `iat`; never beyond the absolute end of the session.',
     }),
     audience: z.string().min(1).max(200).optional().meta({
@@ -77,3 +78,8 @@ export const refresh = () =>
 
 /** `refresh`, loaded. */
 export type RefreshConfig = z.output<ReturnType<typeof refresh>>;
+
+/** The tokens that the section lets the gateway mint. */
+export const minted = ({ accessToken: { lifetime } }: RefreshConfig): readonly MintedToken[] => [
+  { lifetimeMs: lifetime, isOfSession: true },
+];

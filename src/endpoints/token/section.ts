@@ -4,7 +4,8 @@
 
 import { z } from 'zod';
 import { clientCredentials } from '../../authentication/client/section.ts';
-import { count, duration, name, type SchemaContext } from '../../config/fields.ts';
+import { count, duration, name, type SchemaContext, tokenLifetime } from '../../config/fields.ts';
+import type { MintedToken } from '../../lib/token-limits.ts';
 
 const AUDIENCE_LENGTH = 200;
 const audience = () => z.string().min(1).max(AUDIENCE_LENGTH);
@@ -70,10 +71,10 @@ export const tokenEndpoint = (context: SchemaContext) =>
       description:
         'Actors that a token can name one inside the other (`act`): how many exchanges can follow each other.',
     }),
-    exchangeLifetime: duration('2m', { atLeastMs: 5_000, atMostMs: 3_600_000 }).meta({
+    exchangeLifetime: tokenLifetime('2m').meta({
       description: '`exp` − `iat` of an exchanged token; never beyond the end of the token that was presented.',
     }),
-    serviceTokenLifetime: duration('5m', { atLeastMs: 5_000, atMostMs: 3_600_000 }).meta({
+    serviceTokenLifetime: tokenLifetime('5m').meta({
       description: '`exp` − `iat` of a token for the client itself.',
     }),
     limits: z
@@ -99,3 +100,9 @@ export const tokenEndpoint = (context: SchemaContext) =>
 
 /** `tokenEndpoint`, loaded. */
 export type TokenEndpointConfig = z.output<ReturnType<typeof tokenEndpoint>>;
+
+/** The tokens that the section lets the gateway mint. */
+export const minted = (config: TokenEndpointConfig): readonly MintedToken[] => [
+  { lifetimeMs: config.exchangeLifetime, isOfSession: true },
+  { lifetimeMs: config.serviceTokenLifetime, isOfSession: false },
+];

@@ -4,13 +4,8 @@
  */
 
 import type { Clocks } from '../../lib/clock.ts';
-import {
-  LONGEST_SESSION_TOKEN_MS,
-  type RevocationFeed,
-  type TokenRevocation,
-  type TokenRevocationFollower,
-  type TokenRevocationStore,
-} from '../store.ts';
+import { MAX_SESSION_TOKEN_MS } from '../../lib/token-limits.ts';
+import type { RevocationFeed, TokenRevocation, TokenRevocationFollower, TokenRevocationStore } from '../store.ts';
 import { encodeTokenRevocation } from '../token-revocation.ts';
 
 /** The revocations of the embedded store. */
@@ -20,7 +15,7 @@ export class MemoryTokenRevocations implements TokenRevocationStore {
   readonly #followers = new Set<TokenRevocationFollower>();
   readonly #clocks: Clocks;
   readonly #maxHeld: number;
-  #endedSessionsMs = LONGEST_SESSION_TOKEN_MS;
+  #endedSessionsMs = MAX_SESSION_TOKEN_MS;
 
   constructor(feed: RevocationFeed, clocks: Clocks, maxHeld: number) {
     this.#clocks = clocks;

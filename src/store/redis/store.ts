@@ -8,12 +8,13 @@
 import { Cluster } from 'ioredis';
 import { ConfigFault } from '../../errors.ts';
 import type { Clocks } from '../../lib/clock.ts';
+import { MAX_SESSION_TOKEN_MS } from '../../lib/token-limits.ts';
 import { AnswerTimeout } from '../networked/deadline.ts';
 import type { StoreEvents } from '../networked/events.ts';
 import { Link } from '../networked/link.ts';
 import { RecentEnds } from '../networked/recent-ends.ts';
 import { rehearse } from '../networked/rehearsal.ts';
-import { LONGEST_SESSION_TOKEN_MS, type Store } from '../store.ts';
+import type { Store } from '../store.ts';
 import { RedisAttempts } from './attempts.ts';
 import type { Client } from './clients.ts';
 import { Commands } from './commands.ts';
@@ -99,13 +100,7 @@ class RedisStore implements Store {
       onServersChanged: () => this.#endAgain(FORGOTTEN_BY_FAILOVER_MS),
     });
     this.feed.subscribe((handle) => this.#ended.note(handle));
-    this.tokenRevocations = new RedisTokenRevocations(
-      this.#commands,
-      this.feed,
-      keys,
-      clocks,
-      LONGEST_SESSION_TOKEN_MS,
-    );
+    this.tokenRevocations = new RedisTokenRevocations(this.#commands, this.feed, keys, clocks, MAX_SESSION_TOKEN_MS);
     const deliver = (handle: string) => this.feed.deliver(handle);
     const recordEnd = (handle: string) => this.tokenRevocations.recordEnd(handle);
     this.sessions = new RedisSessions(this.#commands, keys, this.#ended, deliver, recordEnd, wallMs);

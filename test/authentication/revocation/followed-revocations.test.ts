@@ -2,12 +2,9 @@
 
 import { describe, expect, test } from 'vitest';
 import { FollowedRevocations } from '../../../src/authentication/revocation/followed-revocations.ts';
-import { longestSessionTokenMs, longestTokenMs } from '../../../src/authentication/revocation/token-lifetimes.ts';
 import { DependencyFault } from '../../../src/errors.ts';
-import { configSchema } from '../../../src/gateway/configuration.ts';
 import type { TokenRevocation, TokenRevocationFollower, TokenRevocationStore } from '../../../src/store/store.ts';
 import { TestClocks } from '../../support/clocks.ts';
-import { testConfig } from '../../support/gateway.ts';
 import { until } from '../../support/until.ts';
 
 const GRACE_MS = 10_000;
@@ -157,34 +154,5 @@ describe('a verifier', () => {
     store.readings[0]?.reject(new DependencyFault('store_unavailable', 'test'));
     await settled();
     expect(store.readings).toHaveLength(1);
-  });
-});
-
-describe('how long a revocation is kept', () => {
-  const parse = (config: Record<string, unknown>) =>
-    configSchema({ baseDir: process.cwd(), fileProblem: () => null }).parse(testConfig({ config }));
-  const issuer = (maxLifetime: string) => ({
-    issuers: { one: { issuer: 'https://one.example', jwksFile: 'x', algorithms: ['ES256'], maxLifetime } },
-  });
-  const LEEWAY_MS = 10 * MINUTE_MS;
-
-  test.each([
-    ['as upstream tokens live', {}, 2 * MINUTE_MS + LEEWAY_MS],
-    [
-      'as access tokens live, where those live longer',
-      { refresh: { accessToken: { lifetime: '7m' } } },
-      17 * MINUTE_MS,
-    ],
-    ['as long as tokens may live that are accepted', issuer('30m'), 30 * MINUTE_MS + LEEWAY_MS],
-    ['an hour at most', issuer('48h'), 60 * MINUTE_MS + LEEWAY_MS],
-  ])('that of a session: %s', (_title, config, ms) => {
-    expect(longestSessionTokenMs(parse(config))).toBe(ms);
-  });
-
-  test.each([
-    ['an hour at least', {}, 60 * MINUTE_MS + LEEWAY_MS],
-    ['as the longest that is accepted', issuer('48h'), 48 * 60 * MINUTE_MS + LEEWAY_MS],
-  ])('that of a subject, or of a token whose exp is not known: %s', (_title, config, ms) => {
-    expect(longestTokenMs(parse(config))).toBe(ms);
   });
 });
