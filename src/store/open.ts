@@ -17,8 +17,8 @@ export interface StoreSurroundings {
 }
 
 /**
- * Opens the store. A store that cannot be reached yet is opened all the same: it answers later, and until then the gateway
- * is not ready.
+ * Opens the store. A store that cannot be reached yet is opened all the same: it answers later, and until then the
+ * gateway is not ready.
  *
  * @throws ConfigFault when the store refuses the gateway, or a file that the configuration names cannot be used
  */
@@ -33,7 +33,7 @@ export async function openStore(config: StoreConfig, { clocks, log, series }: St
   return networked.open(clocks, new StoreReports(`store.${networked.kind}`, log, series));
 }
 
-/** Of the embedded store, where nothing is configured. */
+/** The size of the embedded store when the configuration does not name it. */
 const DEFAULT_MAX_SESSIONS = 100_000;
 
 /** Counts and logs what a networked store reports. */
@@ -58,12 +58,12 @@ class StoreReports implements StoreEvents {
 
   onAvailable(): void {
     this.#series.up(true);
-    this.#log.info('the session store answers');
+    this.#log.info('session store available');
   }
 
   onUnavailable(why: string): void {
     this.#series.up(false);
-    this.#log.error({ why }, 'the session store is not available');
+    this.#log.error({ why }, 'session store unavailable');
   }
 
   onWarning(what: string): void {

@@ -2,8 +2,8 @@
  * Families of refresh tokens as a store keeps them, and the judgement on a token of a family
  * (docs/adr/0008-refresh-families.md).
  *
- * A family is the chain of tokens that began with a login. A store holds digests only: its contents are not enough to make
- * a token of the family.
+ * A family is the chain of tokens that began with a login. A store holds digests only: its contents are not enough to
+ * make a token of the family.
  */
 
 /** The program that holds the token: a browser, in a cookie, or a native app, which gets it in the body. */
@@ -63,8 +63,8 @@ export type Rotation =
   /** The seed derives the successor: `rotated` by this proposal, `replayed` from an earlier one. */
   | { readonly outcome: 'rotated' | 'replayed'; readonly seed: string }
   /**
-   * `kept`: the token is too new to be replaced, and stays. `reused`: it was replaced too long ago, and the family has just
-   * ended. `ended`: the family had ended before. `unknown`: not a token of this family.
+   * `kept`: the token is too new to be replaced, and stays. `reused`: it was replaced too long ago, and the family has
+   * just ended. `ended`: the family had ended before. `unknown`: not a token of this family.
    */
   | { readonly outcome: 'kept' | 'reused' | 'ended' | 'unknown' };
 

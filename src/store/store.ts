@@ -1,12 +1,12 @@
 /**
- * store: where sessions live, and what else several gateways share: revocations, failed attempts, one-time keys, families
- * of refresh tokens. `open.ts` opens the store that the section `store` names; `kinds.ts` lists the kinds.
+ * store: where sessions live, and what else several gateways share: revocations, failed attempts, one-time keys,
+ * families of refresh tokens. `open.ts` opens the store that the section `store` names; `kinds.ts` lists the kinds.
  *
- * This file is the contract. Every store keeps all of it: test/store/contract.ts runs on the embedded store and on Redis as
- * a single server, behind Sentinel and as a Cluster.
+ * This file is the contract. Every store keeps all of it: test/store/contract.ts runs on the embedded store and on
+ * Redis as a single server, behind Sentinel and as a Cluster.
  *
- * Every method rejects with a `DependencyFault` `store_unavailable` when the store does not answer in time. "There is no
- * such session" and "the store does not answer" are never the same answer.
+ * Every method rejects with a `DependencyFault` `store_unavailable` when the store does not answer in time. "There is
+ * no such session" and "the store does not answer" are never the same answer.
  */
 
 import type {
@@ -29,7 +29,10 @@ export interface SessionStore {
    */
   create(record: SessionRecord, ttlMs: number): Promise<void>;
 
-  /** The session, or `null` when there is none. Does not check idle or absolute timeouts; the caller does, since a TTL can be lost. */
+  /**
+   * The session, or `null` when there is none. Does not check idle or absolute timeouts; the caller does, since a TTL
+   * can be lost.
+   */
   read(handle: string): Promise<SessionRecord | null>;
 
   /**
@@ -56,9 +59,9 @@ export interface SessionStore {
 /**
  * Ends of sessions on every replica, and the proof that silence means that nothing ended.
  *
- * A gateway trusts a cached session only while the feed proves that it would have delivered the end of it. So a store must
- * not report the feed as proven unless everything published before `provenAtMs` has been delivered, by the same servers
- * that `read` asks (docs/adr/0002-revocation-feed.md).
+ * A gateway trusts a cached session only while the feed proves that it would have delivered the end of it. So a store
+ * must not report the feed as proven unless everything published before `provenAtMs` has been delivered, by the same
+ * servers that `read` asks (docs/adr/0002-revocation-feed.md).
  *
  * Times are of the injected monotonic clock.
  */
@@ -80,8 +83,8 @@ export interface RevocationFeed {
 export const REVOCATION_KINDS = ['token', 'session', 'subject'] as const;
 
 /**
- * Tokens that are refused before they expire. A revocation is kept until no token that it is about can be alive. Times are
- * wall clock.
+ * Tokens that are refused before they expire. A revocation is kept until no token that it is about can be alive. Times
+ * are wall clock.
  *
  * `issuer` narrows it to tokens with that `iss`; `null` means every issuer.
  */
@@ -108,8 +111,8 @@ export type TokenRevocation =
 export interface TokenRevocationFollower {
   readonly onRevoked: (revocation: TokenRevocation) => void;
   /**
-   * The feed delivers from now on; called at once if it does already. The verifier has to read what was recorded before,
-   * which it may have missed.
+   * The feed delivers from now on; called at once if it does already. The verifier has to read what was recorded
+   * before, which it may have missed.
    */
   readonly onResumed: () => void;
 }
@@ -158,8 +161,8 @@ export interface AttemptStore {
   succeeded(key: string): Promise<void>;
 
   /**
-   * The attempt that {@link begin} allowed turned out not to be a wrong guess: it is not counted, and its delay is dropped.
-   * Earlier failures stay, so that logging in to one's own account between guesses gains nothing.
+   * The attempt that {@link begin} allowed turned out not to be a wrong guess: it is not counted, and its delay is
+   * dropped. Earlier failures stay, so that logging in to one's own account between guesses gains nothing.
    */
   takeBack(key: string): Promise<void>;
 }
@@ -197,9 +200,9 @@ export interface RefreshFamilies {
   read(handle: string): Promise<RefreshFamilyReading | null>;
 
   /**
-   * Replaces the presented token with its successor, or ends the family because that token was replaced too long ago. Of
-   * several proposals for one token exactly one is accepted, and the others are answered with it. The same proposal gets
-   * the same answer again.
+   * Replaces the presented token with its successor, or ends the family because that token was replaced too long ago.
+   * Of several proposals for one token exactly one is accepted, and the others are answered with it. The same proposal
+   * gets the same answer again.
    *
    * @param reading  the reading that the decision to rotate is based on; nothing happens when it is too old
    * @param graceMs  how long the previous token gets the same successor again

@@ -1,6 +1,6 @@
 /**
- * The written form of a revocation of tokens, which stores keep and publish: one line of text, always the same for the same
- * revocation, without the time at which it ends.
+ * The written form of a revocation of tokens, which stores keep and publish: one line of text, always the same for the
+ * same revocation, without the time at which it ends.
  *
  *   s{handle}                              the tokens of a session
  *   t["{jti}"] or t["{jti}","{iss}"]       one token
@@ -9,7 +9,10 @@
 
 import type { TokenRevocation } from './store.ts';
 
-/** Longest `jti`, `sub` and `iss` that can be revoked, in UTF-16 code units. A token with longer ones does not fit a header. */
+/**
+ * Longest `jti`, `sub` and `iss` that can be revoked, in UTF-16 code units. A token with longer ones does not fit a
+ * header.
+ */
 export const MAX_REVOKED_NAME_LENGTH = 2_048;
 
 /** Writes a revocation, without the time at which it ends. */

@@ -1,7 +1,7 @@
 /**
- * The audit stream: logins, logouts, revocations and refusals. Code that writes an event writes a literal of the type below,
- * so nothing gets into the stream that has no name there: no session id, no token, no password, and no account name that
- * does not exist, since people type passwords into the wrong field.
+ * The audit stream: logins, logouts, revocations and refusals. Code that writes an event writes a literal of the type
+ * below, so nothing gets into the stream that has no name there: no session id, no token, no password, and no account
+ * name that does not exist, since people type passwords into the wrong field.
  */
 
 import { type DenialReason, REASONS, type Reason } from '../errors.ts';
@@ -49,7 +49,9 @@ export type AuditEvent =
       readonly kind: string;
     }
   | {
-      /** A replaced token was used again after its grace: somebody has a copy. The family and its session have ended. */
+      /**
+       * A replaced token was used again after its grace: somebody has a copy. The family and its session have ended.
+       */
       readonly event: 'refresh_reuse_detected';
       readonly subject: string;
       readonly handle: string;

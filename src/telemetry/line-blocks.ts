@@ -1,6 +1,6 @@
 /**
- * Gathers log lines into blocks: one write for some two hundred requests. sonic-boom writes the blocks, with backpressure,
- * retries and a bound on what waits.
+ * Gathers log lines into blocks: one write for some two hundred requests. sonic-boom writes the blocks, with
+ * backpressure, retries and a bound on what waits.
  *
  * perf: bench/micro/log.ts. Joined strings have to be flattened and encoded; lines copied into a block one by one cost
  * 0.2 µs each.

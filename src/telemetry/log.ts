@@ -1,6 +1,6 @@
 /**
- * Logs as JSON lines. Records are built from named fields only, never from raw headers or foreign objects, so nothing leaks
- * that is not named (test/e2e/secrets.test.ts greps every output for canaries).
+ * Logs as JSON lines. Records are built from named fields only, never from raw headers or foreign objects, so nothing
+ * leaks that is not named (test/e2e/secrets.test.ts greps every output for canaries).
  */
 
 import { type DestinationStream, destination, type Logger, pino, stdTimeFunctions } from 'pino';
@@ -16,7 +16,9 @@ const FLUSH_EVERY_MS = 1_000;
 /** Lines that wait for a slow reader of the log; beyond this, lines are dropped (DOS-17). */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 
-/** Streams by file descriptor: the log and the audit stream share standard output and must not interleave within a line. */
+/**
+ * Streams by file descriptor: the log and the audit stream share standard output and must not interleave within a line.
+ */
 const streams = new Map<number, LineBlocks>();
 
 /** Standard output, written in blocks. One stream per process. */

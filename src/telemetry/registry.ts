@@ -1,10 +1,10 @@
 /**
  * telemetry: what an operator sees of a process: metrics, logs, the access log and the audit log.
  *
- * This file is the mechanism of the metrics (Prometheus text format, by prom-client). What is counted is declared where it
- * happens, in the `series.ts` of each folder. Label values come from a closed list or from the configuration, never from
- * a request. A series of closed lists exists from the start, so that `rate()` sees the first error; a series with a value
- * of the configuration exists once its owner has asked for it. Nothing here fails a request.
+ * This file is the mechanism of the metrics (Prometheus text format, by prom-client). What is counted is declared where
+ * it happens, in the `series.ts` of each folder. Label values come from a closed list or from the configuration, never
+ * from a request. A series of closed lists exists from the start, so that `rate()` sees the first error; a series with
+ * a value of the configuration exists once its owner has asked for it. Nothing here fails a request.
  */
 
 import { Counter, Gauge, Histogram, type MetricObjectWithValues, type MetricValue, Registry } from 'prom-client';

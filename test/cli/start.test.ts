@@ -170,12 +170,12 @@ test('a store that does not answer at start is told in the line that says it has
   expect((await fetch(`${ready.admin}/readyz`)).status).toBe(503);
 });
 
-test('a Redis that is no Cluster, asked as one, is one clear line and exit code 1', async () => {
+test('a single Redis that is addressed as a Cluster is one clear line and exit code 1', async () => {
   await using redis = await RedisServer.start();
   const program = new Program(['start', '-c', written(config(redisStore(`redis+cluster://127.0.0.1:${redis.port}`)))]);
   expect(await program.ended).toBe(1);
   expect(program.err).toBe(
-    'store.redis: this Redis is no Cluster (cluster support disabled): use redis://, not redis+cluster://\n',
+    'store.redis: this Redis is not a Cluster (cluster support disabled): use redis://, not redis+cluster://\n',
   );
 });
 

@@ -482,7 +482,7 @@ describe('a Redis that refuses', () => {
     await acl(redis, ...rights.split(' '), ...moreRights.split(' '), `-${command}`);
     const opened = opening(`redis://gate:${password}@127.0.0.1:${redis.port}`);
     await expect(opened).rejects.toEqual(
-      fault(/^store\.redis: Redis does not let its user do what the gateway does \(NOPERM\)$/),
+      fault(/^store\.redis: the Redis user lacks a right that the gateway needs \(NOPERM\)$/),
     );
   });
 

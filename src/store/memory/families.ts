@@ -1,7 +1,7 @@
 /**
- * Families of refresh tokens in the memory of one process, until the absolute end of their session. A family stays after
- * its session has ended, so that its tokens are answered as such and not counted as guesses; such families are the first
- * to go when there is no room.
+ * Families of refresh tokens in the memory of one process, until the absolute end of their session. A family stays
+ * after its session has ended, so that its tokens are answered as such and not counted as guesses; such families are
+ * the first to go when there is no room.
  */
 
 import type { Clocks } from '../../lib/clock.ts';

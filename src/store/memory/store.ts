@@ -1,6 +1,7 @@
 /**
- * store/memory: the embedded store. Everything is in the memory of one process and lost when it ends. Bounded: when it is
- * full, logins are refused; a live session is never evicted, because that would log somebody out. It never fails otherwise.
+ * store/memory: the embedded store. Everything is in the memory of one process and lost when it ends. Bounded: when it
+ * is full, logins are refused; a live session is never evicted, because that would log somebody out. It never fails
+ * otherwise.
  */
 
 import type { Clocks } from '../../lib/clock.ts';

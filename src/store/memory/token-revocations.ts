@@ -1,6 +1,7 @@
 /**
  * Revoked tokens and ended sessions in the memory of one process, each until no such token can be alive. Bounded: when
- * there is no room, ends of sessions are forgotten first, the oldest before the others; revocations by operators go last.
+ * there is no room, ends of sessions are forgotten first, the oldest before the others; revocations by operators go
+ * last.
  */
 
 import type { Clocks } from '../../lib/clock.ts';

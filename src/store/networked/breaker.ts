@@ -1,7 +1,7 @@
 /**
- * Refuses at once what would not be answered in time. After the first command without an answer, the breaker of its part
- * of the store is open: callers get their 503 without waiting, and only a probe in the background asks, until one is
- * answered in time. A single server is one part; a cluster has one part for each primary.
+ * Refuses at once what would not be answered in time. After the first command without an answer, the breaker of its
+ * part of the store is open: callers get their 503 without waiting, and only a probe in the background asks, until one
+ * is answered in time. A single server is one part; a cluster has one part for each primary.
  */
 
 /** How often an open breaker asks. */

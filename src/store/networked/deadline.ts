@@ -8,8 +8,8 @@ export class AnswerTimeout extends Error {
 /**
  * Waits for an answer, but no longer than this.
  *
- * When a busy process comes back to its timers, answers may lie unread in the sockets: they get one turn of the event loop
- * to be read before the answer counts as missing.
+ * When a busy process comes back to its timers, answers may lie unread in the sockets: they get one turn of the event
+ * loop to be read before the answer counts as missing.
  *
  * @throws AnswerTimeout when there is none in time; an answer that comes later is dropped
  */

@@ -4,8 +4,8 @@
  * (`breaker.ts`), sessions that ended lately (`recent-ends.ts`), the written form of a session (`session-format.ts`), a
  * rehearsal of every right (`rehearsal.ts`), and the events that are counted and logged (here).
  *
- * Nothing here knows a client library. Faults are {@link DependencyFault} `store_unavailable`; a {@link StoreRefusal} says
- * that the configuration is wrong.
+ * Nothing here knows a client library. Faults are {@link DependencyFault} `store_unavailable`; a {@link StoreRefusal}
+ * says that the configuration is wrong.
  */
 
 import { DependencyFault } from '../../errors.ts';
@@ -44,7 +44,7 @@ export interface StoreEvents {
 }
 
 /**
- * The store answers, and refuses what the gateway does: wrong password, or a right that is missing. To a request that is an
- * outage like any other; at start it is a mistake in the configuration.
+ * The store answers, and refuses what the gateway does: wrong password, or a right that is missing. To a request that
+ * is an outage like any other; at start it is a mistake in the configuration.
  */
 export class StoreRefusal extends DependencyFault {}

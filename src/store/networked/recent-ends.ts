@@ -1,7 +1,7 @@
 /**
- * Sessions that ended lately. A store that replicates asynchronously can lose an acknowledged deletion: the primary dies,
- * and the replica that is promoted still has the session (RDS-09). Every gateway remembers the ends it hears of: such a
- * session is not given out, and is ended again. A handle is never used twice, so none is remembered wrongly.
+ * Sessions that ended lately. A store that replicates asynchronously can lose an acknowledged deletion: the primary
+ * dies, and the replica that is promoted still has the session (RDS-09). Every gateway remembers the ends it hears of:
+ * such a session is not given out, and is ended again. A handle is never used twice, so none is remembered wrongly.
  */
 
 import type { Clock } from '../../lib/clock.ts';

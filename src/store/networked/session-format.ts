@@ -1,10 +1,10 @@
 /**
  * The written form of a session: `<version>|<lastSeenAtMs, 13 digits>|<JSON array>`.
  *
- * The time of last use has a fixed width at a fixed place, so that a store can overwrite it without reading or rewriting
- * the rest. The array has no member names, because a store holds a million of them (test/store/redis-memory.test.ts). The
- * session id is not in it, only the beginning of its SHA-256 (`handle`), which binds the value to its key: a value under
- * another session's key is not accepted (RDS-06, RDS-13).
+ * The time of last use has a fixed width at a fixed place, so that a store can overwrite it without reading or
+ * rewriting the rest. The array has no member names, because a store holds a million of them
+ * (test/store/redis-memory.test.ts). The session id is not in it, only the beginning of its SHA-256 (`handle`), which
+ * binds the value to its key: a value under another session's key is not accepted (RDS-06, RDS-13).
  */
 
 import {
@@ -19,7 +19,10 @@ import {
 const HEAD_LENGTH = 16;
 /** Where the 13 digits begin, which a slide overwrites. */
 export const LAST_SEEN_OFFSET = 2;
-/** How much of the handle a value repeats: 48 bits. It guards against mistakes, not against somebody who can write to the store. */
+/**
+ * How much of the handle a value repeats: 48 bits. It guards against mistakes, not against somebody who can write to
+ * the store.
+ */
 const TAG_LENGTH = 8;
 
 const tagOf = (handle: string): string => handle.slice(0, TAG_LENGTH);

@@ -1,9 +1,11 @@
+/** Failed attempts in Redis: `{prefix}a:{hash of key}`, a hash. See {@link BEGIN_ATTEMPT} for its fields. */
+
 import type { AttemptStore, ThrottleRule } from '../store.ts';
 import type { Commands } from './commands.ts';
 import type { Keys } from './keys.ts';
 import { BEGIN_ATTEMPT, run, TAKE_BACK } from './scripts.ts';
 
-/** Failed attempts, counted for all replicas together. An attempt whose answer is lost counts. */
+/** Failed attempts in Redis. An attempt whose answer is lost counts as failed. */
 export class RedisAttempts implements AttemptStore {
   readonly #commands: Commands;
   readonly #keys: Keys;

@@ -1,9 +1,8 @@
 /**
- * How connections are opened. A client of the library is used for the life of one connection and then thrown away: it
- * never reconnects by itself, so that a command is never sent twice behind our back and each connection begins with the
- * passwords and the address of the moment. `Link` opens the next one.
+ * Opens connections. A client of the library lives for one connection and never reconnects by itself, so no command is
+ * sent twice unnoticed, and each connection uses the current passwords and address. `Link` opens the next one.
  *
- * With its defaults the library waits for ever on a primary that stopped without closing its connections. Here
+ * With its defaults, the library waits for ever for a primary that stopped without closing its connections. Here,
  * `socketTimeout` ends a connection that owes an answer.
  */
 
@@ -15,35 +14,36 @@ import type { RedisNode } from './url.ts';
 /** A connection to Redis, or to all nodes of a Cluster. */
 export type Client = Redis | Cluster;
 
-/** A connection that owes an answer for this long is given up, unless commands may take longer. */
+/** A connection that owes an answer for this long is closed, unless commands may take longer. */
 const STALLED_MS = 1_000;
-/** After `disconnect` the socket is destroyed at once: the other side may be stopped, and would not close it. */
+/** After `disconnect` the socket is destroyed at once: a stopped server would not close it. */
 const DISCONNECT_MS = 10;
-/** How soon a Cluster that is failing over is asked again, within the time of the command. */
+/** How soon a Cluster in a failover is asked again, within the deadline of the command. */
 const CLUSTER_RETRY_MS = 50;
-/** Nodes that were added or promoted are noticed at least this often, also when no command is redirected. */
+/** The client looks for added and promoted nodes at least this often, even if no command is redirected. */
 const SLOTS_REFRESH_MS = 5_000;
 
-/** How a server is logged in to. */
+/** The credentials for a server. */
 export type Login = Pick<RedisOptions, 'username' | 'password'>;
 
-/** What one attempt to connect is made with. */
+/** One attempt to connect. */
 export interface Attempt {
   readonly settings: RedisSettings;
   readonly secrets: Secrets;
-  /** Aborted when nobody wants the connection any more. */
+  /** Aborted when the connection is not wanted any more. */
   readonly signal: AbortSignal;
 }
 
-/** Options that every connection has. */
+/** The options of every connection. */
 function commonOptions({ settings, secrets: { tls } }: Attempt) {
   return {
-    // Version 2 of the protocol is what every server and proxy speaks, and it has all that is needed here.
+    // Every server and proxy speaks version 2 of the protocol, which is all that the gateway needs.
     protocol: 2,
     connectTimeout: settings.connectTimeoutMs,
     socketTimeout: Math.max(STALLED_MS, 2 * settings.commandTimeoutMs),
     disconnectTimeout: DISCONNECT_MS,
-    // INFO, by which the library checks, needs a right (@dangerous) that the gateway does not. Link has its own check.
+    // The library checks with INFO, which needs a right (@dangerous) that the gateway does not need. Link checks
+    // itself.
     enableReadyCheck: false,
     disableClientInfo: true,
     ...(tls !== null && { tls }),
@@ -68,13 +68,13 @@ export function openCluster(attempt: Attempt): Promise<Cluster> {
   const { settings, secrets, signal } = attempt;
   const client = new Cluster([...settings.address.nodes], {
     redisOptions: { ...commonOptions(attempt), ...(secrets.login ?? {}) },
-    // A node is connected to when it is first needed. Commands wait for that, no longer than their own deadline; with
-    // `false`, the second command to a node would fail because the first one is still connecting.
+    // The client connects to a node when it first needs it, and commands wait, within their deadline. With `false`, the
+    // second command to a node would fail while the first one is still connecting.
     enableOfflineQueue: true,
     enableReadyCheck: false,
     clusterRetryStrategy: null,
     clusterNodeRetryStrategy: null,
-    // A connection that closed may have carried the command out: whether to send it again is decided in `Commands`.
+    // The command may have been executed before the connection closed: `Commands` decides whether to send it again.
     retryDelayOnFailover: 0,
     retryDelayOnClusterDown: CLUSTER_RETRY_MS,
     retryDelayOnTryAgain: CLUSTER_RETRY_MS,
@@ -85,7 +85,7 @@ export function openCluster(attempt: Attempt): Promise<Cluster> {
   return whenReady(client, settings.connectTimeoutMs * (settings.address.nodes.length + 1), signal);
 }
 
-/** Resolves with the client when it passes the check; otherwise gives it up. */
+/** Resolves with the client if it passes the check; otherwise closes it and rejects. */
 export async function checked<C extends Client>(client: C, check: (client: C) => Promise<unknown>): Promise<C> {
   try {
     await check(client);
@@ -96,7 +96,7 @@ export async function checked<C extends Client>(client: C, check: (client: C) =>
   }
 }
 
-/** Resolves when the client is ready; otherwise rejects with the first thing that went wrong, and gives it up. */
+/** Resolves when the client is ready; otherwise closes it and rejects with its first error. */
 function whenReady<C extends Client>(client: C, withinMs: number, signal: AbortSignal): Promise<C> {
   return new Promise((resolve, reject) => {
     let firstError: unknown = null;
@@ -115,7 +115,7 @@ function whenReady<C extends Client>(client: C, withinMs: number, signal: AbortS
     };
     const deadline = setTimeout(fail, withinMs);
     signal.addEventListener('abort', fail);
-    // These stay for the life of the client: without a listener the library prints errors.
+    // Stays for the life of the client: without a listener, the library prints errors.
     client.on('error', note);
     client.on('node error', note);
     client.once('end', fail);
@@ -126,7 +126,7 @@ function whenReady<C extends Client>(client: C, withinMs: number, signal: AbortS
   });
 }
 
-/** The error of the node behind "all nodes failed". */
+/** The error of the node behind the library's "all nodes failed". */
 function rootOf(error: unknown): unknown {
   return error instanceof Error && 'lastNodeError' in error ? (error.lastNodeError ?? error) : error;
 }

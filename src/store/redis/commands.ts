@@ -1,9 +1,9 @@
 /**
- * Sends commands to Redis, each within its deadline, and turns everything that can go wrong into a `DependencyFault`
- * `store_unavailable`. No answer of Redis, and no silence, is ever taken for "not there".
+ * Sends commands to Redis, each within its deadline, and turns every failure into a `DependencyFault`
+ * `store_unavailable`. Neither an error nor silence is ever taken for "there is no such key".
  *
- * While a connection has just been lost, a command waits for the next one until its deadline; when the outage is older
- * than that, it is refused at once.
+ * When a connection has just been lost, a command waits for the next one until its deadline; during a longer outage it
+ * fails at once.
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
@@ -18,26 +18,29 @@ import type { Client } from './clients.ts';
 import { primariesOf, primaryOf } from './cluster.ts';
 import { commandFault, errorReason, isElsewhere, replyCode, unavailable } from './faults.ts';
 
+/** A command, or a script, about one key. */
 export interface Command {
   readonly operation: StoreOperation;
-  /** The one key that it is about, which decides on the node of a Cluster. */
+  /** Its one key, which decides on the node of a Cluster. */
   readonly key: string;
   readonly words: readonly [string, ...Word[]];
-  /** Running it twice is the same as running it once, but for its answer. */
+  /** Running it twice has the same effect as running it once. */
   readonly isRepeatable: boolean;
-  /** The answer is wanted as bytes. */
+  /** Answered with bytes instead of strings. */
   readonly isBinary?: true;
 }
 
+/** A word of a command. */
 export type Word = string | number | Buffer;
 
 type CommandEvents = Pick<StoreEvents, 'onAnswered' | 'onError'>;
 
-/** Commands under way; more are refused (RDS-14). */
+/** Commands in progress; more are refused (RDS-14). */
 const MAX_PENDING = 10_000;
-/** Before a command is sent again. */
+/** How long a command waits before it is sent again. */
 const REPEAT_AFTER_MS = 20;
 
+/** Sends commands by way of a link. */
 export class Commands {
   readonly #link: Link<Client>;
   readonly #timeoutMs: number;
@@ -55,7 +58,7 @@ export class Commands {
     this.#breakers = new Breakers(onChange);
   }
 
-  /** Whether at least a part of the store answers. */
+  /** Whether at least one part of the store answers. */
   get isAvailable(): boolean {
     const client = this.#link.client;
     if (client === null) return false;
@@ -65,7 +68,7 @@ export class Commands {
   /**
    * Sends a command.
    *
-   * @returns what Redis answers; never an error reply
+   * @returns the answer of Redis; never an error reply
    * @throws DependencyFault `store_unavailable`
    */
   async send(command: Command): Promise<unknown> {
@@ -84,10 +87,10 @@ export class Commands {
   }
 
   /**
-   * Publishes a heartbeat by way of every server that revocations are published by.
+   * Publishes a heartbeat through every server that revocations are published through.
    *
    * @param messageFor  the message, which names the server
-   * @returns the servers, and for each whether it took the message; a server that cannot be asked is among them
+   * @returns every server, and whether it accepted the message; `false` for a server that cannot be reached
    */
   async publishEverywhere(
     channel: string,
@@ -130,7 +133,7 @@ export class Commands {
     }
   }
 
-  /** The live connection; waits for it only while it has been missing for less than a command may take. */
+  /** The live connection. Waits for it while it has been missing for less time than a command may take. */
   async #liveClient(deadlineMs: number): Promise<Client> {
     for (;;) {
       const { client, downForMs } = this.#link;
@@ -141,9 +144,9 @@ export class Commands {
     }
   }
 
-  /** A part of the store that did not answer is not asked by callers until it does. */
+  /** Opens the breaker of a part of the store that did not answer. */
   #giveUpOn(client: Client, key: string, error: unknown): void {
-    // A single server that lost its connection is known to be down by that. A Cluster stays connected to the others.
+    // The lost connection of a single server shows by itself. A Cluster stays connected to its other nodes.
     const isSilent =
       errorReason(error) === 'timeout' || (client instanceof Cluster && errorReason(error) === 'connection');
     if (isSilent) this.#breakers.open(partOf(client, key), () => this.#probe(key));
@@ -153,7 +156,7 @@ export class Commands {
     const { client } = this.#link;
     if (client === null) throw NO_CONNECTION();
     await answerWithin(client.call('GET', key), this.#timeoutMs).catch((error: unknown) => {
-      // Also a refusal is an answer.
+      // A refusal is an answer, too.
       if (replyCode(error) === null) throw error;
     });
   }
@@ -169,7 +172,7 @@ const NO_CONNECTION = () => unavailable('no connection to Redis');
 
 const partOf = (client: Client, key: string): string => (client instanceof Cluster ? primaryOf(client, key) : '');
 
-/** A command is sent again only when it was not carried out, or when it does not matter whether it was. */
+/** A command is sent again only when it was not executed, or when executing it twice does no harm. */
 function isWorthRepeating(error: unknown, command: Command): boolean {
   return isElsewhere(error) || (command.isRepeatable && errorReason(error) === 'connection');
 }

@@ -1,6 +1,6 @@
 /**
- * Families of refresh tokens in Redis: `{prefix}r:{handle}`, one key for each, which lives until its session's absolute
- * end. See `family-scripts.ts` for what is in it.
+ * Families of refresh tokens in Redis: `{prefix}r:{handle}`, one key each, which lives until the absolute end of its
+ * session. See `family-scripts.ts` for its fields.
  */
 
 import type { Clock } from '../../lib/clock.ts';
@@ -19,9 +19,10 @@ import { unavailable } from './faults.ts';
 import type { Keys } from './keys.ts';
 import { run } from './scripts.ts';
 
-/** Kinds of client as they are written. */
+/** The letter that is written for each kind of client. */
 const CLIENT_LETTERS: Readonly<Record<RefreshClient, string>> = { browser: 'b', native: 'n' };
 
+/** Families of refresh tokens in Redis. */
 export class RedisFamilies implements RefreshFamilies {
   readonly #commands: Commands;
   readonly #keys: Keys;
@@ -62,8 +63,8 @@ export class RedisFamilies implements RefreshFamilies {
   }
 
   /**
-   * Nothing is done after the moment at which this call gives up, nor after the grace since the reading. The moment is
-   * reckoned from the reading, in the server's own time.
+   * Redis does nothing after this call has given up, nor after the grace since the reading. That moment is calculated
+   * from the reading, in the server's own time.
    */
   async rotate(
     { family, asOfMs, arrivedAtMs }: RefreshFamilyReading,
@@ -87,6 +88,6 @@ export class RedisFamilies implements RefreshFamilies {
   }
 }
 
-/** The elements of a reply, a missing one as `null`. */
+/** The elements of a reply; `null` for what is not a string. */
 const texts = (reply: unknown): (string | null)[] =>
   Array.isArray(reply) ? reply.map((item) => (typeof item === 'string' ? item : null)) : [];

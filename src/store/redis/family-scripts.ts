@@ -1,11 +1,11 @@
 /**
- * The steps on a family of refresh tokens that have to be one step. A family is one key, a hash:
+ * The atomic operations on a family of refresh tokens. A family is one key, a hash:
  *
- *   s  handle of its session          c  digest of the present token     t  when that came into being
- *   k  b (browser) or n (native)      p  digest of the one before        x  seed of the request that found a reuse:
- *   g  generation                     n  seed that made c of p              the family has ended
+ *   s  handle of its session          c  digest of the current token     t  when the current token replaced the previous
+ *   k  b (browser) or n (native)      p  digest of the previous token    x  seed of the request that found a reuse:
+ *   g  generation                     n  seed that derives c from p         the family has ended
  *
- * Times are those of the server's own clock, so that clocks of gateways that differ cannot make a theft of a retry.
+ * Times are those of the server's own clock, so gateways whose clocks differ cannot mistake a retry for a theft.
  */
 
 import type { Script } from './scripts.ts';
@@ -26,7 +26,7 @@ redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 1`,
 };
 
-/** Reads a family: the time, then its fields; nothing when there is none. */
+/** Reads a family: the time, then its fields; `false` when there is none. */
 export const READ_FAMILY: Script = {
   operation: 'refresh',
   isRepeatable: true,
@@ -37,11 +37,11 @@ return { whole(now), family[1], family[2], family[3], family[4], family[5], fami
 };
 
 /**
- * Puts the proposed successor in the place of the present token, or says why not; the judgement of `judge`.
+ * Replaces the current token with the proposed successor, or says why not, by the rules of `judge`.
  *
- * Sent again after a lost answer it answers the same, since it knows its own proposal. Run too late, when nobody waits
- * for the answer any more, it changes nothing: a server that stood still must not replace a token behind the back of
- * whoever was told to try again, and a gateway that stood still must not write what it decided long ago (REF-04).
+ * It recognizes its own proposal, so a repeated command gets the same answer. Run too late, when the caller has given
+ * up, it changes nothing: a server that was paused must not replace a token after its client was told to try again, and
+ * a gateway that was paused must not write an old decision (REF-04).
  *
  * Values: generation and digest presented; seed and digest proposed; grace; time after which nothing is done.
  */

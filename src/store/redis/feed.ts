@@ -1,12 +1,12 @@
 /**
  * The revocation feed: publish and subscribe in Redis, and the proof that it delivers.
  *
- * A subscription that was cut is silent, and so is one that has no news. Each replica therefore publishes a heartbeat
- * four times a second on a channel of its own, and hears it by the same connection that brings the revocations; Redis
- * keeps the order of what it sends on a connection. Only its own heartbeat proves anything to a replica: it takes the
- * way from the very server that the replica would ask instead of trusting its cache. That another replica is heard says
- * nothing about that server, which after a failover may be a different one. In a Cluster a heartbeat is published by way
- * of each primary, and the feed is as good as the worst of them. (docs/adr/0002-revocation-feed.md)
+ * A dead subscription is silent, and so is one without news. Each replica therefore publishes a heartbeat four times a
+ * second on its own channel and hears it on the connection that brings the revocations; Redis keeps the order of
+ * messages on a connection. Only its own heartbeat proves anything to a replica, because it comes from the very server
+ * that the replica would ask instead of trusting its cache. A heartbeat of another replica says nothing about that
+ * server, which after a failover may be a different one. In a Cluster, a heartbeat is published through each primary,
+ * and the feed is as good as the worst of them. (docs/adr/0002-revocation-feed.md)
  */
 
 import { randomBytes } from 'node:crypto';
@@ -20,23 +20,25 @@ import type { Commands } from './commands.ts';
 import type { Keys } from './keys.ts';
 
 const BEAT_EVERY_MS = 250;
-/** The subscription is replaced when this many heartbeats were taken by Redis and not delivered. */
+/** The subscription is replaced when Redis has accepted more heartbeats than this and delivered none. */
 const MOST_UNHEARD = 4;
 
+/** What a feed reports. */
 export interface FeedEvents {
-  /** It is subscribed. */
+  /** The subscription is live. */
   readonly onUp: () => void;
-  /** The primaries of a Cluster are others than at the last heartbeat. */
+  /** The primaries of a Cluster have changed since the last heartbeat. */
   readonly onServersChanged: () => void;
 }
 
-/** Who hears of revoked tokens. */
+/** Hears of revoked tokens. */
 export interface TokenNewsListener {
   readonly onNews: (message: string) => void;
-  /** It delivers from now on, or its servers are others: what was recorded before has to be read. */
+  /** The feed delivers from now on, or its servers have changed: revocations recorded before have to be read. */
   readonly onResumed: () => void;
 }
 
+/** The feed of one store. */
 export class RedisFeed implements RevocationFeed {
   readonly #commands: Commands;
   readonly #revocations: string;
@@ -48,9 +50,9 @@ export class RedisFeed implements RevocationFeed {
   readonly #timer: NodeJS.Timeout;
   readonly #listeners = new Set<(handle: string) => void>();
   readonly #tokenListeners = new Set<TokenNewsListener>();
-  /** By server: when the last heartbeat that was heard had been sent. */
+  /** By server: when the last heard heartbeat was sent. */
   readonly #heardMs = new Map<string, number>();
-  /** By server: how many heartbeats it took since one was heard. */
+  /** By server: how many heartbeats it has accepted since the last one that was heard. */
   readonly #unheard = new Map<string, number>();
   #servers: readonly string[] = [];
   #isBeating = false;
@@ -94,20 +96,20 @@ export class RedisFeed implements RevocationFeed {
     return () => this.#listeners.delete(onRevoked);
   }
 
-  /** Follows the news of revoked tokens, as they were published. Returns the way to stop. */
+  /** Follows published revocations of tokens. Returns a function that stops it. */
   subscribeTokenNews(listener: TokenNewsListener): () => void {
     this.#tokenListeners.add(listener);
     if (this.#link.client !== null) listener.onResumed();
     return () => this.#tokenListeners.delete(listener);
   }
 
-  /** Revocations of tokens have to be read again: the server that is asked is another one than before. */
+  /** Tells followers to read the revocations of tokens again: commands go to another server than before. */
   readAgain(): void {
     if (this.#link.client === null) return;
     for (const listener of this.#tokenListeners) listener.onResumed();
   }
 
-  /** When the last heartbeat that was delivered had been sent: everything published before that was delivered, too. */
+  /** When the last heard heartbeat was sent: everything published before that has been delivered. */
   provenAtMs(): number | null {
     return this.#provenAtMs;
   }
@@ -120,7 +122,7 @@ export class RedisFeed implements RevocationFeed {
     return this.#unbrokenSinceMs;
   }
 
-  /** Tells this replica of a revocation, without the way through Redis. */
+  /** Delivers a revocation to this replica without a round trip through Redis. */
   deliver(handle: string): void {
     for (const listener of this.#listeners) listener(handle);
   }
@@ -153,7 +155,7 @@ export class RedisFeed implements RevocationFeed {
     if (channel === this.#revocations) this.deliver(message);
     else if (channel === this.#tokenNews) for (const listener of this.#tokenListeners) listener.onNews(message);
     else if (client === this.#link.client) this.#hear(message);
-    // Otherwise: a heartbeat on a connection that was given up proves nothing about the one that replaced it.
+    // A heartbeat on a replaced connection proves nothing about the present one.
   }
 
   #hear(message: string): void {
@@ -185,11 +187,11 @@ export class RedisFeed implements RevocationFeed {
     this.#servers = servers;
     if (!isChange) return;
     this.#events.onServersChanged();
-    // What the primary that is gone told last may have died with it.
+    // The last messages of the old primary may be lost.
     this.readAgain();
   }
 
-  /** The feed is proven as of the oldest of the newest heartbeats of each server. */
+  /** The feed is proven up to the oldest of the servers' newest heartbeats. */
   #judge(): void {
     let provenAtMs: number | null = this.#servers.length === 0 ? null : Number.POSITIVE_INFINITY;
     for (const server of this.#servers) {

@@ -1,15 +1,20 @@
+/** Names of keys and channels in Redis. None of them contains user input, and none is a secret. */
+
 import { hash } from 'node:crypto';
 
-/** Names of keys and channels in Redis. None contains anything that a person sent, and none is a secret. */
+/** The names below one prefix. */
 export class Keys {
   readonly #prefix: string;
-  /** Every revocation is published here, as the handle of its session. */
+  /** The channel of ended sessions: each message is a handle. */
   readonly revocations: string;
-  /** Revoked tokens and ended sessions: a sorted set of what they are, by when no such token can be alive any more. */
+  /**
+   * Revoked tokens and ended sessions: a sorted set of their written forms, by the time when no such token can be
+   * alive.
+   */
   readonly tokenRevocations: string;
-  /** Every entry of that set is published here. */
+  /** The channel of the entries of that set. */
   readonly tokenNews: string;
-  /** Written to by the check of a new connection; never exists. */
+  /** Deleted by the check of a new connection; never exists. */
   readonly probe: string;
 
   constructor(prefix: string) {
@@ -26,8 +31,8 @@ export class Keys {
   }
 
   /**
-   * The sessions of a subject: a sorted set of handles by time of login. 96 bits of its SHA-256 tell people apart, and
-   * make a key that fits an allocation of 32 bytes.
+   * The sessions of a subject: a sorted set of handles by time of login. 96 bits of its SHA-256 tell subjects apart and
+   * keep the key within an allocation of 32 bytes.
    */
   index(subject: string): string {
     return `${this.#prefix}u:${hash('sha256', subject, 'base64url').slice(0, 16)}`;
@@ -38,7 +43,7 @@ export class Keys {
     return `${this.#prefix}a:${hash('sha256', key, 'base64url')}`;
   }
 
-  /** What may be done once. */
+  /** A key that can be used once. */
   once(key: string): string {
     return `${this.#prefix}o:${hash('sha256', key, 'base64url')}`;
   }
@@ -48,7 +53,7 @@ export class Keys {
     return `${this.#prefix}r:${handle}`;
   }
 
-  /** The channel by which a replica hears itself. */
+  /** The channel on which a replica hears its own heartbeats. */
   heartbeat(replica: string): string {
     return `${this.#prefix}beat:${replica}`;
   }

@@ -1,10 +1,12 @@
+/** Keys in Redis that can be used once: `{prefix}o:{hash of key}`, which holds the mark of its use. */
+
 import { randomHex } from '../../lib/random-hex.ts';
 import type { OnceStore } from '../store.ts';
 import type { Commands } from './commands.ts';
 import type { Keys } from './keys.ts';
 import { run, USE_ONCE } from './scripts.ts';
 
-/** What may be done once, for all replicas together. Each use has a mark of its own, so that it may be sent twice. */
+/** One-time keys in Redis. Each use has its own mark, so that the command can be sent again. */
 export class RedisOnce implements OnceStore {
   readonly #commands: Commands;
   readonly #keys: Keys;

@@ -1,13 +1,13 @@
 /**
- * The steps that have to be one step. Each is about one key, so that all of them work in a Cluster. They are sent as
- * text: they run rarely, and a script that is not sent by its hash cannot be missing (NOSCRIPT).
+ * The operations that have to be atomic, in Lua. Each is about one key, so all of them work in a Cluster. They are sent
+ * as text: they run rarely, and a script that is not sent by its hash cannot be missing (NOSCRIPT).
  */
 
 import type { StoreOperation } from '../networked/events.ts';
 import { LAST_SEEN_OFFSET } from '../networked/session-format.ts';
 import type { Command, Word } from './commands.ts';
 
-/** A step of ours, in Lua. */
+/** An atomic operation, in Lua. */
 export interface Script {
   readonly operation: StoreOperation;
   readonly isRepeatable: boolean;
@@ -21,7 +21,7 @@ export function run(script: Script, key: string, ...values: Word[]): Command {
 }
 
 /**
- * Puts a handle into the index of its subject. The index outlives its sessions, but not for long.
+ * Adds a handle to the index of its subject. The index outlives its sessions, but not for long.
  * Values: handle, second of login, lifetime in milliseconds.
  */
 export const INDEX: Script = {
@@ -34,8 +34,8 @@ return 1`,
 };
 
 /**
- * Marks every session of a subject as ended, by the second of login 0, and answers with the handles. Whoever is opening
- * one of them at the moment finds the mark.
+ * Marks every session of a subject as ended, by setting its second of login to 0, and answers with the handles. A login
+ * that is in progress finds the mark.
  */
 export const MARK_ENDED: Script = {
   operation: 'index',
@@ -47,7 +47,7 @@ return handles`,
 };
 
 /**
- * Slides a session that is still there. The time to live first: it works also when Redis is out of memory.
+ * Slides a session that exists. The time to live goes first: that works even when Redis is out of memory.
  * Values: time of use (13 digits), new time to live.
  */
 export const TOUCH: Script = {
@@ -60,9 +60,9 @@ return 1`,
 };
 
 /**
- * Ends a session and tells every replica, both or neither; answers with what it was. The news goes out after the
- * deletion, so that whoever hears it and asks finds nothing. What has not the type of a session is deleted all the same.
- * Values: channel, handle.
+ * Ends a session and tells every replica, both or neither; answers with the session. The message follows the deletion,
+ * so a replica that hears it and asks finds nothing. A value of any other type is deleted as well. Values: channel,
+ * handle.
  */
 export const END: Script = {
   operation: 'end',
@@ -76,9 +76,9 @@ return false`,
 };
 
 /**
- * Records a revocation of tokens and tells every verifier, both or neither: whoever subscribes first and reads then
- * misses none. The longest of its times counts. Some of what has been dead for a minute is dropped on the way, more than
- * comes in: clocks differ. Values: channel, entry, when it ends, now.
+ * Records a revocation of tokens and tells every verifier, both or neither: a verifier that subscribes first and then
+ * reads misses none. The latest end of the same revocation counts. Entries that ended more than a minute ago, since
+ * clocks differ, are dropped on the way, up to 100 at a time. Values: channel, entry, when it ends, now.
  */
 export const REVOKE_TOKENS: Script = {
   operation: 'revoke',
@@ -98,7 +98,7 @@ return 1`,
 };
 
 /**
- * Begins an attempt; the arithmetic of `throttleDelayMs`. Fields: failures (c), not before (n), forgotten at (f).
+ * Begins an attempt, with the arithmetic of `throttleDelayMs`. Fields: failures (c), not before (n), forgotten at (f).
  * Values: now, free attempts, longest delay, window.
  */
 export const BEGIN_ATTEMPT: Script = {
@@ -119,7 +119,7 @@ redis.call('PEXPIRE', KEYS[1], whole(delay + window))
 return 0`,
 };
 
-/** Takes an attempt back that was no wrong guess. */
+/** Takes back an attempt that was not a wrong guess. */
 export const TAKE_BACK: Script = {
   operation: 'attempt',
   isRepeatable: false,
@@ -132,7 +132,7 @@ return 1`,
 };
 
 /**
- * Uses a key up. Whoever asks with the mark that is there asks again, since the first answer was lost.
+ * Uses a key. A caller whose mark is there already repeats a command whose answer was lost.
  * Values: mark, time to live.
  */
 export const USE_ONCE: Script = {

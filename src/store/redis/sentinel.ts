@@ -1,8 +1,8 @@
 /**
- * Sentinel: who is the primary, and the news that it is another one now.
+ * Sentinel: finds the primary, and hears of failovers.
  *
- * All sentinels are asked at once and the answer of the majority that comes first is taken, the newest configuration
- * among it: one sentinel that is stopped costs no time, and one that was cut off does not send us to an old primary.
+ * All sentinels are asked at once. Of the first majority that answers, the newest configuration wins: a stopped
+ * sentinel costs no time, and one that was cut off does not send the gateway to an old primary.
  */
 
 import type { Redis } from 'ioredis';
@@ -18,14 +18,14 @@ const CHANNEL = '+switch-master';
 
 interface Statement {
   readonly primary: RedisNode;
-  /** Number of the configuration: goes up with every failover. */
+  /** Number of the configuration, which increases with every failover. */
   readonly epoch: number;
 }
 
 /**
- * Where the primary is now.
+ * Finds the primary.
  *
- * @throws ConfigFault when the sentinels refuse us or do not know the name; otherwise what the first one failed with
+ * @throws ConfigFault when the sentinels refuse the gateway or do not know the name; otherwise the failure of the first one
  */
 export async function findPrimary(attempt: Attempt): Promise<RedisNode> {
   const { nodes } = attempt.settings.address;
@@ -71,7 +71,8 @@ function readStatement(reply: unknown): Statement {
     for (let i = 0; i + 1 < reply.length; i += 2) fields.set(String(reply[i]), String(reply[i + 1]));
   const host = fields.get('ip');
   const port = Number(fields.get('port'));
-  if (host === undefined || !Number.isInteger(port)) throw new ConfigFault('store.redis: a sentinel answers nonsense');
+  if (host === undefined || !Number.isInteger(port))
+    throw new ConfigFault('store.redis: a sentinel sent an answer that is not valid');
   return { primary: { host, port }, epoch: Number(fields.get('config-epoch') ?? 0) };
 }
 
@@ -79,7 +80,7 @@ const refused = () => new ConfigFault('store.redis: a sentinel refuses the passw
 
 async function openSentinel(attempt: Attempt, node: RedisNode): Promise<Redis> {
   const { sentinelPassword } = attempt.secrets;
-  // With a user name the server does not mind a password that it did not ask for.
+  // With a user name, the server accepts a password that it does not require.
   const login = sentinelPassword === null ? {} : { username: 'default', password: sentinelPassword };
   try {
     return await openNode(attempt, node, login);
@@ -88,10 +89,10 @@ async function openSentinel(attempt: Attempt, node: RedisNode): Promise<Redis> {
   }
 }
 
-/** How often the sentinels are asked although they said nothing: news can be missed. */
+/** How often the sentinels are asked in case a message was missed. */
 const ASK_EVERY_MS = 5_000;
 
-/** Learns of a failover: from the sentinel that says so first, or by asking. */
+/** Learns of a failover, from the first sentinel that reports it or by asking. */
 export class FailoverWatch {
   readonly #settings: RedisSettings;
   readonly #onPrimary: (primary: RedisNode) => void;
@@ -99,7 +100,7 @@ export class FailoverWatch {
   readonly #closing = new AbortController();
   #timer: NodeJS.Timeout | null = null;
 
-  /** @param onPrimary  called with the primary of the moment, whether or not it is another one than before */
+  /** @param onPrimary  called with the present primary, whether or not it has changed */
   constructor(settings: RedisSettings, onPrimary: (primary: RedisNode) => void, monotonicMs: () => number) {
     this.#settings = settings;
     this.#onPrimary = onPrimary;
@@ -140,7 +141,7 @@ export class FailoverWatch {
       });
       if (!this.#closing.signal.aborted) this.#onPrimary(primary);
     } catch {
-      // Sentinels that cannot be asked know of no other primary; the connection that is there is the best one.
+      // Without an answer, the present connection is the best guess.
     }
   }
 }

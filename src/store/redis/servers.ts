@@ -1,4 +1,4 @@
-/** Where the servers are, and how a connection to the right one is opened and checked, in each topology. */
+/** Opens and checks connections to the right server, in each topology. */
 
 import { Cluster, type Redis } from 'ioredis';
 import { answerWithin } from '../networked/deadline.ts';
@@ -9,12 +9,13 @@ import { findPrimary } from './sentinel.ts';
 import type { RedisSettings } from './settings.ts';
 import type { RedisNode } from './url.ts';
 
+/** The servers of one configuration. */
 export class Servers {
   readonly #settings: RedisSettings;
   readonly #probeKey: string;
   #subscriberTurn = 0;
 
-  /** @param probeKey  a key of ours that does not exist */
+  /** @param probeKey  a key below the gateway's prefix that never exists */
   constructor(settings: RedisSettings, probeKey: string) {
     this.#settings = settings;
     this.#probeKey = probeKey;
@@ -31,7 +32,7 @@ export class Servers {
   /**
    * Opens the connection for the subscription.
    *
-   * @param client  the live connection for commands: of a Cluster, another of its nodes is taken at each attempt
+   * @param client  the live connection for commands; each attempt uses another node of a Cluster
    */
   async connectSubscriber(signal: AbortSignal, client: Client | null): Promise<Redis> {
     const attempt = await this.#attempt(signal);
@@ -40,7 +41,7 @@ export class Servers {
     return openNode(attempt, node, attempt.secrets.login ?? {});
   }
 
-  /** What is wrong with the settings of the servers, if that can be asked; `null` when nothing is. */
+  /** A warning about the settings of the servers; `null` when there is none, or the servers do not tell. */
   async findWarning(client: Client): Promise<string | null> {
     const nodes = client instanceof Cluster ? client.nodes('master') : [client];
     for (const node of nodes) {
@@ -62,7 +63,7 @@ export class Servers {
     return topology === 'sentinel' ? findPrimary(attempt) : (nodes[0] as RedisNode);
   }
 
-  /** The next node to listen to: one that does not deliver is not asked twice in a row. */
+  /** The next node to subscribe at: one that does not deliver is not tried twice in a row. */
   #nextNode(client: Client | null): RedisNode {
     const known = client instanceof Cluster ? [...primariesOf(client).keys()].map(toNode) : [];
     const nodes = known.length > 0 ? known : this.#settings.address.nodes;
@@ -71,8 +72,8 @@ export class Servers {
   }
 
   /**
-   * Writes, in the smallest way there is: what answers that is a primary, has finished loading, and knows us. A primary
-   * that takes no writes at the moment, but could be read, passes.
+   * Makes the smallest write there is. A server that accepts it is a primary, has finished loading, and has logged the
+   * gateway in. A primary that accepts no writes at the moment, but can be read, passes.
    */
   async #checkPrimary(client: Redis): Promise<void> {
     const { address, commandTimeoutMs } = this.#settings;

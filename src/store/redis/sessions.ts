@@ -1,11 +1,11 @@
 /**
- * Sessions in Redis.
+ * Sessions in Redis:
  *
- *   {prefix}s:{handle}            the session, in its written form; lives until its idle or absolute timeout
- *   {prefix}u:{hash of subject}   its subject's sessions: handles, as 32 bytes, by second of login
+ *   {prefix}s:{handle}            the session in its written form; lives until its idle or absolute timeout
+ *   {prefix}u:{hash of subject}   the index of a subject: handles, as 32 bytes, by second of login
  *
- * The two are in different slots of a Cluster, so nothing changes both at once. What holds instead, at every moment and
- * after every failure: a session that can be used is in its index. An index entry without a session does no harm.
+ * The two are in different slots of a Cluster, so nothing changes both at once. Instead, at every moment and after
+ * every failure, a usable session is in its index. An index entry without a session does no harm.
  */
 
 import type { Clock } from '../../lib/clock.ts';
@@ -17,9 +17,10 @@ import type { Command, Commands, Word } from './commands.ts';
 import type { Keys } from './keys.ts';
 import { END, INDEX, MARK_ENDED, run, TOUCH } from './scripts.ts';
 
-/** An index entry without a session is somebody's login under way, unless it is older than this. */
+/** An index entry without a session is a login in progress, unless it is older than this. */
 const LOGIN_TAKES_AT_MOST_MS = 600_000;
 
+/** The sessions of one store. */
 export class RedisSessions implements SessionStore {
   readonly #commands: Commands;
   readonly #keys: Keys;
@@ -30,7 +31,7 @@ export class RedisSessions implements SessionStore {
 
   /**
    * @param onEnded    called when a session was ended here, before its end is reported
-   * @param recordEnd  keeps the handle for verifiers of tokens that connect later; never rejects
+   * @param recordEnd  records the end for verifiers that connect later; never rejects
    */
   constructor(
     commands: Commands,
@@ -49,8 +50,8 @@ export class RedisSessions implements SessionStore {
   }
 
   /**
-   * Index first, session second, then a look whether the index entry is still what it was: "log out everywhere" in the
-   * meantime has marked or removed it, and then this session ends with the others.
+   * Writes the index, then the session, then reads the index again: "log out everywhere" in the meantime has marked or
+   * removed the entry, and this session ends with the others.
    */
   async create(record: SessionRecord, ttlMs: number): Promise<void> {
     const { handle, createdAtMs } = record;
@@ -64,7 +65,7 @@ export class RedisSessions implements SessionStore {
       const indexedAs = await this.#commands.send(command('index', index, 'ZSCORE', toBytes(handle)));
       if (Number(indexedAs) !== loginSec) await this.end(handle);
     } catch (fault) {
-      // Nobody will be told its id. If it came into being all the same, it ends here, or by its time to live.
+      // Nobody will get its id. If the session was written all the same, it ends here or by its time to live.
       this.end(handle).catch(() => {});
       throw fault;
     }
@@ -85,14 +86,14 @@ export class RedisSessions implements SessionStore {
 
   async end(handle: string): Promise<SessionRecord | null> {
     const ended = await this.#end(handle);
-    // The session is gone, which is what counts. What stays in the index is removed when it is next looked at.
+    // The session has ended, which is what counts. A leftover index entry is removed when the index is next read.
     if (ended !== null) await this.#unindex(ended.subject, [handle]).catch(() => {});
     return ended;
   }
 
   /**
-   * Marks the index entries, ends the sessions, then removes the entries: whatever fails on the way, what is left can
-   * be found and ended by doing it again.
+   * Marks the index entries, ends the sessions, then removes the entries: after a failure, repeating it finds and ends
+   * the remaining sessions.
    */
   async endAll(subject: string): Promise<readonly string[]> {
     const marked = await this.#commands.send({ ...run(MARK_ENDED, this.#keys.index(subject)), isBinary: true });
@@ -119,7 +120,7 @@ export class RedisSessions implements SessionStore {
       .toSorted((a, b) => a.createdAtMs - b.createdAtMs);
   }
 
-  /** Ends those again that were ended lately: for a primary that may have been promoted without knowing of it. */
+  /** Ends sessions again that ended recently, since a promoted primary may have missed it. */
   async endAgain(handles: readonly string[]): Promise<void> {
     for (const handle of handles) await this.#end(handle);
   }
@@ -131,7 +132,7 @@ export class RedisSessions implements SessionStore {
 
   async #end(handle: string): Promise<SessionRecord | null> {
     const { revocations } = this.#keys;
-    // At the same time, since it is about another key: a second way to Redis and back would double the wait.
+    // In parallel, since it is about another key: a second round trip would double the wait.
     const recorded = this.#recordEnd(handle);
     const text = await this.#commands.send(run(END, this.#keys.session(handle), revocations, handle));
     this.#ended.note(handle);

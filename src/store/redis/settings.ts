@@ -1,6 +1,6 @@
 /**
- * What `store.redis` says, ready for use. Passwords and TLS files are read anew for every connection, so that one that
- * was rotated is picked up without a restart (RDS-12).
+ * The section `store.redis`, ready for use. Passwords and TLS files are read again for every connection, so a rotated
+ * one takes effect without a restart (RDS-12).
  */
 
 import { readFile } from 'node:fs/promises';
@@ -11,18 +11,19 @@ import { NOT_A_CERTIFICATE, pairProblem, readCertificates } from '../../lib/pem.
 import type { RedisConfig } from './section.ts';
 import { parseRedisUrl, type RedisAddress } from './url.ts';
 
-/** What opens a connection: not kept longer than it takes to open one. */
+/** The secrets for a connection; kept only while it is opened. */
 export interface Secrets {
-  /** `null` when Redis asks for no password. */
+  /** `null` when no password is configured. */
   readonly login: { readonly username: string; readonly password: string } | null;
   readonly sentinelPassword: string | null;
   /** `null` without TLS. */
   readonly tls: ConnectionOptions | null;
 }
 
-/** The user of a Redis that has only a password. */
+/** The user name of Redis for a password without a user. */
 const DEFAULT_USER = 'default';
 
+/** The settings of one Redis. */
 export class RedisSettings {
   readonly address: RedisAddress;
   readonly keyPrefix: string;
@@ -30,7 +31,7 @@ export class RedisSettings {
   readonly commandTimeoutMs: number;
   readonly #config: RedisConfig;
 
-  /** @throws ConfigFault when the URL is not one, or says something else than the keys beside it */
+  /** @throws ConfigFault when the URL is malformed or contradicts the keys beside it */
   constructor(config: RedisConfig) {
     this.#config = config;
     this.address = parseRedisUrl(config.url);
@@ -40,7 +41,7 @@ export class RedisSettings {
     checkAgreement(config, this.address);
   }
 
-  /** For the line that is printed at start. */
+  /** For the line that is printed at start. Never a password. */
   get description(): string {
     const { topology, nodes, primaryName } = this.address;
     const [first] = nodes;

@@ -1,8 +1,9 @@
 /**
- * The store of several gateways: Redis or Valkey, as a single server, behind Sentinel, or as a Cluster.
+ * store/redis: a store for several gateways in Redis or Valkey, as a single server, behind Sentinel, or as a Cluster.
  *
- * A Redis that refuses us is a mistake in the configuration, and nothing starts. One that cannot be reached is not: it
- * may come later than the gateway (which is then not ready), and it may go and come back at any time.
+ * A Redis that refuses the gateway is a mistake in the configuration, and the gateway does not start. One that cannot
+ * be reached is not: it may start later than the gateway, which is not ready until then, and it may go and come back at
+ * any time.
  */
 
 import { Cluster } from 'ioredis';
@@ -31,14 +32,14 @@ import { RedisSettings } from './settings.ts';
 import { RedisTokenRevocations } from './token-revocations.ts';
 import type { RedisNode } from './url.ts';
 
-/** How far back a failover can forget what was acknowledged. */
+/** Acknowledged writes up to this age can be lost in a failover. */
 const FORGOTTEN_BY_FAILOVER_MS = 120_000;
 
-/** How long after a failover sentinels may not yet agree. */
+/** How long after a failover the sentinels may disagree. */
 const FAILOVER_TAKES_MS = 4_000;
 
 /**
- * Opens the store: connects, and does once everything that the gateway will do.
+ * Opens the store: connects and rehearses everything that the gateway will do.
  *
  * @returns the store, also when Redis cannot be reached yet
  * @throws ConfigFault when Redis refuses the user, the password or a command, or a named file cannot be read
@@ -72,11 +73,11 @@ class RedisStore implements Store {
   readonly #link: Link<Client>;
   readonly #ended: RecentEnds;
   readonly #watch: FailoverWatch | null;
-  /** Who the sentinels said is the primary, and until when that is held against connections to another. */
+  /** The primary according to the sentinels, and until when connections to any other server are closed. */
   #primary: { readonly node: RedisNode; readonly untilMs: number } | null = null;
-  /** The first attempt is over: before, a refusal is a mistake that ends the start, and is told as such. */
+  /** The first attempt is over. Until then, a refusal ends the start, and nothing is reported. */
   #hasBegun = false;
-  /** Why it is not available, as it was last told; `null` while it is; `undefined` before it was told anything. */
+  /** The last reported reason of an outage; `null` while it is available; `undefined` before the first report. */
   #trouble: string | null | undefined;
 
   constructor(settings: RedisSettings, clocks: Clocks, events: StoreEvents) {
@@ -114,9 +115,9 @@ class RedisStore implements Store {
   }
 
   /**
-   * Makes the first attempt to connect.
+   * Makes the first attempt to connect, and rehearses if it succeeds.
    *
-   * @throws ConfigFault when it is refused
+   * @throws ConfigFault when Redis refuses the gateway
    */
   async begin(): Promise<void> {
     const { feed } = this;
@@ -157,14 +158,14 @@ class RedisStore implements Store {
   #onUp(outageMs: number): void {
     this.#report();
     this.#leaveOldPrimary();
-    // The subscription may have been at the new primary before: what was read meanwhile was the old one's.
+    // The subscription may have reached the new primary first: revocations read meanwhile came from the old one.
     this.feed.readAgain();
     if (Number.isFinite(outageMs)) this.#endAgain(outageMs + FORGOTTEN_BY_FAILOVER_MS);
   }
 
   /**
-   * Gives up connections to what is not the primary any more, even if it still answers as if it were. For a while also
-   * those that are made anew: not all sentinels hear of a failover at the same moment, and one may still send us back.
+   * Closes connections to an old primary, even if it still answers as if it were the primary. For a while it closes new
+   * ones, too: the sentinels do not hear of a failover at the same moment, and one may still name the old primary.
    */
   #leaveOldPrimary(): void {
     const { monotonicMs } = this.#clocks;
@@ -177,7 +178,7 @@ class RedisStore implements Store {
     }
   }
 
-  /** A server that was promoted may not know of the last revocations. */
+  /** Ends sessions and tokens again: a promoted server may have missed the last revocations. */
   #endAgain(endedWithinMs: number): void {
     this.sessions.endAgain(this.#ended.within(endedWithinMs)).catch(() => {});
     this.tokenRevocations.revokeAgain(endedWithinMs).catch(() => {});

@@ -1,13 +1,13 @@
 /**
- * Revocations of tokens in Redis.
+ * Revocations of tokens in Redis:
  *
  *   {prefix}revocations      a sorted set of revocations in their written form, by the time at which each ends
- *   {prefix}revoked:tokens   every one of them is published here, by the script that records it
+ *   {prefix}revoked:tokens   the channel on which the script that records a revocation publishes it
  *
- * All are under one key, so that a verifier that connects reads them in a few pages, on a Cluster as on a single server,
- * and the key expires with the last of them. Sessions are in other slots: the end of one is recorded by a command of its
- * own, sent at the same time as the one that ends it (docs/adr/0002-revocation-feed.md). If that fails while the session
- * ends, verifiers that follow the feed have heard of it all the same, and it is recorded later.
+ * One key holds all of them, so a verifier that connects reads them in a few pages, on a Cluster as on a single server,
+ * and the key expires with the last one. Sessions are in other slots: a separate command records the end of a session,
+ * sent in parallel with the one that ends it (docs/adr/0002-revocation-feed.md). If only the recording fails, verifiers
+ * that follow the feed have heard of the end all the same, and it is recorded later.
  */
 
 import type { Clocks } from '../../lib/clock.ts';
@@ -18,13 +18,16 @@ import type { RedisFeed } from './feed.ts';
 import type { Keys } from './keys.ts';
 import { REVOKE_TOKENS, run } from './scripts.ts';
 
-/** Entries of one page when all are read; twice as many where that many end at the very same moment. */
+/** Entries of one page; doubled while a whole page ends at the same moment. */
 const PAGE = 1_000;
-/** Before what could not be recorded is tried again. */
+/** How long a failed recording waits before it is tried again. */
 const REPEAT_AFTER_MS = 1_000;
-/** Revocations that are remembered for {@link RedisTokenRevocations.revokeAgain}, or still to be recorded. */
+/**
+ * The most revocations remembered for {@link RedisTokenRevocations.revokeAgain}, and the most waiting to be recorded.
+ */
 const MAX_REMEMBERED = 10_000;
 
+/** The revocations of tokens of one store. */
 export class RedisTokenRevocations implements TokenRevocationStore {
   readonly #commands: Commands;
   readonly #feed: RedisFeed;
@@ -32,15 +35,15 @@ export class RedisTokenRevocations implements TokenRevocationStore {
   readonly #channel: string;
   readonly #clocks: Clocks;
   readonly #followers = new Set<TokenRevocationFollower>();
-  /** When each revocation that is no session's was heard of, by its written form; the oldest first. */
+  /** By written form: when each revocation by an operator was heard of; the oldest first. */
   readonly #recent = new Map<string, { readonly revocation: TokenRevocation; readonly heardAtMs: number }>();
-  /** Ends of sessions that could not be recorded yet. */
+  /** Ends of sessions that are not recorded yet. */
   readonly #unrecorded = new Map<string, TokenRevocation>();
   #endedSessionsMs: number;
   #repeat: NodeJS.Timeout | null = null;
   #isClosed = false;
 
-  /** @param endedSessionsMs  for how long the end of a session is on record, until it is said */
+  /** @param endedSessionsMs  how long the end of a session stays on record, until `keepEndedSessionsFor` is called */
   constructor(commands: Commands, feed: RedisFeed, keys: Keys, clocks: Clocks, endedSessionsMs: number) {
     this.#commands = commands;
     this.#feed = feed;
@@ -73,7 +76,7 @@ export class RedisTokenRevocations implements TokenRevocationStore {
       }
       const lastMs = page.at(-1)?.[1];
       if (page.length < size || lastMs === undefined) return [...found.values()];
-      // The next page begins with the last moment of this one: others may end in it.
+      // The next page begins with the last moment of this one, in which more revocations may end.
       size = lastMs === fromMs ? 2 * size : PAGE;
       fromMs = lastMs;
     }
@@ -89,13 +92,13 @@ export class RedisTokenRevocations implements TokenRevocationStore {
     this.#endedSessionsMs = ms;
   }
 
-  /** Records that a session has ended. Resolves also when that has to wait for another time. */
+  /** Records that a session has ended. Never rejects: a failed recording is tried again later. */
   async recordEnd(handle: string): Promise<void> {
     const revocation = this.#ended(handle);
     await this.#record(revocation).catch(() => this.#recordLater(revocation));
   }
 
-  /** Records those again that were heard of lately: for a primary that may have been promoted without knowing of them. */
+  /** Records recent revocations again, since a promoted primary may have missed them. */
   async revokeAgain(heardWithinMs: number): Promise<void> {
     const sinceMs = this.#clocks.monotonicMs() - heardWithinMs;
     const again = [...this.#recent.values()].filter(({ heardAtMs }) => heardAtMs >= sinceMs);
@@ -161,7 +164,7 @@ export class RedisTokenRevocations implements TokenRevocationStore {
         this.#unrecorded.delete(entry);
       }
     } catch {
-      // The store says by itself that it does not answer.
+      // The store itself reports that it does not answer.
     }
     this.#repeat = null;
     if (this.#unrecorded.size > 0) this.#repeatSoon();

@@ -1,25 +1,27 @@
 /**
- * The address of a Redis, from `store.redis.url`. Read strictly: what is not understood is a mistake in the
- * configuration, not something to guess at. No message repeats any part of the URL, since it may hold a password.
+ * The address of a Redis, from `store.redis.url`. Parsed strictly: nothing is guessed. No message repeats any part of
+ * the URL, since it may hold a password.
  */
 
 import { ConfigFault } from '../../errors.ts';
 
+/** A server. */
 export interface RedisNode {
   readonly host: string;
   readonly port: number;
 }
 
+/** A parsed URL. */
 export interface RedisAddress {
-  /** `sentinel`: the nodes are the sentinels, who know where the primary is. */
+  /** `sentinel`: the nodes are the sentinels, which know the primary. */
   readonly topology: 'single' | 'sentinel' | 'cluster';
   readonly nodes: readonly RedisNode[];
   readonly isTls: boolean;
   readonly username: string | null;
   readonly password: string | null;
-  /** Number of the database; a Cluster has only 0. */
+  /** Number of the database; always 0 in a Cluster. */
   readonly database: number;
-  /** What the sentinels call the primary; `null` without sentinels. */
+  /** The name of the primary at the sentinels; `null` without sentinels. */
   readonly primaryName: string | null;
 }
 
@@ -32,9 +34,9 @@ const FORMS =
   'write redis://host:6379/0, redis+sentinel://host:26379,host:26379/name or redis+cluster://host:6379,host:6379 (rediss for TLS), and characters other than letters, digits and - . _ ~ of user and password as %XX';
 
 /**
- * Reads the URL of a Redis.
+ * Parses the URL of a Redis.
  *
- * @throws ConfigFault that says what is wrong, without repeating the URL
+ * @throws ConfigFault that names the mistake without repeating the URL
  */
 export function parseRedisUrl(url: string): RedisAddress {
   const groups = URL_PATTERN.exec(url)?.groups;
@@ -67,13 +69,13 @@ function parseNode(text: string, defaultPort: number): RedisNode {
 
 function parseDatabase(path: string): number {
   if (path === '') return 0;
-  if (!/^\d{1,5}$/.test(path)) throw mistake('has to end with the number of a database, such as /0, or with nothing');
+  if (!/^\d{1,5}$/.test(path)) throw mistake('must end with the number of a database, such as /0, or with nothing');
   return Number(path);
 }
 
 function parsePrimaryName(path: string): string {
   if (PRIMARY_NAME_PATTERN.test(path)) return path;
-  throw mistake('has to end with the name that the sentinels know the primary by, such as /mymaster');
+  throw mistake('must end with the name of the primary at the sentinels, such as /mymaster');
 }
 
 function rejectPath(topology: 'single' | 'cluster', path: string): null {
@@ -81,7 +83,7 @@ function rejectPath(topology: 'single' | 'cluster', path: string): null {
   return null;
 }
 
-/** A part of the userinfo: absent and empty are the same (`redis://:password@host`). */
+/** A part of the userinfo. Absent and empty mean the same (`redis://:password@host`). */
 function decodePart(part: string | undefined): string | null {
   if (part === undefined || part === '') return null;
   try {
