@@ -1,0 +1,108 @@
+/**
+ * The worked example of docs/contributing/recipes.md: a feature of four small files, `greeting`, and the edits that connect
+ * it to the gateway. The test beside this applies both to a copy of the sources, compiles and runs it.
+ */
+
+/** The files of the feature's own folder, and of its command. */
+export const NEW_FILES: Readonly<Record<string, string>> = {
+  'src/greeting/section.ts': `/** The section \`greeting\`: what the gateway says about itself. */
+
+import { z } from 'zod';
+
+/** The section. */
+export const greeting = () =>
+  z.strictObject({
+    text: z.string().min(1).max(80).prefault('Welcome').meta({ description: 'What \`sallyport greet\` prints.' }),
+  });
+
+/** \`greeting\`, loaded. */
+export type GreetingConfig = z.output<ReturnType<typeof greeting>>;
+`,
+  'src/greeting/lint.ts': `/** Rules about the greeting. */
+
+import type { LintContext } from '../config/lint.ts';
+import { defineCodes, warning } from '../config/problem.ts';
+import type { GreetingConfig } from './section.ts';
+
+/** Codes of the findings about the greeting. */
+export const codes = defineCodes({
+  'greeting/shouting': warning('The greeting is in capitals.'),
+});
+
+/** Applies the rules. */
+export function lint({ draft, source }: LintContext<{ readonly greeting?: GreetingConfig | undefined }>): void {
+  const text = draft.greeting?.text ?? '';
+  if (!/[A-Z]/.test(text) || text !== text.toUpperCase()) return;
+  source.report(codes['greeting/shouting'], ['greeting', 'text'], 'greeting.text is in capitals', 'use lower case');
+}
+`,
+  'src/greeting/series.ts': `/** What is counted about greetings. */
+
+import type { MetricRegistry } from '../telemetry/registry.ts';
+
+const TONES = ['friendly', 'shouting'] as const;
+
+/** The metric series of greetings. */
+export class GreetingSeries {
+  readonly greetings;
+
+  /** Once per registry. */
+  constructor(registry: MetricRegistry) {
+    this.greetings = registry.counter('greetings_total', 'Greetings by tone.', { tone: TONES });
+  }
+}
+`,
+  'src/cli/greet.ts': `import { defineCommand, EXIT } from './command.ts';
+
+/** \`sallyport greet\`. */
+export const greet = defineCommand({
+  name: 'greet',
+  summary: 'Print a greeting',
+  args: [{ name: 'NAME', description: 'Who is greeted.' }],
+  options: { loud: { type: 'boolean', description: 'In capitals.' } },
+  examples: [['sallyport greet alice', 'Greets alice']],
+  exit: { ok: 'printed', failed: 'never' },
+  async run({ options, args: [name = ''], io }) {
+    const line = \`Welcome, \${name}\`;
+    io.stdout.write(\`\${options.loud ? line.toUpperCase() : line}\\n\`);
+    return EXIT.ok;
+  },
+});
+`,
+};
+
+/** One edit of an existing file: the lines that are inserted after an anchor. */
+export interface Edit {
+  readonly after: string;
+  readonly insert: string;
+}
+
+/** Every edit outside of the feature's own files, by file. */
+export const EDITS: Readonly<Record<string, readonly Edit[]>> = {
+  'src/gateway/configuration.ts': [
+    { after: "import { z } from 'zod';\n", insert: "import { greeting } from '../greeting/section.ts';\n" },
+    {
+      after: "Version of this format.' }),\n",
+      insert: "      greeting: greeting().optional().meta({ description: 'What the gateway says about itself.' }),\n",
+    },
+  ],
+  'src/gateway/parts.ts': [
+    { after: ' */\n\n', insert: "import * as greeting from '../greeting/lint.ts';\n" },
+    {
+      after: 'export const PARTS = [\n',
+      insert: "  { name: 'greeting', codes: greeting.codes, lint: greeting.lint },\n",
+    },
+  ],
+  'src/gateway/series.ts': [
+    { after: ' */\n\n', insert: "import { GreetingSeries } from '../greeting/series.ts';\n" },
+    { after: 'export class GatewaySeries {\n', insert: '  readonly greetings: GreetingSeries;\n' },
+    {
+      after: '  constructor(registry: MetricRegistry) {\n',
+      insert: '    this.greetings = new GreetingSeries(registry);\n',
+    },
+  ],
+  'src/cli/commands.ts': [
+    { after: "from './command.ts';\n", insert: "import { greet } from './greet.ts';\n" },
+    { after: 'export const COMMANDS: readonly Command[] = [\n', insert: '  greet,\n' },
+  ],
+};
