@@ -1,8 +1,13 @@
 import { defineConfig } from 'vitest/config';
+import { filesByTier, type Tier } from './test/support/tiers.ts';
+
+const files = filesByTier();
+const { unit: _, ...others } = files;
+
+const project = (name: Tier, options: object) => ({ extends: true as const, test: { name, ...options } });
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/global-setup.ts'],
     reporters: ['default', './test/support/count-reporter.ts'],
     // Last resorts, far longer than anything takes on a machine that is busy with other work: no test measures it.
@@ -11,5 +16,12 @@ export default defineConfig({
     expect: { poll: { timeout: 60_000, interval: 5 } },
     maxWorkers: 3,
     restoreMocks: true,
+    projects: [
+      // Also a file that was not there when the watch began.
+      project('unit', { include: ['test/**/*.test.ts'], exclude: Object.values(others).flat() }),
+      project('redis', { include: [...files.redis] }),
+      project('e2e', { include: [...files.e2e] }),
+      project('shipping', { include: [...files.shipping] }),
+    ],
   },
 });

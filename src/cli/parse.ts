@@ -13,6 +13,13 @@ export interface ParsedLine {
   readonly wantsHelp: boolean;
 }
 
+/** A session handle that begins with a hyphen, as one of 64 does. No option looks like it. */
+const HANDLE = /^-[A-Za-z0-9_-]{42}$/;
+/** Put before such an argument, so that it is not read as an option. */
+const NOT_AN_OPTION = '\0';
+
+const unmarked = (text: string): string => (text.startsWith(NOT_AN_OPTION) ? text.slice(NOT_AN_OPTION.length) : text);
+
 const HELP: OptionSpec = { type: 'boolean', short: 'h', description: 'Show this help.' };
 
 /** The options of a command, with the one that every command has. */
@@ -29,7 +36,7 @@ export const allOptions = (command: Command): Readonly<Record<string, OptionSpec
 export function parseLine(command: Command, argv: readonly string[]): ParsedLine {
   const specs = allOptions(command);
   const { tokens, positionals } = parseArgs({
-    args: [...argv],
+    args: argv.map((arg) => (HANDLE.test(arg) ? `${NOT_AN_OPTION}${arg}` : arg)),
     options: Object.fromEntries(
       Object.entries(specs).map(([name, { type, short }]) => [name, { type, ...(short !== undefined && { short }) }]),
     ),
@@ -43,12 +50,13 @@ export function parseLine(command: Command, argv: readonly string[]): ParsedLine
     const value = readOption(command, specs, token);
     given.set(token.name, [...(given.get(token.name) ?? []), value]);
   }
+  const args = positionals.map(unmarked);
   const wantsHelp = given.has('help');
   if (!wantsHelp) {
     requireAll(command, given);
-    checkArguments(command, positionals);
+    checkArguments(command, args);
   }
-  return { options: collect(command, given), args: positionals, wantsHelp };
+  return { options: collect(command, given), args, wantsHelp };
 }
 
 interface OptionToken {
@@ -79,7 +87,7 @@ function readOption(command: Command, specs: Readonly<Record<string, OptionSpec>
     const hint = meant === null ? '' : `: did you mean ${meant}?`;
     throw new UsageFault(`${rawName} is one of ${spec.choices.join(', ')}${hint}`, command.name);
   }
-  return value;
+  return unmarked(value);
 }
 
 function requireAll(command: Command, given: ReadonlyMap<string, readonly (string | true)[]>): void {

@@ -503,7 +503,7 @@ describe('tunnels', () => {
   });
 
   test('WS-15: every WebSocket is closed with 1001 when the gateway shuts down', async () => {
-    await using other = await startGateway({ upstream: upstream.origin, config: { shutdown: { timeout: '5s' } } });
+    await using other = await startGateway({ upstream: upstream.origin, config: { shutdown: { timeout: '60s' } } });
     const cookie = await other.cookie();
     const clients = await Promise.all(
       Array.from({ length: 200 }, () => WebSocketClient.open(other.port, '/chat', [cookie])),

@@ -75,6 +75,19 @@ test('an operator lists the sessions of a user and ends them', async () => {
   expect([await status(first), await status(second), await status(other)]).toEqual([401, 401, 200]);
 });
 
+test('a handle that begins with a hyphen is not read as an option', async () => {
+  await using instance = await startInstance();
+  const admin = ['--admin-url', `http://127.0.0.1:${instance.adminPort}`];
+  const token = ['--token-file', `${instance.file.directory}/admin.token`];
+  const handle = `-${'h'.repeat(42)}`;
+  expect(await cli(['sessions', 'revoke', handle, ...admin, ...token])).toMatchObject({
+    code: 0,
+    out: 'no session was open\n',
+  });
+  const revoked = await cli(['token', 'revoke', '--session', handle, ...admin, ...token]);
+  expect(revoked).toMatchObject({ code: 0, out: expect.stringContaining('the session has ended') });
+});
+
 test('without a token, or with a wrong one, it is one clear line', async () => {
   await using instance = await startInstance();
   const url = ['--admin-url', `http://127.0.0.1:${instance.adminPort}`];

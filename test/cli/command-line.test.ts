@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { COMMANDS } from '../../src/cli/commands.ts';
 import { programHelp } from '../../src/cli/help.ts';
-import { cli, Program } from './support.ts';
+import { Program } from './program.ts';
+import { cli } from './support.ts';
 
 test('without a command the help is written to standard error, and the exit code is 2', async () => {
   expect(await cli([])).toEqual({ code: 2, out: '', err: programHelp(COMMANDS) });

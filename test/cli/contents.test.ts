@@ -4,7 +4,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { TestAuthority } from '../support/certificates.ts';
-import { cli, Program, temporaryDirectory } from './support.ts';
+import { Program } from './program.ts';
+import { cli, temporaryDirectory } from './support.ts';
 
 const authority = new TestAuthority();
 const pair = authority.issue({ names: ['shop.example.com'] });

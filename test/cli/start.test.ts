@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { RedisServer } from '../support/redis.ts';
 import { until } from '../support/until.ts';
-import { Program, temporaryDirectory } from './support.ts';
+import { Program } from './program.ts';
+import { temporaryDirectory } from './support.ts';
 
 /** A configuration on free ports. */
 const config = (
@@ -141,7 +142,7 @@ test.each([
 test('a Redis that refuses the password is one clear line, without the password, and exit code 1', async () => {
   await using redis = await RedisServer.start({ password: 'the-right-one' });
   const url = `redis://:canary-password@127.0.0.1:${redis.port}`;
-  const more = `store: { redis: { url: "${url}" } }\nacceptWarnings: [config/secret-in-file, token/memory-key]\n`;
+  const more = `store: { redis: { url: "${url}", connectTimeout: 10s } }\nacceptWarnings: [config/secret-in-file, token/memory-key]\n`;
   const program = new Program(['start', '-c', written(config(more))]);
   expect(await program.ended).toBe(1);
   expect(program.err).toMatch(/^.*password.*\n$/);
@@ -150,7 +151,8 @@ test('a Redis that refuses the password is one clear line, without the password,
   expect(program.out).not.toContain('not available');
 });
 
-const redisStore = (url: string) => `store: { redis: { url: "${url}" } }\nacceptWarnings: [token/memory-key]\n`;
+const redisStore = (url: string) =>
+  `store: { redis: { url: "${url}", connectTimeout: 10s } }\nacceptWarnings: [token/memory-key]\n`;
 
 test('a store that does not answer at start is told in the line that says it has started, instead of that it is ready', async () => {
   const { port } = await RedisServer.start().then(async (redis) => {

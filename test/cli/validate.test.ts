@@ -2,7 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { MINIMAL } from '../config/support.ts';
-import { cli, Program, temporaryFile } from './support.ts';
+import { Program } from './program.ts';
+import { cli, temporaryFile } from './support.ts';
 
 const WITH_WARNING = MINIMAL.replace('publicOrigin', 'upstreamToken: { lifetime: 10m }\npublicOrigin');
 const BROKEN = MINIMAL.replace('credential: none', 'credential: nnoe');

@@ -60,7 +60,7 @@ describe('an orderly end', () => {
   test('lets what is under way finish, refuses new connections, closes idle ones', async () => {
     const { upstream, release } = await holdingUpstream();
     await using _ = upstream;
-    await using instance = await startInstance({ upstream: upstream.origin, routes, config: shutdown('0s', '20s') });
+    await using instance = await startInstance({ upstream: upstream.origin, routes, config: shutdown('0s', '60s') });
     await using idle = await RawConnection.open(instance.port);
     idle.write(get('/.well-known/jwks.json'));
     await idle.response();
@@ -82,7 +82,7 @@ describe('an orderly end', () => {
 
   test('a request that comes on a kept connection when no new ones are accepted any more is answered, and closes it', async () => {
     await using upstream = await RecordingUpstream.start();
-    await using instance = await startInstance({ upstream: upstream.origin, routes, config: shutdown('0s', '20s') });
+    await using instance = await startInstance({ upstream: upstream.origin, routes, config: shutdown('0s', '60s') });
     await using kept = await RawConnection.open(instance.port);
     kept.write(get('/before'));
     expect((await kept.response()).headers.get('connection')).toBe('keep-alive');
@@ -127,7 +127,7 @@ describe('an orderly end', () => {
 
   test('WS-15: WebSockets get 1001, not all in the same moment, before the time is over', async () => {
     await using upstream = await startEchoUpstream();
-    await using instance = await startInstance({ upstream: upstream.origin, routes, config: shutdown('0s', '10s') });
+    await using instance = await startInstance({ upstream: upstream.origin, routes, config: shutdown('0s', '60s') });
     const clients = await Promise.all(Array.from({ length: 100 }, () => WebSocketClient.open(instance.port, '/ws')));
     for (const client of clients) client.send('hello');
     for (const client of clients) expect(await client.text()).toBe('hello');
@@ -150,9 +150,9 @@ describe('an orderly end', () => {
 
   test('WebSockets that were opened under an earlier configuration are closed like the others', async () => {
     await using upstream = await startEchoUpstream();
-    await using instance = await startInstance({ upstream: upstream.origin, routes, config: shutdown('0s', '10s') });
+    await using instance = await startInstance({ upstream: upstream.origin, routes, config: shutdown('0s', '60s') });
     await using client = await WebSocketClient.open(instance.port, '/ws');
-    instance.file.write({ upstream: 'http://127.0.0.1:1', routes, config: shutdown('0s', '10s') });
+    instance.file.write({ upstream: 'http://127.0.0.1:1', routes, config: shutdown('0s', '60s') });
     expect((await instance.instance.reloader.reload()).result).toBe('applied');
     client.send('still open');
     expect(await client.text()).toBe('still open');

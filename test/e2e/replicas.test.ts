@@ -43,7 +43,7 @@ const start = (url: string, cache: Record<string, unknown> = {}) =>
     files: { 'users.yaml': USERS },
     upstream: upstream.origin,
     config: {
-      store: { redis: { url } },
+      store: { redis: { url, commandTimeout: '1s' } },
       session: { cache },
       login: { password: { usersFile: 'users.yaml' } },
     },
@@ -57,7 +57,7 @@ async function logIn(replica: GatewayProcess): Promise<string> {
   const body = JSON.stringify({ username: 'alice', password: PASSWORD });
   const head = requestHead('POST', '/auth/login', [HOST, JSON_TYPE, `Content-Length: ${body.length}`]);
   let answer: RawResponse | null = null;
-  // Redis has 250 ms to answer, which a busy machine may not give it.
+  // Redis has a second to answer, which a busy machine may not give it.
   await until(async () => {
     answer = await rawRequest(replica.port, `${head}${body}`);
     return answer.status === 200;

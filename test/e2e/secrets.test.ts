@@ -175,7 +175,7 @@ function processOptions(redis: RedisServer, upstream: RecordingUpstream, jwks: s
       { id: 'broken', match: { path: '/broken' }, credential: 'session', upstream: 'nobody' },
     ],
     config: {
-      store: { redis: { url: redis.url, passwordFile: 'redis-password' } },
+      store: { redis: { url: redis.url, passwordFile: 'redis-password', commandTimeout: '10s' } },
       login: {
         password: { usersFile: 'users.yaml' },
         trustedBackends: [{ id: 'logins', clientSecretFile: 'backend-secret' }],

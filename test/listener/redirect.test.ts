@@ -9,7 +9,7 @@ describe('the redirect listener', () => {
       config: {
         publicOrigin: ['https://shop.example.com', 'https://other.example.com:8443'],
         listeners: {
-          public: { address: '127.0.0.1:0', timeouts: { headers: '300ms' } },
+          public: { address: '127.0.0.1:0' },
           redirect: { address: '127.0.0.1:0' },
           admin: { address: '127.0.0.1:0' },
         },

@@ -127,7 +127,7 @@ describe('the end', () => {
   test('the outbound side goes on until the last request from outside is answered, then it is gone', async () => {
     await using upstream = await RecordingUpstream.start();
     await using instance = await startInstance(
-      options(upstream.origin, outboundSection([{ token: { service: {} } }]), { shutdown: { timeout: '10s' } }),
+      options(upstream.origin, outboundSection([{ token: { service: {} } }]), { shutdown: { timeout: '60s' } }),
     );
     const held: (() => void)[] = [];
     upstream.answer = (request, socket) => {
@@ -179,7 +179,7 @@ describe('the program', () => {
     await using gateway = await GatewayProcess.start({
       ...options(upstream.origin, section, {
         workers: 2,
-        store: { redis: { url: redis.url } },
+        store: { redis: { url: redis.url, commandTimeout: '10s' } },
         upstreamToken: { algorithm: 'HS256', secretFile: 'token.secret' },
       }),
       files: { 'token.secret': 'an-hs256-secret-of-32-bytes-or-more' },

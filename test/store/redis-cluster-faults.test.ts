@@ -1,7 +1,5 @@
 /** What the nodes of a Cluster can do to the store: stop, die, move their slots. */
 
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import type { SessionRecord } from '../../src/store/session-record.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -150,21 +148,9 @@ describe('slots that move', () => {
     const log = new StoreLog();
     await using store = await openStore(cluster.url, { log });
     const [from, to] = cluster.servers as [RedisServer, RedisServer];
-    const ids = await Promise.all([from, to].map((server) => server.cli('CLUSTER', 'MYID')));
     const records = await Promise.all(Array.from({ length: 300 }, () => withSession(store)));
     let isMoving = true;
-    const moving = promisify(execFile)('redis-cli', [
-      ...[
-        '--cluster',
-        'reshard',
-        `127.0.0.1:${from.port}`,
-        '--cluster-from',
-        ids[0] ?? '',
-        '--cluster-to',
-        ids[1] ?? '',
-      ],
-      ...['--cluster-slots', '1000', '--cluster-yes'],
-    ]).finally(() => {
+    const moving = cluster.moveSlots(1_000, from, to).finally(() => {
       isMoving = false;
     });
     let commands = 0;

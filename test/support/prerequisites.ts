@@ -1,36 +1,32 @@
 /**
- * Sees to the programs that the tests run for real: Redis and Chromium. On a Debian machine, as root, what is missing is
- * installed; elsewhere it says what to install, and stops.
+ * Sees to the programs that the tests run for real, before they run: Redis and Chromium, and for the recipe in Go of
+ * docs/verify.md its module, where there is a Go. On a Debian machine, as root, what is missing is installed; elsewhere, or
+ * with `SALLYPORT_TEST_INSTALL=0`, it says what to install, and exits with 1.
+ *
+ * Arguments: the packages that are needed; all of them by default.
  */
 
 import { spawnSync } from 'node:child_process';
-import { dirname } from 'node:path';
-import { ACTIONLINT, CHROMIUM_PATHS, findProgram } from './programs.ts';
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { CHROMIUM_PATHS, findProgram } from './programs.ts';
 
-const wanted = [
-  { what: 'redis-server', packageName: 'redis-server', found: findProgram(['redis-server']) },
-  { what: 'Chromium', packageName: 'chromium', found: findProgram(CHROMIUM_PATHS) },
-];
-const missing = wanted.filter(({ found }) => found === null);
-if (missing.length > 0) install(missing.map(({ packageName }) => packageName));
+/** By the name of their package in Debian. */
+const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
+  'redis-server': ['redis-server'],
+  chromium: CHROMIUM_PATHS,
+};
+const GO_MODULE = 'github.com/golang-jwt/jwt/v5@v5.3.1';
 
-// Where Go is installed: the module for the Go recipe of docs/verify.md, and the linter of the workflows. Without them
-// their tests are skipped, and say so.
-const go = findProgram(['go', '/usr/local/go/bin/go']);
-if (go !== null) {
-  const env = { ...process.env, GOTOOLCHAIN: 'local', GOFLAGS: '-mod=mod' };
-  spawnSync(go, ['mod', 'download', 'github.com/golang-jwt/jwt/v5@v5.3.1'], { env, stdio: 'ignore', timeout: 30_000 });
-  if (findProgram([ACTIONLINT]) === null) {
-    spawnSync(go, ['install', 'github.com/rhysd/actionlint/cmd/actionlint@v1.7.12'], {
-      env: { ...env, GOBIN: dirname(ACTIONLINT) },
-      stdio: 'ignore',
-      timeout: 180_000,
-    });
-  }
-}
+const mayInstall = process.env['SALLYPORT_TEST_INSTALL'] !== '0';
+const wanted = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(PROGRAMS);
+const missing = wanted.filter((name) => findProgram(PROGRAMS[name] ?? []) === null);
+if (missing.length > 0) install(missing);
+if (process.argv.length === 2 && mayInstall) downloadGoModule();
 
 function install(packages: readonly string[]): void {
-  const canInstall = process.getuid?.() === 0 && findProgram(['apt-get']) !== null;
+  const canInstall = mayInstall && process.getuid?.() === 0 && findProgram(['apt-get']) !== null;
   if (!canInstall) {
     console.error(
       `The tests need ${packages.join(' and ')}. On Debian or Ubuntu: sudo apt-get install ${packages.join(' ')}`,
@@ -46,4 +42,14 @@ function install(packages: readonly string[]): void {
     console.error(`could not install ${packages.join(', ')}`);
     process.exit(1);
   }
+}
+
+/** Without it, the tests of the recipe are skipped, and say so. */
+function downloadGoModule(): void {
+  const go = findProgram(['go', '/usr/local/go/bin/go']);
+  if (go === null) return;
+  const { GOMODCACHE, GOPATH = join(homedir(), 'go') } = process.env;
+  if (existsSync(join(GOMODCACHE ?? join(GOPATH, 'pkg', 'mod'), GO_MODULE))) return;
+  const env = { ...process.env, GOTOOLCHAIN: 'local', GOFLAGS: '-mod=mod' };
+  spawnSync(go, ['mod', 'download', GO_MODULE], { env, stdio: 'ignore', timeout: 30_000 });
 }

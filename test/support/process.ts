@@ -96,10 +96,14 @@ export class GatewayProcess implements AsyncDisposable {
     void this.ended.then((how) => {
       end = how;
     });
+    let status = 0;
     await until(async () => {
       if (end !== null) throw new Error(`ended (${JSON.stringify(end)}): ${this.stderr}${this.stdout}`);
-      return (await this.status('/readyz')) === 200;
-    }, 'the gateway is ready');
+      status = await this.status('/readyz');
+      return status === 200;
+    }, 'the gateway is ready').catch((error: unknown) => {
+      throw new Error(`not ready, the last status was ${status}: ${this.stderr}${this.stdout}`, { cause: error });
+    });
   }
 
   /** Status of an answer of the admin listener; 0 when nobody answers. */

@@ -10,6 +10,7 @@ export class RedisProxy implements AsyncDisposable {
   readonly #sent = new WeakMap<readonly [Socket, Socket], ReadonlySet<string>>();
   #isBlocked = false;
   #holdsAnswers = false;
+  #heldWord: string | null = null;
   #delayMs = 0;
 
   private constructor(targetPort: number) {
@@ -52,8 +53,14 @@ export class RedisProxy implements AsyncDisposable {
     for (const [, server] of this.#pairs) server.pause();
   }
 
+  /** The same for connections on which this word, in lower case, is sent from now on. */
+  holdAnswersTo(word: string): void {
+    this.#heldWord = word;
+  }
+
   passAnswers(): void {
     this.#holdsAnswers = false;
+    this.#heldWord = null;
     for (const [, server] of this.#pairs) server.resume();
   }
 
@@ -82,8 +89,10 @@ export class RedisProxy implements AsyncDisposable {
       for (const word of bytes
         .toString('latin1')
         .toLowerCase()
-        .match(/[a-z]+/g) ?? [])
+        .match(/[a-z]+/g) ?? []) {
         words.add(word);
+        if (word === this.#heldWord) server.pause();
+      }
       server.write(bytes);
     });
     server.on('data', (bytes) => {

@@ -23,15 +23,15 @@ export class StoreLog {
 }
 
 /**
- * `store.redis` of a configuration, with its defaults but for the time that a command may take: on a busy machine Redis
- * is kept waiting itself. Tests of a Redis that does not answer use {@link IMPATIENT}.
+ * `store.redis` of a configuration, with its defaults but for the times that Redis may take: on a busy machine it is
+ * kept waiting itself. Tests of a Redis that does not answer use {@link IMPATIENT}.
  */
 export function redisConfig(url: string, overrides: Partial<RedisConfig> = {}): RedisConfig {
-  return { url, keyPrefix: 'sallyport:', connectTimeout: 1_000, commandTimeout: 10_000, ...overrides };
+  return { url, keyPrefix: 'sallyport:', connectTimeout: 10_000, commandTimeout: 10_000, ...overrides };
 }
 
 /** For tests of a Redis that does not answer. What such a test sets up, it asks for by {@link answered}. */
-export const IMPATIENT = { commandTimeout: 500 };
+export const IMPATIENT = { connectTimeout: 1_000, commandTimeout: 500 };
 
 /** The answer of the store, as soon as it gives one: an impatient store gives up on a Redis that is merely kept waiting. */
 export async function answered<T>(command: () => Promise<T>): Promise<T> {

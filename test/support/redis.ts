@@ -236,6 +236,14 @@ export class RedisCluster implements AsyncDisposable {
     return `redis+cluster://${this.servers.map(({ port }) => `127.0.0.1:${port}`).join(',')}`;
   }
 
+  /** Moves slots, with what is in them, from one primary to another. */
+  async moveSlots(count: number, from: RedisServer, to: RedisServer): Promise<void> {
+    const [fromId, toId] = await Promise.all([from, to].map((server) => server.cli('CLUSTER', 'MYID')));
+    const ends = ['--cluster-from', fromId ?? '', '--cluster-to', toId ?? ''];
+    const options = [...ends, '--cluster-slots', String(count), '--cluster-yes'];
+    await run('redis-cli', ['--cluster', 'reshard', `127.0.0.1:${from.port}`, ...options]);
+  }
+
   /** The server that a key is on. */
   async serverOf(key: string): Promise<RedisServer> {
     const [first] = this.servers;

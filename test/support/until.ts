@@ -1,3 +1,6 @@
+/** Asked less often the longer it takes, so that asking does not take the processor from what is waited for. */
+const LONGEST_PAUSE_MS = 50;
+
 /**
  * Waits for a condition that nothing announces.
  *
@@ -6,9 +9,9 @@
  */
 export async function until(holds: () => boolean | Promise<boolean>, what: string, timeoutMs = 60_000): Promise<void> {
   const endMs = performance.now() + timeoutMs;
-  while (!(await holds())) {
+  for (let pauseMs = 1; !(await holds()); pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
     if (performance.now() > endMs) throw new Error(`waited ${timeoutMs} ms in vain until ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }
 

@@ -63,15 +63,14 @@ test('a route may have timeouts of its own', async () => {
 // undici looks at its timers once a second: the upload takes longer than that.
 test('a slow upload is no slow answer: the first-byte timeout begins when the request has been sent', async () => {
   await using upstream = await RecordingUpstream.start();
-  await using gateway = await start(upstream.origin, { firstByte: '150ms' });
+  await using gateway = await start(upstream.origin, { firstByte: '1s' });
   await using connection = await RawConnection.open(gateway.port);
-  connection.write(requestHead('POST', '/x', [HOST, 'Content-Length: 5']));
-  for (const byte of 'hello') {
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    connection.write(byte);
-  }
+  connection.write(requestHead('POST', '/x', [HOST, 'Content-Length: 2']));
+  connection.write('o');
+  await new Promise((resolve) => setTimeout(resolve, 2_500));
+  connection.write('k');
   expect((await connection.response()).status).toBe(200);
-  expect(upstream.last.body.toString()).toBe('hello');
+  expect(upstream.last.body.toString()).toBe('ok');
 });
 
 test('DOS-19: an upstream that stops reading is 504 after the first-byte timeout', async () => {
@@ -86,9 +85,10 @@ test('DOS-19: an upstream that stops reading is 504 after the first-byte timeout
 test('DOS-19: requests that time out give their places back', async () => {
   await using upstream = await RecordingUpstream.start(() => {});
   await using gateway = await start(upstream.origin, { firstByte: '100ms' }, { maxConnections: 2, maxPending: 0 });
-  for (let round = 0; round < 5; round += 1) {
-    const answers = await Promise.all([1, 2, 3].map(() => rawRequest(gateway.port, get())));
-    expect(answers.map(({ status }) => status).toSorted()).toEqual([503, 504, 504]);
+  // With a place less, one of them would be refused with 503.
+  for (let round = 0; round < 3; round += 1) {
+    const answers = await Promise.all([1, 2].map(() => rawRequest(gateway.port, get())));
+    expect(answers.map(({ status }) => status)).toEqual([504, 504]);
   }
   upstream.answer = (_request, socket) => void socket.write(OK);
   const answers = await Promise.all([1, 2].map(() => rawRequest(gateway.port, get())));

@@ -4,6 +4,7 @@
  */
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { TestClocks } from '../../support/clocks.ts';
 import { RedisServer } from '../../support/redis.ts';
 import { until } from '../../support/until.ts';
 import { AS_ORDERS, accessTokenOf, basic, errorOf, SECRET, TokenStage, type TokenStageOptions } from './fixture.ts';
@@ -15,8 +16,8 @@ beforeAll(async () => {
 afterAll(() => redis[Symbol.asyncDispose]());
 
 const OWN = { grant_type: 'client_credentials' };
-const start = (options: TokenStageOptions = {}) =>
-  TokenStage.start({ ...options, config: { store: { redis: { url: redis.url } } } });
+const start = (options: TokenStageOptions = {}, commandTimeout = '10s') =>
+  TokenStage.start({ ...options, config: { store: { redis: { url: redis.url, commandTimeout } } } });
 
 /** Two replicas whose clients, keys and tokens are the same: the other one is known by its port alone. */
 async function startTwo() {
@@ -53,16 +54,16 @@ describe('with Redis', () => {
     expect(keys.join()).not.toContain('secret-jti');
   });
 
-  test('a session that another replica has ended gets nothing, within a second', async () => {
+  test('a session that another replica has ended gets nothing', async () => {
     await using two = await startTwo();
     const presented = await two.one.userToken('eve');
     expect((await two.one.exchange(presented)).status).toBe(200);
     await two.other.gateway.gateway.sessions.endAll('eve', 'operator');
-    await until(async () => (await two.one.exchange(presented)).status === 400, 'the exchange is refused', 1_000);
+    await until(async () => (await two.one.exchange(presented)).status === 400, 'the exchange is refused');
   });
 
   test('failures on one replica slow the client on the other', async () => {
-    const limits = { tokenEndpoint: { limits: { freeFailures: 2, maxDelay: '1h' } } };
+    const limits = { tokenEndpoint: { limits: { freeFailures: 2, maxDelay: '1h' } }, clocks: TestClocks.atNow() };
     await using one = await start(limits);
     await using other = await start(limits);
     const wrong = basic('orders', 'x');
@@ -75,13 +76,13 @@ describe('with Redis', () => {
 
 describe('while Redis does not answer', () => {
   test('JWT-44: assertions, exchanges of sessions and wrong secrets get 503: nobody gets a token, nobody is told to be unknown', async () => {
-    await using stage = await start({ tokenEndpoint: { limits: { freeFailures: 5 } } });
+    await using stage = await start({ tokenEndpoint: { limits: { freeFailures: 5 } } }, '1s');
     const presented = await stage.userToken();
     const assertion = await stage.asStock();
     redis.freeze();
     try {
       // Until the feed has been silent for too long, the cache is trusted.
-      await until(async () => (await stage.exchange(presented)).status === 503, 'exchanges get 503', 5_000);
+      await until(async () => (await stage.exchange(presented)).status === 503, 'exchanges get 503');
       // What asks the store nothing goes on.
       expect((await stage.token(OWN, AS_ORDERS)).status).toBe(200);
       for (const [what, response] of [
@@ -97,8 +98,11 @@ describe('while Redis does not answer', () => {
     } finally {
       redis.thaw();
     }
-    await until(async () => (await stage.exchange(presented)).status === 200, 'exchanges go on', 10_000);
-    const form = { ...stage.exchangeForm(accessTokenOf(await stage.exchange(presented)), { audience: 'billing' }) };
-    expect((await stage.token({ ...form, ...(await stage.asStock()) })).status).toBe(200);
+    await until(async () => (await stage.exchange(presented)).status === 200, 'exchanges go on');
+    const answer = await stage.exchange(presented);
+    await until(async () => {
+      const form = stage.exchangeForm(accessTokenOf(answer), { audience: 'billing' });
+      return (await stage.token({ ...form, ...(await stage.asStock()) })).status === 200;
+    }, 'so do assertions');
   });
 });

@@ -389,10 +389,13 @@ describe.each(Object.keys(KITCHENS))('the recipe %s', (name) => {
     }
     if (!kitchen.readsCacheControl) expect(keys.requests).toBe(1);
     const before = keys.requests;
+    const sinceMs = performance.now();
     for (let count = 0; count < 20; count += 1) {
       expect(await running.judge(await signed({}, { kid: `k${count}` }))).toEqual({ outcome: 'refused' });
     }
-    expect(keys.requests - before).toBeLessThanOrEqual(1);
+    // Those that read Cache-Control ask again after a second in any case.
+    const due = kitchen.readsCacheControl ? (performance.now() - sinceMs) / 1_000 : 0;
+    expect(keys.requests - before).toBeLessThanOrEqual(1 + due);
     expect(await running.judge(await signed())).toMatchObject({ outcome: 'believed' });
   });
 

@@ -1,0 +1,50 @@
+/**
+ * The tiers of the tests. Which one a file belongs to follows from what it imports, directly or by way of other files of
+ * the test tree, so that nobody keeps a list: `shipping` is a folder, what can start any other process is `e2e`, what can
+ * start Redis is `redis`, and everything else, which needs nothing but its own process, is `unit`.
+ */
+
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+export type Tier = 'unit' | 'redis' | 'e2e' | 'shipping';
+
+const ROOT = join(import.meta.dirname, '../..');
+const TESTS = join(ROOT, 'test');
+const REDIS = join(TESTS, 'support/redis.ts');
+const STARTS_PROCESSES = ['node:child_process', 'playwright-core'];
+/** Of values: types are erased. */
+const IMPORT = /^(?:import|export)\s(?!type\s)[^'"]*?from\s*'([^']+)'|^import\s*'([^']+)'/gm;
+
+/** The test files of each tier, relative to the root of the repository. */
+export function filesByTier(): Readonly<Record<Tier, readonly string[]>> {
+  const importsOf = new Map<string, readonly string[]>();
+  const files = globSync('test/**/*.test.ts', { cwd: ROOT }).toSorted();
+  const tiers: Record<Tier, string[]> = { unit: [], redis: [], e2e: [], shipping: [] };
+  for (const file of files) tiers[tierOf(file, importsOf)].push(file);
+  return tiers;
+}
+
+function tierOf(file: string, importsOf: Map<string, readonly string[]>): Tier {
+  if (file.startsWith('test/shipping/')) return 'shipping';
+  const reached = new Set<string>();
+  reach(join(ROOT, file), importsOf, reached);
+  if (STARTS_PROCESSES.some((name) => reached.has(name))) return 'e2e';
+  return reached.has(REDIS) ? 'redis' : 'unit';
+}
+
+/** Collects what a file imports, and what that imports: paths of the test tree, names of packages. */
+function reach(file: string, importsOf: Map<string, readonly string[]>, reached: Set<string>): void {
+  if (reached.has(file)) return;
+  reached.add(file);
+  const isOpened = file.startsWith(TESTS) && file !== REDIS && existsSync(file);
+  if (!isOpened) return;
+  const imports = importsOf.get(file) ?? readImports(file);
+  importsOf.set(file, imports);
+  for (const name of imports) reach(name, importsOf, reached);
+}
+
+function readImports(file: string): readonly string[] {
+  const names = [...readFileSync(file, 'utf8').matchAll(IMPORT)].map(([, from, bare = '']) => from ?? bare);
+  return names.map((name) => (name.startsWith('.') ? join(dirname(file), name) : name));
+}
