@@ -64,15 +64,24 @@ export class AdminListener {
   readonly #guard: AdminGuard;
   readonly #server: Server;
 
-  /** @throws ConfigFault when the token file cannot be used */
-  constructor(config: AdminListenerConfig, parts: AdminParts) {
+  private constructor(config: AdminListenerConfig, token: AdminToken | null, parts: AdminParts) {
     this.#config = config;
     this.#parts = parts;
-    this.#token = config.tokenFile === undefined ? null : new AdminToken(config.tokenFile, parts.log, parts.series);
-    this.#guard = new AdminGuard(config, this.#token);
+    this.#token = token;
+    this.#guard = new AdminGuard(config, token);
     this.#server = createAdminServer(
       (request, response) => void this.#handle(request, response),
       (refusal) => parts.log.info(refusal, 'admin request refused'),
+    );
+  }
+
+  /** @throws ConfigFault when the token file is unusable */
+  static async open(config: AdminListenerConfig, parts: AdminParts): Promise<AdminListener> {
+    const { tokenFile } = config;
+    return new AdminListener(
+      config,
+      tokenFile === undefined ? null : await AdminToken.open(tokenFile, parts.log, parts.series),
+      parts,
     );
   }
 

@@ -1,7 +1,7 @@
 /** The bearer token of the admin API: read from its file, compared in constant time, read again when the file changes. */
 
 import { hash, timingSafeEqual } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { MIN_SECRET_LENGTH, readSecret } from '../config/secret-file.ts';
 import { type FileWatch, watchFiles } from '../config/watch.ts';
 import { ConfigFault } from '../errors.ts';
 import { bearerCredential } from '../lib/bearer.ts';
@@ -9,8 +9,6 @@ import { fileWatchReports } from '../telemetry/file-watch.ts';
 import { errorFields, type Logger } from '../telemetry/log.ts';
 import type { AdminSeries } from './series.ts';
 
-/** 32 characters of base64 are 192 bits. */
-const MIN_LENGTH = 32;
 const TOKEN_PATTERN = /^[\x21-\x7e]+$/;
 
 /** The token in use. Keeps the previous one while the file is unusable. */
@@ -21,13 +19,17 @@ export class AdminToken {
   /** SHA-256, so that the compared values always have the same length. */
   #digest: Buffer;
 
-  /** @throws ConfigFault when the file is unusable */
-  constructor(path: string, log: Logger, { tokenWatchErrors }: AdminSeries) {
+  private constructor(path: string, digest: Buffer, log: Logger, { tokenWatchErrors }: AdminSeries) {
     this.#path = path;
     this.#log = log;
-    this.#digest = readAdminToken(path);
-    const onChange = () => this.#readAgain();
+    this.#digest = digest;
+    const onChange = () => void this.#readAgain();
     this.#watch = watchFiles([path], { onChange, ...fileWatchReports('admin_token', log, tokenWatchErrors) });
+  }
+
+  /** @throws ConfigFault when the file is unusable */
+  static async open(path: string, log: Logger, series: AdminSeries): Promise<AdminToken> {
+    return new AdminToken(path, await readAdminToken(path), log, series);
   }
 
   /** Whether an Authorization header presents the token. */
@@ -41,9 +43,9 @@ export class AdminToken {
     this.#watch.close();
   }
 
-  #readAgain(): void {
+  async #readAgain(): Promise<void> {
     try {
-      this.#digest = readAdminToken(this.#path);
+      this.#digest = await readAdminToken(this.#path);
     } catch (fault) {
       this.#log.error({ fault: errorFields(fault) }, 'admin token reload failed; keeping the previous token');
     }
@@ -56,17 +58,12 @@ export class AdminToken {
  * @returns SHA-256 of the token
  * @throws ConfigFault when the file cannot be read, or its contents are too short or not visible ASCII
  */
-export function readAdminToken(path: string): Buffer {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8').replace(/\r?\n$/, '');
-  } catch (cause) {
-    throw new ConfigFault(`listeners.admin.tokenFile: ${path} cannot be read`, { cause });
-  }
-  if (text.length < MIN_LENGTH || !TOKEN_PATTERN.test(text)) {
+export async function readAdminToken(path: string): Promise<Buffer> {
+  const token = await readSecret(path);
+  if (token.length < MIN_SECRET_LENGTH || !TOKEN_PATTERN.test(token)) {
     throw new ConfigFault(
-      `listeners.admin.tokenFile: ${path} must hold at least ${MIN_LENGTH} visible ASCII characters without spaces, such as from \`openssl rand -base64 32\``,
+      `${path} must hold at least ${MIN_SECRET_LENGTH} visible ASCII characters without spaces, such as from \`openssl rand -base64 32\``,
     );
   }
-  return hash('sha256', text, 'buffer');
+  return hash('sha256', token, 'buffer');
 }

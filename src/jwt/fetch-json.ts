@@ -99,6 +99,7 @@ function parse(text: string): unknown {
 
 /** `ECONNREFUSED`, `CERT_HAS_EXPIRED`, `ENOENT` …: codes of the system and of OpenSSL name no secret. */
 function codeOf(cause: unknown): string {
-  const code = cause instanceof Error && 'code' in cause ? cause.code : null;
-  return typeof code === 'string' ? code : 'the request failed';
+  if (!(cause instanceof Error)) return 'the request failed';
+  if ('code' in cause && typeof cause.code === 'string') return cause.code;
+  return codeOf(cause.cause);
 }

@@ -4,8 +4,8 @@
  */
 
 import { createPrivateKey, type KeyObject, randomUUID } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { SignJWT } from 'jose';
+import { readSecret, readText, readTokenFile } from '../config/secret-file.ts';
 import { ConfigFault } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { DestinationConfig } from './section.ts';
@@ -95,22 +95,8 @@ function algorithmOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject, pat
   throw new ConfigFault(`${path} is not a key of P-256, P-384, P-521, Ed25519 or RSA`);
 }
 
-async function readSecret(path: string): Promise<string> {
-  const secret = (await readText(path)).replace(/\r?\n$/, '');
-  if (secret === '') throw new ConfigFault(`${path} is empty`);
-  return secret;
-}
-
 async function readAssertion(path: string): Promise<string> {
-  const jwt = (await readText(path)).trim();
+  const jwt = await readTokenFile(path);
   if (!COMPACT.test(jwt)) throw new ConfigFault(`${path} is not a JWT`);
   return jwt;
-}
-
-async function readText(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (cause) {
-    throw new ConfigFault(`${path} cannot be read`, { cause });
-  }
 }

@@ -4,7 +4,7 @@
  * that calls nothing reads nothing.
  */
 
-import { readFile } from 'node:fs/promises';
+import { readTokenFile } from '../config/secret-file.ts';
 import { DependencyFault } from '../errors.ts';
 import type { Clocks } from '../lib/clock.ts';
 import { expiryOf, unverifiedClaims } from './unverified.ts';
@@ -51,7 +51,7 @@ export class ProjectedToken {
   async #read(): Promise<string> {
     let cause: unknown = null;
     try {
-      const text = (await readFile(this.#path, 'utf8')).trim();
+      const text = await readTokenFile(this.#path);
       // Half a file, or none for a moment, is no reason to give up a token that still holds.
       if (text.length <= MAX_TOKEN_LENGTH && COMPACT.test(text)) {
         this.#compact = text;

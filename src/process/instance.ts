@@ -96,7 +96,7 @@ export class Instance {
     const reloader = new Reloader({ initial: loaded, load, mistakes, apply, log, series: series.reload, clocks });
     started.defer(() => reloader.close());
     const parts = { control: serving.control, reloader, log, series: series.admin };
-    const admin = started.adopt(new AdminListener(config.listeners.admin, parts), (it) => it.close());
+    const admin = started.adopt(await AdminListener.open(config.listeners.admin, parts), (it) => it.close());
     const adminAddress = await admin.listen();
     const { store, signing, ...addresses } = await serving.listen();
     if (watchedFile !== null) reloader.watch(watchedFile);

@@ -3,7 +3,7 @@
  * asked to, rotated.
  */
 
-import { readFile } from 'node:fs/promises';
+import { readHs256Secret } from '../config/secret-file.ts';
 import { ConfigFault } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import { addKey, readKeyDirectory, removeKey, withRotationLock } from './key-directory.ts';
@@ -63,12 +63,8 @@ export async function checkSigningKeys(config: TokenConfig, wallMs: Clock): Prom
 
 async function secretKeys(path: string | undefined, tokenLifetimeMs: number, wallMs: Clock): Promise<SigningKeys> {
   if (path === undefined) throw new ConfigFault('upstreamToken.algorithm HS256 needs upstreamToken.secretFile');
-  const secret = trimNewline(await readFile(path));
-  try {
-    return fixed(new Keyring([always(secretSigningKey(secret))], tokenLifetimeMs, wallMs), 'HS256 secret');
-  } catch (cause) {
-    throw new ConfigFault(`${path} ${cause instanceof Error ? cause.message : 'is not a secret'}`, { cause });
-  }
+  const signing = secretSigningKey(await readHs256Secret(path));
+  return fixed(new Keyring([always(signing)], tokenLifetimeMs, wallMs), 'HS256 secret');
 }
 
 async function memoryKeys(
@@ -86,12 +82,6 @@ const fixed = (keyring: Keyring, description: string): SigningKeys => ({
   description,
   refresh: async () => {},
 });
-
-/** Secrets in files commonly end with a newline that is not part of them. */
-function trimNewline(bytes: Buffer): Buffer {
-  const end = bytes.at(-1) === 0x0a ? (bytes.at(-2) === 0x0d ? -2 : -1) : bytes.length;
-  return bytes.subarray(0, end);
-}
 
 class KeyDirectory implements SigningKeys {
   readonly keyring: Keyring;

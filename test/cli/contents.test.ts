@@ -195,7 +195,7 @@ const CASES: readonly (readonly [title: string, written: Written, expected: read
     {
       more: 'store: { redis: { url: redis://redis, passwordFile: empty.txt } }\nupstreamToken: { algorithm: HS256, secretFile: secret.txt }',
     },
-    ['6 store.redis.passwordFile: store.redis.passwordFile is empty'],
+    ['6 store.redis.passwordFile: store.redis.passwordFile: empty.txt is empty'],
   ],
   [
     'a secret of a trusted backend that is too short',

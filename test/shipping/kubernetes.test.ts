@@ -391,7 +391,7 @@ describe('templates of Secrets', () => {
   });
 
   it('are refused by the gateway as they are', async () => {
-    expect(() => readAdminToken(join(directory, 'admin-token'))).toThrow('at least 32');
+    await expect(readAdminToken(join(directory, 'admin-token'))).rejects.toThrow('at least 32');
     await expect(UsersFile.open(join(directory, 'users.yaml'), () => {})).rejects.toThrow('users.yaml');
     await expect(readKeyDirectory(directory, 'ES256')).rejects.toThrow('not a key file');
   });

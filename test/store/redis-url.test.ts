@@ -157,22 +157,24 @@ describe('the URL of a Redis', () => {
 
 describe('store.redis', () => {
   test.each([
-    [{ url: 'redis://:a@redis', passwordFile: '/x' }, /has a password in its url and a passwordFile/],
-    [{ url: 'redis://a:x@redis', username: 'b' }, /one user in its url and another in username/],
+    [{ url: 'redis://:a@redis', passwordFile: '/x' }, /has a password in url and a passwordFile/],
+    [{ url: 'redis://a:x@redis', username: 'b' }, /has a user in url and a username/],
     [{ url: 'redis://a@redis' }, /has a user but no password/],
     [{ url: 'redis://redis', username: 'a' }, /has a user but no password/],
-    [{ url: 'redis://redis', sentinelPasswordFile: '/x' }, /is for redis\+sentinel/],
-    [{ url: 'redis://redis', tls: {} }, /with redis:\/\/ nothing is encrypted/],
-    [{ url: 'rediss://redis', tls: { certFile: '/x' } }, /needs both/],
+    [{ url: 'redis://redis', sentinelPasswordFile: '/x' }, /url does not begin with redis\+sentinel/],
+    [{ url: 'redis://redis', tls: {} }, /tls has no effect/],
   ])('%j contradicts itself', (config, message) => {
     expect(() => new RedisSettings(redisConfig(config.url, config))).toThrow(ConfigFault);
     expect(() => new RedisSettings(redisConfig(config.url, config))).toThrow(message);
   });
 
   test.each([
-    [{ passwordFile: '/nowhere/password' }, /^store\.redis\.passwordFile cannot be read: \/nowhere\/password: ENOENT$/],
-    [{ passwordFile: '/dev/null' }, /^store\.redis\.passwordFile is empty$/],
-    [{ passwordFile: '/' }, /^store\.redis\.passwordFile cannot be read: \/: EISDIR$/],
+    [
+      { passwordFile: '/nowhere/password' },
+      /^store\.redis\.passwordFile: \/nowhere\/password cannot be read \(ENOENT\)$/,
+    ],
+    [{ passwordFile: '/dev/null' }, /^store\.redis\.passwordFile: \/dev\/null is empty$/],
+    [{ passwordFile: '/' }, /^store\.redis\.passwordFile: \/ cannot be read \(EISDIR\)$/],
   ])('%j cannot be used', async (config, message) => {
     await expect(new RedisSettings(redisConfig('redis://redis', config)).readSecrets()).rejects.toThrow(message);
   });

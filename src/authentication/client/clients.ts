@@ -10,7 +10,7 @@
  */
 
 import { hash, timingSafeEqual } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { MIN_SECRET_LENGTH, readSecret, readText } from '../../config/secret-file.ts';
 import { ConfigFault, Denial } from '../../errors.ts';
 import type { KeySet } from '../../jwt/key-set.ts';
 import type { ServicePrincipal } from '../../principal.ts';
@@ -45,8 +45,6 @@ const NO_SERVICE_CLIENT = unauthorized('service token is not that of a client');
 const FOR_A_USER = unauthorized(
   'service token stands for a user, names an actor, or is about another issuer’s subject',
 );
-
-const MIN_SECRET_LENGTH = 32;
 
 const digest = (secret: string) => hash('sha256', secret, 'buffer');
 /** Compared with where there is no secret, so that an unknown id costs what a known one does. No input has this digest. */
@@ -161,11 +159,7 @@ function standsForAnother({ claims }: ServicePrincipal): boolean {
  *
  * @throws ConfigFault when it cannot be read or is too short
  */
-export async function readClientSecret(path: string): Promise<string> {
-  const secret = (await readText(path)).replace(/\r?\n$/, '');
-  if (secret.length >= MIN_SECRET_LENGTH) return secret;
-  throw new ConfigFault(`${path} has a secret of less than ${MIN_SECRET_LENGTH} characters`);
-}
+export const readClientSecret = (path: string): Promise<string> => readSecret(path, MIN_SECRET_LENGTH);
 
 /**
  * Reads the keys of a client.
@@ -181,12 +175,4 @@ export async function readClientKeys(path: string, algorithms: readonly string[]
     throw new ConfigFault(`${path} is not JSON`, { cause });
   }
   return fixedKeySet(path, document, { algorithms, use: 'sig' });
-}
-
-async function readText(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (cause) {
-    throw new ConfigFault(`${path} cannot be read`, { cause });
-  }
 }

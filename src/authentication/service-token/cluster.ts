@@ -7,7 +7,7 @@
  * none of the cluster's, and all of the others'.
  */
 
-import { readFile } from 'node:fs/promises';
+import { readTokenFile } from '../../config/secret-file.ts';
 import { decodeCompact } from '../../jwt/compact.ts';
 import type { Clock } from '../../lib/clock.ts';
 
@@ -54,11 +54,10 @@ export class ClusterIssuer implements LearntIssuer {
   /**
    * The token by which the API server lets this pod read its keys.
    *
-   * @throws an error of the system when the file cannot be read
+   * @throws ConfigFault when the file cannot be read
    */
   async bearer(): Promise<string> {
-    // Projected by kubelet without a newline, written by people with one.
-    return (await readFile(this.#tokenFile, 'utf8')).trim();
+    return readTokenFile(this.#tokenFile);
   }
 
   /** Nothing is verified: it only selects whose keys are asked for, and those come from the API server. */

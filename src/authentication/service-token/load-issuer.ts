@@ -4,8 +4,8 @@
  */
 
 import { createPublicKey, createSecretKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { exportJWK } from 'jose';
+import { readHs256Secret, readText } from '../../config/secret-file.ts';
 import { ConfigFault, DependencyFault } from '../../errors.ts';
 import { type FetchJson, jsonFetcher } from '../../jwt/fetch-json.ts';
 import { FixedKeySet, type KeySet } from '../../jwt/key-set.ts';
@@ -28,9 +28,6 @@ export interface IssuerParts {
   /** A fetch of keys ended; `problem` may be logged. */
   readonly onFetched: (issuer: string, result: 'refreshed' | 'failed', problem: string | null) => void;
 }
-
-/** Shortest HS256 secret: as long as the hash (RFC 7518 §3.2). */
-const MIN_SECRET_BYTES = 32;
 
 /**
  * Opens an issuer. Its key set is not started.
@@ -71,7 +68,7 @@ async function openKeySet(
     const cluster = new ClusterIssuer(kubernetes.tokenFile, parts.monotonicMs);
     const fetchJson = jsonFetcher({
       timeoutMs: config.fetch.timeout,
-      ca: () => readFile(kubernetes.caFile, 'utf8'),
+      ca: () => readText(kubernetes.caFile),
       bearer: () => cluster.bearer(),
     });
     const url = new URL('/openid/v1/jwks', kubernetes.apiServer).href;
@@ -94,7 +91,7 @@ async function fetcherOf(name: string, { fetch }: IssuerConfig): Promise<FetchJs
   if (caFile !== undefined && readCertificates(await readText(caFile)) === null) {
     throw new ConfigFault(`${caFile} ${NOT_A_CERTIFICATE}`, { key: ['issuers', name, 'fetch', 'caFile'] });
   }
-  return jsonFetcher({ timeoutMs, ca: caFile === undefined ? null : () => readFile(caFile, 'utf8'), bearer: null });
+  return jsonFetcher({ timeoutMs, ca: caFile === undefined ? null : () => readText(caFile), bearer: null });
 }
 
 function remoteKeySet(name: string, { fetch }: IssuerConfig, fetchKeys: FetchKeySet, parts: IssuerParts): KeySet {
@@ -121,20 +118,7 @@ export async function fixedKeySet(place: string, document: unknown, rules: KeyRu
 }
 
 async function secretKeySet(path: string): Promise<FixedKeySet> {
-  const text = await readBytes(path);
-  // Secrets in files commonly end with a newline that is not part of them.
-  const end = text.at(-1) === 0x0a ? (text.at(-2) === 0x0d ? -2 : -1) : text.length;
-  const secret = text.subarray(0, end);
-  if (secret.byteLength < MIN_SECRET_BYTES) {
-    throw new ConfigFault(
-      `${path} has ${secret.byteLength} bytes; HS256 needs at least ${MIN_SECRET_BYTES} (RFC 7518 §3.2)`,
-    );
-  }
-  if (/-----BEGIN |^\s*\{.*"kty"/s.test(secret.toString('latin1'))) {
-    // JWT-05, JWT-06: whoever knows a public key could sign with it.
-    throw new ConfigFault(`${path} is a key of another kind (PEM or JWK), not a secret`);
-  }
-  const byAlgorithm = new Map([['HS256', createSecretKey(secret)]]);
+  const byAlgorithm = new Map([['HS256', createSecretKey(await readHs256Secret(path))]]);
   return new FixedKeySet([{ kid: null, thumbprint: 'secret', byAlgorithm }]);
 }
 
@@ -155,15 +139,5 @@ async function readJson(path: string): Promise<unknown> {
     return JSON.parse(await readText(path));
   } catch (cause) {
     throw cause instanceof ConfigFault ? cause : new ConfigFault(`${path} is not JSON`, { cause });
-  }
-}
-
-const readText = async (path: string) => (await readBytes(path)).toString('utf8');
-
-async function readBytes(path: string): Promise<Buffer> {
-  try {
-    return await readFile(path);
-  } catch (cause) {
-    throw new ConfigFault(`${path} cannot be read`, { cause });
   }
 }

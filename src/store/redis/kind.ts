@@ -1,7 +1,8 @@
 /** Redis as one of the stores. The client library is loaded only when a Redis is opened. */
 
 import type { NetworkedStore } from '../networked/kind.ts';
-import { codes, lint } from './lint.ts';
+import { lint } from './lint.ts';
+import { codes } from './rules.ts';
 import type { RedisConfig } from './section.ts';
 import { RedisSettings } from './settings.ts';
 

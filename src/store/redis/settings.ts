@@ -3,11 +3,13 @@
  * one takes effect without a restart (RDS-12).
  */
 
-import { readFile } from 'node:fs/promises';
 import type { ConnectionOptions } from 'node:tls';
+import { formatPath } from '../../config/problem.ts';
+import { readSecret, readText } from '../../config/secret-file.ts';
 import { ConfigFault } from '../../errors.ts';
 import { counted } from '../../lib/counted.ts';
 import { NOT_A_CERTIFICATE, pairProblem, readCertificates } from '../../lib/pem.ts';
+import { contradictions } from './rules.ts';
 import type { RedisConfig } from './section.ts';
 import { parseRedisUrl, type RedisAddress } from './url.ts';
 
@@ -38,7 +40,8 @@ export class RedisSettings {
     this.keyPrefix = config.keyPrefix;
     this.connectTimeoutMs = config.connectTimeout;
     this.commandTimeoutMs = config.commandTimeout;
-    checkAgreement(config, this.address);
+    const [contradiction] = contradictions(config);
+    if (contradiction !== undefined) throw new ConfigFault(contradiction.message, { key: contradiction.key });
   }
 
   /** For the line that is printed at start. Never a password. */
@@ -53,14 +56,14 @@ export class RedisSettings {
   /**
    * Reads the files that the configuration names.
    *
-   * @throws ConfigFault when one of them cannot be read or is empty
+   * @throws ConfigFault with the key of the file when one of them cannot be read or used
    */
   async readSecrets(): Promise<Secrets> {
     const { passwordFile, sentinelPasswordFile, username } = this.#config;
     const { address } = this;
     const [filePassword, sentinelPassword, tls] = await Promise.all([
-      readPassword('passwordFile', passwordFile),
-      readPassword('sentinelPasswordFile', sentinelPasswordFile),
+      readNamed(['passwordFile'], passwordFile, readSecret),
+      readNamed(['sentinelPasswordFile'], sentinelPasswordFile, readSecret),
       address.isTls ? this.#readTls() : null,
     ]);
     const password = filePassword ?? address.password;
@@ -71,9 +74,9 @@ export class RedisSettings {
   async #readTls(): Promise<ConnectionOptions> {
     const { caFile, certFile, keyFile, serverName } = this.#config.tls ?? {};
     const [ca, cert, key] = await Promise.all([
-      readNamed('tls.caFile', caFile),
-      readNamed('tls.certFile', certFile),
-      readNamed('tls.keyFile', keyFile),
+      readNamed(['tls', 'caFile'], caFile, readText),
+      readNamed(['tls', 'certFile'], certFile, readText),
+      readNamed(['tls', 'keyFile'], keyFile, readText),
     ]);
     if (ca !== null && readCertificates(ca) === null) throw unusable('caFile', caFile, NOT_A_CERTIFICATE);
     if (cert !== null && key !== null) {
@@ -91,43 +94,23 @@ export class RedisSettings {
 }
 
 const unusable = (file: 'caFile' | 'certFile' | 'keyFile', path: string | undefined, what: string) =>
-  new ConfigFault(`store.redis.tls.${file}: ${path} ${what}`, { key: ['store', 'redis', 'tls', file] });
+  faultAt(['tls', file], `${path} ${what}`);
 
-function checkAgreement(config: RedisConfig, address: RedisAddress): void {
-  if (config.passwordFile !== undefined && address.password !== null) {
-    throw new ConfigFault('store.redis has a password in its url and a passwordFile: leave one out');
-  }
-  if (config.username !== undefined && address.username !== null && config.username !== address.username) {
-    throw new ConfigFault('store.redis has one user in its url and another in username: leave one out');
-  }
-  const hasUser = config.username !== undefined || address.username !== null;
-  if (hasUser && config.passwordFile === undefined && address.password === null) {
-    throw new ConfigFault('store.redis has a user but no password: add one to its url, or a passwordFile');
-  }
-  if (config.sentinelPasswordFile !== undefined && address.topology !== 'sentinel') {
-    throw new ConfigFault('store.redis.sentinelPasswordFile is for redis+sentinel:// URLs');
-  }
-  if (config.tls !== undefined && !address.isTls) {
-    throw new ConfigFault('store.redis.tls is for rediss:// URLs: with redis:// nothing is encrypted');
-  }
-  if ((config.tls?.certFile === undefined) !== (config.tls?.keyFile === undefined)) {
-    throw new ConfigFault('store.redis.tls has one of certFile and keyFile: a client certificate needs both');
-  }
+/** Says which key the file is of, since connections are opened long after anybody could tell. */
+function faultAt(keys: readonly string[], message: string, cause?: unknown): ConfigFault {
+  const key = ['store', 'redis', ...keys];
+  return new ConfigFault(`${formatPath(key)}: ${message}`, { key, cause });
 }
 
-async function readPassword(key: string, path: string | undefined): Promise<string | null> {
-  const text = await readNamed(key, path);
-  const password = text?.replace(/\r?\n$/, '') ?? null;
-  if (password === '') throw new ConfigFault(`store.redis.${key} is empty`, { key: ['store', 'redis', key] });
-  return password;
-}
-
-async function readNamed(key: string, path: string | undefined): Promise<string | null> {
+async function readNamed(
+  keys: readonly string[],
+  path: string | undefined,
+  read: (path: string) => Promise<string>,
+): Promise<string | null> {
   if (path === undefined) return null;
   try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
-    throw new ConfigFault(`store.redis.${key} cannot be read: ${path}: ${code}`);
+    return await read(path);
+  } catch (cause) {
+    throw faultAt(keys, cause instanceof Error ? cause.message : `${path} cannot be read`, cause);
   }
 }
