@@ -1,8 +1,8 @@
 /** The access log: counts each request and writes its line, once, when the request is over. */
 
 import { type DenialReason, REASONS } from '../errors.ts';
-import type { Exchange } from '../exchange.ts';
 import { toTimestamp } from '../lib/timestamp.ts';
+import type { FinishedRequest } from './finished-request.ts';
 import { errorFields, type LineStream } from './log.ts';
 import type { RouteMetrics } from './route-series.ts';
 
@@ -49,7 +49,7 @@ export class AccessLog {
    * @param endedMs  monotonic time of its end
    * @param wallMs   wall-clock time of its end
    */
-  record(exchange: Exchange, endedMs: number, wallMs: number): void {
+  record(exchange: FinishedRequest, endedMs: number, wallMs: number): void {
     const { reason, principal, dispatchedMs, firstByteMs } = exchange;
     const status = statusOf(exchange);
     const durationMs = endedMs - exchange.startedMs;
@@ -103,7 +103,7 @@ export class AccessLog {
    * perf: bench/micro/log.ts. The same record through pino costs four times as much.
    */
   #line(
-    exchange: Exchange,
+    exchange: FinishedRequest,
     level: number,
     status: number,
     durationMs: number,
@@ -141,13 +141,13 @@ export class AccessLog {
   }
 }
 
-function statusOf({ reason, isTunnel, reply }: Exchange): number {
+function statusOf({ reason, isTunnel, reply }: FinishedRequest): number {
   if (reason === 'downstream_aborted') return 499;
   return isTunnel ? 101 : reply.status;
 }
 
 /** From sending the request to the end of the upstream's answer; milliseconds. */
-function upstreamPart({ dispatchedMs, upstreamEndedMs }: Exchange): number {
+function upstreamPart({ dispatchedMs, upstreamEndedMs }: FinishedRequest): number {
   return dispatchedMs === null || upstreamEndedMs === null ? 0 : upstreamEndedMs - dispatchedMs;
 }
 

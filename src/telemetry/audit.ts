@@ -5,7 +5,7 @@
  */
 
 import { type DenialReason, REASONS, type Reason } from '../errors.ts';
-import type { Exchange } from '../exchange.ts';
+import type { FinishedRequest } from './finished-request.ts';
 import type { Logger } from './log.ts';
 
 /** What happened. A `handle` names a session without opening it. */
@@ -147,7 +147,7 @@ export class AuditLog {
   }
 
   /** Writes `denied` for a finished exchange that its route refused; nothing for any other. */
-  recordDenial(exchange: Exchange): void {
+  recordDenial(exchange: FinishedRequest): void {
     const { route, reason, note, principal } = exchange;
     if (route === null || reason === null || !isRefusal(reason)) return;
     this.write(
@@ -158,13 +158,13 @@ export class AuditLog {
 }
 
 /** An exchange as the source of an event. */
-const auditSource = ({ id, screened, peer }: Exchange): AuditSource => ({
+const auditSource = ({ id, screened, peer }: FinishedRequest): AuditSource => ({
   requestId: id,
   client: screened?.clientAddress ?? peer.address,
 });
 
 /** Refused for what the request was: not a fault, not a client that left, not overload. */
-const isRefusal = (reason: NonNullable<Exchange['reason']>): boolean => {
+const isRefusal = (reason: Reason): boolean => {
   const { status } = REASONS[reason];
   return status >= 400 && status < 499;
 };

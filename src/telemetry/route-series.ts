@@ -1,13 +1,15 @@
 /** What is counted of every request, by its route. */
 
 import { REASONS, type Reason } from '../errors.ts';
-import type { Principal } from '../principal.ts';
 import type { HotHistogram, HotNumber } from './hot-metrics.ts';
 import { LONG_BUCKETS_SEC, type MetricRegistry, SHORT_BUCKETS_SEC } from './registry.ts';
 
 const CODE_CLASSES = ['1xx', '2xx', '3xx', '4xx', '5xx'] as const;
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', '_OTHER'] as const;
-const PRINCIPAL_KINDS: Readonly<Record<Principal['kind'], true>> = { user: true, service: true, anonymous: true };
+/** Kinds of principals. A principal of any other kind cannot be recorded, so it does not compile. */
+const PRINCIPAL_KINDS = ['user', 'service', 'anonymous'] as const;
+/** A kind of principals: the label of requests that were let through. */
+export type PrincipalKind = (typeof PRINCIPAL_KINDS)[number];
 
 /** Route label of requests that matched no route. */
 export const NO_ROUTE = '_none';
@@ -23,7 +25,7 @@ export interface RequestObservation {
   /** Status of the upstream's answer; read only if `firstByteMs` says that there was one. */
   readonly upstreamStatus: number;
   /** Who was let through; `null` when nobody was authenticated. */
-  readonly principalKind: Principal['kind'] | null;
+  readonly principalKind: PrincipalKind | null;
   /** Why it was refused or failed; `null` when it was not. */
   readonly reason: Reason | null;
   readonly durationMs: number;
@@ -167,7 +169,7 @@ export class RouteMetrics {
     this.inFlight = series.inFlight.child({ route });
     this.#durations = CODE_CLASSES.map((code_class) => series.duration.child({ route, code_class }));
     this.#overhead = series.overhead.child({ route });
-    for (const kind of Object.keys(PRINCIPAL_KINDS)) {
+    for (const kind of PRINCIPAL_KINDS) {
       this.#decisions.set(kind, series.decisions.child({ route, outcome: 'allow', reason: kind }));
     }
     const reasons = Object.keys(REASONS) as Reason[];

@@ -1,0 +1,36 @@
+/** What the access log and the audit log read of a finished request. An exchange has all of it. */
+
+import type { Reason } from '../errors.ts';
+import type { PrincipalKind, RouteMetrics } from './route-series.ts';
+
+/** A request that is over. Times are monotonic milliseconds, `null` for what never happened. */
+export interface FinishedRequest {
+  readonly id: string;
+  readonly method: string;
+  /** Whether it came in on the outbound listener. */
+  readonly isOutbound: boolean;
+  readonly peer: { readonly address: string };
+  /** What the gateway read of it; `null` when it was refused unread. */
+  readonly screened: {
+    readonly host: string;
+    readonly target: { readonly path: string };
+    readonly clientAddress: string;
+    readonly fields: { readonly ownedHeaders: number };
+  } | null;
+  readonly route: { readonly id: string } | null;
+  readonly principal: { readonly kind: PrincipalKind; readonly subject: string | null } | null;
+  /** Why it was refused or failed, which rule fired, and what caused a fault. */
+  readonly reason: Reason | null;
+  readonly note: string | null;
+  readonly cause: unknown;
+  readonly reply: { readonly status: number };
+  readonly isTunnel: boolean;
+  readonly startedMs: number;
+  readonly dispatchedMs: number | null;
+  readonly firstByteMs: number | null;
+  readonly upstreamEndedMs: number | null;
+  readonly requestBytes: number;
+  readonly responseBytes: number;
+  /** The series of its route; `null` before one was found. */
+  readonly series: RouteMetrics | null;
+}
