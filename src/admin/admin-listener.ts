@@ -20,40 +20,13 @@ import {
   type Refusal,
   refuseConnection,
 } from '../listener/http1/refusal.ts';
-import { errorFields, type Logger } from '../telemetry/log.ts';
+import { errorFields } from '../telemetry/log.ts';
 import { readJsonText } from './body.ts';
-import type { GatewayControl, ReloadControl } from './control.ts';
 import { ENDPOINTS, type EndpointRow } from './endpoints.ts';
 import { AdminGuard } from './guard.ts';
+import type { AdminAnswer, AdminParts } from './request.ts';
 import type { AdminListenerConfig } from './section.ts';
-import type { AdminSeries } from './series.ts';
 import { AdminToken } from './token-file.ts';
-
-/** What the admin listener works with. */
-export interface AdminParts {
-  readonly control: GatewayControl;
-  readonly reloader: ReloadControl;
-  readonly log: Logger;
-  readonly series: AdminSeries;
-}
-
-/** One request to the admin listener. */
-export interface AdminRequest {
-  readonly id: string;
-  /** Address of whoever asks. */
-  readonly client: string;
-  /** The segment that a path ends with, where its endpoint takes one. */
-  readonly segment: string;
-  readonly query: URLSearchParams;
-  /** Text of the body, where the endpoint takes one. */
-  readonly body: string;
-}
-
-export interface AdminAnswer {
-  readonly status: number;
-  readonly mediaType: string;
-  readonly body: string;
-}
 
 const MAX_CONNECTIONS = 512;
 

@@ -4,8 +4,8 @@
 
 import { Registry } from 'prom-client';
 import { Denial } from '../errors.ts';
-import type { AdminAnswer, AdminParts, AdminRequest } from './admin-listener.ts';
 import type { ComponentHealth } from './control.ts';
+import type { AdminAnswer, AdminParts, AdminRequest } from './request.ts';
 import { parseTokenRevocation } from './token-revocation.ts';
 
 export interface EndpointRow {

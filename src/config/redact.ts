@@ -5,6 +5,7 @@
 
 import { hash } from 'node:crypto';
 import type { z } from 'zod';
+import { replaceUrlPasswords } from './mask.ts';
 import type { KeyPath } from './problem.ts';
 import type { ConfigSource } from './source.ts';
 import { entriesOf, shapeOf, unwrap } from './walk.ts';
@@ -49,33 +50,9 @@ function effective(outer: z.core.$ZodType, written: unknown, path: KeyPath, sour
 
 const URL_FORM = /^[a-z][a-z+.-]*:\/\//i;
 
-/** Replaces the passwords of URLs in a text. In linear time: the text may be anything, and long. */
-function replaceUrlPasswords(text: string, replacement: (password: string) => string): string {
-  return text.replace(/[^\s"']+/g, (word) => {
-    const end = word.lastIndexOf('@');
-    const user = /:\/\/[^:@/]*:/.exec(word);
-    if (user === null) return word;
-    const start = user.index + user[0].length;
-    return start < end ? `${word.slice(0, start)}${replacement(word.slice(start, end))}${word.slice(end)}` : word;
-  });
-}
-
 /** A secret, hidden; of a URL only the password. */
 function withoutSecret(text: string): string {
   return URL_FORM.test(text) ? replaceUrlPasswords(text, () => HIDDEN).replace(/\?.*$/s, '') : HIDDEN;
-}
-
-/** What looks like a secret under a key of that name, even where the text is too broken to tell its structure. */
-const SECRET_PAIR =
-  /((?:passw(?:or)?d|passphrase|secret|api[_-]?key|private[_-]?key|access[_-]?token)["']?\s*:\s*)(?!\$\{|[{[&*])([^\s#,}]+(?:[^\S\n]+[^\s#,}]+)*)/gi;
-
-/** A line of a configuration with what looks like a secret in it starred out, letter by letter. */
-export function maskLine(line: string): string {
-  const stars = (secret: string) => '*'.repeat(secret.length);
-  return replaceUrlPasswords(line, stars).replace(
-    SECRET_PAIR,
-    (_whole: string, before: string, secret: string) => `${before}${stars(secret)}`,
-  );
 }
 
 /**

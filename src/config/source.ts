@@ -19,8 +19,8 @@ import {
   type YAMLError,
 } from 'yaml';
 import { codes } from './codes.ts';
+import { maskLine } from './mask.ts';
 import { type Code, formatPath, type KeyPath, type Problem } from './problem.ts';
-import { maskLine } from './redact.ts';
 import { expandVariables, hasReference, type VariableSource } from './variables.ts';
 
 /** Longer texts are not read. 10,000 routes are about 2 MiB. */

@@ -3,12 +3,9 @@
  */
 
 import { isDeepStrictEqual } from 'node:util';
-import type { KnownRevocations } from '../authentication/revocation/revoked-tokens.ts';
 import type { Permit } from '../authorization/permit.ts';
 import { Denial } from '../errors.ts';
 import type { Clocks } from '../lib/clock.ts';
-import type { Keyring } from '../token/keyring.ts';
-import type { TokenIssuer } from '../token/token-issuer.ts';
 import type { TokenSource } from '../token/token-source.ts';
 import { AuthorizationServer } from './authorization-server.ts';
 import type { ServerConfig } from './client-credential.ts';
@@ -17,20 +14,7 @@ import { type DestinationTokenEvents, KeptToken } from './kept-token.ts';
 import { OwnToken } from './own-token.ts';
 import { ProjectedToken } from './projected-token.ts';
 import { type DestinationConfig, MISSING_TOKEN_LIFETIME_MS } from './section.ts';
-
-/** A token, or why there is none. */
-export type Token = string | Denial | Promise<string | Denial>;
-
-/** What tokens are made with and of, and judged by. */
-export interface TokenParts {
-  /** Tokens that this process knows to be revoked are not sent again, nor exchanged. */
-  readonly revoked: KnownRevocations;
-  readonly issuer: TokenIssuer;
-  /** The `iss` that they have. */
-  readonly issuerName: string;
-  readonly keyring: Keyring;
-  readonly workload: string;
-}
+import type { Source, Token, TokenParts } from './token-parts.ts';
 
 /** The tokens of all destinations, by route. */
 export class DestinationTokens implements TokenSource {
@@ -115,12 +99,6 @@ export class DestinationToken {
       throw fault;
     }
   }
-}
-
-/** Where the token of a destination comes from. */
-export interface Source {
-  /** @param presented  the token that the call carried, not verified; `null` for none */
-  get(presented: string | null): Token;
 }
 
 const serverConfigOf = ({ token }: DestinationConfig): ServerConfig | null =>

@@ -9,8 +9,8 @@ import type { KnownRevocations } from '../authentication/revocation/revoked-toke
 import { Denial } from '../errors.ts';
 import type { Clocks } from '../lib/clock.ts';
 import type { AuthorizationServer } from './authorization-server.ts';
-import type { Source, Token } from './destination-token.ts';
 import { type DatedToken, KeptToken } from './kept-token.ts';
+import type { Source, Token } from './token-parts.ts';
 import { expiryOf, type UnverifiedClaims, unverifiedClaims } from './unverified.ts';
 
 const SUBJECT_MISSING = new Denial('credential_missing', 'call has no bearer token that could be exchanged');

@@ -21,10 +21,11 @@ import type { Keyring } from '../token/keyring.ts';
 import { TokenIssuer } from '../token/token-issuer.ts';
 import type { Forwarder } from '../upstream/forward.ts';
 import { compileDestinations } from './destination.ts';
-import { DestinationToken, DestinationTokens, type TokenParts } from './destination-token.ts';
+import { DestinationToken, DestinationTokens } from './destination-token.ts';
 import { OutboundSanitizer } from './origin-form.ts';
 import type { OutboundConfig } from './section.ts';
 import type { OutboundSeries } from './series.ts';
+import type { TokenParts } from './token-parts.ts';
 
 /** What the outbound side shares with the rest of the gateway. */
 export interface OutboundParts {

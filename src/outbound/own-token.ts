@@ -4,8 +4,8 @@
 
 import type { Clocks } from '../lib/clock.ts';
 import type { Keyring } from '../token/keyring.ts';
-import type { Source, Token, TokenParts } from './destination-token.ts';
 import { KeptToken } from './kept-token.ts';
+import type { Source, Token, TokenParts } from './token-parts.ts';
 
 /** One of them, signed anew when three quarters of its life are over, or when another key signs. */
 export class OwnToken implements Source {

@@ -10,7 +10,6 @@ import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import type { RefreshClient } from '../../store/refresh-family.ts';
 import type { RefreshFamilies } from '../../store/store.ts';
 import type { AuditLog, AuditSource } from '../../telemetry/audit.ts';
-import type { LoginParts } from '../login/login-parts.ts';
 import type { OpenedSession } from '../login/open-session.ts';
 import type { AccessTokens } from './access-tokens.ts';
 import type { RefreshCookie } from './refresh-cookie.ts';
@@ -28,13 +27,18 @@ export interface BegunRefresh {
   readonly document: string | null;
 }
 
+/** Anything with the refresh tokens of a configuration; `null` when it has none. */
+interface WithRefresh {
+  readonly refresh: { readonly logins: RefreshLogins } | null;
+}
+
 /**
  * What a login is to begin, for a configuration that may have no refresh tokens at all.
  *
  * @see RefreshLogins.wanted
  */
 export function wantedRefresh(
-  { refresh }: LoginParts,
+  { refresh }: WithRefresh,
   asked: RefreshClient | null,
   request: ScreenedRequest,
 ): RefreshClient | null | Denial {
@@ -49,7 +53,7 @@ export function wantedRefresh(
  * @see RefreshLogins.begin
  */
 export async function beginRefresh(
-  { refresh }: LoginParts,
+  { refresh }: WithRefresh,
   client: RefreshClient | null,
   opened: OpenedSession,
   source: AuditSource,

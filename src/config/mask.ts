@@ -1,0 +1,25 @@
+/** Secrets in text whose structure is unknown: a line that is shown with a finding, a URL. */
+
+/** Replaces the passwords of URLs in a text. In linear time: the text may be anything, and long. */
+export function replaceUrlPasswords(text: string, replacement: (password: string) => string): string {
+  return text.replace(/[^\s"']+/g, (word) => {
+    const end = word.lastIndexOf('@');
+    const user = /:\/\/[^:@/]*:/.exec(word);
+    if (user === null) return word;
+    const start = user.index + user[0].length;
+    return start < end ? `${word.slice(0, start)}${replacement(word.slice(start, end))}${word.slice(end)}` : word;
+  });
+}
+
+/** What looks like a secret under a key of that name, even where the text is too broken to tell its structure. */
+const SECRET_PAIR =
+  /((?:passw(?:or)?d|passphrase|secret|api[_-]?key|private[_-]?key|access[_-]?token)["']?\s*:\s*)(?!\$\{|[{[&*])([^\s#,}]+(?:[^\S\n]+[^\s#,}]+)*)/gi;
+
+/** A line of a configuration with what looks like a secret in it starred out, letter by letter. */
+export function maskLine(line: string): string {
+  const stars = (secret: string) => '*'.repeat(secret.length);
+  return replaceUrlPasswords(line, stars).replace(
+    SECRET_PAIR,
+    (_whole: string, before: string, secret: string) => `${before}${stars(secret)}`,
+  );
+}
