@@ -1,7 +1,7 @@
 /**
- * Sees to the programs that the tests run for real, before they run: Redis and Chromium, and for the recipe in Go of
- * docs/verify.md its module, where there is a Go. On a Debian machine, as root, what is missing is installed; elsewhere, or
- * with `SALLYPORT_TEST_INSTALL=0`, it says what to install, and exits with 1.
+ * Installs the programs that the tests run for real: Redis and Chromium, and where Go is installed, the module for the Go
+ * recipe of docs/verify.md and the linter of the workflows. As root on Debian it installs what is missing; elsewhere, or with
+ * `SALLYPORT_TEST_INSTALL=0`, it says what to install, and exits with 1.
  *
  * Arguments: the packages that are needed; all of them by default.
  */
@@ -9,8 +9,8 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
-import { CHROMIUM_PATHS, findProgram } from './programs.ts';
+import { dirname, join } from 'node:path';
+import { ACTIONLINT, CHROMIUM_PATHS, findProgram } from './programs.ts';
 
 /** By the name of their package in Debian. */
 const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
@@ -18,12 +18,13 @@ const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
   chromium: CHROMIUM_PATHS,
 };
 const GO_MODULE = 'github.com/golang-jwt/jwt/v5@v5.3.1';
+const ACTIONLINT_MODULE = 'github.com/rhysd/actionlint/cmd/actionlint@v1.7.12';
 
 const mayInstall = process.env['SALLYPORT_TEST_INSTALL'] !== '0';
 const wanted = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(PROGRAMS);
 const missing = wanted.filter((name) => findProgram(PROGRAMS[name] ?? []) === null);
 if (missing.length > 0) install(missing);
-if (process.argv.length === 2 && mayInstall) downloadGoModule();
+if (process.argv.length === 2 && mayInstall) useGo();
 
 function install(packages: readonly string[]): void {
   const canInstall = mayInstall && process.getuid?.() === 0 && findProgram(['apt-get']) !== null;
@@ -44,12 +45,17 @@ function install(packages: readonly string[]): void {
   }
 }
 
-/** Without it, the tests of the recipe are skipped, and say so. */
-function downloadGoModule(): void {
+/** Without these, their tests are skipped, and say so. */
+function useGo(): void {
   const go = findProgram(['go', '/usr/local/go/bin/go']);
   if (go === null) return;
-  const { GOMODCACHE, GOPATH = join(homedir(), 'go') } = process.env;
-  if (existsSync(join(GOMODCACHE ?? join(GOPATH, 'pkg', 'mod'), GO_MODULE))) return;
   const env = { ...process.env, GOTOOLCHAIN: 'local', GOFLAGS: '-mod=mod' };
-  spawnSync(go, ['mod', 'download', GO_MODULE], { env, stdio: 'ignore', timeout: 30_000 });
+  const { GOMODCACHE, GOPATH = join(homedir(), 'go') } = process.env;
+  if (!existsSync(join(GOMODCACHE ?? join(GOPATH, 'pkg', 'mod'), GO_MODULE))) {
+    spawnSync(go, ['mod', 'download', GO_MODULE], { env, stdio: 'ignore', timeout: 30_000 });
+  }
+  if (findProgram([ACTIONLINT]) === null) {
+    const options = { env: { ...env, GOBIN: dirname(ACTIONLINT) }, stdio: 'ignore', timeout: 180_000 } as const;
+    spawnSync(go, ['install', ACTIONLINT_MODULE], options);
+  }
 }
