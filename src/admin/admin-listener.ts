@@ -8,6 +8,7 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { bodyType, readText } from '../endpoints/body.ts';
 import { asGatewayFault, Denial, PROBLEM_MEDIA_TYPE, problemDocument, REASONS, type Reason } from '../errors.ts';
 import { plainAddress } from '../lib/address.ts';
 import { challenge } from '../lib/challenge.ts';
@@ -21,7 +22,6 @@ import {
   refuseConnection,
 } from '../listener/http1/refusal.ts';
 import { errorFields } from '../telemetry/log.ts';
-import { readJsonText } from './body.ts';
 import { ENDPOINTS, type EndpointRow } from './endpoints.ts';
 import { AdminGuard } from './guard.ts';
 import type { AdminAnswer, AdminParts } from './request.ts';
@@ -191,6 +191,13 @@ function createAdminServer(
 }
 
 const CHALLENGE = challenge('Bearer', { realm: 'sallyport admin' });
+
+const NOT_JSON = new Denial('media_type_unsupported', 'not JSON');
+
+/** Reads a body of JSON. A slow one is cut by the timeout of the server. */
+async function readJsonText(request: IncomingMessage): Promise<string | Denial> {
+  return bodyType(request.headers['content-type'] ?? null) === 'json' ? readText(request, null) : NOT_JSON;
+}
 
 function send(response: ServerResponse, { status, mediaType, body }: AdminAnswer): void {
   respond(response, status, mediaType, body, []);

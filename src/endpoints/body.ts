@@ -2,6 +2,7 @@
  * Bodies of requests to the gateway's own endpoints: short, read whole, and refused when they can be read in two ways.
  */
 
+import type { Readable } from 'node:stream';
 import type { z } from 'zod';
 import { Denial, GatewayFault } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
@@ -12,8 +13,8 @@ import type { ScreenedRequest } from '../sanitize/sanitize.ts';
 /** More than any login needs. */
 const MAX_BODY_BYTES = 16 * 1024;
 
-const TOO_LARGE = new Denial('body_too_large', 'body of an endpoint of ours over 16 KiB');
-const TOO_SLOW = new Denial('request_timeout', 'body of an endpoint of ours did not arrive in time');
+const TOO_LARGE = new Denial('body_too_large', 'body over 16 KiB');
+const TOO_SLOW = new Denial('request_timeout', 'body did not arrive in time');
 const NOT_UTF8 = new Denial('body_malformed', 'body is not UTF-8');
 const NOT_JSON = new Denial('body_malformed', 'body is not JSON');
 const DUPLICATE_MEMBER = new Denial('body_malformed', 'JSON has a member twice, or nests too deep');
@@ -41,11 +42,11 @@ export function bodyType(contentType: string | null): BodyType | Denial {
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
- * Reads a body whole.
+ * Reads the body of a request to an endpoint of the gateway.
  *
- * @param timeoutMs  for all of it
+ * @param timeoutMs  for the whole body
  * @returns its text, or a Denial `body_too_large` | `request_timeout` | `body_malformed`
- * @throws GatewayFault `downstream_aborted` when the client leaves before it is whole
+ * @throws GatewayFault `downstream_aborted`, as a rejection, when the client leaves before the body is complete
  */
 export async function readBody(
   exchange: Exchange,
@@ -54,7 +55,25 @@ export async function readBody(
 ): Promise<string | Denial> {
   if (request.body !== 'chunked' && request.body > MAX_BODY_BYTES) return TOO_LARGE;
   if (request.expectsContinue) exchange.reply.writeContinue();
-  const bytes = await collect(exchange, timeoutMs);
+  return readText(exchange.reply.body, timeoutMs, (bytes) => {
+    exchange.requestBytes += bytes;
+  });
+}
+
+/**
+ * Reads a short text whole. When it is refused, the rest is left unread.
+ *
+ * @param timeoutMs  for all of it; `null` where something else bounds it
+ * @param onBytes    called with the size of each part
+ * @returns the text, or a Denial `body_too_large` | `request_timeout` | `body_malformed`
+ * @throws GatewayFault `downstream_aborted`, as a rejection, when the stream closes before it ends
+ */
+export async function readText(
+  stream: Readable,
+  timeoutMs: number | null,
+  onBytes: (bytes: number) => void = () => {},
+): Promise<string | Denial> {
+  const bytes = await collect(stream, timeoutMs, onBytes);
   if (bytes instanceof Denial) return bytes;
   try {
     return utf8.decode(bytes);
@@ -63,28 +82,36 @@ export async function readBody(
   }
 }
 
-function collect(exchange: Exchange, timeoutMs: number): Promise<Buffer | Denial> {
-  const { body } = exchange.reply;
+function collect(
+  stream: Readable,
+  timeoutMs: number | null,
+  onBytes: (bytes: number) => void,
+): Promise<Buffer | Denial> {
   return new Promise((resolve, reject) => {
     const parts: Buffer[] = [];
+    let length = 0;
+    const stop = () => {
+      if (timer !== null) clearTimeout(timer);
+      stream.off('data', onData).off('end', onEnd).off('close', onClose);
+    };
     const end = (result: Buffer | Denial) => {
-      clearTimeout(timer);
-      body.off('data', onData).off('end', onEnd).off('close', onClose);
+      stop();
       resolve(result);
     };
-    const timer = setTimeout(() => end(TOO_SLOW), timeoutMs);
+    const timer = timeoutMs === null ? null : setTimeout(() => end(TOO_SLOW), timeoutMs);
     const onData = (part: Buffer) => {
       parts.push(part);
-      exchange.requestBytes += part.byteLength;
-      if (exchange.requestBytes > MAX_BODY_BYTES) end(TOO_LARGE);
+      length += part.byteLength;
+      onBytes(part.byteLength);
+      if (length > MAX_BODY_BYTES) end(TOO_LARGE);
     };
     const onEnd = () => end(Buffer.concat(parts));
     const onClose = () => {
-      clearTimeout(timer);
-      reject(new GatewayFault('downstream_aborted', 'client left before the body was whole'));
+      stop();
+      reject(new GatewayFault('downstream_aborted', 'client left before the body was complete'));
     };
-    body.on('data', onData).on('end', onEnd).on('close', onClose);
-    body.on('error', () => {});
+    stream.on('data', onData).on('end', onEnd).on('close', onClose);
+    stream.on('error', () => {});
   });
 }
 
