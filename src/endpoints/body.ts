@@ -23,7 +23,7 @@ const BAD_ESCAPE = new Denial('body_malformed', 'form has a malformed escape');
 const DUPLICATE_FIELD = new Denial('body_malformed', 'form has a field twice');
 const OTHER_TYPE = new Denial('media_type_unsupported', 'neither a form nor JSON');
 
-/** The media types that endpoints of ours read. */
+/** The media types that the gateway's own endpoints read. */
 export type BodyType = 'form' | 'json';
 
 const BODY_TYPES: Readonly<Record<string, BodyType>> = {

@@ -10,6 +10,7 @@ import type { ScreenedRequest } from '../sanitize/sanitize.ts';
 /** Answers a request, or says why it is refused. */
 export type Endpoint = (exchange: Exchange, request: ScreenedRequest) => Promise<Denial | null> | Denial | null;
 
+/** One of the gateway's own endpoints. */
 export interface EndpointRow {
   readonly method: 'GET' | 'POST' | 'DELETE';
   /** Canonical path; a final `:handle` stands for one segment. */
@@ -22,6 +23,7 @@ export interface EndpointRow {
 const NOT_FOUND = new Denial('route_not_found', 'no such endpoint');
 const HOST_NOT_SERVED = new Denial('host_not_served', 'endpoint is only served on a public origin');
 
+/** The gateway's own endpoints, by method and path. */
 export class Endpoints {
   readonly #basePath: string;
   readonly #byPath = new Map<string, EndpointRow[]>();

@@ -10,7 +10,7 @@ import { tokenEndpointUrls } from './token/compile.ts';
 import type { TokenEndpointConfig } from './token/section.ts';
 import { GRANT_TYPES } from './token/token-request.ts';
 
-/** The sections that the documents tell about. */
+/** The configuration that the documents describe. */
 interface WellKnownSections {
   readonly publicOrigin: readonly string[];
   readonly basePath: string;

@@ -1,6 +1,6 @@
 /**
  * Judges what a token says by a profile: everything but its signature. It is judged before the signature is: refusing
- * costs little then, and a token that would be refused anyway makes nobody fetch keys.
+ * costs little then, and a token that would be refused anyway causes no fetch of keys.
  */
 
 import type { DecodedToken } from './compact.ts';
@@ -109,7 +109,7 @@ const isSeconds = (value: unknown): value is number => Number.isSafeInteger(valu
 
 const isId = (jti: unknown): boolean => typeof jti === 'string' && jti !== '' && jti.length <= MAX_ID_LENGTH;
 
-/** A claim that cannot be read is not taken for one that is absent. */
+/** A malformed claim is refused, not treated as absent. */
 function isDelegationReadable({ act, scope = '', sid = '' }: Claims): boolean {
   return typeof scope === 'string' && typeof sid === 'string' && isActorReadable(act);
 }

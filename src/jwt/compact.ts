@@ -2,7 +2,7 @@
  * The strict compact form of a JWS (RFC 7515 §7.1), checked before anything is decoded or verified: exactly three
  * parts of canonical base64url, JSON objects without duplicate members, no header that brings its own key.
  *
- * jose accepts some of what is refused here (duplicate members, non-canonical last characters, a byte order mark):
+ * jose accepts some tokens that are refused here (duplicate members, non-canonical last characters, a byte order mark):
  * test/attack/jwt.test.ts, JWT-15 … JWT-27.
  */
 
@@ -15,7 +15,7 @@ export interface DecodedToken {
   readonly payload: Readonly<Record<string, unknown>>;
 }
 
-/** Longest token that is looked at. */
+/** Longest token that is read. */
 const MAX_TOKEN_LENGTH = 8_192;
 
 /** Headers by which a token could bring or point to its own key (RFC 8725 §3.10); `crit` and `b64` change the form. */
@@ -62,7 +62,7 @@ function decodeObject(part: string): Record<string, unknown> | null {
   const bytes = Buffer.from(part, 'base64url');
   if (!isUtf8(bytes)) return null;
   try {
-    // A byte order mark stays, and is no JSON.
+    // A byte order mark is kept, and is not JSON.
     const text = bytes.toString('utf8');
     const value: unknown = JSON.parse(text);
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return null;

@@ -8,12 +8,13 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 
+/** Limits and credentials of a fetch. */
 export interface FetchSettings {
-  /** For the whole fetch, from the look-up of the name to the last byte; milliseconds. */
+  /** Limit for the whole fetch, from the DNS look-up to the last byte, in milliseconds. */
   readonly timeoutMs: number;
-  /** CAs of the server's certificate, PEM, asked for each fetch; `null` for the CAs of the system. */
+  /** CAs of the server's certificate, PEM, read for each fetch; `null` for the system's CAs. */
   readonly ca: (() => Promise<string>) | null;
-  /** Sent as a bearer token; asked for each fetch, because a token in a file is replaced there. `null`: none is sent. */
+  /** Sent as a bearer token; read for each fetch, because the file it comes from is replaced. `null`: none is sent. */
   readonly bearer: (() => Promise<string>) | null;
 }
 
@@ -24,7 +25,7 @@ export type FetchJson = (url: string) => Promise<unknown>;
 const MAX_DOCUMENT_BYTES = 1024 * 1024;
 const MAX_HEADER_BYTES = 16 * 1024;
 
-/** Something about a fetch that may be logged: fixed words, a status, a code of the system. Never what was received. */
+/** A failed fetch, in words that may be logged: fixed text, a status, a system error code. Never received content. */
 class FetchProblem extends Error {
   override readonly name = 'FetchProblem';
 }
@@ -32,9 +33,9 @@ class FetchProblem extends Error {
 /**
  * Makes a fetcher of documents.
  *
- * Each fetch has a connection of its own: it happens every few minutes, and what is kept open would have to be closed.
+ * Each fetch opens its own connection: fetches are minutes apart, and a kept connection would have to be closed.
  *
- * @returns rejects with fixed words, a status, or a code of the system; never with a part of the document
+ * @returns a function that rejects with fixed text, a status or a system error code; never with part of the document
  */
 export function jsonFetcher(settings: FetchSettings): FetchJson {
   return async (url) => {
@@ -73,7 +74,7 @@ async function send(url: URL, settings: FetchSettings, signal: AbortSignal): Pro
 
 async function receive(response: IncomingMessage): Promise<string> {
   const { statusCode: status = 0, headers } = response;
-  // Ends the connection as well, whatever has been read of the answer.
+  // Closes the connection as well, however much of the answer was read.
   using _connection = { [Symbol.dispose]: () => void response.destroy() };
   if (status >= 300 && status < 400) throw new FetchProblem(`a redirect (${status}), which is not followed`);
   if (status !== 200) throw new FetchProblem(`status ${status}`);
@@ -97,7 +98,7 @@ function parse(text: string): unknown {
   }
 }
 
-/** `ECONNREFUSED`, `CERT_HAS_EXPIRED`, `ENOENT` …: codes of the system and of OpenSSL name no secret. */
+/** `ECONNREFUSED`, `CERT_HAS_EXPIRED`, `ENOENT` …: error codes of the system and of OpenSSL contain no secret. */
 function codeOf(cause: unknown): string {
   if (!(cause instanceof Error)) return 'the request failed';
   if ('code' in cause && typeof cause.code === 'string') return cause.code;

@@ -1,8 +1,8 @@
 /**
  * Signatures of JSON Web Signatures (RFC 7515 §5, RFC 7518 §3), by OpenSSL directly.
  *
- * perf: bench/micro/jws.ts. WebCrypto, which jose uses, takes each signature by way of a thread and a few promises: for
- * ES256 that is three times the processor time of a signature, and nearly twice that of a verification.
+ * perf: bench/micro/jws.ts. WebCrypto, which jose uses, sends each operation through a thread and a few promises: for
+ * ES256 that triples the processor time of signing and nearly doubles that of verifying.
  */
 
 import {
@@ -15,13 +15,13 @@ import {
 } from 'node:crypto';
 
 interface Scheme {
-  /** Of the message; `null` where the algorithm has its own (EdDSA). */
+  /** Hash of the message; `null` where the algorithm brings its own (EdDSA). */
   readonly hash: string | null;
-  /** What OpenSSL needs beside the key. */
+  /** Options for OpenSSL besides the key. */
   readonly options: Readonly<Record<string, unknown>>;
-  /** Whether the key is a secret that both sides have. */
+  /** Whether both sides share the key. */
   readonly isSymmetric?: true;
-  /** Whether a signature takes so long that it is made on another thread. */
+  /** Whether signing takes so long that it runs on another thread. */
   readonly isSlow?: true;
 }
 
@@ -45,16 +45,16 @@ const SCHEMES = {
   HS256: { hash: 'sha256', options: {}, isSymmetric: true },
 } as const satisfies Readonly<Record<string, Scheme>>;
 
-/** The algorithms that there are signatures of. */
+/** The supported signature algorithms. */
 export type JwsAlgorithm = keyof typeof SCHEMES;
 
-/** Whether there are signatures of an algorithm. */
+/** Whether an algorithm is supported. */
 export const isJwsAlgorithm = (algorithm: string): algorithm is JwsAlgorithm => Object.hasOwn(SCHEMES, algorithm);
 
 /**
- * Signs. Answers at once, but for RSA.
+ * Signs. Returns at once, except for RSA.
  *
- * Does not check that the key is for the algorithm: whoever loaded it did.
+ * Does not check that the key fits the algorithm: the loader of the key does.
  *
  * @param signingInput  header and payload, encoded, with the dot between them; ASCII
  */
@@ -74,8 +74,8 @@ export function signJws(algorithm: JwsAlgorithm, key: KeyObject, signingInput: s
 /**
  * Verifies.
  *
- * Does not check that the key is for the algorithm: whoever loaded it did. What is no signature of the algorithm at all,
- * by its length say, does not verify.
+ * Does not check that the key fits the algorithm: the loader of the key does. A signature of the wrong length does not
+ * verify.
  *
  * @param signingInput  header and payload, encoded, with the dot between them; ASCII
  */

@@ -1,14 +1,11 @@
-/**
- * The key set of our own tokens: the keyring that signs them, asked directly. Nothing is fetched, and nothing is known
- * of it here but how to verify.
- */
+/** The key set for our own tokens: reads the signing keyring directly, so nothing is fetched. */
 
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import type { JWK } from 'jose';
 import { type KeySet, pickKey } from './key-set.ts';
 import type { VerificationKey } from './verification-keys.ts';
 
-/** A key of ours, as the keyring has it. */
+/** One of our signing keys, as the keyring has it. */
 export interface OwnKey {
   readonly kid: string;
   readonly algorithm: string;
@@ -17,13 +14,14 @@ export interface OwnKey {
   readonly key: KeyObject;
 }
 
+/** Verifies with the keys that sign. */
 export class OwnKeySet implements KeySet {
   readonly isFetched = false;
   readonly ageMs = 0;
   readonly #published: () => readonly OwnKey[];
   readonly #known = new Map<string, VerificationKey>();
 
-  /** @param published  the keys by which a token may still be signed, present ones and those of live tokens */
+  /** @param published  the keys of live tokens, the present signing key included */
   constructor(published: () => readonly OwnKey[]) {
     this.#published = published;
   }
@@ -48,7 +46,7 @@ export class OwnKeySet implements KeySet {
     if (present !== undefined) return present;
     const { kid, algorithm } = key;
     const made = { kid, thumbprint: kid, byAlgorithm: new Map([[algorithm, publicPartOf(key)]]) };
-    // Keys of ours are few, and are made every few weeks.
+    // We have few keys and make one every few weeks, so none is ever removed.
     this.#known.set(kid, made);
     return made;
   }

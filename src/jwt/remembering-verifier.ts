@@ -24,7 +24,7 @@ interface Remembered<T> {
   readonly key: VerificationKey;
   /** From when it is refused; wall clock. */
   readonly endsAtMs: number;
-  /** From when it is verified anew; monotonic clock. */
+  /** From when it is verified again; monotonic clock. */
   readonly rememberedUntilMs: number;
 }
 
@@ -41,12 +41,12 @@ const REMEMBERED_MS = 5 * 60_000;
 const MAX_VERIFIED_CHARACTERS = 4 * 1024 * 1024;
 const MAX_REFUSED_CHARACTERS = 512 * 1024;
 
-/** What a remembering verifier is made of. */
+/** The parts of a remembering verifier. */
 export interface RememberingVerifierParts<T extends object> {
   readonly profile: TokenProfile;
   readonly keys: KeySet;
   readonly clocks: Clocks;
-  /** Makes of a verified token what is given out and kept. The same value is given out each time. */
+  /** Turns a verified token into the value that is returned and kept: the same object each time. */
   readonly read: (claims: Claims, token: string) => T;
   /** Share of the memory that all issuers together have, from 0 to 1. */
   readonly share: number;
@@ -92,7 +92,7 @@ export class RememberingVerifier<T extends object> {
    *
    * @param decoded  of this very token
    * @returns its value, or the rule that it breaks; a promise only where keys have to be fetched
-   * @throws what the key set throws when there are no keys, as a rejection or directly
+   * @throws the key set's error when no keys are available, as a rejection or directly
    */
   verify(token: string, decoded: DecodedToken): T | TokenProblem | Promise<T | TokenProblem> {
     const { keys, profile, clocks } = this.#parts;
@@ -113,7 +113,7 @@ export class RememberingVerifier<T extends object> {
     if (typeof verdict === 'string') return verdict;
     const { claims, key } = verdict;
     const { profile, clocks, read } = this.#parts;
-    // Whoever has waited for the same key with the same token has verified it in the meantime.
+    // Another caller that waited for the same key with the same token may have verified it in the meantime.
     const value = this.#verified.get(token)?.value ?? read(claims, token);
     this.#verified.set(token, {
       value,

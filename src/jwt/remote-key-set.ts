@@ -1,41 +1,43 @@
 /**
  * A key set that is fetched from its issuer and kept.
  *
- * Fetched in the background, every `refreshEveryMs` give or take a tenth, one fetch at a time. Whatever goes wrong with a
- * fetch (no answer, a wrong one, an empty one) the last good set stays, until it is `maxStaleMs` old; then it counts as
- * not to be had: 503, not 401. A token with an unknown `kid` causes one fetch per cool-down, whatever comes of it. So a
- * key that the issuer has withdrawn is refused after 1.1 × `refreshEveryMs` while the issuer answers, and after
- * `maxStaleMs` when it does not.
+ * Fetched in the background every `refreshEveryMs` ± 10 %, one fetch at a time. When a fetch fails (no answer, a wrong one,
+ * an empty one), the last good set stays in use until it is `maxStaleMs` old; then it is unavailable: 503, not 401. A token
+ * with an unknown `kid` causes one fetch per cool-down, successful or not. So a key that the issuer has withdrawn is refused
+ * after 1.1 × `refreshEveryMs` while the issuer answers, and after `maxStaleMs` when it does not.
  */
 
 import type { Clock } from '../lib/clock.ts';
 import { type KeySet, pickKey } from './key-set.ts';
 import type { ReadKeySet, VerificationKey } from './verification-keys.ts';
 
+/** How often a set is fetched, and how long it is used. */
 export interface RemoteKeySetSettings {
   readonly refreshEveryMs: number;
-  /** Longest time that a set is used after it was last fetched. */
+  /** How long a set is used after its last successful fetch. */
   readonly maxStaleMs: number;
   /** Shortest time between two fetches that tokens cause. */
   readonly coolDownMs: number;
 }
 
+/** What a set reports, and the error that it throws. */
 export interface RemoteKeySetEvents {
   /**
    * A fetch ended.
    *
-   * @param problem  why it failed, or what had to be left out of the set; `null` when all is well. May be logged.
+   * @param problem  why it failed, or which keys were left out; `null` if nothing is wrong. May be logged.
    */
   readonly onFetched: (result: 'refreshed' | 'failed', problem: string | null) => void;
   /** Makes the error that `find` rejects with when there is no usable set. */
   readonly unavailable: () => Error;
 }
 
-/** After a failure, the next fetch in the background comes sooner than after a success. */
+/** After a failure, the next background fetch comes after this share of the usual interval. */
 const RETRY_SHARE = 0.1;
-/** The same while there never was a set, doubling each time: who is started before its issuer has its keys soon. */
+/** The first retry while no set was ever fetched; doubles each time. For a gateway that starts before its issuer. */
 const FIRST_RETRY_MS = 1_000;
 
+/** A fetched key set. */
 export class RemoteKeySet implements KeySet {
   readonly isFetched = true;
   readonly #fetch: () => Promise<ReadKeySet>;
@@ -51,7 +53,7 @@ export class RemoteKeySet implements KeySet {
   #isStarted = false;
   #isClosed = false;
 
-  /** @param fetch  gets and reads the set; rejects with an error whose message may be logged */
+  /** @param fetch  fetches and reads the set; rejects with an error whose message may be logged */
   constructor(
     fetch: () => Promise<ReadKeySet>,
     settings: RemoteKeySetSettings,
@@ -85,7 +87,7 @@ export class RemoteKeySet implements KeySet {
     return this.#usable()?.includes(key) === true;
   }
 
-  /** Fetches now, or joins the fetch that is under way. Never rejects: the result is told to the events. */
+  /** Fetches now, or joins the fetch in progress. Never rejects: the result goes to the events. */
   refresh(): Promise<void> {
     this.#underWay ??= this.#refresh().finally(() => {
       this.#underWay = null;
@@ -109,7 +111,7 @@ export class RemoteKeySet implements KeySet {
     return this.#monotonicMs() - this.#fetchedAtMs <= this.#settings.maxStaleMs ? this.#keys : null;
   }
 
-  /** Whether a token may wait for a fetch: one that is under way, or one of its own outside of the cool-down. */
+  /** Whether a token may wait for a fetch: the one in progress, or a new one outside the cool-down. */
   #mayFetch(): boolean {
     if (this.#isClosed) return false;
     return this.#underWay !== null || this.#monotonicMs() - this.#attemptedAtMs >= this.#settings.coolDownMs;
@@ -136,7 +138,7 @@ export class RemoteKeySet implements KeySet {
     }
   }
 
-  /** The object of a key that was there before, so that {@link holds} is a comparison of references. */
+  /** The existing object for a key that was in the set before, so that {@link holds} compares references. */
   #known(key: VerificationKey): VerificationKey {
     return (
       this.#keys?.find(
@@ -149,7 +151,7 @@ export class RemoteKeySet implements KeySet {
     );
   }
 
-  /** Give or take a tenth, so that replicas do not all ask at the same moment. */
+  /** ± 10 %, so that replicas do not all fetch at the same moment. */
   #schedule(delayMs: number): void {
     if (this.#isClosed) return;
     if (this.#timer !== null) clearTimeout(this.#timer);

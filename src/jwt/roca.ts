@@ -1,8 +1,8 @@
 /**
- * Tells RSA keys that were made by a faulty generator whose moduli can be factored (ROCA, CVE-2017-15361).
+ * Detects RSA keys from a faulty generator, whose moduli can be factored (ROCA, CVE-2017-15361).
  *
  * Its primes are `k · M + (65537^a mod M)` with `M` the product of the first primes, so that the modulus is a power of
- * 65537 modulo every one of them. A sound modulus passes for one by accident once in 2^27 times or so.
+ * 65537 modulo every one of them. About one sound modulus in 2^27 is rejected by accident.
  *
  * @see Nemec et al., "The Return of Coppersmith's Attack", CCS 2017, §3
  */
@@ -14,7 +14,7 @@ const PRIMES = [
   113, 127, 131, 137, 139, 149, 151, 157, 163, 167,
 ];
 
-/** What the powers of 65537 leave over, by prime. */
+/** The remainders of the powers of 65537, by prime. */
 const REMAINDERS: ReadonlyMap<bigint, ReadonlySet<bigint>> = new Map(
   PRIMES.map((prime) => [BigInt(prime), powersModulo(prime)]),
 );

@@ -1,6 +1,6 @@
 /**
- * Where key sets come from: an address, an issuer's metadata, the API server of a cluster. Each makes the function that
- * a {@link RemoteKeySet} calls for a fetch; what it rejects with is in fixed words and may be logged.
+ * Where key sets come from: an address, an issuer's metadata, the API server of a cluster. Each function here
+ * makes the fetch for a {@link RemoteKeySet}; its rejections are fixed text and may be logged.
  */
 
 import { isLoopbackHost } from '../lib/address.ts';
@@ -17,7 +17,7 @@ export function keysAt(url: string, fetchJson: FetchJson, rules: KeyRules): Fetc
 
 /**
  * A JWK Set that an issuer's metadata points to (OpenID Connect Discovery 1.0 §4, RFC 8414 §3). The metadata is read for
- * each fetch, so an issuer can move its keys.
+ * each fetch, so that an issuer can move its keys.
  *
  * @param issuer      what the metadata's `issuer` has to be, exactly (§4.3)
  * @param isPlainHttpMeant  whether `jwks_uri` may be plain http on another host than this machine

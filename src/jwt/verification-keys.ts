@@ -1,8 +1,8 @@
 /**
- * The keys of one issuer, read from a JWK Set (RFC 7517 §5) and made ready to verify with.
+ * The keys of one issuer, read from a JWK Set (RFC 7517 §5) and imported for verification.
  *
- * A set comes from somebody else, so what must not verify anything is left out of it, and said: symmetric and private
- * keys, weak RSA keys, points that are on no curve. Keys for something else are left out as well, which is normal.
+ * A set is untrusted input. Keys that must never verify anything are left out and reported: symmetric and private keys,
+ * weak RSA keys, points off the curve. Keys for other uses are left out too, which is normal.
  */
 
 import { createPublicKey, type KeyObject } from 'node:crypto';
@@ -11,29 +11,29 @@ import { isRocaModulus } from './roca.ts';
 
 /** A key that can verify signatures of one issuer. */
 export interface VerificationKey {
-  /** As the set names it; `null` when it does not. */
+  /** As the set has it; `null` when it has none. */
   readonly kid: string | null;
-  /** RFC 7638 thumbprint: what stays the same when a set is read again. */
+  /** RFC 7638 thumbprint: the same each time the set is read. */
   readonly thumbprint: string;
-  /** By each accepted algorithm that the key is for. */
+  /** The key by each accepted algorithm that it fits. */
   readonly byAlgorithm: ReadonlyMap<string, KeyObject>;
 }
 
-/** A set, and what was left out of it. */
+/** The result of reading a set. */
 export interface ReadKeySet {
   readonly keys: readonly VerificationKey[];
-  /** Entries that must never verify anything, in fixed words: somebody has made a mistake, or worse. */
+  /** Entries that must never verify anything, as fixed text: somebody made a mistake, or worse. */
   readonly refused: readonly string[];
-  /** How many entries are for something else: another use, another algorithm. */
+  /** How many entries are for another use or algorithm. */
   readonly otherCount: number;
 }
 
-/** What is wanted of a set. */
+/** Which keys of a set are used. */
 export interface KeyRules {
   /** The algorithms that are accepted from this issuer. */
   readonly algorithms: readonly string[];
   /**
-   * `sig`: keys that state another use are for something else. `jwt-svid`: every key has to state this use, and to have a
+   * `sig`: keys that state another use are skipped. `jwt-svid`: every key has to state this use, and to have a
    * `kid` (SPIFFE JWT-SVID §4, Trust Domain and Bundle §4.2).
    */
   readonly use: 'sig' | 'jwt-svid';
@@ -53,12 +53,12 @@ const KEY_TYPES: Readonly<Record<string, { readonly kty: string; readonly crv?: 
   PS512: { kty: 'RSA' },
 };
 
-/** Shortest RSA modulus (RFC 7518 §3.3), and the longest: verifying with more is a burden of its own. */
+/** Shortest RSA modulus (RFC 7518 §3.3), and the longest: verifying with a longer one costs too much. */
 const MIN_RSA_BITS = 2_048;
 const MAX_RSA_BITS = 16_384;
 /** Longest `kid`. */
 const MAX_KID_LENGTH = 256;
-/** Entries of one set that are looked at. */
+/** Most entries of one set. */
 const MAX_KEYS = 100;
 
 /** Members that a public key consists of (RFC 7518 §6, RFC 8037 §2). */
@@ -69,8 +69,8 @@ const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth'];
  * Reads a JWK Set.
  *
  * @param document  parsed JSON from outside
- * @throws Error in fixed words: it is not a JWK Set, is too long, or two different keys have one name, so that it cannot
- *   be known which is meant (JWT-46)
+ * @throws Error in fixed words: it is not a JWK Set, is too long, or two different keys share a `kid`, so that
+ *   it is ambiguous (JWT-46)
  */
 export async function readKeySet(document: unknown, rules: KeyRules): Promise<ReadKeySet> {
   const entries = typeof document === 'object' && document !== null && 'keys' in document ? document.keys : null;
@@ -88,7 +88,7 @@ export async function readKeySet(document: unknown, rules: KeyRules): Promise<Re
   return { keys, refused, otherCount };
 }
 
-/** What `readKey` answers for a key that is for something else. */
+/** The result of `readKey` for a key with another use or algorithm. */
 const OTHER = Symbol('key for something else');
 
 async function readKey(entry: unknown, rules: KeyRules): Promise<VerificationKey | string | typeof OTHER> {
@@ -107,11 +107,11 @@ async function readKey(entry: unknown, rules: KeyRules): Promise<VerificationKey
   }
 }
 
-/** What a key is made of, without what the set says about it (`x5c`, `use`, …). */
+/** The members of the public key itself, without those that describe it (`x5c`, `use`, …). */
 const publicPart = (jwk: JWK): JWK =>
   Object.fromEntries(Object.entries(jwk).filter(([name]) => KEY_MEMBERS.includes(name))) as JWK;
 
-/** The same key twice is once too often, but no question. Two keys that a token could mean by one name are one. */
+/** The same key twice is harmless. Two different keys with one `kid` are ambiguous and refuse the set. */
 function isRepeated(key: VerificationKey, earlier: readonly VerificationKey[]): boolean {
   if (key.kid === null) return false;
   const namesakes = earlier.filter(
@@ -133,7 +133,7 @@ function keyProblem(jwk: JWK): string | null {
 
 function rsaProblem({ n, e }: JWK): string | null {
   if (typeof n !== 'string' || typeof e !== 'string') return 'an RSA key without modulus or exponent';
-  // Anything longer is not read at all.
+  // Longer values are not even parsed.
   if (n.length > MAX_RSA_BITS / 4 || e.length > MAX_RSA_BITS / 4) return `an RSA key over ${MAX_RSA_BITS} bits`;
   const modulus = toInteger(n);
   const bits = modulus.toString(2).length;
@@ -154,7 +154,7 @@ function isForUse(jwk: JWK, use: KeyRules['use']): boolean {
   );
 }
 
-/** Whether a key is for an algorithm: its type fits, and where it names an algorithm, it is this one. */
+/** Whether a key fits an algorithm: by its type, and by its `alg` where it has one. */
 function fits(jwk: JWK, algorithm: string): boolean {
   const wanted = KEY_TYPES[algorithm];
   if (wanted === undefined || jwk.kty !== wanted.kty || (wanted.crv !== undefined && jwk.crv !== wanted.crv))

@@ -1,7 +1,7 @@
 /**
- * A client of an OAuth 2.0 authorization server (RFC 6749): asks its token endpoint for a token, and believes of the
- * answer only what can be used. Bounded in time and size; redirects are not followed; after a failure that is the
- * server's, not the request's, it is left alone for a while.
+ * A client of an OAuth 2.0 authorization server (RFC 6749): requests tokens from its token endpoint and accepts only usable
+ * answers. Bounded in time and size; redirects are not followed; after a failure of the server, not of the request, it is
+ * not asked again during a cool-down.
  */
 
 import { readFileSync } from 'node:fs';
@@ -20,9 +20,9 @@ const REFUSED = new Denial('exchange_refused', 'authorization server gives no to
 /** Longest answer that is read. */
 const MAX_ANSWER_BYTES = 64 * 1024;
 const MAX_TOKEN_LENGTH = 8_192;
-/** Life of a token of which neither the answer nor the token itself says when it ends. */
+/** Assumed lifetime of a token when neither the answer nor the token says when it ends. */
 const UNKNOWN_LIFETIME_MS = 60_000;
-/** Longest that any token is believed to live. */
+/** Longest lifetime that any token is assumed to have. */
 const MAX_LIFETIME_MS = 24 * 3_600_000;
 
 /** RFC 6749 §5.2, RFC 8693 §2.2.2: the subject token is not accepted. */
@@ -30,7 +30,7 @@ const SUBJECT_ERRORS = new Set(['invalid_request', 'invalid_grant']);
 /** The same: there is no token for this client, target or scope. */
 const POLICY_ERRORS = new Set(['invalid_target', 'invalid_scope', 'unauthorized_client', 'access_denied']);
 
-/** What is named in the log; anything else that a server may say is not quoted. */
+/** Errors that are named in the log; others are not quoted. */
 const KNOWN_ERRORS = new Set([...SUBJECT_ERRORS, ...POLICY_ERRORS, 'invalid_client', 'unsupported_grant_type']);
 
 type Parameters = Readonly<Record<string, string>>;
@@ -43,9 +43,10 @@ interface Said {
 
 const LOST_CONNECTION = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
 
-/** Whether a token request is about the token of a call, and so about what somebody else has sent. */
+/** Whether a token request exchanges the token of a call, which comes from a third party. */
 const isExchange = (parameters: Parameters): boolean => parameters['subject_token'] !== undefined;
 
+/** One authorization server, and the workload's credential for it. */
 export class AuthorizationServer {
   readonly config: ServerConfig;
   /** PEM, as it was when it was read; `null` for the CAs of the system. */
@@ -69,13 +70,13 @@ export class AuthorizationServer {
     });
   }
 
-  /** Whether a configuration makes the same client, with the CA file as it is now. */
+  /** Whether a configuration compiles to the same client, with the present CA file. */
   isMadeBy(config: ServerConfig): boolean {
     return readCa(config) === this.ca;
   }
 
   /**
-   * Whether its credential can be read, so that a configuration whose files are of no use does not start.
+   * Checks that the credential can be read, so that a configuration with unusable files does not start.
    *
    * @throws ConfigFault that names the file
    */
@@ -90,17 +91,17 @@ export class AuthorizationServer {
    * Asks for a token.
    *
    * @param parameters  of the token request, without those of the client's credential
-   * @returns the token, or a Denial: `token_invalid` when the subject token is refused, `exchange_refused` when the
-   *   caller may have none
+   * @returns the token, or a Denial: `token_invalid` when the subject token is refused, `exchange_refused` when policy
+   *   refuses the caller
    * @throws DependencyFault `token_unavailable`, as a rejection
    */
   async token(parameters: Parameters): Promise<DatedToken | Denial> {
     const { monotonicMs } = this.#clocks;
-    if (monotonicMs() < this.#coolUntilMs) throw unavailable('is left alone after a failure');
+    if (monotonicMs() < this.#coolUntilMs) throw unavailable('is cooling down after a failure');
     try {
       return await this.#ask(parameters);
     } catch (fault) {
-      // What the token of one call has brought about must not keep the others from theirs.
+      // A failure caused by the token of one call must not affect other calls.
       const isOfOneCall = fault instanceof UnusableAnswer && isExchange(parameters);
       if (!isOfOneCall) this.#coolUntilMs = monotonicMs() + this.config.coolDown;
       throw fault;
@@ -127,7 +128,7 @@ export class AuthorizationServer {
     throw new UnusableAnswer('token_unavailable', `authorization server answers ${status}`);
   }
 
-  /** Asks once more when the connection was lost: the server may have closed an idle one at that very moment. */
+  /** Retries once when the connection was lost: the server may have closed an idle one at that moment. */
   async #post(
     parameters: Parameters,
     signal = AbortSignal.timeout(this.config.timeout),
@@ -148,7 +149,7 @@ export class AuthorizationServer {
       });
       return { status: answer.statusCode, answer: jsonObject(await answer.body.text()) };
     } catch (cause) {
-      if (cause instanceof ConfigFault) throw unavailable('cannot be asked: a credential file is of no use', cause);
+      if (cause instanceof ConfigFault) throw unavailable('cannot be asked: a credential file is unusable', cause);
       if (!isLast && LOST_CONNECTION.has(codeOf(cause))) return this.#post(parameters, signal, true);
       throw unavailable(`does not answer (${codeOf(cause)})`, cause);
     }
@@ -159,11 +160,11 @@ export class AuthorizationServer {
     const type = answer?.['token_type'];
     const isUsable = typeof compact === 'string' && compact.length <= MAX_TOKEN_LENGTH && isBearerToken(compact);
     if (!isUsable) throw new UnusableAnswer('token_unavailable', 'authorization server answers without a usable token');
-    // RFC 8693 §2.2.1: `N_A` stands for what is no access token, which is sent like one all the same.
+    // RFC 8693 §2.2.1: `N_A` marks a token that is not an access token; it is sent like one.
     if (typeof type !== 'string' || !/^(?:bearer|n_a)$/i.test(type)) {
       throw new UnusableAnswer(
         'token_unavailable',
-        'authorization server answers with a token that is no bearer token',
+        'authorization server answers with a token that is not a bearer token',
       );
     }
     const nowMs = this.#clocks.wallMs();
@@ -173,7 +174,7 @@ export class AuthorizationServer {
       expiryOf(unverifiedClaims(compact)),
     );
     if (endMs <= nowMs)
-      throw new UnusableAnswer('token_unavailable', 'authorization server answers with a token that is over');
+      throw new UnusableAnswer('token_unavailable', 'authorization server answers with an expired token');
     return {
       compact,
       expiresAtMs: Number.isFinite(endMs) ? Math.min(endMs, nowMs + MAX_LIFETIME_MS) : nowMs + UNKNOWN_LIFETIME_MS,
@@ -181,7 +182,7 @@ export class AuthorizationServer {
   }
 }
 
-/** An answer that says nothing about how the server is: it may be this request's own fault. */
+/** An answer that says nothing about the health of the server: the request itself may be at fault. */
 class UnusableAnswer extends DependencyFault {}
 
 const unavailable = (what: string, cause?: unknown) =>
@@ -199,7 +200,7 @@ function jsonObject(text: string): Answer | null {
 /**
  * Reads the CA that a configuration names; `null` for the CAs of the system.
  *
- * @throws ConfigFault when it cannot be read or is none
+ * @throws ConfigFault when the file is unreadable or has no certificate
  */
 export function readCa({ caFile }: ServerConfig): string | null {
   if (caFile === undefined) return null;
@@ -213,7 +214,7 @@ export function readCa({ caFile }: ServerConfig): string | null {
   return pem;
 }
 
-/** Never the message: it may quote what was sent. */
+/** Never the message: it may quote the request. */
 function codeOf(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown';
   if ('code' in error && typeof error.code === 'string') return error.code;

@@ -1,6 +1,6 @@
 /**
- * How the workload authenticates to an authorization server: by a secret, by a JWT that it signs, or by one that somebody
- * else has signed for it. Files are read for each fetch, so that a replaced one is used from the next on.
+ * How the workload authenticates to an authorization server: with a secret, with a JWT that it signs, or with one
+ * that another party signed for it. Files are read for each request, so that a replaced file is used from the next one on.
  */
 
 import { createPrivateKey, type KeyObject, randomUUID } from 'node:crypto';

@@ -9,7 +9,7 @@ import type { RouteConfig } from '../routing/section.ts';
 import { type RouteEntry, RouteTable } from '../routing/table.ts';
 import type { DestinationConfig } from './section.ts';
 
-/** Under which hosts the workload calls when it tells destinations apart by path. */
+/** The hosts of destinations that are distinguished by path. */
 const LOOPBACK_HOSTS = ['127.0.0.1', 'localhost', '[::1]'];
 
 /** A destination written as a route would be; which credential it takes is not written. */

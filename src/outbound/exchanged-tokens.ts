@@ -13,7 +13,7 @@ import { type DatedToken, KeptToken } from './kept-token.ts';
 import type { Source, Token } from './token-parts.ts';
 import { expiryOf, type UnverifiedClaims, unverifiedClaims } from './unverified.ts';
 
-const SUBJECT_MISSING = new Denial('credential_missing', 'call has no bearer token that could be exchanged');
+const SUBJECT_MISSING = new Denial('credential_missing', 'call has no bearer token to exchange');
 const SUBJECT_OVER = new Denial('token_invalid', 'token of the call has expired');
 const SUBJECT_REVOKED = new Denial('token_invalid', 'token of the call is revoked');
 
@@ -30,8 +30,8 @@ interface Exchanged {
 }
 
 /**
- * Tokens that were exchanged, each by the hash of the whole subject token: what one call has got cannot go with another
- * call's (SES-15).
+ * Tokens that were exchanged, each by the hash of the whole subject token: the result for one call
+ * cannot be used for another (SES-15).
  */
 export class ExchangedTokens implements Source {
   readonly #parameters: Readonly<Record<string, string>>;
@@ -71,7 +71,7 @@ export class ExchangedTokens implements Source {
     return result instanceof Promise ? this.#waited(key, exchanged, result) : result;
   }
 
-  /** What can be said without asking anybody. That a token is good is for the authorization server to say. */
+  /** Checks that need no request. Only the authorization server can say that a token is good. */
   #problemOf(subject: UnverifiedClaims): Denial | null {
     if (expiryOf(subject) <= this.#wallMs()) return SUBJECT_OVER;
     return this.#revoked.isKnown(subject) ? SUBJECT_REVOKED : null;
@@ -84,7 +84,7 @@ export class ExchangedTokens implements Source {
     return exchanged;
   }
 
-  /** A place whose token was refused, or could not be had, is given up, so that nonsense does not take the place of others. */
+  /** Removes an entry whose token was refused or unavailable, so that useless entries do not evict others. */
   async #waited(key: string, exchanged: Exchanged, waiting: Promise<string | Denial>): Promise<string | Denial> {
     try {
       return await waiting;
@@ -96,7 +96,7 @@ export class ExchangedTokens implements Source {
   async #exchange(subjectToken: string, subjectEndMs: number): Promise<DatedToken | Denial> {
     const token = await this.#server.token({ ...EXCHANGE, ...this.#parameters, subject_token: subjectToken });
     if (token instanceof Denial) return token;
-    // Whoever calls on behalf of a user does so no longer than it was called itself.
+    // A call on behalf of a user lasts no longer than the token it came with.
     if (subjectEndMs <= this.#wallMs()) return SUBJECT_OVER;
     return { compact: token.compact, expiresAtMs: Math.min(token.expiresAtMs, subjectEndMs) };
   }

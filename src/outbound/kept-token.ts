@@ -1,6 +1,6 @@
 /**
- * A token for a destination that is sent again until three quarters of its life, and then had anew, by one caller for all
- * who wait. One that is known to be revoked is not sent again.
+ * A token for a destination: reused for three quarters of its lifetime, then renewed once; concurrent callers share the
+ * request. A token that is known to be revoked is not sent again.
  */
 
 import type { KnownRevocations } from '../authentication/revocation/revoked-tokens.ts';
@@ -16,7 +16,7 @@ export interface DatedToken {
   readonly expiresAtMs: number;
 }
 
-/** What became of a request's token. */
+/** How a request got its token. */
 export const TOKEN_RESULTS = ['reused', 'obtained', 'refused', 'failed'] as const;
 type TokenResult = (typeof TOKEN_RESULTS)[number];
 
@@ -26,7 +26,7 @@ export interface DestinationTokenEvents {
   readonly onObtained: (durationMs: number) => void;
 }
 
-/** One that ends this soon is not sent, whatever its share: it has to arrive, and clocks differ. */
+/** A token with less left than this is not sent: it has to arrive, and clocks differ. */
 const MIN_LEFT_MS = 1_000;
 
 /** A place for one token. */
@@ -54,7 +54,7 @@ export class KeptToken {
   /**
    * The token to send.
    *
-   * @throws DependencyFault, as a rejection, when none can be had and the last one is over
+   * @throws DependencyFault, as a rejection, when no token is available and the last one has expired
    */
   get(): string | Promise<string | Denial> {
     if (this.#token !== null && this.isFresh) return this.#token.compact;
@@ -69,7 +69,7 @@ export class KeptToken {
     try {
       obtained = await this.#obtain();
     } catch (fault) {
-      // Whoever gives out tokens is down: what is left of the last one is used up.
+      // The server is down: use the last token for as long as it is valid.
       const isAlive = this.#token !== null && this.#wallMs() + MIN_LEFT_MS < this.#token.expiresAtMs;
       if (this.#token !== null && isAlive && !this.#isRevoked()) return this.#token.compact;
       throw fault;

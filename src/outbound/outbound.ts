@@ -1,10 +1,10 @@
 /**
  * outbound: the side on which the workload calls others. The same line as in front of services (`src/pipeline.ts`), with
  * something else in four of its places: the credential is the workload on this loopback, the routes are destinations, the
- * token is the one that the destination takes, and there are no endpoints of our own.
+ * token is the one that the destination accepts, and there are no endpoints of the gateway.
  *
- * In: requests on a loopback listener. Out: requests to upstreams, with a token. Fails with 503 when a token cannot be
- * had; never sends a call without the token of its destination, and never what the workload sent as Authorization.
+ * In: requests on a loopback listener. Out: requests to upstreams, with a token. Fails with 503 when no token is
+ * available; never sends a call without the token of its destination, and never what the workload sent as Authorization.
  */
 
 import { Authenticator } from '../authentication/authenticate.ts';

@@ -7,7 +7,7 @@ import type { Keyring } from '../token/keyring.ts';
 import { KeptToken } from './kept-token.ts';
 import type { Source, Token, TokenParts } from './token-parts.ts';
 
-/** One of them, signed anew when three quarters of its life are over, or when another key signs. */
+/** One such token, signed again after three quarters of its lifetime or when another key signs. */
 export class OwnToken implements Source {
   readonly #keyring: Keyring;
   readonly #newToken: () => KeptToken;

@@ -9,13 +9,14 @@ import { DependencyFault } from '../errors.ts';
 import type { Clocks } from '../lib/clock.ts';
 import { expiryOf, unverifiedClaims } from './unverified.ts';
 
-/** How long what was read is not looked at again. */
+/** Shortest time between two reads of the file. */
 const LOOK_AGAIN_MS = 1_000;
-/** One that ends this soon is not sent: it has to arrive, and clocks differ. */
+/** A token with less left than this is not sent: it has to arrive, and clocks differ. */
 const MIN_LEFT_MS = 1_000;
 const COMPACT = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
 const MAX_TOKEN_LENGTH = 8_192;
 
+/** The token in one file. */
 export class ProjectedToken {
   readonly #path: string;
   readonly #clocks: Clocks;
@@ -52,7 +53,7 @@ export class ProjectedToken {
     let cause: unknown = null;
     try {
       const text = await readTokenFile(this.#path);
-      // Half a file, or none for a moment, is no reason to give up a token that still holds.
+      // A half-written or briefly missing file does not replace a token that is still valid.
       if (text.length <= MAX_TOKEN_LENGTH && COMPACT.test(text)) {
         this.#compact = text;
         this.#expiresAtMs = expiryOf(unverifiedClaims(text));

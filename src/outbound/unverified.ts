@@ -1,11 +1,11 @@
 /**
- * What a token says of itself. Nothing of it is verified: whoever the token is for does that. So it may only ever make
- * a token end sooner, never let anything through.
+ * The claims of a token, unverified: its recipient verifies it. They may only make a token end sooner, never let anything
+ * through.
  */
 
 import { decodeJwt } from 'jose';
 
-/** Claims of a token that nobody has verified; empty for what is no JWT. */
+/** Unverified claims of a token; empty when it is not a JWT. */
 export type UnverifiedClaims = Readonly<Record<string, unknown>>;
 
 /** Reads the claims of a compact JWT. */

@@ -265,7 +265,7 @@ describe('a token at the wrong place is refused there, and the log of that place
   });
 
   const REFUSED_THERE = 'authorization server refuses the token of the call';
-  const NOT_OURS = 'subject token: not a live token of ours';
+  const NOT_OURS = 'subject token: not one of our live tokens';
   const NOT_FOR_CART = 'subject token: made out to another than the client that presents it';
   const AT_EXCHANGE: readonly (readonly [string, () => Promise<string>, string])[] = [
     ['JWT-54: of orders, replayed at the outbound side of cart', () => tokenOfOrders(cookie), NOT_FOR_CART],

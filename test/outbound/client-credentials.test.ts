@@ -228,12 +228,12 @@ const MISBEHAVIOUR: readonly (readonly [what: string, answer: TokenAnswer, note:
   [
     'gives a token of another type',
     (_request, response) => json(response, 200, { access_token: 'abc', token_type: 'DPoP', expires_in: 300 }),
-    'no bearer token',
+    'not a bearer token',
   ],
   [
-    'gives a token that is over',
+    'gives an expired token',
     (_request, response) => json(response, 200, { access_token: EXPIRED, token_type: 'Bearer', expires_in: 300 }),
-    'a token that is over',
+    'an expired token',
   ],
   [
     'answers with 10 MB',
@@ -279,7 +279,7 @@ describe('an authorization server that', () => {
       await using stage = await start({ coolDown: '10s' });
       for (let call = 0; call < 5; call += 1) expect((await stage.call('/')).status).toBe(503);
       expect(server.requests).toHaveLength(1);
-      expect(String(stage.gateway.log.records.at(-1)?.['note'])).toContain('is left alone after a failure');
+      expect(String(stage.gateway.log.records.at(-1)?.['note'])).toContain('is cooling down after a failure');
       clocks.advance(10_000);
       server.answer = server.issuing();
       expect((await stage.call('/')).status).toBe(200);

@@ -1,16 +1,16 @@
-/** @sallyport/verify for Express, and for anything else with its kind of middleware. */
+/** @sallyport/verify for Express, and for other frameworks with the same kind of middleware. */
 
 import { type GuardOptions, type RequestHeaders, refusalOf, verifyRequest } from './refusal.ts';
 import { rememberToken } from './request-token.ts';
 
-/** As much of a response as is used. */
+/** The part of a response that is used. */
 interface ExpressResponse {
   writeHead(status: number, headers: Record<string, string>): { end(body: string): unknown };
 }
 
 /**
- * Middleware that lets only requests with a good token pass; their handlers read it with `verifiedTokenOf(request)`.
- * Others are answered here: 401 or 403 with a challenge, or 503 with Retry-After when the keys cannot be had.
+ * Middleware that passes only requests with a valid token on; their handlers read it with `verifiedTokenOf(request)`.
+ * Others are answered here: 401 or 403 with a challenge, or 503 with Retry-After when the keys are unavailable.
  */
 export function expressVerify(
   options: GuardOptions,

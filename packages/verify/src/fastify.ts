@@ -3,7 +3,7 @@
 import { type GuardOptions, type RequestHeaders, refusalOf, verifyRequest } from './refusal.ts';
 import { rememberToken } from './request-token.ts';
 
-/** As much of Fastify as is used. */
+/** The part of Fastify that is used. */
 interface FastifyRequest {
   readonly raw: RequestHeaders;
 }
@@ -17,9 +17,9 @@ interface FastifyScope {
 }
 
 /**
- * A plugin that lets only requests with a good token pass, in the scope where it is registered and below; their handlers
+ * A plugin that passes only requests with a valid token on, in the scope where it is registered and below; their handlers
  * read it with `verifiedTokenOf(request)`. Others are answered before their body is read: 401 or 403 with a challenge, or
- * 503 with Retry-After when the keys cannot be had.
+ * 503 with Retry-After when the keys are unavailable.
  */
 export function fastifyVerify(scope: FastifyScope, options: GuardOptions, done: () => void): void {
   scope.addHook('onRequest', async (request, reply) => {
@@ -37,7 +37,7 @@ export function fastifyVerify(scope: FastifyScope, options: GuardOptions, done: 
   done();
 }
 
-// What the package fastify-plugin does: without it the hook would guard nothing but the plugin's own, empty scope.
+// The same as the package fastify-plugin does: otherwise the hook would guard only the plugin's own, empty scope.
 Object.assign(fastifyVerify, {
   [Symbol.for('skip-override')]: true,
   [Symbol.for('fastify.display-name')]: 'sallyport-verify',

@@ -1,5 +1,5 @@
 /**
- * @sallyport/verify: what a Node service needs to believe a token that the gateway sent, and nothing else.
+ * @sallyport/verify: verifies tokens that the gateway sent to a Node service.
  *
  *   const { verify } = createVerifier({ issuer: 'https://shop.example.com', audience: 'orders' });
  *   const { subject, actor, scopes } = await verify(request.headers.authorization);
@@ -8,11 +8,11 @@
  * `exp`, `iat`, `nbf`, the lifetime, `sub`, and the form of `act` and `scope`.
  *
  * NOT checked: whether the session behind the token has been revoked in the meantime. A token that was sent before its
- * session ended is believed until its `exp` (two minutes by default). A service for which that is too long gives
- * {@link VerifierOptions.isRevoked}, or stands behind a sidecar gateway that follows the revocation feed. Nor is it
- * checked whether a token was seen before: within its life it may be presented again, to the audience that it names.
+ * session ended is accepted until its `exp` (two minutes by default). If that is too long, pass
+ * {@link VerifierOptions.isRevoked}, or put a sidecar gateway in front, which follows the revocation feed. Nor whether a
+ * token was seen before: within its lifetime it can be presented again, to the audience that it names.
  *
- * Imports jose and Node's own modules; neither the gateway nor its configuration. docs/verify.md has recipes.
+ * Imports jose and Node's own modules; neither the gateway nor its configuration.
  */
 
 export { expressVerify } from './express.ts';

@@ -1,6 +1,6 @@
 /**
- * What both adapters do with a request: the one token out of its headers, and the answer when it is not believed. Every
- * bad token gets the same answer (RFC 6750 §3.1); the reason goes to the service's own log, by `onRefused`.
+ * What both adapters share: taking the one token from the headers, and answering when it is refused. Every bad token gets
+ * the same answer (RFC 6750 §3.1); the reason goes to the service's own log, through `onRefused`.
  */
 
 import { challenge } from '../../../src/lib/challenge.ts';
@@ -11,13 +11,13 @@ import { VerifyError } from './verify-error.ts';
 /** What {@link expressVerify} and {@link fastifyVerify} take. */
 export interface GuardOptions {
   readonly verifier: Verifier;
-  /** All of these are needed, else 403. Default: none. */
+  /** All of these are required, else 403. Default: none. */
   readonly scopes?: readonly string[];
-  /** Told of every refusal, for a log or a metric: `error.reason` is from a closed set. */
+  /** Called for every refusal, for a log or a metric: `error.reason` is from a closed set. */
   readonly onRefused?: (error: VerifyError) => void;
 }
 
-/** An incoming request, as far as the adapters look at it; `node:http` has it so. */
+/** The part of an incoming request that the adapters read, as `node:http` has it. */
 export interface RequestHeaders {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly headersDistinct?: Readonly<Record<string, string[] | undefined>>;
@@ -37,7 +37,7 @@ export interface Refusal {
  * @throws VerifyError, as a rejection
  */
 export async function verifyRequest(request: RequestHeaders, options: GuardOptions): Promise<VerifiedToken> {
-  // Of several Authorization headers node:http shows the first: which one was meant is not for us to guess.
+  // node:http shows the first of several Authorization headers: refuse them instead of guessing which one was meant.
   const all = request.headersDistinct?.['authorization'];
   if (all !== undefined && all.length > 1) throw new VerifyError('not_bearer');
   const { authorization } = request.headers;
@@ -47,7 +47,7 @@ export async function verifyRequest(request: RequestHeaders, options: GuardOptio
   return token;
 }
 
-/** The answer for an error. What is no {@link VerifyError} is thrown again. */
+/** The answer for an error. Rethrows anything that is not a {@link VerifyError}. */
 export function refusalOf(error: unknown, { scopes = [], onRefused }: GuardOptions): Refusal {
   if (!(error instanceof VerifyError)) throw error;
   onRefused?.(error);

@@ -1,6 +1,6 @@
-/** What a verified token says, read once and frozen. */
+/** The contents of a verified token, read once and frozen. */
 
-/** A token that was verified. Everything in it is the issuer's word. */
+/** A verified token. Its contents are the issuer's statements. */
 export interface VerifiedToken {
   /** `iss`. */
   readonly issuer: string;
@@ -10,7 +10,7 @@ export interface VerifiedToken {
   readonly audiences: readonly string[];
   /** Who acts for the subject now (the outermost `act.sub`, RFC 8693 §4.1); `null`: the subject itself. */
   readonly actor: string | null;
-  /** Everybody who has acted for the subject, the present one first. For the record: only `actor` decides. */
+  /** All actors for the subject, the present one first. Informational: only `actor` decides. */
   readonly actors: readonly string[];
   /** `sid`: handle of the session that the token stands for; `null` when there is none. */
   readonly sid: string | null;

@@ -1,4 +1,4 @@
-/** The plain function: an Authorization header in, what the token says out, or a {@link VerifyError}. */
+/** The plain function: takes an Authorization header, returns the contents of the token or throws a {@link VerifyError}. */
 
 import { decodeCompact } from '../../../src/jwt/compact.ts';
 import { jsonFetcher } from '../../../src/jwt/fetch-json.ts';
@@ -14,14 +14,15 @@ import { type Clocks, systemClocks } from '../../../src/lib/clock.ts';
 import { readVerifiedToken, type VerifiedToken } from './verified-token.ts';
 import { VerifyError, type VerifyReason } from './verify-error.ts';
 
+/** Options of {@link createVerifier}. */
 export interface VerifierOptions {
   /** `iss`, exactly: the gateway's `upstreamToken.issuer`, or else its first `publicOrigin`. */
   readonly issuer: string;
-  /** Who we are: the `audience` of the gateway's route, or else the name of its upstream. One of several is enough. */
+  /** This service: the `audience` of the gateway's route, or else the name of its upstream. One of several is enough. */
   readonly audience: string | readonly string[];
   /**
    * Where the issuer's keys are. Default: `/.well-known/jwks.json` at the issuer. Plain http only on a loopback host,
-   * unless `insecureHttp` says that it is meant: whoever can change the answer can make tokens.
+   * unless `insecureHttp` allows it: anyone who can change the answer can forge tokens.
    */
   readonly jwksUrl?: string;
   readonly insecureHttp?: boolean;
@@ -37,20 +38,20 @@ export interface VerifierOptions {
   readonly maxLifetimeMs?: number;
   /** Leeway for `exp`, `nbf` and `iat`. Default: 30 seconds. */
   readonly clockSkewMs?: number;
-  /** How often the keys are fetched in the background, give or take a tenth. Default: five minutes. */
+  /** How often the keys are fetched in the background, ± 10 %. Default: five minutes. */
   readonly refreshEveryMs?: number;
-  /** How long the last good keys are used when no new ones can be had. Default: an hour. Then `keys_unavailable`. */
+  /** How long the last good keys are used when fetching fails. Default: an hour. Then `keys_unavailable`. */
   readonly maxStaleMs?: number;
   /** Shortest time between two fetches that tokens with an unknown `kid` cause. Default: 30 seconds. */
   readonly coolDownMs?: number;
-  /** For one fetch. Default: five seconds. */
+  /** Limit for one fetch. Default: five seconds. */
   readonly timeoutMs?: number;
   /**
-   * Asked last, with the claims of a token that is good otherwise; `true` refuses it. Nothing is remembered: it is asked
-   * each time. When it throws or rejects, so does `verify`: with `revocation_unavailable`, a 503, never with a yes.
+   * Called last, with the claims of an otherwise valid token; `true` refuses it. Called on every use: nothing is
+   * remembered. When it throws or rejects, `verify` rejects with `revocation_unavailable`, a 503.
    */
   readonly isRevoked?: (claims: Readonly<Record<string, unknown>>) => boolean | Promise<boolean>;
-  /** Told of every fetch of the keys: for a log or a metric. `why` is in fixed words, or `null`. */
+  /** Called after every fetch of the keys, for a log or a metric. `why` is fixed text, or `null`. */
   readonly onKeysFetched?: (result: 'refreshed' | 'failed', why: string | null) => void;
   /** The source of time, for tests. Default: the machine's. */
   readonly clocks?: Clocks;
@@ -65,14 +66,14 @@ export interface Verifier {
    * @throws VerifyError, as a rejection
    */
   readonly verify: (credential: string | undefined) => Promise<VerifiedToken>;
-  /** Stops to fetch keys. Not needed to let the process end. */
+  /** Stops fetching keys. Not needed for the process to exit. */
   readonly close: () => void;
 }
 
 /**
- * Makes a verifier, and begins to fetch the issuer's keys. Does not wait for them: the first token does.
+ * Makes a verifier and starts fetching the issuer's keys. Does not wait for them: the first token does.
  *
- * @throws TypeError when the options cannot be right
+ * @throws TypeError when the options are invalid
  */
 export function createVerifier(options: VerifierOptions): Verifier {
   const verifier = new TokenVerifier(options);
@@ -86,7 +87,7 @@ const DEFAULT_ALGORITHMS = ['ES256'];
 /** Signature algorithms with a public key: a verifier never holds what it could sign with. */
 const ALGORITHMS = ['ES256', 'ES384', 'ES512', 'EdDSA', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'];
 
-/** Of the memory that a gateway has for the tokens of its callers: a service has one issuer, and fewer callers. */
+/** Share of the memory that a gateway uses: a service has one issuer and fewer callers. */
 const MEMORY_SHARE = 0.25;
 
 class TokenVerifier {
@@ -166,7 +167,7 @@ function openKeySet(options: VerifierOptions, clocks: Clocks): KeySet {
   return keySet;
 }
 
-/** A set that is being read: tokens wait for it. */
+/** A set that is still being read; tokens wait for it. */
 class LateKeySet implements KeySet {
   readonly isFetched = false;
   readonly ageMs = 0;
@@ -179,7 +180,7 @@ class LateKeySet implements KeySet {
       (keys) => {
         this.#keys = keys;
       },
-      // The tokens that wait for it are told.
+      // Reported by `find` to the tokens that wait for it.
       () => {},
     );
   }

@@ -24,7 +24,7 @@ import type { ClientCredentialsConfig } from './section.ts';
 /** How one client authenticates: at least one of the three. */
 export type ClientCredentials = { readonly id: string } & Partial<ClientCredentialsConfig>;
 
-/** What authentication asks others about. */
+/** The parts that client authentication uses. */
 export interface ClientParts {
   readonly serviceTokens: Pick<ServiceTokens, 'authenticate'>;
   /** `null` where no client signs assertions. */
@@ -47,7 +47,7 @@ const FOR_A_USER = unauthorized(
 );
 
 const digest = (secret: string) => hash('sha256', secret, 'buffer');
-/** Compared with where there is no secret, so that an unknown id costs what a known one does. No input has this digest. */
+/** Compared with for unknown ids, so that they cost the same as known ones. No input has this digest. */
 const NO_SECRET = Buffer.alloc(32);
 
 /** The clients of one endpoint. */
@@ -115,7 +115,7 @@ export class Clients {
     const problem = await this.#parts.failedAttempts.guard(
       expected === undefined ? null : clientId,
       address,
-      // Compared also where there is nothing to compare with.
+      // Unknown ids are compared as well, so that they take as long.
       async () => (timingSafeEqual(digest(secret), expected ?? NO_SECRET) ? null : WRONG_SECRET),
     );
     return problem ?? clientId;
@@ -133,7 +133,7 @@ export class Clients {
     return (await failedAttempts.guard(client.id, address, judge)) ?? client.id;
   }
 
-  /** Not slowed when it fails: there is nothing to guess, and who it is from cannot be known before it is verified. */
+  /** Failures are not slowed: there is nothing to guess, and the sender is unknown before the token is verified. */
   async #byServiceToken(authorization: string): Promise<string | Denial> {
     const service = await this.#parts.serviceTokens.authenticate(authorization, this.#issuers);
     if (service instanceof Denial) return unauthorized(service.note);
@@ -146,7 +146,7 @@ export class Clients {
 
 /**
  * Whether a token is not the credential of the service that its subject names: a user may have the name of a service
- * (RFC 9700 §4.15). Our own tokens always tell: one of a session has `sid`; one that was exchanged has `act`; one that was
+ * (RFC 9700 §4.15). Our own tokens always show it: one of a session has `sid`; one that was exchanged has `act`; one that was
  * minted for the subject of another issuer has that issuer in `presented_iss`.
  */
 function standsForAnother({ claims }: ServicePrincipal): boolean {

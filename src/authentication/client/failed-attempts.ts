@@ -1,8 +1,8 @@
 /**
- * Slows guessing at a client's credential. Counted per client and network of the caller, so that a guesser elsewhere
- * never locks the client out, and in the store, so that it counts for all replicas.
+ * Slows guesses at a client's credential. Counted per client and network of the caller, so that a guesser elsewhere never
+ * locks the client out, and in the store, so that all replicas count together.
  *
- * A client that presents the right credential costs the store nothing: it is asked only where something failed lately.
+ * A client with the right credential costs the store nothing: the store is asked only after a recent failure.
  */
 
 import { LRUCache } from 'lru-cache';
@@ -11,7 +11,7 @@ import { clientNetwork } from '../../lib/address.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { AttemptStore, ThrottleRule } from '../../store/store.ts';
 
-/** Pairs of client and network that are remembered as having failed. */
+/** Most pairs of client and network whose failures are remembered. */
 const MAX_REMEMBERED = 10_000;
 
 /** Counts failed authentications, and slows what follows them. */

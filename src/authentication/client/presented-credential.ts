@@ -1,13 +1,10 @@
-/**
- * authentication/client: which client of the token endpoint makes a request. This file: the one credential that the
- * request presents, read but not judged.
- */
+/** The one credential that a request presents, read but not judged. */
 
 import { Denial } from '../../errors.ts';
 import { bearerCredential } from '../../lib/bearer.ts';
 import { trimEnd } from '../../lib/trim.ts';
 
-/** What a client shows to say who it is. */
+/** A client's credential. */
 export type PresentedCredential =
   | { readonly method: 'client_secret_basic'; readonly clientId: string; readonly secret: string }
   | { readonly method: 'assertion'; readonly assertion: string }

@@ -1,6 +1,6 @@
 /**
- * `POST {base}/sessions`: a trusted backend opens a session for a user whom it has authenticated. The answer bears the
- * Set-Cookie line that the backend has to pass on to the browser, on a route with `relaySessionCookie`
+ * `POST {base}/sessions`: a trusted backend opens a session for a user whom it has authenticated. The answer has the
+ * Set-Cookie line that the backend must pass on to the browser, on a route with `relaySessionCookie`
  * (docs/how-to/login-backend.md). The session id is nowhere else.
  */
 
@@ -34,6 +34,7 @@ const requestSchema = z.strictObject({
   refresh: z.enum(['browser', 'native']).optional(),
 });
 
+/** The endpoint for trusted backends. */
 export class BackendLogin {
   readonly #parts: LoginParts;
   readonly #backends: TrustedBackends;

@@ -19,9 +19,10 @@ import { HOME } from './return-target.ts';
 const NO_LOGIN = new Denial('login_unavailable', 'no login method is configured');
 const NOT_FOR_FORMS = new Denial('body_malformed', 'a form can ask for a refresh cookie only');
 
+/** Settings of the login page. */
 export interface LoginPageSettings {
   readonly title: string;
-  /** Path of the operator's own login page, which takes the place of ours. */
+  /** Path of the operator's own login page, which replaces the gateway's. */
   readonly ownPage: string | null;
 }
 

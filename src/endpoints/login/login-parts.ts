@@ -1,4 +1,4 @@
-/** What the gateway's own endpoints are built of: one set for one configuration. */
+/** The parts of the gateway's own endpoints: one set per configuration. */
 
 import type { Sessions } from '../../authentication/session/sessions.ts';
 import { Denial } from '../../errors.ts';
@@ -19,6 +19,7 @@ import type { LoginSeries } from './series.ts';
  */
 type OriginRule = (request: ScreenedRequest, sender: 'page' | 'program') => Denial | null;
 
+/** The parts that the endpoints share. */
 export interface LoginParts {
   readonly basePath: string;
   readonly responder: Responder;

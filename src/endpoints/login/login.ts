@@ -4,7 +4,7 @@
  *
  * Input: screened requests, never yet authenticated: what each accepts as a credential is in its own file. Output: answers
  * through the Responder, all `no-store`; pages for people, JSON for programs. Fails with Denials, and with 503 when the
- * store does not answer: then nobody is logged in, nobody is told that they are logged out, and no cookie changes.
+ * store does not answer: then nobody is logged in, nobody is reported as logged out, and no cookie changes.
  */
 
 import type { Endpoint, EndpointRow } from '../endpoints.ts';

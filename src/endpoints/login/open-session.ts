@@ -1,5 +1,5 @@
 /**
- * Opening a session, whoever vouched for the user: always under a new id (SES-01, SES-02), with the session that it
+ * Opening a session, by any way to log in: always under a new id (SES-01, SES-02), with the session that it
  * takes the place of ended, counted, and in the audit stream.
  */
 
@@ -12,16 +12,18 @@ import { type SessionCookie, setSessionCookie } from './session-cookie.ts';
 export interface Login extends NewSession {
   /** Who vouched: the account of the users file, or the trusted backend. */
   readonly account: string;
-  /** Handle of the session that the browser had, if it had one. */
+  /** Handle of the browser's previous session, if any. */
   readonly replaces: string | null;
 }
 
+/** A session that was just opened. */
 export interface OpenedSession {
   readonly record: SessionRecord;
   /** Set-Cookie line that hands the session id to the browser; the only place where the id is. */
   readonly setCookieLine: string;
 }
 
+/** Opens sessions for every way to log in. */
 export class SessionOpener {
   readonly #sessions: Sessions;
   readonly #cookie: SessionCookie;

@@ -14,10 +14,10 @@ export type TargetReader = (target: string) => CanonicalTarget | Denial;
 /** Where to go when nothing better is known. */
 export const HOME = '/';
 
-/** Longer ones are not worth carrying through a login (RED-17). */
+/** Longer targets are dropped (RED-17). */
 const MAX_LENGTH = 2_048;
 
-/** Paths of ours below `basePath` that a person may want to come back to; the others would lead in a circle. */
+/** Paths below `basePath` that a person may want to return to; the others would lead in a circle. */
 const OWN_TARGETS = ['/sessions', '/session'];
 
 /** Reads return targets for one configuration. */
@@ -39,7 +39,7 @@ export class ReturnTargets {
   read(wanted: string | null): string {
     if (wanted === null || wanted.length > MAX_LENGTH || !wanted.startsWith('/')) return HOME;
     const target = this.#readTarget(wanted);
-    // An encoded slash may become one in whoever decodes the address before following it (RED-10).
+    // A client that decodes the address before following it may turn an encoded slash into a real one (RED-10).
     if (target instanceof Denial || target.hasEncodedSlash || target.query.includes('\\')) return HOME;
     return this.#leadsInACircle(target.path) ? HOME : `${target.path}${target.query}`;
   }

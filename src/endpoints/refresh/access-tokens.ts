@@ -1,5 +1,5 @@
 /**
- * Access tokens (RFC 9068): what a refresh is for. Signed by the key of upstream tokens, but of another `typ`, for an
+ * Access tokens (RFC 9068), the result of a refresh. Signed by the key of upstream tokens, but of another `typ`, for an
  * audience of its own, and with claims of its own: an app can read them.
  */
 
@@ -23,11 +23,12 @@ export interface TokenDocument {
   readonly refresh_token?: string;
 }
 
+/** Issues access tokens. */
 export class AccessTokens {
   readonly #settings: RefreshConfig['accessToken'];
   readonly #audience: string;
   readonly #issuer: TokenIssuer;
-  /** What the configuration has: what a token gets that nobody asked fewer for. */
+  /** All configured scopes: the default of a token. */
   readonly allScopes: ReadonlySet<string>;
 
   /** @param audience  where the settings name none */

@@ -10,6 +10,7 @@ import { screenCookies } from '../../sanitize/cookies.ts';
 const NO_LIMITS = { maxCookieBytes: Number.POSITIVE_INFINITY, maxCookieCount: Number.POSITIVE_INFINITY };
 const AMBIGUOUS = new Denial('refresh_token_refused', 'refresh cookie has more than one reading');
 
+/** Reads and writes the refresh cookie. */
 export class RefreshCookie {
   readonly #name: string;
   readonly #attributes: string;

@@ -23,7 +23,7 @@ const TO_BROWSER = new Denial('origin_forbidden', 'a browser does not get a refr
 export interface BegunRefresh {
   /** Set-Cookie lines, as a flat name, value list: of the session too, unless the client is a native app. */
   readonly headers: readonly string[];
-  /** JSON for a native app (RFC 6749 §5.1); `null` for whoever has cookies. */
+  /** JSON for a native app (RFC 6749 §5.1); `null` for a browser, which has cookies. */
   readonly document: string | null;
 }
 
@@ -62,6 +62,7 @@ export async function beginRefresh(
   return { headers: ['Set-Cookie', opened.setCookieLine], document: null };
 }
 
+/** The parts of {@link RefreshLogins}. */
 export interface RefreshLoginParts {
   readonly clients: readonly RefreshClient[];
   readonly everyLogin: boolean;
@@ -74,6 +75,7 @@ export interface RefreshLoginParts {
   readonly wallMs: Clock;
 }
 
+/** Begins and ends refresh families with logins and logouts. */
 export class RefreshLogins {
   readonly #parts: RefreshLoginParts;
 
@@ -103,7 +105,7 @@ export class RefreshLogins {
   }
 
   /**
-   * Begins a family for a session that was just opened. If that fails, the session ends: nobody was told its id.
+   * Begins a family for a session that was just opened. If that fails, the session ends: its id was not sent to anyone.
    *
    * @throws DependencyFault `store_unavailable` | `store_full` | `signing_key_unavailable`, as a rejection
    */

@@ -1,6 +1,6 @@
 /**
- * What a request to `{base}/refresh` presents: a refresh token in the cookie, from a page of ours, or in the body, from
- * anything that is not a browser. Never both, and nothing beside it that is a credential, too.
+ * Reads the credential of a request to `{base}/refresh`: a refresh token in the cookie, from one of the gateway's pages, or
+ * in the body, from anything but a browser. Never both, and no other credential beside it.
  */
 
 import { z } from 'zod';

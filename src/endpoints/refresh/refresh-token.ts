@@ -1,9 +1,9 @@
 /**
  * Refresh tokens: `<family id>.<generation>.<secret>`, the first and the last 32 bytes in base64url. The family's id is as
- * secret as the rest: only who ever had a token of the family knows it, so nobody else can be taken for a thief of it.
+ * secret as the rest: only holders of a token of the family know it, so nobody else can be mistaken for a thief.
  *
  * A successor is derived from the token that it follows and a random seed. The store keeps the seed; without the token it
- * is worth nothing, and without the seed the token does not tell its successor (docs/adr/0008-refresh-families.md).
+ * is worth nothing, and without the seed the token does not reveal its successor (docs/adr/0008-refresh-families.md).
  */
 
 import { createHmac, hash, randomBytes } from 'node:crypto';

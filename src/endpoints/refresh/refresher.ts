@@ -71,6 +71,7 @@ export interface Reuse {
   readonly subject: string;
 }
 
+/** The result of a refresh. */
 export type Refreshed =
   | {
       readonly result: Extract<RefreshResult, 'rotated' | 'replayed' | 'kept'>;
@@ -83,6 +84,7 @@ export type Refreshed =
       readonly denial: Denial;
     };
 
+/** The parts of a {@link Refresher}. */
 export interface RefresherParts {
   readonly families: RefreshFamilies;
   readonly attempts: AttemptStore;
@@ -94,6 +96,7 @@ export interface RefresherParts {
   readonly wallMs: Clock;
 }
 
+/** Exchanges refresh tokens for access tokens. */
 export class Refresher {
   readonly #parts: RefresherParts;
 
@@ -159,7 +162,7 @@ export class Refresher {
     }
   }
 
-  /** Counts a guess. Only guesses are slowed: whoever has a good token is never kept out by others at the same address. */
+  /** Counts a guess. Only guesses are slowed: others at the same address never keep a good token out. */
   async #unknown({ address }: RefreshRequest): Promise<Refreshed> {
     const { attempts, perAddress, wallMs } = this.#parts;
     const waitMs = await attempts.begin(`refresh:${clientNetwork(address)}`, perAddress, wallMs());
@@ -167,7 +170,7 @@ export class Refresher {
     return { result: 'throttled', denial: throttled(waitMs) };
   }
 
-  /** Ends the session first: until that is done, the family stays, and whoever presents a token of it does this again. */
+  /** Ends the session first: until then the family stays, and the next token of it that is presented does this again. */
   async #endForReuse(family: RefreshFamily): Promise<Refreshed> {
     await this.#parts.sessions.end(family.session, 'refresh_reuse');
     await this.#parts.families.end(family.handle).catch(() => {});

@@ -1,6 +1,6 @@
 /**
  * `{base}/logout`, `{base}/logout/all` and `{base}/logged-out`. A GET changes nothing. The cookie is deleted only when the
- * store has confirmed that the session is gone: while it does not answer, nobody is told that they are logged out (SES-07).
+ * store has confirmed that the session is gone: while it does not answer, nobody is reported as logged out (SES-07).
  */
 
 import { Denial } from '../../errors.ts';
@@ -10,6 +10,7 @@ import { type LoginParts, presentedHandle, requireUser, sourceOf } from '../logi
 import { loggedOutPage, logoutPage } from '../login/pages.ts';
 import { readParameters } from '../refresh/refresh-request.ts';
 
+/** The logout endpoints. */
 export class Logout {
   readonly #parts: LoginParts;
 
@@ -64,12 +65,12 @@ export class Logout {
     return sent.refresh_token === undefined ? null : refresh.logins.sessionOf(sent.refresh_token);
   }
 
-  /** A body beside no session cookie: no page of ours sends that, only a native app that has a refresh token instead. */
+  /** A body without a session cookie: only a native app sends that, with its refresh token. */
   #hasRefreshToken({ sessionCookie, body }: ScreenedRequest): boolean {
     return this.#parts.refresh !== null && sessionCookie === null && body !== 0;
   }
 
-  /** The answer to whoever is logged out now: the cookies deleted, a page for people, nothing for programs. */
+  /** The answer after a logout: cookies deleted, a page for people, nothing for programs. */
   answer(exchange: Exchange, request: ScreenedRequest): null {
     const { responder, basePath, clearCookieLine, refresh } = this.#parts;
     const headers = ['Set-Cookie', clearCookieLine];

@@ -16,6 +16,7 @@ import { sessionDocument } from './session-document.ts';
 
 const NOT_THEIRS = new Denial('route_not_found', 'user has no such session');
 
+/** The endpoints for a user's own sessions. */
 export class OwnSessions {
   readonly #parts: LoginParts;
   readonly #logout: Logout;
@@ -72,7 +73,7 @@ export class OwnSessions {
     return this.#answer(exchange, request);
   }
 
-  /** The user, if the request comes from a page of ours. */
+  /** The user, if the request comes from one of the gateway's pages. */
   async #requireUserHere(exchange: Exchange, request: ScreenedRequest): Promise<UserPrincipal | Denial> {
     return this.#parts.originProblem(request, 'page') ?? requireUser(this.#parts, exchange, request);
   }

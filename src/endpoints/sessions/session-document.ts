@@ -1,4 +1,4 @@
-/** What a program is told about a session: who and until when, never its id or a token (SES-16). */
+/** The JSON description of a session for programs: who and until when, never its id or a token (SES-16). */
 
 import type { Sessions } from '../../authentication/session/sessions.ts';
 import { toTimestamp } from '../../lib/timestamp.ts';

@@ -11,6 +11,7 @@ import { type ClientPolicy, chooseScopes, chooseTarget } from './policy.ts';
 import type { SubjectTokens } from './subject-tokens.ts';
 import type { TokenRequest } from './token-request.ts';
 
+/** Settings of the grants. */
 export interface GrantSettings {
   /** `iss` of our tokens. */
   readonly issuer: string;
@@ -42,6 +43,7 @@ export interface Findings {
 type ExchangeRequest = Extract<TokenRequest, { grant: 'token_exchange' }>;
 type OwnRequest = Extract<TokenRequest, { grant: 'client_credentials' }>;
 
+/** Issues tokens to authenticated clients. */
 export class Grants {
   readonly #settings: GrantSettings;
   readonly #subjectTokens: SubjectTokens;

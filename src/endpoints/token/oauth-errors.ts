@@ -1,5 +1,5 @@
 /**
- * How refusals are told to OAuth clients (RFC 6749 §5.2, RFC 8693 §2.2.2).
+ * How refusals are reported to OAuth clients (RFC 6749 §5.2, RFC 8693 §2.2.2).
  */
 
 import { type Denial, type DenialReason, type GatewayFault, REASONS, type Reason } from '../../errors.ts';
@@ -17,6 +17,7 @@ export const OAUTH_ERRORS = [
   'temporarily_unavailable',
   'server_error',
 ] as const;
+/** One of the `error` codes. */
 export type OAuthError = (typeof OAUTH_ERRORS)[number];
 
 const ERROR_OF: Partial<Record<DenialReason, OAuthError>> = {
@@ -37,7 +38,7 @@ function oauthError(reason: Reason): OAuthError {
   return status >= 500 ? 'server_error' : (ERROR_OF[reason as DenialReason] ?? 'invalid_request');
 }
 
-/** What is counted: an error, or that there was none. Too many requests are told apart from what is broken. */
+/** The counted results: issued, or an error. Rate limiting is counted apart from faults. */
 export const TOKEN_REQUEST_RESULTS = ['issued', 'rate_limited', ...OAUTH_ERRORS] as const;
 
 /** The metric label of a refusal or a fault. */

@@ -18,13 +18,13 @@ import type { SessionRecord } from '../../store/session-record.ts';
 export interface SubjectToken {
   readonly subject: string;
   readonly claims: Readonly<Record<string, JSONType>>;
-  /** Handle of the live session that it stands for; `null` when it stands for none of ours. */
+  /** Handle of the live session that it stands for; `null` when it stands for no session here. */
   readonly sid: string | null;
   /** The nearer of its own end and its session's; wall clock. */
   readonly endsAtMs: number;
 }
 
-/** What the verification of subject tokens asks others about. */
+/** The parts that verification of subject tokens uses. */
 export interface SubjectTokenParts {
   /** The keys that we sign with, and those that have signed tokens that are alive. */
   readonly ownKeys: KeySet;
@@ -43,16 +43,17 @@ interface Verified {
 }
 
 const refused = (note: string) => new Denial('subject_token_refused', note);
-const NOT_OURS = refused('subject token: not a live token of ours');
+const NOT_OURS = refused('subject token: not one of our live tokens');
 const NOT_FOR_CLIENT = refused('subject token: made out to another than the client that presents it');
 const REVOKED = refused('subject token: revoked');
 const SESSION_ENDED = refused('subject token: its session has ended');
 const SESSION_WRONG = refused('subject token: sid is not a handle, or its session is another subject’s');
 const NEARLY_OVER = refused('subject token: ends within a second');
 
-/** Times in tokens are whole seconds: what ends sooner cannot be exchanged for something that ends no later. */
+/** Times in tokens are whole seconds: a token with less left cannot be exchanged for one that ends no later. */
 const SHORTEST_LIFE_MS = 1_000;
 
+/** Verifies subject tokens. */
 export class SubjectTokens {
   readonly #parts: SubjectTokenParts;
   /** Issuers besides ourselves → whether they share our sessions. */
@@ -80,7 +81,7 @@ export class SubjectTokens {
     if (!isFor(claims['aud'], audiences)) return NOT_FOR_CLIENT;
     const session = sharesSessions ? await this.#session(claims) : null;
     if (session instanceof Denial) return session;
-    // After what was waited for: news may have come meanwhile.
+    // Checked after the awaits: news may have arrived in the meantime.
     if (this.#parts.revoked.isRevoked(claims)) return REVOKED;
     const endsAtMs = Math.min((claims['exp'] as number) * 1_000, session?.expiresAtMs ?? Number.POSITIVE_INFINITY);
     if (endsAtMs - this.#parts.wallMs() < SHORTEST_LIFE_MS) return NEARLY_OVER;

@@ -2,8 +2,8 @@
  * `POST {base}/token` (RFC 6749 §3.2, RFC 8693): a service says who it is, and gets a token.
  *
  * Input: a form and exactly one client credential; a session cookie is never looked at. Output: a token, or an error as
- * RFC 6749 §5.2 has them; never cacheable. Fails with 503 when the store, an issuer's keys or the signing key cannot be
- * had: nothing is issued then, and no client is told that it is unknown. Every outcome is counted and audited.
+ * RFC 6749 §5.2 has them; never cacheable. Fails with 503 when the store, an issuer's keys or the signing key is
+ * unavailable: then nothing is issued, and no client is reported as unknown. Every outcome is counted and audited.
  */
 
 import type { Clients } from '../../authentication/client/clients.ts';
@@ -30,6 +30,7 @@ import {
   type TokenRequest,
 } from './token-request.ts';
 
+/** The parts of the token endpoint. */
 export interface TokenEndpointParts {
   readonly clients: Clients;
   readonly policies: ReadonlyMap<string, ClientPolicy>;
@@ -54,6 +55,7 @@ const FROM_BROWSER = invalid('a page in a browser does not call the token endpoi
 const IN_QUERY = invalid('parameters in the address');
 const NOT_A_FORM = invalid('body is not a form');
 
+/** The token endpoint. */
 export class TokenEndpoint {
   readonly #parts: TokenEndpointParts;
   readonly #buckets: ReadonlyMap<string, TokenBucket>;

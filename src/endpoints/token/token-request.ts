@@ -4,7 +4,7 @@
 
 import { Denial } from '../../errors.ts';
 
-/** Parameters by name. One without a value is as good as not there (RFC 6749 §3.2). */
+/** Parameters by name. One without a value counts as absent (RFC 6749 §3.2). */
 export type TokenForm = ReadonlyMap<string, string>;
 
 /** An exchange, or a request for a token of the client's own. */
@@ -25,6 +25,7 @@ export type TokenRequest =
 
 /** Grants by their metric label; `other` is every one that is not supported, or not named. */
 export const GRANTS = ['token_exchange', 'client_credentials', 'other'] as const;
+/** One of {@link GRANTS}. */
 export type Grant = (typeof GRANTS)[number];
 
 /** `grant_type` values, as discovery lists them. */

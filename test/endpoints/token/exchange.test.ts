@@ -86,7 +86,7 @@ describe('token exchange', () => {
     clocks.advance(500);
     expect(errorOf(await stage.exchange(presented))).toEqual([400, 'invalid_request']);
     const notes = stage.events('token_refused').map(({ note }) => note);
-    expect(notes).toEqual(['subject token: ends within a second', 'subject token: not a live token of ours']);
+    expect(notes).toEqual(['subject token: ends within a second', 'subject token: not one of our live tokens']);
   });
 
   test('an audience that is not asked for is the only one that the client may have', async () => {

@@ -136,7 +136,7 @@ describe.each([
     expect((await post(port, [line])).status).toBe(200);
   });
 
-  test('RFC 6750 §3.1: a good token without a scope that is needed gets 403, and is told which', async () => {
+  test('RFC 6750 §3.1: a good token without a required scope gets 403 with the scope', async () => {
     const port = await serve({ verifier, scopes: ['orders:read', 'orders:write'] });
     const withScopes = async (scope: string) => post(port, [`Authorization: Bearer ${await issuer.token({ scope })}`]);
     const { status, headers } = await withScopes('orders:read orders:writer');
@@ -145,7 +145,7 @@ describe.each([
     expect((await withScopes('orders:write other orders:read')).status).toBe(200);
   });
 
-  test('keys that cannot be had are a 503 with Retry-After, and no challenge', async () => {
+  test('unavailable keys are a 503 with Retry-After, and no challenge', async () => {
     await using down = await TestIssuer.start();
     down.status = 500;
     const lost = createVerifier({ issuer: ISSUER, audience: AUDIENCE, jwksUrl: down.jwksUrl, clocks: down.clocks });

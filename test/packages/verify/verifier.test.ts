@@ -286,7 +286,7 @@ describe('keys', () => {
     expect(await reasonOf(verifier.verify(token))).toBe('key');
   });
 
-  test('that cannot be had are a 503, not a 401; and are had as soon as they can', async () => {
+  test('that are unavailable are a 503, not a 401, and are fetched as soon as they can be', async () => {
     await using own = await TestIssuer.start();
     own.status = 500;
     const fetched: string[] = [];

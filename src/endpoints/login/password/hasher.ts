@@ -19,6 +19,7 @@ interface Pending {
   readonly reject: (fault: GatewayFault) => void;
 }
 
+/** Hashes passwords on threads of its own. */
 export class PasswordHasher {
   readonly #concurrency: number;
   readonly #queue: Pending[] = [];

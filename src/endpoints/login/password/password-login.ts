@@ -11,6 +11,7 @@ import { MAX_PASSWORD_BYTES } from './hash.ts';
 import type { PasswordHasher } from './hasher.ts';
 import { accountName, type StandIn, type User, type UsersFile } from './users-file.ts';
 
+/** Limits of password logins. */
 export interface PasswordRules {
   readonly perAccount: ThrottleRule;
   readonly perAddress: ThrottleRule;
@@ -37,6 +38,7 @@ const IMPOSSIBLE = new Denial('login_failed', 'name or password is empty or long
 
 const MAX_NAME_LENGTH = 256;
 
+/** Judges user names and passwords. */
 export class PasswordLogin {
   readonly #users: UsersFile;
   readonly #hasher: PasswordHasher;

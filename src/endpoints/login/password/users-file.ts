@@ -208,6 +208,7 @@ async function fingerprint(path: string): Promise<string> {
   return `${ino} ${mtimeMs} ${ctimeMs} ${size}`;
 }
 
+/** The users file, read again when it changes. */
 export class UsersFile {
   readonly #path: string;
   readonly #onProblem: (message: string) => void;
