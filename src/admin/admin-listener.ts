@@ -22,7 +22,7 @@ import {
   refuseConnection,
 } from '../listener/http1/refusal.ts';
 import { errorFields } from '../telemetry/log.ts';
-import { ENDPOINTS, type EndpointRow } from './endpoints.ts';
+import { type AdminEndpoint, ENDPOINTS } from './endpoints.ts';
 import { AdminGuard } from './guard.ts';
 import type { AdminAnswer, AdminParts } from './request.ts';
 import type { AdminListenerConfig } from './section.ts';
@@ -124,21 +124,21 @@ export class AdminListener {
 }
 
 /** The text of the path's last segment; empty where the endpoint takes none, `null` when the path is another one. */
-function segmentOf({ path, takesSegment }: EndpointRow, asked: string): string | null {
+function segmentOf({ path, takesSegment }: AdminEndpoint, asked: string): string | null {
   if (takesSegment !== true) return asked === path ? '' : null;
   const segment = asked.startsWith(path) ? asked.slice(path.length) : '';
   return /^[A-Za-z0-9_-]{1,128}$/.test(segment) ? segment : null;
 }
 
 /** One parameter at most, of the name that the endpoint takes, with a value that it can have. */
-function acceptsQuery({ parameter }: EndpointRow, query: string | null, parameters: URLSearchParams): boolean {
+function acceptsQuery({ parameter }: AdminEndpoint, query: string | null, parameters: URLSearchParams): boolean {
   if (parameter === undefined) return query === null;
   if (query === null) return parameter.isOptional;
   const value = parameters.get(parameter.name) ?? '';
   return parameters.size === 1 && (parameter.only === undefined ? value !== '' : value === parameter.only);
 }
 
-const allowedMethods = (rows: readonly EndpointRow[]) =>
+const allowedMethods = (rows: readonly AdminEndpoint[]) =>
   rows.map(({ method }) => (method === 'GET' ? 'GET, HEAD' : method)).join(', ');
 
 function splitOnce(text: string, separator: string): [string, string | null] {

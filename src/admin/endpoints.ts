@@ -1,6 +1,4 @@
-/**
- * The endpoints of the admin listener, one row each.
- */
+/** The endpoints of the admin listener, one row each. */
 
 import { Registry } from 'prom-client';
 import { Denial } from '../errors.ts';
@@ -8,19 +6,20 @@ import type { ComponentHealth } from './control.ts';
 import type { AdminAnswer, AdminParts, AdminRequest } from './request.ts';
 import { parseTokenRevocation } from './token-revocation.ts';
 
-export interface EndpointRow {
+/** One endpoint of the admin listener. */
+export interface AdminEndpoint {
   readonly method: 'GET' | 'POST' | 'DELETE';
-  /** Exact; with `takesSegment`, what stands before it. */
+  /** Exact; with `takesSegment`, the prefix before the segment. */
   readonly path: string;
   readonly takesSegment?: true;
-  /** The one query parameter that it takes. */
+  /** The only query parameter that it accepts. */
   readonly parameter?: {
     readonly name: string;
     readonly isOptional: boolean;
-    /** The one value that it can have, if it is not free. */
+    /** Its only value; left out: any. */
     readonly only?: string;
   };
-  /** A body of JSON. */
+  /** Whether it expects a body of JSON. */
   readonly takesBody?: true;
   readonly isGuarded: boolean;
   readonly answer: (request: AdminRequest, parts: AdminParts) => Promise<AdminAnswer | Denial> | AdminAnswer | Denial;
@@ -35,8 +34,8 @@ const json = (status: number, value: unknown): AdminAnswer => ({
 const alive = (): AdminAnswer => ({ status: 200, mediaType: 'text/plain; charset=utf-8', body: 'alive\n' });
 
 /** Every endpoint. Several with the same path differ in method. */
-export const ENDPOINTS: readonly EndpointRow[] = [
-  // Never about Redis or anything else outside: restarting a process mends none of it.
+export const ENDPOINTS: readonly AdminEndpoint[] = [
+  // Ignores Redis and everything else outside the process, which a restart would not fix.
   { method: 'GET', path: '/livez', isGuarded: false, answer: alive },
   { method: 'GET', path: '/healthz', isGuarded: false, answer: alive },
   {
@@ -114,7 +113,7 @@ export const ENDPOINTS: readonly EndpointRow[] = [
     path: '/api/sessions/',
     takesSegment: true,
     isGuarded: true,
-    // The store is told also when it knows of no such session: so a session that it has lost ends in every cache.
+    // Revokes in the store even when it has no such session, so that a lost session ends in every cache.
     answer: async ({ id, client, segment }, { control }) => {
       const session = await control.revokeSession(segment, { requestId: id, client });
       return json(200, { revoked: session === null ? [] : [session.handle] });

@@ -1,6 +1,4 @@
-/**
- * Who may use the guarded part of the admin listener: whoever presents the token, and no web page.
- */
+/** Guards the operations of the admin listener: callers must present the token, and web pages are refused. */
 
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
@@ -14,17 +12,17 @@ export class AdminGuard {
   readonly #token: AdminToken | null;
   readonly #allowedHosts: ReadonlySet<string>;
 
-  /** @param token  `null`: nobody may */
+  /** @param token  `null`: every request is refused */
   constructor({ address, allowedHosts }: AdminListenerConfig, token: AdminToken | null) {
     this.#token = token;
     this.#allowedHosts = new Set(['localhost', address.host.toLowerCase(), ...allowedHosts]);
   }
 
   /**
-   * Judges a request to the guarded part.
+   * Checks a request to a guarded endpoint.
    *
-   * A page on the machine of an operator can reach this listener, under its own name if it has rebound that to our
-   * address: so no `Origin` is accepted, nor a Host that is a name nobody has allowed (CSRF-15).
+   * A web page on an operator's machine can reach this listener, by DNS rebinding even under the page's own name. So a
+   * request with an `Origin`, or with a Host that is not allowed, is refused (CSRF-15).
    *
    * @returns why it is refused, or `null`
    */

@@ -11,13 +11,13 @@ import { type HttpAnswer, request } from './http.ts';
 export const ADMIN_OPTIONS = {
   config: {
     ...CONFIG_OPTION,
-    description: 'Take the address of the admin listener (and its tokenFile) from this configuration.',
+    description: 'Take the address and tokenFile of the admin listener from this configuration.',
   },
   'admin-url': {
     type: 'string',
     value: 'URL',
-    description: 'The admin listener, without looking at a configuration.',
-    default: '$SALLYPORT_ADMIN_URL, else as the configuration says',
+    description: 'The admin listener, instead of a configuration.',
+    default: '$SALLYPORT_ADMIN_URL, else from the configuration',
   },
 } as const;
 
@@ -53,7 +53,7 @@ export async function findAdmin(command: string, options: AdminOptions, io: CliI
   }
   const { loaded } = await checkConfiguration(configPath(options.config, io), io, true);
   if (loaded === null) {
-    throw new ConfigFault(`${configPath(options.config, io)} is not valid: say where the gateway is with --admin-url`);
+    throw new ConfigFault(`${configPath(options.config, io)} is not valid: give the admin listener with --admin-url`);
   }
   const { address, tokenFile } = loaded.config.listeners.admin;
   return { url: new URL(`http://${reachable(address)}`), tokenFile: tokenFile ?? null };
@@ -71,7 +71,7 @@ function reachable({ host, port }: ListenAddress): string {
  *
  * @param body  sent as JSON; left out: none
  * @returns the JSON of a 2xx answer
- * @throws ConfigFault for every other answer
+ * @throws ConfigFault for any other answer
  */
 export async function callAdmin(
   method: 'GET' | 'POST' | 'DELETE',
@@ -101,9 +101,9 @@ export async function callAdmin(
 }
 
 /**
- * The answer, when it has the shape that the admin API has.
+ * Checks that an answer has the shape of the admin API.
  *
- * @throws ConfigFault when it has not: whoever answered is something else
+ * @throws ConfigFault when something else has answered
  */
 export function requireShape<T>(answer: unknown, hasShape: (answer: unknown) => answer is T, { url }: AdminPlace): T {
   if (!hasShape(answer)) throw notAnAdminListener(url);
@@ -132,7 +132,7 @@ async function readAdminToken(path: string | null): Promise<string> {
   return readConfigText(path).replace(/\r?\n$/, '');
 }
 
-/** What a problem document says; of anything else nothing. */
+/** The detail of a problem document. */
 function problemOf({ body }: HttpAnswer): string {
   try {
     const { detail, title } = JSON.parse(body) as { detail?: unknown; title?: unknown };

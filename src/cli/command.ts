@@ -1,19 +1,21 @@
 /**
- * What a command is: one description, from which its parsing, its `--help` and its page in `docs/reference/cli.md` are
- * made. A command imports what is heavy only when it runs, so that `--help` and `version` are quick.
+ * cli: the command line. Each command is one description, from which its parsing, its `--help` and its page in
+ * `docs/reference/cli.md` are generated. Commands touch the world through `CliIo` only, return an exit code, and report
+ * mistakes as `UsageFault` (2) or `ConfigFault` (1). They import heavy modules only when they run, so that `--help` and
+ * `version` are quick.
  */
 
 import type { Readable } from 'node:stream';
 import type { Clocks } from '../lib/clock.ts';
 
-/** Where text goes. */
+/** A destination for text. */
 interface TextOutput {
-  /** Whether people read it as it comes. */
+  /** Whether it is a terminal. */
   readonly isTTY?: boolean;
   write(text: string): unknown;
 }
 
-/** A terminal, or whatever stands in for one. */
+/** Standard input, or a substitute. */
 export type CliInput = Readable & { readonly isTTY?: boolean; setRawMode?: (isRaw: boolean) => unknown };
 
 /** Everything that a command may touch outside itself. */
@@ -24,12 +26,13 @@ export interface CliIo {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   readonly clocks: Clocks;
-  /** Monotonic time at which the process began. */
+  /** Monotonic time at which the process started. */
   readonly startedAtMs: number;
 }
 
-/** Exit codes of every command: done, could not be done or found something, was asked for in a wrong way. */
+/** Exit codes of every command: success, failure or findings, wrong command line. */
 export const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
+/** One of {@link EXIT}. */
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 interface OptionBase {
@@ -37,7 +40,7 @@ interface OptionBase {
   readonly short?: string;
 }
 
-/** A switch: there or not. */
+/** An option without a value. */
 interface FlagSpec extends OptionBase {
   readonly type: 'boolean';
 }
@@ -49,14 +52,16 @@ interface ValueSpec extends OptionBase {
   readonly value: string;
   /** The only values that are accepted. */
   readonly choices?: readonly string[];
-  /** In words, for the help; the command applies it. */
+  /** Described for the help; the command applies it. */
   readonly default?: string;
   readonly isRequired?: true;
-  /** May be given several times. */
+  /** Can be given several times. */
   readonly multiple?: true;
 }
 
+/** The description of an option. */
 export type OptionSpec = FlagSpec | ValueSpec;
+/** The options of a command by long name. */
 export type OptionSpecs = Readonly<Record<string, OptionSpec>>;
 
 interface ArgumentSpec {
@@ -65,7 +70,7 @@ interface ArgumentSpec {
   readonly isOptional?: true;
 }
 
-/** The values of options: what was given, or `undefined`. */
+/** The given values of options; `undefined` for those left out. */
 type OptionValues<O extends OptionSpecs> = {
   readonly [K in keyof O]: O[K] extends FlagSpec
     ? boolean
@@ -84,6 +89,7 @@ interface Call<O extends OptionSpecs> {
   readonly io: CliIo;
 }
 
+/** The description of a command. */
 export interface CommandSpec<O extends OptionSpecs> {
   /** `keys rotate`. */
   readonly name: string;
@@ -93,25 +99,25 @@ export interface CommandSpec<O extends OptionSpecs> {
   readonly description?: readonly string[];
   readonly args?: readonly ArgumentSpec[];
   readonly options: O;
-  /** Command lines with what they do. */
+  /** Command lines, each with its effect. */
   readonly examples: readonly (readonly [command: string, meaning: string])[];
-  /** What 0 and 1 mean here. */
+  /** The meanings of 0 and 1 for this command. */
   readonly exit: { readonly ok: string; readonly failed: string };
   readonly run: (call: Call<O>) => Promise<ExitCode>;
 }
 
-/** A command, whatever its options are. */
+/** A command with any options. */
 export type Command = Omit<CommandSpec<OptionSpecs>, 'run'> & {
   readonly run: (call: Call<never>) => Promise<ExitCode>;
 };
 
-/** Describes a command; the types of its options follow from the description. */
+/** Defines a command; the types of its options follow from the description. */
 export const defineCommand = <const O extends OptionSpecs>(spec: CommandSpec<O>): Command => spec as unknown as Command;
 
-/** The command line is not one that the program has. Printed with a pointer to the help; exit code 2. */
+/** The command line is wrong. Printed with a pointer to the help; exit code 2. */
 export class UsageFault extends Error {
   override readonly name = 'UsageFault';
-  /** The command whose help tells more; `null` for the program's. */
+  /** The command whose help applies; `null` for that of the program. */
   readonly command: string | null;
 
   constructor(message: string, command: string | null) {

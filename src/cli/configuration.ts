@@ -1,4 +1,4 @@
-/** How commands come by a configuration. */
+/** Loads the configuration for commands. */
 
 import { resolve } from 'node:path';
 import { ConfigFault } from '../errors.ts';
@@ -45,7 +45,7 @@ export async function checkConfiguration(path: string, io: CliIo, skipsFiles: bo
 type ValidResult = LoadResult & { readonly loaded: LoadedConfig };
 
 /**
- * Reads a configuration that has to be valid.
+ * Reads a configuration that must be valid.
  *
  * @throws ConfigFault with every mistake and its place
  */

@@ -36,7 +36,7 @@ export async function checkContents(result: LoadResult, clocks: Clocks): Promise
   const { draft, problems, source } = result;
   if (draft === null) return result;
   const broken = problems.filter(({ severity }) => severity === 'error').map(({ path }) => path);
-  // Where something is wrong already, the loader would say the same in other words.
+  // The loader would report an existing problem a second time in different words.
   const checks = checksOf(draft, clocks).filter(
     ({ key }) => !broken.some((path) => isAtOrBelow(path, formatPath(key))),
   );
@@ -137,7 +137,7 @@ function tokenEndpointChecks({ tokenEndpoint }: Draft): ContentCheck[] {
   });
 }
 
-/** Keys that have to be fetched are not fetched. */
+/** Does not fetch keys from elsewhere. */
 function issuerChecks({ issuers, publicOrigin = [], upstreamToken }: Draft, { monotonicMs }: Clocks): ContentCheck[] {
   const own = { issuer: upstreamToken?.issuer ?? '', algorithm: upstreamToken?.algorithm ?? 'ES256' };
   const parts = {

@@ -1,9 +1,9 @@
-/** Keys of routes, in words for people. */
+/** Describes the keys of routes for people. */
 
 import type { AllowConfig } from '../authorization/section.ts';
 import type { DestinationConfig } from '../outbound/section.ts';
 
-/** The token that a call to a destination gets, in words. */
+/** Describes the token that a call to a destination gets. */
 export function describeDestinationToken(token: DestinationConfig['token']): string {
   const { service, clientCredentials, exchange } = token;
   if (service !== undefined) return 'service token';

@@ -4,10 +4,10 @@ import { CONFIG_OPTION, configPath, JSON_OPTION, loadConfiguration } from './con
 /** `sallyport explain`. */
 export const explain = defineCommand({
   name: 'explain',
-  summary: 'Show what would become of a request, and why',
+  summary: 'Show what the gateway would do with a request, and why',
   description: [
     'Takes a request through the same code as the running gateway, and stops before it is sent: how it is read, which route takes it and why others do not, which credential is needed, each criterion of the allow rule, what the upstream would get, and the token as decoded claims. Nothing is connected to, and the files that the configuration names are not needed.',
-    'A session is given by the attributes of its user: roles=customer,roles=admin,email=bob@example.com,subject=bob; name:=JSON gives a value that is no text. A service token is given as issuer:subject and its claims: billing:invoices,scope=orders:read, or act:={"sub":"cart"} for a call of cart on behalf of the subject. A ServiceAccount is given as namespace/name; with more than one cluster as cluster:namespace/name.',
+    'A session is given by the attributes of its user: roles=customer,roles=admin,email=bob@example.com,subject=bob; name:=JSON gives a value that is not text. A service token is given as issuer:subject and its claims: billing:invoices,scope=orders:read, or act:={"sub":"cart"} for a call of cart on behalf of the subject. A ServiceAccount is given as namespace/name; with more than one cluster as cluster:namespace/name.',
   ],
   args: [
     { name: 'METHOD', description: 'GET, POST, …' },
@@ -41,7 +41,7 @@ export const explain = defineCommand({
       type: 'string',
       value: 'OUTCOME',
       description:
-        'Fail unless this becomes of it: allow, deny, a status such as 403, or a reason such as route_forbidden.',
+        'Fail unless this is the result: allow, deny, a status such as 403, or a reason such as route_forbidden.',
     },
     config: CONFIG_OPTION,
     json: JSON_OPTION,
@@ -60,8 +60,8 @@ export const explain = defineCommand({
     ['sallyport explain GET /internal/orders --service billing:invoices,scope=orders:read', 'Another service asks'],
   ],
   exit: {
-    ok: 'explained, and as --expect says',
-    failed: 'the configuration is not valid, or it is not as --expect says',
+    ok: 'explained, and the result matches --expect',
+    failed: 'the configuration is not valid, or the result does not match --expect',
   },
   async run({ options, args, io }) {
     const { readQuestion, refuseUnknownOutcome } = await import('./explain/question.ts');

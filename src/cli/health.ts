@@ -5,13 +5,13 @@ import { JSON_OPTION } from './configuration.ts';
 /** `sallyport health`. */
 export const health = defineCommand({
   name: 'health',
-  summary: 'Ask a running gateway whether it is alive, or ready',
+  summary: 'Check whether a running gateway is alive or ready',
   description: [
-    'Asks /livez, or with --ready /readyz, of the admin listener. For HEALTHCHECK of a container, where there is no curl.',
+    'Requests /livez, or with --ready /readyz, from the admin listener. For HEALTHCHECK in a container without curl.',
   ],
   options: {
     ...ADMIN_OPTIONS,
-    ready: { type: 'boolean', description: 'Ask whether it can serve requests now.' },
+    ready: { type: 'boolean', description: 'Check whether it can serve requests now.' },
     json: JSON_OPTION,
   },
   examples: [

@@ -1,13 +1,11 @@
-/**
- * The help of commands, for the terminal and for `docs/reference/cli.md`, from their descriptions.
- */
+/** The help of commands, for the terminal and for `docs/reference/cli.md`, generated from their descriptions. */
 
 import type { Command, OptionSpec } from './command.ts';
 import { allOptions } from './parse.ts';
 
 const WIDTH = 100;
 
-/** What `sallyport --help` shows. */
+/** The output of `sallyport --help`. */
 export function programHelp(commands: readonly Command[]): string {
   const width = Math.max(...commands.map(({ name }) => name.length));
   return [
@@ -23,16 +21,16 @@ export function programHelp(commands: readonly Command[]): string {
     '  -V, --version  Show the version.',
     '',
     'Environment:',
-    '  SALLYPORT_CONFIG     The configuration file where --config is not given. Default: sallyport.yaml.',
-    '  SALLYPORT_ADMIN_URL  The admin listener where --admin-url is not given. Default: as the configuration says.',
-    '  SALLYPORT_REVISION   The commit that this was built from, for version and metrics. Set in the image.',
+    '  SALLYPORT_CONFIG     The configuration file, unless --config is given. Default: sallyport.yaml.',
+    '  SALLYPORT_ADMIN_URL  The admin listener, unless --admin-url is given. Default: from the configuration.',
+    '  SALLYPORT_REVISION   The commit of this build, for version and metrics. Set in the image.',
     '',
-    'Exit codes: 0 it worked, 1 it did not, 2 the command line is wrong.',
+    'Exit codes: 0 success, 1 failure, 2 the command line is wrong.',
     '',
   ].join('\n');
 }
 
-/** What `sallyport keys --help` shows, of the commands that begin with that word. */
+/** The output of `sallyport keys --help`: the commands that begin with that word. */
 export function familyHelp(word: string, family: readonly Command[]): string {
   const width = Math.max(...family.map(({ name }) => name.length));
   return [
@@ -41,12 +39,12 @@ export function familyHelp(word: string, family: readonly Command[]): string {
     'Commands:',
     ...family.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`),
     '',
-    `sallyport ${word} COMMAND --help shows more of one.`,
+    `sallyport ${word} COMMAND --help shows the help of a command.`,
     '',
   ].join('\n');
 }
 
-/** What `sallyport COMMAND --help` shows. */
+/** The output of `sallyport COMMAND --help`. */
 export function commandHelp(command: Command): string {
   const sections: string[][] = [
     [`${command.summary}.`],
@@ -80,7 +78,7 @@ function heading(name: string, spec: OptionSpec): string {
   return `${short}--${name}${spec.type === 'string' ? ` ${spec.value}` : ''}`;
 }
 
-/** What an option does, with its choices and its default. */
+/** The description of an option with its choices and its default. */
 function sentence(spec: OptionSpec): string {
   if (spec.type === 'boolean') return spec.description;
   return [

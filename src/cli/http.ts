@@ -58,7 +58,7 @@ function whyFailed(cause: unknown): string {
     case 'ECONNREFUSED':
       return 'nothing listens there';
     case 'ENOTFOUND':
-      return 'there is no such host';
+      return 'no such host';
     default:
       return code === null ? 'cannot be reached' : `cannot be reached (${code})`;
   }

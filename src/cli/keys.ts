@@ -16,7 +16,7 @@ const DIRECTORY_OPTIONS = {
     ...CONFIG_OPTION,
     description: 'Take directory and algorithm from this configuration; - is standard input.',
   },
-  directory: { type: 'string', value: 'DIR', description: 'Directory of the keys, without a configuration.' },
+  directory: { type: 'string', value: 'DIR', description: 'Directory of the keys, instead of a configuration.' },
   algorithm: {
     type: 'string',
     value: 'ALG',
@@ -54,7 +54,7 @@ async function keySettings(command: string, options: DirectoryOptions, io: CliIo
   const { ConfigFault } = await import('../errors.ts');
   const { longestSignedMs } = await import('../gateway/token-lifetimes.ts');
   if (keys === undefined || algorithm === 'HS256') {
-    throw new ConfigFault(`${path}: upstreamToken.keys.directory is not set: there are no keys on disk`);
+    throw new ConfigFault(`${path}: upstreamToken.keys.directory is not set, so there are no keys on disk`);
   }
   return {
     directory: keys.directory,
@@ -69,23 +69,23 @@ async function readKeyring({ directory, algorithm, tokenLifetimeMs }: KeySetting
   const { ConfigFault } = await import('../errors.ts');
   const { readKeyDirectory } = await import('../token/key-directory.ts');
   const { Keyring: Ring } = await import('../token/keyring.ts');
-  if (!existsSync(directory)) throw new ConfigFault(`${directory}: there is no such directory`);
+  if (!existsSync(directory)) throw new ConfigFault(`${directory}: no such directory`);
   return new Ring(await readKeyDirectory(directory, algorithm), tokenLifetimeMs, io.clocks.wallMs);
 }
 
 /** `sallyport keys generate`. */
 export const keysGenerate = defineCommand({
   name: 'keys generate',
-  summary: 'Make the first signing key of a key directory',
+  summary: 'Create the first signing key of a key directory',
   description: [
-    'Writes one file, readable by its owner only, and makes the directory if need be. The key signs from now on. Later keys are made by "sallyport keys rotate", or by the gateway itself when upstreamToken.keys.rotateEvery is set.',
+    'Writes one file, readable by its owner only, and creates the directory if it is missing. The key signs from now on. Later keys come from "sallyport keys rotate", or from the gateway itself when upstreamToken.keys.rotateEvery is set.',
   ],
   options: { ...DIRECTORY_OPTIONS, json: JSON_OPTION },
   examples: [
     ['sallyport keys generate', 'For sallyport.yaml'],
     ['sallyport keys generate --directory /var/lib/sallyport/keys --algorithm EdDSA', 'Without a configuration'],
   ],
-  exit: { ok: 'made', failed: 'the directory has keys already, or cannot be written' },
+  exit: { ok: 'created', failed: 'the directory already has keys, or cannot be written' },
   async run({ options, io }) {
     const settings = await keySettings('keys generate', options, io);
     const { ConfigFault } = await import('../errors.ts');
@@ -116,7 +116,7 @@ export const keysRotate = defineCommand({
   name: 'keys rotate',
   summary: 'Add a signing key that takes over',
   description: [
-    'The new key is published in the JWKS at once, and signs when upstreamToken.keys.publishBefore (with --directory: 15 minutes) is over, so that verifiers have seen it by then. The old key stays published until its last token is dead. Running gateways read the directory every 10 seconds.',
+    'The new key is published in the JWKS at once, and signs after upstreamToken.keys.publishBefore (with --directory: 15 minutes), so that verifiers have seen it by then. The old key stays published until its last token has expired. Running gateways read the directory every 10 seconds.',
     '--now lets the new key sign at once: for a key that has leaked. Verifiers that keep the old JWKS refuse tokens until they read it again; remove the file of the leaked key, too.',
   ],
   options: {
@@ -128,7 +128,7 @@ export const keysRotate = defineCommand({
     ['sallyport keys rotate', 'For sallyport.yaml'],
     ['sallyport keys rotate --now', 'The present key has leaked'],
   ],
-  exit: { ok: 'added', failed: 'a next key is there already, another rotation is under way, or it cannot be written' },
+  exit: { ok: 'added', failed: 'there is already a next key, another rotation is in progress, or writing fails' },
   async run({ options, io }) {
     const settings = await keySettings('keys rotate', options, io);
     const { ConfigFault } = await import('../errors.ts');

@@ -1,6 +1,5 @@
 /**
- * Finds the command, runs it, and turns whatever becomes of it into output and an exit code. Never throws, and never
- * prints a stack.
+ * Finds the command, runs it, and turns its result into output and an exit code. Never throws, and never prints a stack.
  */
 
 import { ConfigFault } from '../errors.ts';
@@ -39,7 +38,7 @@ async function dispatch(argv: readonly string[], io: CliIo): Promise<ExitCode> {
   return await command.run({ options: options as never, args, io });
 }
 
-/** The command with the longest name that the words begin with. */
+/** The command with the longest name that is a prefix of the words. */
 function findCommand(argv: readonly string[]): { command: Command; rest: readonly string[] } {
   for (const length of [2, 1]) {
     const name = argv.slice(0, length).join(' ');
@@ -62,7 +61,7 @@ function findCommand(argv: readonly string[]): { command: Command; rest: readonl
   );
 }
 
-/** The commands whose name begins with this word and goes on: those of `keys`. */
+/** The commands of a group, such as `keys`. */
 const familyOf = (word: string): Command[] => COMMANDS.filter(({ name }) => name.startsWith(`${word} `));
 
 function showHelp(words: readonly string[], io: CliIo): ExitCode {

@@ -15,8 +15,8 @@ import { JSON_OPTION } from './configuration.ts';
 export const sessionsList = defineCommand({
   name: 'sessions list',
   summary: 'List the sessions of a user',
-  description: ['By the admin API of a running gateway. A handle names a session; it does not open it.'],
-  args: [{ name: 'SUBJECT', description: 'The user, as `sub` says.' }],
+  description: ['Uses the admin API of a running gateway. A handle names a session and cannot be used to log in.'],
+  args: [{ name: 'SUBJECT', description: 'The `sub` of the user.' }],
   options: { ...ADMIN_OPTIONS, 'token-file': TOKEN_FILE_OPTION, json: JSON_OPTION },
   examples: [['sallyport sessions list alice', 'Where alice is logged in']],
   exit: { ok: 'listed', failed: 'the gateway cannot be asked, or refuses' },
@@ -50,7 +50,7 @@ export const sessionsRevoke = defineCommand({
   name: 'sessions revoke',
   summary: 'End one session, or all sessions of a user, on every replica',
   description: [
-    'By the admin API of a running gateway. Upstream tokens that were minted already are refused within a second by every verifier with the same store; others accept them until they expire.',
+    'Uses the admin API of a running gateway. Verifiers with the same store refuse existing upstream tokens within a second; others accept them until they expire.',
   ],
   args: [{ name: 'HANDLE', isOptional: true, description: 'Handle of a session, from "sessions list".' }],
   options: {

@@ -25,8 +25,8 @@ export const tokenRevoke = defineCommand({
   name: NAME,
   summary: 'Make every verifier refuse tokens that have not expired',
   description: [
-    'By the admin API of a running gateway. Every gateway and sidecar with the same store refuses them within a second; a verifier without a store accepts them until they expire.',
-    'One of --jti, --session and --subject says which; without any, a token is read from standard input and revoked by its `jti`. A token is never taken as an argument, where other users of the machine see it.',
+    'Uses the admin API of a running gateway. Every gateway and sidecar with the same store refuses the tokens within a second; a verifier without a store accepts them until they expire.',
+    'Select tokens with one of --jti, --session and --subject. Without any, a token is read from standard input and revoked by its `jti`; never from an argument, which other users of the machine can see.',
   ],
   options: {
     ...ADMIN_OPTIONS,
@@ -35,18 +35,18 @@ export const tokenRevoke = defineCommand({
     exp: {
       type: 'string',
       value: 'SECONDS',
-      description: 'With --jti: its `exp`, so that it is not on record for longer than it lives.',
+      description: 'With --jti: its `exp`, so that the record is dropped when the token expires.',
     },
     session: {
       type: 'string',
       value: 'HANDLE',
-      description: 'A session ends, and every token with its `sid` is refused; handles: "sessions list".',
+      description: 'End a session and refuse every token with its `sid`; "sessions list" shows handles.',
     },
     subject: {
       type: 'string',
       value: 'SUBJECT',
       description:
-        'Every token with this `sub`, or by which it acts for another (`act.sub`), that was issued before now. Its sessions go on, and get new tokens.',
+        'Every token with this `sub` or `act.sub` that was issued before now. Its sessions continue, and get new tokens.',
     },
     issuer: {
       type: 'string',
@@ -58,13 +58,13 @@ export const tokenRevoke = defineCommand({
       type: 'string',
       value: 'DURATION',
       description:
-        'With --jti or --subject: how long such a token lives at most, where another verifier accepts longer ones than the gateway that is asked.',
+        'With --jti or --subject: the longest lifetime of such a token, if another verifier accepts longer ones than this gateway.',
       default: 'the longest that the gateway makes or accepts, an hour at least',
     },
     json: JSON_OPTION,
   },
   examples: [
-    ['pbpaste | sallyport token revoke', 'One token that got into the wrong hands'],
+    ['pbpaste | sallyport token revoke', 'One leaked token'],
     [
       'sallyport token revoke --subject system:serviceaccount:shop:cart --lifetime 24h',
       'All that a service holds; it gets new ones',
@@ -116,10 +116,10 @@ async function seconds(text: string): Promise<number> {
   return Math.ceil(ms / 1_000);
 }
 
-/** It is not verified: whoever may revoke may revoke any `jti`. */
+/** Does not verify the token: an operator may revoke any `jti`. */
 async function revocationOfToken({ issuer, lifetime }: Options, io: CliIo): Promise<Revocation> {
   if ((issuer ?? lifetime) !== undefined)
-    throw new UsageFault('--issuer and --lifetime go with --jti or --subject: a token says them itself', NAME);
+    throw new UsageFault('--issuer and --lifetime go with --jti or --subject: a token contains them', NAME);
   if (io.stdin.isTTY === true)
     throw new UsageFault('give --jti, --session or --subject, or a token on standard input', NAME);
   const { decodeCompact } = await import('../jwt/compact.ts');

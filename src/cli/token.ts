@@ -1,4 +1,4 @@
-/** `sallyport token inspect|verify`: what a JWT says, and whether a key set stands behind it. */
+/** `sallyport token inspect|verify`: shows the contents of a JWT, and verifies it with a key set. */
 
 import type { DecodedToken } from '../jwt/compact.ts';
 import type { FixedKeySet } from '../jwt/key-set.ts';
@@ -11,7 +11,7 @@ const TOKEN_ARGUMENT = {
   name: 'TOKEN',
   isOptional: true,
   description:
-    'The token, with or without "Bearer ". Left out: standard input, where other users of the machine do not see it.',
+    'The token, with or without "Bearer ". Default: standard input, which other users of the machine cannot see.',
 } as const;
 
 /** A token as people paste it: with white space around it, with or without the Bearer scheme. */
@@ -30,7 +30,7 @@ export const tokenInspect = defineCommand({
   name: 'token inspect',
   summary: 'Decode a JWT without verifying it',
   description: [
-    'Shows header and claims. Anybody can write such a token: nothing in it is to be believed. See "token verify".',
+    'Shows header and claims. Anyone can forge them, so do not trust what you see: use "token verify" for that.',
   ],
   args: [TOKEN_ARGUMENT],
   options: { json: JSON_OPTION },
@@ -51,9 +51,9 @@ export const tokenInspect = defineCommand({
 /** `sallyport token verify`. */
 export const tokenVerify = defineCommand({
   name: 'token verify',
-  summary: 'Verify a JWT by the rules that the gateway has for service tokens',
+  summary: 'Verify a JWT by the rules of the gateway for service tokens',
   description: [
-    'Strict compact form, pinned algorithms, exact issuer and audience, type, finite times, a maximum lifetime. A token that this accepts, a gateway with the same rules accepts; so does it show what a service behind the gateway has to check.',
+    'Checks the strict compact form, pinned algorithms, exact issuer and audience, type, finite times and a maximum lifetime. A gateway with the same rules accepts the same tokens. A service behind the gateway should make the same checks.',
   ],
   args: [TOKEN_ARGUMENT],
   options: {
@@ -83,7 +83,7 @@ export const tokenVerify = defineCommand({
       'What a service behind the gateway got, from standard input',
     ],
   ],
-  exit: { ok: 'it verifies', failed: 'it does not, or the keys cannot be had' },
+  exit: { ok: 'valid', failed: 'invalid, or the keys are unavailable' },
   async run({ options, args, io }) {
     const { REFUSALS } = await import('../authentication/service-token/refusal.ts');
     const { serviceTokenProfile } = await import('../jwt/profiles.ts');

@@ -9,7 +9,7 @@ const FILE_OPTIONS = {
   file: {
     type: 'string',
     value: 'FILE',
-    description: 'The users file, without a configuration. "users add" makes it.',
+    description: 'The users file, instead of a configuration. "users add" creates it.',
   },
 } as const;
 
@@ -85,7 +85,7 @@ export const usersAdd = defineCommand({
   name: 'users add',
   summary: 'Add a user who can log in with a password, or set a new password',
   description: [
-    'The password is asked for, twice, or read as one line from standard input; never from the command line, which other users of the machine see. It is stored as an Argon2id hash of 64 MiB, 3 passes and 1 lane: the second choice of RFC 9106 §4, above the least that OWASP accepts (19 MiB, 2 passes), and some 150 ms on one core.',
+    'Prompts for the password twice, or reads it as one line from standard input; never from the command line, which other users of the machine can see. It is stored as an Argon2id hash of 64 MiB, 3 passes and 1 lane: the second choice of RFC 9106 §4, above the OWASP minimum (19 MiB, 2 passes), and about 150 ms on one core.',
     'A running gateway reads the file again before the next login.',
   ],
   args: [{ name: 'NAME', description: 'What the user types in.' }],
@@ -98,14 +98,14 @@ export const usersAdd = defineCommand({
     attribute: { type: 'string', value: 'KEY=VALUE', multiple: true, description: 'Another attribute.' },
     replace: {
       type: 'boolean',
-      description: 'The user is there already: set a new password and, where they are given, new attributes.',
+      description: 'Change an existing user: set a new password and any attributes given.',
     },
   },
   examples: [
     ['sallyport users add alice --role customer --email alice@example.com', 'To the users file of sallyport.yaml'],
     ['pwgen -s 20 1 | tee /dev/stderr | sallyport users add bob --file users.yaml', 'With a password from a program'],
   ],
-  exit: { ok: 'added', failed: 'the user is there already, or the file cannot be read or written' },
+  exit: { ok: 'added', failed: 'the user already exists, or the file cannot be read or written' },
   async run({ options, args, io }) {
     const path = await usersPath(options, io);
     const document = await openUsers(path, true);
@@ -171,11 +171,11 @@ export const usersList = defineCommand({
 export const usersRemove = defineCommand({
   name: 'users remove',
   summary: 'Remove a user who can log in with a password',
-  description: ['The sessions of the user go on: end them with "sallyport sessions revoke --subject SUBJECT".'],
+  description: ['The sessions of the user continue: end them with "sallyport sessions revoke --subject SUBJECT".'],
   args: [{ name: 'NAME', description: 'What the user types in.' }],
   options: FILE_OPTIONS,
   examples: [['sallyport users remove alice', 'From the users file of sallyport.yaml']],
-  exit: { ok: 'removed', failed: 'there is no such user, or the file cannot be read or written' },
+  exit: { ok: 'removed', failed: 'no such user, or the file cannot be read or written' },
   async run({ options, args, io }) {
     const path = await usersPath(options, io);
     const document = await openUsers(path, false);

@@ -4,10 +4,10 @@ import { checkConfiguration, checkWithContents, configPath, NO_FILES_OPTION } fr
 /** `sallyport validate`. */
 export const validate = defineCommand({
   name: 'validate',
-  summary: 'Check a configuration: every mistake at once, with its place',
+  summary: 'Check a configuration and report every mistake with its place',
   description: [
-    'Reads the file, expands ${VAR} and ${file:…}, and reports everything that is wrong, and everything that is probably not meant: routes that no request reaches, public routes above protected ones, and so on. The files that it names are read as they are at start: certificates, keys, secrets, users. Nothing is connected to.',
-    'Codes in square brackets are stable and explained in docs/reference/problems.md; a warning that is meant is silenced by its code in acceptWarnings.',
+    'Reads the file, expands ${VAR} and ${file:…}, and reports every mistake and everything that is probably unintended: routes that no request reaches, public routes above protected ones, and so on. Reads the files that it names as at start: certificates, keys, secrets, users. Opens no connections.',
+    'Codes in square brackets are stable and explained in docs/reference/problems.md. To silence a warning, list its code in acceptWarnings.',
   ],
   args: [
     {

@@ -251,7 +251,7 @@ export class Gateway {
    * open, and what is under way gets `shutdown.timeout` to finish. WebSockets are closed over the first half of it. The outbound side goes on until then:
    * what finishes may have to call others. Resolves when everything is closed.
    */
-  async shutdown(): Promise<void> {
+  async drain(): Promise<void> {
     const { delay, timeout } = this.config.shutdown;
     const ending = this.#ending.signal;
     this.#draining.abort();

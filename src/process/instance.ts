@@ -172,7 +172,7 @@ class LocalServing implements Serving {
   }
 
   drain(): Promise<void> {
-    return this.gateway.shutdown();
+    return this.gateway.drain();
   }
 
   close(): Promise<void> {

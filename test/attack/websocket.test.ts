@@ -509,7 +509,7 @@ describe('tunnels', () => {
       Array.from({ length: 200 }, () => WebSocketClient.open(other.port, '/chat', [cookie])),
     );
     const codes = Promise.all(clients.map((client) => client.closeCode()));
-    await other.gateway.shutdown();
+    await other.gateway.drain();
     expect(new Set(await codes)).toEqual(new Set([1001]));
     for (const client of clients) client.close();
   });

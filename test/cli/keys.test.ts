@@ -84,14 +84,14 @@ test('a configuration without a key directory is one clear line', async () => {
   const { code, err } = await cli(['keys', 'list', '-c', '-'], { stdin: MINIMAL });
   expect({ code, err }).toEqual({
     code: 1,
-    err: '-: upstreamToken.keys.directory is not set: there are no keys on disk\n',
+    err: '-: upstreamToken.keys.directory is not set, so there are no keys on disk\n',
   });
 });
 
 test('a directory that is not there is one clear line', async () => {
   const { code, err } = await cli(['keys', 'list', '--directory', '/nowhere/keys']);
   expect(code).toBe(1);
-  expect(err).toBe('/nowhere/keys: there is no such directory\n');
+  expect(err).toBe('/nowhere/keys: no such directory\n');
 });
 
 test('a directory that cannot be written to is told in one line', async () => {

@@ -70,7 +70,7 @@ class GatewayWorker implements WorkerLife {
   }
 
   async drain(): Promise<void> {
-    await this.#running?.gateway.shutdown();
+    await this.#running?.gateway.drain();
   }
 
   /** @throws Error before `start` has succeeded */
