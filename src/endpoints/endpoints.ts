@@ -1,6 +1,8 @@
 /**
- * The gateway's own endpoints on the public listener: which request goes to which of them. They pass the same
- * `sanitize` stage as everything else; what they accept as a credential is each one's own business.
+ * endpoints: the gateway's own addresses on the public listener, and which request goes to which of them.
+ *
+ * Input: screened requests that have not been authenticated: each endpoint decides which credential it accepts. Output:
+ * an answer through the Responder, or a Denial. A failing store or key is 503, as everywhere.
  */
 
 import { Denial } from '../errors.ts';

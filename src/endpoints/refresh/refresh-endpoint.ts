@@ -1,5 +1,5 @@
 /**
- * login/refresh: `POST {base}/refresh`. A refresh token in, an access token and the next refresh token out
+ * refresh: `POST {base}/refresh`. A refresh token in, an access token and the next refresh token out
  * (RFC 6749 §6, RFC 9700 §4.14.2).
  *
  * Input: a request with a refresh token in its cookie or its body. Output: JSON (RFC 6749 §5.1), `no-store`; the next

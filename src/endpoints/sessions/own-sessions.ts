@@ -1,6 +1,6 @@
 /**
- * `{base}/session` and `{base}/sessions`: what a user can see of the own sessions, and end. Nobody sees or ends another
- * user's here; that is the admin API's.
+ * sessions: `{base}/session`, `{base}/sessions` and logout. A user sees and ends their own sessions here; other users'
+ * sessions belong to the admin API.
  */
 
 import { Denial } from '../../errors.ts';

@@ -1,5 +1,5 @@
 /**
- * `POST {base}/token` (RFC 6749 §3.2, RFC 8693): a service says who it is, and gets a token.
+ * token: `POST {base}/token` (RFC 6749 §3.2, RFC 8693). A service authenticates and gets a token.
  *
  * Input: a form and exactly one client credential; a session cookie is never looked at. Output: a token, or an error as
  * RFC 6749 §5.2 has them; never cacheable. Fails with 503 when the store, an issuer's keys or the signing key is

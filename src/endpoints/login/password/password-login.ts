@@ -1,6 +1,8 @@
 /**
- * Whether a name and a password open a session: throttled per account and per address before anything is computed,
- * counted in the store for all replicas together, and at the same cost whether the account exists or not.
+ * password: whether a name and a password open a session.
+ *
+ * Attempts are throttled per account and per address before anything is computed, counted in the store for all replicas
+ * together, and cost the same whether the account exists or not.
  */
 
 import { Denial } from '../../../errors.ts';
