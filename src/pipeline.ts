@@ -19,7 +19,7 @@ import type { RouteTable } from './routing/table.ts';
 import type { Sanitizer, ScreenedRequest } from './sanitize/sanitize.ts';
 import type { RouteMetrics } from './telemetry/route-series.ts';
 import type { TokenSource } from './token/token-source.ts';
-import type { Forwarder } from './upstream/forward.ts';
+import type { Outlet } from './upstream/forward.ts';
 
 /**
  * The stages, compiled from one configuration. In front of services and on the outbound side other things stand in these
@@ -32,7 +32,7 @@ export interface Pipeline {
   readonly authenticator: Authenticator;
   readonly authorizer: Authorizer;
   readonly tokens: TokenSource;
-  readonly forwarder: Forwarder;
+  readonly outlet: Outlet;
   readonly responder: Responder;
   readonly series: PipelineSeries;
 }
@@ -86,7 +86,7 @@ export async function handle(exchange: Exchange, pipeline: Pipeline): Promise<vo
     const token = given instanceof Promise ? await given : given;
     if (token instanceof Denial) return responder.denial(exchange, token);
 
-    pipeline.forwarder.forward(exchange, request, permit, target, token);
+    pipeline.outlet.forward(exchange, request, permit, target, token);
   } catch (thrown) {
     responder.fault(exchange, asGatewayFault(thrown));
   }

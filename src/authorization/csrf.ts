@@ -11,13 +11,21 @@
 
 import { Denial } from '../errors.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
+import type { CsrfConfig } from './section.ts';
 
+/** What the check goes by, compiled. */
 export interface CsrfRules {
   /** Accept a request that says nothing about where it comes from: a program, not a browser. */
   readonly allowMissingOrigin: boolean;
   /** Other origins whose pages may send unsafe requests, canonical. */
   readonly additionalOrigins: ReadonlySet<string>;
 }
+
+/** The rules that the section says. */
+export const csrfRules = ({ allowMissingOrigin, additionalOrigins }: CsrfConfig): CsrfRules => ({
+  allowMissingOrigin,
+  additionalOrigins: new Set(additionalOrigins),
+});
 
 const FOREIGN_ORIGIN = new Denial('origin_forbidden', 'Origin is not ours');
 const FOREIGN_SITE = new Denial('origin_forbidden', 'Sec-Fetch-Site is not same-origin');

@@ -31,9 +31,9 @@ import { openSigningKeys, type SigningKeys } from '../token/signing-keys.ts';
 
 import { closeTunnels } from '../upstream/close-tunnels.ts';
 import type { Upstream } from '../upstream/upstream.ts';
+import { compileRuntime, type LongLived, type Runtime } from './compile.ts';
 import type { Config } from './configuration.ts';
 import { Generation } from './generation.ts';
-import { compileRuntime, type LongLived, type Runtime } from './runtime.ts';
 import { GatewaySeries } from './series.ts';
 import { longestSessionTokenMs, longestSignedMs } from './token-lifetimes.ts';
 

@@ -10,7 +10,7 @@ import { settledWithin } from '../lib/settled-within.ts';
 import { handle, type Pipeline } from '../pipeline.ts';
 import type { Tunnel } from '../upstream/tunnel.ts';
 import type { Upstream } from '../upstream/upstream.ts';
-import type { Runtime } from './runtime.ts';
+import type { Runtime } from './compile.ts';
 
 /**
  * How long the exchanges of a generation that was replaced keep their upstreams. WebSockets are not concerned: they have
@@ -62,7 +62,7 @@ export class Generation {
   /** Open WebSockets. */
   get tunnels(): readonly Tunnel[] {
     const { pipeline, outbound } = this.runtime;
-    return [...pipeline.forwarder.tunnels, ...(outbound?.pipeline.forwarder.tunnels ?? [])];
+    return [...pipeline.outlet.tunnels, ...(outbound?.pipeline.outlet.tunnels ?? [])];
   }
 
   /**

@@ -19,7 +19,7 @@ import type { Route } from '../routing/route.ts';
 import type { Sanitizer } from '../sanitize/sanitize.ts';
 import type { Keyring } from '../token/keyring.ts';
 import { TokenIssuer } from '../token/token-issuer.ts';
-import type { Forwarder } from '../upstream/forward.ts';
+import type { Outlet } from '../upstream/forward.ts';
 import { compileDestinations } from './destination.ts';
 import { DestinationToken, DestinationTokens } from './destination-token.ts';
 import { OutboundSanitizer } from './origin-form.ts';
@@ -31,7 +31,7 @@ import type { TokenParts } from './token-parts.ts';
 export interface OutboundParts {
   /** For a listener on which nobody is a proxy that is trusted, and no host has a public origin. */
   readonly sanitizer: Sanitizer;
-  readonly forwarder: Forwarder;
+  readonly outlet: Outlet;
   readonly responder: Responder;
   readonly keyring: Keyring;
   readonly revoked: KnownRevocations;
@@ -68,7 +68,7 @@ export class Outbound {
    * @throws ConfigFault when a file that the configuration names cannot be used
    */
   static async compile(config: OutboundConfig, parts: OutboundParts, previous: Outbound | null): Promise<Outbound> {
-    const { sanitizer, forwarder, responder, routeCount, clocks, tokenSeries } = parts;
+    const { sanitizer, outlet, responder, routeCount, clocks, tokenSeries } = parts;
     const tokenParts: TokenParts = {
       revoked: parts.revoked,
       issuer: new TokenIssuer(parts.issuer, parts.keyring, clocks.wallMs),
@@ -90,7 +90,7 @@ export class Outbound {
       authenticator: new Authenticator({ ...NO_VERIFIERS, workload: new WorkloadVerifier(config.workload) }),
       authorizer: new Authorizer([], NO_CSRF_RULES),
       tokens: new DestinationTokens(tokens, routeCount),
-      forwarder,
+      outlet,
       responder,
       series: parts.series,
     };

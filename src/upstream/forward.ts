@@ -62,6 +62,10 @@ const MAX_WHOLE_BODY_BYTES = 8 * 1024;
 
 const LENGTH_OVER_LIMIT = new Denial('body_too_large', 'Content-Length over the limit of the route');
 
+/** Where permitted requests leave a pipeline: to their upstreams, or into what `explain` writes down. */
+export type Outlet = Pick<Forwarder, 'forward' | 'tunnels'>;
+
+/** Forwards permitted requests to their upstreams. */
 export class Forwarder {
   readonly settings: ForwardSettings;
   readonly hooks: ForwardHooks;
@@ -86,11 +90,12 @@ export class Forwarder {
   forward(exchange: Exchange, request: ScreenedRequest, permit: Permit, target: string, token: string | null): void {
     // The client may have left while its credential was looked up: nobody would tell the upstream of it any more.
     if (exchange.isOver) return;
-    const { route } = permit;
-    if (typeof request.body === 'number' && route.maxBodyBytes !== null && request.body > route.maxBodyBytes) {
-      this.hooks.onFailure(exchange, LENGTH_OVER_LIMIT);
+    const headers = this.prepare(exchange, request, permit, token);
+    if (headers instanceof Denial) {
+      this.hooks.onFailure(exchange, headers);
       return;
     }
+    const { route } = permit;
     const upstream = this.settings.upstreams.get(route.upstream) as Upstream;
     const body =
       request.body === 0
@@ -99,11 +104,24 @@ export class Forwarder {
             maxBytes: route.maxBodyBytes,
             idleTimeoutMs: this.settings.bodyIdleTimeoutMs,
           });
-    const headers = upstreamRequestHeaders(exchange, request, permit, token, {
-      forwardedHeaders: route.namesClient ? upstream.config.forwardedHeaders : 'none',
+    new Forwarding(this, exchange, request, permit, upstream, target, headers, body).start();
+  }
+
+  /**
+   * Decides what is sent, before any connection is needed.
+   *
+   * @returns flat name, value list; or a Denial `body_too_large`
+   */
+  prepare(exchange: Exchange, request: ScreenedRequest, permit: Permit, token: string | null): string[] | Denial {
+    const { route } = permit;
+    if (typeof request.body === 'number' && route.maxBodyBytes !== null && request.body > route.maxBodyBytes) {
+      return LENGTH_OVER_LIMIT;
+    }
+    const { forwardedHeaders } = (this.settings.upstreams.get(route.upstream) as Upstream).config;
+    return upstreamRequestHeaders(exchange, request, permit, token, {
+      forwardedHeaders: route.namesClient ? forwardedHeaders : 'none',
       tokenHeader: this.settings.tokenHeader,
     });
-    new Forwarding(this, exchange, request, permit, upstream, target, headers, body).start();
   }
 
   /** Has a forward settled at the end of this turn of the event loop: one callback for all of them. */

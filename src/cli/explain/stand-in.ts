@@ -13,9 +13,10 @@ import { ServiceTokenVerifier } from '../../authentication/service-token/verifie
 import { Sessions } from '../../authentication/session/sessions.ts';
 import type { Permit } from '../../authorization/permit.ts';
 import { PasswordHasher } from '../../endpoints/login/password/hasher.ts';
+import { Denial } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';
+import { compileRuntime, type Runtime } from '../../gateway/compile.ts';
 import type { Config } from '../../gateway/configuration.ts';
-import { compileRuntime, type Runtime } from '../../gateway/runtime.ts';
 import { GatewaySeries } from '../../gateway/series.ts';
 import { FixedKeySet } from '../../jwt/key-set.ts';
 import type { Clocks } from '../../lib/clock.ts';
@@ -26,8 +27,7 @@ import { AuditLog } from '../../telemetry/audit.ts';
 import { createLog } from '../../telemetry/log.ts';
 import { MetricRegistry } from '../../telemetry/registry.ts';
 import { openSigningKeys } from '../../token/signing-keys.ts';
-import { Forwarder } from '../../upstream/forward.ts';
-import { upstreamRequestHeaders } from '../../upstream/request-headers.ts';
+import type { Forwarder, Outlet } from '../../upstream/forward.ts';
 import { StandInTokens, withoutOutboundFiles } from './outbound-stand-in.ts';
 import type { AskedService, AskedSession } from './question.ts';
 
@@ -42,60 +42,47 @@ export interface Forwarded {
   readonly headers: readonly string[];
 }
 
-/** Writes down what it is given to forward. */
-class RecordingForwarder extends Forwarder {
-  forwarded: Forwarded | null = null;
-  readonly #config: Config;
+/** Writes down what the gateway would send. */
+class RecordingOutlet implements Outlet {
+  readonly tunnels = new Set<never>();
+  readonly #forwarder: Forwarder;
+  readonly #onForwarded: (forwarded: Forwarded) => void;
 
-  constructor(config: Config, real: Forwarder) {
-    super(real.settings, real.hooks, real.monotonicMs);
-    this.#config = config;
+  constructor(forwarder: Forwarder, onForwarded: (forwarded: Forwarded) => void) {
+    this.#forwarder = forwarder;
+    this.#onForwarded = onForwarded;
   }
 
-  override forward(
-    exchange: Exchange,
-    request: ScreenedRequest,
-    permit: Permit,
-    target: string,
-    token: string | null,
-  ): void {
-    const { route } = permit;
-    if (typeof request.body === 'number' && route.maxBodyBytes !== null && request.body > route.maxBodyBytes) {
-      // Refused before anything is sent: as it is.
-      super.forward(exchange, request, permit, target, token);
-      return;
-    }
-    const ofUpstream = this.#config.upstreams[route.upstream]?.forwardedHeaders ?? 'x-forwarded';
-    const headers = upstreamRequestHeaders(exchange, request, permit, token, {
-      forwardedHeaders: route.namesClient ? ofUpstream : 'none',
-      tokenHeader: this.settings.tokenHeader,
-    });
-    this.forwarded = { permit, target, token, headers };
+  forward(exchange: Exchange, request: ScreenedRequest, permit: Permit, target: string, token: string | null): void {
+    const headers = this.#forwarder.prepare(exchange, request, permit, token);
+    if (headers instanceof Denial) this.#forwarder.hooks.onFailure(exchange, headers);
+    else this.#onForwarded({ permit, target, token, headers });
   }
 }
 
 export class StandIn implements AsyncDisposable {
   readonly pipeline: Pipeline;
+  readonly #sent: readonly Forwarded[];
   readonly #runtime: Runtime;
   readonly #sessions: Sessions;
-  readonly #forwarder: RecordingForwarder;
   readonly #issuers: ReadonlyMap<string, StandInIssuer>;
   readonly #clocks: Clocks;
 
   private constructor(
     runtime: Runtime,
+    sent: readonly Forwarded[],
     sessions: Sessions,
     issuers: ReadonlyMap<string, StandInIssuer>,
     clocks: Clocks,
     isOutbound: boolean,
   ) {
-    const { pipeline, config, outbound } = runtime;
+    const { pipeline, outbound } = runtime;
     const side = isOutbound && outbound !== null ? outbound.pipeline : pipeline;
     this.#runtime = runtime;
+    this.#sent = sent;
     this.#sessions = sessions;
     this.#issuers = issuers;
     this.#clocks = clocks;
-    this.#forwarder = new RecordingForwarder(config, side.forwarder);
     const serviceTokens = new ServiceTokens(
       [...issuers.values()].map(({ issuer }) => issuer),
       { clocks, revoked: NO_REVOCATIONS, events: NO_SERVICE_TOKEN_EVENTS },
@@ -107,9 +94,8 @@ export class StandIn implements AsyncDisposable {
             authenticator: pipeline.authenticator.with({
               service: new ServiceTokenVerifier(serviceTokens, NO_REVOCATIONS),
             }),
-            forwarder: this.#forwarder,
           }
-        : { ...side, tokens: standInTokens(runtime, side), forwarder: this.#forwarder };
+        : { ...side, tokens: standInTokens(runtime, side) };
   }
 
   /**
@@ -120,6 +106,7 @@ export class StandIn implements AsyncDisposable {
     const store = createMemoryStore(10, clocks);
     const series = new GatewaySeries(new MetricRegistry());
     const sessions = new Sessions(store, sessionSettings(config), clocks, series.sessions, () => {});
+    const sent: Forwarded[] = [];
     const silent = createLog('silent', { write: () => {} });
     const runtime = await compileRuntime(
       withoutFiles(config),
@@ -139,17 +126,18 @@ export class StandIn implements AsyncDisposable {
         log: silent,
         audit: new AuditLog(silent),
         clocks,
+        outletOf: (forwarder) => new RecordingOutlet(forwarder, (forwarded) => sent.push(forwarded)),
       },
       null,
     );
     const issuers = new Map<string, StandInIssuer>();
     if (asked !== null) issuers.set(asked.issuer, await StandInIssuer.make(asked.issuer, config));
-    return new StandIn(runtime, sessions, issuers, clocks, isOutbound);
+    return new StandIn(runtime, sent, sessions, issuers, clocks, isOutbound);
   }
 
-  /** What was forwarded; `null` when the request was not. */
+  /** What would have been sent; `null` when nothing would have been. */
   get forwarded(): Forwarded | null {
-    return this.#forwarder.forwarded;
+    return this.#sent[0] ?? null;
   }
 
   /** Opens a session, and returns its Cookie header. */

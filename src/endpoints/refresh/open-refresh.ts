@@ -23,6 +23,8 @@ export interface Refresh {
 }
 
 interface LongLivedParts {
+  /** `iss` of the tokens that the gateway signs. */
+  readonly issuer: string;
   readonly sessions: Sessions;
   readonly families: RefreshFamilies;
   readonly attempts: AttemptStore;
@@ -37,19 +39,18 @@ interface RefreshSections {
   readonly refresh?: RefreshConfig | undefined;
   readonly basePath: string;
   readonly publicOrigin: readonly string[];
-  readonly upstreamToken: { readonly issuer?: string | undefined };
 }
 
 /** The parts; `null` when the configuration has no such section. */
 export function openRefresh(
-  { refresh, basePath, publicOrigin, upstreamToken }: RefreshSections,
+  { refresh, basePath, publicOrigin }: RefreshSections,
   longLived: LongLivedParts,
 ): Refresh | null {
   if (refresh === undefined) return null;
-  const { sessions, families, attempts, audit, series, signingKeys, clocks } = longLived;
+  const { issuer: ownIssuer, sessions, families, attempts, audit, series, signingKeys, clocks } = longLived;
   const { wallMs } = clocks;
   const ourselves = publicOrigin[0] as string;
-  const issuer = new TokenIssuer(upstreamToken.issuer ?? ourselves, signingKeys.keyring, wallMs);
+  const issuer = new TokenIssuer(ownIssuer, signingKeys.keyring, wallMs);
   const accessTokens = new AccessTokens(refresh.accessToken, ourselves, issuer);
   const cookie = new RefreshCookie(refresh.cookieName, `${basePath}/refresh`);
   const { freeAttemptsPerAddress: freeAttempts, maxDelay: maxDelayMs, window: windowMs } = refresh.throttle;

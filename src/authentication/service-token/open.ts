@@ -1,30 +1,37 @@
-/**
- * The issuers of one configuration, opened: keys, rules, and what is counted of them. Part of compiling a runtime.
- */
+/** Opens the issuers of one configuration: keys, rules, and what is counted of them. */
 
 import { isDeepStrictEqual } from 'node:util';
-import type { RevokedTokens } from '../authentication/revocation/revoked-tokens.ts';
-import { type Issuer, type IssuerDefaults, issuerRules } from '../authentication/service-token/issuer.ts';
-import { loadIssuer } from '../authentication/service-token/load-issuer.ts';
-import type { ServiceTokenSeries } from '../authentication/service-token/series.ts';
-import { ServiceTokens } from '../authentication/service-token/service-tokens.ts';
-import type { OwnKey } from '../jwt/own-key-set.ts';
-import type { Clocks } from '../lib/clock.ts';
-import type { Logger } from '../telemetry/log.ts';
-import type { Config } from './configuration.ts';
+import type { OwnKey } from '../../jwt/own-key-set.ts';
+import type { Clocks } from '../../lib/clock.ts';
+import type { Logger } from '../../telemetry/log.ts';
+import type { RevokedTokens } from '../revocation/revoked-tokens.ts';
+import { type Issuer, type IssuerDefaults, issuerRules } from './issuer.ts';
+import { loadIssuer } from './load-issuer.ts';
+import type { IssuerConfig } from './section.ts';
+import type { ServiceTokenSeries } from './series.ts';
+import { ServiceTokens } from './service-tokens.ts';
+
+/** What the rules of issuers are made from. */
+export interface IssuerSections {
+  readonly issuers: Readonly<Record<string, IssuerConfig>>;
+  readonly publicOrigin: readonly string[];
+  readonly upstreamToken: { readonly algorithm: string };
+}
 
 /** What outlives a configuration, as far as issuers need it. */
 export interface IssuerSurroundings {
   readonly clocks: Clocks;
   readonly series: { readonly serviceTokens: ServiceTokenSeries };
   readonly log: Logger;
+  /** `iss` of the tokens that the gateway signs. */
+  readonly issuer: string;
   readonly ownKeys: () => readonly OwnKey[];
   readonly revokedTokens: RevokedTokens;
 }
 
 /** The issuers of the configuration before, and that configuration. */
 export interface PreviousIssuers {
-  readonly config: Config;
+  readonly config: IssuerSections;
   readonly issuers: ReadonlyMap<string, Issuer>;
 }
 
@@ -35,14 +42,14 @@ export interface PreviousIssuers {
  * @throws ConfigFault when a file that the configuration names cannot be used
  */
 export async function openIssuers(
-  config: Config,
-  { clocks, series, log, ownKeys }: IssuerSurroundings,
+  config: IssuerSections,
+  { clocks, series, log, issuer: ownIssuer, ownKeys }: IssuerSurroundings,
   previous: PreviousIssuers | null,
 ): Promise<ReadonlyMap<string, Issuer>> {
   const { upstreamToken, publicOrigin } = config;
   const defaults: IssuerDefaults = {
     audiences: publicOrigin,
-    own: { issuer: upstreamToken.issuer ?? (publicOrigin[0] as string), algorithm: upstreamToken.algorithm },
+    own: { issuer: ownIssuer, algorithm: upstreamToken.algorithm },
   };
   const parts = {
     defaults,

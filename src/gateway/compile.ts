@@ -15,23 +15,16 @@ import type {
   WatchedRevocations,
 } from '../authentication/revocation/revoked-tokens.ts';
 import type { Issuer } from '../authentication/service-token/issuer.ts';
-import type { ServiceTokens } from '../authentication/service-token/service-tokens.ts';
+import { openIssuers, verifierOver } from '../authentication/service-token/open.ts';
 import { ServiceTokenVerifier } from '../authentication/service-token/verifier.ts';
 import type { Sessions } from '../authentication/session/sessions.ts';
 import { SessionVerifier } from '../authentication/session/verifier.ts';
 import { Authorizer } from '../authorization/authorize.ts';
-import { type CsrfRules, unsafeOriginProblem } from '../authorization/csrf.ts';
-import { toBlockList } from '../config/fields.ts';
+import { csrfRules } from '../authorization/csrf.ts';
 import { Endpoints } from '../endpoints/endpoints.ts';
-import { type LoginWays, loginEndpoints } from '../endpoints/login/login.ts';
-import type { LoginParts } from '../endpoints/login/login-parts.ts';
-import { SessionOpener } from '../endpoints/login/open-session.ts';
+import { openLogin } from '../endpoints/login/open.ts';
 import type { PasswordHasher } from '../endpoints/login/password/hasher.ts';
-import { PasswordLogin } from '../endpoints/login/password/password-login.ts';
-import { UsersFile } from '../endpoints/login/password/users-file.ts';
-import { ReturnTargets } from '../endpoints/login/return-target.ts';
 import { clearSessionCookie } from '../endpoints/login/session-cookie.ts';
-import { TrustedBackends } from '../endpoints/login/trusted-backends.ts';
 import { openRefresh } from '../endpoints/refresh/open-refresh.ts';
 import { tokenEndpointRows } from '../endpoints/token/compile.ts';
 import { wellKnownEndpoints } from '../endpoints/well-known.ts';
@@ -43,18 +36,17 @@ import { Outbound } from '../outbound/outbound.ts';
 import type { Pipeline, PipelineSeries } from '../pipeline.ts';
 import { Responder } from '../response/respond.ts';
 import { compileRoutes } from '../routing/route.ts';
-import { OwnedHeaders } from '../sanitize/owned-headers.ts';
-import { type SanitizeRules, Sanitizer } from '../sanitize/sanitize.ts';
-import { canonicalTarget } from '../sanitize/target.ts';
+import { sanitizeRules } from '../sanitize/rules.ts';
+import { Sanitizer } from '../sanitize/sanitize.ts';
 import type { AttemptStore, OnceStore, RefreshFamilies } from '../store/store.ts';
 import type { AuditLog } from '../telemetry/audit.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { NO_DESTINATION, NO_ROUTE, OWN_ENDPOINT, type RequestSeries, RouteMetrics } from '../telemetry/route-series.ts';
 import type { SigningKeys } from '../token/signing-keys.ts';
 import { UpstreamTokens } from '../token/upstream-token.ts';
-import { Forwarder } from '../upstream/forward.ts';
-import { Upstream } from '../upstream/upstream.ts';
-import { openIssuers, verifierOver } from './accepted-issuers.ts';
+import { Forwarder, type Outlet } from '../upstream/forward.ts';
+import { openUpstreams } from '../upstream/open.ts';
+import type { Upstream } from '../upstream/upstream.ts';
 import type { Config } from './configuration.ts';
 import type { GatewaySeries } from './series.ts';
 
@@ -72,6 +64,8 @@ export interface LongLived {
   readonly revokedTokens: RevokedTokens & KnownRevocations & WatchedRevocations;
   readonly series: GatewaySeries;
   readonly clocks: Clocks;
+  /** Puts something else in the place of a forwarder, for `explain`. Left out: requests are forwarded. */
+  readonly outletOf?: (forwarder: Forwarder) => Outlet;
 }
 
 /** A compiled configuration. */
@@ -96,15 +90,16 @@ export interface Runtime {
 export async function compileRuntime(config: Config, longLived: LongLived, previous: Runtime | null): Promise<Runtime> {
   const { sessions, signingKeys, series } = longLived;
   const routes = compileRoutes(config, compileCredential);
-  const upstreams = compileUpstreams(config, previous, longLived);
+  const upstreams = openUpstreams(config.upstreams, longLived.clocks.monotonicMs, previous?.upstreams ?? null);
   const responder = new Responder({
     clearCookieLine: clearSessionCookie(config.session.cookie),
     basePath: config.basePath,
   });
-  const surroundings = { ...longLived, ownKeys: () => signingKeys.keyring.verifying() };
+  // The one place that says which `iss` our tokens have.
+  const issuer = config.upstreamToken.issuer ?? (config.publicOrigin[0] as string);
+  const surroundings = { ...longLived, issuer, responder, ownKeys: () => signingKeys.keyring.verifying() };
   const issuers = await openIssuers(config, surroundings, previous);
   const serviceTokens = verifierOver(issuers, surroundings);
-  const issuer = config.upstreamToken.issuer ?? (config.publicOrigin[0] as string);
 
   const upstreamTokens = compileUpstreamTokens(config, issuer, longLived, previous);
 
@@ -129,23 +124,18 @@ export async function compileRuntime(config: Config, longLived: LongLived, previ
     endpoints: new Endpoints(config.basePath, [
       ...wellKnownEndpoints({ responder, keyring: signingKeys.keyring, issuer, config }),
       ...(await tokenEndpointRows(config, {
-        ...longLived,
-        issuer,
-        responder,
+        ...surroundings,
         serviceTokens,
         keyring: signingKeys.keyring,
         ownKeys: new OwnKeySet(surroundings.ownKeys),
       })),
-      ...loginEndpoints(
-        compileLoginParts(config, longLived, responder),
-        await compileLoginWays(config, longLived, serviceTokens),
-      ),
+      ...(await openLogin(config, { ...surroundings, serviceTokens, refresh: openRefresh(config, surroundings) })),
     ]),
     routes,
     authenticator,
-    authorizer: new Authorizer(config.routes, csrfRules(config)),
+    authorizer: new Authorizer(config.routes, csrfRules(config.csrf)),
     tokens: upstreamTokens,
-    forwarder: compileForwarder(shared, config.upstreamToken.header),
+    outlet: compileOutlet(shared, config.upstreamToken.header),
     responder,
     series: shared.series,
   };
@@ -171,12 +161,12 @@ interface Shared {
   readonly authenticator: Authenticator;
 }
 
-function compileForwarder(
+function compileOutlet(
   { config, longLived, responder, upstreams, authenticator }: Shared,
   tokenHeader: string,
-): Forwarder {
-  const { clocks } = longLived;
-  return new Forwarder(
+): Outlet {
+  const { clocks, outletOf } = longLived;
+  const forwarder = new Forwarder(
     {
       upstreams,
       ownCookies: [config.session.cookie.name, ...(config.refresh === undefined ? [] : [config.refresh.cookieName])],
@@ -190,6 +180,7 @@ function compileForwarder(
     },
     clocks.monotonicMs,
   );
+  return outletOf?.(forwarder) ?? forwarder;
 }
 
 /** @param previous  tokens that were had before a reload are sent again after it */
@@ -200,7 +191,7 @@ async function compileOutbound(shared: Shared, issuer: string, previous: Outboun
   const rules = { ...sanitizeRules(config), trustedProxies: null, publicOrigins: new Map<string, string>() };
   const parts = {
     sanitizer: new Sanitizer(rules),
-    forwarder: compileForwarder(shared, 'Authorization'),
+    outlet: compileOutlet(shared, 'Authorization'),
     responder,
     keyring: signingKeys.keyring,
     revoked: revokedTokens,
@@ -235,92 +226,6 @@ function compileUpstreamTokens(
 function answerFailure(responder: Responder, exchange: Exchange, failure: Denial | GatewayFault): void {
   if (failure instanceof Denial) responder.denial(exchange, failure);
   else responder.fault(exchange, failure);
-}
-
-const csrfRules = ({ csrf }: Config): CsrfRules => ({
-  allowMissingOrigin: csrf.allowMissingOrigin,
-  additionalOrigins: new Set(csrf.additionalOrigins),
-});
-
-function compileLoginParts(config: Config, longLived: LongLived, responder: Responder): LoginParts {
-  const { sessions, audit, series } = longLived;
-  const { basePath } = config;
-  const { cookie } = config.session;
-  const { limits, timeouts } = config.listeners.public;
-  const rules = csrfRules(config);
-  const programRules = { ...rules, allowMissingOrigin: true };
-  return {
-    basePath,
-    responder,
-    sessions,
-    opener: new SessionOpener(sessions, cookie, audit),
-    audit,
-    series: series.logins,
-    originProblem: (request, sender) => unsafeOriginProblem(request, sender === 'program' ? programRules : rules),
-    returnTargets: new ReturnTargets((target) => canonicalTarget(target, '', limits.maxTargetBytes), basePath),
-    clearCookieLine: clearSessionCookie(cookie),
-    refresh: openRefresh(config, longLived),
-    bodyTimeoutMs: timeouts.bodyIdle,
-  };
-}
-
-async function compileLoginWays(
-  { login }: Config,
-  { log, passwordHasher, attempts, clocks }: LongLived,
-  serviceTokens: ServiceTokens,
-): Promise<LoginWays> {
-  const { password, throttle, title, page } = login;
-  const { maxDelay: maxDelayMs, window: windowMs } = throttle;
-  const rules = (freeAttempts: number) => ({ freeAttempts, maxDelayMs, windowMs });
-  return {
-    title,
-    ownPage: page ?? null,
-    passwords:
-      password === undefined
-        ? null
-        : new PasswordLogin(
-            await UsersFile.open(password.usersFile, (problem) => log.error({ problem }, 'users file kept as it was')),
-            passwordHasher,
-            attempts,
-            {
-              perAccount: rules(throttle.freeAttemptsPerAccount),
-              perAddress: rules(throttle.freeAttemptsPerAddress),
-              maxQueue: password.maxQueue,
-            },
-            clocks.wallMs,
-          ),
-    backends:
-      login.trustedBackends.length === 0
-        ? null
-        : await TrustedBackends.load(login, { serviceTokens, attempts, wallMs: clocks.wallMs }),
-  };
-}
-
-function sanitizeRules(config: Config): SanitizeRules {
-  const { limits, trustedProxies } = config.listeners.public;
-  const identityHeaders = config.routes.flatMap((route) => Object.keys(route.identityHeaders ?? {}));
-  return {
-    owned: new OwnedHeaders([...identityHeaders, config.upstreamToken.header], config.passClientHeaders),
-    cookieName: config.session.cookie.name,
-    trustedProxies: toBlockList(trustedProxies),
-    publicOrigins: new Map(config.publicOrigin.map((origin) => [new URL(origin).hostname, origin])),
-    maxTargetBytes: limits.maxTargetBytes,
-    cookieLimits: { maxCookieBytes: limits.maxCookieBytes, maxCookieCount: limits.maxCookieCount },
-  };
-}
-
-function compileUpstreams(
-  config: Config,
-  previous: Runtime | null,
-  { clocks }: LongLived,
-): ReadonlyMap<string, Upstream> {
-  return new Map(
-    Object.entries(config.upstreams).map(([name, upstreamConfig]) => {
-      const present = previous?.upstreams.get(name);
-      if (present?.isMadeBy(upstreamConfig) === true) return [name, present];
-      return [name, new Upstream(name, upstreamConfig, clocks.monotonicMs)];
-    }),
-  );
 }
 
 const seriesOf = (config: Config, series: RequestSeries, route: string, upstream: string | null) =>

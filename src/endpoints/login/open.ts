@@ -1,0 +1,118 @@
+/** Opens the login of one configuration: the ways to open a session, and the endpoints that sessions are opened, seen and ended by. */
+
+import type { ServiceTokens } from '../../authentication/service-token/service-tokens.ts';
+import type { SessionConfig } from '../../authentication/session/section.ts';
+import type { Sessions } from '../../authentication/session/sessions.ts';
+import { csrfRules, unsafeOriginProblem } from '../../authorization/csrf.ts';
+import type { CsrfConfig } from '../../authorization/section.ts';
+import type { Clocks } from '../../lib/clock.ts';
+import type { Responder } from '../../response/respond.ts';
+import { canonicalTarget } from '../../sanitize/target.ts';
+import type { AttemptStore } from '../../store/store.ts';
+import type { AuditLog } from '../../telemetry/audit.ts';
+import type { Logger } from '../../telemetry/log.ts';
+import type { EndpointRow } from '../endpoints.ts';
+import type { Refresh } from '../refresh/open-refresh.ts';
+import { type LoginWays, loginEndpoints } from './login.ts';
+import type { LoginParts } from './login-parts.ts';
+import { SessionOpener } from './open-session.ts';
+import type { PasswordHasher } from './password/hasher.ts';
+import { PasswordLogin } from './password/password-login.ts';
+import { UsersFile } from './password/users-file.ts';
+import { ReturnTargets } from './return-target.ts';
+import type { LoginConfig } from './section.ts';
+import type { LoginSeries } from './series.ts';
+import { clearSessionCookie } from './session-cookie.ts';
+import { TrustedBackends } from './trusted-backends.ts';
+
+/** The sections that login reads. */
+interface LoginSections {
+  readonly login: LoginConfig;
+  readonly basePath: string;
+  readonly session: Pick<SessionConfig, 'cookie'>;
+  readonly csrf: CsrfConfig;
+  readonly listeners: {
+    readonly public: {
+      readonly limits: { readonly maxTargetBytes: number };
+      readonly timeouts: { readonly bodyIdle: number };
+    };
+  };
+}
+
+/** What login is built of. */
+export interface LoginSurroundings {
+  readonly responder: Responder;
+  readonly sessions: Sessions;
+  readonly serviceTokens: ServiceTokens;
+  readonly passwordHasher: PasswordHasher;
+  readonly attempts: AttemptStore;
+  readonly audit: AuditLog;
+  readonly log: Logger;
+  readonly series: { readonly logins: LoginSeries };
+  readonly clocks: Clocks;
+  /** Refresh tokens; `null` when there are none. */
+  readonly refresh: Refresh | null;
+}
+
+/**
+ * Opens the endpoints of login, logout, sessions and refresh.
+ *
+ * @throws ConfigFault when the users file or the secret of a backend cannot be used
+ */
+export async function openLogin(sections: LoginSections, surroundings: LoginSurroundings): Promise<EndpointRow[]> {
+  return loginEndpoints(partsOf(sections, surroundings), await waysOf(sections.login, surroundings));
+}
+
+function partsOf(
+  { basePath, session, csrf, listeners }: LoginSections,
+  { responder, sessions, audit, series, refresh }: LoginSurroundings,
+): LoginParts {
+  const { cookie } = session;
+  const { limits, timeouts } = listeners.public;
+  const rules = csrfRules(csrf);
+  const programRules = { ...rules, allowMissingOrigin: true };
+  return {
+    basePath,
+    responder,
+    sessions,
+    opener: new SessionOpener(sessions, cookie, audit),
+    audit,
+    series: series.logins,
+    originProblem: (request, sender) => unsafeOriginProblem(request, sender === 'program' ? programRules : rules),
+    returnTargets: new ReturnTargets((target) => canonicalTarget(target, '', limits.maxTargetBytes), basePath),
+    clearCookieLine: clearSessionCookie(cookie),
+    refresh,
+    bodyTimeoutMs: timeouts.bodyIdle,
+  };
+}
+
+async function waysOf(
+  login: LoginConfig,
+  { log, passwordHasher, attempts, clocks, serviceTokens }: LoginSurroundings,
+): Promise<LoginWays> {
+  const { password, throttle, title, page } = login;
+  const { maxDelay: maxDelayMs, window: windowMs } = throttle;
+  const rules = (freeAttempts: number) => ({ freeAttempts, maxDelayMs, windowMs });
+  return {
+    title,
+    ownPage: page ?? null,
+    passwords:
+      password === undefined
+        ? null
+        : new PasswordLogin(
+            await UsersFile.open(password.usersFile, (problem) => log.error({ problem }, 'users file kept as it was')),
+            passwordHasher,
+            attempts,
+            {
+              perAccount: rules(throttle.freeAttemptsPerAccount),
+              perAddress: rules(throttle.freeAttemptsPerAddress),
+              maxQueue: password.maxQueue,
+            },
+            clocks.wallMs,
+          ),
+    backends:
+      login.trustedBackends.length === 0
+        ? null
+        : await TrustedBackends.load(login, { serviceTokens, attempts, wallMs: clocks.wallMs }),
+  };
+}
