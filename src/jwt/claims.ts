@@ -58,8 +58,11 @@ export function claimsProblem(
 
 /** From when an accepted token is refused; wall clock. */
 export function endOf({ exp }: Claims, { endLeewayMs }: TokenProfile): number {
-  return (exp as number) * 1_000 + endLeewayMs;
+  return expiryMs(exp as number) + endLeewayMs;
 }
+
+/** A NumericDate as wall clock, in whole milliseconds. */
+export const expiryMs = (exp: number): number => Math.floor(exp * 1_000);
 
 /** RFC 7515 §4.1.9: `typ` is a media type, compared without regard to case, and `application/` may be left out. */
 function hasType(typ: unknown, { types, acceptsMissingType }: TokenProfile): boolean {
@@ -90,13 +93,13 @@ function hasParty({ azp, client_id }: Claims, accepted: ReadonlySet<string>): bo
 }
 
 /**
- * What jose lets pass: times that are not whole seconds, an `iat` in the future, an endless lifetime (JWT-28 … JWT-32).
+ * What jose lets pass: times that are not finite, an `iat` in the future, an endless lifetime (JWT-28 … JWT-32).
  * A token ends at `exp` plus the leeway, that moment excluded.
  */
 function timesProblem({ exp, iat, nbf }: Claims, profile: TokenProfile, nowMs: number): TokenProblem | null {
   if (!isSeconds(exp) || (nbf !== undefined && !isSeconds(nbf))) return 'times';
   if (iat === undefined ? profile.requiresIssuedAt : !isSeconds(iat)) return 'times';
-  const endsMs = exp * 1_000;
+  const endsMs = expiryMs(exp);
   if (endsMs + profile.endLeewayMs <= nowMs) return 'expired';
   const issuedMs = typeof iat === 'number' ? iat * 1_000 : nowMs;
   const fromMs = profile.lifetimeFrom === 'issue' ? issuedMs : nowMs;
@@ -105,7 +108,9 @@ function timesProblem({ exp, iat, nbf }: Claims, profile: TokenProfile, nowMs: n
   return Math.max(issuedMs, (nbf ?? 0) * 1_000) > nowMs + profile.beginLeewayMs ? 'not_yet_valid' : null;
 }
 
-const isSeconds = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+/** RFC 7519 §2: a NumericDate may have a fraction. Infinite, negative and inexact ones are no times (JWT-30). */
+const isSeconds = (value: unknown): value is number =>
+  typeof value === 'number' && value >= 0 && value <= Number.MAX_SAFE_INTEGER;
 
 const isId = (jti: unknown): boolean => typeof jti === 'string' && jti !== '' && jti.length <= MAX_ID_LENGTH;
 

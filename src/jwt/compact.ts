@@ -18,8 +18,11 @@ export interface DecodedToken {
 /** Longest token that is read. */
 const MAX_TOKEN_LENGTH = 8_192;
 
-/** Headers by which a token could bring or point to its own key (RFC 8725 §3.10); `crit` and `b64` change the form. */
-const FORBIDDEN_HEADERS = ['jku', 'jwk', 'x5u', 'x5c', 'x5t', 'x5t#S256', 'crit', 'b64', 'zip', 'enc'];
+/**
+ * Headers by which a token could bring or point to its own key (RFC 8725 §3.10); `crit` and `b64` change the form. The
+ * thumbprints `x5t` and `x5t#S256`, which Entra and IdentityServer send, bring no key: they are hints, and are ignored.
+ */
+const FORBIDDEN_HEADERS = ['jku', 'jwk', 'x5u', 'x5c', 'crit', 'b64', 'zip', 'enc'];
 
 const COMPACT = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
 

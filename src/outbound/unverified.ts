@@ -23,5 +23,5 @@ export function unverifiedClaims(compact: string): UnverifiedClaims {
  * @returns wall clock; `Infinity` when it does not say
  */
 export function expiryOf({ exp }: UnverifiedClaims): number {
-  return typeof exp === 'number' && Number.isFinite(exp) ? exp * 1_000 : Number.POSITIVE_INFINITY;
+  return typeof exp === 'number' && Number.isFinite(exp) ? Math.floor(exp * 1_000) : Number.POSITIVE_INFINITY;
 }

@@ -18,7 +18,7 @@ const NOTES: Readonly<Record<ServiceTokenProblem, string>> = {
   key: 'the issuer has no such key',
   signature: 'signature does not verify',
   audience: 'aud is missing, malformed, or does not mean us',
-  times: 'exp, iat or nbf missing, or no whole number of seconds',
+  times: 'exp, iat or nbf missing, or not a number of seconds',
   lifetime: 'lifetime is longer than is accepted',
   expired: 'token has expired',
   not_yet_valid: 'nbf or iat is in the future',

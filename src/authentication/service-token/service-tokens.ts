@@ -8,6 +8,7 @@
  */
 
 import { type Denial, DependencyFault } from '../../errors.ts';
+import { expiryMs } from '../../jwt/claims.ts';
 import { type DecodedToken, decodeCompact } from '../../jwt/compact.ts';
 import { RememberingVerifier } from '../../jwt/remembering-verifier.ts';
 import { bearerToken } from '../../lib/bearer.ts';
@@ -210,7 +211,7 @@ function principalOf(claims: DecodedToken['payload'], token: string, issuer: Iss
     serviceAccount: issuer.rules.kind === 'kubernetes' ? serviceAccountOf(subject) : null,
     credential: {
       kind: SERVICE_TOKEN,
-      endsAtMs: typeof exp === 'number' ? exp * 1_000 : Number.POSITIVE_INFINITY,
+      endsAtMs: typeof exp === 'number' ? expiryMs(exp) : Number.POSITIVE_INFINITY,
       presentedIssuer: typeof iss === 'string' ? iss : null,
       sid: typeof sid === 'string' ? sid : null,
       compact: token,

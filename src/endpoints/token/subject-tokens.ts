@@ -6,6 +6,7 @@
 import type { RevokedTokens } from '../../authentication/revocation/revoked-tokens.ts';
 import type { ServiceTokens } from '../../authentication/service-token/service-tokens.ts';
 import { Denial } from '../../errors.ts';
+import { expiryMs } from '../../jwt/claims.ts';
 import type { KeySet } from '../../jwt/key-set.ts';
 import type { TokenProfile } from '../../jwt/profiles.ts';
 import { verify } from '../../jwt/verify.ts';
@@ -83,7 +84,7 @@ export class SubjectTokens {
     if (session instanceof Denial) return session;
     // Checked after the awaits: news may have arrived in the meantime.
     if (this.#parts.revoked.isRevoked(claims)) return REVOKED;
-    const endsAtMs = Math.min((claims['exp'] as number) * 1_000, session?.expiresAtMs ?? Number.POSITIVE_INFINITY);
+    const endsAtMs = Math.min(expiryMs(claims['exp'] as number), session?.expiresAtMs ?? Number.POSITIVE_INFINITY);
     if (endsAtMs - this.#parts.wallMs() < SHORTEST_LIFE_MS) return NEARLY_OVER;
     return {
       subject: claims['sub'] as string,

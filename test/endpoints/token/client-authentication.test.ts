@@ -157,6 +157,13 @@ describe('private_key_jwt', () => {
     expect(errorOf(await own(stage, await stage.assertion(claims)))).toEqual([401, 'invalid_client']);
   });
 
+  test('JWT-30: an assertion may have times with a fraction (RFC 7519 §2)', async () => {
+    await using stage = await TokenStage.start();
+    const nowSec = Math.floor(Date.now() / 1_000);
+    const assertion = await stage.assertion({ iat: nowSec - 0.5, exp: nowSec + 30.5 });
+    expect((await own(stage, assertion)).status).toBe(200);
+  });
+
   test.each([
     ['JWT-33: typ of an access token', { typ: 'at+jwt' }],
     ['JWT-10: a kid that the client does not have', { kid: 'stock-2' }],

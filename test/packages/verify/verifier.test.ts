@@ -67,6 +67,11 @@ describe('a good token', () => {
     },
   );
 
+  test('JWT-30: may have times with a fraction (RFC 7519 §2)', async () => {
+    using verifier = verifierOf();
+    expect(await reasonOf(verifier.verify(await issuer.token({ exp: 1_800_000_060.5 })))).toBe('believed');
+  });
+
   test('JWT-36: is for one of several audiences of the service, and may name others too', async () => {
     using verifier = verifierOf({ audience: ['orders', 'orders-v2'] });
     expect(await reasonOf(verifier.verify(await issuer.token({ aud: ['cart', 'orders-v2'] })))).toBe('believed');
@@ -101,7 +106,6 @@ const REFUSED: readonly (readonly [title: string, reason: VerifyReason, claims: 
   ['JWT-28: no exp', 'times', { exp: undefined }],
   ['JWT-29: exp a string', 'times', { exp: '1900000000' }],
   ['JWT-30: exp 1e308', 'times', { exp: 1e308 }],
-  ['JWT-30: exp with a fraction', 'times', { exp: 1_800_000_060.5 }],
   ['JWT-30: exp in milliseconds', 'lifetime', { exp: 1_800_000_060_000 }],
   ['no iat', 'times', { iat: undefined }],
   ['JWT-31: iat a string', 'times', { iat: '1' }],
