@@ -21,7 +21,7 @@ if (!readFileSync(main, 'utf8').startsWith('#!/usr/bin/env node\n'))
   throw new Error('dist/main.js has lost its first line');
 chmodSync(main, 0o755);
 
-// What was built has to run: loading the schema loads most of it. More is tried in test/shipping/image.test.ts.
+// The build must run: loading the schema loads most of it. test/shipping/image.test.ts tries more.
 for (const args of [
   ['dist/main.js', 'version'],
   ['dist/main.js', 'schema'],

@@ -11,7 +11,7 @@ type Schema = z.core.$ZodType;
 const INTRODUCTION = `# Configuration
 
 One YAML file (YAML 1.2: \`no\` and \`on\` are text; no tags, no merge keys, no duplicate keys). \`sallyport validate\` checks it
-and says every mistake at once; what its codes mean is in [problems.md](problems.md). An editor that knows the YAML language
+and reports every mistake at once; [problems.md](problems.md) explains the codes. An editor that knows the YAML language
 server completes and checks it with this first line:
 
 \`\`\`yaml
@@ -24,7 +24,7 @@ server completes and checks it with this first line:
 **References** are expanded in values, after YAML was parsed, so a value cannot bring structure with it: \`\${VAR}\`,
 \`\${VAR:-default}\` (also when it is empty), \`\${VAR:?message}\`, \`\${file:/path}\` (one newline at the end is not part of it).
 A variable that is not set is a mistake. \`$\${\` is a literal \`\${\`. Without quotes the result is a number or a boolean if it
-looks like one; in quotes it is text. Inside \`{ }\` and \`[ ]\` a reference has to be in quotes.
+looks like one; in quotes it is text. Inside \`{ }\` and \`[ ]\` a reference must be in quotes.
 
 A **reload** (when the file changes, on SIGHUP, by \`POST /-/reload\`) applies everything but the keys marked *restart*; it says
 which of those changed. A configuration with a mistake changes nothing.

@@ -14,8 +14,8 @@ export function headersPage(): string {
   return `${generated('src/sanitize/owned-headers.ts')}
 # Headers
 
-A service behind the gateway may believe a header only if nobody else can have written it. So these are removed from
-every request before the gateway writes its own, on every route, public ones included.
+A service behind the gateway can trust a header only if clients cannot write it. So these are removed from every request
+before the gateway writes its own, on every route, public ones included.
 
 Names are compared in the form that CGI, WSGI, PHP and their like fold them into: \`X-User\`, \`x_user\` and \`X.User\` are one
 name.

@@ -1,6 +1,6 @@
 /** Markdown, as the reference pages need it. */
 
-/** Says who wrote the page, so that nobody mends it by hand. */
+/** Marks a page as generated, so that nobody edits it by hand. */
 export const generated = (source: string): string => `<!-- Generated from ${source} by \`npm run generate\`. -->\n`;
 
 /** Text in a cell of a table. */

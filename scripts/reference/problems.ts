@@ -12,7 +12,7 @@ export function problemsPage(): string {
   return `${generated('src/gateway/parts.ts')}
 # Problems of a configuration
 
-The codes that \`sallyport validate\`, \`start\` and a reload put behind each finding. They are stable.
+The codes that \`sallyport validate\`, \`start\` and a reload print after each finding. They are stable.
 
 ## Errors
 
@@ -21,7 +21,7 @@ With one of these the configuration is not used: the gateway does not start, and
 ${table(['Code', 'Meaning'], rows('error'))}
 ## Warnings
 
-What is probably not meant. List the code in \`acceptWarnings\` if it is; \`sallyport validate --strict\` fails on the others.
+Probably unintended. If one is intended, list its code in \`acceptWarnings\`; \`sallyport validate --strict\` fails on the others.
 
 ${table(['Code', 'Meaning'], rows('warning'))}`;
 }

@@ -20,16 +20,16 @@ export function reasonsPage(): string {
   return `${generated('src/errors.ts')}
 # Reasons
 
-Whatever the gateway refuses or cannot do, it answers for one of these reasons. Programs get a problem document
-(RFC 9457, \`application/problem+json\`) that names it, people a page; the log, the audit stream and the metric
-\`sallyport_auth_decisions_total\` bear it too. The log also has a note that says which rule fired; the client does not get it.
+Every refusal and failure has one of these reasons. Programs get a problem document (RFC 9457,
+\`application/problem+json\`) that names it, people a page; the log, the audit stream and the metric
+\`sallyport_auth_decisions_total\` carry it too. The log also has a note that names the rule; clients do not get the note.
 
 \`\`\`json
 ${JSON.stringify(JSON.parse(problemDocument(example, '4bf92f3577b34da6a3ce929d0e0e4736')), null, 2)}
 \`\`\`
 
-A 401 that logging in can mend is a redirect to the login page instead when a person navigates. 499 is never sent: the
-client has left.
+A 401 that logging in would resolve becomes a redirect to the login page when a person navigates. 499 is never sent: the
+client has disconnected.
 
 ${table(['Reason', 'Status', 'What the client is told', 'Besides', 'Log level'], rows)}`;
 }

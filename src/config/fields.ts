@@ -151,10 +151,10 @@ export const endpoint = () =>
     .meta({ kind: 'origin' })
     .transform((text) => new URL(text).origin);
 
-/** A file that has to exist and be readable; absolute once loaded. */
+/** A file that must exist and be readable; absolute once loaded. */
 export const filePath = (context: SchemaContext) => existingPath(context, 'file');
 
-/** A directory that has to exist; absolute once loaded. */
+/** A directory that must exist; absolute once loaded. */
 export const directoryPath = (context: SchemaContext) => existingPath(context, 'directory');
 
 /** A file that may come later, and is opened only when it is needed; absolute once loaded. */

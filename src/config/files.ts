@@ -7,13 +7,13 @@ import { accessSync, constants, readFileSync, type Stats, statSync } from 'node:
 export interface ConfigFiles {
   /** Says what is wrong with a file or directory that a key names, or `null`. */
   readonly problem: (path: string, kind: 'file' | 'directory') => string | null;
-  /** Whether every user of the machine can read it; `false` when that cannot be told. */
+  /** Whether every user of the machine can read it; `false` when unknown. */
   readonly isWorldReadable: (path: string) => boolean;
   /** Reads the file of a `${file:…}`; `null` when files are not looked at. */
   readonly read: (path: string) => { readonly text: string } | { readonly problem: string } | null;
 }
 
-/** Longer files are no values. */
+/** The longest file that can be a value. */
 const MAX_VALUE_BYTES = 64 * 1024;
 const WORLD_READABLE = 0o004;
 

@@ -7,7 +7,7 @@ import type { KeyMeta } from './walk.ts';
 
 type JsonSchema = z.core.JSONSchema.BaseSchema;
 
-/** A reference that stands for any scalar: what it is can only be told when it is expanded. */
+/** A reference in place of any scalar: its type is known only once it is expanded. */
 const REFERENCE = { type: 'string', pattern: '\\$\\{[^}]*\\}' } as const;
 const REFERENCE_NAME = 'reference';
 /** `id` in the metadata of the whole. */
@@ -30,7 +30,7 @@ export function configJsonSchema(schema: z.ZodType): JsonSchema {
   } as JsonSchema;
 }
 
-/** Our metadata in words, and references wherever a scalar is restricted. */
+/** Adds the metadata to descriptions, and allows references wherever a scalar is restricted. */
 function tidy(json: JsonSchema & KeyMeta): void {
   const { restart, secret: _secret, secretFile: _secretFile, kind: _kind, limits: _limits, ...kept } = json;
   const description =

@@ -113,7 +113,7 @@ export function requireLoaded<C>({ loaded, problems }: Result<C, unknown>, path:
 
 const isBasic = (code: string) => code.startsWith('yaml/') || code === 'config/variable';
 
-/** Leaves out accepted warnings, and what the schema says about a place where YAML or a reference went wrong already. */
+/** Drops accepted warnings, and findings of the schema where YAML or a reference has already failed. */
 function worthSaying({ problems, value }: ConfigSource): Problem[] {
   const accepted = valueAt(value, ['acceptWarnings']);
   const codes: unknown[] = Array.isArray(accepted) ? accepted : [];

@@ -11,7 +11,7 @@ export function replaceUrlPasswords(text: string, replacement: (password: string
   });
 }
 
-/** What looks like a secret under a key of that name, even where the text is too broken to tell its structure. */
+/** Matches the likely secret under a key of that name, even where the text is too malformed to parse. */
 const SECRET_PAIR =
   /((?:passw(?:or)?d|passphrase|secret|api[_-]?key|private[_-]?key|access[_-]?token)["']?\s*:\s*)(?!\$\{|[{[&*])([^\s#,}]+(?:[^\S\n]+[^\s#,}]+)*)/gi;
 

@@ -71,7 +71,7 @@ export function reportUnused(
 /**
  * Reports names that were given before.
  *
- * @param reported  those of which it is said, where the others are only what they are compared with
+ * @param reported  the names to report; the others are only compared with
  */
 export function reportDuplicates(
   { source }: Context,

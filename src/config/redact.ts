@@ -58,7 +58,7 @@ function withoutSecret(text: string): string {
 /**
  * A short name for a configuration: the first 48 bits of a SHA-256 over its effective form, keys sorted.
  *
- * Secrets take no part in it, so it can be published, and says nothing about whether a password changed.
+ * Secrets are not part of it, so it can be published and does not reveal whether a password changed.
  */
 export function configHash(effectiveForm: unknown): string {
   return hash('sha256', canonicalJson(effectiveForm), 'hex').slice(0, 12);

@@ -12,7 +12,7 @@ import { alternativesOf, schemasAt, shapeOf, unwrap } from './walk.ts';
 type Issue = z.core.$ZodIssue;
 type Schema = z.core.$ZodType;
 
-/** Stands for "no words of its own": the branch that fits best says what is wrong. */
+/** Marks an issue without a message of its own: the best matching branch supplies it. */
 const NO_FORM = 'has none of the accepted forms';
 
 /** The words for what the schema itself has no words for. Hand it to `safeParse` as `error`. */
@@ -127,7 +127,7 @@ class IssueReporter {
 
   report(issue: Issue): void {
     const path = issue.path as KeyPath;
-    // What a reference would have said is not known: nothing can be said about it.
+    // The value of an unresolved reference is unknown, so it cannot be judged.
     if (this.#source.writtenAt(path)?.isIncomplete === true) return;
     const isMissing = valueAt(this.#source.value, path) === undefined;
     if ((isMissing || issue.code === 'custom') && this.#misspelt.has(formatPath(path))) return;
@@ -165,7 +165,7 @@ class IssueReporter {
   }
 }
 
-/** Somebody took it for a place to put a secret: its value is not shown. */
+/** The key looks like a place for a secret, so its value is not shown. */
 const SECRET_NAME = /pass|pwd|secret|token|cred|key/i;
 
 /** The value is of another kind than the branch is for, or another word than the branch knows. */

@@ -37,7 +37,7 @@ export type Spot = 'key' | 'value';
 interface Found {
   /** `null` for entries of lists and for the root. */
   readonly key: Node | null;
-  /** `null` where there is nothing, or where YAML says null. */
+  /** `null` when the value is missing or null in YAML. */
   readonly value: Node | null;
 }
 
@@ -116,7 +116,7 @@ export class ConfigSource {
     return this.#lines.linePos(this.#rangeOf(path, 'key')[0]).line;
   }
 
-  /** The text of a scalar before its references were expanded; `null` when it has none or is no scalar. */
+  /** The text of a scalar before its references were expanded; `null` when it has none or is not a scalar. */
   writtenAt(path: KeyPath): Written | null {
     const value = this.#find(path)?.value ?? null;
     return value === null ? null : (this.#written.get(value) ?? null);
@@ -127,7 +127,7 @@ export class ConfigSource {
     const value = this.#find(path)?.value ?? null;
     if (!isScalar(value)) return;
     const text = this.#written.get(value)?.text ?? String(value.value);
-    // Of a URL only the password is a secret, and that is masked in every line; a bare reference tells nothing.
+    // The only secret in a URL is the password, which is masked in every line; a bare reference reveals nothing.
     if (!/^[a-z+]+:\/\//.test(text) && !BARE_REFERENCE.test(text)) this.#hidden.push(rangeOfNode(value));
   }
 

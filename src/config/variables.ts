@@ -13,7 +13,7 @@ export interface VariableSource {
   /**
    * Reads the file of a `${file:…}`.
    *
-   * @returns its text, or why it cannot be had; `null` when files are not looked at (`--no-files`)
+   * @returns its text, or why it is unavailable; `null` when files are not read (`--no-files`)
    */
   readonly readFile: (path: string) => { readonly text: string } | { readonly problem: string } | null;
 }
@@ -23,7 +23,7 @@ export interface Expansion {
   readonly text: string;
   /** Whether a part of it comes from a file: not to be shown. */
   readonly usesFile: boolean;
-  /** Whether a part of it could not be had, so that its value must not be judged. */
+  /** Whether a part of it is unavailable, so that its value must not be judged. */
   readonly isIncomplete: boolean;
   readonly problems: readonly VariableProblem[];
 }

@@ -24,7 +24,7 @@ export interface KeyMeta {
   readonly secretFile?: string;
 }
 
-/** A key's schema without its wrappers, and what the wrappers say. */
+/** A key's schema without its wrappers, and the metadata of the wrappers. */
 export interface KeySchema {
   /** Of what is written in the file, before transformation. */
   readonly schema: Schema;
