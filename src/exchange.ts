@@ -20,15 +20,28 @@ export interface Abortable {
   abort(): void;
 }
 
-/** Begins exchanges, and is told when they are over. */
-export interface ExchangeOwner {
-  finished(exchange: Exchange): void;
+/** Answers the requests of one listener, as one configuration has it. */
+export interface Handler {
+  /** Series of requests that match no route, and of what never becomes a request. */
+  readonly unmatched: RouteMetrics;
+  /** An exchange has begun on it. */
+  begun(): void;
+  /** Takes a request to its answer. Never throws. */
+  handle(exchange: Exchange): void;
+  /** Answers a request that the listener refuses. Never throws. */
+  refuse(exchange: Exchange, denial: Denial): void;
+  /** An exchange that began on it is over. */
+  finished(): void;
 }
 
-/** The compiled configuration that an exchange began with and finishes on. */
-export interface ExchangeGeneration {
-  /** The exchange is over. */
-  leave(): void;
+/** The listener of an exchange, as far as the exchange needs it. */
+export interface ExchangeListener {
+  readonly name: string;
+  /** The listener's fields in a line of the access log, as JSON members that each follow a comma. */
+  readonly logText: string;
+  readonly handler: Handler;
+  /** An exchange is over. Called once. */
+  finished(exchange: Exchange): void;
 }
 
 /** The head of a request, as Node's parsers name its parts. */
@@ -97,6 +110,9 @@ export interface Reply {
 
 /** A request, its answer, and what becomes of both. */
 export class Exchange implements RawRequest {
+  readonly listener: ExchangeListener;
+  /** The handler that it began with, and finishes on. */
+  readonly handler: Handler;
   readonly reply: Reply;
   readonly peer: PeerInfo;
   readonly method: string;
@@ -111,8 +127,6 @@ export class Exchange implements RawRequest {
 
   screened: ScreenedRequest | null = null;
   route: Route | null = null;
-  /** Whether the workload beside the gateway calls, on the outbound side. */
-  isOutbound = false;
   /** Whether one of the gateway's own endpoints answers it. */
   isOwnEndpoint = false;
   principal: Principal | null = null;
@@ -127,14 +141,16 @@ export class Exchange implements RawRequest {
   isTunnel = false;
   /** The work on the answer that is under way; aborted when the client leaves before it is complete. */
   worker: Abortable | null = null;
-  generation: ExchangeGeneration | null = null;
   #reason: Reason | null = null;
   #note: string | null = null;
   #cause: unknown = null;
-  #series: RouteMetrics | null = null;
-  #owner: ExchangeOwner | null;
+  #series: RouteMetrics;
+  #isFinished = false;
 
-  constructor(reply: Reply, head: RequestHead, peer: PeerInfo, startedMs: number, owner: ExchangeOwner) {
+  /** Begins an exchange, in progress among those without a route. */
+  constructor(listener: ExchangeListener, reply: Reply, head: RequestHead, peer: PeerInfo, startedMs: number) {
+    this.listener = listener;
+    this.handler = listener.handler;
     this.reply = reply;
     this.peer = peer;
     this.method = head.method ?? '';
@@ -143,8 +159,9 @@ export class Exchange implements RawRequest {
     this.rawHeaders = head.rawHeaders;
     this.isUpgrade = reply.isUpgrade;
     this.startedMs = startedMs;
-    this.#owner = owner;
     this.id = randomHex(32);
+    this.#series = this.handler.unmatched;
+    this.#series.inFlight.inc();
   }
 
   /** Why it was refused or failed; `null` when it was forwarded or answered by one of the gateway's endpoints. */
@@ -182,29 +199,28 @@ export class Exchange implements RawRequest {
     this.#reason ??= 'downstream_aborted';
   }
 
-  /** The series that it is counted in; `null` before its first {@link enter}. */
-  get series(): RouteMetrics | null {
+  /** The series that it is counted in. */
+  get series(): RouteMetrics {
     return this.#series;
   }
 
   /** Counts it in these series from now on, in progress until it finishes or enters others. */
   enter(series: RouteMetrics): void {
-    this.#series?.inFlight.dec();
+    this.#series.inFlight.dec();
     this.#series = series;
     series.inFlight.inc();
   }
 
   /** Ends it: counts and logs it. Later calls do nothing. */
   finish(): void {
-    const owner = this.#owner;
-    if (owner === null) return;
-    this.#owner = null;
-    this.#series?.inFlight.dec();
-    owner.finished(this);
+    if (this.#isFinished) return;
+    this.#isFinished = true;
+    this.#series.inFlight.dec();
+    this.listener.finished(this);
   }
 
   /** Whether further work on it is useless: it has been answered, or the client has left. */
   get isOver(): boolean {
-    return this.#owner === null || this.reply.hasBegun;
+    return this.#isFinished || this.reply.hasBegun;
   }
 }

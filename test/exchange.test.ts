@@ -9,10 +9,23 @@ const DENIAL = new Denial('route_forbidden', 'rule of the route');
 const HEAD = { method: 'GET', url: '/', httpVersion: '1.1', rawHeaders: [] };
 const PEER = { address: '127.0.0.1', secure: false, serverName: null };
 
-function begin() {
+const seriesOf = (...routes: string[]) => {
+  const requests = new RequestSeries(new MetricRegistry());
+  return routes.map((route) => new RouteMetrics(requests, route, null));
+};
+
+function begin([unmatched] = seriesOf('_none')) {
   const finished: Exchange[] = [];
-  const owner = { finished: (over: Exchange) => void finished.push(over) };
-  return { exchange: new Exchange(new WrittenReply(false), HEAD, PEER, 0, owner), finished };
+  const nothing = () => {};
+  const handler = {
+    unmatched: unmatched as RouteMetrics,
+    begun: nothing,
+    handle: nothing,
+    refuse: nothing,
+    finished: nothing,
+  };
+  const listener = { name: 'test', logText: '', handler, finished: (over: Exchange) => void finished.push(over) };
+  return { exchange: new Exchange(listener, new WrittenReply(false), HEAD, PEER, 0), finished };
 }
 
 const outcomeOf = ({ reason, note, cause }: Exchange) => ({ reason, note, cause });
@@ -44,12 +57,10 @@ test('a client that leaves aborts the work on its answer, and is the outcome onl
   expect(refused.reason).toBe('route_forbidden');
 });
 
-test('it is in progress in the series that it entered last, until it is over, once', () => {
-  const requests = new RequestSeries(new MetricRegistry());
-  const [unmatched, route] = [new RouteMetrics(requests, '_none', null), new RouteMetrics(requests, 'app', 'app')];
-  const { exchange, finished } = begin();
+test('it is in progress without a route first, then on its route, until it is over, once', () => {
+  const [unmatched, route] = seriesOf('_none', 'app') as [RouteMetrics, RouteMetrics];
   const inProgress = () => [unmatched.inFlight.value, route.inFlight.value];
-  exchange.enter(unmatched);
+  const { exchange, finished } = begin([unmatched]);
   expect(inProgress()).toEqual([1, 0]);
   exchange.enter(route);
   expect(inProgress()).toEqual([0, 1]);

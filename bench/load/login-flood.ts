@@ -52,7 +52,7 @@ async function serve(upstream: string): Promise<void> {
     audit: createAuditLog(undefined, NOWHERE),
     metrics: new MetricRegistry(),
   });
-  const { port } = await gateway.listen();
+  const { port } = (await gateway.listen()).public;
   const { sessionId } = await gateway.sessions.open({
     subject: 'alice',
     user: {},

@@ -94,9 +94,11 @@ function finishedExchange(): Exchange {
   incoming.httpVersion = '1.1';
   incoming.rawHeaders = ['Host', 'shop.example.com', 'Accept', 'application/json'];
   const peer = { address: '127.0.0.1', secure: false, serverName: null };
-  const owner = { finished: () => {} };
-  const made = new Exchange(new Http1Reply(incoming), incoming, peer, performance.now(), owner);
-  made.enter({ observe: () => {}, inFlight: { inc: () => {} } } as unknown as RouteMetrics);
+  const nothing = () => {};
+  const unmatched = { observe: nothing, inFlight: { inc: nothing } } as unknown as RouteMetrics;
+  const handler = { unmatched, begun: nothing, handle: nothing, refuse: nothing, finished: nothing };
+  const listener = { name: 'bench', logText: '', handler, finished: nothing };
+  const made = new Exchange(listener, new Http1Reply(incoming), incoming, peer, performance.now());
   const screened = new Sanitizer({
     owned: new OwnedHeaders([], []),
     cookieName: '__Host-sid',

@@ -7,20 +7,15 @@
  */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { bodyType, readText } from '../endpoints/body.ts';
 import { asGatewayFault, Denial, PROBLEM_MEDIA_TYPE, problemDocument, REASONS, type Reason } from '../errors.ts';
 import { plainAddress } from '../lib/address.ts';
 import { challenge } from '../lib/challenge.ts';
 import { randomHex } from '../lib/random-hex.ts';
 import { listenOn } from '../listener/http1/listen.ts';
-import {
-  lingeringClose,
-  parserNote,
-  parserRefusal,
-  type Refusal,
-  refuseConnection,
-} from '../listener/http1/refusal.ts';
+import { lingeringClose, parserNote, parserRefusal, refuseConnection } from '../listener/http1/refusal.ts';
+import type { ListenerAddress, Refusal } from '../listener/listener.ts';
 import { errorFields } from '../telemetry/log.ts';
 import { type AdminEndpoint, ENDPOINTS } from './endpoints.ts';
 import { AdminGuard } from './guard.ts';
@@ -61,10 +56,10 @@ export class AdminListener {
   /**
    * Begins to accept connections.
    *
-   * @throws ConfigFault when the address cannot be had
+   * @throws ConfigFault when the address is unavailable
    */
-  listen(): Promise<AddressInfo> {
-    return listenOn(this.#server, this.#config.address, 'listeners.admin.address');
+  async listen(): Promise<ListenerAddress> {
+    return { scheme: 'http', ...(await listenOn(this.#server, this.#config.address, 'listeners.admin.address')) };
   }
 
   /** Cuts every connection. */

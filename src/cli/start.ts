@@ -6,6 +6,7 @@ import type { Config } from '../gateway/configuration.ts';
 import type { GatewayDependencies } from '../gateway/gateway.ts';
 import type { LoadedConfig } from '../gateway/load.ts';
 import { counted } from '../lib/counted.ts';
+import type { ListenerAddress } from '../listener/listener.ts';
 import type { Instance } from '../process/instance.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { type CliIo, defineCommand, EXIT, type ExitCode } from './command.ts';
@@ -234,15 +235,13 @@ async function openAudit(file: string | undefined): Promise<Logger> {
 /** What is said when everything is open. */
 async function readiness(instance: Instance, { config, hash, warnings }: LoadedConfig, io: CliIo) {
   const { addresses, uses } = instance;
-  const scheme = config.listeners.public.tls === undefined ? 'http' : 'https';
+  const { scheme } = addresses.public;
+  const places = Object.entries(addresses).map(([name, at]) => [name, urlOf(at as ListenerAddress)] as const);
   const afterMs = Math.round(io.clocks.monotonicMs() - io.startedAtMs);
   const troubles = (await instance.troubles()).map(inWords);
   const fields = {
     origins: config.publicOrigin,
-    public: `${scheme}://${place(addresses.public)}`,
-    ...(addresses.redirect !== null && { redirect: `http://${place(addresses.redirect)}` }),
-    ...(addresses.outbound !== null && { outbound: `http://${place(addresses.outbound)}` }),
-    admin: `http://${place(addresses.admin)}`,
+    ...Object.fromEntries(places),
     routes: config.routes.length,
     ...uses,
     config: hash,
@@ -257,9 +256,7 @@ async function readiness(instance: Instance, { config, hash, warnings }: LoadedC
       : `started after ${afterMs} ms, not ready: ${troubles.join(', ')};`;
   const text = [
     `${state} ${config.publicOrigin.join(' and ')} (on ${place(addresses.public)}${by})`,
-    ...(fields.redirect === undefined ? [] : [`redirect ${fields.redirect}`]),
-    ...(fields.outbound === undefined ? [] : [`outbound ${fields.outbound}`]),
-    `admin ${fields.admin}`,
+    ...places.filter(([name]) => name !== 'public').map(([name, url]) => `${name} ${url}`),
     counted(fields.routes, 'route'),
     `store ${fields.store}`,
     fields.signing,
@@ -269,9 +266,11 @@ async function readiness(instance: Instance, { config, hash, warnings }: LoadedC
   return { text, fields };
 }
 
-/** Where something listens; an IPv6 address in brackets. */
-const place = ({ address, port }: { readonly address: string; readonly port: number }) =>
+/** `host:port` of a listener; an IPv6 address in brackets. */
+const place = ({ address, port }: ListenerAddress) =>
   address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+
+const urlOf = (at: ListenerAddress) => `${at.scheme}://${place(at)}`;
 
 /** What does not work. */
 const inWords = ({ name, detail }: ComponentHealth) =>

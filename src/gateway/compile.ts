@@ -9,21 +9,14 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Authenticator } from '../authentication/authenticate.ts';
 import { compileCredential } from '../authentication/credential.ts';
-import type {
-  KnownRevocations,
-  RevokedTokens,
-  WatchedRevocations,
-} from '../authentication/revocation/revoked-tokens.ts';
 import type { Issuer } from '../authentication/service-token/issuer.ts';
 import { openIssuers, verifierOver } from '../authentication/service-token/open.ts';
 import { ServiceTokenVerifier } from '../authentication/service-token/verifier.ts';
-import type { Sessions } from '../authentication/session/sessions.ts';
 import { SessionVerifier } from '../authentication/session/verifier.ts';
 import { Authorizer } from '../authorization/authorize.ts';
 import { csrfRules } from '../authorization/csrf.ts';
 import { Endpoints } from '../endpoints/endpoints.ts';
 import { openLogin } from '../endpoints/login/open.ts';
-import type { PasswordHasher } from '../endpoints/login/password/hasher.ts';
 import { clearSessionCookie } from '../endpoints/login/session-cookie.ts';
 import { openRefresh } from '../endpoints/refresh/open-refresh.ts';
 import { tokenEndpointRows } from '../endpoints/token/compile.ts';
@@ -31,47 +24,32 @@ import { wellKnownEndpoints } from '../endpoints/well-known.ts';
 import { Denial, type GatewayFault } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import { OwnKeySet } from '../jwt/own-key-set.ts';
-import type { Clocks } from '../lib/clock.ts';
+import { redirectPipeline } from '../listener/redirect.ts';
 import { Outbound } from '../outbound/outbound.ts';
 import type { Pipeline, PipelineSeries } from '../pipeline.ts';
 import { Responder } from '../response/respond.ts';
 import { compileRoutes } from '../routing/route.ts';
 import { sanitizeRules } from '../sanitize/rules.ts';
 import { Sanitizer } from '../sanitize/sanitize.ts';
-import type { AttemptStore, OnceStore, RefreshFamilies } from '../store/store.ts';
-import type { AuditLog } from '../telemetry/audit.ts';
-import type { Logger } from '../telemetry/log.ts';
 import { NO_DESTINATION, NO_ROUTE, OWN_ENDPOINT, type RequestSeries, RouteMetrics } from '../telemetry/route-series.ts';
-import type { SigningKeys } from '../token/signing-keys.ts';
 import { UpstreamTokens } from '../token/upstream-token.ts';
 import { Forwarder, type Outlet } from '../upstream/forward.ts';
 import { openUpstreams } from '../upstream/open.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Config } from './configuration.ts';
-import type { GatewaySeries } from './series.ts';
+import type { LongLived } from './long-lived.ts';
 
-/** What outlives a configuration. */
-export interface LongLived {
-  readonly sessions: Sessions;
-  readonly attempts: AttemptStore;
-  readonly families: RefreshFamilies;
-  readonly once: OnceStore;
-  readonly passwordHasher: PasswordHasher;
-  readonly log: Logger;
-  readonly audit: AuditLog;
-  readonly signingKeys: SigningKeys;
-  /** Which service tokens were revoked before their time. */
-  readonly revokedTokens: RevokedTokens & KnownRevocations & WatchedRevocations;
-  readonly series: GatewaySeries;
-  readonly clocks: Clocks;
-  /** Puts something else in the place of a forwarder, for `explain`. Left out: requests are forwarded. */
-  readonly outletOf?: (forwarder: Forwarder) => Outlet;
+/** The pipelines of a configuration; those of listeners that it does not have are missing. */
+interface Pipelines {
+  readonly public: Pipeline;
+  readonly [listener: string]: Pipeline | undefined;
 }
 
 /** A compiled configuration. */
 export interface Runtime {
   readonly config: Config;
-  readonly pipeline: Pipeline;
+  /** By the name of their listener. */
+  readonly pipelines: Pipelines;
   readonly upstreamTokens: UpstreamTokens;
   readonly upstreams: ReadonlyMap<string, Upstream>;
   /** Whose service tokens are accepted, by name. Keys that are elsewhere are not fetched before `keys.start()`. */
@@ -142,7 +120,11 @@ export async function compileRuntime(config: Config, longLived: LongLived, previ
   const outbound = await compileOutbound(shared, issuer, previous?.outbound ?? null);
   return Object.freeze({
     config,
-    pipeline,
+    pipelines: {
+      public: pipeline,
+      redirect: redirectPipeline(pipeline),
+      ...(outbound && { outbound: outbound.pipeline }),
+    },
     upstreamTokens,
     upstreams,
     issuers,

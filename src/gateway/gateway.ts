@@ -1,177 +1,139 @@
 /**
- * The life of a gateway: open what outlives a configuration, compile the configuration, listen, put another
- * configuration in its place, come to an orderly end. What runs it, in one process or in several, is `instance.ts`.
+ * gateway: puts the parts together. This file is the life of one gateway: open what outlives a configuration, compile the
+ * configuration, listen, apply another configuration, end.
+ *
+ * Takes a validated configuration and the dependencies of its process; `process/` runs it, in one process or in several.
+ * It fails to open with a ConfigFault; a reload that fails changes nothing. Ending is bounded in time: `drain` lets
+ * requests finish, `close` cuts them.
  */
 
-import type { AddressInfo } from 'node:net';
-import { isDeepStrictEqual } from 'node:util';
-import { FollowedRevocations } from '../authentication/revocation/followed-revocations.ts';
-import type { RevocationSeries } from '../authentication/revocation/series.ts';
-
+import type { FollowedRevocations } from '../authentication/revocation/followed-revocations.ts';
 import type { Issuer } from '../authentication/service-token/issuer.ts';
-import type { SessionSeries } from '../authentication/session/series.ts';
-import { Sessions } from '../authentication/session/sessions.ts';
-import { type FileWatch, watchFiles } from '../config/watch.ts';
-import { PasswordHasher } from '../endpoints/login/password/hasher.ts';
-import { DependencyFault } from '../errors.ts';
-import type { Exchange } from '../exchange.ts';
+import type { Sessions } from '../authentication/session/sessions.ts';
 import type { Clocks } from '../lib/clock.ts';
 import { settledWithin } from '../lib/settled-within.ts';
-import { type ListenerHooks, PublicListener } from '../listener/http1/server.ts';
+import { CertificateFiles } from '../listener/http1/certificate-files.ts';
 import { TlsCertificates } from '../listener/http1/tls.ts';
-import { answerWithRedirect } from '../listener/redirect.ts';
-import { openStore } from '../store/open.ts';
+import type { ListenerAddresses } from '../listener/listener.ts';
 import type { Store } from '../store/store.ts';
 import { AccessLog } from '../telemetry/access.ts';
-import { AuditLog } from '../telemetry/audit.ts';
-import { fileWatchReports } from '../telemetry/file-watch.ts';
-import { errorFields, type LineStream, type Logger } from '../telemetry/log.ts';
+import type { AuditLog } from '../telemetry/audit.ts';
+import type { LineStream, Logger } from '../telemetry/log.ts';
 import type { MetricRegistry } from '../telemetry/registry.ts';
-import { openSigningKeys, type SigningKeys } from '../token/signing-keys.ts';
-
-import { closeTunnels } from '../upstream/close-tunnels.ts';
+import type { SigningKeys } from '../token/signing-keys.ts';
+import { drainTunnels } from '../upstream/drain-tunnels.ts';
+import type { Tunnel } from '../upstream/tunnel.ts';
 import type { Upstream } from '../upstream/upstream.ts';
-import { compileRuntime, type LongLived, type Runtime } from './compile.ts';
+import { compileRuntime } from './compile.ts';
 import type { Config } from './configuration.ts';
 import { Generation } from './generation.ts';
+import { Listeners, Recorder } from './listeners.ts';
+import { closed, LongLivedParts } from './long-lived.ts';
 import { GatewaySeries } from './series.ts';
-import { longestSessionTokenMs, longestSignedMs } from './token-lifetimes.ts';
 
 /** What a process gives its gateway. */
 export interface GatewayDependencies {
   readonly clocks: Clocks;
-  /** Where the access log is written; the stream that `log` writes to. */
+  /** Takes the access log; the stream that `log` writes to. */
   readonly lines: LineStream;
   readonly log: Logger;
   readonly audit: Logger;
   readonly metrics: MetricRegistry;
-  /** Shared by processes that stand behind one address; each has its own if left out. */
+  /** Shared by processes behind one address, so that they resume each other's TLS sessions. Default: keys of its own. */
   readonly ticketKeys?: Buffer;
 }
 
-/** How often the key directory is read again. */
-const KEY_REFRESH_MS = 10_000;
-/** For so long an idle connection of a client is kept open at the end, and a request that comes on it is answered. */
-const KEPT_CONNECTION_GRACE_MS = 1_500;
-/** What has to be let go of at the end gets no longer than this each. */
-const CLOSE_TIMEOUT_MS = 1_000;
-
+/** One gateway, from its opening to its end. */
 export class Gateway {
-  readonly store: Store;
-  readonly sessions: Sessions;
-  readonly revokedTokens: FollowedRevocations;
-  readonly signingKeys: SigningKeys;
-  readonly audit: AuditLog;
-  readonly #dependencies: GatewayDependencies;
-  readonly #longLived: LongLived;
+  readonly #longLived: LongLivedParts;
+  readonly #certificates: CertificateFiles | null;
   readonly #accessLog: AccessLog;
-  readonly #certificates: TlsCertificates | null;
-  readonly #listener: PublicListener;
-  readonly #redirect: PublicListener | null;
-  readonly #outbound: PublicListener | null;
-  readonly #keyRefresh: NodeJS.Timeout;
-  /** The present one, and those before it that still have exchanges under way. */
+  readonly #listeners: Listeners;
+  /** The present one, and those before it that still have exchanges in progress. */
   readonly #generations = new Set<Generation>();
-  /** Shutting down: nothing is kept for later. */
-  readonly #draining: AbortController;
-  /** The end: nothing is waited for. */
-  readonly #ending = new AbortController();
-  #certificateWatch: FileWatch | null;
+  /** Aborted at the end: nothing is waited for any more. */
+  readonly #closing = new AbortController();
   #generation: Generation;
-  #redirectAddress: AddressInfo | null = null;
-  #outboundAddress: AddressInfo | null = null;
   #isListening = false;
+  #isDraining = false;
 
-  private constructor(store: Store, longLived: LongLived, draining: AbortController, parts: GatewayParts) {
-    const { dependencies, generation, certificates, revokedTokens } = parts;
-    const { config } = generation.runtime;
-    this.store = store;
-    this.sessions = longLived.sessions;
-    this.revokedTokens = revokedTokens;
-    this.signingKeys = longLived.signingKeys;
-    this.audit = longLived.audit;
-    this.#dependencies = dependencies;
+  private constructor(
+    longLived: LongLivedParts,
+    certificates: CertificateFiles | null,
+    generation: Generation,
+    lines: LineStream,
+  ) {
+    const { series, clocks, audit } = longLived;
     this.#longLived = longLived;
-    this.#draining = draining;
-    this.#accessLog = new AccessLog(dependencies.lines, config.log);
     this.#certificates = certificates;
-    this.#certificateWatch = this.#watchCertificates();
     this.#generation = generation;
     this.#generations.add(generation);
-    this.#listener = this.#publicListener(config);
-    this.#redirect = this.#redirectListener(config);
-    this.#outbound = this.#outboundListener(config);
-    this.#bindGauges(longLived.series);
-    this.#keyRefresh = setInterval(() => void this.#refreshKeys(), KEY_REFRESH_MS).unref();
+    this.#accessLog = new AccessLog(lines, generation.runtime.config.log);
+    const recorder = new Recorder(this.#accessLog, audit, series.listeners, clocks);
+    this.#listeners = new Listeners(generation, certificates?.certificates ?? null, recorder, clocks);
+    series.listeners.connections.readFrom(() => this.connectionCount());
+    series.upstreams.tunnels.readFrom(() => this.#tunnels().length);
+    series.upstreams.readFrom(() => this.upstreams);
+    series.serviceTokens.readFrom(() => this.issuers);
   }
 
   /**
-   * Opens everything that a configuration needs. When a step fails, what was opened before is closed again.
+   * Opens everything that a configuration needs. When a step fails, the steps before it are closed.
    *
-   * @throws ConfigFault with one clear message when something cannot be opened
+   * @throws ConfigFault with one clear message when something fails to open
    */
   static async open(config: Config, dependencies: GatewayDependencies): Promise<Gateway> {
-    const { clocks, log } = dependencies;
-    const series = new GatewaySeries(dependencies.metrics);
-    await using opened = new AsyncDisposableStack();
-    const draining = new AbortController();
-    const signingKeys = await openSigningKeys(config.upstreamToken, longestSignedMs(config), clocks.wallMs);
+    const { clocks, log, audit, lines, metrics, ticketKeys } = dependencies;
+    const series = new GatewaySeries(metrics);
     const { tls } = config.listeners.public;
-    const certificates = tls === undefined ? null : new TlsCertificates(tls, clocks.wallMs, dependencies.ticketKeys);
-    const store = opened.adopt(await openStore(config.store, { clocks, log, series: series.store }), (it) =>
+    const certificates = tls === undefined ? null : new TlsCertificates(tls, clocks.wallMs, ticketKeys);
+    await using opened = new AsyncDisposableStack();
+    const longLived = opened.adopt(await LongLivedParts.open(config, { clocks, log, audit, series }), (it) =>
       it.close(),
     );
-    const passwordHasher = new PasswordHasher(config.login.password?.hashConcurrency ?? 1);
-    opened.defer(() => passwordHasher.close());
-    const sessions = opened.adopt(openSessions(store, config, dependencies, series.sessions), (it) => it.close());
-    const revokedTokens = opened.adopt(await followRevocations(store, config, clocks, series.revocations), (it) =>
-      it.close(),
-    );
-    const longLived: LongLived = {
-      sessions,
-      attempts: store.attempts,
-      families: store.families,
-      once: store.once,
-      passwordHasher,
-      signingKeys,
-      revokedTokens,
-      series,
-      log,
-      audit: new AuditLog(dependencies.audit),
-      clocks,
-    };
     const generation = new Generation(await compileRuntime(config, longLived, null));
+    generation.startKeySets();
     opened.move();
-    startKeySets(generation.runtime);
-    return new Gateway(store, longLived, draining, { dependencies, generation, certificates, revokedTokens });
+    const files =
+      certificates === null || tls === undefined
+        ? null
+        : new CertificateFiles(certificates, tls, log, series.listeners);
+    return new Gateway(longLived, files, generation, lines);
   }
 
   /**
    * Begins to accept connections.
    *
-   * @returns the address of the public listener
-   * @throws ConfigFault when an address cannot be had
+   * @throws ConfigFault when an address is unavailable
    */
-  async listen(): Promise<AddressInfo> {
-    const address = await this.#listener.listen();
-    this.#redirectAddress = (await this.#redirect?.listen()) ?? null;
-    this.#outboundAddress = (await this.#outbound?.listen()) ?? null;
+  async listen(): Promise<ListenerAddresses> {
+    const addresses = await this.#listeners.listen();
     this.#isListening = true;
-    return address;
+    return addresses;
   }
 
-  /** Where the redirect listener listens; `null` when there is none. */
-  get redirectAddress(): AddressInfo | null {
-    return this.#redirectAddress;
+  get store(): Store {
+    return this.#longLived.store;
   }
 
-  /** Where the workload beside this gateway calls; `null` when there is no outbound side. */
-  get outboundAddress(): AddressInfo | null {
-    return this.#outboundAddress;
+  get sessions(): Sessions {
+    return this.#longLived.sessions;
+  }
+
+  get revokedTokens(): FollowedRevocations {
+    return this.#longLived.revokedTokens;
+  }
+
+  get signingKeys(): SigningKeys {
+    return this.#longLived.signingKeys;
+  }
+
+  get audit(): AuditLog {
+    return this.#longLived.audit;
   }
 
   get clocks(): Clocks {
-    return this.#dependencies.clocks;
+    return this.#longLived.clocks;
   }
 
   /** The configuration in use. */
@@ -179,278 +141,89 @@ export class Gateway {
     return this.#generation.runtime.config;
   }
 
+  /** The upstreams of the configuration in use. */
+  get upstreams(): readonly Upstream[] {
+    return [...this.#generation.runtime.upstreams.values()];
+  }
+
+  /** The issuers whose service tokens the configuration in use accepts. */
+  get issuers(): readonly Issuer[] {
+    return [...this.#generation.runtime.issuers.values()];
+  }
+
   /** Whether it accepts connections, or has done so. */
   get isListening(): boolean {
     return this.#isListening;
   }
 
-  /** Whether it is shutting down. */
+  /** Whether it is ending. */
   get isDraining(): boolean {
-    return this.#draining.signal.aborted;
+    return this.#isDraining;
   }
 
   /** Requests in progress, tunnels included. */
   get requestsInFlight(): number {
-    return this.#listeners().reduce((sum, { inFlight }) => sum + inFlight, 0);
+    return this.#listeners.inFlight;
   }
 
-  /** Open connections of clients. */
-  async connectionCount(): Promise<number> {
-    const counts = await Promise.all(this.#listeners().map((listener) => listener.connectionCount));
-    return counts.reduce((sum, count) => sum + count, 0);
+  /** Counts open connections of clients. */
+  connectionCount(): Promise<number> {
+    return this.#listeners.connectionCount();
   }
 
   /**
-   * Puts another configuration in use. Requests under way finish on the one they began with; keys that need a restart
-   * stay as they are.
+   * Puts another configuration in use. Requests in progress finish on the one that they began with; keys that need a
+   * restart stay as they are.
    *
    * @returns what stays as it was, one line each: certificates whose files, named as before, cannot be used any more
    * @throws ConfigFault when something that it names cannot be used; then nothing has changed
    */
   async apply(config: Config): Promise<readonly string[]> {
     const previous = this.#generation;
-    const { tls } = config.listeners.public;
-    const before = this.config.listeners.public.tls;
-    const isOtherTls = tls !== undefined && !isDeepStrictEqual(tls.certificates, before?.certificates);
-    const pairs = isOtherTls ? this.#certificates?.load(tls) : undefined;
-    const runtime = await compileRuntime(config, this.#longLived, previous.runtime);
+    const certificates = this.#certificates?.load(config.listeners.public.tls) ?? null;
+    const generation = new Generation(await compileRuntime(config, this.#longLived, previous.runtime));
 
     // From here on nothing fails.
-    if (pairs !== undefined && tls !== undefined) {
-      this.#certificates?.use(tls, pairs);
-      this.#certificateWatch?.close();
-      this.#certificateWatch = this.#watchCertificates();
-    }
-    const kept = pairs === undefined ? this.#readCertificates() : [];
-    this.signingKeys.keyring.allowLifetime(longestSignedMs(config));
-    this.sessions.configure(sessionSettings(config));
-    this.revokedTokens.configure(revocationSettings(config));
-    for (const listener of this.#listeners()) listener.configure(config.listeners.public);
+    const kept = this.#certificates?.use(certificates) ?? [];
+    this.#longLived.configure(config);
     this.#accessLog.configure(config.log);
-    this.#dependencies.log.level = config.log.level;
-    startKeySets(runtime);
-    const generation = new Generation(runtime);
+    generation.startKeySets();
     this.#generations.add(generation);
     this.#generation = generation;
-    void previous.retire(runtime, this.#ending.signal).then(() => this.#generations.delete(previous));
+    this.#listeners.serve(generation);
+    void previous.drain(generation.runtime, this.#closing.signal).then(() => this.#generations.delete(previous));
     return kept;
   }
 
-  /** Those of the configuration in use. */
-  get upstreams(): readonly Upstream[] {
-    return [...this.#generation.runtime.upstreams.values()];
-  }
-
-  /** Those whose service tokens are accepted. */
-  get issuers(): readonly Issuer[] {
-    return [...this.#generation.runtime.issuers.values()];
-  }
-
   /**
-   * Ends in order: not ready at once, open for `shutdown.delay`, then no new connections, a last answer on those that are
-   * open, and what is under way gets `shutdown.timeout` to finish. WebSockets are closed over the first half of it. The outbound side goes on until then:
-   * what finishes may have to call others. Resolves when everything is closed.
+   * Ends gracefully: reports itself not ready at once, stays open for `shutdown.delay`, then accepts no more connections
+   * and gives requests in progress `shutdown.timeout` to finish. WebSockets are closed over the first half of it.
+   * Resolves when everything is closed.
    */
   async drain(): Promise<void> {
     const { delay, timeout } = this.config.shutdown;
-    const ending = this.#ending.signal;
-    this.#draining.abort();
-    for (const listener of this.#listeners()) listener.announceEnd();
-    if (delay > 0) await settledWithin(new Promise(() => {}), delay, ending);
-    const graceMs = Math.min(KEPT_CONNECTION_GRACE_MS, timeout / 4);
-    const drained = Promise.all([this.#listener.drain(graceMs, ending), this.#redirect?.drain(graceMs, ending)]).then(
-      () => this.#outbound?.drain(graceMs, ending),
-    );
-    void closeTunnels(this.#tunnels(), timeout / 2, ending);
-    await settledWithin(drained, timeout, ending);
+    const { signal } = this.#closing;
+    this.#isDraining = true;
+    this.#listeners.announceDrain();
+    if (delay > 0) await settledWithin(new Promise(() => {}), delay, signal);
+    const drained = this.#listeners.drain(timeout, signal);
+    void drainTunnels(this.#tunnels(), timeout / 2, signal);
+    await settledWithin(drained, timeout, signal);
     await this.close();
   }
 
-  /** Ends at once: cuts what is under way. */
+  /** Ends at once and cuts requests in progress. */
   async close(): Promise<void> {
-    this.#draining.abort();
-    this.#ending.abort();
-    clearInterval(this.#keyRefresh);
-    this.#certificateWatch?.close();
-    for (const listener of this.#listeners()) listener.destroy();
-    for (const tunnel of this.#tunnels()) tunnel.destroy();
-    const upstreams = [...this.#generations].flatMap(({ runtime }) => [...runtime.upstreams.values()]);
-    for (const { runtime } of this.#generations) for (const { keys } of runtime.issuers.values()) keys.close();
-    const never = new AbortController().signal;
-    const end = (work: Promise<unknown>) => settledWithin(work, CLOSE_TIMEOUT_MS, never);
-    await end(Promise.all(upstreams.map((upstream) => upstream.close())));
-    await end(Promise.all([...this.#generations].map(({ runtime }) => runtime.outbound?.close())));
-    await end(this.#longLived.passwordHasher.close());
-    this.sessions.close();
-    this.revokedTokens.close();
-    await end(this.store.close());
+    this.#isDraining = true;
+    this.#closing.abort();
+    this.#certificates?.close();
+    this.#listeners.close();
+    for (const tunnel of this.#tunnels()) tunnel.close();
+    await closed(Promise.all([...this.#generations].map((generation) => generation.close())));
+    await this.#longLived.close();
   }
 
-  /** What is read of the gateway when it is scraped. */
-  #bindGauges({ listeners, upstreams, serviceTokens, tokens }: GatewaySeries): void {
-    listeners.connections.readFrom(() => this.connectionCount());
-    if (this.#certificates !== null) listeners.readFrom(this.#certificates);
-    upstreams.tunnels.readFrom(() => this.#tunnels().length);
-    upstreams.readFrom(() => this.upstreams);
-    serviceTokens.readFrom(() => this.issuers);
-    tokens.readFrom(this.signingKeys.keyring, this.#dependencies.clocks.wallMs);
+  #tunnels(): readonly Tunnel[] {
+    return [...this.#generations].flatMap(({ tunnels }) => tunnels);
   }
-
-  #watchCertificates(): FileWatch | null {
-    if (this.#certificates === null) return null;
-    const { certificatesLastReadSuccessful, certificateWatchErrors } = this.#longLived.series.listeners;
-    certificatesLastReadSuccessful.set(1);
-    return watchFiles(this.#certificates.files, {
-      onChange: () => void this.#readCertificates(),
-      ...fileWatchReports('certificates', this.#dependencies.log, certificateWatchErrors),
-    });
-  }
-
-  /** One that cannot be used stays as it is, and that is said: in the log, and one line each to whoever asked. */
-  #readCertificates(): readonly string[] {
-    if (this.#certificates === null) return [];
-    const { log } = this.#dependencies;
-    const { series } = this.#longLived;
-    const faults = this.#certificates.reload();
-    series.listeners.certificatesLastReadSuccessful.set(faults.length === 0 ? 1 : 0);
-    for (const fault of faults) log.error({ fault: errorFields(fault) }, 'a certificate stays as it was');
-    if (faults.length === 0) log.info('certificates were read again');
-    return faults.map(({ message }) => `${message}; the certificate stays as it was`);
-  }
-
-  #publicListener(config: Config): PublicListener {
-    const { address, ...settings } = config.listeners.public;
-    const hooks = this.#listenerHooks((exchange) => this.#generation.run(exchange));
-    const { monotonicMs } = this.#dependencies.clocks;
-    return new PublicListener('listeners.public.address', address, settings, this.#certificates, hooks, monotonicMs);
-  }
-
-  #redirectListener(config: Config): PublicListener | null {
-    const { redirect, public: settings } = config.listeners;
-    if (redirect === undefined) return null;
-    const hooks = this.#listenerHooks((exchange) => {
-      const { pipeline } = this.#generation.runtime;
-      this.#generation.join(exchange, pipeline);
-      exchange.enter(pipeline.series.endpoints);
-      answerWithRedirect(exchange, pipeline);
-    });
-    const { monotonicMs } = this.#dependencies.clocks;
-    return new PublicListener('listeners.redirect.address', redirect.address, settings, null, hooks, monotonicMs);
-  }
-
-  /** Limits and timeouts are those of the public listener. */
-  #outboundListener(config: Config): PublicListener | null {
-    const { outbound, listeners } = config;
-    if (outbound === undefined) return null;
-    const hooks = this.#listenerHooks((exchange) => this.#generation.runOutbound(exchange), true);
-    const { monotonicMs } = this.#dependencies.clocks;
-    const { address } = outbound;
-    return new PublicListener('outbound.address', address, listeners.public, null, hooks, monotonicMs, 'loopback');
-  }
-
-  #listenerHooks(onExchange: ListenerHooks['onExchange'], isOutbound = false): ListenerHooks {
-    return {
-      onExchange,
-      onRefused: (exchange, denial) => {
-        const { pipeline, outbound } = this.#generation.runtime;
-        exchange.isOutbound = isOutbound;
-        if (exchange.generation === null)
-          this.#generation.join(exchange, (isOutbound ? outbound?.pipeline : null) ?? pipeline);
-        pipeline.responder.denial(exchange, denial);
-      },
-      onFinished: (exchange) => this.#record(exchange),
-      onParserRefusal: (refusal) => {
-        const { pipeline, outbound } = this.#generation.runtime;
-        const { unmatched } = ((isOutbound ? outbound?.pipeline : null) ?? pipeline).series;
-        this.#accessLog.recordRefusal(refusal, isOutbound, this.#dependencies.clocks.wallMs(), unmatched);
-      },
-      onConnectionRefused: (reason) => this.#longLived.series.listeners.connectionsRefused.inc({ reason }),
-    };
-  }
-
-  #listeners(): PublicListener[] {
-    return [this.#listener, this.#redirect, this.#outbound].filter((listener) => listener !== null);
-  }
-
-  #tunnels() {
-    return [...this.#generations].flatMap((generation) => [...generation.tunnels]);
-  }
-
-  #record(exchange: Exchange): void {
-    const { clocks } = this.#dependencies;
-    this.#accessLog.record(exchange, clocks.monotonicMs(), clocks.wallMs());
-    this.audit.recordDenial(exchange);
-    exchange.generation?.leave();
-  }
-
-  async #refreshKeys(): Promise<void> {
-    try {
-      await this.signingKeys.refresh();
-    } catch (fault) {
-      this.#dependencies.log.error(
-        { fault: errorFields(fault) },
-        'signing keys could not be read; the known ones stay',
-      );
-    }
-  }
-}
-
-/** Fetches in the background what was not fetched before. Nobody waits for it: readiness says what is missing. */
-function startKeySets({ issuers }: Runtime): void {
-  for (const { keys } of issuers.values()) keys.start();
-}
-
-interface GatewayParts {
-  readonly dependencies: GatewayDependencies;
-  readonly generation: Generation;
-  readonly certificates: TlsCertificates | null;
-  readonly revokedTokens: FollowedRevocations;
-}
-
-async function followRevocations(
-  store: Store,
-  config: Config,
-  clocks: Clocks,
-  series: RevocationSeries,
-): Promise<FollowedRevocations> {
-  const revocations = await FollowedRevocations.open(store, revocationSettings(config), clocks, series);
-  series.readFrom(revocations);
-  return revocations;
-}
-
-function revocationSettings(config: Config) {
-  return {
-    outageGraceMs: config.revocation.outageGrace ?? Number.POSITIVE_INFINITY,
-    sessionTokenMs: longestSessionTokenMs(config),
-  };
-}
-
-function openSessions(
-  store: Store,
-  config: Config,
-  { clocks, log }: GatewayDependencies,
-  series: SessionSeries,
-): Sessions {
-  // The store logs once that it does not answer; this would log it for every request.
-  const onBackgroundFault = (fault: unknown) =>
-    log[fault instanceof DependencyFault ? 'debug' : 'warn'](
-      { fault: errorFields(fault) },
-      'background work of a session failed',
-    );
-  const sessions = new Sessions(store, sessionSettings(config), clocks, series, onBackgroundFault);
-  series.expectStore(store.kind);
-  series.cacheEntries.readFrom(() => sessions.cachedCount);
-  return sessions;
-}
-
-function sessionSettings({ session }: Config) {
-  return {
-    idleTimeoutMs: session.idleTimeout,
-    absoluteTimeoutMs: session.absoluteTimeout,
-    maxPerUser: session.maxPerUser,
-    cacheMaxEntries: session.cache.maxEntries,
-    recheckAfterMs: session.cache.recheckAfter,
-    feedTimeoutMs: session.cache.feedTimeout,
-    outageGraceMs: session.cache.outageGrace,
-  };
 }

@@ -1,26 +1,27 @@
 /**
- * A runtime and the exchanges that run on it. A reload puts a new generation in the place of the present one; the old
- * one lives on until the last of its exchanges is over, and only then are the upstreams and key sets closed that it alone
- * had.
+ * A runtime and the exchanges that run on it. A reload starts a new generation; the one before drains: it lives until the
+ * last of its exchanges is over, and only then are the upstreams and key sets closed that it alone has.
  */
 
 import { Denial } from '../errors.ts';
-import type { Exchange } from '../exchange.ts';
+import type { Exchange, Handler } from '../exchange.ts';
 import { settledWithin } from '../lib/settled-within.ts';
 import { handle, type Pipeline } from '../pipeline.ts';
+import type { RouteMetrics } from '../telemetry/route-series.ts';
 import type { Tunnel } from '../upstream/tunnel.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Runtime } from './compile.ts';
 
 /**
- * How long the exchanges of a generation that was replaced keep their upstreams. WebSockets are not concerned: they have
- * left their connection pool.
+ * How long the exchanges of a replaced generation keep their upstreams. WebSockets are not affected: they have left their
+ * connection pool.
  */
-const RETIREMENT_MS = 5 * 60_000;
+const DRAIN_LIMIT_MS = 5 * 60_000;
 
-/** A reload has taken the section away; the listener stays until a restart. */
-const NO_OUTBOUND = new Denial('host_not_served', 'the configuration has no outbound side any more');
+/** A reload has removed the listener from the configuration; it stays open until a restart. */
+const NOT_CONFIGURED = new Denial('host_not_served', 'the configuration does not have this listener any more');
 
+/** One compiled configuration while exchanges run on it. */
 export class Generation {
   readonly runtime: Runtime;
   #exchanges = 0;
@@ -30,60 +31,53 @@ export class Generation {
     this.runtime = runtime;
   }
 
-  /** Takes a request from its head to its answer. */
-  run(exchange: Exchange): void {
-    const { pipeline } = this.runtime;
-    this.join(exchange, pipeline);
-    void handle(exchange, pipeline);
+  /** Makes the handler of a listener; one that the configuration does not have refuses everything. */
+  handlerOf(listener: string): Handler {
+    const { pipelines } = this.runtime;
+    return new PipelineHandler(this, pipelines[listener] ?? refusing(pipelines.public));
   }
 
-  /** The same for what the workload beside the gateway calls. */
-  runOutbound(exchange: Exchange): void {
-    const { outbound, pipeline } = this.runtime;
-    exchange.isOutbound = true;
-    this.join(exchange, outbound?.pipeline ?? pipeline);
-    if (outbound === null) pipeline.responder.denial(exchange, NO_OUTBOUND);
-    else void handle(exchange, outbound.pipeline);
+  /** Fetches in the background the key sets that were not fetched before. Readiness reports those that are missing. */
+  startKeySets(): void {
+    for (const { keys } of this.runtime.issuers.values()) keys.start();
   }
 
-  /** An exchange belongs to this generation from now on; until it has a route, it is counted as having none. */
-  join(exchange: Exchange, { series }: Pipeline): void {
+  /** An exchange has begun on it. */
+  begun(): void {
     this.#exchanges += 1;
-    exchange.generation = this;
-    exchange.enter(series.unmatched);
   }
 
-  /** An exchange of this generation is over. */
-  leave(): void {
+  /** An exchange that began on it is over. */
+  finished(): void {
     this.#exchanges -= 1;
     if (this.#exchanges === 0) this.#whenUnused?.();
   }
 
   /** Open WebSockets. */
   get tunnels(): readonly Tunnel[] {
-    const { pipeline, outbound } = this.runtime;
-    return [...pipeline.outlet.tunnels, ...(outbound?.pipeline.outlet.tunnels ?? [])];
+    const outlets = new Set(Object.values(this.runtime.pipelines).flatMap((it) => it?.outlet ?? []));
+    return [...outlets].flatMap(({ tunnels }) => [...tunnels]);
   }
 
   /**
-   * Resolves when the last exchange is over and the upstreams that the successor does not share are closed.
+   * Resolves when its last exchange is over and everything that its successor does not go on with is closed.
    *
-   * @param signal  closes them now, whatever is under way
+   * @param signal  ends the waiting
    */
-  async retire(successor: Runtime, signal: AbortSignal): Promise<void> {
-    const shared = new Set<Upstream>(successor.upstreams.values());
-    const own = [...this.runtime.upstreams.values()].filter((upstream) => !shared.has(upstream));
+  async drain(successor: Runtime, signal: AbortSignal): Promise<void> {
     const unused = this.#unused();
-    await settledWithin(unused, RETIREMENT_MS, signal);
-    this.#closeKeySets(successor);
-    await Promise.all([...own.map((upstream) => upstream.close()), this.runtime.outbound?.close(successor.outbound)]);
+    await settledWithin(unused, DRAIN_LIMIT_MS, signal);
+    await this.close(successor);
     await settledWithin(unused, null, signal);
   }
 
-  /** Key sets that the successor does not go on with. */
-  #closeKeySets(successor: Runtime): void {
-    const shared = new Set([...successor.issuers.values()].map(({ keys }) => keys));
-    for (const { keys } of this.runtime.issuers.values()) if (!shared.has(keys)) keys.close();
+  /** Closes at once what its successor does not go on with; everything when there is none. */
+  async close(successor: Runtime | null = null): Promise<void> {
+    const sharedKeys = new Set([...(successor?.issuers.values() ?? [])].map(({ keys }) => keys));
+    for (const { keys } of this.runtime.issuers.values()) if (!sharedKeys.has(keys)) keys.close();
+    const shared = new Set<Upstream>(successor?.upstreams.values());
+    const own = [...this.runtime.upstreams.values()].filter((upstream) => !shared.has(upstream));
+    await Promise.all([...own.map((upstream) => upstream.close()), this.runtime.outbound?.close(successor?.outbound)]);
   }
 
   #unused(): Promise<void> {
@@ -93,3 +87,35 @@ export class Generation {
     });
   }
 }
+
+/** A pipeline of a generation, behind one listener. */
+class PipelineHandler implements Handler {
+  readonly unmatched: RouteMetrics;
+  readonly #generation: Generation;
+  readonly #pipeline: Pipeline;
+
+  constructor(generation: Generation, pipeline: Pipeline) {
+    this.unmatched = pipeline.series.unmatched;
+    this.#generation = generation;
+    this.#pipeline = pipeline;
+  }
+
+  begun(): void {
+    this.#generation.begun();
+  }
+
+  handle(exchange: Exchange): void {
+    void handle(exchange, this.#pipeline);
+  }
+
+  refuse(exchange: Exchange, denial: Denial): void {
+    this.#pipeline.responder.denial(exchange, denial);
+  }
+
+  finished(): void {
+    this.#generation.finished();
+  }
+}
+
+/** A pipeline that refuses every request before it is read. */
+const refusing = (front: Pipeline): Pipeline => ({ ...front, sanitizer: { screen: () => NOT_CONFIGURED } });

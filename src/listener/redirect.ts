@@ -1,29 +1,52 @@
 /**
- * What the redirect listener answers: every request for a public origin is sent there with 308, which keeps method and
- * body. The target is the canonical one and the origin comes from the configuration, so that nothing a client sends in
- * a header comes back in `Location`.
+ * The redirect listener's pipeline: sends every request for a public origin there with 308, which keeps method and body.
+ * The target is the canonical one and the origin comes from the configuration, so that no header of a client comes back in
+ * `Location`. Refuses what `sanitize` refuses, and hosts without a public origin.
  */
 
 import { Denial } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Pipeline } from '../pipeline.ts';
+import type { Responder } from '../response/respond.ts';
+import type { RawRequest, ScreenedRequest } from '../sanitize/sanitize.ts';
 
 const NO_PUBLIC_ORIGIN = new Denial('host_not_served', 'redirect listener: host has no public origin');
 
-/** Answers an exchange of the redirect listener. Refuses what `sanitize` refuses, and hosts without a public origin. */
-export function answerWithRedirect(exchange: Exchange, { sanitizer, responder }: Pipeline): void {
-  exchange.isOwnEndpoint = true;
-  const request = sanitizer.screen(exchange);
-  if (request instanceof Denial) {
-    responder.denial(exchange, request);
-    return;
+/** Makes the pipeline of the redirect listener from that of the public one. Everything on it counts as an own endpoint. */
+export function redirectPipeline(front: Pipeline): Pipeline {
+  const redirect = new Redirect(front.responder);
+  return {
+    ...front,
+    sanitizer: new PlainSanitizer(front.sanitizer),
+    endpoints: { match: () => redirect.answer },
+    series: { ...front.series, unmatched: front.series.endpoints },
+  };
+}
+
+/** Takes every request for a plain one, so that the answer carries nothing that only counts over TLS (RFC 6797 §7.2). */
+class PlainSanitizer {
+  readonly #sanitizer: Pipeline['sanitizer'];
+
+  constructor(sanitizer: Pipeline['sanitizer']) {
+    this.#sanitizer = sanitizer;
   }
-  // Nothing that only counts over TLS is said here (RFC 6797 §7.2).
-  exchange.screened = { ...request, scheme: 'http' };
-  if (request.publicOrigin === null) {
-    responder.denial(exchange, NO_PUBLIC_ORIGIN);
-    return;
+
+  screen(raw: RawRequest): ScreenedRequest | Denial {
+    const request = this.#sanitizer.screen(raw);
+    return request instanceof Denial ? request : { ...request, scheme: 'http' };
   }
-  const { path, query } = request.target;
-  responder.redirect(exchange, 308, `${request.publicOrigin}${path}${query}`);
+}
+
+class Redirect {
+  readonly #responder: Responder;
+
+  constructor(responder: Responder) {
+    this.#responder = responder;
+  }
+
+  readonly answer = (exchange: Exchange, { publicOrigin, target }: ScreenedRequest): Denial | null => {
+    if (publicOrigin === null) return NO_PUBLIC_ORIGIN;
+    this.#responder.redirect(exchange, 308, `${publicOrigin}${target.path}${target.query}`);
+    return null;
+  };
 }

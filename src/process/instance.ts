@@ -14,6 +14,7 @@ import { LocalControl } from '../gateway/control.ts';
 import { Gateway, type GatewayDependencies } from '../gateway/gateway.ts';
 import type { LoadedConfig } from '../gateway/load.ts';
 import { newTicketKeys } from '../listener/http1/tls.ts';
+import type { ListenerAddress, ListenerAddresses } from '../listener/listener.ts';
 import { isShared } from '../store/kinds.ts';
 import { Reloader } from './reload.ts';
 import { type Build, ProcessSeries, type WorkerSeries } from './series.ts';
@@ -38,9 +39,9 @@ export interface InstanceOptions {
   readonly onHopeless: () => void;
 }
 
-/** Where an instance listens; `null` for listeners that it does not have. */
-export interface InstanceAddresses extends Pick<Started, 'public' | 'redirect' | 'outbound'> {
-  readonly admin: Started['public'];
+/** Where an instance listens. */
+export interface InstanceAddresses extends ListenerAddresses {
+  readonly admin: ListenerAddress;
 }
 
 /** The gateway of an instance, or its workers. */
@@ -98,10 +99,10 @@ export class Instance {
     const parts = { control: serving.control, reloader, log, series: series.admin };
     const admin = started.adopt(await AdminListener.open(config.listeners.admin, parts), (it) => it.close());
     const adminAddress = await admin.listen();
-    const { store, signing, ...addresses } = await serving.listen();
+    const { addresses, ...uses } = await serving.listen();
     if (watchedFile !== null) reloader.watch(watchedFile);
     started.move();
-    return new Instance(serving, admin, reloader, { ...addresses, admin: adminAddress }, { store, signing });
+    return new Instance(serving, admin, reloader, { ...addresses, admin: adminAddress }, uses);
   }
 
   /** The components that currently fail readiness. */

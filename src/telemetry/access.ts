@@ -2,9 +2,8 @@
 
 import { type DenialReason, REASONS } from '../errors.ts';
 import { toTimestamp } from '../lib/timestamp.ts';
-import type { FinishedRequest } from './finished-request.ts';
+import type { FinishedRequest, LoggedListener } from './finished-request.ts';
 import { errorFields, type LineStream } from './log.ts';
-import type { RouteMetrics } from './route-series.ts';
 
 /** The numbers that pino uses, so that the access log reads like the rest of the log. */
 const LEVELS = { debug: 20, info: 30, warn: 40, error: 50 } as const;
@@ -54,7 +53,7 @@ export class AccessLog {
     const status = statusOf(exchange);
     const durationMs = endedMs - exchange.startedMs;
     const upstreamMs = upstreamPart(exchange);
-    exchange.series?.observe({
+    exchange.series.observe({
       method: exchange.method,
       status,
       upstreamStatus: exchange.isTunnel ? 101 : exchange.reply.status,
@@ -81,19 +80,13 @@ export class AccessLog {
    *
    * @param wallMs  wall-clock time of the refusal
    */
-  recordRefusal(
-    { id, reason, note, client }: UnreadRequest,
-    isOutbound: boolean,
-    wallMs: number,
-    metrics: RouteMetrics,
-  ): void {
-    metrics.refused(reason);
+  recordRefusal({ id, reason, note, client }: UnreadRequest, listener: LoggedListener, wallMs: number): void {
+    listener.handler.unmatched.refused(reason);
     const { access, level } = this.#settings;
     const { status, logLevel } = REASONS[reason];
     if (access === 'off' || LEVELS[logLevel] < LEVELS[level]) return;
-    const outbound = isOutbound ? { outbound: true } : {};
-    const line = { level: LEVELS[logLevel], time: this.#time(wallMs), id, ...outbound, status, client, reason, note };
-    this.#stream.write(`${JSON.stringify({ ...line, msg: 'request' })}\n`);
+    const head = `{"level":${LEVELS[logLevel]},"time":"${this.#time(wallMs)}","id":"${id}"${listener.logText}`;
+    this.#stream.write(`${head},${JSON.stringify({ status, client, reason, note, msg: 'request' }).slice(1)}\n`);
   }
 
   /**
@@ -111,8 +104,7 @@ export class AccessLog {
     wallMs: number,
   ): string {
     const { screened, route, principal, reason, note } = exchange;
-    let line = `{"level":${level},"time":"${this.#time(wallMs)}","id":"${exchange.id}"`;
-    if (exchange.isOutbound) line += ',"outbound":true';
+    let line = `{"level":${level},"time":"${this.#time(wallMs)}","id":"${exchange.id}"${exchange.listener.logText}`;
     if (route !== null) line += `,"route":"${route.id}"`;
     line += `,"method":"${exchange.method}"`;
     // The query may carry secrets; a refused target is not quoted at all (LOG-02).

@@ -3,12 +3,18 @@
 import type { Reason } from '../errors.ts';
 import type { PrincipalKind, RouteMetrics } from './route-series.ts';
 
+/** A listener, as the access log knows it. */
+export interface LoggedListener {
+  /** Its fields in each line, as JSON members that each follow a comma. */
+  readonly logText: string;
+  readonly handler: { readonly unmatched: RouteMetrics };
+}
+
 /** A request that is over. Times are monotonic milliseconds, `null` for what never happened. */
 export interface FinishedRequest {
   readonly id: string;
   readonly method: string;
-  /** Whether it came in on the outbound listener. */
-  readonly isOutbound: boolean;
+  readonly listener: Pick<LoggedListener, 'logText'>;
   readonly peer: { readonly address: string };
   /** What the gateway read of it; `null` when it was refused unread. */
   readonly screened: {
@@ -31,6 +37,6 @@ export interface FinishedRequest {
   readonly upstreamEndedMs: number | null;
   readonly requestBytes: number;
   readonly responseBytes: number;
-  /** The series of its route; `null` before one was found. */
-  readonly series: RouteMetrics | null;
+  /** The series of its route, or of its listener when none was found. */
+  readonly series: RouteMetrics;
 }

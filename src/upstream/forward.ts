@@ -313,7 +313,7 @@ class Forwarding implements Dispatcher.DispatchHandler, Abortable {
       },
     });
     tunnels.add(tunnel);
-    this.#stopWatching = this.#watch(principal, (ending) => tunnel.closeFor(ending));
+    this.#stopWatching = this.#watch(principal, (ending) => tunnel.credentialEnded(ending));
   }
 
   /** Called when the parser has delivered what came with the response head: what is still open now is a stream. */

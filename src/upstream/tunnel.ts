@@ -65,18 +65,18 @@ export class Tunnel {
   }
 
   /** The credential that opened it has ended. */
-  closeFor({ denial, closeReason }: StreamEnding): void {
+  credentialEnded({ denial, closeReason }: StreamEnding): void {
     this.#exchange.refused(denial);
-    this.#close(POLICY_VIOLATION, closeReason);
+    this.#drain(POLICY_VIOLATION, closeReason);
   }
 
-  /** The process is shutting down. */
-  closeForShutdown(): void {
-    this.#close(GOING_AWAY, 'going away');
+  /** Ends it gracefully: both sides get a Close frame and a moment to answer. */
+  drain(): void {
+    this.#drain(GOING_AWAY, 'going away');
   }
 
-  /** Cuts both sides. */
-  destroy(): void {
+  /** Cuts both sides at once. */
+  close(): void {
     this.#client.destroy();
     this.#upstream.destroy();
   }
@@ -98,7 +98,7 @@ export class Tunnel {
   /** What was relayed before the end is still delivered; a side that then stays is cut. */
   #sideEnded(other: Duplex): void {
     other.end();
-    this.#closeTimer ??= setTimeout(() => this.destroy(), HALF_OPEN_TIMEOUT_MS).unref();
+    this.#closeTimer ??= setTimeout(() => this.close(), HALF_OPEN_TIMEOUT_MS).unref();
   }
 
   #sideClosed(other: Duplex): void {
@@ -111,7 +111,7 @@ export class Tunnel {
     this.#hooks.onClosed();
   }
 
-  #close(code: number, reason: string): void {
+  #drain(code: number, reason: string): void {
     if (this.#isClosing) return;
     this.#isClosing = true;
     if (this.#fromUpstream.isAtBoundary) this.#client.write(closeFrame(code, reason, false));
@@ -121,7 +121,7 @@ export class Tunnel {
     this.#client.resume();
     this.#upstream.resume();
     if (this.#closeTimer !== null) clearTimeout(this.#closeTimer);
-    this.#closeTimer = setTimeout(() => this.destroy(), CLOSE_TIMEOUT_MS).unref();
+    this.#closeTimer = setTimeout(() => this.close(), CLOSE_TIMEOUT_MS).unref();
   }
 }
 

@@ -51,7 +51,7 @@ describe('a configuration that is good', () => {
     const report = await reload(instance);
     expect(report).toMatchObject({ status: 200, result: 'applied', problems: [] });
     expect(report.kept).toEqual([
-      `listeners.public.tls.certificates[0].certFile: ${path} is not a PEM certificate; the certificate stays as it was`,
+      `listeners.public.tls.certificates[0].certFile: ${path} is not a PEM certificate; the previous certificate stays in use`,
     ]);
     const line = instance.log.records.findLast(({ msg }) => String(msg).startsWith('configuration reloaded'));
     expect(line).toMatchObject({ level: 40, kept: report.kept });

@@ -15,8 +15,7 @@ describe('the redirect listener', () => {
         },
       },
     });
-  const answer = (gateway: TestGateway, request: string) =>
-    rawRequest(gateway.gateway.redirectAddress?.port ?? 0, request);
+  const answer = (gateway: TestGateway, request: string) => rawRequest(gateway.portOf('redirect'), request);
 
   test.each([
     ['GET', '/a/b?x=1&y=%2F', 'shop.example.com', 'https://shop.example.com/a/b?x=1&y=%2F'],
@@ -50,7 +49,7 @@ describe('the redirect listener', () => {
 
   test('its connections end with the gateway', async () => {
     const gateway = await startRedirect();
-    await using connection = await RawConnection.open(gateway.gateway.redirectAddress?.port ?? 0);
+    await using connection = await RawConnection.open(gateway.portOf('redirect'));
     await until(async () => (await gateway.gateway.connectionCount()) === 1, 'the connection is open');
     await gateway.gateway.close();
     expect(await connection.remainder()).toHaveLength(0);

@@ -16,7 +16,7 @@ import { outboundSection } from './stage.ts';
 const get = (target = '/', ...lines: readonly string[]) =>
   requestHead('GET', target, ['Host: orders.internal', ...lines]);
 const PUBLIC = [{ id: 'app', match: { path: '/' }, credential: 'none' }];
-const portOf = ({ instance }: TestInstance) => instance.addresses.outbound?.port ?? 0;
+const portOf = ({ instance }: TestInstance) => instance.addresses['outbound']?.port ?? 0;
 
 /** A configuration whose destination goes to an upstream. */
 function options(upstream: string, section: unknown, more: Record<string, unknown> = {}): InstanceTestOptions {

@@ -52,7 +52,7 @@ export class OutboundStage implements AsyncDisposable {
 
   /** Port of the outbound listener. */
   get port(): number {
-    return this.gateway.gateway.outboundAddress?.port ?? 0;
+    return this.gateway.portOf('outbound');
   }
 
   /** Calls as the workload would. */

@@ -117,7 +117,7 @@ it('the app behind the sidecar sees neither the cookie nor a token', async () =>
 });
 
 it('what the app calls through the sidecar gets the token of the Pod, and nothing that the app itself has sent', async () => {
-  const port = sidecar.gateway.outboundAddress?.port ?? 0;
+  const port = sidecar.portOf('outbound');
   const lines = [`Host: 127.0.0.1:${port}`, 'Authorization: Bearer mallory'];
   expect((await rawRequest(port, requestHead('GET', '/stock/levels/7?all=1', lines))).status).toBe(200);
   expect(stock.last.head).toMatch(/^GET \/levels\/7\?all=1 HTTP\/1\.1/);

@@ -6,6 +6,7 @@
 import { configSchema } from '../../src/gateway/configuration.ts';
 import { Gateway } from '../../src/gateway/gateway.ts';
 import { type Clocks, systemClocks } from '../../src/lib/clock.ts';
+import type { ListenerAddresses } from '../../src/listener/listener.ts';
 import type { UserAttributes } from '../../src/store/session-record.ts';
 import { createAuditLog, createLog } from '../../src/telemetry/log.ts';
 import { MetricRegistry } from '../../src/telemetry/registry.ts';
@@ -42,17 +43,35 @@ export class CapturedLog {
 
 export class TestGateway implements AsyncDisposable {
   readonly gateway: Gateway;
-  readonly port: number;
+  readonly addresses: ListenerAddresses;
   readonly log: CapturedLog;
   readonly audit: CapturedLog;
   readonly metrics: MetricRegistry;
 
-  constructor(gateway: Gateway, port: number, log: CapturedLog, audit: CapturedLog, metrics: MetricRegistry) {
+  constructor(
+    gateway: Gateway,
+    addresses: ListenerAddresses,
+    log: CapturedLog,
+    audit: CapturedLog,
+    metrics: MetricRegistry,
+  ) {
     this.gateway = gateway;
-    this.port = port;
+    this.addresses = addresses;
     this.log = log;
     this.audit = audit;
     this.metrics = metrics;
+  }
+
+  /** Port of the public listener. */
+  get port(): number {
+    return this.addresses.public.port;
+  }
+
+  /** Port of a listener that the configuration has. */
+  portOf(listener: string): number {
+    const address = this.addresses[listener];
+    if (address === undefined) throw new Error(`no listener ${listener}`);
+    return address.port;
   }
 
   /** Opens a session without logging in, and returns its cookie as a Cookie header line. */
@@ -99,6 +118,6 @@ export async function startGateway(options: GatewayOptions = {}): Promise<TestGa
     audit: createAuditLog(undefined, audit),
     metrics,
   });
-  const { port } = await gateway.listen();
-  return new TestGateway(gateway, port, log, audit, metrics);
+  const addresses = await gateway.listen();
+  return new TestGateway(gateway, addresses, log, audit, metrics);
 }

@@ -12,7 +12,7 @@ import type { Config } from '../../gateway/configuration.ts';
 import { decodeCompact } from '../../jwt/compact.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import type { JSONType } from '../../lib/json.ts';
-import { handle } from '../../pipeline.ts';
+import { handle, type Pipeline } from '../../pipeline.ts';
 import type { KnownPrincipal } from '../../principal.ts';
 import { formatPattern } from '../../routing/pattern.ts';
 import type { Route } from '../../routing/route.ts';
@@ -99,7 +99,7 @@ export async function explain(question: Question, config: Config, clocks: Clocks
   const sent = ['Host', question.hostHeader, ...question.headers];
   if (asked?.kind === 'session') sent.push('Cookie', await standIn.cookie(asked));
   if (asked?.kind === 'service') sent.push('Authorization', await standIn.authorization(asked));
-  const exchange = exchangeOf(question, sent, config, clocks);
+  const exchange = exchangeOf(question, sent, config, clocks, pipeline);
 
   const screened = pipeline.sanitizer.screen(exchange);
   const isOwn = !(screened instanceof Denial) && pipeline.endpoints.match(screened) !== null;
@@ -145,7 +145,13 @@ function credentialOf(
   return { needed: describeCredential(credential), presented: presentedBy(question, request) };
 }
 
-function exchangeOf(question: Question, sent: readonly string[], config: Config, clocks: Clocks): Exchange {
+function exchangeOf(
+  question: Question,
+  sent: readonly string[],
+  config: Config,
+  clocks: Clocks,
+  { series }: Pipeline,
+): Exchange {
   const lower = sent.map((text, index) => (index % 2 === 0 ? text.toLowerCase() : text));
   const isUpgrade = lower.some((text, index) => index % 2 === 0 && text === 'upgrade');
   const peer = {
@@ -153,9 +159,11 @@ function exchangeOf(question: Question, sent: readonly string[], config: Config,
     secure: !question.isOutbound && config.listeners.public.tls !== undefined,
     serverName: null,
   };
-  const owner = { finished: () => {} };
+  const nothing = () => {};
+  const handler = { unmatched: series.unmatched, begun: nothing, handle: nothing, refuse: nothing, finished: nothing };
+  const listener = { name: 'explain', logText: '', handler, finished: nothing };
   const head = { method: question.method, url: question.target, httpVersion: '1.1', rawHeaders: sent };
-  return new Exchange(new WrittenReply(isUpgrade), head, peer, clocks.monotonicMs(), owner);
+  return new Exchange(listener, new WrittenReply(isUpgrade), head, peer, clocks.monotonicMs());
 }
 
 function canonicalOf({

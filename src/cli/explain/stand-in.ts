@@ -76,8 +76,8 @@ export class StandIn implements AsyncDisposable {
     clocks: Clocks,
     isOutbound: boolean,
   ) {
-    const { pipeline, outbound } = runtime;
-    const side = isOutbound && outbound !== null ? outbound.pipeline : pipeline;
+    const { public: pipeline, outbound } = runtime.pipelines;
+    const side = (isOutbound ? outbound : undefined) ?? pipeline;
     this.#runtime = runtime;
     this.#sent = sent;
     this.#sessions = sessions;

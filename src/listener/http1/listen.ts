@@ -1,5 +1,5 @@
 /**
- * Opening a listening socket, and saying in one line why it could not be opened.
+ * Opens a listening socket, or says in one line why that is impossible.
  */
 
 import type { AddressInfo, Server } from 'node:net';
@@ -12,17 +12,23 @@ const formatAddress = ({ host, port }: ListenAddress): string => `${host.include
 /**
  * Lets a server accept connections on an address.
  *
- * @param key  of the address in the configuration
- * @throws ConfigFault when the address cannot be had
+ * @param key  path of the address in the configuration, for the message
+ * @returns where it listens; the port is the one that was chosen where the configuration says 0
+ * @throws ConfigFault when the address is unavailable
  */
-export function listenOn(server: Server, address: ListenAddress, key: string): Promise<AddressInfo> {
+export function listenOn(
+  server: Server,
+  address: ListenAddress,
+  key: string,
+): Promise<Pick<AddressInfo, 'address' | 'port'>> {
   return new Promise((resolve, reject) => {
     const onError = (cause: NodeJS.ErrnoException) =>
       reject(new ConfigFault(`${key}: cannot listen on ${formatAddress(address)}: ${problemOf(cause)}`, { cause }));
     server.once('error', onError);
     server.listen({ host: address.host, port: address.port }, () => {
       server.off('error', onError);
-      resolve(server.address() as AddressInfo);
+      const { address: host, port } = server.address() as AddressInfo;
+      resolve({ address: host, port });
     });
   });
 }

@@ -10,6 +10,7 @@ import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type DenialReason, PROBLEM_MEDIA_TYPE, problemDocument, REASONS } from '../../errors.ts';
+import type { Refusal } from '../listener.ts';
 
 /** How long a client may go on sending after we have closed our side. */
 const LINGER_MS = 2_000;
@@ -29,17 +30,6 @@ export function endAndLinger(socket: Duplex, lastWords = ''): void {
   socket.end(lastWords, 'latin1');
   const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref();
   socket.once('close', () => clearTimeout(timer));
-}
-
-/** What was refused before it became an exchange. */
-export interface Refusal {
-  /** In the log and in the answer. */
-  readonly id: string;
-  readonly reason: DenialReason;
-  /** Which rule fired, in fixed words or as a code of the parser. */
-  readonly note: string;
-  /** Address of the peer. */
-  readonly client: string;
 }
 
 /**

@@ -1,7 +1,7 @@
 /** What is counted of connections and certificates. */
 
 import { CONFIGURED, type MetricRegistry } from '../../telemetry/registry.ts';
-import { CONNECTION_REFUSALS } from './server.ts';
+import { CONNECTION_REFUSALS } from '../listener.ts';
 import type { TlsCertificates } from './tls.ts';
 
 /** The metrics of the listeners. */

@@ -1,0 +1,160 @@
+/**
+ * The listeners of a gateway: the one list of them, and what concerns them all. The handlers behind them are those of the
+ * present generation. The admin listener is not among them: with workers it stands in another process.
+ */
+
+import type { Exchange, ExchangeListener } from '../exchange.ts';
+import type { Clocks } from '../lib/clock.ts';
+import type { ListenerSeries } from '../listener/http1/series.ts';
+import { Http1Server, type Http1Settings } from '../listener/http1/server.ts';
+import type { TlsCertificates } from '../listener/http1/tls.ts';
+import {
+  type ConnectionRefusal,
+  Listener,
+  type ListenerAddresses,
+  type ListenerParts,
+  type ListenerRecorder,
+  type Refusal,
+} from '../listener/listener.ts';
+import type { AccessLog } from '../telemetry/access.ts';
+import type { AuditLog } from '../telemetry/audit.ts';
+import type { Config } from './configuration.ts';
+import type { Generation } from './generation.ts';
+
+/** For this long idle connections stay open in a drain, and a request that arrives on one is answered. */
+const KEPT_CONNECTION_GRACE_MS = 1_500;
+
+/** What a listener has of its own: the parts that are the same for all are left out. */
+type OwnParts = Pick<ListenerParts, 'name' | 'logFields' | 'drainsLast'> &
+  Pick<Http1Settings, 'address' | 'key' | 'peers'> & { readonly tls?: TlsCertificates | null };
+
+/** The list. Limits and timeouts are those of the public listener, for all. */
+function listenersOf({ listeners, outbound }: Config, certificates: TlsCertificates | null): readonly OwnParts[] {
+  const { public: front, redirect } = listeners;
+  return [
+    { name: 'public', key: 'listeners.public.address', address: front.address, tls: certificates },
+    ...(redirect === undefined
+      ? []
+      : [{ name: 'redirect', key: 'listeners.redirect.address', address: redirect.address }]),
+    ...(outbound === undefined
+      ? []
+      : [
+          {
+            name: 'outbound',
+            key: 'outbound.address',
+            address: outbound.address,
+            peers: 'loopback' as const,
+            logFields: { outbound: true },
+            // Requests that finish may have to call other services.
+            drainsLast: true,
+          },
+        ]),
+  ];
+}
+
+/** The listeners of one gateway, from their construction to their end. */
+export class Listeners {
+  readonly #all: readonly Listener[];
+
+  constructor(
+    generation: Generation,
+    certificates: TlsCertificates | null,
+    recorder: ListenerRecorder,
+    { monotonicMs }: Clocks,
+  ) {
+    const { config } = generation.runtime;
+    const { limits, timeouts } = config.listeners.public;
+    const { maxConcurrentRequests } = limits;
+    this.#all = listenersOf(config, certificates).map(({ address, key, peers = 'any', tls = null, ...own }) => {
+      const handler = generation.handlerOf(own.name);
+      const settings = { address, key, peers, tls, limits, timeouts };
+      return new Listener(
+        { ...own, handler, recorder, maxConcurrentRequests },
+        (listener) => new Http1Server(listener, settings, monotonicMs),
+      );
+    });
+  }
+
+  /** Requests in progress, tunnels included. */
+  get inFlight(): number {
+    return this.#all.reduce((sum, { inFlight }) => sum + inFlight, 0);
+  }
+
+  /** Counts open connections of clients. */
+  async connectionCount(): Promise<number> {
+    const counts = await Promise.all(this.#all.map(({ connectionCount }) => connectionCount));
+    return counts.reduce((sum, count) => sum + count, 0);
+  }
+
+  /**
+   * Begins to accept connections.
+   *
+   * @throws ConfigFault when an address is unavailable
+   */
+  async listen(): Promise<ListenerAddresses> {
+    const addresses: [string, unknown][] = [];
+    for (const listener of this.#all) addresses.push([listener.name, await listener.listen()]);
+    return Object.fromEntries(addresses) as ListenerAddresses;
+  }
+
+  /** Puts a generation behind every listener: requests that begin from now on run on it. */
+  serve(generation: Generation): void {
+    const { maxConcurrentRequests } = generation.runtime.config.listeners.public.limits;
+    for (const listener of this.#all) {
+      listener.handler = generation.handlerOf(listener.name);
+      listener.configure({ maxConcurrentRequests });
+    }
+  }
+
+  /** From now on every answer closes its connection. Connections are still accepted. */
+  announceDrain(): void {
+    for (const listener of this.#all) listener.announceDrain();
+  }
+
+  /**
+   * Accepts no more connections and lets requests in progress finish; listeners that others depend on end after those.
+   *
+   * @param timeoutMs  the time that the caller gives it
+   * @param signal     ends the waiting
+   */
+  async drain(timeoutMs: number, signal: AbortSignal): Promise<void> {
+    const graceMs = Math.min(KEPT_CONNECTION_GRACE_MS, timeoutMs / 4);
+    for (const isLast of [false, true]) {
+      const listeners = this.#all.filter(({ drainsLast }) => drainsLast === isLast);
+      await Promise.all(listeners.map((listener) => listener.drain(graceMs, signal)));
+    }
+  }
+
+  /** Closes every connection at once. */
+  close(): void {
+    for (const listener of this.#all) listener.close();
+  }
+}
+
+/** Writes the logs and counts connections, for all listeners. */
+export class Recorder implements ListenerRecorder {
+  readonly #accessLog: AccessLog;
+  readonly #audit: AuditLog;
+  readonly #series: ListenerSeries;
+  readonly #clocks: Clocks;
+
+  constructor(accessLog: AccessLog, audit: AuditLog, series: ListenerSeries, clocks: Clocks) {
+    this.#accessLog = accessLog;
+    this.#audit = audit;
+    this.#series = series;
+    this.#clocks = clocks;
+  }
+
+  finished(exchange: Exchange): void {
+    this.#accessLog.record(exchange, this.#clocks.monotonicMs(), this.#clocks.wallMs());
+    this.#audit.recordDenial(exchange);
+  }
+
+  refused(refusal: Refusal, listener: ExchangeListener): void {
+    this.#accessLog.recordRefusal(refusal, listener, this.#clocks.wallMs());
+  }
+
+  connectionRefused(reason: ConnectionRefusal): void {
+    this.#series.connectionsRefused.inc({ reason });
+  }
+}

@@ -1,0 +1,176 @@
+/**
+ * What outlives a configuration: the store, sessions, the feed of revocations, signing keys, password hashing, the audit
+ * log. Opened once, adjusted by each reload, closed with the gateway.
+ */
+
+import { FollowedRevocations } from '../authentication/revocation/followed-revocations.ts';
+import type {
+  KnownRevocations,
+  RevokedTokens,
+  WatchedRevocations,
+} from '../authentication/revocation/revoked-tokens.ts';
+import { Sessions } from '../authentication/session/sessions.ts';
+import { PasswordHasher } from '../endpoints/login/password/hasher.ts';
+import { DependencyFault } from '../errors.ts';
+import type { Clocks } from '../lib/clock.ts';
+import { settledWithin } from '../lib/settled-within.ts';
+import { openStore } from '../store/open.ts';
+import type { AttemptStore, OnceStore, RefreshFamilies, Store } from '../store/store.ts';
+import { AuditLog } from '../telemetry/audit.ts';
+import { errorFields, type Logger } from '../telemetry/log.ts';
+import { openSigningKeys, type SigningKeys } from '../token/signing-keys.ts';
+import type { Forwarder, Outlet } from '../upstream/forward.ts';
+import type { Config } from './configuration.ts';
+import type { GatewaySeries } from './series.ts';
+import { longestSessionTokenMs, longestSignedMs } from './token-lifetimes.ts';
+
+/** What a compiled configuration builds on. */
+export interface LongLived {
+  readonly sessions: Sessions;
+  readonly attempts: AttemptStore;
+  readonly families: RefreshFamilies;
+  readonly once: OnceStore;
+  readonly passwordHasher: PasswordHasher;
+  readonly log: Logger;
+  readonly audit: AuditLog;
+  readonly signingKeys: SigningKeys;
+  /** Which service tokens were revoked before their time. */
+  readonly revokedTokens: RevokedTokens & KnownRevocations & WatchedRevocations;
+  readonly series: GatewaySeries;
+  readonly clocks: Clocks;
+  /** Puts something else in the place of a forwarder, for `explain`. Default: requests are forwarded. */
+  readonly outletOf?: (forwarder: Forwarder) => Outlet;
+}
+
+/** What is opened with, apart from the configuration. */
+interface Surroundings {
+  readonly clocks: Clocks;
+  readonly log: Logger;
+  /** Takes the audit events. */
+  readonly audit: Logger;
+  readonly series: GatewaySeries;
+}
+
+/** How often the key directory is read again. */
+const KEY_REFRESH_MS = 10_000;
+/** Each part that waits for others when it is closed gets no longer than this. */
+const CLOSE_TIMEOUT_MS = 1_000;
+
+/** The long-lived parts of one gateway. */
+export class LongLivedParts implements LongLived {
+  readonly store: Store;
+  readonly sessions: Sessions;
+  readonly attempts: AttemptStore;
+  readonly families: RefreshFamilies;
+  readonly once: OnceStore;
+  readonly passwordHasher: PasswordHasher;
+  readonly log: Logger;
+  readonly audit: AuditLog;
+  readonly signingKeys: SigningKeys;
+  readonly revokedTokens: FollowedRevocations;
+  readonly series: GatewaySeries;
+  readonly clocks: Clocks;
+  readonly #keyRefresh: NodeJS.Timeout;
+
+  private constructor(
+    { clocks, log, audit, series }: Surroundings,
+    opened: Pick<LongLivedParts, 'store' | 'sessions' | 'passwordHasher' | 'signingKeys' | 'revokedTokens'>,
+  ) {
+    this.store = opened.store;
+    this.sessions = opened.sessions;
+    this.attempts = opened.store.attempts;
+    this.families = opened.store.families;
+    this.once = opened.store.once;
+    this.passwordHasher = opened.passwordHasher;
+    this.log = log;
+    this.audit = new AuditLog(audit);
+    this.signingKeys = opened.signingKeys;
+    this.revokedTokens = opened.revokedTokens;
+    this.series = series;
+    this.clocks = clocks;
+    this.#keyRefresh = setInterval(() => void this.#refreshKeys(), KEY_REFRESH_MS).unref();
+  }
+
+  /**
+   * Opens them. When one fails, those before it are closed again.
+   *
+   * @throws ConfigFault with one clear message when something fails to open
+   */
+  static async open(config: Config, surroundings: Surroundings): Promise<LongLivedParts> {
+    const { clocks, log, series } = surroundings;
+    await using opened = new AsyncDisposableStack();
+    const signingKeys = await openSigningKeys(config.upstreamToken, longestSignedMs(config), clocks.wallMs);
+    series.tokens.readFrom(signingKeys.keyring, clocks.wallMs);
+    const store = opened.adopt(await openStore(config.store, { clocks, log, series: series.store }), (it) =>
+      it.close(),
+    );
+    const hashConcurrency = config.login.password?.hashConcurrency ?? 1;
+    const passwordHasher = opened.adopt(new PasswordHasher(hashConcurrency), (it) => it.close());
+    const sessions = opened.adopt(openSessions(store, config, surroundings), (it) => it.close());
+    const revokedTokens = await FollowedRevocations.open(store, revocationSettings(config), clocks, series.revocations);
+    series.revocations.readFrom(revokedTokens);
+    opened.move();
+    return new LongLivedParts(surroundings, { store, sessions, passwordHasher, signingKeys, revokedTokens });
+  }
+
+  /** Applies what a reload can change. Never fails. */
+  configure(config: Config): void {
+    this.signingKeys.keyring.allowLifetime(longestSignedMs(config));
+    this.sessions.configure(sessionSettings(config));
+    this.revokedTokens.configure(revocationSettings(config));
+    this.log.level = config.log.level;
+  }
+
+  /** Closes them at once, in a bounded time. */
+  async close(): Promise<void> {
+    clearInterval(this.#keyRefresh);
+    await closed(this.passwordHasher.close());
+    this.sessions.close();
+    this.revokedTokens.close();
+    await closed(this.store.close());
+  }
+
+  async #refreshKeys(): Promise<void> {
+    try {
+      await this.signingKeys.refresh();
+    } catch (fault) {
+      this.log.error({ fault: errorFields(fault) }, 'key directory cannot be read; keeping the known signing keys');
+    }
+  }
+}
+
+/** Waits for a close, but not for ever. */
+export const closed = (closing: Promise<unknown>): Promise<void> =>
+  settledWithin(closing, CLOSE_TIMEOUT_MS, new AbortController().signal);
+
+function openSessions(store: Store, config: Config, { clocks, log, series }: Surroundings): Sessions {
+  // The store logs once that it does not answer; this would log it for every request.
+  const onBackgroundFault = (fault: unknown) =>
+    log[fault instanceof DependencyFault ? 'debug' : 'warn'](
+      { fault: errorFields(fault) },
+      'background work of a session failed',
+    );
+  const sessions = new Sessions(store, sessionSettings(config), clocks, series.sessions, onBackgroundFault);
+  series.sessions.expectStore(store.kind);
+  series.sessions.cacheEntries.readFrom(() => sessions.cachedCount);
+  return sessions;
+}
+
+function revocationSettings(config: Config) {
+  return {
+    outageGraceMs: config.revocation.outageGrace ?? Number.POSITIVE_INFINITY,
+    sessionTokenMs: longestSessionTokenMs(config),
+  };
+}
+
+function sessionSettings({ session }: Config) {
+  return {
+    idleTimeoutMs: session.idleTimeout,
+    absoluteTimeoutMs: session.absoluteTimeout,
+    maxPerUser: session.maxPerUser,
+    cacheMaxEntries: session.cache.maxEntries,
+    recheckAfterMs: session.cache.recheckAfter,
+    feedTimeoutMs: session.cache.feedTimeout,
+    outageGraceMs: session.cache.outageGrace,
+  };
+}

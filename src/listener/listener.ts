@@ -1,0 +1,195 @@
+/**
+ * listener: sockets in, exchanges out. A listener has a name, a server that speaks one protocol on one address, and a
+ * handler, which answers its requests and which a reload replaces. The public listener, the redirect listener and the
+ * outbound side are listeners; which there are is decided in `gateway/listeners.ts`.
+ *
+ * A listener limits the requests in progress, reports what never becomes an exchange, and drains. It fails to open with a
+ * ConfigFault when its address is unavailable; after that nothing that a client does makes it throw.
+ */
+
+import { Denial, type DenialReason } from '../errors.ts';
+import type { Exchange, ExchangeListener, Handler } from '../exchange.ts';
+
+/** Where something listens. Plain data, so that it can cross between processes. */
+export interface ListenerAddress {
+  readonly scheme: 'http' | 'https';
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Addresses by the name of their listener. */
+export interface ListenerAddresses {
+  readonly public: ListenerAddress;
+  /** Listeners that the configuration does not have are missing. */
+  readonly [name: string]: ListenerAddress | undefined;
+}
+
+/** A request that was refused before it became an exchange. */
+export interface Refusal {
+  /** In the log and in the answer. */
+  readonly id: string;
+  readonly reason: DenialReason;
+  /** The rule that refused it: fixed words, or a code of the parser. */
+  readonly note: string;
+  /** Address of the peer. */
+  readonly client: string;
+}
+
+/** Why a connection never carried a request: too many are open, the TLS handshake failed, or the peer may not connect. */
+export const CONNECTION_REFUSALS = ['limit', 'tls', 'peer'] as const;
+/** One of {@link CONNECTION_REFUSALS}. */
+export type ConnectionRefusal = (typeof CONNECTION_REFUSALS)[number];
+
+/** Records what happens on listeners. */
+export interface ListenerRecorder {
+  /** An exchange is over. */
+  finished(exchange: Exchange): void;
+  /** A request was refused before it became an exchange. */
+  refused(refusal: Refusal, listener: ExchangeListener): void;
+  /** A connection was closed before it carried a request. */
+  connectionRefused(reason: ConnectionRefusal): void;
+}
+
+/** Accepts connections on one address and begins an exchange for each request on them. */
+export interface ListenerServer {
+  /** Open connections. */
+  readonly connectionCount: Promise<number>;
+  /**
+   * Begins to accept connections.
+   *
+   * @throws ConfigFault when the address is unavailable
+   */
+  listen(): Promise<ListenerAddress>;
+  /** From now on every answer closes its connection, so that clients go elsewhere. Connections are still accepted. */
+  announceDrain(): void;
+  /**
+   * Accepts no more connections and closes those that are open: idle ones after a grace, in which a request on them is
+   * still answered, the others when their requests are over.
+   *
+   * @param graceMs  how long idle connections stay open
+   * @param idle     resolves when no request is in progress
+   * @param signal   ends the waiting
+   */
+  drain(graceMs: number, idle: () => Promise<void>, signal: AbortSignal): Promise<void>;
+  /** Closes every connection at once. */
+  close(): void;
+}
+
+/** What a listener is made of, beyond its server. */
+export interface ListenerParts {
+  /** In metrics, logs and {@link ListenerAddresses}. */
+  readonly name: string;
+  /** Fields of every line about it in the access log. Default: none. */
+  readonly logFields?: Readonly<Record<string, string | boolean>>;
+  /** Whether requests on other listeners may depend on it, so that it drains after them. Default: false. */
+  readonly drainsLast?: boolean;
+  readonly handler: Handler;
+  readonly recorder: ListenerRecorder;
+  /** Requests in progress at the same time, tunnels included; more are refused. */
+  readonly maxConcurrentRequests: number;
+}
+
+const OVERLOADED = new Denial('overloaded', 'too many requests in progress');
+
+/** One way into the gateway. */
+export class Listener implements ExchangeListener {
+  readonly name: string;
+  readonly logText: string;
+  readonly drainsLast: boolean;
+  /** Answers its requests. An exchange finishes on the handler that it began with. */
+  handler: Handler;
+  readonly #recorder: ListenerRecorder;
+  readonly #server: ListenerServer;
+  #maxConcurrentRequests: number;
+  #inFlight = 0;
+  #onIdle: (() => void) | null = null;
+
+  /** @param serve  makes the server; it must not begin an exchange before {@link listen} */
+  constructor(parts: ListenerParts, serve: (listener: Listener) => ListenerServer) {
+    this.name = parts.name;
+    this.logText = parts.logFields === undefined ? '' : `,${JSON.stringify(parts.logFields).slice(1, -1)}`;
+    this.drainsLast = parts.drainsLast ?? false;
+    this.handler = parts.handler;
+    this.#recorder = parts.recorder;
+    this.#maxConcurrentRequests = parts.maxConcurrentRequests;
+    this.#server = serve(this);
+  }
+
+  /** Requests in progress, tunnels included. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** Open connections. */
+  get connectionCount(): Promise<number> {
+    return this.#server.connectionCount;
+  }
+
+  /** Applies the limits that a reload can change. */
+  configure({ maxConcurrentRequests }: Pick<ListenerParts, 'maxConcurrentRequests'>): void {
+    this.#maxConcurrentRequests = maxConcurrentRequests;
+  }
+
+  /** Takes an exchange from its server: hands it on, or refuses it when too many are in progress. */
+  accept(exchange: Exchange): void {
+    const { handler } = exchange;
+    this.#inFlight += 1;
+    handler.begun();
+    if (this.#inFlight > this.#maxConcurrentRequests) handler.refuse(exchange, OVERLOADED);
+    else handler.handle(exchange);
+  }
+
+  finished(exchange: Exchange): void {
+    this.#inFlight -= 1;
+    this.#recorder.finished(exchange);
+    exchange.handler.finished();
+    if (this.#inFlight === 0) this.#onIdle?.();
+  }
+
+  /** Reports a request that its server refused before it became an exchange. */
+  refused(refusal: Refusal): void {
+    this.#recorder.refused(refusal, this);
+  }
+
+  /** Reports a connection that its server closed before it carried a request. */
+  connectionRefused(reason: ConnectionRefusal): void {
+    this.#recorder.connectionRefused(reason);
+  }
+
+  /**
+   * Begins to accept connections.
+   *
+   * @throws ConfigFault when the address is unavailable
+   */
+  listen(): Promise<ListenerAddress> {
+    return this.#server.listen();
+  }
+
+  /** From now on every answer closes its connection, so that clients go elsewhere. Connections are still accepted. */
+  announceDrain(): void {
+    this.#server.announceDrain();
+  }
+
+  /**
+   * Accepts no more connections and lets requests in progress finish. Resolves when all are over and their connections
+   * closed.
+   *
+   * @param graceMs  how long idle connections stay open, so that a request on its way there is answered
+   * @param signal   ends the waiting
+   */
+  drain(graceMs: number, signal: AbortSignal): Promise<void> {
+    return this.#server.drain(graceMs, () => this.#idle(), signal);
+  }
+
+  /** Closes every connection at once. */
+  close(): void {
+    this.#server.close();
+  }
+
+  #idle(): Promise<void> {
+    if (this.#inFlight === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onIdle = resolve;
+    });
+  }
+}
