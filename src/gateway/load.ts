@@ -13,7 +13,8 @@ export type LoadedConfig = Loaded<Config>;
 /** What loading a configuration gives: it, or what is wrong with it. */
 export type LoadResult = Result<Config, Draft>;
 
-const COMPOSITION: Composition<ReturnType<typeof configSchema>, Draft> = {
+/** What a configuration of the gateway is made of. */
+export const COMPOSITION: Composition<ReturnType<typeof configSchema>, Draft> = {
   schema: configSchema,
   draftOf: (schema, written, config) => (config === null ? partialDraft(schema, written) : wholeDraft(config)),
   lints: PARTS.map(({ lint }) => lint),

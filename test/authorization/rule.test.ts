@@ -7,13 +7,12 @@ import { SERVICE_TOKEN } from '../../src/authentication/service-token/kind.ts';
 import { SESSION } from '../../src/authentication/session/kind.ts';
 import { compileRule } from '../../src/authorization/rule.ts';
 import type { AllowConfig } from '../../src/authorization/section.ts';
-import { configSchema } from '../../src/gateway/configuration.ts';
 import type { CredentialTraits, KnownPrincipal, ServicePrincipal, UserPrincipal } from '../../src/principal.ts';
-import { testConfig } from '../support/gateway.ts';
+import { parseTestConfig } from '../support/gateway.ts';
 
 const parseAllow = (allow: unknown): AllowConfig => {
   const routes = [{ id: 'app', match: { path: '/' }, credential: 'session', allow }];
-  const config = configSchema({ baseDir: '/', fileProblem: () => null }).parse(testConfig({ routes }));
+  const config = parseTestConfig({ routes });
   return config.routes[0]?.allow as AllowConfig;
 };
 

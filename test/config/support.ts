@@ -1,7 +1,9 @@
 /** A configuration's surroundings that do not depend on the machine: what exists, and what the environment says. */
 
 import type { ConfigFiles } from '../../src/config/files.ts';
-import { type LoadResult, loadConfig } from '../../src/gateway/load.ts';
+import { load as loadComposition } from '../../src/config/load.ts';
+import { configSchema } from '../../src/gateway/configuration.ts';
+import { COMPOSITION, type LoadResult } from '../../src/gateway/load.ts';
 
 /** Never to be seen in any output. */
 export const CANARY = 'canary-5ecret';
@@ -25,9 +27,15 @@ export const fakeEnv = {
   API_KEY: CANARY,
 };
 
+const OPTIONS = { path: 'sallyport.yaml', cwd: '/etc/sallyport', env: fakeEnv };
+/** Made once: making it takes longer than loading a configuration. */
+const fakeSchema = configSchema({ baseDir: OPTIONS.cwd, fileProblem: fakeFiles.problem });
+
 /** Loads a text as `sallyport.yaml` in `/etc/sallyport`. */
-export const load = (text: string, files: ConfigFiles = fakeFiles): LoadResult =>
-  loadConfig(text, { path: 'sallyport.yaml', cwd: '/etc/sallyport', env: fakeEnv, files });
+export const load = (text: string, files: ConfigFiles = fakeFiles): LoadResult => {
+  const composition = files === fakeFiles ? { ...COMPOSITION, schema: () => fakeSchema } : COMPOSITION;
+  return loadComposition(text, { ...OPTIONS, files }, composition);
+};
 
 /** The smallest configuration without findings, as lines. */
 export const MINIMAL = `version: 1

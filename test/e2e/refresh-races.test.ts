@@ -38,7 +38,7 @@ class Gateway implements AsyncDisposable {
         config: {
           store: { redis: { url: redisUrl, commandTimeout: '5s', ...redis } },
           login: { trustedBackends: [{ id: 'logins', clientSecretFile: 'backend.secret' }] },
-          refresh: { clients: ['native'], grace: '10s' },
+          refresh: { clients: ['native'], grace: '60s' },
           log: { access: 'off' },
         },
       }),

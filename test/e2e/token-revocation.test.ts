@@ -6,9 +6,8 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TokenRevocationRequest } from '../../src/admin/control.ts';
-import { configSchema } from '../../src/gateway/configuration.ts';
 import { LocalControl } from '../../src/gateway/control.ts';
-import { HOST, PUBLIC_ORIGIN, startGateway, type TestGateway, testConfig } from '../support/gateway.ts';
+import { HOST, PUBLIC_ORIGIN, parseTestConfig, startGateway, type TestGateway } from '../support/gateway.ts';
 import { GatewayProcess } from '../support/process.ts';
 import { RawConnection, rawRequest, requestHead } from '../support/raw-client.ts';
 import { RecordingUpstream } from '../support/recording-upstream.ts';
@@ -273,10 +272,7 @@ test('a reload that lets tokens live longer keeps the ends of sessions for longe
     await gateway.gateway.sessions.end(handle, 'operator');
     return Number(await redis.cli('ZSCORE', 'sallyport:revocations', `s${handle}`)) - Date.now();
   };
-  const apply = (config: Record<string, unknown>) =>
-    gateway.gateway.apply(
-      configSchema({ baseDir: process.cwd(), fileProblem: () => null }).parse(testConfig({ config })),
-    );
+  const apply = (config: Record<string, unknown>) => gateway.gateway.apply(parseTestConfig({ config }));
   await apply({ store: store(redis.url) });
   expect(await keptMs('A'.repeat(43))).toBeLessThanOrEqual(720_000);
   await apply({ store: store(redis.url), upstreamToken: { lifetime: '10m' }, revocation: { outageGrace: '1s' } });

@@ -3,7 +3,7 @@
  * it logs at hand.
  */
 
-import { configSchema } from '../../src/gateway/configuration.ts';
+import { type Config, configSchema } from '../../src/gateway/configuration.ts';
 import { Gateway } from '../../src/gateway/gateway.ts';
 import { type Clocks, systemClocks } from '../../src/lib/clock.ts';
 import type { ListenerAddresses } from '../../src/listener/listener.ts';
@@ -105,9 +105,15 @@ export function testConfig({ config = {}, upstream = 'http://127.0.0.1:9', route
   };
 }
 
+/** Made once: making it takes longer than the start of a gateway. */
+const schema = configSchema({ baseDir: process.cwd(), fileProblem: () => null });
+
+/** What {@link testConfig} comes to. Files are taken to exist. */
+export const parseTestConfig = (options: GatewayOptions): Config => schema.parse(testConfig(options));
+
 /** Starts a gateway. Dispose of it with `await using`. */
 export async function startGateway(options: GatewayOptions = {}): Promise<TestGateway> {
-  const config = configSchema({ baseDir: process.cwd(), fileProblem: () => null }).parse(testConfig(options));
+  const config = parseTestConfig(options);
   const log = new CapturedLog();
   const audit = new CapturedLog();
   const metrics = new MetricRegistry();

@@ -1,17 +1,18 @@
 /**
  * The tiers of the tests. Which one a file belongs to follows from what it imports, directly or by way of other files of
  * the test tree, so that nobody keeps a list: `shipping` is a folder, what can start any other process is `e2e`, what can
- * start Redis is `redis`, and everything else, which needs nothing but its own process, is `unit`.
+ * start Redis is `redis`, what starts whole gateways in its own process is `gateway`, and the rest is `unit`.
  */
 
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-export type Tier = 'unit' | 'redis' | 'e2e' | 'shipping';
+export type Tier = 'unit' | 'gateway' | 'redis' | 'e2e' | 'shipping';
 
 const ROOT = join(import.meta.dirname, '../..');
 const TESTS = join(ROOT, 'test');
 const REDIS = join(TESTS, 'support/redis.ts');
+const GATEWAY = join(TESTS, 'support/gateway.ts');
 const STARTS_PROCESSES = ['node:child_process', 'playwright-core'];
 /** Of values: types are erased. */
 const IMPORT = /^(?:import|export)\s(?!type\s)[^'"]*?from\s*'([^']+)'|^import\s*'([^']+)'/gm;
@@ -20,7 +21,7 @@ const IMPORT = /^(?:import|export)\s(?!type\s)[^'"]*?from\s*'([^']+)'|^import\s*
 export function filesByTier(): Readonly<Record<Tier, readonly string[]>> {
   const importsOf = new Map<string, readonly string[]>();
   const files = globSync('test/**/*.test.ts', { cwd: ROOT }).toSorted();
-  const tiers: Record<Tier, string[]> = { unit: [], redis: [], e2e: [], shipping: [] };
+  const tiers: Record<Tier, string[]> = { unit: [], gateway: [], redis: [], e2e: [], shipping: [] };
   for (const file of files) tiers[tierOf(file, importsOf)].push(file);
   return tiers;
 }
@@ -30,7 +31,8 @@ function tierOf(file: string, importsOf: Map<string, readonly string[]>): Tier {
   const reached = new Set<string>();
   reach(join(ROOT, file), importsOf, reached);
   if (STARTS_PROCESSES.some((name) => reached.has(name))) return 'e2e';
-  return reached.has(REDIS) ? 'redis' : 'unit';
+  if (reached.has(REDIS)) return 'redis';
+  return reached.has(GATEWAY) ? 'gateway' : 'unit';
 }
 
 /** Collects what a file imports, and what that imports: paths of the test tree, names of packages. */

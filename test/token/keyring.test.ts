@@ -4,18 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { calculateJwkThumbprint, createLocalJWKSet, decodeProtectedHeader, type JWK, jwtVerify } from 'jose';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { configSchema } from '../../src/gateway/configuration.ts';
 import { addKey, readKeyDirectory, withRotationLock } from '../../src/token/key-directory.ts';
 import { generatePrivateJwk, importPrivateJwk, secretSigningKey } from '../../src/token/signing-key.ts';
 import { openSigningKeys } from '../../src/token/signing-keys.ts';
 import { TestClocks } from '../support/clocks.ts';
-import { testConfig } from '../support/gateway.ts';
+import { parseTestConfig } from '../support/gateway.ts';
 
 const DAY_MS = 86_400_000;
 
 function tokenConfig(upstreamToken: Record<string, unknown>) {
-  return configSchema({ baseDir: '/', fileProblem: () => null }).parse(testConfig({ config: { upstreamToken } }))
-    .upstreamToken;
+  return parseTestConfig({ config: { upstreamToken } }).upstreamToken;
 }
 
 describe('signing keys in a directory', () => {

@@ -3,7 +3,6 @@ import { describe, expect, test } from 'vitest';
 import { compileCredential } from '../../src/authentication/credential.ts';
 import { userPrincipal } from '../../src/authentication/session/sessions.ts';
 import { Permit } from '../../src/authorization/permit.ts';
-import { configSchema } from '../../src/gateway/configuration.ts';
 import { ANONYMOUS, type UserPrincipal } from '../../src/principal.ts';
 import { compileRoutes } from '../../src/routing/route.ts';
 import type { UserAttributes } from '../../src/store/session-record.ts';
@@ -16,20 +15,18 @@ import {
 } from '../../src/token/signing-key.ts';
 import { UpstreamTokens } from '../../src/token/upstream-token.ts';
 import { TestClocks } from '../support/clocks.ts';
-import { testConfig } from '../support/gateway.ts';
+import { parseTestConfig } from '../support/gateway.ts';
 
 const LIFETIME_MS = 120_000;
 
 const routes = compileRoutes(
-  configSchema({ baseDir: '/', fileProblem: () => null }).parse(
-    testConfig({
-      routes: [
-        { id: 'orders', match: { path: '/orders' }, credential: 'session', audience: 'orders' },
-        { id: 'cart', match: { path: '/cart' }, credential: 'session', audience: 'cart' },
-        { id: 'plain', match: { path: '/plain' }, credential: 'session', upstreamToken: 'none' },
-      ],
-    }),
-  ),
+  parseTestConfig({
+    routes: [
+      { id: 'orders', match: { path: '/orders' }, credential: 'session', audience: 'orders' },
+      { id: 'cart', match: { path: '/cart' }, credential: 'session', audience: 'cart' },
+      { id: 'plain', match: { path: '/plain' }, credential: 'session', upstreamToken: 'none' },
+    ],
+  }),
   compileCredential,
 ).entries.map(({ route }) => route);
 const routeOf = (id: string) => routes.find((route) => route.id === id)!;

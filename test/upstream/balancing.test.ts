@@ -3,11 +3,10 @@
 import { createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { Denial } from '../../src/errors.ts';
-import { configSchema } from '../../src/gateway/configuration.ts';
 import type { Endpoint } from '../../src/upstream/endpoint.ts';
 import { Upstream } from '../../src/upstream/upstream.ts';
 import { TestClocks } from '../support/clocks.ts';
-import { HOST, startGateway, testConfig } from '../support/gateway.ts';
+import { HOST, parseTestConfig, startGateway } from '../support/gateway.ts';
 import { RawConnection, rawRequest, requestHead } from '../support/raw-client.ts';
 import { type Answer, RecordingUpstream } from '../support/recording-upstream.ts';
 
@@ -27,8 +26,7 @@ describe('choosing', () => {
   function upstream(count: number, settings: Record<string, unknown> = {}) {
     const clocks = new TestClocks();
     const endpoints = Array.from({ length: count }, (_, at) => `http://127.0.0.1:${at + 1}`);
-    const written = testConfig({ config: { upstreams: { app: { endpoints, ...settings } } } });
-    const { upstreams } = configSchema({ baseDir: '/', fileProblem: () => null }).parse(written);
+    const { upstreams } = parseTestConfig({ config: { upstreams: { app: { endpoints, ...settings } } } });
     const made = new Upstream('app', upstreams['app']!, clocks.monotonicMs);
     return { clocks, upstream: made, endpoints: made.endpoints };
   }
