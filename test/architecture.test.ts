@@ -91,6 +91,18 @@ describe('architecture', () => {
     expect(STAGES.filter((stage) => !files.some((path) => folder(path) === stage))).toEqual([]);
   });
 
+  test('few know the whole configuration: ten files at most', () => {
+    const knowing = new Set(imports.filter(({ to }) => to === 'gateway/configuration.ts').map(({ from }) => from));
+    expect([...knowing].toSorted().slice(10)).toEqual([]);
+  });
+
+  test('what every stage reads knows neither the configuration nor its schema', () => {
+    const roots = ['principal.ts', 'exchange.ts', 'errors.ts', 'pipeline.ts'];
+    const known = imports.filter(({ from, to }) => roots.includes(from) && /(?:section|configuration)\.ts$/.test(to));
+    expect(known.map(show)).toEqual([]);
+    expect(roots.filter((path) => /from 'zod'/.test(code(path)))).toEqual([]);
+  });
+
   test('only authorization/ grants a Permit', () => {
     expect(files.filter((path) => /\bPermit\.grant\b/.test(code(path)) && folder(path) !== 'authorization')).toEqual(
       [],

@@ -1,5 +1,6 @@
-import type { Config } from '../gateway/configuration.ts';
-import type { DestinationConfig } from '../outbound/section.ts';
+import type { AllowConfig } from '../authorization/section.ts';
+import type { DestinationConfig, OutboundConfig } from '../outbound/section.ts';
+import type { RouteConfig } from '../routing/section.ts';
 import { defineCommand, EXIT } from './command.ts';
 import { CONFIG_OPTION, configPath, JSON_OPTION, loadConfiguration, NO_FILES_OPTION } from './configuration.ts';
 import { describeAllow, describeDestinationToken } from './describe.ts';
@@ -26,7 +27,7 @@ export const routes = defineCommand({
     const { formatTable } = await import('./table.ts');
     const { config } = loaded;
     const rows = compileRoutes(config, compileCredential).entries.map(({ pattern, route }) => {
-      const written = config.routes[route.index] as Config['routes'][number];
+      const written = config.routes[route.index] as RouteConfig & { readonly allow?: AllowConfig };
       return {
         pattern: formatPattern(pattern),
         methods: route.hasOwnMethods ? [...route.methods].join(' ') : 'any',
@@ -56,7 +57,7 @@ export const routes = defineCommand({
 });
 
 /** What the workload can call, in the order in which it is tried. */
-async function destinationRows({ outbound }: Config) {
+async function destinationRows({ outbound }: { readonly outbound?: OutboundConfig | undefined }) {
   if (outbound === undefined) return [];
   const { compileDestinations } = await import('../outbound/destination.ts');
   const { formatPattern } = await import('../routing/pattern.ts');

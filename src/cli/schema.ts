@@ -11,9 +11,8 @@ export const schema = defineCommand({
   examples: [['sallyport schema > sallyport.schema.json', 'Beside the configuration']],
   exit: { ok: 'written', failed: 'never' },
   async run({ io }) {
-    const { configJsonSchema } = await import('../config/json-schema.ts');
-    const { bareSchema } = await import('../gateway/configuration.ts');
-    io.stdout.write(`${JSON.stringify(configJsonSchema(bareSchema()), null, 2)}\n`);
+    const { jsonSchema } = await import('../gateway/load.ts');
+    io.stdout.write(`${JSON.stringify(jsonSchema(), null, 2)}\n`);
     return EXIT.ok;
   },
 });

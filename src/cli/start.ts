@@ -2,13 +2,13 @@ import cluster from 'node:cluster';
 import { resolve } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import type { ComponentHealth } from '../admin/control.ts';
-import type { Config } from '../gateway/configuration.ts';
 import type { GatewayDependencies } from '../gateway/gateway.ts';
 import type { LoadedConfig } from '../gateway/load.ts';
 import { counted } from '../lib/counted.ts';
 import type { ListenerAddress } from '../listener/listener.ts';
 import type { Instance } from '../process/instance.ts';
 import type { Logger } from '../telemetry/log.ts';
+import type { LogConfig } from '../telemetry/section.ts';
 import { type CliIo, defineCommand, EXIT, type ExitCode } from './command.ts';
 import { CONFIG_OPTION, checkWithContents, configPath, JSON_OPTION, loadToRun } from './configuration.ts';
 
@@ -108,7 +108,7 @@ async function runAsWorker(io: CliIo): Promise<ExitCode> {
   return EXIT.ok;
 }
 
-async function openDependencies(config: Config, { clocks }: CliIo): Promise<GatewayDependencies> {
+async function openDependencies(config: { readonly log: LogConfig }, { clocks }: CliIo): Promise<GatewayDependencies> {
   const { createLog, standardOutput } = await import('../telemetry/log.ts');
   const { MetricRegistry } = await import('../telemetry/registry.ts');
   const { collectNodeMetrics } = await import('../telemetry/node-metrics.ts');

@@ -3,8 +3,10 @@
  * parts. Pure, as that is; never throws for bad text.
  */
 
+import { configJsonSchema } from '../config/json-schema.ts';
 import { type Composition, type Loaded, type LoadOptions, load, type Result } from '../config/load.ts';
-import { type Config, configSchema } from './configuration.ts';
+import { keysThatNeedRestart } from '../config/restart.ts';
+import { bareSchema, type Config, configSchema } from './configuration.ts';
 import { type Draft, partialDraft, wholeDraft } from './draft.ts';
 import { PARTS } from './parts.ts';
 
@@ -24,3 +26,10 @@ export const COMPOSITION: Composition<ReturnType<typeof configSchema>, Draft> = 
 export function loadConfig(text: string, options: LoadOptions): LoadResult {
   return load(text, options, COMPOSITION);
 }
+
+/** The keys in which two configurations differ and whose change needs a restart, in the order of the schema. */
+export const changesThatNeedRestart = (running: Config, wanted: Config): string[] =>
+  keysThatNeedRestart(bareSchema(), running, wanted);
+
+/** The JSON Schema of the configuration. Deterministic. */
+export const jsonSchema = () => configJsonSchema(bareSchema());

@@ -4,11 +4,9 @@
  */
 
 import type { ApplyResult, ConfigurationReport, ReloadControl, ReloadReport } from '../admin/control.ts';
-import { keysThatNeedRestart } from '../config/restart.ts';
 import { type FileWatch, watchFiles } from '../config/watch.ts';
 import { ConfigFault } from '../errors.ts';
-import { bareSchema } from '../gateway/configuration.ts';
-import type { LoadedConfig } from '../gateway/load.ts';
+import { changesThatNeedRestart, type LoadedConfig } from '../gateway/load.ts';
 import type { Clocks } from '../lib/clock.ts';
 import { toTimestamp } from '../lib/timestamp.ts';
 import { fileWatchReports } from '../telemetry/file-watch.ts';
@@ -100,7 +98,7 @@ export class Reloader implements ReloadControl {
       if (results.every(({ problem }) => problem !== null)) return await this.#rejected(results, null);
       this.#inUse = loaded;
       this.#loadedAtMs = clocks.wallMs();
-      this.#needRestart = keysThatNeedRestart(bareSchema(), this.#parts.initial.config, loaded.config);
+      this.#needRestart = changesThatNeedRestart(this.#parts.initial.config, loaded.config);
     } catch (fault) {
       return await this.#rejected(results, fault);
     }

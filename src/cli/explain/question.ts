@@ -5,11 +5,18 @@
 import { METHODS } from 'node:http';
 import { isIP } from 'node:net';
 import { REASONS } from '../../errors.ts';
-import type { Config } from '../../gateway/configuration.ts';
 import type { JSONType } from '../../lib/json.ts';
 import { nearest } from '../../lib/nearest.ts';
 import { trim } from '../../lib/trim.ts';
+import type { OutboundConfig } from '../../outbound/section.ts';
 import { UsageFault } from '../command.ts';
+
+/** The sections that a question is read with. */
+interface AskedSections {
+  readonly publicOrigin: readonly string[];
+  readonly outbound?: OutboundConfig | undefined;
+  readonly issuers: Readonly<Record<string, { readonly kubernetes?: object | undefined }>>;
+}
 
 /** A user whose session the request presents. */
 export interface AskedSession {
@@ -71,7 +78,7 @@ const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
  *
  * @throws UsageFault
  */
-export function readQuestion(method: string, url: string, options: AskedOptions, config: Config): Question {
+export function readQuestion(method: string, url: string, options: AskedOptions, config: AskedSections): Question {
   refuseUnknownMethod(method);
   const isOutbound = options.outbound === true;
   if (isOutbound) refuseOnOutbound(options, config);
@@ -131,15 +138,15 @@ export function refuseUnknownOutcome(expected: string): void {
 }
 
 /** The credential of the outbound side is to be there. */
-function refuseOnOutbound({ session, service }: AskedOptions, { outbound }: Config): void {
+function refuseOnOutbound({ session, service }: AskedOptions, { outbound }: AskedSections): void {
   if (outbound === undefined) throw new UsageFault('the configuration has no outbound side', COMMAND);
   if (session === undefined && service === undefined) return;
   throw new UsageFault('on the outbound side the workload calls: it presents no session and no service token', COMMAND);
 }
 
-const ownAuthority = ({ publicOrigin }: Config) => new URL(publicOrigin[0] as string).host;
+const ownAuthority = ({ publicOrigin }: AskedSections) => new URL(publicOrigin[0] as string).host;
 
-function outboundAuthority({ outbound }: Config): string {
+function outboundAuthority({ outbound }: AskedSections): string {
   const { host = '', port = 0 } = outbound?.address ?? {};
   return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
@@ -154,7 +161,7 @@ function readUrl(url: string, authority: string): { hostHeader: string; target: 
   return { hostHeader: groups['authority'] ?? '', target: rest.startsWith('?') ? `/${rest}` : rest };
 }
 
-function originOf(hostHeader: string, config: Config): string | null {
+function originOf(hostHeader: string, config: AskedSections): string | null {
   const name = hostHeader.replace(/:\d+$/, '').toLowerCase();
   return config.publicOrigin.find((origin) => new URL(origin).hostname === name) ?? null;
 }
@@ -184,7 +191,7 @@ function readSession(written: string): AskedSession {
 }
 
 /** `shop/cart,scope=orders:read`, `cluster:shop/cart` or `billing:invoices`. */
-function readService(written: string, config: Config): AskedService {
+function readService(written: string, config: AskedSections): AskedService {
   const [head = '', ...pairs] = written.split(',');
   const { scope, ...claims } = readPairs(pairs.join(','));
   const scopes = Array.isArray(scope) ? scope.join(' ') : scope;
@@ -201,7 +208,7 @@ function readService(written: string, config: Config): AskedService {
 const SERVICE_ACCOUNT = /^(?<namespace>[a-z0-9-]{1,63})\/(?<name>[a-z0-9.-]{1,253})$/;
 
 /** Whose token it is: an issuer and a subject, or a ServiceAccount, whose issuer is the cluster if there is only one. */
-function readServiceName(written: string, config: Config): Omit<AskedService, 'kind' | 'words'> {
+function readServiceName(written: string, config: AskedSections): Omit<AskedService, 'kind' | 'words'> {
   const clusters = Object.keys(config.issuers).filter((name) => config.issuers[name]?.kubernetes !== undefined);
   if (SERVICE_ACCOUNT.test(written)) {
     const [cluster, ...others] = clusters;
