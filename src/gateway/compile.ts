@@ -73,7 +73,7 @@ export async function compileRuntime(config: Config, longLived: LongLived, previ
     clearCookieLine: clearSessionCookie(config.session.cookie),
     basePath: config.basePath,
   });
-  // The one place that says which `iss` our tokens have.
+  // The one place that decides the `iss` of the gateway's tokens.
   const issuer = config.upstreamToken.issuer ?? (config.publicOrigin[0] as string);
   const surroundings = { ...longLived, issuer, responder, ownKeys: () => signingKeys.keyring.verifying() };
   const issuers = await openIssuers(config, surroundings, previous);
@@ -132,7 +132,7 @@ export async function compileRuntime(config: Config, longLived: LongLived, previ
   });
 }
 
-/** What the line in front of services and the outbound side have in common. */
+/** What the pipelines of the public listener and of the outbound side share. */
 interface Shared {
   readonly config: Config;
   readonly longLived: LongLived;
@@ -165,7 +165,7 @@ function compileOutlet(
   return outletOf?.(forwarder) ?? forwarder;
 }
 
-/** @param previous  tokens that were had before a reload are sent again after it */
+/** @param previous  its tokens are sent again after a reload */
 async function compileOutbound(shared: Shared, issuer: string, previous: Outbound | null): Promise<Outbound | null> {
   const { config, longLived, responder } = shared;
   if (config.outbound === undefined) return null;

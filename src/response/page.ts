@@ -63,10 +63,11 @@ export const PAGE_HEADERS: readonly string[] = [
   'same-origin',
 ];
 
+/** A page of the gateway. */
 export interface Page {
   readonly title: string;
   readonly body: Html;
-  /** What went wrong, for the person to mend; stands above the body, under the id `problem`. */
+  /** What went wrong and what to do; shown above the body, under the id `problem`. */
   readonly problem?: string | null;
   readonly isWide?: boolean;
 }

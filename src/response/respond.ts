@@ -12,6 +12,7 @@ import { clientChallenge } from './challenges.ts';
 import { isNavigation } from './navigation.ts';
 import { PAGE_HEADERS, type Page, renderPage } from './page.ts';
 
+/** What answers are made from. */
 export interface ResponderSettings {
   /** Set-Cookie line that deletes the session cookie. */
   readonly clearCookieLine: string;
@@ -19,12 +20,12 @@ export interface ResponderSettings {
   readonly basePath: string;
 }
 
-/** Reasons after which the browser's cookie opens nothing any more, so it is deleted. Never after a fault. */
+/** Reasons that make the browser's cookie useless, so that it is deleted. Never a fault. */
 const DEAD_COOKIE = new Set<Reason>(['session_invalid', 'session_unknown', 'session_expired']);
-/** 401s that logging in can mend. */
+/** 401s that logging in resolves. */
 const NEEDS_LOGIN = new Set<Reason>(['credential_missing', 'session_invalid', 'session_unknown', 'session_expired']);
 
-/** On every answer of ours, unless the answer says otherwise. */
+/** On every answer of the gateway, unless the answer sets them itself. */
 const DEFAULT_HEADERS = [
   'Cache-Control',
   'no-store',
@@ -34,6 +35,7 @@ const DEFAULT_HEADERS = [
   'no-referrer',
 ] as const;
 
+/** Writes the answers of requests that are not forwarded. Does nothing once an exchange has been answered or is over. */
 export class Responder {
   readonly #settings: ResponderSettings;
 

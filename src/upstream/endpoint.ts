@@ -6,6 +6,7 @@ import { connect, isIP } from 'node:net';
 import { buildConnector, Pool } from 'undici';
 import type { Clock } from '../lib/clock.ts';
 
+/** Limits and timeouts of one server of an upstream. Times are in milliseconds. */
 export interface EndpointSettings {
   readonly maxConnections: number;
   readonly connectTimeoutMs: number;
@@ -25,6 +26,7 @@ export interface UpstreamTls {
   readonly key: string | null;
 }
 
+/** One server of an upstream, with its connection pool. */
 export class Endpoint {
   readonly origin: string;
   /** `host:port` for `hostHeader: endpoint`. */

@@ -1,5 +1,5 @@
 /**
- * What undici and the operating system report, as reasons of ours. Matches on codes, never on message text.
+ * Translates errors of undici and the operating system into reasons. Matches on codes, never on message text.
  */
 
 import { errors } from 'undici';

@@ -25,6 +25,7 @@ import { clientResponseHeaders } from './response-headers.ts';
 import { acceptsHandshake, Tunnel } from './tunnel.ts';
 import type { Upstream } from './upstream.ts';
 
+/** What a forwarder works with. */
 export interface ForwardSettings {
   /** By name. */
   readonly upstreams: ReadonlyMap<string, Upstream>;

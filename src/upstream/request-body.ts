@@ -13,6 +13,7 @@ import { notePassed } from '../lib/passing-bytes.ts';
 /** Why a body was given up. */
 export type BodyFailure = 'too_large' | 'stalled' | 'aborted';
 
+/** Ends a request body that was given up. */
 export class RequestBodyError extends Error {
   override readonly name = 'RequestBodyError';
   readonly failure: BodyFailure;
@@ -23,13 +24,15 @@ export class RequestBodyError extends Error {
   }
 }
 
+/** The limits of one request body. */
 export interface RequestBodySettings {
   /** Bytes; `null` is no limit. */
   readonly maxBytes: number | null;
-  /** Longest pause between two parts while we are ready to read, milliseconds. */
+  /** Longest pause between two parts while the gateway is ready to read, milliseconds. */
   readonly idleTimeoutMs: number;
 }
 
+/** The body of one request, as undici reads it. */
 export class RequestBody extends Readable {
   readonly #reply: Reply;
   readonly #incoming: Readable;

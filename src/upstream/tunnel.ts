@@ -11,8 +11,9 @@ import { notePassed } from '../lib/passing-bytes.ts';
 import type { StreamEnding } from '../principal.ts';
 import { closeFrame, FrameTracker } from './websocket-frames.ts';
 
+/** What a tunnel reports. */
 export interface TunnelHooks {
-  /** Something came from the client; at most once per interval. `null` when nobody asks. */
+  /** The client sent something. `null`: not reported. */
   readonly onClientData: (() => void) | null;
   /** Both sides are closed. Called once. */
   readonly onClosed: () => void;
@@ -22,11 +23,12 @@ export interface TunnelHooks {
 const POLICY_VIOLATION = 1008;
 const GOING_AWAY = 1001;
 
-/** A side that does not answer our Close is cut after this. */
+/** A side that does not answer the gateway's Close is cut after this. */
 const CLOSE_TIMEOUT_MS = 2_000;
-/** When one side has ended, WebSockets know nothing that the other could still have to say for longer than this. */
+/** When one side has ended, the other gets this long to end too: WebSockets have no half-open state. */
 const HALF_OPEN_TIMEOUT_MS = 5_000;
 
+/** One open WebSocket: both of its sides. */
 export class Tunnel {
   readonly #exchange: Exchange;
   readonly #client: Duplex;

@@ -13,6 +13,7 @@ import type { UpstreamConfig } from './section.ts';
 
 const TOO_MANY_PENDING = new Denial('overloaded', 'too many requests wait for this upstream');
 
+/** One upstream: its servers, and the choice between them. */
 export class Upstream {
   readonly name: string;
   readonly config: UpstreamConfig;

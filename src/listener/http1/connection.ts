@@ -1,5 +1,5 @@
 /**
- * What the listener knows of one connection, beyond what Node's server knows.
+ * What the server knows of one connection, beyond what Node knows.
  */
 
 import type { Socket } from 'node:net';

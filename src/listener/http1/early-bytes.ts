@@ -1,6 +1,6 @@
 /**
- * What a client sends between its upgrade request and the answer to it. Nobody has asked for it yet, so it is kept for
- * the tunnel, up to a limit; and because the connection is read all the same, a client that leaves is noticed.
+ * The bytes that a client sends between its upgrade request and the answer to it. They are kept for the tunnel, up to a
+ * limit; and because the connection is read meanwhile, a client that leaves is noticed.
  */
 
 import type { Duplex } from 'node:stream';
@@ -8,11 +8,12 @@ import type { Duplex } from 'node:stream';
 /** Beyond this the client waits. */
 const MAX_EARLY_BYTES = 64 * 1024;
 
+/** Collects the bytes of one connection until a tunnel takes over. */
 export class EarlyBytes {
   readonly #socket: Duplex;
   #bytes: Buffer;
 
-  /** @param head  what came together with the request */
+  /** @param head  bytes that arrived together with the request */
   constructor(socket: Duplex, head: Buffer) {
     this.#socket = socket;
     this.#bytes = head;
@@ -20,7 +21,7 @@ export class EarlyBytes {
     socket.on('end', this.#onEnd);
   }
 
-  /** Hands over what has come, and the reading of what comes. */
+  /** Returns the bytes so far and stops reading: the caller reads on. */
   take(): Buffer {
     this.#socket.off('data', this.#onData);
     this.#socket.off('end', this.#onEnd);

@@ -1,9 +1,9 @@
 /**
- * Ending a connection so that the last thing we said on it is heard.
+ * Ends a connection so that the client can read the last answer on it.
  *
- * A socket that is closed while bytes of the client are still unread sends a reset, and a reset takes away what the
- * client has not read yet: the very answer that says what was wrong. So our side is closed first, what still comes is
- * thrown away, and only then is the socket let go (RFC 9112 §9.6).
+ * A socket that is closed with unread bytes of the client sends a reset, and a reset discards what the client has not read
+ * yet: the very answer that says what was wrong. So the sending side is closed first, what still arrives is discarded, and
+ * only then is the socket destroyed (RFC 9112 §9.6).
  */
 
 import { type ServerResponse, STATUS_CODES } from 'node:http';
@@ -12,19 +12,19 @@ import type { Duplex } from 'node:stream';
 import { type DenialReason, PROBLEM_MEDIA_TYPE, problemDocument, REASONS } from '../../errors.ts';
 import type { Refusal } from '../listener.ts';
 
-/** How long a client may go on sending after we have closed our side. */
+/** How long a client may go on sending after the gateway's side is closed. */
 const LINGER_MS = 2_000;
 
 /**
- * Closes our side, and the whole connection when the client closes its own or has had {@link LINGER_MS} to do so.
+ * Closes the sending side, and the whole connection when the client closes its own, or after {@link LINGER_MS}.
  *
- * Put in the place of a server socket's `destroySoon`, which Node calls after an answer with `Connection: close`.
+ * Replaces `destroySoon` of a server's sockets, which Node calls after an answer with `Connection: close`.
  */
 export function lingeringClose(this: Socket): void {
   endAndLinger(this);
 }
 
-/** The same for any stream, with something still to say. */
+/** Does the same for any stream, after writing some last bytes. */
 export function endAndLinger(socket: Duplex, lastWords = ''): void {
   if (socket.destroyed) return;
   socket.end(lastWords, 'latin1');
@@ -33,8 +33,8 @@ export function endAndLinger(socket: Duplex, lastWords = ''): void {
 }
 
 /**
- * Answers what never became an exchange with a problem document and closes the connection. Answers that are still under
- * way on it are finished first: they belong to earlier requests, which were in order.
+ * Answers a request that never became an exchange with a problem document and closes the connection. Answers in progress
+ * on it are finished first: they belong to earlier requests, which were valid.
  *
  * @param underWay  the answer that is being written on the connection; `null` when there is none
  */
@@ -65,13 +65,13 @@ function refusalText({ id, reason }: Pick<Refusal, 'id' | 'reason'>): string {
   return `${lines.join('\r\n')}\r\n\r\n${body}`;
 }
 
-/** What the parser's error is called in a log: its code, which is one of a closed set. */
+/** The parser's error as a note for the log: its code, which is one of a closed set. */
 export const parserNote = ({ code }: NodeJS.ErrnoException): string => `parser: ${code ?? 'unknown'}`;
 
 /**
- * What the parser's error means, by llhttp's code or one of Node's own.
+ * Translates the parser's error, by llhttp's code or one of Node's own.
  *
- * @returns `null` when it is not about what the client said, but about the connection: it is gone
+ * @returns `null` when it is not about the request but about the connection: the connection is gone
  */
 export function parserRefusal(error: NodeJS.ErrnoException): DenialReason | null {
   switch (error.code) {

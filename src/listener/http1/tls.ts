@@ -45,6 +45,7 @@ const KEY = ['listeners', 'public', 'tls'] as const;
 /** Keys for TLS session tickets. */
 export const newTicketKeys = (): Buffer => randomBytes(48);
 
+/** The certificates of one listener in use, and the TLS options that follow from them. */
 export class TlsCertificates {
   readonly #wallMs: Clock;
   #ticketKeys: Buffer;
@@ -67,19 +68,19 @@ export class TlsCertificates {
     this.#byName = contextsByName(this.#pairs);
   }
 
-  /** What is in use, in the order of the configuration. */
+  /** The pairs in use, in the order of the configuration. */
   get pairs(): readonly CertificatePair[] {
     return this.#pairs;
   }
 
-  /** Every file that has been read, for whoever watches them. */
+  /** Every file that was read, to be watched. */
   get files(): readonly string[] {
     const { certificates, clientCertificates } = this.#config;
     const files = certificates.flatMap(({ certFile, keyFile }) => [certFile, keyFile]);
     return clientCertificates === undefined ? files : [...files, clientCertificates.caFile];
   }
 
-  /** Options for the server that {@link attach} is then called with. */
+  /** Options for the server, which is then given to {@link attach}. */
   serverOptions(): TlsOptions & SecureContextOptions {
     return {
       ...this.#defaultContext(),
@@ -91,7 +92,7 @@ export class TlsCertificates {
     };
   }
 
-  /** Names the server whose default context, for clients that send no name, follows the files. */
+  /** Sets the server whose default context, for clients that send no name, follows the files. */
   attach(server: HttpsServer): void {
     this.#server = server;
   }
@@ -119,7 +120,7 @@ export class TlsCertificates {
     return config.certificates.map((pair, index) => this.#load(pair, index));
   }
 
-  /** Puts certificates in use that {@link load} has read from this configuration. */
+  /** Puts the certificates in use that {@link load} read from this configuration. */
   use(config: TlsConfig, pairs: readonly CertificatePair[]): void {
     this.#config = { ...this.#config, certificates: config.certificates };
     this.#pairs = pairs;
@@ -130,7 +131,7 @@ export class TlsCertificates {
   /**
    * Reads the files again. A pair that cannot be used keeps its last good state; the others are put in use.
    *
-   * @returns what is wrong, one fault per pair
+   * @returns one fault for each pair that cannot be used
    */
   reload(): readonly ConfigFault[] {
     const faults: ConfigFault[] = [];
@@ -192,7 +193,7 @@ export function hasBadClientCertificate(socket: TLSSocket): boolean {
   return !socket.authorized && socket.getPeerX509Certificate() !== undefined;
 }
 
-/** The first certificate of a name has it. */
+/** A name that several certificates have goes to the first of them. */
 function contextsByName(pairs: readonly CertificatePair[]): ReadonlyMap<string, SecureContext> {
   const contexts = new Map<string, SecureContext>();
   for (const { names, context } of pairs) {
@@ -204,7 +205,7 @@ function contextsByName(pairs: readonly CertificatePair[]): ReadonlyMap<string, 
 /**
  * Reads the CA that client certificates come from.
  *
- * @throws ConfigFault when it cannot be read or is none
+ * @throws ConfigFault when it cannot be read or is not a certificate
  */
 export function readClientCa({ clientCertificates }: TlsConfig): string | null {
   if (clientCertificates === undefined) return null;
