@@ -41,7 +41,7 @@ export interface Call {
 }
 
 /** The answer to a call. */
-export type Reply = { readonly sallyport: 'reply'; readonly id: number } & (
+export type CallAnswer = { readonly sallyport: 'reply'; readonly id: number } & (
   | { readonly value: unknown }
   | { readonly fault: WrittenFault }
 );
@@ -59,7 +59,7 @@ const isTagged = (message: unknown, tag: string) =>
 /** Whether a message from the other process is a call. Libraries may send messages of their own on the same channel. */
 export const isCall = (message: unknown): message is Call => isTagged(message, 'call');
 /** Whether a message from the other process answers a call. */
-export const isReply = (message: unknown): message is Reply => isTagged(message, 'reply');
+export const isReply = (message: unknown): message is CallAnswer => isTagged(message, 'reply');
 
 /** Serializes a fault for {@link readFault}. Keeps its kind and message; drops its cause and stack. */
 export function writeFault(thrown: unknown): WrittenFault {

@@ -4,7 +4,7 @@ import cluster, { type Worker } from 'node:cluster';
 import { GatewayFault } from '../../errors.ts';
 import type { LineStream } from '../../telemetry/log.ts';
 import { passLinesOn } from './lines.ts';
-import { type Call, isReply, type Reply, readFault, type WorkerAnswer, type WorkerMethods } from './messages.ts';
+import { type Call, type CallAnswer, isReply, readFault, type WorkerAnswer, type WorkerMethods } from './messages.ts';
 
 interface Pending {
   readonly resolve: (value: never) => void;
@@ -69,7 +69,7 @@ export class WorkerProcess {
     this.#worker.process.kill('SIGKILL');
   }
 
-  #settle(reply: Reply): void {
+  #settle(reply: CallAnswer): void {
     const pending = this.#pending.get(reply.id);
     if (pending === undefined) return;
     this.#pending.delete(reply.id);

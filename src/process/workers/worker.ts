@@ -9,7 +9,7 @@ import { LocalControl } from '../../gateway/control.ts';
 import { Gateway, type GatewayDependencies } from '../../gateway/gateway.ts';
 import type { MetricsSnapshot } from '../../telemetry/registry.ts';
 import { listen, type Started } from '../started.ts';
-import { type Call, isCall, type Reply, type SharedSecrets, type WorkerLife, writeFault } from './messages.ts';
+import { type Call, type CallAnswer, isCall, type SharedSecrets, type WorkerLife, writeFault } from './messages.ts';
 
 /** Opens the dependencies of a gateway in this process. */
 export type OpenDependencies = (config: Config) => Promise<GatewayDependencies>;
@@ -30,7 +30,7 @@ export function runWorker(open: OpenDependencies): Promise<void> {
   });
 }
 
-async function replyTo({ id, method, parameters }: Call, worker: GatewayWorker): Promise<Reply> {
+async function replyTo({ id, method, parameters }: Call, worker: GatewayWorker): Promise<CallAnswer> {
   try {
     const target: object = Object.hasOwn(ANSWERED_BY, method) ? worker.control : worker;
     const operation = target[method as never] as (...parameters: readonly unknown[]) => Promise<unknown>;
