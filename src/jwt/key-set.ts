@@ -19,6 +19,17 @@ export interface KeySet {
    */
   find(kid: string | null, algorithm: string): VerificationKey | null | Promise<VerificationKey | null>;
 
+  /**
+   * Fetches the set again because a key with a known name did not verify a signature: the issuer may have replaced the key
+   * under the same `kid`. At most once per cool-down; a token that comes while a fetch is under way waits for it.
+   *
+   * @returns `null` where nothing is fetched: outside the cool-down, or for a set that does not change
+   */
+  refetch(): Promise<void> | null;
+
+  /** Whether {@link refetch} would fetch now. */
+  readonly mayRefetch: boolean;
+
   /** Whether a key is still in the set. Asked on each use of a token that the key verified earlier. */
   holds(key: VerificationKey): boolean;
 
@@ -53,6 +64,7 @@ export function pickKey(
 /** A set that never changes: from a file, from the configuration, or a shared secret. */
 export class FixedKeySet implements KeySet {
   readonly isFetched = false;
+  readonly mayRefetch = false;
   readonly ageMs = 0;
   readonly #keys: readonly VerificationKey[];
 
@@ -66,6 +78,10 @@ export class FixedKeySet implements KeySet {
 
   holds(key: VerificationKey): boolean {
     return this.#keys.includes(key);
+  }
+
+  refetch(): null {
+    return null;
   }
 
   start(): void {}

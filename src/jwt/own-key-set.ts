@@ -17,6 +17,7 @@ export interface OwnKey {
 /** Verifies with the keys that sign. */
 export class OwnKeySet implements KeySet {
   readonly isFetched = false;
+  readonly mayRefetch = false;
   readonly ageMs = 0;
   readonly #published: () => readonly OwnKey[];
   readonly #known = new Map<string, VerificationKey>();
@@ -36,6 +37,10 @@ export class OwnKeySet implements KeySet {
 
   holds(key: VerificationKey): boolean {
     return this.#published().some(({ kid }) => kid === key.kid);
+  }
+
+  refetch(): null {
+    return null;
   }
 
   start(): void {}

@@ -84,7 +84,8 @@ export class RememberingVerifier<T extends object> {
   /** Whether a token turned out not to be signed by the very key that the set still has for it. */
   isStillRefused(token: string): boolean {
     const refused = this.#refused.get(token);
-    return refused !== undefined && this.#parts.keys.find(refused.kid, refused.algorithm) === refused.key;
+    if (refused === undefined || this.#parts.keys.mayRefetch) return false;
+    return this.#parts.keys.find(refused.kid, refused.algorithm) === refused.key;
   }
 
   /**

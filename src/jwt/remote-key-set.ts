@@ -3,7 +3,7 @@
  *
  * Fetched in the background every `refreshEveryMs` ± 10 %, one fetch at a time. When a fetch fails (no answer, a wrong one,
  * an empty one), the last good set stays in use until it is `maxStaleMs` old; then it is unavailable: 503, not 401. A token
- * with an unknown `kid` causes one fetch per cool-down, successful or not. So a key that the issuer has withdrawn is refused
+ * with an unknown `kid`, or with a signature that the named key did not make, causes one fetch per cool-down, successful or not. So a key that the issuer has withdrawn is refused
  * after 1.1 × `refreshEveryMs` while the issuer answers, and after `maxStaleMs` when it does not.
  */
 
@@ -85,6 +85,14 @@ export class RemoteKeySet implements KeySet {
 
   holds(key: VerificationKey): boolean {
     return this.#usable()?.includes(key) === true;
+  }
+
+  get mayRefetch(): boolean {
+    return this.#usable() !== null && this.#mayFetch();
+  }
+
+  refetch(): Promise<void> | null {
+    return this.mayRefetch ? this.refresh() : null;
   }
 
   /** Fetches now, or joins the fetch in progress. Never rejects: the result goes to the events. */

@@ -3,7 +3,7 @@
  * signature.
  *
  * Input: a compact token, the keys that may have signed it, a profile (`profiles.ts`). Output: its claims, or the
- * rule that it breaks; a promise only where keys have to be fetched first. Fails with the key set's error when
+ * rule that it breaks; a promise only where keys are fetched. Fails with the key set's error when
  * no keys are available. Does not check whether a token was revoked.
  *
  * The folder imports `lib/` and jose, nothing of the gateway: `packages/verify` ships it to services.
@@ -65,9 +65,17 @@ export function verifyDecoded(
   if (problem !== null) return problem;
   const header = decoded.header as unknown as CheckedHeader;
   const found = keys.find(header.kid ?? null, header.alg);
-  return found instanceof Promise
-    ? found.then((key) => verdictBy(key, token, decoded, isSigned))
-    : verdictBy(found, token, decoded, isSigned);
+  const judge = (key: VerificationKey | null) => verdictBy(key, token, decoded, isSigned);
+  if (found instanceof Promise) return found.then(judge);
+  const verdict = judge(found);
+  if (verdict !== 'signature') return verdict;
+  const refetch = keys.refetch();
+  return refetch === null
+    ? verdict
+    : refetch.then(async () => {
+        const key = await keys.find(header.kid ?? null, header.alg);
+        return key === found ? verdict : judge(key);
+      });
 }
 
 function verdictBy(key: VerificationKey | null, token: string, decoded: DecodedToken, isSigned: IsSigned): Verdict {

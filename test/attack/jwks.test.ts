@@ -352,6 +352,23 @@ describe('JWT-48: rotation', () => {
     expect([await stage.status(good), await stage.status(early)]).toEqual([401, 200]);
   });
 
+  test('a key that replaced another under its kid is found by one fetch per cool-down, forged tokens or not', async () => {
+    await using stage = await Stage.start();
+    expect(await stage.status(stage.token())).toBe(200);
+    stage.server.behaviour = answering({ keys: [publicJwk(NEXT, { kid: 'one' })] });
+    const early = stage.token('one', NEXT);
+    expect([await stage.status(early), stage.server.requestCount]).toEqual([401, 1]);
+    stage.clocks.advance(COOL_DOWN_MS);
+    expect([await stage.status(early), stage.server.requestCount]).toEqual([200, 2]);
+    const forged = await Promise.all(
+      Array.from({ length: 50 }, (_, at) => stage.status(stage.token('one', KEY, 60 + at))),
+    );
+    expect([new Set(forged), stage.server.requestCount]).toEqual([new Set([401]), 2]);
+    stage.clocks.advance(COOL_DOWN_MS);
+    expect([await stage.status(stage.token('one', KEY)), stage.server.requestCount]).toEqual([401, 3]);
+    expect(await stage.status(early)).toBe(200);
+  });
+
   test('the keys are fetched in the background, so that a withdrawn one is refused without anybody asking', async () => {
     await using stage = await Stage.start(answering(GOOD), { refreshEvery: '1s' });
     const good = stage.token();

@@ -201,6 +201,8 @@ describe('one token, judged by each profile', () => {
     let asked = 0;
     const counting: KeySet = {
       isFetched: true,
+      mayRefetch: false,
+      refetch: () => null,
       ageMs: null,
       find: () => {
         asked += 1;

@@ -170,6 +170,7 @@ function openKeySet(options: VerifierOptions, clocks: Clocks): KeySet {
 /** A set that is still being read; tokens wait for it. */
 class LateKeySet implements KeySet {
   readonly isFetched = false;
+  readonly mayRefetch = false;
   readonly ageMs = 0;
   readonly #reading: Promise<KeySet>;
   #keys: KeySet | null = null;
@@ -193,6 +194,10 @@ class LateKeySet implements KeySet {
 
   holds(key: VerificationKey): boolean {
     return this.#keys?.holds(key) === true;
+  }
+
+  refetch(): null {
+    return null;
   }
 
   start(): void {}

@@ -226,6 +226,8 @@ describe('a token with a wrong signature', () => {
     let present = first;
     const keys: KeySet = {
       isFetched: false,
+      mayRefetch: false,
+      refetch: () => null,
       ageMs: 0,
       find: () => present,
       holds: (key) => key === present,
@@ -247,6 +249,8 @@ test('many who wait for the same keys with the same token are one principal', as
   });
   const keys: KeySet = {
     isFetched: true,
+    mayRefetch: false,
+    refetch: () => null,
     ageMs: null,
     find: () => found,
     holds: () => true,
