@@ -38,7 +38,11 @@ describe('the redirect listener', () => {
     ['a host with a line break', 'GET / HTTP/1.1\r\nHost: shop.example.com\rX: y\r\n\r\n', 400],
     ['two hosts', 'GET / HTTP/1.1\r\nHost: shop.example.com\r\nHost: evil.test\r\n\r\n', 400],
     ['a target that is another origin', 'GET //evil.test/%2e%2e HTTP/1.1\r\nHost: shop.example.com\r\n\r\n', 400],
-    ['an upgrade', 'GET / HTTP/1.1\r\nHost: shop.example.com\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n', 400],
+    [
+      'an upgrade',
+      'GET / HTTP/1.1\r\nHost: shop.example.com\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+      426,
+    ],
   ])('refuses %s, and says nothing of it', async (_title, request, status) => {
     await using gateway = await startRedirect();
     const response = await answer(gateway, request);

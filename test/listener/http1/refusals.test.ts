@@ -21,12 +21,6 @@ const refused: readonly (readonly [title: string, bytes: string, status: number,
   ['SMG-34: HTTP/2.0', `GET / HTTP/2.0\r\n${HOST}\r\n\r\n`, 505, 'http_version_unsupported'],
   ['SMG-34: HTTP/1.2', `GET / HTTP/1.2\r\n${HOST}\r\n\r\n`, 505, 'http_version_unsupported'],
   ['SMG-34: HTTP/0.9 with a blank line', 'GET /\r\n\r\n', 505, 'http_version_unsupported'],
-  [
-    'H2: an upgrade to h2c',
-    get('/', ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA']),
-    400,
-    'upgrade_unsupported',
-  ],
   ['an upgrade with a body', get('/', [...WEBSOCKET, 'Content-Length: 5']), 400, 'upgrade_unsupported'],
   ['CONNECT', requestHead('CONNECT', 'db:5432', ['Host: db:5432']), 405, 'method_not_allowed'],
   [
