@@ -6,6 +6,9 @@
  */
 
 import type { Denial } from './errors.ts';
+import type { CompactJws } from './jwt/compact.ts';
+import type { Sid } from './jwt/names.ts';
+import type { CompactToken } from './lib/bearer.ts';
 import type { JSONType } from './lib/json.ts';
 import type { SessionRecord } from './store/session-record.ts';
 
@@ -44,9 +47,9 @@ export interface PresentedCredential {
   /** `iss` of the token that vouches for the subject; `null` where the gateway itself does. */
   readonly presentedIssuer: string | null;
   /** Handle of the session that it stands for: its own, or the one that a presented token names; `null` for none. */
-  readonly sid: string | null;
+  readonly sid: Sid | null;
   /** The token itself, for `upstreamToken: original` and for an exchange; `null` where it is not a token. Never logged. */
-  readonly compact: string | null;
+  readonly compact: CompactToken | null;
 }
 
 /** The `act` claim (RFC 8693 §4.1): who acts now, and inside it who acted before. */
@@ -98,7 +101,7 @@ export type Principal = KnownPrincipal | AnonymousPrincipal;
 
 /** An upstream token that can be sent again. */
 export interface ReusableToken {
-  readonly compact: string;
+  readonly compact: CompactJws;
   /** `kid` of the key that signed it. */
   readonly kid: string;
   /** The settings by which it was made; compared by identity. */

@@ -6,7 +6,7 @@ import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { newSessionId, sessionHandle } from '../../src/authentication/session/session-id.ts';
 import { encodeSession } from '../../src/store/networked/session-format.ts';
 import { Keys } from '../../src/store/redis/keys.ts';
-import type { SessionRecord } from '../../src/store/session-record.ts';
+import type { SessionHandle, SessionRecord } from '../../src/store/session-record.ts';
 import { BACKEND, COOKIE_NAME, PUBLIC_ORIGIN, SERVICE_ISSUER } from './gateway.ts';
 import { postJson } from './http.ts';
 
@@ -62,7 +62,7 @@ export class SessionSeeder implements Disposable {
   }
 }
 
-function newRecord(handle: string): SessionRecord {
+function newRecord(handle: SessionHandle): SessionRecord {
   const nowMs = Date.now();
   return {
     handle,

@@ -10,6 +10,7 @@ import { signJws } from '../../src/jwt/jws.ts';
 import { FixedKeySet } from '../../src/jwt/key-set.ts';
 import { OwnKeySet } from '../../src/jwt/own-key-set.ts';
 import { ownTokenProfile } from '../../src/jwt/profiles.ts';
+import type { SessionHandle } from '../../src/store/session-record.ts';
 import { Keyring } from '../../src/token/keyring.ts';
 import { generatePrivateJwk, importPrivateJwk } from '../../src/token/signing-key.ts';
 import { TokenIssuer } from '../../src/token/token-issuer.ts';
@@ -18,7 +19,7 @@ import { compare } from './compare.ts';
 const ISSUER = 'https://shop.example.com';
 const nowMs = Date.now();
 const wallMs = () => nowMs;
-const handle = 'h'.repeat(43);
+const handle = 'h'.repeat(43) as SessionHandle;
 const session = { handle, subject: 'bob', user: {}, method: 'password', version: 1, device: '' } as const;
 const times = { createdAtMs: nowMs, expiresAtMs: nowMs + 3_600_000, lastSeenAtMs: nowMs };
 

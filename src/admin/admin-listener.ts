@@ -39,7 +39,7 @@ export class AdminListener {
     this.#guard = new AdminGuard(config, token);
     this.#server = createAdminServer(
       (request, response) => void this.#handle(request, response),
-      (refusal) => parts.log.info(refusal, 'admin request refused'),
+      (refusal) => parts.log.info({ ...refusal }, 'admin request refused'),
     );
   }
 

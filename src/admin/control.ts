@@ -6,6 +6,8 @@
  * in `endpoints.ts`.
  */
 
+import type { Jti } from '../jwt/names.ts';
+import type { SessionHandle } from '../store/session-record.ts';
 import type { AuditSource } from '../telemetry/audit.ts';
 
 /** Whether one part of the gateway works. */
@@ -25,7 +27,7 @@ export interface Health {
 
 /** A session as an operator sees it, without its id. Times are ISO 8601. */
 export interface SessionSummary {
-  readonly handle: string;
+  readonly handle: SessionHandle;
   readonly subject: string;
   readonly method: string;
   readonly device: string;
@@ -42,7 +44,7 @@ export type TokenRevocationRequest =
   | {
       readonly kind: 'token';
       /** `jti`. */
-      readonly tokenId: string;
+      readonly tokenId: Jti;
       /** `null`: any issuer. */
       readonly issuer: string | null;
       /** Its `exp`; `null` when unknown. */
@@ -51,7 +53,7 @@ export type TokenRevocationRequest =
       readonly lifetimeMs: number | null;
     }
   /** All tokens of a session; the session ends as well. */
-  | { readonly kind: 'session'; readonly handle: string }
+  | { readonly kind: 'session'; readonly handle: SessionHandle }
   /** All tokens of a subject that were issued before now. */
   | {
       readonly kind: 'subject';
@@ -124,14 +126,14 @@ export interface GatewayControl {
    * @returns the session that ended, or `null` when there was none
    * @throws DependencyFault `store_unavailable`
    */
-  revokeSession(handle: string, source: AuditSource): Promise<SessionSummary | null>;
+  revokeSession(handle: SessionHandle, source: AuditSource): Promise<SessionSummary | null>;
   /**
    * Ends every session of a subject everywhere.
    *
    * @returns the handles of the sessions that ended
    * @throws DependencyFault `store_unavailable`
    */
-  revokeSessionsOf(subject: string, source: AuditSource): Promise<readonly string[]>;
+  revokeSessionsOf(subject: string, source: AuditSource): Promise<readonly SessionHandle[]>;
   /**
    * Makes every verifier refuse tokens that have not expired.
    *

@@ -2,6 +2,7 @@
 
 import { Registry } from 'prom-client';
 import { Denial } from '../errors.ts';
+import { isSessionHandle } from '../store/session-record.ts';
 import type { ComponentHealth } from './control.ts';
 import type { AdminAnswer, AdminParts, AdminRequest } from './request.ts';
 import { parseTokenRevocation } from './token-revocation.ts';
@@ -115,6 +116,7 @@ export const ENDPOINTS: readonly AdminEndpoint[] = [
     isGuarded: true,
     // Revokes in the store even when it has no such session, so that a lost session ends in every cache.
     answer: async ({ id, client, segment }, { control }) => {
+      if (!isSessionHandle(segment)) return json(200, { revoked: [] });
       const session = await control.revokeSession(segment, { requestId: id, client });
       return json(200, { revoked: session === null ? [] : [session.handle] });
     },

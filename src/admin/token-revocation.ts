@@ -3,12 +3,15 @@
 import { z } from 'zod';
 import { parseJson } from '../endpoints/body.ts';
 import type { Denial } from '../errors.ts';
-import { BASE64URL_32_BYTES_PATTERN } from '../lib/base64url.ts';
+import type { Jti } from '../jwt/names.ts';
 import { MAX_REVOCABLE_LIFETIME_MS } from '../lib/token-limits.ts';
+import { isSessionHandle } from '../store/session-record.ts';
 import { MAX_REVOKED_NAME_LENGTH } from '../store/token-revocation.ts';
 import type { TokenRevocationRequest } from './control.ts';
 
 const name = z.string().min(1).max(MAX_REVOKED_NAME_LENGTH);
+/** The name of any token, of whatever issuer. */
+const jti = name.transform((text) => text as Jti);
 /** `exp` of the token, a NumericDate: whole seconds, not milliseconds. */
 const exp = z.int().min(1).max(99_999_999_999);
 /** How long such tokens live at most, in seconds, where other verifiers accept longer ones than this gateway. */
@@ -18,9 +21,9 @@ const lifetimeSec = z
   .max(MAX_REVOCABLE_LIFETIME_MS / 1_000);
 
 const BODY = z.union([
-  z.strictObject({ jti: name, issuer: name.optional(), exp: exp.optional() }),
-  z.strictObject({ jti: name, issuer: name.optional(), lifetimeSec }),
-  z.strictObject({ session: z.string().regex(BASE64URL_32_BYTES_PATTERN) }),
+  z.strictObject({ jti, issuer: name.optional(), exp: exp.optional() }),
+  z.strictObject({ jti, issuer: name.optional(), lifetimeSec }),
+  z.strictObject({ session: z.string().refine(isSessionHandle) }),
   z.strictObject({ subject: name, issuer: name.optional(), lifetimeSec: lifetimeSec.optional() }),
 ]);
 

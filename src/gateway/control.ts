@@ -14,7 +14,7 @@ import type {
 
 import { toTimestamp } from '../lib/timestamp.ts';
 import { CLOCK_LEEWAY_MS, MAX_REVOCABLE_LIFETIME_MS } from '../lib/token-limits.ts';
-import type { SessionRecord } from '../store/session-record.ts';
+import type { SessionHandle, SessionRecord } from '../store/session-record.ts';
 import type { AuditSource } from '../telemetry/audit.ts';
 import type { MetricRegistry } from '../telemetry/registry.ts';
 import type { Upstream } from '../upstream/upstream.ts';
@@ -71,14 +71,14 @@ export class LocalControl implements GatewayControl {
     return records.map((record) => this.#summary(record));
   }
 
-  async revokeSession(handle: string, source: AuditSource): Promise<SessionSummary | null> {
+  async revokeSession(handle: SessionHandle, source: AuditSource): Promise<SessionSummary | null> {
     const ended = await this.#gateway.sessions.end(handle, 'operator');
     if (ended === null) return null;
     this.#noteRevoked(ended.subject, handle, source);
     return this.#summary(ended);
   }
 
-  async revokeSessionsOf(subject: string, source: AuditSource): Promise<readonly string[]> {
+  async revokeSessionsOf(subject: string, source: AuditSource): Promise<readonly SessionHandle[]> {
     const handles = await this.#gateway.sessions.endAll(subject, 'operator');
     for (const handle of handles) this.#noteRevoked(subject, handle, source);
     return handles;
@@ -119,7 +119,7 @@ export class LocalControl implements GatewayControl {
     return nowMs + (request.lifetimeMs === null ? longestTokenMs(config) : request.lifetimeMs + CLOCK_LEEWAY_MS);
   }
 
-  #noteRevoked(subject: string, handle: string, source: AuditSource): void {
+  #noteRevoked(subject: string, handle: SessionHandle, source: AuditSource): void {
     this.#gateway.audit.write({ event: 'session_revoked', by: 'operator', subject, handle }, source);
   }
 

@@ -7,7 +7,12 @@
  */
 
 import { isUtf8 } from 'node:buffer';
+import type { CompactToken } from '../lib/bearer.ts';
+import type { Secret } from '../lib/brand.ts';
 import { hasDuplicateMember } from '../lib/json.ts';
+
+/** A JWS in compact form that this program has signed. */
+export type CompactJws = CompactToken & Secret<'CompactJws'>;
 
 /** A token's parts, decoded but not trusted. */
 export interface DecodedToken {

@@ -42,25 +42,25 @@ const MAX_VERIFIED_CHARACTERS = 4 * 1024 * 1024;
 const MAX_REFUSED_CHARACTERS = 512 * 1024;
 
 /** The parts of a remembering verifier. */
-export interface RememberingVerifierParts<T extends object> {
+export interface RememberingVerifierParts<T extends object, Token extends string = string> {
   readonly profile: TokenProfile;
   readonly keys: KeySet;
   readonly clocks: Clocks;
   /** Turns a verified token into the value that is returned and kept: the same object each time. */
-  readonly read: (claims: Claims, token: string) => T;
+  readonly read: (claims: Claims, token: Token) => T;
   /** Share of the memory that all issuers together have, from 0 to 1. */
   readonly share: number;
 }
 
 /** Verifies tokens of one issuer. Does not check whether they were revoked: the caller asks on each use. */
-export class RememberingVerifier<T extends object> {
-  readonly #parts: RememberingVerifierParts<T>;
+export class RememberingVerifier<T extends object, Token extends string = string> {
+  readonly #parts: RememberingVerifierParts<T, Token>;
   readonly #verified: RecentMap<Remembered<T>>;
   readonly #refused: RecentMap<Refused>;
   readonly #isSigned = (token: string, key: VerificationKey, header: CheckedHeader) =>
     this.#verifySignature(token, key, header);
 
-  constructor(parts: RememberingVerifierParts<T>) {
+  constructor(parts: RememberingVerifierParts<T, Token>) {
     this.#parts = parts;
     this.#verified = new RecentMap(MAX_VERIFIED_CHARACTERS * parts.share);
     this.#refused = new RecentMap(MAX_REFUSED_CHARACTERS * parts.share);
@@ -95,7 +95,7 @@ export class RememberingVerifier<T extends object> {
    * @returns its value, or the rule that it breaks; a promise only where keys have to be fetched
    * @throws the key set's error when no keys are available, as a rejection or directly
    */
-  verify(token: string, decoded: DecodedToken): T | TokenProblem | Promise<T | TokenProblem> {
+  verify(token: Token, decoded: DecodedToken): T | TokenProblem | Promise<T | TokenProblem> {
     const { keys, profile, clocks } = this.#parts;
     const verdict = verifyDecoded(token, decoded, keys, profile, clocks.wallMs(), this.#isSigned);
     return verdict instanceof Promise
@@ -110,7 +110,7 @@ export class RememberingVerifier<T extends object> {
     return false;
   }
 
-  #remember(token: string, verdict: Verdict): T | TokenProblem {
+  #remember(token: Token, verdict: Verdict): T | TokenProblem {
     if (typeof verdict === 'string') return verdict;
     const { claims, key } = verdict;
     const { profile, clocks, read } = this.#parts;

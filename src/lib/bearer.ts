@@ -3,6 +3,11 @@
  * (RFC 9110 §11.1), exactly one space follows, then one token.
  */
 
+import type { Secret } from './brand.ts';
+
+/** A token that can be sent as a Bearer token. Who has it can use it: it is a secret. Nothing says that it is valid. */
+export type CompactToken = Secret<'CompactToken'>;
+
 const SCHEME = /^bearer /i;
 /** `b64token`: what an access token may consist of. */
 const TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
@@ -14,7 +19,7 @@ const SCHEME_LENGTH = 'Bearer '.length;
  * @param authorization  value of an Authorization header, untrusted
  * @returns `null` unless the value is exactly one Bearer token
  */
-export function bearerToken(authorization: string): string | null {
+export function bearerToken(authorization: string): CompactToken | null {
   const credential = bearerCredential(authorization);
   return credential !== null && isBearerToken(credential) ? credential : null;
 }
@@ -30,6 +35,6 @@ export function bearerCredential(authorization: string): string | null {
 }
 
 /** Whether a text can be sent as a Bearer token. */
-export function isBearerToken(text: string): boolean {
+export function isBearerToken(text: string): text is CompactToken {
   return TOKEN.test(text);
 }

@@ -5,6 +5,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Permit } from '../authorization/permit.ts';
 import { Denial } from '../errors.ts';
+import type { CompactToken } from '../lib/bearer.ts';
 import type { Clocks } from '../lib/clock.ts';
 import type { TokenSource } from '../token/token-source.ts';
 import { AuthorizationServer } from './authorization-server.ts';
@@ -75,7 +76,7 @@ export class DestinationToken {
    *
    * @param presented  the token that the call carried, not verified; `null` for none, or where none is exchanged
    */
-  get(presented: string | null): Token {
+  get(presented: CompactToken | null): Token {
     const token = this.#source.get(presented);
     if (token instanceof Promise) return this.#counted(token);
     this.#events.onResult(token instanceof Denial ? 'refused' : 'reused');
@@ -87,7 +88,7 @@ export class DestinationToken {
     await this.#server?.close();
   }
 
-  async #counted(waiting: Promise<string | Denial>): Promise<string | Denial> {
+  async #counted(waiting: Promise<CompactToken | Denial>): Promise<CompactToken | Denial> {
     const startedMs = this.#clocks.monotonicMs();
     try {
       const token = await waiting;

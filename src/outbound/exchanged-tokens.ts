@@ -7,6 +7,7 @@ import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { KnownRevocations } from '../authentication/revocation/revoked-tokens.ts';
 import { Denial } from '../errors.ts';
+import type { CompactToken } from '../lib/bearer.ts';
 import type { Clocks } from '../lib/clock.ts';
 import type { AuthorizationServer } from './authorization-server.ts';
 import { type DatedToken, KeptToken } from './kept-token.ts';
@@ -56,7 +57,7 @@ export class ExchangedTokens implements Source {
     this.#kept = new LRUCache({ max: maxEntries });
   }
 
-  get(presented: string | null): Token {
+  get(presented: CompactToken | null): Token {
     if (presented === null) return this.#fallback === null ? SUBJECT_MISSING : this.#fallback.get(null);
     const key = hash('sha256', presented, 'base64url');
     const kept = this.#kept.get(key);
@@ -77,7 +78,7 @@ export class ExchangedTokens implements Source {
     return this.#revoked.isKnown(subject) ? SUBJECT_REVOKED : null;
   }
 
-  #newEntry(key: string, subjectToken: string, subject: UnverifiedClaims): Exchanged {
+  #newEntry(key: string, subjectToken: CompactToken, subject: UnverifiedClaims): Exchanged {
     const obtain = () => this.#exchange(subjectToken, expiryOf(subject));
     const exchanged = { subject, token: new KeptToken(obtain, this.#revoked, this.#wallMs) };
     this.#kept.set(key, exchanged);
@@ -85,7 +86,11 @@ export class ExchangedTokens implements Source {
   }
 
   /** Removes an entry whose token was refused or unavailable, so that useless entries do not evict others. */
-  async #waited(key: string, exchanged: Exchanged, waiting: Promise<string | Denial>): Promise<string | Denial> {
+  async #waited(
+    key: string,
+    exchanged: Exchanged,
+    waiting: Promise<CompactToken | Denial>,
+  ): Promise<CompactToken | Denial> {
     try {
       return await waiting;
     } finally {
@@ -93,7 +98,7 @@ export class ExchangedTokens implements Source {
     }
   }
 
-  async #exchange(subjectToken: string, subjectEndMs: number): Promise<DatedToken | Denial> {
+  async #exchange(subjectToken: CompactToken, subjectEndMs: number): Promise<DatedToken | Denial> {
     const token = await this.#server.token({ ...EXCHANGE, ...this.#parameters, subject_token: subjectToken });
     if (token instanceof Denial) return token;
     // A call on behalf of a user lasts no longer than the token it came with.

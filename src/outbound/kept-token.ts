@@ -5,13 +5,14 @@
 
 import type { KnownRevocations } from '../authentication/revocation/revoked-tokens.ts';
 import { Denial } from '../errors.ts';
+import type { CompactToken } from '../lib/bearer.ts';
 import type { Clock } from '../lib/clock.ts';
 import { TOKEN_REUSE_SHARE } from '../lib/token-limits.ts';
 import { type UnverifiedClaims, unverifiedClaims } from './unverified.ts';
 
 /** A token and its end. */
 export interface DatedToken {
-  readonly compact: string;
+  readonly compact: CompactToken;
   /** Wall clock. */
   readonly expiresAtMs: number;
 }
@@ -37,7 +38,7 @@ export class KeptToken {
   #token: DatedToken | null = null;
   #claims: UnverifiedClaims = {};
   #reuseUntilMs = 0;
-  #underWay: Promise<string | Denial> | null = null;
+  #underWay: Promise<CompactToken | Denial> | null = null;
 
   /** @param obtain  gets a new one, or says why its principal may have none; a rejection is a fault */
   constructor(obtain: () => Promise<DatedToken | Denial>, revoked: KnownRevocations, wallMs: Clock) {
@@ -56,7 +57,7 @@ export class KeptToken {
    *
    * @throws DependencyFault, as a rejection, when no token is available and the last one has expired
    */
-  get(): string | Promise<string | Denial> {
+  get(): CompactToken | Promise<CompactToken | Denial> {
     if (this.#token !== null && this.isFresh) return this.#token.compact;
     this.#underWay ??= this.#renew().finally(() => {
       this.#underWay = null;
@@ -64,7 +65,7 @@ export class KeptToken {
     return this.#underWay;
   }
 
-  async #renew(): Promise<string | Denial> {
+  async #renew(): Promise<CompactToken | Denial> {
     let obtained: DatedToken | Denial;
     try {
       obtained = await this.#obtain();

@@ -6,6 +6,7 @@
 
 import { readTokenFile } from '../config/secret-file.ts';
 import { DependencyFault } from '../errors.ts';
+import { type CompactToken, isBearerToken } from '../lib/bearer.ts';
 import type { Clocks } from '../lib/clock.ts';
 import { expiryOf, unverifiedClaims } from './unverified.ts';
 
@@ -20,11 +21,11 @@ const MAX_TOKEN_LENGTH = 8_192;
 export class ProjectedToken {
   readonly #path: string;
   readonly #clocks: Clocks;
-  #compact: string | null = null;
+  #compact: CompactToken | null = null;
   /** Wall clock. */
   #expiresAtMs = 0;
   #readAtMs = Number.NEGATIVE_INFINITY;
-  #reading: Promise<string> | null = null;
+  #reading: Promise<CompactToken> | null = null;
 
   constructor(path: string, clocks: Clocks) {
     this.#path = path;
@@ -36,7 +37,7 @@ export class ProjectedToken {
    *
    * @throws DependencyFault `token_unavailable`, as a rejection: there is none, or it is over
    */
-  get(): string | Promise<string> {
+  get(): CompactToken | Promise<CompactToken> {
     const isRecent = this.#clocks.monotonicMs() - this.#readAtMs < LOOK_AGAIN_MS;
     if (isRecent && this.#compact !== null && this.#isAlive()) return this.#compact;
     this.#reading ??= this.#read().finally(() => {
@@ -49,12 +50,12 @@ export class ProjectedToken {
     return this.#clocks.wallMs() + MIN_LEFT_MS < this.#expiresAtMs;
   }
 
-  async #read(): Promise<string> {
+  async #read(): Promise<CompactToken> {
     let cause: unknown = null;
     try {
       const text = await readTokenFile(this.#path);
       // A half-written or briefly missing file does not replace a token that is still valid.
-      if (text.length <= MAX_TOKEN_LENGTH && COMPACT.test(text)) {
+      if (text.length <= MAX_TOKEN_LENGTH && COMPACT.test(text) && isBearerToken(text)) {
         this.#compact = text;
         this.#expiresAtMs = expiryOf(unverifiedClaims(text));
       }

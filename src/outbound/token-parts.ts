@@ -2,11 +2,12 @@
 
 import type { KnownRevocations } from '../authentication/revocation/revoked-tokens.ts';
 import type { Denial } from '../errors.ts';
+import type { CompactToken } from '../lib/bearer.ts';
 import type { Keyring } from '../token/keyring.ts';
 import type { TokenIssuer } from '../token/token-issuer.ts';
 
 /** A token, or why there is none. */
-export type Token = string | Denial | Promise<string | Denial>;
+export type Token = CompactToken | Denial | Promise<CompactToken | Denial>;
 
 /** What tokens are made with and of, and judged by. */
 export interface TokenParts {
@@ -22,5 +23,5 @@ export interface TokenParts {
 /** Where the token of a destination comes from. */
 export interface Source {
   /** @param presented  the token that the call carried, not verified; `null` for none */
-  get(presented: string | null): Token;
+  get(presented: CompactToken | null): Token;
 }

@@ -6,6 +6,8 @@
  * make a token of the family.
  */
 
+import type { SessionHandle } from './session-record.ts';
+
 /** The program that holds the token: a browser, in a cookie, or a native app, which gets it in the body. */
 export const REFRESH_CLIENTS = ['browser', 'native'] as const;
 /** See {@link REFRESH_CLIENTS}. */
@@ -16,7 +18,7 @@ export interface NewRefreshFamily {
   /** SHA-256 of the family's id, base64url, 43 characters. The id itself is only in the tokens of the family. */
   readonly handle: string;
   /** Handle of the session that the family belongs to and ends with. */
-  readonly session: string;
+  readonly session: SessionHandle;
   readonly client: RefreshClient;
   /** SHA-256 of the current token, base64url. */
   readonly current: string;

@@ -9,6 +9,7 @@
  * no such session" and "the store does not answer" are never the same answer.
  */
 
+import type { Jti } from '../jwt/names.ts';
 import type {
   NewRefreshFamily,
   PresentedRefreshToken,
@@ -16,7 +17,7 @@ import type {
   RefreshFamilyReading,
   Rotation,
 } from './refresh-family.ts';
-import type { SessionRecord } from './session-record.ts';
+import type { SessionHandle, SessionRecord } from './session-record.ts';
 
 /** Sessions, for all replicas together. */
 export interface SessionStore {
@@ -33,24 +34,24 @@ export interface SessionStore {
    * The session, or `null` when there is none. Does not check idle or absolute timeouts; the caller does, since a TTL
    * can be lost.
    */
-  read(handle: string): Promise<SessionRecord | null>;
+  read(handle: SessionHandle): Promise<SessionRecord | null>;
 
   /**
    * Slides the idle timeout: writes the time of last use and the new TTL.
    *
    * @returns `false` when the session has ended; it is not brought back
    */
-  touch(handle: string, lastSeenAtMs: number, ttlMs: number): Promise<boolean>;
+  touch(handle: SessionHandle, lastSeenAtMs: number, ttlMs: number): Promise<boolean>;
 
   /**
    * Ends one session and publishes its end to the feed.
    *
    * @returns the session that ended, or `null` when there was none (its end is published all the same)
    */
-  end(handle: string): Promise<SessionRecord | null>;
+  end(handle: SessionHandle): Promise<SessionRecord | null>;
 
   /** Ends every session of a subject and publishes each end to the feed. Returns the handles of those that ended. */
-  endAll(subject: string): Promise<readonly string[]>;
+  endAll(subject: string): Promise<readonly SessionHandle[]>;
 
   /** The live sessions of a subject, the oldest first. */
   list(subject: string): Promise<readonly SessionRecord[]>;
@@ -67,7 +68,7 @@ export interface SessionStore {
  */
 export interface RevocationFeed {
   /** Calls back with the handle of every session that ends on any replica. Returns a function that stops it. */
-  subscribe(onRevoked: (handle: string) => void): () => void;
+  subscribe(onRevoked: (handle: SessionHandle) => void): () => void;
 
   /** The time up to which everything published has provably been delivered; `null` while the feed is not connected. */
   provenAtMs(): number | null;
@@ -92,12 +93,12 @@ export type TokenRevocation =
   /** One token, by its `jti`. */
   | {
       readonly kind: 'token';
-      readonly tokenId: string;
+      readonly tokenId: Jti;
       readonly issuer: string | null;
       readonly expiresAtMs: number;
     }
   /** Every token with this `sid`: those of a session that has ended. */
-  | { readonly kind: 'session'; readonly handle: string; readonly expiresAtMs: number }
+  | { readonly kind: 'session'; readonly handle: SessionHandle; readonly expiresAtMs: number }
   /** Every token issued before `notBeforeMs` whose subject this is, or with which it acts for another. */
   | {
       readonly kind: 'subject';

@@ -7,6 +7,8 @@
  *   n[{not before, ms},"{sub}"] or …,"{iss}"]   the tokens of a subject
  */
 
+import type { Jti } from '../jwt/names.ts';
+import { isSessionHandle } from './session-record.ts';
 import type { TokenRevocation } from './store.ts';
 
 /**
@@ -27,12 +29,12 @@ export function encodeTokenRevocation(revocation: TokenRevocation): string {
 export function decodeTokenRevocation(entry: string, expiresAtMs: number): TokenRevocation | null {
   if (!Number.isFinite(expiresAtMs)) return null;
   const rest = entry.slice(1);
-  if (entry[0] === 's') return rest === '' ? null : { kind: 'session', handle: rest, expiresAtMs };
+  if (entry[0] === 's') return isSessionHandle(rest) ? { kind: 'session', handle: rest, expiresAtMs } : null;
   const values = parseArray(rest);
   if (entry[0] === 't') {
     const [tokenId, issuer = null] = values;
     if (typeof tokenId !== 'string' || !isIssuer(issuer)) return null;
-    return { kind: 'token', tokenId, issuer, expiresAtMs };
+    return { kind: 'token', tokenId: tokenId as Jti, issuer, expiresAtMs };
   }
   const [notBeforeMs, subject, issuer = null] = values;
   if (entry[0] !== 'n' || typeof notBeforeMs !== 'number' || typeof subject !== 'string' || !isIssuer(issuer)) {

@@ -5,21 +5,26 @@
  */
 
 import { type DenialReason, REASONS, type Reason } from '../errors.ts';
+import type { Jti } from '../jwt/names.ts';
+import type { WithoutSecrets } from '../lib/brand.ts';
+import type { SessionHandle } from '../store/session-record.ts';
 import type { FinishedRequest } from './finished-request.ts';
 import type { Logger } from './log.ts';
 
-/** What happened. A `handle` names a session without opening it. */
-export type AuditEvent =
+/** An event. A `handle` names a session without opening it; a session id or a token is not accepted as any text. */
+export type AuditEvent = WithoutSecrets<Event>;
+
+type Event =
   | {
       readonly event: 'login';
       readonly subject: string;
-      readonly handle: string;
+      readonly handle: SessionHandle;
       /** `password`, `backend`. */
       readonly method: string;
       /** The account of the users file, or the trusted backend. */
       readonly account: string;
       /** The session that this one replaced; `null` when there was none. */
-      readonly replaced: string | null;
+      readonly replaced: SessionHandle | null;
     }
   | {
       readonly event: 'login_failed';
@@ -31,18 +36,18 @@ export type AuditEvent =
       readonly note: string;
     }
   | { readonly event: 'login_throttled'; readonly method: string; readonly account: string | null }
-  | { readonly event: 'logout'; readonly subject: string; readonly handle: string }
-  | { readonly event: 'logout_all'; readonly subject: string; readonly handles: readonly string[] }
+  | { readonly event: 'logout'; readonly subject: string; readonly handle: SessionHandle }
+  | { readonly event: 'logout_all'; readonly subject: string; readonly handles: readonly SessionHandle[] }
   | {
       readonly event: 'session_revoked';
       readonly by: 'user' | 'operator';
       readonly subject: string;
-      readonly handle: string;
+      readonly handle: SessionHandle;
     }
   | {
       readonly event: 'refresh_begun';
       readonly subject: string;
-      readonly handle: string;
+      readonly handle: SessionHandle;
       /** Names the family without being a token of it. */
       readonly family: string;
       /** `browser`, `native`. */
@@ -54,7 +59,7 @@ export type AuditEvent =
        */
       readonly event: 'refresh_reuse_detected';
       readonly subject: string;
-      readonly handle: string;
+      readonly handle: SessionHandle;
       readonly family: string;
       readonly kind: string;
       /** Which token was used again, and which is the present one: 0 is the token of the login. */
@@ -75,9 +80,9 @@ export type AuditEvent =
       readonly subject: string;
       readonly audience: string;
       readonly scopes: readonly string[];
-      readonly jti: string;
+      readonly jti: Jti;
       /** The session that the token stands for; `null` when it stands for none. */
-      readonly handle: string | null;
+      readonly handle: SessionHandle | null;
       /** Who acts for the subject, the most recent actor first. */
       readonly actors: readonly string[];
     }
@@ -88,7 +93,7 @@ export type AuditEvent =
       readonly subject: string;
       readonly audience: string;
       readonly scopes: readonly string[];
-      readonly jti: string;
+      readonly jti: Jti;
     }
   | {
       readonly event: 'token_refused';
@@ -109,8 +114,8 @@ export type AuditEvent =
       readonly by: 'operator';
       readonly kind: 'token' | 'session' | 'subject';
       /** Each is `null` unless it identifies the revoked tokens. */
-      readonly jti: string | null;
-      readonly handle: string | null;
+      readonly jti: Jti | null;
+      readonly handle: SessionHandle | null;
       readonly subject: string | null;
       readonly issuer: string | null;
       /** When the revocation is forgotten: no such token can be alive then. */

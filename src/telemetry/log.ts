@@ -3,10 +3,34 @@
  * leaks that is not named (test/e2e/secrets.test.ts greps every output for canaries).
  */
 
-import { type DestinationStream, destination, type Logger, pino, stdTimeFunctions } from 'pino';
+import { type DestinationStream, destination, pino, stdTimeFunctions } from 'pino';
+import type { PlainString } from '../lib/brand.ts';
 import { LineBlocks } from './line-blocks.ts';
 
-export type { Logger } from 'pino';
+/** The value of a field: text that is not a secret, or plain data of it. */
+type LogValue = PlainString | number | boolean | null | undefined | readonly LogValue[] | LogFields;
+
+/** Fields of a record, by name. A session id or a token is not accepted as the value of any field. */
+export interface LogFields {
+  readonly [name: string]: LogValue;
+}
+
+/** Writes one record. @param message  fixed words, without values */
+interface WriteRecord {
+  (fields: LogFields, message: PlainString): void;
+  (message: PlainString): void;
+}
+
+/** A log, by level. */
+export interface Logger {
+  /** The least severe level that is written; can be set. */
+  level: string;
+  readonly debug: WriteRecord;
+  readonly info: WriteRecord;
+  readonly warn: WriteRecord;
+  readonly error: WriteRecord;
+  readonly fatal: WriteRecord;
+}
 
 /** Where log lines go: each call writes one whole line. */
 export type LineStream = DestinationStream;

@@ -3,8 +3,9 @@
  * Who may have which token is judged before, by the caller; what is asked for here is signed as it is.
  */
 
-import { randomUUID } from 'node:crypto';
+import type { CompactJws } from '../jwt/compact.ts';
 import { signJws } from '../jwt/jws.ts';
+import { type Jti, newJti, type Sid } from '../jwt/names.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { JSONType } from '../lib/json.ts';
 import type { Actor } from '../principal.ts';
@@ -19,7 +20,7 @@ export interface TokenRequest {
   readonly scopes: ReadonlySet<string> | null;
   readonly actor: Actor | null;
   /** Handle of the session that the token stands for: it is revoked with it. */
-  readonly sid: string | null;
+  readonly sid: Sid | null;
   readonly lifetimeMs: number;
   /** Wall clock: the token does not outlive this, except that it lives for one second at least. `Infinity` is no bound. */
   readonly notAfterMs: number;
@@ -32,12 +33,12 @@ export interface TokenRequest {
 /** A signed token. */
 export interface IssuedToken {
   /** Compact JWS. Never logged. */
-  readonly compact: string;
+  readonly compact: CompactJws;
   /** Its `exp`, as wall clock; whole seconds. */
   readonly expiresAtMs: number;
   /** `exp` − `iat`. */
   readonly lifetimeSec: number;
-  readonly jti: string;
+  readonly jti: Jti;
   /** `kid` of the key that signed it. */
   readonly kid: string;
 }
@@ -65,7 +66,7 @@ export class TokenIssuer {
     const iatSec = Math.floor(nowMs / 1_000);
     const endMs = Math.min(nowMs + request.lifetimeMs, request.notAfterMs);
     const expSec = Math.max(iatSec + 1, Math.floor(endMs / 1_000));
-    const jti = randomUUID();
+    const jti = newJti();
     const claims = {
       ...request.claims,
       ...ownClaims(request),
@@ -82,10 +83,10 @@ export class TokenIssuer {
 }
 
 /** The compact form (RFC 7515 §7.1). JSON leaves out what is `undefined`. */
-async function signed(header: object, claims: object, { algorithm, key }: SigningKey): Promise<string> {
+async function signed(header: object, claims: object, { algorithm, key }: SigningKey): Promise<CompactJws> {
   const signingInput = `${encoded(header)}.${encoded(claims)}`;
   const signature = await signJws(algorithm, key, signingInput);
-  return `${signingInput}.${signature.toString('base64url')}`;
+  return `${signingInput}.${signature.toString('base64url')}` as CompactJws;
 }
 
 const encoded = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');

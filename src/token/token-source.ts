@@ -5,6 +5,7 @@
 
 import type { Permit } from '../authorization/permit.ts';
 import type { Denial } from '../errors.ts';
+import type { CompactToken } from '../lib/bearer.ts';
 
 /** Gives the token that goes with a permitted request. */
 export interface TokenSource {
@@ -14,5 +15,5 @@ export interface TokenSource {
    * @returns a bearer token; `null` when the request carries none; a Denial when its principal may have none
    * @throws DependencyFault when it cannot be had now
    */
-  forPermit(permit: Permit): string | null | Denial | Promise<string | null | Denial>;
+  forPermit(permit: Permit): CompactToken | null | Denial | Promise<CompactToken | null | Denial>;
 }

@@ -9,6 +9,8 @@
 
 import type { KnownRevocations } from '../authentication/revocation/revoked-tokens.ts';
 import type { Permit } from '../authorization/permit.ts';
+import type { CompactJws } from '../jwt/compact.ts';
+import type { CompactToken } from '../lib/bearer.ts';
 import type { Clocks } from '../lib/clock.ts';
 import { SingleFlight } from '../lib/single-flight.ts';
 import { TOKEN_REUSE_SHARE } from '../lib/token-limits.ts';
@@ -52,7 +54,7 @@ export class UpstreamTokens implements TokenSource {
   readonly #issuer: TokenIssuer;
   readonly #clocks: Clocks;
   readonly #events: TokenEvents;
-  readonly #minting = new SingleFlight<string>();
+  readonly #minting = new SingleFlight<CompactJws>();
 
   constructor(
     settings: UpstreamTokenSettings,
@@ -75,7 +77,7 @@ export class UpstreamTokens implements TokenSource {
    * @returns a compact JWS, or `null` when the route sends none or the principal is nobody
    * @throws DependencyFault `signing_key_unavailable`
    */
-  forPermit({ principal, route }: Permit): string | null | Promise<string> {
+  forPermit({ principal, route }: Permit): CompactToken | null | Promise<CompactToken> {
     if (principal.credential === null || route.upstreamToken === 'none') return null;
     if (route.upstreamToken === 'original') return principal.credential.compact;
     const signing = this.#keyring.active();

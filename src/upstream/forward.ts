@@ -13,6 +13,7 @@ import type { Dispatcher } from 'undici';
 import type { Permit } from '../authorization/permit.ts';
 import { Denial, type GatewayFault, UpstreamFault } from '../errors.ts';
 import type { Abortable, Exchange } from '../exchange.ts';
+import type { CompactToken } from '../lib/bearer.ts';
 import type { Clock } from '../lib/clock.ts';
 import { notePassed } from '../lib/passing-bytes.ts';
 import type { KnownPrincipal, Principal, StreamEnding } from '../principal.ts';
@@ -88,7 +89,13 @@ export class Forwarder {
    * @param target  path and query for the upstream: the canonical one, rewritten if the route says so
    * @param token   compact upstream token; `null` when the request carries none
    */
-  forward(exchange: Exchange, request: ScreenedRequest, permit: Permit, target: string, token: string | null): void {
+  forward(
+    exchange: Exchange,
+    request: ScreenedRequest,
+    permit: Permit,
+    target: string,
+    token: CompactToken | null,
+  ): void {
     // The client may have left while its credential was looked up: nobody would tell the upstream of it any more.
     if (exchange.isOver) return;
     const headers = this.prepare(exchange, request, permit, token);
@@ -113,7 +120,7 @@ export class Forwarder {
    *
    * @returns flat name, value list; or a Denial `body_too_large`
    */
-  prepare(exchange: Exchange, request: ScreenedRequest, permit: Permit, token: string | null): string[] | Denial {
+  prepare(exchange: Exchange, request: ScreenedRequest, permit: Permit, token: CompactToken | null): string[] | Denial {
     const { route } = permit;
     if (typeof request.body === 'number' && route.maxBodyBytes !== null && request.body > route.maxBodyBytes) {
       return LENGTH_OVER_LIMIT;

@@ -5,6 +5,7 @@
 
 import type { Permit } from '../authorization/permit.ts';
 import type { Exchange } from '../exchange.ts';
+import type { CompactToken } from '../lib/bearer.ts';
 import { foldHeaderName } from '../lib/header-name.ts';
 import type { JSONType } from '../lib/json.ts';
 import { trim } from '../lib/trim.ts';
@@ -31,7 +32,7 @@ export function upstreamRequestHeaders(
   exchange: Exchange,
   request: ScreenedRequest,
   permit: Permit,
-  token: string | null,
+  token: CompactToken | null,
   settings: RequestHeaderSettings,
 ): string[] {
   const { route } = permit;

@@ -21,6 +21,7 @@ import { counted } from '../support/counted.ts';
 import { ecKeyPair, es256, forge, type KeyPair, publicJwk } from '../support/forger.ts';
 import { HOST, PUBLIC_ORIGIN, startGateway, type TestGateway } from '../support/gateway.ts';
 import { answering, KeyServer } from '../support/key-server.ts';
+import { asToken } from '../support/names.ts';
 import { rawRequest } from '../support/raw-client.ts';
 import { RecordingUpstream } from '../support/recording-upstream.ts';
 import { until } from '../support/until.ts';
@@ -474,7 +475,7 @@ test('JWT-56: while our own keys rotate, nobody who reads our key set refuses a 
     signers.add(kid);
     live.push(compact);
     for (const token of live.slice(-2)) {
-      const outcome = await verifier.verify(token, ours);
+      const outcome = await verifier.verify(asToken(token), ours);
       if (outcome instanceof Denial) refused.push(`${at}: ${outcome.note}`);
     }
     clocks.advance(minute);

@@ -18,6 +18,7 @@ import { ANONYMOUS } from '../../src/principal.ts';
 import { HeaderScan } from '../../src/sanitize/headers.ts';
 import type { ScreenedRequest } from '../../src/sanitize/sanitize.ts';
 import { CompiledFolder, compilePrograms } from '../support/compiler.ts';
+import { asHandle } from '../support/names.ts';
 
 const SRC = join(import.meta.dirname, '..', '..', 'src');
 
@@ -203,7 +204,7 @@ test('every kind has the name that it is listed under, and one that ends says ho
 
 describe('a stream', () => {
   const user = userPrincipal({
-    handle: 'handle',
+    handle: asHandle('handle'),
     subject: 'alice',
     user: {},
     method: 'password',

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { sessionHandle } from '../../src/authentication/session/session-id.ts';
 import { FROM_OUR_PAGE, JSON_TYPE, PASSWORD, reasonOf, sessionIdIn, USERS } from '../endpoints/login/fixture.ts';
 import { HOST, PUBLIC_ORIGIN } from '../support/gateway.ts';
+import { asSessionId } from '../support/names.ts';
 import { GatewayProcess } from '../support/process.ts';
 import { RawConnection, type RawResponse, rawRequest, requestHead } from '../support/raw-client.ts';
 import { RecordingUpstream } from '../support/recording-upstream.ts';
@@ -71,7 +72,8 @@ const logOut = (replica: GatewayProcess, cookie: string, path = '/auth/logout') 
 const answers = (replica: GatewayProcess, cookie: string, status: number) =>
   until(async () => (await call(replica, cookie)).status === status, `it answers ${status}`);
 
-const keyOf = (cookie: string) => `sallyport:s:${sessionHandle(cookie.slice('Cookie: __Host-sid='.length))}`;
+const keyOf = (cookie: string) =>
+  `sallyport:s:${sessionHandle(asSessionId(cookie.slice('Cookie: __Host-sid='.length)))}`;
 
 describe('with two replicas', () => {
   test('SES-06: logged in on one, known on the other; logged out there, refused here, by the feed and not by rereading', async () => {

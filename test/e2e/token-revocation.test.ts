@@ -7,7 +7,9 @@ import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TokenRevocationRequest } from '../../src/admin/control.ts';
 import { LocalControl } from '../../src/gateway/control.ts';
+import type { SessionHandle } from '../../src/store/session-record.ts';
 import { HOST, PUBLIC_ORIGIN, parseTestConfig, startGateway, type TestGateway } from '../support/gateway.ts';
+import { asHandle, asJti } from '../support/names.ts';
 import { GatewayProcess } from '../support/process.ts';
 import { RawConnection, rawRequest, requestHead } from '../support/raw-client.ts';
 import { RecordingUpstream } from '../support/recording-upstream.ts';
@@ -84,7 +86,7 @@ const revoke = ({ gateway, metrics }: TestGateway, request: TokenRevocationReque
 
 const byJti = (token: string): TokenRevocationRequest => ({
   kind: 'token',
-  tokenId: decodeJwt(token).jti ?? '',
+  tokenId: asJti(decodeJwt(token).jti ?? ''),
   issuer: null,
   expMs: null,
   lifetimeMs: null,
@@ -268,15 +270,15 @@ describe('two gateways and one Redis', () => {
 test('a reload that lets tokens live longer keeps the ends of sessions for longer, and a grace that it brings counts', async () => {
   await using redis = await RedisServer.start();
   await using gateway = await startIngress(redis.url);
-  const keptMs = async (handle: string) => {
+  const keptMs = async (handle: SessionHandle) => {
     await gateway.gateway.sessions.end(handle, 'operator');
     return Number(await redis.cli('ZSCORE', 'sallyport:revocations', `s${handle}`)) - Date.now();
   };
   const apply = (config: Record<string, unknown>) => gateway.gateway.apply(parseTestConfig({ config }));
   await apply({ store: store(redis.url) });
-  expect(await keptMs('A'.repeat(43))).toBeLessThanOrEqual(720_000);
+  expect(await keptMs(asHandle('A'.repeat(43)))).toBeLessThanOrEqual(720_000);
   await apply({ store: store(redis.url), upstreamToken: { lifetime: '10m' }, revocation: { outageGrace: '1s' } });
-  expect(await keptMs('B'.repeat(43))).toBeGreaterThan(1_000_000);
+  expect(await keptMs(asHandle('B'.repeat(43)))).toBeGreaterThan(1_000_000);
   await redis.kill();
   await until(() => throws(() => gateway.gateway.revokedTokens.isRevoked({ jti: 'any' })), 'the grace is over');
 });
@@ -400,7 +402,7 @@ describe('a Cluster', () => {
     await using ingress = await startIngress(cluster.url);
     await using sidecar = await startSidecar(ingress, cluster.url);
     const users = await Promise.all(['a', 'b', 'c', 'd', 'e', 'f'].map(async (name) => name));
-    const sessions: { token: string; handle: string }[] = [];
+    const sessions: { token: string; handle: SessionHandle }[] = [];
     for (const name of users) sessions.push(await userToken(ingress, name));
     const service = await authority.token({ jti: 'one' });
     const subject = await authority.token({ sub: 'cart' });

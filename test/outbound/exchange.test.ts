@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LocalControl } from '../../src/gateway/control.ts';
 import { json, refusing, TestAuthorizationServer } from '../support/authorization-server.ts';
 import { TestClocks } from '../support/clocks.ts';
+import { asHandle, asJti } from '../support/names.ts';
 import { foreignToken, OutboundStage, ReplacedFiles } from './stage.ts';
 
 let files: ReplacedFiles;
@@ -162,7 +163,7 @@ describe('the token of a call', () => {
   });
 
   test.each([
-    ['session', { kind: 'session', handle: 'a-handle' }],
+    ['session', { kind: 'session', handle: asHandle('a-handle') }],
     ['subject', { kind: 'subject', subject: 'bob', issuer: null, lifetimeMs: null }],
   ] as const)(
     'that this gateway knows to be revoked by %s gets 401 at once, and nothing is asked or sent',
@@ -191,7 +192,7 @@ describe('the token of a call', () => {
     await stage.call('/', bearer(token));
     const control = new LocalControl(stage.gateway.gateway, stage.gateway.metrics);
     await control.revokeTokens(
-      { kind: 'token', tokenId: 'one', issuer: null, expMs: null, lifetimeMs: null },
+      { kind: 'token', tokenId: asJti('one'), issuer: null, expMs: null, lifetimeMs: null },
       { requestId: null, client: null },
     );
     await stage.call('/', bearer(token));

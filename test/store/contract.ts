@@ -10,6 +10,7 @@ import type { SessionRecord } from '../../src/store/session-record.ts';
 import type { Store, ThrottleRule, TokenRevocation } from '../../src/store/store.ts';
 import { throttleDelayMs } from '../../src/store/throttle.ts';
 import { encodeTokenRevocation } from '../../src/store/token-revocation.ts';
+import { asJti, someHandle } from '../support/names.ts';
 import { until } from '../support/until.ts';
 
 /** A store under test. */
@@ -24,7 +25,7 @@ const HOUR_MS = 3_600_000;
 export function newRecord(overrides: Partial<SessionRecord> = {}): SessionRecord {
   const nowMs = Date.now();
   return {
-    handle: randomBytes(32).toString('base64url'),
+    handle: someHandle(),
     subject: `user-${randomBytes(6).toString('hex')}`,
     user: { email: 'alice@example.com', roles: ['customer'], nested: { a: [1, null, true] } },
     method: 'password',
@@ -317,7 +318,13 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
     describe('revocations of tokens', () => {
       const newId = () => randomBytes(16).toString('base64url');
       const aToken = (overrides: Partial<TokenRevocation & { kind: 'token' }> = {}) =>
-        ({ kind: 'token', tokenId: newId(), issuer: null, expiresAtMs: Date.now() + HOUR_MS, ...overrides }) as const;
+        ({
+          kind: 'token',
+          tokenId: asJti(newId()),
+          issuer: null,
+          expiresAtMs: Date.now() + HOUR_MS,
+          ...overrides,
+        }) as const;
       const aSubject = (overrides: Partial<TokenRevocation & { kind: 'subject' }> = {}) => {
         const times = { notBeforeMs: Date.now(), expiresAtMs: Date.now() + HOUR_MS };
         return { kind: 'subject', subject: newId(), issuer: null, ...times, ...overrides } as const;
@@ -344,7 +351,7 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
         const revocations = [
           aToken(),
           aToken({ issuer: 'https://id.example.com' }),
-          aToken({ tokenId: '{ü}\n"\u0000 \u{1f511} \ud800 ["x"]', issuer: '' }),
+          aToken({ tokenId: asJti('{ü}\n"\u0000 \u{1f511} \ud800 ["x"]'), issuer: '' }),
           aSubject(),
           aSubject({ subject: 'system:serviceaccount:ns:a', issuer: 'https://kubernetes.default.svc' }),
           { kind: 'session', handle: newRecord().handle, expiresAtMs: Date.now() + HOUR_MS } as const,

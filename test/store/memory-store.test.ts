@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { systemClocks } from '../../src/lib/clock.ts';
 import { createMemoryStore } from '../../src/store/memory/store.ts';
 import { TestClocks } from '../support/clocks.ts';
+import { asHandle } from '../support/names.ts';
 import { newRecord, testStoreContract } from './contract.ts';
 
 testStoreContract('the embedded store', async () => {
@@ -30,11 +31,11 @@ test('a full store makes room of what has expired', async () => {
 test('the embedded store makes room for a refresh family by those whose session has ended, never by a live one', async () => {
   const store = createMemoryStore(2, systemClocks);
   const family = (name: string) =>
-    ({ handle: name, session: `session-${name}`, client: 'native', current: name }) as const;
+    ({ handle: name, session: asHandle(`session-${name}`), client: 'native', current: name }) as const;
   await store.families.begin(family('a'), 60_000);
   await store.families.begin(family('b'), 60_000);
   await expect(store.families.begin(family('c'), 60_000)).rejects.toMatchObject({ reason: 'store_full' });
-  await store.sessions.end('session-a');
+  await store.sessions.end(asHandle('session-a'));
   expect(await store.families.read('a')).not.toBeNull();
   await store.families.begin(family('c'), 60_000);
   expect(await store.families.read('a')).toBeNull();

@@ -1,7 +1,7 @@
 /** What the nodes of a Cluster can do to the store: stop, die, move their slots. */
 
 import { describe, expect, test } from 'vitest';
-import type { SessionRecord } from '../../src/store/session-record.ts';
+import type { SessionHandle, SessionRecord } from '../../src/store/session-record.ts';
 import type { Store } from '../../src/store/store.ts';
 import { RedisCluster, type RedisServer } from '../support/redis.ts';
 import { answered, IMPATIENT, openStore, StoreLog } from '../support/redis-store.ts';
@@ -28,7 +28,7 @@ function withSession(store: Store): Promise<SessionRecord> {
   });
 }
 
-const readOf = (store: Store, handle: string) => answered(() => store.sessions.read(handle));
+const readOf = (store: Store, handle: SessionHandle) => answered(() => store.sessions.read(handle));
 
 /** A session on each of two servers: one on the given one, and one elsewhere. */
 async function sessionsOnAndOff(cluster: RedisCluster, store: Store, server: RedisServer) {

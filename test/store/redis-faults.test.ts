@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { DependencyFault } from '../../src/errors.ts';
+import type { SessionHandle } from '../../src/store/session-record.ts';
 import type { Store } from '../../src/store/store.ts';
+import { asHandle } from '../support/names.ts';
 import { RedisServer } from '../support/redis.ts';
 import { RedisProxy } from '../support/redis-proxy.ts';
 import { answered, IMPATIENT, openStore, StoreLog } from '../support/redis-store.ts';
@@ -58,10 +60,10 @@ function withSession(store: Store) {
   });
 }
 
-const readOf = (store: Store, handle: string) => answered(() => store.sessions.read(handle));
+const readOf = (store: Store, handle: SessionHandle) => answered(() => store.sessions.read(handle));
 
 /** Every command of the store, on something that is there. */
-function everyCommand(store: Store, handle: string, subject: string): (() => Promise<unknown>)[] {
+function everyCommand(store: Store, handle: SessionHandle, subject: string): (() => Promise<unknown>)[] {
   const rule = { freeAttempts: 1, maxDelayMs: 1_000, windowMs: 1_000 };
   const family = { handle, session: handle, client: 'native', current: handle } as const;
   const begun = { ...family, generation: 0, previous: null, seed: null, rotatedAtMs: 0, isEnded: false };
@@ -149,7 +151,7 @@ describe('a Redis that stops without closing its connections', () => {
     redis.freeze();
     await refusedAfterMs(store.sessions.read(newRecord().handle));
     const refuse = async (times: number) => {
-      for (let i = 0; i < times; i++) await store.sessions.read('x').catch(() => {});
+      for (let i = 0; i < times; i++) await store.sessions.read(asHandle('x')).catch(() => {});
     };
     await refuse(20_000);
     const before = process.memoryUsage().rss;
@@ -164,7 +166,7 @@ describe('a Redis that stops without closing its connections', () => {
     redis.freeze();
     const outcomes: string[] = [];
     const note = (outcome: unknown) => outcomes.push(outcome instanceof DependencyFault ? outcome.message : 'answered');
-    await Promise.all(Array.from({ length: 100_000 }, () => store.sessions.read('x').then(note, note)));
+    await Promise.all(Array.from({ length: 100_000 }, () => store.sessions.read(asHandle('x')).then(note, note)));
     const atOnce = outcomes.slice(0, 90_000);
     const later = outcomes.slice(90_000);
     expect(new Set(atOnce)).toEqual(new Set(['too many commands wait for Redis']));
@@ -257,7 +259,7 @@ describe('a Redis that goes and comes back', () => {
     const log = new StoreLog();
     await using store = await openStore(`redis://127.0.0.1:${port}`, { log });
     expect(store.isAvailable()).toBe(false);
-    await refusedAtOnceMs(store.sessions.read('x'));
+    await refusedAtOnceMs(store.sessions.read(asHandle('x')));
     await using redis = await RedisServer.start({ port });
     expect(await answersAfterMs(store)).toBeLessThan(RECOVERY_MS + BUSY_MS);
     await withSession(store);
@@ -401,7 +403,7 @@ describe('RDS-05: a Redis that answers with an error is a 503, never "no such se
     const log = new StoreLog();
     await using store = await openStore(redis.url, { config: IMPATIENT, log });
     expect(store.isAvailable()).toBe(false);
-    await expectRefusals([() => store.sessions.read('x')]);
+    await expectRefusals([() => store.sessions.read(asHandle('x'))]);
     expect(log.lines).toEqual(['unavailable: Redis answers LOADING']);
     await loading.cli('CONFIG', 'SET', 'key-load-delay', '0');
     await until(() => loading.isListening(), 'it has loaded');

@@ -3,6 +3,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import type { SessionHandle } from '../../src/store/session-record.ts';
 import type { Store } from '../../src/store/store.ts';
 import { type RedisServer, SentinelGroup } from '../support/redis.ts';
 import { answered, IMPATIENT, openStore } from '../support/redis-store.ts';
@@ -21,7 +22,7 @@ async function open(store: Store) {
 }
 
 const withSession = (store: Store) => answered(() => open(store));
-const readOf = (store: Store, handle: string) => answered(() => store.sessions.read(handle));
+const readOf = (store: Store, handle: SessionHandle) => answered(() => store.sessions.read(handle));
 
 const hasKey = async (server: RedisServer, handle: string) =>
   (await server.cli('EXISTS', `sallyport:s:${handle}`)) === '1';

@@ -9,6 +9,7 @@ import { RecentEnds } from '../../src/store/networked/recent-ends.ts';
 import type { Command, Commands } from '../../src/store/redis/commands.ts';
 import { Keys } from '../../src/store/redis/keys.ts';
 import { RedisSessions } from '../../src/store/redis/sessions.ts';
+import type { SessionHandle } from '../../src/store/session-record.ts';
 import { RedisServer } from '../support/redis.ts';
 import { newRecord } from './contract.ts';
 
@@ -58,7 +59,7 @@ function nameOf(words: Command['words']): string {
   return lua.includes('PUBLISH') ? 'END' : 'INDEX';
 }
 
-const isLive = async (sessions: RedisSessions, handle: string) => (await sessions.read(handle)) !== null;
+const isLive = async (sessions: RedisSessions, handle: SessionHandle) => (await sessions.read(handle)) !== null;
 const isListed = async (sessions: RedisSessions, subject: string, handle: string) =>
   (await sessions.list(subject)).some((record) => record.handle === handle);
 

@@ -17,6 +17,7 @@ import type {
   Rotation,
 } from '../../src/store/refresh-family.ts';
 import type { RefreshFamilies } from '../../src/store/store.ts';
+import { someHandle } from '../support/names.ts';
 import { until } from '../support/until.ts';
 import type { StoreUnderTest } from './contract.ts';
 
@@ -29,7 +30,7 @@ const NO_GRACE_MS = 1;
 const random = () => randomBytes(32).toString('base64url');
 const newFamily = (overrides: Partial<NewRefreshFamily> = {}): NewRefreshFamily => ({
   handle: random(),
-  session: random(),
+  session: someHandle(),
   client: 'native',
   current: random(),
   ...overrides,

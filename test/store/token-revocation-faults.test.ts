@@ -1,11 +1,11 @@
 /** What an outage, a failover and a full Redis do to revocations of tokens: nothing is lost, or it is written again. */
 
-import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { FollowedRevocations } from '../../src/authentication/revocation/followed-revocations.ts';
+import { newJti } from '../../src/jwt/names.ts';
 import { systemClocks } from '../../src/lib/clock.ts';
 import { MAX_SESSION_TOKEN_MS } from '../../src/lib/token-limits.ts';
-import type { SessionRecord } from '../../src/store/session-record.ts';
+import type { SessionHandle, SessionRecord } from '../../src/store/session-record.ts';
 import type { Store, TokenRevocation } from '../../src/store/store.ts';
 import { encodeTokenRevocation } from '../../src/store/token-revocation.ts';
 import { RedisCluster, RedisServer, SentinelGroup } from '../support/redis.ts';
@@ -21,7 +21,7 @@ const FAILOVER_MS = 120_000;
 
 const aToken = (): TokenRevocation & { kind: 'token' } => ({
   kind: 'token',
-  tokenId: randomBytes(8).toString('hex'),
+  tokenId: newJti(),
   issuer: null,
   expiresAtMs: Date.now() + HOUR_MS,
 });
@@ -43,7 +43,7 @@ const follow = (store: Store) =>
 const isOnRecord = async (server: RedisServer, revocation: TokenRevocation) =>
   Number(await server.cli('ZSCORE', KEY, encodeTokenRevocation(revocation))) > Date.now();
 
-const theEndOf = (handle: string): TokenRevocation => ({ kind: 'session', handle, expiresAtMs: 0 });
+const theEndOf = (handle: SessionHandle): TokenRevocation => ({ kind: 'session', handle, expiresAtMs: 0 });
 
 describe('a single Redis', () => {
   test('RDS-05: that is full (OOM) ends sessions all the same; running verifiers hear of it, and later ones when there is room', async () => {

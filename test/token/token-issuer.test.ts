@@ -4,6 +4,7 @@ import { Keyring } from '../../src/token/keyring.ts';
 import { generatePrivateJwk, importPrivateJwk } from '../../src/token/signing-key.ts';
 import { TokenIssuer, type TokenRequest } from '../../src/token/token-issuer.ts';
 import { TestClocks } from '../support/clocks.ts';
+import { asHandle } from '../support/names.ts';
 
 async function issuer() {
   const clocks = new TestClocks();
@@ -22,7 +23,7 @@ const request = (over: Partial<TokenRequest> = {}): TokenRequest => ({
   audience: 'stock',
   scopes: new Set(['stock:read', 'stock:write']),
   actor: { sub: 'orders', act: { sub: 'edge' } },
-  sid: 'h1',
+  sid: asHandle('h1'),
   lifetimeMs: 60_000,
   notAfterMs: Number.POSITIVE_INFINITY,
   claims: {},
@@ -42,7 +43,7 @@ describe('token issuer', () => {
       aud: 'stock',
       scope: 'stock:read stock:write',
       act: { sub: 'orders', act: { sub: 'edge' } },
-      sid: 'h1',
+      sid: asHandle('h1'),
       jti: issued.jti,
     });
     expect(payload.exp! - payload.iat!).toBe(60);

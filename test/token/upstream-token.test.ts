@@ -16,6 +16,7 @@ import {
 import { UpstreamTokens } from '../../src/token/upstream-token.ts';
 import { TestClocks } from '../support/clocks.ts';
 import { parseTestConfig } from '../support/gateway.ts';
+import { asHandle } from '../support/names.ts';
 
 const LIFETIME_MS = 120_000;
 
@@ -34,7 +35,7 @@ const routeOf = (id: string) => routes.find((route) => route.id === id)!;
 function user(clocks: TestClocks, handle: string, subject: string, attributes: UserAttributes = {}): UserPrincipal {
   const nowMs = clocks.wallMs();
   return userPrincipal({
-    handle,
+    handle: asHandle(handle),
     subject,
     user: attributes,
     method: 'password',

@@ -10,8 +10,9 @@
 import { type Denial, DependencyFault } from '../../errors.ts';
 import { expiryMs } from '../../jwt/claims.ts';
 import { type DecodedToken, decodeCompact } from '../../jwt/compact.ts';
+import { sidOf } from '../../jwt/names.ts';
 import { RememberingVerifier } from '../../jwt/remembering-verifier.ts';
-import { bearerToken } from '../../lib/bearer.ts';
+import { bearerToken, type CompactToken } from '../../lib/bearer.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import type { JSONType } from '../../lib/json.ts';
 import { type Actor, type ServicePrincipal, stringSet } from '../../principal.ts';
@@ -45,7 +46,7 @@ const SCHEME = 'Bearer ';
 /** An issuer, and the verifier of its tokens. */
 interface KnownIssuer {
   readonly issuer: Issuer;
-  readonly verifier: RememberingVerifier<ServicePrincipal>;
+  readonly verifier: RememberingVerifier<ServicePrincipal, CompactToken>;
 }
 
 type Outcome = ServicePrincipal | ServiceTokenProblem;
@@ -59,7 +60,7 @@ export class ServiceTokens {
   constructor(issuers: readonly Issuer[], parts: ServiceTokenParts) {
     this.#parts = parts;
     this.#issuers = issuers.map((issuer) => {
-      const read = (claims: DecodedToken['payload'], token: string) => principalOf(claims, token, issuer);
+      const read = (claims: DecodedToken['payload'], token: CompactToken) => principalOf(claims, token, issuer);
       const { rules, keys } = issuer;
       const share = 1 / issuers.length;
       return {
@@ -93,7 +94,10 @@ export class ServiceTokens {
   }
 
   /** The same for a bare token, without the scheme in front. */
-  verify(token: string, accepted: ReadonlySet<string>): ServicePrincipal | Denial | Promise<ServicePrincipal | Denial> {
+  verify(
+    token: CompactToken,
+    accepted: ReadonlySet<string>,
+  ): ServicePrincipal | Denial | Promise<ServicePrincipal | Denial> {
     const issuers = this.#acceptedIssuers(accepted);
     return this.#remembered(token, issuers) ?? this.#verifyAnew(token, issuers);
   }
@@ -121,7 +125,7 @@ export class ServiceTokens {
   }
 
   #verifyAnew(
-    token: string,
+    token: CompactToken,
     issuers: readonly KnownIssuer[],
   ): ServicePrincipal | Denial | Promise<ServicePrincipal | Denial> {
     const decoded = decodeCompact(token);
@@ -138,7 +142,7 @@ export class ServiceTokens {
 
   /** A token of an issuer that nobody knows may be of a cluster whose `iss` is not known yet, or has changed. */
   #verifyAfterLearning(
-    token: string,
+    token: CompactToken,
     decoded: DecodedToken,
     issuers: readonly KnownIssuer[],
   ): Denial | Promise<ServicePrincipal | Denial> {
@@ -155,7 +159,7 @@ export class ServiceTokens {
 
   /** Clusters with the same `iss` are told apart by their keys: one of the issuers is enough. */
   async #verifyWithAny(
-    token: string,
+    token: CompactToken,
     decoded: DecodedToken,
     claimed: readonly KnownIssuer[],
   ): Promise<ServicePrincipal | Denial> {
@@ -197,8 +201,8 @@ export class ServiceTokens {
 const isClaimed = (decoded: DecodedToken, { issuer }: KnownIssuer) =>
   claimsToBeOf(decoded, issuer.rules, issuer.learnt?.current ?? null);
 
-function principalOf(claims: DecodedToken['payload'], token: string, issuer: Issuer): ServicePrincipal {
-  const { sub, iss, sid, exp } = claims;
+function principalOf(claims: DecodedToken['payload'], token: CompactToken, issuer: Issuer): ServicePrincipal {
+  const { sub, iss, exp } = claims;
   const subject = sub as string;
   return {
     kind: 'service',
@@ -213,7 +217,7 @@ function principalOf(claims: DecodedToken['payload'], token: string, issuer: Iss
       kind: SERVICE_TOKEN,
       endsAtMs: typeof exp === 'number' ? expiryMs(exp) : Number.POSITIVE_INFINITY,
       presentedIssuer: typeof iss === 'string' ? iss : null,
-      sid: typeof sid === 'string' ? sid : null,
+      sid: sidOf(claims),
       compact: token,
     },
     tokens: new Map(),

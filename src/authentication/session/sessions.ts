@@ -16,10 +16,16 @@ import type { Clocks } from '../../lib/clock.ts';
 import { RecentMap } from '../../lib/recent-map.ts';
 import { SingleFlight } from '../../lib/single-flight.ts';
 import { stringSet, type UserPrincipal } from '../../principal.ts';
-import { type LoginMethod, type SessionRecord, seenAt, type UserAttributes } from '../../store/session-record.ts';
+import {
+  type LoginMethod,
+  type SessionHandle,
+  type SessionRecord,
+  seenAt,
+  type UserAttributes,
+} from '../../store/session-record.ts';
 import type { Store } from '../../store/store.ts';
 import { SESSION } from './kind.ts';
-import { isSessionId, newSessionId, sessionHandle } from './session-id.ts';
+import { isSessionId, newSessionId, type SessionId, sessionHandle } from './session-id.ts';
 
 export interface SessionSettings {
   readonly idleTimeoutMs: number;
@@ -103,7 +109,7 @@ export class Sessions {
   readonly #clocks: Clocks;
   readonly #events: SessionEvents;
   readonly #onBackgroundFault: (fault: unknown) => void;
-  readonly #cache: LRUCache<string, CachedSession>;
+  readonly #cache: LRUCache<SessionHandle, CachedSession>;
   /**
    * What the cache has for ids that were used lately.
    * perf: bench/load/run.ts; a SHA-256 and two look-ups cost 1.4 µs, this one 0.1.
@@ -111,8 +117,8 @@ export class Sessions {
   readonly #recent = new RecentMap<CachedSession>(RECENT_IDS_CHARACTERS);
   readonly #reads = new SingleFlight<CachedSession | Denial>();
   /** Handles that were revoked while a read of them was under way: what that read brings is thrown away. */
-  readonly #revokedDuringRead = new Set<string>();
-  readonly #watched = new Map<string, Watch>();
+  readonly #revokedDuringRead = new Set<SessionHandle>();
+  readonly #watched = new Map<SessionHandle, Watch>();
   readonly #unsubscribe: () => void;
   #sweeper: NodeJS.Timeout | null = null;
 
@@ -189,7 +195,7 @@ export class Sessions {
    *
    * @returns the id, which only the browser may have, and what the store keeps
    */
-  async open(login: NewSession): Promise<{ readonly sessionId: string; readonly record: SessionRecord }> {
+  async open(login: NewSession): Promise<{ readonly sessionId: SessionId; readonly record: SessionRecord }> {
     const nowMs = this.#clocks.wallMs();
     const sessionId = newSessionId();
     const lifetimeMs = Math.min(login.lifetimeMs ?? Number.POSITIVE_INFINITY, this.#settings.absoluteTimeoutMs);
@@ -215,7 +221,7 @@ export class Sessions {
    *
    * @param cause  by which it is counted; `null` for a login that is undone, which is not
    */
-  async end(handle: string, cause: SessionEndCause | null): Promise<SessionRecord | null> {
+  async end(handle: SessionHandle, cause: SessionEndCause | null): Promise<SessionRecord | null> {
     const ended = await this.#store.sessions.end(handle);
     if (ended !== null && cause !== null) this.#events.onEnded(cause, 1);
     return ended;
@@ -228,7 +234,7 @@ export class Sessions {
    * @returns the user, or a Denial `session_unknown` | `session_expired`
    * @throws DependencyFault `store_unavailable`, as a rejection
    */
-  async renew(handle: string): Promise<UserPrincipal | Denial> {
+  async renew(handle: SessionHandle): Promise<UserPrincipal | Denial> {
     const found = await this.#read(handle);
     if (found instanceof Denial) return found;
     const nowMs = this.#clocks.wallMs();
@@ -249,7 +255,7 @@ export class Sessions {
    *
    * @throws DependencyFault `store_unavailable`, as a rejection
    */
-  async live(handle: string): Promise<SessionRecord | null> {
+  async live(handle: SessionHandle): Promise<SessionRecord | null> {
     const cached = this.#cache.get(handle);
     if (cached !== undefined && !this.#hasExpired(cached, this.#clocks.wallMs())) {
       const ageMs = this.#trustedAgeMs(cached);
@@ -260,12 +266,12 @@ export class Sessions {
   }
 
   /** The handle that a session cookie stands for, whether or not there is such a session; `null` when it is none. */
-  handleOf(sessionId: string): string | null {
+  handleOf(sessionId: string): SessionHandle | null {
     return isSessionId(sessionId) ? sessionHandle(sessionId) : null;
   }
 
   /** Ends every session of a subject everywhere. Returns the handles of those that ended. */
-  async endAll(subject: string, cause: SessionEndCause): Promise<readonly string[]> {
+  async endAll(subject: string, cause: SessionEndCause): Promise<readonly SessionHandle[]> {
     const handles = await this.#store.sessions.endAll(subject);
     this.#events.onEnded(cause, handles.length);
     return handles;
@@ -329,7 +335,7 @@ export class Sessions {
     this.#cache.clear();
   }
 
-  async #recheckStreams(handle: string): Promise<void> {
+  async #recheckStreams(handle: SessionHandle): Promise<void> {
     try {
       await this.#read(handle);
     } catch (fault) {
@@ -339,7 +345,7 @@ export class Sessions {
     }
   }
 
-  async #fromStore(handle: string): Promise<UserPrincipal | Denial> {
+  async #fromStore(handle: SessionHandle): Promise<UserPrincipal | Denial> {
     const startedMs = this.#clocks.monotonicMs();
     let found: CachedSession | Denial;
     try {
@@ -358,7 +364,7 @@ export class Sessions {
   }
 
   /** Reads a session from the store into the cache; at most one read per session is under way. */
-  #read(handle: string): Promise<CachedSession | Denial> {
+  #read(handle: SessionHandle): Promise<CachedSession | Denial> {
     return this.#reads.run(handle, async () => {
       for (;;) {
         const startedMs = this.#clocks.monotonicMs();
@@ -372,7 +378,7 @@ export class Sessions {
     });
   }
 
-  #keep(handle: string, record: SessionRecord | null, readAtMs: number): CachedSession | Denial {
+  #keep(handle: SessionHandle, record: SessionRecord | null, readAtMs: number): CachedSession | Denial {
     const cached = this.#cache.get(handle);
     if (record === null) {
       this.#forget(handle);
@@ -399,7 +405,7 @@ export class Sessions {
   }
 
   /** The session is no more: neither its place in the cache nor its streams. */
-  #forget(handle: string): void {
+  #forget(handle: SessionHandle): void {
     this.#cache.delete(handle);
     this.#endStreams(handle);
   }
@@ -459,13 +465,13 @@ export class Sessions {
     }
   }
 
-  #onRevoked(handle: string): void {
+  #onRevoked(handle: SessionHandle): void {
     if (this.#cache.delete(handle)) this.#events.onInvalidated();
     if (this.#reads.has(handle)) this.#revokedDuringRead.add(handle);
     this.#endStreams(handle);
   }
 
-  #endStreams(handle: string): void {
+  #endStreams(handle: SessionHandle): void {
     const watch = this.#watched.get(handle);
     if (watch === undefined) return;
     this.#watched.delete(handle);

@@ -9,7 +9,7 @@
  */
 
 import { Denial } from '../../errors.ts';
-import { bearerToken } from '../../lib/bearer.ts';
+import { bearerToken, type CompactToken } from '../../lib/bearer.ts';
 import type { ServicePrincipal } from '../../principal.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import type { Verifier } from '../kind.ts';
@@ -51,7 +51,7 @@ export class WorkloadVerifier implements Verifier<AcceptedWorkload, ServicePrinc
 }
 
 /** @param compact  the token that the call carried; `null` for none, or where none is exchanged */
-function workloadPrincipal(subject: string, compact: string | null): ServicePrincipal {
+function workloadPrincipal(subject: string, compact: CompactToken | null): ServicePrincipal {
   return {
     kind: 'service',
     issuer: 'outbound',

@@ -4,6 +4,7 @@
  */
 
 import type { Permit } from '../../authorization/permit.ts';
+import type { CompactToken } from '../../lib/bearer.ts';
 import type { OutboundConfig } from '../../outbound/section.ts';
 import type { TokenSource } from '../../token/token-source.ts';
 
@@ -48,12 +49,16 @@ export class StandInTokens implements TokenSource {
   forPermit(permit: Permit): ReturnType<TokenSource['forPermit']> {
     const { principal, route } = permit;
     const token = this.#outbound.destinations[route.index - this.#firstIndex]?.token;
-    if (token?.kubernetes !== undefined) return '<the projected ServiceAccount token>';
-    if (token?.clientCredentials !== undefined) return `<an access token of ${token.clientCredentials.tokenUrl}>`;
+    if (token?.kubernetes !== undefined) return inWords('the projected ServiceAccount token');
+    if (token?.clientCredentials !== undefined)
+      return inWords(`an access token of ${token.clientCredentials.tokenUrl}`);
     const isCarried = (principal.credential?.compact ?? null) !== null;
     if (token?.exchange !== undefined && isCarried) {
-      return `<the token of the call, exchanged at ${token.exchange.tokenUrl} for ${route.audience}>`;
+      return inWords(`the token of the call, exchanged at ${token.exchange.tokenUrl} for ${route.audience}`);
     }
     return this.#real.forPermit(permit);
   }
 }
+
+/** Stands for a token that somebody else would give out. It is shown, never sent. */
+const inWords = (text: string) => `<${text}>` as CompactToken;

@@ -19,6 +19,7 @@ import { compileRuntime, type Runtime } from '../../gateway/compile.ts';
 import type { Config } from '../../gateway/configuration.ts';
 import { GatewaySeries } from '../../gateway/series.ts';
 import { FixedKeySet } from '../../jwt/key-set.ts';
+import type { CompactToken } from '../../lib/bearer.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import type { Pipeline } from '../../pipeline.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
@@ -37,7 +38,7 @@ export interface Forwarded {
   /** Path and query. */
   readonly target: string;
   /** Compact; made with a key that dies with this process. */
-  readonly token: string | null;
+  readonly token: CompactToken | null;
   /** Flat name, value list. */
   readonly headers: readonly string[];
 }
@@ -53,7 +54,13 @@ class RecordingOutlet implements Outlet {
     this.#onForwarded = onForwarded;
   }
 
-  forward(exchange: Exchange, request: ScreenedRequest, permit: Permit, target: string, token: string | null): void {
+  forward(
+    exchange: Exchange,
+    request: ScreenedRequest,
+    permit: Permit,
+    target: string,
+    token: CompactToken | null,
+  ): void {
     const headers = this.#forwarder.prepare(exchange, request, permit, token);
     if (headers instanceof Denial) this.#forwarder.hooks.onFailure(exchange, headers);
     else this.#onForwarded({ permit, target, token, headers });

@@ -7,9 +7,9 @@
 import { z } from 'zod';
 import { Denial } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';
-import { BASE64URL_32_BYTES_PATTERN } from '../../lib/base64url.ts';
 import { toTimestamp } from '../../lib/timestamp.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
+import { isSessionHandle } from '../../store/session-record.ts';
 import { bodyType, parseJson, readBody } from '../body.ts';
 import { beginRefresh, wantedRefresh } from '../refresh/refresh-logins.ts';
 import { type LoginParts, sourceOf } from './login-parts.ts';
@@ -29,7 +29,7 @@ const requestSchema = z.strictObject({
   device: visibleText(200).optional(),
   lifetimeSeconds: z.int().min(1).max(MAX_LIFETIME_SEC).optional(),
   /** The session that the browser had: `sid` of the upstream token that the backend got with the login request. */
-  replaces: z.string().regex(BASE64URL_32_BYTES_PATTERN).optional(),
+  replaces: z.string().refine(isSessionHandle).optional(),
   /** Whom the session is for, if refresh tokens are to come with it. */
   refresh: z.enum(['browser', 'native']).optional(),
 });

@@ -6,6 +6,7 @@ import type { Exchange } from '../../exchange.ts';
 import type { UserPrincipal } from '../../principal.ts';
 import type { Responder } from '../../response/respond.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
+import type { SessionHandle } from '../../store/session-record.ts';
 import type { AuditLog, AuditSource } from '../../telemetry/audit.ts';
 import type { Refresh } from '../refresh/open-refresh.ts';
 import type { SessionOpener } from './open-session.ts';
@@ -68,7 +69,7 @@ export async function presentUser(
 }
 
 /** The handle that the cookie of a request stands for; `null` when it has none, or none that could be one. */
-export function presentedHandle({ sessions }: LoginParts, { sessionCookie }: ScreenedRequest): string | null {
+export function presentedHandle({ sessions }: LoginParts, { sessionCookie }: ScreenedRequest): SessionHandle | null {
   return typeof sessionCookie === 'string' ? sessions.handleOf(sessionCookie) : null;
 }
 

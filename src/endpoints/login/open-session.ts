@@ -4,7 +4,7 @@
  */
 
 import type { NewSession, Sessions } from '../../authentication/session/sessions.ts';
-import type { SessionRecord } from '../../store/session-record.ts';
+import type { SessionHandle, SessionRecord } from '../../store/session-record.ts';
 import type { AuditLog, AuditSource } from '../../telemetry/audit.ts';
 import { type SessionCookie, setSessionCookie } from './session-cookie.ts';
 
@@ -13,7 +13,7 @@ export interface Login extends NewSession {
   /** Who vouched: the account of the users file, or the trusted backend. */
   readonly account: string;
   /** Handle of the browser's previous session, if any. */
-  readonly replaces: string | null;
+  readonly replaces: SessionHandle | null;
 }
 
 /** A session that was just opened. */

@@ -8,6 +8,7 @@ import { Denial } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import type { RefreshClient } from '../../store/refresh-family.ts';
+import type { SessionHandle } from '../../store/session-record.ts';
 import type { RefreshFamilies } from '../../store/store.ts';
 import type { AuditLog, AuditSource } from '../../telemetry/audit.ts';
 import type { OpenedSession } from '../login/open-session.ts';
@@ -132,7 +133,7 @@ export class RefreshLogins {
    * @returns its handle; `null` when there is no such family, so that there is nothing to end
    * @throws DependencyFault `store_unavailable`, as a rejection
    */
-  async sessionOf(text: string): Promise<string | null> {
+  async sessionOf(text: string): Promise<SessionHandle | null> {
     const token = parseRefreshToken(text);
     const reading = token === null ? null : await this.#parts.families.read(token.familyHandle);
     return reading?.family.session ?? null;

@@ -6,6 +6,7 @@
 import { Denial } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
+import type { SessionHandle } from '../../store/session-record.ts';
 import { type LoginParts, presentedHandle, requireUser, sourceOf } from '../login/login-parts.ts';
 import { loggedOutPage, logoutPage } from '../login/pages.ts';
 import { readParameters } from '../refresh/refresh-request.ts';
@@ -57,7 +58,7 @@ export class Logout {
   }
 
   /** The session to end: that of the cookie, or that of the refresh token that a native app sends in the body. */
-  async #presentedHandle(exchange: Exchange, request: ScreenedRequest): Promise<string | null | Denial> {
+  async #presentedHandle(exchange: Exchange, request: ScreenedRequest): Promise<SessionHandle | null | Denial> {
     const { refresh, bodyTimeoutMs } = this.#parts;
     if (refresh === null || !this.#hasRefreshToken(request)) return presentedHandle(this.#parts, request);
     const sent = await readParameters(exchange, request, bodyTimeoutMs);

@@ -8,7 +8,7 @@ import type { Exchange } from '../../exchange.ts';
 import { toTimestamp } from '../../lib/timestamp.ts';
 import type { UserPrincipal } from '../../principal.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
-import type { SessionRecord } from '../../store/session-record.ts';
+import type { SessionHandle, SessionRecord } from '../../store/session-record.ts';
 import { type LoginParts, requireUser, sourceOf } from '../login/login-parts.ts';
 import { sessionsPage } from '../login/pages.ts';
 import type { Logout } from './logout.ts';
@@ -58,8 +58,9 @@ export class OwnSessions {
     const handle = path.slice(path.lastIndexOf('/') + 1);
     if (handle === user.session.handle) return this.#logout.one(exchange, request);
     const records = await this.#parts.sessions.list(user.subject);
-    if (!records.some((record) => record.handle === handle)) return NOT_THEIRS;
-    await this.#end(handle, user, exchange, request);
+    const record = records.find((candidate) => candidate.handle === handle);
+    if (record === undefined) return NOT_THEIRS;
+    await this.#end(record.handle, user, exchange, request);
     return this.#answer(exchange, request);
   }
 
@@ -78,7 +79,12 @@ export class OwnSessions {
     return this.#parts.originProblem(request, 'page') ?? requireUser(this.#parts, exchange, request);
   }
 
-  async #end(handle: string, { subject }: UserPrincipal, exchange: Exchange, request: ScreenedRequest): Promise<void> {
+  async #end(
+    handle: SessionHandle,
+    { subject }: UserPrincipal,
+    exchange: Exchange,
+    request: ScreenedRequest,
+  ): Promise<void> {
     const { sessions, audit } = this.#parts;
     if ((await sessions.end(handle, 'user')) === null) return;
     audit.write({ event: 'session_revoked', by: 'user', subject, handle }, sourceOf(exchange, request));

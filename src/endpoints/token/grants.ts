@@ -5,6 +5,7 @@
 import { Denial } from '../../errors.ts';
 import type { JSONType } from '../../lib/json.ts';
 import type { Actor } from '../../principal.ts';
+import type { SessionHandle } from '../../store/session-record.ts';
 import type { IssuedToken, TokenIssuer } from '../../token/token-issuer.ts';
 import { actingFor, mayActProblem } from './actor-chain.ts';
 import { type ClientPolicy, chooseScopes, chooseTarget } from './policy.ts';
@@ -29,7 +30,7 @@ export interface Granted {
   readonly audience: string;
   readonly scopes: ReadonlySet<string>;
   /** Handle of the session that it stands for; `null` when it stands for none. */
-  readonly handle: string | null;
+  readonly handle: SessionHandle | null;
   /** Who acts, the last one first; `null` when the subject acts itself. */
   readonly actor: Actor | null;
 }
@@ -131,7 +132,7 @@ export class Grants {
    */
   #grantableScopes(
     claims: Readonly<Record<string, JSONType>>,
-    sid: string | null,
+    sid: SessionHandle | null,
     policy: ReadonlySet<string>,
   ): ReadonlySet<string> {
     const { scope, act } = claims;

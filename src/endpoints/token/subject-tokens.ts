@@ -10,17 +10,16 @@ import { expiryMs } from '../../jwt/claims.ts';
 import type { KeySet } from '../../jwt/key-set.ts';
 import type { TokenProfile } from '../../jwt/profiles.ts';
 import { verify } from '../../jwt/verify.ts';
-import { BASE64URL_32_BYTES_PATTERN } from '../../lib/base64url.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { JSONType } from '../../lib/json.ts';
-import type { SessionRecord } from '../../store/session-record.ts';
+import { isSessionHandle, type SessionHandle, type SessionRecord } from '../../store/session-record.ts';
 
 /** A token that may be exchanged. */
 export interface SubjectToken {
   readonly subject: string;
   readonly claims: Readonly<Record<string, JSONType>>;
   /** Handle of the live session that it stands for; `null` when it stands for no session here. */
-  readonly sid: string | null;
+  readonly sid: SessionHandle | null;
   /** The nearer of its own end and its session's; wall clock. */
   readonly endsAtMs: number;
 }
@@ -33,7 +32,7 @@ export interface SubjectTokenParts {
   readonly serviceTokens: Pick<ServiceTokens, 'authenticate'>;
   readonly revoked: RevokedTokens;
   /** The live session with a handle. Rejects with a DependencyFault when the store does not answer. */
-  readonly liveSession: (handle: string) => Promise<SessionRecord | null>;
+  readonly liveSession: (handle: SessionHandle) => Promise<SessionRecord | null>;
   readonly wallMs: Clock;
 }
 
@@ -108,7 +107,7 @@ export class SubjectTokens {
   /** The session that claims name; `null` when they name none. */
   async #session({ sid, sub }: Readonly<Record<string, unknown>>): Promise<SessionRecord | Denial | null> {
     if (sid === undefined) return null;
-    if (typeof sid !== 'string' || !BASE64URL_32_BYTES_PATTERN.test(sid)) return SESSION_WRONG;
+    if (typeof sid !== 'string' || !isSessionHandle(sid)) return SESSION_WRONG;
     const session = await this.#parts.liveSession(sid);
     if (session === null) return SESSION_ENDED;
     return session.subject === sub ? session : SESSION_WRONG;

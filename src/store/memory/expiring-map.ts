@@ -12,13 +12,13 @@ interface Held<V> {
  * A map whose values expire. An expired value is never returned; it takes room until it is asked for or
  * {@link dropExpired} is called.
  */
-export class ExpiringMap<V> {
-  readonly #held = new Map<string, Held<V>>();
+export class ExpiringMap<V, K extends string = string> {
+  readonly #held = new Map<K, Held<V>>();
   readonly #wallMs: Clock;
-  readonly #onGone: (key: string, value: V) => void;
+  readonly #onGone: (key: K, value: V) => void;
 
   /** @param onGone  called for each value that has expired or was deleted */
-  constructor(wallMs: Clock, onGone: (key: string, value: V) => void = () => {}) {
+  constructor(wallMs: Clock, onGone: (key: K, value: V) => void = () => {}) {
     this.#wallMs = wallMs;
     this.#onGone = onGone;
   }
@@ -29,7 +29,7 @@ export class ExpiringMap<V> {
   }
 
   /** The value, unless it has expired. */
-  get(key: string): V | null {
+  get(key: K): V | null {
     const held = this.#held.get(key);
     if (held === undefined) return null;
     if (held.deadlineMs > this.#wallMs()) return held.value;
@@ -38,18 +38,18 @@ export class ExpiringMap<V> {
   }
 
   /** Sets a value and its deadline. */
-  set(key: string, value: V, ttlMs: number): void {
+  set(key: K, value: V, ttlMs: number): void {
     this.#held.set(key, { value, deadlineMs: this.#wallMs() + ttlMs });
   }
 
   /** Sets another value with the same deadline. Does nothing when there is none. */
-  replace(key: string, value: V): void {
+  replace(key: K, value: V): void {
     const held = this.#held.get(key);
     if (held !== undefined) held.value = value;
   }
 
   /** Removes a value, expired or not. */
-  delete(key: string): void {
+  delete(key: K): void {
     const held = this.#held.get(key);
     if (held === undefined) return;
     this.#held.delete(key);

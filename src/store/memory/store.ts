@@ -5,7 +5,7 @@
  */
 
 import type { Clocks } from '../../lib/clock.ts';
-import { type SessionRecord, seenAt } from '../session-record.ts';
+import { type SessionHandle, type SessionRecord, seenAt } from '../session-record.ts';
 import type { AttemptStore, OnceStore, RevocationFeed, SessionStore, Store, ThrottleRule } from '../store.ts';
 import { throttleDelayMs } from '../throttle.ts';
 import { ExpiringMap } from './expiring-map.ts';
@@ -13,14 +13,14 @@ import { MemoryFamilies } from './families.ts';
 import { MemoryTokenRevocations } from './token-revocations.ts';
 
 class MemoryFeed implements RevocationFeed {
-  readonly #listeners = new Set<(handle: string) => void>();
+  readonly #listeners = new Set<(handle: SessionHandle) => void>();
   readonly #clocks: Clocks;
 
   constructor(clocks: Clocks) {
     this.#clocks = clocks;
   }
 
-  subscribe(onRevoked: (handle: string) => void): () => void {
+  subscribe(onRevoked: (handle: SessionHandle) => void): () => void {
     this.#listeners.add(onRevoked);
     return () => this.#listeners.delete(onRevoked);
   }
@@ -38,14 +38,14 @@ class MemoryFeed implements RevocationFeed {
     return Number.NEGATIVE_INFINITY;
   }
 
-  publish(handle: string): void {
+  publish(handle: SessionHandle): void {
     for (const listener of this.#listeners) listener(handle);
   }
 }
 
 class MemorySessions implements SessionStore {
-  readonly #records: ExpiringMap<SessionRecord>;
-  readonly #bySubject = new Map<string, Set<string>>();
+  readonly #records: ExpiringMap<SessionRecord, SessionHandle>;
+  readonly #bySubject = new Map<string, Set<SessionHandle>>();
   readonly #feed: MemoryFeed;
   readonly #maxSessions: number;
 
@@ -63,24 +63,24 @@ class MemorySessions implements SessionStore {
     else handles.add(record.handle);
   }
 
-  async read(handle: string): Promise<SessionRecord | null> {
+  async read(handle: SessionHandle): Promise<SessionRecord | null> {
     return this.#records.get(handle);
   }
 
-  async touch(handle: string, lastSeenAtMs: number, ttlMs: number): Promise<boolean> {
+  async touch(handle: SessionHandle, lastSeenAtMs: number, ttlMs: number): Promise<boolean> {
     const record = this.#records.get(handle);
     if (record !== null) this.#records.set(handle, seenAt(record, lastSeenAtMs), ttlMs);
     return record !== null;
   }
 
-  async end(handle: string): Promise<SessionRecord | null> {
+  async end(handle: SessionHandle): Promise<SessionRecord | null> {
     const record = this.#records.get(handle);
     this.#records.delete(handle);
     this.#feed.publish(handle);
     return record;
   }
 
-  async endAll(subject: string): Promise<readonly string[]> {
+  async endAll(subject: string): Promise<readonly SessionHandle[]> {
     const handles = [...(this.#bySubject.get(subject) ?? [])].filter((handle) => this.#records.get(handle) !== null);
     for (const handle of handles) await this.end(handle);
     return handles;
@@ -91,7 +91,7 @@ class MemorySessions implements SessionStore {
     return records.filter((record) => record !== null).toSorted((a, b) => a.createdAtMs - b.createdAtMs);
   }
 
-  #unindex(handle: string, subject: string): void {
+  #unindex(handle: SessionHandle, subject: string): void {
     const handles = this.#bySubject.get(subject);
     handles?.delete(handle);
     if (handles?.size === 0) this.#bySubject.delete(subject);

@@ -5,6 +5,7 @@
  */
 
 import type { Clock } from '../../lib/clock.ts';
+import type { SessionHandle } from '../session-record.ts';
 
 /** Longer than any sensible setting lets a failover take. */
 const REMEMBER_MS = 600_000;
@@ -13,7 +14,7 @@ const MAX_REMEMBERED = 50_000;
 /** The handles of sessions that ended in the last ten minutes, 50,000 at most. */
 export class RecentEnds {
   /** When each ended; the oldest first. */
-  readonly #endedAtMs = new Map<string, number>();
+  readonly #endedAtMs = new Map<SessionHandle, number>();
   readonly #monotonicMs: Clock;
 
   constructor(monotonicMs: Clock) {
@@ -21,7 +22,7 @@ export class RecentEnds {
   }
 
   /** A session has ended now. */
-  note(handle: string): void {
+  note(handle: SessionHandle): void {
     const nowMs = this.#monotonicMs();
     this.#endedAtMs.delete(handle);
     this.#endedAtMs.set(handle, nowMs);
@@ -32,12 +33,12 @@ export class RecentEnds {
   }
 
   /** Whether a session has ended lately. */
-  has(handle: string): boolean {
+  has(handle: SessionHandle): boolean {
     return this.#endedAtMs.has(handle);
   }
 
   /** The handles of sessions that ended less than this long ago. */
-  within(ms: number): string[] {
+  within(ms: number): SessionHandle[] {
     const sinceMs = this.#monotonicMs() - ms;
     return [...this.#endedAtMs].filter(([, endedAtMs]) => endedAtMs >= sinceMs).map(([handle]) => handle);
   }

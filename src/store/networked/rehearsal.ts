@@ -2,6 +2,8 @@
 
 import { randomBytes } from 'node:crypto';
 import { ConfigFault, DependencyFault } from '../../errors.ts';
+import { newJti } from '../../jwt/names.ts';
+import type { SessionHandle } from '../session-record.ts';
 import type { Store } from '../store.ts';
 import { StoreRefusal } from './events.ts';
 
@@ -20,7 +22,7 @@ export async function rehearse(
   nowMs: number,
 ): Promise<void> {
   const { sessions, attempts, once, families, tokenRevocations } = store;
-  const handle = randomBytes(32).toString('base64url');
+  const handle = randomBytes(32).toString('base64url') as SessionHandle;
   const subject = `rehearsal ${handle}`;
   const record = {
     handle,
@@ -44,7 +46,7 @@ export async function rehearse(
     await attempts.takeBack(handle);
     await attempts.succeeded(handle);
     await once.use(handle, 1);
-    await tokenRevocations.revoke({ kind: 'token', tokenId: subject, issuer: null, expiresAtMs: nowMs + LIFETIME_MS });
+    await tokenRevocations.revoke({ kind: 'token', tokenId: newJti(), issuer: null, expiresAtMs: nowMs + LIFETIME_MS });
     await families.begin({ handle, session: handle, client: 'native', current: handle }, LIFETIME_MS);
     const reading = await families.read(handle);
     const presented = { generation: 0, digest: handle };

@@ -11,6 +11,7 @@ import {
   LOGIN_METHOD_LETTERS,
   LOGIN_METHODS,
   type LoginMethod,
+  type SessionHandle,
   type SessionRecord,
   type UserAttributes,
 } from '../session-record.ts';
@@ -25,7 +26,7 @@ export const LAST_SEEN_OFFSET = 2;
  */
 const TAG_LENGTH = 8;
 
-const tagOf = (handle: string): string => handle.slice(0, TAG_LENGTH);
+const tagOf = (handle: SessionHandle): string => handle.slice(0, TAG_LENGTH);
 
 /** The 13 digits of a time, as they stand in the written form. */
 export const writtenTime = (timeMs: number) => String(Math.trunc(timeMs)).padStart(13, '0');
@@ -53,7 +54,7 @@ const MAX_LENGTH = 65_536;
  * @param handle  the key it was found under; a value that was written under another key is not valid
  * @returns `null` for anything but a whole record of this version: such a session does not exist
  */
-export function decodeSession(handle: string, text: string): SessionRecord | null {
+export function decodeSession(handle: SessionHandle, text: string): SessionRecord | null {
   if (text.length > MAX_LENGTH || !/^1\|\d{13}\|\[/.test(text)) return null;
   let body: unknown;
   try {

@@ -12,6 +12,7 @@ import type {
   RefreshFamilyReading,
   Rotation,
 } from '../refresh-family.ts';
+import { isSessionHandle } from '../session-record.ts';
 import type { RefreshFamilies } from '../store.ts';
 import type { Commands } from './commands.ts';
 import { BEGIN_FAMILY, READ_FAMILY, ROTATE_FAMILY } from './family-scripts.ts';
@@ -44,7 +45,7 @@ export class RedisFamilies implements RefreshFamilies {
   async read(handle: string): Promise<RefreshFamilyReading | null> {
     const reply = texts(await this.#commands.send(run(READ_FAMILY, this.#keys.family(handle))));
     const [asOfMs, session, letter, generation, current, previous, seed, rotatedAtMs, endedBy] = reply;
-    if (asOfMs == null || session == null || current == null) return null;
+    if (asOfMs == null || session == null || current == null || !isSessionHandle(session)) return null;
     return {
       family: {
         handle,

@@ -14,6 +14,7 @@ import type { Redis } from 'ioredis';
 import type { Clock } from '../../lib/clock.ts';
 import { answerWithin } from '../networked/deadline.ts';
 import { Link } from '../networked/link.ts';
+import { isSessionHandle, type SessionHandle } from '../session-record.ts';
 import type { RevocationFeed } from '../store.ts';
 import { checked } from './clients.ts';
 import type { Commands } from './commands.ts';
@@ -48,7 +49,7 @@ export class RedisFeed implements RevocationFeed {
   readonly #events: FeedEvents;
   readonly #link: Link<Redis>;
   readonly #timer: NodeJS.Timeout;
-  readonly #listeners = new Set<(handle: string) => void>();
+  readonly #listeners = new Set<(handle: SessionHandle) => void>();
   readonly #tokenListeners = new Set<TokenNewsListener>();
   /** By server: when the last heard heartbeat was sent. */
   readonly #heardMs = new Map<string, number>();
@@ -91,7 +92,7 @@ export class RedisFeed implements RevocationFeed {
     return this.#link;
   }
 
-  subscribe(onRevoked: (handle: string) => void): () => void {
+  subscribe(onRevoked: (handle: SessionHandle) => void): () => void {
     this.#listeners.add(onRevoked);
     return () => this.#listeners.delete(onRevoked);
   }
@@ -123,7 +124,7 @@ export class RedisFeed implements RevocationFeed {
   }
 
   /** Delivers a revocation to this replica without a round trip through Redis. */
-  deliver(handle: string): void {
+  deliver(handle: SessionHandle): void {
     for (const listener of this.#listeners) listener(handle);
   }
 
@@ -152,8 +153,9 @@ export class RedisFeed implements RevocationFeed {
   }
 
   #onMessage(client: Redis, channel: string, message: string): void {
-    if (channel === this.#revocations) this.deliver(message);
-    else if (channel === this.#tokenNews) for (const listener of this.#tokenListeners) listener.onNews(message);
+    if (channel === this.#revocations) {
+      if (isSessionHandle(message)) this.deliver(message);
+    } else if (channel === this.#tokenNews) for (const listener of this.#tokenListeners) listener.onNews(message);
     else if (client === this.#link.client) this.#hear(message);
     // A heartbeat on a replaced connection proves nothing about the present one.
   }

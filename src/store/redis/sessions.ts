@@ -11,7 +11,7 @@
 import type { Clock } from '../../lib/clock.ts';
 import type { RecentEnds } from '../networked/recent-ends.ts';
 import { decodeSession, encodeSession, writtenTime } from '../networked/session-format.ts';
-import type { SessionRecord } from '../session-record.ts';
+import type { SessionHandle, SessionRecord } from '../session-record.ts';
 import type { SessionStore } from '../store.ts';
 import type { Command, Commands, Word } from './commands.ts';
 import type { Keys } from './keys.ts';
@@ -25,8 +25,8 @@ export class RedisSessions implements SessionStore {
   readonly #commands: Commands;
   readonly #keys: Keys;
   readonly #ended: RecentEnds;
-  readonly #onEnded: (handle: string) => void;
-  readonly #recordEnd: (handle: string) => Promise<void>;
+  readonly #onEnded: (handle: SessionHandle) => void;
+  readonly #recordEnd: (handle: SessionHandle) => Promise<void>;
   readonly #wallMs: Clock;
 
   /**
@@ -37,8 +37,8 @@ export class RedisSessions implements SessionStore {
     commands: Commands,
     keys: Keys,
     ended: RecentEnds,
-    onEnded: (handle: string) => void,
-    recordEnd: (handle: string) => Promise<void>,
+    onEnded: (handle: SessionHandle) => void,
+    recordEnd: (handle: SessionHandle) => Promise<void>,
     wallMs: Clock,
   ) {
     this.#commands = commands;
@@ -71,20 +71,20 @@ export class RedisSessions implements SessionStore {
     }
   }
 
-  async read(handle: string): Promise<SessionRecord | null> {
+  async read(handle: SessionHandle): Promise<SessionRecord | null> {
     const record = await this.#readRaw(handle);
     if (record === null || !this.#ended.has(handle)) return record;
     this.end(handle).catch(() => {});
     return null;
   }
 
-  async touch(handle: string, lastSeenAtMs: number, ttlMs: number): Promise<boolean> {
+  async touch(handle: SessionHandle, lastSeenAtMs: number, ttlMs: number): Promise<boolean> {
     if (this.#ended.has(handle)) return false;
     const session = this.#keys.session(handle);
     return (await this.#commands.send(run(TOUCH, session, writtenTime(lastSeenAtMs), ttlMs))) === 1;
   }
 
-  async end(handle: string): Promise<SessionRecord | null> {
+  async end(handle: SessionHandle): Promise<SessionRecord | null> {
     const ended = await this.#end(handle);
     // The session has ended, which is what counts. A leftover index entry is removed when the index is next read.
     if (ended !== null) await this.#unindex(ended.subject, [handle]).catch(() => {});
@@ -95,7 +95,7 @@ export class RedisSessions implements SessionStore {
    * Marks the index entries, ends the sessions, then removes the entries: after a failure, repeating it finds and ends
    * the remaining sessions.
    */
-  async endAll(subject: string): Promise<readonly string[]> {
+  async endAll(subject: string): Promise<readonly SessionHandle[]> {
     const marked = await this.#commands.send({ ...run(MARK_ENDED, this.#keys.index(subject)), isBinary: true });
     const handles = bytes(marked).map(toHandle);
     const results = await Promise.allSettled(handles.map((handle) => this.#end(handle)));
@@ -121,16 +121,16 @@ export class RedisSessions implements SessionStore {
   }
 
   /** Ends sessions again that ended recently, since a promoted primary may have missed it. */
-  async endAgain(handles: readonly string[]): Promise<void> {
+  async endAgain(handles: readonly SessionHandle[]): Promise<void> {
     for (const handle of handles) await this.#end(handle);
   }
 
-  async #readRaw(handle: string): Promise<SessionRecord | null> {
+  async #readRaw(handle: SessionHandle): Promise<SessionRecord | null> {
     const text = await this.#commands.send(command('read', this.#keys.session(handle), 'GET'));
     return typeof text === 'string' ? decodeSession(handle, text) : null;
   }
 
-  async #end(handle: string): Promise<SessionRecord | null> {
+  async #end(handle: SessionHandle): Promise<SessionRecord | null> {
     const { revocations } = this.#keys;
     // In parallel, since it is about another key: a second round trip would double the wait.
     const recorded = this.#recordEnd(handle);
@@ -141,7 +141,7 @@ export class RedisSessions implements SessionStore {
     return typeof text === 'string' ? decodeSession(handle, text) : null;
   }
 
-  async #unindex(subject: string, handles: readonly string[]): Promise<void> {
+  async #unindex(subject: string, handles: readonly SessionHandle[]): Promise<void> {
     if (handles.length === 0) return;
     await this.#commands.send(command('index', this.#keys.index(subject), 'ZREM', ...handles.map(toBytes)));
   }
@@ -155,5 +155,5 @@ function command(operation: Command['operation'], key: string, word: string, ...
 const bytes = (reply: unknown): Buffer[] => (Array.isArray(reply) ? reply.filter(Buffer.isBuffer) : []);
 
 /** Handles in the index are bytes: 11 fewer than as text, and there is one for every session. */
-const toBytes = (handle: string): Buffer => Buffer.from(handle, 'base64url');
-const toHandle = (entry: Buffer): string => entry.toString('base64url');
+const toBytes = (handle: SessionHandle): Buffer => Buffer.from(handle, 'base64url');
+const toHandle = (entry: Buffer): SessionHandle => entry.toString('base64url') as SessionHandle;

@@ -15,6 +15,7 @@ import type { StoreEvents } from '../networked/events.ts';
 import { Link } from '../networked/link.ts';
 import { RecentEnds } from '../networked/recent-ends.ts';
 import { rehearse } from '../networked/rehearsal.ts';
+import type { SessionHandle } from '../session-record.ts';
 import type { Store } from '../store.ts';
 import { RedisAttempts } from './attempts.ts';
 import type { Client } from './clients.ts';
@@ -102,8 +103,8 @@ class RedisStore implements Store {
     });
     this.feed.subscribe((handle) => this.#ended.note(handle));
     this.tokenRevocations = new RedisTokenRevocations(this.#commands, this.feed, keys, clocks, MAX_SESSION_TOKEN_MS);
-    const deliver = (handle: string) => this.feed.deliver(handle);
-    const recordEnd = (handle: string) => this.tokenRevocations.recordEnd(handle);
+    const deliver = (handle: SessionHandle) => this.feed.deliver(handle);
+    const recordEnd = (handle: SessionHandle) => this.tokenRevocations.recordEnd(handle);
     this.sessions = new RedisSessions(this.#commands, keys, this.#ended, deliver, recordEnd, wallMs);
     this.attempts = new RedisAttempts(this.#commands, keys);
     this.once = new RedisOnce(this.#commands, keys);

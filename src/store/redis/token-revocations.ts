@@ -11,6 +11,7 @@
  */
 
 import type { Clocks } from '../../lib/clock.ts';
+import type { SessionHandle } from '../session-record.ts';
 import type { TokenRevocation, TokenRevocationFollower, TokenRevocationStore } from '../store.ts';
 import { decodeTokenRevocation, encodeTokenRevocation } from '../token-revocation.ts';
 import type { Commands } from './commands.ts';
@@ -93,7 +94,7 @@ export class RedisTokenRevocations implements TokenRevocationStore {
   }
 
   /** Records that a session has ended. Never rejects: a failed recording is tried again later. */
-  async recordEnd(handle: string): Promise<void> {
+  async recordEnd(handle: SessionHandle): Promise<void> {
     const revocation = this.#ended(handle);
     await this.#record(revocation).catch(() => this.#recordLater(revocation));
   }
@@ -110,7 +111,7 @@ export class RedisTokenRevocations implements TokenRevocationStore {
     if (this.#repeat !== null) clearTimeout(this.#repeat);
   }
 
-  #ended(handle: string): TokenRevocation {
+  #ended(handle: SessionHandle): TokenRevocation {
     return { kind: 'session', handle, expiresAtMs: this.#clocks.wallMs() + this.#endedSessionsMs };
   }
 

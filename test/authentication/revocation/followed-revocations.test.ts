@@ -5,6 +5,7 @@ import { FollowedRevocations } from '../../../src/authentication/revocation/foll
 import { DependencyFault } from '../../../src/errors.ts';
 import type { TokenRevocation, TokenRevocationFollower, TokenRevocationStore } from '../../../src/store/store.ts';
 import { TestClocks } from '../../support/clocks.ts';
+import { asJti } from '../../support/names.ts';
 import { until } from '../../support/until.ts';
 
 const GRACE_MS = 10_000;
@@ -49,7 +50,7 @@ class HeldStore implements TokenRevocationStore {
   }
 
   token(tokenId: string): TokenRevocation {
-    return { kind: 'token', tokenId, issuer: null, expiresAtMs: this.clocks.wallMs() + MINUTE_MS };
+    return { kind: 'token', tokenId: asJti(tokenId), issuer: null, expiresAtMs: this.clocks.wallMs() + MINUTE_MS };
   }
 }
 

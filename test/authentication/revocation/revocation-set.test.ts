@@ -6,6 +6,7 @@ import { RevocationSet } from '../../../src/authentication/revocation/revocation
 import type { TokenRevocation } from '../../../src/store/store.ts';
 import { TestClocks } from '../../support/clocks.ts';
 import { cpuMs } from '../../support/cpu.ts';
+import { asHandle, asJti } from '../../support/names.ts';
 
 type Claims = Readonly<Record<string, unknown>>;
 
@@ -23,8 +24,8 @@ const expiresAtMs = NOW_SEC * 1_000 + 60_000;
 describe('a token is refused', () => {
   test('by its jti, whoever issued it, or of one issuer only', () => {
     const { set } = setWith(
-      { kind: 'token', tokenId: 'a', issuer: null, expiresAtMs },
-      { kind: 'token', tokenId: 'b', issuer: 'https://one', expiresAtMs },
+      { kind: 'token', tokenId: asJti('a'), issuer: null, expiresAtMs },
+      { kind: 'token', tokenId: asJti('b'), issuer: 'https://one', expiresAtMs },
     );
     expect(set.isRevoked({ jti: 'a', iss: 'https://one' })).toBe(true);
     expect(set.isRevoked({ jti: 'a', iss: 'https://two' })).toBe(true);
@@ -35,7 +36,7 @@ describe('a token is refused', () => {
   });
 
   test('with its session', () => {
-    const { set } = setWith({ kind: 'session', handle: 'h', expiresAtMs });
+    const { set } = setWith({ kind: 'session', handle: asHandle('h'), expiresAtMs });
     expect(set.isRevoked({ sid: 'h', jti: 'x' })).toBe(true);
     expect(set.isRevoked({ sid: 'other', jti: 'h', sub: 'h' })).toBe(false);
     expect(set.isRevoked({})).toBe(false);
@@ -78,7 +79,7 @@ describe('a token is refused', () => {
   });
 
   test('until the revocation ends, and never by a name that objects have by themselves', () => {
-    const { set, clocks } = setWith({ kind: 'token', tokenId: 'a', issuer: null, expiresAtMs });
+    const { set, clocks } = setWith({ kind: 'token', tokenId: asJti('a'), issuer: null, expiresAtMs });
     clocks.advance(59_999);
     expect(set.isRevoked({ jti: 'a' })).toBe(true);
     clocks.advance(1);
@@ -97,16 +98,16 @@ describe('its bounds', () => {
     const set = new RevocationSet(clocks.wallMs, () => forgotten++, small);
     // The one that ends last comes first.
     for (let i = 9; i >= 0; i--) {
-      set.add({ kind: 'token', tokenId: `t${i}`, issuer: null, expiresAtMs: expiresAtMs + i });
+      set.add({ kind: 'token', tokenId: asJti(`t${i}`), issuer: null, expiresAtMs: expiresAtMs + i });
     }
-    for (let i = 0; i < 100; i++) set.add({ kind: 'session', handle: `s${i}`, expiresAtMs: expiresAtMs + i });
+    for (let i = 0; i < 100; i++) set.add({ kind: 'session', handle: asHandle(`s${i}`), expiresAtMs: expiresAtMs + i });
     expect(forgotten).toBe(0);
-    set.add({ kind: 'token', tokenId: 't10', issuer: null, expiresAtMs: expiresAtMs + 10 });
+    set.add({ kind: 'token', tokenId: asJti('t10'), issuer: null, expiresAtMs: expiresAtMs + 10 });
     expect(forgotten).toBe(1);
     expect(set.counts).toEqual({ token: 10, session: 100, subject: 0 });
     expect([0, 1, 10].map((i) => set.isRevoked({ jti: `t${i}` }))).toEqual([false, true, true]);
-    set.add({ kind: 'session', handle: 's0', expiresAtMs: expiresAtMs + 200 });
-    set.add({ kind: 'session', handle: 's100', expiresAtMs: expiresAtMs + 100 });
+    set.add({ kind: 'session', handle: asHandle('s0'), expiresAtMs: expiresAtMs + 200 });
+    set.add({ kind: 'session', handle: asHandle('s100'), expiresAtMs: expiresAtMs + 100 });
     expect(forgotten).toBe(2);
     expect(set.counts).toEqual({ token: 10, session: 100, subject: 0 });
     expect([0, 1, 2, 100].map((i) => set.isRevoked({ sid: `s${i}` }))).toEqual([true, false, true, true]);
@@ -116,9 +117,9 @@ describe('its bounds', () => {
     const clocks = new TestClocks();
     let forgotten = 0;
     const set = new RevocationSet(clocks.wallMs, () => forgotten++, small);
-    for (let i = 0; i < 100; i++) set.add({ kind: 'session', handle: `s${i}`, expiresAtMs });
+    for (let i = 0; i < 100; i++) set.add({ kind: 'session', handle: asHandle(`s${i}`), expiresAtMs });
     clocks.advance(60_000);
-    set.add({ kind: 'session', handle: 'later', expiresAtMs: expiresAtMs + 60_000 });
+    set.add({ kind: 'session', handle: asHandle('later'), expiresAtMs: expiresAtMs + 60_000 });
     expect(forgotten).toBe(0);
     expect(set.counts.session).toBe(1);
   });
@@ -128,7 +129,7 @@ describe('its bounds', () => {
     const set = new RevocationSet(clocks.wallMs, () => {});
     const tookMs = cpuMs(() => {
       for (let i = 0; i < 100_000; i++) {
-        set.add({ kind: 'session', handle: `handle-${i}`, expiresAtMs: clocks.wallMs() + 120_000 });
+        set.add({ kind: 'session', handle: asHandle(`handle-${i}`), expiresAtMs: clocks.wallMs() + 120_000 });
         clocks.advance(4);
       }
     });
@@ -144,8 +145,8 @@ describe('against a model', () => {
   const issuer = fc.constantFrom(null, 'https://one', 'https://two');
   const moment = fc.integer({ min: -5, max: 60 }).map((sec) => (NOW_SEC + sec) * 1_000);
   const revocation: fc.Arbitrary<TokenRevocation> = fc.oneof(
-    fc.record({ kind: fc.constant('token' as const), tokenId: name, issuer, expiresAtMs: moment }),
-    fc.record({ kind: fc.constant('session' as const), handle: name, expiresAtMs: moment }),
+    fc.record({ kind: fc.constant('token' as const), tokenId: name.map(asJti), issuer, expiresAtMs: moment }),
+    fc.record({ kind: fc.constant('session' as const), handle: name.map(asHandle), expiresAtMs: moment }),
     fc.record({
       kind: fc.constant('subject' as const),
       subject: name,

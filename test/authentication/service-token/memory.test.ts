@@ -14,6 +14,7 @@ import { RecentMap } from '../../../src/lib/recent-map.ts';
 import type { ServicePrincipal } from '../../../src/principal.ts';
 import { TestClocks } from '../../support/clocks.ts';
 import { ecKeyPair, es256, forge, type KeyPair } from '../../support/forger.ts';
+import { asToken } from '../../support/names.ts';
 
 const ISSUER = 'https://issuer.example';
 const KEY = ecKeyPair();
@@ -81,7 +82,7 @@ function setUp({ issuers, isRevoked = () => false }: Setup = {}) {
   };
   /** Where every key is at hand, the answer is. */
   const verify = (compact: string, accepted: ReadonlySet<string>): ServicePrincipal | Denial => {
-    const answer = tokens.verify(compact, accepted);
+    const answer = tokens.verify(asToken(compact), accepted);
     if (answer instanceof Promise) throw new Error('answered with a promise');
     return answer;
   };
@@ -259,7 +260,7 @@ test('many who wait for the same keys with the same token are one principal', as
   };
   const { tokens, token } = setUp({ issuers: [{ name: 'a', rules, keys, learnt: null }] });
   const good = token();
-  const waiting = Array.from({ length: 10 }, () => tokens.verify(good, A));
+  const waiting = Array.from({ length: 10 }, () => tokens.verify(asToken(good), A));
   expect(waiting.every((answer) => answer instanceof Promise)).toBe(true);
   resolve(verificationKey(KEY));
   expect(new Set(await Promise.all(waiting)).size).toBe(1);

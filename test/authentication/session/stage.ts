@@ -8,6 +8,7 @@ import {
 } from '../../../src/authentication/session/sessions.ts';
 import { Denial, DependencyFault } from '../../../src/errors.ts';
 import { createMemoryStore } from '../../../src/store/memory/store.ts';
+import type { SessionHandle } from '../../../src/store/session-record.ts';
 import type { RevocationFeed, SessionStore, Store } from '../../../src/store/store.ts';
 import { TestClocks } from '../../support/clocks.ts';
 
@@ -37,7 +38,7 @@ class ControlledFeed implements RevocationFeed {
     this.#clocks = clocks;
   }
 
-  subscribe(onRevoked: (handle: string) => void): () => void {
+  subscribe(onRevoked: (handle: SessionHandle) => void): () => void {
     return this.#inner.subscribe((handle) => {
       if (!this.isCut && this.#silentSinceMs === null) onRevoked(handle);
     });

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { newSeed, parseRefreshToken, successorOf } from '../../../src/endpoints/refresh/refresh-token.ts';
 import { systemClocks } from '../../../src/lib/clock.ts';
 import { unavailable } from '../../../src/store/redis/faults.ts';
+import { someHandle } from '../../support/names.ts';
 import { RedisServer } from '../../support/redis.ts';
 import { openStore } from '../../support/redis-store.ts';
 import { until } from '../../support/until.ts';
@@ -94,7 +95,7 @@ describe('a command that is sent again', () => {
     const { families } = store;
     const first = attempt(`${'F'.repeat(43)}.0.${'S'.repeat(43)}`);
     const { handle, token, proposed } = first;
-    await families.begin({ handle, session: 's', client: 'native', current: token.digest }, 60_000);
+    await families.begin({ handle, session: someHandle(), client: 'native', current: token.digest }, 60_000);
     const reading = await families.read(handle);
     if (reading === null) throw new Error('no family');
     const writesBefore = await hashWrites(redis);
@@ -116,7 +117,7 @@ describe('a command that is sent again', () => {
     const { families } = store;
     const { handle, token } = attempt(`${'F'.repeat(43)}.0.${'S'.repeat(43)}`);
     const present = attempt(`${'F'.repeat(43)}.2.${'S'.repeat(43)}`);
-    await families.begin({ handle, session: 's', client: 'native', current: present.token.digest }, 60_000);
+    await families.begin({ handle, session: someHandle(), client: 'native', current: present.token.digest }, 60_000);
     await redis.cli('HSET', `sallyport:r:${handle}`, 'g', '2', 'p', 'x', 'n', 'x', 't', '1');
     const reading = await families.read(handle);
     if (reading === null) throw new Error('no family');
@@ -134,7 +135,7 @@ describe('a gateway that stood still', () => {
     await using store = await openStore(redis.url);
     const { families } = store;
     const { handle, token, proposed } = attempt(`${'F'.repeat(43)}.0.${'S'.repeat(43)}`);
-    await families.begin({ handle, session: 's', client: 'native', current: token.digest }, 60_000);
+    await families.begin({ handle, session: someHandle(), client: 'native', current: token.digest }, 60_000);
     const reading = await families.read(handle);
     if (reading === null) throw new Error('no family');
     const graceMs = 1_000;

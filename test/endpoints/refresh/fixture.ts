@@ -3,6 +3,7 @@
 import { decodeJwt } from 'jose';
 import { TestClocks } from '../../support/clocks.ts';
 import { type GatewayOptions, PUBLIC_ORIGIN } from '../../support/gateway.ts';
+import { asHandle } from '../../support/names.ts';
 import type { RawResponse } from '../../support/raw-client.ts';
 import { FORM, JSON_TYPE, jsonOf, LoginStage, PASSWORD, sessionIdIn } from '../login/fixture.ts';
 
@@ -92,7 +93,7 @@ export class RefreshStage implements AsyncDisposable {
   /** Whether the session of an access token is still there. */
   async isAlive(accessToken: unknown): Promise<boolean> {
     const { sid } = decodeJwt(String(accessToken));
-    return (await this.login.gateway.gateway.store.sessions.read(String(sid))) !== null;
+    return (await this.login.gateway.gateway.store.sessions.read(asHandle(String(sid)))) !== null;
   }
 }
 

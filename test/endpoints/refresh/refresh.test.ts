@@ -4,6 +4,7 @@ import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, type JSONWebKeySet
 import { describe, expect, test } from 'vitest';
 import { systemClocks } from '../../../src/lib/clock.ts';
 import { HOST, PUBLIC_ORIGIN } from '../../support/gateway.ts';
+import { asHandle } from '../../support/names.ts';
 import { rawRequest, requestHead } from '../../support/raw-client.ts';
 import { RecordingUpstream } from '../../support/recording-upstream.ts';
 import {
@@ -414,7 +415,10 @@ describe('logging out', () => {
 
   test.each([
     ['everywhere', (stage: RefreshStage) => stage.login.gateway.gateway.sessions.endAll('alice', 'operator')],
-    ['by an operator', (stage: RefreshStage, sid: string) => stage.login.gateway.gateway.sessions.end(sid, 'operator')],
+    [
+      'by an operator',
+      (stage: RefreshStage, sid: string) => stage.login.gateway.gateway.sessions.end(asHandle(sid), 'operator'),
+    ],
   ])('%s ends the family', async (_title, end) => {
     await using stage = await RefreshStage.start();
     const { refresh_token, access_token } = await stage.native();

@@ -1,6 +1,7 @@
 import { decodeJwt, decodeProtectedHeader, generateKeyPair, SignJWT } from 'jose';
 import { describe, expect, test } from 'vitest';
 import { TestClocks } from '../../support/clocks.ts';
+import { asJti } from '../../support/names.ts';
 import { TokenAuthority } from '../../support/token-authority.ts';
 import { ACCESS_TOKEN, AS_ORDERS, accessTokenOf, errorOf, JWT_TYPE, jsonOf, TokenStage } from './fixture.ts';
 
@@ -250,7 +251,7 @@ describe('a subject token', () => {
 
     const leaked = await stage.userToken('carl');
     const another = await stage.userToken('carl');
-    await tokenRevocations.revoke({ kind: 'token', tokenId: decodeJwt(leaked).jti!, ...common });
+    await tokenRevocations.revoke({ kind: 'token', tokenId: asJti(decodeJwt(leaked).jti!), ...common });
     expect(errorOf(await stage.exchange(leaked))).toEqual([400, 'invalid_request']);
     expect((await stage.exchange(another)).status).toBe(200);
 

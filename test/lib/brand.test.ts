@@ -1,0 +1,82 @@
+/** Confusable strings do not type-check: the compiler sees to it, so the compiler is asked. */
+
+import { beforeAll, describe, expect, test } from 'vitest';
+import { compilePrograms } from '../support/compiler.ts';
+
+const PRELUDE = `
+import type { Sessions } from 'ROOT/src/authentication/session/sessions.ts';
+import { type SessionId, sessionHandle } from 'ROOT/src/authentication/session/session-id.ts';
+import type { Jti, Sid } from 'ROOT/src/jwt/names.ts';
+import type { CompactJws } from 'ROOT/src/jwt/compact.ts';
+import type { CompactToken } from 'ROOT/src/lib/bearer.ts';
+import type { SessionHandle } from 'ROOT/src/store/session-record.ts';
+import type { Store } from 'ROOT/src/store/store.ts';
+import type { AuditLog } from 'ROOT/src/telemetry/audit.ts';
+import type { Logger } from 'ROOT/src/telemetry/log.ts';
+import type { TokenSource } from 'ROOT/src/token/token-source.ts';
+import type { TokenIssuer, TokenRequest } from 'ROOT/src/token/token-issuer.ts';
+declare const audit: AuditLog;
+declare const handle: SessionHandle;
+declare const id: SessionId;
+declare const jti: Jti;
+declare const jws: CompactJws;
+declare const log: Logger;
+declare const request: TokenRequest;
+declare const sessions: Sessions;
+declare const sid: Sid;
+declare const source: { readonly requestId: null; readonly client: null };
+declare const store: Store;
+declare const text: string;
+declare const token: CompactToken;
+declare const tokens: TokenIssuer;
+const issued = { event: 'token_issued', clientId: 'a', subject: 'b', audience: 'c', scopes: [], jti } as const;
+void [audit, handle, id, issued, jti, jws, log, request, sessionHandle, sessions, sid, source, store, text, token, tokens];
+`;
+
+/** What compiles, and what each of its lines would say wrongly. */
+const PROGRAMS = {
+  'everything in its place': `
+    void store.sessions.read(sessionHandle(id));
+    void sessions.end(handle, 'logout');
+    void tokens.issue({ ...request, sid: handle });
+    audit.write({ event: 'logout', subject: text, handle }, source);
+    audit.write(issued, source);
+    log.info({ handle, jti, text, list: [text, 1, null] }, 'words');`,
+  'a session id where the store takes a handle': 'void store.sessions.read(id);',
+  'any text where the store takes a handle': 'void store.sessions.read(text);',
+  'the session id to end a session by': "void sessions.end(id, 'logout');",
+  'the handle of a handle': 'void sessionHandle(handle);',
+  'a handle of any text': 'void sessionHandle(text);',
+  'a foreign sid as the handle of a session': 'void sessions.live(sid);',
+  'a session id as the sid of a token': 'void tokens.issue({ ...request, sid: id });',
+  'a jti as the sid of a token': 'void tokens.issue({ ...request, sid: jti });',
+  'a session id as a handle in the audit log': "audit.write({ event: 'logout', subject: text, handle: id }, source);",
+  'a session id as a subject in the audit log': "audit.write({ event: 'logout', subject: id, handle }, source);",
+  'a token as a jti in the audit log': 'audit.write({ ...issued, jti: token }, source);',
+  'a token among scopes in the audit log': 'audit.write({ ...issued, scopes: [token] }, source);',
+  'a session id in the log': "log.info({ session: id }, 'words');",
+  'a session id in a list in the log': "log.warn({ sessions: [id] }, 'words');",
+  'a session id in a record in the log': "log.error({ session: { id } }, 'words');",
+  'a token in the log': "log.debug({ token }, 'words');",
+  'a signed token in the log': "log.debug({ jws }, 'words');",
+  'a token as the message of the log': 'log.info(token);',
+};
+type Case = keyof typeof PROGRAMS;
+
+describe('the compiler', () => {
+  let errors: ReadonlyMap<Case, readonly string[]>;
+  beforeAll(() => {
+    errors = compilePrograms(PRELUDE, PROGRAMS);
+  });
+
+  test('takes everything in its place', () => {
+    expect(errors.get('everything in its place')).toEqual([]);
+  });
+
+  test.for((Object.keys(PROGRAMS) as Case[]).filter((name) => name !== 'everything in its place'))(
+    'refuses %s',
+    (name) => {
+      expect(errors.get(name)).toEqual([expect.stringMatching(/^TS(?:2322|2345|2769)$/)]);
+    },
+  );
+});
