@@ -108,9 +108,9 @@ describe('a rule that is not one of the compiler’s', () => {
   const mystery: CredentialKind = { ...KINDS.workload, name: 'mystery' as never };
   const unknown = { kind: mystery, words: 'a mystery', challenge: () => null };
   const authenticator = new Authenticator({
+    ...NO_VERIFIERS,
     session: lenient('a session'),
     service: lenient('a token'),
-    workload: null,
   });
 
   test.for<[name: string, rule: unknown]>([
@@ -128,7 +128,7 @@ describe('a rule that is not one of the compiler’s', () => {
   });
 
   test('is not made: what no kind can read throws, rather than being public', () => {
-    for (const written of [[], '', 'apiKey', { apiKey: ['robot'] }, ['session', { apiKey: ['robot'] }], null])
+    for (const written of [[], '', 'mystery', { mystery: ['robot'] }, ['session', { mystery: ['robot'] }], null])
       expect(() => compileCredential(written as never)).toThrow(TypeError);
   });
 });
