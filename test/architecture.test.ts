@@ -1,8 +1,8 @@
 /**
- * The rules of the house, held against the imports as they are written.
+ * The structure of the source, held against its imports (types included), its comments and its sizes.
  */
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
@@ -10,11 +10,62 @@ const SRC = join(import.meta.dirname, '..', 'src');
 
 /** The way of a request, as `src/pipeline.ts` has it. */
 const STAGES = ['listener', 'sanitize', 'routing', 'authentication', 'authorization', 'token', 'upstream', 'response'];
-/** Folders that put the others together, and so import everything. */
-const ROOTS = ['cli', 'gateway', 'process'];
 
-/** Files of a stage that no request goes through: keys, and rules between them. */
-const JUDGES = /\/(?:section|lint|coverage|path-pattern)\.ts$/;
+/**
+ * What each folder, and each file beside them, may import from: the whole list, types included. Everything may import
+ * `lib/` and `errors.ts`. An entry names only what stands above it in this table, so nothing imports in a circle.
+ */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  lib: [],
+  'version.ts': [],
+  'errors.ts': [],
+  config: [],
+  jwt: [],
+  telemetry: [],
+  store: ['config', 'telemetry'],
+  'principal.ts': ['store'],
+  sanitize: ['config'],
+  authentication: ['config', 'jwt', 'principal.ts', 'sanitize', 'store', 'telemetry'],
+  routing: ['authentication', 'config', 'sanitize'],
+  'exchange.ts': ['principal.ts', 'routing', 'sanitize', 'telemetry'],
+  authorization: ['authentication', 'config', 'principal.ts', 'routing', 'sanitize'],
+  token: ['authentication', 'authorization', 'config', 'jwt', 'principal.ts', 'telemetry'],
+  upstream: ['authorization', 'config', 'exchange.ts', 'principal.ts', 'routing', 'sanitize', 'telemetry'],
+  response: ['exchange.ts', 'sanitize'],
+  endpoints: [
+    ...[
+      'authentication',
+      'authorization',
+      'config',
+      'exchange.ts',
+      'jwt',
+      'principal.ts',
+      'response',
+      'sanitize',
+      'store',
+      'telemetry',
+    ],
+    'token',
+  ],
+  'pipeline.ts': [
+    ...['authentication', 'authorization', 'endpoints', 'exchange.ts', 'response', 'routing', 'sanitize', 'telemetry'],
+    ...['token', 'upstream'],
+  ],
+  listener: ['config', 'exchange.ts', 'pipeline.ts', 'response', 'sanitize', 'telemetry'],
+  outbound: [
+    ...['authentication', 'authorization', 'config', 'pipeline.ts', 'response', 'routing', 'sanitize', 'telemetry'],
+    ...['token', 'upstream'],
+  ],
+  admin: ['config', 'endpoints', 'listener', 'store', 'telemetry'],
+  // From here on: what puts the others together.
+  gateway: ['*'],
+  process: ['admin', 'config', 'gateway', 'listener', 'store', 'telemetry'],
+  cli: ['*'],
+  'main.ts': ['cli'],
+};
+
+/** Files that everything may import. */
+const COMMON = ['lib', 'errors.ts'];
 
 interface Import {
   readonly from: string;
@@ -43,82 +94,73 @@ const imports: Import[] = files.flatMap((from) =>
     }),
   ),
 );
+const dynamicImports = files.flatMap((from) =>
+  [...code(from).matchAll(/\bimport\('(\.[^']+)'\)/g)].map(([, specifier = '']) => ({
+    from,
+    to: relative(SRC, join(SRC, dirname(from), specifier)),
+    isValue: true,
+  })),
+);
 
-const folder = (path: string) => (path.includes('/') ? (path.split('/')[0] ?? '') : '.');
+/** The room of a file: its folder at the top level, or the file itself. */
+const roomOf = (path: string) => path.split('/')[0] ?? '';
 const show = ({ from, to }: Import) => `${from} → ${to}`;
 
-describe('architecture', () => {
+describe('imports', () => {
   test('the imports of the whole tree are read', () => {
     expect(files.length).toBeGreaterThan(50);
     expect(imports.length).toBeGreaterThan(files.length);
     expect(imports.every(({ to }) => files.includes(to))).toBe(true);
   });
 
-  test('lib/ imports nothing of ours but lib/', () => {
-    expect(imports.filter(({ from, to }) => folder(from) === 'lib' && folder(to) !== 'lib').map(show)).toEqual([]);
+  test('the table of allowed imports has every folder, and each entry names only what stands above it', () => {
+    expect(Object.keys(MAY_IMPORT).toSorted()).toEqual([...new Set(files.map(roomOf))].toSorted());
+    const above = new Set<string>(['*']);
+    for (const [room, allowed] of Object.entries(MAY_IMPORT)) {
+      expect([room, allowed.filter((other) => !above.has(other))]).toEqual([room, []]);
+      above.add(room);
+    }
   });
 
-  test('jwt/ imports nothing of ours but jwt/ and lib/, since packages/verify ships it', () => {
-    const elsewhere = imports.filter(({ from, to }) => folder(from) === 'jwt' && !['jwt', 'lib'].includes(folder(to)));
-    expect(elsewhere.map(show)).toEqual([]);
+  test('a folder imports only from the folders that the table allows, types included', () => {
+    const order = Object.keys(MAY_IMPORT);
+    const isAllowed = ({ from, to }: Import) => {
+      const [room, other] = [roomOf(from), roomOf(to)];
+      const allowed = MAY_IMPORT[room] ?? [];
+      if (room === other || COMMON.includes(other)) return true;
+      return allowed.includes('*') ? order.indexOf(other) < order.indexOf(room) : allowed.includes(other);
+    };
+    expect([...imports, ...dynamicImports].filter((it) => !isAllowed(it)).map(show)).toEqual([]);
   });
 
-  test('a stage takes types from other stages, never values, but for what judges a configuration', () => {
+  test('the table allows no more than the source uses', () => {
+    const used = new Set([...imports, ...dynamicImports].map(({ from, to }) => `${roomOf(from)} → ${roomOf(to)}`));
+    const unused = Object.entries(MAY_IMPORT).flatMap(([room, allowed]) =>
+      allowed.filter((other) => other !== '*' && !used.has(`${room} → ${other}`)).map((other) => `${room} → ${other}`),
+    );
+    expect(unused).toEqual([]);
+  });
+
+  test('lib/ and errors.ts import nothing but lib/', () => {
+    const common = imports.filter(({ from, to }) => COMMON.includes(roomOf(from)) && roomOf(to) !== 'lib');
+    expect(common.map(show)).toEqual([]);
+  });
+
+  test('a stage takes types from other stages, never values; only rules about the configuration do', () => {
+    const isAboutConfiguration = (path: string) => /\/(?:section|lint|coverage|path-pattern|open)\.ts$/.test(path);
     const across = imports.filter(
       ({ from, to, isValue }) =>
         isValue &&
-        !JUDGES.test(from) &&
-        STAGES.includes(folder(from)) &&
-        STAGES.includes(folder(to)) &&
-        folder(from) !== folder(to),
+        !isAboutConfiguration(from) &&
+        STAGES.includes(roomOf(from)) &&
+        STAGES.includes(roomOf(to)) &&
+        roomOf(from) !== roomOf(to),
     );
     expect(across.map(show)).toEqual([]);
   });
 
-  test('no stage reaches up to what puts the stages together', () => {
-    const upwards = imports.filter(
-      ({ from, to, isValue }) =>
-        isValue &&
-        (STAGES.includes(folder(from)) || folder(from) === 'store') &&
-        (ROOTS.includes(folder(to)) || ['pipeline.ts', 'main.ts'].includes(to)),
-    );
-    expect(upwards.map(show)).toEqual([]);
-  });
-
-  test('the stages that pipeline.ts names are folders, in its order', () => {
-    const line = /listener → .*/.exec(source('pipeline.ts'))?.[0] ?? '';
-    expect(line.split(' → ')).toEqual(STAGES);
-    expect(STAGES.filter((stage) => !files.some((path) => folder(path) === stage))).toEqual([]);
-  });
-
-  test('few know the whole configuration: ten files at most', () => {
-    const knowing = new Set(imports.filter(({ to }) => to === 'gateway/configuration.ts').map(({ from }) => from));
-    expect([...knowing].toSorted().slice(10)).toEqual([]);
-  });
-
-  test('what every stage reads knows neither the configuration nor its schema', () => {
-    const roots = ['principal.ts', 'exchange.ts', 'errors.ts', 'pipeline.ts'];
-    const known = imports.filter(({ from, to }) => roots.includes(from) && /(?:section|configuration)\.ts$/.test(to));
-    expect(known.map(show)).toEqual([]);
-    expect(roots.filter((path) => /from 'zod'/.test(code(path)))).toEqual([]);
-  });
-
-  test('only authorization/ grants a Permit', () => {
-    expect(files.filter((path) => /\bPermit\.grant\b/.test(code(path)) && folder(path) !== 'authorization')).toEqual(
-      [],
-    );
-  });
-
-  test('only main.ts and cli/ read the environment or the arguments, only they end the process', () => {
-    const allowed = (path: string) => path === 'main.ts' || ROOTS.includes(folder(path));
-    expect(files.filter((path) => /\bprocess\.(?:env|argv|exit)\b/.test(code(path)) && !allowed(path))).toEqual([]);
-  });
-
-  test('nothing imports in a circle', () => {
-    const byFile = Map.groupBy(
-      imports.filter(({ isValue }) => isValue),
-      ({ from }) => from,
-    );
+  test('nothing imports in a circle, types included', () => {
+    const byFile = Map.groupBy(imports, ({ from }) => from);
     const done = new Set<string>();
     const circles: string[] = [];
     const visit = (path: string, trail: readonly string[]): void => {
@@ -131,15 +173,83 @@ describe('architecture', () => {
     expect(circles).toEqual([]);
   });
 
-  test('every file opens with what it is for, and every exported function and constant says what it guarantees', () => {
+  test('at most ten files import the composed configuration', () => {
+    const importers = new Set(imports.filter(({ to }) => to === 'gateway/configuration.ts').map(({ from }) => from));
+    expect(importers.size).toBeGreaterThan(0);
+    expect(importers.size).toBeLessThanOrEqual(10);
+  });
+
+  test('what a request carries knows neither the schema nor the configuration', () => {
+    const carried = ['pipeline.ts', 'exchange.ts', 'principal.ts', 'errors.ts'];
+    expect(carried.filter((path) => /from 'zod'|config\/|section\.ts'/.test(code(path)))).toEqual([]);
+  });
+});
+
+describe('the way of a request', () => {
+  test('the stages that pipeline.ts names are folders, in its order', () => {
+    const line = /listener → .*/.exec(source('pipeline.ts'))?.[0] ?? '';
+    expect(line.split(' → ')).toEqual(STAGES);
+    expect(STAGES.filter((stage) => !files.some((path) => roomOf(path) === stage))).toEqual([]);
+  });
+
+  test('only authorization/ grants a Permit', () => {
+    expect(files.filter((path) => /\bPermit\.grant\b/.test(code(path)) && roomOf(path) !== 'authorization')).toEqual(
+      [],
+    );
+  });
+
+  test('only main.ts, cli/, gateway/ and process/ read the environment or the arguments, only they end the process', () => {
+    const allowed = (path: string) => ['main.ts', 'cli', 'gateway', 'process'].includes(roomOf(path));
+    expect(files.filter((path) => /\bprocess\.(?:env|argv|exit)\b/.test(code(path)) && !allowed(path))).toEqual([]);
+  });
+
+  test("Node's request and response objects stay in listener/ and admin/", () => {
+    // Two clients of HTTP read answers with Node's own objects.
+    const isAllowed = (path: string) =>
+      ['listener', 'admin'].includes(roomOf(path)) || ['jwt/fetch-json.ts', 'cli/http.ts'].includes(path);
+    expect(
+      files.filter((path) => /\b(?:IncomingMessage|ServerResponse|Http2\w+)\b/.test(code(path)) && !isAllowed(path)),
+    ).toEqual([]);
+  });
+});
+
+describe('comments and sizes', () => {
+  test('every file opens with what it is for', () => {
     expect(files.filter((path) => !/^(?:#!.*\n)?(?:import [^;]*;\n+)*\/\*\*/.test(source(path)))).toEqual([]);
+  });
+
+  test('every folder has one file that opens with the purpose of the folder', () => {
+    const folders = new Set(files.map((path) => dirname(path)).filter((folder) => folder !== '.'));
+    const opensFolder = (folder: string) => files.some((path) => dirname(path) === folder && opens(path, folder));
+    expect([...folders].filter((folder) => !opensFolder(folder))).toEqual([]);
+  });
+
+  test('every export says what it guarantees', () => {
+    const declaration =
+      /^(.*)\nexport (?:declare )?(?:abstract )?(?:async )?(?:function\*?|const|class|interface|type) (\w+)/gm;
     const undocumented = files.flatMap((path) =>
-      [...source(path).matchAll(/^(.*)\n(export (?:async )?(?:function|const) (\w+))/gm)]
+      [...source(path).matchAll(declaration)]
         .filter(
           ([, before = '']) => !before.trimEnd().endsWith('*/') && !before.trimStart().startsWith('// biome-ignore'),
         )
-        .map(([, , , name]) => `${path}: ${name}`),
+        .map(([, , name]) => `${path}: ${name}`),
     );
     expect(undocumented).toEqual([]);
   });
+
+  test('a file over 400 lines says why', () => {
+    const long = files.filter((path) => source(path).split('\n').length > 401);
+    expect(long.filter((path) => !/\blong because\b/i.test(source(path)))).toEqual([]);
+  });
+
+  test('the life of a gateway, and what composes it, are at most 250 lines each', () => {
+    for (const path of ['gateway/gateway.ts', 'gateway/compile.ts'])
+      expect([path, existsSync(join(SRC, path)) && source(path).split('\n').length <= 251]).toEqual([path, true]);
+  });
 });
+
+/** Whether a file opens with `name: …` of its folder, as `sanitize: a raw request in, …` does. */
+function opens(path: string, folder: string): boolean {
+  const comment = /^(?:#!.*\n)?(?:import [^;]*;\n+)*\/\*\*\s*(?:\* )?([^\n]*)/.exec(source(path))?.[1] ?? '';
+  return comment.startsWith(`${folder}: `) || comment.startsWith(`${folder.split('/').at(-1)}: `);
+}

@@ -25,6 +25,7 @@ import { AdminToken } from './token-file.ts';
 
 const MAX_CONNECTIONS = 512;
 
+/** The admin listener, from its first connection to its last. */
 export class AdminListener {
   readonly #config: AdminListenerConfig;
   readonly #parts: AdminParts;

@@ -8,6 +8,7 @@ import type { AdminToken } from './token-file.ts';
 
 const HOST_PATTERN = /^(\[[0-9a-f:.]+\]|[a-z0-9_.-]*[a-z0-9_-])\.?(?::\d{1,5})?$/;
 
+/** Lets requests through that present the admin token and were sent to a name of the admin listener. */
 export class AdminGuard {
   readonly #token: AdminToken | null;
   readonly #allowedHosts: ReadonlySet<string>;

@@ -6,11 +6,13 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { ConfigFault } from '../errors.ts';
 
+/** An answer, read whole. */
 export interface HttpAnswer {
   readonly status: number;
   readonly body: string;
 }
 
+/** What a request is sent with. */
 export interface HttpOptions {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;

@@ -4,6 +4,7 @@
 
 import { accessSync, constants, readFileSync, type Stats, statSync } from 'node:fs';
 
+/** How the configuration asks about the files that it names. */
 export interface ConfigFiles {
   /** Says what is wrong with a file or directory that a key names, or `null`. */
   readonly problem: (path: string, kind: 'file' | 'directory') => string | null;

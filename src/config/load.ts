@@ -1,5 +1,5 @@
 /**
- * Text in, a configuration that can be run out, or everything that is wrong with it.
+ * config: text in, a configuration that can be run out, or everything that is wrong with it.
  *
  * YAML → references expanded → schema → rules between keys. Pure: nothing is opened, no client is built; files and the
  * environment are asked through what is handed in. Never throws for bad text.

@@ -48,6 +48,7 @@ interface Written {
   readonly isIncomplete: boolean;
 }
 
+/** The text of one configuration, the values in it, and the findings about it so far. */
 export class ConfigSource {
   readonly text: string;
   readonly problems: Problem[] = [];

@@ -3,6 +3,7 @@
  * present generation. The admin listener is not among them: with workers it stands in another process.
  */
 
+import type { ListenAddress } from '../config/fields.ts';
 import type { Exchange, ExchangeListener } from '../exchange.ts';
 import type { Clocks } from '../lib/clock.ts';
 import type { ListenerSeries } from '../listener/http1/series.ts';
@@ -18,7 +19,6 @@ import {
 } from '../listener/listener.ts';
 import type { AccessLog } from '../telemetry/access.ts';
 import type { AuditLog } from '../telemetry/audit.ts';
-import type { Config } from './configuration.ts';
 import type { Generation } from './generation.ts';
 
 /** For this long idle connections stay open in a drain, and a request that arrives on one is answered. */
@@ -28,8 +28,22 @@ const KEPT_CONNECTION_GRACE_MS = 1_500;
 type OwnParts = Pick<ListenerParts, 'name' | 'logFields' | 'drainsLast'> &
   Pick<Http1Settings, 'address' | 'key' | 'peers'> & { readonly tls?: TlsCertificates | null };
 
+/** The sections that name listeners. */
+interface ListenerSections {
+  readonly listeners: Readonly<Record<'public', Addressed>> & { readonly redirect?: Addressed | undefined };
+  readonly outbound?: Addressed | undefined;
+}
+
+/** A section with the address of a listener. */
+interface Addressed {
+  readonly address: ListenAddress;
+}
+
 /** The list. Limits and timeouts are those of the public listener, for all. */
-function listenersOf({ listeners, outbound }: Config, certificates: TlsCertificates | null): readonly OwnParts[] {
+function listenersOf(
+  { listeners, outbound }: ListenerSections,
+  certificates: TlsCertificates | null,
+): readonly OwnParts[] {
   const { public: front, redirect } = listeners;
   return [
     { name: 'public', key: 'listeners.public.address', address: front.address, tls: certificates },

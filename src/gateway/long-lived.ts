@@ -9,20 +9,24 @@ import type {
   RevokedTokens,
   WatchedRevocations,
 } from '../authentication/revocation/revoked-tokens.ts';
+import type { RevocationConfig } from '../authentication/revocation/section.ts';
+import type { SessionConfig } from '../authentication/session/section.ts';
 import { Sessions } from '../authentication/session/sessions.ts';
 import { PasswordHasher } from '../endpoints/login/password/hasher.ts';
+import type { LoginConfig } from '../endpoints/login/section.ts';
 import { DependencyFault } from '../errors.ts';
 import type { Clocks } from '../lib/clock.ts';
 import { settledWithin } from '../lib/settled-within.ts';
 import { openStore } from '../store/open.ts';
+import type { StoreConfig } from '../store/section.ts';
 import type { AttemptStore, OnceStore, RefreshFamilies, Store } from '../store/store.ts';
 import { AuditLog } from '../telemetry/audit.ts';
 import { errorFields, type Logger } from '../telemetry/log.ts';
+import type { LogConfig } from '../telemetry/section.ts';
 import { openSigningKeys, type SigningKeys } from '../token/signing-keys.ts';
 import type { Forwarder, Outlet } from '../upstream/forward.ts';
-import type { Config } from './configuration.ts';
 import type { GatewaySeries } from './series.ts';
-import { longestSessionTokenMs, longestSignedMs } from './token-lifetimes.ts';
+import { longestSessionTokenMs, longestSignedMs, type TokenSections } from './token-lifetimes.ts';
 
 /** What a compiled configuration builds on. */
 export interface LongLived {
@@ -55,6 +59,15 @@ interface Surroundings {
 const KEY_REFRESH_MS = 10_000;
 /** Each part that waits for others when it is closed gets no longer than this. */
 const CLOSE_TIMEOUT_MS = 1_000;
+
+/** The sections that it is opened by. */
+interface LongLivedSections extends TokenSections {
+  readonly store: StoreConfig;
+  readonly session: SessionConfig;
+  readonly revocation: RevocationConfig;
+  readonly login: Pick<LoginConfig, 'password'>;
+  readonly log: Pick<LogConfig, 'level'>;
+}
 
 /** The long-lived parts of one gateway. */
 export class LongLivedParts implements LongLived {
@@ -96,7 +109,7 @@ export class LongLivedParts implements LongLived {
    *
    * @throws ConfigFault with one clear message when something fails to open
    */
-  static async open(config: Config, surroundings: Surroundings): Promise<LongLivedParts> {
+  static async open(config: LongLivedSections, surroundings: Surroundings): Promise<LongLivedParts> {
     const { clocks, log, series } = surroundings;
     await using opened = new AsyncDisposableStack();
     const signingKeys = await openSigningKeys(config.upstreamToken, longestSignedMs(config), clocks.wallMs);
@@ -114,7 +127,7 @@ export class LongLivedParts implements LongLived {
   }
 
   /** Applies what a reload can change. Never fails. */
-  configure(config: Config): void {
+  configure(config: LongLivedSections): void {
     this.signingKeys.keyring.allowLifetime(longestSignedMs(config));
     this.sessions.configure(sessionSettings(config));
     this.revokedTokens.configure(revocationSettings(config));
@@ -143,7 +156,7 @@ export class LongLivedParts implements LongLived {
 export const closed = (closing: Promise<unknown>): Promise<void> =>
   settledWithin(closing, CLOSE_TIMEOUT_MS, new AbortController().signal);
 
-function openSessions(store: Store, config: Config, { clocks, log, series }: Surroundings): Sessions {
+function openSessions(store: Store, config: LongLivedSections, { clocks, log, series }: Surroundings): Sessions {
   // The store logs once that it does not answer; this would log it for every request.
   const onBackgroundFault = (fault: unknown) =>
     log[fault instanceof DependencyFault ? 'debug' : 'warn'](
@@ -156,14 +169,14 @@ function openSessions(store: Store, config: Config, { clocks, log, series }: Sur
   return sessions;
 }
 
-function revocationSettings(config: Config) {
+function revocationSettings(config: LongLivedSections) {
   return {
     outageGraceMs: config.revocation.outageGrace ?? Number.POSITIVE_INFINITY,
     sessionTokenMs: longestSessionTokenMs(config),
   };
 }
 
-function sessionSettings({ session }: Config) {
+function sessionSettings({ session }: LongLivedSections) {
   return {
     idleTimeoutMs: session.idleTimeout,
     absoluteTimeoutMs: session.absoluteTimeout,

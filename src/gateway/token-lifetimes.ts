@@ -8,7 +8,7 @@ import { type OutboundConfig, minted as outboundTokens } from '../outbound/secti
 import { type UpstreamTokenConfig, minted as upstreamTokens } from '../token/section.ts';
 
 /** The sections by which tokens are minted or accepted. */
-interface TokenSections {
+export interface TokenSections {
   readonly upstreamToken: UpstreamTokenConfig;
   readonly refresh?: RefreshConfig | undefined;
   readonly tokenEndpoint?: TokenEndpointConfig | undefined;
@@ -17,12 +17,7 @@ interface TokenSections {
 }
 
 /** Every kind of token that the gateway mints. */
-export const mintedTokens = ({
-  upstreamToken,
-  refresh,
-  tokenEndpoint,
-  outbound,
-}: TokenSections): limits.MintedToken[] => [
+const mintedTokens = ({ upstreamToken, refresh, tokenEndpoint, outbound }: TokenSections): limits.MintedToken[] => [
   ...upstreamTokens(upstreamToken),
   ...(refresh === undefined ? [] : refreshTokens(refresh)),
   ...(tokenEndpoint === undefined ? [] : tokenEndpointTokens(tokenEndpoint)),

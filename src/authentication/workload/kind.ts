@@ -1,5 +1,5 @@
 /**
- * The workload as a kind of credential: to be on this loopback. The containers of a Pod share it, and nobody else reaches
+ * workload: the workload as a kind of credential, which is to be on this loopback. The containers of a Pod share it, and nobody else reaches
  * it: connections from elsewhere are closed before they are read. Only destinations of the outbound side ask for it.
  */
 

@@ -1,5 +1,5 @@
 /**
- * What became of a request in the stand-in's pipeline, and why, as plain data.
+ * explain: what became of a request in the pipeline of a stand-in, and why, as plain data.
  */
 
 import { describeCredential } from '../../authentication/credential.ts';
@@ -39,6 +39,7 @@ export interface Verdict {
   readonly parts: readonly Verdict[];
 }
 
+/** What became of a request, and why: what `explain` prints. */
 export interface Explanation {
   readonly outcome: 'forwarded' | 'denied' | 'own endpoint';
   readonly request: {

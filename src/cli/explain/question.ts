@@ -38,6 +38,7 @@ export interface AskedService {
   readonly claims: Readonly<Record<string, JSONType>>;
 }
 
+/** The request that is asked about. */
 export interface Question {
   readonly method: string;
   /** As it would stand in the request line. */

@@ -67,6 +67,7 @@ class RecordingOutlet implements Outlet {
   }
 }
 
+/** A gateway that sends nothing: the pipeline of a configuration, with an outlet that records. */
 export class StandIn implements AsyncDisposable {
   readonly pipeline: Pipeline;
   readonly #sent: readonly Forwarded[];

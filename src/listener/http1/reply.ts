@@ -12,7 +12,6 @@ import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex, Readable } from 'node:stream';
 import type { Exchange, Reply } from '../../exchange.ts';
-import type { Connection } from './connection.ts';
 import { EarlyBytes } from './early-bytes.ts';
 import { endAndLinger } from './refusal.ts';
 
@@ -23,8 +22,8 @@ const MAX_DISCARDED_BYTES = 256 * 1024;
 export class Http1Reply extends ServerResponse<IncomingMessage> implements Reply {
   /** `null` before it begins and after it is over. */
   exchange: Exchange | null = null;
-  /** `null` until the exchange begins. */
-  carrier: Connection | null = null;
+  /** The connection that carries it; `null` until the exchange begins. */
+  carrier: { readonly isDraining: boolean } | null = null;
   /** What came after the head of an upgrade request; `null` for a plain request. */
   #early: EarlyBytes | null = null;
   #isDiscarding = false;

@@ -1,5 +1,5 @@
 /**
- * The HTTP/1.1 server of a listener, plain or over TLS: limits and timeouts of connections, what the parser refuses,
+ * http1: the HTTP/1.1 server of a listener, plain or over TLS: limits and timeouts of connections, what the parser refuses,
  * upgrades, and the drain.
  *
  * What llhttp refuses never becomes an exchange: `refusal.ts` answers it, with the same problem documents, and the
