@@ -7,6 +7,8 @@
  * Status, client text, log level, metric label and the documentation page are all derived from {@link REASONS}.
  * The client only ever sees `title` and `detail` of its row; what exactly was wrong goes to the log under the request
  * id that the client also gets. Never put a token, a cookie, a session id or a header's value into either.
+ *
+ * Long because every reason for which a request is refused or failed stands in this one table.
  */
 
 interface ReasonRow {
@@ -379,6 +381,7 @@ const FAULTS = {
   },
 } as const satisfies Record<string, ReasonRow>;
 
+/** A reason for which a request is refused, rather than failed. */
 export type DenialReason = keyof typeof DENIALS;
 export type FaultReason = keyof typeof FAULTS;
 /** Every reason that a request can end with, other than success. A closed set: it is a metric label. */

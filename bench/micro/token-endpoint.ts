@@ -10,7 +10,7 @@ import { signJws } from '../../src/jwt/jws.ts';
 import { FixedKeySet } from '../../src/jwt/key-set.ts';
 import { OwnKeySet } from '../../src/jwt/own-key-set.ts';
 import { ownTokenProfile } from '../../src/jwt/profiles.ts';
-import type { SessionHandle } from '../../src/store/session-record.ts';
+import type { SessionHandle } from '../../src/jwt/names.ts';
 import { Keyring } from '../../src/token/keyring.ts';
 import { generatePrivateJwk, importPrivateJwk } from '../../src/token/signing-key.ts';
 import { TokenIssuer } from '../../src/token/token-issuer.ts';

@@ -6,8 +6,7 @@
  * in `endpoints.ts`.
  */
 
-import type { Jti } from '../jwt/names.ts';
-import type { SessionHandle } from '../store/session-record.ts';
+import type { Jti, SessionHandle } from '../jwt/names.ts';
 import type { AuditSource } from '../telemetry/audit.ts';
 
 /** Whether one part of the gateway works. */

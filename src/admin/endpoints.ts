@@ -2,7 +2,7 @@
 
 import { Registry } from 'prom-client';
 import { Denial } from '../errors.ts';
-import { isSessionHandle } from '../store/session-record.ts';
+import { isSessionHandle } from '../jwt/names.ts';
 import type { ComponentHealth } from './control.ts';
 import type { AdminAnswer, AdminParts, AdminRequest } from './request.ts';
 import { parseTokenRevocation } from './token-revocation.ts';

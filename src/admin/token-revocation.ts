@@ -4,8 +4,8 @@ import { z } from 'zod';
 import { parseJson } from '../endpoints/body.ts';
 import type { Denial } from '../errors.ts';
 import type { Jti } from '../jwt/names.ts';
+import { isSessionHandle } from '../jwt/names.ts';
 import { MAX_REVOCABLE_LIFETIME_MS } from '../lib/token-limits.ts';
-import { isSessionHandle } from '../store/session-record.ts';
 import { MAX_REVOKED_NAME_LENGTH } from '../store/token-revocation.ts';
 import type { TokenRevocationRequest } from './control.ts';
 

@@ -3,6 +3,8 @@
  * its references expanded, and every value findable again in the text.
  *
  * Pure: variables and files come from the {@link VariableSource} that is handed in. Never throws for bad text.
+ *
+ * Long because reading the text, expanding references and finding places again share the parsed document.
  */
 
 import {

@@ -11,10 +11,10 @@ import type {
   TokenRevocationReport,
   TokenRevocationRequest,
 } from '../admin/control.ts';
-
+import type { SessionHandle } from '../jwt/names.ts';
 import { toTimestamp } from '../lib/timestamp.ts';
 import { CLOCK_LEEWAY_MS, MAX_REVOCABLE_LIFETIME_MS } from '../lib/token-limits.ts';
-import type { SessionHandle, SessionRecord } from '../store/session-record.ts';
+import type { SessionRecord } from '../store/session-record.ts';
 import type { AuditSource } from '../telemetry/audit.ts';
 import type { MetricRegistry } from '../telemetry/registry.ts';
 import type { Upstream } from '../upstream/upstream.ts';

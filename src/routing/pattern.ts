@@ -9,6 +9,7 @@ type PathSegment =
 /** How a pattern ends: nothing may follow, anything may follow, or at least one segment must follow (`*`). */
 type PatternEnd = 'exact' | 'prefix' | 'rest';
 
+/** One host and one path of a route, read. */
 export interface RoutePattern {
   /** `*`, `*.example.com` or an exact canonical host. */
   readonly host: string;

@@ -19,6 +19,7 @@ export interface HeaderRules {
   readonly dropped: ReadonlySet<string>;
 }
 
+/** A compiled, frozen route. */
 export interface Route {
   readonly id: string;
   /** Position in the configuration: index into arrays that other stages keep per route. */

@@ -6,7 +6,7 @@
  * make a token of the family.
  */
 
-import type { SessionHandle } from './session-record.ts';
+import type { SessionHandle } from '../jwt/names.ts';
 
 /** The program that holds the token: a browser, in a cookie, or a native app, which gets it in the body. */
 export const REFRESH_CLIENTS = ['browser', 'native'] as const;

@@ -1,18 +1,5 @@
-/** A session as a store keeps it. */
-
-import type { Sid } from '../jwt/names.ts';
-import { BASE64URL_32_BYTES_PATTERN } from '../lib/base64url.ts';
-import type { Brand } from '../lib/brand.ts';
+import type { SessionHandle } from '../jwt/names.ts';
 import type { JSONType } from '../lib/json.ts';
-
-/**
- * The public name of a session: the SHA-256 of its id, base64url, 43 characters. It names the session and opens nothing. As
- * the `sid` of a token it names the session there; the `sid` of another issuer's token is not a handle.
- */
-export type SessionHandle = Sid & Brand<'SessionHandle'>;
-
-/** Whether a text has the form of a handle; there may be no such session. */
-export const isSessionHandle = (text: string): text is SessionHandle => BASE64URL_32_BYTES_PATTERN.test(text);
 
 /** Attributes of a user, for claims and identity headers. The gateway itself reads `roles` and `email`. */
 export type UserAttributes = Readonly<Record<string, JSONType>>;

@@ -9,7 +9,7 @@
  * no such session" and "the store does not answer" are never the same answer.
  */
 
-import type { Jti } from '../jwt/names.ts';
+import type { Jti, SessionHandle } from '../jwt/names.ts';
 import type {
   NewRefreshFamily,
   PresentedRefreshToken,
@@ -17,7 +17,7 @@ import type {
   RefreshFamilyReading,
   Rotation,
 } from './refresh-family.ts';
-import type { SessionHandle, SessionRecord } from './session-record.ts';
+import type { SessionRecord } from './session-record.ts';
 
 /** Sessions, for all replicas together. */
 export interface SessionStore {

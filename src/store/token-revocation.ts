@@ -8,7 +8,7 @@
  */
 
 import type { Jti } from '../jwt/names.ts';
-import { isSessionHandle } from './session-record.ts';
+import { isSessionHandle } from '../jwt/names.ts';
 import type { TokenRevocation } from './store.ts';
 
 /**

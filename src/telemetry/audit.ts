@@ -5,9 +5,8 @@
  */
 
 import { type DenialReason, REASONS, type Reason } from '../errors.ts';
-import type { Jti } from '../jwt/names.ts';
+import type { Jti, SessionHandle } from '../jwt/names.ts';
 import type { WithoutSecrets } from '../lib/brand.ts';
-import type { SessionHandle } from '../store/session-record.ts';
 import type { FinishedRequest } from './finished-request.ts';
 import type { Logger } from './log.ts';
 

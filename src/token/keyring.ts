@@ -11,6 +11,7 @@ import { DependencyFault } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { SigningKey } from './signing-key.ts';
 
+/** A signing key and the time from which it signs. */
 export interface DatedKey {
   readonly signing: SigningKey;
   /** From when it signs; wall clock. */
@@ -18,6 +19,7 @@ export interface DatedKey {
   readonly createdAtMs: number;
 }
 
+/** Where a key is in its life: published, signing, or only verifying. */
 export type KeyState = 'next' | 'active' | 'retired';
 
 /** Slack for clocks that differ, and for verifiers' leeway. */

@@ -10,6 +10,7 @@ import type { SIGNING_ALGORITHMS } from './section.ts';
 /** A signature algorithm of tokens that the gateway signs. */
 export type SigningAlgorithm = (typeof SIGNING_ALGORITHMS)[number];
 
+/** A key that signs tokens. */
 export interface SigningKey {
   /** RFC 7638 thumbprint; for HS256 a name made from a hash of the secret. */
   readonly kid: string;

@@ -11,6 +11,7 @@ import { type DatedKey, Keyring } from './keyring.ts';
 import type { UpstreamTokenConfig as TokenConfig } from './section.ts';
 import { generatePrivateJwk, importPrivateJwk, type SigningAlgorithm, secretSigningKey } from './signing-key.ts';
 
+/** The signing keys of a gateway, from a directory, a secret, or made in memory. */
 export interface SigningKeys {
   readonly keyring: Keyring;
   /** For the line that is printed at start. */

@@ -43,6 +43,7 @@ export interface IssuedToken {
   readonly kid: string;
 }
 
+/** Mints tokens: chooses the registered claims and signs. */
 export class TokenIssuer {
   readonly #issuer: string;
   readonly #keyring: Keyring;

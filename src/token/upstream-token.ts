@@ -25,6 +25,7 @@ import type { Keyring } from './keyring.ts';
 import { TokenIssuer } from './token-issuer.ts';
 import type { TokenSource } from './token-source.ts';
 
+/** By what upstream tokens are minted. Compared by identity to see whether a kept token is still right. */
 export interface UpstreamTokenSettings {
   readonly issuer: string;
   readonly lifetimeMs: number;
@@ -46,6 +47,7 @@ export interface TokenEvents {
   onReused(): void;
 }
 
+/** The token stage: mints upstream tokens, and sends them again until they near their end. */
 export class UpstreamTokens implements TokenSource {
   /** Tokens are reused for as long as it is this very object. */
   readonly settings: UpstreamTokenSettings;

@@ -7,7 +7,7 @@ import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TokenRevocationRequest } from '../../src/admin/control.ts';
 import { LocalControl } from '../../src/gateway/control.ts';
-import type { SessionHandle } from '../../src/store/session-record.ts';
+import type { SessionHandle } from '../../src/jwt/names.ts';
 import { HOST, PUBLIC_ORIGIN, parseTestConfig, startGateway, type TestGateway } from '../support/gateway.ts';
 import { asHandle, asJti } from '../support/names.ts';
 import { GatewayProcess } from '../support/process.ts';

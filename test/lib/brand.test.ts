@@ -9,7 +9,7 @@ import { type SessionId, sessionHandle } from 'ROOT/src/authentication/session/s
 import type { Jti, Sid } from 'ROOT/src/jwt/names.ts';
 import type { CompactJws } from 'ROOT/src/jwt/compact.ts';
 import type { CompactToken } from 'ROOT/src/lib/bearer.ts';
-import type { SessionHandle } from 'ROOT/src/store/session-record.ts';
+import type { SessionHandle } from 'ROOT/src/jwt/names.ts';
 import type { Store } from 'ROOT/src/store/store.ts';
 import type { AuditLog } from 'ROOT/src/telemetry/audit.ts';
 import type { Logger } from 'ROOT/src/telemetry/log.ts';

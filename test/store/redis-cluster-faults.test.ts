@@ -1,7 +1,8 @@
 /** What the nodes of a Cluster can do to the store: stop, die, move their slots. */
 
 import { describe, expect, test } from 'vitest';
-import type { SessionHandle, SessionRecord } from '../../src/store/session-record.ts';
+import type { SessionHandle } from '../../src/jwt/names.ts';
+import type { SessionRecord } from '../../src/store/session-record.ts';
 import type { Store } from '../../src/store/store.ts';
 import { RedisCluster, type RedisServer } from '../support/redis.ts';
 import { answered, IMPATIENT, openStore, StoreLog } from '../support/redis-store.ts';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { DependencyFault } from '../../src/errors.ts';
-import type { SessionHandle } from '../../src/store/session-record.ts';
+import type { SessionHandle } from '../../src/jwt/names.ts';
 import type { Store } from '../../src/store/store.ts';
 import { asHandle } from '../support/names.ts';
 import { RedisServer } from '../support/redis.ts';

@@ -3,7 +3,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { SessionHandle } from '../../src/store/session-record.ts';
+import type { SessionHandle } from '../../src/jwt/names.ts';
 import type { Store } from '../../src/store/store.ts';
 import { type RedisServer, SentinelGroup } from '../support/redis.ts';
 import { answered, IMPATIENT, openStore } from '../support/redis-store.ts';

@@ -5,11 +5,11 @@
 
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { SessionHandle } from '../../src/jwt/names.ts';
 import { RecentEnds } from '../../src/store/networked/recent-ends.ts';
 import type { Command, Commands } from '../../src/store/redis/commands.ts';
 import { Keys } from '../../src/store/redis/keys.ts';
 import { RedisSessions } from '../../src/store/redis/sessions.ts';
-import type { SessionHandle } from '../../src/store/session-record.ts';
 import { RedisServer } from '../support/redis.ts';
 import { newRecord } from './contract.ts';
 

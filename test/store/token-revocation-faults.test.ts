@@ -2,10 +2,11 @@
 
 import { describe, expect, test } from 'vitest';
 import { FollowedRevocations } from '../../src/authentication/revocation/followed-revocations.ts';
+import type { SessionHandle } from '../../src/jwt/names.ts';
 import { newJti } from '../../src/jwt/names.ts';
 import { systemClocks } from '../../src/lib/clock.ts';
 import { MAX_SESSION_TOKEN_MS } from '../../src/lib/token-limits.ts';
-import type { SessionHandle, SessionRecord } from '../../src/store/session-record.ts';
+import type { SessionRecord } from '../../src/store/session-record.ts';
 import type { Store, TokenRevocation } from '../../src/store/store.ts';
 import { encodeTokenRevocation } from '../../src/store/token-revocation.ts';
 import { RedisCluster, RedisServer, SentinelGroup } from '../support/redis.ts';

@@ -2,9 +2,8 @@
 
 import { randomBytes } from 'node:crypto';
 import type { SessionId } from '../../src/authentication/session/session-id.ts';
-import type { Jti } from '../../src/jwt/names.ts';
+import type { Jti, SessionHandle } from '../../src/jwt/names.ts';
 import type { CompactToken } from '../../src/lib/bearer.ts';
-import type { SessionHandle } from '../../src/store/session-record.ts';
 
 /** The handle of a session that there may or may not be. */
 export const asHandle = (text: string) => text as SessionHandle;

@@ -15,6 +15,7 @@ import type { RevocationFeed, TokenRevocation, TokenRevocationStore } from '../.
 import { type RevocationCounts, RevocationSet } from './revocation-set.ts';
 import type { KnownRevocations, RevokedTokens, WatchedRevocations } from './revoked-tokens.ts';
 
+/** How long the gateway trusts what it knows of revocations. */
 export interface RevocationSettings {
   /** How old the last proof of the feed may be; infinite: as old as it likes. */
   readonly outageGraceMs: number;
@@ -36,6 +37,7 @@ interface Watch {
 /** Before what is on record is asked for again, when it could not be had. */
 const READ_AGAIN_AFTER_MS = 250;
 
+/** The revocations of all replicas, followed by the feed of the store. */
 export class FollowedRevocations implements RevokedTokens, KnownRevocations, WatchedRevocations {
   readonly #tokenRevocations: TokenRevocationStore;
   readonly #feed: Pick<RevocationFeed, 'lastProvenAtMs'>;

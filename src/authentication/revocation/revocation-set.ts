@@ -31,6 +31,7 @@ interface Entry {
 /** What operators make: some for the same name, of several issuers. */
 type NamedKind = Exclude<TokenRevocation['kind'], 'session'>;
 
+/** Revoked tokens, sessions and subjects in memory, each until nothing it concerns can be alive. */
 export class RevocationSet implements RevokedTokens {
   /** When the revocation of each session ends; what was heard of first comes first. */
   readonly #sessions = new Map<string, number>();

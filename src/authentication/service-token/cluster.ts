@@ -24,6 +24,7 @@ export interface LearntIssuer {
   learn(): Promise<void>;
 }
 
+/** The issuer of a Kubernetes cluster, which is learnt from the gateway's own token. */
 export class ClusterIssuer implements LearntIssuer {
   readonly #tokenFile: string;
   readonly #monotonicMs: Clock;

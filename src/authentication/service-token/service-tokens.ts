@@ -32,6 +32,7 @@ export interface ServiceTokenEvents {
   onRefused(issuer: string | null, problem: ServiceTokenProblem): void;
 }
 
+/** What service tokens are verified with. */
 export interface ServiceTokenParts {
   readonly clocks: Clocks;
   readonly revoked: RevokedTokens;
@@ -51,6 +52,7 @@ interface KnownIssuer {
 
 type Outcome = ServicePrincipal | ServiceTokenProblem;
 
+/** Verifies the service tokens of the accepted issuers, and remembers those that it verified. */
 export class ServiceTokens {
   readonly #issuers: readonly KnownIssuer[];
   /** By the list that a route accepts; the route keeps the list for as long as it lives. */

@@ -8,25 +8,23 @@
  *
  * Also here, because it hangs on the same news: ending the streams (WebSockets, long responses) of a session that was
  * revoked or has expired.
+ *
+ * Long because the cache, the store and the watching of streams share one set of records.
  */
 
 import { LRUCache } from 'lru-cache';
 import { Denial, DependencyFault } from '../../errors.ts';
+import type { SessionHandle } from '../../jwt/names.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import { RecentMap } from '../../lib/recent-map.ts';
 import { SingleFlight } from '../../lib/single-flight.ts';
 import { stringSet, type UserPrincipal } from '../../principal.ts';
-import {
-  type LoginMethod,
-  type SessionHandle,
-  type SessionRecord,
-  seenAt,
-  type UserAttributes,
-} from '../../store/session-record.ts';
+import { type LoginMethod, type SessionRecord, seenAt, type UserAttributes } from '../../store/session-record.ts';
 import type { Store } from '../../store/store.ts';
 import { SESSION } from './kind.ts';
 import { isSessionId, newSessionId, type SessionId, sessionHandle } from './session-id.ts';
 
+/** The lifetimes of sessions, and how far the cache is trusted. Times in milliseconds. */
 export interface SessionSettings {
   readonly idleTimeoutMs: number;
   readonly absoluteTimeoutMs: number;
@@ -103,6 +101,7 @@ interface Watch {
   readonly closers: Set<() => void>;
 }
 
+/** Opens, looks up, renews and ends sessions, over a store and a bounded cache. */
 export class Sessions {
   readonly #store: Store;
   #settings: SessionSettings;

@@ -7,9 +7,9 @@
 import { z } from 'zod';
 import { Denial } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';
+import { isSessionHandle } from '../../jwt/names.ts';
 import { toTimestamp } from '../../lib/timestamp.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
-import { isSessionHandle } from '../../store/session-record.ts';
 import { bodyType, parseJson, readBody } from '../body.ts';
 import { beginRefresh, wantedRefresh } from '../refresh/refresh-logins.ts';
 import { type LoginParts, sourceOf } from './login-parts.ts';

@@ -3,10 +3,10 @@
 import type { Sessions } from '../../authentication/session/sessions.ts';
 import { Denial } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';
+import type { SessionHandle } from '../../jwt/names.ts';
 import type { UserPrincipal } from '../../principal.ts';
 import type { Responder } from '../../response/respond.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
-import type { SessionHandle } from '../../store/session-record.ts';
 import type { AuditLog, AuditSource } from '../../telemetry/audit.ts';
 import type { Refresh } from '../refresh/open-refresh.ts';
 import type { SessionOpener } from './open-session.ts';

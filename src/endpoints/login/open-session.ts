@@ -4,7 +4,8 @@
  */
 
 import type { NewSession, Sessions } from '../../authentication/session/sessions.ts';
-import type { SessionHandle, SessionRecord } from '../../store/session-record.ts';
+import type { SessionHandle } from '../../jwt/names.ts';
+import type { SessionRecord } from '../../store/session-record.ts';
 import type { AuditLog, AuditSource } from '../../telemetry/audit.ts';
 import { type SessionCookie, setSessionCookie } from './session-cookie.ts';
 

@@ -5,10 +5,10 @@
 
 import { type Sessions, userPrincipal } from '../../authentication/session/sessions.ts';
 import { Denial } from '../../errors.ts';
+import type { SessionHandle } from '../../jwt/names.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import type { RefreshClient } from '../../store/refresh-family.ts';
-import type { SessionHandle } from '../../store/session-record.ts';
 import type { RefreshFamilies } from '../../store/store.ts';
 import type { AuditLog, AuditSource } from '../../telemetry/audit.ts';
 import type { OpenedSession } from '../login/open-session.ts';

@@ -5,8 +5,8 @@
 
 import { Denial } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';
+import type { SessionHandle } from '../../jwt/names.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
-import type { SessionHandle } from '../../store/session-record.ts';
 import { type LoginParts, presentedHandle, requireUser, sourceOf } from '../login/login-parts.ts';
 import { loggedOutPage, logoutPage } from '../login/pages.ts';
 import { readParameters } from '../refresh/refresh-request.ts';

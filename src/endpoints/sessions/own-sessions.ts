@@ -5,10 +5,11 @@
 
 import { Denial } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';
+import type { SessionHandle } from '../../jwt/names.ts';
 import { toTimestamp } from '../../lib/timestamp.ts';
 import type { UserPrincipal } from '../../principal.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
-import type { SessionHandle, SessionRecord } from '../../store/session-record.ts';
+import type { SessionRecord } from '../../store/session-record.ts';
 import { type LoginParts, requireUser, sourceOf } from '../login/login-parts.ts';
 import { sessionsPage } from '../login/pages.ts';
 import type { Logout } from './logout.ts';

@@ -3,9 +3,9 @@
  */
 
 import { Denial } from '../../errors.ts';
+import type { SessionHandle } from '../../jwt/names.ts';
 import type { JSONType } from '../../lib/json.ts';
 import type { Actor } from '../../principal.ts';
-import type { SessionHandle } from '../../store/session-record.ts';
 import type { IssuedToken, TokenIssuer } from '../../token/token-issuer.ts';
 import { actingFor, mayActProblem } from './actor-chain.ts';
 import { type ClientPolicy, chooseScopes, chooseTarget } from './policy.ts';

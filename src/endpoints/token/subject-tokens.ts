@@ -8,11 +8,12 @@ import type { ServiceTokens } from '../../authentication/service-token/service-t
 import { Denial } from '../../errors.ts';
 import { expiryMs } from '../../jwt/claims.ts';
 import type { KeySet } from '../../jwt/key-set.ts';
+import { isSessionHandle, type SessionHandle } from '../../jwt/names.ts';
 import type { TokenProfile } from '../../jwt/profiles.ts';
 import { verify } from '../../jwt/verify.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { JSONType } from '../../lib/json.ts';
-import { isSessionHandle, type SessionHandle, type SessionRecord } from '../../store/session-record.ts';
+import type { SessionRecord } from '../../store/session-record.ts';
 
 /** A token that may be exchanged. */
 export interface SubjectToken {

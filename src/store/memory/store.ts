@@ -4,8 +4,9 @@
  * otherwise.
  */
 
+import type { SessionHandle } from '../../jwt/names.ts';
 import type { Clocks } from '../../lib/clock.ts';
-import { type SessionHandle, type SessionRecord, seenAt } from '../session-record.ts';
+import { type SessionRecord, seenAt } from '../session-record.ts';
 import type { AttemptStore, OnceStore, RevocationFeed, SessionStore, Store, ThrottleRule } from '../store.ts';
 import { throttleDelayMs } from '../throttle.ts';
 import { ExpiringMap } from './expiring-map.ts';

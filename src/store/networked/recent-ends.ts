@@ -4,8 +4,8 @@
  * such a session is not given out, and is ended again. A handle is never used twice, so none is remembered wrongly.
  */
 
+import type { SessionHandle } from '../../jwt/names.ts';
 import type { Clock } from '../../lib/clock.ts';
-import type { SessionHandle } from '../session-record.ts';
 
 /** Longer than any sensible setting lets a failover take. */
 const REMEMBER_MS = 600_000;

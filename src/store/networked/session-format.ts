@@ -7,11 +7,11 @@
  * binds the value to its key: a value under another session's key is not accepted (RDS-06, RDS-13).
  */
 
+import type { SessionHandle } from '../../jwt/names.ts';
 import {
   LOGIN_METHOD_LETTERS,
   LOGIN_METHODS,
   type LoginMethod,
-  type SessionHandle,
   type SessionRecord,
   type UserAttributes,
 } from '../session-record.ts';

@@ -3,6 +3,7 @@
  * session. See `family-scripts.ts` for its fields.
  */
 
+import { isSessionHandle } from '../../jwt/names.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type {
   NewRefreshFamily,
@@ -12,7 +13,6 @@ import type {
   RefreshFamilyReading,
   Rotation,
 } from '../refresh-family.ts';
-import { isSessionHandle } from '../session-record.ts';
 import type { RefreshFamilies } from '../store.ts';
 import type { Commands } from './commands.ts';
 import { BEGIN_FAMILY, READ_FAMILY, ROTATE_FAMILY } from './family-scripts.ts';

@@ -11,10 +11,10 @@
 
 import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
+import { isSessionHandle, type SessionHandle } from '../../jwt/names.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { answerWithin } from '../networked/deadline.ts';
 import { Link } from '../networked/link.ts';
-import { isSessionHandle, type SessionHandle } from '../session-record.ts';
 import type { RevocationFeed } from '../store.ts';
 import { checked } from './clients.ts';
 import type { Commands } from './commands.ts';

@@ -8,10 +8,11 @@
  * every failure, a usable session is in its index. An index entry without a session does no harm.
  */
 
+import type { SessionHandle } from '../../jwt/names.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { RecentEnds } from '../networked/recent-ends.ts';
 import { decodeSession, encodeSession, writtenTime } from '../networked/session-format.ts';
-import type { SessionHandle, SessionRecord } from '../session-record.ts';
+import type { SessionRecord } from '../session-record.ts';
 import type { SessionStore } from '../store.ts';
 import type { Command, Commands, Word } from './commands.ts';
 import type { Keys } from './keys.ts';

@@ -8,6 +8,7 @@
 
 import { Cluster } from 'ioredis';
 import { ConfigFault } from '../../errors.ts';
+import type { SessionHandle } from '../../jwt/names.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import { MAX_SESSION_TOKEN_MS } from '../../lib/token-limits.ts';
 import { AnswerTimeout } from '../networked/deadline.ts';
@@ -15,7 +16,6 @@ import type { StoreEvents } from '../networked/events.ts';
 import { Link } from '../networked/link.ts';
 import { RecentEnds } from '../networked/recent-ends.ts';
 import { rehearse } from '../networked/rehearsal.ts';
-import type { SessionHandle } from '../session-record.ts';
 import type { Store } from '../store.ts';
 import { RedisAttempts } from './attempts.ts';
 import type { Client } from './clients.ts';

@@ -10,8 +10,8 @@
  * that follow the feed have heard of the end all the same, and it is recorded later.
  */
 
+import type { SessionHandle } from '../../jwt/names.ts';
 import type { Clocks } from '../../lib/clock.ts';
-import type { SessionHandle } from '../session-record.ts';
 import type { TokenRevocation, TokenRevocationFollower, TokenRevocationStore } from '../store.ts';
 import { decodeTokenRevocation, encodeTokenRevocation } from '../token-revocation.ts';
 import type { Commands } from './commands.ts';

@@ -7,8 +7,8 @@ import {
   Sessions,
 } from '../../../src/authentication/session/sessions.ts';
 import { Denial, DependencyFault } from '../../../src/errors.ts';
+import type { SessionHandle } from '../../../src/jwt/names.ts';
 import { createMemoryStore } from '../../../src/store/memory/store.ts';
-import type { SessionHandle } from '../../../src/store/session-record.ts';
 import type { RevocationFeed, SessionStore, Store } from '../../../src/store/store.ts';
 import { TestClocks } from '../../support/clocks.ts';
 
