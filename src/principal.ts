@@ -40,7 +40,7 @@ export interface StreamEnding {
 }
 
 /** The credential by which a principal was authenticated. */
-export interface PresentedCredential {
+interface PresentedCredential {
   readonly kind: CredentialTraits;
   /** When it ends unless it is revoked before; wall clock; `Infinity` when it has no end. */
   readonly endsAtMs: number;

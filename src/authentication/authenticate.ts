@@ -30,7 +30,7 @@ export interface AuthenticationEvents {
 }
 
 /** Counts nothing. */
-export const NO_AUTHENTICATION_EVENTS: AuthenticationEvents = Object.freeze({ onStreamEnded: () => {} });
+const NO_AUTHENTICATION_EVENTS: AuthenticationEvents = Object.freeze({ onStreamEnded: () => {} });
 
 /** The stage, for one listener and one configuration. */
 export class Authenticator {

@@ -31,7 +31,7 @@ export interface CredentialKind<A = unknown> extends CredentialTraits {
 }
 
 /** How routes ask for a kind of credential. */
-export interface WrittenKind<A> {
+interface WrittenKind<A> {
   /** What `credential` may be. In a list of several kinds, the first form is the one to use. */
   readonly forms: NonEmpty<WrittenForm>;
   /** Compiles one of the forms; `null` when it is another kind's. */

@@ -11,7 +11,7 @@ import { LineBlocks } from './line-blocks.ts';
 type LogValue = PlainString | number | boolean | null | undefined | readonly LogValue[] | LogFields;
 
 /** Fields of a record, by name. A session id or a token is not accepted as the value of any field. */
-export interface LogFields {
+interface LogFields {
   readonly [name: string]: LogValue;
 }
 

@@ -34,5 +34,3 @@ export const metrics = () =>
 
 /** `log`, loaded. */
 export type LogConfig = z.output<ReturnType<typeof log>>;
-/** `metrics`, loaded. */
-export type MetricsConfig = z.output<ReturnType<typeof metrics>>;

@@ -47,7 +47,7 @@ export const REFRESH_RESULTS = [
   'failed',
 ] as const;
 /** See {@link REFRESH_RESULTS}. */
-export type RefreshResult = (typeof REFRESH_RESULTS)[number];
+type RefreshResult = (typeof REFRESH_RESULTS)[number];
 
 /** A refresh as it is asked for, untrusted. */
 export interface RefreshRequest {
