@@ -201,14 +201,14 @@ export class Gateway {
    * Resolves when everything is closed.
    */
   async drain(): Promise<void> {
-    const { delay, timeout } = this.config.shutdown;
+    const { delay: delayMs, timeout: timeoutMs } = this.config.shutdown;
     const { signal } = this.#closing;
     this.#isDraining = true;
     this.#listeners.announceDrain();
-    if (delay > 0) await settledWithin(new Promise(() => {}), delay, signal);
-    const drained = this.#listeners.drain(timeout, signal);
-    void drainTunnels(this.#tunnels(), timeout / 2, signal);
-    await settledWithin(drained, timeout, signal);
+    if (delayMs > 0) await settledWithin(new Promise(() => {}), delayMs, signal);
+    const drained = this.#listeners.drain(timeoutMs, signal);
+    void drainTunnels(this.#tunnels(), timeoutMs / 2, signal);
+    await settledWithin(drained, timeoutMs, signal);
     await this.close();
   }
 

@@ -53,6 +53,8 @@ export class AuthorizationServer {
   readonly ca: string | null;
   readonly #clocks: Clocks;
   readonly #agent: Agent;
+  readonly #timeoutMs: number;
+  readonly #coolDownMs: number;
   #coolUntilMs = Number.NEGATIVE_INFINITY;
 
   /** @throws ConfigFault when the CA file cannot be read */
@@ -60,8 +62,10 @@ export class AuthorizationServer {
     this.config = config;
     this.ca = readCa(config);
     this.#clocks = clocks;
+    this.#timeoutMs = config.timeout;
+    this.#coolDownMs = config.coolDown;
     this.#agent = new Agent({
-      connect: { timeout: config.timeout, ...(this.ca !== null && { ca: this.ca }) },
+      connect: { timeout: this.#timeoutMs, ...(this.ca !== null && { ca: this.ca }) },
       allowH2: false,
       connections: 16,
       pipelining: 1,
@@ -103,7 +107,7 @@ export class AuthorizationServer {
     } catch (fault) {
       // A failure caused by the token of one call must not affect other calls.
       const isOfOneCall = fault instanceof UnusableAnswer && isExchange(parameters);
-      if (!isOfOneCall) this.#coolUntilMs = monotonicMs() + this.config.coolDown;
+      if (!isOfOneCall) this.#coolUntilMs = monotonicMs() + this.#coolDownMs;
       throw fault;
     }
   }
@@ -129,11 +133,7 @@ export class AuthorizationServer {
   }
 
   /** Retries once when the connection was lost: the server may have closed an idle one at that moment. */
-  async #post(
-    parameters: Parameters,
-    signal = AbortSignal.timeout(this.config.timeout),
-    isLast = false,
-  ): Promise<Said> {
+  async #post(parameters: Parameters, signal = AbortSignal.timeout(this.#timeoutMs), isLast = false): Promise<Said> {
     try {
       const credential = await readCredential(this.config, this.#clocks.wallMs);
       const answer = await request(this.config.tokenUrl, {

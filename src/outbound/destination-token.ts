@@ -123,7 +123,10 @@ function sourceOf(
 ): Source {
   const { service, kubernetes, clientCredentials, exchange } = config.token;
   const audience = config.audience ?? config.upstream;
-  if (service !== undefined) return new OwnToken(audience, service, parts, clocks);
+  if (service !== undefined) {
+    const { scopes, lifetime: lifetimeMs } = service;
+    return new OwnToken(audience, { scopes, lifetimeMs }, parts, clocks);
+  }
   if (kubernetes !== undefined) return new ProjectedToken(kubernetes.tokenFile, clocks);
   if (server === null) throw new TypeError('a destination has exactly one kind of token');
   if (clientCredentials !== undefined) {
@@ -135,11 +138,11 @@ function sourceOf(
     return new KeptToken(() => server.token(parameters), parts.revoked, clocks.wallMs);
   }
   const settings = exchange as NonNullable<typeof exchange>;
-  const lifetime = MISSING_TOKEN_LIFETIME_MS;
+  const lifetimeMs = MISSING_TOKEN_LIFETIME_MS;
   const fallback =
     settings.whenMissing === 'refuse'
       ? null
-      : new OwnToken(audience, { scopes: settings.scopes, lifetime }, parts, clocks);
+      : new OwnToken(audience, { scopes: settings.scopes, lifetimeMs }, parts, clocks);
   const parameters = { audience, ...scopeParameter(settings.scopes) };
   const { revoked } = parts;
   return new ExchangedTokens(parameters, server, fallback, { revoked, maxEntries: settings.maxEntries }, clocks);

@@ -16,7 +16,7 @@ export class OwnToken implements Source {
 
   constructor(
     audience: string,
-    { scopes, lifetime }: { readonly scopes: readonly string[]; readonly lifetime: number },
+    { scopes, lifetimeMs }: { readonly scopes: readonly string[]; readonly lifetimeMs: number },
     { issuer, keyring, revoked, workload }: TokenParts,
     { wallMs }: Clocks,
   ) {
@@ -27,7 +27,7 @@ export class OwnToken implements Source {
       scopes: new Set(scopes),
       actor: null,
       sid: null,
-      lifetimeMs: lifetime,
+      lifetimeMs,
       notAfterMs: Number.POSITIVE_INFINITY,
       claims: {},
       typ: 'JWT',

@@ -87,17 +87,22 @@ const fixed = (keyring: Keyring, description: string): SigningKeys => ({
 class KeyDirectory implements SigningKeys {
   readonly keyring: Keyring;
   readonly description: string;
-  readonly #settings: NonNullable<TokenConfig['keys']>;
+  readonly #directory: string;
+  /** `null` when the gateway does not rotate keys. */
+  readonly #rotateEveryMs: number | null;
+  readonly #publishBeforeMs: number;
   readonly #algorithm: Exclude<SigningAlgorithm, 'HS256'>;
   readonly #wallMs: Clock;
 
   constructor(
-    settings: NonNullable<TokenConfig['keys']>,
+    { directory, rotateEvery, publishBefore }: NonNullable<TokenConfig['keys']>,
     algorithm: Exclude<SigningAlgorithm, 'HS256'>,
     tokenLifetimeMs: number,
     wallMs: Clock,
   ) {
-    this.#settings = settings;
+    this.#directory = directory;
+    this.#rotateEveryMs = rotateEvery ?? null;
+    this.#publishBeforeMs = publishBefore;
     this.#algorithm = algorithm;
     this.#wallMs = wallMs;
     this.keyring = new Keyring([], tokenLifetimeMs, wallMs);
@@ -106,14 +111,14 @@ class KeyDirectory implements SigningKeys {
 
   async refresh(): Promise<void> {
     await this.#load();
-    if (this.#settings.rotateEvery !== undefined && this.#changeDue()) {
-      await withRotationLock(this.#settings.directory, this.#wallMs(), () => this.#rotate());
+    if (this.#rotateEveryMs !== null && this.#changeDue()) {
+      await withRotationLock(this.#directory, this.#wallMs(), () => this.#rotate());
       await this.#load();
     }
   }
 
   async #load(): Promise<void> {
-    this.keyring.replace(await readKeyDirectory(this.#settings.directory, this.#algorithm));
+    this.keyring.replace(await readKeyDirectory(this.#directory, this.#algorithm));
   }
 
   #changeDue(): boolean {
@@ -126,8 +131,8 @@ class KeyDirectory implements SigningKeys {
     const states = this.keyring.states();
     if (states.some((key) => key.state === 'next')) return false;
     const activeSinceMs = this.keyring.activeSinceMs();
-    const { rotateEvery = 0, publishBefore } = this.#settings;
-    return activeSinceMs === null || this.#wallMs() >= activeSinceMs + rotateEvery - publishBefore;
+    if (activeSinceMs === null) return true;
+    return this.#wallMs() >= activeSinceMs + (this.#rotateEveryMs ?? 0) - this.#publishBeforeMs;
   }
 
   /** Under the lock: looks again, since another replica may just have done it. */
@@ -136,12 +141,11 @@ class KeyDirectory implements SigningKeys {
     const nowMs = this.#wallMs();
     if (this.#newKeyDue()) {
       // The very first key has nobody to wait for.
-      const leadMs = this.keyring.activeSinceMs() === null ? 0 : this.#settings.publishBefore;
-      await addKey(this.#settings.directory, this.#algorithm, nowMs, nowMs + leadMs);
+      const leadMs = this.keyring.activeSinceMs() === null ? 0 : this.#publishBeforeMs;
+      await addKey(this.#directory, this.#algorithm, nowMs, nowMs + leadMs);
     }
     for (const key of this.keyring.states()) {
-      if (key.state === 'retired' && this.keyring.isSpent(key))
-        await removeKey(this.#settings.directory, key.signing.kid);
+      if (key.state === 'retired' && this.keyring.isSpent(key)) await removeKey(this.#directory, key.signing.kid);
     }
   }
 }

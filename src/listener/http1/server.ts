@@ -174,9 +174,9 @@ export class Http1Server implements ListenerServer {
 
   /** From now on Node's timeout watches each client that has something to read; Node knows whether any of it has moved. */
   #watchSlowReaders(): void {
-    const { send } = this.#settings.timeouts;
+    const { send: sendMs } = this.#settings.timeouts;
     for (const socket of this.#connections.keys()) {
-      if (socket.writableLength > 0 && socket.timeout !== send) socket.setTimeout(send);
+      if (socket.writableLength > 0 && socket.timeout !== sendMs) socket.setTimeout(sendMs);
     }
   }
 

@@ -159,8 +159,8 @@ export class WorkerPool {
   /** Drains every worker. Resolves when all have exited; those that exceed the limit are closed. */
   async drain(): Promise<void> {
     this.#ending.abort();
-    const { delay, timeout } = this.#config.shutdown;
-    const limitMs = delay + timeout + EXIT_GRACE_MS;
+    const { delay: delayMs, timeout: timeoutMs } = this.#config.shutdown;
+    const limitMs = delayMs + timeoutMs + EXIT_GRACE_MS;
     const processes = this.#processes();
     for (const process of processes) process.call('drain', limitMs, []).catch(() => {});
     const limit = setTimeout(() => void this.close(), limitMs);
