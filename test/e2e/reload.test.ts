@@ -100,7 +100,13 @@ describe('a configuration that is good', () => {
     const secretFile = instance.file.text('backend.secret', 'x'.repeat(32));
     instance.file.write({
       upstream: upstream.origin,
-      config: { login: { trustedBackends: [{ id: 'shop', clientSecretFile: secretFile }] } },
+      config: {
+        login: {
+          trustedBackends: [{ id: 'shop', clientSecretFile: secretFile }],
+          // The new secret is tried until it is accepted.
+          throttle: { freeAttemptsPerAccount: 10_000, freeAttemptsPerAddress: 10_000 },
+        },
+      },
     });
     expect((await reload(instance)).result).toBe('applied');
     instance.instance.reloader.watch(instance.file.path);
