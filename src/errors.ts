@@ -333,7 +333,7 @@ const FAULTS = {
   token_unavailable: {
     status: 503,
     title: 'Temporarily unavailable',
-    detail: 'The token for this destination cannot be had right now. Try again shortly.',
+    detail: 'The token for this destination is unavailable right now. Try again shortly.',
     logLevel: 'error',
     retryAfterSec: 2,
     alert: true,
@@ -383,6 +383,7 @@ const FAULTS = {
 
 /** A reason for which a request is refused, rather than failed. */
 export type DenialReason = keyof typeof DENIALS;
+/** Reasons of faults: something is broken. */
 export type FaultReason = keyof typeof FAULTS;
 /** Every reason that a request can end with, other than success. A closed set: it is a metric label. */
 export type Reason = DenialReason | FaultReason;
@@ -448,7 +449,7 @@ export class GatewayFault extends Error {
   }
 }
 
-/** Redis, a key set or another thing that the gateway depends on cannot be had. Always 503, never "logged out". */
+/** A dependency (Redis, a key set, …) is unavailable. Always 503, never "logged out". */
 export class DependencyFault extends GatewayFault {
   override readonly name = 'DependencyFault';
 }
@@ -476,7 +477,7 @@ export class ConfigFault extends Error {
   }
 }
 
-/** The fault to answer with for anything that was thrown: itself when it is one of ours, else a `bug`. */
+/** The fault to answer with for anything that was thrown: itself when it is a GatewayFault, otherwise a `bug`. */
 export function asGatewayFault(thrown: unknown): GatewayFault {
   if (thrown instanceof GatewayFault) return thrown;
   return new GatewayFault('bug', thrown instanceof Error ? thrown.message : 'non-error thrown', { cause: thrown });

@@ -1,5 +1,5 @@
 /**
- * Cross-site request forgery: an unsafe request that a cookie authenticates has to come from a page of ours.
+ * Cross-site request forgery: an unsafe request that a cookie authenticates has to come from one of the gateway's own pages.
  *
  * `Origin` and `Sec-Fetch-Site` must agree where both are sent. A page with `Referrer-Policy: no-referrer` sends
  * `Origin: null` even to its own origin (Fetch §3.2): there the browser vouches for it with `Sec-Fetch-Site: same-origin`,

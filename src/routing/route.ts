@@ -34,7 +34,7 @@ export interface Route {
   readonly hostHeader: 'preserve' | 'endpoint' | null;
   /** Whether the upstream is told who the client is, as the upstream's rule says: not where the client is the workload. */
   readonly namesClient: boolean;
-  /** What the upstream gets for the principal: a token of ours, the service token as it was presented, or nothing. */
+  /** What the upstream gets for the principal: a minted token, the service token as it was presented, or nothing. */
   readonly upstreamToken: RouteConfig['upstreamToken'];
   /** Flat header name, source list. */
   readonly identityHeaders: readonly string[];
@@ -42,9 +42,9 @@ export interface Route {
   readonly requestHeaders: HeaderRules | null;
   readonly responseHeaders: HeaderRules | null;
   readonly firstByteTimeoutMs: number | null;
-  /** Milliseconds; 0 is no timeout; `null` takes the one of the upstream. */
+  /** 0 disables the timeout; `null` uses the one of the upstream. */
   readonly idleTimeoutMs: number | null;
-  /** Bytes; `null` is no limit. */
+  /** `null` for no limit. */
   readonly maxBodyBytes: number | null;
   readonly allowsWebSocket: boolean;
   readonly checksOrigin: boolean;

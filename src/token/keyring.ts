@@ -83,7 +83,7 @@ export class Keyring {
     const nowMs = this.#wallMs();
     if (this.#verifying === null || nowMs >= this.#verifying.untilMs) {
       const keys = this.states().filter((key) => key.state !== 'retired' || !this.isSpent(key));
-      // Asked for each request with a token of ours; a key is spent a minute later than it had to be.
+      // Called for each request with a minted token; a key is dropped a minute later than necessary.
       this.#verifying = { keys: keys.map(({ signing }) => signing), untilMs: nowMs + VERIFYING_MS };
     }
     return this.#verifying.keys;

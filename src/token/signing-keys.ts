@@ -24,7 +24,7 @@ export interface SigningKeys {
  * Opens the signing keys that a configuration names.
  *
  * @param tokenLifetimeMs  the longest life of a token that is going to be signed
- * @throws ConfigFault when there is no usable key
+ * @throws ConfigFault when no usable key is found
  */
 export async function openSigningKeys(
   config: TokenConfig,

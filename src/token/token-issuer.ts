@@ -16,13 +16,13 @@ import type { SigningKey } from './signing-key.ts';
 export interface TokenRequest {
   readonly subject: string;
   readonly audience: string;
-  /** The `scope` claim (RFC 8693 §4.2); an empty set is no claim, `null` leaves it to a mapping. */
+  /** The `scope` claim (RFC 8693 §4.2); an empty set leaves the claim out, `null` leaves it to a mapping. */
   readonly scopes: ReadonlySet<string> | null;
   readonly actor: Actor | null;
   /** Handle of the session that the token stands for: it is revoked with it. */
   readonly sid: Sid | null;
   readonly lifetimeMs: number;
-  /** Wall clock: the token does not outlive this, except that it lives for one second at least. `Infinity` is no bound. */
+  /** Wall clock: the token does not outlive this, except that it lives for one second at least. `Infinity` for no bound. */
   readonly notAfterMs: number;
   /** Mapped claims. None of them can take the place of one that is named above, or of `iss`, `exp`, `iat`, `jti`. */
   readonly claims: Readonly<Record<string, JSONType>>;

@@ -13,7 +13,7 @@ export interface TokenSource {
    * The token to send with a permitted request. Answers at once, without a promise, when nothing has to be waited for.
    *
    * @returns a bearer token; `null` when the request carries none; a Denial when its principal may have none
-   * @throws DependencyFault when it cannot be had now
+   * @throws DependencyFault when it is unavailable now
    */
   forPermit(permit: Permit): CompactToken | null | Denial | Promise<CompactToken | null | Denial>;
 }

@@ -17,15 +17,15 @@ import type { KnownRevocations, RevokedTokens, WatchedRevocations } from './revo
 
 /** How long the gateway trusts what it knows of revocations. */
 export interface RevocationSettings {
-  /** How old the last proof of the feed may be; infinite: as old as it likes. */
+  /** How old the last proof of the feed may be; infinite: no limit. */
   readonly outageGraceMs: number;
-  /** The longest life of a token that stands for a session, of those that are made or accepted here. */
+  /** The longest life of a token that stands for a session, minted or accepted here. */
   readonly sessionTokenMs: number;
 }
 
 /** What is counted. */
 export interface RevocationEvents {
-  /** One that had not ended had to make room. */
+  /** A revocation that had not expired was dropped to make room. */
   onForgotten(): void;
 }
 
@@ -34,7 +34,7 @@ interface Watch {
   readonly onRevoked: () => void;
 }
 
-/** Before what is on record is asked for again, when it could not be had. */
+/** Delay before the recorded revocations are requested again after a failed request. */
 const READ_AGAIN_AFTER_MS = 250;
 
 /** The revocations of all replicas, followed by the feed of the store. */

@@ -7,7 +7,7 @@
 export interface RevokedTokens {
   /**
    * Whether a token was revoked: by its `jti`, with its session (`sid`), or because it was issued (`iat`) before the
-   * time from which tokens of its subject (`sub`), or of whoever acts for it now (`act.sub`), are accepted.
+   * time from which tokens of its subject (`sub`), or of the current actor (`act.sub`), are accepted.
    *
    * @param claims  of a token whose signature and times were verified; nothing of that is verified here
    * @throws DependencyFault `store_unavailable` when the news is older than the configuration accepts
@@ -15,7 +15,7 @@ export interface RevokedTokens {
   isRevoked(claims: Readonly<Record<string, unknown>>): boolean;
 }
 
-/** The same for whoever would send a token: it is no question of whom to believe, so the age of the news does not matter. */
+/** The same for a sender of tokens: nobody has to be trusted here, so stale data is acceptable. */
 export interface KnownRevocations {
   /** Whether a token that says this is known to be revoked. */
   isKnown(claims: Readonly<Record<string, unknown>>): boolean;

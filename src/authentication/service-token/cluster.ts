@@ -3,7 +3,7 @@
  *
  * The keys are read at the API server's `/openid/v1/jwks`, not at the advertised `jwks_uri`, which names an address for
  * those outside. Token and CA are read from their files each time, since kubelet replaces them. Everything is asked for
- * only when it is needed, and the last answer stays when a later one cannot be had: a pod that has no token accepts
+ * only when it is needed, and the last answer stays in use when a later request fails: a pod that has no token accepts
  * none of the cluster's, and all of the others'.
  */
 
@@ -66,7 +66,7 @@ export class ClusterIssuer implements LearntIssuer {
     this.#learntAtMs = this.#monotonicMs();
     const token = await this.bearer().catch(() => '');
     const issuer = decodeCompact(token)?.payload['iss'];
-    // Legacy tokens, which never expire, have an issuer that is no URL.
+    // Legacy tokens, which never expire, have an issuer that is not a URL.
     if (typeof issuer === 'string' && URL.canParse(issuer)) this.#current = issuer;
   }
 }

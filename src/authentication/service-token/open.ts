@@ -57,10 +57,9 @@ export async function openIssuers(
     monotonicMs: clocks.monotonicMs,
     onFetched: (issuer: string, result: 'refreshed' | 'failed', problem: string | null) => {
       series.serviceTokens.onFetched(issuer, result, problem);
-      if (result === 'failed')
-        log.warn({ issuer, problem }, 'keys of an issuer cannot be had; the last good ones stay');
-      else if (problem !== null) log.warn({ issuer, problem }, 'not all keys of an issuer can be used');
-      else log.debug({ issuer }, 'keys of an issuer were fetched');
+      if (result === 'failed') log.warn({ issuer, problem }, 'JWKS fetch failed; keeping the last good keys');
+      else if (problem !== null) log.warn({ issuer, problem }, 'some keys of an issuer are unusable');
+      else log.debug({ issuer }, 'JWKS fetched');
     },
   };
   const entries = Object.entries(config.issuers).map(async ([name, issuerConfig]): Promise<[string, Issuer]> => {

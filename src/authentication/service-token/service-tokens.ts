@@ -112,7 +112,7 @@ export class ServiceTokens {
     return issuers;
   }
 
-  /** @returns `null` when it is not remembered, or has to be verified anew */
+  /** @returns `null` when it is not remembered, or has to be verified again */
   #remembered(token: string, issuers: readonly KnownIssuer[]): ServicePrincipal | Denial | null {
     for (const known of issuers) {
       const outcome = known.verifier.recall(token);

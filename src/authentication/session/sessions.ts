@@ -79,7 +79,7 @@ const RECENT_IDS_CHARACTERS = 43 * 4_096;
 const STREAM_SWEEP_MS = 1_000;
 
 class CachedSession {
-  /** Whether it is in the cache: one that has left it, for whatever reason, is nobody's session any more. */
+  /** Whether it is in the cache. An entry that has left the cache must not be used again. */
   isCached = false;
   principal: UserPrincipal;
   /** Monotonic time at which the reading of it from the store began. */
@@ -183,8 +183,8 @@ export class Sessions {
     if (ageMs === null || ageMs >= recheckAfterMs) return null;
     this.#events.onHit();
     this.#use(session, wallMs);
-    // A session in steady use is read again in the background, so that none of its requests waits for it. After the use
-    // was written down, if it was: what is read has it. That also keeps it among the recently used of the cache.
+    // A session in steady use is read again in the background, so that none of its requests waits. This runs after the use
+    // was recorded, so the record read back includes it, and it keeps the entry fresh in the LRU.
     if (ageMs > recheckAfterMs / 2) this.#inBackground(this.#read(session.principal.session.handle));
     return session.principal;
   }
@@ -227,8 +227,8 @@ export class Sessions {
   }
 
   /**
-   * Renews a session for whoever stands for it without its id: asks the store, never the cache alone, and has written
-   * the use down before it answers.
+   * Renews a session on behalf of a caller that does not have its id, such as a refresh. Reads the store, never the cache
+   * alone, and records the use before it returns.
    *
    * @returns the user, or a Denial `session_unknown` | `session_expired`
    * @throws DependencyFault `store_unavailable`, as a rejection
@@ -403,7 +403,7 @@ export class Sessions {
     return session;
   }
 
-  /** The session is no more: neither its place in the cache nor its streams. */
+  /** Removes a session that has ended from the cache, and cuts its streams. */
   #forget(handle: SessionHandle): void {
     this.#cache.delete(handle);
     this.#endStreams(handle);
