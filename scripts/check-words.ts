@@ -26,7 +26,6 @@ const EXCEPTIONS: readonly { readonly word: string; readonly path?: string; read
   // The Go example.
   { word: 'ctx', path: 'docs/verify.md' },
   { word: 'ctx', text: /\bz\.RefinementCtx\b/ },
-  { word: 'ctx', path: 'src/config/fields.ts' },
   { word: 'user id', text: /(?:\b|_)X[-_.]User[-_.]Id\b/i },
 ];
 

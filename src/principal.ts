@@ -40,7 +40,7 @@ export interface StreamEnding {
 }
 
 /** The credential by which a principal was authenticated. */
-interface PresentedCredential {
+interface PrincipalCredential {
   readonly kind: CredentialTraits;
   /** When it ends unless it is revoked before; wall clock; `Infinity` when it has no end. */
   readonly endsAtMs: number;
@@ -68,7 +68,7 @@ interface IdentifiedPrincipal {
   readonly act: Actor | null;
   /** `namespace/name` of its Kubernetes ServiceAccount; `null` unless a cluster vouches for it. */
   readonly serviceAccount: string | null;
-  readonly credential: PresentedCredential;
+  readonly credential: PrincipalCredential;
   /** Upstream tokens by audience, reused until they near their end. Kept for as long as the principal is. */
   readonly tokens: Map<string, ReusableToken>;
 }

@@ -8,14 +8,14 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { bodyType, readText } from '../endpoints/body.ts';
+import { bodyType, readShortText } from '../endpoints/body.ts';
 import { asGatewayFault, Denial, PROBLEM_MEDIA_TYPE, problemDocument, REASONS, type Reason } from '../errors.ts';
 import { plainAddress } from '../lib/address.ts';
 import { challenge } from '../lib/challenge.ts';
 import { randomHex } from '../lib/random-hex.ts';
 import { listenOn } from '../listener/http1/listen.ts';
 import { lingeringClose, parserNote, parserRefusal, refuseConnection } from '../listener/http1/refusal.ts';
-import type { ListenerAddress, Refusal } from '../listener/listener.ts';
+import type { EarlyRefusal, ListenerAddress } from '../listener/listener.ts';
 import { errorFields } from '../telemetry/log.ts';
 import { type AdminEndpoint, ENDPOINTS } from './endpoints.ts';
 import { AdminGuard } from './guard.ts';
@@ -144,7 +144,7 @@ function splitOnce(text: string, separator: string): [string, string | null] {
 
 function createAdminServer(
   onRequest: (request: IncomingMessage, response: ServerResponse) => void,
-  onParserRefusal: (refusal: Refusal) => void,
+  onParserRefusal: (refusal: EarlyRefusal) => void,
 ): Server {
   const server = createServer({
     maxHeaderSize: 16 * 1024,
@@ -192,7 +192,7 @@ const NOT_JSON = new Denial('media_type_unsupported', 'not JSON');
 
 /** Reads a body of JSON. A slow one is cut by the timeout of the server. */
 async function readJsonText(request: IncomingMessage): Promise<string | Denial> {
-  return bodyType(request.headers['content-type'] ?? null) === 'json' ? readText(request, null) : NOT_JSON;
+  return bodyType(request.headers['content-type'] ?? null) === 'json' ? readShortText(request, null) : NOT_JSON;
 }
 
 function send(response: ServerResponse, { status, mediaType, body }: AdminAnswer): void {

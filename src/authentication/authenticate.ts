@@ -8,7 +8,7 @@
 import { Denial } from '../errors.ts';
 import { ANONYMOUS, type KnownPrincipal, type Principal, type StreamEnding } from '../principal.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
-import type { Accepted, CredentialKind, Verifier } from './kind.ts';
+import type { Accepted, CredentialKind, CredentialVerifier } from './kind.ts';
 import { type CredentialRule, KINDS, type Kinds, type Verifiers } from './kinds.ts';
 
 const MISSING = new Denial('credential_missing', 'no credential that the route accepts');
@@ -18,7 +18,7 @@ const NOTHING_TO_STOP = () => {};
 /** A kind with its verifier. */
 interface Handled {
   readonly kind: CredentialKind;
-  readonly verifier: Verifier<Accepted, KnownPrincipal>;
+  readonly verifier: CredentialVerifier<Accepted, KnownPrincipal>;
   /** What is answered when the next handled kind is presented as well, by the position of that kind. */
   readonly conflicts: readonly Denial[];
 }
@@ -109,7 +109,7 @@ export class Authenticator {
     return accepts.every(({ kind }) => this.#handled.some((handled) => handled.kind === kind));
   }
 
-  #verifierOf({ credential }: KnownPrincipal): Verifier<Accepted, KnownPrincipal> {
+  #verifierOf({ credential }: KnownPrincipal): CredentialVerifier<Accepted, KnownPrincipal> {
     const handled = this.#handled.find(({ kind }) => kind === credential.kind);
     if (handled === undefined) throw new TypeError('not a principal of this listener');
     return handled.verifier;
@@ -122,7 +122,10 @@ function handledKinds(verifiers: Verifiers): readonly Handled[] {
   return present.map((kind) => ({
     kind,
     // What a rule accepts of a kind, and the principals of a kind, are its own: the kind of either is compared before.
-    verifier: verifiers[kind.name as keyof Kinds] as Verifier<never, never> as Verifier<Accepted, KnownPrincipal>,
+    verifier: verifiers[kind.name as keyof Kinds] as CredentialVerifier<never, never> as CredentialVerifier<
+      Accepted,
+      KnownPrincipal
+    >,
     conflicts: present.map(
       (other) => new Denial('credential_conflict', `${kind.carrier} and ${other.carrier} together`),
     ),

@@ -1,7 +1,7 @@
 /**
  * What a kind of credential brings with it: how a route asks for it, how a request presents it, what a 401 says when it is
  * missing, and what the stages after authentication have to know. All of this is known before anything is opened; the
- * {@link Verifier} of the kind is what has been opened. The list of all kinds is in `kinds.ts`.
+ * {@link CredentialVerifier} of the kind is what has been opened. The list of all kinds is in `kinds.ts`.
  */
 
 import type { z } from 'zod';
@@ -62,7 +62,7 @@ export interface Accepted {
  * @typeParam A  what of the kind a route accepts
  * @typeParam P  whom it authenticates
  */
-export interface Verifier<A extends Accepted, P extends KnownPrincipal> {
+export interface CredentialVerifier<A extends Accepted, P extends KnownPrincipal> {
   /**
    * Authenticates a request that presents a credential of the kind. Answers at once, without a promise, unless something
    * has to be fetched.

@@ -5,7 +5,7 @@
 
 import type { NonEmpty } from '../lib/non-empty.ts';
 import type { ServicePrincipal, UserPrincipal } from '../principal.ts';
-import type { Verifier } from './kind.ts';
+import type { CredentialVerifier } from './kind.ts';
 import { type AcceptedServiceTokens, SERVICE_TOKEN } from './service-token/kind.ts';
 import { type AcceptedSession, SESSION } from './session/kind.ts';
 import { type AcceptedWorkload, WORKLOAD } from './workload/kind.ts';
@@ -37,7 +37,7 @@ export type CredentialRule =
 
 /** One verifier for every kind; `null` where a listener takes no credential of the kind, and so refuses it. */
 export type Verifiers = {
-  readonly [K in keyof Kinds]: Verifier<Kinds[K]['accepted'], Kinds[K]['principal']> | null;
+  readonly [K in keyof Kinds]: CredentialVerifier<Kinds[K]['accepted'], Kinds[K]['principal']> | null;
 };
 
 /** For a listener that takes credentials of some kinds only: those are laid over it. */

@@ -67,10 +67,14 @@ export const explain = defineCommand({
     const { readQuestion, refuseUnknownOutcome } = await import('./explain/question.ts');
     if (options.expect !== undefined) refuseUnknownOutcome(options.expect);
     const { loaded } = await loadConfiguration(configPath(options.config, io), io, true);
-    const { explain: ask } = await import('./explain/explanation.ts');
+    const { explainRequest } = await import('./explain/explanation.ts');
     const { explanationText } = await import('./explain/text.ts');
     const [method = '', url = ''] = args;
-    const explanation = await ask(readQuestion(method, url, options, loaded.config), loaded.config, io.clocks);
+    const explanation = await explainRequest(
+      readQuestion(method, url, options, loaded.config),
+      loaded.config,
+      io.clocks,
+    );
     io.stdout.write(options.json ? `${JSON.stringify(explanation, null, 2)}\n` : explanationText(explanation));
     if (options.expect === undefined || isExpected(options.expect, explanation)) return EXIT.ok;
     io.stderr.write(`expected ${options.expect}\n`);

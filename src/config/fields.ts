@@ -105,21 +105,18 @@ export const origin = () =>
   z
     .string()
     .meta({ kind: 'origin' })
-    .transform((text, ctx) => {
+    .transform((text, { addIssue }) => {
       const url = URL.canParse(text) ? new URL(text) : null;
       if (
         url === null ||
         (url.protocol !== 'https:' && url.protocol !== 'http:') ||
         url.origin !== trimSlash(url.href)
       ) {
-        ctx.addIssue({
-          code: 'custom',
-          message: 'is not an origin: write scheme://host, such as https://shop.example.com',
-        });
+        addIssue('is not an origin: write scheme://host, such as https://shop.example.com');
         return z.NEVER;
       }
       if (url.protocol === 'http:' && !isLoopbackHost(url.hostname)) {
-        ctx.addIssue({
+        addIssue({
           code: 'custom',
           message: `has plain http on ${url.hostname}`,
           params: { code: codes['origin/insecure'], hint: `write https://${url.host}` },
@@ -170,10 +167,10 @@ const existingPath = (context: SchemaContext, kind: 'file' | 'directory') =>
     .string()
     .min(1)
     .meta({ kind })
-    .transform((text, ctx) => {
+    .transform((text, { addIssue }) => {
       const absolute = resolve(context.baseDir, text);
       const problem = context.fileProblem(absolute, kind);
-      if (problem !== null) ctx.addIssue({ code: 'custom', message: problem, params: { code: codes['config/file'] } });
+      if (problem !== null) addIssue({ code: 'custom', message: problem, params: { code: codes['config/file'] } });
       return absolute;
     });
 

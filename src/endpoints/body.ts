@@ -55,7 +55,7 @@ export async function readBody(
 ): Promise<string | Denial> {
   if (request.body !== 'chunked' && request.body > MAX_BODY_BYTES) return TOO_LARGE;
   if (request.expectsContinue) exchange.reply.writeContinue();
-  return readText(exchange.reply.body, timeoutMs, (bytes) => {
+  return readShortText(exchange.reply.body, timeoutMs, (bytes) => {
     exchange.requestBytes += bytes;
   });
 }
@@ -68,7 +68,7 @@ export async function readBody(
  * @returns the text, or a Denial `body_too_large` | `request_timeout` | `body_malformed`
  * @throws GatewayFault `downstream_aborted`, as a rejection, when the stream closes before it ends
  */
-export async function readText(
+export async function readShortText(
   stream: Readable,
   timeoutMs: number | null,
   onBytes: (bytes: number) => void = () => {},

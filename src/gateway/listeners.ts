@@ -11,11 +11,11 @@ import { Http1Server, type Http1Settings } from '../listener/http1/server.ts';
 import type { TlsCertificates } from '../listener/http1/tls.ts';
 import {
   type ConnectionRefusal,
+  type EarlyRefusal,
   Listener,
   type ListenerAddresses,
   type ListenerParts,
   type ListenerRecorder,
-  type Refusal,
 } from '../listener/listener.ts';
 import type { AccessLog } from '../telemetry/access.ts';
 import type { AuditLog } from '../telemetry/audit.ts';
@@ -164,7 +164,7 @@ export class Recorder implements ListenerRecorder {
     this.#audit.recordDenial(exchange);
   }
 
-  refused(refusal: Refusal, listener: ExchangeListener): void {
+  refused(refusal: EarlyRefusal, listener: ExchangeListener): void {
     this.#accessLog.recordRefusal(refusal, listener, this.#clocks.wallMs());
   }
 

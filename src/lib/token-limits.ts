@@ -30,25 +30,3 @@ export interface MintedToken {
   /** Whether it is minted for a session, so that it must be refused once that has ended. */
   readonly isOfSession: boolean;
 }
-
-/** @returns the longest life of any of the tokens: for so long the key that signed them stays published */
-export const longestMintedMs = (minted: readonly MintedToken[]): number =>
-  Math.max(0, ...minted.map(({ lifetimeMs }) => lifetimeMs));
-
-/**
- * How long an ended session must be remembered, because a token of it may still be presented.
- *
- * @param acceptedMs  longest lifetimes of the tokens of other issuers, which may be gateways that share the store. They
- *                    count up to the cap only, since no gateway mints a token that lives longer.
- */
-export const longestSessionTokenMs = (minted: readonly MintedToken[], acceptedMs: readonly number[]): number => {
-  const ofSessions = minted.filter(({ isOfSession }) => isOfSession);
-  return Math.min(Math.max(longestMintedMs(ofSessions), ...acceptedMs) + CLOCK_LEEWAY_MS, MAX_SESSION_TOKEN_MS);
-};
-
-/**
- * How long a revocation is kept that does not say when the last of its tokens expires. At least as long as a session
- * token can be accepted anywhere: other verifiers of the same store may accept longer lifetimes than this gateway.
- */
-export const longestTokenMs = (minted: readonly MintedToken[], acceptedMs: readonly number[]): number =>
-  Math.max(MAX_SESSION_TOKEN_MS, Math.max(longestMintedMs(minted), ...acceptedMs) + CLOCK_LEEWAY_MS);

@@ -25,7 +25,7 @@ export interface ListenerAddresses {
 }
 
 /** A request that was refused before it became an exchange. */
-export interface Refusal {
+export interface EarlyRefusal {
   /** In the log and in the answer. */
   readonly id: string;
   readonly reason: DenialReason;
@@ -45,7 +45,7 @@ export interface ListenerRecorder {
   /** An exchange is over. */
   finished(exchange: Exchange): void;
   /** A request was refused before it became an exchange. */
-  refused(refusal: Refusal, listener: ExchangeListener): void;
+  refused(refusal: EarlyRefusal, listener: ExchangeListener): void;
   /** A connection was closed before it carried a request. */
   connectionRefused(reason: ConnectionRefusal): void;
 }
@@ -147,7 +147,7 @@ export class Listener implements ExchangeListener {
   }
 
   /** Reports a request that its server refused before it became an exchange. */
-  refused(refusal: Refusal): void {
+  refused(refusal: EarlyRefusal): void {
     this.#recorder.refused(refusal, this);
   }
 

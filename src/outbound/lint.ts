@@ -6,7 +6,7 @@ import { type DraftEntries, entryPath, type LintContext } from '../config/lint.t
 import { reportDuplicates, reportUnknown, uses } from '../config/names.ts';
 import type { KeyPath } from '../config/problem.ts';
 import { isLoopbackHost } from '../lib/address.ts';
-import { shapeOf } from '../routing/coverage.ts';
+import { patternShape } from '../routing/coverage.ts';
 import { lintRewrite } from '../routing/lint.ts';
 import { routePatterns } from '../routing/route.ts';
 import { asRoute } from './destination.ts';
@@ -110,7 +110,7 @@ function lintDuplicates({ source }: Context, destinations: readonly DestinationC
   for (const [index, destination] of destinations.entries()) {
     const methods = destination.match.methods ?? ['any'];
     const claims = routePatterns(asRoute(destination), []).flatMap((pattern) =>
-      methods.map((method) => `${method} ${shapeOf(pattern)}`),
+      methods.map((method) => `${method} ${patternShape(pattern)}`),
     );
     const taken = claims.find((claim) => first.has(claim));
     for (const claim of claims) first.set(claim, first.get(claim) ?? destination.id);

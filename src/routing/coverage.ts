@@ -89,7 +89,7 @@ class Coverage {
   reportDuplicates(): boolean {
     const claims = this.#table.entries.flatMap(({ pattern, route }) =>
       (route.hasOwnMethods ? [...route.methods] : ['any']).map((method) => ({
-        key: `${method} ${shapeOf(pattern)}`,
+        key: `${method} ${patternShape(pattern)}`,
         route,
       })),
     );
@@ -265,7 +265,7 @@ class Coverage {
 const textOf = (segment: RoutePattern['segments'][number]) => (segment.kind === 'literal' ? segment.text : '');
 
 /** Patterns of one shape match the same requests, whatever their parameters are called. */
-export function shapeOf(pattern: RoutePattern): string {
+export function patternShape(pattern: RoutePattern): string {
   const segments = pattern.segments.map((segment) => (segment.kind === 'literal' ? segment.text : ':'));
   return `${pattern.host} /${segments.join('/')} ${pattern.end}`;
 }

@@ -21,7 +21,7 @@ export const SIGNING_ALGORITHMS = ['ES256', 'EdDSA', 'RS256', 'PS256', 'HS256'] 
 const OWN_CLAIMS = ['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'sid', 'act', 'cnf', '__proto__'];
 
 /** The map `claims`: extra claims of a token, by name. */
-export const mappedClaims = () =>
+export const claimMapping = () =>
   z
     .record(
       z
@@ -72,7 +72,7 @@ export const upstreamToken = (context: SchemaContext) =>
     jwksMaxAge: duration('5m', { atLeastMs: 1_000, atMostMs: 86_400_000 }).meta({
       description: 'Cache-Control max-age of /.well-known/jwks.json.',
     }),
-    claims: mappedClaims(),
+    claims: claimMapping(),
   });
 
 /** `upstreamToken`, loaded. */

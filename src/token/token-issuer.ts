@@ -13,7 +13,7 @@ import type { Keyring } from './keyring.ts';
 import type { SigningKey } from './signing-key.ts';
 
 /** What a token is to say. `null` is left out of it. */
-export interface TokenRequest {
+export interface MintRequest {
   readonly subject: string;
   readonly audience: string;
   /** The `scope` claim (RFC 8693 §4.2); an empty set leaves the claim out, `null` leaves it to a mapping. */
@@ -61,7 +61,7 @@ export class TokenIssuer {
    *
    * @throws DependencyFault `signing_key_unavailable`, as a rejection
    */
-  async issue(request: TokenRequest): Promise<IssuedToken> {
+  async issue(request: MintRequest): Promise<IssuedToken> {
     const signing = this.#keyring.active();
     const nowMs = this.#wallMs();
     const iatSec = Math.floor(nowMs / 1_000);
@@ -93,7 +93,7 @@ async function signed(header: object, claims: object, { algorithm, key }: Signin
 const encoded = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
 
 /** Laid over the mapped ones, so that those cannot replace them: `undefined` leaves a claim out, mapped or not. */
-function ownClaims({ scopes, actor, sid }: TokenRequest): Record<string, unknown> {
+function ownClaims({ scopes, actor, sid }: MintRequest): Record<string, unknown> {
   return {
     // Where scopes are not the caller's business, a mapping may say them.
     ...(scopes !== null && { scope: scopes.size === 0 ? undefined : [...scopes].join(' ') }),

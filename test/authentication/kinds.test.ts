@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { Authenticator } from '../../src/authentication/authenticate.ts';
 import { compileCredential, PUBLIC } from '../../src/authentication/credential.ts';
-import type { CredentialKind, Verifier } from '../../src/authentication/kind.ts';
+import type { CredentialKind, CredentialVerifier } from '../../src/authentication/kind.ts';
 import { type CredentialRule, KINDS, NO_VERIFIERS } from '../../src/authentication/kinds.ts';
 import { userPrincipal } from '../../src/authentication/session/sessions.ts';
 import { acceptWorkload } from '../../src/authentication/workload/kind.ts';
@@ -98,7 +98,7 @@ const request = (presented: Partial<ScreenedRequest> = {}): ScreenedRequest =>
 
 const MISSING = { reason: 'credential_missing' };
 /** Lets everybody in who is asked about. */
-const lenient = (name: string): Verifier<never, never> => ({
+const lenient = (name: string): CredentialVerifier<never, never> => ({
   authenticate: () => ({ subject: name }) as never,
   watch: () => () => {},
   noteUse: () => {},

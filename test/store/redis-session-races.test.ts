@@ -7,7 +7,7 @@ import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { SessionHandle } from '../../src/jwt/names.ts';
 import { RecentEnds } from '../../src/store/networked/recent-ends.ts';
-import type { Command, Commands } from '../../src/store/redis/commands.ts';
+import type { Commands, RedisCommand } from '../../src/store/redis/commands.ts';
 import { Keys } from '../../src/store/redis/keys.ts';
 import { RedisSessions } from '../../src/store/redis/sessions.ts';
 import { RedisServer } from '../support/redis.ts';
@@ -36,7 +36,7 @@ type Before = (word: string) => Promise<void> | void;
 /** Sessions as one gateway has them; `before` is called with the name of each command, `MARK`, `INDEX` or `END` for scripts. */
 function gateway(before: Before = () => {}, wallMs: () => number = Date.now): RedisSessions {
   const commands = {
-    async send({ words, isBinary }: Command): Promise<unknown> {
+    async send({ words, isBinary }: RedisCommand): Promise<unknown> {
       await before(nameOf(words));
       const [name, ...values] = words.map((word) => (typeof word === 'number' ? String(word) : word));
       return isBinary === true ? client.callBuffer(name as string, ...values) : client.call(name as string, ...values);
@@ -52,7 +52,7 @@ function gateway(before: Before = () => {}, wallMs: () => number = Date.now): Re
   );
 }
 
-function nameOf(words: Command['words']): string {
+function nameOf(words: RedisCommand['words']): string {
   if (words[0] !== 'EVAL') return String(words[0]);
   const lua = String(words[1]);
   if (lua.includes("'XX', 0")) return 'MARK';

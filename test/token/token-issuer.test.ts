@@ -2,7 +2,7 @@ import { createLocalJWKSet, jwtVerify } from 'jose';
 import { describe, expect, test } from 'vitest';
 import { Keyring } from '../../src/token/keyring.ts';
 import { generatePrivateJwk, importPrivateJwk } from '../../src/token/signing-key.ts';
-import { TokenIssuer, type TokenRequest } from '../../src/token/token-issuer.ts';
+import { type MintRequest, TokenIssuer } from '../../src/token/token-issuer.ts';
 import { TestClocks } from '../support/clocks.ts';
 import { asHandle } from '../support/names.ts';
 
@@ -18,7 +18,7 @@ async function issuer() {
   return { clocks, keyring, tokens, signing, claimsOf };
 }
 
-const request = (over: Partial<TokenRequest> = {}): TokenRequest => ({
+const request = (over: Partial<MintRequest> = {}): MintRequest => ({
   subject: 'bob',
   audience: 'stock',
   scopes: new Set(['stock:read', 'stock:write']),

@@ -3,13 +3,13 @@
 import type { Denial } from '../../errors.ts';
 import type { ServicePrincipal } from '../../principal.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
-import type { Verifier } from '../kind.ts';
+import type { CredentialVerifier } from '../kind.ts';
 import type { WatchedRevocations } from '../revocation/revoked-tokens.ts';
 import type { AcceptedServiceTokens } from './kind.ts';
 import type { ServiceTokens } from './service-tokens.ts';
 
 /** The verifier of the kind `service`. */
-export class ServiceTokenVerifier implements Verifier<AcceptedServiceTokens, ServicePrincipal> {
+export class ServiceTokenVerifier implements CredentialVerifier<AcceptedServiceTokens, ServicePrincipal> {
   readonly #tokens: ServiceTokens;
   readonly #revoked: WatchedRevocations;
 

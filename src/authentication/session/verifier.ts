@@ -3,12 +3,12 @@
 import { Denial } from '../../errors.ts';
 import type { UserPrincipal } from '../../principal.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
-import type { Verifier } from '../kind.ts';
+import type { CredentialVerifier } from '../kind.ts';
 import type { AcceptedSession } from './kind.ts';
 import type { Sessions } from './sessions.ts';
 
 /** The verifier of the kind `session`. */
-export class SessionVerifier implements Verifier<AcceptedSession, UserPrincipal> {
+export class SessionVerifier implements CredentialVerifier<AcceptedSession, UserPrincipal> {
   readonly #sessions: Sessions;
 
   constructor(sessions: Sessions) {

@@ -12,14 +12,14 @@ import { Denial } from '../../errors.ts';
 import { bearerToken, type CompactToken } from '../../lib/bearer.ts';
 import type { ServicePrincipal } from '../../principal.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
-import type { Verifier } from '../kind.ts';
+import type { CredentialVerifier } from '../kind.ts';
 import { type AcceptedWorkload, WORKLOAD } from './kind.ts';
 
 const BROWSER = new Denial('browser_forbidden', 'a browser calls: Origin or Sec-Fetch-*');
 const NOT_BEARER = new Denial('token_invalid', 'Authorization is not exactly one Bearer token');
 
 /** The verifier of the kind `workload`. */
-export class WorkloadVerifier implements Verifier<AcceptedWorkload, ServicePrincipal> {
+export class WorkloadVerifier implements CredentialVerifier<AcceptedWorkload, ServicePrincipal> {
   readonly #workload: ServicePrincipal;
 
   /** @param subject  name of the workload */

@@ -33,10 +33,10 @@ export interface PassedOver {
 }
 
 /** One criterion of an `allow` rule. */
-export interface Verdict {
+export interface CriterionResult {
   readonly criterion: string;
   readonly holds: boolean;
-  readonly parts: readonly Verdict[];
+  readonly parts: readonly CriterionResult[];
 }
 
 /** What became of a request, and why: what `explain` prints. */
@@ -61,7 +61,7 @@ export interface Explanation {
   readonly route: { readonly id: string; readonly pattern: string } | null;
   readonly passedOver: readonly PassedOver[];
   readonly credential: { readonly needed: string; readonly presented: string } | null;
-  readonly allow: readonly Verdict[] | null;
+  readonly allow: readonly CriterionResult[] | null;
   readonly upstream: {
     readonly name: string;
     readonly endpoints: readonly string[];
@@ -88,7 +88,7 @@ export interface Explanation {
 }
 
 /** Asks the pipeline. */
-export async function explain(question: Question, config: Config, clocks: Clocks): Promise<Explanation> {
+export async function explainRequest(question: Question, config: Config, clocks: Clocks): Promise<Explanation> {
   const asked = question.credential;
   await using standIn = await StandIn.open(
     config,
@@ -215,9 +215,9 @@ function presentedBy({ credential }: Question, request: ScreenedRequest): string
 type Leaf = Omit<AllowConfig, 'any' | 'all'>;
 
 /** Each criterion by itself, judged by the rule that the gateway compiles. */
-function verdicts(allow: AllowConfig, principal: KnownPrincipal): Verdict[] {
+function verdicts(allow: AllowConfig, principal: KnownPrincipal): CriterionResult[] {
   const { any, all, ...leaf } = allow;
-  const group = (criterion: string, leaves: readonly Leaf[], rule: AllowConfig): Verdict => ({
+  const group = (criterion: string, leaves: readonly Leaf[], rule: AllowConfig): CriterionResult => ({
     criterion,
     holds: holds(rule, principal),
     parts: leaves.map((part) => {
@@ -238,8 +238,12 @@ function verdicts(allow: AllowConfig, principal: KnownPrincipal): Verdict[] {
 function leafVerdicts(
   { roles, scopes, subjects, serviceAccounts, claims }: Leaf,
   principal: KnownPrincipal,
-): Verdict[] {
-  const verdict = (criterion: string, rule: Leaf): Verdict => ({ criterion, holds: holds(rule, principal), parts: [] });
+): CriterionResult[] {
+  const verdict = (criterion: string, rule: Leaf): CriterionResult => ({
+    criterion,
+    holds: holds(rule, principal),
+    parts: [],
+  });
   return [
     ...(roles === undefined ? [] : [verdict(`role ${describeList(roles)}`, { roles })]),
     ...(scopes === undefined ? [] : [verdict(`scope ${describeList(scopes)}`, { scopes })]),

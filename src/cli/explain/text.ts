@@ -1,6 +1,6 @@
 /** An explanation for people. */
 
-import type { Explanation, PassedOver, Verdict } from './explanation.ts';
+import type { CriterionResult, Explanation, PassedOver } from './explanation.ts';
 
 /** At most this many routes that were passed over are shown. */
 const MOST_PASSED_OVER = 8;
@@ -87,7 +87,7 @@ function passedOverLines(passedOver: readonly PassedOver[]): string[] {
   return more > 0 ? [...lines, `and ${more} more (--json has all)`] : lines;
 }
 
-function verdictLines({ criterion, holds, parts }: Verdict, depth: number): string[] {
+function verdictLines({ criterion, holds, parts }: CriterionResult, depth: number): string[] {
   const line = `${'  '.repeat(depth)}${holds ? 'yes' : 'no '} ${criterion}`;
   return [line, ...parts.flatMap((part) => verdictLines(part, depth + 1))];
 }

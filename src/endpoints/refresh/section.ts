@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import { count, duration, tokenLifetime } from '../../config/fields.ts';
 import type { MintedToken } from '../../lib/token-limits.ts';
-import { mappedClaims } from '../../token/section.ts';
+import { claimMapping } from '../../token/section.ts';
 
 const accessToken = () =>
   z.strictObject({
@@ -25,7 +25,7 @@ const accessToken = () =>
       .array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,200}$/, 'is not a scope: no spaces, quotes or "\\"'))
       .prefault([])
       .meta({ description: 'Scopes that it has. A refresh may ask for fewer.' }),
-    claims: mappedClaims(),
+    claims: claimMapping(),
   });
 
 /** The section. */

@@ -10,7 +10,7 @@ import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type DenialReason, PROBLEM_MEDIA_TYPE, problemDocument, REASONS } from '../../errors.ts';
-import type { Refusal } from '../listener.ts';
+import type { EarlyRefusal } from '../listener.ts';
 
 /** How long a client may go on sending after the gateway's side is closed. */
 const LINGER_MS = 2_000;
@@ -40,7 +40,7 @@ export function endAndLinger(socket: Duplex, lastWords = ''): void {
  */
 export function refuseConnection(
   socket: Duplex,
-  refusal: Pick<Refusal, 'id' | 'reason'>,
+  refusal: Pick<EarlyRefusal, 'id' | 'reason'>,
   underWay: () => ServerResponse | null,
 ): void {
   const earlier = underWay();
@@ -49,7 +49,7 @@ export function refuseConnection(
   else socket.destroy();
 }
 
-function refusalText({ id, reason }: Pick<Refusal, 'id' | 'reason'>): string {
+function refusalText({ id, reason }: Pick<EarlyRefusal, 'id' | 'reason'>): string {
   const { status } = REASONS[reason];
   const body = problemDocument(reason, id);
   const lines = [

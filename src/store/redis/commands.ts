@@ -19,7 +19,7 @@ import { primariesOf, primaryOf } from './cluster.ts';
 import { commandFault, errorReason, isElsewhere, replyCode, unavailable } from './faults.ts';
 
 /** A command, or a script, about one key. */
-export interface Command {
+export interface RedisCommand {
   readonly operation: StoreOperation;
   /** Its one key, which decides on the node of a Cluster. */
   readonly key: string;
@@ -71,7 +71,7 @@ export class Commands {
    * @returns the answer of Redis; never an error reply
    * @throws DependencyFault `store_unavailable`
    */
-  async send(command: Command): Promise<unknown> {
+  async send(command: RedisCommand): Promise<unknown> {
     if (this.#pending >= MAX_PENDING) throw unavailable('too many commands wait for Redis');
     this.#pending += 1;
     const startedMs = this.#monotonicMs();
@@ -113,7 +113,7 @@ export class Commands {
     this.#breakers.stop();
   }
 
-  async #sendBefore(deadlineMs: number, command: Command): Promise<unknown> {
+  async #sendBefore(deadlineMs: number, command: RedisCommand): Promise<unknown> {
     for (;;) {
       const client = await this.#liveClient(deadlineMs);
       if (this.#breakers.openCount > 0 && this.#breakers.isOpen(partOf(client, command.key))) throw NO_ANSWER();
@@ -173,7 +173,7 @@ const NO_CONNECTION = () => unavailable('no connection to Redis');
 const partOf = (client: Client, key: string): string => (client instanceof Cluster ? primaryOf(client, key) : '');
 
 /** A command is sent again only when it was not executed, or when executing it twice does no harm. */
-function isWorthRepeating(error: unknown, command: Command): boolean {
+function isWorthRepeating(error: unknown, command: RedisCommand): boolean {
   return isElsewhere(error) || (command.isRepeatable && errorReason(error) === 'connection');
 }
 

@@ -5,7 +5,7 @@
 
 import type { StoreOperation } from '../networked/events.ts';
 import { LAST_SEEN_OFFSET } from '../networked/session-format.ts';
-import type { Command, Word } from './commands.ts';
+import type { RedisCommand, Word } from './commands.ts';
 
 /** An atomic operation, in Lua. */
 export interface Script {
@@ -15,7 +15,7 @@ export interface Script {
 }
 
 /** The command that runs a script on a key. */
-export function run(script: Script, key: string, ...values: Word[]): Command {
+export function run(script: Script, key: string, ...values: Word[]): RedisCommand {
   const { operation, isRepeatable, lua } = script;
   return { operation, key, words: ['EVAL', lua, 1, key, ...values], isRepeatable };
 }

@@ -14,7 +14,7 @@ import type { RecentEnds } from '../networked/recent-ends.ts';
 import { decodeSession, encodeSession, writtenTime } from '../networked/session-format.ts';
 import type { SessionRecord } from '../session-record.ts';
 import type { SessionStore } from '../store.ts';
-import type { Command, Commands, Word } from './commands.ts';
+import type { Commands, RedisCommand, Word } from './commands.ts';
 import type { Keys } from './keys.ts';
 import { END, INDEX, MARK_ENDED, run, TOUCH } from './scripts.ts';
 
@@ -149,7 +149,7 @@ export class RedisSessions implements SessionStore {
 }
 
 /** A command of Redis on one key; those that are used here can all be repeated. */
-function command(operation: Command['operation'], key: string, word: string, ...values: Word[]): Command {
+function command(operation: RedisCommand['operation'], key: string, word: string, ...values: Word[]): RedisCommand {
   return { operation, key, words: [word, key, ...values], isRepeatable: true };
 }
 

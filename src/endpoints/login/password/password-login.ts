@@ -11,7 +11,7 @@ import type { Clock } from '../../../lib/clock.ts';
 import type { AttemptStore, ThrottleRule } from '../../../store/store.ts';
 import { MAX_PASSWORD_BYTES } from './hash.ts';
 import type { PasswordHasher } from './hasher.ts';
-import { accountName, type StandIn, type User, type UsersFile } from './users-file.ts';
+import { accountName, type StandInUser, type User, type UsersFile } from './users-file.ts';
 
 /** Limits of password logins. */
 export interface PasswordRules {
@@ -75,7 +75,7 @@ export class PasswordLogin {
   }
 
   /** Counts the attempt and computes. Does the same for a stand-in, and never lets it in. */
-  async #judge(account: string, user: User | StandIn, password: string, address: string): Promise<User | Denial> {
+  async #judge(account: string, user: User | StandInUser, password: string, address: string): Promise<User | Denial> {
     if (this.#hasher.isFull(this.#rules.maxQueue)) return OVERLOADED;
     const addressKey = `address:${clientNetwork(address)}`;
     const accountKey = `account:${account}`;

@@ -108,7 +108,7 @@ export interface User {
 }
 
 /** What the password for an unknown account is verified against. */
-export interface StandIn {
+export interface StandInUser {
   readonly subject: null;
   readonly stored: PasswordHash;
 }
@@ -119,7 +119,7 @@ export const accountName = (typed: string): string => typed.normalize('NFC').tri
 /** The users of one reading of the file. */
 export class Users {
   readonly #byAccount: ReadonlyMap<string, User>;
-  readonly #standIns: readonly StandIn[];
+  readonly #standIns: readonly StandInUser[];
 
   constructor(users: readonly User[]) {
     this.#byAccount = new Map(users.map((user) => [user.account, user]));
@@ -134,7 +134,7 @@ export class Users {
    * What to verify the password for an unknown account against, so that it costs what it costs for a known one: a hash
    * of the same cost as some user's, the same for the same name every time, that no password has.
    */
-  standIn(account: string): StandIn {
+  standIn(account: string): StandInUser {
     let sum = 0;
     for (let index = 0; index < account.length; index += 1) sum = (sum * 31 + account.charCodeAt(index)) >>> 0;
     return this.#standIns[sum % this.#standIns.length] ?? standIn(UNUSABLE);
@@ -144,7 +144,7 @@ export class Users {
 /** Of the usual cost, without a password. */
 const UNUSABLE: PasswordHash = { ...DEFAULT_PARAMETERS, salt: Buffer.alloc(16), hash: Buffer.alloc(32) };
 
-const standIn = ({ hash, ...cost }: PasswordHash): StandIn => ({
+const standIn = ({ hash, ...cost }: PasswordHash): StandInUser => ({
   subject: null,
   stored: { ...cost, hash: Buffer.alloc(hash.byteLength) },
 });
