@@ -35,8 +35,8 @@ export class UpstreamSeries {
 
   /** Reads the gauges from these upstreams from now on. */
   readFrom(upstreams: () => readonly Upstream[]): void {
-    const sum = ({ endpoints }: Upstream, of: (endpoint: Upstream['endpoints'][number]) => number) =>
-      endpoints.reduce((total, endpoint) => total + of(endpoint), 0);
+    const sum = ({ servers }: Upstream, of: (server: Upstream['servers'][number]) => number) =>
+      servers.reduce((total, server) => total + of(server), 0);
     this.#inFlight.readFrom(() =>
       upstreams().map((upstream) => [{ upstream: upstream.name }, sum(upstream, ({ load }) => load)]),
     );

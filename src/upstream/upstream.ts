@@ -8,8 +8,8 @@ import { formatPath } from '../config/problem.ts';
 import { ConfigFault, Denial } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import { NOT_A_CERTIFICATE, pairProblem, readCertificates } from '../lib/pem.ts';
-import { Endpoint, type UpstreamTls } from './endpoint.ts';
 import type { UpstreamConfig } from './section.ts';
+import { UpstreamServer, type UpstreamTls } from './server.ts';
 
 const TOO_MANY_PENDING = new Denial('overloaded', 'too many requests wait for this upstream');
 
@@ -17,7 +17,7 @@ const TOO_MANY_PENDING = new Denial('overloaded', 'too many requests wait for th
 export class Upstream {
   readonly name: string;
   readonly config: UpstreamConfig;
-  readonly endpoints: readonly Endpoint[];
+  readonly servers: readonly UpstreamServer[];
   readonly #isRoundRobin: boolean;
   readonly #maxInFlight: number;
   readonly #tls: UpstreamTls | null;
@@ -42,7 +42,7 @@ export class Upstream {
       maxDelayMs: config.ejection.maxDelay,
       tls: this.#tls,
     };
-    this.endpoints = config.endpoints.map((origin) => new Endpoint(origin, settings, monotonicMs));
+    this.servers = config.endpoints.map((origin) => new UpstreamServer(origin, settings, monotonicMs));
   }
 
   /**
@@ -57,17 +57,17 @@ export class Upstream {
   }
 
   /**
-   * Chooses the endpoint for a request.
+   * Chooses the server for a request.
    *
    * Among those that are not ejected; when all are, the one whose time is over first, because a small chance is better
    * than none.
    *
-   * @param except  an endpoint that has just failed, which is chosen only when there is no other
-   * @returns an endpoint, or a Denial `overloaded` when every eligible one has too much waiting
+   * @param except  one that has just failed, which is chosen only when there is no other
+   * @returns a server, or a Denial `overloaded` when every eligible one has too much waiting
    */
-  choose(except: Endpoint | null = null): Endpoint | Denial {
-    const [only] = this.endpoints;
-    if (this.endpoints.length === 1 && only !== undefined) {
+  choose(except: UpstreamServer | null = null): UpstreamServer | Denial {
+    const [only] = this.servers;
+    if (this.servers.length === 1 && only !== undefined) {
       return only.inFlight < this.#maxInFlight ? only : TOO_MANY_PENDING;
     }
     const chosen = this.#bestOf(except) ?? (this.#isAnyEligible(except) ? null : this.#soonestBack(except));
@@ -76,12 +76,12 @@ export class Upstream {
     return chosen;
   }
 
-  /** Whether at least one endpoint is not ejected, for readiness and the gauge. */
+  /** Whether at least one server is not ejected, for readiness and the gauge. */
   isHealthy(): boolean {
-    return this.endpoints.some((endpoint) => endpoint.isEligible());
+    return this.servers.some((server) => server.isEligible());
   }
 
-  /** Whether a connection can be made to at least one endpoint, ejected or not. */
+  /** Whether a connection can be made to at least one server, ejected or not. */
   isReachable(timeoutMs: number): Promise<boolean> {
     this.#reachable ??= this.#firstReachable(timeoutMs).finally(() => {
       this.#reachable = null;
@@ -90,8 +90,8 @@ export class Upstream {
   }
 
   async #firstReachable(timeoutMs: number): Promise<boolean> {
-    const attempts = this.endpoints.map(async (endpoint) => {
-      if (!(await endpoint.isReachable(timeoutMs))) throw new Error('not reachable');
+    const attempts = this.servers.map(async (server) => {
+      if (!(await server.isReachable(timeoutMs))) throw new Error('not reachable');
     });
     return Promise.any(attempts).then(
       () => true,
@@ -101,34 +101,34 @@ export class Upstream {
 
   /** Closes every connection at once; requests on them fail. */
   async close(): Promise<void> {
-    await Promise.all(this.endpoints.map((endpoint) => endpoint.close()));
+    await Promise.all(this.servers.map((server) => server.close()));
   }
 
-  #isAnyEligible(except: Endpoint | null): boolean {
-    return this.endpoints.some((endpoint) => endpoint !== except && endpoint.isEligible());
+  #isAnyEligible(except: UpstreamServer | null): boolean {
+    return this.servers.some((server) => server !== except && server.isEligible());
   }
 
   /** The next eligible one in turn that has room, or the one of them that has least to do. */
-  #bestOf(except: Endpoint | null): Endpoint | null {
-    const { endpoints } = this;
+  #bestOf(except: UpstreamServer | null): UpstreamServer | null {
+    const { servers } = this;
     const start = this.#next;
-    let best: Endpoint | null = null;
-    for (let step = 0; step < endpoints.length; step += 1) {
-      const index = (start + step) % endpoints.length;
-      const endpoint = endpoints[index] as Endpoint;
-      if (endpoint === except || !endpoint.isEligible() || endpoint.inFlight >= this.#maxInFlight) continue;
-      if (best !== null && endpoint.load >= best.load) continue;
-      best = endpoint;
+    let best: UpstreamServer | null = null;
+    for (let step = 0; step < servers.length; step += 1) {
+      const index = (start + step) % servers.length;
+      const server = servers[index] as UpstreamServer;
+      if (server === except || !server.isEligible() || server.inFlight >= this.#maxInFlight) continue;
+      if (best !== null && server.load >= best.load) continue;
+      best = server;
       this.#next = index + 1;
       if (this.#isRoundRobin) break;
     }
     return best;
   }
 
-  #soonestBack(except: Endpoint | null): Endpoint {
-    const others = this.endpoints.filter((endpoint) => endpoint !== except);
-    const pool = others.length > 0 ? others : this.endpoints;
-    return pool.reduce((best, endpoint) => (endpoint.ejectedUntilMs < best.ejectedUntilMs ? endpoint : best));
+  #soonestBack(except: UpstreamServer | null): UpstreamServer {
+    const others = this.servers.filter((server) => server !== except);
+    const pool = others.length > 0 ? others : this.servers;
+    return pool.reduce((best, server) => (server.ejectedUntilMs < best.ejectedUntilMs ? server : best));
   }
 }
 

@@ -3,7 +3,7 @@
 import { createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { Denial } from '../../src/errors.ts';
-import type { Endpoint } from '../../src/upstream/endpoint.ts';
+import type { UpstreamServer } from '../../src/upstream/server.ts';
 import { Upstream } from '../../src/upstream/upstream.ts';
 import { TestClocks } from '../support/clocks.ts';
 import { HOST, parseTestConfig, startGateway } from '../support/gateway.ts';
@@ -28,10 +28,10 @@ describe('choosing', () => {
     const endpoints = Array.from({ length: count }, (_, at) => `http://127.0.0.1:${at + 1}`);
     const { upstreams } = parseTestConfig({ config: { upstreams: { app: { endpoints, ...settings } } } });
     const made = new Upstream('app', upstreams['app']!, clocks.monotonicMs);
-    return { clocks, upstream: made, endpoints: made.endpoints };
+    return { clocks, upstream: made, servers: made.servers };
   }
-  const indexOf = (made: Upstream, chosen: Endpoint | Denial) =>
-    chosen instanceof Denial ? chosen.reason : made.endpoints.indexOf(chosen);
+  const indexOf = (made: Upstream, chosen: UpstreamServer | Denial) =>
+    chosen instanceof Denial ? chosen.reason : made.servers.indexOf(chosen);
 
   test('round-robin takes each endpoint in turn', () => {
     const { upstream: made } = upstream(3, { balance: 'round-robin' });
@@ -39,26 +39,26 @@ describe('choosing', () => {
   });
 
   test('round-robin shares evenly among the others while one is ejected', () => {
-    const { upstream: made, endpoints } = upstream(3, { balance: 'round-robin', ejection: { consecutiveFailures: 1 } });
-    endpoints[1]?.noteFailure();
+    const { upstream: made, servers } = upstream(3, { balance: 'round-robin', ejection: { consecutiveFailures: 1 } });
+    servers[1]?.noteFailure();
     expect(Array.from({ length: 6 }, () => indexOf(made, made.choose()))).toEqual([0, 2, 0, 2, 0, 2]);
   });
 
   test('least-loaded takes the endpoint with least under way, WebSockets included, and in turn among equals', () => {
-    const { upstream: made, endpoints } = upstream(3);
+    const { upstream: made, servers } = upstream(3);
     expect([0, 1, 2].map(() => indexOf(made, made.choose()))).toEqual([0, 1, 2]);
-    endpoints[0]!.inFlight = 2;
-    endpoints[1]!.tunnels = 1;
-    endpoints[2]!.inFlight = 3;
+    servers[0]!.inFlight = 2;
+    servers[1]!.tunnels = 1;
+    servers[2]!.inFlight = 3;
     expect([0, 1].map(() => indexOf(made, made.choose()))).toEqual([1, 1]);
-    endpoints[1]!.tunnels = 5;
+    servers[1]!.tunnels = 5;
     expect(indexOf(made, made.choose())).toBe(0);
   });
 
   test('an endpoint that cannot be reached is left alone, twice as long each time, up to a limit', () => {
     const ejection = { consecutiveFailures: 2, baseDelay: '1s', maxDelay: '4s' };
-    const { upstream: made, endpoints, clocks } = upstream(2, { ejection });
-    const [first] = endpoints as [Endpoint, Endpoint];
+    const { upstream: made, servers, clocks } = upstream(2, { ejection });
+    const [first] = servers as [UpstreamServer, UpstreamServer];
     const fail = () => {
       first.noteFailure();
       const start = clocks.monotonicMs();
@@ -77,50 +77,46 @@ describe('choosing', () => {
 
   test('an endpoint that returns is tried by one request, and takes its share when that was answered', () => {
     const ejection = { consecutiveFailures: 1, baseDelay: '1s' };
-    const { upstream: made, endpoints, clocks } = upstream(2, { balance: 'round-robin', ejection });
-    endpoints[0]?.noteFailure();
+    const { upstream: made, servers, clocks } = upstream(2, { balance: 'round-robin', ejection });
+    servers[0]?.noteFailure();
     expect([0, 1].map(() => indexOf(made, made.choose()))).toEqual([1, 1]);
     clocks.advance(1_101);
     const tried = [0, 1, 2, 3].map(() => indexOf(made, made.choose()));
     expect(tried.filter((index) => index === 0)).toHaveLength(1);
-    endpoints[0]?.noteSuccess();
+    servers[0]?.noteSuccess();
     expect(new Set([0, 1].map(() => indexOf(made, made.choose())))).toEqual(new Set([0, 1]));
   });
 
   test('when all are ejected the one that returns first is taken', () => {
-    const {
-      upstream: made,
-      endpoints,
-      clocks,
-    } = upstream(3, { ejection: { consecutiveFailures: 1, baseDelay: '1s' } });
-    endpoints[2]?.noteFailure();
+    const { upstream: made, servers, clocks } = upstream(3, { ejection: { consecutiveFailures: 1, baseDelay: '1s' } });
+    servers[2]?.noteFailure();
     clocks.advance(500);
-    endpoints[0]?.noteFailure();
-    endpoints[1]?.noteFailure();
+    servers[0]?.noteFailure();
+    servers[1]?.noteFailure();
     expect(indexOf(made, made.choose())).toBe(2);
     expect(made.isHealthy()).toBe(false);
   });
 
   test('an endpoint that has just failed is taken again only when there is no other', () => {
-    const { upstream: made, endpoints } = upstream(2, { balance: 'round-robin' });
-    expect([0, 1, 2].map(() => indexOf(made, made.choose(endpoints[0])))).toEqual([1, 1, 1]);
+    const { upstream: made, servers } = upstream(2, { balance: 'round-robin' });
+    expect([0, 1, 2].map(() => indexOf(made, made.choose(servers[0])))).toEqual([1, 1, 1]);
     const alone = upstream(1).upstream;
-    expect(indexOf(alone, alone.choose(alone.endpoints[0]))).toBe(0);
+    expect(indexOf(alone, alone.choose(alone.servers[0]))).toBe(0);
   });
 
   test('when every endpoint has as much waiting as it may, requests are refused as overloaded', () => {
     for (const count of [1, 2, 3]) {
-      const { upstream: made, endpoints } = upstream(count, { maxConnections: 2, maxPending: 1 });
-      for (const endpoint of endpoints) endpoint.inFlight = 3;
+      const { upstream: made, servers } = upstream(count, { maxConnections: 2, maxPending: 1 });
+      for (const server of servers) server.inFlight = 3;
       expect(indexOf(made, made.choose())).toBe('overloaded');
-      endpoints[count - 1]!.inFlight = 2;
+      servers[count - 1]!.inFlight = 2;
       expect(indexOf(made, made.choose())).toBe(count - 1);
     }
   });
 
   test('open WebSockets do not make an endpoint overloaded', () => {
-    const { upstream: made, endpoints } = upstream(1, { maxConnections: 1, maxPending: 0 });
-    endpoints[0]!.tunnels = 1_000;
+    const { upstream: made, servers } = upstream(1, { maxConnections: 1, maxPending: 0 });
+    servers[0]!.tunnels = 1_000;
     expect(indexOf(made, made.choose())).toBe(0);
   });
 });

@@ -7,7 +7,7 @@ import { buildConnector, Pool } from 'undici';
 import type { Clock } from '../lib/clock.ts';
 
 /** Limits and timeouts of one server of an upstream. Times are in milliseconds. */
-export interface EndpointSettings {
+export interface ServerSettings {
   readonly maxConnections: number;
   readonly connectTimeoutMs: number;
   readonly firstByteTimeoutMs: number;
@@ -27,7 +27,7 @@ export interface UpstreamTls {
 }
 
 /** One server of an upstream, with its connection pool. */
-export class Endpoint {
+export class UpstreamServer {
   readonly origin: string;
   /** `host:port` for `hostHeader: endpoint`. */
   readonly hostHeader: string;
@@ -38,13 +38,13 @@ export class Endpoint {
   inFlight = 0;
   /** Open tunnels. They have left the pool and take no connection of its number. */
   tunnels = 0;
-  readonly #settings: EndpointSettings;
+  readonly #settings: ServerSettings;
   readonly #monotonicMs: Clock;
   #failures = 0;
   #ejections = 0;
   #ejectedUntilMs = Number.NEGATIVE_INFINITY;
 
-  constructor(origin: string, settings: EndpointSettings, monotonicMs: Clock) {
+  constructor(origin: string, settings: ServerSettings, monotonicMs: Clock) {
     const url = new URL(origin);
     this.origin = origin;
     this.hostHeader = url.host;
@@ -88,7 +88,7 @@ export class Endpoint {
     return { busy, idle: connected - busy };
   }
 
-  /** By which endpoints are compared. */
+  /** By which servers are compared. */
   get load(): number {
     return this.inFlight + this.tunnels;
   }
@@ -98,7 +98,7 @@ export class Endpoint {
     if (this.#ejections > 0) this.#ejectedUntilMs = this.#monotonicMs() + this.#settings.baseDelayMs;
   }
 
-  /** When an ejected endpoint may be tried again; the lower, the sooner. */
+  /** When an ejected server may be tried again; the lower, the sooner. */
   get ejectedUntilMs(): number {
     return this.#ejectedUntilMs;
   }
@@ -133,7 +133,7 @@ export class Endpoint {
  * Connects, and for https verifies the certificate against the name that the configuration gives, never against the
  * Host header of a request, which undici would take (TLS-04, TLS-06, UPS-12).
  */
-function tlsConnector(serverName: string, settings: EndpointSettings): buildConnector.connector {
+function tlsConnector(serverName: string, settings: ServerSettings): buildConnector.connector {
   const { tls, connectTimeoutMs } = settings;
   const connect = buildConnector({
     timeout: connectTimeoutMs,
