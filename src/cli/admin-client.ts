@@ -7,16 +7,16 @@ import { type CliIo, UsageFault } from './command.ts';
 import { CONFIG_OPTION, checkConfiguration, configPath } from './configuration.ts';
 import { type HttpAnswer, request } from './http.ts';
 
-/** Where the admin listener is: options of every command that asks a running gateway. */
+/** Options of every command that calls a running gateway: where its admin listener is. */
 export const ADMIN_OPTIONS = {
   config: {
     ...CONFIG_OPTION,
-    description: 'Take the address and tokenFile of the admin listener from this configuration.',
+    description: 'Configuration with the address and tokenFile of the admin listener.',
   },
   'admin-url': {
     type: 'string',
     value: 'URL',
-    description: 'The admin listener, instead of a configuration.',
+    description: 'URL of the admin listener, instead of a configuration.',
     default: '$SALLYPORT_ADMIN_URL, else from the configuration',
   },
 } as const;
@@ -53,13 +53,13 @@ export async function findAdmin(command: string, options: AdminOptions, io: CliI
   }
   const { loaded } = await checkConfiguration(configPath(options.config, io), io, true);
   if (loaded === null) {
-    throw new ConfigFault(`${configPath(options.config, io)} is not valid: give the admin listener with --admin-url`);
+    throw new ConfigFault(`${configPath(options.config, io)} is not valid: name the admin listener with --admin-url`);
   }
   const { address, tokenFile } = loaded.config.listeners.admin;
   return { url: new URL(`http://${reachable(address)}`), tokenFile: tokenFile ?? null };
 }
 
-/** An address to connect to: one that listens everywhere is reached on this machine. */
+/** The address to connect to: a wildcard address is reached on the loopback. */
 function reachable({ host, port }: ListenAddress): string {
   if (host === '0.0.0.0') return `127.0.0.1:${port}`;
   if (host === '::') return `[::1]:${port}`;
@@ -92,7 +92,7 @@ export async function callAdmin(
       : { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body) },
   );
   if (answer.status < 200 || answer.status > 299)
-    throw new ConfigFault(`${url.origin} answers ${answer.status}: ${problemOf(answer)}`);
+    throw new ConfigFault(`${url.origin} answered ${answer.status}: ${problemOf(answer)}`);
   try {
     return JSON.parse(answer.body);
   } catch (cause) {
@@ -103,7 +103,7 @@ export async function callAdmin(
 /**
  * Checks that an answer has the shape of the admin API.
  *
- * @throws ConfigFault when something else has answered
+ * @throws ConfigFault when something other than an admin listener answered
  */
 export function requireShape<T>(answer: unknown, hasShape: (answer: unknown) => answer is T, { url }: AdminPlace): T {
   if (!hasShape(answer)) throw notAnAdminListener(url);

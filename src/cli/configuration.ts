@@ -17,12 +17,11 @@ export const CONFIG_OPTION = {
 /** Option of the commands that check a configuration. */
 export const NO_FILES_OPTION = {
   type: 'boolean',
-  description:
-    'Do not look at the files that the configuration names: to check it on another machine than the one it is for.',
+  description: 'Do not read the files that the configuration names, so that it can be checked on another machine.',
 } as const;
 
 /** Option of the commands whose output a script would read. */
-export const JSON_OPTION = { type: 'boolean', description: 'Write JSON, for programs.' } as const;
+export const JSON_OPTION = { type: 'boolean', description: 'Write JSON.' } as const;
 
 /** Where the configuration is, by option, environment or default. */
 export const configPath = (given: string | undefined, { env }: CliIo): string =>
@@ -81,13 +80,13 @@ async function requireValid(path: string, result: LoadResult): Promise<ValidResu
   );
 }
 
-/** Longest standard input that is read. */
+/** Longest standard input that is read, in bytes. */
 const MAX_INPUT = 8 * 1024 * 1024;
 
 /**
  * Reads a whole stream as UTF-8.
  *
- * @throws ConfigFault when it is longer than anything that is read
+ * @throws ConfigFault when it is longer than 8 MiB
  */
 export async function readAll(stream: CliInput): Promise<string> {
   const chunks: Buffer[] = [];

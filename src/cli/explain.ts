@@ -1,19 +1,20 @@
 import { defineCommand, EXIT } from './command.ts';
 import { CONFIG_OPTION, configPath, JSON_OPTION, loadConfiguration } from './configuration.ts';
+import { show } from './output.ts';
 
 /** `sallyport explain`. */
 export const explain = defineCommand({
   name: 'explain',
   summary: 'Show what the gateway would do with a request, and why',
   description: [
-    'Takes a request through the same code as the running gateway, and stops before it is sent: how it is read, which route takes it and why others do not, which credential is needed, each criterion of the allow rule, what the upstream would get, and the token as decoded claims. Nothing is connected to, and the files that the configuration names are not needed.',
-    'A session is given by the attributes of its user: roles=customer,roles=admin,email=bob@example.com,subject=bob; name:=JSON gives a value that is not text. A service token is given as issuer:subject and its claims: billing:invoices,scope=orders:read, or act:={"sub":"cart"} for a call of cart on behalf of the subject. A ServiceAccount is given as namespace/name; with more than one cluster as cluster:namespace/name.',
+    'Runs a request through the code of the gateway up to the point where it would be sent. Shows how it is read, which route matches and why others do not, which credential the route needs, each criterion of its allow rule, what the upstream would get, and the claims of the token. Connects to nothing, and does not need the files that the configuration names.',
+    'Describe a session by the attributes of its user: roles=customer,roles=admin,email=bob@example.com,subject=bob; write name:=JSON for a value that is not text. Describe a service token as issuer:subject and its claims: billing:invoices,scope=orders:read, or act:={"sub":"cart"} for a call by cart on behalf of the subject. Name a ServiceAccount as namespace/name, or with more than one cluster as cluster:namespace/name.',
   ],
   args: [
     { name: 'METHOD', description: 'GET, POST, …' },
     {
       name: 'URL',
-      description: 'https://host/path?query, or /path on the first public origin. It is taken as it is written.',
+      description: 'https://host/path?query, or /path on the first public origin. Sent exactly as written.',
     },
   ],
   options: {
@@ -30,12 +31,12 @@ export const explain = defineCommand({
     header: { type: 'string', value: "'NAME: VALUE'", multiple: true, description: 'The request has this header.' },
     outbound: {
       type: 'boolean',
-      description: 'The workload beside the gateway calls this, on the outbound side.',
+      description: 'The workload beside the gateway makes this call, on the outbound side.',
     },
     from: {
       type: 'string',
       value: 'ADDRESS',
-      description: 'Who connects. Default: 192.0.2.1, with --outbound 127.0.0.1.',
+      description: 'Address of the client. Default: 192.0.2.1, with --outbound 127.0.0.1.',
     },
     expect: {
       type: 'string',
@@ -47,17 +48,17 @@ export const explain = defineCommand({
     json: JSON_OPTION,
   },
   examples: [
-    ['sallyport explain GET /api/orders --session roles=customer', 'A customer asks for the orders'],
+    ['sallyport explain GET /api/orders --session roles=customer', 'A customer requests the orders'],
     [
       'sallyport explain POST https://shop.example.com/api/orders --expect deny',
-      'In CI: without a session nothing gets in',
+      'In CI: a request without a session is refused',
     ],
     [
       'sallyport explain GET /internal/orders --service shop/cart',
-      'The ServiceAccount cart of the namespace shop asks',
+      'The ServiceAccount cart of the namespace shop calls',
     ],
     ['sallyport explain --outbound GET http://orders.internal/1', 'The workload calls another service'],
-    ['sallyport explain GET /internal/orders --service billing:invoices,scope=orders:read', 'Another service asks'],
+    ['sallyport explain GET /internal/orders --service billing:invoices,scope=orders:read', 'Another service calls'],
   ],
   exit: {
     ok: 'explained, and the result matches --expect',
@@ -75,7 +76,7 @@ export const explain = defineCommand({
       loaded.config,
       io.clocks,
     );
-    io.stdout.write(options.json ? `${JSON.stringify(explanation, null, 2)}\n` : explanationText(explanation));
+    show(io, options.json, explanation, explanationText(explanation));
     if (options.expect === undefined || isExpected(options.expect, explanation)) return EXIT.ok;
     io.stderr.write(`expected ${options.expect}\n`);
     return EXIT.failed;

@@ -1,13 +1,14 @@
 import { ADMIN_OPTIONS, findAdmin } from './admin-client.ts';
 import { defineCommand, EXIT } from './command.ts';
 import { JSON_OPTION } from './configuration.ts';
+import { request } from './http.ts';
 
 /** `sallyport health`. */
 export const health = defineCommand({
   name: 'health',
   summary: 'Check whether a running gateway is alive or ready',
   description: [
-    'Requests /livez, or with --ready /readyz, from the admin listener. For HEALTHCHECK in a container without curl.',
+    'Requests /livez (with --ready: /readyz) of the admin listener. Made for HEALTHCHECK in a container without curl.',
   ],
   options: {
     ...ADMIN_OPTIONS,
@@ -18,9 +19,8 @@ export const health = defineCommand({
     ['sallyport health', 'The gateway of sallyport.yaml'],
     ['sallyport health --ready --admin-url http://127.0.0.1:9090', 'Without a configuration'],
   ],
-  exit: { ok: 'yes', failed: 'no, or it does not answer' },
+  exit: { ok: 'healthy', failed: 'not healthy, or no answer' },
   async run({ options, io }) {
-    const { request } = await import('./http.ts');
     const { url } = await findAdmin('health', options, io);
     const { status, body } = await request('GET', new URL(options.ready ? '/readyz' : '/livez', url), {
       timeoutMs: 3_000,

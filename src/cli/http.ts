@@ -42,7 +42,7 @@ export async function request(method: string, url: URL, options: HttpOptions = {
     let length = 0;
     for await (const chunk of answer as AsyncIterable<Buffer>) {
       length += chunk.byteLength;
-      if (length > maxBytes) throw new ConfigFault(`${url.origin}: the answer is too long`);
+      if (length > maxBytes) throw new ConfigFault(`${url.origin}: the answer is longer than ${maxBytes} bytes`);
       chunks.push(chunk);
     }
     return { status: answer.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') };

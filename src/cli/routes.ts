@@ -4,8 +4,9 @@ import type { RouteConfig } from '../routing/section.ts';
 import { defineCommand, EXIT } from './command.ts';
 import { CONFIG_OPTION, configPath, JSON_OPTION, loadConfiguration, NO_FILES_OPTION } from './configuration.ts';
 import { describeAllow, describeDestinationToken } from './describe.ts';
+import { formatTable, show } from './output.ts';
 
-/** What stands for the audience where no token is minted for one. */
+/** Shown instead of an audience where no token is minted. */
 const AUDIENCES: Readonly<Record<string, string>> = { original: 'as presented', none: '-' };
 
 /** `sallyport routes`. */
@@ -13,18 +14,17 @@ export const routes = defineCommand({
   name: 'routes',
   summary: 'List the routes in the order in which they are tried',
   description: [
-    'The most specific pattern wins, whatever the order in the file; where two have the same pattern, the one that lists its methods goes first. A pattern that ends in /… takes what is below it, too.',
-    'The destinations of the outbound side follow, with the token that a call there gets.',
+    'The most specific pattern wins, whatever the order in the file; where two have the same pattern, the one that lists its methods goes first. A pattern that ends in /… also matches every path below it.',
+    'Below them, the destinations of the outbound side, each with the token that the gateway adds to calls.',
   ],
   options: { config: CONFIG_OPTION, 'no-files': NO_FILES_OPTION, json: JSON_OPTION },
-  examples: [['sallyport routes', 'The table of sallyport.yaml']],
+  examples: [['sallyport routes', 'Routes of sallyport.yaml']],
   exit: { ok: 'listed', failed: 'the configuration is not valid' },
   async run({ options, io }) {
     const { loaded } = await loadConfiguration(configPath(options.config, io), io, options['no-files']);
     const { compileRoutes } = await import('../routing/route.ts');
     const { compileCredential, describeCredential } = await import('../authentication/credential.ts');
     const { formatPattern } = await import('../routing/pattern.ts');
-    const { formatTable } = await import('./table.ts');
     const { config } = loaded;
     const rows = compileRoutes(config, compileCredential).entries.map(({ pattern, route }) => {
       const written = config.routes[route.index] as RouteConfig & { readonly allow?: AllowConfig };
@@ -39,19 +39,15 @@ export const routes = defineCommand({
       };
     });
     const destinations = await destinationRows(config);
-    if (options.json) {
-      io.stdout.write(`${JSON.stringify([...rows, ...destinations], null, 2)}\n`);
-      return EXIT.ok;
-    }
-    const columns = ['pattern', 'methods', 'credential', 'allow', 'upstream', 'audience', 'id'] as const;
-    const outboundColumns = ['pattern', 'methods', 'token', 'upstream', 'audience', 'id'] as const;
     const table = <C extends string>(names: readonly C[], lines: readonly Readonly<Record<C, string>>[]) =>
-      formatTable(
-        names.map((column) => column.toUpperCase()),
-        lines.map((line) => names.map((column) => line[column])),
+      formatTable<Readonly<Record<C, string>>>(
+        lines,
+        Object.fromEntries(names.map((column) => [column.toUpperCase(), (line) => line[column]])),
       );
-    io.stdout.write(table(columns, rows));
-    if (destinations.length > 0) io.stdout.write(`\n${table(outboundColumns, destinations)}`);
+    const tables = [table(['pattern', 'methods', 'credential', 'allow', 'upstream', 'audience', 'id'], rows)];
+    if (destinations.length > 0)
+      tables.push(table(['pattern', 'methods', 'token', 'upstream', 'audience', 'id'], destinations));
+    show(io, options.json, [...rows, ...destinations], tables.join('\n'));
     return EXIT.ok;
   },
 });

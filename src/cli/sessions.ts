@@ -10,6 +10,7 @@ import {
 } from './admin-client.ts';
 import { defineCommand, EXIT, UsageFault } from './command.ts';
 import { JSON_OPTION } from './configuration.ts';
+import { formatTable, show } from './output.ts';
 
 /** `sallyport sessions list`. */
 export const sessionsList = defineCommand({
@@ -18,29 +19,22 @@ export const sessionsList = defineCommand({
   description: ['Uses the admin API of a running gateway. A handle names a session and cannot be used to log in.'],
   args: [{ name: 'SUBJECT', description: 'The `sub` of the user.' }],
   options: { ...ADMIN_OPTIONS, 'token-file': TOKEN_FILE_OPTION, json: JSON_OPTION },
-  examples: [['sallyport sessions list alice', 'Where alice is logged in']],
+  examples: [['sallyport sessions list alice', 'Where Alice is logged in']],
   exit: { ok: 'listed', failed: 'the gateway cannot be asked, or refuses' },
   async run({ options, args, io }) {
     const place = await findAdmin('sessions list', options, io);
     const path = `/api/sessions?subject=${encodeURIComponent(args[0] ?? '')}`;
     const answer = await callAdmin('GET', path, place, options['token-file'], io);
     const { sessions } = requireShape(answer, isSessionList, place);
-    const { formatTable } = await import('./table.ts');
-    io.stdout.write(
-      options.json
-        ? `${JSON.stringify(sessions, null, 2)}\n`
-        : formatTable(
-            ['HANDLE', 'METHOD', 'CREATED', 'LAST SEEN', 'EXPIRES', 'DEVICE'],
-            sessions.map(({ handle, method, createdAt, lastSeenAt, expiresAt, device }) => [
-              handle,
-              method,
-              createdAt,
-              lastSeenAt,
-              expiresAt,
-              printable(device),
-            ]),
-          ),
-    );
+    const table = formatTable(sessions, {
+      HANDLE: ({ handle }) => handle,
+      METHOD: ({ method }) => method,
+      CREATED: ({ createdAt }) => createdAt,
+      'LAST SEEN': ({ lastSeenAt }) => lastSeenAt,
+      EXPIRES: ({ expiresAt }) => expiresAt,
+      DEVICE: ({ device }) => printable(device),
+    });
+    show(io, options.json, sessions, table);
     return EXIT.ok;
   },
 });
@@ -60,10 +54,10 @@ export const sessionsRevoke = defineCommand({
     json: JSON_OPTION,
   },
   examples: [
-    ['sallyport sessions revoke --subject alice', 'Alice is logged out everywhere'],
+    ['sallyport sessions revoke --subject alice', 'Log Alice out everywhere'],
     ['sallyport sessions revoke 7PhQ6unHYLMf49FT9ZCzI-_tlKDgcQC9O4nPrUxZOfY', 'One session'],
   ],
-  exit: { ok: 'ended, or there was none', failed: 'the gateway cannot be asked, or refuses' },
+  exit: { ok: 'ended, or none was open', failed: 'the gateway cannot be asked, or refuses' },
   async run({ options, args, io }) {
     const [handle] = args;
     if ((handle === undefined) === (options.subject === undefined)) {
@@ -77,7 +71,7 @@ export const sessionsRevoke = defineCommand({
     const answer = await callAdmin('DELETE', path, place, options['token-file'], io);
     const { revoked } = requireShape(answer, isRevocation, place);
     const lines = revoked.length === 0 ? 'no session was open\n' : revoked.map((ended) => `ended ${ended}\n`).join('');
-    io.stdout.write(options.json ? `${JSON.stringify({ revoked }, null, 2)}\n` : lines);
+    show(io, options.json, { revoked }, lines);
     return EXIT.ok;
   },
 });
@@ -90,5 +84,5 @@ const isSessionList = (answer: unknown): answer is { readonly sessions: readonly
 const isRevocation = (answer: unknown): answer is { readonly revoked: readonly string[] } =>
   hasList(answer, 'revoked', (handle) => typeof handle === 'string');
 
-/** Devices name themselves: without what a terminal would obey. */
+/** A client chooses the name of its device, so characters that control a terminal are replaced. */
 const printable = (text: string) => text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e]/g, '\ufffd');

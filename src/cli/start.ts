@@ -2,6 +2,7 @@ import cluster from 'node:cluster';
 import { resolve } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import type { ComponentHealth } from '../admin/control.ts';
+import { ConfigFault } from '../errors.ts';
 import type { GatewayDependencies } from '../gateway/gateway.ts';
 import type { LoadedConfig } from '../gateway/load.ts';
 import { counted } from '../lib/counted.ts';
@@ -17,20 +18,20 @@ export const start = defineCommand({
   name: 'start',
   summary: 'Run the gateway',
   description: [
-    'Says in one line when it is ready. Logs are JSON lines on standard output. The configuration is read again when its file changes, on SIGHUP, and on POST /-/reload of the admin listener; one that is not valid changes nothing.',
-    'SIGTERM or SIGINT end it in order, in the time of shutdown.delay and shutdown.timeout; a second one ends it at once.',
+    'Prints one line when the gateway is ready; logs are JSON lines on standard output. The gateway reloads its configuration when the file changes, on SIGHUP, and on POST /-/reload of the admin listener. An invalid configuration changes nothing.',
+    'SIGTERM or SIGINT shuts the gateway down gracefully, within shutdown.delay and shutdown.timeout; a second signal ends it at once.',
   ],
   options: {
     config: CONFIG_OPTION,
-    json: { ...JSON_OPTION, description: 'Say that it is ready as a JSON log line, also on a terminal.' },
+    json: { ...JSON_OPTION, description: 'Report readiness as a JSON log line, even on a terminal.' },
   },
   examples: [
     ['sallyport start', 'With sallyport.yaml'],
     ['sallyport start --config /etc/sallyport/sallyport.yaml', 'In a container'],
   ],
   exit: {
-    ok: 'ended in order',
-    failed: 'the configuration is not valid, something cannot be opened, or nothing can be served any more',
+    ok: 'shut down gracefully',
+    failed: 'the configuration is not valid, something cannot be opened, or the gateway can no longer serve requests',
   },
   async run({ options, io }) {
     stayReadyWhenIdle();
@@ -43,9 +44,8 @@ export const start = defineCommand({
 });
 
 /**
- * Keeps V8 from giving memory back when nothing has happened for some seconds: with it goes what it has compiled for kinds
- * of objects of which there are none just then, and the first requests of the next burst pay for that
- * (docs/adr/0012-compiled-code-outlives-idleness.md).
+ * Keeps V8 from shrinking its heap after some idle seconds. It would drop code compiled for kinds of objects that do not
+ * exist just then, and slow the first requests of the next burst (docs/adr/0012-compiled-code-outlives-idleness.md).
  */
 function stayReadyWhenIdle(): void {
   setFlagsFromString('--memory-reducer-gc-count=0');
@@ -53,9 +53,9 @@ function stayReadyWhenIdle(): void {
 }
 
 /**
- * Runs from the loaded configuration to the end.
+ * Runs the gateway from its loaded configuration to its end.
  *
- * @param isForPeople  say that it is ready in plain text, not as a log line
+ * @param isForPeople  report readiness in plain text, not as a log line
  * @throws ConfigFault with one clear message when something cannot be opened
  */
 async function runGateway(path: string, loaded: LoadedConfig, io: CliIo, isForPeople: boolean): Promise<ExitCode> {
@@ -117,23 +117,17 @@ async function openDependencies(config: { readonly log: LogConfig }, { clocks }:
   endOnBug(log);
   const metrics = new MetricRegistry();
   collectNodeMetrics(metrics);
-  return {
-    clocks,
-    lines,
-    log,
-    audit: await openAudit(config.log.auditFile),
-    metrics,
-  };
+  return { clocks, lines, log, audit: await openAudit(config.log.auditFile), metrics };
 }
 
-/** What nobody has caught ends the process, as it has to; but what happened, and what was logged before, is written. */
+/** An uncaught exception ends the process, but only after it, and everything logged before it, has been written. */
 function endOnBug(log: Logger): void {
   process.once('uncaughtException', (error: unknown) => {
     const { name, message, stack = '' } = error instanceof Error ? error : new Error('non-error thrown');
     const frames = stack.split('\n').filter((line) => /^ +at /.test(line));
     log.fatal(
       { fault: { error: name, message, at: frames.slice(0, 8).map((line) => line.trim()) } },
-      'a bug: the process ends',
+      'uncaught exception, a bug in the gateway: the process ends',
     );
     void import('../telemetry/log.ts').then(({ flushLogs }) => {
       flushLogs();
@@ -142,12 +136,12 @@ function endOnBug(log: Logger): void {
   });
 }
 
-/** Everything is closed by now; should something stay open all the same, the process does not stay for it. */
+/** Everything should be closed by now; a handle that is still open does not keep the process running. */
 function endSoon(): void {
   setTimeout(() => process.exit(), 500).unref();
 }
 
-/** Waits for a signal to end, and ends in order; at the next signal at once. */
+/** Waits for a signal, then drains; a second signal ends the process at once. */
 async function untilEnd(instance: Instance, signals: EndSignals, hopeless: Promise<'hopeless'>): Promise<ExitCode> {
   if ((await Promise.race([signals.next(), hopeless])) === 'hopeless') {
     await instance.close();
@@ -159,10 +153,10 @@ async function untilEnd(instance: Instance, signals: EndSignals, hopeless: Promi
   return isCut ? EXIT.failed : EXIT.ok;
 }
 
-/** What is cut gets this long to be let go of. */
+/** Time for connections to close before the process ends anyway. */
 const CUT_GRACE_MS = 500;
 
-/** SIGHUP, which would end the process if nobody listened; one that comes before there is anything to reload waits. */
+/** SIGHUP, which would end a process that does not listen for it. One that arrives before the start is complete waits. */
 class ReloadSignal {
   #reload: (() => void) | null = null;
   #isWaiting = false;
@@ -192,23 +186,22 @@ interface EndSignals {
   stop(): void;
 }
 
-/** SIGTERM and SIGINT, one after the other. */
+/** SIGTERM and SIGINT, in the order in which they arrive. */
 function endSignals(): EndSignals {
-  let come = Promise.withResolvers<void>();
+  let next = Promise.withResolvers<void>();
   const onSignal = () => {
-    const { resolve: tell } = come;
-    come = Promise.withResolvers<void>();
-    tell();
+    const { resolve: signalled } = next;
+    next = Promise.withResolvers<void>();
+    signalled();
   };
   process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
   return {
-    next: () => come.promise,
+    next: () => next.promise,
     stop: () => void process.off('SIGTERM', onSignal).off('SIGINT', onSignal),
   };
 }
 
 async function loadAgain(path: string, io: CliIo): Promise<LoadedConfig> {
-  const { ConfigFault } = await import('../errors.ts');
   if (path === '-') throw new ConfigFault('the configuration came from standard input and cannot be read again');
   const { readConfigText, requireLoaded } = await import('../config/load.ts');
   const { loadConfig } = await import('../gateway/load.ts');
@@ -227,12 +220,11 @@ async function openAudit(file: string | undefined): Promise<Logger> {
   try {
     return createAuditLog(file, standardOutput());
   } catch (cause) {
-    const { ConfigFault } = await import('../errors.ts');
     throw new ConfigFault(`log.auditFile: ${file} cannot be opened`, { cause });
   }
 }
 
-/** What is said when everything is open. */
+/** What is reported once everything is open. */
 async function readiness(instance: Instance, { config, hash, warnings }: LoadedConfig, io: CliIo) {
   const { addresses, uses } = instance;
   const { scheme } = addresses.public;
@@ -248,7 +240,7 @@ async function readiness(instance: Instance, { config, hash, warnings }: LoadedC
     warnings: warnings.length,
     ...(troubles.length === 0 ? { readyAfterMs: afterMs } : { startedAfterMs: afterMs, notReady: troubles }),
   };
-  // What answers is the origin: the address alone is no name that is served (421).
+  // Only the origin is served: a bare address would get 421.
   const by = config.publicOrigin.every((origin) => origin.startsWith(`${scheme}:`)) ? '' : ` by ${scheme}`;
   const state =
     troubles.length === 0
@@ -272,6 +264,6 @@ const place = ({ address, port }: ListenerAddress) =>
 
 const urlOf = (at: ListenerAddress) => `${at.scheme}://${place(at)}`;
 
-/** What does not work. */
+/** A component that does not work, in words. */
 const inWords = ({ name, detail }: ComponentHealth) =>
   name === 'store' ? `the session store ${detail}` : `${name}: ${detail}`;

@@ -1,9 +1,12 @@
 /** `sallyport token revoke`: makes every verifier refuse tokens that have not expired. */
 
 import type { TokenRevocationReport } from '../admin/control.ts';
+import { ConfigFault } from '../errors.ts';
+import { parseDurationMs } from '../lib/duration.ts';
 import { ADMIN_OPTIONS, callAdmin, findAdmin, hasStrings, requireShape, TOKEN_FILE_OPTION } from './admin-client.ts';
 import { type CliIo, defineCommand, EXIT, UsageFault } from './command.ts';
 import { JSON_OPTION, readAll } from './configuration.ts';
+import { show } from './output.ts';
 import { withoutScheme } from './token.ts';
 
 const NAME = 'token revoke';
@@ -46,7 +49,7 @@ export const tokenRevoke = defineCommand({
       type: 'string',
       value: 'SUBJECT',
       description:
-        'Every token with this `sub` or `act.sub` that was issued before now. Its sessions continue, and get new tokens.',
+        'Every token with this `sub` or `act.sub` issued before now. The sessions of the subject continue and get new tokens.',
     },
     issuer: {
       type: 'string',
@@ -59,7 +62,7 @@ export const tokenRevoke = defineCommand({
       value: 'DURATION',
       description:
         'With --jti or --subject: the longest lifetime of such a token, if another verifier accepts longer ones than this gateway.',
-      default: 'the longest that the gateway makes or accepts, an hour at least',
+      default: 'the longest that the gateway mints or accepts, at least an hour',
     },
     json: JSON_OPTION,
   },
@@ -67,50 +70,49 @@ export const tokenRevoke = defineCommand({
     ['pbpaste | sallyport token revoke', 'One leaked token'],
     [
       'sallyport token revoke --subject system:serviceaccount:shop:cart --lifetime 24h',
-      'All that a service holds; it gets new ones',
+      'All tokens of a service; it can get new ones',
     ],
     [
       'sallyport token revoke --session 7PhQ6unHYLMf49FT9ZCzI-_tlKDgcQC9O4nPrUxZOfY',
-      'A session and all that stands for it',
+      'A session and every token for it',
     ],
   ],
-  exit: { ok: 'refused from now on, or expired already', failed: 'the gateway cannot be asked, or refuses' },
+  exit: { ok: 'refused from now on, or already expired', failed: 'the gateway cannot be asked, or refuses' },
   async run({ options, io }) {
-    const body = await (revocationOf(options) ?? revocationOfToken(options, io));
+    const body = revocationOf(options) ?? (await revocationOfToken(options, io));
     const place = await findAdmin(NAME, options, io);
     const answer = await callAdmin('POST', '/api/token-revocations', place, options['token-file'], io, body);
     const report = requireShape(answer, isReport, place);
-    io.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : inWords(report));
+    show(io, options.json, report, inWords(report));
     return EXIT.ok;
   },
 });
 
 /** @returns `null` when the token is on standard input */
-function revocationOf(options: Options): Promise<Revocation> | null {
+function revocationOf(options: Options): Revocation | null {
   const { jti, session, subject, issuer, exp, lifetime } = options;
   const given = [jti, session, subject].filter((value) => value !== undefined).length;
   if (given > 1) throw new UsageFault('give one of --jti, --session and --subject', NAME);
   if (session !== undefined && (issuer ?? lifetime) !== undefined)
-    throw new UsageFault('--session goes with neither --issuer nor --lifetime', NAME);
-  if (exp !== undefined && jti === undefined) throw new UsageFault('--exp goes with --jti', NAME);
+    throw new UsageFault('--session cannot be combined with --issuer or --lifetime', NAME);
+  if (exp !== undefined && jti === undefined) throw new UsageFault('--exp needs --jti', NAME);
   if (exp !== undefined && lifetime !== undefined) throw new UsageFault('give one of --exp and --lifetime', NAME);
-  if (session !== undefined) return Promise.resolve({ session });
+  if (session !== undefined) return { session };
   if (jti !== undefined) return withLimits({ jti }, options);
   return subject === undefined ? null : withLimits({ subject }, options);
 }
 
-async function withLimits(body: Revocation, { issuer, exp, lifetime }: Options): Promise<Revocation> {
+function withLimits(body: Revocation, { issuer, exp, lifetime }: Options): Revocation {
   if (exp !== undefined && !/^[1-9]\d{0,10}$/.test(exp)) throw new UsageFault('--exp is not a number of seconds', NAME);
   return {
     ...body,
     ...(issuer !== undefined && { issuer }),
     ...(exp !== undefined && { exp: Number(exp) }),
-    ...(lifetime !== undefined && { lifetimeSec: await seconds(lifetime) }),
+    ...(lifetime !== undefined && { lifetimeSec: seconds(lifetime) }),
   };
 }
 
-async function seconds(text: string): Promise<number> {
-  const { parseDurationMs } = await import('../lib/duration.ts');
+function seconds(text: string): number {
   const ms = parseDurationMs(text);
   if (ms === null || ms < 1_000) throw new UsageFault('--lifetime is not a duration, such as 10m or 24h', NAME);
   return Math.ceil(ms / 1_000);
@@ -119,16 +121,18 @@ async function seconds(text: string): Promise<number> {
 /** Does not verify the token: an operator may revoke any `jti`. */
 async function revocationOfToken({ issuer, lifetime }: Options, io: CliIo): Promise<Revocation> {
   if ((issuer ?? lifetime) !== undefined)
-    throw new UsageFault('--issuer and --lifetime go with --jti or --subject: a token contains them', NAME);
+    throw new UsageFault(
+      '--issuer and --lifetime need --jti or --subject; a token on standard input states its own',
+      NAME,
+    );
   if (io.stdin.isTTY === true)
     throw new UsageFault('give --jti, --session or --subject, or a token on standard input', NAME);
   const { decodeCompact } = await import('../jwt/compact.ts');
-  const { ConfigFault } = await import('../errors.ts');
   const decoded = decodeCompact(withoutScheme(await readAll(io.stdin)));
   if (decoded === null) throw new ConfigFault('not a JWT in the strict compact form: nothing was revoked');
   const { jti, iss, exp } = decoded.payload;
   if (typeof jti !== 'string' || jti === '')
-    throw new ConfigFault('the token has no jti: revoke what its subject holds, with --subject');
+    throw new ConfigFault('the token has no jti: use --subject to revoke all tokens of its subject');
   return {
     jti,
     ...(typeof iss === 'string' && iss !== '' && { issuer: iss }),
@@ -148,4 +152,4 @@ const WHAT = {
 } as const;
 
 const inWords = ({ kind, until, hasExpired }: TokenRevocationReport) =>
-  hasExpired ? 'the token has expired already\n' : `${WHAT[kind]}; on record until ${until}\n`;
+  hasExpired ? 'the token has already expired\n' : `${WHAT[kind]}; on record until ${until}\n`;

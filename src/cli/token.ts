@@ -1,11 +1,17 @@
 /** `sallyport token inspect|verify`: shows the contents of a JWT, and verifies it with a key set. */
 
+import { resolve } from 'node:path';
+import { ConfigFault } from '../errors.ts';
 import type { DecodedToken } from '../jwt/compact.ts';
 import type { FixedKeySet } from '../jwt/key-set.ts';
 import type { KeyRules } from '../jwt/verification-keys.ts';
+import { isLoopbackHost } from '../lib/address.ts';
 import { bearerToken } from '../lib/bearer.ts';
-import { type CliIo, defineCommand, EXIT } from './command.ts';
+import { formatDuration, parseDurationMs } from '../lib/duration.ts';
+import { toTimestamp } from '../lib/timestamp.ts';
+import { type CliIo, defineCommand, EXIT, UsageFault } from './command.ts';
 import { JSON_OPTION, readAll } from './configuration.ts';
+import { show } from './output.ts';
 
 const TOKEN_ARGUMENT = {
   name: 'TOKEN',
@@ -20,30 +26,23 @@ export function withoutScheme(text: string): string {
   return bearerToken(trimmed) ?? trimmed;
 }
 
-async function readToken(given: string | undefined, io: CliIo): Promise<string> {
-  const text = given ?? (await readAll(io.stdin));
-  return withoutScheme(text);
-}
+const readToken = async (given: string | undefined, io: CliIo): Promise<string> =>
+  withoutScheme(given ?? (await readAll(io.stdin)));
 
 /** `sallyport token inspect`. */
 export const tokenInspect = defineCommand({
   name: 'token inspect',
   summary: 'Decode a JWT without verifying it',
-  description: [
-    'Shows header and claims. Anyone can forge them, so do not trust what you see: use "token verify" for that.',
-  ],
+  description: ['Shows header and claims. Anyone can forge them: use "token verify" before you trust them.'],
   args: [TOKEN_ARGUMENT],
   options: { json: JSON_OPTION },
-  examples: [['pbpaste | sallyport token inspect', 'What is in it']],
+  examples: [['pbpaste | sallyport token inspect', 'Header and claims of the token in the clipboard']],
   exit: { ok: 'decoded', failed: 'it is not a JWT in the strict compact form' },
   async run({ options, args, io }) {
     const decoded = await decode(await readToken(args[0], io));
     const { wallMs } = io.clocks;
-    io.stdout.write(
-      options.json
-        ? `${JSON.stringify({ verified: false, ...decoded }, null, 2)}\n`
-        : `not verified: anybody can have written this\n${await describe(decoded, wallMs())}`,
-    );
+    const words = `not verified: anyone could have written this\n${describe(decoded, wallMs())}`;
+    show(io, options.json, { verified: false, ...decoded }, words);
     return EXIT.ok;
   },
 });
@@ -95,8 +94,8 @@ export const tokenVerify = defineCommand({
       algorithms: options.algorithm.length > 0 ? options.algorithm : ['ES256', 'EdDSA', 'RS256', 'PS256'],
       types: options.type.length > 0 ? options.type : ['JWT', 'at+jwt'],
       authorizedParties: null,
-      maxLifetimeMs: await durationMs('--max-lifetime', options['max-lifetime'] ?? '1h'),
-      clockSkewMs: await durationMs('--clock-skew', options['clock-skew'] ?? '30s'),
+      maxLifetimeMs: durationMs('--max-lifetime', options['max-lifetime'] ?? '1h'),
+      clockSkewMs: durationMs('--clock-skew', options['clock-skew'] ?? '30s'),
     });
     const keys = await readKeys(options.jwks, { algorithms: profile.algorithms, use: 'sig' }, io);
     const verdict = await verify(token, keys, profile, io.clocks.wallMs());
@@ -107,11 +106,7 @@ export const tokenVerify = defineCommand({
       return EXIT.failed;
     }
     const decoded = await decode(token);
-    io.stdout.write(
-      options.json
-        ? `${JSON.stringify({ verified: true, ...decoded }, null, 2)}\n`
-        : `verified\n${await describe(decoded, io.clocks.wallMs())}`,
-    );
+    show(io, options.json, { verified: true, ...decoded }, `verified\n${describe(decoded, io.clocks.wallMs())}`);
     return EXIT.ok;
   },
 });
@@ -120,15 +115,12 @@ async function decode(token: string): Promise<DecodedToken> {
   const { decodeCompact } = await import('../jwt/compact.ts');
   const decoded = decodeCompact(token);
   if (decoded !== null) return decoded;
-  const { ConfigFault } = await import('../errors.ts');
   throw new ConfigFault(
     'not a JWT in the strict compact form: three parts of canonical base64url, JSON objects without duplicate members, no header that brings a key',
   );
 }
 
-async function describe({ header, payload }: DecodedToken, nowMs: number): Promise<string> {
-  const { formatDuration } = await import('../lib/duration.ts');
-  const { toTimestamp } = await import('../lib/timestamp.ts');
+function describe({ header, payload }: DecodedToken, nowMs: number): string {
   const times = ['iat', 'nbf', 'exp'].flatMap((name) => {
     const seconds = payload[name];
     if (typeof seconds !== 'number' || !Number.isSafeInteger(seconds) || Math.abs(seconds) > 8e12) return [];
@@ -139,9 +131,7 @@ async function describe({ header, payload }: DecodedToken, nowMs: number): Promi
   return `${JSON.stringify(header, null, 2)}\n${JSON.stringify(payload, null, 2)}\n${times.join('')}`;
 }
 
-async function durationMs(option: string, text: string): Promise<number> {
-  const { parseDurationMs } = await import('../lib/duration.ts');
-  const { UsageFault } = await import('./command.ts');
+function durationMs(option: string, text: string): number {
   const ms = parseDurationMs(text);
   if (ms === null) throw new UsageFault(`${option} is not a duration, such as 30s or 1h`, 'token verify');
   return ms;
@@ -153,10 +143,8 @@ async function readKeys(place: string, rules: KeyRules, io: CliIo): Promise<Fixe
 }
 
 async function readKeyFile(place: string, io: CliIo): Promise<unknown> {
-  const { resolve } = await import('node:path');
   const { readConfigText } = await import('../config/load.ts');
-  const { ConfigFault } = await import('../errors.ts');
-  const text = await readConfigText(resolve(io.cwd, place), place);
+  const text = readConfigText(resolve(io.cwd, place), place);
   try {
     return JSON.parse(text);
   } catch (cause) {
@@ -167,12 +155,10 @@ async function readKeyFile(place: string, io: CliIo): Promise<unknown> {
 const FETCH_TIMEOUT_MS = 10_000;
 
 async function fetchKeys(place: string): Promise<unknown> {
-  const { isLoopbackHost } = await import('../lib/address.ts');
   const { jsonFetcher } = await import('../jwt/fetch-json.ts');
-  const { ConfigFault } = await import('../errors.ts');
   const url = new URL(place);
   if (url.protocol === 'http:' && !isLoopbackHost(url.hostname)) {
-    throw new ConfigFault(`${place}: keys are read by https, or by http from this machine only`);
+    throw new ConfigFault(`${place}: keys are fetched over https only, or over http from this machine`);
   }
   return jsonFetcher({ timeoutMs: FETCH_TIMEOUT_MS, ca: null, bearer: null })(place).catch((cause: Error) => {
     throw new ConfigFault(`${place}: ${cause.message}`, { cause });

@@ -1,11 +1,17 @@
 /** `sallyport users add|list|remove`: the users file of the password form, from a shell. */
 
+import { existsSync } from 'node:fs';
+import { rename, rm, writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import type { Document, YAMLSeq } from 'yaml';
+import { ConfigFault } from '../errors.ts';
 import { type CliIo, defineCommand, EXIT, UsageFault } from './command.ts';
 import { CONFIG_OPTION, configPath, JSON_OPTION, loadConfiguration } from './configuration.ts';
+import { formatTable, show } from './output.ts';
+import { readHiddenLine, readLine } from './password-input.ts';
 
 const FILE_OPTIONS = {
-  config: { ...CONFIG_OPTION, description: 'Take login.password.usersFile from this configuration.' },
+  config: { ...CONFIG_OPTION, description: 'Configuration with login.password.usersFile.' },
   file: {
     type: 'string',
     value: 'FILE',
@@ -13,7 +19,7 @@ const FILE_OPTIONS = {
   },
 } as const;
 
-/** Shortest password that is taken (NIST SP 800-63B-4 §3.1.1.2, where it is not the only factor: 8). */
+/** Shortest password that is accepted (NIST SP 800-63B-4 §3.1.1.2, where it is not the only factor: 8). */
 const MIN_PASSWORD_LENGTH = 8;
 
 /** The users file, by option or configuration. */
@@ -21,19 +27,16 @@ async function usersPath(
   options: { config: string | undefined; file: string | undefined },
   io: CliIo,
 ): Promise<string> {
-  const { resolve } = await import('node:path');
   if (options.file !== undefined) return resolve(io.cwd, options.file);
   const path = configPath(options.config, io);
   const { loaded } = await loadConfiguration(path, io, true);
   const { password } = loaded.config.login;
   if (password !== undefined) return password.usersFile;
-  const { ConfigFault } = await import('../errors.ts');
   throw new ConfigFault(`${path}: login.password.usersFile is not set: give --file`);
 }
 
 /** A users file as a document that keeps its comments, checked. */
 async function openUsers(path: string, mayBeMissing: boolean): Promise<Document> {
-  const { existsSync } = await import('node:fs');
   const { parseDocument } = await import('yaml');
   if (mayBeMissing && !existsSync(path)) return parseDocument('users:\n');
   const { readConfigText } = await import('../config/load.ts');
@@ -54,7 +57,7 @@ interface WrittenUser {
 const usersOf = (document: Document): readonly WrittenUser[] =>
   (document.toJS() as { users?: WrittenUser[] } | null)?.users ?? [];
 
-/** One key on a line, also where the list was `[]`. */
+/** Writes one key per line, even where the list was `[]`. */
 function addUser(document: Document, user: object): void {
   const present = document.get('users');
   if (typeof present !== 'object' || present === null) document.set('users', document.createNode([]));
@@ -63,11 +66,9 @@ function addUser(document: Document, user: object): void {
   list.add(document.createNode(user));
 }
 
-/** Puts the file in its place in one step, readable by its owner only, once it is known to be good. */
+/** Replaces the file in one step, readable by its owner only, once its new text is valid. */
 async function writeUsers(path: string, document: Document): Promise<void> {
-  const { rename, rm, writeFile } = await import('node:fs/promises');
   const { readUsers } = await import('../endpoints/login/password/users-file.ts');
-  const { ConfigFault } = await import('../errors.ts');
   const text = document.toString({ lineWidth: 0 });
   readUsers(text, path);
   const temporary = `${path}.${process.pid}.tmp`;
@@ -88,7 +89,7 @@ export const usersAdd = defineCommand({
     'Prompts for the password twice, or reads it as one line from standard input; never from the command line, which other users of the machine can see. It is stored as an Argon2id hash of 64 MiB, 3 passes and 1 lane: the second choice of RFC 9106 §4, above the OWASP minimum (19 MiB, 2 passes), and about 150 ms on one core.',
     'A running gateway reads the file again before the next login.',
   ],
-  args: [{ name: 'NAME', description: 'What the user types in.' }],
+  args: [{ name: 'NAME', description: 'What the user types.' }],
   options: {
     ...FILE_OPTIONS,
     role: { type: 'string', value: 'ROLE', multiple: true, description: 'A role of the user.' },
@@ -102,20 +103,19 @@ export const usersAdd = defineCommand({
     },
   },
   examples: [
-    ['sallyport users add alice --role customer --email alice@example.com', 'To the users file of sallyport.yaml'],
-    ['pwgen -s 20 1 | tee /dev/stderr | sallyport users add bob --file users.yaml', 'With a password from a program'],
+    ['sallyport users add alice --role customer --email alice@example.com', 'Add to the users file of sallyport.yaml'],
+    ['pwgen -s 20 1 | tee /dev/stderr | sallyport users add bob --file users.yaml', 'Take the password from a program'],
   ],
   exit: { ok: 'added', failed: 'the user already exists, or the file cannot be read or written' },
   async run({ options, args, io }) {
     const path = await usersPath(options, io);
     const document = await openUsers(path, true);
-    const { ConfigFault } = await import('../errors.ts');
     const { accountName } = await import('../endpoints/login/password/users-file.ts');
     const { hashPassword } = await import('../endpoints/login/password/hash.ts');
     const name = accountName(args[0] ?? '');
     const index = usersOf(document).findIndex((user) => accountName(user.name) === name);
     if (index !== -1 && !options.replace)
-      throw new ConfigFault(`${path}: ${JSON.stringify(name)} is there already: --replace sets a new password`);
+      throw new ConfigFault(`${path}: ${JSON.stringify(name)} exists already: --replace sets a new password`);
     if (index === -1 && options.replace) throw new ConfigFault(`${path}: there is no user ${JSON.stringify(name)}`);
 
     const attributes = options.attribute.map(readAttribute);
@@ -142,7 +142,7 @@ export const usersList = defineCommand({
   name: 'users list',
   summary: 'List the users who can log in with a password',
   options: { ...FILE_OPTIONS, json: JSON_OPTION },
-  examples: [['sallyport users list', 'Of the users file of sallyport.yaml']],
+  examples: [['sallyport users list', 'Users of sallyport.yaml']],
   exit: { ok: 'listed', failed: 'the file cannot be read' },
   async run({ options, io }) {
     const users = usersOf(await openUsers(await usersPath(options, io), false)).map(
@@ -154,15 +154,13 @@ export const usersList = defineCommand({
         roles,
       }),
     );
-    const { formatTable } = await import('./table.ts');
-    io.stdout.write(
-      options.json
-        ? `${JSON.stringify(users, null, 2)}\n`
-        : formatTable(
-            ['NAME', 'SUBJECT', 'EMAIL', 'ROLES'],
-            users.map(({ name, subject, email, roles }) => [name, subject, email ?? '-', roles.join(', ') || '-']),
-          ),
-    );
+    const table = formatTable(users, {
+      NAME: ({ name }) => name,
+      SUBJECT: ({ subject }) => subject,
+      EMAIL: ({ email }) => email ?? '-',
+      ROLES: ({ roles }) => roles.join(', ') || '-',
+    });
+    show(io, options.json, users, table);
     return EXIT.ok;
   },
 });
@@ -171,15 +169,14 @@ export const usersList = defineCommand({
 export const usersRemove = defineCommand({
   name: 'users remove',
   summary: 'Remove a user who can log in with a password',
-  description: ['The sessions of the user continue: end them with "sallyport sessions revoke --subject SUBJECT".'],
-  args: [{ name: 'NAME', description: 'What the user types in.' }],
+  description: ['Sessions of the user stay open: end them with "sallyport sessions revoke --subject SUBJECT".'],
+  args: [{ name: 'NAME', description: 'What the user types.' }],
   options: FILE_OPTIONS,
   examples: [['sallyport users remove alice', 'From the users file of sallyport.yaml']],
   exit: { ok: 'removed', failed: 'no such user, or the file cannot be read or written' },
   async run({ options, args, io }) {
     const path = await usersPath(options, io);
     const document = await openUsers(path, false);
-    const { ConfigFault } = await import('../errors.ts');
     const { accountName } = await import('../endpoints/login/password/users-file.ts');
     const name = accountName(args[0] ?? '');
     const index = usersOf(document).findIndex((user) => accountName(user.name) === name);
@@ -199,19 +196,17 @@ function readAttribute(written: string): readonly [string, string] {
 
 /** Asks twice on a terminal, else takes the first line of standard input. */
 async function readNewPassword(io: CliIo): Promise<string> {
-  const { ConfigFault } = await import('../errors.ts');
   const { MAX_PASSWORD_BYTES } = await import('../endpoints/login/password/hash.ts');
-  const { readHiddenLine, readLine } = await import('./password-input.ts');
   let password: string;
   if (io.stdin.isTTY === true) {
     password = await readHiddenLine('Password: ', io);
-    if ((await readHiddenLine('The same again: ', io)) !== password) throw new ConfigFault('the passwords differ');
+    if ((await readHiddenLine('Password again: ', io)) !== password) throw new ConfigFault('the passwords differ');
   } else {
     password = await readLine(io.stdin);
   }
   if ([...password].length < MIN_PASSWORD_LENGTH)
-    throw new ConfigFault(`a password has at least ${MIN_PASSWORD_LENGTH} characters`);
+    throw new ConfigFault(`a password needs at least ${MIN_PASSWORD_LENGTH} characters`);
   if (Buffer.byteLength(password) > MAX_PASSWORD_BYTES)
-    throw new ConfigFault(`a password has at most ${MAX_PASSWORD_BYTES} bytes`);
+    throw new ConfigFault(`a password can have at most ${MAX_PASSWORD_BYTES} bytes`);
   return password;
 }

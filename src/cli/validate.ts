@@ -1,12 +1,13 @@
 import { defineCommand, EXIT } from './command.ts';
 import { checkConfiguration, checkWithContents, configPath, NO_FILES_OPTION } from './configuration.ts';
+import { show } from './output.ts';
 
 /** `sallyport validate`. */
 export const validate = defineCommand({
   name: 'validate',
   summary: 'Check a configuration and report every mistake with its place',
   description: [
-    'Reads the file, expands ${VAR} and ${file:…}, and reports every mistake and everything that is probably unintended: routes that no request reaches, public routes above protected ones, and so on. Reads the files that it names as at start: certificates, keys, secrets, users. Opens no connections.',
+    'Reads the file, expands ${VAR} and ${file:…}, and reports every mistake and everything that is probably unintended, such as routes that no request reaches or public routes above protected ones. Reads the files that the configuration names as a start would: certificates, keys, secrets, users. Opens no connections.',
     'Codes in square brackets are stable and explained in docs/reference/problems.md. To silence a warning, list its code in acceptWarnings.',
   ],
   args: [
@@ -24,18 +25,18 @@ export const validate = defineCommand({
       description: 'text for people, json for programs, github for annotations in GitHub Actions.',
       default: 'text',
     },
-    strict: { type: 'boolean', description: 'Warnings fail, too.' },
+    strict: { type: 'boolean', description: 'Treat warnings as errors.' },
     'no-files': NO_FILES_OPTION,
   },
   examples: [
     ['sallyport validate', 'Check sallyport.yaml'],
     [
       'kubectl get configmap gateway -o jsonpath="{.data.sallyport\\.yaml}" | sallyport validate --no-files -',
-      'Check what a cluster has',
+      'Check the configuration in a cluster',
     ],
     ['sallyport validate --strict --no-files --format github config/sallyport.yaml', 'In a pull request'],
   ],
-  exit: { ok: 'valid', failed: 'not valid, or with --strict not without warnings' },
+  exit: { ok: 'valid', failed: 'not valid, or with --strict: warnings' },
   async run({ options, args, io }) {
     const path = args[0] ?? configPath(undefined, io);
     const checked = options['no-files'] ? checkConfiguration(path, io, true) : checkWithContents(path, io);
@@ -45,9 +46,7 @@ export const validate = defineCommand({
     const verdict = `${path}: ${loaded === null ? 'not valid' : `valid, hash ${loaded.hash}`}, ${countText(problems)}\n`;
     switch (options.format) {
       case 'json':
-        io.stdout.write(
-          `${JSON.stringify({ path, valid: loaded !== null, hash: loaded?.hash ?? null, problems }, null, 2)}\n`,
-        );
+        show(io, true, { path, valid: loaded !== null, hash: loaded?.hash ?? null, problems }, '');
         break;
       case 'github':
         io.stdout.write(renderGithub({ path, problems }));

@@ -171,7 +171,7 @@ describe('sallyport token revoke', () => {
     expect(isRevoked(instance, { jti: 'two', iss: 'https://a' })).toBe(true);
     expect(isRevoked(instance, { sid: HANDLE })).toBe(true);
     expect(isRevoked(instance, { sub: 'cart', iat: nowSec() - 1 })).toBe(true);
-    expect((await revoke(instance, '', '--jti', 'old', '--exp', '1')).out).toBe('the token has expired already\n');
+    expect((await revoke(instance, '', '--jti', 'old', '--exp', '1')).out).toBe('the token has already expired\n');
   });
 
   test('a token that has no jti, or is none, is one clear line that does not repeat it', async () => {
@@ -179,7 +179,10 @@ describe('sallyport token revoke', () => {
     await using instance = await startInstance();
     const token = await authority.token();
     const without = await revoke(instance, token);
-    expect(without).toMatchObject({ code: 1, err: expect.stringMatching(/^the token has no jti: [^\n]*--subject\n$/) });
+    expect(without).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/^the token has no jti: use --subject [^\n]*\n$/),
+    });
     expect(without.err).not.toContain(token);
     const none = await revoke(instance, 'canary.canary.canary');
     expect(none).toMatchObject({ code: 1, err: expect.stringMatching(/nothing was revoked\n$/) });
@@ -189,10 +192,10 @@ describe('sallyport token revoke', () => {
   test.each([
     ['two of them', ['--jti', 'a', '--subject', 'b'], /give one of --jti, --session and --subject/],
     ['an argument', ['eyJhbGciOiJub25lIn0.e30.x'], /takes no arguments|too many|unexpected/i],
-    ['exp of a subject', ['--subject', 'a', '--exp', '1'], /--exp goes with --jti/],
+    ['exp of a subject', ['--subject', 'a', '--exp', '1'], /--exp needs --jti/],
     ['exp that is no number', ['--jti', 'a', '--exp', 'tomorrow'], /--exp is not a number of seconds/],
     ['a lifetime that is none', ['--jti', 'a', '--lifetime', 'long'], /--lifetime is not a duration/],
-    ['an issuer of a session', ['--session', HANDLE, '--issuer', 'x'], /--session goes with neither/],
+    ['an issuer of a session', ['--session', HANDLE, '--issuer', 'x'], /--session cannot be combined/],
   ])('called with %s is a mistake in the command line', async (_title, argv, problem) => {
     const { code, err } = await cli(['token', 'revoke', ...argv, '--admin-url', 'http://127.0.0.1:9']);
     expect(code).toBe(2);

@@ -98,7 +98,7 @@ test('without a token, or with a wrong one, it is one clear line', async () => {
   const wrong = instance.file.text('wrong.token', 'x'.repeat(40));
   const { code, err } = await cli(['sessions', 'list', 'alice', ...url, '--token-file', wrong]);
   expect(code).toBe(1);
-  expect(err).toMatch(/^http:\/\/127\.0\.0\.1:\d+ answers 401: .+\n$/);
+  expect(err).toMatch(/^http:\/\/127\.0\.0\.1:\d+ answered 401: .+\n$/);
 });
 
 test.each([[['sessions', 'revoke']], [['sessions', 'revoke', 'h', '--subject', 's']]])(

@@ -106,5 +106,5 @@ test('a configuration without an outbound side has nothing to explain there', as
   const stdin = CONFIG.slice(0, CONFIG.indexOf('outbound:'));
   const { code, err } = await cli(['explain', '--outbound', 'GET', '/', '-c', '-'], { stdin });
   expect(code).toBe(2);
-  expect(err).toContain('has no outbound side');
+  expect(err).toContain('has no section outbound');
 });

@@ -167,10 +167,10 @@ describe('what is refused says why, and what the client gets', () => {
   });
 });
 
-test('an unsafe request with a session is taken to come from a page of ours, and that is said', async () => {
+test('an unsafe request with a session is assumed to come from a page of the same origin, and the output says so', async () => {
   const { out } = await ask('POST', '/api/orders', '--session', 'roles=admin,tier=gold');
   expect(out).toContain('Verdict     allowed');
-  expect(out).toContain('as a page of ours sends it');
+  expect(out).toContain('sent from a page of the same origin');
 });
 
 test('a service token that goes on as it was presented is shown as such, with the claims that it has', async () => {
@@ -232,13 +232,13 @@ test.each([
   [['get', '/x'], '"get" is not a method, and would get 400; did you mean GET?'],
   [['FETCH', '/x'], 'is not a method'],
   [['GET', '/x', '--header', 'Bad Name: x'], '--header: "Bad Name" is not a header name'],
-  [['GET', '/x', '--header', 'X: a\nY: b'], '--header: the value of X has a character that no header can carry'],
-  [['GET', '/x', '--header', 'X: a\n'], '--header: the value of X has a character that no header can carry'],
-  [['GET', '/x', '--header', 'X: \u20ac'], '--header: the value of X has a character that no header can carry'],
+  [['GET', '/x', '--header', 'X: a\nY: b'], '--header: the value of X contains a character that HTTP does not allow'],
+  [['GET', '/x', '--header', 'X: a\n'], '--header: the value of X contains a character that HTTP does not allow'],
+  [['GET', '/x', '--header', 'X: \u20ac'], '--header: the value of X contains a character that HTTP does not allow'],
   [['GET', '/x', '--from', '999.1.1.1'], '--from "999.1.1.1" is not an IP address'],
   [['GET', '/x', '--from', ''], 'is not an IP address'],
-  [['GET', '/x', '--expect', 'alow'], 'neither allow, deny, a status nor a reason; did you mean allow?'],
-  [['GET', '/x', '--expect', '4003'], 'neither allow, deny, a status nor a reason'],
+  [['GET', '/x', '--expect', 'alow'], 'is not allow, deny, a status or a reason; did you mean allow?'],
+  [['GET', '/x', '--expect', '4003'], 'is not allow, deny, a status or a reason'],
   [['GET', '/x', '--expect', 'route_forbiden'], 'did you mean route_forbidden?'],
   [['GET', '/x', '--service', 'clutser:x'], 'is not one of the issuers: cluster'],
   [['GET', '/x', '--service', 'cluster'], '--service is written issuer:subject'],

@@ -41,7 +41,7 @@ test('generate refuses a directory that has keys, rotate one that has none', asy
   expect(rotated).toMatchObject({ code: 1, err: `${directory} has no keys: use \`sallyport keys generate\`\n` });
   await cli(['keys', 'generate', '--directory', directory]);
   const again = await cli(['keys', 'generate', '--directory', directory]);
-  expect(again).toMatchObject({ code: 1, err: `${directory} has 1 key already: use \`sallyport keys rotate\`\n` });
+  expect(again).toMatchObject({ code: 1, err: `${directory} already has 1 key: use \`sallyport keys rotate\`\n` });
 });
 
 test('a second rotation waits for the first, but not with --now', async () => {
@@ -50,7 +50,7 @@ test('a second rotation waits for the first, but not with --now', async () => {
   const rotate = (...argv: string[]) => cli(['keys', 'rotate', '--directory', directory, ...argv], { clocks });
   await cli(['keys', 'generate', '--directory', directory], { clocks });
   await rotate();
-  expect((await rotate()).err).toMatch(/^key \S+ is next already, from 2027-/);
+  expect((await rotate()).err).toMatch(/^key \S+ is already due to sign from 2027-/);
   clocks.advance(1);
   expect((await rotate('--now')).out).toContain('signs from now on');
   const { out } = await cli(['keys', 'list', '--directory', directory], { clocks });

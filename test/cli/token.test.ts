@@ -92,7 +92,7 @@ describe('verify', () => {
     expect({ code, err }).toEqual({ code: 1, err: `${path} has a private key\n` });
   });
 
-  test('keys can be fetched from this machine by http, from elsewhere by https only', async () => {
+  test('keys can be fetched over http from this machine only, over https from anywhere', async () => {
     const server = createServer((_request, response) => response.end(jwks));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     onTestFinished(() => void server.close());
@@ -105,7 +105,9 @@ describe('verify', () => {
     const { err } = await cli(['token', 'verify', '--jwks', 'http://keys.example.com/jwks.json', ...RULES], {
       stdin: token,
     });
-    expect(err).toBe('http://keys.example.com/jwks.json: keys are read by https, or by http from this machine only\n');
+    expect(err).toBe(
+      'http://keys.example.com/jwks.json: keys are fetched over https only, or over http from this machine\n',
+    );
   });
 
   test('a redirect is not followed', async () => {

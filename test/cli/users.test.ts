@@ -67,11 +67,11 @@ test('comments of the file stay, and so do the other users', async () => {
   expect(readFileSync(path, 'utf8')).toContain('# our people');
 });
 
-test('a user who is there is changed with --replace only, and keeps what is not given', async () => {
+test('an existing user is changed with --replace only, and keeps what is not given', async () => {
   const path = join(temporaryDirectory(), 'users.yaml');
   await cli(['users', 'add', 'alice', '--file', path, '--role', 'customer'], { stdin: PASSWORD });
   const refused = await cli(['users', 'add', 'alice', '--file', path], { stdin: 'another password' });
-  expect(refused).toMatchObject({ code: 1, err: `${path}: "alice" is there already: --replace sets a new password\n` });
+  expect(refused).toMatchObject({ code: 1, err: `${path}: "alice" exists already: --replace sets a new password\n` });
   expect(hasPassword(path, 'alice', PASSWORD)).toBe(true);
   await cli(['users', 'add', 'alice', '--file', path, '--replace'], { stdin: 'another password' });
   expect(hasPassword(path, 'alice', 'another password')).toBe(true);
@@ -81,10 +81,10 @@ test('a user who is there is changed with --replace only, and keeps what is not 
 });
 
 test.each([
-  ['a short one', 'seven77', 'a password has at least 8 characters\n'],
-  ['none', '', 'a password has at least 8 characters\n'],
-  ['one that is too long', 'x'.repeat(1_025), 'a password has at most 1024 bytes\n'],
-])('%s is no password, and no file is written', async (_title, stdin, err) => {
+  ['a short one', 'seven77', 'a password needs at least 8 characters\n'],
+  ['none', '', 'a password needs at least 8 characters\n'],
+  ['one that is too long', 'x'.repeat(1_025), 'a password can have at most 1024 bytes\n'],
+])('%s is refused as a password, and no file is written', async (_title, stdin, err) => {
   const path = join(temporaryDirectory(), 'users.yaml');
   expect(await cli(['users', 'add', 'alice', '--file', path], { stdin })).toMatchObject({ code: 1, err });
   expect(existsSync(path)).toBe(false);

@@ -1,5 +1,5 @@
 /**
- * explain: what became of a request in the pipeline of a stand-in, and why, as plain data.
+ * explain: the outcome of a request in the pipeline of a stand-in, and the reasons, as plain data.
  */
 
 import { describeCredential } from '../../authentication/credential.ts';
@@ -39,14 +39,14 @@ export interface CriterionResult {
   readonly parts: readonly CriterionResult[];
 }
 
-/** What became of a request, and why: what `explain` prints. */
+/** The outcome of a request, and the reasons: what `explain` prints. */
 export interface Explanation {
   readonly outcome: 'forwarded' | 'denied' | 'own endpoint';
   readonly request: {
     readonly method: string;
     readonly host: string;
     readonly target: string;
-    /** Headers were added as a browser adds them on a page of ours. */
+    /** Headers were added as a browser adds them on a page of the gateway's origin. */
     readonly assumesOwnPage: boolean;
   };
   /** The one reading of the request; `null` when it has none. */
@@ -81,13 +81,13 @@ export interface Explanation {
     readonly status: number;
     readonly reason: Reason | null;
     readonly title: string | null;
-    /** Which rule fired: what the log says, and the client does not see. */
+    /** Which rule refused it, as the log names it; the client does not see it. */
     readonly note: string | null;
     readonly headers: Readonly<Record<string, string>>;
   } | null;
 }
 
-/** Asks the pipeline. */
+/** Runs the request through a stand-in of the gateway, and collects what each stage decided. */
 export async function explainRequest(question: Question, config: Config, clocks: Clocks): Promise<Explanation> {
   const asked = question.credential;
   await using standIn = await StandIn.open(
@@ -104,7 +104,7 @@ export async function explainRequest(question: Question, config: Config, clocks:
 
   const screened = pipeline.sanitizer.screen(exchange);
   const isOwn = !(screened instanceof Denial) && pipeline.endpoints.match(screened) !== null;
-  // What the gateway's own endpoints do depends on forms and files: only that they answer is said.
+  // What an endpoint of the gateway answers depends on forms and files, so the explanation stops at its name.
   if (!isOwn) await handle(exchange, pipeline);
 
   const request = screened instanceof Denial ? null : screened;
@@ -132,7 +132,7 @@ export async function explainRequest(question: Question, config: Config, clocks:
   };
 }
 
-/** How the principal fares with the `allow` rule of its route; `null` when it was not asked. */
+/** The criteria of the route's `allow` rule for the principal; `null` when the rule was not asked. */
 function verdictsOf({ route, principal }: Exchange, config: Config): Explanation['allow'] {
   const allow = route === null ? undefined : config.routes[route.index]?.allow;
   return allow === undefined || principal === null || principal.credential === null ? null : verdicts(allow, principal);
@@ -202,7 +202,7 @@ const MISSES: Readonly<Partial<Record<Reason, PassedOver['because']>>> = {
   method_not_allowed: 'method',
 };
 
-/** What was asked for, and what else a header of the question presents. */
+/** The credential of the question, and any other that its headers present. */
 function presentedBy({ credential }: Question, request: ScreenedRequest): string {
   const fromHeaders = Object.values(KINDS).flatMap((kind) =>
     kind.name !== credential?.kind && kind.carrier !== null && kind.isPresentedIn(request)
@@ -273,7 +273,7 @@ function upstreamOf({ permit, target }: Forwarded, question: Question, config: C
   return { name, endpoints, method: question.method, target, host };
 }
 
-/** What the upstream gets that the client did not send, and the other way round. */
+/** Headers that the gateway adds to the request, and those that it removes. */
 function headerChanges(
   sent: readonly string[],
   { headers, token, permit }: Forwarded,
@@ -306,7 +306,7 @@ function tokenOf(token: string, { upstreamToken }: Route, header: string, config
   if (upstreamToken === 'original') {
     return { kind: 'as presented', header, protectedHeader: { ...decoded.header }, claims };
   }
-  // The key is made for the occasion: its name says nothing.
+  // The signing key is a stand-in, so its id means nothing.
   const protectedHeader = { ...decoded.header, kid: '<of the signing key>', alg: algorithm };
   return { kind: 'minted', header, protectedHeader, claims };
 }

@@ -1,5 +1,5 @@
 /**
- * What `explain` is asked: a request as a client would send it, and whose it is.
+ * What `explain` is asked about: a request as a client would send it, and the credential that it presents.
  */
 
 import { METHODS } from 'node:http';
@@ -21,7 +21,7 @@ interface AskedSections {
 /** A user whose session the request presents. */
 export interface AskedSession {
   readonly kind: 'session';
-  /** For people: whose it is. */
+  /** Names it in the output. */
   readonly words: string;
   readonly subject: string;
   readonly user: Readonly<Record<string, JSONType>>;
@@ -30,7 +30,7 @@ export interface AskedSession {
 /** A service whose token the request presents. */
 export interface AskedService {
   readonly kind: 'service';
-  /** For people: whose it is. */
+  /** Names it in the output. */
   readonly words: string;
   /** Name in `issuers`. */
   readonly issuer: string;
@@ -47,11 +47,11 @@ export interface Question {
   /** Flat name, value list, without Host and without the credential. */
   readonly headers: readonly string[];
   readonly credential: AskedSession | AskedService | null;
-  /** Address of whoever connects. */
+  /** Address of the client. */
   readonly from: string;
   /** Whether the workload calls, on the outbound side. */
   readonly isOutbound: boolean;
-  /** Whether `Origin` was added, as a browser does on a page of ours. */
+  /** Whether `Origin` was added, as a browser does on a page of the gateway's origin. */
   readonly assumesOwnPage: boolean;
 }
 
@@ -68,14 +68,14 @@ const COMMAND = 'explain';
 const ABSOLUTE = /^https?:\/\/(?<authority>[^/?#\\]+)(?<rest>[/?].*)?$/i;
 /** TEST-NET-1 (RFC 5737): nobody's address. */
 const SOMEBODY = '192.0.2.1';
-/** RFC 9110 §5.6.2 and §5.5: what the parser of the gateway refuses before anything else is asked. */
+/** RFC 9110 §5.6.2 and §5.5: the parser refuses other names and values before any rule is asked. */
 const FIELD_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /**
- * Reads the question. The target is kept as it was written: what it would be refused for is part of the answer. What
- * could not be sent, or is no HTTP at all, is no question.
+ * Reads the question. The target stays as written, because a refusal of it is part of the answer; only what could not be
+ * sent as HTTP at all is a mistake of the command line.
  *
  * @throws UsageFault
  */
@@ -114,7 +114,7 @@ export function readQuestion(method: string, url: string, options: AskedOptions,
   };
 }
 
-/** Methods are case-sensitive (RFC 9110 §9.1), and others than these do not get past the parser. */
+/** Methods are case-sensitive (RFC 9110 §9.1), and the parser accepts no others. */
 function refuseUnknownMethod(method: string): void {
   if (METHODS.includes(method)) return;
   const meant = nearest(method, METHODS);
@@ -123,7 +123,7 @@ function refuseUnknownMethod(method: string): void {
 }
 
 /**
- * Refuses an expectation that nothing could meet: it is neither `allow` nor `deny`, no status and no reason.
+ * Refuses an expectation that no result can meet: not `allow`, `deny`, a status or a reason.
  *
  * @throws UsageFault
  */
@@ -132,15 +132,12 @@ export function refuseUnknownOutcome(expected: string): void {
   if (words.includes(expected) || /^[1-5]\d\d$/.test(expected)) return;
   const meant = nearest(expected, words);
   const hint = meant === null ? '' : `; did you mean ${meant}?`;
-  throw new UsageFault(
-    `--expect ${JSON.stringify(expected)} is neither allow, deny, a status nor a reason${hint}`,
-    COMMAND,
-  );
+  throw new UsageFault(`--expect ${JSON.stringify(expected)} is not allow, deny, a status or a reason${hint}`, COMMAND);
 }
 
-/** The credential of the outbound side is to be there. */
+/** Refuses a credential on the outbound side, where the workload presents none. */
 function refuseOnOutbound({ session, service }: AskedOptions, { outbound }: AskedSections): void {
-  if (outbound === undefined) throw new UsageFault('the configuration has no outbound side', COMMAND);
+  if (outbound === undefined) throw new UsageFault('the configuration has no section outbound', COMMAND);
   if (session === undefined && service === undefined) return;
   throw new UsageFault('on the outbound side the workload calls: it presents no session and no service token', COMMAND);
 }
@@ -152,7 +149,7 @@ function outboundAuthority({ outbound }: AskedSections): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
-/** @param authority  whose path it is when the URL is only a path */
+/** @param authority  used when the URL is only a path */
 function readUrl(url: string, authority: string): { hostHeader: string; target: string } {
   if (url.startsWith('/')) return { hostHeader: authority, target: url };
   const groups = ABSOLUTE.exec(url)?.groups;
@@ -173,9 +170,9 @@ function readHeader(written: string): [string, string] {
   const name = written.slice(0, colon);
   const value = trim(written.slice(colon + 1));
   if (!FIELD_NAME.test(name)) throw new UsageFault(`--header: ${JSON.stringify(name)} is not a header name`, COMMAND);
-  // The value may be a credential: it is not repeated.
+  // The value may be a credential, so the message does not repeat it.
   if (!FIELD_VALUE.test(value)) {
-    throw new UsageFault(`--header: the value of ${name} has a character that no header can carry`, COMMAND);
+    throw new UsageFault(`--header: the value of ${name} contains a character that HTTP does not allow`, COMMAND);
   }
   return [name, value];
 }
@@ -208,7 +205,7 @@ function readService(written: string, config: AskedSections): AskedService {
 /** A ServiceAccount as kubectl writes it; the same form as in `allow.serviceAccounts`. */
 const SERVICE_ACCOUNT = /^(?<namespace>[a-z0-9-]{1,63})\/(?<name>[a-z0-9.-]{1,253})$/;
 
-/** Whose token it is: an issuer and a subject, or a ServiceAccount, whose issuer is the cluster if there is only one. */
+/** An issuer and a subject, or a ServiceAccount, whose issuer is the cluster if there is only one. */
 function readServiceName(written: string, config: AskedSections): Omit<AskedService, 'kind' | 'words'> {
   const clusters = Object.keys(config.issuers).filter((name) => config.issuers[name]?.kubernetes !== undefined);
   if (SERVICE_ACCOUNT.test(written)) {

@@ -19,7 +19,9 @@ export function explanationText(explanation: Explanation): string {
 
 function requestSections({ request, canonical, outcome }: Explanation): Section[] {
   const { method, target, host, assumesOwnPage } = request;
-  const note = assumesOwnPage ? ['as a page of ours sends it; --header "Origin: …" says otherwise'] : [];
+  const note = assumesOwnPage
+    ? ['sent from a page of the same origin, unless --header "Origin: …" says otherwise']
+    : [];
   return [
     ['Request', [`${method} ${target} on ${host}`, ...note]],
     [
@@ -31,7 +33,7 @@ function requestSections({ request, canonical, outcome }: Explanation): Section[
             `from ${canonical.client} by ${canonical.scheme}; public origin ${canonical.publicOrigin ?? 'none'}`,
           ],
     ],
-    ['Answered', outcome === 'own endpoint' ? ['by the gateway itself: it is one of its own endpoints'] : []],
+    ['Answered', outcome === 'own endpoint' ? ['by the gateway itself, as one of its own endpoints'] : []],
   ];
 }
 
@@ -84,7 +86,7 @@ function passedOverLines(passedOver: readonly PassedOver[]): string[] {
     .slice(0, MOST_PASSED_OVER)
     .map(({ route, pattern, because }) => `${route} by ${pattern}: another ${because}`);
   const more = sorted.length - lines.length;
-  return more > 0 ? [...lines, `and ${more} more (--json has all)`] : lines;
+  return more > 0 ? [...lines, `and ${more} more (--json lists all)`] : lines;
 }
 
 function verdictLines({ criterion, holds, parts }: CriterionResult, depth: number): string[] {
@@ -92,5 +94,5 @@ function verdictLines({ criterion, holds, parts }: CriterionResult, depth: numbe
   return [line, ...parts.flatMap((part) => verdictLines(part, depth + 1))];
 }
 
-/** What was asked comes back: without what a terminal would obey. */
+/** The output repeats the question, so characters that control a terminal are replaced. */
 const printable = (text: string) => text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]/g, '\ufffd');
