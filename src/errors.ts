@@ -399,9 +399,10 @@ export const PROBLEM_MEDIA_TYPE = 'application/problem+json';
  * and `detail` are for people.
  *
  * @param requestId  the id under which the log knows more; `null` when the request never got one
+ * @param detail     fixed words, where they say more than the table
  */
-export function problemDocument(reason: Reason, requestId: string | null): string {
-  const { status, title, detail } = REASONS[reason];
+export function problemDocument(reason: Reason, requestId: string | null, detail = REASONS[reason].detail): string {
+  const { status, title } = REASONS[reason];
   return JSON.stringify({
     type: 'about:blank',
     title,

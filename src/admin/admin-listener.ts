@@ -14,7 +14,13 @@ import { plainAddress } from '../lib/address.ts';
 import { challenge } from '../lib/challenge.ts';
 import { randomHex } from '../lib/random-hex.ts';
 import { listenOn } from '../listener/http1/listen.ts';
-import { lingeringClose, parserNote, parserRefusal, refuseConnection } from '../listener/http1/refusal.ts';
+import {
+  lingeringClose,
+  type ParserError,
+  parserNote,
+  parserRefusal,
+  refuseConnection,
+} from '../listener/http1/refusal.ts';
 import type { EarlyRefusal, ListenerAddress } from '../listener/listener.ts';
 import { errorFields } from '../telemetry/log.ts';
 import { type AdminEndpoint, ENDPOINTS } from './endpoints.ts';
@@ -94,8 +100,10 @@ export class AdminListener {
       sendProblem(response, 'route_not_found', id);
       return;
     }
-    const refusal = rows[0]?.isGuarded === true ? this.#refusal(request, id) : null;
-    if (refusal !== null) sendProblem(response, refusal, id);
+    const guard = rows[0]?.guard ?? 'none';
+    const refusal = guard === 'none' ? null : this.#refusal(request, guard, id);
+    if (refusal === 'host_not_served') sendProblem(response, refusal, id, [], OTHER_NAME);
+    else if (refusal !== null) sendProblem(response, refusal, id);
     else if (isOtherQuery) sendProblem(response, 'query_malformed', id);
     else if (row === undefined) sendProblem(response, 'method_not_allowed', id, ['Allow', allowedMethods(rows)]);
     else {
@@ -109,8 +117,8 @@ export class AdminListener {
     }
   }
 
-  #refusal(request: IncomingMessage, id: string): Reason | null {
-    const reason = this.#guard.refusal(request);
+  #refusal(request: IncomingMessage, guard: 'host' | 'token', id: string): Reason | null {
+    const reason = this.#guard.refusal(request, guard);
     if (reason !== null) {
       const client = plainAddress(request.socket.remoteAddress ?? '');
       this.#parts.log.warn({ id, client, reason }, 'admin request refused');
@@ -169,7 +177,7 @@ function createAdminServer(
   };
   server.on('request', begin);
   server.on('checkContinue', begin);
-  server.on('clientError', (error: NodeJS.ErrnoException, stream) => {
+  server.on('clientError', (error: ParserError, stream) => {
     const socket = stream as Socket;
     const reason = parserRefusal(error);
     if (reason === null || socket.bytesRead === 0) socket.destroy();
@@ -188,6 +196,9 @@ function createAdminServer(
 
 const CHALLENGE = challenge('Bearer', { realm: 'sallyport admin' });
 
+const OTHER_NAME =
+  'Ask under an IP address or localhost, or add this host name to listeners.admin.allowedHosts: a web page could have rebound it.';
+
 const NOT_JSON = new Denial('media_type_unsupported', 'not JSON');
 
 /** Reads a body of JSON. A slow one is cut by the timeout of the server. */
@@ -199,10 +210,16 @@ function send(response: ServerResponse, { status, mediaType, body }: AdminAnswer
   respond(response, status, mediaType, body, []);
 }
 
-function sendProblem(response: ServerResponse, reason: Reason, id: string, headers: readonly string[] = []): void {
+function sendProblem(
+  response: ServerResponse,
+  reason: Reason,
+  id: string,
+  headers: readonly string[] = [],
+  detail = REASONS[reason].detail,
+): void {
   const challenge = reason === 'client_unauthorized' ? ['WWW-Authenticate', CHALLENGE] : [];
   const { status } = REASONS[reason];
-  respond(response, status, PROBLEM_MEDIA_TYPE, problemDocument(reason, id), [...headers, ...challenge]);
+  respond(response, status, PROBLEM_MEDIA_TYPE, problemDocument(reason, id, detail), [...headers, ...challenge]);
 }
 
 function respond(response: ServerResponse, status: number, type: string, body: string, headers: readonly string[]) {

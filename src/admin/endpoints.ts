@@ -22,7 +22,11 @@ export interface AdminEndpoint {
   };
   /** Whether it expects a body of JSON. */
   readonly takesBody?: true;
-  readonly isGuarded: boolean;
+  /**
+   * `token`: only for callers with the admin token, and for no web page. `host`: for everybody but a page that has rebound
+   * its name. `none`: probes, which are asked under any name, and what is public.
+   */
+  readonly guard: 'none' | 'host' | 'token';
   readonly answer: (request: AdminRequest, parts: AdminParts) => Promise<AdminAnswer | Denial> | AdminAnswer | Denial;
 }
 
@@ -37,13 +41,13 @@ const alive = (): AdminAnswer => ({ status: 200, mediaType: 'text/plain; charset
 /** Every endpoint. Several with the same path differ in method. */
 export const ENDPOINTS: readonly AdminEndpoint[] = [
   // Ignores Redis and everything else outside the process, which a restart would not fix.
-  { method: 'GET', path: '/livez', isGuarded: false, answer: alive },
-  { method: 'GET', path: '/healthz', isGuarded: false, answer: alive },
+  { method: 'GET', path: '/livez', guard: 'none', answer: alive },
+  { method: 'GET', path: '/healthz', guard: 'none', answer: alive },
   {
     method: 'GET',
     path: '/readyz',
     parameter: { name: 'include', isOptional: true, only: 'upstream' },
-    isGuarded: false,
+    guard: 'none',
     answer: async ({ query }, { control }) => {
       const { components } = await control.health(query.has('include'));
       return healthDocument('ready', components);
@@ -52,7 +56,7 @@ export const ENDPOINTS: readonly AdminEndpoint[] = [
   {
     method: 'GET',
     path: '/startupz',
-    isGuarded: false,
+    guard: 'none',
     answer: async (_request, { control }) => {
       const { isStarted } = await control.health(false);
       return healthDocument('started', [
@@ -63,7 +67,7 @@ export const ENDPOINTS: readonly AdminEndpoint[] = [
   {
     method: 'GET',
     path: '/metrics',
-    isGuarded: false,
+    guard: 'host',
     answer: async (_request, { control }) => ({
       status: 200,
       mediaType: Registry.PROMETHEUS_CONTENT_TYPE,
@@ -73,13 +77,13 @@ export const ENDPOINTS: readonly AdminEndpoint[] = [
   {
     method: 'GET',
     path: '/.well-known/jwks.json',
-    isGuarded: false,
+    guard: 'none',
     answer: async (_request, { control }) => json(200, await control.jwks()),
   },
   {
     method: 'POST',
     path: '/-/reload',
-    isGuarded: true,
+    guard: 'token',
     answer: async (_request, { reloader }) => {
       const report = await reloader.reload();
       return json(report.result === 'applied' ? 200 : 422, report);
@@ -88,14 +92,14 @@ export const ENDPOINTS: readonly AdminEndpoint[] = [
   {
     method: 'GET',
     path: '/-/config',
-    isGuarded: true,
+    guard: 'token',
     answer: (_request, { reloader }) => json(200, reloader.report()),
   },
   {
     method: 'GET',
     path: '/api/sessions',
     parameter: { name: 'subject', isOptional: false },
-    isGuarded: true,
+    guard: 'token',
     answer: async ({ query }, { control }) =>
       json(200, { sessions: await control.sessionsOf(query.get('subject') ?? '') }),
   },
@@ -103,7 +107,7 @@ export const ENDPOINTS: readonly AdminEndpoint[] = [
     method: 'DELETE',
     path: '/api/sessions',
     parameter: { name: 'subject', isOptional: false },
-    isGuarded: true,
+    guard: 'token',
     answer: async ({ id, client, query }, { control }) => {
       const handles = await control.revokeSessionsOf(query.get('subject') ?? '', { requestId: id, client });
       return json(200, { revoked: handles });
@@ -113,7 +117,7 @@ export const ENDPOINTS: readonly AdminEndpoint[] = [
     method: 'DELETE',
     path: '/api/sessions/',
     takesSegment: true,
-    isGuarded: true,
+    guard: 'token',
     // Revokes in the store even when it has no such session, so that a lost session ends in every cache.
     answer: async ({ id, client, segment }, { control }) => {
       if (!isSessionHandle(segment)) return json(200, { revoked: [] });
@@ -125,7 +129,7 @@ export const ENDPOINTS: readonly AdminEndpoint[] = [
     method: 'POST',
     path: '/api/token-revocations',
     takesBody: true,
-    isGuarded: true,
+    guard: 'token',
     answer: async ({ id, client, body }, { control }) => {
       const request = parseTokenRevocation(body);
       if (request instanceof Denial) return request;

@@ -1,4 +1,4 @@
-/** Guards the operations of the admin listener: callers must present the token, and web pages are refused. */
+/** Guards the admin listener: its operations need the token, and web pages reach neither them nor the metrics. */
 
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
@@ -20,15 +20,17 @@ export class AdminGuard {
   }
 
   /**
-   * Checks a request to a guarded endpoint.
+   * Checks a request to an endpoint that is guarded.
    *
    * A web page on an operator's machine can reach this listener, by DNS rebinding even under the page's own name. So a
-   * request with an `Origin`, or with a Host that is not allowed, is refused (CSRF-15).
+   * Host that is not allowed is refused, and an `Origin` where the token is needed (CSRF-15). An IP address is allowed:
+   * Prometheus scrapes by it, and no page has rebound a name when there is none.
    *
    * @returns why it is refused, or `null`
    */
-  refusal({ headers }: IncomingMessage): DenialReason | null {
+  refusal({ headers }: IncomingMessage, guard: 'host' | 'token'): DenialReason | null {
     if (!this.#isAllowedHost(headers.host)) return 'host_not_served';
+    if (guard === 'host') return null;
     if (headers.origin !== undefined) return 'origin_forbidden';
     if (this.#token === null) return 'admin_disabled';
     return this.#token.isPresentedBy(headers.authorization) ? null : 'client_unauthorized';

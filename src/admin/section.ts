@@ -17,7 +17,7 @@ export const adminListener = (context: SchemaContext) =>
       .prefault([])
       .meta({
         description:
-          'Host names, besides localhost and IP addresses, under which /-/ and /api/ are called: a page that has rebound its own name to this address is refused.',
+          'Host names, besides localhost and IP addresses, under which /metrics, /-/ and /api/ are called: a page that has rebound its own name to this address is refused. Probes are answered under any name.',
         restart: true,
       }),
     tokenFile: filePath(context).optional().meta({

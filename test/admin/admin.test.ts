@@ -12,7 +12,7 @@ const ask = (instance: TestInstance, requestLine: string, ...headers: string[]) 
 const LOCAL = 'Host: 127.0.0.1:9090';
 
 describe('probes', () => {
-  test.each(['/livez', '/healthz', '/readyz', '/startupz', '/metrics', '/.well-known/jwks.json'])(
+  test.each(['/livez', '/healthz', '/readyz', '/startupz', '/.well-known/jwks.json'])(
     '%s is answered without a token, under any host name',
     async (path) => {
       await using instance = await startInstance();
@@ -22,6 +22,21 @@ describe('probes', () => {
       expect(response.headers.get('access-control-allow-origin')).toBeUndefined();
     },
   );
+
+  test.each(['10.1.2.3:9090', '[fd00::7]:9090', 'localhost:9090'])('S8: metrics are scraped at %s', async (host) => {
+    await using instance = await startInstance();
+    expect((await ask(instance, 'GET /metrics', `Host: ${host}`)).status).toBe(200);
+  });
+
+  test('S8, CSRF-15: a page that has rebound its name reads no metrics; the answer says which key allows a name', async () => {
+    await using instance = await startInstance();
+    for (const host of ['evil.test:9090', '10.1.2.3.evil.test', 'localhost.evil.test', 'pod-7.sallyport.svc:9090']) {
+      const response = await ask(instance, 'GET /metrics', `Host: ${host}`);
+      expect([host, response.status]).toEqual([host, 421]);
+      expect(response.body.toString()).toContain('listeners.admin.allowedHosts');
+      expect(response.body.toString()).not.toContain('sallyport_');
+    }
+  });
 
   test('readiness has one line per component', async () => {
     await using instance = await startInstance();
@@ -186,6 +201,7 @@ describe('the guarded part', () => {
       },
     });
     expect((await ask(instance, 'GET /-/config', `Host: ${host}`, BEARER)).status).toBe(200);
+    expect((await ask(instance, 'GET /metrics', `Host: ${host}`)).status).toBe(200);
   });
 
   test('is closed when no token file is configured', async () => {

@@ -32,6 +32,16 @@ describe('the process', () => {
     expect(gateway.records.at(-1)).toMatchObject({ path: '/slow', status: 200 });
   });
 
+  test('S8: SIGUSR1 opens no debugger', async () => {
+    await using gateway = await GatewayProcess.start({ routes });
+    gateway.signal('SIGUSR1');
+    // A debugger would listen, and say so, long before all of these are answered.
+    for (let probe = 0; probe < 50; probe += 1) expect(await gateway.status('/livez')).toBe(200);
+    gateway.signal('SIGTERM');
+    expect(await gateway.ended).toEqual({ code: 0, signal: null });
+    expect(gateway.stderr).toBe('');
+  });
+
   test.each(['0s', '200ms'])(
     'with a delay of %s, SIGTERM resets nobody who sends on a kept connection',
     async (delay) => {

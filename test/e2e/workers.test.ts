@@ -198,6 +198,15 @@ describe('two workers', () => {
     expect(await metric(gateway, 'sallyport_config_reloads_total{result="applied"}')).toBe(0);
   });
 
+  test('S8: SIGUSR1 opens no debugger in any of them', async () => {
+    await using gateway = await GatewayProcess.start(options('http://127.0.0.1:9'));
+    for (const pid of await workerPids(gateway)) process.kill(pid, 'SIGUSR1');
+    for (let probe = 0; probe < 50; probe += 1) expect(await gateway.status('/readyz')).toBe(200);
+    gateway.signal('SIGTERM');
+    expect(await gateway.ended).toEqual({ code: 0, signal: null });
+    expect(gateway.stderr).toBe('');
+  });
+
   test('SIGTERM to all of them at once lets requests finish, and ends everything with 0', async () => {
     const held: (() => void)[] = [];
     await using upstream = await RecordingUpstream.start((_request, socket) => {

@@ -169,6 +169,20 @@ const ROWS: readonly Row[] = [
     reason: 'browser_forbidden',
   },
   {
+    what: 'S8, CSRF-15: a page that has rebound the name of a destination to the loopback, as Chromium sends it',
+    bytes: head(
+      'GET /',
+      HOST.replace('internal', 'internal:15001'),
+      'Connection: keep-alive',
+      'User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/146.0.0.0 Safari/537.36',
+      'Accept: */*',
+      'Accept-Encoding: gzip, deflate',
+      'Accept-Language: en-US,en;q=0.9',
+    ),
+    status: 403,
+    reason: 'browser_forbidden',
+  },
+  {
     what: 'CSRF-15: a page that has rebound its own name to the loopback',
     bytes: head('GET /orders', 'Host: evil.example:15001'),
     status: 421,
@@ -190,6 +204,18 @@ describe('the outbound listener', () => {
   test('a workload that calls with the fetch of Node, which sends Sec-Fetch-Mode, is not taken for a browser', async () => {
     stage.orders.reset();
     expect((await rawRequest(stage.port, head('GET /', HOST, 'sec-fetch-mode: cors'))).status).toBe(200);
+  });
+
+  test.each([
+    ['Python', ['User-Agent: python-requests/2.32.3', 'Accept-Encoding: gzip, deflate', 'Accept-Language: de']],
+    ['a backend that names the program of its user', ['User-Agent: Mozilla/5.0', 'Accept-Language: de']],
+    [
+      'a backend that passes on all that its user sent',
+      ['User-Agent: Mozilla/5.0', 'Accept-Language: de', 'Accept-Encoding: gzip, deflate, br, zstd'],
+    ],
+  ])('S8: %s is not taken for a browser', async (_who, lines) => {
+    stage.orders.reset();
+    expect((await rawRequest(stage.port, head('GET /', HOST, ...lines))).status).toBe(200);
   });
 
   test('a WebSocket from a page of anybody is refused', async () => {

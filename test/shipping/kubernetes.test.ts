@@ -178,7 +178,7 @@ function listenersOf(gatewayPod: GatewayPod) {
 /** Whether the admin listener has what a probe asks for, without a token. */
 function isAnswered(probe: Probe | undefined): boolean {
   const [path = '', query = ''] = probe?.httpGet?.path.split('?') ?? [];
-  const row = ENDPOINTS.find((it) => it.method === 'GET' && it.path === path && !it.isGuarded);
+  const row = ENDPOINTS.find((it) => it.method === 'GET' && it.path === path && it.guard !== 'token');
   const names = [...new URLSearchParams(query)];
   return (
     row !== undefined && names.every(([name, value]) => row.parameter?.name === name && row.parameter.only === value)

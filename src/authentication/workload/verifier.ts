@@ -3,7 +3,9 @@
  *
  * A browser on the same machine is not the workload, though pages from anywhere can make it send requests here. It says
  * so in `Origin` and `Sec-Fetch-Site`, which pages cannot leave out. A page that has rebound its own name to the loopback
- * comes with that name in Host, which is not the host of any destination.
+ * comes with that name in Host, which is not the host of any destination. Where it is (who answers DNS queries on a foreign
+ * network can give the name of a destination to a page), the browser sends neither of the two, since plain HTTP to a name is
+ * no secure context; then its other headers say what it is.
  *
  * @see test/outbound/attack.test.ts
  */
@@ -15,7 +17,7 @@ import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import type { CredentialVerifier } from '../kind.ts';
 import { type AcceptedWorkload, WORKLOAD } from './kind.ts';
 
-const BROWSER = new Denial('browser_forbidden', 'a browser calls: Origin or Sec-Fetch-*');
+const BROWSER = new Denial('browser_forbidden', 'a browser calls: Origin, Sec-Fetch-*, or the other headers of one');
 const NOT_BEARER = new Denial('token_invalid', 'Authorization is not exactly one Bearer token');
 
 /** The verifier of the kind `workload`. */
@@ -69,11 +71,21 @@ function workloadPrincipal(subject: string, compact: CompactToken | null): Servi
 /**
  * `Sec-` cannot be set by a page (WHATWG Fetch, forbidden request-header), so it is there when a browser is. Sec-Fetch-Mode
  * by itself says nothing: Node's own fetch sends it too, and a browser never without Sec-Fetch-Site.
+ *
+ * Without it, all of three headers that browsers send to plain HTTP names are asked for, so that a workload is not refused
+ * that passes on the language or the program of its own caller. A page can set Accept-Encoding in no browser, and the other
+ * two cannot be left out.
  */
 function isFromBrowser(headers: readonly string[]): boolean {
+  let signs = 0;
   for (let index = 0; index < headers.length; index += 2) {
     const name = (headers[index] as string).toLowerCase();
     if (name.startsWith('sec-fetch-') && name !== 'sec-fetch-mode') return true;
+    const value = headers[index + 1] as string;
+    if (name === 'accept-language') signs |= 1;
+    else if (name === 'user-agent' && value.startsWith('Mozilla/')) signs |= 2;
+    // With `br` only to secure contexts.
+    else if (name === 'accept-encoding' && value === 'gzip, deflate') signs |= 4;
   }
-  return false;
+  return signs === 7;
 }

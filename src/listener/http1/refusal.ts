@@ -66,21 +66,29 @@ function refusalText({ id, reason }: Pick<EarlyRefusal, 'id' | 'reason'>): strin
 }
 
 /** The parser's error as a note for the log: its code, which is one of a closed set. */
-export const parserNote = ({ code }: NodeJS.ErrnoException): string => `parser: ${code ?? 'unknown'}`;
+export const parserNote = ({ code }: ParserError): string => `parser: ${code ?? 'unknown'}`;
+
+/** What llhttp says of a version that has the form of one (RFC 9112 §2.3) and that it does not know. */
+const UNKNOWN_VERSION = 'Invalid HTTP version';
+
+/** An error of the parser; `reason` says more than `code`, in fixed words. */
+export interface ParserError extends NodeJS.ErrnoException {
+  readonly reason?: string;
+}
 
 /**
  * Translates the parser's error, by llhttp's code or one of Node's own.
  *
  * @returns `null` when it is not about the request but about the connection: the connection is gone
  */
-export function parserRefusal(error: NodeJS.ErrnoException): DenialReason | null {
+export function parserRefusal(error: ParserError): DenialReason | null {
   switch (error.code) {
     case 'HPE_HEADER_OVERFLOW':
       return 'headers_too_large';
     case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
       return 'body_too_large';
     case 'HPE_INVALID_VERSION':
-      return 'http_version_unsupported';
+      return error.reason === UNKNOWN_VERSION ? 'http_version_unsupported' : 'request_malformed';
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return 'request_timeout';
     case 'HPE_INVALID_EOF_STATE':

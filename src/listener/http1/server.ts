@@ -21,7 +21,7 @@ import { settledWithin } from '../../lib/settled-within.ts';
 import type { Listener, ListenerAddress, ListenerServer } from '../listener.ts';
 import { Connection } from './connection.ts';
 import { listenOn } from './listen.ts';
-import { lingeringClose, parserNote, parserRefusal, refuseConnection } from './refusal.ts';
+import { lingeringClose, type ParserError, parserNote, parserRefusal, refuseConnection } from './refusal.ts';
 import { Http1Reply, onReplyClose } from './reply.ts';
 import type { PublicListenerConfig } from './section.ts';
 import { hasBadClientCertificate, type TlsCertificates } from './tls.ts';
@@ -249,7 +249,7 @@ export class Http1Server implements ListenerServer {
     refuseConnection(stream, refusal, () => connection.replyUnderWay);
   }
 
-  #onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  #onClientError(error: ParserError, socket: Socket): void {
     const connection = this.#connectionOf(socket);
     const reason = parserRefusal(error);
     // A connection that never carried a byte (browsers open some in advance) is closed without an answer.

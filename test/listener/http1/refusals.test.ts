@@ -20,6 +20,16 @@ const refused: readonly (readonly [title: string, bytes: string, status: number,
   ['SMG-34: an HTTP/2 preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 400, 'request_malformed'],
   ['SMG-34: HTTP/2.0', `GET / HTTP/2.0\r\n${HOST}\r\n\r\n`, 505, 'http_version_unsupported'],
   ['SMG-34: HTTP/1.2', `GET / HTTP/1.2\r\n${HOST}\r\n\r\n`, 505, 'http_version_unsupported'],
+  ['RFC 9112 §2.3: HTTP/9.9', `GET / HTTP/9.9\r\n${HOST}\r\n\r\n`, 505, 'http_version_unsupported'],
+  ...['HTTP/1.', 'HTTP/1', 'HTTP/11.1', 'HTTP/1.11', 'HTTP/1.x', 'HTTP/ 1.1', 'HTTP/1,1', 'http/1.1', 'HTTP/1.1 x'].map(
+    (version) =>
+      [
+        `S8, RFC 9112 §2.3: ${version}, which is no version`,
+        `GET / ${version}\r\n${HOST}\r\n\r\n`,
+        400,
+        'request_malformed',
+      ] as const,
+  ),
   ['SMG-34: HTTP/0.9 with a blank line', 'GET /\r\n\r\n', 505, 'http_version_unsupported'],
   ['an upgrade with a body', get('/', [...WEBSOCKET, 'Content-Length: 5']), 400, 'upgrade_unsupported'],
   ['CONNECT', requestHead('CONNECT', 'db:5432', ['Host: db:5432']), 405, 'method_not_allowed'],
