@@ -66,9 +66,9 @@ export interface Runtime {
  * @throws ConfigFault when a file that the configuration names cannot be used
  */
 export async function compileRuntime(config: Config, longLived: LongLived, previous: Runtime | null): Promise<Runtime> {
-  const { sessions, signingKeys, series } = longLived;
+  const { sessions, signingKeys, series, clocks } = longLived;
   const routes = compileRoutes(config, compileCredential);
-  const upstreams = openUpstreams(config.upstreams, longLived.clocks.monotonicMs, previous?.upstreams ?? null);
+  const upstreams = openUpstreams(config.upstreams, clocks.monotonicMs, series.upstreams, previous?.upstreams ?? null);
   const responder = new Responder({
     clearCookieLine: clearSessionCookie(config.session.cookie),
     basePath: config.basePath,
@@ -147,7 +147,7 @@ function compileOutlet(
   { config, longLived, responder, upstreams, authenticator }: Shared,
   tokenHeader: string,
 ): Outlet {
-  const { clocks, outletOf } = longLived;
+  const { clocks, outletOf, series } = longLived;
   const forwarder = new Forwarder(
     {
       upstreams,
@@ -157,6 +157,7 @@ function compileOutlet(
     },
     {
       onFailure: (exchange, failure) => answerFailure(responder, exchange, failure),
+      onRetry: (upstream, reason) => series.upstreams.retries.inc({ upstream, reason }),
       watch: (principal, onEnd) => authenticator.watch(principal, onEnd),
       noteUse: (principal) => authenticator.noteUse(principal),
     },

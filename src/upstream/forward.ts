@@ -3,8 +3,7 @@
  *
  * Bodies are relayed part by part with backpressure both ways and never held. Whoever leaves first, the other side is
  * told: a client that goes aborts the upstream request, an upstream that fails is 502 or 504, or a cut connection once
- * the answer has begun. One retry, on another server if there is one, only when nothing was sent and the method is
- * idempotent (UPS-04).
+ * the answer has begun. `retry.ts` says which requests are sent once more, to another server if there is one.
  */
 
 import type { Permit } from '../authorization/permit.ts';

@@ -12,9 +12,11 @@ import type { Clock } from '../lib/clock.ts';
 import { notePassed } from '../lib/passing-bytes.ts';
 import type { KnownPrincipal, Principal, StreamEnding } from '../principal.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
+import type { ConnectedHandler, ServerConnection } from './connection.ts';
 import { forwardFailure } from './fault.ts';
 import type { RequestBody } from './request-body.ts';
 import { clientResponseHeaders } from './response-headers.ts';
+import { type RetryReason, retryReason } from './retry.ts';
 import type { UpstreamServer } from './server.ts';
 import { acceptsHandshake, Tunnel } from './tunnel.ts';
 import type { Upstream } from './upstream.ts';
@@ -23,6 +25,8 @@ import type { Upstream } from './upstream.ts';
 export interface ForwardHooks {
   /** Answers a request that could not be forwarded. */
   readonly onFailure: (exchange: Exchange, failure: Denial | GatewayFault) => void;
+  /** A request is sent to an upstream once more. */
+  readonly onRetry: (upstream: string, reason: RetryReason) => void;
   /**
    * Calls back when the credential ends while a stream that it opened is open: its session was revoked or has expired, or
    * its token was revoked. Returns the way to stop watching.
@@ -44,8 +48,6 @@ export interface ForwardingOwner {
   settleSoon(forwarding: Forwarding): void;
 }
 
-/** RFC 9110 §9.2.2. */
-const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
 /** More interim responses than this before the final one are an attack or a fault (DOS-18). */
 const MAX_INTERIM_RESPONSES = 16;
 
@@ -58,7 +60,8 @@ const MAX_INTERIM_RESPONSES = 16;
 const MAX_WHOLE_BODY_BYTES = 8 * 1024;
 
 /** One request on its way to a server and its answer on the way back. */
-export class Forwarding implements Dispatcher.DispatchHandler, Abortable {
+export class Forwarding implements ConnectedHandler, Abortable {
+  connection: ServerConnection | null = null;
   readonly #owner: ForwardingOwner;
   readonly #exchange: Exchange;
   readonly #request: ScreenedRequest;
@@ -71,6 +74,9 @@ export class Forwarding implements Dispatcher.DispatchHandler, Abortable {
   #server: UpstreamServer | null = null;
   #controller: Dispatcher.DispatchController | null = null;
   #hasRetried = false;
+  /** Whether its connection carried a request before. */
+  #isOnKeptConnection = false;
+  #isAnswered = false;
   #isOver = false;
   #interimResponses = 0;
   #contentLength = -1;
@@ -132,8 +138,13 @@ export class Forwarding implements Dispatcher.DispatchHandler, Abortable {
     // The client left while the request waited for a connection. Unlike an abort, an error leaves the connection whole.
     if (this.#isOver) throw new UpstreamFault('downstream_aborted', 'client left');
     this.#controller = controller;
+    this.#isOnKeptConnection = this.connection?.begin() === true;
     this.#exchange.dispatchedMs = this.#owner.monotonicMs();
     if (this.#request.expectsContinue) this.#exchange.reply.writeContinue();
+  }
+
+  onResponseStarted(): void {
+    this.#isAnswered = true;
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, received: IncomingHttpHeaders): void {
@@ -191,15 +202,30 @@ export class Forwarding implements Dispatcher.DispatchHandler, Abortable {
     if (this.#isOver) return;
     const wasSent = this.#controller !== null;
     const failure = forwardFailure(error, wasSent);
-    const isConnectFailure = !wasSent && failure instanceof UpstreamFault;
-    if (isConnectFailure) failed?.noteFailure();
-    if (isConnectFailure && !this.#hasRetried && IDEMPOTENT.has(this.#request.method)) {
-      this.#hasRetried = true;
-      this.#dispatch(this.#upstream.choose(failed));
+    if (!wasSent && failure instanceof UpstreamFault) failed?.noteFailure();
+    const retry = this.#retryReason(failure);
+    if (retry === null) {
+      this.#exchange.upstreamEndedMs = this.#owner.monotonicMs();
+      this.#fail(failure);
       return;
     }
-    this.#exchange.upstreamEndedMs = this.#owner.monotonicMs();
-    this.#fail(failure);
+    this.#hasRetried = true;
+    this.#controller = null;
+    this.#owner.hooks.onRetry(this.#upstream.name, retry);
+    this.#dispatch(this.#upstream.choose(failed));
+  }
+
+  #retryReason(failure: Denial | GatewayFault): RetryReason | null {
+    const wasSent = this.#controller !== null;
+    const isLost = failure instanceof UpstreamFault && (!wasSent || failure.reason === 'upstream_reset');
+    if (this.#hasRetried || !isLost) return null;
+    return retryReason({
+      method: this.#request.method,
+      hasBody: this.#body !== null,
+      wasSent,
+      wasKept: this.#isOnKeptConnection,
+      wasAnswered: this.#isAnswered,
+    });
   }
 
   onRequestUpgrade(

@@ -2,6 +2,7 @@
 
 import type { Clock } from '../lib/clock.ts';
 import type { UpstreamConfig } from './section.ts';
+import type { UpstreamSeries } from './series.ts';
 import { Upstream } from './upstream.ts';
 
 /** Upstreams by name. */
@@ -16,10 +17,12 @@ export type Upstreams = ReadonlyMap<string, Upstream>;
 export function openUpstreams(
   sections: Readonly<Record<string, UpstreamConfig>>,
   monotonicMs: Clock,
+  series: UpstreamSeries,
   previous: Upstreams | null,
 ): Upstreams {
   return new Map(
     Object.entries(sections).map(([name, section]) => {
+      series.zero(name);
       const present = previous?.get(name);
       return [name, present?.isMadeBy(section) === true ? present : new Upstream(name, section, monotonicMs)];
     }),

@@ -1,6 +1,7 @@
 /** What is counted of upstreams. How long they take is counted by route. */
 
 import { CONFIGURED, type MetricRegistry } from '../telemetry/registry.ts';
+import { RETRY_REASONS } from './retry.ts';
 import type { Upstream } from './upstream.ts';
 
 const CONNECTION_STATES = ['busy', 'idle'] as const;
@@ -9,12 +10,18 @@ const CONNECTION_STATES = ['busy', 'idle'] as const;
 export class UpstreamSeries {
   /** Open WebSockets. */
   readonly tunnels;
+  readonly retries;
   readonly #inFlight;
   readonly #connections;
   readonly #healthy;
 
   constructor(registry: MetricRegistry) {
     this.tunnels = registry.readGauge('open_websockets', 'Open WebSockets.', {});
+    this.retries = registry.counter(
+      'upstream_retries_total',
+      'Requests that were sent to an upstream once more: no connection could be made, or the upstream closed a kept one as the request arrived.',
+      { upstream: CONFIGURED, reason: RETRY_REASONS },
+    );
     this.#inFlight = registry.readGauge(
       'upstream_requests_in_flight',
       'Requests at an upstream, waiting ones included.',
@@ -31,6 +38,11 @@ export class UpstreamSeries {
       { upstream: CONFIGURED },
       'min',
     );
+  }
+
+  /** Makes the series of an upstream exist. */
+  zero(upstream: string): void {
+    for (const reason of RETRY_REASONS) this.retries.inc({ upstream, reason }, 0);
   }
 
   /** Reads the gauges from these upstreams from now on. */

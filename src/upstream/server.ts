@@ -5,6 +5,7 @@
 import { connect, isIP } from 'node:net';
 import { buildConnector, Pool } from 'undici';
 import type { Clock } from '../lib/clock.ts';
+import { ServerConnection } from './connection.ts';
 
 /** Limits and timeouts of one server of an upstream. Times are in milliseconds. */
 export interface ServerSettings {
@@ -60,6 +61,8 @@ export class UpstreamServer {
       headersTimeout: settings.firstByteTimeoutMs,
       bodyTimeout: settings.idleTimeoutMs,
       maxHeaderSize: 32 * 1024,
+      factory: (url, options) =>
+        new ServerConnection(url, options as ConstructorParameters<typeof ServerConnection>[1]),
     });
   }
 

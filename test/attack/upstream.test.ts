@@ -385,7 +385,7 @@ describe('connections to upstreams', () => {
     expect(stage.upstream.connectionCount).toBe(50);
   });
 
-  test('UPS-04: a request that was sent is not sent again, whatever its method', async () => {
+  test('UPS-04: a request that was sent on a new connection is not sent again, whatever its method', async () => {
     await using stage = await Stage.start({}, (_request, socket) => void socket.destroy());
     for (const method of ['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'POST', 'PATCH']) {
       stage.upstream.reset();

@@ -1,12 +1,12 @@
 /** Which endpoint gets a request, what happens when one does not answer, and when there is too much to do. */
 
-import { createServer } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { Denial } from '../../src/errors.ts';
 import type { UpstreamServer } from '../../src/upstream/server.ts';
 import { Upstream } from '../../src/upstream/upstream.ts';
 import { TestClocks } from '../support/clocks.ts';
-import { HOST, parseTestConfig, startGateway } from '../support/gateway.ts';
+import { HOST, parseTestConfig, startGateway, type TestGateway } from '../support/gateway.ts';
 import { RawConnection, rawRequest, requestHead } from '../support/raw-client.ts';
 import { type Answer, RecordingUpstream } from '../support/recording-upstream.ts';
 
@@ -128,8 +128,15 @@ describe('retries', () => {
       config: { upstreams: { app: { endpoints, balance: 'round-robin', ...settings } } },
     });
 
-  test.for(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])(
-    'UPS-04: %s goes to another endpoint when the first refuses the connection',
+  const retries = async ({ metrics }: TestGateway) => {
+    const lines = (await metrics.text())
+      .split('\n')
+      .filter((line) => line.startsWith('sallyport_upstream_retries_total'));
+    return Object.fromEntries(lines.map((line) => [/reason="(\w+)"/.exec(line)?.[1], Number(line.split(' ').at(-1))]));
+  };
+
+  test.for(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'POST', 'PATCH'])(
+    'H2, UPS-04: %s goes to another endpoint when the first refuses the connection',
     async (method) => {
       await using upstream = await RecordingUpstream.start();
       await using gateway = await start([await refusingOrigin(), upstream.origin], {
@@ -139,17 +146,90 @@ describe('retries', () => {
         expect((await rawRequest(gateway.port, get('/x', method))).status).toBe(200);
       }
       expect(upstream.requests).toHaveLength(4);
+      expect((await retries(gateway))['not_connected']).toBeGreaterThan(0);
     },
   );
 
-  test.for(['POST', 'PATCH'])('UPS-04: %s is not sent to another endpoint', async (method) => {
-    await using upstream = await RecordingUpstream.start();
-    await using gateway = await start([await refusingOrigin(), upstream.origin], {
-      ejection: { consecutiveFailures: 100 },
+  describe('a kept connection that the upstream closes as the next request arrives', () => {
+    /** Answers the first request on each connection and closes it when the second one comes. */
+    const closesKept = (firstBytes = ''): Answer => {
+      const used = new WeakSet<Socket>();
+      return (_request, socket) => {
+        if (used.has(socket)) {
+          socket.end(firstBytes);
+          return;
+        }
+        used.add(socket);
+        socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+      };
+    };
+    const targets = (upstream: RecordingUpstream) => upstream.requests.map(({ head }) => head.split(' ')[1]);
+
+    test.for(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])(
+      'H1, RFC 9110 §9.2.2: %s is sent once more, on another connection',
+      async (method) => {
+        await using upstream = await RecordingUpstream.start(closesKept());
+        await using gateway = await start([upstream.origin]);
+        expect(await retries(gateway)).toEqual({ not_connected: 0, kept_connection_closed: 0 });
+        expect((await rawRequest(gateway.port, get('/first'))).status).toBe(200);
+        expect((await rawRequest(gateway.port, get('/second', method))).status).toBe(200);
+        expect(targets(upstream)).toEqual(['/first', '/second', '/second']);
+        expect(upstream.connectionCount).toBe(2);
+        expect(await retries(gateway)).toEqual({ not_connected: 0, kept_connection_closed: 1 });
+      },
+    );
+
+    test('H1: the other endpoint gets it when there is one', async () => {
+      await using closing = await RecordingUpstream.start(closesKept());
+      await using stable = await RecordingUpstream.start();
+      await using gateway = await start([closing.origin, stable.origin]);
+      for (let round = 0; round < 3; round += 1) {
+        expect((await rawRequest(gateway.port, get(`/${round}`))).status).toBe(200);
+      }
+      expect([targets(closing), targets(stable)]).toEqual([
+        ['/0', '/2'],
+        ['/1', '/2'],
+      ]);
     });
-    const answer = await rawRequest(gateway.port, get('/x', method));
-    expect([answer.status, JSON.parse(answer.body.toString()).reason]).toEqual([502, 'upstream_connect_failed']);
-    expect(upstream.requests).toHaveLength(0);
+
+    const notRepeated = async (upstream: RecordingUpstream, request: string) => {
+      await using gateway = await start([upstream.origin]);
+      expect((await rawRequest(gateway.port, get('/first'))).status).toBe(200);
+      expect((await rawRequest(gateway.port, request)).status).toBe(502);
+      expect(targets(upstream)).toEqual(['/first', '/second']);
+      expect(await retries(gateway)).toEqual({ not_connected: 0, kept_connection_closed: 0 });
+    };
+
+    test.for(['POST', 'PATCH'])('H1, UPS-04, RFC 9110 §9.2.2: %s is not repeated', async (method) => {
+      await using upstream = await RecordingUpstream.start(closesKept());
+      await notRepeated(upstream, get('/second', method));
+    });
+
+    test('H1, UPS-04: a request with a body that was sent is not repeated', async () => {
+      await using upstream = await RecordingUpstream.start(closesKept());
+      await notRepeated(upstream, `${get('/second', 'PUT', 'Content-Length: 4')}body`);
+    });
+
+    test.for(['H', 'HTTP/1.1 200 OK\r\n', 'HTTP/1.1 103 Early Hints\r\n\r\n'])(
+      'H1, UPS-04: a request is not repeated when a byte of an answer has come: %j',
+      async (firstBytes) => {
+        await using upstream = await RecordingUpstream.start(closesKept(firstBytes));
+        await notRepeated(upstream, get('/second'));
+      },
+    );
+
+    test('H1, UPS-04: there is one retry and no more', async () => {
+      let answered = 0;
+      await using upstream = await RecordingUpstream.start((_request, socket) => {
+        answered += 1;
+        if (answered === 1) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+        else socket.destroy();
+      });
+      await using gateway = await start([upstream.origin]);
+      expect((await rawRequest(gateway.port, get('/first'))).status).toBe(200);
+      expect((await rawRequest(gateway.port, get('/second'))).status).toBe(502);
+      expect(targets(upstream)).toEqual(['/first', '/second', '/second']);
+    });
   });
 
   test('UPS-04: a body that was not read yet goes to the other endpoint whole', async () => {

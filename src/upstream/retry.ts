@@ -1,0 +1,35 @@
+/**
+ * Which failed requests are sent once more. One retry and no more, and none once a byte of an answer has come: an upstream
+ * that fails is not made to work twice for each request (UPS-04).
+ */
+
+/** Why a request was sent a second time. */
+export const RETRY_REASONS = ['not_connected', 'kept_connection_closed'] as const;
+/** One of {@link RETRY_REASONS}. */
+export type RetryReason = (typeof RETRY_REASONS)[number];
+
+/** How far a request came before its connection failed. */
+export interface FailedAttempt {
+  readonly method: string;
+  readonly hasBody: boolean;
+  /** Whether a connection was there and the request began to be written on it. */
+  readonly wasSent: boolean;
+  /** Whether the connection had carried a request before. */
+  readonly wasKept: boolean;
+  /** Whether a byte of an answer has come. */
+  readonly wasAnswered: boolean;
+}
+
+/** Repeating them has the effect of sending them once (RFC 9110 §9.2.2). */
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
+
+/** Why a request whose connection failed may be sent again; `null` when it may not. */
+export function retryReason(attempt: FailedAttempt): RetryReason | null {
+  // Nothing was sent, whatever the method.
+  if (!attempt.wasSent) return 'not_connected';
+  // A server may close a kept connection at the moment at which the next request arrives there, and has not seen it then.
+  // One that closes a new connection without an answer has most likely failed because of the request. A body is not kept,
+  // so what was read of it cannot be sent again.
+  const isRace = attempt.wasKept && !attempt.wasAnswered && !attempt.hasBody;
+  return isRace && IDEMPOTENT.has(attempt.method) ? 'kept_connection_closed' : null;
+}
