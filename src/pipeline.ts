@@ -14,8 +14,9 @@ import { asGatewayFault, Denial } from './errors.ts';
 import type { Exchange } from './exchange.ts';
 import type { Responder } from './response/respond.ts';
 import type { RoutePattern } from './routing/pattern.ts';
+import { matchReadings } from './routing/readings.ts';
 import type { Route } from './routing/route.ts';
-import type { RouteTable } from './routing/table.ts';
+import type { RouteEntry, RouteTable } from './routing/table.ts';
 import type { Sanitizer, ScreenedRequest } from './sanitize/sanitize.ts';
 import type { RouteMetrics } from './telemetry/route-series.ts';
 import type { TokenSource } from './token/token-source.ts';
@@ -65,12 +66,13 @@ export async function handle(exchange: Exchange, pipeline: Pipeline): Promise<vo
       return;
     }
 
-    const match = pipeline.routes.match(request.host, request.target.path, request.method);
-    if (match instanceof Denial) return responder.denial(exchange, match);
-    const { route, pattern } = match;
+    const found = pipeline.routes.match(request.host, request.target.path, request.method);
+    if (found instanceof Denial) return responder.denial(exchange, found);
+    const match = hasOneReading(request) ? found : decidingEntry(request, found, pipeline);
+    const { route, pattern } = match instanceof Denial ? found : match;
     exchange.route = route;
     exchange.enter(pipeline.series.routes[route.index] as RouteMetrics);
-    const target = upstreamTarget(request, route, pattern);
+    const target = match instanceof Denial ? match : upstreamTarget(request, route, pattern);
     if (target instanceof Denial) return responder.denial(exchange, target);
 
     // Only what has to wait is awaited: with a cached session and a token in reuse, nothing is.
@@ -92,15 +94,23 @@ export async function handle(exchange: Exchange, pipeline: Pipeline): Promise<vo
   }
 }
 
-const ENCODED_SLASH = new Denial('request_ambiguous', 'encoded slash in path, and no exception on the route');
-const SEMICOLON = new Denial('request_ambiguous', 'semicolon in path, and no exception on the route');
 const NO_WEBSOCKET = new Denial('upgrade_unsupported', 'route does not allow WebSockets');
+
+const hasOneReading = ({ target }: ScreenedRequest) => !target.hasEncodedSlash && !target.hasSemicolon;
+
+/** The entry whose rules apply to a path that the upstream may read in several ways. */
+function decidingEntry(
+  request: ScreenedRequest,
+  found: RouteEntry<Route>,
+  { routes, endpoints }: Pipeline,
+): RouteEntry<Route> | Denial {
+  const isReserved = (path: string) => endpoints.match({ ...request, target: { ...request.target, path } }) !== null;
+  return matchReadings(routes, found, request, isReserved);
+}
 
 /** What the upstream will be asked for, if the route admits a request of this form. */
 function upstreamTarget(request: ScreenedRequest, route: Route, pattern: RoutePattern): string | Denial {
-  const { spelling, query, hasEncodedSlash, hasSemicolon } = request.target;
-  if (hasEncodedSlash && !route.allowsEncodedSlash) return ENCODED_SLASH;
-  if (hasSemicolon && !route.allowsSemicolon) return SEMICOLON;
+  const { spelling, query } = request.target;
   if (request.isWebSocket && !route.allowsWebSocket) return NO_WEBSOCKET;
   const rewritten = route.rewrite === null ? spelling : route.rewrite(spelling, pattern);
   return rewritten instanceof Denial ? rewritten : `${rewritten}${query}`;

@@ -12,6 +12,7 @@ import type { LintContext } from '../config/lint.ts';
 import { type Code, defineCodes, error, warning } from '../config/problem.ts';
 import { Denial } from '../errors.ts';
 import { formatPattern, type RoutePattern } from './pattern.ts';
+import { matchReadings, missingException } from './readings.ts';
 import { compileRoutes, type Route } from './route.ts';
 import { ROUTE_METHODS, type RouteConfig } from './section.ts';
 import type { RouteEntry, RouteTable } from './table.ts';
@@ -25,6 +26,9 @@ export const codes = defineCodes({
   ),
   'routes/method-fallthrough': warning(
     'Requests to the paths of a protected route, but with a method that it does not list, are taken by a public route.',
+  ),
+  'routes/path-exception': warning(
+    'A path that a route accepts with `pathExceptions` may be read by its upstream as one of another route, and neither route is as strict as the other: such requests are refused.',
   ),
   'login/page-unreachable': error(
     '`login.page` is on no route, or on one that asks for a session: whoever has to log in is sent round in a circle.',
@@ -56,6 +60,7 @@ export function lint(context: Context): void {
   const coverage = new Coverage(context, indices, compileRoutes({ publicOrigin, routes: configs }, compileCredential));
   if (coverage.reportDuplicates()) return;
   coverage.reportUnreachable();
+  coverage.reportExceptions();
   if (draft.login?.page !== undefined) coverage.reportLoginPage([...new Set(publicOrigin)], draft.login.page);
   const publicConfigs = configs.filter(({ credential }) => compileCredential(credential).kind === 'public');
   coverage.reportOpenings(compileRoutes({ publicOrigin, routes: publicConfigs }, compileCredential));
@@ -144,6 +149,44 @@ class Coverage {
           ];
     const message = `nobody who has to log in gets to login.page ${page}: ${problem}`;
     this.#context.source.report(codes['login/page-unreachable'], ['login', 'page'], message, hint);
+  }
+
+  /** Finds routes with path exceptions through which the upstream may be asked for what another route protects. */
+  reportExceptions(): void {
+    if (!this.#table.entries.some(({ route }) => route.allowsEncodedSlash || route.allowsSemicolon)) return;
+    const found = new Map<Route, Map<Route, string>>();
+    for (const { pattern, route } of this.#table.entries) {
+      const [method] = route.methods;
+      const { value: sample } = this.#samples(pattern).next();
+      if (sample === undefined || method === undefined) continue;
+      for (const path of otherSpellings(sample.path)) {
+        const entry = this.#table.match(sample.host, path, method);
+        if (entry instanceof Denial || entry.route === route) continue;
+        const target = {
+          path,
+          spelling: path,
+          hasEncodedSlash: path.includes('%2F'),
+          hasSemicolon: path.includes(';'),
+        };
+        if (missingException(entry.route, target) !== null) continue;
+        const decided = matchReadings(this.#table, entry, { host: sample.host, method, target }, () => false);
+        if (!(decided instanceof Denial)) continue;
+        const others = found.get(entry.route) ?? new Map<Route, string>();
+        found.set(entry.route, others);
+        if (!others.has(route)) others.set(route, path);
+      }
+    }
+    for (const [route, others] of found) {
+      for (const [other, path] of others) {
+        this.#report(
+          codes['routes/path-exception'],
+          route,
+          ['pathExceptions'],
+          `route ${JSON.stringify(route.id)} accepts ${path}, which its upstream may read as a path of ${this.#nameOf(other)}: such requests are refused`,
+          'give both routes the same rules and exceptions, or this one fewer paths',
+        );
+      }
+    }
   }
 
   /** Finds what is public above, and beside, the protected routes. */
@@ -260,6 +303,15 @@ class Coverage {
   #report(code: Code, route: Route, keys: readonly string[], message: string, hint: string | null = null): void {
     this.#context.source.report(code, ['routes', this.#indexOf(route), ...keys], message, hint, 'key');
   }
+}
+
+/** Paths that some upstream reads as this one. */
+function otherSpellings(path: string): string[] {
+  const segments = path.slice(1).split('/');
+  return segments.flatMap((_, at) => {
+    const [before, after] = [segments.slice(0, at + 1).join('/'), segments.slice(at + 1).join('/')];
+    return after === '' ? [`/${before};x`] : [`/${before};x/${after}`, `/${before}%2F${after}`];
+  });
 }
 
 const textOf = (segment: RoutePattern['segments'][number]) => (segment.kind === 'literal' ? segment.text : '');

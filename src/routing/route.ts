@@ -28,6 +28,8 @@ export interface Route {
   readonly hasOwnMethods: boolean;
   readonly leavesOtherMethods: boolean;
   readonly credential: CredentialRule;
+  /** `allow` as it is written, only to be compared with that of another route; `null` where there is none. */
+  readonly allow: unknown;
   readonly upstream: string;
   readonly audience: string;
   /** Which Host the upstream gets; `null` takes the rule of the upstream. */
@@ -60,7 +62,12 @@ const ALL_METHODS: ReadonlySet<string> = new Set(ROUTE_METHODS);
 /** What the table is made from. */
 interface RoutesConfig {
   readonly publicOrigin: readonly string[];
-  readonly routes: readonly RouteConfig[];
+  readonly routes: readonly (RouteConfig & WithAllow)[];
+}
+
+/** The key of a route that is authorization's. */
+interface WithAllow {
+  readonly allow?: unknown;
 }
 
 /** Compiles the `credential` of a route: `compileCredential` of authentication, which knows the kinds. */
@@ -87,7 +94,7 @@ export function routePatterns(config: Pick<RouteConfig, 'match'>, publicHosts: r
 
 /** Compiles one route, or something else that is written like one and has a credential rule of its own. */
 export function compileRoute(
-  config: Omit<RouteConfig, 'credential'>,
+  config: Omit<RouteConfig, 'credential'> & WithAllow,
   index: number,
   credential: CredentialRule,
 ): Route {
@@ -98,6 +105,7 @@ export function compileRoute(
     hasOwnMethods: config.match.methods !== undefined,
     leavesOtherMethods: config.match.otherMethods === 'nextRoute',
     credential,
+    allow: config.allow ?? null,
     upstream: config.upstream,
     audience: config.audience ?? config.upstream,
     hostHeader: null,

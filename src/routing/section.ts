@@ -130,7 +130,7 @@ export const ROUTE_KEYS = {
     .prefault([])
     .meta({
       description:
-        'Ambiguous path characters that the upstream of this route is known to treat as plain ones: %2F, or ";".',
+        'Characters that this route accepts in paths although upstreams read them in different ways: %2F, or ";". Such a path is matched in every way that an upstream may read it, and the strictest of the routes found applies; if there is none, the request is refused.',
     }),
   passAuthorization: z
     .boolean()

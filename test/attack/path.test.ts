@@ -225,3 +225,61 @@ describe('request targets', () => {
     stage.play({ ...row, bytes: asUpgrade(row.bytes), expect: { ...row.expect, connection: 'closed' } }),
   );
 });
+
+/** An application that a public site, an API and its administration share, and of which it is not known how it reads paths. */
+const AMBIGUOUS_ROUTES: typeof ROUTES = [
+  { id: 'site', match: { path: '/' }, credential: 'none' },
+  { id: 'api', match: { path: '/api' }, credential: 'session' },
+  { id: 'admin', match: { path: '/api/admin' }, credential: 'session', allow: { roles: ['admin'] } },
+  { id: 'staff', match: { path: '/staff' }, credential: 'session', allow: { roles: ['staff'] } },
+].map((route) => ({ ...route, pathExceptions: ['encodedSlash', 'semicolon'] }));
+
+const ADMINISTRATION = [
+  '/api%2Fadmin',
+  '/api%2fadmin/x',
+  '/api/admin%2Fx',
+  '/api/admin;x=1/y',
+  '/api/admin;x=y',
+  '/api;x=y/admin',
+  '/api%3Bx/admin',
+  '/api;x%2Fadmin',
+  '/%61pi%2F%61dmin',
+  '/api/admin%3bx;y',
+];
+
+const EXCEPTIONS: readonly Row[] = [
+  ...ADMINISTRATION.map((target) => get('S6', target, 'is not public', ANONYMOUS)),
+  ...forbidden('S6', ...ADMINISTRATION),
+  ...ADMINISTRATION.map((target) =>
+    get('S6', target, 'is forwarded to an admin', forwardedTo(target.replaceAll('%61', 'a')), ADMIN),
+  ),
+  ...anonymous('S6', '/api%2Forders', '/api;x/orders', '/staff;jsessionid=1'),
+  get(
+    'S6',
+    '/api/a%2Fb;c=d',
+    'is forwarded where every reading has the same rules',
+    forwardedTo('/api/a%2Fb;c=d'),
+    BOB,
+  ),
+  get('S6', '/login;jsessionid=1', 'is forwarded', forwardedTo('/login;jsessionid=1')),
+  ...refused('S6', '/x/..;/api/admin', '/x%2F..%2Fapi%2Fadmin', '/x/..;x=y/api', '/api/%2e%2e%2fadmin', '/x;/../api'),
+  ...refused('S6', '/api%5cadmin', '/api\\admin', '/api;\\admin', '/auth%2Flogin', '/auth;x/login', '/auth%2f'),
+  // A service would decode these twice, which no exception stands for: they are one segment, as they are everywhere.
+  ...unchanged('S6', '/api%252Fadmin', '/api%253Badmin', '/x%252F..%252Fapi'),
+];
+
+describe('S6: a route that accepts encoded slashes and semicolons', () => {
+  let stage: Stage;
+  beforeAll(async () => {
+    stage = await Stage.start({
+      routes: [...AMBIGUOUS_ROUTES, { id: 'public', match: { path: '/public' }, credential: 'none' }],
+    });
+  });
+  afterAll(() => stage[Symbol.asyncDispose]());
+
+  test.for(EXCEPTIONS)('$id: $what', (row) => stage.play(row));
+
+  test.for(EXCEPTIONS)('WS-08: $id on a WebSocket handshake: $what', (row) =>
+    stage.play({ ...row, bytes: asUpgrade(row.bytes), expect: { ...row.expect, connection: 'closed' } }),
+  );
+});

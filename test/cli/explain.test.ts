@@ -83,6 +83,20 @@ test('a user who may: the upstream gets the rewritten path, the identity and a t
   });
 });
 
+test('S6: a path that the upstream may read as another one is shown with the route that decides', async () => {
+  const routes = [
+    'assets, match: { path: /assets }, credential: none',
+    'mine, match: { path: /assets/mine }, credential: session',
+  ];
+  const config = `${CONFIG.slice(0, CONFIG.indexOf('routes:'))}routes:
+${routes.map((text) => `  - { id: ${text}, upstream: orders, pathExceptions: [semicolon] }\n`).join('')}`;
+  const { out } = await cli(['explain', 'GET', '/assets/mine;x', '-c', '-', '--json'], { stdin: config });
+  expect(JSON.parse(out)).toMatchObject({
+    route: { id: 'mine', pattern: 'shop.example.com/assets/mine/…' },
+    response: { reason: 'credential_missing' },
+  });
+});
+
 test("headers that the gateway owns, and those that the route removes, are named as removed; the route's own values stay hidden", async () => {
   const { out } = await ask(
     'GET',

@@ -109,7 +109,7 @@ export async function explainRequest(question: Question, config: Config, clocks:
 
   const request = screened instanceof Denial ? null : screened;
   const { route } = exchange;
-  const entry = request === null || isOwn ? null : entryOf(pipeline.routes, request);
+  const entry = request === null || isOwn ? null : entryOf(pipeline.routes, request, route);
   const { forwarded } = standIn;
   const tokenHeader = question.isOutbound ? 'Authorization' : config.upstreamToken.header;
   return {
@@ -177,9 +177,11 @@ function canonicalOf({
   return { host, path: target.path, query: target.query, client: clientAddress, scheme, publicOrigin };
 }
 
-function entryOf(table: RouteTable<Route>, request: ScreenedRequest): RouteEntry<Route> | null {
+/** The entry that took the request: of the path as it is written, or as the upstream may read it. */
+function entryOf(table: RouteTable<Route>, request: ScreenedRequest, route: Route | null): RouteEntry<Route> | null {
   const found = table.match(request.host, request.target.path, request.method);
-  return found instanceof Denial ? null : found;
+  if (found instanceof Denial) return null;
+  return found.route === route ? found : (table.entries.find((entry) => entry.route === route) ?? null);
 }
 
 /** Every entry that is tried before the one that took the request, and on what it failed. */
