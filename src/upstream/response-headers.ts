@@ -7,9 +7,10 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Permit } from '../authorization/permit.ts';
 import { foldHeaderName } from '../lib/header-name.ts';
 
-/** About one connection only, or ours to say. */
+/** About one connection only, or ours to say; and the length, which is written last. */
 const DROPPED = new Set([
   'connection',
+  'content-length',
   'keep-alive',
   'proxy-connection',
   'proxy-authenticate',
@@ -54,6 +55,10 @@ export function clientResponseHeaders(
   // What was made for one user must not be kept for others; an upstream that says nothing means no harm (SES-18).
   if (principal.credential?.kind.isUnknownToCaches === true && received['cache-control'] === undefined)
     kept.push('cache-control', 'private');
+  // Last, because Node decodes a Content-Disposition that follows it as UTF-8: the bytes of a value are the upstream's
+  // (RFC 9110 §5.5).
+  const length = received['content-length'];
+  if (length !== undefined) kept.push('content-length', length);
   return kept;
 }
 
