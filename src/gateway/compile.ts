@@ -17,6 +17,7 @@ import { Authorizer } from '../authorization/authorize.ts';
 import { csrfRules } from '../authorization/csrf.ts';
 import { Endpoints } from '../endpoints/endpoints.ts';
 import { openLogin } from '../endpoints/login/open.ts';
+import { DEVICE_COOKIE } from '../endpoints/login/password/known-device.ts';
 import { clearSessionCookie } from '../endpoints/login/session-cookie.ts';
 import { openRefresh } from '../endpoints/refresh/open-refresh.ts';
 import { tokenEndpointRows } from '../endpoints/token/compile.ts';
@@ -151,7 +152,7 @@ function compileOutlet(
   const forwarder = new Forwarder(
     {
       upstreams,
-      ownCookies: [config.session.cookie.name, ...(config.refresh === undefined ? [] : [config.refresh.cookieName])],
+      ownCookies: ownCookies(config),
       tokenHeader,
       bodyIdleTimeoutMs: config.listeners.public.timeouts.bodyIdle,
     },
@@ -205,6 +206,13 @@ function compileUpstreamTokens(
     series.tokens,
   );
 }
+
+/** Cookies that only the gateway sets, and that no upstream gets. */
+const ownCookies = ({ session, refresh }: Config): readonly string[] => [
+  session.cookie.name,
+  DEVICE_COOKIE,
+  ...(refresh === undefined ? [] : [refresh.cookieName]),
+];
 
 function answerFailure(responder: Responder, exchange: Exchange, failure: Denial | GatewayFault): void {
   if (failure instanceof Denial) responder.denial(exchange, failure);

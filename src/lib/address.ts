@@ -11,17 +11,18 @@ export function plainAddress(address: string): string {
 
 /**
  * The network that one client can choose its addresses from: an IPv4 address itself, the /64 of an IPv6 address
- * (RFC 4291 §2.5.4), written as four groups without leading zeros.
+ * (RFC 4291 §2.5.4), written as its groups without leading zeros.
  *
  * @param address  in plain form
+ * @param bits     of an IPv6 address: 48 is what one site may be given (RFC 6177 §2)
  */
-export function clientNetwork(address: string): string {
+export function clientNetwork(address: string, bits: 48 | 64 = 64): string {
   if (!address.includes(':')) return address;
   const [front = '', back] = address.split('::');
   const leading = front === '' ? [] : front.split(':');
   const trailing = back === undefined || back === '' ? [] : back.split(':');
   const zeros = back === undefined ? 0 : Math.max(0, 8 - leading.length - trailing.length);
-  const groups = [...leading, ...Array<string>(zeros).fill('0'), ...trailing].slice(0, 4);
+  const groups = [...leading, ...Array<string>(zeros).fill('0'), ...trailing].slice(0, bits / 16);
   return groups.map((group) => group.toLowerCase().replace(/^0+(?=.)/, '')).join(':');
 }
 

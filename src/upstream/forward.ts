@@ -22,6 +22,7 @@ import type { Upstream } from './upstream.ts';
 export interface ForwardSettings {
   /** By name. */
   readonly upstreams: ReadonlyMap<string, Upstream>;
+  /** Cookies that only the gateway sets, and that no upstream gets. */
   readonly ownCookies: readonly string[];
   readonly tokenHeader: string;
   /** Longest pause of a client in its request body. */
@@ -97,6 +98,7 @@ export class Forwarder implements ForwardingOwner {
     return upstreamRequestHeaders(exchange, request, permit, token, {
       forwardedHeaders: route.namesClient ? forwardedHeaders : 'none',
       tokenHeader: this.settings.tokenHeader,
+      ownCookies: this.settings.ownCookies,
     });
   }
 

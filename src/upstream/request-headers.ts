@@ -8,7 +8,7 @@ import type { Exchange } from '../exchange.ts';
 import type { CompactToken } from '../lib/bearer.ts';
 import { foldHeaderName } from '../lib/header-name.ts';
 import type { JSONType } from '../lib/json.ts';
-import { trim } from '../lib/trim.ts';
+import { trim, trimStart } from '../lib/trim.ts';
 import { principalValue } from '../principal.ts';
 import type { HeaderRules } from '../routing/route.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
@@ -19,6 +19,8 @@ export interface RequestHeaderSettings {
   readonly forwardedHeaders: UpstreamConfig['forwardedHeaders'];
   /** Header of the upstream token; `Authorization` gets it as a Bearer token. */
   readonly tokenHeader: string;
+  /** Names of cookies that are the gateway's alone. The session cookie is gone already. */
+  readonly ownCookies: readonly string[];
 }
 
 /**
@@ -39,7 +41,8 @@ export function upstreamRequestHeaders(
   const headers = ['host', ''];
   pushKept(headers, request.headers, route.requestHeaders);
   if (typeof request.body === 'number' && request.body > 0) headers.push('content-length', String(request.body));
-  if (request.otherCookies !== null) headers.push('cookie', request.otherCookies);
+  const cookies = request.otherCookies === null ? '' : withoutCookies(request.otherCookies, settings.ownCookies);
+  if (cookies !== '') headers.push('cookie', cookies);
   if (route.passesAuthorization && request.authorization !== null) headers.push('authorization', request.authorization);
   pushForwarding(headers, request, settings.forwardedHeaders);
   headers.push('via', request.fields.via === null ? '1.1 sallyport' : `${request.fields.via}, 1.1 sallyport`);
@@ -51,6 +54,17 @@ export function upstreamRequestHeaders(
     headers.push(settings.tokenHeader, settings.tokenHeader === 'Authorization' ? `Bearer ${token}` : token);
   }
   return headers;
+}
+
+/** A Cookie header without the named cookies; the same text when it has none of them. */
+function withoutCookies(header: string, names: readonly string[]): string {
+  for (const name of names) {
+    if (header.includes(name)) {
+      const kept = header.split(';').filter((pair) => !names.includes(trim(pair.split('=', 1)[0] ?? '')));
+      return trimStart(kept.join(';'));
+    }
+  }
+  return header;
 }
 
 function pushKept(headers: string[], received: readonly string[], rules: HeaderRules | null): void {

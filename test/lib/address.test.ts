@@ -16,6 +16,11 @@ describe('the network of a client', () => {
     expect(clientNetwork(address)).toBe(network);
   });
 
+  test('of 48 bits is the first three groups of an IPv6 address, and an IPv4 address itself', () => {
+    expect(clientNetwork('2001:0db8::9', 48)).toBe('2001:db8:0');
+    expect(clientNetwork('203.0.113.7', 48)).toBe('203.0.113.7');
+  });
+
   test('is the same for two IPv6 addresses exactly when their first 64 bits are', () => {
     const group = fc.integer({ min: 0, max: 0xffff });
     const address = fc.array(

@@ -115,7 +115,8 @@ export class PasswordEndpoint {
     const client = wantedRefresh(this.#parts, attempt.refresh, request);
     if (client instanceof Denial) return client;
 
-    const outcome = await this.#passwords.attempt(attempt, request.clientAddress);
+    const { clientAddress: address, otherCookies: cookies } = request;
+    const outcome = await this.#passwords.attempt(attempt, { address, cookies });
     if (outcome.result instanceof Denial) {
       this.#recordFailure(outcome, outcome.result, exchange, request);
       if (type === 'json') return outcome.result;
@@ -136,7 +137,9 @@ export class PasswordEndpoint {
       },
       sourceOf(exchange, request),
     );
-    const { headers, document } = await beginRefresh(this.#parts, client, opened, sourceOf(exchange, request));
+    const begun = await beginRefresh(this.#parts, client, opened, sourceOf(exchange, request));
+    const { document } = begun;
+    const headers = client === 'native' ? begun.headers : [...begun.headers, ...outcome.headers];
     const { responder, sessions } = this.#parts;
     if (type === 'form') responder.redirect(exchange, 303, attempt.returnTo, headers);
     else responder.json(exchange, 200, document ?? sessionDocument(opened.record, sessions), headers);

@@ -17,6 +17,7 @@ import { type LoginWays, loginEndpoints } from './login.ts';
 import type { LoginParts } from './login-parts.ts';
 import { SessionOpener } from './open-session.ts';
 import type { PasswordHasher } from './password/hasher.ts';
+import { KnownDevices } from './password/known-device.ts';
 import { PasswordLogin } from './password/password-login.ts';
 import { UsersFile } from './password/users-file.ts';
 import { ReturnTargets } from './return-target.ts';
@@ -99,17 +100,21 @@ async function waysOf(
     passwords:
       password === undefined
         ? null
-        : new PasswordLogin(
-            await UsersFile.open(password.usersFile, (problem) => log.error({ problem }, 'users file kept as it was')),
-            passwordHasher,
+        : new PasswordLogin({
+            users: await UsersFile.open(password.usersFile, (problem) =>
+              log.error({ problem }, 'users file kept as it was'),
+            ),
+            hasher: passwordHasher,
             attempts,
-            {
+            devices: new KnownDevices(throttle.knownDeviceFor),
+            rules: {
               perAccount: rules(throttle.freeAttemptsPerAccount),
+              perAccountFromAnywhere: rules(throttle.freeAttemptsFromAnywhere),
               perAddress: rules(throttle.freeAttemptsPerAddress),
               maxQueue: password.maxQueue,
             },
-            clocks.wallMs,
-          ),
+            wallMs: clocks.wallMs,
+          }),
     backends:
       login.trustedBackends.length === 0
         ? null

@@ -22,9 +22,21 @@ export const login = (context: SchemaContext) =>
       .meta({ description: 'A login form with user name and password.' }),
     throttle: z
       .strictObject({
-        freeAttemptsPerAccount: count(5).meta({ description: 'Failed attempts for one account before it is slowed.' }),
+        freeAttemptsPerAccount: count(5).meta({
+          description:
+            'Failed attempts for one account from one address (IPv6: its /48), or from one known device, before more are slowed.',
+        }),
+        freeAttemptsFromAnywhere: count(100).meta({
+          description:
+            'Failed attempts for one account from all addresses together, in each `window`, before more are slowed, except on known devices.',
+        }),
         freeAttemptsPerAddress: count(20).meta({
-          description: 'Failed attempts from one address (IPv6: its /64) before it is slowed.',
+          description:
+            'Failed attempts from one address (IPv6: its /64; ten times as many from its /48) before more are slowed.',
+        }),
+        knownDeviceFor: duration('90d').meta({
+          description:
+            'For this long after a login to an account, the browser counts as a known device of it: others who guess at the account cannot keep its user out there. It has a cookie, `__Host-known-device`. 0s: none.',
         }),
         maxDelay: duration('5m', { atLeastMs: 1_000, atMostMs: 86_400_000 }).meta({
           description: 'Attempts are slowed by 1 s, 2 s, 4 s and so on, up to this.',

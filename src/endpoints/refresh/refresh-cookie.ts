@@ -5,9 +5,8 @@
  */
 
 import { Denial } from '../../errors.ts';
-import { screenCookies } from '../../sanitize/cookies.ts';
+import { ownCookie } from '../own-cookie.ts';
 
-const NO_LIMITS = { maxCookieBytes: Number.POSITIVE_INFINITY, maxCookieCount: Number.POSITIVE_INFINITY };
 const AMBIGUOUS = new Denial('refresh_token_refused', 'refresh cookie has more than one reading');
 
 /** Reads and writes the refresh cookie. */
@@ -36,9 +35,7 @@ export class RefreshCookie {
    * @returns `null` when there is none, a Denial `refresh_token_refused` when there is more than one
    */
   read(cookies: string | null): string | Denial | null {
-    if (cookies === null) return null;
-    const screened = screenCookies(cookies, this.#name, NO_LIMITS);
-    if (screened instanceof Denial || screened.session instanceof Denial) return AMBIGUOUS;
-    return screened.session;
+    const token = ownCookie(cookies, this.#name);
+    return token instanceof Denial ? AMBIGUOUS : token;
   }
 }

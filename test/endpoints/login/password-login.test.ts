@@ -5,7 +5,8 @@ import { PasswordHasher } from '../../../src/endpoints/login/password/hasher.ts'
 import { DependencyFault } from '../../../src/errors.ts';
 import { TestClocks } from '../../support/clocks.ts';
 import { HOST } from '../../support/gateway.ts';
-import { RawConnection, rawRequest, requestHead } from '../../support/raw-client.ts';
+import { RawConnection, type RawResponse, rawRequest, requestHead } from '../../support/raw-client.ts';
+import { RecordingUpstream } from '../../support/recording-upstream.ts';
 import { until } from '../../support/until.ts';
 import {
   CHEAP,
@@ -29,7 +30,7 @@ describe('a login by form', () => {
     expect(response.status).toBe(303);
     expect(response.headers.get('location')).toBe('/orders?page=2');
     expect(response.headers.get('cache-control')).toBe('no-store');
-    expect(response.headers.get('set-cookie')).toBe(
+    expect(response.headers.get('set-cookie')?.split('\n')[0]).toBe(
       `__Host-sid=${sessionIdIn(response)}; Path=/; Secure; HttpOnly; SameSite=Lax`,
     );
     const session = await stage.get('/auth/session', `Cookie: __Host-sid=${sessionIdIn(response)}`);
@@ -137,7 +138,7 @@ describe('what is computed', () => {
 
   test('a person who logs in while too many do reads so, with Retry-After, and keeps what was typed in', async () => {
     await using stage = await LoginStage.start();
-    vi.spyOn(PasswordHasher.prototype, 'isFull').mockReturnValue(true);
+    vi.spyOn(PasswordHasher.prototype, 'verify').mockResolvedValue(null);
     const response = await stage.submit({ username: 'alice', password: PASSWORD, return_to: '/orders' });
     expect([response.status, response.headers.get('retry-after')]).toEqual([503, '1']);
     const body = response.body.toString();
@@ -165,10 +166,7 @@ describe('what is computed', () => {
       login: { throttle: { freeAttemptsPerAccount: 1 } },
       users: USERS,
     });
-    vi.spyOn(PasswordHasher.prototype, 'isFull')
-      .mockReturnValueOnce(true)
-      .mockReturnValueOnce(false)
-      .mockReturnValueOnce(true);
+    vi.spyOn(PasswordHasher.prototype, 'verify').mockResolvedValueOnce(null).mockResolvedValueOnce(null);
     for (let attempt = 0; attempt < 2; attempt += 1) {
       const response = await stage.logIn('alice', PASSWORD);
       expect([response.status, reasonOf(response)]).toEqual([503, 'overloaded']);
@@ -182,26 +180,94 @@ describe('what is computed', () => {
 describe('throttling', () => {
   const THROTTLE = { freeAttemptsPerAccount: 3, freeAttemptsPerAddress: 100, maxDelay: '5m', window: '1h' };
 
-  test('failed attempts at one account are slowed, 1 s, 2 s, 4 s, whatever their address', async () => {
+  const from = (address: string) => `X-Forwarded-For: ${address}`;
+  /** The nth of many networks. */
+  const network = (n: number) => from(`203.${n >> 16}.${(n >> 8) & 255}.${n & 255}`);
+
+  test('failed attempts at one account from one address are slowed, 1 s, 2 s, 4 s', async () => {
     const clocks = new TestClocks();
-    await using stage = await LoginStage.start({
-      clocks,
-      login: { throttle: THROTTLE },
-      config: viaProxy(),
-    });
-    const attempt = (octet: number) => stage.logIn('alice', 'wrong', `X-Forwarded-For: 198.51.100.${octet}`);
-    for (let octet = 1; octet <= 3; octet += 1) expect((await attempt(octet)).status).toBe(401);
-    for (const [octet, delaySec] of [
-      [4, 1],
-      [5, 2],
-      [6, 4],
-    ] as const) {
-      const refused = await attempt(octet);
+    await using stage = await LoginStage.start({ clocks, login: { throttle: THROTTLE } });
+    for (let guess = 1; guess <= 3; guess += 1) expect((await stage.logIn('alice', 'wrong')).status).toBe(401);
+    for (const delaySec of [1, 2, 4]) {
+      const refused = await stage.logIn('alice', 'wrong');
       expect([refused.status, reasonOf(refused)]).toEqual([429, 'rate_limited']);
       expect(refused.headers.get('retry-after')).toBe(String(delaySec));
       clocks.advance(delaySec * 1_000);
-      expect((await attempt(octet)).status).toBe(401);
+      expect((await stage.logIn('alice', 'wrong')).status).toBe(401);
     }
+  });
+
+  test('S5: a stranger who fails all the time keeps nobody out at another address', async () => {
+    const clocks = new TestClocks();
+    await using stage = await LoginStage.start({ clocks, config: viaProxy() });
+    for (let minute = 0; minute < 180; minute += 1) {
+      for (let guess = 0; guess < 6; guess += 1) await stage.logIn('alice', 'wrong', from('198.51.100.66'));
+      expect([minute, (await stage.logIn('alice', PASSWORD, from('192.0.2.1'))).status]).toEqual([minute, 200]);
+      clocks.advance(60_000);
+    }
+  });
+
+  test('S5: whatever strangers do from however many networks, a known device gets in at once', async () => {
+    const clocks = new TestClocks();
+    await using stage = await LoginStage.start({
+      clocks,
+      config: viaProxy(),
+      login: { throttle: { ...THROTTLE, freeAttemptsFromAnywhere: 20 } },
+    });
+    const device = deviceIn(await stage.logIn('alice', PASSWORD, from('192.0.2.1')));
+    for (let guess = 0; guess < 40; guess += 1) await stage.logIn('alice', 'wrong', network(guess));
+    // Even from an address that others use to guess at many accounts.
+    for (let guess = 0; guess < 110; guess += 1) await stage.logIn(`victim-${guess}`, 'wrong', from('192.0.2.1'));
+    expect((await stage.logIn('alice', PASSWORD, from('192.0.2.1'))).status).toBe(429);
+    expect((await stage.logIn('alice', PASSWORD, from('192.0.2.1'), device)).status).toBe(200);
+    expect((await stage.logIn('alice', PASSWORD, from('192.0.2.9'), device)).status).toBe(200);
+    // It is a known device of alice only, and it guesses no more than anybody.
+    expect((await stage.logIn('bob', PASSWORD, from('192.0.2.1'), device)).status).toBe(429);
+    const guesses: number[] = [];
+    for (let guess = 0; guess < 4; guess += 1) {
+      guesses.push((await stage.logIn('alice', 'wrong', from('192.0.2.1'), device)).status);
+    }
+    expect(guesses).toEqual([401, 401, 401, 429]);
+  });
+
+  test('S5: in each window an account is guessed at no more often than is said, from however many networks', async () => {
+    const clocks = new TestClocks();
+    await using stage = await LoginStage.start({
+      clocks,
+      config: viaProxy(),
+      login: { throttle: { ...THROTTLE, freeAttemptsFromAnywhere: 10, maxDelay: '1m', window: '10m' } },
+    });
+    const verify = vi.spyOn(PasswordHasher.prototype, 'verify').mockResolvedValue(false);
+    // Free attempts; 1, 2, 4 … 32 s apart; then one a minute.
+    const atMost = 10 + 6 + 10;
+    for (let window = 0; window < 3; window += 1) {
+      verify.mockClear();
+      for (let second = 0; second < 600; second += 1) {
+        await stage.logIn('alice', 'wrong', network(window * 600 + second));
+        clocks.advance(1_000);
+      }
+      expect(verify.mock.calls.length).toBeGreaterThan(10);
+      expect(verify.mock.calls.length).toBeLessThanOrEqual(atMost);
+    }
+  });
+
+  test('S5: attempts from one IPv6 /48 are counted together, ten times as many as from a /64', async () => {
+    await using stage = await LoginStage.start({
+      config: viaProxy(),
+      login: { throttle: { ...THROTTLE, freeAttemptsPerAddress: 1 } },
+    });
+    const statuses: number[] = [];
+    for (let n = 0; n < 11; n += 1) statuses.push((await stage.logIn(`v${n}`, 'x', from(`2001:db8:1:${n}::1`))).status);
+    expect(statuses).toEqual([...Array<number>(10).fill(401), 429]);
+    expect((await stage.logIn('v', 'x', from('2001:db8:2::1'))).status).toBe(401);
+  });
+
+  test('S5: attempts at one account from one IPv6 /48 are counted together', async () => {
+    await using stage = await LoginStage.start({ config: viaProxy(), login: { throttle: THROTTLE } });
+    const statuses: number[] = [];
+    for (let n = 0; n < 4; n += 1) statuses.push((await stage.logIn('alice', 'x', from(`2001:db8:1:${n}::1`))).status);
+    expect(statuses).toEqual([401, 401, 401, 429]);
+    expect((await stage.logIn('alice', PASSWORD, from('2001:db8:2::1'))).status).toBe(200);
   });
 
   test('no hash is computed for a throttled attempt, and a right password does not get through', async () => {
@@ -276,6 +342,17 @@ describe('throttling', () => {
     expect(statuses).toEqual([401, 200, 401, 200, 401, 429]);
   });
 
+  test('S5: a right password clears the count of its network, and takes nothing off that of all networks', async () => {
+    await using stage = await LoginStage.start({
+      config: viaProxy(),
+      login: { throttle: { ...THROTTLE, freeAttemptsFromAnywhere: 4 } },
+    });
+    for (let guess = 0; guess < 3; guess += 1) await stage.logIn('alice', 'wrong', network(guess));
+    expect((await stage.logIn('alice', PASSWORD, from('192.0.2.1'))).status).toBe(200);
+    expect((await stage.logIn('alice', 'wrong', network(4))).status).toBe(401);
+    expect((await stage.logIn('alice', 'wrong', network(5))).status).toBe(429);
+  });
+
   test('while the store does not answer, an attempt gets 503 and no hash is computed', async () => {
     await using stage = await LoginStage.start();
     const verify = vi.spyOn(PasswordHasher.prototype, 'verify');
@@ -286,6 +363,70 @@ describe('throttling', () => {
     expect([response.status, reasonOf(response)]).toEqual([503, 'store_unavailable']);
     expect(response.headers.get('retry-after')).toBe('2');
     expect(verify).not.toHaveBeenCalled();
+  });
+});
+
+describe('S5: the cookie of a known device', () => {
+  const THROTTLE = { freeAttemptsPerAccount: 1 };
+  const LINE =
+    /^__Host-known-device=\d+\.[\w-]{22}\.[\w-]{43}; Path=\/; Secure; HttpOnly; SameSite=Strict; Max-Age=(\d+)$/;
+  const lineOf = (response: RawResponse) => (response.headers.get('set-cookie') ?? '').split('\n')[1] ?? '';
+
+  test('is set by a login with a right password only, for 90 days, and keeps its id from login to login', async () => {
+    const clocks = new TestClocks();
+    await using stage = await LoginStage.start({ clocks });
+    expect((await stage.logIn('alice', 'wrong')).headers.has('set-cookie')).toBe(false);
+    const first = await stage.logIn('alice', PASSWORD);
+    expect(LINE.exec(lineOf(first))?.[1]).toBe(String(90 * 86_400));
+    clocks.advance(86_400_000);
+    const idOf = (response: RawResponse) => lineOf(response).split('.')[1];
+    const second = await stage.submit({ username: 'alice', password: PASSWORD }, deviceIn(first));
+    expect(lineOf(second)).not.toBe(lineOf(first));
+    expect(idOf(second)).toBe(idOf(first));
+  });
+
+  test.each([
+    ['is forged', (cookie: string) => cookie.replace(/.$/, (last) => (last === 'A' ? 'B' : 'A'))],
+    ['has a later end than it was given', (cookie: string) => cookie.replace(/=1/, '=2')],
+    ['is sent twice', (cookie: string) => `${cookie}; ${cookie.slice('Cookie: '.length)}`],
+    ['is empty', () => 'Cookie: __Host-known-device='],
+  ])('counts for nothing when it %s', async (_what, spoil) => {
+    await using stage = await LoginStage.start({ login: { throttle: THROTTLE } });
+    const cookie = deviceIn(await stage.logIn('alice', PASSWORD));
+    await stage.logIn('alice', 'wrong');
+    expect((await stage.logIn('alice', PASSWORD, spoil(cookie))).status).toBe(429);
+    expect((await stage.logIn('alice', PASSWORD, cookie)).status).toBe(200);
+  });
+
+  test('counts for nothing after its time, after a change of the password, and where it is switched off', async () => {
+    const clocks = new TestClocks();
+    await using stage = await LoginStage.start({ clocks, login: { throttle: { ...THROTTLE, knownDeviceFor: '1h' } } });
+    const first = deviceIn(await stage.logIn('alice', PASSWORD));
+    clocks.advance(3_600_000);
+    await stage.logIn('alice', 'wrong');
+    expect((await stage.logIn('alice', PASSWORD, first)).status).toBe(429);
+    const second = deviceIn(await stage.logIn('bob', PASSWORD));
+    await writeFile(
+      stage.usersFile,
+      USERS.replaceAll(/passwordHash: .*/g, `passwordHash: ${await hashPassword('n', CHEAP)}`),
+    );
+    await stage.logIn('bob', 'wrong');
+    expect((await stage.logIn('bob', 'n', second)).status).toBe(429);
+
+    await using without = await LoginStage.start({ login: { throttle: { knownDeviceFor: '0s' } } });
+    expect((await without.logIn('alice', PASSWORD)).headers.get('set-cookie')).not.toContain('known-device');
+  });
+
+  test('goes to no upstream, and none can set it', async () => {
+    const answer = 'HTTP/1.1 200 OK\r\nSet-Cookie: __Host-known-device=x; Secure; Path=/\r\nContent-Length: 0\r\n\r\n';
+    await using upstream = await RecordingUpstream.start((_request, socket) => void socket.write(answer));
+    await using stage = await LoginStage.start({ upstream: upstream.origin });
+    const login = await stage.logIn('alice', PASSWORD);
+    const device = deviceIn(login).slice('Cookie: '.length);
+    const cookies = `Cookie: a=1; __Host-sid=${sessionIdIn(login)}; ${device}; b=__Host-known-device`;
+    const response = await stage.get('/orders', cookies);
+    expect([response.status, response.headers.has('set-cookie')]).toEqual([200, false]);
+    expect(upstream.last.values('cookie')).toEqual(['a=1; b=__Host-known-device']);
   });
 });
 
@@ -448,4 +589,11 @@ function listeners(more: Record<string, unknown>) {
 /** Believes X-Forwarded-For from loopback, so that a test has many addresses. */
 function viaProxy() {
   return { listeners: listeners({ trustedProxies: ['127.0.0.1'] }) };
+}
+
+/** The cookie of a known device in an answer, as a Cookie header line. */
+function deviceIn(response: RawResponse): string {
+  const pair = /^__Host-known-device=[^;]+/m.exec(response.headers.get('set-cookie') ?? '')?.[0];
+  if (pair === undefined) throw new Error(`no device cookie in an answer with status ${response.status}`);
+  return `Cookie: ${pair}`;
 }

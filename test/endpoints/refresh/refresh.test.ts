@@ -46,7 +46,7 @@ describe('a login that asks for a refresh token', () => {
     const [session, refresh, ...more] = response.headers.get('set-cookie')?.split('\n') ?? [];
     expect(session).toMatch(/^__Host-sid=[\w-]{43}; Path=\/; Secure; HttpOnly; SameSite=Lax$/);
     expect(refresh).toMatch(REFRESH_COOKIE);
-    expect(more).toEqual([]);
+    expect(more).toEqual([expect.stringMatching(/^__Host-known-device=/)]);
     expect(jsonOf(response)).toMatchObject({ subject: 'alice', method: 'password' });
     expect(response.body.toString()).not.toContain(refreshCookieIn(response));
   });
@@ -68,7 +68,7 @@ describe('a login that asks for a refresh token', () => {
     expect(refreshCookieIn(asked)).toMatch(/\.0\./);
     expect(asked.headers.get('location')).toBe('/');
     const notAsked = await stage.login.submit(fields);
-    expect(notAsked.headers.get('set-cookie')).toMatch(/^__Host-sid=[^\n]*$/);
+    expect(notAsked.headers.get('set-cookie')).toMatch(/^__Host-sid=[^\n]*\n__Host-known-device=[^\n]*$/);
     const native = await stage.login.submit({ ...fields, refresh: 'native' });
     expect([native.status, native.headers.has('set-cookie')]).toEqual([400, false]);
   });

@@ -1,12 +1,14 @@
 /**
  * Passwords are verified on threads of their own, at the lowest scheduling priority, a few at a time, with a bounded
  * queue: a flood of logins costs other logins their time, not the requests of those who are logged in
- * (docs/adr/0006-password-hashing-threads.md; measured by bench/load/login-flood.ts).
+ * (docs/adr/0006-password-hashing-threads.md; measured by bench/load/login-flood.ts). The queue is shared fairly between
+ * networks, so a flood from one of them keeps nobody else from logging in.
  */
 
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { GatewayFault } from '../../../errors.ts';
+import { FairQueue } from '../../../lib/fair-queue.ts';
 import type { PasswordHash } from './hash.ts';
 import type { HashJob } from './hash-thread.ts';
 
@@ -15,14 +17,23 @@ const THREAD = new URL(`./hash-thread${extname(import.meta.url)}`, import.meta.u
 
 interface Pending {
   readonly job: HashJob;
-  readonly resolve: (isRight: boolean) => void;
+  /** With `null` when it has to leave the queue. */
+  readonly resolve: (isRight: boolean | null) => void;
   readonly reject: (fault: GatewayFault) => void;
+}
+
+/** Where a verification waits. */
+export interface HashPlace {
+  /** Who shares the queue: the name of a group, and below it that of a member. */
+  readonly path: readonly string[];
+  /** Verifications that may wait. */
+  readonly maxQueue: number;
 }
 
 /** Hashes passwords on threads of its own. */
 export class PasswordHasher {
   readonly #concurrency: number;
-  readonly #queue: Pending[] = [];
+  readonly #queue = new FairQueue<Pending>();
   readonly #threads = new Set<HashThread>();
 
   /** @param concurrency  threads at most; each is started when it is first needed and takes up to 64 MiB at work */
@@ -30,36 +41,30 @@ export class PasswordHasher {
     this.#concurrency = concurrency;
   }
 
-  /** Whether as many verifications wait for a thread as may. */
-  isFull(maxQueue: number): boolean {
-    return this.#queue.length >= maxQueue;
-  }
-
   /**
    * Whether a password has this hash, when its turn has come.
    *
-   * @returns `null` when too many wait already
+   * @returns `null` when too many wait, and others have fewer in the queue; nothing was computed then
    * @throws GatewayFault `bug`, as a rejection, when the thread ends before it has answered
    */
-  verify(password: string, stored: PasswordHash, maxQueue: number): Promise<boolean> | null {
-    if (this.isFull(maxQueue)) return null;
+  verify(password: string, stored: PasswordHash, { path, maxQueue }: HashPlace): Promise<boolean | null> {
     return new Promise((resolve, reject) => {
-      this.#queue.push({ job: { password, stored }, resolve, reject });
+      this.#queue.add({ job: { password, stored }, resolve, reject }, path, maxQueue)?.resolve(null);
       this.#startNext();
     });
   }
 
   /** Ends the threads. What waits or is under way is rejected. */
   async close(): Promise<void> {
-    for (const { reject } of this.#queue.splice(0)) reject(threadEnded());
+    for (const { reject } of this.#queue.clear()) reject(threadEnded());
     await Promise.all([...this.#threads].map((thread) => thread.terminate()));
   }
 
   #startNext(): void {
-    if (this.#queue.length === 0) return;
+    if (this.#queue.size === 0) return;
     const thread = this.#idleThread();
     if (thread === null) return;
-    const next = this.#queue.shift();
+    const next = this.#queue.next();
     if (next !== undefined) thread.run(next);
   }
 

@@ -1,8 +1,9 @@
 /**
  * password: whether a name and a password open a session.
  *
- * Attempts are throttled per account and per address before anything is computed, counted in the store for all replicas
- * together, and cost the same whether the account exists or not.
+ * Attempts are slowed before anything is computed, counted in the store for all replicas together, and cost the same whether
+ * the account exists or not. What strangers get wrong keeps nobody out: they are counted per network, per account and
+ * network, and per account from anywhere; a device on which a login to the account succeeded is counted by itself.
  */
 
 import { Denial } from '../../../errors.ts';
@@ -10,12 +11,16 @@ import { clientNetwork } from '../../../lib/address.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { AttemptStore, ThrottleRule } from '../../../store/store.ts';
 import { MAX_PASSWORD_BYTES } from './hash.ts';
-import type { PasswordHasher } from './hasher.ts';
+import type { HashPlace, PasswordHasher } from './hasher.ts';
+import type { KnownDevices } from './known-device.ts';
 import { accountName, type StandInUser, type User, type UsersFile } from './users-file.ts';
 
 /** Limits of password logins. */
 export interface PasswordRules {
+  /** For an account from one network or one known device. */
   readonly perAccount: ThrottleRule;
+  /** For an account from anywhere but known devices, begun anew in each window. */
+  readonly perAccountFromAnywhere: ThrottleRule;
   readonly perAddress: ThrottleRule;
   /** Logins that may wait for a hash. */
   readonly maxQueue: number;
@@ -27,11 +32,32 @@ export interface Credentials {
   readonly password: string;
 }
 
+/** Who makes an attempt. */
+export interface PasswordClient {
+  /** In plain form. */
+  readonly address: string;
+  /** The Cookie header, untrusted; `null` when there is none. */
+  readonly cookies: string | null;
+}
+
 /** How an attempt ended. `account` is set only where there is such an account: a wrong name may be a password. */
 export interface PasswordOutcome {
   readonly result: User | Denial;
   readonly account: string | null;
+  /** Set-Cookie lines that make the device known, as a flat name, value list; empty unless the password was right. */
+  readonly headers: readonly string[];
 }
+
+/** A count that an attempt is entered in. */
+interface Count {
+  readonly key: string;
+  readonly rule: ThrottleRule;
+  /** Whether a right password clears it. Else only the attempt itself is taken back: an attacker may have an account, too. */
+  readonly clears: boolean;
+}
+
+/** The /48 of an IPv6 address may get this many times as much wrong as each /64 of it. */
+const WIDE_NETWORK_FACTOR = 10;
 
 const OVERLOADED = new Denial('overloaded', 'too many logins wait for a password hash');
 const WRONG = new Denial('login_failed', 'password does not match');
@@ -40,18 +66,30 @@ const IMPOSSIBLE = new Denial('login_failed', 'name or password is empty or long
 
 const MAX_NAME_LENGTH = 256;
 
+/** What {@link PasswordLogin} works with. */
+export interface PasswordParts {
+  readonly users: UsersFile;
+  readonly hasher: PasswordHasher;
+  readonly attempts: AttemptStore;
+  readonly devices: KnownDevices;
+  readonly rules: PasswordRules;
+  readonly wallMs: Clock;
+}
+
 /** Judges user names and passwords. */
 export class PasswordLogin {
   readonly #users: UsersFile;
   readonly #hasher: PasswordHasher;
   readonly #attempts: AttemptStore;
+  readonly #devices: KnownDevices;
   readonly #rules: PasswordRules;
   readonly #wallMs: Clock;
 
-  constructor(users: UsersFile, hasher: PasswordHasher, attempts: AttemptStore, rules: PasswordRules, wallMs: Clock) {
+  constructor({ users, hasher, attempts, devices, rules, wallMs }: PasswordParts) {
     this.#users = users;
     this.#hasher = hasher;
     this.#attempts = attempts;
+    this.#devices = devices;
     this.#rules = rules;
     this.#wallMs = wallMs;
   }
@@ -59,54 +97,90 @@ export class PasswordLogin {
   /**
    * Makes an attempt.
    *
-   * @param address  of the client, in plain form
    * @returns the user, or a Denial `login_failed` | `rate_limited` | `overloaded`
    * @throws DependencyFault `store_unavailable`, as a rejection: nothing is computed that cannot be counted
    */
-  async attempt({ name, password }: Credentials, address: string): Promise<PasswordOutcome> {
+  async attempt({ name, password }: Credentials, client: PasswordClient): Promise<PasswordOutcome> {
     const account = accountName(name);
     if (account === '' || account.length > MAX_NAME_LENGTH || !isPossiblePassword(password)) {
-      return { result: IMPOSSIBLE, account: null };
+      return { result: IMPOSSIBLE, account: null, headers: [] };
     }
     const users = await this.#users.current();
     const user = users.find(account);
-    const result = await this.#judge(account, user ?? users.standIn(account), password, address);
-    return { result, account: user?.account ?? null };
+    const nowMs = this.#wallMs();
+    const device = user === null ? null : this.#devices.find(client.cookies, user, nowMs);
+    const counts =
+      device === null ? this.#countsOf(account, client, nowMs) : [this.#countOf(account, 'device', device)];
+    const path =
+      device === null ? [clientNetwork(client.address, 48), clientNetwork(client.address)] : [`device ${device}`, ''];
+    const place = { path, maxQueue: this.#rules.maxQueue };
+    const result = await this.#judge(counts, place, user ?? users.standIn(account), password);
+    const headers = result instanceof Denial ? [] : this.#devices.headers(device, result, nowMs);
+    return { result, account: user?.account ?? null, headers };
   }
 
   /** Counts the attempt and computes. Does the same for a stand-in, and never lets it in. */
-  async #judge(account: string, user: User | StandInUser, password: string, address: string): Promise<User | Denial> {
-    if (this.#hasher.isFull(this.#rules.maxQueue)) return OVERLOADED;
-    const addressKey = `address:${clientNetwork(address)}`;
-    const accountKey = `account:${account}`;
-    const waitMs = await this.#begin(addressKey, accountKey);
+  async #judge(
+    counts: readonly Count[],
+    place: HashPlace,
+    user: User | StandInUser,
+    password: string,
+  ): Promise<User | Denial> {
+    const waitMs = await this.#begin(counts);
     if (waitMs > 0) return throttled(waitMs);
-
-    const verified = this.#hasher.verify(password, user.stored, this.#rules.maxQueue);
-    if (verified === null) {
-      await Promise.all([this.#attempts.takeBack(accountKey), this.#attempts.takeBack(addressKey)]);
+    const isRight = await this.#hasher.verify(password, user.stored, place);
+    if (isRight === null) {
+      await this.#takeBack(counts);
       return OVERLOADED;
     }
-    const isRight = await verified;
     if (user.subject === null) return UNKNOWN;
     if (!isRight) return WRONG;
-    await Promise.all([this.#attempts.succeeded(accountKey), this.#attempts.takeBack(addressKey)]);
+    await Promise.all(
+      counts.map(({ key, clears }) => (clears ? this.#attempts.succeeded(key) : this.#attempts.takeBack(key))),
+    );
     return user;
   }
 
+  /** Failures for an account from one network or one known device. */
+  #countOf(account: string, of: 'network' | 'device', name: string): Count {
+    return { key: JSON.stringify(['account', account, of, name]), rule: this.#rules.perAccount, clears: true };
+  }
+
   /**
-   * Asks to make the attempt. The address comes first: who is slowed there cannot use up the attempts of an account.
+   * The counts for somebody on no known device, the widest network first: who is slowed there uses up no attempt of an account.
+   * The last one bounds the guesses at an account, however many networks they come from.
+   */
+  #countsOf(account: string, { address }: PasswordClient, nowMs: number): Count[] {
+    const { perAddress, perAccountFromAnywhere: rule } = this.#rules;
+    const [network, site] = [clientNetwork(address), clientNetwork(address, 48)];
+    const siteRule = { ...perAddress, freeAttempts: perAddress.freeAttempts * WIDE_NETWORK_FACTOR };
+    const window = Math.floor(nowMs / rule.windowMs);
+    return [
+      ...(site === network ? [] : [{ key: `site:${site}`, rule: siteRule, clears: false }]),
+      { key: `address:${network}`, rule: perAddress, clears: false },
+      this.#countOf(account, 'network', site),
+      { key: JSON.stringify(['account', account, 'anywhere', window]), rule, clears: false },
+    ];
+  }
+
+  /**
+   * Asks to make the attempt.
    *
    * @returns 0, or the milliseconds to wait; then nothing is counted
    */
-  async #begin(addressKey: string, accountKey: string): Promise<number> {
-    const { perAddress, perAccount } = this.#rules;
+  async #begin(counts: readonly Count[]): Promise<number> {
     const nowMs = this.#wallMs();
-    const addressWaitMs = await this.#attempts.begin(addressKey, perAddress, nowMs);
-    if (addressWaitMs > 0) return addressWaitMs;
-    const accountWaitMs = await this.#attempts.begin(accountKey, perAccount, nowMs);
-    if (accountWaitMs > 0) await this.#attempts.takeBack(addressKey);
-    return accountWaitMs;
+    for (const [index, { key, rule }] of counts.entries()) {
+      const waitMs = await this.#attempts.begin(key, rule, nowMs);
+      if (waitMs === 0) continue;
+      await this.#takeBack(counts.slice(0, index));
+      return waitMs;
+    }
+    return 0;
+  }
+
+  async #takeBack(counts: readonly Count[]): Promise<void> {
+    await Promise.all(counts.map(({ key }) => this.#attempts.takeBack(key)));
   }
 }
 
@@ -114,7 +188,7 @@ const isPossiblePassword = (password: string) =>
   password !== '' && password.length <= MAX_PASSWORD_BYTES && Buffer.byteLength(password) <= MAX_PASSWORD_BYTES;
 
 const throttled = (waitMs: number) =>
-  new Denial('rate_limited', 'too many failed logins for the account or from the address', [
+  new Denial('rate_limited', 'too many failed logins for the account or from the network', [
     'Retry-After',
     String(Math.ceil(waitMs / 1_000)),
   ]);

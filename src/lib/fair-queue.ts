@@ -1,0 +1,109 @@
+/**
+ * A queue whose places are shared fairly: groups take turns, and within a group its members do. Who fills the queue gives
+ * up places to those who have fewer, so no group can keep another one out.
+ */
+
+/** A level of the queue: the items of one member, or the members of one group by name. */
+class Share<T> {
+  size = 0;
+  readonly #items: T[] = [];
+  readonly #members = new Map<string, Share<T>>();
+
+  add(item: T, path: readonly string[], depth: number): void {
+    this.size += 1;
+    const name = path[depth];
+    if (name === undefined) {
+      this.#items.push(item);
+      return;
+    }
+    const member = this.#members.get(name) ?? new Share();
+    this.#members.set(name, member);
+    member.add(item, path, depth + 1);
+  }
+
+  /** Takes the oldest item of the member whose turn it is. */
+  next(): T | undefined {
+    const [turn] = this.#members;
+    if (turn === undefined) return this.#taken(this.#items.shift());
+    const [name, member] = turn;
+    const item = member.next();
+    this.#members.delete(name);
+    if (member.size > 0) this.#members.set(name, member);
+    return this.#taken(item);
+  }
+
+  /**
+   * Makes room for an item on the path: takes the newest item of the member that has most. Nothing, if the members on the path
+   * would then have as many.
+   */
+  giveUp(path: readonly string[], depth: number): T | undefined {
+    const name = path[depth];
+    if (name === undefined) return undefined;
+    const own = this.#members.get(name);
+    const [largestName, largest] = this.#largest(name);
+    if (largest === undefined) return undefined;
+    if (largest === own) return this.#taken(own.giveUp(path, depth + 1));
+    if ((own?.size ?? 0) + 1 >= largest.size) return undefined;
+    return this.#takeNewest(largestName, largest);
+  }
+
+  #newest(): T | undefined {
+    const [name, largest] = this.#largest('');
+    return largest === undefined ? this.#taken(this.#items.pop()) : this.#takeNewest(name, largest);
+  }
+
+  #takeNewest(name: string, member: Share<T>): T | undefined {
+    const item = member.#newest();
+    if (member.size === 0) this.#members.delete(name);
+    return this.#taken(item);
+  }
+
+  /** The member that has most, of those that have equally many the named one; `undefined` in its place when there is none. */
+  #largest(name: string): [string, Share<T> | undefined] {
+    let largest: [string, Share<T> | undefined] = [name, this.#members.get(name)];
+    for (const entry of this.#members) if (entry[1].size > (largest[1]?.size ?? 0)) largest = entry;
+    return largest;
+  }
+
+  #taken(item: T | undefined): T | undefined {
+    if (item !== undefined) this.size -= 1;
+    return item;
+  }
+}
+
+/** The queue. An item is added under the names of its group and, below that, its member. */
+export class FairQueue<T extends object> {
+  readonly #root = new Share<T>();
+
+  get size(): number {
+    return this.#root.size;
+  }
+
+  /**
+   * Adds an item. A full queue admits it only if its group, or its member within the group, has fewer items than another one,
+   * which then gives up its newest.
+   *
+   * @param path  names of the group and the member
+   * @param max   items that the queue holds
+   * @returns the item that has to leave: `null` when there is room, the new one when it is not admitted
+   */
+  add(item: T, path: readonly string[], max: number): T | null {
+    const isFull = this.size >= max;
+    const out = isFull ? this.#root.giveUp(path, 0) : null;
+    if (out === undefined) return item;
+    this.#root.add(item, path, 0);
+    return out;
+  }
+
+  /** Takes the next item: groups take turns, and so do the members of each. */
+  next(): T | undefined {
+    return this.#root.next();
+  }
+
+  /** Takes all items. */
+  clear(): T[] {
+    const items: T[] = [];
+    for (let item = this.next(); item !== undefined; item = this.next()) items.push(item);
+    return items;
+  }
+}
