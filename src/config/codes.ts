@@ -1,5 +1,5 @@
 /**
- * Codes of the findings that the mechanism itself makes: about the text, about keys and values whatever they are for, and
+ * Codes of the findings that `config/` itself reports, whatever the key is for: about the text, about keys and values, and
  * about the files that keys name.
  */
 
@@ -7,36 +7,34 @@ import { defineCodes, error, warning } from './problem.ts';
 
 /** Codes of the findings about the text, its keys and values, and the files that it names. */
 export const codes = defineCodes({
-  'yaml/syntax': error('The text is not YAML 1.2. Nothing else is looked at until it is.'),
-  'yaml/duplicate-key': error('A key stands twice in one map. Readers of YAML differ in which one counts.'),
-  'yaml/tag': error(
-    'A tag (`!…`) or a `%YAML` directive. Values have the types of the YAML 1.2 core schema and no others.',
-  ),
+  'yaml/syntax': error('The text is not valid YAML 1.2. Nothing else is checked until it is.'),
+  'yaml/duplicate-key': error('A key appears twice in one map. YAML parsers differ in which one they use.'),
+  'yaml/tag': error('A tag (`!…`) or a `%YAML` directive. Only the types of the YAML 1.2 core schema are accepted.'),
   'yaml/alias': error(
-    'An alias (`*name`) without its anchor, an anchor inside another one, or more aliases than are accepted.',
+    'An alias (`*name`) without an anchor before it, an anchor inside another anchor, or more than 200 aliases.',
   ),
-  'yaml/merge-key': error('`<<` is no part of YAML 1.2. Write the keys out.'),
+  'yaml/merge-key': error('`<<` is not part of YAML 1.2. Write the keys out.'),
   'yaml/number': error(
-    'A number in another form than plain decimal (`0x1F`, `0o17`, `017`, `1e3`), which readers of YAML take differently.',
+    'A number that is not plain decimal (`0x1F`, `0o17`, `017`, `1e3`). YAML parsers disagree about its value.',
   ),
   'config/too-large': error('The file is larger than 8 MiB.'),
   'config/variable': error(
-    'A `${…}` that cannot be expanded: the variable is not set, the file cannot be read, or it is not a reference.',
+    'A `${…}` that cannot be expanded: the variable is not set, the file cannot be read, or the text is not a reference.',
   ),
-  'config/unknown-key': error('A key that does not exist at this place.'),
-  'config/missing-key': error('A key that has to be there is not.'),
+  'config/unknown-key': error('A key that does not exist here.'),
+  'config/missing-key': error('A required key is missing.'),
   'config/invalid-value': error('A value that the key does not accept.'),
   'config/file': error(
-    'A file or directory that the configuration names is missing, cannot be read, or has something in it that cannot be used.',
+    'A file or directory that the configuration names is missing, cannot be read, or has unusable contents.',
   ),
-  'config/unused': warning('An upstream or an issuer that nothing names.'),
+  'config/unused': warning('An upstream or an issuer that nothing refers to.'),
   'config/secret-in-file': warning(
-    'A password stands in the configuration itself. Use `${VAR}`, `${file:/path}` or a key that ends in File.',
+    'The configuration contains a password. Use `${VAR}`, `${file:/path}` or a key that ends in File.',
   ),
   'origin/insecure': error(
-    'A public origin with plain http on a host that is not this machine: session cookies are never sent there, and everything could be read on the way.',
+    'A public origin with plain http on a host other than this machine. Browsers never send session cookies there, and anyone on the network path could read the traffic.',
   ),
   'tls/pair': error('A client certificate without its key, or a key without its certificate.'),
-  'files/shared-secret': error('One file in two secret roles: who holds one secret would hold the other.'),
-  'files/world-readable': warning('A file with a secret can be read by every user of the machine.'),
+  'files/shared-secret': error('One file is used for two different secrets, so whoever holds one of them holds both.'),
+  'files/world-readable': warning('Every user of the machine can read a file with a secret.'),
 });

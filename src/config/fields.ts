@@ -14,11 +14,11 @@ import { parseSizeBytes, SIZE_PATTERN } from '../lib/size.ts';
 import { MAX_TOKEN_LIFETIME_MS } from '../lib/token-limits.ts';
 import { codes } from './codes.ts';
 
-// Validators that are compiled at run time pay for themselves after thousands of values: here they cost 40 ms of each
-// start, and require a process that may evaluate strings as code.
+// Compiled validators pay off after thousands of values; here they would add 40 ms to each start, and they need a process
+// that may evaluate strings as code.
 z.config({ jitless: true });
 
-/** What the schema needs from outside, so that validation itself touches nothing. */
+/** What the schema needs from outside, so that validation itself reads nothing. */
 export interface SchemaContext {
   /** Relative file paths in the configuration are relative to this directory. */
   readonly baseDir: string;
@@ -31,7 +31,7 @@ interface DurationLimits {
   readonly atMostMs?: number;
 }
 
-/** For the reference page. */
+/** The limits in words, for the reference page. */
 function limitsText(atLeastMs: number, atMostMs: number): string {
   const limits = [
     ...(atLeastMs > 0 ? [`at least ${formatDuration(atLeastMs)}`] : []),
@@ -46,14 +46,14 @@ const writtenDuration = ({ atLeastMs = 0, atMostMs = Number.MAX_SAFE_INTEGER }: 
     .regex(DURATION_PATTERN, 'is not a duration: write a number and a unit (ms, s, m, h, d), such as 30s or 1h30m')
     .meta({ kind: 'duration', limits: limitsText(atLeastMs, atMostMs) })
     .transform((text) => parseDurationMs(text) ?? Number.NaN)
-    .refine((ms) => !Number.isNaN(ms), 'is too large a duration')
+    .refine((ms) => !Number.isNaN(ms), 'is too long')
     .refine((ms) => ms >= atLeastMs, `must be at least ${formatDuration(atLeastMs)}`)
     .refine((ms) => ms <= atMostMs, `must be at most ${formatDuration(Math.min(atMostMs, 8.64e15))}`);
 
 /** A duration key with a default; milliseconds once loaded. */
 export const duration = (fallback: string, limits: DurationLimits = {}) => writtenDuration(limits).prefault(fallback);
 
-/** The lifetime of a token that the gateway mints. A section with one states it in its `minted` as well. */
+/** The lifetime of a token that the gateway mints. Its section also lists it in `minted`. */
 export const tokenLifetime = (fallback: string) =>
   duration(fallback, { atLeastMs: 5_000, atMostMs: MAX_TOKEN_LIFETIME_MS });
 
@@ -66,7 +66,7 @@ const writtenSize = () =>
     .regex(SIZE_PATTERN, 'is not a size: write a number and a unit (B, KiB, MiB, GiB), such as 10MiB')
     .meta({ kind: 'size' })
     .transform((text) => parseSizeBytes(text) ?? Number.NaN)
-    .refine((bytes) => !Number.isNaN(bytes), 'is too large a size');
+    .refine((bytes) => !Number.isNaN(bytes), 'is too large');
 
 /** A size key with a default; bytes once loaded. */
 export const size = (fallback: string) => writtenSize().prefault(fallback);
@@ -154,7 +154,7 @@ export const filePath = (context: SchemaContext) => existingPath(context, 'file'
 /** A directory that must exist; absolute once loaded. */
 export const directoryPath = (context: SchemaContext) => existingPath(context, 'directory');
 
-/** A file that may come later, and is opened only when it is needed; absolute once loaded. */
+/** A file that may appear later and is opened when needed; absolute once loaded. */
 export const unopenedFilePath = (context: SchemaContext) =>
   z
     .string()
@@ -179,7 +179,7 @@ export const headerName = () =>
   z
     .string()
     .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'is not a header name')
-    .refine((name) => !FRAMING_HEADERS.has(name.toLowerCase()), 'is a header that the gateway itself controls')
+    .refine((name) => !FRAMING_HEADERS.has(name.toLowerCase()), 'is a header that the gateway controls')
     .meta({ kind: 'header name' });
 
 /** A field value without controls (RFC 9110 §5.5). */
@@ -207,7 +207,7 @@ const FRAMING_HEADERS = new Set([
   'via',
 ]);
 
-/** The name of something in the configuration, which others refer to. */
+/** A name in the configuration that other keys refer to. */
 export const name = () =>
   z
     .string()
@@ -245,15 +245,15 @@ export function toBlockList(cidrs: readonly string[]): BlockList | null {
 export const oneOrMany = <T extends z.ZodType>(item: T) =>
   z.union([item, z.array(item).min(1)]).transform((value) => (Array.isArray(value) ? value : [value]));
 
-/** Whether a map has a key, for `refine`. */
+/** Whether a map has at least one key, for `refine`. */
 export const notEmpty = (value: object) => Object.keys(value).length > 0;
 
 const SOURCE_PATTERN =
   /^(?:subject|actor|user\.[A-Za-z0-9_-]+|session\.(?:createdAt|method)|token\.[A-Za-z0-9_:/.-]+)$/;
 
 /**
- * Where a claim or an identity header takes its value from: `subject`, `user.<attribute>`, `session.createdAt`,
- * `session.method`, or for a service principal `token.<claim>` and `actor`, who calls on behalf of the subject.
+ * The source of a claim or an identity header: `subject`, `user.<attribute>`, `session.createdAt`, `session.method`, or,
+ * for a service principal, `token.<claim>` and `actor`, the service that calls on behalf of the subject.
  */
 export const principalSource = () =>
   z

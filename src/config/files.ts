@@ -1,20 +1,20 @@
 /**
- * The files that a configuration names, as the loader asks about them.
+ * Checks and reads the files that a configuration names.
  */
 
 import { accessSync, constants, readFileSync, type Stats, statSync } from 'node:fs';
 
-/** How the configuration asks about the files that it names. */
+/** What the loader needs to know about files. */
 export interface ConfigFiles {
   /** Says what is wrong with a file or directory that a key names, or `null`. */
   readonly problem: (path: string, kind: 'file' | 'directory') => string | null;
   /** Whether every user of the machine can read it; `false` when unknown. */
   readonly isWorldReadable: (path: string) => boolean;
-  /** Reads the file of a `${file:…}`; `null` when files are not looked at. */
+  /** Reads the file of a `${file:…}`; `null` when files are not read. */
   readonly read: (path: string) => { readonly text: string } | { readonly problem: string } | null;
 }
 
-/** The longest file that can be a value. */
+/** Longest file that `${file:…}` can read. */
 const MAX_VALUE_BYTES = 64 * 1024;
 const WORLD_READABLE = 0o004;
 
@@ -40,12 +40,13 @@ export const systemFiles: ConfigFiles = {
     const problem = systemFiles.problem(path, 'file');
     if (problem !== null) return { problem };
     const bytes = readFileSync(path);
-    if (bytes.byteLength > MAX_VALUE_BYTES) return { problem: 'names a file that is too long for a value' };
+    if (bytes.byteLength > MAX_VALUE_BYTES)
+      return { problem: 'names a file of more than 64 KiB, which is too long for a value' };
     return { text: bytes.toString('utf8') };
   },
 };
 
-/** Takes every file for granted: for checking a configuration on another machine than the one it is for. */
+/** Assumes that every file is fine, to check a configuration on another machine. */
 export const noFiles: ConfigFiles = {
   problem: () => null,
   isWorldReadable: () => false,

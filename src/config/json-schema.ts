@@ -1,5 +1,5 @@
 /**
- * The schema of the configuration as JSON Schema draft-07, as it is written in the file: defaults may be left out.
+ * The schema of the configuration file as JSON Schema draft-07. Keys with defaults are optional.
  */
 
 import { z } from 'zod';
@@ -7,10 +7,10 @@ import type { KeyMeta } from './walk.ts';
 
 type JsonSchema = z.core.JSONSchema.BaseSchema;
 
-/** A reference in place of any scalar: its type is known only once it is expanded. */
+/** A reference can stand for any scalar: its type is known only once it is expanded. */
 const REFERENCE = { type: 'string', pattern: '\\$\\{[^}]*\\}' } as const;
 const REFERENCE_NAME = 'reference';
-/** `id` in the metadata of the whole. */
+/** `id` in the metadata of the root. */
 const ROOT_NAME = 'Sallyport';
 
 /** Makes the JSON Schema of a schema. Deterministic. */
@@ -21,7 +21,7 @@ export function configJsonSchema(schema: z.ZodType): JsonSchema {
     unrepresentable: 'any',
     override: ({ jsonSchema }) => tidy(jsonSchema),
   }) as unknown as JsonSchema & { readonly definitions: Readonly<Record<string, JsonSchema>> };
-  // The root is written out where it is, as editors expect it.
+  // Editors expect the root in its place, not behind a reference.
   const { [ROOT_NAME]: root, ...definitions } = generated.definitions;
   return {
     $schema: generated.$schema,

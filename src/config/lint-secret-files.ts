@@ -1,5 +1,5 @@
 /**
- * Rules about files with secrets: one role each, and not open to the whole machine.
+ * Rules about files with secrets: one role each, and not readable by every user.
  */
 
 import { resolve } from 'node:path';
@@ -9,13 +9,13 @@ import type { ConfigSource } from './source.ts';
 import { walkKeys } from './walk.ts';
 
 /**
- * Roles in which one file may serve in several places: one certificate for several names, one password for a Redis, one
+ * Roles in which several places may share one file: one certificate for several names, one password for a Redis, one
  * client of an authorization server for several destinations.
  */
 const SHAREABLE = new Set(['TLS key', 'Redis password', 'client credential']);
 
 /**
- * Reports files with secrets that have two roles, or that everybody can read.
+ * Reports files with secrets that have two roles, or that every user can read.
  *
  * @param baseDir          relative paths are relative to it
  * @param isWorldReadable  asked for each file with a secret
@@ -45,7 +45,7 @@ export function lintSecretFiles(
       source.report(
         codes['files/shared-secret'],
         path,
-        `${formatPath(path)} is the file of ${formatPath(earlier.path)} too: one secret, one role`,
+        `${formatPath(path)} is also the file of ${formatPath(earlier.path)}: use one file for each secret`,
       );
     }
   });

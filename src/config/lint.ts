@@ -1,6 +1,6 @@
 /**
- * Rules between keys, as the parts of the gateway state them. A rule is asked of what is valid of a configuration, so
- * that one wrong value does not hide what is wrong elsewhere, and reports each finding with its place.
+ * Rules between keys, which the parts of the gateway state. A rule gets the valid part of a configuration, so that one
+ * wrong value does not hide mistakes elsewhere, and reports each finding with its place.
  */
 
 import type { KeyPath } from './problem.ts';
@@ -8,20 +8,20 @@ import { valueAt } from './report.ts';
 import type { ConfigSource } from './source.ts';
 
 /**
- * What rules are asked with.
+ * The parameter of a rule.
  *
  * @typeParam D  the part of the draft that the rule reads. `undefined` stands for a section that is not valid, and for
- *   one that may be left out and is.
+ *   an optional one that is left out.
  */
 export interface LintContext<D> {
   readonly draft: D;
   readonly source: ConfigSource;
 }
 
-/** The entries of a map by name, as far as they are valid, in the order of the file. */
+/** The entries of a map by name, in the order of the file; `undefined` for those that are not valid. */
 export type DraftEntries<T> = ReadonlyMap<string, T | undefined>;
 
-/** The path of an entry where one value can stand for a list of one. */
+/** The path of an entry, where a single value can stand for a list. */
 export function entryPath({ source }: Pick<LintContext<unknown>, 'source'>, base: KeyPath, index: number): KeyPath {
   return Array.isArray(valueAt(source.value, base)) ? [...base, index] : base;
 }

@@ -1,8 +1,8 @@
 /**
- * config: text in, a configuration that can be run out, or everything that is wrong with it.
+ * config: turns text into a configuration that can be run, or into a list of everything that is wrong with it.
  *
- * YAML → references expanded → schema → rules between keys. Pure: nothing is opened, no client is built; files and the
- * environment are asked through what is handed in. Never throws for bad text.
+ * YAML → references expanded → schema → rules between keys. Pure: opens nothing and builds no client; reads files and
+ * the environment only through its options. Never throws for bad text.
  */
 
 import { readFileSync } from 'node:fs';
@@ -22,7 +22,7 @@ import { walkKeys } from './walk.ts';
 
 /** How a configuration is loaded. */
 export interface LoadOptions {
-  /** Of the file, for messages and for what is relative to it; `-` is standard input, relative to `cwd`. */
+  /** Of the file. Paths in the configuration are relative to it, or to `cwd` for `-`, standard input. */
   readonly path: string;
   readonly cwd: string;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -33,7 +33,7 @@ export interface LoadOptions {
 /** A configuration that can be run. */
 export interface Loaded<C> {
   readonly config: C;
-  /** Those that the configuration does not accept. */
+  /** Without those in its `acceptWarnings`. */
   readonly warnings: readonly Problem[];
   /** Short name of the configuration, safe to publish: see {@link configHash}. */
   readonly hash: string;
@@ -43,13 +43,13 @@ export interface Loaded<C> {
   readonly effective: unknown;
 }
 
-/** What loading gives. */
+/** The result of loading. */
 export interface Result<C, D> {
   /** `null` when at least one problem is an error. */
   readonly loaded: Loaded<C> | null;
   /** Errors and warnings in the order of the file. */
   readonly problems: readonly Problem[];
-  /** To show the places of the problems. */
+  /** Shows the places of the problems. */
   readonly source: ConfigSource;
   /** The part of it that is valid, for further checks; `null` when the text is not YAML. */
   readonly draft: D | null;
@@ -75,7 +75,7 @@ export function load<S extends z.ZodType, D>(
   const { config, draft } =
     source.value === undefined ? { config: null, draft: null } : validate(source, schema, composition);
   if (draft !== null) lintSecretFiles(source, schema, baseDir, files.isWorldReadable);
-  const problems = worthSaying(source).toSorted(byPosition);
+  const problems = reported(source).toSorted(byPosition);
   if (config === null || problems.some(({ severity }) => severity === 'error')) {
     return { loaded: null, problems, source, draft };
   }
@@ -111,10 +111,11 @@ export function requireLoaded<C>({ loaded, problems }: Result<C, unknown>, path:
   return loaded;
 }
 
+/** Whether a finding is about the text itself, so that findings about the same value only repeat it. */
 const isBasic = (code: string) => code.startsWith('yaml/') || code === 'config/variable';
 
 /** Drops accepted warnings, and findings of the schema where YAML or a reference has already failed. */
-function worthSaying({ problems, value }: ConfigSource): Problem[] {
+function reported({ problems, value }: ConfigSource): Problem[] {
   const accepted = valueAt(value, ['acceptWarnings']);
   const codes: unknown[] = Array.isArray(accepted) ? accepted : [];
   const placeOf = ({ line, column }: Problem) => `${line}:${column}`;

@@ -1,6 +1,6 @@
-/** Secrets in text whose structure is unknown: a line that is shown with a finding, a URL. */
+/** Masks secrets in text of unknown structure: a line that is shown with a finding, a URL. */
 
-/** Replaces the passwords of URLs in a text. In linear time: the text may be anything, and long. */
+/** Replaces the passwords of URLs in a text. Takes linear time for any text. */
 export function replaceUrlPasswords(text: string, replacement: (password: string) => string): string {
   return text.replace(/[^\s"']+/g, (word) => {
     const end = word.lastIndexOf('@');
@@ -15,7 +15,7 @@ export function replaceUrlPasswords(text: string, replacement: (password: string
 const SECRET_PAIR =
   /((?:passw(?:or)?d|passphrase|secret|api[_-]?key|private[_-]?key|access[_-]?token)["']?\s*:\s*)(?!\$\{|[{[&*])([^\s#,}]+(?:[^\S\n]+[^\s#,}]+)*)/gi;
 
-/** A line of a configuration with what looks like a secret in it starred out, letter by letter. */
+/** Replaces everything in a line of a configuration that looks like a secret by as many stars. */
 export function maskLine(line: string): string {
   const stars = (secret: string) => '*'.repeat(secret.length);
   return replaceUrlPasswords(line, stars).replace(

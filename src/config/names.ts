@@ -1,6 +1,6 @@
 /**
- * Names: what is named must exist, ids are given once. Asked of the text as written, so that a mistake elsewhere in an
- * entry does not hide a wrong name in it.
+ * Rules about names: every name that is used must exist, and every id is unique. They read the written text, so that a
+ * mistake elsewhere in an entry does not hide a wrong name in it.
  */
 
 import { nearest } from '../lib/nearest.ts';
@@ -17,7 +17,7 @@ export interface Use {
   readonly name: string;
 }
 
-/** The texts at the same place in each entry of a list. */
+/** The texts at one place in each entry of a list. */
 export function uses(context: Context, list: KeyPath, place: KeyPath): Use[] {
   const entries = valueAt(context.source.value, list);
   return Array.isArray(entries) ? entries.flatMap((_, index) => use(context, [...list, index, ...place])) : [];
@@ -35,7 +35,7 @@ function use({ source }: Context, path: KeyPath): Use[] {
   return typeof name === 'string' && source.writtenAt(path)?.isIncomplete !== true ? [{ path, name }] : [];
 }
 
-/** Reports names that nothing has. */
+/** Reports names that do not exist. */
 export function reportUnknown(
   { source }: Context,
   found: readonly Use[],
@@ -48,12 +48,14 @@ export function reportUnknown(
     if (known.includes(name)) continue;
     const meant = nearest(name, known);
     const hint =
-      meant === null ? `${key} has ${known.length === 0 ? 'none' : known.join(', ')}` : `did you mean "${meant}"?`;
+      meant === null
+        ? `${key} has ${known.length === 0 ? 'no entries' : known.join(', ')}`
+        : `did you mean "${meant}"?`;
     source.report(code, path, `${what} ${JSON.stringify(name)} is not one of "${key}"`, hint);
   }
 }
 
-/** Reports what nothing names. */
+/** Reports entries that nothing refers to. */
 export function reportUnused(
   { source }: Context,
   key: string,
@@ -69,7 +71,7 @@ export function reportUnused(
 }
 
 /**
- * Reports names that were given before.
+ * Reports names that an earlier entry already has.
  *
  * @param reported  the names to report; the others are only compared with
  */
@@ -86,6 +88,6 @@ export function reportDuplicates(
     const earlier = first.get(name);
     if (earlier === undefined) first.set(name, path);
     else if (reported.includes(use))
-      source.report(code, path, `${what} ${JSON.stringify(name)} is there already, on line ${source.lineOf(earlier)}`);
+      source.report(code, path, `${what} ${JSON.stringify(name)} is already used on line ${source.lineOf(earlier)}`);
   }
 }

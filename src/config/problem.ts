@@ -1,6 +1,6 @@
 /**
- * What can be wrong with a configuration, and what one finding says. Each folder has the codes of its own findings beside
- * the rule that reports them; `gateway/parts.ts` has the list of all, from which `docs/reference/problems.md` is made.
+ * Findings about a configuration and their codes. Each folder keeps the codes of its findings beside the rules that report
+ * them; `gateway/parts.ts` lists all, and `docs/reference/problems.md` is generated from it.
  */
 
 /** Whether a configuration with a finding can still be used. */
@@ -13,7 +13,7 @@ interface CodeRow<S extends Severity> {
   readonly meaning: string;
 }
 
-/** What a finding is reported with. Codes are stable: they are in the output of `validate`, and in `acceptWarnings`. */
+/** The kind of a finding. Codes are stable: the output of `validate` and `acceptWarnings` use them. */
 export interface Code<Name extends string = string, S extends Severity = Severity> extends CodeRow<S> {
   /** `routes/unreachable`: what the finding is about, then what is wrong. */
   readonly code: Name;
@@ -22,9 +22,9 @@ export interface Code<Name extends string = string, S extends Severity = Severit
 /** A table of codes by name. */
 export type Codes = Readonly<Record<string, Code>>;
 
-/** A code for what makes a configuration unusable. */
+/** A code for a finding that makes a configuration unusable. */
 export const error = (meaning: string): CodeRow<'error'> => ({ severity: 'error', meaning });
-/** A code for what is probably not meant; `acceptWarnings` silences it. */
+/** A code for something that is probably unintended; `acceptWarnings` silences it. */
 export const warning = (meaning: string): CodeRow<'warning'> => ({ severity: 'warning', meaning });
 
 /** The codes of a folder. A finding is reported with one of them in hand, so a misspelt code does not compile. */
@@ -36,7 +36,7 @@ export function defineCodes<const T extends Readonly<Record<string, CodeRow<Seve
   >;
 }
 
-/** A way to a value in a configuration: `['routes', 2, 'upstream']`. */
+/** The path to a value in a configuration: `['routes', 2, 'upstream']`. */
 export type KeyPath = readonly (string | number)[];
 
 /** One finding, at one place. */

@@ -1,6 +1,6 @@
 /**
- * The effective configuration: what was written, references expanded and defaults filled in, without its secrets. It is
- * what `/-/config` shows, in the form of the file (`30s`, `16KiB`), and what the configuration's hash is made of.
+ * The effective configuration: as written, with references expanded and defaults filled in, without secrets. `/-/config`
+ * shows it in the form of the file (`30s`, `16KiB`), and the hash of the configuration is computed from it.
  */
 
 import { hash } from 'node:crypto';
@@ -15,7 +15,7 @@ const HIDDEN = '***';
 /**
  * Makes the effective configuration as plain data.
  *
- * Values of keys that may hold a secret are replaced, except for the parts of a URL that are none; values from
+ * Values of keys that may hold a secret are replaced (of a URL, only the password and the query); values from
  * `${file:…}` are shown as written. Files that keys name are not read.
  */
 export function effectiveConfig(schema: z.core.$ZodType, source: ConfigSource): unknown {
@@ -50,7 +50,7 @@ function effective(outer: z.core.$ZodType, written: unknown, path: KeyPath, sour
 
 const URL_FORM = /^[a-z][a-z+.-]*:\/\//i;
 
-/** A secret, hidden; of a URL only the password. */
+/** Hides a secret; of a URL, only the password and the query. */
 function withoutSecret(text: string): string {
   return URL_FORM.test(text) ? replaceUrlPasswords(text, () => HIDDEN).replace(/\?.*$/s, '') : HIDDEN;
 }

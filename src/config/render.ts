@@ -1,12 +1,12 @@
 /**
- * Findings as people and programs read them.
+ * Formats findings for people and programs.
  */
 
 import { counted } from '../lib/counted.ts';
 import type { Problem } from './problem.ts';
 import type { ConfigSource } from './source.ts';
 
-/** What findings are about. */
+/** A configuration file and its findings. */
 export interface RenderSubject {
   /** Of the file, as it was given. */
   readonly path: string;
@@ -28,7 +28,7 @@ function renderLine(path: string, { line, column, severity, message, code, hint 
   return `${path}:${line}:${column}: ${severity}: ${message}${hint === null ? '' : ` (${hint})`} [${code}]`;
 }
 
-/** A finding with the line that it is about, and carets below the place. */
+/** A finding with the line that it is about, and carets under the place. */
 function renderWithFrame({ path, source }: RenderSubject, problem: Problem): string {
   const { line, column, severity, message, code } = problem;
   return [`${path}:${line}:${column}  ${severity}  ${message}  [${code}]`, ...frame(source, problem)].join('\n');
@@ -40,7 +40,7 @@ const MAX_WIDTH = 120;
 function frame(source: ConfigSource, { line, column, endColumn, hint }: Problem): string[] {
   const width = String(line).length;
   const gutter = (number: number | null) => String(number ?? '').padStart(width);
-  // Of a long line the part around the place.
+  // Of a long line, only the part around the place is shown.
   const from = column > MAX_WIDTH - 20 ? column - 40 : 0;
   const cut = (text: string) => text.slice(from, from + MAX_WIDTH).trimEnd();
   const before = cut(source.shownLine(line - 1));
@@ -57,7 +57,7 @@ export function renderText(subject: RenderSubject): string {
   return `${renderFrames(subject)}${countText(subject.problems)}\n`;
 }
 
-/** Every finding with its frame, and an empty line behind each. */
+/** Every finding with its frame, each followed by an empty line. */
 export const renderFrames = (subject: RenderSubject): string =>
   subject.problems.map((problem) => `${renderWithFrame(subject, problem)}\n\n`).join('');
 
@@ -65,7 +65,7 @@ export const renderFrames = (subject: RenderSubject): string =>
 export const renderLines = ({ path, problems }: Pick<RenderSubject, 'path' | 'problems'>): string =>
   problems.map((problem) => renderLine(path, problem)).join('\n');
 
-/** The same for each of those that make a configuration unusable. */
+/** Errors only, one line each. */
 export const errorLines = ({ path, problems }: Pick<RenderSubject, 'path' | 'problems'>): string[] =>
   problems.filter(({ severity }) => severity === 'error').map((problem) => renderLine(path, problem));
 

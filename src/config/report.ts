@@ -1,5 +1,5 @@
 /**
- * What zod found, as findings with a place, our words and a suggestion.
+ * Turns zod's issues into findings: with a place, a clear message and a suggestion.
  */
 
 import type { z } from 'zod';
@@ -15,7 +15,7 @@ type Schema = z.core.$ZodType;
 /** Marks an issue without a message of its own: the best matching branch supplies it. */
 const NO_FORM = 'has none of the accepted forms';
 
-/** The words for what the schema itself has no words for. Hand it to `safeParse` as `error`. */
+/** The message of an issue for which the schema has none. Pass it to `safeParse` as `error`. */
 export function describeIssue(issue: z.core.$ZodRawIssue): string {
   switch (issue.code) {
     case 'invalid_type':
@@ -63,7 +63,7 @@ function limitText(origin: string, limit: number | bigint, bound: 'at least' | '
 /** Adds a finding for every issue. */
 export function reportIssues(issues: readonly Issue[], schema: Schema, source: ConfigSource): void {
   const reporter = new IssueReporter(schema, source);
-  // A key that is missing because it is misspelt is one mistake: unknown keys come first.
+  // A misspelt key is unknown and missing at once, but one mistake; so unknown keys come first.
   const flat = issues.flatMap((issue) => reporter.flatten(issue, []));
   for (const issue of flat) if (issue.code === 'unrecognized_keys') reporter.reportUnknownKeys(issue);
   for (const issue of flat) if (issue.code !== 'unrecognized_keys') reporter.report(issue);
@@ -72,7 +72,7 @@ export function reportIssues(issues: readonly Issue[], schema: Schema, source: C
 class IssueReporter {
   readonly #schema: Schema;
   readonly #source: ConfigSource;
-  /** Paths that have a key which is misspelt or misplaced, and the paths that it was meant for. */
+  /** Paths with a misspelt or misplaced key, and the paths that were meant. */
   readonly #misspelt = new Set<string>();
 
   constructor(schema: Schema, source: ConfigSource) {
@@ -80,7 +80,7 @@ class IssueReporter {
     this.#source = source;
   }
 
-  /** Replaces a union's issue with those of the branch that was meant, with whole paths. */
+  /** Replaces the issue of a union with those of the branch that fits best, with full paths. */
   flatten(issue: Issue, base: KeyPath): Issue[] {
     const path = [...base, ...(issue.path as KeyPath)];
     const placed = { ...issue, path } as Issue;
@@ -165,13 +165,13 @@ class IssueReporter {
   }
 }
 
-/** The key looks like a place for a secret, so its value is not shown. */
+/** Keys that probably hold a secret, so that their values are not shown. */
 const SECRET_NAME = /pass|pwd|secret|token|cred|key/i;
 
-/** The value is of another kind than the branch is for, or another word than the branch knows. */
+/** Whether the branch expects a value of another type, or another fixed word. */
 const isWrongKind = (issue: Issue) => issue.code === 'invalid_type' || issue.code === 'invalid_value';
 
-/** A rule of the schema can have a code of its own. */
+/** The code of an issue; a rule of the schema can name its own. */
 function codeOf(issue: Issue): Code {
   const code: unknown = issue.code === 'custom' ? issue.params?.['code'] : undefined;
   return isCode(code) ? code : codes['config/invalid-value'];

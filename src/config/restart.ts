@@ -1,5 +1,5 @@
 /**
- * Which changes between two configurations a reload cannot apply.
+ * Finds the changes between two configurations that a reload cannot apply.
  */
 
 import { isDeepStrictEqual } from 'node:util';
@@ -29,7 +29,7 @@ function changed(outer: z.core.$ZodType, before: unknown, after: unknown, path: 
     const child = shapeOf(schema)?.[key] ?? entriesOf(schema);
     return child === null ? [] : changed(child, memberOf(before, key), memberOf(after, key), [...path, key]);
   });
-  // A section that comes or goes is named as one.
+  // A section that appears or disappears is reported as one.
   return below.length > 0 && (before === undefined || after === undefined) ? [path] : below;
 }
 

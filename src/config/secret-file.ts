@@ -1,8 +1,8 @@
 /**
- * Reads the files in which a configuration keeps secrets: the one place that knows how such a file is written.
+ * Reads the secret files that a configuration names. No other module knows their format.
  *
- * A secret is the whole file, but for one newline at its end, which editors and `echo` put there. Messages name the file
- * and never anything that is in it; they do not name the key, which whoever reads for one adds.
+ * A secret is the whole file without one newline at its end, which editors and `echo` add. Messages name the file, never
+ * its contents; the caller adds the key.
  */
 
 import { readFile } from 'node:fs/promises';
@@ -23,14 +23,14 @@ export async function readSecret(path: string, minLength = 1): Promise<string> {
   const secret = decoded(path, withoutNewline(await readBytes(path)));
   if (secret === '') throw new ConfigFault(`${path} is empty`);
   if (secret.length >= minLength) return secret;
-  throw new ConfigFault(`${path} has a secret of less than ${minLength} characters`);
+  throw new ConfigFault(`${path} has a secret of fewer than ${minLength} characters`);
 }
 
 /**
  * Reads an HS256 secret, which may be any bytes.
  *
- * @throws ConfigFault when the file cannot be read, is too short (RFC 7518 §3.2), or has a key of another kind: whoever knows
- *   a public key could sign with it (JWT-05, JWT-06)
+ * @throws ConfigFault when the file cannot be read, is too short (RFC 7518 §3.2), or holds another kind of key: anyone who
+ *   knows a public key could sign with it (JWT-05, JWT-06)
  */
 export async function readHs256Secret(path: string): Promise<Buffer> {
   const secret = withoutNewline(await readBytes(path));
@@ -46,8 +46,8 @@ export async function readHs256Secret(path: string): Promise<Buffer> {
 }
 
 /**
- * Reads a token that another program has put into a file, such as a projected ServiceAccount token. White space around it is
- * not part of it; its form is not checked.
+ * Reads a token that another program writes, such as a projected ServiceAccount token. Trims white space; does not check
+ * its form.
  *
  * @throws ConfigFault when the file cannot be read or is not UTF-8
  */

@@ -1,10 +1,10 @@
 /**
  * The text of a configuration: read as YAML 1.2 (core schema, one document, no tags, no merge keys, no nested anchors),
- * its references expanded, and every value findable again in the text.
+ * its references expanded, and the place of every value in the text.
  *
- * Pure: variables and files come from the {@link VariableSource} that is handed in. Never throws for bad text.
+ * Pure: variables and files come from the {@link VariableSource} that it gets. Never throws for bad text.
  *
- * Long because reading the text, expanding references and finding places again share the parsed document.
+ * Long because reading the text, expanding references and finding places share the parsed document.
  */
 
 import {
@@ -30,11 +30,14 @@ const MAX_LENGTH = 8 * 1024 * 1024;
 const MAX_ALIASES = 200;
 const MAX_DEPTH = 40;
 
-/** `${NAME}` or `${file:…}` without a default, and nothing around it. */
+/** `${NAME}` or `${file:…}` without a default and without text around it. */
 const BARE_REFERENCE = /^\$\{(?:\w+(?::\?[^}]*)?|file:[^}]*)\}$/;
 
 /** What a message is about: the key, or the value. */
 export type Spot = 'key' | 'value';
+
+/** Offsets in the text: the first character, and the one behind the last. */
+type Range = readonly [start: number, end: number];
 
 interface Found {
   /** `null` for entries of lists and for the root. */
@@ -59,8 +62,8 @@ export class ConfigSource {
   readonly #lines: LineCounter;
   readonly #anchors = new Map<string, Node>();
   readonly #written = new Map<Node, Written>();
-  readonly #hidden: (readonly [number, number])[] = [];
-  /** Then no alias is followed. */
+  readonly #hidden: Range[] = [];
+  /** If so, no alias is followed. */
   #hasNestedAliases = false;
   readonly #root: Node | null;
 
@@ -69,7 +72,7 @@ export class ConfigSource {
     this.#lines = countLines(text);
     if (text.length > MAX_LENGTH) {
       this.#root = null;
-      this.#reportRange(codes['config/too-large'], [0, 0], [], 'the file is larger than 8 MiB', null);
+      this.#reportAt(codes['config/too-large'], [0, 0], 'the file is larger than 8 MiB');
       return;
     }
     const document = parseDocument(text, {
@@ -80,23 +83,17 @@ export class ConfigSource {
       merge: false,
       strict: true,
       prettyErrors: false,
-      // Warnings are about what is refused below; with 'silent' a second document would go unnoticed.
+      // Warnings concern things that are refused below; with 'silent', a second document would go unnoticed.
       logLevel: 'error',
     });
     this.#root = document.contents;
     const syntaxError = document.errors.find((error) => error.code !== 'DUPLICATE_KEY');
     for (const error of document.errors) {
-      // What follows the first mistake of syntax is mostly its echo.
+      // Later mistakes of syntax mostly follow from the first.
       if (error.code === 'DUPLICATE_KEY' || error === syntaxError) this.#reportYamlError(error);
     }
     if (document.directives.yaml.explicit === true || Object.keys(document.directives.tags).length > 1) {
-      this.#reportRange(
-        codes['yaml/tag'],
-        [0, 1],
-        [],
-        'a "%" directive is not accepted: the text is read as YAML 1.2',
-        null,
-      );
+      this.#reportAt(codes['yaml/tag'], [0, 1], 'a "%" directive is not accepted: the text is read as YAML 1.2');
     }
     if (syntaxError !== undefined) return;
     this.#refuseExtras();
@@ -109,7 +106,7 @@ export class ConfigSource {
     this.problems.push(this.problemAt(code, path, message, hint, spot));
   }
 
-  /** A finding about a value or its key; where it is missing, about what it is missing from. */
+  /** A finding about a value or its key; if it is missing, about the nearest map or list above it. */
   problemAt(code: Code, path: KeyPath, message: string, hint: string | null, spot: Spot): Problem {
     return this.#problem(code, this.#rangeOf(path, spot), path, message, hint);
   }
@@ -125,7 +122,7 @@ export class ConfigSource {
     return value === null ? null : (this.#written.get(value) ?? null);
   }
 
-  /** Keeps a value out of what is shown of the text. */
+  /** Masks a value in every line that is shown. */
   hide(path: KeyPath): void {
     const value = this.#find(path)?.value ?? null;
     if (!isScalar(value)) return;
@@ -159,20 +156,14 @@ export class ConfigSource {
     const [start] = error.pos;
     const { text } = this.line(this.#lines.linePos(Math.min(start, this.text.length)).line);
     const { code, message, hint } = describeYamlError(error, text);
-    this.#reportRange(code, error.pos, [], message, hint);
+    this.#reportAt(code, error.pos, message, hint);
   }
 
-  #reportRange(code: Code, range: readonly [number, number], path: KeyPath, message: string, hint: string | null) {
+  #reportAt(code: Code, range: Range, message: string, hint: string | null = null, path: KeyPath = []): void {
     this.problems.push(this.#problem(code, range, path, message, hint));
   }
 
-  #problem(
-    code: Code,
-    [start, end]: readonly [number, number],
-    path: KeyPath,
-    message: string,
-    hint: string | null,
-  ): Problem {
+  #problem(code: Code, [start, end]: Range, path: KeyPath, message: string, hint: string | null): Problem {
     const offset = Math.min(start, this.text.length);
     const { line, col: column } = this.#lines.linePos(offset);
     const lineLength = this.line(line).text.length;
@@ -188,7 +179,7 @@ export class ConfigSource {
     };
   }
 
-  /** Refuses what YAML has beyond maps, lists and scalars. An alias stands for plain data only, so none multiplies another. */
+  /** Refuses everything in YAML but maps, lists and scalars. Anchors must not nest, so that aliases cannot multiply each other. */
   #refuseExtras(): void {
     let aliases = 0;
     visit(this.#root, {
@@ -196,59 +187,39 @@ export class ConfigSource {
         aliases += 1;
         if (ancestors.some(isAnchored)) {
           this.#hasNestedAliases = true;
-          this.#reportRange(
-            codes['yaml/alias'],
-            rangeOfNode(node),
-            [],
-            `alias "${node.source}" is inside an anchor`,
-            null,
-          );
+          this.#reportAt(codes['yaml/alias'], rangeOfNode(node), `alias "${node.source}" is inside an anchor`);
         }
         if (aliases === MAX_ALIASES + 1) {
-          this.#reportRange(
-            codes['yaml/alias'],
-            rangeOfNode(node),
-            [],
-            `there are more than ${MAX_ALIASES} aliases`,
-            null,
-          );
+          this.#reportAt(codes['yaml/alias'], rangeOfNode(node), `there are more than ${MAX_ALIASES} aliases`);
         }
       },
       Node: (_key, node, ancestors) => {
         if (isAlias(node)) return;
         if (node.tag !== undefined) {
-          this.#reportRange(
+          this.#reportAt(
             codes['yaml/tag'],
             rangeOfNode(node),
-            [],
             'tags are not accepted',
             'remove the tag; put text in quotes',
           );
         }
         if (node.anchor === undefined) return;
         if (ancestors.some(isAnchored)) {
-          this.#reportRange(
-            codes['yaml/alias'],
-            rangeOfNode(node),
-            [],
-            `anchor "${node.anchor}" is inside another anchor`,
-            null,
-          );
+          this.#reportAt(codes['yaml/alias'], rangeOfNode(node), `anchor "${node.anchor}" is inside another anchor`);
         }
         this.#anchors.set(node.anchor, node);
       },
       Pair: (_key, { key }) => {
         if (!isScalar(key)) return;
         if (key.value === '<<') {
-          this.#reportRange(
+          this.#reportAt(
             codes['yaml/merge-key'],
             rangeOfNode(key),
-            [],
             'merge keys ("<<") are not accepted',
             'write the keys out',
           );
         } else if (key.value === '__proto__') {
-          this.#reportRange(codes['config/unknown-key'], rangeOfNode(key), [], 'unknown key "__proto__"', null);
+          this.#reportAt(codes['config/unknown-key'], rangeOfNode(key), 'unknown key "__proto__"');
         }
       },
     });
@@ -262,7 +233,7 @@ export class ConfigSource {
         const { text, usesFile, isIncomplete, problems } = expandVariables(node.value, variables);
         this.#written.set(node, { text: node.value, usesFile, isIncomplete });
         for (const { message, hint } of problems) {
-          this.#reportRange(codes['config/variable'], rangeOfNode(node), [], `the value ${message}`, hint);
+          this.#reportAt(codes['config/variable'], rangeOfNode(node), `the value ${message}`, hint);
         }
         node.value = node.type === Scalar.PLAIN ? plainValue(text) : text;
       },
@@ -272,13 +243,7 @@ export class ConfigSource {
   #toPlain(node: unknown, path: KeyPath, depth: number): unknown {
     if (isAlias(node)) return this.#toPlain(this.#targetOf(node), path, depth);
     if (depth > MAX_DEPTH) {
-      this.#reportRange(
-        codes['yaml/syntax'],
-        isNodeWithRange(node) ? rangeOfNode(node) : [0, 1],
-        [],
-        'is nested too deep',
-        null,
-      );
+      this.#reportAt(codes['yaml/syntax'], isNodeWithRange(node) ? rangeOfNode(node) : [0, 1], 'is nested too deeply');
       return null;
     }
     if (isMap(node)) {
@@ -295,31 +260,25 @@ export class ConfigSource {
     if (!isScalar(node)) return null;
     if (typeof node.value === 'number' && !this.#written.has(node) && !isPlainDecimal(node)) {
       const message = `${formatPath(path)} is the number ${node.source ?? ''}, which is not plain decimal`;
-      this.#reportRange(
+      this.#reportAt(
         codes['yaml/number'],
         rangeOfNode(node),
-        path,
         message,
         'write plain decimal digits, or put text in quotes',
+        path,
       );
     }
     return node.value;
   }
 
-  /** What an alias stands for. Anchors do not nest, so this cannot go in circles. */
+  /** The node that an alias stands for. Anchors do not nest, so this cannot loop. */
   #targetOf(alias: { readonly source: string } & Node): Node | null {
     if (this.#hasNestedAliases) return null;
     const target = this.#anchors.get(alias.source) ?? null;
     const isBefore = target !== null && rangeOfNode(target)[1] <= rangeOfNode(alias)[0];
     if (isBefore) return target;
     if (!this.problems.some((problem) => problem.code === codes['yaml/alias'].code)) {
-      this.#reportRange(
-        codes['yaml/alias'],
-        rangeOfNode(alias),
-        [],
-        `alias "${alias.source}" has no anchor before it`,
-        null,
-      );
+      this.#reportAt(codes['yaml/alias'], rangeOfNode(alias), `alias "${alias.source}" has no anchor before it`);
     }
     return null;
   }
@@ -345,8 +304,8 @@ export class ConfigSource {
     return { key: null, value: asNode(parent.items[part]) };
   }
 
-  /** Where to point to: the value if it is on one line, else its key; the nearest thing above where there is neither. */
-  #rangeOf(path: KeyPath, spot: Spot): readonly [number, number] {
+  /** The place to show: the value if it is on one line, else its key; if neither exists, the nearest node above. */
+  #rangeOf(path: KeyPath, spot: Spot): Range {
     let depth = path.length;
     let found = this.#find(path);
     while (found === null && depth > 0) {
@@ -362,7 +321,7 @@ export class ConfigSource {
   }
 }
 
-/** Every line end of the text. The parser, asked to count them, leaves out those in what it cannot read. */
+/** All line ends of the text. The parser would miss those in text that it cannot read. */
 function countLines(text: string): LineCounter {
   const lines = new LineCounter();
   lines.addNewLine(0);
@@ -378,12 +337,12 @@ const keyText = ({ key }: Pair): string => (isScalar(key) ? String(key.value) : 
 const isAnchored = (node: object): boolean => 'anchor' in node && node.anchor !== undefined;
 
 /** Start and end of a node's own text. */
-function rangeOfNode(node: Node): readonly [number, number] {
+function rangeOfNode(node: Node): Range {
   const [start, end] = node.range ?? [0, 1];
   return [start, Math.max(end, start + 1)];
 }
 
-/** `0`, `-3`, `1.5`: what every reader of YAML takes for the same number. */
+/** `0`, `-3`, `1.5`: forms that every YAML parser reads as the same number. */
 const isPlainDecimal = (scalar: Scalar): boolean =>
   scalar.source === undefined || /^-?(?:0|[1-9]\d*)(?:\.\d+)?$/.test(scalar.source);
 
@@ -393,25 +352,25 @@ function plainValue(text: string): string | number | boolean {
   return /^-?(?:0|[1-9]\d{0,14})$/.test(text) ? Number(text) : text;
 }
 
-/** Our words for the mistakes that people make; the library's for the rest. */
+/** Clear messages for common mistakes, those of the library for all others. */
 function describeYamlError(error: YAMLError, line: string): { code: Code; message: string; hint: string | null } {
   const syntax = (message: string, hint: string | null = null) => ({ code: codes['yaml/syntax'], message, hint });
   switch (error.code) {
     case 'DUPLICATE_KEY':
-      return { code: codes['yaml/duplicate-key'], message: 'this key stands twice in the same map', hint: null };
+      return { code: codes['yaml/duplicate-key'], message: 'this key appears twice in the same map', hint: null };
     case 'TAB_AS_INDENT':
       return syntax('a tab is used for indentation', 'use spaces');
     case 'MULTIPLE_DOCS':
       return syntax('the file has more than one YAML document', 'keep one document per file');
     case 'NON_STRING_KEY':
-      return syntax('a key has to be text');
+      return syntax('a key must be text');
     case 'BLOCK_AS_IMPLICIT_KEY':
       return syntax('a value cannot be followed by another key on the same line', 'put a value with ": " in quotes');
     case 'TAG_RESOLVE_FAILED':
       return { code: codes['yaml/tag'], message: 'tags are not accepted', hint: null };
     default: {
       const isReference = /[{[,:]\s*\$\{/.test(line) && /(?:^|[^$])[{[]|,/.test(line);
-      // Without the text that the library quotes: it may be a secret.
+      // Drops the text that the library quotes, which may be a secret.
       const sentence = error.message.charAt(0).toLowerCase() + error.message.slice(1).replace(/:? ".*$/s, '');
       return syntax(sentence, isReference ? 'inside { } and [ ], put "${…}" in quotes' : null);
     }

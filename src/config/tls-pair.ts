@@ -1,4 +1,4 @@
-/** A rule of every section with a client certificate: it comes with its key. */
+/** The rule of every section with a client certificate: certificate and key go together. */
 
 import { codes } from './codes.ts';
 import type { KeyPath } from './problem.ts';

@@ -1,8 +1,8 @@
 /**
  * `${VAR}`, `${VAR:-default}`, `${VAR:?message}` and `${file:/path}` in the scalar values of a configuration.
  *
- * They are expanded after YAML was parsed, so a value cannot bring structure with it, and only once, so a value cannot
- * bring further references with it. `$${` is a literal `${`.
+ * They are expanded after YAML is parsed, so a value cannot add structure, and only once, so a value cannot add further
+ * references. `$${` is a literal `${`.
  */
 
 import { nearest } from '../lib/nearest.ts';
@@ -21,7 +21,7 @@ export interface VariableSource {
 /** A scalar after expansion. */
 export interface Expansion {
   readonly text: string;
-  /** Whether a part of it comes from a file: not to be shown. */
+  /** Whether a part of it comes from a file, and must not be shown. */
   readonly usesFile: boolean;
   /** Whether a part of it is unavailable, so that its value must not be judged. */
   readonly isIncomplete: boolean;
@@ -40,7 +40,7 @@ const VARIABLE = /^(?<name>[A-Za-z_][A-Za-z0-9_]*)(?:(?<operator>:-|:\?)(?<opera
 /** Whether a scalar has anything to expand. */
 export const hasReference = (text: string): boolean => text.includes('${');
 
-/** Expands the references of one scalar. Pure but for what the source reads. */
+/** Expands the references of one scalar. Only the source reads anything. */
 export function expandVariables(text: string, source: VariableSource): Expansion {
   const problems: VariableProblem[] = [];
   let usesFile = false;
@@ -59,7 +59,7 @@ export function expandVariables(text: string, source: VariableSource): Expansion
 
 const UNCLOSED: VariableProblem = { message: 'has a "${" without its "}"', hint: 'a literal "${" is written "$${"' };
 
-/** A value, why there is none, or `null` for a file that is not looked at. */
+/** A value, the reason why there is none, or `null` for a file that is not read. */
 type Resolved = { readonly text: string } | VariableProblem | null;
 
 function resolve(body: string, source: VariableSource): Resolved {
@@ -82,7 +82,7 @@ function resolve(body: string, source: VariableSource): Resolved {
   const similar = nearest(name, Object.keys(source.env));
   return {
     message: `needs the environment variable ${name}, which is not set`,
-    hint: similar === null ? `\${${name}:-default} gives it a default` : `did you mean "${similar}"?`,
+    hint: similar === null ? `\${${name}:-default} sets a default` : `did you mean "${similar}"?`,
   };
 }
 

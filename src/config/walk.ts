@@ -1,6 +1,6 @@
 /**
- * Looks into the schema: which keys a place has, and what their metadata says. Everything that is made from the schema
- * alone (suggestions, restart keys, redaction, documentation) goes through here.
+ * Reads the schema: which keys a path has, and their metadata. Everything derived from the schema alone (suggestions,
+ * restart keys, redaction, documentation) uses this module.
  */
 
 import type { z } from 'zod';
@@ -12,32 +12,32 @@ type AnyDef = z.core.$ZodTypeDef & Record<string, unknown>;
 /** Metadata of a key, as sections write it. */
 export interface KeyMeta {
   readonly description?: string;
-  /** What kind of text it is, for people: `duration`, `header name`. */
+  /** Kind of text, for the documentation: `duration`, `header name`. */
   readonly kind?: string;
-  /** Of a duration, for people: `at least 1s`. */
+  /** Of a duration, for the documentation: `at least 1s`. */
   readonly limits?: string;
-  /** A reload cannot apply a change. */
+  /** Whether a change needs a restart. */
   readonly restart?: boolean;
-  /** The value may hold a secret: never shown. */
+  /** Whether the value may hold a secret, which is never shown. */
   readonly secret?: boolean;
-  /** The value names a file with a secret; this is what the secret is for. */
+  /** Set when the value names a file with a secret: what the secret is for. */
   readonly secretFile?: string;
 }
 
 /** A key's schema without its wrappers, and the metadata of the wrappers. */
 export interface KeySchema {
-  /** Of what is written in the file, before transformation. */
+  /** Of the written value, before transformation. */
   readonly schema: Schema;
   readonly meta: KeyMeta;
   readonly isOptional: boolean;
-  /** What is taken when the key is left out, in its written form; `undefined` for nothing. */
+  /** Default in its written form; `undefined` for none. */
   readonly fallback: unknown;
 }
 
 const registry = (schema: Schema): KeyMeta => ((schema as z.ZodType).meta() as KeyMeta | undefined) ?? {};
 const defOf = (schema: Schema): AnyDef => schema._zod.def as AnyDef;
 
-/** Takes the wrappers off a schema: optional, default, transformation. The outermost metadata wins. */
+/** Removes the wrappers of a schema: optional, default, transformation. The outermost metadata wins. */
 export function unwrap(outer: Schema): KeySchema {
   let schema = outer;
   let meta: KeyMeta = {};
@@ -71,7 +71,7 @@ export function shapeOf(schema: Schema): Readonly<Record<string, Schema>> | null
   return def.type === 'object' ? (def['shape'] as Record<string, Schema>) : null;
 }
 
-/** What the entries of a list, or the values of a map with free keys, are; `null` for anything else. */
+/** The schema of the entries of a list, or of the values of a map with free keys; `null` for anything else. */
 export function entriesOf(schema: Schema): Schema | null {
   const def = defOf(schema);
   if (def.type === 'array') return def['element'] as Schema;

@@ -201,14 +201,14 @@ const CASES: readonly (readonly [title: string, written: Written, expected: read
     'a secret of a trusted backend that is too short',
     { more: 'login: { trustedBackends: [{ id: a, clientSecretFile: short.txt }] }' },
     [
-      '6 login.trustedBackends[0].clientSecretFile: login.trustedBackends[0].clientSecretFile: short.txt has a secret of less than 32 characters',
+      '6 login.trustedBackends[0].clientSecretFile: login.trustedBackends[0].clientSecretFile: short.txt has a secret of fewer than 32 characters',
     ],
   ],
   [
     'a secret of a client of the token endpoint that is too short',
     { more: client('clientSecretFile: short.txt') },
     [
-      '6 tokenEndpoint.clients.cart.clientSecretFile: tokenEndpoint.clients.cart.clientSecretFile: short.txt has a secret of less than 32 characters',
+      '6 tokenEndpoint.clients.cart.clientSecretFile: tokenEndpoint.clients.cart.clientSecretFile: short.txt has a secret of fewer than 32 characters',
     ],
   ],
   [

@@ -28,7 +28,7 @@ describe('a secret', () => {
     ['empty', '', /secret is empty$/],
     ['nothing but a newline', '\n', /secret is empty$/],
     ['not UTF-8', new Uint8Array([0x66, 0xff]), /secret is not UTF-8 text$/],
-    ['under its shortest length', 'hunter2\n', /secret has a secret of less than 8 characters$/],
+    ['under its shortest length', 'hunter2\n', /secret has a secret of fewer than 8 characters$/],
   ])('%s is refused, and is not in the message', async (_title, content, message) => {
     const fault = await readSecret(file(content), 8).catch((thrown: unknown) => thrown);
     expect(fault).toBeInstanceOf(ConfigFault);

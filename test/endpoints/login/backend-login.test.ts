@@ -207,10 +207,10 @@ describe('what it asks for', () => {
   });
 });
 
-test('a secret of less than 32 characters is refused at the start, without quoting it', async () => {
+test('a secret of fewer than 32 characters is refused at the start, without quoting it', async () => {
   const failed = start({ secret: 'too-short-canary\n' });
   await expect(failed).rejects.toMatchObject({ name: 'ConfigFault' });
-  await expect(failed).rejects.toThrow(/secret has a secret of less than 32 characters$/);
+  await expect(failed).rejects.toThrow(/secret has a secret of fewer than 32 characters$/);
   await expect(failed).rejects.not.toThrow('too-short-canary');
 });
 
