@@ -8,6 +8,7 @@
 import type { Denial } from './errors.ts';
 import type { CompactJws } from './jwt/compact.ts';
 import type { Sid } from './jwt/names.ts';
+import { issuerNames, type PresentedIssuer } from './jwt/subject.ts';
 import type { CompactToken } from './lib/bearer.ts';
 import type { JSONType } from './lib/json.ts';
 import type { SessionRecord } from './store/session-record.ts';
@@ -44,9 +45,9 @@ interface PrincipalCredential {
   readonly kind: CredentialTraits;
   /** When it ends unless it is revoked before; wall clock; `Infinity` when it has no end. */
   readonly endsAtMs: number;
-  /** `iss` of the token that vouches for the subject; `null` where the gateway itself does. */
-  readonly presentedIssuer: string | null;
-  /** Handle of the session that it stands for: its own, or the one that a presented token names; `null` for none. */
+  /** Whose word the subject is; `null` where it is ours. Together with the subject, it says who the principal is. */
+  readonly presentedIssuer: PresentedIssuer | null;
+  /** Handle of the session of ours that it stands for; `null` for none. A session of another issuer is none. */
   readonly sid: Sid | null;
   /** The token itself, for `upstreamToken: original` and for an exchange; `null` where it is not a token. Never logged. */
   readonly compact: CompactToken | null;
@@ -55,6 +56,8 @@ interface PrincipalCredential {
 /** The `act` claim (RFC 8693 §4.1): who acts now, and inside it who acted before. */
 export interface Actor {
   readonly sub: string;
+  /** Whose word `sub` is; left out where it is ours. */
+  readonly iss?: PresentedIssuer;
   readonly act?: Actor;
 }
 
@@ -79,11 +82,18 @@ export interface UserPrincipal extends IdentifiedPrincipal {
   readonly session: SessionRecord;
 }
 
-/** A program with a credential of its own. */
+/** A program with a credential of its own, or with one that stands for a subject of another issuer. */
 export interface ServicePrincipal extends IdentifiedPrincipal {
   readonly kind: 'service';
   /** Who vouches for it: for a service token, the name of its issuer in the configuration. */
   readonly issuer: string;
+  /** The same by the name that it has in tokens. */
+  readonly tokenIssuer: string;
+  /**
+   * What the subject is to that issuer: a service; a user with a session there; or something that it passed on from yet
+   * another issuer. A name of one sort is never taken for the same name of another (RFC 9700 §4.15).
+   */
+  readonly standsFor: 'service' | 'user' | 'other';
 }
 
 /** Nobody: a public route, or a route where a credential is optional and none was presented. */
@@ -122,7 +132,9 @@ export const ANONYMOUS: AnonymousPrincipal = Object.freeze({ kind: 'anonymous', 
 export function principalValue(principal: Principal, source: string): JSONType | undefined {
   if (principal.kind === 'anonymous') return undefined;
   if (source === 'subject') return principal.subject;
+  if (source === 'issuer') return issuerText(principal.credential.presentedIssuer);
   if (source === 'actor') return principal.act?.sub;
+  if (source === 'actor.issuer') return issuerText(principal.act?.iss);
   switch (principal.kind) {
     case 'user':
       return source.startsWith('user.')
@@ -134,6 +146,10 @@ export function principalValue(principal: Principal, source: string): JSONType |
       return principal satisfies never;
   }
 }
+
+/** The nearest issuer first, as in `presented_iss`; `undefined` where the subject is ours. */
+const issuerText = (issuer: PresentedIssuer | null | undefined): string | undefined =>
+  issuer == null ? undefined : issuerNames(issuer).join(' ');
 
 function sessionValue({ session }: UserPrincipal, source: string): JSONType | undefined {
   if (source === 'session.method') return session.method;

@@ -53,7 +53,14 @@ const client = {
   exchange: new Map([['stock', scopes]]),
   serviceTokens: new Map([['stock', scopes]]),
 };
-const issued = { subject: 'bob', scopes: null, actor: null, lifetimeMs: 120_000, notAfterMs: Number.POSITIVE_INFINITY };
+const issued = {
+  subject: 'bob',
+  presentedIssuer: null,
+  scopes: null,
+  actor: null,
+  lifetimeMs: 120_000,
+  notAfterMs: Number.POSITIVE_INFINITY,
+};
 const presented = await tokens.issue({
   ...issued,
   audience: 'orders',
@@ -80,12 +87,17 @@ compare(import.meta.url, 'token endpoint', [
       grants.exchange(
         client,
         { grant: 'token_exchange', subjectToken: presented.compact, issuedType: '', ...target },
-        { subject: null, audience: null },
+        { subject: null, subjectIssuer: null, audience: null },
       ),
   },
   {
     name: 'client_credentials',
-    once: () => grants.own(client, { grant: 'client_credentials', ...target }, { subject: null, audience: null }),
+    once: () =>
+      grants.own(
+        client,
+        { grant: 'client_credentials', ...target },
+        { subject: null, subjectIssuer: null, audience: null },
+      ),
   },
   {
     name: 'private_key_jwt',

@@ -57,6 +57,7 @@ const issuer = {
   rules: {
     kind: 'jwt',
     trustDomain: null,
+    ourIssuer: 'https://shop.example.com',
     profile: serviceTokenProfile({
       issuer: ISSUER,
       algorithms: ['ES256'],

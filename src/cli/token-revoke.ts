@@ -54,7 +54,7 @@ export const tokenRevoke = defineCommand({
     issuer: {
       type: 'string',
       value: 'ISS',
-      description: 'With --jti or --subject: only tokens with this `iss`.',
+      description: 'Only tokens with this `iss` (with --jti), or about a subject of this issuer (with --subject).',
       default: 'every issuer',
     },
     lifetime: {

@@ -249,17 +249,18 @@ export const oneOrMany = <T extends z.ZodType>(item: T) =>
 export const notEmpty = (value: object) => Object.keys(value).length > 0;
 
 const SOURCE_PATTERN =
-  /^(?:subject|actor|user\.[A-Za-z0-9_-]+|session\.(?:createdAt|method)|token\.[A-Za-z0-9_:/.-]+)$/;
+  /^(?:subject|issuer|actor(?:\.issuer)?|user\.[A-Za-z0-9_-]+|session\.(?:createdAt|method)|token\.[A-Za-z0-9_:/.-]+)$/;
 
 /**
- * The source of a claim or an identity header: `subject`, `user.<attribute>`, `session.createdAt`, `session.method`, or,
- * for a service principal, `token.<claim>` and `actor`, the service that calls on behalf of the subject.
+ * The source of a claim or an identity header: `subject`; `issuer`, whose subject it is where it is not ours; `actor` and
+ * `actor.issuer`, the same of the service that calls on behalf of the subject; `user.<attribute>`, `session.createdAt`,
+ * `session.method`; or, for a service, `token.<claim>`.
  */
 export const principalSource = () =>
   z
     .string()
     .regex(
       SOURCE_PATTERN,
-      'is not a source: use subject, actor, user.<attribute>, session.createdAt, session.method or token.<claim>',
+      'is not a source: use subject, issuer, actor, actor.issuer, user.<attribute>, session.createdAt, session.method or token.<claim>',
     )
     .meta({ kind: 'source' });

@@ -5,6 +5,7 @@
 
 import type { DecodedToken } from './compact.ts';
 import type { TokenProfile } from './profiles.ts';
+import { issuerNames } from './subject.ts';
 
 /** Which rule a token breaks. A closed set, fit for a metric label. */
 export type TokenProblem =
@@ -115,14 +116,16 @@ const isSeconds = (value: unknown): value is number =>
 const isId = (jti: unknown): boolean => typeof jti === 'string' && jti !== '' && jti.length <= MAX_ID_LENGTH;
 
 /** A malformed claim is refused, not treated as absent. */
-function isDelegationReadable({ act, scope = '', sid = '' }: Claims): boolean {
-  return typeof scope === 'string' && typeof sid === 'string' && isActorReadable(act);
+function isDelegationReadable({ act, scope = '', sid = '', presented_iss: passedOn }: Claims): boolean {
+  return typeof scope === 'string' && typeof sid === 'string' && isIssuerReadable(passedOn) && isActorReadable(act);
 }
+
+const isIssuerReadable = (stated: unknown): boolean => stated === undefined || issuerNames(stated).length > 0;
 
 /** RFC 8693 §4.1. How deep actors can nest is bounded by the form of the token (JWT-39). */
 function isActorReadable(act: unknown): boolean {
   if (act === undefined) return true;
   if (typeof act !== 'object' || act === null || Array.isArray(act)) return false;
-  const { sub, act: before } = act as Claims;
-  return typeof sub === 'string' && sub !== '' && isActorReadable(before);
+  const { sub, iss, act: before } = act as Claims;
+  return typeof sub === 'string' && sub !== '' && isIssuerReadable(iss) && isActorReadable(before);
 }

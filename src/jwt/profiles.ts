@@ -118,7 +118,7 @@ export const jwtSvidProfile = (policy: IssuerPolicy): ServiceTokenProfile => ({
  *
  * @param issuer  our `iss`
  */
-export const ownTokenProfile = (issuer: string): TokenProfile => ({
+export const ownTokenProfile = (issuer: string): TokenProfile & { readonly issuer: string } => ({
   issuer,
   algorithms: null,
   types: OWN_TYPES,

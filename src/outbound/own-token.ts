@@ -23,6 +23,7 @@ export class OwnToken implements Source {
     this.#keyring = keyring;
     const request = {
       subject: workload,
+      presentedIssuer: null,
       audience,
       scopes: new Set(scopes),
       actor: null,

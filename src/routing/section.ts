@@ -88,7 +88,7 @@ export const ROUTE_KEYS = {
   }),
   identityHeaders: z.record(headerName(), principalSource()).optional().meta({
     description:
-      'Plain headers for services that cannot verify a token: name → source, one of `subject`, `actor` (who calls on behalf of the subject), `user.<attribute>`, `session.createdAt`, `session.method` and `token.<claim>`. What has no value is left out. A client-sent copy is removed on every route, in every spelling.',
+      'Plain headers for services that cannot verify a token: name → source, one of `subject`, `issuer` (whose subject it is; left out where it is the gateway’s own), `actor` (who calls on behalf of the subject), `actor.issuer`, `user.<attribute>`, `session.createdAt`, `session.method` and `token.<claim>`. What has no value is left out. A client-sent copy is removed on every route, in every spelling.',
   }),
   rewrite: z
     .strictObject({

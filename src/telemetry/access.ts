@@ -116,6 +116,8 @@ export class AccessLog {
     if (principal !== null) {
       line += `,"kind":"${principal.kind}"`;
       if (principal.subject !== null) line += `,"subject":${JSON.stringify(principal.subject)}`;
+      const issuer = principal.credential?.presentedIssuer ?? null;
+      if (issuer !== null) line += `,"subjectIssuer":${JSON.stringify(issuer)}`;
     }
     if (reason !== null) line += `,"reason":"${reason}"`;
     if (note !== null) line += `,"note":${JSON.stringify(note)}`;

@@ -6,6 +6,7 @@
 
 import { type DenialReason, REASONS, type Reason } from '../errors.ts';
 import type { Jti, SessionHandle } from '../jwt/names.ts';
+import type { PresentedIssuer } from '../jwt/subject.ts';
 import type { WithoutSecrets } from '../lib/brand.ts';
 import type { FinishedRequest } from './finished-request.ts';
 import type { Logger } from './log.ts';
@@ -77,6 +78,8 @@ type Event =
       /** A client of the token endpoint. */
       readonly clientId: string;
       readonly subject: string;
+      /** Whose word the subject is; `null` where it is ours. */
+      readonly subjectIssuer: PresentedIssuer | null;
       readonly audience: string;
       readonly scopes: readonly string[];
       readonly jti: Jti;
@@ -84,6 +87,8 @@ type Event =
       readonly handle: SessionHandle | null;
       /** Who acts for the subject, the most recent actor first. */
       readonly actors: readonly string[];
+      /** Whose word each of them is; `null` where it is ours. */
+      readonly actorIssuers: readonly (PresentedIssuer | null)[];
     }
   | {
       /** A client got a token that stands for itself. */
@@ -103,6 +108,8 @@ type Event =
       readonly audience: string | null;
       /** `null` when the subject token was not verified. */
       readonly subject: string | null;
+      /** Whose word the subject is; `null` where it is ours, or not known. */
+      readonly subjectIssuer: PresentedIssuer | null;
       readonly reason: Reason;
       /** Fixed words that name the rule; `null` when something was broken. */
       readonly note: string | null;
@@ -127,6 +134,8 @@ type Event =
       readonly note: string | null;
       /** `null` when nobody was authenticated. */
       readonly subject: string | null;
+      /** Whose word the subject is; `null` where it is ours, or nobody was authenticated. */
+      readonly subjectIssuer: PresentedIssuer | null;
     };
 
 /** Where an event came from. */
@@ -154,10 +163,9 @@ export class AuditLog {
   recordDenial(exchange: FinishedRequest): void {
     const { route, reason, note, principal } = exchange;
     if (route === null || reason === null || !isRefusal(reason)) return;
-    this.write(
-      { event: 'denied', route: route.id, reason, note, subject: principal?.subject ?? null },
-      auditSource(exchange),
-    );
+    const subject = principal?.subject ?? null;
+    const subjectIssuer = principal?.credential?.presentedIssuer ?? null;
+    this.write({ event: 'denied', route: route.id, reason, note, subject, subjectIssuer }, auditSource(exchange));
   }
 }
 

@@ -1,6 +1,7 @@
 /** What the access log and the audit log read of a finished request. An exchange has all of it. */
 
 import type { Reason } from '../errors.ts';
+import type { PresentedIssuer } from '../jwt/subject.ts';
 import type { PrincipalKind, RouteMetrics } from './route-series.ts';
 
 /** A listener, as the access log knows it. */
@@ -24,7 +25,11 @@ export interface FinishedRequest {
     readonly fields: { readonly ownedHeaders: number };
   } | null;
   readonly route: { readonly id: string } | null;
-  readonly principal: { readonly kind: PrincipalKind; readonly subject: string | null } | null;
+  readonly principal: {
+    readonly kind: PrincipalKind;
+    readonly subject: string | null;
+    readonly credential: { readonly presentedIssuer: PresentedIssuer | null } | null;
+  } | null;
   /** Why it was refused or failed, which rule fired, and what caused a fault. */
   readonly reason: Reason | null;
   readonly note: string | null;

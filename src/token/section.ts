@@ -18,7 +18,7 @@ import type { MintedToken } from '../lib/token-limits.ts';
 export const SIGNING_ALGORITHMS = ['ES256', 'EdDSA', 'RS256', 'PS256', 'HS256'] as const;
 
 /** Claims that the gateway itself sets, which a mapping cannot. */
-const OWN_CLAIMS = ['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'sid', 'act', 'cnf', '__proto__'];
+const OWN_CLAIMS = ['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'sid', 'act', 'cnf', 'presented_iss', '__proto__'];
 
 /** The map `claims`: extra claims of a token, by name. */
 export const claimMapping = () =>

@@ -6,6 +6,7 @@
 import type { CompactJws } from '../jwt/compact.ts';
 import { signJws } from '../jwt/jws.ts';
 import { type Jti, newJti, type Sid } from '../jwt/names.ts';
+import type { PresentedIssuer } from '../jwt/subject.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { JSONType } from '../lib/json.ts';
 import type { Actor } from '../principal.ts';
@@ -15,6 +16,8 @@ import type { SigningKey } from './signing-key.ts';
 /** What a token is to say. `null` is left out of it. */
 export interface MintRequest {
   readonly subject: string;
+  /** Whose word the subject is (`presented_iss`); `null` where it is ours. */
+  readonly presentedIssuer: PresentedIssuer | null;
   readonly audience: string;
   /** The `scope` claim (RFC 8693 §4.2); an empty set leaves the claim out, `null` leaves it to a mapping. */
   readonly scopes: ReadonlySet<string> | null;
@@ -93,10 +96,11 @@ async function signed(header: object, claims: object, { algorithm, key }: Signin
 const encoded = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
 
 /** Laid over the mapped ones, so that those cannot replace them: `undefined` leaves a claim out, mapped or not. */
-function ownClaims({ scopes, actor, sid }: MintRequest): Record<string, unknown> {
+function ownClaims({ presentedIssuer, scopes, actor, sid }: MintRequest): Record<string, unknown> {
   return {
     // Where scopes are not the caller's business, a mapping may say them.
     ...(scopes !== null && { scope: scopes.size === 0 ? undefined : [...scopes].join(' ') }),
+    presented_iss: presentedIssuer ?? undefined,
     act: actor ?? undefined,
     sid: sid ?? undefined,
     nbf: undefined,

@@ -111,24 +111,21 @@ export class UpstreamTokens implements TokenSource {
     const { sid, presentedIssuer } = credential;
     const { compact, expiresAtMs, lifetimeSec, jti, kid } = await this.#issuer.issue({
       subject,
+      presentedIssuer,
       audience,
       scopes: Object.hasOwn(this.settings.claims, 'scope') ? null : principal.scopes,
       actor: act,
       sid,
       lifetimeMs: this.settings.lifetimeMs,
       notAfterMs: credential.endsAtMs,
-      claims: {
-        ...mappedClaims(principal, this.settings.claims),
-        // `sub` is unique within an issuer only (RFC 7519 §4.1.2): a service `alice` of another issuer must not pass for
-        // a user `alice`.
-        ...(presentedIssuer !== null && { presented_iss: presentedIssuer }),
-      },
+      claims: mappedClaims(principal, this.settings.claims),
       typ: 'JWT',
     });
     this.#events.onMinted(this.#clocks.monotonicMs() - startedMs, cause);
     const reuseUntilMs = nowMs + (expiresAtMs - nowMs) * TOKEN_REUSE_SHARE;
     const iat = expiresAtMs / 1_000 - lifetimeSec;
-    const identity = { iss: this.settings.issuer, sub: subject, iat, jti, sid, act };
+    const presented = presentedIssuer === null ? null : { presented_iss: presentedIssuer };
+    const identity = { iss: this.settings.issuer, sub: subject, ...presented, iat, jti, sid, act };
     return { compact, kid, settings: this.settings, reuseUntilMs, identity };
   }
 }

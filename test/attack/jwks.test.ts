@@ -453,6 +453,7 @@ test('JWT-56: while our own keys rotate, nobody who reads our key set refuses a 
   const issuer = new TokenIssuer(ISSUER, keyring, clocks.wallMs);
   const request = {
     subject: 'bob',
+    presentedIssuer: null,
     audience: 'orders',
     scopes: null,
     actor: null,

@@ -44,6 +44,8 @@ const user = ({ roles = [], scopes = [], subject = 'alice', claims = {} }: Held)
 const service = ({ roles = [], scopes = [], subject = 'cart', claims = {} }: Held): ServicePrincipal => ({
   kind: 'service',
   issuer: 'cluster',
+  tokenIssuer: 'https://cluster.example',
+  standsFor: 'service',
   subject,
   roles: new Set(roles),
   scopes: new Set(scopes),

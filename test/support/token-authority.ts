@@ -11,6 +11,8 @@ export class TokenAuthority implements Disposable {
   readonly issuer: string;
   /** Its JWK Set, in a file. */
   readonly jwksFile: string;
+  /** The same key, as the bundle of a SPIFFE trust domain. */
+  readonly svidBundleFile: string;
   readonly #key: CryptoKey;
   readonly #directory: string;
 
@@ -19,6 +21,7 @@ export class TokenAuthority implements Disposable {
     this.#key = key;
     this.#directory = directory;
     this.jwksFile = join(directory, 'jwks.json');
+    this.svidBundleFile = join(directory, 'bundle.json');
   }
 
   /** Makes a key. Dispose of it with `using`. */
@@ -27,6 +30,7 @@ export class TokenAuthority implements Disposable {
     const authority = new TokenAuthority(issuer, privateKey, mkdtempSync(join(tmpdir(), 'sallyport-authority-')));
     const jwk = { ...(await exportJWK(publicKey)), kid: 'one', alg: 'ES256', use: 'sig' };
     writeFileSync(authority.jwksFile, JSON.stringify({ keys: [jwk] }));
+    writeFileSync(authority.svidBundleFile, JSON.stringify({ keys: [{ ...jwk, use: 'jwt-svid' }] }));
     return authority;
   }
 

@@ -60,7 +60,8 @@ describe('upstreamToken: minted', () => {
     expect({ iss, sub, presented_iss }).toEqual({
       iss: 'https://shop.example.com',
       sub: 'alice',
-      presented_iss: decodeJwt(token).iss,
+      // S2: what it says of others is its word, too, and never takes the place of its own name.
+      presented_iss: [decodeJwt(token).iss, 'https://shop.example.com'],
     });
   });
 
@@ -80,13 +81,15 @@ describe('upstreamToken: minted', () => {
     expect(upstream.text).not.toContain(token.split('.')[2]);
   });
 
-  test('RFC 8693 §4.1: who acts for a user, the session and nothing else of the presented token are kept', async () => {
+  test('RFC 8693 §4.1, S2: who acts for a user is kept, with whose word it is, and nothing else of the presented token', async () => {
     const act = { sub: 'cart', act: { sub: 'web' } };
     const { status } = await call('/minted', await authority.token({ sub: 'bob', act, sid: 'a-handle', azp: 'x' }));
     expect(status).toBe(200);
     const { iat, exp, jti, ...claims } = decodeJwt(bearerOf(upstream));
     const names = { iss: 'https://shop.example.com', presented_iss: 'https://cluster.example' };
-    expect(claims).toEqual({ ...names, sub: 'bob', aud: 'orders', act, sid: 'a-handle' });
+    const { presented_iss } = names;
+    const acting = { sub: 'cart', iss: presented_iss, act: { sub: 'web', iss: presented_iss } };
+    expect(claims).toEqual({ ...names, sub: 'bob', aud: 'orders', act: acting });
     expect([iat, exp, jti]).not.toContain(undefined);
   });
 

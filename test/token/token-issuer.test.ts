@@ -20,6 +20,7 @@ async function issuer() {
 
 const request = (over: Partial<MintRequest> = {}): MintRequest => ({
   subject: 'bob',
+  presentedIssuer: null,
   audience: 'stock',
   scopes: new Set(['stock:read', 'stock:write']),
   actor: { sub: 'orders', act: { sub: 'edge' } },
@@ -52,7 +53,17 @@ describe('token issuer', () => {
 
   test('what is null is not in the token, and a mapped claim takes the place of none that is named', async () => {
     const { tokens, claimsOf } = await issuer();
-    const forged = { sub: 'root', aud: 'all', iss: 'x', exp: 1, act: { sub: 'root' }, sid: 'h9', nbf: 1, jti: '1' };
+    const forged = {
+      presented_iss: 'x',
+      sub: 'root',
+      aud: 'all',
+      iss: 'x',
+      exp: 1,
+      act: { sub: 'root' },
+      sid: 'h9',
+      nbf: 1,
+      jti: '1',
+    };
     const bare = request({
       scopes: new Set(),
       actor: null,

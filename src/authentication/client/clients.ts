@@ -146,13 +146,10 @@ export class Clients {
 
 /**
  * Whether a token is not the credential of the service that its subject names: a user may have the name of a service
- * (RFC 9700 §4.15). Our own tokens always show it: one of a session has `sid`; one that was exchanged has `act`; one that was
- * minted for the subject of another issuer has that issuer in `presented_iss`.
+ * (RFC 9700 §4.15). Our own tokens always show it, and one that was exchanged has `act`.
  */
-function standsForAnother({ claims }: ServicePrincipal): boolean {
-  const { sid, act, presented_iss: presentedIssuer = claims['iss'] } = claims;
-  return sid !== undefined || act !== undefined || presentedIssuer !== claims['iss'];
-}
+const standsForAnother = ({ standsFor, claims }: ServicePrincipal): boolean =>
+  standsFor !== 'service' || claims['act'] !== undefined;
 
 /**
  * Reads the secret of a client.

@@ -7,6 +7,7 @@
  * not it has been dropped yet.
  */
 
+import { isWordOf } from '../../jwt/subject.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { TokenRevocation } from '../../store/store.ts';
 import type { RevokedTokens } from './revoked-tokens.ts';
@@ -70,11 +71,13 @@ export class RevocationSet implements RevokedTokens {
   isRevoked(claims: Readonly<Record<string, unknown>>): boolean {
     const { token, subject } = this.#named;
     if (this.#sessions.size + token.size + subject.size === 0) return false;
-    const { jti, sid, sub, act } = claims;
+    const { jti, sid, sub, act, presented_iss: passedOn } = claims;
+    const actor = currentActor(act);
     return (
       this.#hasSession(sid) ||
-      (token.size > 0 && this.#has(token, jti, claims)) ||
-      (subject.size > 0 && (this.#has(subject, sub, claims) || this.#has(subject, actorOf(act), claims)))
+      (token.size > 0 && this.#has(token, jti, undefined, claims)) ||
+      (subject.size > 0 &&
+        (this.#has(subject, sub, passedOn, claims) || this.#has(subject, actor?.['sub'], actor?.['iss'], claims)))
     );
   }
 
@@ -83,9 +86,11 @@ export class RevocationSet implements RevokedTokens {
     return endsAtMs !== undefined && endsAtMs > this.#wallMs();
   }
 
+  /** @param wordOf  whose name it is, where it is not the token's issuer's */
   #has(
     named: ReadonlyMap<string, readonly Entry[]>,
     name: unknown,
+    wordOf: unknown,
     { iss, iat }: Readonly<Record<string, unknown>>,
   ): boolean {
     const entries = typeof name === 'string' ? named.get(name) : undefined;
@@ -95,7 +100,7 @@ export class RevocationSet implements RevokedTokens {
     const issuedAtMs = typeof iat === 'number' ? iat * 1_000 : Number.NEGATIVE_INFINITY;
     return entries.some(
       ({ issuer, notBeforeMs, endsAtMs }) =>
-        endsAtMs > nowMs && issuedAtMs < notBeforeMs && (issuer === null || issuer === iss),
+        endsAtMs > nowMs && issuedAtMs < notBeforeMs && (issuer === null || isWordOf(issuer, wordOf, iss)),
     );
   }
 
@@ -164,6 +169,6 @@ const covers = (one: Entry, other: Entry): boolean =>
   one.endsAtMs >= other.endsAtMs;
 
 /** Who acts now; those before in the chain are for information only (RFC 8693 §4.1). */
-function actorOf(act: unknown): unknown {
-  return typeof act === 'object' && act !== null && 'sub' in act ? act.sub : undefined;
+function currentActor(act: unknown): Readonly<Record<string, unknown>> | null {
+  return typeof act === 'object' ? (act as Readonly<Record<string, unknown>> | null) : null;
 }

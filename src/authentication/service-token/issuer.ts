@@ -24,6 +24,8 @@ export interface IssuerRules {
   readonly kind: IssuerKind;
   /** SPIFFE trust domain; `null` except for `jwt-svid`. */
   readonly trustDomain: string | null;
+  /** `iss` of our own tokens. A token with this `iss` is about subjects of ours; any other is not. */
+  readonly ourIssuer: string;
   /** Its `issuer` is `null` where it is learnt from the cluster, and for JWT-SVIDs, which are told by their `sub`. */
   readonly profile: ServiceTokenProfile;
 }
@@ -65,6 +67,7 @@ export function issuerRules(config: IssuerConfig, defaults: IssuerDefaults): Iss
   return {
     kind,
     trustDomain: config.spiffe?.trustDomain ?? null,
+    ourIssuer: defaults.own.issuer,
     profile: PROFILES[kind]({
       issuer: config.issuer ?? (source === 'own' ? defaults.own.issuer : null),
       algorithms: config.algorithms ?? algorithmsOf(source, defaults),

@@ -12,6 +12,7 @@ import { expiryMs } from '../../jwt/claims.ts';
 import { type DecodedToken, decodeCompact } from '../../jwt/compact.ts';
 import { sidOf } from '../../jwt/names.ts';
 import { RememberingVerifier } from '../../jwt/remembering-verifier.ts';
+import { actorIssuerOf, presentedIssuerOf } from '../../jwt/subject.ts';
 import { bearerToken, type CompactToken } from '../../lib/bearer.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import type { JSONType } from '../../lib/json.ts';
@@ -204,31 +205,42 @@ const isClaimed = (decoded: DecodedToken, { issuer }: KnownIssuer) =>
   claimsToBeOf(decoded, issuer.rules, issuer.learnt?.current ?? null);
 
 function principalOf(claims: DecodedToken['payload'], token: CompactToken, issuer: Issuer): ServicePrincipal {
-  const { sub, iss, exp } = claims;
+  const { sub, exp } = claims;
   const subject = sub as string;
+  const { ourIssuer, kind, trustDomain } = issuer.rules;
+  // Nobody vouches for the `iss` of a JWT-SVID.
+  const tokenIssuer = trustDomain === null ? (claims['iss'] as string) : `spiffe://${trustDomain}`;
+  const presentedIssuer = presentedIssuerOf(claims, tokenIssuer, ourIssuer);
   return {
     kind: 'service',
     issuer: issuer.name,
+    tokenIssuer,
+    standsFor:
+      presentedIssuer !== null && presentedIssuer !== tokenIssuer ? 'other' : 'sid' in claims ? 'user' : 'service',
     subject,
     roles: stringSet(claims['roles'] as JSONType),
     scopes: scopeSet(claims['scope']),
     claims: claims as Record<string, JSONType>,
-    act: actorOf(claims['act']),
-    serviceAccount: issuer.rules.kind === 'kubernetes' ? serviceAccountOf(subject) : null,
+    act: actorOf(claims['act'], tokenIssuer, ourIssuer),
+    serviceAccount: kind === 'kubernetes' ? serviceAccountOf(subject) : null,
     credential: {
       kind: SERVICE_TOKEN,
       endsAtMs: typeof exp === 'number' ? expiryMs(exp) : Number.POSITIVE_INFINITY,
-      presentedIssuer: typeof iss === 'string' ? iss : null,
-      sid: sidOf(claims),
+      presentedIssuer,
+      // Elsewhere it may be the name of anything, a session of ours included.
+      sid: tokenIssuer === ourIssuer ? sidOf(claims) : null,
       compact: token,
     },
     tokens: new Map(),
   };
 }
 
-/** The chain of actors as it was signed (RFC 8693 §4.1); `null` when the outermost one, who acts now, has no `sub`. */
-function actorOf(act: unknown): Actor | null {
-  return typeof act === 'object' && act !== null && 'sub' in act && typeof act.sub === 'string' ? (act as Actor) : null;
+/** The chain of actors (RFC 8693 §4.1), as far as each has a `sub`; `null` when the outermost one, who acts now, has none. */
+function actorOf(act: unknown, tokenIssuer: string, ourIssuer: string): Actor | null {
+  if (typeof act !== 'object' || act === null || !('sub' in act) || typeof act.sub !== 'string') return null;
+  const iss = actorIssuerOf(act as DecodedToken['payload'], tokenIssuer, ourIssuer);
+  const earlier = 'act' in act ? actorOf(act.act, tokenIssuer, ourIssuer) : null;
+  return { sub: act.sub, ...(iss !== null && { iss }), ...(earlier !== null && { act: earlier }) };
 }
 
 /** The `scope` claim (RFC 8693 §4.2): names separated by single spaces. */

@@ -57,6 +57,8 @@ function workloadPrincipal(subject: string, compact: CompactToken | null): Servi
   return {
     kind: 'service',
     issuer: 'outbound',
+    tokenIssuer: '',
+    standsFor: 'service',
     subject,
     roles: new Set(),
     scopes: new Set(),

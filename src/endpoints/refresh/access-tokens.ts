@@ -61,6 +61,7 @@ export class AccessTokens {
     const { lifetime, claims, clientId } = this.#settings;
     const { compact, lifetimeSec } = await this.#issuer.issue({
       subject: user.subject,
+      presentedIssuer: null,
       audience: this.#audience,
       scopes,
       actor: null,

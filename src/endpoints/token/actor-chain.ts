@@ -1,8 +1,10 @@
 /**
- * Who acts for whom: the `act` claim (RFC 8693 §4.1), and the `may_act` claim that limits it (§4.4).
+ * Who acts for whom: the `act` claim (RFC 8693 §4.1), and the `may_act` claim that limits it (§4.4). In the token of another
+ * issuer, a name without an `iss` is a subject of that issuer's, never one of ours.
  */
 
 import { Denial } from '../../errors.ts';
+import { actorIssuerOf } from '../../jwt/subject.ts';
 import type { Actor } from '../../principal.ts';
 
 type Claims = Readonly<Record<string, unknown>>;
@@ -13,13 +15,20 @@ const TOO_LONG = refused('subject token: names as many actors as are accepted al
 const NOT_MEANT = refused('subject token: may_act names another actor');
 
 /**
- * Puts an actor at the head of the chain that a subject token has. Of the actors before it only `sub` is carried on.
+ * Puts an actor of ours at the head of the chain that a subject token has. Of the actors before it, `sub` and whose word
+ * that is are carried on.
  *
- * @param maxDepth  actors that the new chain may have
+ * @param tokenIssuer  whose token it is
+ * @param ours         our `iss`
+ * @param maxDepth     actors that the new chain may have
  * @returns a Denial `subject_token_refused`
  */
-export function actingFor(claims: Claims, actor: string, maxDepth: number): Actor | Denial {
-  const earlier = claims['act'] === undefined ? null : readChain(claims['act'], maxDepth);
+export function actingFor(
+  { act }: Claims,
+  actor: string,
+  { tokenIssuer, ours, maxDepth }: { readonly tokenIssuer: string; readonly ours: string; readonly maxDepth: number },
+): Actor | Denial {
+  const earlier = act === undefined ? null : readChain(act, tokenIssuer, ours, maxDepth);
   if (earlier instanceof Denial) return earlier;
   if (depthOf(earlier) >= maxDepth) return TOO_LONG;
   return earlier === null ? { sub: actor } : { sub: actor, act: earlier };
@@ -28,23 +37,29 @@ export function actingFor(claims: Claims, actor: string, maxDepth: number): Acto
 /**
  * Whether a subject token says that another may act for its subject.
  *
- * @param issuer  ours, in whose words `actor` is a subject
+ * @param tokenIssuer  whose token it is
+ * @param ours         our `iss`: `actor` is a subject of ours
  * @returns a Denial `subject_token_refused`; `null` when it says nothing or names this one
  */
-export function mayActProblem(claims: Claims, actor: string, issuer: string): Denial | null {
-  const mayAct = claims['may_act'];
+export function mayActProblem(
+  { may_act: mayAct }: Claims,
+  actor: string,
+  tokenIssuer: string,
+  ours: string,
+): Denial | null {
   if (mayAct === undefined) return null;
   if (!isObject(mayAct) || mayAct['sub'] !== actor) return NOT_MEANT;
-  return mayAct['iss'] === undefined || mayAct['iss'] === issuer ? null : NOT_MEANT;
+  return (mayAct['iss'] ?? tokenIssuer) === ours ? null : NOT_MEANT;
 }
 
-function readChain(act: unknown, atMost: number): Actor | Denial {
+function readChain(act: unknown, tokenIssuer: string, ours: string, atMost: number): Actor | Denial {
   if (!isObject(act) || typeof act['sub'] !== 'string' || act['sub'] === '') return MALFORMED;
-  const { sub } = act as { readonly sub: string };
-  if (act['act'] === undefined) return { sub };
+  const iss = actorIssuerOf(act, tokenIssuer, ours);
+  const actor: Actor = { sub: act['sub'], ...(iss !== null && { iss }) };
+  if (act['act'] === undefined) return actor;
   if (atMost <= 1) return TOO_LONG;
-  const earlier = readChain(act['act'], atMost - 1);
-  return earlier instanceof Denial ? earlier : { sub, act: earlier };
+  const earlier = readChain(act['act'], tokenIssuer, ours, atMost - 1);
+  return earlier instanceof Denial ? earlier : { ...actor, act: earlier };
 }
 
 function depthOf(actor: Actor | null): number {

@@ -4,6 +4,7 @@
 
 import { Denial } from '../../errors.ts';
 import type { SessionHandle } from '../../jwt/names.ts';
+import type { PresentedIssuer } from '../../jwt/subject.ts';
 import type { JSONType } from '../../lib/json.ts';
 import type { Actor } from '../../principal.ts';
 import type { IssuedToken, TokenIssuer } from '../../token/token-issuer.ts';
@@ -27,6 +28,8 @@ export interface GrantSettings {
 export interface Granted {
   readonly token: IssuedToken;
   readonly subject: string;
+  /** Whose word the subject is; `null` where it is ours. */
+  readonly presentedIssuer: PresentedIssuer | null;
   readonly audience: string;
   readonly scopes: ReadonlySet<string>;
   /** Handle of the session that it stands for; `null` when it stands for none. */
@@ -38,6 +41,8 @@ export interface Granted {
 /** What is known of a request before it is decided, for the audit of a refusal. Verified, or from the configuration. */
 export interface Findings {
   subject: string | null;
+  /** Whose word the subject is; `null` where it is ours, or not known. */
+  subjectIssuer: PresentedIssuer | null;
   audience: string | null;
 }
 
@@ -71,19 +76,21 @@ export class Grants {
     findings.audience = audience;
     const presented = await this.#subjectTokens.verify(request.subjectToken, client.audiences);
     if (presented instanceof Denial) return presented;
-    const { subject, claims, sid, endsAtMs } = presented;
+    const { subject, presentedIssuer, tokenIssuer, claims, sid, endsAtMs } = presented;
     findings.subject = subject;
+    findings.subjectIssuer = presentedIssuer;
 
-    const { issuer, maxChainDepth, exchangeLifetimeMs } = this.#settings;
-    const problem = mayActProblem(claims, client.subject, issuer);
+    const { issuer: ours, maxChainDepth: maxDepth, exchangeLifetimeMs } = this.#settings;
+    const problem = mayActProblem(claims, client.subject, tokenIssuer, ours);
     if (problem !== null) return problem;
-    const actor = actingFor(claims, client.subject, maxChainDepth);
+    const actor = actingFor(claims, client.subject, { tokenIssuer, ours, maxDepth });
     if (actor instanceof Denial) return actor;
     const scopes = chooseScopes(request.scopes, this.#grantableScopes(claims, sid, target.scopes));
     if (scopes instanceof Denial) return scopes;
 
     const token = await this.#tokens.issue({
       subject,
+      presentedIssuer,
       audience,
       scopes,
       actor,
@@ -93,7 +100,7 @@ export class Grants {
       claims: { ...this.#carriedOn(claims), client_id: client.id },
       typ: 'at+jwt',
     });
-    return { token, subject, audience, scopes, handle: sid, actor };
+    return { token, subject, presentedIssuer, audience, scopes, handle: sid, actor };
   }
 
   /**
@@ -114,6 +121,7 @@ export class Grants {
     if (scopes instanceof Denial) return scopes;
     const token = await this.#tokens.issue({
       subject,
+      presentedIssuer: null,
       audience,
       scopes,
       actor: null,
@@ -123,7 +131,7 @@ export class Grants {
       claims: { client_id: client.id },
       typ: 'at+jwt',
     });
-    return { token, subject, audience, scopes, handle: null, actor: null };
+    return { token, subject, presentedIssuer: null, audience, scopes, handle: null, actor: null };
   }
 
   /**

@@ -59,9 +59,9 @@ export const tokenEndpoint = (context: SchemaContext) =>
       .array(
         z.strictObject({
           issuer: name().meta({ description: 'One of `issuers`.' }),
-          sharesSessions: z.boolean().prefault(true).meta({
+          sharesSessions: z.boolean().optional().meta({
             description:
-              '`true`: the `sid` of its tokens names a session of our store, where it is looked up, and carried on. `false`: a `sid` means nothing here and is left out.',
+              '`true`: it is a gateway with the same store, so the `sid` of its tokens names a session here, and its users are ours. `false`: a `sid` means nothing here and is left out, and its users stay its own. Default: whether its `iss` is ours.',
           }),
         }),
       )

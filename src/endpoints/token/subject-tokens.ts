@@ -10,6 +10,7 @@ import { expiryMs } from '../../jwt/claims.ts';
 import type { KeySet } from '../../jwt/key-set.ts';
 import { isSessionHandle, type SessionHandle } from '../../jwt/names.ts';
 import type { TokenProfile } from '../../jwt/profiles.ts';
+import { issuerNames, type PresentedIssuer, presentedIssuerOf } from '../../jwt/subject.ts';
 import { verify } from '../../jwt/verify.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { JSONType } from '../../lib/json.ts';
@@ -18,6 +19,10 @@ import type { SessionRecord } from '../../store/session-record.ts';
 /** A token that may be exchanged. */
 export interface SubjectToken {
   readonly subject: string;
+  /** Whose word the subject is; `null` where it is ours. */
+  readonly presentedIssuer: PresentedIssuer | null;
+  /** Whose token it is. */
+  readonly tokenIssuer: string;
   readonly claims: Readonly<Record<string, JSONType>>;
   /** Handle of the live session that it stands for; `null` when it stands for no session here. */
   readonly sid: SessionHandle | null;
@@ -29,7 +34,7 @@ export interface SubjectToken {
 export interface SubjectTokenParts {
   /** The keys that we sign with, and those that have signed tokens that are alive. */
   readonly ownKeys: KeySet;
-  readonly ownProfile: TokenProfile;
+  readonly ownProfile: TokenProfile & { readonly issuer: string };
   readonly serviceTokens: Pick<ServiceTokens, 'authenticate'>;
   readonly revoked: RevokedTokens;
   /** The live session with a handle. Rejects with a DependencyFault when the store does not answer. */
@@ -39,6 +44,8 @@ export interface SubjectTokenParts {
 
 interface Verified {
   readonly claims: Readonly<Record<string, unknown>>;
+  readonly tokenIssuer: string;
+  readonly presentedIssuer: PresentedIssuer | null;
   /** Whether its `sid` names a session of our store. */
   readonly sharesSessions: boolean;
 }
@@ -57,11 +64,11 @@ const SHORTEST_LIFE_MS = 1_000;
 /** Verifies subject tokens. */
 export class SubjectTokens {
   readonly #parts: SubjectTokenParts;
-  /** Issuers besides ourselves → whether they share our sessions. */
-  readonly #issuers: ReadonlyMap<string, boolean>;
+  /** Issuers besides ourselves → whether they share our sessions; `undefined`: those whose `iss` is ours do. */
+  readonly #issuers: ReadonlyMap<string, boolean | undefined>;
   readonly #issuerNames: ReadonlySet<string>;
 
-  constructor(parts: SubjectTokenParts, issuers: ReadonlyMap<string, boolean>) {
+  constructor(parts: SubjectTokenParts, issuers: ReadonlyMap<string, boolean | undefined>) {
     this.#parts = parts;
     this.#issuers = issuers;
     this.#issuerNames = new Set(issuers.keys());
@@ -78,7 +85,7 @@ export class SubjectTokens {
   async verify(token: string, audiences: ReadonlySet<string>): Promise<SubjectToken | Denial> {
     const verified = await this.#verified(token);
     if (verified instanceof Denial) return verified;
-    const { claims, sharesSessions } = verified;
+    const { claims, sharesSessions, tokenIssuer } = verified;
     if (!isFor(claims['aud'], audiences)) return NOT_FOR_CLIENT;
     const session = sharesSessions ? await this.#session(claims) : null;
     if (session instanceof Denial) return session;
@@ -88,6 +95,9 @@ export class SubjectTokens {
     if (endsAtMs - this.#parts.wallMs() < SHORTEST_LIFE_MS) return NEARLY_OVER;
     return {
       subject: claims['sub'] as string,
+      // Whose session is in our store is our user, whichever of the gateways that share it made the token.
+      presentedIssuer: session === null ? verified.presentedIssuer : null,
+      tokenIssuer,
       claims: claims as Readonly<Record<string, JSONType>>,
       sid: session?.handle ?? null,
       endsAtMs,
@@ -97,18 +107,30 @@ export class SubjectTokens {
   async #verified(token: string): Promise<Verified | Denial> {
     const { ownKeys, ownProfile, serviceTokens, wallMs } = this.#parts;
     const own = await verify(token, ownKeys, ownProfile, wallMs());
-    if (typeof own === 'object') return { claims: own.claims, sharesSessions: true };
+    if (typeof own === 'object') {
+      const ours = ownProfile.issuer;
+      const presentedIssuer = presentedIssuerOf(own.claims, ours, ours);
+      return { claims: own.claims, tokenIssuer: ours, presentedIssuer, sharesSessions: true };
+    }
     // Another gateway can have our `iss` and keys of its own.
     if (this.#issuers.size === 0) return NOT_OURS;
     const service = await serviceTokens.authenticate(`Bearer ${token}`, this.#issuerNames);
     if (service instanceof Denial) return refused(`subject token: ${service.note}`);
-    return { claims: service.claims, sharesSessions: this.#issuers.get(service.issuer) === true };
+    const { claims, issuer, credential } = service;
+    return {
+      claims,
+      tokenIssuer: service.tokenIssuer,
+      presentedIssuer: credential.presentedIssuer,
+      sharesSessions: this.#issuers.get(issuer) ?? service.tokenIssuer === ownProfile.issuer,
+    };
   }
 
   /** The session that claims name; `null` when they name none. */
-  async #session({ sid, sub }: Readonly<Record<string, unknown>>): Promise<SessionRecord | Denial | null> {
+  async #session(claims: Readonly<Record<string, unknown>>): Promise<SessionRecord | Denial | null> {
+    const { sid, sub, presented_iss: passedOn } = claims;
     if (sid === undefined) return null;
-    if (typeof sid !== 'string' || !isSessionHandle(sid)) return SESSION_WRONG;
+    // A session here is that of a user of ours.
+    if (typeof sid !== 'string' || !isSessionHandle(sid) || issuerNames(passedOn).length > 0) return SESSION_WRONG;
     const session = await this.#parts.liveSession(sid);
     if (session === null) return SESSION_ENDED;
     return session.subject === sub ? session : SESSION_WRONG;

@@ -12,6 +12,7 @@ import { asGatewayFault, Denial, type GatewayFault } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { TokenBucket } from '../../lib/token-bucket.ts';
+import type { Actor } from '../../principal.ts';
 import type { Responder } from '../../response/respond.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import type { AuditLog } from '../../telemetry/audit.ts';
@@ -69,7 +70,7 @@ export class TokenEndpoint {
 
   /** Answers a request. */
   async answer(exchange: Exchange, request: ScreenedRequest): Promise<null> {
-    const attempt: Attempt = { clientId: null, grant: 'other', audience: null, subject: null };
+    const attempt: Attempt = { clientId: null, grant: 'other', audience: null, subject: null, subjectIssuer: null };
     try {
       const outcome = await this.#decide(exchange, request, attempt);
       if (outcome instanceof Denial) this.#refuse(exchange, request, attempt, outcome);
@@ -135,12 +136,20 @@ export class TokenEndpoint {
   ): void {
     const { series, audit, responder } = this.#parts;
     series.requests.inc({ grant: attempt.grant, result: 'issued' });
-    const { token, subject, audience, scopes, handle, actor } = granted;
+    const { token, subject, presentedIssuer, audience, scopes, handle, actor } = granted;
     const about = { clientId: attempt.clientId ?? '', subject, audience, scopes: [...scopes], jti: token.jti };
+    const chain = chainOf(actor);
     audit.write(
       actor === null
         ? { event: 'token_issued', ...about }
-        : { event: 'token_exchanged', ...about, handle, actors: actorsOf(actor) },
+        : {
+            event: 'token_exchanged',
+            ...about,
+            subjectIssuer: presentedIssuer,
+            handle,
+            actors: chain.map(({ sub }) => sub),
+            actorIssuers: chain.map(({ iss = null }) => iss),
+          },
       sourceOf(exchange, request),
     );
     const body = JSON.stringify({
@@ -164,9 +173,9 @@ export class TokenEndpoint {
   }
 }
 
-/** The subjects of a chain, the one that acts now first. */
-function actorsOf(actor: NonNullable<Granted['actor']>): readonly string[] {
-  return [actor.sub, ...(actor.act === undefined ? [] : actorsOf(actor.act))];
+/** The actors of a chain, the one that acts now first. */
+function chainOf(actor: Actor | null): readonly Actor[] {
+  return actor === null ? [] : [actor, ...chainOf(actor.act ?? null)];
 }
 
 const overRate = (waitMs: number) =>

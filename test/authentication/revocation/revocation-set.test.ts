@@ -56,6 +56,20 @@ describe('a token is refused', () => {
     expect(set.isRevoked({ sub: 'bob', iat: NOW_SEC - 1 })).toBe(false);
   });
 
+  test('S2: of a subject, of the issuer whose subject it is, not of the one that passed it on', () => {
+    const of = (issuer: string) =>
+      setWith({ kind: 'subject', subject: 'demo', issuer, notBeforeMs: NOW_SEC * 1_000, expiresAtMs }).set;
+    const ours = { sub: 'demo', iss: 'ours', iat: NOW_SEC - 1 };
+    const passedOn = { ...ours, presented_iss: 'ext' };
+    const twice = { ...ours, presented_iss: ['gateway', 'ext'] };
+    const verdicts = (set: RevocationSet) => [ours, passedOn, twice].map((claims) => set.isRevoked(claims));
+    expect(verdicts(of('ours'))).toEqual([true, false, false]);
+    expect(verdicts(of('ext'))).toEqual([false, true, true]);
+    const acting = (act: object) => ({ ...ours, sub: 'bob', act: { sub: 'demo', ...act } });
+    expect([of('ours').isRevoked(acting({})), of('ours').isRevoked(acting({ iss: 'ext' }))]).toEqual([true, false]);
+    expect([of('ext').isRevoked(acting({})), of('ext').isRevoked(acting({ iss: 'ext' }))]).toEqual([false, true]);
+  });
+
   test('of a subject, when it does not say when it was issued', () => {
     const { set } = setWith({ kind: 'subject', subject: 'alice', issuer: null, notBeforeMs: 1, expiresAtMs });
     for (const iat of [undefined, null, '1800000100', {}]) expect(set.isRevoked({ sub: 'alice', iat })).toBe(true);

@@ -25,6 +25,7 @@ const B = new Set(['b']);
 const rulesFor = (audience: string): IssuerRules => ({
   kind: 'jwt',
   trustDomain: null,
+  ourIssuer: 'https://shop.example.com',
   profile: serviceTokenProfile({
     issuer: ISSUER,
     algorithms: ['ES256'],

@@ -7,6 +7,7 @@ import { OAUTH_ERRORS } from '../../../src/endpoints/token/oauth-errors.ts';
 import { chooseScopes } from '../../../src/endpoints/token/policy.ts';
 import { presentParameters, readTokenRequest } from '../../../src/endpoints/token/token-request.ts';
 import { Denial } from '../../../src/errors.ts';
+import type { Actor } from '../../../src/principal.ts';
 import { ACCESS_TOKEN, AS_ORDERS, basic, EXCHANGE, errorOf, FORM, JWT_BEARER, jsonOf, TokenStage } from './fixture.ts';
 
 const OWN = { grant_type: 'client_credentials' };
@@ -234,7 +235,7 @@ describe('what is read', () => {
     );
   });
 
-  test('RFC 8693 §4.1: a chain grows by one at its head, keeps every subject, and never exceeds its depth', () => {
+  test('RFC 8693 §4.1, S2: a chain grows by one at its head, keeps every subject and whose word it is, and has its depth', () => {
     const { act: chain } = fc.letrec((tie) => ({
       act: fc.record(
         { sub: fc.string({ minLength: 1 }), iss: fc.string(), act: fc.option(tie('act'), { nil: undefined }) },
@@ -245,12 +246,22 @@ describe('what is read', () => {
       typeof act === 'object' && act !== null && 'sub' in act
         ? [act.sub as string, ...subjects('act' in act ? act.act : undefined)]
         : [];
+    const issuers = (act: Actor | undefined): (string | undefined)[] =>
+      act === undefined ? [] : [[act.iss].flat()[0], ...issuers(act.act)];
+    const tokenIssuers = fc.constantFrom('ours', 'ext');
     fc.assert(
-      fc.property(chain!, fc.integer({ min: 1, max: 6 }), (act, depth) => {
-        const acting = actingFor({ act }, 'me', depth);
+      fc.property(chain!, tokenIssuers, fc.integer({ min: 1, max: 6 }), (act, tokenIssuer, maxDepth) => {
+        const acting = actingFor({ act }, 'me', { tokenIssuer, ours: 'ours', maxDepth });
         const expected = ['me', ...subjects(act)];
-        if (acting instanceof Denial) expect(expected.length).toBeGreaterThan(depth);
-        else expect([subjects(acting), expected.length <= depth]).toEqual([expected, true]);
+        if (acting instanceof Denial) {
+          expect(expected.length).toBeGreaterThan(maxDepth);
+          return;
+        }
+        expect([subjects(acting), expected.length <= maxDepth]).toEqual([expected, true]);
+        // What another issuer says about any actor is never more than its word.
+        const [me, ...earlier] = issuers(acting);
+        expect(me).toBe(undefined);
+        if (tokenIssuer === 'ext') for (const issuer of earlier) expect(issuer).toBe('ext');
       }),
     );
   });

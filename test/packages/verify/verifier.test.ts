@@ -47,11 +47,26 @@ describe('a good token', () => {
       audiences: [AUDIENCE],
       actor: 'cart',
       actors: ['cart', 'web'],
+      actorIssuers: [[], []],
+      presentedIssuers: [],
       sid: 'handle',
       scopes: new Set(['orders:read', 'orders:write']),
       expiresAtMs: (nowSec() + 120) * 1_000,
       claims: { email: 'b@example.com' },
     });
+  });
+
+  test('S2: says whose subject it is, and whose actor, where they are not the gateway’s own', async () => {
+    using verifier = verifierOf();
+    const act = { sub: 'web', act: { sub: 'cart', iss: ['https://second', 'https://ext'] } };
+    expect(await verifier.verify(await issuer.token({ presented_iss: 'https://ext', act }))).toMatchObject({
+      presentedIssuers: ['https://ext'],
+      actors: ['web', 'cart'],
+      actorIssuers: [[], ['https://second', 'https://ext']],
+    });
+    for (const claims of [{ presented_iss: 7 }, { presented_iss: [] }, { act: { sub: 'web', iss: '' } }]) {
+      await expect(verifier.verify(await issuer.token(claims))).rejects.toMatchObject({ reason: 'claims' });
+    }
   });
 
   test('without act, sid and scope says so', async () => {

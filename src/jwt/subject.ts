@@ -1,0 +1,66 @@
+/**
+ * Whose word a subject is. A subject is unique within its issuer only (RFC 7519 §4.1.2), so it is known by both names
+ * (ASVS 10.3.3): our `alice` and another issuer's are two people.
+ *
+ * In our own tokens, `iss` is always ours. The issuer of a subject that is not ours stands in `presented_iss`, and that of
+ * such an actor in its `act.iss`. Where that issuer itself passed on the subject of another, as a second gateway does,
+ * `presented_iss` is the list of both, the one that we heard it from first: nobody is believed about another's subjects.
+ */
+
+type Claims = Readonly<Record<string, unknown>>;
+
+/** The issuer of a subject that is not ours: one name, or several where it was passed on, the nearest first. */
+export type PresentedIssuer = string | readonly string[];
+
+/**
+ * The issuer of the subject of a verified token, as our own tokens state it.
+ *
+ * @param tokenIssuer  whose token it is: its `iss`, where that was verified
+ * @param ours         our `iss`
+ * @returns `null` when the subject is ours
+ */
+export function presentedIssuerOf(
+  { presented_iss: passedOn }: Claims,
+  tokenIssuer: string,
+  ours: string,
+): PresentedIssuer | null {
+  return known(passedOn, tokenIssuer, ours);
+}
+
+/**
+ * The issuer of an actor of a verified token (RFC 8693 §4.1). An actor without `iss` is a subject of the token's issuer.
+ *
+ * @param tokenIssuer  whose token it is: its `iss`, where that was verified
+ * @param ours         our `iss`
+ * @returns `null` when the actor is ours
+ */
+export function actorIssuerOf({ iss }: Claims, tokenIssuer: string, ours: string): PresentedIssuer | null {
+  return known(iss, tokenIssuer, ours);
+}
+
+/**
+ * Whether a subject or an actor of a token is the word of an issuer: where it was passed on, of any that passed it on.
+ *
+ * @param stated       `presented_iss`, or `act.iss`
+ * @param tokenIssuer  `iss` of the token, which it is the word of where nothing is stated
+ */
+export function isWordOf(issuer: string, stated: unknown, tokenIssuer: unknown): boolean {
+  const names = issuerNames(stated);
+  return names.length === 0 ? issuer === tokenIssuer : names.includes(issuer);
+}
+
+/** The names in `presented_iss` or `act.iss`; none where it is absent, or neither a name nor a list of names. */
+export function issuerNames(stated: unknown): readonly string[] {
+  if (stated === undefined) return NOBODY;
+  const names = [stated].flat();
+  return names.every((name) => typeof name === 'string' && name !== '') ? (names as string[]) : NOBODY;
+}
+
+const NOBODY: readonly string[] = [];
+
+function known(stated: unknown, tokenIssuer: string, ours: string): PresentedIssuer | null {
+  const passedOn = stated === tokenIssuer ? NOBODY : issuerNames(stated);
+  const names = tokenIssuer === ours ? passedOn : [tokenIssuer, ...passedOn];
+  const [only] = names;
+  return only === undefined ? null : names.length === 1 ? only : names;
+}
