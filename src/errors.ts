@@ -322,6 +322,14 @@ const FAULTS = {
     retryAfterSec: 5,
     alert: true,
   },
+  audit_unavailable: {
+    status: 503,
+    title: 'Temporarily unavailable',
+    detail: 'Logins and tokens cannot be recorded right now, so none are given. Try again shortly.',
+    logLevel: 'error',
+    retryAfterSec: 5,
+    alert: true,
+  },
   jwks_unavailable: {
     status: 503,
     title: 'Temporarily unavailable',

@@ -20,7 +20,8 @@ import { hashPassword } from '../../src/endpoints/login/password/hash.ts';
 import { configSchema } from '../../src/gateway/configuration.ts';
 import { Gateway } from '../../src/gateway/gateway.ts';
 import { systemClocks } from '../../src/lib/clock.ts';
-import { createAuditLog, createLog } from '../../src/telemetry/log.ts';
+import { AuditLog, auditOn } from '../../src/telemetry/audit.ts';
+import { createLog } from '../../src/telemetry/log.ts';
 import { MetricRegistry } from '../../src/telemetry/registry.ts';
 
 const HOST = 'shop.example.com';
@@ -49,7 +50,7 @@ async function serve(upstream: string): Promise<void> {
     clocks: systemClocks,
     lines: NOWHERE,
     log: createLog('error', NOWHERE),
-    audit: createAuditLog(undefined, NOWHERE),
+    audit: new AuditLog(auditOn(NOWHERE), Date.now),
     metrics: new MetricRegistry(),
   });
   const { port } = (await gateway.listen()).public;

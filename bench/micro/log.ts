@@ -26,7 +26,9 @@ class Sink {
   write(data: string | Uint8Array): void {
     this.last = data;
   }
-  flushSync(): void {}
+  readonly isBusy = false;
+  readonly isFull = false;
+  async idle(): Promise<void> {}
 }
 
 const sink = new Sink();

@@ -5,6 +5,7 @@ import { ProcessSeries } from '../../src/process/series.ts';
 import { collectNodeMetrics } from '../../src/telemetry/node-metrics.ts';
 import { MetricRegistry } from '../../src/telemetry/registry.ts';
 import { NO_ROUTE, OWN_ENDPOINT, RouteMetrics } from '../../src/telemetry/route-series.ts';
+import { LogSeries } from '../../src/telemetry/series.ts';
 import { cell, code, generated, table } from './markdown.ts';
 
 /** Of Node itself, by prom-client. */
@@ -14,6 +15,7 @@ const OF_NODE = /^sallyport_(?:process|nodejs)_/;
 export async function metricsPage(): Promise<string> {
   const metrics = new MetricRegistry();
   collectNodeMetrics(metrics);
+  new LogSeries(metrics);
   new ProcessSeries(metrics, { version: '0.0.0', revision: 'unknown' });
   new RouteMetrics(new GatewaySeries(metrics).requests, 'route', 'upstream');
   const known = metrics.prometheus.getMetricsAsArray() as unknown as readonly {

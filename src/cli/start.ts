@@ -8,6 +8,7 @@ import type { LoadedConfig } from '../gateway/load.ts';
 import { counted } from '../lib/counted.ts';
 import type { ListenerAddress } from '../listener/listener.ts';
 import type { Instance } from '../process/instance.ts';
+import type { LossReports } from '../telemetry/line-blocks.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { LogConfig } from '../telemetry/section.ts';
 import { type CliIo, defineCommand, EXIT, type ExitCode } from './command.ts';
@@ -69,7 +70,7 @@ async function runGateway(path: string, loaded: LoadedConfig, io: CliIo, isForPe
   const hopeless = Promise.withResolvers<'hopeless'>();
   try {
     const dependencies = await openDependencies(loaded.config, io);
-    const { log } = dependencies;
+    const { log, lines } = dependencies;
     for (const { code, line, column, message } of loaded.warnings) log.warn({ code, line, column }, message);
     const starting = Instance.start(
       {
@@ -86,15 +87,16 @@ async function runGateway(path: string, loaded: LoadedConfig, io: CliIo, isForPe
     // Nobody is served yet.
     if (instance === undefined) return EXIT.ok;
     const { text, fields } = await readiness(instance, loaded, io);
-    if (isForPeople) io.stdout.write(`sallyport ${VERSION} ${text}\n`);
+    // Through the lines, which wait for a terminal or a pipe that takes nothing; `stdout` would make the process wait.
+    if (isForPeople) lines.write(`sallyport ${VERSION} ${text}\n`);
     else log['notReady' in fields ? 'warn' : 'info']({ version: VERSION, ...fields }, text);
-    flushLogs();
+    lines.flush();
     reloads.pass(() => void instance.reloader.reload());
     return await untilEnd(instance, signals, hopeless.promise);
   } finally {
     signals.stop();
     reloads.stop();
-    flushLogs();
+    await flushLogs();
     endSoon();
   }
 }
@@ -104,22 +106,33 @@ async function runAsWorker(io: CliIo): Promise<ExitCode> {
   const { flushLogs } = await import('../telemetry/log.ts');
   const { runWorker } = await import('../process/workers/worker.ts');
   await runWorker((config) => openDependencies(config, io));
-  flushLogs();
+  await flushLogs();
   endSoon();
   process.disconnect?.();
   return EXIT.ok;
 }
 
-async function openDependencies(config: { readonly log: LogConfig }, { clocks }: CliIo): Promise<GatewayDependencies> {
-  const { createLog, standardOutput } = await import('../telemetry/log.ts');
+async function openDependencies(config: { readonly log: LogConfig }, { clocks }: CliIo) {
+  const { createLog, lossReports, standardOutput } = await import('../telemetry/log.ts');
   const { MetricRegistry } = await import('../telemetry/registry.ts');
   const { collectNodeMetrics } = await import('../telemetry/node-metrics.ts');
+  const { LogSeries } = await import('../telemetry/series.ts');
+  const { AuditLog, auditOn } = await import('../telemetry/audit.ts');
   const lines = standardOutput();
   const log = createLog(config.log.level, lines);
   endOnBug(log);
   const metrics = new MetricRegistry();
   collectNodeMetrics(metrics);
-  return { clocks, lines, log, audit: await openAudit(config.log.auditFile), metrics };
+  const { linesLost } = new LogSeries(metrics);
+  const reportsOf = (output: 'stdout' | 'audit_file', name: string) =>
+    lossReports(name, log, { inc: (count) => linesLost.inc({ output }, count) });
+  lines.reports = reportsOf('stdout', 'standard output');
+  const { auditFile } = config.log;
+  const records =
+    auditFile === undefined
+      ? auditOn(lines)
+      : await openAuditFile(auditFile, log, reportsOf('audit_file', 'audit file'));
+  return { clocks, lines, log, audit: new AuditLog(records, clocks.wallMs), metrics } satisfies GatewayDependencies;
 }
 
 /** An uncaught exception ends the process, but only after it, and everything logged before it, has been written. */
@@ -131,10 +144,7 @@ function endOnBug(log: Logger): void {
       { fault: { error: name, message, at: frames.slice(0, 8).map((line) => line.trim()) } },
       'uncaught exception, a bug in the gateway: the process ends',
     );
-    void import('../telemetry/log.ts').then(({ flushLogs }) => {
-      flushLogs();
-      process.exit(EXIT.failed);
-    });
+    void import('../telemetry/log.ts').then(({ flushLogs }) => flushLogs()).finally(() => process.exit(EXIT.failed));
   });
 }
 
@@ -217,10 +227,10 @@ async function mistakesIn(path: string, io: CliIo): Promise<readonly string[]> {
   return errorLines({ path, ...(await checkWithContents(path, io)) });
 }
 
-async function openAudit(file: string | undefined): Promise<Logger> {
-  const { createAuditLog, standardOutput } = await import('../telemetry/log.ts');
+async function openAuditFile(file: string, log: Logger, reports: LossReports) {
+  const { AuditFile } = await import('../telemetry/audit-file.ts');
   try {
-    return createAuditLog(file, standardOutput());
+    return new AuditFile(file, log, reports);
   } catch (cause) {
     throw new ConfigFault(`log.auditFile: ${file} cannot be opened`, { cause });
   }

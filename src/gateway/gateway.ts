@@ -37,7 +37,7 @@ export interface GatewayDependencies {
   /** Takes the access log; the stream that `log` writes to. */
   readonly lines: LineStream;
   readonly log: Logger;
-  readonly audit: Logger;
+  readonly audit: AuditLog;
   readonly metrics: MetricRegistry;
   /** Shared by processes behind one address, so that they resume each other's TLS sessions. Default: keys of its own. */
   readonly ticketKeys?: Buffer;

@@ -20,7 +20,7 @@ import { settledWithin } from '../lib/settled-within.ts';
 import { openStore } from '../store/open.ts';
 import type { StoreConfig } from '../store/section.ts';
 import type { AttemptStore, OnceStore, RefreshFamilies, Store } from '../store/store.ts';
-import { AuditLog } from '../telemetry/audit.ts';
+import type { AuditLog } from '../telemetry/audit.ts';
 import { errorFields, type Logger } from '../telemetry/log.ts';
 import type { LogConfig } from '../telemetry/section.ts';
 import { openSigningKeys, type SigningKeys } from '../token/signing-keys.ts';
@@ -51,7 +51,7 @@ interface Surroundings {
   readonly clocks: Clocks;
   readonly log: Logger;
   /** Takes the audit events. */
-  readonly audit: Logger;
+  readonly audit: AuditLog;
   readonly series: GatewaySeries;
 }
 
@@ -66,7 +66,7 @@ interface LongLivedSections extends TokenSections {
   readonly session: SessionConfig;
   readonly revocation: RevocationConfig;
   readonly login: Pick<LoginConfig, 'password'>;
-  readonly log: Pick<LogConfig, 'level'>;
+  readonly log: Pick<LogConfig, 'level' | 'onAuditFailure'>;
 }
 
 /** The long-lived parts of one gateway. */
@@ -96,7 +96,7 @@ export class LongLivedParts implements LongLived {
     this.once = opened.store.once;
     this.passwordHasher = opened.passwordHasher;
     this.log = log;
-    this.audit = new AuditLog(audit);
+    this.audit = audit;
     this.signingKeys = opened.signingKeys;
     this.revokedTokens = opened.revokedTokens;
     this.series = series;
@@ -110,7 +110,8 @@ export class LongLivedParts implements LongLived {
    * @throws ConfigFault with one clear message when something fails to open
    */
   static async open(config: LongLivedSections, surroundings: Surroundings): Promise<LongLivedParts> {
-    const { clocks, log, series } = surroundings;
+    const { clocks, log, audit, series } = surroundings;
+    audit.configure(config.log);
     await using opened = new AsyncDisposableStack();
     const signingKeys = await openSigningKeys(config.upstreamToken, longestSignedMs(config), clocks.wallMs);
     series.tokens.readFrom(signingKeys.keyring, clocks.wallMs);
@@ -132,6 +133,7 @@ export class LongLivedParts implements LongLived {
     this.sessions.configure(sessionSettings(config));
     this.revokedTokens.configure(revocationSettings(config));
     this.log.level = config.log.level;
+    this.audit.configure(config.log);
   }
 
   /** Closes them at once, in a bounded time. */

@@ -4,12 +4,14 @@
  * name that does not exist, since people type passwords into the wrong field.
  */
 
-import { type DenialReason, REASONS, type Reason } from '../errors.ts';
+import { type DenialReason, DependencyFault, REASONS, type Reason } from '../errors.ts';
 import type { Jti, SessionHandle } from '../jwt/names.ts';
 import type { PresentedIssuer } from '../jwt/subject.ts';
 import type { WithoutSecrets } from '../lib/brand.ts';
+import type { Clock } from '../lib/clock.ts';
+import { toTimestamp } from '../lib/timestamp.ts';
 import type { FinishedRequest } from './finished-request.ts';
-import type { Logger } from './log.ts';
+import type { LineStream } from './log.ts';
 
 /** An event. A `handle` names a session without opening it; a session id or a token is not accepted as any text. */
 export type AuditEvent = WithoutSecrets<Event>;
@@ -128,6 +130,13 @@ type Event =
       readonly until: string;
     }
   | {
+      /** Something that would have been granted was refused, because its own record could not be written. */
+      readonly event: 'unrecorded_refused';
+      /** The event that was not recorded. */
+      readonly wanted: string;
+      readonly subject: string;
+    }
+  | {
       readonly event: 'denied';
       readonly route: string;
       readonly reason: string;
@@ -146,17 +155,75 @@ export interface AuditSource {
   readonly client: string | null;
 }
 
+/** Where audit records go. Neither method throws. */
+export interface AuditOutput {
+  /** Takes a line: now, later, or, when there is no room for more of them, never, which is counted. */
+  write(line: string): void;
+  /** Writes a line now or not at all. @returns whether it is written */
+  writeNow(line: string): boolean;
+  /** Whether the next line can be expected to be written. */
+  canWrite(): boolean;
+}
+
+/** Audit records on a stream that they share with others. What the stream takes counts as written. */
+export function auditOn(stream: LineStream & { readonly isFull?: boolean }): AuditOutput {
+  return {
+    write: (line) => void stream.write(line),
+    writeNow: (line) => (stream.write(line) as unknown) !== false,
+    canWrite: () => stream.isFull !== true,
+  };
+}
+
+/** What a login or a token needs of the audit stream. */
+export type OnAuditFailure = 'serve' | 'refuse';
+
+/** Events that give somebody something, and that are refused when they have to be recorded and cannot be. */
+type Grant = Extract<Event, { readonly event: 'login' | 'refresh_begun' | 'token_exchanged' | 'token_issued' }>;
+
 /** Writes the audit stream of a process. */
 export class AuditLog {
-  readonly #log: Logger;
+  readonly #output: AuditOutput;
+  readonly #wallMs: Clock;
+  #isRequired = false;
 
-  constructor(log: Logger) {
-    this.#log = log;
+  constructor(output: AuditOutput, wallMs: Clock) {
+    this.#output = output;
+    this.#wallMs = wallMs;
   }
 
-  /** Writes an event. */
-  write(event: AuditEvent, { requestId, client }: AuditSource): void {
-    this.#log.info({ ...event, id: requestId, client }, event.event);
+  /** Applies the section `log`. */
+  configure({ onAuditFailure }: { readonly onAuditFailure: OnAuditFailure }): void {
+    this.#isRequired = onAuditFailure === 'refuse';
+  }
+
+  /**
+   * Writes an event. Never fails: what was refused or taken away stays so, whether or not it can be recorded. A record
+   * that cannot be written now waits.
+   */
+  write(event: AuditEvent, source: AuditSource): void {
+    this.#output.write(this.#line(event, source));
+  }
+
+  /**
+   * Asks before something is granted whether it can be recorded.
+   *
+   * @throws DependencyFault `audit_unavailable` when it has to be recorded and cannot be
+   */
+  assertReady(): void {
+    if (this.#isRequired && !this.#output.canWrite()) throw new DependencyFault('audit_unavailable', NOT_WRITTEN);
+  }
+
+  /**
+   * Writes an event that grants something. The caller takes back what it has granted when this throws.
+   *
+   * @throws DependencyFault `audit_unavailable` when the event has to be recorded and cannot be
+   */
+  grant(event: WithoutSecrets<Grant>, source: AuditSource): void {
+    const line = this.#line(event, source);
+    if (!this.#isRequired) this.#output.write(line);
+    if (!this.#isRequired || this.#output.writeNow(line)) return;
+    this.write({ event: 'unrecorded_refused', wanted: event.event, subject: event.subject }, source);
+    throw new DependencyFault('audit_unavailable', NOT_WRITTEN);
   }
 
   /** Writes `denied` for a finished exchange that its route refused; nothing for any other. */
@@ -167,7 +234,15 @@ export class AuditLog {
     const subjectIssuer = principal?.credential?.presentedIssuer ?? null;
     this.write({ event: 'denied', route: route.id, reason, note, subject, subjectIssuer }, auditSource(exchange));
   }
+
+  #line(event: AuditEvent, { requestId, client }: AuditSource): string {
+    const time = toTimestamp(this.#wallMs());
+    const record = { level: 30, time, stream: 'audit', ...event, id: requestId, client, msg: event.event };
+    return `${JSON.stringify(record)}\n`;
+  }
 }
+
+const NOT_WRITTEN = 'the audit stream cannot be written';
 
 /** An exchange as the source of an event. */
 const auditSource = ({ id, screened, peer }: FinishedRequest): AuditSource => ({

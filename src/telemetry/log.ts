@@ -3,9 +3,10 @@
  * leaks that is not named (test/e2e/secrets.test.ts greps every output for canaries).
  */
 
-import { type DestinationStream, destination, pino, stdTimeFunctions } from 'pino';
+import { type DestinationStream, pino, stdTimeFunctions } from 'pino';
 import type { PlainString } from '../lib/brand.ts';
-import { LineBlocks } from './line-blocks.ts';
+import { BlockWriter } from './block-writer.ts';
+import { LineBlocks, type LossReports } from './line-blocks.ts';
 
 /** The value of a field: text that is not a secret, or plain data of it. */
 type LogValue = PlainString | number | boolean | null | undefined | readonly LogValue[] | LogFields;
@@ -37,22 +38,16 @@ export type LineStream = DestinationStream;
 
 /** The longest that a line waits before it is written. */
 const FLUSH_EVERY_MS = 1_000;
-/** Lines that wait for a slow reader of the log; beyond this, lines are dropped (DOS-17). */
-const MAX_WAITING_BYTES = 16 * 1024 * 1024;
+/** How long the end of a process waits for a reader of its log. */
+const LAST_FLUSH_MS = 2_000;
 
-/**
- * Streams by file descriptor: the log and the audit stream share standard output and must not interleave within a line.
- */
-const streams = new Map<number, LineBlocks>();
+/** The log and the audit stream share standard output and must not interleave within a line. */
+let output: LineBlocks | null = null;
 
-/** Standard output, written in blocks. One stream per process. */
-export function standardOutput(): LineStream {
-  const present = streams.get(1);
-  if (present !== undefined) return present;
-  const sink = destination({ dest: 1, sync: false, contentMode: 'buffer', minLength: 0, maxLength: MAX_WAITING_BYTES });
-  const stream = new LineBlocks(sink as unknown as ConstructorParameters<typeof LineBlocks>[0], FLUSH_EVERY_MS);
-  streams.set(1, stream);
-  return stream;
+/** Standard output, written in blocks. One stream per process. What is not read in time is dropped (DOS-17). */
+export function standardOutput(): LineBlocks {
+  output ??= new LineBlocks(new BlockWriter(1), FLUSH_EVERY_MS);
+  return output;
 }
 
 /** Opens the log of a process. @param level  the least severe level that is written, or `silent` */
@@ -60,21 +55,21 @@ export function createLog(level: string, stream: LineStream): Logger {
   return pino({ level, base: null, timestamp: stdTimeFunctions.isoTime }, stream);
 }
 
-/**
- * Opens the audit stream. Every line has `"stream":"audit"`.
- *
- * @param file    written synchronously, line by line, readable by its owner only; `undefined` for `stream`
- * @param stream  where lines go without a file
- * @throws Error of the file system when the file cannot be opened
- */
-export function createAuditLog(file: string | undefined, stream: LineStream): Logger {
-  const target = file === undefined ? stream : destination({ dest: file, sync: true, append: true, mode: 0o600 });
-  return pino({ level: 'info', base: { stream: 'audit' }, timestamp: stdTimeFunctions.isoTime }, target);
+/** Counts and logs lines that were lost. @param output  where they should have gone, for the log */
+export function lossReports(output: string, log: Logger, lost: { inc(amount: number): void }): LossReports {
+  return {
+    onLost: (lines) => lost.inc(lines),
+    onRestored: (lines) => log.warn({ output, lost: lines }, 'log output can be written again'),
+  };
 }
 
-/** Writes every line that is still held. Call before the process ends. */
-export function flushLogs(): void {
-  for (const stream of streams.values()) stream.flushSync();
+/** Writes what is still held, in a bounded time. Call before the process ends. */
+export async function flushLogs(): Promise<void> {
+  if (output === null) return;
+  const limit = Promise.withResolvers<void>();
+  const timer = setTimeout(limit.resolve, LAST_FLUSH_MS);
+  await Promise.race([output.drain(), limit.promise]);
+  clearTimeout(timer);
 }
 
 /** A thrown value as fields of a log record: name, code and message, and those of its cause. Never a stack. */

@@ -65,6 +65,7 @@ const NOT_ON_ROUTES: ReadonlySet<Reason> = new Set([
   'scope_exceeded',
   'login_failed',
   'login_unavailable',
+  'audit_unavailable',
   'refresh_token_refused',
   'refresh_token_reused',
   'rate_limited',

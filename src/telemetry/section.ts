@@ -14,8 +14,13 @@ export const log = () =>
         'Access log: every request, only those answered with 4xx or 5xx by the gateway or 5xx by anyone, or none.',
     }),
     auditFile: z.string().min(1).optional().meta({
-      description: 'File for the audit stream (login, logout, revocation, denial). Default: standard output.',
+      description:
+        'File for the audit stream (login, logout, revocation, denial). Default: standard output. A file that was renamed is opened anew with the next record.',
       restart: true,
+    }),
+    onAuditFailure: z.enum(['serve', 'refuse']).prefault('serve').meta({
+      description:
+        'When audit records cannot be written: go on and keep them in memory (4 MiB, what exceeds that is lost and counted), or refuse logins and tokens with 503 as well. What takes access away (logout, revocation) is always done.',
     }),
   });
 

@@ -8,7 +8,8 @@ import { Gateway } from '../../src/gateway/gateway.ts';
 import { type Clocks, systemClocks } from '../../src/lib/clock.ts';
 import type { ListenerAddresses } from '../../src/listener/listener.ts';
 import type { UserAttributes } from '../../src/store/session-record.ts';
-import { createAuditLog, createLog } from '../../src/telemetry/log.ts';
+import { AuditLog, type AuditOutput, auditOn } from '../../src/telemetry/audit.ts';
+import { createLog } from '../../src/telemetry/log.ts';
 import { MetricRegistry } from '../../src/telemetry/registry.ts';
 
 export const PUBLIC_ORIGIN = 'https://shop.example.com';
@@ -23,6 +24,8 @@ export interface GatewayOptions {
   readonly upstream?: string;
   readonly routes?: readonly Written[];
   readonly clocks?: Clocks;
+  /** Where audit records go, instead of the captured log. */
+  readonly auditOutput?: AuditOutput;
 }
 
 /** Lines written to a log stream. */
@@ -121,7 +124,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<TestGa
     clocks: options.clocks ?? systemClocks,
     lines: log,
     log: createLog('debug', log),
-    audit: createAuditLog(undefined, audit),
+    audit: new AuditLog(options.auditOutput ?? auditOn(audit), (options.clocks ?? systemClocks).wallMs),
     metrics,
   });
   const addresses = await gateway.listen();

@@ -13,7 +13,8 @@ import { errorLines } from '../../src/config/render.ts';
 import { type LoadedConfig, loadConfig } from '../../src/gateway/load.ts';
 import { type Clocks, systemClocks } from '../../src/lib/clock.ts';
 import { Instance } from '../../src/process/instance.ts';
-import { createAuditLog, createLog } from '../../src/telemetry/log.ts';
+import { AuditLog, auditOn } from '../../src/telemetry/audit.ts';
+import { createLog } from '../../src/telemetry/log.ts';
 import { MetricRegistry } from '../../src/telemetry/registry.ts';
 import { CapturedLog, type GatewayOptions, testConfig } from './gateway.ts';
 
@@ -128,7 +129,7 @@ export async function startInstance(options: InstanceTestOptions & { clocks?: Cl
       clocks: options.clocks ?? systemClocks,
       lines: log,
       log: createLog('debug', log),
-      audit: createAuditLog(undefined, audit),
+      audit: new AuditLog(options.auditOutput ?? auditOn(audit), (options.clocks ?? systemClocks).wallMs),
       metrics,
     },
   );

@@ -22,6 +22,8 @@ export interface ProcessOptions extends InstanceTestOptions {
   readonly port?: number;
   /** Do not wait until it is ready: it is not meant to become so. */
   readonly isNotWaitedFor?: boolean;
+  /** A file descriptor for its standard output, of which `stdout` then has nothing. */
+  readonly stdoutTo?: number;
 }
 
 /** How a process ended. */
@@ -39,12 +41,12 @@ export class GatewayProcess implements AsyncDisposable {
   stderr = '';
   readonly #child: ChildProcess;
 
-  private constructor(port: number, adminPort: number, file: ConfigFileFixture, main: string) {
+  private constructor(port: number, adminPort: number, file: ConfigFileFixture, options: ProcessOptions) {
     this.port = port;
     this.adminPort = adminPort;
     this.file = file;
-    this.#child = spawn(process.execPath, [main, 'start', '--config', file.path], {
-      stdio: ['ignore', 'pipe', 'pipe'],
+    this.#child = spawn(process.execPath, [options.main ?? MAIN, 'start', '--config', file.path], {
+      stdio: ['ignore', options.stdoutTo ?? 'pipe', 'pipe'],
     });
     running.add(this.#child);
     this.#child.stdout?.on('data', (chunk: Buffer) => {
@@ -75,7 +77,7 @@ export class GatewayProcess implements AsyncDisposable {
       },
     };
     file.write({ ...options, config: withPorts });
-    const gateway = new GatewayProcess(port, adminPort, file, options.main ?? MAIN);
+    const gateway = new GatewayProcess(port, adminPort, file, options);
     if (options.isNotWaitedFor !== true) await gateway.ready();
     return gateway;
   }

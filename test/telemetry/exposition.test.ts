@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { hashPassword } from '../../src/endpoints/login/password/hash.ts';
 import { collectNodeMetrics } from '../../src/telemetry/node-metrics.ts';
+import { LogSeries } from '../../src/telemetry/series.ts';
 import { TestAuthority } from '../support/certificates.ts';
 import { startInstance } from '../support/instance.ts';
 
@@ -76,6 +77,7 @@ test('every series exists from the start, under the same name, help and labels a
     },
   });
   collectNodeMetrics(instance.metrics);
+  new LogSeries(instance.metrics);
   const actual = described(await (await instance.admin('/metrics')).text());
   if (process.env['UPDATE_GOLDEN'] !== undefined) writeFileSync(GOLDEN, actual);
   else expect(actual).toBe(readFileSync(GOLDEN, 'utf8'));

@@ -24,7 +24,7 @@ import type { Clocks } from '../../lib/clock.ts';
 import type { Pipeline } from '../../pipeline.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import { createMemoryStore } from '../../store/memory/store.ts';
-import { AuditLog } from '../../telemetry/audit.ts';
+import { AuditLog, auditOn } from '../../telemetry/audit.ts';
 import { createLog } from '../../telemetry/log.ts';
 import { MetricRegistry } from '../../telemetry/registry.ts';
 import { openSigningKeys } from '../../token/signing-keys.ts';
@@ -132,7 +132,7 @@ export class StandIn implements AsyncDisposable {
         revokedTokens: NO_REVOCATIONS,
         series,
         log: silent,
-        audit: new AuditLog(silent),
+        audit: new AuditLog(auditOn({ write: () => {} }), clocks.wallMs),
         clocks,
         outletOf: (forwarder) => new RecordingOutlet(forwarder, (forwarded) => sent.push(forwarded)),
       },

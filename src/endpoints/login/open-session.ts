@@ -39,13 +39,20 @@ export class SessionOpener {
   /**
    * Opens a session.
    *
-   * @throws DependencyFault `store_unavailable` | `store_full`, as a rejection
+   * @throws DependencyFault `store_unavailable` | `store_full` | `audit_unavailable`, as a rejection; then there is no session
    */
   async open({ account, replaces, ...login }: Login, source: AuditSource): Promise<OpenedSession> {
+    this.#audit.assertReady();
     const { sessionId, record } = await this.#sessions.open(login);
     const replaced = replaces === null ? null : await this.#sessions.end(replaces, 'replaced');
     const { subject, handle, method } = record;
-    this.#audit.write({ event: 'login', subject, handle, method, account, replaced: replaced?.handle ?? null }, source);
+    try {
+      const event = { event: 'login', subject, handle, method, account, replaced: replaced?.handle ?? null } as const;
+      this.#audit.grant(event, source);
+    } catch (fault) {
+      await this.#sessions.end(handle, null);
+      throw fault;
+    }
     return { record, setCookieLine: setSessionCookie(this.#cookie, sessionId) };
   }
 }

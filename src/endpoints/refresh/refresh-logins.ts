@@ -108,7 +108,8 @@ export class RefreshLogins {
   /**
    * Begins a family for a session that was just opened. If that fails, the session ends: its id was not sent to anyone.
    *
-   * @throws DependencyFault `store_unavailable` | `store_full` | `signing_key_unavailable`, as a rejection
+   * @throws DependencyFault `store_unavailable` | `store_full` | `signing_key_unavailable` | `audit_unavailable`, as a
+   *   rejection
    */
   async begin(client: RefreshClient, opened: OpenedSession, source: AuditSource): Promise<BegunRefresh> {
     const { sessions, audit, series } = this.#parts;
@@ -118,7 +119,7 @@ export class RefreshLogins {
       const begun = await this.#begin(client, opened, token);
       series.familiesBegun.inc({ client });
       const { subject, handle } = record;
-      audit.write({ event: 'refresh_begun', subject, handle, family: token.familyHandle, kind: client }, source);
+      audit.grant({ event: 'refresh_begun', subject, handle, family: token.familyHandle, kind: client }, source);
       return begun;
     } catch (fault) {
       sessions.end(record.handle, null).catch(() => {});

@@ -3,7 +3,8 @@
  *
  * Input: a form and exactly one client credential; a session cookie is never looked at. Output: a token, or an error as
  * RFC 6749 §5.2 has them; never cacheable. Fails with 503 when the store, an issuer's keys or the signing key is
- * unavailable: then nothing is issued, and no client is reported as unknown. Every outcome is counted and audited.
+ * unavailable: then nothing is issued, and no client is reported as unknown; so too when the audit stream has to be written and
+ * cannot be. Every outcome is counted and audited.
  */
 
 import type { Clients } from '../../authentication/client/clients.ts';
@@ -135,11 +136,10 @@ export class TokenEndpoint {
     { granted, request: asked }: { readonly granted: Granted; readonly request: TokenRequest },
   ): void {
     const { series, audit, responder } = this.#parts;
-    series.requests.inc({ grant: attempt.grant, result: 'issued' });
     const { token, subject, presentedIssuer, audience, scopes, handle, actor } = granted;
     const about = { clientId: attempt.clientId ?? '', subject, audience, scopes: [...scopes], jti: token.jti };
     const chain = chainOf(actor);
-    audit.write(
+    audit.grant(
       actor === null
         ? { event: 'token_issued', ...about }
         : {
@@ -152,6 +152,7 @@ export class TokenEndpoint {
           },
       sourceOf(exchange, request),
     );
+    series.requests.inc({ grant: attempt.grant, result: 'issued' });
     const body = JSON.stringify({
       access_token: token.compact,
       ...(asked.grant === 'token_exchange' && { issued_token_type: asked.issuedType }),

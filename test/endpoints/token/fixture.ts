@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { createLocalJWKSet, exportJWK, generateKeyPair, type JWTPayload, jwtVerify, SignJWT } from 'jose';
 import { type Clocks, systemClocks } from '../../../src/lib/clock.ts';
 import type { UserAttributes } from '../../../src/store/session-record.ts';
-import { HOST, startGateway, type TestGateway } from '../../support/gateway.ts';
+import { type GatewayOptions, HOST, startGateway, type TestGateway } from '../../support/gateway.ts';
 import { type RawResponse, rawRequest, requestHead } from '../../support/raw-client.ts';
 import { RecordingUpstream } from '../../support/recording-upstream.ts';
 import { TokenAuthority } from '../../support/token-authority.ts';
@@ -31,7 +31,7 @@ export const basic = (id: string, secret: string): string => {
 };
 export const AS_ORDERS = basic('orders', SECRET);
 
-export interface TokenStageOptions {
+export interface TokenStageOptions extends Pick<GatewayOptions, 'auditOutput'> {
   readonly config?: Record<string, unknown>;
   /** Beside `cluster`. */
   readonly issuers?: Record<string, unknown>;
@@ -73,6 +73,7 @@ export class TokenStage implements AsyncDisposable {
     const { publicKey, privateKey: key } = await generateKeyPair('ES256');
     const jwks = { keys: [{ ...(await exportJWK(publicKey)), kid: 'stock-1', alg: 'ES256', use: 'sig' }] };
     const gateway = await startGateway({
+      ...(options.auditOutput && { auditOutput: options.auditOutput }),
       upstream: upstream.origin,
       clocks,
       routes: [
