@@ -22,7 +22,7 @@ export function lint({ draft, source }: LintContext<AdminDraft>): void {
     source.report(
       codes['admin/no-token'],
       ['listeners', 'admin', 'address'],
-      'listeners.admin can be reached from elsewhere and has no tokenFile: its API answers 403 to everybody',
+      'listeners.admin can be reached from elsewhere and has no tokenFile: its API answers every request with 403',
       'set listeners.admin.tokenFile',
     );
   }

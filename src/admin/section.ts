@@ -7,7 +7,7 @@ import { filePath, listenAddress, type SchemaContext } from '../config/fields.ts
 export const adminListener = (context: SchemaContext) =>
   z.strictObject({
     address: listenAddress().prefault('127.0.0.1:9090').meta({
-      description: 'host:port of probes, metrics and the admin API. Never the public one.',
+      description: 'host:port for probes, metrics and the admin API. Must differ from the public one.',
       restart: true,
     }),
     allowedHosts: z
@@ -22,7 +22,7 @@ export const adminListener = (context: SchemaContext) =>
       }),
     tokenFile: filePath(context).optional().meta({
       description:
-        'File with the bearer token (at least 32 characters) for /-/ and /api/. Without it those answer 403; probes and /metrics need none.',
+        'File with the bearer token (at least 32 characters) for /-/ and /api/. Without it, they answer 403; probes and /metrics need no token.',
       secretFile: 'admin token',
       restart: true,
     }),

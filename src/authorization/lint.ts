@@ -8,9 +8,9 @@ import type { AllowConfig } from './section.ts';
 
 /** Codes of the findings about `allow`. */
 export const codes = defineCodes({
-  'routes/allow-on-public': error('`allow` on a route with `credential: none`: nobody could ever pass.'),
+  'routes/allow-on-public': error('`allow` on a route with `credential: none`: no request could ever pass.'),
   'routes/service-accounts': error(
-    '`allow.serviceAccounts` on a route that accepts the tokens of no issuer with `kubernetes`: nobody could ever pass.',
+    '`allow.serviceAccounts` on a route that accepts tokens of no issuer with `kubernetes`: no request could ever pass.',
   ),
 });
 
@@ -39,7 +39,7 @@ function lintPublic({ draft, source }: Context): void {
     source.report(
       codes['routes/allow-on-public'],
       ['routes', index, 'allow'],
-      `route ${JSON.stringify(route.id)} is public and has an allow rule, which nobody can pass`,
+      `route ${JSON.stringify(route.id)} is public and has an allow rule, which no request can pass`,
       'give it a credential, or remove allow',
       'key',
     );
@@ -54,8 +54,8 @@ function lintServiceAccounts({ draft, source }: Context): void {
       source.report(
         codes['routes/service-accounts'],
         ['routes', index, 'allow', ...path],
-        `route ${JSON.stringify(route.id)} allows ServiceAccounts, but accepts the tokens of no issuer with kubernetes: nobody has one`,
-        'list such an issuer in credential, or use subjects for a cluster whose keys are at a public address',
+        `route ${JSON.stringify(route.id)} allows ServiceAccounts, but accepts tokens of no issuer with kubernetes: no request can have one`,
+        'list such an issuer in credential, or use subjects for a cluster with public keys',
         'key',
       );
     }

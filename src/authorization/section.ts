@@ -61,7 +61,7 @@ export const csrf = () =>
   z.strictObject({
     allowMissingOrigin: z.boolean().prefault(false).meta({
       description:
-        'Accept an unsafe request with a session that carries neither Origin nor Sec-Fetch-Site (a program, not a browser).',
+        'Accept unsafe requests with a session but without Origin and Sec-Fetch-Site, which come from programs, not browsers.',
     }),
     additionalOrigins: z
       .array(origin())

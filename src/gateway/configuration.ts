@@ -36,9 +36,9 @@ const ROUTE = z.strictObject({
   id,
   match,
   credential,
-  allow: allow()
-    .optional()
-    .meta({ description: 'Who may. All keys must hold. Left out: every principal that the credential admits.' }),
+  allow: allow().optional().meta({
+    description: 'Who may use the route. All keys must hold. Left out: every principal that the credential admits.',
+  }),
   ...otherKeys,
 });
 
@@ -64,9 +64,9 @@ export const configSchema = (context: SchemaContext) =>
       basePath: basePath(),
       workers: workers(),
       listeners: listeners(context).meta({ description: 'Where the gateway listens.' }),
-      store: store(context).prefault({}).meta({ description: 'Where sessions live.' }),
+      store: store(context).prefault({}).meta({ description: 'Where sessions are stored.' }),
       session: session().prefault({}).meta({ description: 'Sessions and their cookie.' }),
-      login: login(context).prefault({}).meta({ description: 'How sessions are opened.' }),
+      login: login(context).prefault({}).meta({ description: 'How users log in.' }),
       refresh: refresh().optional().meta({
         description:
           'POST {basePath}/refresh: rotating refresh tokens for single-page apps and native apps. Left out: no such endpoint.',
@@ -77,13 +77,12 @@ export const configSchema = (context: SchemaContext) =>
         .prefault({})
         .meta({ description: 'The short-lived JWT that upstreams get.' }),
       tokenEndpoint: tokenEndpoint(context).optional().meta({
-        description:
-          'POST /auth/token: services exchange tokens, and get tokens of their own. Left out: no such endpoint.',
+        description: 'POST /auth/token: services exchange tokens and get their own. Left out: no such endpoint.',
       }),
       issuers: z
         .record(name(), issuer(context))
         .prefault({})
-        .meta({ description: 'Whose service tokens are accepted: name → keys and rules.' }),
+        .meta({ description: 'Issuers whose service tokens are accepted: name → keys and rules.' }),
       revocation: revocation().prefault({}).meta({ description: 'Tokens that are refused before they expire.' }),
       upstreams: z
         .record(name(), upstream(context))
@@ -95,7 +94,7 @@ export const configSchema = (context: SchemaContext) =>
         .meta({ description: 'Which requests go where, and who may make them.' }),
       outbound: outbound(context).optional().meta({
         description:
-          'A listener on the loopback that the workload beside this gateway calls instead of calling out directly: each destination gets the token that it takes.',
+          'A loopback listener through which the workload beside this gateway calls other services: each destination gets the token that it needs.',
       }),
       log: log().prefault({}).meta({ description: 'Logs, as JSON lines on standard output.' }),
       metrics: metrics().prefault({}).meta({ description: 'What `/metrics` on the admin listener shows.' }),
@@ -104,8 +103,7 @@ export const configSchema = (context: SchemaContext) =>
         .array(z.enum(WARNING_CODES).meta({ kind: 'code' }))
         .prefault([])
         .meta({
-          description:
-            'Codes of configuration warnings that are known and meant (docs/reference/problems.md); they are no longer shown.',
+          description: 'Codes of warnings that are intended and no longer shown (docs/reference/problems.md).',
         }),
     })
     .meta({ id: 'Sallyport', title: 'Sallyport configuration' });

@@ -7,9 +7,9 @@ import type { StoreConfig } from '../store/section.ts';
 
 /** Codes of the findings about processes. */
 export const codes = defineCodes({
-  'workers/store': error('More than one process needs sessions that all of them see: `store.redis`.'),
+  'workers/store': error('Several processes need a store that all of them share: `store.redis`.'),
   'workers/signing-key': error(
-    'More than one process needs signing keys that all of them have: `upstreamToken.keys.directory`, or HS256 with a secret file.',
+    'Several processes need signing keys that all of them share: `upstreamToken.keys.directory`, or HS256 with a secret file.',
   ),
 });
 
@@ -29,7 +29,7 @@ export function lint({ draft, source }: LintContext<WorkersDraft>): void {
     source.report(
       codes['workers/store'],
       ['workers'],
-      `workers needs ${SHARED_STORE_KEYS} when there is more than one`,
+      `more than one worker needs ${SHARED_STORE_KEYS}`,
       `set ${SHARED_STORE_KEYS}, or workers: 1`,
     );
   }
@@ -37,7 +37,7 @@ export function lint({ draft, source }: LintContext<WorkersDraft>): void {
     source.report(
       codes['workers/signing-key'],
       ['workers'],
-      'workers needs upstreamToken.keys when there is more than one',
+      'more than one worker needs upstreamToken.keys',
       'set upstreamToken.keys.directory',
     );
   }

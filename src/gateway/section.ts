@@ -11,7 +11,7 @@ export const workers = () =>
     })
     .prefault(1)
     .meta({
-      description: 'Processes that share the public listener; auto: one per core. More than one needs Redis.',
+      description: 'Number of processes that share the public listener; auto: one per core. More than one needs Redis.',
       restart: true,
     });
 
@@ -19,9 +19,9 @@ export const workers = () =>
 export const shutdown = () =>
   z.strictObject({
     delay: duration('0s', { atMostMs: 300_000 }).meta({
-      description: 'After SIGTERM: stay open, but not ready, this long, so that load balancers notice first.',
+      description: 'After SIGTERM, keep serving but report not ready for this long, so that load balancers notice.',
     }),
     timeout: duration('25s', { atMostMs: 3_600_000 }).meta({
-      description: 'Then let requests finish this long before they are cut.',
+      description: 'Then let requests finish for this long before they are cut.',
     }),
   });

@@ -50,7 +50,7 @@ function lintHosts(context: Context, { id, match }: DestinationConfig, path: Key
     context.source.report(
       codes['outbound/any-host'],
       entryPath(context, [...path, 'match', 'host'], index),
-      `destination ${JSON.stringify(id)} is for any host: a page in a browser could reach it under a name of its own`,
+      `destination ${JSON.stringify(id)} is for any host: a web page could reach it under a name of its own`,
       'name the hosts that the workload calls',
     );
   }
@@ -79,7 +79,7 @@ function lintAuthorizationServer({ source }: Context, { id, token }: Destination
   source.report(
     codes['outbound/plain-http'],
     [...path, 'token', kind, 'tokenUrl'],
-    `destination ${JSON.stringify(id)} gets its tokens by plain http from ${hostname}: they can be read on the way`,
+    `destination ${JSON.stringify(id)} gets its tokens over plain http from ${hostname}: anyone on the network path can read them`,
     'use https, or write insecureHttp: true if something else encrypts it',
   );
 }
@@ -99,8 +99,8 @@ function lintSigningKey({ draft, source }: Context, { id, token }: DestinationCo
   source.report(
     codes['outbound/memory-key'],
     [...path, 'token'],
-    `destination ${JSON.stringify(id)} gets service tokens signed by a key that dies with this process`,
-    'set upstreamToken.keys.directory, whose JWKS the destinations know',
+    `destination ${JSON.stringify(id)} gets service tokens signed by a key that is lost when this process ends`,
+    'set upstreamToken.keys.directory, so that the destinations can know its JWKS',
     'key',
   );
 }

@@ -21,10 +21,10 @@ import { ROUTE_KEYS } from '../routing/section.ts';
 /** Codes of the findings about the outbound side. */
 export const codes = defineCodes({
   'outbound/not-loopback': error(
-    'The outbound listener on an address that others can reach: whoever reaches it is taken for the workload.',
+    'The outbound listener has an address that other machines can reach: anyone who reaches it counts as the workload.',
   ),
   'outbound/any-host': error(
-    'A destination for any host: a page in a browser that has rebound its own name to the loopback would be served.',
+    'A destination for any host: it would serve a web page that has rebound its own name to the loopback (DNS rebinding).',
   ),
   'outbound/duplicate': error('Two destinations with the same host, path and method.'),
   'outbound/duplicate-id': error(
@@ -33,10 +33,10 @@ export const codes = defineCodes({
   'outbound/unknown-upstream': error('A destination names an upstream that is not in `upstreams`.'),
   'outbound/token-overwritten': error('A destination sets or removes the header that carries its token.'),
   'outbound/plain-http': warning(
-    'Credentials of the workload and its tokens go to an authorization server by plain http, on a host that is not this machine.',
+    'The credentials and tokens of the workload go to an authorization server on another host over plain http.',
   ),
   'outbound/memory-key': warning(
-    'Service tokens are signed by a key that each process makes for itself: who verifies them has to ask this very process for its JWKS.',
+    'Each process signs service tokens with a key of its own: a verifier has to fetch the JWKS from that very process.',
   ),
 });
 
@@ -62,7 +62,7 @@ const authorizationServer = (context: SchemaContext) => ({
   keyId: z.string().min(1).optional().meta({ description: '`kid` in the header of a `private_key_jwt`.' }),
   assertionFile: filePath(context).optional().meta({
     description:
-      'File with a JWT that is sent as it is as client assertion (RFC 7523 §2.2), such as a projected ServiceAccount token. Read for each fetch.',
+      'File with a JWT to send unchanged as client assertion (RFC 7523 §2.2), such as a projected ServiceAccount token. Read for each fetch.',
   }),
   assertionAudience: z.string().min(1).optional().meta({
     description: '`aud` of a `private_key_jwt`: the issuer of the authorization server. Default: `tokenUrl`.',
@@ -71,12 +71,14 @@ const authorizationServer = (context: SchemaContext) => ({
     .optional()
     .meta({ description: 'CA of the server certificate, PEM. Default: the CAs of the system.' }),
   scopes: scopes(),
-  timeout: duration('5s', { atLeastMs: 10, atMostMs: 60_000 }).meta({ description: 'For a whole fetch; then 503.' }),
+  timeout: duration('5s', { atLeastMs: 10, atMostMs: 60_000 }).meta({
+    description: 'Timeout of a whole fetch; the call gets 503.',
+  }),
   coolDown: duration('2s', { atMostMs: 300_000 }).meta({
-    description: 'After a failed fetch no other one is made for this long; what needs one gets 503 at once.',
+    description: 'No fetch is made for this long after a failed one; calls that need one get 503 at once.',
   }),
   insecureHttp: z.boolean().prefault(false).meta({
-    description: 'Says that plain http to a `tokenUrl` that is not local is meant; silences the warning.',
+    description: 'Declares that plain http to a `tokenUrl` on another host is intended; silences the warning.',
   }),
 });
 
@@ -98,29 +100,29 @@ const destinationToken = (context: SchemaContext) =>
         .optional()
         .meta({
           description:
-            'A service token that we sign: `sub` is `outbound.workload`, `aud` the audience, `iss` the one of `upstreamToken`. Reused until three quarters of its life.',
+            'A service token that the gateway signs: `sub` is `outbound.workload`, `aud` the audience, `iss` the one of `upstreamToken`. Reused for three quarters of its lifetime.',
         }),
       kubernetes: z
         .strictObject({
           tokenFile: filePath(context).meta({
             description:
-              'Projected ServiceAccount token. Looked at again at most once a second, so a new one is picked up.',
+              'Projected ServiceAccount token. Checked at most once a second, so that a new one is picked up.',
           }),
         })
         .optional()
-        .meta({ description: 'The projected ServiceAccount token of the Pod, as it is.' }),
+        .meta({ description: 'The projected ServiceAccount token of the pod, unchanged.' }),
       clientCredentials: z
         .strictObject({
           ...authorizationServer(context),
           audience: z.string().min(1).optional().meta({
-            description: '`audience` parameter, for servers that have one. Default: none is sent.',
+            description: '`audience` parameter, for servers that support it. Default: not sent.',
           }),
         })
         .refine(hasOneCredential, NEEDS_ONE_CREDENTIAL)
         .optional()
         .meta({
           description:
-            'An access token of an authorization server for the workload itself (RFC 6749 §4.4). Reused until three quarters of its `expires_in`.',
+            'An access token of an authorization server for the workload itself (RFC 6749 §4.4). Reused for three quarters of its `expires_in`.',
         }),
       exchange: z
         .strictObject({
@@ -130,14 +132,14 @@ const destinationToken = (context: SchemaContext) =>
               'What a call without a bearer token gets: `refuse` answers 401, `service` sends a service token of the workload.',
           }),
           maxEntries: count(10_000, { atMost: 1_000_000 }).meta({
-            description: 'Exchanged tokens that are kept; those used longest ago go first.',
+            description: 'Most exchanged tokens to keep; the least recently used are dropped first.',
           }),
         })
         .refine(hasOneCredential, NEEDS_ONE_CREDENTIAL)
         .optional()
         .meta({
           description:
-            'The bearer token of the call, which is what the workload itself was called with, exchanged for the audience (RFC 8693). Kept until three quarters of what is left of both tokens.',
+            'The bearer token of the call, with which the workload itself was called, exchanged for the audience (RFC 8693). Reused for three quarters of the time that both tokens have left.',
         }),
     })
     .refine((token) => TOKEN_KINDS.filter((kind) => token[kind] !== undefined).length === 1, {
@@ -149,14 +151,16 @@ const destination = (context: SchemaContext) => {
     ROUTE_KEYS;
   const { host, path, exactPath, methods, otherMethods } = match.shape;
   return z.strictObject({
-    id: name().meta({ description: 'Name of the destination: in logs and metrics, where it stands among the routes.' }),
+    id: name().meta({ description: 'Name of the destination in logs and metrics, among those of routes.' }),
     match: z
       .strictObject({
         host: host.meta({
           description:
             'Host or list of hosts that the workload calls, such as orders.internal. Default: 127.0.0.1, localhost and [::1], told apart by path.',
         }),
-        path: path.meta({ description: 'Path or list of paths with all that is below. Default: all of the host.' }),
+        path: path.meta({
+          description: 'Path or list of paths, with everything below them. Default: all paths of the host.',
+        }),
         exactPath,
         methods,
         otherMethods,
@@ -164,16 +168,16 @@ const destination = (context: SchemaContext) => {
       .refine(({ host, path, exactPath }) => host !== undefined || path !== undefined || exactPath !== undefined, {
         message: 'needs host, path or exactPath',
       })
-      .meta({ description: 'Which calls. The most specific match wins; nothing else goes out.' }),
+      .meta({ description: 'Which calls match. The most specific match wins; calls without a match are refused.' }),
     upstream: name().meta({ description: 'One of `upstreams`.' }),
     audience: z
       .string()
       .min(1)
       .max(200)
       .optional()
-      .meta({ description: 'Whom the token is for. Default: the name of the upstream.' }),
+      .meta({ description: 'Audience of the token. Default: the name of the upstream.' }),
     token: destinationToken(context).meta({
-      description: 'The token that goes with a call. Whatever the workload sends as Authorization itself does not.',
+      description: "The token that the gateway adds to a call, in place of the workload's own Authorization header.",
     }),
     hostHeader: z.enum(['endpoint', 'preserve']).prefault('endpoint').meta({
       description: 'Host header: host:port of the endpoint, or the one that the workload called.',
@@ -201,11 +205,11 @@ export const outbound = (context: SchemaContext) =>
       .string()
       .min(1)
       .max(200)
-      .meta({ description: 'Who calls: `sub` of its service tokens, and its name in the access log.' }),
+      .meta({ description: 'Name of the workload: `sub` of its service tokens, and its name in the access log.' }),
     destinations: z
       .array(destination(context))
       .min(1, 'needs at least one destination')
-      .meta({ description: 'What can be called. Anything else is refused: this is no open proxy.' }),
+      .meta({ description: 'Services that can be called. Every other call is refused.' }),
   });
 
 /** `outbound`, loaded. */

@@ -19,19 +19,19 @@ import type { RouteEntry, RouteTable } from './table.ts';
 
 /** Codes of the findings about which requests reach which route. */
 export const codes = defineCodes({
-  'routes/duplicate': error('Two routes with the same host, path and method: which one is meant cannot be known.'),
+  'routes/duplicate': error('Two routes with the same host, path and method: it is unclear which one is meant.'),
   'routes/unreachable': warning('Every request that the route (or one of its paths) matches is taken by others.'),
   'routes/public-above': warning(
-    'A public route above a protected one: whatever the protected route does not match is open to everybody.',
+    'A public route above a protected one: whatever the protected route does not match is open to everyone.',
   ),
   'routes/method-fallthrough': warning(
-    'Requests to the paths of a protected route, but with a method that it does not list, are taken by a public route.',
+    'A public route takes requests to the paths of a protected route whose methods that route does not list.',
   ),
   'routes/path-exception': warning(
     'A path that a route accepts with `pathExceptions` may be read by its upstream as one of another route, and neither route is as strict as the other: such requests are refused.',
   ),
   'login/page-unreachable': error(
-    '`login.page` is on no route, or on one that asks for a session: whoever has to log in is sent round in a circle.',
+    '`login.page` has no route, or one that needs a session: users who must log in would be redirected in a circle.',
   ),
 });
 
@@ -202,7 +202,7 @@ class Coverage {
           route,
           ['match', 'methods'],
           message,
-          'list the methods in this route, or leave methods out',
+          'list the methods in this route, or leave out methods',
         );
       }
       const taken = new Set([...slips.keys()].map(({ id }) => id));
@@ -219,7 +219,7 @@ class Coverage {
         codes['routes/public-above'],
         route,
         ['match'],
-        `route ${JSON.stringify(route.id)} is public and above ${names.join(', ')}${more}: what those do not match is open to everybody`,
+        `route ${JSON.stringify(route.id)} is public and above ${names.join(', ')}${more}: what those do not match is open to everyone`,
       );
     }
   }

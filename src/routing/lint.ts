@@ -19,10 +19,10 @@ export const codes = defineCodes({
   'routes/duplicate-id': error('Two routes with the same id.'),
   'routes/unknown-upstream': error('A route names an upstream that is not in `upstreams`.'),
   'routes/reserved-path': error(
-    "A route below `basePath` or on one of the gateway's own well-known documents: it would get no request.",
+    "A route below `basePath` or on one of the gateway's own well-known documents: it would never get a request.",
   ),
   'routes/session-host': error(
-    'A route that takes a session on a host without a public origin: browsers cannot log in there, and the CSRF check knows no origin of ours.',
+    'A route that takes a session on a host without a public origin: browsers cannot log in there, and the CSRF check has no origin to compare with.',
   ),
   'routes/pass-authorization': error(
     "`passAuthorization` on a route that takes a credential: the client's Authorization header is that credential.",
@@ -36,7 +36,7 @@ export const codes = defineCodes({
   'routes/identity-overwritten': error('A route sets or removes a header that it also writes identity into.'),
   'routes/owned-header': warning('A header rule for a header that only the gateway writes.'),
   'routes/identity-on-public': warning(
-    'Identity headers on a public route, where nobody is known: they are never sent.',
+    'Identity headers on a public route, where the caller is unknown: they are never sent.',
   ),
   'routes/csrf-off': warning('The CSRF check is off on a route that takes a session.'),
   'rewrite/strip-prefix': error('A path of the route does not begin with the prefix that is stripped.'),
@@ -111,7 +111,7 @@ function lintCredential({ context: { source }, route, credential, path }: RouteR
     source.report(
       codes['routes/original-token'],
       [...path, 'upstreamToken'],
-      `${name} ${tokenless === undefined ? 'is public' : `takes ${tokenless.noun}`}: it has no token that could be passed on`,
+      `${name} ${tokenless === undefined ? 'is public' : `takes ${tokenless.noun}`}: it has no token to pass on`,
       'use minted, or take service tokens only',
     );
   }
@@ -188,7 +188,7 @@ export function lintRewrite(
       source.report(
         codes['rewrite/strip-prefix'],
         at('stripPrefix'),
-        'rewrite.stripPrefix takes whole segments, not "*"',
+        'rewrite.stripPrefix must consist of whole segments, without "*"',
       );
     } else if (!patterns.every((pattern) => beginsWith(pattern, prefix))) {
       source.report(
@@ -202,7 +202,7 @@ export function lintRewrite(
     source.report(
       codes['rewrite/placeholder'],
       at('addPrefix'),
-      'rewrite.addPrefix takes fixed segments',
+      'rewrite.addPrefix must consist of fixed segments',
       'use rewrite.path for ":name" and "*"',
     );
   }
@@ -211,7 +211,7 @@ export function lintRewrite(
     source.report(
       codes['rewrite/placeholder'],
       at('path'),
-      `not every path of route ${JSON.stringify(route.id)} has something for ${JSON.stringify(placeholder)}`,
+      `not every path of route ${JSON.stringify(route.id)} has a value for ${JSON.stringify(placeholder)}`,
     );
   }
 }
@@ -258,7 +258,7 @@ function lintIdentityHeaders({ context: { source }, route, path, tokenHeader }: 
         'key',
       );
     } else if (seen.has(folded)) {
-      source.report(codes['routes/identity-header'], at, `${name} is there already in another spelling`, null, 'key');
+      source.report(codes['routes/identity-header'], at, `${name} is set twice, in different spellings`, null, 'key');
     }
     seen.add(folded);
   }
@@ -288,7 +288,7 @@ function lintHeaderRules({ context, route, credential, path, tokenHeader, owned 
       context.source.report(
         codes['routes/owned-header'],
         at,
-        `${name} is a header that only the gateway writes; clients' copies are removed anyhow`,
+        `${name} is a header that only the gateway writes; copies from clients are removed anyway`,
         'remove the rule',
         'key',
       );

@@ -50,11 +50,11 @@ export const ROUTE_KEYS = {
       }),
       path: oneOrMany(pathPattern()).optional().meta({
         description:
-          'Path or list of paths with all that is below: /api matches /api and /api/x, not /apix. ":name" is one segment, a final "*" one or more.',
+          'Path or list of paths, with everything below them: /api matches /api and /api/x, not /apix. ":name" is one segment, a final "*" one or more.',
       }),
       exactPath: oneOrMany(pathPattern())
         .optional()
-        .meta({ description: 'Path or list of paths without what is below.' }),
+        .meta({ description: 'Path or list of paths, without anything below them.' }),
       methods: z
         .array(z.enum(ROUTE_METHODS))
         .min(1)
@@ -70,10 +70,10 @@ export const ROUTE_KEYS = {
     })
     .meta({
       description:
-        'Which requests. The most specific match wins, whatever the order in this file: `sallyport routes` shows it.',
+        'Which requests match. The most specific match wins, whatever the order in the file; `sallyport routes` shows it.',
     }),
   credential: credential().meta({
-    description: 'What a request must present. Has to be written out; `none` is public.',
+    description: 'What a request must present. Required; `none` makes the route public.',
   }),
   upstream: name().meta({ description: 'One of `upstreams`.' }),
   audience: z
@@ -84,11 +84,11 @@ export const ROUTE_KEYS = {
     .meta({ description: '`aud` of the upstream token. Default: the name of the upstream.' }),
   upstreamToken: z.enum(['minted', 'original', 'none']).prefault('minted').meta({
     description:
-      '`minted` sends a token of ours for the principal (for a service with `presented_iss`, the issuer of its own); `original` sends the service token on as it was presented, for routes that take nothing else; `none` sends none.',
+      '`minted`: the upstream gets a token of the gateway for the principal (for a service with `presented_iss`, its issuer). `original`: it gets the presented service token unchanged, on routes that accept nothing else. `none`: it gets none.',
   }),
   identityHeaders: z.record(headerName(), principalSource()).optional().meta({
     description:
-      'Plain headers for services that cannot verify a token: name → source, one of `subject`, `issuer` (whose subject it is; left out where it is the gateway’s own), `actor` (who calls on behalf of the subject), `actor.issuer`, `user.<attribute>`, `session.createdAt`, `session.method` and `token.<claim>`. What has no value is left out. A client-sent copy is removed on every route, in every spelling.',
+      'Plain headers for services that cannot verify a token: name → source, one of `subject`, `issuer` (whose subject it is; left out where it is the gateway’s own), `actor` (who calls on behalf of the subject), `actor.issuer`, `user.<attribute>`, `session.createdAt`, `session.method` and `token.<claim>`. Headers without a value are left out. Copies from clients are removed on every route, in every spelling.',
   }),
   rewrite: z
     .strictObject({
@@ -105,25 +105,25 @@ export const ROUTE_KEYS = {
       message: 'has path, which replaces the whole path: it cannot be combined with stripPrefix or addPrefix',
     })
     .optional()
-    .meta({ description: 'The path that the upstream sees. Default: the path as it came.' }),
+    .meta({ description: 'The path that the upstream sees. Default: the path of the request.' }),
   requestHeaders: headerRules({ secret: true }).optional().meta({ description: 'Changes to the request headers.' }),
   responseHeaders: headerRules({}).optional().meta({ description: 'Changes to the response headers.' }),
   timeouts: z
     .strictObject({
-      firstByte: optionalDuration({ atLeastMs: 10 }).meta({ description: 'Instead of the one of the upstream.' }),
+      firstByte: optionalDuration({ atLeastMs: 10 }).meta({ description: 'Overrides that of the upstream.' }),
       idle: optionalDuration().meta({
-        description: 'Instead of the one of the upstream; 0s: none (server-sent events).',
+        description: 'Overrides that of the upstream; 0s: none (server-sent events).',
       }),
     })
     .prefault({})
-    .meta({ description: 'Instead of the timeouts of the upstream.' }),
+    .meta({ description: 'Overrides the timeouts of the upstream.' }),
   bodyLimit: optionalSize().meta({
-    description: 'Request bodies above this get 413. Default: no limit; bodies are streamed, never held.',
+    description: 'Request bodies above this get 413. Default: no limit; bodies are streamed, never buffered.',
   }),
   webSocket: z.boolean().prefault(true).meta({ description: 'Whether a WebSocket may be opened on this route.' }),
   csrf: z.enum(['origin', 'off']).prefault('origin').meta({
     description:
-      '`origin`: unsafe methods with a session must come from a page of ours. `off` only for APIs that no browser calls.',
+      '`origin`: requests with an unsafe method and a session must come from a page of a public origin. `off`: only for APIs that no browser calls.',
   }),
   pathExceptions: z
     .array(z.enum(['encodedSlash', 'semicolon']))
@@ -138,11 +138,11 @@ export const ROUTE_KEYS = {
     .meta({ description: "On a public route: pass the client's Authorization header to the upstream." }),
   relaySessionCookie: z.boolean().prefault(false).meta({
     description:
-      'The upstream is a trusted login backend: the session cookie that it sets reaches the browser. Else it is dropped.',
+      'Whether the upstream is a trusted login backend, whose session cookie reaches the browser. Otherwise it is dropped.',
   }),
   onUnauthenticated: z.enum(['auto', 'redirect', 'challenge']).prefault('auto').meta({
     description:
-      '`auto`: a page navigation is sent to the login page, everything else gets 401. `redirect`/`challenge`: always.',
+      '`auto`: page navigations are redirected to the login page, everything else gets 401. `redirect`, `challenge`: always the one or the other.',
   }),
 };
 

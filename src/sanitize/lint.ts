@@ -8,7 +8,7 @@ import { OwnedHeaders } from './owned-headers.ts';
 export const codes = defineCodes({
   'origin/duplicate-host': error('Two public origins with the same host: requests are told apart by host alone.'),
   'headers/pass-ineffective': warning(
-    '`passClientHeaders` names a header that the gateway owns whatever it says, or one that would pass anyhow.',
+    '`passClientHeaders` names a header that the gateway always controls, or one that passes anyway.',
   ),
 });
 
@@ -39,7 +39,7 @@ function lintOrigins(context: Context): void {
       source.report(
         codes['origin/duplicate-host'],
         path,
-        `publicOrigin has the host ${hostname} already, on line ${source.lineOf(earlier)}`,
+        `publicOrigin already has the host ${hostname}, on line ${source.lineOf(earlier)}`,
       );
   }
 }
@@ -56,7 +56,7 @@ function lintPassedHeaders({ draft, source }: Context): void {
       source.report(
         codes['headers/pass-ineffective'],
         at,
-        `${name} is written by the gateway itself: a client's copy is removed all the same`,
+        `${name} is written by the gateway itself: copies from clients are removed anyway`,
         'remove it',
       );
     } else if (!withoutPass.owns(name)) {

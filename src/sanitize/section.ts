@@ -14,5 +14,5 @@ export const publicOrigin = () =>
 export const passClientHeaders = () =>
   z.array(headerName()).prefault([]).meta({
     description:
-      'Headers by which other proxies vouch for something (x-internal-…, x-envoy-…, remote-…, see docs/reference/headers.md) that clients may send all the same.',
+      'Headers that clients may send although other proxies use them to vouch for something (x-internal-…, x-envoy-…, remote-…, see docs/reference/headers.md).',
   });

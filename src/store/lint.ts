@@ -11,7 +11,7 @@ export const codes = {
   ...defineCodes({
     'store/both': error('Both `store.memory` and `store.redis`.'),
     'store/memory': warning(
-      'Sessions are kept in this process and lost when it ends. Write `store: { memory: {} }` if that is meant.',
+      'Sessions are kept in this process and lost when it ends. Write `store: { memory: {} }` if that is intended.',
     ),
   }),
   ...NETWORKED_CODES,
@@ -37,8 +37,8 @@ export function lint({ draft, source }: LintContext<StoreDraft>): void {
     source.report(
       codes['store/memory'],
       ['store'],
-      'sessions are kept in this process: lost when it ends, unknown to other replicas',
-      `set ${SHARED_STORE_KEYS}, or write store: { memory: {} } if that is meant`,
+      'sessions are kept in this process: they are lost when it ends, and other replicas do not know them',
+      `set ${SHARED_STORE_KEYS}, or write store: { memory: {} } if that is intended`,
       'key',
     );
   }

@@ -9,10 +9,10 @@ export const store = (context: SchemaContext) =>
   z.strictObject({
     memory: z
       .strictObject({
-        maxSessions: count(100_000).meta({ description: 'Logins are refused with 503 beyond this.', restart: true }),
+        maxSessions: count(100_000).meta({ description: 'Most open sessions; further logins get 503.', restart: true }),
       })
       .optional()
-      .meta({ description: 'The embedded store: one process, lost on restart. The default when `redis` is left out.' }),
+      .meta({ description: 'The embedded store: for one process, lost on restart. Default when `redis` is left out.' }),
     redis: redis(context)
       .optional()
       .meta({ description: 'Sessions in Redis (or Valkey): shared by all replicas, revocable on all of them.' }),

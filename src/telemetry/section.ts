@@ -31,8 +31,7 @@ export const metrics = () =>
       .array(z.enum(['method']))
       .prefault(['method'])
       .meta({
-        description:
-          'Labels that multiply the series of a route, and can be left out: `[]` saves 35 series on each route.',
+        description: 'Optional labels that multiply the series of each route: `[]` saves 35 series per route.',
         restart: true,
       }),
   });

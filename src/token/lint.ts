@@ -10,9 +10,9 @@ export const codes = defineCodes({
   'token/secret-file': error('HS256 needs `upstreamToken.secretFile`, and the other algorithms need none.'),
   'token/keys': error('`upstreamToken.keys` with HS256, whose only key is the secret file.'),
   'token/publish-before': error(
-    'A new signing key is published for a shorter time before its first use than verifiers may keep the old JWKS.',
+    'A new signing key is published before its first use for a shorter time than verifiers may cache the JWKS, so some would not know it.',
   ),
-  'token/rotate-every': error('Signing keys would be replaced before they were published long enough.'),
+  'token/rotate-every': error('Signing keys would be replaced before they have been published long enough.'),
   'token/lifetime': warning('Upstream tokens live longer than 5 minutes: not every verifier hears of revocations.'),
   'token/memory-key': warning(
     'Sessions are shared through Redis, but each process makes its own signing key: verifiers that read the JWKS of another replica refuse its tokens.',
@@ -57,7 +57,7 @@ export function lint({ draft, source }: LintContext<TokenDraft>): void {
     source.report(
       codes['token/secret-file'],
       path('secretFile'),
-      `upstreamToken.secretFile has no use with ${token.algorithm}`,
+      `upstreamToken.secretFile has no effect with ${token.algorithm}`,
       'remove it, or set algorithm: HS256',
       'key',
     );
@@ -67,7 +67,7 @@ export function lint({ draft, source }: LintContext<TokenDraft>): void {
       codes['token/lifetime'],
       path('lifetime'),
       'upstreamToken.lifetime is over 5 minutes: not every verifier hears of revocations',
-      'tokens are minted when they are needed; 2m is enough',
+      'tokens are minted on demand; 2m is enough',
     );
   }
   if (token.keys === undefined) {
@@ -80,7 +80,7 @@ export function lint({ draft, source }: LintContext<TokenDraft>): void {
       source.report(
         codes['token/memory-key'],
         path(),
-        'each replica makes its own signing key, which the JWKS of the others does not have',
+        'each replica creates its own signing key, which is missing from the JWKS of the others',
         'set upstreamToken.keys.directory to a directory that the replicas share',
       );
     }
@@ -91,7 +91,7 @@ export function lint({ draft, source }: LintContext<TokenDraft>): void {
     source.report(
       codes['token/keys'],
       path('keys'),
-      'upstreamToken.keys has no use with HS256, whose only key is secretFile',
+      'upstreamToken.keys has no effect with HS256, whose only key is secretFile',
       null,
       'key',
     );
@@ -101,7 +101,7 @@ export function lint({ draft, source }: LintContext<TokenDraft>): void {
     source.report(
       codes['token/publish-before'],
       path('keys', 'publishBefore'),
-      'upstreamToken.keys.publishBefore is shorter than upstreamToken.jwksMaxAge: a verifier may meet a key that it has not seen',
+      'upstreamToken.keys.publishBefore is shorter than upstreamToken.jwksMaxAge: a verifier may get a token signed by a key that it does not know yet',
     );
   }
   if (rotateEvery !== undefined && rotateEvery <= publishBefore) {

@@ -39,7 +39,9 @@ export const claimMapping = () =>
 /** The section. */
 export const upstreamToken = (context: SchemaContext) =>
   z.strictObject({
-    issuer: httpUrl().optional().meta({ description: '`iss` of our tokens. Default: the first publicOrigin.' }),
+    issuer: httpUrl()
+      .optional()
+      .meta({ description: '`iss` of the tokens that the gateway mints. Default: the first publicOrigin.' }),
     lifetime: tokenLifetime('2m').meta({ description: '`exp` − `iat`.' }),
     algorithm: z
       .enum(SIGNING_ALGORITHMS)
@@ -55,11 +57,12 @@ export const upstreamToken = (context: SchemaContext) =>
           description: 'Directory of signing keys; several replicas can share it.',
         }),
         rotateEvery: optionalDuration({ atLeastMs: 60_000 }).meta({
-          description: 'Make a new key when the active one is this old. Left out: only `sallyport keys rotate` does.',
+          description:
+            'Create a new key when the active one is this old. Left out: rotate with `sallyport keys rotate` only.',
         }),
         publishBefore: duration('15m', { atLeastMs: 1_000 }).meta({
           description:
-            'A new key is in the JWKS this long before it signs. At least jwksMaxAge, so that no verifier is surprised.',
+            'A new key is published in the JWKS this long before it signs. At least jwksMaxAge, so that verifiers know it by then.',
         }),
       })
       .optional()

@@ -10,10 +10,10 @@ import type { UpstreamConfig } from './section.ts';
 /** Codes of the findings about upstreams. */
 export const codes = defineCodes({
   'upstreams/plain-http': warning(
-    'Plain http to a host that is not this machine: the upstream token can be read on the way.',
+    'Plain http to a host other than this machine: anyone on the network path could read the upstream token.',
   ),
   'upstreams/link-local': warning(
-    'A link-local address, where clouds serve credentials to whoever asks: hardly a service that clients should reach.',
+    'A link-local address, where clouds serve credentials to every caller: hardly a service that clients should reach.',
   ),
 });
 
@@ -52,7 +52,7 @@ function lintUpstreams({ draft, source }: Context): void {
       source.report(
         codes['upstreams/plain-http'],
         ['upstreams', name, 'endpoints', index],
-        `upstream ${JSON.stringify(name)} is reached by plain http on ${hostname}: tokens can be read on the way`,
+        `upstream ${JSON.stringify(name)} is reached over plain http on ${hostname}: anyone on the network path can read its tokens`,
         'use https, or write insecureHttp: true if something else encrypts it',
       );
     }

@@ -68,7 +68,7 @@ export const upstream = (context: SchemaContext) =>
       .meta({ description: 'When an endpoint that cannot be reached is left alone. The last one is never given up.' }),
     insecureHttp: z.boolean().prefault(false).meta({
       description:
-        'Says that plain http to a host that is not local is meant (a mesh encrypts it, say); silences the warning.',
+        'Declares that plain http to a host other than this machine is intended, for example where a mesh encrypts it; silences the warning.',
     }),
   });
 

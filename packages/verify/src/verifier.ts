@@ -28,7 +28,7 @@ export interface VerifierOptions {
   readonly insecureHttp?: boolean;
   /** The keys themselves, a JWK Set (RFC 7517 §5), instead of an address: nothing is fetched. For tests, for example. */
   readonly jwks?: object;
-  /** CA of the server that has the keys, PEM. Default: the CAs of the system. */
+  /** CA of the server with the keys, PEM. Default: the CAs of the system. */
   readonly ca?: string;
   /** Accepted signature algorithms, whatever a token says. Default: ES256. Symmetric ones do not exist here. */
   readonly algorithms?: readonly string[];

@@ -10,19 +10,22 @@ export const clientCredentials = (context: SchemaContext) => ({
     description: 'File with a secret of at least 32 characters, presented as HTTP Basic (`client_secret_basic`).',
     secretFile: 'client secret',
   }),
-  jwksFile: filePath(context)
-    .optional()
-    .meta({ description: 'Its public keys, a JWK Set: it signs assertions (`private_key_jwt`, RFC 7523).' }),
+  jwksFile: filePath(context).optional().meta({
+    description: 'File with its public keys, a JWK Set, for signed assertions (`private_key_jwt`, RFC 7523).',
+  }),
   algorithms: z.array(z.enum(ACCEPTED_ALGORITHMS)).min(1).prefault(['ES256']).meta({
     description: 'Accepted signature algorithms of its assertions.',
   }),
   service: z
     .strictObject({
       issuer: name().meta({ description: 'One of `issuers`.' }),
-      subjects: z.array(z.string().min(1)).min(1).meta({ description: 'Exact `sub` values that are this client.' }),
+      subjects: z
+        .array(z.string().min(1))
+        .min(1)
+        .meta({ description: 'Exact `sub` values that identify this client.' }),
     })
     .optional()
-    .meta({ description: 'A service token is its credential, as a Bearer token or a client assertion.' }),
+    .meta({ description: 'It authenticates with a service token, as a Bearer token or a client assertion.' }),
 });
 
 /** The credentials of one client, loaded. */

@@ -9,7 +9,7 @@ import type { RevocationConfig } from './section.ts';
 /** Codes of the findings about revocation. */
 export const codes = defineCodes({
   'revocation/memory': warning(
-    '`revocation.outageGrace` without `store.redis`: the gateway hears of no revocation but its own, however long ago that was.',
+    '`revocation.outageGrace` without `store.redis`: the gateway learns of no revocations but its own, so the key has no effect.',
   ),
 });
 
@@ -25,7 +25,7 @@ export function lint({ draft, source }: LintContext<RevocationDraft>): void {
   source.report(
     codes['revocation/memory'],
     ['revocation', 'outageGrace'],
-    `revocation.outageGrace has no effect without ${SHARED_STORE_KEYS}: this gateway hears of no revocations but its own`,
+    `revocation.outageGrace has no effect without ${SHARED_STORE_KEYS}: this gateway learns of no revocations but its own`,
     `set ${SHARED_STORE_KEYS}, or remove it`,
     'key',
   );

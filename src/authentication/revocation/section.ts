@@ -8,7 +8,7 @@ export const revocation = () =>
   z.strictObject({
     outageGrace: optionalDuration({ atLeastMs: 1_000, atMostMs: 86_400_000 }).meta({
       description:
-        'How long service tokens are accepted after it was last proven that news of revoked tokens arrives; then they get 503 until it does. Left out: for as long as they live, which is upstreamToken.lifetime for our own.',
+        'How long service tokens are accepted after the last proof that revocations arrive; then they get 503 until revocations arrive again. Left out: as long as they live, which is upstreamToken.lifetime for tokens of the gateway.',
     }),
   });
 

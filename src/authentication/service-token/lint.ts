@@ -11,10 +11,10 @@ import type { IssuerConfig } from './section.ts';
 export const codes = defineCodes({
   'routes/unknown-issuer': error('A route names an issuer that is not in `issuers`.'),
   'issuers/plain-http': error(
-    'Keys of an issuer are fetched by plain http from a host that is not this machine: whoever can change the answer can make tokens.',
+    'Keys of an issuer are fetched over plain http from a host other than this machine: anyone who can change the response can forge tokens.',
   ),
   'issuers/max-stale': error(
-    'The last good keys of an issuer are not used for as long as it takes until they are fetched again.',
+    '`maxStale` of an issuer is not longer than the time between two fetches: its last good keys would expire before they are fetched again.',
   ),
 });
 
@@ -59,7 +59,7 @@ function lintAddresses({ source }: Context, name: string, issuer: IssuerConfig):
     source.report(
       codes['issuers/plain-http'],
       ['issuers', name, ...path],
-      `the keys of issuer ${JSON.stringify(name)} are fetched by plain http from ${url.hostname}: whoever can change the answer can make tokens`,
+      `the keys of issuer ${JSON.stringify(name)} are fetched over plain http from ${url.hostname}: anyone who can change the response can forge tokens`,
       'use https, or write fetch: { insecureHttp: true } if something else encrypts it',
     );
   }

@@ -53,11 +53,11 @@ const kubernetes = (context: SchemaContext) =>
       .meta({ description: 'The API server; its keys are read at /openid/v1/jwks.' }),
     tokenFile: unopenedFilePath(context).prefault(`${SERVICE_ACCOUNT_DIRECTORY}/token`).meta({
       description:
-        'Token by which this pod reads the keys, and whose `iss` is the issuer. Read again for each fetch, since kubelet replaces it.',
+        'Token with which this pod reads the keys, and whose `iss` is the issuer. Read for each fetch, because the kubelet replaces it.',
     }),
     caFile: unopenedFilePath(context)
       .prefault(`${SERVICE_ACCOUNT_DIRECTORY}/ca.crt`)
-      .meta({ description: 'CA of the API server, PEM. Read again for each fetch.' }),
+      .meta({ description: 'CA of the API server, PEM. Read for each fetch.' }),
   });
 
 const spiffe = (context: SchemaContext) =>
@@ -67,8 +67,10 @@ const spiffe = (context: SchemaContext) =>
         .string()
         .regex(/^[a-z0-9._-]{1,255}$/, 'is not a trust domain: lower case letters, digits, ".", "-" and "_"')
         .meta({ description: 'Trust domain, without spiffe://.' }),
-      bundleFile: filePath(context).optional().meta({ description: 'Its bundle, a JWK Set with keys for jwt-svid.' }),
-      bundleUrl: httpUrl().optional().meta({ description: 'Where its bundle is, with keys for jwt-svid.' }),
+      bundleFile: filePath(context)
+        .optional()
+        .meta({ description: 'File with its bundle, a JWK Set with keys for jwt-svid.' }),
+      bundleUrl: httpUrl().optional().meta({ description: 'URL of its bundle, with keys for jwt-svid.' }),
     })
     .refine((value) => (value.bundleFile === undefined) !== (value.bundleUrl === undefined), {
       message: 'needs exactly one of bundleFile and bundleUrl',
@@ -78,23 +80,23 @@ const fetching = (context: SchemaContext) =>
   z.strictObject({
     refreshEvery: duration('5m', { atLeastMs: 1_000, atMostMs: 86_400_000 }).meta({
       description:
-        'How often the keys are fetched in the background, give or take a tenth: so long, a key that the issuer has withdrawn is still accepted.',
+        'How often keys are fetched in the background, plus or minus a tenth. A key that the issuer withdraws is accepted until the next fetch.',
     }),
     maxStale: duration('1h', { atLeastMs: 1_000, atMostMs: 604_800_000 }).meta({
-      description: 'How long the last good keys are used when no new ones can be had. Then its tokens get 503.',
+      description: 'How long the last good keys stay in use when fetches fail. After that, its tokens get 503.',
     }),
     coolDown: duration('30s', { atLeastMs: 1_000, atMostMs: 3_600_000 }).meta({
       description: 'Shortest time between two fetches that tokens with an unknown `kid` cause.',
     }),
     timeout: duration('5s', { atLeastMs: 10, atMostMs: 60_000 }).meta({
-      description: 'For a whole fetch.',
+      description: 'Timeout of a whole fetch.',
     }),
     caFile: filePath(context)
       .optional()
-      .meta({ description: 'CA of the server that has the keys, PEM. Default: the CAs of the system.' }),
+      .meta({ description: 'CA of the server with the keys, PEM. Default: the CAs of the system.' }),
     insecureHttp: z.boolean().prefault(false).meta({
       description:
-        'Says that plain http to a host that is not local is meant (a mesh encrypts it, say): whoever can change the answer can make tokens.',
+        'Allow plain http to a host other than this machine, for example where a mesh encrypts it. Anyone who can change the response can forge tokens.',
     }),
   });
 
@@ -104,41 +106,47 @@ export const issuer = (context: SchemaContext) =>
     .strictObject({
       issuer: z.string().min(1).optional().meta({
         description:
-          'Exact `iss` of its tokens. Default for kubernetes: that of the own token; for own: upstreamToken.issuer; not for spiffe.',
+          "Exact `iss` of its tokens. Default for kubernetes: `iss` of the pod's own token; for own: upstreamToken.issuer. Not for spiffe.",
       }),
       jwks: z
         .looseObject({ keys: z.array(z.record(z.string(), z.json())).min(1).meta({ description: 'Public keys.' }) })
         .optional()
-        .meta({ description: 'Its keys, a JWK Set (RFC 7517 §5), written out here.' }),
-      jwksFile: filePath(context).optional().meta({ description: 'Its keys, a JWK Set (RFC 7517 §5).' }),
-      jwksUrl: httpUrl().optional().meta({ description: 'Where its keys are, a JWK Set (RFC 7517 §5).' }),
+        .meta({ description: 'Its keys, an inline JWK Set (RFC 7517 §5).' }),
+      jwksFile: filePath(context).optional().meta({ description: 'File with its keys, a JWK Set (RFC 7517 §5).' }),
+      jwksUrl: httpUrl().optional().meta({ description: 'URL of its keys, a JWK Set (RFC 7517 §5).' }),
       discovery: httpUrl().optional().meta({
         description:
-          'Its metadata (…/.well-known/openid-configuration), whose `issuer` has to be this one exactly, and whose `jwks_uri` says where its keys are.',
+          'URL of its metadata (…/.well-known/openid-configuration). Their `issuer` must match exactly, and their `jwks_uri` names the keys.',
       }),
-      publicKeyFile: filePath(context).optional().meta({ description: 'Its one key, PEM (SPKI or certificate).' }),
+      publicKeyFile: filePath(context)
+        .optional()
+        .meta({ description: 'File with its only key, PEM (SPKI or certificate).' }),
       secretFile: filePath(context).optional().meta({
-        description: 'Shared secret for HS256, at least 32 bytes. Whoever can verify with it can also make tokens.',
+        description:
+          'File with a shared secret for HS256, at least 32 bytes. Everyone who can verify with it can also forge tokens.',
         secretFile: 'HS256 secret of an issuer',
       }),
       kubernetes: kubernetes(context).optional().meta({
         description:
-          'ServiceAccount tokens of the cluster that this runs in. Fetched when they can be had, and never a reason not to be ready.',
+          'ServiceAccount tokens of the cluster in which the gateway runs. Its keys are fetched when available and never gate readiness.',
       }),
       spiffe: spiffe(context).optional().meta({ description: 'JWT-SVIDs of a SPIFFE trust domain.' }),
       own: z.strictObject({}).optional().meta({
-        description: 'Tokens that this gateway itself has signed. Nothing is fetched.',
+        description: 'Tokens that this gateway itself signs. Nothing is fetched.',
       }),
       algorithms: z.array(z.enum(ACCEPTED_ALGORITHMS)).min(1).optional().meta({
         description:
-          'Accepted signature algorithms; anything else is refused whatever the token says. Has to be written out, except for secretFile (HS256), own (upstreamToken.algorithm), kubernetes (RS256, ES256, ES384, ES512) and spiffe (all RS, ES and PS).',
+          'Accepted signature algorithms; any other is refused, whatever the token says. Required, except for secretFile (HS256), own (upstreamToken.algorithm), kubernetes (RS256, ES256, ES384, ES512) and spiffe (all RS, ES and PS).',
       }),
       audience: z
         .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
         .optional()
-        .meta({ description: '`aud` values that mean us; one of them has to be there. Default: every publicOrigin.' }),
+        .meta({
+          description:
+            '`aud` values that mean this gateway; a token must have one of them. Default: every publicOrigin.',
+        }),
       authorizedParties: z.array(z.string().min(1)).min(1).optional().meta({
-        description: 'Accepted `azp`, or where there is none `client_id`. Default: any, or none.',
+        description: 'Accepted `azp`, or `client_id` in a token without `azp`. Default: not checked.',
       }),
       types: z.array(z.string().min(1)).min(1).prefault(['JWT', 'at+jwt']).meta({
         description: 'Accepted `typ` headers, case-insensitive; a missing one counts as JWT. Not for spiffe.',
@@ -149,7 +157,7 @@ export const issuer = (context: SchemaContext) =>
       clockSkew: duration('30s', { atMostMs: MAX_CLOCK_SKEW_MS }).meta({
         description: 'Leeway for `exp`, `nbf` and `iat`.',
       }),
-      fetch: fetching(context).prefault({}).meta({ description: 'How keys are fetched, where they are.' }),
+      fetch: fetching(context).prefault({}).meta({ description: 'How keys are fetched.' }),
     })
     .superRefine((value, refinement) => {
       const problem = (message: string, key?: string) =>

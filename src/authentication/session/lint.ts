@@ -26,7 +26,7 @@ export function lint({ draft, source }: LintContext<SessionDraft>): void {
     source.report(
       codes['cookie/same-site-none'],
       ['session', 'cookie', 'sameSite'],
-      'session.cookie.sameSite none sends the session along from any page, and no other origin is expected to call',
+      'session.cookie.sameSite none sends the session with requests from any page, but csrf.additionalOrigins names no origin that needs it',
       'use lax, or list the origins in csrf.additionalOrigins',
     );
   }

@@ -7,7 +7,7 @@ import { defineCodes, error } from '../../config/problem.ts';
 /** Codes of the findings about sessions and their cookie. */
 export const codes = defineCodes({
   'cookie/prefix': error(
-    'The cookie name has to begin with `__Host-` or `__Host-Http-`: only then do browsers keep sibling domains and plain http from setting it.',
+    'The cookie name must begin with `__Host-` or `__Host-Http-`: only then do browsers keep sibling domains and plain http from setting it.',
   ),
   'cookie/same-site-none': error(
     '`sameSite: none` without `csrf.additionalOrigins`, or together with a session route whose `csrf` is `off`: then any page could use the session.',
@@ -28,7 +28,7 @@ export const session = () =>
             params: { code: codes['cookie/prefix'], hint: 'such as __Host-sid' },
           })
           .prefault('__Host-sid')
-          .meta({ description: 'Cookie name. It has to begin with __Host- or __Host-Http-.' }),
+          .meta({ description: 'Name of the cookie; must begin with __Host- or __Host-Http-.' }),
         sameSite: z.enum(['strict', 'lax', 'none']).prefault('lax').meta({ description: 'SameSite attribute.' }),
       })
       .prefault({})
@@ -37,27 +37,26 @@ export const session = () =>
       description: 'A session ends after this long without a request.',
     }),
     absoluteTimeout: duration('12h', { atLeastMs: 1_000 }).meta({
-      description: 'A session ends this long after login, whatever happens.',
+      description: 'A session ends this long after login, even if it is in use.',
     }),
-    maxPerUser: count(50).meta({ description: 'Sessions of one user; a login beyond it ends the oldest one.' }),
+    maxPerUser: count(50).meta({ description: 'Open sessions per user; a further login ends the oldest one.' }),
     cache: z
       .strictObject({
         maxEntries: count(20_000).meta({ description: 'Sessions kept in process.', restart: true }),
         recheckAfter: duration('1s', { atMostMs: 300_000 }).meta({
           description:
-            'A cached session is read from the store again after this. It bounds how long a session that was deleted in Redis by hand goes on; revocations by the gateway arrive by the feed, at once.',
+            'A cached session is read from the store again after this. It bounds how long a session survives its manual deletion in Redis; revocations by a gateway arrive at once, by the feed.',
         }),
         feedTimeout: duration('1s', { atLeastMs: 100, atMostMs: 10_000 }).meta({
           description:
-            'The revocation feed counts as cut when it was silent for this long; then every request asks the store.',
+            'After this long without a message, the revocation feed counts as interrupted, and every request reads the store.',
         }),
         outageGrace: duration('30s', { atMostMs: 3_600_000 }).meta({
-          description:
-            'While the store does not answer, a session that was verified this recently is still served. 0s: none.',
+          description: 'While the store does not answer, sessions verified this recently are still served. 0s: none.',
         }),
       })
       .prefault({})
-      .meta({ description: 'Sessions in process memory, and how far they are trusted.' }),
+      .meta({ description: 'Sessions cached in process memory, and how long they are trusted.' }),
   });
 
 /** `session`, loaded. */

@@ -13,10 +13,11 @@ export const login = (context: SchemaContext) =>
           secretFile: 'users',
         }),
         hashConcurrency: count(1, { atMost: 16 }).meta({
-          description: 'Password hashes computed at a time, each on its own thread at lowest priority (64 MiB each).',
+          description:
+            'Password hashes computed at the same time, each on its own thread at lowest priority, with 64 MiB.',
           restart: true,
         }),
-        maxQueue: count(64).meta({ description: 'Logins that wait for a hash; more get 503.' }),
+        maxQueue: count(64).meta({ description: 'Logins that may wait for a hash; further ones get 503.' }),
       })
       .optional()
       .meta({ description: 'A login form with user name and password.' }),
@@ -36,7 +37,7 @@ export const login = (context: SchemaContext) =>
         }),
         knownDeviceFor: duration('90d').meta({
           description:
-            'For this long after a login to an account, the browser counts as a known device of it: others who guess at the account cannot keep its user out there. It has a cookie, `__Host-known-device`. 0s: none.',
+            'A browser counts as a known device of an account for this long after a login, so that attackers who guess passwords cannot lock the user out on it. Uses the cookie `__Host-known-device`. 0s: no known devices.',
         }),
         maxDelay: duration('5m', { atLeastMs: 1_000, atMostMs: 86_400_000 }).meta({
           description: 'Attempts are slowed by 1 s, 2 s, 4 s and so on, up to this.',
@@ -48,7 +49,7 @@ export const login = (context: SchemaContext) =>
       .prefault({})
       .meta({
         description:
-          'How attempts at passwords and at the secrets of trusted backends are slowed. Counted in the store, so it holds for all replicas.',
+          'How failed attempts at passwords and at secrets of trusted backends are slowed. Counted in the store, for all replicas together.',
       }),
     trustedBackends: z
       .array(
@@ -87,7 +88,7 @@ export const login = (context: SchemaContext) =>
       .optional()
       .meta({
         description:
-          'Path of a login page of your own, such as one of a trusted backend behind a public route: whoever has to log in is sent there with `return_to`. Default: the page of the gateway.',
+          'Path of your own login page, such as one of a trusted backend behind a public route. Users who must log in are sent there with `return_to`. Default: the page of the gateway.',
       }),
     title: z.string().min(1).max(80).prefault('Log in').meta({ description: 'Heading of the login page.' }),
   });

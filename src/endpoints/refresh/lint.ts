@@ -7,16 +7,16 @@ import type { RefreshConfig } from './section.ts';
 
 /** Codes of the findings about refresh tokens. */
 export const codes = defineCodes({
-  'refresh/no-login': warning('`refresh` without a login that could begin with a refresh token.'),
+  'refresh/no-login': warning('`refresh` without a login that could hand out a refresh token.'),
   'refresh/lifetime': warning('Access tokens live longer than 15 minutes: not every verifier hears of revocations.'),
   'refresh/idle-timeout': warning(
-    'Access tokens live as long as an idle session, or longer: an app that refreshes when they expire is logged out before.',
+    'Access tokens live as long as an idle session, or longer: an app that refreshes only when they expire would be logged out first.',
   ),
   'refresh/audience': warning(
-    'Access tokens, which clients hold, have an audience of upstream tokens: the service could be called past the gateway.',
+    'Access tokens, which clients hold, have an audience of upstream tokens: clients could call the service directly, past the gateway.',
   ),
   'refresh/shared-key': warning(
-    'Access tokens with HS256: every service that verifies our tokens can also make access tokens for any user.',
+    "Access tokens with HS256: every service that verifies the gateway's tokens can also forge access tokens for any user.",
   ),
 });
 
@@ -58,7 +58,7 @@ function lintBeginning({ draft, source }: Context): void {
   source.report(
     codes['refresh/no-login'],
     ['refresh'],
-    'refresh has no effect: no login begins with a refresh token',
+    'refresh has no effect: no login hands out a refresh token',
     'set login.password, or login.trustedBackends',
     'key',
   );
@@ -70,15 +70,15 @@ function lintLifetime({ draft, source }: Context, { accessToken }: RefreshConfig
     source.report(
       codes['refresh/lifetime'],
       path,
-      'refresh.accessToken.lifetime is over 15 minutes: whoever verifies the token without following revocations takes it for as long',
-      'an app can refresh as often as it likes; 5m is enough',
+      'refresh.accessToken.lifetime is over 15 minutes: verifiers that do not follow revocations accept a token for that long',
+      'an app can refresh at any time; 5m is enough',
     );
   }
   if (draft.session !== undefined && accessToken.lifetime >= draft.session.idleTimeout) {
     source.report(
       codes['refresh/idle-timeout'],
       path,
-      'refresh.accessToken.lifetime is not shorter than session.idleTimeout: an app that refreshes when its token expires is logged out before',
+      'refresh.accessToken.lifetime is not shorter than session.idleTimeout: an app that refreshes only when its token expires would be logged out first',
       'make session.idleTimeout a multiple of it',
     );
   }
@@ -89,7 +89,7 @@ function lintKey({ draft, source }: Context): void {
   source.report(
     codes['refresh/shared-key'],
     ['refresh'],
-    'access tokens are signed with the HS256 secret that services verify with: each of them can make one for any user',
+    'access tokens are signed with the HS256 secret with which services verify them: each service can forge one for any user',
     'use ES256',
     'key',
   );
@@ -109,8 +109,8 @@ function lintAudience({ draft, source }: Context, { accessToken }: RefreshConfig
   source.report(
     codes['refresh/audience'],
     accessToken.audience === undefined ? ['refresh'] : ['refresh', 'accessToken', 'audience'],
-    `access tokens have the audience of the upstream tokens of route ${JSON.stringify(route.id)}: its service would take them, too`,
-    'give them an audience of their own',
+    `access tokens have the audience of the upstream tokens of route ${JSON.stringify(route.id)}: its service would accept them as well`,
+    'give access tokens an audience of their own',
     accessToken.audience === undefined ? 'key' : undefined,
   );
 }

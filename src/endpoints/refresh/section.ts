@@ -14,7 +14,7 @@ const accessToken = () =>
       description: '`exp` − `iat`; never beyond the absolute end of the session.',
     }),
     audience: z.string().min(1).max(200).optional().meta({
-      description: '`aud`: who accepts it. Default: the first publicOrigin, that is this gateway.',
+      description: '`aud` of the token. Default: the first publicOrigin, which is this gateway.',
     }),
     clientId: z
       .string()
@@ -24,7 +24,7 @@ const accessToken = () =>
     scopes: z
       .array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,200}$/, 'is not a scope: no spaces, quotes or "\\"'))
       .prefault([])
-      .meta({ description: 'Scopes that it has. A refresh may ask for fewer.' }),
+      .meta({ description: 'Scopes of the token. A refresh may ask for fewer.' }),
     claims: claimMapping(),
   });
 
@@ -37,11 +37,11 @@ export const refresh = () =>
       .prefault(['browser'])
       .meta({
         description:
-          'Who can get refresh tokens: `browser` in an HttpOnly cookie, beside the session cookie; `native` in the body, and no cookie.',
+          'Who can get refresh tokens: `browser` in an HttpOnly cookie beside the session cookie, `native` in the body without cookies.',
       }),
     everyLogin: z.boolean().prefault(false).meta({
       description:
-        'Whether each login in a browser gets the refresh cookie. Else only one that asks for it with `refresh: browser`; the form of the login page does not ask.',
+        'Whether every login in a browser gets the refresh cookie. Otherwise only logins that ask for it with `refresh: browser`; the form of the login page does not.',
     }),
     cookieName: z
       .string()
@@ -53,25 +53,25 @@ export const refresh = () =>
       }),
     grace: duration('10s', { atLeastMs: 1_000, atMostMs: 60_000 }).meta({
       description:
-        'A refresh token that was replaced gets the same successor again for this long: a lost answer or a second tab is no theft. A token is not replaced more often than that either.',
+        'For this long, a replaced refresh token gets the same successor again, so that a lost response or a second tab does not count as theft. A token is also not replaced more often than this.',
     }),
     throttle: z
       .strictObject({
         freeAttemptsPerAddress: count(1_000).meta({
           description:
-            'Unknown tokens from one address (IPv6: its /64) before it is slowed. Many: everybody in an office whose session has ended presents one.',
+            'Unknown tokens from one address (IPv6: its /64) before it is slowed. High, because everyone in an office whose session has ended presents one.',
         }),
         maxDelay: duration('1s', { atLeastMs: 1_000, atMostMs: 86_400_000 }).meta({
           description: 'Unknown tokens are slowed by 1 s, 2 s, 4 s and so on, up to this.',
         }),
         window: duration('1m', { atLeastMs: 1_000 }).meta({
-          description: 'They are forgotten after this long without another.',
+          description: 'Unknown tokens are forgotten after this long without another.',
         }),
       })
       .prefault({})
       .meta({
         description:
-          'How refresh tokens that nobody was given are slowed, counted in the store. Against floods: they cannot be guessed. A good token from the same address is never slowed.',
+          'How requests with unknown refresh tokens are slowed, counted in the store. It limits floods; tokens cannot be guessed anyway. Valid tokens from the same address are never slowed.',
       }),
     accessToken: accessToken().prefault({}).meta({ description: 'The access token that a refresh returns.' }),
   });

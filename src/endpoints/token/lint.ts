@@ -13,23 +13,23 @@ export const codes = defineCodes({
     'A client of the token endpoint, or `subjectIssuers`, names an issuer that is not in `issuers`.',
   ),
   'token-endpoint/duplicate-service': error(
-    'One service is two clients of the token endpoint: which is meant cannot be known.',
+    'Two clients of the token endpoint are the same service: it is unclear which one is meant.',
   ),
   'token-endpoint/unknown-audience': warning(
-    'A client may have tokens for an audience that no route and no client of this configuration has. That is right where the service stands behind another gateway.',
+    'A client may get tokens for an audience that no route and no client of this configuration has. That is correct if the service is behind another gateway.',
   ),
   'token-endpoint/shared-audience': warning(
-    'Two clients of the token endpoint are the same audience: a token that one of them received can be exchanged by the other.',
+    'Two clients of the token endpoint have the same audience: a token that one of them received can be exchanged by the other.',
   ),
   'token-endpoint/own-audience': warning(
-    'A client may exchange a token for its own audience: it gains nothing by it but another actor in the chain.',
+    'A client may exchange a token for its own audience: this only adds another actor to the chain.',
   ),
   'token-endpoint/subject-audience': warning(
     'Tokens of a subject issuer are accepted for no audience that a client has, so none can be exchanged.',
   ),
   'token-endpoint/lifetime': warning('Tokens of the token endpoint live longer than 15 minutes.'),
   'token-endpoint/shared-key': warning(
-    'A token endpoint with HS256: every service that verifies our tokens can also make them, so exchange limits nobody.',
+    "A token endpoint with HS256: every service that verifies the gateway's tokens can also forge them, so the rules of the exchange limit no one.",
   ),
 });
 
@@ -91,7 +91,7 @@ function lintServices({ source }: Context, clients: readonly Client[]): void {
         source.report(
           codes['token-endpoint/duplicate-service'],
           clientPath(id, 'service', 'subjects', index),
-          `${JSON.stringify(subject)} is client ${JSON.stringify(earlier)} already`,
+          `${JSON.stringify(subject)} already identifies client ${JSON.stringify(earlier)}`,
         );
     }
   }
@@ -107,7 +107,7 @@ function lintOwnAudiences({ source }: Context, clients: readonly Client[]): void
         source.report(
           codes['token-endpoint/shared-audience'],
           clientPath(id, ...(audiences === undefined ? [] : ['audiences'])),
-          `clients ${JSON.stringify(earlier)} and ${JSON.stringify(id)} both are audience ${JSON.stringify(audience)}: each can exchange what the other one received`,
+          `clients ${JSON.stringify(earlier)} and ${JSON.stringify(id)} both have audience ${JSON.stringify(audience)}: each can exchange the tokens of the other`,
           null,
           'key',
         );
@@ -117,8 +117,8 @@ function lintOwnAudiences({ source }: Context, clients: readonly Client[]): void
         source.report(
           codes['token-endpoint/own-audience'],
           clientPath(id, 'exchange', audience),
-          `client ${JSON.stringify(id)} may exchange its tokens for others like them`,
-          'leave its own audience out',
+          `client ${JSON.stringify(id)} may exchange its tokens for tokens with the same audience`,
+          'leave out its own audience',
           'key',
         );
       }
@@ -136,7 +136,7 @@ function lintTargets({ draft, source }: Context, clients: readonly Client[]): vo
         source.report(
           codes['token-endpoint/unknown-audience'],
           clientPath(id, grant, audience),
-          `client ${JSON.stringify(id)} may have tokens for ${JSON.stringify(audience)}, which is no audience of a route or of a client here`,
+          `client ${JSON.stringify(id)} may get tokens for ${JSON.stringify(audience)}, which is not an audience of a route or client here`,
           null,
           'key',
         );
@@ -160,7 +160,7 @@ function lintSubjectIssuers(
     source.report(
       codes['token-endpoint/subject-audience'],
       ['tokenEndpoint', 'subjectIssuers', index],
-      `issuer ${JSON.stringify(name)} accepts no audience that a client has: none of its tokens can be exchanged`,
+      `issuer ${JSON.stringify(name)} accepts no audience of a client: none of its tokens can be exchanged`,
       `add the audiences of the clients to issuers.${name}.audience`,
     );
   }
@@ -172,8 +172,8 @@ function lintLifetimes({ source }: Context, config: TokenEndpointConfig): void {
     source.report(
       codes['token-endpoint/lifetime'],
       ['tokenEndpoint', key],
-      `tokenEndpoint.${key} is over 15 minutes: whoever gets hold of a token has it for that long`,
-      'clients can ask again whenever they need one',
+      `tokenEndpoint.${key} is over 15 minutes: a stolen token works for that long`,
+      'clients can request a new one at any time',
     );
   }
 }
@@ -183,7 +183,7 @@ function lintAlgorithm({ draft, source }: Context): void {
   source.report(
     codes['token-endpoint/shared-key'],
     ['tokenEndpoint'],
-    'tokenEndpoint takes tokens that every service with the HS256 secret can make itself, for whatever user and audience',
+    'tokenEndpoint accepts tokens that every service with the HS256 secret can forge, for any user and audience',
     'use upstreamToken.algorithm ES256',
     'key',
   );

@@ -26,19 +26,20 @@ const client = (context: SchemaContext) =>
     .strictObject({
       ...clientCredentials(context),
       subject: z.string().min(1).max(200).optional().meta({
-        description: '`act.sub` of what it exchanges, and `sub` of tokens of its own. Default: the name of the client.',
+        description:
+          '`act.sub` of the tokens that it exchanges, and `sub` of its own. Default: the name of the client.',
       }),
       audiences: z.array(audience()).min(1).optional().meta({
         description:
-          'Who it is: it may exchange only tokens that were made out to one of these. Default: the name of the client.',
+          'Its own audiences: it may exchange only tokens with one of these as `aud`. Default: the name of the client.',
       }),
       exchange: grants().prefault({}).meta({
         description:
-          "Audience → what it may get for it in exchange for a user's token. Scopes are never more than those of the token that it presents.",
+          "Tokens that it may get in exchange for a user's token: audience → scopes. Scopes never exceed those of the presented token.",
       }),
-      serviceTokens: grants()
-        .prefault({})
-        .meta({ description: 'Audience → what it may get for it in its own name (grant `client_credentials`).' }),
+      serviceTokens: grants().prefault({}).meta({
+        description: 'Tokens that it may get in its own name (grant `client_credentials`): audience → scopes.',
+      }),
     })
     .refine(
       (value) => value.clientSecretFile !== undefined || value.jwksFile !== undefined || value.service !== undefined,
@@ -54,22 +55,21 @@ export const tokenEndpoint = (context: SchemaContext) =>
     clients: z
       .record(name(), client(context))
       .refine((value) => Object.keys(value).length > 0, { message: 'needs at least one client' })
-      .meta({ description: 'Who may call: client id → its credential, and what it may have.' }),
+      .meta({ description: 'Clients of the endpoint: client id → credential and permissions.' }),
     subjectIssuers: z
       .array(
         z.strictObject({
           issuer: name().meta({ description: 'One of `issuers`.' }),
           sharesSessions: z.boolean().optional().meta({
             description:
-              '`true`: it is a gateway with the same store, so the `sid` of its tokens names a session here, and its users are ours. `false`: a `sid` means nothing here and is left out, and its users stay its own. Default: whether its `iss` is ours.',
+              '`true`: the issuer is a gateway with the same store, so the `sid` of its tokens names a session of this gateway, and its users are users of this gateway. `false`: a `sid` has no meaning here and is dropped, and its users stay its own. Default: whether its `iss` is that of this gateway.',
           }),
         }),
       )
       .prefault([])
-      .meta({ description: 'Issuers, besides ourselves, whose tokens may be exchanged.' }),
+      .meta({ description: 'Issuers besides this gateway whose tokens may be exchanged.' }),
     maxChainDepth: count(3, { atMost: 6 }).meta({
-      description:
-        'Actors that a token can name one inside the other (`act`): how many exchanges can follow each other.',
+      description: 'Deepest chain of actors (`act`) in a token, and so the number of exchanges in a row.',
     }),
     exchangeLifetime: tokenLifetime('2m').meta({
       description: '`exp` − `iat` of an exchanged token; never beyond the end of the token that was presented.',
@@ -80,22 +80,23 @@ export const tokenEndpoint = (context: SchemaContext) =>
     limits: z
       .strictObject({
         requestsPerSecond: count(50, { atMost: 100_000 }).meta({
-          description: 'Of one client, in one process, over time; more get 429.',
+          description: 'Sustained rate of one client per process; further requests get 429.',
         }),
-        burst: count(200, { atMost: 1_000_000 }).meta({ description: 'Requests of one client at once.' }),
+        burst: count(200, { atMost: 1_000_000 }).meta({ description: 'Requests that one client may send at once.' }),
         freeFailures: count(10).meta({
           description:
             'Wrong secrets or assertions for one client from one address (IPv6: its /64) before they are slowed.',
         }),
         maxDelay: duration('5m', { atLeastMs: 1_000, atMostMs: 86_400_000 }).meta({
-          description: 'They are slowed by 1 s, 2 s, 4 s and so on, up to this. Other addresses are not concerned.',
+          description:
+            'Further attempts are slowed by 1 s, 2 s, 4 s and so on, up to this. Other addresses are not affected.',
         }),
         window: duration('1h', { atLeastMs: 1_000 }).meta({
           description: 'Failures are forgotten after this long without another.',
         }),
       })
       .prefault({})
-      .meta({ description: 'How much one client may ask for, and how guessing is slowed.' }),
+      .meta({ description: 'Request rates, and how guessing is slowed.' }),
   });
 
 /** `tokenEndpoint`, loaded. */

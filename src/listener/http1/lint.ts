@@ -12,7 +12,7 @@ export const codes = defineCodes({
     '`trustedProxies` includes every address, so every client can name its own address.',
   ),
   'login/proxy-unknown': warning(
-    'TLS ends in front of the gateway, but `trustedProxies` is empty: all password attempts count for one address.',
+    'TLS is terminated in front of the gateway, but `trustedProxies` is empty: all password attempts count for one address.',
   ),
 });
 
@@ -95,7 +95,7 @@ function lintProxy({ draft, source }: Context): void {
     source.report(
       codes['login/proxy-unknown'],
       ['listeners', 'public'],
-      'TLS ends in front of this listener, but trustedProxies is empty: password attempts of all clients count for the address of the proxy',
+      'TLS is terminated in front of this listener, but trustedProxies is empty: password attempts of all clients count for the address of the proxy',
       'list the addresses of the proxy in listeners.public.trustedProxies',
       'key',
     );

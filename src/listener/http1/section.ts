@@ -15,7 +15,7 @@ const tlsServer = (context: SchemaContext) =>
       .min(1, 'needs at least one certificate')
       .meta({
         description:
-          'Certificates by SNI: the names in each leaf decide; the first one answers clients that send no name. Files are picked up when they are replaced.',
+          'Certificates, chosen by SNI and the names in each leaf; the first one serves clients that send no name. Replaced files are picked up without a reload.',
       }),
     minVersion: z
       .enum(['TLSv1.2', 'TLSv1.3'])
@@ -23,9 +23,9 @@ const tlsServer = (context: SchemaContext) =>
       .meta({ description: 'Oldest TLS version that is accepted.', restart: true }),
     clientCertificates: z
       .strictObject({
-        caFile: filePath(context).meta({ description: 'CA that client certificates must come from, PEM.' }),
+        caFile: filePath(context).meta({ description: 'CA that must have issued client certificates, PEM.' }),
         mode: z.enum(['request', 'require']).prefault('require').meta({
-          description: '`require` refuses the handshake without a certificate; `request` lets it through without one.',
+          description: '`require` refuses a handshake without a certificate; `request` accepts it.',
         }),
       })
       .optional()
@@ -36,23 +36,23 @@ const tlsServer = (context: SchemaContext) =>
 export const publicListener = (context: SchemaContext) =>
   z.strictObject({
     address: listenAddress().meta({ description: 'host:port that clients connect to.', restart: true }),
-    tls: tlsServer(context).optional().meta({ description: 'End TLS here. Left out: plain HTTP/1.1.' }),
+    tls: tlsServer(context).optional().meta({ description: 'Terminate TLS here. Left out: plain HTTP/1.1.' }),
     trustedProxies: cidrList().prefault([]).meta({
       description:
-        'Addresses of proxies in front whose X-Forwarded-For and X-Forwarded-Proto are believed. Default: none, the client is whoever connects.',
+        'Addresses of proxies in front of the gateway whose X-Forwarded-For and X-Forwarded-Proto are trusted. Default: none; the client is the peer of the connection.',
     }),
     limits: z
       .strictObject({
         maxConnections: count(20_000).meta({
-          description: 'Open connections of one process; more are closed at once.',
+          description: 'Open connections per process; further ones are closed at once.',
           restart: true,
         }),
         maxRequestsPerConnection: count(0, { atLeast: 0 }).meta({
-          description: 'Requests on one connection before it is closed; 0 is no limit.',
+          description: 'Requests on one connection before it is closed; 0: no limit.',
           restart: true,
         }),
         maxConcurrentRequests: count(10_000).meta({
-          description: 'Requests in progress in one process; more get 503.',
+          description: 'Requests in progress per process; further ones get 503.',
         }),
         maxHeaderBytes: size('16KiB').meta({
           description: 'Request line and headers together; more get 431.',
@@ -67,7 +67,7 @@ export const publicListener = (context: SchemaContext) =>
         maxCookieCount: count(100).meta({ description: 'Cookies in one request; more get 431.' }),
       })
       .prefault({})
-      .meta({ description: 'What one client may cost.' }),
+      .meta({ description: 'Limits on connections and requests.' }),
     timeouts: z
       .strictObject({
         headers: duration('10s', { atLeastMs: 100 }).meta({
@@ -80,7 +80,7 @@ export const publicListener = (context: SchemaContext) =>
         }),
         bodyIdle: duration('30s', { atLeastMs: 100 }).meta({ description: 'Between two parts of a request body.' }),
         send: duration('60s', { atLeastMs: 100 }).meta({
-          description: 'A client that takes nothing of its answer for this long is cut.',
+          description: 'A client that reads none of its response for this long is disconnected.',
           restart: true,
         }),
         keepAlive: duration('65s', { atLeastMs: 100 }).meta({
@@ -89,7 +89,7 @@ export const publicListener = (context: SchemaContext) =>
         }),
       })
       .prefault({})
-      .meta({ description: 'How long a client may take.' }),
+      .meta({ description: 'Timeouts of client connections.' }),
   });
 
 /** `listeners.redirect`. */

@@ -8,8 +8,8 @@ import { parseRedisUrl } from './url.ts';
 
 /** Codes of the findings about `store.redis`. */
 export const codes = defineCodes({
-  'store/credentials-twice': error('The user or the password of Redis is given in the URL and again beside it.'),
-  'store/password-missing': error('A user of Redis without a password: Redis has no login without one.'),
+  'store/credentials-twice': error('The user or the password of Redis is set both in the URL and in a key of its own.'),
+  'store/password-missing': error('A Redis user without a password: Redis has no login without one.'),
   'store/sentinel-unused': error('`store.redis.sentinelPasswordFile` with a URL that is not `redis+sentinel…`.'),
   'store/tls-unused': error(
     '`store.redis.tls` with a URL that is not `rediss…`: the connection would not be encrypted.',

@@ -61,13 +61,13 @@ export const redis = (context: SchemaContext) =>
       .string()
       .regex(/^[A-Za-z0-9:._-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 : . _ -')
       .prefault('sallyport:')
-      .meta({ description: 'Put before every key, so that several gateways can share a Redis.', restart: true }),
+      .meta({ description: 'Prefix of every key, so that several gateways can share a Redis.', restart: true }),
     connectTimeout: duration('1s', { atLeastMs: 10, atMostMs: 60_000 }).meta({
-      description: 'To connect.',
+      description: 'Timeout of a connection attempt.',
       restart: true,
     }),
     commandTimeout: duration('250ms', { atLeastMs: 10, atMostMs: 60_000 }).meta({
-      description: 'For one command; then the request that needed it gets 503.',
+      description: 'Timeout of one command; the request that needs it gets 503.',
       restart: true,
     }),
   });
