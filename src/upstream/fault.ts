@@ -36,6 +36,7 @@ export function forwardFailure(error: unknown, wasSent: boolean): Denial | Gatew
   if (error instanceof RequestBodyError) {
     if (error.failure === 'too_large') return BODY_TOO_LARGE;
     if (error.failure === 'stalled') return BODY_STALLED;
+    if (error.failure === 'not_taken') return new UpstreamFault('upstream_timeout', 'request body was not taken');
     return new UpstreamFault('downstream_aborted', 'client left during the request body', { cause: error });
   }
   const code = errorCode(error);

@@ -80,6 +80,8 @@ export class Forwarder implements ForwardingOwner {
         : new RequestBody(exchange.reply, {
             maxBytes: route.maxBodyBytes,
             idleTimeoutMs: this.settings.bodyIdleTimeoutMs,
+            // A route without an idle timeout means its answers.
+            takeTimeoutMs: route.idleTimeoutMs || upstream.config.timeouts.idle,
           });
     new Forwarding(this, exchange, request, permit, upstream, target, headers, body).start();
   }

@@ -84,6 +84,7 @@ export class Forwarding implements ConnectedHandler, Abortable {
   /** The whole body, when it is small and came in one piece: it is written together with the head. */
   #wholeBody: string | null = null;
   #stopWatching: (() => void) | null = null;
+  #answerTimer: NodeJS.Timeout | null = null;
 
   constructor(
     owner: ForwardingOwner,
@@ -127,7 +128,8 @@ export class Forwarding implements ConnectedHandler, Abortable {
       headers: this.#headers,
       body: this.#body,
       servername: server.serverName,
-      headersTimeout: route.firstByteTimeoutMs,
+      // With a body it counts from the end of that, and undici's from whenever the server was slow to take a part.
+      headersTimeout: this.#body === null ? route.firstByteTimeoutMs : 0,
       bodyTimeout: route.idleTimeoutMs,
       upgrade: this.#request.isWebSocket ? 'websocket' : null,
     };
@@ -141,6 +143,15 @@ export class Forwarding implements ConnectedHandler, Abortable {
     this.#isOnKeptConnection = this.connection?.begin() === true;
     this.#exchange.dispatchedMs = this.#owner.monotonicMs();
     if (this.#request.expectsContinue) this.#exchange.reply.writeContinue();
+  }
+
+  /** undici has the whole body. */
+  onRequestSent(): void {
+    if (this.#body === null || this.#exchange.firstByteMs !== null) return;
+    const timeoutMs = this.#permit.route.firstByteTimeoutMs ?? this.#upstream.config.timeouts.firstByte;
+    this.#answerTimer = setTimeout(() => {
+      this.#controller?.abort(new UpstreamFault('upstream_timeout', 'no answer after the request body'));
+    }, timeoutMs);
   }
 
   onResponseStarted(): void {
@@ -164,6 +175,8 @@ export class Forwarding implements ConnectedHandler, Abortable {
     // A 204 has no length (RFC 9110 §8.6): a client that believed one would wait for what never comes (SMG-39).
     if (status === 204) received['content-length'] = undefined;
     this.#exchange.firstByteMs = this.#owner.monotonicMs();
+    this.#body?.answered();
+    this.#stopAnswerTimer();
     this.#server?.noteSuccess();
     const headers = clientResponseHeaders(received, this.#permit, this.#owner.ownCookies);
     headers.push('x-request-id', this.#exchange.id);
@@ -299,9 +312,15 @@ export class Forwarding implements ConnectedHandler, Abortable {
     this.#exchange.worker = null;
     this.#exchange.requestBytes = this.#body?.byteCount ?? 0;
     this.#stopWatching?.();
+    this.#stopAnswerTimer();
     // A request that still waits for a connection keeps its place until its turn comes, whether its client has left or
     // not: coming and going would else fill the queue beyond its limit.
     if (this.#controller !== null) this.#release();
+  }
+
+  #stopAnswerTimer(): void {
+    if (this.#answerTimer !== null) clearTimeout(this.#answerTimer);
+    this.#answerTimer = null;
   }
 
   #release(): void {

@@ -2,8 +2,8 @@
  * The request body on its way to the upstream: a stream of its own, because undici destroys the stream it is given, and
  * destroying the body of a {@link Reply} would cut the connection on which the answer has to go back.
  *
- * Backpressure holds both ways, nothing is kept. Ends with an error when the body grows over its limit, stalls, or the
- * client leaves.
+ * Backpressure holds both ways, nothing is kept. Ends with an error when the body grows over its limit, when the client
+ * leaves or sends nothing for too long, and when the upstream takes nothing of it for too long.
  */
 
 import { Readable } from 'node:stream';
@@ -11,7 +11,7 @@ import type { Reply } from '../exchange.ts';
 import { notePassed } from '../lib/passing-bytes.ts';
 
 /** Why a body was given up. */
-export type BodyFailure = 'too_large' | 'stalled' | 'aborted';
+export type BodyFailure = 'too_large' | 'stalled' | 'not_taken' | 'aborted';
 
 /** Ends a request body that was given up. */
 export class RequestBodyError extends Error {
@@ -30,6 +30,8 @@ export interface RequestBodySettings {
   readonly maxBytes: number | null;
   /** Longest pause between two parts while the gateway is ready to read, milliseconds. */
   readonly idleTimeoutMs: number;
+  /** Longest pause of the upstream before it has answered, milliseconds. */
+  readonly takeTimeoutMs: number;
 }
 
 /** The body of one request, as undici reads it. */
@@ -37,8 +39,11 @@ export class RequestBody extends Readable {
   readonly #reply: Reply;
   readonly #incoming: Readable;
   readonly #settings: RequestBodySettings;
-  #idleTimer: NodeJS.Timeout | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  /** Whose pause the timer limits. */
+  #awaited: 'client' | 'upstream' | null = null;
   #isStarted = false;
+  #isAnswered = false;
   /** Bytes that have come so far. */
   byteCount = 0;
 
@@ -52,11 +57,18 @@ export class RequestBody extends Readable {
   override _read(): void {
     if (!this.#isStarted) this.#start();
     this.#incoming.resume();
-    this.#armTimer();
+    this.#await('client');
+  }
+
+  /** The upstream has answered: it need not take the rest. */
+  answered(): void {
+    this.#isAnswered = true;
+    if (this.#awaited === 'upstream') this.#await(null);
   }
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
     this.#stop();
+    this.#await(null);
     callback(error);
   }
 
@@ -69,19 +81,26 @@ export class RequestBody extends Readable {
   }
 
   #stop(): void {
-    if (this.#idleTimer !== null) clearTimeout(this.#idleTimer);
-    this.#idleTimer = null;
     this.#incoming.off('data', this.#onData);
     this.#incoming.off('end', this.#onEnd);
     this.#incoming.off('close', this.#onClose);
   }
 
-  #armTimer(): void {
-    if (this.#idleTimer === null) {
-      this.#idleTimer = setTimeout(() => this.destroy(new RequestBodyError('stalled')), this.#settings.idleTimeoutMs);
-    } else {
-      this.#idleTimer.refresh();
+  /** Limits the pause that begins now. A slow upstream is not the client's fault, nor the other way round. */
+  #await(side: 'client' | 'upstream' | null): void {
+    const awaited = side === 'upstream' && this.#isAnswered ? null : side;
+    if (awaited !== null && awaited === this.#awaited) {
+      this.#timer?.refresh();
+      return;
     }
+    this.#awaited = awaited;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    if (awaited === null) return;
+    const { idleTimeoutMs, takeTimeoutMs } = this.#settings;
+    const [failure, timeoutMs] =
+      awaited === 'client' ? (['stalled', idleTimeoutMs] as const) : (['not_taken', takeTimeoutMs] as const);
+    this.#timer = setTimeout(() => this.destroy(new RequestBodyError(failure)), timeoutMs);
   }
 
   readonly #onData = (chunk: Buffer): void => {
@@ -90,17 +109,16 @@ export class RequestBody extends Readable {
     if (this.#settings.maxBytes !== null && this.byteCount > this.#settings.maxBytes) {
       this.destroy(new RequestBodyError('too_large'));
     } else if (this.push(chunk)) {
-      this.#armTimer();
+      this.#await('client');
     } else {
       this.#incoming.pause();
-      // A slow upstream is not the client's fault.
-      if (this.#idleTimer !== null) clearTimeout(this.#idleTimer);
-      this.#idleTimer = null;
+      this.#await('upstream');
     }
   };
 
   readonly #onEnd = (): void => {
     this.#stop();
+    this.#await('upstream');
     this.push(null);
   };
 

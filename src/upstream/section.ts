@@ -42,10 +42,11 @@ export const upstream = (context: SchemaContext) =>
       .strictObject({
         connect: duration('2s', { atLeastMs: 10 }).meta({ description: 'To connect, TLS included; then 504.' }),
         firstByte: duration('60s', { atLeastMs: 10 }).meta({
-          description: 'From the sent request to the response headers; then 504.',
+          description: 'From the sent request, its body included, to the response headers; then 504.',
         }),
         idle: duration('60s', { atLeastMs: 10 }).meta({
-          description: 'Between two parts of the response body; then the response is cut. Not for WebSockets.',
+          description:
+            'Between two parts of the request body that the upstream takes; then 504. And between two parts of the response body; then the response is cut. Not for WebSockets.',
         }),
       })
       .prefault({})

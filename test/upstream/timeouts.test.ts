@@ -1,6 +1,7 @@
 /** DOS-19: an upstream that hangs, wherever it hangs, costs one request a stated time, and nobody else anything. */
 
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { expect, test } from 'vitest';
 import { HOST, startGateway } from '../support/gateway.ts';
 import { RawConnection, rawRequest, requestHead } from '../support/raw-client.ts';
@@ -73,13 +74,86 @@ test('a slow upload is no slow answer: the first-byte timeout begins when the re
   expect(upstream.last.body.toString()).toBe('ok');
 });
 
-test('DOS-19: an upstream that stops reading is 504 after the first-byte timeout', async () => {
+/** More than the buffers between a client and an upstream take. */
+const LARGE = Buffer.alloc(64 * 1024 * 1024);
+const largeHead = requestHead('POST', '/x', [HOST, `Content-Length: ${LARGE.length}`]);
+
+test('DOS-19, H7: an upstream that stops reading a request is 504 after the idle timeout', async () => {
   await using upstream = await RawUpstream.start((socket) => socket.pause());
-  await using gateway = await start(upstream.origin, { firstByte: '200ms' });
+  await using gateway = await start(upstream.origin, { firstByte: '1h', idle: '200ms' });
   await using connection = await RawConnection.open(gateway.port);
-  connection.write(requestHead('POST', '/x', [HOST, `Content-Length: ${64 * 1024 * 1024}`]));
-  connection.write(Buffer.alloc(64 * 1024 * 1024));
+  connection.write(largeHead);
+  connection.write(LARGE);
   expect((await connection.response()).status).toBe(504);
+});
+
+test('DOS-19, H7: an upstream that leaves the last parts of a whole request unread is 504 after the idle timeout', async () => {
+  await using upstream = await RawUpstream.start((socket) => socket.pause());
+  await using gateway = await start(
+    upstream.origin,
+    { firstByte: '1h', idle: '200ms' },
+    {},
+    { timeouts: { idle: '0s' } },
+  );
+  await using connection = await RawConnection.open(gateway.port);
+  // The client is done before anything is full.
+  let length = 0;
+  const part = Buffer.alloc(16 * 1024);
+  connection.write(requestHead('POST', '/x', [HOST, 'Transfer-Encoding: chunked']));
+  while (!connection.socket.writableNeedDrain && length < LARGE.length) {
+    length += part.length;
+    connection.write(`${part.length.toString(16)}\r\n${part.toString('latin1')}\r\n`);
+    await new Promise(setImmediate);
+  }
+  connection.write('0\r\n\r\n');
+  expect((await connection.response()).status).toBe(504);
+});
+
+// undici looks at its timers once a second: the pause is longer than that.
+test('H7: an upstream that does not read an upload for a while is no slow answer', async () => {
+  let accepted: Socket | null = null;
+  await using upstream = await RawUpstream.start((socket) => {
+    accepted = socket.pause();
+  });
+  await using gateway = await start(upstream.origin, { firstByte: '1s' });
+  await using connection = await RawConnection.open(gateway.port);
+  connection.write(largeHead);
+  connection.write(LARGE);
+  await new Promise((resolve) => setTimeout(resolve, 2_500));
+  const socket = accepted as unknown as Socket;
+  let read = 0;
+  socket.on('data', (chunk: Buffer) => {
+    read += chunk.length;
+    if (read > LARGE.length) socket.write(OK);
+  });
+  socket.resume();
+  expect((await connection.response()).status).toBe(200);
+});
+
+test('DOS-19, H7: an answer to a request with a body is due within the first-byte timeout of its end', async () => {
+  await using upstream = await RawUpstream.start((socket) => socket.resume());
+  await using gateway = await start(upstream.origin, { firstByte: '100ms' });
+  await timedOut(gateway.port, `${requestHead('POST', '/x', [HOST, 'Content-Length: 4'])}body`);
+  await expect.poll(() => upstream.openConnections).toBe(0);
+});
+
+test('H7: an upstream that answers without reading the request is not cut while it answers', async () => {
+  await using upstream = await RawUpstream.start((socket) => {
+    socket.once('data', async () => {
+      socket.pause();
+      socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n');
+      for (let part = 0; part < 20; part += 1) {
+        socket.write('4\r\npart\r\n');
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      socket.write('0\r\n\r\n');
+    });
+  });
+  await using gateway = await start(upstream.origin, { idle: '100ms' });
+  await using connection = await RawConnection.open(gateway.port);
+  connection.write(largeHead);
+  connection.write(LARGE);
+  expect((await connection.response()).body.toString()).toBe('part'.repeat(20));
 });
 
 test('DOS-19: requests that time out give their places back', async () => {
