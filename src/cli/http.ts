@@ -1,6 +1,4 @@
-/**
- * One small HTTP request of the command line: no proxy from the environment, no redirect, bounded in time and size.
- */
+/** One small HTTP request of the command line: no proxy from the environment, no redirect, bounded in time and size. */
 
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';

@@ -1,6 +1,4 @@
-/**
- * A command line read by the description of its command.
- */
+/** A command line read by the description of its command. */
 
 import { parseArgs } from 'node:util';
 import { nearest } from '../lib/nearest.ts';

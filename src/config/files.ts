@@ -1,6 +1,4 @@
-/**
- * Checks and reads the files that a configuration names.
- */
+/** Checks and reads the files that a configuration names. */
 
 import { accessSync, constants, readFileSync, type Stats, statSync } from 'node:fs';
 

@@ -1,6 +1,4 @@
-/**
- * The schema of the configuration file as JSON Schema draft-07. Keys with defaults are optional.
- */
+/** The schema of the configuration file as JSON Schema draft-07. Keys with defaults are optional. */
 
 import { z } from 'zod';
 import type { KeyMeta } from './walk.ts';

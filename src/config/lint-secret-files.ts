@@ -1,6 +1,4 @@
-/**
- * Rules about files with secrets: one role each, and not readable by every user.
- */
+/** Rules about files with secrets: one role each, and not readable by every user. */
 
 import { resolve } from 'node:path';
 import { codes } from './codes.ts';

@@ -1,6 +1,4 @@
-/**
- * Formats findings for people and programs.
- */
+/** Formats findings for people and programs. */
 
 import { counted } from '../lib/counted.ts';
 import type { Problem } from './problem.ts';

@@ -1,6 +1,4 @@
-/**
- * Turns zod's issues into findings: with a place, a clear message and a suggestion.
- */
+/** Turns zod's issues into findings: with a place, a clear message and a suggestion. */
 
 import type { z } from 'zod';
 import { nearest } from '../lib/nearest.ts';

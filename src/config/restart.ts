@@ -1,6 +1,4 @@
-/**
- * Finds the changes between two configurations that a reload cannot apply.
- */
+/** Finds the changes between two configurations that a reload cannot apply. */
 
 import { isDeepStrictEqual } from 'node:util';
 import type { z } from 'zod';

@@ -1,6 +1,4 @@
-/**
- * Durations as written in a configuration (`250ms`, `30s`, `2m`, `12h`, `30d`), held as milliseconds.
- */
+/** Durations as written in a configuration (`250ms`, `30s`, `2m`, `12h`, `30d`), held as milliseconds. */
 
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 

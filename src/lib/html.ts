@@ -1,6 +1,4 @@
-/**
- * HTML by tagged template: everything interpolated is escaped, except HTML made by the same template.
- */
+/** HTML by tagged template: everything interpolated is escaped, except HTML made by the same template. */
 
 /** A piece of HTML that is safe to write unescaped. Create it with {@link html} only. */
 export class Html {

@@ -1,6 +1,4 @@
-/**
- * Times as RFC 3339 text, in UTC with milliseconds.
- */
+/** Times as RFC 3339 text, in UTC with milliseconds. */
 
 // biome-ignore-start lint/style/noRestrictedGlobals: converts a given time; does not read the clock.
 /** `2026-01-31T12:00:00.000Z` for milliseconds since the Unix epoch. */

@@ -1,6 +1,4 @@
-/**
- * Rules about the outbound side: what can be called, and how the tokens for it are got.
- */
+/** Rules about the outbound side: what can be called, and how the tokens for it are got. */
 
 import { type DraftEntries, entryPath, type LintContext } from '../config/lint.ts';
 import { reportDuplicates, reportUnknown, uses } from '../config/names.ts';

@@ -1,6 +1,4 @@
-/**
- * Service tokens that we sign for the workload: `sub` is the workload, `aud` the destination's audience.
- */
+/** Service tokens that we sign for the workload: `sub` is the workload, `aud` the destination's audience. */
 
 import type { Clocks } from '../lib/clock.ts';
 import type { Keyring } from '../token/keyring.ts';

@@ -1,6 +1,4 @@
-/**
- * Rules about single routes: what their keys say together, and with the sections above them.
- */
+/** Rules about single routes: what their keys say together, and with the sections above them. */
 
 import { compileCredential } from '../authentication/credential.ts';
 import type { CredentialKind } from '../authentication/kind.ts';

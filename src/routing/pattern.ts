@@ -1,6 +1,4 @@
-/**
- * Host and path patterns of routes, and the order in which they are tried.
- */
+/** Host and path patterns of routes, and the order in which they are tried. */
 
 type PathSegment =
   | { readonly kind: 'literal'; readonly text: string }

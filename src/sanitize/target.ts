@@ -1,6 +1,4 @@
-/**
- * The request target (RFC 9112 §3.2): origin-form, or absolute-form with the same host as the Host header.
- */
+/** The request target (RFC 9112 §3.2): origin-form, or absolute-form with the same host as the Host header. */
 
 import { Denial } from '../errors.ts';
 import { canonicalHost } from './host.ts';

@@ -56,9 +56,7 @@ type Event =
       readonly kind: string;
     }
   | {
-      /**
-       * A replaced token was used again after its grace: somebody has a copy. The family and its session have ended.
-       */
+      /** A replaced token was used again after its grace: somebody has a copy. The family and its session have ended. */
       readonly event: 'refresh_reuse_detected';
       readonly subject: string;
       readonly handle: SessionHandle;

@@ -1,6 +1,4 @@
-/**
- * Signing keys: made, written and read as JWK (RFC 7517), named by their thumbprint (RFC 7638).
- */
+/** Signing keys: made, written and read as JWK (RFC 7517), named by their thumbprint (RFC 7638). */
 
 import { createPrivateKey, createSecretKey, hash, type KeyObject } from 'node:crypto';
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose';

@@ -1,6 +1,4 @@
-/**
- * Translates errors of undici and the operating system into reasons. Matches on codes, never on message text.
- */
+/** Translates errors of undici and the operating system into reasons. Matches on codes, never on message text. */
 
 import { errors } from 'undici';
 import { Denial, GatewayFault, UpstreamFault } from '../errors.ts';

@@ -1,6 +1,4 @@
-/**
- * One forward under way: the handler of undici's callbacks, and so the only place that knows how far it has come.
- */
+/** One forward under way: the handler of undici's callbacks, and so the only place that knows how far it has come. */
 
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Duplex } from 'node:stream';

@@ -1,6 +1,4 @@
-/**
- * One server of an upstream: its connection pool, what is under way to it, and whether it is left alone for a while.
- */
+/** One server of an upstream: its connection pool, what is under way to it, and whether it is left alone for a while. */
 
 import { connect, isIP } from 'node:net';
 import { buildConnector, Pool } from 'undici';

@@ -1,6 +1,4 @@
-/**
- * The servers behind one name, and which of them gets the next request.
- */
+/** The servers behind one name, and which of them gets the next request. */
 
 import { readFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';

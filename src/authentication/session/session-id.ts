@@ -17,8 +17,6 @@ export const newSessionId = (): SessionId => randomBytes(32).toString('base64url
 /** Whether a cookie's value has the form of a session id. Anything else is refused before any lookup (COK-12, COK-14). */
 export const isSessionId = (value: string): value is SessionId => BASE64URL_32_BYTES_PATTERN.test(value);
 
-/**
- * The handle of a session id. The id is hashed as it was sent, not decoded, so each handle has one spelling (COK-15).
- */
+/** The handle of a session id. The id is hashed as it was sent, not decoded, so each handle has one spelling (COK-15). */
 export const sessionHandle = (sessionId: SessionId): SessionHandle =>
   hash('sha256', sessionId, 'base64url') as SessionHandle;

@@ -1,6 +1,4 @@
-/**
- * explain: the outcome of a request in the pipeline of a stand-in, and the reasons, as plain data.
- */
+/** explain: the outcome of a request in the pipeline of a stand-in, and the reasons, as plain data. */
 
 import { describeCredential } from '../../authentication/credential.ts';
 import { KINDS } from '../../authentication/kinds.ts';

@@ -1,6 +1,4 @@
-/**
- * What `explain` is asked about: a request as a client would send it, and the credential that it presents.
- */
+/** What `explain` is asked about: a request as a client would send it, and the credential that it presents. */
 
 import { METHODS } from 'node:http';
 import { isIP } from 'node:net';

@@ -1,6 +1,4 @@
-/**
- * A reply that is kept instead of sent, to a request without a body.
- */
+/** A reply that is kept instead of sent, to a request without a body. */
 
 import { type Duplex, PassThrough, Readable } from 'node:stream';
 import type { Reply } from '../../exchange.ts';

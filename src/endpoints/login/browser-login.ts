@@ -1,6 +1,4 @@
-/**
- * `GET` and `POST {base}/login`: the login page, and what its password form and programs send.
- */
+/** `GET` and `POST {base}/login`: the login page, and what its password form and programs send. */
 
 import { z } from 'zod';
 import { Denial, GatewayFault, REASONS } from '../../errors.ts';

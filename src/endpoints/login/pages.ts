@@ -1,6 +1,4 @@
-/**
- * The pages for people: their words and their forms. The shell around them is `response/page.ts`.
- */
+/** The pages for people: their words and their forms. The shell around them is `response/page.ts`. */
 
 import { type Html, html } from '../../lib/html.ts';
 import { toTimestamp } from '../../lib/timestamp.ts';

@@ -1,6 +1,4 @@
-/**
- * The Set-Cookie lines of the session cookie (RFC 6265bis §4.1): always Secure, HttpOnly, Path=/, never Domain.
- */
+/** The Set-Cookie lines of the session cookie (RFC 6265bis §4.1): always Secure, HttpOnly, Path=/, never Domain. */
 
 import type { SessionId } from '../../authentication/session/session-id.ts';
 

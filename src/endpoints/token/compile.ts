@@ -1,6 +1,4 @@
-/**
- * The token endpoint of one configuration, put together.
- */
+/** The token endpoint of one configuration, put together. */
 
 import { ClientAssertions } from '../../authentication/client/client-assertion.ts';
 import { Clients } from '../../authentication/client/clients.ts';

@@ -1,6 +1,4 @@
-/**
- * Rules about the token endpoint: who its clients are, and whether what they may have makes sense.
- */
+/** Rules about the token endpoint: who its clients are, and whether what they may have makes sense. */
 
 import type { DraftEntries, LintContext } from '../../config/lint.ts';
 import { reportUnknown, uses, usesByName } from '../../config/names.ts';

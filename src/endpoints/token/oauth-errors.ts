@@ -1,6 +1,4 @@
-/**
- * How refusals are reported to OAuth clients (RFC 6749 §5.2, RFC 8693 §2.2.2).
- */
+/** How refusals are reported to OAuth clients (RFC 6749 §5.2, RFC 8693 §2.2.2). */
 
 import { type Denial, type DenialReason, type GatewayFault, REASONS, type Reason } from '../../errors.ts';
 import { clientChallenge } from '../../response/challenges.ts';

@@ -1,6 +1,4 @@
-/**
- * Who may have what: the clients of the configuration, compiled, and the two questions that are asked of them.
- */
+/** Who may have what: the clients of the configuration, compiled, and the two questions that are asked of them. */
 
 import { Denial } from '../../errors.ts';
 import type { TokenEndpointConfig } from './section.ts';

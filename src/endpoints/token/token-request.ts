@@ -1,6 +1,4 @@
-/**
- * What a token request asks for: its form, read strictly (RFC 6749 §3.2, §4.4.2; RFC 8693 §2.1).
- */
+/** What a token request asks for: its form, read strictly (RFC 6749 §3.2, §4.4.2; RFC 8693 §2.1). */
 
 import { Denial } from '../../errors.ts';
 

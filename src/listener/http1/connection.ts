@@ -1,6 +1,4 @@
-/**
- * What the server knows of one connection, beyond what Node knows.
- */
+/** What the server knows of one connection, beyond what Node knows. */
 
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';

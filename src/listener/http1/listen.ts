@@ -1,6 +1,4 @@
-/**
- * Opens a listening socket, or says in one line why that is impossible.
- */
+/** Opens a listening socket, or says in one line why that is impossible. */
 
 import type { AddressInfo, Server } from 'node:net';
 import type { ListenAddress } from '../../config/fields.ts';

@@ -23,9 +23,7 @@ import { REVOKE_TOKENS, run } from './scripts.ts';
 const PAGE = 1_000;
 /** How long a failed recording waits before it is tried again. */
 const REPEAT_AFTER_MS = 1_000;
-/**
- * The most revocations remembered for {@link RedisTokenRevocations.revokeAgain}, and the most waiting to be recorded.
- */
+/** The most revocations remembered for {@link RedisTokenRevocations.revokeAgain}, and the most waiting to be recorded. */
 const MAX_REMEMBERED = 10_000;
 
 /** The revocations of tokens of one store. */
