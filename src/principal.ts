@@ -7,7 +7,7 @@
 
 import type { Denial } from './errors.ts';
 import type { CompactJws } from './jwt/compact.ts';
-import type { Sid } from './jwt/names.ts';
+import type { SessionHandle, Sid } from './jwt/names.ts';
 import { issuerNames, type PresentedIssuer } from './jwt/subject.ts';
 import type { CompactToken } from './lib/bearer.ts';
 import type { JSONType } from './lib/json.ts';
@@ -51,6 +51,8 @@ interface PrincipalCredential {
   readonly sid: Sid | null;
   /** The token itself, for `upstreamToken: original` and for an exchange; `null` where it is not a token. Never logged. */
   readonly compact: CompactToken | null;
+  /** What the token says, by which it can be revoked; `null` where it is not a token, or was not verified. */
+  readonly claims: Readonly<Record<string, unknown>> | null;
 }
 
 /** The `act` claim (RFC 8693 §4.1): who acts now, and inside it who acted before. */
@@ -76,7 +78,7 @@ interface IdentifiedPrincipal {
   readonly tokens: Map<string, ReusableToken>;
 }
 
-/** A person with a session. */
+/** A person with a session, presented by its cookie or by a token of ours that stands for it. */
 export interface UserPrincipal extends IdentifiedPrincipal {
   readonly kind: 'user';
   readonly session: SessionRecord;
@@ -94,6 +96,8 @@ export interface ServicePrincipal extends IdentifiedPrincipal {
    * another issuer. A name of one sort is never taken for the same name of another (RFC 9700 §4.15).
    */
   readonly standsFor: 'service' | 'user' | 'other';
+  /** The session that a token of our own stands for; `null` for none, and in tokens of others. */
+  readonly session: SessionHandle | null;
 }
 
 /** Nobody: a public route, or a route where a credential is optional and none was presented. */
@@ -169,7 +173,8 @@ export function claimOf({ claims }: KnownPrincipal, name: string): JSONType | un
 export function principalKey(principal: KnownPrincipal): readonly JSONType[] {
   switch (principal.kind) {
     case 'user':
-      return ['user', principal.session.handle, principal.session.version];
+      // A token may have fewer scopes than its user, and actors: it never gets what another credential gets.
+      return ['user', principal.session.handle, principal.session.version, principal.credential.compact];
     case 'service':
       return [principal.credential.kind.name, principal.issuer, principal.subject, principal.claims];
     default:

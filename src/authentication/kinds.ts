@@ -4,7 +4,7 @@
  */
 
 import type { NonEmpty } from '../lib/non-empty.ts';
-import type { ServicePrincipal, UserPrincipal } from '../principal.ts';
+import type { KnownPrincipal, ServicePrincipal, UserPrincipal } from '../principal.ts';
 import type { CredentialVerifier } from './kind.ts';
 import { type AcceptedServiceTokens, SERVICE_TOKEN } from './service-token/kind.ts';
 import { type AcceptedSession, SESSION } from './session/kind.ts';
@@ -13,7 +13,7 @@ import { type AcceptedWorkload, WORKLOAD } from './workload/kind.ts';
 /** By name: what of the kind a route accepts, and whom its verifier authenticates. */
 export interface Kinds {
   readonly session: { readonly accepted: AcceptedSession; readonly principal: UserPrincipal };
-  readonly service: { readonly accepted: AcceptedServiceTokens; readonly principal: ServicePrincipal };
+  readonly service: { readonly accepted: AcceptedServiceTokens; readonly principal: KnownPrincipal };
   readonly workload: { readonly accepted: AcceptedWorkload; readonly principal: ServicePrincipal };
 }
 

@@ -85,7 +85,7 @@ export async function compileRuntime(config: Config, longLived: LongLived, previ
   const authenticator = new Authenticator(
     {
       session: new SessionVerifier(sessions),
-      service: new ServiceTokenVerifier(serviceTokens, longLived.revokedTokens),
+      service: new ServiceTokenVerifier(serviceTokens, longLived.revokedTokens, sessions),
       workload: null,
     },
     series.authentication,

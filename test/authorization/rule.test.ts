@@ -19,7 +19,14 @@ const parseAllow = (allow: unknown): AllowConfig => {
 const judge = (allow: unknown, principal: KnownPrincipal) => compileRule(parseAllow(allow))(principal);
 
 const credential = (kind: CredentialTraits) =>
-  ({ kind, endsAtMs: Number.POSITIVE_INFINITY, presentedIssuer: null, sid: null, compact: null }) as const;
+  ({
+    kind,
+    endsAtMs: Number.POSITIVE_INFINITY,
+    presentedIssuer: null,
+    sid: null,
+    compact: null,
+    claims: null,
+  }) as const;
 
 interface Held {
   readonly roles?: readonly string[];
@@ -46,6 +53,7 @@ const service = ({ roles = [], scopes = [], subject = 'cart', claims = {} }: Hel
   issuer: 'cluster',
   tokenIssuer: 'https://cluster.example',
   standsFor: 'service',
+  session: null,
   subject,
   roles: new Set(roles),
   scopes: new Set(scopes),

@@ -17,7 +17,7 @@ import type { LearntIssuer } from './cluster.ts';
 import { type IssuerConfig, type KeySource, keySourceOf } from './section.ts';
 
 /** What kind of issuer: what its tokens look like, and by what they are told to be its. */
-type IssuerKind = 'jwt' | 'kubernetes' | 'jwt-svid';
+type IssuerKind = 'own' | 'jwt' | 'kubernetes' | 'jwt-svid';
 
 /** The rules for the tokens of one issuer. */
 export interface IssuerRules {
@@ -54,7 +54,17 @@ const KUBERNETES_ALGORITHMS = ['RS256', 'ES256', 'ES384', 'ES512'];
 /** JWT-SVID §2.1. */
 const SVID_ALGORITHMS = ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512'];
 
-const PROFILES = { jwt: serviceTokenProfile, kubernetes: kubernetesTokenProfile, 'jwt-svid': jwtSvidProfile } as const;
+const PROFILES = {
+  own: serviceTokenProfile,
+  jwt: serviceTokenProfile,
+  kubernetes: kubernetesTokenProfile,
+  'jwt-svid': jwtSvidProfile,
+} as const;
+const KINDS: Readonly<Partial<Record<KeySource, IssuerKind>>> = {
+  own: 'own',
+  kubernetes: 'kubernetes',
+  spiffe: 'jwt-svid',
+};
 
 /** A SPIFFE ID (SPIFFE-ID §2): trust domain, then a path of segments that are neither empty nor dots. */
 const SPIFFE_ID = /^spiffe:\/\/(?<trustDomain>[a-z0-9._-]{1,255})(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._-]+)+$/;
@@ -62,7 +72,7 @@ const SPIFFE_ID = /^spiffe:\/\/(?<trustDomain>[a-z0-9._-]{1,255})(?:\/(?!\.{1,2}
 /** The rules of an issuer, without its keys. */
 export function issuerRules(config: IssuerConfig, defaults: IssuerDefaults): IssuerRules {
   const source = keySourceOf(config);
-  const kind = source === 'kubernetes' ? 'kubernetes' : source === 'spiffe' ? 'jwt-svid' : 'jwt';
+  const kind = KINDS[source] ?? 'jwt';
   const { audience, authorizedParties = null, types, maxLifetime: maxLifetimeMs, clockSkew: clockSkewMs } = config;
   return {
     kind,

@@ -10,7 +10,7 @@
 import { type Denial, DependencyFault } from '../../errors.ts';
 import { expiryMs } from '../../jwt/claims.ts';
 import { type DecodedToken, decodeCompact } from '../../jwt/compact.ts';
-import { sidOf } from '../../jwt/names.ts';
+import { isSessionHandle, sidOf } from '../../jwt/names.ts';
 import { RememberingVerifier } from '../../jwt/remembering-verifier.ts';
 import { actorIssuerOf, presentedIssuerOf } from '../../jwt/subject.ts';
 import { bearerToken, type CompactToken } from '../../lib/bearer.ts';
@@ -211,12 +211,16 @@ function principalOf(claims: DecodedToken['payload'], token: CompactToken, issue
   // Nobody vouches for the `iss` of a JWT-SVID.
   const tokenIssuer = trustDomain === null ? (claims['iss'] as string) : `spiffe://${trustDomain}`;
   const presentedIssuer = presentedIssuerOf(claims, tokenIssuer, ourIssuer);
+  // Elsewhere it may be the name of anything, a session of ours included.
+  const sid = tokenIssuer === ourIssuer ? sidOf(claims) : null;
   return {
     kind: 'service',
     issuer: issuer.name,
     tokenIssuer,
     standsFor:
       presentedIssuer !== null && presentedIssuer !== tokenIssuer ? 'other' : 'sid' in claims ? 'user' : 'service',
+    // The name of a session of our store, unless the token was signed elsewhere with our `iss`.
+    session: kind === 'own' && sid !== null && isSessionHandle(sid) ? sid : null,
     subject,
     roles: stringSet(claims['roles'] as JSONType),
     scopes: scopeSet(claims['scope']),
@@ -227,9 +231,9 @@ function principalOf(claims: DecodedToken['payload'], token: CompactToken, issue
       kind: SERVICE_TOKEN,
       endsAtMs: typeof exp === 'number' ? expiryMs(exp) : Number.POSITIVE_INFINITY,
       presentedIssuer,
-      // Elsewhere it may be the name of anything, a session of ours included.
-      sid: tokenIssuer === ourIssuer ? sidOf(claims) : null,
+      sid,
       compact: token,
+      claims,
     },
     tokens: new Map(),
   };

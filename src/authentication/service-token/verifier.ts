@@ -1,39 +1,99 @@
-/** Verifies service tokens: the {@link ServiceTokens} of a configuration in the place that the authenticator has for them. */
+/**
+ * Verifies service tokens: the {@link ServiceTokens} of a configuration in the place that the authenticator has for them.
+ *
+ * A token of our own that stands for a session authenticates the user of that session: whoever comes with an access token
+ * is the person who would have come with the cookie, with the same attributes, for as long as the session lives. From the
+ * token are its scopes, its actors and its end.
+ */
 
-import type { Denial } from '../../errors.ts';
-import type { ServicePrincipal } from '../../principal.ts';
+import { Denial } from '../../errors.ts';
+import type { KnownPrincipal, ServicePrincipal, UserPrincipal } from '../../principal.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import type { CredentialVerifier } from '../kind.ts';
 import type { WatchedRevocations } from '../revocation/revoked-tokens.ts';
+import type { Sessions } from '../session/sessions.ts';
 import type { AcceptedServiceTokens } from './kind.ts';
 import type { ServiceTokens } from './service-tokens.ts';
 
+const SESSION_ENDED = new Denial('token_invalid', 'the session of the token has ended');
+
+/** Whose session a token stands for, as it was last seen. */
+interface KnownUser {
+  /** By the session alone; compared by identity. */
+  readonly bySession: UserPrincipal;
+  readonly byToken: UserPrincipal;
+}
+
 /** The verifier of the kind `service`. */
-export class ServiceTokenVerifier implements CredentialVerifier<AcceptedServiceTokens, ServicePrincipal> {
+export class ServiceTokenVerifier implements CredentialVerifier<AcceptedServiceTokens, KnownPrincipal> {
   readonly #tokens: ServiceTokens;
   readonly #revoked: WatchedRevocations;
+  readonly #sessions: Pick<Sessions, 'named'>;
+  /** By the principal of a token, which is remembered together with the token. */
+  readonly #users = new WeakMap<ServicePrincipal, KnownUser>();
 
-  constructor(tokens: ServiceTokens, revoked: WatchedRevocations) {
+  constructor(tokens: ServiceTokens, revoked: WatchedRevocations, sessions: Pick<Sessions, 'named'>) {
     this.#tokens = tokens;
     this.#revoked = revoked;
+    this.#sessions = sessions;
   }
 
   /**
-   * @returns the service, or a Denial `token_invalid`
+   * @returns the service, or the user whose session the token stands for, or a Denial `token_invalid`
    * @throws DependencyFault `jwks_unavailable` | `store_unavailable`, as a rejection or directly
    */
   authenticate(
     { authorization }: ScreenedRequest,
     { issuers }: AcceptedServiceTokens,
-  ): ServicePrincipal | Denial | Promise<ServicePrincipal | Denial> {
-    return this.#tokens.authenticate(authorization ?? '', issuers);
+  ): KnownPrincipal | Denial | Promise<KnownPrincipal | Denial> {
+    const found = this.#tokens.authenticate(authorization ?? '', issuers);
+    return found instanceof Promise ? found.then((settled) => this.#principal(settled)) : this.#principal(found);
   }
 
   /** Calls back when the token is revoked. */
-  watch({ claims }: ServicePrincipal, onEnd: () => void): () => void {
-    return this.#revoked.watch(claims, onEnd);
+  watch({ credential }: KnownPrincipal, onEnd: () => void): () => void {
+    return this.#revoked.watch(credential.claims ?? {}, onEnd);
   }
 
   /** A token ends at its time, however much it is used. */
   noteUse(): void {}
+
+  #principal(found: ServicePrincipal | Denial): KnownPrincipal | Denial | Promise<KnownPrincipal | Denial> {
+    if (found instanceof Denial || found.session === null) return found;
+    const user = this.#sessions.named(found.session);
+    return user instanceof Promise ? user.then((settled) => this.#user(found, settled)) : this.#user(found, user);
+  }
+
+  #user(token: ServicePrincipal, user: UserPrincipal | Denial): UserPrincipal | Denial {
+    if (user instanceof Denial || user.subject !== token.subject) return SESSION_ENDED;
+    const known = this.#users.get(token);
+    if (known?.bySession === user) return known.byToken;
+    // Upstream tokens are reused within one version of a session.
+    const isSameVersion = known?.bySession.session.version === user.session.version;
+    const byToken = userByToken(user, token, isSameVersion ? known.byToken.tokens : new Map());
+    this.#users.set(token, { bySession: user, byToken });
+    return byToken;
+  }
+}
+
+/** Written out, as the user of a session is: objects of one shape keep the compiled way of a request. */
+function userByToken(
+  { subject, roles, claims, serviceAccount, session }: UserPrincipal,
+  { scopes, act, credential }: ServicePrincipal,
+  tokens: UserPrincipal['tokens'],
+): UserPrincipal {
+  const { kind, presentedIssuer, sid, compact, claims: tokenClaims } = credential;
+  const endsAtMs = Math.min(credential.endsAtMs, session.expiresAtMs);
+  return {
+    kind: 'user',
+    subject,
+    roles,
+    scopes,
+    claims,
+    act,
+    serviceAccount,
+    credential: { kind, endsAtMs, presentedIssuer, sid, compact, claims: tokenClaims },
+    tokens,
+    session,
+  };
 }

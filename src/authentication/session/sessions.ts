@@ -190,6 +190,18 @@ export class Sessions {
   }
 
   /**
+   * The user of the session that a token of ours stands for, who has used it now. Answers at once, without a promise, when
+   * the session is cached and trusted.
+   *
+   * @returns the user, or a Denial `session_unknown` | `session_expired`
+   * @throws DependencyFault `store_unavailable`, as a rejection
+   */
+  named(handle: SessionHandle): UserPrincipal | Denial | Promise<UserPrincipal | Denial> {
+    const cached = this.#cache.get(handle);
+    return (cached === undefined ? null : this.#ifTrusted(cached)) ?? this.#fromStore(handle);
+  }
+
+  /**
    * Opens a session under a new id.
    *
    * @returns the id, which only the browser may have, and what the store keeps
@@ -513,6 +525,7 @@ export function userPrincipal(record: SessionRecord): UserPrincipal {
       presentedIssuer: null,
       sid: record.handle,
       compact: null,
+      claims: null,
     },
     tokens: new Map(),
     session: record,

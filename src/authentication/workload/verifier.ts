@@ -59,13 +59,21 @@ function workloadPrincipal(subject: string, compact: CompactToken | null): Servi
     issuer: 'outbound',
     tokenIssuer: '',
     standsFor: 'service',
+    session: null,
     subject,
     roles: new Set(),
     scopes: new Set(),
     claims: {},
     act: null,
     serviceAccount: null,
-    credential: { kind: WORKLOAD, endsAtMs: Number.POSITIVE_INFINITY, presentedIssuer: null, sid: null, compact },
+    credential: {
+      kind: WORKLOAD,
+      endsAtMs: Number.POSITIVE_INFINITY,
+      presentedIssuer: null,
+      sid: null,
+      compact,
+      claims: null,
+    },
     tokens: new Map(),
   };
 }

@@ -100,7 +100,7 @@ export class StandIn implements AsyncDisposable {
         ? {
             ...pipeline,
             authenticator: pipeline.authenticator.with({
-              service: new ServiceTokenVerifier(serviceTokens, NO_REVOCATIONS),
+              service: new ServiceTokenVerifier(serviceTokens, NO_REVOCATIONS, sessions),
             }),
           }
         : { ...side, tokens: standInTokens(runtime, side) };
