@@ -14,8 +14,10 @@ import type { Store } from './store.ts';
 /** A key of the section that names a store in another process. */
 type Kind = Exclude<keyof StoreConfig, 'memory'>;
 
+type Sections = { readonly [K in Kind]-?: NonNullable<StoreConfig[K]> };
+
 /** The compiler asks for a row for each key of the section. */
-const STORES: { readonly [K in Kind]-?: NetworkedStore<NonNullable<StoreConfig[K]>> } = { redis: REDIS };
+const STORES: { readonly [K in Kind]: NetworkedStore<Sections[K]> } = { redis: REDIS };
 
 /** Codes of the findings about the sections of these stores. */
 export const NETWORKED_CODES = { ...REDIS.codes };
@@ -45,9 +47,9 @@ export const namedStores = (config: StoreConfig): readonly NamedStore[] =>
   KINDS.map((kind) => named(kind, config)).filter((store) => store !== null);
 
 function named<K extends Kind>(kind: K, config: StoreConfig): NamedStore | null {
-  const section = config[kind];
+  const section = config[kind] as Sections[K] | undefined;
   if (section === undefined) return null;
-  const store = STORES[kind];
+  const store: NetworkedStore<Sections[K]> = STORES[kind];
   return {
     kind,
     lint: (source) => store.lint(section, source),

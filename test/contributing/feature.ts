@@ -3,9 +3,13 @@
  * it to the gateway. The test beside this applies both to a copy of the sources, compiles and runs it.
  */
 
-/** The files of the feature's own folder, and of its command. */
-export const NEW_FILES: Readonly<Record<string, string>> = {
-  'src/greeting/section.ts': `/** The section \`greeting\`: what the gateway says about itself. */
+import type { Example } from './example.ts';
+
+/** A section with a key, a finding, a metric, and a command. */
+export const GREETING: Example = {
+  // The feature's own folder, and its command.
+  newFiles: {
+    'src/greeting/section.ts': `/** The section \`greeting\`: what the gateway says about itself. */
 
 import { z } from 'zod';
 
@@ -18,7 +22,7 @@ export const greeting = () =>
 /** \`greeting\`, loaded. */
 export type GreetingConfig = z.output<ReturnType<typeof greeting>>;
 `,
-  'src/greeting/lint.ts': `/** Rules about the greeting. */
+    'src/greeting/lint.ts': `/** Rules about the greeting. */
 
 import type { LintContext } from '../config/lint.ts';
 import { defineCodes, warning } from '../config/problem.ts';
@@ -36,7 +40,7 @@ export function lint({ draft, source }: LintContext<{ readonly greeting?: Greeti
   source.report(codes['greeting/shouting'], ['greeting', 'text'], 'greeting.text is in capitals', 'use lower case');
 }
 `,
-  'src/greeting/series.ts': `/** What is counted about greetings. */
+    'src/greeting/series.ts': `/** What is counted about greetings. */
 
 import type { MetricRegistry } from '../telemetry/registry.ts';
 
@@ -52,7 +56,7 @@ export class GreetingSeries {
   }
 }
 `,
-  'src/cli/greet.ts': `import { defineCommand, EXIT } from './command.ts';
+    'src/cli/greet.ts': `import { defineCommand, EXIT } from './command.ts';
 
 /** \`sallyport greet\`. */
 export const greet = defineCommand({
@@ -69,40 +73,33 @@ export const greet = defineCommand({
   },
 });
 `,
-};
-
-/** One edit of an existing file: the lines that are inserted after an anchor. */
-export interface Edit {
-  readonly after: string;
-  readonly insert: string;
-}
-
-/** Every edit outside of the feature's own files, by file. */
-export const EDITS: Readonly<Record<string, readonly Edit[]>> = {
-  'src/gateway/configuration.ts': [
-    { after: "import { z } from 'zod';\n", insert: "import { greeting } from '../greeting/section.ts';\n" },
-    {
-      after: "Version of this format.' }),\n",
-      insert: "      greeting: greeting().optional().meta({ description: 'What the gateway says about itself.' }),\n",
-    },
-  ],
-  'src/gateway/parts.ts': [
-    { after: ' */\n\n', insert: "import * as greeting from '../greeting/lint.ts';\n" },
-    {
-      after: 'export const PARTS = [\n',
-      insert: "  { name: 'greeting', codes: greeting.codes, lint: greeting.lint },\n",
-    },
-  ],
-  'src/gateway/series.ts': [
-    { after: ' */\n\n', insert: "import { GreetingSeries } from '../greeting/series.ts';\n" },
-    { after: 'export class GatewaySeries {\n', insert: '  readonly greetings: GreetingSeries;\n' },
-    {
-      after: '  constructor(registry: MetricRegistry) {\n',
-      insert: '    this.greetings = new GreetingSeries(registry);\n',
-    },
-  ],
-  'src/cli/commands.ts': [
-    { after: "from './command.ts';\n", insert: "import { greet } from './greet.ts';\n" },
-    { after: 'export const COMMANDS: readonly Command[] = [\n', insert: '  greet,\n' },
-  ],
+  },
+  edits: {
+    'src/gateway/configuration.ts': [
+      { after: "import { z } from 'zod';\n", insert: "import { greeting } from '../greeting/section.ts';\n" },
+      {
+        after: "Version of this format.' }),\n",
+        insert: "      greeting: greeting().optional().meta({ description: 'What the gateway says about itself.' }),\n",
+      },
+    ],
+    'src/gateway/parts.ts': [
+      { after: ' */\n\n', insert: "import * as greeting from '../greeting/lint.ts';\n" },
+      {
+        after: 'export const PARTS = [\n',
+        insert: "  { name: 'greeting', codes: greeting.codes, lint: greeting.lint },\n",
+      },
+    ],
+    'src/gateway/series.ts': [
+      { after: ' */\n\n', insert: "import { GreetingSeries } from '../greeting/series.ts';\n" },
+      { after: 'export class GatewaySeries {\n', insert: '  readonly greetings: GreetingSeries;\n' },
+      {
+        after: '  constructor(registry: MetricRegistry) {\n',
+        insert: '    this.greetings = new GreetingSeries(registry);\n',
+      },
+    ],
+    'src/cli/commands.ts': [
+      { after: "from './command.ts';\n", insert: "import { greet } from './greet.ts';\n" },
+      { after: 'export const COMMANDS: readonly Command[] = [\n', insert: '  greet,\n' },
+    ],
+  },
 };

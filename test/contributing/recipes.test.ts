@@ -1,101 +1,168 @@
 /**
- * The recipes of docs/contributing/recipes.md, followed: a section with a key, a finding, a metric and a command are added
- * to a copy of the sources by the edits that the page lists, and by no others.
+ * The recipes of docs/contributing/recipes.md, followed: features are added to a copy of the sources by the edits that the
+ * page lists, and by no others. The copy is compiled and run.
  */
 
-import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { EDITS, NEW_FILES } from './feature.ts';
+import { HOST, PUBLIC_ORIGIN } from '../support/gateway.ts';
+import { GatewayProcess } from '../support/process.ts';
+import { rawRequest, requestHead } from '../support/raw-client.ts';
+import { until } from '../support/until.ts';
+import { type Example, TrialTree } from './example.ts';
+import { GREETING } from './feature.ts';
+import { GREETING_LISTENER } from './listener.ts';
+import { GUEST_LOGIN } from './login-way.ts';
+import { TRIAL_STORE } from './store.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-const PAGE = readFileSync(join(ROOT, 'docs/contributing/recipes.md'), 'utf8');
-// Outside of node_modules, where Node does not strip types.
-const copy = mkdtempSync(join(tmpdir(), 'sallyport-recipes-'));
+const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
+const PAGE = read('docs/contributing/recipes.md');
 
+/** By the file with the example, which the page names. */
+const EXAMPLES: Readonly<Record<string, Example>> = {
+  feature: GREETING,
+  'login-way': GUEST_LOGIN,
+  listener: GREETING_LISTENER,
+  store: TRIAL_STORE,
+};
+
+let tree: TrialTree;
 beforeAll(() => {
-  for (const path of ['src', 'package.json', 'tsconfig.json']) {
-    cpSync(join(ROOT, path), join(copy, path), { recursive: true });
-  }
-  symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
-  for (const [file, text] of Object.entries(NEW_FILES)) {
-    mkdirSync(dirname(join(copy, file)), { recursive: true });
-    writeFileSync(join(copy, file), text);
-  }
-  for (const [file, edits] of Object.entries(EDITS)) {
-    const edited = edits.reduce(
-      (text, { after, insert }) => {
-        if (!text.includes(after)) throw new Error(`${file} has no ${JSON.stringify(after)}: update the recipe`);
-        return text.replace(after, () => after + insert);
-      },
-      readFileSync(join(copy, file), 'utf8'),
-    );
-    writeFileSync(join(copy, file), edited);
-  }
+  tree = new TrialTree();
+  for (const example of Object.values(EXAMPLES)) tree.apply(example);
 });
+afterAll(() => tree[Symbol.dispose]());
 
-afterAll(() => rmSync(copy, { recursive: true, force: true }));
-
-const node = (...args: string[]) => execFileSync(process.execPath, args, { cwd: copy, encoding: 'utf8' });
-const sallyport = (...args: string[]) => node(join(copy, 'src/main.ts'), ...args);
-
-/** Writes a configuration and says what `validate` prints about it. */
-function validate(greeting: string): string {
-  const file = join(copy, 'sallyport.yaml');
-  const minimal = readFileSync(join(ROOT, 'config/minimal.yaml'), 'utf8');
-  writeFileSync(
-    file,
-    `${minimal.replace('version: 1\n', `version: 1\ngreeting: ${greeting}\n`)}\nstore: { memory: {} }\n`,
-  );
-  try {
-    return sallyport('validate', '--no-files', file);
-  } catch (failed) {
-    return String((failed as { stdout: unknown }).stdout);
-  }
+/** Writes the minimal configuration with these lines in front, in place of sections of the same name, and validates it. */
+function validate(lines: string): string {
+  const file = tree.path('sallyport.yaml');
+  const names = [...lines.matchAll(/^(\w+):/gm)].map(([, name = '']) => name);
+  const sections = `${read('config/minimal.yaml')}\nstore: { memory: {} }\n`.split(/^(?=\w+:)/m);
+  const others = sections.filter((text) => !names.some((name) => text.startsWith(`${name}:`)));
+  const at = others.findIndex((text) => text.startsWith('version:'));
+  writeFileSync(file, others.toSpliced(at + 1, 0, `${lines}\n`).join(''));
+  return tree.sallyport('validate', '--no-files', file);
 }
 
-describe('the worked example', () => {
-  test('compiles', () => {
-    expect(node(join(copy, 'node_modules/typescript/bin/tsc'), '--noEmit', '-p', copy)).toBe('');
-  }, 180_000);
+test('the examples compile together', () => {
+  expect(tree.compile()).toBe('');
+}, 180_000);
 
-  test('a key is accepted, checked, and suggested when misspelt', () => {
-    expect(validate('{ text: Hello }')).toContain('no problems');
-    expect(validate('{ text: "" }')).toContain('greeting.text must not be empty');
-    expect(validate('{ txet: Hello }')).toContain('did you mean "text"?');
+describe('a section with a key, a finding, a metric and a command', () => {
+  test('the key is accepted, checked, and suggested when misspelt', () => {
+    expect(validate('greeting: { text: Hello }')).toContain('no problems');
+    expect(validate('greeting: { text: "" }')).toContain('greeting.text must not be empty');
+    expect(validate('greeting: { txet: Hello }')).toContain('did you mean "text"?');
   });
 
-  test('a finding is reported with its code at its place, and can be accepted', () => {
-    expect(validate('{ text: HELLO }')).toMatch(
+  test('the finding is reported with its code at its place, and can be accepted', () => {
+    expect(validate('greeting: { text: HELLO }')).toMatch(
       /:5:\d+ +warning +greeting\.text is in capitals +\[greeting\/shouting\]/,
     );
-    expect(validate('{ text: HELLO }\nacceptWarnings: [greeting/shouting]')).toContain('no problems');
+    expect(validate('greeting: { text: HELLO }\nacceptWarnings: [greeting/shouting]')).toContain('no problems');
   });
 
-  test('a metric exists from the start, with every value of its labels', () => {
+  test('the metric exists from the start, with every value of its labels', () => {
     const script = `
-      const { MetricRegistry } = await import('${pathToFileURL(join(copy, 'src/telemetry/registry.ts'))}');
-      const { GatewaySeries } = await import('${pathToFileURL(join(copy, 'src/gateway/series.ts'))}');
+      const { MetricRegistry } = await import('${pathToFileURL(tree.path('src/telemetry/registry.ts'))}');
+      const { GatewaySeries } = await import('${pathToFileURL(tree.path('src/gateway/series.ts'))}');
       const registry = new MetricRegistry();
       new GatewaySeries(registry);
       console.log(await registry.prometheus.metrics());`;
-    const text = node('--input-type=module', '--eval', script);
+    const text = tree.node('--input-type=module', '--eval', script);
     expect(text).toContain('sallyport_greetings_total{tone="friendly"} 0');
     expect(text).toContain('sallyport_greetings_total{tone="shouting"} 0');
   });
 
-  test('a command runs, has help, and is listed', () => {
-    expect(sallyport('greet', 'alice', '--loud')).toBe('WELCOME, ALICE\n');
-    expect(sallyport('greet', '--help')).toContain('Usage: sallyport greet NAME [OPTIONS]');
-    expect(sallyport('--help')).toContain('greet ');
+  test('the command runs, has help, and is listed', () => {
+    expect(tree.sallyport('greet', 'alice', '--loud')).toBe('WELCOME, ALICE\n');
+    expect(tree.sallyport('greet', '--help')).toContain('Usage: sallyport greet NAME [OPTIONS]');
+    expect(tree.sallyport('--help')).toContain('greet ');
+  });
+});
+
+describe('a way to log in, a listener and a store', () => {
+  let gateway: GatewayProcess;
+  beforeAll(async () => {
+    gateway = await GatewayProcess.start({
+      main: tree.main,
+      config: {
+        store: { trial: { maxSessions: 1 } },
+        login: { guest: { role: 'visitor' } },
+        listeners: { greeting: { address: '127.0.0.1:0', text: 'Good day' } },
+        acceptWarnings: ['store/trial-small'],
+      },
+    });
+  });
+  afterAll(() => gateway[Symbol.asyncDispose]());
+
+  const logIn = (...lines: string[]) =>
+    rawRequest(
+      gateway.port,
+      `${requestHead('POST', '/auth/login/guest', [HOST, 'Content-Type: application/x-www-form-urlencoded', 'Content-Length: 17', ...lines])}return_to=%2Fcart`,
+    );
+
+  test('the login page offers the way, and it opens a session that is audited and counted under its name', async () => {
+    const page = await rawRequest(gateway.port, requestHead('GET', '/auth/login', [HOST]));
+    expect(page.body.toString()).toContain('Continue as a guest');
+    const answer = await logIn(`Origin: ${PUBLIC_ORIGIN}`);
+    expect([answer.status, answer.headers.get('location')]).toEqual([303, '/cart']);
+    const [cookie = ''] = (answer.headers.get('set-cookie') ?? '').split(';');
+    const session = await rawRequest(gateway.port, requestHead('GET', '/auth/session', [HOST, `Cookie: ${cookie}`]));
+    expect(JSON.parse(session.body.toString())).toMatchObject({ subject: expect.stringMatching(/^guest-/) });
+    await until(
+      () => gateway.records.some(({ event, method }) => event === 'login' && method === 'guest'),
+      'the audit record is written',
+    );
+    const metrics = await rawRequest(gateway.adminPort, requestHead('GET', '/metrics', ['Host: 127.0.0.1']));
+    expect(metrics.body.toString()).toContain('sallyport_sessions_opened_total{method="guest"} 1\n');
+    // One session is all that the store of the example takes.
+    expect((await logIn(`Origin: ${PUBLIC_ORIGIN}`)).status).toBe(503);
   });
 
-  test('the page names every file that was edited, and shows the first new file', () => {
-    const unnamed = Object.keys(EDITS).filter((file) => !PAGE.includes(`\`${file}\``));
-    expect(unnamed).toEqual([]);
-    expect(PAGE).toContain('`test/contributing/feature.ts`');
+  test('CSRF-02: a page of another origin cannot use the way', async () => {
+    expect((await logIn('Origin: https://evil.test')).status).toBe(403);
   });
+
+  test('the way counts as one, so that routes with a session are not without one', () => {
+    expect(validate('login: {}')).toContain('[login/no-way-in]');
+    expect(validate('login: { guest: {} }')).toContain('no problems');
+  });
+
+  test('the listener answers on the address that the log names; two on one address are a mistake', async () => {
+    const { greeting } = gateway.records.find((record) => 'greeting' in record) ?? {};
+    const { port } = new URL(String(greeting));
+    const answer = await rawRequest(Number(port), requestHead('GET', '/anything', [HOST]));
+    expect([answer.status, answer.body.toString()]).toEqual([200, '{"text":"Good day"}']);
+    const twice = 'listeners: { public: { address: 127.0.0.1:80 }, greeting: { address: 127.0.0.1:80 } }';
+    expect(validate(twice)).toContain('listeners.greeting has the address of listeners.public');
+  });
+
+  test('the store is the one that is used; its finding is reported, and a second store is a mistake', () => {
+    expect(gateway.records).toContainEqual(expect.objectContaining({ store: 'trial' }));
+    expect(validate('store: { trial: { maxSessions: 1 } }')).toContain('[store/trial-small]');
+    expect(validate('store: { trial: {}, memory: {} }')).toContain('[store/both]');
+  });
+});
+
+test('the page names every file that was edited, and the examples', () => {
+  const edited = Object.values(EXAMPLES).flatMap(({ edits }) => Object.keys(edits));
+  expect(edited.filter((file) => !PAGE.includes(`\`${file}\``))).toEqual([]);
+  expect(Object.keys(EXAMPLES).filter((name) => !PAGE.includes(`\`test/contributing/${name}.ts\``))).toEqual([]);
+});
+
+test.for([
+  ['a store', 'store'],
+  ['a way to log in', 'login-way'],
+  ['a listener kind', 'listener'],
+] as const)('the table of ADR 13 has the number of edited files of %s', ([row, name]) => {
+  const count = Object.keys(EXAMPLES[name]?.edits ?? {}).length;
+  expect(read('docs/adr/0013-one-room-per-feature.md')).toMatch(`| ${row} | `);
+  const cells = read('docs/adr/0013-one-room-per-feature.md')
+    .split('\n')
+    .find((line) => line.startsWith(`| ${row} | `));
+  expect(cells?.split(' | ')[2]).toBe(String(count));
 });

@@ -34,7 +34,9 @@ export function loginEndpoints(parts: LoginParts, { passwords, backends, ...page
   });
   const logout = new Logout(parts);
   const own = new OwnSessions(parts, logout);
-  const page = new LoginPage(parts, pageSettings, passwords === null ? [] : [passwordPanel(parts.basePath)]);
+  // In the order in which the login page shows them.
+  const panels = [...(passwords === null ? [] : [passwordPanel(parts.basePath)])];
+  const page = new LoginPage(parts, pageSettings, panels);
   const rows = [
     row('GET', '/login', (exchange, request) => page.show(exchange, request)),
     row('GET', '/logout', (exchange) => logout.confirm(exchange)),

@@ -47,7 +47,7 @@ function lintAddresses({ draft, source }: Context): void {
   if (listeners === undefined) return;
   const seen: { readonly name: string; readonly address: ListenAddress }[] = [];
   const named = [
-    ...(['public', 'redirect', 'admin'] as const).map((name) => ({ path: ['listeners', name], at: listeners[name] })),
+    ...Object.entries<Addressed | undefined>(listeners).map(([name, at]) => ({ path: ['listeners', name], at })),
     { path: ['outbound'], at: draft.outbound },
   ];
   for (const { path, at } of named) {

@@ -1,0 +1,106 @@
+/** The worked example of a way to log in: anybody may, as a guest with the role that the configuration gives. */
+
+import type { Example } from './example.ts';
+
+/** A key, a panel of the login page, and an endpoint that opens a session. */
+export const GUEST_LOGIN: Example = {
+  newFiles: {
+    'src/endpoints/login/guest/guest-login.ts': `/**
+ * guest: logging in without an account. Whoever asks gets a session under a subject of its own, with one role.
+ */
+
+import { Denial } from '../../../errors.ts';
+import type { Exchange } from '../../../exchange.ts';
+import { html } from '../../../lib/html.ts';
+import { randomHex } from '../../../lib/random-hex.ts';
+import type { ScreenedRequest } from '../../../sanitize/sanitize.ts';
+import { parseForm, readBody } from '../../body.ts';
+import { describeDevice } from '../device.ts';
+import { type LoginParts, presentedHandle, sourceOf } from '../login-parts.ts';
+import type { LoginPanel } from '../pages.ts';
+
+/** The button on the login page. */
+export const guestPanel =
+  (basePath: string): LoginPanel =>
+  ({ returnTo }) => html\`<form method="post" action="\${basePath}/login/guest">
+<input type="hidden" name="return_to" value="\${returnTo}">
+<button class="quiet full">Continue as a guest</button>
+</form>\`;
+
+/** Takes what the button sends. */
+export class GuestEndpoint {
+  readonly #parts: LoginParts;
+  readonly #role: string;
+
+  /** @param role  of every guest */
+  constructor(parts: LoginParts, role: string) {
+    this.#parts = parts;
+    this.#role = role;
+  }
+
+  /** Opens a session, and goes where the login page would have gone. */
+  async logIn(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
+    const { originProblem, bodyTimeoutMs, opener, responder, returnTargets } = this.#parts;
+    const foreign = originProblem(request, 'page');
+    if (foreign !== null) return foreign;
+    const text = await readBody(exchange, request, bodyTimeoutMs);
+    if (text instanceof Denial) return text;
+    const form = parseForm(text);
+    if (form instanceof Denial) return form;
+    const { setCookieLine } = await opener.open(
+      {
+        subject: \`guest-\${randomHex(32)}\`,
+        user: { roles: [this.#role] },
+        method: 'guest',
+        device: describeDevice(request.fields.userAgent, request.clientAddress),
+        account: 'guest',
+        replaces: presentedHandle(this.#parts, request),
+      },
+      sourceOf(exchange, request),
+    );
+    const returnTo = returnTargets.read(form.get('return_to') ?? null);
+    responder.redirect(exchange, 303, returnTo, ['Set-Cookie', setCookieLine]);
+    return null;
+  }
+}
+`,
+  },
+  edits: {
+    'src/endpoints/login/section.ts': [
+      {
+        after: '  z.strictObject({\n',
+        insert: `    guest: z
+      .strictObject({ role: z.string().min(1).prefault('guest').meta({ description: 'Role of every guest.' }) })
+      .optional()
+      .meta({ description: 'Anybody may log in as a guest.' }),
+`,
+      },
+    ],
+    'src/endpoints/login/lint.ts': [
+      { after: 'login.password !== undefined || ', insert: 'login.guest !== undefined || ' },
+    ],
+    'src/endpoints/login/login.ts': [
+      {
+        after: "from './login-parts.ts';\n",
+        insert: "import { GuestEndpoint, guestPanel } from './guest/guest-login.ts';\n",
+      },
+      {
+        after: 'export interface LoginWays extends LoginPageSettings {\n',
+        insert: '  readonly guestRole: string | null;\n',
+      },
+      { after: 'loginEndpoints(parts: LoginParts, { ', insert: 'guestRole, ' },
+      { after: 'const panels = [', insert: '...(guestRole === null ? [] : [guestPanel(parts.basePath)]),\n' },
+      {
+        after: '  const rows = [\n',
+        insert: `    ...(guestRole === null
+      ? []
+      : [row('POST', '/login/guest', (exchange, request) => new GuestEndpoint(parts, guestRole).logIn(exchange, request))]),
+`,
+      },
+    ],
+    'src/endpoints/login/open.ts': [
+      { after: 'ownPage: page ?? null,\n', insert: '    guestRole: login.guest?.role ?? null,\n' },
+    ],
+    'src/store/session-record.ts': [{ after: 'LOGIN_METHOD_LETTERS = { ', insert: "guest: 'g', " }],
+  },
+};
