@@ -18,6 +18,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { hashPassword } from '../../src/endpoints/login/password/hash.ts';
 import { configSchema } from '../../src/gateway/configuration.ts';
+import { readConfig } from '../../src/gateway/contents.ts';
 import { Gateway } from '../../src/gateway/gateway.ts';
 import { systemClocks } from '../../src/lib/clock.ts';
 import { AuditLog, auditOn } from '../../src/telemetry/audit.ts';
@@ -46,7 +47,7 @@ async function serve(upstream: string): Promise<void> {
     upstreams: { app: { endpoints: [upstream] } },
     routes: [{ id: 'app', match: { path: '/' }, credential: 'session', upstream: 'app' }],
   });
-  const gateway = await Gateway.open(config, {
+  const gateway = await Gateway.open(await readConfig(config, systemClocks), {
     clocks: systemClocks,
     lines: NOWHERE,
     log: createLog('error', NOWHERE),

@@ -39,24 +39,19 @@ export class AdminListener {
   readonly #guard: AdminGuard;
   readonly #server: Server;
 
-  private constructor(config: AdminListenerConfig, token: AdminToken | null, parts: AdminParts) {
+  /** @param tokenDigest  of the token in the file; `null` where the configuration names none */
+  constructor(config: AdminListenerConfig, tokenDigest: Buffer | null, parts: AdminParts) {
+    const { tokenFile } = config;
     this.#config = config;
     this.#parts = parts;
-    this.#token = token;
-    this.#guard = new AdminGuard(config, token);
+    this.#token =
+      tokenFile === undefined || tokenDigest === null
+        ? null
+        : new AdminToken(tokenFile, tokenDigest, parts.log, parts.series);
+    this.#guard = new AdminGuard(config, this.#token);
     this.#server = createAdminServer(
       (request, response) => void this.#handle(request, response),
       (refusal) => parts.log.info({ ...refusal }, 'admin request refused'),
-    );
-  }
-
-  /** @throws ConfigFault when the token file is unusable */
-  static async open(config: AdminListenerConfig, parts: AdminParts): Promise<AdminListener> {
-    const { tokenFile } = config;
-    return new AdminListener(
-      config,
-      tokenFile === undefined ? null : await AdminToken.open(tokenFile, parts.log, parts.series),
-      parts,
     );
   }
 

@@ -19,17 +19,13 @@ export class AdminToken {
   /** SHA-256, so that the compared values always have the same length. */
   #digest: Buffer;
 
-  private constructor(path: string, digest: Buffer, log: Logger, { tokenWatchErrors }: AdminSeries) {
+  /** @param digest  what {@link readAdminToken} gave */
+  constructor(path: string, digest: Buffer, log: Logger, { tokenWatchErrors }: AdminSeries) {
     this.#path = path;
     this.#log = log;
     this.#digest = digest;
     const onChange = () => void this.#readAgain();
     this.#watch = watchFiles([path], { onChange, ...fileWatchReports('admin_token', log, tokenWatchErrors) });
-  }
-
-  /** @throws ConfigFault when the file is unusable */
-  static async open(path: string, log: Logger, series: AdminSeries): Promise<AdminToken> {
-    return new AdminToken(path, await readAdminToken(path), log, series);
   }
 
   /** Whether an Authorization header presents the token. */

@@ -3,6 +3,7 @@
 import { resolve } from 'node:path';
 import { ConfigFault } from '../errors.ts';
 import type { LoadedConfig, LoadResult } from '../gateway/load.ts';
+import type { ReadInstance, ReadResult } from '../process/read.ts';
 import type { CliInput, CliIo } from './command.ts';
 
 /** Option of the commands that read a configuration. */
@@ -55,11 +56,16 @@ export async function loadConfiguration(path: string, io: CliIo, skipsFiles = fa
 /**
  * Reads and checks a configuration together with what is in the files that it names.
  *
+ * @param inUse  the configuration that it is going to replace
  * @throws ConfigFault when the file cannot be read
  */
-export async function checkWithContents(path: string, io: CliIo): Promise<LoadResult> {
-  const { checkContents } = await import('./contents.ts');
-  return checkContents(await checkConfiguration(path, io, false), io.clocks);
+export async function checkWithContents(
+  path: string,
+  io: CliIo,
+  inUse: LoadedConfig['config'] | null = null,
+): Promise<ReadResult> {
+  const { readFiles } = await import('../process/read.ts');
+  return readFiles(await checkConfiguration(path, io, false), io.clocks, inUse);
 }
 
 /**
@@ -67,11 +73,14 @@ export async function checkWithContents(path: string, io: CliIo): Promise<LoadRe
  *
  * @throws ConfigFault with every mistake and its place, those in the files that it names included
  */
-export async function loadToRun(path: string, io: CliIo): Promise<ValidResult> {
-  return requireValid(path, await checkWithContents(path, io));
+export async function loadToRun(path: string, io: CliIo): Promise<ReadInstance> {
+  return (await requireValid(path, await checkWithContents(path, io))).loaded;
 }
 
-async function requireValid(path: string, result: LoadResult): Promise<ValidResult> {
+async function requireValid<R extends LoadResult>(
+  path: string,
+  result: R,
+): Promise<R & { readonly loaded: NonNullable<R['loaded']> }> {
   const { loaded, problems, source } = result;
   if (loaded !== null) return { ...result, loaded };
   const { renderText } = await import('../config/render.ts');

@@ -8,6 +8,7 @@ import type { LoadedConfig } from '../gateway/load.ts';
 import { counted } from '../lib/counted.ts';
 import type { ListenerAddress } from '../listener/listener.ts';
 import type { Instance } from '../process/instance.ts';
+import type { ReadInstance } from '../process/read.ts';
 import type { LossReports } from '../telemetry/line-blocks.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { LogConfig } from '../telemetry/section.ts';
@@ -41,8 +42,7 @@ export const start = defineCommand({
     // A worker is this program with these arguments; its configuration comes from the primary.
     if (cluster.isWorker) return runAsWorker(io);
     const path = configPath(options.config, io);
-    const { loaded } = await loadToRun(path, io);
-    return runGateway(path, loaded, io, !options.json && io.stdout.isTTY === true);
+    return runGateway(path, await loadToRun(path, io), io, !options.json && io.stdout.isTTY === true);
   },
 });
 
@@ -61,7 +61,7 @@ function stayReadyWhenIdle(): void {
  * @param isForPeople  report readiness in plain text, not as a log line
  * @throws ConfigFault with one clear message when something cannot be opened
  */
-async function runGateway(path: string, loaded: LoadedConfig, io: CliIo, isForPeople: boolean): Promise<ExitCode> {
+async function runGateway(path: string, loaded: ReadInstance, io: CliIo, isForPeople: boolean): Promise<ExitCode> {
   const { flushLogs } = await import('../telemetry/log.ts');
   const { Instance } = await import('../process/instance.ts');
   const { revisionOf, VERSION } = await import('../version.ts');
@@ -75,8 +75,7 @@ async function runGateway(path: string, loaded: LoadedConfig, io: CliIo, isForPe
     const starting = Instance.start(
       {
         loaded,
-        load: () => loadAgain(path, io),
-        mistakes: () => mistakesIn(path, io),
+        load: (inUse) => loadAgain(path, io, inUse),
         build: { version: VERSION, revision: revisionOf(io.env) },
         watchedFile: path === '-' ? null : resolve(io.cwd, path),
         onHopeless: () => hopeless.resolve('hopeless'),
@@ -213,18 +212,12 @@ function endSignals(): EndSignals {
   };
 }
 
-async function loadAgain(path: string, io: CliIo): Promise<LoadedConfig> {
+async function loadAgain(path: string, io: CliIo, inUse: LoadedConfig['config']): Promise<ReadInstance> {
   if (path === '-') throw new ConfigFault('the configuration came from standard input and cannot be read again');
-  const { readConfigText, requireLoaded } = await import('../config/load.ts');
-  const { loadConfig } = await import('../gateway/load.ts');
-  const text = readConfigText(resolve(io.cwd, path), path);
-  return requireLoaded(loadConfig(text, { path, cwd: io.cwd, env: io.env }), path);
-}
-
-async function mistakesIn(path: string, io: CliIo): Promise<readonly string[]> {
-  if (path === '-') return [];
   const { errorLines } = await import('../config/render.ts');
-  return errorLines({ path, ...(await checkWithContents(path, io)) });
+  const { loaded, problems } = await checkWithContents(path, io, inUse);
+  if (loaded === null) throw new ConfigFault(errorLines({ path, problems }).join('\n'));
+  return loaded;
 }
 
 async function openAuditFile(file: string, log: Logger, reports: LossReports) {

@@ -138,7 +138,7 @@ function durationMs(option: string, text: string): number {
 }
 
 async function readKeys(place: string, rules: KeyRules, io: CliIo): Promise<FixedKeySet> {
-  const { fixedKeySet } = await import('../authentication/service-token/load-issuer.ts');
+  const { fixedKeySet } = await import('../authentication/service-token/fixed-keys.ts');
   return fixedKeySet(place, /^https?:\/\//.test(place) ? await fetchKeys(place) : await readKeyFile(place, io), rules);
 }
 

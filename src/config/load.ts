@@ -15,7 +15,6 @@ import type { LintContext } from './lint.ts';
 import { lintSecretFiles } from './lint-secret-files.ts';
 import { byPosition, type Problem } from './problem.ts';
 import { configHash, effectiveConfig } from './redact.ts';
-import { renderLines } from './render.ts';
 import { describeIssue, reportIssues, valueAt } from './report.ts';
 import { ConfigSource } from './source.ts';
 import { walkKeys } from './walk.ts';
@@ -99,16 +98,6 @@ function validate<S extends z.ZodType, D>(
   const draft = draftOf(schema, source.value, config);
   for (const lint of lints) lint({ draft, source });
   return { config, draft };
-}
-
-/**
- * The configuration of a result.
- *
- * @throws ConfigFault with one line per problem when there is none
- */
-export function requireLoaded<C>({ loaded, problems }: Result<C, unknown>, path: string): Loaded<C> {
-  if (loaded === null) throw new ConfigFault(renderLines({ path, problems }));
-  return loaded;
 }
 
 /** Whether a finding is about the text itself, so that findings about the same value only repeat it. */

@@ -59,11 +59,7 @@ export function renderText(subject: RenderSubject): string {
 export const renderFrames = (subject: RenderSubject): string =>
   subject.problems.map((problem) => `${renderWithFrame(subject, problem)}\n\n`).join('');
 
-/** For a log: one line each. */
-export const renderLines = ({ path, problems }: Pick<RenderSubject, 'path' | 'problems'>): string =>
-  problems.map((problem) => renderLine(path, problem)).join('\n');
-
-/** Errors only, one line each. */
+/** For a log: one line for each finding that makes a configuration unusable. */
 export const errorLines = ({ path, problems }: Pick<RenderSubject, 'path' | 'problems'>): string[] =>
   problems.filter(({ severity }) => severity === 'error').map((problem) => renderLine(path, problem));
 

@@ -64,6 +64,20 @@ export async function readText(path: string): Promise<string> {
   return decoded(path, await readBytes(path));
 }
 
+/**
+ * Reads a file as JSON.
+ *
+ * @throws ConfigFault when it cannot be read or is not JSON
+ */
+export async function readJson(path: string): Promise<unknown> {
+  const text = await readText(path);
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new ConfigFault(`${path} is not JSON`, { cause });
+  }
+}
+
 async function readBytes(path: string): Promise<Buffer> {
   try {
     return await readFile(path);

@@ -2,8 +2,8 @@
  * One configuration, compiled into the frozen thing that requests run through. A reload compiles another one and swaps;
  * requests that are under way finish on the one they began with.
  *
- * Nothing is opened here but what the configuration itself names: keys of issuers, TLS files of upstreams. What lives
- * longer than a configuration (store, sessions, metrics, signing keys) is handed in.
+ * Nothing is read here, and nothing fails: what is in the files of the configuration is handed in (`contents.ts`), and so is
+ * what lives longer than a configuration: store, sessions, metrics, signing keys.
  */
 
 import { isDeepStrictEqual } from 'node:util';
@@ -38,6 +38,7 @@ import { Forwarder, type Outlet } from '../upstream/forward.ts';
 import { openUpstreams } from '../upstream/open.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Config } from './configuration.ts';
+import type { Contents } from './contents.ts';
 import type { LongLived } from './long-lived.ts';
 
 /** The pipelines of a configuration; those of listeners that it does not have are missing. */
@@ -62,14 +63,23 @@ export interface Runtime {
 /**
  * Compiles a configuration.
  *
+ * @param contents  what is in its files
  * @param previous  the runtime that it will replace: upstreams that did not change keep their connections, issuers that
  *   did not change the keys that were fetched
- * @throws ConfigFault when a file that the configuration names cannot be used
  */
-export async function compileRuntime(config: Config, longLived: LongLived, previous: Runtime | null): Promise<Runtime> {
+export function compileRuntime(
+  config: Config,
+  contents: Contents,
+  longLived: LongLived,
+  previous: Runtime | null,
+): Runtime {
   const { sessions, signingKeys, series, clocks } = longLived;
   const routes = compileRoutes(config, compileCredential);
-  const upstreams = openUpstreams(config.upstreams, clocks.monotonicMs, series.upstreams, previous?.upstreams ?? null);
+  const upstreams = openUpstreams(config.upstreams, contents.upstreams, {
+    monotonicMs: clocks.monotonicMs,
+    series: series.upstreams,
+    previous: previous?.upstreams ?? null,
+  });
   const responder = new Responder({
     clearCookieLine: clearSessionCookie(config.session.cookie),
     basePath: config.basePath,
@@ -77,9 +87,10 @@ export async function compileRuntime(config: Config, longLived: LongLived, previ
   // The one place that decides the `iss` of the gateway's tokens.
   const issuer = config.upstreamToken.issuer ?? (config.publicOrigin[0] as string);
   const surroundings = { ...longLived, issuer, responder, ownKeys: () => signingKeys.keyring.verifying() };
-  const issuers = await openIssuers(config, surroundings, previous);
+  const issuers = openIssuers(config, contents.issuers, surroundings, previous);
   const serviceTokens = verifierOver(issuers, surroundings);
 
+  const refresh = openRefresh(config, surroundings);
   const upstreamTokens = compileUpstreamTokens(config, issuer, longLived, previous);
 
   const authenticator = new Authenticator(
@@ -102,13 +113,13 @@ export async function compileRuntime(config: Config, longLived: LongLived, previ
     sanitizer: new Sanitizer(sanitizeRules(config)),
     endpoints: new Endpoints(config.basePath, [
       ...wellKnownEndpoints({ responder, keyring: signingKeys.keyring, issuer, config }),
-      ...(await tokenEndpointRows(config, {
+      ...tokenEndpointRows(config, contents.clients, {
         ...surroundings,
         serviceTokens,
         keyring: signingKeys.keyring,
         ownKeys: new OwnKeySet(surroundings.ownKeys),
-      })),
-      ...(await openLogin(config, { ...surroundings, serviceTokens, refresh: openRefresh(config, surroundings) })),
+      }),
+      ...openLogin(config, contents.login, { ...surroundings, serviceTokens, refresh }),
     ]),
     routes,
     authenticator,
@@ -118,7 +129,7 @@ export async function compileRuntime(config: Config, longLived: LongLived, previ
     responder,
     series: shared.series,
   };
-  const outbound = await compileOutbound(shared, issuer, previous?.outbound ?? null);
+  const outbound = compileOutbound(shared, contents.outbound, issuer, previous?.outbound ?? null);
   return Object.freeze({
     config,
     pipelines: {
@@ -168,7 +179,12 @@ function compileOutlet(
 }
 
 /** @param previous  its tokens are sent again after a reload */
-async function compileOutbound(shared: Shared, issuer: string, previous: Outbound | null): Promise<Outbound | null> {
+function compileOutbound(
+  shared: Shared,
+  cas: Contents['outbound'],
+  issuer: string,
+  previous: Outbound | null,
+): Outbound | null {
   const { config, longLived, responder } = shared;
   if (config.outbound === undefined) return null;
   const { clocks, series, signingKeys, revokedTokens } = longLived;
@@ -185,7 +201,7 @@ async function compileOutbound(shared: Shared, issuer: string, previous: Outboun
     routeCount: config.routes.length,
     series: { ...shared.series, unmatched: seriesOf(config, series.requests, NO_DESTINATION, null) },
   };
-  return Outbound.compile(config.outbound, parts, previous);
+  return Outbound.compile(config.outbound, cas, parts, previous);
 }
 
 /** Tokens that were minted before a reload are sent again after it, unless they would be others by now. */

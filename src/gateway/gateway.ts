@@ -26,6 +26,7 @@ import type { Tunnel } from '../upstream/tunnel.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { compileRuntime } from './compile.ts';
 import type { Config } from './configuration.ts';
+import type { ReadConfig } from './contents.ts';
 import { Generation } from './generation.ts';
 import { Listeners, Recorder } from './listeners.ts';
 import { closed, LongLivedParts } from './long-lived.ts';
@@ -82,22 +83,21 @@ export class Gateway {
    *
    * @throws ConfigFault with one clear message when something fails to open
    */
-  static async open(config: Config, dependencies: GatewayDependencies): Promise<Gateway> {
+  static async open({ config, contents }: ReadConfig, dependencies: GatewayDependencies): Promise<Gateway> {
     const { clocks, log, audit, lines, metrics, ticketKeys } = dependencies;
     const series = new GatewaySeries(metrics);
     const { tls } = config.listeners.public;
-    const certificates = tls === undefined ? null : new TlsCertificates(tls, clocks.wallMs, ticketKeys);
     await using opened = new AsyncDisposableStack();
-    const longLived = opened.adopt(await LongLivedParts.open(config, { clocks, log, audit, series }), (it) =>
+    const longLived = opened.adopt(await LongLivedParts.open(config, contents, { clocks, log, audit, series }), (it) =>
       it.close(),
     );
-    const generation = new Generation(await compileRuntime(config, longLived, null));
+    const generation = new Generation(compileRuntime(config, contents, longLived, null));
     generation.startKeySets();
     opened.move();
     const files =
-      certificates === null || tls === undefined
+      tls === undefined || contents.tls === null
         ? null
-        : new CertificateFiles(certificates, tls, log, series.listeners);
+        : new CertificateFiles(new TlsCertificates(tls, contents.tls, ticketKeys), tls, clocks, log, series.listeners);
     return new Gateway(longLived, files, generation, lines);
   }
 
@@ -176,15 +176,14 @@ export class Gateway {
    * restart stay as they are.
    *
    * @returns what stays as it was, one line each: certificates whose files, named as before, cannot be used any more
-   * @throws ConfigFault when something that it names cannot be used; then nothing has changed
    */
-  async apply(config: Config): Promise<readonly string[]> {
+  apply({ config, contents, kept }: ReadConfig): readonly string[] {
     const previous = this.#generation;
-    const certificates = this.#certificates?.load(config.listeners.public.tls) ?? null;
-    const generation = new Generation(await compileRuntime(config, this.#longLived, previous.runtime));
-
-    // From here on nothing fails.
-    const kept = this.#certificates?.use(certificates) ?? [];
+    const { tls } = config.listeners.public;
+    const generation = new Generation(compileRuntime(config, contents, this.#longLived, previous.runtime));
+    // Without TLS, which takes a restart, the certificates stay as they are.
+    const keptCertificates =
+      tls === undefined || contents.tls === null ? [] : (this.#certificates?.use(tls, contents.tls, kept) ?? []);
     this.#longLived.configure(config);
     this.#accessLog.configure(config.log);
     generation.startKeySets();
@@ -192,7 +191,7 @@ export class Gateway {
     this.#generation = generation;
     this.#listeners.serve(generation);
     void previous.drain(generation.runtime, this.#closing.signal).then(() => this.#generations.delete(previous));
-    return kept;
+    return keptCertificates;
   }
 
   /**

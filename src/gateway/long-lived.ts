@@ -25,6 +25,7 @@ import { errorFields, type Logger } from '../telemetry/log.ts';
 import type { LogConfig } from '../telemetry/section.ts';
 import { openSigningKeys, type SigningKeys } from '../token/signing-keys.ts';
 import type { Forwarder, Outlet } from '../upstream/forward.ts';
+import type { Contents } from './contents.ts';
 import type { GatewaySeries } from './series.ts';
 import { longestSessionTokenMs, longestSignedMs, type TokenSections } from './token-lifetimes.ts';
 
@@ -43,7 +44,7 @@ export interface LongLived {
   readonly series: GatewaySeries;
   readonly clocks: Clocks;
   /** Puts something else in the place of a forwarder, for `explain`. Default: requests are forwarded. */
-  readonly outletOf?: (forwarder: Forwarder) => Outlet;
+  readonly outletOf?: ((forwarder: Forwarder) => Outlet) | undefined;
 }
 
 /** What is opened with, apart from the configuration. */
@@ -53,6 +54,7 @@ interface Surroundings {
   /** Takes the audit events. */
   readonly audit: AuditLog;
   readonly series: GatewaySeries;
+  readonly outletOf?: LongLived['outletOf'];
 }
 
 /** How often the key directory is read again. */
@@ -83,10 +85,11 @@ export class LongLivedParts implements LongLived {
   readonly revokedTokens: FollowedRevocations;
   readonly series: GatewaySeries;
   readonly clocks: Clocks;
+  readonly outletOf: LongLived['outletOf'];
   readonly #keyRefresh: NodeJS.Timeout;
 
   private constructor(
-    { clocks, log, audit, series }: Surroundings,
+    { clocks, log, audit, series, outletOf }: Surroundings,
     opened: Pick<LongLivedParts, 'store' | 'sessions' | 'passwordHasher' | 'signingKeys' | 'revokedTokens'>,
   ) {
     this.store = opened.store;
@@ -101,6 +104,7 @@ export class LongLivedParts implements LongLived {
     this.revokedTokens = opened.revokedTokens;
     this.series = series;
     this.clocks = clocks;
+    this.outletOf = outletOf;
     this.#keyRefresh = setInterval(() => void this.#refreshKeys(), KEY_REFRESH_MS).unref();
   }
 
@@ -109,11 +113,15 @@ export class LongLivedParts implements LongLived {
    *
    * @throws ConfigFault with one clear message when something fails to open
    */
-  static async open(config: LongLivedSections, surroundings: Surroundings): Promise<LongLivedParts> {
+  static async open(
+    config: LongLivedSections,
+    { signing }: Pick<Contents, 'signing'>,
+    surroundings: Surroundings,
+  ): Promise<LongLivedParts> {
     const { clocks, log, audit, series } = surroundings;
     audit.configure(config.log);
     await using opened = new AsyncDisposableStack();
-    const signingKeys = await openSigningKeys(config.upstreamToken, longestSignedMs(config), clocks.wallMs);
+    const signingKeys = await openSigningKeys(config.upstreamToken, signing, longestSignedMs(config), clocks.wallMs);
     series.tokens.readFrom(signingKeys.keyring, clocks.wallMs);
     const store = opened.adopt(await openStore(config.store, { clocks, log, series: series.store }), (it) =>
       it.close(),

@@ -4,12 +4,10 @@
  * not asked again during a cool-down.
  */
 
-import { readFileSync } from 'node:fs';
 import { Agent, request } from 'undici';
 import { ConfigFault, Denial, DependencyFault } from '../errors.ts';
 import { isBearerToken } from '../lib/bearer.ts';
 import type { Clocks } from '../lib/clock.ts';
-import { NOT_A_CERTIFICATE, readCertificates } from '../lib/pem.ts';
 import { readCredential, type ServerConfig } from './client-credential.ts';
 import type { DatedToken } from './kept-token.ts';
 import { expiryOf, unverifiedClaims } from './unverified.ts';
@@ -48,47 +46,27 @@ const isExchange = (parameters: Parameters): boolean => parameters['subject_toke
 
 /** One authorization server, and the workload's credential for it. */
 export class AuthorizationServer {
-  readonly config: ServerConfig;
-  /** PEM, as it was when it was read; `null` for the CAs of the system. */
-  readonly ca: string | null;
+  readonly #config: ServerConfig;
   readonly #clocks: Clocks;
   readonly #agent: Agent;
   readonly #timeoutMs: number;
   readonly #coolDownMs: number;
   #coolUntilMs = Number.NEGATIVE_INFINITY;
 
-  /** @throws ConfigFault when the CA file cannot be read */
-  constructor(config: ServerConfig, clocks: Clocks) {
-    this.config = config;
-    this.ca = readCa(config);
+  /** @param ca  PEM; `null` for the CAs of the system */
+  constructor(config: ServerConfig, ca: string | null, clocks: Clocks) {
+    this.#config = config;
     this.#clocks = clocks;
     this.#timeoutMs = config.timeout;
     this.#coolDownMs = config.coolDown;
     this.#agent = new Agent({
-      connect: { timeout: this.#timeoutMs, ...(this.ca !== null && { ca: this.ca }) },
+      connect: { timeout: this.#timeoutMs, ...(ca !== null && { ca }) },
       allowH2: false,
       connections: 16,
       pipelining: 1,
       maxResponseSize: MAX_ANSWER_BYTES,
       maxHeaderSize: 16 * 1024,
     });
-  }
-
-  /** Whether a configuration compiles to the same client, with the present CA file. */
-  isMadeBy(config: ServerConfig): boolean {
-    return readCa(config) === this.ca;
-  }
-
-  /**
-   * Checks that the credential can be read, so that a configuration with unusable files does not start.
-   *
-   * @throws ConfigFault that names the file
-   */
-  async check(): Promise<void> {
-    const { clientSecretFile, privateKeyFile, assertionFile } = this.config;
-    // A valid configuration has one; `explain` has no files, and asks nobody for a token.
-    if ((clientSecretFile ?? privateKeyFile ?? assertionFile) === undefined) return;
-    await readCredential(this.config, this.#clocks.wallMs);
   }
 
   /**
@@ -135,8 +113,8 @@ export class AuthorizationServer {
   /** Retries once when the connection was lost: the server may have closed an idle one at that moment. */
   async #post(parameters: Parameters, signal = AbortSignal.timeout(this.#timeoutMs), isLast = false): Promise<Said> {
     try {
-      const credential = await readCredential(this.config, this.#clocks.wallMs);
-      const answer = await request(this.config.tokenUrl, {
+      const credential = await readCredential(this.#config, this.#clocks.wallMs);
+      const answer = await request(this.#config.tokenUrl, {
         method: 'POST',
         dispatcher: this.#agent,
         headers: {
@@ -195,23 +173,6 @@ function jsonObject(text: string): Answer | null {
   } catch {
     return null;
   }
-}
-
-/**
- * Reads the CA that a configuration names; `null` for the CAs of the system.
- *
- * @throws ConfigFault when the file is unreadable or has no certificate
- */
-export function readCa({ caFile }: ServerConfig): string | null {
-  if (caFile === undefined) return null;
-  let pem: string;
-  try {
-    pem = readFileSync(caFile, 'utf8');
-  } catch (cause) {
-    throw new ConfigFault(`${caFile} cannot be read`, { cause });
-  }
-  if (readCertificates(pem) === null) throw new ConfigFault(`${caFile} ${NOT_A_CERTIFICATE}`);
-  return pem;
 }
 
 /** Never the message: it may quote the request. */

@@ -45,30 +45,25 @@ export class DestinationToken {
   readonly #events: DestinationTokenEvents;
   readonly #clocks: Clocks;
 
-  constructor(config: DestinationConfig, parts: TokenParts, clocks: Clocks, events: DestinationTokenEvents) {
-    this.#settings = settingsOf(config, parts);
+  /** @param ca  of its authorization server, PEM; `null` for the CAs of the system */
+  constructor(
+    config: DestinationConfig,
+    ca: string | null,
+    parts: TokenParts,
+    clocks: Clocks,
+    events: DestinationTokenEvents,
+  ) {
+    this.#settings = settingsOf(config, ca, parts);
     this.#events = events;
     this.#clocks = clocks;
     const serverConfig = serverConfigOf(config);
-    this.#server = serverConfig === null ? null : new AuthorizationServer(serverConfig, clocks);
+    this.#server = serverConfig === null ? null : new AuthorizationServer(serverConfig, ca, clocks);
     this.#source = sourceOf(config, parts, this.#server, clocks);
   }
 
-  /**
-   * Whether a configuration gives the same token, with the files that it names as they are now; then it can go on using
-   * what is kept.
-   */
-  isMadeBy(config: DestinationConfig, parts: TokenParts): boolean {
-    const serverConfig = serverConfigOf(config);
-    return (
-      isDeepStrictEqual(this.#settings, settingsOf(config, parts)) &&
-      (serverConfig === null || this.#server?.isMadeBy(serverConfig) === true)
-    );
-  }
-
-  /** @throws ConfigFault when a file that it needs cannot be used */
-  async check(): Promise<void> {
-    await this.#server?.check();
+  /** Whether a configuration gives the same token; then it can go on using what is kept. */
+  isMadeBy(config: DestinationConfig, ca: string | null, parts: TokenParts): boolean {
+    return isDeepStrictEqual(this.#settings, settingsOf(config, ca, parts));
   }
 
   /**
@@ -106,10 +101,15 @@ const serverConfigOf = ({ token }: DestinationConfig): ServerConfig | null =>
   token.clientCredentials ?? token.exchange ?? null;
 
 /** All that decides about a token. */
-const settingsOf = ({ id, token, audience, upstream }: DestinationConfig, parts: TokenParts): object => ({
+const settingsOf = (
+  { id, token, audience, upstream }: DestinationConfig,
+  ca: string | null,
+  parts: TokenParts,
+): object => ({
   // By which it is counted.
   id,
   token,
+  ca,
   audience: audience ?? upstream,
   workload: parts.workload,
   issuer: parts.issuerName,

@@ -64,10 +64,15 @@ export class Outbound {
   /**
    * Compiles the section.
    *
+   * @param cas       what {@link readOutbound} gave
    * @param previous  tokens of destinations that did not change are sent again
-   * @throws ConfigFault when a file that the configuration names cannot be used
    */
-  static async compile(config: OutboundConfig, parts: OutboundParts, previous: Outbound | null): Promise<Outbound> {
+  static compile(
+    config: OutboundConfig,
+    cas: readonly (string | null)[],
+    parts: OutboundParts,
+    previous: Outbound | null,
+  ): Outbound {
     const { sanitizer, outlet, responder, routeCount, clocks, tokenSeries } = parts;
     const tokenParts: TokenParts = {
       revoked: parts.revoked,
@@ -77,12 +82,12 @@ export class Outbound {
       workload: config.workload,
     };
     const { table, routes } = compileDestinations(config.destinations, routeCount);
-    const tokens = config.destinations.map((destination) => {
+    const tokens = config.destinations.map((destination, index) => {
+      const ca = cas[index] ?? null;
       const events = tokenSeries.of(destination.id);
-      const present = previous?.tokenThatIs((token) => token.isMadeBy(destination, tokenParts));
-      return present ?? new DestinationToken(destination, tokenParts, clocks, events);
+      const present = previous?.tokenThatIs((token) => token.isMadeBy(destination, ca, tokenParts));
+      return present ?? new DestinationToken(destination, ca, tokenParts, clocks, events);
     });
-    await Promise.all(tokens.map((token) => token.check()));
     const pipeline: Pipeline = {
       sanitizer: new OutboundSanitizer(sanitizer),
       endpoints: NO_ENDPOINTS,

@@ -10,28 +10,22 @@ import { availableParallelism } from 'node:os';
 import { AdminListener } from '../admin/admin-listener.ts';
 import type { ApplyResult, ComponentHealth, GatewayControl } from '../admin/control.ts';
 import type { Config } from '../gateway/configuration.ts';
+import type { ReadConfig } from '../gateway/contents.ts';
 import { LocalControl } from '../gateway/control.ts';
 import { Gateway, type GatewayDependencies } from '../gateway/gateway.ts';
-import type { LoadedConfig } from '../gateway/load.ts';
 import { newTicketKeys } from '../listener/http1/tls.ts';
 import type { ListenerAddress, ListenerAddresses } from '../listener/listener.ts';
 import { isShared } from '../store/kinds.ts';
-import { Reloader } from './reload.ts';
+import type { ReadInstance } from './read.ts';
+import { Reloader, type ReloaderParts } from './reload.ts';
 import { type Build, ProcessSeries, type WorkerSeries } from './series.ts';
 import { listen, type Started } from './started.ts';
 import { WorkerPool } from './workers/pool.ts';
 
 /** What an instance is started from. */
 export interface InstanceOptions {
-  readonly loaded: LoadedConfig;
-  /**
-   * Reads the configuration again.
-   *
-   * @throws ConfigFault with one line per mistake
-   */
-  readonly load: () => Promise<LoadedConfig>;
-  /** Lists every mistake in the configuration and in the files that it names, one line each. */
-  readonly mistakes: () => Promise<readonly string[]>;
+  readonly loaded: ReadInstance;
+  readonly load: ReloaderParts['load'];
   readonly build: Build;
   /** The configuration file to watch; `null` when there is none (standard input). */
   readonly watchedFile: string | null;
@@ -48,7 +42,7 @@ export interface InstanceAddresses extends ListenerAddresses {
 interface Serving {
   readonly control: GatewayControl;
   listen(): Promise<Started>;
-  apply(config: Config): Promise<readonly ApplyResult[]>;
+  apply(read: ReadConfig): Promise<readonly ApplyResult[]>;
   /** Ends gracefully, in a bounded time. */
   drain(): Promise<void>;
   /** Ends at once. */
@@ -85,19 +79,21 @@ export class Instance {
    * @throws ConfigFault with one clear message when something fails to open
    */
   static async start(options: InstanceOptions, dependencies: GatewayDependencies): Promise<Instance> {
-    const { loaded, load, mistakes, watchedFile, onHopeless } = options;
+    const { loaded, load, watchedFile, onHopeless } = options;
     const { config } = loaded;
     const { log, clocks } = dependencies;
     const series = new ProcessSeries(dependencies.metrics, options.build);
     await using started = new AsyncDisposableStack();
-    const serving = started.adopt(await openServing(config, dependencies, series.workers, onHopeless), (it) =>
+    const serving = started.adopt(await openServing(loaded, dependencies, series.workers, onHopeless), (it) =>
       it.close(),
     );
-    const apply = (next: LoadedConfig) => serving.apply(next.config);
-    const reloader = new Reloader({ initial: loaded, load, mistakes, apply, log, series: series.reload, clocks });
+    const apply = (next: ReadConfig) => serving.apply(next);
+    const reloader = new Reloader({ initial: loaded, load, apply, log, series: series.reload, clocks });
     started.defer(() => reloader.close());
     const parts = { control: serving.control, reloader, log, series: series.admin };
-    const admin = started.adopt(await AdminListener.open(config.listeners.admin, parts), (it) => it.close());
+    const admin = started.adopt(new AdminListener(config.listeners.admin, loaded.adminToken, parts), (it) =>
+      it.close(),
+    );
     const adminAddress = await admin.listen();
     const { addresses, ...uses } = await serving.listen();
     if (watchedFile !== null) reloader.watch(watchedFile);
@@ -143,15 +139,16 @@ function workerCount({ workers, store }: Config): number {
 }
 
 async function openServing(
-  config: Config,
+  read: ReadConfig,
   dependencies: GatewayDependencies,
   series: WorkerSeries,
   onHopeless: () => void,
 ): Promise<Serving> {
+  const { config } = read;
   const count = workerCount(config);
   if (count > 1)
     return new WorkerPool(config, count, dependencies, { ticketKeys: newTicketKeys() }, series, onHopeless);
-  return new LocalServing(await Gateway.open(config, dependencies), dependencies);
+  return new LocalServing(await Gateway.open(read, dependencies), dependencies);
 }
 
 /** One gateway, in this process. */
@@ -168,8 +165,8 @@ class LocalServing implements Serving {
     return listen(this.gateway);
   }
 
-  async apply(config: Config): Promise<readonly ApplyResult[]> {
-    return [{ process: 'gateway', problem: null, kept: await this.gateway.apply(config) }];
+  async apply(read: ReadConfig): Promise<readonly ApplyResult[]> {
+    return [{ process: 'gateway', problem: null, kept: this.gateway.apply(read) }];
   }
 
   drain(): Promise<void> {

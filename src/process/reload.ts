@@ -11,26 +11,26 @@ import type { Clocks } from '../lib/clock.ts';
 import { toTimestamp } from '../lib/timestamp.ts';
 import { fileWatchReports } from '../telemetry/file-watch.ts';
 import { errorFields, type Logger } from '../telemetry/log.ts';
+import type { ReadInstance } from './read.ts';
 import type { ReloadSeries } from './series.ts';
 
 /** What a reloader works with. */
 export interface ReloaderParts {
   /** The configuration that the gateway was started with. */
-  readonly initial: LoadedConfig;
+  readonly initial: ReadInstance;
   /**
-   * Reads the configuration again.
+   * Reads the configuration and its files again.
    *
-   * @throws ConfigFault with one line per mistake
+   * @param inUse  the configuration that is in use
+   * @throws ConfigFault with every mistake, one line each
    */
-  readonly load: () => Promise<LoadedConfig>;
-  /** Lists every mistake in the configuration and in the files that it names, one line each. Called after a rejection. */
-  readonly mistakes: () => Promise<readonly string[]>;
+  readonly load: (inUse: LoadedConfig['config']) => Promise<ReadInstance>;
   /**
    * Applies a configuration in every process that serves.
    *
    * @throws ConfigFault when no process has applied it
    */
-  readonly apply: (loaded: LoadedConfig) => Promise<readonly ApplyResult[]>;
+  readonly apply: (read: ReadInstance) => Promise<readonly ApplyResult[]>;
   readonly log: Logger;
   readonly series: ReloadSeries;
   readonly clocks: Clocks;
@@ -93,18 +93,16 @@ export class Reloader implements ReloadControl {
     const { load, apply, clocks } = this.#parts;
     let results: readonly ApplyResult[] = [];
     try {
-      const loaded = await load();
+      const loaded = await load(this.#inUse.config);
       results = await apply(loaded);
-      if (results.every(({ problem }) => problem !== null)) return await this.#rejected(results, null);
+      if (results.every(({ problem }) => problem !== null)) return this.#rejected(results, null);
       this.#inUse = loaded;
       this.#loadedAtMs = clocks.wallMs();
       this.#needRestart = changesThatNeedRestart(this.#parts.initial.config, loaded.config);
     } catch (fault) {
-      return await this.#rejected(results, fault);
+      return this.#rejected(results, fault);
     }
-    return results.some(({ problem }) => problem !== null)
-      ? await this.#rejected(results, null)
-      : this.#applied(results);
+    return results.some(({ problem }) => problem !== null) ? this.#rejected(results, null) : this.#applied(results);
   }
 
   #applied(results: readonly ApplyResult[]): ReloadReport {
@@ -119,27 +117,15 @@ export class Reloader implements ReloadControl {
     return { result: 'applied', hash, problems: [], needRestart: this.#needRestart, kept, results };
   }
 
-  async #rejected(results: readonly ApplyResult[], fault: unknown): Promise<ReloadReport> {
+  #rejected(results: readonly ApplyResult[], fault: unknown): ReloadReport {
     const { log, series } = this.#parts;
     const { hash } = this.#inUse;
-    const problems = await this.#problems(results, fault);
+    const problems = problemsOf(results, fault);
     series.reloads.inc({ result: 'rejected' });
     series.lastSuccessful.set(0);
     const cause = fault === null || fault instanceof ConfigFault ? {} : { fault: errorFields(fault) };
     log.error({ hash, problems, ...cause }, 'reload rejected; keeping the configuration in use');
     return { result: 'rejected', hash, problems, needRestart: this.#needRestart, kept: keptBy(results), results };
-  }
-
-  /** Applying stops at the first mistake, so all are looked up. When only some processes rejected, their reasons are listed. */
-  async #problems(results: readonly ApplyResult[], fault: unknown): Promise<readonly string[]> {
-    if (fault !== null && !(fault instanceof ConfigFault)) {
-      return ['the configuration could not be applied: see the log'];
-    }
-    const reasons = results.flatMap(({ process, problem }) => (problem === null ? [] : [`${process}: ${problem}`]));
-    if (fault === null && reasons.length < results.length) return reasons;
-    const found = await this.#parts.mistakes().catch(() => []);
-    if (found.length > 0) return found;
-    return fault === null ? reasons : fault.message.split('\n');
   }
 
   #publish(): void {
@@ -149,6 +135,12 @@ export class Reloader implements ReloadControl {
     series.info.reset();
     series.info.set({ hash: this.#inUse.hash }, 1);
   }
+}
+
+function problemsOf(results: readonly ApplyResult[], fault: unknown): readonly string[] {
+  if (fault instanceof ConfigFault) return fault.message.split('\n');
+  if (fault !== null) return ['the configuration could not be applied: see the log'];
+  return results.flatMap(({ process, problem }) => (problem === null ? [] : [`${process}: ${problem}`]));
 }
 
 /** The unusable files of all processes, each once. */

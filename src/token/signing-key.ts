@@ -1,6 +1,6 @@
 /** Signing keys: made, written and read as JWK (RFC 7517), named by their thumbprint (RFC 7638). */
 
-import { createPrivateKey, createSecretKey, hash, type KeyObject } from 'node:crypto';
+import { createPrivateKey, createSecretKey, hash, type KeyObject, randomBytes } from 'node:crypto';
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose';
 import { ConfigFault } from '../errors.ts';
 import type { SIGNING_ALGORITHMS } from './section.ts';
@@ -50,6 +50,12 @@ export async function importPrivateJwk(jwk: JWK, algorithm: SigningAlgorithm): P
   // jose refuses a key that is not for the algorithm, such as one on another curve.
   await importJWK(jwk, algorithm);
   return { kid, algorithm, key: createPrivateKey({ key: jwk, format: 'jwk' }), publicJwk: toPublicJwk(jwk) };
+}
+
+/** Makes a key that only this process has: with HS256, nobody else can verify what it signs. */
+export async function newSigningKey(algorithm: SigningAlgorithm): Promise<SigningKey> {
+  if (algorithm === 'HS256') return secretSigningKey(randomBytes(MIN_SECRET_BYTES));
+  return importPrivateJwk(await generatePrivateJwk(algorithm), algorithm);
 }
 
 /** Makes a signing key from a shared secret. */

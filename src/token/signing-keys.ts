@@ -3,13 +3,14 @@
  * asked to, rotated.
  */
 
+import type { FileReader } from '../config/named-files.ts';
 import { readHs256Secret } from '../config/secret-file.ts';
 import { ConfigFault } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import { addKey, readKeyDirectory, removeKey, withRotationLock } from './key-directory.ts';
 import { type DatedKey, Keyring } from './keyring.ts';
 import type { UpstreamTokenConfig as TokenConfig } from './section.ts';
-import { generatePrivateJwk, importPrivateJwk, type SigningAlgorithm, secretSigningKey } from './signing-key.ts';
+import { newSigningKey, type SigningAlgorithm, secretSigningKey } from './signing-key.ts';
 
 /** The signing keys of a gateway, from a directory, a secret, or made in memory. */
 export interface SigningKeys {
@@ -21,68 +22,64 @@ export interface SigningKeys {
 }
 
 /**
+ * Reads the signing keys that a configuration names, and makes none.
+ *
+ * @returns `null` where a key in memory is to be made
+ */
+export async function readSigningKeys(
+  { algorithm, keys, secretFile }: TokenConfig,
+  reader: FileReader,
+): Promise<readonly DatedKey[] | null> {
+  if (algorithm === 'HS256') {
+    const key = ['upstreamToken', 'secretFile'];
+    return reader.read(key, secretFile, async (path) => [always(secretSigningKey(await readHs256Secret(path)))], null);
+  }
+  return reader.read(
+    ['upstreamToken', 'keys', 'directory'],
+    keys?.directory,
+    async (directory) => {
+      const found = await readKeyDirectory(directory, algorithm);
+      // Where keys are rotated, the first one is made at start.
+      const needsOne = keys?.rotateEvery === undefined;
+      if (needsOne && new Keyring(found, 0, reader.clocks.wallMs).activeSinceMs() === null)
+        throw noActiveKey(directory, algorithm);
+      return found;
+    },
+    null,
+  );
+}
+
+const noActiveKey = (directory: string, algorithm: SigningAlgorithm) =>
+  new ConfigFault(
+    `${directory} has no active ${algorithm} key: run \`sallyport keys generate --directory ${directory} --algorithm ${algorithm}\``,
+  );
+
+/**
  * Opens the signing keys that a configuration names.
  *
+ * @param found            what {@link readSigningKeys} gave
  * @param tokenLifetimeMs  the longest life of a token that is going to be signed
- * @throws ConfigFault when no usable key is found
+ * @throws ConfigFault when the first key cannot be made in a directory
  */
 export async function openSigningKeys(
-  config: TokenConfig,
+  { algorithm, keys }: TokenConfig,
+  found: readonly DatedKey[] | null,
   tokenLifetimeMs: number,
   wallMs: Clock,
 ): Promise<SigningKeys> {
-  const { algorithm } = config;
-  if (algorithm === 'HS256') return secretKeys(config.secretFile, tokenLifetimeMs, wallMs);
-  if (config.keys === undefined) return memoryKeys(algorithm, tokenLifetimeMs, wallMs);
-
-  const directory = new KeyDirectory(config.keys, algorithm, tokenLifetimeMs, wallMs);
-  await directory.refresh();
-  if (directory.keyring.activeSinceMs() === null) {
-    throw new ConfigFault(
-      `${config.keys.directory} has no active ${algorithm} key: run \`sallyport keys generate --directory ${config.keys.directory} --algorithm ${algorithm}\``,
-    );
+  if (algorithm === 'HS256' || keys === undefined) {
+    const inUse = found ?? [always(await newSigningKey(algorithm))];
+    const description = algorithm === 'HS256' ? 'HS256 secret' : `${algorithm} key in memory`;
+    return { keyring: new Keyring(inUse, tokenLifetimeMs, wallMs), description, refresh: async () => {} };
   }
+  const directory = new KeyDirectory(keys, algorithm, new Keyring(found ?? [], tokenLifetimeMs, wallMs), wallMs);
+  await directory.rotateIfDue();
+  if (directory.keyring.activeSinceMs() === null) throw noActiveKey(keys.directory, algorithm);
   return directory;
 }
 
-/**
- * Checks that {@link openSigningKeys} would find keys, and makes none.
- *
- * @throws ConfigFault when it would not
- */
-export async function checkSigningKeys(config: TokenConfig, wallMs: Clock): Promise<void> {
-  const { algorithm, keys, secretFile } = config;
-  if (algorithm === 'HS256') {
-    await secretKeys(secretFile, 0, wallMs);
-  } else if (keys?.rotateEvery === undefined) {
-    if (keys !== undefined) await openSigningKeys(config, 0, wallMs);
-  } else {
-    // Where keys are rotated, the first one is made at start.
-    await readKeyDirectory(keys.directory, algorithm);
-  }
-}
-
-async function secretKeys(path: string | undefined, tokenLifetimeMs: number, wallMs: Clock): Promise<SigningKeys> {
-  if (path === undefined) throw new ConfigFault('upstreamToken.algorithm HS256 needs upstreamToken.secretFile');
-  const signing = secretSigningKey(await readHs256Secret(path));
-  return fixed(new Keyring([always(signing)], tokenLifetimeMs, wallMs), 'HS256 secret');
-}
-
-async function memoryKeys(
-  algorithm: Exclude<SigningAlgorithm, 'HS256'>,
-  tokenLifetimeMs: number,
-  wallMs: Clock,
-): Promise<SigningKeys> {
-  const signing = await importPrivateJwk(await generatePrivateJwk(algorithm), algorithm);
-  return fixed(new Keyring([always(signing)], tokenLifetimeMs, wallMs), `${algorithm} key in memory`);
-}
-
+/** A key that has always been active. */
 const always = (signing: DatedKey['signing']): DatedKey => ({ signing, activatesAtMs: 0, createdAtMs: 0 });
-const fixed = (keyring: Keyring, description: string): SigningKeys => ({
-  keyring,
-  description,
-  refresh: async () => {},
-});
 
 class KeyDirectory implements SigningKeys {
   readonly keyring: Keyring;
@@ -97,7 +94,7 @@ class KeyDirectory implements SigningKeys {
   constructor(
     { directory, rotateEvery, publishBefore }: NonNullable<TokenConfig['keys']>,
     algorithm: Exclude<SigningAlgorithm, 'HS256'>,
-    tokenLifetimeMs: number,
+    keyring: Keyring,
     wallMs: Clock,
   ) {
     this.#directory = directory;
@@ -105,12 +102,17 @@ class KeyDirectory implements SigningKeys {
     this.#publishBeforeMs = publishBefore;
     this.#algorithm = algorithm;
     this.#wallMs = wallMs;
-    this.keyring = new Keyring([], tokenLifetimeMs, wallMs);
+    this.keyring = keyring;
     this.description = `${algorithm} keys in a directory`;
   }
 
   async refresh(): Promise<void> {
     await this.#load();
+    await this.rotateIfDue();
+  }
+
+  /** Makes a new key and forgets spent ones, if the gateway rotates keys and it is time. */
+  async rotateIfDue(): Promise<void> {
     if (this.#rotateEveryMs !== null && this.#changeDue()) {
       await withRotationLock(this.#directory, this.#wallMs(), () => this.#rotate());
       await this.#load();

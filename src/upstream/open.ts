@@ -1,30 +1,52 @@
-/** Opens the upstreams of one configuration. */
+/** Reads the files of the upstreams of one configuration, and opens them. */
 
+import { type FileReader, readCa, readPair } from '../config/named-files.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { UpstreamConfig } from './section.ts';
 import type { UpstreamSeries } from './series.ts';
+import type { UpstreamTls } from './server.ts';
 import { Upstream } from './upstream.ts';
 
 /** Upstreams by name. */
 export type Upstreams = ReadonlyMap<string, Upstream>;
 
+/** Reads the TLS files of an upstream: CA and client certificate by themselves, so that one does not hide the other. */
+export async function readUpstream(
+  name: string,
+  { tls }: UpstreamConfig,
+  reader: FileReader,
+): Promise<UpstreamTls | null> {
+  if (tls === undefined) return null;
+  const at = ['upstreams', name, 'tls'];
+  const { caFile, certFile = '', keyFile, serverName = null } = tls;
+  const [ca, pair] = await Promise.all([
+    reader.read([...at, 'caFile'], caFile, readCa, null),
+    reader.read([...at, 'keyFile'], keyFile, (path) => readPair(at, { certFile, keyFile: path }), null),
+  ]);
+  return { ca, serverName, cert: pair?.cert ?? null, key: pair?.key ?? null };
+}
+
 /**
  * Opens the upstreams. No connection is made before a request needs one.
  *
+ * @param files     what {@link readUpstream} gave, by name
  * @param previous  upstreams that did not change, their TLS files included, are taken over with their connections
- * @throws ConfigFault when a TLS file cannot be used
  */
 export function openUpstreams(
   sections: Readonly<Record<string, UpstreamConfig>>,
-  monotonicMs: Clock,
-  series: UpstreamSeries,
-  previous: Upstreams | null,
+  files: ReadonlyMap<string, UpstreamTls | null>,
+  {
+    monotonicMs,
+    series,
+    previous,
+  }: { readonly monotonicMs: Clock; readonly series: UpstreamSeries; readonly previous: Upstreams | null },
 ): Upstreams {
   return new Map(
     Object.entries(sections).map(([name, section]) => {
       series.zero(name);
+      const tls = files.get(name) ?? null;
       const present = previous?.get(name);
-      return [name, present?.isMadeBy(section) === true ? present : new Upstream(name, section, monotonicMs)];
+      return [name, present?.isMadeBy(section, tls) === true ? present : new Upstream(name, section, tls, monotonicMs)];
     }),
   );
 }

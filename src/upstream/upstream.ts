@@ -1,11 +1,8 @@
 /** The servers behind one name, and which of them gets the next request. */
 
-import { readFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
-import { formatPath } from '../config/problem.ts';
-import { ConfigFault, Denial } from '../errors.ts';
+import { Denial } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
-import { NOT_A_CERTIFICATE, pairProblem, readCertificates } from '../lib/pem.ts';
 import type { UpstreamConfig } from './section.ts';
 import { UpstreamServer, type UpstreamTls } from './server.ts';
 
@@ -23,13 +20,13 @@ export class Upstream {
   /** The check that is under way, so that probes that come together make one. */
   #reachable: Promise<boolean> | null = null;
 
-  /** @throws ConfigFault when a TLS file cannot be read */
-  constructor(name: string, config: UpstreamConfig, monotonicMs: Clock) {
+  /** @param tls  with the files read; `null` for that of the system */
+  constructor(name: string, config: UpstreamConfig, tls: UpstreamTls | null, monotonicMs: Clock) {
     this.name = name;
     this.config = config;
     this.#isRoundRobin = config.balance === 'round-robin';
     this.#maxInFlight = config.maxConnections + config.maxPending;
-    this.#tls = readUpstreamTls(name, config.tls);
+    this.#tls = tls;
     const settings = {
       maxConnections: config.maxConnections,
       connectTimeoutMs: config.timeouts.connect,
@@ -38,20 +35,14 @@ export class Upstream {
       consecutiveFailures: config.ejection.consecutiveFailures,
       baseDelayMs: config.ejection.baseDelay,
       maxDelayMs: config.ejection.maxDelay,
-      tls: this.#tls,
+      tls,
     };
     this.servers = config.endpoints.map((origin) => new UpstreamServer(origin, settings, monotonicMs));
   }
 
-  /**
-   * Whether a configuration makes the same upstream, with the files that it names as they are now.
-   *
-   * @throws ConfigFault when a TLS file cannot be read
-   */
-  isMadeBy(config: UpstreamConfig): boolean {
-    return (
-      isDeepStrictEqual(this.config, config) && isDeepStrictEqual(this.#tls, readUpstreamTls(this.name, config.tls))
-    );
+  /** Whether a configuration makes the same upstream, with what is in its files now. */
+  isMadeBy(config: UpstreamConfig, tls: UpstreamTls | null): boolean {
+    return isDeepStrictEqual(this.config, config) && isDeepStrictEqual(this.#tls, tls);
   }
 
   /**
@@ -129,39 +120,3 @@ export class Upstream {
     return pool.reduce((best, server) => (server.ejectedUntilMs < best.ejectedUntilMs ? server : best));
   }
 }
-
-/**
- * Reads the TLS files of an upstream.
- *
- * @throws ConfigFault that names the key, when a file cannot be read, is not PEM, or the key is that of another certificate
- */
-export function readUpstreamTls(name: string, config: UpstreamConfig['tls']): UpstreamTls | null {
-  if (config === undefined) return null;
-  const ca = readFileOf(name, config, 'caFile');
-  const cert = readFileOf(name, config, 'certFile');
-  const key = readFileOf(name, config, 'keyFile');
-  if (ca !== null && readCertificates(ca) === null) throw fault(name, config, 'caFile', NOT_A_CERTIFICATE);
-  if (cert !== null && key !== null) {
-    const problem = pairProblem(cert, key);
-    if (problem !== null) throw fault(name, config, problem.of, problem.what);
-  }
-  return { ca, serverName: config.serverName ?? null, cert, key };
-}
-
-type TlsConfig = NonNullable<UpstreamConfig['tls']>;
-type TlsFile = 'caFile' | 'certFile' | 'keyFile';
-
-function readFileOf(name: string, config: TlsConfig, file: TlsFile): string | null {
-  const path = config[file];
-  if (path === undefined) return null;
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw fault(name, config, file, 'cannot be read', cause);
-  }
-}
-
-const fault = (name: string, config: TlsConfig, file: TlsFile, problem: string, cause?: unknown) => {
-  const key = ['upstreams', name, 'tls', file];
-  return new ConfigFault(`${formatPath(key)}: ${config[file]} ${problem}`, { cause, key });
-};

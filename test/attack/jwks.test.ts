@@ -401,7 +401,7 @@ describe('a reload', () => {
     const { main } = stage.gateway.gateway.config.issuers;
     const before = stage.server.requestCount;
     const sinceMs = performance.now();
-    await stage.gateway.gateway.apply({
+    await stage.gateway.apply({
       ...stage.gateway.gateway.config,
       csrf: { allowMissingOrigin: true, additionalOrigins: [] },
     });
@@ -413,7 +413,7 @@ describe('a reload', () => {
 
     if (main === undefined) throw new Error('no issuer');
     await using elsewhere = await KeyServer.start(answering(GOOD));
-    await stage.gateway.gateway.apply(config(stage, { main: { ...main, jwksUrl: elsewhere.origin } }));
+    await stage.gateway.apply(config(stage, { main: { ...main, jwksUrl: elsewhere.origin } }));
     expect(await stage.status(stage.token())).toBe(200);
     const count = stage.server.requestCount;
     // Both are due each second, if they are still there.

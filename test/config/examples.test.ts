@@ -5,7 +5,6 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { noFiles } from '../../src/config/files.ts';
 import { configJsonSchema } from '../../src/config/json-schema.ts';
-import { renderLines } from '../../src/config/render.ts';
 import { bareSchema } from '../../src/gateway/configuration.ts';
 import { loadConfig } from '../../src/gateway/load.ts';
 
@@ -27,7 +26,7 @@ const EXAMPLES: readonly (readonly [name: string, text: string])[] = [
 describe.each(EXAMPLES)('%s', (name, text) => {
   test('loads, without a warning', () => {
     const { loaded, problems } = loadConfig(text, { path: name, cwd: ROOT, env: {}, files: noFiles });
-    expect(renderLines({ path: name, problems })).toBe('');
+    expect([name, problems]).toEqual([name, []]);
     expect(loaded).not.toBeNull();
   });
 

@@ -395,9 +395,8 @@ describe('requests', () => {
     let underWay = 0;
     let most = 0;
     const reloader = new Reloader({
-      initial: file.load(),
-      load: async () => file.load(),
-      mistakes: async () => [],
+      initial: await file.load(),
+      load: () => file.load(),
       apply: async () => {
         underWay += 1;
         most = Math.max(most, underWay);

@@ -274,7 +274,7 @@ test('a reload that lets tokens live longer keeps the ends of sessions for longe
     await gateway.gateway.sessions.end(handle, 'operator');
     return Number(await redis.cli('ZSCORE', 'sallyport:revocations', `s${handle}`)) - Date.now();
   };
-  const apply = (config: Record<string, unknown>) => gateway.gateway.apply(parseTestConfig({ config }));
+  const apply = (config: Record<string, unknown>) => gateway.apply(parseTestConfig({ config }));
   await apply({ store: store(redis.url) });
   expect(await keptMs(asHandle('A'.repeat(43)))).toBeLessThanOrEqual(720_000);
   await apply({ store: store(redis.url), upstreamToken: { lifetime: '10m' }, revocation: { outageGrace: '1s' } });

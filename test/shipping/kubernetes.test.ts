@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ENDPOINTS } from '../../src/admin/endpoints.ts';
 import { readAdminToken } from '../../src/admin/token-file.ts';
-import { UsersFile } from '../../src/endpoints/login/password/users-file.ts';
+import { readUsersFile } from '../../src/endpoints/login/password/users-file.ts';
 import { readKeyDirectory } from '../../src/token/key-directory.ts';
 import { type Labels, type Probe, podsOf, restrictedProblems } from '../support/kubernetes-pod.ts';
 import { repositoryPath } from '../support/kubernetes-render.ts';
@@ -392,7 +392,7 @@ describe('templates of Secrets', () => {
 
   it('are refused by the gateway as they are', async () => {
     await expect(readAdminToken(join(directory, 'admin-token'))).rejects.toThrow('at least 32');
-    await expect(UsersFile.open(join(directory, 'users.yaml'), () => {})).rejects.toThrow('users.yaml');
+    await expect(readUsersFile(join(directory, 'users.yaml'))).rejects.toThrow('users.yaml');
     await expect(readKeyDirectory(directory, 'ES256')).rejects.toThrow('not a key file');
   });
 

@@ -4,6 +4,7 @@
  */
 
 import { type Config, configSchema } from '../../src/gateway/configuration.ts';
+import { readConfig } from '../../src/gateway/contents.ts';
 import { Gateway } from '../../src/gateway/gateway.ts';
 import { type Clocks, systemClocks } from '../../src/lib/clock.ts';
 import type { ListenerAddresses } from '../../src/listener/listener.ts';
@@ -88,6 +89,12 @@ export class TestGateway implements AsyncDisposable {
     return sessionId;
   }
 
+  /** Puts another configuration in use, as a reload does. */
+  async apply(config: Config): Promise<void> {
+    const { clocks, config: inUse } = this.gateway;
+    this.gateway.apply(await readConfig(config, clocks, inUse));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.gateway.close();
   }
@@ -116,12 +123,13 @@ export const parseTestConfig = (options: GatewayOptions): Config => schema.parse
 
 /** Starts a gateway. Dispose of it with `await using`. */
 export async function startGateway(options: GatewayOptions = {}): Promise<TestGateway> {
-  const config = parseTestConfig(options);
+  const clocks = options.clocks ?? systemClocks;
+  const config = await readConfig(parseTestConfig(options), clocks);
   const log = new CapturedLog();
   const audit = new CapturedLog();
   const metrics = new MetricRegistry();
   const gateway = await Gateway.open(config, {
-    clocks: options.clocks ?? systemClocks,
+    clocks,
     lines: log,
     log: createLog('debug', log),
     audit: new AuditLog(options.auditOutput ?? auditOn(audit), (options.clocks ?? systemClocks).wallMs),

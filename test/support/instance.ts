@@ -7,12 +7,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { checkContents } from '../../src/cli/contents.ts';
-import { readConfigText, requireLoaded } from '../../src/config/load.ts';
+import { readConfigText } from '../../src/config/load.ts';
 import { errorLines } from '../../src/config/render.ts';
+import { ConfigFault } from '../../src/errors.ts';
 import { type LoadedConfig, loadConfig } from '../../src/gateway/load.ts';
 import { type Clocks, systemClocks } from '../../src/lib/clock.ts';
 import { Instance } from '../../src/process/instance.ts';
+import { type ReadInstance, readFiles } from '../../src/process/read.ts';
 import { AuditLog, auditOn } from '../../src/telemetry/audit.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { MetricRegistry } from '../../src/telemetry/registry.ts';
@@ -51,16 +52,12 @@ export class ConfigFileFixture implements Disposable {
     return path;
   }
 
-  load(): LoadedConfig {
+  /** Reads it, with the files beside it. */
+  async load(inUse: LoadedConfig['config'] | null = null): Promise<ReadInstance> {
     const options = { path: this.path, cwd: this.directory, env: {} };
-    return requireLoaded(loadConfig(readConfigText(this.path), options), this.path);
-  }
-
-  /** One line each, of the files beside it as well. */
-  async mistakes(): Promise<readonly string[]> {
-    const options = { path: this.path, cwd: this.directory, env: {} };
-    const checked = await checkContents(loadConfig(readConfigText(this.path), options), systemClocks);
-    return errorLines({ path: this.path, ...checked });
+    const read = await readFiles(loadConfig(readConfigText(this.path), options), systemClocks, inUse);
+    if (read.loaded === null) throw new ConfigFault(errorLines({ path: this.path, ...read }).join('\n'));
+    return read.loaded;
   }
 
   [Symbol.dispose](): void {
@@ -118,9 +115,8 @@ export async function startInstance(options: InstanceTestOptions & { clocks?: Cl
   const metrics = new MetricRegistry();
   const instance = await Instance.start(
     {
-      loaded: file.load(),
-      load: async () => file.load(),
-      mistakes: () => file.mistakes(),
+      loaded: await file.load(),
+      load: (inUse) => file.load(inUse),
       build: { version: 'test', revision: 'unknown' },
       watchedFile: options.isWatched === true ? file.path : null,
       onHopeless: () => {},

@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { calculateJwkThumbprint, createLocalJWKSet, decodeProtectedHeader, type JWK, jwtVerify } from 'jose';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { FileReader } from '../../src/config/named-files.ts';
 import { addKey, readKeyDirectory, withRotationLock } from '../../src/token/key-directory.ts';
 import { generatePrivateJwk, importPrivateJwk, secretSigningKey } from '../../src/token/signing-key.ts';
-import { openSigningKeys } from '../../src/token/signing-keys.ts';
+import { openSigningKeys, readSigningKeys } from '../../src/token/signing-keys.ts';
 import { TestClocks } from '../support/clocks.ts';
 import { parseTestConfig } from '../support/gateway.ts';
 
@@ -25,8 +26,13 @@ describe('signing keys in a directory', () => {
     clocks = new TestClocks();
   });
 
-  const open = (extra: Record<string, unknown> = {}) =>
-    openSigningKeys(tokenConfig({ keys: { directory, publishBefore: '15m', ...extra } }), 120_000, clocks.wallMs);
+  const open = async (extra: Record<string, unknown> = {}) => {
+    const config = tokenConfig({ keys: { directory, publishBefore: '15m', ...extra } });
+    const reader = new FileReader(clocks);
+    const found = await readSigningKeys(config, reader);
+    if (reader.mistakes[0] !== undefined) throw reader.mistakes[0];
+    return openSigningKeys(config, found, 120_000, clocks.wallMs);
+  };
 
   test('a directory without an active key does not start, and the message says which command makes one', async () => {
     await expect(open()).rejects.toThrow(/no active ES256 key: run `sallyport keys generate --directory/);

@@ -27,7 +27,7 @@ describe('choosing', () => {
     const clocks = new TestClocks();
     const endpoints = Array.from({ length: count }, (_, at) => `http://127.0.0.1:${at + 1}`);
     const { upstreams } = parseTestConfig({ config: { upstreams: { app: { endpoints, ...settings } } } });
-    const made = new Upstream('app', upstreams['app']!, clocks.monotonicMs);
+    const made = new Upstream('app', upstreams['app']!, null, clocks.monotonicMs);
     return { clocks, upstream: made, servers: made.servers };
   }
   const indexOf = (made: Upstream, chosen: UpstreamServer | Denial) =>

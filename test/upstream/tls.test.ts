@@ -172,7 +172,7 @@ describe('TLS to upstreams', () => {
       const tls = write(good);
       await using gateway = await start('https://127.0.0.1:9', tls);
       write({ ...good, ...bad });
-      await expect(gateway.gateway.apply(gateway.gateway.config)).rejects.toThrow(message);
+      await expect(gateway.apply(gateway.gateway.config)).rejects.toThrow(message);
       await expect(start('https://127.0.0.1:9', tls)).rejects.toThrow(message);
     },
   );
@@ -182,11 +182,11 @@ describe('TLS to upstreams', () => {
     await using upstream = await serve(certificateFor('127.0.0.1'));
     await using gateway = await start(upstream.origin, { caFile: path });
     expect(await statusAndReason(gateway.port)).toEqual([200]);
-    await gateway.gateway.apply(gateway.gateway.config);
+    await gateway.apply(gateway.gateway.config);
     expect(await statusAndReason(gateway.port)).toEqual([200]);
     expect(upstream.connectionCount).toBe(1);
     files.text('rotated.crt', stranger.certificate);
-    await gateway.gateway.apply(gateway.gateway.config);
+    await gateway.apply(gateway.gateway.config);
     expect(await statusAndReason(gateway.port)).toEqual(REFUSED);
   });
 

@@ -10,19 +10,29 @@
  */
 
 import { hash, timingSafeEqual } from 'node:crypto';
-import { MIN_SECRET_LENGTH, readSecret, readText } from '../../config/secret-file.ts';
-import { ConfigFault, Denial } from '../../errors.ts';
+import type { FileReader } from '../../config/named-files.ts';
+import type { KeyPath } from '../../config/problem.ts';
+import { MIN_SECRET_LENGTH, readJson, readSecret } from '../../config/secret-file.ts';
+import { Denial } from '../../errors.ts';
 import type { KeySet } from '../../jwt/key-set.ts';
 import type { ServicePrincipal } from '../../principal.ts';
-import { fixedKeySet } from '../service-token/load-issuer.ts';
+import { fixedKeySet } from '../service-token/fixed-keys.ts';
 import type { ServiceTokens } from '../service-token/service-tokens.ts';
 import { type AssertingClient, type ClientAssertions, claimedClient } from './client-assertion.ts';
 import type { FailedAttempts } from './failed-attempts.ts';
 import type { PresentedCredential } from './presented-credential.ts';
 import type { ClientCredentialsConfig } from './section.ts';
 
-/** How one client authenticates: at least one of the three. */
-export type ClientCredentials = { readonly id: string } & Partial<ClientCredentialsConfig>;
+/** How one client authenticates, with its files read: at least one of the three. */
+export interface Client {
+  readonly id: string;
+  /** SHA-256. */
+  readonly secretDigest: Buffer | null;
+  /** What it signs assertions with. */
+  readonly keys: KeySet | null;
+  readonly algorithms: readonly string[];
+  readonly service: ClientCredentialsConfig['service'];
+}
 
 /** The parts that client authentication uses. */
 export interface ClientParts {
@@ -59,35 +69,20 @@ export class Clients {
   readonly #issuers: ReadonlySet<string>;
   readonly #parts: ClientParts;
 
-  private constructor(
-    secrets: ReadonlyMap<string, Buffer>,
-    asserting: ReadonlyMap<string, AssertingClient>,
-    services: readonly ServiceClient[],
-    parts: ClientParts,
-  ) {
+  constructor(clients: readonly Client[], parts: ClientParts) {
+    const secrets = new Map<string, Buffer>();
+    const asserting = new Map<string, AssertingClient>();
+    const services: ServiceClient[] = [];
+    for (const { id, secretDigest, keys, algorithms, service } of clients) {
+      if (secretDigest !== null) secrets.set(id, secretDigest);
+      if (keys !== null && parts.assertions !== null) asserting.set(id, parts.assertions.client(id, algorithms, keys));
+      if (service !== undefined) services.push({ id, issuer: service.issuer, subjects: new Set(service.subjects) });
+    }
     this.#secrets = secrets;
     this.#asserting = asserting;
     this.#services = services;
     this.#issuers = new Set(services.map(({ issuer }) => issuer));
     this.#parts = parts;
-  }
-
-  /**
-   * Reads secrets and keys.
-   *
-   * @throws ConfigFault that names the file when one cannot be read or used
-   */
-  static async load(configs: readonly ClientCredentials[], parts: ClientParts): Promise<Clients> {
-    const secrets = new Map<string, Buffer>();
-    const asserting = new Map<string, AssertingClient>();
-    const services: ServiceClient[] = [];
-    for (const { id, clientSecretFile, jwksFile, algorithms = [], service } of configs) {
-      if (clientSecretFile !== undefined) secrets.set(id, digest(await readClientSecret(clientSecretFile)));
-      if (jwksFile !== undefined && parts.assertions !== null)
-        asserting.set(id, parts.assertions.client(id, algorithms, await readClientKeys(jwksFile, algorithms)));
-      if (service !== undefined) services.push({ id, issuer: service.issuer, subjects: new Set(service.subjects) });
-    }
-    return new Clients(secrets, asserting, services, parts);
   }
 
   /**
@@ -152,24 +147,26 @@ const standsForAnother = ({ standsFor, claims }: ServicePrincipal): boolean =>
   standsFor !== 'service' || claims['act'] !== undefined;
 
 /**
- * Reads the secret of a client.
+ * Reads the secret and the keys of a client.
  *
- * @throws ConfigFault when it cannot be read or is too short
+ * @param at  the way to its section
  */
-export const readClientSecret = (path: string): Promise<string> => readSecret(path, MIN_SECRET_LENGTH);
-
-/**
- * Reads the keys of a client.
- *
- * @throws ConfigFault when it is not a JWK Set with keys for the algorithms, and no others
- */
-export async function readClientKeys(path: string, algorithms: readonly string[]): Promise<KeySet> {
-  let document: unknown;
-  try {
-    document = JSON.parse(await readText(path));
-  } catch (cause) {
-    if (cause instanceof ConfigFault) throw cause;
-    throw new ConfigFault(`${path} is not JSON`, { cause });
-  }
-  return fixedKeySet(path, document, { algorithms, use: 'sig' });
+export async function readClient(
+  at: KeyPath,
+  {
+    id,
+    clientSecretFile,
+    jwksFile,
+    algorithms = [],
+    service,
+  }: { readonly id: string } & Partial<ClientCredentialsConfig>,
+  reader: FileReader,
+): Promise<Client> {
+  const readDigest = async (path: string) => digest(await readSecret(path, MIN_SECRET_LENGTH));
+  const readKeys = async (path: string) => fixedKeySet(path, await readJson(path), { algorithms, use: 'sig' });
+  const [secretDigest, keys] = await Promise.all([
+    reader.read([...at, 'clientSecretFile'], clientSecretFile, readDigest, null),
+    reader.read([...at, 'jwksFile'], jwksFile, readKeys, null),
+  ]);
+  return { id, secretDigest, keys, algorithms, service };
 }

@@ -14,7 +14,7 @@ import {
 } from '../../jwt/profiles.ts';
 import type { KeyRules } from '../../jwt/verification-keys.ts';
 import type { LearntIssuer } from './cluster.ts';
-import { type IssuerConfig, type KeySource, keySourceOf } from './section.ts';
+import { type IssuerConfig, keySourceOf } from './section.ts';
 
 /** What kind of issuer: what its tokens look like, and by what they are told to be its. */
 type IssuerKind = 'own' | 'jwt' | 'kubernetes' | 'jwt-svid';
@@ -80,7 +80,7 @@ export function issuerRules(config: IssuerConfig, defaults: IssuerDefaults): Iss
     ourIssuer: defaults.own.issuer,
     profile: PROFILES[kind]({
       issuer: config.issuer ?? (source === 'own' ? defaults.own.issuer : null),
-      algorithms: config.algorithms ?? algorithmsOf(source, defaults),
+      algorithms: source === 'own' ? [defaults.own.algorithm] : keyRules(config).algorithms,
       audiences: audience === undefined ? defaults.audiences : [audience].flat(),
       types,
       authorizedParties,
@@ -90,17 +90,14 @@ export function issuerRules(config: IssuerConfig, defaults: IssuerDefaults): Iss
   };
 }
 
-/** What an issuer's rules ask of its keys. */
-export const keyRules = ({ kind, profile }: IssuerRules): KeyRules => ({
-  algorithms: profile.algorithms,
-  use: kind === 'jwt-svid' ? 'jwt-svid' : 'sig',
-});
-
-/** The schema guarantees that `algorithms` is set wherever it cannot be inferred. */
-function algorithmsOf(source: KeySource, { own }: IssuerDefaults): readonly string[] {
-  if (source === 'kubernetes') return KUBERNETES_ALGORITHMS;
-  if (source === 'spiffe') return SVID_ALGORITHMS;
-  return source === 'own' ? [own.algorithm] : ['HS256'];
+/**
+ * What an issuer asks of its keys. The schema guarantees that `algorithms` is set wherever it cannot be inferred. Not for
+ * `own`, whose keys are the gateway's.
+ */
+export function keyRules({ algorithms, kubernetes, spiffe }: IssuerConfig): KeyRules {
+  const inferred =
+    kubernetes !== undefined ? KUBERNETES_ALGORITHMS : spiffe !== undefined ? SVID_ALGORITHMS : ['HS256'];
+  return { algorithms: algorithms ?? inferred, use: spiffe === undefined ? 'sig' : 'jwt-svid' };
 }
 
 /**

@@ -1,12 +1,18 @@
 /** Opens the issuers of one configuration: keys, rules, and what is counted of them. */
 
 import { isDeepStrictEqual } from 'node:util';
-import type { OwnKey } from '../../jwt/own-key-set.ts';
+import { readText } from '../../config/secret-file.ts';
+import { DependencyFault } from '../../errors.ts';
+import { jsonFetcher } from '../../jwt/fetch-json.ts';
+import type { KeySet } from '../../jwt/key-set.ts';
+import { type OwnKey, OwnKeySet } from '../../jwt/own-key-set.ts';
+import { RemoteKeySet } from '../../jwt/remote-key-set.ts';
+import { discoveredKeys, type FetchKeySet, keysAt } from '../../jwt/sources.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import type { RevokedTokens } from '../revocation/revoked-tokens.ts';
-import { type Issuer, type IssuerDefaults, issuerRules } from './issuer.ts';
-import { loadIssuer } from './load-issuer.ts';
+import { ClusterIssuer } from './cluster.ts';
+import { type Issuer, type IssuerDefaults, issuerRules, keyRules } from './issuer.ts';
 import type { IssuerConfig } from './section.ts';
 import type { ServiceTokenSeries } from './series.ts';
 import { ServiceTokens } from './service-tokens.ts';
@@ -38,38 +44,78 @@ export interface PreviousIssuers {
 /**
  * Opens the issuers that a configuration names. What has to be fetched is not asked for before `keys.start()`.
  *
+ * @param files     the keys that were read with the configuration, by the name of the issuer
  * @param previous  whose fetched keys are kept, where nothing about the issuer has changed
- * @throws ConfigFault when a file that the configuration names cannot be used
  */
-export async function openIssuers(
+export function openIssuers(
   config: IssuerSections,
-  { clocks, series, log, issuer: ownIssuer, ownKeys }: IssuerSurroundings,
+  files: ReadonlyMap<string, KeySet | null>,
+  surroundings: IssuerSurroundings,
   previous: PreviousIssuers | null,
-): Promise<ReadonlyMap<string, Issuer>> {
+): ReadonlyMap<string, Issuer> {
   const { upstreamToken, publicOrigin } = config;
   const defaults: IssuerDefaults = {
     audiences: publicOrigin,
-    own: { issuer: ownIssuer, algorithm: upstreamToken.algorithm },
+    own: { issuer: surroundings.issuer, algorithm: upstreamToken.algorithm },
   };
-  const parts = {
-    defaults,
-    ownKeys,
-    monotonicMs: clocks.monotonicMs,
-    onFetched: (issuer: string, result: 'refreshed' | 'failed', problem: string | null) => {
+  const entries = Object.entries(config.issuers).map(([name, issuerConfig]): [string, Issuer] => {
+    const rules = issuerRules(issuerConfig, defaults);
+    const present = previous?.issuers.get(name);
+    if (present?.keys.isFetched === true && isDeepStrictEqual(previous?.config.issuers[name], issuerConfig))
+      return [name, { ...present, rules }];
+    const keys = files.get(name) ?? null;
+    const opened = keys === null ? openKeys(name, issuerConfig, surroundings) : { keys, cluster: null };
+    return [name, { name, rules, keys: opened.keys, learnt: rules.profile.issuer === null ? opened.cluster : null }];
+  });
+  return new Map(entries);
+}
+
+/** The keys of an issuer that are elsewhere, or the gateway's own. */
+function openKeys(
+  name: string,
+  config: IssuerConfig,
+  surroundings: IssuerSurroundings,
+): { readonly keys: KeySet; readonly cluster: ClusterIssuer | null } {
+  const { jwksUrl, discovery, kubernetes, spiffe, issuer = '', fetch } = config;
+  const rules = keyRules(config);
+  if (kubernetes !== undefined) {
+    const cluster = new ClusterIssuer(kubernetes.tokenFile, surroundings.clocks.monotonicMs);
+    const fetchJson = jsonFetcher({
+      timeoutMs: fetch.timeout,
+      ca: () => readText(kubernetes.caFile),
+      bearer: () => cluster.bearer(),
+    });
+    const url = new URL('/openid/v1/jwks', kubernetes.apiServer).href;
+    return { cluster, keys: remoteKeySet(name, config, keysAt(url, fetchJson, rules), surroundings) };
+  }
+  const { caFile, timeout: timeoutMs, insecureHttp: isPlainHttpMeant } = fetch;
+  const fetchJson = jsonFetcher({ timeoutMs, ca: caFile === undefined ? null : () => readText(caFile), bearer: null });
+  const url = jwksUrl ?? spiffe?.bundleUrl;
+  if (url !== undefined)
+    return { cluster: null, keys: remoteKeySet(name, config, keysAt(url, fetchJson, rules), surroundings) };
+  if (discovery !== undefined) {
+    const fetchKeys = discoveredKeys({ url: discovery, issuer, isPlainHttpMeant }, fetchJson, rules);
+    return { cluster: null, keys: remoteKeySet(name, config, fetchKeys, surroundings) };
+  }
+  return { cluster: null, keys: new OwnKeySet(surroundings.ownKeys) };
+}
+
+function remoteKeySet(
+  issuer: string,
+  { fetch }: IssuerConfig,
+  fetchKeys: FetchKeySet,
+  { clocks, series, log }: IssuerSurroundings,
+): KeySet {
+  const { refreshEvery: refreshEveryMs, maxStale: maxStaleMs, coolDown: coolDownMs } = fetch;
+  return new RemoteKeySet(fetchKeys, { refreshEveryMs, maxStaleMs, coolDownMs }, clocks.monotonicMs, {
+    onFetched: (result, problem) => {
       series.serviceTokens.onFetched(issuer, result, problem);
       if (result === 'failed') log.warn({ issuer, problem }, 'JWKS fetch failed; keeping the last good keys');
       else if (problem !== null) log.warn({ issuer, problem }, 'some keys of an issuer are unusable');
       else log.debug({ issuer }, 'JWKS fetched');
     },
-  };
-  const entries = Object.entries(config.issuers).map(async ([name, issuerConfig]): Promise<[string, Issuer]> => {
-    const present = previous?.issuers.get(name);
-    // Files are read again: their content may have changed without the configuration.
-    if (present?.keys.isFetched === true && isDeepStrictEqual(previous?.config.issuers[name], issuerConfig))
-      return [name, { ...present, rules: issuerRules(issuerConfig, defaults) }];
-    return [name, await loadIssuer(name, issuerConfig, parts)];
+    unavailable: () => new DependencyFault('jwks_unavailable', 'no usable key set of the issuer'),
   });
-  return new Map(await Promise.all(entries));
 }
 
 /** The verifier of service tokens over issuers that were opened. Every series of its metrics exists from now on. */

@@ -1,35 +1,33 @@
 /**
- * The gateway's own pipeline, with everything in its place that decides, and stand-ins for what lies outside: a store in
- * memory, signing keys and issuers' keys made for the occasion, and a forwarder that writes down instead of sending.
- * So what `explain` says is what the running gateway does, not what a second implementation would do.
+ * The gateway's own pipeline, compiled from the configuration without its files, with stand-ins for what lies outside: a
+ * store in memory, keys made for the occasion, and an outlet that writes down instead of sending. So what `explain` says is
+ * what the running gateway does, not what a second implementation would do.
  */
 
-import { KeyObject } from 'node:crypto';
-import { generateKeyPair, type CryptoKey as JoseKey, SignJWT } from 'jose';
-import { NO_REVOCATIONS } from '../../authentication/revocation/revoked-tokens.ts';
-import { type Issuer, issuerRules } from '../../authentication/service-token/issuer.ts';
-import { NO_SERVICE_TOKEN_EVENTS, ServiceTokens } from '../../authentication/service-token/service-tokens.ts';
-import { ServiceTokenVerifier } from '../../authentication/service-token/verifier.ts';
-import { Sessions } from '../../authentication/session/sessions.ts';
+import { createSecretKey, KeyObject, randomBytes } from 'node:crypto';
+import { generateKeyPair, SignJWT } from 'jose';
+import { keyRules } from '../../authentication/service-token/issuer.ts';
 import type { Permit } from '../../authorization/permit.ts';
-import { PasswordHasher } from '../../endpoints/login/password/hasher.ts';
+import { FileReader } from '../../config/named-files.ts';
 import { Denial } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';
 import { compileRuntime, type Runtime } from '../../gateway/compile.ts';
 import type { Config } from '../../gateway/configuration.ts';
+import { readContents } from '../../gateway/contents.ts';
+import { wholeDraft } from '../../gateway/draft.ts';
+import { LongLivedParts } from '../../gateway/long-lived.ts';
 import { GatewaySeries } from '../../gateway/series.ts';
 import { FixedKeySet } from '../../jwt/key-set.ts';
 import type { CompactToken } from '../../lib/bearer.ts';
 import type { Clocks } from '../../lib/clock.ts';
+import type { OutboundConfig } from '../../outbound/section.ts';
 import type { Pipeline } from '../../pipeline.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
-import { createMemoryStore } from '../../store/memory/store.ts';
 import { AuditLog, auditOn } from '../../telemetry/audit.ts';
 import { createLog } from '../../telemetry/log.ts';
 import { MetricRegistry } from '../../telemetry/registry.ts';
-import { openSigningKeys } from '../../token/signing-keys.ts';
+import type { TokenSource } from '../../token/token-source.ts';
 import type { Forwarder, Outlet } from '../../upstream/forward.ts';
-import { StandInTokens, withoutOutboundFiles } from './outbound-stand-in.ts';
 import type { AskedService, AskedSession } from './question.ts';
 
 /** What would have been sent. */
@@ -72,75 +70,58 @@ export class StandIn implements AsyncDisposable {
   readonly pipeline: Pipeline;
   readonly #sent: readonly Forwarded[];
   readonly #runtime: Runtime;
-  readonly #sessions: Sessions;
-  readonly #issuers: ReadonlyMap<string, StandInIssuer>;
-  readonly #clocks: Clocks;
+  readonly #longLived: LongLivedParts;
+  /** Of the issuer whose token is asked for. */
+  readonly #key: KeyObject | null;
 
   private constructor(
     runtime: Runtime,
+    longLived: LongLivedParts,
     sent: readonly Forwarded[],
-    sessions: Sessions,
-    issuers: ReadonlyMap<string, StandInIssuer>,
-    clocks: Clocks,
+    key: KeyObject | null,
     isOutbound: boolean,
   ) {
-    const { public: pipeline, outbound } = runtime.pipelines;
-    const side = (isOutbound ? outbound : undefined) ?? pipeline;
+    const { config, pipelines } = runtime;
     this.#runtime = runtime;
+    this.#longLived = longLived;
     this.#sent = sent;
-    this.#sessions = sessions;
-    this.#issuers = issuers;
-    this.#clocks = clocks;
-    const serviceTokens = new ServiceTokens(
-      [...issuers.values()].map(({ issuer }) => issuer),
-      { clocks, revoked: NO_REVOCATIONS, events: NO_SERVICE_TOKEN_EVENTS },
-    );
+    this.#key = key;
+    const { public: front, outbound: side } = pipelines;
     this.pipeline =
-      side === pipeline
-        ? {
-            ...pipeline,
-            authenticator: pipeline.authenticator.with({
-              service: new ServiceTokenVerifier(serviceTokens, NO_REVOCATIONS, sessions),
-            }),
-          }
-        : { ...side, tokens: standInTokens(runtime, side) };
+      isOutbound && side !== undefined && config.outbound !== undefined
+        ? { ...side, tokens: new StandInTokens(config.outbound, config.routes.length, side.tokens) }
+        : front;
   }
 
   /**
    * @param asked       the issuer whose token is going to be presented, if any
    * @param isOutbound  whether it is the workload that asks, on the outbound side
    */
-  static async open(config: Config, asked: AskedService | null, clocks: Clocks, isOutbound = false): Promise<StandIn> {
-    const store = createMemoryStore(10, clocks);
-    const series = new GatewaySeries(new MetricRegistry());
-    const sessions = new Sessions(store, sessionSettings(config), clocks, series.sessions, () => {});
+  static async open(written: Config, asked: AskedService | null, clocks: Clocks, isOutbound = false): Promise<StandIn> {
+    const config = { ...written, issuers: mapValues(written.issuers, withStandInIssuer) };
+    const key = asked === null ? null : await standInKey(asked.issuer, config);
+    const contents = {
+      ...(await readContents(wholeDraft(config), new FileReader(clocks, () => true))),
+      // Nobody else's tokens can be verified, and nobody is asked for keys.
+      issuers: new Map(
+        Object.keys(config.issuers).map((name) => [name, name === asked?.issuer && key !== null ? key.keys : NO_KEYS]),
+      ),
+    };
+    const log = createLog('silent', { write: () => {} });
     const sent: Forwarded[] = [];
-    const silent = createLog('silent', { write: () => {} });
-    const runtime = await compileRuntime(
-      withoutFiles(config),
+    const longLived = await LongLivedParts.open(
+      { ...config, store: {}, upstreamToken: { ...config.upstreamToken, keys: undefined } },
+      contents,
       {
-        sessions,
-        attempts: store.attempts,
-        families: store.families,
-        once: store.once,
-        passwordHasher: new PasswordHasher(1),
-        signingKeys: await openSigningKeys(
-          withoutFiles(config).upstreamToken,
-          config.upstreamToken.lifetime,
-          clocks.wallMs,
-        ),
-        revokedTokens: NO_REVOCATIONS,
-        series,
-        log: silent,
-        audit: new AuditLog(auditOn({ write: () => {} }), clocks.wallMs),
         clocks,
+        log,
+        audit: new AuditLog(auditOn({ write: () => {} }), clocks.wallMs),
+        series: new GatewaySeries(new MetricRegistry()),
         outletOf: (forwarder) => new RecordingOutlet(forwarder, (forwarded) => sent.push(forwarded)),
       },
-      null,
     );
-    const issuers = new Map<string, StandInIssuer>();
-    if (asked !== null) issuers.set(asked.issuer, await StandInIssuer.make(asked.issuer, config));
-    return new StandIn(runtime, sent, sessions, issuers, clocks, isOutbound);
+    const runtime = compileRuntime(config, contents, longLived, null);
+    return new StandIn(runtime, longLived, sent, key?.signsWith ?? null, isOutbound);
   }
 
   /** What would have been sent; `null` when nothing would have been. */
@@ -150,96 +131,88 @@ export class StandIn implements AsyncDisposable {
 
   /** Opens a session, and returns its Cookie header. */
   async cookie({ subject, user }: AskedSession): Promise<string> {
-    const { sessionId } = await this.#sessions.open({ subject, user, method: 'password', device: 'explain' });
-    return `${this.#runtime.config.session.cookie.name}=${sessionId}`;
+    const opened = await this.#longLived.sessions.open({ subject, user, method: 'password', device: 'explain' });
+    return `${this.#runtime.config.session.cookie.name}=${opened.sessionId}`;
   }
 
   /** Makes a service token, and returns its Authorization header. */
-  async authorization({ issuer, subject, claims }: AskedService): Promise<string> {
-    return `Bearer ${await this.#issuers.get(issuer)?.token(subject, claims, this.#clocks.wallMs())}`;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#sessions.close();
-    for (const upstream of this.#runtime.upstreams.values()) await upstream.close();
-  }
-}
-
-/** The `iss` of kubeadm and others. */
-const STAND_IN_CLUSTER = 'https://kubernetes.default.svc.cluster.local';
-
-function standInTokens({ config }: Runtime, { tokens }: Pipeline): Pipeline['tokens'] {
-  return config.outbound === undefined ? tokens : new StandInTokens(config.outbound, config.routes.length, tokens);
-}
-
-/** An issuer with the rules of the configuration and a key of ours. */
-class StandInIssuer {
-  readonly issuer: Issuer;
-  readonly #key: JoseKey;
-
-  private constructor(issuer: Issuer, key: JoseKey) {
-    this.issuer = issuer;
-    this.#key = key;
-  }
-
-  static async make(name: string, config: Config): Promise<StandInIssuer> {
-    const issuerConfig = config.issuers[name];
-    if (issuerConfig === undefined) throw new Error(`no issuer ${name}`);
-    const { upstreamToken, publicOrigin } = config;
-    const written = issuerRules(issuerConfig, {
-      audiences: publicOrigin,
-      own: { issuer: upstreamToken.issuer ?? (publicOrigin[0] as string), algorithm: upstreamToken.algorithm },
-    });
-    // A secret is shared with nobody here, and what the cluster calls itself is not known.
-    const { kind, profile } = written;
-    const algorithms = profile.algorithms.includes('HS256') ? ['ES256'] : profile.algorithms;
-    const issuer = profile.issuer ?? (kind === 'kubernetes' ? STAND_IN_CLUSTER : null);
-    const rules = { ...written, profile: { ...profile, algorithms, issuer } };
-    const algorithm = algorithms[0] as string;
-    const { publicKey, privateKey } = await generateKeyPair(algorithm, { extractable: true });
-    const byAlgorithm = new Map([[algorithm, KeyObject.from(publicKey as CryptoKey)]]);
-    const keys = new FixedKeySet([{ kid: null, thumbprint: 'stand-in', byAlgorithm }]);
-    return new StandInIssuer({ name, rules, keys, learnt: null }, privateKey);
-  }
-
-  token(subject: string, claims: AskedService['claims'], nowMs: number): Promise<string> {
-    const { issuer, algorithms, audiences, types, maxLifetimeMs } = this.issuer.rules.profile;
-    const iatSec = Math.floor(nowMs / 1_000);
-    return new SignJWT({ aud: [...audiences], ...(issuer !== null && { iss: issuer }), ...claims })
+  async authorization({ issuer: name, subject, claims }: AskedService): Promise<string> {
+    const profile = this.#runtime.issuers.get(name)?.rules.profile;
+    if (profile === undefined || this.#key === null) throw new TypeError(`no issuer ${name}`);
+    const { issuer, algorithms, audiences, types, maxLifetimeMs } = profile;
+    const iatSec = Math.floor(this.#longLived.clocks.wallMs() / 1_000);
+    const token = await new SignJWT({ aud: [...audiences], ...(issuer !== null && { iss: issuer }), ...claims })
       .setProtectedHeader({ alg: algorithms[0] as string, typ: [...types][0] ?? 'jwt' })
       .setSubject(subject)
       .setIssuedAt(iatSec)
       .setExpirationTime(iatSec + Math.min(60, Math.floor(maxLifetimeMs / 1_000)))
       .sign(this.#key);
+    return `Bearer ${token}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const upstream of this.#runtime.upstreams.values()) await upstream.close();
+    await this.#runtime.outbound?.close();
+    await this.#longLived.close();
   }
 }
 
-/** The configuration without what needs a file, none of which decides about a request. */
-function withoutFiles(config: Config): Config {
-  const { password: _password, page: _page, ...login } = config.login;
-  const { keys: _keys, secretFile: _secretFile, ...upstreamToken } = config.upstreamToken;
-  return {
-    ...config,
-    login: { ...login, trustedBackends: [] },
-    issuers: {},
-    outbound: withoutOutboundFiles(config.outbound),
-    tokenEndpoint: undefined,
-    upstreamToken: {
-      ...upstreamToken,
-      algorithm: config.upstreamToken.algorithm === 'HS256' ? 'ES256' : config.upstreamToken.algorithm,
-    },
-    upstreams: Object.fromEntries(
-      Object.entries(config.upstreams).map(([name, { tls: _tls, ...upstream }]) => [name, upstream]),
-    ),
-  };
+const NO_KEYS = new FixedKeySet([]);
+
+/** The `iss` of kubeadm and others, for a cluster that cannot be asked what it calls itself. */
+const STAND_IN_CLUSTER = 'https://kubernetes.default.svc.cluster.local';
+
+const withStandInIssuer = (issuer: Config['issuers'][string]) =>
+  issuer.kubernetes === undefined ? issuer : { issuer: STAND_IN_CLUSTER, ...issuer };
+
+const mapValues = <T>(record: Readonly<Record<string, T>>, change: (value: T) => T): Record<string, T> =>
+  Object.fromEntries(Object.entries(record).map(([name, value]) => [name, change(value)]));
+
+/** A key of ours in the place of the issuer's. */
+async function standInKey(name: string, { issuers, upstreamToken }: Config) {
+  const issuer = issuers[name];
+  if (issuer === undefined) throw new TypeError(`no issuer ${name}`);
+  const algorithm = issuer.own === undefined ? (keyRules(issuer).algorithms[0] as string) : upstreamToken.algorithm;
+  const [verifiesWith, signsWith] = await keyPairFor(algorithm);
+  const byAlgorithm = new Map([[algorithm, verifiesWith]]);
+  return { signsWith, keys: new FixedKeySet([{ kid: null, thumbprint: 'stand-in', byAlgorithm }]) };
 }
 
-const sessionSettings = ({ session }: Config) => ({
-  idleTimeoutMs: session.idleTimeout,
-  absoluteTimeoutMs: session.absoluteTimeout,
-  maxPerUser: session.maxPerUser,
-  cacheMaxEntries: 10,
-  recheckAfterMs: session.cache.recheckAfter,
-  feedTimeoutMs: session.cache.feedTimeout,
-  outageGraceMs: session.cache.outageGrace,
-});
+async function keyPairFor(algorithm: string): Promise<readonly [KeyObject, KeyObject]> {
+  if (algorithm === 'HS256') {
+    const secret = createSecretKey(randomBytes(32));
+    return [secret, secret];
+  }
+  const { publicKey, privateKey } = await generateKeyPair(algorithm, { extractable: true });
+  return [KeyObject.from(publicKey), KeyObject.from(privateKey)];
+}
+
+/** Tokens of destinations: those of the gateway itself as they are, those that others give out in words. */
+class StandInTokens implements TokenSource {
+  readonly #outbound: OutboundConfig;
+  readonly #firstIndex: number;
+  readonly #real: TokenSource;
+
+  /** @param firstIndex  of the destinations among the routes */
+  constructor(outbound: OutboundConfig, firstIndex: number, real: TokenSource) {
+    this.#outbound = outbound;
+    this.#firstIndex = firstIndex;
+    this.#real = real;
+  }
+
+  forPermit(permit: Permit): ReturnType<TokenSource['forPermit']> {
+    const { principal, route } = permit;
+    const token = this.#outbound.destinations[route.index - this.#firstIndex]?.token;
+    if (token?.kubernetes !== undefined) return inWords('the projected ServiceAccount token');
+    if (token?.clientCredentials !== undefined)
+      return inWords(`an access token of ${token.clientCredentials.tokenUrl}`);
+    const isCarried = (principal.credential?.compact ?? null) !== null;
+    if (token?.exchange !== undefined && isCarried) {
+      return inWords(`the token of the call, exchanged at ${token.exchange.tokenUrl} for ${route.audience}`);
+    }
+    return this.#real.forPermit(permit);
+  }
+}
+
+/** Stands for a token that somebody else would give out. It is shown, never sent. */
+const inWords = (text: string) => `<${text}>` as CompactToken;

@@ -1,10 +1,12 @@
-/** Opens the login of one configuration: the ways to open a session, and the endpoints that sessions are opened, seen and ended by. */
+/** Reads and opens the login of one configuration: the ways to open a session, and the endpoints that sessions are opened, seen and ended by. */
 
+import { type Client, readClient } from '../../authentication/client/clients.ts';
 import type { ServiceTokens } from '../../authentication/service-token/service-tokens.ts';
 import type { SessionConfig } from '../../authentication/session/section.ts';
 import type { Sessions } from '../../authentication/session/sessions.ts';
 import { csrfRules, unsafeOriginProblem } from '../../authorization/csrf.ts';
 import type { CsrfConfig } from '../../authorization/section.ts';
+import type { FileReader } from '../../config/named-files.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import type { Responder } from '../../response/respond.ts';
 import { canonicalTarget } from '../../sanitize/target.ts';
@@ -19,7 +21,7 @@ import { SessionOpener } from './open-session.ts';
 import type { PasswordHasher } from './password/hasher.ts';
 import { KnownDevices } from './password/known-device.ts';
 import { PasswordLogin } from './password/password-login.ts';
-import { UsersFile } from './password/users-file.ts';
+import { NO_USERS, readUsersFile, UsersFile, type UsersVersion } from './password/users-file.ts';
 import { ReturnTargets } from './return-target.ts';
 import type { LoginConfig } from './section.ts';
 import type { LoginSeries } from './series.ts';
@@ -55,13 +57,25 @@ export interface LoginSurroundings {
   readonly refresh: Refresh | null;
 }
 
-/**
- * Opens the endpoints of login, logout, sessions and refresh.
- *
- * @throws ConfigFault when the users file or the secret of a backend cannot be used
- */
-export async function openLogin(sections: LoginSections, surroundings: LoginSurroundings): Promise<EndpointRow[]> {
-  return loginEndpoints(partsOf(sections, surroundings), await waysOf(sections.login, surroundings));
+/** What is in the files of the section. */
+export interface LoginFiles {
+  readonly users: UsersVersion;
+  readonly backends: readonly Client[];
+}
+
+/** Reads the files of the section. */
+export async function readLogin({ password, trustedBackends }: LoginConfig, reader: FileReader): Promise<LoginFiles> {
+  const at = ['login', 'trustedBackends'];
+  const [users, ...backends] = await Promise.all([
+    reader.read(['login', 'password', 'usersFile'], password?.usersFile, readUsersFile, NO_USERS),
+    ...trustedBackends.map((backend, index) => readClient([...at, index], backend, reader)),
+  ]);
+  return { users, backends };
+}
+
+/** Opens the endpoints of login, logout, sessions and refresh. */
+export function openLogin(sections: LoginSections, files: LoginFiles, surroundings: LoginSurroundings): EndpointRow[] {
+  return loginEndpoints(partsOf(sections, surroundings), waysOf(sections.login, files, surroundings));
 }
 
 function partsOf(
@@ -87,10 +101,11 @@ function partsOf(
   };
 }
 
-async function waysOf(
+function waysOf(
   login: LoginConfig,
+  { users, backends }: LoginFiles,
   { log, passwordHasher, attempts, clocks, serviceTokens }: LoginSurroundings,
-): Promise<LoginWays> {
+): LoginWays {
   const { password, throttle, title, page } = login;
   const { maxDelay: maxDelayMs, window: windowMs } = throttle;
   const rules = (freeAttempts: number) => ({ freeAttempts, maxDelayMs, windowMs });
@@ -101,7 +116,7 @@ async function waysOf(
       password === undefined
         ? null
         : new PasswordLogin({
-            users: await UsersFile.open(password.usersFile, (problem) =>
+            users: new UsersFile(password.usersFile, users, (problem) =>
               log.error({ problem }, 'users file kept as it was'),
             ),
             hasher: passwordHasher,
@@ -116,8 +131,8 @@ async function waysOf(
             wallMs: clocks.wallMs,
           }),
     backends:
-      login.trustedBackends.length === 0
+      backends.length === 0
         ? null
-        : await TrustedBackends.load(login, { serviceTokens, attempts, wallMs: clocks.wallMs }),
+        : new TrustedBackends(backends, login, { serviceTokens, attempts, wallMs: clocks.wallMs }),
   };
 }

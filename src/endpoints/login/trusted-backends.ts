@@ -3,7 +3,7 @@
  * with a secret (HTTP Basic) or a service token. A cookie is never looked at.
  */
 
-import { Clients } from '../../authentication/client/clients.ts';
+import { type Client, Clients } from '../../authentication/client/clients.ts';
 import { FailedAttempts } from '../../authentication/client/failed-attempts.ts';
 import { presentedCredential } from '../../authentication/client/presented-credential.ts';
 import type { ServiceTokens } from '../../authentication/service-token/service-tokens.ts';
@@ -27,25 +27,16 @@ const NO_FORM: ReadonlyMap<string, string> = new Map();
 export class TrustedBackends {
   readonly #clients: Clients;
 
-  private constructor(clients: Clients) {
-    this.#clients = clients;
-  }
-
-  /**
-   * Reads the secrets.
-   *
-   * @throws ConfigFault when a file cannot be read or its secret is too short
-   */
-  static async load(
-    { trustedBackends, throttle }: LoginConfig,
+  /** @param backends  with their secrets read */
+  constructor(
+    backends: readonly Client[],
+    { throttle }: Pick<LoginConfig, 'throttle'>,
     { serviceTokens, attempts, wallMs }: TrustedBackendParts,
-  ): Promise<TrustedBackends> {
+  ) {
     const { freeAttemptsPerAccount: freeAttempts, maxDelay: maxDelayMs, window: windowMs } = throttle;
     const rule = { freeAttempts, maxDelayMs, windowMs };
     const failedAttempts = new FailedAttempts('backend', attempts, rule, wallMs);
-    return new TrustedBackends(
-      await Clients.load(trustedBackends, { serviceTokens, assertions: null, failedAttempts }),
-    );
+    this.#clients = new Clients(backends, { serviceTokens, assertions: null, failedAttempts });
   }
 
   /**

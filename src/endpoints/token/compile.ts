@@ -1,11 +1,12 @@
-/** The token endpoint of one configuration, put together. */
+/** Reads the files of the token endpoint of one configuration, and puts it together. */
 
 import { ClientAssertions } from '../../authentication/client/client-assertion.ts';
-import { Clients } from '../../authentication/client/clients.ts';
+import { type Client, Clients, readClient } from '../../authentication/client/clients.ts';
 import { FailedAttempts } from '../../authentication/client/failed-attempts.ts';
 import type { RevokedTokens } from '../../authentication/revocation/revoked-tokens.ts';
 import type { ServiceTokens } from '../../authentication/service-token/service-tokens.ts';
 import type { Sessions } from '../../authentication/session/sessions.ts';
+import type { FileReader } from '../../config/named-files.ts';
 import type { KeySet } from '../../jwt/key-set.ts';
 import { ownTokenProfile } from '../../jwt/profiles.ts';
 import type { Clocks } from '../../lib/clock.ts';
@@ -49,19 +50,28 @@ interface TokenEndpointSections {
   readonly listeners: { readonly public: { readonly timeouts: { readonly bodyIdle: number } } };
 }
 
+/** Reads the secrets and keys of the clients. */
+export const readTokenEndpoint = ({ clients }: TokenEndpointConfig, reader: FileReader): Promise<readonly Client[]> =>
+  Promise.all(
+    Object.entries(clients).map(([id, client]) =>
+      readClient(['tokenEndpoint', 'clients', id], { id, ...client }, reader),
+    ),
+  );
+
 /**
  * The rows for `Endpoints`; none where the configuration has no token endpoint.
  *
- * @throws ConfigFault when a secret or a key set of a client cannot be used
+ * @param clients  what {@link readTokenEndpoint} gave
  */
-export async function tokenEndpointRows(
+export function tokenEndpointRows(
   config: TokenEndpointSections,
+  clients: readonly Client[],
   parts: TokenEndpointSurroundings,
-): Promise<EndpointRow[]> {
+): EndpointRow[] {
   const { tokenEndpoint, basePath } = config;
   if (tokenEndpoint === undefined) return [];
   const endpoint = new TokenEndpoint({
-    clients: await loadClients(tokenEndpoint, config, parts),
+    clients: compileClients(clients, tokenEndpoint, config, parts),
     policies: clientPolicies(tokenEndpoint.clients),
     grants: compileGrants(tokenEndpoint, config, parts),
     rate: { perSecond: tokenEndpoint.limits.requestsPerSecond, burst: tokenEndpoint.limits.burst },
@@ -89,14 +99,14 @@ export const tokenEndpointUrls = ({
 }: Pick<TokenEndpointSections, 'publicOrigin' | 'basePath'>): readonly string[] =>
   publicOrigin.map((origin) => `${origin}${basePath}/token`);
 
-function loadClients(
-  { clients, limits }: TokenEndpointConfig,
+function compileClients(
+  clients: readonly Client[],
+  { limits }: TokenEndpointConfig,
   config: TokenEndpointSections,
   { issuer, serviceTokens, attempts, once, clocks }: TokenEndpointSurroundings,
-): Promise<Clients> {
+): Clients {
   const { freeFailures: freeAttempts, maxDelay: maxDelayMs, window: windowMs } = limits;
-  const credentials = Object.entries(clients).map(([id, client]) => ({ id, ...client }));
-  return Clients.load(credentials, {
+  return new Clients(clients, {
     serviceTokens,
     assertions: new ClientAssertions([issuer, ...tokenEndpointUrls(config)], once, clocks.wallMs),
     failedAttempts: new FailedAttempts('client', attempts, { freeAttempts, maxDelayMs, windowMs }, clocks.wallMs),

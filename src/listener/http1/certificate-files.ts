@@ -4,61 +4,62 @@
  */
 
 import { isDeepStrictEqual } from 'node:util';
+import { FileReader } from '../../config/named-files.ts';
 import { type FileWatch, watchFiles } from '../../config/watch.ts';
+import type { ConfigFault } from '../../errors.ts';
+import type { Clocks } from '../../lib/clock.ts';
 import { fileWatchReports } from '../../telemetry/file-watch.ts';
 import { errorFields, type Logger } from '../../telemetry/log.ts';
 import type { TlsConfig } from './section.ts';
 import type { ListenerSeries } from './series.ts';
-import type { CertificatePair, TlsCertificates } from './tls.ts';
-
-/** Certificates that were read and are not in use yet. */
-export interface LoadedCertificates {
-  readonly config: TlsConfig;
-  readonly pairs: readonly CertificatePair[];
-}
+import { readTls, type TlsCertificates, type TlsFiles } from './tls.ts';
 
 /** Keeps certificates in step with their files until it is closed. */
 export class CertificateFiles {
   readonly certificates: TlsCertificates;
+  readonly #clocks: Clocks;
   readonly #log: Logger;
   readonly #series: ListenerSeries;
+  readonly #watch: FileWatch;
   #config: TlsConfig;
-  #watch: FileWatch;
+  /** Of what is in use. */
+  #readAtMs = Number.NEGATIVE_INFINITY;
 
   /** @param certificates  opened from this configuration */
-  constructor(certificates: TlsCertificates, config: TlsConfig, log: Logger, series: ListenerSeries) {
+  constructor(certificates: TlsCertificates, config: TlsConfig, clocks: Clocks, log: Logger, series: ListenerSeries) {
     this.certificates = certificates;
+    this.#clocks = clocks;
     this.#config = config;
     this.#log = log;
     this.#series = series;
     series.readFrom(certificates);
-    this.#watch = this.#follow();
+    series.certificatesLastReadSuccessful.set(1);
+    this.#watch = watchFiles(certificates.files, {
+      onChange: () => void this.#readAgain(),
+      ...fileWatchReports('certificates', log, series.certificateWatchErrors),
+    });
   }
 
   /**
-   * Reads the certificates of another configuration without putting them in use.
+   * Puts in use what was read from the files of a configuration.
    *
-   * @param config  `undefined` when it has no TLS any more, which takes a restart
-   * @returns `null` when it names no other files than before
-   * @throws ConfigFault when a file cannot be used
+   * @param faults  of the files that cannot be used any more: the configuration names the same ones as before
+   * @returns what stays as it was, one line each
    */
-  load(config: TlsConfig | undefined): LoadedCertificates | null {
-    if (config === undefined || isDeepStrictEqual(config.certificates, this.#config.certificates)) return null;
-    return { config, pairs: this.certificates.load(config) };
-  }
-
-  /**
-   * Puts in use what {@link load} has returned; reads the files again when they are no others.
-   *
-   * @returns what stays as it was, one line each: files named as before that cannot be used any more
-   */
-  use(loaded: LoadedCertificates | null): readonly string[] {
-    if (loaded === null) return this.#reload();
-    this.#config = loaded.config;
-    this.certificates.use(loaded.config, loaded.pairs);
-    this.#watch.close();
-    this.#watch = this.#follow();
-    return [];
+  use(config: TlsConfig, files: TlsFiles, faults: readonly ConfigFault[]): readonly string[] {
+    // Files that have changed since then were read again.
+    const isSame = isDeepStrictEqual(config.certificates, this.#config.certificates);
+    if (isSame && files.readAtMs < this.#readAtMs) return [];
+    this.#readAtMs = files.readAtMs;
+    this.#config = config;
+    this.certificates.use(config, files);
+    this.#watch.follow(this.certificates.files);
+    this.#series.certificatesLastReadSuccessful.set(faults.length === 0 ? 1 : 0);
+    for (const fault of faults) {
+      this.#log.error({ fault: errorFields(fault) }, 'certificate reload failed; keeping the previous one');
+    }
+    if (faults.length === 0) this.#log.info('certificates reloaded');
+    return faults.map(({ message }) => `${message}; the previous certificate stays in use`);
   }
 
   /** Ends the watch. The certificates stay in use. */
@@ -66,21 +67,11 @@ export class CertificateFiles {
     this.#watch.close();
   }
 
-  #follow(): FileWatch {
-    this.#series.certificatesLastReadSuccessful.set(1);
-    return watchFiles(this.certificates.files, {
-      onChange: () => void this.#reload(),
-      ...fileWatchReports('certificates', this.#log, this.#series.certificateWatchErrors),
-    });
-  }
-
-  #reload(): readonly string[] {
-    const faults = this.certificates.reload();
-    this.#series.certificatesLastReadSuccessful.set(faults.length === 0 ? 1 : 0);
-    for (const fault of faults) {
-      this.#log.error({ fault: errorFields(fault) }, 'certificate reload failed; keeping the previous one');
-    }
-    if (faults.length === 0) this.#log.info('certificates reloaded');
-    return faults.map(({ message }) => `${message}; the previous certificate stays in use`);
+  async #readAgain(): Promise<void> {
+    const config = this.#config;
+    const reader = new FileReader(this.#clocks);
+    const files = await readTls(config, reader);
+    // Another configuration may have come meanwhile, with what is in its files.
+    if (config === this.#config) this.use(config, files, reader.mistakes);
   }
 }

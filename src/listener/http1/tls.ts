@@ -1,8 +1,8 @@
 /**
  * TLS of the public listener: certificates from files, chosen by SNI, and read again when they are replaced.
  *
- * Inputs: the `tls` section of a listener. Outputs: options for the server and the contexts behind its SNI callback. At start a file that cannot be used is a ConfigFault; later the last good pair stays in use
- * and the fault is reported. Only TLS 1.2 and 1.3, and only `http/1.1` by ALPN: a client that offers nothing else gets
+ * Inputs: the `tls` section of a listener and what is in its files. Outputs: options for the server and the contexts behind
+ * its SNI callback. Where a file cannot be used any more, what was read before stays in use. Only TLS 1.2 and 1.3, and only `http/1.1` by ALPN: a client that offers nothing else gets
  * no connection.
  *
  * The certificate is chosen by SNI alone, and so is nothing else: versions and client certificates are the same for
@@ -10,7 +10,6 @@
  */
 
 import { randomBytes, type X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import type { Server as HttpsServer } from 'node:https';
 import {
   createSecureContext,
@@ -19,25 +18,39 @@ import {
   type TLSSocket,
   type TlsOptions,
 } from 'node:tls';
-import { formatPath, type KeyPath } from '../../config/problem.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { type FileReader, faultAt, type Pair, readCa, readPair } from '../../config/named-files.ts';
+import type { KeyPath } from '../../config/problem.ts';
 import { ConfigFault } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { dnsNames, NOT_A_CERTIFICATE, pairProblem, readCertificates } from '../../lib/pem.ts';
+import { dnsNames, readCertificates } from '../../lib/pem.ts';
 import type { TlsConfig } from './section.ts';
 
 type PairConfig = TlsConfig['certificates'][number];
 
-/** One certificate and its key, as they are in use. */
-export interface CertificatePair {
-  /** Position in the configuration: the metric label. */
-  readonly index: number;
+/** One certificate and its key, as they are in their files. */
+interface ReadCertificate extends Pair {
   /** Lower-case names of the leaf, `*.` ones included. */
   readonly names: readonly string[];
   /** When the leaf expires; wall clock. */
   readonly expiresAtMs: number;
-  readonly certificate: string;
-  readonly key: string;
+}
+
+/** One certificate and its key, as they are in use. */
+export interface CertificatePair extends ReadCertificate {
+  /** Position in the configuration: the metric label. */
+  readonly index: number;
   readonly context: SecureContext;
+}
+
+/** What is in the files of the section. */
+export interface TlsFiles {
+  /** In the order of the configuration; `null` for one that cannot be used. */
+  readonly pairs: readonly (ReadCertificate | null)[];
+  /** Where client certificates come from; `null` where none are asked for, `undefined` when the file cannot be used. */
+  readonly clientCa: string | null | undefined;
+  /** When the reading began; monotonic. */
+  readonly readAtMs: number;
 }
 
 const KEY = ['listeners', 'public', 'tls'] as const;
@@ -47,7 +60,6 @@ export const newTicketKeys = (): Buffer => randomBytes(48);
 
 /** The certificates of one listener in use, and the TLS options that follow from them. */
 export class TlsCertificates {
-  readonly #wallMs: Clock;
   #ticketKeys: Buffer;
   #config: TlsConfig;
   #clientCa: string | null;
@@ -56,15 +68,14 @@ export class TlsCertificates {
   #server: HttpsServer | null = null;
 
   /**
+   * @param files       all of which can be used
    * @param ticketKeys  with which sessions are written into tickets, so that they can be resumed
-   * @throws ConfigFault when a file cannot be used: missing, not PEM, key of another certificate, expired
    */
-  constructor(config: TlsConfig, wallMs: Clock, ticketKeys = newTicketKeys()) {
+  constructor(config: TlsConfig, files: TlsFiles, ticketKeys = newTicketKeys()) {
     this.#ticketKeys = ticketKeys;
     this.#config = config;
-    this.#wallMs = wallMs;
-    this.#clientCa = readClientCa(config);
-    this.#pairs = this.load(config);
+    this.#clientCa = files.clientCa ?? null;
+    this.#pairs = this.#pairsOf(files);
     this.#byName = contextsByName(this.#pairs);
   }
 
@@ -112,63 +123,28 @@ export class TlsCertificates {
   }
 
   /**
-   * Reads the certificates of a configuration, all of them, without putting them in use.
-   *
-   * @throws ConfigFault when a file cannot be used
+   * Puts in use what was read from the files of a configuration. Where a file cannot be used, what was read before stays in
+   * use. Which CA client certificates come from, and the versions of TLS, change with a restart only.
    */
-  load(config: TlsConfig): readonly CertificatePair[] {
-    return config.certificates.map((pair, index) => this.#load(pair, index));
-  }
-
-  /** Puts the certificates in use that {@link load} read from this configuration. */
-  use(config: TlsConfig, pairs: readonly CertificatePair[]): void {
+  use(config: TlsConfig, files: TlsFiles): void {
+    const { clientCertificates } = this.#config;
+    const isSameCa = isDeepStrictEqual(config.clientCertificates, clientCertificates);
+    if (isSameCa && files.clientCa !== undefined && files.clientCa !== this.#clientCa) {
+      // A session that was resumed would still be that of a client whose CA has gone.
+      this.#ticketKeys = newTicketKeys();
+      this.#clientCa = files.clientCa;
+    }
     this.#config = { ...this.#config, certificates: config.certificates };
-    this.#pairs = pairs;
-    this.#byName = contextsByName(pairs);
+    this.#pairs = this.#pairsOf(files);
+    this.#byName = contextsByName(this.#pairs);
     this.#server?.setSecureContext({ ...this.#defaultContext(), ticketKeys: this.#ticketKeys } as SecureContextOptions);
   }
 
-  /**
-   * Reads the files again. A pair that cannot be used keeps its last good state; the others are put in use.
-   *
-   * @returns one fault for each pair that cannot be used
-   */
-  reload(): readonly ConfigFault[] {
-    const faults: ConfigFault[] = [];
-    try {
-      const clientCa = readClientCa(this.#config);
-      // A session that was resumed would still be that of a client whose CA has gone.
-      if (clientCa !== this.#clientCa) this.#ticketKeys = newTicketKeys();
-      this.#clientCa = clientCa;
-    } catch (fault) {
-      faults.push(asConfigFault(fault));
-    }
-    const pairs = this.#config.certificates.map((pair, index) => {
-      try {
-        return this.#load(pair, index);
-      } catch (fault) {
-        faults.push(asConfigFault(fault));
-        const present = this.#pairs[index] as CertificatePair;
-        return { ...present, context: this.#context(present.certificate, present.key) };
-      }
+  #pairsOf({ pairs }: TlsFiles): readonly CertificatePair[] {
+    return pairs.map((read, index) => {
+      const { cert, key, names, expiresAtMs } = read ?? (this.#pairs[index] as CertificatePair);
+      return { index, cert, key, names, expiresAtMs, context: createSecureContext(this.#contextOptions(cert, key)) };
     });
-    this.use(this.#config, pairs);
-    return faults;
-  }
-
-  #load(config: PairConfig, index: number): CertificatePair {
-    const { leaf, certificate, key } = readPair(config, index, this.#wallMs);
-    const context = parse(
-      () => this.#context(certificate, key),
-      [...KEY, 'certificates', index, 'certFile'],
-      config.certFile,
-      'has a chain that cannot be used',
-    );
-    return { index, names: dnsNames(leaf), expiresAtMs: leaf.validToDate.getTime(), certificate, key, context };
-  }
-
-  #context(cert: string, key: string): SecureContext {
-    return createSecureContext(this.#contextOptions(cert, key));
   }
 
   /** Every context gets all of this: OpenSSL takes the CA for client certificates from the one that SNI has chosen. */
@@ -183,8 +159,8 @@ export class TlsCertificates {
   }
 
   #defaultContext(): SecureContextOptions {
-    const { certificate, key } = this.#pairs[0] as CertificatePair;
-    return this.#contextOptions(certificate, key);
+    const { cert, key } = this.#pairs[0] as CertificatePair;
+    return this.#contextOptions(cert, key);
   }
 }
 
@@ -202,67 +178,31 @@ function contextsByName(pairs: readonly CertificatePair[]): ReadonlyMap<string, 
   return contexts;
 }
 
-/**
- * Reads the CA that client certificates come from.
- *
- * @throws ConfigFault when it cannot be read or is not a certificate
- */
-export function readClientCa({ clientCertificates }: TlsConfig): string | null {
-  if (clientCertificates === undefined) return null;
-  const key = [...KEY, 'clientCertificates', 'caFile'];
-  const { caFile } = clientCertificates;
-  const pem = readPem(caFile, key);
-  if (readCertificates(pem) === null) throw mistake(key, caFile, NOT_A_CERTIFICATE);
-  return pem;
+/** Reads the files of the section. */
+export async function readTls({ certificates, clientCertificates }: TlsConfig, reader: FileReader): Promise<TlsFiles> {
+  const readAtMs = reader.clocks.monotonicMs();
+  const caKey = [...KEY, 'clientCertificates', 'caFile'];
+  const [clientCa, ...pairs] = await Promise.all([
+    clientCertificates === undefined ? null : reader.read(caKey, clientCertificates.caFile, readCa, undefined),
+    ...certificates.map((pair, index) => {
+      const at = [...KEY, 'certificates', index];
+      return reader.read(at, pair.certFile, () => readCertificate(at, pair, reader.clocks.wallMs), null);
+    }),
+  ]);
+  return { pairs, clientCa, readAtMs };
 }
 
-/** One certificate and its key as they are in their files. */
-interface PairFiles {
-  readonly leaf: X509Certificate;
-  readonly certificate: string;
-  readonly key: string;
-}
-
-/**
- * Reads one of `certificates`.
- *
- * @throws ConfigFault when a file cannot be used: missing, not PEM, key of another certificate, expired
- */
-export function readPair({ certFile, keyFile }: PairConfig, index: number, wallMs: Clock): PairFiles {
-  const certAt = [...KEY, 'certificates', index, 'certFile'];
-  const keyAt = [...KEY, 'certificates', index, 'keyFile'];
-  const certificate = readPem(certFile, certAt);
-  const key = readPem(keyFile, keyAt);
-  const problem = pairProblem(certificate, key);
-  if (problem !== null) {
-    const [at, path] = problem.of === 'certFile' ? [certAt, certFile] : [keyAt, keyFile];
-    throw mistake(at, path, problem.what);
-  }
-  const [leaf] = readCertificates(certificate) as readonly [X509Certificate];
-  if (leaf.validToDate.getTime() <= wallMs()) {
-    throw mistake(certAt, certFile, `expired on ${leaf.validToDate.toISOString()}`);
-  }
-  return { leaf, certificate, key };
-}
-
-const readPem = (path: string, key: KeyPath): string =>
-  parse(() => readFileSync(path, 'utf8'), key, path, 'cannot be read');
-
-function parse<T>(read: () => T, key: KeyPath, path: string, problem: string): T {
+async function readCertificate(at: KeyPath, files: PairConfig, wallMs: Clock): Promise<ReadCertificate> {
+  const pair = await readPair(at, files);
+  const mistake = (what: string, cause?: unknown) =>
+    faultAt([...at, 'certFile'], new ConfigFault(`${files.certFile} ${what}`, { cause }));
+  const [leaf] = readCertificates(pair.cert) as readonly [X509Certificate];
+  const expiresAtMs = leaf.validToDate.getTime();
+  if (expiresAtMs <= wallMs()) throw mistake(`expired on ${leaf.validToDate.toISOString()}`);
   try {
-    return read();
+    createSecureContext(pair);
   } catch (cause) {
-    throw mistake(key, path, problem, cause);
+    throw mistake('has a chain that cannot be used', cause);
   }
-}
-
-const mistake = (key: KeyPath, path: string, problem: string, cause?: unknown): ConfigFault =>
-  new ConfigFault(`${formatPath(key)}: ${path} ${problem}`, { cause, key });
-
-function asConfigFault(thrown: unknown): ConfigFault {
-  return thrown instanceof ConfigFault
-    ? thrown
-    : new ConfigFault(`${formatPath(KEY)} cannot be read again`, {
-        cause: thrown instanceof Error ? thrown : undefined,
-      });
+  return { ...pair, names: dnsNames(leaf), expiresAtMs };
 }

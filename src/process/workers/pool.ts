@@ -18,6 +18,7 @@ import {
 } from '../../admin/control.ts';
 import { DependencyFault } from '../../errors.ts';
 import type { Config } from '../../gateway/configuration.ts';
+import type { ReadConfig } from '../../gateway/contents.ts';
 import type { GatewayDependencies } from '../../gateway/gateway.ts';
 import { errorFields } from '../../telemetry/log.ts';
 import type { WorkerSeries } from '../series.ts';
@@ -122,7 +123,7 @@ export class WorkerPool {
    *
    * @throws ConfigFault when the first one rejects it; then nothing has changed
    */
-  async apply(config: Config): Promise<readonly ApplyResult[]> {
+  async apply({ config }: Pick<ReadConfig, 'config'>): Promise<readonly ApplyResult[]> {
     const [first, ...others] = this.#slots.filter(({ isReady }) => isReady);
     if (first?.process == null) throw new DependencyFault('store_unavailable', 'no worker is ready');
     const kept = await first.process.call('apply', APPLY_TIMEOUT_MS, [config]);

@@ -5,6 +5,7 @@
 
 import { ANSWERED_BY } from '../../admin/control.ts';
 import type { Config } from '../../gateway/configuration.ts';
+import { readConfig } from '../../gateway/contents.ts';
 import { LocalControl } from '../../gateway/control.ts';
 import { Gateway, type GatewayDependencies } from '../../gateway/gateway.ts';
 import type { MetricsSnapshot } from '../../telemetry/registry.ts';
@@ -55,14 +56,18 @@ class GatewayWorker implements WorkerLife {
   async start(config: Config, { ticketKeys }: SharedSecrets): Promise<Started> {
     const dependencies = await this.#open(config);
     // Buffers arrive from the primary as plain Uint8Arrays.
-    const gateway = await Gateway.open(config, { ...dependencies, ticketKeys: Buffer.from(ticketKeys) });
+    const gateway = await Gateway.open(await readConfig(config, dependencies.clocks), {
+      ...dependencies,
+      ticketKeys: Buffer.from(ticketKeys),
+    });
     const started = await listen(gateway);
     this.#running = { gateway, control: new LocalControl(gateway, dependencies.metrics), dependencies };
     return started;
   }
 
   async apply(config: Config): Promise<readonly string[]> {
-    return this.#started.gateway.apply(config);
+    const { gateway, dependencies } = this.#started;
+    return gateway.apply(await readConfig(config, dependencies.clocks, gateway.config));
   }
 
   async snapshot(): Promise<MetricsSnapshot> {

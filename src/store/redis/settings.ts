@@ -4,11 +4,10 @@
  */
 
 import type { ConnectionOptions } from 'node:tls';
-import { formatPath } from '../../config/problem.ts';
-import { readSecret, readText } from '../../config/secret-file.ts';
+import { faultAt, readCa, readPair } from '../../config/named-files.ts';
+import { readSecret } from '../../config/secret-file.ts';
 import { ConfigFault } from '../../errors.ts';
 import { counted } from '../../lib/counted.ts';
-import { NOT_A_CERTIFICATE, pairProblem, readCertificates } from '../../lib/pem.ts';
 import { contradictions } from './rules.ts';
 import type { RedisConfig } from './section.ts';
 import { parseRedisUrl, type RedisAddress } from './url.ts';
@@ -62,8 +61,8 @@ export class RedisSettings {
     const { passwordFile, sentinelPasswordFile, username } = this.#config;
     const { address } = this;
     const [filePassword, sentinelPassword, tls] = await Promise.all([
-      readNamed(['passwordFile'], passwordFile, readSecret),
-      readNamed(['sentinelPasswordFile'], sentinelPasswordFile, readSecret),
+      readNamed('passwordFile', passwordFile, readSecret),
+      readNamed('sentinelPasswordFile', sentinelPasswordFile, readSecret),
       address.isTls ? this.#readTls() : null,
     ]);
     const password = filePassword ?? address.password;
@@ -73,44 +72,27 @@ export class RedisSettings {
 
   async #readTls(): Promise<ConnectionOptions> {
     const { caFile, certFile, keyFile, serverName } = this.#config.tls ?? {};
-    const [ca, cert, key] = await Promise.all([
-      readNamed(['tls', 'caFile'], caFile, readText),
-      readNamed(['tls', 'certFile'], certFile, readText),
-      readNamed(['tls', 'keyFile'], keyFile, readText),
+    const [ca, pair] = await Promise.all([
+      readNamed('tls.caFile', caFile, readCa),
+      certFile !== undefined && keyFile !== undefined && readPair([...KEY, 'tls'], { certFile, keyFile }),
     ]);
-    if (ca !== null && readCertificates(ca) === null) throw unusable('caFile', caFile, NOT_A_CERTIFICATE);
-    if (cert !== null && key !== null) {
-      const problem = pairProblem(cert, key);
-      if (problem !== null) throw unusable(problem.of, problem.of === 'certFile' ? certFile : keyFile, problem.what);
-    }
     return {
       minVersion: 'TLSv1.2',
       ...(ca !== null && { ca }),
-      ...(cert !== null && { cert }),
-      ...(key !== null && { key }),
+      ...pair,
       ...(serverName !== undefined && { servername: serverName }),
     };
   }
 }
 
-const unusable = (file: 'caFile' | 'certFile' | 'keyFile', path: string | undefined, what: string) =>
-  faultAt(['tls', file], `${path} ${what}`);
+const KEY = ['store', 'redis'] as const;
 
 /** Says which key the file is of, since connections are opened long after anybody could tell. */
-function faultAt(keys: readonly string[], message: string, cause?: unknown): ConfigFault {
-  const key = ['store', 'redis', ...keys];
-  return new ConfigFault(`${formatPath(key)}: ${message}`, { key, cause });
-}
-
 async function readNamed(
-  keys: readonly string[],
+  key: 'passwordFile' | 'sentinelPasswordFile' | 'tls.caFile',
   path: string | undefined,
   read: (path: string) => Promise<string>,
 ): Promise<string | null> {
   if (path === undefined) return null;
-  try {
-    return await read(path);
-  } catch (cause) {
-    throw faultAt(keys, cause instanceof Error ? cause.message : `${path} cannot be read`, cause);
-  }
+  return read(path).catch((thrown: unknown) => Promise.reject(faultAt([...KEY, ...key.split('.')], thrown)));
 }

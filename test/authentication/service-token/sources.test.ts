@@ -210,7 +210,7 @@ describe('our own tokens', () => {
     const [api] = gateway.config.routes;
     if (api === undefined) throw new Error('no route');
     const web = { ...api, id: 'web', match: { ...api.match, path: ['/web'] }, credential: 'session' as const };
-    await gateway.apply({ ...gateway.config, routes: [api, web] });
+    await stage.gateway.apply({ ...gateway.config, routes: [api, web] });
     const head = `GET /web HTTP/1.1\r\n${HOST}\r\n${await stage.gateway.cookie('bob')}\r\n\r\n`;
     expect((await rawRequest(stage.gateway.port, head)).status).toBe(200);
     return stage.upstream.last.values('authorization')[0]?.replace('Bearer ', '') ?? '';
@@ -283,7 +283,7 @@ test('a reload reads files again', async () => {
   expect(await stage.status(tokenBy())).toBe(200);
   files.write('jwks.json', JSON.stringify({ keys: [publicJwk(next, { kid: 'one' })] }));
   const { gateway } = stage.gateway;
-  await gateway.apply(gateway.config);
+  await stage.gateway.apply(gateway.config);
   expect(await stage.status(tokenBy())).toBe(401);
   expect(await stage.status(tokenBy(es256(next)))).toBe(200);
 });

@@ -17,7 +17,10 @@ describe('a reload', () => {
     const { orders, ...others } = tokenEndpoint!.clients;
     const clientSecretFile = await files.write('new', 'n'.repeat(32));
     const changed = { ...orders!, clientSecretFile, exchange: { billing: { scopes: [] } } };
-    await gateway.apply({ ...config, tokenEndpoint: { ...tokenEndpoint!, clients: { ...others, orders: changed } } });
+    await stage.gateway.apply({
+      ...config,
+      tokenEndpoint: { ...tokenEndpoint!, clients: { ...others, orders: changed } },
+    });
 
     const now = basic('orders', 'n'.repeat(32));
     expect(errorOf(await stage.token(OWN, AS_ORDERS))).toEqual([401, 'invalid_client']);
@@ -37,7 +40,7 @@ describe('a reload', () => {
     const clientSecretFile = await files.write('short', 'n'.repeat(31));
     const orders = { ...tokenEndpoint!.clients['orders']!, clientSecretFile };
     const clients = { ...tokenEndpoint!.clients, orders };
-    const apply = gateway.apply({ ...config, tokenEndpoint: { ...tokenEndpoint!, clients } });
+    const apply = stage.gateway.apply({ ...config, tokenEndpoint: { ...tokenEndpoint!, clients } });
     await expect(apply).rejects.toThrow('less than 32 characters');
     expect((await stage.token(OWN, AS_ORDERS)).status).toBe(200);
   });
@@ -46,7 +49,7 @@ describe('a reload', () => {
     await using stage = await TokenStage.start();
     const form = { ...OWN, audience: 'billing', ...(await stage.asStock()) };
     expect((await stage.token(form)).status).toBe(200);
-    await stage.gateway.gateway.apply(stage.gateway.gateway.config);
+    await stage.gateway.apply(stage.gateway.gateway.config);
     expect(errorOf(await stage.token(form))).toEqual([401, 'invalid_client']);
   });
 });

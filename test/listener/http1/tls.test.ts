@@ -6,8 +6,11 @@ import { join } from 'node:path';
 import { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { afterAll, describe, expect, test } from 'vitest';
+import { FileReader } from '../../../src/config/named-files.ts';
 import { ConfigFault } from '../../../src/errors.ts';
-import { TlsCertificates } from '../../../src/listener/http1/tls.ts';
+import { systemClocks } from '../../../src/lib/clock.ts';
+import type { TlsConfig } from '../../../src/listener/http1/section.ts';
+import { readTls, TlsCertificates } from '../../../src/listener/http1/tls.ts';
 import { CertificateFiles, TestAuthority } from '../../support/certificates.ts';
 import type { TestGateway } from '../../support/gateway.ts';
 import { RecordingUpstream } from '../../support/recording-upstream.ts';
@@ -87,8 +90,9 @@ describe('certificates', () => {
     socket.destroy();
   });
 
-  test('TLS-07: no server name makes the choice throw', () => {
-    const certificates = new TlsCertificates({ certificates: [shop], minVersion: 'TLSv1.2' }, Date.now);
+  test('TLS-07: no server name makes the choice throw', async () => {
+    const config: TlsConfig = { certificates: [shop], minVersion: 'TLSv1.2' };
+    const certificates = new TlsCertificates(config, await readTls(config, new FileReader(systemClocks)));
     for (const name of [
       '',
       '.',

@@ -208,6 +208,30 @@ async function fingerprint(path: string): Promise<string> {
   return `${ino} ${mtimeMs} ${ctimeMs} ${size}`;
 }
 
+/** One version of the file. */
+export interface UsersVersion {
+  readonly users: Users;
+  /** Tells it from others. */
+  readonly fingerprint: string;
+}
+
+/** Stands for a file that was not read. */
+export const NO_USERS: UsersVersion = { users: new Users([]), fingerprint: '' };
+
+/**
+ * Reads the file as it is now.
+ *
+ * @throws ConfigFault when it cannot be used
+ */
+export async function readUsersFile(path: string): Promise<UsersVersion> {
+  try {
+    const seen = await fingerprint(path);
+    return { users: readUsers(await readFile(path, 'utf8'), path), fingerprint: seen };
+  } catch (cause) {
+    throw cause instanceof ConfigFault ? cause : new ConfigFault(`${path} ${messageOf(cause)}`, { cause });
+  }
+}
+
 /** The users file, read again when it changes. */
 export class UsersFile {
   readonly #path: string;
@@ -217,26 +241,15 @@ export class UsersFile {
   #seen: string;
   #problem: string | null = null;
 
-  private constructor(path: string, users: Users, seen: string, onProblem: (message: string) => void) {
-    this.#path = path;
-    this.#users = users;
-    this.#seen = seen;
-    this.#onProblem = onProblem;
-  }
-
   /**
-   * Reads the file for the first time.
-   *
+   * @param version    that was read last
    * @param onProblem  told, once per problem, why a later version is not used
-   * @throws ConfigFault when it cannot be used
    */
-  static async open(path: string, onProblem: (message: string) => void): Promise<UsersFile> {
-    try {
-      const seen = await fingerprint(path);
-      return new UsersFile(path, readUsers(await readFile(path, 'utf8'), path), seen, onProblem);
-    } catch (cause) {
-      throw cause instanceof ConfigFault ? cause : new ConfigFault(`${path} ${messageOf(cause)}`, { cause });
-    }
+  constructor(path: string, version: UsersVersion, onProblem: (message: string) => void) {
+    this.#path = path;
+    this.#users = version.users;
+    this.#seen = version.fingerprint;
+    this.#onProblem = onProblem;
   }
 
   /** The users of the file as it is now, or of the last version that could be used. */

@@ -1,7 +1,7 @@
 import { rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { readUsers, UsersFile } from '../../../../src/endpoints/login/password/users-file.ts';
+import { readUsers, readUsersFile, UsersFile } from '../../../../src/endpoints/login/password/users-file.ts';
 import { Files, USERS } from '../fixture.ts';
 
 const HASH = '$argon2id$v=19$m=65536,t=3,p=1$c2FsdHNhbHRzYWx0c2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA';
@@ -106,6 +106,9 @@ describe('a stand-in for an unknown account', () => {
   });
 });
 
+const open = async (path: string, onProblem: (problem: string) => void) =>
+  new UsersFile(path, await readUsersFile(path), onProblem);
+
 describe('a users file that changes', () => {
   test('is read again, also when a symbolic link is swapped as Kubernetes does', async () => {
     await using files = new Files();
@@ -113,7 +116,7 @@ describe('a users file that changes', () => {
     await files.write('two.yaml', USERS.replaceAll('alice', 'carol'));
     const path = join(files.directory, 'users.yaml');
     await symlink('one.yaml', path);
-    const file = await UsersFile.open(path, () => {});
+    const file = await open(path, () => {});
     expect((await file.current()).find('alice')).not.toBeNull();
     await symlink('two.yaml', `${path}.new`);
     await rename(`${path}.new`, path);
@@ -123,7 +126,7 @@ describe('a users file that changes', () => {
 
   test('is not read again while it stays the same', async () => {
     await using files = new Files();
-    const file = await UsersFile.open(await files.write('users.yaml', USERS), () => {});
+    const file = await open(await files.write('users.yaml', USERS), () => {});
     expect(await file.current()).toBe(await file.current());
   });
 
@@ -131,7 +134,7 @@ describe('a users file that changes', () => {
     await using files = new Files();
     const path = await files.write('users.yaml', USERS);
     const problems: string[] = [];
-    const file = await UsersFile.open(path, (problem) => problems.push(problem));
+    const file = await open(path, (problem) => problems.push(problem));
     const good = await file.current();
     await writeFile(path, 'users: 1');
     expect([await file.current(), await file.current()]).toEqual([good, good]);
@@ -147,7 +150,7 @@ describe('a users file that changes', () => {
     await using files = new Files();
     const path = await files.write('users.yaml', USERS);
     const problems: string[] = [];
-    const file = await UsersFile.open(path, (problem) => problems.push(problem));
+    const file = await open(path, (problem) => problems.push(problem));
     await rename(path, `${path}.gone`);
     expect((await file.current()).find('alice')).not.toBeNull();
     await file.current();
@@ -156,8 +159,8 @@ describe('a users file that changes', () => {
 
   test('is not opened when it is missing or invalid at the start', async () => {
     await using files = new Files();
-    await expect(UsersFile.open('/nowhere/users.yaml', () => {})).rejects.toThrow('/nowhere/users.yaml');
+    await expect(open('/nowhere/users.yaml', () => {})).rejects.toThrow('/nowhere/users.yaml');
     const path = await files.write('users.yaml', 'nonsense');
-    await expect(UsersFile.open(path, () => {})).rejects.toMatchObject({ name: 'ConfigFault' });
+    await expect(open(path, () => {})).rejects.toMatchObject({ name: 'ConfigFault' });
   });
 });

@@ -1,0 +1,115 @@
+/**
+ * What is in the files that a configuration names: the one list of the parts that read files. Reading needs a part's own
+ * section only and collects every mistake; building, in `compile.ts` and `long-lived.ts`, takes what was read.
+ */
+
+import { isDeepStrictEqual } from 'node:util';
+import type { Client } from '../authentication/client/clients.ts';
+import { readIssuer } from '../authentication/service-token/fixed-keys.ts';
+import { FileReader } from '../config/named-files.ts';
+import type { KeyPath } from '../config/problem.ts';
+import { valueAt } from '../config/report.ts';
+import { type LoginFiles, readLogin } from '../endpoints/login/open.ts';
+import { NO_USERS } from '../endpoints/login/password/users-file.ts';
+import { readTokenEndpoint } from '../endpoints/token/compile.ts';
+import { ConfigFault } from '../errors.ts';
+import type { KeySet } from '../jwt/key-set.ts';
+import type { Clocks } from '../lib/clock.ts';
+import { readTls, type TlsFiles } from '../listener/http1/tls.ts';
+import { readOutbound } from '../outbound/read.ts';
+import { namedStores } from '../store/kinds.ts';
+import type { DatedKey } from '../token/keyring.ts';
+import { readSigningKeys } from '../token/signing-keys.ts';
+import { readUpstream } from '../upstream/open.ts';
+import type { UpstreamTls } from '../upstream/server.ts';
+import { type Draft, wholeDraft } from './draft.ts';
+import type { LoadedConfig } from './load.ts';
+
+type Config = LoadedConfig['config'];
+
+/** What was read, by part. A file that cannot be used, and one that was not read, has a stand-in. */
+export interface Contents {
+  /** `null` without TLS. */
+  readonly tls: TlsFiles | null;
+  readonly login: LoginFiles;
+  /** `null` where a key in memory is to be made. */
+  readonly signing: readonly DatedKey[] | null;
+  /** Of the token endpoint. */
+  readonly clients: readonly Client[];
+  /** `null` for keys that are elsewhere. */
+  readonly issuers: ReadonlyMap<string, KeySet | null>;
+  /** `null` without TLS settings. */
+  readonly upstreams: ReadonlyMap<string, UpstreamTls | null>;
+  /** The CAs of authorization servers, by destination. */
+  readonly outbound: readonly (string | null)[];
+}
+
+/** A configuration with what is in its files. */
+export interface ReadConfig {
+  readonly config: Config;
+  readonly contents: Contents;
+  /** Files that cannot be used any more and whose previous contents stay in use: see {@link isKept}. */
+  readonly kept: readonly ConfigFault[];
+}
+
+/** Reads the files that a configuration names, as far as it is valid. What cannot be used is in `reader.mistakes`. */
+export async function readContents(draft: Draft, reader: FileReader): Promise<Contents> {
+  const { listeners, login, upstreamToken, tokenEndpoint, outbound, store } = draft;
+  const tls = listeners?.public.tls;
+  const [tlsFiles, loginFiles, signing, clients, issuers, upstreams, cas] = await Promise.all([
+    tls === undefined ? null : readTls(tls, reader),
+    login === undefined ? { users: NO_USERS, backends: [] } : readLogin(login, reader),
+    upstreamToken === undefined ? null : readSigningKeys(upstreamToken, reader),
+    tokenEndpoint === undefined ? [] : readTokenEndpoint(tokenEndpoint, reader),
+    readEntries(draft.issuers, (name, issuer) => readIssuer(name, issuer, reader)),
+    readEntries(draft.upstreams, (name, upstream) => readUpstream(name, upstream, reader)),
+    outbound === undefined ? [] : readOutbound(outbound, reader),
+    ...(store === undefined
+      ? []
+      : namedStores(store).map((it) => reader.read(['store', it.kind], '', it.checkFiles, null))),
+  ]);
+  return { tls: tlsFiles, login: loginFiles, signing, clients, issuers, upstreams, outbound: cas };
+}
+
+async function readEntries<T, R>(
+  entries: ReadonlyMap<string, T | undefined>,
+  read: (name: string, entry: T) => Promise<R>,
+): Promise<ReadonlyMap<string, R | null>> {
+  const done = [...entries].map(
+    async ([name, entry]) => [name, entry === undefined ? null : await read(name, entry)] as const,
+  );
+  return new Map(await Promise.all(done));
+}
+
+/**
+ * Reads the files of a configuration that is going to be run.
+ *
+ * @param inUse  the configuration that it replaces; `null` at start
+ * @throws ConfigFault with every mistake, one line each
+ */
+export async function readConfig(config: Config, clocks: Clocks, inUse: Config | null = null): Promise<ReadConfig> {
+  const reader = new FileReader(clocks);
+  const contents = await readContents(wholeDraft(config), reader);
+  const isFault = (mistake: ConfigFault) => !isKept(mistake, config, inUse);
+  const faults = reader.mistakes.filter(isFault).map(({ message }) => message);
+  if (faults.length > 0) throw new ConfigFault(faults.toSorted().join('\n'));
+  return { config, contents, kept: reader.mistakes };
+}
+
+/** The parts that outlive a configuration: they go on with what they have read. */
+const KEPT: readonly KeyPath[] = [
+  ['listeners', 'public', 'tls'],
+  ['upstreamToken', 'keys'],
+  ['upstreamToken', 'secretFile'],
+];
+
+/**
+ * Whether a reload can go on without a file: the configuration in use names the same one, and the part that has read it
+ * keeps what it has.
+ */
+export const isKept = ({ key }: ConfigFault, config: unknown, inUse: unknown): boolean =>
+  inUse !== null &&
+  KEPT.some(
+    (at) =>
+      at.every((part, index) => key?.[index] === part) && isDeepStrictEqual(valueAt(config, at), valueAt(inUse, at)),
+  );

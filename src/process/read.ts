@@ -1,0 +1,59 @@
+/** Reads what a loaded configuration names, for `validate`, `start` and a reload: all mistakes at once, each at its place. */
+
+import { readAdminToken } from '../admin/token-file.ts';
+import { codes } from '../config/codes.ts';
+import { FileReader } from '../config/named-files.ts';
+import { byPosition, formatPath } from '../config/problem.ts';
+import { isKept, type ReadConfig, readContents } from '../gateway/contents.ts';
+import type { LoadedConfig, LoadResult } from '../gateway/load.ts';
+import type { Clocks } from '../lib/clock.ts';
+
+/** A configuration that can be run, with what is in its files. */
+export interface ReadInstance extends ReadConfig, LoadedConfig {
+  /** SHA-256 of the admin token; `null` where the configuration has none. */
+  readonly adminToken: Buffer | null;
+}
+
+/** What loading and reading a configuration give. */
+export interface ReadResult extends LoadResult {
+  /** `null` when at least one problem is an error. */
+  readonly loaded: ReadInstance | null;
+}
+
+/**
+ * Reads the files that a configuration names, and adds what is wrong with them to what is wrong with it. Nothing is written
+ * and nothing is connected to.
+ *
+ * @param inUse  the configuration that it is going to replace; `null` when there is none
+ */
+export async function readFiles(
+  { loaded, problems, source, draft }: LoadResult,
+  clocks: Clocks,
+  inUse: LoadedConfig['config'] | null = null,
+): Promise<ReadResult> {
+  if (draft === null) return { loaded: null, problems, source, draft };
+  const broken = problems.filter(({ severity }) => severity === 'error').map(({ path }) => path);
+  // What is wrong there already would be reported a second time in different words.
+  const reader = new FileReader(clocks, (key) => broken.some((path) => isAtOrBelow(path, formatPath(key))));
+  const tokenFile = draft.listeners?.admin.tokenFile;
+  const [contents, adminToken] = await Promise.all([
+    readContents(draft, reader),
+    reader.read(['listeners', 'admin', 'tokenFile'], tokenFile, readAdminToken, null),
+  ]);
+  const { true: kept = [], false: mistakes = [] } = Object.groupBy(reader.mistakes, (mistake) =>
+    String(isKept(mistake, draft, inUse)),
+  );
+  const found = mistakes.flatMap(({ key, message }) =>
+    message.split('\n').map((line) => source.problemAt(codes['config/file'], key ?? [], line, null, 'value')),
+  );
+  const isUsable = loaded !== null && found.length === 0;
+  return {
+    loaded: isUsable ? { ...loaded, contents, adminToken, kept } : null,
+    problems: [...problems, ...found].toSorted(byPosition),
+    source,
+    draft,
+  };
+}
+
+const isAtOrBelow = (path: string, above: string): boolean =>
+  path.startsWith(above) && /^(?:$|[.[])/.test(path.slice(above.length));
