@@ -4,7 +4,7 @@
  */
 
 import { isDeepStrictEqual } from 'node:util';
-import type { Client } from '../authentication/client/clients.ts';
+import type { KnownClient } from '../authentication/client/clients.ts';
 import { readIssuer } from '../authentication/service-token/fixed-keys.ts';
 import { FileReader } from '../config/named-files.ts';
 import type { KeyPath } from '../config/problem.ts';
@@ -35,7 +35,7 @@ export interface Contents {
   /** `null` where a key in memory is to be made. */
   readonly signing: readonly DatedKey[] | null;
   /** Of the token endpoint. */
-  readonly clients: readonly Client[];
+  readonly clients: readonly KnownClient[];
   /** `null` for keys that are elsewhere. */
   readonly issuers: ReadonlyMap<string, KeySet | null>;
   /** `null` without TLS settings. */

@@ -24,7 +24,7 @@ import type { PresentedCredential } from './presented-credential.ts';
 import type { ClientCredentialsConfig } from './section.ts';
 
 /** How one client authenticates, with its files read: at least one of the three. */
-export interface Client {
+export interface KnownClient {
   readonly id: string;
   /** SHA-256. */
   readonly secretDigest: Buffer | null;
@@ -69,7 +69,7 @@ export class Clients {
   readonly #issuers: ReadonlySet<string>;
   readonly #parts: ClientParts;
 
-  constructor(clients: readonly Client[], parts: ClientParts) {
+  constructor(clients: readonly KnownClient[], parts: ClientParts) {
     const secrets = new Map<string, Buffer>();
     const asserting = new Map<string, AssertingClient>();
     const services: ServiceClient[] = [];
@@ -161,7 +161,7 @@ export async function readClient(
     service,
   }: { readonly id: string } & Partial<ClientCredentialsConfig>,
   reader: FileReader,
-): Promise<Client> {
+): Promise<KnownClient> {
   const readDigest = async (path: string) => digest(await readSecret(path, MIN_SECRET_LENGTH));
   const readKeys = async (path: string) => fixedKeySet(path, await readJson(path), { algorithms, use: 'sig' });
   const [secretDigest, keys] = await Promise.all([

@@ -1,6 +1,6 @@
 /** Reads and opens the login of one configuration: the ways to open a session, and the endpoints that sessions are opened, seen and ended by. */
 
-import { type Client, readClient } from '../../authentication/client/clients.ts';
+import { type KnownClient, readClient } from '../../authentication/client/clients.ts';
 import type { ServiceTokens } from '../../authentication/service-token/service-tokens.ts';
 import type { SessionConfig } from '../../authentication/session/section.ts';
 import type { Sessions } from '../../authentication/session/sessions.ts';
@@ -60,7 +60,7 @@ export interface LoginSurroundings {
 /** What is in the files of the section. */
 export interface LoginFiles {
   readonly users: UsersVersion;
-  readonly backends: readonly Client[];
+  readonly backends: readonly KnownClient[];
 }
 
 /** Reads the files of the section. */

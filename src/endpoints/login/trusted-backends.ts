@@ -3,7 +3,7 @@
  * with a secret (HTTP Basic) or a service token. A cookie is never looked at.
  */
 
-import { type Client, Clients } from '../../authentication/client/clients.ts';
+import { Clients, type KnownClient } from '../../authentication/client/clients.ts';
 import { FailedAttempts } from '../../authentication/client/failed-attempts.ts';
 import { presentedCredential } from '../../authentication/client/presented-credential.ts';
 import type { ServiceTokens } from '../../authentication/service-token/service-tokens.ts';
@@ -29,7 +29,7 @@ export class TrustedBackends {
 
   /** @param backends  with their secrets read */
   constructor(
-    backends: readonly Client[],
+    backends: readonly KnownClient[],
     { throttle }: Pick<LoginConfig, 'throttle'>,
     { serviceTokens, attempts, wallMs }: TrustedBackendParts,
   ) {

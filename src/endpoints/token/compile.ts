@@ -1,7 +1,7 @@
 /** Reads the files of the token endpoint of one configuration, and puts it together. */
 
 import { ClientAssertions } from '../../authentication/client/client-assertion.ts';
-import { type Client, Clients, readClient } from '../../authentication/client/clients.ts';
+import { Clients, type KnownClient, readClient } from '../../authentication/client/clients.ts';
 import { FailedAttempts } from '../../authentication/client/failed-attempts.ts';
 import type { RevokedTokens } from '../../authentication/revocation/revoked-tokens.ts';
 import type { ServiceTokens } from '../../authentication/service-token/service-tokens.ts';
@@ -51,7 +51,10 @@ interface TokenEndpointSections {
 }
 
 /** Reads the secrets and keys of the clients. */
-export const readTokenEndpoint = ({ clients }: TokenEndpointConfig, reader: FileReader): Promise<readonly Client[]> =>
+export const readTokenEndpoint = (
+  { clients }: TokenEndpointConfig,
+  reader: FileReader,
+): Promise<readonly KnownClient[]> =>
   Promise.all(
     Object.entries(clients).map(([id, client]) =>
       readClient(['tokenEndpoint', 'clients', id], { id, ...client }, reader),
@@ -65,7 +68,7 @@ export const readTokenEndpoint = ({ clients }: TokenEndpointConfig, reader: File
  */
 export function tokenEndpointRows(
   config: TokenEndpointSections,
-  clients: readonly Client[],
+  clients: readonly KnownClient[],
   parts: TokenEndpointSurroundings,
 ): EndpointRow[] {
   const { tokenEndpoint, basePath } = config;
@@ -100,7 +103,7 @@ export const tokenEndpointUrls = ({
   publicOrigin.map((origin) => `${origin}${basePath}/token`);
 
 function compileClients(
-  clients: readonly Client[],
+  clients: readonly KnownClient[],
   { limits }: TokenEndpointConfig,
   config: TokenEndpointSections,
   { issuer, serviceTokens, attempts, once, clocks }: TokenEndpointSurroundings,
