@@ -14,7 +14,7 @@ import {
 } from '../../jwt/profiles.ts';
 import type { KeyRules } from '../../jwt/verification-keys.ts';
 import type { LearntIssuer } from './cluster.ts';
-import { type IssuerConfig, keySourceOf } from './section.ts';
+import { type IssuerConfig, type KeySource, keySourceOf } from './section.ts';
 
 /** What kind of issuer: what its tokens look like, and by what they are told to be its. */
 type IssuerKind = 'own' | 'jwt' | 'kubernetes' | 'jwt-svid';
