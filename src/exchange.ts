@@ -71,8 +71,8 @@ export interface Reply {
 
   /** Tells the client to send the body that it announced (100 Continue). */
   writeContinue(): void;
-  /** Tells the client what to load while it waits (103 Early Hints). */
-  writeEarlyHints(hints: Record<string, string | string[]>): void;
+  /** Tells the client what to load while it waits (103 Early Hints), as values of Link. */
+  writeEarlyLinks(links: readonly string[]): void;
   /**
    * Begins the answer. Its head may wait for the first part of the body: {@link flushHeaders} sends it without.
    *

@@ -1,8 +1,11 @@
 /**
- * A connection of a server's pool: undici's client of one connection, which also knows whether it carried a request before.
+ * A connection of a server's pool: undici's client of one connection, with what a forward has to know of the connection and
+ * undici does not say.
  */
 
+import type { Socket } from 'node:net';
 import { type buildConnector, Client, type Dispatcher } from 'undici';
+import { InterimHeads } from './interim-heads.ts';
 
 /** The handler of a request on such a connection. */
 export interface ConnectedHandler extends Dispatcher.DispatchHandler {
@@ -12,13 +15,13 @@ export interface ConnectedHandler extends Dispatcher.DispatchHandler {
 
 /** One connection at a time to a server; a new one is made when the last has ended. */
 export class ServerConnection extends Client {
-  /** Requests that began on the socket. */
-  #requests = 0;
+  #wire: Wire | null = null;
 
   constructor(origin: URL, { connect, ...options }: Client.Options & { connect: buildConnector.connector }) {
     const adopting: buildConnector.connector = (target, callback) =>
       connect(target, (...connected) => {
-        this.#requests = 0;
+        const [error, socket] = connected;
+        if (error === null) this.#wire = new Wire(socket);
         callback(...connected);
       });
     super(origin, { ...options, connect: adopting });
@@ -31,6 +34,39 @@ export class ServerConnection extends Client {
 
   /** A request begins. Returns whether the connection has carried one before. */
   begin(): boolean {
+    return this.#wire?.begin() === true;
+  }
+
+  /** Whether the connection has broken, rather than being closed by the server. */
+  get isBroken(): boolean {
+    return this.#wire?.isBroken === true;
+  }
+}
+
+/** One socket of it. */
+class Wire {
+  readonly #socket: Socket;
+  readonly #heads = new InterimHeads();
+  #requests = 0;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    const heads = this.#heads;
+    const read = socket.read.bind(socket);
+    // undici reads by this method alone.
+    socket.read = (size?: number) => {
+      const chunk = read(size);
+      if (heads.isOpen && chunk !== null) heads.push(chunk);
+      return chunk;
+    };
+  }
+
+  get isBroken(): boolean {
+    return this.#socket.errored !== null;
+  }
+
+  begin(): boolean {
+    this.#heads.open();
     this.#requests += 1;
     return this.#requests > 1;
   }

@@ -13,7 +13,7 @@ import type { ScreenedRequest } from '../sanitize/sanitize.ts';
 import type { ConnectedHandler, ServerConnection } from './connection.ts';
 import { forwardFailure } from './fault.ts';
 import type { RequestBody } from './request-body.ts';
-import { clientResponseHeaders } from './response-headers.ts';
+import { clientResponseHeaders, earlyHintLinks } from './response-headers.ts';
 import { type RetryReason, retryReason } from './retry.ts';
 import type { UpstreamServer } from './server.ts';
 import { acceptsHandshake, Tunnel } from './tunnel.ts';
@@ -78,6 +78,7 @@ export class Forwarding implements ConnectedHandler, Abortable {
   #isOver = false;
   #interimResponses = 0;
   #contentLength = -1;
+  #endsWithConnection = false;
   #hasData = false;
   /** The whole body, when it is small and came in one piece: it is written together with the head. */
   #wholeBody: string | null = null;
@@ -161,6 +162,8 @@ export class Forwarding implements ConnectedHandler, Abortable {
       this.#interimResponses += 1;
       if (status < 100 || this.#interimResponses > MAX_INTERIM_RESPONSES) {
         controller.abort(new UpstreamFault('upstream_protocol', 'too many interim responses, or no status'));
+      } else if (status === 103) {
+        this.#passHints(received);
       }
       return;
     }
@@ -179,6 +182,7 @@ export class Forwarding implements ConnectedHandler, Abortable {
     const headers = clientResponseHeaders(received, this.#permit, this.#owner.ownCookies);
     headers.push('x-request-id', this.#exchange.id);
     this.#contentLength = Number(received['content-length'] ?? -1);
+    this.#endsWithConnection = this.#contentLength === -1 && coding === undefined;
     this.#exchange.reply.begin(status, headers);
     this.#owner.settleSoon(this);
   }
@@ -199,8 +203,20 @@ export class Forwarding implements ConnectedHandler, Abortable {
     }
   }
 
+  /** Other interim responses say nothing that the client could use. HTTP/1.0 has none (RFC 9110 §15.2). */
+  #passHints(received: IncomingHttpHeaders): void {
+    if (this.#exchange.httpVersion !== '1.1') return;
+    const links = earlyHintLinks(received, this.#permit, this.#owner.ownCookies);
+    if (links.length > 0) this.#exchange.reply.writeEarlyLinks(links);
+  }
+
   onResponseEnd(): void {
     this.#exchange.upstreamEndedMs = this.#owner.monotonicMs();
+    // undici takes even a reset for the end of an answer that has no other (RFC 9112 §8).
+    if (this.#endsWithConnection && this.connection?.isBroken === true) {
+      this.#fail(new UpstreamFault('upstream_reset', 'connection broke in an answer that ends with it'));
+      return;
+    }
     this.#finish();
     const { reply } = this.#exchange;
     if (this.#wholeBody === null) reply.end();

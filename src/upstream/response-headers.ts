@@ -62,6 +62,20 @@ export function clientResponseHeaders(
   return kept;
 }
 
+/**
+ * The links of 103 Early Hints for the client (RFC 8297), by the same rules as those of the final response. Nothing else of
+ * an interim response is passed on.
+ */
+export function earlyHintLinks(
+  received: IncomingHttpHeaders,
+  permit: Permit,
+  ownCookies: readonly string[],
+): readonly string[] {
+  if (received['link'] === undefined) return [];
+  const headers = clientResponseHeaders(received, permit, ownCookies);
+  return headers.filter((_value, index) => index % 2 === 1 && headers[index - 1] === 'link');
+}
+
 /** Values of Connection that list no header. */
 const PLAIN_CONNECTION = /^(?:keep-alive|close)$/i;
 

@@ -102,7 +102,7 @@ const ROWS: readonly Row[] = [
   ),
   answered(
     'SMG-39',
-    'early hints are passed over',
+    'early hints come before the answer',
     `${'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n'.repeat(3)}${OK}`,
   ),
   badAnswer('SMG-39', 'a flood of interim answers', `${'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(100)}${OK}`),
@@ -115,7 +115,10 @@ const ROWS: readonly Row[] = [
     'interim answers with 40 kB of headers',
     `HTTP/1.1 103 Early Hints\r\nX-A: ${'a'.repeat(40_000)}\r\n\r\n${OK}`,
   ),
-  badAnswer('SMG-39', '100 Continue that nobody asked for', `HTTP/1.1 100 Continue\r\n\r\n${OK}`, CUT),
+  // RFC 9110 §15.2: understood, even where nobody asked for it.
+  answered('SMG-39', '100 Continue that nobody asked for', `HTTP/1.1 100 Continue\r\n\r\n${OK}`),
+  answered('SMG-39', 'several of them, with a field', `${'HTTP/1.1 100 Continue\r\nX-A: b\r\n\r\n'.repeat(5)}${OK}`),
+  badAnswer('SMG-39', 'a flood of them', `${'HTTP/1.1 100 Continue\r\n\r\n'.repeat(100)}${OK}`),
   badAnswer(
     'SMG-39',
     '101 Switching Protocols that nobody asked for',

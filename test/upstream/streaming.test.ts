@@ -196,6 +196,60 @@ describe('streams', () => {
     expect(received).not.toMatch(/transfer-encoding/i);
   });
 
+  test('H7, RFC 9110 §15.2: 103 Early Hints are passed on before the answer, with their links and nothing else', async () => {
+    const { client, socket } = await ask();
+    const links = [
+      '</a.css>; rel=preload; as=style, </b.js>; rel="preload"',
+      '<https://cdn.example/\xff>; rel=preconnect',
+    ];
+    const lines = [`Link: ${links[0]}`, 'Set-Cookie: __Host-sid=x', 'X-A: b', `Link: ${links[1]}`, 'Content-Length: 9'];
+    socket.write(Buffer.from(`HTTP/1.1 103 Early Hints\r\n${lines.join('\r\n')}\r\n\r\n`, 'latin1'));
+    const [hints] = (await once(client.socket, 'data')) as [Buffer];
+    expect(hints.toString('latin1')).toBe(`HTTP/1.1 103 Early Hints\r\nLink: ${links[0]}\r\nLink: ${links[1]}\r\n\r\n`);
+    socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+    expect((await client.response()).body.toString()).toBe('ok');
+    client.close();
+  });
+
+  test('H7, RFC 9110 §15.2: a client of HTTP/1.0 gets no early hints', async () => {
+    const client = await RawConnection.open(gateway.port);
+    client.write(`GET /x HTTP/1.0\r\n${HOST}\r\n${await gateway.cookie()}\r\n\r\n`);
+    const { socket } = await manual.next();
+    socket.write('HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+    expect((await client.remainder()).toString()).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  test('H7, RFC 9110 §15.2: 100 Continue that nobody asked for does not disturb an upload', async () => {
+    const { client, socket } = await ask('POST', ['Origin: https://shop.example.com', 'Content-Length: 4', '', 'bo']);
+    socket.write('HTTP/1.1 100 Continue\r\n\r\n');
+    client.write('dy');
+    socket.write('HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n');
+    expect((await client.response()).status).toBe(201);
+    client.close();
+  });
+
+  test('H7, RFC 9112 §8: an answer that ends with its connection is cut for the client when that breaks', async () => {
+    const { client, socket } = await ask();
+    socket.write('HTTP/1.1 200 OK\r\n\r\npart');
+    let received = '';
+    while (!received.includes('part')) received += await nextBytes(client);
+    socket.resetAndDestroy();
+    expect((await client.remainder()).toString()).toMatch(/\r\n4\r\npart\r\n$/);
+    await expect.poll(() => gateway.log.records.at(-1)).toMatchObject({ status: 200, reason: 'upstream_reset' });
+  });
+
+  test('H7, RFC 9112 §8: a client of HTTP/1.0 notices it too', async () => {
+    const client = await RawConnection.open(gateway.port);
+    client.write(`GET /x HTTP/1.0\r\n${HOST}\r\n${await gateway.cookie()}\r\n\r\n`);
+    const { socket } = await manual.next();
+    socket.write('HTTP/1.1 200 OK\r\n\r\npart');
+    let received = '';
+    while (!received.includes('part')) received += await nextBytes(client);
+    const closed = once(client.socket, 'close');
+    socket.resetAndDestroy();
+    await expect(closed).rejects.toMatchObject({ code: 'ECONNRESET' });
+  });
+
   test('SES-18: an answer for one user that says nothing of caches is private, and one that does is left alone', async () => {
     const silent = await ask();
     silent.socket.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');

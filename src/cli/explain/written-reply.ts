@@ -32,7 +32,7 @@ export class WrittenReply implements Reply {
   }
 
   writeContinue(): void {}
-  writeEarlyHints(): void {}
+  writeEarlyLinks(): void {}
   flushHeaders(): void {}
   once(): void {}
   addTrailers(): void {}

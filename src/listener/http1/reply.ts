@@ -11,6 +11,7 @@
 import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex, Readable } from 'node:stream';
+import { TLSSocket } from 'node:tls';
 import type { Exchange, Reply } from '../../exchange.ts';
 import { EarlyBytes } from './early-bytes.ts';
 import { endAndLinger } from './refusal.ts';
@@ -68,12 +69,21 @@ export class Http1Reply extends ServerResponse<IncomingMessage> implements Reply
     return !this.#isDiscarding && !this.req.complete && !this.req.readableEnded;
   }
 
+  /** Written as it is: Node refuses links that are valid, such as two in one value. */
+  writeEarlyLinks(links: readonly string[]): void {
+    const lines = links.map((link) => `Link: ${link}\r\n`).join('');
+    this.socket?.write(`HTTP/1.1 103 Early Hints\r\n${lines}\r\n`, 'latin1');
+  }
+
   begin(status: number, headers: string[]): void {
     if (this.#isBodyLeft || this.carrier?.isDraining === true) this.shouldKeepAlive = false;
     this.writeHead(status, headers);
   }
 
   cut(): void {
+    const { req, socket } = this;
+    // A client of HTTP/1.0 takes any other end for that of the answer. TLS has an end of its own, which is left out.
+    if (req.httpVersionMinor === 0 && socket !== null && !(socket instanceof TLSSocket)) socket.resetAndDestroy();
     this.destroy();
   }
 

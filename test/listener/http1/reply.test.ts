@@ -37,7 +37,7 @@ class ReplyServer implements AsyncDisposable {
 test('interim responses come before the answer, and trailers after its body', async () => {
   await using server = new ReplyServer((reply) => {
     reply.writeContinue();
-    reply.writeEarlyHints({ link: '</app.css>; rel=preload' });
+    reply.writeEarlyLinks(['</app.css>; rel=preload', '</a>; rel=preload, </b>; rel="preload"']);
     expect(reply.hasBegun).toBe(false);
     reply.begin(200, ['Trailer', 'Expires', 'Connection', 'close']);
     expect([reply.hasBegun, reply.status]).toEqual([true, 200]);
@@ -49,7 +49,7 @@ test('interim responses come before the answer, and trailers after its body', as
   connection.write(requestHead('GET', '/', [HOST]));
   const text = (await connection.remainder()).toString();
   expect(text.match(/^HTTP\/1\.1 \d+/gm)).toEqual(['HTTP/1.1 100', 'HTTP/1.1 103', 'HTTP/1.1 200']);
-  expect(text).toContain('Link: </app.css>; rel=preload\r\n');
+  expect(text).toContain('Link: </app.css>; rel=preload\r\nLink: </a>; rel=preload, </b>; rel="preload"\r\n\r\n');
   expect(text).toMatch(/\r\n\r\n4\r\nbody\r\n0\r\nExpires: never\r\n\r\n$/);
 });
 
