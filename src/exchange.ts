@@ -45,7 +45,7 @@ export interface ExchangeListener {
 }
 
 /** The head of a request, as Node's parsers name its parts. */
-export interface RequestHead {
+interface RequestHead {
   readonly method?: string | undefined;
   readonly url?: string | undefined;
   readonly httpVersion: string;

@@ -101,7 +101,7 @@ export interface ServicePrincipal extends IdentifiedPrincipal {
 }
 
 /** Nobody: a public route, or a route where a credential is optional and none was presented. */
-export interface AnonymousPrincipal {
+interface AnonymousPrincipal {
   readonly kind: 'anonymous';
   readonly subject: null;
   readonly credential: null;

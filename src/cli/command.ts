@@ -61,8 +61,7 @@ interface ValueSpec extends OptionBase {
 
 /** The description of an option. */
 export type OptionSpec = FlagSpec | ValueSpec;
-/** The options of a command by long name. */
-export type OptionSpecs = Readonly<Record<string, OptionSpec>>;
+type OptionSpecs = Readonly<Record<string, OptionSpec>>;
 
 interface ArgumentSpec {
   readonly name: string;
@@ -89,8 +88,7 @@ interface Call<O extends OptionSpecs> {
   readonly io: CliIo;
 }
 
-/** The description of a command. */
-export interface CommandSpec<O extends OptionSpecs> {
+interface CommandSpec<O extends OptionSpecs> {
   /** `keys rotate`. */
   readonly name: string;
   /** One line, without a full stop. */

@@ -10,8 +10,7 @@ export interface HttpAnswer {
   readonly body: string;
 }
 
-/** What a request is sent with. */
-export interface HttpOptions {
+interface HttpOptions {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
   /** Default 5 seconds, for the whole of it. */

@@ -4,8 +4,7 @@ import { parseArgs } from 'node:util';
 import { nearest } from '../lib/nearest.ts';
 import { type Command, type OptionSpec, UsageFault } from './command.ts';
 
-/** What was given. */
-export interface ParsedLine {
+interface ParsedLine {
   readonly options: Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
   readonly args: readonly string[];
   readonly wantsHelp: boolean;

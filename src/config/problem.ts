@@ -4,7 +4,7 @@
  */
 
 /** Whether a configuration with a finding can still be used. */
-export type Severity = 'error' | 'warning';
+type Severity = 'error' | 'warning';
 
 /** A row of a table of codes, before it has its name. */
 interface CodeRow<S extends Severity> {

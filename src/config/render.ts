@@ -5,7 +5,7 @@ import type { Problem } from './problem.ts';
 import type { ConfigSource } from './source.ts';
 
 /** A configuration file and its findings. */
-export interface RenderSubject {
+interface RenderSubject {
   /** Of the file, as it was given. */
   readonly path: string;
   readonly problems: readonly Problem[];

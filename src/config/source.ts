@@ -34,7 +34,7 @@ const MAX_DEPTH = 40;
 const BARE_REFERENCE = /^\$\{(?:\w+(?::\?[^}]*)?|file:[^}]*)\}$/;
 
 /** What a message is about: the key, or the value. */
-export type Spot = 'key' | 'value';
+type Spot = 'key' | 'value';
 
 /** Offsets in the text: the first character, and the one behind the last. */
 type Range = readonly [start: number, end: number];

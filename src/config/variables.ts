@@ -19,7 +19,7 @@ export interface VariableSource {
 }
 
 /** A scalar after expansion. */
-export interface Expansion {
+interface Expansion {
   readonly text: string;
   /** Whether a part of it comes from a file, and must not be shown. */
   readonly usesFile: boolean;

@@ -13,8 +13,7 @@ import { hash } from 'node:crypto';
 import { type FSWatcher, readFileSync, statSync, watch } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 
-/** What a watch reports. */
-export interface WatchEvents {
+interface WatchEvents {
   /** Called with the absolute paths of the files whose contents changed. */
   readonly onChange: (changed: readonly string[]) => void;
   /**
@@ -27,7 +26,7 @@ export interface WatchEvents {
 }
 
 /** The delays of a watch, in milliseconds. */
-export interface WatchTiming {
+interface WatchTiming {
   /** From the first event to the look, so that further events are covered by it. Default: 100. */
   readonly settleMs: number;
   /** Between looks without an event. Default: 30 000. */

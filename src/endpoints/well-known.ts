@@ -18,8 +18,7 @@ interface WellKnownSections {
   readonly tokenEndpoint?: TokenEndpointConfig | undefined;
 }
 
-/** What the documents are made from. */
-export interface WellKnownSettings {
+interface WellKnownSettings {
   readonly responder: Responder;
   readonly keyring: Keyring;
   /** `iss` of our tokens. */

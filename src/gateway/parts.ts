@@ -50,7 +50,7 @@ export const PARTS = [
 type CodesOf<T> = T extends unknown ? keyof T : never;
 
 /** The name of a code of any part, or of the mechanism. */
-export type ProblemCode = CodesOf<(typeof PARTS)[number]['codes']> | keyof typeof configCodes;
+type ProblemCode = CodesOf<(typeof PARTS)[number]['codes']> | keyof typeof configCodes;
 
 const ALL = [configCodes, ...PARTS.map(({ codes }) => codes)].flatMap((codes): Code[] => Object.values(codes));
 

@@ -9,7 +9,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 
 /** Limits and credentials of a fetch. */
-export interface FetchSettings {
+interface FetchSettings {
   /** Limit for the whole fetch, from the DNS look-up to the last byte, in milliseconds. */
   readonly timeoutMs: number;
   /** CAs of the server's certificate, PEM, read for each fetch; `null` for the system's CAs. */

@@ -47,7 +47,7 @@ export interface TokenProfile {
 }
 
 /** What a configuration, or a service, decides about the tokens of one issuer. */
-export interface IssuerPolicy {
+interface IssuerPolicy {
   readonly issuer: string | null;
   readonly algorithms: readonly string[];
   readonly audiences: readonly string[];

@@ -41,8 +41,7 @@ const REMEMBERED_MS = 5 * 60_000;
 const MAX_VERIFIED_CHARACTERS = 4 * 1024 * 1024;
 const MAX_REFUSED_CHARACTERS = 512 * 1024;
 
-/** The parts of a remembering verifier. */
-export interface RememberingVerifierParts<T extends object, Token extends string = string> {
+interface RememberingVerifierParts<T extends object, Token extends string = string> {
   readonly profile: TokenProfile;
   readonly keys: KeySet;
   readonly clocks: Clocks;

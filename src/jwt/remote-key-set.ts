@@ -12,7 +12,7 @@ import { type KeySet, pickKey } from './key-set.ts';
 import type { ReadKeySet, VerificationKey } from './verification-keys.ts';
 
 /** How often a set is fetched, and how long it is used. */
-export interface RemoteKeySetSettings {
+interface RemoteKeySetSettings {
   readonly refreshEveryMs: number;
   /** How long a set is used after its last successful fetch. */
   readonly maxStaleMs: number;
@@ -20,8 +20,7 @@ export interface RemoteKeySetSettings {
   readonly coolDownMs: number;
 }
 
-/** What a set reports, and the error that it throws. */
-export interface RemoteKeySetEvents {
+interface RemoteKeySetEvents {
   /**
    * A fetch ended.
    *

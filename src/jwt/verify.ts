@@ -33,7 +33,7 @@ export interface CheckedHeader {
 }
 
 /** Decides whether a key of a set has signed a token. */
-export type IsSigned = (token: string, key: VerificationKey, header: CheckedHeader) => boolean;
+type IsSigned = (token: string, key: VerificationKey, header: CheckedHeader) => boolean;
 
 /**
  * Verifies a token.

@@ -16,7 +16,7 @@ export type ServerConfig = NonNullable<
 >;
 
 /** What the credential adds to a token request. */
-export interface CredentialParts {
+interface CredentialParts {
   /** Value of Authorization; `null` for none. */
   readonly authorization: string | null;
   readonly parameters: Readonly<Record<string, string>>;

@@ -28,7 +28,7 @@ import type { OutboundSeries } from './series.ts';
 import type { TokenParts } from './token-parts.ts';
 
 /** What the outbound side shares with the rest of the gateway. */
-export interface OutboundParts {
+interface OutboundParts {
   /** For a listener on which nobody is a proxy that is trusted, and no host has a public origin. */
   readonly sanitizer: Sanitizer;
   readonly outlet: Outlet;

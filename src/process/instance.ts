@@ -22,8 +22,7 @@ import { type Build, ProcessSeries, type WorkerSeries } from './series.ts';
 import { listen, type Started } from './started.ts';
 import { WorkerPool } from './workers/pool.ts';
 
-/** What an instance is started from. */
-export interface InstanceOptions {
+interface InstanceOptions {
   readonly loaded: ReadInstance;
   readonly load: ReloaderParts['load'];
   readonly build: Build;
@@ -33,8 +32,7 @@ export interface InstanceOptions {
   readonly onHopeless: () => void;
 }
 
-/** Where an instance listens. */
-export interface InstanceAddresses extends ListenerAddresses {
+interface InstanceAddresses extends ListenerAddresses {
   readonly admin: ListenerAddress;
 }
 

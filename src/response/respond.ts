@@ -12,8 +12,7 @@ import { clientChallenge } from './challenges.ts';
 import { isNavigation } from './navigation.ts';
 import { PAGE_HEADERS, type Page, renderPage } from './page.ts';
 
-/** What answers are made from. */
-export interface ResponderSettings {
+interface ResponderSettings {
   /** Set-Cookie line that deletes the session cookie. */
   readonly clearCookieLine: string;
   /** Path of the gateway's own endpoints. */

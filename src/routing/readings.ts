@@ -68,7 +68,7 @@ function withMarks({ path, spelling }: Pick<CanonicalPath, 'path' | 'spelling'>)
 const withoutMarks = (marked: string) => marked.replaceAll(ESCAPED, ';');
 
 /** A request, as far as its readings are concerned. */
-export interface ManyReadings {
+interface ManyReadings {
   readonly host: string;
   readonly method: string;
   readonly target: Pick<CanonicalPath, 'path' | 'spelling' | 'hasEncodedSlash' | 'hasSemicolon'>;

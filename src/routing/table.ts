@@ -11,7 +11,7 @@ import { Denial } from '../errors.ts';
 import { compareSpecificity, type RoutePattern } from './pattern.ts';
 
 /** What the table needs to know of a route. */
-export interface Routable {
+interface Routable {
   readonly id: string;
   /** Accepted methods; `GET` here includes `HEAD`. */
   readonly methods: ReadonlySet<string>;

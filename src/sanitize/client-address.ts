@@ -8,7 +8,7 @@ import { plainAddress } from '../lib/address.ts';
 import { trim } from '../lib/trim.ts';
 
 /** Where a request came from. */
-export interface ClientAddress {
+interface ClientAddress {
   /** The client's address, IPv4 or IPv6, without port or zone. */
   readonly client: string;
   /** The X-Forwarded-For value for the upstream: the entries of trusted proxies, then the peer. */

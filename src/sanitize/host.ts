@@ -8,7 +8,7 @@ import { domainToASCII, domainToUnicode } from 'node:url';
 import { Denial } from '../errors.ts';
 
 /** A host in canonical form. */
-export interface CanonicalHost {
+interface CanonicalHost {
   /** Matched by routes. */
   readonly name: string;
   /** The name with the port that the client sent, if any: the Host header for the upstream. */

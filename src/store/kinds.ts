@@ -28,7 +28,7 @@ const KINDS = Object.keys(STORES) as readonly Kind[];
 export const SHARED_STORE_KEYS = KINDS.map((kind) => `store.${kind}`).join(' or ');
 
 /** A store in another process that a configuration names. */
-export interface NamedStore {
+interface NamedStore {
   readonly kind: string;
   /** Applies the rules between the keys of its section. */
   readonly lint: (source: ConfigSource) => void;

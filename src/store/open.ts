@@ -9,8 +9,7 @@ import type { StoreConfig } from './section.ts';
 import type { StoreSeries } from './series.ts';
 import type { Store } from './store.ts';
 
-/** What a store is opened with, whatever its kind. */
-export interface StoreSurroundings {
+interface StoreSurroundings {
   readonly clocks: Clocks;
   readonly log: Logger;
   readonly series: StoreSeries;

@@ -71,7 +71,7 @@ export type Rotation =
   | { readonly outcome: 'kept' | 'reused' | 'ended' | 'unknown' };
 
 /** How a token relates to its family. */
-export type Judgement = 'current' | 'kept' | 'replayed' | 'reused' | 'unknown';
+type Judgement = 'current' | 'kept' | 'replayed' | 'reused' | 'unknown';
 
 /**
  * Judges a token by its family. Redis applies the same rules in Lua (`redis/family-scripts.ts`); the contract of stores

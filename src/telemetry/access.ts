@@ -9,13 +9,13 @@ import { errorFields, type LineStream } from './log.ts';
 const LEVELS = { debug: 20, info: 30, warn: 40, error: 50 } as const;
 
 /** The part of the section `log` that the access log follows. */
-export interface AccessLogSettings {
+interface AccessLogSettings {
   readonly level: keyof typeof LEVELS;
   readonly access: 'all' | 'errors' | 'off';
 }
 
 /** Something that was refused before it could be read as a request. */
-export interface UnreadRequest {
+interface UnreadRequest {
   /** In the log and in the answer. */
   readonly id: string;
   readonly reason: DenialReason;

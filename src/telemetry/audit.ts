@@ -14,7 +14,7 @@ import type { FinishedRequest } from './finished-request.ts';
 import type { LineStream } from './log.ts';
 
 /** An event. A `handle` names a session without opening it; a session id or a token is not accepted as any text. */
-export type AuditEvent = WithoutSecrets<Event>;
+type AuditEvent = WithoutSecrets<Event>;
 
 type Event =
   | {
@@ -173,7 +173,7 @@ export function auditOn(stream: LineStream & { readonly isFull?: boolean }): Aud
 }
 
 /** What a login or a token needs of the audit stream. */
-export type OnAuditFailure = 'serve' | 'refuse';
+type OnAuditFailure = 'serve' | 'refuse';
 
 /** Events that give somebody something, and that are refused when they have to be recorded and cannot be. */
 type Grant = Extract<Event, { readonly event: 'login' | 'refresh_begun' | 'token_exchanged' | 'token_issued' }>;

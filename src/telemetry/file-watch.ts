@@ -3,7 +3,7 @@
 import { errorFields, type Logger } from './log.ts';
 
 /** How a file watch reports the directories that it cannot watch. */
-export interface FileWatchReports {
+interface FileWatchReports {
   readonly onFault: (directory: string, error: Error) => void;
   readonly onRestored: (directory: string) => void;
 }

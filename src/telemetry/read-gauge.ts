@@ -7,7 +7,7 @@ import { type Exported, Family } from './hot-metrics.ts';
 export type Aggregator = 'sum' | 'min' | 'max' | 'first';
 
 /** The value of a gauge without labels, or every series of one with labels. */
-export type Readings<L> = number | readonly (readonly [labels: L, value: number])[];
+type Readings<L> = number | readonly (readonly [labels: L, value: number])[];
 
 /** A gauge that is read when the metrics are scraped. */
 export class ReadGauge<L extends Readonly<Record<string, string>>> extends Family {

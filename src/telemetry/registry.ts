@@ -26,41 +26,35 @@ export const LONG_BUCKETS_SEC: readonly number[] = [
 export const CONFIGURED: readonly string[] = [];
 
 /** Labels of a metric, each with all of its values. */
-export type Labels = Readonly<Record<string, readonly string[]>>;
+type Labels = Readonly<Record<string, readonly string[]>>;
 /** One value for each label. */
-export type LabelsOf<L extends Labels> = { readonly [K in keyof L]: L[K][number] };
+type LabelsOf<L extends Labels> = { readonly [K in keyof L]: L[K][number] };
 
-/** A counter without labels. */
-export interface PlainCounter {
+interface PlainCounter {
   /** @param amount  1 by default */
   inc(amount?: number): void;
 }
 
-/** A counter with labels. */
-export interface LabelledCounter<L extends Labels> {
+interface LabelledCounter<L extends Labels> {
   /** @param amount  1 by default; 0 makes the series exist */
   inc(labels: LabelsOf<L>, amount?: number): void;
 }
 
-/** A gauge without labels. */
-export interface PlainGauge {
+interface PlainGauge {
   set(value: number): void;
 }
 
-/** A gauge with labels. */
-export interface LabelledGauge<L extends Labels> {
+interface LabelledGauge<L extends Labels> {
   set(labels: LabelsOf<L>, value: number): void;
   /** Removes every series. */
   reset(): void;
 }
 
-/** A histogram without labels. */
-export interface PlainHistogram {
+interface PlainHistogram {
   observe(valueSec: number): void;
 }
 
-/** A histogram with labels. */
-export interface LabelledHistogram<L extends Labels> {
+interface LabelledHistogram<L extends Labels> {
   observe(labels: LabelsOf<L>, valueSec: number): void;
   /** Makes the series exist. */
   zero(labels: LabelsOf<L>): void;

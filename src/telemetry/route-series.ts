@@ -19,7 +19,7 @@ export const NO_DESTINATION = '_outbound';
 export const OWN_ENDPOINT = '_gateway';
 
 /** One finished request. */
-export interface RequestObservation {
+interface RequestObservation {
   readonly method: string;
   readonly status: number;
   /** Status of the upstream's answer; read only if `firstByteMs` says that there was one. */

@@ -20,7 +20,7 @@ export interface DatedKey {
 }
 
 /** Where a key is in its life: published, signing, or only verifying. */
-export type KeyState = 'next' | 'active' | 'retired';
+type KeyState = 'next' | 'active' | 'retired';
 
 /** Slack for clocks that differ, and for verifiers' leeway. */
 const RETIRED_SLACK_MS = 60_000;

@@ -26,7 +26,7 @@ import { TokenIssuer } from './token-issuer.ts';
 import type { TokenSource } from './token-source.ts';
 
 /** By what upstream tokens are minted. Compared by identity to see whether a kept token is still right. */
-export interface UpstreamTokenSettings {
+interface UpstreamTokenSettings {
   readonly issuer: string;
   readonly lifetimeMs: number;
   /** Claim name → source on the principal, or a constant. */

@@ -18,8 +18,7 @@ import { upstreamRequestHeaders } from './request-headers.ts';
 import type { Tunnel } from './tunnel.ts';
 import type { Upstream } from './upstream.ts';
 
-/** What a forwarder works with. */
-export interface ForwardSettings {
+interface ForwardSettings {
   /** By name. */
   readonly upstreams: ReadonlyMap<string, Upstream>;
   /** Cookies that only the gateway sets, and that no upstream gets. */

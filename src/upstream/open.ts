@@ -7,8 +7,7 @@ import type { UpstreamSeries } from './series.ts';
 import type { UpstreamTls } from './server.ts';
 import { Upstream } from './upstream.ts';
 
-/** Upstreams by name. */
-export type Upstreams = ReadonlyMap<string, Upstream>;
+type Upstreams = ReadonlyMap<string, Upstream>;
 
 /** Reads the TLS files of an upstream: CA and client certificate by themselves, so that one does not hide the other. */
 export async function readUpstream(

@@ -11,7 +11,7 @@ import type { Reply } from '../exchange.ts';
 import { notePassed } from '../lib/passing-bytes.ts';
 
 /** Why a body was given up. */
-export type BodyFailure = 'too_large' | 'stalled' | 'not_taken' | 'aborted';
+type BodyFailure = 'too_large' | 'stalled' | 'not_taken' | 'aborted';
 
 /** Ends a request body that was given up. */
 export class RequestBodyError extends Error {
@@ -24,8 +24,7 @@ export class RequestBodyError extends Error {
   }
 }
 
-/** The limits of one request body. */
-export interface RequestBodySettings {
+interface RequestBodySettings {
   /** Bytes; `null` is no limit. */
   readonly maxBytes: number | null;
   /** Longest pause between two parts while the gateway is ready to read, milliseconds. */

@@ -15,7 +15,7 @@ import type { ScreenedRequest } from '../sanitize/sanitize.ts';
 import type { UpstreamConfig } from './section.ts';
 
 /** How a route and its upstream want the headers that the gateway adds. */
-export interface RequestHeaderSettings {
+interface RequestHeaderSettings {
   readonly forwardedHeaders: UpstreamConfig['forwardedHeaders'];
   /** Header of the upstream token; `Authorization` gets it as a Bearer token. */
   readonly tokenHeader: string;

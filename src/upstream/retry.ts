@@ -9,7 +9,7 @@ export const RETRY_REASONS = ['not_connected', 'kept_connection_closed'] as cons
 export type RetryReason = (typeof RETRY_REASONS)[number];
 
 /** How far a request came before its connection failed. */
-export interface FailedAttempt {
+interface FailedAttempt {
   readonly method: string;
   readonly hasBody: boolean;
   /** Whether a connection was there and the request began to be written on it. */

@@ -6,7 +6,7 @@ import type { Clock } from '../lib/clock.ts';
 import { ServerConnection } from './connection.ts';
 
 /** Limits and timeouts of one server of an upstream. Times are in milliseconds. */
-export interface ServerSettings {
+interface ServerSettings {
   readonly maxConnections: number;
   readonly connectTimeoutMs: number;
   readonly firstByteTimeoutMs: number;

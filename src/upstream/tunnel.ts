@@ -11,8 +11,7 @@ import { notePassed } from '../lib/passing-bytes.ts';
 import type { StreamEnding } from '../principal.ts';
 import { closeFrame, FrameTracker } from './websocket-frames.ts';
 
-/** What a tunnel reports. */
-export interface TunnelHooks {
+interface TunnelHooks {
   /** The client sent something. `null`: not reported. */
   readonly onClientData: (() => void) | null;
   /** Both sides are closed. Called once. */

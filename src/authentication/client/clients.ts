@@ -34,8 +34,7 @@ export interface KnownClient {
   readonly service: ClientCredentialsConfig['service'];
 }
 
-/** The parts that client authentication uses. */
-export interface ClientParts {
+interface ClientParts {
   readonly serviceTokens: Pick<ServiceTokens, 'authenticate'>;
   /** `null` where no client signs assertions. */
   readonly assertions: ClientAssertions | null;

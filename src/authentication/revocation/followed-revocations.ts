@@ -16,7 +16,7 @@ import { type RevocationCounts, RevocationSet } from './revocation-set.ts';
 import type { KnownRevocations, RevokedTokens, WatchedRevocations } from './revoked-tokens.ts';
 
 /** How long the gateway trusts what it knows of revocations. */
-export interface RevocationSettings {
+interface RevocationSettings {
   /** How old the last proof of the feed may be; infinite: no limit. */
   readonly outageGraceMs: number;
   /** The longest life of a token that stands for a session, minted or accepted here. */

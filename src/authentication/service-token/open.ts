@@ -17,15 +17,14 @@ import type { IssuerConfig } from './section.ts';
 import type { ServiceTokenSeries } from './series.ts';
 import { ServiceTokens } from './service-tokens.ts';
 
-/** What the rules of issuers are made from. */
-export interface IssuerSections {
+interface IssuerSections {
   readonly issuers: Readonly<Record<string, IssuerConfig>>;
   readonly publicOrigin: readonly string[];
   readonly upstreamToken: { readonly algorithm: string };
 }
 
 /** What outlives a configuration, as far as issuers need it. */
-export interface IssuerSurroundings {
+interface IssuerSurroundings {
   readonly clocks: Clocks;
   readonly series: { readonly serviceTokens: ServiceTokenSeries };
   readonly log: Logger;
@@ -36,7 +35,7 @@ export interface IssuerSurroundings {
 }
 
 /** The issuers of the configuration before, and that configuration. */
-export interface PreviousIssuers {
+interface PreviousIssuers {
   readonly config: IssuerSections;
   readonly issuers: ReadonlyMap<string, Issuer>;
 }

@@ -33,8 +33,7 @@ export interface ServiceTokenEvents {
   onRefused(issuer: string | null, problem: ServiceTokenProblem): void;
 }
 
-/** What service tokens are verified with. */
-export interface ServiceTokenParts {
+interface ServiceTokenParts {
   readonly clocks: Clocks;
   readonly revoked: RevokedTokens;
   readonly events: ServiceTokenEvents;

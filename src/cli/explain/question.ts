@@ -53,8 +53,7 @@ export interface Question {
   readonly assumesOwnPage: boolean;
 }
 
-/** What the command line says. */
-export interface AskedOptions {
+interface AskedOptions {
   readonly session: string | undefined;
   readonly service: string | undefined;
   readonly header: readonly string[];

@@ -10,7 +10,7 @@ import type { AuditLog, AuditSource } from '../../telemetry/audit.ts';
 import { type SessionCookie, setSessionCookie } from './session-cookie.ts';
 
 /** A login that has succeeded. */
-export interface Login extends NewSession {
+interface Login extends NewSession {
   /** Who vouched: the account of the users file, or the trusted backend. */
   readonly account: string;
   /** Handle of the browser's previous session, if any. */

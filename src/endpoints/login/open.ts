@@ -42,8 +42,7 @@ interface LoginSections {
   };
 }
 
-/** What login is built of. */
-export interface LoginSurroundings {
+interface LoginSurroundings {
   readonly responder: Responder;
   readonly sessions: Sessions;
   readonly serviceTokens: ServiceTokens;

@@ -9,7 +9,7 @@ import { Denial } from '../../errors.ts';
 import type { CanonicalTarget } from '../../sanitize/target.ts';
 
 /** The reader of request targets: a path and query in canonical form, or why they are refused. */
-export type TargetReader = (target: string) => CanonicalTarget | Denial;
+type TargetReader = (target: string) => CanonicalTarget | Denial;
 
 /** Where to go when nothing better is known. */
 export const HOME = '/';

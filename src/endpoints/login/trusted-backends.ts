@@ -13,8 +13,7 @@ import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import type { AttemptStore } from '../../store/store.ts';
 import type { LoginConfig } from './section.ts';
 
-/** What trusted backends are judged with. */
-export interface TrustedBackendParts {
+interface TrustedBackendParts {
   readonly serviceTokens: ServiceTokens;
   readonly attempts: AttemptStore;
   readonly wallMs: Clock;

@@ -21,7 +21,7 @@ const NOT_OFFERED = new Denial('token_request_invalid', 'refresh tokens are not 
 const TO_BROWSER = new Denial('origin_forbidden', 'a browser does not get a refresh token in the body');
 
 /** What the answer to a login has besides, or instead of, what it has without a refresh token. */
-export interface BegunRefresh {
+interface BegunRefresh {
   /** Set-Cookie lines, as a flat name, value list: of the session too, unless the client is a native app. */
   readonly headers: readonly string[];
   /** JSON for a native app (RFC 6749 §5.1); `null` for a browser, which has cookies. */
@@ -63,8 +63,7 @@ export async function beginRefresh(
   return { headers: ['Set-Cookie', opened.setCookieLine], document: null };
 }
 
-/** The parts of {@link RefreshLogins}. */
-export interface RefreshLoginParts {
+interface RefreshLoginParts {
   readonly clients: readonly RefreshClient[];
   readonly everyLogin: boolean;
   readonly cookie: RefreshCookie;

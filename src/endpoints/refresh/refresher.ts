@@ -50,7 +50,7 @@ export const REFRESH_RESULTS = [
 type RefreshResult = (typeof REFRESH_RESULTS)[number];
 
 /** A refresh as it is asked for, untrusted. */
-export interface RefreshRequest {
+interface RefreshRequest {
   readonly token: string;
   readonly client: RefreshClient;
   /** Handle that the session cookie of the request stands for; `null` when it has none. */
@@ -84,8 +84,7 @@ export type Refreshed =
       readonly denial: Denial;
     };
 
-/** The parts of a {@link Refresher}. */
-export interface RefresherParts {
+interface RefresherParts {
   readonly families: RefreshFamilies;
   readonly attempts: AttemptStore;
   readonly sessions: Sessions;

@@ -23,8 +23,7 @@ import type { TokenEndpointSeries } from './series.ts';
 import { SubjectTokens } from './subject-tokens.ts';
 import { TokenEndpoint } from './token-endpoint.ts';
 
-/** What the token endpoint is built of. */
-export interface TokenEndpointSurroundings {
+interface TokenEndpointSurroundings {
   /** `iss` of our tokens. */
   readonly issuer: string;
   readonly keyring: Keyring;

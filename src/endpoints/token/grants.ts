@@ -13,8 +13,7 @@ import { type ClientPolicy, chooseScopes, chooseTarget } from './policy.ts';
 import type { SubjectTokens } from './subject-tokens.ts';
 import type { TokenRequest } from './token-request.ts';
 
-/** Settings of the grants. */
-export interface GrantSettings {
+interface GrantSettings {
   /** `iss` of our tokens. */
   readonly issuer: string;
   readonly maxChainDepth: number;

@@ -16,7 +16,7 @@ export const OAUTH_ERRORS = [
   'server_error',
 ] as const;
 /** One of the `error` codes. */
-export type OAuthError = (typeof OAUTH_ERRORS)[number];
+type OAuthError = (typeof OAUTH_ERRORS)[number];
 
 const ERROR_OF: Partial<Record<DenialReason, OAuthError>> = {
   client_unauthorized: 'invalid_client',

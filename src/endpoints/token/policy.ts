@@ -18,7 +18,7 @@ export interface ClientPolicy {
 }
 
 /** Where a token is for, and which scopes it can have at most. */
-export interface Target {
+interface Target {
   readonly audience: string;
   readonly scopes: ReadonlySet<string>;
 }

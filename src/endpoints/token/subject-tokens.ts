@@ -17,7 +17,7 @@ import type { JSONType } from '../../lib/json.ts';
 import type { SessionRecord } from '../../store/session-record.ts';
 
 /** A token that may be exchanged. */
-export interface SubjectToken {
+interface SubjectToken {
   readonly subject: string;
   /** Whose word the subject is; `null` where it is ours. */
   readonly presentedIssuer: PresentedIssuer | null;
@@ -30,8 +30,7 @@ export interface SubjectToken {
   readonly endsAtMs: number;
 }
 
-/** The parts that verification of subject tokens uses. */
-export interface SubjectTokenParts {
+interface SubjectTokenParts {
   /** The keys that we sign with, and those that have signed tokens that are alive. */
   readonly ownKeys: KeySet;
   readonly ownProfile: TokenProfile & { readonly issuer: string };

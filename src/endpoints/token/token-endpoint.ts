@@ -32,8 +32,7 @@ import {
   type TokenRequest,
 } from './token-request.ts';
 
-/** The parts of the token endpoint. */
-export interface TokenEndpointParts {
+interface TokenEndpointParts {
   readonly clients: Clients;
   readonly policies: ReadonlyMap<string, ClientPolicy>;
   readonly grants: Grants;

@@ -37,7 +37,7 @@ interface ReadCertificate extends Pair {
 }
 
 /** One certificate and its key, as they are in use. */
-export interface CertificatePair extends ReadCertificate {
+interface CertificatePair extends ReadCertificate {
   /** Position in the configuration: the metric label. */
   readonly index: number;
   readonly context: SecureContext;

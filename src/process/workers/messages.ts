@@ -47,7 +47,7 @@ export type CallAnswer = { readonly sallyport: 'reply'; readonly id: number } & 
 );
 
 /** A fault, serialized. */
-export interface WrittenFault {
+interface WrittenFault {
   /** `config`, or the reason of a gateway fault. */
   readonly kind: string;
   readonly message: string;

@@ -13,7 +13,7 @@ import { listen, type Started } from '../started.ts';
 import { type Call, type CallAnswer, isCall, type SharedSecrets, type WorkerLife, writeFault } from './messages.ts';
 
 /** Opens the dependencies of a gateway in this process. */
-export type OpenDependencies = (config: Config) => Promise<GatewayDependencies>;
+type OpenDependencies = (config: Config) => Promise<GatewayDependencies>;
 
 /** Serves the primary. Resolves when the primary has asked it to end and everything is closed. */
 export function runWorker(open: OpenDependencies): Promise<void> {

@@ -10,7 +10,7 @@ const FIRST_PAUSE_MS = 20;
 const LONGEST_PAUSE_MS = 250;
 
 /** What a link needs to know of a client of some library. */
-export interface LinkedClient {
+interface LinkedClient {
   /** Calls back when the connection is over, unless it is over already. */
   once(event: 'end', onEnd: () => void): unknown;
   /** `end` once the connection is over. */
@@ -19,8 +19,7 @@ export interface LinkedClient {
   disconnect(): void;
 }
 
-/** What a link reports. */
-export interface LinkEvents {
+interface LinkEvents {
   /** A connection is live, after this long without one; infinite at the first. */
   readonly onUp: (outageMs: number) => void;
   /** The connection was lost, or an attempt failed; called for each failed attempt. */

@@ -24,7 +24,7 @@ const CLUSTER_RETRY_MS = 50;
 const SLOTS_REFRESH_MS = 5_000;
 
 /** The credentials for a server. */
-export type Login = Pick<RedisOptions, 'username' | 'password'>;
+type Login = Pick<RedisOptions, 'username' | 'password'>;
 
 /** One attempt to connect. */
 export interface Attempt {

@@ -24,16 +24,14 @@ const BEAT_EVERY_MS = 250;
 /** The subscription is replaced when Redis has accepted more heartbeats than this and delivered none. */
 const MOST_UNHEARD = 4;
 
-/** What a feed reports. */
-export interface FeedEvents {
+interface FeedEvents {
   /** The subscription is live. */
   readonly onUp: () => void;
   /** The primaries of a Cluster have changed since the last heartbeat. */
   readonly onServersChanged: () => void;
 }
 
-/** Hears of revoked tokens. */
-export interface TokenNewsListener {
+interface TokenNewsListener {
   readonly onNews: (message: string) => void;
   /** The feed delivers from now on, or its servers have changed: revocations recorded before have to be read. */
   readonly onResumed: () => void;

@@ -14,8 +14,7 @@ export const codes = defineCodes({
   ),
 });
 
-/** One contradiction. */
-export interface Contradiction {
+interface Contradiction {
   readonly code: Code;
   /** The key that it is reported at. */
   readonly key: KeyPath;

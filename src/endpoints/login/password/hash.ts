@@ -11,7 +11,7 @@ import { promisify } from 'node:util';
 import { trimEnd } from '../../../lib/trim.ts';
 
 /** What a hash costs. */
-export interface HashParameters {
+interface HashParameters {
   readonly memoryKib: number;
   readonly passes: number;
   readonly lanes: number;

@@ -15,8 +15,7 @@ import type { HashPlace, PasswordHasher } from './hasher.ts';
 import type { KnownDevices } from './known-device.ts';
 import { accountName, type StandInUser, type User, type UsersFile } from './users-file.ts';
 
-/** Limits of password logins. */
-export interface PasswordRules {
+interface PasswordRules {
   /** For an account from one network or one known device. */
   readonly perAccount: ThrottleRule;
   /** For an account from anywhere but known devices, begun anew in each window. */
@@ -33,7 +32,7 @@ export interface Credentials {
 }
 
 /** Who makes an attempt. */
-export interface PasswordClient {
+interface PasswordClient {
   /** In plain form. */
   readonly address: string;
   /** The Cookie header, untrusted; `null` when there is none. */
@@ -66,8 +65,7 @@ const IMPOSSIBLE = new Denial('login_failed', 'name or password is empty or long
 
 const MAX_NAME_LENGTH = 256;
 
-/** What {@link PasswordLogin} works with. */
-export interface PasswordParts {
+interface PasswordParts {
   readonly users: UsersFile;
   readonly hasher: PasswordHasher;
   readonly attempts: AttemptStore;
