@@ -2,7 +2,6 @@
 
 import { generateKeyPairSync } from 'node:crypto';
 import { ClientAssertions, claimedClient } from '../../src/authentication/client/client-assertion.ts';
-import { NO_REVOCATIONS } from '../../src/authentication/revocation/revoked-tokens.ts';
 import { Grants } from '../../src/endpoints/token/grants.ts';
 import { SubjectTokens } from '../../src/endpoints/token/subject-tokens.ts';
 import { Denial } from '../../src/errors.ts';
@@ -14,6 +13,7 @@ import { ownTokenProfile } from '../../src/jwt/profiles.ts';
 import { Keyring } from '../../src/token/keyring.ts';
 import { generatePrivateJwk, importPrivateJwk } from '../../src/token/signing-key.ts';
 import { TokenIssuer } from '../../src/token/token-issuer.ts';
+import { NO_REVOCATIONS } from '../../test/support/nothing.ts';
 import { compare } from './compare.ts';
 
 const ISSUER = 'https://shop.example.com';

@@ -5,13 +5,13 @@
  */
 
 import { generateKeyPairSync, hash, type KeyObject } from 'node:crypto';
-import { NO_REVOCATIONS } from '../../src/authentication/revocation/revoked-tokens.ts';
-import { NO_SERVICE_TOKEN_EVENTS, ServiceTokens } from '../../src/authentication/service-token/service-tokens.ts';
+import { ServiceTokens } from '../../src/authentication/service-token/service-tokens.ts';
 import { signJws } from '../../src/jwt/jws.ts';
 import { FixedKeySet } from '../../src/jwt/key-set.ts';
 import { serviceTokenProfile } from '../../src/jwt/profiles.ts';
 import { systemClocks } from '../../src/lib/clock.ts';
 import { RecentMap } from '../../src/lib/recent-map.ts';
+import { NO_REVOCATIONS, NO_SERVICE_TOKEN_EVENTS } from '../../test/support/nothing.ts';
 import { compare } from './compare.ts';
 
 const COUNT = 1_000;

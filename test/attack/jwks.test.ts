@@ -5,10 +5,9 @@
 
 import type { RequestListener } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { NO_REVOCATIONS } from '../../src/authentication/revocation/revoked-tokens.ts';
 import { issuerRules } from '../../src/authentication/service-token/issuer.ts';
 import { issuer as issuerSchema } from '../../src/authentication/service-token/section.ts';
-import { NO_SERVICE_TOKEN_EVENTS, ServiceTokens } from '../../src/authentication/service-token/service-tokens.ts';
+import { ServiceTokens } from '../../src/authentication/service-token/service-tokens.ts';
 import { Denial } from '../../src/errors.ts';
 import { LocalControl } from '../../src/gateway/control.ts';
 import { RemoteKeySet } from '../../src/jwt/remote-key-set.ts';
@@ -22,6 +21,7 @@ import { ecKeyPair, es256, forge, type KeyPair, publicJwk } from '../support/for
 import { HOST, PUBLIC_ORIGIN, startGateway, type TestGateway } from '../support/gateway.ts';
 import { answering, KeyServer } from '../support/key-server.ts';
 import { asToken } from '../support/names.ts';
+import { NO_REVOCATIONS, NO_SERVICE_TOKEN_EVENTS } from '../support/nothing.ts';
 import { rawRequest } from '../support/raw-client.ts';
 import { RecordingUpstream } from '../support/recording-upstream.ts';
 import { until } from '../support/until.ts';

@@ -11,7 +11,7 @@ import { dirname, join } from 'node:path';
 const ROOT = join(import.meta.dirname, '../..');
 
 /** One edit of an existing file: text that is inserted after an anchor. */
-export interface Edit {
+interface Edit {
   readonly after: string;
   readonly insert: string;
 }

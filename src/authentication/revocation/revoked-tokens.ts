@@ -30,13 +30,3 @@ export interface WatchedRevocations {
    */
   watch(claims: Readonly<Record<string, unknown>>, onRevoked: () => void): () => void;
 }
-
-/**
- * What a verifier without a store of sessions knows: nothing. A revoked token is accepted there until it expires, which
- * for our own upstream tokens is `upstreamToken.lifetime` (docs/how-to/revoke-tokens.md).
- */
-export const NO_REVOCATIONS: RevokedTokens & KnownRevocations & WatchedRevocations = Object.freeze({
-  isRevoked: () => false,
-  isKnown: () => false,
-  watch: () => () => {},
-});

@@ -39,9 +39,6 @@ interface ServiceTokenParts {
   readonly events: ServiceTokenEvents;
 }
 
-/** Counts nothing. */
-export const NO_SERVICE_TOKEN_EVENTS: ServiceTokenEvents = Object.freeze({ onAccepted: () => {}, onRefused: () => {} });
-
 const SCHEME = 'Bearer ';
 
 /** An issuer, and the verifier of its tokens. */

@@ -1,0 +1,18 @@
+/** Stand-ins for parts that a test or a benchmark is not about. */
+
+import type {
+  KnownRevocations,
+  RevokedTokens,
+  WatchedRevocations,
+} from '../../src/authentication/revocation/revoked-tokens.ts';
+import type { ServiceTokenEvents } from '../../src/authentication/service-token/service-tokens.ts';
+
+/** No token is revoked. */
+export const NO_REVOCATIONS: RevokedTokens & KnownRevocations & WatchedRevocations = Object.freeze({
+  isRevoked: () => false,
+  isKnown: () => false,
+  watch: () => () => {},
+});
+
+/** Counts nothing. */
+export const NO_SERVICE_TOKEN_EVENTS: ServiceTokenEvents = Object.freeze({ onAccepted: () => {}, onRefused: () => {} });
