@@ -18,7 +18,8 @@ interface ReasonRow {
   readonly title: string;
   /** What the client may know, and what to do about it. */
   readonly detail: string;
-  readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
+  /** Level of the line in the access log. Every request is worth a line at `info`. */
+  readonly logLevel: 'info' | 'warn' | 'error';
   /** Close the connection after the answer: the request's end cannot be trusted. */
   readonly close?: true;
   /** Seconds for `Retry-After` where the producer gives none. */
@@ -144,7 +145,7 @@ const DENIALS = {
     status: 401,
     title: 'Authentication required',
     detail: 'Log in, or present a credential that this address accepts.',
-    logLevel: 'debug',
+    logLevel: 'info',
   },
   session_invalid: {
     status: 401,
@@ -162,7 +163,7 @@ const DENIALS = {
     status: 401,
     title: 'Session ended',
     detail: 'Your session has ended. Log in again.',
-    logLevel: 'debug',
+    logLevel: 'info',
   },
   token_invalid: {
     status: 401,
@@ -378,7 +379,7 @@ const FAULTS = {
     status: 499,
     title: 'Client closed request',
     detail: 'The client left before the answer was complete.',
-    logLevel: 'debug',
+    logLevel: 'info',
   },
   bug: {
     status: 500,

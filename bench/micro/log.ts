@@ -81,7 +81,7 @@ function gatherAsString(): void {
 
 /** A line as it is made: many pieces, put together. */
 function makeLine(): string {
-  let line = `{"level":30,"time":"2026-01-31T12:00:00.000Z","id":"${exchange.id}"`;
+  let line = `{"level":"info","time":"2026-01-31T12:00:00.000Z","id":"${exchange.id}"`;
   line += `,"route":"orders","method":"${exchange.method}","host":"shop.example.com","path":"/api/orders"`;
   line += `,"status":200,"durationMs":${exchange.startedMs},"upstreamMs":${exchange.dispatchedMs}`;
   line += `,"requestBytes":0,"responseBytes":${exchange.responseBytes},"client":"127.0.0.1"`;

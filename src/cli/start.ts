@@ -42,7 +42,16 @@ export const start = defineCommand({
     // A worker is this program with these arguments; its configuration comes from the primary.
     if (cluster.isWorker) return runAsWorker(io);
     const path = configPath(options.config, io);
-    return runGateway(path, await loadToRun(path, io), io, !options.json && io.stdout.isTTY === true);
+    const isForPeople = !options.json && io.stdout.isTTY === true;
+    try {
+      const loaded = isForPeople ? await loadToRun(path, io) : await loadInLines(path, io, null);
+      return await runGateway(path, loaded, io, isForPeople);
+    } catch (thrown) {
+      if (!isForPeople) await logFailedStart(thrown);
+      // With its output in a file, the terminal is on standard error.
+      if (isForPeople || io.stderr.isTTY === true) throw thrown;
+      return EXIT.failed;
+    }
   },
 });
 
@@ -83,21 +92,32 @@ async function runGateway(path: string, loaded: ReadInstance, io: CliIo, isForPe
       dependencies,
     );
     const instance = await Promise.race([starting, signals.next()]);
-    // Nobody is served yet.
-    if (instance === undefined) return EXIT.ok;
+    if (typeof instance === 'string') {
+      log.info({ signal: instance }, 'ended by a signal before it served anybody');
+      return EXIT.ok;
+    }
     const { text, fields } = await readiness(instance, loaded, io);
     // Through the lines, which wait for a terminal or a pipe that takes nothing; `stdout` would make the process wait.
     if (isForPeople) lines.write(`sallyport ${VERSION} ${text}\n`);
     else log['notReady' in fields ? 'warn' : 'info']({ version: VERSION, ...fields }, text);
     lines.flush();
     reloads.pass(() => void instance.reloader.reload());
-    return await untilEnd(instance, signals, hopeless.promise);
+    return await untilEnd(instance, signals, hopeless.promise, dependencies);
   } finally {
     signals.stop();
     reloads.stop();
     await flushLogs();
     endSoon();
   }
+}
+
+/** Writes why the gateway cannot start as a line of its log, with one text for each mistake. */
+async function logFailedStart(thrown: unknown): Promise<void> {
+  const { createLog, errorFields, flushLogs, standardOutput } = await import('../telemetry/log.ts');
+  const log = createLog('info', standardOutput());
+  if (thrown instanceof ConfigFault) log.fatal({ problems: thrown.message.split('\n') }, 'cannot start');
+  else log.fatal({ fault: errorFields(thrown) }, 'cannot start');
+  await flushLogs();
 }
 
 /** Runs as one of several workers. */
@@ -153,15 +173,32 @@ function endSoon(): void {
 }
 
 /** Waits for a signal, then drains; a second signal ends the process at once. */
-async function untilEnd(instance: Instance, signals: EndSignals, hopeless: Promise<'hopeless'>): Promise<ExitCode> {
-  if ((await Promise.race([signals.next(), hopeless])) === 'hopeless') {
+async function untilEnd(
+  instance: Instance,
+  signals: EndSignals,
+  hopeless: Promise<'hopeless'>,
+  { log, lines, clocks }: Awaited<ReturnType<typeof openDependencies>>,
+): Promise<ExitCode> {
+  const signal = await Promise.race([signals.next(), hopeless]);
+  const beganMs = clocks.monotonicMs();
+  const afterMs = () => Math.round(clocks.monotonicMs() - beganMs);
+  if (signal === 'hopeless') {
+    log.fatal('no worker starts any more: the process ends');
     await instance.close();
     return EXIT.failed;
   }
-  const isCut = await Promise.race([instance.drain().then(() => false), signals.next().then(() => true)]);
-  if (isCut) setTimeout(() => process.exit(EXIT.failed), CUT_GRACE_MS).unref();
-  if (isCut) await instance.close();
-  return isCut ? EXIT.failed : EXIT.ok;
+  const { delay: delayMs, timeout: timeoutMs } = instance.reloader.inUse.config.shutdown;
+  log.info({ signal, delayMs, timeoutMs }, 'shutting down');
+  const second = await Promise.race([instance.drain(), signals.next()]);
+  if (typeof second !== 'string') {
+    log.info({ afterMs: afterMs() }, 'stopped');
+    return EXIT.ok;
+  }
+  log.warn({ signal: second, afterMs: afterMs() }, 'stopped by a second signal; requests in progress were cut');
+  setTimeout(() => process.exit(EXIT.failed), CUT_GRACE_MS).unref();
+  lines.flush();
+  await instance.close();
+  return EXIT.failed;
 }
 
 /** Time for connections to close before the process ends anyway. */
@@ -193,17 +230,17 @@ class ReloadSignal {
 }
 
 interface EndSignals {
-  next(): Promise<void>;
+  next(): Promise<NodeJS.Signals>;
   stop(): void;
 }
 
 /** SIGTERM and SIGINT, in the order in which they arrive. */
 function endSignals(): EndSignals {
-  let next = Promise.withResolvers<void>();
-  const onSignal = () => {
+  let next = Promise.withResolvers<NodeJS.Signals>();
+  const onSignal = (signal: NodeJS.Signals) => {
     const { resolve: signalled } = next;
-    next = Promise.withResolvers<void>();
-    signalled();
+    next = Promise.withResolvers<NodeJS.Signals>();
+    signalled(signal);
   };
   process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
   return {
@@ -214,6 +251,11 @@ function endSignals(): EndSignals {
 
 async function loadAgain(path: string, io: CliIo, inUse: LoadedConfig['config']): Promise<ReadInstance> {
   if (path === '-') throw new ConfigFault('the configuration came from standard input and cannot be read again');
+  return loadInLines(path, io, inUse);
+}
+
+/** @throws ConfigFault with one line for each mistake, without the lines of the file */
+async function loadInLines(path: string, io: CliIo, inUse: LoadedConfig['config'] | null): Promise<ReadInstance> {
   const { errorLines } = await import('../config/render.ts');
   const { loaded, problems } = await checkWithContents(path, io, inUse);
   if (loaded === null) throw new ConfigFault(errorLines({ path, problems }).join('\n'));

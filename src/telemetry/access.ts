@@ -5,12 +5,13 @@ import { toTimestamp } from '../lib/timestamp.ts';
 import type { FinishedRequest, LoggedListener } from './finished-request.ts';
 import { errorFields, type LineStream } from './log.ts';
 
-/** The numbers that pino uses, so that the access log reads like the rest of the log. */
-const LEVELS = { debug: 20, info: 30, warn: 40, error: 50 } as const;
+/** In the order of their severity. */
+const LEVELS = { debug: 0, info: 1, warn: 2, error: 3 } as const;
+type Level = keyof typeof LEVELS;
 
 /** The part of the section `log` that the access log follows. */
 interface AccessLogSettings {
-  readonly level: keyof typeof LEVELS;
+  readonly level: Level;
   readonly access: 'all' | 'errors' | 'off';
 }
 
@@ -69,8 +70,8 @@ export class AccessLog {
 
     const { access, level } = this.#settings;
     if (access === 'off' || (access === 'errors' && reason === null && status < 500)) return;
-    const lineLevel = LEVELS[reason === null ? 'info' : REASONS[reason].logLevel];
-    if (lineLevel >= LEVELS[level])
+    const lineLevel = reason === null ? 'info' : REASONS[reason].logLevel;
+    if (LEVELS[lineLevel] >= LEVELS[level])
       this.#stream.write(this.#line(exchange, lineLevel, status, durationMs, upstreamMs, wallMs));
   }
 
@@ -85,7 +86,7 @@ export class AccessLog {
     const { access, level } = this.#settings;
     const { status, logLevel } = REASONS[reason];
     if (access === 'off' || LEVELS[logLevel] < LEVELS[level]) return;
-    const head = `{"level":${LEVELS[logLevel]},"time":"${this.#time(wallMs)}","id":"${id}"${listener.logText}`;
+    const head = `{"level":"${logLevel}","time":"${this.#time(wallMs)}","id":"${id}"${listener.logText}`;
     this.#stream.write(`${head},${JSON.stringify({ status, client, reason, note, msg: 'request' }).slice(1)}\n`);
   }
 
@@ -97,14 +98,14 @@ export class AccessLog {
    */
   #line(
     exchange: FinishedRequest,
-    level: number,
+    level: Level,
     status: number,
     durationMs: number,
     upstreamMs: number,
     wallMs: number,
   ): string {
     const { screened, route, principal, reason, note } = exchange;
-    let line = `{"level":${level},"time":"${this.#time(wallMs)}","id":"${exchange.id}"${exchange.listener.logText}`;
+    let line = `{"level":"${level}","time":"${this.#time(wallMs)}","id":"${exchange.id}"${exchange.listener.logText}`;
     if (route !== null) line += `,"route":"${route.id}"`;
     line += `,"method":"${exchange.method}"`;
     // The query may carry secrets; a refused target is not quoted at all (LOG-02).

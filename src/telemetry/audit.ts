@@ -137,6 +137,10 @@ type Event =
   | {
       readonly event: 'denied';
       readonly route: string;
+      /** Of the request, as in the access log. */
+      readonly method: string;
+      readonly host: string | null;
+      readonly path: string | null;
       readonly reason: string;
       readonly note: string | null;
       /** `null` when nobody was authenticated. */
@@ -226,16 +230,18 @@ export class AuditLog {
 
   /** Writes `denied` for a finished exchange that its route refused; nothing for any other. */
   recordDenial(exchange: FinishedRequest): void {
-    const { route, reason, note, principal } = exchange;
+    const { route, reason, note, principal, method, screened } = exchange;
     if (route === null || reason === null || !isRefusal(reason)) return;
     const subject = principal?.subject ?? null;
     const subjectIssuer = principal?.credential?.presentedIssuer ?? null;
-    this.write({ event: 'denied', route: route.id, reason, note, subject, subjectIssuer }, auditSource(exchange));
+    const request = { method, host: screened?.host ?? null, path: screened?.target.path ?? null };
+    const why = { reason, note, subject, subjectIssuer };
+    this.write({ event: 'denied', route: route.id, ...request, ...why }, auditSource(exchange));
   }
 
   #line(event: AuditEvent, { requestId, client }: AuditSource): string {
     const time = toTimestamp(this.#wallMs());
-    const record = { level: 30, time, stream: 'audit', ...event, id: requestId, client, msg: event.event };
+    const record = { level: 'info', time, stream: 'audit', ...event, id: requestId, client, msg: event.event };
     return `${JSON.stringify(record)}\n`;
   }
 }

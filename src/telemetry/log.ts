@@ -52,7 +52,8 @@ export function standardOutput(): LineBlocks {
 
 /** Opens the log of a process. @param level  the least severe level that is written, or `silent` */
 export function createLog(level: string, stream: LineStream): Logger {
-  return pino({ level, base: null, timestamp: stdTimeFunctions.isoTime }, stream);
+  const formatters = { level: (label: string) => ({ level: label }) };
+  return pino({ level, base: null, timestamp: stdTimeFunctions.isoTime, formatters }, stream);
 }
 
 /** Counts and logs lines that were lost. @param output  where they should have gone, for the log */

@@ -5,10 +5,9 @@ import { z } from 'zod';
 /** The section `log`. */
 export const log = () =>
   z.strictObject({
-    level: z
-      .enum(['debug', 'info', 'warn', 'error'])
-      .prefault('info')
-      .meta({ description: 'Least severe level that is written.' }),
+    level: z.enum(['debug', 'info', 'warn', 'error']).prefault('info').meta({
+      description: 'Least severe level that is written, in the access log too; at `info` it has every request.',
+    }),
     access: z.enum(['all', 'errors', 'off']).prefault('all').meta({
       description:
         'Access log: every request, only those answered with 4xx or 5xx by the gateway or 5xx by anyone, or none.',

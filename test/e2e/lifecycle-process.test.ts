@@ -29,7 +29,8 @@ describe('the process', () => {
     expect(await gateway.ended).toEqual({ code: 0, signal: null });
     expect(gateway.stderr).toBe('');
     // What was logged last is written.
-    expect(gateway.records.at(-1)).toMatchObject({ path: '/slow', status: 200 });
+    expect(gateway.records.at(-2)).toMatchObject({ path: '/slow', status: 200 });
+    expect(gateway.records.at(-1)).toMatchObject({ msg: 'stopped' });
   });
 
   test('S8: SIGUSR1 opens no debugger', async () => {
@@ -119,9 +120,8 @@ describe('the process', () => {
     await using taken = await GatewayProcess.start({ routes });
     await using gateway = await GatewayProcess.start({ routes, port: taken.port, isNotWaitedFor: true });
     expect(await gateway.ended).toEqual({ code: 1, signal: null });
-    expect(gateway.stdout).toBe('');
-    expect(gateway.stderr).toBe(
-      `listeners.public.address: cannot listen on 127.0.0.1:${taken.port}: something else is listening there\n`,
-    );
+    const problem = `listeners.public.address: cannot listen on 127.0.0.1:${taken.port}: something else is listening there`;
+    expect(gateway.records).toMatchObject([{ level: 'fatal', problems: [problem], msg: 'cannot start' }]);
+    expect(gateway.stderr).toBe('');
   });
 });

@@ -276,10 +276,9 @@ describe('two workers', () => {
       isNotWaitedFor: true,
     });
     expect(await gateway.ended).toEqual({ code: 1, signal: null });
-    expect(gateway.stderr).toBe(
-      `listeners.public.address: cannot listen on 127.0.0.1:${taken.port}: something else is listening there\n`,
-    );
-    expect(gateway.stdout).toBe('');
+    const problem = `listeners.public.address: cannot listen on 127.0.0.1:${taken.port}: something else is listening there`;
+    expect(gateway.records).toMatchObject([{ level: 'fatal', problems: [problem], msg: 'cannot start' }]);
+    expect(gateway.stderr).toBe('');
   });
 });
 

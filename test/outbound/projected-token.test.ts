@@ -63,7 +63,7 @@ describe('a projected ServiceAccount token', () => {
     expect(answer).toMatchObject({ status: 503, reason: 'token_unavailable' });
     expect(answer.headers.get('retry-after')).toBe('2');
     expect(stage.orders.requests).toEqual([]);
-    expect(stage.gateway.log.records.at(-1)).toMatchObject({ note: 'projected token cannot be read', level: 50 });
+    expect(stage.gateway.log.records.at(-1)).toMatchObject({ note: 'projected token cannot be read', level: 'error' });
   });
 
   test('a token that has expired is not sent, even if the file still has it', async () => {

@@ -118,7 +118,16 @@ test.each([
     expect(headers.get('x-request-id')).toBe(requestId);
     const lines = gateway.log.records.filter(({ msg }) => msg === 'request');
     expect(lines).toEqual([
-      { level: 30, time: expect.any(String), id: requestId, status, client: '127.0.0.1', reason, note, msg: 'request' },
+      {
+        level: 'info',
+        time: expect.any(String),
+        id: requestId,
+        status,
+        client: '127.0.0.1',
+        reason,
+        note,
+        msg: 'request',
+      },
     ]);
     expect(gateway.log.text).not.toContain('canary');
   },

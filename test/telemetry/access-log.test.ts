@@ -1,0 +1,72 @@
+/** What the access log and the audit stream say of requests, and whether the page about them says the same. */
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { REASONS } from '../../src/errors.ts';
+import { HOST, startGateway } from '../support/gateway.ts';
+import { rawRequest, requestHead } from '../support/raw-client.ts';
+import { until } from '../support/until.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const PAGE = readFileSync(join(ROOT, 'docs/reference/logs.md'), 'utf8');
+const NAVIGATION = ['Accept: text/html', 'Sec-Fetch-Mode: navigate', 'Sec-Fetch-Dest: document'];
+const PATHS = { '401': [], 'a redirect to login': NAVIGATION } as const;
+
+describe('A4: with log.access: all, every request has a line at level info', () => {
+  test.each(Object.entries(PATHS))('%s', async (_title, headers) => {
+    await using gateway = await startGateway({ config: { log: { level: 'info', access: 'all' } } });
+    const { status } = await rawRequest(gateway.port, requestHead('GET', '/cart?code=secret', [HOST, ...headers]));
+    await until(() => gateway.log.records.some(({ msg }) => msg === 'request'), 'it is logged');
+    expect(gateway.log.records.filter(({ msg }) => msg === 'request')).toMatchObject([
+      { level: 'info', status, method: 'GET', path: '/cart', reason: 'credential_missing', route: 'app' },
+    ]);
+  });
+
+  test('no reason is below that level', () => {
+    for (const { logLevel } of Object.values(REASONS)) expect(['info', 'warn', 'error']).toContain(logLevel);
+  });
+});
+
+test('A4: a denial says which request was denied, without its query', async () => {
+  await using gateway = await startGateway();
+  await rawRequest(gateway.port, requestHead('GET', '/cart?code=secret', [HOST]));
+  await until(() => gateway.audit.records.length > 0, 'it is audited');
+  expect(gateway.audit.records).toEqual([
+    {
+      level: 'info',
+      time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+      stream: 'audit',
+      event: 'denied',
+      route: 'app',
+      method: 'GET',
+      host: 'shop.example.com',
+      path: '/cart',
+      reason: 'credential_missing',
+      note: expect.any(String),
+      subject: null,
+      subjectIssuer: null,
+      id: expect.any(String),
+      client: '127.0.0.1',
+      msg: 'denied',
+    },
+  ]);
+});
+
+describe('the page of the logs', () => {
+  test('has every event of the audit stream and no other', () => {
+    const source = readFileSync(join(ROOT, 'src/telemetry/audit.ts'), 'utf8');
+    const events = new Set([...source.matchAll(/readonly event: '(\w+)'/g)].map(([, event]) => event));
+    const [, table = ''] = PAGE.split('## The audit stream');
+    const rows = [...table.matchAll(/^\| `(\w+)` \| .* \| .* \|$/gm)].map(([, event]) => event);
+    expect(rows.toSorted()).toEqual([...events].toSorted());
+  });
+
+  test('has every field of the access log', async () => {
+    const source = readFileSync(join(ROOT, 'src/telemetry/access.ts'), 'utf8');
+    const line = source.slice(source.indexOf('  #line('), source.indexOf('  #time('));
+    const fields = [...line.matchAll(/"(\w+)":/g)].map(([, field]) => field ?? '');
+    expect(fields).toContain('durationMs');
+    for (const field of fields) expect(PAGE).toContain(`\`${field}\``);
+  });
+});
