@@ -240,7 +240,8 @@ const DENIALS = {
   origin_forbidden: {
     status: 403,
     title: 'Cross-origin request refused',
-    detail: 'A request that changes something has to come from a page of this site.',
+    detail:
+      'A request that changes something has to come from a page of this site. A program says so with an Origin header that names this site.',
     logLevel: 'warn',
   },
   admin_disabled: {
@@ -302,7 +303,8 @@ const FAULTS = {
   store_unavailable: {
     status: 503,
     title: 'Temporarily unavailable',
-    detail: 'Your session cannot be checked right now. You are still logged in; try again shortly.',
+    detail:
+      'Sessions cannot be checked, opened or ended right now. Nothing has changed: whoever was logged in still is. Try again shortly.',
     logLevel: 'error',
     retryAfterSec: 2,
     alert: true,

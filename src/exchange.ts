@@ -7,7 +7,7 @@
  */
 
 import type { Duplex, Readable } from 'node:stream';
-import type { Denial, GatewayFault, Reason } from './errors.ts';
+import type { Denial, DenialReason, GatewayFault, Reason } from './errors.ts';
 import { randomHex } from './lib/random-hex.ts';
 import type { Principal } from './principal.ts';
 import type { Route } from './routing/route.ts';
@@ -20,6 +20,14 @@ export interface Abortable {
   abort(): void;
 }
 
+/** The answer to a request that never became an exchange. */
+export interface UnreadAnswer {
+  readonly mediaType: string;
+  readonly body: string;
+  /** Flat name, value list. */
+  readonly headers: readonly string[];
+}
+
 /** Answers the requests of one listener, as one configuration has it. */
 export interface Handler {
   /** Series of requests that match no route, and of what never becomes a request. */
@@ -30,6 +38,8 @@ export interface Handler {
   handle(exchange: Exchange): void;
   /** Answers a request that the listener refuses. Never throws. */
   refuse(exchange: Exchange, denial: Denial): void;
+  /** The page for a person whose request never becomes an exchange. */
+  unreadPage(reason: DenialReason, requestId: string): UnreadAnswer;
   /** An exchange that began on it is over. */
   finished(): void;
 }

@@ -83,6 +83,8 @@ export function compileRuntime(
   const responder = new Responder({
     clearCookieLine: clearSessionCookie(config.session.cookie),
     basePath: config.basePath,
+    publicOrigin: config.publicOrigin[0] as string,
+    wallMs: longLived.clocks.wallMs,
   });
   // The one place that decides the `iss` of the gateway's tokens.
   const issuer = config.upstreamToken.issuer ?? (config.publicOrigin[0] as string);

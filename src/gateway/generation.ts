@@ -3,8 +3,8 @@
  * last of its exchanges is over, and only then are the upstreams and key sets closed that it alone has.
  */
 
-import { Denial } from '../errors.ts';
-import type { Exchange, Handler } from '../exchange.ts';
+import { Denial, type DenialReason } from '../errors.ts';
+import type { Exchange, Handler, UnreadAnswer } from '../exchange.ts';
 import { settledWithin } from '../lib/settled-within.ts';
 import { handle, type Pipeline } from '../pipeline.ts';
 import type { RouteMetrics } from '../telemetry/route-series.ts';
@@ -110,6 +110,10 @@ class PipelineHandler implements Handler {
 
   refuse(exchange: Exchange, denial: Denial): void {
     this.#pipeline.responder.denial(exchange, denial);
+  }
+
+  unreadPage(reason: DenialReason, requestId: string): UnreadAnswer {
+    return this.#pipeline.responder.unreadPage(reason, requestId);
   }
 
   finished(): void {

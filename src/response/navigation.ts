@@ -5,6 +5,9 @@
 
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
 
+/** The headers that say it. */
+type NavigationFields = Pick<ScreenedRequest['fields'], 'secFetchMode' | 'secFetchDest' | 'accept' | 'isScripted'>;
+
 /**
  * Whether the client shows the answer as a page.
  *
@@ -14,8 +17,27 @@ import type { ScreenedRequest } from '../sanitize/sanitize.ts';
  * @see Fetch Metadata Request Headers §2.2, §2.3; Fetch §4.5 ("service-workers mode")
  */
 export function isNavigation(request: ScreenedRequest): boolean {
-  const { secFetchMode, secFetchDest, accept, isScripted } = request.fields;
-  if (request.isWebSocket) return false;
+  return !request.isWebSocket && isByPerson(request.fields);
+}
+
+/** The same for a request that was refused before it was screened: its header list decides only what the refusal looks like. */
+export function isNavigationHead(rawHeaders: readonly string[]): boolean {
+  const value = (wanted: string) => {
+    const index = rawHeaders.findIndex((name, at) => at % 2 === 0 && name.toLowerCase() === wanted);
+    return index === -1 ? null : (rawHeaders[index + 1] ?? null);
+  };
+  return (
+    value('upgrade') === null &&
+    isByPerson({
+      secFetchMode: value('sec-fetch-mode'),
+      secFetchDest: value('sec-fetch-dest'),
+      accept: value('accept'),
+      isScripted: value('x-requested-with') === 'XMLHttpRequest' || value('hx-request') === 'true',
+    })
+  );
+}
+
+function isByPerson({ secFetchMode, secFetchDest, accept, isScripted }: NavigationFields): boolean {
   if (secFetchMode !== null) return secFetchMode === 'navigate';
   if (secFetchDest !== null) return secFetchDest === 'document';
   return !isScripted && accept !== null && /(?:^|[,\s])text\/html(?:$|[;,\s])/.test(accept);

@@ -5,6 +5,7 @@
 
 import { hash } from 'node:crypto';
 import { Html, html } from '../lib/html.ts';
+import { toTimestamp } from '../lib/timestamp.ts';
 
 /** Colours by what they are for; test/response/page.test.ts holds their contrast (WCAG 2.2, 1.4.3 and 1.4.11). */
 const LIGHT =
@@ -30,6 +31,7 @@ button.quiet{background:none;border-color:var(--line);color:var(--accent)}
 :focus-visible{outline:3px solid var(--accent);outline-offset:2px}
 a{color:var(--accent)}
 .alert{padding:.75rem 1rem;border-left:4px solid var(--alert);border-radius:.25rem;background:var(--alert-paper);color:var(--alert);font-weight:600}
+.note{padding:.75rem 1rem;border-left:4px solid var(--accent);border-radius:.25rem;background:var(--paper)}
 .small{color:var(--soft);font-size:.875rem}
 .badge{display:inline-block;padding:0 .5rem;border:1px solid var(--line);border-radius:1rem;color:var(--soft);font-size:.875rem;white-space:nowrap}
 ul{margin:0 0 1rem;padding:0;list-style:none}
@@ -69,11 +71,23 @@ export interface Page {
   readonly body: Html;
   /** What went wrong and what to do; shown above the body, under the id `problem`. */
   readonly problem?: string | null;
+  /** What the reader should know before going on, where nothing went wrong. */
+  readonly note?: string | null;
   readonly isWide?: boolean;
 }
 
+/** By what an operator finds the request that a page answers. */
+export interface PageStamp {
+  readonly requestId: string;
+  readonly atMs: number;
+}
+
 /** Writes a whole page. */
-export function renderPage({ title, body, problem = null, isWide = false }: Page): string {
+export function renderPage(
+  { title, body, problem = null, note = null, isWide = false }: Page,
+  { requestId, atMs }: PageStamp,
+): string {
+  const time = toTimestamp(atMs);
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -87,7 +101,9 @@ export function renderPage({ title, body, problem = null, isWide = false }: Page
 <main class="${isWide ? 'wide' : 'card'}">
 <h1>${title}</h1>
 ${problem === null ? null : html`<p class="alert" id="problem" role="alert">${problem}</p>`}
+${note === null ? null : html`<p class="note" role="status">${note}</p>`}
 ${body}
+<footer class="small">Request id: <code>${requestId}</code><br><time datetime="${time}">${time.slice(0, 19).replace('T', ' ')} UTC</time></footer>
 </main>
 </body>
 </html>

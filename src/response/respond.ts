@@ -4,25 +4,33 @@
  */
 
 import { Denial, type GatewayFault, PROBLEM_MEDIA_TYPE, problemDocument, REASONS, type Reason } from '../errors.ts';
-import type { Exchange } from '../exchange.ts';
+import type { Exchange, UnreadAnswer } from '../exchange.ts';
 import { bearerChallenge, SESSION_CHALLENGE } from '../lib/challenge.ts';
-import { html } from '../lib/html.ts';
+import type { Clock } from '../lib/clock.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
 import { clientChallenge } from './challenges.ts';
-import { isNavigation } from './navigation.ts';
+import {
+  admitsLogin,
+  ENDED,
+  errorPage,
+  loginPath,
+  NEEDS_LOGIN,
+  ownTarget,
+  type PageLinks,
+  unreadPage,
+} from './error-page.ts';
+import { isNavigation, isNavigationHead } from './navigation.ts';
 import { PAGE_HEADERS, type Page, renderPage } from './page.ts';
 
-interface ResponderSettings {
+/** What answers are made from. */
+interface ResponderSettings extends PageLinks {
   /** Set-Cookie line that deletes the session cookie. */
   readonly clearCookieLine: string;
-  /** Path of the gateway's own endpoints. */
-  readonly basePath: string;
+  readonly wallMs: Clock;
 }
 
 /** Reasons that make the browser's cookie useless, so that it is deleted. Never a fault. */
 const DEAD_COOKIE = new Set<Reason>(['session_invalid', 'session_unknown', 'session_expired']);
-/** 401s that logging in resolves. */
-const NEEDS_LOGIN = new Set<Reason>(['credential_missing', 'session_invalid', 'session_unknown', 'session_expired']);
 
 /** On every answer of the gateway, unless the answer sets them itself. */
 const DEFAULT_HEADERS = [
@@ -33,6 +41,11 @@ const DEFAULT_HEADERS = [
   'Referrer-Policy',
   'no-referrer',
 ] as const;
+
+/** A page after which a login can tell that the browser did not keep its cookie (`endpoints/login/browser-login.ts`). */
+export const SAME_ORIGIN_REFERRER: readonly string[] = ['Referrer-Policy', 'same-origin'];
+
+const HTML_MEDIA_TYPE = 'text/html; charset=utf-8';
 
 /** Writes the answers of requests that are not forwarded. Does nothing once an exchange has been answered or is over. */
 export class Responder {
@@ -53,9 +66,9 @@ export class Responder {
     if (DEAD_COOKIE.has(denial.reason)) headers.push('Set-Cookie', this.#settings.clearCookieLine);
 
     if (NEEDS_LOGIN.has(denial.reason)) {
-      const login = loginRedirect(exchange, this.#settings.basePath);
+      const login = loginRedirect(exchange, denial.reason, this.#settings.basePath);
       if (login !== null) {
-        this.redirect(exchange, 302, login, headers);
+        this.redirect(exchange, 302, login, [...headers, ...SAME_ORIGIN_REFERRER]);
         return;
       }
     }
@@ -81,16 +94,26 @@ export class Responder {
 
   /** Sends a page. */
   page(exchange: Exchange, status: number, page: Page, headers: readonly string[] = []): void {
-    this.#send(exchange, status, 'text/html; charset=utf-8', renderPage(page), [...headers, ...PAGE_HEADERS]);
+    const text = renderPage(page, { requestId: exchange.id, atMs: this.#settings.wallMs() });
+    this.#send(exchange, status, HTML_MEDIA_TYPE, text, [...headers, ...PAGE_HEADERS]);
   }
 
-  /** Answers a refused request with a page that lets the person try again, instead of the general one. */
-  refusalPage(exchange: Exchange, denial: Denial, page: Page, headers: readonly string[] = []): void {
-    exchange.refused(denial);
-    const { status } = REASONS[denial.reason];
-    const all = withRetryAfter(denial.reason, [...headers, ...denial.headers]);
-    if (status === 401) all.push(...challenges(exchange, denial.reason));
+  /** Answers a request that was refused or failed with a page that lets the person try again, instead of the general one. */
+  failurePage(exchange: Exchange, why: Denial | GatewayFault, page: Page): void {
+    const { status } = REASONS[why.reason];
+    const all = withRetryAfter(why.reason, recordedHeaders(exchange, why));
+    if (status === 401) all.push(...challenges(exchange, why.reason));
     this.page(exchange, status, page, all);
+  }
+
+  /**
+   * The page for a person whose request could not be read and so never became an exchange.
+   *
+   * @param requestId  under which the log knows it
+   */
+  unreadPage(reason: Reason, requestId: string): UnreadAnswer {
+    const body = renderPage(unreadPage(reason), { requestId, atMs: this.#settings.wallMs() });
+    return { mediaType: HTML_MEDIA_TYPE, body, headers: PAGE_HEADERS };
   }
 
   /** Whether a page answers a request, since a person goes there, or a document, since a program asks. */
@@ -100,10 +123,8 @@ export class Responder {
 
   /** Answers a request that was refused or failed with JSON of the endpoint's own, challenge included. */
   failure(exchange: Exchange, why: Denial | GatewayFault, body: string, headers: readonly string[]): void {
-    if (why instanceof Denial) exchange.refused(why);
-    else exchange.failed(why);
-    const all = why instanceof Denial ? [...headers, ...why.headers] : headers;
-    this.json(exchange, REASONS[why.reason].status, body, withRetryAfter(why.reason, all));
+    const all = withRetryAfter(why.reason, [...headers, ...recordedHeaders(exchange, why)]);
+    this.json(exchange, REASONS[why.reason].status, body, all);
   }
 
   /**
@@ -123,9 +144,9 @@ export class Responder {
   #problem(exchange: Exchange, reason: Reason, headers: readonly string[]): void {
     const { status } = REASONS[reason];
     const all = withRetryAfter(reason, headers);
-    const { screened } = exchange;
-    if (screened !== null && isNavigation(screened)) {
-      this.page(exchange, status, errorPage(reason, exchange, this.#settings.basePath), all);
+    const { screened, rawHeaders } = exchange;
+    if (screened === null ? isNavigationHead(rawHeaders) : isNavigation(screened)) {
+      this.page(exchange, status, errorPage(reason, exchange, this.#settings), all);
     } else {
       this.#send(exchange, status, PROBLEM_MEDIA_TYPE, problemDocument(reason, exchange.id), all);
     }
@@ -158,26 +179,26 @@ function withRetryAfter(reason: Reason, headers: readonly string[]): string[] {
   return [...headers, 'Retry-After', String(retryAfterSec)];
 }
 
+/** Records why an exchange was refused or failed; the headers that its producer asks for. */
+function recordedHeaders(exchange: Exchange, why: Denial | GatewayFault): readonly string[] {
+  if (!(why instanceof Denial)) {
+    exchange.failed(why);
+    return [];
+  }
+  exchange.refused(why);
+  return why.headers;
+}
+
 /** Where to log in, for a person who goes to a page; `null` when a 401 is the answer. */
-function loginRedirect(exchange: Exchange, basePath: string): string | null {
+function loginRedirect(exchange: Exchange, reason: Reason, basePath: string): string | null {
   const { screened, route } = exchange;
   if (screened === null || screened.publicOrigin === null || screened.method !== 'GET' || screened.isWebSocket)
     return null;
   // Without a route: an endpoint of ours that is about the session, or nothing that logging in would help with.
   const mode = route?.onUnauthenticated ?? (exchange.isOwnEndpoint ? 'auto' : 'challenge');
   if (mode === 'challenge') return null;
-  if (route !== null && !route.credential.accepts.some(({ kind }) => kind.comesFromLogin)) return null;
-  if (mode === 'auto' && !isNavigation(screened)) return null;
-  const returnTo = encodeURIComponent(`${screened.target.path}${screened.target.query}`);
-  return `${screened.publicOrigin}${basePath}/login?return_to=${returnTo}`;
-}
-
-/** Where somebody who is logged in can log in as somebody else, and come back. */
-function switchUserPath({ screened }: Exchange, basePath: string): string {
-  const login = `${basePath}/login?switch=1`;
-  // What a form has sent cannot be gone back to.
-  if (screened === null || screened.method !== 'GET') return login;
-  return `${login}&return_to=${encodeURIComponent(`${screened.target.path}${screened.target.query}`)}`;
+  if (!admitsLogin(exchange) || (mode === 'auto' && !isNavigation(screened))) return null;
+  return `${screened.publicOrigin}${loginPath(basePath, ownTarget(exchange), ENDED.has(reason) ? 'ended' : null)}`;
 }
 
 /** The challenges of a 401 (RFC 9110 §11.6.1): on a route those of the credentials that it accepts. */
@@ -188,15 +209,4 @@ function challenges({ route, screened }: Exchange, reason: Reason): string[] {
       ? [reason === 'token_invalid' ? bearerChallenge('invalid_token') : SESSION_CHALLENGE]
       : route.credential.accepts.map((accepted) => accepted.challenge(reason));
   return values.flatMap((value) => (value === null ? [] : ['WWW-Authenticate', value]));
-}
-
-function errorPage(reason: Reason, exchange: Exchange, basePath: string): Page {
-  const { title, detail } = REASONS[reason];
-  const switchUser = reason === 'route_forbidden' ? switchUserPath(exchange, basePath) : null;
-  return {
-    title,
-    body: html`<p>${detail}</p>
-${switchUser === null ? null : html`<ul class="links"><li><a href="${switchUser}">Log in as somebody else</a></li></ul>`}
-<p class="small">Request id: <code>${exchange.id}</code></p>`,
-  };
 }

@@ -4,7 +4,13 @@
  */
 
 import { readFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import {
+  createServer,
+  request as httpRequest,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 import type { Page } from 'playwright-core';
@@ -64,7 +70,8 @@ async function startUpstream(): Promise<Server> {
         ? {}
         : (await jwtVerify(token, keys, { issuer: origin, audience: 'app', algorithms: ['ES256'] })).payload;
     response.setHeader('Content-Type', 'text/html');
-    response.end(`<!doctype html><h1>${request.url}</h1><pre>${JSON.stringify(claims)}</pre>`);
+    const form = '<form method="post"><button>Send</button></form>';
+    response.end(`<!doctype html><h1>${request.url}</h1><pre>${JSON.stringify(claims)}</pre>${form}`);
   });
   return listening(server);
 }
@@ -202,6 +209,64 @@ describe('a person', () => {
     expect(await stage.gateway.gateway.sessions.list('alice')).toEqual([]);
     await context.close();
   });
+});
+
+describe('a person in trouble', () => {
+  test('A3: whose session has ended reads so, and comes back to the page after logging in', async () => {
+    const { page, context } = await browser.profile();
+    await logIn(page);
+    await stage.gateway.gateway.sessions.endAll('alice', 'operator');
+    await page.goto(`${origin}/orders?page=2`);
+    expect(await page.getByRole('status').textContent()).toBe('Your session has ended. Log in again to go on.');
+    await page.getByLabel('User name').fill('alice');
+    await page.getByLabel('Password').fill(PASSWORD);
+    await page.getByRole('button', { name: 'Log in' }).click();
+    await page.waitForURL(`${origin}/orders?page=2`);
+    await context.close();
+  });
+
+  test('P4: who sends a form after the session has ended is led to the login, and back to the form', async () => {
+    const { page, context } = await browser.profile();
+    await logIn(page, '/form?id=7');
+    await stage.gateway.gateway.sessions.endAll('alice', 'operator');
+    await page.getByRole('button', { name: 'Send' }).click();
+    expect(await heading(page)).toBe('Session ended');
+    await page.getByRole('link', { name: 'Log in again' }).click();
+    await page.getByLabel('User name').fill('alice');
+    await page.getByLabel('Password').fill(PASSWORD);
+    await page.getByRole('button', { name: 'Log in' }).click();
+    await page.waitForURL(`${origin}/form?id=7`);
+    await context.close();
+  });
+
+  test('A6: whose browser keeps no cookie, as Safari on http://localhost, reads so instead of going in a circle', async () => {
+    const front = await listening(createServer((request, response) => forget(request, response, () => behind)));
+    const publicOrigin = originOf(front, 'localhost');
+    await using other = await LoginStage.start({ upstream: originOf(upstream), config: { publicOrigin } });
+    const behind = other.gateway.port;
+    const { page, context } = await browser.profile();
+    await page.goto(`${publicOrigin}/orders`);
+    await page.getByLabel('User name').fill('alice');
+    await page.getByLabel('Password').fill(PASSWORD);
+    await page.getByRole('button', { name: 'Log in' }).click();
+    expect(await page.getByRole('alert').textContent()).toContain('your browser did not keep the cookie');
+    expect(await page.getByRole('alert').textContent()).toContain('Safari keeps no secure cookie');
+    expect(await page.locator('[name=return_to]').inputValue()).toBe('/orders');
+    await context.close();
+    front.close();
+    front.closeAllConnections();
+  });
+
+  /** Passes a request on to the gateway, and its answer back without cookies: to the browser that is as if it dropped them. */
+  function forget(request: IncomingMessage, response: ServerResponse, port: () => number): void {
+    const { method, url: path, headers } = request;
+    const onward = httpRequest({ port: port(), host: '127.0.0.1', method, path, headers }, (answer) => {
+      const { 'set-cookie': _cookies, ...rest } = answer.headers;
+      response.writeHead(answer.statusCode ?? 0, rest);
+      answer.pipe(response);
+    });
+    request.pipe(onward);
+  }
 });
 
 describe('a page of another site', () => {

@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { html } from '../../src/lib/html.ts';
 import { PAGE_HEADERS, renderPage } from '../../src/response/page.ts';
 
-const page = renderPage({ title: 'A <b> & "c"', body: html`<p>x</p>` });
+const stamp = { requestId: 'f00', atMs: Date.UTC(2027, 0, 15, 8) };
+const page = renderPage({ title: 'A <b> & "c"', body: html`<p>x</p>` }, stamp);
 const style = /<style>([\s\S]*)<\/style>/.exec(page)?.[1] ?? '';
 
 test('a page has a language, one heading and a title that says the same, escaped', () => {
@@ -14,10 +15,21 @@ test('a page has a language, one heading and a title that says the same, escaped
 });
 
 test('a page with a problem says so in its title, and in an alert above the body', () => {
-  const text = renderPage({ title: 'Log in', problem: 'That <did> not work.', body: html`<p>x</p>` });
+  const text = renderPage({ title: 'Log in', problem: 'That <did> not work.', body: html`<p>x</p>` }, stamp);
   expect(text).toContain('<title>Error: Log in</title>');
   expect(text).toMatch(/<p class="alert" id="problem" role="alert">That &lt;did&gt; not work\.<\/p>\s*<p>x<\/p>/);
   expect(page).not.toContain('role="alert"');
+});
+
+test('a page says which request it answers, and when', () => {
+  expect(page).toMatch(
+    /Request id: <code>f00<\/code>.*<time datetime="2027-01-15T08:00:00.000Z">2027-01-15 08:00:00 UTC<\/time>/,
+  );
+});
+
+test('a note is a status above the body', () => {
+  const text = renderPage({ title: 'Log in', note: 'It <ended>.', body: html`<p>x</p>` }, stamp);
+  expect(text).toMatch(/<p class="note" role="status">It &lt;ended&gt;\.<\/p>\s*<p>x<\/p>/);
 });
 
 test('the policy admits the style of the page by its hash, and nothing else', () => {

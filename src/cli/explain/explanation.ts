@@ -159,7 +159,15 @@ function exchangeOf(
     serverName: null,
   };
   const nothing = () => {};
-  const handler = { unmatched: series.unmatched, begun: nothing, handle: nothing, refuse: nothing, finished: nothing };
+  const unreadPage = () => ({ mediaType: 'text/html', body: '', headers: [] });
+  const handler = {
+    unmatched: series.unmatched,
+    begun: nothing,
+    handle: nothing,
+    refuse: nothing,
+    unreadPage,
+    finished: nothing,
+  };
   const listener = { name: 'explain', logText: '', handler, finished: nothing };
   const head = { method: question.method, url: question.target, httpVersion: '1.1', rawHeaders: sent };
   return new Exchange(listener, new WrittenReply(isUpgrade), head, peer, clocks.monotonicMs());

@@ -1,8 +1,9 @@
 /** `GET` and `POST {base}/login`: the login page, and what its password form and programs send. */
 
 import { z } from 'zod';
-import { Denial, GatewayFault, REASONS } from '../../errors.ts';
+import { asGatewayFault, Denial, GatewayFault, REASONS } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';
+import { SAME_ORIGIN_REFERRER } from '../../response/respond.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import type { RefreshClient } from '../../store/refresh-family.ts';
 import { type BodyType, bodyType, parseForm, parseJson, readBody } from '../body.ts';
@@ -43,24 +44,39 @@ export class LoginPage {
     const returnTo = returnTargets.fromQuery(request.target.query);
     const user = await presentUser(this.#parts, exchange, request);
     const headers = user instanceof Denial ? ['Set-Cookie', clearCookieLine] : [];
+    const asked = new URLSearchParams(request.target.query);
 
     const { ownPage } = this.#settings;
     if (ownPage !== null) {
       responder.redirect(exchange, 302, `${ownPage}?return_to=${encodeURIComponent(returnTo)}`, headers);
-    } else if (user !== null && !(user instanceof Denial) && !wantsToSwitch(request)) {
+    } else if (user !== null && !(user instanceof Denial) && !asked.has('switch')) {
       responder.page(exchange, 200, alreadyLoggedInPage(basePath, user.subject, returnTo));
     } else if (this.#panels.length === 0) {
       return NO_LOGIN;
     } else {
-      responder.page(exchange, 200, this.#page({ returnTo, username: '', problem: null }), headers);
+      const hasEnded = user instanceof Denial ? user.reason !== 'session_invalid' : asked.has('ended');
+      const problem = user === null && this.#hasJustLoggedIn(request) ? lostCookieText(request.scheme) : null;
+      const note = hasEnded && problem === null ? 'Your session has ended. Log in again to go on.' : null;
+      responder.page(exchange, 200, this.#page({ returnTo, username: '', problem, note }), headers);
     }
     return null;
   }
 
-  /** Shows the page again after an attempt that failed. */
-  showProblem(exchange: Exchange, denial: Denial, returnTo: string, username: string): void {
-    const page = this.#page({ returnTo, username, problem: problemText(denial) });
-    this.#parts.responder.refusalPage(exchange, denial, page);
+  /** Shows the page again after an attempt that failed: what was typed stays, but for the password. */
+  showProblem(exchange: Exchange, why: Denial | GatewayFault, returnTo: string, username: string): void {
+    const page = this.#page({ returnTo, username, problem: problemText(why), note: null });
+    this.#parts.responder.failurePage(exchange, why, page);
+  }
+
+  /**
+   * Whether a login led here again, without a session: the browser did not send the cookie back. A login is followed by a
+   * redirect, on which browsers keep the address of the login page as the referrer (Fetch §4.4); nothing else on the page leads
+   * here without a session.
+   */
+  #hasJustLoggedIn({ fields, publicOrigin }: ScreenedRequest): boolean {
+    if (fields.referer === null || !URL.canParse(fields.referer)) return false;
+    const { origin, pathname } = new URL(fields.referer);
+    return origin === publicOrigin && pathname === `${this.#parts.basePath}/login`;
   }
 
   #page(view: LoginView) {
@@ -68,11 +84,17 @@ export class LoginPage {
   }
 }
 
-const wantsToSwitch = ({ target }: ScreenedRequest) => new URLSearchParams(target.query).has('switch');
+function lostCookieText(scheme: string): string {
+  const what = 'You have logged in, but your browser did not keep the cookie that says so.';
+  return scheme === 'https'
+    ? `${what} Allow cookies for this site, and log in again.`
+    : `${what} Over plain http, Safari keeps no secure cookie. Use another browser, or https.`;
+}
 
-function problemText(denial: Denial): string {
-  const waitSec = denial.headers[denial.headers.indexOf('Retry-After') + 1];
-  if (denial.reason !== 'rate_limited' || waitSec === undefined) return REASONS[denial.reason].detail;
+function problemText(why: Denial | GatewayFault): string {
+  if (!(why instanceof Denial)) return 'You are not logged in: logging in does not work right now. Try again shortly.';
+  const waitSec = why.headers[why.headers.indexOf('Retry-After') + 1];
+  if (why.reason !== 'rate_limited' || waitSec === undefined) return REASONS[why.reason].detail;
   return `Too many attempts. Try again in ${waitSec} ${waitSec === '1' ? 'second' : 'seconds'}.`;
 }
 
@@ -113,13 +135,29 @@ export class PasswordEndpoint {
     const client = wantedRefresh(this.#parts, attempt.refresh, request);
     if (client instanceof Denial) return client;
 
+    if (type === 'json') return this.#attempt(exchange, request, type, attempt, client);
+    try {
+      const denial = await this.#attempt(exchange, request, type, attempt, client);
+      if (denial !== null) this.#page.showProblem(exchange, denial, attempt.returnTo, attempt.name);
+    } catch (thrown) {
+      this.#page.showProblem(exchange, asGatewayFault(thrown), attempt.returnTo, attempt.name);
+    }
+    return null;
+  }
+
+  /** Judges the password, and opens a session if it is right. */
+  async #attempt(
+    exchange: Exchange,
+    request: ScreenedRequest,
+    type: BodyType,
+    attempt: Attempt,
+    client: RefreshClient | null,
+  ): Promise<Denial | null> {
     const { clientAddress: address, otherCookies: cookies } = request;
     const outcome = await this.#passwords.attempt(attempt, { address, cookies });
     if (outcome.result instanceof Denial) {
       this.#recordFailure(outcome, outcome.result, exchange, request);
-      if (type === 'json') return outcome.result;
-      this.#page.showProblem(exchange, outcome.result, attempt.returnTo, attempt.name);
-      return null;
+      return outcome.result;
     }
     // Nobody is there to take the session: it would only stand in the user's list.
     if (exchange.isOver) throw new GatewayFault('downstream_aborted', 'client left during the login');
@@ -129,18 +167,17 @@ export class PasswordEndpoint {
         subject,
         user: attributes,
         method: 'password',
-        device: describeDevice(request.fields.userAgent, request.clientAddress),
+        device: describeDevice(request.fields.userAgent, address),
         account,
         replaces: presentedHandle(this.#parts, request),
       },
       sourceOf(exchange, request),
     );
     const begun = await beginRefresh(this.#parts, client, opened, sourceOf(exchange, request));
-    const { document } = begun;
     const headers = client === 'native' ? begun.headers : [...begun.headers, ...outcome.headers];
     const { responder, sessions } = this.#parts;
-    if (type === 'form') responder.redirect(exchange, 303, attempt.returnTo, headers);
-    else responder.json(exchange, 200, document ?? sessionDocument(opened.record, sessions), headers);
+    if (type === 'form') responder.redirect(exchange, 303, attempt.returnTo, [...headers, ...SAME_ORIGIN_REFERRER]);
+    else responder.json(exchange, 200, begun.document ?? sessionDocument(opened.record, sessions), headers);
     return null;
   }
 

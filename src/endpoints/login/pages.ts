@@ -12,6 +12,8 @@ export interface LoginView {
   readonly username: string;
   /** Why the last attempt failed; `null` on the first. */
   readonly problem: string | null;
+  /** What the person should know before; `null` when there is nothing. */
+  readonly note: string | null;
 }
 
 /** One way to log in, as the login page shows it. */
@@ -39,7 +41,7 @@ export const passwordPanel =
 
 /** The login page. */
 export function loginPage(title: string, panels: readonly LoginPanel[], view: LoginView): Page {
-  return { title, problem: view.problem, body: html`${panels.map((panel) => panel(view))}` };
+  return { title, problem: view.problem, note: view.note, body: html`${panels.map((panel) => panel(view))}` };
 }
 
 /** What the login page says to somebody who is logged in. */

@@ -10,6 +10,7 @@ import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type DenialReason, PROBLEM_MEDIA_TYPE, problemDocument, REASONS } from '../../errors.ts';
+import type { UnreadAnswer } from '../../exchange.ts';
 import type { EarlyRefusal } from '../listener.ts';
 
 /** How long a client may go on sending after the gateway's side is closed. */
@@ -33,32 +34,39 @@ export function endAndLinger(socket: Duplex, lastWords = ''): void {
 }
 
 /**
- * Answers a request that never became an exchange with a problem document and closes the connection. Answers in progress
- * on it are finished first: they belong to earlier requests, which were valid.
+ * Answers a request that never became an exchange with a problem document, or a page, and closes the connection. Answers in
+ * progress on it are finished first: they belong to earlier requests, which were valid.
  *
  * @param underWay  the answer that is being written on the connection; `null` when there is none
+ * @param page      for a person; `null` for a problem document
  */
 export function refuseConnection(
   socket: Duplex,
   refusal: Pick<EarlyRefusal, 'id' | 'reason'>,
   underWay: () => ServerResponse | null,
+  page: UnreadAnswer | null = null,
 ): void {
   const earlier = underWay();
-  if (earlier !== null) earlier.once('close', () => refuseConnection(socket, refusal, underWay));
-  else if (socket.writable) endAndLinger(socket, refusalText(refusal));
+  if (earlier !== null) earlier.once('close', () => refuseConnection(socket, refusal, underWay, page));
+  else if (socket.writable) endAndLinger(socket, refusalText(refusal, page));
   else socket.destroy();
 }
 
-function refusalText({ id, reason }: Pick<EarlyRefusal, 'id' | 'reason'>): string {
+function refusalText({ id, reason }: Pick<EarlyRefusal, 'id' | 'reason'>, page: UnreadAnswer | null): string {
   const { status } = REASONS[reason];
-  const body = problemDocument(reason, id);
+  const { mediaType, body, headers } = page ?? {
+    mediaType: PROBLEM_MEDIA_TYPE,
+    body: problemDocument(reason, id),
+    headers: [],
+  };
   const lines = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
     `X-Request-Id: ${id}`,
-    `Content-Type: ${PROBLEM_MEDIA_TYPE}`,
+    `Content-Type: ${mediaType}`,
     `Content-Length: ${Buffer.byteLength(body)}`,
     'Cache-Control: no-store',
     'X-Content-Type-Options: nosniff',
+    ...headers.flatMap((name, index) => (index % 2 === 0 ? [`${name}: ${headers[index + 1]}`] : [])),
     ...(reason === 'method_not_allowed' ? ['Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'] : []),
     'Connection: close',
   ];
@@ -68,11 +76,17 @@ function refusalText({ id, reason }: Pick<EarlyRefusal, 'id' | 'reason'>): strin
 /** The parser's error as a note for the log: its code, which is one of a closed set. */
 export const parserNote = ({ code }: ParserError): string => `parser: ${code ?? 'unknown'}`;
 
+/** Whether the bytes that the parser refused say that a person is going to a page, who gets a page instead of JSON. */
+export const isFromPerson = ({ rawPacket }: ParserError): boolean =>
+  rawPacket !== undefined && /\nsec-fetch-mode:[ \t]?navigate\r?\n/i.test(rawPacket.toString('latin1'));
+
 /** What llhttp says of a version that has the form of one (RFC 9112 §2.3) and that it does not know. */
 const UNKNOWN_VERSION = 'Invalid HTTP version';
 
 /** An error of the parser; `reason` says more than `code`, in fixed words. */
 export interface ParserError extends NodeJS.ErrnoException {
+  /** The bytes that the parser was given when it failed. */
+  readonly rawPacket?: Buffer;
   readonly reason?: string;
 }
 

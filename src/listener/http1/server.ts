@@ -18,10 +18,17 @@ import { isLoopbackAddress, plainAddress } from '../../lib/address.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { randomHex } from '../../lib/random-hex.ts';
 import { settledWithin } from '../../lib/settled-within.ts';
-import type { Listener, ListenerAddress, ListenerServer } from '../listener.ts';
+import type { EarlyRefusal, Listener, ListenerAddress, ListenerServer } from '../listener.ts';
 import { Connection } from './connection.ts';
 import { listenOn } from './listen.ts';
-import { lingeringClose, type ParserError, parserNote, parserRefusal, refuseConnection } from './refusal.ts';
+import {
+  isFromPerson,
+  lingeringClose,
+  type ParserError,
+  parserNote,
+  parserRefusal,
+  refuseConnection,
+} from './refusal.ts';
 import { Http1Reply, onReplyClose } from './reply.ts';
 import type { PublicListenerConfig } from './section.ts';
 import { hasBadClientCertificate, type TlsCertificates } from './tls.ts';
@@ -238,15 +245,16 @@ export class Http1Server implements ListenerServer {
       request.socket.destroy();
       return;
     }
-    this.#refuse(stream, request.socket, 'method_not_allowed', 'CONNECT');
+    this.#refuse(stream, request.socket, { reason: 'method_not_allowed', note: 'CONNECT', isFromPerson: false });
   }
 
   /** Answers a request that never becomes an exchange. */
-  #refuse(stream: Duplex, socket: Socket, reason: DenialReason, note: string): void {
+  #refuse(stream: Duplex, socket: Socket, { reason, note, isFromPerson }: Refused): void {
     const connection = this.#connectionOf(socket);
     const refusal = { id: randomHex(32), reason, note, client: connection.peer.address };
     this.#listener.refused(refusal);
-    refuseConnection(stream, refusal, () => connection.replyUnderWay);
+    const page = isFromPerson ? this.#listener.handler.unreadPage(reason, refusal.id) : null;
+    refuseConnection(stream, refusal, () => connection.replyUnderWay, page);
   }
 
   #onClientError(error: ParserError, socket: Socket): void {
@@ -261,7 +269,7 @@ export class Http1Server implements ListenerServer {
       refuseBody(reply, reason);
       return;
     }
-    this.#refuse(socket, socket, reason, parserNote(error));
+    this.#refuse(socket, socket, { reason, note: parserNote(error), isFromPerson: isFromPerson(error) });
   }
 
   /**
@@ -276,6 +284,11 @@ export class Http1Server implements ListenerServer {
     // A connection that fails its TLS handshake was never accepted.
     return this.#connections.get(socket) ?? new Connection(socket, this);
   }
+}
+
+/** Why a request never becomes an exchange, and whether a person reads the answer. */
+interface Refused extends Pick<EarlyRefusal, 'reason' | 'note'> {
+  readonly isFromPerson: boolean;
 }
 
 /** The body of the request in progress turns out to be malformed: the work on its answer stops. */

@@ -1,0 +1,136 @@
+/**
+ * The page for a person whose request was refused or failed: what happened, and the one thing that leads on.
+ *
+ * Links lead to our own origin only: paths of screened requests, the way back that a same-origin `Referer` names, or
+ * addresses of the configuration.
+ */
+
+import { REASONS, type Reason } from '../errors.ts';
+import type { Exchange } from '../exchange.ts';
+import { type Html, html } from '../lib/html.ts';
+import type { Page } from './page.ts';
+
+/** What the links of error pages are made from. */
+export interface PageLinks {
+  /** Path of the gateway's own endpoints. */
+  readonly basePath: string;
+  /** For hosts that are not served. */
+  readonly publicOrigin: string;
+}
+
+/** What a page asks its reader to do. */
+interface Action {
+  readonly label: string;
+  readonly href: string;
+  /** Said above the link, after what happened. */
+  readonly advice?: string;
+}
+
+/** 401s that logging in resolves. */
+export const NEEDS_LOGIN = new Set<Reason>([
+  'credential_missing',
+  'session_invalid',
+  'session_unknown',
+  'session_expired',
+]);
+
+/** 401s of a session that was there, and is not any more. */
+export const ENDED = new Set<Reason>(['session_unknown', 'session_expired']);
+
+/** Statuses for which the same request may succeed later. */
+const TEMPORARY = new Set([408, 429, 500, 502, 503, 504]);
+/** Statuses about the request, and not about what is at its address. */
+const ABOUT_REQUEST = new Set([400, 403, 413, 415]);
+
+/** The one cause of large headers in a browser. */
+const DELETE_COOKIES = "Delete this site's cookies in your browser, then try again.";
+
+/** The page for a request that was refused or failed. */
+export function errorPage(reason: Reason, exchange: Exchange, links: PageLinks): Page {
+  const { title, detail } = REASONS[reason];
+  const { label, href, advice } = mainAction(reason, exchange, links);
+  const subject =
+    exchange.principal?.kind === 'user' && REASONS[reason].status === 403 ? exchange.principal.subject : null;
+  return {
+    title,
+    body: html`<p>${detail}</p>
+${subject === null ? null : html`<p>You are logged in as <strong>${subject}</strong>.</p>`}
+${advice === undefined ? null : html`<p>${advice}</p>`}
+${button(href, label)}`,
+  };
+}
+
+/** The page for a request that could not be read, of which nothing is known. */
+export function unreadPage(reason: Reason): Page {
+  const { title, detail } = REASONS[reason];
+  const isTooLarge = reason === 'headers_too_large';
+  return {
+    title,
+    body: html`<p>${detail}</p>
+${isTooLarge ? html`<p>${DELETE_COOKIES}</p>` : null}
+${button('/', isTooLarge ? 'Try again' : 'Go to the start page')}`,
+  };
+}
+
+const button = (href: string, label: string): Html => html`<p><a class="button full" href="${href}">${label}</a></p>`;
+
+function mainAction(reason: Reason, exchange: Exchange, links: PageLinks): Action {
+  const { basePath, publicOrigin } = links;
+  const { status } = REASONS[reason];
+  const home = { label: 'Go to the start page', href: reason === 'host_not_served' ? `${publicOrigin}/` : '/' };
+  const here = ownTarget(exchange);
+  const back = previousTarget(exchange);
+  if (NEEDS_LOGIN.has(reason) && admitsLogin(exchange)) return logIn(reason, exchange, basePath);
+  if (reason === 'route_forbidden' && exchange.principal?.kind === 'user') {
+    return { label: 'Log in as somebody else', href: loginPath(basePath, here, 'switch') };
+  }
+  if (TEMPORARY.has(status) && here !== null) return { label: 'Try again', href: here };
+  if (reason === 'headers_too_large') return { label: 'Try again', href: here ?? '/', advice: DELETE_COOKIES };
+  if (back === null || !(TEMPORARY.has(status) || ABOUT_REQUEST.has(status))) return home;
+  return { label: 'Go back', href: back };
+}
+
+/** A form that was sent has to be sent again: what was typed is still there when the reader goes back. */
+function logIn(reason: Reason, exchange: Exchange, basePath: string): Action {
+  const here = ownTarget(exchange);
+  const hasEnded = ENDED.has(reason);
+  return {
+    label: hasEnded ? 'Log in again' : 'Log in',
+    href: loginPath(basePath, here ?? previousTarget(exchange), hasEnded ? 'ended' : null),
+    ...(here === null && { advice: 'What you sent was not processed. Log in, and send it again.' }),
+  };
+}
+
+/** Whether a login is what the request lacks: not on a route for service tokens only. */
+export function admitsLogin({ route, isOwnEndpoint }: Exchange): boolean {
+  return route === null ? isOwnEndpoint : route.credential.accepts.some(({ kind }) => kind.comesFromLogin);
+}
+
+/**
+ * The login page.
+ *
+ * @param returnTo  where to go after it, if anywhere
+ * @param mark      `switch`: for somebody who is logged in; `ended`: a session has ended
+ */
+export function loginPath(basePath: string, returnTo: string | null, mark: 'switch' | 'ended' | null): string {
+  const query = [
+    ...(mark === 'switch' ? ['switch=1'] : []),
+    ...(returnTo === null ? [] : [`return_to=${encodeURIComponent(returnTo)}`]),
+    ...(mark === 'ended' ? ['ended=1'] : []),
+  ];
+  return query.length === 0 ? `${basePath}/login` : `${basePath}/login?${query.join('&')}`;
+}
+
+/** The page that was asked for; `null` when going there again would not be the same request, or nothing is known of it. */
+export function ownTarget({ screened }: Exchange): string | null {
+  if (screened === null || (screened.method !== 'GET' && screened.method !== 'HEAD')) return null;
+  return `${screened.target.spelling}${screened.target.query}`;
+}
+
+/** The page that the request was sent from, if it is one of our own origin. */
+function previousTarget({ screened }: Exchange): string | null {
+  const referer = screened?.fields.referer ?? null;
+  if (referer === null || screened?.publicOrigin == null || !URL.canParse(referer)) return null;
+  const { origin, pathname, search } = new URL(referer);
+  return origin === screened.publicOrigin && !pathname.startsWith('//') ? `${pathname}${search}` : null;
+}
