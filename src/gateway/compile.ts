@@ -17,8 +17,6 @@ import { Authorizer } from '../authorization/authorize.ts';
 import { csrfRules } from '../authorization/csrf.ts';
 import { Endpoints } from '../endpoints/endpoints.ts';
 import { openLogin } from '../endpoints/login/open.ts';
-import { DEVICE_COOKIE } from '../endpoints/login/password/known-device.ts';
-import { clearSessionCookie } from '../endpoints/login/session-cookie.ts';
 import { openRefresh } from '../endpoints/refresh/open-refresh.ts';
 import { tokenEndpointRows } from '../endpoints/token/compile.ts';
 import { wellKnownEndpoints } from '../endpoints/well-known.ts';
@@ -28,7 +26,7 @@ import { OwnKeySet } from '../jwt/own-key-set.ts';
 import { redirectPipeline } from '../listener/redirect.ts';
 import { Outbound } from '../outbound/outbound.ts';
 import type { Pipeline, PipelineSeries } from '../pipeline.ts';
-import { Responder } from '../response/respond.ts';
+import type { Responder } from '../response/respond.ts';
 import { compileRoutes } from '../routing/route.ts';
 import { sanitizeRules } from '../sanitize/rules.ts';
 import { Sanitizer } from '../sanitize/sanitize.ts';
@@ -40,6 +38,7 @@ import type { Upstream } from '../upstream/upstream.ts';
 import type { Config } from './configuration.ts';
 import type { Contents } from './contents.ts';
 import type { LongLived } from './long-lived.ts';
+import { openResponder, ownCookies } from './responder.ts';
 
 /** The pipelines of a configuration; those of listeners that it does not have are missing. */
 interface Pipelines {
@@ -80,12 +79,7 @@ export function compileRuntime(
     series: series.upstreams,
     previous: previous?.upstreams ?? null,
   });
-  const responder = new Responder({
-    clearCookieLine: clearSessionCookie(config.session.cookie),
-    basePath: config.basePath,
-    publicOrigin: config.publicOrigin[0] as string,
-    wallMs: longLived.clocks.wallMs,
-  });
+  const responder = openResponder(config, longLived.clocks.wallMs);
   // The one place that decides the `iss` of the gateway's tokens.
   const issuer = config.upstreamToken.issuer ?? (config.publicOrigin[0] as string);
   const surroundings = { ...longLived, issuer, responder, ownKeys: () => signingKeys.keyring.verifying() };
@@ -224,13 +218,6 @@ function compileUpstreamTokens(
     series.tokens,
   );
 }
-
-/** Cookies that only the gateway sets, and that no upstream gets. */
-const ownCookies = ({ session, refresh }: Config): readonly string[] => [
-  session.cookie.name,
-  DEVICE_COOKIE,
-  ...(refresh === undefined ? [] : [refresh.cookieName]),
-];
 
 function answerFailure(responder: Responder, exchange: Exchange, failure: Denial | GatewayFault): void {
   if (failure instanceof Denial) responder.denial(exchange, failure);
