@@ -8,7 +8,7 @@ import type { LoadedConfig } from '../gateway/load.ts';
 import { counted } from '../lib/counted.ts';
 import type { ListenerAddress } from '../listener/listener.ts';
 import type { Instance } from '../process/instance.ts';
-import type { ReadInstance } from '../process/read.ts';
+import type { ReadInstance, ReadResult } from '../process/read.ts';
 import type { LossReports } from '../telemetry/line-blocks.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { LogConfig } from '../telemetry/section.ts';
@@ -44,7 +44,7 @@ export const start = defineCommand({
     const path = configPath(options.config, io);
     const isForPeople = !options.json && io.stdout.isTTY === true;
     try {
-      const loaded = isForPeople ? await loadToRun(path, io) : await loadInLines(path, io, null);
+      const loaded = isForPeople ? await loadToRun(path, io) : await loadInLines(path, io);
       return await runGateway(path, loaded, io, isForPeople);
     } catch (thrown) {
       if (!isForPeople) await logFailedStart(thrown);
@@ -249,17 +249,17 @@ function endSignals(): EndSignals {
   };
 }
 
-async function loadAgain(path: string, io: CliIo, inUse: LoadedConfig['config']): Promise<ReadInstance> {
+async function loadAgain(path: string, io: CliIo, inUse: LoadedConfig['config']): Promise<ReadResult> {
   if (path === '-') throw new ConfigFault('the configuration came from standard input and cannot be read again');
-  return loadInLines(path, io, inUse);
+  return checkWithContents(path, io, inUse);
 }
 
 /** @throws ConfigFault with one line for each mistake, without the lines of the file */
-async function loadInLines(path: string, io: CliIo, inUse: LoadedConfig['config'] | null): Promise<ReadInstance> {
+async function loadInLines(path: string, io: CliIo): Promise<ReadInstance> {
   const { errorLines } = await import('../config/render.ts');
-  const { loaded, problems } = await checkWithContents(path, io, inUse);
-  if (loaded === null) throw new ConfigFault(errorLines({ path, problems }).join('\n'));
-  return loaded;
+  const result = await checkWithContents(path, io);
+  if (result.loaded === null) throw new ConfigFault(errorLines(result).join('\n'));
+  return result.loaded;
 }
 
 async function openAuditFile(file: string, log: Logger, reports: LossReports) {

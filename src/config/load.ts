@@ -44,6 +44,8 @@ export interface Loaded<C> {
 
 /** The result of loading. */
 export interface Result<C, D> {
+  /** As it was given. */
+  readonly path: string;
   /** `null` when at least one problem is an error. */
   readonly loaded: Loaded<C> | null;
   /** Errors and warnings in the order of the file. */
@@ -52,6 +54,8 @@ export interface Result<C, D> {
   readonly source: ConfigSource;
   /** The part of it that is valid, for further checks; `null` when the text is not YAML. */
   readonly draft: D | null;
+  /** Every file and directory that it names, `${file:…}` included, whether it is there or not. Absolute. */
+  readonly files: ReadonlySet<string>;
 }
 
 /** What a configuration is made of: keys, and rules between them. */
@@ -69,18 +73,23 @@ export function load<S extends z.ZodType, D>(
   composition: Composition<S, D>,
 ): Result<z.output<S>, D> {
   const baseDir = path === '-' ? cwd : dirname(resolve(cwd, path));
-  const source = new ConfigSource(text, { env, readFile: (file) => files.read(resolve(baseDir, file)) });
-  const schema = composition.schema({ baseDir, fileProblem: files.problem });
+  const named = new Set<string>();
+  const name = (file: string) => {
+    named.add(file);
+    return file;
+  };
+  const source = new ConfigSource(text, { env, readFile: (file) => files.read(name(resolve(baseDir, file))) });
+  const schema = composition.schema({ baseDir, fileProblem: (file, kind) => files.problem(name(file), kind) });
   const { config, draft } =
     source.value === undefined ? { config: null, draft: null } : validate(source, schema, composition);
   if (draft !== null) lintSecretFiles(source, schema, baseDir, files.isWorldReadable);
   const problems = reported(source).toSorted(byPosition);
   if (config === null || problems.some(({ severity }) => severity === 'error')) {
-    return { loaded: null, problems, source, draft };
+    return { path, loaded: null, problems, source, draft, files: named };
   }
   const effective = effectiveConfig(schema, source);
   const loaded = { config, warnings: problems, hash: configHash(effective), path, effective };
-  return { loaded, problems, source, draft };
+  return { path, loaded, problems, source, draft, files: named };
 }
 
 /** Applies schema and rules; `config` is `null` when it breaks the schema. Findings go to the source. */

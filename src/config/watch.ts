@@ -4,14 +4,15 @@
  * (docs/adr/0015-watching-files.md says why this is not a library).
  *
  * The directory of each file is watched, not the file: a watch on a file follows its inode and goes silent at the second
- * swap. Events only trigger a look; a hash of the contents decides. A slow poll backs up the events, for file systems that
+ * swap. Events only trigger a look; a hash of the contents decides. A file that is missing, unreadable or empty may be
+ * halfway through a replacement: that is a change only if it stays so. A slow poll backs up the events, for file systems that
  * send none and for directories that cannot be watched at the moment. The files are small and few, and are read
  * synchronously.
  */
 
 import { hash } from 'node:crypto';
-import { type FSWatcher, readFileSync, statSync, watch } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { type FSWatcher, readdirSync, readFileSync, statSync, watch } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 
 interface WatchEvents {
   /** Called with the absolute paths of the files whose contents changed. */
@@ -31,9 +32,13 @@ interface WatchTiming {
   readonly settleMs: number;
   /** Between looks without an event. Default: 30 000. */
   readonly pollMs: number;
+  /** For which a file has to be missing, unreadable or empty before that is a change. Default: 2 000. */
+  readonly goneMs: number;
 }
 
-const DEFAULT_TIMING: WatchTiming = { settleMs: 100, pollMs: 30_000 };
+const DEFAULT_TIMING: WatchTiming = { settleMs: 100, pollMs: 30_000, goneMs: 2_000 };
+
+const NONE: ReadonlySet<string> = new Set();
 
 /** A directory that should be watched. */
 interface WatchedDirectory {
@@ -50,16 +55,17 @@ const UNWATCHED: WatchedDirectory = { watcher: null, identity: null, fault: null
 /** A running watch. It does not keep the process alive, and nothing that happens to the files makes it throw. */
 export class FileWatch {
   readonly #events: WatchEvents;
-  readonly #settleMs: number;
+  readonly #timing: WatchTiming;
   readonly #known = new Map<string, string | null>();
   readonly #directories = new Map<string, WatchedDirectory>();
   readonly #poll: NodeJS.Timeout;
   #settling: NodeJS.Timeout | null = null;
+  #confirming: NodeJS.Timeout | null = null;
   #isClosed = false;
 
   constructor(paths: readonly string[], events: WatchEvents, timing: WatchTiming) {
     this.#events = events;
-    this.#settleMs = timing.settleMs;
+    this.#timing = timing;
     this.follow(paths);
     this.#poll = setInterval(() => this.#lookSoon(0), timing.pollMs).unref();
   }
@@ -89,7 +95,8 @@ export class FileWatch {
   close(): void {
     this.#isClosed = true;
     clearInterval(this.#poll);
-    if (this.#settling !== null) clearTimeout(this.#settling);
+    clearTimeout(this.#settling ?? undefined);
+    clearTimeout(this.#confirming ?? undefined);
     for (const { watcher } of this.#directories.values()) watcher?.close();
   }
 
@@ -103,16 +110,30 @@ export class FileWatch {
     }, delayMs).unref();
   }
 
-  #look(): void {
+  /** @param confirmed  files that were gone some time ago: if they still are, that is a change */
+  #look(confirmed = NONE): void {
     const changed: string[] = [];
+    const gone = new Set<string>();
     for (const [path, before] of this.#known) {
       const now = contentHash(path);
-      // A missing file may come back at once: its users keep the contents that they have.
-      if (now === null || now === before) continue;
+      if (now === before) continue;
+      if (now === null && !confirmed.has(path)) {
+        gone.add(path);
+        continue;
+      }
       this.#known.set(path, now);
       changed.push(path);
     }
+    if (gone.size > 0) this.#confirmSoon(gone);
     if (changed.length > 0 && !this.#isClosed) this.#events.onChange(changed);
+  }
+
+  #confirmSoon(gone: ReadonlySet<string>): void {
+    if (this.#confirming !== null || this.#isClosed) return;
+    this.#confirming = setTimeout(() => {
+      this.#confirming = null;
+      this.#look(gone);
+    }, this.#timing.goneMs).unref();
   }
 
   /** Puts a watch on every directory that has none, or that was replaced by another one. */
@@ -132,7 +153,7 @@ export class FileWatch {
 
   /** @throws when the directory cannot be watched */
   #watch(directory: string): FSWatcher {
-    const watcher = watch(directory, { persistent: false }, () => this.#lookSoon(this.#settleMs));
+    const watcher = watch(directory, { persistent: false }, () => this.#lookSoon(this.#timing.settleMs));
     watcher.on('error', (error) => {
       if (this.#directories.get(directory)?.watcher === watcher) this.#report(directory, error);
     });
@@ -157,11 +178,20 @@ export function watchFiles(
   return new FileWatch(paths, events, { ...DEFAULT_TIMING, ...timing });
 }
 
-/** `null` for a file that is missing, unreadable or empty: one that is written in place is empty for a moment. */
+/** `null` for a file that is missing, unreadable or empty. Of a directory it is the names and times of its entries. */
 function contentHash(path: string): string | null {
   try {
     const bytes = readFileSync(path);
     return bytes.byteLength === 0 ? null : hash('sha256', bytes, 'base64');
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EISDIR' ? entriesOf(path) : null;
+  }
+}
+
+function entriesOf(directory: string): string | null {
+  try {
+    const entries = readdirSync(directory).map((name) => `${name} ${statSync(join(directory, name)).mtimeMs}`);
+    return entries.toSorted().join('\n');
   } catch {
     return null;
   }

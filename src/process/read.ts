@@ -5,6 +5,7 @@ import { codes } from '../config/codes.ts';
 import { FileReader } from '../config/named-files.ts';
 import { byPosition, formatPath } from '../config/problem.ts';
 import { isKept, type ReadConfig, readContents } from '../gateway/contents.ts';
+import type { Draft } from '../gateway/draft.ts';
 import type { LoadedConfig, LoadResult } from '../gateway/load.ts';
 import type { Clocks } from '../lib/clock.ts';
 
@@ -12,6 +13,8 @@ import type { Clocks } from '../lib/clock.ts';
 export interface ReadInstance extends ReadConfig, LoadedConfig {
   /** SHA-256 of the admin token; `null` where the configuration has none. */
   readonly adminToken: Buffer | null;
+  /** Files for which a reload is needed when they change: all that it names, but for those that their part follows. */
+  readonly watched: readonly string[];
 }
 
 /** What loading and reading a configuration give. */
@@ -27,11 +30,12 @@ export interface ReadResult extends LoadResult {
  * @param inUse  the configuration that it is going to replace; `null` when there is none
  */
 export async function readFiles(
-  { loaded, problems, source, draft }: LoadResult,
+  result: LoadResult,
   clocks: Clocks,
   inUse: LoadedConfig['config'] | null = null,
 ): Promise<ReadResult> {
-  if (draft === null) return { loaded: null, problems, source, draft };
+  const { loaded, problems, source, draft } = result;
+  if (draft === null) return { ...result, loaded: null };
   const broken = problems.filter(({ severity }) => severity === 'error').map(({ path }) => path);
   // What is wrong there already would be reported a second time in different words.
   const reader = new FileReader(clocks, (key) => broken.some((path) => isAtOrBelow(path, formatPath(key))));
@@ -47,12 +51,25 @@ export async function readFiles(
     message.split('\n').map((line) => source.problemAt(codes['config/file'], key ?? [], line, null, 'value')),
   );
   const isUsable = loaded !== null && found.length === 0;
+  const followed = followedByParts(draft);
+  const watched = [...result.files].filter((file) => !followed.has(file));
   return {
-    loaded: isUsable ? { ...loaded, contents, adminToken, kept } : null,
+    ...result,
+    loaded: isUsable ? { ...loaded, contents, adminToken, kept, watched } : null,
     problems: [...problems, ...found].toSorted(byPosition),
-    source,
-    draft,
   };
+}
+
+function followedByParts({ login, listeners, upstreamToken, outbound }: Draft): ReadonlySet<string | undefined> {
+  const { certificates = [], clientCertificates } = listeners?.public.tls ?? {};
+  return new Set([
+    listeners?.admin.tokenFile,
+    ...certificates.flatMap(({ certFile, keyFile }) => [certFile, keyFile]),
+    clientCertificates?.caFile,
+    login?.password?.usersFile,
+    upstreamToken?.keys?.directory,
+    ...(outbound?.destinations ?? []).map(({ token }) => token.kubernetes?.tokenFile),
+  ]);
 }
 
 const isAtOrBelow = (path: string, above: string): boolean =>

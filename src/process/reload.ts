@@ -4,6 +4,7 @@
  */
 
 import type { ApplyResult, ConfigurationReport, ReloadControl, ReloadReport } from '../admin/control.ts';
+import { errorLines } from '../config/render.ts';
 import { type FileWatch, watchFiles } from '../config/watch.ts';
 import { ConfigFault } from '../errors.ts';
 import { changesThatNeedRestart, type LoadedConfig } from '../gateway/load.ts';
@@ -11,7 +12,7 @@ import type { Clocks } from '../lib/clock.ts';
 import { toTimestamp } from '../lib/timestamp.ts';
 import { fileWatchReports } from '../telemetry/file-watch.ts';
 import { errorFields, type Logger } from '../telemetry/log.ts';
-import type { ReadInstance } from './read.ts';
+import type { ReadInstance, ReadResult } from './read.ts';
 import type { ReloadSeries } from './series.ts';
 
 /** What a reloader works with. */
@@ -22,9 +23,9 @@ export interface ReloaderParts {
    * Reads the configuration and its files again.
    *
    * @param inUse  the configuration that is in use
-   * @throws ConfigFault with every mistake, one line each
+   * @throws ConfigFault when the configuration file cannot be read
    */
-  readonly load: (inUse: LoadedConfig['config']) => Promise<ReadInstance>;
+  readonly load: (inUse: LoadedConfig['config']) => Promise<ReadResult>;
   /**
    * Applies a configuration in every process that serves.
    *
@@ -34,16 +35,23 @@ export interface ReloaderParts {
   readonly log: Logger;
   readonly series: ReloadSeries;
   readonly clocks: Clocks;
+  /** After which a configuration that could not be applied is tried again. Default: 30 s. */
+  readonly retryMs?: number;
 }
+
+const RETRY_MS = 30_000;
 
 /** Holds the configuration in use and replaces it. */
 export class Reloader implements ReloadControl {
   readonly #parts: ReloaderParts;
-  #inUse: LoadedConfig;
+  #inUse: ReadInstance;
   #loadedAtMs: number;
+  #isClosed = false;
   #needRestart: readonly string[] = [];
   #last: Promise<unknown> = Promise.resolve();
   #watch: FileWatch | null = null;
+  #configFile: string | null = null;
+  #retry: NodeJS.Timeout | null = null;
 
   constructor(parts: ReloaderParts) {
     this.#parts = parts;
@@ -57,21 +65,25 @@ export class Reloader implements ReloadControl {
     return this.#inUse;
   }
 
-  /** Reloads from now on whenever the contents of this file, or of one that the configuration names, change. */
+  /**
+   * Reloads from now on whenever the contents of this file, or of one that the configuration names, change. After a
+   * rejected reload that is the configuration that was rejected: a file that it misses may come later.
+   */
   watch(configFile: string): void {
-    const files = () => [configFile, ...namedFiles(this.#inUse.config)];
     this.#watch?.close();
-    const watch = watchFiles(files(), {
-      onChange: () => void this.reload().then(() => this.#watch === watch && watch.follow(files())),
+    this.#configFile = configFile;
+    this.#watch = watchFiles([configFile, ...this.#inUse.watched], {
+      onChange: () => void this.reload(),
       ...fileWatchReports('configuration', this.#parts.log, this.#parts.series.watchErrors),
     });
-    this.#watch = watch;
   }
 
   /** Stops watching files. */
   close(): void {
+    this.#isClosed = true;
     this.#watch?.close();
     this.#watch = null;
+    clearTimeout(this.#retry ?? undefined);
   }
 
   reload(): Promise<ReloadReport> {
@@ -90,19 +102,31 @@ export class Reloader implements ReloadControl {
   }
 
   async #reload(): Promise<ReloadReport> {
-    const { load, apply, clocks } = this.#parts;
+    clearTimeout(this.#retry ?? undefined);
+    try {
+      const read = await this.#parts.load(this.#inUse.config);
+      const { loaded } = read;
+      // Also where it is rejected: what is missing may come.
+      if (this.#configFile !== null) this.#watch?.follow([this.#configFile, ...(loaded?.watched ?? read.files)]);
+      return loaded === null ? this.#rejected([], new ConfigFault(errorLines(read).join('\n'))) : this.#apply(loaded);
+    } catch (fault) {
+      return this.#rejected([], fault);
+    }
+  }
+
+  async #apply(loaded: ReadInstance): Promise<ReloadReport> {
+    const { apply, clocks } = this.#parts;
     let results: readonly ApplyResult[] = [];
     try {
-      const loaded = await load(this.#inUse.config);
       results = await apply(loaded);
-      if (results.every(({ problem }) => problem !== null)) return this.#rejected(results, null);
+      if (results.every(({ problem }) => problem !== null)) return this.#notApplied(results, null);
       this.#inUse = loaded;
       this.#loadedAtMs = clocks.wallMs();
       this.#needRestart = changesThatNeedRestart(this.#parts.initial.config, loaded.config);
     } catch (fault) {
-      return this.#rejected(results, fault);
+      return this.#notApplied(results, fault);
     }
-    return results.some(({ problem }) => problem !== null) ? this.#rejected(results, null) : this.#applied(results);
+    return results.some(({ problem }) => problem !== null) ? this.#notApplied(results, null) : this.#applied(results);
   }
 
   #applied(results: readonly ApplyResult[]): ReloadReport {
@@ -115,6 +139,13 @@ export class Reloader implements ReloadControl {
     if (kept.length === 0) log.info({ hash, ...needRestart }, 'configuration reloaded');
     else log.warn({ hash, ...needRestart, kept }, 'configuration reloaded; previous contents of unusable files kept');
     return { result: 'applied', hash, problems: [], needRestart: this.#needRestart, kept, results };
+  }
+
+  /** The configuration is good, but not every process could put it in use: that may pass. */
+  #notApplied(results: readonly ApplyResult[], fault: unknown): ReloadReport {
+    const { retryMs = RETRY_MS } = this.#parts;
+    if (!this.#isClosed) this.#retry = setTimeout(() => void this.reload(), retryMs).unref();
+    return this.#rejected(results, fault);
   }
 
   #rejected(results: readonly ApplyResult[], fault: unknown): ReloadReport {
@@ -145,19 +176,3 @@ function problemsOf(results: readonly ApplyResult[], fault: unknown): readonly s
 
 /** The unusable files of all processes, each once. */
 const keptBy = (results: readonly ApplyResult[]): string[] => [...new Set(results.flatMap(({ kept }) => kept))];
-
-/** Keys of files that are followed elsewhere, or that the gateway writes. */
-const NOT_WATCHED = new Set(['usersFile', 'tokenFile', 'auditFile']);
-
-/** The files that a configuration names, except for those that are followed without a reload. */
-function namedFiles(config: LoadedConfig['config']): string[] {
-  const { tls: _tls, ...listener } = config.listeners.public;
-  return filesBelow({ ...config, listeners: { public: listener } });
-}
-
-function filesBelow(value: unknown): string[] {
-  if (typeof value !== 'object' || value === null) return [];
-  return Object.entries(value).flatMap(([key, member]) =>
-    typeof member === 'string' && key.endsWith('File') && !NOT_WATCHED.has(key) ? [member] : filesBelow(member),
-  );
-}

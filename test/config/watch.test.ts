@@ -21,7 +21,10 @@ beforeEach(() => {
 });
 
 /** A watch whose reports can be awaited one after the other. */
-async function watching(paths: readonly string[], timing: { settleMs?: number; pollMs?: number } = {}) {
+async function watching(
+  paths: readonly string[],
+  timing: { settleMs?: number; pollMs?: number; goneMs?: number } = {},
+) {
   const changes = new Reports<readonly string[]>();
   const faults = new Reports<string>();
   const watch = watchFiles(
@@ -111,6 +114,31 @@ test('a file that is deleted and made again is reported once it is there, and no
   expect(changes).toEqual([]);
   writeFileSync(path, 'b');
   expect(await next()).toEqual([path]);
+});
+
+test.each([
+  ['missing', (path: string) => unlinkSync(path)],
+  ['empty', (path: string) => writeFileSync(path, '')],
+])('R4: a file that stays %s is reported once, and again when it is back', async (_how, spoil) => {
+  const path = join(directory, 'a.yaml');
+  writeFileSync(path, 'a');
+  const { next, changes } = await watching([path], { goneMs: 5 });
+  spoil(path);
+  expect(await next()).toEqual([path]);
+  writeFileSync(path, 'a');
+  expect(await next()).toEqual([path]);
+  expect(changes).toEqual([]);
+});
+
+test('R4: a file that was never there, and a directory, are reported when they come', async () => {
+  const [file, folder] = [join(directory, 'a.yaml'), join(directory, 'keys')] as [string, string];
+  const { next } = await watching([file, folder], { pollMs: 20 });
+  writeFileSync(file, 'a');
+  expect(await next()).toEqual([file]);
+  mkdirSync(folder);
+  expect(await next()).toEqual([folder]);
+  writeFileSync(join(folder, 'a.key.json'), '{}');
+  expect(await next()).toEqual([folder]);
 });
 
 test('writing the same content is no change', async () => {

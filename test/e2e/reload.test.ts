@@ -1,9 +1,11 @@
 /** Reloading the configuration of a running instance. */
 
-import { renameSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { decodeJwt } from 'jose';
 import { describe, expect, test } from 'vitest';
 import type { ReloadReport } from '../../src/admin/control.ts';
+import { DependencyFault } from '../../src/errors.ts';
 import { Reloader } from '../../src/process/reload.ts';
 import { ReloadSeries } from '../../src/process/series.ts';
 import { createLog } from '../../src/telemetry/log.ts';
@@ -125,6 +127,92 @@ describe('a configuration that is good', () => {
     instance.file.text('backend.secret', 'y'.repeat(32));
     await until(async () => (await login('y'.repeat(32))) < 300, 'the new secret is accepted');
     expect(await login('x'.repeat(32))).toBe(401);
+  });
+
+  test('R4: is tried again when a file that it names and that was missing is there', async () => {
+    await using upstream = await answering('ok')();
+    await using instance = await startInstance({ isWatched: true, upstream: upstream.origin, routes: [PUBLIC] });
+    const clientSecretFile = join(instance.file.directory, 'later.secret');
+    const login = { trustedBackends: [{ id: 'shop', clientSecretFile }] };
+    instance.file.write({
+      upstream: upstream.origin,
+      routes: [{ ...PUBLIC, match: { path: '/new' } }],
+      config: { login },
+    });
+    const isLast = async (value: number) =>
+      (await metricsOf(instance)).includes(`sallyport_config_last_reload_successful ${value}\n`);
+    await until(() => isLast(0), 'the configuration is rejected');
+    expect(instance.log.text).toContain('names a file that does not exist');
+    instance.file.text('later.secret', 'short');
+    await until(() => instance.log.text.includes('has a secret of fewer than 32 characters'), 'it is rejected again');
+    instance.file.text('later.secret', 'x'.repeat(32));
+    await until(() => isLast(1), 'the configuration is applied');
+    expect((await rawRequest(instance.port, get('/new'))).status).toBe(200);
+  });
+
+  test('R4: is read again when the file of a ${file:…} changes', async () => {
+    await using upstream = await answering('ok')();
+    const file = 'path.txt';
+    const options = { upstream: upstream.origin, routes: [{ ...PUBLIC, match: { path: '${file:path.txt}' } }] };
+    await using instance = await startInstance({ ...options, isWatched: true, files: { [file]: '/a' } });
+    const status = async (path: string) => (await rawRequest(instance.port, get(path))).status;
+    expect(await status('/a')).toBe(200);
+    for (const path of ['/b', '/c']) {
+      instance.file.text(file, path);
+      await until(async () => (await status(path)) === 200, `${path} is in use`);
+    }
+  });
+
+  test.each([
+    ['deleted', (path: string) => rmSync(path), 'there is no such file'],
+    ['emptied', (path: string) => writeFileSync(path, ''), 'the file is empty'],
+    [
+      'replaced by a directory',
+      (path: string) => {
+        rmSync(path);
+        mkdirSync(path);
+      },
+      'is a directory',
+    ],
+  ])('R4: a configuration file that is %s is logged and shown in the metrics', async (_how, spoil, message) => {
+    await using upstream = await answering('ok')();
+    await using instance = await startInstance({ isWatched: true, upstream: upstream.origin, routes: [PUBLIC] });
+    const isLast = async (value: number) =>
+      (await metricsOf(instance)).includes(`sallyport_config_last_reload_successful ${value}\n`);
+    spoil(instance.file.path);
+    await until(() => isLast(0), 'it is noticed');
+    expect(instance.log.records.at(-1)).toMatchObject({
+      msg: 'reload rejected; keeping the configuration in use',
+      problems: [expect.stringContaining(message)],
+    });
+    expect((await rawRequest(instance.port, get('/'))).status).toBe(200);
+    rmSync(instance.file.path, { recursive: true, force: true });
+    instance.file.write({ upstream: upstream.origin, routes: [PUBLIC] });
+    await until(() => isLast(1), 'the next good one is applied');
+  });
+
+  test('R4: is tried again by itself when it was good and could not be applied', async () => {
+    using file = new ConfigFileFixture();
+    file.write({ routes: [PUBLIC] });
+    let attempts = 0;
+    const registry = new MetricRegistry();
+    const reloader = new Reloader({
+      initial: await file.loadToRun(),
+      load: () => file.load(),
+      apply: async () => {
+        attempts += 1;
+        if (attempts === 1) throw new DependencyFault('store_unavailable', 'no worker is ready');
+        return [{ process: 'worker 1', problem: attempts === 2 ? 'did not answer' : null, kept: [] }];
+      },
+      log: createLog('error', new CapturedLog()),
+      series: new ReloadSeries(registry),
+      clocks: new TestClocks(),
+      retryMs: 1,
+    });
+    expect((await reloader.reload()).result).toBe('rejected');
+    await until(async () => (await registry.text()).includes('reloads_total{result="applied"} 1\n'), 'it is applied');
+    expect(attempts).toBe(3);
+    reloader.close();
   });
 
   test('a configuration directory that goes away is logged and counted, and ends nothing', async () => {
@@ -395,7 +483,7 @@ describe('requests', () => {
     let underWay = 0;
     let most = 0;
     const reloader = new Reloader({
-      initial: await file.load(),
+      initial: await file.loadToRun(),
       load: () => file.load(),
       apply: async () => {
         underWay += 1;

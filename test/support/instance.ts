@@ -8,12 +8,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { readConfigText } from '../../src/config/load.ts';
-import { errorLines } from '../../src/config/render.ts';
-import { ConfigFault } from '../../src/errors.ts';
 import { type LoadedConfig, loadConfig } from '../../src/gateway/load.ts';
 import { type Clocks, systemClocks } from '../../src/lib/clock.ts';
 import { Instance } from '../../src/process/instance.ts';
-import { type ReadInstance, readFiles } from '../../src/process/read.ts';
+import { type ReadInstance, type ReadResult, readFiles } from '../../src/process/read.ts';
 import { AuditLog, auditOn } from '../../src/telemetry/audit.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { MetricRegistry } from '../../src/telemetry/registry.ts';
@@ -53,11 +51,16 @@ export class ConfigFileFixture implements Disposable {
   }
 
   /** Reads it, with the files beside it. */
-  async load(inUse: LoadedConfig['config'] | null = null): Promise<ReadInstance> {
+  async load(inUse: LoadedConfig['config'] | null = null): Promise<ReadResult> {
     const options = { path: this.path, cwd: this.directory, env: {} };
-    const read = await readFiles(loadConfig(readConfigText(this.path), options), systemClocks, inUse);
-    if (read.loaded === null) throw new ConfigFault(errorLines({ path: this.path, ...read }).join('\n'));
-    return read.loaded;
+    return readFiles(loadConfig(readConfigText(this.path), options), systemClocks, inUse);
+  }
+
+  /** Reads it, and fails where it cannot be run. */
+  async loadToRun(): Promise<ReadInstance> {
+    const { loaded, problems } = await this.load();
+    if (loaded === null) throw new Error(problems.map(({ message }) => message).join('\n'));
+    return loaded;
   }
 
   [Symbol.dispose](): void {
@@ -115,7 +118,7 @@ export async function startInstance(options: InstanceTestOptions & { clocks?: Cl
   const metrics = new MetricRegistry();
   const instance = await Instance.start(
     {
-      loaded: await file.load(),
+      loaded: await file.loadToRun(),
       load: (inUse) => file.load(inUse),
       build: { version: 'test', revision: 'unknown' },
       watchedFile: options.isWatched === true ? file.path : null,
