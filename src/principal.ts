@@ -65,6 +65,13 @@ export interface Actor {
 
 interface IdentifiedPrincipal {
   readonly subject: string;
+  /**
+   * What the subject is to the issuer that vouches for it: a service; a user, who has a session there; or something that it
+   * passed on from yet another issuer. A name of one sort is never taken for the same name of another (RFC 9700 §4.15).
+   */
+  readonly standsFor: 'service' | 'user' | 'other';
+  /** That issuer, by its name in the configuration; `null` for a user of ours. */
+  readonly issuer: string | null;
   readonly roles: ReadonlySet<string>;
   readonly scopes: ReadonlySet<string>;
   /** What was said about the subject: attributes of the user, verified claims of the token. */
@@ -81,21 +88,17 @@ interface IdentifiedPrincipal {
 /** A person with a session, presented by its cookie or by a token of ours that stands for it. */
 export interface UserPrincipal extends IdentifiedPrincipal {
   readonly kind: 'user';
+  readonly standsFor: 'user';
+  readonly issuer: null;
   readonly session: SessionRecord;
 }
 
 /** A program with a credential of its own, or with one that stands for a subject of another issuer. */
 export interface ServicePrincipal extends IdentifiedPrincipal {
   readonly kind: 'service';
-  /** Who vouches for it: for a service token, the name of its issuer in the configuration. */
   readonly issuer: string;
-  /** The same by the name that it has in tokens. */
+  /** The issuer by the name that it has in tokens. */
   readonly tokenIssuer: string;
-  /**
-   * What the subject is to that issuer: a service; a user with a session there; or something that it passed on from yet
-   * another issuer. A name of one sort is never taken for the same name of another (RFC 9700 §4.15).
-   */
-  readonly standsFor: 'service' | 'user' | 'other';
   /** The session that a token of our own stands for; `null` for none, and in tokens of others. */
   readonly session: SessionHandle | null;
 }

@@ -5,13 +5,14 @@
  * or a client address. Never waits, never throws.
  */
 
+import type { CredentialRule } from '../authentication/kinds.ts';
 import { Denial } from '../errors.ts';
 import type { Principal } from '../principal.ts';
 import type { Route } from '../routing/route.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
 import { type CsrfRules, originProblem } from './csrf.ts';
 import { Permit } from './permit.ts';
-import { compileRule, type Rule } from './rule.ts';
+import { compileRule, plainSubjectsOf, type Rule } from './rule.ts';
 import type { AllowConfig } from './section.ts';
 
 const FORBIDDEN = {
@@ -22,6 +23,12 @@ const FORBIDDEN = {
 } as const;
 const ANONYMOUS_FORBIDDEN = new Denial('credential_missing', 'route has an allow rule and the request is anonymous');
 
+/** A route, as far as its rule depends on it. */
+interface AllowingRoute {
+  readonly allow?: AllowConfig | undefined;
+  readonly credential: CredentialRule;
+}
+
 /** The stage, compiled from one configuration. */
 export class Authorizer {
   /** By route index; `null` where the route allows every principal. */
@@ -29,8 +36,10 @@ export class Authorizer {
   readonly #csrf: CsrfRules;
 
   /** @param routes  their `allow` rules, by route index; a route beyond the list allows every principal */
-  constructor(routes: readonly { readonly allow?: AllowConfig | undefined }[], csrf: CsrfRules) {
-    this.#rules = routes.map(({ allow }) => (allow === undefined ? null : compileRule(allow)));
+  constructor(routes: readonly AllowingRoute[], csrf: CsrfRules) {
+    this.#rules = routes.map(({ allow, credential }) =>
+      allow === undefined ? null : compileRule(allow, plainSubjectsOf(credential)),
+    );
     this.#csrf = csrf;
   }
 

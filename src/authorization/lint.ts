@@ -1,9 +1,11 @@
 /** Rules about `allow`: whether anybody can ever pass. */
 
 import { compileCredential, isPublic, type WrittenCredential } from '../authentication/credential.ts';
+import type { CredentialRule } from '../authentication/kinds.ts';
 import { issuersOf } from '../authentication/service-token/kind.ts';
 import type { DraftEntries, LintContext } from '../config/lint.ts';
-import { defineCodes, error, type KeyPath } from '../config/problem.ts';
+import { type Code, defineCodes, error, type KeyPath, warning } from '../config/problem.ts';
+import { plainSubjectsOf, subjectOf } from './rule.ts';
 import type { AllowConfig } from './section.ts';
 
 /** Codes of the findings about `allow`. */
@@ -12,11 +14,20 @@ export const codes = defineCodes({
   'routes/service-accounts': error(
     '`allow.serviceAccounts` on a route that accepts tokens of no issuer with `kubernetes`: no request could ever pass.',
   ),
+  'routes/subject-ambiguous': error(
+    'A name in `allow.subjects` can be that of services of several issuers. Write `{ service: name, issuer: … }`.',
+  ),
+  'routes/subject-plain': warning(
+    'A plain name in `allow.subjects` of a route that accepts users and services: it is that of a user. Write `{ user: name }` or `{ service: name }`.',
+  ),
+  'routes/subject-impossible': error(
+    '`allow.subjects` names a user or a service that no credential of the route can stand for: no request could ever pass by it.',
+  ),
 });
 
 interface AllowDraft {
   readonly routes: readonly (Route | undefined)[];
-  readonly issuers: DraftEntries<{ readonly kubernetes?: object | undefined }>;
+  readonly issuers: DraftEntries<{ readonly kubernetes?: object | undefined; readonly own?: object | undefined }>;
 }
 
 interface Route {
@@ -31,6 +42,7 @@ type Context = LintContext<AllowDraft>;
 export function lint(context: Context): void {
   lintPublic(context);
   lintServiceAccounts(context);
+  lintSubjects(context);
 }
 
 function lintPublic({ draft, source }: Context): void {
@@ -60,6 +72,69 @@ function lintServiceAccounts({ draft, source }: Context): void {
       );
     }
   }
+}
+
+function lintSubjects({ draft, source }: Context): void {
+  for (const [index, route] of draft.routes.entries()) {
+    if (route?.allow === undefined || isPublic(route.credential)) continue;
+    const rule = compileCredential(route.credential);
+    for (const { path, entry } of subjectEntries(route.allow)) {
+      const found = ambiguity(entry, rule) ?? impossibility(entry, rule, draft);
+      if (found !== null) source.report(found.code, ['routes', index, 'allow', ...path], found.text, found.hint);
+    }
+  }
+}
+
+type SubjectEntry = NonNullable<AllowConfig['subjects']>[number];
+type SubjectProblem = { readonly code: Code; readonly text: string; readonly hint: string };
+
+const takesSessions = ({ accepts }: CredentialRule) => accepts.some(({ kind }) => kind.comesFromLogin);
+
+/** Whether an entry can mean two, or seem to. */
+function ambiguity(entry: SubjectEntry, rule: CredentialRule): SubjectProblem | null {
+  const issuers = issuersOf(rule);
+  const { sort, name, issuer } = subjectOf(entry, plainSubjectsOf(rule));
+  if (typeof entry === 'string' && takesSessions(rule) && issuers.length > 0) {
+    const code = codes['routes/subject-plain'];
+    const text = `the route accepts users and services: ${JSON.stringify(name)} is a user, never a service of that name`;
+    return { code, text, hint: `write { user: ${name} } or { service: ${name} }` };
+  }
+  if (sort === 'user' || issuer !== null || issuers.length < 2) return null;
+  const code = codes['routes/subject-ambiguous'];
+  const text = `${JSON.stringify(name)} can be a service of ${issuers.join(' or of ')}`;
+  return { code, text, hint: `write { service: ${name}, issuer: ${issuers[0]} }` };
+}
+
+/** Whether nothing that the route accepts can stand for an entry. */
+function impossibility(entry: SubjectEntry, rule: CredentialRule, draft: AllowDraft): SubjectProblem | null {
+  const code = codes['routes/subject-impossible'];
+  const issuers = issuersOf(rule);
+  const { sort, name, issuer } = subjectOf(entry, plainSubjectsOf(rule));
+  const isOwn = (issuerName: string) => draft.issuers.get(issuerName)?.own !== undefined;
+  if (issuer !== null && !issuers.includes(issuer)) {
+    const text = `the route accepts no tokens of ${JSON.stringify(issuer)}: ${JSON.stringify(name)} could never pass`;
+    return { code, text, hint: issuers.length === 0 ? 'list the issuer in credential' : `use ${issuers.join(' or ')}` };
+  }
+  if (issuer !== null && sort === 'user' && isOwn(issuer))
+    return { code, text: `the users of ${JSON.stringify(issuer)} are those of the gateway`, hint: 'leave issuer out' };
+  if (sort === 'service' ? issuers.length > 0 : issuer !== null || takesSessions(rule) || issuers.some(isOwn))
+    return null;
+  const accepted = sort === 'service' ? 'no service tokens' : 'neither sessions nor tokens of the gateway';
+  const text = `the route accepts ${accepted}: ${sort} ${JSON.stringify(name)} could never pass`;
+  return {
+    code,
+    text,
+    hint: sort === 'service' ? 'list an issuer in credential' : 'name the issuer that knows the user',
+  };
+}
+
+function subjectEntries(allow: AllowConfig): { readonly path: KeyPath; readonly entry: SubjectEntry }[] {
+  const of = (subjects: AllowConfig['subjects'], ...at: KeyPath) =>
+    (subjects ?? []).map((entry, index) => ({ path: [...at, 'subjects', index], entry }));
+  const below = (['any', 'all'] as const).flatMap((key) =>
+    (allow[key] ?? []).flatMap(({ subjects }, index) => of(subjects, key, index)),
+  );
+  return [...of(allow.subjects), ...below];
 }
 
 /** An issuer that is not valid may be a cluster. */

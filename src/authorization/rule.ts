@@ -3,6 +3,7 @@
  * unless it says `all`. Values are compared whole: `read` does not match `readwrite` (JWT-52).
  */
 
+import type { CredentialRule } from '../authentication/kinds.ts';
 import type { JSONType } from '../lib/json.ts';
 import { claimOf, type KnownPrincipal } from '../principal.ts';
 import type { AllowConfig } from './section.ts';
@@ -14,10 +15,18 @@ export type Rule = (principal: KnownPrincipal) => RuleResult;
 
 type Leaf = Omit<AllowConfig, 'any' | 'all'>;
 
+/** What a plain name in `subjects` names. */
+export type PlainSubject = 'user' | 'service';
+
+/** What plain names mean on a route: users where people can log in for it, else services. */
+export const plainSubjectsOf = ({ accepts }: CredentialRule): PlainSubject =>
+  accepts.some(({ kind }) => kind.comesFromLogin) ? 'user' : 'service';
+
 /** Compiles a rule. */
-export function compileRule(config: AllowConfig): Rule {
-  const rules = [...leafRules(config), ...(config.all ?? []).map((leaf) => allOf(leafRules(leaf)))];
-  if (config.any !== undefined) rules.push(anyOf(config.any.map((leaf) => allOf(leafRules(leaf)))));
+export function compileRule(config: AllowConfig, plain: PlainSubject): Rule {
+  const leaf = (part: Leaf) => allOf(leafRules(part, plain));
+  const rules = [...leafRules(config, plain), ...(config.all ?? []).map(leaf)];
+  if (config.any !== undefined) rules.push(anyOf(config.any.map(leaf)));
   return allOf(rules);
 }
 
@@ -43,7 +52,7 @@ function anyOf(rules: readonly Rule[]): Rule {
   };
 }
 
-function leafRules(config: Leaf): Rule[] {
+function leafRules(config: Leaf, plain: PlainSubject): Rule[] {
   const rules: Rule[] = [];
   const { roles, scopes, subjects, serviceAccounts, claims } = config;
   if (roles !== undefined) {
@@ -55,8 +64,8 @@ function leafRules(config: Leaf): Rule[] {
     rules.push((principal) => (has(principal.scopes) ? null : 'scope'));
   }
   if (subjects !== undefined) {
-    const allowed = new Set(subjects);
-    rules.push((principal) => (allowed.has(principal.subject) ? null : 'subject'));
+    const allows = compileSubjects(subjects, plain);
+    rules.push((principal) => (allows(principal) ? null : 'subject'));
   }
   if (serviceAccounts !== undefined) {
     const allowed = compileServiceAccounts(serviceAccounts);
@@ -75,6 +84,38 @@ function compileList(list: List): (present: ReadonlySet<string>) => boolean {
   if ('all' in list) return (present) => list.all.every((item) => present.has(item));
   const items = 'any' in list ? list.any : list;
   return (present) => items.some((item) => present.has(item));
+}
+
+/**
+ * What stands for a user can satisfy a rule about that user only, what stands for a service one about that service
+ * (RFC 9700 §4.15), and what was passed on neither.
+ */
+function compileSubjects(
+  subjects: NonNullable<Leaf['subjects']>,
+  plain: PlainSubject,
+): (principal: KnownPrincipal) => boolean {
+  const entries = subjects.map((entry) => subjectOf(entry, plain));
+  /** By sort and name: the issuers that it may be of; `null` is the only one that there can be. */
+  const allowed = { user: new Map<string, readonly (string | null)[]>(), service: new Map(), other: new Map() };
+  for (const { sort, name, issuer } of entries) {
+    allowed[sort].set(name, [...(allowed[sort].get(name) ?? []), issuer]);
+  }
+  return ({ standsFor, subject, issuer }) => {
+    const issuers = allowed[standsFor].get(subject);
+    return issuers !== undefined && (issuers.includes(issuer) || (standsFor === 'service' && issuers.includes(null)));
+  };
+}
+
+/** An entry of `subjects`, with what it names. `issuer` is `null` for a user of ours, and where only one issuer is meant. */
+export function subjectOf(
+  entry: NonNullable<Leaf['subjects']>[number],
+  plain: PlainSubject,
+): { readonly sort: PlainSubject; readonly name: string; readonly issuer: string | null } {
+  if (typeof entry === 'string') return { sort: plain, name: entry, issuer: null };
+  const { issuer = null } = entry;
+  return 'user' in entry
+    ? { sort: 'user', name: entry.user, issuer }
+    : { sort: 'service', name: entry.service, issuer };
 }
 
 /** `namespace/name`, or `namespace/*` for all of a namespace. */

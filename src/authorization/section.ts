@@ -1,7 +1,10 @@
 /** Who may: the key `allow` of a route, and the section `csrf`. */
 
 import { z } from 'zod';
-import { notEmpty, origin } from '../config/fields.ts';
+import { name, notEmpty, origin } from '../config/fields.ts';
+
+/** Longest `sub` that any token can have here. */
+const MAX_SUBJECT_LENGTH = 2_048;
 
 const anyOrAll = (what: string) =>
   z
@@ -21,10 +24,34 @@ const serviceAccountPattern = () =>
     )
     .meta({ kind: 'ServiceAccount' });
 
+const subject = () => z.string().min(1).max(MAX_SUBJECT_LENGTH);
+
+const subjectIssuer = () =>
+  name().optional().meta({
+    description:
+      'One of `issuers`, whose subject it is. Default: for a user this gateway, for a service the only issuer that the route accepts.',
+  });
+
+/** An entry of `subjects`. A plain name says nothing about what it names: the credential of the route does. */
+const subjectEntry = () =>
+  z
+    .union([
+      subject(),
+      z.strictObject({ user: subject().meta({ description: 'A user.' }), issuer: subjectIssuer() }),
+      z.strictObject({ service: subject().meta({ description: 'A service.' }), issuer: subjectIssuer() }),
+    ])
+    .meta({
+      description:
+        'A name, which is that of a user where the route accepts sessions, else of a service; `{ user: name }`; or `{ service: name }`.',
+    });
+
 const allowLeafShape = () => ({
   roles: anyOrAll('Roles of the principal').optional(),
   scopes: anyOrAll('Scopes of the presented token').optional(),
-  subjects: z.array(z.string().min(1)).min(1).optional().meta({ description: 'Exact subjects.' }),
+  subjects: z.array(subjectEntry()).min(1).optional().meta({
+    description:
+      'Exact subjects, of which one is enough. What stands for a user is never taken for a service of the same name, nor the other way round.',
+  }),
   serviceAccounts: z.array(serviceAccountPattern()).min(1).optional().meta({
     description: 'Kubernetes ServiceAccounts, as namespace/name, or namespace/* for all of a namespace.',
   }),

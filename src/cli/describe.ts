@@ -17,6 +17,13 @@ type List = NonNullable<AllowConfig['roles']>;
 export const describeList = (list: List): string =>
   'all' in list ? list.all.join(' and ') : ('any' in list ? list.any : list).join(' or ');
 
+/** `cart`, `user alice`, `service cart of cluster`. */
+export function describeSubject(entry: NonNullable<AllowConfig['subjects']>[number]): string {
+  if (typeof entry === 'string') return entry;
+  const named = 'user' in entry ? `user ${entry.user}` : `service ${entry.service}`;
+  return entry.issuer === undefined ? named : `${named} of ${entry.issuer}`;
+}
+
 type Leaf = Omit<AllowConfig, 'any' | 'all'>;
 
 /** An `allow` rule on one line. */
@@ -38,7 +45,7 @@ function describeLeaf({ roles, scopes, subjects, serviceAccounts, claims }: Leaf
   return [
     ...(roles === undefined ? [] : [`role ${list(roles)}`]),
     ...(scopes === undefined ? [] : [`scope ${list(scopes)}`]),
-    ...(subjects === undefined ? [] : [`subject ${subjects.join('|')}`]),
+    ...(subjects === undefined ? [] : [`subject ${subjects.map(describeSubject).join('|')}`]),
     ...(serviceAccounts === undefined ? [] : [`ServiceAccount ${serviceAccounts.join('|')}`]),
     ...Object.entries(claims ?? {}).map(([name, value]) => `${name}=${[value].flat().join('|')}`),
   ];

@@ -40,6 +40,11 @@ import type { Contents } from './contents.ts';
 import type { LongLived } from './long-lived.ts';
 import { openResponder, ownCookies } from './responder.ts';
 
+const withCompiledCredential = ({ allow, credential }: Config['routes'][number]) => ({
+  allow,
+  credential: compileCredential(credential),
+});
+
 /** The pipelines of a configuration; those of listeners that it does not have are missing. */
 interface Pipelines {
   readonly public: Pipeline;
@@ -119,7 +124,7 @@ export function compileRuntime(
     ]),
     routes,
     authenticator,
-    authorizer: new Authorizer(config.routes, csrfRules(config.csrf)),
+    authorizer: new Authorizer(config.routes.map(withCompiledCredential), csrfRules(config.csrf)),
     tokens: upstreamTokens,
     outlet: compileOutlet(shared, config.upstreamToken.header),
     responder,

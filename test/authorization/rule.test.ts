@@ -16,7 +16,8 @@ const parseAllow = (allow: unknown): AllowConfig => {
   return config.routes[0]?.allow as AllowConfig;
 };
 
-const judge = (allow: unknown, principal: KnownPrincipal) => compileRule(parseAllow(allow))(principal);
+const judge = (allow: unknown, principal: KnownPrincipal) =>
+  compileRule(parseAllow(allow), principal.standsFor === 'service' ? 'service' : 'user')(principal);
 
 const credential = (kind: CredentialTraits) =>
   ({
@@ -37,6 +38,8 @@ interface Held {
 
 const user = ({ roles = [], scopes = [], subject = 'alice', claims = {} }: Held): UserPrincipal => ({
   kind: 'user',
+  standsFor: 'user',
+  issuer: null,
   subject,
   roles: new Set(roles),
   scopes: new Set(scopes),
@@ -120,5 +123,39 @@ describe('a rule', () => {
         expect(verdict).toBe(expected);
       }),
     );
+  });
+});
+
+describe('S3: a name of one sort is never the same name of another', () => {
+  const at = (issuer: string, over: Partial<ServicePrincipal> = {}): ServicePrincipal => ({
+    ...service({ subject: 'cart' }),
+    issuer,
+    ...over,
+  });
+  const cart = at('cluster');
+  const carts = {
+    user: user({ subject: 'cart' }),
+    service: cart,
+    elsewhere: at('billing'),
+    'user of cluster': at('cluster', { standsFor: 'user' }),
+    'passed on by cluster': at('cluster', { standsFor: 'other' }),
+  };
+  const passing = (allow: object, plain: 'user' | 'service') =>
+    Object.entries(carts).flatMap(([who, principal]) =>
+      compileRule(allow as AllowConfig, plain)(principal) === null ? [who] : [],
+    );
+
+  test.each<[entry: unknown, plain: 'user' | 'service', who: string[]]>([
+    ['cart', 'user', ['user']],
+    ['cart', 'service', ['service', 'elsewhere']],
+    [{ user: 'cart' }, 'service', ['user']],
+    [{ service: 'cart' }, 'user', ['service', 'elsewhere']],
+    [{ service: 'cart', issuer: 'cluster' }, 'service', ['service']],
+    [{ user: 'cart', issuer: 'cluster' }, 'service', ['user of cluster']],
+    [{ user: 'cart', issuer: 'billing' }, 'service', []],
+  ])('%j where a plain name is a %s', (entry, plain, who) => {
+    expect(passing({ subjects: [entry] }, plain)).toEqual(who);
+    expect(passing({ any: [{ subjects: ['x', entry] }] }, plain)).toEqual(who);
+    expect(passing({ all: [{ subjects: [entry, 'x'] }] }, plain)).toEqual(who);
   });
 });

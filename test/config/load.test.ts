@@ -32,7 +32,7 @@ routes:
   - id: orders
     match: { path: "/api/:tenant/orders", methods: [GET, POST] }
     credential: [session, { service: [cluster] }]
-    allow: { roles: [customer], any: [{ claims: { tier: [gold, 2] } }, { subjects: [bob] }] }
+    allow: { roles: [customer], any: [{ claims: { tier: [gold, 2] } }, { subjects: [{ user: bob }] }] }
     upstream: orders
     rewrite: { path: "/v2/:tenant/*" }
     requestHeaders: { set: { X-Team: "\${API_KEY}" }, remove: [Accept-Language] }

@@ -86,6 +86,8 @@ function userByToken(
   const endsAtMs = Math.min(credential.endsAtMs, session.expiresAtMs);
   return {
     kind: 'user',
+    standsFor: 'user',
+    issuer: null,
     subject,
     roles,
     scopes,

@@ -505,14 +505,29 @@ export class Sessions {
  * another shape, and the first such object sends the compiled way of a request back to the start (bench/load/run.ts).
  */
 function withRecord(user: UserPrincipal, session: SessionRecord): UserPrincipal {
-  const { subject, roles, scopes, claims, act, serviceAccount, credential, tokens } = user;
-  return { kind: 'user', subject, roles, scopes, claims, act, serviceAccount, credential, tokens, session };
+  const { kind, standsFor, issuer, subject, roles, scopes, claims, act, serviceAccount, credential, tokens } = user;
+  return {
+    kind,
+    standsFor,
+    issuer,
+    subject,
+    roles,
+    scopes,
+    claims,
+    act,
+    serviceAccount,
+    credential,
+    tokens,
+    session,
+  };
 }
 
 /** The user of a session. */
 export function userPrincipal(record: SessionRecord): UserPrincipal {
   return {
     kind: 'user',
+    standsFor: 'user',
+    issuer: null,
     subject: record.subject,
     roles: stringSet(record.user['roles']),
     scopes: new Set(),

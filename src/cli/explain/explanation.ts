@@ -2,7 +2,7 @@
 
 import { describeCredential } from '../../authentication/credential.ts';
 import { KINDS } from '../../authentication/kinds.ts';
-import { compileRule } from '../../authorization/rule.ts';
+import { compileRule, plainSubjectsOf } from '../../authorization/rule.ts';
 import type { AllowConfig } from '../../authorization/section.ts';
 import { Denial, REASONS, type Reason } from '../../errors.ts';
 import { Exchange } from '../../exchange.ts';
@@ -11,12 +11,11 @@ import { decodeCompact } from '../../jwt/compact.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import type { JSONType } from '../../lib/json.ts';
 import { handle, type Pipeline } from '../../pipeline.ts';
-import type { KnownPrincipal } from '../../principal.ts';
 import { formatPattern } from '../../routing/pattern.ts';
 import type { Route } from '../../routing/route.ts';
 import { type RouteEntry, RouteTable } from '../../routing/table.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
-import { describeList } from '../describe.ts';
+import { describeList, describeSubject } from '../describe.ts';
 import type { Question } from './question.ts';
 import { type Forwarded, StandIn } from './stand-in.ts';
 import { WrittenReply } from './written-reply.ts';
@@ -133,7 +132,9 @@ export async function explainRequest(question: Question, config: Config, clocks:
 /** The criteria of the route's `allow` rule for the principal; `null` when the rule was not asked. */
 function verdictsOf({ route, principal }: Exchange, config: Config): Explanation['allow'] {
   const allow = route === null ? undefined : config.routes[route.index]?.allow;
-  return allow === undefined || principal === null || principal.credential === null ? null : verdicts(allow, principal);
+  if (allow === undefined || route === null || principal === null || principal.credential === null) return null;
+  const plain = plainSubjectsOf(route.credential);
+  return verdicts(allow, (rule) => compileRule(rule, plain)(principal) === null);
 }
 
 function credentialOf(
@@ -222,40 +223,38 @@ function presentedBy({ credential }: Question, request: ScreenedRequest): string
 
 type Leaf = Omit<AllowConfig, 'any' | 'all'>;
 
-/** Each criterion by itself, judged by the rule that the gateway compiles. */
-function verdicts(allow: AllowConfig, principal: KnownPrincipal): CriterionResult[] {
+/** Whether a rule, compiled as the gateway compiles it, holds for the principal. */
+type Holds = (rule: AllowConfig) => boolean;
+
+/** Each criterion by itself. */
+function verdicts(allow: AllowConfig, holds: Holds): CriterionResult[] {
   const { any, all, ...leaf } = allow;
   const group = (criterion: string, leaves: readonly Leaf[], rule: AllowConfig): CriterionResult => ({
     criterion,
-    holds: holds(rule, principal),
+    holds: holds(rule),
     parts: leaves.map((part) => {
-      const parts = leafVerdicts(part, principal);
+      const parts = leafVerdicts(part, holds);
       const [only] = parts;
-      return parts.length === 1 && only !== undefined
-        ? only
-        : { criterion: 'all of', holds: holds(part, principal), parts };
+      return parts.length === 1 && only !== undefined ? only : { criterion: 'all of', holds: holds(part), parts };
     }),
   });
   return [
-    ...leafVerdicts(leaf, principal),
+    ...leafVerdicts(leaf, holds),
     ...(any === undefined ? [] : [group('one of', any, { any })]),
     ...(all === undefined ? [] : [group('all of', all, { all })]),
   ];
 }
 
-function leafVerdicts(
-  { roles, scopes, subjects, serviceAccounts, claims }: Leaf,
-  principal: KnownPrincipal,
-): CriterionResult[] {
+function leafVerdicts({ roles, scopes, subjects, serviceAccounts, claims }: Leaf, holds: Holds): CriterionResult[] {
   const verdict = (criterion: string, rule: Leaf): CriterionResult => ({
     criterion,
-    holds: holds(rule, principal),
+    holds: holds(rule),
     parts: [],
   });
   return [
     ...(roles === undefined ? [] : [verdict(`role ${describeList(roles)}`, { roles })]),
     ...(scopes === undefined ? [] : [verdict(`scope ${describeList(scopes)}`, { scopes })]),
-    ...(subjects === undefined ? [] : [verdict(`subject ${subjects.join(' or ')}`, { subjects })]),
+    ...(subjects === undefined ? [] : [verdict(`subject ${subjects.map(describeSubject).join(' or ')}`, { subjects })]),
     ...(serviceAccounts === undefined
       ? []
       : [verdict(`ServiceAccount ${serviceAccounts.join(' or ')}`, { serviceAccounts })]),
@@ -270,8 +269,6 @@ function leafVerdicts(
     ),
   ];
 }
-
-const holds = (rule: AllowConfig, principal: KnownPrincipal) => compileRule(rule)(principal) === null;
 
 function upstreamOf({ permit, target }: Forwarded, question: Question, config: Config): Explanation['upstream'] {
   const name = permit.route.upstream;

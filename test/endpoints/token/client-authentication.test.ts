@@ -62,7 +62,7 @@ describe('client_secret_basic', () => {
     await using files = new (await import('../login/fixture.ts')).Files();
     const clientSecretFile = await files.write('short', 'x'.repeat(31));
     await expect(TokenStage.start({ clients: { orders: { clientSecretFile } } })).rejects.toThrow(
-      'less than 32 characters',
+      'fewer than 32 characters',
     );
   });
 });

@@ -41,7 +41,7 @@ describe('a reload', () => {
     const orders = { ...tokenEndpoint!.clients['orders']!, clientSecretFile };
     const clients = { ...tokenEndpoint!.clients, orders };
     const apply = stage.gateway.apply({ ...config, tokenEndpoint: { ...tokenEndpoint!, clients } });
-    await expect(apply).rejects.toThrow('less than 32 characters');
+    await expect(apply).rejects.toThrow('fewer than 32 characters');
     expect((await stage.token(OWN, AS_ORDERS)).status).toBe(200);
   });
 

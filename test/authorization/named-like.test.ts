@@ -1,0 +1,93 @@
+/**
+ * RFC 9700 §4.15: what stands for a person never satisfies a rule about services, and the other way round. A user called
+ * `cart` and a service called `cart`, each with tokens that this gateway signed.
+ */
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { systemClocks } from '../../src/lib/clock.ts';
+import { load } from '../config/support.ts';
+import { AS_ORDERS, accessTokenOf, TokenStage } from '../endpoints/token/fixture.ts';
+
+let stage: TokenStage;
+let user: { readonly cookie: string; readonly token: string };
+let serviceToken: string;
+beforeAll(async () => {
+  const route = (id: string, credential: unknown, subjects: unknown[]) => ({
+    ...{ id, match: { path: `/${id}` }, upstream: 'app', credential, allow: { subjects }, audience: 'cart' },
+  });
+  const own = { service: ['own'] };
+  stage = await TokenStage.start({
+    clocks: systemClocks,
+    issuers: { own: { own: {}, audience: ['cart', 'stock'] } },
+    clients: { orders: { subject: 'cart', serviceTokens: { stock: {} } } },
+    config: {
+      routes: [
+        { id: 'mint', match: { path: '/mint' }, upstream: 'app', credential: 'session', audience: 'cart' },
+        route('services', own, ['cart']),
+        route('either', ['session', own], [{ service: 'cart' }]),
+        route('users', ['session', own], [{ user: 'cart' }]),
+        route('sessions', 'session', ['cart']),
+      ],
+    },
+  });
+  const cookie = await stage.cookie('cart');
+  user = { cookie, token: await stage.upstreamToken(cookie, '/mint') };
+  serviceToken = accessTokenOf(await stage.token({ grant_type: 'client_credentials', audience: 'stock' }, AS_ORDERS));
+});
+afterAll(() => stage[Symbol.asyncDispose]());
+
+const status = async (path: string, ...headers: string[]) => (await stage.send('GET', path, headers)).status;
+
+describe('RFC 9700 §4.15, S3: rules about a name that a user and a service have', () => {
+  test.each([
+    ['/services', 403, 200],
+    ['/either', 403, 200],
+    ['/users', 200, 403],
+  ])('%s: a token of the user gets %i, one of the service %i', async (path, byUser, byService) => {
+    expect(await status(path, `Authorization: Bearer ${user.token}`)).toBe(byUser);
+    expect(await status(path, `Authorization: Bearer ${serviceToken}`)).toBe(byService);
+  });
+
+  test('the cookie of the user passes where the token does', async () => {
+    expect(await status('/users', user.cookie)).toBe(200);
+    expect(await status('/sessions', user.cookie)).toBe(200);
+    expect(await status('/either', user.cookie)).toBe(403);
+  });
+});
+
+describe('S3: findings about allow.subjects', () => {
+  const findings = (credential: string, subjects: string) => {
+    const config = [
+      'version: 1',
+      'publicOrigin: https://shop.example.com',
+      'listeners: { public: { address: 127.0.0.1:8080 } }',
+      'issuers:',
+      '  own: { own: {} }',
+      '  cluster: { kubernetes: {} }',
+      'upstreams: { app: { endpoints: [http://127.0.0.1:9000] } }',
+      `routes: [{ id: a, match: { path: / }, upstream: app, credential: ${credential}, allow: { subjects: [${subjects}] } }]`,
+    ];
+    return load(config.join('\n')).problems.flatMap(({ code, path }) =>
+      code.startsWith('routes/subject') ? [`${code} ${path}`] : [],
+    );
+  };
+  const AMBIGUOUS = 'routes/subject-ambiguous routes[0].allow.subjects[0]';
+  const IMPOSSIBLE = 'routes/subject-impossible routes[0].allow.subjects[0]';
+
+  test.each([
+    ['session', 'alice', []],
+    ['{ service: [cluster] }', 'cart', []],
+    ['{ service: [own] }', '{ user: alice }', []],
+    ['[session, { service: [own] }]', '{ user: alice }, { service: cart }', []],
+    ['{ service: [own, cluster] }', '{ service: cart, issuer: own }, { user: eve, issuer: cluster }', []],
+    ['[session, { service: [own] }]', 'alice', ['routes/subject-plain routes[0].allow.subjects[0]']],
+    ['{ service: [own, cluster] }', 'cart', [AMBIGUOUS]],
+    ['{ service: [own, cluster] }', '{ service: cart }', [AMBIGUOUS]],
+    ['session', '{ service: cart }', [IMPOSSIBLE]],
+    ['{ service: [cluster] }', '{ user: alice }', [IMPOSSIBLE]],
+    ['{ service: [cluster] }', '{ service: cart, issuer: own }', [IMPOSSIBLE]],
+    ['{ service: [own] }', '{ user: alice, issuer: own }', [IMPOSSIBLE]],
+  ])('credential %s, subjects %s', (credential, subjects, expected) => {
+    expect(findings(credential, subjects)).toEqual(expected);
+  });
+});
