@@ -29,7 +29,7 @@ import type { Config } from './configuration.ts';
 import type { ReadConfig } from './contents.ts';
 import { Generation } from './generation.ts';
 import { Listeners, Recorder } from './listeners.ts';
-import { closed, LongLivedParts } from './long-lived.ts';
+import { closed, LongLived } from './long-lived.ts';
 import { GatewaySeries } from './series.ts';
 
 /** What a process gives its gateway. */
@@ -46,7 +46,7 @@ export interface GatewayDependencies {
 
 /** One gateway, from its opening to its end. */
 export class Gateway {
-  readonly #longLived: LongLivedParts;
+  readonly #longLived: LongLived;
   readonly #certificates: CertificateFiles | null;
   readonly #accessLog: AccessLog;
   readonly #listeners: Listeners;
@@ -59,7 +59,7 @@ export class Gateway {
   #isDraining = false;
 
   private constructor(
-    longLived: LongLivedParts,
+    longLived: LongLived,
     certificates: CertificateFiles | null,
     generation: Generation,
     lines: LineStream,
@@ -88,7 +88,7 @@ export class Gateway {
     const series = new GatewaySeries(metrics);
     const { tls } = config.listeners.public;
     await using opened = new AsyncDisposableStack();
-    const longLived = opened.adopt(await LongLivedParts.open(config, contents, { clocks, log, audit, series }), (it) =>
+    const longLived = opened.adopt(await LongLived.open(config, contents, { clocks, log, audit, series }), (it) =>
       it.close(),
     );
     const generation = new Generation(compileRuntime(config, contents, longLived, null));

@@ -4,11 +4,6 @@
  */
 
 import { FollowedRevocations } from '../authentication/revocation/followed-revocations.ts';
-import type {
-  KnownRevocations,
-  RevokedTokens,
-  WatchedRevocations,
-} from '../authentication/revocation/revoked-tokens.ts';
 import type { RevocationConfig } from '../authentication/revocation/section.ts';
 import type { SessionConfig } from '../authentication/session/section.ts';
 import { Sessions } from '../authentication/session/sessions.ts';
@@ -29,24 +24,6 @@ import type { Contents } from './contents.ts';
 import type { GatewaySeries } from './series.ts';
 import { longestSessionTokenMs, longestSignedMs, type TokenSections } from './token-lifetimes.ts';
 
-/** What a compiled configuration builds on. */
-export interface LongLived {
-  readonly sessions: Sessions;
-  readonly attempts: AttemptStore;
-  readonly families: RefreshFamilies;
-  readonly once: OnceStore;
-  readonly passwordHasher: PasswordHasher;
-  readonly log: Logger;
-  readonly audit: AuditLog;
-  readonly signingKeys: SigningKeys;
-  /** Which service tokens were revoked before their time. */
-  readonly revokedTokens: RevokedTokens & KnownRevocations & WatchedRevocations;
-  readonly series: GatewaySeries;
-  readonly clocks: Clocks;
-  /** Puts something else in the place of a forwarder, for `explain`. Default: requests are forwarded. */
-  readonly outletOf?: ((forwarder: Forwarder) => Outlet) | undefined;
-}
-
 /** What is opened with, apart from the configuration. */
 interface Surroundings {
   readonly clocks: Clocks;
@@ -54,7 +31,8 @@ interface Surroundings {
   /** Takes the audit events. */
   readonly audit: AuditLog;
   readonly series: GatewaySeries;
-  readonly outletOf?: LongLived['outletOf'];
+  /** Replaces the outlet, for `explain`. Default: requests are forwarded. */
+  readonly outletOf?: (forwarder: Forwarder) => Outlet;
 }
 
 /** How often the key directory is read again. */
@@ -71,8 +49,8 @@ interface LongLivedSections extends TokenSections {
   readonly log: Pick<LogConfig, 'level' | 'onAuditFailure'>;
 }
 
-/** The long-lived parts of one gateway. */
-export class LongLivedParts implements LongLived {
+/** The long-lived parts of one gateway, on which its compiled configurations build. */
+export class LongLived {
   readonly store: Store;
   readonly sessions: Sessions;
   readonly attempts: AttemptStore;
@@ -85,12 +63,12 @@ export class LongLivedParts implements LongLived {
   readonly revokedTokens: FollowedRevocations;
   readonly series: GatewaySeries;
   readonly clocks: Clocks;
-  readonly outletOf: LongLived['outletOf'];
+  readonly outletOf: Surroundings['outletOf'];
   readonly #keyRefresh: NodeJS.Timeout;
 
   private constructor(
     { clocks, log, audit, series, outletOf }: Surroundings,
-    opened: Pick<LongLivedParts, 'store' | 'sessions' | 'passwordHasher' | 'signingKeys' | 'revokedTokens'>,
+    opened: Pick<LongLived, 'store' | 'sessions' | 'passwordHasher' | 'signingKeys' | 'revokedTokens'>,
   ) {
     this.store = opened.store;
     this.sessions = opened.sessions;
@@ -117,7 +95,7 @@ export class LongLivedParts implements LongLived {
     config: LongLivedSections,
     { signing }: Pick<Contents, 'signing'>,
     surroundings: Surroundings,
-  ): Promise<LongLivedParts> {
+  ): Promise<LongLived> {
     const { clocks, log, audit, series } = surroundings;
     audit.configure(config.log);
     await using opened = new AsyncDisposableStack();
@@ -132,7 +110,7 @@ export class LongLivedParts implements LongLived {
     const revokedTokens = await FollowedRevocations.open(store, revocationSettings(config), clocks, series.revocations);
     series.revocations.readFrom(revokedTokens);
     opened.move();
-    return new LongLivedParts(surroundings, { store, sessions, passwordHasher, signingKeys, revokedTokens });
+    return new LongLived(surroundings, { store, sessions, passwordHasher, signingKeys, revokedTokens });
   }
 
   /** Applies what a reload can change. Never fails. */

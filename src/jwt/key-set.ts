@@ -61,14 +61,29 @@ export function pickKey(
   return only !== undefined && fitting.length === 1 && (kid === null || only.kid === null) ? only : null;
 }
 
-/** A set that never changes: from a file, from the configuration, or a shared secret. */
-export class FixedKeySet implements KeySet {
+/** A set in memory, for which nothing is fetched. */
+export abstract class LocalKeySet implements KeySet {
   readonly isFetched = false;
   readonly mayRefetch = false;
   readonly ageMs = 0;
+
+  abstract find(kid: string | null, algorithm: string): VerificationKey | null;
+  abstract holds(key: VerificationKey): boolean;
+
+  refetch(): null {
+    return null;
+  }
+
+  start(): void {}
+  close(): void {}
+}
+
+/** A set that never changes: from a file, from the configuration, or a shared secret. */
+export class FixedKeySet extends LocalKeySet {
   readonly #keys: readonly VerificationKey[];
 
   constructor(keys: readonly VerificationKey[]) {
+    super();
     this.#keys = keys;
   }
 
@@ -79,11 +94,4 @@ export class FixedKeySet implements KeySet {
   holds(key: VerificationKey): boolean {
     return this.#keys.includes(key);
   }
-
-  refetch(): null {
-    return null;
-  }
-
-  start(): void {}
-  close(): void {}
 }

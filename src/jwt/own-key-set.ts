@@ -2,7 +2,7 @@
 
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import type { JWK } from 'jose';
-import { type KeySet, pickKey } from './key-set.ts';
+import { LocalKeySet, pickKey } from './key-set.ts';
 import type { VerificationKey } from './verification-keys.ts';
 
 /** One of our signing keys, as the keyring has it. */
@@ -15,36 +15,24 @@ export interface OwnKey {
 }
 
 /** Verifies with the keys that sign. */
-export class OwnKeySet implements KeySet {
-  readonly isFetched = false;
-  readonly mayRefetch = false;
-  readonly ageMs = 0;
+export class OwnKeySet extends LocalKeySet {
   readonly #published: () => readonly OwnKey[];
   readonly #known = new Map<string, VerificationKey>();
 
   /** @param published  the keys of live tokens, the present signing key included */
   constructor(published: () => readonly OwnKey[]) {
+    super();
     this.#published = published;
   }
 
   find(kid: string | null, algorithm: string): VerificationKey | null {
-    return pickKey(
-      this.#published().map((key) => this.#verifying(key)),
-      kid,
-      algorithm,
-    );
+    const keys = this.#published().map((key) => this.#verifying(key));
+    return pickKey(keys, kid, algorithm);
   }
 
   holds(key: VerificationKey): boolean {
     return this.#published().some(({ kid }) => kid === key.kid);
   }
-
-  refetch(): null {
-    return null;
-  }
-
-  start(): void {}
-  close(): void {}
 
   #verifying(key: OwnKey): VerificationKey {
     const present = this.#known.get(key.kid);

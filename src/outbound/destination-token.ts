@@ -61,7 +61,7 @@ export class DestinationToken {
     this.#source = sourceOf(config, parts, this.#server, clocks);
   }
 
-  /** Whether a configuration gives the same token; then it can go on using what is kept. */
+  /** Whether a configuration gives the same token, so that a kept one can be reused. */
   isMadeBy(config: DestinationConfig, ca: string | null, parts: TokenParts): boolean {
     return isDeepStrictEqual(this.#settings, settingsOf(config, ca, parts));
   }
@@ -100,13 +100,13 @@ export class DestinationToken {
 const serverConfigOf = ({ token }: DestinationConfig): ServerConfig | null =>
   token.clientCredentials ?? token.exchange ?? null;
 
-/** All that decides about a token. */
+/** Everything that decides about a token. */
 const settingsOf = (
   { id, token, audience, upstream }: DestinationConfig,
   ca: string | null,
   parts: TokenParts,
 ): object => ({
-  // By which it is counted.
+  // Labels its metrics.
   id,
   token,
   ca,

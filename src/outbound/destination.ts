@@ -1,6 +1,6 @@
 /**
- * A destination of the outbound side as a route: what the workload may call is matched, rewritten and forwarded by the
- * same code as what clients call.
+ * A destination of the outbound side as a route, so that the same code matches, rewrites and forwards the calls of the
+ * workload and the requests of clients.
  */
 
 import { acceptWorkload } from '../authentication/workload/kind.ts';
@@ -12,7 +12,7 @@ import type { DestinationConfig } from './section.ts';
 /** The hosts of destinations that are distinguished by path. */
 const LOOPBACK_HOSTS = ['127.0.0.1', 'localhost', '[::1]'];
 
-/** A destination written as a route would be; which credential it takes is not written. */
+/** A destination as a route of the configuration, without its credential. */
 export function asRoute(destination: DestinationConfig): Omit<RouteConfig, 'credential'> {
   const { token: _token, hostHeader: _hostHeader, match, ...shared } = destination;
   const { host = LOOPBACK_HOSTS, path, exactPath } = match;
@@ -50,7 +50,7 @@ function compileDestination(destination: DestinationConfig, index: number): Rout
   return Object.freeze({
     ...compileRoute(asRoute(destination), index, { kind: 'required', accepts: [workload] }),
     hostHeader: destination.hostHeader,
-    // It is the workload that calls: that it does so through us is nobody's business.
+    // The workload is the client; that it calls through a gateway is not disclosed.
     namesClient: false,
   });
 }

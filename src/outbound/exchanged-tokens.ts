@@ -1,6 +1,5 @@
 /**
- * The token with which a call came, exchanged for one for the destination (RFC 8693), and kept for the next call that
- * comes with it.
+ * Exchanges the token of a call for one for the destination (RFC 8693), and keeps it for further calls with the same token.
  */
 
 import { hash } from 'node:crypto';
@@ -31,8 +30,8 @@ interface Exchanged {
 }
 
 /**
- * Tokens that were exchanged, each by the hash of the whole subject token: the result for one call
- * cannot be used for another (SES-15).
+ * Exchanged tokens by the hash of the whole subject token, so that the result for one call is never used for another
+ * (SES-15).
  */
 export class ExchangedTokens implements Source {
   readonly #parameters: Readonly<Record<string, string>>;
@@ -72,7 +71,7 @@ export class ExchangedTokens implements Source {
     return result instanceof Promise ? this.#waited(key, exchanged, result) : result;
   }
 
-  /** Checks that need no request. Only the authorization server can say that a token is good. */
+  /** Checks that need no request. Only the authorization server can accept a token. */
   #problemOf(subject: UnverifiedClaims): Denial | null {
     if (expiryOf(subject) <= this.#wallMs()) return SUBJECT_OVER;
     return this.#revoked.isKnown(subject) ? SUBJECT_REVOKED : null;
@@ -101,7 +100,7 @@ export class ExchangedTokens implements Source {
   async #exchange(subjectToken: CompactToken, subjectEndMs: number): Promise<DatedToken | Denial> {
     const token = await this.#server.token({ ...EXCHANGE, ...this.#parameters, subject_token: subjectToken });
     if (token instanceof Denial) return token;
-    // A call on behalf of a user lasts no longer than the token it came with.
+    // A call on behalf of a user must not outlive the token that it came with.
     if (subjectEndMs <= this.#wallMs()) return SUBJECT_OVER;
     return { compact: token.compact, expiresAtMs: Math.min(token.expiresAtMs, subjectEndMs) };
   }

@@ -10,7 +10,7 @@ import type { Clock } from '../lib/clock.ts';
 import { TOKEN_REUSE_SHARE } from '../lib/token-limits.ts';
 import { type UnverifiedClaims, unverifiedClaims } from './unverified.ts';
 
-/** A token and its end. */
+/** A token and its expiry. */
 export interface DatedToken {
   readonly compact: CompactToken;
   /** Wall clock. */
@@ -21,13 +21,13 @@ export interface DatedToken {
 export const TOKEN_RESULTS = ['reused', 'obtained', 'refused', 'failed'] as const;
 type TokenResult = (typeof TOKEN_RESULTS)[number];
 
-/** What is counted. */
+/** Events that are counted. */
 export interface DestinationTokenEvents {
   readonly onResult: (result: TokenResult) => void;
   readonly onObtained: (durationMs: number) => void;
 }
 
-/** A token with less left than this is not sent: it has to arrive, and clocks differ. */
+/** A token with less time left is not sent: it has to arrive, and clocks differ. */
 const MIN_LEFT_MS = 1_000;
 
 /** A place for one token. */
@@ -40,14 +40,14 @@ export class KeptToken {
   #reuseUntilMs = 0;
   #underWay: Promise<CompactToken | Denial> | null = null;
 
-  /** @param obtain  gets a new one, or says why its principal may have none; a rejection is a fault */
+  /** @param obtain  requests a new one; a Denial when its principal may have none; a rejection is a fault */
   constructor(obtain: () => Promise<DatedToken | Denial>, revoked: KnownRevocations, wallMs: Clock) {
     this.#obtain = obtain;
     this.#revoked = revoked;
     this.#wallMs = wallMs;
   }
 
-  /** Whether a token is there that is sent again. */
+  /** Whether there is a token that can be reused. */
   get isFresh(): boolean {
     return this.#token !== null && this.#wallMs() < this.#reuseUntilMs && !this.#isRevoked();
   }

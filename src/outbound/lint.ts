@@ -1,4 +1,4 @@
-/** Rules about the outbound side: what can be called, and how the tokens for it are got. */
+/** Rules about the outbound side: its destinations and their tokens. */
 
 import { type DraftEntries, entryPath, type LintContext } from '../config/lint.ts';
 import { reportDuplicates, reportUnknown, uses } from '../config/names.ts';
@@ -82,7 +82,7 @@ function lintAuthorizationServer({ source }: Context, { id, token }: Destination
   );
 }
 
-/** Tokens of ours for a destination, whose verifiers are somewhere else. */
+/** Tokens that the gateway signs for a destination are verified elsewhere. */
 function lintSigningKey({ draft, source }: Context, { id, token }: DestinationConfig, path: KeyPath): void {
   const { upstreamToken } = draft;
   const signs = token.service !== undefined || token.exchange?.whenMissing === 'service';

@@ -1,10 +1,10 @@
 /**
- * outbound: the side on which the workload calls others. The same line as in front of services (`src/pipeline.ts`), with
- * something else in four of its places: the credential is the workload on this loopback, the routes are destinations, the
- * token is the one that the destination accepts, and there are no endpoints of the gateway.
+ * outbound: the side on which the workload calls other services. The pipeline is that of the public listener
+ * (`src/pipeline.ts`) with four differences: the credential is the workload on this loopback, the routes are destinations,
+ * the token is the one that the destination accepts, and there are no endpoints of the gateway.
  *
  * In: requests on a loopback listener. Out: requests to upstreams, with a token. Fails with 503 when no token is
- * available; never sends a call without the token of its destination, and never what the workload sent as Authorization.
+ * available. Never sends a call without the token of its destination, and never the workload's own Authorization.
  */
 
 import { Authenticator } from '../authentication/authenticate.ts';
@@ -12,6 +12,7 @@ import { NO_VERIFIERS } from '../authentication/kinds.ts';
 import type { KnownRevocations } from '../authentication/revocation/revoked-tokens.ts';
 import { WorkloadVerifier } from '../authentication/workload/verifier.ts';
 import { Authorizer } from '../authorization/authorize.ts';
+import { Denial } from '../errors.ts';
 import type { Clocks } from '../lib/clock.ts';
 import type { Pipeline, PipelineSeries } from '../pipeline.ts';
 import type { Responder } from '../response/respond.ts';
@@ -22,30 +23,30 @@ import { TokenIssuer } from '../token/token-issuer.ts';
 import type { Outlet } from '../upstream/forward.ts';
 import { compileDestinations } from './destination.ts';
 import { DestinationToken, DestinationTokens } from './destination-token.ts';
-import { OutboundSanitizer } from './origin-form.ts';
 import type { OutboundConfig } from './section.ts';
 import type { OutboundSeries } from './series.ts';
 import type { TokenParts } from './token-parts.ts';
 
 /** What the outbound side shares with the rest of the gateway. */
 interface OutboundParts {
-  /** For a listener on which nobody is a proxy that is trusted, and no host has a public origin. */
+  /** Trusts no proxy and knows no public origin. */
   readonly sanitizer: Sanitizer;
   readonly outlet: Outlet;
   readonly responder: Responder;
   readonly keyring: Keyring;
   readonly revoked: KnownRevocations;
-  /** The `iss` of our tokens. */
+  /** The `iss` of the gateway's tokens. */
   readonly issuer: string;
   readonly clocks: Clocks;
   readonly tokenSeries: OutboundSeries;
-  /** How many routes there are: the destinations are numbered after them. */
+  /** Number of routes; destinations are numbered after them. */
   readonly routeCount: number;
   readonly series: PipelineSeries;
 }
 
+const NOT_ORIGIN_FORM = new Denial('request_malformed', 'outbound request target is not origin-form');
 const NO_ENDPOINTS = { match: () => null };
-/** No session comes here, so nothing is forged with one. */
+/** There are no sessions here, so there is nothing to forge. */
 const NO_CSRF_RULES = { allowMissingOrigin: true, additionalOrigins: new Set<string>() };
 
 /** The outbound side of one configuration. */
@@ -65,7 +66,7 @@ export class Outbound {
    * Compiles the section.
    *
    * @param cas       what {@link readOutbound} gave
-   * @param previous  tokens of destinations that did not change are sent again
+   * @param previous  its tokens are reused for destinations that did not change
    */
   static compile(
     config: OutboundConfig,
@@ -82,14 +83,16 @@ export class Outbound {
       workload: config.workload,
     };
     const { table, routes } = compileDestinations(config.destinations, routeCount);
+    const kept = previous === null ? [] : previous.#tokens;
     const tokens = config.destinations.map((destination, index) => {
       const ca = cas[index] ?? null;
       const events = tokenSeries.of(destination.id);
-      const present = previous?.tokenThatIs((token) => token.isMadeBy(destination, ca, tokenParts));
+      const present = kept.find((token) => token.isMadeBy(destination, ca, tokenParts));
       return present ?? new DestinationToken(destination, ca, tokenParts, clocks, events);
     });
     const pipeline: Pipeline = {
-      sanitizer: new OutboundSanitizer(sanitizer),
+      // A target in another form is meant for a forward proxy. The listener has already refused `CONNECT`.
+      sanitizer: { screen: (raw) => (raw.target.startsWith('/') ? sanitizer.screen(raw) : NOT_ORIGIN_FORM) },
       endpoints: NO_ENDPOINTS,
       routes: table,
       authenticator: new Authenticator({ ...NO_VERIFIERS, workload: new WorkloadVerifier(config.workload) }),
@@ -102,14 +105,10 @@ export class Outbound {
     return new Outbound(pipeline, routes, tokens);
   }
 
-  /** A token that one finds to be the one it wants. */
-  tokenThatIs(isWanted: (token: DestinationToken) => boolean): DestinationToken | undefined {
-    return this.#tokens.find(isWanted);
-  }
-
-  /** Ends fetches of tokens, but for those that a successor goes on using. */
+  /** Ends fetches of tokens, except those that a successor reuses. */
   async close(successor: Outbound | null = null): Promise<void> {
-    const own = this.#tokens.filter((token) => successor?.tokenThatIs((other) => other === token) === undefined);
+    const kept = successor === null ? [] : successor.#tokens;
+    const own = this.#tokens.filter((token) => !kept.includes(token));
     await Promise.all(own.map((token) => token.close()));
   }
 }

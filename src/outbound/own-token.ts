@@ -1,11 +1,11 @@
-/** Service tokens that we sign for the workload: `sub` is the workload, `aud` the destination's audience. */
+/** Service tokens that the gateway signs for the workload: `sub` is the workload, `aud` the destination's audience. */
 
 import type { Clocks } from '../lib/clock.ts';
 import type { Keyring } from '../token/keyring.ts';
 import { KeptToken } from './kept-token.ts';
 import type { Source, Token, TokenParts } from './token-parts.ts';
 
-/** One such token, signed again after three quarters of its lifetime or when another key signs. */
+/** One such token, renewed after three quarters of its lifetime and when another key becomes active. */
 export class OwnToken implements Source {
   readonly #keyring: Keyring;
   readonly #newToken: () => KeptToken;

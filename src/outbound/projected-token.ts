@@ -1,7 +1,6 @@
 /**
- * The projected ServiceAccount token of the Pod. The kubelet replaces the file well before the token expires (at 80 % of
- * its life); it is read when it is needed, but not more than once a second, so that the new one is sent soon and a Pod
- * that calls nothing reads nothing.
+ * The projected ServiceAccount token of the pod. The kubelet replaces the file when 80 % of the token's lifetime has passed.
+ * The file is read on demand, at most once a second: a new token is used soon, and a pod that calls nothing reads nothing.
  */
 
 import { readTokenFile } from '../config/secret-file.ts';
@@ -12,7 +11,7 @@ import { expiryOf, unverifiedClaims } from './unverified.ts';
 
 /** Shortest time between two reads of the file. */
 const LOOK_AGAIN_MS = 1_000;
-/** A token with less left than this is not sent: it has to arrive, and clocks differ. */
+/** A token with less time left is not sent: it has to arrive, and clocks differ. */
 const MIN_LEFT_MS = 1_000;
 const COMPACT = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
 const MAX_TOKEN_LENGTH = 8_192;
@@ -33,9 +32,9 @@ export class ProjectedToken {
   }
 
   /**
-   * The token as it is in the file. Nothing is verified but its form and its end.
+   * The token in the file. Only its form and its expiry are checked.
    *
-   * @throws DependencyFault `token_unavailable`, as a rejection: there is none, or it is over
+   * @throws DependencyFault `token_unavailable`, as a rejection, when there is none or it has expired
    */
   get(): CompactToken | Promise<CompactToken> {
     const isRecent = this.#clocks.monotonicMs() - this.#readAtMs < LOOK_AGAIN_MS;

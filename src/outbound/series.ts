@@ -1,4 +1,4 @@
-/** What is counted of tokens for calls on the outbound side. */
+/** The metric series of the outbound side. */
 
 import { CONFIGURED, LONG_BUCKETS_SEC, type MetricRegistry } from '../telemetry/registry.ts';
 import { type DestinationTokenEvents, TOKEN_RESULTS } from './kept-token.ts';
@@ -11,18 +11,18 @@ export class OutboundSeries {
   constructor(registry: MetricRegistry) {
     this.#tokens = registry.counter(
       'destination_tokens_total',
-      'Tokens for calls on the outbound side by destination (a route label, too): sent again, waited for, refused to the caller, or not to be had.',
+      'Tokens for calls on the outbound side by destination (also a route label): reused, obtained, refused to the caller, or failed.',
       { destination: CONFIGURED, result: TOKEN_RESULTS },
     );
     this.#wait = registry.histogram(
       'destination_token_wait_seconds',
-      'Time that a call on the outbound side has waited for its token.',
+      'Time that calls on the outbound side waited for a token.',
       LONG_BUCKETS_SEC,
       { destination: CONFIGURED },
     );
   }
 
-  /** Counts the tokens of one destination, whose series exist from now on. */
+  /** Counts the tokens of one destination, and creates its series. */
   of(destination: string): DestinationTokenEvents {
     for (const result of TOKEN_RESULTS) this.#tokens.inc({ destination, result }, 0);
     this.#wait.zero({ destination });

@@ -1,4 +1,4 @@
-/** What the sources of destinations' tokens have in common. */
+/** Types that the sources of destinations' tokens share. */
 
 import type { KnownRevocations } from '../authentication/revocation/revoked-tokens.ts';
 import type { Denial } from '../errors.ts';
@@ -9,18 +9,18 @@ import type { TokenIssuer } from '../token/token-issuer.ts';
 /** A token, or why there is none. */
 export type Token = CompactToken | Denial | Promise<CompactToken | Denial>;
 
-/** What tokens are made with and of, and judged by. */
+/** The parts from which tokens are made. */
 export interface TokenParts {
-  /** Tokens that this process knows to be revoked are not sent again, nor exchanged. */
+  /** Tokens that are known to be revoked are neither sent nor exchanged. */
   readonly revoked: KnownRevocations;
   readonly issuer: TokenIssuer;
-  /** The `iss` that they have. */
+  /** Their `iss`. */
   readonly issuerName: string;
   readonly keyring: Keyring;
   readonly workload: string;
 }
 
-/** Where the token of a destination comes from. */
+/** The source of a destination's token. */
 export interface Source {
   /** @param presented  the token that the call carried, not verified; `null` for none */
   get(presented: CompactToken | null): Token;

@@ -15,7 +15,7 @@ import { compileRuntime, type Runtime } from '../../gateway/compile.ts';
 import type { Config } from '../../gateway/configuration.ts';
 import { readContents } from '../../gateway/contents.ts';
 import { wholeDraft } from '../../gateway/draft.ts';
-import { LongLivedParts } from '../../gateway/long-lived.ts';
+import { LongLived } from '../../gateway/long-lived.ts';
 import { GatewaySeries } from '../../gateway/series.ts';
 import { FixedKeySet } from '../../jwt/key-set.ts';
 import type { CompactToken } from '../../lib/bearer.ts';
@@ -70,13 +70,13 @@ export class StandIn implements AsyncDisposable {
   readonly pipeline: Pipeline;
   readonly #sent: readonly Forwarded[];
   readonly #runtime: Runtime;
-  readonly #longLived: LongLivedParts;
+  readonly #longLived: LongLived;
   /** Of the issuer whose token is asked for. */
   readonly #key: KeyObject | null;
 
   private constructor(
     runtime: Runtime,
-    longLived: LongLivedParts,
+    longLived: LongLived,
     sent: readonly Forwarded[],
     key: KeyObject | null,
     isOutbound: boolean,
@@ -109,7 +109,7 @@ export class StandIn implements AsyncDisposable {
     };
     const log = createLog('silent', { write: () => {} });
     const sent: Forwarded[] = [];
-    const longLived = await LongLivedParts.open(
+    const longLived = await LongLived.open(
       { ...config, store: {}, upstreamToken: { ...config.upstreamToken, keys: undefined } },
       contents,
       {
