@@ -24,10 +24,16 @@ export interface CredentialTraits {
    * a reason not to (RFC 9111 §3.5); they do not recognise anything else as a credential.
    */
   readonly isUnknownToCaches: boolean;
-  /** Whether it ends when it is not used, so that a stream that carries data has to keep it alive. */
-  readonly expiresWhenIdle: boolean;
   /** How a stream is cut when the credential that opened it ends; `null` for a credential that does not end. */
   readonly ending: StreamEnding | null;
+}
+
+/** Something that lasts and was opened with a credential: a long upload or answer, a WebSocket. */
+export interface OpenStream {
+  /** Grows with what moves on it for the person or program at its end, and not with what moves by itself (ASVS 7.3.1). */
+  readonly use: number;
+  /** The credential has ended. Called at most once. */
+  credentialEnded(ending: StreamEnding): void;
 }
 
 /** How a stream is cut when the credential that opened it ends. */

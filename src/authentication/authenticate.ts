@@ -6,7 +6,7 @@
  */
 
 import { Denial } from '../errors.ts';
-import { ANONYMOUS, type KnownPrincipal, type Principal, type StreamEnding } from '../principal.ts';
+import { ANONYMOUS, type KnownPrincipal, type OpenStream, type Principal } from '../principal.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
 import type { Accepted, CredentialKind, CredentialVerifier } from './kind.ts';
 import { type CredentialRule, KINDS, type Kinds, type Verifiers } from './kinds.ts';
@@ -73,22 +73,18 @@ export class Authenticator {
   }
 
   /**
-   * Calls back once when the credential of a principal ends while a stream that it opened is open.
+   * Tells a stream once when the credential that opened it ends.
    *
    * @returns stops watching; has to be called when the stream ends
    */
-  watch(principal: KnownPrincipal, onEnd: (ending: StreamEnding) => void): () => void {
+  watch(principal: KnownPrincipal, stream: OpenStream): () => void {
     const { ending } = principal.credential.kind;
     if (ending === null) return NOTHING_TO_STOP;
-    return this.#verifierOf(principal).watch(principal, () => {
+    const onEnd = () => {
       this.#events.onStreamEnded(ending.label);
-      onEnd(ending);
-    });
-  }
-
-  /** Notes that a stream of a principal carried something from the client. */
-  noteUse(principal: KnownPrincipal): void {
-    this.#verifierOf(principal).noteUse(principal);
+      stream.credentialEnded(ending);
+    };
+    return this.#verifierOf(principal).watch(principal, onEnd, () => stream.use);
   }
 
   /** The one kind that a request presents; `null` for none; a Denial for two. */

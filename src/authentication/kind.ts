@@ -74,9 +74,8 @@ export interface CredentialVerifier<A extends Accepted, P extends KnownPrincipal
   /**
    * Calls back once when the credential of a principal ends while a stream that it opened is open.
    *
+   * @param use  how much the stream has been used; where the kind expires when idle, a stream in use keeps it alive
    * @returns stops watching; has to be called when the stream ends
    */
-  watch(principal: P, onEnd: () => void): () => void;
-  /** Notes that a stream carried something from the client. Called only where the kind expires when idle. */
-  noteUse(principal: P): void;
+  watch(principal: P, onEnd: () => void, use: () => number): () => void;
 }

@@ -171,8 +171,7 @@ function compileOutlet(
     {
       onFailure: (exchange, failure) => answerFailure(responder, exchange, failure),
       onRetry: (upstream, reason) => series.upstreams.retries.inc({ upstream, reason }),
-      watch: (principal, onEnd) => authenticator.watch(principal, onEnd),
-      noteUse: (principal) => authenticator.noteUse(principal),
+      watch: (principal, stream) => authenticator.watch(principal, stream),
     },
     clocks.monotonicMs,
   );

@@ -41,7 +41,7 @@ export class Forwarder implements ForwardingOwner {
   readonly monotonicMs: Clock;
   /** Open tunnels, for shutdown and the gauge. */
   readonly tunnels: Set<Tunnel> = new Set();
-  /** Forwards whose response head has come in this turn of the event loop. */
+  /** Forwards whose request has a body, or whose response head has come, in this turn of the event loop. */
   #unsettled: Forwarding[] = [];
 
   constructor(settings: ForwardSettings, hooks: ForwardHooks, monotonicMs: Clock) {

@@ -8,7 +8,7 @@ import { Denial, type GatewayFault, UpstreamFault } from '../errors.ts';
 import type { Abortable, Exchange } from '../exchange.ts';
 import type { Clock } from '../lib/clock.ts';
 import { notePassed } from '../lib/passing-bytes.ts';
-import type { KnownPrincipal, Principal, StreamEnding } from '../principal.ts';
+import type { KnownPrincipal, OpenStream, StreamEnding } from '../principal.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
 import type { ConnectedHandler, ServerConnection } from './connection.ts';
 import { forwardFailure } from './fault.ts';
@@ -26,12 +26,10 @@ export interface ForwardHooks {
   /** A request is sent to an upstream once more. */
   readonly onRetry: (upstream: string, reason: RetryReason) => void;
   /**
-   * Calls back when the credential ends while a stream that it opened is open: its session was revoked or has expired, or
-   * its token was revoked. Returns the way to stop watching.
+   * Tells a stream when the credential that opened it ends: its session was revoked or has expired, or its token was
+   * revoked. Returns the way to stop watching.
    */
-  readonly watch: (principal: KnownPrincipal, onEnd: (ending: StreamEnding) => void) => () => void;
-  /** A tunnel of a principal whose credential expires when idle carried something from the client. */
-  readonly noteUse: (principal: KnownPrincipal) => void;
+  readonly watch: (principal: KnownPrincipal, stream: OpenStream) => () => void;
 }
 
 /** What the forwards of one outlet share. */
@@ -49,6 +47,8 @@ export interface ForwardingOwner {
 /** More interim responses than this before the final one are an attack or a fault (DOS-18). */
 const MAX_INTERIM_RESPONSES = 16;
 
+const EVENT_STREAM = /^text\/event-stream/i;
+
 /**
  * A body up to this long that came in one piece with its head goes out in one write with its head, as Latin-1, which
  * keeps every byte.
@@ -58,7 +58,7 @@ const MAX_INTERIM_RESPONSES = 16;
 const MAX_WHOLE_BODY_BYTES = 8 * 1024;
 
 /** One request on its way to a server and its answer on the way back. */
-export class Forwarding implements ConnectedHandler, Abortable {
+export class Forwarding implements ConnectedHandler, OpenStream, Abortable {
   connection: ServerConnection | null = null;
   readonly #owner: ForwardingOwner;
   readonly #exchange: Exchange;
@@ -79,6 +79,7 @@ export class Forwarding implements ConnectedHandler, Abortable {
   #interimResponses = 0;
   #contentLength = -1;
   #endsWithConnection = false;
+  #isEventStream = false;
   #hasData = false;
   /** The whole body, when it is small and came in one piece: it is written together with the head. */
   #wholeBody: string | null = null;
@@ -109,6 +110,7 @@ export class Forwarding implements ConnectedHandler, Abortable {
   start(): void {
     this.#exchange.worker = this;
     this.#dispatch(this.#upstream.choose());
+    if (this.#body !== null) this.#owner.settleSoon(this);
   }
 
   #dispatch(server: UpstreamServer | Denial): void {
@@ -182,6 +184,7 @@ export class Forwarding implements ConnectedHandler, Abortable {
     const headers = clientResponseHeaders(received, this.#permit, this.#owner.ownCookies);
     headers.push('x-request-id', this.#exchange.id);
     this.#contentLength = Number(received['content-length'] ?? -1);
+    this.#isEventStream = EVENT_STREAM.test(String(received['content-type']));
     this.#endsWithConnection = this.#contentLength === -1 && coding === undefined;
     this.#exchange.reply.begin(status, headers);
     this.#owner.settleSoon(this);
@@ -272,37 +275,49 @@ export class Forwarding implements ConnectedHandler, Abortable {
     server.noteSuccess();
     server.tunnels += 1;
     this.#release();
-    const { principal } = this.#permit;
-    const { hooks, tunnels, ownCookies } = this.#owner;
+    const { tunnels, ownCookies } = this.#owner;
     const headers = clientResponseHeaders(received, this.#permit, ownCookies);
     headers.push('x-request-id', this.#exchange.id);
-    const tunnel = Tunnel.open(this.#exchange, socket, headers, {
-      onClientData: expiresWhenIdle(principal) ? () => hooks.noteUse(principal) : null,
-      onClosed: () => {
-        tunnels.delete(tunnel);
-        this.#stopWatching?.();
-        server.tunnels -= 1;
-        this.#exchange.upstreamEndedMs = this.#owner.monotonicMs();
-        this.#exchange.finish();
-      },
+    const tunnel = Tunnel.open(this.#exchange, socket, headers, () => {
+      tunnels.delete(tunnel);
+      this.#stopWatching?.();
+      server.tunnels -= 1;
+      this.#exchange.upstreamEndedMs = this.#owner.monotonicMs();
+      this.#exchange.finish();
     });
     tunnels.add(tunnel);
-    this.#stopWatching = this.#watch(principal, (ending) => tunnel.credentialEnded(ending));
+    this.#stopWatching = this.#watch(tunnel);
   }
 
-  /** Called when the parser has delivered what came with the response head: what is still open now is a stream. */
+  /**
+   * Called when the parser has delivered what came with the head of the request, or with that of the response: what is
+   * still open now is a stream.
+   */
   settle(): void {
-    if (this.#isOver) return;
-    if (!this.#hasData) this.#exchange.reply.flushHeaders();
-    this.#stopWatching = this.#watch(this.#permit.principal, ({ denial }) => {
-      this.#exchange.refused(denial);
-      this.#exchange.reply.cut();
-    });
+    const { reply } = this.#exchange;
+    if (this.#isOver || (!reply.hasBegun && reply.isRequestComplete)) return;
+    if (reply.hasBegun && !this.#hasData) reply.flushHeaders();
+    this.#stopWatching ??= this.#watch(this);
   }
 
-  #watch(principal: Principal, onEnd: (ending: StreamEnding) => void): (() => void) | null {
-    if (principal.credential === null) return null;
-    return this.#owner.hooks.watch(principal, onEnd);
+  #watch(stream: OpenStream): (() => void) | null {
+    const { principal } = this.#permit;
+    return principal.credential === null ? null : this.#owner.hooks.watch(principal, stream);
+  }
+
+  /** What the client has sent and got. Events that a server pushes come without anybody there. */
+  get use(): number {
+    return (this.#body?.byteCount ?? 0) + (this.#isEventStream ? 0 : this.#exchange.responseBytes);
+  }
+
+  /** The credential has ended while this was open. */
+  credentialEnded({ denial }: StreamEnding): void {
+    if (!this.#exchange.reply.hasBegun) {
+      this.#fail(denial);
+      return;
+    }
+    this.#exchange.refused(denial);
+    this.#exchange.reply.cut();
   }
 
   /** The client left. */
@@ -342,7 +357,3 @@ export class Forwarding implements ConnectedHandler, Abortable {
     this.#server = null;
   }
 }
-
-/** Whether what a stream of a principal carries counts as use of its credential. */
-const expiresWhenIdle = (principal: Principal): principal is KnownPrincipal =>
-  principal.credential?.kind.expiresWhenIdle === true;

@@ -8,15 +8,8 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Exchange } from '../exchange.ts';
 import { notePassed } from '../lib/passing-bytes.ts';
-import type { StreamEnding } from '../principal.ts';
+import type { OpenStream, StreamEnding } from '../principal.ts';
 import { closeFrame, FrameTracker } from './websocket-frames.ts';
-
-interface TunnelHooks {
-  /** The client sent something. `null`: not reported. */
-  readonly onClientData: (() => void) | null;
-  /** Both sides are closed. Called once. */
-  readonly onClosed: () => void;
-}
 
 /** RFC 6455 §7.4.1. */
 const POLICY_VIOLATION = 1008;
@@ -28,28 +21,32 @@ const CLOSE_TIMEOUT_MS = 2_000;
 const HALF_OPEN_TIMEOUT_MS = 5_000;
 
 /** One open WebSocket: both of its sides. */
-export class Tunnel {
+export class Tunnel implements OpenStream {
   readonly #exchange: Exchange;
   readonly #client: Duplex;
   readonly #upstream: Duplex;
-  readonly #hooks: TunnelHooks;
+  readonly #onClosed: () => void;
   readonly #fromClient = new FrameTracker();
   readonly #fromUpstream = new FrameTracker();
   #openSides = 2;
   #isClosing = false;
   #closeTimer: NodeJS.Timeout | null = null;
 
-  private constructor(exchange: Exchange, client: Duplex, upstream: Duplex, hooks: TunnelHooks) {
+  private constructor(exchange: Exchange, client: Duplex, upstream: Duplex, onClosed: () => void) {
     this.#exchange = exchange;
     this.#client = client;
     this.#upstream = upstream;
-    this.#hooks = hooks;
+    this.#onClosed = onClosed;
   }
 
-  /** Answers the client's handshake with these headers and begins to relay. */
-  static open(exchange: Exchange, upstream: Duplex, headers: readonly string[], hooks: TunnelHooks): Tunnel {
+  /**
+   * Answers the client's handshake with these headers and begins to relay.
+   *
+   * @param onClosed  both sides are closed; called once
+   */
+  static open(exchange: Exchange, upstream: Duplex, headers: readonly string[], onClosed: () => void): Tunnel {
     exchange.isTunnel = true;
-    const tunnel = new Tunnel(exchange, exchange.reply.upgrade(headers), upstream, hooks);
+    const tunnel = new Tunnel(exchange, exchange.reply.upgrade(headers), upstream, onClosed);
     tunnel.#begin();
     return tunnel;
   }
@@ -57,7 +54,6 @@ export class Tunnel {
   #begin(): void {
     this.#relay(this.#client, this.#upstream, this.#fromClient, (bytes) => {
       this.#exchange.requestBytes += bytes;
-      this.#hooks.onClientData?.();
     });
     this.#relay(this.#upstream, this.#client, this.#fromUpstream, (bytes) => {
       this.#exchange.responseBytes += bytes;
@@ -65,7 +61,11 @@ export class Tunnel {
     this.#client.resume();
   }
 
-  /** The credential that opened it has ended. */
+  /** What the client has sent in data frames. What a server pushes comes without anybody there. */
+  get use(): number {
+    return this.#fromClient.dataBytes;
+  }
+
   credentialEnded({ denial, closeReason }: StreamEnding): void {
     this.#exchange.refused(denial);
     this.#drain(POLICY_VIOLATION, closeReason);
@@ -109,7 +109,7 @@ export class Tunnel {
       return;
     }
     if (this.#closeTimer !== null) clearTimeout(this.#closeTimer);
-    this.#hooks.onClosed();
+    this.#onClosed();
   }
 
   #drain(code: number, reason: string): void {

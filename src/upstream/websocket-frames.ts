@@ -5,11 +5,17 @@
 
 import { randomBytes } from 'node:crypto';
 
+/** The bit of an opcode that says so (§5.5). */
+const CONTROL = 0x08;
+
 /** Follows the frame headers in one direction of a WebSocket. */
 export class FrameTracker {
   readonly #header = Buffer.alloc(14);
   #headerLength = 0;
   #payloadLeft = 0;
+  #isControl = false;
+  /** Bytes of data frames so far. Control frames, such as the pongs of a browser, are no use that anybody makes of it. */
+  dataBytes = 0;
 
   /** Whether everything seen so far ends where a frame ends, so that a frame of ours may follow. */
   get isAtBoundary(): boolean {
@@ -23,6 +29,7 @@ export class FrameTracker {
       if (this.#payloadLeft > 0) {
         const taken = Math.min(this.#payloadLeft, chunk.length - offset);
         this.#payloadLeft -= taken;
+        if (!this.#isControl) this.dataBytes += taken;
         offset += taken;
         continue;
       }
@@ -31,6 +38,8 @@ export class FrameTracker {
       offset += 1;
       if (this.#headerLength >= 2 && this.#headerLength === headerLength(this.#header)) {
         this.#payloadLeft = payloadLength(this.#header);
+        this.#isControl = (this.#header.readUInt8(0) & CONTROL) !== 0;
+        if (!this.#isControl) this.dataBytes += this.#headerLength;
         this.#headerLength = 0;
       }
     }

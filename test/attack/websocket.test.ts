@@ -364,6 +364,24 @@ describe('tunnels', () => {
     expect(await client.text()).toBe('done');
   });
 
+  test('P2, ASVS 7.3.1: data from the client keeps a session alive, and its automatic pongs do not', async () => {
+    const clocks = new TestClocks();
+    await using other = await startGateway({ upstream: upstream.origin, clocks });
+    const cookie = await other.cookie();
+    const client = await WebSocketClient.open(other.port, '/chat', [cookie]);
+    const use = async (opcode: number) => {
+      client.send('x', opcode);
+      if (opcode === OPCODES.text) expect(await client.text()).toBe('x');
+      await expect.poll(() => other.gateway.requestsInFlight).toBe(1);
+      clocks.advance(20 * 60_000);
+      other.gateway.sessions.sweepStreams();
+    };
+    for (let round = 0; round < 5; round += 1) await use(OPCODES.text);
+    for (let round = 0; round < 2; round += 1) await use(OPCODES.pong);
+    expect(await client.closeCode()).toBe(1008);
+    client.close();
+  });
+
   test('1,000 WebSockets at once echo what each of them sends', async () => {
     const cookie = await gateway.cookie();
     const clients = await Promise.all(

@@ -101,8 +101,9 @@ const MISSING = { reason: 'credential_missing' };
 const lenient = (name: string): CredentialVerifier<never, never> => ({
   authenticate: () => ({ subject: name }) as never,
   watch: () => () => {},
-  noteUse: () => {},
 });
+
+const STREAM = { use: 0, credentialEnded: () => {} };
 
 describe('a rule that is not one of the compiler’s', () => {
   const mystery: CredentialKind = { ...KINDS.workload, name: 'mystery' as never };
@@ -230,7 +231,7 @@ describe('a stream', () => {
       { onStreamEnded: (label) => counted.push(label) },
     );
     const endings: unknown[] = [];
-    authenticator.watch(user, (ending) => endings.push(ending));
+    authenticator.watch(user, { use: 0, credentialEnded: (ending) => endings.push(ending) });
     expect(endings).toEqual([]);
     end();
     expect(endings).toEqual([KINDS.session.ending]);
@@ -238,12 +239,12 @@ describe('a stream', () => {
   });
 
   test('of a principal that this listener cannot have let in is a fault', () => {
-    expect(() => new Authenticator(NO_VERIFIERS).watch(user, () => {})).toThrow('not a principal of this listener');
+    expect(() => new Authenticator(NO_VERIFIERS).watch(user, STREAM)).toThrow('not a principal of this listener');
   });
 
   test('of the workload has nothing to wait for', () => {
     const workload = new WorkloadVerifier('cart').authenticate(request(), acceptWorkload(false));
     if (workload instanceof Denial) throw new TypeError(workload.note);
-    expect(new Authenticator(NO_VERIFIERS).watch(workload, () => {})).toBeTypeOf('function');
+    expect(new Authenticator(NO_VERIFIERS).watch(workload, STREAM)).toBeTypeOf('function');
   });
 });

@@ -85,6 +85,91 @@ describe('streams', () => {
     client.close();
   });
 
+  describe('the idle timeout', () => {
+    const MINUTES_20 = 20 * 60_000;
+    /** Time goes by, and the sessions are looked at. */
+    const pass = () => {
+      clocks.advance(MINUTES_20);
+      gateway.gateway.sessions.sweepStreams();
+    };
+    const status = async (cookie: string) => {
+      const client = await RawConnection.open(gateway.port);
+      client.write(requestHead('GET', '/after', [HOST, cookie]));
+      const answered = client.response();
+      const { socket } = await Promise.race([manual.next(), answered.then(() => ({ socket: null }))]);
+      socket?.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
+      const answer = await answered;
+      client.close();
+      return answer.status;
+    };
+
+    test('P2: a download that moves is use of the session', async () => {
+      const cookie = await gateway.cookie();
+      const client = await RawConnection.open(gateway.port);
+      client.write(requestHead('GET', '/x', [HOST, cookie]));
+      const { socket } = await manual.next();
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n');
+      await nextBytes(client);
+      for (let part = 0; part < 10; part += 1) {
+        socket.write('part');
+        expect(await nextBytes(client)).toBe('part');
+        pass();
+      }
+      expect(await status(cookie)).toBe(200);
+      client.close();
+    });
+
+    test('P2: an upload that moves is use of the session', async () => {
+      const cookie = await gateway.cookie();
+      const client = await RawConnection.open(gateway.port);
+      client.write(requestHead('PUT', '/x', [HOST, cookie, 'Origin: https://shop.example.com', 'Content-Length: 40']));
+      let received = '';
+      let socket: Socket | null = null;
+      for (let part = 0; part < 10; part += 1) {
+        client.write('part');
+        while (!received.endsWith('part'.repeat(part + 1))) {
+          const next = await manual.next();
+          received += next.head;
+          socket = next.socket;
+        }
+        pass();
+      }
+      socket?.write('HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n');
+      expect((await client.response()).status).toBe(201);
+      expect(await status(cookie)).toBe(200);
+      client.close();
+    });
+
+    test('P2: a download that stands still is not, and ends with the session', async () => {
+      const { client, socket } = await ask();
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\npart');
+      await nextBytes(client);
+      for (let round = 0; round < 3; round += 1) pass();
+      await client.remainder();
+      await expect.poll(() => gateway.log.records.at(-1)).toMatchObject({ status: 200, reason: 'session_unknown' });
+    });
+
+    test('P2: an upload that stands still ends with the session, with 401', async () => {
+      const { client } = await ask('PUT', ['Origin: https://shop.example.com', 'Content-Length: 40', '', 'part']);
+      for (let round = 0; round < 3; round += 1) pass();
+      expect((await client.response()).status).toBe(401);
+      client.close();
+    });
+
+    test('P2, ASVS 7.3.1: events that a server pushes to a page that is left alone are not', async () => {
+      const { client, socket } = await ask();
+      socket.write('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n');
+      await nextBytes(client);
+      for (let round = 0; round < 2; round += 1) {
+        socket.write(': still here\n\n');
+        await once(client.socket, 'data');
+        pass();
+      }
+      await client.remainder();
+      await expect.poll(() => gateway.log.records.at(-1)).toMatchObject({ status: 200, reason: 'session_unknown' });
+    });
+  });
+
   test('a head and a body that come together leave together', async () => {
     const { client, socket } = await ask();
     socket.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello');

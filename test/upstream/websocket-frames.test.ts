@@ -45,6 +45,18 @@ describe('FrameTracker', () => {
     );
   });
 
+  test('P2: counts the bytes of data frames and not those of control frames, however the bytes are cut', () => {
+    fc.assert(
+      fc.property(frames(), fc.boolean(), fc.array(fc.nat(), { maxLength: 20 }), (sent, isMasked, cuts) => {
+        const encoded = sent.map((frame) => encodeFrame(frame, isMasked));
+        const tracker = new FrameTracker();
+        for (const portion of portions(Buffer.concat(encoded), cuts)) tracker.push(portion);
+        const ofData = encoded.filter((_bytes, at) => (sent[at] as Frame).opcode < 8);
+        expect(tracker.dataBytes).toBe(Buffer.concat(ofData).length);
+      }),
+    );
+  });
+
   test('knows byte by byte as well', () => {
     const sent: Frame[] = [0, 125, 126, 65_536].map((length) => ({ opcode: 2, payload: Buffer.alloc(length) }));
     const bytes = Buffer.concat(sent.map((frame) => encodeFrame(frame, true)));

@@ -35,7 +35,6 @@ export const SERVICE_TOKEN: ServiceTokenKind = Object.freeze<ServiceTokenKind>({
   isToken: true,
   isAmbient: false,
   isUnknownToCaches: false,
-  expiresWhenIdle: false,
   ending: {
     denial: new Denial('token_invalid', 'token was revoked while a stream of it was open'),
     closeReason: 'token revoked',

@@ -50,13 +50,10 @@ export class ServiceTokenVerifier implements CredentialVerifier<AcceptedServiceT
     return found instanceof Promise ? found.then((settled) => this.#principal(settled)) : this.#principal(found);
   }
 
-  /** Calls back when the token is revoked. */
+  /** Calls back when the token is revoked, however much it is used. */
   watch({ credential }: KnownPrincipal, onEnd: () => void): () => void {
     return this.#revoked.watch(credential.claims ?? {}, onEnd);
   }
-
-  /** A token ends at its time, however much it is used. */
-  noteUse(): void {}
 
   #principal(found: ServicePrincipal | Denial): KnownPrincipal | Denial | Promise<KnownPrincipal | Denial> {
     if (found instanceof Denial || found.session === null) return found;

@@ -25,7 +25,6 @@ export const SESSION: SessionKind = Object.freeze<SessionKind>({
   isToken: false,
   isAmbient: true,
   isUnknownToCaches: true,
-  expiresWhenIdle: true,
   ending: {
     denial: new Denial('session_unknown', 'session ended while a stream of it was open'),
     closeReason: 'session ended',

@@ -34,7 +34,8 @@ export const session = () =>
       .prefault({})
       .meta({ description: 'The session cookie. Always Secure, HttpOnly, Path=/ and without Domain.' }),
     idleTimeout: duration('30m', { atLeastMs: 1_000 }).meta({
-      description: 'A session ends after this long without a request.',
+      description:
+        'A session ends after this long without use. Use is a request, a download or upload that moves, and data that a client sends on a WebSocket; what a server pushes (server-sent events, WebSocket messages) is not, nor are pongs.',
     }),
     absoluteTimeout: duration('12h', { atLeastMs: 1_000 }).meta({
       description: 'A session ends this long after login, even if it is in use.',

@@ -95,10 +95,18 @@ class CachedSession {
   }
 }
 
+/** A stream of a session. */
+interface WatchedStream {
+  readonly onEnd: () => void;
+  readonly use: () => number;
+  /** What {@link use} said at the last look. */
+  seenUse: number;
+}
+
 interface Watch {
   /** The one in the cache, for as long as it is there. */
   session: CachedSession;
-  readonly closers: Set<() => void>;
+  readonly streams: Set<WatchedStream>;
 }
 
 /** Opens, looks up, renews and ends sessions, over a store and a bounded cache. */
@@ -303,34 +311,34 @@ export class Sessions {
   /**
    * Calls back once when the session of a principal is revoked or expires, for as long as a stream of it is open.
    *
+   * @param use  grows when the stream is used, which counts as use of the session
    * @returns stops watching; has to be called when the stream ends
    */
-  watch(principal: UserPrincipal, onEnd: () => void): () => void {
+  watch(principal: UserPrincipal, onEnd: () => void, use: () => number = () => 0): () => void {
     const handle = principal.session.handle;
     const nowMs = this.#clocks.wallMs();
     // A session that has left the cache meanwhile may have been revoked: the next sweep asks the store.
     const session = this.#cache.get(handle) ?? new CachedSession(principal, Number.NEGATIVE_INFINITY, nowMs);
-    const watch = this.#watched.get(handle) ?? { session, closers: new Set() };
-    watch.closers.add(onEnd);
+    const watch = this.#watched.get(handle) ?? { session, streams: new Set() };
+    const stream = { onEnd, use, seenUse: use() };
+    watch.streams.add(stream);
     this.#watched.set(handle, watch);
     this.#sweeper ??= setInterval(() => this.sweepStreams(), STREAM_SWEEP_MS).unref();
     return () => {
-      watch.closers.delete(onEnd);
-      if (watch.closers.size === 0 && this.#watched.get(handle) === watch) this.#watched.delete(handle);
+      watch.streams.delete(stream);
+      if (watch.streams.size === 0 && this.#watched.get(handle) === watch) this.#watched.delete(handle);
       if (this.#watched.size === 0) this.#stopSweeping();
     };
   }
 
-  /** A stream of the session carried something from the client: that counts as use. */
-  noteUse(principal: UserPrincipal): void {
-    const session = this.#watched.get(principal.session.handle)?.session;
-    if (session !== undefined) this.#use(session, this.#clocks.wallMs());
-  }
-
-  /** Ends the streams of sessions that have expired, and asks the store about those that the feed says nothing of. */
+  /**
+   * Notes which sessions are in use by their streams, ends the streams of those that have expired, and asks the store about
+   * those that the feed says nothing of.
+   */
   sweepStreams(): void {
     const wallMs = this.#clocks.wallMs();
-    for (const [handle, { session }] of this.#watched) {
+    for (const [handle, { session, streams }] of this.#watched) {
+      if (wereUsed(streams)) this.#use(session, wallMs);
       if (this.#hasExpired(session, wallMs)) {
         this.#endStreams(handle);
         continue;
@@ -486,7 +494,7 @@ export class Sessions {
     const watch = this.#watched.get(handle);
     if (watch === undefined) return;
     this.#watched.delete(handle);
-    for (const close of watch.closers) close();
+    for (const { onEnd } of watch.streams) onEnd();
     if (this.#watched.size === 0) this.#stopSweeping();
   }
 
@@ -498,6 +506,17 @@ export class Sessions {
   #inBackground(work: Promise<unknown>): void {
     work.catch(this.#onBackgroundFault);
   }
+}
+
+/** Whether any of the streams has been used since the last look at it. */
+function wereUsed(streams: Iterable<WatchedStream>): boolean {
+  let wasUsed = false;
+  for (const stream of streams) {
+    const use = stream.use();
+    if (use !== stream.seenUse) wasUsed = true;
+    stream.seenUse = use;
+  }
+  return wasUsed;
 }
 
 /**

@@ -26,14 +26,9 @@ export class SessionVerifier implements CredentialVerifier<AcceptedSession, User
       : (sessionCookie ?? NO_COOKIE);
   }
 
-  /** Calls back when the session is revoked or expires. */
-  watch(principal: UserPrincipal, onEnd: () => void): () => void {
-    return this.#sessions.watch(principal, onEnd);
-  }
-
-  /** Keeps the session from expiring. */
-  noteUse(principal: UserPrincipal): void {
-    this.#sessions.noteUse(principal);
+  /** Calls back when the session is revoked or expires. Use of the stream keeps it from expiring. */
+  watch(principal: UserPrincipal, onEnd: () => void, use: () => number): () => void {
+    return this.#sessions.watch(principal, onEnd, use);
   }
 }
 

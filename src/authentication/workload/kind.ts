@@ -26,7 +26,6 @@ export const WORKLOAD: WorkloadKind = Object.freeze<WorkloadKind>({
   isToken: false,
   isAmbient: false,
   isUnknownToCaches: false,
-  expiresWhenIdle: false,
   ending: null,
   written: null,
   isPresentedIn: () => true,

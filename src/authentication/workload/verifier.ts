@@ -47,9 +47,6 @@ export class WorkloadVerifier implements CredentialVerifier<AcceptedWorkload, Se
   watch(): () => void {
     return () => {};
   }
-
-  /** Nothing expires. */
-  noteUse(): void {}
 }
 
 /** @param compact  the token that the call carried; `null` for none, or where none is exchanged */

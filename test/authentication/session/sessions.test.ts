@@ -506,16 +506,40 @@ describe('an open stream', () => {
     expect(onEnd).toHaveBeenCalledOnce();
   });
 
-  test('that carries something from the client keeps its session alive, up to the absolute timeout', async () => {
-    const { stage, principal, onEnd, sweep } = await withStream();
+  test('P2: that is used keeps its session alive, up to the absolute timeout', async () => {
+    const { stage, principal, onEnd: unusedEnded, sweep } = await withStream();
+    const onEnd = vi.fn<() => void>();
+    let use = 0;
+    stage.sessions.watch(principal, onEnd, () => use);
     for (let elapsedMs = 0; elapsedMs < 12 * HOUR_MS; elapsedMs += 10 * MINUTE_MS) {
       expect(onEnd).not.toHaveBeenCalled();
-      stage.sessions.noteUse(principal);
+      use += 1;
       await sweep();
       stage.clocks.advance(10 * MINUTE_MS);
     }
     await sweep();
-    expect(onEnd).toHaveBeenCalledOnce();
+    expect([onEnd.mock.calls.length, unusedEnded.mock.calls.length]).toEqual([1, 1]);
+  });
+
+  test('P2: is looked at once a sweep, and its use written down no more often than that of requests', async () => {
+    const { stage, principal, sweep } = await withStream();
+    let use = 0;
+    const streams = Array.from({ length: 100 }, () =>
+      stage.sessions.watch(
+        principal,
+        () => {},
+        () => use,
+      ),
+    );
+    const before = stage.calls.touch;
+    for (let second = 0; second < 600; second += 1) {
+      use += 1_000;
+      stage.clocks.advance(1_000);
+      await sweep();
+    }
+    expect(stage.calls.touch - before).toBeLessThanOrEqual(10);
+    for (const stop of streams) stop();
+    stage.sessions.close();
   });
 
   test('of a session that is used on another replica goes on', async () => {
