@@ -9,16 +9,21 @@ import { Responder } from '../response/respond.ts';
 interface ResponderSections {
   readonly publicOrigin: readonly string[];
   readonly basePath: string;
+  readonly listeners: { readonly public: { readonly limits: { readonly maxTargetBytes: number } } };
   readonly session: { readonly cookie: SessionCookie };
   readonly refresh?: { readonly cookieName: string } | undefined;
 }
 
 /** Makes the responder of a configuration. */
-export function openResponder({ publicOrigin, basePath, session }: ResponderSections, wallMs: Clock): Responder {
+export function openResponder(
+  { publicOrigin, basePath, session, listeners }: ResponderSections,
+  wallMs: Clock,
+): Responder {
   return new Responder({
     clearCookieLine: clearSessionCookie(session.cookie),
     basePath,
     publicOrigin: publicOrigin[0] as string,
+    maxTargetBytes: listeners.public.limits.maxTargetBytes,
     wallMs,
   });
 }

@@ -10,10 +10,16 @@ import type { Exchange } from '../exchange.ts';
 import { type Html, html } from '../lib/html.ts';
 import type { Page } from './page.ts';
 
-/** What the links of error pages are made from. */
-export interface PageLinks {
+/** What the address of the login page is made from. */
+export interface LoginLinks {
   /** Path of the gateway's own endpoints. */
   readonly basePath: string;
+  /** Longest path with query that the gateway accepts, which the address of the login page must not exceed either. */
+  readonly maxTargetBytes: number;
+}
+
+/** What the links of error pages are made from. */
+export interface PageLinks extends LoginLinks {
   /** For hosts that are not served. */
   readonly publicOrigin: string;
 }
@@ -75,14 +81,14 @@ ${button('/', isTooLarge ? 'Try again' : 'Go to the start page')}`,
 const button = (href: string, label: string): Html => html`<p><a class="button full" href="${href}">${label}</a></p>`;
 
 function mainAction(reason: Reason, exchange: Exchange, links: PageLinks): Action {
-  const { basePath, publicOrigin } = links;
+  const { publicOrigin } = links;
   const { status } = REASONS[reason];
   const home = { label: 'Go to the start page', href: reason === 'host_not_served' ? `${publicOrigin}/` : '/' };
   const here = ownTarget(exchange);
   const back = previousTarget(exchange);
-  if (NEEDS_LOGIN.has(reason) && admitsLogin(exchange)) return logIn(reason, exchange, basePath);
+  if (NEEDS_LOGIN.has(reason) && admitsLogin(exchange)) return logIn(reason, exchange, links);
   if (reason === 'route_forbidden' && exchange.principal?.kind === 'user') {
-    return { label: 'Log in as somebody else', href: loginPath(basePath, here, 'switch') };
+    return { label: 'Log in as somebody else', href: loginPath(links, here, 'switch') };
   }
   if (TEMPORARY.has(status) && here !== null) return { label: 'Try again', href: here };
   if (reason === 'headers_too_large') return { label: 'Try again', href: here ?? '/', advice: DELETE_COOKIES };
@@ -91,12 +97,12 @@ function mainAction(reason: Reason, exchange: Exchange, links: PageLinks): Actio
 }
 
 /** A form that was sent has to be sent again: what was typed is still there when the reader goes back. */
-function logIn(reason: Reason, exchange: Exchange, basePath: string): Action {
+function logIn(reason: Reason, exchange: Exchange, links: LoginLinks): Action {
   const here = ownTarget(exchange);
   const hasEnded = ENDED.has(reason);
   return {
     label: hasEnded ? 'Log in again' : 'Log in',
-    href: loginPath(basePath, here ?? previousTarget(exchange), hasEnded ? 'ended' : null),
+    href: loginPath(links, here ?? previousTarget(exchange), hasEnded ? 'ended' : null),
     ...(here === null && { advice: 'What you sent was not processed. Log in, and send it again.' }),
   };
 }
@@ -107,18 +113,33 @@ export function admitsLogin({ route, isOwnEndpoint }: Exchange): boolean {
 }
 
 /**
- * The login page.
+ * The address of the login page.
  *
  * @param returnTo  where to go after it, if anywhere
  * @param mark      `switch`: for somebody who is logged in; `ended`: a session has ended
  */
-export function loginPath(basePath: string, returnTo: string | null, mark: 'switch' | 'ended' | null): string {
-  const query = [
-    ...(mark === 'switch' ? ['switch=1'] : []),
-    ...(returnTo === null ? [] : [`return_to=${encodeURIComponent(returnTo)}`]),
-    ...(mark === 'ended' ? ['ended=1'] : []),
-  ];
-  return query.length === 0 ? `${basePath}/login` : `${basePath}/login?${query.join('&')}`;
+export function loginPath(
+  { basePath, maxTargetBytes }: LoginLinks,
+  returnTo: string | null,
+  mark: 'switch' | 'ended' | null,
+): string {
+  const path = `${basePath}/login`;
+  const suffix = mark === null ? '' : `&${mark}=1`;
+  return returnTo === null
+    ? `${path}${suffix.replace('&', '?')}`
+    : withReturnTo(path, returnTo, maxTargetBytes - suffix.length) + suffix;
+}
+
+/**
+ * An address that says where to go after logging in. A long target is escaped no more than it has to be, and left out if the
+ * address would exceed what the gateway accepts all the same.
+ */
+export function withReturnTo(path: string, returnTo: string, maxTargetBytes: number): string {
+  const prefix = `${path}?return_to=`;
+  for (const escaped of [encodeURIComponent(returnTo), returnTo.replace(/[%&+]/g, encodeURIComponent)]) {
+    if (prefix.length + escaped.length <= maxTargetBytes) return `${prefix}${escaped}`;
+  }
+  return `${prefix}%2F`;
 }
 
 /** The page that was asked for; `null` when going there again would not be the same request, or nothing is known of it. */

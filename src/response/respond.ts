@@ -18,6 +18,7 @@ import {
   ownTarget,
   type PageLinks,
   unreadPage,
+  withReturnTo,
 } from './error-page.ts';
 import { isNavigation, isNavigationHead } from './navigation.ts';
 import { PAGE_HEADERS, type Page, renderPage } from './page.ts';
@@ -66,7 +67,7 @@ export class Responder {
     if (DEAD_COOKIE.has(denial.reason)) headers.push('Set-Cookie', this.#settings.clearCookieLine);
 
     if (NEEDS_LOGIN.has(denial.reason)) {
-      const login = loginRedirect(exchange, denial.reason, this.#settings.basePath);
+      const login = loginRedirect(exchange, denial.reason, this.#settings);
       if (login !== null) {
         this.redirect(exchange, 302, login, [...headers, ...SAME_ORIGIN_REFERRER]);
         return;
@@ -114,6 +115,16 @@ export class Responder {
   unreadPage(reason: Reason, requestId: string): UnreadAnswer {
     const body = renderPage(unreadPage(reason), { requestId, atMs: this.#settings.wallMs() });
     return { mediaType: HTML_MEDIA_TYPE, body, headers: PAGE_HEADERS };
+  }
+
+  /** The address of the login page, as {@link loginPath} makes it. */
+  loginPath(returnTo: string, mark: 'switch' | 'ended' | null): string {
+    return loginPath(this.#settings, returnTo, mark);
+  }
+
+  /** The address of a login page of the operator's own. */
+  ownLoginPath(page: string, returnTo: string): string {
+    return withReturnTo(page, returnTo, this.#settings.maxTargetBytes);
   }
 
   /** Whether a page answers a request, since a person goes there, or a document, since a program asks. */
@@ -190,7 +201,7 @@ function recordedHeaders(exchange: Exchange, why: Denial | GatewayFault): readon
 }
 
 /** Where to log in, for a person who goes to a page; `null` when a 401 is the answer. */
-function loginRedirect(exchange: Exchange, reason: Reason, basePath: string): string | null {
+function loginRedirect(exchange: Exchange, reason: Reason, links: PageLinks): string | null {
   const { screened, route } = exchange;
   if (screened === null || screened.publicOrigin === null || screened.method !== 'GET' || screened.isWebSocket)
     return null;
@@ -198,7 +209,7 @@ function loginRedirect(exchange: Exchange, reason: Reason, basePath: string): st
   const mode = route?.onUnauthenticated ?? (exchange.isOwnEndpoint ? 'auto' : 'challenge');
   if (mode === 'challenge') return null;
   if (!admitsLogin(exchange) || (mode === 'auto' && !isNavigation(screened))) return null;
-  return `${screened.publicOrigin}${loginPath(basePath, ownTarget(exchange), ENDED.has(reason) ? 'ended' : null)}`;
+  return `${screened.publicOrigin}${loginPath(links, ownTarget(exchange), ENDED.has(reason) ? 'ended' : null)}`;
 }
 
 /** The challenges of a 401 (RFC 9110 §11.6.1): on a route those of the credentials that it accepts. */

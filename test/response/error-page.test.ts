@@ -103,7 +103,7 @@ describe('A3: the page for a person', () => {
     expect(response.body.toString()).toContain('You are logged in as <strong>&lt;bob&gt;</strong>.');
     expect(mainAction(response)).toEqual([
       'Log in as somebody else',
-      '/auth/login?switch=1&return_to=%2Fadmin%3Fa%3D1',
+      '/auth/login?return_to=%2Fadmin%3Fa%3D1&switch=1',
     ]);
   });
 

@@ -275,13 +275,33 @@ export class Sessions {
    * @throws DependencyFault `store_unavailable`, as a rejection
    */
   async live(handle: SessionHandle): Promise<SessionRecord | null> {
+    const found = await this.#unused(handle);
+    return found instanceof Denial ? null : found.principal.session;
+  }
+
+  /**
+   * The user of a session cookie, as {@link authenticate} has it, but asking does not count as use of the session. Its record
+   * has the last use that is known here.
+   *
+   * @returns the user, or a Denial `session_invalid` | `session_unknown` | `session_expired`
+   * @throws DependencyFault `store_unavailable`, as a rejection
+   */
+  async look(sessionId: string): Promise<UserPrincipal | Denial> {
+    if (!isSessionId(sessionId)) return NOT_AN_ID;
+    const found = await this.#unused(sessionHandle(sessionId));
+    if (found instanceof Denial) return found;
+    const { principal, lastUsedMs } = found;
+    return withRecord(principal, seenAt(principal.session, Math.max(principal.session.lastSeenAtMs, lastUsedMs)));
+  }
+
+  /** A session, from the cache where that is trusted, else from the store, whatever may be served during an outage. */
+  async #unused(handle: SessionHandle): Promise<CachedSession | Denial> {
     const cached = this.#cache.get(handle);
     if (cached !== undefined && !this.#hasExpired(cached, this.#clocks.wallMs())) {
       const ageMs = this.#trustedAgeMs(cached);
-      if (ageMs !== null && ageMs < this.#settings.recheckAfterMs) return cached.principal.session;
+      if (ageMs !== null && ageMs < this.#settings.recheckAfterMs) return cached;
     }
-    const found = await this.#read(handle);
-    return found instanceof Denial ? null : found.principal.session;
+    return this.#read(handle);
   }
 
   /** The handle that a session cookie stands for, whether or not there is such a session; `null` when it is none. */

@@ -48,9 +48,13 @@ export class LoginPage {
 
     const { ownPage } = this.#settings;
     if (ownPage !== null) {
-      responder.redirect(exchange, 302, `${ownPage}?return_to=${encodeURIComponent(returnTo)}`, headers);
+      responder.redirect(exchange, 302, responder.ownLoginPath(ownPage, returnTo), headers);
     } else if (user !== null && !(user instanceof Denial) && !asked.has('switch')) {
-      responder.page(exchange, 200, alreadyLoggedInPage(basePath, user.subject, returnTo));
+      responder.page(
+        exchange,
+        200,
+        alreadyLoggedInPage(basePath, user.subject, returnTo, responder.loginPath(returnTo, 'switch')),
+      );
     } else if (this.#panels.length === 0) {
       return NO_LOGIN;
     } else {

@@ -44,6 +44,7 @@ const CONFLICT = new Denial('credential_conflict', 'session cookie and Authoriza
 /**
  * The user whose session a request has to present.
  *
+ * @param asking  `look`: does not count as use of the session
  * @returns the user, or a Denial `credential_missing` | `credential_conflict` | `session_*`
  * @throws DependencyFault `store_unavailable`, as a rejection
  */
@@ -51,9 +52,10 @@ export async function requireUser(
   parts: LoginParts,
   exchange: Exchange,
   request: ScreenedRequest,
+  asking: 'use' | 'look' = 'use',
 ): Promise<UserPrincipal | Denial> {
   if (request.sessionCookie !== null && request.authorization !== null) return CONFLICT;
-  return (await presentUser(parts, exchange, request)) ?? MISSING;
+  return (await presentUser(parts, exchange, request, asking)) ?? MISSING;
 }
 
 /** The user whose session a request presents; `null` when it presents none; a Denial `session_*`. */
@@ -61,9 +63,10 @@ export async function presentUser(
   { sessions }: LoginParts,
   exchange: Exchange,
   { sessionCookie }: ScreenedRequest,
+  asking: 'use' | 'look' = 'use',
 ): Promise<UserPrincipal | Denial | null> {
   if (sessionCookie === null || sessionCookie instanceof Denial) return sessionCookie;
-  const user = await sessions.authenticate(sessionCookie);
+  const user = await (asking === 'use' ? sessions.authenticate(sessionCookie) : sessions.look(sessionCookie));
   if (!(user instanceof Denial)) exchange.principal = user;
   return user;
 }

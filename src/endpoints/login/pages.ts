@@ -19,7 +19,6 @@ export interface LoginView {
 /** One way to log in, as the login page shows it. */
 export type LoginPanel = (view: LoginView) => Html;
 
-const query = (returnTo: string) => `return_to=${encodeURIComponent(returnTo)}`;
 const NOTHING = html``;
 
 /** The form for user name and password. */
@@ -45,13 +44,13 @@ export function loginPage(title: string, panels: readonly LoginPanel[], view: Lo
 }
 
 /** What the login page says to somebody who is logged in. */
-export function alreadyLoggedInPage(basePath: string, subject: string, returnTo: string): Page {
+export function alreadyLoggedInPage(basePath: string, subject: string, returnTo: string, switchPath: string): Page {
   return {
     title: 'You are logged in',
     body: html`<p>You are logged in as <strong>${subject}</strong>.</p>
 <p><a class="button full" href="${returnTo}">Continue</a></p>
 <ul class="links" role="list">
-<li><a href="${basePath}/login?switch=1&amp;${query(returnTo)}">Log in as somebody else</a></li>
+<li><a href="${switchPath}">Log in as somebody else</a></li>
 <li><a href="${basePath}/sessions">Your sessions</a></li>
 <li><a href="${basePath}/logout">Log out</a></li>
 </ul>`,

@@ -15,7 +15,7 @@ type TargetReader = (target: string) => CanonicalTarget | Denial;
 export const HOME = '/';
 
 /** Longer targets are dropped (RED-17). */
-const MAX_LENGTH = 2_048;
+const MAX_LENGTH = 8_192;
 
 /** Paths below `basePath` that a person may want to return to; the others would lead in a circle. */
 const OWN_TARGETS = ['/sessions', '/session'];
@@ -39,9 +39,10 @@ export class ReturnTargets {
   read(wanted: string | null): string {
     if (wanted === null || wanted.length > MAX_LENGTH || !wanted.startsWith('/')) return HOME;
     const target = this.#readTarget(wanted);
-    // A client that decodes the address before following it may turn an encoded slash into a real one (RED-10).
-    if (target instanceof Denial || target.hasEncodedSlash || target.query.includes('\\')) return HOME;
-    return this.#leadsInACircle(target.path) ? HOME : `${target.path}${target.query}`;
+    if (target instanceof Denial || this.#leadsInACircle(target.path)) return HOME;
+    // The reader refuses empty and dot segments behind an encoded slash too, so a client that decodes the address before it
+    // follows it (RED-10) stays on this origin. A backslash in the query would be a slash to some.
+    return `${target.spelling}${target.query.replaceAll('\\', '%5C')}`;
   }
 
   /** The target in a query string, `?return_to=…`; given twice, it counts as not given. */

@@ -27,9 +27,10 @@ export class OwnSessions {
     this.#logout = logout;
   }
 
-  /** Says who the user of the request is. */
+  /** Says who the user of the request is, and how long the session lasts. `?prolong=no` does not count as use of it. */
   async whoAmI(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
-    const user = await requireUser(this.#parts, exchange, request);
+    const isUse = new URLSearchParams(request.target.query).get('prolong') !== 'no';
+    const user = await requireUser(this.#parts, exchange, request, isUse ? 'use' : 'look');
     if (user instanceof Denial) return user;
     this.#parts.responder.json(exchange, 200, sessionDocument(user.session, this.#parts.sessions));
     return null;

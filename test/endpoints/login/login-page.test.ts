@@ -50,7 +50,7 @@ describe('the login page', () => {
     expect(response.headers.has('set-cookie')).toBe(false);
     expect(body).toContain('You are logged in as <strong>alice</strong>');
     expect(body).toContain('href="/orders"');
-    expect(body).toContain('href="/auth/login?switch=1&amp;return_to=%2Forders"');
+    expect(body).toContain('href="/auth/login?return_to=%2Forders&amp;switch=1"');
     const other = await stage.get('/auth/login?switch=1&return_to=%2Forders', cookie);
     expect(other.body.toString()).toContain('<input type="hidden" name="return_to" value="/orders">');
   });

@@ -487,9 +487,9 @@ describe('the request', () => {
       'chunked',
       (size: number) => ['Transfer-Encoding: chunked', `${size.toString(16)}\r\n${'x'.repeat(size)}\r\n0\r\n\r\n`],
     ],
-  ] as const)('a body over 16 KiB, %s, is refused with 413 and the connection is closed', async (_what, framed) => {
+  ] as const)('a body over 32 KiB, %s, is refused with 413 and the connection is closed', async (_what, framed) => {
     await using stage = await LoginStage.start();
-    const [framing = '', body = ''] = framed(16 * 1024 + 1);
+    const [framing = '', body = ''] = framed(32 * 1024 + 1);
     const response = await rawRequest(
       stage.gateway.port,
       requestHead('POST', '/auth/login', [HOST, JSON_TYPE, framing]) + body,

@@ -48,6 +48,31 @@ describe('who am I', () => {
     expect(response.body.toString()).not.toContain(cookie.slice('Cookie: __Host-sid='.length));
   });
 
+  test('P4: asking with ?prolong=no does not keep the session alive, and says when it will end', async () => {
+    const clocks = new TestClocks();
+    await using stage = await LoginStage.start({ clocks });
+    const cookie = await stage.cookieOf('alice');
+    const ends = async (path: string) => jsonOf(await stage.get(path, cookie))['idleExpiresAt'];
+    for (let minute = 0; minute < 29; minute += 1) {
+      expect(await ends('/auth/session?prolong=no')).toBe('2027-01-15T08:30:00.000Z');
+      clocks.advance(60_000);
+    }
+    await stage.get('/auth/session', cookie);
+    expect(await ends('/auth/session?prolong=no')).toBe('2027-01-15T08:59:00.000Z');
+    clocks.advance(29 * 60_000);
+    expect((await stage.get('/auth/session?prolong=no', cookie)).status).toBe(200);
+    clocks.advance(60_000);
+    expect((await stage.get('/auth/session?prolong=no', cookie)).status).toBe(401);
+  });
+
+  test('P4: asking with ?prolong=no for what is no session is refused like asking without', async () => {
+    await using stage = await LoginStage.start();
+    for (const value of ['x', 'A'.repeat(43)]) {
+      const asked = await stage.get('/auth/session?prolong=no', `Cookie: __Host-sid=${value}`);
+      expect([asked.status, asked.headers.get('set-cookie')]).toEqual([401, DELETED_COOKIE]);
+    }
+  });
+
   test('without a session is refused with 401 and a challenge', async () => {
     await using stage = await LoginStage.start();
     const response = await stage.get('/auth/session');

@@ -109,9 +109,9 @@ describe('POST /auth/token', () => {
     expect([response.status, response.headers.get('allow')]).toEqual([405, 'POST']);
   });
 
-  test('a body over 16 KiB is 413, and is an OAuth error too', async () => {
+  test('a body over 32 KiB is 413, and is an OAuth error too', async () => {
     await using stage = await TokenStage.start();
-    const response = await stage.token({ ...OWN, junk: 'x'.repeat(17_000) }, AS_ORDERS);
+    const response = await stage.token({ ...OWN, junk: 'x'.repeat(33_000) }, AS_ORDERS);
     expect(errorOf(response)).toEqual([413, 'invalid_request']);
   });
 
