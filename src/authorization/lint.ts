@@ -5,8 +5,9 @@ import type { CredentialRule } from '../authentication/kinds.ts';
 import { issuersOf } from '../authentication/service-token/kind.ts';
 import type { DraftEntries, LintContext } from '../config/lint.ts';
 import { type Code, defineCodes, error, type KeyPath, warning } from '../config/problem.ts';
-import { plainSubjectsOf, subjectOf } from './rule.ts';
+import { plainSubjectsOf, type SubjectEntry, subjectEntries, subjectOf } from './rule.ts';
 import type { AllowConfig } from './section.ts';
+import { type NamingSections, servicesNamedLikeUsers } from './shared-names.ts';
 
 /** Codes of the findings about `allow`. */
 export const codes = defineCodes({
@@ -20,12 +21,15 @@ export const codes = defineCodes({
   'routes/subject-plain': warning(
     'A plain name in `allow.subjects` of a route that accepts users and services: it is that of a user. Write `{ user: name }` or `{ service: name }`.',
   ),
+  'subjects/shared-name': warning(
+    'A user and a service of this gateway have the same name (RFC 9700 §4.15). Its own rules tell them apart; a service that compares only `sub`, or reads an identity header, does not.',
+  ),
   'routes/subject-impossible': error(
     '`allow.subjects` names a user or a service that no credential of the route can stand for: no request could ever pass by it.',
   ),
 });
 
-interface AllowDraft {
+interface AllowDraft extends NamingSections {
   readonly routes: readonly (Route | undefined)[];
   readonly issuers: DraftEntries<{ readonly kubernetes?: object | undefined; readonly own?: object | undefined }>;
 }
@@ -43,7 +47,21 @@ export function lint(context: Context): void {
   lintPublic(context);
   lintServiceAccounts(context);
   lintSubjects(context);
+  for (const { path, message, hint } of sharedNames(context.draft, []))
+    context.source.report(codes['subjects/shared-name'], path, message, hint);
 }
+
+/**
+ * What there is to say about users and services of one name.
+ *
+ * @param users  subjects of the users file
+ */
+export const sharedNames = (draft: NamingSections, users: Iterable<string>) =>
+  servicesNamedLikeUsers(draft, users).map(({ name, path }) => ({
+    path,
+    message: `${JSON.stringify(name)} is the name of a user and of a service: what reads only \`sub\` takes one for the other`,
+    hint: 'give one of them another subject',
+  }));
 
 function lintPublic({ draft, source }: Context): void {
   for (const [index, route] of draft.routes.entries()) {
@@ -85,7 +103,6 @@ function lintSubjects({ draft, source }: Context): void {
   }
 }
 
-type SubjectEntry = NonNullable<AllowConfig['subjects']>[number];
 type SubjectProblem = { readonly code: Code; readonly text: string; readonly hint: string };
 
 const takesSessions = ({ accepts }: CredentialRule) => accepts.some(({ kind }) => kind.comesFromLogin);
@@ -126,15 +143,6 @@ function impossibility(entry: SubjectEntry, rule: CredentialRule, draft: AllowDr
     text,
     hint: sort === 'service' ? 'list an issuer in credential' : 'name the issuer that knows the user',
   };
-}
-
-function subjectEntries(allow: AllowConfig): { readonly path: KeyPath; readonly entry: SubjectEntry }[] {
-  const of = (subjects: AllowConfig['subjects'], ...at: KeyPath) =>
-    (subjects ?? []).map((entry, index) => ({ path: [...at, 'subjects', index], entry }));
-  const below = (['any', 'all'] as const).flatMap((key) =>
-    (allow[key] ?? []).flatMap(({ subjects }, index) => of(subjects, key, index)),
-  );
-  return [...of(allow.subjects), ...below];
 }
 
 /** An issuer that is not valid may be a cluster. */

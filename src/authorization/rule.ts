@@ -4,6 +4,7 @@
  */
 
 import type { CredentialRule } from '../authentication/kinds.ts';
+import type { KeyPath } from '../config/problem.ts';
 import type { JSONType } from '../lib/json.ts';
 import { claimOf, type KnownPrincipal } from '../principal.ts';
 import type { AllowConfig } from './section.ts';
@@ -106,9 +107,22 @@ function compileSubjects(
   };
 }
 
+/** An entry of `subjects`. */
+export type SubjectEntry = NonNullable<Leaf['subjects']>[number];
+
+/** The entries of `subjects` in a rule, with where they are in it. */
+export function subjectEntries(allow: AllowConfig): { readonly path: KeyPath; readonly entry: SubjectEntry }[] {
+  const of = (subjects: AllowConfig['subjects'], ...at: KeyPath) =>
+    (subjects ?? []).map((entry, index) => ({ path: [...at, 'subjects', index], entry }));
+  const below = (['any', 'all'] as const).flatMap((key) =>
+    (allow[key] ?? []).flatMap(({ subjects }, index) => of(subjects, key, index)),
+  );
+  return [...of(allow.subjects), ...below];
+}
+
 /** An entry of `subjects`, with what it names. `issuer` is `null` for a user of ours, and where only one issuer is meant. */
 export function subjectOf(
-  entry: NonNullable<Leaf['subjects']>[number],
+  entry: SubjectEntry,
   plain: PlainSubject,
 ): { readonly sort: PlainSubject; readonly name: string; readonly issuer: string | null } {
   if (typeof entry === 'string') return { sort: plain, name: entry, issuer: null };

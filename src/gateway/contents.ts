@@ -6,9 +6,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { KnownClient } from '../authentication/client/clients.ts';
 import { readIssuer } from '../authentication/service-token/fixed-keys.ts';
+import { codes as authorization, sharedNames } from '../authorization/lint.ts';
 import { FileReader } from '../config/named-files.ts';
-import type { KeyPath } from '../config/problem.ts';
+import { formatPath, type KeyPath, type Problem } from '../config/problem.ts';
 import { valueAt } from '../config/report.ts';
+import type { ConfigSource } from '../config/source.ts';
 import { type LoginFiles, readLogin } from '../endpoints/login/open.ts';
 import { NO_USERS } from '../endpoints/login/password/users-file.ts';
 import { readTokenEndpoint } from '../endpoints/token/compile.ts';
@@ -69,6 +71,17 @@ export async function readContents(draft: Draft, reader: FileReader): Promise<Co
       : namedStores(store).map((it) => reader.read(['store', it.kind], '', it.checkFiles, null))),
   ]);
   return { tls: tlsFiles, login: loginFiles, signing, clients, issuers, upstreams, outbound: cas };
+}
+
+/** Warnings about what a configuration and its files say together, but for those that it accepts. */
+export function contentWarnings(draft: Draft, { login }: Contents, source: ConfigSource): readonly Problem[] {
+  const code = authorization['subjects/shared-name'];
+  if (draft.acceptWarnings?.includes(code.code) === true) return [];
+  // The configuration alone was judged with its rules.
+  const judged = new Set(sharedNames(draft, []).map(({ path }) => formatPath(path)));
+  return sharedNames(draft, login.users.users.subjects)
+    .filter(({ path }) => !judged.has(formatPath(path)))
+    .map(({ path, message, hint }) => source.problemAt(code, path, message, hint, 'value'));
 }
 
 async function readEntries<T, R>(

@@ -4,7 +4,7 @@ import { readAdminToken } from '../admin/token-file.ts';
 import { codes } from '../config/codes.ts';
 import { FileReader } from '../config/named-files.ts';
 import { byPosition, formatPath } from '../config/problem.ts';
-import { isKept, type ReadConfig, readContents } from '../gateway/contents.ts';
+import { contentWarnings, isKept, type ReadConfig, readContents } from '../gateway/contents.ts';
 import type { Draft } from '../gateway/draft.ts';
 import type { LoadedConfig, LoadResult } from '../gateway/load.ts';
 import type { Clocks } from '../lib/clock.ts';
@@ -50,13 +50,16 @@ export async function readFiles(
   const found = mistakes.flatMap(({ key, message }) =>
     message.split('\n').map((line) => source.problemAt(codes['config/file'], key ?? [], line, null, 'value')),
   );
+  const warnings = contentWarnings(draft, contents, source);
   const isUsable = loaded !== null && found.length === 0;
   const followed = followedByParts(draft);
   const watched = [...result.files].filter((file) => !followed.has(file));
   return {
     ...result,
-    loaded: isUsable ? { ...loaded, contents, adminToken, kept, watched } : null,
-    problems: [...problems, ...found].toSorted(byPosition),
+    loaded: isUsable
+      ? { ...loaded, warnings: [...loaded.warnings, ...warnings], contents, adminToken, kept, watched }
+      : null,
+    problems: [...problems, ...found, ...warnings].toSorted(byPosition),
   };
 }
 

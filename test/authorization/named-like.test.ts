@@ -3,10 +3,26 @@
  * `cart` and a service called `cart`, each with tokens that this gateway signed.
  */
 
+import { chmodSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClocks } from '../../src/lib/clock.ts';
+import { cli, temporaryFile } from '../cli/support.ts';
 import { load } from '../config/support.ts';
+import { USERS as ANY_USERS } from '../endpoints/login/fixture.ts';
 import { AS_ORDERS, accessTokenOf, TokenStage } from '../endpoints/token/fixture.ts';
+
+/** A users file with these names. */
+function usersNamed(names: readonly string[]): string {
+  const hash = /passwordHash: *(.*)/.exec(ANY_USERS)?.[1] ?? '';
+  return `users:
+${names
+  .map(
+    (name) => `  - name: ${name}
+    passwordHash: ${hash}
+`,
+  )
+  .join('')}`;
+}
 
 let stage: TokenStage;
 let user: { readonly cookie: string; readonly token: string };
@@ -52,6 +68,55 @@ describe('RFC 9700 §4.15, S3: rules about a name that a user and a service have
     expect(await status('/users', user.cookie)).toBe(200);
     expect(await status('/sessions', user.cookie)).toBe(200);
     expect(await status('/either', user.cookie)).toBe(403);
+  });
+});
+
+describe('S3: validate names the services that are called like a user', () => {
+  const CONFIG = `version: 1
+publicOrigin: https://shop.example.com
+listeners: { public: { address: 127.0.0.1:8080 } }
+issuers: { own: { own: {} } }
+upstreams: { app: { endpoints: [http://127.0.0.1:3000] } }
+routes: [{ id: a, match: { path: / }, upstream: app, credential: session }]
+acceptWarnings: [login/proxy-unknown, token-endpoint/unknown-audience, store/memory]
+`;
+  const USERS = usersNamed(['alice', 'cart', 'sso']);
+  const shared = async (sections: object, accept = 'store/memory') => {
+    const usersFile = temporaryFile('users.yaml', USERS);
+    chmodSync(usersFile, 0o600);
+    const all = { login: { password: { usersFile } }, ...sections };
+    const stdin = `${CONFIG.replace('store/memory', accept)}${Object.entries(all)
+      .map(([key, value]) => `${key}: ${JSON.stringify(value)}`)
+      .join('\n')}\n`;
+    const { out } = await cli(['validate', '--format', 'json', '-'], { stdin });
+    const { problems } = JSON.parse(out) as { problems: { code: string; path: string; severity: string }[] };
+    return problems.filter(({ code }) => code === 'subjects/shared-name').map(({ path, severity }) => [severity, path]);
+  };
+  const secret = () => {
+    const clientSecretFile = temporaryFile('secret', 'x'.repeat(40));
+    chmodSync(clientSecretFile, 0o600);
+    return { clientSecretFile, serviceTokens: { app: {} } };
+  };
+
+  test('of the users file and a client of the token endpoint', async () => {
+    const at = 'tokenEndpoint.clients';
+    expect(await shared({ tokenEndpoint: { clients: { cart: secret(), orders: secret() } } })).toEqual([
+      ['warning', `${at}.cart`],
+    ]);
+    expect(await shared({ tokenEndpoint: { clients: { orders: { ...secret(), subject: 'alice' } } } })).toEqual([
+      ['warning', `${at}.orders`],
+    ]);
+    const other = { cart: { ...secret(), subject: 'svc:cart' } };
+    expect(await shared({ tokenEndpoint: { clients: other } })).toEqual([]);
+  });
+
+  test('of the users file and a trusted backend, and it can be accepted', async () => {
+    const usersFile = temporaryFile('users.yaml', USERS);
+    chmodSync(usersFile, 0o600);
+    const service = { issuer: 'own', subjects: ['x', 'sso'] };
+    const login = { password: { usersFile }, trustedBackends: [{ id: 'b', service }] };
+    expect(await shared({ login })).toEqual([['warning', 'login.trustedBackends[0].service.subjects[1]']]);
+    expect(await shared({ login }, 'subjects/shared-name')).toEqual([]);
   });
 });
 

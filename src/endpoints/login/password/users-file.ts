@@ -126,6 +126,11 @@ export class Users {
     this.#standIns = users.length === 0 ? [standIn(UNUSABLE)] : users.map(({ stored }) => standIn(stored));
   }
 
+  /** `sub` of each user. */
+  get subjects(): readonly string[] {
+    return [...this.#byAccount.values()].map(({ subject }) => subject);
+  }
+
   find(account: string): User | null {
     return this.#byAccount.get(account) ?? null;
   }
