@@ -13,6 +13,8 @@ import type { AuditSource } from '../telemetry/audit.ts';
 export interface ComponentHealth {
   readonly name: string;
   readonly isOk: boolean;
+  /** Whether the gateway is not ready without it. */
+  readonly isRequired: boolean;
   /** Fixed text and names from the configuration; nothing from requests. */
   readonly detail: string;
 }

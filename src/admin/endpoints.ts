@@ -60,7 +60,7 @@ export const ENDPOINTS: readonly AdminEndpoint[] = [
     answer: async (_request, { control }) => {
       const { isStarted } = await control.health(false);
       return healthDocument('started', [
-        { name: 'gateway', isOk: isStarted, detail: isStarted ? 'started' : 'starting' },
+        { name: 'gateway', isOk: isStarted, isRequired: true, detail: isStarted ? 'started' : 'starting' },
       ]);
     },
   },
@@ -140,8 +140,10 @@ export const ENDPOINTS: readonly AdminEndpoint[] = [
 
 /** One line per component, for people who read it with curl. */
 function healthDocument(what: 'ready' | 'started', components: readonly ComponentHealth[]): AdminAnswer {
-  const isOk = components.every((component) => component.isOk);
-  const lines = components.map(({ name, isOk: ok, detail }) => `    ${JSON.stringify({ name, ok, detail })}`);
+  const isOk = components.every((component) => component.isOk || !component.isRequired);
+  const lines = components.map(
+    ({ name, isOk: ok, isRequired: required, detail }) => `    ${JSON.stringify({ name, ok, required, detail })}`,
+  );
   return {
     status: isOk ? 200 : 503,
     mediaType: 'application/json',

@@ -20,6 +20,13 @@ export const adminListener = (context: SchemaContext) =>
           'Host names, besides localhost and IP addresses, under which /metrics, /-/ and /api/ are called: a page that has rebound its own name to this address is refused. Probes are answered under any name.',
         restart: true,
       }),
+    readyRequires: z
+      .array(z.enum(['store', 'issuers', 'upstreams']))
+      .prefault([])
+      .meta({
+        description:
+          'What /readyz answers 503 without, besides the listener and a signing key: the store, the keys of issuers, a server of each upstream of a route. Default: nothing that all replicas share, so that an outage there does not take every replica away from those who can still be served; only before it was ready for the first time does a replica wait for the store and the keys of issuers.',
+      }),
     tokenFile: filePath(context).optional().meta({
       description:
         'File with the bearer token (at least 32 characters) for /-/ and /api/. Without it, they answer 403; probes and /metrics need no token.',

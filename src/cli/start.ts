@@ -97,8 +97,7 @@ async function runGateway(path: string, loaded: ReadInstance, io: CliIo, isForPe
       return EXIT.ok;
     }
     const { text, fields } = await readiness(instance, loaded, io);
-    // Through the lines, which wait for a terminal or a pipe that takes nothing; `stdout` would make the process wait.
-    if (isForPeople) lines.write(`sallyport ${VERSION} ${text}\n`);
+    if (isForPeople) io.stdout.write(`sallyport ${VERSION} ${text}\n`);
     else log['notReady' in fields ? 'warn' : 'info']({ version: VERSION, ...fields }, text);
     lines.flush();
     reloads.pass(() => void instance.reloader.reload());

@@ -25,6 +25,8 @@ import { longestSessionTokenMs, longestTokenMs } from './token-lifetimes.ts';
 export class LocalControl implements GatewayControl {
   readonly #gateway: Gateway;
   readonly #metrics: MetricRegistry;
+  /** From then on, what all replicas share counts for readiness only where the configuration says so. */
+  #wasReady = false;
 
   constructor(gateway: Gateway, metrics: MetricRegistry) {
     this.#gateway = gateway;
@@ -33,22 +35,10 @@ export class LocalControl implements GatewayControl {
 
   async health(withUpstreams: boolean): Promise<Health> {
     const gateway = this.#gateway;
-    const hasKey = gateway.signingKeys.keyring.activeSinceMs() !== null;
-    const isUp = gateway.store.isAvailable();
-    const components: ComponentHealth[] = [
-      state('listener', gateway.isListening && !gateway.isDraining, 'accepts requests', 'starting or shutting down'),
-      { name: 'store', isOk: isUp, detail: isUp ? gateway.store.description : 'does not answer' },
-      state('signingKeys', hasKey, gateway.signingKeys.description, 'no active key'),
-    ];
-    for (const { name, rules, keys } of gateway.issuers) {
-      if (!keys.isFetched) continue;
-      // JWT-47: once fetched, the last good keys stay in use; metrics report their age. A cluster issuer never gates
-      // readiness: a pod that may not read its keys still serves everyone else.
-      const isFetched = keys.ageMs !== null;
-      const isOk = isFetched || rules.kind === 'kubernetes';
-      components.push({ name: `issuer ${name}`, isOk, detail: isFetched ? 'keys fetched' : 'keys not fetched yet' });
-    }
-    if (withUpstreams) {
+    const requires = gateway.config.listeners.admin.readyRequires;
+    const components = this.#components((what) => !this.#wasReady || requires.includes(what));
+    this.#wasReady ||= components.every(({ isOk, isRequired }) => isOk || !isRequired);
+    if (withUpstreams || requires.includes('upstreams')) {
       // Only the upstreams of routes: a destination of the outbound side that is down must not take this workload out of
       // service.
       const behind = new Set(gateway.config.routes.map(({ upstream }) => upstream));
@@ -56,6 +46,24 @@ export class LocalControl implements GatewayControl {
       components.push(...(await Promise.all(upstreams.map(upstreamHealth))));
     }
     return { isStarted: gateway.isListening, components };
+  }
+
+  #components(isRequired: (what: 'store' | 'issuers') => boolean): ComponentHealth[] {
+    const { store, signingKeys, issuers, isListening, isDraining } = this.#gateway;
+    const hasKey = signingKeys.keyring.activeSinceMs() !== null;
+    return [
+      state('listener', isListening && !isDraining, 'accepts requests', 'starting or shutting down'),
+      state('store', store.isAvailable(), store.description, 'does not answer', isRequired('store')),
+      state('signingKeys', hasKey, signingKeys.description, 'no active key'),
+      ...issuers
+        .filter(({ keys }) => keys.isFetched)
+        .map(({ name, rules, keys }) => {
+          // JWT-47: once fetched, the last good keys stay in use; metrics report their age. A cluster issuer never gates
+          // readiness: a pod that may not read its keys still serves everyone else.
+          const counts = rules.kind !== 'kubernetes' && isRequired('issuers');
+          return state(`issuer ${name}`, keys.ageMs !== null, 'keys fetched', 'keys not fetched yet', counts);
+        }),
+    ];
   }
 
   metrics(): Promise<string> {
@@ -146,8 +154,9 @@ async function upstreamHealth(upstream: Upstream): Promise<ComponentHealth> {
   return state(`upstream ${upstream.name}`, isOk, 'reachable', 'no endpoint accepts connections');
 }
 
-const state = (name: string, isOk: boolean, good: string, bad: string): ComponentHealth => ({
+const state = (name: string, isOk: boolean, good: string, bad: string, isRequired = true): ComponentHealth => ({
   name,
   isOk,
+  isRequired,
   detail: isOk ? good : bad,
 });

@@ -102,7 +102,7 @@ export class Instance {
   /** The components that currently fail readiness. */
   async troubles(): Promise<readonly ComponentHealth[]> {
     const { components } = await this.#serving.control.health(false);
-    return components.filter(({ isOk }) => !isOk);
+    return components.filter(({ isOk, isRequired }) => isRequired && !isOk);
   }
 
   /** The gateway when it runs in this process; `null` with workers. For tests. */

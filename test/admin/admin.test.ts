@@ -41,9 +41,9 @@ describe('probes', () => {
   test('readiness has one line per component', async () => {
     await using instance = await startInstance();
     const text = await (await instance.admin('/readyz')).text();
-    expect(text).toMatch(/^ {4}\{"name":"listener","ok":true,"detail":"accepts requests"\},$/m);
-    expect(text).toMatch(/^ {4}\{"name":"store","ok":true,"detail":"memory[^"]*"\},$/m);
-    expect(text).toMatch(/^ {4}\{"name":"signingKeys","ok":true,"detail":"[^"]*"\}$/m);
+    expect(text).toMatch(/^ {4}\{"name":"listener","ok":true,"required":true,"detail":"accepts requests"\},$/m);
+    expect(text).toMatch(/^ {4}\{"name":"store","ok":true,"required":(?:true|false),"detail":"memory[^"]*"\},$/m);
+    expect(text).toMatch(/^ {4}\{"name":"signingKeys","ok":true,"required":true,"detail":"[^"]*"\}$/m);
     expect(JSON.parse(text)).toMatchObject({ ready: true });
   });
 
@@ -63,7 +63,7 @@ describe('probes', () => {
     // Nobody has to meet it first.
     const response = await instance.admin('/readyz?include=upstream');
     expect(response.status).toBe(503);
-    const upstream = { name: 'upstream app', ok: false, detail: 'no endpoint accepts connections' };
+    const upstream = { name: 'upstream app', ok: false, required: true, detail: 'no endpoint accepts connections' };
     expect(await response.json()).toMatchObject({ ready: false, components: expect.arrayContaining([upstream]) });
     expect((await instance.admin('/readyz')).status).toBe(200);
     await rawRequest(instance.port, 'GET / HTTP/1.1\r\nHost: shop.example.com\r\n\r\n');

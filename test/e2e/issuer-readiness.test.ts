@@ -26,8 +26,8 @@ test('JWT-47: /readyz is red until the keys of every issuer were had once, and s
   expect(JSON.parse(before.body)).toMatchObject({
     ready: false,
     components: expect.arrayContaining([
-      { name: 'issuer remote', ok: false, detail: 'keys not fetched yet' },
-      { name: 'issuer cluster', ok: true, detail: 'keys not fetched yet' },
+      { name: 'issuer remote', ok: false, required: true, detail: 'keys not fetched yet' },
+      { name: 'issuer cluster', ok: false, required: false, detail: 'keys not fetched yet' },
     ]) as unknown,
   });
   expect(before.body).not.toContain('issuer fixed');
@@ -35,4 +35,16 @@ test('JWT-47: /readyz is red until the keys of every issuer were had once, and s
   // Nobody has to ask: the background tries again, a second after the first failure.
   server.behaviour = answering({ keys: [publicJwk(ecKeyPair())] });
   await until(async () => (await ready()).status === 200, 'the keys were fetched');
+
+  // R5: an issuer that a reload adds takes no replica away from those who can still be served.
+  instance.file.write({
+    config: { issuers: { later: { ...issuer, jwksUrl: 'http://127.0.0.1:1/jwks.json' } } },
+    routes: [{ id: 'api', match: { path: '/' }, credential: { service: ['later'] } }],
+  });
+  expect((await instance.admin('/-/reload', { method: 'POST' })).status).toBe(200);
+  const after = await ready();
+  expect([after.status, after.body]).toEqual([
+    200,
+    expect.stringContaining('"issuer later","ok":false,"required":false'),
+  ]);
 });

@@ -132,7 +132,10 @@ describe('with two replicas', () => {
     await answers(one, known, 200);
     redis.freeze();
     try {
-      await until(async () => (await one.status('/readyz')) === 503, 'the outage is noticed');
+      await until(
+        async () => (await one.admin('/readyz')).text().then((text) => text.includes('"store","ok":false')),
+        'the outage is noticed',
+      );
       const refused = await call(one, unknown);
       expect([refused.status, reasonOf(refused)]).toEqual([503, 'store_unavailable']);
       expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);

@@ -202,8 +202,7 @@ describe('the program', () => {
       isNotWaitedFor: true,
     });
     expect((await gateway.ended).code).toBe(1);
-    expect(gateway.stderr).toContain(
-      `outbound.address: cannot listen on 127.0.0.1:${taken}: something else is listening`,
-    );
+    const problem = `outbound.address: cannot listen on 127.0.0.1:${taken}: something else is listening there`;
+    expect(gateway.records.at(-1)).toMatchObject({ msg: 'cannot start', problems: [problem] });
   });
 });

@@ -144,6 +144,7 @@ export class WorkerPool {
     const ready = this.#slots.filter(({ isReady }) => isReady).length;
     const workers: ComponentHealth = {
       name: 'workers',
+      isRequired: true,
       isOk: ready === this.#slots.length && answers.size === ready && !this.#ending.signal.aborted,
       detail: `${ready} of ${this.#slots.length} ready`,
     };
@@ -265,12 +266,14 @@ export class WorkerPool {
 
 const nameOf = ({ number }: Slot) => `worker ${number}`;
 
-/** One component per name: the first that failed, else the first. */
+/** One component per name: the first that failed and counts, else the first that failed, else the first. */
 function worstOfEach(components: readonly ComponentHealth[]): ComponentHealth[] {
   const byName = new Map<string, ComponentHealth>();
   for (const component of components) {
     const present = byName.get(component.name);
-    if (present === undefined || (present.isOk && !component.isOk)) byName.set(component.name, component);
+    if (present === undefined || badness(component) > badness(present)) byName.set(component.name, component);
   }
   return [...byName.values()];
 }
+
+const badness = ({ isOk, isRequired }: ComponentHealth) => (isOk ? 0 : isRequired ? 2 : 1);
