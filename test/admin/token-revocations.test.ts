@@ -19,7 +19,7 @@ const isRevoked = (instance: TestInstance, claims: Record<string, unknown>) =>
   instance.instance.localGateway!.revokedTokens.isRevoked(claims);
 
 describe('an operator revokes', () => {
-  test('a token by its jti, whoever issued it, and it is on record until it is dead everywhere', async () => {
+  test('a token by its jti, for any issuer; the record lasts until no verifier accepts the token', async () => {
     await using instance = await startInstance();
     const exp = nowSec() + 300;
     const response = await post(instance, { jti: 'one', exp });
@@ -55,7 +55,7 @@ describe('an operator revokes', () => {
     expect(Date.parse(longer.until)).toBeGreaterThanOrEqual(startedMs + 86_400_000);
   });
 
-  test('a token that has long expired: nothing is done, and that is said', async () => {
+  test('a token that expired long ago: nothing is done, and the answer says so', async () => {
     await using instance = await startInstance();
     const response = await post(instance, { jti: 'old', exp: nowSec() - 601 });
     expect(await response.json()).toMatchObject({ kind: 'token', hasExpired: true });

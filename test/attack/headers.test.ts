@@ -374,7 +374,7 @@ describe('headers', () => {
     stage.play({ ...row, bytes: asUpgrade(row.bytes), expect: { ...row.expect, connection: 'closed' } }),
   );
 
-  test('HDR-19: the upstream gets exactly one Authorization, and it is ours', async () => {
+  test("HDR-19: the upstream gets exactly one Authorization, the gateway's", async () => {
     await stage.play({
       id: 'HDR-19',
       what: '',

@@ -297,7 +297,7 @@ describe('JWT-45: a flood of tokens with unknown keys', () => {
   });
 });
 
-describe('JWT-47: keys that cannot be had at the start', () => {
+describe('JWT-47: keys that are unavailable at the start', () => {
   test('leave the gateway running, but not ready, and its tokens get 503, until they were had once', async () => {
     await using stage = await Stage.start(raw(500, ''));
     await until(async () => (await stage.fetches('failed')) === 1, 'the first fetch has failed');
@@ -422,7 +422,7 @@ describe('a reload', () => {
   });
 });
 
-test('JWT-56: while our own keys rotate, nobody who reads our key set refuses a token of ours', async () => {
+test('JWT-56: while signing keys rotate, no verifier that reads the key set refuses a token of the gateway', async () => {
   const clocks = new TestClocks();
   const startMs = clocks.wallMs();
   const minute = 60_000;

@@ -94,7 +94,7 @@ test('a directory that is not there is one clear line', async () => {
   expect(err).toBe('/nowhere/keys: no such directory\n');
 });
 
-test('a directory that cannot be written to is told in one line', async () => {
+test('a directory that cannot be written to is reported in one line', async () => {
   // Whoever runs the tests: no file can be made in /proc.
   const { code, err } = await cli(['keys', 'rotate', '--directory', '/proc']);
   expect({ code, err }).toEqual({ code: 1, err: expect.stringMatching(/^\/proc cannot be written to \(E[A-Z]+\)\n$/) });

@@ -165,7 +165,7 @@ test('a Redis that refuses the password is one clear line, without the password,
 const redisStore = (url: string) =>
   `store: { redis: { url: "${url}", connectTimeout: 10s } }\nacceptWarnings: [token/memory-key]\n`;
 
-test('a store that does not answer at start is told in the line that says it has started, instead of that it is ready', async () => {
+test('a store that does not answer at start is named in the line that reports the start, which does not say ready', async () => {
   const { port } = await RedisServer.start().then(async (redis) => {
     await redis[Symbol.asyncDispose]();
     return redis;
@@ -212,7 +212,7 @@ test('several workers say the same of store and keys as one process', async () =
   expect(said[1]).toEqual(said[0]);
 });
 
-test('the configuration can come from standard input; then it cannot be read again, and that is said', async () => {
+test('the configuration can come from standard input; then it cannot be reloaded, and a reload says so', async () => {
   const program = new Program(['start', '-c', '-'], { stdin: config() });
   await program.says(READY);
   program.process.kill('SIGHUP');

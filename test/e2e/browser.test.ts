@@ -321,7 +321,7 @@ describe('a page of another site', () => {
     await context.close();
   });
 
-  test('reads nothing of ours by script', async () => {
+  test('cannot read cookies of the gateway by script', async () => {
     const { page, context } = await browser.profile();
     await logIn(page);
     const site = await listening(createServer((_request, response) => response.end('<!doctype html>')));

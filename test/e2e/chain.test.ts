@@ -295,7 +295,7 @@ describe('a token at the wrong place is refused there, and the log of that place
     expect(await exchangeCount()).toBe(asked);
   });
 
-  test('an audience that cart may not have: 403 at the outbound side, and the policy of the ingress says so', async () => {
+  test('an audience that cart may not have: 403 at the outbound side, by the policy of the ingress', async () => {
     const answer = await callOut('/billing/1', bearer(await tokenOfCart(cookie)));
     expect(answer.status).toBe(403);
     await recorded(cartSidecar, { id: idOf(answer), outbound: true, reason: 'exchange_refused' });

@@ -51,7 +51,7 @@ function edit(path: string, from: string, to: string): void {
   writeFileSync(join(copy, path), text.replaceAll(from, to));
 }
 
-test('a changed configuration is in force without a restart, and the log says so', async () => {
+test('a changed configuration takes effect without a restart, and the log says so', async () => {
   expect(await statusOf('/changed')).toBe(404);
   edit('demo/sallyport.yaml', 'path: /public ', 'path: /changed ');
   await until(async () => (await statusOf('/changed')) === 200, 'the changed route answers');

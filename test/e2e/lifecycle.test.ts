@@ -80,7 +80,7 @@ describe('an orderly end', () => {
     expect(upstream.openConnections).toBe(0);
   });
 
-  test('a request that comes on a kept connection when no new ones are accepted any more is answered, and closes it', async () => {
+  test('a request on a kept connection is answered, and closes it, after the gateway has stopped accepting new ones', async () => {
     await using upstream = await RecordingUpstream.start();
     await using instance = await startInstance({ upstream: upstream.origin, routes, config: shutdown('0s', '60s') });
     await using kept = await RawConnection.open(instance.port);

@@ -116,7 +116,7 @@ const keyOf = (token: string) => `sallyport:r:${parseRefreshToken(token)?.family
 const verdicts = () => gateways.flatMap(({ process }) => process.stdout.match(/refresh_reuse_detected/g) ?? []);
 
 describe('five gateways over one Redis', () => {
-  test('REF-02: of fifty refreshes at a time each gets the one successor, in every race, and nobody is taken for a thief', async () => {
+  test('REF-02: each of fifty refreshes at a time gets the one successor, in every race, and none counts as theft', async () => {
     const startedMs = performance.now();
     const [first] = gateways as [Gateway];
     const last: string[] = [];
@@ -138,7 +138,7 @@ describe('five gateways over one Redis', () => {
     for (const token of last.slice(-20)) expect((await race(token)).successors).toEqual([token]);
   }, 3_600_000);
 
-  test('REF-06: with a Redis that stands still in the middle of races, whoever tries again gets the one successor', async () => {
+  test('REF-06: with a Redis that stalls in the middle of races, every retry gets the one successor', async () => {
     await using impatient = await Gateway.start(redis.url, { commandTimeout: '250ms' });
     let refusals = 0;
     const untilAnswered = async (token: string) => {

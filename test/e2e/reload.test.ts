@@ -36,7 +36,7 @@ const gatewayOf = ({ instance }: TestInstance) => {
 };
 
 describe('a configuration that is good', () => {
-  test('is applied, and a certificate that cannot be used any more stays as it was: the answer and the log say so', async () => {
+  test('is applied, and a certificate that became unusable keeps its previous version: the answer and the log say so', async () => {
     const authority = new TestAuthority();
     const { certificate, key } = authority.issue({ names: ['shop.example.com'] });
     const tls = { certificates: [{ certFile: 'tls.crt', keyFile: 'tls.key' }] };
@@ -359,7 +359,7 @@ describe('a configuration that is not', () => {
     expect(await metricsOf(instance)).toContain('sallyport_config_last_reload_successful 1\n');
   });
 
-  test('is told with every mistake in it and in its files at once', async () => {
+  test('is reported with every mistake in it and in its files at once', async () => {
     await using instance = await startInstance({ routes: [PUBLIC] });
     const [first, second] = ['one.json', 'two.json'].map((name) => instance.file.text(name, 'not JSON'));
     const issuer = (jwksFile = '') => ({ issuer: `https://${jwksFile.length}.test`, jwksFile, algorithms: ['ES256'] });

@@ -143,7 +143,7 @@ describe('two gateways and one Redis', () => {
     expect(delaysMs.at(-1)).toBeLessThan(BOUND_MS + BUSY_MS);
   });
 
-  test('the client is told what it is told of every bad token; log, audit log and metric know why', async () => {
+  test('the client gets the answer to every bad token; log, audit log and metric know why', async () => {
     const { token, handle } = await userToken(ingress, 'carol');
     await refusedAfterMs(sidecar, token, () => ingress.gateway.sessions.end(handle, 'operator'));
     const answer = await call(sidecar, token);

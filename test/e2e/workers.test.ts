@@ -107,7 +107,7 @@ describe('two workers', () => {
     expect(events()).toMatchObject([{ by: 'operator', subject: 'bob', handle: sessions[0]?.handle }]);
   });
 
-  test('are one gateway to whoever scrapes it, and none of its totals goes down when one ends', async () => {
+  test('look like one gateway to a scraper, and no total goes down when one ends', async () => {
     await using upstream = await RecordingUpstream.start();
     await using gateway = await GatewayProcess.start(options(upstream.origin));
     expect(await statuses(gateway, 20, get('/open'))).toEqual(Array(20).fill(200));

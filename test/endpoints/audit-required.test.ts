@@ -75,7 +75,7 @@ describe('R1: where records are required', () => {
     expect(response.body.toString()).not.toContain('access_token');
   });
 
-  test('a session ends all the same when its user or an operator ends it', async () => {
+  test('a session still ends when its user or an operator ends it', async () => {
     await using stage = await LoginStage.start({ auditOutput: new FullOutput(1), config: REFUSE });
     const cookie = await stage.cookieOf('alice');
     expect((await stage.send('POST', '/auth/logout', [...FROM_OUR_PAGE, cookie])).status).toBe(303);

@@ -23,7 +23,7 @@ test('in no span of time is more taken than the burst and what has come in since
   );
 });
 
-test('who waits for as long as is said gets one, and nobody gets one sooner', () => {
+test('a caller that waits for the stated time gets one, and no one gets one sooner', () => {
   const rates = fc.record({ perSecond: fc.integer({ min: 1, max: 2_000 }), burst: fc.integer({ min: 1, max: 20 }) });
   fc.assert(
     fc.property(rates, fc.integer({ min: 0, max: 100_000 }), ({ perSecond, burst }, startMs) => {

@@ -70,7 +70,7 @@ describe('an exchange at the token endpoint of a gateway', () => {
     });
   });
 
-  test('whatever is wrong is told apart: the user’s token, the policy, the workload’s own credential', async () => {
+  test('the user’s token, the policy and the workload’s own credential fail in different ways', async () => {
     await using ingress = await TokenStage.start();
     using files = new ReplacedFiles();
     const clientSecretFile = files.put('secret', SECRET);

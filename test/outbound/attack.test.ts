@@ -201,7 +201,7 @@ describe('the outbound listener', () => {
     expect(elsewhere.connectionCount).toBe(0);
   });
 
-  test('a workload that calls with the fetch of Node, which sends Sec-Fetch-Mode, is not taken for a browser', async () => {
+  test('a workload that uses the fetch of Node, which sends Sec-Fetch-Mode, does not count as a browser', async () => {
     stage.orders.reset();
     expect((await rawRequest(stage.port, head('GET /', HOST, 'sec-fetch-mode: cors'))).status).toBe(200);
   });
@@ -267,7 +267,7 @@ describe('the outbound listener', () => {
     expect(answer.status).toBe(421);
   });
 
-  test('answers carry no cookie of ours and send nobody to a login page', async () => {
+  test('answers carry no cookie of the gateway and redirect no one to a login page', async () => {
     const answer = await rawRequest(stage.port, head('GET /nothing', 'Host: localhost', 'Accept: text/html'));
     expect(answer.status).toBe(404);
     expect(answer.headers.has('set-cookie')).toBe(false);

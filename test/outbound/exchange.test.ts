@@ -65,7 +65,7 @@ describe('the token of a call', () => {
     );
   });
 
-  test('SES-15: is never answered with the token of another user, whoever calls at the same time', async () => {
+  test('SES-15: never gets the token of another user who calls at the same time', async () => {
     await using stage = await start();
     const tokens = await Promise.all(Array.from({ length: 50 }, (_, index) => userToken(`user-${index}`)));
     const calls = Array.from({ length: 500 }, (_, index) => ({ index, token: tokens[(index * 7) % 50] as string }));

@@ -193,7 +193,7 @@ describe('the program', () => {
     expect(gateway.stdout).toContain(`"outbound":"http://127.0.0.1:${port}"`);
   });
 
-  test('an address that is taken is said in one line', async () => {
+  test('an address that is in use is reported in one line', async () => {
     await using upstream = await RecordingUpstream.start();
     const taken = Number(new URL(upstream.origin).port);
     const section = outboundSection([{ token: { service: {} } }], { address: `127.0.0.1:${taken}` });

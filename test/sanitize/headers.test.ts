@@ -117,7 +117,7 @@ describe('owned headers', () => {
     );
   });
 
-  test('a header of ours cannot be passed by the configuration', () => {
+  test('the configuration cannot pass a header that only the gateway writes', () => {
     const owned = new OwnedHeaders(['X-Internal-User'], ['X-Internal-User', 'X-Forwarded-For', 'Forwarded']);
     for (const name of ['x-internal-user', 'X_Forwarded_For', 'FORWARDED']) expect(owned.owns(name)).toBe(true);
   });

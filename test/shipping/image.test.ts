@@ -168,7 +168,7 @@ describe('the program in the image', () => {
     expect({ status, stdout }).toEqual({ status: 0, stdout: 'alive\n' });
   });
 
-  it('ends with 0 on SIGTERM, and is not healthy any more', async () => {
+  it('ends with 0 on SIGTERM, and is no longer healthy', async () => {
     gateway.kill('SIGTERM');
     expect(await once(gateway, 'exit')).toEqual([0, null]);
     expect((await run('health', '--admin-url', admin)).status).toBe(1);

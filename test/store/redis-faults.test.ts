@@ -333,7 +333,7 @@ describe('RDS-05: a Redis that answers with an error is a 503, never "no such se
     await expectRefusals(everyCommand(store, handle, subject));
   });
 
-  test('OOM: nobody can log in; whoever is logged in stays so, and can log out', async () => {
+  test('OOM: no one can log in; users who are logged in stay so, and can log out', async () => {
     await using redis = await RedisServer.start();
     await using store = await openStore(redis.url);
     const { handle, subject } = await withSession(store);
@@ -518,7 +518,7 @@ describe('a Redis that refuses', () => {
   });
 });
 
-describe('what somebody else wrote under a key of ours', () => {
+describe('foreign data under a key of the gateway', () => {
   test('SES-10, RDS-13: is no session, whatever it is, and harms nothing', async () => {
     await using redis = await RedisServer.start();
     await using store = await openStore(redis.url);

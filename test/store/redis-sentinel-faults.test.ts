@@ -124,7 +124,7 @@ describe('a primary behind Sentinel', () => {
     group.sentinels[0]?.thaw();
   });
 
-  test('that the sentinels do not know by this name is a mistake, told at start', async () => {
+  test('that the sentinels do not know by this name is a mistake, reported at start', async () => {
     await using group = await SentinelGroup.start();
     const url = group.url.replace('mymaster', 'yourmaster');
     await expect(openStore(url)).rejects.toMatchObject({
@@ -133,7 +133,7 @@ describe('a primary behind Sentinel', () => {
     });
   });
 
-  test('whose sentinels ask for a password needs sentinelPasswordFile, and one that is wrong is told at start', async () => {
+  test('whose sentinels ask for a password needs sentinelPasswordFile, and a wrong one is reported at start', async () => {
     await using group = await SentinelGroup.start({ sentinelPassword: 'right' });
     const refused = {
       name: 'ConfigFault',

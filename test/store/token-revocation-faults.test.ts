@@ -47,7 +47,7 @@ const isOnRecord = async (server: RedisServer, revocation: TokenRevocation) =>
 const theEndOf = (handle: SessionHandle): TokenRevocation => ({ kind: 'session', handle, expiresAtMs: 0 });
 
 describe('a single Redis', () => {
-  test('RDS-05: that is full (OOM) ends sessions all the same; running verifiers hear of it, and later ones when there is room', async () => {
+  test('RDS-05: that is full (OOM) still ends sessions; running verifiers learn of it, and later ones when there is room', async () => {
     await using redis = await RedisServer.start();
     await using store = await openStore(redis.url);
     await using other = await openStore(redis.url);
@@ -79,7 +79,7 @@ describe('a single Redis', () => {
     followed.close();
   });
 
-  test('whoever follows reads again when either connection is another one: it may be to another server', async () => {
+  test('a follower reads again when either connection is new, because it may be to another server', async () => {
     await using redis = await RedisServer.start();
     await using store = await openStore(redis.url);
     let resumed = 0;
@@ -152,7 +152,7 @@ describe('a single Redis', () => {
 });
 
 describe('a failover', () => {
-  test('RDS-09: a revocation that the new primary did not hear of is written down again by whoever heard of it', async () => {
+  test('RDS-09: a revocation that the new primary missed is written again by each gateway that knows of it', async () => {
     await using group = await SentinelGroup.start({ downAfterMs: 1_000 });
     await using store = await openStore(group.url);
     await using other = await openStore(group.url);

@@ -40,7 +40,7 @@ describe('a metric whose labels have closed lists of values', () => {
 });
 
 describe('a gauge that is read', () => {
-  test('is read at each scrape, and has no series that is not there any more', async () => {
+  test('is read at each scrape, and has no series that no longer exists', async () => {
     const registry = new MetricRegistry();
     const gauge = registry.readGauge('boxes', '-', { box: CONFIGURED });
     let boxes = ['cellar', 'attic'];

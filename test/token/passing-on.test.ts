@@ -65,7 +65,7 @@ describe('upstreamToken: minted', () => {
     });
   });
 
-  test('the upstream gets a token of ours for the service and its own audience, and never the one that was presented', async () => {
+  test('the upstream gets a token of the gateway for the service and its own audience, never the presented one', async () => {
     const token = await authority.token({ sub: 'cart', team: 'shop', scope: 'orders:read orders:write' });
     const { status } = await call('/minted', token);
     expect(status).toBe(200);

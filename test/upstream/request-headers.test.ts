@@ -45,7 +45,7 @@ describe('identity header values', () => {
   });
 });
 
-describe('what is said of the client and of the way', () => {
+describe('headers that describe the client and the route of the request', () => {
   const heads = async (config: Record<string, unknown>, ...lines: string[]) => {
     await using upstream = await RecordingUpstream.start();
     await using gateway = await startGateway({
@@ -71,14 +71,14 @@ describe('what is said of the client and of the way', () => {
     expect(last.values('x-forwarded-for')).toEqual([]);
   });
 
-  test('both forms, or neither, are written where the upstream says so', async () => {
+  test('both forms, or neither, are written where the upstream is configured for it', async () => {
     const both = (await heads({ forwardedHeaders: 'both' })).last;
     expect([both.values('forwarded').length, both.values('x-forwarded-proto')]).toEqual([1, ['https']]);
     const none = (await heads({ forwardedHeaders: 'none' }, 'X-Forwarded-For: 1.2.3.4', 'Forwarded: for=x')).last;
     expect([none.values('forwarded'), none.values('x-forwarded-for')]).toEqual([[], []]);
   });
 
-  test('Host is that of the endpoint where the upstream says so', async () => {
+  test('Host is that of the endpoint where the upstream is configured for it', async () => {
     const { last } = await heads({ hostHeader: 'endpoint' });
     expect(last.values('host')).toEqual([expect.stringMatching(/^127\.0\.0\.1:\d+$/)]);
     expect(last.values('x-forwarded-host')).toEqual(['shop.example.com']);

@@ -218,7 +218,7 @@ describe('streams', () => {
     client.close();
   });
 
-  test('a stream ends when its session is revoked, and the upstream is told', async () => {
+  test('a stream ends when its session is revoked, and the upstream notices', async () => {
     const { client, socket } = await ask('GET', [], 'carol');
     socket.write('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n');
     await nextBytes(client);

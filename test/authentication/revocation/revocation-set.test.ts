@@ -22,7 +22,7 @@ function setWith(...revocations: TokenRevocation[]) {
 const expiresAtMs = NOW_SEC * 1_000 + 60_000;
 
 describe('a token is refused', () => {
-  test('by its jti, whoever issued it, or of one issuer only', () => {
+  test('by its jti, for any issuer or for one only', () => {
     const { set } = setWith(
       { kind: 'token', tokenId: asJti('a'), issuer: null, expiresAtMs },
       { kind: 'token', tokenId: asJti('b'), issuer: 'https://one', expiresAtMs },

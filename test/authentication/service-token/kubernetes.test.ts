@@ -123,7 +123,7 @@ afterEach(async () => {
 });
 const FILES = { token: tokens.own, 'ca.crt': authority.certificate };
 
-test('a ServiceAccount token for us is let through, as system:serviceaccount:namespace:name', async () => {
+test('a ServiceAccount token for the gateway is accepted, as system:serviceaccount:namespace:name', async () => {
   await using pod = await Pod.start(apiServer, FILES);
   expect(await pod.status(tokens.cart)).toBe(200);
   expect(upstream.last.values('x-caller')).toEqual(['system:serviceaccount:shop:cart']);

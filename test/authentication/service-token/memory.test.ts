@@ -145,7 +145,7 @@ describe('a token that was verified', () => {
     expect(counts.refused).toEqual(['expired', 'expired']);
   });
 
-  test('JWT-50: is verified anew when its key is not held any more', () => {
+  test('JWT-50: is verified again when its key is no longer in the set', () => {
     const { verify, token, keys, counts } = setUp();
     const good = token();
     verify(good, A);

@@ -253,7 +253,7 @@ describe('our own tokens', () => {
 
 describe('issuers with the same iss', () => {
   const other = ecKeyPair();
-  test('as two clusters may have are told apart by their keys', async () => {
+  test('as two clusters may have are distinguished by their keys', async () => {
     const issuers = {
       a: { ...COMMON, jwks: JWKS },
       b: { ...COMMON, jwks: { keys: [publicJwk(other, { kid: 'one' })] } },

@@ -32,7 +32,7 @@ async function start(trustDomain = 'prod.example') {
   return stage;
 }
 
-test('a JWT-SVID of the trust domain is let through, by the name of its workload', async () => {
+test('a JWT-SVID of the trust domain is accepted, with the name of its workload', async () => {
   await using stage = await start();
   expect(await stage.status(svid())).toBe(200);
   expect(stage.upstream.last.values('x-caller')).toEqual([ID]);

@@ -42,7 +42,7 @@ describe('while Redis does not answer', () => {
     noTheft(stage);
   });
 
-  test('stopped in the middle of a rotation: it is not carried out behind the back of whoever was told to try again', async () => {
+  test('stopped in the middle of a rotation: it is not completed later, after the client was asked to try again', async () => {
     await using redis = await RedisServer.start();
     await using stage = await start(redis.url);
     const { refresh_token } = await stage.native();
@@ -110,7 +110,7 @@ describe('a command that is sent again', () => {
     expect((await families.read(handle))?.family).toMatchObject({ generation: 1, current: proposed.digest });
   });
 
-  test('REF-15: that found a reuse says so again, and other requests are told that the family has ended', async () => {
+  test('REF-15: that found a reuse reports it again, and other requests learn that the family has ended', async () => {
     await using redis = await RedisServer.start();
     await using proxy = await LossyProxy.start(redis.port);
     await using store = await openStore(proxy.url, { config: { commandTimeout: 5_000 } });

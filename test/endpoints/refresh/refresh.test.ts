@@ -60,7 +60,7 @@ describe('a login that asks for a refresh token', () => {
     expect(events(stage.login, 'login')).toEqual([]);
   });
 
-  test('by the form of a page of ours gets the cookie with the redirect, and nothing else', async () => {
+  test('by the form of a page of the gateway gets the cookie with the redirect, and nothing else', async () => {
     await using stage = await RefreshStage.start();
     const fields = { username: 'alice', password: PASSWORD };
     const asked = await stage.login.submit({ ...fields, refresh: 'browser' });
@@ -220,7 +220,7 @@ describe('a refresh', () => {
     expect(jsonOf(await stage.refresh(refresh_token))['scope']).toBe('a b');
   });
 
-  test('is for an audience of its own if the configuration says so', async () => {
+  test('can have an audience of its own', async () => {
     await using stage = await RefreshStage.start({ refresh: { accessToken: { audience: 'https://api.example.com' } } });
     expect(decodeJwt(String((await stage.native())['access_token'])).aud).toBe('https://api.example.com');
   });

@@ -78,7 +78,7 @@ describe('a token that was replaced', () => {
     expect(events(stage.login, 'refresh_reuse_detected')).toHaveLength(1);
   });
 
-  test('REF-07: in a browser ends the session that the cookie opens, and both are told nothing more', async () => {
+  test('REF-07: in a browser ends the session that the cookie opens, and neither side learns more', async () => {
     await using stage = await RefreshStage.start();
     const browser = await stage.browser();
     await stage.refreshInBrowser(browser);
@@ -222,7 +222,7 @@ describe('a client that does as it pleases', () => {
     expect(await refreshes(stage, 'kept')).toBe(18);
   });
 
-  test('REF-12: is not taken for a thief when the clock goes back', async () => {
+  test('REF-12: does not count as theft when the clock goes back', async () => {
     await using stage = await RefreshStage.start();
     const { first, second } = await rotatedOnce(stage);
     stage.clocks.stepWall(-3_600_000);

@@ -34,7 +34,7 @@ describe('logging out', () => {
     expect(events(stage, 'logout')).toEqual([]);
   });
 
-  test('SES-07: while the store does not answer gets 503, the cookie stays and nobody is told otherwise', async () => {
+  test('SES-07: while the store does not answer gets 503, and the cookie stays', async () => {
     await using stage = await LoginStage.start();
     const cookie = await stage.cookieOf('alice');
     vi.spyOn(stage.gateway.gateway.store.sessions, 'end').mockRejectedValue(down());

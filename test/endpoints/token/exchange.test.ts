@@ -120,7 +120,7 @@ describe('who may exchange what', () => {
     expect(errorOf(response)).toEqual([400, 'unauthorized_client']);
   });
 
-  test('JWT-54: a token that was made out to another service is refused, whoever presents it (confused deputy)', async () => {
+  test('JWT-54: a token for another service is refused, whoever presents it (confused deputy)', async () => {
     await using stage = await TokenStage.start();
     const forCart = await stage.upstreamToken(await stage.cookie(), '/cart');
     expect(errorOf(await stage.exchange(forCart))).toEqual([400, 'invalid_request']);
@@ -169,7 +169,7 @@ describe('scopes', () => {
     expect(jsonOf(response)['scope']).toBe('stock:read stock:write');
   });
 
-  test('a second exchange only narrows: what the presented token does not have cannot be had', async () => {
+  test('a second exchange only narrows: nothing that the presented token lacks can be obtained', async () => {
     await using stage = await TokenStage.start();
     const forStock = accessTokenOf(await stage.exchange(await stage.userToken(), { scope: 'stock:read' }));
     const further = async (over: Record<string, string>) =>
@@ -240,7 +240,7 @@ describe('a subject token', () => {
     expect(errorOf(await stage.token(form))).toEqual([400, 'invalid_request']);
   });
 
-  test('that was revoked gets nothing, whichever way: by jti, by its subject, by whoever acts by it', async () => {
+  test('that was revoked gets nothing: by jti, by its subject, by its actor', async () => {
     const clocks = new TestClocks();
     await using stage = await TokenStage.start({ clocks });
     const { tokenRevocations } = stage.gateway.gateway.store;
@@ -320,7 +320,7 @@ describe('a subject token', () => {
       expect([may_act, ...errorOf(await exchange({ may_act }))]).toEqual([may_act, 400, 'invalid_request']);
   });
 
-  test('of an issuer that the policy names is accepted; its session is not taken for one of ours unless it is said so', async () => {
+  test('of an issuer that the policy names is accepted; its session counts as one of the gateway only where the policy says so', async () => {
     using edge = await TokenAuthority.create('https://edge.example');
     const issuers = { edge: { ...edge.config, audience: 'orders' } };
     const withPolicy = (sharesSessions: boolean) =>
@@ -387,7 +387,7 @@ describe('a subject token', () => {
     expect(errorOf(await stage.exchange(await edge.token({ aud: 'orders', act })))).toEqual([400, 'invalid_request']);
   });
 
-  test('JWT-33: a token of ours of another kind is not taken', async () => {
+  test('JWT-33: another kind of token of the gateway is refused', async () => {
     await using stage = await TokenStage.start();
     const { signing } = stage.gateway.gateway.signingKeys.keyring.states()[0]!;
     const presented = decodeJwt(await stage.userToken());

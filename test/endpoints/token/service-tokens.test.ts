@@ -56,7 +56,7 @@ describe('a token for the client itself', () => {
   });
 });
 
-describe('what is told about it', () => {
+describe('what is reported about it', () => {
   test('RFC 8414 §2: discovery names the endpoint, its grants and how clients say who they are', async () => {
     await using stage = await TokenStage.start();
     const discovery = jsonOf(await stage.send('GET', '/.well-known/openid-configuration', []));

@@ -75,7 +75,7 @@ describe('with Redis', () => {
 });
 
 describe('while Redis does not answer', () => {
-  test('JWT-44: assertions, exchanges of sessions and wrong secrets get 503: nobody gets a token, nobody is told to be unknown', async () => {
+  test('JWT-44: assertions, exchanges of sessions and wrong secrets get 503: no one gets a token or is called unknown', async () => {
     await using stage = await start({ tokenEndpoint: { limits: { freeFailures: 5 } } }, '1s');
     const presented = await stage.userToken();
     const assertion = await stage.asStock();

@@ -81,7 +81,7 @@ describe('the subject of another issuer', () => {
     expect((await secondGateway(stage, own, 'orders'))['presented_iss']).toBe(ISSUER);
   });
 
-  test('S2: cannot speak for our users: neither its subject nor its actor becomes one of ours, whatever it says', async () => {
+  test('S2: cannot speak for users of the gateway: neither its subject nor its actor becomes one, whatever it says', async () => {
     using ext = await TokenAuthority.create(EXT);
     await using stage = await stageFor(ext);
     const token = await ext.token({ sub: 'demo', presented_iss: ISSUER, act: { sub: 'orders', iss: ISSUER } });
@@ -89,7 +89,7 @@ describe('the subject of another issuer', () => {
     expect(minted).toMatchObject({ presented_iss: [EXT, ISSUER], act: { sub: 'orders', iss: [EXT, ISSUER] } });
   });
 
-  test('S2: a sid that names a live session of ours is neither minted nor exchanged, and brings no scope', async () => {
+  test('S2: a sid that names a live session of the gateway is neither minted nor exchanged, and adds no scope', async () => {
     using ext = await TokenAuthority.create(EXT);
     await using stage = await stageFor(ext, { subjectIssuers: [{ issuer: 'ext' }] });
     const { sid } = decodeJwt(await stage.userToken('demo'));
@@ -106,7 +106,7 @@ describe('the subject of another issuer', () => {
     }
   });
 
-  test('S2: in the access log and in refusals it has its issuer beside it, and a user of ours has none', async () => {
+  test('S2: the access log and refusals name it with its issuer, and a user of the gateway without one', async () => {
     using ext = await TokenAuthority.create(EXT);
     await using stage = await TokenStage.start({
       issuers: { ext: ext.config },

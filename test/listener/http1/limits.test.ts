@@ -96,7 +96,7 @@ describe('time', () => {
     expect(await connection.remainder()).toHaveLength(0);
   });
 
-  test('DOS-04: a client that takes nothing of its answer is cut, and the upstream is told', async () => {
+  test('DOS-04: a client that reads none of its answer is cut, and the upstream notices', async () => {
     await using upstream = await RecordingUpstream.start((_request, socket) => {
       socket.write(LARGE_HEAD);
       writeOn(socket);

@@ -158,7 +158,7 @@ test('a refusal reaches a client that sends everything before it reads', async (
   await expectRefusal(connection, 431, 'headers_too_large');
 });
 
-test('a refused connection is let go of when its client does not close it', async () => {
+test('a refused connection is closed when its client does not close it', async () => {
   await using gateway = await startListener(null, {});
   await using connection = await RawConnection.open(gateway.port, { allowHalfOpen: true });
   connection.write('NONSENSE\r\n\r\n');

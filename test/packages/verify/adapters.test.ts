@@ -98,7 +98,7 @@ describe.each([
     expect((await rawRequest(port, requestHead('GET', '/health', ['Host: orders']))).status).toBe(200);
   });
 
-  test('RFC 6750 §3: without a token 401 and a challenge without an error; the reason is told to onRefused', async () => {
+  test('RFC 6750 §3: without a token 401 and a challenge without an error; onRefused gets the reason', async () => {
     const refused: VerifyError[] = [];
     const port = await serve({ verifier, onRefused: (error) => refused.push(error) });
     const { status, headers, body } = await post(port, []);

@@ -438,7 +438,7 @@ describe.each(Object.keys(KITCHENS))('the recipe %s', (name) => {
       await until(async () => (await running.judge(byNewKey)).outcome === 'refused', 'the key is gone');
     });
 
-  test('JWT-46: that cannot have the keys says so, and does not blame the token', async (context) => {
+  test('JWT-46: that has no keys reports that, and does not blame the token', async (context) => {
     await using keys = await CountedKeys.start(jwksUrl);
     keys.isDown = true;
     await using running = run(context, keys.url);

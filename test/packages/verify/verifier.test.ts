@@ -69,7 +69,7 @@ describe('a good token', () => {
     }
   });
 
-  test('without act, sid and scope says so', async () => {
+  test('without act, sid and scope has null for each', async () => {
     using verifier = verifierOf();
     expect(await verifier.verify(await issuer.token())).toMatchObject({ actor: null, sid: null, scopes: new Set() });
   });
@@ -293,7 +293,7 @@ describe('keys', () => {
     expect(own.requests).toBe(1);
   });
 
-  test('JWT-50: one that was withdrawn verifies nothing any more, tokens that were verified before included', async () => {
+  test('JWT-50: a withdrawn key verifies nothing, not even tokens that were verified earlier', async () => {
     await using own = await TestIssuer.start();
     using verifier = verifierOf({ coolDownMs: 1_000 }, own);
     const token = await own.token();
@@ -321,7 +321,7 @@ describe('keys', () => {
     expect(fetched).toEqual(['failed status 500', 'refreshed null']);
   });
 
-  test('of an issuer that came later are had before a token asks for them', async () => {
+  test('of an issuer added later are fetched before a token needs them', async () => {
     await using own = await TestIssuer.start();
     own.status = 500;
     const fetched: string[] = [];
@@ -331,7 +331,7 @@ describe('keys', () => {
     await until(() => fetched.at(-1) === 'refreshed', 'the keys were had');
   });
 
-  test('that were had last are used for maxStaleMs while no others can be had', async () => {
+  test('that were fetched last stay in use for maxStaleMs while fetches fail', async () => {
     await using own = await TestIssuer.start();
     using verifier = verifierOf({ maxStaleMs: 60_000, coolDownMs: 1_000 }, own);
     await verifier.verify(await own.token());

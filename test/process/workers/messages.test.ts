@@ -18,7 +18,7 @@ test('a reason that this version does not know is a bug', () => {
   expect(readFault({ kind: '__proto__', message: 'm' })).toMatchObject({ reason: 'bug' });
 });
 
-test('messages of others on the same channel are not taken for ours', () => {
+test('messages of others on the same channel are ignored', () => {
   for (const message of [null, undefined, 'call', 7, {}, { cmd: 'NODE_x' }, { type: 'prom-client:getMetricsReq' }]) {
     expect(isCall(message)).toBe(false);
     expect(isReply(message)).toBe(false);

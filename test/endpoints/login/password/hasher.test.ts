@@ -36,7 +36,7 @@ describe.runIf(process.platform === 'linux')('priority', () => {
   });
 });
 
-test('a right and a wrong password are told apart', async () => {
+test('a right and a wrong password are distinguished', async () => {
   const hasher = new PasswordHasher(2);
   expect(
     await Promise.all([PASSWORD, 'wrong', PASSWORD].map((password) => hasher.verify(password, stored, place(9)))),
