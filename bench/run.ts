@@ -64,7 +64,7 @@ async function load(): Promise<void> {
   process.exit(isRight ? 0 : 1);
 }
 
-/** The load generator has a lock of its own, because nothing that ships needs it. */
+/** The load generator has its own lock file, because nothing that ships needs it. */
 function installGenerator(): void {
   if (existsSync(join(HERE, 'node_modules/autocannon'))) return;
   console.error('installing the load generator: npm ci --prefix bench');

@@ -1,6 +1,6 @@
 /**
- * Makes what the package and the image ship: `dist/`, the JavaScript of `src/`, file by file, so that a stack trace names
- * the file of the source. Types are checked on the way. No source maps: with types stripped, a line is easily found, and
+ * Builds what the package and the image ship: `dist/`, the JavaScript of `src/`, file by file, so that a stack trace names
+ * the source file. Checks types as well. No source maps: with types stripped, a line is easy to find, and
  * they would double the size.
  *
  * Usage: node scripts/build.ts
@@ -21,7 +21,7 @@ if (!readFileSync(main, 'utf8').startsWith('#!/usr/bin/env node\n'))
   throw new Error('dist/main.js has lost its first line');
 chmodSync(main, 0o755);
 
-// The build must run: loading the schema loads most of it. test/shipping/image.test.ts tries more.
+// The build must run: loading the schema loads most of it. test/shipping/image.test.ts tests more.
 for (const args of [
   ['dist/main.js', 'version'],
   ['dist/main.js', 'schema'],

@@ -1,9 +1,9 @@
 /**
- * Fails when a regular expression of the product can take more than linear time: whoever sends the text that it sees
+ * Fails when a regular expression of the product can take more than linear time: a client that controls its input
  * could stop the event loop with it (CWE-1333; OWASP: Regular expression denial of service).
  *
- * Every literal in `src/` and `packages/` is judged by `recheck`, which proves a pattern safe or finds a text that it is
- * slow on. Patterns that are put together at run time cannot be judged, so there are none.
+ * `recheck` judges every literal in `src/` and `packages/`: it proves a pattern safe or finds a text on which it is
+ * slow. Patterns built at run time cannot be judged, so there are none.
  *
  * Usage: node scripts/check-patterns.ts
  */
@@ -15,10 +15,10 @@ import { parse } from 'acorn';
 import { simple } from 'acorn-walk';
 import { check } from 'recheck';
 
-/** More than any pattern of ours has needed, on a busy machine. */
+/** More than any pattern here has needed, even on a busy machine. */
 const TIMEOUT_MS = 60_000;
 
-/** A pattern and where it stands. */
+/** A pattern and its place. */
 interface Pattern {
   readonly place: string;
   readonly source: string;
@@ -31,7 +31,7 @@ const problems: string[] = [];
 const patterns = files.flatMap((file) => patternsIn(file, readFileSync(`${root}${file}`, 'utf8')));
 if (patterns.length === 0) throw new Error('no pattern was found: this check looks in the wrong place');
 
-// One at a time: each takes all of a core.
+// One at a time, because each takes a whole core.
 for (const { place, source, flags } of patterns) {
   const result = await check(source, flags, { timeout: TIMEOUT_MS });
   if (result.status === 'safe') continue;
@@ -44,7 +44,7 @@ for (const { place, source, flags } of patterns) {
 
 for (const problem of problems) process.stderr.write(`${problem}\n`);
 process.stdout.write(`${patterns.length} patterns, ${problems.length} not linear\n`);
-// The worker in which recheck judges would keep the process alive.
+// recheck's worker would keep the process alive.
 process.exit(problems.length === 0 ? 0 : 1);
 
 function patternsIn(file: string, text: string): Pattern[] {

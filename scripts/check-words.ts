@@ -20,7 +20,7 @@ const FILES = [
 ];
 const EXCLUDED = ['**/node_modules/**', 'CONTEXT.md', 'scripts/check-words.ts'];
 
-/** Where a word in bold is right all the same: another program's name for its own thing. */
+/** Places where a word in bold is right: another program's name for its own thing. */
 const EXCEPTIONS: readonly { readonly word: string; readonly path?: string; readonly text?: RegExp }[] = [
   { word: 'kill', text: /\bprocess\.kill\(|\bSIGKILL\b/ },
   // The Go example.
@@ -29,7 +29,7 @@ const EXCEPTIONS: readonly { readonly word: string; readonly path?: string; read
   { word: 'user id', text: /(?:\b|_)X[-_.]User[-_.]Id\b/i },
 ];
 
-/** A place where an avoided word stands. */
+/** A place with an avoided word. */
 export interface WordFinding {
   readonly path: string;
   readonly line: number;

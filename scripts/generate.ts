@@ -1,5 +1,5 @@
 /**
- * Writes what is made from the sources: the JSON Schema of the configuration and the pages of `docs/reference/`. The same
+ * Generates the JSON Schema of the configuration and the pages of `docs/reference/` from the sources. The same
  * sources give the same bytes; `npm run check` runs it and fails when something changes.
  *
  * Usage: node scripts/generate.ts

@@ -8,7 +8,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** What a release is made from: the versions by file, and the changelog. */
+/** The input of a release: the versions by file, and the changelog. */
 export interface ReleaseSources {
   readonly versions: ReadonlyMap<string, string>;
   readonly changelog: string;

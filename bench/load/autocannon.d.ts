@@ -1,4 +1,4 @@
-/** What the benchmark uses of autocannon 9, which comes without types. */
+/** Types of the parts of autocannon 9 that the benchmark uses; it has none of its own. */
 declare module 'autocannon' {
   import type { EventEmitter } from 'node:events';
 

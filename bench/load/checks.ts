@@ -1,6 +1,6 @@
 /**
- * What has to be true of a variant for its figures to mean anything: that it answers what the upstream answers, that
- * the upstream gets a token that it can verify and no cookie, and that whoever presents nothing is refused.
+ * Checks that the figures of a variant mean something: that it answers what the upstream answers, that
+ * the upstream gets a token that it can verify and no cookie, and that a request without a credential is refused.
  */
 
 import assert from 'node:assert/strict';
@@ -11,14 +11,14 @@ import { AUDIENCE, COOKIE_NAME, PUBLIC_ORIGIN } from './gateway.ts';
 import { get } from './http.ts';
 import type { Variant } from './variants.ts';
 
-/** Whom the token names, where it is not a user of a session. */
+/** The subject of the token, where it is not a user with a session. */
 const SUBJECTS: Readonly<Partial<Record<Variant['name'], RegExp>>> = {
   service: /^service-0$/,
   'service-cold': /^service-0$/,
   outbound: /^bench$/,
 };
 
-/** @throws AssertionError when something is not as it has to be */
+/** @throws AssertionError when a check fails */
 export async function check(variant: Variant): Promise<void> {
   const { name, port, base } = variant;
   const { header, values } = await variant.credentials(2);
@@ -36,7 +36,7 @@ export async function check(variant: Variant): Promise<void> {
     return;
   }
   await checkToken(variant, received, SUBJECTS[name] ?? /^user-/);
-  // The workload has no credential but to be there.
+  // The workload has no credential but its place on the loopback.
   if (name === 'outbound') return;
   const kinds = { anonymous: {}, 'unknown session': { cookie: `${COOKIE_NAME}=${newSessionId()}` } };
   for (const [kind, headers] of Object.entries(kinds)) {

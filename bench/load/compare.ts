@@ -1,4 +1,4 @@
-/** Compares two sides of a change by the reports of runs that were made in turns: base, head, base, head, … */
+/** Compares the two sides of a change by the reports of alternating runs: base, head, base, head, … */
 
 import { spreadOf } from '../support/statistics.ts';
 import type { LoadReport } from './report.ts';

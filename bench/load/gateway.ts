@@ -19,7 +19,7 @@ export const BACKEND = { id: 'bench', secret: 'a-secret-of-the-benchmark-and-nob
 export const SERVICE_ISSUER = 'https://cluster.example.com';
 
 const program = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
-/** The program as it is in the repository, and as it ships; the second is made by `npm run build`. */
+/** The program in the repository, and as it ships; `npm run build` makes the second. */
 export const PROGRAMS = { source: program('src/main.ts'), built: program('dist/main.js') };
 
 export const PROFILER = program('bench/load/servers/profiler.ts');
@@ -38,7 +38,7 @@ export interface PlacementOptions {
   readonly form?: keyof typeof PROGRAMS;
   readonly core?: number;
   readonly openFiles?: number;
-  /** Whether it can be told to begin and end a CPU profile. */
+  /** Whether messages can begin and end a CPU profile. */
   readonly isProfiled?: boolean;
 }
 
@@ -53,7 +53,7 @@ export interface RunningGateway {
 /**
  * Starts a gateway and waits until it answers.
  *
- * @param directory  for its configuration and the files that it names; its own
+ * @param directory  its own, for its configuration and the files that it names
  */
 export async function startGateway(
   children: Children,
@@ -73,7 +73,7 @@ export async function startGateway(
   let status = 0;
   const isReady = async () => {
     if (child.hasEnded) throw new Error('it has ended');
-    // Not known, says the store; 503 as long as the store does not answer.
+    // 401 once the store answers that the session is unknown; 503 while it does not answer.
     const cookie = `${COOKIE_NAME}=${newSessionId()}`;
     status = await get(port, '/api/orders', { cookie }).then(
       (answer) => answer.status,

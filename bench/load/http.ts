@@ -1,4 +1,4 @@
-/** Single requests of the benchmark itself: to verify answers, to open sessions. Each on a connection of its own. */
+/** Single requests of the benchmark itself, to verify answers and to open sessions; each on its own connection. */
 
 import { request } from 'node:http';
 import { HOST } from './gateway.ts';

@@ -1,12 +1,12 @@
 /**
- * Does a flood of logins slow down those who are logged in? Warm requests at a fixed rate, in turns without and with a
+ * Does a flood of logins slow down users who are logged in? Warm requests at a fixed rate, in turns without and with a
  * flood of wrong passwords from many addresses, in one run on one gateway.
  *
  *     node bench/load/login-flood.ts [--rate 1000] [--logins 32] [--rounds 11] [--seconds 2]
  *
  * The gateway, its hash thread included, has one core (`taskset`), this process and the upstream have another. Latency
  * is counted from when a request was due, not from when it was sent, so that a stall is not overlooked. Percentiles are
- * taken per round and their median is shown, so that what else the machine does in one of them counts once.
+ * taken per round and their median is shown, so that other work of the machine in one round counts once.
  */
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
@@ -28,7 +28,7 @@ import { MetricRegistry } from '../../src/telemetry/registry.ts';
 const HOST = 'shop.example.com';
 const NOWHERE = { write: () => {} };
 
-/** What the gateway's process tells this one. */
+/** Messages from the gateway's process to this one. */
 interface Ready {
   readonly port: number;
   readonly cookie: string;
@@ -69,7 +69,7 @@ async function serve(upstream: string): Promise<void> {
 
 const agent = new Agent({ keepAlive: true, maxSockets: 256 });
 
-/** Makes a request and resolves with its status when the answer is whole. */
+/** Makes a request and resolves with its status when the answer is complete. */
 function call(port: number, path: string, headers: Record<string, string>, body?: string): Promise<number> {
   return new Promise((resolve, reject) => {
     const outgoing = request(
@@ -106,10 +106,10 @@ async function warmLoad({ port, cookie }: Ready, rate: number, seconds: number):
   return latencies.sort((a, b) => a - b);
 }
 
-/** Logins so far: no account and no address comes twice, so that none is slowed. */
+/** Number of logins so far: no account and no address repeats, so that none is slowed. */
 let count = 0;
 
-/** Keeps this many logins with a wrong password under way, each from another address, until told to stop. */
+/** Keeps this many logins with a wrong password in progress, each from another address, until stopped. */
 function flood({ port }: Ready, concurrency: number): () => Promise<Record<string, number>> {
   const answers: Record<string, number> = {};
   let isOn = true;
@@ -125,7 +125,7 @@ function flood({ port }: Ready, concurrency: number): () => Promise<Record<strin
         JSON.stringify({ username: `u${count}`, password: 'wrong' }),
       );
       answers[status] = (answers[status] ?? 0) + 1;
-      // Who is told to come back later does, in a while: this measures logins, not refusals.
+      // A refused client waits and tries again: this measures logins, not refusals.
       if (status === 503) await new Promise((resolve) => setTimeout(resolve, 100));
     }
   });

@@ -8,9 +8,9 @@ import type { Variant } from './variants.ts';
 export interface Round {
   readonly requests: number;
   readonly requestsPerSec: number;
-  /** CPU time of the measured process, all of its threads, for each request; `null` where it cannot be had. */
+  /** CPU time of the measured process, with all its threads, per request; `null` where it is unavailable. */
   readonly cpuUsPerRequest: number | null;
-  /** Share of the round in which the measured process ran; `null` where it cannot be had. */
+  /** Share of the round in which the measured process ran; `null` where it is unavailable. */
   readonly busyShare: number | null;
   /** Share of the round in which something else ran on its core: noise. */
   readonly othersShare: number | null;
@@ -23,7 +23,7 @@ export interface RoundSettings {
   readonly connections: number;
   readonly durationMs: number;
   readonly rate: number | null;
-  /** About how many requests that will be, where each needs a credential of its own. */
+  /** Estimated number of requests, for loads in which each needs its own credential. */
   readonly expectedRequests: number;
   readonly core: number;
 }

@@ -1,7 +1,7 @@
 /**
  * Resident memory of the gateway: idle, with 10,000 idle keep-alive connections, and while 1 GiB is streamed in each
  * direction; the relay streams the same for comparison. Run by `npm run bench -- memory`, with `--built` for the program
- * as it ships: the source costs some 20 MiB more. On Linux only; ends by itself.
+ * as it ships: the source costs some 20 MiB more. Linux only; ends by itself.
  */
 
 import { execFileSync } from 'node:child_process';
@@ -24,7 +24,7 @@ import { createServiceIssuer, openSessions } from './sessions.ts';
 const MIB = 2 ** 20;
 const STREAMED_BYTES = 1024 * MIB;
 const CONNECTIONS = 10_000;
-/** Streams may add this much to what an idle gateway has. */
+/** Most memory that streams may add to that of an idle gateway. */
 const STREAM_GOAL_BYTES = 64 * MIB;
 const CONNECTIONS_GOAL_BYTES = 256 * MIB;
 const STREAM_TIMEOUT_MS = 120_000;
@@ -85,7 +85,7 @@ async function streamBothWays(gateway: Started) {
   };
 }
 
-/** Opens 10,000 connections to a fresh gateway, each of which asks once, and looks when all is quiet. */
+/** Opens 10,000 connections to a fresh gateway, sends one request on each, and measures once all are idle. */
 async function holdConnections(upstreamPort: number) {
   const openFiles = Math.min(CONNECTIONS * 2 + 1_000, hardLimitOfOpenFiles());
   const wanted = Math.min(CONNECTIONS, openFiles - 1_000);
@@ -168,7 +168,7 @@ function* parts(count: number): Generator<Buffer> {
   for (let left = count; left > 0; left -= part.length) yield left < part.length ? part.subarray(0, left) : part;
 }
 
-/** The most memory that a process has while something is done. */
+/** Peak memory of a process while something is done. */
 async function peakDuring(pid: number, work: Promise<unknown>) {
   const startedMs = performance.now();
   let peakBytes = residentOf(pid);

@@ -2,9 +2,9 @@
  * Where the CPU time of a request goes: `npm run bench -- profile [relay|warm|service|cold]`.
  *
  * Runs one variant as fast as it goes while V8 samples the gateway's main thread, and shows the functions with the most
- * time of their own, as microseconds per request. The CPU time of the process is shared out among the samples, so the
+ * self time, as microseconds per request. The CPU time of the process is divided among the samples, so the
  * figures add up to it; what other threads and the kernel do is in the function that asked for it. The profiler itself
- * costs some per cent.
+ * costs a few per cent.
  */
 
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -19,7 +19,7 @@ import { measure, type Round } from './measure.ts';
 import { SessionSeeder } from './sessions.ts';
 import { startVariants } from './variants.ts';
 
-/** What the inspector gives. */
+/** The profile that the inspector returns. */
 interface Profile {
   readonly nodes: readonly {
     readonly id: number;

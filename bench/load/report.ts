@@ -1,4 +1,4 @@
-/** What the load benchmark found, as JSON and as tables. */
+/** The results of the load benchmark, as JSON and as tables. */
 
 import type { provenance } from '../support/machine.ts';
 import { percentile, type Spread, spreadOf } from '../support/statistics.ts';
@@ -8,7 +8,7 @@ import type { Round } from './measure.ts';
 import type { LoadSettings } from './run.ts';
 import type { Variant, VariantName } from './variants.ts';
 
-/** Of all rounds together; microseconds. */
+/** Over all rounds; microseconds. */
 interface Latency {
   readonly p50: number;
   readonly p90: number;
@@ -131,7 +131,7 @@ function spreadOfKnown(values: readonly (number | null)[]): Spread | null {
 const ratio = (own: number | null, relay: number | null | undefined) =>
   own === null || relay === null || relay === undefined ? null : own / relay;
 
-/** What went wrong, in words; empty when nothing did. */
+/** Failures in words; empty when there were none. */
 export function failuresOf({ atMaximum, atRates }: LoadReport): string[] {
   return [...atMaximum, ...atRates.flatMap(({ variants }) => variants)].flatMap(({ variant, failures }) =>
     Object.entries(failures)

@@ -23,7 +23,7 @@ export interface LoadSettings {
   /** Without a rate: finds the maximum. */
   readonly rounds: number;
   readonly roundMs: number;
-  /** With a rate: shares of the maximum of the warm path, and of the cold path for itself. */
+  /** With a rate: shares of the maximum of the warm path; for the cold path, of its own. */
   readonly shares: readonly number[];
   readonly roundsAtRate: number;
   readonly variants: readonly VariantName[];
@@ -49,14 +49,14 @@ export const QUICK: Omit<LoadSettings, 'variants'> = {
   roundsAtRate: 1,
 };
 
-/** Core of the measured processes, and of everything else. */
+/** The core of the measured processes, and that of everything else. */
 const MEASURED_CORE = 0;
 const OTHER_CORE = 1;
 
 /**
  * Runs the benchmark and writes its report.
  *
- * @param file  where to; JSON
+ * @param file  of the report, JSON
  * @returns whether every answer was right
  */
 export async function runLoad(settings: LoadSettings, file: string): Promise<boolean> {
@@ -120,7 +120,7 @@ class LoadBenchmark {
     this.#seeder = seeder;
   }
 
-  /** Until the code that is measured has been compiled; nothing of it counts. */
+  /** Warms up until the measured code is compiled; nothing of it counts. */
   async warmUp(): Promise<void> {
     const { warmUpMs } = this.#settings;
     for (const variant of this.#variants) {
@@ -129,7 +129,7 @@ class LoadBenchmark {
     }
   }
 
-  /** Rounds without a rate. Their order turns, so that no variant always follows the same one. */
+  /** Rounds without a rate. Their order rotates, so that no variant always follows the same one. */
   async findMaximum(): Promise<void> {
     const { rounds, roundMs } = this.#settings;
     for (let round = 0; round < rounds; round++) {

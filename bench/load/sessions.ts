@@ -12,7 +12,7 @@ import { BACKEND, COOKIE_NAME, PUBLIC_ORIGIN, SERVICE_ISSUER } from './gateway.t
 import { postJson } from './http.ts';
 
 const ABSOLUTE_TIMEOUT_MS = 12 * 3_600_000;
-/** Of the keys in Redis: longer than a round takes. */
+/** Lifetime of the keys in Redis: longer than a round takes. */
 const SEEDED_TTL_MS = 120_000;
 
 /** Opens sessions as a trusted backend does; returns their Cookie header values. */
@@ -52,7 +52,7 @@ export class SessionSeeder implements Disposable {
     return ids.map((id) => `${COOKIE_NAME}=${id}`);
   }
 
-  /** How many sessions have been read from Redis so far, by whomever. */
+  /** Number of sessions read from Redis so far, by any process. */
   async readCount(): Promise<number> {
     const calls = /^cmdstat_get:calls=(\d+)/m.exec(await this.#redis.info('commandstats'))?.[1];
     return Number(calls ?? 0);

@@ -1,4 +1,4 @@
-/** What is measured: for each variant the process, and what it is asked. All of them are asked the same, but for the path. */
+/** The measured variants: for each, its process and its requests, which differ in the path only. */
 
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -30,7 +30,7 @@ export interface Variant {
   readonly keysPort: number;
   /** Of the routes: `<base>/orders`, `<base>/inspect`. */
   readonly base: string;
-  /** What the requests carry: for a load of this many requests, over the given number of connections. */
+  /** The credentials of a load of this many requests over the given number of connections. */
   readonly credentials: (requests: number) => Promise<Credentials>;
   /** Whether every request presents a session or a token that no gateway has seen. */
   readonly isCold: boolean;

@@ -1,8 +1,8 @@
 /**
  * Compares ways to do a small thing: nanoseconds and bytes for each.
  *
- * Each way runs in a process of its own, so that one does not spoil what the compiler has learnt of the other, and they
- * take turns, in alternating order, because the machine is not the same from one second to the next.
+ * Each way runs in its own process, so that one does not affect how the compiler optimises the other, and they
+ * take turns, in alternating order, because the speed of the machine changes from one second to the next.
  */
 
 import { spawnSync } from 'node:child_process';
@@ -12,7 +12,7 @@ import { formatTable } from '../support/table.ts';
 
 export interface Way {
   readonly name: string;
-  /** Does it once; a promise is waited for. What it returns is kept, so that the compiler cannot leave it out. */
+  /** Does it once; a promise is awaited. The result is kept, so that the compiler cannot drop the work. */
   readonly once: () => unknown;
 }
 
@@ -21,9 +21,9 @@ const WARM_UP_MS = 300;
 const MEASURE_MS = 300;
 
 /**
- * Prints what each way costs. The first is the one that the code does not use; the ratio refers to it.
+ * Prints the cost of each way. The first is the one that the code does not use; ratios refer to it.
  *
- * @param file  `import.meta.url` of the benchmark: it is run again for each way
+ * @param file  `import.meta.url` of the benchmark, which runs again for each way
  */
 export function compare(file: string, title: string, ways: readonly Way[]): void {
   const [, , flag, chosen] = process.argv;
@@ -58,7 +58,7 @@ function inOwnProcess(file: string, way: string): number {
   return Number(stdout);
 }
 
-/** Where results go. */
+/** Keeps results alive. */
 let sink: unknown;
 
 async function measure({ once }: Way): Promise<number> {

@@ -1,4 +1,4 @@
-/** Members of the same name in a JSON text: by the names of each object against by counting (src/lib/json.ts). */
+/** Finding duplicate members in a JSON text: by the names of each object against by counting (src/lib/json.ts). */
 
 import { hasDuplicateMember } from '../../src/lib/json.ts';
 import { compare } from './compare.ts';
@@ -20,7 +20,7 @@ const claims = {
 };
 const text = JSON.stringify(claims);
 
-/** Keeps the names of every object that is open. */
+/** Keeps the names of every open object. */
 function byNames(json: string): boolean {
   const scopes: (Set<string> | null)[] = [];
   const tokens = /"(?:[^"\\]|\\.)*"|[{}[\],:]/gs;

@@ -1,6 +1,6 @@
 /**
  * The access log: a line through pino against one built in place (src/telemetry/access.ts), and lines gathered as one
- * string against lines copied into a block (src/telemetry/line-blocks.ts). Nothing is written: only making counts.
+ * string against lines copied into a block (src/telemetry/line-blocks.ts). Nothing is written: only building counts.
  */
 
 import { IncomingMessage } from 'node:http';
@@ -20,7 +20,7 @@ import { compare } from './compare.ts';
 
 const BLOCK_BYTES = 64 * 1024;
 
-/** Takes lines and blocks, and does nothing with them but keep the last. */
+/** Takes lines and blocks, and keeps only the last. */
 class Sink {
   last: string | Uint8Array = '';
   write(data: string | Uint8Array): void {
@@ -79,7 +79,7 @@ function gatherAsString(): void {
   gathered = '';
 }
 
-/** A line as it is made: many pieces, put together. */
+/** Builds a line from many pieces. */
 function makeLine(): string {
   let line = `{"level":"info","time":"2026-01-31T12:00:00.000Z","id":"${exchange.id}"`;
   line += `,"route":"orders","method":"${exchange.method}","host":"shop.example.com","path":"/api/orders"`;

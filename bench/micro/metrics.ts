@@ -1,4 +1,4 @@
-/** What is counted on every request: prom-client's bound children against src/telemetry/hot-metrics.ts. */
+/** Metrics of every request: prom-client's bound children against src/telemetry/hot-metrics.ts. */
 
 import { Counter, Histogram, Registry } from 'prom-client';
 import { HotCounterFamily, HotHistogramFamily } from '../../src/telemetry/hot-metrics.ts';

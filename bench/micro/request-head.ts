@@ -1,6 +1,6 @@
 /**
- * Screening a request head (src/sanitize/): an ordinary one, and 16 KiB of what costs most. No request before
- * authentication may cost much more than its bytes: the last column against the first row.
+ * Screening a request head (src/sanitize/): an ordinary one, and 16 KiB of the most expensive content. No request before
+ * authentication may cost much more than its bytes: compare the last column with the first row.
  */
 
 import { OwnedHeaders } from '../../src/sanitize/owned-headers.ts';

@@ -1,4 +1,4 @@
-/** What a request to the token endpoint costs beside HTTP: to know the client, and to exchange a token. ES256. */
+/** The cost of a request to the token endpoint beside HTTP: authenticating the client and exchanging a token. ES256. */
 
 import { generateKeyPairSync } from 'node:crypto';
 import { ClientAssertions, claimedClient } from '../../src/authentication/client/client-assertion.ts';

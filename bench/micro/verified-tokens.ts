@@ -20,7 +20,7 @@ const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256
 
 const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
 const nowSec = Math.floor(systemClocks.wallMs() / 1_000);
-/** 700 characters or so, as a cluster makes them. */
+/** About 700 characters, as a cluster issues them. */
 async function sign(index: number, key: KeyObject): Promise<Buffer> {
   const more = {
     namespace: 'shop',
@@ -36,7 +36,7 @@ const other = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const forged = await Promise.all(Array.from({ length: COUNT }, (_, index) => sign(index, other.privateKey)));
 
 let at = 0;
-/** The next header, as a string that nobody has seen. */
+/** The next header, as a new string. */
 const next = (from: readonly Buffer[]) => {
   at = (at + 1) % COUNT;
   return (from[at] as Buffer).toString('latin1');

@@ -6,9 +6,9 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { findProgram } from '../../test/support/programs.ts';
 
 export interface ChildOptions {
-  /** Core that it is kept on, where there is a way. Default: the core of the benchmark itself. */
+  /** Core to which it is pinned, where that is possible. Default: the core of the benchmark itself. */
   readonly core?: number;
-  /** What becomes of its standard output: read by nobody in particular, but read. Default: shown. */
+  /** What happens to its standard output: shown (default), or read and dropped. */
   readonly output?: 'read' | 'shown';
   /** Soft limit of open files. */
   readonly openFiles?: number;
@@ -18,10 +18,10 @@ export interface ChildOptions {
 
 const TASKSET = findProgram(['taskset']);
 
-/** Whether processes can be kept on a core. */
+/** Whether processes can be pinned to a core. */
 export const canPin = TASKSET !== null;
 
-/** Keeps this process on a core, and with it every child that is not put on another one. */
+/** Pins this process to a core, and with it every child that is not pinned to another one. */
 export function pinSelf(core: number): void {
   if (TASKSET !== null) spawnSync(TASKSET, ['-a', '-c', '-p', String(core), String(process.pid)]);
 }
@@ -82,7 +82,7 @@ export class Child {
     });
   }
 
-  /** The end of what it has written, when its output is read: for messages. */
+  /** The end of its output, if that is read: for messages. */
   get lastOutput(): string {
     return this.#lastOutput.toString('utf8').slice(-2_000);
   }
@@ -91,7 +91,7 @@ export class Child {
     return this.#process.exitCode !== null || this.#process.signalCode !== null;
   }
 
-  /** Sends a message, if there is one, and waits for the next message that comes back. */
+  /** Sends a message, if given, and waits for the next message from the process. */
   ask<T>(message?: unknown): Promise<T> {
     return new Promise((resolve, reject) => {
       const onExit = (code: number | null) => reject(new Error(`${this.#name} ended with code ${code}`));
@@ -104,7 +104,7 @@ export class Child {
     });
   }
 
-  /** Ends it, and waits until it is gone. */
+  /** Ends it, and waits until it has exited. */
   async end(): Promise<void> {
     if (this.hasEnded) return;
     const ended = new Promise((resolve) => this.#process.once('exit', resolve));

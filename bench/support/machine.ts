@@ -1,10 +1,10 @@
-/** Where and with what figures were measured: without it they mean nothing. */
+/** The machine and the versions of a measurement, without which its figures mean nothing. */
 
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 
-/** What stands beside every figure. */
+/** Printed beside every figure. */
 export function provenance() {
   return {
     date: new Date().toISOString(),
@@ -15,7 +15,7 @@ export function provenance() {
       cores: cpus().length,
       memoryGiB: Math.round(totalmem() / 2 ** 30),
       system: `${process.platform} ${release()} ${process.arch}`,
-      /** Of the last minute, before anything was started: what else was going on. */
+      /** Load of the minute before the benchmark started: other work of the machine. */
       loadAverage: loadavg()[0],
     },
     node: process.version,

@@ -1,4 +1,4 @@
-/** What the operating system says of a process and of a core. On Linux only: elsewhere every figure is `null`. */
+/** Figures of the operating system about a process and a core. Linux only: elsewhere every figure is `null`. */
 
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -14,7 +14,7 @@ export function cpuTimeUs(pid: number): number | null {
   return fields === undefined ? null : ((Number(fields[11]) + Number(fields[12])) / TICKS_PER_SEC) * 1e6;
 }
 
-/** Time that a core has been busy so far, whoever used it, microseconds. */
+/** Time that a core has been busy so far with any process, microseconds. */
 export function coreBusyUs(core: number): number | null {
   const line = read('/proc/stat')
     ?.split('\n')
@@ -25,7 +25,7 @@ export function coreBusyUs(core: number): number | null {
   return (ticks / TICKS_PER_SEC) * 1e6;
 }
 
-/** Memory of a process that is in RAM, bytes. */
+/** Resident memory of a process, bytes. */
 export function residentBytes(pid: number): number | null {
   const kib = /^VmRSS:\s+(\d+) kB$/m.exec(read(`/proc/${pid}/status`) ?? '')?.[1];
   return kib === undefined ? null : Number(kib) * 1024;

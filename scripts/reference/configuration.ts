@@ -1,4 +1,4 @@
-/** `docs/reference/configuration.md`: every key of the configuration, from the schema alone. */
+/** `docs/reference/configuration.md`: every key of the configuration, generated from the schema. */
 
 import type { z } from 'zod';
 import { formatPath } from '../../src/config/problem.ts';
@@ -21,7 +21,7 @@ server completes and checks it with this first line:
 **Durations** are written with units: \`250ms\`, \`30s\`, \`2m\`, \`12h\`, \`30d\`, \`1h30m\`. **Sizes** too: \`512B\`, \`64KiB\`, \`10MiB\`.
 **Files** are relative to the configuration file.
 
-**References** are expanded in values, after YAML was parsed, so a value cannot bring structure with it: \`\${VAR}\`,
+**References** are expanded in values, after YAML is parsed, so a value cannot add structure: \`\${VAR}\`,
 \`\${VAR:-default}\` (also when it is empty), \`\${VAR:?message}\`, \`\${file:/path}\` (one newline at the end is not part of it).
 A variable that is not set is a mistake. \`$\${\` is a literal \`\${\`. Without quotes the result is a number or a boolean if it
 looks like one; in quotes it is text. Inside \`{ }\` and \`[ ]\` a reference must be in quotes.
@@ -45,7 +45,7 @@ function sections(path: readonly string[], schema: Schema, description: string):
   return [own, ...keys.flatMap(({ name, key }) => sectionsBelow([...path, name], key))];
 }
 
-/** Sections of what is below a key: itself, its entries, or the maps among its alternatives. */
+/** The sections below a key: its own map, its entries, or the maps among its alternatives. */
 function sectionsBelow(path: readonly string[], { schema, meta }: KeySchema): string[] {
   if (shapeOf(schema) !== null) return sections(path, schema, meta.description ?? '');
   const entries = entriesOf(schema);
@@ -61,7 +61,7 @@ const titleOf = (path: readonly string[]) =>
     '',
   );
 
-/** As GitHub makes it of the title. */
+/** The anchor that GitHub generates for a title. */
 const anchorOf = (path: readonly string[]) =>
   titleOf(path)
     .toLowerCase()
@@ -91,7 +91,7 @@ function sectionTarget(schema: Schema, path: readonly string[]): readonly string
   return [...path, schema._zod.def.type === 'array' ? '[]' : '.<name>'];
 }
 
-/** What leads to a section. */
+/** A link to a section. */
 function linkText(schema: Schema): string {
   const { type } = schema._zod.def;
   return type === 'array' ? 'list' : type === 'record' ? 'map by name' : 'keys';
@@ -117,7 +117,7 @@ function limitsOf(schema: Schema): string {
 
 type Def = z.core.$ZodTypeDef & Record<string, unknown>;
 
-/** What can be written, in words. */
+/** The accepted values, in words. */
 function typeText(schema: Schema, kind: string | undefined): string {
   const def = schema._zod.def as Def;
   const inner = (item: Schema) => {
@@ -158,7 +158,7 @@ function typeText(schema: Schema, kind: string | undefined): string {
   }
 }
 
-/** `{ any }` for a map with few keys, `keys` for one that has a section of its own. */
+/** `{ any }` for a map with few keys, `keys` for one with its own section. */
 function shortShape(schema: Schema): string {
   const names = Object.keys(shapeOf(schema) ?? {});
   return names.length <= 2 ? code(`{ ${names.map((name) => `${name}: …`).join(', ')} }`) : 'keys';

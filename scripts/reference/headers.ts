@@ -17,7 +17,7 @@ export function headersPage(): string {
 A service behind the gateway can trust a header only if clients cannot write it. So these are removed from every request
 before the gateway writes its own, on every route, public ones included.
 
-Names are compared in the form that CGI, WSGI, PHP and their like fold them into: \`X-User\`, \`x_user\` and \`X.User\` are one
+Names are compared in the form into which CGI, WSGI, PHP and similar interfaces fold them: \`X-User\`, \`x_user\` and \`X.User\` are one
 name.
 
 ## Written by the gateway
@@ -30,7 +30,7 @@ What the upstream gets of these: \`X-Forwarded-For\`, \`-Host\` and \`-Proto\` o
 
 ## By which other proxies vouch for something
 
-Removed as well, because a service may have been behind one of them. \`passClientHeaders\` lets single ones through.
+Removed as well, because a service may have been behind one of them. \`passClientHeaders\` lets selected ones pass.
 
 ${list(FOREIGN_NAMES)}${list(FOREIGN_PREFIXES, '…')}`;
 }

@@ -1,9 +1,9 @@
 /** Markdown, as the reference pages need it. */
 
-/** Marks a page as generated, so that nobody edits it by hand. */
+/** Marks a page as generated, so that no one edits it. */
 export const generated = (source: string): string => `<!-- Generated from ${source} by \`npm run generate\`. -->\n`;
 
-/** Text in a cell of a table. */
+/** Escapes text for a cell of a table. */
 export const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
 
 /** Code in a cell of a table; long lists of it can break between lines. */

@@ -8,7 +8,7 @@ import { NO_ROUTE, OWN_ENDPOINT, RouteMetrics } from '../../src/telemetry/route-
 import { LogSeries } from '../../src/telemetry/series.ts';
 import { cell, code, generated, table } from './markdown.ts';
 
-/** Of Node itself, by prom-client. */
+/** Metrics of Node itself, by prom-client. */
 const OF_NODE = /^sallyport_(?:process|nodejs)_/;
 
 /** Writes the page. */
@@ -43,12 +43,12 @@ A route has ${await seriesOf(metrics, 'route')} series, with \`metrics.labels: [
 too many, Prometheus 3 can make one native histogram of the series of each (\`convert_classic_histograms_to_nhcb: true\`).
 
 ${table(['Name', 'Type', 'Labels', 'Meaning'], rows)}
-Beside these there are the ones of the process and of Node that \`prom-client\` collects, as \`sallyport_process_…\` and
+In addition, \`prom-client\` collects metrics of the process and of Node, as \`sallyport_process_…\` and
 \`sallyport_nodejs_…\`.
 `;
 }
 
-/** How many series bear this value in the label of the same name. */
+/** Number of series with this value of a label. */
 async function seriesOf(metrics: MetricRegistry, label: 'route' | 'upstream'): Promise<number> {
   return (await metrics.text()).split('\n').filter((line) => line.includes(`${label}="${label}"`)).length;
 }

@@ -8,7 +8,7 @@ import autocannon from 'autocannon';
 import { ANSWER } from '../answer.ts';
 import { type Load, type Outcome, shareOf } from './load.ts';
 
-/** Runs a load as fast as it goes. */
+/** Runs a load as fast as possible. */
 export function closedLoop(load: Load): Promise<Outcome> {
   const { port, path, headers, credentials, connections, durationMs } = load;
   const isOnce = credentials.use === 'once';

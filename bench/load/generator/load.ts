@@ -1,6 +1,6 @@
-/** What the load generator is asked for, and what it answers. */
+/** The messages to and from the load generator. */
 
-/** Requests to send: all the same but for the credential. */
+/** Requests to send: identical except for the credential. */
 export interface Load {
   readonly port: number;
   readonly path: string;
@@ -21,15 +21,15 @@ export interface Credentials {
   readonly use: 'once' | 'per connection';
 }
 
-/** What came of it. */
+/** The result of a load. */
 export interface Outcome {
-  /** Answers that were complete and right. */
+  /** Complete and correct answers. */
   readonly requests: number;
   /** From the first request to the last answer. */
   readonly durationMs: number;
   /** Of every answer: from the moment that its request was due; microseconds. */
   readonly latenciesUs: Float64Array;
-  /** How late the generator itself was with a request, for the 99th of 100; microseconds. Only with a rate. */
+  /** How late the generator itself was with a request, 99th percentile; microseconds. Only with a rate. */
   readonly latenessP99Us: number | null;
   readonly failures: Failures;
 }
@@ -37,7 +37,7 @@ export interface Outcome {
 export interface Failures {
   /** Status other than 2xx. */
   readonly non2xx: number;
-  /** Another body than the upstream's. */
+  /** Bodies that differ from the upstream's. */
   readonly mismatches: number;
   readonly connectionErrors: number;
   readonly timeouts: number;

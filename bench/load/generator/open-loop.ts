@@ -1,6 +1,6 @@
 /**
  * Load at a rate: requests are due at even intervals, whether or not the answers to those before have come, and the
- * latency of each counts from the moment it was due. So a pause of the other side is seen by every request that fell
+ * latency of each counts from the moment it was due. So a pause of the other side shows in every request that fell
  * into it.
  *
  * Not autocannon's `-R`, which sends the whole second's requests at the beginning of each second, back to back
@@ -12,7 +12,7 @@ import { percentile } from '../../support/statistics.ts';
 import { ANSWER } from '../answer.ts';
 import { type Load, type Outcome, shareOf } from './load.ts';
 
-/** What is not answered this long after the last request is not waited for. */
+/** How long to wait for answers after the last request. */
 const TIMEOUT_MS = 10_000;
 
 /** Runs a load at its rate. */
@@ -23,7 +23,7 @@ export function openLoop(load: Load, rate: number): Promise<Outcome> {
 class OpenLoop {
   readonly #connections: PacedConnection[];
   readonly #idle: PacedConnection[] = [];
-  /** Requests that are due and wait for a connection: the times at which they were due. */
+  /** The times at which requests were due that still wait for a connection. */
   readonly #waiting: number[] = [];
   readonly #intervalMs: number;
   readonly #total: number;
@@ -91,7 +91,7 @@ class OpenLoop {
     this.#finish();
   }
 
-  /** Sends what has become due. Asked at every millisecond and at every answer. */
+  /** Sends requests that have become due. Called every millisecond and at every answer. */
   #sendDue(): void {
     const nowMs = performance.now();
     while (this.#due < this.#total) {

@@ -1,5 +1,5 @@
 /**
- * Clients that have asked once and now say nothing: keep-alive connections. Tells how many it has, and holds them until
+ * Idle keep-alive connections of clients that have sent one request. Reports their number, and holds them until
  * the benchmark ends.
  *
  * Usage: node idle-clients.ts <port> <count> <Host> <Cookie>
@@ -9,7 +9,7 @@ import { connect, type Socket } from 'node:net';
 
 const [port, count, host, cookie] = process.argv.slice(2);
 const REQUEST = `GET /api/orders HTTP/1.1\r\nHost: ${host}\r\nCookie: ${cookie}\r\n\r\n`;
-/** At a time, so that none is refused because too many knock. */
+/** Connections opened at the same time: few enough that none is refused. */
 const BATCH = 100;
 
 const open = new Set<Socket>();

@@ -1,10 +1,10 @@
 /**
- * The baseline that every ratio refers to: the least that a reverse proxy in Node can be, written as well as one
+ * The baseline of every ratio: the least that a reverse proxy in Node can be, written as well as one
  * reasonably can. `node:http` in front, one undici pool behind, raw headers passed on without those that concern one
- * connection only (RFC 9110 §7.6.1), bodies streamed both ways with backpressure, either side's end told to the other,
+ * connection only (RFC 9110 §7.6.1), bodies streamed both ways with backpressure, either side's end passed to the other,
  * 502 when the upstream fails.
  *
- * What it leaves out is what the gateway is for: no routes, no check of the request, no credentials, no headers of its
+ * It leaves out everything that the gateway is for: no routes, no check of the request, no credentials, no headers of its
  * own, no metrics, no log.
  *
  * Usage: node relay.ts <origin of the upstream>

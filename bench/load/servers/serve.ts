@@ -1,9 +1,9 @@
-/** What the benchmark's own servers have in common: a free port that the benchmark is told, and an end with it. */
+/** Shared by the benchmark's own servers: they report their free port to the benchmark, and end with it. */
 
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** Listens on a free port of the loopback and tells the parent process which. */
+/** Listens on a free port of the loopback and reports it to the parent process. */
 export async function serve(server: Server): Promise<void> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   process.once('disconnect', () => process.exit());

@@ -1,6 +1,6 @@
 /**
- * The service behind everything that is measured: `node:http` that answers with a constant. Started by the benchmark,
- * which it tells its port; ends when the benchmark does.
+ * The service behind everything that is measured: `node:http` with a constant answer. Started by the benchmark,
+ * to which it reports its port; ends with the benchmark.
  *
  *   GET any path            the constant answer
  *   GET …/inspect           what it received, so that the benchmark can verify it
@@ -50,5 +50,5 @@ async function countBody(request: IncomingMessage, response: ServerResponse): Pr
   }
 }
 
-// Longer than a pause between two rounds, so that a round does not begin with connecting.
+// Longer than a pause between two rounds, so that no round begins with new connections.
 await serve(createServer({ keepAliveTimeout: 120_000 }, answer));
