@@ -38,10 +38,11 @@ async function usersPath(
 /** A users file as a document that keeps its comments, checked. */
 async function openUsers(path: string, mayBeMissing: boolean): Promise<Document> {
   const { parseDocument } = await import('yaml');
-  if (mayBeMissing && !existsSync(path)) return parseDocument('users:\n');
+  if (mayBeMissing && !existsSync(path)) return parseDocument('users: []\n');
   const { readConfigText } = await import('../config/load.ts');
   const { readUsers } = await import('../endpoints/login/password/users-file.ts');
   const text = readConfigText(path);
+  if (mayBeMissing && text.trim() === '') return parseDocument('users: []\n');
   readUsers(text, path);
   return parseDocument(text);
 }

@@ -16,12 +16,10 @@ import { SessionVerifier } from '../authentication/session/verifier.ts';
 import { Authorizer } from '../authorization/authorize.ts';
 import { csrfRules } from '../authorization/csrf.ts';
 import { Endpoints } from '../endpoints/endpoints.ts';
-import { openLogin } from '../endpoints/login/open.ts';
+import { type Login, openLogin } from '../endpoints/login/open.ts';
 import { openRefresh } from '../endpoints/refresh/open-refresh.ts';
 import { tokenEndpointRows } from '../endpoints/token/compile.ts';
 import { wellKnownEndpoints } from '../endpoints/well-known.ts';
-import { Denial, type GatewayFault } from '../errors.ts';
-import type { Exchange } from '../exchange.ts';
 import { OwnKeySet } from '../jwt/own-key-set.ts';
 import { redirectPipeline } from '../listener/redirect.ts';
 import { Outbound } from '../outbound/outbound.ts';
@@ -60,6 +58,7 @@ export interface Runtime {
   readonly upstreams: ReadonlyMap<string, Upstream>;
   /** Whose service tokens are accepted, by name. Keys that are elsewhere are not fetched before `keys.start()`. */
   readonly issuers: ReadonlyMap<string, Issuer>;
+  readonly usersFile: Login['usersFile'];
   /** The side on which the workload calls others; `null` when the configuration has none. */
   readonly outbound: Outbound | null;
 }
@@ -110,6 +109,7 @@ export function compileRuntime(
     authenticator,
     series: compileSeries(config, series.requests),
   };
+  const login = openLogin(config, contents.login, { ...surroundings, serviceTokens, refresh });
   const pipeline: Pipeline = {
     sanitizer: new Sanitizer(sanitizeRules(config)),
     endpoints: new Endpoints(config.basePath, [
@@ -120,7 +120,7 @@ export function compileRuntime(
         keyring: signingKeys.keyring,
         ownKeys: new OwnKeySet(surroundings.ownKeys),
       }),
-      ...openLogin(config, contents.login, { ...surroundings, serviceTokens, refresh }),
+      ...login.endpoints,
     ]),
     routes,
     authenticator,
@@ -141,6 +141,7 @@ export function compileRuntime(
     upstreamTokens,
     upstreams,
     issuers,
+    usersFile: login.usersFile,
     outbound,
   });
 }
@@ -169,7 +170,7 @@ function compileOutlet(
       bodyIdleTimeoutMs: config.listeners.public.timeouts.bodyIdle,
     },
     {
-      onFailure: (exchange, failure) => answerFailure(responder, exchange, failure),
+      onFailure: (exchange, failure) => responder.unserved(exchange, failure),
       onRetry: (upstream, reason) => series.upstreams.retries.inc({ upstream, reason }),
       watch: (principal, stream) => authenticator.watch(principal, stream),
     },
@@ -221,11 +222,6 @@ function compileUpstreamTokens(
     clocks,
     series.tokens,
   );
-}
-
-function answerFailure(responder: Responder, exchange: Exchange, failure: Denial | GatewayFault): void {
-  if (failure instanceof Denial) responder.denial(exchange, failure);
-  else responder.fault(exchange, failure);
 }
 
 const seriesOf = (config: Config, series: RequestSeries, route: string, upstream: string | null) =>

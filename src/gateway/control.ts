@@ -38,6 +38,11 @@ export class LocalControl implements GatewayControl {
     const requires = gateway.config.listeners.admin.readyRequires;
     const components = this.#components((what) => !this.#wasReady || requires.includes(what));
     this.#wasReady ||= components.every(({ isOk, isRequired }) => isOk || !isRequired);
+    // What was read before stays in use, so these do not gate readiness.
+    if (gateway.signingKeys.areInFiles)
+      components.push(state('signingKeyFiles', gateway.areKeysReadable, 'can be read', UNREADABLE, false));
+    if (gateway.usersFile !== null)
+      components.push(state('usersFile', await gateway.usersFile.isUsable(), 'can be read', UNREADABLE, false));
     if (withUpstreams || requires.includes('upstreams')) {
       // Only the upstreams of routes: a destination of the outbound side that is down must not take this workload out of
       // service.
@@ -153,6 +158,8 @@ async function upstreamHealth(upstream: Upstream): Promise<ComponentHealth> {
   const isOk = await upstream.isReachable(UPSTREAM_CHECK_MS);
   return state(`upstream ${upstream.name}`, isOk, 'reachable', 'no endpoint accepts connections');
 }
+
+const UNREADABLE = 'cannot be used; what was read before stays in use';
 
 const state = (name: string, isOk: boolean, good: string, bad: string, isRequired = true): ComponentHealth => ({
   name,

@@ -10,6 +10,8 @@
 import type { FollowedRevocations } from '../authentication/revocation/followed-revocations.ts';
 import type { Issuer } from '../authentication/service-token/issuer.ts';
 import type { Sessions } from '../authentication/session/sessions.ts';
+import type { Login } from '../endpoints/login/open.ts';
+import type { ConfigFault } from '../errors.ts';
 import type { Clocks } from '../lib/clock.ts';
 import { settledWithin } from '../lib/settled-within.ts';
 import { CertificateFiles } from '../listener/http1/certificate-files.ts';
@@ -128,6 +130,11 @@ export class Gateway {
     return this.#longLived.signingKeys;
   }
 
+  /** Whether the files of the signing keys could be used when they were last read. */
+  get areKeysReadable(): boolean {
+    return this.#longLived.areKeysReadable;
+  }
+
   get audit(): AuditLog {
     return this.#longLived.audit;
   }
@@ -149,6 +156,11 @@ export class Gateway {
   /** The issuers whose service tokens the configuration in use accepts. */
   get issuers(): readonly Issuer[] {
     return [...this.#generation.runtime.issuers.values()];
+  }
+
+  /** The users of the configuration in use; `null` where nobody logs in with a password. */
+  get usersFile(): Login['usersFile'] {
+    return this.#generation.runtime.usersFile;
   }
 
   /** Whether it accepts connections, or has done so. */
@@ -175,15 +187,20 @@ export class Gateway {
    * Puts another configuration in use. Requests in progress finish on the one that they began with; keys that need a
    * restart stay as they are.
    *
-   * @returns what stays as it was, one line each: certificates whose files, named as before, cannot be used any more
+   * @returns what stays as it was, one line each: certificates and signing keys whose files, named as before, cannot be
+   *   used any more
    */
   apply({ config, contents, kept }: ReadConfig): readonly string[] {
     const previous = this.#generation;
     const { tls } = config.listeners.public;
     const generation = new Generation(compileRuntime(config, contents, this.#longLived, previous.runtime));
+    const keptOf = (section: string) => kept.filter(({ key }: ConfigFault) => key?.[0] === section);
     // Without TLS, which takes a restart, the certificates stay as they are.
     const keptCertificates =
-      tls === undefined || contents.tls === null ? [] : (this.#certificates?.use(tls, contents.tls, kept) ?? []);
+      tls === undefined || contents.tls === null
+        ? []
+        : (this.#certificates?.use(tls, contents.tls, keptOf('listeners')) ?? []);
+    const keptKeys = this.#longLived.noteKeyFaults(keptOf('upstreamToken'));
     this.#longLived.configure(config);
     this.#accessLog.configure(config.log);
     generation.startKeySets();
@@ -191,7 +208,7 @@ export class Gateway {
     this.#generation = generation;
     this.#listeners.serve(generation);
     void previous.drain(generation.runtime, this.#closing.signal).then(() => this.#generations.delete(previous));
-    return keptCertificates;
+    return [...keptCertificates, ...keptKeys];
   }
 
   /**

@@ -64,6 +64,7 @@ export class LongLived {
   readonly series: GatewaySeries;
   readonly clocks: Clocks;
   readonly outletOf: Surroundings['outletOf'];
+  #keyFault: Error | null = null;
   readonly #keyRefresh: NodeJS.Timeout;
 
   private constructor(
@@ -83,6 +84,7 @@ export class LongLived {
     this.series = series;
     this.clocks = clocks;
     this.outletOf = outletOf;
+    series.tokens.readFrom(opened.signingKeys, () => this.areKeysReadable, clocks.wallMs);
     this.#keyRefresh = setInterval(() => void this.#refreshKeys(), KEY_REFRESH_MS).unref();
   }
 
@@ -100,7 +102,6 @@ export class LongLived {
     audit.configure(config.log);
     await using opened = new AsyncDisposableStack();
     const signingKeys = await openSigningKeys(config.upstreamToken, signing, longestSignedMs(config), clocks.wallMs);
-    series.tokens.readFrom(signingKeys.keyring, clocks.wallMs);
     const store = opened.adopt(await openStore(config.store, { clocks, log, series: series.store }), (it) =>
       it.close(),
     );
@@ -131,12 +132,27 @@ export class LongLived {
     await closed(this.store.close());
   }
 
+  /**
+   * Notes whether the files of the signing keys can still be used. The known keys stay in use.
+   *
+   * @returns what stays as it was, one line each
+   */
+  noteKeyFaults(faults: readonly Error[]): readonly string[] {
+    const [fault = null] = faults;
+    if (fault !== null && fault.message !== this.#keyFault?.message)
+      this.log.error({ fault: errorFields(fault) }, 'signing keys cannot be read; keeping the known ones');
+    this.#keyFault = fault;
+    return faults.map(({ message }) => `${message}; the known signing keys stay in use`);
+  }
+
+  /** Whether the files of the signing keys could be used when they were last read. */
+  get areKeysReadable(): boolean {
+    return this.#keyFault === null;
+  }
+
   async #refreshKeys(): Promise<void> {
-    try {
-      await this.signingKeys.refresh();
-    } catch (fault) {
-      this.log.error({ fault: errorFields(fault) }, 'key directory cannot be read; keeping the known signing keys');
-    }
+    const fault = await this.signingKeys.refresh().catch((thrown: Error) => thrown);
+    this.noteKeyFaults(fault instanceof Error ? [fault] : []);
   }
 }
 

@@ -88,6 +88,12 @@ export class Responder {
     this.#problem(exchange, fault.reason, []);
   }
 
+  /** Answers a request that was refused, or during which something broke. */
+  unserved(exchange: Exchange, why: Denial | GatewayFault): void {
+    if (why instanceof Denial) this.denial(exchange, why);
+    else this.fault(exchange, why);
+  }
+
   /** Sends a JSON document. */
   json(exchange: Exchange, status: number, body: string, headers: readonly string[] = []): void {
     this.#send(exchange, status, 'application/json', body, headers);

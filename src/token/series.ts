@@ -2,7 +2,7 @@
 
 import type { Clock } from '../lib/clock.ts';
 import { type MetricRegistry, SHORT_BUCKETS_SEC } from '../telemetry/registry.ts';
-import type { Keyring } from './keyring.ts';
+import type { SigningKeys } from './signing-keys.ts';
 import { MINT_CAUSES, type MintCause, type TokenEvents } from './upstream-token.ts';
 
 /** The metrics of upstream tokens and signing keys. */
@@ -11,6 +11,7 @@ export class TokenSeries implements TokenEvents {
   readonly #reused;
   readonly #mintDuration;
   readonly #keyAge;
+  readonly #keysRefreshed;
 
   constructor(registry: MetricRegistry) {
     this.#minted = registry.counter(
@@ -30,10 +31,24 @@ export class TokenSeries implements TokenEvents {
       { state: ['active', 'next'] },
       'max',
     );
+    this.#keysRefreshed = registry.readGauge(
+      'signing_keys_last_refresh_successful',
+      '1 when the files of the signing keys could be read, and rotated if it was time; else the known keys stay in use. None where the key is in memory.',
+      {},
+      'min',
+    );
   }
 
-  /** Reads the ages of keys from this keyring from now on. A key that is active since ever has its age from now. */
-  readFrom(keyring: Keyring, wallMs: Clock): void {
+  /**
+   * Reads the ages of keys, and whether their files can be read, from these from now on. A key that is active since ever has
+   * its age from now.
+   */
+  readFrom(
+    { keyring, areInFiles }: Pick<SigningKeys, 'keyring' | 'areInFiles'>,
+    areReadable: () => boolean,
+    wallMs: Clock,
+  ): void {
+    this.#keysRefreshed.readFrom(() => (areInFiles ? Number(areReadable()) : []));
     const openedAtMs = wallMs();
     const ageSec = (sinceMs: number) => Math.max(0, wallMs() - sinceMs) / 1_000;
     this.#keyAge.readFrom(() => {

@@ -17,6 +17,8 @@ export interface SigningKeys {
   readonly keyring: Keyring;
   /** For the line that is printed at start. */
   readonly description: string;
+  /** Whether they come from a file or a directory. */
+  readonly areInFiles: boolean;
   /** Reads the directory again and rotates if it is time. Called on an interval by the gateway; safe to call at once. */
   refresh(): Promise<void>;
 }
@@ -70,7 +72,8 @@ export async function openSigningKeys(
   if (algorithm === 'HS256' || keys === undefined) {
     const inUse = found ?? [always(await newSigningKey(algorithm))];
     const description = algorithm === 'HS256' ? 'HS256 secret' : `${algorithm} key in memory`;
-    return { keyring: new Keyring(inUse, tokenLifetimeMs, wallMs), description, refresh: async () => {} };
+    const keyring = new Keyring(inUse, tokenLifetimeMs, wallMs);
+    return { keyring, description, areInFiles: algorithm === 'HS256', refresh: async () => {} };
   }
   const directory = new KeyDirectory(keys, algorithm, new Keyring(found ?? [], tokenLifetimeMs, wallMs), wallMs);
   await directory.rotateIfDue();
@@ -84,6 +87,7 @@ const always = (signing: DatedKey['signing']): DatedKey => ({ signing, activates
 class KeyDirectory implements SigningKeys {
   readonly keyring: Keyring;
   readonly description: string;
+  readonly areInFiles = true;
   readonly #directory: string;
   /** `null` when the gateway does not rotate keys. */
   readonly #rotateEveryMs: number | null;

@@ -5,11 +5,13 @@ import { join } from 'node:path';
 import { decodeJwt } from 'jose';
 import { describe, expect, test } from 'vitest';
 import type { ReloadReport } from '../../src/admin/control.ts';
+import { hashPassword } from '../../src/endpoints/login/password/hash.ts';
 import { DependencyFault } from '../../src/errors.ts';
 import { Reloader } from '../../src/process/reload.ts';
 import { ReloadSeries } from '../../src/process/series.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { MetricRegistry } from '../../src/telemetry/registry.ts';
+import { addKey } from '../../src/token/key-directory.ts';
 import { TestAuthority } from '../support/certificates.ts';
 import { TestClocks } from '../support/clocks.ts';
 import { CapturedLog, HOST } from '../support/gateway.ts';
@@ -127,6 +129,59 @@ describe('a configuration that is good', () => {
     instance.file.text('backend.secret', 'y'.repeat(32));
     await until(async () => (await login('y'.repeat(32))) < 300, 'the new secret is accepted');
     expect(await login('x'.repeat(32))).toBe(401);
+  });
+
+  test('R15: is applied although a file in the key directory is half written: answer, log, readiness and metrics say so', async () => {
+    const file = new ConfigFileFixture();
+    const directory = join(file.directory, 'keys');
+    mkdirSync(directory);
+    await addKey(directory, 'ES256', 0, 0);
+    await using instance = await startInstance({
+      routes: [PUBLIC],
+      config: { upstreamToken: { keys: { directory } } },
+    });
+    const isRefreshed = async (value: number) =>
+      (await metricsOf(instance)).includes(`sallyport_signing_keys_last_refresh_successful ${value}\n`);
+    expect(await isRefreshed(1)).toBe(true);
+    const half = join(directory, 'half.key.json');
+    writeFileSync(half, '{"createdAt":"2026');
+    const report = await reload(instance);
+    expect(report).toMatchObject({ status: 200, result: 'applied' });
+    expect(report.kept).toEqual([
+      `upstreamToken.keys.directory: ${half} is not a key file of \`sallyport keys generate\`; the known signing keys stay in use`,
+    ]);
+    expect(instance.log.text).toContain('signing keys cannot be read; keeping the known ones');
+    expect(await isRefreshed(0)).toBe(true);
+    const ready = await instance.admin('/readyz');
+    expect(ready.status).toBe(200);
+    expect(await ready.text()).toContain('"signingKeyFiles","ok":false,"required":false,"detail":"cannot be used');
+    rmSync(half);
+    expect((await reload(instance)).kept).toEqual([]);
+    expect(await isRefreshed(1)).toBe(true);
+    file[Symbol.dispose]();
+  });
+
+  test('R15: is rejected when its users file was emptied; readiness and metrics say so, and the users can still log in', async () => {
+    const passwordHash = await hashPassword('correct horse');
+    const users = `users:\n  - name: alice\n    passwordHash: ${passwordHash}\n`;
+    const config = { login: { password: { usersFile: 'users.yaml' } } };
+    await using instance = await startInstance({ routes: [PUBLIC], config, files: { 'users.yaml': users } });
+    const isRead = async (value: number) =>
+      (await metricsOf(instance)).includes(`sallyport_users_file_last_read_successful ${value}\n`);
+    expect(await isRead(1)).toBe(true);
+    const path = instance.file.text('users.yaml', '');
+    expect(await isRead(0)).toBe(true);
+    const ready = await instance.admin('/readyz');
+    expect(ready.status).toBe(200);
+    expect(await ready.text()).toContain('"usersFile","ok":false,"required":false,"detail":"cannot be used');
+    const report = await reload(instance);
+    expect(report.result).toBe('rejected');
+    expect(report.problems).toEqual([
+      expect.stringContaining(`login.password.usersFile: ${path}:1:1 users must be a list`),
+    ]);
+    instance.file.text('users.yaml', users);
+    expect(await isRead(1)).toBe(true);
+    expect((await reload(instance)).result).toBe('applied');
   });
 
   test('R4: is tried again when a file that it names and that was missing is there', async () => {

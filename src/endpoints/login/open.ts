@@ -72,9 +72,27 @@ export async function readLogin({ password, trustedBackends }: LoginConfig, read
   return { users, backends };
 }
 
-/** Opens the endpoints of login, logout, sessions and refresh. */
-export function openLogin(sections: LoginSections, files: LoginFiles, surroundings: LoginSurroundings): EndpointRow[] {
-  return loginEndpoints(partsOf(sections, surroundings), waysOf(sections.login, files, surroundings));
+/** The login of one configuration. */
+export interface Login {
+  /** Of login, logout, sessions and refresh. */
+  readonly endpoints: readonly EndpointRow[];
+  /** `null` where nobody logs in with a password. */
+  readonly usersFile: UsersFile | null;
+}
+
+/** Opens login, logout, sessions and refresh. */
+export function openLogin(sections: LoginSections, files: LoginFiles, surroundings: LoginSurroundings): Login {
+  const { log, series } = surroundings;
+  const { password } = sections.login;
+  const usersFile =
+    password === undefined
+      ? null
+      : new UsersFile(password.usersFile, files.users, (problem) =>
+          log.error({ problem }, 'users file kept as it was'),
+        );
+  series.logins.readFrom(usersFile);
+  const ways = waysOf(sections.login, usersFile, files.backends, surroundings);
+  return { endpoints: loginEndpoints(partsOf(sections, surroundings), ways), usersFile };
 }
 
 function partsOf(
@@ -102,8 +120,9 @@ function partsOf(
 
 function waysOf(
   login: LoginConfig,
-  { users, backends }: LoginFiles,
-  { log, passwordHasher, attempts, clocks, serviceTokens }: LoginSurroundings,
+  usersFile: UsersFile | null,
+  backends: readonly KnownClient[],
+  { passwordHasher, attempts, clocks, serviceTokens }: LoginSurroundings,
 ): LoginWays {
   const { password, throttle, title, page } = login;
   const { maxDelay: maxDelayMs, window: windowMs } = throttle;
@@ -112,12 +131,10 @@ function waysOf(
     title,
     ownPage: page ?? null,
     passwords:
-      password === undefined
+      password === undefined || usersFile === null
         ? null
         : new PasswordLogin({
-            users: new UsersFile(password.usersFile, users, (problem) =>
-              log.error({ problem }, 'users file kept as it was'),
-            ),
+            users: usersFile,
             hasher: passwordHasher,
             attempts,
             devices: new KnownDevices(throttle.knownDeviceFor),

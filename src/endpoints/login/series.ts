@@ -11,10 +11,23 @@ const LOGIN_FAILURES = ['credentials', 'throttled', 'overloaded', 'client'] as c
 /** The metrics of logins. */
 export class LoginSeries {
   readonly failures;
+  readonly #usersFile;
 
   constructor(registry: MetricRegistry) {
     this.failures = registry.counter('login_failures_total', 'Logins that failed, by reason.', {
       reason: LOGIN_FAILURES,
     });
+    this.#usersFile = registry.readGauge(
+      'users_file_last_read_successful',
+      '1 when the users file can be used; else those of its last good version can log in. None without login.password.',
+      {},
+      'min',
+    );
+    this.readFrom(null);
+  }
+
+  /** Reads the state of the users file from this from now on; `null` where there is none. */
+  readFrom(usersFile: { isUsable(): Promise<boolean> } | null): void {
+    this.#usersFile.readFrom(async () => (usersFile === null ? [] : Number(await usersFile.isUsable())));
   }
 }

@@ -19,9 +19,9 @@ export class CertificateFiles {
   readonly certificates: TlsCertificates;
   readonly #clocks: Clocks;
   readonly #log: Logger;
-  readonly #series: ListenerSeries;
   readonly #watch: FileWatch;
   #config: TlsConfig;
+  #areReadable = true;
   /** Of what is in use. */
   #readAtMs = Number.NEGATIVE_INFINITY;
 
@@ -31,9 +31,7 @@ export class CertificateFiles {
     this.#clocks = clocks;
     this.#config = config;
     this.#log = log;
-    this.#series = series;
-    series.readFrom(certificates);
-    series.certificatesLastReadSuccessful.set(1);
+    series.readFrom(certificates, () => this.#areReadable);
     this.#watch = watchFiles(certificates.files, {
       onChange: () => void this.#readAgain(),
       ...fileWatchReports('certificates', log, series.certificateWatchErrors),
@@ -54,7 +52,7 @@ export class CertificateFiles {
     this.#config = config;
     this.certificates.use(config, files);
     this.#watch.follow(this.certificates.files);
-    this.#series.certificatesLastReadSuccessful.set(faults.length === 0 ? 1 : 0);
+    this.#areReadable = faults.length === 0;
     for (const fault of faults) {
       this.#log.error({ fault: errorFields(fault) }, 'certificate reload failed; keeping the previous one');
     }

@@ -9,10 +9,9 @@ export class ListenerSeries {
   /** Open connections of clients. */
   readonly connections;
   readonly connectionsRefused;
-  /** 1 when every certificate file could be used when it was last read. */
-  readonly certificatesLastReadSuccessful;
   readonly certificateWatchErrors;
   readonly #certificateExpiry;
+  readonly #certificatesLastRead;
 
   constructor(registry: MetricRegistry) {
     this.connections = registry.readGauge('open_connections', 'Open connections of clients.', {});
@@ -27,20 +26,26 @@ export class ListenerSeries {
       { certificate: CONFIGURED },
       'min',
     );
-    this.certificatesLastReadSuccessful = registry.gauge(
+    this.#certificatesLastRead = registry.readGauge(
       'tls_certificates_last_read_successful',
-      '1 when every certificate file could be used when it was last read; else the last good one is in use.',
+      '1 when every certificate file could be used when it was last read; else the last good one is in use. None without TLS.',
       {},
       'min',
     );
+    this.#certificatesLastRead.readFrom(() => []);
     this.certificateWatchErrors = registry.counter(
       'tls_certificates_watch_errors_total',
       'Times that the directory of a certificate file could not be watched; it is polled until it can.',
     );
   }
 
-  /** Reads the ends of certificates from these from now on. */
-  readFrom(certificates: Pick<TlsCertificates, 'pairs'>): void {
+  /**
+   * Reads the ends of certificates from these from now on.
+   *
+   * @param areReadable  whether every certificate file could be used when it was last read
+   */
+  readFrom(certificates: Pick<TlsCertificates, 'pairs'>, areReadable: () => boolean): void {
+    this.#certificatesLastRead.readFrom(() => Number(areReadable()));
     this.#certificateExpiry.readFrom(() =>
       certificates.pairs.map(({ index, expiresAtMs }) => [{ certificate: String(index) }, expiresAtMs / 1_000]),
     );

@@ -197,6 +197,11 @@ describe('certificates', () => {
     }
   });
 
+  test('R11: without TLS the gauges of certificates have no series', async () => {
+    await using gateway = await startListener(null, {});
+    expect(await gateway.metrics.text()).not.toMatch(/^sallyport_tls_certificate(?:s_last_read_successful|_expiry)/m);
+  });
+
   test('the expiry of each certificate is a gauge', async () => {
     await using gateway = await startTls();
     const text = await gateway.metrics.text();

@@ -8,7 +8,8 @@
  *         roles: [customer]
  *
  * A file that changes is read again before the next login. One that cannot be read any more, or is no longer valid, is
- * reported once and the last good one stays.
+ * reported once and the last good one stays. A file without the list is not valid: it was emptied or half written. `users: []`
+ * says that nobody can log in.
  */
 
 import { readFile, stat } from 'node:fs/promises';
@@ -54,9 +55,7 @@ const usersFileSchema = () =>
   z
     .strictObject({
       users: z
-        .array(userSchema())
-        .nullish()
-        .transform((users) => users ?? [])
+        .array(userSchema(), { error: 'must be a list; `users: []` lets nobody log in' })
         .meta({ description: 'Who can log in.' }),
     })
     .superRefine(({ users }, context) => {
@@ -268,9 +267,17 @@ export class UsersFile {
         this.#problem = null;
       }
     } catch (cause) {
+      // A file that was away may come back as it was.
+      if (!(cause instanceof ConfigFault)) this.#seen = '';
       this.#report(messageOf(cause));
     }
     return this.#users;
+  }
+
+  /** Whether the file can be used as it is now; else those of its last good version can log in. */
+  async isUsable(): Promise<boolean> {
+    await this.current();
+    return this.#problem === null;
   }
 
   #report(problem: string): void {

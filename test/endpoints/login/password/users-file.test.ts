@@ -19,10 +19,16 @@ describe('a users file', () => {
     expect(users.find('constructor')).toBeNull();
   });
 
-  test('that is empty has no users', () => {
-    for (const text of ['', '# nobody yet', 'users:', 'users: []', '{}'])
-      expect(readUsers(text, 'x').find('alice')).toBeNull();
+  test('with an empty list has no users', () => {
+    expect(readUsers('users: []', 'x').find('alice')).toBeNull();
   });
+
+  test.each(['', '\n', '# nobody', '---\n', 'users:', 'users:\n', '{}'])(
+    'R15: that was emptied or half written (%j) is not taken for "nobody may log in"',
+    (text) => {
+      expect(() => readUsers(text, 'users.yaml')).toThrow(/^users\.yaml:\d+:\d+ .*users: \[\]/);
+    },
+  );
 
   test.each([
     ['an unknown key', user('    admin: true\n'), 'users.yaml:2:5 users[0] has the unknown key "admin"'],
@@ -102,7 +108,11 @@ describe('a stand-in for an unknown account', () => {
   });
 
   test('costs what a new hash costs when there is no user', () => {
-    expect(readUsers('', 'x').standIn('stranger').stored).toMatchObject({ memoryKib: 65_536, passes: 3, lanes: 1 });
+    expect(readUsers('users: []', 'x').standIn('stranger').stored).toMatchObject({
+      memoryKib: 65_536,
+      passes: 3,
+      lanes: 1,
+    });
   });
 });
 
@@ -155,6 +165,18 @@ describe('a users file that changes', () => {
     expect((await file.current()).find('alice')).not.toBeNull();
     await file.current();
     expect(problems).toHaveLength(1);
+    expect(await file.isUsable()).toBe(false);
+    await rename(`${path}.gone`, path);
+    expect(await file.isUsable()).toBe(true);
+  });
+
+  test('R15: to an empty one leaves the users as they were', async () => {
+    await using files = new Files();
+    const path = await files.write('users.yaml', USERS);
+    const file = await open(path, () => {});
+    await writeFile(path, '');
+    expect((await file.current()).find('alice')).not.toBeNull();
+    expect(await file.isUsable()).toBe(false);
   });
 
   test('is not opened when it is missing or invalid at the start', async () => {
