@@ -1,40 +1,43 @@
 /** What a stranger sees first: `npm start`. */
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { freePort } from '../support/ports.ts';
 import { rawRequest, requestHead } from '../support/raw-client.ts';
 
 let demo: ChildProcess;
 let port: number;
-const lines: string[] = [];
+let lines: string[] = [];
 
 beforeAll(async () => {
   port = await freePort();
   demo = spawn(process.execPath, [join(import.meta.dirname, '../../demo/start.ts')], {
     env: { ...process.env, PORT: String(port), ADMIN_PORT: String(await freePort()) },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
-  for await (const line of createInterface({ input: demo.stdout! })) {
-    lines.push(line);
-    if (line.startsWith('Stop with')) break;
-  }
+  let [stdout, stderr] = ['', ''];
+  demo.stderr!.on('data', (chunk: Buffer) => {
+    stderr += chunk.toString();
+  });
+  await new Promise<void>((resolve, reject) => {
+    const fail = (what: string) => reject(new Error(`the demo ${what}: ${JSON.stringify({ stdout, stderr })}`));
+    const deadline = setTimeout(() => fail('did not get ready'), 120_000);
+    demo.once('exit', (code) => fail(`exited with ${code}`));
+    demo.stdout!.on('data', (chunk: Buffer) => {
+      stdout += chunk.toString();
+      if (!stdout.includes('\nStop with')) return;
+      clearTimeout(deadline);
+      resolve();
+    });
+  });
+  lines = stdout.split('\n');
 });
 
 afterAll(async () => {
   demo.kill('SIGTERM');
   await new Promise((resolve) => demo.once('exit', resolve));
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
 
 const host = () => `Host: localhost:${port}`;
 

@@ -117,12 +117,13 @@ test('another site gets neither a token nor a refresh out of it', async () => {
   await context.close();
 });
 
-test('logging out takes both cookies away', async () => {
+test('logging out takes both cookies away, and leaves the one that names the device', async () => {
   const { page, context } = await browser.profile();
   await logIn(page);
   const status = await page.evaluate<number>(`fetch('/auth/logout', { method: 'POST' }).then((it) => it.status)`);
   expect(status).toBe(204);
-  expect(await context.cookies([origin, `${origin}/auth/refresh`])).toEqual([]);
+  const left = await context.cookies([origin, `${origin}/auth/refresh`]);
+  expect(left.map(({ name }) => name)).toEqual(['__Host-known-device']);
   expect((await refresh(page)).status).toBe(400);
   await context.close();
 });
