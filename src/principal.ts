@@ -176,20 +176,18 @@ export function claimOf({ claims }: KnownPrincipal, name: string): JSONType | un
 }
 
 /**
- * What a principal is, as far as its upstream tokens depend on it: two principals with equal keys get equal tokens. A
- * list, because only the parts can be told apart whatever they contain (SES-15).
+ * What a principal is, as far as its upstream tokens depend on it: two principals with equal keys get equal tokens. The
+ * credential is part of it: a token may have fewer scopes than its user, and actors. A list, because only the parts can be
+ * told apart whatever they contain (SES-15).
  */
-export function principalKey(principal: KnownPrincipal): readonly JSONType[] {
-  switch (principal.kind) {
-    case 'user':
-      // A token may have fewer scopes than its user, and actors: it never gets what another credential gets.
-      return ['user', principal.session.handle, principal.session.version, principal.credential.compact];
-    case 'service':
-      return [principal.credential.kind.name, principal.issuer, principal.subject, principal.claims];
-    default:
-      return principal satisfies never;
-  }
-}
+export const principalKey = ({ issuer, subject, claims, credential }: KnownPrincipal): readonly JSONType[] => [
+  credential.kind.name,
+  issuer,
+  subject,
+  credential.sid,
+  credential.compact,
+  claims,
+];
 
 /** The claims that a mapping names. A source without a value is left out. */
 export function mappedClaims(principal: Principal, mapping: ClaimMapping): Record<string, JSONType> {

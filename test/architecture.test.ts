@@ -207,6 +207,12 @@ describe('the way of a request', () => {
     );
   });
 
+  test('what kind of principal calls is asked in principal.ts, and in one place of a stage at most', () => {
+    const asks = /(?:principal|asked)\??\.kind (?:===|!==)|switch \((?:principal|asked)\.kind\)/g;
+    const asking = files.flatMap((file) => (code(file).match(asks) ?? []).map(() => file));
+    expect(asking.filter((file) => file !== 'principal.ts')).toEqual(['response/error-page.ts']);
+  });
+
   test('only main.ts, cli/, gateway/ and process/ read the environment or the arguments, only they end the process', () => {
     const allowed = (path: string) => ['main.ts', 'cli', 'gateway', 'process'].includes(roomOf(path));
     expect(files.filter((path) => /\bprocess\.(?:env|argv|exit)\b/.test(code(path)) && !allowed(path))).toEqual([]);

@@ -55,8 +55,7 @@ const DELETE_COOKIES = "Delete this site's cookies in your browser, then try aga
 export function errorPage(reason: Reason, exchange: Exchange, links: PageLinks): Page {
   const { title, detail } = REASONS[reason];
   const { label, href, advice } = mainAction(reason, exchange, links);
-  const subject =
-    exchange.principal?.kind === 'user' && REASONS[reason].status === 403 ? exchange.principal.subject : null;
+  const subject = REASONS[reason].status === 403 ? loggedIn(exchange) : null;
   return {
     title,
     body: html`<p>${detail}</p>
@@ -87,7 +86,7 @@ function mainAction(reason: Reason, exchange: Exchange, links: PageLinks): Actio
   const here = ownTarget(exchange);
   const back = previousTarget(exchange);
   if (NEEDS_LOGIN.has(reason) && admitsLogin(exchange)) return logIn(reason, exchange, links);
-  if (reason === 'route_forbidden' && exchange.principal?.kind === 'user') {
+  if (reason === 'route_forbidden' && loggedIn(exchange) !== null) {
     return { label: 'Log in as somebody else', href: loginPath(links, here, 'switch') };
   }
   if (TEMPORARY.has(status) && here !== null) return { label: 'Try again', href: here };
@@ -95,6 +94,9 @@ function mainAction(reason: Reason, exchange: Exchange, links: PageLinks): Actio
   if (back === null || !(TEMPORARY.has(status) || ABOUT_REQUEST.has(status))) return home;
   return { label: 'Go back', href: back };
 }
+
+/** Who is logged in; `null` for services and for nobody. */
+const loggedIn = ({ principal }: Exchange): string | null => (principal?.kind === 'user' ? principal.subject : null);
 
 /** A form that was sent has to be sent again: what was typed is still there when the reader goes back. */
 function logIn(reason: Reason, exchange: Exchange, links: LoginLinks): Action {

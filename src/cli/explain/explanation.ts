@@ -87,16 +87,10 @@ export interface Explanation {
 /** Runs the request through a stand-in of the gateway, and collects what each stage decided. */
 export async function explainRequest(question: Question, config: Config, clocks: Clocks): Promise<Explanation> {
   const asked = question.credential;
-  await using standIn = await StandIn.open(
-    config,
-    asked?.kind === 'service' ? asked : null,
-    clocks,
-    question.isOutbound,
-  );
+  await using standIn = await StandIn.open(config, asked?.issuer ?? null, clocks, question.isOutbound);
   const { pipeline } = standIn;
-  const sent = ['Host', question.hostHeader, ...question.headers];
-  if (asked?.kind === 'session') sent.push('Cookie', await standIn.cookie(asked));
-  if (asked?.kind === 'service') sent.push('Authorization', await standIn.authorization(asked));
+  const presented = asked === null ? [] : await asked.present(standIn);
+  const sent = ['Host', question.hostHeader, ...question.headers, ...presented];
   const exchange = exchangeOf(question, sent, config, clocks, pipeline);
 
   const screened = pipeline.sanitizer.screen(exchange);

@@ -2,12 +2,14 @@
 
 import { METHODS } from 'node:http';
 import { isIP } from 'node:net';
+import { KINDS } from '../../authentication/kinds.ts';
 import { REASONS } from '../../errors.ts';
 import type { JSONType } from '../../lib/json.ts';
 import { nearest } from '../../lib/nearest.ts';
 import { trim } from '../../lib/trim.ts';
 import type { OutboundConfig } from '../../outbound/section.ts';
 import { UsageFault } from '../command.ts';
+import type { AskedService, StandIn } from './stand-in.ts';
 
 /** The sections that a question is read with. */
 interface AskedSections {
@@ -16,24 +18,16 @@ interface AskedSections {
   readonly issuers: Readonly<Record<string, { readonly kubernetes?: object | undefined }>>;
 }
 
-/** A user whose session the request presents. */
-export interface AskedSession {
-  readonly kind: 'session';
+/** A credential that the request presents. */
+export interface AskedCredential {
+  /** The kind that it is of. */
+  readonly kind: keyof typeof KINDS;
   /** Names it in the output. */
   readonly words: string;
-  readonly subject: string;
-  readonly user: Readonly<Record<string, JSONType>>;
-}
-
-/** A service whose token the request presents. */
-export interface AskedService {
-  readonly kind: 'service';
-  /** Names it in the output. */
-  readonly words: string;
-  /** Name in `issuers`. */
-  readonly issuer: string;
-  readonly subject: string;
-  readonly claims: Readonly<Record<string, JSONType>>;
+  /** Name in `issuers` of the issuer whose token it is; `null` for none. */
+  readonly issuer: string | null;
+  /** Makes it, and returns the header that presents it. */
+  readonly present: (standIn: StandIn) => Promise<readonly [name: string, value: string]>;
 }
 
 /** The request that is asked about. */
@@ -44,7 +38,7 @@ export interface Question {
   readonly hostHeader: string;
   /** Flat name, value list, without Host and without the credential. */
   readonly headers: readonly string[];
-  readonly credential: AskedSession | AskedService | null;
+  readonly credential: AskedCredential | null;
   /** Address of the client. */
   readonly from: string;
   /** Whether the workload calls, on the outbound side. */
@@ -95,7 +89,8 @@ export function readQuestion(method: string, url: string, options: AskedOptions,
   const headers = options.header.flatMap(readHeader);
   const isAsked = (name: string) => headers.some((other, index) => index % 2 === 0 && other.toLowerCase() === name);
   const assumesOwnPage =
-    credential?.kind === 'session' &&
+    credential !== null &&
+    KINDS[credential.kind].isAmbient &&
     !SAFE_METHODS.has(method) &&
     !['origin', 'sec-fetch-site', 'referer'].some(isAsked);
   const own = originOf(hostHeader, config);
@@ -175,27 +170,32 @@ function readHeader(written: string): [string, string] {
 }
 
 /** `roles=customer,roles=admin,email=a@example.com,age:=42`; `subject` names the user. */
-function readSession(written: string): AskedSession {
-  const { subject = 'user', ...user } = readPairs(written);
+function readSession(written: string): AskedCredential {
+  const { subject: name = 'user', ...user } = readPairs(written);
+  const subject = String(name);
   return {
     kind: 'session',
-    words: `the session of ${JSON.stringify(String(subject))}`,
-    subject: String(subject),
-    user,
+    words: `the session of ${JSON.stringify(subject)}`,
+    issuer: null,
+    present: async (standIn) => ['Cookie', await standIn.cookie({ subject, user })],
   };
 }
 
 /** `shop/cart,scope=orders:read`, `cluster:shop/cart` or `billing:invoices`. */
-function readService(written: string, config: AskedSections): AskedService {
+function readService(written: string, config: AskedSections): AskedCredential {
   const [head = '', ...pairs] = written.split(',');
   const { scope, ...claims } = readPairs(pairs.join(','));
   const scopes = Array.isArray(scope) ? scope.join(' ') : scope;
-  const service = readServiceName(head, config);
+  const named = readServiceName(head, config);
+  const service = {
+    ...named,
+    claims: { ...named.claims, ...claims, ...(scopes !== undefined && { scope: scopes }) },
+  };
   return {
     kind: 'service',
     words: `a token of ${service.issuer} for ${JSON.stringify(service.subject)}`,
-    ...service,
-    claims: { ...service.claims, ...claims, ...(scopes !== undefined && { scope: scopes }) },
+    issuer: service.issuer,
+    present: async (standIn) => ['Authorization', await standIn.authorization(service)],
   };
 }
 
@@ -203,7 +203,7 @@ function readService(written: string, config: AskedSections): AskedService {
 const SERVICE_ACCOUNT = /^(?<namespace>[a-z0-9-]{1,63})\/(?<name>[a-z0-9.-]{1,253})$/;
 
 /** An issuer and a subject, or a ServiceAccount, whose issuer is the cluster if there is only one. */
-function readServiceName(written: string, config: AskedSections): Omit<AskedService, 'kind' | 'words'> {
+function readServiceName(written: string, config: AskedSections): AskedService {
   const clusters = Object.keys(config.issuers).filter((name) => config.issuers[name]?.kubernetes !== undefined);
   if (SERVICE_ACCOUNT.test(written)) {
     const [cluster, ...others] = clusters;
@@ -228,7 +228,7 @@ function readServiceName(written: string, config: AskedSections): Omit<AskedServ
 }
 
 /** What the API server writes into a projected token, as far as it does not name a Pod. */
-function serviceAccount(issuer: string, written: string): Omit<AskedService, 'kind' | 'words'> {
+function serviceAccount(issuer: string, written: string): AskedService {
   const [namespace = '', name = ''] = written.split('/');
   return {
     issuer,

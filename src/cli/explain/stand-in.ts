@@ -20,15 +20,30 @@ import { GatewaySeries } from '../../gateway/series.ts';
 import { FixedKeySet } from '../../jwt/key-set.ts';
 import type { CompactToken } from '../../lib/bearer.ts';
 import type { Clocks } from '../../lib/clock.ts';
+import type { JSONType } from '../../lib/json.ts';
 import type { OutboundConfig } from '../../outbound/section.ts';
 import type { Pipeline } from '../../pipeline.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
+import type { UserAttributes } from '../../store/session-record.ts';
 import { AuditLog, auditOn } from '../../telemetry/audit.ts';
 import { createLog } from '../../telemetry/log.ts';
 import { MetricRegistry } from '../../telemetry/registry.ts';
 import type { TokenSource } from '../../token/token-source.ts';
 import type { Forwarder, Outlet } from '../../upstream/forward.ts';
-import type { AskedService, AskedSession } from './question.ts';
+
+/** A user whose session is to be presented. */
+export interface AskedSession {
+  readonly subject: string;
+  readonly user: UserAttributes;
+}
+
+/** A service whose token is to be presented. */
+export interface AskedService {
+  /** Name in `issuers`. */
+  readonly issuer: string;
+  readonly subject: string;
+  readonly claims: Readonly<Record<string, JSONType>>;
+}
 
 /** What would have been sent. */
 export interface Forwarded {
@@ -94,17 +109,17 @@ export class StandIn implements AsyncDisposable {
   }
 
   /**
-   * @param asked       the issuer whose token is going to be presented, if any
+   * @param asked       name of the issuer whose token is going to be presented, if any
    * @param isOutbound  whether it is the workload that asks, on the outbound side
    */
-  static async open(written: Config, asked: AskedService | null, clocks: Clocks, isOutbound = false): Promise<StandIn> {
+  static async open(written: Config, asked: string | null, clocks: Clocks, isOutbound = false): Promise<StandIn> {
     const config = { ...written, issuers: mapValues(written.issuers, withStandInIssuer) };
-    const key = asked === null ? null : await standInKey(asked.issuer, config);
+    const key = asked === null ? null : await standInKey(asked, config);
     const contents = {
       ...(await readContents(wholeDraft(config), new FileReader(clocks, () => true))),
       // Nobody else's tokens can be verified, and nobody is asked for keys.
       issuers: new Map(
-        Object.keys(config.issuers).map((name) => [name, name === asked?.issuer && key !== null ? key.keys : NO_KEYS]),
+        Object.keys(config.issuers).map((name) => [name, name === asked && key !== null ? key.keys : NO_KEYS]),
       ),
     };
     const log = createLog('silent', { write: () => {} });
