@@ -51,7 +51,7 @@ interface PrincipalCredential {
   readonly kind: CredentialTraits;
   /** When it ends unless it is revoked before; wall clock; `Infinity` when it has no end. */
   readonly endsAtMs: number;
-  /** Whose word the subject is; `null` where it is ours. Together with the subject, it says who the principal is. */
+  /** The issuer of the subject; `null` for this gateway. Together with the subject, it identifies the principal. */
   readonly presentedIssuer: PresentedIssuer | null;
   /** Handle of the session of ours that it stands for; `null` for none. A session of another issuer is none. */
   readonly sid: Sid | null;
@@ -64,7 +64,7 @@ interface PrincipalCredential {
 /** The `act` claim (RFC 8693 §4.1): who acts now, and inside it who acted before. */
 export interface Actor {
   readonly sub: string;
-  /** Whose word `sub` is; left out where it is ours. */
+  /** The issuer of `sub`; left out for this gateway. */
   readonly iss?: PresentedIssuer;
   readonly act?: Actor;
 }

@@ -9,6 +9,6 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
 /** As in package.json: `0.1.0`. */
 export const VERSION = version;
 
-/** The commit that it was built from, as whoever built the image said (`--build-arg REVISION=…`); else `unknown`. */
+/** The commit that it was built from, as set when the image was built (`--build-arg REVISION=…`); else `unknown`. */
 export const revisionOf = (env: Readonly<Record<string, string | undefined>>): string =>
   env['SALLYPORT_REVISION'] || 'unknown';

@@ -1,6 +1,6 @@
 /**
  * admin: what operators and the machinery around a gateway ask of it, on an address of its own that is never the public
- * one. Probes, metrics and the public keys are open to whoever reaches it; everything else is guarded.
+ * one. Probes, metrics and the public keys are open to every client that reaches it; everything else is guarded.
  *
  * Paths are matched exactly, queries are accepted only where they mean something, nothing is normalised: what a probe
  * asks for cannot be mistaken for anything else (CFG-14). It answers until the process ends, also while it drains.

@@ -15,7 +15,7 @@ export interface AdminParts {
 /** One request to the admin listener. */
 export interface AdminRequest {
   readonly id: string;
-  /** Address of whoever asks. */
+  /** Address of the client. */
   readonly client: string;
   /** The segment that a path ends with, where its endpoint takes one. */
   readonly segment: string;

@@ -2,7 +2,7 @@
  * authentication: at most one credential in, a principal out, or a Denial 400 or 401, or a fault 503.
  *
  * The route's rule says which kinds it accepts (`kinds.ts`); the verifier of a kind judges its credentials. Only a public
- * route is let through without looking. Answers at once, without a promise, when the credential is cached and trusted.
+ * route is passed without looking. Answers at once, without a promise, when the credential is cached and trusted.
  */
 
 import { Denial } from '../errors.ts';

@@ -14,7 +14,7 @@ export class AuthenticationSeries implements AuthenticationEvents {
   constructor(registry: MetricRegistry) {
     this.#streamsEnded = registry.counter(
       'streams_ended_total',
-      'Open answers and WebSockets that were cut because their session or token had ended.',
+      'Open responses and WebSockets that were cut because their session or token had ended.',
       { credential: ENDING },
     );
   }

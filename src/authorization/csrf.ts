@@ -27,9 +27,9 @@ export const csrfRules = ({ allowMissingOrigin, additionalOrigins }: CsrfConfig)
   additionalOrigins: new Set(additionalOrigins),
 });
 
-const FOREIGN_ORIGIN = new Denial('origin_forbidden', 'Origin is not ours');
+const FOREIGN_ORIGIN = new Denial('origin_forbidden', 'Origin is not accepted');
 const FOREIGN_SITE = new Denial('origin_forbidden', 'Sec-Fetch-Site is not same-origin');
-const FOREIGN_REFERER = new Denial('origin_forbidden', 'Referer is not ours');
+const FOREIGN_REFERER = new Denial('origin_forbidden', 'Referer is not accepted');
 const NO_ORIGIN = new Denial('origin_forbidden', 'neither Origin nor Sec-Fetch-Site nor Referer');
 const NO_PUBLIC_ORIGIN = new Denial('origin_forbidden', 'host has no public origin');
 
@@ -39,7 +39,7 @@ const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 /**
  * Judges where a request with a session comes from.
  *
- * @returns `null` when it may go on
+ * @returns `null` when it is allowed
  */
 export function originProblem(request: ScreenedRequest, rules: CsrfRules): Denial | null {
   if (SAFE_METHODS.has(request.method) && !request.isWebSocket) return null;

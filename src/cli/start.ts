@@ -93,7 +93,7 @@ async function runGateway(path: string, loaded: ReadInstance, io: CliIo, isForPe
     );
     const instance = await Promise.race([starting, signals.next()]);
     if (typeof instance === 'string') {
-      log.info({ signal: instance }, 'ended by a signal before it served anybody');
+      log.info({ signal: instance }, 'stopped by a signal before it was ready');
       return EXIT.ok;
     }
     const { text, fields } = await readiness(instance, loaded, io);
@@ -182,7 +182,7 @@ async function untilEnd(
   const beganMs = clocks.monotonicMs();
   const afterMs = () => Math.round(clocks.monotonicMs() - beganMs);
   if (signal === 'hopeless') {
-    log.fatal('no worker starts any more: the process ends');
+    log.fatal('workers keep failing to start: the process ends');
     await instance.close();
     return EXIT.failed;
   }

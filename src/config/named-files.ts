@@ -96,7 +96,7 @@ export async function readPair(
   throw faultAt([...at, problem.of], new ConfigFault(`${path} ${problem.what}`));
 }
 
-/** Whatever the bytes are: what is not PEM is told as such. */
+/** Decodes any bytes; the caller reports text that is not PEM. */
 async function readPem(path: string): Promise<string> {
   try {
     return await readFile(path, 'latin1');

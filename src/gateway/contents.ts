@@ -50,7 +50,7 @@ export interface Contents {
 export interface ReadConfig {
   readonly config: Config;
   readonly contents: Contents;
-  /** Files that cannot be used any more and whose previous contents stay in use: see {@link isKept}. */
+  /** Files that became unusable and whose previous contents stay in use: see {@link isKept}. */
   readonly kept: readonly ConfigFault[];
 }
 
@@ -109,7 +109,7 @@ export async function readConfig(config: Config, clocks: Clocks, inUse: Config |
   return { config, contents, kept: reader.mistakes };
 }
 
-/** The parts that outlive a configuration: they go on with what they have read. */
+/** The parts that outlive a configuration and keep what they have read. */
 const KEPT: readonly KeyPath[] = [
   ['listeners', 'public', 'tls'],
   ['upstreamToken', 'keys'],

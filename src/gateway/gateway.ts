@@ -54,7 +54,7 @@ export class Gateway {
   readonly #listeners: Listeners;
   /** The present one, and those before it that still have exchanges in progress. */
   readonly #generations = new Set<Generation>();
-  /** Aborted at the end: nothing is waited for any more. */
+  /** Aborted at the end: from then on nothing waits. */
   readonly #closing = new AbortController();
   #generation: Generation;
   #isListening = false;

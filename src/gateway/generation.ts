@@ -19,7 +19,7 @@ import type { Runtime } from './compile.ts';
 const DRAIN_LIMIT_MS = 5 * 60_000;
 
 /** A reload has removed the listener from the configuration; it stays open until a restart. */
-const NOT_CONFIGURED = new Denial('host_not_served', 'the configuration does not have this listener any more');
+const NOT_CONFIGURED = new Denial('host_not_served', 'the configuration no longer has this listener');
 
 /** One compiled configuration while exchanges run on it. */
 export class Generation {
@@ -60,7 +60,7 @@ export class Generation {
   }
 
   /**
-   * Resolves when its last exchange is over and everything that its successor does not go on with is closed.
+   * Resolves when its last exchange is over and everything that its successor does not reuse is closed.
    *
    * @param signal  ends the waiting
    */
@@ -71,7 +71,7 @@ export class Generation {
     await settledWithin(unused, null, signal);
   }
 
-  /** Closes at once what its successor does not go on with; everything when there is none. */
+  /** Closes at once what its successor does not reuse; everything when there is none. */
   async close(successor: Runtime | null = null): Promise<void> {
     const sharedKeys = new Set([...(successor?.issuers.values() ?? [])].map(({ keys }) => keys));
     for (const { keys } of this.runtime.issuers.values()) if (!sharedKeys.has(keys)) keys.close();

@@ -156,7 +156,7 @@ export class LongLived {
   }
 }
 
-/** Waits for a close, but not for ever. */
+/** Waits for a close, but not indefinitely. */
 export const closed = (closing: Promise<unknown>): Promise<void> =>
   settledWithin(closing, CLOSE_TIMEOUT_MS, new AbortController().signal);
 

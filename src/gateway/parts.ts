@@ -26,7 +26,7 @@ import * as upstreamToken from '../token/lint.ts';
 import * as upstream from '../upstream/lint.ts';
 import * as processes from './lint.ts';
 
-/** The parts. The order is that in which their rules are asked; findings are in the order of the file all the same. */
+/** The parts, in the order in which their rules run; findings are in the order of the file anyway. */
 export const PARTS = [
   { name: 'processes', codes: processes.codes, lint: processes.lint },
   { name: 'listeners', codes: listener.codes, lint: listener.lint },

@@ -22,7 +22,7 @@ export interface VerificationKey {
 /** The result of reading a set. */
 export interface ReadKeySet {
   readonly keys: readonly VerificationKey[];
-  /** Entries that must never verify anything, as fixed text: somebody made a mistake, or worse. */
+  /** Entries that must never verify anything, as fixed text: a mistake, or an attack. */
   readonly refused: readonly string[];
   /** How many entries are for another use or algorithm. */
   readonly otherCount: number;

@@ -18,7 +18,7 @@ export const CLOCK_LEEWAY_MS: number = 2 * MAX_CLOCK_SKEW_MS;
 /** The longest time that a token of a session can be accepted, whatever is configured. */
 export const MAX_SESSION_TOKEN_MS: number = MAX_TOKEN_LIFETIME_MS + CLOCK_LEEWAY_MS;
 
-/** Longest lifetime for which an operator can revoke a token; a longer one is taken for a mistake in the unit. */
+/** Longest lifetime for which an operator can revoke a token; a longer one is probably a mistake in the unit. */
 export const MAX_REVOCABLE_LIFETIME_MS: number = 400 * 86_400_000;
 
 /** Share of its life after which a kept token is no longer sent, so that it reaches its verifier with time to spare. */

@@ -12,8 +12,8 @@ import { readCredential, type ServerConfig } from './client-credential.ts';
 import type { DatedToken } from './kept-token.ts';
 import { expiryOf, unverifiedClaims } from './unverified.ts';
 
-const SUBJECT_REFUSED = new Denial('token_invalid', 'authorization server refuses the token of the call');
-const REFUSED = new Denial('exchange_refused', 'authorization server gives no token for this destination');
+const SUBJECT_REFUSED = new Denial('token_invalid', 'authorization server refused the token of the call');
+const REFUSED = new Denial('exchange_refused', 'authorization server grants no token for this destination');
 
 /** Longest answer that is read. */
 const MAX_ANSWER_BYTES = 64 * 1024;

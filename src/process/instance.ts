@@ -28,7 +28,7 @@ interface InstanceOptions {
   readonly build: Build;
   /** The configuration file to watch; `null` when there is none (standard input). */
   readonly watchedFile: string | null;
-  /** Called when no worker starts any more. The process should exit with an error. */
+  /** Called when workers keep failing to start. The process should exit with an error. */
   readonly onHopeless: () => void;
 }
 

@@ -41,10 +41,10 @@ export class WorkerSeries {
   constructor(registry: MetricRegistry) {
     this.ready = registry.readGauge(
       'workers_ready',
-      'Worker processes that serve; none where one process does all.',
+      'Worker processes that serve; none where the gateway is one process.',
       {},
     );
-    this.restarts = registry.counter('workers_restarts_total', 'Worker processes that were started again.');
+    this.restarts = registry.counter('workers_restarts_total', 'Restarts of worker processes.');
   }
 }
 

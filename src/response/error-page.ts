@@ -40,7 +40,7 @@ export const NEEDS_LOGIN = new Set<Reason>([
   'session_expired',
 ]);
 
-/** 401s of a session that was there, and is not any more. */
+/** Reasons of a 401 for a session that has ended. */
 export const ENDED = new Set<Reason>(['session_unknown', 'session_expired']);
 
 /** Statuses for which the same request may succeed later. */
@@ -118,7 +118,7 @@ export function admitsLogin({ route, isOwnEndpoint }: Exchange): boolean {
  * The address of the login page.
  *
  * @param returnTo  where to go after it, if anywhere
- * @param mark      `switch`: for somebody who is logged in; `ended`: a session has ended
+ * @param mark      `switch`: for a user who is logged in; `ended`: a session has ended
  */
 export function loginPath(
   { basePath, maxTargetBytes }: LoginLinks,

@@ -211,7 +211,7 @@ function loginRedirect(exchange: Exchange, reason: Reason, links: PageLinks): st
   const { screened, route } = exchange;
   if (screened === null || screened.publicOrigin === null || screened.method !== 'GET' || screened.isWebSocket)
     return null;
-  // Without a route: an endpoint of ours that is about the session, or nothing that logging in would help with.
+  // Without a route: an endpoint of the gateway for the session, or something that a login would not change.
   const mode = route?.onUnauthenticated ?? (exchange.isOwnEndpoint ? 'auto' : 'challenge');
   if (mode === 'challenge') return null;
   if (!admitsLogin(exchange) || (mode === 'auto' && !isNavigation(screened))) return null;

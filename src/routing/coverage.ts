@@ -135,7 +135,7 @@ class Coverage {
     }
   }
 
-  /** Finds out whether somebody without a session gets to the login page of the configuration. */
+  /** Checks that a client without a session reaches the login page of the configuration. */
   reportLoginPage(publicOrigin: readonly string[], page: string): void {
     const takers = publicOrigin.map((origin) => this.#taker({ host: new URL(origin).hostname, path: page }, 'GET'));
     const taker = takers.find((route) => route === null || route.credential.kind === 'required');

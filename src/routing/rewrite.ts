@@ -18,7 +18,7 @@ const NOT_CANONICAL = new Denial('request_ambiguous', 'rewritten path has an emp
 /**
  * Compiles the `rewrite` of a route.
  *
- * @returns `null` when the path goes on unchanged
+ * @returns `null` when the path stays as it is
  */
 export function compileRewrite(config: RouteConfig['rewrite']): Rewrite | null {
   if (config === undefined) return null;

@@ -34,7 +34,7 @@ export interface Route {
   readonly audience: string;
   /** Which Host the upstream gets; `null` takes the rule of the upstream. */
   readonly hostHeader: 'preserve' | 'endpoint' | null;
-  /** Whether the upstream is told who the client is, as the upstream's rule says: not where the client is the workload. */
+  /** Whether the headers that name the client are sent, as the upstream's rule says; not where the client is the workload. */
   readonly namesClient: boolean;
   /** What the upstream gets for the principal: a minted token, the service token as it was presented, or nothing. */
   readonly upstreamToken: RouteConfig['upstreamToken'];

@@ -27,7 +27,10 @@ export interface CookieLimits {
 const TOO_LARGE = new Denial('headers_too_large', 'cookies too large');
 const TOO_MANY = new Denial('headers_too_large', 'too many cookies');
 const DUPLICATE = new Denial('session_invalid', 'session cookie sent more than once');
-const LOOKALIKE = new Denial('session_invalid', 'a cookie whose name a lenient reader takes for the session cookie');
+const LOOKALIKE = new Denial(
+  'session_invalid',
+  'a cookie whose name a lenient parser reads as that of the session cookie',
+);
 
 /**
  * Splits a Cookie header into the session cookie and the rest.

@@ -16,7 +16,7 @@ interface StoreSurroundings {
 }
 
 /**
- * Opens the store. A store that cannot be reached yet is opened all the same: it answers later, and until then the
+ * Opens the store. A store that cannot be reached yet is opened nevertheless: it answers later, and until then the
  * gateway is not ready.
  *
  * @throws ConfigFault when the store refuses the gateway, or a file that the configuration names cannot be used

@@ -23,7 +23,7 @@ export class StoreSeries {
       // Not STORE_OPERATIONS: a store in this process has no commands, and so no series of them.
       { command: CONFIGURED },
     );
-    this.#errors = registry.counter('store_errors_total', 'Commands to the store that failed, by reason.', {
+    this.#errors = registry.counter('store_errors_total', 'Failed commands to the store, by reason.', {
       reason: STORE_ERROR_REASONS,
     });
   }

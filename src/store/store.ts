@@ -46,7 +46,7 @@ export interface SessionStore {
   /**
    * Ends one session and publishes its end to the feed.
    *
-   * @returns the session that ended, or `null` when there was none (its end is published all the same)
+   * @returns the session that ended, or `null` when there was none (its end is published anyway)
    */
   end(handle: SessionHandle): Promise<SessionRecord | null>;
 

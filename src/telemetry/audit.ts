@@ -56,7 +56,7 @@ type Event =
       readonly kind: string;
     }
   | {
-      /** A replaced token was used again after its grace: somebody has a copy. The family and its session have ended. */
+      /** A replaced token was used again after its grace: someone has a copy. The family and its session have ended. */
       readonly event: 'refresh_reuse_detected';
       readonly subject: string;
       readonly handle: SessionHandle;
@@ -78,7 +78,7 @@ type Event =
       /** A client of the token endpoint. */
       readonly clientId: string;
       readonly subject: string;
-      /** Whose word the subject is; `null` where it is ours. */
+      /** The issuer of the subject; `null` for this gateway. */
       readonly subjectIssuer: PresentedIssuer | null;
       readonly audience: string;
       readonly scopes: readonly string[];
@@ -87,7 +87,7 @@ type Event =
       readonly handle: SessionHandle | null;
       /** Who acts for the subject, the most recent actor first. */
       readonly actors: readonly string[];
-      /** Whose word each of them is; `null` where it is ours. */
+      /** The issuer of each of them; `null` for this gateway. */
       readonly actorIssuers: readonly (PresentedIssuer | null)[];
     }
   | {
@@ -108,7 +108,7 @@ type Event =
       readonly audience: string | null;
       /** `null` when the subject token was not verified. */
       readonly subject: string | null;
-      /** Whose word the subject is; `null` where it is ours, or not known. */
+      /** The issuer of the subject; `null` for this gateway, or where it is unknown. */
       readonly subjectIssuer: PresentedIssuer | null;
       readonly reason: Reason;
       /** Fixed words that name the rule; `null` when something was broken. */
@@ -145,7 +145,7 @@ type Event =
       readonly note: string | null;
       /** `null` when nobody was authenticated. */
       readonly subject: string | null;
-      /** Whose word the subject is; `null` where it is ours, or nobody was authenticated. */
+      /** The issuer of the subject; `null` for this gateway, or where no one was authenticated. */
       readonly subjectIssuer: PresentedIssuer | null;
     };
 
@@ -179,7 +179,7 @@ export function auditOn(stream: LineStream & { readonly isFull?: boolean }): Aud
 /** What a login or a token needs of the audit stream. */
 type OnAuditFailure = 'serve' | 'refuse';
 
-/** Events that give somebody something, and that are refused when they have to be recorded and cannot be. */
+/** Events that grant something. They are refused when they have to be recorded and cannot be. */
 type Grant = Extract<Event, { readonly event: 'login' | 'refresh_begun' | 'token_exchanged' | 'token_issued' }>;
 
 /** Writes the audit stream of a process. */

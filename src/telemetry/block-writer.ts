@@ -1,6 +1,6 @@
 /**
  * Writes blocks to a file descriptor that may not take them: a full disk, a pipe that nobody reads. What waits is
- * bounded, the event loop never waits, and writing goes on when it can.
+ * bounded, the event loop never waits, and writing continues when it can.
  */
 
 import { write } from 'node:fs';

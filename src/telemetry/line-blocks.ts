@@ -8,7 +8,7 @@
 
 /** Where blocks go. */
 export interface BlockSink {
-  /** Takes a block, which is not changed any more. */
+  /** Takes a block, which no longer changes. */
   write(block: Uint8Array): void;
   /** Whether a block is being written, or waits. */
   readonly isBusy: boolean;
@@ -18,7 +18,7 @@ export interface BlockSink {
   idle(): Promise<void>;
 }
 
-/** Who is told about lost lines. */
+/** Receives reports of lost lines. */
 export interface LossReports {
   onLost(lines: number): void;
   /** Lines are written again. @param lost  how many were not */

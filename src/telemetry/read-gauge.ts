@@ -1,4 +1,4 @@
-/** Gauges whose values somebody knows at any time: they are read when the metrics are scraped, not kept up to date. */
+/** Gauges whose values are known at any time: they are read when the metrics are scraped, not kept up to date. */
 
 import type { Registry } from 'prom-client';
 import { type Exported, Family } from './hot-metrics.ts';

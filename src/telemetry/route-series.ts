@@ -8,7 +8,7 @@ const CODE_CLASSES = ['1xx', '2xx', '3xx', '4xx', '5xx'] as const;
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', '_OTHER'] as const;
 /** Kinds of principals. A principal of any other kind cannot be recorded, so it does not compile. */
 const PRINCIPAL_KINDS = ['user', 'service', 'anonymous'] as const;
-/** A kind of principals: the label of requests that were let through. */
+/** A kind of principal: the label of requests that were allowed. */
 export type PrincipalKind = (typeof PRINCIPAL_KINDS)[number];
 
 /** Route label of requests that matched no route. */
@@ -24,7 +24,7 @@ interface RequestObservation {
   readonly status: number;
   /** Status of the upstream's answer; read only if `firstByteMs` says that there was one. */
   readonly upstreamStatus: number;
-  /** Who was let through; `null` when nobody was authenticated. */
+  /** The kind of principal that was allowed; `null` when no one was authenticated. */
   readonly principalKind: PrincipalKind | null;
   /** Why it was refused or failed; `null` when it was not. */
   readonly reason: Reason | null;
@@ -113,12 +113,12 @@ export class RequestSeries {
     this.responseBytes = registry.hotCounter('http_response_bytes_total', 'Bytes of response bodies.', ['route']);
     this.ownedHeaders = registry.hotCounter(
       'owned_headers_removed_total',
-      'Headers that only the gateway may write, and that clients sent.',
+      'Headers sent by clients that only the gateway may write.',
       ['route'],
     );
     this.decisions = registry.hotCounter(
       'auth_decisions_total',
-      'Requests let through (by kind of principal), denied or failed (by reason).',
+      'Requests allowed (by kind of principal), denied or failed (by reason).',
       ['route', 'outcome', 'reason'],
     );
     this.upstreamDuration = registry.hotHistogram(
@@ -127,7 +127,7 @@ export class RequestSeries {
       LONG_BUCKETS_SEC,
       ['upstream', 'code_class'],
     );
-    this.upstreamErrors = registry.hotCounter('upstream_errors_total', 'Forwards that failed, by reason.', [
+    this.upstreamErrors = registry.hotCounter('upstream_errors_total', 'Failed forwards, by reason.', [
       'upstream',
       'reason',
     ]);
@@ -143,7 +143,7 @@ export class RouteMetrics {
   readonly inFlight: HotNumber;
   readonly #durations: readonly HotHistogram[];
   readonly #overhead: HotHistogram;
-  /** By reason, and by kind of principal for what was let through. */
+  /** By reason, and by kind of principal for allowed requests. */
   readonly #decisions = new Map<string, HotNumber>();
   readonly #requestBytes: HotNumber;
   readonly #responseBytes: HotNumber;

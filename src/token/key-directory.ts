@@ -74,7 +74,7 @@ export async function addKey(
   return kid;
 }
 
-/** Does what writes to a directory. A directory that cannot be written to, a read-only mount say, is told as such. */
+/** Runs an operation that writes to a directory, and reports a directory that cannot be written to, such as a read-only mount. */
 async function inWritable<T>(directory: string, write: () => Promise<T>): Promise<T> {
   try {
     return await write();

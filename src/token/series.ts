@@ -16,10 +16,10 @@ export class TokenSeries implements TokenEvents {
   constructor(registry: MetricRegistry) {
     this.#minted = registry.counter(
       'tokens_minted_total',
-      'Upstream tokens signed: the first one of its principal for its audience, one in place of another near its end, or one in place of another that was not to be sent again (signing key, settings or revocation).',
+      'Upstream tokens signed: the first of a principal for an audience, one to replace another near its end, or one to replace another that must not be sent again (signing key, settings or revocation).',
       { cause: MINT_CAUSES },
     );
-    this.#reused = registry.hotCounter('tokens_reused_total', 'Upstream tokens sent again.', []).child({});
+    this.#reused = registry.hotCounter('tokens_reused_total', 'Upstream tokens reused.', []).child({});
     this.#mintDuration = registry.histogram(
       'token_mint_duration_seconds',
       'Time to sign an upstream token.',
@@ -27,7 +27,7 @@ export class TokenSeries implements TokenEvents {
     );
     this.#keyAge = registry.readGauge(
       'signing_key_age_seconds',
-      'How long the active signing key has been active, and the next one been published; none where there is no next one.',
+      'How long the active signing key has been active, and the next one has been published; none where there is no next one.',
       { state: ['active', 'next'] },
       'max',
     );

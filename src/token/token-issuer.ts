@@ -16,7 +16,7 @@ import type { SigningKey } from './signing-key.ts';
 /** What a token is to say. `null` is left out of it. */
 export interface MintRequest {
   readonly subject: string;
-  /** Whose word the subject is (`presented_iss`); `null` where it is ours. */
+  /** The issuer of the subject (`presented_iss`); `null` for this gateway. */
   readonly presentedIssuer: PresentedIssuer | null;
   readonly audience: string;
   /** The `scope` claim (RFC 8693 §4.2); an empty set leaves the claim out, `null` leaves it to a mapping. */

@@ -4,7 +4,7 @@ import { errors } from 'undici';
 import { Denial, GatewayFault, UpstreamFault } from '../errors.ts';
 import { RequestBodyError } from './request-body.ts';
 
-const BODY_TOO_LARGE = new Denial('body_too_large', 'request body grew over its limit');
+const BODY_TOO_LARGE = new Denial('body_too_large', 'request body exceeded its limit');
 const BODY_STALLED = new Denial('request_timeout', 'request body stalled');
 
 const TIMEOUTS = new Set(['UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'ETIMEDOUT']);

@@ -64,7 +64,7 @@ export class Forwarder implements ForwardingOwner {
     target: string,
     token: CompactToken | null,
   ): void {
-    // The client may have left while its credential was looked up: nobody would tell the upstream of it any more.
+    // The client may have left while its credential was looked up; nothing later would abort the upstream request.
     if (exchange.isOver) return;
     const headers = this.prepare(exchange, request, permit, token);
     if (headers instanceof Denial) {

@@ -106,7 +106,7 @@ function pushTraceContext(headers: string[], request: ScreenedRequest): void {
   if (tracestate !== null) headers.push('tracestate', tracestate);
 }
 
-/** Plain identity headers. A source without a value writes nothing; the client's copy is gone all the same (HDR-07). */
+/** Plain identity headers. A source without a value writes nothing; the client's copy is removed anyway (HDR-07). */
 function pushIdentity(headers: string[], { principal, route }: Permit): void {
   const { identityHeaders } = route;
   for (let index = 0; index + 1 < identityHeaders.length; index += 2) {

@@ -7,7 +7,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Permit } from '../authorization/permit.ts';
 import { foldHeaderName } from '../lib/header-name.ts';
 
-/** About one connection only, or ours to say; and the length, which is written last. */
+/** Headers about one connection only, or set by the gateway; and the length, which is written last. */
 const DROPPED = new Set([
   'connection',
   'content-length',

@@ -17,7 +17,7 @@ export class FrameTracker {
   /** Bytes of data frames so far. Control frames, such as the pongs of a browser, are no use that anybody makes of it. */
   dataBytes = 0;
 
-  /** Whether everything seen so far ends where a frame ends, so that a frame of ours may follow. */
+  /** Whether everything seen so far ends where a frame ends, so that the gateway may add a frame of its own. */
   get isAtBoundary(): boolean {
     return this.#headerLength === 0 && this.#payloadLeft === 0;
   }

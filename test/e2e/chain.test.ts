@@ -264,14 +264,14 @@ describe('a token at the wrong place is refused there, and the log of that place
     await recorded(gateway(), { event: 'denied', id: idOf(answer), reason: 'token_invalid', note });
   });
 
-  const REFUSED_THERE = 'authorization server refuses the token of the call';
-  const NOT_OURS = 'subject token: not one of our live tokens';
-  const NOT_FOR_CART = 'subject token: made out to another than the client that presents it';
+  const REFUSED_THERE = 'authorization server refused the token of the call';
+  const NOT_LIVE = 'subject token: not a live token of this gateway';
+  const NOT_FOR_CART = 'subject token: its audience is not the client that presents it';
   const AT_EXCHANGE: readonly (readonly [string, () => Promise<string>, string])[] = [
     ['JWT-54: of orders, replayed at the outbound side of cart', () => tokenOfOrders(cookie), NOT_FOR_CART],
     ['JWT-36: for another audience', () => signed({ aud: 'billing', sub: 'audience' }), NOT_FOR_CART],
-    ['JWT-35: of another issuer', () => signed({ aud: 'cart', ...OF_ANOTHER_ISSUER }), NOT_OURS],
-    ['JWT-38: forged', () => forged('cart'), NOT_OURS],
+    ['JWT-35: of another issuer', () => signed({ aud: 'cart', ...OF_ANOTHER_ISSUER }), NOT_LIVE],
+    ['JWT-38: forged', () => forged('cart'), NOT_LIVE],
   ];
   // One after the other: the token endpoint's record is known by its reason alone.
   test.each(AT_EXCHANGE)('%s: by the token endpoint, and the call does not go out', async (_title, token, note) => {

@@ -19,7 +19,7 @@ const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 const invalid = (note: string) => new Denial('token_request_invalid', note);
 const unauthorized = (note: string) => new Denial('client_unauthorized', note);
 const SEVERAL = invalid('more than one client credential');
-const ASSERTION_TYPE_WRONG = invalid('client_assertion without its type, or the type of another');
+const ASSERTION_TYPE_WRONG = invalid('client_assertion without its type, or with another type');
 const OTHER_CLIENT_ID = invalid('client_id is not the client that the credential names');
 const NONE = unauthorized('no client credential');
 const SECRET_IN_BODY = unauthorized('client_secret in the body, which is not accepted');

@@ -1,5 +1,5 @@
 /**
- * authentication/revocation: which tokens that verify are refused all the same, because they were revoked before their
+ * authentication/revocation: which tokens are refused although they verify, because they were revoked before their
  * time. Asked on every use of a token, also of one that is remembered as verified, so it answers in process.
  */
 

@@ -19,13 +19,13 @@ export class RevocationSeries implements RevocationEvents {
     );
     this.#age = registry.readGauge(
       'token_revocations_age_seconds',
-      'How long ago it was last proven that no revocation of a token is missing; infinite before the first time.',
+      'Time since the last proof that no revocation of a token is missing; infinite before the first.',
       {},
       'max',
     );
     this.#forgotten = registry.counter(
       'token_revocations_forgotten_total',
-      'Revocations that were dropped before their end, because there were too many.',
+      'Revocations that were dropped before their end because there were too many.',
     );
   }
 

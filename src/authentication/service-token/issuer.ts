@@ -16,7 +16,7 @@ import type { KeyRules } from '../../jwt/verification-keys.ts';
 import type { LearntIssuer } from './cluster.ts';
 import { type IssuerConfig, type KeySource, keySourceOf } from './section.ts';
 
-/** What kind of issuer: what its tokens look like, and by what they are told to be its. */
+/** The kind of an issuer: the form of its tokens, and how they are recognised. */
 type IssuerKind = 'own' | 'jwt' | 'kubernetes' | 'jwt-svid';
 
 /** The rules for the tokens of one issuer. */

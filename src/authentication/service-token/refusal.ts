@@ -1,5 +1,5 @@
 /**
- * Why a service token is refused. The client is told the same whatever it was (`invalid_token`, RFC 6750 §3.1); this is
+ * Why a service token is refused. The client always gets the same answer (`invalid_token`, RFC 6750 §3.1); this is
  * for the log and for the metric, whose label it is.
  */
 

@@ -30,17 +30,17 @@ export class ServiceTokenSeries implements ServiceTokenEvents {
     );
     this.#fetches = registry.counter(
       'jwks_fetches_total',
-      'Fetches of the keys of an issuer: refreshed, failed, or partial when some of them had to be left out.',
+      'Fetches of the keys of an issuer: refreshed, failed, or partial when some keys had to be left out.',
       { issuer: CONFIGURED, result: FETCH_RESULTS },
     );
     this.#accepted = registry.hotCounter(
       'service_tokens_accepted_total',
-      'Service tokens that were good, by issuer, and whether they were remembered or their signature was verified.',
+      'Accepted service tokens by issuer, and whether they were remembered or their signature was verified.',
       ['issuer', 'from'],
     );
     this.#refused = registry.counter(
       'service_tokens_refused_total',
-      'Service tokens that were refused, by issuer (`_none`: of no issuer that the route accepts) and problem.',
+      'Refused service tokens by issuer (`_none`: of no issuer that the route accepts) and problem.',
       { issuer: CONFIGURED, problem: SERVICE_TOKEN_PROBLEMS },
     );
   }

@@ -156,7 +156,7 @@ export class ServiceTokens {
     });
   }
 
-  /** Clusters with the same `iss` are told apart by their keys: one of the issuers is enough. */
+  /** Clusters with the same `iss` differ in their keys, so it is enough that one of the issuers verifies the token. */
   async #verifyWithAny(
     token: CompactToken,
     decoded: DecodedToken,

@@ -1,4 +1,4 @@
-/** A session as a kind of credential: the cookie that a browser was given when somebody logged in. */
+/** A session as a kind of credential: the cookie that a browser got at login. */
 
 import { z } from 'zod';
 import { Denial } from '../../errors.ts';

@@ -21,16 +21,16 @@ export class SessionSeries implements SessionEvents {
   constructor(registry: MetricRegistry) {
     this.#lookup = registry.histogram(
       'session_lookup_duration_seconds',
-      'Time to look up a session that was not in process, by the store that was asked: memory or redis.',
+      'Time to look up a session that was not in the cache, by store: memory or redis.',
       SHORT_BUCKETS_SEC,
       { source: CONFIGURED },
     );
     this.#cacheHits = registry
-      .hotCounter('session_cache_hits_total', 'Requests whose session was in process and trusted.', [])
+      .hotCounter('session_cache_hits_total', 'Requests whose session was in the cache and trusted.', [])
       .child({});
     this.#cacheMisses = registry.counter(
       'session_cache_misses_total',
-      'Requests for whose session the store was asked.',
+      'Requests whose session was read from the store.',
     );
     this.#cacheEvictions = registry.counter(
       'session_cache_evictions_total',
@@ -40,13 +40,13 @@ export class SessionSeries implements SessionEvents {
       'session_cache_invalidations_total',
       'Sessions that left the cache because they were revoked.',
     );
-    this.cacheEntries = registry.readGauge('session_cache_entries', 'Sessions in process.', {});
+    this.cacheEntries = registry.readGauge('session_cache_entries', 'Sessions in the process cache.', {});
     this.#servedDuringOutage = registry.counter(
       'sessions_served_during_outage_total',
       'Requests served from cache while the store did not answer.',
     );
     this.#opened = registry.counter('sessions_opened_total', 'Logins by method.', { method: LOGIN_METHODS });
-    this.#ended = registry.counter('sessions_ended_total', 'Sessions that were ended, by cause.', {
+    this.#ended = registry.counter('sessions_ended_total', 'Ended sessions, by cause.', {
       cause: SESSION_END_CAUSES,
     });
   }

@@ -31,7 +31,7 @@ export class WorkloadVerifier implements CredentialVerifier<AcceptedWorkload, Se
 
   /**
    * @returns the workload; where the destination exchanges a token and the call has one, with that token as its
-   *   credential, which is not verified: that is up to whoever exchanges it. A Denial `browser_forbidden` | `token_invalid`
+   *   credential, which is not verified: the server that exchanges it does that. A Denial `browser_forbidden` | `token_invalid`
    */
   authenticate(
     { fields, headers, authorization }: ScreenedRequest,

@@ -183,7 +183,7 @@ const withStandInIssuer = (issuer: Config['issuers'][string]) =>
 const mapValues = <T>(record: Readonly<Record<string, T>>, change: (value: T) => T): Record<string, T> =>
   Object.fromEntries(Object.entries(record).map(([name, value]) => [name, change(value)]));
 
-/** A key of ours in the place of the issuer's. */
+/** A generated key in place of the issuer's. */
 async function standInKey(name: string, { issuers, upstreamToken }: Config) {
   const issuer = issuers[name];
   if (issuer === undefined) throw new TypeError(`no issuer ${name}`);
@@ -229,5 +229,5 @@ class StandInTokens implements TokenSource {
   }
 }
 
-/** Stands for a token that somebody else would give out. It is shown, never sent. */
+/** Stands for a token that another party would issue. It is shown, never sent. */
 const inWords = (text: string) => `<${text}>` as CompactToken;

@@ -38,7 +38,7 @@ export class LoginPage {
     this.#panels = panels;
   }
 
-  /** Shows the page. A cookie that opens nothing any more is deleted on the way (SES-04). */
+  /** Shows the page, and deletes a cookie that no longer opens a session (SES-04). */
   async show(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
     const { responder, returnTargets, basePath, clearCookieLine } = this.#parts;
     const returnTo = returnTargets.fromQuery(request.target.query);

@@ -43,7 +43,7 @@ export function loginPage(title: string, panels: readonly LoginPanel[], view: Lo
   return { title, problem: view.problem, note: view.note, body: html`${panels.map((panel) => panel(view))}` };
 }
 
-/** What the login page says to somebody who is logged in. */
+/** What the login page says to a user who is logged in. */
 export function alreadyLoggedInPage(basePath: string, subject: string, returnTo: string, switchPath: string): Page {
   return {
     title: 'You are logged in',

@@ -14,7 +14,7 @@ export class LoginSeries {
   readonly #usersFile;
 
   constructor(registry: MetricRegistry) {
-    this.failures = registry.counter('login_failures_total', 'Logins that failed, by reason.', {
+    this.failures = registry.counter('login_failures_total', 'Failed logins, by reason.', {
       reason: LOGIN_FAILURES,
     });
     this.#usersFile = registry.readGauge(

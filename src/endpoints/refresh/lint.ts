@@ -39,7 +39,7 @@ interface Route {
 
 type Context = LintContext<RefreshDraft>;
 
-/** Longer, and an access token that somebody has copied is good for too long where nobody asks about its session. */
+/** A longer one lets a copied access token work for too long where no one checks its session. */
 const LONG_LIFETIME_MS = 15 * 60_000;
 
 /** Applies the rules. */

@@ -126,7 +126,7 @@ export class RefreshLogins {
     }
   }
   /**
-   * The session of the family that a token belongs to, for a logout. Any token of the family will do: whoever has one
+   * The session of the family that a token belongs to, for a logout. Any token of the family will do: a client that has one
    * could end the session by using it again, too.
    *
    * @param text  as presented, untrusted

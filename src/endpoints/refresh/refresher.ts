@@ -58,7 +58,7 @@ interface RefreshRequest {
   /** Address of the client, in plain form. */
   readonly address: string;
   readonly scopes: ReadonlySet<string>;
-  /** Called before the token is replaced; throws when nobody is there any more to take the successor. */
+  /** Called before the token is replaced; throws when the client has left and cannot take the successor. */
   readonly beforeRotation: () => void;
   /** A family ends because of this request. Called before its session is ended, which may fail. */
   readonly onReuse: (reuse: Reuse) => void;

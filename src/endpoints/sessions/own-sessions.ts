@@ -15,7 +15,7 @@ import { sessionsPage } from '../login/pages.ts';
 import type { Logout } from './logout.ts';
 import { sessionDocument } from './session-document.ts';
 
-const NOT_THEIRS = new Denial('route_not_found', 'user has no such session');
+const NOT_THEIRS = new Denial('route_not_found', 'the user has no such session');
 
 /** The endpoints for a user's own sessions. */
 export class OwnSessions {

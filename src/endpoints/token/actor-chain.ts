@@ -11,7 +11,7 @@ type Claims = Readonly<Record<string, unknown>>;
 
 const refused = (note: string) => new Denial('subject_token_refused', note);
 const MALFORMED = refused('subject token: act is not a chain of subjects');
-const TOO_LONG = refused('subject token: names as many actors as are accepted already');
+const TOO_LONG = refused('subject token: already has as many actors as are accepted');
 const NOT_MEANT = refused('subject token: may_act names another actor');
 
 /**

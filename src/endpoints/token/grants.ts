@@ -19,7 +19,7 @@ interface GrantSettings {
   readonly maxChainDepth: number;
   readonly exchangeLifetimeMs: number;
   readonly serviceTokenLifetimeMs: number;
-  /** Claims that the gateway maps into upstream tokens: they go on into what those are exchanged for. */
+  /** Claims that the gateway maps into upstream tokens; exchanged tokens keep them. */
   readonly mappedClaims: ReadonlySet<string>;
 }
 
@@ -27,7 +27,7 @@ interface GrantSettings {
 export interface Granted {
   readonly token: IssuedToken;
   readonly subject: string;
-  /** Whose word the subject is; `null` where it is ours. */
+  /** The issuer of the subject; `null` for this gateway. */
   readonly presentedIssuer: PresentedIssuer | null;
   readonly audience: string;
   readonly scopes: ReadonlySet<string>;
@@ -40,7 +40,7 @@ export interface Granted {
 /** What is known of a request before it is decided, for the audit of a refusal. Verified, or from the configuration. */
 export interface Findings {
   subject: string | null;
-  /** Whose word the subject is; `null` where it is ours, or not known. */
+  /** The issuer of the subject; `null` for this gateway, or where it is unknown. */
   subjectIssuer: PresentedIssuer | null;
   audience: string | null;
 }

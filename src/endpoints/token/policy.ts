@@ -11,7 +11,7 @@ export interface ClientPolicy {
   readonly id: string;
   /** Who it is in tokens: `act.sub` of what it exchanges, `sub` of its own. */
   readonly subject: string;
-  /** Whose tokens it may exchange: those that are made out to one of these. */
+  /** Its own audiences: it may exchange only tokens with one of these as `aud`. */
   readonly audiences: ReadonlySet<string>;
   readonly exchange: Grants;
   readonly serviceTokens: Grants;

@@ -11,7 +11,7 @@ export class TokenEndpointSeries {
   constructor(registry: MetricRegistry) {
     this.requests = registry.counter(
       'token_requests_total',
-      'Requests to the token endpoint by grant and result: issued, rate_limited, or the error that was answered.',
+      'Requests to the token endpoint by grant and result: issued, rate_limited, or the error code of the answer.',
       { grant: GRANTS, result: TOKEN_REQUEST_RESULTS },
     );
   }

@@ -19,7 +19,7 @@ import type { SessionRecord } from '../../store/session-record.ts';
 /** A token that may be exchanged. */
 interface SubjectToken {
   readonly subject: string;
-  /** Whose word the subject is; `null` where it is ours. */
+  /** The issuer of the subject; `null` for this gateway. */
   readonly presentedIssuer: PresentedIssuer | null;
   /** Whose token it is. */
   readonly tokenIssuer: string;
@@ -50,8 +50,8 @@ interface Verified {
 }
 
 const refused = (note: string) => new Denial('subject_token_refused', note);
-const NOT_OURS = refused('subject token: not one of our live tokens');
-const NOT_FOR_CLIENT = refused('subject token: made out to another than the client that presents it');
+const NOT_OURS = refused('subject token: not a live token of this gateway');
+const NOT_FOR_CLIENT = refused('subject token: its audience is not the client that presents it');
 const REVOKED = refused('subject token: revoked');
 const SESSION_ENDED = refused('subject token: its session has ended');
 const SESSION_WRONG = refused('subject token: sid is not a handle, or its session is another subject’s');

@@ -41,7 +41,7 @@ export class CertificateFiles {
   /**
    * Puts in use what was read from the files of a configuration.
    *
-   * @param faults  of the files that cannot be used any more: the configuration names the same ones as before
+   * @param faults  of the files that became unusable; the configuration names the same ones as before
    * @returns what stays as it was, one line each
    */
   use(config: TlsConfig, files: TlsFiles, faults: readonly ConfigFault[]): readonly string[] {

@@ -13,7 +13,7 @@ import { type DenialReason, PROBLEM_MEDIA_TYPE, problemDocument, REASONS } from 
 import type { UnreadAnswer } from '../../exchange.ts';
 import type { EarlyRefusal } from '../listener.ts';
 
-/** How long a client may go on sending after the gateway's side is closed. */
+/** How long a client may keep sending after the gateway's side is closed. */
 const LINGER_MS = 2_000;
 
 /**

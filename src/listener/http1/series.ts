@@ -17,7 +17,7 @@ export class ListenerSeries {
     this.connections = registry.readGauge('open_connections', 'Open connections of clients.', {});
     this.connectionsRefused = registry.counter(
       'connections_refused_total',
-      'Connections closed before a request: over the limit, or without a TLS handshake.',
+      'Connections closed before a request: over the limit, or after a failed TLS handshake.',
       { reason: CONNECTION_REFUSALS },
     );
     this.#certificateExpiry = registry.readGauge(

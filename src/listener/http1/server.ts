@@ -82,7 +82,7 @@ export class Http1Server implements ListenerServer {
     this.#maxRequestsPerConnection = limits.maxRequestsPerConnection || Number.POSITIVE_INFINITY;
     this.#server = createPlainOrTlsServer(settings);
     this.#server.maxConnections = limits.maxConnections;
-    // With several workers, a connection that one of them has no room for would be offered to them for ever.
+    // With several workers, a connection that one of them refuses would be offered to them again and again.
     Object.assign(this.#server, { dropMaxConnection: true });
     this.#server.maxHeadersCount = limits.maxHeaderCount;
     // Node's own timer would be restarted for each request and on each of its reads and writes. A sweep looks for clients

@@ -2,7 +2,7 @@
  * TLS of the public listener: certificates from files, chosen by SNI, and read again when they are replaced.
  *
  * Inputs: the `tls` section of a listener and what is in its files. Outputs: options for the server and the contexts behind
- * its SNI callback. Where a file cannot be used any more, what was read before stays in use. Only TLS 1.2 and 1.3, and only `http/1.1` by ALPN: a client that offers nothing else gets
+ * its SNI callback. Where a file becomes unusable, its previous contents stay in use. Only TLS 1.2 and 1.3, and only `http/1.1` by ALPN: a client that offers nothing else gets
  * no connection.
  *
  * The certificate is chosen by SNI alone, and so is nothing else: versions and client certificates are the same for

@@ -68,7 +68,7 @@ export class WorkerPool {
   readonly #ending = new AbortController();
   #config: Config;
 
-  /** @param onHopeless  called when no worker starts any more after several attempts */
+  /** @param onHopeless  called when every worker has failed to start several times */
   constructor(
     config: Config,
     count: number,

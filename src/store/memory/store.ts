@@ -1,6 +1,6 @@
 /**
  * store/memory: the embedded store. Everything is in the memory of one process and lost when it ends. Bounded: when it
- * is full, logins are refused; a live session is never evicted, because that would log somebody out. It never fails
+ * is full, logins are refused; a live session is never evicted, because that would log a user out. It never fails
  * otherwise.
  */
 

@@ -50,7 +50,7 @@ export class Link<C extends LinkedClient> {
     this.#monotonicMs = monotonicMs;
   }
 
-  /** Begins to connect, and goes on until {@link close}. */
+  /** Begins to connect, and keeps connected until {@link close}. */
   start(): void {
     void this.#keepConnected();
   }

@@ -21,7 +21,7 @@ const HEAD_LENGTH = 16;
 /** Where the 13 digits begin, which a slide overwrites. */
 export const LAST_SEEN_OFFSET = 2;
 /**
- * How much of the handle a value repeats: 48 bits. It guards against mistakes, not against somebody who can write to
+ * How much of the handle a value repeats: 48 bits. It guards against mistakes, not against anyone who can write to
  * the store.
  */
 const TAG_LENGTH = 8;

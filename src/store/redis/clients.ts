@@ -2,7 +2,7 @@
  * Opens connections. A client of the library lives for one connection and never reconnects by itself, so no command is
  * sent twice unnoticed, and each connection uses the current passwords and address. `Link` opens the next one.
  *
- * With its defaults, the library waits for ever for a primary that stopped without closing its connections. Here,
+ * With its defaults, the library waits forever for a primary that stopped without closing its connections. Here,
  * `socketTimeout` ends a connection that owes an answer.
  */
 
@@ -30,7 +30,7 @@ type Login = Pick<RedisOptions, 'username' | 'password'>;
 export interface Attempt {
   readonly settings: RedisSettings;
   readonly secrets: Secrets;
-  /** Aborted when the connection is not wanted any more. */
+  /** Aborted when the connection is no longer needed. */
   readonly signal: AbortSignal;
 }
 

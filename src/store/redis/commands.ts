@@ -1,6 +1,6 @@
 /**
  * Sends commands to Redis, each within its deadline, and turns every failure into a `DependencyFault`
- * `store_unavailable`. Neither an error nor silence is ever taken for "there is no such key".
+ * `store_unavailable`. Neither an error nor silence ever means "there is no such key".
  *
  * When a connection has just been lost, a command waits for the next one until its deadline; during a longer outage it
  * fails at once.

@@ -66,7 +66,7 @@ export class RedisSessions implements SessionStore {
       const indexedAs = await this.#commands.send(command('index', index, 'ZSCORE', toBytes(handle)));
       if (Number(indexedAs) !== loginSec) await this.end(handle);
     } catch (fault) {
-      // Nobody will get its id. If the session was written all the same, it ends here or by its time to live.
+      // No one gets its id. If the session was written nevertheless, it ends here or by its time to live.
       this.end(handle).catch(() => {});
       throw fault;
     }

@@ -7,7 +7,7 @@
  * One key holds all of them, so a verifier that connects reads them in a few pages, on a Cluster as on a single server,
  * and the key expires with the last one. Sessions are in other slots: a separate command records the end of a session,
  * sent in parallel with the one that ends it (docs/adr/0002-revocation-feed.md). If only the recording fails, verifiers
- * that follow the feed have heard of the end all the same, and it is recorded later.
+ * that follow the feed have heard of the end anyway, and it is recorded later.
  */
 
 import type { SessionHandle } from '../../jwt/names.ts';

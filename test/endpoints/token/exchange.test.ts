@@ -87,7 +87,7 @@ describe('token exchange', () => {
     clocks.advance(500);
     expect(errorOf(await stage.exchange(presented))).toEqual([400, 'invalid_request']);
     const notes = stage.events('token_refused').map(({ note }) => note);
-    expect(notes).toEqual(['subject token: ends within a second', 'subject token: not one of our live tokens']);
+    expect(notes).toEqual(['subject token: ends within a second', 'subject token: not a live token of this gateway']);
   });
 
   test('an audience that is not asked for is the only one that the client may have', async () => {
@@ -127,7 +127,7 @@ describe('who may exchange what', () => {
     const forStock = accessTokenOf(await stage.exchange(await stage.userToken()));
     expect(errorOf(await stage.exchange(forStock))).toEqual([400, 'invalid_request']);
     const notes = stage.events('token_refused').map(({ note, subject }) => [note, subject]);
-    expect(notes).toEqual(Array(2).fill([expect.stringContaining('made out to another'), null]));
+    expect(notes).toEqual(Array(2).fill([expect.stringContaining('its audience is not the client'), null]));
   });
 
   test('a client can be known by other audiences than its name', async () => {

@@ -25,7 +25,7 @@ interface PasswordRules {
   readonly maxQueue: number;
 }
 
-/** What somebody typed in, untrusted. */
+/** What a user typed, untrusted. */
 export interface Credentials {
   readonly name: string;
   readonly password: string;
@@ -61,7 +61,7 @@ const WIDE_NETWORK_FACTOR = 10;
 const OVERLOADED = new Denial('overloaded', 'too many logins wait for a password hash');
 const WRONG = new Denial('login_failed', 'password does not match');
 const UNKNOWN = new Denial('login_failed', 'no such account');
-const IMPOSSIBLE = new Denial('login_failed', 'name or password is empty or longer than any');
+const IMPOSSIBLE = new Denial('login_failed', 'name or password is empty or too long');
 
 const MAX_NAME_LENGTH = 256;
 
