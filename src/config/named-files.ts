@@ -8,13 +8,15 @@ import { readFile } from 'node:fs/promises';
 import { ConfigFault } from '../errors.ts';
 import type { Clocks } from '../lib/clock.ts';
 import { NOT_A_CERTIFICATE, pairProblem, readCertificates } from '../lib/pem.ts';
-import { formatPath, type KeyPath } from './problem.ts';
+import { type Code, formatPath, type KeyPath } from './problem.ts';
 
 /** Reads files and collects the mistakes in them. */
 export class FileReader {
   readonly clocks: Clocks;
   /** One for each file that cannot be used, with the key that names it. */
   readonly mistakes: ConfigFault[] = [];
+  /** About files that can be used, but are probably not what is meant. */
+  readonly warnings: { readonly code: Code; readonly fault: ConfigFault }[] = [];
   readonly #isSkipped: (key: KeyPath) => boolean;
 
   /** @param isSkipped  whether the file of a key is left alone. Default: every file is read */

@@ -50,7 +50,11 @@ export async function readFiles(
   const found = mistakes.flatMap(({ key, message }) =>
     message.split('\n').map((line) => source.problemAt(codes['config/file'], key ?? [], line, null, 'value')),
   );
-  const warnings = contentWarnings(draft, contents, source);
+  const isAccepted = (code: string) => draft.acceptWarnings?.some((accepted) => accepted === code) === true;
+  const fileWarnings = reader.warnings
+    .filter(({ code }) => !isAccepted(code.code))
+    .map(({ code, fault }) => source.problemAt(code, fault.key ?? [], fault.message, null, 'value'));
+  const warnings = [...contentWarnings(draft, contents, source), ...fileWarnings];
   const isUsable = loaded !== null && found.length === 0;
   const followed = followedByParts(draft);
   const watched = [...result.files].filter((file) => !followed.has(file));

@@ -29,9 +29,18 @@ const LOCK_STALE_MS = 60_000;
  * @throws ConfigFault that names the file when one cannot be read: better no start than a key too few
  */
 export async function readKeyDirectory(directory: string, algorithm: SigningAlgorithm): Promise<DatedKey[]> {
-  const names = (await readdir(directory)).filter((name) => KEY_FILE.test(name)).toSorted();
-  return Promise.all(names.map((name) => readKeyFile(join(directory, name), algorithm)));
+  const names = await keyFiles(directory);
+  try {
+    return await Promise.all(names.map((name) => readKeyFile(join(directory, name), algorithm)));
+  } catch (fault) {
+    // Another replica may have removed a spent key meanwhile.
+    if ((await keyFiles(directory)).join() === names.join()) throw fault;
+    return readKeyDirectory(directory, algorithm);
+  }
 }
+
+const keyFiles = async (directory: string): Promise<string[]> =>
+  (await readdir(directory)).filter((name) => KEY_FILE.test(name)).toSorted();
 
 async function readKeyFile(path: string, algorithm: SigningAlgorithm): Promise<DatedKey> {
   try {

@@ -3,6 +3,7 @@
  * asked to, rotated.
  */
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { FileReader } from '../config/named-files.ts';
 import { readHs256Secret } from '../config/secret-file.ts';
 import { ConfigFault } from '../errors.ts';
@@ -11,6 +12,10 @@ import { addKey, readKeyDirectory, removeKey, withRotationLock } from './key-dir
 import { type DatedKey, Keyring } from './keyring.ts';
 import type { UpstreamTokenConfig as TokenConfig } from './section.ts';
 import { newSigningKey, type SigningAlgorithm, secretSigningKey } from './signing-key.ts';
+
+/** How often, and how far apart, a directory is looked at in which another process makes the first key: 5 s. */
+const FIRST_KEY_ATTEMPTS = 100;
+const FIRST_KEY_PAUSE_MS = 50;
 
 /** The signing keys of a gateway, from a directory, a secret, or made in memory. */
 export interface SigningKeys {
@@ -77,6 +82,12 @@ export async function openSigningKeys(
   }
   const directory = new KeyDirectory(keys, algorithm, new Keyring(found ?? [], tokenLifetimeMs, wallMs), wallMs);
   await directory.rotateIfDue();
+  // Another replica that starts just now may be making the first key.
+  const attempts = keys.rotateEvery === undefined ? 0 : FIRST_KEY_ATTEMPTS;
+  for (let attempt = 0; attempt < attempts && directory.keyring.activeSinceMs() === null; attempt += 1) {
+    await sleep(FIRST_KEY_PAUSE_MS);
+    await directory.refresh();
+  }
   if (directory.keyring.activeSinceMs() === null) throw noActiveKey(keys.directory, algorithm);
   return directory;
 }

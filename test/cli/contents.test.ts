@@ -158,10 +158,13 @@ const CASES: readonly (readonly [title: string, written: Written, expected: read
     [`3 ${PAIR}.keyFile: ${PAIR}.keyFile: other.key is not the key of the certificate`],
   ],
   [
-    'an expired certificate, and a CA for client certificates that is none',
-    { listeners: tls('expired.crt', 'expired.key', ', clientCertificates: { caFile: x.pem }') },
+    'R11: an expired certificate that is the only one, and a CA for client certificates that is none',
+    {
+      listeners:
+        'public: { address: 127.0.0.1:0, tls: { certificates: [{ certFile: expired.crt, keyFile: expired.key }], clientCertificates: { caFile: x.pem } } }',
+    },
     [
-      `3 ${PAIR}.certFile: ${PAIR}.certFile: expired.crt expired on 1970-01-02T00:00:00.000Z`,
+      `3 ${PAIR}.certFile: ${PAIR}.certFile: expired.crt expired on 1970-01-02T00:00:00.000Z`.replaceAll('[1]', '[0]'),
       '3 listeners.public.tls.clientCertificates.caFile: listeners.public.tls.clientCertificates.caFile: x.pem is not a PEM certificate',
     ],
   ],
@@ -260,6 +263,20 @@ describe('validate', () => {
     expect(await findings(path)).toEqual([]);
     const { readdirSync } = await import('node:fs');
     expect(readdirSync(join(path, '..', 'keys'))).toEqual([]);
+  });
+
+  test('R11: one expired certificate of two is a warning, which acceptWarnings silences', async () => {
+    const warnings = async (more: string) => {
+      const path = written({ listeners: tls('expired.crt', 'expired.key'), more });
+      const { code, out } = await cli(['validate', '--format', 'json', path]);
+      expect(code).toBe(0);
+      const { problems } = JSON.parse(out) as { problems: { code: string; path: string; message: string }[] };
+      return problems.filter((problem) => problem.code === 'tls/expired');
+    };
+    expect(await warnings('')).toMatchObject([
+      { path: `${PAIR}.certFile`, message: expect.stringContaining('expired on 1970-01-02T00:00:00.000Z') },
+    ]);
+    expect(await warnings('acceptWarnings: [tls/expired]')).toEqual([]);
   });
 
   test('--no-files looks into none', async () => {

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtemp, readdir, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { calculateJwkThumbprint, createLocalJWKSet, decodeProtectedHeader, type JWK, jwtVerify } from 'jose';
@@ -36,6 +36,30 @@ describe('signing keys in a directory', () => {
 
   test('a directory without an active key does not start, and the message says which command makes one', async () => {
     await expect(open()).rejects.toThrow(/no active ES256 key: run `sallyport keys generate --directory/);
+  });
+
+  test('R11: several that start at once on an empty directory with rotateEvery all start, with the same key', async () => {
+    const opened = await Promise.all(Array.from({ length: 4 }, () => open({ rotateEvery: '30d' })));
+    const kids = opened.map(({ keyring }) => keyring.active().kid);
+    expect(new Set(kids).size).toBe(1);
+    expect(await readKeyDirectory(directory, 'ES256')).toHaveLength(1);
+  });
+
+  test('R11: one that starts while another replica makes the first key waits for it', async () => {
+    let opening: Promise<unknown> = Promise.resolve();
+    await withRotationLock(directory, clocks.wallMs(), async () => {
+      opening = open({ rotateEvery: '30d' });
+      await addKey(directory, 'ES256', clocks.wallMs(), clocks.wallMs());
+    });
+    await opening;
+    expect(await readKeyDirectory(directory, 'ES256')).toHaveLength(1);
+  });
+
+  test('a key that another replica removes while the directory is read is no mistake', async () => {
+    const [kept, spent] = [await addKey(directory, 'ES256', 0, 0), await addKey(directory, 'ES256', 0, 1)];
+    const reading = readKeyDirectory(directory, 'ES256');
+    await rm(join(directory, `${spent}.key.json`));
+    for (const { signing } of await reading) expect([kept, spent]).toContain(signing.kid);
   });
 
   test('with rotateEvery, an empty directory gets its first key, which is active at once', async () => {

@@ -31,7 +31,10 @@ export class CertificateFiles {
     this.#clocks = clocks;
     this.#config = config;
     this.#log = log;
-    series.readFrom(certificates, () => this.#areReadable);
+    series.readFrom(
+      certificates,
+      () => this.#areReadable && !certificates.pairs.some(({ expiresAtMs }) => expiresAtMs <= clocks.wallMs()),
+    );
     this.#watch = watchFiles(certificates.files, {
       onChange: () => void this.#readAgain(),
       ...fileWatchReports('certificates', log, series.certificateWatchErrors),
@@ -56,6 +59,8 @@ export class CertificateFiles {
     for (const fault of faults) {
       this.#log.error({ fault: errorFields(fault) }, 'certificate reload failed; keeping the previous one');
     }
+    for (const { index, isExpired } of this.certificates.pairs)
+      if (isExpired) this.#log.warn({ certificate: index }, 'certificate has expired');
     if (faults.length === 0) this.#log.info('certificates reloaded');
     return faults.map(({ message }) => `${message}; the previous certificate stays in use`);
   }

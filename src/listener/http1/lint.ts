@@ -11,6 +11,9 @@ export const codes = defineCodes({
   'listeners/trusts-everyone': warning(
     '`trustedProxies` includes every address, so every client can name its own address.',
   ),
+  'tls/expired': warning(
+    'A certificate has expired, and there are others. Clients that ask for its names get it only where no other certificate has them.',
+  ),
   'login/proxy-unknown': warning(
     'TLS is terminated in front of the gateway, but `trustedProxies` is empty: all password attempts count for one address.',
   ),

@@ -28,7 +28,7 @@ export class ListenerSeries {
     );
     this.#certificatesLastRead = registry.readGauge(
       'tls_certificates_last_read_successful',
-      '1 when every certificate file could be used when it was last read; else the last good one is in use. None without TLS.',
+      '1 when every certificate file could be used when it was last read, and none has expired; else the last good one is in use. None without TLS.',
       {},
       'min',
     );

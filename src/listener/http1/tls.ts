@@ -2,8 +2,8 @@
  * TLS of the public listener: certificates from files, chosen by SNI, and read again when they are replaced.
  *
  * Inputs: the `tls` section of a listener and what is in its files. Outputs: options for the server and the contexts behind
- * its SNI callback. Where a file becomes unusable, its previous contents stay in use. Only TLS 1.2 and 1.3, and only `http/1.1` by ALPN: a client that offers nothing else gets
- * no connection.
+ * its SNI callback. Where a file becomes unusable, its previous contents stay in use. Only TLS 1.2 and 1.3, and only
+ * `http/1.1` by ALPN: a client that offers nothing else gets no connection.
  *
  * The certificate is chosen by SNI alone, and so is nothing else: versions and client certificates are the same for
  * every name, so that no name is a way around them (TLS-02).
@@ -24,6 +24,8 @@ import type { KeyPath } from '../../config/problem.ts';
 import { ConfigFault } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { dnsNames, readCertificates } from '../../lib/pem.ts';
+import { toTimestamp } from '../../lib/timestamp.ts';
+import { codes } from './lint.ts';
 import type { TlsConfig } from './section.ts';
 
 type PairConfig = TlsConfig['certificates'][number];
@@ -34,6 +36,8 @@ interface ReadCertificate extends Pair {
   readonly names: readonly string[];
   /** When the leaf expires; wall clock. */
   readonly expiresAtMs: number;
+  /** Whether it had when it was read: then it is used only where no other certificate is. */
+  readonly isExpired: boolean;
 }
 
 /** One certificate and its key, as they are in use. */
@@ -64,6 +68,8 @@ export class TlsCertificates {
   #config: TlsConfig;
   #clientCa: string | null;
   #pairs: readonly CertificatePair[];
+  /** Those that had not expired come first. */
+  #preferred: readonly CertificatePair[];
   #byName: ReadonlyMap<string, SecureContext>;
   #server: HttpsServer | null = null;
 
@@ -76,7 +82,8 @@ export class TlsCertificates {
     this.#config = config;
     this.#clientCa = files.clientCa ?? null;
     this.#pairs = this.#pairsOf(files);
-    this.#byName = contextsByName(this.#pairs);
+    this.#preferred = byPreference(this.#pairs);
+    this.#byName = contextsByName(this.#preferred);
   }
 
   /** The pairs in use, in the order of the configuration. */
@@ -109,7 +116,8 @@ export class TlsCertificates {
   }
 
   /**
-   * The context for a server name: that of the exact name, else of its wildcard, else of the first certificate.
+   * The context for a server name: that of the exact name, else of its wildcard, else of the first certificate that has not
+   * expired.
    *
    * @param serverName  as the client sent it: any case, perhaps with a trailing dot, perhaps nonsense
    */
@@ -119,7 +127,7 @@ export class TlsCertificates {
     if (exact !== undefined) return exact;
     const dot = name.indexOf('.');
     const wildcard = dot > 0 ? this.#byName.get(`*${name.slice(dot)}`) : undefined;
-    return wildcard ?? (this.#pairs[0] as CertificatePair).context;
+    return wildcard ?? (this.#preferred[0] as CertificatePair).context;
   }
 
   /**
@@ -134,21 +142,26 @@ export class TlsCertificates {
       this.#ticketKeys = newTicketKeys();
       this.#clientCa = files.clientCa;
     }
+    const isSame = isDeepStrictEqual(config.certificates, this.#config.certificates);
     this.#config = { ...this.#config, certificates: config.certificates };
-    this.#pairs = this.#pairsOf(files);
-    this.#byName = contextsByName(this.#pairs);
+    this.#pairs = this.#pairsOf(files, isSame ? this.#pairs : []);
+    this.#preferred = byPreference(this.#pairs);
+    this.#byName = contextsByName(this.#preferred);
     this.#server?.setSecureContext({ ...this.#defaultContext(), ticketKeys: this.#ticketKeys } as SecureContextOptions);
   }
 
-  #pairsOf({ pairs }: TlsFiles): readonly CertificatePair[] {
+  /** @param before  the pairs of the same configuration that were read before */
+  #pairsOf({ pairs }: TlsFiles, before: readonly CertificatePair[] = []): readonly CertificatePair[] {
     return pairs.map((read, index) => {
-      const { cert, key, names, expiresAtMs } = read ?? (this.#pairs[index] as CertificatePair);
-      return { index, cert, key, names, expiresAtMs, context: createSecureContext(this.#contextOptions(cert, key)) };
+      const present = before[index];
+      const isWorse = read?.isExpired === true && present?.isExpired === false;
+      const pair = (read === null || isWorse ? present : read) as ReadCertificate;
+      return { ...pair, index, context: createSecureContext(this.#contextOptions(pair)) };
     });
   }
 
   /** Every context gets all of this: OpenSSL takes the CA for client certificates from the one that SNI has chosen. */
-  #contextOptions(cert: string, key: string): SecureContextOptions {
+  #contextOptions({ cert, key }: Pair): SecureContextOptions {
     return {
       cert,
       key,
@@ -159,8 +172,7 @@ export class TlsCertificates {
   }
 
   #defaultContext(): SecureContextOptions {
-    const { cert, key } = this.#pairs[0] as CertificatePair;
-    return this.#contextOptions(cert, key);
+    return this.#contextOptions(this.#preferred[0] as CertificatePair);
   }
 }
 
@@ -168,6 +180,9 @@ export class TlsCertificates {
 export function hasBadClientCertificate(socket: TLSSocket): boolean {
   return !socket.authorized && socket.getPeerX509Certificate() !== undefined;
 }
+
+const byPreference = (pairs: readonly CertificatePair[]) =>
+  pairs.toSorted((a, b) => Number(a.isExpired) - Number(b.isExpired));
 
 /** A name that several certificates have goes to the first of them. */
 function contextsByName(pairs: readonly CertificatePair[]): ReadonlyMap<string, SecureContext> {
@@ -178,7 +193,7 @@ function contextsByName(pairs: readonly CertificatePair[]): ReadonlyMap<string, 
   return contexts;
 }
 
-/** Reads the files of the section. */
+/** Reads the files of the section. An expired certificate is a mistake only where there is no other. */
 export async function readTls({ certificates, clientCertificates }: TlsConfig, reader: FileReader): Promise<TlsFiles> {
   const readAtMs = reader.clocks.monotonicMs();
   const caKey = [...KEY, 'clientCertificates', 'caFile'];
@@ -189,20 +204,27 @@ export async function readTls({ certificates, clientCertificates }: TlsConfig, r
       return reader.read(at, pair.certFile, () => readCertificate(at, pair, reader.clocks.wallMs), null);
     }),
   ]);
-  return { pairs, clientCa, readAtMs };
+  const isAnyGood = pairs.some((pair) => pair?.isExpired === false);
+  const usable = pairs.map((pair, index) => {
+    if (pair?.isExpired !== true) return pair;
+    const what = `${certificates[index]?.certFile} expired on ${toTimestamp(pair.expiresAtMs)}`;
+    const fault = faultAt([...KEY, 'certificates', index, 'certFile'], new ConfigFault(what));
+    if (isAnyGood) reader.warnings.push({ code: codes['tls/expired'], fault });
+    else reader.mistakes.push(fault);
+    return isAnyGood ? pair : null;
+  });
+  return { pairs: usable, clientCa, readAtMs };
 }
 
 async function readCertificate(at: KeyPath, files: PairConfig, wallMs: Clock): Promise<ReadCertificate> {
   const pair = await readPair(at, files);
-  const mistake = (what: string, cause?: unknown) =>
-    faultAt([...at, 'certFile'], new ConfigFault(`${files.certFile} ${what}`, { cause }));
   const [leaf] = readCertificates(pair.cert) as readonly [X509Certificate];
   const expiresAtMs = leaf.validToDate.getTime();
-  if (expiresAtMs <= wallMs()) throw mistake(`expired on ${leaf.validToDate.toISOString()}`);
   try {
     createSecureContext(pair);
   } catch (cause) {
-    throw mistake('has a chain that cannot be used', cause);
+    const fault = new ConfigFault(`${files.certFile} has a chain that cannot be used`, { cause });
+    throw faultAt([...at, 'certFile'], fault);
   }
-  return { ...pair, names: dnsNames(leaf), expiresAtMs };
+  return { ...pair, names: dnsNames(leaf), expiresAtMs, isExpired: expiresAtMs <= wallMs() };
 }

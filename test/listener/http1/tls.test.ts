@@ -125,7 +125,6 @@ describe('certificates', () => {
   const expired = authority.issue({ names: ['a.test'], notBefore: new Date(0), notAfter: new Date(86_400_000) });
   test.each([
     ['a key of another certificate', { certificate, key }, 'is not the key of the certificate'],
-    ['an expired certificate', expired, 'expired on 1970-01-02'],
     ['a certificate that is none', { certificate: 'nonsense', key }, 'is not a PEM certificate'],
     ['a key that is none', { certificate, key: 'nonsense' }, 'is not a PEM private key'],
     ['an encrypted key', { certificate, key: '-----BEGIN ENCRYPTED PRIVATE KEY-----' }, 'is encrypted'],
@@ -135,6 +134,40 @@ describe('certificates', () => {
     await expect(opening).rejects.toThrow(ConfigFault);
     await expect(opening).rejects.toThrow(problem);
     await expect(opening).rejects.toThrow(/^listeners\.public\.tls\.certificates\[1\]\.(?:cert|key)File: [^\n]+$/);
+  });
+
+  test('R11: expired certificates alone are refused at start', async () => {
+    const opening = startTls({ certificates: [files.write('expired', expired)] });
+    await expect(opening).rejects.toThrow(
+      /^listeners\.public\.tls\.certificates\[0\]\.certFile: \S+ expired on 1970-01-02/,
+    );
+  });
+
+  test('R11: one expired certificate of two keeps nobody out: the other serves all names that it has, and who sends none', async () => {
+    const past = { notBefore: new Date(0), notAfter: new Date(86_400_000) };
+    const old = files.write(
+      'old',
+      authority.issue({ names: ['shop.example.com', 'old.test'], commonName: 'old', ...past }),
+    );
+    await using gateway = await startTls({ certificates: [old, shop] });
+    const nameOf = async (servername: string) => {
+      const socket = await handshake(gateway.port, { servername, rejectUnauthorized: false });
+      const name = commonName(socket);
+      socket.destroy();
+      return name;
+    };
+    expect(await nameOf('shop.example.com')).toBe('shop.example.com');
+    expect(await nameOf('')).toBe('shop.example.com');
+    expect(await nameOf('old.test')).toBe('old');
+    const lastRead = async (value: number) =>
+      (await gateway.metrics.text()).includes(`sallyport_tls_certificates_last_read_successful ${value}\n`);
+    expect(await lastRead(0)).toBe(true);
+    files.write('old', authority.issue({ names: ['old.test'], commonName: 'new' }));
+    await until(() => lastRead(1), 'the renewed certificate is in use');
+    expect(await nameOf('old.test')).toBe('new');
+    files.write('old', authority.issue({ names: ['old.test'], commonName: 'old again', ...past }));
+    await until(() => gateway.log.text.includes('certificates reloaded'), 'it is read again');
+    expect(await nameOf('old.test')).toBe('new');
   });
 
   test('a certificate that is read again is in use for new connections, with and without a server name', async () => {
