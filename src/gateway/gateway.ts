@@ -24,12 +24,11 @@ import type { LineStream, Logger } from '../telemetry/log.ts';
 import type { MetricRegistry } from '../telemetry/registry.ts';
 import type { SigningKeys } from '../token/signing-keys.ts';
 import { drainTunnels } from '../upstream/drain-tunnels.ts';
-import type { Tunnel } from '../upstream/tunnel.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { compileRuntime } from './compile.ts';
 import type { Config } from './configuration.ts';
 import type { ReadConfig } from './contents.ts';
-import { Generation } from './generation.ts';
+import { Generation, Generations } from './generation.ts';
 import { Listeners, Recorder } from './listeners.ts';
 import { closed, LongLived } from './long-lived.ts';
 import { GatewaySeries } from './series.ts';
@@ -52,11 +51,9 @@ export class Gateway {
   readonly #certificates: CertificateFiles | null;
   readonly #accessLog: AccessLog;
   readonly #listeners: Listeners;
-  /** The present one, and those before it that still have exchanges in progress. */
-  readonly #generations = new Set<Generation>();
+  readonly #generations: Generations;
   /** Aborted at the end: from then on nothing waits. */
   readonly #closing = new AbortController();
-  #generation: Generation;
   #isListening = false;
   #isDraining = false;
 
@@ -69,13 +66,12 @@ export class Gateway {
     const { series, clocks, audit } = longLived;
     this.#longLived = longLived;
     this.#certificates = certificates;
-    this.#generation = generation;
-    this.#generations.add(generation);
+    this.#generations = new Generations(generation);
     this.#accessLog = new AccessLog(lines, generation.runtime.config.log);
     const recorder = new Recorder(this.#accessLog, audit, series.listeners, clocks);
     this.#listeners = new Listeners(generation, certificates?.certificates ?? null, recorder, clocks);
     series.listeners.connections.readFrom(() => this.connectionCount());
-    series.upstreams.tunnels.readFrom(() => this.#tunnels().length);
+    series.upstreams.tunnels.readFrom(() => this.#generations.tunnels.length);
     series.upstreams.readFrom(() => this.upstreams);
     series.serviceTokens.readFrom(() => this.issuers);
   }
@@ -145,22 +141,22 @@ export class Gateway {
 
   /** The configuration in use. */
   get config(): Config {
-    return this.#generation.runtime.config;
+    return this.#generations.current.runtime.config;
   }
 
   /** The upstreams of the configuration in use. */
   get upstreams(): readonly Upstream[] {
-    return [...this.#generation.runtime.upstreams.values()];
+    return [...this.#generations.current.runtime.upstreams.values()];
   }
 
   /** The issuers whose service tokens the configuration in use accepts. */
   get issuers(): readonly Issuer[] {
-    return [...this.#generation.runtime.issuers.values()];
+    return [...this.#generations.current.runtime.issuers.values()];
   }
 
   /** The users of the configuration in use; `null` where nobody logs in with a password. */
   get usersFile(): Login['usersFile'] {
-    return this.#generation.runtime.usersFile;
+    return this.#generations.current.runtime.usersFile;
   }
 
   /** Whether it accepts connections, or has done so. */
@@ -191,7 +187,7 @@ export class Gateway {
    *   used any more
    */
   apply({ config, contents, kept }: ReadConfig): readonly string[] {
-    const previous = this.#generation;
+    const previous = this.#generations.current;
     const { tls } = config.listeners.public;
     const generation = new Generation(compileRuntime(config, contents, this.#longLived, previous.runtime));
     const keptOf = (section: string) => kept.filter(({ key }: ConfigFault) => key?.[0] === section);
@@ -204,10 +200,8 @@ export class Gateway {
     this.#longLived.configure(config);
     this.#accessLog.configure(config.log);
     generation.startKeySets();
-    this.#generations.add(generation);
-    this.#generation = generation;
+    this.#generations.replace(generation);
     this.#listeners.serve(generation);
-    void previous.drain(generation.runtime, this.#closing.signal).then(() => this.#generations.delete(previous));
     return [...keptCertificates, ...keptKeys];
   }
 
@@ -223,7 +217,7 @@ export class Gateway {
     this.#listeners.announceDrain();
     if (delayMs > 0) await settledWithin(new Promise(() => {}), delayMs, signal);
     const drained = this.#listeners.drain(timeoutMs, signal);
-    void drainTunnels(this.#tunnels(), timeoutMs / 2, signal);
+    void drainTunnels(() => this.#generations.tunnels, timeoutMs / 2, signal);
     await settledWithin(drained, timeoutMs, signal);
     await this.close();
   }
@@ -234,12 +228,8 @@ export class Gateway {
     this.#closing.abort();
     this.#certificates?.close();
     this.#listeners.close();
-    for (const tunnel of this.#tunnels()) tunnel.close();
-    await closed(Promise.all([...this.#generations].map((generation) => generation.close())));
+    for (const tunnel of this.#generations.tunnels) tunnel.close();
+    await closed(this.#generations.close());
     await this.#longLived.close();
-  }
-
-  #tunnels(): readonly Tunnel[] {
-    return [...this.#generations].flatMap(({ tunnels }) => tunnels);
   }
 }

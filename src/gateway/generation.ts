@@ -1,22 +1,15 @@
 /**
  * A runtime and the exchanges that run on it. A reload starts a new generation; the one before drains: it lives until the
- * last of its exchanges is over, and only then are the upstreams and key sets closed that it alone has.
+ * last of its exchanges is over, however long that takes and however many reloads come, and only then are the upstreams and
+ * key sets closed that no other living generation has.
  */
 
 import { Denial, type DenialReason } from '../errors.ts';
 import type { Exchange, Handler, UnreadAnswer } from '../exchange.ts';
-import { settledWithin } from '../lib/settled-within.ts';
 import { handle, type Pipeline } from '../pipeline.ts';
 import type { RouteMetrics } from '../telemetry/route-series.ts';
 import type { Tunnel } from '../upstream/tunnel.ts';
-import type { Upstream } from '../upstream/upstream.ts';
 import type { Runtime } from './compile.ts';
-
-/**
- * How long the exchanges of a replaced generation keep their upstreams. WebSockets are not affected: they have left their
- * connection pool.
- */
-const DRAIN_LIMIT_MS = 5 * 60_000;
 
 /** A reload has removed the listener from the configuration; it stays open until a restart. */
 const NOT_CONFIGURED = new Denial('host_not_served', 'the configuration no longer has this listener');
@@ -59,32 +52,65 @@ export class Generation {
     return [...outlets].flatMap(({ tunnels }) => [...tunnels]);
   }
 
-  /**
-   * Resolves when its last exchange is over and everything that its successor does not reuse is closed.
-   *
-   * @param signal  ends the waiting
-   */
-  async drain(successor: Runtime, signal: AbortSignal): Promise<void> {
-    const unused = this.#unused();
-    await settledWithin(unused, DRAIN_LIMIT_MS, signal);
-    await this.close(successor);
-    await settledWithin(unused, null, signal);
-  }
-
-  /** Closes at once what its successor does not reuse; everything when there is none. */
-  async close(successor: Runtime | null = null): Promise<void> {
-    const sharedKeys = new Set([...(successor?.issuers.values() ?? [])].map(({ keys }) => keys));
-    for (const { keys } of this.runtime.issuers.values()) if (!sharedKeys.has(keys)) keys.close();
-    const shared = new Set<Upstream>(successor?.upstreams.values());
-    const own = [...this.runtime.upstreams.values()].filter((upstream) => !shared.has(upstream));
-    await Promise.all([...own.map((upstream) => upstream.close()), this.runtime.outbound?.close(successor?.outbound)]);
-  }
-
-  #unused(): Promise<void> {
+  /** Resolves when its last exchange is over. */
+  unused(): Promise<void> {
     if (this.#exchanges === 0) return Promise.resolve();
     return new Promise((resolve) => {
       this.#whenUnused = resolve;
     });
+  }
+
+  /** Closes at once what none of the others has. */
+  async close(others: Iterable<Generation> = []): Promise<void> {
+    const runtimes = [...others].map(({ runtime }) => runtime);
+    const keptKeys = new Set(runtimes.flatMap(({ issuers }) => [...issuers.values()].map(({ keys }) => keys)));
+    const keptUpstreams = new Set(runtimes.flatMap(({ upstreams }) => [...upstreams.values()]));
+    const { issuers, upstreams, outbound } = this.runtime;
+    for (const { keys } of issuers.values()) if (!keptKeys.has(keys)) keys.close();
+    await Promise.all([
+      ...[...upstreams.values()].filter((it) => !keptUpstreams.has(it)).map((it) => it.close()),
+      outbound?.close(runtimes.flatMap((it) => it.outbound ?? [])),
+    ]);
+  }
+}
+
+/** The generation in use, and those before it that still have exchanges in progress. */
+export class Generations {
+  readonly #living = new Set<Generation>();
+  #current: Generation;
+
+  constructor(first: Generation) {
+    this.#living.add(first);
+    this.#current = first;
+  }
+
+  /** The one in use. */
+  get current(): Generation {
+    return this.#current;
+  }
+
+  /** Open WebSockets of all of them. */
+  get tunnels(): readonly Tunnel[] {
+    return [...this.#living].flatMap(({ tunnels }) => tunnels);
+  }
+
+  /** Puts another one in use. The one before lives on until its last exchange is over. */
+  replace(next: Generation): void {
+    const previous = this.#current;
+    this.#living.add(next);
+    this.#current = next;
+    void this.#closeWhenUnused(previous);
+  }
+
+  /** Closes all of them at once. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#living].map((generation) => generation.close()));
+  }
+
+  async #closeWhenUnused(generation: Generation): Promise<void> {
+    await generation.unused();
+    this.#living.delete(generation);
+    await generation.close(this.#living);
   }
 }
 

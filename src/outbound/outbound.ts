@@ -105,9 +105,9 @@ export class Outbound {
     return new Outbound(pipeline, routes, tokens);
   }
 
-  /** Ends fetches of tokens, except those that a successor reuses. */
-  async close(successor: Outbound | null = null): Promise<void> {
-    const kept = successor === null ? [] : successor.#tokens;
+  /** Ends fetches of tokens, except those that one of the others has too. */
+  async close(others: readonly Outbound[] = []): Promise<void> {
+    const kept = others.flatMap((other) => other.#tokens);
     const own = this.#tokens.filter((token) => !kept.includes(token));
     await Promise.all(own.map((token) => token.close()));
   }

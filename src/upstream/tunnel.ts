@@ -29,7 +29,8 @@ export class Tunnel implements OpenStream {
   readonly #fromClient = new FrameTracker();
   readonly #fromUpstream = new FrameTracker();
   #openSides = 2;
-  #isClosing = false;
+  /** The gateway has told both sides that it ends. */
+  isEnding = false;
   #closeTimer: NodeJS.Timeout | null = null;
 
   private constructor(exchange: Exchange, client: Duplex, upstream: Duplex, onClosed: () => void) {
@@ -84,7 +85,7 @@ export class Tunnel implements OpenStream {
 
   #relay(from: Duplex, to: Duplex, frames: FrameTracker, onBytes: (count: number) => void): void {
     from.on('data', (chunk: Buffer) => {
-      if (this.#isClosing) return;
+      if (this.isEnding) return;
       frames.push(chunk);
       onBytes(chunk.byteLength);
       notePassed(chunk.byteLength);
@@ -113,8 +114,8 @@ export class Tunnel implements OpenStream {
   }
 
   #drain(code: number, reason: string): void {
-    if (this.#isClosing) return;
-    this.#isClosing = true;
+    if (this.isEnding) return;
+    this.isEnding = true;
     if (this.#fromUpstream.isAtBoundary) this.#client.write(closeFrame(code, reason, false));
     if (this.#fromClient.isAtBoundary) this.#upstream.write(closeFrame(code, reason, true));
     this.#client.end();

@@ -7,7 +7,7 @@ import { startInstance, type TestInstance } from '../support/instance.ts';
 import { RawConnection, rawRequest, requestHead } from '../support/raw-client.ts';
 import { RecordingUpstream } from '../support/recording-upstream.ts';
 import { until } from '../support/until.ts';
-import { startEchoUpstream, WebSocketClient } from '../support/websocket.ts';
+import { handshake, startEchoUpstream, WebSocketClient } from '../support/websocket.ts';
 
 const get = (target: string) => requestHead('GET', target, [HOST]);
 const routes = [{ id: 'app', match: { path: '/' }, credential: 'none' }];
@@ -146,6 +146,24 @@ describe('an orderly end', () => {
     const spreadMs = Math.max(...closedAtMs) - Math.min(...closedAtMs);
     expect(spreadMs).toBeGreaterThan(300);
     await until(() => upstream.openConnections === 0, 'the upstream has no connection any more');
+  });
+
+  test('R12: a WebSocket that opens while the gateway ends is closed like the others, and holds nothing up', async () => {
+    await using upstream = await startEchoUpstream();
+    await using instance = await startInstance({ upstream: upstream.origin, routes, config: shutdown('0s', '1h') });
+    // The gateway answers on this one for a moment after it has begun to end.
+    const connection = await RawConnection.open(instance.port);
+    connection.write(get('/.well-known/jwks.json'));
+    await connection.response();
+    const end = instance.instance.drain();
+    await until(async () => !(await isOpen(instance.port)), 'no new connections are accepted');
+    connection.write(handshake('/ws', []));
+    const answer = await connection.response();
+    expect(answer.status).toBe(101);
+    const client = new WebSocketClient(connection, answer);
+    expect(await client.closeCode()).toBe(1001);
+    client.close();
+    await end;
   });
 
   test('WebSockets that were opened under an earlier configuration are closed like the others', async () => {

@@ -532,6 +532,39 @@ describe('requests', () => {
     expect(metrics).toContain('sallyport_http_requests_total{route="a",method="GET",code_class="2xx"} 0\n');
   });
 
+  test('R2: requests under way finish, whatever they use and however many reloads come meanwhile', async () => {
+    const held: (() => void)[] = [];
+    await using upstream = await RecordingUpstream.start((_request, socket) => {
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npa');
+      held.push(() => void socket.write('rt'));
+    });
+    await using instance = await startInstance({ upstream: upstream.origin, routes: [PUBLIC] });
+    const connections: RawConnection[] = [];
+    const begin = async () => {
+      const connection = await RawConnection.open(instance.port);
+      connection.write(get('/slow'));
+      await upstream.received(connections.push(connection));
+    };
+    const apply = async (options: Parameters<TestInstance['file']['write']>[0]) => {
+      instance.file.write(options);
+      expect((await reload(instance)).result).toBe('applied');
+    };
+    await begin();
+    // The next one has the same upstream and nothing under way, the one after it another.
+    await apply({ upstream: upstream.origin, routes: [{ ...PUBLIC, id: 'same' }] });
+    await apply({ upstream: 'http://127.0.0.1:1', routes: [PUBLIC] });
+    // The first upstream again, as a new one, and then without it.
+    await apply({ upstream: upstream.origin, routes: [PUBLIC] });
+    await begin();
+    for (const at of [1, 2]) await apply({ upstream: `http://127.0.0.1:${at}`, routes: [PUBLIC] });
+    for (const finish of held) finish();
+    for (const connection of connections) {
+      expect((await connection.response()).body.toString()).toBe('part');
+      connection.close();
+    }
+    await until(() => upstream.openConnections === 0, 'the upstream that is gone has no connection any more');
+  });
+
   test('reloads that are asked for at once are done one after the other', async () => {
     using file = new ConfigFileFixture();
     file.write({ routes: [PUBLIC] });
