@@ -168,6 +168,7 @@ function compileOutlet(
       ownCookies: ownCookies(config),
       tokenHeader,
       bodyIdleTimeoutMs: config.listeners.public.timeouts.bodyIdle,
+      minBodyBytesPerSec: config.listeners.public.limits.minUploadRate,
     },
     {
       onFailure: (exchange, failure) => responder.unserved(exchange, failure),

@@ -24,8 +24,10 @@ interface ForwardSettings {
   /** Cookies that only the gateway sets, and that no upstream gets. */
   readonly ownCookies: readonly string[];
   readonly tokenHeader: string;
-  /** Longest pause of a client in its request body. */
+  /** A client is given this long for each part of its request body. */
   readonly bodyIdleTimeoutMs: number;
+  /** The average rate at which a request body has to come in each such time; 0: none. */
+  readonly minBodyBytesPerSec: number;
 }
 
 const LENGTH_OVER_LIMIT = new Denial('body_too_large', 'Content-Length over the limit of the route');
@@ -72,13 +74,15 @@ export class Forwarder implements ForwardingOwner {
       return;
     }
     const { route } = permit;
+    const { bodyIdleTimeoutMs, minBodyBytesPerSec } = this.settings;
     const upstream = this.settings.upstreams.get(route.upstream) as Upstream;
     const body =
       request.body === 0
         ? null
         : new RequestBody(exchange.reply, {
             maxBytes: route.maxBodyBytes,
-            idleTimeoutMs: this.settings.bodyIdleTimeoutMs,
+            windowMs: bodyIdleTimeoutMs,
+            minBytesPerWindow: Math.max(1, (minBodyBytesPerSec * bodyIdleTimeoutMs) / 1_000),
             // A route without an idle timeout means its answers.
             takeTimeoutMs: route.idleTimeoutMs || upstream.config.timeouts.idle,
           });

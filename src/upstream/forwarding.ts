@@ -18,6 +18,7 @@ import { type RetryReason, retryReason } from './retry.ts';
 import type { UpstreamServer } from './server.ts';
 import { acceptsHandshake, Tunnel } from './tunnel.ts';
 import type { Upstream } from './upstream.ts';
+import type { Waiting } from './waiting.ts';
 
 /** What forwarding asks of the rest of the gateway. */
 export interface ForwardHooks {
@@ -57,8 +58,10 @@ const EVENT_STREAM = /^text\/event-stream/i;
  */
 const MAX_WHOLE_BODY_BYTES = 8 * 1024;
 
+const WAITED_TOO_LONG = new Denial('overloaded', 'waited too long for a connection to the upstream');
+
 /** One request on its way to a server and its answer on the way back. */
-export class Forwarding implements ConnectedHandler, OpenStream, Abortable {
+export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Waiting {
   connection: ServerConnection | null = null;
   readonly #owner: ForwardingOwner;
   readonly #exchange: Exchange;
@@ -106,11 +109,22 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable {
     this.#body = body;
   }
 
-  /** Sends it to the server that has least to do. */
+  /** Sends it to the server that has least to do; if it has a body, not before that has begun to arrive. */
   start(): void {
     this.#exchange.worker = this;
-    this.#dispatch(this.#upstream.choose());
-    if (this.#body !== null) this.#owner.settleSoon(this);
+    if (this.#body === null) {
+      this.#dispatch(this.#upstream.choose());
+      return;
+    }
+    if (this.#request.expectsContinue) this.#exchange.reply.writeContinue();
+    this.#body.whenBegun((failure) => this.#onBodyBegun(failure));
+    this.#owner.settleSoon(this);
+  }
+
+  #onBodyBegun(failure: Error | null): void {
+    if (this.#isOver) return;
+    if (failure === null) this.#dispatch(this.#upstream.choose());
+    else this.#fail(forwardFailure(failure, false));
   }
 
   #dispatch(server: UpstreamServer | Denial): void {
@@ -135,15 +149,22 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable {
       upgrade: this.#request.isWebSocket ? 'websocket' : null,
     };
     server.pool.dispatch(options, this);
+    // A kept connection begins with it at once.
+    if (this.#controller === null && !this.#isOver) this.#upstream.waiting.join(this);
+  }
+
+  /** It has waited for a connection for as long as it may. */
+  giveUp(): void {
+    this.#fail(WAITED_TOO_LONG);
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     // The client left while the request waited for a connection. Unlike an abort, an error leaves the connection whole.
     if (this.#isOver) throw new UpstreamFault('downstream_aborted', 'client left');
     this.#controller = controller;
+    this.#upstream.waiting.leave(this);
     this.#isOnKeptConnection = this.connection?.begin() === true;
     this.#exchange.dispatchedMs = this.#owner.monotonicMs();
-    if (this.#request.expectsContinue) this.#exchange.reply.writeContinue();
   }
 
   /** undici has the whole body. */
@@ -228,6 +249,7 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable {
 
   onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
     const failed = this.#server;
+    this.#upstream.waiting.leave(this);
     this.#release();
     if (this.#isOver) return;
     const wasSent = this.#controller !== null;
@@ -338,6 +360,7 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable {
   #finish(): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#upstream.waiting.leave(this);
     this.#exchange.worker = null;
     this.#exchange.requestBytes = this.#body?.byteCount ?? 0;
     this.#stopWatching?.();

@@ -3,7 +3,7 @@
  * destroying the body of a {@link Reply} would cut the connection on which the answer has to go back.
  *
  * Backpressure holds both ways, nothing is kept. Ends with an error when the body grows over its limit, when the client
- * leaves or sends nothing for too long, and when the upstream takes nothing of it for too long.
+ * leaves or sends too slowly, and when the upstream takes nothing of it for too long.
  */
 
 import { Readable } from 'node:stream';
@@ -27,11 +27,16 @@ export class RequestBodyError extends Error {
 interface RequestBodySettings {
   /** Bytes; `null` is no limit. */
   readonly maxBytes: number | null;
-  /** Longest pause between two parts while the gateway is ready to read, milliseconds. */
-  readonly idleTimeoutMs: number;
+  /** Of the time in which the client is waited for, the pieces that are looked at, milliseconds. */
+  readonly windowMs: number;
+  /** What has to come in each of them; at least one byte. */
+  readonly minBytesPerWindow: number;
   /** Longest pause of the upstream before it has answered, milliseconds. */
   readonly takeTimeoutMs: number;
 }
+
+/** Whoever reads the body hears of an error too; before there is a reader, `whenBegun` tells. */
+const ignore = (): void => {};
 
 /** The body of one request, as undici reads it. */
 export class RequestBody extends Readable {
@@ -41,6 +46,8 @@ export class RequestBody extends Readable {
   #timer: NodeJS.Timeout | null = null;
   /** Whose pause the timer limits. */
   #awaited: 'client' | 'upstream' | null = null;
+  #windowBytes = 0;
+  #onBegun: ((failure: Error | null) => void) | null = null;
   #isStarted = false;
   #isAnswered = false;
   /** Bytes that have come so far. */
@@ -51,6 +58,16 @@ export class RequestBody extends Readable {
     this.#reply = reply;
     this.#incoming = reply.body;
     this.#settings = settings;
+    this.on('error', ignore);
+  }
+
+  /**
+   * Calls back once: with `null` when its first bytes are here, or its end; with the failure when it is given up before.
+   * Nothing is asked of an upstream until then, so that a client that sends no body holds no connection.
+   */
+  whenBegun(onBegun: (failure: Error | null) => void): void {
+    this.#onBegun = onBegun;
+    this._read();
   }
 
   override _read(): void {
@@ -68,7 +85,14 @@ export class RequestBody extends Readable {
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
     this.#stop();
     this.#await(null);
+    this.#begun(error);
     callback(error);
+  }
+
+  #begun(failure: Error | null): void {
+    const onBegun = this.#onBegun;
+    this.#onBegun = null;
+    onBegun?.(failure);
   }
 
   #start(): void {
@@ -85,40 +109,57 @@ export class RequestBody extends Readable {
     this.#incoming.off('close', this.#onClose);
   }
 
-  /** Limits the pause that begins now. A slow upstream is not the client's fault, nor the other way round. */
+  /** Limits the wait that begins now. A slow upstream is not the client's fault, nor the other way round. */
   #await(side: 'client' | 'upstream' | null): void {
     const awaited = side === 'upstream' && this.#isAnswered ? null : side;
     if (awaited !== null && awaited === this.#awaited) {
-      this.#timer?.refresh();
+      // The client's window goes on.
+      if (awaited === 'upstream') this.#timer?.refresh();
       return;
     }
     this.#awaited = awaited;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    if (awaited === null) return;
-    const { idleTimeoutMs, takeTimeoutMs } = this.#settings;
-    const [failure, timeoutMs] =
-      awaited === 'client' ? (['stalled', idleTimeoutMs] as const) : (['not_taken', takeTimeoutMs] as const);
-    this.#timer = setTimeout(() => this.destroy(new RequestBodyError(failure)), timeoutMs);
+    this.#windowBytes = 0;
+    if (awaited === 'client') this.#timer = setTimeout(this.#onWindowOver, this.#settings.windowMs);
+    else if (awaited === 'upstream') this.#timer = setTimeout(this.#onNotTaken, this.#settings.takeTimeoutMs);
   }
+
+  readonly #onWindowOver = (): void => {
+    if (this.#windowBytes < this.#settings.minBytesPerWindow) {
+      this.destroy(new RequestBodyError('stalled'));
+      return;
+    }
+    this.#windowBytes = 0;
+    this.#timer?.refresh();
+  };
+
+  readonly #onNotTaken = (): void => {
+    this.destroy(new RequestBodyError('not_taken'));
+  };
 
   readonly #onData = (chunk: Buffer): void => {
     this.byteCount += chunk.byteLength;
+    this.#windowBytes += chunk.byteLength;
     notePassed(chunk.byteLength);
     if (this.#settings.maxBytes !== null && this.byteCount > this.#settings.maxBytes) {
       this.destroy(new RequestBodyError('too_large'));
-    } else if (this.push(chunk)) {
+      return;
+    }
+    if (this.push(chunk)) {
       this.#await('client');
     } else {
       this.#incoming.pause();
       this.#await('upstream');
     }
+    this.#begun(null);
   };
 
   readonly #onEnd = (): void => {
     this.#stop();
     this.#await('upstream');
     this.push(null);
+    this.#begun(null);
   };
 
   readonly #onClose = (): void => {

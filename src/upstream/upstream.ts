@@ -5,6 +5,7 @@ import { Denial } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { UpstreamConfig } from './section.ts';
 import { UpstreamServer, type UpstreamTls } from './server.ts';
+import { WaitingLine } from './waiting.ts';
 
 const TOO_MANY_PENDING = new Denial('overloaded', 'too many requests wait for this upstream');
 
@@ -16,6 +17,8 @@ export class Upstream {
   readonly #isRoundRobin: boolean;
   readonly #maxInFlight: number;
   readonly #tls: UpstreamTls | null;
+  /** Requests that wait for a connection. */
+  readonly waiting: WaitingLine;
   #next = 0;
   /** The check that is under way, so that probes that come together make one. */
   #reachable: Promise<boolean> | null = null;
@@ -25,6 +28,7 @@ export class Upstream {
     this.name = name;
     this.config = config;
     this.#isRoundRobin = config.balance === 'round-robin';
+    this.waiting = new WaitingLine(config.timeouts.pending, monotonicMs);
     this.#maxInFlight = config.maxConnections + config.maxPending;
     this.#tls = tls;
     const settings = {

@@ -65,6 +65,15 @@ export const publicListener = (context: SchemaContext) =>
         maxTargetBytes: size('8KiB').meta({ description: 'Path and query together; more get 414.' }),
         maxCookieBytes: size('8KiB').meta({ description: 'All cookies together; more get 431.' }),
         maxCookieCount: count(100).meta({ description: 'Cookies in one request; more get 431.' }),
+        minUploadRate: size('240B').meta({
+          description:
+            'Per second, on average over each `timeouts.bodyIdle` in which the gateway waits for a request body; a slower one gets 408. 0B: no least rate.',
+        }),
+        minDownloadRate: size('240B').meta({
+          description:
+            'Per second, on average over four times `timeouts.send` in which an answer waits for its client; a slower client is cut. 0B: no least rate.',
+          restart: true,
+        }),
       })
       .prefault({})
       .meta({ description: 'Limits on connections and requests.' }),
@@ -78,13 +87,19 @@ export const publicListener = (context: SchemaContext) =>
           description: 'For the TLS handshake.',
           restart: true,
         }),
-        bodyIdle: duration('30s', { atLeastMs: 100 }).meta({ description: 'Between two parts of a request body.' }),
+        bodyIdle: duration('30s', { atLeastMs: 100 }).meta({ description: 'For the next part of a request body.' }),
         send: duration('60s', { atLeastMs: 100 }).meta({
           description: 'A client that reads none of its response for this long is disconnected.',
           restart: true,
         }),
+        transfer: duration('12h', { atLeastMs: 100 }).meta({
+          description:
+            'For a whole request to arrive (then 408), and for an answer to wait for its client, all pauses together (then it is cut). Time in which there is nothing to read does not count, so event streams may last.',
+          restart: true,
+        }),
         keepAlive: duration('65s', { atLeastMs: 100 }).meta({
-          description: 'An idle connection is closed after this.',
+          description:
+            'An idle connection is closed after this; one on which bytes come that begin no request, after this and `headers`.',
           restart: true,
         }),
       })
