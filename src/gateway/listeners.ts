@@ -10,6 +10,7 @@ import type { ListenerSeries } from '../listener/http1/series.ts';
 import { Http1Server, type Http1Settings } from '../listener/http1/server.ts';
 import type { TlsCertificates } from '../listener/http1/tls.ts';
 import {
+  type ConnectionCut,
   type ConnectionRefusal,
   type EarlyRefusal,
   Listener,
@@ -170,5 +171,9 @@ export class Recorder implements ListenerRecorder {
 
   connectionRefused(reason: ConnectionRefusal): void {
     this.#series.connectionsRefused.inc({ reason });
+  }
+
+  connectionCut(reason: ConnectionCut): void {
+    this.#series.connectionsCut.inc({ reason });
   }
 }

@@ -40,6 +40,14 @@ export const CONNECTION_REFUSALS = ['limit', 'tls', 'peer'] as const;
 /** One of {@link CONNECTION_REFUSALS}. */
 export type ConnectionRefusal = (typeof CONNECTION_REFUSALS)[number];
 
+/**
+ * Why a connection was cut: it was idle and only dripped, its client took nothing of its answer for too long or took it too
+ * slowly, or an answer waited for its client longer than a whole transfer may.
+ */
+export const CONNECTION_CUTS = ['idle', 'stalled_reader', 'slow_reader', 'transfer'] as const;
+/** One of {@link CONNECTION_CUTS}. */
+export type ConnectionCut = (typeof CONNECTION_CUTS)[number];
+
 /** Records what happens on listeners. */
 export interface ListenerRecorder {
   /** An exchange is over. */
@@ -48,6 +56,8 @@ export interface ListenerRecorder {
   refused(refusal: EarlyRefusal, listener: ExchangeListener): void;
   /** A connection was closed before it carried a request. */
   connectionRefused(reason: ConnectionRefusal): void;
+  /** A connection was cut because its client was too slow. */
+  connectionCut(reason: ConnectionCut): void;
 }
 
 /** Accepts connections on one address and begins an exchange for each request on them. */
@@ -154,6 +164,11 @@ export class Listener implements ExchangeListener {
   /** Reports a connection that its server closed before it carried a request. */
   connectionRefused(reason: ConnectionRefusal): void {
     this.#recorder.connectionRefused(reason);
+  }
+
+  /** Reports a connection that its server cut because its client was too slow. */
+  connectionCut(reason: ConnectionCut): void {
+    this.#recorder.connectionCut(reason);
   }
 
   /**

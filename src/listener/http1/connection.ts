@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { plainAddress } from '../../lib/address.ts';
 import type { PeerInfo } from '../../sanitize/sanitize.ts';
+import { Pace } from './pace.ts';
 import type { Http1Reply } from './reply.ts';
 
 /** One connection of a client. */
@@ -16,6 +17,9 @@ export class Connection {
   waiting = 0;
   /** The parser has refused what came: the connection only waits for its end. */
   isRefused = false;
+  /** A tunnel has taken it over. */
+  isTunnel = false;
+  readonly pace: Pace = new Pace();
   /** The reply that began last; `null` when it is over and has been forgotten. */
   reply: Http1Reply | null = null;
 

@@ -24,7 +24,7 @@ export class Http1Reply extends ServerResponse<IncomingMessage> implements Reply
   /** `null` before it begins and after it is over. */
   exchange: Exchange | null = null;
   /** The connection that carries it; `null` until the exchange begins. */
-  carrier: { readonly isDraining: boolean } | null = null;
+  carrier: { readonly isDraining: boolean; isTunnel: boolean } | null = null;
   /** What came after the head of an upgrade request; `null` for a plain request. */
   #early: EarlyBytes | null = null;
   #isDiscarding = false;
@@ -116,6 +116,7 @@ export class Http1Reply extends ServerResponse<IncomingMessage> implements Reply
 
   upgrade(headers: readonly string[]): Duplex {
     const socket = this.socket as Socket;
+    if (this.carrier !== null) this.carrier.isTunnel = true;
     this.detachSocket(socket);
     socket.setTimeout(0);
     socket.setKeepAlive(true, 30_000);

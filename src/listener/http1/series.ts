@@ -1,7 +1,7 @@
 /** What is counted of connections and certificates. */
 
 import { CONFIGURED, type MetricRegistry } from '../../telemetry/registry.ts';
-import { CONNECTION_REFUSALS } from '../listener.ts';
+import { CONNECTION_CUTS, CONNECTION_REFUSALS } from '../listener.ts';
 import type { TlsCertificates } from './tls.ts';
 
 /** The metrics of the listeners. */
@@ -9,6 +9,7 @@ export class ListenerSeries {
   /** Open connections of clients. */
   readonly connections;
   readonly connectionsRefused;
+  readonly connectionsCut;
   readonly certificateWatchErrors;
   readonly #certificateExpiry;
   readonly #certificatesLastRead;
@@ -19,6 +20,11 @@ export class ListenerSeries {
       'connections_refused_total',
       'Connections closed before a request: over the limit, or after a failed TLS handshake.',
       { reason: CONNECTION_REFUSALS },
+    );
+    this.connectionsCut = registry.counter(
+      'connections_cut_total',
+      'Connections cut because their clients were too slow: idle with bytes that begin no request, or reading too slowly.',
+      { reason: CONNECTION_CUTS },
     );
     this.#certificateExpiry = registry.readGauge(
       'tls_certificate_expiry_timestamp_seconds',

@@ -64,7 +64,8 @@ describe('time', () => {
 
   test('a request body may take longer than the idle timeout as long as it moves', async () => {
     await using upstream = await RecordingUpstream.start();
-    await using gateway = await startListener(upstream, { timeouts: { bodyIdle: '2s' } });
+    const limits = { minUploadRate: '4B' };
+    await using gateway = await startListener(upstream, { limits, timeouts: { bodyIdle: '2s' } });
     await using connection = await RawConnection.open(gateway.port);
     const startedMs = performance.now();
     connection.write(post(['Transfer-Encoding: chunked']));
@@ -75,6 +76,67 @@ describe('time', () => {
     connection.write('0\r\n\r\n');
     expect((await connection.response()).status).toBe(200);
     expect(upstream.last.body.toString()).toMatch(/^x+$/);
+  });
+
+  test('S4: a request body that comes below the least rate ends with 408, however steadily it comes', async () => {
+    await using upstream = await RecordingUpstream.start(() => {});
+    const limits = { minUploadRate: '1KiB' };
+    await using gateway = await startListener(upstream, { limits, timeouts: { bodyIdle: '500ms' } });
+    await using connection = await RawConnection.open(gateway.port);
+    connection.write(`${post(['Content-Length: 100000'])}begun`);
+    const drip = setInterval(() => connection.write('x'), 20);
+    await expectRefusal(connection, 408, 'request_timeout');
+    clearInterval(drip);
+    await until(() => upstream.openConnections === 0, 'the upstream connection is gone');
+  });
+
+  test('S4: a whole request is bounded, however fast its body comes', async () => {
+    await using upstream = await RecordingUpstream.start(() => {});
+    await using gateway = await startListener(upstream, { timeouts: { transfer: '1s', headers: '1s' } });
+    await using connection = await RawConnection.open(gateway.port);
+    connection.write(post(['Transfer-Encoding: chunked']));
+    const part = `4000\r\n${'x'.repeat(0x4000)}\r\n`;
+    const flow = setInterval(() => connection.write(part), 20);
+    await expectRefusal(connection, 408, 'request_timeout');
+    clearInterval(flow);
+    await until(() => upstream.openConnections === 0, 'the upstream connection is gone');
+  });
+
+  test('S8: a connection that drips bytes which begin no request is cut after an answer', async () => {
+    await using upstream = await RecordingUpstream.start();
+    await using gateway = await startListener(upstream, { timeouts: { keepAlive: '200ms', headers: '200ms' } });
+    await using connection = await RawConnection.open(gateway.port);
+    connection.write(requestHead('GET', '/auth/nothing-here', [HOST]));
+    expect((await connection.response()).status).toBe(404);
+    const drip = setInterval(() => connection.write('\r\n'), 20);
+    expect(await connection.remainder()).toHaveLength(0);
+    clearInterval(drip);
+    expect(await gateway.metrics.text()).toContain('sallyport_connections_cut_total{reason="idle"} 1\n');
+  });
+
+  test('S8: a connection whose refused request drips its body is cut after the answer', async () => {
+    await using gateway = await startListener(null, { timeouts: { keepAlive: '200ms', headers: '200ms' } });
+    await using connection = await RawConnection.open(gateway.port);
+    connection.write(requestHead('POST', '/auth/nothing-here', [HOST, 'Content-Length: 100000']));
+    const refused = await connection.response();
+    expect([refused.status, refused.headers.get('connection')]).toEqual([404, 'keep-alive']);
+    const drip = setInterval(() => connection.write('x'), 20);
+    expect(await connection.remainder()).toHaveLength(0);
+    clearInterval(drip);
+  });
+
+  test('S8: a TLS handshake that drips is cut', async () => {
+    using files = new CertificateFiles();
+    const shop = files.write('shop', new TestAuthority().issue({ names: ['shop.example.com'] }));
+    const tls = { tls: { certificates: [shop] } };
+    await using gateway = await startListener(null, { timeouts: { handshake: '300ms' }, ...tls });
+    await using connection = await RawConnection.open(gateway.port);
+    // A record of 512 bytes of which one byte comes at a time.
+    connection.write(Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01]));
+    const drip = setInterval(() => connection.write(Buffer.from([0x00])), 20);
+    await connection.remainder();
+    clearInterval(drip);
+    expect(await gateway.metrics.text()).toContain('sallyport_connections_refused_total{reason="tls"} 1\n');
   });
 
   test('DOS-05: an announced 10 GB that never comes costs no memory and ends with 408', async () => {
@@ -139,6 +201,53 @@ describe('time', () => {
     await until(() => gateway.gateway.requestsInFlight === 0, 'the request is over');
     await until(() => upstream.openConnections === 0, 'the upstream connection is gone');
     client.destroy();
+  });
+
+  test('S4: a client that takes its answer below the least rate is cut, however steadily it takes it', async () => {
+    await using upstream = await RecordingUpstream.start((_request, socket) => {
+      socket.write(LARGE_HEAD);
+      writeOn(socket);
+    });
+    // More than any client takes: what counts is that this one takes something all the time.
+    const limits = { minDownloadRate: '1GiB' };
+    await using gateway = await startListener(upstream, { limits, timeouts: { send: '500ms' } });
+    await using connection = await RawConnection.open(gateway.port);
+    const { socket } = connection;
+    socket.removeAllListeners('data').pause();
+    const sip = setInterval(() => socket.read(65_536), 5);
+    connection.write(get('/large'));
+    await until(() => gateway.gateway.requestsInFlight === 1, 'the request is in progress');
+    await until(() => gateway.gateway.requestsInFlight === 0, 'the request is over');
+    clearInterval(sip);
+    await until(() => upstream.openConnections === 0, 'the upstream connection is gone');
+    expect(await gateway.metrics.text()).toContain('sallyport_connections_cut_total{reason="slow_reader"} 1\n');
+  });
+
+  test('S4: an answer waits for its client for a bounded time in all', async () => {
+    await using upstream = await RecordingUpstream.start((_request, socket) => {
+      socket.write(LARGE_HEAD);
+      writeOn(socket);
+    });
+    await using gateway = await startListener(upstream, { timeouts: { transfer: '1s' } });
+    await using connection = await RawConnection.open(gateway.port);
+    const { socket } = connection;
+    socket.removeAllListeners('data').pause();
+    const sip = setInterval(() => socket.read(65_536), 5);
+    connection.write(get('/large'));
+    await until(() => gateway.gateway.requestsInFlight === 1, 'the request is in progress');
+    await until(() => gateway.gateway.requestsInFlight === 0, 'the request is over');
+    clearInterval(sip);
+    expect(await gateway.metrics.text()).toContain('sallyport_connections_cut_total{reason="transfer"} 1\n');
+  });
+
+  test('S4: an event stream of which there is nothing to read outlasts all of these times', async () => {
+    await using upstream = await RecordingUpstream.start((_request, socket) => {
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst');
+      setTimeout(() => socket.write('later'), 1_500);
+    });
+    const timeouts = { send: '100ms', keepAlive: '100ms', headers: '100ms', transfer: '500ms' };
+    await using gateway = await startListener(upstream, { timeouts });
+    expect((await rawRequest(gateway.port, get('/'))).body.toString()).toBe('firstlater');
   });
 
   test('an answer of which the upstream sends nothing for longer than that is waited for', async () => {

@@ -1,0 +1,127 @@
+/**
+ * Ends connections whose clients are too slow to be worth keeping: idle ones that only drip, readers that take their answers
+ * below the least rate, and those that take longer than a whole transfer may. One sweep over all connections looks for them,
+ * because a timer for each request would cost more than everything else here.
+ */
+
+import type { Socket } from 'node:net';
+import type { Clock } from '../../lib/clock.ts';
+import type { ConnectionCut } from '../listener.ts';
+import type { Connection } from './connection.ts';
+import type { Http1Reply } from './reply.ts';
+import type { PublicListenerConfig } from './section.ts';
+
+/** What is too slow is found at most this fraction of its time later. */
+const SWEEPS_PER_TIMEOUT = 4;
+
+/**
+ * A rate is looked at over this many times `timeouts.send`: what a client has taken of one write is only known when it has
+ * taken all of it, up to 64 KiB, and at the least rate that may take a while.
+ */
+const SEND_TIMEOUTS_PER_WINDOW = 4;
+
+/** The pace of one connection, as the sweeps have seen it. */
+export class Pace {
+  /** Monotonic time since which no request has been in progress; `null` while one is. */
+  idleSinceMs: number | null = null;
+  /** Requests that had begun by then. */
+  requests = 0;
+  /** The answer that the client was reading, and had more to read of, in the last sweep. */
+  reply: Http1Reply | null = null;
+  /** How long that answer has waited for its client so far. */
+  waitedMs = 0;
+  /** When the present window began, and what had been taken by then. */
+  windowSinceMs = 0;
+  windowTaken = 0;
+}
+
+/** Finds the slow ones among the connections of a server. */
+export class PaceWatch {
+  readonly #connections: ReadonlyMap<Socket, Connection>;
+  readonly #onCut: (reason: ConnectionCut) => void;
+  readonly #monotonicMs: Clock;
+  readonly #sendMs: number;
+  readonly #idleMs: number;
+  readonly #transferMs: number;
+  readonly #minBytesPerMs: number;
+  readonly #timer: NodeJS.Timeout;
+  #sweptMs: number;
+
+  constructor(
+    connections: ReadonlyMap<Socket, Connection>,
+    { limits, timeouts }: Pick<PublicListenerConfig, 'limits' | 'timeouts'>,
+    onCut: (reason: ConnectionCut) => void,
+    monotonicMs: Clock,
+  ) {
+    this.#connections = connections;
+    this.#onCut = onCut;
+    this.#monotonicMs = monotonicMs;
+    this.#sendMs = timeouts.send;
+    // Node's own timeout of an idle connection begins anew with each byte, and bytes that begin no request never end.
+    this.#idleMs = timeouts.keepAlive + timeouts.headers;
+    this.#transferMs = timeouts.transfer;
+    this.#minBytesPerMs = limits.minDownloadRate / 1_000;
+    this.#sweptMs = monotonicMs();
+    const shortestMs = Math.min(this.#sendMs, this.#idleMs, this.#transferMs);
+    this.#timer = setInterval(() => this.sweep(), shortestMs / SWEEPS_PER_TIMEOUT).unref();
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Looks at every connection once. */
+  sweep(): void {
+    const nowMs = this.#monotonicMs();
+    const sinceMs = nowMs - this.#sweptMs;
+    this.#sweptMs = nowMs;
+    for (const [socket, connection] of this.#connections) {
+      const reply = connection.replyUnderWay;
+      const reason =
+        reply === null
+          ? this.#judgeIdle(connection, nowMs)
+          : this.#judgeReader(connection.pace, socket, reply, nowMs, sinceMs);
+      if (reason === null) continue;
+      this.#onCut(reason);
+      socket.destroy();
+    }
+  }
+
+  #judgeIdle({ pace, requests, isTunnel }: Connection, nowMs: number): ConnectionCut | null {
+    pace.reply = null;
+    if (isTunnel) return null;
+    if (pace.idleSinceMs === null || pace.requests !== requests) {
+      pace.idleSinceMs = nowMs;
+      pace.requests = requests;
+    }
+    return nowMs - pace.idleSinceMs > this.#idleMs ? 'idle' : null;
+  }
+
+  #judgeReader(pace: Pace, socket: Socket, reply: Http1Reply, nowMs: number, sinceMs: number): ConnectionCut | null {
+    pace.idleSinceMs = null;
+    if (socket.writableLength === 0) {
+      pace.windowSinceMs = nowMs;
+      pace.windowTaken = socket.bytesWritten;
+      return null;
+    }
+    // Node knows whether anything at all moves. perf: bench/load/run.ts, warm session: its timeout from the beginning, which
+    // is restarted for each request and on each of its reads and writes, costs 2 to 3 µs.
+    if (socket.timeout !== this.#sendMs) socket.setTimeout(this.#sendMs);
+    const taken = socket.bytesWritten - socket.writableLength;
+    if (pace.reply !== reply) {
+      pace.reply = reply;
+      pace.waitedMs = 0;
+      pace.windowSinceMs = nowMs;
+      pace.windowTaken = taken;
+      return null;
+    }
+    pace.waitedMs += sinceMs;
+    if (pace.waitedMs > this.#transferMs) return 'transfer';
+    const windowMs = nowMs - pace.windowSinceMs;
+    if (windowMs < SEND_TIMEOUTS_PER_WINDOW * this.#sendMs) return null;
+    if (taken - pace.windowTaken < this.#minBytesPerMs * windowMs) return 'slow_reader';
+    pace.windowSinceMs = nowMs;
+    pace.windowTaken = taken;
+    return null;
+  }
+}
