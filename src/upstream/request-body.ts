@@ -50,6 +50,8 @@ export class RequestBody extends Readable {
   #onBegun: ((failure: Error | null) => void) | null = null;
   #isStarted = false;
   #isAnswered = false;
+  #isRead = false;
+  #hasEnded = false;
   /** Bytes that have come so far. */
   byteCount = 0;
 
@@ -59,6 +61,7 @@ export class RequestBody extends Readable {
     this.#incoming = reply.body;
     this.#settings = settings;
     this.on('error', ignore);
+    this.once('resume', this.#onRead);
   }
 
   /**
@@ -71,6 +74,7 @@ export class RequestBody extends Readable {
   }
 
   override _read(): void {
+    if (this.#hasEnded) return;
     if (!this.#isStarted) this.#start();
     this.#incoming.resume();
     this.#await('client');
@@ -155,10 +159,17 @@ export class RequestBody extends Readable {
     this.#begun(null);
   };
 
+  /** Its reader is told of the end when it reads: undici would else give a chunked body a length, but only if it is short. */
+  readonly #onRead = (): void => {
+    this.#isRead = true;
+    if (this.#hasEnded) this.push(null);
+  };
+
   readonly #onEnd = (): void => {
     this.#stop();
     this.#await('upstream');
-    this.push(null);
+    this.#hasEnded = true;
+    if (this.#isRead) this.push(null);
     this.#begun(null);
   };
 
