@@ -340,7 +340,8 @@ export class Sessions {
     // A session that has left the cache meanwhile may have been revoked: the next sweep asks the store.
     const session = this.#cache.get(handle) ?? new CachedSession(principal, Number.NEGATIVE_INFINITY, nowMs);
     const watch = this.#watched.get(handle) ?? { session, streams: new Set() };
-    const stream = { onEnd, use, seenUse: use() };
+    // What it carried before counts at the first look.
+    const stream = { onEnd, use, seenUse: 0 };
     watch.streams.add(stream);
     this.#watched.set(handle, watch);
     this.#sweeper ??= setInterval(() => this.sweepStreams(), STREAM_SWEEP_MS).unref();
