@@ -4,8 +4,22 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { plainAddress } from '../../lib/address.ts';
 import type { PeerInfo } from '../../sanitize/sanitize.ts';
-import { Pace } from './pace.ts';
 import type { Http1Reply } from './reply.ts';
+
+/** The pace of one connection, as the sweeps have seen it. */
+export class Pace {
+  /** Monotonic time since which no request has been in progress; `null` while one is. */
+  idleSinceMs: number | null = null;
+  /** Requests that had begun by then. */
+  requests = 0;
+  /** The answer that the client was reading, and had more to read of, in the last sweep. */
+  reply: Http1Reply | null = null;
+  /** How long that answer has waited for its client so far. */
+  waitedMs = 0;
+  /** When the present window began, and what had been taken by then. */
+  windowSinceMs = 0;
+  windowTaken = 0;
+}
 
 /** One connection of a client. */
 export class Connection {

@@ -7,7 +7,7 @@
 import type { Socket } from 'node:net';
 import type { Clock } from '../../lib/clock.ts';
 import type { ConnectionCut } from '../listener.ts';
-import type { Connection } from './connection.ts';
+import type { Connection, Pace } from './connection.ts';
 import type { Http1Reply } from './reply.ts';
 import type { PublicListenerConfig } from './section.ts';
 
@@ -19,21 +19,6 @@ const SWEEPS_PER_TIMEOUT = 4;
  * taken all of it, up to 64 KiB, and at the least rate that may take a while.
  */
 const SEND_TIMEOUTS_PER_WINDOW = 4;
-
-/** The pace of one connection, as the sweeps have seen it. */
-export class Pace {
-  /** Monotonic time since which no request has been in progress; `null` while one is. */
-  idleSinceMs: number | null = null;
-  /** Requests that had begun by then. */
-  requests = 0;
-  /** The answer that the client was reading, and had more to read of, in the last sweep. */
-  reply: Http1Reply | null = null;
-  /** How long that answer has waited for its client so far. */
-  waitedMs = 0;
-  /** When the present window began, and what had been taken by then. */
-  windowSinceMs = 0;
-  windowTaken = 0;
-}
 
 /** Finds the slow ones among the connections of a server. */
 export class PaceWatch {
