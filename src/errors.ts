@@ -138,7 +138,8 @@ const DENIALS = {
   credential_conflict: {
     status: 400,
     title: 'More than one credential',
-    detail: 'Send either a session cookie or an Authorization header, not both.',
+    detail:
+      'Send either a session cookie or an Authorization header, not both. (If the header is meant for the application, its route needs passAuthorization.)',
     logLevel: 'info',
   },
   credential_missing: {

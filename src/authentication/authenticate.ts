@@ -13,6 +13,9 @@ import { type CredentialRule, KINDS, type Kinds, type Verifiers } from './kinds.
 
 const MISSING = new Denial('credential_missing', 'no credential that the route accepts');
 
+/** For the operator of an application with logins of its own. */
+const LEAVE_AUTHORIZATION = 'where the header is meant for the application, set passAuthorization on the route';
+
 const NOTHING_TO_STOP = () => {};
 
 /** A kind with its verifier. */
@@ -59,7 +62,7 @@ export class Authenticator {
    */
   authenticate(request: ScreenedRequest, rule: CredentialRule): Principal | Denial | Promise<Principal | Denial> {
     if (rule.kind === 'public') return ANONYMOUS;
-    const presented = this.#presented(request);
+    const presented = this.#presented(request, rule.leavesAuthorization === true);
     if (presented instanceof Denial) return presented;
     if (presented !== null) {
       for (const accepted of rule.accepts) {
@@ -88,12 +91,12 @@ export class Authenticator {
   }
 
   /** The one kind that a request presents; `null` for none; a Denial for two. */
-  #presented(request: ScreenedRequest): Handled | Denial | null {
+  #presented(request: ScreenedRequest, leavesAuthorization: boolean): Handled | Denial | null {
     const handled = this.#handled;
     let presented: Handled | null = null;
     for (let index = 0; index < handled.length; index += 1) {
       const candidate = handled[index] as Handled;
-      if (!candidate.kind.isPresentedIn(request)) continue;
+      if ((leavesAuthorization && candidate.kind.isInAuthorization) || !candidate.kind.isPresentedIn(request)) continue;
       if (presented !== null) return presented.conflicts[index] as Denial;
       presented = candidate;
     }
@@ -123,7 +126,11 @@ function handledKinds(verifiers: Verifiers): readonly Handled[] {
       KnownPrincipal
     >,
     conflicts: present.map(
-      (other) => new Denial('credential_conflict', `${kind.carrier} and ${other.carrier} together`),
+      (other) =>
+        new Denial(
+          'credential_conflict',
+          `${kind.carrier} and ${other.carrier} together${other.isInAuthorization ? `: ${LEAVE_AUTHORIZATION}` : ''}`,
+        ),
     ),
   }));
 }

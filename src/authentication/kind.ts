@@ -20,6 +20,8 @@ export interface CredentialKind<A = unknown> extends CredentialTraits {
   readonly noun: string;
   /** What carries it in a request, for people; `null` where nothing does. */
   readonly carrier: string | null;
+  /** Whether that is the Authorization header, which a route can leave to the application behind it. */
+  readonly isInAuthorization: boolean;
   /** Whether logging in with a browser supplies it, so that a person without one is sent to log in. */
   readonly comesFromLogin: boolean;
   /** Whether it is a token that can be passed on with `upstreamToken: original`. */

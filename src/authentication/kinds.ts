@@ -33,7 +33,12 @@ export type AcceptedCredential = Kinds[keyof Kinds]['accepted'];
  */
 export type CredentialRule =
   | { readonly kind: 'public'; readonly accepts: readonly [] }
-  | { readonly kind: 'required' | 'optional'; readonly accepts: NonEmpty<AcceptedCredential> };
+  | {
+      readonly kind: 'required' | 'optional';
+      readonly accepts: NonEmpty<AcceptedCredential>;
+      /** The Authorization header is the application's: it is not read, and is no credential here. */
+      readonly leavesAuthorization?: boolean;
+    };
 
 /** One verifier for every kind; `null` where a listener takes no credential of the kind, and so refuses it. */
 export type Verifiers = {

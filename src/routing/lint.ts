@@ -8,6 +8,7 @@ import { reportDuplicates, reportUnknown, uses } from '../config/names.ts';
 import { defineCodes, error, type KeyPath, warning } from '../config/problem.ts';
 import { foldHeaderName } from '../lib/header-name.ts';
 import { OwnedHeaders } from '../sanitize/owned-headers.ts';
+import { writtenHeaders } from '../sanitize/rules.ts';
 import { parsePattern, type RoutePattern } from './pattern.ts';
 import { routePatterns } from './route.ts';
 import type { RouteConfig } from './section.ts';
@@ -23,7 +24,7 @@ export const codes = defineCodes({
     'A route that takes a session on a host without a public origin: browsers cannot log in there, and the CSRF check has no origin to compare with.',
   ),
   'routes/pass-authorization': error(
-    "`passAuthorization` on a route that takes a credential: the client's Authorization header is that credential.",
+    "`passAuthorization` on a route where the Authorization header has another use: it is the client's credential, or carries the upstream token.",
   ),
   'routes/original-token': error(
     '`upstreamToken: original` on a route that takes a session, or nothing: only a service token can be passed on.',
@@ -67,12 +68,18 @@ export function lint(context: Context): void {
   lintNames(context);
   const { draft } = context;
   const tokenHeader = draft.upstreamToken?.header ?? 'Authorization';
-  const identityHeaders = draft.routes.flatMap((route) => Object.keys(route?.identityHeaders ?? {}));
-  const owned = new OwnedHeaders([...identityHeaders, tokenHeader], draft.passClientHeaders ?? []);
+  const owned = new OwnedHeaders([...draft.routes.flatMap(writtenHeaders), tokenHeader], draft.passClientHeaders ?? []);
   for (const [index, route] of draft.routes.entries()) {
     if (route === undefined) continue;
     const credential = compileCredential(route.credential);
-    const rule = { context, route, credential, path: ['routes', index], tokenHeader, owned };
+    const rule = {
+      context,
+      route,
+      credential,
+      path: ['routes', index],
+      tokenHeader: route.tokenHeader ?? tokenHeader,
+      owned,
+    };
     lintCredential(rule);
     lintHosts(rule);
     lintReservedPaths(rule);
@@ -92,17 +99,21 @@ function lintNames(context: Context): void {
 const accepts = ({ accepts }: CredentialRule, isSuch: (kind: CredentialKind) => boolean) =>
   accepts.some(({ kind }) => isSuch(kind));
 
-function lintCredential({ context: { source }, route, credential, path }: RouteRule): void {
+function lintCredential({ context: { source }, route, credential, path, tokenHeader }: RouteRule): void {
   const isPublic = credential.kind === 'public';
   const name = `route ${JSON.stringify(route.id)}`;
-  if (!isPublic && route.passAuthorization) {
-    source.report(
-      codes['routes/pass-authorization'],
-      [...path, 'passAuthorization'],
-      `${name} takes a credential: its Authorization header is not passed on`,
-      'remove passAuthorization',
-      'key',
-    );
+  if (route.passAuthorization) {
+    const reading = credential.accepts.find(({ kind }) => kind.isInAuthorization)?.kind;
+    const carriesToken = !isPublic && route.upstreamToken !== 'none' && foldHeaderName(tokenHeader) === 'authorization';
+    const at = [...path, 'passAuthorization'];
+    if (reading !== undefined) {
+      const text = `${name} takes ${reading.noun}: its Authorization header is not passed on`;
+      source.report(codes['routes/pass-authorization'], at, text, 'remove passAuthorization', 'key');
+    } else if (carriesToken) {
+      const text = `${name} passes the client's Authorization header on, and sends the upstream token in the same`;
+      const hint = 'set tokenHeader: X-Gateway-Token, or upstreamToken: none';
+      source.report(codes['routes/pass-authorization'], at, text, hint, 'key');
+    }
   }
   const tokenless = credential.accepts.find(({ kind }) => !kind.isToken)?.kind;
   if (route.upstreamToken === 'original' && (isPublic || tokenless !== undefined)) {

@@ -38,6 +38,8 @@ export interface Route {
   readonly namesClient: boolean;
   /** What the upstream gets for the principal: a minted token, the service token as it was presented, or nothing. */
   readonly upstreamToken: RouteConfig['upstreamToken'];
+  /** Which header carries it; `null` for the one that all have. */
+  readonly tokenHeader: string | null;
   /** Flat header name, source list. */
   readonly identityHeaders: readonly string[];
   readonly rewrite: Rewrite | null;
@@ -98,22 +100,27 @@ export function compileRoute(
   index: number,
   credential: CredentialRule,
 ): Route {
+  const requestHeaders = compileHeaderRules(config.requestHeaders);
   return Object.freeze({
     id: config.id,
     index,
     methods: compileMethods(config.match.methods),
     hasOwnMethods: config.match.methods !== undefined,
     leavesOtherMethods: config.match.otherMethods === 'nextRoute',
-    credential,
+    credential:
+      credential.kind === 'public' || !config.passAuthorization
+        ? credential
+        : Object.freeze({ ...credential, leavesAuthorization: true }),
     allow: config.allow ?? null,
     upstream: config.upstream,
     audience: config.audience ?? config.upstream,
     hostHeader: null,
     namesClient: true,
     upstreamToken: credential.kind === 'public' ? 'none' : config.upstreamToken,
+    tokenHeader: config.tokenHeader ?? null,
     identityHeaders: Object.entries(config.identityHeaders ?? {}).flat(),
     rewrite: compileRewrite(config.rewrite),
-    requestHeaders: compileHeaderRules(config.requestHeaders),
+    requestHeaders,
     responseHeaders: compileHeaderRules(config.responseHeaders),
     firstByteTimeoutMs: config.timeouts.firstByte ?? null,
     idleTimeoutMs: config.timeouts.idle ?? null,
@@ -122,7 +129,7 @@ export function compileRoute(
     checksOrigin: config.csrf === 'origin',
     allowsEncodedSlash: config.pathExceptions.includes('encodedSlash'),
     allowsSemicolon: config.pathExceptions.includes('semicolon'),
-    passesAuthorization: config.passAuthorization,
+    passesAuthorization: config.passAuthorization && requestHeaders?.dropped.has('authorization') !== true,
     relaysSessionCookie: config.relaySessionCookie,
     onUnauthenticated: config.onUnauthenticated,
   });

@@ -86,6 +86,9 @@ export const ROUTE_KEYS = {
     description:
       '`minted`: the upstream gets a token of the gateway for the principal (for a service with `presented_iss`, its issuer). `original`: it gets the presented service token unchanged, on routes that accept nothing else. `none`: it gets none.',
   }),
+  tokenHeader: headerName().optional().meta({
+    description: 'Header that carries the upstream token on this route. Default: `upstreamToken.header`.',
+  }),
   identityHeaders: z.record(headerName(), principalSource()).optional().meta({
     description:
       'Plain headers for services that cannot verify a token: name → source, one of `subject`, `issuer` (whose subject it is; left out where it is the gateway’s own), `actor` (who calls on behalf of the subject), `actor.issuer`, `user.<attribute>`, `session.createdAt`, `session.method` and `token.<claim>`. Headers without a value are left out. Copies from clients are removed on every route, in every spelling.',
@@ -132,10 +135,10 @@ export const ROUTE_KEYS = {
       description:
         'Characters that this route accepts in paths although upstreams read them in different ways: %2F, or ";". Such a path is matched in every way that an upstream may read it, and the strictest of the routes found applies; if there is none, the request is refused.',
     }),
-  passAuthorization: z
-    .boolean()
-    .prefault(false)
-    .meta({ description: "On a public route: pass the client's Authorization header to the upstream." }),
+  passAuthorization: z.boolean().prefault(false).meta({
+    description:
+      "The client's Authorization header is for the application: it is passed on and not read. On public routes, and on those that take sessions and no service tokens; there `tokenHeader` is needed, because the upstream token cannot be in the same header.",
+  }),
   relaySessionCookie: z.boolean().prefault(false).meta({
     description:
       'Whether the upstream is a trusted login backend, whose session cookie reaches the browser. Otherwise it is dropped.',

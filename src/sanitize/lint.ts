@@ -3,6 +3,7 @@
 import { entryPath, type LintContext } from '../config/lint.ts';
 import { defineCodes, error, type KeyPath, warning } from '../config/problem.ts';
 import { OwnedHeaders } from './owned-headers.ts';
+import { type WritingRoute, writtenHeaders } from './rules.ts';
 
 /** Codes of the findings about public origins and passed headers. */
 export const codes = defineCodes({
@@ -16,7 +17,7 @@ interface SanitizeDraft {
   readonly publicOrigin?: readonly string[] | undefined;
   readonly passClientHeaders?: readonly string[] | undefined;
   readonly upstreamToken?: { readonly header: string } | undefined;
-  readonly routes: readonly ({ readonly identityHeaders?: Readonly<Record<string, string>> | undefined } | undefined)[];
+  readonly routes: readonly (WritingRoute | undefined)[];
 }
 
 type Context = LintContext<SanitizeDraft>;
@@ -46,9 +47,9 @@ function lintOrigins(context: Context): void {
 
 function lintPassedHeaders({ draft, source }: Context): void {
   const passed = draft.passClientHeaders ?? [];
-  const identityHeaders = draft.routes.flatMap((route) => Object.keys(route?.identityHeaders ?? {}));
+  const written = draft.routes.flatMap(writtenHeaders);
   const tokenHeader = draft.upstreamToken?.header ?? 'Authorization';
-  const strict = new OwnedHeaders([...identityHeaders, tokenHeader], passed);
+  const strict = new OwnedHeaders([...written, tokenHeader], passed);
   const withoutPass = new OwnedHeaders([], []);
   for (const [index, name] of passed.entries()) {
     const at = ['passClientHeaders', index];

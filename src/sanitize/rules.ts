@@ -4,13 +4,25 @@ import { toBlockList } from '../config/fields.ts';
 import { OwnedHeaders } from './owned-headers.ts';
 import type { SanitizeRules } from './sanitize.ts';
 
+/** A route, as far as it says which headers the gateway writes. */
+export interface WritingRoute {
+  readonly identityHeaders?: Readonly<Record<string, string>> | undefined;
+  readonly tokenHeader?: string | undefined;
+}
+
+/** The headers that the gateway writes on a route, of which no copy from a client passes on any. */
+export const writtenHeaders = (route: WritingRoute | undefined): readonly string[] => [
+  ...Object.keys(route?.identityHeaders ?? {}),
+  ...(route?.tokenHeader === undefined ? [] : [route.tokenHeader]),
+];
+
 /** The sections that the rules are made from. */
 interface SanitizeSections {
   readonly publicOrigin: readonly string[];
   readonly passClientHeaders: readonly string[];
   readonly upstreamToken: { readonly header: string };
   readonly session: { readonly cookie: { readonly name: string } };
-  readonly routes: readonly { readonly identityHeaders?: Readonly<Record<string, string>> | undefined }[];
+  readonly routes: readonly WritingRoute[];
   readonly listeners: {
     readonly public: {
       readonly trustedProxies: readonly string[];
@@ -26,9 +38,9 @@ interface SanitizeSections {
 /** The rules for the public listener. */
 export function sanitizeRules(config: SanitizeSections): SanitizeRules {
   const { limits, trustedProxies } = config.listeners.public;
-  const identityHeaders = config.routes.flatMap((route) => Object.keys(route.identityHeaders ?? {}));
+  const written = config.routes.flatMap(writtenHeaders);
   return {
-    owned: new OwnedHeaders([...identityHeaders, config.upstreamToken.header], config.passClientHeaders),
+    owned: new OwnedHeaders([...written, config.upstreamToken.header], config.passClientHeaders),
     cookieName: config.session.cookie.name,
     trustedProxies: toBlockList(trustedProxies),
     publicOrigins: new Map(config.publicOrigin.map((origin) => [new URL(origin).hostname, origin])),

@@ -51,7 +51,8 @@ export function upstreamRequestHeaders(
   if (route.requestHeaders !== null) headers.push(...route.requestHeaders.set);
   pushIdentity(headers, permit);
   if (token !== null) {
-    headers.push(settings.tokenHeader, settings.tokenHeader === 'Authorization' ? `Bearer ${token}` : token);
+    const name = route.tokenHeader ?? settings.tokenHeader;
+    headers.push(name, name === 'Authorization' ? `Bearer ${token}` : token);
   }
   return headers;
 }

@@ -31,6 +31,7 @@ export const SERVICE_TOKEN: ServiceTokenKind = Object.freeze<ServiceTokenKind>({
   name: 'service',
   noun: 'a service token',
   carrier: 'an Authorization header',
+  isInAuthorization: true,
   comesFromLogin: false,
   isToken: true,
   isAmbient: false,

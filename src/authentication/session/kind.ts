@@ -21,6 +21,7 @@ export const SESSION: SessionKind = Object.freeze<SessionKind>({
   name: 'session',
   noun: 'a session cookie',
   carrier: 'a session cookie',
+  isInAuthorization: false,
   comesFromLogin: true,
   isToken: false,
   isAmbient: true,

@@ -22,6 +22,7 @@ export const WORKLOAD: WorkloadKind = Object.freeze<WorkloadKind>({
   name: 'workload',
   noun: 'the workload',
   carrier: null,
+  isInAuthorization: false,
   comesFromLogin: false,
   isToken: false,
   isAmbient: false,

@@ -1,7 +1,7 @@
 /** explain: the outcome of a request in the pipeline of a stand-in, and the reasons, as plain data. */
 
 import { describeCredential } from '../../authentication/credential.ts';
-import { KINDS } from '../../authentication/kinds.ts';
+import { type CredentialRule, KINDS } from '../../authentication/kinds.ts';
 import { compileRule, plainSubjectsOf } from '../../authorization/rule.ts';
 import type { AllowConfig } from '../../authorization/section.ts';
 import { Denial, REASONS, type Reason } from '../../errors.ts';
@@ -102,7 +102,7 @@ export async function explainRequest(question: Question, config: Config, clocks:
   const { route } = exchange;
   const entry = request === null || isOwn ? null : entryOf(pipeline.routes, request, route);
   const { forwarded } = standIn;
-  const tokenHeader = question.isOutbound ? 'Authorization' : config.upstreamToken.header;
+  const tokenHeader = question.isOutbound ? 'Authorization' : (route?.tokenHeader ?? config.upstreamToken.header);
   return {
     outcome: isOwn ? 'own endpoint' : forwarded !== null ? 'forwarded' : 'denied',
     request: {
@@ -136,7 +136,7 @@ function credentialOf(
   question: Question,
   request: ScreenedRequest,
 ): NonNullable<Explanation['credential']> {
-  return { needed: describeCredential(credential), presented: presentedBy(question, request) };
+  return { needed: describeCredential(credential), presented: presentedBy(question, request, credential) };
 }
 
 function exchangeOf(
@@ -206,10 +206,11 @@ const MISSES: Readonly<Partial<Record<Reason, PassedOver['because']>>> = {
 };
 
 /** The credential of the question, and any other that its headers present. */
-function presentedBy({ credential }: Question, request: ScreenedRequest): string {
+function presentedBy({ credential }: Question, request: ScreenedRequest, rule: CredentialRule): string {
+  const leavesAuthorization = rule.kind !== 'public' && rule.leavesAuthorization === true;
   const fromHeaders = Object.values(KINDS).flatMap((kind) =>
     kind.name !== credential?.kind && kind.carrier !== null && kind.isPresentedIn(request)
-      ? [`${kind.carrier} from --header`]
+      ? [`${kind.carrier} ${leavesAuthorization && kind.isInAuthorization ? 'for the application' : 'from --header'}`]
       : [],
   );
   return [...(credential === null ? [] : [credential.words]), ...fromHeaders].join(' and ') || 'nothing';
