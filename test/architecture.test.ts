@@ -76,8 +76,6 @@ interface Import {
 
 /** Names by which a folder hands over what it has of its section; `gateway/` imports each of them under a name of its own. */
 const OF_EVERY_SECTION = ['codes', 'lint', 'minted'];
-/** Shared until they are renamed. */
-const NOT_YET_RENAMED = ['Endpoint', 'Login'];
 
 /** An exported declaration, with the line before it and its name. */
 const EXPORTS =
@@ -257,9 +255,7 @@ describe('comments and sizes', () => {
     expect(exported.length).toBeGreaterThan(files.length);
     const homes = Map.groupBy(exported, ({ name }) => name);
     const shared = [...homes].map(([name, all]) => ({ name, paths: [...new Set(all.map(({ path }) => path))] }));
-    expect(
-      shared.filter(({ name, paths }) => paths.length > 1 && ![...OF_EVERY_SECTION, ...NOT_YET_RENAMED].includes(name)),
-    ).toEqual([]);
+    expect(shared.filter(({ name, paths }) => paths.length > 1 && !OF_EVERY_SECTION.includes(name))).toEqual([]);
   });
 
   test('a file over 400 lines says why', () => {

@@ -60,6 +60,16 @@ export const tokenLifetime = (fallback: string) =>
 /** A duration key that may be absent; milliseconds once loaded. */
 export const optionalDuration = (limits: DurationLimits = {}) => writtenDuration(limits).optional();
 
+/** The keys of a throttle that slows attempts: the longest delay, and how long attempts count. */
+export const slowing = ({ maxDelay = '5m', window = '1h' } = {}) => ({
+  maxDelay: duration(maxDelay, { atLeastMs: 1_000, atMostMs: 86_400_000 }).meta({
+    description: 'Further attempts are slowed by 1 s, 2 s, 4 s and so on, up to this.',
+  }),
+  window: duration(window, { atLeastMs: 1_000 }).meta({
+    description: 'Counted attempts are forgotten after this long without another.',
+  }),
+});
+
 const writtenSize = () =>
   z
     .string({ error: 'must be a size with a unit, such as 512B, 64KiB or 10MiB' })
@@ -153,6 +163,21 @@ export const filePath = (context: SchemaContext) => existingPath(context, 'file'
 
 /** A directory that must exist; absolute once loaded. */
 export const directoryPath = (context: SchemaContext) => existingPath(context, 'directory');
+
+/** The key `tls` of a section that connects to a server: whom to trust, and a client certificate. */
+export const clientTls = (context: SchemaContext, serverName: string) =>
+  z
+    .strictObject({
+      caFile: filePath(context)
+        .optional()
+        .meta({ description: 'CA of the server certificate, PEM. Default: the CAs of the system.' }),
+      serverName: z.string().min(1).optional().meta({ description: serverName }),
+      certFile: filePath(context).optional().meta({ description: 'Client certificate, PEM.' }),
+      keyFile: filePath(context)
+        .optional()
+        .meta({ description: 'Key of the client certificate, PEM.', secretFile: 'TLS key' }),
+    })
+    .optional();
 
 /** A file that may appear later and is opened when needed; absolute once loaded. */
 export const unopenedFilePath = (context: SchemaContext) =>

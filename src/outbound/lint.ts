@@ -5,7 +5,7 @@ import { reportDuplicates, reportUnknown, uses } from '../config/names.ts';
 import type { KeyPath } from '../config/problem.ts';
 import { isLoopbackHost } from '../lib/address.ts';
 import { patternShape } from '../routing/coverage.ts';
-import { lintRewrite } from '../routing/lint.ts';
+import { changedHeaders, lintRewrite } from '../routing/lint.ts';
 import { routePatterns } from '../routing/route.ts';
 import { asRoute } from './destination.ts';
 import { codes, type DestinationConfig, type OutboundConfig } from './section.ts';
@@ -55,13 +55,7 @@ function lintHosts(context: Context, { id, match }: DestinationConfig, path: Key
 }
 
 function lintHeaderRules({ source }: Context, { id, requestHeaders }: DestinationConfig, path: KeyPath): void {
-  const { set = {}, remove = [] } = requestHeaders ?? {};
-  const base = [...path, 'requestHeaders'];
-  const places: (readonly [string, KeyPath])[] = [
-    ...Object.keys(set).map((name) => [name, [...base, 'set', name]] as const),
-    ...remove.map((name, index) => [name, [...base, 'remove', index]] as const),
-  ];
-  for (const [name, at] of places) {
+  for (const [name, at] of changedHeaders(requestHeaders, [...path, 'requestHeaders'])) {
     if (name.toLowerCase() !== 'authorization') continue;
     const message = `${name} carries the token of destination ${JSON.stringify(id)}: a header rule must not touch it`;
     source.report(codes['outbound/token-overwritten'], at, message, 'remove the rule', 'key');

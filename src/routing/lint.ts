@@ -273,17 +273,23 @@ function lintIdentityHeaders({ context: { source }, route, path, tokenHeader }: 
   }
 }
 
-function lintHeaderRules({ context, route, credential, path, tokenHeader, owned }: RouteRule): void {
-  const { set = {}, remove = [] } = route.requestHeaders ?? {};
-  const base = [...path, 'requestHeaders'];
-  const places: (readonly [string, KeyPath])[] = [
+/** The headers that a section sets or removes, each with its place. */
+export function changedHeaders(
+  changes: RouteConfig['requestHeaders'],
+  base: KeyPath,
+): readonly (readonly [string, KeyPath])[] {
+  const { set = {}, remove = [] } = changes ?? {};
+  return [
     ...Object.keys(set).map((name) => [name, [...base, 'set', name]] as const),
     ...remove.map((name, index) => [name, [...base, 'remove', index]] as const),
   ];
+}
+
+function lintHeaderRules({ context, route, credential, path, tokenHeader, owned }: RouteRule): void {
   const identity = new Set(Object.keys(route.identityHeaders ?? {}).map(foldHeaderName));
   const carriesToken = route.upstreamToken !== 'none' && credential.kind !== 'public';
   if (carriesToken) identity.add(foldHeaderName(tokenHeader));
-  for (const [name, at] of places) {
+  for (const [name, at] of changedHeaders(route.requestHeaders, [...path, 'requestHeaders'])) {
     const folded = foldHeaderName(name);
     if (identity.has(folded)) {
       context.source.report(

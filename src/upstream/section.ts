@@ -1,7 +1,7 @@
 /** The entries of `upstreams`: the servers behind one name, and how they are called. */
 
 import { z } from 'zod';
-import { count, duration, endpoint, filePath, type SchemaContext } from '../config/fields.ts';
+import { clientTls, count, duration, endpoint, type SchemaContext } from '../config/fields.ts';
 
 /** One upstream. */
 export const upstream = (context: SchemaContext) =>
@@ -14,23 +14,9 @@ export const upstream = (context: SchemaContext) =>
       .enum(['least-loaded', 'round-robin'])
       .prefault('least-loaded')
       .meta({ description: 'How an endpoint is chosen among the healthy ones.' }),
-    tls: z
-      .strictObject({
-        caFile: filePath(context)
-          .optional()
-          .meta({ description: 'CA of the server certificate, PEM. Default: the CAs of the system.' }),
-        serverName: z
-          .string()
-          .min(1)
-          .optional()
-          .meta({ description: 'Name for SNI and to expect in the certificate. Default: the host.' }),
-        certFile: filePath(context).optional().meta({ description: 'Client certificate, PEM.' }),
-        keyFile: filePath(context)
-          .optional()
-          .meta({ description: 'Key of the client certificate, PEM.', secretFile: 'TLS key' }),
-      })
-      .optional()
-      .meta({ description: 'TLS details for https endpoints.' }),
+    tls: clientTls(context, 'Name for SNI and to expect in the certificate. Default: the host.').meta({
+      description: 'TLS details for https endpoints.',
+    }),
     hostHeader: z
       .enum(['preserve', 'endpoint'])
       .prefault('preserve')

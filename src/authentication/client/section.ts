@@ -16,17 +16,19 @@ export const clientCredentials = (context: SchemaContext) => ({
   algorithms: z.array(z.enum(ACCEPTED_ALGORITHMS)).min(1).prefault(['ES256']).meta({
     description: 'Accepted signature algorithms of its assertions.',
   }),
-  service: z
+  service: serviceCredential('Exact `sub` values that identify this client.').meta({
+    description: 'It authenticates with a service token, as a Bearer token or a client assertion.',
+  }),
+});
+
+/** The key `service`: a service token is the credential. */
+export const serviceCredential = (subjects: string) =>
+  z
     .strictObject({
       issuer: name().meta({ description: 'One of `issuers`.' }),
-      subjects: z
-        .array(z.string().min(1))
-        .min(1)
-        .meta({ description: 'Exact `sub` values that identify this client.' }),
+      subjects: z.array(z.string().min(1)).min(1).meta({ description: subjects }),
     })
-    .optional()
-    .meta({ description: 'It authenticates with a service token, as a Bearer token or a client assertion.' }),
-});
+    .optional();
 
 /** The credentials of one client, loaded. */
 export type ClientCredentialsConfig = z.output<z.ZodObject<ReturnType<typeof clientCredentials>>>;

@@ -19,7 +19,7 @@ interface AskedSections {
 }
 
 /** A credential that the request presents. */
-export interface AskedCredential {
+interface AskedCredential {
   /** The kind that it is of. */
   readonly kind: keyof typeof KINDS;
   /** Names it in the output. */

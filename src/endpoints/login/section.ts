@@ -1,7 +1,8 @@
 /** The section `login`: how sessions are opened. */
 
 import { z } from 'zod';
-import { count, duration, filePath, name, type SchemaContext } from '../../config/fields.ts';
+import { serviceCredential } from '../../authentication/client/section.ts';
+import { count, duration, filePath, name, type SchemaContext, slowing } from '../../config/fields.ts';
 
 /** The section. */
 export const login = (context: SchemaContext) =>
@@ -39,12 +40,7 @@ export const login = (context: SchemaContext) =>
           description:
             'A browser counts as a known device of an account for this long after a login, so that attackers who guess passwords cannot lock the user out on it. Uses the cookie `__Host-known-device`. 0s: no known devices.',
         }),
-        maxDelay: duration('5m', { atLeastMs: 1_000, atMostMs: 86_400_000 }).meta({
-          description: 'Attempts are slowed by 1 s, 2 s, 4 s and so on, up to this.',
-        }),
-        window: duration('1h', { atLeastMs: 1_000 }).meta({
-          description: 'Failures are forgotten after this long without another.',
-        }),
+        ...slowing(),
       })
       .prefault({})
       .meta({
@@ -62,16 +58,9 @@ export const login = (context: SchemaContext) =>
               description: 'File with a secret of at least 32 characters, presented as HTTP Basic.',
               secretFile: 'client secret',
             }),
-            service: z
-              .strictObject({
-                issuer: name().meta({ description: 'One of `issuers`.' }),
-                subjects: z
-                  .array(z.string().min(1))
-                  .min(1)
-                  .meta({ description: 'Exact `sub` values that may open sessions.' }),
-              })
-              .optional()
-              .meta({ description: 'A service token instead of a secret.' }),
+            service: serviceCredential('Exact `sub` values that may open sessions.').meta({
+              description: 'A service token instead of a secret.',
+            }),
           })
           .refine((backend) => (backend.clientSecretFile === undefined) !== (backend.service === undefined), {
             message: 'needs exactly one of clientSecretFile and service',

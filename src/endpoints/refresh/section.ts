@@ -4,7 +4,7 @@
  */
 
 import { z } from 'zod';
-import { count, duration, tokenLifetime } from '../../config/fields.ts';
+import { count, duration, slowing, tokenLifetime } from '../../config/fields.ts';
 import type { MintedToken } from '../../lib/token-limits.ts';
 import { claimMapping } from '../../token/section.ts';
 
@@ -61,12 +61,7 @@ export const refresh = () =>
           description:
             'Unknown tokens from one address (IPv6: its /64) before it is slowed. High, because everyone in an office whose session has ended presents one.',
         }),
-        maxDelay: duration('1s', { atLeastMs: 1_000, atMostMs: 86_400_000 }).meta({
-          description: 'Unknown tokens are slowed by 1 s, 2 s, 4 s and so on, up to this.',
-        }),
-        window: duration('1m', { atLeastMs: 1_000 }).meta({
-          description: 'Unknown tokens are forgotten after this long without another.',
-        }),
+        ...slowing({ maxDelay: '1s', window: '1m' }),
       })
       .prefault({})
       .meta({

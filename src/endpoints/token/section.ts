@@ -4,7 +4,7 @@
 
 import { z } from 'zod';
 import { clientCredentials } from '../../authentication/client/section.ts';
-import { count, duration, name, type SchemaContext, tokenLifetime } from '../../config/fields.ts';
+import { count, name, type SchemaContext, slowing, tokenLifetime } from '../../config/fields.ts';
 import type { MintedToken } from '../../lib/token-limits.ts';
 
 const AUDIENCE_LENGTH = 200;
@@ -85,15 +85,9 @@ export const tokenEndpoint = (context: SchemaContext) =>
         burst: count(200, { atMost: 1_000_000 }).meta({ description: 'Requests that one client may send at once.' }),
         freeFailures: count(10).meta({
           description:
-            'Wrong secrets or assertions for one client from one address (IPv6: its /64) before they are slowed.',
+            'Wrong secrets or assertions for one client from one address (IPv6: its /64) before further ones from there are slowed.',
         }),
-        maxDelay: duration('5m', { atLeastMs: 1_000, atMostMs: 86_400_000 }).meta({
-          description:
-            'Further attempts are slowed by 1 s, 2 s, 4 s and so on, up to this. Other addresses are not affected.',
-        }),
-        window: duration('1h', { atLeastMs: 1_000 }).meta({
-          description: 'Failures are forgotten after this long without another.',
-        }),
+        ...slowing(),
       })
       .prefault({})
       .meta({ description: 'Request rates, and how guessing is slowed.' }),

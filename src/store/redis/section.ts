@@ -1,7 +1,7 @@
 /** `store.redis`: where the Redis is, and how it is talked to. */
 
 import { z } from 'zod';
-import { duration, filePath, type SchemaContext } from '../../config/fields.ts';
+import { clientTls, duration, filePath, type SchemaContext } from '../../config/fields.ts';
 import { ConfigFault } from '../../errors.ts';
 import { parseRedisUrl } from './url.ts';
 
@@ -44,19 +44,10 @@ export const redis = (context: SchemaContext) =>
       restart: true,
       secretFile: 'Redis password',
     }),
-    tls: z
-      .strictObject({
-        caFile: filePath(context)
-          .optional()
-          .meta({ description: 'CA of the server certificate, PEM. Default: the CAs of the system.' }),
-        certFile: filePath(context).optional().meta({ description: 'Client certificate, PEM.' }),
-        keyFile: filePath(context)
-          .optional()
-          .meta({ description: 'Key of the client certificate, PEM.', secretFile: 'TLS key' }),
-        serverName: z.string().min(1).optional().meta({ description: 'Name to expect in the server certificate.' }),
-      })
-      .optional()
-      .meta({ description: 'TLS details for rediss URLs.', restart: true }),
+    tls: clientTls(context, 'Name to expect in the server certificate.').meta({
+      description: 'TLS details for rediss URLs.',
+      restart: true,
+    }),
     keyPrefix: z
       .string()
       .regex(/^[A-Za-z0-9:._-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 : . _ -')
