@@ -202,7 +202,7 @@ describe('the own token', () => {
     expect(pod.gateway.log.text).toContain('ENOENT');
 
     const { components } = await new LocalControl(pod.gateway.gateway, pod.gateway.metrics).health(false);
-    const cluster = { name: 'issuer cluster', isOk: true, isRequired: false, detail: 'keys not fetched yet' };
+    const cluster = { name: 'issuer cluster', isOk: false, isRequired: false, detail: 'keys not fetched yet' };
     expect(components).toContainEqual(cluster);
 
     pod.write('token', tokens.own);
