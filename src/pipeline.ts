@@ -9,6 +9,7 @@
 
 import type { Authenticator } from './authentication/authenticate.ts';
 import type { Authorizer } from './authorization/authorize.ts';
+import { preflightMethod } from './cors/rule.ts';
 import type { Endpoints } from './endpoints/endpoints.ts';
 import { asGatewayFault, Denial } from './errors.ts';
 import type { Exchange } from './exchange.ts';
@@ -66,6 +67,16 @@ export async function handle(exchange: Exchange, pipeline: Pipeline): Promise<vo
       return;
     }
 
+    const asked = preflightMethod(request);
+    const shared = asked === null ? null : sharedRoute(request, asked, pipeline.routes);
+    if (asked !== null && shared !== null) {
+      exchange.route = shared;
+      exchange.enter(pipeline.series.routes[shared.index] as RouteMetrics);
+      const denial = responder.preflight(exchange, asked);
+      if (denial !== null) responder.denial(exchange, denial);
+      return;
+    }
+
     const found = pipeline.routes.match(request.host, request.target.path, request.method);
     if (found instanceof Denial) return responder.denial(exchange, found);
     const match = hasOneReading(request) ? found : decidingEntry(request, found, pipeline);
@@ -92,6 +103,12 @@ export async function handle(exchange: Exchange, pipeline: Pipeline): Promise<vo
   } catch (thrown) {
     responder.fault(exchange, asGatewayFault(thrown));
   }
+}
+
+/** The route that a preflight asks about, if it has `cors`. Else the preflight is a request like any other. */
+function sharedRoute({ host, target }: ScreenedRequest, method: string, routes: RouteTable<Route>): Route | null {
+  const found = routes.match(host, target.path, method);
+  return found instanceof Denial || found.route.cors === null ? null : found.route;
 }
 
 const NO_WEBSOCKET = new Denial('upgrade_unsupported', 'route does not allow WebSockets');

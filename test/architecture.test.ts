@@ -26,17 +26,19 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'principal.ts': ['jwt', 'store'],
   sanitize: ['config'],
   authentication: ['config', 'jwt', 'principal.ts', 'sanitize', 'store', 'telemetry'],
-  routing: ['authentication', 'config', 'sanitize'],
+  cors: ['authentication', 'config'],
+  routing: ['authentication', 'config', 'cors', 'sanitize'],
   'exchange.ts': ['principal.ts', 'routing', 'sanitize', 'telemetry'],
   authorization: ['authentication', 'config', 'principal.ts', 'routing', 'sanitize'],
   token: ['authentication', 'authorization', 'config', 'jwt', 'principal.ts', 'telemetry'],
   upstream: ['authorization', 'config', 'exchange.ts', 'principal.ts', 'routing', 'sanitize', 'telemetry'],
-  response: ['exchange.ts', 'sanitize'],
+  response: ['cors', 'exchange.ts', 'sanitize'],
   endpoints: [
     ...[
       'authentication',
       'authorization',
       'config',
+      'cors',
       'exchange.ts',
       'jwt',
       'principal.ts',
@@ -48,8 +50,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'token',
   ],
   'pipeline.ts': [
-    ...['authentication', 'authorization', 'endpoints', 'exchange.ts', 'response', 'routing', 'sanitize', 'telemetry'],
-    ...['token', 'upstream'],
+    ...['authentication', 'authorization', 'cors', 'endpoints', 'exchange.ts', 'response', 'routing', 'sanitize'],
+    ...['telemetry', 'token', 'upstream'],
   ],
   listener: ['config', 'exchange.ts', 'pipeline.ts', 'response', 'sanitize', 'telemetry'],
   outbound: [

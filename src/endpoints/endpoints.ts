@@ -5,12 +5,16 @@
  * an answer through the Responder, or a Denial. A failing store or key is 503, as everywhere.
  */
 
+import { preflightMethod } from '../cors/rule.ts';
 import { Denial } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
 
 /** Answers a request, or says why it is refused. */
 export type Endpoint = (exchange: Exchange, request: ScreenedRequest) => Promise<Denial | null> | Denial | null;
+
+/** Answers a CORS preflight for a method. */
+type Preflight = (exchange: Exchange, method: string) => Denial | null;
 
 /** One of the gateway's own endpoints. */
 export interface EndpointRow {
@@ -28,10 +32,13 @@ const HOST_NOT_SERVED = new Denial('host_not_served', 'endpoint is only served o
 /** The gateway's own endpoints, by method and path. */
 export class Endpoints {
   readonly #basePath: string;
+  readonly #preflight: Preflight | null;
   readonly #byPath = new Map<string, EndpointRow[]>();
 
-  constructor(basePath: string, rows: readonly EndpointRow[]) {
+  /** @param preflight  answers CORS preflights; `null` where no other origin may read answers */
+  constructor(basePath: string, rows: readonly EndpointRow[], preflight: Preflight | null) {
     this.#basePath = basePath;
+    this.#preflight = preflight;
     for (const row of rows) this.#byPath.set(row.path, [...(this.#byPath.get(row.path) ?? []), row]);
   }
 
@@ -43,13 +50,15 @@ export class Endpoints {
     if (rows === undefined) {
       return path === this.#basePath || path.startsWith(`${this.#basePath}/`) ? NOT_FOUND : null;
     }
-    const method = request.method === 'HEAD' ? 'GET' : request.method;
+    const asked = this.#preflight === null ? null : preflightMethod(request);
+    const method = asked ?? (request.method === 'HEAD' ? 'GET' : request.method);
     const row = rows.find((candidate) => candidate.method === method);
     if (row === undefined) {
       const allowed = rows.map((candidate) => candidate.method).join(', ');
       return new Denial('method_not_allowed', 'endpoint does not accept the method', ['Allow', allowed]);
     }
-    return row.needsPublicOrigin && request.publicOrigin === null ? HOST_NOT_SERVED : row.answer;
+    if (row.needsPublicOrigin && request.publicOrigin === null) return HOST_NOT_SERVED;
+    return asked === null ? row.answer : (exchange) => this.#preflight?.(exchange, row.method) ?? null;
   }
 }
 

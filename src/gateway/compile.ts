@@ -112,16 +112,20 @@ export function compileRuntime(
   const login = openLogin(config, contents.login, { ...surroundings, serviceTokens, refresh });
   const pipeline: Pipeline = {
     sanitizer: new Sanitizer(sanitizeRules(config)),
-    endpoints: new Endpoints(config.basePath, [
-      ...wellKnownEndpoints({ responder, keyring: signingKeys.keyring, issuer, config }),
-      ...tokenEndpointRows(config, contents.clients, {
-        ...surroundings,
-        serviceTokens,
-        keyring: signingKeys.keyring,
-        ownKeys: new OwnKeySet(surroundings.ownKeys),
-      }),
-      ...login.endpoints,
-    ]),
+    endpoints: new Endpoints(
+      config.basePath,
+      [
+        ...wellKnownEndpoints({ responder, keyring: signingKeys.keyring, issuer, config }),
+        ...tokenEndpointRows(config, contents.clients, {
+          ...surroundings,
+          serviceTokens,
+          keyring: signingKeys.keyring,
+          ownKeys: new OwnKeySet(surroundings.ownKeys),
+        }),
+        ...login.endpoints,
+      ],
+      config.cors === undefined ? null : (exchange, method) => responder.preflight(exchange, method),
+    ),
     routes,
     authenticator,
     authorizer: new Authorizer(config.routes.map(withCompiledCredential), csrfRules(config.csrf)),

@@ -16,6 +16,7 @@ import { issuer } from '../authentication/service-token/section.ts';
 import { session } from '../authentication/session/section.ts';
 import { allow, csrf } from '../authorization/section.ts';
 import { name, notEmpty, type SchemaContext } from '../config/fields.ts';
+import { cors } from '../cors/section.ts';
 import { login } from '../endpoints/login/section.ts';
 import { refresh } from '../endpoints/refresh/section.ts';
 import { basePath } from '../endpoints/section.ts';
@@ -72,6 +73,10 @@ export const configSchema = (context: SchemaContext) =>
           'POST {basePath}/refresh: rotating refresh tokens for single-page apps and native apps. Left out: no such endpoint.',
       }),
       csrf: csrf().prefault({}).meta({ description: 'Cross-site request forgery.' }),
+      cors: cors().optional().meta({
+        description:
+          "Pages of other origins that may read answers of the gateway's own endpoints, such as /auth/session. Left out: none.",
+      }),
       passClientHeaders: passClientHeaders(),
       upstreamToken: upstreamToken(context)
         .prefault({})

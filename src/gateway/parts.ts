@@ -12,6 +12,8 @@ import { codes as sessionCodes } from '../authentication/session/section.ts';
 import * as authorization from '../authorization/lint.ts';
 import { codes as configCodes } from '../config/codes.ts';
 import type { Code } from '../config/problem.ts';
+import * as cors from '../cors/lint.ts';
+import { codes as corsCodes } from '../cors/section.ts';
 import * as login from '../endpoints/login/lint.ts';
 import * as refresh from '../endpoints/refresh/lint.ts';
 import * as token from '../endpoints/token/lint.ts';
@@ -42,6 +44,7 @@ export const PARTS = [
   { name: 'revocation', codes: revocation.codes, lint: revocation.lint },
   { name: 'upstreams', codes: upstream.codes, lint: upstream.lint },
   { name: 'routes', codes: routing.codes, lint: routing.lint },
+  { name: 'cors', codes: corsCodes, lint: cors.lint },
   { name: 'coverage', codes: coverage.codes, lint: coverage.lint },
   { name: 'allow', codes: authorization.codes, lint: authorization.lint },
   { name: 'outbound', codes: outboundCodes, lint: outbound.lint },

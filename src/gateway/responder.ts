@@ -1,5 +1,7 @@
 /** Makes what answers requests that are not forwarded, and names the cookies that it and the endpoints set. */
 
+import { CorsRule } from '../cors/rule.ts';
+import type { CorsConfig } from '../cors/section.ts';
 import { DEVICE_COOKIE } from '../endpoints/login/password/known-device.ts';
 import { clearSessionCookie, type SessionCookie } from '../endpoints/login/session-cookie.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -9,6 +11,7 @@ import { Responder } from '../response/respond.ts';
 interface ResponderSections {
   readonly publicOrigin: readonly string[];
   readonly basePath: string;
+  readonly cors?: CorsConfig | undefined;
   readonly listeners: { readonly public: { readonly limits: { readonly maxTargetBytes: number } } };
   readonly session: { readonly cookie: SessionCookie };
   readonly refresh?: { readonly cookieName: string } | undefined;
@@ -16,13 +19,14 @@ interface ResponderSections {
 
 /** Makes the responder of a configuration. */
 export function openResponder(
-  { publicOrigin, basePath, session, listeners }: ResponderSections,
+  { publicOrigin, basePath, cors, session, listeners }: ResponderSections,
   wallMs: Clock,
 ): Responder {
   return new Responder({
     clearCookieLine: clearSessionCookie(session.cookie),
     basePath,
     publicOrigin: publicOrigin[0] as string,
+    cors: cors === undefined ? null : new CorsRule(cors),
     maxTargetBytes: listeners.public.limits.maxTargetBytes,
     wallMs,
   });

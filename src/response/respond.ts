@@ -3,6 +3,7 @@
  * not forwarded is answered: a page or a redirect for a person, a problem document for a program.
  */
 
+import type { CorsRule } from '../cors/rule.ts';
 import { Denial, type GatewayFault, PROBLEM_MEDIA_TYPE, problemDocument, REASONS, type Reason } from '../errors.ts';
 import type { Exchange, UnreadAnswer } from '../exchange.ts';
 import { bearerChallenge, SESSION_CHALLENGE } from '../lib/challenge.ts';
@@ -27,6 +28,8 @@ import { PAGE_HEADERS, type Page, renderPage } from './page.ts';
 interface ResponderSettings extends PageLinks {
   /** Set-Cookie line that deletes the session cookie. */
   readonly clearCookieLine: string;
+  /** Which other origins may read answers of the gateway's own endpoints; `null`: none. */
+  readonly cors: CorsRule | null;
   readonly wallMs: Clock;
 }
 
@@ -153,6 +156,14 @@ export class Responder {
     this.#send(exchange, status, null, '', [...headers, 'Location', location]);
   }
 
+  /** Answers a CORS preflight for a method that is served at its address, or says why not. */
+  preflight(exchange: Exchange, method: string): Denial | null {
+    const headers = this.#corsOf(exchange)?.preflightHeaders(exchange.screened?.fields.origin ?? null, method);
+    if (headers instanceof Denial) return headers;
+    this.empty(exchange, 204, headers);
+    return null;
+  }
+
   /** Sends an answer without a body. */
   empty(exchange: Exchange, status: number, headers: readonly string[] = []): void {
     this.#send(exchange, status, null, '', headers);
@@ -169,6 +180,10 @@ export class Responder {
     }
   }
 
+  #corsOf({ route, isOwnEndpoint }: Exchange): CorsRule | null {
+    return isOwnEndpoint ? this.#settings.cors : (route?.cors ?? null);
+  }
+
   #send(exchange: Exchange, status: number, mediaType: string | null, body: string, headers: readonly string[]): void {
     if (exchange.isOver) return;
     const { reply, reason } = exchange;
@@ -178,6 +193,9 @@ export class Responder {
       const name = DEFAULT_HEADERS[index] as string;
       if (!headers.includes(name)) all.push(name, DEFAULT_HEADERS[index + 1] as string);
     }
+    const cors = this.#corsOf(exchange);
+    if (cors !== null && !headers.includes('Access-Control-Allow-Origin'))
+      all.push(...cors.headersFor(exchange.screened?.fields.origin ?? null));
     if (exchange.screened?.scheme === 'https') all.push('Strict-Transport-Security', 'max-age=31536000');
     if (mediaType !== null) all.push('Content-Type', mediaType);
     if (status !== 204) all.push('Content-Length', String(bytes.byteLength));

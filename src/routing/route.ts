@@ -5,6 +5,7 @@
 
 import type { WrittenCredential } from '../authentication/credential.ts';
 import type { CredentialRule } from '../authentication/kinds.ts';
+import { CorsRule } from '../cors/rule.ts';
 import { foldHeaderName } from '../lib/header-name.ts';
 import { parsePattern, type RoutePattern } from './pattern.ts';
 import { compileRewrite, type Rewrite } from './rewrite.ts';
@@ -54,6 +55,8 @@ export interface Route {
   readonly checksOrigin: boolean;
   readonly allowsEncodedSlash: boolean;
   readonly allowsSemicolon: boolean;
+  /** Which other origins may read answers; `null` leaves that to the upstream. */
+  readonly cors: CorsRule | null;
   readonly passesAuthorization: boolean;
   readonly relaysSessionCookie: boolean;
   readonly onUnauthenticated: 'auto' | 'redirect' | 'challenge';
@@ -129,6 +132,7 @@ export function compileRoute(
     checksOrigin: config.csrf === 'origin',
     allowsEncodedSlash: config.pathExceptions.includes('encodedSlash'),
     allowsSemicolon: config.pathExceptions.includes('semicolon'),
+    cors: config.cors === undefined ? null : new CorsRule(config.cors),
     passesAuthorization: config.passAuthorization && requestHeaders?.dropped.has('authorization') !== true,
     relaysSessionCookie: config.relaySessionCookie,
     onUnauthenticated: config.onUnauthenticated,

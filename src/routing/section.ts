@@ -12,6 +12,7 @@ import {
   optionalSize,
   principalSource,
 } from '../config/fields.ts';
+import { cors } from '../cors/section.ts';
 import { pathPattern } from './path-pattern.ts';
 
 /** Methods that a route can list. `TRACE` and `CONNECT` are never served. */
@@ -127,6 +128,10 @@ export const ROUTE_KEYS = {
   csrf: z.enum(['origin', 'off']).prefault('origin').meta({
     description:
       '`origin`: requests with an unsafe method and a session must come from a page of a public origin. `off`: only for APIs that no browser calls.',
+  }),
+  cors: cors().optional().meta({
+    description:
+      "Pages of other origins that may read answers of this route, the gateway's refusals included. Preflights are answered by the gateway, before authentication, and the upstream's Access-Control-* headers are replaced. Left out: preflights and such headers are the upstream's.",
   }),
   pathExceptions: z
     .array(z.enum(['encodedSlash', 'semicolon']))

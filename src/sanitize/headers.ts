@@ -42,6 +42,7 @@ const REFERER = 28;
 const USER_AGENT = 29;
 const REQUESTED_WITH = 30;
 const HX_REQUEST = 31;
+const REQUESTED_METHOD = 32;
 
 /** Headers that the gateway acts on, by lower-case name. A folded spelling of one (`Transfer_Encoding`) is dropped. */
 const DISPOSITIONS: ReadonlyMap<string, number> = new Map([
@@ -60,6 +61,7 @@ const DISPOSITIONS: ReadonlyMap<string, number> = new Map([
   ['x-forwarded-for', FORWARDED_FOR],
   ['x-forwarded-proto', FORWARDED_PROTO],
   ['origin', ORIGIN],
+  ['access-control-request-method', REQUESTED_METHOD],
   ['referer', REFERER],
   ['sec-fetch-site', SEC_FETCH_SITE],
   ['sec-fetch-mode', SEC_FETCH_MODE],
@@ -123,6 +125,8 @@ export class HeaderScan {
   forwardedFor: string | null = null;
   forwardedProto: string | null = null;
   origin: string | null = null;
+  /** What a CORS preflight asks for. */
+  requestedMethod: string | null = null;
   referer: string | null = null;
   secFetchSite: string | null = null;
   secFetchMode: string | null = null;
@@ -242,6 +246,9 @@ function note(scan: HeaderScan, disposition: number, value: string): Denial | nu
     // A client may send these once: two are joined, and the result equals no accepted value (CSRF-10).
     case ORIGIN:
       scan.origin = joined(scan.origin, value);
+      break;
+    case REQUESTED_METHOD:
+      scan.requestedMethod = joined(scan.requestedMethod, value);
       break;
     case REFERER:
       scan.referer = joined(scan.referer, value);

@@ -202,7 +202,7 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
     this.#body?.answered();
     this.#stopAnswerTimer();
     this.#server?.noteSuccess();
-    const headers = clientResponseHeaders(received, this.#permit, this.#owner.ownCookies);
+    const headers = clientResponseHeaders(received, this.#permit, this.#owner.ownCookies, this.#request.fields.origin);
     headers.push('x-request-id', this.#exchange.id);
     this.#contentLength = Number(received['content-length'] ?? -1);
     this.#isEventStream = EVENT_STREAM.test(String(received['content-type']));
@@ -298,7 +298,7 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
     server.tunnels += 1;
     this.#release();
     const { tunnels, ownCookies } = this.#owner;
-    const headers = clientResponseHeaders(received, this.#permit, ownCookies);
+    const headers = clientResponseHeaders(received, this.#permit, ownCookies, this.#request.fields.origin);
     headers.push('x-request-id', this.#exchange.id);
     const tunnel = Tunnel.open(this.#exchange, socket, headers, () => {
       tunnels.delete(tunnel);

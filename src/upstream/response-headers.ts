@@ -27,12 +27,14 @@ const DROPPED = new Set([
  * @param received    as undici has read them: lower-case names, a list where a name came more than once
  * @param ownCookies  names of the session cookie and the like: only the gateway sets them, unless the route relays them
  *   (HDR-24)
+ * @param origin      the Origin header of the request, for routes with `cors`
  * @returns flat name, value list
  */
 export function clientResponseHeaders(
   received: IncomingHttpHeaders,
   permit: Permit,
   ownCookies: readonly string[],
+  origin: string | null = null,
 ): string[] {
   const { route, principal } = permit;
   const headers: string[] = [];
@@ -51,7 +53,8 @@ export function clientResponseHeaders(
   }
   const { connection } = received;
   const listed = connection === undefined ? headers : withoutListed(headers, connection);
-  const kept = route.responseHeaders === null ? listed : applyRules(listed, route.responseHeaders);
+  const ruled = route.responseHeaders === null ? listed : applyRules(listed, route.responseHeaders);
+  const kept = route.cors === null ? ruled : [...withoutCors(ruled), ...route.cors.headersFor(origin)];
   // What was made for one user must not be kept for others; an upstream that says nothing means no harm (SES-18).
   if (principal.credential?.kind.isUnknownToCaches === true && received['cache-control'] === undefined)
     kept.push('cache-control', 'private');
@@ -102,6 +105,10 @@ function withoutListed(headers: string[], connection: string | string[]): string
   const listed = new Set(options.split(',').map((option) => option.trim().toLowerCase()));
   return filterHeaders(headers, (name) => !listed.has(name));
 }
+
+/** Where the gateway says which origins may read an answer, the upstream does not: two answers would be none to a browser. */
+const withoutCors = (headers: readonly string[]): string[] =>
+  filterHeaders(headers, (name) => !name.toLowerCase().startsWith('access-control-'));
 
 function applyRules(headers: string[], rules: NonNullable<Permit['route']['responseHeaders']>): string[] {
   return [...filterHeaders(headers, (name) => !rules.dropped.has(foldHeaderName(name))), ...rules.set];
