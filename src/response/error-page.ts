@@ -151,7 +151,7 @@ export function ownTarget({ screened }: Exchange): string | null {
 }
 
 /** The page that the request was sent from, if it is one of our own origin. */
-function previousTarget({ screened }: Exchange): string | null {
+export function previousTarget({ screened }: Exchange): string | null {
   const referer = screened?.fields.referer ?? null;
   if (referer === null || screened?.publicOrigin == null || !URL.canParse(referer)) return null;
   const { origin, pathname, search } = new URL(referer);

@@ -18,6 +18,7 @@ import {
   NEEDS_LOGIN,
   ownTarget,
   type PageLinks,
+  previousTarget,
   unreadPage,
   withReturnTo,
 } from './error-page.ts';
@@ -75,6 +76,7 @@ export class Responder {
         this.redirect(exchange, 302, login, [...headers, ...SAME_ORIGIN_REFERRER]);
         return;
       }
+      headers.push(...pageLoginRedirect(exchange, denial.reason, this.#settings));
     }
     if (REASONS[denial.reason].status === 401) headers.push(...challenges(exchange, denial.reason));
     if (denial.reason === 'scope_insufficient') headers.push('WWW-Authenticate', bearerChallenge('insufficient_scope'));
@@ -234,6 +236,17 @@ function loginRedirect(exchange: Exchange, reason: Reason, links: PageLinks): st
   if (mode === 'challenge') return null;
   if (!admitsLogin(exchange) || (mode === 'auto' && !isNavigation(screened))) return null;
   return `${screened.publicOrigin}${loginPath(links, ownTarget(exchange), ENDED.has(reason) ? 'ended' : null)}`;
+}
+
+/**
+ * What makes htmx leave the page for the login, and come back to it; nothing for other clients, which have no such header.
+ * Without it, the problem document would be shown in a part of the page.
+ */
+function pageLoginRedirect(exchange: Exchange, reason: Reason, links: PageLinks): readonly string[] {
+  const { screened, route } = exchange;
+  if (screened?.fields.isHtmx !== true || screened.publicOrigin === null) return [];
+  if (!admitsLogin(exchange) || route?.onUnauthenticated === 'challenge') return [];
+  return ['HX-Redirect', loginPath(links, previousTarget(exchange), ENDED.has(reason) ? 'ended' : null)];
 }
 
 /** The challenges of a 401 (RFC 9110 §11.6.1): on a route those of the credentials that it accepts. */

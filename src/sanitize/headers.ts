@@ -136,6 +136,8 @@ export class HeaderScan {
   userAgent: string | null = null;
   /** Whether a script says that it sends the request (`X-Requested-With: XMLHttpRequest`, `HX-Request: true`). */
   isScripted = false;
+  /** Whether the script is htmx, which shows what it gets inside of the page. */
+  isHtmx = false;
   webSocketKey: string | null = null;
   webSocketVersion: string | null = null;
   /** The number of headers dropped because only the gateway may write them. */
@@ -276,7 +278,8 @@ function note(scan: HeaderScan, disposition: number, value: string): Denial | nu
       scan.isScripted ||= value.toLowerCase() === 'xmlhttprequest';
       break;
     case HX_REQUEST:
-      scan.isScripted ||= value === 'true';
+      scan.isHtmx ||= value === 'true';
+      scan.isScripted ||= scan.isHtmx;
       break;
     case WEBSOCKET_KEY:
       scan.webSocketKey = joined(scan.webSocketKey, value);

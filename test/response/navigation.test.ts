@@ -37,6 +37,30 @@ describe('somebody without a session', () => {
   });
 });
 
+describe('A1: htmx without a session', () => {
+  const HTMX = ['HX-Request: true', 'Sec-Fetch-Mode: cors', 'Accept: text/html'];
+  const redirectOf = async (...headers: string[]) => (await get([...HTMX, ...headers])).headers.get('hx-redirect');
+
+  test('is told to leave the page for the login, which leads back to the page, not to the part of it', async () => {
+    const referer = 'Referer: https://shop.example.com/orders?page=2';
+    expect(await redirectOf(referer)).toBe('/auth/login?return_to=%2Forders%3Fpage%3D2');
+    const ended = `Cookie: __Host-sid=${'a'.repeat(43)}`;
+    expect(await redirectOf(referer, ended)).toBe('/auth/login?return_to=%2Forders%3Fpage%3D2&ended=1');
+  });
+
+  test.each(['https://evil.example/x', 'https://shop.example.com//evil.example', '//evil.example', 'javascript:1'])(
+    'RED-01: is led nowhere by a Referer of %s',
+    async (referer) => expect(await redirectOf(`Referer: ${referer}`)).toBe('/auth/login'),
+  );
+
+  test('nobody else gets the header', async () => {
+    for (const [, headers] of PROGRAMS.filter(([who]) => !who.startsWith('htmx'))) {
+      expect((await get(headers)).headers.get('hx-redirect')).toBeUndefined();
+    }
+    expect((await get([...HTMX.slice(1), 'HX-Request: false'])).headers.get('hx-redirect')).toBeUndefined();
+  });
+});
+
 async function get(headers: readonly string[]) {
   await using upstream = await RecordingUpstream.start();
   await using gateway = await startGateway({
