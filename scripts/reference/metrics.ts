@@ -37,7 +37,8 @@ export async function metricsPage(): Promise<string> {
 \`GET /metrics\` of the admin listener, in the Prometheus text format. Label values come from the configuration or from a
 closed set, never from a request; \`route\` is the id of a route, \`${OWN_ENDPOINT}\` for the gateway's own endpoints, \`${NO_ROUTE}\` for
 what matched nothing; \`reason\` is one of [reasons.md](reasons.md). Every series exists from the start, but for reasons that
-are not to be expected on a route, such as \`login_failed\`. With several workers the values are sums.
+are not to be expected on a route, such as \`login_failed\`. Those of a route or an upstream that is gone from the
+configuration are removed a quarter of an hour later. With several workers the values are sums.
 
 A route has ${await seriesOf(metrics, 'route')} series, with \`metrics.labels: []\` ${await seriesOf(lean, 'route')}; an upstream has ${await seriesOf(metrics, 'upstream')} and four gauges more. Where these are
 too many, Prometheus 3 can make one native histogram of the series of each (\`convert_classic_histograms_to_nhcb: true\`).

@@ -108,7 +108,7 @@ export class AdminListener {
       const asked = { id, client, segment, query: parameters };
       const answer = body instanceof Denial ? body : await row.answer({ ...asked, body }, this.#parts);
       if (answer instanceof Denial) sendProblem(response, answer.reason, id);
-      else send(response, answer);
+      else await send(response, answer);
     }
   }
 
@@ -201,9 +201,36 @@ async function readJsonText(request: IncomingMessage): Promise<string | Denial> 
   return bodyType(request.headers['content-type'] ?? null) === 'json' ? readShortText(request, null) : NOT_JSON;
 }
 
-function send(response: ServerResponse, { status, mediaType, body }: AdminAnswer): void {
-  respond(response, status, mediaType, body, []);
+async function send(response: ServerResponse, { status, mediaType, body }: AdminAnswer): Promise<void> {
+  if (typeof body === 'string') return respond(response, status, mediaType, body, []);
+  response.writeHead(status, headersOf(mediaType));
+  if (response.req.method !== 'HEAD') {
+    for await (const block of body) {
+      if (response.closed) return;
+      if (!response.write(block)) await drainedOrClosed(response);
+    }
+  }
+  response.end();
 }
+
+function drainedOrClosed(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      response.off('drain', done).off('close', done);
+      resolve();
+    };
+    response.on('drain', done).on('close', done);
+  });
+}
+
+const headersOf = (type: string) => [
+  'Content-Type',
+  type,
+  'Cache-Control',
+  'no-store',
+  'X-Content-Type-Options',
+  'nosniff',
+];
 
 function sendProblem(
   response: ServerResponse,
@@ -219,16 +246,6 @@ function sendProblem(
 
 function respond(response: ServerResponse, status: number, type: string, body: string, headers: readonly string[]) {
   const bytes = Buffer.from(body);
-  response.writeHead(status, [
-    ...headers,
-    'Content-Type',
-    type,
-    'Content-Length',
-    String(bytes.byteLength),
-    'Cache-Control',
-    'no-store',
-    'X-Content-Type-Options',
-    'nosniff',
-  ]);
+  response.writeHead(status, [...headers, ...headersOf(type), 'Content-Length', String(bytes.byteLength)]);
   response.end(response.req.method === 'HEAD' ? undefined : bytes);
 }

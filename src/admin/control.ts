@@ -115,8 +115,8 @@ export interface ConfigurationReport {
 export interface GatewayControl {
   /** @param withUpstreams  adds one component for each upstream */
   health(withUpstreams: boolean): Promise<Health>;
-  /** @returns the metrics in the Prometheus text format */
-  metrics(): Promise<string>;
+  /** @returns the metrics in the Prometheus text format, in blocks */
+  metrics(): AsyncIterable<string>;
   /** @returns the JWK Set of the upstream token */
   jwks(): Promise<unknown>;
   /** @throws DependencyFault `store_unavailable` */

@@ -68,10 +68,10 @@ export const ENDPOINTS: readonly AdminEndpoint[] = [
     method: 'GET',
     path: '/metrics',
     guard: 'host',
-    answer: async (_request, { control }) => ({
+    answer: (_request, { control }) => ({
       status: 200,
       mediaType: Registry.PROMETHEUS_CONTENT_TYPE,
-      body: await control.metrics(),
+      body: control.metrics(),
     }),
   },
   {

@@ -28,5 +28,6 @@ export interface AdminRequest {
 export interface AdminAnswer {
   readonly status: number;
   readonly mediaType: string;
-  readonly body: string;
+  /** A long one in blocks. */
+  readonly body: string | AsyncIterable<string>;
 }

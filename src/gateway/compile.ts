@@ -28,7 +28,8 @@ import type { Responder } from '../response/respond.ts';
 import { compileRoutes } from '../routing/route.ts';
 import { sanitizeRules } from '../sanitize/rules.ts';
 import { Sanitizer } from '../sanitize/sanitize.ts';
-import { NO_DESTINATION, NO_ROUTE, OWN_ENDPOINT, type RequestSeries, RouteMetrics } from '../telemetry/route-series.ts';
+import { type CountedRoute, type CountedRoutes, routesAndDestinations } from '../telemetry/counted-routes.ts';
+import { NO_DESTINATION, NO_ROUTE, OWN_ENDPOINT } from '../telemetry/route-series.ts';
 import { UpstreamTokens } from '../token/upstream-token.ts';
 import { Forwarder, type Outlet } from '../upstream/forward.ts';
 import { openUpstreams } from '../upstream/open.ts';
@@ -107,7 +108,7 @@ export function compileRuntime(
     responder,
     upstreams,
     authenticator,
-    series: compileSeries(config, series.requests),
+    series: compileSeries(config, series.routes),
   };
   const login = openLogin(config, contents.login, { ...surroundings, serviceTokens, refresh });
   const pipeline: Pipeline = {
@@ -205,7 +206,10 @@ function compileOutbound(
     clocks,
     tokenSeries: series.outbound,
     routeCount: config.routes.length,
-    series: { ...shared.series, unmatched: seriesOf(config, series.requests, NO_DESTINATION, null) },
+    series: {
+      ...shared.series,
+      unmatched: series.routes.of({ id: NO_DESTINATION, upstream: null }, config.metrics.labels),
+    },
   };
   return Outbound.compile(config.outbound, cas, parts, previous);
 }
@@ -229,15 +233,11 @@ function compileUpstreamTokens(
   );
 }
 
-const seriesOf = (config: Config, series: RequestSeries, route: string, upstream: string | null) =>
-  new RouteMetrics(series, route, upstream, config.metrics.labels);
-
-/** Destinations are counted like routes, after which they are numbered. */
-function compileSeries(config: Config, series: RequestSeries): PipelineSeries {
-  const routes = [...config.routes, ...(config.outbound?.destinations ?? [])];
+function compileSeries(config: Config, counted: CountedRoutes): PipelineSeries {
+  const seriesOf = (route: CountedRoute) => counted.of(route, config.metrics.labels);
   return {
-    unmatched: seriesOf(config, series, NO_ROUTE, null),
-    endpoints: seriesOf(config, series, OWN_ENDPOINT, null),
-    routes: routes.map((route) => seriesOf(config, series, route.id, route.upstream)),
+    unmatched: seriesOf({ id: NO_ROUTE, upstream: null }),
+    endpoints: seriesOf({ id: OWN_ENDPOINT, upstream: null }),
+    routes: routesAndDestinations(config).map(seriesOf),
   };
 }

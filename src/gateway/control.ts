@@ -71,8 +71,8 @@ export class LocalControl implements GatewayControl {
     ];
   }
 
-  metrics(): Promise<string> {
-    return this.#metrics.text();
+  metrics(): AsyncIterable<string> {
+    return this.#metrics.blocks();
   }
 
   async jwks(): Promise<unknown> {

@@ -20,6 +20,7 @@ import type { ListenerAddresses } from '../listener/listener.ts';
 import type { Store } from '../store/store.ts';
 import { AccessLog } from '../telemetry/access.ts';
 import type { AuditLog } from '../telemetry/audit.ts';
+import { countedRoutes } from '../telemetry/counted-routes.ts';
 import type { LineStream, Logger } from '../telemetry/log.ts';
 import type { MetricRegistry } from '../telemetry/registry.ts';
 import type { SigningKeys } from '../token/signing-keys.ts';
@@ -86,6 +87,7 @@ export class Gateway {
     const series = new GatewaySeries(metrics);
     const { tls } = config.listeners.public;
     await using opened = new AsyncDisposableStack();
+    metrics.beforeScrape(() => series.routes.sweep(clocks.monotonicMs()));
     const longLived = opened.adopt(await LongLived.open(config, contents, { clocks, log, audit, series }), (it) =>
       it.close(),
     );
@@ -186,7 +188,9 @@ export class Gateway {
    * @returns what stays as it was, one line each: certificates and signing keys whose files, named as before, cannot be
    *   used any more
    */
-  apply({ config, contents, kept }: ReadConfig): readonly string[] {
+  async apply({ config, contents, kept }: ReadConfig): Promise<readonly string[]> {
+    const { series, clocks } = this.#longLived;
+    await series.routes.prepare(countedRoutes(config), config.metrics.labels);
     const previous = this.#generations.current;
     const { tls } = config.listeners.public;
     const generation = new Generation(compileRuntime(config, contents, this.#longLived, previous.runtime));
@@ -202,6 +206,7 @@ export class Gateway {
     generation.startKeySets();
     this.#generations.replace(generation);
     this.#listeners.serve(generation);
+    series.routes.keepOnly(countedRoutes(config), clocks.monotonicMs());
     return [...keptCertificates, ...keptKeys];
   }
 

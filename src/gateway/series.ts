@@ -10,6 +10,7 @@ import { TokenEndpointSeries } from '../endpoints/token/series.ts';
 import { ListenerSeries } from '../listener/http1/series.ts';
 import { OutboundSeries } from '../outbound/series.ts';
 import { StoreSeries } from '../store/series.ts';
+import { CountedRoutes } from '../telemetry/counted-routes.ts';
 import type { MetricRegistry } from '../telemetry/registry.ts';
 import { RequestSeries } from '../telemetry/route-series.ts';
 import { TokenSeries } from '../token/series.ts';
@@ -18,6 +19,7 @@ import { UpstreamSeries } from '../upstream/series.ts';
 /** Everything that a gateway counts. A part is given its own member, never the whole. */
 export class GatewaySeries {
   readonly requests: RequestSeries;
+  readonly routes: CountedRoutes;
   readonly listeners: ListenerSeries;
   readonly authentication: AuthenticationSeries;
   readonly sessions: SessionSeries;
@@ -34,6 +36,7 @@ export class GatewaySeries {
   /** Once per registry. */
   constructor(registry: MetricRegistry) {
     this.requests = new RequestSeries(registry);
+    this.routes = new CountedRoutes(this.requests);
     this.listeners = new ListenerSeries(registry);
     this.authentication = new AuthenticationSeries(registry);
     this.sessions = new SessionSeries(registry);

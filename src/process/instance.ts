@@ -164,7 +164,7 @@ class LocalServing implements Serving {
   }
 
   async apply(read: ReadConfig): Promise<readonly ApplyResult[]> {
-    return [{ process: 'gateway', problem: null, kept: this.gateway.apply(read) }];
+    return [{ process: 'gateway', problem: null, kept: await this.gateway.apply(read) }];
   }
 
   drain(): Promise<void> {

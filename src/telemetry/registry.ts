@@ -8,7 +8,8 @@
  */
 
 import { Counter, Gauge, Histogram, type MetricObjectWithValues, type MetricValue, Registry } from 'prom-client';
-import { HotCounterFamily, HotGaugeFamily, HotHistogramFamily } from './hot-metrics.ts';
+import { LoopShare } from '../lib/loop-share.ts';
+import { HotCounterFamily, HotFamily, HotGaugeFamily, HotHistogramFamily } from './hot-metrics.ts';
 import { type Aggregator, ReadGauge } from './read-gauge.ts';
 
 const PREFIX = 'sallyport_';
@@ -67,6 +68,7 @@ export type MetricsSnapshot = readonly MetricObjectWithValues<MetricValue<string
 export class MetricRegistry {
   /** For what prom-client collects by itself. */
   readonly prometheus = new Registry();
+  readonly #beforeScrape: (() => void)[] = [];
 
   /** A counter for what is rare; what happens on every request is a {@link hotCounter}. */
   counter(name: string, help: string): PlainCounter;
@@ -139,13 +141,40 @@ export class MetricRegistry {
     return new HotHistogramFamily(this.prometheus, PREFIX + name, help, labelNames, bucketsSec);
   }
 
-  /** The text that Prometheus scrapes. Gauges that are read are read now. */
-  text(): Promise<string> {
-    return this.prometheus.metrics();
+  /** Does something before each scrape, such as removing what is out of date. */
+  beforeScrape(work: () => void): void {
+    this.#beforeScrape.push(work);
+  }
+
+  /**
+   * The text that Prometheus scrapes, in blocks. Gauges that are read are read now. The event loop runs between blocks, so
+   * a long text holds up no request.
+   */
+  async *blocks(): AsyncGenerator<string> {
+    for (const work of this.#beforeScrape) work();
+    const share = new LoopShare();
+    for (const metric of this.prometheus.getMetricsAsArray() as readonly (object & { readonly name: string })[]) {
+      const blocks =
+        metric instanceof HotFamily
+          ? metric.blocks()
+          : [`${await this.prometheus.getSingleMetricAsString(metric.name)}\n`];
+      for (const block of blocks) {
+        yield block;
+        if (share.isUsed) await share.next();
+      }
+    }
+  }
+
+  /** The same as one text. */
+  async text(): Promise<string> {
+    let text = '';
+    for await (const block of this.blocks()) text += block;
+    return text;
   }
 
   /** The same as plain data, for another process to merge. */
   async snapshot(): Promise<MetricsSnapshot> {
+    for (const work of this.#beforeScrape) work();
     return (await this.prometheus.getMetricsAsJSON()) as MetricsSnapshot;
   }
 

@@ -132,12 +132,31 @@ export class RequestSeries {
       'reason',
     ]);
   }
+
+  /** Removes the series of these routes, or of these upstreams. */
+  remove(label: 'route' | 'upstream', names: ReadonlySet<string>): void {
+    const { requests, duration, overhead, inFlight, requestBytes, responseBytes, ownedHeaders, decisions } = this;
+    if (label === 'route') {
+      for (const family of [
+        requests,
+        duration,
+        overhead,
+        inFlight,
+        requestBytes,
+        responseBytes,
+        ownedHeaders,
+        decisions,
+      ])
+        family.remove(label, names);
+    } else for (const family of [this.upstreamDuration, this.upstreamErrors]) family.remove(label, names);
+  }
 }
 
 /** The series of one route, looked up once. */
 export class RouteMetrics {
+  readonly route: string;
+  readonly upstream: string | null;
   readonly #series: RequestSeries;
-  readonly #route: string;
   readonly #requests = new Map<string, readonly HotNumber[]>();
   /** One more for each request that begins on the route, one less when it is over. */
   readonly inFlight: HotNumber;
@@ -157,7 +176,8 @@ export class RouteMetrics {
    */
   constructor(series: RequestSeries, route: string, upstream: string | null, labels: readonly 'method'[] = ['method']) {
     this.#series = series;
-    this.#route = route;
+    this.route = route;
+    this.upstream = upstream;
     const hasMethod = labels.includes('method');
     for (const method of METHODS) {
       this.#requests.set(
@@ -192,7 +212,7 @@ export class RouteMetrics {
   /** The series of a reason. One that is not expected on this route begins with its first request. */
   #decision(reason: Reason): HotNumber {
     const outcome = REASONS[reason].alert === true ? 'error' : 'deny';
-    const counter = this.#series.decisions.child({ route: this.#route, outcome, reason });
+    const counter = this.#series.decisions.child({ route: this.route, outcome, reason });
     this.#decisions.set(reason, counter);
     return counter;
   }

@@ -92,7 +92,7 @@ export class TestGateway implements AsyncDisposable {
   /** Puts another configuration in use, as a reload does. */
   async apply(config: Config): Promise<void> {
     const { clocks, config: inUse } = this.gateway;
-    this.gateway.apply(await readConfig(config, clocks, inUse));
+    await this.gateway.apply(await readConfig(config, clocks, inUse));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -152,10 +152,10 @@ export class WorkerPool {
     return { isStarted: answers.size > 0, components: [workers, ...worstOfEach(components)] };
   }
 
-  async #metrics(): Promise<string> {
+  async *#metrics(): AsyncGenerator<string> {
     const own = await this.#dependencies.metrics.snapshot();
     const merged = this.#merger.merge(own, await this.#askAll('snapshot', []));
-    return merged.metrics();
+    yield await merged.metrics();
   }
 
   /** Drains every worker. Resolves when all have exited; those that exceed the limit are closed. */

@@ -1,0 +1,106 @@
+/**
+ * The series of the routes of a gateway. A reload keeps those of routes that it has still; those of a route that is gone
+ * are removed some time later, so that the last requests are scraped and renamed routes do not pile up.
+ */
+
+import { LoopShare } from '../lib/loop-share.ts';
+import { NO_DESTINATION, NO_ROUTE, OWN_ENDPOINT, type RequestSeries, RouteMetrics } from './route-series.ts';
+
+/** For this long a route that is gone has its series. */
+export const GONE_AFTER_MS = 15 * 60_000;
+
+/** A route, as it is counted. */
+export interface CountedRoute {
+  readonly id: string;
+  /** `null` when it forwards nothing. */
+  readonly upstream: string | null;
+}
+
+/** The sections that have what is counted by route. */
+interface Counted {
+  readonly routes: readonly CountedRoute[];
+  readonly outbound?: { readonly destinations: readonly CountedRoute[] } | undefined;
+}
+
+/** Destinations are counted like routes, after which they are numbered. */
+export const routesAndDestinations = ({ routes, outbound }: Counted): readonly CountedRoute[] => [
+  ...routes,
+  ...(outbound?.destinations ?? []),
+];
+
+/** All that is counted by route, what is no route of the configuration included. */
+export const countedRoutes = (config: Counted): readonly CountedRoute[] => [
+  ...routesAndDestinations(config),
+  ...[NO_ROUTE, OWN_ENDPOINT, ...(config.outbound === undefined ? [] : [NO_DESTINATION])].map((id) => ({
+    id,
+    upstream: null,
+  })),
+];
+
+/** Makes, keeps and removes the series of routes. */
+export class CountedRoutes {
+  readonly #series: RequestSeries;
+  #present = new Map<string, RouteMetrics>();
+  /** Since when a route, or an upstream, is in no configuration. */
+  readonly #goneSinceMs = { route: new Map<string, number>(), upstream: new Map<string, number>() };
+
+  constructor(series: RequestSeries) {
+    this.#series = series;
+  }
+
+  /** The series of a route. @param labels  `metrics.labels` of the configuration, which a reload does not change */
+  of(route: CountedRoute, labels: readonly 'method'[]): RouteMetrics {
+    const key = keyOf(route);
+    const present = this.#present.get(key);
+    if (present !== undefined) return present;
+    const made = new RouteMetrics(this.#series, route.id, route.upstream, labels);
+    this.#present.set(key, made);
+    return made;
+  }
+
+  /** Makes the series of new routes, in parts, so that {@link of} finds them. */
+  async prepare(routes: readonly CountedRoute[], labels: readonly 'method'[]): Promise<void> {
+    const share = new LoopShare();
+    for (const route of routes) {
+      this.of(route, labels);
+      if (share.isUsed) await share.next();
+    }
+  }
+
+  /** Takes these for all there are from now on. */
+  keepOnly(routes: readonly CountedRoute[], nowMs: number): void {
+    const keys = new Set(routes.map(keyOf));
+    const gone = [...this.#present].filter(([key]) => !keys.has(key));
+    this.#present = new Map([...this.#present].filter(([key]) => keys.has(key)));
+    const ids = new Set(routes.map(({ id }) => id));
+    const upstreams = new Set(routes.map(({ upstream }) => upstream));
+    for (const [, { route, upstream }] of gone) {
+      if (!ids.has(route)) this.#goneSinceMs.route.set(route, nowMs);
+      if (upstream !== null && !upstreams.has(upstream)) this.#goneSinceMs.upstream.set(upstream, nowMs);
+    }
+    for (const id of ids) this.#goneSinceMs.route.delete(id);
+    for (const upstream of upstreams) if (upstream !== null) this.#goneSinceMs.upstream.delete(upstream);
+    this.sweep(nowMs);
+  }
+
+  /** Removes the series of what is gone for long enough. A route on which something is in progress, such as a WebSocket, waits. */
+  sweep(nowMs: number): void {
+    for (const label of ['route', 'upstream'] as const) {
+      const since = this.#goneSinceMs[label];
+      const over = new Set(
+        [...since]
+          .filter(([name, ms]) => nowMs - ms >= GONE_AFTER_MS && !this.#isInUse(label, name))
+          .map(([name]) => name),
+      );
+      if (over.size === 0) continue;
+      for (const name of over) since.delete(name);
+      this.#series.remove(label, over);
+    }
+  }
+
+  #isInUse(label: 'route' | 'upstream', name: string): boolean {
+    return label === 'route' && this.#series.inFlight.child({ route: name }).value > 0;
+  }
+}
+
+const keyOf = ({ id, upstream }: CountedRoute) => `${id} ${upstream ?? ''}`;
