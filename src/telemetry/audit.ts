@@ -228,10 +228,10 @@ export class AuditLog {
     throw new DependencyFault('audit_unavailable', NOT_WRITTEN);
   }
 
-  /** Writes `denied` for a finished exchange that its route refused; nothing for any other. */
+  /** Writes `denied` for a finished exchange that its route refused, unless nobody meant to make the request; nothing else. */
   recordDenial(exchange: FinishedRequest): void {
     const { route, reason, note, principal, method, screened } = exchange;
-    if (route === null || reason === null || !isRefusal(reason)) return;
+    if (route === null || reason === null || !isRefusal(reason) || isUnasked(exchange)) return;
     const subject = principal?.subject ?? null;
     const subjectIssuer = principal?.credential?.presentedIssuer ?? null;
     const request = { method, host: screened?.host ?? null, path: screened?.target.path ?? null };
@@ -247,6 +247,19 @@ export class AuditLog {
 }
 
 const NOT_WRITTEN = 'the audit stream cannot be written';
+
+/** What browsers and crawlers ask every host for, whoever sits there and wherever they go. */
+const UNASKED_PATHS = new Set([
+  '/favicon.ico',
+  '/robots.txt',
+  '/apple-touch-icon.png',
+  '/apple-touch-icon-precomposed.png',
+]);
+const WITHOUT_SESSION = new Set<Reason>(['credential_missing', 'session_unknown', 'session_expired']);
+
+/** Whether a request without a session was no attempt of anybody to get at anything. */
+const isUnasked = ({ reason, screened }: FinishedRequest): boolean =>
+  reason !== null && WITHOUT_SESSION.has(reason) && screened !== null && UNASKED_PATHS.has(screened.target.path);
 
 /** An exchange as the source of an event. */
 const auditSource = ({ id, screened, peer }: FinishedRequest): AuditSource => ({

@@ -53,6 +53,24 @@ test('A4: a denial says which request was denied, without its query', async () =
   ]);
 });
 
+test('A7: what browsers ask for by themselves leaves no denial, unless a credential was judged', async () => {
+  await using gateway = await startGateway({
+    routes: [{ id: 'app', match: { path: '/' }, credential: 'session', allow: { roles: ['admin'] } }],
+  });
+  const ask = async (path: string, ...headers: readonly string[]) =>
+    (await rawRequest(gateway.port, requestHead('GET', path, [HOST, ...headers]))).status;
+  expect(await ask('/favicon.ico')).toBe(401);
+  expect(await ask('/robots.txt', `Cookie: __Host-sid=${'A'.repeat(43)}`)).toBe(401);
+  expect(await ask('/robots.txt/x')).toBe(401);
+  expect(await ask('/favicon.ico', await gateway.cookie())).toBe(403);
+  const lines = () => gateway.audit.records.map(({ path, reason }) => [path, reason]);
+  await until(() => lines().length === 2, 'the others are audited');
+  expect(lines()).toEqual([
+    ['/robots.txt/x', 'credential_missing'],
+    ['/favicon.ico', 'route_forbidden'],
+  ]);
+});
+
 describe('the page of the logs', () => {
   test('has every event of the audit stream and no other', () => {
     const source = readFileSync(join(ROOT, 'src/telemetry/audit.ts'), 'utf8');
