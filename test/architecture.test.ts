@@ -194,7 +194,7 @@ describe('imports', () => {
   });
 });
 
-describe('the way of a request', () => {
+describe('the path of a request', () => {
   test('the stages that pipeline.ts names are folders, in its order', () => {
     const line = /listener → .*/.exec(source('pipeline.ts'))?.[0] ?? '';
     expect(line.split(' → ')).toEqual(STAGES);

@@ -346,7 +346,7 @@ describe('its own limits', () => {
     expect((await instance.admin('/livez')).status).toBe(200);
   });
 
-  test('an address that is taken is one clear line', async () => {
+  test('an address in use is reported in one clear line', async () => {
     await using instance = await startInstance();
     const taken = {
       listeners: { public: { address: '127.0.0.1:0' }, admin: { address: `127.0.0.1:${instance.adminPort}` } },

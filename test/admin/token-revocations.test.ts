@@ -62,7 +62,7 @@ describe('an operator revokes', () => {
     expect(isRevoked(instance, { jti: 'old' })).toBe(false);
   });
 
-  test('what a subject holds, and not what it gets from now on', async () => {
+  test('tokens that a subject holds, not those that it gets from now on', async () => {
     await using instance = await startInstance();
     expect((await post(instance, { subject: 'cart' })).status).toBe(200);
     expect(isRevoked(instance, { sub: 'cart', iat: nowSec() - 1 })).toBe(true);
@@ -148,7 +148,7 @@ describe('sallyport token revoke', () => {
     return cli(['token', 'revoke', ...argv, ...place, ...token], { stdin });
   };
 
-  test('reads a token from standard input, and revokes it by its jti, of its issuer, until it is dead', async () => {
+  test('reads a token from standard input, and revokes it by its jti and issuer until it has expired', async () => {
     using authority = await TokenAuthority.create();
     await using instance = await startInstance();
     const token = await authority.token({ jti: 'from-stdin' });
@@ -174,7 +174,7 @@ describe('sallyport token revoke', () => {
     expect((await revoke(instance, '', '--jti', 'old', '--exp', '1')).out).toBe('the token has already expired\n');
   });
 
-  test('a token that has no jti, or is none, is one clear line that does not repeat it', async () => {
+  test('a token without a jti, or none at all, is reported in one clear line that does not repeat it', async () => {
     using authority = await TokenAuthority.create();
     await using instance = await startInstance();
     const token = await authority.token();

@@ -298,7 +298,7 @@ describe('JWT-45: a flood of tokens with unknown keys', () => {
 });
 
 describe('JWT-47: keys that are unavailable at the start', () => {
-  test('leave the gateway running, but not ready, and its tokens get 503, until they were had once', async () => {
+  test('leave the gateway running, but not ready, and its tokens get 503, until they were fetched once', async () => {
     await using stage = await Stage.start(raw(500, ''));
     await until(async () => (await stage.fetches('failed')) === 1, 'the first fetch has failed');
     expect(await stage.isReady()).toBe(false);
@@ -370,7 +370,7 @@ describe('JWT-48: rotation', () => {
     expect(await stage.status(early)).toBe(200);
   });
 
-  test('the keys are fetched in the background, so that a withdrawn one is refused without anybody asking', async () => {
+  test('the keys are fetched in the background, so that a withdrawn one is refused without a request', async () => {
     await using stage = await Stage.start(answering(GOOD), { refreshEvery: '1s' });
     const good = stage.token();
     expect(await stage.status(good)).toBe(200);

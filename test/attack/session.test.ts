@@ -17,7 +17,7 @@ describe('a login', () => {
     expect(events(stage, 'login')).toMatchObject([{ replaced: null }, { replaced: expect.stringMatching(/^.{43}$/) }]);
   });
 
-  test('SES-02: never takes an id that somebody else has chosen', async () => {
+  test('SES-02: never accepts an id that someone else has chosen', async () => {
     await using stage = await LoginStage.start();
     const chosen = 'C'.repeat(43);
     const response = await stage.logIn('alice', PASSWORD, cookieLine(chosen));

@@ -53,7 +53,7 @@ describe('mutations of Transfer-Encoding', () => {
     return Number((await connection.remainder()).toString('latin1').split(' ')[1]);
   }
 
-  test(`SMG-43: ${MUTATIONS.length} mutations hide no request from anybody`, async () => {
+  test(`SMG-43: ${MUTATIONS.length} mutations smuggle no request past anyone`, async () => {
     const statuses = new Map<number, number>();
     for (let next = 0; next < MUTATIONS.length; next += 64) {
       for (const status of await Promise.all(MUTATIONS.slice(next, next + 64).map(send))) {

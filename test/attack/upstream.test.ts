@@ -369,7 +369,7 @@ describe('connections to upstreams', () => {
     expect(answer.body.toString()).toBe(body);
   });
 
-  test('UPS-03: an answer that nobody asked for, on an idle connection, goes to nobody', async () => {
+  test('UPS-03: an unsolicited answer on an idle connection goes to no client', async () => {
     const sockets = new Set<Socket>();
     const remember: Answer = (request, socket) => {
       sockets.add(socket);

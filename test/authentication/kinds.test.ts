@@ -163,7 +163,7 @@ describe('a rule', () => {
       ).toMatchObject({ reason: 'credential_conflict' });
   });
 
-  test('takes a cookie that has two readings for a presented one', () => {
+  test('treats a cookie with two readings as presented', () => {
     const denial = new Denial('session_invalid', 'sent twice');
     expect(authenticator.authenticate(request({ sessionCookie: denial, authorization: 'y' }), service)).toMatchObject({
       reason: 'credential_conflict',
@@ -238,7 +238,7 @@ describe('a stream', () => {
     expect(counted).toEqual(['session']);
   });
 
-  test('of a principal that this listener cannot have let in is a fault', () => {
+  test('of a principal that this listener cannot have authenticated is a fault', () => {
     expect(() => new Authenticator(NO_VERIFIERS).watch(user, STREAM)).toThrow('not a principal of this listener');
   });
 

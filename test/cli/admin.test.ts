@@ -88,7 +88,7 @@ test('a handle that begins with a hyphen is not read as an option', async () => 
   expect(revoked).toMatchObject({ code: 0, out: expect.stringContaining('the session has ended') });
 });
 
-test('without a token, or with a wrong one, it is one clear line', async () => {
+test('a missing or wrong token is reported in one clear line', async () => {
   await using instance = await startInstance();
   const url = ['--admin-url', `http://127.0.0.1:${instance.adminPort}`];
   expect(await cli(['sessions', 'list', 'alice', ...url])).toMatchObject({
@@ -115,7 +115,7 @@ test.each([
   '{"sessions":[{}],"revoked":[1]}',
   '{"sessions":{"length":0},"revoked":"all"}',
   '{"kind":"constructor","until":"2030-01-01T00:00:00Z","hasExpired":false}',
-])('somebody else who answers with JSON, %s, is told apart from an admin listener', async (body) => {
+])('an answer in JSON from something else, %s, does not pass as that of an admin listener', async (body) => {
   const server = createServer((_request, response) => void response.end(body));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => void server.close());

@@ -85,7 +85,7 @@ test.each([
   expect(err).toBe(`sallyport: ${message}\nSee sallyport ${command === null ? '' : `${command} `}--help\n`);
 });
 
-test('a configuration that is not there is one clear line and exit code 1, without a stack', async () => {
+test('a missing configuration is reported in one clear line, with exit code 1 and without a stack', async () => {
   expect(await cli(['routes', '-c', 'nowhere.yaml'])).toEqual({
     code: 1,
     out: '',

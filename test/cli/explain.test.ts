@@ -210,7 +210,7 @@ test('a service token with the scope is verified by the rules of its issuer', as
   });
 });
 
-test('a trusted proxy that connects is believed, anybody else is not', async () => {
+test('the headers of a trusted proxy are believed, those of others are not', async () => {
   const client = async (from: string) =>
     (await asked('GET', '/assets/x', '--from', from, '--header', 'X-Forwarded-For: 203.0.113.7')) as {
       canonical: { client: string };
@@ -352,7 +352,7 @@ routes:
   };
 
   test.each(['shop/cart', 'cluster:shop/cart', 'cluster:system:serviceaccount:shop:cart'])(
-    '%s is let in by shop/*, and the upstream learns who it is',
+    '%s is allowed by shop/*, and the upstream learns who it is',
     async (service) => {
       expect((await askWith(one, service)).explanation).toMatchObject({
         outcome: 'forwarded',

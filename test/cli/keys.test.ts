@@ -80,7 +80,7 @@ test('directory and algorithm come from the configuration', async () => {
   expect(Date.parse(activatesAt) - Date.now()).toBeGreaterThan(55 * MINUTE_MS);
 });
 
-test('a configuration without a key directory is one clear line', async () => {
+test('a configuration without a key directory is reported in one clear line', async () => {
   const { code, err } = await cli(['keys', 'list', '-c', '-'], { stdin: MINIMAL });
   expect({ code, err }).toEqual({
     code: 1,
@@ -88,7 +88,7 @@ test('a configuration without a key directory is one clear line', async () => {
   });
 });
 
-test('a directory that is not there is one clear line', async () => {
+test('a missing directory is reported in one clear line', async () => {
   const { code, err } = await cli(['keys', 'list', '--directory', '/nowhere/keys']);
   expect(code).toBe(1);
   expect(err).toBe('/nowhere/keys: no such directory\n');

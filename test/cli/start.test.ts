@@ -42,7 +42,7 @@ async function started(path: string): Promise<{ program: Program; ready: Ready }
   return { program, ready: JSON.parse(line) as Ready };
 }
 
-test('it says once when it is ready, with everything that one has to know, and ends in order on SIGTERM', async () => {
+test('it reports readiness once, with all relevant facts, and shuts down gracefully on SIGTERM', async () => {
   const { program, ready } = await started(written(config('upstreamToken: { lifetime: 6m }\n')));
   expect(ready).toMatchObject({
     public: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
@@ -114,7 +114,7 @@ async function failureOf(program: Program): Promise<readonly string[]> {
   return problems;
 }
 
-test('a port in use is one clear line and exit code 1', async () => {
+test('a port in use is reported in one clear line, with exit code 1', async () => {
   const squatter = createServer();
   await new Promise<void>((resolve) => squatter.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => void squatter.close());
@@ -153,7 +153,7 @@ test.each([
   expect(problems.join('\n')).not.toMatch(/^\s+at /m);
 });
 
-test('a Redis that refuses the password is one clear line, without the password, and exit code 1', async () => {
+test('a Redis that refuses the password is reported in one clear line without it, with exit code 1', async () => {
   await using redis = await RedisServer.start({ password: 'the-right-one' });
   const url = `redis://:canary-password@127.0.0.1:${redis.port}`;
   const more = `store: { redis: { url: "${url}", connectTimeout: 10s } }\nacceptWarnings: [config/secret-in-file, token/memory-key]\n`;
@@ -183,7 +183,7 @@ test('a store that does not answer at start is named in the line that reports th
   expect((await fetch(`${ready.admin}/readyz`)).status).toBe(503);
 });
 
-test('a single Redis that is addressed as a Cluster is one clear line and exit code 1', async () => {
+test('a single Redis that is addressed as a Cluster is reported in one clear line, with exit code 1', async () => {
   await using redis = await RedisServer.start();
   const program = new Program(['start', '-c', written(config(redisStore(`redis+cluster://127.0.0.1:${redis.port}`)))]);
   expect(await failureOf(program)).toEqual([

@@ -35,7 +35,7 @@ test('inspect takes the token as an argument as well, and writes JSON', async ()
   expect(JSON.parse(out)).toMatchObject({ verified: false, header: { alg: 'ES256' }, payload: { sub: 'bob' } });
 });
 
-test('what is no JWT is one clear line, which does not repeat it', async () => {
+test('text that is not a JWT is reported in one clear line that does not repeat it', async () => {
   const { code, err } = await cli(['token', 'inspect'], { stdin: 'canary.canary.canary' });
   expect(code).toBe(1);
   expect(err).toMatch(/^not a JWT in the strict compact form/);

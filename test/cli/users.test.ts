@@ -160,7 +160,7 @@ test('two different answers are refused', async () => {
   expect(existsSync(path)).toBe(false);
 });
 
-test('Ctrl-C gives up, and the terminal shows what is typed again', async () => {
+test('Ctrl-C cancels, and the terminal echoes input again', async () => {
   const { code, err, rawModes } = await typed('abc\u0003');
   expect(code).toBe(1);
   expect(err).toMatch(/no password was given\n$/);

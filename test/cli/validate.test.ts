@@ -63,7 +63,7 @@ test('relative files are relative to the configuration, not to where the command
   expect((await cli(['validate', path], { cwd: '/' })).out).toContain('valid, hash');
 });
 
-test('bytes that are not UTF-8 are one clear line', async () => {
+test('bytes that are not UTF-8 are reported in one clear line', async () => {
   const path = temporaryFile('gateway.yaml', '');
   writeFileSync(path, Buffer.from([0x61, 0xff, 0x62]));
   expect(await cli(['validate', path])).toEqual({ code: 1, out: '', err: `${path}: is not UTF-8 text\n` });

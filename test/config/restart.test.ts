@@ -38,7 +38,7 @@ test.each([
   expect(keysThatNeedRestart(bareSchema(), before, configOf(after))).toEqual(expected);
 });
 
-test('what goes is named like what comes', () => {
+test('a section that disappears is named like one that appears', () => {
   const redis = configOf(
     `${MINIMAL}store: { redis: { url: redis://redis } }\nupstreamToken: { keys: { directory: /keys } }\n`,
   );

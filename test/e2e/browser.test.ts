@@ -313,7 +313,7 @@ describe('a page of another site', () => {
     await context.close();
   });
 
-  test('logs nobody in as somebody else', async () => {
+  test('cannot log a user in as someone else', async () => {
     const { page, context } = await browser.profile();
     const fields = { username: 'bob', password: PASSWORD };
     for (const host of ['localhost', '127.0.0.1']) expect(await attack(page, host, '/auth/login', fields)).toBe(403);

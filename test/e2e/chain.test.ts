@@ -302,7 +302,7 @@ describe('a token at the wrong place is refused there, and the log of that place
     await recorded(ingress, { event: 'token_refused', clientId: 'cart', reason: 'target_forbidden' });
   });
 
-  test('who the browser says it is reaches nobody', async () => {
+  test('no service sees an identity that the browser claims', async () => {
     const forgedHeaders = ['X-User: root', 'x_actor: root', 'X-Actor: root'];
     const { answer } = json(await get(ingress.port, '/cart/orders/7', cookie, ...forgedHeaders));
     expect((answer as Json)['told']).toEqual({ user: 'demo', actor: 'cart' });

@@ -93,12 +93,12 @@ test.each([
   ['PORT', '0'],
   ['PORT', '65536'],
   ['ADMIN_PORT', '80x'],
-])('%s=%s is one clear line, and exit code 1', (variable, value) => {
+])('%s=%s is reported in one clear line, with exit code 1', (variable, value) => {
   const { status, stdout, stderr } = failedDemo({ [variable]: value });
   expect([status, stdout, stderr]).toEqual([1, '', `${variable} is "${value}": it must be a port, 1 to 65535\n`]);
 });
 
-test('a port in use is one clear line, which says what to do, and exit code 1', async () => {
+test('a port in use is reported in one clear line that says what to do, with exit code 1', async () => {
   const { status, stdout, stderr } = failedDemo({ PORT: String(port), ADMIN_PORT: String(await freePort()) });
   expect([status, stdout, stderr]).toEqual([
     1,

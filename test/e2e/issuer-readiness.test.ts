@@ -4,7 +4,7 @@ import { startInstance } from '../support/instance.ts';
 import { answering, KeyServer } from '../support/key-server.ts';
 import { until } from '../support/until.ts';
 
-test('JWT-47: /readyz is red until the keys of every issuer were had once, and says whose are missing', async () => {
+test('JWT-47: /readyz is red until the keys of every issuer were fetched once, and says whose are missing', async () => {
   await using server = await KeyServer.start((_request, response) => void response.writeHead(503).end());
   const issuer = { issuer: 'https://issuer.example', algorithms: ['ES256'] };
   await using instance = await startInstance({

@@ -116,7 +116,7 @@ describe('the process', () => {
     }, 'the new configuration is in use');
   });
 
-  test('a port that is taken is one line, and 1', async () => {
+  test('a port in use is reported in one line, with exit code 1', async () => {
     await using taken = await GatewayProcess.start({ routes });
     await using gateway = await GatewayProcess.start({ routes, port: taken.port, isNotWaitedFor: true });
     expect(await gateway.ended).toEqual({ code: 1, signal: null });

@@ -168,7 +168,7 @@ describe('five gateways over one Redis', () => {
     expect(impatient.process.stdout).not.toContain('refresh_reuse_detected');
   });
 
-  test('REF-03: one that is killed between the rotation and its answer costs nobody anything', async () => {
+  test('REF-03: one that is killed between the rotation and its answer costs no client anything', async () => {
     await using proxy = await RedisProxy.start(redis.port);
     await using doomed = await Gateway.start(proxy.url);
     const [survivor] = gateways as [Gateway];

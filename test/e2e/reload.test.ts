@@ -62,7 +62,7 @@ describe('a configuration that is good', () => {
     expect(await metricsOf(instance)).toContain('sallyport_tls_certificates_last_read_successful 0\n');
   });
 
-  test('is in use for the next request', async () => {
+  test('takes effect with the next request', async () => {
     await using first = await answering('first')();
     await using second = await answering('second')();
     await using instance = await startInstance({ upstream: first.origin, routes: [PUBLIC] });

@@ -63,7 +63,7 @@ test('R1: standard output on a full disk ends nothing', async () => {
   expect(await gateway.ended).toEqual({ code: 0, signal: null });
 });
 
-test('R1: standard output that nobody reads freezes nothing; what was lost is counted and said', async () => {
+test('R1: standard output that no one reads blocks nothing; what was lost is counted and reported', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'sallyport-pipe-'));
   const path = join(directory, 'pipe');
   execFileSync('mkfifo', [path]);

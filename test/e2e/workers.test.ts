@@ -268,7 +268,7 @@ describe('two workers', () => {
     expect(gateway.records.filter(({ route }) => route === 'open')).toHaveLength(16 * 100);
   });
 
-  test('a mistake that only shows when a worker starts is one line, and 1', async () => {
+  test('a mistake that only shows when a worker starts is reported in one line, with exit code 1', async () => {
     await using taken = await GatewayProcess.start();
     await using gateway = await GatewayProcess.start({
       ...options('http://127.0.0.1:1'),

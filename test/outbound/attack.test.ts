@@ -218,7 +218,7 @@ describe('the outbound listener', () => {
     expect((await rawRequest(stage.port, head('GET /', HOST, ...lines))).status).toBe(200);
   });
 
-  test('a WebSocket from a page of anybody is refused', async () => {
+  test('a WebSocket from any web page is refused', async () => {
     const lines = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13'];
     const key = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==';
     const answer = await rawRequest(stage.port, head('GET /', HOST, ...lines, key, 'Origin: https://evil.example'));

@@ -140,7 +140,7 @@ describe('the token of a call', () => {
     expect(stage.orders.requests).toEqual([]);
   });
 
-  test('that is refused keeps nobody else from theirs, nor is the refusal kept', async () => {
+  test('that is refused does not affect other callers, and the refusal is not cached', async () => {
     await using stage = await start();
     const bob = await userToken('bob');
     for (const answer of [refusing('invalid_grant'), refusing('nonsense'), refusing('server_error', 500)]) {

@@ -19,7 +19,7 @@ describe('the workload', () => {
   const plain = acceptWorkload(false);
   const exchanging = acceptWorkload(true);
 
-  test('is no browser, wherever and however a Sec-Fetch header is written', () => {
+  test('does not count as such with a Sec-Fetch header in any position or spelling', () => {
     const spelled = fc
       .tuple(fc.constantFrom('site', 'dest', 'user', 'storage-access', 'later'), fc.infiniteStream(fc.boolean()))
       .map(([name, upper]) => [...`sec-fetch-${name}`].map((c) => (upper.next().value ? c.toUpperCase() : c)).join(''));

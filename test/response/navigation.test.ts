@@ -22,7 +22,7 @@ const PROGRAMS: readonly (readonly [string, readonly string[]])[] = [
   ['curl', ['Accept: */*']],
 ];
 
-describe('somebody without a session', () => {
+describe('a user without a session', () => {
   test.each(PEOPLE)('%s: is sent to the login page', async (_who, headers) => {
     const answer = await get(headers);
     expect([answer.status, answer.headers.get('location')]).toEqual([

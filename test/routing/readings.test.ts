@@ -106,7 +106,7 @@ describe('what the upstream may read decides', () => {
     expect(decided(table, path)).toBe('request_ambiguous');
   });
 
-  test('S6: what is encoded twice is decoded by nobody, and judged as it is', () => {
+  test('S6: a double encoding is never decoded, and is judged as it is', () => {
     expect(decided(table, '/api%252Fadmin')).toBe('site');
     expect(decided(table, '/api%253Bx/admin')).toBe('site');
   });
@@ -287,7 +287,7 @@ describe('against programs that read paths in other ways', () => {
     },
   );
 
-  test('S6: what an upstream reads is open, on that upstream, to everybody who was let through', () => {
+  test('S6: whatever an upstream reads is open, on that upstream, to every allowed client', () => {
     let [compared, upgraded] = [0, 0];
     fc.assert(
       fc.property(routes, paths, (made, asked) => {

@@ -34,7 +34,7 @@ describe('clientAddress', () => {
     );
   });
 
-  test('the client is the nearest address that is not a trusted proxy, and what is left of it counts for nothing', () => {
+  test('the client is the nearest address that is not a trusted proxy; addresses before it are ignored', () => {
     fc.assert(
       fc.property(
         entries(),

@@ -36,7 +36,7 @@ const sessionValue = () => fc.stringMatching(/^[\x21-\x3a\x3c-\x7e]{0,43}$/);
 const separator = () => fc.constantFrom('; ', ';', ';\t', ';  ');
 
 describe('screenCookies', () => {
-  test('every other cookie goes on byte for byte and in its order, wherever the session cookie stands', () => {
+  test('every other cookie is forwarded byte for byte and in order, wherever the session cookie is', () => {
     fc.assert(
       fc.property(
         fc.array(otherPair()),
@@ -70,7 +70,7 @@ describe('screenCookies', () => {
     );
   });
 
-  test('what goes on holds nothing that a reader, strict or lenient, takes for the session cookie', () => {
+  test('what is forwarded contains nothing that a strict or lenient parser reads as the session cookie', () => {
     const pieces = fc.constantFrom(NAME, '=', ';', ' ', '\t', '"', ',', 'value', '__host-sid', '$', '\xa0', 'a=b');
     fc.assert(
       fc.property(fc.array(pieces, { maxLength: 12 }), (parts) => {
@@ -84,7 +84,7 @@ describe('screenCookies', () => {
     );
   });
 
-  test('two readings of the session cookie are none', () => {
+  test('a session cookie with two readings is no credential', () => {
     fc.assert(
       fc.property(
         fc.constantFrom(`${NAME}=a`, `${NAME} =a`, NAME, `${NAME}\t=`),

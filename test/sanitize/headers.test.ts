@@ -86,7 +86,7 @@ describe('owned headers', () => {
     );
   });
 
-  test('a header that an application defines for its own pages is not taken away', () => {
+  test('a header that an application defines for its own pages is not removed', () => {
     const own = [
       'Next-Router-State-Tree',
       'Next-Router-Prefetch',
@@ -134,7 +134,7 @@ describe('owned headers', () => {
     );
   });
 
-  test('what is known of spellings does not grow without limit, nor go wrong when it is forgotten', () => {
+  test('the cache of spellings is bounded, and dropping it changes no result', () => {
     const one = scanner();
     for (let at = 0; at < 10_000; at += 1) one.scan([`X-Spelling-${at}`, '1', `x_user_id`, 'mallory']);
     const scan = one.scan(['X_User_Id', 'mallory', 'X-Fine', '1']);
@@ -143,7 +143,7 @@ describe('owned headers', () => {
 });
 
 describe('Connection', () => {
-  test('whatever it lists goes, and nothing else; what frames or authenticates cannot be listed', () => {
+  test('removes what it lists and nothing else; headers that frame or authenticate cannot be listed', () => {
     fc.assert(
       fc.property(
         fc.array(fc.tuple(fc.constantFrom('X-A', 'x-b', 'X_C', '__proto__', 'constructor'), fc.string())),

@@ -94,7 +94,7 @@ describe('canonicalPath', () => {
     });
   });
 
-  test('decodes once: what it yields means what it was given', () => {
+  test('decodes once: its result means the same as its input', () => {
     forAccepted((path, canonical) => expect(meaning(canonical.path)).toBe(meaning(path)));
   });
 
@@ -175,7 +175,7 @@ describe('canonicalPath', () => {
     });
   });
 
-  test('the quick way and the thorough way say the same', () => {
+  test('the fast path and the full one agree', () => {
     // A segment with ";" in front of the same path forces the thorough way.
     fc.assert(
       fc.property(fc.stringMatching(/^(?:\/[A-Za-z0-9._~!$&'()*+,=:@|^{"-]{1,6}){0,4}\/?$/), (path) => {

@@ -43,7 +43,7 @@ test('the embedded store makes room for a refresh family by those whose session 
   await expect(store.families.begin(family('d'), 60_000)).rejects.toMatchObject({ reason: 'store_full' });
 });
 
-test('JWT-44: a full store takes nothing for unused: it makes room by what has expired, or refuses', async () => {
+test('JWT-44: a full store treats nothing as unused: it drops what has expired, or refuses', async () => {
   const clocks = new TestClocks();
   const store = createMemoryStore(1, clocks);
   for (let i = 0; i < 100_000; i++) await store.once.use(`jti-${i}`, 1_000);

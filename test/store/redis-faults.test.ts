@@ -292,7 +292,7 @@ describe('a Redis that is slow', () => {
     expect(store.isAvailable()).toBe(true);
   });
 
-  test('RDS-06: an answer that comes too late is nobody else’s', async () => {
+  test('RDS-06: an answer that comes too late is not given to another request', async () => {
     await using redis = await RedisServer.start();
     await using proxy = await RedisProxy.start(redis.port);
     await using store = await openStore(proxy.url, { config: IMPATIENT });
@@ -374,7 +374,7 @@ describe('RDS-05: a Redis that answers with an error is a 503, never "no such se
     await expectRefusals([() => store.sessions.list(subject), () => store.sessions.endAll(subject)]);
   });
 
-  test('BUSY: a script of somebody else does not end', async () => {
+  test('BUSY: another client’s script does not end', async () => {
     await using redis = await RedisServer.start({ config: { 'busy-reply-threshold': '50' } });
     await using store = await openStore(redis.url, { config: IMPATIENT });
     const record = await withSession(store);

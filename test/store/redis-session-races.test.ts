@@ -122,7 +122,7 @@ describe('a login that fails half-way', () => {
 });
 
 describe('an index entry without a session', () => {
-  test('is somebody’s login under way, and stays; ten minutes later it is removed', async () => {
+  test('may belong to a login in progress, and stays; ten minutes later it is removed', async () => {
     const record = newRecord();
     const stopped = gateway((word) => {
       if (word === 'SET' || word === 'END') throw new Error('the process ended here');

@@ -49,7 +49,7 @@ function linesOn(descriptor: number) {
   return { lines, seen };
 }
 
-test('R1: a pipe that nobody reads holds nobody up; what waits is bounded, what is lost is counted', async () => {
+test('R1: a pipe that no one reads blocks nothing; what waits is bounded, what is lost is counted', async () => {
   const descriptor = pipe();
   const { lines, seen } = linesOn(descriptor);
   let taken = 0;

@@ -44,7 +44,7 @@ describe('choosing', () => {
     expect(Array.from({ length: 6 }, () => indexOf(made, made.choose()))).toEqual([0, 2, 0, 2, 0, 2]);
   });
 
-  test('least-loaded takes the endpoint with least under way, WebSockets included, and in turn among equals', () => {
+  test('least-loaded takes the endpoint with the fewest requests in progress, WebSockets included, and in turn among equals', () => {
     const { upstream: made, servers } = upstream(3);
     expect([0, 1, 2].map(() => indexOf(made, made.choose()))).toEqual([0, 1, 2]);
     servers[0]!.inFlight = 2;
@@ -55,7 +55,7 @@ describe('choosing', () => {
     expect(indexOf(made, made.choose())).toBe(0);
   });
 
-  test('an endpoint that cannot be reached is left alone, twice as long each time, up to a limit', () => {
+  test('an endpoint that cannot be reached is ejected, twice as long each time, up to a limit', () => {
     const ejection = { consecutiveFailures: 2, baseDelay: '1s', maxDelay: '4s' };
     const { upstream: made, servers, clocks } = upstream(2, { ejection });
     const [first] = servers as [UpstreamServer, UpstreamServer];

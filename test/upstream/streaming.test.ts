@@ -103,7 +103,7 @@ describe('streams', () => {
       return answer.status;
     };
 
-    test('P2: a download that moves is use of the session', async () => {
+    test('P2: a download that moves counts as use of the session', async () => {
       const cookie = await gateway.cookie();
       const client = await RawConnection.open(gateway.port);
       client.write(requestHead('GET', '/x', [HOST, cookie]));
@@ -119,7 +119,7 @@ describe('streams', () => {
       client.close();
     });
 
-    test('P2: an upload that moves is use of the session', async () => {
+    test('P2: an upload that moves counts as use of the session', async () => {
       const cookie = await gateway.cookie();
       const client = await RawConnection.open(gateway.port);
       client.write(requestHead('PUT', '/x', [HOST, cookie, 'Origin: https://shop.example.com', 'Content-Length: 40']));
@@ -140,7 +140,7 @@ describe('streams', () => {
       client.close();
     });
 
-    test('P2: a download that stands still is not, and ends with the session', async () => {
+    test('P2: a download that stalls does not, and ends with the session', async () => {
       const { client, socket } = await ask();
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\npart');
       await nextBytes(client);
@@ -149,14 +149,14 @@ describe('streams', () => {
       await expect.poll(() => gateway.log.records.at(-1)).toMatchObject({ status: 200, reason: 'session_unknown' });
     });
 
-    test('P2: an upload that stands still ends with the session, with 401', async () => {
+    test('P2: an upload that stalls ends with the session, with 401', async () => {
       const { client } = await ask('PUT', ['Origin: https://shop.example.com', 'Content-Length: 40', '', 'part']);
       for (let round = 0; round < 3; round += 1) pass();
       expect((await client.response()).status).toBe(401);
       client.close();
     });
 
-    test('P2, ASVS 7.3.1: events that a server pushes to a page that is left alone are not', async () => {
+    test('P2, ASVS 7.3.1: events that a server pushes to an idle page do not', async () => {
       const { client, socket } = await ask();
       socket.write('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n');
       await nextBytes(client);
@@ -305,7 +305,7 @@ describe('streams', () => {
     expect((await client.remainder()).toString()).toMatch(/^HTTP\/1\.1 200 /);
   });
 
-  test('H7, RFC 9110 §15.2: 100 Continue that nobody asked for does not disturb an upload', async () => {
+  test('H7, RFC 9110 §15.2: an unsolicited 100 Continue does not disturb an upload', async () => {
     const { client, socket } = await ask('POST', ['Origin: https://shop.example.com', 'Content-Length: 4', '', 'bo']);
     socket.write('HTTP/1.1 100 Continue\r\n\r\n');
     client.write('dy');

@@ -62,7 +62,7 @@ test('a route may have timeouts of its own', async () => {
 });
 
 // undici looks at its timers once a second: the upload takes longer than that.
-test('a slow upload is no slow answer: the first-byte timeout begins when the request has been sent', async () => {
+test('a slow upload does not count as a slow answer: the first-byte timeout begins when the request has been sent', async () => {
   await using upstream = await RecordingUpstream.start();
   await using gateway = await start(upstream.origin, { firstByte: '1s' });
   await using connection = await RawConnection.open(gateway.port);
@@ -110,7 +110,7 @@ test('DOS-19, H7: an upstream that leaves the last parts of a whole request unre
 });
 
 // undici looks at its timers once a second: the pause is longer than that.
-test('H7: an upstream that does not read an upload for a while is no slow answer', async () => {
+test('H7: an upstream that does not read an upload for a while does not count as a slow answer', async () => {
   let accepted: Socket | null = null;
   await using upstream = await RawUpstream.start((socket) => {
     accepted = socket.pause();

@@ -73,7 +73,7 @@ describe('FrameTracker', () => {
     }
   });
 
-  test('takes any bytes whatever without failing', () => {
+  test('accepts any bytes without failing', () => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array({ maxLength: 200 })), (chunks) => {
         const tracker = new FrameTracker();

@@ -155,7 +155,7 @@ test('a token that has expired is refused, and one with another subject does not
 });
 
 describe('allow.serviceAccounts', () => {
-  test('lets through the one that is named, or all of a namespace', async () => {
+  test('accepts the named one, or all of a namespace', async () => {
     await using pod = await Pod.start(apiServer, FILES);
     expect(await pod.status(tokens.cart, '/cart')).toBe(200);
     expect(await pod.status(tokens.cart, '/shop')).toBe(200);
@@ -163,7 +163,7 @@ describe('allow.serviceAccounts', () => {
     expect(await pod.status(tokens.ledger, '/shop')).toBe(403);
   });
 
-  test('lets nobody through whom another issuer calls by such a name', async () => {
+  test('does not accept a subject of another issuer with such a name', async () => {
     using impostor = await TokenAuthority.create('https://impostor.example');
     const iat = recorded.recordedAtSec;
     const token = await impostor.token({ sub: 'system:serviceaccount:shop:cart', iat, exp: iat + 300 });

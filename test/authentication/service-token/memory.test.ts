@@ -212,7 +212,7 @@ describe('a token with a wrong signature', () => {
     expect(looks).toBe(1);
   });
 
-  test('keeps nobody else out: neither the good token with the same claims nor its bearer', () => {
+  test('keeps no one else out: neither the good token with the same claims nor its bearer', () => {
     const { verify, token, counts } = setUp();
     for (let index = 0; index < 1_000; index += 1) {
       verify(token(300, es256(ATTACKER), { jti: String(index) }), A);
@@ -276,7 +276,7 @@ describe('RecentMap', () => {
     expect(map.get('0000000000')).toBeUndefined();
   });
 
-  test('keeps what is used, while others come and go', () => {
+  test('keeps used entries while others come and go', () => {
     const map = new RecentMap<number>(100);
     map.set('kept______', 1);
     for (let index = 0; index < 1_000; index += 1) {

@@ -32,7 +32,7 @@ describe('keys come from', () => {
     expect(await stage.status(tokenBy())).toBe(200);
   });
 
-  test('an address behind a CA of its own', async () => {
+  test('an address behind a private CA', async () => {
     using files = new Files();
     const authority = new TestAuthority();
     const { certificate, key } = authority.issue({ names: ['127.0.0.1'] });

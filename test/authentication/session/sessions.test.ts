@@ -18,7 +18,7 @@ describe('a session cookie', () => {
     });
   });
 
-  test('SES-02: that nobody was given opens nothing and is never made a session', async () => {
+  test('SES-02: that was never issued opens nothing and never becomes a session', async () => {
     const stage = new Stage();
     const sessionId = newSessionId();
     expect(await stage.outcome(sessionId)).toBe('session_unknown');
@@ -52,7 +52,7 @@ describe('trust in the cache', () => {
     expect(stage.events).toMatchObject({ memory: 10, store: 1 });
   });
 
-  test('a session in steady use is read again in the background, and no request waits for that', async () => {
+  test('a session in steady use is refreshed in the background, and no request waits for that', async () => {
     const stage = new Stage();
     const { sessionId } = await stage.open();
     await stage.outcome(sessionId);
@@ -75,7 +75,7 @@ describe('trust in the cache', () => {
     expect(await stage.outcome(sessionId)).toBe('session_unknown');
   });
 
-  test('a session that was deleted behind our back goes on for recheckAfter at most', async () => {
+  test('a session deleted directly in the store is served for recheckAfter at most', async () => {
     const stage = new Stage({ feedTimeoutMs: 10_000 });
     const { sessionId, record } = await stage.open();
     await stage.outcome(sessionId);
@@ -90,7 +90,7 @@ describe('trust in the cache', () => {
     expect(servedMs).toBeLessThanOrEqual(1_000);
   });
 
-  test('revoked elsewhere, a session is refused as soon as the feed has said so', async () => {
+  test('a session revoked elsewhere is refused as soon as the feed reports it', async () => {
     const stage = new Stage();
     const { sessionId, record } = await stage.open();
     await stage.outcome(sessionId);
@@ -99,7 +99,7 @@ describe('trust in the cache', () => {
     expect(stage.events.invalidated).toBe(1);
   });
 
-  test('while the feed is cut, every request asks the store', async () => {
+  test('while the feed is interrupted, every request asks the store', async () => {
     const stage = new Stage();
     const { sessionId, record } = await stage.open();
     await stage.outcome(sessionId);
@@ -110,7 +110,7 @@ describe('trust in the cache', () => {
     expect(await stage.outcome(sessionId)).toBe('session_unknown');
   });
 
-  test('a feed that has been silent for longer than feedTimeout counts as cut', async () => {
+  test('a feed that has been silent for longer than feedTimeout counts as interrupted', async () => {
     const stage = new Stage({ recheckAfterMs: 60_000 });
     const { sessionId } = await stage.open();
     await stage.outcome(sessionId);

@@ -207,7 +207,7 @@ describe('throttling', () => {
     }
   });
 
-  test('S5: whatever strangers do from however many networks, a known device gets in at once', async () => {
+  test('S5: whatever attackers do from any number of networks, a known device gets in at once', async () => {
     const clocks = new TestClocks();
     await using stage = await LoginStage.start({
       clocks,
@@ -230,7 +230,7 @@ describe('throttling', () => {
     expect(guesses).toEqual([401, 401, 401, 429]);
   });
 
-  test('S5: in each window an account is guessed at no more often than is said, from however many networks', async () => {
+  test('S5: in each window, no more guesses at an account are verified than configured, from any number of networks', async () => {
     const clocks = new TestClocks();
     await using stage = await LoginStage.start({
       clocks,

@@ -205,7 +205,7 @@ describe('requests at the same moment', () => {
   });
 });
 
-describe('a client that does as it pleases', () => {
+describe('an arbitrary client', () => {
   test('REF-12: refreshes as often as it likes, and its token is replaced once in a grace', async () => {
     await using stage = await RefreshStage.start({ refresh: { accessToken: { lifetime: '5s' } } });
     const { refresh_token } = await stage.native();

@@ -371,7 +371,7 @@ describe.each(Object.keys(KITCHENS))('the recipe %s', (name) => {
     return new RunningRecipe(prepared, directory, url);
   }
 
-  test('believes what the gateway sent to this service, and refuses everything else', async (context) => {
+  test('accepts what the gateway sent to this service, and refuses everything else', async (context) => {
     await using running = run(context, jwksUrl);
     expect(await running.judge(await sentTo('orders'))).toEqual({ outcome: 'believed', subject: 'bob', actor: null });
     const exchanged = await signed({ act: { sub: 'cart', act: { sub: 'web' } } }, { typ: 'at+jwt' });
@@ -417,7 +417,7 @@ describe.each(Object.keys(KITCHENS))('the recipe %s', (name) => {
     });
 
   if (kitchen.readsCacheControl)
-    test('JWT-48: believes a key that was published since, and not one that was not', async (context) => {
+    test('JWT-48: accepts a key that was published since, and no other', async (context) => {
       await using keys = await CountedKeys.start(jwksUrl);
       await using running = run(context, keys.url);
       expect(await running.judge(await signed())).toMatchObject({ outcome: 'believed' });
