@@ -7,7 +7,7 @@ const LONGEST_PAUSE_MS = 50;
  * @param timeoutMs  when to give up; the default is far longer than anything takes on a machine that is busy with other
  *   work, because it is a last resort, not a promise
  */
-export async function until(holds: () => boolean | Promise<boolean>, what: string, timeoutMs = 60_000): Promise<void> {
+export async function until(holds: () => boolean | Promise<boolean>, what: string, timeoutMs = 150_000): Promise<void> {
   const endMs = performance.now() + timeoutMs;
   for (let pauseMs = 1; !(await holds()); pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
     if (performance.now() > endMs) throw new Error(`waited ${timeoutMs} ms in vain until ${what}`);
