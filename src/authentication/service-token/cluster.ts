@@ -5,68 +5,98 @@
  * those outside. Token and CA are read from their files each time, since kubelet replaces them. Everything is asked for
  * only when it is needed, and the last answer stays in use when a later request fails: a pod that has no token accepts
  * none of the cluster's, and all of the others'.
+ *
+ * When `--service-account-issuer` changes, a cluster has two issuers for a while: tokens are used until they expire, and
+ * kubelet replaces them one by one. So the pod's own token may still have the old issuer, and the API server is asked for
+ * the new one; and what was the issuer before stays one for as long as such a token can live. Whatever a token says, it
+ * has to be signed by a key that the API server has now.
  */
 
 import { readTokenFile } from '../../config/secret-file.ts';
 import { decodeCompact } from '../../jwt/compact.ts';
+import type { FetchJson } from '../../jwt/fetch-json.ts';
 import type { Clock } from '../../lib/clock.ts';
 
-/** How often the pod's own token is read for tokens of an issuer that is not known. */
+/** How often it is asked again who the issuer is, when tokens of one come that is not known. */
 const RELEARN_MS = 10_000;
 
 /** What an issuer whose `iss` is not in the configuration is called. */
 export interface LearntIssuer {
-  /** The `iss` that was last learnt; `null` when it never was. */
-  readonly current: string | null;
+  /** Whether it was ever learnt. */
+  readonly hasLearnt: boolean;
+  /** Whether tokens with this `iss` are its tokens. */
+  knows(iss: unknown): boolean;
   /** Whether asking again may tell more: it does so once in ten seconds. */
   mayLearn(): boolean;
-  /** Asks again, or joins the asking that is under way. Never rejects. */
-  learn(): Promise<void>;
+  /** Asks whether it is called so, or joins the asking that is under way. Never rejects. */
+  learn(iss: string): Promise<void>;
 }
 
-/** The issuer of a Kubernetes cluster, which is learnt from the gateway's own token. */
+/** The parts of a {@link ClusterIssuer}. */
+export interface ClusterIssuerParts {
+  /** Of the pod's own token. */
+  readonly tokenFile: string;
+  /** Where the API server says who it is (OpenID Connect Discovery 1.0 §4). */
+  readonly metadataUrl: string;
+  readonly fetchJson: FetchJson;
+  /** How long the tokens of an issuer that is replaced can live. */
+  readonly keptMs: number;
+  readonly monotonicMs: Clock;
+}
+
+/** The issuer of a Kubernetes cluster, which is learnt from the gateway's own token and from the API server. */
 export class ClusterIssuer implements LearntIssuer {
-  readonly #tokenFile: string;
-  readonly #monotonicMs: Clock;
-  #current: string | null = null;
+  readonly #parts: ClusterIssuerParts;
+  #current: ReadonlySet<string> = new Set();
+  /** Those before, and until when they are accepted. */
+  readonly #earlier = new Map<string, number>();
   #learntAtMs = Number.NEGATIVE_INFINITY;
   #underWay: Promise<void> | null = null;
 
-  constructor(tokenFile: string, monotonicMs: Clock) {
-    this.#tokenFile = tokenFile;
-    this.#monotonicMs = monotonicMs;
+  constructor(parts: ClusterIssuerParts) {
+    this.#parts = parts;
   }
 
-  get current(): string | null {
-    return this.#current;
+  get hasLearnt(): boolean {
+    return this.#current.size > 0;
+  }
+
+  knows(iss: unknown): boolean {
+    if (typeof iss !== 'string') return false;
+    return this.#current.has(iss) || (this.#earlier.get(iss) ?? Number.NEGATIVE_INFINITY) > this.#parts.monotonicMs();
   }
 
   mayLearn(): boolean {
-    return this.#underWay !== null || this.#monotonicMs() - this.#learntAtMs >= RELEARN_MS;
+    return this.#underWay !== null || this.#parts.monotonicMs() - this.#learntAtMs >= RELEARN_MS;
   }
 
-  learn(): Promise<void> {
-    this.#underWay ??= this.#learn().finally(() => {
+  learn(iss: string): Promise<void> {
+    this.#underWay ??= this.#learn(iss).finally(() => {
       this.#underWay = null;
     });
     return this.#underWay;
   }
 
-  /**
-   * The token by which the API server lets this pod read its keys.
-   *
-   * @throws ConfigFault when the file cannot be read
-   */
-  async bearer(): Promise<string> {
-    return readTokenFile(this.#tokenFile);
+  /** Nothing is verified: it only selects whose keys are asked for, and those come from the API server. */
+  async #learn(iss: string): Promise<void> {
+    this.#learntAtMs = this.#parts.monotonicMs();
+    const own = await this.#ownIssuer();
+    const stated = [own, own === iss ? null : await this.#statedIssuer()];
+    // Legacy tokens, which never expire, have an issuer that is not a URL.
+    const names = new Set(stated.filter((name) => typeof name === 'string' && URL.canParse(name)) as string[]);
+    if (names.size === 0) return;
+    const untilMs = this.#parts.monotonicMs() + this.#parts.keptMs;
+    for (const name of this.#current) if (!names.has(name)) this.#earlier.set(name, untilMs);
+    this.#current = names;
   }
 
-  /** Nothing is verified: it only selects whose keys are asked for, and those come from the API server. */
-  async #learn(): Promise<void> {
-    this.#learntAtMs = this.#monotonicMs();
-    const token = await this.bearer().catch(() => '');
-    const issuer = decodeCompact(token)?.payload['iss'];
-    // Legacy tokens, which never expire, have an issuer that is not a URL.
-    if (typeof issuer === 'string' && URL.canParse(issuer)) this.#current = issuer;
+  async #ownIssuer(): Promise<unknown> {
+    const token = await readTokenFile(this.#parts.tokenFile).catch(() => '');
+    return decodeCompact(token)?.payload['iss'];
+  }
+
+  async #statedIssuer(): Promise<unknown> {
+    const metadata = await this.#parts.fetchJson(this.#parts.metadataUrl).catch(() => null);
+    return typeof metadata === 'object' && metadata !== null && 'issuer' in metadata ? metadata.issuer : null;
   }
 }

@@ -103,12 +103,15 @@ export function keyRules({ algorithms, kubernetes, spiffe }: IssuerConfig): KeyR
 /**
  * Whether a token claims to be one of this issuer's. Nothing is verified: this only selects the keys and rules that judge it.
  *
- * @param learntIssuer  the learnt `iss`, where the profile has none
+ * @param learnt  says which `iss` it has, where the profile has none
  */
-export function claimsToBeOf({ payload }: DecodedToken, rules: IssuerRules, learntIssuer: string | null): boolean {
-  if (rules.trustDomain !== null) return spiffeTrustDomain(payload['sub']) === rules.trustDomain;
-  const issuer = rules.profile.issuer ?? learntIssuer;
-  return issuer !== null && payload['iss'] === issuer;
+export function claimsToBeOf(
+  { payload: { iss, sub } }: DecodedToken,
+  { trustDomain, profile }: IssuerRules,
+  learnt: LearntIssuer | null,
+): boolean {
+  if (trustDomain !== null) return spiffeTrustDomain(sub) === trustDomain;
+  return profile.issuer === null ? learnt?.knows(iss) === true : iss === profile.issuer;
 }
 
 /** `namespace/name` of the ServiceAccount that a subject names; `null` when it names none. */

@@ -1,7 +1,7 @@
 /** Opens the issuers of one configuration: keys, rules, and what is counted of them. */
 
 import { isDeepStrictEqual } from 'node:util';
-import { readText } from '../../config/secret-file.ts';
+import { readText, readTokenFile } from '../../config/secret-file.ts';
 import { DependencyFault } from '../../errors.ts';
 import { jsonFetcher } from '../../jwt/fetch-json.ts';
 import type { KeySet } from '../../jwt/key-set.ts';
@@ -78,13 +78,20 @@ function openKeys(
   const { jwksUrl, discovery, kubernetes, spiffe, issuer = '', fetch } = config;
   const rules = keyRules(config);
   if (kubernetes !== undefined) {
-    const cluster = new ClusterIssuer(kubernetes.tokenFile, surroundings.clocks.monotonicMs);
+    const { apiServer, tokenFile, caFile } = kubernetes;
     const fetchJson = jsonFetcher({
       timeoutMs: fetch.timeout,
-      ca: () => readText(kubernetes.caFile),
-      bearer: () => cluster.bearer(),
+      ca: () => readText(caFile),
+      bearer: () => readTokenFile(tokenFile),
     });
-    const url = new URL('/openid/v1/jwks', kubernetes.apiServer).href;
+    const cluster = new ClusterIssuer({
+      tokenFile,
+      metadataUrl: below(apiServer, '/.well-known/openid-configuration'),
+      fetchJson,
+      keptMs: config.maxLifetime + config.clockSkew,
+      monotonicMs: surroundings.clocks.monotonicMs,
+    });
+    const url = below(apiServer, '/openid/v1/jwks');
     return { cluster, keys: remoteKeySet(name, config, keysAt(url, fetchJson, rules), surroundings) };
   }
   const { caFile, timeout: timeoutMs, insecureHttp: isPlainHttpMeant } = fetch;
@@ -97,6 +104,13 @@ function openKeys(
     return { cluster: null, keys: remoteKeySet(name, config, fetchKeys, surroundings) };
   }
   return { cluster: null, keys: new OwnKeySet(surroundings.ownKeys) };
+}
+
+/** A path of the API server, which may itself be below a path, as behind Rancher. */
+function below(apiServer: string, path: string): string {
+  const url = new URL(apiServer);
+  url.pathname = url.pathname.replace(/\/$/, '') + path;
+  return url.href;
 }
 
 function remoteKeySet(

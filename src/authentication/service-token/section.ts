@@ -48,9 +48,9 @@ const SERVICE_ACCOUNT_DIRECTORY = '/var/run/secrets/kubernetes.io/serviceaccount
 
 const kubernetes = (context: SchemaContext) =>
   z.strictObject({
-    apiServer: httpUrl()
-      .prefault('https://kubernetes.default.svc')
-      .meta({ description: 'The API server; its keys are read at /openid/v1/jwks.' }),
+    apiServer: httpUrl().prefault('https://kubernetes.default.svc').meta({
+      description: 'The API server; its keys are read at /openid/v1/jwks below it. A path, as behind Rancher, is kept.',
+    }),
     tokenFile: unopenedFilePath(context).prefault(`${SERVICE_ACCOUNT_DIRECTORY}/token`).meta({
       description:
         'Token with which this pod reads the keys, and whose `iss` is the issuer. Read for each fetch, because the kubelet replaces it.',

@@ -146,12 +146,13 @@ export class ServiceTokens {
     issuers: readonly KnownIssuer[],
   ): Denial | Promise<ServicePrincipal | Denial> {
     const learning = issuers.flatMap(({ issuer }) => issuer.learnt ?? []);
-    const isWorthIt = learning.some((learnt) => learnt.current === null || learnt.mayLearn());
-    if (typeof decoded.payload['iss'] !== 'string' || !isWorthIt) return this.#refuse(null, 'issuer');
-    return Promise.all(learning.map((learnt) => (learnt.mayLearn() ? learnt.learn() : null))).then(() => {
+    const isWorthIt = learning.some((learnt) => !learnt.hasLearnt || learnt.mayLearn());
+    const { iss } = decoded.payload;
+    if (typeof iss !== 'string' || !isWorthIt) return this.#refuse(null, 'issuer');
+    return Promise.all(learning.map((learnt) => (learnt.mayLearn() ? learnt.learn(iss) : null))).then(() => {
       const claimed = issuers.filter((known) => isClaimed(decoded, known));
       if (claimed.length > 0) return this.#verifyWithAny(token, decoded, claimed);
-      if (learning.every((learnt) => learnt.current !== null)) return this.#refuse(null, 'issuer');
+      if (learning.every((learnt) => learnt.hasLearnt)) return this.#refuse(null, 'issuer');
       throw new DependencyFault('jwks_unavailable', 'the issuer of the cluster is not known: no token of our own');
     });
   }
@@ -198,7 +199,7 @@ export class ServiceTokens {
 }
 
 const isClaimed = (decoded: DecodedToken, { issuer }: KnownIssuer) =>
-  claimsToBeOf(decoded, issuer.rules, issuer.learnt?.current ?? null);
+  claimsToBeOf(decoded, issuer.rules, issuer.learnt);
 
 function principalOf(claims: DecodedToken['payload'], token: CompactToken, issuer: Issuer): ServicePrincipal {
   const { sub, exp } = claims;

@@ -3,7 +3,7 @@
  * scripts/record-kubernetes-tokens.ts. The server that says it here speaks TLS, and wants the pod's own token.
  */
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -28,6 +28,12 @@ const COOL_DOWN_MS = 30_000;
 class ApiServer implements AsyncDisposable {
   /** What was asked for, and with which token. */
   readonly requests: { readonly path: string; readonly bearer: string | undefined }[] = [];
+  /** The path that everything is below. */
+  below = '';
+  /** What it says its issuer is. */
+  issuer: string | null = null;
+  /** Keys of others that it has too. */
+  jwks: string | null = null;
   /** The tokens that may read the keys. */
   readonly readers = new Set([tokens.own]);
   readonly #server: Server;
@@ -37,7 +43,8 @@ class ApiServer implements AsyncDisposable {
     this.#server = createServer({ cert: certificate, key }, (request, response) => {
       const bearer = request.headers.authorization?.replace(/^Bearer /, '');
       this.requests.push({ path: request.url ?? '', bearer });
-      const answer = this.#answer(request.url, bearer, request.headers.accept);
+      const path = request.url?.startsWith(this.below) ? request.url.slice(this.below.length) : '/not-below';
+      const answer = this.#answer(path, bearer, request.headers.accept);
       response.writeHead(answer.status, { 'content-type': answer.contentType }).end(answer.body);
     });
   }
@@ -58,11 +65,16 @@ class ApiServer implements AsyncDisposable {
 
   #answer(path: string | undefined, bearer: string | undefined, accept = '') {
     if (bearer === undefined || !this.readers.has(bearer)) return recorded.jwksForNobody;
-    if (path === '/.well-known/openid-configuration') return recorded.discovery;
+    if (path === '/.well-known/openid-configuration') {
+      const { body } = recorded.discovery;
+      return this.issuer === null
+        ? recorded.discovery
+        : { ...recorded.discovery, body: JSON.stringify({ ...JSON.parse(body), issuer: this.issuer }) };
+    }
     // The real one answers 406 to whoever takes application/json only.
     if (path !== '/openid/v1/jwks' || !accept.includes('application/jwk-set+json'))
       return { ...recorded.jwksForNobody, status: 406 };
-    return recorded.jwks;
+    return this.jwks === null ? recorded.jwks : { ...recorded.jwks, body: this.jwks };
   }
 }
 
@@ -77,7 +89,7 @@ class Pod implements AsyncDisposable {
     pod.clocks.stepWall(recorded.recordedAtSec * 1_000 - pod.clocks.wallMs());
     for (const [name, text] of Object.entries(files)) pod.write(name, text);
     const kubernetes = {
-      apiServer: apiServer.origin,
+      apiServer: `${apiServer.origin}${apiServer.below}`,
       tokenFile: join(pod.directory, 'token'),
       caFile: join(pod.directory, 'ca.crt'),
     };
@@ -219,6 +231,73 @@ describe('the own token', () => {
     await using pod = await Pod.start(apiServer, { ...FILES, token: await legacy.token({ iss }) });
     expect(await pod.status(await legacy.token({ iss }))).toBe(iss === undefined ? 401 : 503);
   });
+});
+
+describe('R8: when --service-account-issuer changes', () => {
+  /** A cluster that signs with a key of ours, so that it can have any issuer. */
+  async function cluster() {
+    const signer = await TokenAuthority.create('https://old.example');
+    const iat = recorded.recordedAtSec;
+    const at = (sec: number) => ({ iat: iat + sec, exp: iat + sec + 3_000 });
+    const token = (iss: string, sec = 0) => signer.token({ iss, sub: 'system:serviceaccount:shop:cart', ...at(sec) });
+    const own = await token('https://old.example');
+    apiServer.jwks = readFileSync(signer.jwksFile, 'utf8');
+    apiServer.issuer = 'https://old.example';
+    apiServer.readers.clear();
+    const pod = await Pod.start(apiServer, { ...FILES, token: own });
+    const rotate = (text: string) => {
+      apiServer.readers.add(text);
+      pod.write('token', text);
+    };
+    rotate(own);
+    return { pod, token, rotate, [Symbol.dispose]: () => signer[Symbol.dispose]() };
+  }
+
+  test('old tokens of callers are good until they expire, and new ones from the start', async () => {
+    using it = await cluster();
+    await using pod = it.pod;
+    const old = await it.token('https://old.example');
+    expect(await pod.status(old)).toBe(200);
+    apiServer.issuer = 'https://new.example';
+    it.rotate(await it.token('https://new.example'));
+    pod.clocks.advance(RELEARN_MS);
+    expect(await pod.status(await it.token('https://new.example'))).toBe(200);
+    expect(upstream.last.values('x-caller')).toEqual(['system:serviceaccount:shop:cart']);
+    pod.clocks.advance(2_900_000);
+    expect(await pod.status(old)).toBe(200);
+    // maxLifetime after the change, nothing that it issued by that name can be alive: 1 h, and 30 s of skew.
+    pod.clocks.advance(730_000);
+    expect(await pod.status(await it.token('https://old.example', 3_600))).toBe(401);
+    expect(await pod.status(await it.token('https://new.example', 3_600))).toBe(200);
+  });
+
+  test('new tokens of callers are good while the own token still has the old issuer', async () => {
+    using it = await cluster();
+    await using pod = it.pod;
+    expect(await pod.status(await it.token('https://old.example'))).toBe(200);
+    apiServer.issuer = 'https://new.example';
+    pod.clocks.advance(RELEARN_MS);
+    expect(await pod.status(await it.token('https://new.example'))).toBe(200);
+    expect(await pod.status(await it.token('https://old.example'))).toBe(200);
+  });
+
+  test('an issuer that the cluster never had is refused, and asked about once in ten seconds', async () => {
+    using it = await cluster();
+    await using pod = it.pod;
+    expect(await pod.status(await it.token('https://old.example'))).toBe(200);
+    pod.clocks.advance(RELEARN_MS);
+    const asked = apiServer.requests.length;
+    for (let round = 0; round < 5; round += 1)
+      expect(await pod.status(await it.token('https://evil.example'))).toBe(401);
+    expect(apiServer.requests.slice(asked).map(({ path }) => path)).toEqual(['/.well-known/openid-configuration']);
+  });
+});
+
+test('R8: the path of apiServer is kept, as Rancher has one', async () => {
+  apiServer.below = '/k8s/clusters/c-m-1';
+  await using pod = await Pod.start(apiServer, FILES);
+  expect(await pod.status(tokens.cart)).toBe(200);
+  expect(apiServer.requests.map(({ path }) => path)).toEqual(['/k8s/clusters/c-m-1/openid/v1/jwks']);
 });
 
 test('an API server whose certificate is of another CA is not asked with the own token', async () => {
