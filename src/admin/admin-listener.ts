@@ -13,14 +13,9 @@ import { asGatewayFault, Denial, PROBLEM_MEDIA_TYPE, problemDocument, REASONS, t
 import { plainAddress } from '../lib/address.ts';
 import { challenge } from '../lib/challenge.ts';
 import { randomHex } from '../lib/random-hex.ts';
+import { lingeringClose } from '../listener/http1/linger.ts';
 import { listenOn } from '../listener/http1/listen.ts';
-import {
-  lingeringClose,
-  type ParserError,
-  parserNote,
-  parserRefusal,
-  refuseConnection,
-} from '../listener/http1/refusal.ts';
+import { type ParserError, parserNote, parserRefusal, refuseConnection } from '../listener/http1/refusal.ts';
 import type { EarlyRefusal, ListenerAddress } from '../listener/listener.ts';
 import { errorFields } from '../telemetry/log.ts';
 import { type AdminEndpoint, ENDPOINTS } from './endpoints.ts';

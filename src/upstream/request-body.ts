@@ -90,6 +90,8 @@ export class RequestBody extends Readable {
     this.#stop();
     this.#await(null);
     this.#begun(error);
+    // Nobody reads the rest, and a client that sends it has to be able to finish before it reads the answer.
+    if (this.#isStarted) this.#incoming.resume();
     callback(error);
   }
 

@@ -1,37 +1,11 @@
-/**
- * Ends a connection so that the client can read the last answer on it.
- *
- * A socket that is closed with unread bytes of the client sends a reset, and a reset discards what the client has not read
- * yet: the very answer that says what was wrong. So the sending side is closed first, what still arrives is discarded, and
- * only then is the socket destroyed (RFC 9112 §9.6).
- */
+/** Answers for requests that the parser refuses, which never become an exchange, and the end of their connections. */
 
 import { type ServerResponse, STATUS_CODES } from 'node:http';
-import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type DenialReason, PROBLEM_MEDIA_TYPE, problemDocument, REASONS } from '../../errors.ts';
 import type { UnreadAnswer } from '../../exchange.ts';
 import type { EarlyRefusal } from '../listener.ts';
-
-/** How long a client may keep sending after the gateway's side is closed. */
-const LINGER_MS = 2_000;
-
-/**
- * Closes the sending side, and the whole connection when the client closes its own, or after {@link LINGER_MS}.
- *
- * Replaces `destroySoon` of a server's sockets, which Node calls after an answer with `Connection: close`.
- */
-export function lingeringClose(this: Socket): void {
-  endAndLinger(this);
-}
-
-/** Does the same for any stream, after writing some last bytes. */
-export function endAndLinger(socket: Duplex, lastWords = ''): void {
-  if (socket.destroyed) return;
-  socket.end(lastWords, 'latin1');
-  const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref();
-  socket.once('close', () => clearTimeout(timer));
-}
+import { endAndLinger } from './linger.ts';
 
 /**
  * Answers a request that never became an exchange with a problem document, or a page, and closes the connection. Answers in

@@ -14,7 +14,7 @@ import type { Duplex, Readable } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import type { Exchange, Reply } from '../../exchange.ts';
 import { EarlyBytes } from './early-bytes.ts';
-import { endAndLinger } from './refusal.ts';
+import { endAndLinger } from './linger.ts';
 
 /** A request body up to this length is read and thrown away so that the connection can go on; a longer one closes it. */
 const MAX_DISCARDED_BYTES = 256 * 1024;
@@ -26,7 +26,7 @@ export class Http1Reply extends ServerResponse<IncomingMessage> implements Reply
   /** The connection that carries it; `null` until the exchange begins. */
   carrier: { readonly isDraining: boolean; isTunnel: boolean } | null = null;
   /** What came after the head of an upgrade request; `null` for a plain request. */
-  #early: EarlyBytes | null = null;
+  early: EarlyBytes | null = null;
   #isDiscarding = false;
 
   /**
@@ -37,7 +37,7 @@ export class Http1Reply extends ServerResponse<IncomingMessage> implements Reply
    */
   static forUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): Http1Reply {
     const reply = new Http1Reply(request);
-    reply.#early = new EarlyBytes(socket, head);
+    reply.early = new EarlyBytes(socket, head);
     reply.shouldKeepAlive = false;
     reply.assignSocket(socket);
     reply.once('finish', leaveSocket);
@@ -53,7 +53,7 @@ export class Http1Reply extends ServerResponse<IncomingMessage> implements Reply
   }
 
   get isUpgrade(): boolean {
-    return this.#early !== null;
+    return this.early !== null;
   }
 
   get body(): Readable {
@@ -121,7 +121,7 @@ export class Http1Reply extends ServerResponse<IncomingMessage> implements Reply
     socket.setTimeout(0);
     socket.setKeepAlive(true, 30_000);
     socket.write(switchingProtocols(headers), 'latin1');
-    const early = this.#early?.take() ?? Buffer.alloc(0);
+    const early = this.early?.take() ?? Buffer.alloc(0);
     socket.pause();
     if (early.byteLength > 0) socket.unshift(early);
     return socket;
@@ -134,6 +134,8 @@ export function onReplyClose(this: Http1Reply): void {
   if (exchange === null) return;
   this.exchange = null;
   if (!this.writableFinished) exchange.clientLeft();
+  // The rest of a request that was answered early is thrown away, so that a client that sends it reads the answer.
+  else if (!this.req.complete) this.req.on('error', () => {}).resume();
   exchange.finish();
 }
 
@@ -144,6 +146,8 @@ function leaveSocket(this: Http1Reply): void {
   const socket = this.socket as Socket;
   this.exchange = null;
   this.detachSocket(socket);
+  this.early?.take();
+  socket.resume();
   endAndLinger(socket);
   exchange?.finish();
 }

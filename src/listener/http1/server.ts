@@ -20,16 +20,10 @@ import { randomHex } from '../../lib/random-hex.ts';
 import { settledWithin } from '../../lib/settled-within.ts';
 import type { EarlyRefusal, Listener, ListenerAddress, ListenerServer } from '../listener.ts';
 import { Connection } from './connection.ts';
+import { lingeringClose } from './linger.ts';
 import { listenOn } from './listen.ts';
 import { PaceWatch } from './pace.ts';
-import {
-  isFromPerson,
-  lingeringClose,
-  type ParserError,
-  parserNote,
-  parserRefusal,
-  refuseConnection,
-} from './refusal.ts';
+import { isFromPerson, type ParserError, parserNote, parserRefusal, refuseConnection } from './refusal.ts';
 import { Http1Reply, onReplyClose } from './reply.ts';
 import type { PublicListenerConfig } from './section.ts';
 import { hasBadClientCertificate, type TlsCertificates } from './tls.ts';
