@@ -61,6 +61,8 @@ export class PaceWatch {
     const sinceMs = nowMs - this.#sweptMs;
     this.#sweptMs = nowMs;
     for (const [socket, connection] of this.#connections) {
+      // `linger.ts` limits those that the gateway has ended.
+      if (socket.writableFinished) continue;
       const reply = connection.replyUnderWay;
       const reason =
         reply === null
