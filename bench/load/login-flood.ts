@@ -54,7 +54,7 @@ async function serve(upstream: string): Promise<void> {
     audit: new AuditLog(auditOn(NOWHERE), Date.now),
     metrics: new MetricRegistry(),
   });
-  const { port } = (await gateway.listen()).public;
+  const { port } = (await gateway.listen()).addresses.public;
   const { sessionId } = await gateway.sessions.open({
     subject: 'alice',
     user: {},

@@ -34,33 +34,35 @@ export class LocalControl implements GatewayControl {
   }
 
   async health(withUpstreams: boolean): Promise<Health> {
-    const gateway = this.#gateway;
-    const requires = gateway.config.listeners.admin.readyRequires;
+    const { longLived, runtime, isListening } = this.#gateway;
+    const { config, upstreams, usersFile } = runtime;
+    const requires = config.listeners.admin.readyRequires;
     const components = this.#components((what) => !this.#wasReady || requires.includes(what));
     this.#wasReady ||= components.every(({ isOk, isRequired }) => isOk || !isRequired);
     // What was read before stays in use, so these do not gate readiness.
-    if (gateway.signingKeys.areInFiles)
-      components.push(state('signingKeyFiles', gateway.areKeysReadable, 'can be read', UNREADABLE, false));
-    if (gateway.usersFile !== null)
-      components.push(state('usersFile', await gateway.usersFile.isUsable(), 'can be read', UNREADABLE, false));
+    if (longLived.signingKeys.areInFiles)
+      components.push(state('signingKeyFiles', longLived.areKeysReadable, 'can be read', UNREADABLE, false));
+    if (usersFile !== null)
+      components.push(state('usersFile', await usersFile.isUsable(), 'can be read', UNREADABLE, false));
     if (withUpstreams || requires.includes('upstreams')) {
       // Only the upstreams of routes: a destination of the outbound side that is down must not take this workload out of
       // service.
-      const behind = new Set(gateway.config.routes.map(({ upstream }) => upstream));
-      const upstreams = gateway.upstreams.filter(({ name }) => behind.has(name));
-      components.push(...(await Promise.all(upstreams.map(upstreamHealth))));
+      const behind = new Set(config.routes.map(({ upstream }) => upstream));
+      const checked = [...upstreams.values()].filter(({ name }) => behind.has(name));
+      components.push(...(await Promise.all(checked.map(upstreamHealth))));
     }
-    return { isStarted: gateway.isListening, components };
+    return { isStarted: isListening, components };
   }
 
   #components(isRequired: (what: 'store' | 'issuers') => boolean): ComponentHealth[] {
-    const { store, signingKeys, issuers, isListening, isDraining } = this.#gateway;
+    const { longLived, runtime, isListening, isDraining } = this.#gateway;
+    const { store, signingKeys } = longLived;
     const hasKey = signingKeys.keyring.activeSinceMs() !== null;
     return [
       state('listener', isListening && !isDraining, 'accepts requests', 'starting or shutting down'),
       state('store', store.isAvailable(), store.description, 'does not answer', isRequired('store')),
       state('signingKeys', hasKey, signingKeys.description, 'no active key'),
-      ...issuers
+      ...[...runtime.issuers.values()]
         .filter(({ keys }) => keys.isFetched)
         .map(({ name, rules, keys }) => {
           // JWT-47: once fetched, the last good keys stay in use; metrics report their age. A cluster issuer never gates
@@ -76,7 +78,7 @@ export class LocalControl implements GatewayControl {
   }
 
   async jwks(): Promise<unknown> {
-    return this.#gateway.signingKeys.keyring.published();
+    return this.#gateway.longLived.signingKeys.keyring.published();
   }
 
   async sessionsOf(subject: string): Promise<readonly SessionSummary[]> {
@@ -99,7 +101,7 @@ export class LocalControl implements GatewayControl {
 
   async revokeTokens(request: TokenRevocationRequest, source: AuditSource): Promise<TokenRevocationReport> {
     const { kind } = request;
-    const nowMs = this.#gateway.clocks.wallMs();
+    const nowMs = this.#gateway.longLived.clocks.wallMs();
     const untilMs = this.#revokedUntilMs(request, nowMs);
     const hasExpired = untilMs <= nowMs;
     if (kind === 'session') await this.revokeSession(request.handle, source);
@@ -119,7 +121,7 @@ export class LocalControl implements GatewayControl {
       subject: kind === 'subject' ? request.subject : null,
       issuer: kind === 'session' ? null : request.issuer,
     };
-    this.#gateway.audit.write({ ...event, ...target }, source);
+    this.#gateway.longLived.audit.write({ ...event, ...target }, source);
     return { kind, until, hasExpired };
   }
 
@@ -133,7 +135,7 @@ export class LocalControl implements GatewayControl {
   }
 
   #noteRevoked(subject: string, handle: SessionHandle, source: AuditSource): void {
-    this.#gateway.audit.write({ event: 'session_revoked', by: 'operator', subject, handle }, source);
+    this.#gateway.longLived.audit.write({ event: 'session_revoked', by: 'operator', subject, handle }, source);
   }
 
   #summary(record: SessionRecord): SessionSummary {

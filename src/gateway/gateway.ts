@@ -7,10 +7,7 @@
  * requests finish, `close` cuts them.
  */
 
-import type { FollowedRevocations } from '../authentication/revocation/followed-revocations.ts';
-import type { Issuer } from '../authentication/service-token/issuer.ts';
 import type { Sessions } from '../authentication/session/sessions.ts';
-import type { Login } from '../endpoints/login/open.ts';
 import type { ConfigFault } from '../errors.ts';
 import type { Clocks } from '../lib/clock.ts';
 import { settledWithin } from '../lib/settled-within.ts';
@@ -23,10 +20,8 @@ import type { AuditLog } from '../telemetry/audit.ts';
 import { countedRoutes } from '../telemetry/counted-routes.ts';
 import type { LineStream, Logger } from '../telemetry/log.ts';
 import type { MetricRegistry } from '../telemetry/registry.ts';
-import type { SigningKeys } from '../token/signing-keys.ts';
 import { drainTunnels } from '../upstream/drain-tunnels.ts';
-import type { Upstream } from '../upstream/upstream.ts';
-import { compileRuntime } from './compile.ts';
+import { compileRuntime, type Runtime } from './compile.ts';
 import type { Config } from './configuration.ts';
 import type { ReadConfig } from './contents.ts';
 import { Generation, Generations } from './generation.ts';
@@ -46,9 +41,19 @@ export interface GatewayDependencies {
   readonly ticketKeys?: Buffer;
 }
 
+/** Where a gateway listens and what it uses: data that can cross between processes. */
+export interface Started {
+  readonly addresses: ListenerAddresses;
+  /** Describes its store. */
+  readonly store: string;
+  /** Describes its signing keys. */
+  readonly signing: string;
+}
+
 /** One gateway, from its opening to its end. */
 export class Gateway {
-  readonly #longLived: LongLived;
+  /** What outlives a configuration. */
+  readonly longLived: LongLived;
   readonly #certificates: CertificateFiles | null;
   readonly #accessLog: AccessLog;
   readonly #listeners: Listeners;
@@ -65,7 +70,7 @@ export class Gateway {
     lines: LineStream,
   ) {
     const { series, clocks, audit } = longLived;
-    this.#longLived = longLived;
+    this.longLived = longLived;
     this.#certificates = certificates;
     this.#generations = new Generations(generation);
     this.#accessLog = new AccessLog(lines, generation.runtime.config.log);
@@ -73,8 +78,8 @@ export class Gateway {
     this.#listeners = new Listeners(generation, certificates?.certificates ?? null, recorder, clocks);
     series.listeners.connections.readFrom(() => this.connectionCount());
     series.upstreams.tunnels.readFrom(() => this.#generations.tunnels.length);
-    series.upstreams.readFrom(() => this.upstreams);
-    series.serviceTokens.readFrom(() => this.issuers);
+    series.upstreams.readFrom(() => [...this.runtime.upstreams.values()]);
+    series.serviceTokens.readFrom(() => [...this.runtime.issuers.values()]);
   }
 
   /**
@@ -106,59 +111,29 @@ export class Gateway {
    *
    * @throws ConfigFault when an address is unavailable
    */
-  async listen(): Promise<ListenerAddresses> {
+  async listen(): Promise<Started> {
     const addresses = await this.#listeners.listen();
     this.#isListening = true;
-    return addresses;
+    const { store, signingKeys } = this.longLived;
+    return { addresses, store: store.description, signing: signingKeys.description };
   }
 
   get store(): Store {
-    return this.#longLived.store;
+    return this.longLived.store;
   }
 
   get sessions(): Sessions {
-    return this.#longLived.sessions;
-  }
-
-  get revokedTokens(): FollowedRevocations {
-    return this.#longLived.revokedTokens;
-  }
-
-  get signingKeys(): SigningKeys {
-    return this.#longLived.signingKeys;
-  }
-
-  /** Whether the files of the signing keys could be used when they were last read. */
-  get areKeysReadable(): boolean {
-    return this.#longLived.areKeysReadable;
-  }
-
-  get audit(): AuditLog {
-    return this.#longLived.audit;
-  }
-
-  get clocks(): Clocks {
-    return this.#longLived.clocks;
+    return this.longLived.sessions;
   }
 
   /** The configuration in use. */
   get config(): Config {
-    return this.#generations.current.runtime.config;
+    return this.runtime.config;
   }
 
-  /** The upstreams of the configuration in use. */
-  get upstreams(): readonly Upstream[] {
-    return [...this.#generations.current.runtime.upstreams.values()];
-  }
-
-  /** The issuers whose service tokens the configuration in use accepts. */
-  get issuers(): readonly Issuer[] {
-    return [...this.#generations.current.runtime.issuers.values()];
-  }
-
-  /** The users of the configuration in use; `null` where nobody logs in with a password. */
-  get usersFile(): Login['usersFile'] {
-    return this.#generations.current.runtime.usersFile;
+  /** The configuration in use, compiled. */
+  get runtime(): Runtime {
+    return this.#generations.current.runtime;
   }
 
   /** Whether it accepts connections, or has done so. */
@@ -193,15 +168,15 @@ export class Gateway {
     await series.routes.prepare(countedRoutes(config), config.metrics.labels);
     const previous = this.#generations.current;
     const { tls } = config.listeners.public;
-    const generation = new Generation(compileRuntime(config, contents, this.#longLived, previous.runtime));
+    const generation = new Generation(compileRuntime(config, contents, this.longLived, previous.runtime));
     const keptOf = (section: string) => kept.filter(({ key }: ConfigFault) => key?.[0] === section);
     // Without TLS, which takes a restart, the certificates stay as they are.
     const keptCertificates =
       tls === undefined || contents.tls === null
         ? []
         : (this.#certificates?.use(tls, contents.tls, keptOf('listeners')) ?? []);
-    const keptKeys = this.#longLived.noteKeyFaults(keptOf('upstreamToken'));
-    this.#longLived.configure(config);
+    const keptKeys = this.longLived.noteKeyFaults(keptOf('upstreamToken'));
+    this.longLived.configure(config);
     this.#accessLog.configure(config.log);
     generation.startKeySets();
     this.#generations.replace(generation);
@@ -235,6 +210,6 @@ export class Gateway {
     this.#listeners.close();
     for (const tunnel of this.#generations.tunnels) tunnel.close();
     await closed(this.#generations.close());
-    await this.#longLived.close();
+    await this.longLived.close();
   }
 }

@@ -12,14 +12,13 @@ import type { ApplyResult, ComponentHealth, GatewayControl } from '../admin/cont
 import type { Config } from '../gateway/configuration.ts';
 import type { ReadConfig } from '../gateway/contents.ts';
 import { LocalControl } from '../gateway/control.ts';
-import { Gateway, type GatewayDependencies } from '../gateway/gateway.ts';
+import { Gateway, type GatewayDependencies, type Started } from '../gateway/gateway.ts';
 import { newTicketKeys } from '../listener/http1/tls.ts';
 import type { ListenerAddress, ListenerAddresses } from '../listener/listener.ts';
 import { isShared } from '../store/kinds.ts';
 import type { ReadInstance } from './read.ts';
 import { Reloader, type ReloaderParts } from './reload.ts';
 import { type Build, ProcessSeries, type WorkerSeries } from './series.ts';
-import { listen, type Started } from './started.ts';
 import { WorkerPool } from './workers/pool.ts';
 
 interface InstanceOptions {
@@ -160,7 +159,7 @@ class LocalServing implements Serving {
   }
 
   listen(): Promise<Started> {
-    return listen(this.gateway);
+    return this.gateway.listen();
   }
 
   async apply(read: ReadConfig): Promise<readonly ApplyResult[]> {

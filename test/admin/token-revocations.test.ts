@@ -16,7 +16,7 @@ const post = (instance: TestInstance, body: unknown, type = 'application/json') 
   });
 
 const isRevoked = (instance: TestInstance, claims: Record<string, unknown>) =>
-  instance.instance.localGateway!.revokedTokens.isRevoked(claims);
+  instance.instance.localGateway!.longLived.revokedTokens.isRevoked(claims);
 
 describe('an operator revokes', () => {
   test('a token by its jti, for any issuer; the record lasts until no verifier accepts the token', async () => {
@@ -127,7 +127,11 @@ describe('a body', () => {
     const response = await post(instance, body);
     expect(response.status).toBe(400);
     expect(await response.json()).toMatchObject({ reason: 'body_malformed' });
-    expect(instance.instance.localGateway!.revokedTokens.counts).toEqual({ token: 0, session: 0, subject: 0 });
+    expect(instance.instance.localGateway!.longLived.revokedTokens.counts).toEqual({
+      token: 0,
+      session: 0,
+      subject: 0,
+    });
   });
 
   test('that is too long, no JSON by its type, or sent by another method, is refused', async () => {
@@ -137,7 +141,7 @@ describe('a body', () => {
     expect((await post(instance, '{"jti":"a"}', 'text/plain')).status).toBe(415);
     expect((await instance.admin('/api/token-revocations')).status).toBe(405);
     expect((await instance.admin('/api/token-revocations/x', { method: 'POST' })).status).toBe(404);
-    expect(instance.instance.localGateway!.revokedTokens.counts.token).toBe(0);
+    expect(instance.instance.localGateway!.longLived.revokedTokens.counts.token).toBe(0);
   });
 });
 

@@ -117,7 +117,7 @@ describe('two gateways and one Redis', () => {
     redis = await RedisServer.start();
     ingress = await startIngress(redis.url);
     sidecar = await startSidecar(ingress, redis.url);
-    await until(() => sidecar.gateway.revokedTokens.ageMs < BOUND_MS, 'the feed is proven');
+    await until(() => sidecar.gateway.longLived.revokedTokens.ageMs < BOUND_MS, 'the feed is proven');
     const { token } = await userToken(ingress, 'first');
     await until(async () => (await call(sidecar, token)).status === 200, 'the keys of the ingress are there');
   });
@@ -280,7 +280,10 @@ test('a reload that lets tokens live longer keeps the ends of sessions for longe
   await apply({ store: store(redis.url), upstreamToken: { lifetime: '10m' }, revocation: { outageGrace: '1s' } });
   expect(await keptMs(asHandle('B'.repeat(43)))).toBeGreaterThan(1_000_000);
   await redis.kill();
-  await until(() => throws(() => gateway.gateway.revokedTokens.isRevoked({ jti: 'any' })), 'the grace is over');
+  await until(
+    () => throws(() => gateway.gateway.longLived.revokedTokens.isRevoked({ jti: 'any' })),
+    'the grace is over',
+  );
 });
 
 describe('an outage', () => {
@@ -296,7 +299,7 @@ describe('an outage', () => {
     await until(async () => (await call(sidecar, token)).status === 200, 'the keys are there');
 
     proxy.block();
-    await until(() => sidecar.gateway.revokedTokens.ageMs > BOUND_MS, 'the feed is not proven any more');
+    await until(() => sidecar.gateway.longLived.revokedTokens.ageMs > BOUND_MS, 'the feed is not proven any more');
     await revoke(ingress, byJti(during));
     await ingress.gateway.sessions.end(handle, 'operator');
     expect((await call(sidecar, before)).status).toBe(401);
@@ -304,7 +307,7 @@ describe('an outage', () => {
     expect((await call(sidecar, token)).status).toBe(200);
 
     proxy.unblock();
-    await until(() => sidecar.gateway.revokedTokens.ageMs < BOUND_MS, 'the feed is proven again');
+    await until(() => sidecar.gateway.longLived.revokedTokens.ageMs < BOUND_MS, 'the feed is proven again');
     const backMs = performance.now();
     for (const one of [before, during, token]) {
       await until(async () => (await call(sidecar, one)).status === 401, 'it is refused');
@@ -344,7 +347,10 @@ describe('an outage', () => {
     const { token, handle } = await userToken(ingress, 'alice');
     await refusedAfterMs(sidecar, service, () => revoke(ingress, byJti(service)));
     await ingress.gateway.sessions.end(handle, 'operator');
-    await until(() => sidecar.gateway.revokedTokens.isRevoked({ sid: handle }), 'the sidecar has heard of it');
+    await until(
+      () => sidecar.gateway.longLived.revokedTokens.isRevoked({ sid: handle }),
+      'the sidecar has heard of it',
+    );
     await redis.kill();
     await until(() => !sidecar.gateway.store.isAvailable(), 'the loss is noticed');
     expect((await call(sidecar, service)).status).toBe(401);
@@ -369,7 +375,7 @@ describe('an outage', () => {
     await until(async () => (await call(sidecar, good)).status === 200, 'the feed is proven');
     await refusedAfterMs(sidecar, bad, () => revoke(ingress, byJti(bad)));
 
-    await until(() => sidecar.gateway.revokedTokens.ageMs < BOUND_MS, 'the feed is proven');
+    await until(() => sidecar.gateway.longLived.revokedTokens.ageMs < BOUND_MS, 'the feed is proven');
     const cutAtMs = performance.now();
     proxy.block();
     await until(async () => (await call(sidecar, good)).status === 503, 'it is refused');

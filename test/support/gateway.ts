@@ -91,8 +91,8 @@ export class TestGateway implements AsyncDisposable {
 
   /** Puts another configuration in use, as a reload does. */
   async apply(config: Config): Promise<void> {
-    const { clocks, config: inUse } = this.gateway;
-    await this.gateway.apply(await readConfig(config, clocks, inUse));
+    const { longLived, config: inUse } = this.gateway;
+    await this.gateway.apply(await readConfig(config, longLived.clocks, inUse));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -135,6 +135,6 @@ export async function startGateway(options: GatewayOptions = {}): Promise<TestGa
     audit: new AuditLog(options.auditOutput ?? auditOn(audit), (options.clocks ?? systemClocks).wallMs),
     metrics,
   });
-  const addresses = await gateway.listen();
+  const { addresses } = await gateway.listen();
   return new TestGateway(gateway, addresses, log, audit, metrics);
 }

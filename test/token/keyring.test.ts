@@ -195,7 +195,7 @@ test('a rotation under load gives no verification failure at an upstream that ca
   // Two and a half hours, a request every 20 seconds, the key directory read every 10: as the gateway itself does.
   for (let step = 0; step < 450; step += 1) {
     clocks.advance(20_000);
-    await gateway.gateway.signingKeys.refresh();
+    await gateway.gateway.longLived.signingKeys.refresh();
     expect((await rawRequest(gateway.port, requestHead('GET', '/', [HOST, cookie]))).status).toBe(200);
     signers.add(await verifyAtUpstream());
   }

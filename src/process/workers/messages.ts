@@ -6,8 +6,8 @@
 import type { GatewayControl } from '../../admin/control.ts';
 import { ConfigFault, DependencyFault, type FaultReason, GatewayFault, REASONS } from '../../errors.ts';
 import type { Config } from '../../gateway/configuration.ts';
+import type { Started } from '../../gateway/gateway.ts';
 import type { MetricsSnapshot } from '../../telemetry/registry.ts';
-import type { Started } from '../started.ts';
 
 /** Secrets that all workers share and that are not in the configuration. */
 export interface SharedSecrets {

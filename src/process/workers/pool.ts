@@ -19,10 +19,9 @@ import {
 import { DependencyFault } from '../../errors.ts';
 import type { Config } from '../../gateway/configuration.ts';
 import type { ReadConfig } from '../../gateway/contents.ts';
-import type { GatewayDependencies } from '../../gateway/gateway.ts';
+import type { GatewayDependencies, Started } from '../../gateway/gateway.ts';
 import { errorFields } from '../../telemetry/log.ts';
 import type { WorkerSeries } from '../series.ts';
-import type { Started } from '../started.ts';
 import { MetricsMerger } from './merge-metrics.ts';
 import type { SharedSecrets, WorkerAnswer, WorkerMethods } from './messages.ts';
 import { remote } from './remote.ts';

@@ -7,9 +7,8 @@ import { ANSWERED_BY } from '../../admin/control.ts';
 import type { Config } from '../../gateway/configuration.ts';
 import { readConfig } from '../../gateway/contents.ts';
 import { LocalControl } from '../../gateway/control.ts';
-import { Gateway, type GatewayDependencies } from '../../gateway/gateway.ts';
+import { Gateway, type GatewayDependencies, type Started } from '../../gateway/gateway.ts';
 import type { MetricsSnapshot } from '../../telemetry/registry.ts';
-import { listen, type Started } from '../started.ts';
 import { type Call, type CallAnswer, isCall, type SharedSecrets, type WorkerLife, writeFault } from './messages.ts';
 
 /** Opens the dependencies of a gateway in this process. */
@@ -60,7 +59,7 @@ class GatewayWorker implements WorkerLife {
       ...dependencies,
       ticketKeys: Buffer.from(ticketKeys),
     });
-    const started = await listen(gateway);
+    const started = await gateway.listen();
     this.#running = { gateway, control: new LocalControl(gateway, dependencies.metrics), dependencies };
     return started;
   }

@@ -389,7 +389,7 @@ describe('a subject token', () => {
 
   test('JWT-33: another kind of token of the gateway is refused', async () => {
     await using stage = await TokenStage.start();
-    const { signing } = stage.gateway.gateway.signingKeys.keyring.states()[0]!;
+    const { signing } = stage.gateway.gateway.longLived.signingKeys.keyring.states()[0]!;
     const presented = decodeJwt(await stage.userToken());
     const signed = (typ: string | undefined, claims: Record<string, unknown> = {}) =>
       new SignJWT({ ...presented, ...claims })

@@ -305,7 +305,7 @@ async function signed(
   claims: JWTPayload & { act?: unknown } = {},
   header: Record<string, unknown> = {},
 ): Promise<string> {
-  const { kid, key, algorithm } = gateway.gateway.signingKeys.keyring.active();
+  const { kid, key, algorithm } = gateway.gateway.longLived.signingKeys.keyring.active();
   const payload = { iss: ISSUER, sub: 'bob', aud: 'orders', iat: nowSec(), exp: nowSec() + 120, ...claims };
   const compact = await new SignJWT(payload)
     .setProtectedHeader({ alg: algorithm, kid, typ: 'JWT', ...header })
@@ -336,7 +336,7 @@ const BAD: Readonly<Record<string, () => Promise<string>>> = {
     return `Bearer ${encode({ alg: 'none', typ: 'JWT' })}.${payload}.`;
   },
   'JWT-05: that is signed with the public key as a secret': async () => {
-    const { kid } = gateway.gateway.signingKeys.keyring.active();
+    const { kid } = gateway.gateway.longLived.signingKeys.keyring.active();
     const [jwk] = ((await (await fetch(jwksUrl)).json()) as { keys: object[] }).keys;
     const secret = Buffer.from(JSON.stringify(jwk));
     const payload = { iss: ISSUER, sub: 'bob', aud: 'orders', iat: nowSec(), exp: nowSec() + 120 };
@@ -347,7 +347,7 @@ const BAD: Readonly<Record<string, () => Promise<string>>> = {
       'sign',
       'verify',
     ]);
-    const { kid } = gateway.gateway.signingKeys.keyring.active();
+    const { kid } = gateway.gateway.longLived.signingKeys.keyring.active();
     const payload = { iss: ISSUER, sub: 'bob', aud: 'orders', iat: nowSec(), exp: nowSec() + 120 };
     const header = { alg: 'ES256', kid, jwk: await exportJWK(publicKey) };
     return `Bearer ${await new SignJWT(payload).setProtectedHeader(header).sign(privateKey)}`;
