@@ -164,7 +164,7 @@ export class Gateway {
    *   used any more
    */
   async apply({ config, contents, kept }: ReadConfig): Promise<readonly string[]> {
-    const { series, clocks } = this.#longLived;
+    const { series, clocks } = this.longLived;
     await series.routes.prepare(countedRoutes(config), config.metrics.labels);
     const previous = this.#generations.current;
     const { tls } = config.listeners.public;
