@@ -129,7 +129,8 @@ export interface ReusableToken {
   readonly kid: string;
   /** The settings by which it was made; compared by identity. */
   readonly settings: object;
-  /** Not sent after this; wall clock. */
+  /** Not sent before this, when the clock was set back after it was made, and not after that; wall clock. */
+  readonly reuseFromMs: number;
   readonly reuseUntilMs: number;
   /** The claims by which it may be revoked. */
   readonly identity: Readonly<Record<string, unknown>>;

@@ -37,6 +37,8 @@ export class KeptToken {
   readonly #wallMs: Clock;
   #token: DatedToken | null = null;
   #claims: UnverifiedClaims = {};
+  /** Wall clock, in whole seconds: what was made after this is from the future, since the clock was set back. */
+  #obtainedAtMs = 0;
   #reuseUntilMs = 0;
   #underWay: Promise<CompactToken | Denial> | null = null;
 
@@ -49,7 +51,7 @@ export class KeptToken {
 
   /** Whether there is a token that can be reused. */
   get isFresh(): boolean {
-    return this.#token !== null && this.#wallMs() < this.#reuseUntilMs && !this.#isRevoked();
+    return this.#token !== null && this.#wallMs() < this.#reuseUntilMs && this.#isSendable();
   }
 
   /**
@@ -72,7 +74,7 @@ export class KeptToken {
     } catch (fault) {
       // The server is down: use the last token for as long as it is valid.
       const isAlive = this.#token !== null && this.#wallMs() + MIN_LEFT_MS < this.#token.expiresAtMs;
-      if (this.#token !== null && isAlive && !this.#isRevoked()) return this.#token.compact;
+      if (this.#token !== null && isAlive && this.#isSendable()) return this.#token.compact;
       throw fault;
     }
     if (obtained instanceof Denial) {
@@ -81,12 +83,14 @@ export class KeptToken {
     }
     const nowMs = this.#wallMs();
     this.#token = obtained;
+    this.#obtainedAtMs = Math.floor(nowMs / 1_000) * 1_000;
     this.#claims = unverifiedClaims(obtained.compact);
     this.#reuseUntilMs = nowMs + (obtained.expiresAtMs - nowMs) * TOKEN_REUSE_SHARE;
     return obtained.compact;
   }
 
-  #isRevoked(): boolean {
-    return this.#revoked.isKnown(this.#claims);
+  /** Whether its receiver could accept it: it is not known to be revoked, and not from the future. */
+  #isSendable(): boolean {
+    return this.#wallMs() >= this.#obtainedAtMs && !this.#revoked.isKnown(this.#claims);
   }
 }

@@ -35,7 +35,8 @@ interface UpstreamTokenSettings {
 
 /**
  * Why a token is signed: it is the `first` of its principal for its audience, the `renewal` of one that is near its end,
- * or one that was not to be sent again is `replaced`, because of its signing key, the settings or a revocation.
+ * or one that was not to be sent again is `replaced`, because of its signing key, the settings, a revocation, or a clock
+ * that was set back.
  */
 export const MINT_CAUSES = ['first', 'renewal', 'replaced'] as const;
 /** See {@link MINT_CAUSES}. */
@@ -99,9 +100,12 @@ export class UpstreamTokens implements TokenSource {
   /** Why another token is needed; `null` when the present one can be sent again. */
   #mintCause(present: ReusableToken | undefined, activeKid: string): MintCause | null {
     if (present === undefined) return 'first';
-    const { kid, settings, reuseUntilMs, identity } = present;
+    const { kid, settings, reuseFromMs, reuseUntilMs, identity } = present;
     if (kid !== activeKid || settings !== this.settings || this.#revoked.isKnown(identity)) return 'replaced';
-    return this.#clocks.wallMs() < reuseUntilMs ? null : 'renewal';
+    const nowMs = this.#clocks.wallMs();
+    // A verifier refuses a token from the future.
+    if (nowMs < reuseFromMs) return 'replaced';
+    return nowMs < reuseUntilMs ? null : 'renewal';
   }
 
   async #mint(principal: KnownPrincipal, audience: string, cause: MintCause): Promise<ReusableToken> {
@@ -126,7 +130,7 @@ export class UpstreamTokens implements TokenSource {
     const iat = expiresAtMs / 1_000 - lifetimeSec;
     const presented = presentedIssuer === null ? null : { presented_iss: presentedIssuer };
     const identity = { iss: this.settings.issuer, sub: subject, ...presented, iat, jti, sid, act };
-    return { compact, kid, settings: this.settings, reuseUntilMs, identity };
+    return { compact, kid, settings: this.settings, reuseFromMs: iat * 1_000, reuseUntilMs, identity };
   }
 }
 

@@ -60,12 +60,23 @@ export function upstreamRequestHeaders(
 /** A Cookie header without the named cookies; the same text when it has none of them. */
 function withoutCookies(header: string, names: readonly string[]): string {
   for (const name of names) {
-    if (header.includes(name)) {
-      const kept = header.split(';').filter((pair) => !names.includes(trim(pair.split('=', 1)[0] ?? '')));
-      return trimStart(kept.join(';'));
-    }
+    if (header.includes(name))
+      return trimStart(
+        header
+          .split(';')
+          .filter((pair) => !isOneOf(pair, names))
+          .join(';'),
+      );
   }
   return header;
+}
+
+function isOneOf(pair: string, names: readonly string[]): boolean {
+  const name = trim(pair.split('=', 1)[0] ?? '');
+  if (name !== '') return names.includes(name);
+  // Some parsers write a nameless cookie as its bare value, which the next parser reads as a named one (COK-05).
+  const value = trimStart(pair, ' \t=');
+  return names.some((own) => value.startsWith(own));
 }
 
 function pushKept(headers: string[], received: readonly string[], rules: HeaderRules | null): void {

@@ -41,6 +41,16 @@ const start = (more: Record<string, unknown> = {}) =>
   });
 const withoutSecret = (more: Record<string, unknown>) => start({ clientSecretFile: undefined, ...more });
 
+test('S8: a kept token from the future is not sent again after the clock steps back', async () => {
+  await using stage = await start();
+  await stage.call('/');
+  await stage.call('/');
+  expect([stage.lastToken, server.requests.length]).toEqual(['token-1', 1]);
+  clocks.stepWall(-60_000);
+  expect((await stage.call('/')).status).toBe(200);
+  expect(stage.lastToken).toBe('token-2');
+});
+
 describe('the request for a token', () => {
   test('RFC 6749 §4.4.2, §2.3.1: it is a form with the grant, scopes and audience; the secret is in HTTP Basic, encoded', async () => {
     await using stage = await start({ scopes: ['orders:read', 'orders:write'], audience: 'https://orders' });

@@ -106,6 +106,20 @@ describe('upstream tokens', () => {
     expect(minted()).toBe(2);
   });
 
+  test('S8: one from the future is not sent again after the clock steps back, one of the same second is', async () => {
+    const { clocks, tokens } = await issuer();
+    const permit = Permit.grant(user(clocks, 'h1', 'bob'), routeOf('orders'));
+    clocks.stepWall(999 - (clocks.wallMs() % 1_000));
+    const first = (await tokens.forPermit(permit)) ?? '';
+    clocks.stepWall(-999);
+    expect(tokens.forPermit(permit)).toBe(first);
+    clocks.stepWall(-60_000);
+    const second = (await tokens.forPermit(permit)) ?? '';
+    expect(second).not.toBe(first);
+    expect(decodeJwt(second).iat! * 1_000).toBeLessThanOrEqual(clocks.wallMs());
+    expect(tokens.forPermit(permit)).toBe(second);
+  });
+
   test('one that was revoked is not sent again', async () => {
     const { tokens, clocks, revoked } = await issuer();
     const permit = Permit.grant(user(clocks, 'h1', 'bob'), routeOf('orders'));

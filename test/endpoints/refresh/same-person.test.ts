@@ -112,3 +112,24 @@ describe('one person', () => {
     ]);
   });
 });
+
+test('S8: the refresh cookie and that of a known device go to no upstream, in whatever form they are sent', async () => {
+  await using person = await Person.start();
+  const cookie = await person.stage.login.gateway.cookie('alice');
+  for (const own of ['__Secure-refresh', '__Host-known-device']) {
+    for (const pair of [
+      `${own}=secret`,
+      `${own} =secret`,
+      `\t${own}=secret`,
+      `=${own}=secret`,
+      ` = ${own}=secret`,
+      own,
+    ]) {
+      const response = await person.get('/api', `${cookie}; theme=dark;${pair}; a=b`);
+      expect([pair, response.status]).toEqual([pair, 200]);
+      const [seen = ''] = person.upstream.last.values('cookie');
+      expect([pair, seen.includes('secret'), seen.includes(own)]).toEqual([pair, false, false]);
+      expect(seen).toMatch(/^theme=dark; ?a=b$/);
+    }
+  }
+});
