@@ -2,7 +2,7 @@
 
 import type { MetricRegistry } from '../telemetry/registry.ts';
 
-/** Counts what goes wrong at the admin listener. */
+/** Counts failures of the admin listener. */
 export class AdminSeries {
   readonly tokenWatchErrors;
 

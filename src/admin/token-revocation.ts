@@ -10,7 +10,7 @@ import { MAX_REVOKED_NAME_LENGTH } from '../store/token-revocation.ts';
 import type { TokenRevocationRequest } from './control.ts';
 
 const name = z.string().min(1).max(MAX_REVOKED_NAME_LENGTH);
-/** The name of any token, of whatever issuer. */
+/** The name of a token, of any issuer. */
 const jti = name.transform((text) => text as Jti);
 /** `exp` of the token, a NumericDate: whole seconds, not milliseconds. */
 const exp = z.int().min(1).max(99_999_999_999);

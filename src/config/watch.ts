@@ -44,7 +44,7 @@ const NONE: ReadonlySet<string> = new Set();
 interface WatchedDirectory {
   /** `null` while it cannot be watched. */
   readonly watcher: FSWatcher | null;
-  /** Which directory the watcher is on: it goes silent when the directory is created anew. */
+  /** Identifies the watched directory: the watcher goes silent when the directory is created again. */
   readonly identity: string | null;
   /** The error code that was reported; `null` when all is well. */
   readonly fault: string | null;

@@ -214,7 +214,7 @@ function compileOutbound(
   return Outbound.compile(config.outbound, cas, parts, previous);
 }
 
-/** Tokens that were minted before a reload are sent again after it, unless they would be others by now. */
+/** Reuses tokens that were minted before a reload, unless its settings change them. */
 function compileUpstreamTokens(
   { upstreamToken }: Config,
   issuer: string,

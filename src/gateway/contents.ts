@@ -54,7 +54,7 @@ export interface ReadConfig {
   readonly kept: readonly ConfigFault[];
 }
 
-/** Reads the files that a configuration names, as far as it is valid. What cannot be used is in `reader.mistakes`. */
+/** Reads the files that the valid part of a configuration names. Unusable ones are in `reader.mistakes`. */
 export async function readContents(draft: Draft, reader: FileReader): Promise<Contents> {
   const { listeners, login, upstreamToken, tokenEndpoint, outbound, store } = draft;
   const tls = listeners?.public.tls;

@@ -1,5 +1,5 @@
 /**
- * A configuration as far as it is valid. Rules between keys are asked of it, so that one wrong value does not hide
+ * The valid part of a configuration. Rules between keys read it, so that one wrong value does not hide
  * what is wrong elsewhere.
  */
 
@@ -12,7 +12,7 @@ import type { Config, configSchema } from './configuration.ts';
 type Schema = ReturnType<typeof configSchema>;
 type Section = Exclude<keyof Config, 'routes' | 'upstreams' | 'issuers'>;
 
-/** `undefined` stands for what is not valid, and for a section that may be left out and is. */
+/** `undefined` stands for a section that is not valid, and for an optional one that is left out. */
 export type Draft = { readonly [S in Section]?: Config[S] | undefined } & {
   /** In the order of the file. */
   readonly routes: readonly (Config['routes'][number] | undefined)[];

@@ -1,6 +1,6 @@
 /**
  * The listeners of a gateway: the one list of them, and what concerns them all. The handlers behind them are those of the
- * present generation. The admin listener is not among them: with workers it stands in another process.
+ * current generation. The admin listener is not among them: with workers it runs in another process.
  */
 
 import type { ListenAddress } from '../config/fields.ts';

@@ -7,7 +7,7 @@ import { CLOCK_LEEWAY_MS, MAX_SESSION_TOKEN_MS, type MintedToken } from '../lib/
 import { type OutboundConfig, minted as outboundTokens } from '../outbound/section.ts';
 import { type UpstreamTokenConfig, minted as upstreamTokens } from '../token/section.ts';
 
-/** The sections by which tokens are minted or accepted. */
+/** The sections that mint or accept tokens. */
 export interface TokenSections {
   readonly upstreamToken: UpstreamTokenConfig;
   readonly refresh?: RefreshConfig | undefined;

@@ -24,7 +24,7 @@ export function readCertificates(pem: string): readonly [X509Certificate, ...X50
   }
 }
 
-/** @returns the key, or what is wrong with it; encrypted keys are refused because nobody can be asked for a passphrase */
+/** @returns the key, or what is wrong with it; encrypted keys are refused because no one could enter a passphrase */
 function readPrivateKey(pem: string): KeyObject | string {
   if (pem.includes('ENCRYPTED'))
     return 'is encrypted: write the key without a passphrase, readable by the gateway only';

@@ -10,7 +10,7 @@ import { ConfigFault } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { DestinationConfig } from './section.ts';
 
-/** One of a destination's `clientCredentials` or `exchange`, as far as the client is concerned. */
+/** A destination's `clientCredentials` or `exchange`: the keys that concern the client. */
 export type ServerConfig = NonNullable<
   DestinationConfig['token']['clientCredentials'] | DestinationConfig['token']['exchange']
 >;

@@ -78,7 +78,7 @@ export class DestinationToken {
     return token;
   }
 
-  /** Ends fetches that are under way. */
+  /** Ends fetches in progress. */
   async close(): Promise<void> {
     await this.#server?.close();
   }

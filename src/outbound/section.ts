@@ -46,7 +46,7 @@ const scopes = () =>
     .prefault([])
     .meta({ description: 'Scopes to ask for.' });
 
-/** Keys by which a token is asked for at an authorization server. */
+/** Keys of a token request to an authorization server. */
 const authorizationServer = (context: SchemaContext) => ({
   tokenUrl: httpUrl().meta({ description: 'Token endpoint of the authorization server.' }),
   clientId: z.string().min(1).meta({ description: 'Client id of the workload there.' }),
@@ -82,7 +82,7 @@ const authorizationServer = (context: SchemaContext) => ({
   }),
 });
 
-/** @returns whether exactly one of the ways by which a client authenticates is there */
+/** @returns whether exactly one client credential is configured */
 const hasOneCredential = (server: Readonly<Record<string, unknown>>): boolean =>
   ['clientSecretFile', 'privateKeyFile', 'assertionFile'].filter((key) => server[key] !== undefined).length === 1;
 const NEEDS_ONE_CREDENTIAL = { message: 'needs exactly one of clientSecretFile, privateKeyFile and assertionFile' };

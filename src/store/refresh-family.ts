@@ -79,7 +79,7 @@ type Judgement = 'current' | 'kept' | 'replayed' | 'reused' | 'unknown';
  *
  * - The newest token is `current`, or `kept` while its predecessor may still be replayed: it is not replaced then, so an
  *   honest client, however late, never holds the last but one within its grace.
- * - The previous token is `replayed` within the grace and `reused` after it. A clock that went back counts against nobody.
+ * - The previous token is `replayed` within the grace and `reused` after it. A clock that went back never counts as reuse.
  * - Every older token is `reused`. A token that claims to be newer, or a different one of these generations, is `unknown`:
  *   a promoted primary may have lost a rotation, and that is not a theft (REF-10).
  */

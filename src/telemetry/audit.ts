@@ -257,7 +257,7 @@ const UNASKED_PATHS = new Set([
 ]);
 const WITHOUT_SESSION = new Set<Reason>(['credential_missing', 'session_unknown', 'session_expired']);
 
-/** Whether a request without a session was no attempt of anybody to get at anything. */
+/** Whether a request without a session was sent by the browser itself, not by a user. */
 const isUnasked = ({ reason, screened }: FinishedRequest): boolean =>
   reason !== null && WITHOUT_SESSION.has(reason) && screened !== null && UNASKED_PATHS.has(screened.target.path);
 

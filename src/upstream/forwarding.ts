@@ -327,7 +327,7 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
     return principal.credential === null ? null : this.#owner.hooks.watch(principal, stream);
   }
 
-  /** What the client has sent and got. Events that a server pushes come without anybody there. */
+  /** Bytes that the client has sent and received. Events that a server pushes do not show that a user is there. */
   get use(): number {
     return (this.#body?.byteCount ?? 0) + (this.#isEventStream ? 0 : this.#exchange.responseBytes);
   }

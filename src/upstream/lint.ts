@@ -1,4 +1,4 @@
-/** Rules about upstreams: how tokens travel to them, and whether anything goes there. */
+/** Rules about upstreams: how tokens reach them, and whether anything uses them. */
 
 import type { DraftEntries, LintContext } from '../config/lint.ts';
 import { reportUnused, uses } from '../config/names.ts';

@@ -1,4 +1,4 @@
-/** One server of an upstream: its connection pool, what is under way to it, and whether it is left alone for a while. */
+/** One server of an upstream: its connection pool, its requests in progress, and whether it is ejected. */
 
 import { connect, isIP } from 'node:net';
 import { buildConnector, Pool } from 'undici';
@@ -104,7 +104,7 @@ export class UpstreamServer {
     return this.#ejectedUntilMs;
   }
 
-  /** It answered, whatever it said. */
+  /** It answered, with any status. */
   noteSuccess(): void {
     this.#failures = 0;
     this.#ejections = 0;

@@ -62,7 +62,7 @@ export class Tunnel implements OpenStream {
     this.#client.resume();
   }
 
-  /** What the client has sent in data frames. What a server pushes comes without anybody there. */
+  /** Bytes of data frames that the client has sent. What a server pushes does not show that a user is there. */
   get use(): number {
     return this.#fromClient.dataBytes;
   }

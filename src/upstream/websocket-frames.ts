@@ -14,7 +14,7 @@ export class FrameTracker {
   #headerLength = 0;
   #payloadLeft = 0;
   #isControl = false;
-  /** Bytes of data frames so far. Control frames, such as the pongs of a browser, are no use that anybody makes of it. */
+  /** Bytes of data frames so far. Control frames, such as the pongs of a browser, do not count as use. */
   dataBytes = 0;
 
   /** Whether everything seen so far ends where a frame ends, so that the gateway may add a frame of its own. */
@@ -53,7 +53,7 @@ function headerLength(header: Buffer): number {
   return 2 + (length === 126 ? 2 : length === 127 ? 8 : 0) + ((second & 0x80) === 0 ? 0 : 4);
 }
 
-/** Beyond 2^53 it is not exact, and nobody will see such a frame end. */
+/** Beyond 2^53 it is not exact, but no such frame will ever end. */
 function payloadLength(header: Buffer): number {
   const length = header.readUInt8(1) & 0x7f;
   if (length === 126) return header.readUInt16BE(2);

@@ -33,7 +33,7 @@ interface AskedCredential {
 /** The request that is asked about. */
 export interface Question {
   readonly method: string;
-  /** As it would stand in the request line. */
+  /** As in the request line. */
   readonly target: string;
   readonly hostHeader: string;
   /** Flat name, value list, without Host and without the credential. */
@@ -57,7 +57,7 @@ interface AskedOptions {
 
 const COMMAND = 'explain';
 const ABSOLUTE = /^https?:\/\/(?<authority>[^/?#\\]+)(?<rest>[/?].*)?$/i;
-/** TEST-NET-1 (RFC 5737): nobody's address. */
+/** TEST-NET-1 (RFC 5737): an address that no host has. */
 const SOMEBODY = '192.0.2.1';
 /** RFC 9110 §5.6.2 and §5.5: the parser refuses other names and values before any rule is asked. */
 const FIELD_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
@@ -227,7 +227,7 @@ function readServiceName(written: string, config: AskedSections): AskedService {
   return isServiceAccount ? serviceAccount(issuer, subject) : { issuer, subject, claims: {} };
 }
 
-/** What the API server writes into a projected token, as far as it does not name a Pod. */
+/** The claims that the API server writes into a projected token, without those that name a pod. */
 function serviceAccount(issuer: string, written: string): AskedService {
   const [namespace = '', name = ''] = written.split('/');
   return {

@@ -117,7 +117,7 @@ export class StandIn implements AsyncDisposable {
     const key = asked === null ? null : await standInKey(asked, config);
     const contents = {
       ...(await readContents(wholeDraft(config), new FileReader(clocks, () => true))),
-      // Nobody else's tokens can be verified, and nobody is asked for keys.
+      // No other token can be verified, and no server is asked for keys.
       issuers: new Map(
         Object.keys(config.issuers).map((name) => [name, name === asked && key !== null ? key.keys : NO_KEYS]),
       ),

@@ -222,7 +222,7 @@ export class Http1Server implements ListenerServer {
       socket.destroy();
       return;
     }
-    // The HTTP server has released the socket, so nobody else listens for its errors.
+    // The HTTP server has released the socket, so nothing else listens for its errors.
     stream.on('error', () => stream.destroy());
     this.#begin(request, Http1Reply.forUpgrade(request, stream as Socket, head), connection);
   }

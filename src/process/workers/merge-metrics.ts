@@ -12,7 +12,7 @@ const PRIMARY_ONLY = /^sallyport_(?:admin_|config_|build_info$|workers_|process_
 /** The resources of the primary are part of what the gateway uses. */
 const PRIMARY_TOO = /^sallyport_process_/;
 
-/** Merges snapshots so that no total ever goes down, which `rate()` would take for a reset. */
+/** Merges snapshots so that no total ever goes down, which `rate()` would treat as a reset. */
 export class MetricsMerger {
   /** Sums of the counters and histograms of workers that have exited. */
   #gone: MetricsSnapshot = [];

@@ -11,7 +11,7 @@ const LIFETIME_MS = 10_000;
 
 /**
  * Does once everything that the gateway will do, with a session, an attempt, a key, a refresh family and a token that
- * belong to nobody.
+ * belong to no user.
  *
  * @param key  of the store in the configuration, for the message: `store.redis`
  * @throws ConfigFault when the store refuses a command; an outage in the middle does not prevent the start

@@ -1,4 +1,4 @@
-/** Which node of a Cluster serves what, as far as its client knows now. Nodes are named `host:port`. */
+/** Which node of a Cluster serves which key, as its client currently knows. Nodes are named `host:port`. */
 
 import { type Cluster, Command, type Redis } from 'ioredis';
 

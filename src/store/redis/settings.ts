@@ -87,7 +87,7 @@ export class RedisSettings {
 
 const KEY = ['store', 'redis'] as const;
 
-/** Says which key the file is of, since connections are opened long after anybody could tell. */
+/** Adds the key that names the file to the message, because connections are opened much later. */
 async function readNamed(
   key: 'passwordFile' | 'sentinelPasswordFile' | 'tls.caFile',
   path: string | undefined,
