@@ -282,6 +282,13 @@ const DENIALS = {
     logLevel: 'info',
     retryAfterSec: 1,
   },
+  too_many_in_progress: {
+    status: 429,
+    title: 'Too many requests at once',
+    detail: 'Too many of your requests are in progress. Wait for some of them to finish.',
+    logLevel: 'info',
+    retryAfterSec: 1,
+  },
   overloaded: {
     status: 503,
     title: 'Busy',

@@ -149,6 +149,8 @@ export class Exchange implements RawRequest {
   responseBytes = 0;
   /** Whether a WebSocket was opened. */
   isTunnel = false;
+  /** Where it is counted as in progress, apart from its series; `null` where it is not. */
+  place: { leave(): void } | null = null;
   /** The work on the answer that is under way; aborted when the client leaves before it is complete. */
   worker: Abortable | null = null;
   #reason: Reason | null = null;
@@ -221,11 +223,19 @@ export class Exchange implements RawRequest {
     series.inFlight.inc();
   }
 
+  /** A WebSocket has been opened: from now on it is limited by the time of its credential, not as a request in progress. */
+  becomeTunnel(): void {
+    this.isTunnel = true;
+    this.place?.leave();
+    this.place = null;
+  }
+
   /** Ends it: counts and logs it. Later calls do nothing. */
   finish(): void {
     if (this.#isFinished) return;
     this.#isFinished = true;
     this.#series.inFlight.dec();
+    this.place?.leave();
     this.listener.finished(this);
   }
 

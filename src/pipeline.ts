@@ -13,6 +13,7 @@ import { preflightMethod } from './cors/rule.ts';
 import type { Endpoints } from './endpoints/endpoints.ts';
 import { asGatewayFault, Denial } from './errors.ts';
 import type { Exchange } from './exchange.ts';
+import type { Limits } from './limits/limits.ts';
 import type { Responder } from './response/respond.ts';
 import type { RoutePattern } from './routing/pattern.ts';
 import { matchReadings } from './routing/readings.ts';
@@ -31,6 +32,7 @@ export interface Pipeline {
   readonly sanitizer: Pick<Sanitizer, 'screen'>;
   readonly endpoints: Pick<Endpoints, 'match'>;
   readonly routes: RouteTable<Route>;
+  readonly limits: Pick<Limits, 'begun' | 'identified'>;
   readonly authenticator: Authenticator;
   readonly authorizer: Authorizer;
   readonly tokens: TokenSource;
@@ -57,6 +59,8 @@ export async function handle(exchange: Exchange, pipeline: Pipeline): Promise<vo
     if (request instanceof Denial) return responder.denial(exchange, request);
     exchange.screened = request;
     if (request.proxyRequestId !== null) exchange.id = request.proxyRequestId;
+    const crowd = pipeline.limits.begun(exchange, request.clientAddress);
+    if (crowd !== null) return responder.denial(exchange, crowd);
 
     const endpoint = pipeline.endpoints.match(request);
     if (endpoint !== null) {
@@ -91,6 +95,8 @@ export async function handle(exchange: Exchange, pipeline: Pipeline): Promise<vo
     const principal = authenticated instanceof Promise ? await authenticated : authenticated;
     if (principal instanceof Denial) return responder.denial(exchange, principal);
     exchange.principal = principal;
+    const excess = pipeline.limits.identified(exchange, principal);
+    if (excess !== null) return responder.denial(exchange, excess);
 
     const permit = pipeline.authorizer.authorize(principal, route, request);
     if (permit instanceof Denial) return responder.denial(exchange, permit);

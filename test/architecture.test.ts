@@ -29,6 +29,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cors: ['authentication', 'config'],
   routing: ['authentication', 'config', 'cors', 'sanitize'],
   'exchange.ts': ['principal.ts', 'routing', 'sanitize', 'telemetry'],
+  limits: ['exchange.ts', 'principal.ts', 'telemetry'],
   authorization: ['authentication', 'config', 'principal.ts', 'routing', 'sanitize'],
   token: ['authentication', 'authorization', 'config', 'jwt', 'principal.ts', 'telemetry'],
   upstream: ['authorization', 'config', 'exchange.ts', 'principal.ts', 'routing', 'sanitize', 'telemetry'],
@@ -51,12 +52,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   'pipeline.ts': [
     ...['authentication', 'authorization', 'cors', 'endpoints', 'exchange.ts', 'response', 'routing', 'sanitize'],
-    ...['telemetry', 'token', 'upstream'],
+    ...['limits', 'telemetry', 'token', 'upstream'],
   ],
   listener: ['config', 'exchange.ts', 'pipeline.ts', 'response', 'sanitize', 'telemetry'],
   outbound: [
     ...['authentication', 'authorization', 'config', 'pipeline.ts', 'response', 'routing', 'sanitize', 'telemetry'],
-    ...['token', 'upstream'],
+    ...['limits', 'token', 'upstream'],
   ],
   admin: ['config', 'endpoints', 'jwt', 'listener', 'store', 'telemetry'],
   // From here on: what puts the others together.

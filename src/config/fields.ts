@@ -84,13 +84,18 @@ export const size = (fallback: string) => writtenSize().prefault(fallback);
 /** A size key that may be absent; bytes once loaded. */
 export const optionalSize = () => writtenSize().optional();
 
-/** A whole number with a default and limits. */
-export const count = (fallback: number, limits: { atLeast?: number; atMost?: number } = {}) =>
+const writtenCount = (limits: { atLeast?: number; atMost?: number }) =>
   z
     .int({ error: 'must be a whole number' })
     .min(limits.atLeast ?? 1)
-    .max(limits.atMost ?? 1_000_000_000)
-    .prefault(fallback);
+    .max(limits.atMost ?? 1_000_000_000);
+
+/** A whole number with a default and limits. */
+export const count = (fallback: number, limits: { atLeast?: number; atMost?: number } = {}) =>
+  writtenCount(limits).prefault(fallback);
+
+/** A whole number of at least 1 that may be absent. */
+export const optionalCount = () => writtenCount({}).optional();
 
 /** `host:port` to listen on; an IPv6 host is written in brackets. */
 export const listenAddress = () =>

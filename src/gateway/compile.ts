@@ -21,6 +21,7 @@ import { openRefresh } from '../endpoints/refresh/open-refresh.ts';
 import { tokenEndpointRows } from '../endpoints/token/compile.ts';
 import { wellKnownEndpoints } from '../endpoints/well-known.ts';
 import { OwnKeySet } from '../jwt/own-key-set.ts';
+import { openLimits } from '../limits/open.ts';
 import { redirectPipeline } from '../listener/redirect.ts';
 import { Outbound } from '../outbound/outbound.ts';
 import type { Pipeline, PipelineSeries } from '../pipeline.ts';
@@ -128,6 +129,7 @@ export function compileRuntime(
       config.cors === undefined ? null : (exchange, method) => responder.preflight(exchange, method),
     ),
     routes,
+    limits: openLimits(config, longLived.inProgress, series.limits),
     authenticator,
     authorizer: new Authorizer(config.routes.map(withCompiledCredential), csrfRules(config.csrf)),
     tokens: upstreamTokens,

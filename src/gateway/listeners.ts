@@ -3,9 +3,10 @@
  * current generation. The admin listener is not among them: with workers it runs in another process.
  */
 
-import type { ListenAddress } from '../config/fields.ts';
+import { type ListenAddress, toBlockList } from '../config/fields.ts';
 import type { Exchange, ExchangeListener } from '../exchange.ts';
 import type { Clocks } from '../lib/clock.ts';
+import { clientLimits } from '../limits/open.ts';
 import type { ListenerSeries } from '../listener/http1/series.ts';
 import { Http1Server, type Http1Settings } from '../listener/http1/server.ts';
 import type { TlsCertificates } from '../listener/http1/tls.ts';
@@ -78,11 +79,15 @@ export class Listeners {
     { monotonicMs }: Clocks,
   ) {
     const { config } = generation.runtime;
-    const { limits, timeouts } = config.listeners.public;
+    const { limits, timeouts, trustedProxies } = config.listeners.public;
     const { maxConcurrentRequests } = limits;
+    const perClient = {
+      maxConnectionsPerClient: clientLimits(config).connections,
+      trustedProxies: toBlockList(trustedProxies),
+    };
     this.#all = listenersOf(config, certificates).map(({ address, key, peers = 'any', tls = null, ...own }) => {
       const handler = generation.handlerOf(own.name);
-      const settings = { address, key, peers, tls, limits, timeouts };
+      const settings = { address, key, peers, tls, limits, timeouts, ...perClient };
       return new Listener(
         { ...own, handler, recorder, maxConcurrentRequests },
         (listener) => new Http1Server(listener, settings, monotonicMs),

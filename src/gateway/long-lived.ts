@@ -12,6 +12,7 @@ import type { LoginConfig } from '../endpoints/login/section.ts';
 import { DependencyFault } from '../errors.ts';
 import type { Clocks } from '../lib/clock.ts';
 import { settledWithin } from '../lib/settled-within.ts';
+import { InProgress } from '../limits/limits.ts';
 import { openStore } from '../store/open.ts';
 import type { StoreConfig } from '../store/section.ts';
 import type { AttemptStore, OnceStore, RefreshFamilies, Store } from '../store/store.ts';
@@ -62,6 +63,7 @@ export class LongLived {
   readonly signingKeys: SigningKeys;
   readonly revokedTokens: FollowedRevocations;
   readonly series: GatewaySeries;
+  readonly inProgress: InProgress = new InProgress();
   readonly clocks: Clocks;
   readonly outletOf: Surroundings['outletOf'];
   #keyFault: Error | null = null;

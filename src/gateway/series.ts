@@ -7,6 +7,7 @@ import { SessionSeries } from '../authentication/session/series.ts';
 import { LoginSeries } from '../endpoints/login/series.ts';
 import { RefreshSeries } from '../endpoints/refresh/series.ts';
 import { TokenEndpointSeries } from '../endpoints/token/series.ts';
+import { LimitSeries } from '../limits/series.ts';
 import { ListenerSeries } from '../listener/http1/series.ts';
 import { OutboundSeries } from '../outbound/series.ts';
 import { StoreSeries } from '../store/series.ts';
@@ -21,6 +22,7 @@ export class GatewaySeries {
   readonly requests: RequestSeries;
   readonly routes: CountedRoutes;
   readonly listeners: ListenerSeries;
+  readonly limits: LimitSeries;
   readonly authentication: AuthenticationSeries;
   readonly sessions: SessionSeries;
   readonly serviceTokens: ServiceTokenSeries;
@@ -38,6 +40,7 @@ export class GatewaySeries {
     this.requests = new RequestSeries(registry);
     this.routes = new CountedRoutes(this.requests);
     this.listeners = new ListenerSeries(registry);
+    this.limits = new LimitSeries(registry);
     this.authentication = new AuthenticationSeries(registry);
     this.sessions = new SessionSeries(registry);
     this.serviceTokens = new ServiceTokenSeries(registry);

@@ -1,6 +1,6 @@
 /** Addresses: their plain form, the network of a client, and whether they stay on this machine. */
 
-import { isIP } from 'node:net';
+import { type BlockList, isIP } from 'node:net';
 
 /** The plain form of a socket's address: without a zone, and an IPv4 address mapped into IPv6 as the IPv4 address. */
 export function plainAddress(address: string): string {
@@ -24,6 +24,12 @@ export function clientNetwork(address: string, bits: 48 | 64 = 64): string {
   const zeros = back === undefined ? 0 : Math.max(0, 8 - leading.length - trailing.length);
   const groups = [...leading, ...Array<string>(zeros).fill('0'), ...trailing].slice(0, bits / 16);
   return groups.map((group) => group.toLowerCase().replace(/^0+(?=.)/, '')).join(':');
+}
+
+/** Whether a list has an address, which is in plain form. */
+export function isInList(list: BlockList, address: string): boolean {
+  const family = isIP(address);
+  return family !== 0 && list.check(address, family === 6 ? 'ipv6' : 'ipv4');
 }
 
 /**

@@ -35,8 +35,8 @@ export interface EarlyRefusal {
   readonly client: string;
 }
 
-/** Why a connection never carried a request: too many are open, the TLS handshake failed, or the peer may not connect. */
-export const CONNECTION_REFUSALS = ['limit', 'tls', 'peer'] as const;
+/** Why a connection never carried a request: too many are open, or too many of its client, the TLS handshake failed, or the peer may not connect. */
+export const CONNECTION_REFUSALS = ['limit', 'client', 'tls', 'peer'] as const;
 /** One of {@link CONNECTION_REFUSALS}. */
 export type ConnectionRefusal = (typeof CONNECTION_REFUSALS)[number];
 

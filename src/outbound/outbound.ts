@@ -14,6 +14,7 @@ import { WorkloadVerifier } from '../authentication/workload/verifier.ts';
 import { Authorizer } from '../authorization/authorize.ts';
 import { Denial } from '../errors.ts';
 import type { Clocks } from '../lib/clock.ts';
+import { NO_LIMITS } from '../limits/limits.ts';
 import type { Pipeline, PipelineSeries } from '../pipeline.ts';
 import type { Responder } from '../response/respond.ts';
 import type { Route } from '../routing/route.ts';
@@ -95,6 +96,7 @@ export class Outbound {
       sanitizer: { screen: (raw) => (raw.target.startsWith('/') ? sanitizer.screen(raw) : NOT_ORIGIN_FORM) },
       endpoints: NO_ENDPOINTS,
       routes: table,
+      limits: NO_LIMITS,
       authenticator: new Authenticator({ ...NO_VERIFIERS, workload: new WorkloadVerifier(config.workload) }),
       authorizer: new Authorizer([], NO_CSRF_RULES),
       tokens: new DestinationTokens(tokens, routeCount),

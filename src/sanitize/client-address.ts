@@ -4,7 +4,7 @@
  */
 
 import { type BlockList, isIP } from 'node:net';
-import { plainAddress } from '../lib/address.ts';
+import { isInList, plainAddress } from '../lib/address.ts';
 import { trim } from '../lib/trim.ts';
 
 /** Where a request came from. */
@@ -28,7 +28,7 @@ interface ClientAddress {
  * @param trusted       the trusted proxies; `null` when there are none
  */
 export function clientAddress(peer: string, forwardedFor: string | null, trusted: BlockList | null): ClientAddress {
-  if (trusted === null || !isTrusted(trusted, peer)) return { client: peer, chain: peer, viaTrustedProxy: false };
+  if (trusted === null || !isInList(trusted, peer)) return { client: peer, chain: peer, viaTrustedProxy: false };
   if (forwardedFor === null) return { client: peer, chain: peer, viaTrustedProxy: true };
 
   let client = peer;
@@ -38,7 +38,7 @@ export function clientAddress(peer: string, forwardedFor: string | null, trusted
     if (isIP(address) === 0) break;
     chain.push(address);
     client = address;
-    if (!isTrusted(trusted, address)) break;
+    if (!isInList(trusted, address)) break;
   }
   return { client, chain: chain.reverse().join(', '), viaTrustedProxy: true };
 }
@@ -50,9 +50,4 @@ export function clientAddress(peer: string, forwardedFor: string | null, trusted
 function withoutPort(entry: string): string {
   const [, bracketed, dotted] = /^(?:\[([0-9A-Fa-f:.]{2,45})\]|([0-9.]{7,15}))(?::\d{1,5})?$/.exec(entry) ?? [];
   return bracketed ?? dotted ?? entry;
-}
-
-function isTrusted(trusted: BlockList, address: string): boolean {
-  const family = isIP(address);
-  return family !== 0 && trusted.check(address, family === 6 ? 'ipv6' : 'ipv4');
 }

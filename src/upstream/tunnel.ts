@@ -46,7 +46,7 @@ export class Tunnel implements OpenStream {
    * @param onClosed  both sides are closed; called once
    */
   static open(exchange: Exchange, upstream: Duplex, headers: readonly string[], onClosed: () => void): Tunnel {
-    exchange.isTunnel = true;
+    exchange.becomeTunnel();
     const tunnel = new Tunnel(exchange, exchange.reply.upgrade(headers), upstream, onClosed);
     tunnel.#begin();
     return tunnel;

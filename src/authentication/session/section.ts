@@ -41,6 +41,10 @@ export const session = () =>
       description: 'A session ends this long after login, even if it is in use.',
     }),
     maxPerUser: count(50).meta({ description: 'Open sessions per user; a further login ends the oldest one.' }),
+    maxRequests: count(256).meta({
+      description:
+        'Requests of one session that may be in progress in one process, open WebSockets not counted; more get 429.',
+    }),
     cache: z
       .strictObject({
         maxEntries: count(20_000).meta({ description: 'Sessions kept in process.', restart: true }),

@@ -1,7 +1,16 @@
 /** `listeners.public` and `listeners.redirect`: where clients connect, what one may cost, and how long it may take. */
 
 import { z } from 'zod';
-import { cidrList, count, duration, filePath, listenAddress, type SchemaContext, size } from '../../config/fields.ts';
+import {
+  cidrList,
+  count,
+  duration,
+  filePath,
+  listenAddress,
+  optionalCount,
+  type SchemaContext,
+  size,
+} from '../../config/fields.ts';
 
 const tlsServer = (context: SchemaContext) =>
   z.strictObject({
@@ -47,12 +56,21 @@ export const publicListener = (context: SchemaContext) =>
           description: 'Open connections per process; further ones are closed at once.',
           restart: true,
         }),
+        maxConnectionsPerClient: optionalCount().meta({
+          description:
+            'Open connections of one IPv4 address or IPv6 /64, and of an IPv6 /48 four times as many; more are closed at once. Not for `trustedProxies`. Default: 2000; no limit where the public origin is https, TLS ends elsewhere and `trustedProxies` is empty, since all clients then have the address of a proxy.',
+          restart: true,
+        }),
         maxRequestsPerConnection: count(0, { atLeast: 0 }).meta({
           description: 'Requests on one connection before it is closed; 0: no limit.',
           restart: true,
         }),
         maxConcurrentRequests: count(10_000).meta({
           description: 'Requests in progress per process; further ones get 503.',
+        }),
+        maxRequestsPerClient: optionalCount().meta({
+          description:
+            'Requests in progress of one client address (as above, behind `trustedProxies` the one that they name) that no credential has been verified for; more get 429. Default: 256; no limit where the one on connections has none.',
         }),
         maxHeaderBytes: size('16KiB').meta({
           description: 'Request line and headers together; more get 431.',

@@ -8,14 +8,15 @@
 
 import { createServer, IncomingMessage, type Server, type ServerOptions } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
-import { Server as NetServer, type Socket } from 'node:net';
+import { type BlockList, Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import type { ListenAddress } from '../../config/fields.ts';
 import { Denial, type DenialReason } from '../../errors.ts';
 import { Exchange } from '../../exchange.ts';
-import { isLoopbackAddress, plainAddress } from '../../lib/address.ts';
+import { isInList, isLoopbackAddress, plainAddress } from '../../lib/address.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { Places } from '../../lib/places.ts';
 import { randomHex } from '../../lib/random-hex.ts';
 import { settledWithin } from '../../lib/settled-within.ts';
 import type { EarlyRefusal, Listener, ListenerAddress, ListenerServer } from '../listener.ts';
@@ -35,6 +36,10 @@ export interface Http1Settings extends Pick<PublicListenerConfig, 'limits' | 'ti
   readonly key: string;
   /** `null`: plain HTTP. */
   readonly tls: TlsCertificates | null;
+  /** Open connections of one client; `Infinity`: no limit. */
+  readonly maxConnectionsPerClient: number;
+  /** Peers that are no clients; `null`: none. */
+  readonly trustedProxies: BlockList | null;
   /** `loopback` closes connections from anywhere else before anything is read from them. Default: `any`. */
   readonly peers?: 'any' | 'loopback';
 }
@@ -66,6 +71,7 @@ export class Http1Server implements ListenerServer {
   readonly #server: Server<typeof IncomingMessage, typeof Http1Reply>;
   readonly #connections = new Map<Socket, Connection>();
   readonly #pace: PaceWatch;
+  readonly #clients = new Places();
   readonly #maxRequestsPerConnection: number;
   /** Whether every answer closes its connection. */
   isDraining = false;
@@ -139,9 +145,7 @@ export class Http1Server implements ListenerServer {
   #listenToServer(connectionEvent: 'connection' | 'secureConnection'): void {
     const server = this.#server;
     const listener = this.#listener;
-    server.on('connection', () => {
-      this.#accepted += 1;
-    });
+    server.prependListener('connection', (socket: Socket) => this.#onAccepted(socket));
     server.prependListener(connectionEvent, (socket: Socket) => this.#onConnection(socket));
     const onRequest = (request: IncomingMessage, reply: Http1Reply) => this.#onRequest(request, reply);
     server.on('request', onRequest);
@@ -159,7 +163,25 @@ export class Http1Server implements ListenerServer {
     });
   }
 
+  /** Counts a connection for its client, TLS handshakes included. */
+  #onAccepted(socket: Socket): void {
+    this.#accepted += 1;
+    const { maxConnectionsPerClient: max, trustedProxies, peers } = this.#settings;
+    if (max === Number.POSITIVE_INFINITY || peers === 'loopback') return;
+    const address = plainAddress(socket.remoteAddress ?? '');
+    if (trustedProxies !== null && isInList(trustedProxies, address)) return;
+    const place = this.#clients.ofClient(address);
+    if (!place.hasRoom(max)) {
+      this.#listener.connectionRefused('client');
+      socket.destroy();
+      return;
+    }
+    place.enter();
+    socket.once('close', () => place.leave());
+  }
+
   #onConnection(socket: Socket): void {
+    if (socket.destroyed) return;
     socket.destroySoon = lingeringClose;
     this.#connections.set(socket, new Connection(socket, this));
     socket.on('close', this.#onConnectionClosed);

@@ -1,0 +1,20 @@
+/** What is counted of limits. */
+
+import type { MetricRegistry } from '../telemetry/registry.ts';
+
+const LIMITS = ['client', 'session'] as const;
+/** Whose requests are too many. */
+export type LimitKind = (typeof LIMITS)[number];
+
+/** The metric of limits. */
+export class LimitSeries {
+  readonly refused;
+
+  constructor(registry: MetricRegistry) {
+    this.refused = registry.counter(
+      'requests_over_limit_total',
+      'Requests refused because their client address or their session had too many in progress.',
+      { limit: LIMITS },
+    );
+  }
+}
