@@ -74,6 +74,7 @@ function newRecord(handle: SessionHandle): SessionRecord {
     createdAtMs: nowMs,
     expiresAtMs: nowMs + ABSOLUTE_TIMEOUT_MS,
     lastSeenAtMs: nowMs,
+    remembered: false,
     device: 'Opened by bench',
   };
 }

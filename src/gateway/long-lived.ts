@@ -186,6 +186,10 @@ function sessionSettings({ session }: LongLivedSections) {
   return {
     idleTimeoutMs: session.idleTimeout,
     absoluteTimeoutMs: session.absoluteTimeout,
+    remembered:
+      session.remember === undefined
+        ? null
+        : { idleTimeoutMs: session.remember.idleTimeout, absoluteTimeoutMs: session.remember.absoluteTimeout },
     maxPerUser: session.maxPerUser,
     cacheMaxEntries: session.cache.maxEntries,
     recheckAfterMs: session.cache.recheckAfter,

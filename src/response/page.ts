@@ -25,6 +25,8 @@ p,form{margin:0 0 1rem}
 label{display:block;margin:0 0 .25rem;font-weight:600}
 input{width:100%;min-height:2.75rem;margin:0 0 1.25rem;padding:.5rem .75rem;border:1px solid var(--line);border-radius:.375rem;background:var(--card);color:var(--ink);font:inherit}
 input[aria-invalid]{border-color:var(--alert)}
+.check{display:flex;align-items:center;gap:.5rem;margin:0 0 1.25rem;font-weight:400}
+.check input{flex:none;width:1.5rem;min-height:1.5rem;margin:0;accent-color:var(--accent)}
 button,.button{display:inline-flex;align-items:center;justify-content:center;min-height:2.75rem;padding:.5rem 1.25rem;border:1px solid transparent;border-radius:.375rem;background:var(--accent);color:var(--on-accent);font:inherit;font-weight:600;text-decoration:none;cursor:pointer}
 button.quiet{background:none;border-color:var(--line);color:var(--accent)}
 .full{width:100%}

@@ -26,10 +26,12 @@ export interface SessionRecord {
   readonly lastSeenAtMs: number;
   /** Browser and address at login, by which the user recognizes the session. */
   readonly device: string;
+  /** Whether its user asked to stay logged in: it lasts longer, and its cookie outlives the browser. */
+  readonly remembered: boolean;
 }
 
 /** The same session with another time of last use. Written out, so that all records have one shape. */
 export function seenAt(record: SessionRecord, lastSeenAtMs: number): SessionRecord {
-  const { handle, subject, user, method, version, createdAtMs, expiresAtMs, device } = record;
-  return { handle, subject, user, method, version, createdAtMs, expiresAtMs, lastSeenAtMs, device };
+  const { handle, subject, user, method, version, createdAtMs, expiresAtMs, device, remembered } = record;
+  return { handle, subject, user, method, version, createdAtMs, expiresAtMs, lastSeenAtMs, device, remembered };
 }

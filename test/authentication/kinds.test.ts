@@ -214,6 +214,7 @@ describe('a stream', () => {
     expiresAtMs: 1,
     lastSeenAtMs: 0,
     device: '',
+    remembered: false,
   });
 
   test('is watched by the verifier of its credential, and counted by the kind when that ends', () => {

@@ -43,6 +43,7 @@ beforeAll(async () => {
     ],
     config: {
       publicOrigin: origin,
+      session: { remember: {} },
       listeners: { public: { address: `127.0.0.1:${port}` }, admin: { address: '127.0.0.1:0' } },
     },
     login: { throttle: { freeAttemptsPerAccount: 100, freeAttemptsPerAddress: 1_000 } },
@@ -133,6 +134,8 @@ describe('a person', () => {
     expect(await focused()).toBe('password');
     await page.keyboard.type(PASSWORD);
     await page.keyboard.press('Tab');
+    expect(await focused()).toBe('remember');
+    await page.keyboard.press('Tab');
     expect(await focused()).toBe('Log in');
     expect(await page.evaluate('getComputedStyle(document.activeElement).outlineStyle')).toBe('solid');
     await page.keyboard.press('Space');
@@ -162,6 +165,25 @@ describe('a person', () => {
     // Whoever has kept a copy of it gets no further either.
     const replayed = await fetch(`${origin}/orders`, { headers: { Cookie: `${cookie?.name}=${cookie?.value}` } });
     expect(replayed.status).toBe(401);
+    await context.close();
+  });
+
+  test('P4: stays logged in after closing the browser, if that was ticked', async () => {
+    const { page, context } = await browser.profile();
+    await page.goto(`${origin}/auth/login`);
+    await page.getByLabel('Keep me logged in').check();
+    await logIn(page);
+    await page.waitForURL(`${origin}/orders`);
+    expect((await context.cookies()).find(({ name }) => name === '__Host-sid')?.expires).toBe(-1);
+    await context.clearCookies();
+    await page.goto(`${origin}/auth/login`);
+    await page.getByLabel('User name').fill('alice');
+    await page.getByLabel('Password').fill(PASSWORD);
+    await page.getByLabel('Keep me logged in').check();
+    await page.keyboard.press('Enter');
+    await page.waitForURL(`${origin}/`);
+    const { expires = -1 } = (await context.cookies()).find(({ name }) => name === '__Host-sid') ?? {};
+    expect(expires).toBeGreaterThan(0);
     await context.close();
   });
 

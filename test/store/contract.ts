@@ -34,6 +34,7 @@ export function newRecord(overrides: Partial<SessionRecord> = {}): SessionRecord
     expiresAtMs: nowMs + HOUR_MS,
     lastSeenAtMs: nowMs,
     device: 'Firefox on Linux · 203.0.113.7',
+    remembered: false,
     ...overrides,
   };
 }
@@ -72,6 +73,13 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
         });
         expect(await other.sessions.read(record.handle)).toEqual(record);
         expect(await other.sessions.list(record.subject)).toEqual([record]);
+      });
+
+      test('keeps whether its user asked to stay logged in, through a use of it', async () => {
+        const record = await created({ remembered: true });
+        expect(await other.sessions.read(record.handle)).toEqual(record);
+        await store.sessions.touch(record.handle, record.lastSeenAtMs + 1, HOUR_MS);
+        expect((await other.sessions.read(record.handle))?.remembered).toBe(true);
       });
 
       test('that nobody opened is not there', async () => {

@@ -51,6 +51,7 @@ function realisticRecord() {
     subject: randomUUID(),
     user: { email: `${mailbox}@example.com`, name, roles: pick(ROLES) },
     device: pick(DEVICES),
+    remembered: false,
   });
 }
 

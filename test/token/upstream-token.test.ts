@@ -44,6 +44,7 @@ function user(clocks: TestClocks, handle: string, subject: string, attributes: U
     expiresAtMs: nowMs + 12 * 3_600_000,
     lastSeenAtMs: nowMs,
     device: '',
+    remembered: false,
   });
 }
 

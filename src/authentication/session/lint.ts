@@ -17,6 +17,12 @@ interface Route {
   readonly csrf: 'origin' | 'off';
 }
 
+const lifetimesOf = (session: SessionConfig) =>
+  [
+    [['session'], session],
+    ...(session.remember === undefined ? [] : ([[['session', 'remember'], session.remember]] as const)),
+  ] as const;
+
 /** Applies the rules. */
 export function lint({ draft, source }: LintContext<SessionDraft>): void {
   const { session, csrf, routes } = draft;
@@ -30,12 +36,11 @@ export function lint({ draft, source }: LintContext<SessionDraft>): void {
       'use lax, or list the origins in csrf.additionalOrigins',
     );
   }
-  if (session.idleTimeout > session.absoluteTimeout) {
-    source.report(
-      codes['session/timeouts'],
-      ['session', 'idleTimeout'],
-      'session.idleTimeout is longer than session.absoluteTimeout',
-    );
+  for (const [way, { idleTimeout, absoluteTimeout }] of lifetimesOf(session)) {
+    if (idleTimeout <= absoluteTimeout) continue;
+    const key = way.join('.');
+    const finding = `${key}.idleTimeout is longer than ${key}.absoluteTimeout`;
+    source.report(codes['session/timeouts'], [...way, 'idleTimeout'], finding);
   }
   for (const [index, route] of routes.entries()) {
     if (sameSite !== 'none' || route?.csrf !== 'off') continue;

@@ -40,6 +40,16 @@ export const session = () =>
     absoluteTimeout: duration('12h', { atLeastMs: 1_000 }).meta({
       description: 'A session ends this long after login, even if it is in use.',
     }),
+    remember: z
+      .strictObject({
+        idleTimeout: duration('7d', { atLeastMs: 1_000 }).meta({ description: 'Instead of `idleTimeout`.' }),
+        absoluteTimeout: duration('30d', { atLeastMs: 1_000 }).meta({ description: 'Instead of `absoluteTimeout`.' }),
+      })
+      .optional()
+      .meta({
+        description:
+          'Lets users stay logged in after closing the browser: a checkbox on the login form, and `remember` in logins by JSON and of trusted backends. `{}` takes the defaults. Left out: nobody can.',
+      }),
     maxPerUser: count(50).meta({ description: 'Open sessions per user; a further login ends the oldest one.' }),
     maxRequests: count(256).meta({
       description:

@@ -24,10 +24,16 @@ import type { Store } from '../../store/store.ts';
 import { SESSION } from './kind.ts';
 import { isSessionId, newSessionId, type SessionId, sessionHandle } from './session-id.ts';
 
-/** The lifetimes of sessions, and how far the cache is trusted. Times in milliseconds. */
-export interface SessionSettings {
+/** How long sessions last. */
+interface SessionLifetimes {
   readonly idleTimeoutMs: number;
   readonly absoluteTimeoutMs: number;
+}
+
+/** The lifetimes of sessions, and how far the cache is trusted. Times in milliseconds. */
+export interface SessionSettings extends SessionLifetimes {
+  /** Of sessions whose user asked to stay logged in; `null` where nobody can ask. */
+  readonly remembered: SessionLifetimes | null;
   readonly maxPerUser: number;
   readonly cacheMaxEntries: number;
   readonly recheckAfterMs: number;
@@ -66,6 +72,8 @@ export interface NewSession {
   readonly device: string;
   /** Shorter than the configured absolute timeout, if the login says so. */
   readonly lifetimeMs?: number;
+  /** Whether the user asks to stay logged in. Default: no. */
+  readonly remembered?: boolean;
 }
 
 const NOT_AN_ID = new Denial('session_invalid', 'session cookie does not have the form of a session id');
@@ -159,6 +167,11 @@ export class Sessions {
     this.#settings = settings;
   }
 
+  /** Whether users can ask to stay logged in. */
+  get canRemember(): boolean {
+    return this.#settings.remembered !== null;
+  }
+
   /** How many sessions are held in process. */
   get cachedCount(): number {
     return this.#cache.size;
@@ -217,7 +230,9 @@ export class Sessions {
   async open(login: NewSession): Promise<{ readonly sessionId: SessionId; readonly record: SessionRecord }> {
     const nowMs = this.#clocks.wallMs();
     const sessionId = newSessionId();
-    const lifetimeMs = Math.min(login.lifetimeMs ?? Number.POSITIVE_INFINITY, this.#settings.absoluteTimeoutMs);
+    const remembered = login.remembered === true && this.#settings.remembered !== null;
+    const { absoluteTimeoutMs } = this.#lifetimesOf({ remembered });
+    const lifetimeMs = Math.min(login.lifetimeMs ?? Number.POSITIVE_INFINITY, absoluteTimeoutMs);
     const record: SessionRecord = {
       handle: sessionHandle(sessionId),
       subject: login.subject,
@@ -228,6 +243,7 @@ export class Sessions {
       expiresAtMs: nowMs + lifetimeMs,
       lastSeenAtMs: nowMs,
       device: login.device,
+      remembered,
     };
     await this.#endOldest(login.subject);
     await this.#store.sessions.create(record, this.#ttlMs(record, nowMs));
@@ -325,7 +341,7 @@ export class Sessions {
 
   /** When a session ends if it is not used again; wall clock. */
   endsAtMs(record: SessionRecord): number {
-    return Math.min(record.expiresAtMs, record.lastSeenAtMs + this.#settings.idleTimeoutMs);
+    return Math.min(record.expiresAtMs, record.lastSeenAtMs + this.#lifetimesOf(record).idleTimeoutMs);
   }
 
   /**
@@ -469,13 +485,17 @@ export class Sessions {
   }
 
   #recordHasExpired(record: SessionRecord, lastUsedMs: number, wallMs: number): boolean {
-    return wallMs >= record.expiresAtMs || wallMs - lastUsedMs >= this.#settings.idleTimeoutMs;
+    return wallMs >= record.expiresAtMs || wallMs - lastUsedMs >= this.#lifetimesOf(record).idleTimeoutMs;
+  }
+
+  #lifetimesOf({ remembered }: Pick<SessionRecord, 'remembered'>): SessionLifetimes {
+    return (remembered ? this.#settings.remembered : null) ?? this.#settings;
   }
 
   /** Notes a use, and writes it down when the last one written down is old enough: rarely, and in the background. */
   #use(session: CachedSession, wallMs: number): void {
     session.lastUsedMs = wallMs;
-    const slideIntervalMs = Math.min(60_000, this.#settings.idleTimeoutMs / 10);
+    const slideIntervalMs = Math.min(60_000, this.#lifetimesOf(session.principal.session).idleTimeoutMs / 10);
     // Also when the clock was set back: else nothing would be written down until it has caught up (SES-08).
     const unwrittenMs = Math.abs(wallMs - session.principal.session.lastSeenAtMs);
     if (session.isTouching || unwrittenMs < slideIntervalMs) return;
@@ -495,7 +515,7 @@ export class Sessions {
   }
 
   #ttlMs(record: SessionRecord, wallMs: number): number {
-    return Math.max(1, Math.min(record.expiresAtMs - wallMs, this.#settings.idleTimeoutMs));
+    return Math.max(1, Math.min(record.expiresAtMs - wallMs, this.#lifetimesOf(record).idleTimeoutMs));
   }
 
   async #endOldest(subject: string): Promise<void> {

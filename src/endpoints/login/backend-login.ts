@@ -12,7 +12,7 @@ import { toTimestamp } from '../../lib/timestamp.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import { bodyType, parseJson, readBody } from '../body.ts';
 import { beginRefresh, wantedRefresh } from '../refresh/refresh-logins.ts';
-import { type LoginParts, sourceOf } from './login-parts.ts';
+import { type LoginParts, NOT_REMEMBERED, sourceOf } from './login-parts.ts';
 import type { TrustedBackends } from './trusted-backends.ts';
 import { areTooLarge, attributesSchema, visibleText } from './user-attributes.ts';
 
@@ -30,6 +30,8 @@ const requestSchema = z.strictObject({
   lifetimeSeconds: z.int().min(1).max(MAX_LIFETIME_SEC).optional(),
   /** The session that the browser had: `sid` of the upstream token that the backend got with the login request. */
   replaces: z.string().refine(isSessionHandle).optional(),
+  /** Whether the user asks to stay logged in. */
+  remember: z.boolean().optional(),
   /** Whom the session is for, if refresh tokens are to come with it. */
   refresh: z.enum(['browser', 'native']).optional(),
 });
@@ -57,6 +59,7 @@ export class BackendLogin {
     const text = await readBody(exchange, request, this.#parts.bodyTimeoutMs);
     const asked = text instanceof Denial ? text : parseJson(text, requestSchema);
     if (asked instanceof Denial) return asked;
+    if (asked.remember === true && !this.#parts.sessions.canRemember) return NOT_REMEMBERED;
     const client = wantedRefresh(this.#parts, asked.refresh ?? null, request);
     if (client instanceof Denial) return client;
 
@@ -68,6 +71,7 @@ export class BackendLogin {
         method: 'backend',
         device: asked.device ?? `Opened by ${backend}`,
         ...(asked.lifetimeSeconds !== undefined && { lifetimeMs: asked.lifetimeSeconds * 1_000 }),
+        remembered: asked.remember === true,
         account: backend,
         replaces: asked.replaces ?? null,
       },

@@ -10,13 +10,16 @@ import { type BodyType, bodyType, parseForm, parseJson, readBody } from '../body
 import { beginRefresh, wantedRefresh } from '../refresh/refresh-logins.ts';
 import { sessionDocument } from '../sessions/session-document.ts';
 import { describeDevice } from './device.ts';
-import { type LoginParts, presentedHandle, presentUser, sourceOf } from './login-parts.ts';
+import { type LoginParts, NOT_REMEMBERED, presentedHandle, presentUser, sourceOf } from './login-parts.ts';
 import { alreadyLoggedInPage, type LoginPanel, type LoginView, loginPage } from './pages.ts';
 import type { Credentials, PasswordLogin, PasswordOutcome } from './password/password-login.ts';
 import { HOME } from './return-target.ts';
 
 const NO_LOGIN = new Denial('login_unavailable', 'no login method is configured');
 const NOT_FOR_FORMS = new Denial('body_malformed', 'a form can ask for a refresh cookie only');
+
+/** What was typed and ticked in the form, but for the password. */
+type Typed = Pick<LoginView, 'returnTo' | 'username' | 'remember'>;
 
 /** Settings of the login page. */
 export interface LoginPageSettings {
@@ -61,14 +64,14 @@ export class LoginPage {
       const hasEnded = user instanceof Denial ? user.reason !== 'session_invalid' : asked.has('ended');
       const problem = user === null && this.#hasJustLoggedIn(request) ? lostCookieText(request.scheme) : null;
       const note = hasEnded && problem === null ? 'Your session has ended. Log in again to go on.' : null;
-      responder.page(exchange, 200, this.#page({ returnTo, username: '', problem, note }), headers);
+      responder.page(exchange, 200, this.#page({ returnTo, username: '', remember: false, problem, note }), headers);
     }
     return null;
   }
 
   /** Shows the page again after an attempt that failed: what was typed stays, but for the password. */
-  showProblem(exchange: Exchange, why: Denial | GatewayFault, returnTo: string, username: string): void {
-    const page = this.#page({ returnTo, username, problem: problemText(why), note: null });
+  showProblem(exchange: Exchange, why: Denial | GatewayFault, typed: Typed): void {
+    const page = this.#page({ ...typed, problem: problemText(why), note: null });
     this.#parts.responder.failurePage(exchange, why, page);
   }
 
@@ -107,10 +110,13 @@ const credentialsSchema = z.strictObject({
   username: z.string(),
   password: z.string(),
   refresh: z.enum(['browser', 'native']).optional(),
+  remember: z.boolean().optional(),
 });
 
 interface Attempt extends Credentials {
   readonly returnTo: string;
+  /** Whether the user asks to stay logged in. */
+  readonly remember: boolean;
   /** Who the refresh token is for that is asked for; `null` when none is. */
   readonly refresh: RefreshClient | null;
 }
@@ -136,15 +142,17 @@ export class PasswordEndpoint {
     if (foreign !== null) return foreign;
     const attempt = await this.#read(exchange, request, type);
     if (attempt instanceof Denial) return attempt;
+    if (attempt.remember && !this.#parts.sessions.canRemember) return NOT_REMEMBERED;
     const client = wantedRefresh(this.#parts, attempt.refresh, request);
     if (client instanceof Denial) return client;
 
     if (type === 'json') return this.#attempt(exchange, request, type, attempt, client);
+    const typed = { returnTo: attempt.returnTo, username: attempt.name, remember: attempt.remember };
     try {
       const denial = await this.#attempt(exchange, request, type, attempt, client);
-      if (denial !== null) this.#page.showProblem(exchange, denial, attempt.returnTo, attempt.name);
+      if (denial !== null) this.#page.showProblem(exchange, denial, typed);
     } catch (thrown) {
-      this.#page.showProblem(exchange, asGatewayFault(thrown), attempt.returnTo, attempt.name);
+      this.#page.showProblem(exchange, asGatewayFault(thrown), typed);
     }
     return null;
   }
@@ -172,6 +180,7 @@ export class PasswordEndpoint {
         user: attributes,
         method: 'password',
         device: describeDevice(request.fields.userAgent, address),
+        remembered: attempt.remember,
         account,
         replaces: presentedHandle(this.#parts, request),
       },
@@ -191,8 +200,8 @@ export class PasswordEndpoint {
     if (type === 'json') {
       const json = parseJson(text, credentialsSchema);
       if (json instanceof Denial) return json;
-      const { username, password, refresh = null } = json;
-      return { name: username, password, returnTo: HOME, refresh };
+      const { username, password, refresh = null, remember = false } = json;
+      return { name: username, password, returnTo: HOME, refresh, remember };
     }
     const form = parseForm(text);
     if (form instanceof Denial) return form;
@@ -204,6 +213,7 @@ export class PasswordEndpoint {
       password: form.get('password') ?? '',
       returnTo: this.#parts.returnTargets.read(form.get('return_to') ?? null),
       refresh,
+      remember: form.get('remember') === 'yes',
     };
   }
 

@@ -38,6 +38,8 @@ export interface LoginParts {
   readonly bodyTimeoutMs: number;
 }
 
+/** A login asks to stay logged in, and `session.remember` is not configured. */
+export const NOT_REMEMBERED = new Denial('body_malformed', 'asks to stay logged in, which is not offered');
 const MISSING = new Denial('credential_missing', 'no session cookie');
 const CONFLICT = new Denial('credential_conflict', 'session cookie and Authorization header together');
 

@@ -35,7 +35,7 @@ export function loginEndpoints(parts: LoginParts, { passwords, backends, ...page
   const logout = new Logout(parts);
   const own = new OwnSessions(parts, logout);
   // In the order in which the login page shows them.
-  const panels = [...(passwords === null ? [] : [passwordPanel(parts.basePath)])];
+  const panels = [...(passwords === null ? [] : [passwordPanel(parts.basePath, parts.sessions)])];
   const page = new LoginPage(parts, pageSettings, panels);
   const rows = [
     row('GET', '/login', (exchange, request) => page.show(exchange, request)),

@@ -53,6 +53,6 @@ export class SessionOpener {
       await this.#sessions.end(handle, null);
       throw fault;
     }
-    return { record, setCookieLine: setSessionCookie(this.#cookie, sessionId) };
+    return { record, setCookieLine: setSessionCookie(this.#cookie, sessionId, record) };
   }
 }

@@ -10,6 +10,8 @@ export interface LoginView {
   readonly returnTo: string;
   /** What was typed in as user name before. */
   readonly username: string;
+  /** Whether "Keep me logged in" was ticked before. */
+  readonly remember: boolean;
   /** Why the last attempt failed; `null` on the first. */
   readonly problem: string | null;
   /** What the person should know before; `null` when there is nothing. */
@@ -21,10 +23,10 @@ export type LoginPanel = (view: LoginView) => Html;
 
 const NOTHING = html``;
 
-/** The form for user name and password. */
+/** The form for user name and password, with a checkbox to stay logged in where the sessions allow it. */
 export const passwordPanel =
-  (basePath: string): LoginPanel =>
-  ({ returnTo, username, problem }) => {
+  (basePath: string, sessions: { readonly canRemember: boolean }): LoginPanel =>
+  ({ returnTo, username, remember, problem }) => {
     const isRetry = problem !== null && username !== '';
     // The focus goes to what has to be typed next; from there a screen reader reads the problem, too.
     const wrong = problem === null ? NOTHING : html` aria-invalid="true" aria-describedby="problem"`;
@@ -34,6 +36,7 @@ export const passwordPanel =
 <input id="username" name="username" value="${username}" autocomplete="username" autocapitalize="none" spellcheck="false" required${isRetry ? NOTHING : html` autofocus`}${wrong}>
 <label for="password">Password</label>
 <input id="password" name="password" type="password" autocomplete="current-password" required${isRetry ? html` autofocus` : NOTHING}${wrong}>
+${sessions.canRemember ? html`<label class="check"><input type="checkbox" id="remember" name="remember" value="yes"${remember ? html` checked` : NOTHING}> Keep me logged in on this device</label>` : null}
 <button class="full">Log in</button>
 </form>`;
   };

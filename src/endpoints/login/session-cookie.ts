@@ -1,6 +1,7 @@
 /** The Set-Cookie lines of the session cookie (RFC 6265bis §4.1): always Secure, HttpOnly, Path=/, never Domain. */
 
 import type { SessionId } from '../../authentication/session/session-id.ts';
+import type { SessionRecord } from '../../store/session-record.ts';
 
 /** What a configuration says about the cookie. */
 export interface SessionCookie {
@@ -13,11 +14,15 @@ const SAME_SITE = { strict: 'Strict', lax: 'Lax', none: 'None' } as const;
 const attributes = (cookie: SessionCookie) => `Path=/; Secure; HttpOnly; SameSite=${SAME_SITE[cookie.sameSite]}`;
 
 /**
- * Hands a session id to the browser. A cookie of the browser session: its end is enforced on the server, and a
- * restored browser may go on until then.
+ * Hands a session id to the browser. Its end is enforced on the server: the browser forgets it when it closes, unless the session
+ * is remembered, and a restored browser may go on until then.
  */
-export const setSessionCookie = (cookie: SessionCookie, sessionId: SessionId): string =>
-  `${cookie.name}=${sessionId}; ${attributes(cookie)}`;
+export const setSessionCookie = (cookie: SessionCookie, sessionId: SessionId, record: SessionRecord): string =>
+  `${cookie.name}=${sessionId}; ${attributes(cookie)}${maxAgeOf(record)}`;
+
+/** For how long a browser keeps a cookie of a session that was used just now: until it closes, or until the session ends. */
+export const maxAgeOf = ({ remembered, expiresAtMs, lastSeenAtMs }: SessionRecord): string =>
+  remembered ? `; Max-Age=${Math.max(1, Math.floor((expiresAtMs - lastSeenAtMs) / 1_000))}` : '';
 
 /** Deletes the cookie. The attributes have to be those it was set with, or browsers keep it (CVE-2025-55162). */
 export const clearSessionCookie = (cookie: SessionCookie): string =>

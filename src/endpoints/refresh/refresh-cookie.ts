@@ -5,6 +5,8 @@
  */
 
 import { Denial } from '../../errors.ts';
+import type { SessionRecord } from '../../store/session-record.ts';
+import { maxAgeOf } from '../login/session-cookie.ts';
 import { ownCookie } from '../own-cookie.ts';
 
 const AMBIGUOUS = new Denial('refresh_token_refused', 'refresh cookie has more than one reading');
@@ -24,8 +26,8 @@ export class RefreshCookie {
   }
 
   /** Set-Cookie line that hands a token to the browser. Its end is enforced on the server, as that of the session is. */
-  setLine(token: string): string {
-    return `${this.#name}=${token}; ${this.#attributes}`;
+  setLine(token: string, session: SessionRecord): string {
+    return `${this.#name}=${token}; ${this.#attributes}${maxAgeOf(session)}`;
   }
 
   /**

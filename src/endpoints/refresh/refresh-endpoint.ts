@@ -95,7 +95,7 @@ class RefreshEndpoint {
     }
     const { user, document, refreshToken } = refreshed;
     exchange.principal = user;
-    const setCookie = isBrowser ? ['Set-Cookie', this.#cookie.setLine(refreshToken)] : [];
+    const setCookie = isBrowser ? ['Set-Cookie', this.#cookie.setLine(refreshToken, user.session)] : [];
     const body = isBrowser ? document : { ...document, refresh_token: refreshToken };
     this.#parts.responder.json(exchange, 200, JSON.stringify(body), [...setCookie, ...NO_CACHE]);
     return null;

@@ -148,7 +148,10 @@ export class RefreshLogins {
     const family = { handle: token.familyHandle, session: record.handle, client, current: token.digest };
     await families.begin(family, Math.max(1, record.expiresAtMs - wallMs()));
     if (client === 'browser') {
-      return { headers: ['Set-Cookie', setCookieLine, 'Set-Cookie', cookie.setLine(token.text)], document: null };
+      return {
+        headers: ['Set-Cookie', setCookieLine, 'Set-Cookie', cookie.setLine(token.text, record)],
+        document: null,
+      };
     }
     const document = await accessTokens.issue(userPrincipal(record), accessTokens.allScopes);
     return { headers: [], document: JSON.stringify({ ...document, refresh_token: token.text }) };

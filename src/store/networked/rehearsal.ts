@@ -34,6 +34,7 @@ export async function rehearse(
     expiresAtMs: nowMs + LIFETIME_MS,
     lastSeenAtMs: nowMs,
     device: '',
+    remembered: false,
   } as const;
   const rule = { freeAttempts: 1, maxDelayMs: 1, windowMs: LIFETIME_MS };
   try {

@@ -33,16 +33,17 @@ export const writtenTime = (timeMs: number) => String(Math.trunc(timeMs)).padSta
 
 const METHODS = new Map<string, LoginMethod>(LOGIN_METHODS.map((method) => [LOGIN_METHOD_LETTERS[method], method]));
 
-/** Tag, subject, user, letter of the method, version, time of login, lifetime in milliseconds, device. */
-type Body = readonly [string, string, UserAttributes, string, number, number, number, string];
+/** Tag, subject, user, letter of the method, version, time of login, lifetime in milliseconds, device; 1 if it is remembered. */
+type Body = readonly [string, string, UserAttributes, string, number, number, number, string, 1?];
 
 /** Writes a record. */
 export function encodeSession(record: SessionRecord): string {
-  const { handle, subject, user, method, version, createdAtMs, expiresAtMs, device } = record;
+  const { handle, subject, user, method, version, createdAtMs, expiresAtMs, device, remembered } = record;
   const lifetimeMs = expiresAtMs - createdAtMs;
   const letter = LOGIN_METHOD_LETTERS[method];
   const body: Body = [tagOf(handle), subject, user, letter, version, createdAtMs, lifetimeMs, device];
-  return `1|${writtenTime(record.lastSeenAtMs)}|${JSON.stringify(body)}`;
+  const written = remembered ? [...body, 1] : body;
+  return `1|${writtenTime(record.lastSeenAtMs)}|${JSON.stringify(written)}`;
 }
 
 /** Longest written form that is read: the gateway does not write longer ones (SES-10). */
@@ -76,11 +77,12 @@ export function decodeSession(handle: SessionHandle, text: string): SessionRecor
     expiresAtMs: createdAtMs + lifetimeMs,
     lastSeenAtMs: Number(text.slice(LAST_SEEN_OFFSET, HEAD_LENGTH - 1)),
     device,
+    remembered: body.length === 9,
   };
 }
 
 function isBody(value: unknown): value is Body {
-  if (!Array.isArray(value) || value.length !== 8) return false;
+  if (!Array.isArray(value) || !(value.length === 8 || (value.length === 9 && value[8] === 1))) return false;
   const [tag, subject, user, letter, version, createdAtMs, lifetimeMs, device] = value as unknown[];
   return (
     typeof tag === 'string' &&

@@ -17,6 +17,7 @@ export const MINUTE_MS = 60_000;
 const SETTINGS: SessionSettings = {
   idleTimeoutMs: 30 * MINUTE_MS,
   absoluteTimeoutMs: 12 * 60 * MINUTE_MS,
+  remembered: null,
   maxPerUser: 50,
   cacheMaxEntries: 100,
   recheckAfterMs: 1_000,

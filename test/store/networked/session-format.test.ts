@@ -26,6 +26,7 @@ const records: fc.Arbitrary<SessionRecord> = fc
     lifetimeMs: fc.integer({ min: 1, max: 10 ** 12 }),
     lastSeenAtMs: time,
     device: text,
+    remembered: fc.boolean(),
   })
   .map(({ lifetimeMs, ...record }) => ({ ...record, expiresAtMs: record.createdAtMs + lifetimeMs }) as SessionRecord);
 
@@ -91,7 +92,10 @@ describe('the written form of a session', () => {
         expect([i, wrong, decodeSession(record.handle, written)]).toEqual([i, wrong, null]);
       }
     }
-    expect(decodeSession(record.handle, `${version}|${lastSeen}|${JSON.stringify([...body, 1])}`)).toBeNull();
+    for (const more of [[2], [true], [null], [1, 1]]) {
+      const written = `${version}|${lastSeen}|${JSON.stringify([...body, ...more])}`;
+      expect([more, decodeSession(record.handle, written)]).toEqual([more, null]);
+    }
   });
 
   test('does not contain the whole handle, so that one cannot be cut out of a value', () => {

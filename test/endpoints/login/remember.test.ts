@@ -1,0 +1,110 @@
+/** P4: staying logged in after the browser is closed. */
+
+import { describe, expect, test } from 'vitest';
+import { TestClocks } from '../../support/clocks.ts';
+import {
+  Files,
+  FROM_OUR_PAGE,
+  JSON_TYPE,
+  jsonOf,
+  LoginStage,
+  NAVIGATION,
+  PASSWORD,
+  reasonOf,
+  sessionIdIn,
+} from './fixture.ts';
+
+const DAY_MS = 86_400_000;
+const REMEMBER = { session: { remember: { idleTimeout: '7d', absoluteTimeout: '30d' } } };
+const FIELDS = { username: 'alice', password: PASSWORD };
+const CHECKBOX = '<input type="checkbox" id="remember" name="remember" value="yes"';
+
+const cookieLine = (response: { headers: ReadonlyMap<string, string> }) =>
+  response.headers.get('set-cookie')?.split('\n')[0];
+
+describe('where it is configured', () => {
+  test('a ticked box gives a cookie that outlives the browser, and a session with lifetimes of its own', async () => {
+    const clocks = new TestClocks();
+    await using stage = await LoginStage.start({ clocks, config: REMEMBER });
+    const login = await stage.submit({ ...FIELDS, remember: 'yes' });
+    expect(cookieLine(login)).toMatch(/; Path=\/; Secure; HttpOnly; SameSite=Lax; Max-Age=2592000$/);
+    const cookie = `Cookie: __Host-sid=${sessionIdIn(login)}`;
+    for (let day = 0; day < 24; day += 6) {
+      clocks.advance(6 * DAY_MS);
+      expect([day, (await stage.get('/auth/session', cookie)).status]).toEqual([day, 200]);
+    }
+    const { expiresAt, idleExpiresAt } = jsonOf(await stage.get('/auth/session?prolong=no', cookie));
+    expect([expiresAt, idleExpiresAt]).toEqual(['2027-02-14T08:00:00.000Z', '2027-02-14T08:00:00.000Z']);
+    clocks.advance(6 * DAY_MS);
+    expect((await stage.get('/auth/session', cookie)).status).toBe(401);
+  });
+
+  test('without use it ends after its idle timeout', async () => {
+    const clocks = new TestClocks();
+    await using stage = await LoginStage.start({ clocks, config: REMEMBER });
+    const cookie = `Cookie: __Host-sid=${sessionIdIn(await stage.submit({ ...FIELDS, remember: 'yes' }))}`;
+    clocks.advance(7 * DAY_MS - 1);
+    expect((await stage.get('/auth/session?prolong=no', cookie)).status).toBe(200);
+    clocks.advance(1);
+    expect((await stage.get('/auth/session', cookie)).status).toBe(401);
+  });
+
+  test('an empty box changes nothing', async () => {
+    const clocks = new TestClocks();
+    await using stage = await LoginStage.start({ clocks, config: REMEMBER });
+    const login = await stage.submit(FIELDS);
+    expect(cookieLine(login)).toMatch(/; SameSite=Lax$/);
+    clocks.advance(30 * 60_000);
+    expect((await stage.get('/auth/session', `Cookie: __Host-sid=${sessionIdIn(login)}`)).status).toBe(401);
+  });
+
+  test('the box is on the form, and stays ticked when the login fails', async () => {
+    await using stage = await LoginStage.start({ config: REMEMBER });
+    expect((await stage.get('/auth/login', ...NAVIGATION)).body.toString()).toContain(`${CHECKBOX}> Keep me logged in`);
+    const failed = await stage.submit({ ...FIELDS, password: 'wrong', remember: 'yes' });
+    expect(failed.body.toString()).toContain(`${CHECKBOX} checked>`);
+  });
+
+  test('programs and trusted backends ask for it with `remember`', async () => {
+    await using files = new Files();
+    const clientSecretFile = await files.write('secret', 's'.repeat(32));
+    await using stage = await LoginStage.start({
+      config: REMEMBER,
+      login: { trustedBackends: [{ id: 'idp', clientSecretFile }] },
+    });
+    const json = await stage.send('POST', '/auth/login', [JSON_TYPE], JSON.stringify({ ...FIELDS, remember: true }));
+    expect([json.status, cookieLine(json)]).toEqual([200, expect.stringMatching(/; Max-Age=2592000$/)]);
+    const basic = `Authorization: Basic ${Buffer.from(`idp:${'s'.repeat(32)}`).toString('base64')}`;
+    const asked = { subject: 'carol', remember: true, lifetimeSeconds: 86_400 };
+    const backend = await stage.send('POST', '/auth/sessions', [JSON_TYPE, basic], JSON.stringify(asked));
+    expect([backend.status, cookieLine(backend)]).toEqual([201, expect.stringMatching(/; Max-Age=86400$/)]);
+  });
+
+  test('the refresh cookie of such a session outlives the browser, too', async () => {
+    await using stage = await LoginStage.start({ config: { ...REMEMBER, refresh: { clients: ['browser'] } } });
+    const login = await stage.submit({ ...FIELDS, remember: 'yes', refresh: 'browser' });
+    const lines = login.headers.get('set-cookie')?.split('\n') ?? [];
+    expect(lines.find((line) => line.startsWith('__Secure-refresh='))).toMatch(/; Max-Age=2592000$/);
+  });
+});
+
+describe('where it is not configured', () => {
+  test('the form has no box, and who asks for it is refused instead of being logged out early', async () => {
+    await using stage = await LoginStage.start();
+    expect((await stage.get('/auth/login', ...NAVIGATION)).body.toString()).not.toContain('remember');
+    const form = await stage.submit({ ...FIELDS, remember: 'yes' });
+    expect([form.status, form.headers.has('set-cookie')]).toEqual([400, false]);
+    const json = await stage.send('POST', '/auth/login', [JSON_TYPE], JSON.stringify({ ...FIELDS, remember: true }));
+    expect([json.status, reasonOf(json)]).toEqual([400, 'body_malformed']);
+  });
+
+  test('a session that was opened while it was, lasts like any other', async () => {
+    const clocks = new TestClocks();
+    await using stage = await LoginStage.start({ clocks });
+    const record = { subject: 'alice', user: {}, method: 'password', device: '', remembered: true } as const;
+    const { sessionId } = await stage.gateway.gateway.sessions.open(record);
+    const cookie = `Cookie: __Host-sid=${sessionId}`;
+    expect((await stage.send('POST', '/auth/logout', [cookie, ...FROM_OUR_PAGE])).status).toBe(303);
+    expect((await stage.get('/auth/session', cookie)).status).toBe(401);
+  });
+});
