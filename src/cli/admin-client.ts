@@ -83,14 +83,11 @@ export async function callAdmin(
 ): Promise<unknown> {
   const url = new URL(path, place.url);
   const token = await readAdminToken(tokenFile === undefined ? place.tokenFile : resolve(io.cwd, tokenFile));
-  const headers = { authorization: `Bearer ${token}` };
-  const answer = await request(
-    method,
-    url,
-    body === undefined
-      ? { headers }
-      : { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body) },
-  );
+  const headers = {
+    authorization: `Bearer ${token}`,
+    ...(body !== undefined && { 'content-type': 'application/json' }),
+  };
+  const answer = await request(method, url, { headers, ...(body !== undefined && { body: JSON.stringify(body) }) });
   if (answer.status < 200 || answer.status > 299)
     throw new ConfigFault(`${url.origin} answered ${answer.status}: ${problemOf(answer)}`);
   try {

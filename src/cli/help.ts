@@ -7,15 +7,12 @@ const WIDTH = 100;
 
 /** The output of `sallyport --help`. */
 export function programHelp(commands: readonly Command[]): string {
-  const width = Math.max(...commands.map(({ name }) => name.length));
   return [
     'Sallyport: a session cookie goes in, a two-minute token goes upstream.',
     '',
     'Usage: sallyport COMMAND [ARGUMENTS]',
     '',
-    'Commands:',
-    ...commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`),
-    '',
+    ...commandList(commands),
     'Options:',
     '  -h, --help     Show this help; sallyport COMMAND --help shows that of a command.',
     '  -V, --version  Show the version.',
@@ -32,16 +29,15 @@ export function programHelp(commands: readonly Command[]): string {
 
 /** The output of `sallyport keys --help`: the commands that begin with that word. */
 export function familyHelp(word: string, family: readonly Command[]): string {
-  const width = Math.max(...family.map(({ name }) => name.length));
-  return [
-    `Usage: sallyport ${word} COMMAND [ARGUMENTS]`,
-    '',
-    'Commands:',
-    ...family.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`),
-    '',
-    `sallyport ${word} COMMAND --help shows the help of a command.`,
-    '',
-  ].join('\n');
+  const usage = [`Usage: sallyport ${word} COMMAND [ARGUMENTS]`, ''];
+  return [...usage, ...commandList(family), `sallyport ${word} COMMAND --help shows the help of a command.`, ''].join(
+    '\n',
+  );
+}
+
+function commandList(commands: readonly Command[]): string[] {
+  const width = Math.max(...commands.map(({ name }) => name.length));
+  return ['Commands:', ...commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`), ''];
 }
 
 /** The output of `sallyport COMMAND --help`. */

@@ -1,7 +1,7 @@
 /** A command line read by the description of its command. */
 
 import { parseArgs } from 'node:util';
-import { nearest } from '../lib/nearest.ts';
+import { didYouMean } from '../lib/nearest.ts';
 import { type Command, type OptionSpec, UsageFault } from './command.ts';
 
 interface ParsedLine {
@@ -66,13 +66,8 @@ interface OptionToken {
 function readOption(command: Command, specs: Readonly<Record<string, OptionSpec>>, token: OptionToken): string | true {
   const { name, rawName, value, inlineValue } = token;
   const spec = Object.hasOwn(specs, name) ? specs[name] : undefined;
-  if (spec === undefined) {
-    const meant = nearest(name, Object.keys(specs));
-    throw new UsageFault(
-      `unknown option ${rawName}${meant === null ? '' : `: did you mean --${meant}?`}`,
-      command.name,
-    );
-  }
+  if (spec === undefined)
+    throw new UsageFault(`unknown option ${rawName}${didYouMean(name, Object.keys(specs), '--')}`, command.name);
   if (spec.type === 'boolean') {
     if (value !== undefined) throw new UsageFault(`${rawName} takes no value`, command.name);
     return true;
@@ -80,8 +75,7 @@ function readOption(command: Command, specs: Readonly<Record<string, OptionSpec>
   const isSwallowed = inlineValue === false && value?.startsWith('-') === true && value.length > 1;
   if (value === undefined || isSwallowed) throw new UsageFault(`${rawName} needs a value: ${spec.value}`, command.name);
   if (spec.choices !== undefined && !spec.choices.includes(value)) {
-    const meant = nearest(value, spec.choices);
-    const hint = meant === null ? '' : `: did you mean ${meant}?`;
+    const hint = didYouMean(value, spec.choices);
     throw new UsageFault(`${rawName} is one of ${spec.choices.join(', ')}${hint}`, command.name);
   }
   return unmarked(value);

@@ -3,7 +3,7 @@
  */
 
 import { ConfigFault } from '../errors.ts';
-import { nearest } from '../lib/nearest.ts';
+import { didYouMean } from '../lib/nearest.ts';
 import { type CliIo, type Command, EXIT, type ExitCode, UsageFault } from './command.ts';
 import { COMMANDS } from './commands.ts';
 import { commandHelp, familyHelp, programHelp } from './help.ts';
@@ -48,17 +48,11 @@ function findCommand(argv: readonly string[]): { command: Command; rest: readonl
   const [first = '', second] = argv;
   const family = familyOf(first).map(({ name }) => name);
   if (family.length > 0) {
-    const meant = second === undefined ? null : nearest(`${first} ${second}`, family);
-    throw new UsageFault(
-      meant === null ? `${first} is one of: ${family.join(', ')}` : `did you mean "${meant}"?`,
-      null,
-    );
+    const hint = second === undefined ? '' : didYouMean(`${first} ${second}`, family);
+    throw new UsageFault(`${first} is a group of commands: ${family.join(', ')}${hint}`, null);
   }
-  const meant = nearest(first, new Set(COMMANDS.map(({ name }) => name.split(' ')[0] ?? '')));
-  throw new UsageFault(
-    `unknown command ${JSON.stringify(first)}${meant === null ? '' : `: did you mean "${meant}"?`}`,
-    null,
-  );
+  const known = new Set(COMMANDS.map(({ name }) => name.split(' ')[0] ?? ''));
+  throw new UsageFault(`unknown command ${JSON.stringify(first)}${didYouMean(first, known)}`, null);
 }
 
 /** The commands of a group, such as `keys`. */

@@ -19,6 +19,17 @@ export function nearest(word: string, candidates: Iterable<string>): string | nu
   return best;
 }
 
+/**
+ * Words a suggestion for the end of a message.
+ *
+ * @param prefix  put before the candidate: `--`
+ * @returns `: did you mean …?`; empty when no candidate is near
+ */
+export function didYouMean(word: string, candidates: Iterable<string>, prefix = ''): string {
+  const meant = nearest(word, candidates);
+  return meant === null ? '' : `: did you mean ${prefix}${meant}?`;
+}
+
 /** Optimal string alignment distance: Levenshtein, and a swap of two neighbours counts as one. */
 function editDistance(a: string, b: string): number {
   let beforeLast: number[] = [];

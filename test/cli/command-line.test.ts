@@ -62,9 +62,14 @@ test.each(['users', 'sessions', 'keys', 'token'])('%s --help lists the commands 
 });
 
 test.each([
-  ['an unknown command', ['valdate'], 'unknown command "valdate": did you mean "validate"?', null],
-  ['half a command', ['keys'], 'keys is one of: keys generate, keys rotate, keys list', null],
-  ['an unknown half', ['keys', 'rotat'], 'did you mean "keys rotate"?', null],
+  ['an unknown command', ['valdate'], 'unknown command "valdate": did you mean validate?', null],
+  ['half a command', ['keys'], 'keys is a group of commands: keys generate, keys rotate, keys list', null],
+  [
+    'an unknown half',
+    ['keys', 'rotat'],
+    'keys is a group of commands: keys generate, keys rotate, keys list: did you mean keys rotate?',
+    null,
+  ],
   ['a value where none belongs', ['routes', '--json=yes'], '--json takes no value', 'routes'],
   ['an option without its value', ['routes', '--config'], '--config needs a value: FILE', 'routes'],
   ['an option in place of a value', ['routes', '--config', '--json'], '--config needs a value: FILE', 'routes'],
@@ -109,5 +114,5 @@ test('the program itself answers with the version of package.json', async () => 
 test('the program itself exits with 2 for a wrong command line', async () => {
   const program = new Program(['strat']);
   expect(await program.ended).toBe(2);
-  expect(program.err).toContain('did you mean "start"?');
+  expect(program.err).toContain('did you mean start?');
 });

@@ -243,7 +243,7 @@ test.each([
 test.each([
   [['GET', 'shop.example.com/x'], 'is neither https://host/path nor /path'],
   [['G:T', '/x'], 'is not a method'],
-  [['get', '/x'], '"get" is not a method, and would get 400; did you mean GET?'],
+  [['get', '/x'], '"get" is not a method, and would get 400: did you mean GET?'],
   [['FETCH', '/x'], 'is not a method'],
   [['GET', '/x', '--header', 'Bad Name: x'], '--header: "Bad Name" is not a header name'],
   [['GET', '/x', '--header', 'X: a\nY: b'], '--header: the value of X contains a character that HTTP does not allow'],
@@ -251,7 +251,7 @@ test.each([
   [['GET', '/x', '--header', 'X: \u20ac'], '--header: the value of X contains a character that HTTP does not allow'],
   [['GET', '/x', '--from', '999.1.1.1'], '--from "999.1.1.1" is not an IP address'],
   [['GET', '/x', '--from', ''], 'is not an IP address'],
-  [['GET', '/x', '--expect', 'alow'], 'is not allow, deny, a status or a reason; did you mean allow?'],
+  [['GET', '/x', '--expect', 'alow'], 'is not allow, deny, a status or a reason: did you mean allow?'],
   [['GET', '/x', '--expect', '4003'], 'is not allow, deny, a status or a reason'],
   [['GET', '/x', '--expect', 'route_forbiden'], 'did you mean route_forbidden?'],
   [['GET', '/x', '--service', 'clutser:x'], 'is not one of the issuers: cluster'],

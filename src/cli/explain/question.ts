@@ -5,7 +5,7 @@ import { isIP } from 'node:net';
 import { KINDS } from '../../authentication/kinds.ts';
 import { REASONS } from '../../errors.ts';
 import type { JSONType } from '../../lib/json.ts';
-import { nearest } from '../../lib/nearest.ts';
+import { didYouMean } from '../../lib/nearest.ts';
 import { trim } from '../../lib/trim.ts';
 import type { OutboundConfig } from '../../outbound/section.ts';
 import { UsageFault } from '../command.ts';
@@ -109,8 +109,7 @@ export function readQuestion(method: string, url: string, options: AskedOptions,
 /** Methods are case-sensitive (RFC 9110 §9.1), and the parser accepts no others. */
 function refuseUnknownMethod(method: string): void {
   if (METHODS.includes(method)) return;
-  const meant = nearest(method, METHODS);
-  const hint = meant === null ? '' : `; did you mean ${meant}?`;
+  const hint = didYouMean(method, METHODS);
   throw new UsageFault(`${JSON.stringify(method)} is not a method, and would get 400${hint}`, COMMAND);
 }
 
@@ -122,8 +121,7 @@ function refuseUnknownMethod(method: string): void {
 export function refuseUnknownOutcome(expected: string): void {
   const words = ['allow', 'deny', ...Object.keys(REASONS)];
   if (words.includes(expected) || /^[1-5]\d\d$/.test(expected)) return;
-  const meant = nearest(expected, words);
-  const hint = meant === null ? '' : `; did you mean ${meant}?`;
+  const hint = didYouMean(expected, words);
   throw new UsageFault(`--expect ${JSON.stringify(expected)} is not allow, deny, a status or a reason${hint}`, COMMAND);
 }
 
