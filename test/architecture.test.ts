@@ -2,8 +2,11 @@
  * The structure of the source, held against its imports (types included), its comments and its sizes.
  */
 
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
+import { stripTypeScriptTypes } from 'node:module';
 import { dirname, join, relative } from 'node:path';
+import { parse } from 'acorn';
+import { fullAncestor } from 'acorn-walk';
 import { describe, expect, test } from 'vitest';
 
 const SRC = join(import.meta.dirname, '..', 'src');
@@ -87,6 +90,9 @@ const EXPORTS =
 const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
   .filter((path) => path.endsWith('.ts'))
   .toSorted();
+
+/** Source files of the packages, absolute. */
+const PACKAGES = globSync('packages/*/src/**/*.ts', { cwd: join(SRC, '..') }).map((path) => join(SRC, '..', path));
 
 const source = (path: string) => readFileSync(join(SRC, path), 'utf8');
 /** Source without comments, so that prose does not count as code. */
@@ -266,11 +272,50 @@ describe('comments and sizes', () => {
     expect(long.filter((path) => !/\blong because\b/i.test(source(path)))).toEqual([]);
   });
 
+  test('a function over 60 lines says why beside it', () => {
+    const functions = [...files.map((path) => join(SRC, path)), ...PACKAGES].flatMap(functionsOf);
+    expect(functions.length).toBeGreaterThan(1_000);
+    const long = functions.filter(({ lineCount, comment }) => lineCount > 60 && !/\blong because\b/i.test(comment));
+    expect(long.map(({ place, lineCount }) => `${place}: ${lineCount} lines`)).toEqual([]);
+  });
+
   test('the life of a gateway, and what composes it, are at most 250 lines each', () => {
     for (const path of ['gateway/gateway.ts', 'gateway/compile.ts'])
       expect([path, existsSync(join(SRC, path)) && source(path).split('\n').length <= 251]).toEqual([path, true]);
   });
 });
+
+interface FunctionSize {
+  readonly place: string;
+  readonly lineCount: number;
+  /** The comment that ends where the function, or the statement that it is in, begins. */
+  readonly comment: string;
+}
+
+/** Every function of a file, methods and arrows included, from its first line to its last. */
+function functionsOf(path: string): FunctionSize[] {
+  const text = readFileSync(path, 'utf8');
+  const found: FunctionSize[] = [];
+  const comments = new Map<number, string>();
+  const tree = parse(stripTypeScriptTypes(text), {
+    ecmaVersion: 'latest',
+    sourceType: 'module',
+    allowHashBang: true,
+    locations: true,
+    onComment: (_isBlock, comment, _start, _end, _from, to) => comments.set(to?.line ?? 0, comment),
+  });
+  fullAncestor(tree, ({ type, loc }, _state, ancestors) => {
+    if (loc == null || !/Function/.test(type)) return;
+    const { start, end } = loc;
+    const within = ancestors.filter((node) => /Declaration|Definition|Statement/.test(node.type)).at(-1)?.loc ?? loc;
+    found.push({
+      place: `${relative(join(SRC, '..'), path)}:${start.line}`,
+      lineCount: end.line - start.line + 1,
+      comment: comments.get(start.line - 1) ?? comments.get(within.start.line - 1) ?? '',
+    });
+  });
+  return found;
+}
 
 /** Whether a file opens with `name: …` of its folder, as `sanitize: a raw request in, …` does. */
 function opens(path: string, folder: string): boolean {

@@ -15,12 +15,6 @@ import { ServiceTokenVerifier } from '../authentication/service-token/verifier.t
 import { SessionVerifier } from '../authentication/session/verifier.ts';
 import { Authorizer } from '../authorization/authorize.ts';
 import { csrfRules } from '../authorization/csrf.ts';
-import { Endpoints } from '../endpoints/endpoints.ts';
-import { type Login, openLogin } from '../endpoints/login/open.ts';
-import { openRefresh } from '../endpoints/refresh/open-refresh.ts';
-import { tokenEndpointRows } from '../endpoints/token/compile.ts';
-import { wellKnownEndpoints } from '../endpoints/well-known.ts';
-import { OwnKeySet } from '../jwt/own-key-set.ts';
 import { openLimits } from '../limits/open.ts';
 import { redirectPipeline } from '../listener/redirect.ts';
 import { Outbound } from '../outbound/outbound.ts';
@@ -37,6 +31,7 @@ import { openUpstreams } from '../upstream/open.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Config } from './configuration.ts';
 import type { Contents } from './contents.ts';
+import { openEndpoints } from './endpoints.ts';
 import type { LongLived } from './long-lived.ts';
 import { openResponder, ownCookies } from './responder.ts';
 
@@ -60,7 +55,7 @@ export interface Runtime {
   readonly upstreams: ReadonlyMap<string, Upstream>;
   /** Whose service tokens are accepted, by name. Keys that are elsewhere are not fetched before `keys.start()`. */
   readonly issuers: ReadonlyMap<string, Issuer>;
-  readonly usersFile: Login['usersFile'];
+  readonly usersFile: ReturnType<typeof openEndpoints>['usersFile'];
   /** The side on which the workload calls others; `null` when the configuration has none. */
   readonly outbound: Outbound | null;
 }
@@ -78,7 +73,7 @@ export function compileRuntime(
   longLived: LongLived,
   previous: Runtime | null,
 ): Runtime {
-  const { sessions, signingKeys, series, clocks } = longLived;
+  const { signingKeys, series, clocks } = longLived;
   const routes = compileRoutes(config, compileCredential);
   const upstreams = openUpstreams(config.upstreams, contents.upstreams, {
     monotonicMs: clocks.monotonicMs,
@@ -92,17 +87,9 @@ export function compileRuntime(
   const issuers = openIssuers(config, contents.issuers, surroundings, previous);
   const serviceTokens = verifierOver(issuers, surroundings);
 
-  const refresh = openRefresh(config, surroundings);
   const upstreamTokens = compileUpstreamTokens(config, issuer, longLived, previous);
 
-  const authenticator = new Authenticator(
-    {
-      session: new SessionVerifier(sessions),
-      service: new ServiceTokenVerifier(serviceTokens, longLived.revokedTokens, sessions),
-      workload: null,
-    },
-    series.authentication,
-  );
+  const authenticator = compileAuthenticator(serviceTokens, longLived);
   const shared = {
     config,
     longLived,
@@ -111,23 +98,10 @@ export function compileRuntime(
     authenticator,
     series: compileSeries(config, series.routes),
   };
-  const login = openLogin(config, contents.login, { ...surroundings, serviceTokens, refresh });
+  const { endpoints, usersFile } = openEndpoints(config, contents, { ...surroundings, serviceTokens });
   const pipeline: Pipeline = {
     sanitizer: new Sanitizer(sanitizeRules(config)),
-    endpoints: new Endpoints(
-      config.basePath,
-      [
-        ...wellKnownEndpoints({ responder, keyring: signingKeys.keyring, issuer, config }),
-        ...tokenEndpointRows(config, contents.clients, {
-          ...surroundings,
-          serviceTokens,
-          keyring: signingKeys.keyring,
-          ownKeys: new OwnKeySet(surroundings.ownKeys),
-        }),
-        ...login.endpoints,
-      ],
-      config.cors === undefined ? null : (exchange, method) => responder.preflight(exchange, method),
-    ),
+    endpoints,
     routes,
     limits: openLimits(config, longLived.inProgress, series.limits),
     authenticator,
@@ -148,9 +122,24 @@ export function compileRuntime(
     upstreamTokens,
     upstreams,
     issuers,
-    usersFile: login.usersFile,
+    usersFile,
     outbound,
   });
+}
+
+/** Whose sessions and service tokens the public listener takes. */
+function compileAuthenticator(
+  serviceTokens: ReturnType<typeof verifierOver>,
+  { sessions, revokedTokens, series }: LongLived,
+): Authenticator {
+  return new Authenticator(
+    {
+      session: new SessionVerifier(sessions),
+      service: new ServiceTokenVerifier(serviceTokens, revokedTokens, sessions),
+      workload: null,
+    },
+    series.authentication,
+  );
 }
 
 /** What the pipelines of the public listener and of the outbound side share. */

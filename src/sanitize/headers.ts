@@ -196,7 +196,7 @@ export class HeaderScanner {
   }
 }
 
-/** Stores one header that the gateway reads. */
+/** Stores one header that the gateway reads. Long because it is one switch, with a case for each header. */
 function note(scan: HeaderScan, disposition: number, value: string): Denial | null {
   switch (disposition) {
     case HOST:

@@ -41,53 +41,63 @@ const signsForOthers = ({ routes, tokenEndpoint, refresh }: TokenDraft): boolean
   refresh !== undefined ||
   routes.some((route) => route !== undefined && !isPublic(route.credential) && route.upstreamToken === 'minted');
 
+type Context = LintContext<TokenDraft>;
+
+const path = (...keys: string[]) => ['upstreamToken', ...keys];
+
 /** Applies the rules. */
-export function lint({ draft, source }: LintContext<TokenDraft>): void {
-  const token = draft.upstreamToken;
+export function lint(context: Context): void {
+  const token = context.draft.upstreamToken;
   if (token === undefined) return;
-  const path = (...keys: string[]) => ['upstreamToken', ...keys];
-  if (token.algorithm === 'HS256' && token.secretFile === undefined) {
-    source.report(
-      codes['token/secret-file'],
-      path('algorithm'),
-      'upstreamToken.algorithm HS256 needs upstreamToken.secretFile',
-    );
-  }
-  if (token.algorithm !== 'HS256' && token.secretFile !== undefined) {
-    source.report(
-      codes['token/secret-file'],
-      path('secretFile'),
-      `upstreamToken.secretFile has no effect with ${token.algorithm}`,
-      'remove it, or set algorithm: HS256',
-      'key',
-    );
-  }
+  lintSecret(context, token);
   if (token.lifetime > LONG_LIFETIME_MS) {
-    source.report(
+    context.source.report(
       codes['token/lifetime'],
       path('lifetime'),
       'upstreamToken.lifetime is over 5 minutes: not every verifier hears of revocations',
       'tokens are minted on demand; 2m is enough',
     );
   }
-  if (token.keys === undefined) {
-    if (
-      draft.store?.redis !== undefined &&
-      draft.workers === 1 &&
-      token.algorithm !== 'HS256' &&
-      signsForOthers(draft)
-    ) {
-      source.report(
-        codes['token/memory-key'],
-        path(),
-        'each replica creates its own signing key, which is missing from the JWKS of the others',
-        'set upstreamToken.keys.directory to a directory that the replicas share',
-      );
-    }
-    return;
+  if (token.keys === undefined) lintMemoryKey(context, token);
+  else lintKeys(context, token, token.keys);
+}
+
+function lintSecret({ source }: Context, { algorithm, secretFile }: UpstreamTokenConfig): void {
+  if (algorithm === 'HS256' && secretFile === undefined) {
+    source.report(
+      codes['token/secret-file'],
+      path('algorithm'),
+      'upstreamToken.algorithm HS256 needs upstreamToken.secretFile',
+    );
   }
-  const { rotateEvery, publishBefore } = token.keys;
-  if (token.algorithm === 'HS256') {
+  if (algorithm !== 'HS256' && secretFile !== undefined) {
+    source.report(
+      codes['token/secret-file'],
+      path('secretFile'),
+      `upstreamToken.secretFile has no effect with ${algorithm}`,
+      'remove it, or set algorithm: HS256',
+      'key',
+    );
+  }
+}
+
+function lintMemoryKey({ draft, source }: Context, { algorithm }: UpstreamTokenConfig): void {
+  if (draft.store?.redis === undefined || draft.workers !== 1 || algorithm === 'HS256' || !signsForOthers(draft))
+    return;
+  source.report(
+    codes['token/memory-key'],
+    path(),
+    'each replica creates its own signing key, which is missing from the JWKS of the others',
+    'set upstreamToken.keys.directory to a directory that the replicas share',
+  );
+}
+
+function lintKeys(
+  { source }: Context,
+  { algorithm, jwksMaxAge }: UpstreamTokenConfig,
+  { rotateEvery, publishBefore }: NonNullable<UpstreamTokenConfig['keys']>,
+): void {
+  if (algorithm === 'HS256') {
     source.report(
       codes['token/keys'],
       path('keys'),
@@ -97,7 +107,7 @@ export function lint({ draft, source }: LintContext<TokenDraft>): void {
     );
     return;
   }
-  if (publishBefore < token.jwksMaxAge) {
+  if (publishBefore < jwksMaxAge) {
     source.report(
       codes['token/publish-before'],
       path('keys', 'publishBefore'),

@@ -68,7 +68,7 @@ export class GuestEndpoint {
   edits: {
     'src/endpoints/login/section.ts': [
       {
-        after: '  z.strictObject({\n',
+        after: 'export const login = (context: SchemaContext) =>\n  z.strictObject({\n',
         insert: `    guest: z
       .strictObject({ role: z.string().min(1).prefault('guest').meta({ description: 'Role of every guest.' }) })
       .optional()

@@ -159,25 +159,34 @@ export const issuer = (context: SchemaContext) =>
       }),
       fetch: fetching(context).prefault({}).meta({ description: 'How keys are fetched.' }),
     })
-    .superRefine((value, refinement) => {
-      const problem = (message: string, key?: string) =>
-        refinement.addIssue({ code: 'custom', message, ...(key !== undefined && { path: [key] }) });
-      const sources = KEY_SOURCES.filter((source) => value[source] !== undefined);
-      const [source] = sources;
-      if (source === undefined || sources.length > 1) {
-        problem(`needs exactly one of ${KEY_SOURCES.slice(0, -1).join(', ')} and ${KEY_SOURCES.at(-1)}`);
-        return;
-      }
-      if (value.issuer === undefined && !WITHOUT_ISSUER.includes(source)) problem('needs issuer, the exact `iss`');
-      if (value.issuer !== undefined && source === 'spiffe')
-        problem('has no use with spiffe: its tokens are told by their trust domain', 'issuer');
-      if (value.algorithms === undefined && !WITHOUT_ALGORITHMS.includes(source))
-        problem('needs algorithms, those that are accepted');
-      if (value.algorithms !== undefined && FIXED_ALGORITHMS.includes(source))
-        problem(`has no use with ${source}, which has one of its own`, 'algorithms');
-      if (source === 'spiffe' && value.algorithms?.some((algorithm) => !SVID_ALGORITHM.test(algorithm)) === true)
-        problem('has one that is not for JWT-SVIDs: they are RS, ES and PS', 'algorithms');
-    });
+    .superRefine(checkSource);
+
+/** An issuer, as far as its source of keys decides what else it has. */
+type Sourced = { readonly [K in KeySource]?: unknown } & {
+  readonly issuer?: string | undefined;
+  readonly algorithms?: readonly string[] | undefined;
+};
+
+/** One source of keys, and what goes with it. */
+function checkSource(value: Sourced, refinement: z.RefinementCtx): void {
+  const problem = (message: string, key?: string) =>
+    refinement.addIssue({ code: 'custom', message, ...(key !== undefined && { path: [key] }) });
+  const sources = KEY_SOURCES.filter((source) => value[source] !== undefined);
+  const [source] = sources;
+  if (source === undefined || sources.length > 1) {
+    problem(`needs exactly one of ${KEY_SOURCES.slice(0, -1).join(', ')} and ${KEY_SOURCES.at(-1)}`);
+    return;
+  }
+  if (value.issuer === undefined && !WITHOUT_ISSUER.includes(source)) problem('needs issuer, the exact `iss`');
+  if (value.issuer !== undefined && source === 'spiffe')
+    problem('has no use with spiffe: its tokens are told by their trust domain', 'issuer');
+  if (value.algorithms === undefined && !WITHOUT_ALGORITHMS.includes(source))
+    problem('needs algorithms, those that are accepted');
+  if (value.algorithms !== undefined && FIXED_ALGORITHMS.includes(source))
+    problem(`has no use with ${source}, which has one of its own`, 'algorithms');
+  if (source === 'spiffe' && value.algorithms?.some((algorithm) => !SVID_ALGORITHM.test(algorithm)) === true)
+    problem('has one that is not for JWT-SVIDs: they are RS, ES and PS', 'algorithms');
+}
 
 /** An issuer, loaded. */
 export type IssuerConfig = z.output<ReturnType<typeof issuer>>;

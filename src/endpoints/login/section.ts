@@ -4,49 +4,48 @@ import { z } from 'zod';
 import { serviceCredential } from '../../authentication/client/section.ts';
 import { count, duration, filePath, name, type SchemaContext, slowing } from '../../config/fields.ts';
 
+const password = (context: SchemaContext) =>
+  z.strictObject({
+    usersFile: filePath(context).meta({
+      description: 'YAML file of users, written by `sallyport users add`.',
+      secretFile: 'users',
+    }),
+    hashConcurrency: count(1, { atMost: 16 }).meta({
+      description: 'Password hashes computed at the same time, each on its own thread at lowest priority, with 64 MiB.',
+      restart: true,
+    }),
+    maxQueue: count(64).meta({ description: 'Logins that may wait for a hash; further ones get 503.' }),
+  });
+
+const throttle = () =>
+  z.strictObject({
+    freeAttemptsPerAccount: count(5).meta({
+      description:
+        'Failed attempts for one account from one address (IPv6: its /48), or from one known device, before more are slowed.',
+    }),
+    freeAttemptsFromAnywhere: count(100).meta({
+      description:
+        'Failed attempts for one account from all addresses together, in each `window`, before more are slowed, except on known devices.',
+    }),
+    freeAttemptsPerAddress: count(20).meta({
+      description:
+        'Failed attempts from one address (IPv6: its /64; ten times as many from its /48) before more are slowed.',
+    }),
+    knownDeviceFor: duration('90d').meta({
+      description:
+        'A browser counts as a known device of an account for this long after a login, so that attackers who guess passwords cannot lock the user out on it. Uses the cookie `__Host-known-device`. 0s: no known devices.',
+    }),
+    ...slowing(),
+  });
+
 /** The section. */
 export const login = (context: SchemaContext) =>
   z.strictObject({
-    password: z
-      .strictObject({
-        usersFile: filePath(context).meta({
-          description: 'YAML file of users, written by `sallyport users add`.',
-          secretFile: 'users',
-        }),
-        hashConcurrency: count(1, { atMost: 16 }).meta({
-          description:
-            'Password hashes computed at the same time, each on its own thread at lowest priority, with 64 MiB.',
-          restart: true,
-        }),
-        maxQueue: count(64).meta({ description: 'Logins that may wait for a hash; further ones get 503.' }),
-      })
-      .optional()
-      .meta({ description: 'A login form with user name and password.' }),
-    throttle: z
-      .strictObject({
-        freeAttemptsPerAccount: count(5).meta({
-          description:
-            'Failed attempts for one account from one address (IPv6: its /48), or from one known device, before more are slowed.',
-        }),
-        freeAttemptsFromAnywhere: count(100).meta({
-          description:
-            'Failed attempts for one account from all addresses together, in each `window`, before more are slowed, except on known devices.',
-        }),
-        freeAttemptsPerAddress: count(20).meta({
-          description:
-            'Failed attempts from one address (IPv6: its /64; ten times as many from its /48) before more are slowed.',
-        }),
-        knownDeviceFor: duration('90d').meta({
-          description:
-            'A browser counts as a known device of an account for this long after a login, so that attackers who guess passwords cannot lock the user out on it. Uses the cookie `__Host-known-device`. 0s: no known devices.',
-        }),
-        ...slowing(),
-      })
-      .prefault({})
-      .meta({
-        description:
-          'How failed attempts at passwords and at secrets of trusted backends are slowed. Counted in the store, for all replicas together.',
-      }),
+    password: password(context).optional().meta({ description: 'A login form with user name and password.' }),
+    throttle: throttle().prefault({}).meta({
+      description:
+        'How failed attempts at passwords and at secrets of trusted backends are slowed. Counted in the store, for all replicas together.',
+    }),
     trustedBackends: z
       .array(
         z

@@ -41,6 +41,77 @@ const tlsServer = (context: SchemaContext) =>
       .meta({ description: 'Ask clients for a certificate.', restart: true }),
   });
 
+const limits = () =>
+  z.strictObject({
+    maxConnections: count(20_000).meta({
+      description: 'Open connections per process; further ones are closed at once.',
+      restart: true,
+    }),
+    maxConnectionsPerClient: optionalCount().meta({
+      description:
+        'Open connections of one IPv4 address or IPv6 /64, and of an IPv6 /48 four times as many; more are closed at once. Not for `trustedProxies`. Default: 2000; no limit where the public origin is https, TLS ends elsewhere and `trustedProxies` is empty, since all clients then have the address of a proxy.',
+      restart: true,
+    }),
+    maxRequestsPerConnection: count(0, { atLeast: 0 }).meta({
+      description: 'Requests on one connection before it is closed; 0: no limit.',
+      restart: true,
+    }),
+    maxConcurrentRequests: count(10_000).meta({
+      description: 'Requests in progress per process; further ones get 503.',
+    }),
+    maxRequestsPerClient: optionalCount().meta({
+      description:
+        'Requests in progress of one client address (as above, behind `trustedProxies` the one that they name) that no credential has been verified for; more get 429. Default: 256; no limit where the one on connections has none.',
+    }),
+    maxHeaderBytes: size('16KiB').meta({
+      description: 'Request line and headers together; more get 431.',
+      restart: true,
+    }),
+    maxHeaderCount: count(100, { atMost: 2_000 }).meta({
+      description: 'Request header lines; more get 431.',
+      restart: true,
+    }),
+    maxTargetBytes: size('8KiB').meta({ description: 'Path and query together; more get 414.' }),
+    maxCookieBytes: size('8KiB').meta({ description: 'All cookies together; more get 431.' }),
+    maxCookieCount: count(100).meta({ description: 'Cookies in one request; more get 431.' }),
+    minUploadRate: size('240B').meta({
+      description:
+        'Per second, on average over each `timeouts.bodyIdle` in which the gateway waits for a request body; a slower one gets 408. 0B: no least rate.',
+    }),
+    minDownloadRate: size('240B').meta({
+      description:
+        'Per second, on average over four times `timeouts.send` in which an answer waits for its client; a slower client is cut. 0B: no least rate.',
+      restart: true,
+    }),
+  });
+
+const timeouts = () =>
+  z.strictObject({
+    headers: duration('10s', { atLeastMs: 100 }).meta({
+      description: 'For the complete request headers to arrive.',
+      restart: true,
+    }),
+    handshake: duration('10s', { atLeastMs: 100 }).meta({
+      description: 'For the TLS handshake.',
+      restart: true,
+    }),
+    bodyIdle: duration('30s', { atLeastMs: 100 }).meta({ description: 'For the next part of a request body.' }),
+    send: duration('60s', { atLeastMs: 100 }).meta({
+      description: 'A client that reads none of its response for this long is disconnected.',
+      restart: true,
+    }),
+    transfer: duration('12h', { atLeastMs: 100 }).meta({
+      description:
+        'For a whole request to arrive (then 408), and for an answer to wait for its client, all pauses together (then it is cut). Time in which there is nothing to read does not count, so event streams may last.',
+      restart: true,
+    }),
+    keepAlive: duration('65s', { atLeastMs: 100 }).meta({
+      description:
+        'An idle connection is closed after this; one on which bytes come that begin no request, after this and `headers`.',
+      restart: true,
+    }),
+  });
+
 /** `listeners.public`. */
 export const publicListener = (context: SchemaContext) =>
   z.strictObject({
@@ -50,79 +121,8 @@ export const publicListener = (context: SchemaContext) =>
       description:
         'Addresses of proxies in front of the gateway whose X-Forwarded-For and X-Forwarded-Proto are trusted. Default: none; the client is the peer of the connection.',
     }),
-    limits: z
-      .strictObject({
-        maxConnections: count(20_000).meta({
-          description: 'Open connections per process; further ones are closed at once.',
-          restart: true,
-        }),
-        maxConnectionsPerClient: optionalCount().meta({
-          description:
-            'Open connections of one IPv4 address or IPv6 /64, and of an IPv6 /48 four times as many; more are closed at once. Not for `trustedProxies`. Default: 2000; no limit where the public origin is https, TLS ends elsewhere and `trustedProxies` is empty, since all clients then have the address of a proxy.',
-          restart: true,
-        }),
-        maxRequestsPerConnection: count(0, { atLeast: 0 }).meta({
-          description: 'Requests on one connection before it is closed; 0: no limit.',
-          restart: true,
-        }),
-        maxConcurrentRequests: count(10_000).meta({
-          description: 'Requests in progress per process; further ones get 503.',
-        }),
-        maxRequestsPerClient: optionalCount().meta({
-          description:
-            'Requests in progress of one client address (as above, behind `trustedProxies` the one that they name) that no credential has been verified for; more get 429. Default: 256; no limit where the one on connections has none.',
-        }),
-        maxHeaderBytes: size('16KiB').meta({
-          description: 'Request line and headers together; more get 431.',
-          restart: true,
-        }),
-        maxHeaderCount: count(100, { atMost: 2_000 }).meta({
-          description: 'Request header lines; more get 431.',
-          restart: true,
-        }),
-        maxTargetBytes: size('8KiB').meta({ description: 'Path and query together; more get 414.' }),
-        maxCookieBytes: size('8KiB').meta({ description: 'All cookies together; more get 431.' }),
-        maxCookieCount: count(100).meta({ description: 'Cookies in one request; more get 431.' }),
-        minUploadRate: size('240B').meta({
-          description:
-            'Per second, on average over each `timeouts.bodyIdle` in which the gateway waits for a request body; a slower one gets 408. 0B: no least rate.',
-        }),
-        minDownloadRate: size('240B').meta({
-          description:
-            'Per second, on average over four times `timeouts.send` in which an answer waits for its client; a slower client is cut. 0B: no least rate.',
-          restart: true,
-        }),
-      })
-      .prefault({})
-      .meta({ description: 'Limits on connections and requests.' }),
-    timeouts: z
-      .strictObject({
-        headers: duration('10s', { atLeastMs: 100 }).meta({
-          description: 'For the complete request headers to arrive.',
-          restart: true,
-        }),
-        handshake: duration('10s', { atLeastMs: 100 }).meta({
-          description: 'For the TLS handshake.',
-          restart: true,
-        }),
-        bodyIdle: duration('30s', { atLeastMs: 100 }).meta({ description: 'For the next part of a request body.' }),
-        send: duration('60s', { atLeastMs: 100 }).meta({
-          description: 'A client that reads none of its response for this long is disconnected.',
-          restart: true,
-        }),
-        transfer: duration('12h', { atLeastMs: 100 }).meta({
-          description:
-            'For a whole request to arrive (then 408), and for an answer to wait for its client, all pauses together (then it is cut). Time in which there is nothing to read does not count, so event streams may last.',
-          restart: true,
-        }),
-        keepAlive: duration('65s', { atLeastMs: 100 }).meta({
-          description:
-            'An idle connection is closed after this; one on which bytes come that begin no request, after this and `headers`.',
-          restart: true,
-        }),
-      })
-      .prefault({})
-      .meta({ description: 'Timeouts of client connections.' }),
+    limits: limits().prefault({}).meta({ description: 'Limits on connections and requests.' }),
+    timeouts: timeouts().prefault({}).meta({ description: 'Timeouts of client connections.' }),
   });
 
 /** `listeners.redirect`. */

@@ -1,0 +1,48 @@
+/** Opens the gateway's own endpoints on the public listener: documents, tokens, login and sessions. */
+
+import type { CorsConfig } from '../cors/section.ts';
+import { Endpoints } from '../endpoints/endpoints.ts';
+import { type Login, openLogin } from '../endpoints/login/open.ts';
+import { openRefresh } from '../endpoints/refresh/open-refresh.ts';
+import { tokenEndpointRows } from '../endpoints/token/compile.ts';
+import { wellKnownEndpoints } from '../endpoints/well-known.ts';
+import { OwnKeySet } from '../jwt/own-key-set.ts';
+import type { Keyring } from '../token/keyring.ts';
+import type { Contents } from './contents.ts';
+
+/** The sections that the endpoints are made from. */
+type EndpointSections = Parameters<typeof openLogin>[0] &
+  Parameters<typeof openRefresh>[0] &
+  Parameters<typeof tokenEndpointRows>[0] &
+  Parameters<typeof wellKnownEndpoints>[0]['config'] & { readonly cors?: CorsConfig | undefined };
+
+/** What the endpoints are made of. */
+type EndpointParts = Omit<Parameters<typeof openLogin>[2], 'refresh'> &
+  Parameters<typeof openRefresh>[1] &
+  Omit<Parameters<typeof tokenEndpointRows>[2], 'keyring' | 'ownKeys'> & {
+    readonly signingKeys: { readonly keyring: Keyring };
+    readonly ownKeys: ConstructorParameters<typeof OwnKeySet>[0];
+  };
+
+/** The endpoints of one configuration. */
+interface OpenedEndpoints extends Pick<Login, 'usersFile'> {
+  readonly endpoints: Endpoints;
+}
+
+/** Opens them. Reads no file: what is in those that the configuration names is handed in. */
+export function openEndpoints(
+  config: EndpointSections,
+  { clients, login: loginContents }: Pick<Contents, 'clients' | 'login'>,
+  parts: EndpointParts,
+): OpenedEndpoints {
+  const { issuer, responder, signingKeys, ownKeys } = parts;
+  const { keyring } = signingKeys;
+  const login = openLogin(config, loginContents, { ...parts, refresh: openRefresh(config, parts) });
+  const rows = [
+    ...wellKnownEndpoints({ responder, keyring, issuer, config }),
+    ...tokenEndpointRows(config, clients, { ...parts, keyring, ownKeys: new OwnKeySet(ownKeys) }),
+    ...login.endpoints,
+  ];
+  const preflight = config.cors === undefined ? null : responder.preflight.bind(responder);
+  return { endpoints: new Endpoints(config.basePath, rows, preflight), usersFile: login.usersFile };
+}
