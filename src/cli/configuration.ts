@@ -56,16 +56,11 @@ export async function loadConfiguration(path: string, io: CliIo, skipsFiles = fa
 /**
  * Reads and checks a configuration together with what is in the files that it names.
  *
- * @param inUse  the configuration that it is going to replace
  * @throws ConfigFault when the file cannot be read
  */
-export async function checkWithContents(
-  path: string,
-  io: CliIo,
-  inUse: LoadedConfig['config'] | null = null,
-): Promise<ReadResult> {
+export async function checkWithContents(path: string, io: CliIo): Promise<ReadResult> {
   const { readFiles } = await import('../process/read.ts');
-  return readFiles(await checkConfiguration(path, io, false), io.clocks, inUse);
+  return readFiles(await checkConfiguration(path, io, false), io.clocks);
 }
 
 /**

@@ -8,7 +8,8 @@ import type { LoadedConfig } from '../gateway/load.ts';
 import { counted } from '../lib/counted.ts';
 import type { ListenerAddress } from '../listener/listener.ts';
 import type { Instance } from '../process/instance.ts';
-import type { ReadInstance, ReadResult } from '../process/read.ts';
+import type { ReadInstance } from '../process/read.ts';
+import type { ReadAgain } from '../process/read-again.ts';
 import type { LossReports } from '../telemetry/line-blocks.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { LogConfig } from '../telemetry/section.ts';
@@ -248,9 +249,12 @@ function endSignals(): EndSignals {
   };
 }
 
-async function loadAgain(path: string, io: CliIo, inUse: LoadedConfig['config']): Promise<ReadResult> {
+async function loadAgain(path: string, io: CliIo, inUse: LoadedConfig['config']): Promise<ReadAgain> {
   if (path === '-') throw new ConfigFault('the configuration came from standard input and cannot be read again');
-  return checkWithContents(path, io, inUse);
+  const { readConfigText } = await import('../config/load.ts');
+  const { readAgain } = await import('../process/read-again.ts');
+  const text = readConfigText(resolve(io.cwd, path), path);
+  return readAgain({ text, options: { path, cwd: io.cwd, env: { ...io.env } } }, io.clocks, inUse);
 }
 
 /** @throws ConfigFault with one line for each mistake, without the lines of the file */

@@ -53,6 +53,9 @@ interface Written {
   readonly isIncomplete: boolean;
 }
 
+/** Makes findings with their places. */
+export type FindingSource = Pick<ConfigSource, 'problemAt'>;
+
 /** The text of one configuration, the values in it, and the findings about it so far. */
 export class ConfigSource {
   readonly text: string;

@@ -10,7 +10,7 @@ import { codes as authorization, sharedNames } from '../authorization/lint.ts';
 import { FileReader } from '../config/named-files.ts';
 import { formatPath, type KeyPath, type Problem } from '../config/problem.ts';
 import { valueAt } from '../config/report.ts';
-import type { ConfigSource } from '../config/source.ts';
+import type { FindingSource } from '../config/source.ts';
 import { type LoginFiles, readLogin } from '../endpoints/login/open.ts';
 import { NO_USERS } from '../endpoints/login/password/users-file.ts';
 import { readTokenEndpoint } from '../endpoints/token/compile.ts';
@@ -74,7 +74,7 @@ export async function readContents(draft: Draft, reader: FileReader): Promise<Co
 }
 
 /** Warnings about what a configuration and its files say together, but for those that it accepts. */
-export function contentWarnings(draft: Draft, { login }: Contents, source: ConfigSource): readonly Problem[] {
+export function contentWarnings(draft: Draft, { login }: Contents, source: FindingSource): readonly Problem[] {
   const code = authorization['subjects/shared-name'];
   if (draft.acceptWarnings?.includes(code.code) === true) return [];
   // The configuration alone was judged with its rules.

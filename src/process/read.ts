@@ -4,6 +4,7 @@ import { readAdminToken } from '../admin/token-file.ts';
 import { codes } from '../config/codes.ts';
 import { FileReader } from '../config/named-files.ts';
 import { byPosition, formatPath } from '../config/problem.ts';
+import type { FindingSource } from '../config/source.ts';
 import { contentWarnings, isKept, type ReadConfig, readContents } from '../gateway/contents.ts';
 import type { Draft } from '../gateway/draft.ts';
 import type { LoadedConfig, LoadResult } from '../gateway/load.ts';
@@ -29,11 +30,11 @@ export interface ReadResult extends LoadResult {
  *
  * @param inUse  the configuration that it is going to replace; `null` when there is none
  */
-export async function readFiles(
-  result: LoadResult,
+export async function readFiles<S extends FindingSource>(
+  result: Omit<LoadResult, 'source'> & { readonly source: S },
   clocks: Clocks,
   inUse: LoadedConfig['config'] | null = null,
-): Promise<ReadResult> {
+): Promise<Omit<ReadResult, 'source'> & { readonly source: S }> {
   const { loaded, problems, source, draft } = result;
   if (draft === null) return { ...result, loaded: null };
   const broken = problems.filter(({ severity }) => severity === 'error').map(({ path }) => path);

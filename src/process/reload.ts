@@ -3,6 +3,7 @@
  * with a mistake changes nothing; the log, the report and the metrics say so.
  */
 
+import { setImmediate } from 'node:timers/promises';
 import type { ApplyResult, ConfigurationReport, ReloadControl, ReloadReport } from '../admin/control.ts';
 import { errorLines } from '../config/render.ts';
 import { type FileWatch, watchFiles } from '../config/watch.ts';
@@ -12,7 +13,8 @@ import type { Clocks } from '../lib/clock.ts';
 import { toTimestamp } from '../lib/timestamp.ts';
 import { fileWatchReports } from '../telemetry/file-watch.ts';
 import { errorFields, type Logger } from '../telemetry/log.ts';
-import type { ReadInstance, ReadResult } from './read.ts';
+import type { ReadInstance } from './read.ts';
+import type { ReadAgain } from './read-again.ts';
 import type { ReloadSeries } from './series.ts';
 
 /** What a reloader works with. */
@@ -25,7 +27,7 @@ export interface ReloaderParts {
    * @param inUse  the configuration that is in use
    * @throws ConfigFault when the configuration file cannot be read
    */
-  readonly load: (inUse: LoadedConfig['config']) => Promise<ReadResult>;
+  readonly load: (inUse: LoadedConfig['config']) => Promise<ReadAgain>;
   /**
    * Applies a configuration in every process that serves.
    *
@@ -122,6 +124,8 @@ export class Reloader implements ReloadControl {
       if (results.every(({ problem }) => problem !== null)) return this.#notApplied(results, null);
       this.#inUse = loaded;
       this.#loadedAtMs = clocks.wallMs();
+      // Requests that came while it was applied do not wait for this, too.
+      await setImmediate();
       this.#needRestart = changesThatNeedRestart(this.#parts.initial.config, loaded.config);
     } catch (fault) {
       return this.#notApplied(results, fault);

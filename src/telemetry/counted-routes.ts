@@ -65,6 +65,7 @@ export class CountedRoutes {
       this.of(route, labels);
       if (share.isUsed) await share.next();
     }
+    await share.next();
   }
 
   /** Takes these for all there are from now on. */

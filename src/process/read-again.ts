@@ -1,0 +1,55 @@
+/**
+ * Reads a configuration for a reload. A long one is loaded on a thread: with thousands of routes that takes a second, in
+ * which the event loop would serve nobody.
+ */
+
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { type Code, formatPath, type KeyPath, type Problem } from '../config/problem.ts';
+import { wholeDraft } from '../gateway/draft.ts';
+import { type LoadedConfig, loadConfig } from '../gateway/load.ts';
+import type { Clocks } from '../lib/clock.ts';
+import type { LoadAnswer, LoadJob } from './load-thread.ts';
+import { type ReadInstance, readFiles } from './read.ts';
+
+/** In TypeScript when run from source, in JavaScript when built. */
+const THREAD = new URL(`./load-thread${extname(import.meta.url)}`, import.meta.url);
+
+/** About a hundred routes. A shorter text is loaded in less time than a thread takes to start. */
+const LONG_TEXT = 16 * 1024;
+
+/** A configuration that was read again, or what is wrong with it. */
+export type ReadAgain = LoadAnswer & { readonly loaded: ReadInstance | null };
+
+/** Reads a configuration and the files that it names. @param inUse  the configuration that it is going to replace */
+export async function readAgain(job: LoadJob, clocks: Clocks, inUse: LoadedConfig['config']): Promise<ReadAgain> {
+  if (job.text.length >= LONG_TEXT) {
+    const { loaded, ...answer } = await loadOnThread(job);
+    if (loaded === null) return { ...answer, loaded };
+    const draft = wholeDraft(loaded.config);
+    const read = await readFiles({ ...answer, loaded, draft, source: { problemAt: withoutPlace } }, clocks, inUse);
+    if (read.loaded !== null) return read;
+    // What is wrong in a file has its place in the text, which the thread took with it.
+  }
+  return readFiles(loadConfig(job.text, job.options), clocks, inUse);
+}
+
+/** @throws Error, as a rejection, when the thread ends before it has answered */
+function loadOnThread(job: LoadJob): Promise<LoadAnswer> {
+  return new Promise((resolve, reject) => {
+    const thread = new Worker(THREAD, { name: 'load-configuration', workerData: job });
+    thread.on('message', resolve).on('error', reject);
+    thread.on('exit', () => reject(new Error('the thread that loads the configuration ended before it had answered')));
+  });
+}
+
+const withoutPlace = ({ code, severity }: Code, path: KeyPath, message: string, hint: string | null): Problem => ({
+  severity,
+  code,
+  path: formatPath(path),
+  line: 1,
+  column: 1,
+  endColumn: 1,
+  message,
+  hint,
+});

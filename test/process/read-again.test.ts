@@ -1,0 +1,65 @@
+/** A reload of a long configuration: the same as of a short one, without holding up the event loop. */
+
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { stringify } from 'yaml';
+import { loadConfig } from '../../src/gateway/load.ts';
+import { systemClocks } from '../../src/lib/clock.ts';
+import { readFiles } from '../../src/process/read.ts';
+import { readAgain } from '../../src/process/read-again.ts';
+import { temporaryDirectory } from '../cli/support.ts';
+import { testConfig } from '../support/gateway.ts';
+
+const routes = (count: number) =>
+  Array.from({ length: count }, (_, index) => ({
+    id: `r${index}`,
+    match: { path: `/services/${index}` },
+    credential: index % 2 === 0 ? 'none' : 'session',
+  }));
+
+async function both(count: number, more: Record<string, unknown> = {}) {
+  const directory = temporaryDirectory();
+  writeFileSync(join(directory, 'bad.pem'), 'not a certificate');
+  const text = stringify(testConfig({ routes: routes(count), config: more }));
+  const options = { path: join(directory, 'sallyport.yaml'), cwd: directory, env: {} };
+  const inline = await readFiles(loadConfig(text, options), systemClocks);
+  const inUse = loadConfig(stringify(testConfig({})), options).loaded?.config;
+  if (inUse === undefined) throw new Error('the fixture is not valid');
+  return { inline, again: await readAgain({ text, options }, systemClocks, inUse) };
+}
+
+describe.each([10, 150])('R10: %i routes read for a reload', (count) => {
+  test('give what they give at start', async () => {
+    const { inline, again } = await both(count);
+    expect(again.loaded?.hash).toBe(inline.loaded?.hash);
+    expect(again.loaded?.config).toEqual(inline.loaded?.config);
+    expect(again.loaded?.effective).toEqual(inline.loaded?.effective);
+    expect(again.loaded?.watched).toEqual(inline.loaded?.watched);
+    expect(again.files).toEqual(inline.files);
+  });
+
+  test('have the same mistakes at the same places, in the text and in named files', async () => {
+    const upstreams = { app: { endpoints: ['https://127.0.0.1:9'], tls: { caFile: 'bad.pem' } } };
+    const onlyFiles = await both(count, { upstreams });
+    expect(onlyFiles.inline.problems.some(({ code }) => code === 'config/file')).toBe(true);
+    expect(onlyFiles.again).toMatchObject({ loaded: null, problems: onlyFiles.inline.problems });
+    const inText = await both(count, { upstreams, bogus: 1 });
+    expect(inText.inline.problems.map(({ code }) => code)).toContain('config/unknown-key');
+    expect(inText.again).toMatchObject({ loaded: null, problems: inText.inline.problems });
+  });
+});
+
+test('R10: while a long configuration is read, the event loop goes on', async () => {
+  const text = stringify(testConfig({ routes: routes(1_500) }));
+  const options = { path: '/tmp/sallyport.yaml', cwd: '/tmp', env: {} };
+  const inUse = loadConfig(stringify(testConfig({})), options).loaded?.config;
+  if (inUse === undefined) throw new Error('the fixture is not valid');
+  let turns = 0;
+  const timer = setInterval(() => (turns += 1), 1);
+  const { loaded } = await readAgain({ text, options }, systemClocks, inUse);
+  clearInterval(timer);
+  expect(loaded?.config.routes).toHaveLength(1_500);
+  // Loaded on the loop, the timer would not fire at all.
+  expect(turns).toBeGreaterThan(20);
+});
