@@ -312,7 +312,7 @@ const FAULTS = {
     status: 503,
     title: 'Temporarily unavailable',
     detail:
-      'Sessions cannot be checked, opened or ended right now. Nothing has changed: whoever was logged in still is. Try again shortly.',
+      'Sessions cannot be checked, opened or ended right now. Nothing has changed: users who were logged in still are. Try again shortly.',
     logLevel: 'error',
     retryAfterSec: 2,
     alert: true,

@@ -3,8 +3,9 @@
  *
  * `Origin` and `Sec-Fetch-Site` must agree where both are sent. A page with `Referrer-Policy: no-referrer` sends
  * `Origin: null` even to its own origin (Fetch §3.2): there the browser vouches for it with `Sec-Fetch-Site: same-origin`,
- * which no page of another origin can send. Ours is the public origin of the configuration, never what the Host header says. The same rule guards WebSocket handshakes, which are GETs that no CORS preflight covers
- * (cross-site WebSocket hijacking).
+ * which no page of another origin can send. The gateway's own origin is the one in the configuration, never what the Host header
+ * says. The same rule guards WebSocket handshakes: they are GETs, and no CORS preflight covers them (cross-site WebSocket
+ * hijacking).
  *
  * @see test/attack/csrf.test.ts (CSRF-01 … CSRF-17, WS-02 … WS-04)
  */

@@ -1,6 +1,6 @@
 /**
- * A queue whose places are shared fairly: groups take turns, and within a group its members do. Who fills the queue gives
- * up places to those who have fewer, so no group can keep another one out.
+ * A queue that shares its places fairly: groups take turns, and so do the members within a group. A group that fills the queue
+ * gives up places to groups with fewer, so no group can keep another one out.
  */
 
 /** A level of the queue: the items of one member, or the members of one group by name. */
@@ -33,8 +33,8 @@ class Share<T> {
   }
 
   /**
-   * Makes room for an item on the path: takes the newest item of the member that has most. Nothing, if the members on the path
-   * would then have as many.
+   * Makes room for an item on the path: takes the newest item of the largest member. Takes nothing if the member on the path
+   * would then be as large.
    */
   giveUp(path: readonly string[], depth: number): T | undefined {
     const name = path[depth];
@@ -58,7 +58,7 @@ class Share<T> {
     return this.#taken(item);
   }
 
-  /** The member that has most, of those that have equally many the named one; `undefined` in its place when there is none. */
+  /** The largest member; among equals the named one. `undefined` in its place when there is none. */
   #largest(name: string): [string, Share<T> | undefined] {
     let largest: [string, Share<T> | undefined] = [name, this.#members.get(name)];
     for (const entry of this.#members) if (entry[1].size > (largest[1]?.size ?? 0)) largest = entry;
@@ -80,12 +80,12 @@ export class FairQueue<T extends object> {
   }
 
   /**
-   * Adds an item. A full queue admits it only if its group, or its member within the group, has fewer items than another one,
-   * which then gives up its newest.
+   * Adds an item. A full queue admits it only if its group, or its member within the group, has fewer items than another, which
+   * then gives up its newest.
    *
    * @param path  names of the group and the member
    * @param max   items that the queue holds
-   * @returns the item that has to leave: `null` when there is room, the new one when it is not admitted
+   * @returns the item that has to leave; `null` when there is room, and the new item itself when it is not admitted
    */
   add(item: T, path: readonly string[], max: number): T | null {
     const isFull = this.size >= max;

@@ -39,6 +39,7 @@ beforeAll(async () => {
     upstream: originOf(upstream),
     routes: [
       { id: 'public', match: { path: '/public' }, credential: 'none' },
+      { id: 'admin', match: { path: '/admin' }, credential: 'session', allow: { roles: ['admin'] } },
       { id: 'app', match: { path: '/' }, credential: 'session' },
     ],
     config: {
@@ -367,7 +368,9 @@ describe('our pages', () => {
     '/auth/logged-out',
     '/auth/sessions',
     '/auth/login?return_to=%2Fx',
+    '/auth/login?ended=1',
     '/auth/nothing',
+    '/admin',
   ];
 
   async function visitAll(visit: (page: Page, what: string) => Promise<void>, options = {}): Promise<void> {
@@ -431,7 +434,9 @@ describe('our pages', () => {
       requests.length = 0;
       await page.goto(`${origin}${path}`);
       expect(
-        requests.filter((url) => !url.endsWith('/favicon.ico')).every((url) => url.startsWith(`${origin}/auth/`)),
+        requests
+          .filter((url) => !url.endsWith('/favicon.ico'))
+          .every((url) => url === `${origin}${path}` || url.startsWith(`${origin}/auth/`)),
       ).toBe(true);
       expect(await page.locator('script, img, link, iframe').count()).toBe(0);
     }

@@ -158,7 +158,7 @@ describe('A3: a login while the store does not answer', () => {
     expect(page).toContain('value="alice"');
     expect(page).toContain('name="return_to" value="/orders?a=1"');
     expect(page).not.toContain(PASSWORD);
-    expect(page).not.toMatch(/still logged in|still is/);
+    expect(page).not.toMatch(/still logged in|still are/);
     const [line] = stage.gateway.log.records.filter(({ status }) => status === 503);
     expect(line).toMatchObject({ reason: 'store_unavailable' });
   });

@@ -1,4 +1,4 @@
-/** Reads and opens the login of one configuration: the ways to open a session, and the endpoints that sessions are opened, seen and ended by. */
+/** Reads and opens the login of one configuration: the ways to log in, and the endpoints that open, show and end sessions. */
 
 import { type KnownClient, readClient } from '../../authentication/client/clients.ts';
 import type { ServiceTokens } from '../../authentication/service-token/service-tokens.ts';

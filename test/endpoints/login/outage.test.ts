@@ -43,7 +43,7 @@ describe('while Redis does not answer', () => {
       }
       const page = await stage.send('POST', '/auth/logout', [cookie, ...FROM_OUR_PAGE]);
       expect([page.status, page.headers.has('set-cookie')]).toEqual([503, false]);
-      expect(page.body.toString()).toContain('Nothing has changed: whoever was logged in still is.');
+      expect(page.body.toString()).toContain('Nothing has changed: users who were logged in still are.');
     } finally {
       redis.thaw();
     }
