@@ -105,7 +105,7 @@ export async function handle(exchange: Exchange, pipeline: Pipeline): Promise<vo
     const token = given instanceof Promise ? await given : given;
     if (token instanceof Denial) return responder.denial(exchange, token);
 
-    pipeline.outlet.forward(exchange, request, permit, target, token);
+    pipeline.outlet.forward(exchange, request, permit, target, token, pipeline.tokens);
   } catch (thrown) {
     responder.fault(exchange, asGatewayFault(thrown));
   }

@@ -35,6 +35,11 @@ export class DestinationTokens implements TokenSource {
     if (token === undefined || principal.credential === null) throw new TypeError('not a destination');
     return token.get(principal.credential.compact);
   }
+
+  refused({ principal, route }: Permit, token: CompactToken): boolean {
+    const source = this.#byIndex[route.index - this.#firstIndex];
+    return source?.refused(principal.credential?.compact ?? null, token) === true;
+  }
 }
 
 /** The token of one destination. */
@@ -76,6 +81,11 @@ export class DestinationToken {
     if (token instanceof Promise) return this.#counted(token);
     this.#events.onResult(token instanceof Denial ? 'refused' : 'reused');
     return token;
+  }
+
+  /** The destination has refused a token. @returns whether another one can be asked for */
+  refused(presented: CompactToken | null, token: CompactToken): boolean {
+    return this.#source.refused(presented, token);
   }
 
   /** Ends fetches in progress. */

@@ -71,6 +71,11 @@ export class ExchangedTokens implements Source {
     return result instanceof Promise ? this.#waited(key, exchanged, result) : result;
   }
 
+  refused(presented: CompactToken | null, token: CompactToken): boolean {
+    if (presented === null) return this.#fallback?.refused(null, token) === true;
+    return this.#kept.peek(hash('sha256', presented, 'base64url'))?.token.refused(null, token) === true;
+  }
+
   /** Checks that need no request. Only the authorization server can accept a token. */
   #problemOf(subject: UnverifiedClaims): Denial | null {
     if (expiryOf(subject) <= this.#wallMs()) return SUBJECT_OVER;

@@ -8,6 +8,7 @@ import { Denial } from '../errors.ts';
 import type { CompactToken } from '../lib/bearer.ts';
 import type { Clock } from '../lib/clock.ts';
 import { TOKEN_REUSE_SHARE } from '../lib/token-limits.ts';
+import type { Source } from './token-parts.ts';
 import { type UnverifiedClaims, unverifiedClaims } from './unverified.ts';
 
 /** A token and its expiry. */
@@ -30,8 +31,11 @@ export interface DestinationTokenEvents {
 /** A token with less time left is not sent: it has to arrive, and clocks differ. */
 const MIN_LEFT_MS = 1_000;
 
+/** How often a destination is believed that a token is bad: one that refuses every token must not cost a fetch per call. */
+const REFUSED_EVERY_MS = 10_000;
+
 /** A place for one token. */
-export class KeptToken {
+export class KeptToken implements Source {
   readonly #obtain: () => Promise<DatedToken | Denial>;
   readonly #revoked: KnownRevocations;
   readonly #wallMs: Clock;
@@ -40,6 +44,7 @@ export class KeptToken {
   /** Wall clock, in whole seconds: what was made after this is from the future, since the clock was set back. */
   #obtainedAtMs = 0;
   #reuseUntilMs = 0;
+  #refusedAtMs = Number.NEGATIVE_INFINITY;
   #underWay: Promise<CompactToken | Denial> | null = null;
 
   /** @param obtain  requests a new one; a Denial when its principal may have none; a rejection is a fault */
@@ -65,6 +70,20 @@ export class KeptToken {
       this.#underWay = null;
     });
     return this.#underWay;
+  }
+
+  /**
+   * Drops a token that the destination has answered with 401: its key was replaced, or it was revoked there.
+   *
+   * @returns whether another one can be asked for: not when the last one was dropped for this a moment ago
+   */
+  refused(_presented: CompactToken | null, compact: CompactToken): boolean {
+    if (this.#token?.compact !== compact) return true;
+    const nowMs = this.#wallMs();
+    if (Math.abs(nowMs - this.#refusedAtMs) < REFUSED_EVERY_MS) return false;
+    this.#refusedAtMs = nowMs;
+    this.#token = null;
+    return true;
   }
 
   async #renew(): Promise<CompactToken | Denial> {

@@ -1,5 +1,6 @@
 /** Service tokens that the gateway signs for the workload: `sub` is the workload, `aud` the destination's audience. */
 
+import type { CompactToken } from '../lib/bearer.ts';
 import type { Clocks } from '../lib/clock.ts';
 import type { Keyring } from '../token/keyring.ts';
 import { KeptToken } from './kept-token.ts';
@@ -42,5 +43,9 @@ export class OwnToken implements Source {
       this.#kept = this.#newToken();
     }
     return this.#kept.get();
+  }
+
+  refused(_presented: CompactToken | null, token: CompactToken): boolean {
+    return this.#kept.refused(null, token);
   }
 }

@@ -45,6 +45,11 @@ export class ProjectedToken {
     return this.#reading;
   }
 
+  /** kubelet makes another one when it is time: the file is read again soon enough. */
+  refused(): boolean {
+    return false;
+  }
+
   #isAlive(): boolean {
     return this.#clocks.wallMs() + MIN_LEFT_MS < this.#expiresAtMs;
   }

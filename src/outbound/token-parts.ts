@@ -24,4 +24,10 @@ export interface TokenParts {
 export interface Source {
   /** @param presented  the token that the call carried, not verified; `null` for none */
   get(presented: CompactToken | null): Token;
+  /**
+   * Notes that the destination has refused a token, so that it is not sent again.
+   *
+   * @returns whether `get` may give another one
+   */
+  refused(presented: CompactToken | null, token: CompactToken): boolean;
 }

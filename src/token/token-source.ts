@@ -16,4 +16,11 @@ export interface TokenSource {
    * @throws DependencyFault when it is unavailable now
    */
   forPermit(permit: Permit): CompactToken | null | Denial | Promise<CompactToken | null | Denial>;
+  /**
+   * Notes that the receiver of a token has answered with 401, so that it is not sent again. Left out where tokens are not
+   * kept for long enough to go bad.
+   *
+   * @returns whether another one can be asked for
+   */
+  refused?(permit: Permit, token: CompactToken): boolean;
 }

@@ -12,7 +12,7 @@ import type { Exchange } from '../exchange.ts';
 import type { CompactToken } from '../lib/bearer.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
-import { type ForwardHooks, Forwarding, type ForwardingOwner } from './forwarding.ts';
+import { type ForwardHooks, Forwarding, type ForwardingOwner, type TokenOrigin } from './forwarding.ts';
 import { RequestBody } from './request-body.ts';
 import { upstreamRequestHeaders } from './request-headers.ts';
 import type { Tunnel } from './tunnel.ts';
@@ -58,6 +58,7 @@ export class Forwarder implements ForwardingOwner {
    *
    * @param target  path and query for the upstream: the canonical one, rewritten if the route says so
    * @param token   compact upstream token; `null` when the request carries none
+   * @param tokens  where it is from: asked for another one when the server refuses it
    */
   forward(
     exchange: Exchange,
@@ -65,6 +66,7 @@ export class Forwarder implements ForwardingOwner {
     permit: Permit,
     target: string,
     token: CompactToken | null,
+    tokens: TokenOrigin,
   ): void {
     // The client may have left while its credential was looked up; nothing later would abort the upstream request.
     if (exchange.isOver) return;
@@ -86,7 +88,7 @@ export class Forwarder implements ForwardingOwner {
             // A route without an idle timeout means its answers.
             takeTimeoutMs: route.idleTimeoutMs || upstream.config.timeouts.idle,
           });
-    new Forwarding(this, exchange, request, permit, upstream, target, headers, body).start();
+    new Forwarding(this, exchange, request, permit, upstream, target, headers, body, token, tokens).start();
   }
 
   /**

@@ -1,11 +1,16 @@
-/** One forward under way: the handler of undici's callbacks, and so the only place that knows how far it has come. */
+/**
+ * One forward under way: the handler of undici's callbacks, and so the only place that knows how far it has come.
+ *
+ * Long because what each callback may do depends on how far the others have come.
+ */
 
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { Permit } from '../authorization/permit.ts';
-import { Denial, type GatewayFault, UpstreamFault } from '../errors.ts';
+import { asGatewayFault, Denial, type GatewayFault, UpstreamFault } from '../errors.ts';
 import type { Abortable, Exchange } from '../exchange.ts';
+import type { CompactToken } from '../lib/bearer.ts';
 import type { Clock } from '../lib/clock.ts';
 import { notePassed } from '../lib/passing-bytes.ts';
 import type { KnownPrincipal, OpenStream, StreamEnding } from '../principal.ts';
@@ -33,6 +38,13 @@ export interface ForwardHooks {
   readonly watch: (principal: KnownPrincipal, stream: OpenStream) => () => void;
 }
 
+/** Where the token of a request is from. */
+export interface TokenOrigin {
+  forPermit(permit: Permit): CompactToken | null | Denial | Promise<CompactToken | null | Denial>;
+  /** The server has answered a token with 401. Returns whether another one can be asked for. */
+  refused?(permit: Permit, token: CompactToken): boolean;
+}
+
 /** What the forwards of one outlet share. */
 export interface ForwardingOwner {
   /** Names of the cookies that only the gateway sets. */
@@ -41,6 +53,8 @@ export interface ForwardingOwner {
   readonly monotonicMs: Clock;
   /** Open tunnels. */
   readonly tunnels: Set<Tunnel>;
+  /** Decides which headers are sent. */
+  prepare(exchange: Exchange, request: ScreenedRequest, permit: Permit, token: CompactToken | null): string[] | Denial;
   /** Has a forward settled at the end of this turn of the event loop. */
   settleSoon(forwarding: Forwarding): void;
 }
@@ -58,6 +72,8 @@ const EVENT_STREAM = /^text\/event-stream/i;
  */
 const MAX_WHOLE_BODY_BYTES = 8 * 1024;
 
+const TOKEN_REFUSED = new Error('token refused');
+
 const WAITED_TOO_LONG = new Denial('overloaded', 'waited too long for a connection to the upstream');
 
 /** One request on its way to a server and its answer on the way back. */
@@ -70,11 +86,15 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
   readonly #upstream: Upstream;
   readonly #target: string;
   /** Flat name, value list; the first is Host. */
-  readonly #headers: string[];
+  #headers: string[];
   readonly #body: RequestBody | null;
+  readonly #token: CompactToken | null;
+  readonly #tokens: TokenOrigin;
   #server: UpstreamServer | null = null;
   #controller: Dispatcher.DispatchController | null = null;
   #hasRetried = false;
+  /** The server has refused the token, and the request is to be sent again with another one. */
+  #isTokenRefused = false;
   /** Whether its connection carried a request before. */
   #isOnKeptConnection = false;
   #isAnswered = false;
@@ -98,6 +118,8 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
     target: string,
     headers: string[],
     body: RequestBody | null,
+    token: CompactToken | null,
+    tokens: TokenOrigin,
   ) {
     this.#owner = owner;
     this.#exchange = exchange;
@@ -107,6 +129,8 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
     this.#target = target;
     this.#headers = headers;
     this.#body = body;
+    this.#token = token;
+    this.#tokens = tokens;
   }
 
   /** Sends it to the server that has least to do; if it has a body, not before that has begun to arrive. */
@@ -196,6 +220,11 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
       controller.abort(new UpstreamFault('upstream_protocol', 'transfer coding that was not asked for'));
       return;
     }
+    if (status === 401 && this.#mayRenewToken()) {
+      this.#isTokenRefused = true;
+      controller.abort(TOKEN_REFUSED);
+      return;
+    }
     // A 204 has no length (RFC 9110 §8.6): a client that believed one would wait for what never comes (SMG-39).
     if (status === 204) received['content-length'] = undefined;
     this.#exchange.firstByteMs = this.#owner.monotonicMs();
@@ -252,6 +281,10 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
     this.#upstream.waiting.leave(this);
     this.#release();
     if (this.#isOver) return;
+    if (this.#isTokenRefused) {
+      void this.#sendWithOtherToken();
+      return;
+    }
     const wasSent = this.#controller !== null;
     const failure = forwardFailure(error, wasSent);
     if (!wasSent && failure instanceof UpstreamFault) failed?.noteFailure();
@@ -265,6 +298,36 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
     this.#controller = null;
     this.#owner.hooks.onRetry(this.#upstream.name, retry);
     this.#dispatch(this.#upstream.choose(failed));
+  }
+
+  /** Whatever comes of it, the token that was refused is not kept. A body that was read cannot be sent again. */
+  #mayRenewToken(): boolean {
+    if (this.#token === null || this.#hasRetried) return false;
+    return this.#tokens.refused?.(this.#permit, this.#token) === true && this.#body === null;
+  }
+
+  async #sendWithOtherToken(): Promise<void> {
+    this.#isTokenRefused = false;
+    this.#hasRetried = true;
+    this.#isAnswered = false;
+    this.#controller = null;
+    const { hooks } = this.#owner;
+    hooks.onRetry(this.#upstream.name, 'token_refused');
+    try {
+      const token = await this.#tokens.forPermit(this.#permit);
+      // The client may have left in the meantime.
+      if (this.#isOver) return;
+      const headers =
+        token instanceof Denial ? token : this.#owner.prepare(this.#exchange, this.#request, this.#permit, token);
+      if (headers instanceof Denial) {
+        this.#fail(headers);
+        return;
+      }
+      this.#headers = headers;
+      this.#dispatch(this.#upstream.choose());
+    } catch (thrown) {
+      if (!this.#isOver) this.#fail(asGatewayFault(thrown));
+    }
   }
 
   #retryReason(failure: Denial | GatewayFault): RetryReason | null {

@@ -4,7 +4,7 @@
  */
 
 /** Why a request was sent a second time. */
-export const RETRY_REASONS = ['not_connected', 'kept_connection_closed'] as const;
+export const RETRY_REASONS = ['not_connected', 'kept_connection_closed', 'token_refused'] as const;
 /** One of {@link RETRY_REASONS}. */
 export type RetryReason = (typeof RETRY_REASONS)[number];
 
