@@ -9,7 +9,7 @@
  */
 
 import { isDeepStrictEqual } from 'node:util';
-import type { AcceptedCredential } from '../authentication/kinds.ts';
+import type { AcceptedCredential, CredentialRule } from '../authentication/kinds.ts';
 import { Denial } from '../errors.ts';
 import type { CanonicalPath } from '../sanitize/path.ts';
 import type { Route } from './route.ts';
@@ -122,33 +122,70 @@ function rewritten({ route, pattern }: RouteEntry<Route>, path: string): string 
   return result instanceof Denial ? null : result;
 }
 
+/** Whether the first of two routes admits nobody, and passes nothing, that the second would not. */
+type Comparison = (one: Route, other: Route) => boolean;
+
+const irrelevant: Comparison = () => true;
+const equal =
+  (key: keyof Route): Comparison =>
+  (one, other) =>
+    isDeepStrictEqual(one[key], other[key]);
+/** Off is stricter than on. */
+const off =
+  (key: 'allowsWebSocket' | 'passesAuthorization' | 'relaysSessionCookie'): Comparison =>
+  (one, other) =>
+    !one[key] || other[key];
+
+const bodyLimit = ({ maxBodyBytes }: Route) => maxBodyBytes ?? Number.POSITIVE_INFINITY;
+
 /**
- * Whether a route admits nobody and passes nothing that another one would not, on the same upstream. Rules that differ
- * are not weighed against each other: then the answer is no.
+ * By what a route says: the compiler asks for each. Rules that differ are not weighed against each other; then the answer
+ * is no. `rewrite` is judged by what it sends, methods by the match.
  */
-function isAtLeastAsStrict(one: Route, other: Route): boolean {
-  if (one === other) return true;
-  return (
-    asksNoLess(one, other) &&
-    (one.checksOrigin || !other.checksOrigin) &&
-    (one.allowsWebSocket ? other.allowsWebSocket : true) &&
-    (!one.passesAuthorization || other.passesAuthorization) &&
-    (!one.relaysSessionCookie || other.relaysSessionCookie) &&
-    (one.maxBodyBytes ?? Number.POSITIVE_INFINITY) <= (other.maxBodyBytes ?? Number.POSITIVE_INFINITY) &&
-    one.upstream === other.upstream &&
-    isDeepStrictEqual(one.requestHeaders, other.requestHeaders) &&
-    isDeepStrictEqual(one.responseHeaders, other.responseHeaders)
-  );
-}
+const COMPARISONS: { readonly [K in keyof Route]: Comparison } = {
+  id: irrelevant,
+  index: irrelevant,
+  methods: irrelevant,
+  hasOwnMethods: irrelevant,
+  leavesOtherMethods: irrelevant,
+  credential: ({ credential }, other) => asksNoLess(credential, other.credential),
+  allow: (one, { allow }) => allow === null || isDeepStrictEqual(one.allow, allow),
+  upstream: equal('upstream'),
+  // Whatever of the principal is sent: it is the same principal, who was admitted.
+  audience: irrelevant,
+  upstreamToken: irrelevant,
+  tokenHeader: irrelevant,
+  identityHeaders: irrelevant,
+  hostHeader: equal('hostHeader'),
+  namesClient: equal('namesClient'),
+  rewrite: irrelevant,
+  requestHeaders: equal('requestHeaders'),
+  responseHeaders: equal('responseHeaders'),
+  firstByteTimeoutMs: irrelevant,
+  idleTimeoutMs: irrelevant,
+  maxBodyBytes: (one, other) => bodyLimit(one) <= bodyLimit(other),
+  allowsWebSocket: off('allowsWebSocket'),
+  checksOrigin: (one, other) => one.checksOrigin || !other.checksOrigin,
+  allowsEncodedSlash: irrelevant,
+  allowsSemicolon: irrelevant,
+  cors: (one, other) => one.cors === null || one.cors === other.cors,
+  passesAuthorization: off('passesAuthorization'),
+  relaysSessionCookie: off('relaysSessionCookie'),
+  onUnauthenticated: irrelevant,
+};
+
+const ALL_COMPARISONS = Object.values(COMPARISONS);
+
+const isAtLeastAsStrict: Comparison = (one, other) =>
+  one === other || ALL_COMPARISONS.every((holds) => holds(one, other));
 
 const RANKS = { public: 0, optional: 1, required: 2 } as const;
 
-function asksNoLess(one: Route, other: Route): boolean {
-  if (other.allow !== null && !isDeepStrictEqual(one.allow, other.allow)) return false;
-  if (other.credential.kind === 'public') return true;
+function asksNoLess(one: CredentialRule, other: CredentialRule): boolean {
+  if (other.kind === 'public') return true;
   return (
-    RANKS[one.credential.kind] >= RANKS[other.credential.kind] &&
-    one.credential.accepts.every((accepted) => other.credential.accepts.some((known) => isSame(accepted, known)))
+    RANKS[one.kind] >= RANKS[other.kind] &&
+    one.accepts.every((accepted) => other.accepts.some((known) => isSame(accepted, known)))
   );
 }
 

@@ -145,6 +145,7 @@ describe('what the upstream may read decides', () => {
     ['a larger body', { bodyLimit: '2MiB' }],
     ['a session cookie from the upstream', { relaySessionCookie: true }],
     ['other request headers', { requestHeaders: { set: { 'X-Internal': 'yes' } } }],
+    ['answers that pages of other origins may read', { cors: { origins: ['https://partner.example'] } }],
     ['other response headers', { responseHeaders: { remove: ['Content-Security-Policy'] } }],
   ])('S6: a route with %s is not the stricter one', ([, rest]) => {
     const plain = { webSocket: false, bodyLimit: '1MiB' };
