@@ -32,7 +32,7 @@ export interface Pipeline {
   readonly sanitizer: Pick<Sanitizer, 'screen'>;
   readonly endpoints: Pick<Endpoints, 'match'>;
   readonly routes: RouteTable<Route>;
-  readonly limits: Pick<Limits, 'begun' | 'identified'>;
+  readonly limits: Pick<Limits, 'begun' | 'routed' | 'identified'>;
   readonly authenticator: Authenticator;
   readonly authorizer: Authorizer;
   readonly tokens: TokenSource;
@@ -87,7 +87,7 @@ export async function handle(exchange: Exchange, pipeline: Pipeline): Promise<vo
     const { route, pattern } = match instanceof Denial ? found : match;
     exchange.route = route;
     exchange.enter(pipeline.series.routes[route.index] as RouteMetrics);
-    const target = match instanceof Denial ? match : upstreamTarget(request, route, pattern);
+    const target = match instanceof Denial ? match : admittedTarget(exchange, request, route, pattern, pipeline);
     if (target instanceof Denial) return responder.denial(exchange, target);
 
     // Only what has to wait is awaited: with a cached session and a token in reuse, nothing is.
@@ -130,6 +130,15 @@ function decidingEntry(
   const isReserved = (path: string) => endpoints.match({ ...request, target: { ...request.target, path } }) !== null;
   return matchReadings(routes, found, request, isReserved);
 }
+
+/** What the upstream will be asked for, if the route has room for one more request. */
+const admittedTarget = (
+  exchange: Exchange,
+  request: ScreenedRequest,
+  route: Route,
+  pattern: RoutePattern,
+  { limits }: Pipeline,
+): string | Denial => limits.routed(exchange, route) ?? upstreamTarget(request, route, pattern);
 
 /** What the upstream will be asked for, if the route admits a request of this form. */
 function upstreamTarget(request: ScreenedRequest, route: Route, pattern: RoutePattern): string | Denial {

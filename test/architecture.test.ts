@@ -32,7 +32,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cors: ['authentication', 'config'],
   routing: ['authentication', 'config', 'cors', 'sanitize'],
   'exchange.ts': ['principal.ts', 'routing', 'sanitize', 'telemetry'],
-  limits: ['exchange.ts', 'principal.ts', 'telemetry'],
+  limits: ['config', 'exchange.ts', 'principal.ts', 'routing', 'telemetry'],
   authorization: ['authentication', 'config', 'principal.ts', 'routing', 'sanitize'],
   token: ['authentication', 'authorization', 'config', 'jwt', 'principal.ts', 'telemetry'],
   upstream: ['authorization', 'config', 'exchange.ts', 'principal.ts', 'routing', 'sanitize', 'telemetry'],

@@ -21,6 +21,7 @@ import { login } from '../endpoints/login/section.ts';
 import { refresh } from '../endpoints/refresh/section.ts';
 import { basePath } from '../endpoints/section.ts';
 import { tokenEndpoint } from '../endpoints/token/section.ts';
+import { routeLimit } from '../limits/section.ts';
 import { publicListener, redirectListener } from '../listener/http1/section.ts';
 import { outbound } from '../outbound/section.ts';
 import { ROUTE_KEYS } from '../routing/section.ts';
@@ -41,6 +42,7 @@ const ROUTE = z.strictObject({
     description: 'Who may use the route. All keys must hold. Left out: every principal that the credential admits.',
   }),
   ...otherKeys,
+  maxRequests: routeLimit(),
 });
 
 const listeners = (context: SchemaContext) =>

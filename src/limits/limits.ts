@@ -1,18 +1,20 @@
 /**
- * limits: how many requests one client and one session may have in progress in this process.
+ * limits: how many requests one client, one session and one route may have in progress in this process.
  *
  * A request counts for the address of its client until it is known whose it is; then it counts for its session, or, if a
  * service makes it, for nobody: users behind one address are not one client, and a service is trusted with its pace. In: an
- * exchange at two points of its way. Out: `null`, or a Denial `too_many_in_progress`.
+ * exchange at three points of its way. Out: `null`, or a Denial `too_many_in_progress` | `overloaded`.
  */
 
 import { Denial } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import { Places } from '../lib/places.ts';
 import type { Principal } from '../principal.ts';
+import type { Route } from '../routing/route.ts';
 import type { LimitKind, LimitSeries } from './series.ts';
 
 const OF_CLIENT = new Denial('too_many_in_progress', 'too many requests of the client address or its network');
+const OF_ROUTE = new Denial('overloaded', 'too many requests in progress on the route');
 const OF_SESSION = new Denial('too_many_in_progress', 'too many requests of the session');
 
 /** What is in progress now. It outlives configurations, as requests do. */
@@ -25,6 +27,8 @@ export class InProgress {
 export interface LimitRules {
   readonly perClient: number;
   readonly perSession: number;
+  /** By `index` of the route; `undefined` is no limit. */
+  readonly perRoute: readonly (number | undefined)[];
 }
 
 /** Counts requests in progress, and refuses those that are too many. */
@@ -50,6 +54,12 @@ export class Limits {
     return null;
   }
 
+  /** Judges a request on the route that it has entered, in whose series it is counted already. */
+  routed({ series }: Exchange, { index }: Route): Denial | null {
+    const max = this.#rules.perRoute[index];
+    return max === undefined || series.inFlight.value <= max ? null : this.#refused('route', OF_ROUTE);
+  }
+
   /** Counts a request for the principal that makes it, instead of for the client. */
   identified(exchange: Exchange, { credential }: Principal): Denial | null {
     if (credential === null) return null;
@@ -70,7 +80,8 @@ export class Limits {
 }
 
 /** Limits nothing. */
-export const NO_LIMITS: Pick<Limits, 'begun' | 'identified'> = {
+export const NO_LIMITS: Pick<Limits, 'begun' | 'routed' | 'identified'> = {
   begun: () => null,
+  routed: () => null,
   identified: () => null,
 };

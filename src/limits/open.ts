@@ -19,6 +19,7 @@ interface ListenerSections {
 
 interface LimitSections extends ListenerSections {
   readonly session: { readonly maxRequests: number };
+  readonly routes: readonly { readonly maxRequests?: number | undefined }[];
 }
 
 /**
@@ -43,6 +44,7 @@ export function openLimits(config: LimitSections, inProgress: InProgress, series
   const rules = {
     perClient: clientLimits(config).requests,
     perSession: config.session.maxRequests,
+    perRoute: config.routes.map(({ maxRequests }) => maxRequests),
   };
   return new Limits(rules, inProgress, series);
 }

@@ -2,7 +2,7 @@
 
 import type { MetricRegistry } from '../telemetry/registry.ts';
 
-const LIMITS = ['client', 'session'] as const;
+const LIMITS = ['client', 'session', 'route'] as const;
 /** Whose requests are too many. */
 export type LimitKind = (typeof LIMITS)[number];
 
@@ -13,7 +13,7 @@ export class LimitSeries {
   constructor(registry: MetricRegistry) {
     this.refused = registry.counter(
       'requests_over_limit_total',
-      'Requests refused because their client address or their session had too many in progress.',
+      'Requests refused because their client address, their session or their route had too many in progress.',
       { limit: LIMITS },
     );
   }

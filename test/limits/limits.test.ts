@@ -1,4 +1,4 @@
-/** S4: what one client and one session may have in progress. */
+/** S4: what one client, one session and one route may have in progress. */
 
 import { describe, expect, test } from 'vitest';
 import { CertificateFiles, TestAuthority } from '../support/certificates.ts';
@@ -168,6 +168,31 @@ describe('requests of one session', () => {
     for (let count = 0; count < 3; count += 1) clients.push(await WebSocketClient.open(gateway.port, '/x', [cookie]));
     expect(gateway.gateway.requestsInFlight).toBe(3);
     for (const client of clients) client.connection.close();
+    await upstream[Symbol.asyncDispose]();
+  });
+});
+
+describe('requests of one route', () => {
+  test('S4: too many at once are 503 with Retry-After; other routes are served', async () => {
+    const { upstream, answerAll } = await holdingUpstream();
+    await using gateway = await startGateway({
+      upstream: upstream.origin,
+      routes: [
+        { id: 'reports', match: { path: '/x' }, credential: 'none', maxRequests: 2 },
+        { id: 'others', match: { path: '/' }, credential: 'none' },
+      ],
+    });
+    const connections = await inProgress(gateway, upstream, [get(), get()]);
+    const refused = await rawRequest(gateway.port, get());
+    expect([...reasonOf(refused), refused.headers.get('retry-after')]).toEqual([503, 'overloaded', '1']);
+    connections.push(...(await inProgress(gateway, upstream, [requestHead('GET', '/y', [HOST])])));
+    answerAll();
+    for (const connection of connections) expect((await connection.response()).status).toBe(200);
+    const again = await inProgress(gateway, upstream, [get()]);
+    answerAll();
+    for (const connection of again) expect((await connection.response()).status).toBe(200);
+    for (const connection of [...connections, ...again]) connection.close();
+    expect(await gateway.metrics.text()).toContain('sallyport_requests_over_limit_total{limit="route"} 1\n');
     await upstream[Symbol.asyncDispose]();
   });
 });
