@@ -2,7 +2,7 @@
 
 import type { TokenRevocationReport } from '../admin/control.ts';
 import { ConfigFault } from '../errors.ts';
-import { parseDurationMs } from '../lib/duration.ts';
+import { parseDurationMs } from '../lib/units.ts';
 import { ADMIN_OPTIONS, callAdmin, findAdmin, hasStrings, requireShape, TOKEN_FILE_OPTION } from './admin-client.ts';
 import { type CliIo, defineCommand, EXIT, UsageFault } from './command.ts';
 import { JSON_OPTION, readAll } from './configuration.ts';

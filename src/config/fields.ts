@@ -9,9 +9,8 @@ import { BlockList, isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { isLoopbackHost } from '../lib/address.ts';
-import { DURATION_PATTERN, formatDuration, parseDurationMs } from '../lib/duration.ts';
-import { parseSizeBytes, SIZE_PATTERN } from '../lib/size.ts';
 import { MAX_TOKEN_LIFETIME_MS } from '../lib/token-limits.ts';
+import { DURATION_PATTERN, formatDuration, parseDurationMs, parseSizeBytes, SIZE_PATTERN } from '../lib/units.ts';
 import { codes } from './codes.ts';
 
 // Compiled validators pay off after thousands of values; here they would add 40 ms to each start, and they need a process

@@ -13,7 +13,6 @@ import type { Config } from '../gateway/configuration.ts';
 import type { ReadConfig } from '../gateway/contents.ts';
 import { LocalControl } from '../gateway/control.ts';
 import { Gateway, type GatewayDependencies, type Started } from '../gateway/gateway.ts';
-import { newTicketKeys } from '../listener/http1/tls.ts';
 import type { ListenerAddress, ListenerAddresses } from '../listener/listener.ts';
 import { isShared } from '../store/kinds.ts';
 import type { ReadInstance } from './read.ts';
@@ -143,8 +142,7 @@ async function openServing(
 ): Promise<Serving> {
   const { config } = read;
   const count = workerCount(config);
-  if (count > 1)
-    return new WorkerPool(config, count, dependencies, { ticketKeys: newTicketKeys() }, series, onHopeless);
+  if (count > 1) return new WorkerPool(config, count, dependencies, series, onHopeless);
   return new LocalServing(await Gateway.open(read, dependencies), dependencies);
 }
 

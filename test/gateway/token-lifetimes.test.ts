@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { type Config, configSchema } from '../../src/gateway/configuration.ts';
 import { longestSessionTokenMs, longestSignedMs, longestTokenMs } from '../../src/gateway/token-lifetimes.ts';
-import { formatDuration } from '../../src/lib/duration.ts';
 import {
   CLOCK_LEEWAY_MS,
   MAX_CLOCK_SKEW_MS,
   MAX_SESSION_TOKEN_MS,
   MAX_TOKEN_LIFETIME_MS,
 } from '../../src/lib/token-limits.ts';
+import { formatDuration } from '../../src/lib/units.ts';
 import { testConfig } from '../support/gateway.ts';
 
 const MINUTE_MS = 60_000;

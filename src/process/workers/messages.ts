@@ -9,16 +9,14 @@ import type { Config } from '../../gateway/configuration.ts';
 import type { Started } from '../../gateway/gateway.ts';
 import type { MetricsSnapshot } from '../../telemetry/registry.ts';
 
-/** Secrets that all workers share and that are not in the configuration. */
-export interface SharedSecrets {
-  /** TLS session ticket keys: a TLS session that one worker started can be resumed at another. */
-  readonly ticketKeys: Buffer;
-}
-
 /** The life of a worker, directed by the primary. Parameters and results are structured-cloneable data. */
 export interface WorkerLife {
-  /** Opens the gateway and listens. Comes first: every other call needs it to have succeeded. */
-  start(config: Config, shared: SharedSecrets): Promise<Started>;
+  /**
+   * Opens the gateway and listens. Comes first: every other call needs it to have succeeded.
+   *
+   * @param ticketKeys  shared by all workers, so that one can resume a TLS session that another started
+   */
+  start(config: Config, ticketKeys: Buffer): Promise<Started>;
   /** @returns unusable files whose previous contents stay in use, one line each */
   apply(config: Config): Promise<readonly string[]>;
   snapshot(): Promise<MetricsSnapshot>;

@@ -20,10 +20,11 @@ import { DependencyFault } from '../../errors.ts';
 import type { Config } from '../../gateway/configuration.ts';
 import type { ReadConfig } from '../../gateway/contents.ts';
 import type { GatewayDependencies, Started } from '../../gateway/gateway.ts';
+import { newTicketKeys } from '../../listener/http1/tls.ts';
 import { errorFields } from '../../telemetry/log.ts';
 import type { WorkerSeries } from '../series.ts';
 import { MetricsMerger } from './merge-metrics.ts';
-import type { SharedSecrets, WorkerAnswer, WorkerMethods } from './messages.ts';
+import type { WorkerAnswer, WorkerMethods } from './messages.ts';
 import { remote } from './remote.ts';
 import { WorkerProcess } from './worker-process.ts';
 
@@ -59,7 +60,7 @@ export class WorkerPool {
   /** The admin operations, answered by one worker or merged from all of them. */
   readonly control: GatewayControl;
   readonly #dependencies: GatewayDependencies;
-  readonly #shared: SharedSecrets;
+  readonly #ticketKeys = newTicketKeys();
   readonly #series: WorkerSeries;
   readonly #onHopeless: () => void;
   readonly #slots: readonly Slot[];
@@ -72,13 +73,11 @@ export class WorkerPool {
     config: Config,
     count: number,
     dependencies: GatewayDependencies,
-    shared: SharedSecrets,
     series: WorkerSeries,
     onHopeless: () => void,
   ) {
     this.#config = config;
     this.#dependencies = dependencies;
-    this.#shared = shared;
     this.#series = series;
     this.#onHopeless = onHopeless;
     const merged: Pick<GatewayControl, AnsweredBy<'all'>> = {
@@ -187,7 +186,7 @@ export class WorkerPool {
     slot.process = process;
     void process.ended.then(({ code, signal }) => this.#onEnded(slot, process, startedMs, signal ?? `code ${code}`));
     try {
-      const started = await process.call('start', START_TIMEOUT_MS, [this.#config, this.#shared]);
+      const started = await process.call('start', START_TIMEOUT_MS, [this.#config, this.#ticketKeys]);
       slot.isReady = slot.process === process;
       return started;
     } catch (fault) {

@@ -9,7 +9,7 @@ import { readConfig } from '../../gateway/contents.ts';
 import { LocalControl } from '../../gateway/control.ts';
 import { Gateway, type GatewayDependencies, type Started } from '../../gateway/gateway.ts';
 import type { MetricsSnapshot } from '../../telemetry/registry.ts';
-import { type Call, type CallAnswer, isCall, type SharedSecrets, type WorkerLife, writeFault } from './messages.ts';
+import { type Call, type CallAnswer, isCall, type WorkerLife, writeFault } from './messages.ts';
 
 /** Opens the dependencies of a gateway in this process. */
 type OpenDependencies = (config: Config) => Promise<GatewayDependencies>;
@@ -52,7 +52,7 @@ class GatewayWorker implements WorkerLife {
     this.#open = open;
   }
 
-  async start(config: Config, { ticketKeys }: SharedSecrets): Promise<Started> {
+  async start(config: Config, ticketKeys: Buffer): Promise<Started> {
     const dependencies = await this.#open(config);
     // Buffers arrive from the primary as plain Uint8Arrays.
     const gateway = await Gateway.open(await readConfig(config, dependencies.clocks), {

@@ -1,8 +1,11 @@
-/** Durations as written in a configuration (`250ms`, `30s`, `2m`, `12h`, `30d`), held as milliseconds. */
+/**
+ * Durations and sizes as written in a configuration: `250ms`, `30s`, `2m`, `12h`, `30d`, held as milliseconds; `512B`,
+ * `64KiB`, `10MiB`, `1GiB`, held as bytes. Sizes have binary units only: many readers take `KB` for 1,000.
+ */
 
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
-/** The written form: one or more `<integer><unit>` parts, largest unit first by convention (`1h30m`). */
+/** A written duration: one or more `<integer><unit>` parts, largest unit first by convention (`1h30m`). */
 export const DURATION_PATTERN = /^(?:\d+(?:ms|s|m|h|d))+$/;
 
 /**
@@ -29,4 +32,20 @@ export function formatDuration(durationMs: number): string {
     restMs -= amount * UNIT_MS[unit];
   }
   return text === '' ? '0s' : text;
+}
+
+const UNIT_BYTES = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;
+
+/** A written size: an integer and a unit. */
+export const SIZE_PATTERN = /^\d+(?:B|KiB|MiB|GiB)$/;
+
+/**
+ * Reads a written size.
+ *
+ * @returns bytes, a non-negative safe integer; `null` when the text is not a size or is too large.
+ */
+export function parseSizeBytes(text: string): number | null {
+  if (!SIZE_PATTERN.test(text)) return null;
+  const bytes = Number.parseInt(text, 10) * UNIT_BYTES[text.replace(/^\d+/, '') as keyof typeof UNIT_BYTES];
+  return Number.isSafeInteger(bytes) ? bytes : null;
 }
