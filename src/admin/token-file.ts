@@ -26,6 +26,8 @@ export class AdminToken {
     this.#digest = digest;
     const onChange = () => void this.#readAgain();
     this.#watch = watchFiles([path], { onChange, ...fileWatchReports('admin_token', log, tokenWatchErrors) });
+    // It may have changed since it was read.
+    onChange();
   }
 
   /** Whether an Authorization header presents the token. */

@@ -40,6 +40,15 @@ const DEFAULT_TIMING: WatchTiming = { settleMs: 100, pollMs: 30_000, goneMs: 2_0
 
 const NONE: ReadonlySet<string> = new Set();
 
+/** What files were like when they were read, by absolute path; `null` for those that could not be. */
+export type SeenFiles = ReadonlyMap<string, string | null>;
+
+const NOTHING: SeenFiles = new Map();
+
+/** Notes what files are like now, for a watch on them that begins later: what changes in between is reported by it. */
+export const seeFiles = (paths: Iterable<string>): SeenFiles =>
+  new Map([...paths].map((path) => [resolve(path), contentHash(path)]));
+
 /** A directory that should be watched. */
 interface WatchedDirectory {
   /** `null` while it cannot be watched. */
@@ -63,10 +72,10 @@ export class FileWatch {
   #confirming: NodeJS.Timeout | null = null;
   #isClosed = false;
 
-  constructor(paths: readonly string[], events: WatchEvents, timing: WatchTiming) {
+  constructor(paths: readonly string[], events: WatchEvents, timing: WatchTiming, seen: SeenFiles) {
     this.#events = events;
     this.#timing = timing;
-    this.follow(paths);
+    this.follow(paths, seen);
     this.#poll = setInterval(() => this.#lookSoon(0), timing.pollMs).unref();
   }
 
@@ -74,7 +83,7 @@ export class FileWatch {
    * Watches these files from now on, and no others. Reads new ones before it returns, so that every later change is
    * noticed; files that were watched before are still compared with their last known contents.
    */
-  follow(paths: readonly string[]): void {
+  follow(paths: readonly string[], seen: SeenFiles = NOTHING): void {
     const followed = new Set(paths.map((path) => resolve(path)));
     const directories = new Set([...followed].map((path) => dirname(path)));
     for (const path of this.#known.keys()) if (!followed.has(path)) this.#known.delete(path);
@@ -88,7 +97,11 @@ export class FileWatch {
     }
     // Watch first, then read: a change in between is seen twice rather than not at all.
     this.#watchDirectories();
-    for (const path of followed) if (!this.#known.has(path)) this.#known.set(path, contentHash(path));
+    for (const path of followed) {
+      const before = seen.get(path);
+      if (!this.#known.has(path)) this.#known.set(path, before === undefined ? contentHash(path) : before);
+    }
+    if (seen.size > 0) this.#lookSoon(0);
   }
 
   /** Stops watching. No event is reported afterwards. */
@@ -174,8 +187,9 @@ export function watchFiles(
   paths: readonly string[],
   events: WatchEvents,
   timing: Partial<WatchTiming> = {},
+  seen: SeenFiles = NOTHING,
 ): FileWatch {
-  return new FileWatch(paths, events, { ...DEFAULT_TIMING, ...timing });
+  return new FileWatch(paths, events, { ...DEFAULT_TIMING, ...timing }, seen);
 }
 
 /** `null` for a file that is missing, unreadable or empty. Of a directory it is the names and times of its entries. */

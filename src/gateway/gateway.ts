@@ -12,7 +12,6 @@ import type { ConfigFault } from '../errors.ts';
 import type { Clocks } from '../lib/clock.ts';
 import { settledWithin } from '../lib/settled-within.ts';
 import { CertificateFiles } from '../listener/http1/certificate-files.ts';
-import { TlsCertificates } from '../listener/http1/tls.ts';
 import type { ListenerAddresses } from '../listener/listener.ts';
 import type { Store } from '../store/store.ts';
 import { AccessLog } from '../telemetry/access.ts';
@@ -102,7 +101,7 @@ export class Gateway {
     const files =
       tls === undefined || contents.tls === null
         ? null
-        : new CertificateFiles(new TlsCertificates(tls, contents.tls, ticketKeys), tls, clocks, log, series.listeners);
+        : new CertificateFiles(tls, contents.tls, ticketKeys, { clocks, log, series: series.listeners });
     return new Gateway(longLived, files, generation, lines);
   }
 

@@ -5,6 +5,7 @@ import { codes } from '../config/codes.ts';
 import { FileReader } from '../config/named-files.ts';
 import { byPosition, formatPath } from '../config/problem.ts';
 import type { FindingSource } from '../config/source.ts';
+import { type SeenFiles, seeFiles } from '../config/watch.ts';
 import { contentWarnings, isKept, type ReadConfig, readContents } from '../gateway/contents.ts';
 import type { Draft } from '../gateway/draft.ts';
 import type { LoadedConfig, LoadResult } from '../gateway/load.ts';
@@ -16,6 +17,8 @@ export interface ReadInstance extends ReadConfig, LoadedConfig {
   readonly adminToken: Buffer | null;
   /** Files for which a reload is needed when they change: all that it names, but for those that their part follows. */
   readonly watched: readonly string[];
+  /** What the files were like before they were read. */
+  readonly seen: SeenFiles;
 }
 
 /** What loading and reading a configuration give. */
@@ -35,7 +38,8 @@ export async function readFiles<S extends FindingSource>(
   clocks: Clocks,
   inUse: LoadedConfig['config'] | null = null,
 ): Promise<Omit<ReadResult, 'source'> & { readonly source: S }> {
-  const { loaded, problems, source, draft } = result;
+  const { loaded, problems, source, draft, path, files } = result;
+  const seen = seeFiles(path === '-' ? files : [path, ...files]);
   if (draft === null) return { ...result, loaded: null };
   const broken = problems.filter(({ severity }) => severity === 'error').map(({ path }) => path);
   // What is wrong there already would be reported a second time in different words.
@@ -62,7 +66,7 @@ export async function readFiles<S extends FindingSource>(
   return {
     ...result,
     loaded: isUsable
-      ? { ...loaded, warnings: [...loaded.warnings, ...warnings], contents, adminToken, kept, watched }
+      ? { ...loaded, warnings: [...loaded.warnings, ...warnings], contents, adminToken, kept, watched, seen }
       : null,
     problems: [...problems, ...found, ...warnings].toSorted(byPosition),
   };

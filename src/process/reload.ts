@@ -74,10 +74,12 @@ export class Reloader implements ReloadControl {
   watch(configFile: string): void {
     this.#watch?.close();
     this.#configFile = configFile;
-    this.#watch = watchFiles([configFile, ...this.#inUse.watched], {
+    const { log, series } = this.#parts;
+    const events = {
       onChange: () => void this.reload(),
-      ...fileWatchReports('configuration', this.#parts.log, this.#parts.series.watchErrors),
-    });
+      ...fileWatchReports('configuration', log, series.watchErrors),
+    };
+    this.#watch = watchFiles([configFile, ...this.#inUse.watched], events, {}, this.#inUse.seen);
   }
 
   /** Stops watching files. */
@@ -109,7 +111,8 @@ export class Reloader implements ReloadControl {
       const read = await this.#parts.load(this.#inUse.config);
       const { loaded } = read;
       // Also where it is rejected: what is missing may come.
-      if (this.#configFile !== null) this.#watch?.follow([this.#configFile, ...(loaded?.watched ?? read.files)]);
+      if (this.#configFile !== null)
+        this.#watch?.follow([this.#configFile, ...(loaded?.watched ?? read.files)], loaded?.seen);
       return loaded === null ? this.#rejected([], new ConfigFault(errorLines(read).join('\n'))) : this.#apply(loaded);
     } catch (fault) {
       return this.#rejected([], fault);

@@ -12,7 +12,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { watchFiles } from '../../src/config/watch.ts';
+import { seeFiles, watchFiles } from '../../src/config/watch.ts';
 
 let directory: string;
 beforeEach(() => {
@@ -139,6 +139,19 @@ test('R4: a file that was never there, and a directory, are reported when they c
   expect(await next()).toEqual([folder]);
   writeFileSync(join(folder, 'a.key.json'), '{}');
   expect(await next()).toEqual([folder]);
+});
+
+test('a file that changed between its reading and the watch is reported, one that did not is not', async () => {
+  const [changes, stays] = [join(directory, 'a.yaml'), join(directory, 'b.yaml')] as [string, string];
+  writeFileSync(changes, 'a');
+  writeFileSync(stays, 'a');
+  const seen = seeFiles([changes, stays]);
+  writeFileSync(changes, 'b');
+  const reported = await new Promise<readonly string[]>((onChange) => {
+    const watch = watchFiles([changes, stays], { onChange, onFault: () => {}, onRestored: () => {} }, {}, seen);
+    onTestFinished(() => watch.close());
+  });
+  expect(reported).toEqual([changes]);
 });
 
 test('writing the same content is no change', async () => {

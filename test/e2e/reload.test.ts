@@ -98,6 +98,18 @@ describe('a configuration that is good', () => {
     }
   });
 
+  test('is picked up when its file changed while the gateway was starting', async () => {
+    await using upstream = await answering('ok')();
+    const routes = [{ ...PUBLIC, match: { path: '/new' } }];
+    await using instance = await startInstance({
+      isWatched: true,
+      upstream: upstream.origin,
+      routes: [PUBLIC],
+      afterReading: (file) => file.write({ upstream: upstream.origin, routes }),
+    });
+    await until(async () => (await rawRequest(instance.port, get('/'))).status === 404, 'the new one is in use');
+  });
+
   test('is picked up when a file that it names changes', async () => {
     await using upstream = await answering('ok')();
     await using instance = await startInstance({ upstream: upstream.origin });

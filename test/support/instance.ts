@@ -22,6 +22,8 @@ export const ADMIN_TOKEN = 'an-admin-token-that-is-long-enough-for-tests';
 export interface InstanceTestOptions extends GatewayOptions {
   /** Reload when the file changes. */
   readonly isWatched?: boolean;
+  /** What happens to the file after it was read and before anything starts. */
+  readonly afterReading?: (file: ConfigFileFixture) => void;
   /** Leave `listeners.admin.tokenFile` out. */
   readonly hasNoToken?: boolean;
   /** Files beside the configuration, by name. */
@@ -116,9 +118,11 @@ export async function startInstance(options: InstanceTestOptions & { clocks?: Cl
   const log = new CapturedLog();
   const audit = new CapturedLog();
   const metrics = new MetricRegistry();
+  const loaded = await file.loadToRun();
+  options.afterReading?.(file);
   const instance = await Instance.start(
     {
-      loaded: await file.loadToRun(),
+      loaded,
       load: (inUse) => file.load(inUse),
       build: { version: 'test', revision: 'unknown' },
       watchedFile: options.isWatched === true ? file.path : null,

@@ -12,7 +12,7 @@ import { fileWatchReports } from '../../telemetry/file-watch.ts';
 import { errorFields, type Logger } from '../../telemetry/log.ts';
 import type { TlsConfig } from './section.ts';
 import type { ListenerSeries } from './series.ts';
-import { readTls, type TlsCertificates, type TlsFiles } from './tls.ts';
+import { readTls, TlsCertificates, type TlsFiles } from './tls.ts';
 
 /** Keeps certificates in step with their files until it is closed. */
 export class CertificateFiles {
@@ -25,8 +25,17 @@ export class CertificateFiles {
   /** Of what is in use. */
   #readAtMs = Number.NEGATIVE_INFINITY;
 
-  /** @param certificates  opened from this configuration */
-  constructor(certificates: TlsCertificates, config: TlsConfig, clocks: Clocks, log: Logger, series: ListenerSeries) {
+  /**
+   * @param files       all of which can be used
+   * @param ticketKeys  see {@link TlsCertificates}
+   */
+  constructor(
+    config: TlsConfig,
+    files: TlsFiles,
+    ticketKeys: Buffer | undefined,
+    { clocks, log, series }: { readonly clocks: Clocks; readonly log: Logger; readonly series: ListenerSeries },
+  ) {
+    const certificates = new TlsCertificates(config, files, ticketKeys);
     this.certificates = certificates;
     this.#clocks = clocks;
     this.#config = config;
@@ -35,10 +44,11 @@ export class CertificateFiles {
       certificates,
       () => this.#areReadable && !certificates.pairs.some(({ expiresAtMs }) => expiresAtMs <= clocks.wallMs()),
     );
-    this.#watch = watchFiles(certificates.files, {
+    const events = {
       onChange: () => void this.#readAgain(),
       ...fileWatchReports('certificates', log, series.certificateWatchErrors),
-    });
+    };
+    this.#watch = watchFiles(certificates.files, events, {}, files.seen);
   }
 
   /**
@@ -54,7 +64,7 @@ export class CertificateFiles {
     this.#readAtMs = files.readAtMs;
     this.#config = config;
     this.certificates.use(config, files);
-    this.#watch.follow(this.certificates.files);
+    this.#watch.follow(this.certificates.files, files.seen);
     this.#areReadable = faults.length === 0;
     for (const fault of faults) {
       this.#log.error({ fault: errorFields(fault) }, 'certificate reload failed; keeping the previous one');

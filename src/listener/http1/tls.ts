@@ -21,6 +21,7 @@ import {
 import { isDeepStrictEqual } from 'node:util';
 import { type FileReader, faultAt, type Pair, readCa, readPair } from '../../config/named-files.ts';
 import type { KeyPath } from '../../config/problem.ts';
+import { type SeenFiles, seeFiles } from '../../config/watch.ts';
 import { ConfigFault } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { dnsNames, readCertificates } from '../../lib/pem.ts';
@@ -55,6 +56,8 @@ export interface TlsFiles {
   readonly clientCa: string | null | undefined;
   /** When the reading began; monotonic. */
   readonly readAtMs: number;
+  /** What the files were like before they were read. */
+  readonly seen: SeenFiles;
 }
 
 const KEY = ['listeners', 'public', 'tls'] as const;
@@ -196,6 +199,7 @@ function contextsByName(pairs: readonly CertificatePair[]): ReadonlyMap<string, 
 /** Reads the files of the section. An expired certificate is a mistake only where there is no other. */
 export async function readTls({ certificates, clientCertificates }: TlsConfig, reader: FileReader): Promise<TlsFiles> {
   const readAtMs = reader.clocks.monotonicMs();
+  const seen = seeFiles(certificates.flatMap(({ certFile, keyFile }) => [certFile, keyFile]));
   const caKey = [...KEY, 'clientCertificates', 'caFile'];
   const [clientCa, ...pairs] = await Promise.all([
     clientCertificates === undefined ? null : reader.read(caKey, clientCertificates.caFile, readCa, undefined),
@@ -213,7 +217,7 @@ export async function readTls({ certificates, clientCertificates }: TlsConfig, r
     else reader.mistakes.push(fault);
     return isAnyGood ? pair : null;
   });
-  return { pairs: usable, clientCa, readAtMs };
+  return { pairs: usable, clientCa, readAtMs, seen };
 }
 
 async function readCertificate(at: KeyPath, files: PairConfig, wallMs: Clock): Promise<ReadCertificate> {
