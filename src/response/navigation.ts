@@ -37,6 +37,14 @@ export function isNavigationHead(rawHeaders: readonly string[]): boolean {
   );
 }
 
+/** What a page loads to show it, as `Sec-Fetch-Dest` names it: neither a person nor a script reads its status. */
+const SHOWN = new Set(['image', 'style', 'script', 'font', 'audio', 'video', 'track', 'manifest']);
+
+/** Whether a page loads the answer as a part of itself, so that nobody learns that it is a refusal. */
+export function isPartOfPage({ fields }: ScreenedRequest): boolean {
+  return fields.secFetchDest !== null && SHOWN.has(fields.secFetchDest);
+}
+
 function isByPerson({ secFetchMode, secFetchDest, accept, isScripted }: NavigationFields): boolean {
   if (secFetchMode !== null) return secFetchMode === 'navigate';
   if (secFetchDest !== null) return secFetchDest === 'document';

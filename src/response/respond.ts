@@ -22,7 +22,7 @@ import {
   unreadPage,
   withReturnTo,
 } from './error-page.ts';
-import { isNavigation, isNavigationHead } from './navigation.ts';
+import { isNavigation, isNavigationHead, isPartOfPage } from './navigation.ts';
 import { PAGE_HEADERS, type Page, renderPage } from './page.ts';
 
 /** What answers are made from. */
@@ -68,7 +68,9 @@ export class Responder {
       return;
     }
     const headers = [...denial.headers];
-    if (DEAD_COOKIE.has(denial.reason)) headers.push('Set-Cookie', this.#settings.clearCookieLine);
+    // An image that finds out first must not swallow the news: the next page tells the person that the session has ended.
+    const isNoticed = exchange.screened === null || !isPartOfPage(exchange.screened);
+    if (DEAD_COOKIE.has(denial.reason) && isNoticed) headers.push('Set-Cookie', this.#settings.clearCookieLine);
 
     if (NEEDS_LOGIN.has(denial.reason)) {
       const login = loginRedirect(exchange, denial.reason, this.#settings);

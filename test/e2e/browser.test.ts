@@ -73,10 +73,7 @@ async function startUpstream(): Promise<Server> {
         : (await jwtVerify(token, keys, { issuer: origin, audience: 'app', algorithms: ['ES256'] })).payload;
     response.setHeader('Content-Type', 'text/html');
     const form = '<form method="post"><button>Send</button></form>';
-    // Without an icon, the browser would ask for one at a time of its own, and so find out that a session has ended.
-    response.end(
-      `<!doctype html><link rel="icon" href="data:,"><h1>${request.url}</h1><pre>${JSON.stringify(claims)}</pre>${form}`,
-    );
+    response.end(`<!doctype html><h1>${request.url}</h1><pre>${JSON.stringify(claims)}</pre>${form}`);
   });
   return listening(server);
 }

@@ -136,6 +136,14 @@ describe('A3: a session that has ended', () => {
     expect((await stage.get('/auth/login', ...NAVIGATION)).body.toString()).not.toContain('has ended');
   });
 
+  test('is not found out by an image, which would delete the cookie without a word to anybody', async () => {
+    await using stage = await LoginStage.start();
+    const image = await stage.get('/favicon.ico', ENDED, 'Sec-Fetch-Mode: no-cors', 'Sec-Fetch-Dest: image');
+    expect([image.status, image.headers.has('set-cookie')]).toEqual([401, false]);
+    const script = await stage.get('/api', ENDED, 'Sec-Fetch-Mode: cors', 'Sec-Fetch-Dest: empty');
+    expect([script.status, script.headers.get('set-cookie')]).toEqual([401, DELETED_COOKIE]);
+  });
+
   test('P4: answers a form with a way back in, and the page that the form is on as the target', async () => {
     await using stage = await LoginStage.start();
     const referer = `Referer: ${PUBLIC_ORIGIN}/orders/new`;
