@@ -11,12 +11,13 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
-import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { LoginStage, PASSWORD } from '../endpoints/login/fixture.ts';
 import { TestBrowser } from '../support/browser.ts';
+import { freePort } from '../support/ports.ts';
 
 /** Run in the page; its own types are for programs that have a DOM. */
 const AXE = readFileSync(new URL(import.meta.resolve('axe-core/axe.min.js')), 'utf8');
@@ -82,15 +83,6 @@ const listening = (server: Server): Promise<Server> =>
   new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server)));
 
 const originOf = (server: Server, host = '127.0.0.1') => `http://${host}:${(server.address() as AddressInfo).port}`;
-
-/** A port that was free a moment ago: the public origin has to be known before the gateway listens. */
-async function freePort(): Promise<number> {
-  const probe = createTcpServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}
 
 async function logIn(page: Page, path = '/orders', username = 'alice', password = PASSWORD): Promise<void> {
   await page.goto(`${origin}${path}`);

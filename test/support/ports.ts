@@ -1,13 +1,41 @@
+/**
+ * Ports for programs that have to be told theirs. None is in the range that the kernel takes ports of outgoing connections
+ * from (32,768 and above on Linux), where another test's connection could have it before the program listens.
+ */
+
 import { createServer } from 'node:net';
 
-/** A port of the loopback that nobody listens on, for programs that have to be told theirs. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
+/** Each test process has ports of its own, so that two do not choose the same one. */
+const PORTS_OF_A_PROCESS = 50;
+const [FIRST, LAST] = [22_100, 32_600];
+const first = FIRST + (process.pid % Math.floor((LAST - FIRST) / PORTS_OF_A_PROCESS)) * PORTS_OF_A_PROCESS;
+
+/** A node of a Redis Cluster also listens 10,000 ports higher: below all of the ports above. */
+const [CLUSTER_FIRST, CLUSTER_PORTS, BUS_OFFSET] = [11_000, 1_000, 10_000];
+
+let given = 0;
+
+/** A port of the loopback that nobody listens on. */
+export async function freePort(): Promise<number> {
+  for (let attempt = 0; attempt < PORTS_OF_A_PROCESS; attempt++) {
+    const port = first + (given++ % PORTS_OF_A_PROCESS);
+    if (await isFree(port)) return port;
+  }
+  throw new Error(`no free port from ${first} on`);
 }
+
+/** A port for a node of a Redis Cluster. */
+export async function freeClusterPort(): Promise<number> {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const port = CLUSTER_FIRST + Math.floor(Math.random() * CLUSTER_PORTS);
+    if ((await isFree(port)) && (await isFree(port + BUS_OFFSET))) return port;
+  }
+  throw new Error('no free port for a node of a Cluster');
+}
+
+const isFree = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });

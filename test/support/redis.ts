@@ -6,10 +6,10 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { freeClusterPort, freePort } from './ports.ts';
 import { findProgram } from './programs.ts';
 import { until } from './until.ts';
 
@@ -210,7 +210,8 @@ export class RedisCluster implements AsyncDisposable {
   static async start({ replicasEach = 0, nodeTimeoutMs = 1_000 } = {}): Promise<RedisCluster> {
     const config = { 'cluster-enabled': 'yes', 'cluster-node-timeout': String(nodeTimeoutMs) };
     const servers: RedisServer[] = [];
-    for (let i = 0; i < 3 * (1 + replicasEach); i++) servers.push(await startClusterNode(config));
+    for (let i = 0; i < 3 * (1 + replicasEach); i++)
+      servers.push(await RedisServer.start({ config, port: await freeClusterPort() }));
     const nodes = servers.map(({ port }) => `127.0.0.1:${port}`);
     await run('redis-cli', [
       '--cluster',
@@ -265,30 +266,3 @@ export class RedisCluster implements AsyncDisposable {
     await Promise.all(this.servers.map((server) => server[Symbol.asyncDispose]()));
   }
 }
-
-/** A node of a Cluster also listens 10,000 ports higher, so its port cannot be any free one. */
-async function startClusterNode(config: Record<string, string>): Promise<RedisServer> {
-  for (let attempt = 0; ; attempt++) {
-    const port = 12_000 + Math.floor(Math.random() * 10_000);
-    if ((await isFree(port)) && (await isFree(port + 10_000))) return RedisServer.start({ config, port });
-    if (attempt === 100) throw new Error('no free port for a node of a Cluster');
-  }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
-}
-
-const isFree = (port: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
-  });
