@@ -53,17 +53,23 @@ export const tokenVerify = defineCommand({
   summary: 'Verify a JWT by the rules of the gateway for service tokens',
   description: [
     'Checks the strict compact form, pinned algorithms, exact issuer and audience, type, finite times and a maximum lifetime. A gateway with the same rules accepts the same tokens. A service behind the gateway should make the same checks.',
+    'Give the rules one by one, with --jwks, --issuer and --audience, or a configuration with --config: then the token is judged by its issuers, with their keys and rules. Whether it was revoked, and whether its session is alive, is in the store and not asked.',
   ],
   args: [TOKEN_ARGUMENT],
   options: {
+    config: {
+      type: 'string',
+      short: 'c',
+      value: 'FILE',
+      description: 'Configuration whose issuers judge the token, instead of the rules below.',
+    },
     jwks: {
       type: 'string',
       value: 'FILE|URL',
-      isRequired: true,
       description: 'Keys of the issuer, a JWK Set; https, or http on this machine.',
     },
-    issuer: { type: 'string', value: 'ISS', isRequired: true, description: 'Exact `iss`.' },
-    audience: { type: 'string', value: 'AUD', isRequired: true, multiple: true, description: 'Accepted `aud`.' },
+    issuer: { type: 'string', value: 'ISS', description: 'Exact `iss`.' },
+    audience: { type: 'string', value: 'AUD', multiple: true, description: 'Accepted `aud`.' },
     algorithm: {
       type: 'string',
       value: 'ALG',
@@ -81,35 +87,86 @@ export const tokenVerify = defineCommand({
       'sallyport token verify --jwks http://localhost:8080/.well-known/jwks.json --issuer https://shop.example.com --audience orders',
       'What a service behind the gateway got, from standard input',
     ],
+    ['sallyport token verify --config sallyport.yaml', 'What a workload presents to this gateway'],
   ],
   exit: { ok: 'valid', failed: 'invalid, or the keys are unavailable' },
   async run({ options, args, io }) {
-    const { REFUSALS } = await import('../authentication/service-token/refusal.ts');
-    const { serviceTokenProfile } = await import('../jwt/profiles.ts');
-    const { verify } = await import('../jwt/verify.ts');
-    const token = await readToken(args[0], io);
-    const profile = serviceTokenProfile({
-      issuer: options.issuer,
-      audiences: options.audience,
-      algorithms: options.algorithm.length > 0 ? options.algorithm : ['ES256', 'EdDSA', 'RS256', 'PS256'],
-      types: options.type.length > 0 ? options.type : ['JWT', 'at+jwt'],
-      authorizedParties: null,
-      maxLifetimeMs: durationMs('--max-lifetime', options['max-lifetime'] ?? '1h'),
-      clockSkewMs: durationMs('--clock-skew', options['clock-skew'] ?? '30s'),
-    });
-    const keys = await readKeys(options.jwks, { algorithms: profile.algorithms, use: 'sig' }, io);
-    const verdict = await verify(token, keys, profile, io.clocks.wallMs());
-    if (typeof verdict === 'string') {
-      const { note } = REFUSALS[verdict];
-      if (options.json) io.stdout.write(`${JSON.stringify({ verified: false, problem: note }, null, 2)}\n`);
-      else io.stderr.write(`not verified: ${note}\n`);
+    const verdict =
+      options.config === undefined ? await judge(options, args, io) : await judgeByConfig(options, args, io);
+    const { token, problem, issuer } = verdict;
+    if (problem !== null) {
+      if (options.json) io.stdout.write(`${JSON.stringify({ verified: false, problem }, null, 2)}\n`);
+      else io.stderr.write(`not verified: ${problem}\n`);
       return EXIT.failed;
     }
     const decoded = await decode(token);
-    show(io, options.json, { verified: true, ...decoded }, `verified\n${describe(decoded, io.clocks.wallMs())}`);
+    const about = issuer === null ? {} : { issuer };
+    const words = `verified${issuer === null ? '' : `, a token of ${issuer}`}\n${describe(decoded, io.clocks.wallMs())}`;
+    show(io, options.json, { verified: true, ...about, ...decoded }, words);
     return EXIT.ok;
   },
 });
+
+interface Judged {
+  readonly token: string;
+  /** `null` when it is verified. */
+  readonly problem: string | null;
+  /** Name of the issuer in the configuration; `null` where there is none. */
+  readonly issuer: string | null;
+}
+
+interface VerifyOptions {
+  readonly config: string | undefined;
+  readonly jwks: string | undefined;
+  readonly issuer: string | undefined;
+  readonly audience: readonly string[];
+  readonly algorithm: readonly string[];
+  readonly type: readonly string[];
+  readonly 'max-lifetime': string | undefined;
+  readonly 'clock-skew': string | undefined;
+}
+
+/** By the rules of a configuration. */
+async function judgeByConfig(options: VerifyOptions, args: readonly string[], io: CliIo): Promise<Judged> {
+  const { config = '', ...rules } = options;
+  const given = (Object.keys(rules) as (keyof typeof rules)[]).find(
+    (name) => RULES.includes(name) && (rules[name]?.length ?? 0) > 0,
+  );
+  if (given !== undefined) throw new UsageFault(`--${given} does not go with --config`, 'token verify');
+  if (config === '-' && args[0] === undefined)
+    throw new UsageFault('the configuration and the token cannot both be on standard input', 'token verify');
+  const token = await readToken(args[0], io);
+  const { verifyByConfiguration } = await import('./verify-by-configuration.ts');
+  const verdict = await verifyByConfiguration(token, config, io);
+  return { token, problem: null, issuer: null, ...verdict };
+}
+
+const RULES: readonly string[] = ['jwks', 'issuer', 'audience', 'algorithm', 'type', 'max-lifetime', 'clock-skew'];
+
+/** By the rules of the options. */
+async function judge(options: VerifyOptions, args: readonly string[], io: CliIo): Promise<Judged> {
+  const { jwks, issuer, audience } = options;
+  if (jwks === undefined || issuer === undefined || audience.length === 0) {
+    const missing = jwks === undefined ? 'jwks' : issuer === undefined ? 'issuer' : 'audience';
+    throw new UsageFault(`--${missing} is missing, or --config`, 'token verify');
+  }
+  const { REFUSALS } = await import('../authentication/service-token/refusal.ts');
+  const { serviceTokenProfile } = await import('../jwt/profiles.ts');
+  const { verify } = await import('../jwt/verify.ts');
+  const token = await readToken(args[0], io);
+  const profile = serviceTokenProfile({
+    issuer,
+    audiences: audience,
+    algorithms: options.algorithm.length > 0 ? options.algorithm : ['ES256', 'EdDSA', 'RS256', 'PS256'],
+    types: options.type.length > 0 ? options.type : ['JWT', 'at+jwt'],
+    authorizedParties: null,
+    maxLifetimeMs: durationMs('--max-lifetime', options['max-lifetime'] ?? '1h'),
+    clockSkewMs: durationMs('--clock-skew', options['clock-skew'] ?? '30s'),
+  });
+  const keys = await readKeys(jwks, { algorithms: profile.algorithms, use: 'sig' }, io);
+  const verdict = await verify(token, keys, profile, io.clocks.wallMs());
+  return { token, problem: typeof verdict === 'string' ? REFUSALS[verdict].note : null, issuer: null };
+}
 
 async function decode(token: string): Promise<DecodedToken> {
   const { decodeCompact } = await import('../jwt/compact.ts');

@@ -122,3 +122,56 @@ describe('verify', () => {
     );
   });
 });
+
+describe('A7: verify --config', () => {
+  const config = (issuers: string) => `version: 1
+publicOrigin: https://gateway.example.com
+listeners: { public: { address: 127.0.0.1:8080 } }
+issuers:
+${issuers}
+upstreams: { app: { endpoints: [http://127.0.0.1:3000] } }
+routes: [{ id: app, match: { path: / }, credential: { service: [shop] }, upstream: app }]
+acceptWarnings: [config/unused, store/memory]
+`;
+  const shop = (more = '') =>
+    config(
+      `  shop: { issuer: https://shop.example.com, jwksFile: ${temporaryFile('k.json', jwks)}, algorithms: [ES256], audience: orders${more} }`,
+    );
+  const verify = (text: string, ...argv: string[]) =>
+    cli(['token', 'verify', '--config', temporaryFile('sallyport.yaml', text), ...argv], { stdin: token, clocks });
+
+  test('judges by the issuers of the configuration, their keys and rules, and names the issuer', async () => {
+    const { code, out, err } = await verify(shop());
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    expect(out).toMatch(/^verified, a token of shop\n/);
+    expect(JSON.parse((await verify(shop(), '--json')).out)).toMatchObject({ verified: true, issuer: 'shop' });
+  });
+
+  test.each([
+    ['a shorter life', ', maxLifetime: 1m', 'lifetime is longer than is accepted'],
+    ['another party', ', authorizedParties: [web]', 'azp or client_id is not one that is accepted'],
+  ])('%s than the configuration accepts is refused with its reason', async (_title, more, problem) => {
+    const { code, out, err } = await verify(shop(more));
+    expect({ code, out, err }).toEqual({ code: 1, out: '', err: `not verified: ${problem}\n` });
+  });
+
+  test('fetches the keys that are elsewhere, and says when it cannot', async () => {
+    let answers = true;
+    const server = createServer((_request, response) => (answers ? response.end(jwks) : response.destroy()));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void server.close());
+    const jwksUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks.json`;
+    const text = config(
+      `  shop: { issuer: https://shop.example.com, jwksUrl: "${jwksUrl}", algorithms: [ES256], audience: orders }`,
+    );
+    expect((await verify(text)).code).toBe(0);
+    answers = false;
+    expect(await verify(text)).toEqual({ code: 1, out: '', err: 'the keys of the issuer are unavailable\n' });
+  });
+
+  test('does not go with rules on the command line, and without either it says what is missing', async () => {
+    expect((await verify(shop(), '--issuer', 'https://x.example')).err).toContain('--issuer does not go with --config');
+    const { code, err } = await cli(['token', 'verify'], { stdin: token });
+    expect([code, err.includes('--jwks is missing, or --config')]).toEqual([2, true]);
+  });
+});
