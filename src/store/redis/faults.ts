@@ -8,14 +8,17 @@ import { ConfigFault, DependencyFault } from '../../errors.ts';
 import { AnswerTimeout } from '../networked/deadline.ts';
 import { type StoreErrorReason, StoreRefusal } from '../networked/events.ts';
 
+/** The gateway's own code for a command, or a form of it, that the server does not know. */
+const UNKNOWN_COMMAND = 'UNKNOWNCOMMAND';
+
 /** The gateway's own code for a single server that is addressed as a Cluster; Redis answers ERR with a text. */
 const NO_CLUSTER = 'NOCLUSTER';
 
 /**
  * Redis answered, and with this configuration it will never do what is asked: the password is wrong, the user lacks a
- * right, or it is not a Cluster.
+ * right, it is not a Cluster, or it lacks a command.
  */
-const REFUSED = new Set(['WRONGPASS', 'NOAUTH', 'NOPERM', NO_CLUSTER]);
+const REFUSED = new Set(['WRONGPASS', 'NOAUTH', 'NOPERM', NO_CLUSTER, UNKNOWN_COMMAND]);
 /**
  * Redis answered, but it is not (or no longer) the primary, or has logged the gateway out: a new connection is needed.
  */
@@ -34,6 +37,7 @@ export function replyCode(error: unknown): string | null {
 /** Some versions answer ERR for a script and name the refusal of the inner command in the text. */
 function codeInText(message: string): string {
   if (message.includes('cluster support disabled')) return NO_CLUSTER;
+  if (/unknown (?:redis )?command|syntax error/i.test(message)) return UNKNOWN_COMMAND;
   if (message.includes('The user executing the script can')) return 'NOPERM';
   return / -([A-Z][A-Z0-9]+) /.exec(message)?.[1] ?? 'ERR';
 }
@@ -63,8 +67,16 @@ export function describe(error: unknown): string {
   if (code === 'NOPERM') return 'the Redis user lacks a right that the gateway needs (NOPERM)';
   if (code === NO_CLUSTER)
     return 'this Redis is not a Cluster (cluster support disabled): use redis://, not redis+cluster://';
+  if (code === UNKNOWN_COMMAND)
+    return `Redis does not know a command that the gateway needs${commandIn(error)}: use Redis 6.2 or later, or Valkey, without renamed commands`;
   if (code !== null) return `Redis answers ${code}`;
   return `no connection to Redis (${systemCode(error) ?? 'closed'})`;
+}
+
+/** The name of the unknown command, where the reply has it. The reply goes on with the arguments. */
+function commandIn(error: unknown): string {
+  const name = /unknown command ['`]([A-Za-z]{1,32})['`]/.exec(error instanceof Error ? error.message : '')?.[1];
+  return name === undefined ? '' : ` (${name.toUpperCase()})`;
 }
 
 /** The fault for a command that failed with this error. */
