@@ -17,7 +17,7 @@ export type Rule = (principal: KnownPrincipal) => RuleResult;
 type Leaf = Omit<AllowConfig, 'any' | 'all'>;
 
 /** What a plain name in `subjects` names. */
-export type PlainSubject = 'user' | 'service';
+type PlainSubject = 'user' | 'service';
 
 /** What plain names mean on a route: users where people can log in for it, else services. */
 export const plainSubjectsOf = ({ accepts }: CredentialRule): PlainSubject =>

@@ -24,7 +24,7 @@ export class InProgress {
 }
 
 /** The limits of one configuration. */
-export interface LimitRules {
+interface LimitRules {
   readonly perClient: number;
   readonly perSession: number;
   /** By `index` of the route; `undefined` is no limit. */

@@ -10,8 +10,7 @@ import type { Exchange } from '../exchange.ts';
 import { type Html, html } from '../lib/html.ts';
 import type { Page } from './page.ts';
 
-/** What the address of the login page is made from. */
-export interface LoginLinks {
+interface LoginLinks {
   /** Path of the gateway's own endpoints. */
   readonly basePath: string;
   /** Longest path with query that the gateway accepts, which the address of the login page must not exceed either. */

@@ -79,7 +79,7 @@ export interface Page {
 }
 
 /** By what an operator finds the request that a page answers. */
-export interface PageStamp {
+interface PageStamp {
   readonly requestId: string;
   readonly atMs: number;
 }

@@ -32,8 +32,7 @@ export interface LearntIssuer {
   learn(iss: string): Promise<void>;
 }
 
-/** The parts of a {@link ClusterIssuer}. */
-export interface ClusterIssuerParts {
+interface ClusterIssuerParts {
   /** Of the pod's own token. */
   readonly tokenFile: string;
   /** Where the API server says who it is (OpenID Connect Discovery 1.0 §4). */

@@ -32,7 +32,7 @@ import type { TokenSource } from '../../token/token-source.ts';
 import type { Forwarder, Outlet } from '../../upstream/forward.ts';
 
 /** A user whose session is to be presented. */
-export interface AskedSession {
+interface AskedSession {
   readonly subject: string;
   readonly user: UserAttributes;
 }
