@@ -25,7 +25,7 @@ export const adminListener = (context: SchemaContext) =>
       .prefault([])
       .meta({
         description:
-          'What /readyz answers 503 without, besides the listener and a signing key: the store, the keys of issuers, a server of each upstream of a route. Default: nothing that all replicas share, so that an outage there does not take every replica away from those who can still be served; only before it was ready for the first time does a replica wait for the store and the keys of issuers.',
+          'What readiness needs besides the listener and a signing key; without it, /readyz answers 503: the store, the keys of issuers, a server of each upstream of a route. Default: nothing that all replicas share, so that an outage there does not take every replica out of service for clients that can still be served. A replica waits for the store and the keys of issuers only until it has been ready once.',
       }),
     tokenFile: filePath(context).optional().meta({
       description:

@@ -22,10 +22,10 @@ export const codes = defineCodes({
     'A plain name in `allow.subjects` of a route that accepts users and services: it is that of a user. Write `{ user: name }` or `{ service: name }`.',
   ),
   'subjects/shared-name': warning(
-    'A user and a service of this gateway have the same name (RFC 9700 §4.15). Its own rules tell them apart; a service that compares only `sub`, or reads an identity header, does not.',
+    'A user and a service of this gateway have the same name (RFC 9700 §4.15). The rules of the gateway distinguish them; a service that compares only `sub`, or reads an identity header, does not.',
   ),
   'routes/subject-impossible': error(
-    '`allow.subjects` names a user or a service that no credential of the route can stand for: no request could ever pass by it.',
+    '`allow.subjects` names a user or a service that no credential of the route can represent: no request could ever pass by it.',
   ),
 });
 

@@ -50,7 +50,7 @@ const allowLeafShape = () => ({
   scopes: anyOrAll('Scopes of the presented token').optional(),
   subjects: z.array(subjectEntry()).min(1).optional().meta({
     description:
-      'Exact subjects, of which one is enough. What stands for a user is never taken for a service of the same name, nor the other way round.',
+      'Exact subjects, of which one is enough. A user never matches a service of the same name, nor the other way round.',
   }),
   serviceAccounts: z.array(serviceAccountPattern()).min(1).optional().meta({
     description: 'Kubernetes ServiceAccounts, as namespace/name, or namespace/* for all of a namespace.',

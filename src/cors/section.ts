@@ -10,7 +10,7 @@ import { defineCodes, error, warning } from '../config/problem.ts';
 /** Codes of the findings about CORS. */
 export const codes = defineCodes({
   'cors/credentialed-wildcard': error(
-    '`cors` with `credentials` for every origin: any page could read what a user may read.',
+    '`cors` with `credentials` for every origin: any page could read what a user can read.',
   ),
   'cors/csrf': warning(
     'An origin may read answers for a session, but its requests that change something are refused: it is not in `csrf.additionalOrigins`.',

@@ -6,5 +6,5 @@ import { optionalCount } from '../config/fields.ts';
 export const routeLimit = () =>
   optionalCount().meta({
     description:
-      'Requests on this route that may be in progress in one process, open WebSockets included; more get 503. Default: no limit.',
+      'Requests in progress on this route per process, with open WebSockets; further ones get 503. Default: no limit.',
   });

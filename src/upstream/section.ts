@@ -28,7 +28,7 @@ export const upstream = (context: SchemaContext) =>
       .strictObject({
         connect: duration('2s', { atLeastMs: 10 }).meta({ description: 'To connect, TLS included; then 504.' }),
         pending: duration('10s', { atLeastMs: 10 }).meta({
-          description: 'For a request to wait for a connection, while one is made or all are busy; then 503.',
+          description: 'How long a request may wait for a connection, while one is made or all are busy; then 503.',
         }),
         firstByte: duration('60s', { atLeastMs: 10 }).meta({
           description: 'From the sent request, its body included, to the response headers; then 504.',

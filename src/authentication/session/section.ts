@@ -42,18 +42,19 @@ export const session = () =>
     }),
     remember: z
       .strictObject({
-        idleTimeout: duration('7d', { atLeastMs: 1_000 }).meta({ description: 'Instead of `idleTimeout`.' }),
-        absoluteTimeout: duration('30d', { atLeastMs: 1_000 }).meta({ description: 'Instead of `absoluteTimeout`.' }),
+        idleTimeout: duration('7d', { atLeastMs: 1_000 }).meta({ description: '`idleTimeout` of these sessions.' }),
+        absoluteTimeout: duration('30d', { atLeastMs: 1_000 }).meta({
+          description: '`absoluteTimeout` of these sessions.',
+        }),
       })
       .optional()
       .meta({
         description:
-          'Lets users stay logged in after closing the browser: a checkbox on the login form, and `remember` in logins by JSON and of trusted backends. `{}` takes the defaults. Left out: nobody can.',
+          'Lets users stay logged in after closing the browser: a checkbox on the login form, and `remember` in logins by JSON and of trusted backends. `{}` takes the defaults. Left out: not offered.',
       }),
     maxPerUser: count(50).meta({ description: 'Open sessions per user; a further login ends the oldest one.' }),
     maxRequests: count(256).meta({
-      description:
-        'Requests of one session that may be in progress in one process, open WebSockets not counted; more get 429.',
+      description: 'Requests in progress per session and process, without open WebSockets; further ones get 429.',
     }),
     cache: z
       .strictObject({

@@ -49,7 +49,7 @@ const limits = () =>
     }),
     maxConnectionsPerClient: optionalCount().meta({
       description:
-        'Open connections of one IPv4 address or IPv6 /64, and of an IPv6 /48 four times as many; more are closed at once. Not for `trustedProxies`. Default: 2000; no limit where the public origin is https, TLS ends elsewhere and `trustedProxies` is empty, since all clients then have the address of a proxy.',
+        'Open connections per IPv4 address or IPv6 /64, and four times as many per IPv6 /48; further ones are closed at once. Does not apply to `trustedProxies`. Default: 2000; no limit where the public origin is https, TLS is terminated elsewhere and `trustedProxies` is empty, because all clients then share the address of a proxy.',
       restart: true,
     }),
     maxRequestsPerConnection: count(0, { atLeast: 0 }).meta({
@@ -61,7 +61,7 @@ const limits = () =>
     }),
     maxRequestsPerClient: optionalCount().meta({
       description:
-        'Requests in progress of one client address (as above, behind `trustedProxies` the one that they name) that no credential has been verified for; more get 429. Default: 256; no limit where the one on connections has none.',
+        'Requests in progress per client address (as above; behind `trustedProxies` the address that they name) without a verified credential; further ones get 429. Default: 256; no limit where `maxConnectionsPerClient` has none.',
     }),
     maxHeaderBytes: size('16KiB').meta({
       description: 'Request line and headers together; more get 431.',
@@ -76,11 +76,11 @@ const limits = () =>
     maxCookieCount: count(100).meta({ description: 'Cookies in one request; more get 431.' }),
     minUploadRate: size('240B').meta({
       description:
-        'Per second, on average over each `timeouts.bodyIdle` in which the gateway waits for a request body; a slower one gets 408. 0B: no least rate.',
+        'Least rate per second, on average over each `timeouts.bodyIdle` in which the gateway waits for a request body; a slower upload gets 408. 0B: no least rate.',
     }),
     minDownloadRate: size('240B').meta({
       description:
-        'Per second, on average over four times `timeouts.send` in which an answer waits for its client; a slower client is cut. 0B: no least rate.',
+        'Least rate per second, on average over four times `timeouts.send` in which an answer waits for its client; a slower client is cut. 0B: no least rate.',
       restart: true,
     }),
   });
