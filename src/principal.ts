@@ -51,6 +51,8 @@ interface PrincipalCredential {
   readonly kind: CredentialTraits;
   /** When it ends unless it is revoked before; wall clock; `Infinity` when it has no end. */
   readonly endsAtMs: number;
+  /** When streams that it opened end at the latest; wall clock; `Infinity` where only its revocation ends them. */
+  readonly streamsEndAtMs: number;
   /** The issuer of the subject; `null` for this gateway. Together with the subject, it identifies the principal. */
   readonly presentedIssuer: PresentedIssuer | null;
   /** Handle of the session of ours that it stands for; `null` for none. A session of another issuer is none. */

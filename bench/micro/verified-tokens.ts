@@ -58,6 +58,7 @@ const issuer = {
     kind: 'jwt',
     trustDomain: null,
     ourIssuer: 'https://shop.example.com',
+    streamLeewayMs: 0,
     profile: serviceTokenProfile({
       issuer: ISSUER,
       algorithms: ['ES256'],

@@ -130,12 +130,12 @@ export function compileRuntime(
 /** Whose sessions and service tokens the public listener takes. */
 function compileAuthenticator(
   serviceTokens: ReturnType<typeof verifierOver>,
-  { sessions, revokedTokens, series }: LongLived,
+  { sessions, revokedTokens, series, clocks }: LongLived,
 ): Authenticator {
   return new Authenticator(
     {
       session: new SessionVerifier(sessions),
-      service: new ServiceTokenVerifier(serviceTokens, revokedTokens, sessions),
+      service: new ServiceTokenVerifier(serviceTokens, revokedTokens, sessions, clocks),
       workload: null,
     },
     series.authentication,

@@ -23,6 +23,7 @@ const credential = (kind: CredentialTraits) =>
   ({
     kind,
     endsAtMs: Number.POSITIVE_INFINITY,
+    streamsEndAtMs: Number.POSITIVE_INFINITY,
     presentedIssuer: null,
     sid: null,
     compact: null,

@@ -210,6 +210,17 @@ test('a service token with the scope is verified by the rules of its issuer', as
   });
 });
 
+test('S7: how long streams of a token last is said, and that they outlive it where the issuer says so', async () => {
+  const request = ['explain', 'GET', '/relay', '--service', 'cluster:a', '-c', '-'];
+  const bounded = await cli(request, { stdin: CONFIG });
+  expect(bounded.out).toMatch(/^Streams +end 30s after the token expires$/m);
+  const outliving = CONFIG.replace('jwksFile: jwks.json', 'jwksFile: jwks.json, streamsOutliveToken: true');
+  expect((await cli(request, { stdin: outliving })).out).toMatch(
+    /^Streams +outlive the token; its revocation ends them$/m,
+  );
+  expect(await asked('GET', '/assets/x')).toMatchObject({ streams: null });
+});
+
 test('the headers of a trusted proxy are believed, those of others are not', async () => {
   const client = async (from: string) =>
     (await asked('GET', '/assets/x', '--from', from, '--header', 'X-Forwarded-For: 203.0.113.7')) as {

@@ -239,7 +239,7 @@ describe('two gateways and one Redis', () => {
     await stream.remainder();
     bystander.send('still here');
     expect(await bystander.text()).toBe('still here');
-    const why = { reason: 'token_invalid', note: 'token was revoked while a stream of it was open' };
+    const why = { reason: 'token_invalid', note: 'token was revoked or expired while a stream of it was open' };
     await until(() => chat.log.records.filter(({ note }) => note === why.note).length === 2, 'both are in the log');
     expect(chat.log.records).toContainEqual(expect.objectContaining({ ...why, route: 'chat' }));
   });

@@ -28,6 +28,8 @@ export interface IssuerRules {
   readonly ourIssuer: string;
   /** Its `issuer` is `null` where it is learnt from the cluster, and for JWT-SVIDs, which are told by their `sub`. */
   readonly profile: ServiceTokenProfile;
+  /** How long after its `exp` a stream that a token opened may last; `Infinity` for as long as it likes. */
+  readonly streamLeewayMs: number;
 }
 
 /** An issuer whose service tokens are accepted. */
@@ -78,6 +80,7 @@ export function issuerRules(config: IssuerConfig, defaults: IssuerDefaults): Iss
     kind,
     trustDomain: config.spiffe?.trustDomain ?? null,
     ourIssuer: defaults.own.issuer,
+    streamLeewayMs: config.streamsOutliveToken ? Number.POSITIVE_INFINITY : clockSkewMs,
     profile: PROFILES[kind]({
       issuer: config.issuer ?? (source === 'own' ? defaults.own.issuer : null),
       algorithms: source === 'own' ? [defaults.own.algorithm] : keyRules(config).algorithms,

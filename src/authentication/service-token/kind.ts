@@ -37,8 +37,8 @@ export const SERVICE_TOKEN: ServiceTokenKind = Object.freeze<ServiceTokenKind>({
   isAmbient: false,
   isUnknownToCaches: false,
   ending: {
-    denial: new Denial('token_invalid', 'token was revoked while a stream of it was open'),
-    closeReason: 'token revoked',
+    denial: new Denial('token_invalid', 'token was revoked or expired while a stream of it was open'),
+    closeReason: 'token ended',
     label: 'token',
   },
   written: {

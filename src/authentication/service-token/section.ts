@@ -157,6 +157,10 @@ export const issuer = (context: SchemaContext) =>
       clockSkew: duration('30s', { atMostMs: MAX_CLOCK_SKEW_MS }).meta({
         description: 'Leeway for `exp`, `nbf` and `iat`.',
       }),
+      streamsOutliveToken: z.boolean().prefault(false).meta({
+        description:
+          'Whether a WebSocket, an answer or an upload that a token has opened may last beyond its `exp`. Default: it ends at `exp` and clockSkew. The revocation of the token ends it in either case.',
+      }),
       fetch: fetching(context).prefault({}).meta({ description: 'How keys are fetched.' }),
     })
     .superRefine(checkSource);

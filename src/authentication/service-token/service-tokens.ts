@@ -204,7 +204,8 @@ const isClaimed = (decoded: DecodedToken, { issuer }: KnownIssuer) =>
 function principalOf(claims: DecodedToken['payload'], token: CompactToken, issuer: Issuer): ServicePrincipal {
   const { sub, exp } = claims;
   const subject = sub as string;
-  const { ourIssuer, kind, trustDomain } = issuer.rules;
+  const { ourIssuer, kind, trustDomain, streamLeewayMs } = issuer.rules;
+  const endsAtMs = typeof exp === 'number' ? expiryMs(exp) : Number.POSITIVE_INFINITY;
   // Nobody vouches for the `iss` of a JWT-SVID.
   const tokenIssuer = trustDomain === null ? (claims['iss'] as string) : `spiffe://${trustDomain}`;
   const presentedIssuer = presentedIssuerOf(claims, tokenIssuer, ourIssuer);
@@ -226,7 +227,8 @@ function principalOf(claims: DecodedToken['payload'], token: CompactToken, issue
     serviceAccount: kind === 'kubernetes' ? serviceAccountOf(subject) : null,
     credential: {
       kind: SERVICE_TOKEN,
-      endsAtMs: typeof exp === 'number' ? expiryMs(exp) : Number.POSITIVE_INFINITY,
+      endsAtMs,
+      streamsEndAtMs: endsAtMs + streamLeewayMs,
       presentedIssuer,
       sid,
       compact: token,

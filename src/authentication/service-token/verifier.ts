@@ -7,6 +7,7 @@
  */
 
 import { Denial } from '../../errors.ts';
+import type { Clocks } from '../../lib/clock.ts';
 import type { KnownPrincipal, ServicePrincipal, UserPrincipal } from '../../principal.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import type { CredentialVerifier } from '../kind.ts';
@@ -14,6 +15,7 @@ import type { WatchedRevocations } from '../revocation/revoked-tokens.ts';
 import type { Sessions } from '../session/sessions.ts';
 import type { AcceptedServiceTokens } from './kind.ts';
 import type { ServiceTokens } from './service-tokens.ts';
+import { StreamEnds } from './stream-ends.ts';
 
 const SESSION_ENDED = new Denial('token_invalid', 'the session of the token has ended');
 
@@ -27,12 +29,19 @@ interface KnownUser {
 /** The verifier of the kind `service`. */
 export class ServiceTokenVerifier implements CredentialVerifier<AcceptedServiceTokens, KnownPrincipal> {
   readonly #tokens: ServiceTokens;
+  readonly #streamEnds: StreamEnds;
   readonly #revoked: WatchedRevocations;
   readonly #sessions: Pick<Sessions, 'named'>;
   /** By the principal of a token, which is remembered together with the token. */
   readonly #users = new WeakMap<ServicePrincipal, KnownUser>();
 
-  constructor(tokens: ServiceTokens, revoked: WatchedRevocations, sessions: Pick<Sessions, 'named'>) {
+  constructor(
+    tokens: ServiceTokens,
+    revoked: WatchedRevocations,
+    sessions: Pick<Sessions, 'named'>,
+    { wallMs }: Pick<Clocks, 'wallMs'>,
+  ) {
+    this.#streamEnds = new StreamEnds(wallMs);
     this.#tokens = tokens;
     this.#revoked = revoked;
     this.#sessions = sessions;
@@ -50,9 +59,19 @@ export class ServiceTokenVerifier implements CredentialVerifier<AcceptedServiceT
     return found instanceof Promise ? found.then((settled) => this.#principal(settled)) : this.#principal(found);
   }
 
-  /** Calls back when the token is revoked, however much it is used. */
+  /** Calls back when the token is revoked, and when it has expired, however much the stream is used. */
   watch({ credential }: KnownPrincipal, onEnd: () => void): () => void {
-    return this.#revoked.watch(credential.claims ?? {}, onEnd);
+    const stop = () => {
+      stopFollowing();
+      stopWaiting();
+    };
+    const endOnce = () => {
+      stop();
+      onEnd();
+    };
+    const stopFollowing = this.#revoked.watch(credential.claims ?? {}, endOnce);
+    const stopWaiting = this.#streamEnds.watch(credential.streamsEndAtMs, endOnce);
+    return stop;
   }
 
   #principal(found: ServicePrincipal | Denial): KnownPrincipal | Denial | Promise<KnownPrincipal | Denial> {
@@ -79,7 +98,7 @@ function userByToken(
   { scopes, act, credential }: ServicePrincipal,
   tokens: UserPrincipal['tokens'],
 ): UserPrincipal {
-  const { kind, presentedIssuer, sid, compact, claims: tokenClaims } = credential;
+  const { kind, streamsEndAtMs, presentedIssuer, sid, compact, claims: tokenClaims } = credential;
   const endsAtMs = Math.min(credential.endsAtMs, session.expiresAtMs);
   return {
     kind: 'user',
@@ -91,7 +110,7 @@ function userByToken(
     claims,
     act,
     serviceAccount,
-    credential: { kind, endsAtMs, presentedIssuer, sid, compact, claims: tokenClaims },
+    credential: { kind, endsAtMs, streamsEndAtMs, presentedIssuer, sid, compact, claims: tokenClaims },
     tokens,
     session,
   };

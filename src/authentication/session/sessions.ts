@@ -597,6 +597,8 @@ export function userPrincipal(record: SessionRecord): UserPrincipal {
     credential: {
       kind: SESSION,
       endsAtMs: record.expiresAtMs,
+      // A session in use lives on: its streams are looked at here.
+      streamsEndAtMs: Number.POSITIVE_INFINITY,
       presentedIssuer: null,
       sid: record.handle,
       compact: null,

@@ -66,6 +66,7 @@ function workloadPrincipal(subject: string, compact: CompactToken | null): Servi
     credential: {
       kind: WORKLOAD,
       endsAtMs: Number.POSITIVE_INFINITY,
+      streamsEndAtMs: Number.POSITIVE_INFINITY,
       presentedIssuer: null,
       sid: null,
       compact,

@@ -9,6 +9,7 @@ import { Exchange } from '../../exchange.ts';
 import type { Config } from '../../gateway/configuration.ts';
 import { decodeCompact } from '../../jwt/compact.ts';
 import type { Clocks } from '../../lib/clock.ts';
+import { formatDuration } from '../../lib/duration.ts';
 import type { JSONType } from '../../lib/json.ts';
 import { handle, type Pipeline } from '../../pipeline.ts';
 import { formatPattern } from '../../routing/pattern.ts';
@@ -58,6 +59,8 @@ export interface Explanation {
   readonly route: { readonly id: string; readonly pattern: string } | null;
   readonly passedOver: readonly PassedOver[];
   readonly credential: { readonly needed: string; readonly presented: string } | null;
+  /** When WebSockets and other streams that the token opens end; `null` when no token opens any. */
+  readonly streams: string | null;
   readonly allow: readonly CriterionResult[] | null;
   readonly upstream: {
     readonly name: string;
@@ -115,6 +118,7 @@ export async function explainRequest(question: Question, config: Config, clocks:
     route: entry === null ? null : { id: entry.route.id, pattern: formatPattern(entry.pattern) },
     passedOver: request === null || isOwn ? [] : passedOver(pipeline.routes, request, entry),
     credential: route === null || request === null ? null : credentialOf(route, question, request),
+    streams: forwarded === null ? null : streamsOf(forwarded),
     allow: verdictsOf(exchange, config),
     upstream: forwarded === null ? null : upstreamOf(forwarded, question, config),
     headers: forwarded === null ? null : headerChanges(sent, forwarded, tokenHeader),
@@ -137,6 +141,15 @@ function credentialOf(
   request: ScreenedRequest,
 ): NonNullable<Explanation['credential']> {
   return { needed: describeCredential(credential), presented: presentedBy(question, request, credential) };
+}
+
+function streamsOf({ permit }: Forwarded): string | null {
+  const { credential } = permit.principal;
+  if (credential === null || credential.compact === null || credential.kind.ending === null) return null;
+  const { streamsEndAtMs, endsAtMs } = credential;
+  return streamsEndAtMs === Number.POSITIVE_INFINITY
+    ? 'outlive the token; its revocation ends them'
+    : `end ${formatDuration(streamsEndAtMs - endsAtMs)} after the token expires`;
 }
 
 function exchangeOf(

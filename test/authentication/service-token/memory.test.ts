@@ -26,6 +26,7 @@ const rulesFor = (audience: string): IssuerRules => ({
   kind: 'jwt',
   trustDomain: null,
   ourIssuer: 'https://shop.example.com',
+  streamLeewayMs: 0,
   profile: serviceTokenProfile({
     issuer: ISSUER,
     algorithms: ['ES256'],
