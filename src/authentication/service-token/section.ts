@@ -100,7 +100,7 @@ const fetching = (context: SchemaContext) =>
     }),
   });
 
-/** One issuer. */
+/** One issuer. Long because it is one list of keys. */
 export const issuer = (context: SchemaContext) =>
   z
     .strictObject({
