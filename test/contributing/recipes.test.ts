@@ -15,6 +15,7 @@ import { type Example, TrialTree } from './example.ts';
 import { GREETING } from './feature.ts';
 import { GREETING_LISTENER } from './listener.ts';
 import { GUEST_LOGIN } from './login-way.ts';
+import { QUERY_LIMIT } from './route-limit.ts';
 import { TRIAL_STORE } from './store.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -27,6 +28,7 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
   'login-way': GUEST_LOGIN,
   listener: GREETING_LISTENER,
   store: TRIAL_STORE,
+  'route-limit': QUERY_LIMIT,
 };
 
 let tree: TrialTree;
@@ -84,7 +86,7 @@ describe('a section with a key, a finding, a metric and a command', () => {
   });
 });
 
-describe('a way to log in, a listener and a store', () => {
+describe('a way to log in, a listener, a store and a limit per route', () => {
   let gateway: GatewayProcess;
   beforeAll(async () => {
     gateway = await GatewayProcess.start({
@@ -95,6 +97,7 @@ describe('a way to log in, a listener and a store', () => {
         listeners: { greeting: { address: '127.0.0.1:0', text: 'Good day' } },
         acceptWarnings: ['store/trial-small'],
       },
+      routes: [{ id: 'app', match: { path: '/' }, credential: 'session', queryLimit: '8B' }],
     });
   });
   afterAll(() => gateway[Symbol.asyncDispose]());
@@ -141,6 +144,12 @@ describe('a way to log in, a listener and a store', () => {
     expect(validate(twice)).toContain('listeners.greeting has the address of listeners.public');
   });
 
+  test('the limit holds on its route', async () => {
+    const status = async (query: string) =>
+      (await rawRequest(gateway.port, requestHead('GET', `/x?${query}`, [HOST]))).status;
+    expect([await status('1234567'), await status('12345678')]).toEqual([401, 414]);
+  });
+
   test('the store is the one that is used; its finding is reported, and a second store is a mistake', () => {
     expect(gateway.records).toContainEqual(expect.objectContaining({ store: 'trial' }));
     expect(validate('store: { trial: { maxSessions: 1 } }')).toContain('[store/trial-small]');
@@ -158,6 +167,7 @@ test.for([
   ['a store', 'store'],
   ['a way to log in', 'login-way'],
   ['a listener kind', 'listener'],
+  ['a limit per route', 'route-limit'],
 ] as const)('the table of ADR 13 has the number of edited files of %s', ([row, name]) => {
   const count = Object.keys(EXAMPLES[name]?.edits ?? {}).length;
   expect(read('docs/adr/0013-one-room-per-feature.md')).toMatch(`| ${row} | `);
