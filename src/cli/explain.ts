@@ -1,6 +1,7 @@
-import { defineCommand, EXIT } from './command.ts';
+import { defineCommand, EXIT, UsageFault } from './command.ts';
 import { CONFIG_OPTION, configPath, JSON_OPTION, loadConfiguration } from './configuration.ts';
 import { show } from './output.ts';
+import { readTokenInput } from './token-input.ts';
 
 /** `sallyport explain`. */
 export const explain = defineCommand({
@@ -27,6 +28,12 @@ export const explain = defineCommand({
       type: 'string',
       value: 'NS/NAME,…',
       description: 'The request has a service token of this ServiceAccount, or of ISSUER:SUBJECT.',
+    },
+    'token-file': {
+      type: 'string',
+      value: 'FILE',
+      description:
+        'The request presents the token in this file; - is standard input. What it says is judged by the rules of its issuer, but its signature is not ("token verify --config" does that). The token is never printed.',
     },
     header: { type: 'string', value: "'NAME: VALUE'", multiple: true, description: 'The request has this header.' },
     outbound: {
@@ -65,17 +72,19 @@ export const explain = defineCommand({
     failed: 'the configuration is not valid, or the result does not match --expect',
   },
   async run({ options, args, io }) {
-    const { readQuestion, refuseUnknownOutcome } = await import('./explain/question.ts');
+    const { namingCluster, readQuestion, refuseUnknownOutcome } = await import('./explain/question.ts');
     if (options.expect !== undefined) refuseUnknownOutcome(options.expect);
-    const { loaded } = await loadConfiguration(configPath(options.config, io), io, true);
+    const path = configPath(options.config, io);
+    const tokenFile = options['token-file'];
+    if (path === '-' && tokenFile === '-')
+      throw new UsageFault('the configuration and the token cannot both be on standard input', 'explain');
+    const { loaded } = await loadConfiguration(path, io, true);
+    const token = tokenFile === undefined ? null : await readTokenInput(tokenFile, io);
     const { explainRequest } = await import('./explain/explanation.ts');
     const { explanationText } = await import('./explain/text.ts');
     const [method = '', url = ''] = args;
-    const explanation = await explainRequest(
-      readQuestion(method, url, options, loaded.config),
-      loaded.config,
-      io.clocks,
-    );
+    const question = readQuestion(method, url, { ...options, token }, loaded.config);
+    const explanation = await explainRequest(question, namingCluster(loaded.config, question, token), io.clocks);
     show(io, options.json, explanation, explanationText(explanation));
     if (options.expect === undefined || isExpected(options.expect, explanation)) return EXIT.ok;
     io.stderr.write(`expected ${options.expect}\n`);

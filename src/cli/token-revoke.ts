@@ -7,7 +7,7 @@ import { ADMIN_OPTIONS, callAdmin, findAdmin, hasStrings, requireShape, TOKEN_FI
 import { type CliIo, defineCommand, EXIT, UsageFault } from './command.ts';
 import { JSON_OPTION, readAll } from './configuration.ts';
 import { show } from './output.ts';
-import { withoutScheme } from './token.ts';
+import { withoutScheme } from './token-input.ts';
 
 const NAME = 'token revoke';
 

@@ -6,12 +6,12 @@ import type { DecodedToken } from '../jwt/compact.ts';
 import type { FixedKeySet } from '../jwt/key-set.ts';
 import type { KeyRules } from '../jwt/verification-keys.ts';
 import { isLoopbackHost } from '../lib/address.ts';
-import { bearerToken } from '../lib/bearer.ts';
 import { toTimestamp } from '../lib/timestamp.ts';
 import { formatDuration, parseDurationMs } from '../lib/units.ts';
 import { type CliIo, defineCommand, EXIT, UsageFault } from './command.ts';
 import { JSON_OPTION, readAll } from './configuration.ts';
 import { show } from './output.ts';
+import { withoutScheme } from './token-input.ts';
 
 const TOKEN_ARGUMENT = {
   name: 'TOKEN',
@@ -19,12 +19,6 @@ const TOKEN_ARGUMENT = {
   description:
     'The token, with or without "Bearer ". Default: standard input, which other users of the machine cannot see.',
 } as const;
-
-/** A token as people paste it: with white space around it, with or without the Bearer scheme. */
-export function withoutScheme(text: string): string {
-  const trimmed = text.trim();
-  return bearerToken(trimmed) ?? trimmed;
-}
 
 const readToken = async (given: string | undefined, io: CliIo): Promise<string> =>
   withoutScheme(given ?? (await readAll(io.stdin)));

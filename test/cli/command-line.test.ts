@@ -82,7 +82,7 @@ test.each([
   ['an option twice', ['routes', '-c', 'a', '-c', 'b'], '--config is given more than once', 'routes'],
   ['a missing argument', ['explain', 'GET'], 'URL is missing', 'explain'],
   ['an argument too many', ['routes', 'x'], '"x" is one argument too many', 'routes'],
-  ['a missing option', ['token', 'verify'], '--jwks is missing', 'token verify'],
+  ['a missing option', ['token', 'verify'], '--jwks is missing, or --config', 'token verify'],
 ])('%s is a wrong command line', async (_title, argv, message, command) => {
   const { code, out, err } = await cli(argv);
   expect(code).toBe(2);

@@ -3,19 +3,24 @@
 import { METHODS } from 'node:http';
 import { isIP } from 'node:net';
 import { KINDS } from '../../authentication/kinds.ts';
+import { claimsToBeOf, issuerRules } from '../../authentication/service-token/issuer.ts';
+import type { IssuerConfig } from '../../authentication/service-token/section.ts';
 import { REASONS } from '../../errors.ts';
+import { type DecodedToken, decodeCompact } from '../../jwt/compact.ts';
 import type { JSONType } from '../../lib/json.ts';
 import { didYouMean } from '../../lib/nearest.ts';
 import { trim } from '../../lib/trim.ts';
 import type { OutboundConfig } from '../../outbound/section.ts';
 import { UsageFault } from '../command.ts';
+import { withoutScheme } from '../token-input.ts';
 import type { AskedService, StandIn } from './stand-in.ts';
 
 /** The sections that a question is read with. */
 interface AskedSections {
   readonly publicOrigin: readonly string[];
   readonly outbound?: OutboundConfig | undefined;
-  readonly issuers: Readonly<Record<string, { readonly kubernetes?: object | undefined }>>;
+  readonly issuers: Readonly<Record<string, IssuerConfig>>;
+  readonly upstreamToken: { readonly issuer?: string | undefined; readonly algorithm: string };
 }
 
 /** A credential that the request presents. */
@@ -50,6 +55,8 @@ export interface Question {
 interface AskedOptions {
   readonly session: string | undefined;
   readonly service: string | undefined;
+  /** Text with a token, with or without its scheme. */
+  readonly token: string | null;
   readonly header: readonly string[];
   readonly from: string | undefined;
   readonly outbound: boolean | undefined;
@@ -76,16 +83,18 @@ export function readQuestion(method: string, url: string, options: AskedOptions,
   if (isOutbound) refuseOnOutbound(options, config);
   const from = options.from ?? (isOutbound ? '127.0.0.1' : SOMEBODY);
   if (isIP(from) === 0) throw new UsageFault(`--from ${JSON.stringify(from)} is not an IP address`, COMMAND);
-  if (options.session !== undefined && options.service !== undefined) {
+  if (options.service !== undefined && (options.session !== undefined || options.token !== null)) {
     throw new UsageFault('a request presents a session or a service token, not both', COMMAND);
   }
   const { hostHeader, target } = readUrl(url, isOutbound ? outboundAuthority(config) : ownAuthority(config));
   const credential =
-    options.session !== undefined
-      ? readSession(options.session)
-      : options.service !== undefined
-        ? readService(options.service, config)
-        : null;
+    options.token !== null
+      ? readRealToken(options.token, options.session, config)
+      : options.session !== undefined
+        ? readSession(options.session)
+        : options.service !== undefined
+          ? readService(options.service, config)
+          : null;
   const headers = options.header.flatMap(readHeader);
   const isAsked = (name: string) => headers.some((other, index) => index % 2 === 0 && other.toLowerCase() === name);
   const assumesOwnPage =
@@ -126,9 +135,9 @@ export function refuseUnknownOutcome(expected: string): void {
 }
 
 /** Refuses a credential on the outbound side, where the workload presents none. */
-function refuseOnOutbound({ session, service }: AskedOptions, { outbound }: AskedSections): void {
+function refuseOnOutbound({ session, service, token }: AskedOptions, { outbound }: AskedSections): void {
   if (outbound === undefined) throw new UsageFault('the configuration has no section outbound', COMMAND);
-  if (session === undefined && service === undefined) return;
+  if (session === undefined && service === undefined && token === null) return;
   throw new UsageFault('on the outbound side the workload calls: it presents no session and no service token', COMMAND);
 }
 
@@ -177,6 +186,52 @@ function readSession(written: string): AskedCredential {
     issuer: null,
     present: async (standIn) => ['Cookie', await standIn.cookie({ subject, user })],
   };
+}
+
+/** A token that somebody has: what it says is judged, its signature is not. */
+function readRealToken(text: string, session: string | undefined, config: AskedSections): AskedCredential {
+  const compact = withoutScheme(text);
+  const decoded = decodeCompact(compact);
+  if (decoded === null) throw new UsageFault('--token-file has no JWT in the strict compact form', COMMAND);
+  const issuer = issuerOf(decoded, config);
+  const isOwn = issuer !== null && config.issuers[issuer]?.own !== undefined;
+  const standsForSession = isOwn && decoded.payload['sid'] !== undefined;
+  if (session !== undefined && !standsForSession)
+    throw new UsageFault('--session goes with a token of the gateway that stands for a session', COMMAND);
+  const { subject: _subject, ...user } = readPairs(session ?? '');
+  return {
+    kind: 'service',
+    words: `the token of --token-file${issuer === null ? '' : `, which claims to be one of ${issuer}`}; its signature was not verified`,
+    issuer,
+    present: async (standIn) => [
+      'Authorization',
+      issuer === null
+        ? `Bearer ${compact}`
+        : await standIn.presented(issuer, { compact, ...decoded }, standsForSession ? user : null),
+    ],
+  };
+}
+
+/** The issuer that a token claims to be one of, as the gateway selects it; `null` for none of the configuration. */
+function issuerOf(decoded: DecodedToken, { issuers, publicOrigin, upstreamToken }: AskedSections): string | null {
+  const own = { issuer: upstreamToken.issuer ?? (publicOrigin[0] as string), algorithm: upstreamToken.algorithm };
+  const isItsToken = (config: IssuerConfig) => {
+    const rules = issuerRules(config, { audiences: publicOrigin, own });
+    const { subject } = rules.profile;
+    // What the cluster calls itself is not known here; how it names ServiceAccounts is.
+    const knows = () => subject instanceof RegExp && subject.test(String(decoded.payload['sub']));
+    return claimsToBeOf(decoded, rules, { hasLearnt: true, knows, mayLearn: () => false, learn: async () => {} });
+  };
+  return Object.entries(issuers).find(([, config]) => isItsToken(config))?.[0] ?? null;
+}
+
+/** The configuration with the `iss` of a token for a cluster that has none in it. */
+export function namingCluster<C extends AskedSections>(config: C, { credential }: Question, token: string | null): C {
+  const issuer = credential?.issuer ?? null;
+  const iss = token === null ? undefined : decodeCompact(withoutScheme(token))?.payload['iss'];
+  const written = issuer === null ? undefined : config.issuers[issuer];
+  if (issuer === null || written?.kubernetes === undefined || typeof iss !== 'string') return config;
+  return { ...config, issuers: { ...config.issuers, [issuer]: { issuer: iss, ...written } } };
 }
 
 /** `shop/cart,scope=orders:read`, `cluster:shop/cart` or `billing:invoices`. */

@@ -5,7 +5,7 @@
  */
 
 import { createSecretKey, KeyObject, randomBytes } from 'node:crypto';
-import { generateKeyPair, SignJWT } from 'jose';
+import { generateKeyPair, type JWTPayload, SignJWT } from 'jose';
 import { keyRules } from '../../authentication/service-token/issuer.ts';
 import type { Permit } from '../../authorization/permit.ts';
 import { FileReader } from '../../config/named-files.ts';
@@ -17,7 +17,9 @@ import { readContents } from '../../gateway/contents.ts';
 import { wholeDraft } from '../../gateway/draft.ts';
 import { LongLived } from '../../gateway/long-lived.ts';
 import { GatewaySeries } from '../../gateway/series.ts';
+import type { DecodedToken } from '../../jwt/compact.ts';
 import { FixedKeySet } from '../../jwt/key-set.ts';
+import type { SessionHandle } from '../../jwt/names.ts';
 import type { CompactToken } from '../../lib/bearer.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import type { JSONType } from '../../lib/json.ts';
@@ -43,6 +45,11 @@ export interface AskedService {
   readonly issuer: string;
   readonly subject: string;
   readonly claims: Readonly<Record<string, JSONType>>;
+}
+
+/** A token that somebody has, decoded. It is not shown. */
+export interface RealToken extends DecodedToken {
+  readonly compact: string;
 }
 
 /** What would have been sent. */
@@ -153,16 +160,47 @@ export class StandIn implements AsyncDisposable {
   /** Makes a service token, and returns its Authorization header. */
   async authorization({ issuer: name, subject, claims }: AskedService): Promise<string> {
     const profile = this.#runtime.issuers.get(name)?.rules.profile;
-    if (profile === undefined || this.#key === null) throw new TypeError(`no issuer ${name}`);
+    if (profile === undefined) throw new TypeError(`no issuer ${name}`);
     const { issuer, algorithms, audiences, types, maxLifetimeMs } = profile;
     const iatSec = Math.floor(this.#longLived.clocks.wallMs() / 1_000);
-    const token = await new SignJWT({ aud: [...audiences], ...(issuer !== null && { iss: issuer }), ...claims })
-      .setProtectedHeader({ alg: algorithms[0] as string, typ: [...types][0] ?? 'jwt' })
-      .setSubject(subject)
-      .setIssuedAt(iatSec)
-      .setExpirationTime(iatSec + Math.min(60, Math.floor(maxLifetimeMs / 1_000)))
-      .sign(this.#key);
-    return `Bearer ${token}`;
+    const exp = iatSec + Math.min(60, Math.floor(maxLifetimeMs / 1_000));
+    const said = {
+      aud: [...audiences],
+      ...(issuer !== null && { iss: issuer }),
+      ...claims,
+      sub: subject,
+      iat: iatSec,
+      exp,
+    };
+    return this.#signed(said, { alg: algorithms[0] as string, typ: [...types][0] ?? 'jwt' });
+  }
+
+  /**
+   * Signs again what a real token says, in the place of its issuer, and returns its Authorization header. A token that the
+   * issuer's rules refuse for its algorithm is presented as it is.
+   *
+   * @param user  attributes of the user whose session it stands for, if it is a token of the gateway itself
+   */
+  async presented(
+    issuer: string,
+    { compact, header, payload }: RealToken,
+    user: UserAttributes | null,
+  ): Promise<string> {
+    const rules = this.#runtime.issuers.get(issuer)?.rules;
+    if (rules?.profile.algorithms.includes(String(header['alg'])) !== true) return `Bearer ${compact}`;
+    const said = user === null ? payload : { ...payload, sid: await this.#sessionOf(String(payload['sub']), user) };
+    const typ = typeof header['typ'] === 'string' ? { typ: header['typ'] } : {};
+    return this.#signed(said, { alg: rules.profile.algorithms[0] as string, ...typ });
+  }
+
+  async #sessionOf(subject: string, user: UserAttributes): Promise<SessionHandle> {
+    const opened = await this.#longLived.sessions.open({ subject, user, method: 'password', device: 'explain' });
+    return opened.record.handle;
+  }
+
+  async #signed(claims: JWTPayload, header: { readonly alg: string; readonly typ?: string }): Promise<string> {
+    if (this.#key === null) throw new TypeError('no issuer whose token is asked for');
+    return `Bearer ${await new SignJWT(claims).setProtectedHeader(header).sign(this.#key)}`;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
