@@ -151,7 +151,7 @@ export class Gateway {
   }
 
   /** Counts open connections of clients. */
-  connectionCount(): Promise<number> {
+  connectionCount(): number {
     return this.#listeners.connectionCount();
   }
 

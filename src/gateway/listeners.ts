@@ -101,9 +101,8 @@ export class Listeners {
   }
 
   /** Counts open connections of clients. */
-  async connectionCount(): Promise<number> {
-    const counts = await Promise.all(this.#all.map(({ connectionCount }) => connectionCount));
-    return counts.reduce((sum, count) => sum + count, 0);
+  connectionCount(): number {
+    return this.#all.reduce((sum, { connectionCount }) => sum + connectionCount, 0);
   }
 
   /**

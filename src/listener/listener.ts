@@ -63,7 +63,7 @@ export interface ListenerRecorder {
 /** Accepts connections on one address and begins an exchange for each request on them. */
 export interface ListenerServer {
   /** Open connections. */
-  readonly connectionCount: Promise<number>;
+  readonly connectionCount: number;
   /**
    * Begins to accept connections.
    *
@@ -131,7 +131,7 @@ export class Listener implements ExchangeListener {
   }
 
   /** Open connections. */
-  get connectionCount(): Promise<number> {
+  get connectionCount(): number {
     return this.#server.connectionCount;
   }
 

@@ -47,6 +47,11 @@ const limits = () =>
       description: 'Open connections per process; further ones are closed at once.',
       restart: true,
     }),
+    backlog: count(4_096, { atMost: 65_535 }).meta({
+      description:
+        'Connections that may wait to be accepted, for each socket that listens; the kernel allows no more than `net.core.somaxconn`.',
+      restart: true,
+    }),
     maxConnectionsPerClient: optionalCount().meta({
       description:
         'Open connections per IPv4 address or IPv6 /64, and four times as many per IPv6 /48; further ones are closed at once. Does not apply to `trustedProxies`. Default: 2000; no limit where the public origin is https, TLS is terminated elsewhere and `trustedProxies` is empty, because all clients then share the address of a proxy.',

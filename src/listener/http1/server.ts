@@ -19,7 +19,8 @@ import type { Clock } from '../../lib/clock.ts';
 import { Places } from '../../lib/places.ts';
 import { randomHex } from '../../lib/random-hex.ts';
 import { settledWithin } from '../../lib/settled-within.ts';
-import type { EarlyRefusal, Listener, ListenerAddress, ListenerServer } from '../listener.ts';
+import type { ConnectionRefusal, EarlyRefusal, Listener, ListenerAddress, ListenerServer } from '../listener.ts';
+import { acceptorsFor } from './acceptors.ts';
 import { Connection } from './connection.ts';
 import { lingeringClose } from './linger.ts';
 import { listenOn } from './listen.ts';
@@ -75,6 +76,9 @@ export class Http1Server implements ListenerServer {
   readonly #maxRequestsPerConnection: number;
   /** Whether every answer closes its connection. */
   isDraining = false;
+  readonly #acceptors: readonly NetServer[];
+  /** Open connections, those in a TLS handshake included. */
+  #open = 0;
   /** Connections accepted so far, those without a TLS handshake included. */
   #accepted = 0;
 
@@ -85,9 +89,7 @@ export class Http1Server implements ListenerServer {
     this.#monotonicMs = monotonicMs;
     this.#maxRequestsPerConnection = limits.maxRequestsPerConnection || Number.POSITIVE_INFINITY;
     this.#server = createPlainOrTlsServer(settings);
-    this.#server.maxConnections = limits.maxConnections;
-    // With several workers, a connection that one of them refuses would be offered to them again and again.
-    Object.assign(this.#server, { dropMaxConnection: true });
+    this.#acceptors = settings.peers === 'loopback' ? [] : acceptorsFor(this.#server);
     this.#server.maxHeadersCount = limits.maxHeaderCount;
     // `PaceWatch` sets it where there is something to watch.
     this.#server.timeout = 0;
@@ -95,13 +97,14 @@ export class Http1Server implements ListenerServer {
     this.#listenToServer(tls === null ? 'connection' : 'secureConnection');
   }
 
-  get connectionCount(): Promise<number> {
-    return new Promise((resolve) => this.#server.getConnections((error, count) => resolve(error === null ? count : 0)));
+  get connectionCount(): number {
+    return this.#open;
   }
 
   async listen(): Promise<ListenerAddress> {
-    const { address, key, tls } = this.#settings;
-    return { scheme: tls === null ? 'http' : 'https', ...(await listenOn(this.#server, address, key)) };
+    const { address, key, tls, limits } = this.#settings;
+    const accepting = { backlog: limits.backlog, others: this.#acceptors };
+    return { scheme: tls === null ? 'http' : 'https', ...(await listenOn(this.#server, address, key, accepting)) };
   }
 
   announceDrain(): void {
@@ -116,7 +119,10 @@ export class Http1Server implements ListenerServer {
     this.announceDrain();
     await this.#acceptBacklog();
     // The `close` of an HTTP server would close idle connections at once.
-    const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(this.#server, () => resolve()));
+    const servers: readonly NetServer[] = [this.#server, ...this.#acceptors];
+    const closed = Promise.all(
+      servers.map((server) => new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()))),
+    );
     await settledWithin(closed, graceMs, signal);
     this.#server.closeIdleConnections();
     await idle();
@@ -138,7 +144,7 @@ export class Http1Server implements ListenerServer {
 
   close(): void {
     this.#pace.close();
-    this.#server.close();
+    for (const server of [this.#server, ...this.#acceptors]) server.close();
     this.#server.closeAllConnections();
   }
 
@@ -156,28 +162,35 @@ export class Http1Server implements ListenerServer {
     server.on('connect', (request, stream) => this.#onConnect(request, stream));
     server.on('clientError', (error, socket) => this.#onClientError(error, socket as Socket));
     server.on('timeout', (socket: Socket) => this.#onSocketTimeout(socket));
-    server.on('drop', () => listener.connectionRefused('limit'));
     server.on('tlsClientError', (_error: Error, socket: Socket) => {
       listener.connectionRefused('tls');
       socket.destroy();
     });
   }
 
-  /** Counts a connection for its client, TLS handshakes included. */
+  /** Counts a connection, TLS handshakes included. */
   #onAccepted(socket: Socket): void {
     this.#accepted += 1;
+    this.#open += 1;
+    const refusal = this.#open > this.#settings.limits.maxConnections ? 'limit' : this.#countForClient(socket);
+    socket.once('close', () => {
+      this.#open -= 1;
+    });
+    if (refusal === null) return;
+    this.#listener.connectionRefused(refusal);
+    socket.destroy();
+  }
+
+  #countForClient(socket: Socket): ConnectionRefusal | null {
     const { maxConnectionsPerClient: max, trustedProxies, peers } = this.#settings;
-    if (max === Number.POSITIVE_INFINITY || peers === 'loopback') return;
+    if (max === Number.POSITIVE_INFINITY || peers === 'loopback') return null;
     const address = plainAddress(socket.remoteAddress ?? '');
-    if (trustedProxies !== null && isInList(trustedProxies, address)) return;
+    if (trustedProxies !== null && isInList(trustedProxies, address)) return null;
     const place = this.#clients.ofClient(address);
-    if (!place.hasRoom(max)) {
-      this.#listener.connectionRefused('client');
-      socket.destroy();
-      return;
-    }
+    if (!place.hasRoom(max)) return 'client';
     place.enter();
     socket.once('close', () => place.leave());
+    return null;
   }
 
   #onConnection(socket: Socket): void {

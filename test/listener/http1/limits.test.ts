@@ -261,6 +261,22 @@ describe('time', () => {
 });
 
 describe('numbers', () => {
+  test('R14: several new connections are accepted in one turn of the event loop', async () => {
+    await using gateway = await startListener(null, {});
+    const sockets = Array.from({ length: 128 }, () => connect({ port: gateway.port, host: '127.0.0.1' }));
+    let turns = 0;
+    for (; gateway.gateway.connectionCount() < sockets.length; turns += 1) await new Promise(setImmediate);
+    // One socket that listens would take a turn for each.
+    expect(turns).toBeLessThan(sockets.length / 2);
+    for (const socket of sockets) socket.destroy();
+  });
+
+  test('R14: an address that another gateway listens on is taken, though sockets of one gateway share it', async () => {
+    await using first = await startListener(null, {});
+    const listeners = { public: { address: `127.0.0.1:${first.port}` }, admin: { address: '127.0.0.1:0' } };
+    await expect(startListener(null, {}, { listeners })).rejects.toThrow('something else is listening there');
+  });
+
   test('DOS-06: a connection over the limit is closed at once, and counted', async () => {
     await using upstream = await RecordingUpstream.start();
     await using gateway = await startListener(upstream, { limits: { maxConnections: 2 } });
