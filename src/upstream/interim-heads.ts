@@ -29,6 +29,11 @@ export class InterimHeads {
 
   /** Takes the next bytes of the answer, and changes the status of a 100 in them. */
   push(chunk: Buffer): void {
+    // As nearly every answer begins.
+    if (this.#position === 0 && chunk.length > STATUS_AT && chunk[STATUS_AT] !== ONE) {
+      this.isOpen = false;
+      return;
+    }
     for (let offset = 0; offset < chunk.length && this.isOpen; offset += 1) {
       if (this.#position < STATUS_END) this.#pushStatusLine(chunk, offset);
       else this.#pushRest(chunk[offset] as number);
