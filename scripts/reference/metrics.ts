@@ -9,7 +9,7 @@ import { LogSeries } from '../../src/telemetry/series.ts';
 import { cell, code, generated, table } from './markdown.ts';
 
 /** Metrics of Node itself, by prom-client. */
-const OF_NODE = /^sallyport_(?:process|nodejs)_/;
+const OF_NODE = /^(?:process|nodejs)_/;
 
 /** Writes the page. */
 export async function metricsPage(): Promise<string> {
@@ -44,8 +44,8 @@ A route has ${await seriesOf(metrics, 'route')} series, with \`metrics.labels: [
 too many, Prometheus 3 can make one native histogram of the series of each (\`convert_classic_histograms_to_nhcb: true\`).
 
 ${table(['Name', 'Type', 'Labels', 'Meaning'], rows)}
-In addition, \`prom-client\` collects metrics of the process and of Node, as \`sallyport_process_…\` and
-\`sallyport_nodejs_…\`.
+In addition, \`prom-client\` collects metrics of the process and of Node, under their usual names: \`process_…\`
+and \`nodejs_…\`.
 `;
 }
 

@@ -141,11 +141,13 @@ export const origin = () =>
 
 const trimSlash = (text: string) => (text.endsWith('/') ? text.slice(0, -1) : text);
 
+const isHttpUrl = (text: string) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
+
 /** An absolute `http` or `https` URL without user, password or fragment. */
 export const httpUrl = () =>
   z
     .string()
-    .refine((text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol), 'is not an http(s) URL')
+    .refine(isHttpUrl, 'is not an http(s) URL: begin it with http:// or https://')
     .refine((text) => {
       const url = URL.canParse(text) ? new URL(text) : null;
       return url === null || (url.username === '' && url.password === '' && url.hash === '');
@@ -156,7 +158,7 @@ export const httpUrl = () =>
 export const endpoint = () =>
   httpUrl()
     .refine(
-      (text) => !URL.canParse(text) || ['/', ''].includes(new URL(text).pathname),
+      (text) => !isHttpUrl(text) || ['/', ''].includes(new URL(text).pathname),
       'must not have a path: use rewrite on the route',
     )
     .meta({ kind: 'origin' })

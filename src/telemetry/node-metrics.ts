@@ -10,10 +10,11 @@ const GC_KINDS = ['minor', 'major', 'incremental', 'weakcb'] as const;
 /** Registers the metrics of this process. Once per registry. */
 export function collectNodeMetrics(registry: MetricRegistry): void {
   const { prometheus } = registry;
-  collectDefaultMetrics({ register: prometheus, prefix: 'sallyport_' });
+  // Under their usual names, which stock dashboards and alerts ask for.
+  collectDefaultMetrics({ register: prometheus });
   // By type, and so without a series while there is none; `…_requests_total` has their number.
-  prometheus.removeSingleMetric('sallyport_nodejs_active_requests');
-  const collections = prometheus.getSingleMetric('sallyport_nodejs_gc_duration_seconds');
+  prometheus.removeSingleMetric('nodejs_active_requests');
+  const collections = prometheus.getSingleMetric('nodejs_gc_duration_seconds');
   if (collections instanceof Histogram) for (const kind of GC_KINDS) collections.zero({ kind });
 
   // Lag says how late the event loop is; this says how much of the time it has something to do.

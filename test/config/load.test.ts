@@ -300,3 +300,13 @@ describe('whatever becomes of a configuration', () => {
     );
   });
 });
+
+test.each(['app:8080', '10.0.0.7:80', 'app.shop.svc'])(
+  'A7: an endpoint without a scheme says what to begin it with: %s',
+  (endpoint) => {
+    const { problems } = load(MINIMAL.replace(/endpoints: \[[^\]]*\]/, `endpoints: ["${endpoint}"]`));
+    expect(problems.map(({ message }) => message)).toEqual([
+      'upstreams.app.endpoints[0] is not an http(s) URL: begin it with http:// or https://',
+    ]);
+  },
+);

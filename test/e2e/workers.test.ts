@@ -121,7 +121,7 @@ describe('two workers', () => {
     expect(await metric(gateway, 'sallyport_upstream_healthy{upstream="app"}')).toBe(1);
     const text = await (await gateway.admin('/metrics')).text();
     expect(text.match(/^sallyport_build_info\{.*\} 1$/gm)).toHaveLength(1);
-    expect(text.match(/^sallyport_process_start_time_seconds \d/gm)).toHaveLength(1);
+    expect(text.match(/^process_start_time_seconds \d/gm)).toHaveLength(1);
 
     const [victim = 0] = await workerPids(gateway);
     process.kill(victim, 'SIGKILL');

@@ -590,3 +590,12 @@ async function freedPort(): Promise<{ port: number }> {
   await redis[Symbol.asyncDispose]();
   return { port: redis.port };
 }
+
+test('A7: rediss:// to a Redis without TLS says what is wrong', async () => {
+  await using redis = await RedisServer.start();
+  const log = new StoreLog();
+  await using _store = await openStore(redis.url.replace('redis:', 'rediss:'), { log, config: IMPATIENT });
+  expect(log.lines).toEqual([
+    'unavailable: Redis does not complete the TLS handshake in time: if it has no TLS, use redis://, not rediss://',
+  ]);
+});

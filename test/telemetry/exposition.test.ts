@@ -14,7 +14,7 @@ import { startInstance } from '../support/instance.ts';
 
 const GOLDEN = join(import.meta.dirname, 'exposition.txt');
 /** Of Node and the operating system, by prom-client. */
-const OF_NODE = /sallyport_(?:process_|nodejs_(?!eventloop_utilization))/;
+const OF_NODE = /(?<!sallyport_)\b(?:process_|nodejs_)/;
 
 /** The exposition without values, in alphabetical order; of a histogram, its `_count` and its bounds once. */
 function described(text: string): string {

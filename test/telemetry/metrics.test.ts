@@ -50,7 +50,7 @@ test('every metric has a series from the start, but those of what is not configu
   );
   const empty = names.filter((name) => seriesOf(text, name).length === 0);
   expect(empty).toEqual(
-    expect.not.arrayContaining(['sallyport_nodejs_active_requests', 'sallyport_nodejs_eventloop_utilization_ratio']),
+    expect.not.arrayContaining(['nodejs_active_requests', 'sallyport_nodejs_eventloop_utilization_ratio']),
   );
   // Redis, TLS, issuers, workers, destinations and files that this gateway does not have.
   const NOT_CONFIGURED =
@@ -64,7 +64,7 @@ test.each(['minor', 'major', 'incremental', 'weakcb'])(
     const metrics = new MetricRegistry();
     collectNodeMetrics(metrics);
     const text = await metrics.text();
-    expect(text).toMatch(new RegExp(`^sallyport_nodejs_gc_duration_seconds_count\\{kind="${kind}"\\} \\d+$`, 'm'));
+    expect(text).toMatch(new RegExp(`^nodejs_gc_duration_seconds_count\\{kind="${kind}"\\} \\d+$`, 'm'));
   },
 );
 

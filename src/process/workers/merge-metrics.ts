@@ -8,9 +8,9 @@ import type { MetricsSnapshot } from '../../telemetry/registry.ts';
 
 type Metric = MetricsSnapshot[number];
 
-const PRIMARY_ONLY = /^sallyport_(?:admin_|config_|build_info$|workers_|process_start_time_seconds$)/;
+const PRIMARY_ONLY = /^(?:sallyport_(?:admin_|config_|build_info$|workers_)|process_start_time_seconds$)/;
 /** The resources of the primary are part of what the gateway uses. */
-const PRIMARY_TOO = /^sallyport_process_/;
+const PRIMARY_TOO = /^process_/;
 
 /** Merges snapshots so that no total ever goes down, which `rate()` would treat as a reset. */
 export class MetricsMerger {

@@ -8,6 +8,7 @@
 
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import { AnswerTimeout } from '../networked/deadline.ts';
+import { HandshakeTimeout } from './faults.ts';
 import type { RedisSettings, Secrets } from './settings.ts';
 import type { RedisNode } from './url.ts';
 
@@ -60,7 +61,13 @@ export function openNode(attempt: Attempt, node: RedisNode, login: Login): Promi
     retryStrategy: null,
     enableOfflineQueue: false,
   });
-  return whenReady(client, attempt.settings.connectTimeoutMs, attempt.signal);
+  let isConnected = attempt.secrets.tls === null;
+  // With TLS, the library is connected once the handshake is complete.
+  client.once('connect', () => {
+    isConnected = true;
+  });
+  const onTimeout = () => (isConnected ? new AnswerTimeout() : new HandshakeTimeout());
+  return whenReady(client, attempt.settings.connectTimeoutMs, attempt.signal, onTimeout);
 }
 
 /** Opens connections to a Cluster. Resolves when it is known who serves which slot. */
@@ -97,7 +104,12 @@ export async function checked<C extends Client>(client: C, check: (client: C) =>
 }
 
 /** Resolves when the client is ready; otherwise closes it and rejects with its first error. */
-function whenReady<C extends Client>(client: C, withinMs: number, signal: AbortSignal): Promise<C> {
+function whenReady<C extends Client>(
+  client: C,
+  withinMs: number,
+  signal: AbortSignal,
+  onTimeout: () => Error = () => new AnswerTimeout(),
+): Promise<C> {
   return new Promise((resolve, reject) => {
     let firstError: unknown = null;
     const settle = () => {
@@ -108,7 +120,7 @@ function whenReady<C extends Client>(client: C, withinMs: number, signal: AbortS
     const fail = () => {
       settle();
       client.disconnect();
-      reject(firstError ?? new AnswerTimeout());
+      reject(firstError ?? onTimeout());
     };
     const note = (error: unknown) => {
       firstError ??= rootOf(error);

@@ -42,6 +42,9 @@ function codeInText(message: string): string {
   return / -([A-Z][A-Z0-9]+) /.exec(message)?.[1] ?? 'ERR';
 }
 
+/** The server did not complete a TLS handshake in time. */
+export class HandshakeTimeout extends AnswerTimeout {}
+
 /** Why a command failed, as a metric label. */
 export function errorReason(error: unknown): StoreErrorReason {
   if (error instanceof AnswerTimeout) return 'timeout';
@@ -60,6 +63,8 @@ export const isReadable = (error: unknown): boolean => READS_ONLY.has(replyCode(
 /** The failure in fixed words and codes. */
 export function describe(error: unknown): string {
   if (error instanceof ConfigFault || error instanceof DependencyFault) return error.message;
+  if (error instanceof HandshakeTimeout)
+    return 'Redis does not complete the TLS handshake in time: if it has no TLS, use redis://, not rediss://';
   if (error instanceof AnswerTimeout) return 'Redis does not answer in time';
   const code = replyCode(error);
   if (code === 'WRONGPASS') return 'Redis refuses the user or password (WRONGPASS)';
