@@ -3,6 +3,7 @@
 import { compileCredential } from '../authentication/credential.ts';
 import type { CredentialKind } from '../authentication/kind.ts';
 import type { CredentialRule } from '../authentication/kinds.ts';
+import { issuersOf } from '../authentication/service-token/kind.ts';
 import { type DraftEntries, entryPath, type LintContext } from '../config/lint.ts';
 import { reportDuplicates, reportUnknown, uses } from '../config/names.ts';
 import { defineCodes, error, type KeyPath, warning } from '../config/problem.ts';
@@ -36,6 +37,9 @@ export const codes = defineCodes({
   'routes/owned-header': warning('A header rule for a header that only the gateway writes.'),
   'routes/identity-on-public': warning(
     'Identity headers on a public route, where the caller is unknown: they are never sent.',
+  ),
+  'routes/identity-issuer': warning(
+    'An identity header with `subject` on a route where callers of several issuers, or users and services, can have the same name, and no header with `issuer`: the upstream cannot tell them apart.',
   ),
   'routes/csrf-off': warning('The CSRF check is off on a route that takes a session.'),
   'rewrite/strip-prefix': error('A path of the route does not begin with the prefix that is stripped.'),
@@ -253,7 +257,19 @@ const WRITTEN_HEADERS = [
   'x-request-id',
 ];
 
-function lintIdentityHeaders({ context: { source }, route, path, tokenHeader }: RouteRule): void {
+function lintIdentityHeaders({ context: { source }, route, credential, path, tokenHeader }: RouteRule): void {
+  const named = Object.entries(route.identityHeaders ?? {}).find(([, value]) => value === 'subject')?.[0];
+  const saysIssuer = Object.values(route.identityHeaders ?? {}).includes('issuer');
+  const namespaces = issuersOf(credential).length + (accepts(credential, ({ isToken }) => !isToken) ? 1 : 0);
+  if (named !== undefined && !saysIssuer && namespaces > 1) {
+    source.report(
+      codes['routes/identity-issuer'],
+      [...path, 'identityHeaders', named],
+      `route ${JSON.stringify(route.id)} accepts callers of several issuers, and ${named} does not say whose subject it has`,
+      'add X-Issuer: issuer, which only subjects of other issuers have',
+      'key',
+    );
+  }
   const seen = new Set<string>();
   for (const name of Object.keys(route.identityHeaders ?? {})) {
     const folded = foldHeaderName(name);
