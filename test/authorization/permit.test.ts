@@ -22,14 +22,14 @@ void [forwarder, tokens, exchange, request, principal, route, permit, Permit];
 `;
 
 const PROGRAMS = {
-  'a permit': 'forwarder.forward(exchange, request, permit, "/", null); void tokens.forPermit(permit);',
-  'an object literal of its shape': 'forwarder.forward(exchange, request, { principal, route }, "/", null);',
-  'a copy of a permit': 'forwarder.forward(exchange, request, { ...permit }, "/", null);',
+  'a permit': 'forwarder.forward(exchange, request, permit, "/", null, tokens); void tokens.forPermit(permit);',
+  'an object literal of its shape': 'forwarder.forward(exchange, request, { principal, route }, "/", null, tokens);',
+  'a copy of a permit': 'forwarder.forward(exchange, request, { ...permit }, "/", null, tokens);',
   'an object of a class of the same shape':
-    'class Mine { readonly principal = principal; readonly route = route; protected readonly granted = true as const; }\nforwarder.forward(exchange, request, new Mine(), "/", null);',
+    'class Mine { readonly principal = principal; readonly route = route; protected readonly granted = true as const; }\nforwarder.forward(exchange, request, new Mine(), "/", null, tokens);',
   'a denial or a permit that was not told apart':
-    'declare const either: Permit | null;\nforwarder.forward(exchange, request, either, "/", null);',
-  'the principal and the route': 'forwarder.forward(exchange, request, principal, "/", null);',
+    'declare const either: Permit | null;\nforwarder.forward(exchange, request, either, "/", null, tokens);',
+  'the principal and the route': 'forwarder.forward(exchange, request, principal, "/", null, tokens);',
   'a token minted without one': 'void tokens.forPermit({ principal, route });',
   'a permit that is made by hand': 'void new Permit(principal, route);',
 };

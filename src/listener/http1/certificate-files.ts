@@ -21,7 +21,8 @@ export class CertificateFiles {
   readonly #log: Logger;
   readonly #watch: FileWatch;
   #config: TlsConfig;
-  #areReadable = true;
+  /** What the last reading left as it was, one line each. */
+  #kept: readonly string[] = [];
   /** Of what is in use. */
   #readAtMs = Number.NEGATIVE_INFINITY;
 
@@ -42,7 +43,7 @@ export class CertificateFiles {
     this.#log = log;
     series.readFrom(
       certificates,
-      () => this.#areReadable && !certificates.pairs.some(({ expiresAtMs }) => expiresAtMs <= clocks.wallMs()),
+      () => this.#kept.length === 0 && !certificates.pairs.some(({ expiresAtMs }) => expiresAtMs <= clocks.wallMs()),
     );
     const events = {
       onChange: () => void this.#readAgain(),
@@ -60,19 +61,19 @@ export class CertificateFiles {
   use(config: TlsConfig, files: TlsFiles, faults: readonly ConfigFault[]): readonly string[] {
     // Files that have changed since then were read again.
     const isSame = isDeepStrictEqual(config.certificates, this.#config.certificates);
-    if (isSame && files.readAtMs < this.#readAtMs) return [];
+    if (isSame && files.readAtMs < this.#readAtMs) return this.#kept;
     this.#readAtMs = files.readAtMs;
     this.#config = config;
     this.certificates.use(config, files);
     this.#watch.follow(this.certificates.files, files.seen);
-    this.#areReadable = faults.length === 0;
+    this.#kept = faults.map(({ message }) => `${message}; the previous certificate stays in use`);
     for (const fault of faults) {
       this.#log.error({ fault: errorFields(fault) }, 'certificate reload failed; keeping the previous one');
     }
     for (const { index, isExpired } of this.certificates.pairs)
       if (isExpired) this.#log.warn({ certificate: index }, 'certificate has expired');
     if (faults.length === 0) this.#log.info('certificates reloaded');
-    return faults.map(({ message }) => `${message}; the previous certificate stays in use`);
+    return this.#kept;
   }
 
   /** Ends the watch. The certificates stay in use. */
