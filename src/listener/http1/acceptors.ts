@@ -10,7 +10,7 @@ import cluster from 'node:cluster';
 import { Server } from 'node:net';
 
 /** Connections that are accepted in one turn of the event loop, at most. */
-const SOCKETS = 1;
+const SOCKETS = 32;
 
 /**
  * Makes them. None for a worker, whose connections the primary accepts, and none where the system does not spread connections
