@@ -10,6 +10,7 @@ import { configJsonSchema } from '../src/config/json-schema.ts';
 import { bareSchema } from '../src/gateway/configuration.ts';
 import { commandLinePage } from './reference/command-line.ts';
 import { configurationPage } from './reference/configuration.ts';
+import { endpointsPage } from './reference/endpoints.ts';
 import { headersPage } from './reference/headers.ts';
 import { metricsPage } from './reference/metrics.ts';
 import { problemsPage } from './reference/problems.ts';
@@ -25,6 +26,7 @@ export async function generatedFiles(): Promise<Readonly<Record<string, string>>
     'docs/reference/headers.md': headersPage(),
     'docs/reference/metrics.md': await metricsPage(),
     'docs/reference/cli.md': commandLinePage(),
+    'docs/reference/endpoints.md': endpointsPage(),
   };
 }
 

@@ -13,6 +13,8 @@ export interface AdminEndpoint {
   /** Exact; with `takesSegment`, the prefix before the segment. */
   readonly path: string;
   readonly takesSegment?: true;
+  /** One sentence for the reference page. */
+  readonly summary: string;
   /** The only query parameter that it accepts. */
   readonly parameter?: {
     readonly name: string;
@@ -41,11 +43,18 @@ const alive = (): AdminAnswer => ({ status: 200, mediaType: 'text/plain; charset
 /** Every endpoint. Several with the same path differ in method. */
 export const ENDPOINTS: readonly AdminEndpoint[] = [
   // Ignores Redis and everything else outside the process, which a restart would not fix.
-  { method: 'GET', path: '/livez', guard: 'none', answer: alive },
-  { method: 'GET', path: '/healthz', guard: 'none', answer: alive },
+  {
+    method: 'GET',
+    path: '/livez',
+    summary: 'Whether the process answers. Asks nothing else.',
+    guard: 'none',
+    answer: alive,
+  },
+  { method: 'GET', path: '/healthz', summary: 'The same as `/livez`.', guard: 'none', answer: alive },
   {
     method: 'GET',
     path: '/readyz',
+    summary: 'Whether this replica is ready, with one line for each component; 503 when it is not.',
     parameter: { name: 'include', isOptional: true, only: 'upstream' },
     guard: 'none',
     answer: async ({ query }, { control }) => {
@@ -56,6 +65,7 @@ export const ENDPOINTS: readonly AdminEndpoint[] = [
   {
     method: 'GET',
     path: '/startupz',
+    summary: 'Whether it has begun to listen; 503 until then.',
     guard: 'none',
     answer: async (_request, { control }) => {
       const { isStarted } = await control.health(false);
@@ -67,6 +77,7 @@ export const ENDPOINTS: readonly AdminEndpoint[] = [
   {
     method: 'GET',
     path: '/metrics',
+    summary: 'Metrics in the Prometheus text format.',
     guard: 'host',
     answer: (_request, { control }) => ({
       status: 200,
@@ -77,12 +88,14 @@ export const ENDPOINTS: readonly AdminEndpoint[] = [
   {
     method: 'GET',
     path: '/.well-known/jwks.json',
+    summary: "The public keys of the gateway's tokens.",
     guard: 'none',
     answer: async (_request, { control }) => json(200, await control.jwks()),
   },
   {
     method: 'POST',
     path: '/-/reload',
+    summary: 'Reads the configuration again; 422 with every problem when it is rejected.',
     guard: 'token',
     answer: async (_request, { reloader }) => {
       const report = await reloader.reload();
@@ -92,12 +105,14 @@ export const ENDPOINTS: readonly AdminEndpoint[] = [
   {
     method: 'GET',
     path: '/-/config',
+    summary: 'The configuration in use, without secrets, with its hash.',
     guard: 'token',
     answer: (_request, { reloader }) => json(200, reloader.report()),
   },
   {
     method: 'GET',
     path: '/api/sessions',
+    summary: 'Lists the sessions of a subject, without their ids.',
     parameter: { name: 'subject', isOptional: false },
     guard: 'token',
     answer: async ({ query }, { control }) =>
@@ -106,6 +121,7 @@ export const ENDPOINTS: readonly AdminEndpoint[] = [
   {
     method: 'DELETE',
     path: '/api/sessions',
+    summary: 'Revokes every session of a subject.',
     parameter: { name: 'subject', isOptional: false },
     guard: 'token',
     answer: async ({ id, client, query }, { control }) => {
@@ -116,6 +132,7 @@ export const ENDPOINTS: readonly AdminEndpoint[] = [
   {
     method: 'DELETE',
     path: '/api/sessions/',
+    summary: 'Revokes the session with this handle.',
     takesSegment: true,
     guard: 'token',
     // Revokes in the store even when it has no such session, so that a lost session ends in every cache.
@@ -128,6 +145,7 @@ export const ENDPOINTS: readonly AdminEndpoint[] = [
   {
     method: 'POST',
     path: '/api/token-revocations',
+    summary: 'Revokes a token, the tokens of a session, or those of a subject.',
     takesBody: true,
     guard: 'token',
     answer: async ({ id, client, body }, { control }) => {

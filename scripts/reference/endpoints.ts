@@ -1,0 +1,52 @@
+/** `docs/reference/endpoints.md`: the gateway's own HTTP endpoints, on the public and on the admin listener. */
+
+import { ENDPOINTS } from '../../src/admin/endpoints.ts';
+import { cell, code, generated, table } from './markdown.ts';
+
+/** Method, path, meaning. `{base}` is `basePath` of the configuration, `/auth` by default. */
+export const PUBLIC_ENDPOINTS = [
+  ['GET', '{base}/login', 'The login page; `return_to` says where to go after it.'],
+  ['POST', '{base}/login', 'Logs in with a name and a password: a form of the page, or JSON. With `login.password`.'],
+  ['GET', '{base}/logout', 'Asks whether to log out.'],
+  ['POST', '{base}/logout', 'Ends the session that the request presents.'],
+  ['POST', '{base}/logout/all', 'Ends every session of the user.'],
+  ['GET', '{base}/logged-out', 'The page after a logout.'],
+  ['GET', '{base}/session', 'Who is logged in, and until when.'],
+  ['GET', '{base}/sessions', "The user's sessions."],
+  ['POST', '{base}/sessions', 'A trusted backend opens a session. With `login.trustedBackends`.'],
+  ['POST', '{base}/sessions/others', 'Ends every session of the user but this one.'],
+  ['DELETE', '{base}/sessions/:handle', 'Ends one session of the user.'],
+  ['POST', '{base}/sessions/:handle', 'The same for a form.'],
+  ['POST', '{base}/refresh', 'Exchanges a refresh token for an access token. With `refresh`.'],
+  ['POST', '{base}/token', 'The token endpoint (RFC 6749, RFC 8693). With `tokenEndpoint`.'],
+  ['GET', '/.well-known/jwks.json', "The public keys of the gateway's tokens."],
+  ['GET', '/.well-known/openid-configuration', 'Discovery (RFC 8414).'],
+] as const;
+
+const GUARDS = { none: 'nothing', host: 'a host name of the listener', token: 'the admin token' } as const;
+
+/** Writes the page. */
+export function endpointsPage(): string {
+  const own = PUBLIC_ENDPOINTS.map(([method, path, meaning]) => [method, code(path), cell(meaning)]);
+  const admin = ENDPOINTS.map(({ method, path, takesSegment, parameter, guard, summary }) => {
+    const { name, only = '…', isOptional } = parameter ?? {};
+    const query = name === undefined ? '' : isOptional ? `[?${name}=${only}]` : `?${name}=${only}`;
+    return [method, code(`${path}${takesSegment === true ? ':handle' : ''}${query}`), GUARDS[guard], cell(summary)];
+  });
+  return `${generated('src/admin/endpoints.ts and scripts/reference/endpoints.ts')}
+# The gateway's own endpoints
+
+Everything else is a route of the configuration. A path below \`basePath\` never reaches an upstream.
+
+## On the public listener
+
+\`{base}\` is \`basePath\`, \`/auth\` by default. Except for \`POST {base}/sessions\` of a trusted backend, \`POST {base}/token\` and the
+well-known documents, they answer under a public origin only. Refusals are problem documents ([reasons](reasons.md)), or pages for people.
+
+${table(['Method', 'Path', 'Meaning'], own)}
+## On the admin listener
+
+HEAD is answered wherever GET is. A request with another query, or a body where none is taken, is refused.
+
+${table(['Method', 'Path', 'Needs', 'Meaning'], admin)}`;
+}

@@ -1,0 +1,24 @@
+/** Whether the page of the endpoints lists those that the gateway has. */
+
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { PUBLIC_ENDPOINTS } from '../../scripts/reference/endpoints.ts';
+
+const ROOT = join(import.meta.dirname, '../../src/endpoints');
+
+test('A6: the page has every row of the endpoint table and no other', () => {
+  const source = globSync('**/*.ts', { cwd: ROOT })
+    .map((file) => readFileSync(join(ROOT, file), 'utf8'))
+    .join('\n');
+  const rows = [
+    ...[...source.matchAll(/\brow\('([A-Z]+)', '([^']+)'/g)].map(([, method, path]) => `${method} {base}${path}`),
+    ...[...source.matchAll(/method: '([A-Z]+)',\s+path: `\$\{[\w.]+\}([^`]+)`/g)].map(
+      ([, method, path]) => `${method} {base}${path}`,
+    ),
+    ...[...source.matchAll(/method: '([A-Z]+)',\s+path: (?:'([^']+)'|JWKS_PATH)/g)].map(
+      ([, method, path = '/.well-known/jwks.json']) => `${method} ${path}`,
+    ),
+  ];
+  expect(rows.toSorted()).toEqual(PUBLIC_ENDPOINTS.map(([method, path]) => `${method} ${path}`).toSorted());
+});
