@@ -215,8 +215,10 @@ describe('the whole way', () => {
         // Spaces before the version are not part of the target.
         const canonical = accepted(path.trimEnd());
         const isProtected = canonical !== null && /^\/a(?:\/|$)/.test(canonical.path);
-        if (canonical === null || isProtected) {
-          expect(answer.status).toBe(isProtected ? 401 : 400);
+        // An upstream may read it as a path of the protected route, which takes no such paths.
+        const mayBeProtected = canonical !== null && !isProtected && /^\/a(?:;|%2F)/.test(canonical.path);
+        if (canonical === null || isProtected || mayBeProtected) {
+          expect(answer.status).toBe(isProtected && !/;|%2F/.test(canonical.path) ? 401 : 400);
           expect(stage.upstream.requests).toHaveLength(0);
         } else {
           expect(answer.status).toBe(200);
@@ -224,7 +226,7 @@ describe('the whole way', () => {
           expect(accepted(canonical.spelling)?.path).toBe(canonical.path);
         }
       }),
-      { numRuns: 500 },
+      { numRuns: 500, examples: [['/a%3b'], ['/a;x=1/b'], ['/a%2Fb'], ['/a/b;c'], ['/b;c']] },
     );
   });
 });
