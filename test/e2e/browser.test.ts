@@ -121,7 +121,8 @@ describe('a person', () => {
     const { page, context } = await browser.profile();
     await page.goto(`${origin}/orders`);
     const focused = () => page.evaluate<string>('document.activeElement.id || document.activeElement.textContent');
-    expect(await focused()).toBe('username');
+    // The page is loaded before `autofocus` is followed.
+    await expect.poll(focused).toBe('username');
     await page.keyboard.type('alice');
     await page.keyboard.press('Tab');
     expect(await focused()).toBe('password');
