@@ -42,7 +42,10 @@ export class Places {
 
   /** The place of a key. */
   of(key: string): Place {
-    return this.#places.get(key) ?? this.#add(key, null);
+    const present = this.#places.get(key);
+    if (present !== undefined) return present;
+    this.#sweepIfFull();
+    return this.#add(key, null);
   }
 
   /**
@@ -54,6 +57,8 @@ export class Places {
     const network = clientNetwork(address);
     const present = this.#places.get(network);
     if (present !== undefined) return present;
+    // Not between the two: the wider place would be dropped while its first network is about to be counted in it.
+    this.#sweepIfFull();
     return this.#add(network, network === address ? null : this.of(`${clientNetwork(address, 48)}/48`));
   }
 
@@ -63,14 +68,14 @@ export class Places {
   }
 
   #add(key: string, wider: Place | null): Place {
-    if (this.#places.size >= this.#sweepAt) this.#sweep();
     const place = new Place(wider);
     this.#places.set(key, place);
     return place;
   }
 
   /** A wider network is at zero only when everything inside of it is, which is dropped in the same sweep. */
-  #sweep(): void {
+  #sweepIfFull(): void {
+    if (this.#places.size < this.#sweepAt) return;
     for (const [key, { count }] of this.#places) if (count === 0) this.#places.delete(key);
     this.#sweepAt = Math.max(FIRST_SWEEP_AT, 2 * this.#places.size);
   }

@@ -56,3 +56,12 @@ test('S4: counts are those of what has entered and not left, whatever was droppe
     { numRuns: 50 },
   );
 });
+
+test('S4: a /48 whose first network comes at the moment of a sweep is counted all the same', () => {
+  for (let before = 1_015; before < 1_030; before += 1) {
+    const places = new Places();
+    for (let stranger = 0; stranger < before; stranger += 1) places.of(`stranger ${stranger}`);
+    for (let network = 0; network < 4; network += 1) places.ofClient(`2001:db8:0:${network}::1`).enter();
+    expect(places.ofClient('2001:db8:0:5::1').hasRoom(1)).toBe(false);
+  }
+});
