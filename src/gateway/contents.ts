@@ -17,7 +17,8 @@ import { readTokenEndpoint } from '../endpoints/token/compile.ts';
 import { ConfigFault } from '../errors.ts';
 import type { KeySet } from '../jwt/key-set.ts';
 import type { Clocks } from '../lib/clock.ts';
-import { readTls, type TlsFiles } from '../listener/http1/tls.ts';
+import { codes as listener } from '../listener/http1/lint.ts';
+import { readTls, type TlsFiles, uncoveredHosts } from '../listener/http1/tls.ts';
 import { readOutbound } from '../outbound/read.ts';
 import { namedStores } from '../store/kinds.ts';
 import type { DatedKey } from '../token/keyring.ts';
@@ -74,14 +75,17 @@ export async function readContents(draft: Draft, reader: FileReader): Promise<Co
 }
 
 /** Warnings about what a configuration and its files say together, but for those that it accepts. */
-export function contentWarnings(draft: Draft, { login }: Contents, source: FindingSource): readonly Problem[] {
-  const code = authorization['subjects/shared-name'];
-  if (draft.acceptWarnings?.includes(code.code) === true) return [];
+export function contentWarnings(draft: Draft, { login, tls }: Contents, source: FindingSource): readonly Problem[] {
   // The configuration alone was judged with its rules.
   const judged = new Set(sharedNames(draft, []).map(({ path }) => formatPath(path)));
-  return sharedNames(draft, login.users.users.subjects)
-    .filter(({ path }) => !judged.has(formatPath(path)))
-    .map(({ path, message, hint }) => source.problemAt(code, path, message, hint, 'value'));
+  const names = sharedNames(draft, login.users.users.subjects).filter(({ path }) => !judged.has(formatPath(path)));
+  const hosts = tls === null ? [] : uncoveredHosts(draft.publicOrigin ?? [], tls);
+  return [
+    ...names.map((it) => ({ ...it, code: authorization['subjects/shared-name'] })),
+    ...hosts.map((it) => ({ ...it, code: listener['tls/uncovered-host'] })),
+  ]
+    .filter(({ code }) => draft.acceptWarnings?.includes(code.code) !== true)
+    .map(({ code, path, message, hint }) => source.problemAt(code, path, message, hint, 'value'));
 }
 
 async function readEntries<T, R>(

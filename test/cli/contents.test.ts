@@ -11,6 +11,8 @@ const authority = new TestAuthority();
 const pair = authority.issue({ names: ['shop.example.com'] });
 const other = authority.issue({ names: ['shop.example.com'] });
 const expired = authority.issue({ names: ['a.test'], notBefore: new Date(0), notAfter: new Date(86_400_000) });
+const elsewhere = authority.issue({ names: ['*.example.com', 'sh*.other.test', '127.0.0.1'] });
+const nameless = authority.issue({ commonName: 'example.com' });
 const PRIVATE_JWKS = JSON.stringify({ keys: [{ kty: 'oct', k: 'c2VjcmV0' }] });
 
 /** The files of every test, relative to the configuration. */
@@ -23,6 +25,10 @@ const FILES: Readonly<Record<string, string>> = {
   'other.key': other.key,
   'expired.crt': expired.certificate,
   'expired.key': expired.key,
+  'wild.crt': elsewhere.certificate,
+  'wild.key': elsewhere.key,
+  'nameless.crt': nameless.certificate,
+  'nameless.key': nameless.key,
   'short.txt': 'too-short\n',
   'secret.txt': `${'s'.repeat(32)}\n`,
   'empty.txt': '',
@@ -33,6 +39,7 @@ const FILES: Readonly<Record<string, string>> = {
 };
 
 interface Written {
+  readonly origins?: string;
   readonly listeners?: string;
   readonly upstream?: string;
   readonly more?: string;
@@ -40,7 +47,12 @@ interface Written {
 
 const LISTENERS = 'public: { address: 127.0.0.1:0 }, admin: { address: 127.0.0.1:0 }';
 
-function written({ listeners = LISTENERS, upstream = '', more = '' }: Written): string {
+function written({
+  origins = 'https://shop.example.com',
+  listeners = LISTENERS,
+  upstream = '',
+  more = '',
+}: Written): string {
   const directory = temporaryDirectory();
   for (const [name, text] of Object.entries(FILES)) writeFileSync(join(directory, name), text, { mode: 0o600 });
   mkdirSync(join(directory, 'keys'));
@@ -50,7 +62,7 @@ function written({ listeners = LISTENERS, upstream = '', more = '' }: Written): 
   writeFileSync(
     path,
     `version: 1
-publicOrigin: https://shop.example.com
+publicOrigin: ${origins}
 listeners: { ${listeners} }
 upstreams: { app: { endpoints: [https://127.0.0.1:9]${upstream} } }
 routes: [{ id: app, match: { path: / }, credential: none, upstream: app }]
@@ -60,12 +72,21 @@ ${more}
   return path;
 }
 
+interface Problems {
+  readonly problems: readonly {
+    readonly code: string;
+    readonly severity: string;
+    readonly line: number;
+    readonly path: string;
+    readonly message: string;
+    readonly hint: string | null;
+  }[];
+}
+
 /** The findings: place, message, without the directory. */
 async function findings(path: string, ...options: string[]): Promise<string[]> {
   const { out } = await cli(['validate', '--format', 'json', ...options, path]);
-  const { problems } = JSON.parse(out) as {
-    problems: { severity: string; line: number; path: string; message: string }[];
-  };
+  const { problems } = JSON.parse(out) as Problems;
   const directory = path.slice(0, path.lastIndexOf('/') + 1);
   return problems
     .filter(({ severity }) => severity === 'error')
@@ -270,13 +291,66 @@ describe('validate', () => {
       const path = written({ listeners: tls('expired.crt', 'expired.key'), more });
       const { code, out } = await cli(['validate', '--format', 'json', path]);
       expect(code).toBe(0);
-      const { problems } = JSON.parse(out) as { problems: { code: string; path: string; message: string }[] };
+      const { problems } = JSON.parse(out) as Problems;
       return problems.filter((problem) => problem.code === 'tls/expired');
     };
     expect(await warnings('')).toMatchObject([
       { path: `${PAIR}.certFile`, message: expect.stringContaining('expired on 1970-01-02T00:00:00.000Z') },
     ]);
     expect(await warnings('acceptWarnings: [tls/expired]')).toEqual([]);
+  });
+
+  describe('A7: a host of publicOrigin that no certificate covers', () => {
+    const served = (...names: string[]) =>
+      `public: { address: 127.0.0.1:0, tls: { certificates: [${names.map((name) => `{ certFile: ${name}.crt, keyFile: ${name}.key }`).join(', ')}] } }`;
+    const uncovered = async (config: Written, ...options: string[]) => {
+      const { out } = await cli(['validate', '--format', 'json', ...options, written(config)]);
+      const { problems } = JSON.parse(out) as Problems;
+      return problems.filter(({ code }) => code === 'tls/uncovered-host');
+    };
+    const hosts = async (config: Written) =>
+      (await uncovered(config)).map(({ message }) => /cover(?:s)? (\S+),/.exec(message)?.[1]);
+
+    test('A7: is a warning at the certificates, which says what to do and which acceptWarnings silences', async () => {
+      const config = { origins: 'https://other.test', listeners: served('tls') };
+      expect(await uncovered(config)).toMatchObject([
+        {
+          severity: 'warning',
+          line: 3,
+          path: 'listeners.public.tls.certificates',
+          message: 'no certificate covers other.test, a host of publicOrigin: browsers refuse the connection',
+          hint: 'add a certificate for other.test, or correct publicOrigin',
+        },
+      ]);
+      expect(await uncovered({ ...config, more: 'acceptWarnings: [tls/uncovered-host]' })).toEqual([]);
+    });
+
+    test('RFC 9525 §6.3: a wildcard is one whole label, and a common name covers nothing', async () => {
+      const origins = '[https://a.example.com, https://a.b.example.com, https://shop.other.test, https://example.com]';
+      const expected = ['a.b.example.com', 'shop.other.test', 'example.com'];
+      expect(await hosts({ origins, listeners: served('wild', 'nameless') })).toEqual(expected);
+    });
+
+    test('A7: every certificate counts for a name, and each host is named once, whatever its port', async () => {
+      const origins = '[https://shop.example.com, https://b.test, https://b.test:8443]';
+      expect(await hosts({ origins, listeners: served('expired', 'tls') })).toEqual(['b.test']);
+      expect(await hosts({ listeners: served('expired', 'tls') })).toEqual([]);
+    });
+
+    test('A7: an address needs to be in the certificate that is served by default', async () => {
+      const origins = '[https://127.0.0.1, "https://[::1]"]';
+      expect(await hosts({ origins, listeners: served('wild', 'tls') })).toEqual(['::1']);
+      expect(await hosts({ origins, listeners: served('expired', 'wild') })).toEqual(['::1']);
+      expect(await hosts({ origins, listeners: served('tls', 'wild') })).toEqual(['127.0.0.1', '::1']);
+    });
+
+    test('A7: nothing is said without TLS, of http, of a file that was not read, and without files', async () => {
+      const origins = 'https://other.test';
+      expect(await uncovered({ origins })).toEqual([]);
+      expect(await uncovered({ origins: 'http://localhost', listeners: served('tls') })).toEqual([]);
+      expect(await uncovered({ origins, listeners: tls('x.pem', 'tls.key') })).toEqual([]);
+      expect(await uncovered({ origins, listeners: served('tls') }, '--no-files')).toEqual([]);
+    });
   });
 
   test('--no-files looks into none', async () => {

@@ -14,6 +14,9 @@ export const codes = defineCodes({
   'tls/expired': warning(
     'A certificate has expired, and there are others. Clients that ask for its names get it only where no other certificate has them.',
   ),
+  'tls/uncovered-host': warning(
+    'No certificate of the public listener covers a host of `publicOrigin`: browsers that connect to this listener refuse it. Accept this where a proxy in front has the certificate that browsers see.',
+  ),
   'login/proxy-unknown': warning(
     'TLS is terminated in front of the gateway, but `trustedProxies` is empty: all password attempts count for one address.',
   ),

@@ -11,6 +11,7 @@
 
 import { randomBytes, type X509Certificate } from 'node:crypto';
 import type { Server as HttpsServer } from 'node:https';
+import { isIP } from 'node:net';
 import {
   createSecureContext,
   type SecureContext,
@@ -184,7 +185,7 @@ export function hasBadClientCertificate(socket: TLSSocket): boolean {
   return !socket.authorized && socket.getPeerX509Certificate() !== undefined;
 }
 
-const byPreference = (pairs: readonly CertificatePair[]) =>
+const byPreference = <P extends ReadCertificate>(pairs: readonly P[]): readonly P[] =>
   pairs.toSorted((a, b) => Number(a.isExpired) - Number(b.isExpired));
 
 /** A name that several certificates have goes to the first of them. */
@@ -218,6 +219,37 @@ export async function readTls({ certificates, clientCertificates }: TlsConfig, r
     return isAnyGood ? pair : null;
   });
   return { pairs: usable, clientCa, readAtMs, seen };
+}
+
+/**
+ * What there is to say about hosts of `publicOrigin` that no certificate covers. A client that asks for an address sends no
+ * name, and gets the certificate that is served by default.
+ *
+ * @returns nothing where a certificate could not be read: it may cover them
+ */
+export function uncoveredHosts(publicOrigin: readonly string[], { pairs }: TlsFiles) {
+  const read = pairs.filter((pair) => pair !== null);
+  if (read.length < pairs.length) return [];
+  const leaves = byPreference(read).map(({ cert }) => readCertificates(cert)?.[0]);
+  const covers = (host: string) =>
+    isIP(host) === 0
+      ? leaves.some((leaf) => leaf?.checkHost(host, { subject: 'never', partialWildcards: false }) !== undefined)
+      : leaves[0]?.checkIP(host) !== undefined;
+  const urls = publicOrigin.map((origin) => new URL(origin)).filter(({ protocol }) => protocol === 'https:');
+  const hosts = new Set(urls.map(({ hostname }) => hostname.replace(/^\[|\]$/g, '')));
+  return [...hosts]
+    .filter((host) => !covers(host))
+    .map((host) => ({
+      path: [...KEY, 'certificates'],
+      message:
+        isIP(host) === 0
+          ? `no certificate covers ${host}, a host of publicOrigin: browsers refuse the connection`
+          : `the default certificate does not cover ${host}, a host of publicOrigin: browsers refuse the connection`,
+      hint:
+        isIP(host) === 0
+          ? `add a certificate for ${host}, or correct publicOrigin`
+          : 'put a certificate for this address first: browsers send no name by which another could be chosen',
+    }));
 }
 
 async function readCertificate(at: KeyPath, files: PairConfig, wallMs: Clock): Promise<ReadCertificate> {
