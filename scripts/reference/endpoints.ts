@@ -47,6 +47,7 @@ ${table(['Method', 'Path', 'Meaning'], own)}
 ## On the admin listener
 
 HEAD is answered wherever GET is. A request with another query, or a body where none is taken, is refused.
+[An OpenAPI document](admin-api.openapi.yaml) describes parameters, bodies and answers.
 
 ${table(['Method', 'Path', 'Needs', 'Meaning'], admin)}`;
 }

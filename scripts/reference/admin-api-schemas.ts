@@ -1,0 +1,90 @@
+/** Schemas of what the admin listener answers. `satisfies` ties each to the members of its interface. */
+
+import { z } from 'zod';
+import type {
+  ApplyResult,
+  ConfigurationReport,
+  ReloadReport,
+  SessionSummary,
+  TokenRevocationReport,
+} from '../../src/admin/control.ts';
+import { BASE64URL_32_BYTES_PATTERN } from '../../src/lib/base64url.ts';
+
+type Members<T> = Readonly<Record<keyof T, z.ZodType>>;
+
+const time = z.iso.datetime();
+const handle = z.string().regex(BASE64URL_32_BYTES_PATTERN);
+const hash = z.string().meta({ description: 'Hash of the configuration in use.' });
+const needRestart = z
+  .array(z.string())
+  .meta({ description: 'Keys that changed but take effect only after a restart.' });
+const kept = z
+  .array(z.string())
+  .meta({ description: 'Unusable files whose previous contents stay in use. One line each.' });
+
+const components = z.array(
+  z.object({
+    name: z.string(),
+    ok: z.boolean(),
+    required: z.boolean().meta({ description: 'Whether the gateway is not ready without it.' }),
+    detail: z.string(),
+  }),
+);
+
+const session = z.object({
+  handle,
+  subject: z.string(),
+  method: z.string().meta({ description: 'How the user logged in.' }),
+  device: z.string(),
+  createdAt: time,
+  lastSeenAt: time,
+  expiresAt: time.meta({ description: 'The absolute timeout.' }),
+  idleExpiresAt: time.meta({ description: 'The end if it is not used again.' }),
+} satisfies Members<SessionSummary>);
+
+const applied = z.object({
+  process: z.string().meta({ description: '`gateway`, or `worker` and its number.' }),
+  problem: z.string().nullable().meta({ description: 'Why it kept the previous configuration; null: it did not.' }),
+  kept,
+} satisfies Members<ApplyResult>);
+
+/** Bodies of answers, by the names that the document gives them. */
+export const ANSWERS = {
+  Readiness: z.object({ ready: z.boolean(), components }),
+  Startup: z.object({ started: z.boolean(), components }),
+  KeySet: z.object({ keys: z.array(z.looseObject({ kty: z.string(), kid: z.string(), alg: z.string() })) }),
+  Reload: z.object({
+    result: z.enum(['applied', 'rejected']),
+    hash,
+    problems: z.array(z.string()).meta({ description: 'One line for each mistake; empty when it was applied.' }),
+    needRestart,
+    kept,
+    results: z.array(applied),
+  } satisfies Members<ReloadReport>),
+  Configuration: z.object({
+    hash,
+    loadedAt: time,
+    needRestart,
+    config: z.looseObject({}).meta({ description: 'The configuration with its defaults, without secrets.' }),
+  } satisfies Members<ConfigurationReport>),
+  Sessions: z.object({ sessions: z.array(session) }),
+  RevokedSessions: z.object({ revoked: z.array(handle) }),
+  TokenRevocationReport: z.object({
+    kind: z.enum(['token', 'session', 'subject']),
+    until: time.meta({ description: 'When the record is dropped: every such token has expired by then.' }),
+    hasExpired: z.boolean().meta({ description: 'Nothing was recorded: every such token has expired already.' }),
+  } satisfies Members<TokenRevocationReport>),
+  Problem: z
+    .object({
+      type: z.literal('about:blank'),
+      title: z.string(),
+      status: z.int().min(400).max(599),
+      detail: z.string(),
+      reason: z.string().meta({ description: 'Stable, for programs.' }),
+      requestId: z.string().optional().meta({ description: 'The id under which the log says more.' }),
+    })
+    .meta({ description: 'A problem document (RFC 9457).' }),
+};
+
+/** The name of such a schema. */
+export type AnswerName = keyof typeof ANSWERS;
