@@ -20,7 +20,9 @@ import type { RouteEntry, RouteTable } from './table.ts';
 /** Codes of the findings about which requests reach which route. */
 export const codes = defineCodes({
   'routes/duplicate': error('Two routes with the same host, path and method: it is unclear which one is meant.'),
-  'routes/unreachable': warning('Every request that the route (or one of its paths) matches is taken by others.'),
+  'routes/unreachable': warning(
+    'Every request that the route (or one of its paths) matches is taken, or refused for its method, by others.',
+  ),
   'routes/public-above': warning(
     'A public route above a protected one: whatever the protected route does not match is open to everyone.',
   ),
@@ -115,24 +117,26 @@ class Coverage {
   reportUnreachable(): void {
     const byRoute = Map.groupBy(this.#table.entries, ({ route }) => route);
     for (const [route, entries] of byRoute) {
-      const lost = entries
-        .map((entry) => ({ entry, takers: this.#takersOf(entry) }))
-        .filter(({ takers }) => takers !== null);
+      const lost = entries.flatMap((entry) => {
+        const others = this.#othersAt(entry);
+        return others === null ? [] : [{ entry, ...others }];
+      });
       if (lost.length === 0) continue;
-      const takers = [...new Set(lost.flatMap(({ takers }) => takers ?? []))]
-        .map((taker) => this.#nameOf(taker))
-        .join(' and ');
-      const isWhole = lost.length === entries.length;
-      const what = isWhole
-        ? 'is never reached'
-        : `is never reached at ${lost.map(({ entry }) => formatPattern(entry.pattern)).join(', ')}`;
-      this.#report(
-        codes['routes/unreachable'],
-        route,
-        ['match'],
-        `route ${JSON.stringify(route.id)} ${what}: ${takers} ${takers.includes(' and ') ? 'take' : 'takes'} those requests`,
-      );
+      const takers = new Set(lost.flatMap(({ takers }) => [...takers]));
+      const refusers = new Set(lost.flatMap(({ refusers }) => [...refusers]).filter((other) => !takers.has(other)));
+      const what =
+        lost.length === entries.length
+          ? 'is never reached'
+          : `is never reached at ${lost.map(({ entry }) => formatPattern(entry.pattern)).join(', ')}`;
+      const why = [...this.#clause(takers, 'take'), ...this.#clause(refusers, 'refuse')].join(', and ');
+      const message = `route ${JSON.stringify(route.id)} ${what}: ${why} those requests`;
+      this.#report(codes['routes/unreachable'], route, ['match'], message);
     }
+  }
+
+  #clause(routes: ReadonlySet<Route>, verb: string): string[] {
+    const names = [...routes].map((route) => this.#nameOf(route)).join(' and ');
+    return routes.size === 0 ? [] : [`${names} ${verb}${routes.size === 1 ? 's' : ''}`];
   }
 
   /** Checks that a client without a session reaches the login page of the configuration. */
@@ -256,17 +260,21 @@ class Coverage {
     return ids;
   }
 
-  /** Who takes the requests of an entry, if none of them comes to its own route; else `null`. */
-  #takersOf({ pattern, route }: RouteEntry<Route>): Route[] | null {
+  /** Who takes and who refuses the requests of an entry, if none of them comes to its own route; else `null`. */
+  #othersAt({ pattern, route }: RouteEntry<Route>): Record<'takers' | 'refusers', ReadonlySet<Route>> | null {
     const takers = new Set<Route>();
+    const refusers = new Set<Route>();
     for (const sample of this.#samples(pattern)) {
       for (const method of route.methods) {
         const taker = this.#taker(sample, method);
         if (taker === route) return null;
         if (taker !== null) takers.add(taker);
+        // What refuses this method takes another one.
+        else for (const other of ROUTE_METHODS) refusers.add(this.#taker(sample, other) ?? route);
       }
     }
-    return [...takers];
+    refusers.delete(route);
+    return { takers, refusers };
   }
 
   #taker({ host, path }: Sample, method: string): Route | null {

@@ -13,6 +13,8 @@ import {
   principalSource,
 } from '../config/fields.ts';
 import { cors } from '../cors/section.ts';
+import { Denial } from '../errors.ts';
+import { canonicalHost } from '../sanitize/host.ts';
 import { pathPattern } from './path-pattern.ts';
 
 /** Methods that a route can list. `TRACE` and `CONNECT` are never served. */
@@ -23,8 +25,11 @@ const hostPattern = () =>
     .string()
     .regex(
       /^(?:\*|(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*|\[[0-9a-f:]+\])$/,
-      'is not a host: use lower case, no port; "*.example.com" for all below it, "*" for any',
+      { error: 'is not a host: use lower case, no port; "*.example.com" for all below it, "*" for any', abort: true },
     )
+    .refine((host) => host === '*' || !(canonicalHost(host.replace(/^\*/, 'a')) instanceof Denial), {
+      error: 'would match no request: no Host header with it is accepted',
+    })
     .meta({ kind: 'host pattern' });
 
 /** @param secrecy  request headers may carry a credential for the upstream; response headers go to everybody */
