@@ -74,6 +74,7 @@ function stayReadyWhenIdle(): void {
 async function runGateway(path: string, loaded: ReadInstance, io: CliIo, isForPeople: boolean): Promise<ExitCode> {
   const { flushLogs } = await import('../telemetry/log.ts');
   const { Instance } = await import('../process/instance.ts');
+  const { logWarnings } = await import('../process/reload.ts');
   const { revisionOf, VERSION } = await import('../version.ts');
   const signals = endSignals();
   const reloads = new ReloadSignal();
@@ -81,7 +82,7 @@ async function runGateway(path: string, loaded: ReadInstance, io: CliIo, isForPe
   try {
     const dependencies = await openDependencies(loaded.config, io);
     const { log, lines } = dependencies;
-    for (const { code, line, column, message } of loaded.warnings) log.warn({ code, line, column }, message);
+    logWarnings(loaded, log);
     const starting = Instance.start(
       {
         loaded,

@@ -43,6 +43,11 @@ export interface ReloaderParts {
 
 const RETRY_MS = 30_000;
 
+/** Logs the warnings about a configuration that is put in use. */
+export function logWarnings({ warnings }: LoadedConfig, log: Logger): void {
+  for (const { code, line, column, message } of warnings) log.warn({ code, line, column }, message);
+}
+
 /** Holds the configuration in use and replaces it. */
 export class Reloader implements ReloadControl {
   readonly #parts: ReloaderParts;
@@ -141,6 +146,7 @@ export class Reloader implements ReloadControl {
     const { hash } = this.#inUse;
     series.reloads.inc({ result: 'applied' });
     this.#publish();
+    logWarnings(this.#inUse, log);
     const needRestart = this.#needRestart.length > 0 ? { needRestart: this.#needRestart } : {};
     const kept = keptBy(results);
     if (kept.length === 0) log.info({ hash, ...needRestart }, 'configuration reloaded');

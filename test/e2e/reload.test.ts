@@ -62,6 +62,27 @@ describe('a configuration that is good', () => {
     expect(await metricsOf(instance)).toContain('sallyport_tls_certificates_last_read_successful 0\n');
   });
 
+  test('A7: is applied with its warnings in the log, such as a certificate that does not cover publicOrigin', async () => {
+    const authority = new TestAuthority();
+    const { certificate, key } = authority.issue({ names: ['shop.example.com'] });
+    const tls = { certificates: [{ certFile: 'tls.crt', keyFile: 'tls.key' }] };
+    await using instance = await startInstance({
+      routes: [PUBLIC],
+      files: { 'tls.crt': certificate, 'tls.key': key },
+      config: { listeners: { public: { address: '127.0.0.1:0', tls }, admin: { address: '127.0.0.1:0' } } },
+    });
+    const warned = () => instance.log.records.filter(({ code }) => code === 'tls/uncovered-host');
+    expect((await reload(instance)).result).toBe('applied');
+    expect(warned()).toEqual([]);
+    const other = authority.issue({ names: ['other.test'] });
+    instance.file.text('tls.crt', other.certificate);
+    instance.file.text('tls.key', other.key);
+    expect((await reload(instance)).result).toBe('applied');
+    expect(warned()).toMatchObject([
+      { level: 'warn', msg: expect.stringContaining('no certificate covers shop.example.com') },
+    ]);
+  });
+
   test('takes effect with the next request', async () => {
     await using first = await answering('first')();
     await using second = await answering('second')();
