@@ -293,11 +293,14 @@ describe('waiting for a connection', () => {
     const waiting = await Promise.all([1, 2, 3].map(() => RawConnection.open(gateway.port)));
     for (const [at, connection] of waiting.entries()) connection.write(get(`/${at}`));
     await upstream.received(1);
+    // Connections are not accepted in the order in which they are opened.
+    const sent = Number(upstream.requests[0]?.head.split(' ')[1]?.slice(1));
+    await expect.poll(() => gateway.gateway.requestsInFlight).toBe(3);
     const refused = await rawRequest(gateway.port, get('/3'));
     expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1']);
     upstream.answer = (_request, socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
-    waiting[0]?.close();
-    for (const connection of waiting.slice(1)) expect((await connection.response()).status).toBe(200);
+    waiting[sent]?.close();
+    for (const connection of waiting.toSpliced(sent, 1)) expect((await connection.response()).status).toBe(200);
     expect(upstream.requests.map(({ head }) => head.split(' ')[1]).toSorted()).toEqual(['/0', '/1', '/2']);
     for (const connection of waiting) connection.close();
   });
