@@ -79,6 +79,9 @@ const WAITED_TOO_LONG = new Denial('overloaded', 'waited too long for a connecti
 /** One request on its way to a server and its answer on the way back. */
 export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Waiting {
   connection: ServerConnection | null = null;
+  waitsUntilMs: number | null = null;
+  before: Waiting | null = null;
+  after: Waiting | null = null;
   readonly #owner: ForwardingOwner;
   readonly #exchange: Exchange;
   readonly #request: ScreenedRequest;
