@@ -37,7 +37,7 @@ test.concurrent.for([
   ['of a known length', length, (part: Buffer) => part, ''],
 ] as const)(
   'H5, RFC 9112 §9.6: our 401 reaches a client that sends its whole body first, %s',
-  async ([, line, encode, end]) => {
+  async ([, line, encode, end], { expect }) => {
     await using gateway = await startGateway();
     const answer = await writeThenRead(gateway.port, requestHead('POST', '/x', [HOST, line]), encode, end);
     expect(answer.status).toBe(401);
