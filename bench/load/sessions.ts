@@ -75,6 +75,7 @@ function newRecord(handle: SessionHandle): SessionRecord {
     expiresAtMs: nowMs + ABSOLUTE_TIMEOUT_MS,
     lastSeenAtMs: nowMs,
     remembered: false,
+    login: null,
     device: 'Opened by bench',
   };
 }

@@ -21,7 +21,13 @@ const nowMs = Date.now();
 const wallMs = () => nowMs;
 const handle = 'h'.repeat(43) as SessionHandle;
 const session = { handle, subject: 'bob', user: {}, method: 'password', version: 1, device: '' } as const;
-const times = { createdAtMs: nowMs, expiresAtMs: nowMs + 3_600_000, lastSeenAtMs: nowMs, remembered: false };
+const times = {
+  createdAtMs: nowMs,
+  expiresAtMs: nowMs + 3_600_000,
+  lastSeenAtMs: nowMs,
+  remembered: false,
+  login: null,
+};
 
 const signing = await importPrivateJwk(await generatePrivateJwk('ES256'), 'ES256');
 const keyring = new Keyring([{ signing, activatesAtMs: 0, createdAtMs: 0 }], 300_000, wallMs);

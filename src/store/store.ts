@@ -1,6 +1,6 @@
 /**
  * store: where sessions live, and what else several gateways share: revocations, failed attempts, one-time keys,
- * families of refresh tokens. `open.ts` opens the store that the section `store` names; `kinds.ts` lists the kinds.
+ * logins under way, families of refresh tokens. `open.ts` opens the store that the section `store` names; `kinds.ts` lists the kinds.
  *
  * This file is the contract. Every store keeps all of it: test/store/contract.ts runs on the embedded store and on
  * Redis as a single server, behind Sentinel and as a Cluster.
@@ -184,6 +184,41 @@ export interface OnceStore {
   use(key: string, ttlMs: number): Promise<boolean>;
 }
 
+/** How long a login may take, and how many one browser may have under way. */
+export interface LoginTransactionLimits {
+  /** From now on; the same for every transaction of a store. */
+  readonly ttlMs: number;
+  /** At least 1. */
+  readonly maxPerBrowser: number;
+}
+
+/**
+ * Logins at an identity provider that are under way, for all replicas together. A transaction belongs to the browser
+ * that began it.
+ *
+ * Anyone can begin one, so their number is bounded, for each browser and over all: to make room, the oldest goes, and
+ * whoever began it has to log in again. Under a flood of `r` logins a second, a person has as many seconds as the store
+ * keeps transactions (its `MAX_…` constant) divided by `r`. Not bounded here, so the caller's to bound: how many logins
+ * a network begins, and the length of a value.
+ */
+export interface LoginTransactionStore {
+  /**
+   * Keeps a transaction until it is taken, or its time is over.
+   *
+   * @param browser  names the browser; hashed by the store, so that a copy of the store does not tell what it was
+   * @param id       unguessable, such as `state`; hashed by the store
+   * @param value    what the caller needs when the browser comes back; well-formed text
+   */
+  add(browser: string, id: string, value: string, limits: LoginTransactionLimits): Promise<void>;
+
+  /**
+   * Takes a transaction: of several calls, at most one gets it.
+   *
+   * @returns its value, or `null` when this browser has no such transaction, or no longer
+   */
+  take(browser: string, id: string): Promise<string | null>;
+}
+
 /**
  * Families of rotating refresh tokens (docs/adr/0008-refresh-families.md). Every method is atomic and idempotent. The
  * caller checks whether the session of a family is alive.
@@ -228,6 +263,7 @@ export interface Store {
   readonly tokenRevocations: TokenRevocationStore;
   readonly attempts: AttemptStore;
   readonly once: OnceStore;
+  readonly loginTransactions: LoginTransactionStore;
   readonly families: RefreshFamilies;
   /** For the line that is printed at start: `redis sentinel (3 sentinels, primary mymaster)`. Never a password. */
   readonly description: string;

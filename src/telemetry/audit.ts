@@ -21,7 +21,7 @@ type Event =
       readonly event: 'login';
       readonly subject: string;
       readonly handle: SessionHandle;
-      /** `password`, `backend`. */
+      /** `password`, `backend`, `oidc`. */
       readonly method: string;
       /** The account of the users file, or the trusted backend. */
       readonly account: string;

@@ -215,6 +215,7 @@ describe('a stream', () => {
     lastSeenAtMs: 0,
     device: '',
     remembered: false,
+    login: null,
   });
 
   test('is watched by the verifier of its credential, and counted by the kind when that ends', () => {

@@ -12,6 +12,7 @@ import { throttleDelayMs } from '../../src/store/throttle.ts';
 import { encodeTokenRevocation } from '../../src/store/token-revocation.ts';
 import { asJti, someHandle } from '../support/names.ts';
 import { until } from '../support/until.ts';
+import { testLoginTransactions } from './login-transactions-contract.ts';
 
 /** A store under test. */
 export interface StoreUnderTest extends AsyncDisposable {
@@ -35,6 +36,7 @@ export function newRecord(overrides: Partial<SessionRecord> = {}): SessionRecord
     lastSeenAtMs: nowMs,
     device: 'Firefox on Linux · 203.0.113.7',
     remembered: false,
+    login: null,
     ...overrides,
   };
 }
@@ -80,6 +82,25 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
         expect(await other.sessions.read(record.handle)).toEqual(record);
         await store.sessions.touch(record.handle, record.lastSeenAtMs + 1, HOUR_MS);
         expect((await other.sessions.read(record.handle))?.remembered).toBe(true);
+      });
+
+      test('keeps what the identity provider said, through a use of it', async () => {
+        const login = {
+          provider: 'corporate',
+          subject: 'ü|{x}',
+          sid: '08a5019c-17e1-4977-8f42-65a12843ea02',
+          authTimeMs: 1_800_000_000_000,
+          acr: 'urn:mace:incommon:iap:silver',
+          amr: ['pwd', 'otp'],
+        };
+        const bare = { ...login, sid: null, authTimeMs: null, acr: null, amr: [] };
+        for (const said of [login, bare, { ...login, provider: 'another', subject: 'someone else' }]) {
+          const record = await created({ subject: 'corporate|ü|{x}', method: 'oidc', login: said });
+          expect(await other.sessions.read(record.handle)).toEqual(record);
+          const lastSeenAtMs = record.lastSeenAtMs + 1;
+          await other.sessions.touch(record.handle, lastSeenAtMs, HOUR_MS);
+          expect(await store.sessions.read(record.handle)).toEqual({ ...record, lastSeenAtMs });
+        }
       });
 
       test('that nobody opened is not there', async () => {
@@ -322,6 +343,8 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
         await until(() => other.once.use(key, 30), 'it can be done again');
       });
     });
+
+    testLoginTransactions(() => [store, other]);
 
     describe('revocations of tokens', () => {
       const newId = () => randomBytes(16).toString('base64url');

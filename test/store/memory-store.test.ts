@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { systemClocks } from '../../src/lib/clock.ts';
+import { MAX_TRANSACTIONS_IN_MEMORY } from '../../src/store/memory/login-transactions.ts';
 import { createMemoryStore } from '../../src/store/memory/store.ts';
 import { TestClocks } from '../support/clocks.ts';
 import { asHandle } from '../support/names.ts';
@@ -52,4 +53,18 @@ test('JWT-44: a full store treats nothing as unused: it drops what has expired, 
   clocks.advance(1_000);
   expect(await store.once.use('another', 1_000)).toBe(true);
   expect(await store.once.use('another', 1_000)).toBe(false);
+});
+
+test('OIDC-19: a flood of logins under way displaces the oldest, and expired ones first', async () => {
+  const clocks = new TestClocks();
+  const { loginTransactions } = createMemoryStore(1, clocks);
+  const limits = { ttlMs: 600_000, maxPerBrowser: 20 };
+  for (let i = 0; i <= MAX_TRANSACTIONS_IN_MEMORY; i++)
+    await loginTransactions.add(`browser ${i}`, 'id', 'value', limits);
+  expect(await loginTransactions.take('browser 0', 'id')).toBeNull();
+  expect(await loginTransactions.take('browser 1', 'id')).toBe('value');
+  clocks.advance(limits.ttlMs);
+  await loginTransactions.add('late', 'id', 'value', limits);
+  expect(await loginTransactions.take('browser 2', 'id')).toBeNull();
+  expect(await loginTransactions.take('late', 'id')).toBe('value');
 });

@@ -78,6 +78,8 @@ function everyCommand(store: Store, handle: SessionHandle, subject: string): (()
     () => store.attempts.begin('account', rule, Date.now()),
     () => store.attempts.takeBack('account'),
     () => store.attempts.succeeded('account'),
+    () => store.loginTransactions.add('browser', 'state', '', { ttlMs: HOUR_MS, maxPerBrowser: 1 }),
+    () => store.loginTransactions.take('browser', 'state'),
     () => store.families.begin(family, HOUR_MS),
     () => store.families.read(handle),
     () => store.families.rotate(reading, { generation: 0, digest: handle }, { seed: handle, digest: subject }, HOUR_MS),
@@ -450,7 +452,7 @@ describe('a Redis that refuses', () => {
   });
 
   const rights = '~sallyport:* &sallyport:* +get +set +del +eval +zscore +zrange +zrem +zadd +pttl +pexpire +setrange';
-  const moreRights = '+hset +hget +hmget +time +publish +subscribe +ping +select';
+  const moreRights = '+hset +hget +hmget +hdel +zcard +time +publish +subscribe +ping +select';
   const acl = (redis: RedisServer, ...rules: string[]) =>
     redis.cli('ACL', 'SETUSER', 'gate', 'reset', 'on', `>${password}`, ...rules);
 
@@ -474,6 +476,8 @@ describe('a Redis that refuses', () => {
     'zrange',
     'zrem',
     'hset',
+    'hdel',
+    'zcard',
     'setrange',
     'time',
     'publish',

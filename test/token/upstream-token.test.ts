@@ -45,6 +45,7 @@ function user(clocks: TestClocks, handle: string, subject: string, attributes: U
     lastSeenAtMs: nowMs,
     device: '',
     remembered: false,
+    login: null,
   });
 }
 

@@ -19,7 +19,13 @@ import type { Clocks } from '../../lib/clock.ts';
 import { RecentMap } from '../../lib/recent-map.ts';
 import { SingleFlight } from '../../lib/single-flight.ts';
 import { stringSet, type UserPrincipal } from '../../principal.ts';
-import { type LoginMethod, type SessionRecord, seenAt, type UserAttributes } from '../../store/session-record.ts';
+import {
+  type LoginMethod,
+  type ProviderLogin,
+  type SessionRecord,
+  seenAt,
+  type UserAttributes,
+} from '../../store/session-record.ts';
 import type { Store } from '../../store/store.ts';
 import { SESSION } from './kind.ts';
 import { isSessionId, newSessionId, type SessionId, sessionHandle } from './session-id.ts';
@@ -74,6 +80,8 @@ export interface NewSession {
   readonly lifetimeMs?: number;
   /** Whether the user asks to stay logged in. Default: no. */
   readonly remembered?: boolean;
+  /** What the identity provider said; left out where there is none. */
+  readonly login?: ProviderLogin;
 }
 
 const NOT_AN_ID = new Denial('session_invalid', 'session cookie does not have the form of a session id');
@@ -244,6 +252,7 @@ export class Sessions {
       lastSeenAtMs: nowMs,
       device: login.device,
       remembered,
+      login: login.login ?? null,
     };
     await this.#endOldest(login.subject);
     await this.#store.sessions.create(record, this.#ttlMs(record, nowMs));

@@ -11,6 +11,7 @@ import type { AttemptStore, OnceStore, RevocationFeed, SessionStore, Store, Thro
 import { throttleDelayMs } from '../throttle.ts';
 import { ExpiringMap } from './expiring-map.ts';
 import { MemoryFamilies } from './families.ts';
+import { MemoryLoginTransactions } from './login-transactions.ts';
 import { MemoryTokenRevocations } from './token-revocations.ts';
 
 class MemoryFeed implements RevocationFeed {
@@ -161,6 +162,7 @@ export function createMemoryStore(maxSessions: number, clocks: Clocks): Store {
     tokenRevocations: new MemoryTokenRevocations(feed, clocks, maxSessions),
     attempts: new MemoryAttempts(),
     once: new MemoryOnce(clocks),
+    loginTransactions: new MemoryLoginTransactions(clocks),
     families: new MemoryFamilies(feed, clocks, maxSessions),
     kind: 'memory',
     description: 'memory (one process, lost on restart)',

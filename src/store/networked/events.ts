@@ -20,6 +20,7 @@ export const STORE_OPERATIONS = [
   'index',
   'attempt',
   'once',
+  'login',
   'refresh',
   'heartbeat',
 ] as const;

@@ -10,18 +10,18 @@ import { StoreRefusal } from './events.ts';
 const LIFETIME_MS = 10_000;
 
 /**
- * Does once everything that the gateway will do, with a session, an attempt, a key, a refresh family and a token that
- * belong to no user.
+ * Does once everything that the gateway will do, with a session, an attempt, a key, a login, a refresh family and a
+ * token that belong to no user.
  *
  * @param key  of the store in the configuration, for the message: `store.redis`
  * @throws ConfigFault when the store refuses a command; an outage in the middle does not prevent the start
  */
 export async function rehearse(
-  store: Pick<Store, 'sessions' | 'attempts' | 'once' | 'families' | 'tokenRevocations'>,
+  store: Pick<Store, 'sessions' | 'attempts' | 'once' | 'loginTransactions' | 'families' | 'tokenRevocations'>,
   key: string,
   nowMs: number,
 ): Promise<void> {
-  const { sessions, attempts, once, families, tokenRevocations } = store;
+  const { sessions, attempts, once, loginTransactions, families, tokenRevocations } = store;
   const handle = randomBytes(32).toString('base64url') as SessionHandle;
   const subject = `rehearsal ${handle}`;
   const record = {
@@ -35,6 +35,7 @@ export async function rehearse(
     lastSeenAtMs: nowMs,
     device: '',
     remembered: false,
+    login: null,
   } as const;
   const rule = { freeAttempts: 1, maxDelayMs: 1, windowMs: LIFETIME_MS };
   try {
@@ -47,6 +48,8 @@ export async function rehearse(
     await attempts.takeBack(handle);
     await attempts.succeeded(handle);
     await once.use(handle, 1);
+    await loginTransactions.add(handle, handle, '', { ttlMs: LIFETIME_MS, maxPerBrowser: 1 });
+    await loginTransactions.take(handle, handle);
     await tokenRevocations.revoke({ kind: 'token', tokenId: newJti(), issuer: null, expiresAtMs: nowMs + LIFETIME_MS });
     await families.begin({ handle, session: handle, client: 'native', current: handle }, LIFETIME_MS);
     const reading = await families.read(handle);

@@ -12,6 +12,7 @@ import {
   LOGIN_METHOD_LETTERS,
   LOGIN_METHODS,
   type LoginMethod,
+  type ProviderLogin,
   type SessionRecord,
   type UserAttributes,
 } from '../session-record.ts';
@@ -33,17 +34,36 @@ export const writtenTime = (timeMs: number) => String(Math.trunc(timeMs)).padSta
 
 const METHODS = new Map<string, LoginMethod>(LOGIN_METHODS.map((method) => [LOGIN_METHOD_LETTERS[method], method]));
 
-/** Tag, subject, user, letter of the method, version, time of login, lifetime in milliseconds, device; 1 if it is remembered. */
-type Body = readonly [string, string, UserAttributes, string, number, number, number, string, 1?];
+/**
+ * Tag, subject, user, letter of the method, version, time of login, lifetime in milliseconds, device; then, up to the
+ * last that says something: whether it is remembered, and the login at the provider.
+ */
+type Body = readonly [string, string, UserAttributes, string, number, number, number, string, (0 | 1)?, WrittenLogin?];
+
+/**
+ * Provider and subject, or 0 where the subject of the session says it (`provider|subject`); `sid` and `acr`, or 0; how
+ * long before the session the user proved who they are, in milliseconds, or ''; `amr`. What is missing at the end is
+ * left out.
+ */
+type WrittenLogin = readonly [
+  string | 0,
+  (string | 0)?,
+  (string | 0)?,
+  (number | '')?,
+  (string | 0)?,
+  (readonly string[])?,
+];
 
 /** Writes a record. */
 export function encodeSession(record: SessionRecord): string {
-  const { handle, subject, user, method, version, createdAtMs, expiresAtMs, device, remembered } = record;
+  const { handle, subject, user, method, version, createdAtMs, expiresAtMs, device, remembered, login } = record;
   const lifetimeMs = expiresAtMs - createdAtMs;
   const letter = LOGIN_METHOD_LETTERS[method];
-  const body: Body = [tagOf(handle), subject, user, letter, version, createdAtMs, lifetimeMs, device];
-  const written = remembered ? [...body, 1] : body;
-  return `1|${writtenTime(record.lastSeenAtMs)}|${JSON.stringify(written)}`;
+  const plain = [tagOf(handle), subject, user, letter, version, createdAtMs, lifetimeMs, device] as const;
+  let body: Body = plain;
+  if (login !== null) body = [...plain, remembered ? 1 : 0, writeLogin(login, subject, createdAtMs)];
+  else if (remembered) body = [...plain, 1];
+  return `1|${writtenTime(record.lastSeenAtMs)}|${JSON.stringify(body)}`;
 }
 
 /** Longest written form that is read: the gateway does not write longer ones (SES-10). */
@@ -64,7 +84,7 @@ export function decodeSession(handle: SessionHandle, text: string): SessionRecor
     return null;
   }
   if (!isBody(body)) return null;
-  const [tag, subject, user, letter, version, createdAtMs, lifetimeMs, device] = body;
+  const [tag, subject, user, letter, version, createdAtMs, lifetimeMs, device, remembered, login] = body;
   const method = METHODS.get(letter);
   if (tag !== tagOf(handle) || method === undefined) return null;
   return {
@@ -77,13 +97,14 @@ export function decodeSession(handle: SessionHandle, text: string): SessionRecor
     expiresAtMs: createdAtMs + lifetimeMs,
     lastSeenAtMs: Number(text.slice(LAST_SEEN_OFFSET, HEAD_LENGTH - 1)),
     device,
-    remembered: body.length === 9,
+    remembered: remembered === 1,
+    login: login === undefined ? null : readLogin(login, subject, createdAtMs),
   };
 }
 
 function isBody(value: unknown): value is Body {
-  if (!Array.isArray(value) || !(value.length === 8 || (value.length === 9 && value[8] === 1))) return false;
-  const [tag, subject, user, letter, version, createdAtMs, lifetimeMs, device] = value as unknown[];
+  if (!Array.isArray(value) || value.length < 8 || value.length > 10) return false;
+  const [tag, subject, user, letter, version, createdAtMs, lifetimeMs, device, remembered, login] = value as unknown[];
   return (
     typeof tag === 'string' &&
     typeof subject === 'string' &&
@@ -93,7 +114,55 @@ function isBody(value: unknown): value is Body {
     Number.isSafeInteger(version) &&
     Number.isSafeInteger(createdAtMs) &&
     Number.isSafeInteger(lifetimeMs) &&
-    typeof device === 'string'
+    typeof device === 'string' &&
+    (value.length < 9 || remembered === 1 || (remembered === 0 && value.length === 10)) &&
+    (value.length < 10 || isWrittenLogin(login))
+  );
+}
+
+/** The provider that the subject of a session begins with, and the rest of it. */
+function partsOf(subject: string): readonly [provider: string, subject: string] {
+  const bar = subject.indexOf('|');
+  return [subject.slice(0, Math.max(0, bar)), subject.slice(bar + 1)];
+}
+
+function writeLogin(login: ProviderLogin, sessionSubject: string, createdAtMs: number): WrittenLogin {
+  const [provider, subject] = partsOf(sessionSubject);
+  const { sid, authTimeMs, acr, amr } = login;
+  const written: unknown[] = [
+    login.provider === provider ? 0 : login.provider,
+    login.subject === subject ? 0 : login.subject,
+    sid ?? 0,
+    authTimeMs === null ? '' : createdAtMs - authTimeMs,
+    acr ?? 0,
+    amr,
+  ];
+  const isLeftOut = (at: number) => (at === 5 ? amr.length === 0 : written[at] === (at === 3 ? '' : 0));
+  while (written.length > 1 && isLeftOut(written.length - 1)) written.pop();
+  return written as unknown as WrittenLogin;
+}
+
+function readLogin(written: WrittenLogin, sessionSubject: string, createdAtMs: number): ProviderLogin {
+  const [provider, subject = 0, sid = 0, sinceMs = '', acr = 0, amr = []] = written;
+  const parts = partsOf(sessionSubject);
+  return {
+    provider: provider === 0 ? parts[0] : provider,
+    subject: subject === 0 ? parts[1] : subject,
+    sid: sid === 0 ? null : sid,
+    authTimeMs: sinceMs === '' ? null : createdAtMs - sinceMs,
+    acr: acr === 0 ? null : acr,
+    amr,
+  };
+}
+
+function isWrittenLogin(value: unknown): value is WrittenLogin {
+  if (!Array.isArray(value) || value.length < 1 || value.length > 6) return false;
+  const [provider, subject = 0, sid = 0, sinceMs = '', acr = 0, amr = []] = value as unknown[];
+  return (
+    [provider, subject, sid, acr].every((text) => text === 0 || typeof text === 'string') &&
+    (sinceMs === '' || Number.isSafeInteger(sinceMs)) &&
+    Array.isArray(amr) &&
+    amr.every((means) => typeof means === 'string')
   );
 }
 

@@ -2,6 +2,9 @@
 
 import { hash } from 'node:crypto';
 
+/** Two keys of one slot of a Cluster. The second contains the first in braces, which makes the slot that of the first. */
+export type TwoKeys = readonly [string, string];
+
 /** The names below one prefix. */
 export class Keys {
   readonly #prefix: string;
@@ -48,6 +51,11 @@ export class Keys {
     return `${this.#prefix}o:${hash('sha256', key, 'base64url')}`;
   }
 
+  /** A shard of the logins under way: their names by expiry, and their values. */
+  loginTransactions(shard: number): TwoKeys {
+    return this.#withCompanion(`${this.#prefix}l:${shard}`);
+  }
+
   /** A family of refresh tokens. */
   family(handle: string): string {
     return `${this.#prefix}r:${handle}`;
@@ -56,5 +64,10 @@ export class Keys {
   /** The channel on which a replica hears its own heartbeats. */
   heartbeat(replica: string): string {
     return `${this.#prefix}beat:${replica}`;
+  }
+
+  /** A prefix has no braces. */
+  #withCompanion(key: string): TwoKeys {
+    return [key, `${this.#prefix}{${key}}`];
   }
 }

@@ -1,11 +1,12 @@
 /**
- * The operations that have to be atomic, in Lua. Each is about one key, so all of them work in a Cluster. They are sent
- * as text: they run rarely, and a script that is not sent by its hash cannot be missing (NOSCRIPT).
+ * The operations that have to be atomic, in Lua. Each is about the keys of one slot, so all of them work in a Cluster.
+ * They are sent as text: they run rarely, and a script that is not sent by its hash cannot be missing (NOSCRIPT).
  */
 
 import type { StoreOperation } from '../networked/events.ts';
 import { LAST_SEEN_OFFSET } from '../networked/session-format.ts';
 import type { RedisCommand, Word } from './commands.ts';
+import type { TwoKeys } from './keys.ts';
 
 /** An atomic operation, in Lua. */
 export interface Script {
@@ -18,6 +19,12 @@ export interface Script {
 export function run(script: Script, key: string, ...values: Word[]): RedisCommand {
   const { operation, isRepeatable, lua } = script;
   return { operation, key, words: ['EVAL', lua, 1, key, ...values], isRepeatable };
+}
+
+/** The command that runs a script on two keys of one slot. */
+export function runOnTwo(script: Script, keys: TwoKeys, ...values: Word[]): RedisCommand {
+  const { operation, isRepeatable, lua } = script;
+  return { operation, key: keys[0], words: ['EVAL', lua, 2, ...keys, ...values], isRepeatable };
 }
 
 /**

@@ -24,6 +24,7 @@ import { RedisFamilies } from './families.ts';
 import { describe, isRefusal } from './faults.ts';
 import { RedisFeed } from './feed.ts';
 import { Keys } from './keys.ts';
+import { RedisLoginTransactions } from './login-transactions.ts';
 import { RedisOnce } from './once.ts';
 import type { RedisConfig } from './section.ts';
 import { FailoverWatch } from './sentinel.ts';
@@ -65,6 +66,7 @@ class RedisStore implements Store {
   readonly tokenRevocations: RedisTokenRevocations;
   readonly attempts: RedisAttempts;
   readonly once: RedisOnce;
+  readonly loginTransactions: RedisLoginTransactions;
   readonly families: RedisFamilies;
   readonly description: string;
   readonly #clocks: Clocks;
@@ -108,6 +110,7 @@ class RedisStore implements Store {
     this.sessions = new RedisSessions(this.#commands, keys, this.#ended, deliver, recordEnd, wallMs);
     this.attempts = new RedisAttempts(this.#commands, keys);
     this.once = new RedisOnce(this.#commands, keys);
+    this.loginTransactions = new RedisLoginTransactions(this.#commands, keys);
     this.families = new RedisFamilies(this.#commands, keys, commandTimeoutMs, monotonicMs);
     this.#watch =
       address.topology === 'sentinel'

@@ -7,6 +7,7 @@ import {
   writtenTime,
 } from '../../../src/store/networked/session-format.ts';
 import type { SessionRecord } from '../../../src/store/session-record.ts';
+import { asHandle } from '../../support/names.ts';
 import { newRecord } from '../contract.ts';
 
 const time = fc.integer({ min: 0, max: 9_999_999_999_999 });
@@ -15,20 +16,35 @@ const attributes = fc
   .dictionary(text, fc.jsonValue({ noUnicodeString: false } as never))
   .filter((user) => !Object.hasOwn(user, '__proto__'));
 
+const login = fc.record({
+  provider: fc.oneof(fc.constant('corporate'), text),
+  subject: text,
+  sid: fc.option(text),
+  authTimeMs: fc.option(time),
+  acr: fc.option(text),
+  amr: fc.array(text, { maxLength: 3 }),
+});
+
 const records: fc.Arbitrary<SessionRecord> = fc
   .record({
     handle: fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes).toString('base64url')),
     subject: fc.string({ unit: 'binary', minLength: 1 }),
     user: attributes,
-    method: fc.constantFrom('password', 'backend'),
+    method: fc.constantFrom('password', 'backend', 'oidc'),
     version: fc.integer({ min: 1 }),
     createdAtMs: time,
     lifetimeMs: fc.integer({ min: 1, max: 10 ** 12 }),
     lastSeenAtMs: time,
     device: text,
     remembered: fc.boolean(),
+    login: fc.option(login),
+    isNamedByProvider: fc.boolean(),
   })
-  .map(({ lifetimeMs, ...record }) => ({ ...record, expiresAtMs: record.createdAtMs + lifetimeMs }) as SessionRecord);
+  .map(({ lifetimeMs, isNamedByProvider, ...record }) => {
+    const { login } = record;
+    const subject = isNamedByProvider && login !== null ? `${login.provider}|${login.subject}` : record.subject;
+    return { ...record, subject, expiresAtMs: record.createdAtMs + lifetimeMs } as SessionRecord;
+  });
 
 /** As JSON has it: there is no −0. */
 const asJson = (record: SessionRecord) => JSON.parse(JSON.stringify(record)) as SessionRecord;
@@ -92,10 +108,40 @@ describe('the written form of a session', () => {
         expect([i, wrong, decodeSession(record.handle, written)]).toEqual([i, wrong, null]);
       }
     }
-    for (const more of [[2], [true], [null], [1, 1]]) {
+    for (const more of [
+      [2],
+      [true],
+      [null],
+      [0],
+      [1, 1],
+      [0, {}],
+      [0, []],
+      [2, [0]],
+      [0, [0], 1],
+      [0, [1]],
+      [0, [0, 0, 0, null]],
+    ]) {
       const written = `${version}|${lastSeen}|${JSON.stringify([...body, ...more])}`;
       expect([more, decodeSession(record.handle, written)]).toEqual([more, null]);
     }
+  });
+
+  test('of a login at a provider repeats neither the provider nor the subject, nor what was not said', () => {
+    const login = { provider: 'corporate', subject: 'a|b', sid: null, authTimeMs: null, acr: null, amr: [] };
+    const record = newRecord({ subject: 'corporate|a|b', method: 'oidc', login });
+    const [, , ...written] = JSON.parse(encodeSession(record).slice(16)) as unknown[];
+    expect(written.slice(-2)).toEqual([0, [0]]);
+    expect(encodeSession({ ...record, login: { ...login, provider: 'other' } })).toContain('0,["other"]]');
+  });
+
+  test('of an older version, without a login, is still read', () => {
+    const record = newRecord({ handle: asHandle('A'.repeat(43)), subject: 'alice', user: { roles: ['a'] } });
+    const { createdAtMs, lastSeenAtMs, device } = record;
+    const old = (more: string) =>
+      `1|${lastSeenAtMs}|["AAAAAAAA","alice",{"roles":["a"]},"p",1,${createdAtMs},3600000,${JSON.stringify(device)}${more}]`;
+    expect(decodeSession(record.handle, old(''))).toEqual(record);
+    expect(decodeSession(record.handle, old(',1'))).toEqual({ ...record, remembered: true });
+    expect(encodeSession(record)).toBe(old(''));
   });
 
   test('does not contain the whole handle, so that one cannot be cut out of a value', () => {
