@@ -21,6 +21,7 @@ export interface KeyPair {
 }
 
 export const ecKeyPair = (namedCurve = 'P-256'): KeyPair => generateKeyPairSync('ec', { namedCurve });
+export const ed25519KeyPair = (): KeyPair => generateKeyPairSync('ed25519');
 export const rsaKeyPair = (modulusLength = 2_048): KeyPair => generateKeyPairSync('rsa', { modulusLength });
 
 /** The public part of a pair, as a JWK. */

@@ -1,0 +1,237 @@
+/** What can be chosen about the identity provider of the tests, and how `oidc-provider` is told. */
+
+import { request as httpRequest } from 'node:http';
+import type { JWK } from 'jose';
+import type { Account, ClientMetadata, Configuration, KoaContextWithOIDC, Provider } from 'oidc-provider';
+import { loadOidcProvider, type OidcProviderLibrary } from '../../demo/load-oidc-provider.ts';
+import type { Person, ProviderCall } from './identity-provider.ts';
+import type { MemoryAdapters } from './oidc-adapter.ts';
+
+export type SigningAlgorithm = 'RS256' | 'PS256' | 'ES256' | 'EdDSA';
+
+export interface IdentityProviderOptions {
+  /** Of the relying party. Default: that of `corporate` at the public origin of the fixtures. */
+  readonly redirectUris?: readonly string[];
+  readonly clientAuthentication?: 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | 'none';
+  /** More of the relying party's registration (`post_logout_redirect_uris`, `backchannel_logout_uri`, …). */
+  readonly client?: Partial<ClientMetadata>;
+  readonly idTokenAlgorithm?: SigningAlgorithm;
+  /** Answers of the userinfo endpoint are JWTs signed with it. Default: plain JSON. */
+  readonly userinfoAlgorithm?: SigningAlgorithm;
+  /** Pushed authorization requests (RFC 9126). Default: offered. */
+  readonly pushedAuthorizationRequests?: 'off' | 'offered' | 'required';
+  /** PKCE (RFC 7636) is refused when missing. Default: yes. */
+  readonly requirePkce?: boolean;
+  /** Where the claims of `profile`, `email`, … are found. Default: only at the userinfo endpoint, as OIDC Core §5.4 says. */
+  readonly claimsIn?: 'userinfo' | 'idToken';
+  /** The `iss` parameter of authorization responses (RFC 9207). Default: sent and advertised. */
+  readonly issParameter?: boolean;
+  readonly userinfo?: boolean;
+  /** Default: always. `offlineAccess`: only when that scope and `prompt=consent` are asked for. */
+  readonly refreshTokens?: 'always' | 'offlineAccess' | 'never';
+  /** A refresh token is good for one use. Default: yes. */
+  readonly rotateRefreshTokens?: boolean;
+  readonly rpInitiatedLogout?: boolean;
+  readonly backchannelLogout?: boolean;
+  readonly revocation?: boolean;
+  readonly deviceFlow?: boolean;
+  /** Values of `acr` that a person may reach; asked for, they come with `amr` `pwd otp`. */
+  readonly acrValues?: readonly string[];
+  /** In seconds. */
+  readonly accessTokenLifetimeSec?: number;
+  readonly refreshTokenLifetimeSec?: number;
+  readonly people?: Record<string, Person>;
+  /** Ports of the loopback where back-channel logout reaches origins that do not exist here. */
+  readonly origins?: Record<string, number>;
+}
+
+/** What a provider is made of. */
+export interface ProviderParts {
+  readonly issuer: string;
+  readonly options: IdentityProviderOptions;
+  readonly people: Readonly<Record<string, Person>>;
+  readonly adapters: MemoryAdapters;
+  readonly calls: ProviderCall[];
+  readonly keys: readonly JWK[];
+}
+
+/** Opens a provider that answers at its issuer. */
+export async function openProvider(parts: ProviderParts): Promise<Provider> {
+  const library = await loadOidcProvider();
+  const provider = new library.Provider(parts.issuer, configurationOf(parts, library));
+  provider.use(async (ctx, next) => {
+    await next();
+    const { oidc } = ctx as KoaContextWithOIDC;
+    if (oidc === undefined) return;
+    const parameters = { ...oidc.params, ...oidc.body };
+    parts.calls.push({ route: oidc.route, method: ctx.method, status: ctx.status, parameters });
+    if (oidc.route === 'discovery' && parts.options.issParameter === false) {
+      // What is undefined is left out of JSON.
+      (ctx.body as Record<string, unknown>)['authorization_response_iss_parameter_supported'] = undefined;
+    }
+  });
+  if (parts.options.issParameter === false) {
+    // The device flow has no response.
+    const leaveOut = (_ctx: unknown, response?: Record<string, unknown>) => {
+      if (response !== undefined) response['iss'] = undefined;
+    };
+    provider.on('authorization.success', leaveOut as never);
+  }
+  return provider;
+}
+
+function configurationOf(
+  { options, people, adapters, keys }: ProviderParts,
+  { interactionPolicy }: OidcProviderLibrary,
+): Configuration {
+  return {
+    adapter: (name: string) => adapters.model(name),
+    jwks: { keys: keys.map((key) => ({ ...key })) as never },
+    cookies: { keys: ['signs the cookies of the provider'] },
+    scopes: ['openid', 'offline_access', 'profile', 'email', 'groups', 'roles'],
+    claims: {
+      openid: ['sub', 'acr', 'amr', 'auth_time'],
+      profile: ['name', 'preferred_username', 'hd', 'picture'],
+      email: ['email', 'email_verified'],
+      groups: ['groups'],
+      roles: ['roles', 'realm_access'],
+      iss: null,
+      sid: null,
+    },
+    conformIdTokenClaims: options.claimsIn !== 'idToken',
+    acrValues: [...(options.acrValues ?? [])],
+    pkce: { required: () => options.requirePkce !== false },
+    interactions: { url: (_ctx, { uid }) => `/interaction/${uid}`, policy: policyOf(interactionPolicy) },
+    findAccount: (_ctx, sub) => accountOf(people, sub),
+    loadExistingGrant: grantEverything,
+    clientBasedCORS: () => false,
+    issueRefreshToken: async (_ctx, client, source) =>
+      client.grantTypeAllowed('refresh_token') &&
+      options.refreshTokens !== 'never' &&
+      (options.refreshTokens !== 'offlineAccess' || source.scopes.has('offline_access')),
+    rotateRefreshToken: options.rotateRefreshTokens !== false,
+    expiresWithSession: () => false,
+    renderError: (ctx, out) => {
+      ctx.type = 'text/plain';
+      ctx.body = `provider error: ${JSON.stringify(out)}`;
+    },
+    features: featuresOf(options),
+    ttl: lifetimesOf(options),
+    fetch: (url, fetchOptions) => fetchLoopback(options.origins ?? {}, url, fetchOptions ?? {}),
+  };
+}
+
+function featuresOf(options: IdentityProviderOptions): Configuration['features'] {
+  const par = options.pushedAuthorizationRequests ?? 'offered';
+  return {
+    devInteractions: { enabled: false },
+    dPoP: { enabled: false },
+    pushedAuthorizationRequests: { enabled: par !== 'off', requirePushedAuthorizationRequests: par === 'required' },
+    userinfo: { enabled: options.userinfo !== false },
+    jwtUserinfo: { enabled: options.userinfoAlgorithm !== undefined },
+    revocation: { enabled: options.revocation !== false },
+    claimsParameter: { enabled: true },
+    backchannelLogout: { enabled: options.backchannelLogout !== false },
+    resourceIndicators: { enabled: false },
+    rpInitiatedLogout: {
+      enabled: options.rpInitiatedLogout !== false,
+      logoutSource: (ctx, form) =>
+        page(ctx, `${form}<button form="op.logoutForm" name="logout" value="yes">Log out</button>`),
+      postLogoutSuccessSource: (ctx) => page(ctx, '<p>Logged out at the provider</p>'),
+    },
+    deviceFlow: {
+      enabled: options.deviceFlow !== false,
+      userCodeInputSource: (ctx, form, _out, error) =>
+        page(
+          ctx,
+          `${error === undefined ? '' : '<p>Wrong code</p>'}${form}<button form="op.deviceInputForm">Go on</button>`,
+        ),
+      userCodeConfirmSource: (ctx, form) => page(ctx, `${form}<button form="op.deviceConfirmForm">Yes</button>`),
+      successSource: (ctx) => page(ctx, '<p>You can close this page</p>'),
+    },
+  };
+}
+
+function page(ctx: KoaContextWithOIDC, body: string): void {
+  ctx.type = 'html';
+  ctx.body = `<!doctype html><html lang="en"><head><title>Provider</title></head><body>${body}</body></html>`;
+}
+
+function lifetimesOf({ accessTokenLifetimeSec = 300, refreshTokenLifetimeSec = 86_400 }: IdentityProviderOptions) {
+  return {
+    AccessToken: accessTokenLifetimeSec,
+    AuthorizationCode: 60,
+    DeviceCode: 600,
+    Grant: 86_400,
+    IdToken: 3_600,
+    Interaction: 3_600,
+    RefreshToken: refreshTokenLifetimeSec,
+    Session: 86_400,
+  };
+}
+
+/** Asks for a login also when a stronger one is wanted than the session had (as Keycloak and Entra do for `acr_values`). */
+function policyOf({ Check, base }: OidcProviderLibrary['interactionPolicy']) {
+  const prompts = base();
+  const isStronger = async (ctx: KoaContextWithOIDC) => {
+    const asked = `${ctx.oidc.params?.['acr_values'] ?? ''}`.split(' ').filter((value) => value !== '');
+    const isReached = asked.length === 0 || asked.includes(ctx.oidc.session?.acr ?? '') || isJustLoggedIn(ctx);
+    return isReached ? Check.NO_NEED_TO_PROMPT : Check.REQUEST_PROMPT;
+  };
+  prompts
+    .get('login')
+    ?.checks.add(new Check('acr_values', 'a stronger login is asked for', 'login_required', isStronger));
+  return prompts;
+}
+
+const isJustLoggedIn = (ctx: KoaContextWithOIDC) => ctx.oidc.result?.login !== undefined;
+
+async function accountOf(people: Readonly<Record<string, Person>>, sub: string): Promise<Account | undefined> {
+  const person = people[sub];
+  if (person === undefined || person.isActive === false) return undefined;
+  return { accountId: sub, claims: async () => ({ ...person.claims, sub }) };
+}
+
+/** Whoever logs in has also allowed everything that is asked for. */
+async function grantEverything(ctx: KoaContextWithOIDC) {
+  const { client, session, provider, result, requestParamOIDCScopes, requestParamClaims } = ctx.oidc;
+  if (client === undefined || session === undefined) return undefined;
+  const known = result?.consent?.grantId ?? session.grantIdFor(client.clientId);
+  const found = known === undefined ? undefined : await provider.Grant.find(known);
+  const grant = found ?? new provider.Grant({ clientId: client.clientId, accountId: session.accountId ?? '' });
+  grant.addOIDCScope([...requestParamOIDCScopes].join(' '));
+  grant.addOIDCClaims([...requestParamClaims]);
+  await grant.save();
+  return grant;
+}
+
+/** Its own requests (back-channel logout) reach the loopback, which its defaults refuse. */
+function fetchLoopback(
+  origins: Readonly<Record<string, number>>,
+  input: unknown,
+  options: RequestInit,
+): Promise<Response> {
+  const url = new URL(String(input));
+  const port = origins[url.origin] ?? Number(url.port);
+  const headers = { ...Object.fromEntries(new Headers(options.headers)), host: url.host };
+  return new Promise((resolve, reject) => {
+    const outgoing = httpRequest(
+      {
+        host: '127.0.0.1',
+        port,
+        path: url.pathname + url.search,
+        method: options.method ?? 'GET',
+        headers,
+        agent: false,
+      },
+      async (incoming) => {
+        const parts: Buffer[] = [];
+        for await (const part of incoming) parts.push(part as Buffer);
+        const body = parts.length === 0 ? null : Buffer.concat(parts);
+        resolve(new Response(body, { status: incoming.statusCode ?? 500 }));
+      },
+    );
+    outgoing.once('error', reject);
+    outgoing.end(options.body === undefined || options.body === null ? undefined : String(options.body));
+  });
+}
