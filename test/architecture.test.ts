@@ -27,6 +27,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   telemetry: ['jwt'],
   store: ['config', 'jwt', 'telemetry'],
   'principal.ts': ['jwt', 'store'],
+  pages: ['store'],
   sanitize: ['config'],
   authentication: ['config', 'jwt', 'principal.ts', 'sanitize', 'store', 'telemetry'],
   cors: ['authentication', 'config'],
@@ -36,7 +37,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   authorization: ['authentication', 'config', 'principal.ts', 'routing', 'sanitize'],
   token: ['authentication', 'authorization', 'config', 'jwt', 'principal.ts', 'telemetry'],
   upstream: ['authorization', 'config', 'exchange.ts', 'principal.ts', 'routing', 'sanitize', 'telemetry'],
-  response: ['cors', 'exchange.ts', 'sanitize'],
+  response: ['cors', 'exchange.ts', 'pages', 'sanitize'],
   endpoints: [
     ...[
       'authentication',
@@ -45,6 +46,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
       'cors',
       'exchange.ts',
       'jwt',
+      'pages',
       'principal.ts',
       'response',
       'sanitize',

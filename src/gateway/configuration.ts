@@ -24,6 +24,7 @@ import { tokenEndpoint } from '../endpoints/token/section.ts';
 import { routeLimit } from '../limits/section.ts';
 import { publicListener, redirectListener } from '../listener/http1/section.ts';
 import { outbound } from '../outbound/section.ts';
+import { pages } from '../pages/section.ts';
 import { ROUTE_KEYS } from '../routing/section.ts';
 import { passClientHeaders, publicOrigin } from '../sanitize/section.ts';
 import { store } from '../store/section.ts';
@@ -70,6 +71,7 @@ export const configSchema = (context: SchemaContext) =>
       store: store(context).prefault({}).meta({ description: 'Where sessions are stored.' }),
       session: session().prefault({}).meta({ description: 'Sessions and their cookie.' }),
       login: login(context).prefault({}).meta({ description: 'How users log in.' }),
+      pages: pages().prefault({}).meta({ description: "The gateway's own pages, which people see." }),
       refresh: refresh().optional().meta({
         description:
           'POST {basePath}/refresh: rotating refresh tokens for single-page apps and native apps. Left out: no such endpoint.',

@@ -5,12 +5,15 @@ import type { CorsConfig } from '../cors/section.ts';
 import { DEVICE_COOKIE } from '../endpoints/login/password/known-device.ts';
 import { clearSessionCookie, type SessionCookie } from '../endpoints/login/session-cookie.ts';
 import type { Clock } from '../lib/clock.ts';
+import { Pages } from '../pages/page.ts';
+import type { PagesConfig } from '../pages/section.ts';
 import { Responder } from '../response/respond.ts';
 
 /** The sections that it reads. */
 interface ResponderSections {
   readonly publicOrigin: readonly string[];
   readonly basePath: string;
+  readonly pages: PagesConfig;
   readonly cors?: CorsConfig | undefined;
   readonly listeners: { readonly public: { readonly limits: { readonly maxTargetBytes: number } } };
   readonly session: { readonly cookie: SessionCookie };
@@ -19,7 +22,7 @@ interface ResponderSections {
 
 /** Makes the responder of a configuration. */
 export function openResponder(
-  { publicOrigin, basePath, cors, session, listeners }: ResponderSections,
+  { publicOrigin, basePath, cors, session, listeners, pages }: ResponderSections,
   wallMs: Clock,
 ): Responder {
   return new Responder({
@@ -28,6 +31,7 @@ export function openResponder(
     publicOrigin: publicOrigin[0] as string,
     cors: cors === undefined ? null : new CorsRule(cors),
     maxTargetBytes: listeners.public.limits.maxTargetBytes,
+    pages: new Pages(pages),
     wallMs,
   });
 }

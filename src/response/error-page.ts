@@ -8,7 +8,8 @@
 import { REASONS, type Reason } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import { type Html, html } from '../lib/html.ts';
-import type { Page } from './page.ts';
+import type { Page, PageText } from '../pages/page.ts';
+import type { Notice, Words } from '../pages/words/words.ts';
 
 interface LoginLinks {
   /** Path of the gateway's own endpoints. */
@@ -47,64 +48,68 @@ const TEMPORARY = new Set([408, 429, 500, 502, 503, 504]);
 /** Statuses about the request, and not about what is at its address. */
 const ABOUT_REQUEST = new Set([400, 403, 413, 415]);
 
-/** The one cause of large headers in a browser. */
-const DELETE_COOKIES = "Delete this site's cookies in your browser, then try again.";
-
 /** The page for a request that was refused or failed. */
-export function errorPage(reason: Reason, exchange: Exchange, links: PageLinks): Page {
-  const { title, detail } = REASONS[reason];
-  const { label, href, advice } = mainAction(reason, exchange, links);
-  const subject = REASONS[reason].status === 403 ? loggedIn(exchange) : null;
-  return {
-    title,
-    body: html`<p>${detail}</p>
-${subject === null ? null : html`<p>You are logged in as <strong>${subject}</strong>.</p>`}
-${advice === undefined ? null : html`<p>${advice}</p>`}
-${button(href, label)}`,
+export const errorPage =
+  (reason: Reason, exchange: Exchange, links: PageLinks): PageText =>
+  (words) => {
+    const { label, href, advice } = mainAction(reason, exchange, links, words);
+    const subject = REASONS[reason].status === 403 ? loggedIn(exchange) : null;
+    const who = subject === null ? null : html`<p>${words.loggedIn.as(html`<strong>${subject}</strong>`)}</p>\n`;
+    return errorText(words.reasons[reason], [who, advice === undefined ? null : html`<p>${advice}</p>\n`], {
+      href,
+      label,
+    });
   };
-}
 
 /** The page for a request that could not be read, of which nothing is known. */
-export function unreadPage(reason: Reason): Page {
-  const { title, detail } = REASONS[reason];
-  const isTooLarge = reason === 'headers_too_large';
+export const unreadPage =
+  (reason: Reason): PageText =>
+  ({ reasons, actions, errors }) => {
+    const isTooLarge = reason === 'headers_too_large';
+    const advice = isTooLarge ? html`<p>${errors.deleteCookies}</p>\n` : null;
+    return errorText(reasons[reason], [advice], {
+      href: '/',
+      label: isTooLarge ? actions.tryAgain : actions.startPage,
+    });
+  };
+
+function errorText({ title, detail }: Notice, more: readonly (Html | null)[], { href, label }: Action): Page {
   return {
     title,
     body: html`<p>${detail}</p>
-${isTooLarge ? html`<p>${DELETE_COOKIES}</p>` : null}
-${button('/', isTooLarge ? 'Try again' : 'Go to the start page')}`,
+${more.filter((part) => part !== null)}<p><a class="button full" href="${href}">${label}</a></p>`,
   };
 }
 
-const button = (href: string, label: string): Html => html`<p><a class="button full" href="${href}">${label}</a></p>`;
-
-function mainAction(reason: Reason, exchange: Exchange, links: PageLinks): Action {
+function mainAction(reason: Reason, exchange: Exchange, links: PageLinks, words: Words): Action {
   const { publicOrigin } = links;
   const { status } = REASONS[reason];
-  const home = { label: 'Go to the start page', href: reason === 'host_not_served' ? `${publicOrigin}/` : '/' };
+  const { actions, errors } = words;
+  const home = { label: actions.startPage, href: reason === 'host_not_served' ? `${publicOrigin}/` : '/' };
   const here = ownTarget(exchange);
   const back = previousTarget(exchange);
-  if (NEEDS_LOGIN.has(reason) && admitsLogin(exchange)) return logIn(reason, exchange, links);
+  if (NEEDS_LOGIN.has(reason) && admitsLogin(exchange)) return logIn(reason, exchange, links, words);
   if (reason === 'route_forbidden' && loggedIn(exchange) !== null) {
-    return { label: 'Log in as somebody else', href: loginPath(links, here, 'switch') };
+    return { label: actions.logInAsOther, href: loginPath(links, here, 'switch') };
   }
-  if (TEMPORARY.has(status) && here !== null) return { label: 'Try again', href: here };
-  if (reason === 'headers_too_large') return { label: 'Try again', href: here ?? '/', advice: DELETE_COOKIES };
+  if (TEMPORARY.has(status) && here !== null) return { label: actions.tryAgain, href: here };
+  if (reason === 'headers_too_large')
+    return { label: actions.tryAgain, href: here ?? '/', advice: errors.deleteCookies };
   if (back === null || !(TEMPORARY.has(status) || ABOUT_REQUEST.has(status))) return home;
-  return { label: 'Go back', href: back };
+  return { label: actions.goBack, href: back };
 }
 
 /** Who is logged in; `null` for services and for nobody. */
 const loggedIn = ({ principal }: Exchange): string | null => (principal?.kind === 'user' ? principal.subject : null);
 
 /** A form that was sent has to be sent again: what was typed is still there when the reader goes back. */
-function logIn(reason: Reason, exchange: Exchange, links: LoginLinks): Action {
+function logIn(reason: Reason, exchange: Exchange, links: LoginLinks, { actions, errors }: Words): Action {
   const here = ownTarget(exchange);
   const hasEnded = ENDED.has(reason);
   return {
-    label: hasEnded ? 'Log in again' : 'Log in',
+    label: hasEnded ? actions.logInAgain : actions.logIn,
     href: loginPath(links, here ?? previousTarget(exchange), hasEnded ? 'ended' : null),
-    ...(here === null && { advice: 'What you sent was not processed. Log in, and send it again.' }),
+    ...(here === null && { advice: errors.sendAgain }),
   };
 }
 

@@ -22,10 +22,7 @@ export function isNavigation(request: ScreenedRequest): boolean {
 
 /** The same for a request that was refused before it was screened: its header list decides only what the refusal looks like. */
 export function isNavigationHead(rawHeaders: readonly string[]): boolean {
-  const value = (wanted: string) => {
-    const index = rawHeaders.findIndex((name, at) => at % 2 === 0 && name.toLowerCase() === wanted);
-    return index === -1 ? null : (rawHeaders[index + 1] ?? null);
-  };
+  const value = (wanted: string) => valuesOf(rawHeaders, wanted)[0] ?? null;
   return (
     value('upgrade') === null &&
     isByPerson({
@@ -36,6 +33,15 @@ export function isNavigationHead(rawHeaders: readonly string[]): boolean {
     })
   );
 }
+
+/** The languages that a reader accepts, read only where a page is written; `null` where the request names none. */
+export function acceptLanguageOf(rawHeaders: readonly string[]): string | null {
+  const values = valuesOf(rawHeaders, 'accept-language');
+  return values.length === 0 ? null : values.join(',');
+}
+
+const valuesOf = (rawHeaders: readonly string[], wanted: string) =>
+  rawHeaders.filter((_, at) => at % 2 === 1 && rawHeaders[at - 1]?.toLowerCase() === wanted);
 
 /** What a page loads to show it, as `Sec-Fetch-Dest` names it: neither a person nor a script reads its status. */
 const SHOWN = new Set(['image', 'style', 'script', 'font', 'audio', 'video', 'track', 'manifest']);

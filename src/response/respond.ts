@@ -8,6 +8,7 @@ import { Denial, type GatewayFault, PROBLEM_MEDIA_TYPE, problemDocument, REASONS
 import type { Exchange, UnreadAnswer } from '../exchange.ts';
 import { bearerChallenge, SESSION_CHALLENGE } from '../lib/challenge.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { Pages, PageText } from '../pages/page.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
 import { clientChallenge } from './challenges.ts';
 import {
@@ -22,8 +23,7 @@ import {
   unreadPage,
   withReturnTo,
 } from './error-page.ts';
-import { isNavigation, isNavigationHead, isPartOfPage } from './navigation.ts';
-import { PAGE_HEADERS, type Page, renderPage } from './page.ts';
+import { acceptLanguageOf, isNavigation, isNavigationHead, isPartOfPage } from './navigation.ts';
 
 /** What answers are made from. */
 interface ResponderSettings extends PageLinks {
@@ -31,6 +31,7 @@ interface ResponderSettings extends PageLinks {
   readonly clearCookieLine: string;
   /** Which other origins may read answers of the gateway's own endpoints; `null`: none. */
   readonly cors: CorsRule | null;
+  readonly pages: Pages;
   readonly wallMs: Clock;
 }
 
@@ -106,14 +107,16 @@ export class Responder {
     this.#send(exchange, status, 'application/json', body, headers);
   }
 
-  /** Sends a page. */
-  page(exchange: Exchange, status: number, page: Page, headers: readonly string[] = []): void {
-    const text = renderPage(page, { requestId: exchange.id, atMs: this.#settings.wallMs() });
-    this.#send(exchange, status, HTML_MEDIA_TYPE, text, [...headers, ...PAGE_HEADERS]);
+  /** Sends a page, in a language that its reader accepts. */
+  page(exchange: Exchange, status: number, page: PageText, headers: readonly string[] = []): void {
+    const { pages, wallMs } = this.#settings;
+    const stamp = { requestId: exchange.id, atMs: wallMs() };
+    const written = pages.write(page, acceptLanguageOf(exchange.rawHeaders), stamp);
+    this.#send(exchange, status, HTML_MEDIA_TYPE, written.text, [...headers, ...written.headers]);
   }
 
   /** Answers a request that was refused or failed with a page that lets the person try again, instead of the general one. */
-  failurePage(exchange: Exchange, why: Denial | GatewayFault, page: Page): void {
+  failurePage(exchange: Exchange, why: Denial | GatewayFault, page: PageText): void {
     const { status } = REASONS[why.reason];
     const all = withRetryAfter(why.reason, recordedHeaders(exchange, why));
     if (status === 401) all.push(...challenges(exchange, why.reason));
@@ -126,8 +129,9 @@ export class Responder {
    * @param requestId  under which the log knows it
    */
   unreadPage(reason: Reason, requestId: string): UnreadAnswer {
-    const body = renderPage(unreadPage(reason), { requestId, atMs: this.#settings.wallMs() });
-    return { mediaType: HTML_MEDIA_TYPE, body, headers: PAGE_HEADERS };
+    const { pages, wallMs } = this.#settings;
+    const { text, headers } = pages.write(unreadPage(reason), null, { requestId, atMs: wallMs() });
+    return { mediaType: HTML_MEDIA_TYPE, body: text, headers };
   }
 
   /** The address of the login page, as {@link loginPath} makes it. */

@@ -101,6 +101,8 @@ export class GuestEndpoint {
     'src/endpoints/login/open.ts': [
       { after: 'ownPage: page ?? null,\n', insert: '    guestRole: login.guest?.role ?? null,\n' },
     ],
+    'src/pages/words/en.ts': [{ after: "methods: { password: 'password', ", insert: "guest: 'nobody: a guest', " }],
+    'src/pages/words/de.ts': [{ after: "methods: { password: 'Passwort', ", insert: "guest: 'niemanden: ein Gast', " }],
     'src/store/session-record.ts': [{ after: 'LOGIN_METHOD_LETTERS = { ', insert: "guest: 'g', " }],
   },
 };

@@ -12,6 +12,7 @@ import { toTimestamp } from '../../lib/timestamp.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import { bodyType, parseJson, readBody } from '../body.ts';
 import { beginRefresh, wantedRefresh } from '../refresh/refresh-logins.ts';
+import { describeBackend } from './device.ts';
 import { type LoginParts, NOT_REMEMBERED, sourceOf } from './login-parts.ts';
 import type { TrustedBackends } from './trusted-backends.ts';
 import { areTooLarge, attributesSchema, visibleText } from './user-attributes.ts';
@@ -69,7 +70,7 @@ export class BackendLogin {
         subject: asked.subject,
         user: asked.user,
         method: 'backend',
-        device: asked.device ?? `Opened by ${backend}`,
+        device: asked.device ?? describeBackend(backend),
         ...(asked.lifetimeSeconds !== undefined && { lifetimeMs: asked.lifetimeSeconds * 1_000 }),
         remembered: asked.remember === true,
         account: backend,

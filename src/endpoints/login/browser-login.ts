@@ -1,7 +1,7 @@
 /** `GET` and `POST {base}/login`: the login page, and what its password form and programs send. */
 
 import { z } from 'zod';
-import { asGatewayFault, Denial, GatewayFault, REASONS } from '../../errors.ts';
+import { asGatewayFault, Denial, GatewayFault } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';
 import { SAME_ORIGIN_REFERRER } from '../../response/respond.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
@@ -11,7 +11,7 @@ import { beginRefresh, wantedRefresh } from '../refresh/refresh-logins.ts';
 import { sessionDocument } from '../sessions/session-document.ts';
 import { describeDevice } from './device.ts';
 import { type LoginParts, NOT_REMEMBERED, presentedHandle, presentUser, sourceOf } from './login-parts.ts';
-import { alreadyLoggedInPage, type LoginPanel, type LoginView, loginPage } from './pages.ts';
+import { alreadyLoggedInPage, type LoginPanel, type LoginView, loginPage, type Sentence } from './pages.ts';
 import type { Credentials, PasswordLogin, PasswordOutcome } from './password/password-login.ts';
 import { HOME } from './return-target.ts';
 
@@ -23,7 +23,8 @@ type Typed = Pick<LoginView, 'returnTo' | 'username' | 'remember'>;
 
 /** Settings of the login page. */
 export interface LoginPageSettings {
-  readonly title: string;
+  /** Its heading; `null`: that of the language. */
+  readonly title: string | null;
   /** Path of the operator's own login page, which replaces the gateway's. */
   readonly ownPage: string | null;
 }
@@ -63,7 +64,7 @@ export class LoginPage {
     } else {
       const hasEnded = user instanceof Denial ? user.reason !== 'session_invalid' : asked.has('ended');
       const problem = user === null && this.#hasJustLoggedIn(request) ? lostCookieText(request.scheme) : null;
-      const note = hasEnded && problem === null ? 'Your session has ended. Log in again to go on.' : null;
+      const note = hasEnded && problem === null ? sessionEndedText : null;
       responder.page(exchange, 200, this.#page({ returnTo, username: '', remember: false, problem, note }), headers);
     }
     return null;
@@ -91,19 +92,21 @@ export class LoginPage {
   }
 }
 
-function lostCookieText(scheme: string): string {
-  const what = 'You have logged in, but your browser did not keep the cookie that says so.';
-  return scheme === 'https'
-    ? `${what} Allow cookies for this site, and log in again.`
-    : `${what} Over plain http, Safari keeps no secure cookie. Use another browser, or https.`;
-}
+const sessionEndedText: Sentence = ({ login }) => login.sessionEnded;
 
-function problemText(why: Denial | GatewayFault): string {
-  if (!(why instanceof Denial)) return 'You are not logged in: logging in does not work right now. Try again shortly.';
-  const waitSec = why.headers[why.headers.indexOf('Retry-After') + 1];
-  if (why.reason !== 'rate_limited' || waitSec === undefined) return REASONS[why.reason].detail;
-  return `Too many attempts. Try again in ${waitSec} ${waitSec === '1' ? 'second' : 'seconds'}.`;
-}
+const lostCookieText =
+  (scheme: string): Sentence =>
+  ({ login }) =>
+    scheme === 'https' ? login.lostCookie.https : login.lostCookie.http;
+
+const problemText =
+  (why: Denial | GatewayFault): Sentence =>
+  ({ login, reasons }) => {
+    if (!(why instanceof Denial)) return login.unavailable;
+    const waitSec = why.headers[why.headers.indexOf('Retry-After') + 1];
+    if (why.reason !== 'rate_limited' || waitSec === undefined) return reasons[why.reason].detail;
+    return login.tooManyAttempts(Number(waitSec));
+  };
 
 /** A login as a program sends it. */
 const credentialsSchema = z.strictObject({

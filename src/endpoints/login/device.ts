@@ -3,6 +3,8 @@
  * address, so that nothing that a client sends is stored or shown.
  */
 
+import { isIP } from 'node:net';
+
 /** The first that is found counts: most browsers also name those that they descend from. */
 const BROWSERS: readonly (readonly [string, string])[] = [
   ['Edg', 'Edge'],
@@ -29,10 +31,33 @@ const SYSTEMS: readonly (readonly [string, string])[] = [
 const find = (rows: readonly (readonly [string, string])[], userAgent: string) =>
   rows.find(([mark]) => userAgent.includes(mark))?.[1] ?? null;
 
+const UNKNOWN = 'Unknown program';
+const OPENED_BY = 'Opened by ';
+
 /** Describes a device: `Firefox on Linux, 203.0.113.7`. */
 export function describeDevice(userAgent: string | null, address: string): string {
   const browser = find(BROWSERS, userAgent ?? '');
   const system = find(SYSTEMS, userAgent ?? '');
-  if (browser === null) return `Unknown program, ${address}`;
+  if (browser === null) return `${UNKNOWN}, ${address}`;
   return system === null ? `${browser}, ${address}` : `${browser} on ${system}, ${address}`;
+}
+
+/** Describes a session that a trusted backend opens without a word about the device. */
+export const describeBackend = (id: string): string => `${OPENED_BY}${id}`;
+
+/** A device as a page shows it, part by part. */
+export type DeviceParts =
+  | { readonly browser: string | null; readonly system: string | null; readonly address: string }
+  | { readonly backend: string };
+
+/** Reads what {@link describeDevice} or {@link describeBackend} wrote; `null` for words of a trusted backend. */
+export function readDevice(text: string): DeviceParts | null {
+  if (text.startsWith(OPENED_BY)) return { backend: text.slice(OPENED_BY.length) };
+  const at = text.lastIndexOf(', ');
+  const [what, address] = [text.slice(0, Math.max(at, 0)), text.slice(at + 2)];
+  if (at === -1 || isIP(address) === 0) return null;
+  if (what === UNKNOWN) return { browser: null, system: null, address };
+  const [browser = '', system = null, ...rest] = what.split(' on ');
+  const isKnown = BROWSERS.some(([, name]) => name === browser) && rest.length === 0;
+  return isKnown ? { browser, system, address } : null;
 }

@@ -128,7 +128,7 @@ function waysOf(
   const { maxDelay: maxDelayMs, window: windowMs } = throttle;
   const rules = (freeAttempts: number) => ({ freeAttempts, maxDelayMs, windowMs });
   return {
-    title,
+    title: title ?? null,
     ownPage: page ?? null,
     passwords:
       password === undefined || usersFile === null

@@ -78,7 +78,12 @@ export const login = (context: SchemaContext) =>
         description:
           'Path of your own login page, such as one of a trusted backend behind a public route. Users who must log in are sent there with `return_to`. Default: the page of the gateway.',
       }),
-    title: z.string().min(1).max(80).prefault('Log in').meta({ description: 'Heading of the login page.' }),
+    title: z
+      .string()
+      .min(1)
+      .max(80)
+      .optional()
+      .meta({ description: 'Heading of the login page. Default: "Log in", in the language of its reader.' }),
   });
 
 /** `login`, loaded. */

@@ -8,8 +8,8 @@ import type { Exchange } from '../../exchange.ts';
 import type { SessionHandle } from '../../jwt/names.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import { type LoginParts, presentedHandle, requireUser, sourceOf } from '../login/login-parts.ts';
-import { loggedOutPage, logoutPage } from '../login/pages.ts';
 import { readParameters } from '../refresh/refresh-request.ts';
+import { loggedOutPage, logoutPage } from './pages.ts';
 
 /** The logout endpoints. */
 export class Logout {

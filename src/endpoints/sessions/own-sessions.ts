@@ -11,8 +11,8 @@ import type { UserPrincipal } from '../../principal.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import type { SessionRecord } from '../../store/session-record.ts';
 import { type LoginParts, requireUser, sourceOf } from '../login/login-parts.ts';
-import { sessionsPage } from '../login/pages.ts';
 import type { Logout } from './logout.ts';
+import { sessionsPage } from './pages.ts';
 import { sessionDocument } from './session-document.ts';
 
 const NOT_THEIRS = new Denial('route_not_found', 'the user has no such session');

@@ -38,7 +38,7 @@ export function lingeringClose(this: Socket): void {
 export function endAndLinger(stream: Duplex, lastWords = '', limits: LingerLimits = LIMITS): void {
   if (stream.destroyed || lingering.has(stream)) return;
   lingering.add(stream);
-  stream.end(lastWords, 'latin1');
+  stream.end(lastWords);
   let seenBytes = bytesReadOf(stream);
   let checks = 0;
   const timer = setInterval(() => {

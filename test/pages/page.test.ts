@@ -1,10 +1,12 @@
 import { hash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { html } from '../../src/lib/html.ts';
-import { PAGE_HEADERS, renderPage } from '../../src/response/page.ts';
+import { type Page, Pages } from '../../src/pages/page.ts';
 
 const stamp = { requestId: 'f00', atMs: Date.UTC(2027, 0, 15, 8) };
-const page = renderPage({ title: 'A <b> & "c"', body: html`<p>x</p>` }, stamp);
+const pages = new Pages({ languages: ['en'] });
+const render = (it: Page) => pages.write(() => it, null, stamp).text;
+const page = render({ title: 'A <b> & "c"', body: html`<p>x</p>` });
 const style = /<style>([\s\S]*)<\/style>/.exec(page)?.[1] ?? '';
 
 test('a page has a language, one heading and a title that says the same, escaped', () => {
@@ -15,7 +17,7 @@ test('a page has a language, one heading and a title that says the same, escaped
 });
 
 test('a page with a problem says so in its title, and in an alert above the body', () => {
-  const text = renderPage({ title: 'Log in', problem: 'That <did> not work.', body: html`<p>x</p>` }, stamp);
+  const text = render({ title: 'Log in', problem: 'That <did> not work.', body: html`<p>x</p>` });
   expect(text).toContain('<title>Error: Log in</title>');
   expect(text).toMatch(/<p class="alert" id="problem" role="alert">That &lt;did&gt; not work\.<\/p>\s*<p>x<\/p>/);
   expect(page).not.toContain('role="alert"');
@@ -28,12 +30,13 @@ test('a page says which request it answers, and when', () => {
 });
 
 test('a note is a status above the body', () => {
-  const text = renderPage({ title: 'Log in', note: 'It <ended>.', body: html`<p>x</p>` }, stamp);
+  const text = render({ title: 'Log in', note: 'It <ended>.', body: html`<p>x</p>` });
   expect(text).toMatch(/<p class="note" role="status">It &lt;ended&gt;\.<\/p>\s*<p>x<\/p>/);
 });
 
 test('the policy admits the style of the page by its hash, and nothing else', () => {
-  const policy = PAGE_HEADERS[PAGE_HEADERS.indexOf('Content-Security-Policy') + 1];
+  const { headers } = pages.write(() => ({ title: 'x', body: html`x` }), null, stamp);
+  const policy = headers[headers.indexOf('Content-Security-Policy') + 1];
   expect(policy).toContain(`style-src 'sha256-${hash('sha256', style, 'base64')}'`);
   expect(policy).toContain("default-src 'none'");
   expect(policy).not.toContain('unsafe');

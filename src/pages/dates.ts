@@ -1,0 +1,19 @@
+/** Dates as people write them, in the language of the page and in UTC: the gateway does not know where its reader is. */
+
+import { type Html, html } from '../lib/html.ts';
+import { toTimestamp } from '../lib/timestamp.ts';
+import type { Words } from './words/words.ts';
+
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+function formatOf({ dateLocale }: Words): Intl.DateTimeFormat {
+  const known = formats.get(dateLocale);
+  if (known !== undefined) return known;
+  const made = new Intl.DateTimeFormat(dateLocale, { dateStyle: 'medium', timeStyle: 'short', timeZone: 'UTC' });
+  formats.set(dateLocale, made);
+  return made;
+}
+
+/** A time in a page, with what programs read of it. */
+export const timeElement = (timeMs: number, words: Words): Html =>
+  html`<time datetime="${toTimestamp(timeMs)}">${formatOf(words).format(timeMs)} UTC</time>`;

@@ -1,0 +1,121 @@
+/**
+ * pages: what people see of the gateway itself. The frame of every page is here: plain, accessible, without scripts, without
+ * anything from elsewhere, and under a Content-Security-Policy that allows exactly that.
+ *
+ * Input: a page as a function of words, and the languages that its reader accepts. Output: a whole document and its headers.
+ * It reads no request and never fails.
+ */
+
+import { hash } from 'node:crypto';
+import { Html, html } from '../lib/html.ts';
+import type { NonEmpty } from '../lib/non-empty.ts';
+import { toTimestamp } from '../lib/timestamp.ts';
+import { STYLE } from './style.ts';
+import { LANGUAGES, type Language, languageFor } from './words/languages.ts';
+import type { Words } from './words/words.ts';
+
+/** `form-action 'self'` and nothing else: no script, no frame, no request to anywhere. */
+const CSP = [
+  "default-src 'none'",
+  `style-src 'sha256-${hash('sha256', STYLE, 'base64')}'`,
+  "form-action 'self'",
+  "base-uri 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+/**
+ * Headers of every page. With `no-referrer` a browser would send `Origin: null` with the page's own forms (Fetch §3.2),
+ * and the rule against cross-site requests would refuse them; `same-origin` tells other sites just as little.
+ */
+const HEADERS: readonly string[] = [
+  'Content-Security-Policy',
+  CSP,
+  'Referrer-Policy',
+  'same-origin',
+  'Cross-Origin-Opener-Policy',
+  'same-origin',
+];
+
+/** A page of the gateway, in one language. */
+export interface Page {
+  readonly title: string;
+  readonly body: Html;
+  /** What went wrong and what to do; shown above the body, under the id `problem`. */
+  readonly problem?: string | null;
+  /** What the reader should know before going on, where nothing went wrong. */
+  readonly note?: string | null;
+  readonly isWide?: boolean;
+}
+
+/** A page in whatever language its reader gets. */
+export type PageText = (words: Words) => Page;
+
+/** By what an operator finds the request that a page answers. */
+interface PageStamp {
+  readonly requestId: string;
+  readonly atMs: number;
+}
+
+/** A page as it is sent. */
+interface WrittenPage {
+  readonly text: string;
+  /** Flat name, value list, but for Content-Type. */
+  readonly headers: readonly string[];
+}
+
+/** What all pages of a configuration have in common. */
+export interface PageSettings {
+  /** From which the reader's is chosen. The first is for readers who accept none of them. */
+  readonly languages: NonEmpty<Language>;
+}
+
+/** Writes the pages of one configuration. */
+export class Pages {
+  readonly #settings: PageSettings;
+
+  constructor(settings: PageSettings) {
+    this.#settings = settings;
+  }
+
+  /**
+   * Writes a page.
+   *
+   * @param acceptLanguage  what its reader accepts; `null` where that is not known
+   */
+  write(page: PageText, acceptLanguage: string | null, stamp: PageStamp): WrittenPage {
+    const { languages } = this.#settings;
+    const words = LANGUAGES[languageFor(acceptLanguage, languages)];
+    const headers = [...HEADERS, 'Content-Language', words.tag];
+    if (languages.length > 1) headers.push('Vary', 'Accept-Language');
+    return { text: document(page(words), words, stamp), headers };
+  }
+}
+
+/** Writes a whole document. */
+function document(
+  { title, body, problem = null, note = null, isWide = false }: Page,
+  words: Words,
+  { requestId, atMs }: PageStamp,
+): string {
+  const time = toTimestamp(atMs);
+  return html`<!doctype html>
+<html lang="${words.tag}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>${problem === null ? title : words.page.errorTitle(title)}</title>
+<style>${new Html(STYLE)}</style>
+</head>
+<body>
+<main class="${isWide ? 'wide' : 'card'}">
+<h1>${title}</h1>
+${problem === null ? null : html`<p class="alert" id="problem" role="alert">${problem}</p>`}
+${note === null ? null : html`<p class="note" role="status">${note}</p>`}
+${body}
+<footer class="small">${words.page.requestId}: <code>${requestId}</code><br><time datetime="${time}">${time.slice(0, 19).replace('T', ' ')} UTC</time></footer>
+</main>
+</body>
+</html>
+`.text;
+}

@@ -1,0 +1,265 @@
+/** German. */
+
+import { html } from '../../lib/html.ts';
+import type { Words } from './words.ts';
+
+const UNAVAILABLE = 'Vorübergehend nicht verfügbar';
+const BAD_GATEWAY = 'Dienst nicht erreichbar';
+const ENDED = { title: 'Sitzung beendet', detail: 'Ihre Sitzung ist beendet. Melden Sie sich erneut an.' };
+const NEEDED = {
+  title: 'Anmeldung erforderlich',
+  detail: 'Melden Sie sich an, oder senden Sie einen Nachweis mit, der hier gilt.',
+};
+const REFRESH_REFUSED = {
+  title: 'Refresh-Token abgelehnt',
+  detail: 'Das Refresh-Token wird nicht angenommen. Melden Sie sich erneut an.',
+};
+
+/** The German words. */
+export const de: Words = {
+  tag: 'de',
+  dateLocale: 'de-DE',
+  page: {
+    errorTitle: (title) => `Fehler: ${title}`,
+    requestId: 'Anfragekennung',
+  },
+  reasons: {
+    request_ambiguous: {
+      title: 'Mehrdeutige Anfrage',
+      detail: 'Die Anfrage lässt sich auf mehr als eine Weise lesen und wurde abgelehnt.',
+    },
+    request_malformed: { title: 'Fehlerhafte Anfrage', detail: 'Die Anfrage ist kein gültiges HTTP.' },
+    request_timeout: {
+      title: 'Zeit überschritten',
+      detail: 'Die Anfrage ist nicht rechtzeitig angekommen.',
+    },
+    http_version_unsupported: { title: 'HTTP-Version nicht unterstützt', detail: 'Verwenden Sie HTTP/1.1.' },
+    target_too_long: { title: 'Adresse zu lang', detail: 'Die Adresse ist länger, als hier angenommen wird.' },
+    headers_too_large: {
+      title: 'Kopfzeilen zu groß',
+      detail: 'Die Kopfzeilen oder Cookies der Anfrage sind größer, als hier angenommen wird.',
+    },
+    body_too_large: {
+      title: 'Inhalt zu groß',
+      detail: 'Der Inhalt der Anfrage ist größer, als hier angenommen wird.',
+    },
+    body_malformed: {
+      title: 'Fehlerhafter Inhalt',
+      detail:
+        'Der Inhalt der Anfrage konnte nicht gelesen werden. Seine Form steht in der Dokumentation dieser Adresse.',
+    },
+    query_malformed: {
+      title: 'Fehlerhafte Parameter',
+      detail: 'Ein Parameter der Adresse fehlt, ist leer, kommt zweimal vor oder ist hier unbekannt.',
+    },
+    media_type_unsupported: {
+      title: 'Medientyp nicht unterstützt',
+      detail: 'Diese Adresse nimmt diesen Content-Type nicht an.',
+    },
+    expectation_failed: {
+      title: 'Erwartung nicht erfüllt',
+      detail: 'Nur „Expect: 100-continue“ wird unterstützt.',
+    },
+    upgrade_unsupported: {
+      title: 'Upgrade nicht unterstützt',
+      detail: 'Nur WebSocket-Upgrades (RFC 6455) werden unterstützt, und nur auf Routen, die sie erlauben.',
+    },
+    websocket_version_unsupported: {
+      title: 'Andere WebSocket-Version nötig',
+      detail: 'Verwenden Sie Version 13 des WebSocket-Protokolls.',
+    },
+    host_not_served: { title: 'Falscher Server', detail: 'Dieser Hostname wird hier nicht bedient.' },
+    route_not_found: { title: 'Nicht gefunden', detail: 'Unter dieser Adresse gibt es nichts.' },
+    method_not_allowed: {
+      title: 'Methode nicht erlaubt',
+      detail: 'Diese Adresse nimmt diese HTTP-Methode nicht an.',
+    },
+    credential_conflict: {
+      title: 'Mehr als ein Nachweis',
+      detail:
+        'Senden Sie entweder ein Sitzungs-Cookie oder die Kopfzeile Authorization, nicht beides. (Ist die Kopfzeile für die Anwendung gedacht, braucht ihre Route passAuthorization.)',
+    },
+    credential_missing: NEEDED,
+    session_invalid: NEEDED,
+    session_unknown: ENDED,
+    session_expired: ENDED,
+    token_invalid: { title: 'Ungültiges Token', detail: 'Das mitgesendete Token gilt hier nicht.' },
+    client_unauthorized: {
+      title: 'Client nicht erkannt',
+      detail: 'Der mitgesendete Nachweis des Clients gilt hier nicht.',
+    },
+    token_request_invalid: {
+      title: 'Ungültige Token-Anfrage',
+      detail: 'Ein Parameter fehlt, ist fehlerhaft, kommt zweimal vor oder steht neben einem, der ihn ausschließt.',
+    },
+    subject_token_refused: {
+      title: 'Subject-Token abgelehnt',
+      detail: 'Das mitgesendete Subject-Token gilt hier nicht.',
+    },
+    grant_unsupported: {
+      title: 'Grant nicht unterstützt',
+      detail: 'Dieser Grant-Typ wird hier nicht unterstützt.',
+    },
+    grant_forbidden: { title: 'Grant nicht erlaubt', detail: 'Der Client darf diesen Grant-Typ nicht verwenden.' },
+    target_forbidden: {
+      title: 'Ziel nicht erlaubt',
+      detail: 'Der Client darf für dieses Ziel kein Token erhalten.',
+    },
+    scope_exceeded: {
+      title: 'Scope nicht erlaubt',
+      detail: 'Der verlangte Scope ist fehlerhaft oder geht über das hinaus, was vergeben werden kann.',
+    },
+    login_failed: {
+      title: 'Anmeldung fehlgeschlagen',
+      detail: 'Benutzername und Passwort passen nicht zusammen.',
+    },
+    refresh_token_refused: REFRESH_REFUSED,
+    refresh_token_reused: REFRESH_REFUSED,
+    login_unavailable: {
+      title: 'Keine Anmeldung hier',
+      detail:
+        'Dieses Gateway hat keine eigene Anmeldeseite. Melden Sie sich dort an, wo Sie es sonst tun, und kommen Sie dann zurück.',
+    },
+    origin_forbidden: {
+      title: 'Anfrage von fremder Seite abgelehnt',
+      detail:
+        'Eine Anfrage, die etwas ändert, muss von einer Seite dieser Website kommen. Ein Programm zeigt das mit der Kopfzeile Origin, die diese Website nennt.',
+    },
+    admin_disabled: {
+      title: 'Admin-API nicht eingeschaltet',
+      detail: 'Setzen Sie listeners.admin.tokenFile, um sie zu verwenden.',
+    },
+    route_forbidden: {
+      title: 'Nicht erlaubt',
+      detail: 'Sie sind angemeldet, dürfen dies aber nicht tun.',
+    },
+    scope_insufficient: { title: 'Scope reicht nicht', detail: 'Das mitgesendete Token erlaubt dies nicht.' },
+    browser_forbidden: {
+      title: 'Nicht für Browser',
+      detail: 'Nur das Programm neben diesem Gateway darf diese Adresse aufrufen.',
+    },
+    exchange_refused: {
+      title: 'Kein Token für dieses Ziel',
+      detail: 'Der Autorisierungsserver gibt dem Aufrufer kein Token für dieses Ziel.',
+    },
+    rate_limited: { title: 'Zu viele Versuche', detail: 'Warten Sie, bevor Sie es erneut versuchen.' },
+    too_many_in_progress: {
+      title: 'Zu viele Anfragen zugleich',
+      detail: 'Zu viele Ihrer Anfragen sind noch nicht beantwortet. Warten Sie, bis einige davon fertig sind.',
+    },
+    overloaded: {
+      title: 'Ausgelastet',
+      detail: 'Es gibt mehr Anfragen, als gerade beantwortet werden können. Versuchen Sie es in Kürze noch einmal.',
+    },
+    shutting_down: {
+      title: 'Server wird ersetzt',
+      detail: 'Dieser Server wird gerade ersetzt. Versuchen Sie es noch einmal.',
+    },
+    store_unavailable: {
+      title: UNAVAILABLE,
+      detail:
+        'Sitzungen können gerade nicht geprüft, geöffnet oder beendet werden. Es hat sich nichts geändert: Wer angemeldet war, ist es noch. Versuchen Sie es in Kürze noch einmal.',
+    },
+    store_full: {
+      title: UNAVAILABLE,
+      detail: 'Gerade können keine weiteren Sitzungen geöffnet werden. Versuchen Sie es später noch einmal.',
+    },
+    signing_key_unavailable: {
+      title: UNAVAILABLE,
+      detail: 'Für die Anfrage kann gerade nicht gebürgt werden. Versuchen Sie es in Kürze noch einmal.',
+    },
+    audit_unavailable: {
+      title: UNAVAILABLE,
+      detail:
+        'Anmeldungen und Tokens können gerade nicht aufgezeichnet werden, darum gibt es keine. Versuchen Sie es in Kürze noch einmal.',
+    },
+    jwks_unavailable: {
+      title: UNAVAILABLE,
+      detail: 'Das mitgesendete Token kann gerade nicht geprüft werden. Versuchen Sie es in Kürze noch einmal.',
+    },
+    token_unavailable: {
+      title: UNAVAILABLE,
+      detail: 'Das Token für dieses Ziel ist gerade nicht verfügbar. Versuchen Sie es in Kürze noch einmal.',
+    },
+    upstream_connect_failed: {
+      title: BAD_GATEWAY,
+      detail: 'Der Dienst hinter dieser Adresse ist nicht erreichbar.',
+    },
+    upstream_reset: {
+      title: BAD_GATEWAY,
+      detail: 'Der Dienst hinter dieser Adresse hat die Verbindung geschlossen.',
+    },
+    upstream_protocol: {
+      title: BAD_GATEWAY,
+      detail: 'Der Dienst hinter dieser Adresse hat eine ungültige Antwort gegeben.',
+    },
+    upstream_timeout: {
+      title: 'Dienst antwortet nicht',
+      detail: 'Der Dienst hinter dieser Adresse hat nicht rechtzeitig geantwortet.',
+    },
+    downstream_aborted: {
+      title: 'Anfrage abgebrochen',
+      detail: 'Der Client hat die Verbindung beendet, bevor die Antwort vollständig war.',
+    },
+    bug: {
+      title: 'Interner Fehler',
+      detail: 'Hier ist etwas schiefgegangen. Mit der Anfragekennung findet der Betreiber heraus, was.',
+    },
+  },
+  actions: {
+    startPage: 'Zur Startseite',
+    tryAgain: 'Erneut versuchen',
+    goBack: 'Zurück',
+    goOn: 'Weiter',
+    logIn: 'Anmelden',
+    logInAgain: 'Erneut anmelden',
+    logInAsOther: 'Mit einem anderen Konto anmelden',
+    logOut: 'Abmelden',
+    yourSessions: 'Ihre Sitzungen',
+  },
+  errors: {
+    deleteCookies: 'Löschen Sie in Ihrem Browser die Cookies dieser Website, und versuchen Sie es dann erneut.',
+    sendAgain: 'Was Sie gesendet haben, wurde nicht verarbeitet. Melden Sie sich an, und senden Sie es noch einmal.',
+  },
+  login: {
+    title: 'Anmelden',
+    userName: 'Benutzername',
+    password: 'Passwort',
+    remember: 'Auf diesem Gerät angemeldet bleiben',
+    sessionEnded: 'Ihre Sitzung ist beendet. Melden Sie sich erneut an, um fortzufahren.',
+    lostCookie: {
+      https:
+        'Sie haben sich angemeldet, aber Ihr Browser hat das Cookie dafür nicht behalten. Erlauben Sie dieser Website Cookies, und melden Sie sich erneut an.',
+      http: 'Sie haben sich angemeldet, aber Ihr Browser hat das Cookie dafür nicht behalten. Über http ohne Verschlüsselung behält Safari keine sicheren Cookies. Verwenden Sie einen anderen Browser oder https.',
+    },
+    unavailable:
+      'Sie sind nicht angemeldet: Die Anmeldung funktioniert gerade nicht. Versuchen Sie es in Kürze noch einmal.',
+    tooManyAttempts: (waitSec) =>
+      `Zu viele Versuche. Versuchen Sie es in ${waitSec} ${waitSec === 1 ? 'Sekunde' : 'Sekunden'} noch einmal.`,
+  },
+  loggedIn: {
+    title: 'Sie sind angemeldet',
+    as: (subject) => html`Sie sind als ${subject} angemeldet.`,
+  },
+  logout: {
+    title: 'Abmelden?',
+    everywhere: 'Auf allen Geräten abmelden',
+    stay: 'Angemeldet bleiben',
+  },
+  loggedOut: { title: 'Sie sind abgemeldet', detail: 'Ihre Sitzung ist beendet.' },
+  sessions: {
+    title: 'Ihre Sitzungen',
+    intro: (subject) => html`Diese Geräte sind als ${subject} angemeldet. Beenden Sie Sitzungen, die Sie nicht kennen.`,
+    thisDevice: 'Dieses Gerät',
+    browserOn: (browser, system) => `${browser} unter ${system}`,
+    unknownDevice: 'Unbekanntes Programm',
+    openedBy: (backend) => `Geöffnet von ${backend}`,
+    opened: 'Geöffnet',
+    lastSeen: 'Zuletzt gesehen',
+    from: 'Von',
+    loggedInBy: 'Angemeldet über',
+    methods: { password: 'Passwort', backend: 'eine andere Anwendung' },
+    end: 'Sitzung beenden',
+    endOthers: 'Alle anderen Sitzungen beenden',
+  },
+};

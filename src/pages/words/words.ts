@@ -1,0 +1,86 @@
+/**
+ * words: everything that the gateway's pages say, one file per language. A page takes its words from a {@link Words}, so a
+ * language that lacks one does not compile. Names, addresses and times are handed in; nothing here reads a request.
+ *
+ * What programs get (problem documents, JSON) and what is logged is always English.
+ */
+
+import type { Reason } from '../../errors.ts';
+import type { Html } from '../../lib/html.ts';
+import type { LoginMethod } from '../../store/session-record.ts';
+
+/** A heading and what it means, with what to do. */
+export interface Notice {
+  readonly title: string;
+  readonly detail: string;
+}
+
+/** The words of one language. Functions put what they are given into a sentence. */
+export interface Words {
+  /** Language tag (BCP 47): `lang` of the page, and `Content-Language`. */
+  readonly tag: string;
+  /** Locale in which dates are written, with a region where the language has more than one way. */
+  readonly dateLocale: string;
+  /** The frame of every page. */
+  readonly page: {
+    readonly errorTitle: (title: string) => string;
+    readonly requestId: string;
+  };
+  /** Why a request was refused or failed. */
+  readonly reasons: Readonly<Record<Reason, Notice>>;
+  /** What the pages ask their readers to do. */
+  readonly actions: {
+    readonly startPage: string;
+    readonly tryAgain: string;
+    readonly goBack: string;
+    readonly goOn: string;
+    readonly logIn: string;
+    readonly logInAgain: string;
+    readonly logInAsOther: string;
+    readonly logOut: string;
+    readonly yourSessions: string;
+  };
+  readonly errors: {
+    /** The one cause of large headers in a browser. */
+    readonly deleteCookies: string;
+    readonly sendAgain: string;
+  };
+  readonly login: {
+    readonly title: string;
+    readonly userName: string;
+    readonly password: string;
+    readonly remember: string;
+    readonly sessionEnded: string;
+    /** The browser did not send the cookie back; `http`: over an address without TLS. */
+    readonly lostCookie: { readonly https: string; readonly http: string };
+    readonly unavailable: string;
+    readonly tooManyAttempts: (waitSec: number) => string;
+  };
+  readonly loggedIn: {
+    readonly title: string;
+    readonly as: (subject: Html) => Html;
+  };
+  readonly logout: {
+    readonly title: string;
+    readonly everywhere: string;
+    readonly stay: string;
+  };
+  readonly loggedOut: Notice;
+  readonly sessions: {
+    readonly title: string;
+    readonly intro: (subject: Html) => Html;
+    readonly thisDevice: string;
+    /** A browser on a system, such as Firefox and Linux. */
+    readonly browserOn: (browser: string, system: string) => string;
+    readonly unknownDevice: string;
+    /** What is known of the device where a trusted backend opened the session. */
+    readonly openedBy: (backend: string) => string;
+    readonly opened: string;
+    readonly lastSeen: string;
+    readonly from: string;
+    readonly loggedInBy: string;
+    readonly methods: Readonly<Record<LoginMethod, string>>;
+    readonly end: string;
+    readonly endOthers: string;
+  };
+}

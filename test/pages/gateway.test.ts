@@ -1,0 +1,128 @@
+/** The pages of a whole gateway: their languages, and what stays English. */
+
+import { describe, expect, test } from 'vitest';
+import { FROM_OUR_PAGE, jsonOf, LoginStage, NAVIGATION, PASSWORD } from '../endpoints/login/fixture.ts';
+import { HOST } from '../support/gateway.ts';
+import { rawRequest, requestHead } from '../support/raw-client.ts';
+
+const GERMAN = 'Accept-Language: de-AT,de;q=0.9,en;q=0.5';
+
+describe('a reader of German', () => {
+  test('gets every page in German, which says so to programs that read it aloud and to caches', async () => {
+    await using stage = await LoginStage.start();
+    const mine = await stage.cookieOf('alice');
+    for (const [path, heading, ...headers] of [
+      ['/auth/login', 'Anmelden'],
+      ['/auth/login?ended=1', 'Anmelden'],
+      ['/auth/login', 'Sie sind angemeldet', mine],
+      ['/auth/logout', 'Abmelden?'],
+      ['/auth/logged-out', 'Sie sind abgemeldet'],
+      ['/auth/sessions', 'Ihre Sitzungen', mine],
+      ['/auth/nothing', 'Nicht gefunden'],
+      ['/a%00b', 'Mehrdeutige Anfrage'],
+    ] as const) {
+      const response = await stage.get(path, GERMAN, ...NAVIGATION, ...headers);
+      const body = response.body.toString();
+      expect([path, /<h1>(.*?)<\/h1>/.exec(body)?.[1]]).toEqual([path, heading]);
+      expect(body).toContain('<html lang="de">');
+      expect(body).toMatch(/Anfragekennung: <code>[0-9a-f]+<\/code>/);
+      expect(response.headers.get('content-language')).toBe('de');
+      expect(response.headers.get('vary')).toBe('Accept-Language');
+    }
+  });
+
+  test('reads in German why a login failed, and in how long to try again', async () => {
+    await using stage = await LoginStage.start({ login: { throttle: { freeAttemptsPerAccount: 1 } } });
+    const attempt = () => stage.submit({ username: 'alice', password: 'wrong' }, GERMAN);
+    const first = (await attempt()).body.toString();
+    expect(first).toContain('role="alert">Benutzername und Passwort passen nicht zusammen.</p>');
+    expect(first).toContain('<title>Fehler: Anmelden</title>');
+    await attempt();
+    expect((await attempt()).body.toString()).toMatch(
+      /Zu viele Versuche\. Versuchen Sie es in \d+ Sekunden? noch einmal\./,
+    );
+  });
+
+  test('sees devices, dates and ways to log in as written in German', async () => {
+    await using stage = await LoginStage.start();
+    const mine = await stage.cookieOf('alice', 'User-Agent: Mozilla/5.0 (X11; Linux x86_64) Firefox/150.0');
+    await stage.gateway.gateway.sessions.open({
+      subject: 'alice',
+      user: {},
+      method: 'backend',
+      device: 'Opened by kiosk',
+    });
+    await stage.gateway.gateway.sessions.open({
+      subject: 'alice',
+      user: {},
+      method: 'backend',
+      device: 'Kasse 7, Halle 2',
+    });
+    const body = (await stage.get('/auth/sessions', GERMAN, ...NAVIGATION, mine)).body.toString();
+    expect(body).toContain('<strong>Firefox unter Linux</strong> <span class="badge">Dieses Gerät</span>');
+    expect(body).toMatch(/<dt>Geöffnet<\/dt> <dd><time datetime="[^"]+">\d\d\.\d\d\.\d{4}, \d\d:\d\d UTC<\/time>/);
+    expect(body).toContain('<dt>Von</dt> <dd>127.0.0.1</dd>');
+    expect(body).toContain('<dt>Angemeldet über</dt> <dd>Passwort</dd>');
+    expect(body).toContain('<strong>Geöffnet von kiosk</strong>');
+    // The gateway did not see that login, so it says nothing of an address.
+    expect(body).toContain('<strong>Kasse 7, Halle 2</strong>');
+    expect(body.match(/<dt>Von<\/dt>/g)).toHaveLength(1);
+  });
+
+  test('gets the heading of the configuration, in whatever language it is', async () => {
+    await using stage = await LoginStage.start({ login: { title: 'Acme' } });
+    expect((await stage.get('/auth/login', GERMAN, ...NAVIGATION)).body.toString()).toContain('<h1>Acme</h1>');
+  });
+});
+
+describe('English', () => {
+  test('is what programs get, whatever they accept', async () => {
+    await using stage = await LoginStage.start();
+    const refused = await stage.get('/auth/nothing', GERMAN);
+    expect(jsonOf(refused)).toMatchObject({ title: 'Not found', reason: 'route_not_found' });
+    expect(refused.headers.has('vary')).toBe(false);
+    const mine = await stage.cookieOf('alice', 'User-Agent: Mozilla/5.0 (X11; Linux x86_64) Firefox/150.0');
+    const { sessions } = jsonOf(await stage.get('/auth/sessions', GERMAN, mine));
+    expect(sessions).toMatchObject([{ device: 'Firefox on Linux, 127.0.0.1' }]);
+  });
+
+  test('is what is logged', async () => {
+    await using stage = await LoginStage.start();
+    await stage.submit({ username: 'alice', password: 'wrong' }, GERMAN);
+    expect(JSON.stringify([stage.gateway.log.records, stage.gateway.audit.records])).not.toMatch(/Benutzer|Anmeld|ü/);
+  });
+
+  test('is the page of a request that could not be read, since nothing is known of who sent it', async () => {
+    await using stage = await LoginStage.start();
+    const head = requestHead('GET', '/a', [HOST, GERMAN, ...NAVIGATION, 'X-A : 1']);
+    const response = await rawRequest(stage.gateway.port, head);
+    expect([response.status, response.headers.get('content-language')]).toEqual([400, 'en']);
+    expect(response.body.toString()).toContain('<html lang="en">');
+  });
+});
+
+test('one language alone is for everybody, and does not vary', async () => {
+  await using stage = await LoginStage.start({ config: { pages: { languages: ['de'] } } });
+  const response = await stage.get('/auth/login', 'Accept-Language: en', ...NAVIGATION);
+  expect(response.body.toString()).toContain('<h1>Anmelden</h1>');
+  expect(response.headers.has('vary')).toBe(false);
+  const unread = await rawRequest(stage.gateway.port, requestHead('GET', '/a', [HOST, ...NAVIGATION, 'X-A : 1']));
+  expect(unread.body.toString()).toContain('<h1>Fehlerhafte Anfrage</h1>');
+});
+
+test('the first language is for those who accept none of them', async () => {
+  await using stage = await LoginStage.start({ config: { pages: { languages: ['de', 'en'] } } });
+  const headingFor = async (language: string) =>
+    /<h1>(.*?)<\/h1>/.exec((await stage.get('/auth/login', `Accept-Language: ${language}`)).body.toString())?.[1];
+  expect(await headingFor('fr')).toBe('Anmelden');
+  expect(await headingFor('en-GB')).toBe('Log in');
+});
+
+test('a form that is answered in one language leads on in it', async () => {
+  await using stage = await LoginStage.start();
+  const mine = await stage.cookieOf('alice');
+  const out = await stage.send('POST', '/auth/logout', [mine, GERMAN, ...FROM_OUR_PAGE]);
+  const page = await stage.get(out.headers.get('location') ?? '', GERMAN, ...NAVIGATION);
+  expect(page.body.toString()).toContain('>Erneut anmelden</a>');
+  expect((await stage.submit({ username: 'alice', password: PASSWORD }, GERMAN)).status).toBe(303);
+});
