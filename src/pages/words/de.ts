@@ -258,7 +258,7 @@ export const de: Words = {
     lastSeen: 'Zuletzt gesehen',
     from: 'Von',
     loggedInBy: 'Angemeldet über',
-    methods: { password: 'Passwort', backend: 'eine andere Anwendung' },
+    methods: { password: 'Passwort', backend: 'eine andere Anwendung', oidc: 'einen Identitätsanbieter' },
     end: 'Sitzung beenden',
     endOthers: 'Alle anderen Sitzungen beenden',
   },

@@ -63,7 +63,7 @@ export const en: Words = {
     lastSeen: 'Last seen',
     from: 'From',
     loggedInBy: 'Logged in by',
-    methods: { password: 'password', backend: 'another application' },
+    methods: { password: 'password', backend: 'another application', oidc: 'an identity provider' },
     end: 'End session',
     endOthers: 'End all other sessions',
   },
