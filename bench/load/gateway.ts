@@ -31,6 +31,10 @@ export interface GatewaySettings {
   readonly accessLog: 'all' | 'off';
   /** Keys of the issuer of service tokens, a JWK Set. */
   readonly jwks: object;
+  /** Members of `listeners.public` beside the address. */
+  readonly listener?: object;
+  /** Default: 1. */
+  readonly workers?: number;
 }
 
 export interface PlacementOptions {
@@ -48,6 +52,7 @@ export interface RunningGateway {
   readonly port: number;
   /** Of the outbound listener. */
   readonly outboundPort: number;
+  readonly adminPort: number;
 }
 
 /**
@@ -84,18 +89,19 @@ export async function startGateway(
   await until(isReady, `the gateway answers on port ${port}`).catch((cause: Error) => {
     throw new Error(`the gateway did not start (last status ${status}):\n${child.lastOutput}`, { cause });
   });
-  return { child, port, outboundPort };
+  return { child, port, outboundPort, adminPort };
 }
 
 /** A long command timeout: Redis shares its core with the load here, and a late answer is latency, not an outage. */
 const configuration = (
-  { upstreamPort, redisUrl, accessLog }: GatewaySettings,
+  { upstreamPort, redisUrl, accessLog, listener = {}, workers = 1 }: GatewaySettings,
   { port, adminPort, outboundPort }: Readonly<Record<'port' | 'adminPort' | 'outboundPort', number>>,
 ) => `
 version: 1
 publicOrigin: ${PUBLIC_ORIGIN}
+workers: ${workers}
 listeners:
-  public: { address: "127.0.0.1:${port}" }
+  public: ${JSON.stringify({ address: `127.0.0.1:${port}`, ...listener })}
   admin: { address: "127.0.0.1:${adminPort}" }
 store: ${redisUrl === null ? '{}' : `{ redis: { url: "${redisUrl}", commandTimeout: 5s } }`}
 login:

@@ -38,6 +38,8 @@ export interface GatewayDependencies {
   readonly metrics: MetricRegistry;
   /** Shared by processes behind one address, so that they resume each other's TLS sessions. Default: keys of its own. */
   readonly ticketKeys?: Buffer;
+  /** Whether other processes listen on the same addresses, and something has made sure that no others do. Default: `alone`. */
+  readonly sharing?: 'alone' | 'shared';
 }
 
 /** Where a gateway listens and what it uses: data that can cross between processes. */
@@ -66,7 +68,7 @@ export class Gateway {
     longLived: LongLived,
     certificates: CertificateFiles | null,
     generation: Generation,
-    lines: LineStream,
+    { lines, sharing = 'alone' }: Pick<GatewayDependencies, 'lines' | 'sharing'>,
   ) {
     const { series, clocks, audit } = longLived;
     this.longLived = longLived;
@@ -74,7 +76,14 @@ export class Gateway {
     this.#generations = new Generations(generation);
     this.#accessLog = new AccessLog(lines, generation.runtime.config.log);
     const recorder = new Recorder(this.#accessLog, audit, series.listeners, clocks);
-    this.#listeners = new Listeners(generation, certificates?.certificates ?? null, recorder, clocks);
+    this.#listeners = new Listeners(
+      generation,
+      certificates?.certificates ?? null,
+      recorder,
+      series.queue,
+      clocks,
+      sharing,
+    );
     series.listeners.connections.readFrom(() => this.connectionCount());
     series.upstreams.tunnels.readFrom(() => this.#generations.tunnels.length);
     series.upstreams.readFrom(() => [...this.runtime.upstreams.values()]);
@@ -87,7 +96,7 @@ export class Gateway {
    * @throws ConfigFault with one clear message when something fails to open
    */
   static async open({ config, contents }: ReadConfig, dependencies: GatewayDependencies): Promise<Gateway> {
-    const { clocks, log, audit, lines, metrics, ticketKeys } = dependencies;
+    const { clocks, log, audit, metrics, ticketKeys } = dependencies;
     const series = new GatewaySeries(metrics);
     const { tls } = config.listeners.public;
     await using opened = new AsyncDisposableStack();
@@ -102,7 +111,7 @@ export class Gateway {
       tls === undefined || contents.tls === null
         ? null
         : new CertificateFiles(tls, contents.tls, ticketKeys, { clocks, log, series: series.listeners });
-    return new Gateway(longLived, files, generation, lines);
+    return new Gateway(longLived, files, generation, dependencies);
   }
 
   /**

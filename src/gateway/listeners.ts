@@ -7,6 +7,8 @@ import { type ListenAddress, toBlockList } from '../config/fields.ts';
 import type { Exchange, ExchangeListener } from '../exchange.ts';
 import type { Clocks } from '../lib/clock.ts';
 import { clientLimits } from '../limits/open.ts';
+import { ensureFree } from '../listener/http1/listen.ts';
+import type { PublicListenerConfig } from '../listener/http1/section.ts';
 import type { ListenerSeries } from '../listener/http1/series.ts';
 import { Http1Server, type Http1Settings } from '../listener/http1/server.ts';
 import type { TlsCertificates } from '../listener/http1/tls.ts';
@@ -19,6 +21,9 @@ import {
   type ListenerParts,
   type ListenerRecorder,
 } from '../listener/listener.ts';
+import { type QueueRules, RequestQueue } from '../listener/request-queue.ts';
+import type { QueueSeries } from '../listener/series.ts';
+import { clientAddress } from '../sanitize/client-address.ts';
 import type { AccessLog } from '../telemetry/access.ts';
 import type { AuditLog } from '../telemetry/audit.ts';
 import type { Generation } from './generation.ts';
@@ -68,28 +73,65 @@ function listenersOf(
   ];
 }
 
+/** The addresses of the listeners, where several processes share them. */
+export interface SharedAddresses {
+  /** Whether it is known of every listener on which port it listens, so that the processes need not agree on one. */
+  readonly areFixed: boolean;
+  /** @throws ConfigFault when something listens on one of them */
+  ensureFree(): Promise<void>;
+}
+
+/** What processes have to know before they share the addresses of a configuration. */
+export function sharedAddresses(config: ListenerSections): SharedAddresses {
+  const listeners = listenersOf(config, null);
+  return {
+    areFixed: listeners.every(({ address }) => address.port !== 0),
+    ensureFree: async () => {
+      for (const { address, key } of listeners) await ensureFree(address, key);
+    },
+  };
+}
+
+/** The configuration with the ports on which another process of the gateway listens already. */
+export function withPorts<C extends ListenerSections>(config: C, addresses: ListenerAddresses): C {
+  const at = <S extends Addressed | undefined>(section: S, name: string): S =>
+    section && { ...section, address: { ...section.address, port: addresses[name]?.port ?? section.address.port } };
+  const { listeners, outbound } = config;
+  const { public: front, redirect } = listeners;
+  return {
+    ...config,
+    listeners: { ...listeners, public: at(front, 'public'), redirect: at(redirect, 'redirect') },
+    outbound: at(outbound, 'outbound'),
+  };
+}
+
 /** The listeners of one gateway, from their construction to their end. */
 export class Listeners {
   readonly #all: readonly Listener[];
+  /** Of all that clients reach. The workload's calls do not wait: requests that were begun depend on them. */
+  readonly #queue: RequestQueue;
 
   constructor(
     generation: Generation,
     certificates: TlsCertificates | null,
     recorder: ListenerRecorder,
+    series: QueueSeries,
     { monotonicMs }: Clocks,
+    sharing: Http1Settings['sharing'],
   ) {
     const { config } = generation.runtime;
     const { limits, timeouts, trustedProxies } = config.listeners.public;
     const { maxConcurrentRequests } = limits;
+    this.#queue = new RequestQueue(queueRules(config), series, monotonicMs);
     const perClient = {
       maxConnectionsPerClient: clientLimits(config).connections,
       trustedProxies: toBlockList(trustedProxies),
     };
     this.#all = listenersOf(config, certificates).map(({ address, key, peers = 'any', tls = null, ...own }) => {
       const handler = generation.handlerOf(own.name);
-      const settings = { address, key, peers, tls, limits, timeouts, ...perClient };
+      const settings = { address, key, peers, tls, limits, timeouts, sharing, ...perClient };
       return new Listener(
-        { ...own, handler, recorder, maxConcurrentRequests },
+        { ...own, handler, recorder, maxConcurrentRequests, queue: peers === 'loopback' ? null : this.#queue },
         (listener) => new Http1Server(listener, settings, monotonicMs),
       );
     });
@@ -118,7 +160,9 @@ export class Listeners {
 
   /** Puts a generation behind every listener: requests that begin from now on run on it. */
   serve(generation: Generation): void {
-    const { maxConcurrentRequests } = generation.runtime.config.listeners.public.limits;
+    const { config } = generation.runtime;
+    const { maxConcurrentRequests } = config.listeners.public.limits;
+    this.#queue.configure(queueRules(config));
     for (const listener of this.#all) {
       listener.handler = generation.handlerOf(listener.name);
       listener.configure({ maxConcurrentRequests });
@@ -148,6 +192,26 @@ export class Listeners {
   close(): void {
     for (const listener of this.#all) listener.close();
   }
+}
+
+function queueRules({ listeners }: QueueSections): QueueRules {
+  const { limits, trustedProxies } = listeners.public;
+  const trusted = toBlockList(trustedProxies);
+  return {
+    maxDelayMs: limits.maxQueueDelay,
+    clientOf: ({ peer, rawHeaders }) =>
+      clientAddress(peer.address, trusted && valuesOf(rawHeaders, 'x-forwarded-for'), trusted),
+  };
+}
+
+interface QueueSections {
+  readonly listeners: { readonly public: Pick<PublicListenerConfig, 'limits' | 'trustedProxies'> };
+}
+
+/** The values of a header, lines joined; `null` when it is absent. */
+function valuesOf(rawHeaders: readonly string[], name: string): string | null {
+  const values = rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === name);
+  return values.length === 0 ? null : values.join(',');
 }
 
 /** Writes the logs and counts connections, for all listeners. */

@@ -9,6 +9,7 @@ import { RefreshSeries } from '../endpoints/refresh/series.ts';
 import { TokenEndpointSeries } from '../endpoints/token/series.ts';
 import { LimitSeries } from '../limits/series.ts';
 import { ListenerSeries } from '../listener/http1/series.ts';
+import { QueueSeries } from '../listener/series.ts';
 import { OutboundSeries } from '../outbound/series.ts';
 import { StoreSeries } from '../store/series.ts';
 import { CountedRoutes } from '../telemetry/counted-routes.ts';
@@ -22,6 +23,7 @@ export class GatewaySeries {
   readonly requests: RequestSeries;
   readonly routes: CountedRoutes;
   readonly listeners: ListenerSeries;
+  readonly queue: QueueSeries;
   readonly limits: LimitSeries;
   readonly authentication: AuthenticationSeries;
   readonly sessions: SessionSeries;
@@ -40,6 +42,7 @@ export class GatewaySeries {
     this.requests = new RequestSeries(registry);
     this.routes = new CountedRoutes(this.requests);
     this.listeners = new ListenerSeries(registry);
+    this.queue = new QueueSeries(registry);
     this.limits = new LimitSeries(registry);
     this.authentication = new AuthenticationSeries(registry);
     this.sessions = new SessionSeries(registry);

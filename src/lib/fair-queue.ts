@@ -21,6 +21,11 @@ class Share<T> {
     member.add(item, path, depth + 1);
   }
 
+  oldest(path: readonly string[], depth: number): T | undefined {
+    const name = path[depth];
+    return name === undefined ? this.#items[0] : this.#members.get(name)?.oldest(path, depth + 1);
+  }
+
   /** Takes the oldest item of the member whose turn it is. */
   next(): T | undefined {
     const [turn] = this.#members;
@@ -71,7 +76,7 @@ class Share<T> {
   }
 }
 
-/** The queue. An item is added under the names of its group and, below that, its member. */
+/** The queue. An item is added under the names of its group and, below that, its member, or under that of its group alone. */
 export class FairQueue<T extends object> {
   readonly #root = new Share<T>();
 
@@ -84,15 +89,20 @@ export class FairQueue<T extends object> {
    * then gives up its newest.
    *
    * @param path  names of the group and the member
-   * @param max   items that the queue holds
+   * @param max   items that the queue holds; default: any number
    * @returns the item that has to leave; `null` when there is room, and the new item itself when it is not admitted
    */
-  add(item: T, path: readonly string[], max: number): T | null {
+  add(item: T, path: readonly string[], max: number = Number.POSITIVE_INFINITY): T | null {
     const isFull = this.size >= max;
     const out = isFull ? this.#root.giveUp(path, 0) : null;
     if (out === undefined) return item;
     this.#root.add(item, path, 0);
     return out;
+  }
+
+  /** The oldest item of a member; `undefined` when it has none. */
+  oldestOf(path: readonly string[]): T | undefined {
+    return this.#root.oldest(path, 0);
   }
 
   /** Takes the next item: groups take turns, and so do the members of each. */

@@ -9,6 +9,7 @@
 
 import { Denial, type DenialReason } from '../errors.ts';
 import type { Exchange, ExchangeListener, Handler } from '../exchange.ts';
+import type { RequestQueue } from './request-queue.ts';
 
 /** Where something listens. Plain data, so that it can cross between processes. */
 export interface ListenerAddress {
@@ -97,6 +98,8 @@ export interface ListenerParts {
   readonly recorder: ListenerRecorder;
   /** Requests in progress at the same time, tunnels included; more are refused. */
   readonly maxConcurrentRequests: number;
+  /** Where its requests wait for their turn; `null`: they are never made to wait. */
+  readonly queue: RequestQueue | null;
 }
 
 const OVERLOADED = new Denial('overloaded', 'too many requests in progress');
@@ -110,6 +113,7 @@ export class Listener implements ExchangeListener {
   handler: Handler;
   readonly #recorder: ListenerRecorder;
   readonly #server: ListenerServer;
+  readonly #queue: RequestQueue | null;
   #maxConcurrentRequests: number;
   #inFlight = 0;
   #onIdle: (() => void) | null = null;
@@ -121,6 +125,7 @@ export class Listener implements ExchangeListener {
     this.drainsLast = parts.drainsLast ?? false;
     this.handler = parts.handler;
     this.#recorder = parts.recorder;
+    this.#queue = parts.queue;
     this.#maxConcurrentRequests = parts.maxConcurrentRequests;
     this.#server = serve(this);
   }
@@ -140,13 +145,14 @@ export class Listener implements ExchangeListener {
     this.#maxConcurrentRequests = maxConcurrentRequests;
   }
 
-  /** Takes an exchange from its server: hands it on, or refuses it when too many are in progress. */
+  /** Takes an exchange from its server: hands it on, lets it wait, or refuses it when too many are in progress. */
   accept(exchange: Exchange): void {
     const { handler } = exchange;
     this.#inFlight += 1;
     handler.begun();
     if (this.#inFlight > this.#maxConcurrentRequests) handler.refuse(exchange, OVERLOADED);
-    else handler.handle(exchange);
+    else if (this.#queue === null) handler.handle(exchange);
+    else this.#queue.take(exchange);
   }
 
   finished(exchange: Exchange): void {

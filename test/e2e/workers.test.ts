@@ -107,6 +107,33 @@ describe('two workers', () => {
     expect(events()).toMatchObject([{ by: 'operator', subject: 'bob', handle: sessions[0]?.handle }]);
   });
 
+  test.skipIf(process.platform !== 'linux')(
+    'R14: accept connections by themselves, even while the primary does nothing',
+    async () => {
+      await using upstream = await RecordingUpstream.start();
+      await using gateway = await GatewayProcess.start(options(upstream.origin));
+      process.kill(gateway.pid, 'SIGSTOP');
+      try {
+        expect(await statuses(gateway, 16, get('/open'))).toEqual(Array(16).fill(200));
+      } finally {
+        process.kill(gateway.pid, 'SIGCONT');
+      }
+      // Sixteen connections by chance at the same one of two: once in 30,000 runs.
+      const pids = await workerPids(gateway);
+      const text = await (await gateway.admin('/metrics')).text();
+      expect(pids).toHaveLength(2);
+      expect(text).toContain(`${REQUESTS} 16`);
+    },
+  );
+
+  test('R14: do not share their address with something else that listens there', async () => {
+    await using other = await RecordingUpstream.start();
+    const port = Number(new URL(other.origin).port);
+    await using gateway = await GatewayProcess.start({ ...options(other.origin), port, isNotWaitedFor: true });
+    expect((await gateway.ended).code).toBe(1);
+    expect(`${gateway.stdout}${gateway.stderr}`).toContain('something else is listening there');
+  });
+
   test('look like one gateway to a scraper, and no total goes down when one ends', async () => {
     await using upstream = await RecordingUpstream.start();
     await using gateway = await GatewayProcess.start(options(upstream.origin));

@@ -3,21 +3,21 @@
  *
  * libuv accepts one connection of a listening socket in each turn of the event loop. With 1,000 busy connections a turn takes a
  * quarter of a second, so that new connections wait for seconds and then overflow the backlog, while those that are open are
- * served once a turn. Several sockets on the same port (SO_REUSEPORT) are accepted from in the same turn.
+ * served once a turn. Several sockets on the same port (SO_REUSEPORT) are accepted from in the same turn, and the kernel
+ * spreads connections over the sockets of several workers, which so need nobody to hand them over.
  */
 
-import cluster from 'node:cluster';
 import { Server } from 'node:net';
+
+/** Whether the system spreads connections over the sockets of a port. */
+export const CAN_SHARE_PORT: boolean = process.platform === 'linux';
 
 /** Connections that are accepted in one turn of the event loop, at most. */
 const SOCKETS = 32;
 
-/**
- * Makes them. None for a worker, whose connections the primary accepts, and none where the system does not spread connections
- * over such sockets.
- */
+/** Makes them. None where the system does not spread connections over such sockets. */
 export function acceptorsFor(server: Server): readonly Server[] {
-  if (cluster.isWorker || process.platform !== 'linux') return [];
+  if (!CAN_SHARE_PORT) return [];
   // What a server does to the connections that it accepts, and has as properties.
   const { allowHalfOpen, noDelay, keepAlive, keepAliveInitialDelay } = server as Server &
     Readonly<Record<string, never>>;

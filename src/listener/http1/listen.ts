@@ -13,6 +13,11 @@ interface Accepting {
   readonly backlog?: number;
   /** Servers that accept connections on the same address by sockets of their own (SO_REUSEPORT). Default: none. */
   readonly others?: readonly Server[];
+  /**
+   * Who listens on the address: this server alone, so that it has to be free (default), or other processes of the same
+   * gateway as well, which have made sure of that.
+   */
+  readonly sharing?: 'alone' | 'shared';
 }
 
 /**
@@ -26,19 +31,37 @@ export async function listenOn(
   server: Server,
   { host, port }: ListenAddress,
   key: string,
-  { backlog = 511, others = [] }: Accepting = {},
+  { backlog = 511, others = [], sharing = 'alone' }: Accepting = {},
 ): Promise<Pick<AddressInfo, 'address' | 'port'>> {
-  const reusePort = others.length > 0;
+  const reusePort = others.length > 0 || sharing === 'shared';
   try {
     // Sockets that share a port would share it with another program of this user, too. So it has to be free first.
-    if (reusePort && port !== 0) await occupyOnce(host, port);
+    if (reusePort && sharing === 'alone') await occupyOnce(host, port);
     const first = await open(server, { host, port, backlog, reusePort });
     for (const other of others) await open(other, { host, port: first.port, backlog, reusePort });
     return { address: first.address, port: first.port };
   } catch (cause) {
-    const problem = problemOf(cause as NodeJS.ErrnoException);
-    throw new ConfigFault(`${key}: cannot listen on ${formatAddress({ host, port })}: ${problem}`, { cause });
+    throw unavailable({ host, port }, key, cause);
   }
+}
+
+/**
+ * Makes sure that nothing listens on an address, for processes that are going to share it.
+ *
+ * @param key  path of the address in the configuration, for the message
+ * @throws ConfigFault when it is unavailable
+ */
+export async function ensureFree({ host, port }: ListenAddress, key: string): Promise<void> {
+  try {
+    await occupyOnce(host, port);
+  } catch (cause) {
+    throw unavailable({ host, port }, key, cause);
+  }
+}
+
+function unavailable(address: ListenAddress, key: string, cause: unknown): ConfigFault {
+  const problem = problemOf(cause as NodeJS.ErrnoException);
+  return new ConfigFault(`${key}: cannot listen on ${formatAddress(address)}: ${problem}`, { cause });
 }
 
 function open(server: Server, options: ListenOptions): Promise<AddressInfo> {
@@ -52,6 +75,7 @@ function open(server: Server, options: ListenOptions): Promise<AddressInfo> {
 }
 
 async function occupyOnce(host: string, port: number): Promise<void> {
+  if (port === 0) return;
   const probe = createServer();
   await open(probe, { host, port, exclusive: true });
   await new Promise((resolve) => probe.close(resolve));

@@ -64,6 +64,10 @@ const limits = () =>
     maxConcurrentRequests: count(10_000).meta({
       description: 'Requests in progress per process; further ones get 503.',
     }),
+    maxQueueDelay: duration('1s', { atLeastMs: 0 }).meta({
+      description:
+        'How long a request may wait for its turn while the process has more to do than it can; then 503. While requests of a client wait half as long, its further ones get 503 at once. 0s: no request waits.',
+    }),
     maxRequestsPerClient: optionalCount().meta({
       description:
         'Requests in progress per client address (as above; behind `trustedProxies` the address that they name) without a verified credential; further ones get 429. Default: 256; no limit where `maxConnectionsPerClient` has none.',

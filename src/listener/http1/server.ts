@@ -41,6 +41,8 @@ export interface Http1Settings extends Pick<PublicListenerConfig, 'limits' | 'ti
   readonly maxConnectionsPerClient: number;
   /** Peers that are no clients; `null`: none. */
   readonly trustedProxies: BlockList | null;
+  /** Whether other processes of the gateway listen on the address as well, and have made sure that nothing else does. */
+  readonly sharing: 'alone' | 'shared';
   /** `loopback` closes connections from anywhere else before anything is read from them. Default: `any`. */
   readonly peers?: 'any' | 'loopback';
 }
@@ -102,8 +104,8 @@ export class Http1Server implements ListenerServer {
   }
 
   async listen(): Promise<ListenerAddress> {
-    const { address, key, tls, limits } = this.#settings;
-    const accepting = { backlog: limits.backlog, others: this.#acceptors };
+    const { address, key, tls, limits, sharing } = this.#settings;
+    const accepting = { backlog: limits.backlog, others: this.#acceptors, sharing };
     return { scheme: tls === null ? 'http' : 'https', ...(await listenOn(this.#server, address, key, accepting)) };
   }
 

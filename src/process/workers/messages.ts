@@ -15,8 +15,9 @@ export interface WorkerLife {
    * Opens the gateway and listens. Comes first: every other call needs it to have succeeded.
    *
    * @param ticketKeys  shared by all workers, so that one can resume a TLS session that another started
+   * @param sharing     how it listens: on the addresses together with other workers, or by way of the primary
    */
-  start(config: Config, ticketKeys: Buffer): Promise<Started>;
+  start(config: Config, ticketKeys: Buffer, sharing: 'alone' | 'shared'): Promise<Started>;
   /** @returns unusable files whose previous contents stay in use, one line each */
   apply(config: Config): Promise<readonly string[]>;
   snapshot(): Promise<MetricsSnapshot>;

@@ -1,7 +1,8 @@
 /**
- * workers: several gateway processes behind one address, and the primary that supervises them. The primary accepts
- * connections and distributes them, runs the admin listener and restarts workers that exit; it forwards no request and
- * holds no session. Each worker has its own connections to the store and its own revocation feed.
+ * workers: several gateway processes behind one address, and the primary that supervises them. Each worker listens on the
+ * address with sockets of its own, over which the kernel spreads connections (SO_REUSEPORT); where the system cannot do that,
+ * the primary accepts them and hands them over. The primary runs the admin listener and restarts workers that exit; it
+ * forwards no request and holds no session. Each worker has its own connections to the store and its own revocation feed.
  *
  * A worker that does not answer is left out of merged answers. When every worker keeps failing, the pool gives up.
  */
@@ -20,7 +21,10 @@ import { DependencyFault } from '../../errors.ts';
 import type { Config } from '../../gateway/configuration.ts';
 import type { ReadConfig } from '../../gateway/contents.ts';
 import type { GatewayDependencies, Started } from '../../gateway/gateway.ts';
+import { sharedAddresses, withPorts } from '../../gateway/listeners.ts';
+import { CAN_SHARE_PORT } from '../../listener/http1/acceptors.ts';
 import { newTicketKeys } from '../../listener/http1/tls.ts';
+import type { ListenerAddresses } from '../../listener/listener.ts';
 import { errorFields } from '../../telemetry/log.ts';
 import type { WorkerSeries } from '../series.ts';
 import { MetricsMerger } from './merge-metrics.ts';
@@ -67,6 +71,8 @@ export class WorkerPool {
   readonly #merger = new MetricsMerger();
   readonly #ending = new AbortController();
   #config: Config;
+  /** Where the workers listen; `null` before the first one does. */
+  #addresses: ListenerAddresses | null = null;
 
   /** @param onHopeless  called when every worker has failed to start several times */
   constructor(
@@ -108,7 +114,12 @@ export class WorkerPool {
    */
   async listen(): Promise<Started> {
     try {
-      const started = await Promise.all(this.#slots.map((slot) => this.#startProcess(slot)));
+      const { areFixed, ensureFree } = sharedAddresses(this.#config);
+      if (CAN_SHARE_PORT) await ensureFree();
+      // A port that the system chooses is that of the first one.
+      const [first, others] = areFixed ? [[], this.#slots] : [this.#slots.slice(0, 1), this.#slots.slice(1)];
+      const started = await this.#startAll(first);
+      started.push(...(await this.#startAll(others)));
       return started[0] as Started;
     } catch (fault) {
       await this.close();
@@ -176,6 +187,12 @@ export class WorkerPool {
     await Promise.all(processes.map(({ ended }) => ended));
   }
 
+  async #startAll(slots: readonly Slot[]): Promise<Started[]> {
+    const started = await Promise.all(slots.map((slot) => this.#startProcess(slot)));
+    this.#addresses = started[0]?.addresses ?? this.#addresses;
+    return started;
+  }
+
   #processes(): WorkerProcess[] {
     return this.#slots.flatMap(({ process }) => (process === null ? [] : [process]));
   }
@@ -186,7 +203,9 @@ export class WorkerPool {
     slot.process = process;
     void process.ended.then(({ code, signal }) => this.#onEnded(slot, process, startedMs, signal ?? `code ${code}`));
     try {
-      const started = await process.call('start', START_TIMEOUT_MS, [this.#config, this.#ticketKeys]);
+      const config = this.#addresses === null ? this.#config : withPorts(this.#config, this.#addresses);
+      const sharing = CAN_SHARE_PORT ? 'shared' : 'alone';
+      const started = await process.call('start', START_TIMEOUT_MS, [config, this.#ticketKeys, sharing]);
       slot.isReady = slot.process === process;
       return started;
     } catch (fault) {

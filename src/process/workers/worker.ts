@@ -52,12 +52,13 @@ class GatewayWorker implements WorkerLife {
     this.#open = open;
   }
 
-  async start(config: Config, ticketKeys: Buffer): Promise<Started> {
+  async start(config: Config, ticketKeys: Buffer, sharing: 'alone' | 'shared'): Promise<Started> {
     const dependencies = await this.#open(config);
     // Buffers arrive from the primary as plain Uint8Arrays.
     const gateway = await Gateway.open(await readConfig(config, dependencies.clocks), {
       ...dependencies,
       ticketKeys: Buffer.from(ticketKeys),
+      sharing,
     });
     const started = await gateway.listen();
     this.#running = { gateway, control: new LocalControl(gateway, dependencies.metrics), dependencies };

@@ -1,0 +1,219 @@
+/**
+ * Where requests wait for their turn while the process has more to do than it can.
+ *
+ * Without it, one turn of the event loop serves whatever has arrived since the last one, however long that takes: with a
+ * thousand busy connections a quarter of a second, in which no new connection is accepted and no probe answered. So a turn
+ * serves requests for {@link TURN_MS} only, and the others wait here, clients in turn. What has waited too long is refused,
+ * and while requests of a client wait too long, its further ones are refused at once.
+ *
+ * A refusal costs a third of what an answer costs, so a client that asks again at once would take the capacity by being
+ * refused. Retry-After therefore binds: until that time is over, requests on the connection wait behind all others, and are
+ * refused at its end if their turn has not come. Connections of proxies, which carry requests of many, are not held to it.
+ */
+
+import { Denial } from '../errors.ts';
+import type { Exchange } from '../exchange.ts';
+import { clientNetwork } from '../lib/address.ts';
+import type { Clock } from '../lib/clock.ts';
+import { FairQueue } from '../lib/fair-queue.ts';
+import type { QueueSeries } from './series.ts';
+
+/** What the queue needs of an exchange. */
+export type Queued = Pick<Exchange, 'startedMs' | 'isOver' | 'rawHeaders'> & {
+  readonly peer: Pick<Exchange['peer'], 'address'>;
+  readonly handler: {
+    handle(exchange: Queued): void;
+    refuse(exchange: Queued, denial: Denial): void;
+  };
+};
+
+/** What a reload can change of a queue. */
+export interface QueueRules {
+  /** How long a request may wait; 0: none waits, and none is refused. */
+  readonly maxDelayMs: number;
+  /** Whose request it is, before anything else is known of it. */
+  readonly clientOf: (exchange: Queued) => { readonly client: string; readonly viaTrustedProxy: boolean };
+}
+
+/** For how long a turn of the event loop serves requests before it looks for others. */
+const TURN_MS = 5;
+/** Refusals may cost about a twentieth of the time: that many for each request that is served. */
+const REFUSALS_PER_SERVED = 0.15;
+const ADJUST_EVERY_MS = 250;
+const LEAST_RETRY_SEC = 1;
+const LONGEST_RETRY_SEC = 30;
+
+/** By seconds of Retry-After. */
+const refusals = (note: string): readonly Denial[] =>
+  Array.from(
+    { length: LONGEST_RETRY_SEC + 1 },
+    (_, sec) => new Denial('overloaded', note, ['Retry-After', String(sec)]),
+  );
+const TOO_LATE = refusals('waited longer than limits.maxQueueDelay for its turn');
+const TOO_MANY = refusals('requests of the client wait too long for their turn');
+
+/** So many that came too soon are refused in one turn, at most. */
+const REFUSALS_PER_TURN = 16;
+
+/** A request that waits. */
+interface Waiter {
+  readonly exchange: Queued;
+  readonly isByProxy: boolean;
+  readonly sinceMs: number;
+}
+
+/** A request whose connection was told to come back later, and came sooner. */
+interface Held {
+  readonly exchange: Queued;
+  readonly untilMs: number;
+}
+
+/** Serves requests at once while there is time, and else in turn. */
+export class RequestQueue {
+  readonly #series: QueueSeries;
+  readonly #monotonicMs: Clock;
+  readonly #soon: (run: () => void) => void;
+  #rules: QueueRules;
+  readonly #waiting = new FairQueue<Waiter>();
+  /** In the order of their arrival, which may differ from that of their times. */
+  #held: Held[] = [];
+  /** When the connection of a refused request may come again. */
+  readonly #heldUntilMs = new WeakMap<object, number>();
+  #retrySec = LEAST_RETRY_SEC;
+  /** What was refused and served since Retry-After was last adjusted. */
+  #adjustedMs = Number.NEGATIVE_INFINITY;
+  #refused = 0;
+  #served = 0;
+  /** Whether the end of the present turn has been asked for. */
+  #isInTurn = false;
+  #turnBeganMs = 0;
+
+  /**
+   * @param soon  calls back when the event loop has looked for new events
+   */
+  constructor(
+    rules: QueueRules,
+    series: QueueSeries,
+    monotonicMs: Clock,
+    soon: (run: () => void) => void = setImmediate,
+  ) {
+    this.#rules = rules;
+    this.#series = series;
+    this.#monotonicMs = monotonicMs;
+    this.#soon = soon;
+    series.readFrom(this);
+  }
+
+  /** Applies what a reload can change. */
+  configure(rules: QueueRules): void {
+    this.#rules = rules;
+  }
+
+  /** Requests that wait. */
+  get size(): number {
+    return this.#waiting.size + this.#held.length;
+  }
+
+  /** Has a request that has just begun handled: now or later, or refused. */
+  take(exchange: Queued): void {
+    const { startedMs, handler } = exchange;
+    if (this.#rules.maxDelayMs === 0) {
+      handler.handle(exchange);
+      return;
+    }
+    if (!this.#isInTurn) this.#beginTurn(startedMs);
+    if (this.#waiting.size === 0 && startedMs - this.#turnBeganMs < TURN_MS) handler.handle(exchange);
+    else this.#queue(exchange, startedMs);
+  }
+
+  #beginTurn(nowMs: number): void {
+    this.#isInTurn = true;
+    this.#turnBeganMs = nowMs;
+    this.#soon(this.#endTurn);
+  }
+
+  #queue(exchange: Queued, nowMs: number): void {
+    const untilMs = this.#heldUntilMs.get(exchange.peer);
+    if (untilMs !== undefined && untilMs > nowMs) {
+      this.#held.push({ exchange, untilMs });
+      return;
+    }
+    const { client, viaTrustedProxy } = this.#rules.clientOf(exchange);
+    const path = pathOf(client);
+    const waiter = { exchange, isByProxy: viaTrustedProxy, sinceMs: nowMs };
+    const first = this.#waiting.oldestOf(path);
+    const isLate = first !== undefined && nowMs - first.sinceMs > this.#rules.maxDelayMs / 2;
+    if (isLate) this.#refuse(waiter, TOO_MANY, 'early');
+    else this.#waiting.add(waiter, path);
+  }
+
+  /** What was left waiting is served now, before the event loop looks for more. */
+  readonly #endTurn = (): void => {
+    this.#isInTurn = false;
+    if (this.size === 0) return;
+    const beganMs = this.#monotonicMs();
+    this.#adjustRetry(beganMs);
+    this.#releaseHeld(beganMs);
+    let nowMs = beganMs;
+    while (nowMs - beganMs < TURN_MS) {
+      const next = this.#waiting.next() ?? this.#nextHeld(nowMs);
+      if (next === undefined) break;
+      if (!next.exchange.isOver) this.#serve(next, nowMs);
+      nowMs = this.#monotonicMs();
+    }
+    if (this.size > 0) this.#beginTurn(nowMs);
+  };
+
+  #serve(waiter: Waiter, nowMs: number): void {
+    const { maxDelayMs } = this.#rules;
+    if (maxDelayMs !== 0 && nowMs - waiter.sinceMs > maxDelayMs) {
+      this.#refuse(waiter, TOO_LATE, 'late');
+      return;
+    }
+    this.#served += 1;
+    waiter.exchange.handler.handle(waiter.exchange);
+  }
+
+  #refuse({ exchange, isByProxy }: Omit<Waiter, 'sinceMs'>, denials: readonly Denial[], when: 'early' | 'late'): void {
+    this.#refused += 1;
+    this.#series.shed.inc({ when });
+    // Once told again, it has waited: the next request on its connection is like any other.
+    if (!isByProxy && !this.#heldUntilMs.delete(exchange.peer))
+      this.#heldUntilMs.set(exchange.peer, this.#monotonicMs() + this.#retrySec * 1_000);
+    exchange.handler.refuse(exchange, denials[this.#retrySec] as Denial);
+  }
+
+  /** Refuses those that have waited for as long as Retry-After said. */
+  #releaseHeld(nowMs: number): void {
+    let count = 0;
+    while (count < REFUSALS_PER_TURN && (this.#held[count]?.untilMs ?? Number.POSITIVE_INFINITY) <= nowMs) count += 1;
+    if (count === 0) return;
+    for (const { exchange } of this.#held.splice(0, count))
+      if (!exchange.isOver) this.#refuse({ exchange, isByProxy: false }, TOO_LATE, 'late');
+  }
+
+  /** Nothing else waits: one of those that came too soon is served after all. */
+  #nextHeld(nowMs: number): Waiter | undefined {
+    const held = this.#held.shift();
+    return held === undefined ? undefined : { exchange: held.exchange, isByProxy: false, sinceMs: nowMs };
+  }
+
+  /**
+   * A connection that was refused comes back after Retry-After, so it says how many refusals a second will bring: as many as
+   * now, in inverse proportion. It becomes as long as it takes for them to cost little.
+   */
+  #adjustRetry(nowMs: number): void {
+    if (nowMs - this.#adjustedMs < ADJUST_EVERY_MS) return;
+    const factor = this.#refused / Math.max(1, this.#served * REFUSALS_PER_SERVED);
+    this.#retrySec = Math.min(Math.max(Math.ceil(factor * this.#retrySec), LEAST_RETRY_SEC), LONGEST_RETRY_SEC);
+    this.#adjustedMs = nowMs;
+    this.#refused = 0;
+    this.#served = 0;
+  }
+}
+
+/** Networks take turns, and the clients in each (as `lib/places.ts` counts them). */
+function pathOf(address: string): readonly string[] {
+  const network = clientNetwork(address);
+  return network === address ? [address] : [clientNetwork(address, 48), network];
+}
