@@ -1,6 +1,7 @@
 /**
  * store: where sessions live, and what else several gateways share: revocations, failed attempts, one-time keys,
- * logins under way, families of refresh tokens. `open.ts` opens the store that the section `store` names; `kinds.ts` lists the kinds.
+ * logins under way, families of refresh tokens, codes of logins at a command line. `open.ts` opens the store that the section
+ * `store` names; `kinds.ts` lists the kinds.
  *
  * This file is the contract. Every store keeps all of it: test/store/contract.ts runs on the embedded store and on
  * Redis as a single server, behind Sentinel and as a Cluster.
@@ -220,6 +221,35 @@ export interface LoginTransactionStore {
 }
 
 /**
+ * What stands behind the codes of logins at a command line: short-lived values, changed by comparing first. Every method is
+ * atomic and idempotent.
+ */
+export interface CodeStore {
+  /**
+   * Adds a value.
+   *
+   * @param key    the code; hashed by the store, since it is a secret
+   * @returns `false` when the key has another value already
+   * @throws DependencyFault `store_full`, as a rejection, when a bounded store has no room
+   */
+  add(key: string, value: string, ttlMs: number): Promise<boolean>;
+
+  /** The value, or `null` when there is none. */
+  read(key: string): Promise<string | null>;
+
+  /**
+   * Replaces a value and its time to live, if it is still the one that was read. Proposals that must exclude each other have to
+   * differ: the same proposal succeeds again.
+   *
+   * @returns `false` when the value is another one by now, or gone
+   */
+  replace(key: string, expected: string, value: string, ttlMs: number): Promise<boolean>;
+
+  /** Removes a value. */
+  end(key: string): Promise<void>;
+}
+
+/**
  * Families of rotating refresh tokens (docs/adr/0008-refresh-families.md). Every method is atomic and idempotent. The
  * caller checks whether the session of a family is alive.
  */
@@ -265,6 +295,7 @@ export interface Store {
   readonly once: OnceStore;
   readonly loginTransactions: LoginTransactionStore;
   readonly families: RefreshFamilies;
+  readonly codes: CodeStore;
   /** For the line that is printed at start: `redis sentinel (3 sentinels, primary mymaster)`. Never a password. */
   readonly description: string;
   /** Whether it answered recently; for readiness and metrics, never for a decision about a request. */

@@ -12,6 +12,7 @@ import { throttleDelayMs } from '../../src/store/throttle.ts';
 import { encodeTokenRevocation } from '../../src/store/token-revocation.ts';
 import { asJti, someHandle } from '../support/names.ts';
 import { until } from '../support/until.ts';
+import { testCodes } from './codes-contract.ts';
 import { testLoginTransactions } from './login-transactions-contract.ts';
 
 /** A store under test. */
@@ -345,6 +346,7 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
     });
 
     testLoginTransactions(() => [store, other]);
+    testCodes(() => [store, other]);
 
     describe('revocations of tokens', () => {
       const newId = () => randomBytes(16).toString('base64url');

@@ -68,3 +68,13 @@ test('OIDC-19: a flood of logins under way displaces the oldest, and expired one
   expect(await loginTransactions.take('browser 2', 'id')).toBeNull();
   expect(await loginTransactions.take('late', 'id')).toBe('value');
 });
+
+test('a full store forgets no code to make room for another', async () => {
+  const clocks = new TestClocks();
+  const store = createMemoryStore(1, clocks);
+  for (let i = 0; i < 100_000; i++) await store.codes.add(`code-${i}`, 'value', 1_000);
+  await expect(store.codes.add('another', 'value', 1_000)).rejects.toMatchObject({ reason: 'store_full' });
+  expect(await store.codes.read('code-0')).toBe('value');
+  clocks.advance(1_000);
+  expect(await store.codes.add('another', 'value', 1_000)).toBe(true);
+});

@@ -9,6 +9,7 @@ import type { Clocks } from '../../lib/clock.ts';
 import { type SessionRecord, seenAt } from '../session-record.ts';
 import type { AttemptStore, OnceStore, RevocationFeed, SessionStore, Store, ThrottleRule } from '../store.ts';
 import { throttleDelayMs } from '../throttle.ts';
+import { MemoryCodes } from './codes.ts';
 import { ExpiringMap } from './expiring-map.ts';
 import { MemoryFamilies } from './families.ts';
 import { MemoryLoginTransactions } from './login-transactions.ts';
@@ -164,6 +165,7 @@ export function createMemoryStore(maxSessions: number, clocks: Clocks): Store {
     once: new MemoryOnce(clocks),
     loginTransactions: new MemoryLoginTransactions(clocks),
     families: new MemoryFamilies(feed, clocks, maxSessions),
+    codes: new MemoryCodes(clocks),
     kind: 'memory',
     description: 'memory (one process, lost on restart)',
     isAvailable: () => true,

@@ -22,6 +22,7 @@ export const STORE_OPERATIONS = [
   'once',
   'login',
   'refresh',
+  'code',
   'heartbeat',
 ] as const;
 /** See {@link STORE_OPERATIONS}. */

@@ -10,18 +10,21 @@ import { StoreRefusal } from './events.ts';
 const LIFETIME_MS = 10_000;
 
 /**
- * Does once everything that the gateway will do, with a session, an attempt, a key, a login, a refresh family and a
- * token that belong to no user.
+ * Does once everything that the gateway will do, with a session, an attempt, a key, a login, a refresh family, a code and
+ * a token that belong to no user.
  *
  * @param key  of the store in the configuration, for the message: `store.redis`
  * @throws ConfigFault when the store refuses a command; an outage in the middle does not prevent the start
  */
 export async function rehearse(
-  store: Pick<Store, 'sessions' | 'attempts' | 'once' | 'loginTransactions' | 'families' | 'tokenRevocations'>,
+  store: Pick<
+    Store,
+    'sessions' | 'attempts' | 'once' | 'loginTransactions' | 'families' | 'codes' | 'tokenRevocations'
+  >,
   key: string,
   nowMs: number,
 ): Promise<void> {
-  const { sessions, attempts, once, loginTransactions, families, tokenRevocations } = store;
+  const { sessions, attempts, once, loginTransactions, families, codes, tokenRevocations } = store;
   const handle = randomBytes(32).toString('base64url') as SessionHandle;
   const subject = `rehearsal ${handle}`;
   const record = {
@@ -56,6 +59,10 @@ export async function rehearse(
     const presented = { generation: 0, digest: handle };
     if (reading !== null) await families.rotate(reading, presented, { seed: subject, digest: subject }, LIFETIME_MS);
     await families.end(handle);
+    await codes.add(handle, '', LIFETIME_MS);
+    await codes.read(handle);
+    await codes.replace(handle, '', subject, LIFETIME_MS);
+    await codes.end(handle);
   } catch (fault) {
     if (fault instanceof StoreRefusal) throw new ConfigFault(`${key}: ${fault.message}`);
     if (!(fault instanceof DependencyFault)) throw fault;

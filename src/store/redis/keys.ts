@@ -56,6 +56,11 @@ export class Keys {
     return this.#withCompanion(`${this.#prefix}l:${shard}`);
   }
 
+  /** A code of a login at a command line. */
+  code(code: string): string {
+    return `${this.#prefix}c:${hash('sha256', code, 'base64url')}`;
+  }
+
   /** A family of refresh tokens. */
   family(handle: string): string {
     return `${this.#prefix}r:${handle}`;

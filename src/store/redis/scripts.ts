@@ -150,3 +150,25 @@ if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
 if redis.call('GET', KEYS[1]) == ARGV[1] then return 1 end
 return 0`,
 };
+
+/** Adds a code, unless its key has another value. Values: value, time to live. */
+export const ADD_CODE: Script = {
+  operation: 'code',
+  isRepeatable: true,
+  lua: `
+local present = redis.call('GET', KEYS[1])
+if present then return present == ARGV[1] and 1 or 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1`,
+};
+
+/** Replaces the value of a code, if it is the expected one, or was replaced by this one already. Values: both, time to live. */
+export const REPLACE_CODE: Script = {
+  operation: 'code',
+  isRepeatable: true,
+  lua: `
+local present = redis.call('GET', KEYS[1])
+if present ~= ARGV[1] and present ~= ARGV[2] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1`,
+};

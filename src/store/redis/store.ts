@@ -19,6 +19,7 @@ import { rehearse } from '../networked/rehearsal.ts';
 import type { Store } from '../store.ts';
 import { RedisAttempts } from './attempts.ts';
 import type { Client } from './clients.ts';
+import { RedisCodes } from './codes.ts';
 import { Commands } from './commands.ts';
 import { RedisFamilies } from './families.ts';
 import { describe, isRefusal } from './faults.ts';
@@ -68,6 +69,7 @@ class RedisStore implements Store {
   readonly once: RedisOnce;
   readonly loginTransactions: RedisLoginTransactions;
   readonly families: RedisFamilies;
+  readonly codes: RedisCodes;
   readonly description: string;
   readonly #clocks: Clocks;
   readonly #events: StoreEvents;
@@ -111,6 +113,7 @@ class RedisStore implements Store {
     this.attempts = new RedisAttempts(this.#commands, keys);
     this.once = new RedisOnce(this.#commands, keys);
     this.loginTransactions = new RedisLoginTransactions(this.#commands, keys);
+    this.codes = new RedisCodes(this.#commands, keys);
     this.families = new RedisFamilies(this.#commands, keys, commandTimeoutMs, monotonicMs);
     this.#watch =
       address.topology === 'sentinel'
