@@ -232,6 +232,62 @@ const DENIALS = {
     detail: 'The refresh token is not accepted. Log in again.',
     logLevel: 'warn',
   },
+  authorization_request_invalid: {
+    status: 400,
+    title: 'Login of a program refused',
+    detail:
+      'The program that sent you here asked for a login in a way that is not accepted. It got nothing. Start its login again.',
+    logLevel: 'info',
+  },
+  consent_outdated: {
+    status: 403,
+    title: 'Decide again',
+    detail:
+      'You have logged in again since this page was shown, or it was not made for you. Read it, and decide again.',
+    logLevel: 'warn',
+  },
+  code_refused: {
+    status: 400,
+    title: 'Code refused',
+    detail: 'The code is unknown, expired or used, or belongs to another request. Log in again.',
+    logLevel: 'info',
+  },
+  code_reused: {
+    status: 400,
+    title: 'Code refused',
+    detail: 'The code is unknown, expired or used, or belongs to another request. Log in again.',
+    logLevel: 'warn',
+  },
+  device_login_pending: {
+    status: 400,
+    title: 'Not decided yet',
+    detail: 'The user has not decided yet. Ask again after the interval.',
+    logLevel: 'info',
+  },
+  device_polled_too_often: {
+    status: 400,
+    title: 'Not decided yet',
+    detail: 'The user has not decided yet. Ask less often.',
+    logLevel: 'info',
+  },
+  device_login_denied: {
+    status: 400,
+    title: 'Login refused by the user',
+    detail: 'The user refused the login.',
+    logLevel: 'info',
+  },
+  device_login_expired: {
+    status: 400,
+    title: 'Login not confirmed in time',
+    detail: 'The user did not confirm the login in time. Start it again.',
+    logLevel: 'info',
+  },
+  user_code_unknown: {
+    status: 400,
+    title: 'Unknown code',
+    detail: 'No terminal waits for this code. Compare it with the terminal, or start the login there again.',
+    logLevel: 'info',
+  },
   login_unavailable: {
     status: 404,
     title: 'No login here',

@@ -11,7 +11,7 @@ import type { TokenEndpointConfig } from './token/section.ts';
 import { GRANT_TYPES } from './token/token-request.ts';
 
 /** The configuration that the documents describe. */
-interface WellKnownSections {
+export interface WellKnownSections {
   readonly publicOrigin: readonly string[];
   readonly basePath: string;
   readonly upstreamToken: { readonly jwksMaxAge: number; readonly algorithm: string };
@@ -68,10 +68,10 @@ function discoveryDocument(issuer: string, config: WellKnownSections): string {
   });
 }
 
-/** What clients of the token endpoint read; nothing where there is none. */
-function tokenEndpointMetadata(config: WellKnownSections): Record<string, unknown> {
+/** What clients of the token endpoint read; `null` where there is none. */
+export function tokenEndpointMetadata(config: WellKnownSections) {
   const { tokenEndpoint } = config;
-  if (tokenEndpoint === undefined) return {};
+  if (tokenEndpoint === undefined) return null;
   const asserting = Object.values(tokenEndpoint.clients).filter(({ jwksFile }) => jwksFile !== undefined);
   return {
     token_endpoint: tokenEndpointUrls(config)[0],

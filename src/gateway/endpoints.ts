@@ -1,10 +1,11 @@
 /** Opens the gateway's own endpoints on the public listener: documents, tokens, login and sessions. */
 
 import type { CorsConfig } from '../cors/section.ts';
+import { tokenEndpointRows } from '../endpoints/command-line/open.ts';
 import { Endpoints } from '../endpoints/endpoints.ts';
 import { type Login, openLogin } from '../endpoints/login/open.ts';
 import { openRefresh } from '../endpoints/refresh/open-refresh.ts';
-import { tokenEndpointRows } from '../endpoints/token/compile.ts';
+import { compileTokenEndpoint } from '../endpoints/token/compile.ts';
 import { wellKnownEndpoints } from '../endpoints/well-known.ts';
 import { OwnKeySet } from '../jwt/own-key-set.ts';
 import type { Keyring } from '../token/keyring.ts';
@@ -14,12 +15,14 @@ import type { Contents } from './contents.ts';
 type EndpointSections = Parameters<typeof openLogin>[0] &
   Parameters<typeof openRefresh>[0] &
   Parameters<typeof tokenEndpointRows>[0] &
+  Parameters<typeof compileTokenEndpoint>[0] &
   Parameters<typeof wellKnownEndpoints>[0]['config'] & { readonly cors?: CorsConfig | undefined };
 
 /** What the endpoints are made of. */
 type EndpointParts = Omit<Parameters<typeof openLogin>[2], 'refresh'> &
   Parameters<typeof openRefresh>[1] &
-  Omit<Parameters<typeof tokenEndpointRows>[2], 'keyring' | 'ownKeys'> & {
+  Omit<Parameters<typeof tokenEndpointRows>[1], 'login' | 'refresh' | 'tokenEndpoint'> &
+  Omit<Parameters<typeof compileTokenEndpoint>[2], 'keyring' | 'ownKeys'> & {
     readonly signingKeys: { readonly keyring: Keyring };
     readonly ownKeys: ConstructorParameters<typeof OwnKeySet>[0];
   };
@@ -37,10 +40,13 @@ export function openEndpoints(
 ): OpenedEndpoints {
   const { issuer, responder, signingKeys, ownKeys } = parts;
   const { keyring } = signingKeys;
-  const login = openLogin(config, loginContents, { ...parts, refresh: openRefresh(config, parts) });
+  const refresh = openRefresh(config, parts);
+  const login = openLogin(config, loginContents, { ...parts, refresh });
+  const services = { ...parts, keyring, ownKeys: new OwnKeySet(ownKeys) };
+  const tokenEndpoint = compileTokenEndpoint(config, clients, services);
   const rows = [
     ...wellKnownEndpoints({ responder, keyring, issuer, config }),
-    ...tokenEndpointRows(config, clients, { ...parts, keyring, ownKeys: new OwnKeySet(ownKeys) }),
+    ...tokenEndpointRows(config, { ...parts, login: login.parts, refresh, tokenEndpoint }),
     ...login.endpoints,
   ];
   const preflight = config.cors === undefined ? null : responder.preflight.bind(responder);

@@ -15,7 +15,7 @@ import { settledWithin } from '../lib/settled-within.ts';
 import { InProgress } from '../limits/limits.ts';
 import { openStore } from '../store/open.ts';
 import type { StoreConfig } from '../store/section.ts';
-import type { AttemptStore, OnceStore, RefreshFamilies, Store } from '../store/store.ts';
+import type { AttemptStore, CodeStore, OnceStore, RefreshFamilies, Store } from '../store/store.ts';
 import type { AuditLog } from '../telemetry/audit.ts';
 import { errorFields, type Logger } from '../telemetry/log.ts';
 import type { LogConfig } from '../telemetry/section.ts';
@@ -57,6 +57,7 @@ export class LongLived {
   readonly attempts: AttemptStore;
   readonly families: RefreshFamilies;
   readonly once: OnceStore;
+  readonly codes: CodeStore;
   readonly passwordHasher: PasswordHasher;
   readonly log: Logger;
   readonly audit: AuditLog;
@@ -78,6 +79,7 @@ export class LongLived {
     this.attempts = opened.store.attempts;
     this.families = opened.store.families;
     this.once = opened.store.once;
+    this.codes = opened.store.codes;
     this.passwordHasher = opened.passwordHasher;
     this.log = log;
     this.audit = audit;

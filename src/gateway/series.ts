@@ -4,6 +4,7 @@ import { RevocationSeries } from '../authentication/revocation/series.ts';
 import { AuthenticationSeries } from '../authentication/series.ts';
 import { ServiceTokenSeries } from '../authentication/service-token/series.ts';
 import { SessionSeries } from '../authentication/session/series.ts';
+import { CommandLineSeries } from '../endpoints/command-line/series.ts';
 import { LoginSeries } from '../endpoints/login/series.ts';
 import { RefreshSeries } from '../endpoints/refresh/series.ts';
 import { TokenEndpointSeries } from '../endpoints/token/series.ts';
@@ -34,6 +35,7 @@ export class GatewaySeries {
   readonly logins: LoginSeries;
   readonly refresh: RefreshSeries;
   readonly tokenEndpoint: TokenEndpointSeries;
+  readonly commandLine: CommandLineSeries;
   readonly outbound: OutboundSeries;
   readonly store: StoreSeries;
 
@@ -53,6 +55,7 @@ export class GatewaySeries {
     this.logins = new LoginSeries(registry);
     this.refresh = new RefreshSeries(registry);
     this.tokenEndpoint = new TokenEndpointSeries(registry);
+    this.commandLine = new CommandLineSeries(registry);
     this.outbound = new OutboundSeries(registry);
     this.store = new StoreSeries(registry);
   }

@@ -14,22 +14,29 @@ import { STYLE } from './style.ts';
 import { LANGUAGES, type Language, languageFor } from './words/languages.ts';
 import type { Words } from './words/words.ts';
 
-/** `form-action 'self'` and nothing else: no script, no frame, no request to anywhere. */
-const CSP = [
-  "default-src 'none'",
-  `style-src 'sha256-${hash('sha256', STYLE, 'base64')}'`,
-  "form-action 'self'",
-  "base-uri 'none'",
-  "frame-ancestors 'none'",
-].join('; ');
+const STYLE_HASH = hash('sha256', STYLE, 'base64');
+
+/**
+ * Forms go to ourselves and nowhere else: no script, no frame, no request to anywhere.
+ *
+ * @param formTarget  origin that the answer to a form may redirect to: browsers apply `form-action` to redirects, too
+ */
+const contentSecurityPolicy = (formTarget: string | null): string =>
+  [
+    "default-src 'none'",
+    `style-src 'sha256-${STYLE_HASH}'`,
+    `form-action 'self'${formTarget === null ? '' : ` ${formTarget}`}`,
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+  ].join('; ');
 
 /**
  * Headers of every page. With `no-referrer` a browser would send `Origin: null` with the page's own forms (Fetch §3.2),
  * and the rule against cross-site requests would refuse them; `same-origin` tells other sites just as little.
  */
-const HEADERS: readonly string[] = [
+const headersOf = ({ formTarget = null }: Page): readonly string[] => [
   'Content-Security-Policy',
-  CSP,
+  contentSecurityPolicy(formTarget),
   'Referrer-Policy',
   'same-origin',
   'Cross-Origin-Opener-Policy',
@@ -45,6 +52,8 @@ export interface Page {
   /** What the reader should know before going on, where nothing went wrong. */
   readonly note?: string | null;
   readonly isWide?: boolean;
+  /** Origin that the answer to a form of the page may redirect to; checked, since it is written into a header. */
+  readonly formTarget?: string | null;
 }
 
 /** A page in whatever language its reader gets. */
@@ -85,9 +94,10 @@ export class Pages {
   write(page: PageText, acceptLanguage: string | null, stamp: PageStamp): WrittenPage {
     const { languages } = this.#settings;
     const words = LANGUAGES[languageFor(acceptLanguage, languages)];
-    const headers = [...HEADERS, 'Content-Language', words.tag];
+    const inWords = page(words);
+    const headers = [...headersOf(inWords), 'Content-Language', words.tag];
     if (languages.length > 1) headers.push('Vary', 'Accept-Language');
-    return { text: document(page(words), words, stamp), headers };
+    return { text: document(inWords, words, stamp), headers };
   }
 }
 

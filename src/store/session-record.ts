@@ -5,7 +5,7 @@ import type { JSONType } from '../lib/json.ts';
 export type UserAttributes = Readonly<Record<string, JSONType>>;
 
 /** How a session can be opened, and the letter that is written for it. A letter is never used for another method. */
-export const LOGIN_METHOD_LETTERS = { password: 'p', backend: 'b', oidc: 'o' } as const;
+export const LOGIN_METHOD_LETTERS = { password: 'p', backend: 'b', oidc: 'o', commandLine: 'c' } as const;
 /** See {@link LOGIN_METHOD_LETTERS}. */
 export type LoginMethod = keyof typeof LOGIN_METHOD_LETTERS;
 /** Every login method. */

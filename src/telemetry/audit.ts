@@ -21,9 +21,9 @@ type Event =
       readonly event: 'login';
       readonly subject: string;
       readonly handle: SessionHandle;
-      /** `password`, `backend`, `oidc`. */
+      /** `password`, `backend`, `oidc`, `commandLine`. */
       readonly method: string;
-      /** The account of the users file, or the trusted backend. */
+      /** The account of the users file, the trusted backend, or the handle of the session in which a command line was allowed in. */
       readonly account: string;
       /** The session that this one replaced; `null` when there was none. */
       readonly replaced: SessionHandle | null;
@@ -71,6 +71,31 @@ type Event =
       readonly reason: DenialReason;
       /** Fixed words that name the rule. */
       readonly note: string;
+    }
+  | {
+      /** A user let the command line in, or refused to, in a browser. */
+      readonly event: 'command_line_approved' | 'command_line_denied';
+      readonly subject: string;
+      /** The session of the browser. */
+      readonly handle: SessionHandle;
+      /** `authorization_code`, `device_code`. */
+      readonly grant: string;
+    }
+  | {
+      readonly event: 'command_line_refused';
+      readonly grant: string;
+      /** `null` where no user is known. */
+      readonly subject: string | null;
+      readonly reason: Reason;
+      /** Fixed words that name the rule. */
+      readonly note: string;
+    }
+  | {
+      /** A code of the command line was presented again: someone has a copy. */
+      readonly event: 'code_reuse_detected';
+      readonly grant: string;
+      /** The session that the code had opened, which has ended; `null` when it had opened none. */
+      readonly handle: SessionHandle | null;
     }
   | {
       /** A client exchanged a token that it had received for one that stands for the same user or service. */

@@ -48,7 +48,15 @@ export interface SessionSettings extends SessionLifetimes {
 }
 
 /** Why a session is ended before its time. */
-export const SESSION_END_CAUSES = ['logout', 'logout_all', 'replaced', 'user', 'operator', 'refresh_reuse'] as const;
+export const SESSION_END_CAUSES = [
+  'logout',
+  'logout_all',
+  'replaced',
+  'user',
+  'operator',
+  'refresh_reuse',
+  'code_reuse',
+] as const;
 /** See {@link SESSION_END_CAUSES}. */
 export type SessionEndCause = (typeof SESSION_END_CAUSES)[number];
 

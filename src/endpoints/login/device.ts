@@ -16,6 +16,7 @@ const BROWSERS: readonly (readonly [string, string])[] = [
   ['CriOS/', 'Chrome'],
   ['Safari/', 'Safari'],
   ['curl/', 'curl'],
+  ['sallyport/', 'sallyport'],
 ];
 
 const SYSTEMS: readonly (readonly [string, string])[] = [

@@ -74,6 +74,7 @@ export async function readLogin({ password, trustedBackends }: LoginConfig, read
 
 /** The login of one configuration. */
 export interface Login {
+  readonly parts: LoginParts;
   /** Of login, logout, sessions and refresh. */
   readonly endpoints: readonly EndpointRow[];
   /** `null` where nobody logs in with a password. */
@@ -92,7 +93,8 @@ export function openLogin(sections: LoginSections, files: LoginFiles, surroundin
         );
   series.logins.readFrom(usersFile);
   const ways = waysOf(sections.login, usersFile, files.backends, surroundings);
-  return { endpoints: loginEndpoints(partsOf(sections, surroundings), ways), usersFile };
+  const parts = partsOf(sections, surroundings);
+  return { parts, endpoints: loginEndpoints(parts, ways), usersFile };
 }
 
 function partsOf(

@@ -2,7 +2,7 @@
 
 import type { Sessions } from '../../authentication/session/sessions.ts';
 import type { Clocks } from '../../lib/clock.ts';
-import type { AttemptStore, RefreshFamilies } from '../../store/store.ts';
+import type { AttemptStore, RefreshFamilies, ThrottleRule } from '../../store/store.ts';
 import type { AuditLog } from '../../telemetry/audit.ts';
 import type { Keyring } from '../../token/keyring.ts';
 import { TokenIssuer } from '../../token/token-issuer.ts';
@@ -20,6 +20,8 @@ export interface Refresh {
   readonly refresher: Refresher;
   readonly logins: RefreshLogins;
   readonly series: RefreshSeries;
+  /** How addresses that present tokens or codes which do not exist are slowed. */
+  readonly perAddress: ThrottleRule;
 }
 
 interface LongLivedParts {
@@ -72,5 +74,6 @@ export function openRefresh(
       wallMs,
     }),
     series: series.refresh,
+    perAddress,
   };
 }

@@ -37,7 +37,8 @@ export function refreshEndpoints(parts: LoginParts, refresh: Refresh): EndpointR
   ];
 }
 
-class RefreshEndpoint {
+/** Answers refreshes. */
+export class RefreshEndpoint {
   readonly #parts: LoginParts;
   readonly #cookie: RefreshCookie;
   readonly #accessTokens: AccessTokens;
@@ -52,10 +53,15 @@ class RefreshEndpoint {
     this.#series = series;
   }
 
+  /** Answers a request to `{base}/refresh`. */
   async refresh(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
+    const presented = await readRefreshRequest(this.#parts, this.#cookie, exchange, request);
+    return presented instanceof Denial ? this.#invalid(exchange, presented) : this.answer(presented, exchange, request);
+  }
+
+  /** Answers a request whose refresh token was read. */
+  async answer(presented: PresentedRefresh, exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
     try {
-      const presented = await readRefreshRequest(this.#parts, this.#cookie, exchange, request);
-      if (presented instanceof Denial) return this.#invalid(exchange, presented);
       const scopes = this.#accessTokens.scopesFor(presented.scope);
       if (scopes instanceof Denial) return this.#invalid(exchange, scopes);
       const refreshed = await this.#refresher.refresh({

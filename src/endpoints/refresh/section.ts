@@ -1,5 +1,5 @@
 /**
- * The section `refresh`: rotating refresh tokens for native apps and single-page apps, and the access tokens that they
+ * The section `refresh`: rotating refresh tokens for native apps, single-page apps and the command line, and the access tokens that they
  * are exchanged for (docs/how-to/refresh-tokens.md).
  */
 
@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { count, duration, slowing, tokenLifetime } from '../../config/fields.ts';
 import type { MintedToken } from '../../lib/token-limits.ts';
 import { claimMapping } from '../../token/section.ts';
+import { commandLine } from '../command-line/section.ts';
 
 const accessToken = () =>
   z.strictObject({
@@ -69,6 +70,10 @@ export const refresh = () =>
           'How requests with unknown refresh tokens are slowed, counted in the store. It limits floods; tokens cannot be guessed anyway. Valid tokens from the same address are never slowed.',
       }),
     accessToken: accessToken().prefault({}).meta({ description: 'The access token that a refresh returns.' }),
+    commandLine: commandLine().optional().meta({
+      description:
+        'Lets users log in at a terminal with `sallyport login`: they confirm it in a browser, however they log in there. The terminal gets a session of its own, which lasts no longer than that of the browser would. Left out: no such logins.',
+    }),
   });
 
 /** `refresh`, loaded. */

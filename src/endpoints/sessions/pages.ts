@@ -73,7 +73,7 @@ function sessionItem(basePath: string, record: SessionRecord, isCurrent: boolean
 }
 
 /** What a session is recognised by, in the reader's language, and the address at login, where the gateway saw the login. */
-function deviceText(device: string, { sessions }: Words): { name: string; address: string | null } {
+export function deviceText(device: string, { sessions }: Words): { name: string; address: string | null } {
   const read = readDevice(device);
   if (read === null) return { name: device, address: null };
   if ('backend' in read) return { name: sessions.openedBy(read.backend), address: null };

@@ -15,7 +15,7 @@ import type { AttemptStore, OnceStore } from '../../store/store.ts';
 import type { AuditLog } from '../../telemetry/audit.ts';
 import type { Keyring } from '../../token/keyring.ts';
 import { TokenIssuer } from '../../token/token-issuer.ts';
-import type { EndpointRow } from '../endpoints.ts';
+import type { Endpoint, EndpointRow } from '../endpoints.ts';
 import { Grants } from './grants.ts';
 import { clientPolicies } from './policy.ts';
 import type { TokenEndpointConfig } from './section.ts';
@@ -61,18 +61,18 @@ export const readTokenEndpoint = (
   );
 
 /**
- * The rows for `Endpoints`; none where the configuration has no token endpoint.
+ * The token endpoint; `null` where the configuration has none.
  *
  * @param clients  what {@link readTokenEndpoint} gave
  */
-export function tokenEndpointRows(
+export function compileTokenEndpoint(
   config: TokenEndpointSections,
   clients: readonly KnownClient[],
   parts: TokenEndpointSurroundings,
-): EndpointRow[] {
-  const { tokenEndpoint, basePath } = config;
-  if (tokenEndpoint === undefined) return [];
-  const endpoint = new TokenEndpoint({
+): TokenEndpoint | null {
+  const { tokenEndpoint } = config;
+  if (tokenEndpoint === undefined) return null;
+  return new TokenEndpoint({
     clients: compileClients(clients, tokenEndpoint, config, parts),
     policies: clientPolicies(tokenEndpoint.clients),
     grants: compileGrants(tokenEndpoint, config, parts),
@@ -83,16 +83,16 @@ export function tokenEndpointRows(
     monotonicMs: parts.clocks.monotonicMs,
     bodyTimeoutMs: config.listeners.public.timeouts.bodyIdle,
   });
-  return [
-    {
-      method: 'POST',
-      path: `${basePath}/token`,
-      // Services call under whatever name the gateway has inside.
-      needsPublicOrigin: false,
-      answer: (exchange, request) => endpoint.answer(exchange, request),
-    },
-  ];
 }
+
+/** The row for `Endpoints`. */
+export const tokenEndpointRow = (basePath: string, answer: Endpoint): EndpointRow => ({
+  method: 'POST',
+  path: `${basePath}/token`,
+  // Services call under whatever name the gateway has inside.
+  needsPublicOrigin: false,
+  answer,
+});
 
 /** Where the token endpoint is, under each public origin. */
 export const tokenEndpointUrls = ({

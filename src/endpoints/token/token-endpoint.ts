@@ -17,20 +17,13 @@ import type { Actor } from '../../principal.ts';
 import type { Responder } from '../../response/respond.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import type { AuditLog } from '../../telemetry/audit.ts';
-import { bodyType, parseForm, readBody } from '../body.ts';
 import { sourceOf } from '../login/login-parts.ts';
 import type { Findings, Granted, Grants } from './grants.ts';
 import { challengeOf, oauthErrorBody, resultOf } from './oauth-errors.ts';
 import type { ClientPolicy } from './policy.ts';
 import type { TokenEndpointSeries } from './series.ts';
-import {
-  type Grant,
-  grantOf,
-  presentParameters,
-  readTokenRequest,
-  type TokenForm,
-  type TokenRequest,
-} from './token-request.ts';
+import { readTokenForm } from './token-form.ts';
+import { type Grant, grantOf, readTokenRequest, type TokenForm, type TokenRequest } from './token-request.ts';
 
 interface TokenEndpointParts {
   readonly clients: Clients;
@@ -51,11 +44,6 @@ interface Attempt extends Findings {
   grant: Grant;
 }
 
-const invalid = (note: string) => new Denial('token_request_invalid', note);
-const FROM_BROWSER = invalid('a page in a browser does not call the token endpoint');
-const IN_QUERY = invalid('parameters in the address');
-const NOT_A_FORM = invalid('body is not a form');
-
 /** The token endpoint. */
 export class TokenEndpoint {
   readonly #parts: TokenEndpointParts;
@@ -68,11 +56,16 @@ export class TokenEndpoint {
     this.#buckets = new Map([...parts.policies.keys()].map((id) => [id, new TokenBucket(perSecond, burst, nowMs)]));
   }
 
-  /** Answers a request. */
-  async answer(exchange: Exchange, request: ScreenedRequest): Promise<null> {
+  /**
+   * Answers a request.
+   *
+   * @param form  what {@link readTokenForm} gave, where it has been read
+   */
+  async answer(exchange: Exchange, request: ScreenedRequest, form: TokenForm | Denial | null = null): Promise<null> {
     const attempt: Attempt = { clientId: null, grant: 'other', audience: null, subject: null, subjectIssuer: null };
     try {
-      const outcome = await this.#decide(exchange, request, attempt);
+      const read = form ?? (await readTokenForm(exchange, request, this.#parts.bodyTimeoutMs));
+      const outcome = await this.#decide(read, request, attempt);
       if (outcome instanceof Denial) this.#refuse(exchange, request, attempt, outcome);
       else this.#grant(exchange, request, attempt, outcome);
     } catch (thrown) {
@@ -84,11 +77,10 @@ export class TokenEndpoint {
   }
 
   async #decide(
-    exchange: Exchange,
+    form: TokenForm | Denial,
     request: ScreenedRequest,
     attempt: Attempt,
   ): Promise<{ readonly granted: Granted; readonly request: TokenRequest } | Denial> {
-    const form = await this.#readForm(exchange, request);
     if (form instanceof Denial) return form;
     attempt.grant = grantOf(form);
     const client = await this.#authenticate(request, form);
@@ -104,18 +96,6 @@ export class TokenEndpoint {
         ? await grants.exchange(client, asked, attempt)
         : await grants.own(client, asked, attempt);
     return granted instanceof Denial ? granted : { granted, request: asked };
-  }
-
-  async #readForm(exchange: Exchange, request: ScreenedRequest): Promise<TokenForm | Denial> {
-    const { contentType, origin, secFetchSite } = request.fields;
-    // A browser would send a Basic credential that it was once given along with a request of any page.
-    if (origin !== null || secFetchSite !== null) return FROM_BROWSER;
-    // They would be in logs on the way.
-    if (request.target.query !== '') return IN_QUERY;
-    if (bodyType(contentType) !== 'form') return NOT_A_FORM;
-    const text = await readBody(exchange, request, this.#parts.bodyTimeoutMs);
-    const form = text instanceof Denial ? text : parseForm(text);
-    return form instanceof Denial ? form : presentParameters(form);
   }
 
   async #authenticate(request: ScreenedRequest, form: TokenForm): Promise<ClientPolicy | Denial> {

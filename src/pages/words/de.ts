@@ -15,6 +15,12 @@ const REFRESH_REFUSED = {
   detail: 'Das Refresh-Token wird nicht angenommen. Melden Sie sich erneut an.',
 };
 
+const CODE_REFUSED = {
+  title: 'Code abgelehnt',
+  detail:
+    'Der Code ist unbekannt, abgelaufen oder verbraucht, oder er gehört zu einer anderen Anfrage. Melden Sie sich erneut an.',
+};
+
 /** The German words. */
 export const de: Words = {
   tag: 'de',
@@ -115,6 +121,36 @@ export const de: Words = {
     },
     refresh_token_refused: REFRESH_REFUSED,
     refresh_token_reused: REFRESH_REFUSED,
+    authorization_request_invalid: {
+      title: 'Anmeldung eines Programms abgelehnt',
+      detail:
+        'Das Programm, das Sie hierher geschickt hat, hat auf eine Weise um die Anmeldung gebeten, die hier nicht angenommen wird. Es hat nichts erhalten. Starten Sie seine Anmeldung neu.',
+    },
+    consent_outdated: {
+      title: 'Bitte noch einmal entscheiden',
+      detail:
+        'Sie haben sich neu angemeldet, seit diese Seite gezeigt wurde, oder sie war nicht für Sie bestimmt. Lesen Sie sie, und entscheiden Sie noch einmal.',
+    },
+    code_refused: CODE_REFUSED,
+    code_reused: CODE_REFUSED,
+    device_login_pending: {
+      title: 'Noch nicht entschieden',
+      detail: 'Der Benutzer hat noch nicht entschieden. Fragen Sie nach der Wartezeit erneut.',
+    },
+    device_polled_too_often: {
+      title: 'Noch nicht entschieden',
+      detail: 'Der Benutzer hat noch nicht entschieden. Fragen Sie seltener.',
+    },
+    device_login_denied: { title: 'Vom Benutzer abgelehnt', detail: 'Der Benutzer hat die Anmeldung abgelehnt.' },
+    device_login_expired: {
+      title: 'Nicht rechtzeitig bestätigt',
+      detail: 'Der Benutzer hat die Anmeldung nicht rechtzeitig bestätigt. Starten Sie sie neu.',
+    },
+    user_code_unknown: {
+      title: 'Unbekannter Code',
+      detail:
+        'Kein Terminal wartet auf diesen Code. Vergleichen Sie ihn mit dem Terminal, oder starten Sie dort die Anmeldung neu.',
+    },
     login_unavailable: {
       title: 'Keine Anmeldung hier',
       detail:
@@ -258,8 +294,47 @@ export const de: Words = {
     lastSeen: 'Zuletzt gesehen',
     from: 'Von',
     loggedInBy: 'Angemeldet über',
-    methods: { password: 'Passwort', backend: 'eine andere Anwendung', oidc: 'einen Identitätsanbieter' },
+    methods: {
+      password: 'Passwort',
+      backend: 'eine andere Anwendung',
+      oidc: 'einen Identitätsanbieter',
+      commandLine: 'Ihre Zustimmung im Browser',
+    },
     end: 'Sitzung beenden',
     endOthers: 'Alle anderen Sitzungen beenden',
+  },
+  commandLine: {
+    title: 'Die Kommandozeile einlassen?',
+    asks: (host, subject) =>
+      html`Das Programm ${html`<strong>sallyport</strong>`} auf diesem Computer möchte ${host} als ${subject} verwenden.`,
+    allowOnlyIf:
+      'Erlauben Sie das nur, wenn Sie es gerade selbst gestartet haben, in einem Terminal auf diesem Computer.',
+    deviceTitle: 'Dieses Terminal einlassen?',
+    deviceAsks: (code, host, subject) =>
+      html`Ein Terminal, das den Code ${code} zeigt, möchte ${host} als ${subject} verwenden.`,
+    deviceIs: (device, askedAt) => html`Es ist ${device} und hat um ${askedAt} angefragt.`,
+    elsewhere: 'Das ist nicht das Netz, in dem dieser Browser ist.',
+    refuseIf:
+      'Erlauben Sie das nur, wenn Sie es selbst gestartet haben. Hat Ihnen jemand den Code geschickt, lehnen Sie ab: Er wäre sonst unter Ihrem Namen angemeldet.',
+    whatItGets: (scopes, expiresAt) =>
+      html`Es könnte tun, was Sie hier tun können${scopes === null ? null : html`, mit den Scopes ${scopes}`}, längstens bis ${expiresAt}, oder bis Sie es unter „Ihre Sitzungen“ beenden.`,
+    allow: 'Erlauben',
+    refuse: 'Ablehnen',
+    decideAgain:
+      'Sie haben sich neu angemeldet, seit diese Seite gezeigt wurde. Lesen Sie sie, und entscheiden Sie noch einmal.',
+    codeTitle: 'Ein Terminal anmelden',
+    codeIntro: 'Geben Sie den Code ein, den Ihr Terminal zeigt.',
+    code: 'Code',
+    codeWarning:
+      'Geben Sie keinen Code ein, den Ihnen jemand geschickt hat: Er wäre sonst unter Ihrem Namen angemeldet.',
+    typeAgain: 'Sie haben sich inzwischen neu angemeldet. Geben Sie den Code noch einmal ein.',
+    allowed: {
+      title: 'Das Terminal ist angemeldet',
+      detail: 'Kehren Sie zu ihm zurück. Sie können diese Seite schließen.',
+    },
+    refused: {
+      title: 'Das Terminal wurde abgelehnt',
+      detail: 'Es hat nichts erhalten. Sie können diese Seite schließen.',
+    },
   },
 };

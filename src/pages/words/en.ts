@@ -63,8 +63,38 @@ export const en: Words = {
     lastSeen: 'Last seen',
     from: 'From',
     loggedInBy: 'Logged in by',
-    methods: { password: 'password', backend: 'another application', oidc: 'an identity provider' },
+    methods: {
+      password: 'password',
+      backend: 'another application',
+      oidc: 'an identity provider',
+      commandLine: 'your consent in a browser',
+    },
     end: 'End session',
     endOthers: 'End all other sessions',
+  },
+  commandLine: {
+    title: 'Let the command line in?',
+    asks: (host, subject) =>
+      html`The program ${html`<strong>sallyport</strong>`} on this computer wants to use ${host} as ${subject}.`,
+    allowOnlyIf: 'Allow this only if you have just started it yourself, in a terminal on this computer.',
+    deviceTitle: 'Let this terminal in?',
+    deviceAsks: (code, host, subject) =>
+      html`A terminal that shows the code ${code} wants to use ${host} as ${subject}.`,
+    deviceIs: (device, askedAt) => html`It is ${device}, and asked at ${askedAt}.`,
+    elsewhere: 'That is not the network that this browser is in.',
+    refuseIf:
+      'Allow this only if you started it yourself. If somebody sent you the code, refuse: they would be logged in as you.',
+    whatItGets: (scopes, expiresAt) =>
+      html`It could do what you can do here${scopes === null ? null : html`, with the scopes ${scopes}`}, until ${expiresAt} at the latest, or until you end it under “Your sessions”.`,
+    allow: 'Allow',
+    refuse: 'Refuse',
+    decideAgain: 'You have logged in again since this page was shown. Read it, and decide again.',
+    codeTitle: 'Log in a terminal',
+    codeIntro: 'Type the code that your terminal shows.',
+    code: 'Code',
+    codeWarning: 'Type no code that somebody sent you: they would be logged in as you.',
+    typeAgain: 'You have logged in again meanwhile. Type the code again.',
+    allowed: { title: 'The terminal is logged in', detail: 'Go back to it. You can close this page.' },
+    refused: { title: 'The terminal was refused', detail: 'It got nothing. You can close this page.' },
   },
 };

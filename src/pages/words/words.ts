@@ -83,4 +83,30 @@ export interface Words {
     readonly end: string;
     readonly endOthers: string;
   };
+  /** A program at a terminal asks to be let in. */
+  readonly commandLine: {
+    /** The program on the computer of the browser. */
+    readonly title: string;
+    readonly asks: (host: Html, subject: Html) => Html;
+    readonly allowOnlyIf: string;
+    /** A terminal elsewhere, by its code. */
+    readonly deviceTitle: string;
+    readonly deviceAsks: (code: Html, host: Html, subject: Html) => Html;
+    readonly deviceIs: (device: Html, askedAt: Html) => Html;
+    readonly elsewhere: string;
+    readonly refuseIf: string;
+    /** `scopes`: `null` where there are none. */
+    readonly whatItGets: (scopes: Html | null, expiresAt: Html) => Html;
+    readonly allow: string;
+    readonly refuse: string;
+    readonly decideAgain: string;
+    /** Where the code of a terminal is typed. */
+    readonly codeTitle: string;
+    readonly codeIntro: string;
+    readonly code: string;
+    readonly codeWarning: string;
+    readonly typeAgain: string;
+    readonly allowed: Notice;
+    readonly refused: Notice;
+  };
 }

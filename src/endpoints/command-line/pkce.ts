@@ -1,0 +1,14 @@
+/** Proof key for code exchange (RFC 7636), S256 only: with `plain`, whoever sees the request could redeem the code. */
+
+import { hash } from 'node:crypto';
+import { BASE64URL_32_BYTES_PATTERN } from '../../lib/base64url.ts';
+
+/** RFC 7636 §4.1. */
+const VERIFIER = /^[A-Za-z0-9._~-]{43,128}$/;
+
+/** Whether a text has the form of a challenge of the method S256. */
+export const isChallenge = (text: string): boolean => BASE64URL_32_BYTES_PATTERN.test(text);
+
+/** Whether a verifier is that of a challenge. */
+export const verifies = (verifier: string, challenge: string): boolean =>
+  VERIFIER.test(verifier) && hash('sha256', verifier, 'base64url') === challenge;

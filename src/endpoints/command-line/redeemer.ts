@@ -1,0 +1,142 @@
+/**
+ * Turns what a user approved into a session of the terminal's own, and the first tokens of its refresh family. The session lasts no
+ * longer than that in which it was approved would, and each of the two can be ended without the other.
+ */
+
+import type { Sessions } from '../../authentication/session/sessions.ts';
+import { Denial } from '../../errors.ts';
+import { clientNetwork } from '../../lib/address.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { AttemptStore, ThrottleRule } from '../../store/store.ts';
+import type { AuditLog, AuditSource } from '../../telemetry/audit.ts';
+import type { SessionOpener } from '../login/open-session.ts';
+import type { RefreshLogins } from '../refresh/refresh-logins.ts';
+import type { Approval, Approvals } from './approvals.ts';
+import { verifies } from './pkce.ts';
+import type { CommandLineGrant } from './series.ts';
+
+const refused = (note: string) => new Denial('code_refused', note);
+const UNKNOWN = refused('no such code');
+const EXPIRED = refused('code has expired');
+const OTHER_REDIRECT_URI = refused('redirect_uri is not that of the authorization request');
+const WRONG_VERIFIER = refused('code_verifier is not that of the challenge');
+const SESSION_ENDED = refused('session in which the login was approved has ended');
+const REUSED = new Denial('code_reused', 'code was presented before: what it opened has ended');
+
+/** A terminal that presents a code. */
+export interface Terminal {
+  /** Address of the client, in plain form. */
+  readonly address: string;
+  /** By what its user recognises it. */
+  readonly device: string;
+  readonly source: AuditSource;
+  /** Throws when the client has left and cannot take the tokens. */
+  readonly assertPresent: () => void;
+}
+
+interface RedeemerParts {
+  readonly approvals: Approvals;
+  readonly sessions: Sessions;
+  readonly opener: SessionOpener;
+  readonly logins: RefreshLogins;
+  readonly attempts: AttemptStore;
+  /** How addresses that present codes which do not exist are slowed. */
+  readonly perAddress: ThrottleRule;
+  readonly audit: AuditLog;
+  readonly wallMs: Clock;
+}
+
+type Reading = NonNullable<Awaited<ReturnType<Approvals['read']>>>;
+
+/** Redeems codes. */
+export class Redeemer {
+  readonly #parts: RedeemerParts;
+
+  constructor(parts: RedeemerParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Redeems an authorization code. Every presentation uses it up, a wrong one included.
+   *
+   * @param code  untrusted, as the others are
+   * @returns the answer (RFC 6749 §5.1) as JSON, or a Denial `code_refused` | `code_reused` | `rate_limited`
+   * @throws DependencyFault, as a rejection: what the code opened has ended again
+   */
+  async redeemCode(code: string, redirectUri: string, verifier: string, terminal: Terminal): Promise<string | Denial> {
+    const reading = await this.#parts.approvals.read(codeKey(code));
+    if (reading === null) return this.unknown(terminal);
+    return this.redeem('authorization_code', reading, terminal, ({ binding }) => {
+      if (binding?.redirectUri !== redirectUri) return OTHER_REDIRECT_URI;
+      return verifies(verifier, binding.challenge) ? null : WRONG_VERIFIER;
+    });
+  }
+
+  /**
+   * Redeems an approval, once.
+   *
+   * @param problemOf  what is wrong with the presentation of it
+   * @returns as {@link redeemCode}
+   */
+  async redeem(
+    grant: CommandLineGrant,
+    reading: Reading,
+    terminal: Terminal,
+    problemOf: (approval: Extract<Approval, { state: 'approved' }>) => Denial | null = () => null,
+  ): Promise<string | Denial> {
+    const { approvals, sessions, wallMs } = this.#parts;
+    const { approval, key } = reading;
+    const claim = approval.state === 'approved' ? await approvals.claim(reading) : null;
+    if (approval.state !== 'approved' || claim === null) return this.#reused(grant, key, terminal);
+    const problem = wallMs() >= approval.expiresAtMs ? EXPIRED : problemOf(approval);
+    if (problem !== null) return problem;
+    const browser = await sessions.live(approval.session);
+    if (browser === null) return SESSION_ENDED;
+    terminal.assertPresent();
+    const opened = await this.#open(browser, terminal);
+    try {
+      const { document } = await this.#parts.logins.begin('native', opened, terminal.source);
+      if (document === null) throw new Error('a native app without tokens');
+      if (await approvals.redeemed(claim, opened.record.handle)) return document;
+    } catch (fault) {
+      sessions.end(opened.record.handle, null).catch(() => {});
+      throw fault;
+    }
+    await sessions.end(opened.record.handle, 'code_reuse');
+    return REUSED;
+  }
+
+  /** Counts a guess. @returns a Denial `code_refused` | `rate_limited` */
+  async unknown({ address }: Terminal): Promise<Denial> {
+    const { attempts, perAddress, wallMs } = this.#parts;
+    const waitMs = await attempts.begin(`code:${clientNetwork(address)}`, perAddress, wallMs());
+    return waitMs === 0 ? UNKNOWN : overRate(waitMs);
+  }
+
+  async #open(browser: NonNullable<Awaited<ReturnType<Sessions['live']>>>, { device, source }: Terminal) {
+    const { subject, user, remembered, expiresAtMs, handle: account, login: provider } = browser;
+    const lifetimeMs = Math.max(1, expiresAtMs - this.#parts.wallMs());
+    const login = { subject, user, method: 'commandLine', device, remembered, lifetimeMs } as const;
+    // When the provider ends the session of the browser, it ends this one, too.
+    const fromProvider = provider === null ? {} : { login: provider };
+    return this.#parts.opener.open({ ...login, ...fromProvider, account, replaces: null }, source);
+  }
+
+  async #reused(grant: CommandLineGrant, key: string, { source }: Terminal): Promise<Denial> {
+    const { approvals, sessions, audit } = this.#parts;
+    const handle = await approvals.spend(key);
+    if (handle !== null) await sessions.end(handle, 'code_reuse');
+    audit.write({ event: 'code_reuse_detected', grant, handle }, source);
+    return REUSED;
+  }
+}
+
+/** Where the store keeps an authorization code. */
+export const codeKey = (code: string): string => `code:${code}`;
+
+/** A Denial 429. */
+export const overRate = (waitMs: number): Denial =>
+  new Denial('rate_limited', 'too many codes or requests for codes from one address or user', [
+    'Retry-After',
+    String(Math.ceil(waitMs / 1_000)),
+  ]);

@@ -1,0 +1,144 @@
+/** A gateway at which the command line can log in, a browser with a session, and the terminal's side in raw bytes. */
+
+import { createHash, randomBytes } from 'node:crypto';
+import { TestClocks } from '../../support/clocks.ts';
+import { type GatewayOptions, HOST, PUBLIC_ORIGIN } from '../../support/gateway.ts';
+import { type RawResponse, rawRequest, requestHead } from '../../support/raw-client.ts';
+import { FORM, FROM_OUR_PAGE, jsonOf, LoginStage, NAVIGATION } from '../login/fixture.ts';
+
+export const REDIRECT_URI = 'http://127.0.0.1:49152/callback';
+export const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
+export const CLIENT = { client_id: 'sallyport' };
+
+/** What a terminal keeps from the beginning of a login to its end. */
+export interface Attempt {
+  readonly verifier: string;
+  readonly parameters: Readonly<Record<string, string>>;
+}
+
+export const newAttempt = (overrides: Readonly<Record<string, string>> = {}): Attempt => {
+  const verifier = randomBytes(32).toString('base64url');
+  return {
+    verifier,
+    parameters: {
+      ...CLIENT,
+      response_type: 'code',
+      redirect_uri: REDIRECT_URI,
+      code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+      code_challenge_method: 'S256',
+      state: randomBytes(16).toString('base64url'),
+      ...overrides,
+    },
+  };
+};
+
+/** The hidden fields of the form on a page. */
+export const fieldsOf = (response: RawResponse): Record<string, string> =>
+  Object.fromEntries(
+    [...response.body.toString().matchAll(/<input type="hidden" name="([^"]+)" value="([^"]*)">/g)].map(
+      ([, name = '', value = '']) => [name, value.replaceAll('&amp;', '&')],
+    ),
+  );
+
+export const locationOf = (response: RawResponse): URL => new URL(response.headers.get('location') ?? '');
+
+/** What a test about the command line needs. */
+export class CommandLineStage implements AsyncDisposable {
+  readonly login: LoginStage;
+  readonly clocks: TestClocks;
+
+  private constructor(login: LoginStage, clocks: TestClocks) {
+    this.login = login;
+    this.clocks = clocks;
+  }
+
+  static async start({
+    refresh = {},
+    config = {},
+    ...options
+  }: GatewayOptions & { refresh?: object; login?: Record<string, unknown> } = {}): Promise<CommandLineStage> {
+    const clocks = new TestClocks();
+    const section = { commandLine: { deviceGrant: true }, accessToken: { scopes: ['orders:read'] }, ...refresh };
+    const login = await LoginStage.start({ clocks, ...options, config: { refresh: section, ...config } });
+    return new CommandLineStage(login, clocks);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.login[Symbol.asyncDispose]();
+  }
+
+  /** Goes to the authorization endpoint. */
+  ask(parameters: Readonly<Record<string, string>>, ...headers: readonly string[]): Promise<RawResponse> {
+    return this.login.get(`/auth/authorize?${new URLSearchParams(parameters)}`, ...NAVIGATION, ...headers);
+  }
+
+  /** Sends a form as a page of ours does. */
+  submit(path: string, fields: Readonly<Record<string, string>>, ...headers: readonly string[]): Promise<RawResponse> {
+    return this.login.send('POST', path, [...FROM_OUR_PAGE, FORM, ...headers], new URLSearchParams(fields).toString());
+  }
+
+  /** Allows an attempt in a browser, and returns the code. */
+  async codeFor(attempt: Attempt, cookie: string): Promise<string> {
+    const page = await this.ask(attempt.parameters, cookie);
+    const answer = await this.submit('/auth/authorize', { ...fieldsOf(page), decision: 'allow' }, cookie);
+    const code = locationOf(answer).searchParams.get('code');
+    if (code === null) throw new Error(`no code in an answer with status ${answer.status}`);
+    return code;
+  }
+
+  /** Sends a form as a terminal does. */
+  terminal(
+    path: string,
+    fields: Readonly<Record<string, string>>,
+    ...headers: readonly string[]
+  ): Promise<RawResponse> {
+    const body = new URLSearchParams(fields).toString();
+    return this.login.send('POST', path, [FORM, 'User-Agent: sallyport/0.0.0 (Linux)', ...headers], body);
+  }
+
+  redeem(code: string, { verifier }: Attempt, overrides: Readonly<Record<string, string>> = {}): Promise<RawResponse> {
+    return this.terminal('/auth/token', {
+      ...CLIENT,
+      grant_type: 'authorization_code',
+      code,
+      redirect_uri: REDIRECT_URI,
+      code_verifier: verifier,
+      ...overrides,
+    });
+  }
+
+  refresh(token: unknown): Promise<RawResponse> {
+    return this.terminal('/auth/token', { ...CLIENT, grant_type: 'refresh_token', refresh_token: String(token) });
+  }
+
+  /** Begins a device login. */
+  async device(): Promise<{ deviceCode: string; userCode: string }> {
+    const answer = jsonOf(await this.terminal('/auth/device_authorization', CLIENT));
+    return { deviceCode: String(answer['device_code']), userCode: String(answer['user_code']) };
+  }
+
+  poll(deviceCode: string): Promise<RawResponse> {
+    return this.terminal('/auth/token', { ...CLIENT, grant_type: DEVICE_GRANT, device_code: deviceCode });
+  }
+
+  /** Whether a session's cookie still opens it. */
+  async isLoggedIn(cookie: string): Promise<boolean> {
+    return (await this.login.get('/auth/session', cookie)).status === 200;
+  }
+
+  /** Sends requests of a client library, which go to the public origin, to this gateway. */
+  readonly fetch = async (address: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
+    const asked = new Request(address, init);
+    const url = new URL(asked.url);
+    if (url.origin !== PUBLIC_ORIGIN) throw new Error(`a request to ${url.origin}`);
+    const body = await asked.text();
+    const headers = [...asked.headers].map(([name, value]) => `${name}: ${value}`);
+    const length = `Content-Length: ${Buffer.byteLength(body)}`;
+    const head = requestHead(asked.method, `${url.pathname}${url.search}`, [HOST, length, ...headers]);
+    const answer = await rawRequest(this.login.gateway.port, Buffer.concat([Buffer.from(head), Buffer.from(body)]));
+    return new Response(answer.body.byteLength === 0 ? null : answer.body.toString(), {
+      status: answer.status,
+      headers: [...answer.headers].filter(([name]) => name !== 'content-length'),
+    });
+  };
+}
