@@ -18,9 +18,24 @@ export const PUBLIC_ENDPOINTS = [
   ['DELETE', '{base}/sessions/:handle', 'Ends one session of the user.'],
   ['POST', '{base}/sessions/:handle', 'The same for a form.'],
   ['POST', '{base}/refresh', 'Exchanges a refresh token for an access token. With `refresh`.'],
-  ['POST', '{base}/token', 'The token endpoint (RFC 6749, RFC 8693). With `tokenEndpoint`.'],
+  ['POST', '{base}/token', 'The token endpoint (RFC 6749, RFC 8693). With `tokenEndpoint` or `refresh.commandLine`.'],
+  ['POST', '{base}/revoke', 'Ends the session of a refresh token (RFC 7009). With `refresh.commandLine`.'],
+  ['GET', '{base}/authorize', 'Asks the user whether a terminal may log in (RFC 6749). With `refresh.commandLine`.'],
+  ['POST', '{base}/authorize', 'Takes the decision.'],
+  [
+    'POST',
+    '{base}/device_authorization',
+    'Gives codes to a terminal without a browser (RFC 8628). With `refresh.commandLine.deviceGrant`.',
+  ],
+  ['GET', '{base}/device', 'Asks the user for the code of such a terminal.'],
+  ['POST', '{base}/device', 'Takes the code, and the decision.'],
   ['GET', '/.well-known/jwks.json', "The public keys of the gateway's tokens."],
   ['GET', '/.well-known/openid-configuration', 'Discovery (RFC 8414).'],
+  [
+    'GET',
+    '/.well-known/oauth-authorization-server',
+    'Discovery for the command line (RFC 8414). With `refresh.commandLine`.',
+  ],
 ] as const;
 
 const GUARDS = { none: 'nothing', host: 'a host name of the listener', token: 'the admin token' } as const;

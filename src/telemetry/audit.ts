@@ -73,8 +73,16 @@ type Event =
       readonly note: string;
     }
   | {
-      /** A user let the command line in, or refused to, in a browser. */
-      readonly event: 'command_line_approved' | 'command_line_denied';
+      /** A user let the command line in, in a browser. */
+      readonly event: 'command_line_approved';
+      readonly subject: string;
+      /** The session of the browser. */
+      readonly handle: SessionHandle;
+      /** `authorization_code`, `device_code`. */
+      readonly grant: string;
+    }
+  | {
+      readonly event: 'command_line_denied';
       readonly subject: string;
       /** The session of the browser. */
       readonly handle: SessionHandle;

@@ -127,8 +127,8 @@ export class CommandLineStage implements AsyncDisposable {
   }
 
   /** Sends requests of a client library, which go to the public origin, to this gateway. */
-  readonly fetch = async (address: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
-    const asked = new Request(address, init);
+  readonly fetch = async (address: string | URL | Request, init: object = {}): Promise<Response> => {
+    const asked = new Request(address, init as RequestInit);
     const url = new URL(asked.url);
     if (url.origin !== PUBLIC_ORIGIN) throw new Error(`a request to ${url.origin}`);
     const body = await asked.text();
