@@ -27,7 +27,8 @@ describe('a login by way of the browser', () => {
     const page = await stage.ask(attempt.parameters, cookie);
     expect(page.status).toBe(200);
     const text = page.body.toString();
-    for (const said of ['sallyport login', 'alice', 'shop.example.com', 'orders:read']) expect(text).toContain(said);
+    for (const said of ['<strong>sallyport</strong>', 'alice', 'shop.example.com', 'orders:read'])
+      expect(text).toContain(said);
 
     const code = await stage.codeFor(attempt, cookie);
     const answer = await stage.redeem(code, attempt);
