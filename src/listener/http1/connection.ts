@@ -47,6 +47,11 @@ export class Connection {
     return this.#server.isDraining;
   }
 
+  /** Lets go of a reply that is over, unless the next one has begun. */
+  forget(reply: Http1Reply): void {
+    if (this.reply === reply) this.reply = null;
+  }
+
   /** The reply that is being written on it; `null` when there is none. Node takes the socket from one that is complete. */
   get replyUnderWay(): Http1Reply | null {
     return this.reply !== null && this.reply.socket !== null ? this.reply : null;

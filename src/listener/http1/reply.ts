@@ -19,12 +19,20 @@ import { endAndLinger } from './linger.ts';
 /** A request body up to this length is read and thrown away so that the connection can go on; a longer one closes it. */
 const MAX_DISCARDED_BYTES = 256 * 1024;
 
+/** The connection under a reply, as far as the reply needs it. */
+interface Carrier {
+  readonly isDraining: boolean;
+  isTunnel: boolean;
+  /** The reply is over: an idle connection keeps neither it nor its request in memory. */
+  forget(reply: Http1Reply): void;
+}
+
 /** A response that knows its exchange and its connection. */
 export class Http1Reply extends ServerResponse<IncomingMessage> implements Reply {
   /** `null` before it begins and after it is over. */
   exchange: Exchange | null = null;
   /** The connection that carries it; `null` until the exchange begins. */
-  carrier: { readonly isDraining: boolean; isTunnel: boolean } | null = null;
+  carrier: Carrier | null = null;
   /** What came after the head of an upgrade request; `null` for a plain request. */
   early: EarlyBytes | null = null;
   #isDiscarding = false;
@@ -117,6 +125,7 @@ export class Http1Reply extends ServerResponse<IncomingMessage> implements Reply
   upgrade(headers: readonly string[]): Duplex {
     const socket = this.socket as Socket;
     if (this.carrier !== null) this.carrier.isTunnel = true;
+    this.carrier?.forget(this);
     this.detachSocket(socket);
     socket.setTimeout(0);
     socket.setKeepAlive(true, 30_000);
@@ -131,6 +140,7 @@ export class Http1Reply extends ServerResponse<IncomingMessage> implements Reply
 /** The answer is complete, or the client left before it was. */
 export function onReplyClose(this: Http1Reply): void {
   const { exchange } = this;
+  this.carrier?.forget(this);
   if (exchange === null) return;
   this.exchange = null;
   if (!this.writableFinished) exchange.clientLeft();
@@ -145,6 +155,7 @@ function leaveSocket(this: Http1Reply): void {
   // Not that of the request: an upgrade with a body comes with a stream in front of its socket.
   const socket = this.socket as Socket;
   this.exchange = null;
+  this.carrier?.forget(this);
   this.detachSocket(socket);
   this.early?.take();
   socket.resume();

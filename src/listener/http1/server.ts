@@ -175,9 +175,7 @@ export class Http1Server implements ListenerServer {
     this.#accepted += 1;
     this.#open += 1;
     const refusal = this.#open > this.#settings.limits.maxConnections ? 'limit' : this.#countForClient(socket);
-    socket.once('close', () => {
-      this.#open -= 1;
-    });
+    socket.on('close', this.#onClosed);
     if (refusal === null) return;
     this.#listener.connectionRefused(refusal);
     socket.destroy();
@@ -191,7 +189,7 @@ export class Http1Server implements ListenerServer {
     const place = this.#clients.ofClient(address);
     if (!place.hasRoom(max)) return 'client';
     place.enter();
-    socket.once('close', () => place.leave());
+    socket.on('close', place.onLeft);
     return null;
   }
 
@@ -211,6 +209,9 @@ export class Http1Server implements ListenerServer {
   }
 
   /** One function for all connections, of which there may be many. */
+  readonly #onClosed = (): void => {
+    this.#open -= 1;
+  };
   readonly #onConnectionClosed = forgetIn(this.#connections);
 
   /**
