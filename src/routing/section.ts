@@ -30,7 +30,14 @@ const hostPattern = () =>
     .refine((host) => host === '*' || !(canonicalHost(host.replace(/^\*/, 'a')) instanceof Denial), {
       error: 'would match no request: no Host header with it is accepted',
     })
+    // Only an address can have more than one form here.
+    .transform((host) => (host.startsWith('[') ? nameOf(host) : host))
     .meta({ kind: 'host pattern' });
+
+function nameOf(host: string): string {
+  const canonical = canonicalHost(host);
+  return canonical instanceof Denial ? host : canonical.name;
+}
 
 /** @param secrecy  request headers may carry a credential for the upstream; response headers go to everybody */
 const headerRules = (secrecy: { readonly secret?: true }) =>

@@ -1,6 +1,6 @@
 /**
- * The canonical host: lower case, without port and without the trailing dot of a fully qualified name, so that each name
- * has one policy. A host that could be mistaken for another one is refused.
+ * The canonical host: lower case, without port and without the trailing dot of a fully qualified name, an IPv6 address in
+ * its shortest form (RFC 5952), so that each name and each address has one policy. A host that could be mistaken for another one is refused.
  */
 
 import { isIPv6 } from 'node:net';
@@ -47,10 +47,15 @@ function readHost(value: string): CanonicalHost | Denial {
   const groups = HOST_PATTERN.exec(value)?.groups;
   if (groups === undefined) return HOST_MALFORMED;
   const { host = '', port } = groups;
-  const name = host.toLowerCase().replace(/\.$/, '');
-  const isValid = name.startsWith('[') ? isIPv6(name.slice(1, -1)) : isRegisteredName(name);
+  const name = host.startsWith('[') ? canonicalIPv6(host) : host.toLowerCase().replace(/\.$/, '');
+  const isValid = name !== null && (name.startsWith('[') || isRegisteredName(name));
   if (!isValid || Number(port ?? 0) > 65_535) return HOST_MALFORMED;
   return Object.freeze({ name, authority: port === undefined ? name : `${name}:${port}` });
+}
+
+/** An IPv6 address in brackets as the URL parser writes it, which is also how browsers send it; `null` for anything else. */
+function canonicalIPv6(host: string): string | null {
+  return isIPv6(host.slice(1, -1)) ? new URL(`http://${host}/`).hostname : null;
 }
 
 function isRegisteredName(name: string): boolean {

@@ -4,6 +4,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Denial } from '../../src/errors.ts';
 import { OwnedHeaders } from '../../src/sanitize/owned-headers.ts';
 import { type PeerInfo, Sanitizer } from '../../src/sanitize/sanitize.ts';
+import { startGateway } from '../support/gateway.ts';
+import { rawRequest, requestHead } from '../support/raw-client.ts';
+import { RecordingUpstream } from '../support/recording-upstream.ts';
 import { BOB, type Expectation, type Row, Stage } from './harness.ts';
 
 const NOT_SERVED: Expectation = { status: 421, reason: 'host_not_served', connection: 'in-sync' };
@@ -152,6 +155,23 @@ describe('hosts', () => {
   afterAll(() => stage[Symbol.asyncDispose]());
 
   test.for(ROWS)('$id: $what', (row) => stage.play(row));
+});
+
+test.for([
+  ['[0:0:0:0:0:0:0:1]', '[::1]'],
+  ['[::1]', '[0:0:0:0:0:0:0:1]:8080'],
+])('HST-12: a route for %s gets requests for %s: one address, one policy', async ([written, sent]) => {
+  await using upstream = await RecordingUpstream.start();
+  await using gateway = await startGateway({
+    upstream: upstream.origin,
+    routes: [
+      { id: 'local', match: { host: written, path: '/' }, credential: 'session', allow: { roles: ['admin'] } },
+      { id: 'any', match: { host: '*', path: '/' }, credential: 'none' },
+    ],
+    config: { publicOrigin: ['https://shop.example.com', 'http://[::1]'] },
+  });
+  expect((await rawRequest(gateway.port, requestHead('GET', '/', [`Host: ${sent}`]))).status).toBe(401);
+  expect(upstream.requests).toEqual([]);
 });
 
 describe('hosts on TLS connections', () => {

@@ -60,11 +60,21 @@ describe('canonicalHost', () => {
     expect(count).toBeGreaterThan(200);
   });
 
+  test('RFC 5952 §4: an IPv6 address has one form', () => {
+    for (const [form, canonical] of [
+      ['[0:0:0:0:0:0:0:1]', '[::1]'],
+      ['[2001:0DB8::0:0001]', '[2001:db8::1]'],
+      ['[::ffff:192.0.2.1]', '[::ffff:c000:201]'],
+    ] as const) {
+      expect(canonicalHost(`${form}:8080`)).toEqual({ name: canonical, authority: `${canonical}:8080` });
+    }
+  });
+
   test('an IPv6 address in brackets is a host, anything else in brackets is not', () => {
     fc.assert(
       fc.property(fc.ipV6(), port(), (address, number) => {
         fc.pre(!address.includes('%'));
-        const written = `[${address.toLowerCase()}]`;
+        const written = new URL(`http://[${address}]/`).hostname;
         expect(canonicalHost(withPort(`[${address}]`, number))).toMatchObject({ name: written });
       }),
     );
