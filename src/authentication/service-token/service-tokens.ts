@@ -187,7 +187,7 @@ export class ServiceTokens {
   /** Asks of what was verified whether it was revoked, and counts what is accepted. */
   #judge({ issuer }: KnownIssuer, outcome: Outcome, from: AcceptedFrom): Outcome {
     if (typeof outcome === 'string') return outcome;
-    if (this.#parts.revoked.isRevoked(outcome.claims)) return 'revoked';
+    if (this.#parts.revoked.isRevoked(outcome.credential.claims ?? {})) return 'revoked';
     this.#parts.events.onAccepted(issuer.name, from);
     return outcome;
   }
@@ -232,7 +232,7 @@ function principalOf(claims: DecodedToken['payload'], token: CompactToken, issue
       presentedIssuer,
       sid,
       compact: token,
-      claims,
+      claims: trustDomain === null ? claims : { ...claims, iss: tokenIssuer },
     },
     tokens: new Map(),
   };

@@ -43,6 +43,8 @@ interface SubjectTokenParts {
 
 interface Verified {
   readonly claims: Readonly<Record<string, unknown>>;
+  /** The claims by which it may be revoked. */
+  readonly identity: Readonly<Record<string, unknown>>;
   readonly tokenIssuer: string;
   readonly presentedIssuer: PresentedIssuer | null;
   /** Whether its `sid` names a session of our store. */
@@ -84,12 +86,12 @@ export class SubjectTokens {
   async verify(token: string, audiences: ReadonlySet<string>): Promise<SubjectToken | Denial> {
     const verified = await this.#verified(token);
     if (verified instanceof Denial) return verified;
-    const { claims, sharesSessions, tokenIssuer } = verified;
+    const { claims, identity, sharesSessions, tokenIssuer } = verified;
     if (!isFor(claims['aud'], audiences)) return NOT_FOR_CLIENT;
     const session = sharesSessions ? await this.#session(claims) : null;
     if (session instanceof Denial) return session;
     // Checked after the awaits: news may have arrived in the meantime.
-    if (this.#parts.revoked.isRevoked(claims)) return REVOKED;
+    if (this.#parts.revoked.isRevoked(identity)) return REVOKED;
     const endsAtMs = Math.min(expiryMs(claims['exp'] as number), session?.expiresAtMs ?? Number.POSITIVE_INFINITY);
     if (endsAtMs - this.#parts.wallMs() < SHORTEST_LIFE_MS) return NEARLY_OVER;
     return {
@@ -109,7 +111,8 @@ export class SubjectTokens {
     if (typeof own === 'object') {
       const ours = ownProfile.issuer;
       const presentedIssuer = presentedIssuerOf(own.claims, ours, ours);
-      return { claims: own.claims, tokenIssuer: ours, presentedIssuer, sharesSessions: true };
+      const { claims } = own;
+      return { claims, identity: claims, tokenIssuer: ours, presentedIssuer, sharesSessions: true };
     }
     // Another gateway can have our `iss` and keys of its own.
     if (this.#issuers.size === 0) return NOT_OURS;
@@ -118,6 +121,7 @@ export class SubjectTokens {
     const { claims, issuer, credential } = service;
     return {
       claims,
+      identity: credential.claims ?? claims,
       tokenIssuer: service.tokenIssuer,
       presentedIssuer: credential.presentedIssuer,
       sharesSessions: this.#issuers.get(issuer) ?? service.tokenIssuer === ownProfile.issuer,

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { LocalControl } from '../../../src/gateway/control.ts';
 import { ecKeyPair, es256, forge, ps256, publicJwk, rs256, rsaKeyPair } from '../../support/forger.ts';
 import { PUBLIC_ORIGIN } from '../../support/gateway.ts';
 import { answering, KeyServer } from '../../support/key-server.ts';
@@ -96,6 +97,27 @@ describe('refused:', () => {
     expect(await stage.refused(problem)).toBe(1);
   });
 });
+
+test.each(['https://spire.example', undefined])(
+  'S2: its subject is revoked as that of the trust domain, whatever its unverified iss says: %s',
+  async (iss) => {
+    await using stage = await start();
+    const token = svid({ iss });
+    expect(await stage.status(token)).toBe(200);
+    const control = new LocalControl(stage.gateway.gateway, stage.gateway.metrics);
+    const revoke = (issuer: string) =>
+      control.revokeTokens(
+        { kind: 'subject', subject: ID, issuer, lifetimeMs: null },
+        { requestId: null, client: null },
+      );
+    clocks.advance(2_000);
+    await revoke('spiffe://other.example');
+    expect(await stage.status(token)).toBe(200);
+    await revoke('spiffe://prod.example');
+    expect(await stage.status(token)).toBe(401);
+    expect(await stage.refused('revoked')).toBe(1);
+  },
+);
 
 test('a bundle can be fetched', async () => {
   await using server = await KeyServer.start(answering(BUNDLE));
