@@ -58,7 +58,7 @@ export class AccessTokens {
    * @throws DependencyFault `signing_key_unavailable`, as a rejection
    */
   async issue(user: UserPrincipal, scopes: ReadonlySet<string>): Promise<TokenDocument> {
-    const { lifetime, claims, clientId } = this.#settings;
+    const { lifetime: lifetimeMs, claims, clientId } = this.#settings;
     const { compact, lifetimeSec } = await this.#issuer.issue({
       subject: user.subject,
       presentedIssuer: null,
@@ -66,7 +66,7 @@ export class AccessTokens {
       scopes,
       actor: null,
       sid: user.session.handle,
-      lifetimeMs: lifetime,
+      lifetimeMs,
       notAfterMs: user.session.expiresAtMs,
       claims: { ...mappedClaims(user, claims), client_id: clientId },
       typ: 'at+jwt',
