@@ -40,6 +40,9 @@ what matched nothing; \`reason\` is one of [reasons.md](reasons.md). Every serie
 are not to be expected on a route, such as \`login_failed\`. Those of a route or an upstream that is gone from the
 configuration are removed a quarter of an hour later. With several workers the values are sums.
 
+Prometheus can scrape it under any host name. A browser has to use an IP address, \`localhost\` or a name in
+\`listeners.admin.allowedHosts\`, and gets 421 otherwise: its page could have rebound a name of its own (DNS rebinding).
+
 A route has ${await seriesOf(metrics, 'route')} series, with \`metrics.labels: []\` ${await seriesOf(lean, 'route')}; an upstream has ${await seriesOf(metrics, 'upstream')} and four gauges more. Where these are
 too many, Prometheus 3 can make one native histogram of the series of each (\`convert_classic_histograms_to_nhcb: true\`).
 

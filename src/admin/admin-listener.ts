@@ -92,8 +92,7 @@ export class AdminListener {
     }
     const guard = rows[0]?.guard ?? 'none';
     const refusal = guard === 'none' ? null : this.#refusal(request, guard, id);
-    if (refusal === 'host_not_served') sendProblem(response, refusal, id, [], OTHER_NAME);
-    else if (refusal !== null) sendProblem(response, refusal, id);
+    if (refusal !== null) sendProblem(response, refusal, id);
     else if (isOtherQuery) sendProblem(response, 'query_malformed', id);
     else if (row === undefined) sendProblem(response, 'method_not_allowed', id, ['Allow', allowedMethods(rows)]);
     else {
@@ -186,8 +185,12 @@ function createAdminServer(
 
 const CHALLENGE = challenge('Bearer', { realm: 'sallyport admin' });
 
-const OTHER_NAME =
-  'Ask under an IP address or localhost, or add this host name to listeners.admin.allowedHosts: a web page could have rebound it.';
+/** Where the usual words would give advice for the public listener. */
+const DETAILS: Readonly<Partial<Record<Reason, string>>> = {
+  host_not_served:
+    'Ask under an IP address or localhost, or add this host name to listeners.admin.allowedHosts: a web page could have rebound it.',
+  origin_forbidden: 'The admin API takes no requests from web pages. A program leaves the Origin header out.',
+};
 
 const NOT_JSON = new Denial('media_type_unsupported', 'not JSON');
 
@@ -227,16 +230,12 @@ const headersOf = (type: string) => [
   'nosniff',
 ];
 
-function sendProblem(
-  response: ServerResponse,
-  reason: Reason,
-  id: string,
-  headers: readonly string[] = [],
-  detail = REASONS[reason].detail,
-): void {
+function sendProblem(response: ServerResponse, reason: Reason, id: string, headers: readonly string[] = []): void {
+  const { status, detail, retryAfterSec } = REASONS[reason];
   const challenge = reason === 'client_unauthorized' ? ['WWW-Authenticate', CHALLENGE] : [];
-  const { status } = REASONS[reason];
-  respond(response, status, PROBLEM_MEDIA_TYPE, problemDocument(reason, id, detail), [...headers, ...challenge]);
+  const retry = retryAfterSec === undefined ? [] : ['Retry-After', String(retryAfterSec)];
+  const body = problemDocument(reason, id, DETAILS[reason] ?? detail);
+  respond(response, status, PROBLEM_MEDIA_TYPE, body, [...headers, ...challenge, ...retry]);
 }
 
 function respond(response: ServerResponse, status: number, type: string, body: string, headers: readonly string[]) {

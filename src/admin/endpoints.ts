@@ -25,8 +25,8 @@ export interface AdminEndpoint {
   /** Whether it expects a body of JSON. */
   readonly takesBody?: true;
   /**
-   * `token`: only for callers with the admin token, and for no web page. `host`: for everybody but a page that has rebound
-   * its name. `none`: probes, which are asked under any name, and what is public.
+   * `token`: only for callers with the admin token, and for no web page. `host`: for everybody but a page that may have
+   * rebound its name. `none`: probes, which are asked under any name, and what is public.
    */
   readonly guard: 'none' | 'host' | 'token';
   readonly answer: (request: AdminRequest, parts: AdminParts) => Promise<AdminAnswer | Denial> | AdminAnswer | Denial;

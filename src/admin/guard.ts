@@ -1,6 +1,6 @@
 /** Guards the admin listener: its operations need the token, and web pages reach neither them nor the metrics. */
 
-import type { IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import type { DenialReason } from '../errors.ts';
 import type { AdminListenerConfig } from './section.ts';
@@ -23,22 +23,40 @@ export class AdminGuard {
    * Checks a request to an endpoint that is guarded.
    *
    * A web page on an operator's machine can reach this listener, by DNS rebinding even under the page's own name. So a
-   * Host that is not allowed is refused, and an `Origin` where the token is needed (CSRF-15). An IP address is allowed:
-   * Prometheus scrapes by it, and no page has rebound a name when there is none.
+   * Host that is not allowed is refused: to everybody where the token is needed, and to browsers where it is not, because
+   * Prometheus scrapes by the name of a service. An IP address is allowed: no page has rebound a name when there is none.
+   * Where the token is needed, an `Origin` is refused, too (CSRF-15).
    *
    * @returns why it is refused, or `null`
    */
   refusal({ headers }: IncomingMessage, guard: 'host' | 'token'): DenialReason | null {
-    if (!this.#isAllowedHost(headers.host)) return 'host_not_served';
+    const host = HOST_PATTERN.exec(headers.host?.toLowerCase() ?? '')?.[1];
+    if (host === undefined) return 'host_not_served';
+    if (!this.#isAllowed(host) && (guard === 'token' || isFromBrowser(headers))) return 'host_not_served';
     if (guard === 'host') return null;
     if (headers.origin !== undefined) return 'origin_forbidden';
     if (this.#token === null) return 'admin_disabled';
     return this.#token.isPresentedBy(headers.authorization) ? null : 'client_unauthorized';
   }
 
-  #isAllowedHost(header: string | undefined): boolean {
-    const host = HOST_PATTERN.exec(header?.toLowerCase() ?? '')?.[1];
-    if (host === undefined) return false;
+  #isAllowed(host: string): boolean {
     return isIP(host.replace(/^\[|\]$/g, '')) !== 0 || this.#allowedHosts.has(host);
   }
+}
+
+/** Sent by browsers and not by what scrapes metrics; a page can change some of them, and leave out a few. */
+const OF_BROWSERS = ['origin', 'referer', 'cookie', 'accept-language', 'upgrade-insecure-requests', 'dnt'];
+
+/**
+ * Whether a request may come from a web page. Every browser offers `deflate`, and no page can change its Accept-Encoding
+ * (Fetch §4.6, forbidden request-header); the other signs stand in for a proxy that changed it. Sec-Fetch-* and Sec-CH-*
+ * are missing on plain http names, which are the ones that can be rebound. Prometheus and its relatives offer gzip only.
+ */
+function isFromBrowser(headers: IncomingHttpHeaders): boolean {
+  return (
+    /\bdeflate\b/i.test(String(headers['accept-encoding'] ?? '')) ||
+    /\bmozilla\//i.test(headers['user-agent'] ?? '') ||
+    OF_BROWSERS.some((name) => headers[name] !== undefined) ||
+    Object.keys(headers).some((name) => name.startsWith('sec-'))
+  );
 }

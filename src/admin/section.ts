@@ -17,7 +17,7 @@ export const adminListener = (context: SchemaContext) =>
       .prefault([])
       .meta({
         description:
-          'Host names, besides localhost and IP addresses, under which /metrics, /-/ and /api/ are called: a page that has rebound its own name to this address is refused. Probes are answered under any name.',
+          'Host names, besides localhost and IP addresses, under which /-/ and /api/ are called, and /metrics by a browser: a page that has rebound its own name to this address is refused. Probes, and /metrics for programs such as Prometheus, are answered under any name.',
         restart: true,
       }),
     readyRequires: z

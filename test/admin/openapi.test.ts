@@ -86,10 +86,10 @@ const CHANGES: Readonly<Record<string, (operation: Operation) => Change>> = {
   404: () => ({ query: '?other=1' }),
   413: () => ({ body: ' '.repeat(33 * 1024) }),
   415: () => ({ type: 'text/plain' }),
-  421: () => ({ headers: ['Host: evil.test', BEARER] }),
+  421: () => ({ headers: ['Host: evil.test', 'Accept-Encoding: gzip, deflate', BEARER] }),
 };
 
-/** Brought about by tests of their own; `/startupz` answers 503 for the moments before the public listener is there. */
+/** Brought about by tests of their own; `/startupz` answers 503 before the public listener is there (`startup.test.ts`). */
 const BY_OTHER_MEANS = ['200', '422', '503', 'default'];
 
 test('A6: the document has every method and path of the endpoint table, with its guard, and no other', () => {

@@ -46,6 +46,8 @@ describe('R5: while Redis is away', () => {
     proxy.block();
     expect(await noticed(instance)).toMatchObject({ isReady: true, store: { ok: false, required: false } });
     expect((await rawRequest(instance.port, requestHead('GET', '/', [HOST]))).status).toBe(200);
+    const sessions = await instance.admin('/api/sessions?subject=alice');
+    expect([sessions.status, sessions.headers.get('retry-after')]).toEqual([503, '2']);
   });
 
   test('with readyRequires: [store] it is not ready until Redis answers again', async () => {

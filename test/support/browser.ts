@@ -23,10 +23,11 @@ export class TestBrowser implements AsyncDisposable {
     this.#browser = browser;
   }
 
-  static async launch(): Promise<TestBrowser> {
+  /** @param args  more arguments of the command line */
+  static async launch(args: readonly string[] = []): Promise<TestBrowser> {
     const executablePath = findProgram(CHROMIUM_PATHS);
     if (executablePath === null) throw new Error('Chromium is not installed; run: node test/support/prerequisites.ts');
-    return new TestBrowser(await chromium.launch({ executablePath, headless: true, args: QUIET }));
+    return new TestBrowser(await chromium.launch({ executablePath, headless: true, args: [...QUIET, ...args] }));
   }
 
   /** A browser profile of its own: cookies are not shared with any other. */
