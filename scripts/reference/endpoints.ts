@@ -38,7 +38,11 @@ export const PUBLIC_ENDPOINTS = [
   ],
 ] as const;
 
-const GUARDS = { none: 'nothing', host: 'a host name of the listener; programs: any', token: 'the admin token' } as const;
+const GUARDS = {
+  none: 'nothing',
+  host: 'a host name of the listener; programs: any',
+  token: 'the admin token',
+} as const;
 
 /** Writes the page. */
 export function endpointsPage(): string {
