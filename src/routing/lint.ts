@@ -19,7 +19,7 @@ export const codes = defineCodes({
   'routes/duplicate-id': error('Two routes with the same id.'),
   'routes/unknown-upstream': error('A route names an upstream that is not in `upstreams`.'),
   'routes/reserved-path': error(
-    "A route below `basePath` or on one of the gateway's own well-known documents: it would never get a request.",
+    "A route below `basePath`, where it would never get a request, or on one of the gateway's own well-known documents, which the gateway answers.",
   ),
   'routes/session-host': error(
     'A route that takes a session on a host without a public origin: browsers cannot log in there, and the CSRF check has no origin to compare with.',
@@ -174,12 +174,18 @@ function lintReservedPaths({ context, route, path }: RouteRule): void {
     for (const [index, text] of (route.match[key] ?? []).entries()) {
       const isBelow = basePath !== undefined && `${text}/`.startsWith(`${basePath}/`);
       if (!isBelow && !WELL_KNOWN.includes(text)) continue;
-      const owner = isBelow ? `basePath ${basePath}` : 'a document of the gateway';
+      const name = `route ${JSON.stringify(route.id)}`;
+      const problem = isBelow
+        ? `${name} is on basePath ${basePath}, so it gets no request`
+        : key === 'exactPath'
+          ? `${name} is on a document of the gateway, so it gets no request`
+          : `${name} is on a document of the gateway, so it gets requests for paths below it only`;
+      const below = key === 'exactPath' ? '' : `, or write ${text}/* for those below it`;
       context.source.report(
         codes['routes/reserved-path'],
         entryPath(context, [...path, 'match', key], index),
-        `route ${JSON.stringify(route.id)} is on ${owner}, so it gets no request`,
-        isBelow ? 'choose another path, or another basePath' : 'choose another path',
+        problem,
+        isBelow ? 'choose another path, or another basePath' : `choose another path${below}`,
       );
     }
   }
