@@ -353,14 +353,6 @@ const DENIALS = {
     retryAfterSec: 1,
     alert: true,
   },
-  shutting_down: {
-    status: 503,
-    title: 'Shutting down',
-    detail: 'This server is being replaced. Try again.',
-    logLevel: 'info',
-    close: true,
-    retryAfterSec: 1,
-  },
 } as const satisfies Record<string, ReasonRow>;
 
 const FAULTS = {

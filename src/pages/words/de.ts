@@ -187,10 +187,6 @@ export const de: Words = {
       title: 'Ausgelastet',
       detail: 'Es gibt mehr Anfragen, als gerade beantwortet werden können. Versuchen Sie es in Kürze noch einmal.',
     },
-    shutting_down: {
-      title: 'Server wird ersetzt',
-      detail: 'Dieser Server wird gerade ersetzt. Versuchen Sie es noch einmal.',
-    },
     store_unavailable: {
       title: UNAVAILABLE,
       detail:
