@@ -4,11 +4,11 @@
  * each file once.
  */
 
-import { readFile } from 'node:fs/promises';
 import { ConfigFault } from '../errors.ts';
 import type { Clocks } from '../lib/clock.ts';
 import { NOT_A_CERTIFICATE, pairProblem, readCertificates } from '../lib/pem.ts';
 import { type Code, formatPath, type KeyPath } from './problem.ts';
+import { readNamedFile, remembering } from './remembered-files.ts';
 
 /** Reads files and collects the mistakes in them. */
 export class FileReader {
@@ -40,7 +40,7 @@ export class FileReader {
   ): Promise<T | S> {
     if (path === undefined || this.#isSkipped(key)) return standIn;
     try {
-      return await read(path);
+      return await remembering(() => read(path));
     } catch (thrown) {
       this.mistakes.push(faultAt(key, thrown));
       return standIn;
@@ -101,7 +101,7 @@ export async function readPair(
 /** Decodes any bytes; the caller reports text that is not PEM. */
 async function readPem(path: string): Promise<string> {
   try {
-    return await readFile(path, 'latin1');
+    return (await readNamedFile(path)).toString('latin1');
   } catch (cause) {
     throw new ConfigFault(`${path} cannot be read`, { cause });
   }

@@ -5,8 +5,8 @@
  * its contents; the caller adds the key.
  */
 
-import { readFile } from 'node:fs/promises';
 import { ConfigFault } from '../errors.ts';
+import { readNamedFile } from './remembered-files.ts';
 
 /** Shortest secret that a peer presents (a client secret, the admin token): 32 characters of base64 are 192 bits. */
 export const MIN_SECRET_LENGTH = 32;
@@ -80,7 +80,7 @@ export async function readJson(path: string): Promise<unknown> {
 
 async function readBytes(path: string): Promise<Buffer> {
   try {
-    return await readFile(path);
+    return await readNamedFile(path);
   } catch (cause) {
     const code = cause instanceof Error && 'code' in cause ? ` (${cause.code})` : '';
     throw new ConfigFault(`${path} cannot be read${code}`, { cause });

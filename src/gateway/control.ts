@@ -26,11 +26,13 @@ export class LocalControl implements GatewayControl {
   readonly #gateway: Gateway;
   readonly #metrics: MetricRegistry;
   /** From then on, what all replicas share counts for readiness only where the configuration says so. */
-  #wasReady = false;
+  #wasReady: boolean;
 
-  constructor(gateway: Gateway, metrics: MetricRegistry) {
+  /** @param wasReady  the replica was ready before this process was a part of it */
+  constructor(gateway: Gateway, metrics: MetricRegistry, wasReady = false) {
     this.#gateway = gateway;
     this.#metrics = metrics;
+    this.#wasReady = wasReady;
   }
 
   async health(withUpstreams: boolean): Promise<Health> {

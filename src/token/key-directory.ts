@@ -3,9 +3,10 @@
  * share. Rotation is adding a file whose `activatesAt` lies ahead; forgetting a spent key is removing its file.
  */
 
-import { link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { readNamedDirectory, readNamedFile } from '../config/remembered-files.ts';
 import { ConfigFault } from '../errors.ts';
 import { randomHex } from '../lib/random-hex.ts';
 import { fromTimestamp, toTimestamp } from '../lib/timestamp.ts';
@@ -40,11 +41,12 @@ export async function readKeyDirectory(directory: string, algorithm: SigningAlgo
 }
 
 const keyFiles = async (directory: string): Promise<string[]> =>
-  (await readdir(directory)).filter((name) => KEY_FILE.test(name)).toSorted();
+  (await readNamedDirectory(directory)).filter((name) => KEY_FILE.test(name)).toSorted();
 
 async function readKeyFile(path: string, algorithm: SigningAlgorithm): Promise<DatedKey> {
   try {
-    const { createdAt, activatesAt, privateJwk } = keyFileSchema.parse(JSON.parse(await readFile(path, 'utf8')));
+    const text = (await readNamedFile(path)).toString();
+    const { createdAt, activatesAt, privateJwk } = keyFileSchema.parse(JSON.parse(text));
     const signing = await importPrivateJwk(privateJwk, algorithm);
     return { signing, createdAtMs: fromTimestamp(createdAt), activatesAtMs: fromTimestamp(activatesAt) };
   } catch (cause) {

@@ -5,6 +5,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FileReader } from '../config/named-files.ts';
+import { remembering } from '../config/remembered-files.ts';
 import { readHs256Secret } from '../config/secret-file.ts';
 import { ConfigFault } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -135,7 +136,7 @@ class KeyDirectory implements SigningKeys {
   }
 
   async #load(): Promise<void> {
-    this.keyring.replace(await readKeyDirectory(this.#directory, this.#algorithm));
+    this.keyring.replace(await remembering(() => readKeyDirectory(this.#directory, this.#algorithm)));
   }
 
   #changeDue(): boolean {

@@ -12,6 +12,7 @@ import { GatewayProcess } from '../support/process.ts';
 import { RawConnection, rawRequest, requestHead } from '../support/raw-client.ts';
 import { RecordingUpstream } from '../support/recording-upstream.ts';
 import { RedisServer } from '../support/redis.ts';
+import { RedisProxy } from '../support/redis-proxy.ts';
 import { until } from '../support/until.ts';
 
 const BACKEND_SECRET = 'a-secret-of-a-trusted-backend-0123456789';
@@ -182,6 +183,49 @@ describe('two workers', () => {
     expect(second.requests).toHaveLength(8);
     expect(first.requests).toHaveLength(0);
     expect(gateway.records.filter(({ msg }) => String(msg).startsWith('worker exited'))).toHaveLength(2);
+  });
+
+  test('R15: one that is killed is replaced although files of the configuration have become unusable', async () => {
+    await using upstream = await RecordingUpstream.start();
+    await using gateway = await GatewayProcess.start(options(upstream.origin));
+    gateway.file.text('token.secret', 'short');
+    gateway.file.text('backend.secret', '');
+    const allReady = async () => {
+      await until(async () => (await metric(gateway, 'sallyport_workers_ready')) === 2, 'both are ready');
+      expect(await gateway.status('/readyz')).toBe(200);
+    };
+    const replace = async (victims: readonly number[]) => {
+      for (const victim of victims) process.kill(victim, 'SIGKILL');
+      await until(async () => {
+        const pids = await workerPids(gateway);
+        return pids.length === 2 && !victims.some((victim) => pids.includes(victim));
+      }, 'others are started');
+      await allReady();
+    };
+    // By what the other one has read, and by what their primary has.
+    await replace((await workerPids(gateway)).slice(0, 1));
+    await replace(await workerPids(gateway));
+    const cookie = await login(gateway, 'bob');
+    expect(await statuses(gateway, 8, get('/', [cookie]))).toEqual(Array(8).fill(200));
+    const text = 'files of the configuration cannot be used; starting with what was read before';
+    // One that is killed may take its last lines with it.
+    await until(() => gateway.records.filter(({ msg }) => msg === text).length >= 2, 'both have logged it');
+  });
+
+  test('R5: one that is killed while Redis is away is replaced, and the replica stays ready', async () => {
+    await using upstream = await RecordingUpstream.start();
+    await using proxy = await RedisProxy.start(redis.port);
+    const store = { redis: { url: proxy.url, connectTimeout: '200ms', commandTimeout: '200ms' } };
+    await using gateway = await GatewayProcess.start(options(upstream.origin, { store }));
+    expect(await gateway.status('/readyz')).toBe(200);
+    proxy.block();
+    const [victim = 0] = await workerPids(gateway);
+    process.kill(victim, 'SIGKILL');
+    await until(async () => (await metric(gateway, 'sallyport_workers_restarts_total')) === 1, 'it is started again');
+    await until(async () => (await metric(gateway, 'sallyport_workers_ready')) === 2, 'both are ready');
+    await until(async () => (await metric(gateway, 'sallyport_store_up')) === 0, 'the outage is noticed');
+    expect(await gateway.status('/readyz')).toBe(200);
+    expect(await statuses(gateway, 8, get('/open'))).toEqual(Array(8).fill(200));
   });
 
   test('one that dies while it is asked is left out of the answer, which does not wait for it', async () => {

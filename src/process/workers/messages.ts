@@ -4,10 +4,19 @@
  */
 
 import type { GatewayControl } from '../../admin/control.ts';
+import type { FileContents } from '../../config/remembered-files.ts';
 import { ConfigFault, DependencyFault, type FaultReason, GatewayFault, REASONS } from '../../errors.ts';
 import type { Config } from '../../gateway/configuration.ts';
 import type { Started } from '../../gateway/gateway.ts';
 import type { MetricsSnapshot } from '../../telemetry/registry.ts';
+
+/** What a worker that starts need not find out by itself, and perhaps cannot any more. */
+export interface KnownToOthers {
+  /** Contents of the files of the configuration, where they were last usable. */
+  readonly files: FileContents;
+  /** The workers were ready once: what all replicas share counts for readiness only where the configuration says so. */
+  readonly wasReady: boolean;
+}
 
 /** The life of a worker, directed by the primary. Parameters and results are structured-cloneable data. */
 export interface WorkerLife {
@@ -16,11 +25,14 @@ export interface WorkerLife {
    *
    * @param ticketKeys  shared by all workers, so that one can resume a TLS session that another started
    * @param sharing     how it listens: on the addresses together with other workers, or by way of the primary
+   * @param known       what the others know
    */
-  start(config: Config, ticketKeys: Buffer, sharing: 'alone' | 'shared'): Promise<Started>;
+  start(config: Config, ticketKeys: Buffer, sharing: 'alone' | 'shared', known: KnownToOthers): Promise<Started>;
   /** @returns unusable files whose previous contents stay in use, one line each */
   apply(config: Config): Promise<readonly string[]>;
   snapshot(): Promise<MetricsSnapshot>;
+  /** Contents of the files that it has read and could use. */
+  files(): Promise<FileContents>;
   /** Ends gracefully. The process exits once the call is answered. */
   drain(): Promise<void>;
 }

@@ -17,6 +17,7 @@ import {
   type GatewayControl,
   type Health,
 } from '../../admin/control.ts';
+import { type FileContents, rememberedFiles } from '../../config/remembered-files.ts';
 import { DependencyFault } from '../../errors.ts';
 import type { Config } from '../../gateway/configuration.ts';
 import type { ReadConfig } from '../../gateway/contents.ts';
@@ -70,6 +71,7 @@ export class WorkerPool {
   readonly #slots: readonly Slot[];
   readonly #merger = new MetricsMerger();
   readonly #ending = new AbortController();
+  #wasReady = false;
   #config: Config;
   /** Where the workers listen; `null` before the first one does. */
   #addresses: ListenerAddresses | null = null;
@@ -158,6 +160,7 @@ export class WorkerPool {
       detail: `${ready} of ${this.#slots.length} ready`,
     };
     const components = [...answers.values()].flatMap((health) => health.components);
+    this.#wasReady ||= [workers, ...components].every(({ isOk, isRequired }) => isOk || !isRequired);
     return { isStarted: answers.size > 0, components: [workers, ...worstOfEach(components)] };
   }
 
@@ -205,13 +208,21 @@ export class WorkerPool {
     try {
       const config = this.#addresses === null ? this.#config : withPorts(this.#config, this.#addresses);
       const sharing = CAN_SHARE_PORT ? 'shared' : 'alone';
-      const started = await process.call('start', START_TIMEOUT_MS, [config, this.#ticketKeys, sharing]);
+      const known = { files: await this.#knownFiles(), wasReady: this.#wasReady };
+      const started = await process.call('start', START_TIMEOUT_MS, [config, this.#ticketKeys, sharing, known]);
       slot.isReady = slot.process === process;
       return started;
     } catch (fault) {
       process.close();
       throw fault;
     }
+  }
+
+  /** What this process has read, and what another worker has read again since: certificates, keys, users. */
+  async #knownFiles(): Promise<FileContents> {
+    const isAnyReady = this.#slots.some(({ isReady }) => isReady);
+    const newer = isAnyReady ? await this.#ask('files', []).catch(() => []) : [];
+    return new Map([...rememberedFiles(), ...newer]);
   }
 
   async #onEnded(slot: Slot, process: WorkerProcess, startedMs: number, how: string): Promise<void> {

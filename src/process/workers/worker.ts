@@ -4,12 +4,15 @@
  */
 
 import { ANSWERED_BY } from '../../admin/control.ts';
+import { type FileContents, readingRemembered, rememberedFiles } from '../../config/remembered-files.ts';
+import { ConfigFault } from '../../errors.ts';
 import type { Config } from '../../gateway/configuration.ts';
 import { readConfig } from '../../gateway/contents.ts';
 import { LocalControl } from '../../gateway/control.ts';
 import { Gateway, type GatewayDependencies, type Started } from '../../gateway/gateway.ts';
+import { errorFields } from '../../telemetry/log.ts';
 import type { MetricsSnapshot } from '../../telemetry/registry.ts';
-import { type Call, type CallAnswer, isCall, type WorkerLife, writeFault } from './messages.ts';
+import { type Call, type CallAnswer, isCall, type KnownToOthers, type WorkerLife, writeFault } from './messages.ts';
 
 /** Opens the dependencies of a gateway in this process. */
 type OpenDependencies = (config: Config) => Promise<GatewayDependencies>;
@@ -52,16 +55,18 @@ class GatewayWorker implements WorkerLife {
     this.#open = open;
   }
 
-  async start(config: Config, ticketKeys: Buffer, sharing: 'alone' | 'shared'): Promise<Started> {
+  async start(
+    config: Config,
+    ticketKeys: Buffer,
+    sharing: 'alone' | 'shared',
+    { files, wasReady }: KnownToOthers,
+  ): Promise<Started> {
     const dependencies = await this.#open(config);
     // Buffers arrive from the primary as plain Uint8Arrays.
-    const gateway = await Gateway.open(await readConfig(config, dependencies.clocks), {
-      ...dependencies,
-      ticketKeys: Buffer.from(ticketKeys),
-      sharing,
-    });
+    const shared = { ticketKeys: Buffer.from(ticketKeys), sharing };
+    const gateway = await openWith(files, config, { ...dependencies, ...shared });
     const started = await gateway.listen();
-    this.#running = { gateway, control: new LocalControl(gateway, dependencies.metrics), dependencies };
+    this.#running = { gateway, control: new LocalControl(gateway, dependencies.metrics, wasReady), dependencies };
     return started;
   }
 
@@ -72,6 +77,10 @@ class GatewayWorker implements WorkerLife {
 
   async snapshot(): Promise<MetricsSnapshot> {
     return this.#started.dependencies.metrics.snapshot();
+  }
+
+  async files(): Promise<FileContents> {
+    return rememberedFiles();
   }
 
   async drain(): Promise<void> {
@@ -87,4 +96,19 @@ class GatewayWorker implements WorkerLife {
     if (this.#running === null) throw new Error('the worker has not started');
     return this.#running;
   }
+}
+
+/** Opens a gateway by the files of its configuration; where they cannot be used any more, by what the others have read. */
+async function openWith(files: FileContents, config: Config, dependencies: GatewayDependencies): Promise<Gateway> {
+  const { clocks, log } = dependencies;
+  const read = await readConfig(config, clocks).catch((fault: unknown) => {
+    if (!(fault instanceof ConfigFault)) throw fault;
+    log.error(
+      { fault: errorFields(fault) },
+      'files of the configuration cannot be used; starting with what was read before',
+    );
+    return null;
+  });
+  if (read !== null) return Gateway.open(read, dependencies);
+  return readingRemembered(files, async () => Gateway.open(await readConfig(config, clocks), dependencies));
 }

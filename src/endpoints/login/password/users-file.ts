@@ -12,9 +12,10 @@
  * says that nobody can log in.
  */
 
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { isNode, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
+import { isRemembered, readNamedFile, remembering } from '../../../config/remembered-files.ts';
 import { describeIssue } from '../../../config/report.ts';
 import { ConfigFault } from '../../../errors.ts';
 import type { UserAttributes } from '../../../store/session-record.ts';
@@ -229,8 +230,9 @@ export const NO_USERS: UsersVersion = { users: new Users([]), fingerprint: '' };
  */
 export async function readUsersFile(path: string): Promise<UsersVersion> {
   try {
-    const seen = await fingerprint(path);
-    return { users: readUsers(await readFile(path, 'utf8'), path), fingerprint: seen };
+    // What is remembered is no version of the file as it is now.
+    const seen = isRemembered(path) ? '' : await fingerprint(path);
+    return { users: readUsers((await readNamedFile(path)).toString(), path), fingerprint: seen };
   } catch (cause) {
     throw cause instanceof ConfigFault ? cause : new ConfigFault(`${path} ${messageOf(cause)}`, { cause });
   }
@@ -261,9 +263,11 @@ export class UsersFile {
     try {
       const seen = await fingerprint(this.#path);
       if (seen !== this.#seen) {
-        const text = await readFile(this.#path, 'utf8');
-        this.#seen = seen;
-        this.#users = readUsers(text, this.#path);
+        await remembering(async () => {
+          const text = (await readNamedFile(this.#path)).toString();
+          this.#seen = seen;
+          this.#users = readUsers(text, this.#path);
+        });
         this.#problem = null;
       }
     } catch (cause) {
