@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { releaseNotes } from '../../scripts/release-notes.ts';
 
@@ -43,10 +42,4 @@ test.each([
 
 test('a release is stopped by everything that is wrong at once', () => {
   expect(() => releaseNotes('v2.0.0', sources('1.1.0'))).toThrow(/package\.json has version[\s\S]*no section/);
-});
-
-test('the entries of a section follow each other without blank lines', () => {
-  const changelog = readFileSync(new URL('../../CHANGELOG.md', import.meta.url), 'utf8');
-  expect(changelog).toMatch(/^- /m);
-  expect(changelog.match(/^(?:- | {2}).*\n\n- .*/gm)).toBeNull();
 });
