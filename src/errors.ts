@@ -220,6 +220,66 @@ const DENIALS = {
     detail: 'That user name and password do not match.',
     logLevel: 'info',
   },
+  login_cookie_missing: {
+    status: 400,
+    title: 'Cookie missing',
+    detail:
+      'Your browser did not send back the cookie that this login needs. Allow cookies for this site, and log in with one browser from beginning to end.',
+    logLevel: 'info',
+  },
+  login_expired: {
+    status: 400,
+    title: 'Login expired',
+    detail: 'This login took too long, was completed before, or began in another browser. Log in again.',
+    logLevel: 'info',
+  },
+  login_declined: {
+    status: 403,
+    title: 'Not logged in',
+    detail: 'The identity provider did not log you in: the login was cancelled there, or it does not let you in.',
+    logLevel: 'info',
+  },
+  login_interaction_required: {
+    status: 403,
+    title: 'Not logged in',
+    detail:
+      'The identity provider needs you to log in there, or to agree to something. Try again, and follow its pages.',
+    logLevel: 'info',
+  },
+  login_response_invalid: {
+    status: 400,
+    title: 'Login refused',
+    detail:
+      'The answer of the identity provider cannot be accepted, so you are not logged in. If it happens again, tell the operator of this site.',
+    logLevel: 'warn',
+  },
+  login_clock_skew: {
+    status: 400,
+    title: 'Login refused',
+    detail:
+      'The clocks of this site and of the identity provider differ, so you are not logged in. Tell the operator of this site.',
+    logLevel: 'warn',
+  },
+  login_not_allowed: {
+    status: 403,
+    title: 'Account not admitted',
+    detail: 'You have logged in at the identity provider, but this account is not admitted here.',
+    logLevel: 'info',
+  },
+  login_attributes_too_large: {
+    status: 403,
+    title: 'Account not admitted',
+    detail:
+      'The identity provider states more groups or attributes of this account than fit into a session. Tell the operator of this site.',
+    logLevel: 'warn',
+  },
+  login_groups_missing: {
+    status: 403,
+    title: 'Account not admitted',
+    detail:
+      'This account is in so many groups that the identity provider leaves them out. Tell the operator of this site.',
+    logLevel: 'warn',
+  },
   refresh_token_refused: {
     status: 400,
     title: 'Refresh token refused',
@@ -385,6 +445,15 @@ const FAULTS = {
     status: 503,
     title: 'Temporarily unavailable',
     detail: 'Logins and tokens cannot be recorded right now, so none are given. Try again shortly.',
+    logLevel: 'error',
+    retryAfterSec: 5,
+    alert: true,
+  },
+  provider_unavailable: {
+    status: 503,
+    title: 'Temporarily unavailable',
+    detail:
+      'The identity provider does not answer as it should, so nobody can log in with it right now. Users who are logged in still are. Try again shortly.',
     logLevel: 'error',
     retryAfterSec: 5,
     alert: true,

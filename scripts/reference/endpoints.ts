@@ -5,8 +5,14 @@ import { cell, code, generated, table } from './markdown.ts';
 
 /** Method, path, meaning. `{base}` is `basePath` of the configuration, `/auth` by default. */
 export const PUBLIC_ENDPOINTS = [
-  ['GET', '{base}/login', 'The login page; `return_to` says where to go after it.'],
+  [
+    'GET',
+    '{base}/login',
+    'The login page; `return_to` says where to go after it, `provider` with which identity provider to log in.',
+  ],
   ['POST', '{base}/login', 'Logs in with a name and a password: a form of the page, or JSON. With `login.password`.'],
+  ['GET', '{base}/callback/:name', 'An identity provider sends the browser back. With `login.oidc`.'],
+  ['POST', '{base}/callback/:name', 'The same with `responseMode: formPost`, instead of GET.'],
   ['GET', '{base}/logout', 'Asks whether to log out.'],
   ['POST', '{base}/logout', 'Ends the session that the request presents.'],
   ['POST', '{base}/logout/all', 'Ends every session of the user.'],

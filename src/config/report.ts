@@ -147,7 +147,8 @@ class IssueReporter {
     const value = valueAt(this.#source.value, path);
     const alternatives = schemasAt(this.#schema, path);
     if (typeof value === 'string') {
-      const meant = nearest(value, alternatives.flatMap(literalsOf));
+      const known = alternatives.flatMap(literalsOf);
+      const meant = known.includes(value) ? null : nearest(value, known);
       if (meant !== null) return `did you mean "${meant}"?`;
     }
     if (issue.code === 'invalid_union' && typeof value === 'object' && value !== null) {

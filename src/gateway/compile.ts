@@ -56,6 +56,8 @@ export interface Runtime {
   /** Whose service tokens are accepted, by name. Keys that are elsewhere are not fetched before `keys.start()`. */
   readonly issuers: ReadonlyMap<string, Issuer>;
   readonly usersFile: ReturnType<typeof openEndpoints>['usersFile'];
+  /** Whom people log in with, by name. Nothing is fetched before `provider.start()`. */
+  readonly providers: ReturnType<typeof openEndpoints>['providers'];
   /** The side on which the workload calls others; `null` when the configuration has none. */
   readonly outbound: Outbound | null;
 }
@@ -98,10 +100,10 @@ export function compileRuntime(
     authenticator,
     series: compileSeries(config, series.routes),
   };
-  const { endpoints, usersFile } = openEndpoints(config, contents, { ...surroundings, serviceTokens });
+  const opened = openEndpoints(config, contents, { ...surroundings, serviceTokens }, previous);
   const pipeline: Pipeline = {
     sanitizer: new Sanitizer(sanitizeRules(config)),
-    endpoints,
+    endpoints: opened.endpoints,
     routes,
     limits: openLimits(config, longLived.inProgress, series.limits),
     authenticator,
@@ -122,7 +124,8 @@ export function compileRuntime(
     upstreamTokens,
     upstreams,
     issuers,
-    usersFile,
+    usersFile: opened.usersFile,
+    providers: opened.providers,
     outbound,
   });
 }

@@ -61,7 +61,7 @@ export async function readContents(draft: Draft, reader: FileReader): Promise<Co
   const tls = listeners?.public.tls;
   const [tlsFiles, loginFiles, signing, clients, issuers, upstreams, cas] = await Promise.all([
     tls === undefined ? null : readTls(tls, reader),
-    login === undefined ? { users: NO_USERS, backends: [] } : readLogin(login, reader),
+    login === undefined ? { users: NO_USERS, backends: [], providers: [] } : readLogin(login, reader),
     upstreamToken === undefined ? null : readSigningKeys(upstreamToken, reader),
     tokenEndpoint === undefined ? [] : readTokenEndpoint(tokenEndpoint, reader),
     readEntries(draft.issuers, (name, issuer) => readIssuer(name, issuer, reader)),

@@ -28,20 +28,25 @@ type EndpointParts = Omit<Parameters<typeof openLogin>[2], 'refresh'> &
   };
 
 /** The endpoints of one configuration. */
-interface OpenedEndpoints extends Pick<Login, 'usersFile'> {
+interface OpenedEndpoints extends Pick<Login, 'usersFile' | 'providers'> {
   readonly endpoints: Endpoints;
 }
 
-/** Opens them. Reads no file: what is in those that the configuration names is handed in. */
+/**
+ * Opens them. Reads no file: what is in those that the configuration names is handed in.
+ *
+ * @param previous  its identity providers are kept, where nothing about them has changed
+ */
 export function openEndpoints(
   config: EndpointSections,
   { clients, login: loginContents }: Pick<Contents, 'clients' | 'login'>,
   parts: EndpointParts,
+  previous: Pick<Login, 'providers'> | null,
 ): OpenedEndpoints {
   const { issuer, responder, signingKeys, ownKeys } = parts;
   const { keyring } = signingKeys;
   const refresh = openRefresh(config, parts);
-  const login = openLogin(config, loginContents, { ...parts, refresh });
+  const login = openLogin(config, loginContents, { ...parts, refresh }, previous);
   const services = { ...parts, keyring, ownKeys: new OwnKeySet(ownKeys) };
   const tokenEndpoint = compileTokenEndpoint(config, clients, services);
   const rows = [
@@ -50,5 +55,6 @@ export function openEndpoints(
     ...login.endpoints,
   ];
   const preflight = config.cors === undefined ? null : responder.preflight.bind(responder);
-  return { endpoints: new Endpoints(config.basePath, rows, preflight), usersFile: login.usersFile };
+  const { usersFile } = login;
+  return { endpoints: new Endpoints(config.basePath, rows, preflight), usersFile, providers: login.providers };
 }

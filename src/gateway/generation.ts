@@ -30,9 +30,13 @@ export class Generation {
     return new PipelineHandler(this, pipelines[listener] ?? refusing(pipelines.public));
   }
 
-  /** Fetches in the background the key sets that were not fetched before. Readiness reports those that are missing. */
+  /**
+   * Fetches in the background the key sets, and the metadata of identity providers, that were not fetched before. Readiness
+   * reports key sets that are missing.
+   */
   startKeySets(): void {
     for (const { keys } of this.runtime.issuers.values()) keys.start();
+    for (const { provider } of this.runtime.providers.values()) provider.start();
   }
 
   /** An exchange has begun on it. */
@@ -65,10 +69,12 @@ export class Generation {
     const runtimes = [...others].map(({ runtime }) => runtime);
     const keptKeys = new Set(runtimes.flatMap(({ issuers }) => [...issuers.values()].map(({ keys }) => keys)));
     const keptUpstreams = new Set(runtimes.flatMap(({ upstreams }) => [...upstreams.values()]));
-    const { issuers, upstreams, outbound } = this.runtime;
+    const keptProviders = new Set(runtimes.flatMap(({ providers }) => [...providers.values()]));
+    const { issuers, upstreams, providers, outbound } = this.runtime;
     for (const { keys } of issuers.values()) if (!keptKeys.has(keys)) keys.close();
     await Promise.all([
       ...[...upstreams.values()].filter((it) => !keptUpstreams.has(it)).map((it) => it.close()),
+      ...[...providers.values()].filter((it) => !keptProviders.has(it)).map((it) => it.provider.close()),
       outbound?.close(runtimes.flatMap((it) => it.outbound ?? [])),
     ]);
   }

@@ -15,6 +15,7 @@ import type { Code } from '../config/problem.ts';
 import * as cors from '../cors/lint.ts';
 import { codes as corsCodes } from '../cors/section.ts';
 import * as login from '../endpoints/login/lint.ts';
+import * as oidc from '../endpoints/login/oidc/lint.ts';
 import * as refresh from '../endpoints/refresh/lint.ts';
 import * as token from '../endpoints/token/lint.ts';
 import * as listener from '../listener/http1/lint.ts';
@@ -36,6 +37,7 @@ export const PARTS = [
   { name: 'store', codes: store.codes, lint: store.lint },
   { name: 'session', codes: sessionCodes, lint: session.lint },
   { name: 'login', codes: login.codes, lint: login.lint },
+  { name: 'login.oidc', codes: oidc.codes, lint: oidc.lint },
   { name: 'refresh', codes: refresh.codes, lint: refresh.lint },
   { name: 'sanitize', codes: sanitize.codes, lint: sanitize.lint },
   { name: 'upstreamToken', codes: upstreamToken.codes, lint: upstreamToken.lint },

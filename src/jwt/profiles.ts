@@ -2,16 +2,16 @@
  * What a token has to be so that it is accepted, as data: one profile per kind of token, all judged by the same verifier
  * (`verify.ts`). Every difference between the kinds is a difference between two of the constants and functions below.
  *
- * | | service token | of a cluster | JWT-SVID | own token | client assertion | access token |
- * | --- | --- | --- | --- | --- | --- | --- |
- * | `iss` | configured | learnt | not looked at | ours | the client | configured |
- * | `typ` | configured | configured | `JWT`, `JOSE` | `JWT`, `at+jwt`, never missing | `JWT`, `client-authentication+jwt` | configured |
- * | `aud` | one of ours | one of ours | one of ours | not looked at | nobody but us | one of the service's |
- * | `sub` | any | a ServiceAccount | any | any | the client | any |
- * | `iat` | required | required | optional | required | optional | required |
- * | lives | `exp` − `iat` | `exp` − `iat` | `exp` − `iat` | not bounded | `exp` − now | `exp` − `iat` |
- * | leeway at its end | configured | configured | configured | none | 30 s | configured |
- * | besides | `azp` | `azp` | `azp` | | `jti` | `act`, `scope`, `sid` readable |
+ * | | service token | of a cluster | JWT-SVID | own token | client assertion | access token | ID token |
+ * | --- | --- | --- | --- | --- | --- | --- | --- |
+ * | `iss` | configured | learnt | not looked at | ours | the client | configured | the provider |
+ * | `typ` | configured | configured | `JWT`, `JOSE` | `JWT`, `at+jwt`, never missing | `JWT`, `client-authentication+jwt` | configured | `JWT` |
+ * | `aud` | one of ours | one of ours | one of ours | not looked at | nobody but us | one of the service's | our client id |
+ * | `sub` | any | a ServiceAccount | any | any | the client | any | any |
+ * | `iat` | required | required | optional | required | optional | required | required |
+ * | lives | `exp` − `iat` | `exp` − `iat` | `exp` − `iat` | not bounded | `exp` − now | `exp` − `iat` | not bounded |
+ * | leeway at its end | configured | configured | configured | none | 30 s | configured | configured |
+ * | besides | `azp` | `azp` | `azp` | | `jti` | `act`, `scope`, `sid` readable | |
  */
 
 /** The rules for one kind of token. Immutable; shared by all tokens of the kind. */
@@ -162,6 +162,33 @@ export const clientAssertionProfile = (
   lifetimeFrom: 'now',
   endLeewayMs: CLOCK_SKEW_MS,
   beginLeewayMs: CLOCK_SKEW_MS,
+});
+
+/**
+ * An ID token (OpenID Connect Core §3.1.3.7). Whether `azp`, `nonce` and `at_hash` fit, the caller judges.
+ */
+export const idTokenProfile = (policy: {
+  readonly issuer: string;
+  readonly clientId: string;
+  readonly algorithms: readonly string[];
+  readonly clockSkewMs: number;
+}): TokenProfile => ({
+  issuer: policy.issuer,
+  algorithms: policy.algorithms,
+  // Neither an access token nor a logout token.
+  types: new Set(['jwt']),
+  acceptsMissingType: true,
+  audiences: [policy.clientId],
+  audienceRule: 'some',
+  subject: null,
+  authorizedParties: null,
+  requiresIssuedAt: true,
+  requiresId: false,
+  checksDelegation: false,
+  maxLifetimeMs: Number.POSITIVE_INFINITY,
+  lifetimeFrom: 'issue',
+  endLeewayMs: policy.clockSkewMs,
+  beginLeewayMs: policy.clockSkewMs,
 });
 
 /** A token that a gateway sent to a service, as the verifier package takes it. */

@@ -32,6 +32,9 @@ interface Action {
   readonly advice?: string;
 }
 
+/** What the address of the login page says besides. */
+export type LoginMark = 'switch' | 'ended' | 'cookie';
+
 /** 401s that logging in resolves. */
 export const NEEDS_LOGIN = new Set<Reason>([
   'credential_missing',
@@ -90,7 +93,7 @@ function mainAction(reason: Reason, exchange: Exchange, links: PageLinks, words:
   const back = previousTarget(exchange);
   if (NEEDS_LOGIN.has(reason) && admitsLogin(exchange)) return logIn(reason, exchange, links, words);
   if (reason === 'route_forbidden' && loggedIn(exchange) !== null) {
-    return { label: actions.logInAsOther, href: loginPath(links, here, 'switch') };
+    return { label: actions.logInAsOther, href: loginPath(links, here, ['switch'], wantedProvider(exchange)) };
   }
   if (TEMPORARY.has(status) && here !== null) return { label: actions.tryAgain, href: here };
   if (reason === 'headers_too_large')
@@ -108,10 +111,13 @@ function logIn(reason: Reason, exchange: Exchange, links: LoginLinks, { actions,
   const hasEnded = ENDED.has(reason);
   return {
     label: hasEnded ? actions.logInAgain : actions.logIn,
-    href: loginPath(links, here ?? previousTarget(exchange), hasEnded ? 'ended' : null),
+    href: loginPath(links, here ?? previousTarget(exchange), hasEnded ? ['ended'] : [], wantedProvider(exchange)),
     ...(here === null && { advice: errors.sendAgain }),
   };
 }
+
+/** The identity provider that the route asks people to log in with; `null` leaves the choice to them. */
+export const wantedProvider = ({ route }: Exchange): string | null => route?.login ?? null;
 
 /** Whether a login is what the request lacks: not on a route for service tokens only. */
 export function admitsLogin({ route, isOwnEndpoint }: Exchange): boolean {
@@ -122,15 +128,17 @@ export function admitsLogin({ route, isOwnEndpoint }: Exchange): boolean {
  * The address of the login page.
  *
  * @param returnTo  where to go after it, if anywhere
- * @param mark      `switch`: for a user who is logged in; `ended`: a session has ended
+ * @param marks     `switch`: for a user who is logged in; `ended`: a session has ended; `cookie`: to see whether a cookie is kept
+ * @param provider  the identity provider to log in with; `null` leaves the choice to the person
  */
 export function loginPath(
   { basePath, maxTargetBytes }: LoginLinks,
   returnTo: string | null,
-  mark: 'switch' | 'ended' | null,
+  marks: readonly LoginMark[],
+  provider: string | null,
 ): string {
   const path = `${basePath}/login`;
-  const suffix = mark === null ? '' : `&${mark}=1`;
+  const suffix = [...marks.map((mark) => `&${mark}=1`), provider === null ? '' : `&provider=${provider}`].join('');
   return returnTo === null
     ? `${path}${suffix.replace('&', '?')}`
     : withReturnTo(path, returnTo, maxTargetBytes - suffix.length) + suffix;

@@ -15,12 +15,14 @@ import {
   admitsLogin,
   ENDED,
   errorPage,
+  type LoginMark,
   loginPath,
   NEEDS_LOGIN,
   ownTarget,
   type PageLinks,
   previousTarget,
   unreadPage,
+  wantedProvider,
   withReturnTo,
 } from './error-page.ts';
 import { acceptLanguageOf, isNavigation, isNavigationHead, isPartOfPage } from './navigation.ts';
@@ -135,8 +137,8 @@ export class Responder {
   }
 
   /** The address of the login page, as {@link loginPath} makes it. */
-  loginPath(returnTo: string, mark: 'switch' | 'ended' | null): string {
-    return loginPath(this.#settings, returnTo, mark);
+  loginPath(returnTo: string, marks: readonly LoginMark[], provider: string | null = null): string {
+    return loginPath(this.#settings, returnTo, marks, provider);
   }
 
   /** The address of a login page of the operator's own. */
@@ -241,7 +243,8 @@ function loginRedirect(exchange: Exchange, reason: Reason, links: PageLinks): st
   const mode = route?.onUnauthenticated ?? (exchange.isOwnEndpoint ? 'auto' : 'challenge');
   if (mode === 'challenge') return null;
   if (!admitsLogin(exchange) || (mode === 'auto' && !isNavigation(screened))) return null;
-  return `${screened.publicOrigin}${loginPath(links, ownTarget(exchange), ENDED.has(reason) ? 'ended' : null)}`;
+  const path = loginPath(links, ownTarget(exchange), ENDED.has(reason) ? ['ended'] : [], wantedProvider(exchange));
+  return `${screened.publicOrigin}${path}`;
 }
 
 /**
@@ -252,7 +255,8 @@ function pageLoginRedirect(exchange: Exchange, reason: Reason, links: PageLinks)
   const { screened, route } = exchange;
   if (screened?.fields.isHtmx !== true || screened.publicOrigin === null) return [];
   if (!admitsLogin(exchange) || route?.onUnauthenticated === 'challenge') return [];
-  return ['HX-Redirect', loginPath(links, previousTarget(exchange), ENDED.has(reason) ? 'ended' : null)];
+  const marks: readonly LoginMark[] = ENDED.has(reason) ? ['ended'] : [];
+  return ['HX-Redirect', loginPath(links, previousTarget(exchange), marks, wantedProvider(exchange))];
 }
 
 /** The challenges of a 401 (RFC 9110 §11.6.1): on a route those of the credentials that it accepts. */

@@ -172,6 +172,7 @@ const COMPARISONS: { readonly [K in keyof Route]: Comparison } = {
   passesAuthorization: off('passesAuthorization'),
   relaysSessionCookie: off('relaysSessionCookie'),
   onUnauthenticated: irrelevant,
+  login: irrelevant,
 };
 
 const ALL_COMPARISONS = Object.values(COMPARISONS);

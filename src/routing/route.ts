@@ -60,6 +60,8 @@ export interface Route {
   readonly passesAuthorization: boolean;
   readonly relaysSessionCookie: boolean;
   readonly onUnauthenticated: 'auto' | 'redirect' | 'challenge';
+  /** The identity provider that people log in with; `null` leaves the choice to them. */
+  readonly login: string | null;
 }
 
 const ALL_METHODS: ReadonlySet<string> = new Set(ROUTE_METHODS);
@@ -136,6 +138,7 @@ export function compileRoute(
     passesAuthorization: config.passAuthorization && requestHeaders?.dropped.has('authorization') !== true,
     relaysSessionCookie: config.relaySessionCookie,
     onUnauthenticated: config.onUnauthenticated,
+    login: config.login ?? null,
   });
 }
 

@@ -164,6 +164,10 @@ export const ROUTE_KEYS = {
     description:
       '`auto`: page navigations are redirected to the login page, everything else gets 401. `redirect`, `challenge`: always the one or the other.',
   }),
+  login: z.string().min(1).optional().meta({
+    description:
+      'Name of the identity provider (`login.oidc`) to which people who must log in are sent at once. It is no rule about who may: use `allow`. Default: they choose on the login page.',
+  }),
 };
 
 /** A route, loaded, as far as routing is concerned. */

@@ -23,7 +23,10 @@ type Event =
       readonly handle: SessionHandle;
       /** `password`, `backend`, `oidc`, `commandLine`. */
       readonly method: string;
-      /** The account of the users file, the trusted backend, or the handle of the session in which a command line was allowed in. */
+      /**
+       * The account of the users file, the trusted backend, the identity provider, or the handle of the session in which a
+       * command line was allowed in.
+       */
       readonly account: string;
       /** The session that this one replaced; `null` when there was none. */
       readonly replaced: SessionHandle | null;
@@ -31,9 +34,10 @@ type Event =
   | {
       readonly event: 'login_failed';
       readonly method: string;
-      /** `null` when there is no such account. */
+      /** `null` when there is no such account. At an identity provider: its name. */
       readonly account: string | null;
-      readonly reason: DenialReason;
+      /** A fault where something is broken, so that nobody can log in this way. */
+      readonly reason: Reason;
       /** Fixed words that name the rule. */
       readonly note: string;
     }

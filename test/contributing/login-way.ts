@@ -88,7 +88,7 @@ export class GuestEndpoint {
         after: 'export interface LoginWays extends LoginPageSettings {\n',
         insert: '  readonly guestRole: string | null;\n',
       },
-      { after: 'loginEndpoints(parts: LoginParts, { ', insert: 'guestRole, ' },
+      { after: 'LoginWays): EndpointRow[] {\n  const { ', insert: 'guestRole, ' },
       { after: 'const panels = [', insert: '...(guestRole === null ? [] : [guestPanel(parts.basePath)]),\n' },
       {
         after: '  const rows = [\n',
@@ -101,8 +101,10 @@ export class GuestEndpoint {
     'src/endpoints/login/open.ts': [
       { after: 'ownPage: page ?? null,\n', insert: '    guestRole: login.guest?.role ?? null,\n' },
     ],
-    'src/pages/words/en.ts': [{ after: "methods: { password: 'password', ", insert: "guest: 'nobody: a guest', " }],
-    'src/pages/words/de.ts': [{ after: "methods: { password: 'Passwort', ", insert: "guest: 'niemanden: ein Gast', " }],
+    'src/pages/words/en.ts': [{ after: "      password: 'password',\n", insert: "      guest: 'nobody: a guest',\n" }],
+    'src/pages/words/de.ts': [
+      { after: "      password: 'Passwort',\n", insert: "      guest: 'niemanden: ein Gast',\n" },
+    ],
     'src/store/session-record.ts': [{ after: 'LOGIN_METHOD_LETTERS = { ', insert: "guest: 'g', " }],
   },
 };

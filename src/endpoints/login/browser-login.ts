@@ -11,6 +11,8 @@ import { beginRefresh, wantedRefresh } from '../refresh/refresh-logins.ts';
 import { sessionDocument } from '../sessions/session-document.ts';
 import { describeDevice } from './device.ts';
 import { type LoginParts, NOT_REMEMBERED, presentedHandle, presentUser, sourceOf } from './login-parts.ts';
+import type { ProviderLogins } from './oidc/open.ts';
+import type { IdentityProvider } from './oidc/provider.ts';
 import { alreadyLoggedInPage, type LoginPanel, type LoginView, loginPage, type Sentence } from './pages.ts';
 import type { Credentials, PasswordLogin, PasswordOutcome } from './password/password-login.ts';
 import { HOME } from './return-target.ts';
@@ -34,12 +36,22 @@ export class LoginPage {
   readonly #parts: LoginParts;
   readonly #settings: LoginPageSettings;
   readonly #panels: readonly LoginPanel[];
+  readonly #providers: ProviderLogins;
 
-  /** @param panels  the ways to log in, in the order in which they are shown */
-  constructor(parts: LoginParts, settings: LoginPageSettings, panels: readonly LoginPanel[]) {
+  /**
+   * @param panels     the ways to log in, in the order in which they are shown
+   * @param providers  the identity providers among them
+   */
+  constructor(
+    parts: LoginParts,
+    settings: LoginPageSettings,
+    panels: readonly LoginPanel[],
+    providers: ProviderLogins,
+  ) {
     this.#parts = parts;
     this.#settings = settings;
     this.#panels = panels;
+    this.#providers = providers;
   }
 
   /** Shows the page, and deletes a cookie that no longer opens a session (SES-04). */
@@ -49,16 +61,16 @@ export class LoginPage {
     const user = await presentUser(this.#parts, exchange, request);
     const headers = user instanceof Denial ? ['Set-Cookie', clearCookieLine] : [];
     const asked = new URLSearchParams(request.target.query);
+    const provider = this.#providerOf(asked);
 
     const { ownPage } = this.#settings;
-    if (ownPage !== null) {
+    if (user !== null && !(user instanceof Denial) && !asked.has('switch') && (ownPage === null || provider !== null)) {
+      const switchPath = responder.loginPath(returnTo, ['switch'], asked.has('provider') ? provider?.name : null);
+      responder.page(exchange, 200, alreadyLoggedInPage(basePath, user.subject, returnTo, switchPath));
+    } else if (provider !== null) {
+      return this.#providers.start.begin(exchange, request, { provider, returnTo, isSwitch: asked.has('switch') });
+    } else if (ownPage !== null) {
       responder.redirect(exchange, 302, responder.ownLoginPath(ownPage, returnTo), headers);
-    } else if (user !== null && !(user instanceof Denial) && !asked.has('switch')) {
-      responder.page(
-        exchange,
-        200,
-        alreadyLoggedInPage(basePath, user.subject, returnTo, responder.loginPath(returnTo, 'switch')),
-      );
     } else if (this.#panels.length === 0) {
       return NO_LOGIN;
     } else {
@@ -68,6 +80,15 @@ export class LoginPage {
       responder.page(exchange, 200, this.#page({ returnTo, username: '', remember: false, problem, note }), headers);
     }
     return null;
+  }
+
+  /** The identity provider to go to at once: the one that is asked for, or the only way to log in. */
+  #providerOf(asked: URLSearchParams): IdentityProvider | null {
+    const { providers } = this.#providers;
+    const named = providers.find(({ name }) => name === asked.get('provider'));
+    if (named !== undefined) return named;
+    const [only] = providers;
+    return only !== undefined && this.#panels.length === 1 && this.#settings.ownPage === null ? only : null;
   }
 
   /** Shows the page again after an attempt that failed: what was typed stays, but for the password. */

@@ -11,7 +11,7 @@ export const codes = defineCodes({
   'login/unknown-issuer': error('A trusted backend names an issuer that is not in `issuers`.'),
   'login/duplicate-id': error('Two trusted backends with the same id.'),
   'login/no-way-in': warning(
-    'Routes take a session, but nothing opens one: no login form, no trusted backend, no relayed cookie.',
+    'Routes take a session, but nothing opens one: no login form, no identity provider, no trusted backend, no relayed cookie.',
   ),
 });
 
@@ -45,7 +45,8 @@ function lintNames(context: Context): void {
 
 function lintWayIn({ draft, source }: Context): void {
   const { login, routes } = draft;
-  if (login === undefined || login.password !== undefined || login.trustedBackends.length > 0) return;
+  if (login === undefined || login.password !== undefined || login.oidc.length > 0 || login.trustedBackends.length > 0)
+    return;
   const index = routes.findIndex(
     (route) => route !== undefined && acceptsKind(route.credential, ({ comesFromLogin }) => comesFromLogin),
   );
@@ -54,6 +55,6 @@ function lintWayIn({ draft, source }: Context): void {
     codes['login/no-way-in'],
     ['routes', index, 'credential'],
     'routes take a session, but nothing opens one',
-    'set login.password, or login.trustedBackends',
+    'set login.password, login.oidc, or login.trustedBackends',
   );
 }

@@ -14,6 +14,8 @@ import { OwnSessions } from '../sessions/own-sessions.ts';
 import { BackendLogin } from './backend-login.ts';
 import { LoginPage, type LoginPageSettings, PasswordEndpoint } from './browser-login.ts';
 import type { LoginParts } from './login-parts.ts';
+import type { ProviderLogins } from './oidc/open.ts';
+import { providerPanel } from './oidc/pages.ts';
 import { passwordPanel } from './pages.ts';
 import type { PasswordLogin } from './password/password-login.ts';
 import type { TrustedBackends } from './trusted-backends.ts';
@@ -22,10 +24,12 @@ import type { TrustedBackends } from './trusted-backends.ts';
 export interface LoginWays extends LoginPageSettings {
   readonly passwords: PasswordLogin | null;
   readonly backends: TrustedBackends | null;
+  readonly providers: ProviderLogins;
 }
 
 /** The rows for {@link Endpoints}. */
-export function loginEndpoints(parts: LoginParts, { passwords, backends, ...pageSettings }: LoginWays): EndpointRow[] {
+export function loginEndpoints(parts: LoginParts, ways: LoginWays): EndpointRow[] {
+  const { passwords, backends, providers, ...pageSettings } = ways;
   const row = (method: EndpointRow['method'], path: string, answer: Endpoint): EndpointRow => ({
     method,
     path: `${parts.basePath}${path}`,
@@ -35,8 +39,13 @@ export function loginEndpoints(parts: LoginParts, { passwords, backends, ...page
   const logout = new Logout(parts);
   const own = new OwnSessions(parts, logout);
   // In the order in which the login page shows them.
-  const panels = [...(passwords === null ? [] : [passwordPanel(parts.basePath, parts.sessions)])];
-  const page = new LoginPage(parts, pageSettings, panels);
+  const panels = [
+    ...(passwords === null ? [] : [passwordPanel(parts.basePath, parts.sessions)]),
+    ...providers.providers.map(({ name, settings: { label } }) =>
+      providerPanel({ label, startPath: (returnTo) => parts.responder.loginPath(returnTo, [], name) }),
+    ),
+  ];
+  const page = new LoginPage(parts, pageSettings, panels, providers);
   const rows = [
     row('GET', '/login', (exchange, request) => page.show(exchange, request)),
     row('GET', '/logout', (exchange) => logout.confirm(exchange)),
@@ -49,6 +58,10 @@ export function loginEndpoints(parts: LoginParts, { passwords, backends, ...page
     row('DELETE', '/sessions/:handle', (exchange, request) => own.endOne(exchange, request)),
     // What DELETE does, for a form, which has no such method.
     row('POST', '/sessions/:handle', (exchange, request) => own.endOne(exchange, request)),
+    ...providers.callbacks.map(({ name, comesByPost, answer }) => ({
+      ...(comesByPost ? row('POST', '/callback/:name', answer) : row('GET', '/callback/:name', answer)),
+      path: `${parts.basePath}/callback/${name}`,
+    })),
   ];
   if (passwords !== null) {
     const endpoint = new PasswordEndpoint(parts, page, passwords);

@@ -10,13 +10,15 @@ import type { FileReader } from '../../config/named-files.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import type { Responder } from '../../response/respond.ts';
 import { canonicalTarget } from '../../sanitize/target.ts';
-import type { AttemptStore } from '../../store/store.ts';
+import type { AttemptStore, LoginTransactionStore } from '../../store/store.ts';
 import type { AuditLog } from '../../telemetry/audit.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import type { EndpointRow } from '../endpoints.ts';
 import type { Refresh } from '../refresh/open-refresh.ts';
 import { type LoginWays, loginEndpoints } from './login.ts';
 import type { LoginParts } from './login-parts.ts';
+import { type ProviderFiles, readProvider } from './oidc/client-credential.ts';
+import { type OpenedProviders, openProviderLogins, openProviders } from './oidc/open.ts';
 import { SessionOpener } from './open-session.ts';
 import type { PasswordHasher } from './password/hasher.ts';
 import { KnownDevices } from './password/known-device.ts';
@@ -48,6 +50,7 @@ interface LoginSurroundings {
   readonly serviceTokens: ServiceTokens;
   readonly passwordHasher: PasswordHasher;
   readonly attempts: AttemptStore;
+  readonly store: { readonly loginTransactions: LoginTransactionStore };
   readonly audit: AuditLog;
   readonly log: Logger;
   readonly series: { readonly logins: LoginSeries };
@@ -60,16 +63,21 @@ interface LoginSurroundings {
 export interface LoginFiles {
   readonly users: UsersVersion;
   readonly backends: readonly KnownClient[];
+  /** Of the identity providers, in their order. */
+  readonly providers: readonly ProviderFiles[];
 }
 
 /** Reads the files of the section. */
-export async function readLogin({ password, trustedBackends }: LoginConfig, reader: FileReader): Promise<LoginFiles> {
-  const at = ['login', 'trustedBackends'];
-  const [users, ...backends] = await Promise.all([
+export async function readLogin(
+  { password, oidc, trustedBackends }: LoginConfig,
+  reader: FileReader,
+): Promise<LoginFiles> {
+  const [users, backends, providers] = await Promise.all([
     reader.read(['login', 'password', 'usersFile'], password?.usersFile, readUsersFile, NO_USERS),
-    ...trustedBackends.map((backend, index) => readClient([...at, index], backend, reader)),
+    Promise.all(trustedBackends.map((it, index) => readClient(['login', 'trustedBackends', index], it, reader))),
+    Promise.all(oidc.map((it, index) => readProvider(['login', 'oidc', index], it, reader))),
   ]);
-  return { users, backends };
+  return { users, backends, providers };
 }
 
 /** The login of one configuration. */
@@ -79,10 +87,20 @@ export interface Login {
   readonly endpoints: readonly EndpointRow[];
   /** `null` where nobody logs in with a password. */
   readonly usersFile: UsersFile | null;
+  readonly providers: OpenedProviders;
 }
 
-/** Opens login, logout, sessions and refresh. */
-export function openLogin(sections: LoginSections, files: LoginFiles, surroundings: LoginSurroundings): Login {
+/**
+ * Opens login, logout, sessions and refresh.
+ *
+ * @param previous  its identity providers are kept, where nothing about them has changed
+ */
+export function openLogin(
+  sections: LoginSections,
+  files: LoginFiles,
+  surroundings: LoginSurroundings,
+  previous: Pick<Login, 'providers'> | null,
+): Login {
   const { log, series } = surroundings;
   const { password } = sections.login;
   const usersFile =
@@ -92,9 +110,22 @@ export function openLogin(sections: LoginSections, files: LoginFiles, surroundin
           log.error({ problem }, 'users file kept as it was'),
         );
   series.logins.readFrom(usersFile);
-  const ways = waysOf(sections.login, usersFile, files.backends, surroundings);
+  const { clocks } = surroundings;
   const parts = partsOf(sections, surroundings);
-  return { parts, endpoints: loginEndpoints(parts, ways), usersFile };
+  const providers = openProviders(
+    sections.login.oidc,
+    files.providers,
+    { clocks, log, series: series.logins.providers },
+    previous?.providers ?? null,
+  );
+  const logins = openProviderLogins(providers, parts, {
+    transactions: surroundings.store.loginTransactions,
+    startsPerAddress: sections.login.throttle.startsPerAddress,
+    isCookieStrict: sections.session.cookie.sameSite === 'strict',
+    clocks,
+  });
+  const ways = { ...waysOf(sections.login, usersFile, files.backends, surroundings), providers: logins };
+  return { parts, endpoints: loginEndpoints(parts, ways), usersFile, providers };
 }
 
 function partsOf(
@@ -125,7 +156,7 @@ function waysOf(
   usersFile: UsersFile | null,
   backends: readonly KnownClient[],
   { passwordHasher, attempts, clocks, serviceTokens }: LoginSurroundings,
-): LoginWays {
+): Omit<LoginWays, 'providers'> {
   const { password, throttle, title, page } = login;
   const { maxDelay: maxDelayMs, window: windowMs } = throttle;
   const rules = (freeAttempts: number) => ({ freeAttempts, maxDelayMs, windowMs });

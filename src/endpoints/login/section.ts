@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { serviceCredential } from '../../authentication/client/section.ts';
 import { count, duration, filePath, name, type SchemaContext, slowing } from '../../config/fields.ts';
+import { identityProvider } from './oidc/section.ts';
 
 const password = (context: SchemaContext) =>
   z.strictObject({
@@ -31,6 +32,10 @@ const throttle = () =>
       description:
         'Failed attempts from one address (IPv6: its /64; ten times as many from its /48) before more are slowed.',
     }),
+    startsPerAddress: count(3_000).meta({
+      description:
+        'Logins at identity providers that may begin from one address (IPv6: its /64; four times as many from its /48) in ten minutes, or at once. Each process counts for itself. Further ones get 429.',
+    }),
     knownDeviceFor: duration('90d').meta({
       description:
         'A browser counts as a known device of an account for this long after a login, so that attackers who guess passwords cannot lock the user out on it. Uses the cookie `__Host-known-device`. 0s: no known devices.',
@@ -42,6 +47,10 @@ const throttle = () =>
 export const login = (context: SchemaContext) =>
   z.strictObject({
     password: password(context).optional().meta({ description: 'A login form with user name and password.' }),
+    oidc: z.array(identityProvider(context)).prefault([]).meta({
+      description:
+        'Identity providers that people log in with: OpenID Connect, or OAuth 2.0. With one of them and no password form, people are sent there at once; with more, the login page offers each. A link with `?provider=` chooses one.',
+    }),
     throttle: throttle().prefault({}).meta({
       description:
         'How failed attempts at passwords and at secrets of trusted backends are slowed. Counted in the store, for all replicas together.',

@@ -1,16 +1,19 @@
 /** What is counted of logins. Sessions that they open are counted with the sessions. */
 
 import type { MetricRegistry } from '../../telemetry/registry.ts';
+import { ProviderSeries } from './oidc/series.ts';
 
 /**
  * Why a login failed: wrong user or password, too many attempts, too many logins at once; `client`: a backend that is not
- * trusted.
+ * trusted; `provider`: at an identity provider, of which there are series with more.
  */
-const LOGIN_FAILURES = ['credentials', 'throttled', 'overloaded', 'client'] as const;
+const LOGIN_FAILURES = ['credentials', 'throttled', 'overloaded', 'client', 'provider'] as const;
 
 /** The metrics of logins. */
 export class LoginSeries {
   readonly failures;
+  /** Of logins at identity providers. */
+  readonly providers: ProviderSeries;
   readonly #usersFile;
 
   constructor(registry: MetricRegistry) {
@@ -24,6 +27,7 @@ export class LoginSeries {
       'min',
     );
     this.readFrom(null);
+    this.providers = new ProviderSeries(registry);
   }
 
   /** Reads the state of the users file from this from now on; `null` where there is none. */

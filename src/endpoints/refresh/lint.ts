@@ -23,7 +23,13 @@ export const codes = defineCodes({
 interface RefreshDraft {
   readonly refresh?: RefreshConfig | undefined;
   readonly publicOrigin?: readonly string[] | undefined;
-  readonly login?: { readonly password?: object | undefined; readonly trustedBackends: readonly unknown[] } | undefined;
+  readonly login?:
+    | {
+        readonly password?: object | undefined;
+        readonly oidc: readonly unknown[];
+        readonly trustedBackends: readonly unknown[];
+      }
+    | undefined;
   readonly session?: { readonly idleTimeout: number } | undefined;
   readonly upstreamToken?: { readonly algorithm: string } | undefined;
   readonly routes: readonly (Route | undefined)[];
@@ -54,12 +60,13 @@ export function lint(context: Context): void {
 
 function lintBeginning({ draft, source }: Context): void {
   const { login } = draft;
-  if (login === undefined || login.password !== undefined || login.trustedBackends.length > 0) return;
+  if (login === undefined || login.password !== undefined || login.oidc.length > 0 || login.trustedBackends.length > 0)
+    return;
   source.report(
     codes['refresh/no-login'],
     ['refresh'],
     'refresh has no effect: no login hands out a refresh token',
-    'set login.password, or login.trustedBackends',
+    'set login.password, login.oidc, or login.trustedBackends',
     'key',
   );
 }

@@ -119,6 +119,50 @@ export const de: Words = {
       title: 'Anmeldung fehlgeschlagen',
       detail: 'Benutzername und Passwort passen nicht zusammen.',
     },
+    login_cookie_missing: {
+      title: 'Cookie fehlt',
+      detail:
+        'Ihr Browser hat das Cookie nicht zurückgeschickt, das diese Anmeldung braucht. Erlauben Sie dieser Website Cookies, und melden Sie sich von Anfang bis Ende in demselben Browser an.',
+    },
+    login_expired: {
+      title: 'Anmeldung abgelaufen',
+      detail:
+        'Diese Anmeldung hat zu lange gedauert, wurde schon abgeschlossen oder in einem anderen Browser begonnen. Melden Sie sich erneut an.',
+    },
+    login_declined: {
+      title: 'Nicht angemeldet',
+      detail:
+        'Der Identitätsanbieter hat Sie nicht angemeldet: Die Anmeldung wurde dort abgebrochen, oder er lässt Sie nicht zu.',
+    },
+    login_interaction_required: {
+      title: 'Nicht angemeldet',
+      detail:
+        'Beim Identitätsanbieter müssen Sie sich anmelden oder etwas zustimmen. Versuchen Sie es erneut, und folgen Sie seinen Seiten.',
+    },
+    login_response_invalid: {
+      title: 'Anmeldung abgelehnt',
+      detail:
+        'Die Antwort des Identitätsanbieters kann nicht angenommen werden, darum sind Sie nicht angemeldet. Geschieht das wieder, sagen Sie es dem Betreiber dieser Website.',
+    },
+    login_clock_skew: {
+      title: 'Anmeldung abgelehnt',
+      detail:
+        'Die Uhren dieser Website und des Identitätsanbieters gehen verschieden, darum sind Sie nicht angemeldet. Sagen Sie es dem Betreiber dieser Website.',
+    },
+    login_not_allowed: {
+      title: 'Konto nicht zugelassen',
+      detail: 'Sie haben sich beim Identitätsanbieter angemeldet, aber dieses Konto ist hier nicht zugelassen.',
+    },
+    login_attributes_too_large: {
+      title: 'Konto nicht zugelassen',
+      detail:
+        'Der Identitätsanbieter nennt mehr Gruppen oder Angaben zu diesem Konto, als in eine Sitzung passen. Sagen Sie es dem Betreiber dieser Website.',
+    },
+    login_groups_missing: {
+      title: 'Konto nicht zugelassen',
+      detail:
+        'Dieses Konto ist in so vielen Gruppen, dass der Identitätsanbieter sie weglässt. Sagen Sie es dem Betreiber dieser Website.',
+    },
     refresh_token_refused: REFRESH_REFUSED,
     refresh_token_reused: REFRESH_REFUSED,
     authorization_request_invalid: {
@@ -205,6 +249,11 @@ export const de: Words = {
       detail:
         'Anmeldungen und Tokens können gerade nicht aufgezeichnet werden, darum gibt es keine. Versuchen Sie es in Kürze noch einmal.',
     },
+    provider_unavailable: {
+      title: UNAVAILABLE,
+      detail:
+        'Der Identitätsanbieter antwortet nicht, wie er soll, darum kann sich gerade niemand mit ihm anmelden. Wer angemeldet ist, bleibt es. Versuchen Sie es in Kürze noch einmal.',
+    },
     jwks_unavailable: {
       title: UNAVAILABLE,
       detail: 'Das mitgesendete Token kann gerade nicht geprüft werden. Versuchen Sie es in Kürze noch einmal.',
@@ -259,6 +308,8 @@ export const de: Words = {
     password: 'Passwort',
     remember: 'Auf diesem Gerät angemeldet bleiben',
     sessionEnded: 'Ihre Sitzung ist beendet. Melden Sie sich erneut an, um fortzufahren.',
+    with: (provider) => `Mit ${provider} anmelden`,
+    provider: 'Identitätsanbieter',
     lostCookie: {
       https:
         'Sie haben sich angemeldet, aber Ihr Browser hat das Cookie dafür nicht behalten. Erlauben Sie dieser Website Cookies, und melden Sie sich erneut an.',

@@ -34,6 +34,8 @@ export const en: Words = {
     password: 'Password',
     remember: 'Keep me logged in on this device',
     sessionEnded: 'Your session has ended. Log in again to go on.',
+    with: (provider) => `Log in with ${provider}`,
+    provider: 'Identity provider',
     lostCookie: {
       https:
         'You have logged in, but your browser did not keep the cookie that says so. Allow cookies for this site, and log in again.',

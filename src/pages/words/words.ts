@@ -51,6 +51,10 @@ export interface Words {
     readonly password: string;
     readonly remember: string;
     readonly sessionEnded: string;
+    /** The button of an identity provider. */
+    readonly with: (provider: string) => string;
+    /** Before the name of the identity provider with which a login failed. */
+    readonly provider: string;
     /** The browser did not send the cookie back; `http`: over an address without TLS. */
     readonly lostCookie: { readonly https: string; readonly http: string };
     readonly unavailable: string;

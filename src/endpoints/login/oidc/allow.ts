@@ -1,0 +1,39 @@
+/** Whether somebody whom an identity provider has authenticated may log in here: `allow` of the provider. */
+
+import { type ClaimDocuments, claimAt, mergedClaims } from './claim-path.ts';
+import type { ProviderUser } from './mapping.ts';
+import type { AllowedUsers } from './presets.ts';
+import { emailDomainOf } from './verified-email.ts';
+
+/**
+ * Which rule keeps somebody out.
+ *
+ * @param allow  every key must hold; `null` admits everybody
+ * @returns fixed words for the audit stream; `null` when they may log in
+ */
+export function allowProblem(user: ProviderUser, documents: ClaimDocuments, allow: AllowedUsers | null): string | null {
+  if (allow === null) return null;
+  const { emailDomains, hostedDomains, groups, claims } = allow;
+  if (emailDomains !== undefined) {
+    if (user.email === null) return 'allow.emailDomains: no verified email address';
+    if (!emailDomains.includes(emailDomainOf(user.email))) return 'allow.emailDomains: address of another domain';
+  }
+  // A hint in userinfo would do as well, but Google puts it into the signed token.
+  if (hostedDomains !== undefined && !isOneOf(documents.idToken?.['hd'], hostedDomains))
+    return 'allow.hostedDomains: no account of the domain';
+  if (groups !== undefined && !user.groups.some((group) => groups.includes(group)))
+    return 'allow.groups: in none of them';
+  const all = mergedClaims(documents);
+  const isMet = ([path, wanted]: [string, string | boolean | readonly string[]]) =>
+    hasValue(claimAt(all, path), wanted);
+  return Object.entries(claims ?? {}).every(isMet) ? null : 'allow.claims: a claim has another value';
+}
+
+const isOneOf = (value: unknown, wanted: readonly string[]): boolean =>
+  typeof value === 'string' && wanted.includes(value.toLowerCase());
+
+/** A claim that is a list has each of its entries. Types have to match: the text "true" is not the value true. */
+function hasValue(value: unknown, wanted: string | boolean | readonly string[]): boolean {
+  const values: readonly unknown[] = Array.isArray(value) ? value : [value];
+  return [wanted].flat().some((one) => values.includes(one));
+}

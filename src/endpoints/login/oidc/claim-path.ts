@@ -1,0 +1,46 @@
+/**
+ * Claim paths: how a configuration names a claim of an ID token or of userinfo.
+ *
+ * A path is the exact name of a claim (`cognito:groups`, `https://example.com/roles`), or, where there is no claim of that
+ * name, names joined with dots that lead into objects (`realm_access.roles`). `[]` after a name takes the rest of the path
+ * from each entry of a list (`orgs[].login`).
+ */
+
+/** Claims from outside: their form is not known. */
+export type ProviderClaims = Readonly<Record<string, unknown>>;
+
+/** What a provider says about somebody, by the document that says it. */
+export interface ClaimDocuments {
+  /** Of the ID token; `null` without one. */
+  readonly idToken: ProviderClaims | null;
+  /** Of the userinfo endpoint, with further documents by their names; `null` where it was not asked. */
+  readonly userinfo: ProviderClaims | null;
+}
+
+/** The claims of all documents as one; where two have the same, the ID token's, which is signed, counts. */
+export const mergedClaims = ({ idToken, userinfo }: ClaimDocuments): ProviderClaims => ({ ...userinfo, ...idToken });
+
+/** The form of a path: printable ASCII without spaces. */
+export const CLAIM_PATH = /^[\x21-\x7e]+$/;
+
+/** What claims have at a path; `undefined` where they have nothing. Looks at own members only. */
+export const claimAt = (claims: ProviderClaims, path: string): unknown =>
+  Object.hasOwn(claims, path) ? claims[path] : walk(claims, path.split('.'));
+
+function walk(value: unknown, [part, ...rest]: readonly string[]): unknown {
+  if (part === undefined) return value;
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+  const isList = part.endsWith('[]');
+  const name = isList ? part.slice(0, -2) : part;
+  if (!Object.hasOwn(value, name)) return undefined;
+  const found = (value as ProviderClaims)[name];
+  if (!isList) return walk(found, rest);
+  return Array.isArray(found) ? found.flatMap((entry) => walk(entry, rest) ?? []) : undefined;
+}
+
+/** The texts at a path, for roles and groups: of a string or a list of strings; other values are no texts. */
+export function textsAt(claims: ProviderClaims, path: string): readonly string[] {
+  const found = claimAt(claims, path);
+  const list = Array.isArray(found) ? found : [found];
+  return list.filter((entry) => typeof entry === 'string' && entry !== '') as string[];
+}

@@ -1,0 +1,132 @@
+/** Rules about identity providers: that names fit, that nothing weak is written, and who is let in without meaning to. */
+
+import type { LintContext } from '../../../config/lint.ts';
+import { reportDuplicates, reportUnknown, uses } from '../../../config/names.ts';
+import { defineCodes, error, type KeyPath, warning } from '../../../config/problem.ts';
+import { isLoopbackHost } from '../../../lib/address.ts';
+import { isMultiTenant } from './metadata.ts';
+import { withPreset } from './presets.ts';
+import type { ProviderConfig } from './section.ts';
+
+/** Codes of the findings about identity providers. */
+export const codes = defineCodes({
+  'login/duplicate-provider': error('Two identity providers with the same name.'),
+  'login/unknown-provider': error('A route names an identity provider that is not in `login.oidc`.'),
+  'login/insecure-provider': error(
+    'Plain http to an identity provider on another machine: whoever can change the answers can log in as anybody.',
+  ),
+  'login/groups-not-mapped': error(
+    '`allow.groups` of an identity provider without `groups`, so that nobody could log in.',
+  ),
+  'login/provider-admits-all': warning(
+    'An identity provider with which anybody in the world can get an account, and no `allow`: everybody is let in.',
+  ),
+  'login/subject-by-email': warning(
+    'The subject of users is their email address or user name, which can be given to somebody else later.',
+  ),
+  'login/unverified-email': warning(
+    'Who may log in depends on an email address that nobody has verified: whoever can enter the address of somebody else is let in.',
+  ),
+});
+
+interface ProviderDraft {
+  readonly login?: { readonly oidc: readonly ProviderConfig[] } | undefined;
+}
+
+type Context = LintContext<ProviderDraft>;
+
+/** Claims that name somebody for now, not for good. */
+const PASSING_NAMES = ['email', 'preferred_username', 'username', 'upn', 'unique_name', 'nickname', 'login', 'name'];
+
+/** Issuers with which anybody can get an account. */
+const OPEN_ISSUERS = ['https://accounts.google.com', 'https://gitlab.com'];
+
+/** Applies the rules. */
+export function lint(context: Context): void {
+  const list = ['login', 'oidc'];
+  const names = uses(context, list, ['name']);
+  reportDuplicates(context, names, codes['login/duplicate-provider'], 'identity provider');
+  const wanted = uses(context, ['routes'], ['login']);
+  const known = names.map(({ name }) => name);
+  reportUnknown(context, wanted, known, codes['login/unknown-provider'], 'identity provider', 'login.oidc');
+  for (const [index, provider] of (context.draft.login?.oidc ?? []).entries())
+    lintProvider(context, [...list, index], provider);
+}
+
+function lintProvider(context: Context, at: KeyPath, provider: ProviderConfig): void {
+  const { source } = context;
+  lintAddresses(context, at, provider);
+  const { subject, groups, allow } = withPreset(provider);
+  if (PASSING_NAMES.includes(subject)) {
+    source.report(
+      codes['login/subject-by-email'],
+      [...at, 'subject'],
+      `${provider.name}: "${subject}" can belong to somebody else later, who would then be the same user`,
+      'leave subject out: sub names a user for good',
+    );
+  }
+  if (allow?.groups !== undefined && groups === null) {
+    source.report(
+      codes['login/groups-not-mapped'],
+      [...at, 'allow', 'groups'],
+      `${provider.name}: nobody could log in, because no claim is known to have the groups`,
+      'set groups to the claim that has them',
+    );
+  }
+  lintEmail(context, at, provider);
+  if (allow === undefined && isOpen(provider)) {
+    source.report(
+      codes['login/provider-admits-all'],
+      at,
+      `${provider.name} lets in everybody: anybody can get an account there`,
+      'say in allow who may log in, or accept this warning if routes decide',
+    );
+  }
+}
+
+function lintAddresses({ source }: Context, at: KeyPath, { name, issuer, endpoints }: ProviderConfig): void {
+  const { documents = {}, ...fixed } = endpoints ?? {};
+  const addresses: [KeyPath, string | undefined][] = [
+    [['issuer'], issuer],
+    ...Object.entries(fixed).map(([key, url]): [KeyPath, string] => [['endpoints', key], url as string]),
+    ...Object.entries(documents).map(([key, url]): [KeyPath, string] => [['endpoints', 'documents', key], url]),
+  ];
+  for (const [key, text] of addresses) {
+    const url = text === undefined ? null : URL.parse(text);
+    if (url === null || url.protocol !== 'http:' || isLoopbackHost(url.hostname)) continue;
+    source.report(
+      codes['login/insecure-provider'],
+      [...at, ...key],
+      `${name}: plain http to ${url.hostname}`,
+      `write https://${url.host}`,
+    );
+  }
+}
+
+function lintEmail({ source }: Context, at: KeyPath, provider: ProviderConfig): void {
+  const { name, trustEmail, allow } = provider;
+  if (trustEmail && allow?.emailDomains !== undefined) {
+    source.report(
+      codes['login/unverified-email'],
+      [...at, 'trustEmail'],
+      `${name}: allow.emailDomains admits addresses that the provider does not say to be verified`,
+      'leave trustEmail out, unless nobody can enter the address of somebody else there',
+    );
+  }
+  const path = provider.attributes?.['email'] ?? 'email';
+  if (allow?.claims !== undefined && Object.hasOwn(allow.claims, path)) {
+    source.report(
+      codes['login/unverified-email'],
+      [...at, 'allow', 'claims', path],
+      `${name}: allow.claims looks at an email address, whether it is verified or not`,
+      'use allow.emailDomains, which looks at verified addresses only',
+    );
+  }
+}
+
+/** Without a preset, nothing is known of who can get an account. */
+function isOpen(provider: ProviderConfig): boolean {
+  const { issuer } = withPreset(provider);
+  if (issuer === null) return provider.preset === 'github' && provider.endpoints === undefined;
+  return OPEN_ISSUERS.includes(issuer) || isMultiTenant(issuer);
+}

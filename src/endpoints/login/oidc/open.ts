@@ -1,0 +1,98 @@
+/** Opens the identity providers of one configuration, and what logs in with them. */
+
+import { isDeepStrictEqual } from 'node:util';
+import type { Clocks } from '../../../lib/clock.ts';
+import type { LoginTransactionStore } from '../../../store/store.ts';
+import type { Logger } from '../../../telemetry/log.ts';
+import type { Endpoint } from '../../endpoints.ts';
+import type { LoginParts } from '../login-parts.ts';
+import { LoginCallback } from './callback.ts';
+import type { ProviderFiles } from './client-credential.ts';
+import { LoginFailures } from './login-failures.ts';
+import { withPreset } from './presets.ts';
+import { IdentityProvider } from './provider.ts';
+import type { ProviderConfig } from './section.ts';
+import type { ProviderSeries } from './series.ts';
+import { LoginStart } from './start-login.ts';
+import { StartThrottle } from './start-throttle.ts';
+import { LoginTransactions } from './transactions.ts';
+
+/** A provider, with what it was made from. */
+interface OpenedProvider {
+  readonly provider: IdentityProvider;
+  readonly config: ProviderConfig;
+  readonly files: ProviderFiles;
+}
+
+/** The identity providers of one configuration, by name, in its order. */
+export type OpenedProviders = ReadonlyMap<string, OpenedProvider>;
+
+/**
+ * Opens the providers. Nothing is fetched before `start()`.
+ *
+ * @param files     what is in the files of each
+ * @param previous  whose providers are kept, with what they have fetched, where nothing about them has changed
+ */
+export function openProviders(
+  configs: readonly ProviderConfig[],
+  files: readonly ProviderFiles[],
+  surroundings: { readonly clocks: Clocks; readonly log: Logger; readonly series: ProviderSeries },
+  previous: OpenedProviders | null,
+): OpenedProviders {
+  const opened = configs.map((config, index): OpenedProvider => {
+    const read = files[index] as ProviderFiles;
+    const present = previous?.get(config.name);
+    if (present !== undefined && isDeepStrictEqual([present.config, present.files], [config, read])) return present;
+    return { provider: new IdentityProvider(withPreset(config), read, surroundings), config, files: read };
+  });
+  surroundings.series.expect(opened.map(({ provider }) => provider));
+  return new Map(opened.map((it) => [it.provider.name, it]));
+}
+
+/** Ten minutes, in which `login.throttle.startsPerAddress` logins may begin. */
+const STARTS_WINDOW_MS = 600_000;
+
+/** The endpoint to which a provider sends browsers back. */
+interface ProviderCallback {
+  /** Of the provider. */
+  readonly name: string;
+  readonly comesByPost: boolean;
+  readonly answer: Endpoint;
+}
+
+/** Logins with identity providers. */
+export interface ProviderLogins {
+  /** In the order of the configuration. */
+  readonly providers: readonly IdentityProvider[];
+  readonly start: LoginStart;
+  readonly callbacks: readonly ProviderCallback[];
+}
+
+/** Puts together what logs in with the providers. */
+export function openProviderLogins(
+  opened: OpenedProviders,
+  login: LoginParts,
+  settings: {
+    readonly transactions: LoginTransactionStore;
+    readonly startsPerAddress: number;
+    readonly isCookieStrict: boolean;
+    readonly clocks: Clocks;
+  },
+): ProviderLogins {
+  const providers = [...opened.values()].map(({ provider }) => provider);
+  const { wallMs, monotonicMs } = settings.clocks;
+  const comesByPost = (it: IdentityProvider) => it.settings.responseMode === 'formPost';
+  const transactions = new LoginTransactions(settings.transactions, providers.some(comesByPost), wallMs);
+  const failures = new LoginFailures(login);
+  const throttle = new StartThrottle({ burst: settings.startsPerAddress, windowMs: STARTS_WINDOW_MS }, monotonicMs);
+  const parts = { login, transactions, failures, isCookieStrict: settings.isCookieStrict, wallMs };
+  const callbacks = providers.map((provider): ProviderCallback => {
+    const callback = new LoginCallback(provider, parts);
+    return {
+      name: provider.name,
+      comesByPost: comesByPost(provider),
+      answer: (exchange, request) => callback.answer(exchange, request),
+    };
+  });
+  return { providers, start: new LoginStart({ login, transactions, throttle, failures }), callbacks };
+}

@@ -1,0 +1,56 @@
+/** The parts of pages that are about identity providers: their buttons, and what went wrong there, in words, with a way on. */
+
+import type { Reason } from '../../../errors.ts';
+import { html } from '../../../lib/html.ts';
+import type { PageText } from '../../../pages/page.ts';
+import type { LoginPanel } from '../pages.ts';
+
+/** A provider, as pages show it. */
+interface ShownProvider {
+  readonly label: string;
+  /** Where a login with it begins. */
+  readonly startPath: (returnTo: string) => string;
+}
+
+/** A link that begins a login: no form, since the policy of our pages allows forms to lead to us only, redirects included. */
+export const providerPanel =
+  ({ label, startPath }: ShownProvider): LoginPanel =>
+  ({ returnTo }, { login }) =>
+    html`<p><a class="button full" href="${startPath(returnTo)}">${login.with(label)}</a></p>`;
+
+/** What a failed login is about. */
+interface FailedLogin {
+  readonly reason: Reason;
+  readonly label: string;
+  /** Seconds after which another attempt is worth it; `null` where that is not known. */
+  readonly waitSec: number | null;
+  /** Where the person can try again. */
+  readonly again: string;
+  /** Where they can choose another account. */
+  readonly other: string;
+}
+
+/** Refusals of the account, not of the attempt: only another account helps. */
+const ABOUT_ACCOUNT = new Set<Reason>(['login_not_allowed', 'login_attributes_too_large', 'login_groups_missing']);
+
+/** Says why somebody is not logged in, and leads on, with the page that they wanted kept. */
+export const failedLoginPage =
+  ({ reason, label, waitSec, again, other }: FailedLogin): PageText =>
+  ({ reasons, login, actions }) => {
+    const { title, detail } = reasons[reason];
+    const [href, action] = ABOUT_ACCOUNT.has(reason) ? [other, actions.logInAsOther] : [again, actions.tryAgain];
+    return {
+      title,
+      body: html`<p>${waitSec === null ? detail : login.tooManyAttempts(waitSec)}</p>
+<p>${login.provider}: <strong>${label}</strong></p>
+<p><a class="button full" href="${href}">${action}</a></p>`,
+    };
+  };
+
+/** Leads on after a login, where the session cookie is not sent along with a redirect that began on another site. */
+export const loggedInPage =
+  (returnTo: string): PageText =>
+  ({ loggedIn, actions }) => ({
+    title: loggedIn.title,
+    body: html`<p><a class="button full" href="${returnTo}">${actions.goOn}</a></p>`,
+  });

@@ -1,0 +1,222 @@
+/**
+ * oidc: people log in with an identity provider (OpenID Connect Core 1.0 §3.1, OAuth 2.0), of which the gateway is the client.
+ *
+ * Input: a request to start a login, and the answer with which the provider sends the browser back. Output: a session, or a
+ * page that says what went wrong and leads on. Protocol by openid-client; what it leaves to its caller is here: which browser
+ * a login belongs to, signatures of ID tokens, who may log in. A provider that does not answer is 503; nobody who is logged in
+ * notices.
+ *
+ * This file is one provider: its metadata and keys, fetched in the background as those of issuers are
+ * (`jwt/remote-key-set.ts`), and what the protocol library needs to ask it.
+ */
+
+import { createPrivateKey } from 'node:crypto';
+import type { ClientAuth, Configuration, CryptoKey, CustomFetch } from 'openid-client';
+import { jsonFetcher } from '../../../jwt/fetch-json.ts';
+import { FixedKeySet, type KeySet } from '../../../jwt/key-set.ts';
+import { RemoteKeySet } from '../../../jwt/remote-key-set.ts';
+import { readKeySet } from '../../../jwt/verification-keys.ts';
+import { type Clocks, systemClocks } from '../../../lib/clock.ts';
+import type { Logger } from '../../../telemetry/log.ts';
+import type { ProviderFiles } from './client-credential.ts';
+import { fixedMetadata, metadataUrl, type ProviderMetadata, readMetadata, TENANT_PLACEHOLDER } from './metadata.ts';
+import type { ProviderSettings } from './presets.ts';
+import type { ProviderCall, ProviderSeries } from './series.ts';
+import { ProviderTransport, providerUnavailable } from './transport.ts';
+
+/** Signature algorithms of ID tokens that are accepted: those with a public key, of which one signer has the private one. */
+export const ID_TOKEN_ALGORITHMS = [
+  'RS256',
+  'ES256',
+  'PS256',
+  'EdDSA',
+  'RS384',
+  'ES384',
+  'PS384',
+  'RS512',
+  'ES512',
+  'PS512',
+];
+
+/** How long the last good metadata and keys stay in use while the provider cannot be reached. */
+const MAX_STALE_MS = 86_400_000;
+/** Shortest time between two fetches that logins cause. */
+const COOL_DOWN_MS = 10_000;
+
+interface ProviderSurroundings {
+  readonly clocks: Clocks;
+  readonly log: Logger;
+  readonly series: ProviderSeries;
+}
+
+const loadLibrary = () => import('openid-client');
+
+/** One identity provider. */
+export class IdentityProvider {
+  readonly settings: ProviderSettings;
+  /** What it signs ID tokens with. */
+  readonly keys: KeySet;
+  readonly #files: ProviderFiles;
+  readonly #clocks: Clocks;
+  readonly #log: Logger;
+  readonly #transport: ProviderTransport;
+  #metadata: ProviderMetadata | null = null;
+
+  constructor(settings: ProviderSettings, files: ProviderFiles, { clocks, log, series }: ProviderSurroundings) {
+    const { name, issuer, endpoints, timeoutMs, refreshEveryMs } = settings;
+    this.settings = settings;
+    this.#files = files;
+    this.#clocks = clocks;
+    this.#log = log;
+    this.#transport = new ProviderTransport({ provider: name, timeoutMs, ca: files.ca }, series, clocks.monotonicMs);
+    if (endpoints !== null) {
+      this.#metadata = fixedMetadata(endpoints, issuer);
+      this.keys = new FixedKeySet([]);
+      return;
+    }
+    this.keys = new RemoteKeySet(
+      () => this.#fetch(),
+      { refreshEveryMs, maxStaleMs: MAX_STALE_MS, coolDownMs: COOL_DOWN_MS },
+      clocks.monotonicMs,
+      {
+        onFetched: (result, problem) => {
+          series.onFetched(name, result === 'refreshed' && problem !== null ? 'partial' : result);
+          if (result === 'failed')
+            log.warn({ provider: name, problem }, 'metadata of an identity provider cannot be used');
+          else if (problem !== null)
+            log.warn({ provider: name, problem }, 'some keys of an identity provider are unusable');
+        },
+        unavailable: () => providerUnavailable('no usable metadata and keys'),
+      },
+    );
+  }
+
+  get name(): string {
+    return this.settings.name;
+  }
+
+  /** Since when its metadata and keys were last fetched; `null` where they never were, or are not. */
+  get ageMs(): number | null {
+    return this.keys.isFetched ? this.keys.ageMs : null;
+  }
+
+  /** Begins to fetch in the background. */
+  start(): void {
+    this.keys.start();
+    // So that the first login does not wait for it. A failure shows in that login.
+    loadLibrary().catch(() => {});
+  }
+
+  async close(): Promise<void> {
+    this.keys.close();
+    await this.#transport.close();
+  }
+
+  /**
+   * Its metadata. Waits for a fetch where there are none yet.
+   *
+   * @throws DependencyFault `provider_unavailable`, as a rejection
+   */
+  async metadata(): Promise<ProviderMetadata> {
+    // Asks for no key in particular: rejects where the last good fetch is missing or too old.
+    if (this.keys.isFetched && (this.#metadata === null || (this.keys.ageMs ?? 0) > MAX_STALE_MS))
+      await this.keys.find(null, 'RS256');
+    if (this.#metadata === null) throw providerUnavailable('no usable metadata and keys');
+    return this.#metadata;
+  }
+
+  /**
+   * What the library needs for one call.
+   *
+   * @throws DependencyFault `provider_unavailable`, as a rejection
+   */
+  async configuration(call: ProviderCall): Promise<Configuration> {
+    const [library, metadata] = await Promise.all([loadLibrary(), this.metadata()]);
+    const { settings } = this;
+    const server = serverOf(metadata);
+    const client = {
+      [library.clockTolerance]: settings.clockSkewMs / 1_000,
+      // The library reads the clock of the machine.
+      [library.clockSkew]: Math.round((this.#clocks.wallMs() - systemClocks.wallMs()) / 1_000),
+    };
+    const authentication = await this.#authentication(metadata);
+    const send = this.#transport.fetchFor(call);
+    const configuration = metadata.issuer.includes(TENANT_PLACEHOLDER)
+      ? await library.discovery(new URL(settings.issuer as string), settings.clientId, client, authentication, {
+          // What was fetched and checked: the library knows how the issuer of a token follows from the template.
+          [library.customFetch]: async () => Response.json(server),
+        })
+      : new library.Configuration(server, settings.clientId, client, authentication);
+    configuration[library.customFetch] = send;
+    // The transport has a limit of its own.
+    configuration.timeout = 0;
+    // Which addresses are plain http was decided with the configuration, and with the metadata.
+    if (metadata.tokenEndpoint.startsWith('http:')) library.allowInsecureRequests(configuration);
+    return configuration;
+  }
+
+  /** Sends a request that the library knows nothing of. */
+  fetchFor(call: ProviderCall): CustomFetch {
+    return this.#transport.fetchFor(call);
+  }
+
+  /** Logs what a provider says about a login that failed; bounded, on one line by the form of the log. */
+  logProblem(error: string, description: string | null): void {
+    this.#log.warn({ provider: this.name, error, description }, 'an identity provider refused a login');
+  }
+
+  async #authentication({ tokenAuthMethods, tokenEndpoint }: ProviderMetadata): Promise<ClientAuth> {
+    const { ClientSecretBasic, ClientSecretPost, None, PrivateKeyJwt, modifyAssertion } = await loadLibrary();
+    const { secret, assertionKey } = this.#files;
+    const { clientAuthentication: how, assertionAudience } = this.settings;
+    if (assertionKey !== null) {
+      const { algorithm, keyId, pem } = assertionKey;
+      const key = createPrivateKey(pem).toCryptoKey(importParameters(algorithm), false, ['sign']) as CryptoKey;
+      return PrivateKeyJwt(keyId === null ? key : { key, kid: keyId }, {
+        [modifyAssertion]: (header: Record<string, unknown>, payload: Record<string, unknown>) => {
+          // RFC 9864 has not reached most providers.
+          if (algorithm === 'EdDSA') header['alg'] = algorithm;
+          if (assertionAudience === 'tokenEndpoint') payload['aud'] = tokenEndpoint;
+        },
+      });
+    }
+    if (secret === null) return None();
+    const offersBasic = tokenAuthMethods === null || tokenAuthMethods.includes('client_secret_basic');
+    const isPost = how === 'post' || (how === null && !offersBasic && tokenAuthMethods.includes('client_secret_post'));
+    return isPost ? ClientSecretPost(secret) : ClientSecretBasic(secret);
+  }
+
+  /** Metadata and keys together: an issuer can move its keys. */
+  async #fetch() {
+    const { timeoutMs, issuer } = this.settings;
+    const { ca } = this.#files;
+    const fetchJson = jsonFetcher({ timeoutMs, ca: ca === null ? null : async () => ca, bearer: null });
+    const fetched = (call: ProviderCall, url: string) => this.#transport.measured(call, () => fetchJson(url));
+    const metadata = readMetadata(await fetched('metadata', metadataUrl(issuer as string)), issuer as string);
+    const rules = { algorithms: ID_TOKEN_ALGORITHMS, use: 'sig' } as const;
+    const keys = await readKeySet(await fetched('keys', metadata.jwksUri as string), rules);
+    if (keys.keys.length > 0) this.#metadata = metadata;
+    return keys;
+  }
+}
+
+/** Metadata in the words of the library: what was read of them, and nothing else. */
+const serverOf = (metadata: ProviderMetadata) => ({
+  issuer: metadata.issuer,
+  authorization_endpoint: metadata.authorizationEndpoint,
+  token_endpoint: metadata.tokenEndpoint,
+  ...(metadata.userinfoEndpoint !== null && { userinfo_endpoint: metadata.userinfoEndpoint }),
+  ...(metadata.pushedAuthorizationEndpoint !== null && {
+    pushed_authorization_request_endpoint: metadata.pushedAuthorizationEndpoint,
+  }),
+  authorization_response_iss_parameter_supported: metadata.statesIssuer,
+  id_token_signing_alg_values_supported: ID_TOKEN_ALGORITHMS,
+});
+
+function importParameters(algorithm: string) {
+  const hash = `SHA-${algorithm.slice(2)}`;
+  if (algorithm.startsWith('ES'))
+    return { name: 'ECDSA', namedCurve: algorithm === 'ES512' ? 'P-521' : `P-${algorithm.slice(2)}` };
+  if (algorithm === 'EdDSA') return { name: 'Ed25519' };
+  return { name: algorithm.startsWith('PS') ? 'RSA-PSS' : 'RSASSA-PKCS1-v1_5', hash };
+}

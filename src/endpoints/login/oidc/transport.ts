@@ -1,0 +1,136 @@
+/**
+ * Requests to one identity provider, for the protocol library: bounded in time and size, without redirects, and counted. What
+ * the provider does not answer, or answers with 429 or 5xx, is a fault, and never "logged out".
+ */
+
+import type { CustomFetch } from 'openid-client';
+import { Agent } from 'undici';
+import { DependencyFault } from '../../../errors.ts';
+import type { Clock } from '../../../lib/clock.ts';
+import { hasDuplicateMember } from '../../../lib/json.ts';
+import type { ProviderCall, ProviderSeries } from './series.ts';
+
+/** More than any token or userinfo answer needs. */
+const MAX_BODY_BYTES = 256 * 1024;
+const MAX_HEADER_BYTES = 16 * 1024;
+/** Connections to one provider per origin. */
+const MAX_CONNECTIONS = 64;
+
+interface TransportSettings {
+  readonly provider: string;
+  /** For a whole request, from the DNS look-up to the last byte. */
+  readonly timeoutMs: number;
+  /** CA of the provider, PEM; `null` for those of the system. */
+  readonly ca: string | null;
+}
+
+/** Sends requests to one provider. */
+export class ProviderTransport {
+  readonly #settings: TransportSettings;
+  readonly #series: ProviderSeries;
+  readonly #monotonicMs: Clock;
+  readonly #agent: Agent;
+
+  constructor(settings: TransportSettings, series: ProviderSeries, monotonicMs: Clock) {
+    this.#settings = settings;
+    this.#series = series;
+    this.#monotonicMs = monotonicMs;
+    this.#agent = new Agent({
+      connections: MAX_CONNECTIONS,
+      pipelining: 1,
+      maxHeaderSize: MAX_HEADER_BYTES,
+      maxResponseSize: MAX_BODY_BYTES,
+      connect: { timeout: settings.timeoutMs, ...(settings.ca !== null && { ca: settings.ca }) },
+      headersTimeout: settings.timeoutMs,
+      bodyTimeout: settings.timeoutMs,
+    });
+  }
+
+  /**
+   * The `fetch` for one call.
+   *
+   * @returns a function that rejects with a DependencyFault `provider_unavailable`, whose message may be logged
+   */
+  fetchFor(call: ProviderCall): CustomFetch {
+    return async (url, { method, headers, body }) => {
+      const text = body instanceof URLSearchParams ? body.toString() : (body ?? null);
+      if (text !== null && typeof text !== 'string') throw new TypeError('a body that is not text');
+      return this.measured(call, () => this.#send(url, method, headers, text));
+    };
+  }
+
+  /** Times a call, and counts it as failed when it rejects. */
+  async measured<T>(call: ProviderCall, work: () => Promise<T>): Promise<T> {
+    const { provider } = this.#settings;
+    const startedMs = this.#monotonicMs();
+    let isAnswered = false;
+    try {
+      const result = await work();
+      isAnswered = true;
+      return result;
+    } finally {
+      this.#series.onCall(provider, call, isAnswered, this.#monotonicMs() - startedMs);
+    }
+  }
+
+  /** Closes the connections. Requests in progress are cut off. */
+  close(): Promise<void> {
+    return this.#agent.destroy();
+  }
+
+  async #send(url: string, method: string, headers: Record<string, string>, body: string | null): Promise<Response> {
+    const signal = AbortSignal.timeout(this.#settings.timeoutMs);
+    let answer: { status: number; type: string; text: string };
+    try {
+      const { pathname, search, origin } = new URL(url);
+      const sent = { 'accept-encoding': 'identity', ...headers };
+      const path = `${pathname}${search}`;
+      const response = await this.#agent.request({
+        origin,
+        path,
+        method: method as 'GET' | 'POST',
+        headers: sent,
+        body,
+        signal,
+      });
+      const type = response.headers['content-type'];
+      const text = new TextDecoder('utf-8', { fatal: true }).decode(await response.body.arrayBuffer());
+      answer = { status: response.statusCode, type: typeof type === 'string' ? type : '', text };
+    } catch (cause) {
+      if (signal.aborted) throw providerUnavailable(`no whole answer within ${this.#settings.timeoutMs} ms`, cause);
+      throw providerUnavailable(codeOf(cause), cause);
+    }
+    const { status, type, text } = answer;
+    if (status >= 500 || status === 429) throw providerUnavailable(`status ${status}`);
+    // Its signature would have to be verified like that of an ID token. It comes only to those who have registered for it.
+    if (type.startsWith('application/jwt'))
+      throw providerUnavailable('an answer that is a JWT, which is not supported');
+    return new Response(isAmbiguous(text) ? '' : text, { status, headers: { 'content-type': type } });
+  }
+}
+
+/** JSON that two parsers can read differently is no answer: an empty text is refused by the library. */
+function isAmbiguous(text: string): boolean {
+  try {
+    return hasDuplicateMember(text, JSON.parse(text));
+  } catch {
+    return false;
+  }
+}
+
+/** The fault of a provider that cannot be asked. @param what  may be logged */
+export const providerUnavailable = (what: string, cause?: unknown): DependencyFault =>
+  new DependencyFault('provider_unavailable', `identity provider: ${what}`, { cause });
+
+/** The fault of the transport that an error of the library stands for; `null` when it stands for none. */
+export function transportFault(thrown: unknown): DependencyFault | null {
+  if (thrown instanceof DependencyFault) return thrown;
+  return thrown instanceof Error && thrown.cause !== undefined ? transportFault(thrown.cause) : null;
+}
+
+/** `ECONNREFUSED`, `CERT_HAS_EXPIRED`, `UND_ERR_…`: codes of the system, of OpenSSL and of undici contain no secret. */
+function codeOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return 'the request failed';
+  if ('code' in cause && typeof cause.code === 'string') return cause.code;
+  return codeOf(cause.cause);
+}

@@ -1,0 +1,51 @@
+/**
+ * The email address of somebody, if their provider has verified it. Nothing else is ever taken for an address: an unverified
+ * one can be that of somebody else (OIDC-17).
+ */
+
+import { type ClaimDocuments, claimAt, type ProviderClaims } from './claim-path.ts';
+import type { ProviderSettings } from './presets.ts';
+
+/**
+ * One `@`, ASCII on both sides. Quoted local parts, comments, and names in other scripts, which can look like those in Latin
+ * letters, are no addresses here.
+ */
+const ADDRESS = /^(?<local>[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64})@(?<domain>[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)$/;
+/** RFC 5321 §4.5.3.1.3. */
+const MAX_LENGTH = 254;
+
+type EmailSettings = Pick<ProviderSettings, 'attributes' | 'emailVerified' | 'trustEmail'>;
+
+/** The verified address, as the provider writes it; `null` where there is none. */
+export function verifiedEmail({ idToken, userinfo }: ClaimDocuments, settings: EmailSettings): string | null {
+  const { attributes, emailVerified, trustEmail } = settings;
+  const listed = listedAddress(userinfo);
+  if (listed !== null) return listed;
+  const path = attributes['email'] ?? 'email';
+  // What says that the address is verified has to be in the document that has the address.
+  const source = [idToken, userinfo].find((document) => document !== null && claimAt(document, path) !== undefined);
+  if (source == null || !(trustEmail || isTrue(claimAt(source, emailVerified)))) return null;
+  return readAddress(claimAt(source, path));
+}
+
+/** The domain of a verified address, in lower case. */
+export const emailDomainOf = (email: string): string => email.slice(email.lastIndexOf('@') + 1).toLowerCase();
+
+/** The primary verified address of a list as GitHub has it (`GET /user/emails`). */
+function listedAddress(userinfo: ProviderClaims | null): string | null {
+  const list = userinfo?.['emails'];
+  if (!Array.isArray(list)) return null;
+  const primary: unknown = list.find(
+    (entry: unknown) => isObject(entry) && entry['primary'] === true && entry['verified'] === true,
+  );
+  return isObject(primary) ? readAddress(primary['email']) : null;
+}
+
+const isObject = (value: unknown): value is ProviderClaims =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Cognito writes "true", Entra's `xms_edov` is also written as 1. */
+const isTrue = (value: unknown): boolean => value === true || value === 'true' || value === 1 || value === '1';
+
+const readAddress = (value: unknown): string | null =>
+  typeof value === 'string' && value.length <= MAX_LENGTH && ADDRESS.test(value) ? value : null;
