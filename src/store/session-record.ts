@@ -27,6 +27,12 @@ export interface ProviderLogin {
   readonly amr: readonly string[];
 }
 
+/**
+ * The subject of sessions of a provider's user, in which no two providers, and no provider and local account, collide.
+ * No name of a provider contains `|`.
+ */
+export const subjectAtProvider = (provider: string, subject: string): string => `${provider}|${subject}`;
+
 /** A session, without its id. */
 export interface SessionRecord {
   readonly handle: SessionHandle;

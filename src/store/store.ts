@@ -18,7 +18,24 @@ import type {
   RefreshFamilyReading,
   Rotation,
 } from './refresh-family.ts';
-import type { SessionRecord } from './session-record.ts';
+import type { SealedTokenStore } from './sealed-tokens.ts';
+import type { ProviderLogin, SessionRecord, UserAttributes } from './session-record.ts';
+
+/** What can change in a live session. */
+export interface SessionChanges {
+  readonly user: UserAttributes;
+  readonly login: ProviderLogin | null;
+}
+
+/** What became of a change. */
+export type SessionUpdate =
+  | { readonly outcome: 'updated'; readonly record: SessionRecord }
+  /** It is of another version than expected; this one. */
+  | { readonly outcome: 'outdated'; readonly record: SessionRecord }
+  | { readonly outcome: 'ended' };
+
+/** Which sessions an identity provider ends: those of one session there, or all of a user. */
+export type EndedAtProvider = { readonly sid: string } | { readonly subject: string };
 
 /** Sessions, for all replicas together. */
 export interface SessionStore {
@@ -45,6 +62,12 @@ export interface SessionStore {
   touch(handle: SessionHandle, lastSeenAtMs: number, ttlMs: number): Promise<boolean>;
 
   /**
+   * Changes a session in place: its version increases, its times stay. Published to the feed, so that every replica reads
+   * it again. Idempotent.
+   */
+  update(handle: SessionHandle, changes: SessionChanges, expectedVersion: number): Promise<SessionUpdate>;
+
+  /**
    * Ends one session and publishes its end to the feed.
    *
    * @returns the session that ended, or `null` when there was none (its end is published anyway)
@@ -54,12 +77,19 @@ export interface SessionStore {
   /** Ends every session of a subject and publishes each end to the feed. Returns the handles of those that ended. */
   endAll(subject: string): Promise<readonly SessionHandle[]>;
 
+  /**
+   * Ends every session of a session or of a user at an identity provider, as {@link endAll} does. A login with that `sid`
+   * that is in progress, or begins within half a minute, ends too: its logout has overtaken it. Returns the handles of
+   * those that ended.
+   */
+  endByProvider(provider: string, which: EndedAtProvider): Promise<readonly SessionHandle[]>;
+
   /** The live sessions of a subject, the oldest first. */
   list(subject: string): Promise<readonly SessionRecord[]>;
 }
 
 /**
- * Ends of sessions on every replica, and the proof that silence means that nothing ended.
+ * Ends and changes of sessions on every replica, and the proof that silence means that nothing ended.
  *
  * A gateway trusts a cached session only while the feed proves that it would have delivered the end of it. So a store
  * must not report the feed as proven unless everything published before `provenAtMs` has been delivered, by the same
@@ -70,6 +100,9 @@ export interface SessionStore {
 export interface RevocationFeed {
   /** Calls back with the handle of every session that ends on any replica. Returns a function that stops it. */
   subscribe(onRevoked: (handle: SessionHandle) => void): () => void;
+
+  /** The same with every session that is changed in place: what was read of it before is out of date. */
+  subscribeToUpdates(onUpdated: (handle: SessionHandle) => void): () => void;
 
   /** The time up to which everything published has provably been delivered; `null` while the feed is not connected. */
   provenAtMs(): number | null;
@@ -294,6 +327,7 @@ export interface Store {
   readonly attempts: AttemptStore;
   readonly once: OnceStore;
   readonly loginTransactions: LoginTransactionStore;
+  readonly sealedTokens: SealedTokenStore;
   readonly families: RefreshFamilies;
   readonly codes: CodeStore;
   /** For the line that is printed at start: `redis sentinel (3 sentinels, primary mymaster)`. Never a password. */

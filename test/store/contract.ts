@@ -14,6 +14,8 @@ import { asJti, someHandle } from '../support/names.ts';
 import { until } from '../support/until.ts';
 import { testCodes } from './codes-contract.ts';
 import { testLoginTransactions } from './login-transactions-contract.ts';
+import { testProviderSessions } from './provider-sessions-contract.ts';
+import { testSealedTokens } from './sealed-tokens-contract.ts';
 
 /** A store under test. */
 export interface StoreUnderTest extends AsyncDisposable {
@@ -345,8 +347,12 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
       });
     });
 
+    testProviderSessions(() => [store, other], created);
+
     testLoginTransactions(() => [store, other]);
     testCodes(() => [store, other]);
+
+    testSealedTokens(() => [store, other], created);
 
     describe('revocations of tokens', () => {
       const newId = () => randomBytes(16).toString('base64url');

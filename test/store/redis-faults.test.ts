@@ -1,5 +1,6 @@
 /** What a single Redis can do to the store: be stopped, be silent, be slow, refuse, forget, come back. */
 
+import { readFileSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +9,7 @@ import { DependencyFault } from '../../src/errors.ts';
 import type { SessionHandle } from '../../src/jwt/names.ts';
 import type { Store } from '../../src/store/store.ts';
 import { asHandle } from '../support/names.ts';
-import { RedisServer } from '../support/redis.ts';
+import { RedisCluster, RedisServer } from '../support/redis.ts';
 import { RedisProxy } from '../support/redis-proxy.ts';
 import { answered, IMPATIENT, openStore, StoreLog } from '../support/redis-store.ts';
 import { BUSY_MS, until } from '../support/until.ts';
@@ -73,6 +74,15 @@ function everyCommand(store: Store, handle: SessionHandle, subject: string): (()
     () => store.sessions.read(handle),
     () => store.sessions.touch(handle, Date.now(), HOUR_MS),
     () => store.sessions.list(subject),
+    () => store.sessions.update(handle, { user: {}, login: null }, 1),
+    () => store.sessions.endByProvider('corporate', { sid: 'sid' }),
+    () => store.sessions.endByProvider('corporate', { subject: 'sub' }),
+    () => store.sealedTokens.put(handle, 'sealed'),
+    () => store.sealedTokens.get(handle),
+    () => store.sealedTokens.replace(handle, 1, 'sealed'),
+    () => store.sealedTokens.lease(handle, 'owner', 1_000),
+    () => store.sealedTokens.renew(handle, 'owner', 1_000),
+    () => store.sealedTokens.release(handle, 'owner'),
     () => store.sessions.end(handle),
     () => store.sessions.endAll(subject),
     () => store.attempts.begin('account', rule, Date.now()),
@@ -451,20 +461,30 @@ describe('a Redis that refuses', () => {
     expect(await redis.cli('-n', '3', 'EXISTS', `sallyport:s:${handle}`)).toBe('1');
   });
 
-  const rights = '~sallyport:* &sallyport:* +get +set +del +eval +zscore +zrange +zrem +zadd +pttl +pexpire +setrange';
-  const moreRights = '+hset +hget +hmget +hdel +zcard +time +publish +subscribe +ping +select';
+  const page = readFileSync(join(import.meta.dirname, '../../docs/how-to/redis.md'), 'utf8');
+  const rights = /^ACL SETUSER .* -@all (.+)$/m.exec(page)?.[1]?.split(' ') ?? [];
   const acl = (redis: RedisServer, ...rules: string[]) =>
     redis.cli('ACL', 'SETUSER', 'gate', 'reset', 'on', `>${password}`, ...rules);
 
   test('a user with no more rights than are documented is enough', async () => {
     await using redis = await RedisServer.start();
-    await acl(redis, ...rights.split(' '), ...moreRights.split(' '));
+    await acl(redis, ...rights);
     const log = new StoreLog();
     await using store = await openStore(`redis://gate:${password}@127.0.0.1:${redis.port}`, { log });
     const { handle, subject } = await withSession(store);
     for (const command of everyCommand(store, handle, subject)) await command();
     await until(() => store.feed.provenAtMs() !== null, 'the feed is proven');
     expect(log.lines).toEqual(['available']);
+  });
+
+  test('on a Cluster, with the one more that is documented', async () => {
+    await using cluster = await RedisCluster.start();
+    const [, more] = /on every node, and `(\+\S+)` too/.exec(page) ?? [];
+    for (const server of cluster.servers) await acl(server, ...rights, more ?? '');
+    const nodes = cluster.servers.map(({ port }) => `127.0.0.1:${port}`).join();
+    await using store = await openStore(`redis+cluster://gate:${password}@${nodes}`);
+    await withSession(store);
+    await until(() => store.feed.provenAtMs() !== null, 'the feed is proven');
   });
 
   test.each([
@@ -485,7 +505,7 @@ describe('a Redis that refuses', () => {
     'del',
   ])('a user who may not %s is told at start', async (command) => {
     await using redis = await RedisServer.start();
-    await acl(redis, ...rights.split(' '), ...moreRights.split(' '), `-${command}`);
+    await acl(redis, ...rights, `-${command}`);
     const opened = opening(`redis://gate:${password}@127.0.0.1:${redis.port}`);
     await expect(opened).rejects.toEqual(
       fault(/^store\.redis: the Redis user lacks a right that the gateway needs \(NOPERM\)$/),

@@ -33,7 +33,7 @@ afterAll(async () => {
 /** What is done before a command is sent; may throw instead. */
 type Before = (word: string) => Promise<void> | void;
 
-/** Sessions as one gateway has them; `before` is called with the name of each command, `MARK`, `INDEX` or `END` for scripts. */
+/** Sessions as one gateway has them; `before` is called with the name of each command, `MARK`, `INDEX`, `PROVIDER`, `UPDATE` or `END` for scripts. */
 function gateway(before: Before = () => {}, wallMs: () => number = Date.now): RedisSessions {
   const commands = {
     async send({ words, isBinary }: RedisCommand): Promise<unknown> {
@@ -46,7 +46,7 @@ function gateway(before: Before = () => {}, wallMs: () => number = Date.now): Re
     commands as unknown as Commands,
     keys,
     new RecentEnds(() => performance.now()),
-    () => {},
+    { onEnded: () => {}, onUpdated: () => {} },
     async () => {},
     wallMs,
   );
@@ -56,6 +56,8 @@ function nameOf(words: RedisCommand['words']): string {
   if (words[0] !== 'EVAL') return String(words[0]);
   const lua = String(words[1]);
   if (lua.includes("'XX', 0")) return 'MARK';
+  if (lua.includes("'NX'")) return 'PROVIDER';
+  if (lua.includes('KEEPTTL')) return 'UPDATE';
   return lua.includes('PUBLISH') ? 'END' : 'INDEX';
 }
 
@@ -104,6 +106,64 @@ describe('a login while its user is logged out everywhere', () => {
     await sessions.create(record, TTL_MS);
     expect(await isLive(sessions, record.handle)).toBe(true);
     expect(await isListed(sessions, record.subject, record.handle)).toBe(true);
+  });
+});
+
+describe('a login while its provider ends it', () => {
+  const login = () => ({
+    provider: 'a',
+    subject: 'b',
+    sid: `sid ${Math.random()}`,
+    authTimeMs: null,
+    acr: null,
+    amr: [],
+  });
+
+  test.each(
+    ['PROVIDER', 'SET', 'ZSCORE']
+      .flatMap((step) => ['sid', 'subject', 'other subject'].map((by) => [step, by] as const))
+      // Nobody can end by its user what is in no index yet.
+      .filter(([step, by]) => step !== 'PROVIDER' || by !== 'other subject'),
+  )('just before %s, by %s: the session ends', async (step, by) => {
+    const said = login();
+    const record = newRecord({ login: said, subject: by === 'other subject' ? `x ${said.sid}` : 'a|b' });
+    const other = gateway();
+    let isDone = false;
+    const one = gateway(async (word) => {
+      if (word !== step || isDone) return;
+      isDone = true;
+      await other.endByProvider('a', by === 'sid' ? { sid: said.sid } : { subject: 'b' });
+    });
+    await one.create(record, TTL_MS);
+    expect(isDone).toBe(true);
+    expect(await isLive(other, record.handle)).toBe(false);
+    expect(await client.exists(keys.session(record.handle))).toBe(0);
+  });
+
+  test('just before it is changed to that `sid`: the session ends', async () => {
+    const said = login();
+    const record = newRecord({ login: null });
+    const other = gateway();
+    const one = gateway(async (word) => {
+      if (word === 'UPDATE') await other.endByProvider('a', { sid: said.sid });
+    });
+    await one.create(record, TTL_MS);
+    expect(await one.update(record.handle, { user: {}, login: said }, 1)).toEqual({ outcome: 'ended' });
+    expect(await isLive(other, record.handle)).toBe(false);
+  });
+
+  test('and the one who ends it dies half-way: repeating it ends the session', async () => {
+    const said = login();
+    const record = newRecord({ login: said });
+    const sessions = gateway();
+    await sessions.create(record, TTL_MS);
+    const failing = gateway((word) => {
+      if (word === 'END') throw new Error('the process ended here');
+    });
+    await expect(failing.endByProvider('a', { sid: said.sid })).rejects.toThrow();
+    expect(await isLive(sessions, record.handle)).toBe(true);
+    expect(await sessions.endByProvider('a', { sid: said.sid })).toEqual([record.handle]);
+    expect(await isLive(sessions, record.handle)).toBe(false);
   });
 });
 

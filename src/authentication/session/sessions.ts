@@ -26,7 +26,7 @@ import {
   seenAt,
   type UserAttributes,
 } from '../../store/session-record.ts';
-import type { Store } from '../../store/store.ts';
+import type { EndedAtProvider, SessionChanges, SessionUpdate, Store } from '../../store/store.ts';
 import { SESSION } from './kind.ts';
 import { isSessionId, newSessionId, type SessionId, sessionHandle } from './session-id.ts';
 
@@ -54,6 +54,7 @@ export const SESSION_END_CAUSES = [
   'replaced',
   'user',
   'operator',
+  'provider',
   'refresh_reuse',
   'code_reuse',
 ] as const;
@@ -147,10 +148,10 @@ export class Sessions {
    */
   readonly #recent = new RecentMap<CachedSession>(RECENT_IDS_CHARACTERS);
   readonly #reads = new SingleFlight<CachedSession | Denial>();
-  /** Handles that were revoked while a read of them was under way: what that read brings is thrown away. */
-  readonly #revokedDuringRead = new Set<SessionHandle>();
+  /** Handles of sessions that ended or changed while a read of them was under way: what that read brings is thrown away. */
+  readonly #newsDuringRead = new Set<SessionHandle>();
   readonly #watched = new Map<SessionHandle, Watch>();
-  readonly #unsubscribe: () => void;
+  readonly #unsubscribe: readonly (() => void)[];
   #sweeper: NodeJS.Timeout | null = null;
 
   /** @param onBackgroundFault  something in the background failed; the request that it belonged to is over */
@@ -175,7 +176,10 @@ export class Sessions {
         session.isCached = false;
       },
     });
-    this.#unsubscribe = store.feed.subscribe((handle) => this.#onRevoked(handle));
+    this.#unsubscribe = [
+      store.feed.subscribe((handle) => this.#onRevoked(handle)),
+      store.feed.subscribeToUpdates((handle) => this.#onUpdated(handle)),
+    ];
   }
 
   /** Applies other settings, except for the size of the cache. Sessions that are open are judged by them at once. */
@@ -349,6 +353,28 @@ export class Sessions {
     return handles;
   }
 
+  /**
+   * Ends what an identity provider has ended, everywhere. Returns the handles of those that ended.
+   *
+   * @throws DependencyFault `store_unavailable`, as a rejection; repeating it ends the rest
+   */
+  async endByProvider(provider: string, which: EndedAtProvider): Promise<readonly SessionHandle[]> {
+    const handles = await this.#store.sessions.endByProvider(provider, which);
+    this.#events.onEnded('provider', handles.length);
+    return handles;
+  }
+
+  /**
+   * Changes what is known of a user in a live session. Every replica reads it again before it serves the next request:
+   * until then, and while the store does not answer, what was known before is not used.
+   *
+   * @param expectedVersion  that of the record that the change is based on
+   * @throws DependencyFault `store_unavailable`, as a rejection
+   */
+  update(handle: SessionHandle, changes: SessionChanges, expectedVersion: number): Promise<SessionUpdate> {
+    return this.#store.sessions.update(handle, changes, expectedVersion);
+  }
+
   /** The sessions of a subject that have not expired, the oldest first. */
   async list(subject: string): Promise<readonly SessionRecord[]> {
     const nowMs = this.#clocks.wallMs();
@@ -403,7 +429,7 @@ export class Sessions {
   }
 
   close(): void {
-    this.#unsubscribe();
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
     this.#stopSweeping();
     this.#cache.clear();
   }
@@ -442,10 +468,10 @@ export class Sessions {
       for (;;) {
         const startedMs = this.#clocks.monotonicMs();
         const record = await this.#store.sessions.read(handle).catch((fault: unknown) => {
-          this.#revokedDuringRead.delete(handle);
+          this.#newsDuringRead.delete(handle);
           throw fault;
         });
-        if (this.#revokedDuringRead.delete(handle)) continue;
+        if (this.#newsDuringRead.delete(handle)) continue;
         return this.#keep(handle, record, startedMs);
       }
     });
@@ -544,8 +570,15 @@ export class Sessions {
 
   #onRevoked(handle: SessionHandle): void {
     if (this.#cache.delete(handle)) this.#events.onInvalidated();
-    if (this.#reads.has(handle)) this.#revokedDuringRead.add(handle);
+    if (this.#reads.has(handle)) this.#newsDuringRead.add(handle);
     this.#endStreams(handle);
+  }
+
+  /** A session was changed: the entry stays, for its last use, and is not trusted until it has been read again. */
+  #onUpdated(handle: SessionHandle): void {
+    const session = this.#cache.get(handle) ?? this.#watched.get(handle)?.session;
+    if (session !== undefined) session.verifiedAtMs = Number.NEGATIVE_INFINITY;
+    if (this.#reads.has(handle)) this.#newsDuringRead.add(handle);
   }
 
   #endStreams(handle: SessionHandle): void {

@@ -6,17 +6,19 @@
 
 import type { SessionHandle } from '../../jwt/names.ts';
 import type { Clocks } from '../../lib/clock.ts';
-import { type SessionRecord, seenAt } from '../session-record.ts';
-import type { AttemptStore, OnceStore, RevocationFeed, SessionStore, Store, ThrottleRule } from '../store.ts';
+import type { AttemptStore, OnceStore, RevocationFeed, Store, ThrottleRule } from '../store.ts';
 import { throttleDelayMs } from '../throttle.ts';
 import { MemoryCodes } from './codes.ts';
 import { ExpiringMap } from './expiring-map.ts';
 import { MemoryFamilies } from './families.ts';
 import { MemoryLoginTransactions } from './login-transactions.ts';
+import { MemorySealedTokens } from './sealed-tokens.ts';
+import { MemorySessions } from './sessions.ts';
 import { MemoryTokenRevocations } from './token-revocations.ts';
 
 class MemoryFeed implements RevocationFeed {
   readonly #listeners = new Set<(handle: SessionHandle) => void>();
+  readonly #updateListeners = new Set<(handle: SessionHandle) => void>();
   readonly #clocks: Clocks;
 
   constructor(clocks: Clocks) {
@@ -26,6 +28,11 @@ class MemoryFeed implements RevocationFeed {
   subscribe(onRevoked: (handle: SessionHandle) => void): () => void {
     this.#listeners.add(onRevoked);
     return () => this.#listeners.delete(onRevoked);
+  }
+
+  subscribeToUpdates(onUpdated: (handle: SessionHandle) => void): () => void {
+    this.#updateListeners.add(onUpdated);
+    return () => this.#updateListeners.delete(onUpdated);
   }
 
   /** A call within one process is always delivered. */
@@ -44,60 +51,9 @@ class MemoryFeed implements RevocationFeed {
   publish(handle: SessionHandle): void {
     for (const listener of this.#listeners) listener(handle);
   }
-}
 
-class MemorySessions implements SessionStore {
-  readonly #records: ExpiringMap<SessionRecord, SessionHandle>;
-  readonly #bySubject = new Map<string, Set<SessionHandle>>();
-  readonly #feed: MemoryFeed;
-  readonly #maxSessions: number;
-
-  constructor(feed: MemoryFeed, clocks: Clocks, maxSessions: number) {
-    this.#records = new ExpiringMap(clocks.wallMs, (handle, { subject }) => this.#unindex(handle, subject));
-    this.#feed = feed;
-    this.#maxSessions = maxSessions;
-  }
-
-  async create(record: SessionRecord, ttlMs: number): Promise<void> {
-    this.#records.requireRoom(this.#maxSessions);
-    this.#records.set(record.handle, record, ttlMs);
-    const handles = this.#bySubject.get(record.subject);
-    if (handles === undefined) this.#bySubject.set(record.subject, new Set([record.handle]));
-    else handles.add(record.handle);
-  }
-
-  async read(handle: SessionHandle): Promise<SessionRecord | null> {
-    return this.#records.get(handle);
-  }
-
-  async touch(handle: SessionHandle, lastSeenAtMs: number, ttlMs: number): Promise<boolean> {
-    const record = this.#records.get(handle);
-    if (record !== null) this.#records.set(handle, seenAt(record, lastSeenAtMs), ttlMs);
-    return record !== null;
-  }
-
-  async end(handle: SessionHandle): Promise<SessionRecord | null> {
-    const record = this.#records.get(handle);
-    this.#records.delete(handle);
-    this.#feed.publish(handle);
-    return record;
-  }
-
-  async endAll(subject: string): Promise<readonly SessionHandle[]> {
-    const handles = [...(this.#bySubject.get(subject) ?? [])].filter((handle) => this.#records.get(handle) !== null);
-    for (const handle of handles) await this.end(handle);
-    return handles;
-  }
-
-  async list(subject: string): Promise<readonly SessionRecord[]> {
-    const records = [...(this.#bySubject.get(subject) ?? [])].map((handle) => this.#records.get(handle));
-    return records.filter((record) => record !== null).toSorted((a, b) => a.createdAtMs - b.createdAtMs);
-  }
-
-  #unindex(handle: SessionHandle, subject: string): void {
-    const handles = this.#bySubject.get(subject);
-    handles?.delete(handle);
-    if (handles?.size === 0) this.#bySubject.delete(subject);
+  publishUpdate(handle: SessionHandle): void {
+    for (const listener of this.#updateListeners) listener(handle);
   }
 }
 
@@ -157,13 +113,15 @@ class MemoryOnce implements OnceStore {
 /** Makes the embedded store. @param maxSessions  logins beyond this are refused with `store_full` */
 export function createMemoryStore(maxSessions: number, clocks: Clocks): Store {
   const feed = new MemoryFeed(clocks);
+  const sessions = new MemorySessions(feed, clocks, maxSessions);
   return {
-    sessions: new MemorySessions(feed, clocks, maxSessions),
+    sessions,
     feed,
     tokenRevocations: new MemoryTokenRevocations(feed, clocks, maxSessions),
     attempts: new MemoryAttempts(),
     once: new MemoryOnce(clocks),
     loginTransactions: new MemoryLoginTransactions(clocks),
+    sealedTokens: new MemorySealedTokens(sessions, clocks),
     families: new MemoryFamilies(feed, clocks, maxSessions),
     codes: new MemoryCodes(clocks),
     kind: 'memory',

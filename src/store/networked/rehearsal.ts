@@ -9,44 +9,25 @@ import { StoreRefusal } from './events.ts';
 
 const LIFETIME_MS = 10_000;
 
+type Rehearsed = Pick<
+  Store,
+  'sessions' | 'attempts' | 'once' | 'loginTransactions' | 'sealedTokens' | 'families' | 'codes' | 'tokenRevocations'
+>;
+
 /**
- * Does once everything that the gateway will do, with a session, an attempt, a key, a login, a refresh family, a code and
- * a token that belong to no user.
+ * Does once everything that the gateway will do, with a session, an attempt, a key, a login, sealed tokens, a refresh family,
+ * a code and a token that belong to no user.
  *
  * @param key  of the store in the configuration, for the message: `store.redis`
  * @throws ConfigFault when the store refuses a command; an outage in the middle does not prevent the start
  */
-export async function rehearse(
-  store: Pick<
-    Store,
-    'sessions' | 'attempts' | 'once' | 'loginTransactions' | 'families' | 'codes' | 'tokenRevocations'
-  >,
-  key: string,
-  nowMs: number,
-): Promise<void> {
-  const { sessions, attempts, once, loginTransactions, families, codes, tokenRevocations } = store;
+export async function rehearse(store: Rehearsed, key: string, nowMs: number): Promise<void> {
+  const { attempts, once, loginTransactions, families, codes, tokenRevocations } = store;
   const handle = randomBytes(32).toString('base64url') as SessionHandle;
   const subject = `rehearsal ${handle}`;
-  const record = {
-    handle,
-    subject,
-    user: {},
-    method: 'backend',
-    version: 1,
-    createdAtMs: nowMs,
-    expiresAtMs: nowMs + LIFETIME_MS,
-    lastSeenAtMs: nowMs,
-    device: '',
-    remembered: false,
-    login: null,
-  } as const;
   const rule = { freeAttempts: 1, maxDelayMs: 1, windowMs: LIFETIME_MS };
   try {
-    await sessions.create(record, LIFETIME_MS);
-    await sessions.read(handle);
-    await sessions.touch(handle, nowMs, LIFETIME_MS);
-    await sessions.list(subject);
-    await sessions.endAll(subject);
+    await rehearseSessions(store, handle, subject, nowMs);
     await attempts.begin(handle, rule, nowMs);
     await attempts.takeBack(handle);
     await attempts.succeeded(handle);
@@ -67,4 +48,29 @@ export async function rehearse(
     if (fault instanceof StoreRefusal) throw new ConfigFault(`${key}: ${fault.message}`);
     if (!(fault instanceof DependencyFault)) throw fault;
   }
+}
+
+/** A session of an identity provider, with sealed tokens. */
+async function rehearseSessions(
+  { sessions, sealedTokens }: Pick<Store, 'sessions' | 'sealedTokens'>,
+  handle: SessionHandle,
+  subject: string,
+  nowMs: number,
+): Promise<void> {
+  const login = { provider: 'rehearsal', subject: handle, sid: handle, authTimeMs: null, acr: null, amr: [] };
+  const times = { createdAtMs: nowMs, expiresAtMs: nowMs + LIFETIME_MS, lastSeenAtMs: nowMs };
+  const session = { handle, subject, user: {}, method: 'backend', version: 1, device: '', remembered: false } as const;
+  await sessions.create({ ...session, ...times, login }, LIFETIME_MS);
+  await sessions.read(handle);
+  await sessions.touch(handle, nowMs, LIFETIME_MS);
+  await sessions.update(handle, { user: {}, login }, 1);
+  await sealedTokens.put(handle, '');
+  await sealedTokens.lease(handle, handle, LIFETIME_MS);
+  await sealedTokens.replace(handle, 1, subject);
+  await sealedTokens.renew(handle, handle, LIFETIME_MS);
+  await sealedTokens.get(handle);
+  await sealedTokens.release(handle, handle);
+  await sessions.list(subject);
+  await sessions.endByProvider('rehearsal', { subject: handle });
+  await sessions.endAll(subject);
 }

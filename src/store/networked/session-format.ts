@@ -18,7 +18,7 @@ import {
 } from '../session-record.ts';
 
 /** Bytes in front of the JSON: `1|`, 13 digits, `|`. */
-const HEAD_LENGTH = 16;
+export const HEAD_LENGTH = 16;
 /** Where the 13 digits begin, which a slide overwrites. */
 export const LAST_SEEN_OFFSET = 2;
 /**

@@ -20,6 +20,12 @@ import { checked } from './clients.ts';
 import type { Commands } from './commands.ts';
 import type { Keys } from './keys.ts';
 
+/** Begins the news of a session that was changed; a handle alone is the news of one that has ended. */
+const UPDATED = 'updated ';
+
+/** The news that a session was changed. Gateways that do not know such news ignore it. */
+export const updatedMessage = (handle: SessionHandle): string => UPDATED + handle;
+
 const BEAT_EVERY_MS = 250;
 /** The subscription is replaced when Redis has accepted more heartbeats than this and delivered none. */
 const MOST_UNHEARD = 4;
@@ -48,6 +54,7 @@ export class RedisFeed implements RevocationFeed {
   readonly #link: Link<Redis>;
   readonly #timer: NodeJS.Timeout;
   readonly #listeners = new Set<(handle: SessionHandle) => void>();
+  readonly #updateListeners = new Set<(handle: SessionHandle) => void>();
   readonly #tokenListeners = new Set<TokenNewsListener>();
   /** By server: when the last heard heartbeat was sent. */
   readonly #heardMs = new Map<string, number>();
@@ -95,6 +102,11 @@ export class RedisFeed implements RevocationFeed {
     return () => this.#listeners.delete(onRevoked);
   }
 
+  subscribeToUpdates(onUpdated: (handle: SessionHandle) => void): () => void {
+    this.#updateListeners.add(onUpdated);
+    return () => this.#updateListeners.delete(onUpdated);
+  }
+
   /** Follows published revocations of tokens. Returns a function that stops it. */
   subscribeTokenNews(listener: TokenNewsListener): () => void {
     this.#tokenListeners.add(listener);
@@ -126,6 +138,11 @@ export class RedisFeed implements RevocationFeed {
     for (const listener of this.#listeners) listener(handle);
   }
 
+  /** Delivers the news of a change to this replica without a round trip through Redis. */
+  deliverUpdate(handle: SessionHandle): void {
+    for (const listener of this.#updateListeners) listener(handle);
+  }
+
   close(): void {
     clearInterval(this.#timer);
     this.#link.close();
@@ -152,7 +169,9 @@ export class RedisFeed implements RevocationFeed {
 
   #onMessage(client: Redis, channel: string, message: string): void {
     if (channel === this.#revocations) {
+      const updated = message.startsWith(UPDATED) ? message.slice(UPDATED.length) : '';
       if (isSessionHandle(message)) this.deliver(message);
+      else if (isSessionHandle(updated)) this.deliverUpdate(updated);
     } else if (channel === this.#tokenNews) for (const listener of this.#tokenListeners) listener.onNews(message);
     else if (client === this.#link.client) this.#hear(message);
     // A heartbeat on a replaced connection proves nothing about the present one.

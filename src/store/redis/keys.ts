@@ -8,7 +8,7 @@ export type TwoKeys = readonly [string, string];
 /** The names below one prefix. */
 export class Keys {
   readonly #prefix: string;
-  /** The channel of ended sessions: each message is a handle. */
+  /** The channel of sessions: a handle says that it has ended, `updated` and a handle that it has changed. */
   readonly revocations: string;
   /**
    * Revoked tokens and ended sessions: a sorted set of their written forms, by the time when no such token can be
@@ -31,6 +31,16 @@ export class Keys {
   /** A session, in its written form. */
   session(handle: string): string {
     return `${this.#prefix}s:${handle}`;
+  }
+
+  /** A session, and the sealed tokens of its identity provider. */
+  sessionAndTokens(handle: string): TwoKeys {
+    return this.#withCompanion(this.session(handle));
+  }
+
+  /** A shard of the index of logins at identity providers. */
+  providerIndex(shard: number): string {
+    return `${this.#prefix}i:${shard.toString(36)}`;
   }
 
   /**

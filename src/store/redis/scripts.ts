@@ -4,7 +4,7 @@
  */
 
 import type { StoreOperation } from '../networked/events.ts';
-import { LAST_SEEN_OFFSET } from '../networked/session-format.ts';
+import { HEAD_LENGTH, LAST_SEEN_OFFSET } from '../networked/session-format.ts';
 import type { RedisCommand, Word } from './commands.ts';
 import type { TwoKeys } from './keys.ts';
 
@@ -54,32 +54,52 @@ return handles`,
 };
 
 /**
- * Slides a session that exists. The time to live goes first: that works even when Redis is out of memory.
- * Values: time of use (13 digits), new time to live.
+ * Slides a session that exists, and the provider's tokens with it. The time to live goes first: that works even when
+ * Redis is out of memory. Keys: session, tokens. Values: time of use (13 digits), new time to live.
  */
 export const TOUCH: Script = {
   operation: 'touch',
   isRepeatable: true,
   lua: `
 if redis.call('PEXPIRE', KEYS[1], ARGV[2]) == 0 then return 0 end
+redis.call('PEXPIRE', KEYS[2], ARGV[2])
 redis.call('SETRANGE', KEYS[1], ${LAST_SEEN_OFFSET}, ARGV[1])
 return 1`,
 };
 
 /**
  * Ends a session and tells every replica, both or neither; answers with the session. The message follows the deletion,
- * so a replica that hears it and asks finds nothing. A value of any other type is deleted as well. Values: channel,
- * handle.
+ * so a replica that hears it and asks finds nothing. A value of any other type is deleted as well. Keys: session,
+ * tokens. Values: channel, handle.
  */
 export const END: Script = {
   operation: 'end',
   isRepeatable: true,
   lua: `
 local session = redis.pcall('GET', KEYS[1])
-redis.call('DEL', KEYS[1])
+redis.call('DEL', KEYS[1], KEYS[2])
 redis.call('PUBLISH', ARGV[1], ARGV[2])
 if type(session) == 'string' then return session end
 return false`,
+};
+
+/**
+ * Changes a session that still has the expected body, and tells every replica, both or neither. Its time of last use and
+ * its time to live stay. Answers 1 when it has the new body, 0 when there is none, -1 when it has another one.
+ * Values: expected body, new body, channel, message.
+ */
+export const UPDATE: Script = {
+  operation: 'update',
+  isRepeatable: true,
+  lua: `
+local session = redis.call('GET', KEYS[1])
+if not session then return 0 end
+local body = string.sub(session, ${HEAD_LENGTH + 1})
+if body == ARGV[2] then return 1 end
+if body ~= ARGV[1] then return -1 end
+redis.call('SET', KEYS[1], string.sub(session, 1, ${HEAD_LENGTH}) .. ARGV[2], 'KEEPTTL')
+redis.call('PUBLISH', ARGV[3], ARGV[4])
+return 1`,
 };
 
 /**

@@ -27,6 +27,7 @@ import { RedisFeed } from './feed.ts';
 import { Keys } from './keys.ts';
 import { RedisLoginTransactions } from './login-transactions.ts';
 import { RedisOnce } from './once.ts';
+import { RedisSealedTokens } from './sealed-tokens.ts';
 import type { RedisConfig } from './section.ts';
 import { FailoverWatch } from './sentinel.ts';
 import { Servers } from './servers.ts';
@@ -68,6 +69,7 @@ class RedisStore implements Store {
   readonly attempts: RedisAttempts;
   readonly once: RedisOnce;
   readonly loginTransactions: RedisLoginTransactions;
+  readonly sealedTokens: RedisSealedTokens;
   readonly families: RedisFamilies;
   readonly codes: RedisCodes;
   readonly description: string;
@@ -107,13 +109,17 @@ class RedisStore implements Store {
     });
     this.feed.subscribe((handle) => this.#ended.note(handle));
     this.tokenRevocations = new RedisTokenRevocations(this.#commands, this.feed, keys, clocks, MAX_SESSION_TOKEN_MS);
-    const deliver = (handle: SessionHandle) => this.feed.deliver(handle);
+    const news = {
+      onEnded: (handle: SessionHandle) => this.feed.deliver(handle),
+      onUpdated: (handle: SessionHandle) => this.feed.deliverUpdate(handle),
+    };
     const recordEnd = (handle: SessionHandle) => this.tokenRevocations.recordEnd(handle);
-    this.sessions = new RedisSessions(this.#commands, keys, this.#ended, deliver, recordEnd, wallMs);
+    this.sessions = new RedisSessions(this.#commands, keys, this.#ended, news, recordEnd, wallMs);
     this.attempts = new RedisAttempts(this.#commands, keys);
     this.once = new RedisOnce(this.#commands, keys);
     this.loginTransactions = new RedisLoginTransactions(this.#commands, keys);
     this.codes = new RedisCodes(this.#commands, keys);
+    this.sealedTokens = new RedisSealedTokens(this.#commands, keys);
     this.families = new RedisFamilies(this.#commands, keys, commandTimeoutMs, monotonicMs);
     this.#watch =
       address.topology === 'sentinel'

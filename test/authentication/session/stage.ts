@@ -45,6 +45,12 @@ class ControlledFeed implements RevocationFeed {
     });
   }
 
+  subscribeToUpdates(onUpdated: (handle: SessionHandle) => void): () => void {
+    return this.#inner.subscribeToUpdates((handle) => {
+      if (!this.isCut && this.#silentSinceMs === null) onUpdated(handle);
+    });
+  }
+
   provenAtMs(): number | null {
     return this.isCut ? null : (this.#silentSinceMs ?? this.#clocks.monotonicMs());
   }
@@ -165,7 +171,9 @@ export class Stage {
         this.calls.end += 1;
         return ask(() => inner.end(handle));
       },
+      update: (handle, changes, expectedVersion) => ask(() => inner.update(handle, changes, expectedVersion)),
       endAll: (subject) => ask(() => inner.endAll(subject)),
+      endByProvider: (provider, which) => ask(() => inner.endByProvider(provider, which)),
       list: (subject) => ask(() => inner.list(subject)),
     };
   }

@@ -1,0 +1,181 @@
+/**
+ * Which sessions an identity provider can end: `{prefix}i:{shard}`, 16,384 sorted sets. An entry is 12 bytes of the hash
+ * of what names the login there (its `sid`, or its user), then the 32 bytes of a handle, or `ended`. Its score is the
+ * second at which it can be forgotten, negative once it is marked as ended.
+ *
+ * A set of its own for each `sid` would cost 190 bytes for each session; one that is shared costs about 60, as long as
+ * it has no more than 128 entries and Redis keeps it compact: up to some two million sessions.
+ *
+ * The user has an entry only when the subject of the session does not say who it is: else, the index of the subject has
+ * it.
+ */
+
+import { hash } from 'node:crypto';
+import type { SessionHandle } from '../../jwt/names.ts';
+import { type SessionRecord, subjectAtProvider } from '../session-record.ts';
+import type { Commands } from './commands.ts';
+import type { Keys } from './keys.ts';
+import { run, type Script } from './scripts.ts';
+
+const SHARDS = 16_384;
+const NAME_BYTES = 12;
+const ENDED = Buffer.from('ended');
+/** A provider's logout that overtakes a login ends it too, if it comes within this time. */
+const OVERTAKEN_WITHIN_SEC = 30;
+
+/**
+ * Adds an entry, unless its logout has overtaken it; drops some that can be forgotten. An entry that is there stays as it
+ * is, so that a repeated command does not remove a mark. Values: entry, entry of an ended `sid`, when it can be
+ * forgotten, now, both in seconds.
+ */
+const ADD: Script = {
+  operation: 'index',
+  isRepeatable: true,
+  lua: `
+local ends, now = tonumber(ARGV[3]), tonumber(ARGV[4])
+local dead = redis.call('ZRANGE', KEYS[1], -now, now, 'BYSCORE', 'LIMIT', 0, 100)
+if #dead > 0 then redis.call('ZREM', KEYS[1], unpack(dead)) end
+local overtaken = redis.call('ZSCORE', KEYS[1], ARGV[2])
+if overtaken and tonumber(overtaken) > now then return 0 end
+redis.call('ZADD', KEYS[1], 'NX', ends, ARGV[1])
+local left = (ends - now) * 1000
+if redis.call('PTTL', KEYS[1]) < left then redis.call('PEXPIRE', KEYS[1], left) end
+return 1`,
+};
+
+/**
+ * Marks the entries of a name, and answers with their handles. A login that is in progress finds the mark. Values: name;
+ * then, for a `sid`, its entry as ended, when that can be forgotten, in how many milliseconds that is.
+ */
+const MARK: Script = {
+  operation: 'index',
+  isRepeatable: true,
+  lua: `
+local handles = {}
+for _, entry in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+  if string.sub(entry, 1, ${NAME_BYTES}) == ARGV[1] and #entry == ${NAME_BYTES + 32} then
+    redis.call('ZADD', KEYS[1], 'XX', -math.abs(redis.call('ZSCORE', KEYS[1], entry)), entry)
+    handles[#handles + 1] = string.sub(entry, ${NAME_BYTES + 1})
+  end
+end
+if ARGV[2] then
+  redis.call('ZADD', KEYS[1], ARGV[3], ARGV[2])
+  if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[4]) then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
+end
+return handles`,
+};
+
+/** A name of a login at a provider, and the shard that has it. */
+interface Place {
+  readonly key: string;
+  readonly name: Buffer;
+}
+
+/** The index of one store. */
+export class ProviderIndex {
+  readonly #commands: Commands;
+  readonly #keys: Keys;
+  readonly #nowSec: () => number;
+
+  constructor(commands: Commands, keys: Keys, nowSec: () => number) {
+    this.#commands = commands;
+    this.#keys = keys;
+    this.#nowSec = nowSec;
+  }
+
+  /**
+   * Adds a session, before it can be read.
+   *
+   * @returns `false` when its logout has overtaken it
+   */
+  async add(record: SessionRecord): Promise<boolean> {
+    const added = this.#placesOf(record).map(({ key, name }) => {
+      const words = [entryOf(name, record.handle), Buffer.concat([name, ENDED]), endsSec(record), this.#nowSec()];
+      return this.#commands.send(run(ADD, key, ...words));
+    });
+    return (await Promise.all(added)).every((answer) => answer === 1);
+  }
+
+  /** Whether a session that was added is not marked as ended. */
+  async has(record: SessionRecord): Promise<boolean> {
+    const scores = this.#placesOf(record).map(({ key, name }) => {
+      const words = ['ZSCORE', key, entryOf(name, record.handle)] as const;
+      return this.#commands.send({ operation: 'index', key, words, isRepeatable: true });
+    });
+    return (await Promise.all(scores)).every((score) => Number(score) > 0);
+  }
+
+  /** Removes a session, but not what {@link except} is found by. */
+  async remove(record: SessionRecord, except: SessionRecord | null = null): Promise<void> {
+    const kept = except === null ? [] : this.#placesOf(except);
+    const isKept = ({ name }: Place) => kept.some((place) => place.name.equals(name));
+    const places = this.#placesOf(record).filter((place) => !isKept(place));
+    await Promise.all(places.map((place) => this.#removeFrom(place, [record.handle])));
+  }
+
+  /**
+   * Marks the sessions with this `sid` as ended, those to come included; `end` ends each. After a failure, repeating it
+   * finds the remaining ones.
+   */
+  async endBySid(provider: string, sid: string, end: End): Promise<readonly SessionHandle[]> {
+    const { key, name } = this.#bySid(provider, sid);
+    const words = [Buffer.concat([name, ENDED]), this.#nowSec() + OVERTAKEN_WITHIN_SEC, OVERTAKEN_WITHIN_SEC * 1_000];
+    return this.#end({ key, name }, run(MARK, key, name, ...words), end);
+  }
+
+  /** The same for a user, with those whose login is in progress. */
+  async endByUser(provider: string, subject: string, end: End): Promise<readonly SessionHandle[]> {
+    const place = this.#byUser(provider, subject);
+    return this.#end(place, run(MARK, place.key, place.name), end);
+  }
+
+  async #end(place: Place, mark: ReturnType<typeof run>, end: End): Promise<readonly SessionHandle[]> {
+    const marked = await this.#commands.send({ ...mark, isBinary: true });
+    const handles = (Array.isArray(marked) ? marked.filter(Buffer.isBuffer) : []).map(
+      (handle) => handle.toString('base64url') as SessionHandle,
+    );
+    const ended = await end(handles);
+    await this.#removeFrom(place, handles);
+    return ended;
+  }
+
+  async #removeFrom({ key, name }: Place, handles: readonly SessionHandle[]): Promise<void> {
+    if (handles.length === 0) return;
+    const words = ['ZREM', key, ...handles.map((handle) => entryOf(name, handle))] as const;
+    await this.#commands.send({ operation: 'index', key, words, isRepeatable: true });
+  }
+
+  #placesOf({ subject, login }: SessionRecord): Place[] {
+    if (login === null) return [];
+    const places: Place[] = [];
+    if (login.sid !== null) places.push(this.#bySid(login.provider, login.sid));
+    if (subject !== subjectAtProvider(login.provider, login.subject)) {
+      places.push(this.#byUser(login.provider, login.subject));
+    }
+    return places;
+  }
+
+  #bySid(provider: string, sid: string): Place {
+    return this.#place([provider, 'sid', sid]);
+  }
+
+  #byUser(provider: string, subject: string): Place {
+    return this.#place([provider, 'subject', subject]);
+  }
+
+  #place(name: readonly string[]): Place {
+    const digest = hash('sha256', JSON.stringify(name), 'buffer');
+    return {
+      key: this.#keys.providerIndex(digest.readUInt16BE(NAME_BYTES) % SHARDS),
+      name: digest.subarray(0, NAME_BYTES),
+    };
+  }
+}
+
+/** Ends sessions; returns the handles of those that were there. */
+type End = (handles: readonly SessionHandle[]) => Promise<readonly SessionHandle[]>;
+
+const entryOf = (name: Buffer, handle: SessionHandle): Buffer =>
+  Buffer.concat([name, Buffer.from(handle, 'base64url')]);
+
+const endsSec = ({ expiresAtMs }: SessionRecord): number => Math.ceil(expiresAtMs / 1_000);
