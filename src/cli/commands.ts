@@ -4,11 +4,14 @@ import type { Command } from './command.ts';
 import { explain } from './explain.ts';
 import { health } from './health.ts';
 import { keysGenerate, keysList, keysRotate } from './keys.ts';
+import { loginCommand } from './login.ts';
+import { logoutCommand } from './logout.ts';
 import { routes } from './routes.ts';
 import { schema } from './schema.ts';
 import { sessionsList, sessionsRevoke } from './sessions.ts';
 import { start } from './start.ts';
 import { tokenInspect, tokenVerify } from './token.ts';
+import { tokenGet } from './token-get.ts';
 import { tokenRevoke } from './token-revoke.ts';
 import { usersAdd, usersList, usersRemove } from './users.ts';
 import { validate } from './validate.ts';
@@ -32,6 +35,9 @@ export const COMMANDS: readonly Command[] = [
   tokenInspect,
   tokenVerify,
   tokenRevoke,
+  loginCommand,
+  logoutCommand,
+  tokenGet,
   schema,
   version,
 ];

@@ -8,6 +8,7 @@ import { ConfigFault } from '../errors.ts';
 export interface HttpAnswer {
   readonly status: number;
   readonly body: string;
+  readonly contentType: string | null;
 }
 
 interface HttpOptions {
@@ -42,7 +43,8 @@ export async function request(method: string, url: URL, options: HttpOptions = {
       if (length > maxBytes) throw new ConfigFault(`${url.origin}: the answer is longer than ${maxBytes} bytes`);
       chunks.push(chunk);
     }
-    return { status: answer.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') };
+    const contentType = answer.headers['content-type'] ?? null;
+    return { status: answer.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8'), contentType };
   } catch (cause) {
     throw cause instanceof ConfigFault ? cause : new ConfigFault(`${url.origin}: ${whyFailed(cause)}`, { cause });
   }

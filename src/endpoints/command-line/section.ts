@@ -10,6 +10,3 @@ export const commandLine = () =>
         'Whether a terminal without a browser can log in by a code that its user types on another device (RFC 8628): `sallyport login --device`. Off by default, because a stranger can talk a user into typing a code that the stranger asked for.',
     }),
   });
-
-/** `refresh.commandLine`, loaded. */
-export type CommandLineConfig = z.output<ReturnType<typeof commandLine>>;

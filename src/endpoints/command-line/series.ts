@@ -3,7 +3,7 @@
 import type { MetricRegistry } from '../../telemetry/registry.ts';
 
 /** How the command line logs in: by way of the browser on the same computer, or by a code on another device. */
-export const COMMAND_LINE_GRANTS = ['authorization_code', 'device_code'] as const;
+const COMMAND_LINE_GRANTS = ['authorization_code', 'device_code'] as const;
 /** See {@link COMMAND_LINE_GRANTS}. */
 export type CommandLineGrant = (typeof COMMAND_LINE_GRANTS)[number];
 

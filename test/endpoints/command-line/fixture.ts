@@ -7,7 +7,7 @@ import { type RawResponse, rawRequest, requestHead } from '../../support/raw-cli
 import { FORM, FROM_OUR_PAGE, jsonOf, LoginStage, NAVIGATION } from '../login/fixture.ts';
 
 export const REDIRECT_URI = 'http://127.0.0.1:49152/callback';
-export const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
+const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
 export const CLIENT = { client_id: 'sallyport' };
 
 /** What a terminal keeps from the beginning of a login to its end. */
@@ -52,6 +52,7 @@ export class CommandLineStage implements AsyncDisposable {
     this.clocks = clocks;
   }
 
+  /** Its clocks stand still, unless others are given. */
   static async start({
     refresh = {},
     config = {},

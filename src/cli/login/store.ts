@@ -1,0 +1,125 @@
+/**
+ * Where logins are kept: `$XDG_CONFIG_HOME/sallyport/logins/`, one file per gateway, for its owner alone. A file is written
+ * whole or not at all. A file that others can read is not used: whoever has its refresh token is its owner.
+ */
+
+import { randomUUID } from 'node:crypto';
+import { constants } from 'node:fs';
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { isAbsolute, join } from 'node:path';
+import { z } from 'zod';
+import { ConfigFault } from '../../errors.ts';
+import type { CliIo } from '../command.ts';
+
+const loginSchema = z.strictObject({
+  origin: z.string(),
+  accessToken: z.string().min(1),
+  /** Wall clock. */
+  expiresAtMs: z.number(),
+  refreshToken: z.string().min(1),
+});
+
+/** A login, as it is kept. */
+export type StoredLogin = z.output<typeof loginSchema>;
+
+const OWNER_ONLY = 0o600;
+const OTHERS = 0o077;
+
+/** The login to one gateway. */
+export class LoginFile {
+  readonly #directory: string;
+  readonly path: string;
+
+  constructor(origin: string, io: Pick<CliIo, 'env'>) {
+    this.#directory = join(configDirectory(io), 'sallyport', 'logins');
+    this.path = join(this.#directory, `${encodeURIComponent(origin)}.json`);
+  }
+
+  /**
+   * The login; `null` when there is none.
+   *
+   * @throws ConfigFault when others can read the file, or it is not one of ours
+   */
+  async read(): Promise<StoredLogin | null> {
+    const file = await this.#open();
+    if (file === null) return null;
+    try {
+      await this.#assertPrivate(file);
+      const parsed = loginSchema.safeParse(parse(await file.readFile('utf8')));
+      if (parsed.success) return parsed.data;
+      throw new ConfigFault(`${this.path} is not a login: delete it, and log in again`);
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Writes the login, in place of one that was there. */
+  async write(login: StoredLogin): Promise<void> {
+    await this.prepare();
+    const temporary = join(this.#directory, `.${randomUUID()}.tmp`);
+    try {
+      const file = await open(temporary, 'wx', OWNER_ONLY);
+      try {
+        await file.writeFile(`${JSON.stringify(login)}\n`);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await rename(temporary, this.path);
+    } catch (cause) {
+      await rm(temporary, { force: true });
+      throw new ConfigFault(`${this.path} cannot be written (${codeOf(cause)})`, { cause });
+    }
+  }
+
+  /** Makes the directory, if it is not there. */
+  async prepare(): Promise<void> {
+    try {
+      await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+    } catch (cause) {
+      throw new ConfigFault(`${this.#directory} cannot be made (${codeOf(cause)})`, { cause });
+    }
+  }
+
+  /** Deletes the login. */
+  async remove(): Promise<void> {
+    await rm(this.path, { force: true });
+  }
+
+  async #open(): Promise<FileHandle | null> {
+    try {
+      return await open(this.path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    } catch (cause) {
+      if (codeOf(cause) === 'ENOENT') return null;
+      throw new ConfigFault(`${this.path} cannot be read (${codeOf(cause)})`, { cause });
+    }
+  }
+
+  async #assertPrivate(file: FileHandle): Promise<void> {
+    const { mode, uid } = await file.stat();
+    if (process.platform === 'win32') return;
+    if (uid !== process.getuid?.()) throw new ConfigFault(`${this.path} belongs to somebody else: it is not used`);
+    if ((mode & OTHERS) !== 0)
+      throw new ConfigFault(
+        `${this.path} can be read by others: it is not used. Log out and in again, since they may have a copy; chmod 600 lets you do so`,
+      );
+  }
+}
+
+/** By the XDG Base Directory Specification: a relative path does not count. */
+function configDirectory({ env }: Pick<CliIo, 'env'>): string {
+  const given = env['XDG_CONFIG_HOME'] ?? '';
+  return isAbsolute(given) ? given : join(env['HOME'] || homedir(), '.config');
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+const codeOf = (cause: unknown): string =>
+  cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error';
