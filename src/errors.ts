@@ -385,6 +385,12 @@ const DENIALS = {
     detail: 'Only the program beside this gateway may call here.',
     logLevel: 'warn',
   },
+  peer_forbidden: {
+    status: 403,
+    title: 'Not a listed proxy',
+    detail: 'Only the proxies that the configuration lists may ask here.',
+    logLevel: 'warn',
+  },
   exchange_refused: {
     status: 403,
     title: 'No token for this destination',

@@ -1,6 +1,7 @@
 /** `docs/reference/endpoints.md`: the gateway's own HTTP endpoints, on the public and on the admin listener. */
 
 import { ENDPOINTS } from '../../src/admin/endpoints.ts';
+import { FORM_PATHS, type Form } from '../../src/authorizer/form.ts';
 import { cell, code, generated, table } from './markdown.ts';
 
 /** Method, path, meaning. `{base}` is `basePath` of the configuration, `/auth` by default. */
@@ -44,6 +45,14 @@ export const PUBLIC_ENDPOINTS = [
   ],
 ] as const;
 
+/** Who asks in each form, and where the described request is. */
+const FORMS: Readonly<Record<Form, readonly [askedBy: string, described: string]>> = {
+  'forward-auth': ['Traefik, Caddy, HAProxy', '`X-Forwarded-Method`, `X-Forwarded-Host`, `X-Forwarded-Uri`'],
+  'auth-request': ['nginx, ingress-nginx', '`X-Original-Method`, `X-Original-URL`'],
+  refusal: ['nginx, for the answer that the client of a refused request gets', 'the same'],
+  'ext-authz': ['Envoy, Istio, Gateway API', 'method and `Host` of the question, and its path after the prefix'],
+};
+
 const GUARDS = {
   none: 'nothing',
   host: 'a host name of the listener; programs: any',
@@ -53,6 +62,11 @@ const GUARDS = {
 /** Writes the page. */
 export function endpointsPage(): string {
   const own = PUBLIC_ENDPOINTS.map(([method, path, meaning]) => [method, code(path), cell(meaning)]);
+  const forms = Object.entries(FORMS).map(([form, [askedBy, described]]) => [
+    code(`${FORM_PATHS[form as Form]}${form === 'ext-authz' ? '/…' : ''}`),
+    askedBy,
+    described,
+  ]);
   const admin = ENDPOINTS.map(({ method, path, takesSegment, parameter, guard, summary }) => {
     const { name, only = '…', isOptional } = parameter ?? {};
     const query = name === undefined ? '' : isOptional ? `[?${name}=${only}]` : `?${name}=${only}`;
@@ -69,6 +83,11 @@ Everything else is a route of the configuration. A path below \`basePath\` never
 well-known documents, they answer under a public origin only. Refusals are problem documents ([reasons](reasons.md)), or pages for people.
 
 ${table(['Method', 'Path', 'Meaning'], own)}
+## On the authorizer
+
+What proxies ask on \`listeners.authorizer\` ([how](../how-to/authorize-for-other-proxies.md)). 200 allows; nothing else is 2xx.
+
+${table(['Path', 'Asked by', 'The request is described by'], forms)}
 ## On the admin listener
 
 HEAD is answered wherever GET is. A request with another query, or a body where none is taken, is refused.

@@ -40,6 +40,12 @@ export const explain = defineCommand({
       type: 'boolean',
       description: 'The workload beside the gateway makes this call, on the outbound side.',
     },
+    as: {
+      type: 'string',
+      value: 'FORM',
+      description:
+        'A proxy asks listeners.authorizer about the request, in this form: forward-auth, auth-request, refusal or ext-authz.',
+    },
     from: {
       type: 'string',
       value: 'ADDRESS',
@@ -65,6 +71,7 @@ export const explain = defineCommand({
       'The ServiceAccount cart of the namespace shop calls',
     ],
     ['sallyport explain --outbound GET http://orders.internal/1', 'The workload calls another service'],
+    ['sallyport explain GET /api/orders --session roles=customer --as forward-auth', 'Traefik asks about it'],
     ['sallyport explain GET /internal/orders --service billing:invoices,scope=orders:read', 'Another service calls'],
   ],
   exit: {
@@ -98,7 +105,7 @@ interface Outcome {
 }
 
 function isExpected(expected: string, { outcome, response }: Outcome): boolean {
-  if (expected === 'allow') return outcome === 'forwarded';
+  if (expected === 'allow') return outcome === 'forwarded' || outcome === 'allowed';
   if (expected === 'deny') return outcome === 'denied';
   return expected === String(response?.status) || expected === response?.reason;
 }

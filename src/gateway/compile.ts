@@ -15,6 +15,8 @@ import { ServiceTokenVerifier } from '../authentication/service-token/verifier.t
 import { SessionVerifier } from '../authentication/session/verifier.ts';
 import { Authorizer } from '../authorization/authorize.ts';
 import { csrfRules } from '../authorization/csrf.ts';
+import { compileAuthorizer } from '../authorizer/compile.ts';
+import { sentStatus } from '../authorizer/pipeline.ts';
 import { openLimits } from '../limits/open.ts';
 import { redirectPipeline } from '../listener/redirect.ts';
 import { Outbound } from '../outbound/outbound.ts';
@@ -82,15 +84,13 @@ export function compileRuntime(
     series: series.upstreams,
     previous: previous?.upstreams ?? null,
   });
-  const responder = openResponder(config, longLived.clocks.wallMs);
+  const responder = openResponder(config, clocks.wallMs);
   // The one place that decides the `iss` of the gateway's tokens.
   const issuer = config.upstreamToken.issuer ?? (config.publicOrigin[0] as string);
   const surroundings = { ...longLived, issuer, responder, ownKeys: () => signingKeys.keyring.verifying() };
   const issuers = openIssuers(config, contents.issuers, surroundings, previous);
   const serviceTokens = verifierOver(issuers, surroundings);
-
   const upstreamTokens = compileUpstreamTokens(config, issuer, longLived, previous);
-
   const authenticator = compileAuthenticator(serviceTokens, longLived);
   const shared = {
     config,
@@ -113,12 +113,14 @@ export function compileRuntime(
     responder,
     series: shared.series,
   };
+  const authorizer = compileQuestions(config, pipeline, longLived);
   const outbound = compileOutbound(shared, contents.outbound, issuer, previous?.outbound ?? null);
   return Object.freeze({
     config,
     pipelines: {
       public: pipeline,
       redirect: redirectPipeline(pipeline),
+      ...(authorizer && { authorizer }),
       ...(outbound && { outbound: outbound.pipeline }),
     },
     upstreamTokens,
@@ -177,6 +179,12 @@ function compileOutlet(
     clocks.monotonicMs,
   );
   return outletOf?.(forwarder) ?? forwarder;
+}
+
+/** The pipeline for questions of other proxies; `null` when the configuration has none. */
+function compileQuestions(config: Config, front: Pipeline, { clocks, outletOf }: LongLived): Pipeline | null {
+  const responder = openResponder(config, clocks.wallMs, sentStatus);
+  return compileAuthorizer(config, front, { responder, ownCookies: ownCookies(config), outletOf });
 }
 
 /** @param previous  its tokens are sent again after a reload */

@@ -15,6 +15,7 @@ import { revocation } from '../authentication/revocation/section.ts';
 import { issuer } from '../authentication/service-token/section.ts';
 import { session } from '../authentication/session/section.ts';
 import { allow, csrf } from '../authorization/section.ts';
+import { authorizerListener } from '../authorizer/section.ts';
 import { name, notEmpty, type SchemaContext } from '../config/fields.ts';
 import { cors } from '../cors/section.ts';
 import { login } from '../endpoints/login/section.ts';
@@ -52,6 +53,9 @@ const listeners = (context: SchemaContext) =>
     redirect: redirectListener()
       .optional()
       .meta({ description: 'A listener that only redirects to the public origin with 308.' }),
+    authorizer: authorizerListener().optional().meta({
+      description: 'A listener on which other proxies ask whether a request may pass. Left out: none.',
+    }),
     admin: adminListener(context).prefault({}).meta({ description: 'Probes, metrics, admin API.' }),
   });
 

@@ -33,11 +33,17 @@ const KEPT_CONNECTION_GRACE_MS = 1_500;
 
 /** What a listener has of its own: the parts that are the same for all are left out. */
 type OwnParts = Pick<ListenerParts, 'name' | 'logFields' | 'drainsLast'> &
-  Pick<Http1Settings, 'address' | 'key' | 'peers'> & { readonly tls?: TlsCertificates | null };
+  Pick<Http1Settings, 'address' | 'key' | 'peers'> & {
+    readonly tls?: TlsCertificates | null;
+    /** Proxies that connect, beside those of the public listener. */
+    readonly proxies?: readonly string[];
+  };
 
 /** The sections that name listeners. */
 interface ListenerSections {
-  readonly listeners: Readonly<Record<'public', Addressed>> & { readonly redirect?: Addressed | undefined };
+  readonly listeners: Readonly<Record<'public', Addressed>> & { readonly redirect?: Addressed | undefined } & {
+    readonly authorizer?: (Addressed & { readonly peers: readonly string[] }) | undefined;
+  };
   readonly outbound?: Addressed | undefined;
 }
 
@@ -51,12 +57,25 @@ function listenersOf(
   { listeners, outbound }: ListenerSections,
   certificates: TlsCertificates | null,
 ): readonly OwnParts[] {
-  const { public: front, redirect } = listeners;
+  const { public: front, redirect, authorizer } = listeners;
   return [
     { name: 'public', key: 'listeners.public.address', address: front.address, tls: certificates },
     ...(redirect === undefined
       ? []
       : [{ name: 'redirect', key: 'listeners.redirect.address', address: redirect.address }]),
+    ...(authorizer === undefined
+      ? []
+      : [
+          {
+            name: 'authorizer',
+            key: 'listeners.authorizer.address',
+            address: authorizer.address,
+            proxies: authorizer.peers,
+            logFields: { authorizer: true },
+            // A proxy asks about requests that it has accepted already.
+            drainsLast: true,
+          },
+        ]),
     ...(outbound === undefined
       ? []
       : [
@@ -123,12 +142,11 @@ export class Listeners {
     const { limits, timeouts, trustedProxies } = config.listeners.public;
     const { maxConcurrentRequests } = limits;
     this.#queue = new RequestQueue(queueRules(config), series, monotonicMs);
-    const perClient = {
-      maxConnectionsPerClient: clientLimits(config).connections,
-      trustedProxies: toBlockList(trustedProxies),
-    };
-    this.#all = listenersOf(config, certificates).map(({ address, key, peers = 'any', tls = null, ...own }) => {
+    const maxConnectionsPerClient = clientLimits(config).connections;
+    this.#all = listenersOf(config, certificates).map(({ address, key, peers = 'any', tls = null, ...rest }) => {
+      const { proxies = [], ...own } = rest;
       const handler = generation.handlerOf(own.name);
+      const perClient = { maxConnectionsPerClient, trustedProxies: toBlockList([...trustedProxies, ...proxies]) };
       const settings = { address, key, peers, tls, limits, timeouts, sharing, ...perClient };
       return new Listener(
         { ...own, handler, recorder, maxConcurrentRequests, queue: peers === 'loopback' ? null : this.#queue },
@@ -196,7 +214,7 @@ export class Listeners {
 
 function queueRules({ listeners }: QueueSections): QueueRules {
   const { limits, trustedProxies } = listeners.public;
-  const trusted = toBlockList(trustedProxies);
+  const trusted = toBlockList([...trustedProxies, ...(listeners.authorizer?.peers ?? [])]);
   return {
     maxDelayMs: limits.maxQueueDelay,
     clientOf: ({ peer, rawHeaders }) =>
@@ -205,7 +223,10 @@ function queueRules({ listeners }: QueueSections): QueueRules {
 }
 
 interface QueueSections {
-  readonly listeners: { readonly public: Pick<PublicListenerConfig, 'limits' | 'trustedProxies'> };
+  readonly listeners: {
+    readonly public: Pick<PublicListenerConfig, 'limits' | 'trustedProxies'>;
+    readonly authorizer?: { readonly peers: readonly string[] } | undefined;
+  };
 }
 
 /** The values of a header, lines joined; `null` when it is absent. */

@@ -20,7 +20,7 @@ import type { AuditLog } from '../telemetry/audit.ts';
 import { errorFields, type Logger } from '../telemetry/log.ts';
 import type { LogConfig } from '../telemetry/section.ts';
 import { openSigningKeys, type SigningKeys } from '../token/signing-keys.ts';
-import type { Forwarder, Outlet } from '../upstream/forward.ts';
+import type { Outlet, PreparingOutlet } from '../upstream/forward.ts';
 import type { Contents } from './contents.ts';
 import type { GatewaySeries } from './series.ts';
 import { longestSessionTokenMs, longestSignedMs, type TokenSections } from './token-lifetimes.ts';
@@ -33,7 +33,7 @@ interface Surroundings {
   readonly audit: AuditLog;
   readonly series: GatewaySeries;
   /** Replaces the outlet, for `explain`. Default: requests are forwarded. */
-  readonly outletOf?: (forwarder: Forwarder) => Outlet;
+  readonly outletOf?: (outlet: PreparingOutlet) => Outlet;
 }
 
 /** How often the key directory is read again. */

@@ -10,6 +10,7 @@ import * as serviceToken from '../authentication/service-token/lint.ts';
 import * as session from '../authentication/session/lint.ts';
 import { codes as sessionCodes } from '../authentication/session/section.ts';
 import * as authorization from '../authorization/lint.ts';
+import * as authorizer from '../authorizer/lint.ts';
 import { codes as configCodes } from '../config/codes.ts';
 import type { Code } from '../config/problem.ts';
 import * as cors from '../cors/lint.ts';
@@ -33,6 +34,7 @@ import * as processes from './lint.ts';
 export const PARTS = [
   { name: 'processes', codes: processes.codes, lint: processes.lint },
   { name: 'listeners', codes: listener.codes, lint: listener.lint },
+  { name: 'authorizer', codes: authorizer.codes, lint: authorizer.lint },
   { name: 'admin', codes: admin.codes, lint: admin.lint },
   { name: 'store', codes: store.codes, lint: store.lint },
   { name: 'session', codes: sessionCodes, lint: session.lint },

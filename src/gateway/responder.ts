@@ -5,6 +5,7 @@ import type { CorsConfig } from '../cors/section.ts';
 import { LOGIN_COOKIE } from '../endpoints/login/oidc/transactions.ts';
 import { DEVICE_COOKIE } from '../endpoints/login/password/known-device.ts';
 import { clearSessionCookie, type SessionCookie } from '../endpoints/login/session-cookie.ts';
+import type { Exchange } from '../exchange.ts';
 import type { Clock } from '../lib/clock.ts';
 import { Pages } from '../pages/page.ts';
 import type { PagesConfig } from '../pages/section.ts';
@@ -21,10 +22,15 @@ interface ResponderSections {
   readonly refresh?: { readonly cookieName: string } | undefined;
 }
 
-/** Makes the responder of a configuration. */
+/**
+ * Makes the responder of a configuration.
+ *
+ * @param sentStatus  the status that is sent in place of another. Default: each as it is
+ */
 export function openResponder(
   { publicOrigin, basePath, cors, session, listeners, pages }: ResponderSections,
   wallMs: Clock,
+  sentStatus: (exchange: Exchange, status: number) => number = (_exchange, status) => status,
 ): Responder {
   return new Responder({
     clearCookieLine: clearSessionCookie(session.cookie),
@@ -34,6 +40,7 @@ export function openResponder(
     maxTargetBytes: listeners.public.limits.maxTargetBytes,
     pages: new Pages(pages),
     wallMs,
+    sentStatus,
   });
 }
 

@@ -32,6 +32,12 @@ export function isInList(list: BlockList, address: string): boolean {
   return family !== 0 && list.check(address, family === 6 ? 'ipv6' : 'ipv4');
 }
 
+/** Whether a CIDR block is larger than the largest private network there is: 10.0.0.0/8, fc00::/7. */
+export function coversMoreThanPrivate(cidr: string): boolean {
+  const [address = '', bits] = cidr.split('/');
+  return bits !== undefined && Number(bits) < (address.includes(':') ? 7 : 8);
+}
+
 /**
  * Whether an address never leaves this machine (RFC 1122 §3.2.1.3, RFC 4291 §2.5.3).
  *

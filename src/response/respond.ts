@@ -35,6 +35,8 @@ interface ResponderSettings extends PageLinks {
   readonly cors: CorsRule | null;
   readonly pages: Pages;
   readonly wallMs: Clock;
+  /** The status that is sent in place of another. */
+  readonly sentStatus: (exchange: Exchange, status: number) => number;
 }
 
 /** Reasons that make the browser's cookie useless, so that it is deleted. Never a fault. */
@@ -162,7 +164,7 @@ export class Responder {
    *
    * @param location  made from configuration and a checked return target; never from a header
    */
-  redirect(exchange: Exchange, status: 302 | 303 | 308, location: string, headers: readonly string[] = []): void {
+  redirect(exchange: Exchange, status: 302 | 303 | 307 | 308, location: string, headers: readonly string[] = []): void {
     this.#send(exchange, status, null, '', [...headers, 'Location', location]);
   }
 
@@ -211,7 +213,7 @@ export class Responder {
     if (status !== 204) all.push('Content-Length', String(bytes.byteLength));
     if (reason !== null && 'close' in REASONS[reason]) reply.closeConnection();
     else reply.discardBody();
-    reply.begin(status, all);
+    reply.begin(this.#settings.sentStatus(exchange, status), all);
     reply.end(exchange.method === 'HEAD' ? undefined : bytes);
     exchange.responseBytes += bytes.byteLength;
   }

@@ -55,7 +55,7 @@ export class AccessLog {
     const durationMs = endedMs - exchange.startedMs;
     const upstreamMs = upstreamPart(exchange);
     exchange.series.observe({
-      method: exchange.method,
+      method: methodOf(exchange),
       status,
       upstreamStatus: exchange.isTunnel ? 101 : exchange.reply.status,
       principalKind: principal?.kind ?? null,
@@ -107,7 +107,7 @@ export class AccessLog {
     const { screened, route, principal, reason, note } = exchange;
     let line = `{"level":"${level}","time":"${this.#time(wallMs)}","id":"${exchange.id}"${exchange.listener.logText}`;
     if (route !== null) line += `,"route":"${route.id}"`;
-    line += `,"method":"${exchange.method}"`;
+    line += `,"method":"${methodOf(exchange)}"`;
     // The query may carry secrets; a refused target is not quoted at all (LOG-02).
     if (screened !== null) line += `,"host":"${screened.host}","path":"${screened.target.path}"`;
     line += `,"status":${status},"durationMs":${milliseconds(durationMs)}`;
@@ -135,6 +135,9 @@ export class AccessLog {
     return this.#time(wallMs);
   }
 }
+
+/** That of the request as it was read: a proxy that asks about a POST may do so with GET. */
+const methodOf = ({ screened, method }: FinishedRequest): string => screened?.method ?? method;
 
 function statusOf({ reason, isTunnel, reply }: FinishedRequest): number {
   if (reason === 'downstream_aborted') return 499;

@@ -19,6 +19,7 @@ export interface FinishedRequest {
   readonly peer: { readonly address: string };
   /** What the gateway read of it; `null` when it was refused unread. */
   readonly screened: {
+    readonly method: string;
     readonly host: string;
     readonly target: { readonly path: string };
     readonly clientAddress: string;

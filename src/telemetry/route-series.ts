@@ -81,6 +81,7 @@ const NOT_ON_ROUTES: ReadonlySet<Reason> = new Set([
   'rate_limited',
   'store_full',
   'admin_disabled',
+  'peer_forbidden',
 ]);
 
 /** The metrics that have a label `route` or count what an upstream answered: one set per process. */

@@ -34,6 +34,8 @@ const LENGTH_OVER_LIMIT = new Denial('body_too_large', 'Content-Length over the 
 
 /** Where permitted requests leave a pipeline: to their upstreams, or into what `explain` writes down. */
 export type Outlet = Pick<Forwarder, 'forward' | 'tunnels'>;
+/** An outlet that can say what it would send, without sending it. */
+export type PreparingOutlet = Outlet & Pick<Forwarder, 'prepare'>;
 
 /** Forwards permitted requests to their upstreams. */
 export class Forwarder implements ForwardingOwner {

@@ -37,24 +37,60 @@ export function upstreamRequestHeaders(
   token: CompactToken | null,
   settings: RequestHeaderSettings,
 ): string[] {
-  const { route } = permit;
   const headers = ['host', ''];
-  pushKept(headers, request.headers, route.requestHeaders);
+  pushKept(headers, request.headers, permit.route.requestHeaders);
   if (typeof request.body === 'number' && request.body > 0) headers.push('content-length', String(request.body));
-  const cookies = request.otherCookies === null ? '' : withoutCookies(request.otherCookies, settings.ownCookies);
-  if (cookies !== '') headers.push('cookie', cookies);
-  if (route.passesAuthorization && request.authorization !== null) headers.push('authorization', request.authorization);
+  pushOtherCredentials(headers, request, permit, settings);
   pushForwarding(headers, request, settings.forwardedHeaders);
   headers.push('via', request.fields.via === null ? '1.1 sallyport' : `${request.fields.via}, 1.1 sallyport`);
   headers.push('x-request-id', exchange.id);
   pushTraceContext(headers, request);
+  pushWritten(headers, permit, token, settings);
+  return headers;
+}
+
+/**
+ * The part of them that is decided here and not by whoever sends the request on: the cookies and the Authorization that are
+ * left for the upstream, what the route sets, the identity and the token. Any other copy of these headers has to go.
+ *
+ * @returns flat name, value list
+ */
+export function decidedRequestHeaders(
+  request: ScreenedRequest,
+  permit: Permit,
+  token: CompactToken | null,
+  settings: Pick<RequestHeaderSettings, 'tokenHeader' | 'ownCookies'>,
+): string[] {
+  const headers: string[] = [];
+  pushOtherCredentials(headers, request, permit, settings);
+  pushWritten(headers, permit, token, settings);
+  return headers;
+}
+
+/** Cookies and Authorization of the client that are none of the gateway's business. */
+function pushOtherCredentials(
+  headers: string[],
+  { otherCookies, authorization }: ScreenedRequest,
+  { route }: Permit,
+  { ownCookies }: Pick<RequestHeaderSettings, 'ownCookies'>,
+): void {
+  const cookies = otherCookies === null ? '' : withoutCookies(otherCookies, ownCookies);
+  if (cookies !== '') headers.push('cookie', cookies);
+  if (route.passesAuthorization && authorization !== null) headers.push('authorization', authorization);
+}
+
+function pushWritten(
+  headers: string[],
+  permit: Permit,
+  token: CompactToken | null,
+  { tokenHeader }: Pick<RequestHeaderSettings, 'tokenHeader'>,
+): void {
+  const { route } = permit;
   if (route.requestHeaders !== null) headers.push(...route.requestHeaders.set);
   pushIdentity(headers, permit);
-  if (token !== null) {
-    const name = route.tokenHeader ?? settings.tokenHeader;
-    headers.push(name, name === 'Authorization' ? `Bearer ${token}` : token);
-  }
-  return headers;
+  if (token === null) return;
+  const name = route.tokenHeader ?? tokenHeader;
+  headers.push(name, name === 'Authorization' ? `Bearer ${token}` : token);
 }
 
 /** A Cookie header without the named cookies; the same text when it has none of them. */

@@ -4,21 +4,23 @@ import { describeCredential } from '../../authentication/credential.ts';
 import { type CredentialRule, KINDS } from '../../authentication/kinds.ts';
 import { compileRule, plainSubjectsOf } from '../../authorization/rule.ts';
 import type { AllowConfig } from '../../authorization/section.ts';
+import { REMOVE_HEADERS } from '../../authorizer/outlet.ts';
 import { Denial, REASONS, type Reason } from '../../errors.ts';
-import { Exchange } from '../../exchange.ts';
+import type { Exchange } from '../../exchange.ts';
 import type { Config } from '../../gateway/configuration.ts';
 import { decodeCompact } from '../../jwt/compact.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import type { JSONType } from '../../lib/json.ts';
 import { formatDuration } from '../../lib/units.ts';
-import { handle, type Pipeline } from '../../pipeline.ts';
+import { handle } from '../../pipeline.ts';
 import { formatPattern } from '../../routing/pattern.ts';
 import type { Route } from '../../routing/route.ts';
 import { type RouteEntry, RouteTable } from '../../routing/table.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import { describeList, describeSubject } from '../describe.ts';
+import { arrivingExchange } from './arriving.ts';
 import type { Question } from './question.ts';
-import { type Forwarded, StandIn } from './stand-in.ts';
+import { type Forwarded, type Side, StandIn } from './stand-in.ts';
 import { WrittenReply } from './written-reply.ts';
 
 /** A more specific route that did not take the request. */
@@ -39,7 +41,7 @@ export interface CriterionResult {
 
 /** The outcome of a request, and the reasons: what `explain` prints. */
 export interface Explanation {
-  readonly outcome: 'forwarded' | 'denied' | 'own endpoint';
+  readonly outcome: 'forwarded' | 'allowed' | 'denied' | 'own endpoint';
   readonly request: {
     readonly method: string;
     readonly host: string;
@@ -90,14 +92,16 @@ export interface Explanation {
 /** Runs the request through a stand-in of the gateway, and collects what each stage decided. */
 export async function explainRequest(question: Question, config: Config, clocks: Clocks): Promise<Explanation> {
   const asked = question.credential;
-  await using standIn = await StandIn.open(config, asked?.issuer ?? null, clocks, question.isOutbound);
+  const { askedAs } = question;
+  await using standIn = await StandIn.open(config, asked?.issuer ?? null, clocks, sideOf(question));
   const { pipeline } = standIn;
   const presented = asked === null ? [] : await asked.present(standIn);
   const sent = ['Host', question.hostHeader, ...question.headers, ...presented];
-  const exchange = exchangeOf(question, sent, config, clocks, pipeline);
+  const exchange = arrivingExchange(question, sent, config, clocks, pipeline);
 
   const screened = pipeline.sanitizer.screen(exchange);
-  const isOwn = !(screened instanceof Denial) && pipeline.endpoints.match(screened) !== null;
+  // A proxy gets a refusal for them, which is explained.
+  const isOwn = askedAs === null && !(screened instanceof Denial) && pipeline.endpoints.match(screened) !== null;
   // What an endpoint of the gateway answers depends on forms and files, so the explanation stops at its name.
   if (!isOwn) await handle(exchange, pipeline);
 
@@ -105,9 +109,8 @@ export async function explainRequest(question: Question, config: Config, clocks:
   const { route } = exchange;
   const entry = request === null || isOwn ? null : entryOf(pipeline.routes, request, route);
   const { forwarded } = standIn;
-  const tokenHeader = question.isOutbound ? 'Authorization' : (route?.tokenHeader ?? config.upstreamToken.header);
   return {
-    outcome: isOwn ? 'own endpoint' : forwarded !== null ? 'forwarded' : 'denied',
+    outcome: isOwn ? 'own endpoint' : outcomeOf(question, forwarded),
     request: {
       method: question.method,
       host: question.hostHeader,
@@ -118,12 +121,37 @@ export async function explainRequest(question: Question, config: Config, clocks:
     route: entry === null ? null : { id: entry.route.id, pattern: formatPattern(entry.pattern) },
     passedOver: request === null || isOwn ? [] : passedOver(pipeline.routes, request, entry),
     credential: route === null || request === null ? null : credentialOf(route, question, request),
-    streams: forwarded === null ? null : streamsOf(forwarded),
     allow: verdictsOf(exchange, config),
-    upstream: forwarded === null ? null : upstreamOf(forwarded, question, config),
-    headers: forwarded === null ? null : headerChanges(sent, forwarded, tokenHeader),
-    token: forwarded?.token == null ? null : tokenOf(forwarded.token, forwarded.permit.route, tokenHeader, config),
+    ...sentOf(forwarded, question, sent, config),
     response: isOwn || forwarded !== null ? null : responseOf(exchange),
+  };
+}
+
+const sideOf = ({ askedAs, isOutbound }: Question): Side =>
+  askedAs !== null ? 'authorizer' : isOutbound ? 'outbound' : 'public';
+
+function outcomeOf({ askedAs }: Question, forwarded: Forwarded | null): Explanation['outcome'] {
+  if (forwarded === null) return 'denied';
+  return askedAs === null ? 'forwarded' : 'allowed';
+}
+
+/** What is sent, by the gateway or by the proxy that asks. */
+function sentOf(
+  forwarded: Forwarded | null,
+  question: Question,
+  sent: readonly string[],
+  config: Config,
+): Pick<Explanation, 'streams' | 'upstream' | 'headers' | 'token'> {
+  if (forwarded === null) return { streams: null, upstream: null, headers: null, token: null };
+  const { token, permit } = forwarded;
+  const isAsked = question.askedAs !== null;
+  const tokenHeader = question.isOutbound ? 'Authorization' : (permit.route.tokenHeader ?? config.upstreamToken.header);
+  return {
+    // A proxy does not cut what it has opened.
+    streams: isAsked ? null : streamsOf(forwarded),
+    upstream: isAsked ? null : upstreamOf(forwarded, question, config),
+    headers: isAsked ? answeredChanges(forwarded, tokenHeader) : headerChanges(sent, forwarded, tokenHeader),
+    token: token === null ? null : tokenOf(token, permit.route, tokenHeader, config),
   };
 }
 
@@ -150,35 +178,6 @@ function streamsOf({ permit }: Forwarded): string | null {
   return streamsEndAtMs === Number.POSITIVE_INFINITY
     ? 'outlive the token; its revocation ends them'
     : `end ${formatDuration(streamsEndAtMs - endsAtMs)} after the token expires`;
-}
-
-function exchangeOf(
-  question: Question,
-  sent: readonly string[],
-  config: Config,
-  clocks: Clocks,
-  { series }: Pipeline,
-): Exchange {
-  const lower = sent.map((text, index) => (index % 2 === 0 ? text.toLowerCase() : text));
-  const isUpgrade = lower.some((text, index) => index % 2 === 0 && text === 'upgrade');
-  const peer = {
-    address: question.from,
-    secure: !question.isOutbound && config.listeners.public.tls !== undefined,
-    serverName: null,
-  };
-  const nothing = () => {};
-  const unreadPage = () => ({ mediaType: 'text/html', body: '', headers: [] });
-  const handler = {
-    unmatched: series.unmatched,
-    begun: nothing,
-    handle: nothing,
-    refuse: nothing,
-    unreadPage,
-    finished: nothing,
-  };
-  const listener = { name: 'explain', logText: '', handler, finished: nothing };
-  const head = { method: question.method, url: question.target, httpVersion: '1.1', rawHeaders: sent };
-  return new Exchange(listener, new WrittenReply(isUpgrade), head, peer, clocks.monotonicMs());
 }
 
 function canonicalOf({
@@ -300,15 +299,31 @@ function headerChanges(
   const kept = new Set(after.map(key));
   const had = new Set(before.map(key));
   const fromConfig = new Set((permit.route.requestHeaders?.set ?? []).filter((_, index) => index % 2 === 0));
-  const shown = ({ name, value }: { name: string; value: string }): string => {
-    if (token !== null && name === tokenHeader)
-      return name === 'Authorization' ? 'Bearer <token below>' : '<token below>';
-    return fromConfig.has(name) ? '<as the configuration says>' : value;
-  };
+  const shown = ({ name, value }: { name: string; value: string }): string =>
+    shownValue(name, value, token === null ? null : tokenHeader, fromConfig);
   return {
     removed: before.filter((pair) => !kept.has(key(pair))).map(({ name }) => name),
     added: Object.fromEntries(after.filter((pair) => !had.has(key(pair))).map((pair) => [pair.name, shown(pair)])),
   };
+}
+
+/** What the proxy is told to write and to remove. */
+function answeredChanges({ headers, token, permit }: Forwarded, tokenHeader: string): Explanation['headers'] {
+  const fromConfig = new Set((permit.route.requestHeaders?.set ?? []).filter((_, index) => index % 2 === 0));
+  const added: Record<string, string> = {};
+  let removed: readonly string[] = [];
+  for (let index = 0; index + 1 < headers.length; index += 2) {
+    const [name, value] = [headers[index] as string, headers[index + 1] as string];
+    if (REMOVE_HEADERS.includes(name)) removed = value.split(',');
+    else if (value !== '') added[name] = shownValue(name, value, token === null ? null : tokenHeader, fromConfig);
+  }
+  return { removed, added };
+}
+
+/** A value as it is printed: no token, and nothing of the configuration that may be a secret. */
+function shownValue(name: string, value: string, tokenHeader: string | null, fromConfig: ReadonlySet<string>): string {
+  if (name === tokenHeader) return name === 'Authorization' ? 'Bearer <token below>' : '<token below>';
+  return fromConfig.has(name) ? '<as the configuration says>' : value;
 }
 
 function tokenOf(token: string, { upstreamToken }: Route, header: string, config: Config): Explanation['token'] {

@@ -5,6 +5,7 @@ import { isIP } from 'node:net';
 import { KINDS } from '../../authentication/kinds.ts';
 import { claimsToBeOf, issuerRules } from '../../authentication/service-token/issuer.ts';
 import type { IssuerConfig } from '../../authentication/service-token/section.ts';
+import { FORMS, type Form } from '../../authorizer/form.ts';
 import { REASONS } from '../../errors.ts';
 import { type DecodedToken, decodeCompact } from '../../jwt/compact.ts';
 import type { JSONType } from '../../lib/json.ts';
@@ -19,6 +20,7 @@ import type { AskedService, StandIn } from './stand-in.ts';
 interface AskedSections {
   readonly publicOrigin: readonly string[];
   readonly outbound?: OutboundConfig | undefined;
+  readonly listeners: { readonly authorizer?: object | undefined };
   readonly issuers: Readonly<Record<string, IssuerConfig>>;
   readonly upstreamToken: { readonly issuer?: string | undefined; readonly algorithm: string };
 }
@@ -48,6 +50,8 @@ export interface Question {
   readonly from: string;
   /** Whether the workload calls, on the outbound side. */
   readonly isOutbound: boolean;
+  /** The form in which a proxy asks about it; `null` when the request itself comes to the gateway. */
+  readonly askedAs: Form | null;
   /** Whether `Origin` was added, as a browser does on a page of the gateway's origin. */
   readonly assumesOwnPage: boolean;
 }
@@ -60,6 +64,7 @@ interface AskedOptions {
   readonly header: readonly string[];
   readonly from: string | undefined;
   readonly outbound: boolean | undefined;
+  readonly as: string | undefined;
 }
 
 const COMMAND = 'explain';
@@ -81,6 +86,7 @@ export function readQuestion(method: string, url: string, options: AskedOptions,
   refuseUnknownMethod(method);
   const isOutbound = options.outbound === true;
   if (isOutbound) refuseOnOutbound(options, config);
+  const askedAs = readForm(options, config);
   const from = options.from ?? (isOutbound ? '127.0.0.1' : SOMEBODY);
   if (isIP(from) === 0) throw new UsageFault(`--from ${JSON.stringify(from)} is not an IP address`, COMMAND);
   if (options.service !== undefined && (options.session !== undefined || options.token !== null)) {
@@ -111,6 +117,7 @@ export function readQuestion(method: string, url: string, options: AskedOptions,
     credential,
     from,
     isOutbound,
+    askedAs,
     assumesOwnPage: assumesOwnPage && own !== null,
   };
 }
@@ -132,6 +139,19 @@ export function refuseUnknownOutcome(expected: string): void {
   if (words.includes(expected) || /^[1-5]\d\d$/.test(expected)) return;
   const hint = didYouMean(expected, words);
   throw new UsageFault(`--expect ${JSON.stringify(expected)} is not allow, deny, a status or a reason${hint}`, COMMAND);
+}
+
+function readForm({ as, outbound }: AskedOptions, { listeners }: AskedSections): Form | null {
+  if (as === undefined) return null;
+  const form = FORMS.find((name) => name === as);
+  if (form === undefined) {
+    const hint = didYouMean(as, FORMS);
+    throw new UsageFault(`--as ${JSON.stringify(as)} is not one of ${FORMS.join(', ')}${hint}`, COMMAND);
+  }
+  if (outbound === true) throw new UsageFault('no proxy asks about calls on the outbound side', COMMAND);
+  if (listeners.authorizer === undefined)
+    throw new UsageFault('the configuration has no listeners.authorizer', COMMAND);
+  return form;
 }
 
 /** Refuses a credential on the outbound side, where the workload presents none. */

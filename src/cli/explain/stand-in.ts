@@ -31,7 +31,8 @@ import { AuditLog, auditOn } from '../../telemetry/audit.ts';
 import { createLog } from '../../telemetry/log.ts';
 import { MetricRegistry } from '../../telemetry/registry.ts';
 import type { TokenSource } from '../../token/token-source.ts';
-import type { Forwarder, Outlet } from '../../upstream/forward.ts';
+import type { Outlet, PreparingOutlet } from '../../upstream/forward.ts';
+import type { TokenOrigin } from '../../upstream/forwarding.ts';
 
 /** A user whose session is to be presented. */
 interface AskedSession {
@@ -52,6 +53,9 @@ export interface RealToken extends DecodedToken {
   readonly compact: string;
 }
 
+/** A listener by whose pipeline a request is explained. */
+export type Side = 'public' | 'outbound' | 'authorizer';
+
 /** What would have been sent. */
 export interface Forwarded {
   readonly permit: Permit;
@@ -63,14 +67,14 @@ export interface Forwarded {
   readonly headers: readonly string[];
 }
 
-/** Writes down what the gateway would send. */
+/** Writes down what the gateway would send, or what it would tell a proxy to send. */
 class RecordingOutlet implements Outlet {
   readonly tunnels = new Set<never>();
-  readonly #forwarder: Forwarder;
+  readonly #outlet: PreparingOutlet;
   readonly #onForwarded: (forwarded: Forwarded) => void;
 
-  constructor(forwarder: Forwarder, onForwarded: (forwarded: Forwarded) => void) {
-    this.#forwarder = forwarder;
+  constructor(outlet: PreparingOutlet, onForwarded: (forwarded: Forwarded) => void) {
+    this.#outlet = outlet;
     this.#onForwarded = onForwarded;
   }
 
@@ -80,9 +84,11 @@ class RecordingOutlet implements Outlet {
     permit: Permit,
     target: string,
     token: CompactToken | null,
+    tokens: TokenOrigin,
   ): void {
-    const headers = this.#forwarder.prepare(exchange, request, permit, token);
-    if (headers instanceof Denial) this.#forwarder.hooks.onFailure(exchange, headers);
+    const headers = this.#outlet.prepare(exchange, request, permit, token);
+    // Refused at the last step, before anything is sent.
+    if (headers instanceof Denial) this.#outlet.forward(exchange, request, permit, target, token, tokens);
     else this.#onForwarded({ permit, target, token, headers });
   }
 }
@@ -101,25 +107,25 @@ export class StandIn implements AsyncDisposable {
     longLived: LongLived,
     sent: readonly Forwarded[],
     key: KeyObject | null,
-    isOutbound: boolean,
+    side: Side,
   ) {
     const { config, pipelines } = runtime;
     this.#runtime = runtime;
     this.#longLived = longLived;
     this.#sent = sent;
     this.#key = key;
-    const { public: front, outbound: side } = pipelines;
+    const pipeline = pipelines[side] ?? pipelines.public;
     this.pipeline =
-      isOutbound && side !== undefined && config.outbound !== undefined
-        ? { ...side, tokens: new StandInTokens(config.outbound, config.routes.length, side.tokens) }
-        : front;
+      side === 'outbound' && config.outbound !== undefined
+        ? { ...pipeline, tokens: new StandInTokens(config.outbound, config.routes.length, pipeline.tokens) }
+        : pipeline;
   }
 
   /**
-   * @param asked       name of the issuer whose token is going to be presented, if any
-   * @param isOutbound  whether it is the workload that asks, on the outbound side
+   * @param asked  name of the issuer whose token is going to be presented, if any
+   * @param side   the listener that the request comes in by
    */
-  static async open(written: Config, asked: string | null, clocks: Clocks, isOutbound = false): Promise<StandIn> {
+  static async open(written: Config, asked: string | null, clocks: Clocks, side: Side = 'public'): Promise<StandIn> {
     const config = { ...written, issuers: mapValues(written.issuers, withStandInIssuer) };
     const key = asked === null ? null : await standInKey(asked, config);
     const contents = {
@@ -139,11 +145,11 @@ export class StandIn implements AsyncDisposable {
         log,
         audit: new AuditLog(auditOn({ write: () => {} }), clocks.wallMs),
         series: new GatewaySeries(new MetricRegistry()),
-        outletOf: (forwarder) => new RecordingOutlet(forwarder, (forwarded) => sent.push(forwarded)),
+        outletOf: (outlet) => new RecordingOutlet(outlet, (forwarded) => sent.push(forwarded)),
       },
     );
     const runtime = compileRuntime(config, contents, longLived, null);
-    return new StandIn(runtime, longLived, sent, key?.signsWith ?? null, isOutbound);
+    return new StandIn(runtime, longLived, sent, key?.signsWith ?? null, side);
   }
 
   /** What would have been sent; `null` when nothing would have been. */

@@ -47,7 +47,7 @@ function decisionSections({ route, passedOver, credential, streams, allow }: Exp
   ];
 }
 
-function outcomeSections({ upstream, headers, token, response }: Explanation): Section[] {
+function outcomeSections({ outcome, upstream, headers, token, response }: Explanation): Section[] {
   const fields = (record: Readonly<Record<string, string>>) =>
     Object.entries(record).map(([name, value]) => `${name}: ${value}`);
   if (response !== null) {
@@ -58,14 +58,13 @@ function outcomeSections({ upstream, headers, token, response }: Explanation): S
       ['Response', fields(response.headers)],
     ];
   }
-  if (upstream === null || headers === null) return [];
-  const { name, method, endpoints, target, host } = upstream;
+  if (headers === null) return [];
   return [
-    ['Verdict', ['allowed']],
     [
-      'Upstream',
-      [`${name}: ${method} ${endpoints.map((endpoint) => endpoint + target).join(' or ')}`, `Host: ${host}`],
+      'Verdict',
+      [outcome === 'allowed' ? 'allowed: the proxy gets 200, and forwards the request with these changes' : 'allowed'],
     ],
+    ['Upstream', upstream === null ? [] : upstreamLines(upstream)],
     ['Removed', [headers.removed.join(', ') || 'nothing']],
     ['Added', fields(headers.added)],
     [
@@ -78,6 +77,11 @@ function outcomeSections({ upstream, headers, token, response }: Explanation): S
     ],
   ];
 }
+
+const upstreamLines = ({ name, method, endpoints, target, host }: NonNullable<Explanation['upstream']>) => [
+  `${name}: ${method} ${endpoints.map((endpoint) => endpoint + target).join(' or ')}`,
+  `Host: ${host}`,
+];
 
 /** First those that missed only the method, then those that missed the path. */
 function passedOverLines(passedOver: readonly PassedOver[]): string[] {

@@ -3,6 +3,7 @@
 import type { ListenAddress } from '../../config/fields.ts';
 import type { LintContext } from '../../config/lint.ts';
 import { defineCodes, error, warning } from '../../config/problem.ts';
+import { coversMoreThanPrivate } from '../../lib/address.ts';
 import type { PublicListenerConfig } from './section.ts';
 
 /** Codes of the findings about listeners. */
@@ -76,7 +77,7 @@ function collide(a: ListenAddress, b: ListenAddress): boolean {
 
 function lintTrustedProxies({ draft, source }: Context): void {
   for (const [index, cidr] of (draft.listeners?.public.trustedProxies ?? []).entries()) {
-    if (!coversTooMuch(cidr)) continue;
+    if (!coversMoreThanPrivate(cidr)) continue;
     source.report(
       codes['listeners/trusts-everyone'],
       ['listeners', 'public', 'trustedProxies', index],
@@ -84,12 +85,6 @@ function lintTrustedProxies({ draft, source }: Context): void {
       'list the addresses of your proxies',
     );
   }
-}
-
-/** More than the largest private network there is: 10.0.0.0/8, fc00::/7. */
-function coversTooMuch(cidr: string): boolean {
-  const [address = '', bits] = cidr.split('/');
-  return bits !== undefined && Number(bits) < (address.includes(':') ? 7 : 8);
 }
 
 /** Without it, the attempts of all clients count for the address of the proxy. */

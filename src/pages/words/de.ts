@@ -218,6 +218,10 @@ export const de: Words = {
       title: 'Nicht für Browser',
       detail: 'Nur das Programm neben diesem Gateway darf diese Adresse aufrufen.',
     },
+    peer_forbidden: {
+      title: 'Kein bekannter Proxy',
+      detail: 'Hier dürfen nur die Proxys fragen, die in der Konfiguration stehen.',
+    },
     exchange_refused: {
       title: 'Kein Token für dieses Ziel',
       detail: 'Der Autorisierungsserver gibt dem Aufrufer kein Token für dieses Ziel.',

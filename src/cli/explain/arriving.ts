@@ -1,0 +1,86 @@
+/** The request that is explained as it arrives on its listener: from its client, or as a question of a proxy. */
+
+import { FORM_PATHS, type Form } from '../../authorizer/form.ts';
+import { Exchange } from '../../exchange.ts';
+import type { Clocks } from '../../lib/clock.ts';
+import type { Pipeline } from '../../pipeline.ts';
+import type { Question } from './question.ts';
+import { WrittenReply } from './written-reply.ts';
+
+/** The sections that say how it arrives. */
+interface ListenerSections {
+  readonly listeners: {
+    readonly public: { readonly tls?: object | undefined };
+    readonly authorizer?: { readonly peers: readonly string[] } | undefined;
+  };
+}
+
+/** A request as it arrives. */
+interface Arriving {
+  readonly method: string;
+  readonly target: string;
+  /** Flat name, value list. */
+  readonly headers: readonly string[];
+  /** Address of the peer. */
+  readonly peer: string;
+}
+
+/** What the first listed proxy asks about a request. */
+function asAsked(
+  form: Form,
+  { method, target, hostHeader, from }: Question,
+  sent: readonly string[],
+  config: ListenerSections,
+): Arriving {
+  const peer = config.listeners.authorizer?.peers[0]?.split('/', 1)[0] ?? from;
+  const forClient = [...sent.slice(2), 'X-Forwarded-For', from];
+  const path = FORM_PATHS[form];
+  if (form === 'ext-authz')
+    return { method, target: `${path}${target}`, headers: ['Host', hostHeader, ...forClient], peer };
+  const described =
+    form === 'forward-auth'
+      ? ['X-Forwarded-Method', method, 'X-Forwarded-Host', hostHeader, 'X-Forwarded-Uri', target]
+      : ['X-Original-Method', method, 'X-Original-URL', `https://${hostHeader}${target}`];
+  return { method: 'GET', target: path, headers: ['Host', 'authorizer', ...described, ...forClient], peer };
+}
+
+/**
+ * Makes the exchange of the request, or of a proxy's question about it.
+ *
+ * @param sent  headers of the client, the first of which is Host: flat name, value list
+ */
+export function arrivingExchange(
+  question: Question,
+  sent: readonly string[],
+  config: ListenerSections,
+  clocks: Clocks,
+  { series }: Pipeline,
+): Exchange {
+  const { askedAs, isOutbound } = question;
+  const {
+    method,
+    target,
+    headers,
+    peer: address,
+  } = askedAs === null ? { ...question, headers: sent, peer: question.from } : asAsked(askedAs, question, sent, config);
+  const lower = headers.map((text, index) => (index % 2 === 0 ? text.toLowerCase() : text));
+  const isUpgrade = lower.some((text, index) => index % 2 === 0 && text === 'upgrade');
+  const peer = {
+    address,
+    secure: !isOutbound && askedAs === null && config.listeners.public.tls !== undefined,
+    serverName: null,
+  };
+  const nothing = () => {};
+  const unreadPage = () => ({ mediaType: 'text/html', body: '', headers: [] });
+  const handler = {
+    unmatched: series.unmatched,
+    begun: nothing,
+    handle: nothing,
+    refuse: nothing,
+    unreadPage,
+    finished: nothing,
+  };
+  const listener = { name: 'explain', logText: '', handler, finished: nothing };
+  const head = { method, url: target, httpVersion: '1.1', rawHeaders: headers };
+  return new Exchange(listener, new WrittenReply(isUpgrade), head, peer, clocks.monotonicMs());
+}

@@ -1,0 +1,237 @@
+/** What the authorizer tells each proxy: what to write and to remove, and how a request is refused in its form. */
+
+import { decodeJwt } from 'jose';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { RawConnection, rawRequest, requestHead } from '../support/raw-client.ts';
+import {
+  ALL_FORMS,
+  type Asked,
+  AuthorizerStage,
+  bearerOf,
+  namesIn,
+  PUBLIC_ORIGIN,
+  question,
+  reasonOf,
+} from './stage.ts';
+
+let stage: AuthorizerStage;
+let bob: string;
+beforeAll(async () => {
+  stage = await AuthorizerStage.start();
+  bob = await stage.gateway.cookie('bob', { roles: ['customer'], email: 'bob@example.com' });
+});
+afterAll(() => stage[Symbol.asyncDispose]());
+
+const NAVIGATION = ['Sec-Fetch-Mode: navigate', 'Sec-Fetch-Dest: document', 'Accept: text/html'];
+
+describe.each(ALL_FORMS)('%s', (form) => {
+  test('a permitted request: exactly 200, no body, not to be kept, with token and identity', async () => {
+    const answer = await stage.ask(form, { lines: [bob] });
+    expect(answer.status).toBe(200);
+    expect(answer.body.length).toBe(0);
+    expect(answer.headers.get('cache-control')).toBe('no-store');
+    expect(decodeJwt(bearerOf(answer))).toMatchObject({ sub: 'bob', aud: 'app' });
+    expect(answer.headers.get('x-user-id')).toBe('bob');
+    expect(answer.headers.get('x-user-email')).toBe('bob@example.com');
+    expect(answer.headers.get('x-edge')).toBe('yes');
+    expect(answer.headers.get('set-cookie')).toBeUndefined();
+  });
+
+  test('promise 1: the cookies that are left for the upstream lack the session cookie', async () => {
+    const id = bob.split('=')[1] as string;
+    const answer = await stage.ask(form, { lines: [`${bob}; theme=dark`] });
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get('cookie')).toBe('theme=dark');
+    expect(answer.head).not.toContain(id);
+  });
+
+  test('a public route: 200 without identity or token', async () => {
+    const answer = await stage.ask(form, { target: '/public/a', lines: [bob, 'X-User-Id: mallory'] });
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get('authorization') ?? '').toBe('');
+    expect(answer.headers.get('x-user-id') ?? '').toBe('');
+    expect(answer.headers.get('cookie') ?? '').toBe('');
+  });
+
+  test('an application with its own Authorization keeps it, and has the token in another header', async () => {
+    const answer = await stage.ask(form, { target: '/echo', lines: [bob, 'Authorization: Basic YTpi'] });
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get('authorization')).toBe('Basic YTpi');
+    expect(decodeJwt(answer.headers.get('x-token') ?? '')).toMatchObject({ sub: 'bob' });
+  });
+
+  test('a navigation without a session is led to the login, and back to the address in its canonical spelling', async () => {
+    const answer = await stage.ask(form, { target: '/orders/7?a=1&b=%C3%A9', lines: NAVIGATION });
+    expect(answer.status).toBe(form === 'auth-request' ? 401 : 302);
+    const to = new URL(answer.headers.get('location') ?? '');
+    expect(to.origin + to.pathname).toBe(`${PUBLIC_ORIGIN}/auth/login`);
+    expect(to.searchParams.get('return_to')).toBe('/orders/7?a=1&b=%C3%A9');
+  });
+
+  test('a program without a session gets 401 with a challenge', async () => {
+    const answer = await stage.ask(form);
+    expect(answer).toMatchObject({ status: 401 });
+    expect(reasonOf(answer)).toBe('credential_missing');
+    expect(answer.headers.get('www-authenticate')).toContain('Session');
+    expect(answer.headers.get('location')).toBeUndefined();
+  });
+
+  test('a user without the role gets 403 with the reason', async () => {
+    const answer = await stage.ask(form, { target: '/admin', lines: [bob] });
+    expect(answer.status).toBe(403);
+    expect(reasonOf(answer)).toBe('route_forbidden');
+    expect(answer.headers.get('authorization')).toBeUndefined();
+  });
+
+  test('CSRF-01: an unsafe request of another origin gets 403, one of our own page 200', async () => {
+    const post = (origin: string): Asked => ({ method: 'POST', lines: [bob, `Origin: ${origin}`] });
+    expect(reasonOf(await stage.ask(form, post('https://evil.example')))).toBe('origin_forbidden');
+    expect((await stage.ask(form, post(PUBLIC_ORIGIN))).status).toBe(200);
+  });
+
+  test('CSRF-17: a HEAD has the policy of a GET, and a method that the route lacks is refused', async () => {
+    expect((await stage.ask(form, { method: 'HEAD', target: '/read', lines: [bob] })).status).toBe(200);
+    const answer = await stage.ask(form, {
+      method: 'DELETE',
+      target: '/read',
+      lines: [bob, `Origin: ${PUBLIC_ORIGIN}`],
+    });
+    expect(answer.status).toBe(form === 'auth-request' ? 403 : 405);
+  });
+
+  test('an endpoint of the gateway is not answered here, and the log says where it belongs', async () => {
+    const answer = await stage.ask(form, { target: '/auth/session', lines: [bob] });
+    expect(answer.status).toBe(form === 'auth-request' ? 403 : 404);
+    expect(stage.logged).toMatchObject({ reason: 'route_not_found' });
+    expect(stage.logged['note']).toContain('public listener');
+  });
+
+  test('a CORS preflight is never answered with 2xx, which a proxy would take for leave to forward it', async () => {
+    const answer = await stage.ask(form, {
+      method: 'OPTIONS',
+      target: '/shared',
+      lines: ['Origin: https://app.example.com', 'Access-Control-Request-Method: GET'],
+    });
+    expect(answer.status).toBe(401);
+  });
+
+  test('a session that has ended: 401 from the next question on', async () => {
+    const id = await stage.gateway.sessionId('zoe');
+    const cookie = `Cookie: __Host-sid=${id}`;
+    expect((await stage.ask(form, { lines: [cookie] })).status).toBe(200);
+    await stage.gateway.gateway.sessions.endAll('zoe', 'operator');
+    const answer = await stage.ask(form, { lines: [cookie] });
+    expect(answer.status).toBe(401);
+    expect(reasonOf(answer)).toBe('session_unknown');
+    expect(answer.headers.get('set-cookie')).toContain('__Host-sid=;');
+  });
+
+  test('the access log has the described request, and the listener', async () => {
+    await stage.ask(form, {
+      method: 'POST',
+      target: '/orders/7?secret=1',
+      lines: [bob, `Origin: ${PUBLIC_ORIGIN}`, 'X-Forwarded-For: 203.0.113.7'],
+    });
+    expect(stage.logged).toMatchObject({
+      authorizer: true,
+      route: 'app',
+      method: 'POST',
+      host: 'shop.example.com',
+      path: '/orders/7',
+      client: '203.0.113.7',
+      status: 200,
+      subject: 'bob',
+    });
+    expect(await stage.gateway.metrics.text()).toMatch(
+      /http_requests_total\{route="app",method="POST",code_class="2xx"\} [1-9]/,
+    );
+  });
+
+  test('several questions on one connection are answered in turn', async () => {
+    await using connection = await RawConnection.open(stage.port);
+    for (const target of ['/public', '/orders', '/public']) {
+      connection.write(question(form, { target }));
+      expect((await connection.response()).status).toBe(target === '/public' ? 200 : 401);
+    }
+  });
+});
+
+describe('headers to remove', () => {
+  const SPOOFED = [
+    'X-User-Id: mallory',
+    'X_User_Id: mallory',
+    'Remote-User: mallory',
+    'X-Debug: 1',
+    'X-Real-IP: 6.6.6.6',
+  ];
+
+  test('Envoy: whatever the gateway would not forward is named, and what it would write is empty where it has no value', async () => {
+    const answer = await stage.ask('ext-authz', {
+      target: '/public',
+      lines: [...SPOOFED, 'Accept: */*', 'X-Request-Id: abc', 'X-Forwarded-For: 203.0.113.7', 'X-Envoy-Peer: a'],
+    });
+    const names = namesIn(answer, 'x-envoy-auth-headers-to-remove');
+    expect(names).toEqual(
+      expect.arrayContaining([
+        'cookie',
+        'authorization',
+        'x-user-id',
+        'x_user_id',
+        'remote-user',
+        'x-real-ip',
+        'x-token',
+      ]),
+    );
+    for (const kept of ['accept', 'x-request-id', 'x-forwarded-for', 'x-envoy-peer', 'host'])
+      expect(names).not.toContain(kept);
+    for (const empty of ['x-user-id', 'authorization', 'cookie']) expect(answer.headers.get(empty)).toBe('');
+  });
+
+  test('Envoy: what is written is not removed, and a header that the route removes is', async () => {
+    const answer = await stage.ask('ext-authz', { lines: [bob, ...SPOOFED] });
+    const names = namesIn(answer, 'x-envoy-auth-headers-to-remove');
+    expect(answer.headers.get('x-user-id')).toBe('bob');
+    expect(names).toEqual(expect.arrayContaining(['cookie', 'x-debug', 'x_user_id']));
+    for (const written of ['authorization', 'x-user-id', 'x-edge']) expect(names).not.toContain(written);
+  });
+
+  test('forward-auth: the same names for a proxy that can be programmed; nothing is empty', async () => {
+    const answer = await stage.ask('forward-auth', { target: '/public', lines: SPOOFED });
+    expect(namesIn(answer, 'x-sallyport-remove')).toEqual(
+      expect.arrayContaining(['cookie', 'authorization', 'x-user-id', 'x_user_id', 'remote-user', 'x-real-ip']),
+    );
+    expect(answer.headers.get('x-user-id')).toBeUndefined();
+  });
+});
+
+describe('the refusal of nginx', () => {
+  test('the client gets the redirect, the document and the page that the gateway itself would send', async () => {
+    const navigation = await stage.ask('refusal', { target: '/orders', lines: NAVIGATION });
+    expect(navigation.status).toBe(302);
+    expect(navigation.headers.get('location')).toBe(`${PUBLIC_ORIGIN}/auth/login?return_to=%2Forders`);
+    expect(reasonOf(await stage.ask('refusal'))).toBe('credential_missing');
+    const page = await stage.ask('refusal', { target: '/admin', lines: [bob, ...NAVIGATION] });
+    expect(page.status).toBe(403);
+    expect(page.headers.get('content-type')).toContain('text/html');
+    expect((await stage.ask('refusal', { target: '/a//b' })).status).toBe(400);
+  });
+
+  test('promise 1: a request that is permitted by now is sent again, and its token goes to nobody', async () => {
+    const answer = await stage.ask('refusal', { target: '/orders?a=1', lines: [bob] });
+    expect(answer.status).toBe(307);
+    expect(answer.headers.get('location')).toBe('/orders?a=1');
+    expect(answer.headers.get('authorization')).toBeUndefined();
+    expect(answer.headers.get('x-user-id')).toBeUndefined();
+  });
+});
+
+test('nginx: every refusal that it does not know is 403, and what could not be decided is 5xx', async () => {
+  expect((await stage.ask('auth-request', { target: '/a//b' })).status).toBe(403);
+  expect((await stage.ask('auth-request', { host: 'other.example' })).status).toBe(403);
+  expect((await stage.send(requestHead('GET', '/auth-request', ['Host: x']))).status).toBe(403);
+});
+
+test('the public listener answers no question', async () => {
+  const answer = await rawRequest(stage.gateway.port, question('forward-auth', { lines: [bob] }));
+  expect(answer.status).not.toBe(200);
+});

@@ -1,0 +1,109 @@
+/** A gateway with an authorizer, asked by a proxy of bare TCP. */
+
+import { expect } from 'vitest';
+import { type GatewayOptions, PUBLIC_ORIGIN, startGateway, type TestGateway } from '../support/gateway.ts';
+import { type RawResponse, rawRequest, requestHead } from '../support/raw-client.ts';
+
+/** What is asked about. */
+export interface Asked {
+  readonly method?: string;
+  readonly host?: string;
+  /** Path and query. */
+  readonly target?: string;
+  /** Header lines of the client. */
+  readonly lines?: readonly string[];
+}
+
+/** The forms in which a whole question can be asked about any request. */
+export const ALL_FORMS = ['forward-auth', 'auth-request', 'ext-authz'] as const;
+export type AskedForm = (typeof ALL_FORMS)[number] | 'refusal';
+
+const ROUTES: NonNullable<GatewayOptions['routes']> = [
+  { id: 'public', match: { path: '/public' }, credential: 'none' },
+  { id: 'admin', match: { path: '/admin' }, credential: 'session', allow: { roles: ['admin'] } },
+  { id: 'echo', match: { path: '/echo' }, credential: 'session', passAuthorization: true, tokenHeader: 'X-Token' },
+  { id: 'optional', match: { path: '/optional' }, credential: { session: 'optional' } },
+  { id: 'socket', match: { path: '/socket' }, credential: 'session', webSocket: true },
+  { id: 'read', match: { path: '/read', methods: ['GET'] }, credential: 'session', webSocket: false },
+  { id: 'shared', match: { path: '/shared' }, credential: 'session', cors: { origins: ['https://app.example.com'] } },
+  {
+    id: 'app',
+    match: { path: '/' },
+    credential: 'session',
+    identityHeaders: { 'X-User-Id': 'subject', 'X-User-Email': 'user.email' },
+    requestHeaders: { set: { 'X-Edge': 'yes' }, remove: ['X-Debug'] },
+  },
+];
+
+/** The head of a question. */
+export function question(form: AskedForm, asked: Asked = {}): string {
+  const { method = 'GET', host = 'shop.example.com', target = '/orders?a=1', lines = [] } = asked;
+  if (form === 'ext-authz') return requestHead(method, `/ext-authz${target}`, [`Host: ${host}`, ...lines]);
+  const own =
+    form === 'forward-auth'
+      ? [`X-Forwarded-Method: ${method}`, `X-Forwarded-Host: ${host}`, `X-Forwarded-Uri: ${target}`]
+      : [`X-Original-Method: ${method}`, `X-Original-URL: https://${host}${target}`];
+  const path = form === 'refusal' ? '/auth-request/refusal' : `/${form}`;
+  return requestHead('GET', path, ['Host: 127.0.0.1', ...own, ...lines]);
+}
+
+export class AuthorizerStage implements AsyncDisposable {
+  readonly gateway: TestGateway;
+
+  private constructor(gateway: TestGateway) {
+    this.gateway = gateway;
+  }
+
+  static async start(
+    { config = {}, ...options }: GatewayOptions = {},
+    peers = ['127.0.0.0/8'],
+  ): Promise<AuthorizerStage> {
+    const listeners = {
+      public: { address: '127.0.0.1:0' },
+      admin: { address: '127.0.0.1:0' },
+      authorizer: { address: '127.0.0.1:0', peers },
+    };
+    return new AuthorizerStage(await startGateway({ routes: ROUTES, ...options, config: { listeners, ...config } }));
+  }
+
+  get port(): number {
+    return this.gateway.portOf('authorizer');
+  }
+
+  /** Asks on a connection of its own. */
+  ask(form: AskedForm, asked: Asked = {}): Promise<RawResponse> {
+    return this.send(question(form, asked));
+  }
+
+  send(bytes: string): Promise<RawResponse> {
+    return rawRequest(this.port, bytes);
+  }
+
+  /** The last line of the access log. */
+  get logged(): Record<string, unknown> {
+    return this.gateway.log.records.filter(({ msg }) => msg === 'request').at(-1) ?? {};
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.gateway[Symbol.asyncDispose]();
+  }
+}
+
+/** The reason in a problem document. */
+export function reasonOf(answer: RawResponse): string | null {
+  if (answer.headers.get('content-type') !== 'application/problem+json' || answer.body.length === 0) return null;
+  return (JSON.parse(answer.body.toString()) as { reason: string }).reason;
+}
+
+/** The token in an answer. */
+export function bearerOf(answer: RawResponse): string {
+  const [, token = ''] = /^Bearer (\S+)$/.exec(answer.headers.get('authorization') ?? '') ?? [];
+  expect(token).not.toBe('');
+  return token;
+}
+
+/** Names in a list header. */
+export const namesIn = (answer: RawResponse, header: string): string[] =>
+  (answer.headers.get(header) ?? '').split(',').filter((name) => name !== '');
+
+export { PUBLIC_ORIGIN };
