@@ -256,7 +256,7 @@ describe('a token at the wrong place is refused there, and the log of that place
     ['expired', () => ordersSidecar, () => signed(EXPIRED), 'token has expired'],
     ['JWT-38: forged', () => ordersSidecar, () => forged('orders'), 'signature does not verify'],
   ];
-  test.concurrent.each(AT_SIDECARS)('%s: by the sidecar', async (_title, gateway, token, note) => {
+  test.concurrent.for(AT_SIDECARS)('%s: by the sidecar', async ([, gateway, token, note], { expect }) => {
     const answer = await get(gateway().port, '/orders/7', bearer(await token()));
     expect(answer.status).toBe(401);
     expect(answer.headers.get('www-authenticate')).toContain('error="invalid_token"');
