@@ -21,7 +21,7 @@ export default defineConfig({
       // Also a file that was not there when the watch began.
       project('unit', { include: ['test/**/*.test.ts'], exclude: Object.values(others).flat(), isolate: false }),
       project('gateway', { include: [...files.gateway], isolate: false }),
-      project('redis', { include: [...files.redis] }),
+      project('redis', { include: [...files.redis], isolate: false }),
       project('e2e', { include: [...files.e2e] }),
       project('shipping', { include: [...files.shipping] }),
     ],
