@@ -58,10 +58,12 @@ export function loginEndpoints(parts: LoginParts, ways: LoginWays): EndpointRow[
     row('DELETE', '/sessions/:handle', (exchange, request) => own.endOne(exchange, request)),
     // What DELETE does, for a form, which has no such method.
     row('POST', '/sessions/:handle', (exchange, request) => own.endOne(exchange, request)),
-    ...providers.callbacks.map(({ name, comesByPost, answer }) => ({
-      ...(comesByPost ? row('POST', '/callback/:name', answer) : row('GET', '/callback/:name', answer)),
-      path: `${parts.basePath}/callback/${name}`,
-    })),
+    ...providers.callbacks.flatMap(({ name, answer }) =>
+      [row('GET', '/callback/:name', answer), row('POST', '/callback/:name', answer)].map((each) => ({
+        ...each,
+        path: `${parts.basePath}/callback/${name}`,
+      })),
+    ),
   ];
   if (passwords !== null) {
     const endpoint = new PasswordEndpoint(parts, page, passwords);

@@ -1,6 +1,6 @@
 /**
  * `{base}/callback/NAME`: the browser comes back from a provider. By GET, or by POST from the provider's page
- * (`response_mode=form_post`), never both for one provider: an answer in a mode that was not asked for is refused (OIDC-18).
+ * (`response_mode=form_post`); an answer in a mode that was not asked for is refused (OIDC-18).
  *
  * An answer counts only in the browser that began the login, once, and for the provider that it was begun with. No origin is
  * checked: it does come from another site, and the `state` in it is what other sites do not know.
@@ -37,6 +37,7 @@ interface CallbackParts {
 }
 
 const NOT_A_FORM = new Denial('media_type_unsupported', 'not a form');
+const OTHER_MODE = invalidResponse('response_mode is not the one that was asked for');
 const TWICE = invalidResponse('a parameter comes twice, or is malformed');
 const NO_STATE = invalidResponse('state is missing or malformed');
 const NO_COOKIE = new Denial('login_cookie_missing', 'the answer came without the cookie of logins');
@@ -59,19 +60,21 @@ export class LoginCallback {
   /** Logs in, or says on a page why not. */
   async answer(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
     const parameters = await this.#read(exchange, request);
-    if (parameters instanceof Denial && parameters !== TWICE) return parameters;
     const attempt = { provider: this.#provider, returnTo: HOME };
     const { failures } = this.#parts;
     return failures.shown(exchange, request, attempt, async () => {
-      const transaction = parameters instanceof Denial ? parameters : await this.#transactionOf(request, parameters);
-      if (transaction instanceof Denial || parameters instanceof Denial) return transaction as Denial;
+      if (parameters instanceof Denial) return parameters;
+      const transaction = await this.#transactionOf(request, parameters);
+      if (transaction instanceof Denial) return transaction;
       attempt.returnTo = transaction.returnTo;
       return this.#complete(exchange, request, parameters, transaction);
     });
   }
 
   async #read(exchange: Exchange, request: ScreenedRequest): Promise<ResponseParameters | Denial> {
-    if (this.#provider.settings.responseMode === 'query') return distinct(new URLSearchParams(request.target.query));
+    const isPost = request.method === 'POST';
+    if (isPost !== (this.#provider.settings.responseMode === 'formPost')) return OTHER_MODE;
+    if (!isPost) return distinct(new URLSearchParams(request.target.query));
     if (bodyType(request.fields.contentType) !== 'form') return NOT_A_FORM;
     const text = await readBody(exchange, request, this.#parts.login.bodyTimeoutMs);
     if (text instanceof Denial) return text;

@@ -10,7 +10,7 @@ import type { Clock } from '../../../lib/clock.ts';
 import type { ClaimDocuments, ProviderClaims } from './claim-path.ts';
 import { verifyIdToken } from './id-token.ts';
 import type { ProviderMetadata } from './metadata.ts';
-import { ID_TOKEN_ALGORITHMS, type IdentityProvider } from './provider.ts';
+import type { IdentityProvider } from './provider.ts';
 import { codeProblem, invalidResponse, providerError } from './refusals.ts';
 import type { LoginTransaction } from './transactions.ts';
 import { providerUnavailable, transportFault } from './transport.ts';
@@ -136,7 +136,7 @@ function ruleOf({ code = 'something went wrong', cause }: Error & { readonly cod
 
 async function idTokenClaims(
   provider: IdentityProvider,
-  { issuer }: ProviderMetadata,
+  { issuer, idTokenAlgorithms: algorithms }: ProviderMetadata,
   tokens: TokenEndpointResponse,
   nonce: string,
   wallMs: Clock,
@@ -147,7 +147,7 @@ async function idTokenClaims(
   const expected = {
     issuer,
     clientId,
-    algorithms: ID_TOKEN_ALGORITHMS,
+    algorithms,
     nonce,
     accessToken: tokens.access_token,
     clockSkewMs,

@@ -24,8 +24,8 @@ interface ExpectedIdToken {
   readonly clockSkewMs: number;
 }
 
-/** Longest that is read: one with 200 groups of Entra has 11 KB. */
-const MAX_LENGTH = 32 * 1024;
+/** Longest that is read: one with 200 groups of Entra has 11 KB, and other providers have no such limit. */
+const MAX_LENGTH = 128 * 1024;
 
 const TENANT_ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 

@@ -7,7 +7,7 @@
 import { Denial } from '../../../errors.ts';
 import type { JSONType } from '../../../lib/json.ts';
 import type { UserAttributes } from '../../../store/session-record.ts';
-import { areTooLarge, visibleText } from '../user-attributes.ts';
+import { areTooLarge } from '../user-attributes.ts';
 import { type ClaimDocuments, claimAt, mergedClaims, type ProviderClaims, textsAt } from './claim-path.ts';
 import type { ProviderSettings } from './presets.ts';
 import { verifiedEmail } from './verified-email.ts';
@@ -32,6 +32,8 @@ type MappingSettings = Pick<
 
 /** OpenID Connect Core §2: at most 255 ASCII characters. */
 const MAX_SUBJECT_LENGTH = 255;
+/** Without white space around it. */
+const SUBJECT = /^[!-~](?:[ -~]*[!-~])?$/;
 
 const invalid = (note: string) => new Denial('login_response_invalid', note);
 const NO_SUBJECT = invalid('no usable claim for the subject');
@@ -60,11 +62,10 @@ export function mapUser(documents: ClaimDocuments, settings: MappingSettings): P
   return { providerSubject, subject: `${settings.name}|${providerSubject}`, attributes, groups, email };
 }
 
-/** A text of one visible line, or a whole number, as GitHub has it. */
+/** Printable ASCII (OpenID Connect Core §2), or a whole number, as GitHub has it. */
 function subjectOf(value: unknown): string | null {
   const text = typeof value === 'number' && Number.isSafeInteger(value) ? String(value) : value;
-  const read = visibleText(MAX_SUBJECT_LENGTH).safeParse(text);
-  return read.success ? read.data : null;
+  return typeof text === 'string' && text.length <= MAX_SUBJECT_LENGTH && SUBJECT.test(text) ? text : null;
 }
 
 /** Claims that are not there are left out, and so is `email`, which only {@link verifiedEmail} gives. */

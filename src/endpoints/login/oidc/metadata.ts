@@ -24,11 +24,25 @@ export interface ProviderMetadata {
   readonly jwksUri: string | null;
   /** RFC 9207: whether every answer names the issuer. */
   readonly statesIssuer: boolean;
+  /** What it signs ID tokens with, of what is accepted here. */
+  readonly idTokenAlgorithms: readonly string[];
   /** `null` where it does not say, which means client_secret_basic. */
   readonly tokenAuthMethods: readonly string[] | null;
-  /** Whether the authorization endpoint supports response_mode=form_post; `null` where it does not say. */
-  readonly responseModes: readonly string[] | null;
 }
+
+/** Signature algorithms of ID tokens that are accepted: those with a public key, of which one signer has the private one. */
+export const ID_TOKEN_ALGORITHMS = [
+  'RS256',
+  'ES256',
+  'PS256',
+  'EdDSA',
+  'RS384',
+  'ES384',
+  'PS384',
+  'RS512',
+  'ES512',
+  'PS512',
+];
 
 /** Entra's metadata for several tenants have this in place of the tenant. */
 export const TENANT_PLACEHOLDER = '{tenantid}';
@@ -54,6 +68,9 @@ export function readMetadata(document: unknown, issuer: string): ProviderMetadat
   if (challenges?.includes('S256') === false) throw new Error('metadata of a provider without PKCE by S256');
   const responses = textsIn(members, 'response_types_supported');
   if (responses?.includes('code') === false) throw new Error('metadata of a provider without response_type=code');
+  const signing = textsIn(members, 'id_token_signing_alg_values_supported') ?? ID_TOKEN_ALGORITHMS;
+  const idTokenAlgorithms = ID_TOKEN_ALGORITHMS.filter((algorithm) => signing.includes(algorithm));
+  if (idTokenAlgorithms.length === 0) throw new Error('metadata of a provider that signs ID tokens with no public key');
   return {
     issuer: members['issuer'] as string,
     authorizationEndpoint: needed('authorization_endpoint'),
@@ -65,8 +82,8 @@ export function readMetadata(document: unknown, issuer: string): ProviderMetadat
     revocationEndpoint: url('revocation_endpoint'),
     jwksUri: needed('jwks_uri'),
     statesIssuer: members['authorization_response_iss_parameter_supported'] === true,
+    idTokenAlgorithms,
     tokenAuthMethods: textsIn(members, 'token_endpoint_auth_methods_supported'),
-    responseModes: textsIn(members, 'response_modes_supported'),
   };
 }
 
@@ -86,8 +103,8 @@ export function fixedMetadata(
     revocationEndpoint: null,
     jwksUri: null,
     statesIssuer: false,
+    idTokenAlgorithms: [],
     tokenAuthMethods: null,
-    responseModes: null,
   };
 }
 

@@ -56,7 +56,6 @@ const STARTS_WINDOW_MS = 600_000;
 interface ProviderCallback {
   /** Of the provider. */
   readonly name: string;
-  readonly comesByPost: boolean;
   readonly answer: Endpoint;
 }
 
@@ -90,7 +89,6 @@ export function openProviderLogins(
     const callback = new LoginCallback(provider, parts);
     return {
       name: provider.name,
-      comesByPost: comesByPost(provider),
       answer: (exchange, request) => callback.answer(exchange, request),
     };
   });

@@ -19,24 +19,17 @@ import { readKeySet } from '../../../jwt/verification-keys.ts';
 import { type Clocks, systemClocks } from '../../../lib/clock.ts';
 import type { Logger } from '../../../telemetry/log.ts';
 import type { ProviderFiles } from './client-credential.ts';
-import { fixedMetadata, metadataUrl, type ProviderMetadata, readMetadata, TENANT_PLACEHOLDER } from './metadata.ts';
+import {
+  fixedMetadata,
+  ID_TOKEN_ALGORITHMS,
+  metadataUrl,
+  type ProviderMetadata,
+  readMetadata,
+  TENANT_PLACEHOLDER,
+} from './metadata.ts';
 import type { ProviderSettings } from './presets.ts';
 import type { ProviderCall, ProviderSeries } from './series.ts';
 import { ProviderTransport, providerUnavailable } from './transport.ts';
-
-/** Signature algorithms of ID tokens that are accepted: those with a public key, of which one signer has the private one. */
-export const ID_TOKEN_ALGORITHMS = [
-  'RS256',
-  'ES256',
-  'PS256',
-  'EdDSA',
-  'RS384',
-  'ES384',
-  'PS384',
-  'RS512',
-  'ES512',
-  'PS512',
-];
 
 /** How long the last good metadata and keys stay in use while the provider cannot be reached. */
 const MAX_STALE_MS = 86_400_000;
@@ -131,28 +124,13 @@ export class IdentityProvider {
    * @throws DependencyFault `provider_unavailable`, as a rejection
    */
   async configuration(call: ProviderCall): Promise<Configuration> {
-    const [library, metadata] = await Promise.all([loadLibrary(), this.metadata()]);
-    const { settings } = this;
-    const server = serverOf(metadata);
-    const client = {
-      [library.clockTolerance]: settings.clockSkewMs / 1_000,
+    const metadata = await this.metadata();
+    return clientConfiguration(this.settings, metadata, {
+      authentication: await this.#authentication(metadata),
       // The library reads the clock of the machine.
-      [library.clockSkew]: Math.round((this.#clocks.wallMs() - systemClocks.wallMs()) / 1_000),
-    };
-    const authentication = await this.#authentication(metadata);
-    const send = this.#transport.fetchFor(call);
-    const configuration = metadata.issuer.includes(TENANT_PLACEHOLDER)
-      ? await library.discovery(new URL(settings.issuer as string), settings.clientId, client, authentication, {
-          // What was fetched and checked: the library knows how the issuer of a token follows from the template.
-          [library.customFetch]: async () => Response.json(server),
-        })
-      : new library.Configuration(server, settings.clientId, client, authentication);
-    configuration[library.customFetch] = send;
-    // The transport has a limit of its own.
-    configuration.timeout = 0;
-    // Which addresses are plain http was decided with the configuration, and with the metadata.
-    if (metadata.tokenEndpoint.startsWith('http:')) library.allowInsecureRequests(configuration);
-    return configuration;
+      clockSkewMs: this.#clocks.wallMs() - systemClocks.wallMs(),
+      send: this.#transport.fetchFor(call),
+    });
   }
 
   /** Sends a request that the library knows nothing of. */
@@ -200,6 +178,39 @@ export class IdentityProvider {
   }
 }
 
+interface ClientParts {
+  readonly authentication: ClientAuth;
+  /** What our clock is ahead of that of the machine. */
+  readonly clockSkewMs: number;
+  readonly send: CustomFetch;
+}
+
+/** The client of a provider, as the library has it. */
+export async function clientConfiguration(
+  settings: Pick<ProviderSettings, 'issuer' | 'clientId' | 'clockSkewMs'>,
+  metadata: ProviderMetadata,
+  { authentication, clockSkewMs, send }: ClientParts,
+): Promise<Configuration> {
+  const library = await loadLibrary();
+  const server = serverOf(metadata);
+  const client = {
+    [library.clockTolerance]: settings.clockSkewMs / 1_000,
+    [library.clockSkew]: Math.round(clockSkewMs / 1_000),
+  };
+  const configuration = metadata.issuer.includes(TENANT_PLACEHOLDER)
+    ? await library.discovery(new URL(settings.issuer as string), settings.clientId, client, authentication, {
+        // What was fetched and checked: the library knows how the issuer of a token follows from the template.
+        [library.customFetch]: async () => Response.json(server),
+      })
+    : new library.Configuration(server, settings.clientId, client, authentication);
+  configuration[library.customFetch] = send;
+  // The transport has a limit of its own.
+  configuration.timeout = 0;
+  // Which addresses are plain http was decided with the configuration, and with the metadata.
+  if (metadata.tokenEndpoint.startsWith('http:')) library.allowInsecureRequests(configuration);
+  return configuration;
+}
+
 /** Metadata in the words of the library: what was read of them, and nothing else. */
 const serverOf = (metadata: ProviderMetadata) => ({
   issuer: metadata.issuer,
@@ -210,7 +221,7 @@ const serverOf = (metadata: ProviderMetadata) => ({
     pushed_authorization_request_endpoint: metadata.pushedAuthorizationEndpoint,
   }),
   authorization_response_iss_parameter_supported: metadata.statesIssuer,
-  id_token_signing_alg_values_supported: ID_TOKEN_ALGORITHMS,
+  id_token_signing_alg_values_supported: [...metadata.idTokenAlgorithms],
 });
 
 function importParameters(algorithm: string) {

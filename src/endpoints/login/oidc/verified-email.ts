@@ -24,7 +24,7 @@ export function verifiedEmail({ idToken, userinfo }: ClaimDocuments, settings: E
   const path = attributes['email'] ?? 'email';
   // What says that the address is verified has to be in the document that has the address.
   const source = [idToken, userinfo].find((document) => document !== null && claimAt(document, path) !== undefined);
-  if (source == null || !(trustEmail || isTrue(claimAt(source, emailVerified)))) return null;
+  if (source == null || !(trustEmail || isTrue(claimAt(source, emailVerified), emailVerified))) return null;
   return readAddress(claimAt(source, path));
 }
 
@@ -44,8 +44,9 @@ function listedAddress(userinfo: ProviderClaims | null): string | null {
 const isObject = (value: unknown): value is ProviderClaims =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** Cognito writes "true", Entra's `xms_edov` is also written as 1. */
-const isTrue = (value: unknown): boolean => value === true || value === 'true' || value === 1 || value === '1';
+/** Cognito writes "true", and Entra writes its own claim as 1, too. */
+const isTrue = (value: unknown, claim: string): boolean =>
+  value === true || value === 'true' || (claim === 'xms_edov' && (value === 1 || value === '1'));
 
 const readAddress = (value: unknown): string | null =>
   typeof value === 'string' && value.length <= MAX_LENGTH && ADDRESS.test(value) ? value : null;

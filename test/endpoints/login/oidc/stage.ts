@@ -7,11 +7,13 @@ import { type Page, PlainBrowser } from '../../../support/plain-browser.ts';
 import { RecordingUpstream } from '../../../support/recording-upstream.ts';
 import { Files, USERS } from '../fixture.ts';
 
+type Written = Record<string, unknown>;
+
 interface StageOptions extends GatewayOptions {
   /** Of the provider. */
   readonly idp?: IdentityProviderOptions;
   /** Keys of the entry `corporate` of `login.oidc`, over those of the stage. */
-  readonly provider?: Record<string, unknown>;
+  readonly provider?: Written | ((idp: IdentityProvider) => Written | Promise<Written>);
   /** Further entries. */
   readonly more?: readonly Record<string, unknown>[];
   readonly login?: Record<string, unknown>;
@@ -43,7 +45,7 @@ export class ProviderStage implements AsyncDisposable {
       clientId: idp.clientId,
       clientSecretFile: await files.write('secret', idp.clientSecret),
       userinfo: true,
-      ...provider,
+      ...(typeof provider === 'function' ? await provider(idp) : provider),
     };
     const passwords = withPasswords && { password: { usersFile: await files.write('users.yaml', USERS) } };
     const gateway = await startGateway({

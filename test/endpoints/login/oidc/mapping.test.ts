@@ -1,0 +1,282 @@
+/** Who somebody is, and whether they may log in, by the claims of their provider. */
+
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { allowProblem } from '../../../../src/endpoints/login/oidc/allow.ts';
+import { claimAt, textsAt } from '../../../../src/endpoints/login/oidc/claim-path.ts';
+import { mapUser, type ProviderUser } from '../../../../src/endpoints/login/oidc/mapping.ts';
+import { PRESET_NAMES, type WrittenProvider, withPreset } from '../../../../src/endpoints/login/oidc/presets.ts';
+import { verifiedEmail } from '../../../../src/endpoints/login/oidc/verified-email.ts';
+import { Denial } from '../../../../src/errors.ts';
+
+type Claims = Record<string, unknown>;
+
+const settings = (keys: Partial<WrittenProvider> = {}) =>
+  withPreset({
+    name: 'corporate',
+    issuer: 'https://id.example.com',
+    clientId: 'shop',
+    responseMode: 'query',
+    pushedAuthorizationRequests: 'auto',
+    authorizationParameters: {},
+    trustEmail: false,
+    clockSkew: 30_000,
+    timeout: 10_000,
+    refreshEvery: 600_000,
+    ...keys,
+  });
+
+const map = (idToken: Claims, keys: Partial<WrittenProvider> = {}, userinfo: Claims | null = null) =>
+  mapUser({ idToken, userinfo }, settings(keys));
+
+function userOf(idToken: Claims, keys: Partial<WrittenProvider> = {}, userinfo: Claims | null = null): ProviderUser {
+  const user = map(idToken, keys, userinfo);
+  if (user instanceof Denial) throw new Error(user.note);
+  return user;
+}
+
+const json = fc.jsonValue({ maxDepth: 3 });
+/** Names of claims that lead nowhere by accident. */
+const claimName = fc.stringMatching(/^[a-z_:]{1,12}$/).filter((name) => !(name in {}));
+const verified = (email: string) => ({ sub: 'x', email, email_verified: true });
+
+describe('a claim path', () => {
+  test('finds a claim by its exact name, whatever dots are in it, before it leads into objects', () => {
+    const claims = { 'https://example.com/roles': ['a'], 'a.b': 1, a: { b: 2, c: { d: 3 } } };
+    expect(claimAt(claims, 'https://example.com/roles')).toEqual(['a']);
+    expect(claimAt(claims, 'a.b')).toBe(1);
+    expect(claimAt(claims, 'a.c.d')).toBe(3);
+  });
+
+  test('leads through lists where it says so, and nowhere else', () => {
+    const claims = { orgs: [{ login: 'a', teams: [{ id: 1 }] }, { login: 'b' }, null, 'c'] };
+    expect(claimAt(claims, 'orgs[].login')).toEqual(['a', 'b']);
+    expect(claimAt(claims, 'orgs[].teams[].id')).toEqual([1]);
+    expect(claimAt(claims, 'orgs.login')).toBeUndefined();
+    expect(claimAt(claims, 'orgs.0')).toBeUndefined();
+  });
+
+  test('never finds what a claim inherits, and never throws', () => {
+    fc.assert(
+      fc.property(fc.dictionary(claimName, json), fc.stringMatching(/^[!-~]{1,30}$/), (claims, path) => {
+        claimAt(claims, path);
+        textsAt(claims, path);
+      }),
+    );
+    for (const path of ['__proto__', 'constructor', 'toString', 'a.constructor.name', 'a.__proto__'])
+      expect([path, claimAt({ a: {} }, path)]).toEqual([path, undefined]);
+  });
+
+  test('finds what is there: names of objects, joined', () => {
+    fc.assert(
+      fc.property(fc.array(claimName, { minLength: 1, maxLength: 4 }), json, (names, value) => {
+        const claims = names.reduceRight<unknown>((inner, name) => ({ [name]: inner }), value) as Claims;
+        expect(claimAt(claims, names.join('.'))).toEqual(value);
+      }),
+    );
+  });
+
+  test('gives texts of a string or a list of strings, and of nothing else', () => {
+    fc.assert(
+      fc.property(json, (value) => {
+        const texts = textsAt({ groups: value }, 'groups');
+        const listed = Array.isArray(value) ? value : [value];
+        expect(texts).toEqual(listed.filter((it) => typeof it === 'string' && it !== ''));
+      }),
+    );
+  });
+});
+
+describe('a user', () => {
+  test('ASVS 10.3.3: has a subject that no other provider can give, whatever its own says', () => {
+    const providerName = fc.stringMatching(/^[a-z0-9](?:[a-z0-9-]{0,8}[a-z0-9])?$/);
+    const sub = fc.stringMatching(/^[!-~](?:[ -~]{0,20}[!-~])?$/);
+    fc.assert(
+      fc.property(providerName, sub, providerName, sub, (name, one, other, another) => {
+        const first = userOf({ sub: one }, { name }).subject;
+        const second = userOf({ sub: another }, { name: other }).subject;
+        expect(first === second).toBe(name === other && one === another);
+      }),
+    );
+  });
+
+  test.each([
+    [undefined],
+    [null],
+    [''],
+    [' ada'],
+    ['ada\n'],
+    ['a\u0000b'],
+    ['\u0430da'],
+    ['x'.repeat(256)],
+    [1.5],
+    [2 ** 53],
+    [true],
+    [['ada']],
+    [{}],
+  ])('without a usable subject is none: %j', (sub) => {
+    expect(map({ sub })).toMatchObject({ reason: 'login_response_invalid' });
+  });
+
+  test('has the attributes that are mapped, from the ID token first, and what is not there is left out', () => {
+    const user = userOf(
+      { sub: 'ada', name: 'Ada', department: null },
+      { attributes: { name: 'name', tenant: 'org.id', department: 'department', missing: 'nothing' } },
+      { sub: 'ada', name: 'Somebody', org: { id: 7 } },
+    );
+    expect(user.attributes).toEqual({ name: 'Ada', tenant: 7 });
+  });
+
+  test('never has an attribute email that is not verified, whatever it is mapped from', () => {
+    fc.assert(
+      fc.property(json, json, (email, isVerified) => {
+        const user = userOf({ sub: 'x', mail: email, email_verified: isVerified }, { attributes: { email: 'mail' } });
+        if (isVerified !== true && isVerified !== 'true') expect(user.attributes).toEqual({});
+        else expect(user.attributes['email'] ?? null).toBe(user.email);
+      }),
+    );
+  });
+
+  test('in more groups than a session holds is refused, unless the groups that matter are named', () => {
+    const groups = Array.from({ length: 300 }, (_, index) => `group-${index}`);
+    expect(map({ sub: 'x', groups }, { groups: 'groups' })).toMatchObject({ reason: 'login_attributes_too_large' });
+    const kept = userOf({ sub: 'x', groups }, { groups: 'groups', allow: { groups: ['group-7', 'other'] } });
+    expect(kept.attributes['groups']).toEqual(['group-7']);
+  });
+
+  test('of Entra whose groups were left out of the token is refused, where groups count', () => {
+    const overage = { sub: 'x', _claim_names: { groups: 'src1' }, _claim_sources: { src1: { endpoint: 'https://x' } } };
+    expect(map(overage, { preset: 'entra' })).toMatchObject({ reason: 'login_groups_missing' });
+    expect(map({ sub: 'x', hasgroups: true }, { preset: 'entra' })).toMatchObject({ reason: 'login_groups_missing' });
+    expect(map(overage)).not.toBeInstanceOf(Denial);
+  });
+});
+
+describe('OIDC-17: an email address', () => {
+  const emailOf = (idToken: Claims | null, userinfo: Claims | null = null, keys: Partial<WrittenProvider> = {}) =>
+    verifiedEmail({ idToken, userinfo }, settings(keys));
+
+  test('counts when the same document says that it is verified', () => {
+    expect(emailOf(verified('ada@example.com'))).toBe('ada@example.com');
+    expect(emailOf({ email: 'ada@example.com', email_verified: 'true' })).toBe('ada@example.com');
+    expect(emailOf({ email: 'eve@example.com' }, verified('ada@example.com'))).toBeNull();
+    expect(emailOf({ sub: 'x' }, verified('ada@example.com'))).toBe('ada@example.com');
+    expect(emailOf({ email_verified: true }, { email: 'ada@example.com' })).toBeNull();
+  });
+
+  test('counts by any other value of the claim only where that is the claim of Entra', () => {
+    for (const value of [false, 'false', 1, '1', 'yes', [true], { a: 1 }, null]) {
+      expect([value, emailOf({ email: 'ada@example.com', email_verified: value })]).toEqual([value, null]);
+    }
+    expect(emailOf({ email: 'ada@example.com', xms_edov: 1 }, null, { preset: 'entra' })).toBe('ada@example.com');
+    expect(emailOf(verified('ada@example.com'), null, { preset: 'entra' })).toBeNull();
+  });
+
+  test.each([
+    ['mallory@evil.example@example.com'],
+    ['"mallory@evil.example"@example.com'],
+    ['mallory@evil.example(@example.com'],
+    ['mallory@ex\u0430mple.com'],
+    ['mallory@\uff45xample.com'],
+    ['mallory@example.com\u0000'],
+    ['mallory@evil.example\n@example.com'],
+    ['mallory@example.com.'],
+    ['mallory@'],
+    ['@example.com'],
+    ['example.com'],
+    ['mallory@localhost'],
+    [`${'x'.repeat(250)}@example.com`],
+    [['mallory@example.com']],
+  ])('is none in another form than the plain one: %j', (email) => {
+    expect(emailOf(verified(email as string))).toBeNull();
+  });
+
+  test('admits by its domain, the case of letters aside, and by nothing that only looks like it', () => {
+    const allow = { emailDomains: ['example.com'] };
+    const problemOf = (email: string) => {
+      const idToken = verified(email);
+      return allowProblem(userOf(idToken), { idToken, userinfo: null }, allow);
+    };
+    expect(problemOf('Ada@EXAMPLE.Com')).toBeNull();
+    fc.assert(
+      fc.property(fc.string({ maxLength: 30 }), fc.string({ maxLength: 30 }), (local, domain) => {
+        const email = `${local}@${domain}`;
+        const isOurs = /^[\w.!#$%&'*+/=?^`{|}~-]+$/.test(local) && domain.toLowerCase() === 'example.com';
+        expect(problemOf(email) === null).toBe(isOurs);
+      }),
+    );
+    for (const domain of ['evil-example.com', 'sub.example.com', 'example.com.evil.example', 'example.co'])
+      expect([domain, problemOf(`a@${domain}`)]).toEqual([domain, 'allow.emailDomains: address of another domain']);
+  });
+});
+
+describe('allow', () => {
+  const problemOf = (idToken: Claims, allow: WrittenProvider['allow'], keys: Partial<WrittenProvider> = {}) =>
+    allowProblem(userOf(idToken, { allow, ...keys }), { idToken, userinfo: null }, allow ?? null);
+
+  test('every key has to hold, of each list one entry', () => {
+    const allow = { groups: ['staff', 'admins'], claims: { tid: ['t1', 't2'], 'a.b': true } };
+    const claims = { sub: 'x', groups: ['admins'], tid: 't2', a: { b: true } };
+    const keys = { groups: 'groups' };
+    expect(problemOf(claims, allow, keys)).toBeNull();
+    expect(problemOf({ ...claims, groups: [] }, allow, keys)).toBe('allow.groups: in none of them');
+    expect(problemOf({ ...claims, tid: 't3' }, allow, keys)).toBe('allow.claims: a claim has another value');
+    expect(problemOf({ ...claims, a: { b: 'true' } }, allow, keys)).toBe('allow.claims: a claim has another value');
+    expect(problemOf({ ...claims, tid: ['t3', 't1'] }, allow, keys)).toBeNull();
+  });
+
+  test('hosted domains are those of the signed token', () => {
+    const allow = { hostedDomains: ['example.com'] };
+    expect(problemOf({ sub: 'x', hd: 'Example.com' }, allow)).toBeNull();
+    expect(problemOf({ sub: 'x', hd: 'example.org' }, allow)).toBe('allow.hostedDomains: no account of the domain');
+    const userinfo = { sub: 'x', hd: 'example.com' };
+    expect(allowProblem(userOf({ sub: 'x' }), { idToken: { sub: 'x' }, userinfo }, allow)).not.toBeNull();
+  });
+
+  test('does not depend on what is not there: a claim that is missing has no value', () => {
+    fc.assert(
+      fc.property(claimName, json, (name, value) => {
+        expect(problemOf({ sub: 'x' }, { claims: { [name]: 'wanted' } })).not.toBeNull();
+        if (name !== 'sub') expect(problemOf({ sub: 'x', [name]: value }, undefined)).toBeNull();
+      }),
+    );
+  });
+});
+
+describe('a preset', () => {
+  test.each(PRESET_NAMES)('%s is filled in, and every key that is written wins', (preset) => {
+    const written = {
+      preset,
+      issuer: 'https://id.example.com',
+      label: 'Ours',
+      scopes: ['openid', 'x'],
+      subject: 'oid',
+    };
+    expect(settings(written)).toMatchObject({
+      issuer: 'https://id.example.com',
+      endpoints: null,
+      label: 'Ours',
+      scopes: ['openid', 'x'],
+      subject: 'oid',
+    });
+    expect(settings({ preset }).label).toMatch(/^[A-Z]/);
+  });
+
+  test('of Google asks for accounts of the domain that is admitted', () => {
+    const google = (hostedDomains: string[]) =>
+      settings({ preset: 'google', issuer: undefined, allow: { hostedDomains } }).authorizationParameters;
+    expect(google(['example.com'])).toEqual({ hd: 'example.com' });
+    expect(google(['example.com', 'example.org'])).toEqual({ hd: '*' });
+  });
+
+  test('of Keycloak, Cognito and Entra knows where roles and groups are', () => {
+    const keycloak = userOf({ sub: 'x', realm_access: { roles: ['a', 'b'] } }, { preset: 'keycloak' });
+    expect(keycloak.attributes['roles']).toEqual(['a', 'b']);
+    const cognito = userOf({ sub: 'x', 'cognito:groups': ['g'], 'cognito:username': 'ada' }, { preset: 'cognito' });
+    expect(cognito.attributes).toMatchObject({ groups: ['g'], username: 'ada' });
+    expect(userOf({ sub: 'x', roles: ['r'], groups: ['g'] }, { preset: 'entra' }).attributes).toMatchObject({
+      roles: ['r'],
+      groups: ['g'],
+    });
+  });
+});

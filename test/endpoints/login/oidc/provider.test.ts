@@ -1,0 +1,98 @@
+/** Metadata of providers, and how many logins may begin. */
+
+import { describe, expect, test } from 'vitest';
+import { readMetadata } from '../../../../src/endpoints/login/oidc/metadata.ts';
+import { StartThrottle } from '../../../../src/endpoints/login/oidc/start-throttle.ts';
+
+const ISSUER = 'https://id.example.com';
+const DOCUMENT = {
+  issuer: ISSUER,
+  authorization_endpoint: `${ISSUER}/authorize`,
+  token_endpoint: 'https://token.example.net/token',
+  jwks_uri: `${ISSUER}/keys`,
+};
+
+describe('metadata', () => {
+  test('give what is used of them', () => {
+    expect(
+      readMetadata(
+        {
+          ...DOCUMENT,
+          id_token_signing_alg_values_supported: ['none', 'HS256', 'ES256', 'RS256'],
+          authorization_response_iss_parameter_supported: true,
+        },
+        ISSUER,
+      ),
+    ).toMatchObject({
+      issuer: ISSUER,
+      tokenEndpoint: 'https://token.example.net/token',
+      userinfoEndpoint: null,
+      statesIssuer: true,
+      idTokenAlgorithms: ['RS256', 'ES256'],
+    });
+  });
+
+  test.each([
+    [{ issuer: 'https://evil.example' }, 'metadata of another issuer'],
+    [{ issuer: `${ISSUER}/` }, 'metadata whose issuer differs in the slash at its end'],
+    [{ issuer: ['https://id.example.com'] }, 'metadata of another issuer'],
+    [{ token_endpoint: 'http://id.example.com/token' }, 'metadata whose token_endpoint is not https'],
+    [{ token_endpoint: 'http://127.0.0.1/token' }, 'metadata whose token_endpoint is not https'],
+    [{ authorization_endpoint: 'javascript:alert(1)' }, 'metadata whose authorization_endpoint is not https'],
+    [{ jwks_uri: 'https://a:b@id.example.com/keys' }, 'metadata whose jwks_uri is not a plain URL'],
+    [
+      { authorization_endpoint: 'https://id.example.com/#a' },
+      'metadata whose authorization_endpoint is not a plain URL',
+    ],
+    [{ jwks_uri: undefined }, 'metadata without jwks_uri'],
+    [{ code_challenge_methods_supported: ['plain'] }, 'metadata of a provider without PKCE by S256'],
+    [{ response_types_supported: ['id_token'] }, 'metadata of a provider without response_type=code'],
+    [
+      { id_token_signing_alg_values_supported: ['HS256', 'none'] },
+      'metadata of a provider that signs ID tokens with no public key',
+    ],
+  ])('OIDC-07, OIDC-11: %j are refused: %s', (changed, message) => {
+    expect(() => readMetadata({ ...DOCUMENT, ...changed }, ISSUER)).toThrow(message);
+  });
+
+  test('of Entra for several tenants may name a template, and of others may not', () => {
+    const entra = 'https://login.microsoftonline.com/organizations/v2.0';
+    const template = 'https://login.microsoftonline.com/{tenantid}/v2.0';
+    expect(readMetadata({ ...DOCUMENT, issuer: template }, entra).issuer).toBe(template);
+    expect(() => readMetadata({ ...DOCUMENT, issuer: 'https://evil.example/{tenantid}/v2.0' }, entra)).toThrow(
+      'another',
+    );
+    expect(() => readMetadata({ ...DOCUMENT, issuer: '{tenantid}' }, ISSUER)).toThrow('metadata of another issuer');
+  });
+});
+
+describe('OIDC-19: logins that begin', () => {
+  const throttle = (clock: { nowMs: number }) =>
+    new StartThrottle({ burst: 3_000, windowMs: 600_000 }, () => clock.nowMs);
+
+  test('from one network are as many as a large office begins, and no flood', () => {
+    const clock = { nowMs: 0 };
+    const starts = throttle(clock);
+    let begun = 0;
+    // 1,000 a second, for ten minutes.
+    for (let count = 0; count < 600_000; count += 1) {
+      clock.nowMs = count;
+      if (starts.begin('203.0.113.7') === 0) begun += 1;
+    }
+    expect(begun).toBeGreaterThanOrEqual(5_999);
+    expect(begun).toBeLessThanOrEqual(6_001);
+    expect(starts.begin('203.0.113.7')).toBeGreaterThan(0);
+    expect(starts.begin('203.0.113.8')).toBe(0);
+  });
+
+  test('from the /64 of an IPv6 address count together, and so do, four times as many, those from its /48', () => {
+    const clock = { nowMs: 0 };
+    const starts = throttle(clock);
+    const from = (network: number, count: number) =>
+      Array.from({ length: count }, (_, index) => starts.begin(`2001:db8:1:${network}::${index.toString(16)}`));
+    expect(from(1, 3_000).every((waitMs) => waitMs === 0)).toBe(true);
+    expect(from(1, 1)[0]).toBeGreaterThan(0);
+    for (const network of [2, 3, 4]) expect(from(network, 3_000).every((waitMs) => waitMs === 0)).toBe(true);
+    expect(from(5, 1)[0]).toBeGreaterThan(0);
+  });
+});

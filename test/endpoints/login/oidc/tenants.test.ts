@@ -1,0 +1,81 @@
+/** Entra for people of several tenants, whose metadata name a template instead of an issuer. Nobody there is asked. */
+
+import { authorizationCodeGrant, ClientSecretBasic, skipStateCheck } from 'openid-client';
+import { expect, test } from 'vitest';
+import { verifyIdToken } from '../../../../src/endpoints/login/oidc/id-token.ts';
+import { ID_TOKEN_ALGORITHMS, readMetadata } from '../../../../src/endpoints/login/oidc/metadata.ts';
+import { clientConfiguration } from '../../../../src/endpoints/login/oidc/provider.ts';
+import { FixedKeySet } from '../../../../src/jwt/key-set.ts';
+import { readKeySet } from '../../../../src/jwt/verification-keys.ts';
+import { forge, publicJwk, rs256, rsaKeyPair } from '../../../support/forger.ts';
+
+const AUTHORITY = 'https://login.microsoftonline.com';
+const TENANT = '72f988bf-86f1-41af-91ab-2d7cd011db47';
+const NOW_MS = Date.now();
+
+const metadata = readMetadata(
+  {
+    issuer: `${AUTHORITY}/{tenantid}/v2.0`,
+    authorization_endpoint: `${AUTHORITY}/organizations/oauth2/v2.0/authorize`,
+    token_endpoint: `${AUTHORITY}/organizations/oauth2/v2.0/token`,
+    jwks_uri: `${AUTHORITY}/organizations/discovery/v2.0/keys`,
+    id_token_signing_alg_values_supported: ['RS256'],
+  },
+  `${AUTHORITY}/organizations/v2.0`,
+);
+const key = rsaKeyPair();
+
+/** An ID token of a tenant. */
+function tokenOf(claims: Record<string, unknown>): string {
+  const nowSec = Math.floor(NOW_MS / 1_000);
+  const payload = { aud: 'shop', sub: 'x', nonce: 'n', iat: nowSec, exp: nowSec + 60, ...claims };
+  return forge({ alg: 'RS256', kid: 'k', typ: 'JWT' }, payload, rs256(key));
+}
+
+/** What the library, and then we, make of an ID token: its claims, or what is wrong. */
+async function judge(idToken: string): Promise<unknown> {
+  const settings = { issuer: `${AUTHORITY}/organizations/v2.0`, clientId: 'shop', clockSkewMs: 30_000 };
+  const configuration = await clientConfiguration(settings, metadata, {
+    authentication: ClientSecretBasic('secret'),
+    clockSkewMs: 0,
+    send: async () => Response.json({ access_token: 'a', token_type: 'Bearer', id_token: idToken }),
+  });
+  const answer = new URL('https://shop.example.com/auth/callback/entra?code=c');
+  const checks = { expectedState: skipStateCheck, expectedNonce: 'n', pkceCodeVerifier: 'v'.repeat(43) } as const;
+  const byLibrary = await authorizationCodeGrant(configuration, answer, checks).then(
+    () => 'accepted',
+    () => 'refused',
+  );
+  const { keys } = await readKeySet({ keys: [publicJwk(key, { kid: 'k' })] }, { algorithms: ['RS256'], use: 'sig' });
+  const expected = {
+    ...settings,
+    issuer: metadata.issuer,
+    algorithms: ID_TOKEN_ALGORITHMS,
+    nonce: 'n',
+    accessToken: 'a',
+  };
+  const byUs = await verifyIdToken(idToken, new FixedKeySet(keys), expected, NOW_MS);
+  return { byLibrary, byUs };
+}
+
+test('a token of a tenant is accepted, with the issuer of that tenant', async () => {
+  const verdict = await judge(tokenOf({ tid: TENANT, iss: `${AUTHORITY}/${TENANT}/v2.0` }));
+  expect(verdict).toMatchObject({ byLibrary: 'accepted', byUs: { sub: 'x', tid: TENANT } });
+});
+
+test.each([
+  [
+    'of another tenant than it says',
+    { tid: TENANT, iss: `${AUTHORITY}/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0` },
+    'ID token: issuer',
+  ],
+  [
+    'with the template as its issuer',
+    { tid: '{tenantid}', iss: `${AUTHORITY}/{tenantid}/v2.0` },
+    'ID token: tid is no tenant',
+  ],
+  ['whose tenant is a path', { tid: 'a/b', iss: `${AUTHORITY}/a/b/v2.0` }, 'ID token: tid is no tenant'],
+  ['without a tenant', { iss: `${AUTHORITY}/undefined/v2.0` }, 'ID token: tid is no tenant'],
+])('OIDC-10: a token %s is refused', async (_what, claims, problem) => {
+  expect(await judge(tokenOf(claims))).toMatchObject({ byUs: problem });
+});
