@@ -9,7 +9,7 @@ import { expect, test } from 'vitest';
 const range = (prefix: string, from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, at) => `${prefix}-${String(from + at).padStart(2, '0')}`);
 
-/** Identity and forwarding headers, hop-by-hop, paths, hosts, framing, cookies, WebSockets, upstreams, resources, refresh. */
+/** Identity and forwarding headers, hop-by-hop, paths, hosts, framing, cookies, WebSockets, upstreams, resources, refresh, OIDC. */
 const CASES = [
   ...range('HDR', 1, 24),
   ...range('HBH', 1, 8),
@@ -23,11 +23,13 @@ const CASES = [
   ...range('JWT', 1, 57),
   ...range('DOS', 1, 8),
   ...range('REF', 1, 15),
+  ...range('OIDC', 1, 19),
   ...['DOS-15', 'DOS-18', 'DOS-19', 'CSRF-15', 'CFG-13', 'CFG-14'],
 ];
 
 /** Cases about what does not exist (yet), and why. */
 const NOT_YET: Readonly<Record<string, string>> = {
+  'OIDC-16': 'there is no back-channel logout yet',
   'COK-16': 'no cookie is signed: the session cookie is an opaque id',
   'UPS-05': 'an upstream is found by its configured name, not by a key made of parts',
   'UPS-11': 'addresses are not checked after resolution: endpoints are named by the operator',

@@ -79,6 +79,8 @@ export class HostileProvider implements AsyncDisposable {
   readonly calls: HostileCall[] = [];
   /** Who sits at the browser. */
   user: Claims = { ...USER };
+  /** Codes and tokens that it has given out, and what came with the requests: nothing of it may be in a log. */
+  readonly secrets: string[] = [this.clientSecret];
   /** More for the discovery document, of an honest provider too. */
   metadata: Claims = {};
   #misbehaviour: Misbehaviour = {};
@@ -229,6 +231,7 @@ export class HostileProvider implements AsyncDisposable {
   #authorize(request: URLSearchParams, response: ServerResponse): void {
     const code = randomBytes(24).toString('base64url');
     this.#codes.set(code, { request, isUsed: false });
+    this.secrets.push(code, ...['state', 'nonce'].flatMap((name) => request.get(name) ?? []));
     const honest = { code, state: request.get('state') ?? '', iss: this.issuer };
     const parameters = this.#misbehaviour.authorization?.(honest, this) ?? honest;
     const mode = this.#misbehaviour.responseMode ?? request.get('response_mode') ?? 'query';
@@ -267,6 +270,7 @@ export class HostileProvider implements AsyncDisposable {
   #tokens(): Claims {
     const [accessToken, refreshToken] = [randomBytes(24).toString('base64url'), randomBytes(24).toString('base64url')];
     this.#refreshTokens.add(refreshToken);
+    this.secrets.push(accessToken, refreshToken);
     return { access_token: accessToken, refresh_token: refreshToken, token_type: 'Bearer', expires_in: 300 };
   }
 

@@ -82,6 +82,22 @@ export class PlainBrowser {
     return this.#request(submission(page, formWith(page, which), values), true);
   }
 
+  /** What a script of a page of the same origin gets. No redirect is followed. */
+  async fetch(url: string | URL, headers: Readonly<Record<string, string>> = {}): Promise<Page> {
+    const target = new URL(url);
+    const cookie = this.cookies.headerFor(target, { method: 'GET', initiator: target });
+    const sent = {
+      host: target.host,
+      accept: 'application/json',
+      'sec-fetch-dest': 'empty',
+      'sec-fetch-mode': 'cors',
+      'sec-fetch-site': 'same-origin',
+      ...(cookie === '' ? {} : { cookie }),
+      ...headers,
+    };
+    return await send(this.#addressOf(target), { method: 'GET', url: target, headers: sent, body: null });
+  }
+
   async #navigate(first: Navigation): Promise<Page> {
     let navigation = first;
     let isWithinSite = first.from === null || siteOf(first.from.url) === siteOf(first.url);

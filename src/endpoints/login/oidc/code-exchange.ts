@@ -123,15 +123,26 @@ function refusalOf(thrown: unknown, library: typeof import('openid-client'), pro
   throw thrown;
 }
 
+/** Claims that the library misses in an ID token, in the order in which it looks for them. */
+const NEEDED_CLAIMS = ['aud', 'exp', 'iat', 'iss', 'sub', 'nonce'];
+
 /** The rule that the library found broken: its code, and the claim where it is one. Neither comes from the provider. */
 function ruleOf({ code = 'something went wrong', cause }: Error & { readonly code?: string | undefined }): string {
-  const inner = cause instanceof Error ? cause.cause : cause;
-  const claim = typeof inner === 'object' && inner !== null && 'claim' in inner ? inner.claim : null;
+  const inner = (cause instanceof Error ? cause.cause : cause) as Readonly<Record<string, unknown>> | null | undefined;
+  // What is wrong is told apart by what the library hands over with it.
+  if (code === 'OAUTH_UNSUPPORTED_OPERATION' && inner?.['body'] !== undefined) return 'token_type is not supported';
   const rule = code
     .replace(/^OAUTH_/, '')
     .replaceAll('_', ' ')
     .toLowerCase();
-  return typeof claim === 'string' && /^[a-z_]{2,16}$/.test(claim) ? `${rule} (${claim})` : rule;
+  const claim = inner?.['claim'] ?? missingClaim(inner?.['claims']);
+  return typeof claim === 'string' && /^[a-z_ ]{2,20}$/.test(claim) ? `${rule} (${claim})` : rule;
+}
+
+function missingClaim(claims: unknown): string | null {
+  if (typeof claims !== 'object' || claims === null) return null;
+  const missing = NEEDED_CLAIMS.find((name) => !Object.hasOwn(claims, name));
+  return missing === undefined ? null : `no ${missing}`;
 }
 
 async function idTokenClaims(

@@ -1,0 +1,152 @@
+/**
+ * The relying party plans of the OpenID conformance suite, module by module, by the names that the suite has for them: Basic,
+ * Form Post and Configuration, and the modules of the general plan that are about the code flow. Where a module leaves open
+ * whether a client refuses or copes, the test says what this one does.
+ */
+
+import { describe, expect, test } from 'vitest';
+import { TestClocks } from '../support/clocks.ts';
+import { PUBLIC_ORIGIN } from '../support/gateway.ts';
+import type { MisbehaviourName } from '../support/misbehaviours.ts';
+import { OidcStage, type OidcStageOptions, type Refusal } from './oidc-stage.ts';
+
+type Module = readonly [name: string, misbehaviour: MisbehaviourName | undefined, outcome: Refusal | 'logged in'];
+
+const invalid = (note: RegExp): Refusal => ({ reason: 'login_response_invalid', note });
+
+/** What is refused, or accepted, whatever the way of the answer. */
+const MODULES: readonly Module[] = [
+  ['oidcc-client-test', undefined, 'logged in'],
+  ['oidcc-client-test-invalid-iss', 'iss-wrong', invalid(/iss/)],
+  ['oidcc-client-test-missing-sub', 'sub-missing', invalid(/sub/)],
+  ['oidcc-client-test-invalid-aud', 'aud-wrong', invalid(/aud/)],
+  ['oidcc-client-test-missing-aud', 'aud-missing', invalid(/aud/)],
+  ['oidcc-client-test-missing-iat', 'iat-missing', invalid(/iat/)],
+  ['oidcc-client-test-kid-absent-single-jwks', 'kid-missing-one-key', 'logged in'],
+  ['oidcc-client-test-kid-absent-multiple-jwks', 'kid-missing-several-keys', invalid(/ID token: /)],
+  ['oidcc-client-test-idtoken-sig-rs256', undefined, 'logged in'],
+  ['oidcc-client-test-idtoken-sig-none', 'alg-none', invalid(/./)],
+  ['oidcc-client-test-invalid-sig-rs256', 'signature-wrong', invalid(/signature/)],
+  ['oidcc-client-test-invalid-sig-hs256', 'hs256-with-client-secret', invalid(/./)],
+  ['oidcc-client-test-userinfo-invalid-sub', 'userinfo-sub-wrong', invalid(/^userinfo: /)],
+  ['oidcc-client-test-nonce-invalid', 'nonce-wrong', invalid(/nonce/)],
+  ['oidcc-client-test-invalid-athash', 'at-hash-wrong', invalid(/at_hash/)],
+  ['oidcc-client-test-missing-athash', undefined, 'logged in'],
+  ['oidcc-client-test-ignores-unparseable-key-in-jwks', 'key-set-with-strange-keys', 'logged in'],
+];
+
+const USERINFO = { userinfo: true };
+
+async function play({ misbehaviour, ...options }: OidcStageOptions, outcome: Refusal | 'logged in'): Promise<void> {
+  const keys = { ...USERINFO, ...options.provider };
+  await using stage = await OidcStage.start({ ...options, ...(misbehaviour && { misbehaviour }), provider: keys });
+  const browser = stage.browser();
+  const page = await stage.logIn(browser);
+  if (outcome === 'logged in') await stage.isLoggedIn(browser, page);
+  else await stage.isRefused(browser, page, outcome);
+}
+
+describe.each([
+  ['oidcc-client-basic-certification-test-plan', 'query'],
+  ['oidcc-client-formpost-basic-certification-test-plan', 'formPost'],
+])('%s', (_plan, responseMode) => {
+  const inMode = { responseMode };
+
+  test.each(MODULES)('%s: %s', async (_name, misbehaviour, outcome) => {
+    await play({ ...(misbehaviour && { misbehaviour }), provider: inMode }, outcome);
+  });
+
+  test('oidcc-client-test-scope-userinfo-claims: claims of userinfo reach the session', async () => {
+    await using stage = await OidcStage.start({
+      provider: { ...inMode, ...USERINFO, attributes: { nick: 'nickname' } },
+    });
+    stage.provider.user = { ...stage.provider.user, nickname: 'Mal' };
+    const browser = stage.browser();
+    await stage.isLoggedIn(browser, await stage.logIn(browser));
+    const { user } = JSON.parse((await browser.fetch(`${PUBLIC_ORIGIN}/auth/session`)).body) as { user: object };
+    expect(user).toMatchObject({ nick: 'Mal' });
+  });
+
+  test.each([
+    ['oidcc-client-test-client-secret-basic', 'basic', true],
+    ['oidcc-client-test-client-secret-post', 'post', false],
+  ])('%s: the client authenticates by %s, and in no other way', async (_name, clientAuthentication, isInHeader) => {
+    await using stage = await OidcStage.start({ provider: { ...inMode, clientAuthentication } });
+    await stage.logIn(stage.browser());
+    const call = stage.provider.calls.find(({ endpoint }) => endpoint === 'token');
+    expect(call?.headers.authorization?.startsWith('Basic ') ?? false).toBe(isInHeader);
+    expect(call?.parameters.has('client_secret')).toBe(!isInHeader);
+  });
+
+  test('oidcc-client-test-userinfo-bearer-header: the access token is in the header only', async () => {
+    await using stage = await OidcStage.start({ provider: { ...inMode, ...USERINFO } });
+    await stage.logIn(stage.browser());
+    const call = stage.provider.calls.find(({ endpoint }) => endpoint === 'userinfo');
+    expect(call?.headers.authorization).toMatch(/^Bearer [A-Za-z0-9_-]+$/);
+    expect([...(call?.parameters.keys() ?? ['none'])]).toEqual([]);
+  });
+
+  test('oidcc-client-test-nonce: every authorization request has the scope openid, and a state and a nonce of its own', async () => {
+    await using stage = await OidcStage.start({ provider: inMode });
+    const browser = stage.browser();
+    await browser.open(`${PUBLIC_ORIGIN}/auth/login?provider=corporate`);
+    await stage.browser().open(`${PUBLIC_ORIGIN}/auth/login?provider=corporate`);
+    const requests = stage.provider.calls.filter(({ endpoint }) => endpoint === 'authorize');
+    expect(requests).toHaveLength(2);
+    for (const name of ['state', 'nonce']) {
+      expect(new Set(requests.map(({ parameters }) => parameters.get(name))).size, name).toBe(2);
+    }
+    expect(requests[0]?.parameters.get('scope')?.split(' ')).toContain('openid');
+  });
+
+  test('oidcc-client-test-formpost-error: an error is shown in words, with a way on', async () => {
+    await play(
+      { misbehaviour: 'access-denied', provider: inMode },
+      { reason: 'login_declined', note: /access_denied/ },
+    );
+  });
+});
+
+describe('oidcc-client-config-certification-test-plan', () => {
+  test('oidcc-client-test-discovery-openid-config: metadata are read below the issuer', async () => {
+    await using stage = await OidcStage.start();
+    await stage.logIn(stage.browser());
+    expect(stage.provider.countOf('discovery')).toBeGreaterThan(0);
+  });
+
+  test('oidcc-client-test-discovery-jwks-uri-keys: keys are read where the metadata say', async () => {
+    await using stage = await OidcStage.start();
+    const browser = stage.browser();
+    await stage.isLoggedIn(browser, await stage.logIn(browser));
+    expect(stage.provider.countOf('keys')).toBeGreaterThan(0);
+  });
+
+  test('oidcc-client-test-discovery-issuer-mismatch: metadata of another issuer are refused', async () => {
+    await play({ misbehaviour: 'discovery-issuer-other' }, { reason: 'provider_unavailable' });
+  });
+
+  test('oidcc-client-test-idtoken-sig-none: an unsigned ID token is refused', async () => {
+    await play({ misbehaviour: 'alg-none' }, invalid(/./));
+  });
+
+  // No more keys are fetched for a token than once in ten seconds.
+  test('oidcc-client-test-signing-key-rotation: a login after the keys have changed succeeds', async () => {
+    const clocks = TestClocks.atNow();
+    await using stage = await OidcStage.start({ clocks });
+    const [before, after] = [stage.browser(), stage.browser()];
+    await stage.isLoggedIn(before, await stage.logIn(before));
+    stage.provider.rotateKey();
+    clocks.advance(10_000);
+    await stage.isLoggedIn(after, await stage.logIn(after));
+  });
+
+  test('oidcc-client-test-signing-key-rotation-just-before-signing: a key that changed during a login is fetched', async () => {
+    const clocks = TestClocks.atNow();
+    await using stage = await OidcStage.start({ clocks });
+    const browser = stage.browser();
+    const answer = await stage.answer(browser);
+    clocks.advance(10_000);
+    stage.provider.rotateKey();
+    await stage.isLoggedIn(browser, await browser.open(answer));
+  });
+});

@@ -1,0 +1,344 @@
+/**
+ * §2.11 of the attack catalogue, the way there and back: state, browser, mix-up, PKCE, errors, and how answers travel. The
+ * provider misbehaves in one way per row, the client is a browser or an attacker's program, and the gateway is whole.
+ */
+
+import { describe, expect, test } from 'vitest';
+import { HOST, PUBLIC_ORIGIN } from '../support/gateway.ts';
+import { rawRequest, requestHead } from '../support/raw-client.ts';
+import { acceptances, CALLBACK, OidcStage, refusals } from './oidc-stage.ts';
+
+const INVALID = 'login_response_invalid';
+const UNAVAILABLE = 'provider_unavailable';
+const USERINFO = { provider: { userinfo: true } };
+
+test('a login with a provider that behaves well succeeds', async () => {
+  await using stage = await OidcStage.start();
+  const browser = stage.browser();
+  await stage.isLoggedIn(browser, await stage.logIn(browser));
+});
+
+describe('OIDC-01: state', () => {
+  refusals([
+    ['OIDC-01', 'state-missing', INVALID, /^state is missing or malformed$/],
+    ['OIDC-01', 'state-cut', INVALID, /^state is missing or malformed$/],
+    ['OIDC-01', 'state-huge', INVALID, /^state is missing or malformed$/],
+    ['OIDC-01', 'state-wrong', 'login_expired', /^this browser has no login with that state$/],
+    ['OIDC-01', 'state-twice', INVALID, /twice/],
+  ]);
+
+  test('OIDC-01: a state that is refused causes no request to the token endpoint', async () => {
+    await using stage = await OidcStage.start({ misbehaviour: 'state-wrong' });
+    await stage.logIn(stage.browser());
+    expect(stage.provider.countOf('token')).toBe(0);
+  });
+});
+
+describe('OIDC-02, OIDC-03: the browser', () => {
+  test('OIDC-02: an answer that was made for another browser is refused', async () => {
+    await using stage = await OidcStage.start();
+    const [victim, attacker] = [stage.browser(), stage.browser()];
+    const answer = await stage.answer(attacker);
+    await stage.answer(victim);
+    const page = await victim.open(answer);
+    await stage.isRefused(victim, page, { reason: 'login_expired', note: /no login with that state/ });
+    expect(stage.provider.countOf('token')).toBe(0);
+  });
+
+  test('OIDC-02: an answer in a browser without the cookie is refused', async () => {
+    await using stage = await OidcStage.start();
+    const answer = await stage.answer(stage.browser());
+    const other = stage.browser();
+    await stage.isRefused(other, await other.open(answer), { reason: 'login_cookie_missing' });
+    expect(stage.provider.countOf('token')).toBe(0);
+  });
+
+  test.each([
+    ['a changed character', (value: string) => `${value[0] === 'A' ? 'B' : 'A'}${value.slice(1)}`],
+    ['one that the attacker chose', () => 'A'.repeat(43)],
+    ['other bits at its end', (value: string) => `${value.slice(0, -1)}${value.endsWith('B') ? 'C' : 'B'}`],
+  ])('OIDC-03: the cookie of logins with %s finds no login', async (_what, tamper) => {
+    await using stage = await OidcStage.start();
+    const browser = stage.browser();
+    const answer = await stage.answer(browser);
+    const cookie = browser.cookies.of('shop.example.com')['__Host-login'] ?? '';
+    browser.cookies.put('shop.example.com', '__Host-login', tamper(cookie));
+    await stage.isRefused(browser, await browser.open(answer), { reason: 'login_expired' });
+    expect(stage.provider.countOf('token')).toBe(0);
+  });
+
+  test.each([
+    ['empty', ''],
+    ['of another length', 'A'.repeat(44)],
+    ['with other characters', `${'A'.repeat(42)}+`],
+  ])('OIDC-03: the cookie of logins %s is no cookie', async (_what, value) => {
+    await using stage = await OidcStage.start();
+    const browser = stage.browser();
+    const answer = await stage.answer(browser);
+    browser.cookies.put('shop.example.com', '__Host-login', value);
+    await stage.isRefused(browser, await browser.open(answer), { reason: 'login_cookie_missing' });
+  });
+
+  test('OIDC-03: the cookie of logins twice, as a sibling site can set it, is refused', async () => {
+    await using stage = await OidcStage.start();
+    const browser = stage.browser();
+    const answer = await stage.answer(browser);
+    const cookie = browser.cookies.of('shop.example.com')['__Host-login'];
+    const twice = `Cookie: __Host-login=${cookie}; __Host-login=${'A'.repeat(43)}`;
+    const { status } = await rawRequest(
+      stage.gateway.port,
+      requestHead('GET', `${answer.pathname}${answer.search}`, [HOST, twice, 'Accept: text/html']),
+    );
+    expect([status, stage.provider.countOf('token')]).toEqual([400, 0]);
+  });
+
+  test('SES-03: a login that an attacker began, completed in the browser of the victim, is refused', async () => {
+    await using stage = await OidcStage.start();
+    const [attacker, victim] = [stage.browser(), stage.browser()];
+    const answer = await stage.answer(attacker);
+    const cookie = attacker.cookies.of('shop.example.com')['__Host-login'] ?? '';
+    expect(victim.cookies.of('shop.example.com')).toEqual({});
+    await stage.isRefused(victim, await victim.open(answer), { reason: 'login_cookie_missing' });
+    expect(cookie).toMatch(/^[A-Za-z0-9_-]{43}$/);
+  });
+
+  test('the cookie of logins is host-only, Secure, HttpOnly, and Lax where nothing needs more', async () => {
+    await using stage = await OidcStage.start();
+    const browser = stage.browser();
+    await stage.answer(browser);
+    expect(browser.cookies.get('shop.example.com', '__Host-login')).toMatchObject({
+      isHostOnly: true,
+      isSecure: true,
+      isHttpOnly: true,
+      sameSite: 'lax',
+      path: '/',
+    });
+  });
+});
+
+describe('OIDC-04: nonce', () => {
+  refusals([
+    ['OIDC-04', 'nonce-missing', INVALID, /nonce/],
+    ['OIDC-04', 'nonce-wrong', INVALID, /nonce/],
+    ['OIDC-04', 'nonce-a-list', INVALID, /nonce/],
+  ]);
+
+  test('OIDC-04: an ID token that is refused is never followed by a request to userinfo', async () => {
+    await using stage = await OidcStage.start({ misbehaviour: 'nonce-wrong', ...USERINFO });
+    await stage.logIn(stage.browser());
+    expect([stage.provider.countOf('token'), stage.provider.countOf('userinfo')]).toEqual([1, 0]);
+  });
+});
+
+describe('OIDC-05: mix-up', () => {
+  refusals([
+    ['OIDC-05', 'iss-parameter-wrong', INVALID, /^iss is that of another provider$/],
+    ['OIDC-05', 'iss-parameter-with-slash', INVALID, /^iss is that of another provider$/],
+    ['OIDC-05', 'iss-parameter-missing', INVALID, /^iss is missing/],
+    ['OIDC-05', 'iss-parameter-twice', INVALID, /twice/],
+    ['OIDC-05', 'error-with-wrong-iss', INVALID, /^iss is that of another provider$/],
+  ]);
+
+  test('OIDC-05: a code that comes with the wrong iss is sent to no token endpoint', async () => {
+    await using stage = await OidcStage.start({ misbehaviour: 'iss-parameter-wrong' });
+    await stage.logIn(stage.browser());
+    expect(stage.provider.countOf('token')).toBe(0);
+  });
+
+  test('OIDC-05: an answer to one provider is refused at the address of another', async () => {
+    await using stage = await OidcStage.start({ more: [{ name: 'other' }] });
+    const browser = stage.browser();
+    const answer = await stage.answer(browser, 'other');
+    const page = await browser.open(`${CALLBACK}${answer.search}`);
+    await stage.isRefused(browser, page, { reason: INVALID, note: /begun with another provider/ });
+    expect(stage.provider.countOf('token')).toBe(0);
+  });
+
+  test('RFC 9207 §2.4: a provider that does not promise iss may leave it out', async () => {
+    await using stage = await OidcStage.start({ misbehaviour: 'iss-parameter-missing' });
+    stage.provider.metadata = { authorization_response_iss_parameter_supported: undefined };
+    const browser = stage.browser();
+    await stage.isLoggedIn(browser, await stage.logIn(browser));
+  });
+});
+
+describe('OIDC-06, OIDC-07: PKCE', () => {
+  test('OIDC-06: the code of a victim in the login of an attacker is refused', async () => {
+    await using stage = await OidcStage.start();
+    const [victim, attacker] = [stage.browser(), stage.browser()];
+    const [stolen, own] = [await stage.answer(victim), await stage.answer(attacker)];
+    own.searchParams.set('code', stolen.searchParams.get('code') ?? '');
+    const page = await attacker.open(own);
+    await stage.isRefused(attacker, page, { reason: 'login_expired', note: /invalid_grant/ });
+  });
+
+  test('OIDC-07: every authorization request has a challenge by S256, a new one each time', async () => {
+    await using stage = await OidcStage.start();
+    const browser = stage.browser();
+    await stage.answer(browser);
+    await stage.answer(browser);
+    const requests = stage.provider.calls.filter(({ endpoint }) => endpoint === 'authorize');
+    expect(requests.map(({ parameters }) => parameters.get('code_challenge_method'))).toEqual(['S256', 'S256']);
+    for (const name of ['code_challenge', 'state', 'nonce']) {
+      const values = requests.map(({ parameters }) => parameters.get(name) ?? '');
+      expect(new Set(values).size, name).toBe(2);
+      for (const value of values) expect(value, name).toMatch(/^[A-Za-z0-9_-]{43}$/);
+    }
+  });
+
+  refusals([['OIDC-07', 'discovery-pkce-plain-only', UNAVAILABLE]]);
+  acceptances([['OIDC-07', 'discovery-pkce-unsaid']]);
+});
+
+describe('OIDC-08: the same answer again', () => {
+  test('OIDC-08: leads to the page again in the browser that is logged in, and to no second session', async () => {
+    await using stage = await OidcStage.start();
+    const browser = stage.browser();
+    const answer = await stage.answer(browser);
+    await stage.isLoggedIn(browser, await browser.open(answer));
+    const before = browser.cookies.of('shop.example.com')['__Host-sid'];
+    await stage.isLoggedIn(browser, await browser.open(answer));
+    expect(browser.cookies.of('shop.example.com')['__Host-sid']).toBe(before);
+    expect(stage.provider.countOf('token')).toBe(1);
+  });
+
+  test('OIDC-08: is refused in a browser without that session', async () => {
+    await using stage = await OidcStage.start();
+    const browser = stage.browser();
+    const answer = await stage.answer(browser);
+    await browser.step(answer);
+    browser.cookies.forget('shop.example.com', '__Host-sid');
+    const page = await browser.open(answer);
+    expect(page.status).toBe(400);
+    expect(page.body).toContain('Login expired');
+    expect(browser.cookies.of('shop.example.com')).not.toHaveProperty('__Host-sid');
+  });
+
+  test('OIDC-08: of twenty at once, one is exchanged', async () => {
+    await using stage = await OidcStage.start();
+    const browser = stage.browser();
+    const answer = await stage.answer(browser);
+    const pages = await Promise.all(Array.from({ length: 20 }, () => browser.step(answer)));
+    expect(pages.filter(({ status }) => status === 303)).toHaveLength(1);
+    expect(stage.provider.countOf('token')).toBe(1);
+  });
+});
+
+describe('OIDC-09: errors of the provider', () => {
+  refusals([
+    ['OIDC-09', 'access-denied', 'login_declined', /^provider: access_denied$/],
+    ['OIDC-09', 'login-required', 'login_interaction_required', /login_required/],
+    ['OIDC-09', 'interaction-required', 'login_interaction_required', /interaction_required/],
+    ['OIDC-09', 'invalid-scope', 'login_declined', /invalid_scope/],
+    ['OIDC-09', 'unknown-error', 'login_declined', /^provider: an error of another kind$/],
+    ['OIDC-09', 'error-with-markup', 'login_declined', /^provider: access_denied$/],
+    ['OIDC-09', 'error-name-with-markup', 'login_declined', /^provider: an error of another kind$/],
+    ['OIDC-09', 'error-uri-javascript', 'login_declined'],
+    ['OIDC-09', 'error-huge', 'login_declined'],
+    ['OIDC-09', 'temporarily-unavailable', UNAVAILABLE],
+    ['OIDC-09', 'provider-error', UNAVAILABLE],
+    ['OIDC-09', 'code-and-error', 'login_declined'],
+    ['OIDC-09', 'token-error-with-markup', 'login_expired', /invalid_grant/],
+  ]);
+
+  test('OIDC-09: what a provider says is logged on one line, without characters that a terminal obeys', async () => {
+    await using stage = await OidcStage.start({ misbehaviour: 'error-with-markup' });
+    await stage.logIn(stage.browser());
+    const record = stage.gateway.log.records.find(({ provider }) => provider === 'corporate');
+    expect(record).toMatchObject({ error: 'access_denied' });
+    expect(record?.['description']).toMatch(/^[\x20-\x7e]{1,300}$/);
+  });
+});
+
+describe('OIDC-14, OIDC-19: many logins', () => {
+  test('OIDC-14: of 500 logins at once in one browser at most 50 are kept, in one cookie, and the next works', async () => {
+    await using stage = await OidcStage.start();
+    const browser = stage.browser();
+    await stage.answer(browser);
+    const answers = await Promise.all(Array.from({ length: 500 }, () => stage.answer(browser)));
+    const newest = await stage.answer(browser);
+    expect(Object.keys(browser.cookies.of('shop.example.com'))).toEqual(['__Host-login']);
+    await stage.isLoggedIn(browser, await browser.open(newest));
+    const pages = await Promise.all(answers.map((answer) => browser.step(answer)));
+    const counts = Map.groupBy(pages, ({ status }) => status);
+    expect([...counts.keys()].toSorted()).toEqual([303, 400]);
+    expect(counts.get(303)?.length).toBe(49);
+  });
+
+  test('OIDC-19: navigations without a cookie put nothing into the store and ask nothing of the provider', async () => {
+    await using stage = await OidcStage.start();
+    await stage.logIn(stage.browser());
+    const before = stage.provider.calls.length;
+    const start = `${PUBLIC_ORIGIN}/auth/login?provider=corporate`;
+    const answers = await Promise.all(Array.from({ length: 100 }, () => stage.browser().step(start)));
+    const locations = new Set(answers.map(({ status, headers }) => `${status} ${headers.location}`));
+    expect([...locations]).toEqual([expect.stringMatching(/^302 \/auth\/login\?.*cookie=1/)]);
+    expect(stage.provider.calls).toHaveLength(before);
+  });
+
+  test('OIDC-19: more logins than a network may begin are refused, with the time to wait', async () => {
+    await using stage = await OidcStage.start({ throttle: { startsPerAddress: 10 } });
+    const browser = stage.browser();
+    const start = `${PUBLIC_ORIGIN}/auth/login?provider=corporate`;
+    const pages = await Promise.all(Array.from({ length: 30 }, () => browser.step(start)));
+    const refused = pages.filter(({ status }) => status === 429);
+    expect(refused.length).toBeGreaterThanOrEqual(20);
+    for (const { headers } of refused) expect(headers['retry-after']).toMatch(/^\d+$/);
+  });
+});
+
+describe('OIDC-15, OIDC-18: how the answer travels', () => {
+  const FORM_POST = { provider: { responseMode: 'formPost' } };
+
+  test('OIDC-15: form_post comes from another site, and its cookie of logins is SameSite=None', async () => {
+    await using stage = await OidcStage.start(FORM_POST);
+    const browser = stage.browser();
+    await stage.isLoggedIn(browser, await stage.logIn(browser));
+    expect(browser.cookies.get('shop.example.com', '__Host-login')).toMatchObject({ sameSite: 'none', isSecure: true });
+    expect(
+      browser.hops.some(({ method, url }) => method === 'POST' && url.pathname === '/auth/callback/corporate'),
+    ).toBe(true);
+  });
+
+  test('OIDC-15: a POST to the callback from any site, without a login under way, opens nothing', async () => {
+    await using stage = await OidcStage.start(FORM_POST);
+    const body = `code=x&state=${'A'.repeat(43)}`;
+    const { status, headers } = await rawRequest(
+      stage.gateway.port,
+      `${requestHead('POST', '/auth/callback/corporate', [
+        HOST,
+        'Origin: https://evil.example',
+        'Content-Type: application/x-www-form-urlencoded',
+        `Content-Length: ${body.length}`,
+      ])}${body}`,
+    );
+    expect([status, headers.get('set-cookie') ?? '']).toEqual([400, '']);
+  });
+
+  refusals([
+    ['OIDC-18', 'fragment-response', INVALID],
+    ['OIDC-18', 'tokens-in-response', INVALID, /only a code is accepted/],
+    ['OIDC-18', 'response-as-jwt', INVALID, /only a code is accepted/],
+    ['OIDC-18', 'code-missing', INVALID, /neither a code nor an error/],
+    ['OIDC-18', 'code-twice', INVALID, /twice/],
+    ['OIDC-18', 'code-of-nobody', 'login_expired', /invalid_grant/],
+  ]);
+
+  test('OIDC-18: an answer by POST where a query was asked for is refused', async () => {
+    await using stage = await OidcStage.start({ misbehaviour: 'form-post-response' });
+    const browser = stage.browser();
+    const page = await stage.logIn(browser);
+    expect(page.status).toBe(405);
+    await stage.isLoggedOut(browser);
+    expect(stage.provider.countOf('token')).toBe(0);
+  });
+
+  test('OIDC-18: an answer by query where a POST was asked for is refused', async () => {
+    await using stage = await OidcStage.start({ misbehaviour: 'query-response', ...FORM_POST });
+    const browser = stage.browser();
+    const page = await stage.logIn(browser);
+    expect(page.status).toBe(405);
+    await stage.isLoggedOut(browser);
+    expect(stage.provider.countOf('token')).toBe(0);
+  });
+});
