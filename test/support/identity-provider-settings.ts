@@ -3,9 +3,9 @@
 import { request as httpRequest } from 'node:http';
 import type { JWK } from 'jose';
 import type { Account, ClientMetadata, Configuration, KoaContextWithOIDC, Provider } from 'oidc-provider';
-import { loadOidcProvider, type OidcProviderLibrary } from '../../demo/load-oidc-provider.ts';
+import { loadOidcProvider, type OidcProviderLibrary } from '../../demo/provider/load.ts';
+import type { MemoryAdapters } from '../../demo/provider/memory-adapters.ts';
 import type { Person, ProviderCall } from './identity-provider.ts';
-import type { MemoryAdapters } from './oidc-adapter.ts';
 
 export type SigningAlgorithm = 'RS256' | 'PS256' | 'ES256' | 'EdDSA';
 

@@ -7,10 +7,10 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { exportJWK, type JWK } from 'jose';
 import type { Provider } from 'oidc-provider';
+import { MemoryAdapters } from '../../demo/provider/memory-adapters.ts';
 import { html } from '../../src/lib/html.ts';
 import { ecKeyPair, ed25519KeyPair, type KeyPair, rsaKeyPair } from './forger.ts';
 import { type IdentityProviderOptions, openProvider, type ProviderParts } from './identity-provider-settings.ts';
-import { MemoryAdapters } from './oidc-adapter.ts';
 import type { Page, PlainBrowser } from './plain-browser.ts';
 
 /** Somebody who can log in. */
@@ -123,7 +123,11 @@ export class IdentityProvider implements AsyncDisposable {
       token_endpoint_auth_method: method,
       redirect_uris: [...redirectUris],
       response_types: ['code'],
-      grant_types: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'],
+      grant_types: [
+        'authorization_code',
+        ...(options.refreshTokens === 'never' ? [] : ['refresh_token']),
+        ...(options.deviceFlow === false ? [] : ['urn:ietf:params:oauth:grant-type:device_code']),
+      ],
       id_token_signed_response_alg: options.idTokenAlgorithm ?? 'RS256',
       ...(options.userinfoAlgorithm === undefined ? {} : { userinfo_signed_response_alg: options.userinfoAlgorithm }),
       ...client,

@@ -1,16 +1,16 @@
 /**
  * Installs the programs that the tests run for real: Redis and Chromium, and where Go is installed, the module for the Go
- * recipe of docs/verify.md and the linter of the workflows. As root on Debian it installs what is missing; elsewhere, or with
- * `SALLYPORT_TEST_INSTALL=0`, it says what to install, and exits with 1.
+ * recipe of docs/verify.md, the linter of the workflows, and an identity provider. As root on Debian it installs what is
+ * missing; elsewhere, or with `SALLYPORT_TEST_INSTALL=0`, it says what to install, and exits with 1.
  *
- * Arguments: the packages that are needed; all of them by default.
+ * Arguments: the packages that are needed, and `go` for what Go gives; all of them by default.
  */
 
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { ACTIONLINT, CHROMIUM_PATHS, findProgram } from './programs.ts';
+import { ACTIONLINT, CHROMIUM_PATHS, findProgram, ZITADEL_OIDC } from './programs.ts';
 
 /** By the name of their package in Debian. */
 const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
@@ -18,13 +18,17 @@ const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
   chromium: CHROMIUM_PATHS,
 };
 const GO_MODULE = 'github.com/golang-jwt/jwt/v5@v5.3.1';
-const ACTIONLINT_MODULE = 'github.com/rhysd/actionlint/cmd/actionlint@v1.7.12';
+/** What Go builds: module and program. */
+const GO_PROGRAMS: readonly (readonly [module: string, program: string])[] = [
+  ['github.com/rhysd/actionlint/cmd/actionlint@v1.7.12', ACTIONLINT],
+  ['github.com/zitadel/oidc/v3/example/server@v3.52.0', ZITADEL_OIDC],
+];
 
 const mayInstall = process.env['SALLYPORT_TEST_INSTALL'] !== '0';
-const wanted = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(PROGRAMS);
-const missing = wanted.filter((name) => findProgram(PROGRAMS[name] ?? []) === null);
+const wanted = process.argv.length > 2 ? process.argv.slice(2) : [...Object.keys(PROGRAMS), 'go'];
+const missing = wanted.filter((name) => name !== 'go' && findProgram(PROGRAMS[name] ?? []) === null);
 if (missing.length > 0) install(missing);
-if (process.argv.length === 2 && mayInstall) useGo();
+if (wanted.includes('go') && mayInstall) useGo();
 
 function install(packages: readonly string[]): void {
   const canInstall = mayInstall && process.getuid?.() === 0 && findProgram(['apt-get']) !== null;
@@ -49,13 +53,15 @@ function install(packages: readonly string[]): void {
 function useGo(): void {
   const go = findProgram(['go', '/usr/local/go/bin/go']);
   if (go === null) return;
-  const env = { ...process.env, GOTOOLCHAIN: 'local', GOFLAGS: '-mod=mod' };
+  const { GOTOOLCHAIN = 'local' } = process.env;
+  const env = { ...process.env, GOTOOLCHAIN, GOFLAGS: '-mod=mod' };
   const { GOMODCACHE, GOPATH = join(homedir(), 'go') } = process.env;
   if (!existsSync(join(GOMODCACHE ?? join(GOPATH, 'pkg', 'mod'), GO_MODULE))) {
     spawnSync(go, ['mod', 'download', GO_MODULE], { env, stdio: 'ignore', timeout: 30_000 });
   }
-  if (findProgram([ACTIONLINT]) === null) {
-    const options = { env: { ...env, GOBIN: dirname(ACTIONLINT) }, stdio: 'ignore', timeout: 180_000 } as const;
-    spawnSync(go, ['install', ACTIONLINT_MODULE], options);
+  for (const [module, program] of GO_PROGRAMS) {
+    if (findProgram([program]) !== null) continue;
+    const options = { env: { ...env, GOBIN: dirname(program) }, stdio: 'ignore', timeout: 180_000 } as const;
+    spawnSync(go, ['install', module], options);
   }
 }

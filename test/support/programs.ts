@@ -10,8 +10,13 @@ export const CHROMIUM_PATHS = [
   '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
 ];
 
+const CACHE = join(import.meta.dirname, '../../node_modules/.cache/sallyport');
+
 /** The linter of GitHub's workflows, where prerequisites.ts installs it. */
-export const ACTIONLINT = join(import.meta.dirname, '../../node_modules/.cache/sallyport/bin/actionlint');
+export const ACTIONLINT = join(CACHE, 'bin/actionlint');
+
+/** The example server of zitadel/oidc, an OpenID Provider in Go, where prerequisites.ts builds it. */
+export const ZITADEL_OIDC = join(CACHE, 'zitadel-oidc/server');
 
 /** The absolute path of the first of these programs that can be run; `null` when there is none. */
 export function findProgram(names: readonly string[]): string | null {
