@@ -1,6 +1,6 @@
 /**
- * `npm start`: runs the demo upstream, and the gateway in front of it with the code of `sallyport start`. Prints what to try
- * as soon as the gateway is ready.
+ * `npm start`: runs the demo upstream, an identity provider, and the gateway with the code of `sallyport start`. Prints what to
+ * try as soon as the gateway is ready.
  */
 
 import { chmodSync } from 'node:fs';
@@ -11,6 +11,7 @@ enableCompileCache();
 
 const { runCli } = await import('../src/cli/run.ts');
 const { systemClocks } = await import('../src/lib/clock.ts');
+const { DemoProvider } = await import('./provider/provider.ts');
 const { startDemoUpstream } = await import('./upstream.ts');
 
 /** The port in a variable, or the default. A value that is not a port ends the demo with one line. */
@@ -32,6 +33,7 @@ const upstream = await startDemoUpstream({
   issuer: origin,
   audience: ['demo', 'orders'],
 });
+const provider = await DemoProvider.listen(`${origin}/auth/callback/demo`);
 
 const TRY = `
 Try, in another terminal:
@@ -45,7 +47,7 @@ Try, in another terminal:
   # 3. Call again. The service shows the token that it got instead, and verified
   curl -b cookies.txt ${origin}/api/orders
 
-Or open ${origin}/ in a browser, and log in as demo with the password demo-password.
+Or open ${origin}/ in a browser, and log in as demo with the password demo-password, or with the demo provider as Ada or Grace.
 Stop with Ctrl-C.
 `;
 
@@ -57,6 +59,7 @@ process.exitCode = await runCli(['start', '--config', join(import.meta.dirname, 
     isTTY: true,
     write: (text: string) => {
       process.stdout.write(isReady ? text : `${text}${TRY}`);
+      if (!isReady) void provider.load();
       isReady = true;
     },
   },
@@ -67,10 +70,11 @@ process.exitCode = await runCli(['start', '--config', join(import.meta.dirname, 
       );
     },
   },
-  env: { ...process.env, PORT, ADMIN_PORT, DEMO_UPSTREAM: upstream.origin },
+  env: { ...process.env, PORT, ADMIN_PORT, DEMO_UPSTREAM: upstream.origin, DEMO_PROVIDER: provider.issuer },
   cwd: process.cwd(),
   clocks: systemClocks,
   startedAtMs: 0,
 });
 upstream.server.close();
 upstream.server.closeAllConnections();
+provider.close();

@@ -3,6 +3,8 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { TestBrowser } from '../support/browser.ts';
+import { PlainBrowser } from '../support/plain-browser.ts';
 import { freePort } from '../support/ports.ts';
 import { rawRequest, requestHead } from '../support/raw-client.ts';
 
@@ -113,4 +115,27 @@ test('opened in a browser, it leads to the login page', async () => {
     302,
     `http://localhost:${port}/auth/login?return_to=%2F`,
   ]);
+});
+
+test('a person clicks through a login with the identity provider of the demo', async () => {
+  await using browser = await TestBrowser.launch();
+  const { page } = await browser.profile();
+  await page.goto(`http://localhost:${port}/`);
+  await page.getByRole('link', { name: /demo provider/ }).click();
+  expect(new URL(page.url()).hostname).toBe('127.0.0.1');
+  await page.getByRole('button', { name: /Ada Lovelace/ }).click();
+  await page.getByRole('heading', { name: 'Hello, demo|ada. I checked your token offline.' }).waitFor();
+  expect(page.url()).toBe(`http://localhost:${port}/`);
+  await page.goto(`http://localhost:${port}/api/orders`);
+  expect(await page.textContent('pre')).toMatch(/"roles": \[\s*"customer"\s*\]/);
+});
+
+test('Grace, who is no customer, is refused the orders; whoever is nobody is told so', async () => {
+  const origin = `http://localhost:${port}`;
+  const start = `${origin}/auth/login?provider=demo&return_to=/api/orders`;
+  const [grace, nobody] = [new PlainBrowser(), new PlainBrowser()];
+  const refused = await grace.submit(await grace.open(start), {}, '/grace');
+  expect([refused.url.pathname, refused.status]).toEqual(['/api/orders', 403]);
+  const told = await nobody.submit(await nobody.open(start), {}, '/cancel');
+  expect([told.url.pathname, told.status]).toEqual(['/auth/callback/demo', 403]);
 });
