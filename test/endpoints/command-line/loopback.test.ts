@@ -4,7 +4,7 @@ import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { PUBLIC_ORIGIN } from '../../support/gateway.ts';
 import { RecordingUpstream } from '../../support/recording-upstream.ts';
-import { events, jsonOf, metricValue, NAVIGATION } from '../login/fixture.ts';
+import { events, Files, jsonOf, metricValue, NAVIGATION } from '../login/fixture.ts';
 import { CommandLineStage, fieldsOf, locationOf, newAttempt, REDIRECT_URI } from './fixture.ts';
 
 describe('a login by way of the browser', () => {
@@ -165,4 +165,23 @@ test('without deviceGrant there is no device grant, and the metadata has none', 
   expect(metadata['grant_types_supported']).toEqual(['authorization_code', 'refresh_token']);
   expect((await stage.terminal('/auth/device_authorization', { client_id: 'sallyport' })).status).toBe(404);
   expect(jsonOf(await stage.poll('x'))['error']).toBe('unsupported_grant_type');
+});
+
+test('beside it, the token endpoint serves the clients of `tokenEndpoint`, and the metadata names the grants of both', async () => {
+  await using files = new Files();
+  const clientSecretFile = await files.write('secret', 'a-secret-of-more-than-32-characters');
+  const clients = { cart: { clientSecretFile, serviceTokens: { app: {} } } };
+  await using stage = await CommandLineStage.start({ config: { tokenEndpoint: { clients } } });
+  const basic = `Authorization: Basic ${Buffer.from('cart:a-secret-of-more-than-32-characters').toString('base64')}`;
+  const asked = { grant_type: 'client_credentials', audience: 'app' };
+  expect((await stage.terminal('/auth/token', asked, basic)).status).toBe(200);
+  expect(jsonOf(await stage.terminal('/auth/token', asked))['error']).toBe('invalid_client');
+  const attempt = newAttempt();
+  const code = await stage.codeFor(attempt, await stage.login.cookieOf('alice'));
+  expect((await stage.redeem(code, attempt)).status).toBe(200);
+  const metadata = jsonOf(await stage.login.get('/.well-known/oauth-authorization-server'));
+  expect(metadata['grant_types_supported']).toEqual(
+    expect.arrayContaining(['authorization_code', 'refresh_token', 'client_credentials']),
+  );
+  expect(metadata['token_endpoint_auth_methods_supported']).toEqual(['none', 'client_secret_basic', 'private_key_jwt']);
 });

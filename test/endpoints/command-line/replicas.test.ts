@@ -1,0 +1,82 @@
+/** Logins of the command line over a real Redis: on several replicas, and while it does not answer. */
+
+import { expect, test } from 'vitest';
+import { systemClocks } from '../../../src/lib/clock.ts';
+import { RedisServer } from '../../support/redis.ts';
+import { until } from '../../support/until.ts';
+import { jsonOf } from '../login/fixture.ts';
+import { CLIENT, CommandLineStage, fieldsOf, newAttempt } from './fixture.ts';
+
+const start = (url: string) =>
+  CommandLineStage.start({ clocks: systemClocks, config: { store: { redis: { url, commandTimeout: '1s' } } } });
+
+test('a code of one replica is good on another, once', async () => {
+  await using redis = await RedisServer.start();
+  await using one = await start(redis.url);
+  await using other = await start(redis.url);
+  const cookie = await one.login.cookieOf('alice');
+  const attempt = newAttempt();
+  const code = await one.codeFor(attempt, cookie);
+  const tokens = jsonOf(await other.redeem(code, attempt));
+  expect(tokens['token_type']).toBe('Bearer');
+  expect((await one.redeem(code, attempt)).status).toBe(400);
+  expect(jsonOf(await other.refresh(tokens['refresh_token']))['error']).toBe('invalid_grant');
+});
+
+test('of redemptions on two replicas at the same moment, none lets anybody in for long', async () => {
+  await using redis = await RedisServer.start();
+  await using one = await start(redis.url);
+  await using other = await start(redis.url);
+  const cookie = await one.login.cookieOf('alice');
+  for (let round = 0; round < 5; round++) {
+    const attempt = newAttempt();
+    const code = await one.codeFor(attempt, cookie);
+    const answers = await Promise.all([one, other, one, other].map((stage) => stage.redeem(code, attempt)));
+    const issued = answers.filter(({ status }) => status === 200).map(jsonOf);
+    expect(issued.length).toBeLessThanOrEqual(1);
+    for (const tokens of issued) expect((await other.refresh(tokens['refresh_token'])).status).toBe(400);
+  }
+});
+
+test('a device login is begun, confirmed and polled on different replicas', async () => {
+  await using redis = await RedisServer.start();
+  await using one = await start(redis.url);
+  await using other = await start(redis.url);
+  const { deviceCode, userCode } = await one.device();
+  const cookie = await other.login.cookieOf('alice');
+  const page = await other.submit('/auth/device', { user_code: userCode }, cookie);
+  expect((await one.submit('/auth/device', { ...fieldsOf(page), decision: 'allow' }, cookie)).status).toBe(200);
+  expect((await other.poll(deviceCode)).status).toBe(200);
+});
+
+test('while Redis does not answer, everything is 503, and nobody is told to log in', async () => {
+  await using redis = await RedisServer.start();
+  await using stage = await start(redis.url);
+  const cookie = await stage.login.cookieOf('alice');
+  const attempt = newAttempt();
+  const code = await stage.codeFor(attempt, cookie);
+  const { refresh_token: refreshToken } = jsonOf(await stage.redeem(await stage.codeFor(attempt, cookie), attempt));
+  const { deviceCode } = await stage.device();
+  const page = await stage.ask(attempt.parameters, cookie);
+  redis.freeze();
+  for (const answer of [
+    await stage.redeem(code, attempt),
+    await stage.refresh(refreshToken),
+    await stage.poll(deviceCode),
+    await stage.terminal('/auth/device_authorization', CLIENT),
+    await stage.terminal('/auth/revoke', { ...CLIENT, token: String(refreshToken) }),
+  ]) {
+    expect(answer.status).toBe(503);
+    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+  }
+  expect(jsonOf(await stage.redeem(code, attempt))['error']).toBe('temporarily_unavailable');
+  const consent = await stage.submit('/auth/authorize', { ...fieldsOf(page), decision: 'allow' }, cookie);
+  expect([consent.status, consent.headers.get('location')]).toEqual([503, undefined]);
+  redis.thaw();
+  let answer = await stage.redeem(code, attempt);
+  await until(async () => {
+    if (answer.status === 503) answer = await stage.redeem(code, attempt);
+    return answer.status !== 503;
+  }, 'it answers again');
+  expect(answer.status).toBe(200);
+}, 60_000);
