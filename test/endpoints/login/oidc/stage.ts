@@ -26,8 +26,11 @@ export class ProviderStage implements AsyncDisposable {
   readonly gateway: TestGateway;
   readonly upstream: RecordingUpstream;
   readonly files: Files;
+  /** The entry of `login.oidc`. */
+  readonly corporate: Written;
 
-  private constructor(parts: Pick<ProviderStage, 'idp' | 'gateway' | 'upstream' | 'files'>) {
+  private constructor(parts: Pick<ProviderStage, 'idp' | 'gateway' | 'upstream' | 'files' | 'corporate'>) {
+    this.corporate = parts.corporate;
     this.idp = parts.idp;
     this.gateway = parts.gateway;
     this.upstream = parts.upstream;
@@ -53,7 +56,7 @@ export class ProviderStage implements AsyncDisposable {
       ...others,
       config: { ...others.config, login: { oidc: [corporate, ...more], ...passwords, ...login } },
     });
-    return new ProviderStage({ idp, gateway, upstream, files });
+    return new ProviderStage({ idp, gateway, upstream, files, corporate });
   }
 
   /** A browser that has been nowhere yet. */

@@ -1,0 +1,93 @@
+/** Logins while things change: another replica, a restart, a reload; and what of them is left in logs. */
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { load } from '../../../config/support.ts';
+import { parseTestConfig, startGateway } from '../../../support/gateway.ts';
+import { PlainBrowser } from '../../../support/plain-browser.ts';
+import { RedisServer } from '../../../support/redis.ts';
+import { ProviderStage, PUBLIC_ORIGIN } from './stage.ts';
+
+describe('a login under way', () => {
+  test('is completed by another replica, after the one that began it has gone', async () => {
+    await using redis = await RedisServer.start();
+    const config = { store: { redis: { url: redis.url } } };
+    await using stage = await ProviderStage.start({ config });
+    const origins = { [PUBLIC_ORIGIN]: stage.gateway.port };
+    const browser = new PlainBrowser({ origins });
+    const atProvider = await browser.open(`${PUBLIC_ORIGIN}/orders?page=2`);
+    await stage.gateway[Symbol.asyncDispose]();
+    await using replica = await startGateway({
+      upstream: stage.upstream.origin,
+      config: { ...config, login: { oidc: [stage.corporate] } },
+    });
+    origins[PUBLIC_ORIGIN] = replica.port;
+    const page = await stage.idp.logIn(browser, atProvider);
+    expect([page.status, page.url.href]).toEqual([200, `${PUBLIC_ORIGIN}/orders?page=2`]);
+    expect(await replica.gateway.sessions.list('corporate|ada')).toHaveLength(1);
+  });
+
+  test('goes on over a reload, and the provider is not asked for its metadata again', async () => {
+    await using stage = await ProviderStage.start();
+    const browser = stage.browser();
+    const atProvider = await browser.open(`${PUBLIC_ORIGIN}/orders`);
+    await expect.poll(() => stage.idp.countOf('jwks')).toBe(1);
+    const config = { login: { oidc: [stage.corporate], title: 'Changed' } };
+    await stage.gateway.apply(parseTestConfig({ upstream: stage.upstream.origin, config }));
+    expect((await stage.idp.logIn(browser, atProvider)).status).toBe(200);
+    expect(stage.idp.countOf('discovery')).toBe(1);
+  });
+
+  test('of a provider that a reload has removed ends with a page', async () => {
+    await using stage = await ProviderStage.start();
+    const browser = stage.browser();
+    const callback = await stage.answerOf(browser, await browser.open(`${PUBLIC_ORIGIN}/orders`));
+    const config = { login: { oidc: [{ ...stage.corporate, name: 'another' }] } };
+    await stage.gateway.apply(parseTestConfig({ upstream: stage.upstream.origin, config }));
+    expect((await browser.open(callback)).status).toBe(404);
+    // Nor is it a login with the other one.
+    const page = await browser.open(callback.href.replace('/corporate', '/another'));
+    expect(page.status).toBe(400);
+    expect(stage.lastEvent('login_failed')).toMatchObject({ note: 'the login was begun with another provider' });
+  });
+});
+
+test('the provider need not answer at start: the first login after it is up works', async () => {
+  await using idle = await ProviderStage.start();
+  await idle.idp.pause();
+  await using gateway = await startGateway({ config: { login: { oidc: [idle.corporate] } } });
+  const browser = new PlainBrowser({ origins: { [PUBLIC_ORIGIN]: gateway.port } });
+  const login = `${PUBLIC_ORIGIN}/auth/login?return_to=%2Fauth%2Fsession`;
+  expect((await browser.open(login)).status).toBe(503);
+  await idle.idp.resume();
+  await expect.poll(async () => (await browser.open(login)).status, { timeout: 30_000 }).toBe(200);
+});
+
+test('LOG-01: no code, state, nonce, verifier, token or secret is in any log, audit record or metric', async () => {
+  await using stage = await ProviderStage.start({ idp: { pushedAuthorizationRequests: 'off' } });
+  const browser = stage.browser();
+  await stage.logIn(browser, '/orders');
+  await stage.idp.cancel(browser, await stage.browser().open(`${PUBLIC_ORIGIN}/orders`)).catch(() => {});
+  const secrets = new Set<string>([stage.idp.clientSecret]);
+  for (const { url } of browser.hops)
+    for (const name of ['code', 'state', 'nonce', 'code_challenge']) secrets.add(url.searchParams.get(name) ?? '');
+  for (const { parameters } of stage.idp.calls)
+    for (const name of ['code', 'code_verifier', 'access_token']) secrets.add(String(parameters[name] ?? ''));
+  for (const { setCookies } of browser.hops)
+    for (const line of setCookies) secrets.add(/^[^=]+=([^;]*)/.exec(line)?.[1] ?? '');
+  secrets.delete('');
+  expect(secrets.size).toBeGreaterThan(6);
+  const text = stage.gateway.log.text + stage.gateway.audit.text + (await stage.gateway.metrics.text());
+  expect([...secrets].filter((secret) => text.includes(secret))).toEqual([]);
+});
+
+test('the configuration of the how-to page is valid', () => {
+  const page = readFileSync(
+    join(import.meta.dirname, '../../../../docs/how-to/log-in-with-an-identity-provider.md'),
+    'utf8',
+  );
+  const [, yaml = ''] = /^```yaml\n(version: 1\n[\s\S]*?)^```$/m.exec(page) ?? [];
+  const { problems } = load(yaml);
+  expect(problems.filter(({ severity }) => severity === 'error')).toEqual([]);
+});
