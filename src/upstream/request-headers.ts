@@ -6,6 +6,7 @@
 import type { Permit } from '../authorization/permit.ts';
 import type { Exchange } from '../exchange.ts';
 import type { CompactToken } from '../lib/bearer.ts';
+import { isOwnCookie } from '../lib/cookie-name.ts';
 import { foldHeaderName } from '../lib/header-name.ts';
 import type { JSONType } from '../lib/json.ts';
 import { trim, trimStart } from '../lib/trim.ts';
@@ -109,7 +110,7 @@ function withoutCookies(header: string, names: readonly string[]): string {
 
 function isOneOf(pair: string, names: readonly string[]): boolean {
   const name = trim(pair.split('=', 1)[0] ?? '');
-  if (name !== '') return names.includes(name);
+  if (name !== '') return names.some((own) => isOwnCookie(name, own));
   // Some parsers write a nameless cookie as its bare value, which the next parser reads as a named one (COK-05).
   const value = trimStart(pair, ' \t=');
   return names.some((own) => value.startsWith(own));

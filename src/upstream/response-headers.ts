@@ -5,6 +5,7 @@
 
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Permit } from '../authorization/permit.ts';
+import { isOwnCookie } from '../lib/cookie-name.ts';
 import { foldHeaderName } from '../lib/header-name.ts';
 
 /** Headers about one connection only, or set by the gateway; and the length, which is written last. */
@@ -94,8 +95,8 @@ function setsCookie(line: string, cookieName: string): boolean {
     pair
       .slice(equals + 1)
       .trim()
-      .startsWith(`${cookieName}=`);
-  return name.toLowerCase() === cookieName.toLowerCase() || nameless;
+      .startsWith(cookieName.endsWith('-') ? cookieName : `${cookieName}=`);
+  return isOwnCookie(name.toLowerCase(), cookieName.toLowerCase()) || nameless;
 }
 
 /** @param connection  a list where the upstream sent the header twice */

@@ -86,8 +86,8 @@ export class LoginCallback {
     const { transactions } = this.#parts;
     const state = parameters.get('state');
     if (state === undefined || !BASE64URL_32_BYTES_PATTERN.test(state)) return NO_STATE;
-    const browser = transactions.browserOf(request.otherCookies);
-    if (browser === null) return NO_COOKIE;
+    const browser = transactions.browserThatBegan(state, request.otherCookies);
+    if (browser === null) return transactions.browserOf(request.otherCookies) === null ? NO_COOKIE : UNKNOWN;
     return (await transactions.take(browser, state)) ?? UNKNOWN;
   }
 

@@ -70,7 +70,7 @@ export class LoginStart {
       return null;
     }
     const origin = request.publicOrigin as string;
-    const secrets = transactions.secrets();
+    const secrets = transactions.secrets(browser);
     const location = await authorizationUrl(wanted, secrets, redirectUri(origin, login.basePath, provider.name));
     const replaces = presentedHandle(login, request);
     await transactions.begin(browser, secrets, { provider: provider.name, origin, returnTo, replaces });

@@ -2,19 +2,25 @@
  * Logins under way. Each is in the store, for all replicas and across restarts, under the browser that began it: a cookie
  * with a random id, one for all tabs. A copy of the store opens nothing: it has neither the cookie nor the `state`, only
  * their hashes.
+ *
+ * Tabs that are opened at once, before the browser has a cookie, get one each. So that none takes the place of another's, the
+ * first characters of the id stand in the name of its cookie, and in each `state` of that browser. Whichever of them the
+ * browser sends with its next login becomes the one for all tabs; the others run out.
  */
 
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
-import { Denial } from '../../../errors.ts';
 import { isSessionHandle } from '../../../jwt/names.ts';
 import { BASE64URL_32_BYTES_PATTERN } from '../../../lib/base64url.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { LoginTransactionStore } from '../../../store/store.ts';
 import { ownCookie } from '../../own-cookie.ts';
 
-/** Name of the cookie by which a browser is recognised when it comes back from a provider. */
-export const LOGIN_COOKIE = '__Host-login';
+/** How the names of cookies begin by which a browser is recognised when it comes back from a provider. */
+export const LOGIN_COOKIE_PREFIX = '__Host-login-';
+/** Characters of the id in the name: two of a hundred tabs have the same ones once in 3,000 times. */
+const NAME_LENGTH = 4;
+const NAMES = /(?:^|;)[ \t]*(?<name>__Host-login-[\w-]{4})=/g;
 
 /** How long somebody may take to log in. */
 const LIFETIME_MS = 10 * 60_000;
@@ -24,6 +30,8 @@ const REMEMBERED_MS = 30 * 60_000;
 const MAX_PER_BROWSER = 50;
 /** How long the browser keeps the cookie; set anew with every login. */
 const COOKIE_MAX_AGE_SEC = 86_400;
+/** How long it keeps one that it was only offered. */
+const NEW_COOKIE_MAX_AGE_SEC = REMEMBERED_MS / 1_000;
 
 const transactionSchema = z.strictObject({
   provider: z.string(),
@@ -68,23 +76,32 @@ export class LoginTransactions {
 
   /** The browser that sends a request: the value of its cookie; `null` when it has none, or none of ours. */
   browserOf(cookies: string | null): string | null {
-    const value = ownCookie(cookies, LOGIN_COOKIE);
-    return value === null || value instanceof Denial || !BASE64URL_32_BYTES_PATTERN.test(value) ? null : value;
+    for (const { groups } of cookies?.matchAll(NAMES) ?? []) {
+      const browser = browserIn(cookies, groups?.['name'] as string);
+      if (browser !== null) return browser;
+    }
+    return null;
+  }
+
+  /** The browser that began the login of a `state`; `null` when it is not the one that sends the request. @param state untrusted */
+  browserThatBegan(state: string, cookies: string | null): string | null {
+    return browserIn(cookies, cookieName(state));
   }
 
   /** A Set-Cookie line for a browser that was not seen before. */
   newCookieLine(): string {
-    return this.cookieLine(random());
+    return this.#cookieLine(random(), NEW_COOKIE_MAX_AGE_SEC);
   }
 
   /** A Set-Cookie line by which a browser keeps its cookie for longer. */
   cookieLine(browser: string): string {
-    return `${LOGIN_COOKIE}=${browser}; ${this.#cookieAttributes}; Max-Age=${COOKIE_MAX_AGE_SEC}`;
+    return this.#cookieLine(browser, COOKIE_MAX_AGE_SEC);
   }
 
-  /** New secrets. Nothing is stored yet. */
-  secrets(): BegunTransaction {
-    return { state: random(), nonce: random(), verifier: random() };
+  /** New secrets for a login of a browser. Nothing is stored yet. */
+  secrets(browser: string): BegunTransaction {
+    const state = browser.slice(0, NAME_LENGTH) + random().slice(NAME_LENGTH);
+    return { state, nonce: random(), verifier: random() };
   }
 
   /**
@@ -120,8 +137,21 @@ export class LoginTransactions {
     return ageMs > LIFETIME_MS;
   }
 
+  #cookieLine(browser: string, maxAgeSec: number): string {
+    return `${cookieName(browser)}=${browser}; ${this.#cookieAttributes}; Max-Age=${maxAgeSec}`;
+  }
+
   #put(browser: string, state: string, transaction: LoginTransaction): Promise<void> {
     const limits = { ttlMs: REMEMBERED_MS, maxPerBrowser: MAX_PER_BROWSER };
     return this.#store.add(browser, state, JSON.stringify(transaction), limits);
   }
+}
+
+/** Of a browser, or of the browser that a `state` names. */
+const cookieName = (id: string): string => LOGIN_COOKIE_PREFIX + id.slice(0, NAME_LENGTH);
+
+function browserIn(cookies: string | null, name: string): string | null {
+  const value = ownCookie(cookies, name);
+  const isId = typeof value === 'string' && BASE64URL_32_BYTES_PATTERN.test(value) && cookieName(value) === name;
+  return isId ? value : null;
 }

@@ -76,7 +76,7 @@ describe('an OpenID provider', () => {
       const back = await stage.logIn(browser, '/orders?page=2');
       const posted = browser.hops.find(({ method, url }) => method === 'POST' && url.origin === PUBLIC_ORIGIN);
       expect(posted?.url.pathname).toBe('/auth/callback/corporate');
-      const lines = browser.hops.flatMap(({ setCookies }) => setCookies.filter((it) => it.startsWith('__Host-login=')));
+      const lines = browser.hops.flatMap(({ setCookies }) => setCookies.filter((it) => it.startsWith('__Host-login-')));
       expect(lines[0]).toContain('; SameSite=None;');
       if (sameSite === 'strict') {
         expect(back.headers['refresh']).toBe('0; url=/orders?page=2');

@@ -159,6 +159,19 @@ describe('oidc-provider', () => {
     expect(page.url.href).toBe(`${PUBLIC_ORIGIN}${TARGET}`);
   });
 
+  test('twenty tabs at once all get to where they wanted to go', async () => {
+    await using stage = await ProviderStage.start();
+    const browser = stage.browser();
+    // The provider keeps one login page under way per tab, and a cookie for each.
+    const pages = await Promise.all(
+      Array.from({ length: 20 }, (_, tab) => browser.open(`${PUBLIC_ORIGIN}/orders?tab=${tab}`)),
+    );
+    for (const [tab, page] of pages.entries()) {
+      const done = await stage.idp.logIn(browser, page);
+      expect(done.url.href).toBe(`${PUBLIC_ORIGIN}/orders?tab=${tab}`);
+    }
+  });
+
   test('while it is down, logins say so with 503, those who are logged in notice nothing, and it comes back by itself', async () => {
     await using stage = await ProviderStage.start();
     const [early, late] = [stage.browser(), stage.browser()];
