@@ -330,6 +330,8 @@ describe('RDS-05: a Redis that answers with an error is a 503, never "no such se
     await using store = await openStore(redis.url, { config: IMPATIENT });
     const { handle, subject } = await withSession(store);
     await redis.cli('REPLICAOF', '127.0.0.1', String(primary.port));
+    // The first one that writes finds out. One that reads finds what the replica has, which is nothing.
+    await expectRefusals([() => store.sessions.end(handle)]);
     await expectRefusals(everyCommand(store, handle, subject).slice(4));
     await until(() => !store.isAvailable(), 'the connection is given up');
     await expectRefusals(everyCommand(store, handle, subject));
