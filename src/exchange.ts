@@ -223,6 +223,16 @@ export class Exchange implements RawRequest {
     series.inFlight.inc();
   }
 
+  /**
+   * The upstream has begun to answer. Without a credential, it no longer counts as in progress for the address of its client,
+   * behind which many may read streams: what it holds of the upstream is limited, and so are its client's connections.
+   */
+  answering(): void {
+    if (this.principal?.credential !== null) return;
+    this.place?.leave();
+    this.place = null;
+  }
+
   /** A WebSocket has been opened: from now on it is limited by the time of its credential, not as a request in progress. */
   becomeTunnel(): void {
     this.isTunnel = true;

@@ -2,13 +2,16 @@
  * How long does a reload, or a scrape of the metrics, hold up everything else? The longest pause of the event loop of an
  * instance with many routes while one of the two is under way.
  *
- *     node bench/load/event-loop.ts [--routes 3000] [--rounds 3]
+ *     node bench/load/event-loop.ts [--routes 3000] [--rounds 3] [--workers 2]
  *
  * On a machine that is busy with other work the processor time of the longest turn of the loop says more than its duration.
- * Every other reload renames all routes, the worst case for the series. The scraper is another process (`curl`).
+ * Every other reload renames all routes, the worst case for the series. The scraper is another process (`curl`). With workers,
+ * which need `redis-server`, the figures are those of the primary, and the last column is the processor time of the longest turn
+ * in a worker.
  */
 
 import { exec } from 'node:child_process';
+import cluster from 'node:cluster';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,16 +23,29 @@ import { systemClocks } from '../../src/lib/clock.ts';
 import { Instance } from '../../src/process/instance.ts';
 import { readFiles } from '../../src/process/read.ts';
 import { readAgain } from '../../src/process/read-again.ts';
+import { runWorker } from '../../src/process/workers/worker.ts';
 import { AuditLog, auditOn } from '../../src/telemetry/audit.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { collectNodeMetrics } from '../../src/telemetry/node-metrics.ts';
 import { MetricRegistry } from '../../src/telemetry/registry.ts';
+import { RedisServer } from '../../test/support/redis.ts';
 import { formatTable } from '../support/table.ts';
 
+if (cluster.isWorker) await work();
+
 const { values } = parseArgs({
-  options: { routes: { type: 'string', default: '3000' }, rounds: { type: 'string', default: '3' } },
+  options: {
+    routes: { type: 'string', default: '3000' },
+    rounds: { type: 'string', default: '3' },
+    workers: { type: 'string', default: '1' },
+  },
 });
-const NOWHERE = { write: () => {} };
+const workers = Number(values.workers);
+const redis = workers > 1 ? await RedisServer.start() : null;
+let workerCpuMs = 0;
+cluster.on('message', (_worker, message: { readonly longestCpuMs?: number }) => {
+  workerCpuMs = Math.max(workerCpuMs, message.longestCpuMs ?? 0);
+});
 const directory = mkdtempSync(join(tmpdir(), 'sallyport-loop-'));
 const path = join(directory, 'sallyport.yaml');
 const options = { path, cwd: directory, env: {} };
@@ -45,6 +61,11 @@ function write(name: string): void {
     version: 1,
     publicOrigin: 'https://shop.example.com',
     listeners: { public: { address: '127.0.0.1:0' }, admin: { address: '127.0.0.1:0' } },
+    workers,
+    ...(redis !== null && {
+      store: { redis: { url: redis.url, commandTimeout: '10s' } },
+      upstreamToken: { algorithm: 'HS256', secretFile: join(directory, 'token.secret') },
+    }),
     upstreams: { app: { endpoints: ['http://127.0.0.1:9'] } },
     routes,
   };
@@ -75,20 +96,46 @@ async function measure(work: () => Promise<unknown>) {
   delay.enable();
   await setTimeout(20);
   delay.reset();
+  workerCpuMs = 0;
   const stop = watchTurns();
   const beganMs = performance.now();
   await work();
   const tookMs = performance.now() - beganMs;
-  await setTimeout(20);
+  await setTimeout(workers > 1 ? 300 : 20);
   delay.disable();
-  return { tookMs, pauseMs: delay.max / 1e6, cpuMs: stop() };
+  return { tookMs, pauseMs: delay.max / 1e6, cpuMs: stop(), inWorkerMs: workerCpuMs };
 }
 
+/** Runs as a worker, and reports its longest turns. */
+async function work(): Promise<never> {
+  await runWorker(async () => dependencies());
+  process.exit(0);
+}
+
+function dependencies() {
+  const nowhere = { write: () => {} };
+  const metrics = new MetricRegistry();
+  collectNodeMetrics(metrics);
+  if (cluster.isWorker) {
+    let stop = watchTurns();
+    setInterval(() => {
+      if (process.connected) process.send?.({ longestCpuMs: stop() });
+      stop = watchTurns();
+    }, 100).unref();
+  }
+  return {
+    clocks: systemClocks,
+    lines: nowhere,
+    log: createLog('error', nowhere),
+    audit: new AuditLog(auditOn(nowhere), Date.now),
+    metrics,
+  };
+}
+
+writeFileSync(join(directory, 'token.secret'), 'an-hs256-secret-of-32-bytes-or-more', { mode: 0o600 });
 write('first');
 const { loaded } = await readFiles(loadConfig(readFileSync(path, 'utf8'), options), systemClocks);
 if (loaded === null) throw new Error('the configuration is not valid');
-const metrics = new MetricRegistry();
-collectNodeMetrics(metrics);
 const instance = await Instance.start(
   {
     loaded,
@@ -97,18 +144,12 @@ const instance = await Instance.start(
     watchedFile: null,
     onHopeless: () => {},
   },
-  {
-    clocks: systemClocks,
-    lines: NOWHERE,
-    log: createLog('error', NOWHERE),
-    audit: new AuditLog(auditOn(NOWHERE), Date.now),
-    metrics,
-  },
+  dependencies(),
 );
 const scrape = `curl -s http://127.0.0.1:${instance.addresses.admin.port}/metrics | wc -c`;
 const rows: string[][] = [];
-const add = (what: string, { tookMs, pauseMs, cpuMs }: Awaited<ReturnType<typeof measure>>) =>
-  rows.push([what, pauseMs.toFixed(0), cpuMs.toFixed(0), tookMs.toFixed(0)]);
+const add = (what: string, { tookMs, pauseMs, cpuMs, inWorkerMs }: Awaited<ReturnType<typeof measure>>) =>
+  rows.push([what, ...[pauseMs, cpuMs, tookMs, inWorkerMs].map((ms) => ms.toFixed(0))]);
 for (let round = 0; round < Number(values.rounds); round += 1) {
   add('scrape', await measure(() => promisify(exec)(scrape)));
   write(round % 2 === 0 ? 'renamed' : 'first');
@@ -120,8 +161,9 @@ for (let round = 0; round < Number(values.rounds); round += 1) {
   add('reload, nothing changed', await measure(() => instance.reloader.reload()));
 }
 await instance.close();
+await redis?.[Symbol.asyncDispose]();
 rmSync(directory, { recursive: true });
 process.stdout.write(
-  `${formatTable(['', 'longest pause, ms', 'processor time of the longest turn, ms', 'took, ms'], rows)}\n`,
+  `${formatTable(['', 'longest pause, ms', 'processor time of the longest turn, ms', 'took, ms', 'in a worker'], rows)}\n`,
 );
 process.exit(0);

@@ -17,7 +17,7 @@ import { Authorizer } from '../authorization/authorize.ts';
 import { csrfRules } from '../authorization/csrf.ts';
 import { compileAuthorizer } from '../authorizer/compile.ts';
 import { sentStatus } from '../authorizer/pipeline.ts';
-import { openLimits } from '../limits/open.ts';
+import { clientLimits, openLimits } from '../limits/open.ts';
 import { redirectPipeline } from '../listener/redirect.ts';
 import { Outbound } from '../outbound/outbound.ts';
 import type { Pipeline, PipelineSeries } from '../pipeline.ts';
@@ -109,7 +109,7 @@ export function compileRuntime(
     authenticator,
     authorizer: new Authorizer(config.routes.map(withCompiledCredential), csrfRules(config.csrf)),
     tokens: upstreamTokens,
-    outlet: compileOutlet(shared, config.upstreamToken.header),
+    outlet: compileOutlet(shared, publicOutlet(config)),
     responder,
     series: shared.series,
   };
@@ -158,16 +158,21 @@ interface Shared {
   readonly authenticator: Authenticator;
 }
 
+const publicOutlet = (config: Config) => ({
+  tokenHeader: config.upstreamToken.header,
+  areClientsKnown: clientLimits(config).requests !== Number.POSITIVE_INFINITY,
+});
+
 function compileOutlet(
   { config, longLived, responder, upstreams, authenticator }: Shared,
-  tokenHeader: string,
+  own: Pick<Forwarder['settings'], 'tokenHeader' | 'areClientsKnown'>,
 ): Outlet {
   const { clocks, outletOf, series } = longLived;
   const forwarder = new Forwarder(
     {
       upstreams,
       ownCookies: ownCookies(config),
-      tokenHeader,
+      ...own,
       bodyIdleTimeoutMs: config.listeners.public.timeouts.bodyIdle,
       minBodyBytesPerSec: config.listeners.public.limits.minUploadRate,
     },
@@ -200,7 +205,7 @@ function compileOutbound(
   const rules = { ...sanitizeRules(config), trustedProxies: null, publicOrigins: new Map<string, string>() };
   const parts = {
     sanitizer: new Sanitizer(rules),
-    outlet: compileOutlet(shared, 'Authorization'),
+    outlet: compileOutlet(shared, { tokenHeader: 'Authorization', areClientsKnown: false }),
     responder,
     keyring: signingKeys.keyring,
     revoked: revokedTokens,

@@ -35,7 +35,7 @@ export function clientLimits({ publicOrigin, listeners }: ListenerSections): {
     tls === undefined && trustedProxies.length === 0 && publicOrigin.some((origin) => origin.startsWith('https:'));
   return {
     connections: limits.maxConnectionsPerClient ?? (isBehindUnknownProxy ? Number.POSITIVE_INFINITY : 2_000),
-    requests: limits.maxRequestsPerClient ?? (isBehindUnknownProxy ? Number.POSITIVE_INFINITY : 256),
+    requests: limits.maxRequestsPerClient ?? (isBehindUnknownProxy ? Number.POSITIVE_INFINITY : 1_024),
   };
 }
 

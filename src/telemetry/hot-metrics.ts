@@ -8,6 +8,7 @@
  */
 
 import type { Histogram, Registry } from 'prom-client';
+import { headLines, labelText, type MetricHead, type MetricPart, sampleName, seriesLines } from './metric-parts.ts';
 
 type LabelValues = Readonly<Record<string, string>>;
 /** A label that is left out is not part of the series. */
@@ -27,16 +28,6 @@ export interface Exported {
   readonly aggregator: 'sum' | 'min' | 'max' | 'first';
   readonly values: readonly Sample[];
 }
-
-/** Labels in the text format, without braces. They name a series among those of its metric. */
-function labelText(labels: LabelValues): string {
-  let text = '';
-  for (const name in labels) text += `${text === '' ? '' : ','}${name}="${escaped(labels[name] as string)}"`;
-  return text;
-}
-
-const escaped = (value: string) =>
-  /[\\"\n]/.test(value) ? value.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n') : value;
 
 /** A metric that prom-client's registry reads and does not own. */
 export abstract class Family {
@@ -63,8 +54,9 @@ export abstract class HotFamily<L extends string, Child extends HotNumber | HotH
 
   /** Makes a series, at zero. */
   protected abstract make(labels: LabelValues): Child;
-  /** Its lines in the text format, each with a newline. */
-  protected abstract linesOf(labels: string, child: Child): string;
+  protected abstract head(): MetricHead;
+  /** A series as it stands in a part of the metric. */
+  protected abstract seriesOf(labels: string, child: Child): MetricPart['series'][number];
   abstract override get(): Exported;
 
   /** The series with these labels. The first call makes it, at zero. */
@@ -84,9 +76,10 @@ export abstract class HotFamily<L extends string, Child extends HotNumber | HotH
 
   /** The metric in the text format, in blocks of some 32 KiB. */
   *blocks(): Generator<string> {
-    let block = `# HELP ${this.name} ${this.help}\n# TYPE ${this.name} ${this.type}\n`;
+    const head = this.head();
+    let block = headLines(head);
     for (const [text, child] of this.children) {
-      block += this.linesOf(text, child);
+      block += seriesLines(head, ...this.seriesOf(text, child));
       if (block.length < BLOCK_LENGTH) continue;
       yield block;
       block = '';
@@ -94,10 +87,24 @@ export abstract class HotFamily<L extends string, Child extends HotNumber | HotH
     yield block;
   }
 
+  /** The metric as plain data, in parts of {@link SERIES_PER_PART} series. */
+  *parts(): Generator<MetricPart> {
+    const head = this.head();
+    let series: MetricPart['series'][number][] = [];
+    for (const [text, child] of this.children) {
+      series.push(this.seriesOf(text, child));
+      if (series.length < SERIES_PER_PART) continue;
+      yield { ...head, series };
+      series = [];
+    }
+    yield { ...head, series };
+  }
+
   protected abstract readonly type: 'counter' | 'gauge' | 'histogram';
 }
 
 const BLOCK_LENGTH = 32 * 1024;
+const SERIES_PER_PART = 512;
 
 /** One series of a counter or gauge. */
 export class HotNumber {
@@ -131,8 +138,13 @@ class NumberFamily<L extends string> extends HotFamily<L, HotNumber> {
     return new HotNumber(labels);
   }
 
-  protected override linesOf(labels: string, { value }: HotNumber): string {
-    return `${this.name}${labels === '' ? '' : `{${labels}}`} ${value}\n`;
+  protected override head(): MetricHead {
+    const { name, help, type } = this;
+    return { name, help, type, merging: 'sum', les: null };
+  }
+
+  protected override seriesOf(labels: string, { value }: HotNumber): MetricPart['series'][number] {
+    return [sampleName(this.name, labels), [value]];
   }
 
   override get(): Exported {
@@ -177,17 +189,16 @@ export class HotHistogram {
     this.#sumMs += valueMs;
   }
 
-  /** The series in the text format. @param les  upper bounds of the buckets */
-  lines(name: string, labels: string, les: readonly string[]): string {
-    const comma = labels === '' ? '' : ',';
+  /** Cumulative counts of the buckets, then the sum in seconds. */
+  get values(): readonly number[] {
+    const values: number[] = [];
     let count = 0;
-    let lines = '';
-    for (let bucket = 0; bucket < les.length; bucket += 1) {
-      count += this.#counts[bucket] as number;
-      lines += `${name}_bucket{${labels}${comma}le="${les[bucket]}"} ${count}\n`;
+    for (const observed of this.#counts) {
+      count += observed;
+      values.push(count);
     }
-    const braced = labels === '' ? '' : `{${labels}}`;
-    return `${lines}${name}_sum${braced} ${this.#sumMs / 1_000}\n${name}_count${braced} ${count}\n`;
+    values.push(this.#sumMs / 1_000);
+    return values;
   }
 
   /** The series in Prometheus's form: cumulative buckets, sum, count. */
@@ -221,8 +232,12 @@ export class HotHistogramFamily<L extends string> extends HotFamily<L, HotHistog
     return new HotHistogram(labels, this.#boundsSec);
   }
 
-  protected override linesOf(labels: string, child: HotHistogram): string {
-    return child.lines(this.name, labels, this.#les);
+  protected override head(): MetricHead {
+    return { name: this.name, help: this.help, type: 'histogram', merging: 'sum', les: this.#les };
+  }
+
+  protected override seriesOf(labels: string, { values }: HotHistogram): MetricPart['series'][number] {
+    return [labels, values];
   }
 
   override get(): Exported {

@@ -10,6 +10,7 @@
 import { Counter, Gauge, Histogram, type MetricObjectWithValues, type MetricValue, Registry } from 'prom-client';
 import { LoopShare } from '../lib/loop-share.ts';
 import { HotCounterFamily, HotFamily, HotGaugeFamily, HotHistogramFamily } from './hot-metrics.ts';
+import { type MetricPart, partOf } from './metric-parts.ts';
 import { type Aggregator, ReadGauge } from './read-gauge.ts';
 
 const PREFIX = 'sallyport_';
@@ -59,6 +60,13 @@ interface LabelledHistogram<L extends Labels> {
   observe(labels: LabelsOf<L>, valueSec: number): void;
   /** Makes the series exist. */
   zero(labels: LabelsOf<L>): void;
+}
+
+type AnyFamily = Pick<HotCounterFamily<string>, 'parts'>;
+
+/** What the types of prom-client do not say of its metrics. */
+interface Gettable {
+  get(): MetricsSnapshot[number] | Promise<MetricsSnapshot[number]>;
 }
 
 /** Every metric of one process, as plain data. */
@@ -172,7 +180,16 @@ export class MetricRegistry {
     return text;
   }
 
-  /** The same as plain data, for another process to merge. */
+  /** The same in parts, for another process to merge. Gauges that are read are read when their part is asked for. */
+  async *parts(): AsyncGenerator<MetricPart> {
+    for (const work of this.#beforeScrape) work();
+    for (const metric of this.prometheus.getMetricsAsArray()) {
+      if ((metric as object) instanceof HotFamily) yield* (metric as unknown as AnyFamily).parts();
+      else yield partOf(await (metric as unknown as Gettable).get());
+    }
+  }
+
+  /** Every metric as plain data, at once. */
   async snapshot(): Promise<MetricsSnapshot> {
     for (const work of this.#beforeScrape) work();
     return (await this.prometheus.getMetricsAsJSON()) as MetricsSnapshot;

@@ -9,6 +9,7 @@
 import type { Permit } from '../authorization/permit.ts';
 import { Denial } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
+import { clientNetwork } from '../lib/address.ts';
 import type { CompactToken } from '../lib/bearer.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
@@ -28,6 +29,8 @@ interface ForwardSettings {
   readonly bodyIdleTimeoutMs: number;
   /** The average rate at which a request body has to come in each such time; 0: none. */
   readonly minBodyBytesPerSec: number;
+  /** Whether requests without a credential come from clients that can be told apart by their addresses. */
+  readonly areClientsKnown: boolean;
 }
 
 const LENGTH_OVER_LIMIT = new Denial('body_too_large', 'Content-Length over the limit of the route');
@@ -91,6 +94,12 @@ export class Forwarder implements ForwardingOwner {
             takeTimeoutMs: route.idleTimeoutMs || upstream.config.timeouts.idle,
           });
     new Forwarding(this, exchange, request, permit, upstream, target, headers, body, token, tokens).start();
+  }
+
+  /** A session's, else a client's. A service is trusted with its pace. */
+  holderOf({ clientAddress }: ScreenedRequest, { principal: { credential } }: Permit): string | null {
+    if (credential !== null) return credential.sid;
+    return this.settings.areClientsKnown ? clientNetwork(clientAddress) : null;
   }
 
   /**

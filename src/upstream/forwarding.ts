@@ -13,6 +13,7 @@ import type { Abortable, Exchange } from '../exchange.ts';
 import type { CompactToken } from '../lib/bearer.ts';
 import type { Clock } from '../lib/clock.ts';
 import { notePassed } from '../lib/passing-bytes.ts';
+import type { Place } from '../lib/places.ts';
 import type { KnownPrincipal, OpenStream, StreamEnding } from '../principal.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
 import type { ConnectedHandler, ServerConnection } from './connection.ts';
@@ -21,6 +22,7 @@ import type { RequestBody } from './request-body.ts';
 import { clientResponseHeaders, earlyHintLinks } from './response-headers.ts';
 import { type RetryReason, retryReason } from './retry.ts';
 import type { UpstreamServer } from './server.ts';
+import type { ShareTaker } from './shares.ts';
 import { acceptsHandshake, Tunnel } from './tunnel.ts';
 import type { Upstream } from './upstream.ts';
 import type { Waiting } from './waiting.ts';
@@ -53,6 +55,8 @@ export interface ForwardingOwner {
   readonly monotonicMs: Clock;
   /** Open tunnels. */
   readonly tunnels: Set<Tunnel>;
+  /** Whose share of an upstream a request takes: a client's or a session's; `null` for nobody's. */
+  holderOf(request: ScreenedRequest, permit: Permit): string | null;
   /** Decides which headers are sent. */
   prepare(exchange: Exchange, request: ScreenedRequest, permit: Permit, token: CompactToken | null): string[] | Denial;
   /** Has a forward settled at the end of this turn of the event loop. */
@@ -74,10 +78,11 @@ const MAX_WHOLE_BODY_BYTES = 8 * 1024;
 
 const TOKEN_REFUSED = new Error('token refused');
 
+const TOO_MANY_SHARES = new Denial('overloaded', 'too many requests wait for their share of the upstream');
 const WAITED_TOO_LONG = new Denial('overloaded', 'waited too long for a connection to the upstream');
 
 /** One request on its way to a server and its answer on the way back. */
-export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Waiting {
+export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Waiting, ShareTaker {
   connection: ServerConnection | null = null;
   waitsUntilMs: number | null = null;
   before: Waiting | null = null;
@@ -94,6 +99,8 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
   readonly #token: CompactToken | null;
   readonly #tokens: TokenOrigin;
   #server: UpstreamServer | null = null;
+  /** Where it counts as a part of what its client or session holds of the upstream. */
+  #share: Place | null = null;
   #controller: Dispatcher.DispatchController | null = null;
   #hasRetried = false;
   /** The server has refused the token, and the request is to be sent again with another one. */
@@ -140,7 +147,7 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
   start(): void {
     this.#exchange.worker = this;
     if (this.#body === null) {
-      this.#dispatch(this.#upstream.choose());
+      this.#takeShare();
       return;
     }
     if (this.#request.expectsContinue) this.#exchange.reply.writeContinue();
@@ -150,8 +157,32 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
 
   #onBodyBegun(failure: Error | null): void {
     if (this.#isOver) return;
-    if (failure === null) this.#dispatch(this.#upstream.choose());
+    if (failure === null) this.#takeShare();
     else this.#fail(forwardFailure(failure, false));
+  }
+
+  /** Sends it now, or when its client or session holds less of the upstream. */
+  #takeShare(): void {
+    const holder = this.#owner.holderOf(this.#request, this.#permit);
+    const share = holder === null ? null : this.#upstream.shares.take(holder, this);
+    if (share === 'full') this.#fail(TOO_MANY_SHARES);
+    else if (share === 'waits') this.#upstream.waiting.join(this);
+    else {
+      this.#share = share;
+      this.#dispatch(this.#upstream.choose());
+    }
+  }
+
+  /** Its client or session holds less now. */
+  admitted(share: Place): void {
+    this.#upstream.waiting.leave(this);
+    this.#share = share;
+    this.#dispatch(this.#upstream.choose());
+  }
+
+  /** Whether it has been answered or has failed, or its client has left. */
+  get isOver(): boolean {
+    return this.#isOver;
   }
 
   #dispatch(server: UpstreamServer | Denial): void {
@@ -231,6 +262,7 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
     // A 204 has no length (RFC 9110 §8.6): a client that believed one would wait for what never comes (SMG-39).
     if (status === 204) received['content-length'] = undefined;
     this.#exchange.firstByteMs = this.#owner.monotonicMs();
+    this.#exchange.answering();
     this.#body?.answered();
     this.#stopAnswerTimer();
     this.#server?.noteSuccess();
@@ -283,7 +315,10 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
     const failed = this.#server;
     this.#upstream.waiting.leave(this);
     this.#release();
-    if (this.#isOver) return;
+    if (this.#isOver) {
+      this.#giveShare();
+      return;
+    }
     if (this.#isTokenRefused) {
       void this.#sendWithOtherToken();
       return;
@@ -363,6 +398,7 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
     server.noteSuccess();
     server.tunnels += 1;
     this.#release();
+    this.#giveShare();
     const { tunnels, ownCookies } = this.#owner;
     const headers = clientResponseHeaders(received, this.#permit, ownCookies, this.#request.fields.origin);
     headers.push('x-request-id', this.#exchange.id);
@@ -433,7 +469,9 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
     this.#stopAnswerTimer();
     // A request that still waits for a connection keeps its place until its turn comes, whether its client has left or
     // not: coming and going would else fill the queue beyond its limit.
-    if (this.#controller !== null) this.#release();
+    if (this.#controller === null && this.#server !== null) return;
+    this.#release();
+    this.#giveShare();
   }
 
   #stopAnswerTimer(): void {
@@ -444,5 +482,11 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
   #release(): void {
     if (this.#server !== null) this.#server.inFlight -= 1;
     this.#server = null;
+  }
+
+  #giveShare(): void {
+    this.#share?.leave();
+    this.#share = null;
+    this.#upstream.shares.settle();
   }
 }

@@ -5,6 +5,7 @@ import { Denial } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { UpstreamConfig } from './section.ts';
 import { UpstreamServer, type UpstreamTls } from './server.ts';
+import { Shares } from './shares.ts';
 import { WaitingLine } from './waiting.ts';
 
 const TOO_MANY_PENDING = new Denial('overloaded', 'too many requests wait for this upstream');
@@ -19,6 +20,8 @@ export class Upstream {
   readonly #tls: UpstreamTls | null;
   /** Requests that wait for a connection. */
   readonly waiting: WaitingLine;
+  /** What each client and session holds of its connections. */
+  readonly shares: Shares;
   #next = 0;
   /** The check that is under way, so that probes that come together make one. */
   #reachable: Promise<boolean> | null = null;
@@ -42,6 +45,13 @@ export class Upstream {
       tls,
     };
     this.servers = config.endpoints.map((origin) => new UpstreamServer(origin, settings, monotonicMs));
+    this.shares = new Shares(config.maxPending, () => this.#free);
+  }
+
+  get #free(): number {
+    let free = this.servers.length * this.config.maxConnections;
+    for (const { inFlight } of this.servers) free -= inFlight;
+    return free;
   }
 
   /** Whether a configuration makes the same upstream, with what is in its files now. */

@@ -247,7 +247,7 @@ describe('two workers', () => {
     const unanswered = () => gateway.records.filter(({ msg }) => msg === 'worker did not answer');
     await until(() => unanswered().length === 2, 'both are logged');
     expect(unanswered()).toMatchObject(
-      ['health', 'snapshot'].map((method) => ({ method, fault: { message: 'the worker process has exited' } })),
+      ['health', 'nextMetrics'].map((method) => ({ method, fault: { message: 'the worker process has exited' } })),
     );
   });
 

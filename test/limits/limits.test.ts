@@ -119,17 +119,37 @@ describe('requests of one client', () => {
     await upstream[Symbol.asyncDispose]();
   });
 
+  test('S4: an answer that has begun no longer counts, so that many behind one address can read streams', async () => {
+    const stream = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n';
+    await using upstream = await RecordingUpstream.start((_request, socket) => void socket.write(stream));
+    await using gateway = await start(upstream, { listener: LIMITED });
+    const connections = [];
+    for (let count = 0; count < 5; count += 1) {
+      const connection = await RawConnection.open(gateway.port);
+      connections.push(connection);
+      connection.write(from('192.0.2.1'));
+      await until(() => connection.socket.bytesRead > 0, 'the stream has begun');
+    }
+    upstream.answer = () => {};
+    connections.push(...(await inProgress(gateway, upstream, [from('192.0.2.1'), from('192.0.2.1')])));
+    expect(reasonOf(await rawRequest(gateway.port, from('192.0.2.1')))).toEqual([429, 'too_many_in_progress']);
+    for (const connection of connections) connection.close();
+  });
+
   test.each([
-    ['256, where the proxy is known', { trustedProxies: ['127.0.0.0/8'] }, 429],
+    ['1,024, where the proxy is known', { trustedProxies: ['127.0.0.0/8'] }, 429],
     ['any number, where all clients have the address of a proxy', {}, 200],
   ] as const)('S4: the default is %s', async (_what, listener, status) => {
     const { upstream, answerAll } = await holdingUpstream();
-    await using gateway = await start(upstream, { listener });
-    const connections = await inProgress(gateway, upstream, Array(256).fill(from('192.0.2.1')));
+    const upstreams = { app: { endpoints: [upstream.origin], maxConnections: 4_000 } };
+    // However busy the machine is, none of them is refused because it waits too long.
+    const limits = { maxQueueDelay: '0s' };
+    await using gateway = await start(upstream, { listener: { ...listener, limits }, more: { upstreams } });
+    const connections = await inProgress(gateway, upstream, Array(1_024).fill(from('192.0.2.1')));
     await using last = await RawConnection.open(gateway.port);
     last.write(from('192.0.2.1'));
     const answered = last.response();
-    if (status === 200) await upstream.received(257);
+    if (status === 200) await upstream.received(1_025);
     else await answered;
     answerAll();
     expect((await answered).status).toBe(status);

@@ -91,7 +91,7 @@ class Bench {
     },
     new QueueSeries(this.metrics),
     () => this.nowMs,
-    (run) => this.#soon.push(run),
+    { endOfTurn: (run) => this.#soon.push(run), next: (run) => run() },
   );
 
   request(name: string, over: Partial<Queued> = {}): void {

@@ -52,7 +52,7 @@ export function simulate(loads: readonly Load[], { seconds = 10, maxDelayMs = 1_
     { maxDelayMs, clientOf: ({ peer }) => ({ client: peer.address, viaTrustedProxy: false }) },
     new QueueSeries(metrics),
     () => nowMs,
-    (run) => soon.push(run),
+    { endOfTurn: (run) => soon.push(run), next: (run) => run() },
   );
   const beganMs = nowMs;
   const lines = loads.map((load) => new Line(load, beganMs));

@@ -70,7 +70,7 @@ const limits = () =>
     }),
     maxRequestsPerClient: optionalCount().meta({
       description:
-        'Requests in progress per client address (as above; behind `trustedProxies` the address that they name) without a verified credential; further ones get 429. Default: 256; no limit where `maxConnectionsPerClient` has none.',
+        'Requests in progress per client address (as above; behind `trustedProxies` the address that they name) without a verified credential, until their upstream begins to answer; further ones get 429. Default: 1024; no limit where `maxConnectionsPerClient` has none.',
     }),
     maxHeaderBytes: size('16KiB').meta({
       description: 'Request line and headers together; more get 431.',

@@ -1,43 +1,86 @@
 /**
  * Merges the metrics of several processes into those of one gateway: counters and histograms are summed, gauges combined
  * as each metric defines. Metrics about the gateway as a whole (its configuration, its workers) come from the primary only.
+ * Everything long is done in slices, between which the event loop runs.
  */
 
-import { AggregatorRegistry, type PrometheusContentType, type Registry } from 'prom-client';
-import type { MetricsSnapshot } from '../../telemetry/registry.ts';
+import { LoopShare } from '../../lib/loop-share.ts';
+import { headLines, type MetricHead, type MetricPart, seriesLines } from '../../telemetry/metric-parts.ts';
 
-type Metric = MetricsSnapshot[number];
+/** The metrics of one process. Immutable once it has all of them. */
+export class ProcessMetrics {
+  readonly #parts = new Map<string, MetricPart[]>();
+
+  add(part: MetricPart): void {
+    const present = this.#parts.get(part.name);
+    if (present === undefined) this.#parts.set(part.name, [part]);
+    else present.push(part);
+  }
+
+  /** Reads all of them, in slices. */
+  static async of(parts: AsyncIterable<MetricPart>): Promise<ProcessMetrics> {
+    const share = new LoopShare();
+    const metrics = new ProcessMetrics();
+    for await (const part of parts) {
+      metrics.add(part);
+      if (share.isUsed) await share.next();
+    }
+    return metrics;
+  }
+
+  get names(): Iterable<string> {
+    return this.#parts.keys();
+  }
+
+  of(name: string): readonly MetricPart[] {
+    return this.#parts.get(name) ?? [];
+  }
+}
+
+/** Which metrics of a process count. */
+interface Source {
+  readonly metrics: ProcessMetrics;
+  readonly counts: (name: string, type: MetricHead['type']) => boolean;
+}
 
 const PRIMARY_ONLY = /^(?:sallyport_(?:admin_|config_|build_info$|workers_)|process_start_time_seconds$)/;
 /** The resources of the primary are part of what the gateway uses. */
 const PRIMARY_TOO = /^process_/;
 
-/** Merges snapshots so that no total ever goes down, which `rate()` would treat as a reset. */
+const isOfPrimary = (name: string) => PRIMARY_ONLY.test(name) || PRIMARY_TOO.test(name);
+const isOfWorkers = (name: string) => !PRIMARY_ONLY.test(name);
+const isTotal = (name: string, type: MetricHead['type']) =>
+  isOfWorkers(name) && (type === 'counter' || type === 'histogram');
+
+const BLOCK_LENGTH = 32 * 1024;
+
+/** Merges metrics so that no total ever goes down, which `rate()` would treat as a reset. */
 export class MetricsMerger {
   /** Sums of the counters and histograms of workers that have exited. */
-  #gone: MetricsSnapshot = [];
-  /** The last snapshot of each running worker. */
-  readonly #last = new Map<number, MetricsSnapshot>();
+  #gone = new ProcessMetrics();
+  /** The last metrics of each running worker. */
+  readonly #last = new Map<number, ProcessMetrics>();
   #retiring: Promise<void> = Promise.resolve();
 
   /**
-   * Merges snapshots.
+   * Merges metrics. What is merged is what there is at the time of the call.
    *
-   * @param workers  by worker; the totals of a running worker that is left out count as in its last snapshot
+   * @param workers  by worker; the totals of a running worker that is left out count as they were last
+   * @returns the text that Prometheus scrapes, in blocks
    */
-  merge(primary: MetricsSnapshot, workers: ReadonlyMap<number, MetricsSnapshot>): Registry<PrometheusContentType> {
-    for (const [worker, snapshot] of workers) this.#last.set(worker, snapshot);
-    const silent = [...this.#last].filter(([worker]) => !workers.has(worker)).map(([, snapshot]) => totals(snapshot));
-    return AggregatorRegistry.aggregate([
-      primary.filter(({ name }) => PRIMARY_ONLY.test(name)).map(asItIs),
-      ...[...workers.values(), ...silent].map((snapshot) => snapshot.filter(({ name }) => !PRIMARY_ONLY.test(name))),
-      primary.filter(({ name }) => PRIMARY_TOO.test(name) && !PRIMARY_ONLY.test(name)),
-      this.#gone,
+  merge(primary: ProcessMetrics, workers: ReadonlyMap<number, ProcessMetrics>): AsyncGenerator<string> {
+    for (const [worker, metrics] of workers) this.#last.set(worker, metrics);
+    const silent = [...this.#last].filter(([worker]) => !workers.has(worker));
+    return textOf([
+      { metrics: primary, counts: isOfPrimary },
+      ...[...workers.values()].map((metrics) => ({ metrics, counts: isOfWorkers })),
+      ...silent.map(([, metrics]) => ({ metrics, counts: isTotal })),
+      { metrics: this.#gone, counts: isTotal },
     ]);
   }
 
   /**
-   * Keeps the totals of a worker that has exited. Pass no more snapshots of it, and none of another worker in its place
+   * Keeps the totals of a worker that has exited. Pass no more metrics of it, and none of another worker in its place
    * until the promise resolves.
    */
   retire(worker: number): Promise<void> {
@@ -48,15 +91,85 @@ export class MetricsMerger {
   async #retire(worker: number): Promise<void> {
     const last = this.#last.get(worker);
     if (last === undefined) return;
-    const counted = totals(last).filter(({ name }) => !PRIMARY_ONLY.test(name));
-    const gone = (await AggregatorRegistry.aggregate([this.#gone, counted]).getMetricsAsJSON()) as MetricsSnapshot;
+    const gone = new ProcessMetrics();
+    for await (const merged of mergedMetrics([
+      { metrics: this.#gone, counts: isTotal },
+      { metrics: last, counts: isTotal },
+    ])) {
+      gone.add({ ...merged.head, series: [...merged.series].map(([name, { values }]) => [name, values] as const) });
+    }
     // Together, so that a scrape sees the worker in exactly one of the two.
     this.#gone = gone;
     this.#last.delete(worker);
   }
 }
 
-const totals = (snapshot: MetricsSnapshot) =>
-  snapshot.filter(({ type }) => String(type) === 'counter' || String(type) === 'histogram');
+/** The values of one series so far. */
+interface MergedSeries {
+  values: readonly number[];
+  count: number;
+}
 
-const asItIs = (metric: Metric): Metric => ({ ...metric, aggregator: 'first' });
+interface Merged {
+  readonly head: MetricHead;
+  readonly series: ReadonlyMap<string, MergedSeries>;
+}
+
+async function* textOf(sources: readonly Source[]): AsyncGenerator<string> {
+  const share = new LoopShare();
+  for await (const { head, series } of mergedMetrics(sources)) {
+    let block = headLines(head);
+    for (const [name, { values, count }] of series) {
+      block += seriesLines(head, name, head.merging === 'average' ? values.map((sum) => sum / count) : values);
+      if (block.length < BLOCK_LENGTH) continue;
+      yield block;
+      if (share.isUsed) await share.next();
+      block = '';
+    }
+    yield block;
+  }
+}
+
+/** One metric after the other. */
+async function* mergedMetrics(sources: readonly Source[]): AsyncGenerator<Merged> {
+  const share = new LoopShare();
+  const names = new Set(sources.flatMap(({ metrics }) => [...metrics.names]));
+  for (const name of names) {
+    let head: MetricHead | null = null;
+    const series = new Map<string, MergedSeries>();
+    for (const { metrics, counts } of sources) {
+      for (const part of metrics.of(name)) {
+        if (!counts(name, part.type)) continue;
+        head ??= headOf(part);
+        for (const [key, values] of part.series) merge(series, key, values, part);
+        if (share.isUsed) await share.next();
+      }
+    }
+    // What cannot be merged is of one process, which is the primary's to say.
+    if (head !== null && (head.merging !== 'omit' || PRIMARY_ONLY.test(name))) yield { head, series };
+  }
+}
+
+const headOf = ({ name, help, type, merging, les }: MetricPart): MetricHead => ({ name, help, type, merging, les });
+
+function merge(series: Map<string, MergedSeries>, key: string, values: readonly number[], { merging }: MetricHead) {
+  const present = series.get(key);
+  if (present === undefined) {
+    series.set(key, { values, count: 1 });
+    return;
+  }
+  present.count += 1;
+  if (merging !== 'first')
+    present.values = present.values.map((value, index) => combined(merging, value, values[index] as number));
+}
+
+function combined(merging: MetricHead['merging'], value: number, other: number): number {
+  switch (merging) {
+    case 'min':
+      return Math.min(value, other);
+    case 'max':
+      return Math.max(value, other);
+    default:
+      return value + other;
+  }
+}

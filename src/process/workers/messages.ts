@@ -8,7 +8,14 @@ import type { FileContents } from '../../config/remembered-files.ts';
 import { ConfigFault, DependencyFault, type FaultReason, GatewayFault, REASONS } from '../../errors.ts';
 import type { Config } from '../../gateway/configuration.ts';
 import type { Started } from '../../gateway/gateway.ts';
-import type { MetricsSnapshot } from '../../telemetry/registry.ts';
+import type { MetricPart } from '../../telemetry/metric-parts.ts';
+
+/** Some of the metrics of a worker. */
+export interface SomeMetrics {
+  readonly parts: readonly MetricPart[];
+  /** Whether there are no more. */
+  readonly areLast: boolean;
+}
 
 /** What a worker that starts need not find out by itself, and perhaps cannot any more. */
 export interface KnownToOthers {
@@ -30,7 +37,12 @@ export interface WorkerLife {
   start(config: Config, ticketKeys: Buffer, sharing: 'alone' | 'shared', known: KnownToOthers): Promise<Started>;
   /** @returns unusable files whose previous contents stay in use, one line each */
   apply(config: Config): Promise<readonly string[]>;
-  snapshot(): Promise<MetricsSnapshot>;
+  /**
+   * The next metrics of a scrape, which are a few milliseconds of work for both processes.
+   *
+   * @param isFirst  begins a scrape; one that was begun before is forgotten
+   */
+  nextMetrics(isFirst: boolean): Promise<SomeMetrics>;
   /** Contents of the files that it has read and could use. */
   files(): Promise<FileContents>;
   /** Ends gracefully. The process exits once the call is answered. */

@@ -28,7 +28,7 @@ import { newTicketKeys } from '../../listener/http1/tls.ts';
 import type { ListenerAddresses } from '../../listener/listener.ts';
 import { errorFields } from '../../telemetry/log.ts';
 import type { WorkerSeries } from '../series.ts';
-import { MetricsMerger } from './merge-metrics.ts';
+import { MetricsMerger, ProcessMetrics } from './merge-metrics.ts';
 import type { WorkerAnswer, WorkerMethods } from './messages.ts';
 import { remote } from './remote.ts';
 import { WorkerProcess } from './worker-process.ts';
@@ -70,6 +70,8 @@ export class WorkerPool {
   readonly #onHopeless: () => void;
   readonly #slots: readonly Slot[];
   readonly #merger = new MetricsMerger();
+  /** The scrape that gathers metrics now, and those that wait for it. */
+  #gathering: Promise<void> = Promise.resolve();
   readonly #ending = new AbortController();
   #wasReady = false;
   #config: Config;
@@ -165,9 +167,18 @@ export class WorkerPool {
   }
 
   async *#metrics(): AsyncGenerator<string> {
-    const own = await this.#dependencies.metrics.snapshot();
-    const merged = this.#merger.merge(own, await this.#askAll('snapshot', []));
-    yield await merged.metrics();
+    // One after the other: a worker is in the middle of one scrape at a time.
+    const gathering = this.#gathering.then(() => this.#gather());
+    this.#gathering = gathering.then(
+      () => {},
+      () => {},
+    );
+    yield* await gathering;
+  }
+
+  async #gather(): Promise<AsyncGenerator<string>> {
+    const own = await ProcessMetrics.of(this.#dependencies.metrics.parts());
+    return this.#merger.merge(own, await this.#fromAll('nextMetrics', allMetrics));
   }
 
   /** Drains every worker. Resolves when all have exited; those that exceed the limit are closed. */
@@ -272,14 +283,22 @@ export class WorkerPool {
   }
 
   /** Asks every worker that is ready. Leaves out those that fail, do not answer in time, or exit before all have answered. */
-  async #askAll<M extends keyof WorkerMethods>(
+  #askAll<M extends keyof WorkerMethods>(
     method: M,
     parameters: Parameters<WorkerMethods[M]>,
   ): Promise<ReadonlyMap<number, WorkerAnswer<M>>> {
-    const answers = new Map<Slot, { readonly process: WorkerProcess; readonly answer: WorkerAnswer<M> }>();
+    return this.#fromAll(method, (process) => process.call(method, ASK_TIMEOUT_MS, parameters));
+  }
+
+  /** The same with questions of which each may be several calls. @param method  for the log */
+  async #fromAll<T>(
+    method: keyof WorkerMethods,
+    question: (process: WorkerProcess) => Promise<T>,
+  ): Promise<ReadonlyMap<number, T>> {
+    const answers = new Map<Slot, { readonly process: WorkerProcess; readonly answer: T }>();
     const ask = async (slot: Slot, process: WorkerProcess) => {
       try {
-        answers.set(slot, { process, answer: await process.call(method, ASK_TIMEOUT_MS, parameters) });
+        answers.set(slot, { process, answer: await question(process) });
       } catch (fault) {
         const { log } = this.#dependencies;
         log.warn({ worker: slot.number, method, fault: errorFields(fault) }, 'worker did not answer');
@@ -289,6 +308,16 @@ export class WorkerPool {
     await Promise.all(ready.map((slot) => (slot.process === null ? null : ask(slot, slot.process))));
     const alive = [...answers].filter(([slot, { process }]) => slot.process === process);
     return new Map(alive.map(([{ number }, { answer }]) => [number, answer]));
+  }
+}
+
+/** All metrics of a worker. */
+async function allMetrics(process: WorkerProcess): Promise<ProcessMetrics> {
+  const metrics = new ProcessMetrics();
+  for (let isFirst = true; ; isFirst = false) {
+    const { parts, areLast } = await process.call('nextMetrics', ASK_TIMEOUT_MS, [isFirst]);
+    for (const part of parts) metrics.add(part);
+    if (areLast) return metrics;
   }
 }
 

@@ -10,9 +10,18 @@ import type { Config } from '../../gateway/configuration.ts';
 import { readConfig } from '../../gateway/contents.ts';
 import { LocalControl } from '../../gateway/control.ts';
 import { Gateway, type GatewayDependencies, type Started } from '../../gateway/gateway.ts';
+import { LoopShare } from '../../lib/loop-share.ts';
 import { errorFields } from '../../telemetry/log.ts';
-import type { MetricsSnapshot } from '../../telemetry/registry.ts';
-import { type Call, type CallAnswer, isCall, type KnownToOthers, type WorkerLife, writeFault } from './messages.ts';
+import type { MetricPart } from '../../telemetry/metric-parts.ts';
+import {
+  type Call,
+  type CallAnswer,
+  isCall,
+  type KnownToOthers,
+  type SomeMetrics,
+  type WorkerLife,
+  writeFault,
+} from './messages.ts';
 
 /** Opens the dependencies of a gateway in this process. */
 type OpenDependencies = (config: Config) => Promise<GatewayDependencies>;
@@ -45,6 +54,8 @@ async function replyTo({ id, method, parameters }: Call, worker: GatewayWorker):
 
 class GatewayWorker implements WorkerLife {
   readonly #open: OpenDependencies;
+  /** The scrape under way. */
+  #scrape: AsyncGenerator<MetricPart> | null = null;
   #running: {
     readonly gateway: Gateway;
     readonly control: LocalControl;
@@ -75,8 +86,16 @@ class GatewayWorker implements WorkerLife {
     return gateway.apply(await readConfig(config, dependencies.clocks, gateway.config));
   }
 
-  async snapshot(): Promise<MetricsSnapshot> {
-    return this.#started.dependencies.metrics.snapshot();
+  async nextMetrics(isFirst: boolean): Promise<SomeMetrics> {
+    if (isFirst) this.#scrape = this.#started.dependencies.metrics.parts();
+    const parts: MetricPart[] = [];
+    const share = new LoopShare();
+    for (;;) {
+      const next = await this.#scrape?.next();
+      if (next === undefined || next.done === true) return { parts, areLast: true };
+      parts.push(next.value);
+      if (share.isUsed) return { parts, areLast: false };
+    }
   }
 
   async files(): Promise<FileContents> {

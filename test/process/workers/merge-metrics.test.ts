@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { ReloadSeries } from '../../../src/process/series.ts';
-import { MetricsMerger } from '../../../src/process/workers/merge-metrics.ts';
-import { MetricRegistry, type MetricsSnapshot } from '../../../src/telemetry/registry.ts';
+import { MetricsMerger, ProcessMetrics } from '../../../src/process/workers/merge-metrics.ts';
+import { MetricRegistry } from '../../../src/telemetry/registry.ts';
 
 /** What one process counts: some of every kind of metric. */
-const counting = (amount: number): Promise<MetricsSnapshot> => {
+const counting = (amount: number): Promise<ProcessMetrics> => {
   const registry = new MetricRegistry();
   registry.counter('sessions_opened_total', '-', { method: ['password'] }).inc({ method: 'password' }, amount);
   registry.hotHistogram('overhead_seconds', '-', [0.001, 0.0025], ['route']).child({ route: 'app' }).observeMs(amount);
@@ -12,23 +12,29 @@ const counting = (amount: number): Promise<MetricsSnapshot> => {
   registry.gauge('store_up', '-', {}, 'min').set(amount === 1 ? 0 : 1);
   registry.readGauge('signing_key_age_seconds', '-', {}, 'max').readFrom(() => amount * 100);
   new ReloadSeries(registry).reloads.inc({ result: 'applied' }, 50);
-  return registry.snapshot();
+  return ProcessMetrics.of(registry.parts());
 };
 /** What the primary counts. */
-const reloaded = (times: number): Promise<MetricsSnapshot> => {
+const reloaded = (times: number): Promise<ProcessMetrics> => {
   const registry = new MetricRegistry();
   new ReloadSeries(registry).reloads.inc({ result: 'applied' }, times);
-  return registry.snapshot();
+  return ProcessMetrics.of(registry.parts());
 };
 const OPENED = 'sallyport_sessions_opened_total{method="password"}';
 
+async function textOf(blocks: AsyncIterable<string>): Promise<string> {
+  let text = '';
+  for await (const block of blocks) text += block;
+  return text;
+}
+
 async function value(
   merger: MetricsMerger,
-  primary: MetricsSnapshot,
-  workers: [number, MetricsSnapshot][],
+  primary: ProcessMetrics,
+  workers: [number, ProcessMetrics][],
   name: string,
 ) {
-  const text = await merger.merge(primary, new Map(workers)).metrics();
+  const text = await textOf(merger.merge(primary, new Map(workers)));
   const found = text.split('\n').filter((line) => line.startsWith(`${name} `));
   expect(found).toHaveLength(1);
   return Number(found[0]?.split(' ').at(-1));
@@ -38,8 +44,8 @@ describe('metrics of several processes', () => {
   test('a scrape while workers are retired counts each of them exactly once', async () => {
     const merger = new MetricsMerger();
     const primary = await reloaded(0);
-    const opened = (workers: [number, MetricsSnapshot][]) => value(merger, primary, workers, OPENED);
-    const all: [number, MetricsSnapshot][] = [];
+    const opened = (workers: [number, ProcessMetrics][]) => value(merger, primary, workers, OPENED);
+    const all: [number, ProcessMetrics][] = [];
     for (const worker of [1, 2, 3]) all.push([worker, await counting(worker)]);
     expect(await opened(all)).toBe(6);
     const retired = Promise.all([merger.retire(1), merger.retire(2)]);
@@ -50,7 +56,7 @@ describe('metrics of several processes', () => {
 
   test('counters and histograms are added up, gauges as each of them means it', async () => {
     const primary = await reloaded(3);
-    const workers: [number, MetricsSnapshot][] = [
+    const workers: [number, ProcessMetrics][] = [
       [1, await counting(1)],
       [2, await counting(2)],
     ];
@@ -70,7 +76,7 @@ describe('metrics of several processes', () => {
   test('a total never goes down: not when a worker is silent, nor when it ends, nor when another takes its place', async () => {
     const merger = new MetricsMerger();
     const primary = await reloaded(0);
-    const opened = (workers: [number, MetricsSnapshot][]) => value(merger, primary, workers, OPENED);
+    const opened = (workers: [number, ProcessMetrics][]) => value(merger, primary, workers, OPENED);
     expect(
       await opened([
         [1, await counting(10)],
@@ -93,5 +99,46 @@ describe('metrics of several processes', () => {
       await value(merger, primary, [[1, await counting(2)]], 'sallyport_overhead_seconds_count{route="app"}'),
     ).toBe(4);
     expect(await value(merger, primary, [[1, await counting(2)]], 'sallyport_open_connections')).toBe(2);
+  });
+
+  test('what a single worker counts is written as that worker would write it', async () => {
+    const registry = new MetricRegistry();
+    registry.counter('odd_total', 'With "quotes"', { label: ['a"b\\c\nd'] }).inc({ label: 'a"b\\c\nd' }, 1.5);
+    registry.histogram('rare_seconds', '-', [0.1, 1], { kind: ['x'] }).observe({ kind: 'x' }, 0.5);
+    registry.hotHistogram('often_seconds', '-', [0.001, 0.0025], ['route']).child({ route: 'app' }).observeMs(2);
+    registry.hotHistogram('plain_seconds', '-', [0.001], []).child({}).observeMs(2);
+    registry.readGauge('unknown', '-', {}).readFrom(() => Number.NaN);
+    registry.gauge('endless', '-').set(Number.POSITIVE_INFINITY);
+    const worker = await ProcessMetrics.of(registry.parts());
+    const text = await textOf(new MetricsMerger().merge(await reloaded(0), new Map([[1, worker]])));
+    expect(text.replaceAll(/^.*sallyport_config_.*\n/gm, '')).toBe(await registry.text());
+  });
+
+  test('R10: many series are merged in slices, between which the event loop runs', async () => {
+    const many = (amount: number) => {
+      const registry = new MetricRegistry();
+      const family = registry.hotHistogram('overhead_seconds', '-', [0.001, 0.0025, 0.005, 0.01], ['route']);
+      for (let route = 0; route < 30_000; route += 1) family.child({ route: `route-${route}` }).observeMs(amount);
+      return registry;
+    };
+    let turns = 0;
+    let isOver = false;
+    const turn = () => {
+      turns += 1;
+      if (!isOver) setImmediate(turn);
+    };
+    setImmediate(turn);
+    const worker = await ProcessMetrics.of(many(1).parts());
+    const [read, merger] = [turns, new MetricsMerger()];
+    const text = await textOf(merger.merge(await reloaded(0), new Map([[1, worker]])));
+    const merged = turns;
+    await merger.retire(1);
+    isOver = true;
+    expect(text).toContain('sallyport_overhead_seconds_count{route="route-29999"} 1\n');
+    // 30,000 histograms take longer than a slice of 5 ms on any machine, in each of the three.
+    expect(read).toBeGreaterThan(1);
+    expect(merged - read).toBeGreaterThan(1);
+    expect(turns - merged).toBeGreaterThan(1);
+    for await (const { series } of many(1).parts()) expect(series.length).toBeLessThanOrEqual(512);
   });
 });
