@@ -28,12 +28,14 @@ const PREFIX = FORM_PATHS['ext-authz'];
 
 /**
  * The form of a question; `null` for none. Compared byte for byte: the target of a question with a prefix ends with what a
- * client wrote, so nothing in it may be resolved before `sanitize` has judged it.
+ * client wrote, so nothing in it may be resolved before `sanitize` has judged it. Caddy appends the query of the described
+ * request to the path of any form: it is not read.
  *
  * @param target  of the question
  */
 export function formOf(target: string): Form | null {
-  const exact = EXACT.get(target);
+  const questionMark = target.indexOf('?');
+  const exact = EXACT.get(questionMark === -1 ? target : target.slice(0, questionMark));
   if (exact !== undefined) return exact;
   const next = target.charCodeAt(PREFIX.length);
   return target.startsWith(PREFIX) && (next === 0x2f || next === 0x3f) ? 'ext-authz' : null;

@@ -92,9 +92,12 @@ export class AnswerOutlet implements Outlet {
     const written = new Set<string>();
     for (let index = 0; index < headers.length; index += 2) written.add((headers[index] as string).toLowerCase());
     const missing = this.#namesWrittenHere().filter((name) => !written.has(name));
-    // Envoy replaces only headers that the answer has, and the Gateway API knows no removal: an empty one is safe in both.
-    if (form === 'ext-authz') for (const name of missing) headers.push(name, '');
-    for (const name of missing) written.add(name);
+    // Envoy replaces only headers that the answer has, the Gateway API knows no removal, and old versions of Caddy write the name
+    // of a variable in place of one that is missing: an empty header is safe in all.
+    for (const name of missing) {
+      headers.push(name, '');
+      written.add(name);
+    }
     const names = [...missing, ...droppedNames(exchange.rawHeaders, request, permit, written)];
     if (names.length > 0) headers.push(removeHeader, names.join(','));
     return headers;

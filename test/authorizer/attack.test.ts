@@ -44,15 +44,7 @@ describe('who may ask', () => {
   });
 
   test('a path of no form is refused, and the log names those that there are', async () => {
-    for (const target of [
-      '/',
-      '/forward-auth/',
-      '/forward-auth?x=1',
-      '/FORWARD-AUTH',
-      '/ext-authz',
-      '/ext-authzx/',
-      '//forward-auth',
-    ]) {
+    for (const target of ['/', '/forward-auth/', '/FORWARD-AUTH', '/ext-authz', '/ext-authzx/', '//forward-auth']) {
       const answer = await send(requestHead('GET', target, ['Host: shop.example.com', bob, ...PUBLIC]));
       expect([target, answer.status]).toEqual([target, 404]);
     }

@@ -137,7 +137,8 @@ describe('a described request', () => {
 describe('forms', () => {
   test('each is named by its path, byte for byte', () => {
     for (const form of FORMS) expect(formOf(form === 'ext-authz' ? '/ext-authz/x' : FORM_PATHS[form])).toBe(form);
-    for (const target of ['', '/', '/ext-authz', '/ext-authzz/', '/forward-auth/', '/auth-request?', '/%65xt-authz/'])
+    expect(formOf('/forward-auth?a=/ext-authz/')).toBe('forward-auth');
+    for (const target of ['', '/', '/ext-authz', '/ext-authzz/', '/forward-auth/', '/forward-auth/?a', '/%65xt-authz/'])
       expect(formOf(target)).toBeNull();
   });
 

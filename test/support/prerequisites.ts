@@ -1,7 +1,8 @@
 /**
- * Installs the programs that the tests run for real: Redis and Chromium, and where Go is installed, the module for the Go
- * recipe of docs/verify.md, the linter of the workflows, and an identity provider. As root on Debian it installs what is
- * missing; elsewhere, or with `SALLYPORT_TEST_INSTALL=0`, it says what to install, and exits with 1.
+ * Installs the programs that the tests run for real: Redis and Chromium, the proxies of `examples/`, and where Go is
+ * installed, the module for the Go recipe of docs/verify.md, the linter of the workflows, and an identity provider. As root on
+ * Debian it installs what is missing; elsewhere, or with `SALLYPORT_TEST_INSTALL=0`, it says what to install, and exits with 1
+ * where Redis or Chromium is missing.
  *
  * Arguments: the packages that are needed, and `go` for what Go gives; all of them by default.
  */
@@ -17,6 +18,8 @@ const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
   'redis-server': ['redis-server'],
   chromium: CHROMIUM_PATHS,
 };
+/** Proxies with whose recipes the tests run, by the name of their package. Without one, its tests are skipped, and say so. */
+const PROXIES = ['nginx', 'haproxy', 'caddy'];
 const GO_MODULE = 'github.com/golang-jwt/jwt/v5@v5.3.1';
 /** What Go builds: module and program. */
 const GO_PROGRAMS: readonly (readonly [module: string, program: string])[] = [
@@ -28,25 +31,37 @@ const mayInstall = process.env['SALLYPORT_TEST_INSTALL'] !== '0';
 const wanted = process.argv.length > 2 ? process.argv.slice(2) : [...Object.keys(PROGRAMS), 'go'];
 const missing = wanted.filter((name) => name !== 'go' && findProgram(PROGRAMS[name] ?? []) === null);
 if (missing.length > 0) install(missing);
+if (process.argv.length === 2 && canInstall()) {
+  const proxies = PROXIES.filter((name) => findProgram([name]) === null);
+  if (proxies.length > 0) aptInstall(proxies);
+}
 if (wanted.includes('go') && mayInstall) useGo();
 
+function canInstall(): boolean {
+  return mayInstall && process.getuid?.() === 0 && findProgram(['apt-get']) !== null;
+}
+
 function install(packages: readonly string[]): void {
-  const canInstall = mayInstall && process.getuid?.() === 0 && findProgram(['apt-get']) !== null;
-  if (!canInstall) {
+  if (!canInstall()) {
     console.error(
       `The tests need ${packages.join(' and ')}. On Debian or Ubuntu: sudo apt-get install ${packages.join(' ')}`,
     );
     process.exit(1);
   }
-  console.log(`installing ${packages.join(', ')} …`);
-  // Debian's redis-server package would start a server at once; the tests start their own on free ports.
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
-  const run = (args: string[]) => spawnSync('apt-get', args, { env, stdio: ['ignore', 'ignore', 'inherit'] }).status;
-  const installArgs = ['install', '-y', '--no-install-recommends', ...packages];
-  if (run(installArgs) !== 0 && (run(['update', '-q']) !== 0 || run(installArgs) !== 0)) {
+  if (!aptInstall(packages)) {
     console.error(`could not install ${packages.join(', ')}`);
     process.exit(1);
   }
+}
+
+/** Returns whether they are installed now. */
+function aptInstall(packages: readonly string[]): boolean {
+  console.log(`installing ${packages.join(', ')} …`);
+  // Debian's packages would start their servers at once; the tests start their own on free ports.
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
+  const run = (args: string[]) => spawnSync('apt-get', args, { env, stdio: ['ignore', 'ignore', 'inherit'] }).status;
+  const installArgs = ['install', '-y', '--no-install-recommends', ...packages];
+  return run(installArgs) === 0 || (run(['update', '-q']) === 0 && run(installArgs) === 0);
 }
 
 /** Without these, their tests are skipped, and say so. */

@@ -1,0 +1,204 @@
+/**
+ * The recipes for proxies that are not run here, `examples/traefik`, `examples/envoy` and `examples/gateway-api`: what each
+ * does by its documentation and source with a request and an answer, done with the lists of headers that the recipe names.
+ */
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import type { RawResponse } from '../../support/raw-client.ts';
+import { AuthorizerStage, question } from '../stage.ts';
+
+type Headers = Map<string, string>;
+const example = (path: string) =>
+  parse(readFileSync(join(import.meta.dirname, '../../../examples', path), 'utf8'), { merge: true });
+
+let stage: AuthorizerStage;
+let bob: string;
+beforeAll(async () => {
+  stage = await AuthorizerStage.start();
+  bob = (await stage.gateway.cookie('bob', { roles: ['customer'] })).replace('Cookie: ', '');
+});
+afterAll(() => stage[Symbol.asyncDispose]());
+
+interface Sent {
+  readonly method: string;
+  readonly target: string;
+  /** Lower-case names. */
+  readonly headers: Headers;
+}
+
+/** What a proxy asks, and what it forwards when the answer is 200. */
+interface Proxy {
+  readonly asks: (request: Sent) => string;
+  readonly forwards: (request: Sent, answer: RawResponse) => Headers;
+}
+
+const lines = (headers: Headers) => [...headers].map(([name, value]) => `${name}: ${value}`);
+const without = (headers: Headers, names: Iterable<string>): Headers => {
+  const left = new Map(headers);
+  for (const name of names) left.delete(name.toLowerCase());
+  return left;
+};
+const picked = (headers: Headers, isPicked: (name: string) => boolean): Headers =>
+  new Map([...headers].filter(([name]) => isPicked(name)));
+
+/** traefik v3.7, pkg/middlewares/auth/forward.go: `writeHeader` with `trustForwardHeader: false`, and `ServeHTTP`. */
+function traefik(): Proxy {
+  const { clean, sallyport } = example('traefik/dynamic.yaml').http.middlewares;
+  const removed = Object.entries(clean.headers.customRequestHeaders).flatMap(([name, value]) =>
+    value === '' ? [name] : [],
+  );
+  const { authResponseHeaders, trustForwardHeader, address } = sallyport.forwardAuth;
+  expect([trustForwardHeader, new URL(address).pathname]).toEqual([false, '/forward-auth']);
+  return {
+    asks: ({ method, target, headers }) => {
+      const hopByHop = [
+        'connection',
+        'upgrade',
+        'x-forwarded-uri',
+        'x-forwarded-method',
+        'x-forwarded-host',
+        'x-forwarded-for',
+      ];
+      const left = without(headers, [...removed, ...hopByHop, 'content-length']);
+      return question('forward-auth', {
+        method,
+        target,
+        lines: [...lines(left), 'X-Forwarded-For: 203.0.113.7', 'X-Forwarded-Proto: https'],
+      });
+    },
+    forwards: ({ headers }, answer) => {
+      const forwarded = without(headers, [...removed, ...authResponseHeaders]);
+      for (const name of authResponseHeaders.map((it: string) => it.toLowerCase())) {
+        const value = answer.headers.get(name);
+        if (value !== undefined) forwarded.set(name, value);
+      }
+      return forwarded;
+    },
+  };
+}
+
+/** envoy v1.40, ext_authz.proto: `allowed_headers`, `disallowed_headers`, `allowed_upstream_headers`, headers to remove. */
+function envoy(): Proxy {
+  const [listener] = example('envoy/envoy.yaml').static_resources.listeners;
+  const { http_filters: filters, route_config: routes } = listener.filter_chains[0].filters[0].typed_config;
+  const config = filters[0].typed_config;
+  expect([config.failure_mode_allow, config.http_service.path_prefix]).toEqual([false, '/ext-authz']);
+  const exact = ({ patterns }: { patterns: { exact: string }[] }) => new Set(patterns.map((it) => it.exact));
+  const [disallowed, overridden] = [
+    exact(config.disallowed_headers),
+    exact(config.http_service.authorization_response.allowed_upstream_headers),
+  ];
+  return {
+    asks: ({ method, target, headers }) => {
+      const sent = picked(
+        without(headers, ['connection', 'upgrade', 'content-length']),
+        (name) => !disallowed.has(name),
+      );
+      return question('ext-authz', {
+        method,
+        target,
+        lines: [...lines(sent), 'x-forwarded-for: 203.0.113.7', 'x-forwarded-proto: https', 'content-length: 0'],
+      });
+    },
+    forwards: ({ headers }, answer) => {
+      const forwarded = new Map(headers);
+      for (const [name, value] of answer.headers) if (overridden.has(name)) forwarded.set(name, value);
+      const removed = (answer.headers.get('x-envoy-auth-headers-to-remove') ?? '').split(',');
+      return without(forwarded, [...removed, ...routes.virtual_hosts[0].request_headers_to_remove]);
+    },
+  };
+}
+
+/** GEP-1494: Host, method, path, Content-Length and Authorization are sent, and what is listed; an answer's headers replace. */
+function gatewayApi(): Proxy {
+  const { http } = example('gateway-api/http-route.yaml').spec.rules[1].filters[0].externalAuth;
+  const asked = new Set([...http.allowedHeaders, 'authorization']);
+  return {
+    asks: ({ method, target, headers }) => {
+      const sent = picked(headers, (name) => asked.has(name) && !name.startsWith('x-forwarded-'));
+      return question('ext-authz', { method, target, lines: [...lines(sent), 'x-forwarded-for: 203.0.113.7'] });
+    },
+    forwards: ({ headers }, answer) => {
+      const forwarded = new Map(headers);
+      for (const name of http.allowedResponseHeaders) {
+        const value = answer.headers.get(name);
+        if (value !== undefined) forwarded.set(name, value);
+      }
+      return forwarded;
+    },
+  };
+}
+
+const PROXIES = { traefik, envoy, 'gateway-api': gatewayApi };
+
+describe.each(Object.entries(PROXIES))('%s', (name, proxyOf) => {
+  const proxy = proxyOf();
+  const ask = async (target: string, headers: Readonly<Record<string, string>>, method = 'GET') => {
+    const request = { method, target, headers: new Map(Object.entries({ accept: '*/*', ...headers })) };
+    const answer = await stage.send(proxy.asks(request));
+    return { answer, forwarded: () => proxy.forwards(request, answer) };
+  };
+
+  test('a session: the token and the identity replace what the client sent, and the session cookie goes', async () => {
+    const { answer, forwarded } = await ask('/orders?a=1', { cookie: `${bob}; theme=dark`, 'x-user-id': 'admin' });
+    expect(answer.status).toBe(200);
+    const headers = forwarded();
+    expect(headers.get('authorization')).toMatch(/^Bearer ey/);
+    expect([headers.get('x-user-id'), headers.get('cookie')]).toEqual(['bob', 'theme=dark']);
+    const only = (await ask('/orders', { cookie: bob })).forwarded();
+    expect(only.get('cookie') ?? '').toBe('');
+  });
+
+  test('a public route: nothing of what the client says of its identity is left', async () => {
+    const { answer, forwarded } = await ask('/public', {
+      authorization: 'Bearer mallory',
+      cookie: bob,
+      'x-user-id': 'admin',
+    });
+    expect(answer.status).toBe(200);
+    for (const header of ['authorization', 'cookie', 'x-user-id']) expect(forwarded().get(header) ?? '').toBe('');
+  });
+
+  // The Gateway API has no way to remove headers.
+  test.each(name === 'gateway-api' ? [] : [name])(
+    '%s: other spellings, and headers by which other proxies vouch, are removed',
+    async () => {
+      const spoofed = {
+        x_user_id: 'admin',
+        'x.user.id': 'admin',
+        'remote-user': 'admin',
+        'x-http-method-override': 'DELETE',
+      };
+      const { answer, forwarded } = await ask('/public', spoofed);
+      expect(answer.status).toBe(200);
+      for (const header of Object.keys(spoofed)) expect([header, forwarded().get(header)]).toEqual([header, undefined]);
+    },
+  );
+
+  test('what a client says of its request does not change what is decided', async () => {
+    const lies = {
+      'x-forwarded-uri': '/public',
+      'x-original-url': 'https://shop.example.com/public',
+      'x-forwarded-method': 'GET',
+    };
+    const { answer } = await ask('/admin', { cookie: bob, ...lies });
+    expect(answer.status).toBe(403);
+    const unsafe = await ask('/orders', { cookie: bob, origin: 'https://evil.example', ...lies }, 'DELETE');
+    expect(unsafe.answer.status).toBe(403);
+  });
+
+  test('a navigation is led to the login, a program gets 401, and a handshake is judged by its origin', async () => {
+    expect((await ask('/orders', { 'sec-fetch-mode': 'navigate', accept: 'text/html' })).answer.status).toBe(302);
+    expect((await ask('/orders', {})).answer.status).toBe(401);
+    const handshake = {
+      ...{ cookie: bob, connection: 'Upgrade', upgrade: 'websocket' },
+      ...{ 'sec-websocket-version': '13', 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==' },
+    };
+    const from = (origin: string) => ask('/socket', { ...handshake, origin });
+    expect((await from('https://shop.example.com')).answer.status).toBe(200);
+    expect((await from('https://evil.example')).answer.status).toBe(403);
+  });
+});
