@@ -72,6 +72,12 @@ export class LocalControl implements GatewayControl {
           const counts = rules.kind !== 'kubernetes' && isRequired('issuers');
           return state(`issuer ${name}`, keys.ageMs !== null, 'keys fetched', 'keys not fetched yet', counts);
         }),
+      // Never gates readiness: without it nobody can log in, but all who are logged in are served.
+      ...[...runtime.providers.values()]
+        .filter(({ provider }) => provider.keys.isFetched)
+        .map(({ provider: { name, ageMs } }) =>
+          state(`provider ${name}`, ageMs !== null, 'metadata fetched', 'metadata not fetched yet', false),
+        ),
     ];
   }
 

@@ -2,8 +2,10 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
+import { LocalControl } from '../../../../src/gateway/control.ts';
 import { load } from '../../../config/support.ts';
+import { TestClocks } from '../../../support/clocks.ts';
 import { parseTestConfig, startGateway } from '../../../support/gateway.ts';
 import { PlainBrowser } from '../../../support/plain-browser.ts';
 import { RedisServer } from '../../../support/redis.ts';
@@ -60,8 +62,33 @@ test('the provider need not answer at start: the first login after it is up work
   const browser = new PlainBrowser({ origins: { [PUBLIC_ORIGIN]: gateway.port } });
   const login = `${PUBLIC_ORIGIN}/auth/login?return_to=%2Fauth%2Fsession`;
   expect((await browser.open(login)).status).toBe(503);
+  const { components } = await new LocalControl(gateway.gateway, gateway.metrics).health(false);
+  expect(components).toContainEqual({
+    name: 'provider corporate',
+    isOk: false,
+    isRequired: false,
+    detail: 'metadata not fetched yet',
+  });
   await idle.idp.resume();
   await expect.poll(async () => (await browser.open(login)).status, { timeout: 30_000 }).toBe(200);
+});
+
+test('OIDC-19: a flood of logins from one network is refused with 429, before it costs the store anything', async () => {
+  await using stage = await ProviderStage.start({
+    clocks: TestClocks.atNow(),
+    login: { throttle: { startsPerAddress: 5 } },
+  });
+  const add = vi.spyOn(stage.gateway.gateway.longLived.store.loginTransactions, 'add');
+  const browser = stage.browser();
+  const begin = () => browser.step(`${PUBLIC_ORIGIN}/auth/login?provider=corporate&return_to=%2Forders`);
+  // One is spent on the cookie.
+  const answers = [];
+  for (let count = 0; count < 50; count += 1) answers.push(await begin());
+  expect(answers.map(({ status }) => status).filter((status) => status === 302)).toHaveLength(5);
+  expect(answers.at(-1)?.status).toBe(429);
+  expect(answers.at(-1)?.headers['retry-after']).toMatch(/^[1-9]\d*$/);
+  expect(answers.at(-1)?.body).toContain('return_to=%2Forders');
+  expect(add).toHaveBeenCalledTimes(4);
 });
 
 test('LOG-01: no code, state, nonce, verifier, token or secret is in any log, audit record or metric', async () => {
