@@ -6,6 +6,10 @@
  * serves requests for {@link TURN_MS} only, and the others wait here, clients in turn. What has waited too long is refused,
  * and while requests of a client wait too long, its further ones are refused at once.
  *
+ * Only a wait that the process itself causes is too long: it must have worked for a good part of that time. Where other
+ * programs take the processor, or a container has little of it, a few requests wait long as well, and to refuse them would
+ * make nothing faster.
+ *
  * A refusal costs a third of what an answer costs, so a client that asks again at once would take the capacity by being
  * refused. Retry-After therefore binds: until that time is over, requests on the connection wait behind all others, and are
  * refused at its end if their turn has not come. Connections of proxies, which carry requests of many, are not held to it.
@@ -35,22 +39,30 @@ export interface QueueRules {
   readonly clientOf: (exchange: Queued) => { readonly client: string; readonly viaTrustedProxy: boolean };
 }
 
-/** When the queue goes on. */
+/** When the queue goes on, and what it has cost. */
 interface Schedule {
   /** When the event loop has looked for new events. */
   endOfTurn(run: () => void): void;
   /** When what was begun has come as far as it can without new events, as it would have if it had come by itself. */
   next(run: () => void): void;
+  /** Processor time of this thread, in milliseconds. */
+  workedMs(): number;
 }
 
 const EVENT_LOOP: Schedule = {
   endOfTurn: setImmediate,
   // Microtasks run to their end before the next tick.
   next: (run) => queueMicrotask(() => process.nextTick(run)),
+  workedMs: () => {
+    const { user, system } = process.threadCpuUsage();
+    return (user + system) / 1_000;
+  },
 };
 
 /** For how long a turn of the event loop serves requests before it looks for others. */
 const TURN_MS = 5;
+/** For this share of a wait, at least, the thread must have worked. */
+const LEAST_WORKED = 0.5;
 /** Refusals may cost about a twentieth of the time: that many for each request that is served. */
 const REFUSALS_PER_SERVED = 0.15;
 const ADJUST_EVERY_MS = 250;
@@ -74,6 +86,8 @@ interface Waiter {
   readonly exchange: Queued;
   readonly isByProxy: boolean;
   readonly sinceMs: number;
+  /** {@link Schedule.workedMs} at that time, or a little before. */
+  readonly workedMs: number;
 }
 
 /** A request whose connection was told to come back later, and came sooner. */
@@ -101,6 +115,8 @@ export class RequestQueue {
   /** Whether the end of the present turn has been asked for. */
   #isInTurn = false;
   #turnBeganMs = 0;
+  /** {@link Schedule.workedMs}, as read last; in each turn in which something waits. */
+  #workedMs = 0;
   #servesUntilMs = 0;
 
   /**
@@ -150,10 +166,11 @@ export class RequestQueue {
     }
     const { client, viaTrustedProxy } = this.#rules.clientOf(exchange);
     const path = pathOf(client);
-    const waiter = { exchange, isByProxy: viaTrustedProxy, sinceMs: nowMs };
+    if (this.#waiting.size === 0) this.#workedMs = this.#schedule.workedMs();
+    const waiter = { exchange, isByProxy: viaTrustedProxy, sinceMs: nowMs, workedMs: this.#workedMs };
     const first = this.#waiting.oldestOf(path);
-    const isLate = first !== undefined && nowMs - first.sinceMs > this.#rules.maxDelayMs / 2;
-    if (isLate) this.#refuse(waiter, TOO_MANY, 'early');
+    if (first !== undefined && this.#hasWaited(first, nowMs, this.#rules.maxDelayMs / 2))
+      this.#refuse(waiter, TOO_MANY, 'early');
     else this.#waiting.add(waiter, path);
   }
 
@@ -162,6 +179,7 @@ export class RequestQueue {
     this.#isInTurn = false;
     if (this.size === 0) return;
     const nowMs = this.#monotonicMs();
+    this.#workedMs = this.#schedule.workedMs();
     this.#servesUntilMs = nowMs + TURN_MS;
     this.#adjustRetry(nowMs);
     this.#releaseHeld(nowMs);
@@ -183,7 +201,7 @@ export class RequestQueue {
 
   #serve(waiter: Waiter, nowMs: number): void {
     const { maxDelayMs } = this.#rules;
-    if (maxDelayMs !== 0 && nowMs - waiter.sinceMs > maxDelayMs) {
+    if (maxDelayMs !== 0 && this.#hasWaited(waiter, nowMs, maxDelayMs)) {
       this.#refuse(waiter, TOO_LATE, 'late');
       return;
     }
@@ -191,7 +209,15 @@ export class RequestQueue {
     waiter.exchange.handler.handle(waiter.exchange);
   }
 
-  #refuse({ exchange, isByProxy }: Omit<Waiter, 'sinceMs'>, denials: readonly Denial[], when: 'early' | 'late'): void {
+  #hasWaited({ sinceMs, workedMs }: Waiter, nowMs: number, delayMs: number): boolean {
+    return nowMs - sinceMs > delayMs && this.#schedule.workedMs() - workedMs > delayMs * LEAST_WORKED;
+  }
+
+  #refuse(
+    { exchange, isByProxy }: Pick<Waiter, 'exchange' | 'isByProxy'>,
+    denials: readonly Denial[],
+    when: 'early' | 'late',
+  ): void {
     this.#refused += 1;
     this.#series.shed.inc({ when });
     // Once told again, it has waited: the next request on its connection is like any other.
@@ -212,7 +238,9 @@ export class RequestQueue {
   /** Nothing else waits: one of those that came too soon is served after all. */
   #nextHeld(nowMs: number): Waiter | undefined {
     const held = this.#held.shift();
-    return held === undefined ? undefined : { exchange: held.exchange, isByProxy: false, sinceMs: nowMs };
+    return held === undefined
+      ? undefined
+      : { exchange: held.exchange, isByProxy: false, sinceMs: nowMs, workedMs: this.#workedMs };
   }
 
   /**

@@ -58,6 +58,17 @@ describe('R14: a process in simulated time that can serve 1,000 requests in a se
     expect(longestTurnMs).toBeLessThan(100);
   });
 
+  test('refuses nothing while others take the processor: the wait is not its own', () => {
+    const { outcomes } = simulate([flood(0.15, 400)], { seconds: 3, processorShare: 0.05 });
+    expect(outcomes[0]?.refused).toBe(0);
+    expect(percentile(outcomes[0] as Outcome, 0.99)).toBeGreaterThan(1_500);
+  });
+
+  test('refuses what is too much for a container with a twentieth of a processor, too', () => {
+    const { outcomes } = simulate([flood(0.15, 2_000)], { seconds: 60, processorShare: 0.05 });
+    expect(outcomes[0]?.refused).toBeGreaterThan(0);
+  });
+
   test('counts what it refuses, by when', async () => {
     const { outcomes, metrics } = simulate([flood(3, 2_000)], { seconds: 5 });
     const [early, late] = [
@@ -91,7 +102,7 @@ class Bench {
     },
     new QueueSeries(this.metrics),
     () => this.nowMs,
-    { endOfTurn: (run) => this.#soon.push(run), next: (run) => run() },
+    { endOfTurn: (run) => this.#soon.push(run), next: (run) => run(), workedMs: () => this.nowMs },
   );
 
   request(name: string, over: Partial<Queued> = {}): void {

@@ -44,25 +44,31 @@ export interface Simulated {
 }
 
 /** Runs loads side by side for a while. */
-export function simulate(loads: readonly Load[], { seconds = 10, maxDelayMs = 1_000 } = {}): Simulated {
+export function simulate(
+  loads: readonly Load[],
+  { seconds = 10, maxDelayMs = 1_000, processorShare = 1 } = {},
+): Simulated {
   let nowMs = 1_000_000;
+  const beganMs = nowMs;
+  const spend = (ms: number) => {
+    nowMs += ms / processorShare;
+  };
   let soon: (() => void)[] = [];
   const metrics = new MetricRegistry();
   const queue = new RequestQueue(
     { maxDelayMs, clientOf: ({ peer }) => ({ client: peer.address, viaTrustedProxy: false }) },
     new QueueSeries(metrics),
     () => nowMs,
-    { endOfTurn: (run) => soon.push(run), next: (run) => run() },
+    { endOfTurn: (run) => soon.push(run), next: (run) => run(), workedMs: () => (nowMs - beganMs) * processorShare },
   );
-  const beganMs = nowMs;
   const lines = loads.map((load) => new Line(load, beganMs));
   const handlerOf = (line: Line, client: Client, sentMs: number): Queued['handler'] => ({
     handle: () => {
-      nowMs += SERVE_MS;
+      spend(SERVE_MS);
       line.answered(client, nowMs - sentMs);
     },
     refuse: (_, denial: Denial) => {
-      nowMs += REFUSE_MS;
+      spend(REFUSE_MS);
       line.refused(client, nowMs + Number(denial.headers[1]) * 1_000);
     },
   });
@@ -71,7 +77,7 @@ export function simulate(loads: readonly Load[], { seconds = 10, maxDelayMs = 1_
     const turnMs = nowMs;
     for (const line of lines)
       for (const { client, sentMs } of line.arrived(turnMs)) {
-        nowMs += READ_MS;
+        spend(READ_MS);
         const { peer } = client;
         queue.take({ startedMs: nowMs, isOver: false, rawHeaders: [], peer, handler: handlerOf(line, client, sentMs) });
       }

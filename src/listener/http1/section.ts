@@ -66,7 +66,7 @@ const limits = () =>
     }),
     maxQueueDelay: duration('1s', { atLeastMs: 0 }).meta({
       description:
-        'How long a request may wait for its turn while the process has more to do than it can; then 503. While requests of a client wait half as long, its further ones get 503 at once. 0s: no request waits.',
+        'How long a request may wait for its turn while the process has more to do than it can; then 503. While requests of a client wait half as long, its further ones get 503 at once. Only waits for which the process itself worked half of the time count. 0s: no request waits.',
     }),
     maxRequestsPerClient: optionalCount().meta({
       description:
