@@ -27,7 +27,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   telemetry: ['jwt'],
   store: ['config', 'jwt', 'telemetry'],
   'principal.ts': ['jwt', 'store'],
-  pages: ['store'],
+  pages: ['config', 'store'],
   sanitize: ['config'],
   authentication: ['config', 'jwt', 'principal.ts', 'sanitize', 'store', 'telemetry'],
   cors: ['authentication', 'config'],

@@ -19,6 +19,12 @@ export const PUBLIC_ENDPOINTS = [
   ['POST', '{base}/logout/all', 'Ends every session of the user.'],
   ['GET', '{base}/logged-out', 'The page after a logout.'],
   ['GET', '{base}/session', 'Who is logged in, and until when.'],
+  [
+    'GET',
+    '{base}/session/ending',
+    'When the session ends, as a page with a way to stay; `return_to` says where to go then.',
+  ],
+  ['POST', '{base}/session/ending', 'Prolongs the session, as any use does, and leads to `return_to`.'],
   ['GET', '{base}/sessions', "The user's sessions."],
   ['POST', '{base}/sessions', 'A trusted backend opens a session. With `login.trustedBackends`.'],
   ['POST', '{base}/sessions/others', 'Ends every session of the user but this one.'],

@@ -84,7 +84,7 @@ export function compileRuntime(
     series: series.upstreams,
     previous: previous?.upstreams ?? null,
   });
-  const responder = openResponder(config, clocks.wallMs);
+  const responder = openResponder(config, contents.pages, clocks.wallMs);
   // The one place that decides the `iss` of the gateway's tokens.
   const issuer = config.upstreamToken.issuer ?? (config.publicOrigin[0] as string);
   const surroundings = { ...longLived, issuer, responder, ownKeys: () => signingKeys.keyring.verifying() };
@@ -113,7 +113,7 @@ export function compileRuntime(
     responder,
     series: shared.series,
   };
-  const authorizer = compileQuestions(config, pipeline, longLived);
+  const authorizer = compileQuestions(config, contents, pipeline, longLived);
   const outbound = compileOutbound(shared, contents.outbound, issuer, previous?.outbound ?? null);
   return Object.freeze({
     config,
@@ -187,9 +187,9 @@ function compileOutlet(
 }
 
 /** The pipeline for questions of other proxies; `null` when the configuration has none. */
-function compileQuestions(config: Config, front: Pipeline, { clocks, outletOf }: LongLived): Pipeline | null {
-  const responder = openResponder(config, clocks.wallMs, sentStatus);
-  return compileAuthorizer(config, front, { responder, ownCookies: ownCookies(config), outletOf });
+function compileQuestions(config: Config, { pages }: Contents, front: Pipeline, own: LongLived): Pipeline | null {
+  const responder = openResponder(config, pages, own.clocks.wallMs, sentStatus);
+  return compileAuthorizer(config, front, { responder, ownCookies: ownCookies(config), outletOf: own.outletOf });
 }
 
 /** @param previous  its tokens are sent again after a reload */

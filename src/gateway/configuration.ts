@@ -75,7 +75,7 @@ export const configSchema = (context: SchemaContext) =>
       store: store(context).prefault({}).meta({ description: 'Where sessions are stored.' }),
       session: session().prefault({}).meta({ description: 'Sessions and their cookie.' }),
       login: login(context).prefault({}).meta({ description: 'How users log in.' }),
-      pages: pages().prefault({}).meta({ description: "The gateway's own pages, which people see." }),
+      pages: pages(context).prefault({}).meta({ description: "The gateway's own pages, which people see." }),
       refresh: refresh().optional().meta({
         description:
           'POST {basePath}/refresh: rotating refresh tokens for single-page apps and native apps. Left out: no such endpoint.',

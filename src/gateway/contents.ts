@@ -20,6 +20,7 @@ import type { Clocks } from '../lib/clock.ts';
 import { codes as listener } from '../listener/http1/lint.ts';
 import { readTls, type TlsFiles, uncoveredHosts } from '../listener/http1/tls.ts';
 import { readOutbound } from '../outbound/read.ts';
+import { type PageFiles, readPages } from '../pages/section.ts';
 import { namedStores } from '../store/kinds.ts';
 import type { DatedKey } from '../token/keyring.ts';
 import { readSigningKeys } from '../token/signing-keys.ts';
@@ -35,6 +36,7 @@ export interface Contents {
   /** `null` without TLS. */
   readonly tls: TlsFiles | null;
   readonly login: LoginFiles;
+  readonly pages: PageFiles;
   /** `null` where a key in memory is to be made. */
   readonly signing: readonly DatedKey[] | null;
   /** Of the token endpoint. */
@@ -57,11 +59,12 @@ export interface ReadConfig {
 
 /** Reads the files that the valid part of a configuration names. Unusable ones are in `reader.mistakes`. */
 export async function readContents(draft: Draft, reader: FileReader): Promise<Contents> {
-  const { listeners, login, upstreamToken, tokenEndpoint, outbound, store } = draft;
+  const { listeners, login, pages, upstreamToken, tokenEndpoint, outbound, store } = draft;
   const tls = listeners?.public.tls;
-  const [tlsFiles, loginFiles, signing, clients, issuers, upstreams, cas] = await Promise.all([
+  const [tlsFiles, loginFiles, pageFiles, signing, clients, issuers, upstreams, cas] = await Promise.all([
     tls === undefined ? null : readTls(tls, reader),
     login === undefined ? { users: NO_USERS, backends: [], providers: [] } : readLogin(login, reader),
+    pages === undefined ? { logo: null } : readPages(pages, reader),
     upstreamToken === undefined ? null : readSigningKeys(upstreamToken, reader),
     tokenEndpoint === undefined ? [] : readTokenEndpoint(tokenEndpoint, reader),
     readEntries(draft.issuers, (name, issuer) => readIssuer(name, issuer, reader)),
@@ -71,7 +74,7 @@ export async function readContents(draft: Draft, reader: FileReader): Promise<Co
       ? []
       : namedStores(store).map((it) => reader.read(['store', it.kind], '', it.checkFiles, null))),
   ]);
-  return { tls: tlsFiles, login: loginFiles, signing, clients, issuers, upstreams, outbound: cas };
+  return { tls: tlsFiles, login: loginFiles, pages: pageFiles, signing, clients, issuers, upstreams, outbound: cas };
 }
 
 /** Warnings about what a configuration and its files say together, but for those that it accepts. */

@@ -22,6 +22,7 @@ import * as token from '../endpoints/token/lint.ts';
 import * as listener from '../listener/http1/lint.ts';
 import * as outbound from '../outbound/lint.ts';
 import { codes as outboundCodes } from '../outbound/section.ts';
+import * as pages from '../pages/lint.ts';
 import * as coverage from '../routing/coverage.ts';
 import * as routing from '../routing/lint.ts';
 import * as sanitize from '../sanitize/lint.ts';
@@ -40,6 +41,7 @@ export const PARTS = [
   { name: 'session', codes: sessionCodes, lint: session.lint },
   { name: 'login', codes: login.codes, lint: login.lint },
   { name: 'login.oidc', codes: oidc.codes, lint: oidc.lint },
+  { name: 'pages', codes: pages.codes, lint: pages.lint },
   { name: 'refresh', codes: refresh.codes, lint: refresh.lint },
   { name: 'sanitize', codes: sanitize.codes, lint: sanitize.lint },
   { name: 'upstreamToken', codes: upstreamToken.codes, lint: upstreamToken.lint },

@@ -8,7 +8,7 @@ import { clearSessionCookie, type SessionCookie } from '../endpoints/login/sessi
 import type { Exchange } from '../exchange.ts';
 import type { Clock } from '../lib/clock.ts';
 import { Pages } from '../pages/page.ts';
-import type { PagesConfig } from '../pages/section.ts';
+import type { PageFiles, PagesConfig } from '../pages/section.ts';
 import { Responder } from '../response/respond.ts';
 
 /** The sections that it reads. */
@@ -29,6 +29,7 @@ interface ResponderSections {
  */
 export function openResponder(
   { publicOrigin, basePath, cors, session, listeners, pages }: ResponderSections,
+  { logo }: PageFiles,
   wallMs: Clock,
   sentStatus: (exchange: Exchange, status: number) => number = (_exchange, status) => status,
 ): Responder {
@@ -38,7 +39,7 @@ export function openResponder(
     publicOrigin: publicOrigin[0] as string,
     cors: cors === undefined ? null : new CorsRule(cors),
     maxTargetBytes: listeners.public.limits.maxTargetBytes,
-    pages: new Pages(pages),
+    pages: new Pages(pages, logo),
     wallMs,
     sentStatus,
   });

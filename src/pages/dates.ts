@@ -17,3 +17,15 @@ function formatOf({ dateLocale }: Words): Intl.DateTimeFormat {
 /** A time in a page, with what programs read of it. */
 export const timeElement = (timeMs: number, words: Words): Html =>
   html`<time datetime="${toTimestamp(timeMs)}">${formatOf(words).format(timeMs)} UTC</time>`;
+
+/** How long it is until something happens, in whole units, never more than it is: `in 4 minutes`. */
+export function untilText(durationMs: number, { dateLocale }: Words): string {
+  const seconds = Math.max(0, Math.floor(durationMs / 1_000));
+  const [count, unit] =
+    seconds < 60
+      ? ([seconds, 'second'] as const)
+      : seconds < 7_200
+        ? ([Math.floor(seconds / 60), 'minute'] as const)
+        : ([Math.floor(seconds / 3_600), 'hour'] as const);
+  return new Intl.RelativeTimeFormat(dateLocale, { numeric: 'always' }).format(count, unit);
+}

@@ -10,38 +10,31 @@ import { hash } from 'node:crypto';
 import { Html, html } from '../lib/html.ts';
 import type { NonEmpty } from '../lib/non-empty.ts';
 import { toTimestamp } from '../lib/timestamp.ts';
-import { STYLE } from './style.ts';
+import { type Accents, styleSheet } from './style.ts';
 import { LANGUAGES, type Language, languageFor } from './words/languages.ts';
 import type { Words } from './words/words.ts';
 
-const STYLE_HASH = hash('sha256', STYLE, 'base64');
-
 /**
- * Forms go to ourselves and nowhere else: no script, no frame, no request to anywhere.
+ * Forms go to ourselves and nowhere else: no script, no frame, no request to anywhere. Images, where there are any, are in the
+ * page.
  *
  * @param formTarget  origin that the answer to a form may redirect to: browsers apply `form-action` to redirects, too
  */
-const contentSecurityPolicy = (formTarget: string | null): string =>
+const contentSecurityPolicy = (styleHash: string, hasImages: boolean, formTarget: string | null): string =>
   [
     "default-src 'none'",
-    `style-src 'sha256-${STYLE_HASH}'`,
+    `style-src 'sha256-${styleHash}'`,
+    ...(hasImages ? ['img-src data:'] : []),
     `form-action 'self'${formTarget === null ? '' : ` ${formTarget}`}`,
     "base-uri 'none'",
     "frame-ancestors 'none'",
   ].join('; ');
 
 /**
- * Headers of every page. With `no-referrer` a browser would send `Origin: null` with the page's own forms (Fetch §3.2),
- * and the rule against cross-site requests would refuse them; `same-origin` tells other sites just as little.
+ * Headers of every page, besides its policy. With `no-referrer` a browser would send `Origin: null` with the page's own forms
+ * (Fetch §3.2), and the rule against cross-site requests would refuse them; `same-origin` tells other sites just as little.
  */
-const headersOf = ({ formTarget = null }: Page): readonly string[] => [
-  'Content-Security-Policy',
-  contentSecurityPolicy(formTarget),
-  'Referrer-Policy',
-  'same-origin',
-  'Cross-Origin-Opener-Policy',
-  'same-origin',
-];
+const HEADERS: readonly string[] = ['Referrer-Policy', 'same-origin', 'Cross-Origin-Opener-Policy', 'same-origin'];
 
 /** A page of the gateway, in one language. */
 export interface Page {
@@ -76,14 +69,23 @@ interface WrittenPage {
 export interface PageSettings {
   /** From which the reader's is chosen. The first is for readers who accept none of them. */
   readonly languages: NonEmpty<Language>;
+  readonly accent: Accents;
+  /** Of whom the pages are, in their titles and beside the logo; `undefined`: not said. */
+  readonly name?: string | undefined;
 }
 
 /** Writes the pages of one configuration. */
 export class Pages {
   readonly #settings: PageSettings;
+  readonly #frame: Frame;
+  readonly #styleHash: string;
 
-  constructor(settings: PageSettings) {
+  /** @param logo  a `data:` URI; `null`: none */
+  constructor(settings: PageSettings, logo: string | null) {
+    const style = styleSheet(settings.accent);
     this.#settings = settings;
+    this.#frame = { style, logo, name: settings.name ?? null };
+    this.#styleHash = hash('sha256', style, 'base64');
   }
 
   /**
@@ -95,18 +97,30 @@ export class Pages {
     const { languages } = this.#settings;
     const words = LANGUAGES[languageFor(acceptLanguage, languages)];
     const inWords = page(words);
-    const headers = [...headersOf(inWords), 'Content-Language', words.tag];
+    const text = document(inWords, words, this.#frame, stamp);
+    // Only what the templates of pages write is markup: what they are given is escaped.
+    const policy = contentSecurityPolicy(this.#styleHash, text.includes('<img '), inWords.formTarget ?? null);
+    const headers = ['Content-Security-Policy', policy, ...HEADERS, 'Content-Language', words.tag];
     if (languages.length > 1) headers.push('Vary', 'Accept-Language');
-    return { text: document(inWords, words, stamp), headers };
+    return { text, headers };
   }
+}
+
+/** What is around each page. */
+interface Frame {
+  readonly style: string;
+  readonly logo: string | null;
+  readonly name: string | null;
 }
 
 /** Writes a whole document. */
 function document(
   { title, body, problem = null, note = null, isWide = false }: Page,
   words: Words,
+  { style, logo, name }: Frame,
   { requestId, atMs }: PageStamp,
 ): string {
+  const heading = problem === null ? title : words.page.errorTitle(title);
   const time = toTimestamp(atMs);
   return html`<!doctype html>
 <html lang="${words.tag}">
@@ -114,12 +128,12 @@ function document(
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
-<title>${problem === null ? title : words.page.errorTitle(title)}</title>
-<style>${new Html(STYLE)}</style>
+<title>${name === null ? heading : `${heading} – ${name}`}</title>
+<style>${new Html(style)}</style>
 </head>
 <body>
 <main class="${isWide ? 'wide' : 'card'}">
-<h1>${title}</h1>
+${brand(logo, name)}<h1>${title}</h1>
 ${problem === null ? null : html`<p class="alert" id="problem" role="alert">${problem}</p>`}
 ${note === null ? null : html`<p class="note" role="status">${note}</p>`}
 ${body}
@@ -128,4 +142,10 @@ ${body}
 </body>
 </html>
 `.text;
+}
+
+/** The logo above a page, or the name where there is none. */
+function brand(logo: string | null, name: string | null): Html | null {
+  if (logo !== null) return html`<header><img src="${logo}" alt="${name ?? ''}" height="48"></header>\n`;
+  return name === null ? null : html`<header>${name}</header>\n`;
 }

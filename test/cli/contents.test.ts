@@ -34,6 +34,7 @@ const FILES: Readonly<Record<string, string>> = {
   'empty.txt': '',
   'users.yaml': 'users:\n  - name: alice\n  - name: bob\n    passwordHash: 5\n    pasword: x\n',
   'no-users.yaml': 'users: []\n',
+  'script.svg': '<svg xmlns="http://www.w3.org/2000/svg"><script/></svg>',
   'jwks.json': '{"keys":[]}',
   'private.json': PRIVATE_JWKS,
 };
@@ -121,6 +122,11 @@ const CASES: readonly (readonly [title: string, written: Written, expected: read
       'users.yaml:4:19 users[1].passwordHash must be text',
       'users.yaml:3:5 users[1] has the unknown key "pasword"',
     ].map((said) => `6 login.password.usersFile: login.password.usersFile: ${said}`),
+  ],
+  [
+    'a logo with a script in it',
+    { more: 'pages: { logoFile: script.svg }' },
+    ['6 pages.logoFile: pages.logoFile: script.svg has a script'],
   ],
   [
     'an empty key directory',

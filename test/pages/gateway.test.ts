@@ -1,8 +1,9 @@
 /** The pages of a whole gateway: their languages, and what stays English. */
 
+import { hash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { FROM_OUR_PAGE, jsonOf, LoginStage, NAVIGATION, PASSWORD } from '../endpoints/login/fixture.ts';
-import { HOST } from '../support/gateway.ts';
+import { Files, FROM_OUR_PAGE, jsonOf, LoginStage, NAVIGATION, PASSWORD } from '../endpoints/login/fixture.ts';
+import { HOST, parseTestConfig } from '../support/gateway.ts';
 import { rawRequest, requestHead } from '../support/raw-client.ts';
 
 const GERMAN = 'Accept-Language: de-AT,de;q=0.9,en;q=0.5';
@@ -125,4 +126,58 @@ test('a form that is answered in one language leads on in it', async () => {
   const page = await stage.get(out.headers.get('location') ?? '', GERMAN, ...NAVIGATION);
   expect(page.body.toString()).toContain('>Erneut anmelden</a>');
   expect((await stage.submit({ username: 'alice', password: PASSWORD }, GERMAN)).status).toBe(303);
+});
+
+describe('the look', () => {
+  const LOGO = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 2 1"><path d="M0 0h1"/></svg>';
+
+  test('has the logo, the name and the colours of the configuration, on every page and under its policy', async () => {
+    await using files = new Files();
+    const logoFile = await files.write('logo.svg', LOGO);
+    const accent = { light: '#7a1f5c', dark: '#f2a7d8' };
+    await using stage = await LoginStage.start({ config: { pages: { name: 'Acme & Co', logoFile, accent } } });
+    const unread = await rawRequest(stage.gateway.port, requestHead('GET', '/a', [HOST, ...NAVIGATION, 'X-A : 1']));
+    for (const response of [await stage.get('/auth/login'), await stage.get('/auth/nothing', ...NAVIGATION), unread]) {
+      const body = response.body.toString();
+      const data = Buffer.from(LOGO).toString('base64');
+      expect(body).toContain(
+        `<header><img src="data:image/svg+xml;base64,${data}" alt="Acme &amp; Co" height="48"></header>`,
+      );
+      expect(body).toMatch(/<title>[^<]+ – Acme &amp; Co<\/title>/);
+      expect(body).toContain('--accent:#7a1f5c;--on-accent:#ffffff');
+      expect(body).toContain('--accent:#f2a7d8;--on-accent:#000000');
+      const style = /<style>([\s\S]*)<\/style>/.exec(body)?.[1] ?? '';
+      const policy = response.headers.get('content-security-policy');
+      expect(policy).toBe(
+        `default-src 'none'; style-src 'sha256-${hash('sha256', style, 'base64')}'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'`,
+      );
+    }
+  });
+
+  test('has the name as text where there is no logo, and then no image may be shown', async () => {
+    await using stage = await LoginStage.start({ config: { pages: { name: '<img src=x>' } } });
+    const response = await stage.get('/auth/login');
+    expect(response.body.toString()).toContain('<header>&lt;img src=x&gt;</header>');
+    expect(response.headers.get('content-security-policy')).not.toContain('img-src');
+  });
+
+  test('has the heading of each language, and the usual one in a language without', async () => {
+    await using stage = await LoginStage.start({ login: { title: { de: 'Willkommen' } } });
+    const heading = async (language: string) =>
+      /<h1>(.*?)<\/h1>/.exec((await stage.get('/auth/login', `Accept-Language: ${language}`)).body.toString())?.[1];
+    expect([await heading('de'), await heading('en')]).toEqual(['Willkommen', 'Log in']);
+  });
+
+  test('changes with a reload; a logo that cannot be used changes nothing', async () => {
+    await using files = new Files();
+    await using stage = await LoginStage.start({ config: { pages: { name: 'Before' } } });
+    const said = async () => /<header>(.*?)<\/header>/.exec((await stage.get('/auth/login')).body.toString())?.[1];
+    const put = (pages: object) =>
+      stage.gateway.apply(parseTestConfig({ config: { pages, login: { password: { usersFile: stage.usersFile } } } }));
+    await put({ name: 'After' });
+    expect(await said()).toBe('After');
+    const logoFile = await files.write('logo.svg', LOGO.replace('<path', '<script/><path'));
+    await expect(put({ logoFile })).rejects.toThrow('has a script');
+    expect(await said()).toBe('After');
+  });
 });

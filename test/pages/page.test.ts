@@ -4,7 +4,7 @@ import { html } from '../../src/lib/html.ts';
 import { type Page, Pages } from '../../src/pages/page.ts';
 
 const stamp = { requestId: 'f00', atMs: Date.UTC(2027, 0, 15, 8) };
-const pages = new Pages({ languages: ['en'] });
+const pages = new Pages({ languages: ['en'], accent: {} }, null);
 const render = (it: Page) => pages.write(() => it, null, stamp).text;
 const page = render({ title: 'A <b> & "c"', body: html`<p>x</p>` });
 const style = /<style>([\s\S]*)<\/style>/.exec(page)?.[1] ?? '';

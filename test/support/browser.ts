@@ -14,6 +14,8 @@ const QUIET = [
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
+  // Text in shades of one colour, so that screenshots are small.
+  '--disable-lcd-text',
 ];
 
 export class TestBrowser implements AsyncDisposable {

@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { asGatewayFault, Denial, GatewayFault } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';
+import type { ConfiguredText } from '../../pages/section.ts';
 import { SAME_ORIGIN_REFERRER } from '../../response/respond.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import type { RefreshClient } from '../../store/refresh-family.ts';
@@ -25,8 +26,8 @@ type Typed = Pick<LoginView, 'returnTo' | 'username' | 'remember'>;
 
 /** Settings of the login page. */
 export interface LoginPageSettings {
-  /** Its heading; `null`: that of the language. */
-  readonly title: string | null;
+  /** Its heading; in languages where there is none, it is that of the language. */
+  readonly title: ConfiguredText | undefined;
   /** Path of the operator's own login page, which replaces the gateway's. */
   readonly ownPage: string | null;
 }

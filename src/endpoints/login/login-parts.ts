@@ -4,6 +4,7 @@ import type { Sessions } from '../../authentication/session/sessions.ts';
 import { Denial } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';
 import type { SessionHandle } from '../../jwt/names.ts';
+import type { Clock } from '../../lib/clock.ts';
 import type { UserPrincipal } from '../../principal.ts';
 import type { Responder } from '../../response/respond.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
@@ -36,6 +37,7 @@ export interface LoginParts {
   readonly refresh: Refresh | null;
   /** For the whole body of a request. */
   readonly bodyTimeoutMs: number;
+  readonly wallMs: Clock;
 }
 
 /** A login asks to stay logged in, and `session.remember` is not configured. */

@@ -9,6 +9,7 @@
 
 import type { Endpoint, EndpointRow } from '../endpoints.ts';
 import { refreshEndpoints } from '../refresh/refresh-endpoint.ts';
+import { SessionEnding } from '../sessions/ending.ts';
 import { Logout } from '../sessions/logout.ts';
 import { OwnSessions } from '../sessions/own-sessions.ts';
 import { BackendLogin } from './backend-login.ts';
@@ -38,6 +39,7 @@ export function loginEndpoints(parts: LoginParts, ways: LoginWays): EndpointRow[
   });
   const logout = new Logout(parts);
   const own = new OwnSessions(parts, logout);
+  const ending = new SessionEnding(parts);
   // In the order in which the login page shows them.
   const panels = [
     ...(passwords === null ? [] : [passwordPanel(parts.basePath, parts.sessions)]),
@@ -53,6 +55,8 @@ export function loginEndpoints(parts: LoginParts, ways: LoginWays): EndpointRow[
     row('POST', '/logout/all', (exchange, request) => logout.everywhere(exchange, request)),
     row('GET', '/logged-out', (exchange) => logout.done(exchange)),
     row('GET', '/session', (exchange, request) => own.whoAmI(exchange, request)),
+    row('GET', '/session/ending', (exchange, request) => ending.show(exchange, request)),
+    row('POST', '/session/ending', (exchange, request) => ending.stay(exchange, request)),
     row('GET', '/sessions', (exchange, request) => own.list(exchange, request)),
     row('POST', '/sessions/others', (exchange, request) => own.endOthers(exchange, request)),
     row('DELETE', '/sessions/:handle', (exchange, request) => own.endOne(exchange, request)),

@@ -130,7 +130,7 @@ export function openLogin(
 
 function partsOf(
   { basePath, session, csrf, listeners }: LoginSections,
-  { responder, sessions, audit, series, refresh }: LoginSurroundings,
+  { responder, sessions, audit, series, refresh, clocks }: LoginSurroundings,
 ): LoginParts {
   const { cookie } = session;
   const { limits, timeouts } = listeners.public;
@@ -148,6 +148,7 @@ function partsOf(
     clearCookieLine: clearSessionCookie(cookie),
     refresh,
     bodyTimeoutMs: timeouts.bodyIdle,
+    wallMs: clocks.wallMs,
   };
 }
 
@@ -161,7 +162,7 @@ function waysOf(
   const { maxDelay: maxDelayMs, window: windowMs } = throttle;
   const rules = (freeAttempts: number) => ({ freeAttempts, maxDelayMs, windowMs });
   return {
-    title: title ?? null,
+    title,
     ownPage: page ?? null,
     passwords:
       password === undefined || usersFile === null

@@ -2,6 +2,7 @@
 
 import { type Html, html } from '../../lib/html.ts';
 import type { PageText } from '../../pages/page.ts';
+import { type ConfiguredText, textFor } from '../../pages/section.ts';
 import type { Words } from '../../pages/words/words.ts';
 
 /** What the login page is shown with. */
@@ -46,12 +47,12 @@ ${sessions.canRemember ? html`<label class="check"><input type="checkbox" id="re
 /**
  * The login page.
  *
- * @param title  `null`: that of the language
+ * @param title  in languages where there is none, it is that of the language
  */
 export const loginPage =
-  (title: string | null, panels: readonly LoginPanel[], view: LoginView): PageText =>
+  (title: ConfiguredText | undefined, panels: readonly LoginPanel[], view: LoginView): PageText =>
   (words) => ({
-    title: title ?? words.login.title,
+    title: textFor(title, words) ?? words.login.title,
     problem: view.problem?.(words) ?? null,
     note: view.note?.(words) ?? null,
     body: html`${panels.map((panel) => panel(view, words))}`,

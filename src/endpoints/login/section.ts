@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { serviceCredential } from '../../authentication/client/section.ts';
 import { count, duration, filePath, name, type SchemaContext, slowing } from '../../config/fields.ts';
+import { text } from '../../pages/section.ts';
 import { identityProvider } from './oidc/section.ts';
 
 const password = (context: SchemaContext) =>
@@ -87,12 +88,10 @@ export const login = (context: SchemaContext) =>
         description:
           'Path of your own login page, such as one of a trusted backend behind a public route. Users who must log in are sent there with `return_to`. Default: the page of the gateway.',
       }),
-    title: z
-      .string()
-      .min(1)
-      .max(80)
-      .optional()
-      .meta({ description: 'Heading of the login page. Default: "Log in", in the language of its reader.' }),
+    title: text(80).optional().meta({
+      description:
+        'Heading of the login page: text, or texts by language, such as { en: Welcome, de: Willkommen }. Default: "Log in", in the language of its reader.',
+    }),
   });
 
 /** `login`, loaded. */

@@ -1,7 +1,7 @@
 /** What people see of their sessions: all of them, and the way out. */
 
 import { type Html, html } from '../../lib/html.ts';
-import { timeElement } from '../../pages/dates.ts';
+import { timeElement, untilText } from '../../pages/dates.ts';
 import type { PageText } from '../../pages/page.ts';
 import type { Words } from '../../pages/words/words.ts';
 import type { SessionRecord } from '../../store/session-record.ts';
@@ -27,6 +27,48 @@ export const loggedOutPage =
     body: html`<p>${loggedOut.detail}</p>
 <p><a class="button full" href="${basePath}/login">${actions.logInAgain}</a></p>`,
   });
+
+/** A session that ends. */
+interface EndingView {
+  readonly endsAtMs: number;
+  readonly remainingMs: number;
+  /** Whether it ends even if it is used. */
+  readonly isFinal: boolean;
+  readonly returnTo: string;
+  /** Where a new session can be opened before this one ends. */
+  readonly loginPath: string;
+  readonly refreshes: boolean;
+}
+
+/** From here on the page says that the end is near. */
+const SOON_MS = 300_000;
+
+/** Says when the session ends, with one way to go on: stay, or log in anew where staying does not help. */
+export const endingPage =
+  (basePath: string, { endsAtMs, remainingMs, isFinal, returnTo, loginPath, refreshes }: EndingView): PageText =>
+  (words) => {
+    const { ending, actions } = words;
+    const here = `${basePath}/session/ending?return_to=${encodeURIComponent(returnTo)}`;
+    const when = [untilText(remainingMs, words), timeElement(endsAtMs, words)] as const;
+    return {
+      title: remainingMs <= SOON_MS ? ending.titleSoon : ending.titleLater,
+      body: html`<p>${isFinal ? ending.anyway(...when) : ending.unused(...when)}</p>
+${
+  isFinal
+    ? html`<p><a class="button full" href="${loginPath}">${ending.logInNow}</a></p>`
+    : html`<form method="post" action="${here}"><button class="full">${ending.stay}</button></form>`
+}
+<form method="post" action="${basePath}/logout"><button class="quiet full">${actions.logOut}</button></form>
+${
+  refreshes
+    ? html`<p class="small">${ending.refreshes}</p>
+<ul class="links" role="list">
+<li><a href="${here}&amp;refresh=no">${ending.refreshOff}</a></li>
+</ul>`
+    : null
+}`,
+    };
+  };
 
 /** "Your sessions": the present one first, then those that were used last. */
 export const sessionsPage =

@@ -1,4 +1,4 @@
-/** German. */
+/** German. Long because everything that the pages say in one language stands in one file. */
 
 import { html } from '../../lib/html.ts';
 import type { Words } from './words.ts';
@@ -387,5 +387,16 @@ export const de: Words = {
       title: 'Das Terminal wurde abgelehnt',
       detail: 'Es hat nichts erhalten. Sie können diese Seite schließen.',
     },
+  },
+  ending: {
+    titleSoon: 'Ihre Sitzung endet gleich',
+    titleLater: 'Ihre Sitzung',
+    unused: (until, at) => html`Ihre Sitzung endet ${until}, am ${at}, wenn Sie sie bis dahin nicht nutzen.`,
+    anyway: (until, at) =>
+      html`Ihre Sitzung endet ${until}, am ${at}. Um danach fortzufahren, melden Sie sich erneut an.`,
+    stay: 'Angemeldet bleiben',
+    logInNow: 'Jetzt erneut anmelden',
+    refreshes: 'Diese Seite aktualisiert sich jede Minute. Davon bleiben Sie nicht angemeldet.',
+    refreshOff: 'Diese Seite nicht aktualisieren',
   },
 };

@@ -99,4 +99,14 @@ export const en: Words = {
     allowed: { title: 'The terminal is logged in', detail: 'Go back to it. You can close this page.' },
     refused: { title: 'The terminal was refused', detail: 'It got nothing. You can close this page.' },
   },
+  ending: {
+    titleSoon: 'Your session is about to end',
+    titleLater: 'Your session',
+    unused: (until, at) => html`Your session ends ${until}, at ${at}, unless you use it before.`,
+    anyway: (until, at) => html`Your session ends ${until}, at ${at}. To go on after that, log in again.`,
+    stay: 'Stay logged in',
+    logInNow: 'Log in again now',
+    refreshes: 'This page updates itself every minute. That does not keep you logged in.',
+    refreshOff: 'Do not update this page',
+  },
 };

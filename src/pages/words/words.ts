@@ -113,4 +113,18 @@ export interface Words {
     readonly allowed: Notice;
     readonly refused: Notice;
   };
+  /** The page that says when a session ends. */
+  readonly ending: {
+    readonly titleSoon: string;
+    readonly titleLater: string;
+    /** It ends when it is not used. `until`: such as "in 4 minutes". */
+    readonly unused: (until: string, at: Html) => Html;
+    /** It ends whether or not it is used. */
+    readonly anyway: (until: string, at: Html) => Html;
+    readonly stay: string;
+    readonly logInNow: string;
+    /** What the page does by itself, and that it may be told not to. */
+    readonly refreshes: string;
+    readonly refreshOff: string;
+  };
 }

@@ -1,0 +1,198 @@
+/** Every page of the gateway in a real Chromium: in both languages, in light and in dark, on a small phone. */
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { LANGUAGES, type Language } from '../../src/pages/words/languages.ts';
+import { TestBrowser } from '../support/browser.ts';
+import { GALLERY, REASON_PAGES, written } from '../support/page-gallery.ts';
+import {
+  currentTexts,
+  PICTURES,
+  picture,
+  picturedTexts,
+  pictureName,
+  SCHEMES,
+  SIZES,
+  type Size,
+  show,
+} from '../support/page-pictures.ts';
+
+/** Run in the page; its own types are for programs that have a DOM. */
+const AXE = readFileSync(new URL(import.meta.resolve('axe-core/axe.min.js')), 'utf8');
+
+interface AxeResults {
+  readonly violations: readonly { readonly id: string; readonly nodes: readonly { readonly html: string }[] }[];
+}
+
+/** Pages that ask for nothing. */
+const DONE = ['sessions', 'terminal-allowed'];
+
+const TAGS = Object.keys(LANGUAGES) as Language[];
+
+let browser: TestBrowser;
+beforeAll(async () => {
+  browser = await TestBrowser.launch();
+});
+afterAll(() => browser[Symbol.asyncDispose]());
+
+/** Shows pages one after the other in a window of 320 pixels. */
+async function visit(
+  pages: typeof GALLERY,
+  language: Language,
+  look: (page: Page, name: string) => Promise<void>,
+  options: { colorScheme?: 'light' | 'dark' } = {},
+): Promise<void> {
+  const { page, context } = await browser.profile({ viewport: { width: 320, height: 640 }, ...options });
+  for (const [name, it] of Object.entries(pages)) {
+    await show(page, written(it, language));
+    await look(page, name);
+  }
+  await context.close();
+}
+
+describe.each(TAGS)('every page in %s', (language) => {
+  test.each(SCHEMES)('has no accessibility problem that axe finds, in %s colours', async (colorScheme) => {
+    await visit(
+      GALLERY,
+      language,
+      async (page, name) => {
+        await page.evaluate(AXE);
+        const { violations } = await page.evaluate<AxeResults>('axe.run()');
+        expect([name, violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])]).toEqual([name, []]);
+      },
+      { colorScheme },
+    );
+  });
+
+  test('WCAG 1.4.10, 2.5.8: fits 320 pixels, and what is pressed is at least 24 pixels in both directions', async () => {
+    await visit({ ...GALLERY, ...REASON_PAGES }, language, async (page, name) => {
+      expect([name, await page.evaluate('document.documentElement.scrollWidth')]).toEqual([name, 320]);
+      // All of these have the same button.
+      if (name in REASON_PAGES) return;
+      for (const target of await page.locator('a, button, input:not([type=hidden])').all()) {
+        const { width = 0, height = 0 } = (await target.boundingBox()) ?? {};
+        expect([name, Math.min(width, height) >= 24]).toEqual([name, true]);
+      }
+    });
+  });
+
+  test('WCAG 1.4.12: still fits 320 pixels where its reader sets more space between lines, words and letters', async () => {
+    await visit(GALLERY, language, async (page, name) => {
+      // The policy of the page allows no style of others, as an extension of a reader is not bound by it.
+      await page.evaluate(`document.adoptedStyleSheets = [new CSSStyleSheet()];
+        document.adoptedStyleSheets[0].replaceSync('*{line-height:1.5!important;letter-spacing:.12em!important;word-spacing:.16em!important} p{margin-bottom:2em!important}')`);
+      expect([name, await page.evaluate('document.documentElement.scrollWidth')]).toEqual([name, 320]);
+    });
+  });
+
+  test('asks for nothing, breaks no rule of its policy, and has one heading and one main action', async () => {
+    const { page, context } = await browser.profile();
+    const complaints: string[] = [];
+    const requests: string[] = [];
+    page.on('console', (message) => complaints.push(message.text()));
+    page.on('request', (request) => requests.push(request.url()));
+    for (const [name, it] of Object.entries({ ...GALLERY, ...REASON_PAGES })) {
+      requests.length = 0;
+      await show(page, written(it, language));
+      const asked = requests.filter((url) => !url.startsWith('data:') && !url.endsWith('/favicon.ico'));
+      expect([name, asked]).toEqual([name, ['https://shop.example.com/page']]);
+      expect([name, await page.locator('script, link, iframe, [style]').count()]).toEqual([name, 0]);
+      expect([name, await page.locator('h1').count()]).toEqual([name, 1]);
+      // Of some none is the one: their readers have come to look, or are done.
+      const main = await page.locator('.button.full, button.full:not(.quiet)').count();
+      expect([name, main]).toEqual([name, DONE.includes(name) ? 0 : name === 'login-with-providers' ? 3 : 1]);
+      expect([name, await page.locator('html').getAttribute('lang')]).toEqual([name, language]);
+      expect([name, await page.locator('footer code').count(), await page.locator('footer time').count()]).toEqual([
+        name,
+        1,
+        1,
+      ]);
+    }
+    expect(complaints.filter((it) => /policy|refused/i.test(it))).toEqual([]);
+    await context.close();
+  });
+});
+
+describe('a logo', () => {
+  /** The colour of a pixel of the logo, as the browser draws it. */
+  const inkOf = async (colorScheme: 'light' | 'dark') => {
+    const { page, context } = await browser.profile({ colorScheme });
+    const branded = Object.values(GALLERY).find(({ isBranded }) => isBranded === true);
+    if (branded === undefined) throw new Error('no page with a logo');
+    await show(page, written(branded, 'en'));
+    const image = page.locator('header img');
+    const box = await image.boundingBox();
+    const png = (await image.screenshot()).toString('base64');
+    const { page: reader } = await browser.profile();
+    const pixel = await reader.evaluate<string>(`(async () => {
+      const bitmap = await createImageBitmap(await (await fetch('data:image/png;base64,${png}')).blob());
+      const canvas = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d');
+      canvas.drawImage(bitmap, 0, 0);
+      return [...canvas.getImageData(Math.round(bitmap.width * 0.17), bitmap.height / 2, 1, 1).data].join();
+    })()`);
+    await Promise.all([context.close(), reader.context().close()]);
+    return { box, pixel };
+  };
+
+  test('is shown under the policy of the page, with its own styles, in the colours of each scheme', async () => {
+    const light = await inkOf('light');
+    expect(light.box).toMatchObject({ width: 96, height: 48 });
+    expect(light.pixel).toBe('122,31,92,255');
+    expect((await inkOf('dark')).pixel).toBe('242,167,216,255');
+  });
+
+  test('runs no script, even one that was never refused', async () => {
+    const { page, context } = await browser.profile();
+    const hostile = Buffer.from(
+      '<svg xmlns="http://www.w3.org/2000/svg" onload="parent.ran=1"><script>parent.ran=1;document.title="ran"</script></svg>',
+    ).toString('base64');
+    const [it] = Object.values(GALLERY).filter(({ isBranded }) => isBranded === true);
+    if (it === undefined) throw new Error('no page with a logo');
+    const { text, headers } = written(it, 'en');
+    await show(page, { text: text.replace(/(<img src="data:image\/svg\+xml;base64,)[^"]*/, `$1${hostile}`), headers });
+    expect(await page.evaluate('document.querySelector("header img").complete')).toBe(true);
+    expect(await page.evaluate('window.ran')).toBeUndefined();
+    expect(await page.title()).toBe('Welcome to Acme – Acme');
+    await context.close();
+  });
+});
+
+describe('the screenshots in docs/images/pages', () => {
+  const expected = Object.keys(GALLERY).flatMap((name) =>
+    SCHEMES.flatMap((scheme) =>
+      Object.keys(SIZES).map((size) => [pictureName(name, scheme, size), size as Size] as const),
+    ),
+  );
+
+  test('are those of every page, in light and in dark, for desktop and phone', () => {
+    const there = readdirSync(PICTURES).filter((file) => file.endsWith('.png'));
+    expect(there.toSorted()).toEqual(expected.map(([file]) => file).toSorted());
+  });
+
+  test('were taken of what the pages say now (otherwise: npm run screenshots)', () => {
+    expect(picturedTexts()).toEqual(currentTexts());
+  });
+
+  test('are as wide as their window, and small', () => {
+    for (const [file, size] of expected) {
+      const bytes = readFileSync(join(PICTURES, file));
+      expect([file, bytes.readUInt32BE(16)]).toEqual([file, SIZES[size].width]);
+      expect([file, bytes.byteLength < 40_000]).toEqual([file, true]);
+    }
+  });
+
+  test('can be taken again, and show the same page', async () => {
+    const { page, context } = await browser.profile({ colorScheme: 'light', viewport: SIZES.phone });
+    for (const [name, it] of Object.entries(GALLERY)) {
+      await show(page, written(it, it.pictured ?? 'en'));
+      const png = await picture(page);
+      expect([name, png.readUInt32BE(16)]).toEqual([name, SIZES.phone.width]);
+      // Fonts differ between machines, and with them how a page wraps; a page that is gone or twice as long does not pass.
+      const before = readFileSync(join(PICTURES, pictureName(name, 'light', 'phone'))).readUInt32BE(20);
+      expect([name, Math.abs(png.readUInt32BE(20) / before - 1) < 0.3]).toEqual([name, true]);
+    }
+    await context.close();
+  });
+});

@@ -1,0 +1,70 @@
+/**
+ * The screenshots of the pages in `docs/images/pages/`, and the list that says of which text each was taken. Pixels differ from
+ * one machine's fonts to the next, so tests compare the text: a page that has changed needs new pictures.
+ *
+ * `npm run screenshots` takes them.
+ */
+
+import { hash } from 'node:crypto';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Page } from 'playwright-core';
+import { TestBrowser } from './browser.ts';
+import { GALLERY, written } from './page-gallery.ts';
+import { smallPng } from './small-png.ts';
+
+export const PICTURES = join(import.meta.dirname, '../../docs/images/pages');
+export const SCHEMES = ['light', 'dark'] as const;
+/** Width of the window by its name. */
+export const SIZES = { desktop: { width: 1_280, height: 800 }, phone: { width: 360, height: 640 } } as const;
+const LIST = join(PICTURES, 'pictures.json');
+
+export type Size = keyof typeof SIZES;
+
+export const pictureName = (page: string, scheme: string, size: string) => `${page}-${size}-${scheme}.png`;
+
+/** What each page says now: name → SHA-256 of its text. */
+export const currentTexts = (): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    Object.entries(GALLERY).map(([name, page]) => [name, hash('sha256', written(page, page.pictured ?? 'en').text)]),
+  );
+
+/** What each page said when its pictures were taken. */
+export const picturedTexts = (): Readonly<Record<string, string>> =>
+  JSON.parse(readFileSync(LIST, 'utf8')) as Record<string, string>;
+
+/** Shows a page of the gallery as the gateway would send it, policy included. Nothing else is answered. */
+export async function show(page: Page, { text, headers }: ReturnType<typeof written>): Promise<void> {
+  const fields = Object.fromEntries(
+    headers.flatMap((name, index) => (index % 2 === 0 ? [[name, headers[index + 1] ?? '']] : [])),
+  );
+  await page.unrouteAll();
+  await page.route('**/*', (route) =>
+    route.request().isNavigationRequest()
+      ? route.fulfill({ status: 200, contentType: 'text/html; charset=utf-8', headers: fields, body: text })
+      : route.abort(),
+  );
+  await page.goto('https://shop.example.com/page');
+}
+
+/** Takes a picture of the whole page, and of the whole window where the page is smaller. */
+export const picture = (page: Page): Promise<Buffer> => page.screenshot({ fullPage: true, caret: 'hide' });
+
+async function takeAll(): Promise<void> {
+  rmSync(PICTURES, { recursive: true, force: true });
+  mkdirSync(PICTURES, { recursive: true });
+  await using browser = await TestBrowser.launch();
+  for (const colorScheme of SCHEMES) {
+    for (const [size, viewport] of Object.entries(SIZES)) {
+      const { page, context } = await browser.profile({ colorScheme, viewport });
+      for (const [name, it] of Object.entries(GALLERY)) {
+        await show(page, written(it, it.pictured ?? 'en'));
+        writeFileSync(join(PICTURES, pictureName(name, colorScheme, size)), smallPng(await picture(page)));
+      }
+      await context.close();
+    }
+  }
+  writeFileSync(LIST, `${JSON.stringify(currentTexts(), null, 2)}\n`);
+}
+
+if (import.meta.main) await takeAll();
