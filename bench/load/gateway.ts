@@ -52,6 +52,7 @@ export interface RunningGateway {
   readonly port: number;
   /** Of the outbound listener. */
   readonly outboundPort: number;
+  readonly authorizerPort: number;
   readonly adminPort: number;
 }
 
@@ -67,11 +68,12 @@ export async function startGateway(
   options: PlacementOptions = {},
 ): Promise<RunningGateway> {
   const [port, adminPort, outboundPort] = [await freePort(), await freePort(), await freePort()];
+  const authorizerPort = await freePort();
   await mkdir(directory, { recursive: true });
   const file = join(directory, 'gateway.yaml');
   await writeFile(join(directory, 'secret'), BACKEND.secret, { mode: 0o600 });
   await writeFile(join(directory, 'jwks.json'), JSON.stringify(settings.jwks));
-  await writeFile(file, configuration(settings, { port, adminPort, outboundPort }), { mode: 0o600 });
+  await writeFile(file, configuration(settings, { port, adminPort, outboundPort, authorizerPort }), { mode: 0o600 });
   const { form = 'source', isProfiled = false, ...placement } = options;
   const args = [...(isProfiled ? ['--import', PROFILER] : []), PROGRAMS[form], 'start', '--config', file];
   const child = children.node(args, { ...placement, output: 'read', hasChannel: isProfiled });
@@ -89,13 +91,18 @@ export async function startGateway(
   await until(isReady, `the gateway answers on port ${port}`).catch((cause: Error) => {
     throw new Error(`the gateway did not start (last status ${status}):\n${child.lastOutput}`, { cause });
   });
-  return { child, port, outboundPort, adminPort };
+  return { child, port, outboundPort, authorizerPort, adminPort };
 }
 
 /** A long command timeout: Redis shares its core with the load here, and a late answer is latency, not an outage. */
 const configuration = (
   { upstreamPort, redisUrl, accessLog, listener = {}, workers = 1 }: GatewaySettings,
-  { port, adminPort, outboundPort }: Readonly<Record<'port' | 'adminPort' | 'outboundPort', number>>,
+  {
+    port,
+    adminPort,
+    outboundPort,
+    authorizerPort,
+  }: Readonly<Record<'port' | 'adminPort' | 'outboundPort' | 'authorizerPort', number>>,
 ) => `
 version: 1
 publicOrigin: ${PUBLIC_ORIGIN}
@@ -103,6 +110,7 @@ workers: ${workers}
 listeners:
   public: ${JSON.stringify({ address: `127.0.0.1:${port}`, ...listener })}
   admin: { address: "127.0.0.1:${adminPort}" }
+  authorizer: { address: "127.0.0.1:${authorizerPort}", peers: [127.0.0.1] }
 store: ${redisUrl === null ? '{}' : `{ redis: { url: "${redisUrl}", commandTimeout: 5s } }`}
 login:
   trustedBackends:

@@ -39,6 +39,7 @@ export async function measure(generator: Child, variant: Variant, settings: Roun
     connections,
     rate,
     durationMs,
+    ...(variant.answer !== undefined && { answer: variant.answer }),
   };
   const before = { cpu: cpuTimeUs(variant.child.pid), core: coreBusyUs(core), ms: performance.now() };
   const { outcome, error } = await generator.ask<{ outcome?: Outcome; error?: string }>(load);

@@ -16,6 +16,7 @@ export const VARIANT_NAMES = [
   'service',
   'service-cold',
   'outbound',
+  'authorizer',
   'cold',
 ] as const;
 export type VariantName = (typeof VARIANT_NAMES)[number];
@@ -30,6 +31,8 @@ export interface Variant {
   readonly keysPort: number;
   /** Of the routes: `<base>/orders`, `<base>/inspect`. */
   readonly base: string;
+  /** Body of a right answer. Default: that of the upstream. */
+  readonly answer?: string;
   /** The credentials of a load of this many requests over the given number of connections. */
   readonly credentials: (requests: number) => Promise<Credentials>;
   /** Whether every request presents a session or a token that no gateway has seen. */
@@ -113,6 +116,16 @@ export async function startVariants(children: Children, settings: VariantSetting
       base: '/outbound',
       credentials: () => Promise.resolve(nothing),
       isCold: false,
+    },
+    {
+      name: 'authorizer',
+      title: 'authorizer: session, warm',
+      child: usual.child,
+      port: usual.authorizerPort,
+      keysPort: usual.port,
+      ...withSessions,
+      base: '/ext-authz/api',
+      answer: '',
     },
     {
       name: 'cold',

@@ -43,7 +43,7 @@ class OpenLoop {
     this.#total = credentials.use === 'once' ? credentials.values.length : Math.round((durationMs / 1_000) * rate);
     this.#connections = Array.from({ length: connections }, (_, index) => {
       const requests = shareOf(load, index, connections).map((value) => requestBytes(load, value));
-      return new PacedConnection(load.port, requests, this);
+      return new PacedConnection(load.port, requests, load.answer ?? ANSWER, this);
     });
   }
 
@@ -127,13 +127,15 @@ class OpenLoop {
 class PacedConnection {
   readonly #socket: Socket;
   readonly #requests: readonly Buffer[];
+  readonly #answer: string;
   readonly #run: OpenLoop;
   #next = 0;
   #dueMs: number | null = null;
   #received: Buffer | null = null;
 
-  constructor(port: number, requests: readonly Buffer[], run: OpenLoop) {
+  constructor(port: number, requests: readonly Buffer[], answer: string, run: OpenLoop) {
     this.#requests = requests;
+    this.#answer = answer;
     this.#run = run;
     this.#socket = connect({ port, host: '127.0.0.1', noDelay: true });
   }
@@ -173,7 +175,7 @@ class PacedConnection {
     this.#received = null;
     const dueMs = this.#dueMs as number;
     this.#dueMs = null;
-    const isRight = received.toString('latin1', headEnd + 4) === ANSWER;
+    const isRight = received.toString('latin1', headEnd + 4) === this.#answer;
     const isSuccess = head.startsWith('HTTP/1.1 2');
     this.#run.answered(this, dueMs, isSuccess ? (isRight ? null : 'mismatches') : 'non2xx');
   }
