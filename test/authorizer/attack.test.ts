@@ -38,6 +38,17 @@ describe('who may ask', () => {
     }
   });
 
+  test('a reload changes who may ask, for the next question', async () => {
+    await using other = await AuthorizerStage.start({});
+    expect((await other.ask('forward-auth', { target: '/public' })).status).toBe(200);
+    const config = structuredClone(other.gateway.gateway.config);
+    await other.gateway.apply({
+      ...config,
+      listeners: { ...config.listeners, authorizer: { ...config.listeners.authorizer, peers: ['192.0.2.1'] } } as never,
+    });
+    expect((await other.ask('forward-auth', { target: '/public' })).status).toBe(403);
+  });
+
   test('HDR-15: the client is the nearest address that is no proxy, however many the client puts in front', async () => {
     await stage.ask('forward-auth', { lines: ['X-Forwarded-For: 127.0.0.9, 6.6.6.6, 203.0.113.7, 127.0.0.1'] });
     expect(stage.logged).toMatchObject({ client: '203.0.113.7' });

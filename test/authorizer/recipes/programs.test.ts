@@ -95,6 +95,12 @@ describe.each(Object.entries(PROGRAMS))('%s', (name, program) => {
     expect(answer.head).not.toContain(bearer);
   });
 
+  check('cookies of the application pass, however large the gateway lets them be', async () => {
+    const large = `data=${'x'.repeat(7_000)}`;
+    expect((await stage.get('/orders', `${cookie}; ${large}`)).status).toBe(200);
+    expect(stage.service.last.values('cookie').join('; ').trim()).toBe(large);
+  });
+
   check('a program gets the problem document with its challenge, and a forbidden user the reason', async () => {
     const program401 = await stage.get('/orders');
     expect([program401.status, reasonOf(program401)]).toEqual([401, 'credential_missing']);
