@@ -280,6 +280,12 @@ const DENIALS = {
       'This account is in so many groups that the identity provider leaves them out. Tell the operator of this site.',
     logLevel: 'warn',
   },
+  logout_token_refused: {
+    status: 400,
+    title: 'Logout token refused',
+    detail: 'The logout token is not accepted, so no session has ended.',
+    logLevel: 'warn',
+  },
   refresh_token_refused: {
     status: 400,
     title: 'Refresh token refused',

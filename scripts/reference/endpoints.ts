@@ -14,6 +14,11 @@ export const PUBLIC_ENDPOINTS = [
   ['POST', '{base}/login', 'Logs in with a name and a password: a form of the page, or JSON. With `login.password`.'],
   ['GET', '{base}/callback/:name', 'An identity provider sends the browser back. With `login.oidc`.'],
   ['POST', '{base}/callback/:name', 'The same with `responseMode: formPost`, instead of GET.'],
+  [
+    'POST',
+    '{base}/backchannel-logout/:name',
+    'An identity provider ends sessions (OpenID Connect Back-Channel Logout 1.0). With `login.oidc`.',
+  ],
   ['GET', '{base}/logout', 'Asks whether to log out.'],
   ['POST', '{base}/logout', 'Ends the session that the request presents.'],
   ['POST', '{base}/logout/all', 'Ends every session of the user.'],
@@ -85,8 +90,8 @@ Everything else is a route of the configuration. A path below \`basePath\` never
 
 ## On the public listener
 
-\`{base}\` is \`basePath\`, \`/auth\` by default. Except for \`POST {base}/sessions\` of a trusted backend, \`POST {base}/token\` and the
-well-known documents, they answer under a public origin only. Refusals are problem documents ([reasons](reasons.md)), or pages for people.
+\`{base}\` is \`basePath\`, \`/auth\` by default. Except for \`POST {base}/sessions\` of a trusted backend, \`POST {base}/token\`,
+\`POST {base}/backchannel-logout/:name\` and the well-known documents, they answer under a public origin only. Refusals are problem documents ([reasons](reasons.md)), or pages for people.
 
 ${table(['Method', 'Path', 'Meaning'], own)}
 ## On the authorizer

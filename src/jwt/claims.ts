@@ -49,7 +49,7 @@ export function claimsProblem(
   // JWT-10: never used for anything but to be compared with the names in the set.
   if (kid !== undefined && typeof kid !== 'string') return 'key';
   if (!hasAudience(payload['aud'], profile)) return 'audience';
-  if (!hasSubject(payload['sub'], profile)) return 'subject';
+  if (payload['sub'] === undefined ? profile.requiresSubject : !hasSubject(payload['sub'], profile)) return 'subject';
   if (profile.authorizedParties !== null && !hasParty(payload, profile.authorizedParties)) return 'party';
   const problem = timesProblem(payload, profile, nowMs);
   if (problem !== null) return problem;

@@ -2,16 +2,16 @@
  * What a token has to be so that it is accepted, as data: one profile per kind of token, all judged by the same verifier
  * (`verify.ts`). Every difference between the kinds is a difference between two of the constants and functions below.
  *
- * | | service token | of a cluster | JWT-SVID | own token | client assertion | access token | ID token |
- * | --- | --- | --- | --- | --- | --- | --- | --- |
- * | `iss` | configured | learnt | not looked at | ours | the client | configured | the provider |
- * | `typ` | configured | configured | `JWT`, `JOSE` | `JWT`, `at+jwt`, never missing | `JWT`, `client-authentication+jwt` | configured | `JWT` |
- * | `aud` | one of ours | one of ours | one of ours | not looked at | nobody but us | one of the service's | our client id |
- * | `sub` | any | a ServiceAccount | any | any | the client | any | any |
- * | `iat` | required | required | optional | required | optional | required | required |
- * | lives | `exp` − `iat` | `exp` − `iat` | `exp` − `iat` | not bounded | `exp` − now | `exp` − `iat` | not bounded |
- * | leeway at its end | configured | configured | configured | none | 30 s | configured | configured |
- * | besides | `azp` | `azp` | `azp` | | `jti` | `act`, `scope`, `sid` readable | |
+ * | | service token | of a cluster | JWT-SVID | own token | client assertion | access token | ID token | logout token |
+ * | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+ * | `iss` | configured | learnt | not looked at | ours | the client | configured | the provider | the provider |
+ * | `typ` | configured | configured | `JWT`, `JOSE` | `JWT`, `at+jwt`, never missing | `JWT`, `client-authentication+jwt` | configured | `JWT` | `JWT`, `logout+jwt` |
+ * | `aud` | one of ours | one of ours | one of ours | not looked at | nobody but us | one of the service's | our client id | our client id |
+ * | `sub` | any | a ServiceAccount | any | any | the client | any | any | optional |
+ * | `iat` | required | required | optional | required | optional | required | required | required |
+ * | lives | `exp` − `iat` | `exp` − `iat` | `exp` − `iat` | not bounded | `exp` − now | `exp` − `iat` | not bounded | `exp` − `iat` |
+ * | leeway at its end | configured | configured | configured | none | 30 s | configured | configured | configured |
+ * | besides | `azp` | `azp` | `azp` | | `jti` | `act`, `scope`, `sid` readable | | `jti` |
  */
 
 /** The rules for one kind of token. Immutable; shared by all tokens of the kind. */
@@ -30,6 +30,8 @@ export interface TokenProfile {
   readonly audienceRule: 'some' | 'only';
   /** Exact `sub`, or its form; `null` for any text. */
   readonly subject: string | RegExp | null;
+  /** Whether a token without `sub` is refused. */
+  readonly requiresSubject: boolean;
   /** Accepted `azp` or `client_id`; `null` for any, or none. */
   readonly authorizedParties: ReadonlySet<string> | null;
   readonly requiresIssuedAt: boolean;
@@ -73,6 +75,8 @@ const ASSERTION_TYPES = new Set(['jwt', 'client-authentication+jwt']);
 const CLOCK_SKEW_MS = 30_000;
 /** Farthest that `exp` of an assertion can lie ahead: an assertion is made for the request that it goes with. */
 const MAX_ASSERTION_LIFETIME_MS = 5 * 60_000;
+/** Two minutes are recommended (Back-Channel Logout §2.4); its `jti` is remembered for as long. */
+const MAX_LOGOUT_TOKEN_LIFETIME_MS = 60 * 60_000;
 
 /** A token by which a workload authenticates. */
 export function serviceTokenProfile(policy: IssuerPolicy): ServiceTokenProfile {
@@ -86,6 +90,7 @@ export function serviceTokenProfile(policy: IssuerPolicy): ServiceTokenProfile {
     audiences,
     audienceRule: 'some',
     subject: null,
+    requiresSubject: true,
     authorizedParties: authorizedParties === null ? null : new Set(authorizedParties),
     requiresIssuedAt: true,
     requiresId: false,
@@ -126,6 +131,7 @@ export const ownTokenProfile = (issuer: string): TokenProfile & { readonly issue
   audiences: null,
   audienceRule: 'some',
   subject: null,
+  requiresSubject: true,
   authorizedParties: null,
   requiresIssuedAt: true,
   requiresId: false,
@@ -154,6 +160,7 @@ export const clientAssertionProfile = (
   audiences,
   audienceRule: 'only',
   subject: clientId,
+  requiresSubject: true,
   authorizedParties: null,
   requiresIssuedAt: false,
   requiresId: true,
@@ -181,6 +188,7 @@ export const idTokenProfile = (policy: {
   audiences: [policy.clientId],
   audienceRule: 'some',
   subject: null,
+  requiresSubject: true,
   authorizedParties: null,
   requiresIssuedAt: true,
   requiresId: false,
@@ -189,6 +197,18 @@ export const idTokenProfile = (policy: {
   lifetimeFrom: 'issue',
   endLeewayMs: policy.clockSkewMs,
   beginLeewayMs: policy.clockSkewMs,
+});
+
+/**
+ * A logout token (OpenID Connect Back-Channel Logout 1.0 §2.4, §2.6). Whether `events`, `nonce` and `sid` fit, the caller
+ * judges.
+ */
+export const logoutTokenProfile = (policy: Parameters<typeof idTokenProfile>[0]): TokenProfile => ({
+  ...idTokenProfile(policy),
+  types: new Set(['jwt', 'logout+jwt']),
+  requiresSubject: false,
+  requiresId: true,
+  maxLifetimeMs: MAX_LOGOUT_TOKEN_LIFETIME_MS,
 });
 
 /** A token that a gateway sent to a service, as the verifier package takes it. */

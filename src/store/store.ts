@@ -254,8 +254,8 @@ export interface LoginTransactionStore {
 }
 
 /**
- * What stands behind the codes of logins at a command line: short-lived values, changed by comparing first. Every method is
- * atomic and idempotent.
+ * What stands behind the codes of logins at a command line, and behind logout tokens: short-lived values, changed by comparing
+ * first. Every method is atomic and idempotent.
  */
 export interface CodeStore {
   /**

@@ -45,6 +45,23 @@ type Event =
   | { readonly event: 'logout'; readonly subject: string; readonly handle: SessionHandle }
   | { readonly event: 'logout_all'; readonly subject: string; readonly handles: readonly SessionHandle[] }
   | {
+      /** An identity provider has ended sessions, by a logout token. */
+      readonly event: 'backchannel_logout';
+      readonly provider: string;
+      /** `null` where the token names a session at the provider and no user. */
+      readonly subject: string | null;
+      /** Of the sessions that ended. */
+      readonly handles: readonly SessionHandle[];
+    }
+  | {
+      readonly event: 'backchannel_logout_refused';
+      readonly provider: string;
+      /** A fault where something is broken, so that nobody was logged out. */
+      readonly reason: Reason;
+      /** Fixed words that name the rule. */
+      readonly note: string;
+    }
+  | {
       readonly event: 'session_revoked';
       readonly by: 'user' | 'operator';
       readonly subject: string;

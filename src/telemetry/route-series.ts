@@ -74,6 +74,7 @@ const NOT_ON_ROUTES: ReadonlySet<Reason> = new Set([
   'login_not_allowed',
   'login_attributes_too_large',
   'login_groups_missing',
+  'logout_token_refused',
   'provider_unavailable',
   'audit_unavailable',
   'refresh_token_refused',

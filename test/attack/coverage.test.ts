@@ -29,7 +29,6 @@ const CASES = [
 
 /** Cases about what does not exist (yet), and why. */
 const NOT_YET: Readonly<Record<string, string>> = {
-  'OIDC-16': 'there is no back-channel logout yet',
   'COK-16': 'no cookie is signed: the session cookie is an opaque id',
   'UPS-05': 'an upstream is found by its configured name, not by a key made of parts',
   'UPS-11': 'addresses are not checked after resolution: endpoints are named by the operator',

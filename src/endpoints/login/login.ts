@@ -69,6 +69,10 @@ export function loginEndpoints(parts: LoginParts, ways: LoginWays): EndpointRow[
       })),
     ),
   ];
+  for (const { name, answer } of providers.backchannelLogouts) {
+    // Providers, too, may call under a name that the gateway has inside.
+    rows.push({ ...row('POST', `/backchannel-logout/${name}`, answer), needsPublicOrigin: false });
+  }
   if (passwords !== null) {
     const endpoint = new PasswordEndpoint(parts, page, passwords);
     rows.push(row('POST', '/login', (exchange, request) => endpoint.logIn(exchange, request)));

@@ -10,7 +10,7 @@ import type { FileReader } from '../../config/named-files.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import type { Responder } from '../../response/respond.ts';
 import { canonicalTarget } from '../../sanitize/target.ts';
-import type { AttemptStore, LoginTransactionStore } from '../../store/store.ts';
+import type { AttemptStore, CodeStore, LoginTransactionStore } from '../../store/store.ts';
 import type { AuditLog } from '../../telemetry/audit.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import type { EndpointRow } from '../endpoints.ts';
@@ -50,7 +50,7 @@ interface LoginSurroundings {
   readonly serviceTokens: ServiceTokens;
   readonly passwordHasher: PasswordHasher;
   readonly attempts: AttemptStore;
-  readonly store: { readonly loginTransactions: LoginTransactionStore };
+  readonly store: { readonly loginTransactions: LoginTransactionStore; readonly codes: CodeStore };
   readonly audit: AuditLog;
   readonly log: Logger;
   readonly series: { readonly logins: LoginSeries };
@@ -120,6 +120,7 @@ export function openLogin(
   );
   const logins = openProviderLogins(providers, parts, {
     transactions: surroundings.store.loginTransactions,
+    codes: surroundings.store.codes,
     startsPerAddress: sections.login.throttle.startsPerAddress,
     isCookieStrict: sections.session.cookie.sameSite === 'strict',
     clocks,

@@ -1,6 +1,7 @@
 /** What is counted of logins. Sessions that they open are counted with the sessions. */
 
 import type { MetricRegistry } from '../../telemetry/registry.ts';
+import { LogoutSeries } from './oidc/logout/series.ts';
 import { ProviderSeries } from './oidc/series.ts';
 
 /**
@@ -14,6 +15,8 @@ export class LoginSeries {
   readonly failures;
   /** Of logins at identity providers. */
   readonly providers: ProviderSeries;
+  /** Of logouts by identity providers. */
+  readonly providerLogouts: LogoutSeries;
   readonly #usersFile;
 
   constructor(registry: MetricRegistry) {
@@ -28,6 +31,7 @@ export class LoginSeries {
     );
     this.readFrom(null);
     this.providers = new ProviderSeries(registry);
+    this.providerLogouts = new LogoutSeries(registry);
   }
 
   /** Reads the state of the users file from this from now on; `null` where there is none. */

@@ -163,6 +163,10 @@ export const de: Words = {
       detail:
         'Dieses Konto ist in so vielen Gruppen, dass der Identitätsanbieter sie weglässt. Sagen Sie es dem Betreiber dieser Website.',
     },
+    logout_token_refused: {
+      title: 'Abmelde-Token abgelehnt',
+      detail: 'Das Abmelde-Token wird nicht angenommen, darum wurde keine Sitzung beendet.',
+    },
     refresh_token_refused: REFRESH_REFUSED,
     refresh_token_reused: REFRESH_REFUSED,
     authorization_request_invalid: {

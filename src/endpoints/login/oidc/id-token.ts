@@ -56,8 +56,8 @@ export async function verifyIdToken(
   return fitsAccessToken(claims['at_hash'], decoded, expected.accessToken) ? claims : 'ID token: at_hash';
 }
 
-/** The issuer of a tenant (Entra): the template with the tenant that the token itself names. */
-function issuerOf(issuer: string, { payload: { tid } }: DecodedToken): string | null {
+/** The issuer of a tenant (Entra): the template with the tenant that the token itself names; `null` where it names none. */
+export function issuerOf(issuer: string, { payload: { tid } }: DecodedToken): string | null {
   if (!issuer.includes(TENANT_PLACEHOLDER)) return issuer;
   return typeof tid === 'string' && TENANT_ID.test(tid) ? issuer.replace(TENANT_PLACEHOLDER, tid) : null;
 }

@@ -1,14 +1,15 @@
 /** Opens the identity providers of one configuration, and what logs in with them. */
 
 import { isDeepStrictEqual } from 'node:util';
-import type { Clocks } from '../../../lib/clock.ts';
-import type { LoginTransactionStore } from '../../../store/store.ts';
+import type { Clock, Clocks } from '../../../lib/clock.ts';
+import type { CodeStore, LoginTransactionStore } from '../../../store/store.ts';
 import type { Logger } from '../../../telemetry/log.ts';
 import type { Endpoint } from '../../endpoints.ts';
 import type { LoginParts } from '../login-parts.ts';
 import { LoginCallback } from './callback.ts';
 import type { ProviderFiles } from './client-credential.ts';
 import { LoginFailures } from './login-failures.ts';
+import { BackchannelLogout } from './logout/backchannel-logout.ts';
 import { withPreset } from './presets.ts';
 import { IdentityProvider } from './provider.ts';
 import type { ProviderConfig } from './section.ts';
@@ -52,8 +53,8 @@ export function openProviders(
 /** Ten minutes, in which `login.throttle.startsPerAddress` logins may begin. */
 const STARTS_WINDOW_MS = 600_000;
 
-/** The endpoint to which a provider sends browsers back. */
-interface ProviderCallback {
+/** An endpoint that one provider has for itself. */
+interface ProviderEndpoint {
   /** Of the provider. */
   readonly name: string;
   readonly answer: Endpoint;
@@ -64,7 +65,10 @@ export interface ProviderLogins {
   /** In the order of the configuration. */
   readonly providers: readonly IdentityProvider[];
   readonly start: LoginStart;
-  readonly callbacks: readonly ProviderCallback[];
+  /** To which providers send browsers back. */
+  readonly callbacks: readonly ProviderEndpoint[];
+  /** To which providers send logout tokens: those that sign tokens. */
+  readonly backchannelLogouts: readonly ProviderEndpoint[];
 }
 
 /** Puts together what logs in with the providers. */
@@ -73,6 +77,7 @@ export function openProviderLogins(
   login: LoginParts,
   settings: {
     readonly transactions: LoginTransactionStore;
+    readonly codes: CodeStore;
     readonly startsPerAddress: number;
     readonly isCookieStrict: boolean;
     readonly clocks: Clocks;
@@ -85,12 +90,28 @@ export function openProviderLogins(
   const failures = new LoginFailures(login);
   const throttle = new StartThrottle({ burst: settings.startsPerAddress, windowMs: STARTS_WINDOW_MS }, monotonicMs);
   const parts = { login, transactions, failures, isCookieStrict: settings.isCookieStrict, wallMs };
-  const callbacks = providers.map((provider): ProviderCallback => {
+  const callbacks = providers.map((provider): ProviderEndpoint => {
     const callback = new LoginCallback(provider, parts);
     return {
       name: provider.name,
       answer: (exchange, request) => callback.answer(exchange, request),
     };
   });
-  return { providers, start: new LoginStart({ login, transactions, throttle, failures }), callbacks };
+  const start = new LoginStart({ login, transactions, throttle, failures });
+  const backchannelLogouts = openBackchannelLogouts(providers, login, settings.codes, wallMs);
+  return { providers, start, callbacks, backchannelLogouts };
+}
+
+function openBackchannelLogouts(
+  providers: readonly IdentityProvider[],
+  login: LoginParts,
+  codes: CodeStore,
+  wallMs: Clock,
+): ProviderEndpoint[] {
+  const signing = providers.filter(({ keys }) => keys.isFetched);
+  login.series.providerLogouts.expect(signing.map(({ name }) => name));
+  return signing.map((provider) => {
+    const logout = new BackchannelLogout(provider, { login, codes, wallMs });
+    return { name: provider.name, answer: (exchange, request) => logout.answer(exchange, request) };
+  });
 }
