@@ -33,6 +33,11 @@ export interface Refusal {
 
 export const CALLBACK = `${PUBLIC_ORIGIN}/auth/callback/corporate`;
 const TARGET = '/orders?page=2';
+/** Clients take turns with the gateway in one process: that a request waits is no overload. */
+const PATIENT = {
+  public: { address: '127.0.0.1:0', limits: { maxQueueDelay: '1m' } },
+  admin: { address: '127.0.0.1:0' },
+};
 
 export class OidcStage implements AsyncDisposable {
   readonly provider: HostileProvider;
@@ -67,7 +72,11 @@ export class OidcStage implements AsyncDisposable {
       clientSecretFile: await files.write('secret', provider.clientSecret),
     };
     const oidc = [{ name: 'corporate', ...entry, ...keys }, ...more.map((other) => ({ ...entry, ...other }))];
-    const config = { ...options.config, login: { oidc, ...(throttle !== undefined && { throttle }) } };
+    const config = {
+      listeners: PATIENT,
+      ...options.config,
+      login: { oidc, ...(throttle !== undefined && { throttle }) },
+    };
     const gateway = await startGateway({ upstream: upstream.origin, ...options, config });
     return new OidcStage(provider, gateway, upstream, files);
   }
