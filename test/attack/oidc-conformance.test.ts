@@ -1,13 +1,16 @@
 /**
  * The relying party plans of the OpenID conformance suite, module by module, by the names that the suite has for them: Basic,
- * Form Post and Configuration, and the modules of the general plan that are about the code flow. Where a module leaves open
- * whether a client refuses or copes, the test says what this one does.
+ * Form Post, Configuration and Back-Channel Logout, and the modules of the general plan that are about the code flow. Where a
+ * module leaves open whether a client refuses or copes, the test says what this one does.
  */
 
 import { describe, expect, test } from 'vitest';
 import { TestClocks } from '../support/clocks.ts';
-import { PUBLIC_ORIGIN } from '../support/gateway.ts';
+import { encode, forge, hs256 } from '../support/forger.ts';
+import { HOST, PUBLIC_ORIGIN } from '../support/gateway.ts';
+import type { Misbehaviour } from '../support/hostile-provider.ts';
 import type { MisbehaviourName } from '../support/misbehaviours.ts';
+import { rawRequest, requestHead } from '../support/raw-client.ts';
 import { OidcStage, type OidcStageOptions, type Refusal } from './oidc-stage.ts';
 
 type Module = readonly [name: string, misbehaviour: MisbehaviourName | undefined, outcome: Refusal | 'logged in'];
@@ -148,5 +151,38 @@ describe('oidcc-client-config-certification-test-plan', () => {
     clocks.advance(10_000);
     stage.provider.rotateKey();
     await stage.isLoggedIn(browser, await browser.open(answer));
+  });
+});
+
+describe('oidcc-client-back-channel-logout-rp-basic', () => {
+  const changed = (claims: object): Misbehaviour => ({ claims: (honest) => ({ ...honest, ...claims }) });
+  const unsigned: Misbehaviour = { idToken: (head, body) => `${encode({ ...head, alg: 'none' })}.${encode(body)}.` };
+  const symmetric: Misbehaviour = {
+    idToken: (head, body, { clientSecret }) => forge({ ...head, alg: 'HS256' }, body, hs256(clientSecret)),
+  };
+
+  test.each<[name: string, change: Misbehaviour | undefined, status: number]>([
+    ['oidcc-client-test-rp-backchannel-rpinitlogout', undefined, 200],
+    ['oidcc-client-test-rp-backchannel-rpinitlogout-alg-none', unsigned, 400],
+    ['oidcc-client-test-rp-backchannel-rpinitlogout-no-event', changed({ events: undefined }), 400],
+    ['oidcc-client-test-rp-backchannel-rpinitlogout-with-nonce', changed({ nonce: 'a nonce' }), 400],
+    ['oidcc-client-test-rp-backchannel-rpinitlogout-wrong-alg', symmetric, 400],
+    ['oidcc-client-test-rp-backchannel-rpinitlogout-wrong-aud', changed({ aud: 'another-shop' }), 400],
+    ['oidcc-client-test-rp-backchannel-rpinitlogout-wrong-event', changed({ events: { 'urn:another': {} } }), 400],
+    ['oidcc-client-test-rp-backchannel-rpinitlogout-wrong-iss', changed({ iss: 'https://evil.example' }), 400],
+  ])('%s', async (_name, change, status) => {
+    await using stage = await OidcStage.start();
+    const browser = stage.browser();
+    await stage.isLoggedIn(browser, await stage.logIn(browser));
+    const body = `logout_token=${stage.provider.logoutToken({ sid: 'session-1', sub: 'mallory-1' }, change)}`;
+    const head = requestHead('POST', '/auth/backchannel-logout/corporate', [
+      HOST,
+      'Content-Type: application/x-www-form-urlencoded',
+      `Content-Length: ${body.length}`,
+    ]);
+    const answer = await rawRequest(stage.gateway.port, head + body);
+    expect([answer.status, answer.headers.get('cache-control')]).toEqual([status, 'no-store']);
+    const session = await browser.fetch(`${PUBLIC_ORIGIN}/auth/session`);
+    expect(session.status).toBe(status === 200 ? 401 : 200);
   });
 });
