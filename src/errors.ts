@@ -286,6 +286,12 @@ const DENIALS = {
     detail: 'The logout token is not accepted, so no session has ended.',
     logLevel: 'warn',
   },
+  step_up_required: {
+    status: 401,
+    title: 'Log in again',
+    detail: 'You are logged in, but this needs a more recent or a stronger login.',
+    logLevel: 'info',
+  },
   refresh_token_refused: {
     status: 400,
     title: 'Refresh token refused',

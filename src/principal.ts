@@ -138,6 +138,16 @@ export interface ReusableToken {
   readonly identity: Readonly<Record<string, unknown>>;
 }
 
+/** How and when whoever is behind a principal last proved who they are (OpenID Connect Core §2). */
+export interface Authentication {
+  /** Wall clock; `null` when nothing says. */
+  readonly authTimeMs: number | null;
+  /** The authentication context class; `null` when nothing says. */
+  readonly acr: string | null;
+  /** The means (RFC 8176); empty when nothing says. */
+  readonly amr: readonly string[];
+}
+
 /** Claim name → source on the principal, or a constant. */
 export type ClaimMapping = Readonly<Record<string, string | { readonly value: JSONType }>>;
 
@@ -171,6 +181,39 @@ function sessionValue({ session }: UserPrincipal, source: string): JSONType | un
   if (source === 'session.method') return session.method;
   if (source === 'session.createdAt') return Math.floor(session.createdAtMs / 1_000);
   return undefined;
+}
+
+/**
+ * How somebody authenticated: for a user by the login that opened the session, for a service by the claims of its token
+ * (RFC 9068 §2.2.1). A trusted backend does not say when or how its users authenticated, and a claim of another form than the
+ * specification has says nothing.
+ */
+export function authenticationOf(principal: KnownPrincipal): Authentication {
+  if (principal.kind === 'user') {
+    const { login, method, createdAtMs } = principal.session;
+    if (login !== null) return login;
+    return method === 'password' ? { authTimeMs: createdAtMs, acr: null, amr: ['pwd'] } : NO_AUTHENTICATION;
+  }
+  const [authTime, acr, amr] = ['auth_time', 'acr', 'amr'].map((name) => claimOf(principal, name));
+  return {
+    authTimeMs: typeof authTime === 'number' && Number.isFinite(authTime) ? authTime * 1_000 : null,
+    acr: typeof acr === 'string' ? acr : null,
+    amr: Array.isArray(amr) ? [...stringSet(amr)] : [],
+  };
+}
+
+const NO_AUTHENTICATION: Authentication = Object.freeze({ authTimeMs: null, acr: null, amr: [] });
+
+/** What a provider said about a login, as the claims that it has there; nothing for other principals. */
+export function loginClaims(principal: KnownPrincipal): Record<string, JSONType> {
+  const login = principal.kind === 'user' ? principal.session.login : null;
+  if (login === null) return {};
+  const { authTimeMs, acr, amr } = login;
+  return {
+    ...(authTimeMs !== null && { auth_time: Math.floor(authTimeMs / 1_000) }),
+    ...(acr !== null && { acr }),
+    ...(amr.length > 0 && { amr: [...amr] }),
+  };
 }
 
 /** An attribute of the user or a claim of the token, by its own name; `undefined` when there is none (JWT-17). */

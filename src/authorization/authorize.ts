@@ -1,5 +1,5 @@
 /**
- * authorization: principal × route in, a Permit out, or a Denial 403.
+ * authorization: principal × route in, a Permit out, or a Denial: 403, or 401 where another login would help.
  *
  * Decides from the principal and the canonical request only, never from a header that an upstream would see, a query
  * or a client address. Never waits, never throws.
@@ -7,13 +7,15 @@
 
 import type { CredentialRule } from '../authentication/kinds.ts';
 import { Denial } from '../errors.ts';
+import type { Clock } from '../lib/clock.ts';
 import type { Principal } from '../principal.ts';
 import type { Route } from '../routing/route.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
 import { type CsrfRules, originProblem } from './csrf.ts';
 import { Permit } from './permit.ts';
 import { compileRule, plainSubjectsOf, type Rule } from './rule.ts';
-import type { AllowConfig } from './section.ts';
+import type { AllowConfig, Requirement } from './section.ts';
+import { compileRequirement, type RequirementRule } from './step-up.ts';
 
 const FORBIDDEN = {
   role: new Denial('route_forbidden', 'principal lacks the role'),
@@ -22,10 +24,12 @@ const FORBIDDEN = {
   scope: new Denial('scope_insufficient', 'token lacks the scope'),
 } as const;
 const ANONYMOUS_FORBIDDEN = new Denial('credential_missing', 'route has an allow rule and the request is anonymous');
+const ANONYMOUS_LOGIN = new Denial('credential_missing', 'route requires a login and the request is anonymous');
 
-/** A route, as far as its rule depends on it. */
+/** A route, as far as its rules depend on it. */
 interface AllowingRoute {
   readonly allow?: AllowConfig | undefined;
+  readonly require?: Requirement | undefined;
   readonly credential: CredentialRule;
 }
 
@@ -33,20 +37,28 @@ interface AllowingRoute {
 export class Authorizer {
   /** By route index; `null` where the route allows every principal. */
   readonly #rules: readonly (Rule | null)[];
+  /** By route index; `null` where the route takes every login. */
+  readonly #requirements: readonly (RequirementRule | null)[];
   readonly #csrf: CsrfRules;
+  readonly #wallMs: Clock;
 
-  /** @param routes  their `allow` rules, by route index; a route beyond the list allows every principal */
-  constructor(routes: readonly AllowingRoute[], csrf: CsrfRules) {
+  /** @param routes  their rules, by route index; a route beyond the list allows every principal */
+  constructor(routes: readonly AllowingRoute[], csrf: CsrfRules, wallMs: Clock) {
     this.#rules = routes.map(({ allow, credential }) =>
       allow === undefined ? null : compileRule(allow, plainSubjectsOf(credential)),
     );
+    this.#requirements = routes.map((route) =>
+      route.require === undefined ? null : compileRequirement(route.require),
+    );
     this.#csrf = csrf;
+    this.#wallMs = wallMs;
   }
 
   /**
    * Decides whether a principal may make a request on a route.
    *
-   * @returns a Permit, or a Denial `route_forbidden` | `scope_insufficient` | `origin_forbidden` | `credential_missing`
+   * @returns a Permit, or a Denial `route_forbidden` | `scope_insufficient` | `origin_forbidden` | `credential_missing` |
+   *   `step_up_required`
    */
   authorize(principal: Principal, route: Route, request: ScreenedRequest): Permit | Denial {
     const { credential } = principal;
@@ -59,6 +71,13 @@ export class Authorizer {
       if (principal.credential === null) return ANONYMOUS_FORBIDDEN;
       const failed = rule(principal);
       if (failed !== null) return FORBIDDEN[failed];
+    }
+    // Last: nobody is sent to log in again for something that they may not do anyway.
+    const requirement = this.#requirements[route.index] ?? null;
+    if (requirement !== null) {
+      if (principal.credential === null) return ANONYMOUS_LOGIN;
+      const unmet = requirement(principal, this.#wallMs());
+      if (unmet !== null) return unmet;
     }
     return Permit.grant(principal, route);
   }

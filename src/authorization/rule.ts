@@ -81,7 +81,8 @@ function leafRules(config: Leaf, plain: PlainSubject): Rule[] {
 
 type List = readonly string[] | { readonly any: readonly string[] } | { readonly all: readonly string[] };
 
-function compileList(list: List): (present: ReadonlySet<string>) => boolean {
+/** Compiles a list of which one is enough, or all are needed. */
+export function compileList(list: List): (present: ReadonlySet<string>) => boolean {
   if ('all' in list) return (present) => list.all.every((item) => present.has(item));
   const items = 'any' in list ? list.any : list;
   return (present) => items.some((item) => present.has(item));

@@ -1,7 +1,7 @@
-/** Who may: the key `allow` of a route, and the section `csrf`. */
+/** Who may: the keys `allow` and `require` of a route, and the section `csrf`. */
 
 import { z } from 'zod';
-import { name, notEmpty, origin } from '../config/fields.ts';
+import { name, notEmpty, optionalDuration, origin } from '../config/fields.ts';
 
 /** Longest `sub` that any token can have here. */
 const MAX_SUBJECT_LENGTH = 2_048;
@@ -83,6 +83,35 @@ export const allow = () =>
       message: 'must not be empty: leave `allow` out to allow every principal that the credential admits',
     });
 
+/** A value that goes into a parameter with others, separated by spaces (RFC 6749 §3.3). */
+const contextValue = () =>
+  z
+    .string()
+    .regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,255}$/, 'is not a value of acr or amr: no spaces, quotes or backslashes');
+
+const contextList = () => z.array(contextValue()).min(1);
+
+/** `require` of a route. */
+export const requirement = () =>
+  z
+    .strictObject({
+      acr: contextList().optional().meta({
+        description:
+          'Authentication context classes, of which one is enough, the preferred one first. They are asked for as `acr_values`.',
+      }),
+      amr: z
+        .union([contextList(), z.strictObject({ any: contextList() }), z.strictObject({ all: contextList() })])
+        .optional()
+        .meta({
+          description:
+            'Means of authentication (RFC 8176): a list of which one is enough, { any: […] } for the same, or { all: […] }. No provider can be asked for them. A password here is `pwd`.',
+        }),
+      maxAge: optionalDuration({ atLeastMs: 30_000, atMostMs: 366 * 86_400_000 }).meta({
+        description: 'How long ago the user may have authenticated (`auth_time`). Asked for as `max_age`.',
+      }),
+    })
+    .refine(notEmpty, { message: 'must not be empty: leave `require` out to require nothing' });
+
 /** The section `csrf`. */
 export const csrf = () =>
   z.strictObject({
@@ -98,5 +127,7 @@ export const csrf = () =>
 
 /** `allow`, loaded. */
 export type AllowConfig = z.output<ReturnType<typeof allow>>;
+/** `require`, loaded. */
+export type Requirement = z.output<ReturnType<typeof requirement>>;
 /** `csrf`, loaded. */
 export type CsrfConfig = z.output<ReturnType<typeof csrf>>;

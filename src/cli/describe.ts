@@ -1,6 +1,7 @@
 /** Describes the keys of routes for people. */
 
-import type { AllowConfig } from '../authorization/section.ts';
+import type { AllowConfig, Requirement } from '../authorization/section.ts';
+import { formatDuration } from '../lib/units.ts';
 import type { DestinationConfig } from '../outbound/section.ts';
 
 /** Describes the token that a call to a destination gets. */
@@ -27,7 +28,7 @@ export function describeSubject(entry: NonNullable<AllowConfig['subjects']>[numb
 type Leaf = Omit<AllowConfig, 'any' | 'all'>;
 
 /** An `allow` rule on one line. */
-export function describeAllow(allow: AllowConfig | undefined): string {
+function describeAllow(allow: AllowConfig | undefined): string {
   if (allow === undefined) return '-';
   const { any, all, ...leaf } = allow;
   const group = (leaves: readonly Leaf[], word: string) =>
@@ -49,4 +50,24 @@ function describeLeaf({ roles, scopes, subjects, serviceAccounts, claims }: Leaf
     ...(serviceAccounts === undefined ? [] : [`ServiceAccount ${serviceAccounts.join('|')}`]),
     ...Object.entries(claims ?? {}).map(([name, value]) => `${name}=${[value].flat().join('|')}`),
   ];
+}
+
+/** The criteria of a `require` rule, each by itself. */
+export function requirementParts({
+  acr,
+  amr,
+  maxAge,
+}: Requirement): { readonly words: string; readonly rule: Requirement }[] {
+  return [
+    ...(acr === undefined ? [] : [{ words: `acr ${acr.join(' or ')}`, rule: { acr } }]),
+    ...(amr === undefined ? [] : [{ words: `amr ${describeList(amr)}`, rule: { amr } }]),
+    ...(maxAge === undefined ? [] : [{ words: `login at most ${formatDuration(maxAge)} ago`, rule: { maxAge } }]),
+  ];
+}
+
+/** What a route asks of whoever calls, on one line: `allow`, then `require`. */
+export function describeRules(allow: AllowConfig | undefined, requirement: Requirement | undefined): string {
+  if (requirement === undefined) return describeAllow(allow);
+  const required = requirementParts(requirement).map(({ words }) => words);
+  return [...(allow === undefined ? [] : [describeAllow(allow)]), ...required].join(', ');
 }

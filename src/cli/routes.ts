@@ -1,9 +1,9 @@
-import type { AllowConfig } from '../authorization/section.ts';
+import type { AllowConfig, Requirement } from '../authorization/section.ts';
 import type { DestinationConfig, OutboundConfig } from '../outbound/section.ts';
 import type { RouteConfig } from '../routing/section.ts';
 import { defineCommand, EXIT } from './command.ts';
 import { CONFIG_OPTION, configPath, JSON_OPTION, loadConfiguration, NO_FILES_OPTION } from './configuration.ts';
-import { describeAllow, describeDestinationToken } from './describe.ts';
+import { describeDestinationToken, describeRules } from './describe.ts';
 import { formatTable, show } from './output.ts';
 
 /** Shown instead of an audience where no token is minted. */
@@ -27,12 +27,15 @@ export const routes = defineCommand({
     const { formatPattern } = await import('../routing/pattern.ts');
     const { config } = loaded;
     const rows = compileRoutes(config, compileCredential).entries.map(({ pattern, route }) => {
-      const written = config.routes[route.index] as RouteConfig & { readonly allow?: AllowConfig };
+      const written = config.routes[route.index] as RouteConfig & {
+        readonly allow?: AllowConfig;
+        readonly require?: Requirement;
+      };
       return {
         pattern: formatPattern(pattern),
         methods: route.hasOwnMethods ? [...route.methods].join(' ') : 'any',
         credential: describeCredential(route.credential),
-        allow: describeAllow(written.allow),
+        allow: describeRules(written.allow, written.require),
         upstream: route.upstream,
         audience: AUDIENCES[route.upstreamToken] ?? route.audience,
         id: route.id,

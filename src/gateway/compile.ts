@@ -37,9 +37,9 @@ import { openEndpoints } from './endpoints.ts';
 import type { LongLived } from './long-lived.ts';
 import { openResponder, ownCookies } from './responder.ts';
 
-const withCompiledCredential = ({ allow, credential }: Config['routes'][number]) => ({
-  allow,
-  credential: compileCredential(credential),
+const withCompiledCredential = (route: Config['routes'][number]) => ({
+  ...route,
+  credential: compileCredential(route.credential),
 });
 
 /** The pipelines of a configuration; those of listeners that it does not have are missing. */
@@ -107,7 +107,7 @@ export function compileRuntime(
     routes,
     limits: openLimits(config, longLived.inProgress, series.limits),
     authenticator,
-    authorizer: new Authorizer(config.routes.map(withCompiledCredential), csrfRules(config.csrf)),
+    authorizer: new Authorizer(config.routes.map(withCompiledCredential), csrfRules(config.csrf), clocks.wallMs),
     tokens: upstreamTokens,
     outlet: compileOutlet(shared, publicOutlet(config)),
     responder,

@@ -14,7 +14,7 @@ import { adminListener } from '../admin/section.ts';
 import { revocation } from '../authentication/revocation/section.ts';
 import { issuer } from '../authentication/service-token/section.ts';
 import { session } from '../authentication/session/section.ts';
-import { allow, csrf } from '../authorization/section.ts';
+import { allow, csrf, requirement } from '../authorization/section.ts';
 import { authorizerListener } from '../authorizer/section.ts';
 import { name, notEmpty, type SchemaContext } from '../config/fields.ts';
 import { cors } from '../cors/section.ts';
@@ -42,6 +42,10 @@ const ROUTE = z.strictObject({
   credential,
   allow: allow().optional().meta({
     description: 'Who may use the route. All keys must hold. Left out: every principal that the credential admits.',
+  }),
+  require: requirement().optional().meta({
+    description:
+      'How, and how recently, the user must have authenticated. All keys must hold; whoever has not gets 401 and can log in once more (RFC 9470). Left out: any login will do.',
   }),
   ...otherKeys,
   maxRequests: routeLimit(),

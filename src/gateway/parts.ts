@@ -17,6 +17,7 @@ import * as cors from '../cors/lint.ts';
 import { codes as corsCodes } from '../cors/section.ts';
 import * as login from '../endpoints/login/lint.ts';
 import * as oidc from '../endpoints/login/oidc/lint.ts';
+import * as stepUp from '../endpoints/login/step-up/lint.ts';
 import * as refresh from '../endpoints/refresh/lint.ts';
 import * as token from '../endpoints/token/lint.ts';
 import * as listener from '../listener/http1/lint.ts';
@@ -53,6 +54,7 @@ export const PARTS = [
   { name: 'cors', codes: corsCodes, lint: cors.lint },
   { name: 'coverage', codes: coverage.codes, lint: coverage.lint },
   { name: 'allow', codes: authorization.codes, lint: authorization.lint },
+  { name: 'require', codes: stepUp.codes, lint: stepUp.lint },
   { name: 'outbound', codes: outboundCodes, lint: outbound.lint },
 ] as const;
 

@@ -26,3 +26,26 @@ export const SESSION_CHALLENGE = challenge('Session', { realm });
  */
 export const bearerChallenge = (error: 'invalid_token' | 'insufficient_scope' | null): string =>
   challenge('Bearer', error === null ? { realm } : { realm, error });
+
+/** What a route requires of an authentication, as far as a challenge can say it. */
+interface RequiredAuthentication {
+  /** Joined with spaces; `null` for any. */
+  readonly acrValues: string | null;
+  /** Whole seconds; `null` for any age. */
+  readonly maxAgeSec: number | null;
+  /** For people who read it. Printable ASCII without `"` and `\`. */
+  readonly description: string;
+}
+
+/** The credential is valid, but its user has to authenticate more strongly or anew (RFC 9470 §3). */
+export const stepUpChallenge = (
+  scheme: 'Bearer' | 'Session',
+  { acrValues, maxAgeSec, description }: RequiredAuthentication,
+): string =>
+  challenge(scheme, {
+    realm,
+    error: 'insufficient_user_authentication',
+    error_description: description,
+    ...(acrValues !== null && { acr_values: acrValues }),
+    ...(maxAgeSec !== null && { max_age: String(maxAgeSec) }),
+  });

@@ -98,7 +98,7 @@ export class Outbound {
       routes: table,
       limits: NO_LIMITS,
       authenticator: new Authenticator({ ...NO_VERIFIERS, workload: new WorkloadVerifier(config.workload) }),
-      authorizer: new Authorizer([], NO_CSRF_RULES),
+      authorizer: new Authorizer([], NO_CSRF_RULES, clocks.wallMs),
       tokens: new DestinationTokens(tokens, routeCount),
       outlet,
       responder,

@@ -92,6 +92,7 @@ function mainAction(reason: Reason, exchange: Exchange, links: PageLinks, words:
   const here = ownTarget(exchange);
   const back = previousTarget(exchange);
   if (NEEDS_LOGIN.has(reason) && admitsLogin(exchange)) return logIn(reason, exchange, links, words);
+  if (reason === 'step_up_required' && admitsLogin(exchange)) return stepUp(exchange, links, words);
   if (reason === 'route_forbidden' && loggedIn(exchange) !== null) {
     return { label: actions.logInAsOther, href: loginPath(links, here, ['switch'], wantedProvider(exchange)) };
   }
@@ -112,6 +113,16 @@ function logIn(reason: Reason, exchange: Exchange, links: LoginLinks, { actions,
   return {
     label: hasEnded ? actions.logInAgain : actions.logIn,
     href: loginPath(links, here ?? previousTarget(exchange), hasEnded ? ['ended'] : [], wantedProvider(exchange)),
+    ...(here === null && { advice: errors.sendAgain }),
+  };
+}
+
+/** The login once more, by somebody who is logged in. */
+function stepUp(exchange: Exchange, links: LoginLinks, { actions, errors }: Words): Action {
+  const here = ownTarget(exchange);
+  return {
+    label: actions.logInAgain,
+    href: loginPath(links, here ?? previousTarget(exchange), ['switch'], wantedProvider(exchange)),
     ...(here === null && { advice: errors.sendAgain }),
   };
 }

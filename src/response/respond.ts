@@ -85,7 +85,8 @@ export class Responder {
       }
       headers.push(...pageLoginRedirect(exchange, denial.reason, this.#settings));
     }
-    if (REASONS[denial.reason].status === 401) headers.push(...challenges(exchange, denial.reason));
+    const hasChallenge = denial.headers.includes('WWW-Authenticate');
+    if (REASONS[denial.reason].status === 401 && !hasChallenge) headers.push(...challenges(exchange, denial.reason));
     if (denial.reason === 'scope_insufficient') headers.push('WWW-Authenticate', bearerChallenge('insufficient_scope'));
     this.#problem(exchange, denial.reason, headers);
   }

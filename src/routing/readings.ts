@@ -150,6 +150,7 @@ const COMPARISONS: { readonly [K in keyof Route]: Comparison } = {
   leavesOtherMethods: irrelevant,
   credential: ({ credential }, other) => asksNoLess(credential, other.credential),
   allow: (one, { allow }) => allow === null || isDeepStrictEqual(one.allow, allow),
+  require: (one, { require }) => require === null || isDeepStrictEqual(one.require, require),
   upstream: equal('upstream'),
   // Whatever of the principal is sent: it is the same principal, who was admitted.
   audience: irrelevant,

@@ -31,6 +31,8 @@ export interface Route {
   readonly credential: CredentialRule;
   /** `allow` as it is written, only to be compared with that of another route; `null` where there is none. */
   readonly allow: unknown;
+  /** `require` as it is written, for the same; `null` where there is none. */
+  readonly require: unknown;
   readonly upstream: string;
   readonly audience: string;
   /** Which Host the upstream gets; `null` takes the rule of the upstream. */
@@ -69,12 +71,13 @@ const ALL_METHODS: ReadonlySet<string> = new Set(ROUTE_METHODS);
 /** What the table is made from. */
 interface RoutesConfig {
   readonly publicOrigin: readonly string[];
-  readonly routes: readonly (RouteConfig & WithAllow)[];
+  readonly routes: readonly (RouteConfig & WithRules)[];
 }
 
-/** The key of a route that is authorization's. */
-interface WithAllow {
+/** The keys of a route that are authorization's. */
+interface WithRules {
   readonly allow?: unknown;
+  readonly require?: unknown;
 }
 
 /** Compiles the `credential` of a route: `compileCredential` of authentication, which knows the kinds. */
@@ -101,7 +104,7 @@ export function routePatterns(config: Pick<RouteConfig, 'match'>, publicHosts: r
 
 /** Compiles one route, or something else that is written like one and has a credential rule of its own. */
 export function compileRoute(
-  config: Omit<RouteConfig, 'credential'> & WithAllow,
+  config: Omit<RouteConfig, 'credential'> & WithRules,
   index: number,
   credential: CredentialRule,
 ): Route {
@@ -117,6 +120,7 @@ export function compileRoute(
         ? credential
         : Object.freeze({ ...credential, leavesAuthorization: true }),
     allow: config.allow ?? null,
+    require: config.require ?? null,
     upstream: config.upstream,
     audience: config.audience ?? config.upstream,
     hostHeader: null,

@@ -50,8 +50,8 @@ const headerRules = (secrecy: { readonly secret?: true }) =>
   });
 
 /**
- * The keys of a route, except for `allow`, which is authorization's. Made once: they depend on nothing, and are a third of the
- * work of making the whole schema.
+ * The keys of a route, except for `allow` and `require`, which are authorization's. Made once: they depend on nothing, and are
+ * a third of the work of making the whole schema.
  */
 export const ROUTE_KEYS = {
   id: name().meta({ description: 'Name of the route: in logs, metrics and `explain`.' }),

@@ -17,6 +17,7 @@ import { TOKEN_REUSE_SHARE } from '../lib/token-limits.ts';
 import {
   type ClaimMapping,
   type KnownPrincipal,
+  loginClaims,
   mappedClaims,
   principalKey,
   type ReusableToken,
@@ -122,7 +123,7 @@ export class UpstreamTokens implements TokenSource {
       sid,
       lifetimeMs: this.settings.lifetimeMs,
       notAfterMs: credential.endsAtMs,
-      claims: mappedClaims(principal, this.settings.claims),
+      claims: { ...loginClaims(principal), ...mappedClaims(principal, this.settings.claims) },
       typ: 'JWT',
     });
     this.#events.onMinted(this.#clocks.monotonicMs() - startedMs, cause);

@@ -427,3 +427,61 @@ test('a call on behalf of a user is asked for with an actor, and its token says 
     token: { kind: 'as presented', claims: { sub: 'bob', act: { sub: 'cart' } } },
   });
 });
+
+describe('how somebody logged in', () => {
+  const config = CONFIG.replace(
+    'login: { ',
+    'login: { oidc: [{ name: corporate, issuer: https://id.example.com, clientId: shop }], ',
+  ).replace(
+    '  - { id: assets',
+    `  - { id: payouts, match: { path: /payouts }, credential: session, require: { acr: [gold], maxAge: 5m }, upstream: orders }
+  - { id: account, match: { path: /account }, credential: session, require: { amr: [pwd], maxAge: 5m }, upstream: orders }
+  - { id: assets`,
+  );
+  const explained = async (path: string, session: string) => {
+    const { out, err } = await cli(['explain', 'GET', path, '--session', session, '-c', '-', '--json'], {
+      stdin: config,
+    });
+    return out === '' ? err : (JSON.parse(out) as Record<string, unknown>);
+  };
+
+  test('a login at a provider that is recent and strong enough passes, and its claims are in the token', async () => {
+    expect(
+      await explained('/payouts', 'provider=corporate,subject=ada,acr=gold,amr=pwd,amr=otp,authAge=4m'),
+    ).toMatchObject({
+      outcome: 'forwarded',
+      require: [
+        { criterion: 'acr gold', holds: true },
+        { criterion: 'login at most 5m ago', holds: true },
+      ],
+      token: { claims: { sub: 'corporate|ada', acr: 'gold', amr: ['pwd', 'otp'], auth_time: expect.any(Number) } },
+    });
+  });
+
+  test('what does not hold is marked, and the challenge is shown', async () => {
+    const { out } = await cli(['explain', 'GET', '/payouts', '--session', 'acr=silver,authAge=6m', '-c', '-'], {
+      stdin: config,
+    });
+    expect(out).toMatch(/Require +no {2}acr gold\n +no {2}login at most 5m ago\n/);
+    expect(out).toContain('step_up_required: acr is not one that the route requires');
+    expect(out).toContain('insufficient_user_authentication');
+  });
+
+  test('a login with a password has an age as well', async () => {
+    expect(await explained('/account', 'subject=bob,authAge=4m')).toMatchObject({ outcome: 'forwarded' });
+    expect(await explained('/account', 'subject=bob,authAge=6m')).toMatchObject({
+      outcome: 'denied',
+      require: [
+        { criterion: 'amr pwd', holds: true },
+        { criterion: 'login at most 5m ago', holds: false },
+      ],
+      response: { status: 401, reason: 'step_up_required' },
+    });
+  });
+
+  test('a provider that is not there, and an age that is none, are named', async () => {
+    expect(await explained('/payouts', 'provider=corporat')).toContain('did you mean corporate?');
+    expect(await explained('/payouts', 'authAge=soon')).toContain('authAge is a duration, such as authAge=10m');
+    expect((await ask('GET', '/api/orders', '--session', 'acr=gold')).err).toContain('write provider=…, one of none');
+  });
+});

@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { compileCredential } from '../../src/authentication/credential.ts';
-import { allow } from '../../src/authorization/section.ts';
+import { allow, requirement } from '../../src/authorization/section.ts';
 import { Denial } from '../../src/errors.ts';
 import { compileDestinations } from '../../src/outbound/destination.ts';
 import { matchReadings } from '../../src/routing/readings.ts';
@@ -18,7 +18,7 @@ import { type CanonicalPath, canonicalPath } from '../../src/sanitize/path.ts';
 import { cpuMs } from '../support/cpu.ts';
 
 const HOST = 'shop.example.com';
-const ROUTE = z.strictObject({ ...ROUTE_KEYS, allow: allow().optional() });
+const ROUTE = z.strictObject({ ...ROUTE_KEYS, allow: allow().optional(), require: requirement().optional() });
 type Written = z.input<typeof ROUTE>;
 
 const BOTH = ['encodedSlash', 'semicolon'] as const;
@@ -116,6 +116,15 @@ describe('what the upstream may read decides', () => {
     const both = tableOf(route('site', '/', ADMIN), support);
     expect(decided(both, '/support;x')).toBe('request_ambiguous');
     expect(decided(both, '/support/x;y')).toBe('support');
+  });
+
+  test('S6: a route that requires a stronger login decides, and two that require another one decide together', () => {
+    const gold = { require: { acr: ['gold'] } };
+    const one = tableOf(route('site', '/'), route('payouts', '/payouts', gold));
+    expect(decided(one, '/x%2F..;/payouts;y')).toBe('request_ambiguous');
+    expect(decided(one, '/payouts;x')).toBe('payouts');
+    const other = tableOf(route('site', '/', { require: { maxAge: '5m' } }), route('payouts', '/payouts', gold));
+    expect(decided(other, '/payouts;x')).toBe('request_ambiguous');
   });
 
   test('S6: a path is refused where one reading of it has no route, or a route without the method', () => {

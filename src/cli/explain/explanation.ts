@@ -4,6 +4,7 @@ import { describeCredential } from '../../authentication/credential.ts';
 import { type CredentialRule, KINDS } from '../../authentication/kinds.ts';
 import { compileRule, plainSubjectsOf } from '../../authorization/rule.ts';
 import type { AllowConfig } from '../../authorization/section.ts';
+import { lackOf } from '../../authorization/step-up.ts';
 import { REMOVE_HEADERS } from '../../authorizer/outlet.ts';
 import { Denial, REASONS, type Reason } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';
@@ -13,11 +14,12 @@ import type { Clocks } from '../../lib/clock.ts';
 import type { JSONType } from '../../lib/json.ts';
 import { formatDuration } from '../../lib/units.ts';
 import { handle } from '../../pipeline.ts';
+import { authenticationOf } from '../../principal.ts';
 import { formatPattern } from '../../routing/pattern.ts';
 import type { Route } from '../../routing/route.ts';
 import { type RouteEntry, RouteTable } from '../../routing/table.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
-import { describeList, describeSubject } from '../describe.ts';
+import { describeList, describeSubject, requirementParts } from '../describe.ts';
 import { arrivingExchange } from './arriving.ts';
 import type { Question } from './question.ts';
 import { type Forwarded, type Side, StandIn } from './stand-in.ts';
@@ -64,6 +66,8 @@ export interface Explanation {
   /** When WebSockets and other streams that the token opens end; `null` when no token opens any. */
   readonly streams: string | null;
   readonly allow: readonly CriterionResult[] | null;
+  /** What the route requires of the login; `null` when it was not asked. */
+  readonly require: readonly CriterionResult[] | null;
   readonly upstream: {
     readonly name: string;
     readonly endpoints: readonly string[];
@@ -122,6 +126,7 @@ export async function explainRequest(question: Question, config: Config, clocks:
     passedOver: request === null || isOwn ? [] : passedOver(pipeline.routes, request, entry),
     credential: route === null || request === null ? null : credentialOf(route, question, request),
     allow: verdictsOf(exchange, config),
+    require: requirementsOf(exchange, config, clocks.wallMs()),
     ...sentOf(forwarded, question, sent, config),
     response: isOwn || forwarded !== null ? null : responseOf(exchange),
   };
@@ -161,6 +166,18 @@ function verdictsOf({ route, principal }: Exchange, config: Config): Explanation
   if (allow === undefined || route === null || principal === null || principal.credential === null) return null;
   const plain = plainSubjectsOf(route.credential);
   return verdicts(allow, (rule) => compileRule(rule, plain)(principal) === null);
+}
+
+/** The criteria of the route's `require` rule for the principal; `null` when there are none, or nobody to ask about. */
+function requirementsOf({ route, principal }: Exchange, config: Config, nowMs: number): Explanation['require'] {
+  const requirement = route === null ? undefined : config.routes[route.index]?.require;
+  if (requirement === undefined || principal === null || principal.credential === null) return null;
+  const authentication = authenticationOf(principal);
+  return requirementParts(requirement).map(({ words, rule }) => ({
+    criterion: words,
+    holds: lackOf(rule, authentication, nowMs) === null,
+    parts: [],
+  }));
 }
 
 function credentialOf(

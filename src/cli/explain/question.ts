@@ -14,10 +14,11 @@ import { trim } from '../../lib/trim.ts';
 import type { OutboundConfig } from '../../outbound/section.ts';
 import { UsageFault } from '../command.ts';
 import { withoutScheme } from '../token-input.ts';
+import { type LoginSections, readAskedSession } from './asked-session.ts';
 import type { AskedService, StandIn } from './stand-in.ts';
 
 /** The sections that a question is read with. */
-interface AskedSections {
+interface AskedSections extends LoginSections {
   readonly publicOrigin: readonly string[];
   readonly outbound?: OutboundConfig | undefined;
   readonly listeners: { readonly authorizer?: object | undefined };
@@ -97,7 +98,7 @@ export function readQuestion(method: string, url: string, options: AskedOptions,
     options.token !== null
       ? readRealToken(options.token, options.session, config)
       : options.session !== undefined
-        ? readSession(options.session)
+        ? readSession(options.session, config)
         : options.service !== undefined
           ? readService(options.service, config)
           : null;
@@ -196,15 +197,14 @@ function readHeader(written: string): [string, string] {
   return [name, value];
 }
 
-/** `roles=customer,roles=admin,email=a@example.com,age:=42`; `subject` names the user. */
-function readSession(written: string): AskedCredential {
-  const { subject: name = 'user', ...user } = readPairs(written);
-  const subject = String(name);
+/** `roles=customer,roles=admin,email=a@example.com,age:=42`; `subject` names the user, `provider` who vouched. */
+function readSession(written: string, config: AskedSections): AskedCredential {
+  const session = readAskedSession(readPairs(written), config);
   return {
     kind: 'session',
-    words: `the session of ${JSON.stringify(subject)}`,
+    words: `the session of ${JSON.stringify(session.subject)}`,
     issuer: null,
-    present: async (standIn) => ['Cookie', await standIn.cookie({ subject, user })],
+    present: async (standIn) => ['Cookie', await standIn.cookie(session)],
   };
 }
 
@@ -218,7 +218,7 @@ function readRealToken(text: string, session: string | undefined, config: AskedS
   const standsForSession = isOwn && decoded.payload['sid'] !== undefined;
   if (session !== undefined && !standsForSession)
     throw new UsageFault('--session goes with a token of the gateway that stands for a session', COMMAND);
-  const { subject: _subject, ...user } = readPairs(session ?? '');
+  const asked = readAskedSession(readPairs(session ?? ''), config);
   return {
     kind: 'service',
     words: `the token of --token-file${issuer === null ? '' : `, which claims to be one of ${issuer}`}; its signature was not verified`,
@@ -227,7 +227,7 @@ function readRealToken(text: string, session: string | undefined, config: AskedS
       'Authorization',
       issuer === null
         ? `Bearer ${compact}`
-        : await standIn.presented(issuer, { compact, ...decoded }, standsForSession ? user : null),
+        : await standIn.presented(issuer, { compact, ...decoded }, standsForSession ? asked : null),
     ],
   };
 }

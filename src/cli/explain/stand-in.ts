@@ -7,6 +7,7 @@
 import { createSecretKey, KeyObject, randomBytes } from 'node:crypto';
 import { generateKeyPair, type JWTPayload, SignJWT } from 'jose';
 import { keyRules } from '../../authentication/service-token/issuer.ts';
+import { newSessionId, sessionHandle } from '../../authentication/session/session-id.ts';
 import type { Permit } from '../../authorization/permit.ts';
 import { FileReader } from '../../config/named-files.ts';
 import { Denial } from '../../errors.ts';
@@ -26,19 +27,14 @@ import type { JSONType } from '../../lib/json.ts';
 import type { OutboundConfig } from '../../outbound/section.ts';
 import type { Pipeline } from '../../pipeline.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
-import type { UserAttributes } from '../../store/session-record.ts';
+import type { SessionRecord } from '../../store/session-record.ts';
 import { AuditLog, auditOn } from '../../telemetry/audit.ts';
 import { createLog } from '../../telemetry/log.ts';
 import { MetricRegistry } from '../../telemetry/registry.ts';
 import type { TokenSource } from '../../token/token-source.ts';
 import type { Outlet, PreparingOutlet } from '../../upstream/forward.ts';
 import type { TokenOrigin } from '../../upstream/forwarding.ts';
-
-/** A user whose session is to be presented. */
-interface AskedSession {
-  readonly subject: string;
-  readonly user: UserAttributes;
-}
+import type { AskedSession } from './asked-session.ts';
 
 /** A service whose token is to be presented. */
 export interface AskedService {
@@ -158,9 +154,9 @@ export class StandIn implements AsyncDisposable {
   }
 
   /** Opens a session, and returns its Cookie header. */
-  async cookie({ subject, user }: AskedSession): Promise<string> {
-    const opened = await this.#longLived.sessions.open({ subject, user, method: 'password', device: 'explain' });
-    return `${this.#runtime.config.session.cookie.name}=${opened.sessionId}`;
+  async cookie(session: AskedSession): Promise<string> {
+    const { sessionId } = await this.#open(session);
+    return `${this.#runtime.config.session.cookie.name}=${sessionId}`;
   }
 
   /** Makes a service token, and returns its Authorization header. */
@@ -185,23 +181,40 @@ export class StandIn implements AsyncDisposable {
    * Signs again what a real token says, in the place of its issuer, and returns its Authorization header. A token that the
    * issuer's rules refuse for its algorithm is presented as it is.
    *
-   * @param user  attributes of the user whose session it stands for, if it is a token of the gateway itself
+   * @param session  that it stands for, if it is a token of the gateway itself; its subject is that of the token
    */
   async presented(
     issuer: string,
     { compact, header, payload }: RealToken,
-    user: UserAttributes | null,
+    session: AskedSession | null,
   ): Promise<string> {
     const rules = this.#runtime.issuers.get(issuer)?.rules;
     if (rules?.profile.algorithms.includes(String(header['alg'])) !== true) return `Bearer ${compact}`;
-    const said = user === null ? payload : { ...payload, sid: await this.#sessionOf(String(payload['sub']), user) };
+    const said =
+      session === null ? payload : { ...payload, sid: await this.#sessionOf(session, String(payload['sub'])) };
     const typ = typeof header['typ'] === 'string' ? { typ: header['typ'] } : {};
     return this.#signed(said, { alg: rules.profile.algorithms[0] as string, ...typ });
   }
 
-  async #sessionOf(subject: string, user: UserAttributes): Promise<SessionHandle> {
-    const opened = await this.#longLived.sessions.open({ subject, user, method: 'password', device: 'explain' });
-    return opened.record.handle;
+  async #sessionOf(session: AskedSession, subject: string): Promise<SessionHandle> {
+    return (await this.#open({ ...session, subject })).record.handle;
+  }
+
+  /** A session of somebody who logged in some time ago. */
+  async #open({ subject, user, provider, authAgeMs }: AskedSession) {
+    const { sessions, store, clocks } = this.#longLived;
+    const authTimeMs = clocks.wallMs() - authAgeMs;
+    if (provider !== null) {
+      const { name, subject: atProvider, acr, amr } = provider;
+      const login = { provider: name, subject: atProvider, sid: null, authTimeMs, acr, amr };
+      return sessions.open({ subject, user, method: 'oidc', device: 'explain', login });
+    }
+    const opened = await sessions.open({ subject, user, method: 'password', device: 'explain' });
+    if (authAgeMs === 0) return opened;
+    const sessionId = newSessionId();
+    const record: SessionRecord = { ...opened.record, handle: sessionHandle(sessionId), createdAtMs: authTimeMs };
+    await store.sessions.create(record, record.expiresAtMs - clocks.wallMs());
+    return { sessionId, record };
   }
 
   async #signed(claims: JWTPayload, header: { readonly alg: string; readonly typ?: string }): Promise<string> {

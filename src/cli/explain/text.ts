@@ -37,13 +37,14 @@ function requestSections({ request, canonical, outcome }: Explanation): Section[
   ];
 }
 
-function decisionSections({ route, passedOver, credential, streams, allow }: Explanation): Section[] {
+function decisionSections({ route, passedOver, credential, streams, allow, require }: Explanation): Section[] {
   return [
     ['Route', route === null ? [] : [`${route.id} by ${route.pattern}`]],
     ['Passed over', passedOverLines(route === null ? passedOver : passedOver.filter(({ isNear }) => isNear))],
     ['Credential', credential === null ? [] : [`needs ${credential.needed}; presented: ${credential.presented}`]],
     ['Streams', streams === null ? [] : [streams]],
     ['Allow', (allow ?? []).flatMap((verdict) => verdictLines(verdict, 0))],
+    ['Require', (require ?? []).flatMap((verdict) => verdictLines(verdict, 0))],
   ];
 }
 

@@ -4,7 +4,7 @@
  */
 
 import { Denial } from '../../errors.ts';
-import { mappedClaims, type UserPrincipal } from '../../principal.ts';
+import { loginClaims, mappedClaims, type UserPrincipal } from '../../principal.ts';
 import type { TokenIssuer } from '../../token/token-issuer.ts';
 import type { RefreshConfig } from './section.ts';
 
@@ -68,7 +68,7 @@ export class AccessTokens {
       sid: user.session.handle,
       lifetimeMs,
       notAfterMs: user.session.expiresAtMs,
-      claims: { ...mappedClaims(user, claims), client_id: clientId },
+      claims: { ...loginClaims(user), ...mappedClaims(user, claims), client_id: clientId },
       typ: 'at+jwt',
     });
     return {

@@ -213,6 +213,10 @@ export const de: Words = {
       title: 'Admin-API nicht eingeschaltet',
       detail: 'Setzen Sie listeners.admin.tokenFile, um sie zu verwenden.',
     },
+    step_up_required: {
+      title: 'Erneut anmelden',
+      detail: 'Sie sind angemeldet, doch hierfür ist eine neuere oder stärkere Anmeldung nötig.',
+    },
     route_forbidden: {
       title: 'Nicht erlaubt',
       detail: 'Sie sind angemeldet, dürfen dies aber nicht tun.',

@@ -1,0 +1,75 @@
+/** The session that `explain --session` describes: the attributes of its user, and how they logged in. */
+
+import type { JSONType } from '../../lib/json.ts';
+import { didYouMean } from '../../lib/nearest.ts';
+import { parseDurationMs } from '../../lib/units.ts';
+import { subjectAtProvider, type UserAttributes } from '../../store/session-record.ts';
+import { UsageFault } from '../command.ts';
+
+/** A user whose session is to be presented. */
+export interface AskedSession {
+  readonly subject: string;
+  readonly user: UserAttributes;
+  /** What an identity provider said at the login; `null` for a login with a password. */
+  readonly provider: AskedProvider | null;
+  /** How long ago the user authenticated. */
+  readonly authAgeMs: number;
+}
+
+interface AskedProvider {
+  readonly name: string;
+  /** The user's, at the provider. */
+  readonly subject: string;
+  readonly acr: string | null;
+  readonly amr: readonly string[];
+}
+
+/** The sections that a session is read with. */
+export interface LoginSections {
+  readonly login: { readonly oidc: readonly { readonly name: string }[] };
+}
+
+const COMMAND = 'explain';
+
+/**
+ * Reads pairs: `provider`, `acr`, `amr` and `authAge` say how somebody logged in, `subject` who it is, and the others are
+ * attributes. `acr` and `amr` without `provider` are those of the only provider there is.
+ *
+ * @throws UsageFault
+ */
+export function readAskedSession(pairs: Readonly<Record<string, JSONType>>, { login }: LoginSections): AskedSession {
+  const { subject: asked = 'user', provider, acr, amr, authAge, ...user } = pairs;
+  const subject = String(asked);
+  const authAgeMs = authAge === undefined ? 0 : parseDurationMs(String(authAge));
+  if (authAgeMs === null) throw new UsageFault('authAge is a duration, such as authAge=10m', COMMAND);
+  if (provider === undefined && acr === undefined && amr === undefined)
+    return { subject, user, provider: null, authAgeMs };
+  const name = providerName(
+    provider === undefined ? null : String(provider),
+    login.oidc.map((known) => known.name),
+  );
+  return {
+    subject: subjectAtProvider(name, subject),
+    user,
+    provider: {
+      name,
+      subject,
+      acr: acr === undefined ? null : String(acr),
+      amr: amr === undefined ? [] : [amr].flat().map(String),
+    },
+    authAgeMs,
+  };
+}
+
+function providerName(asked: string | null, known: readonly string[]): string {
+  if (asked !== null && known.includes(asked)) return asked;
+  const [only, ...others] = known;
+  if (asked === null && only !== undefined && others.length === 0) return only;
+  const list = known.join(', ') || 'none';
+  if (asked === null)
+    throw new UsageFault(`acr and amr come from an identity provider: write provider=…, one of ${list}`, COMMAND);
+  throw new UsageFault(
+    `${JSON.stringify(asked)} is not one of login.oidc (${list})${didYouMean(asked, known)}`,
+    COMMAND,
+  );
+}
