@@ -128,7 +128,7 @@ describe('what the image has in it', () => {
 
 /** Static and dynamic imports of built code. */
 const importsOf = (code: string): string[] =>
-  [...code.matchAll(/\b(?:from|import)\s*\(?\s*'([\w@./:-]+)'/g)].map(([, specifier]) => specifier as string);
+  [...code.matchAll(/\b(?:from\s*|import\s*\(?\s*)'([\w@./:-]+)'/g)].map(([, specifier]) => specifier as string);
 
 function canResolve(resolver: NodeJS.Require, specifier: string): boolean {
   try {
