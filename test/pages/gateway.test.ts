@@ -181,3 +181,54 @@ describe('the look', () => {
     expect(await said()).toBe('After');
   });
 });
+
+describe('identity providers', () => {
+  const provider = { clientId: 'shop', clientAuthentication: 'none' };
+  const oidc = [
+    { ...provider, name: 'corporate', label: 'Acme', issuer: 'https://127.0.0.1:9' },
+    { ...provider, name: 'github', preset: 'github' },
+  ];
+
+  test('have a button each, with a name and a logo, beside the form where there is one; all keep the target', async () => {
+    await using files = new Files();
+    const logoFile = await files.write('acme.svg', '<svg xmlns="http://www.w3.org/2000/svg"/>');
+    const providers = [{ ...oidc[0], logoFile }, oidc[1]];
+    await using stage = await LoginStage.start({ login: { oidc: providers } });
+    const response = await stage.get('/auth/login?return_to=%2Forders%3Fpage%3D2', GERMAN, ...NAVIGATION);
+    const body = response.body.toString();
+    const links = [...body.matchAll(/<a class="button full provider" href="([^"]*)">(<img[^>]*>)?([^<]*)<\/a>/g)];
+    expect(links.map(([, href, image, label]) => [href?.replaceAll('&amp;', '&'), image !== undefined, label])).toEqual(
+      [
+        ['/auth/login?return_to=%2Forders%3Fpage%3D2&provider=corporate', true, 'Mit Acme anmelden'],
+        ['/auth/login?return_to=%2Forders%3Fpage%3D2&provider=github', false, 'Mit GitHub anmelden'],
+      ],
+    );
+    expect(body).toContain('<p class="or">oder</p>');
+    expect(response.headers.get('content-security-policy')).toContain('img-src data:;');
+  });
+
+  test('are a choice of their own without a form', async () => {
+    await using stage = await LoginStage.start({ login: { password: undefined, oidc } });
+    const body = (await stage.get('/auth/login', ...NAVIGATION)).body.toString();
+    expect(body.match(/class="button full provider"/g)).toHaveLength(2);
+    expect(body).not.toMatch(/class="or"|<form/);
+  });
+
+  test('are named in "your sessions"; one that is gone from the configuration is not', async () => {
+    await using stage = await LoginStage.start({ login: { oidc } });
+    const mine = await stage.cookieOf('alice');
+    const login = { subject: 'u-1', sid: null, authTimeMs: null, acr: null, amr: [] };
+    for (const name of ['corporate', 'gone']) {
+      await stage.gateway.gateway.sessions.open({
+        subject: 'alice',
+        user: {},
+        method: 'oidc',
+        device: 'Firefox on Linux, 203.0.113.7',
+        login: { ...login, provider: name },
+      });
+    }
+    const body = (await stage.get('/auth/sessions', mine, ...NAVIGATION)).body.toString();
+    const ways = [...body.matchAll(/<dt>Logged in by<\/dt> <dd>([^<]*)<\/dd>/g)].map(([, way]) => way);
+    expect(ways.toSorted()).toEqual(['Acme', 'an identity provider', 'password']);
+  });
+});

@@ -58,7 +58,8 @@ function record(
     lastSeenAtMs: NOW_MS - seenMinutesAgo * MINUTE,
     device,
     remembered: false,
-    login: null,
+    login:
+      method === 'oidc' ? { provider: 'acme', subject: 'u-1', sid: null, authTimeMs: null, acr: null, amr: [] } : null,
   };
 }
 
@@ -91,8 +92,12 @@ const ending = (minutes: number, isFinal: boolean) =>
     refreshes: true,
   });
 
-const PROVIDERS = ['Acme', 'GitHub'].map((label) =>
-  providerPanel({ label, startPath: () => `${BASE}/login?provider=${label.toLowerCase()}&return_to=%2Forders` }),
+const providers = providerPanel(
+  ['Acme', 'GitHub'].map((label) => ({
+    label,
+    logo: label === 'Acme' ? LOGO : null,
+    startPath: () => `${BASE}/login?provider=${label.toLowerCase()}&return_to=%2Forders`,
+  })),
 );
 const failedLogin = (reason: Reason) =>
   failedLoginPage({
@@ -140,14 +145,15 @@ export const GALLERY: Readonly<Record<string, GalleryPage>> = {
     pictured: 'de',
     isBranded: true,
   },
-  'login-with-providers': { page: loginPage(undefined, [...PROVIDERS, password], view) },
+  'login-with-providers': { page: loginPage(undefined, [password, providers], view) },
+  'choose-a-provider': { page: loginPage(undefined, [providers], view) },
   'login-declined': { page: failedLogin('login_declined') },
   'login-not-allowed': { page: failedLogin('login_not_allowed') },
   'provider-unavailable': { page: failedLogin('provider_unavailable') },
   'logged-in': { page: alreadyLoggedInPage(BASE, 'alice', RETURN_TO, `${BASE}/login?switch=1`) },
   'log-out': { page: logoutPage(BASE) },
   'logged-out': { page: loggedOutPage(BASE) },
-  sessions: { page: sessionsPage(BASE, RECORDS, 'a') },
+  sessions: { page: sessionsPage(BASE, RECORDS, 'a', new Map([['acme', 'Acme']])) },
   'session-ending': { page: ending(4, false) },
   'session-too-old': { page: ending(4, true) },
   'terminal-code': { page: userCodePage(`${BASE}/device`, () => null) },

@@ -88,8 +88,9 @@ export class LoginPage {
     const { providers } = this.#providers;
     const named = providers.find(({ name }) => name === asked.get('provider'));
     if (named !== undefined) return named;
-    const [only] = providers;
-    return only !== undefined && this.#panels.length === 1 && this.#settings.ownPage === null ? only : null;
+    const [only, ...others] = providers;
+    const isOnly = others.length === 0 && this.#panels.length === 1;
+    return only !== undefined && isOnly && this.#settings.ownPage === null ? only : null;
   }
 
   /** Shows the page again after an attempt that failed: what was typed stays, but for the password. */

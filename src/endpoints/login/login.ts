@@ -38,14 +38,13 @@ export function loginEndpoints(parts: LoginParts, ways: LoginWays): EndpointRow[
     answer,
   });
   const logout = new Logout(parts);
-  const own = new OwnSessions(parts, logout);
+  const own = new OwnSessions(parts, logout, labelsOf(providers));
   const ending = new SessionEnding(parts);
+  const shown = shownProviders(parts, providers);
   // In the order in which the login page shows them.
   const panels = [
     ...(passwords === null ? [] : [passwordPanel(parts.basePath, parts.sessions)]),
-    ...providers.providers.map(({ name, settings: { label } }) =>
-      providerPanel({ label, startPath: (returnTo) => parts.responder.loginPath(returnTo, [], name) }),
-    ),
+    ...(shown.length === 0 ? [] : [providerPanel(shown)]),
   ];
   const page = new LoginPage(parts, pageSettings, panels, providers);
   const rows = [
@@ -86,3 +85,11 @@ export function loginEndpoints(parts: LoginParts, ways: LoginWays): EndpointRow[
   if (parts.refresh !== null) rows.push(...refreshEndpoints(parts, parts.refresh));
   return rows;
 }
+
+const shownProviders = ({ responder }: LoginParts, { providers }: ProviderLogins) =>
+  providers.map(({ name, logo, settings: { label } }) => {
+    return { label, logo, startPath: (returnTo: string) => responder.loginPath(returnTo, [], name) };
+  });
+
+const labelsOf = ({ providers }: ProviderLogins): ReadonlyMap<string, string> =>
+  new Map(providers.map(({ name, settings }) => [name, settings.label]));

@@ -55,7 +55,15 @@ export const loginPage =
     title: textFor(title, words) ?? words.login.title,
     problem: view.problem?.(words) ?? null,
     note: view.note?.(words) ?? null,
-    body: html`${panels.map((panel) => panel(view, words))}`,
+    body: html`${panels.map(
+      (panel, index) =>
+        html`${
+          index === 0
+            ? null
+            : html`<p class="or">${words.login.or}</p>
+`
+        }${panel(view, words)}`,
+    )}`,
   });
 
 /** What the login page says to a user who is logged in. */

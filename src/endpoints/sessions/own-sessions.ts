@@ -21,10 +21,13 @@ const NOT_THEIRS = new Denial('route_not_found', 'the user has no such session')
 export class OwnSessions {
   readonly #parts: LoginParts;
   readonly #logout: Logout;
+  readonly #providers: ReadonlyMap<string, string>;
 
-  constructor(parts: LoginParts, logout: Logout) {
+  /** @param providers  the labels of the identity providers, by name */
+  constructor(parts: LoginParts, logout: Logout, providers: ReadonlyMap<string, string>) {
     this.#parts = parts;
     this.#logout = logout;
+    this.#providers = providers;
   }
 
   /** Says who the user of the request is, and how long the session lasts. `?prolong=no` does not count as use of it. */
@@ -44,7 +47,7 @@ export class OwnSessions {
     const records = await sessions.list(user.subject);
     const current = user.session.handle;
     if (responder.answersWithPage(request)) {
-      responder.page(exchange, 200, sessionsPage(basePath, records, current));
+      responder.page(exchange, 200, sessionsPage(basePath, records, current, this.#providers));
     } else {
       const items = records.map((record) => listItem(record, current));
       responder.json(exchange, 200, JSON.stringify({ sessions: items }));

@@ -70,9 +70,18 @@ ${
     };
   };
 
-/** "Your sessions": the present one first, then those that were used last. */
+/**
+ * "Your sessions": the present one first, then those that were used last.
+ *
+ * @param providers  the labels of the identity providers, by name
+ */
 export const sessionsPage =
-  (basePath: string, records: readonly SessionRecord[], current: string): PageText =>
+  (
+    basePath: string,
+    records: readonly SessionRecord[],
+    current: string,
+    providers: ReadonlyMap<string, string>,
+  ): PageText =>
   (words) => {
     const { sessions, actions } = words;
     const own = records.filter((record) => record.handle === current);
@@ -83,8 +92,8 @@ export const sessionsPage =
       isWide: true,
       body: html`<p>${sessions.intro(html`<strong>${own[0]?.subject ?? ''}</strong>`)}</p>
 <ul class="sessions" role="list">
-${own.map((record) => sessionItem(basePath, record, true, words))}
-${others.map((record) => sessionItem(basePath, record, false, words))}
+${own.map((record) => sessionItem(basePath, record, true, words, providers))}
+${others.map((record) => sessionItem(basePath, record, false, words, providers))}
 </ul>
 ${others.length === 0 ? null : html`<form method="post" action="${basePath}/sessions/others"><button class="quiet">${sessions.endOthers}</button></form>`}
 <ul class="links" role="list">
@@ -93,7 +102,13 @@ ${others.length === 0 ? null : html`<form method="post" action="${basePath}/sess
     };
   };
 
-function sessionItem(basePath: string, record: SessionRecord, isCurrent: boolean, words: Words): Html {
+function sessionItem(
+  basePath: string,
+  record: SessionRecord,
+  isCurrent: boolean,
+  words: Words,
+  providers: ReadonlyMap<string, string>,
+): Html {
   const { sessions, actions } = words;
   const id = `device-${record.handle}`;
   const action = isCurrent ? `${basePath}/logout` : `${basePath}/sessions/${record.handle}`;
@@ -102,7 +117,7 @@ function sessionItem(basePath: string, record: SessionRecord, isCurrent: boolean
     [sessions.opened, timeElement(record.createdAtMs, words)],
     [sessions.lastSeen, timeElement(record.lastSeenAtMs, words)],
     ...(address === null ? [] : [[sessions.from, html`${address}`] as const]),
-    [sessions.loggedInBy, html`${sessions.methods[record.method]}`],
+    [sessions.loggedInBy, html`${providers.get(record.login?.provider ?? '') ?? sessions.methods[record.method]}`],
   ] as const;
   return html`<li>
 <div>

@@ -320,6 +320,7 @@ export const de: Words = {
     password: 'Passwort',
     remember: 'Auf diesem Gerät angemeldet bleiben',
     sessionEnded: 'Ihre Sitzung ist beendet. Melden Sie sich erneut an, um fortzufahren.',
+    or: 'oder',
     with: (provider) => `Mit ${provider} anmelden`,
     provider: 'Identitätsanbieter',
     lostCookie: {

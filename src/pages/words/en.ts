@@ -34,6 +34,7 @@ export const en: Words = {
     password: 'Password',
     remember: 'Keep me logged in on this device',
     sessionEnded: 'Your session has ended. Log in again to go on.',
+    or: 'or',
     with: (provider) => `Log in with ${provider}`,
     provider: 'Identity provider',
     lostCookie: {

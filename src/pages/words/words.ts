@@ -52,6 +52,8 @@ export interface Words {
     readonly remember: string;
     readonly sessionEnded: string;
     /** The button of an identity provider. */
+    /** Between two ways to log in. */
+    readonly or: string;
     readonly with: (provider: string) => string;
     /** Before the name of the identity provider with which a login failed. */
     readonly provider: string;

@@ -1,4 +1,7 @@
-/** How the gateway authenticates at an identity provider (OpenID Connect Core §9): its secret or key, read from files. */
+/**
+ * The files of an identity provider: how the gateway authenticates there (OpenID Connect Core §9), whom it trusts for TLS, and
+ * the logo on its button.
+ */
 
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import type { FileReader } from '../../../config/named-files.ts';
@@ -6,6 +9,7 @@ import { readCa } from '../../../config/named-files.ts';
 import type { KeyPath } from '../../../config/problem.ts';
 import { readSecret, readText } from '../../../config/secret-file.ts';
 import { ConfigFault } from '../../../errors.ts';
+import { readLogo } from '../../../pages/logo.ts';
 import { ASSERTION_ALGORITHMS, type ProviderConfig } from './section.ts';
 
 /** One of the algorithms that an assertion can be signed with. */
@@ -19,6 +23,8 @@ export interface ProviderFiles {
   readonly assertionKey: AssertionKey | null;
   /** PEM; `null` for the CAs of the system. */
   readonly ca: string | null;
+  /** A `data:` URI; `null` without a logo. */
+  readonly logo: string | null;
 }
 
 /** A key for client assertions. */
@@ -39,14 +45,15 @@ const CURVES: Readonly<Record<string, AssertionAlgorithm>> = {
 
 /** Reads the files of one provider. */
 export async function readProvider(at: KeyPath, provider: ProviderConfig, reader: FileReader): Promise<ProviderFiles> {
-  const { clientSecretFile, clientAssertion, caFile } = provider;
+  const { clientSecretFile, clientAssertion, caFile, logoFile } = provider;
   const readKey = (path: string) => readAssertionKey(path, clientAssertion?.algorithm, clientAssertion?.keyId ?? null);
-  const [secret, assertionKey, ca] = await Promise.all([
+  const [secret, assertionKey, ca, logo] = await Promise.all([
     reader.read([...at, 'clientSecretFile'], clientSecretFile, (path) => readSecret(path), null),
     reader.read([...at, 'clientAssertion', 'keyFile'], clientAssertion?.keyFile, readKey, null),
     reader.read([...at, 'caFile'], caFile, readCa, null),
+    reader.read([...at, 'logoFile'], logoFile, readLogo, null),
   ]);
-  return { secret, assertionKey, ca };
+  return { secret, assertionKey, ca, logo };
 }
 
 async function readAssertionKey(

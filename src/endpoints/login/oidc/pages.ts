@@ -8,15 +8,31 @@ import type { LoginPanel } from '../pages.ts';
 /** A provider, as pages show it. */
 interface ShownProvider {
   readonly label: string;
+  /** A `data:` URI; `null` without a logo. */
+  readonly logo: string | null;
   /** Where a login with it begins. */
   readonly startPath: (returnTo: string) => string;
 }
 
-/** A link that begins a login: no form, since the policy of our pages allows forms to lead to us only, redirects included. */
+/** Links that begin a login: no form, since the policy of our pages allows forms to lead to us only, redirects included. */
 export const providerPanel =
-  ({ label, startPath }: ShownProvider): LoginPanel =>
-  ({ returnTo }, { login }) =>
-    html`<p><a class="button full" href="${startPath(returnTo)}">${login.with(label)}</a></p>`;
+  (providers: readonly ShownProvider[]): LoginPanel =>
+  ({ returnTo }, { login }) => {
+    const links = providers.map(
+      ({
+        label,
+        logo,
+        startPath,
+      }) => html`<li><a class="button full provider" href="${startPath(returnTo)}">${image(logo)}${login.with(label)}</a></li>
+`,
+    );
+    return html`<ul role="list">
+${links}</ul>
+`;
+  };
+
+/** The name is beside it. */
+const image = (logo: string | null) => (logo === null ? null : html`<img src="${logo}" alt="" width="24" height="24">`);
 
 /** What a failed login is about. */
 interface FailedLogin {

@@ -47,6 +47,8 @@ const loadLibrary = () => import('openid-client');
 /** One identity provider. */
 export class IdentityProvider {
   readonly settings: ProviderSettings;
+  /** A `data:` URI; `null` without a logo. */
+  readonly logo: string | null;
   /** What it signs ID tokens with. */
   readonly keys: KeySet;
   readonly #files: ProviderFiles;
@@ -58,6 +60,7 @@ export class IdentityProvider {
   constructor(settings: ProviderSettings, files: ProviderFiles, { clocks, log, series }: ProviderSurroundings) {
     const { name, issuer, endpoints, timeoutMs, refreshEveryMs } = settings;
     this.settings = settings;
+    this.logo = files.logo;
     this.#files = files;
     this.#clocks = clocks;
     this.#log = log;

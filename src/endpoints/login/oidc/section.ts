@@ -129,6 +129,9 @@ export const identityProvider = (context: SchemaContext) =>
       label: z.string().min(1).max(60).optional().meta({
         description: 'Name on the login page. Default: that of the preset, else `name`.',
       }),
+      logoFile: filePath(context).optional().meta({
+        description: 'Logo on its button of the login page: SVG or PNG, at most 32 KiB, as `pages.logoFile`.',
+      }),
       issuer: httpUrl().optional().meta({
         description:
           'Issuer of an OpenID Provider, exactly as its ID tokens have it. Its metadata are read at /.well-known/openid-configuration below it. Plain http only on this machine.',
