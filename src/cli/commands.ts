@@ -1,5 +1,6 @@
 /** Every command, in the order of the help. */
 
+import { checkOidc } from './check-oidc.ts';
 import type { Command } from './command.ts';
 import { explain } from './explain.ts';
 import { health } from './health.ts';
@@ -21,6 +22,7 @@ import { version } from './version.ts';
 export const COMMANDS: readonly Command[] = [
   start,
   validate,
+  checkOidc,
   routes,
   explain,
   health,

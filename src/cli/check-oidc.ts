@@ -1,0 +1,77 @@
+/** `sallyport check oidc`: asks an identity provider whether the configuration fits. */
+
+import { ConfigFault } from '../errors.ts';
+import type { Finding, FindingVerdict } from './check/finding.ts';
+import { type CliIo, defineCommand, EXIT, UsageFault } from './command.ts';
+import { CONFIG_OPTION, configPath, JSON_OPTION, loadConfiguration } from './configuration.ts';
+import { show } from './output.ts';
+
+const NAME = 'check oidc';
+
+/** `sallyport check oidc`. */
+export const checkOidc = defineCommand({
+  name: NAME,
+  summary: 'Ask an identity provider whether the configuration fits',
+  description: [
+    'Reads the metadata and keys of a provider in login.oidc, and says line by line what it supports and which settings will not work: issuer, certificate, clock, algorithms, PKCE, pushed authorization requests, response mode, client authentication, scopes, claims, logout.',
+    'Then it asks as the gateway would: with an authorization request that lets nobody log in (prompt=none), whether the redirect URI of each public origin is registered, and with a code that is made up, whether the secret or the key is accepted. Not every provider tells before a login; the line then says so. Nothing is changed at the provider, which may log the failed request.',
+  ],
+  args: [{ name: 'NAME', description: 'Name of the provider in login.oidc.' }],
+  options: { config: CONFIG_OPTION, json: JSON_OPTION },
+  examples: [
+    ['sallyport check oidc corporate', 'Before the first login'],
+    ['sallyport check oidc corporate --json', 'In a job that runs every day: certificates and secrets expire'],
+  ],
+  exit: {
+    ok: 'nothing is wrong, or not certain at most',
+    failed: 'a setting will not work, or the provider cannot be asked',
+  },
+  async run({ options, args, io }) {
+    const name = args[0] ?? '';
+    const asked = await readAsked(name, configPath(options.config, io), io);
+    const { providerFindings } = await import('./check/provider-report.ts');
+    const findings = await providerFindings(asked, io.clocks);
+    const isUsable = findings.every(({ verdict }) => verdict !== 'failure');
+    show(io, options.json, { provider: name, usable: isUsable, findings }, textOf(name, findings));
+    return isUsable ? EXIT.ok : EXIT.failed;
+  },
+});
+
+/** The provider of a name, with its secret and its redirect URIs. Other files of the configuration are not needed. */
+async function readAsked(name: string, path: string, io: CliIo) {
+  const { loaded } = await loadConfiguration(path, io, true);
+  const { login, publicOrigin, basePath } = loaded.config;
+  const providers = login?.oidc ?? [];
+  const index = providers.findIndex((provider) => provider.name === name);
+  const config = providers[index];
+  if (config === undefined) {
+    const known = providers.map((provider) => provider.name).join(', ');
+    throw new UsageFault(
+      `no identity provider "${name}" in login.oidc of ${path}${known && `: it has ${known}`}`,
+      NAME,
+    );
+  }
+  const { FileReader } = await import('../config/named-files.ts');
+  const { readProvider } = await import('../endpoints/login/oidc/client-credential.ts');
+  const { withPreset } = await import('../endpoints/login/oidc/presets.ts');
+  const { redirectUri } = await import('../endpoints/login/oidc/start-login.ts');
+  const reader = new FileReader(io.clocks);
+  const files = await readProvider(['login', 'oidc', index], config, reader);
+  if (reader.mistakes.length > 0) throw new ConfigFault(reader.mistakes.map(({ message }) => message).join('\n'));
+  return {
+    settings: withPreset(config),
+    files,
+    redirectUris: publicOrigin.map((origin) => redirectUri(origin, basePath, name)),
+  };
+}
+
+const MARKS: Readonly<Record<FindingVerdict, string>> = { ok: 'ok', note: '-', warning: 'warning', failure: 'FAILS' };
+
+function textOf(name: string, findings: readonly Finding[]): string {
+  const width = Math.max(...findings.map(({ about }) => about.length));
+  const lines = findings.map(
+    ({ verdict, about, text }) => `${MARKS[verdict].padEnd(7)}  ${about.padEnd(width)}  ${text}\n`,
+  );
+  const failed = findings.filter(({ verdict }) => verdict === 'failure').length;
+  return `${lines.join('')}${name}: ${failed === 0 ? 'nothing speaks against logins' : `${failed} will not work`}\n`;
+}

@@ -1,0 +1,127 @@
+/**
+ * What an identity provider says to requests of the gateway as its client, without anybody logging in: whether it knows the
+ * redirect URI, and whether it takes the secret or the key.
+ */
+
+import { randomBytes } from 'node:crypto';
+import type { Configuration } from 'openid-client';
+import type { IdentityProvider } from '../../endpoints/login/oidc/provider.ts';
+import { transportFault } from '../../endpoints/login/oidc/transport.ts';
+import { type Finding, failure, ok, printable, warn } from './finding.ts';
+import { type Answer, get, type Reach } from './provider-fetch.ts';
+
+const loadLibrary = () => import('openid-client');
+
+/** Parameters of an authorization request whose answer nobody waits for. */
+async function parametersFor(
+  { settings, keys }: IdentityProvider,
+  redirectUri: string,
+): Promise<Record<string, string>> {
+  const { calculatePKCECodeChallenge, randomPKCECodeVerifier } = await loadLibrary();
+  return {
+    ...settings.authorizationParameters,
+    // Nobody is there to log in: a provider that knows the redirect URI sends the browser back at once.
+    prompt: 'none',
+    response_type: 'code',
+    redirect_uri: redirectUri,
+    ...(settings.scopes.length > 0 && { scope: settings.scopes.join(' ') }),
+    state: randomBytes(32).toString('base64url'),
+    code_challenge: await calculatePKCECodeChallenge(randomPKCECodeVerifier()),
+    code_challenge_method: 'S256',
+    ...(keys.isFetched && { nonce: randomBytes(32).toString('base64url') }),
+    ...(settings.responseMode === 'formPost' && { response_mode: 'form_post' }),
+  };
+}
+
+/** Whether the provider knows a redirect URI, and takes the rest of the authorization request. */
+export async function redirectUriFinding(
+  provider: IdentityProvider,
+  redirectUri: string,
+  reach: Reach,
+): Promise<Finding> {
+  const about = 'redirect URI';
+  const library = await loadLibrary();
+  const { pushedAuthorizationEndpoint, requiresPushedRequests } = await provider.metadata();
+  const isPushed =
+    pushedAuthorizationEndpoint !== null &&
+    (provider.settings.pushedAuthorizationRequests !== 'never' || requiresPushedRequests);
+  try {
+    const configuration = await provider.configuration('par');
+    const parameters = await parametersFor(provider, redirectUri);
+    const url = isPushed
+      ? await library.buildAuthorizationUrlWithPAR(configuration, parameters)
+      : library.buildAuthorizationUrl(configuration, parameters);
+    return answerFinding(about, redirectUri, await get(url.href, reach, 'text/html'));
+  } catch (thrown) {
+    const { error, description, fault } = refusalIn(thrown, library);
+    if (fault !== null) return failure(about, `${redirectUri}: the provider cannot be asked: ${fault}`);
+    return failure(about, `${redirectUri}: the pushed request is refused: ${error}${description}`);
+  }
+}
+
+/** What a provider answers to somebody who has not logged in, where nobody may be asked (OpenID Connect Core §3.1.2.6). */
+const EXPECTED = ['login_required', 'interaction_required', 'consent_required', 'account_selection_required'];
+
+function answerFinding(about: string, redirectUri: string, { status, location, text }: Answer): Finding {
+  const back = location === null ? null : URL.parse(location);
+  const isRedirect = status >= 300 && status < 400;
+  if (isRedirect && back !== null && `${back.origin}${back.pathname}` === redirectUri)
+    return returned(about, redirectUri, back.searchParams.get('error'), back.searchParams.get('error_description'));
+  if (text.includes(`"${redirectUri}"`) && text.includes('name="error"'))
+    return returned(about, redirectUri, /name="error" value="([^"]*)"/.exec(text)?.[1] ?? null, null);
+  if (status >= 400 && status < 500)
+    return failure(
+      about,
+      `${redirectUri}: the provider shows an error (${status}). It is probably not registered, or the client id is wrong`,
+    );
+  return warn(about, `${redirectUri}: cannot be told without a login (the provider answers ${status})`);
+}
+
+function returned(about: string, redirectUri: string, error: string | null, description: string | null): Finding {
+  if (error === null || EXPECTED.includes(error)) return ok(about, `${redirectUri} is registered`);
+  const said = description === null ? '' : ` (${printable(description)})`;
+  return failure(about, `${redirectUri} is registered, but the request is refused: ${printable(error, 64)}${said}`);
+}
+
+/** A code that was made up is wrong, in the words of RFC 6749 and of GitHub. */
+const WRONG_CODE = ['invalid_grant', 'bad_verification_code'];
+const WRONG_CLIENT = ['invalid_client', 'unauthorized_client', 'incorrect_client_credentials'];
+
+/** Whether the provider takes the secret or the key: it is asked to redeem a code that was made up. */
+export async function credentialFinding(provider: IdentityProvider, redirectUri: string): Promise<Finding> {
+  const about = 'credential';
+  const library = await loadLibrary();
+  try {
+    const configuration: Configuration = await provider.configuration('token');
+    const answer = new URL(redirectUri);
+    answer.searchParams.set('code', randomBytes(32).toString('base64url'));
+    const { statesIssuer, issuer } = await provider.metadata();
+    if (statesIssuer) answer.searchParams.set('iss', issuer);
+    const pkceCodeVerifier = library.randomPKCECodeVerifier();
+    await library.authorizationCodeGrant(configuration, answer, {
+      pkceCodeVerifier,
+      expectedState: library.skipStateCheck,
+    });
+    return warn(about, 'the provider takes a code that was made up');
+  } catch (thrown) {
+    const { error, description, fault } = refusalIn(thrown, library);
+    if (fault !== null) return failure(about, `the token endpoint cannot be asked: ${fault}`);
+    if (WRONG_CODE.includes(error)) return ok(about, 'the token endpoint has no objection to the client');
+    if (WRONG_CLIENT.includes(error))
+      return failure(about, `the token endpoint refuses the client: ${error}${description}`);
+    return warn(about, `cannot be told: the token endpoint answers a made-up code with ${error}${description}`);
+  }
+}
+
+/** What a provider, or the way to it, objects to. Fit for a terminal. */
+function refusalIn(thrown: unknown, library: Awaited<ReturnType<typeof loadLibrary>>) {
+  const fault = transportFault(thrown)?.message.replace(/^identity provider: /, '') ?? null;
+  if (thrown instanceof library.ResponseBodyError) {
+    const description = thrown.error_description === undefined ? '' : ` (${printable(thrown.error_description)})`;
+    return { error: printable(thrown.error, 64), description, fault };
+  }
+  if (thrown instanceof library.WWWAuthenticateChallengeError)
+    return { error: 'invalid_client', description: ` (status ${thrown.status})`, fault };
+  if (fault === null && !(thrown instanceof library.ClientError)) throw thrown;
+  return { error: 'an answer that is not as specified', description: '', fault };
+}

@@ -1,0 +1,171 @@
+/**
+ * What the metadata of an identity provider say about the settings of a configuration, rule by rule. What stops the gateway
+ * is judged by the code of the gateway.
+ */
+
+import { ID_TOKEN_ALGORITHMS, readMetadata } from '../../endpoints/login/oidc/metadata.ts';
+import type { ProviderSettings } from '../../endpoints/login/oidc/presets.ts';
+import { type Finding, failure, listed, note, ok, printable, textsOf, warn } from './finding.ts';
+
+/** The metadata as the provider sends them. */
+export type MetadataDocument = Readonly<Record<string, unknown>>;
+
+/** What the gateway has to authenticate with. */
+export interface HeldCredential {
+  readonly hasSecret: boolean;
+  /** Algorithm of the key for client assertions; `null` without one. */
+  readonly assertionAlgorithm: string | null;
+}
+
+/** Judges metadata. @param settings  of a provider with an issuer */
+export function metadataFindings(
+  document: MetadataDocument,
+  settings: ProviderSettings,
+  credential: HeldCredential,
+): readonly Finding[] {
+  const rules = [
+    ...necessities(document, settings),
+    responseMode(document, settings),
+    pushedRequests(document, settings),
+    clientAuthentication(document, settings, credential),
+    ...scopes(document, settings),
+    ...claims(document, settings),
+    ...userinfo(document, settings),
+    ...further(document),
+  ];
+  const whole = problemWith(document, settings.issuer as string);
+  const isSaid = whole === null || rules.some(({ verdict }) => verdict === 'failure');
+  return isSaid ? rules : [...rules, failure('metadata', whole)];
+}
+
+/** Stand-ins for what a rule does not look at. */
+const SOUND = {
+  authorization_endpoint: 'https://provider.invalid/authorize',
+  token_endpoint: 'https://provider.invalid/token',
+  jwks_uri: 'https://provider.invalid/keys',
+};
+
+/** Why the gateway could not use such metadata; `null` where it could. Its words are fixed. */
+function problemWith(document: MetadataDocument, issuer: string): string | null {
+  try {
+    readMetadata(document, issuer);
+    return null;
+  } catch (thrown) {
+    return (thrown as Error).message;
+  }
+}
+
+/** Without these no login works. */
+function necessities(document: MetadataDocument, { issuer }: ProviderSettings): readonly Finding[] {
+  const configured = issuer as string;
+  const judge = (about: string, names: readonly string[], said: string): Finding => {
+    const looked = Object.fromEntries(names.map((name) => [name, document[name]]));
+    const problem = problemWith({ issuer: configured, ...SOUND, ...looked }, configured);
+    return problem === null ? ok(about, said) : failure(about, `${problem}${hintFor(about, document)}`);
+  };
+  const texts = (name: string) => textsOf(document[name]);
+  const challenges = texts('code_challenge_methods_supported');
+  const signing = texts('id_token_signing_alg_values_supported') ?? [];
+  const usable = ID_TOKEN_ALGORITHMS.filter((algorithm) => signing.includes(algorithm));
+  return [
+    judge('issuer', ['issuer'], `${configured}, as configured`),
+    judge('endpoints', ['authorization_endpoint', 'token_endpoint', 'jwks_uri'], 'authorization, token and keys'),
+    judge('flow', ['response_types_supported'], 'authorization code'),
+    challenges === null
+      ? note('PKCE', 'the provider does not say; the gateway sends a challenge (S256) in any case')
+      : judge('PKCE', ['code_challenge_methods_supported'], 'S256'),
+    judge('ID token', ['id_token_signing_alg_values_supported'], `signed with ${listed(usable)}`),
+  ];
+}
+
+function hintFor(about: string, document: MetadataDocument): string {
+  if (about === 'issuer') return `: they say ${printable(String(document['issuer']))}`;
+  if (about === 'ID token')
+    return `: it offers ${listed(textsOf(document['id_token_signing_alg_values_supported']) ?? [])}`;
+  return '';
+}
+
+function responseMode(document: MetadataDocument, settings: ProviderSettings): Finding {
+  const mode = settings.responseMode === 'formPost' ? 'form_post' : 'query';
+  // OpenID Connect Discovery §3: what holds where it is left out.
+  const offered = textsOf(document['response_modes_supported']) ?? ['query', 'fragment'];
+  if (offered.includes(mode)) return ok('response mode', mode);
+  return failure('response mode', `responseMode needs ${mode}, and the provider offers ${listed(offered)}`);
+}
+
+function pushedRequests(document: MetadataDocument, settings: ProviderSettings): Finding {
+  const about = 'pushed requests';
+  const isOffered = document['pushed_authorization_request_endpoint'] !== undefined;
+  const isRequired = document['require_pushed_authorization_requests'] === true;
+  const setting = settings.pushedAuthorizationRequests;
+  if (!isOffered && setting === 'always')
+    return failure(about, 'pushedAuthorizationRequests is always, and the provider does not offer them');
+  if (!isOffered) return note(about, 'not offered, not used');
+  if (isRequired && setting === 'never')
+    return warn(about, 'the provider requires them, so they are used although pushedAuthorizationRequests is never');
+  return setting === 'never' ? note(about, 'offered, not used') : ok(about, 'offered and used');
+}
+
+function clientAuthentication(
+  document: MetadataDocument,
+  { clientAuthentication: asked }: ProviderSettings,
+  { hasSecret, assertionAlgorithm }: HeldCredential,
+): Finding {
+  const about = 'client';
+  // RFC 8414 §2: what holds where it is left out.
+  const offered = textsOf(document['token_endpoint_auth_methods_supported']) ?? ['client_secret_basic'];
+  const methods = assertionAlgorithm !== null ? ['private_key_jwt'] : hasSecret ? secretMethods(asked) : ['none'];
+  const method = methods.find((name) => offered.includes(name));
+  if (method === undefined)
+    return failure(about, `the gateway would use ${methods.join(' or ')}, and the provider offers ${listed(offered)}`);
+  const algorithms = textsOf(document['token_endpoint_auth_signing_alg_values_supported']);
+  if (assertionAlgorithm !== null && algorithms?.includes(assertionAlgorithm) === false)
+    return failure(about, `the key signs with ${assertionAlgorithm}, and the provider takes ${listed(algorithms)}`);
+  return ok(about, `authenticates by ${method}`);
+}
+
+function secretMethods(asked: ProviderSettings['clientAuthentication']): readonly string[] {
+  if (asked === 'basic') return ['client_secret_basic'];
+  if (asked === 'post') return ['client_secret_post'];
+  return ['client_secret_basic', 'client_secret_post'];
+}
+
+function scopes(document: MetadataDocument, { scopes: wanted }: ProviderSettings): readonly Finding[] {
+  const offered = textsOf(document['scopes_supported']);
+  if (offered === null) return [note('scopes', 'the provider does not say which it has')];
+  const missing = wanted.filter((scope) => !offered.includes(scope));
+  if (missing.length === 0) return [ok('scopes', wanted.join(', '))];
+  return [warn('scopes', `${missing.join(', ')} not listed by the provider, which lists ${listed(offered)}`)];
+}
+
+function claims(document: MetadataDocument, settings: ProviderSettings): readonly Finding[] {
+  const offered = textsOf(document['claims_supported']);
+  if (offered === null) return [];
+  const { subject, attributes, roles, groups, allow } = settings;
+  const paths = [subject, ...Object.values(attributes), roles, groups, ...Object.keys(allow?.claims ?? {})];
+  const isListed = (path: string) =>
+    offered.includes(path) || offered.includes((path.split('.')[0] ?? '').replace('[]', ''));
+  const missing = [...new Set(paths.filter((path) => path !== null && !isListed(path)))];
+  if (missing.length === 0) return [ok('claims', 'the provider lists every claim that is used')];
+  return [note('claims', `not listed by the provider, which may send them all the same: ${missing.join(', ')}`)];
+}
+
+function userinfo(document: MetadataDocument, settings: ProviderSettings): readonly Finding[] {
+  if (!settings.userinfo) return [];
+  if (document['userinfo_endpoint'] === undefined)
+    return [failure('userinfo', 'asked for, and the provider has no such endpoint')];
+  return [ok('userinfo', 'offered and used')];
+}
+
+/** What it offers beside logins. */
+function further(document: MetadataDocument): readonly Finding[] {
+  const has = (name: string) => document[name] !== undefined && document[name] !== false;
+  const said = (about: string, name: string, words: string) =>
+    note(about, has(name) ? words : 'not offered by the provider');
+  return [
+    said('iss', 'authorization_response_iss_parameter_supported', 'in every answer (RFC 9207)'),
+    said('logout', 'end_session_endpoint', 'the provider can be told (RP-initiated logout)'),
+    said('back-channel', 'backchannel_logout_supported', 'the provider can tell the gateway of logouts'),
+    said('revocation', 'revocation_endpoint', 'of tokens (RFC 7009)'),
+  ];
+}

@@ -1,0 +1,104 @@
+/** Reads one document of an identity provider, with what its connection and its headers say: certificate, clock. */
+
+import { connect } from 'node:tls';
+import { Agent, request } from 'undici';
+import type { Clocks } from '../../lib/clock.ts';
+import { fromTimestamp, toTimestamp } from '../../lib/timestamp.ts';
+import { type Finding, failure, note, ok, warn } from './finding.ts';
+
+const MAX_BODY_BYTES = 1024 * 1024;
+const DAY_MS = 86_400_000;
+/** Certificates that end sooner get a warning. */
+const MIN_CERTIFICATE_DAYS = 14;
+
+/** How a provider is reached. */
+export interface Reach {
+  readonly timeoutMs: number;
+  /** PEM; `null` for the CAs of the system. */
+  readonly ca: string | null;
+}
+
+/** An answer, not followed anywhere. */
+export interface Answer {
+  readonly status: number;
+  readonly location: string | null;
+  /** Of its `Date`; `null` without one. */
+  readonly dateMs: number | null;
+  readonly text: string;
+}
+
+/**
+ * Sends a GET.
+ *
+ * @throws Error whose message is the code of the system, of OpenSSL or of undici, as a rejection
+ */
+export async function get(url: string, { timeoutMs, ca }: Reach, accept: string): Promise<Answer> {
+  const dispatcher = new Agent({
+    maxResponseSize: MAX_BODY_BYTES,
+    connect: { timeout: timeoutMs, ...(ca !== null && { ca }) },
+  });
+  try {
+    const signal = AbortSignal.timeout(timeoutMs);
+    const { statusCode, headers, body } = await request(url, { dispatcher, signal, headers: { accept } });
+    const dateMs = fromTimestamp(String(headers['date'] ?? ''));
+    const location = headers['location'];
+    return {
+      status: statusCode,
+      location: typeof location === 'string' ? location : null,
+      dateMs: Number.isNaN(dateMs) ? null : dateMs,
+      text: await body.text(),
+    };
+  } catch (thrown) {
+    throw new Error(codeOf(thrown), { cause: thrown });
+  } finally {
+    await dispatcher.destroy();
+  }
+}
+
+function codeOf(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return 'the request failed';
+  if (thrown.name === 'TimeoutError') return 'no whole answer in time';
+  if ('code' in thrown && typeof thrown.code === 'string') return thrown.code;
+  return codeOf(thrown.cause);
+}
+
+/** How far the clocks are apart. `Date` is in whole seconds, and the answer took a while. */
+export function clockFinding(dateMs: number | null, nowMs: number, clockSkewMs: number): Finding {
+  if (dateMs === null) return note('clock', 'the provider does not send its time');
+  const seconds = Math.round((dateMs - nowMs) / 1_000);
+  const apart = `the provider's clock is ${Math.abs(seconds)} s ${seconds < 0 ? 'behind' : 'ahead'}`;
+  if (Math.abs(seconds) <= 2) return ok('clock', 'as here');
+  if (Math.abs(seconds) * 1_000 <= clockSkewMs) return note('clock', `${apart}, within clockSkew`);
+  return failure('clock', `${apart}, more than clockSkew (${clockSkewMs / 1_000} s): its ID tokens are refused`);
+}
+
+/** Until when the certificate of a server holds. */
+export async function certificateFinding(address: string, reach: Reach, clocks: Clocks): Promise<Finding> {
+  const url = new URL(address);
+  if (url.protocol === 'http:') return note('certificate', 'none: plain http on this machine');
+  let untilMs: number;
+  try {
+    untilMs = await validUntilMs(url, reach);
+  } catch (thrown) {
+    return failure('certificate', codeOf(thrown));
+  }
+  const until = toTimestamp(untilMs);
+  const days = Math.floor((untilMs - clocks.wallMs()) / DAY_MS);
+  return days < MIN_CERTIFICATE_DAYS
+    ? warn('certificate', `ends in ${days} days, on ${until}`)
+    : ok('certificate', `trusted, until ${until}`);
+}
+
+function validUntilMs({ hostname, port }: URL, { timeoutMs, ca }: Reach): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const host = hostname.replace(/^\[|\]$/g, '');
+    const name = /^[\d.]+$|:/.test(host) ? {} : { servername: host };
+    const trust = ca === null ? {} : { ca };
+    const socket = connect({ host, port: port === '' ? 443 : Number(port), ...name, ...trust }, () => {
+      resolve(fromTimestamp(socket.getPeerCertificate().valid_to));
+      socket.destroy();
+    });
+    socket.setTimeout(timeoutMs, () => socket.destroy(new Error('no answer in time')));
+    socket.once('error', reject);
+  });
+}

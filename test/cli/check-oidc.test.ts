@@ -1,0 +1,260 @@
+/** `sallyport check oidc`, against a real identity provider, and against one that has every fault. */
+
+import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import type { Finding } from '../../src/cli/check/finding.ts';
+import { type Clocks, systemClocks } from '../../src/lib/clock.ts';
+import { TestAuthority } from '../support/certificates.ts';
+import { HostileProvider } from '../support/hostile-provider.ts';
+import { IdentityProvider } from '../support/identity-provider.ts';
+import type { IdentityProviderOptions } from '../support/identity-provider-settings.ts';
+import { cli, temporaryDirectory } from './support.ts';
+
+interface AskedProvider {
+  readonly issuer: string;
+  readonly clientId: string;
+  readonly clientSecret: string;
+}
+
+interface Setup {
+  readonly keys?: Record<string, unknown>;
+  readonly secret?: string;
+  readonly origins?: readonly string[];
+  readonly clocks?: Clocks;
+}
+
+/** Runs the command against a provider. */
+async function check(provider: AskedProvider, setup: Setup = {}, argv: readonly string[] = ['corporate', '--json']) {
+  const directory = temporaryDirectory();
+  const secretFile = join(directory, 'secret');
+  writeFileSync(secretFile, setup.secret ?? provider.clientSecret, { mode: 0o600 });
+  const entry = {
+    name: 'corporate',
+    issuer: provider.issuer,
+    clientId: provider.clientId,
+    clientSecretFile: secretFile,
+  };
+  const config = {
+    version: 1,
+    publicOrigin: setup.origins ?? ['https://shop.example.com'],
+    listeners: { public: { address: '127.0.0.1:8080', trustedProxies: ['127.0.0.1'] } },
+    login: { oidc: [{ ...entry, ...setup.keys }], password: { usersFile: 'not-there.yaml' } },
+    upstreams: { shop: { endpoints: ['http://127.0.0.1:3000'] } },
+    routes: [{ id: 'shop', match: { path: '/' }, credential: 'session', upstream: 'shop' }],
+  };
+  writeFileSync(join(directory, 'sallyport.yaml'), JSON.stringify(config));
+  const { clocks = systemClocks } = setup;
+  return cli(['check', 'oidc', ...argv], { cwd: directory, clocks });
+}
+
+/** The findings about something. */
+async function findings(provider: AskedProvider, about: string, setup: Setup = {}): Promise<readonly Finding[]> {
+  const { out, err } = await check(provider, setup);
+  if (out === '') throw new Error(err);
+  const report = JSON.parse(out) as { findings: readonly Finding[] };
+  return report.findings.filter((finding) => finding.about === about);
+}
+
+const failed = (text: RegExp) => [expect.objectContaining({ verdict: 'failure', text: expect.stringMatching(text) })];
+const fine = [expect.objectContaining({ verdict: 'ok' })];
+
+describe('a provider that fits', () => {
+  test.each<IdentityProviderOptions>([{}, { pushedAuthorizationRequests: 'off' }])('%j', async (options) => {
+    await using idp = await IdentityProvider.start(options);
+    const { code, out, err } = await check(idp);
+    const { usable, findings: all } = JSON.parse(out) as { usable: boolean; findings: readonly Finding[] };
+    expect([code, err, usable]).toEqual([0, '', true]);
+    expect(all.filter(({ verdict }) => verdict === 'failure' || verdict === 'warning')).toEqual([]);
+    for (const about of [
+      'issuer',
+      'PKCE',
+      'ID token',
+      'client',
+      'scopes',
+      'keys',
+      'clock',
+      'redirect URI',
+      'credential',
+    ])
+      expect(all.filter((finding) => finding.about === about)).toEqual(fine);
+  });
+
+  test('is told in lines, without a secret, and nobody is logged in', async () => {
+    await using idp = await IdentityProvider.start();
+    const { code, out } = await check(idp, {}, ['corporate']);
+    expect(code).toBe(0);
+    expect(out).toMatch(/^ok +redirect URI +https:\/\/shop\.example\.com\/auth\/callback\/corporate is registered$/m);
+    expect(out).toMatch(/^corporate: nothing speaks against logins\n$/m);
+    expect(out).not.toContain(idp.clientSecret);
+    expect(idp.countOf('userinfo')).toBe(0);
+  });
+});
+
+describe('a redirect URI', () => {
+  test.each(['off', 'offered'] as const)('that is not registered is found, pushed requests %s', async (par) => {
+    await using idp = await IdentityProvider.start({ pushedAuthorizationRequests: par });
+    const found = await findings(idp, 'redirect URI', {
+      origins: ['https://shop.example.com', 'https://admin.example.com'],
+    });
+    expect(found).toEqual([...fine, ...failed(/^https:\/\/admin\.example\.com\/auth\/callback\/corporate/)]);
+  });
+
+  test('is found by a form as well', async () => {
+    await using idp = await IdentityProvider.start();
+    expect(await findings(idp, 'redirect URI', { keys: { responseMode: 'formPost' } })).toEqual(fine);
+  });
+
+  test('cannot be told where the provider shows a page in any case', async () => {
+    await using server = await pageServer();
+    const keys = {
+      issuer: undefined,
+      endpoints: { authorization: `${server.origin}/a`, token: `${server.origin}/t`, userinfo: `${server.origin}/u` },
+    };
+    const [found] = await findings({ issuer: '', clientId: 'shop', clientSecret: 'x'.repeat(32) }, 'redirect URI', {
+      keys,
+    });
+    expect(found).toMatchObject({ verdict: 'warning', text: expect.stringContaining('without a login') });
+  });
+});
+
+test.each(['off', 'offered'] as const)('a wrong secret is found, pushed requests %s', async (par) => {
+  await using idp = await IdentityProvider.start({ pushedAuthorizationRequests: par });
+  const secret = 'the secret of somebody else, as long as it has to be';
+  expect(await findings(idp, 'credential', { secret })).toEqual(failed(/invalid_client/));
+});
+
+test.each(['off', 'offered'] as const)(
+  'a scope that the client may not have is found, pushed requests %s',
+  async (par) => {
+    await using idp = await IdentityProvider.start({ pushedAuthorizationRequests: par, client: { scope: 'openid' } });
+    expect(await findings(idp, 'redirect URI')).toEqual(failed(/invalid_scope/));
+  },
+);
+
+describe('metadata', () => {
+  test.each<[about: string, metadata: Record<string, unknown>, keys: Record<string, unknown>, text: RegExp]>([
+    ['issuer', { issuer: 'https://elsewhere.example.com' }, {}, /another issuer: they say https:\/\/elsewhere/],
+    ['endpoints', { token_endpoint: 'http://token.example.com/' }, {}, /token_endpoint is not https/],
+    ['flow', { response_types_supported: ['id_token'] }, {}, /without response_type=code/],
+    ['PKCE', { code_challenge_methods_supported: ['plain'] }, {}, /without PKCE by S256/],
+    ['ID token', { id_token_signing_alg_values_supported: ['HS256'] }, {}, /no public key: it offers HS256/],
+    ['response mode', { response_modes_supported: ['query'] }, { responseMode: 'formPost' }, /offers query/],
+    ['pushed requests', {}, { pushedAuthorizationRequests: 'always' }, /does not offer them/],
+    [
+      'client',
+      { token_endpoint_auth_methods_supported: ['private_key_jwt'] },
+      {},
+      /client_secret_basic or client_secret_post/,
+    ],
+    ['userinfo', { userinfo_endpoint: undefined }, { userinfo: true }, /no such endpoint/],
+  ])('that do not fit: %s', async (about, metadata, keys, text) => {
+    await using provider = await HostileProvider.start();
+    provider.metadata = metadata;
+    expect(await findings(provider, about, { keys })).toEqual(failed(text));
+    provider.metadata = {};
+    expect(await findings(provider, about, { keys: { responseMode: 'query' } })).not.toEqual(failed(/./));
+  });
+
+  test('every rule that is broken has its line', async () => {
+    await using provider = await HostileProvider.start();
+    provider.metadata = { code_challenge_methods_supported: ['plain'], response_types_supported: ['token'] };
+    const { code, out } = await check(provider, {}, ['corporate']);
+    expect(code).toBe(1);
+    expect(out.match(/^FAILS .*$/gm)).toHaveLength(2);
+    expect(out).toMatch(/^corporate: 2 will not work\n$/m);
+  });
+
+  test('a scope and a claim that are not listed are told', async () => {
+    await using provider = await HostileProvider.start();
+    provider.metadata = { claims_supported: ['sub', 'email', 'name'] };
+    const keys = { scopes: ['openid', 'groups'], groups: 'groups' };
+    expect(await findings(provider, 'scopes', { keys })).toMatchObject(
+      [{ verdict: 'warning', text: /^groups not/ }].map(({ verdict, text }) => ({
+        verdict,
+        text: expect.stringMatching(text),
+      })),
+    );
+    expect(await findings(provider, 'claims', { keys })).toMatchObject([{ verdict: 'note' }]);
+  });
+
+  test('what a provider says cannot move the cursor of a terminal', async () => {
+    await using provider = await HostileProvider.start();
+    provider.metadata = { issuer: 'https://x\u001b[2J\u0007', scopes_supported: ['\u001b]0;owned\u0007'] };
+    const { out } = await check(provider, {}, ['corporate']);
+    expect(out).not.toMatch(/[^\n\x20-\x7e]/);
+  });
+});
+
+test.each([
+  ['behind', 60_000],
+  ['ahead', -60_000],
+])('a clock that is %s is found', async (word, aheadMs) => {
+  await using idp = await IdentityProvider.start();
+  const clocks = { ...systemClocks, wallMs: () => systemClocks.wallMs() + aheadMs };
+  expect(await findings(idp, 'clock', { clocks })).toEqual(failed(new RegExp(`is (59|60|61|62) s ${word}`)));
+});
+
+test('a provider that is down fails with the address', async () => {
+  await using idp = await IdentityProvider.start();
+  await idp.pause();
+  expect(await findings(idp, 'metadata')).toEqual(failed(/openid-configuration: ECONNREFUSED$/));
+});
+
+describe('the certificate', () => {
+  test.each([
+    ['is trusted', 90, 'ok', /^trusted, until \d{4}-/],
+    ['ends soon', 3, 'warning', /^ends in [23] days/],
+  ])('%s', async (_name, days, verdict, text) => {
+    await using server = await tlsServer(days);
+    const [found] = await findings(server.provider, 'certificate', { keys: { caFile: server.caFile } });
+    expect(found).toMatchObject({ verdict, text: expect.stringMatching(text) });
+  });
+
+  test('of an authority that nobody knows is named', async () => {
+    await using server = await tlsServer(90);
+    const found = await findings(server.provider, 'certificate');
+    expect(found).toEqual(failed(/UNABLE_TO_VERIFY_LEAF_SIGNATURE|UNABLE_TO_GET_ISSUER_CERT|SELF_SIGNED/));
+  });
+});
+
+test('a name that is not in login.oidc is a usage error that lists the others', async () => {
+  const provider = { issuer: 'https://id.example.com', clientId: 'shop', clientSecret: 'x'.repeat(32) };
+  expect(await check(provider, {}, ['corprate'])).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('no identity provider "corprate" in login.oidc of sallyport.yaml: it has corporate'),
+  });
+});
+
+/** An HTTPS server that has nothing but a certificate. */
+async function tlsServer(days: number) {
+  const directory = temporaryDirectory();
+  const authority = new TestAuthority();
+  const notAfter = new Date(systemClocks.wallMs() + days * 86_400_000);
+  const { certificate, key } = authority.issue({ names: ['127.0.0.1'], notAfter });
+  const server = createServer({ cert: certificate, key }, (_request, response) => response.writeHead(404).end());
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const caFile = join(directory, 'ca.pem');
+  writeFileSync(caFile, authority.certificate);
+  const issuer = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const provider = { issuer, clientId: 'shop', clientSecret: 'x'.repeat(32) };
+  return { provider, caFile, [Symbol.asyncDispose]: () => closed(server) };
+}
+
+/** A server that answers everything with a page. */
+async function pageServer() {
+  const { createServer: createPlain } = await import('node:http');
+  const server = createPlain((_request, response) =>
+    response.writeHead(200, { 'content-type': 'text/html' }).end('Hello'),
+  );
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return { origin, [Symbol.asyncDispose]: () => closed(server) };
+}
+
+const closed = (server: { closeAllConnections(): void; close(done: () => void): unknown }) => {
+  server.closeAllConnections();
+  return new Promise<void>((resolve) => server.close(() => resolve()));
+};
