@@ -292,6 +292,20 @@ const DENIALS = {
     detail: 'You are logged in, but this needs a more recent or a stronger login.',
     logLevel: 'info',
   },
+  step_up_insufficient: {
+    status: 403,
+    title: 'Login not sufficient',
+    detail:
+      'You have logged in at the identity provider again, but not as recently or as strongly as this needs. Your session is as it was.',
+    logLevel: 'info',
+  },
+  step_up_other_account: {
+    status: 403,
+    title: 'Another account',
+    detail:
+      'You have logged in at the identity provider with another account than before. Your session is as it was. Log in with the same account.',
+    logLevel: 'info',
+  },
   refresh_token_refused: {
     status: 400,
     title: 'Refresh token refused',

@@ -11,7 +11,7 @@ import type { SessionHandle, Sid } from './jwt/names.ts';
 import { issuerNames, type PresentedIssuer } from './jwt/subject.ts';
 import type { CompactToken } from './lib/bearer.ts';
 import type { JSONType } from './lib/json.ts';
-import type { SessionRecord } from './store/session-record.ts';
+import type { ProviderLogin, SessionRecord } from './store/session-record.ts';
 
 /** What the stages after authentication need to know about a kind of credential. */
 export interface CredentialTraits {
@@ -204,9 +204,13 @@ export function authenticationOf(principal: KnownPrincipal): Authentication {
 
 const NO_AUTHENTICATION: Authentication = Object.freeze({ authTimeMs: null, acr: null, amr: [] });
 
-/** What a provider said about a login, as the claims that it has there; nothing for other principals. */
+/** What an identity provider said about the login of a user; `null` for other principals. */
+export const loginAtProvider = (principal: Principal): ProviderLogin | null =>
+  principal.kind === 'user' ? principal.session.login : null;
+
+/** The same as the claims that it has there; none for other principals. */
 export function loginClaims(principal: KnownPrincipal): Record<string, JSONType> {
-  const login = principal.kind === 'user' ? principal.session.login : null;
+  const login = loginAtProvider(principal);
   if (login === null) return {};
   const { authTimeMs, acr, amr } = login;
   return {

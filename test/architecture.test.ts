@@ -37,7 +37,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   authorization: ['authentication', 'config', 'principal.ts', 'routing', 'sanitize'],
   token: ['authentication', 'authorization', 'config', 'jwt', 'principal.ts', 'telemetry'],
   upstream: ['authorization', 'config', 'exchange.ts', 'principal.ts', 'routing', 'sanitize', 'telemetry'],
-  response: ['cors', 'exchange.ts', 'pages', 'sanitize'],
+  response: ['cors', 'exchange.ts', 'pages', 'principal.ts', 'sanitize'],
   endpoints: [
     ...[
       'authentication',

@@ -19,6 +19,11 @@ export const PUBLIC_ENDPOINTS = [
     '{base}/backchannel-logout/:name',
     'An identity provider ends sessions (OpenID Connect Back-Channel Logout 1.0). With `login.oidc`.',
   ],
+  [
+    'GET',
+    '{base}/step-up',
+    'Somebody with a session logs in once more at its identity provider, since a route has `require`: `route` is its id.',
+  ],
   ['GET', '{base}/logout', 'Asks whether to log out.'],
   ['POST', '{base}/logout', 'Ends the session that the request presents.'],
   ['POST', '{base}/logout/all', 'Ends every session of the user.'],

@@ -10,6 +10,7 @@ import type { Exchange } from '../exchange.ts';
 import { type Html, html } from '../lib/html.ts';
 import type { Page, PageText } from '../pages/page.ts';
 import type { Notice, Words } from '../pages/words/words.ts';
+import { loginAtProvider } from '../principal.ts';
 
 interface LoginLinks {
   /** Path of the gateway's own endpoints. */
@@ -117,14 +118,36 @@ function logIn(reason: Reason, exchange: Exchange, links: LoginLinks, { actions,
   };
 }
 
-/** The login once more, by somebody who is logged in. */
+/** The login once more, by somebody who is logged in: at the provider of the session, or else as any login. */
 function stepUp(exchange: Exchange, links: LoginLinks, { actions, errors }: Words): Action {
   const here = ownTarget(exchange);
+  const target = here ?? previousTarget(exchange);
+  const route = stepUpRoute(exchange);
   return {
     label: actions.logInAgain,
-    href: loginPath(links, here ?? previousTarget(exchange), ['switch'], wantedProvider(exchange)),
+    href:
+      route === null
+        ? loginPath(links, target, ['switch'], wantedProvider(exchange))
+        : stepUpPath(links, target ?? '/', route, []),
     ...(here === null && { advice: errors.sendAgain }),
   };
+}
+
+/** The route for which the user can log in once more at the provider of the session; `null` where there is none. */
+export function stepUpRoute({ route, principal }: Exchange): string | null {
+  if (principal === null || route === null || principal.credential?.kind.isAmbient !== true) return null;
+  return loginAtProvider(principal) === null ? null : route.id;
+}
+
+/** Where a login once more begins. @param route  id of the route that requires it */
+export function stepUpPath(
+  { basePath, maxTargetBytes }: LoginLinks,
+  returnTo: string,
+  route: string,
+  marks: readonly LoginMark[],
+): string {
+  const suffix = [`&route=${route}`, ...marks.map((mark) => `&${mark}=1`)].join('');
+  return withReturnTo(`${basePath}/step-up`, returnTo, maxTargetBytes - suffix.length) + suffix;
 }
 
 /** The identity provider that the route asks people to log in with; `null` leaves the choice to them. */

@@ -21,6 +21,8 @@ import {
   ownTarget,
   type PageLinks,
   previousTarget,
+  stepUpPath,
+  stepUpRoute,
   unreadPage,
   wantedProvider,
   withReturnTo,
@@ -85,6 +87,14 @@ export class Responder {
       }
       headers.push(...pageLoginRedirect(exchange, denial.reason, this.#settings));
     }
+    if (denial.reason === 'step_up_required') {
+      const stepUp = stepUpRedirect(exchange, this.#settings);
+      if (stepUp !== null) {
+        this.redirect(exchange, 302, stepUp);
+        return;
+      }
+      headers.push(...pageStepUpRedirect(exchange, this.#settings));
+    }
     const hasChallenge = denial.headers.includes('WWW-Authenticate');
     if (REASONS[denial.reason].status === 401 && !hasChallenge) headers.push(...challenges(exchange, denial.reason));
     if (denial.reason === 'scope_insufficient') headers.push('WWW-Authenticate', bearerChallenge('insufficient_scope'));
@@ -142,6 +152,11 @@ export class Responder {
   /** The address of the login page, as {@link loginPath} makes it. */
   loginPath(returnTo: string, marks: readonly LoginMark[], provider: string | null = null): string {
     return loginPath(this.#settings, returnTo, marks, provider);
+  }
+
+  /** Where a login once more begins, as {@link stepUpPath} makes it. */
+  stepUpPath(returnTo: string, route: string, marks: readonly LoginMark[]): string {
+    return stepUpPath(this.#settings, returnTo, route, marks);
   }
 
   /** The address of a login page of the operator's own. */
@@ -250,6 +265,15 @@ function loginRedirect(exchange: Exchange, reason: Reason, links: PageLinks): st
   return `${screened.publicOrigin}${path}`;
 }
 
+/** Where to log in once more, for a person who goes to a page; `null` when a 401 is the answer, which a page explains to people. */
+function stepUpRedirect(exchange: Exchange, links: PageLinks): string | null {
+  const { screened, route } = exchange;
+  if (screened === null || screened.publicOrigin === null || screened.method !== 'GET') return null;
+  if (route?.onUnauthenticated === 'challenge' || !isNavigation(screened)) return null;
+  const id = stepUpRoute(exchange);
+  return id === null ? null : `${screened.publicOrigin}${stepUpPath(links, ownTarget(exchange) ?? '/', id, [])}`;
+}
+
 /**
  * What makes htmx leave the page for the login, and come back to it; nothing for other clients, which have no such header.
  * Without it, the problem document would be shown in a part of the page.
@@ -260,6 +284,14 @@ function pageLoginRedirect(exchange: Exchange, reason: Reason, links: PageLinks)
   if (!admitsLogin(exchange) || route?.onUnauthenticated === 'challenge') return [];
   const marks: readonly LoginMark[] = ENDED.has(reason) ? ['ended'] : [];
   return ['HX-Redirect', loginPath(links, previousTarget(exchange), marks, wantedProvider(exchange))];
+}
+
+/** The same for a login once more. */
+function pageStepUpRedirect(exchange: Exchange, links: PageLinks): readonly string[] {
+  const { screened, route } = exchange;
+  if (screened?.fields.isHtmx !== true || screened.publicOrigin === null) return [];
+  const id = route?.onUnauthenticated === 'challenge' ? null : stepUpRoute(exchange);
+  return id === null ? [] : ['HX-Redirect', stepUpPath(links, previousTarget(exchange) ?? '/', id, [])];
 }
 
 /** The challenges of a 401 (RFC 9110 §11.6.1): on a route those of the credentials that it accepts. */

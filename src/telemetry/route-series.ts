@@ -75,6 +75,8 @@ const NOT_ON_ROUTES: ReadonlySet<Reason> = new Set([
   'login_attributes_too_large',
   'login_groups_missing',
   'logout_token_refused',
+  'step_up_insufficient',
+  'step_up_other_account',
   'provider_unavailable',
   'audit_unavailable',
   'refresh_token_refused',

@@ -201,7 +201,7 @@ describe('a route that requires a login of a kind', () => {
 
   test('a person gets a page that leads to another login, and after a form is told to send it again', async () => {
     await using it = await open();
-    const cookie = await sessionOf(it.gateway, { acr: 'silver' });
+    const cookie = await sessionOf(it.gateway, 'password');
     const page = await it.ask('/payouts?to=bob', cookie, 'Sec-Fetch-Mode: navigate');
     expect(page.status).toBe(401);
     expect(page.headers.get('www-authenticate')).toContain('insufficient_user_authentication');

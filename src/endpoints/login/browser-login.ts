@@ -69,7 +69,12 @@ export class LoginPage {
       const switchPath = responder.loginPath(returnTo, ['switch'], asked.has('provider') ? provider?.name : null);
       responder.page(exchange, 200, alreadyLoggedInPage(basePath, user.subject, returnTo, switchPath));
     } else if (provider !== null) {
-      return this.#providers.start.begin(exchange, request, { provider, returnTo, isSwitch: asked.has('switch') });
+      return this.#providers.start.begin(exchange, request, {
+        provider,
+        returnTo,
+        isSwitch: asked.has('switch'),
+        stepUp: null,
+      });
     } else if (ownPage !== null) {
       responder.redirect(exchange, 302, responder.ownLoginPath(ownPage, returnTo), headers);
     } else if (this.#panels.length === 0) {

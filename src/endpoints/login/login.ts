@@ -19,6 +19,7 @@ import type { ProviderLogins } from './oidc/open.ts';
 import { providerPanel } from './oidc/pages.ts';
 import { passwordPanel } from './pages.ts';
 import type { PasswordLogin } from './password/password-login.ts';
+import type { StepUp } from './step-up/step-up.ts';
 import type { TrustedBackends } from './trusted-backends.ts';
 
 /** The ways to open a session that a configuration has. */
@@ -26,11 +27,12 @@ export interface LoginWays extends LoginPageSettings {
   readonly passwords: PasswordLogin | null;
   readonly backends: TrustedBackends | null;
   readonly providers: ProviderLogins;
+  readonly stepUp: StepUp;
 }
 
 /** The rows for {@link Endpoints}. */
 export function loginEndpoints(parts: LoginParts, ways: LoginWays): EndpointRow[] {
-  const { passwords, backends, providers, ...pageSettings } = ways;
+  const { passwords, backends, providers, stepUp, ...pageSettings } = ways;
   const row = (method: EndpointRow['method'], path: string, answer: Endpoint): EndpointRow => ({
     method,
     path: `${parts.basePath}${path}`,
@@ -49,6 +51,7 @@ export function loginEndpoints(parts: LoginParts, ways: LoginWays): EndpointRow[
   const page = new LoginPage(parts, pageSettings, panels, providers);
   const rows = [
     row('GET', '/login', (exchange, request) => page.show(exchange, request)),
+    row('GET', '/step-up', (exchange, request) => stepUp.begin(exchange, request)),
     row('GET', '/logout', (exchange) => logout.confirm(exchange)),
     row('POST', '/logout', (exchange, request) => logout.one(exchange, request)),
     row('POST', '/logout/all', (exchange, request) => logout.everywhere(exchange, request)),

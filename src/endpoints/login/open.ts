@@ -28,12 +28,14 @@ import { ReturnTargets } from './return-target.ts';
 import type { LoginConfig } from './section.ts';
 import type { LoginSeries } from './series.ts';
 import { clearSessionCookie } from './session-cookie.ts';
+import { type RequiringRoutes, StepUp } from './step-up/step-up.ts';
 import { TrustedBackends } from './trusted-backends.ts';
 
 /** The sections that login reads. */
 interface LoginSections {
   readonly login: LoginConfig;
   readonly basePath: string;
+  readonly routes: RequiringRoutes;
   readonly session: Pick<SessionConfig, 'cookie'>;
   readonly csrf: CsrfConfig;
   readonly listeners: {
@@ -125,7 +127,8 @@ export function openLogin(
     isCookieStrict: sections.session.cookie.sameSite === 'strict',
     clocks,
   });
-  const ways = { ...waysOf(sections.login, usersFile, files.backends, surroundings), providers: logins };
+  const stepUp = new StepUp(parts, logins, sections.routes, clocks.wallMs);
+  const ways = { ...waysOf(sections.login, usersFile, files.backends, surroundings), providers: logins, stepUp };
   return { parts, endpoints: loginEndpoints(parts, ways), usersFile, providers };
 }
 
@@ -158,7 +161,7 @@ function waysOf(
   usersFile: UsersFile | null,
   backends: readonly KnownClient[],
   { passwordHasher, attempts, clocks, serviceTokens }: LoginSurroundings,
-): Omit<LoginWays, 'providers'> {
+): Omit<LoginWays, 'providers' | 'stepUp'> {
   const { password, throttle, title, page } = login;
   const { maxDelay: maxDelayMs, window: windowMs } = throttle;
   const rules = (freeAttempts: number) => ({ freeAttempts, maxDelayMs, windowMs });

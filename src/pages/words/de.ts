@@ -217,6 +217,16 @@ export const de: Words = {
       title: 'Erneut anmelden',
       detail: 'Sie sind angemeldet, doch hierfür ist eine neuere oder stärkere Anmeldung nötig.',
     },
+    step_up_insufficient: {
+      title: 'Anmeldung reicht nicht',
+      detail:
+        'Sie haben sich beim Identitätsanbieter noch einmal angemeldet, aber nicht so aktuell oder so stark, wie es hierfür nötig ist. Ihre Sitzung ist unverändert.',
+    },
+    step_up_other_account: {
+      title: 'Anderes Konto',
+      detail:
+        'Sie haben sich beim Identitätsanbieter mit einem anderen Konto angemeldet als zuvor. Ihre Sitzung ist unverändert. Melden Sie sich mit demselben Konto an.',
+    },
     route_forbidden: {
       title: 'Nicht erlaubt',
       detail: 'Sie sind angemeldet, dürfen dies aber nicht tun.',

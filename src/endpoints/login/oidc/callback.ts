@@ -11,14 +11,16 @@ import type { Exchange } from '../../../exchange.ts';
 import { BASE64URL_32_BYTES_PATTERN } from '../../../lib/base64url.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { ScreenedRequest } from '../../../sanitize/sanitize.ts';
+import type { ProviderLogin } from '../../../store/session-record.ts';
 import { bodyType, parseForm, readBody } from '../../body.ts';
 import { beginRefresh, wantedRefresh } from '../../refresh/refresh-logins.ts';
 import { describeDevice } from '../device.ts';
 import { type LoginParts, presentedHandle, presentUser, sourceOf } from '../login-parts.ts';
 import { HOME } from '../return-target.ts';
+import { stepUpProblem } from '../step-up/wanted.ts';
 import { allowProblem } from './allow.ts';
 import { type ExchangedCode, exchangeCode, type ResponseParameters } from './code-exchange.ts';
-import type { LoginFailures } from './login-failures.ts';
+import type { LoginFailures, ProviderAttempt } from './login-failures.ts';
 import { mapUser, type ProviderUser } from './mapping.ts';
 import { loggedInPage } from './pages.ts';
 import type { IdentityProvider } from './provider.ts';
@@ -60,13 +62,14 @@ export class LoginCallback {
   /** Logs in, or says on a page why not. */
   async answer(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
     const parameters = await this.#read(exchange, request);
-    const attempt = { provider: this.#provider, returnTo: HOME };
+    const attempt: ProviderAttempt = { provider: this.#provider, returnTo: HOME, stepUp: null };
     const { failures } = this.#parts;
     return failures.shown(exchange, request, attempt, async () => {
       if (parameters instanceof Denial) return parameters;
       const transaction = await this.#transactionOf(request, parameters);
       if (transaction instanceof Denial) return transaction;
       attempt.returnTo = transaction.returnTo;
+      attempt.stepUp = transaction.stepUp;
       return this.#complete(exchange, request, parameters, transaction);
     });
   }
@@ -98,7 +101,7 @@ export class LoginCallback {
     transaction: LoginTransaction,
   ): Promise<Denial | null> {
     const { login, transactions, wallMs } = this.#parts;
-    const { provider, origin, isUsed } = transaction;
+    const { provider, origin, isUsed, stepUp } = transaction;
     if (provider !== this.#provider.name) return OTHER_PROVIDER;
     if (origin !== request.publicOrigin) return OTHER_ORIGIN;
     if (isUsed) return this.#again(exchange, request, transaction);
@@ -108,9 +111,12 @@ export class LoginCallback {
     if (exchanged instanceof Denial) return exchanged;
     const user = this.#userOf(exchanged);
     if (user instanceof Denial) return user;
+    const said = providerLogin(provider, user.providerSubject, exchanged.documents.idToken);
+    const lacking = stepUp === null ? null : stepUpProblem(stepUp, user.subject, said, wallMs());
+    if (lacking !== null) return lacking;
     // Nobody is there to take the session: it would only stand in the user's list.
     if (exchange.isOver) throw new GatewayFault('downstream_aborted', 'client left during the login');
-    return this.#open(exchange, request, user, exchanged, transaction);
+    return this.#open(exchange, request, user, said, transaction);
   }
 
   #userOf({ documents }: ExchangedCode): ProviderUser | Denial {
@@ -133,7 +139,7 @@ export class LoginCallback {
     exchange: Exchange,
     request: ScreenedRequest,
     user: ProviderUser,
-    { documents }: ExchangedCode,
+    said: ProviderLogin,
     { returnTo, replaces }: LoginTransaction,
   ): Promise<Denial | null> {
     const { login } = this.#parts;
@@ -145,7 +151,7 @@ export class LoginCallback {
         subject: user.subject,
         user: user.attributes,
         method: 'oidc',
-        login: providerLogin(this.#provider.name, user.providerSubject, documents.idToken),
+        login: said,
         device: describeDevice(request.fields.userAgent, request.clientAddress),
         account: this.#provider.name,
         replaces: presentedHandle(login, request) ?? replaces,

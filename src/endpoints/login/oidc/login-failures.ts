@@ -5,13 +5,17 @@ import type { Exchange } from '../../../exchange.ts';
 import type { LoginMark } from '../../../response/error-page.ts';
 import type { ScreenedRequest } from '../../../sanitize/sanitize.ts';
 import { type LoginParts, sourceOf } from '../login-parts.ts';
+import type { WantedStepUp } from '../step-up/wanted.ts';
 import { failedLoginPage } from './pages.ts';
 import type { IdentityProvider } from './provider.ts';
 
 /** A login, as far as its failure is concerned. */
-interface Attempt {
+export interface ProviderAttempt {
   readonly provider: IdentityProvider;
-  readonly returnTo: string;
+  /** Known once the transaction is. */
+  returnTo: string;
+  /** What it has to show, if it is a login once more; known likewise. */
+  stepUp: WantedStepUp | null;
 }
 
 /** Answers for logins that fail. */
@@ -23,7 +27,8 @@ export class LoginFailures {
   }
 
   /** Where a login begins. */
-  startPath({ provider, returnTo }: Attempt, marks: readonly LoginMark[]): string {
+  startPath({ provider, returnTo, stepUp }: Readonly<ProviderAttempt>, marks: readonly LoginMark[]): string {
+    if (stepUp !== null) return this.#parts.responder.stepUpPath(returnTo, stepUp.route, marks);
     return this.#parts.responder.loginPath(returnTo, marks, provider.name);
   }
 
@@ -35,7 +40,7 @@ export class LoginFailures {
   async shown(
     exchange: Exchange,
     request: ScreenedRequest,
-    attempt: Attempt,
+    attempt: Readonly<ProviderAttempt>,
     work: () => Promise<Denial | null>,
   ): Promise<Denial | null> {
     let why: Denial | GatewayFault | null;
@@ -49,7 +54,12 @@ export class LoginFailures {
   }
 
   /** Records a failure, and answers. */
-  show(exchange: Exchange, request: ScreenedRequest, attempt: Attempt, why: Denial | GatewayFault): void {
+  show(
+    exchange: Exchange,
+    request: ScreenedRequest,
+    attempt: Readonly<ProviderAttempt>,
+    why: Denial | GatewayFault,
+  ): void {
     const { responder, series, audit } = this.#parts;
     const { name, label } = { name: attempt.provider.name, label: attempt.provider.settings.label };
     const { reason } = why;

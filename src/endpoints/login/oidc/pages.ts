@@ -54,7 +54,9 @@ export const failedLoginPage =
   ({ reason, label, waitSec, again, other }: FailedLogin): PageText =>
   ({ reasons, login, actions }) => {
     const { title, detail } = reasons[reason];
-    const [href, action] = ABOUT_ACCOUNT.has(reason) ? [other, actions.logInAsOther] : [again, actions.tryAgain];
+    // A provider that knows only the other account would name it again.
+    const href = ABOUT_ACCOUNT.has(reason) || reason === 'step_up_other_account' ? other : again;
+    const action = ABOUT_ACCOUNT.has(reason) ? actions.logInAsOther : actions.tryAgain;
     return {
       title,
       body: html`<p>${waitSec === null ? detail : login.tooManyAttempts(waitSec)}</p>

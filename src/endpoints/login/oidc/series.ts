@@ -19,6 +19,8 @@ const FAILURES = [
   'login_not_allowed',
   'login_attributes_too_large',
   'login_groups_missing',
+  'step_up_insufficient',
+  'step_up_other_account',
   'rate_limited',
   'provider_unavailable',
   'store_unavailable',

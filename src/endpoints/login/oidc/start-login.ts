@@ -10,6 +10,7 @@ import { Denial } from '../../../errors.ts';
 import type { Exchange } from '../../../exchange.ts';
 import type { ScreenedRequest } from '../../../sanitize/sanitize.ts';
 import { type LoginParts, presentedHandle } from '../login-parts.ts';
+import { stepUpParameters, type WantedStepUp } from '../step-up/wanted.ts';
 import type { LoginFailures } from './login-failures.ts';
 import type { IdentityProvider } from './provider.ts';
 import type { StartThrottle } from './start-throttle.ts';
@@ -23,6 +24,8 @@ export interface WantedLogin {
   readonly returnTo: string;
   /** Whether they want to choose another account. */
   readonly isSwitch: boolean;
+  /** What it has to show, if it is a login once more; `null` for a first one. */
+  readonly stepUp: WantedStepUp | null;
 }
 
 interface StartParts {
@@ -57,7 +60,7 @@ export class LoginStart {
 
   async #begin(exchange: Exchange, request: ScreenedRequest, wanted: WantedLogin): Promise<Denial | null> {
     const { login, transactions, throttle, failures } = this.#parts;
-    const { provider, returnTo } = wanted;
+    const { provider, returnTo, stepUp } = wanted;
     const waitMs = throttle.begin(request.clientAddress);
     if (waitMs > 0) return throttled(waitMs);
 
@@ -73,7 +76,7 @@ export class LoginStart {
     const secrets = transactions.secrets(browser);
     const location = await authorizationUrl(wanted, secrets, redirectUri(origin, login.basePath, provider.name));
     const replaces = presentedHandle(login, request);
-    await transactions.begin(browser, secrets, { provider: provider.name, origin, returnTo, replaces });
+    await transactions.begin(browser, secrets, { provider: provider.name, origin, returnTo, replaces, stepUp });
     login.series.providers.onStarted(provider.name);
     login.responder.redirect(exchange, 302, location, ['Set-Cookie', transactions.cookieLine(browser)]);
     return null;
@@ -88,7 +91,7 @@ const throttled = (waitMs: number) =>
 
 /** The address at the provider (RFC 6749 §4.1.1, RFC 7636 §4.3), which is only a reference where the request was pushed. */
 async function authorizationUrl(
-  { provider, isSwitch }: WantedLogin,
+  { provider, isSwitch, stepUp }: WantedLogin,
   { state, nonce, verifier }: { readonly state: string; readonly nonce: string; readonly verifier: string },
   callback: string,
 ): Promise<string> {
@@ -98,6 +101,7 @@ async function authorizationUrl(
   const parameters = {
     ...settings.authorizationParameters,
     ...(isSwitch && { prompt: settings.switchPrompt }),
+    ...(stepUp !== null && stepUpParameters(stepUp)),
     response_type: 'code',
     redirect_uri: callback,
     ...(settings.scopes.length > 0 && { scope: settings.scopes.join(' ') }),

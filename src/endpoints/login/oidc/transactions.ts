@@ -15,6 +15,7 @@ import { BASE64URL_32_BYTES_PATTERN } from '../../../lib/base64url.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { LoginTransactionStore } from '../../../store/store.ts';
 import { ownCookie } from '../../own-cookie.ts';
+import { stepUpSchema } from '../step-up/wanted.ts';
 
 /** How the names of cookies begin by which a browser is recognised when it comes back from a provider. */
 export const LOGIN_COOKIE_PREFIX = '__Host-login-';
@@ -44,13 +45,15 @@ const transactionSchema = z.strictObject({
   /** The session that the browser had; a POST from the provider's page brings no cookie for it. */
   replaces: z.string().refine(isSessionHandle).nullable(),
   isUsed: z.boolean(),
+  /** For a login once more: what it has to show; `null` for a first one. */
+  stepUp: stepUpSchema.nullable().default(null),
 });
 
 /** A login under way. */
 export type LoginTransaction = Readonly<z.output<typeof transactionSchema>>;
 
 /** What a login begins with. */
-type NewTransaction = Pick<LoginTransaction, 'provider' | 'origin' | 'returnTo' | 'replaces'>;
+type NewTransaction = Pick<LoginTransaction, 'provider' | 'origin' | 'returnTo' | 'replaces' | 'stepUp'>;
 
 /** The secrets of a new login, for the authorization request. */
 interface BegunTransaction {

@@ -1,0 +1,91 @@
+/**
+ * `GET {base}/step-up`: somebody whose session comes from a provider logs in there once more, since a route requires more than
+ * the session has. The route is named by its id, and what it requires is read from the configuration, never from the request.
+ */
+
+import type { Requirement } from '../../../authorization/section.ts';
+import { lackOf } from '../../../authorization/step-up.ts';
+import { Denial } from '../../../errors.ts';
+import type { Exchange } from '../../../exchange.ts';
+import type { Clock } from '../../../lib/clock.ts';
+import { html } from '../../../lib/html.ts';
+import type { PageText } from '../../../pages/page.ts';
+import { authenticationOf, type UserPrincipal } from '../../../principal.ts';
+import type { ScreenedRequest } from '../../../sanitize/sanitize.ts';
+import { type LoginParts, presentUser } from '../login-parts.ts';
+import type { ProviderLogins } from '../oidc/open.ts';
+import type { IdentityProvider } from '../oidc/provider.ts';
+
+const NO_ROUTE = new Denial('query_malformed', 'no route of that id requires a login of a kind');
+
+const NO_PROVIDER = new Denial('step_up_required', 'the session is of no identity provider that can be asked');
+
+/** For somebody whom only another login helps. @param href  where it begins */
+const otherLoginPage =
+  (href: string): PageText =>
+  ({ reasons, actions }) => ({
+    title: reasons.step_up_required.title,
+    body: html`<p>${reasons.step_up_required.detail}</p>
+<p><a class="button full" href="${href}">${actions.logInAgain}</a></p>`,
+  });
+
+/** Routes, as far as logins once more are concerned. */
+export type RequiringRoutes = readonly { readonly id: string; readonly require?: Requirement | undefined }[];
+
+/** Begins logins once more. */
+export class StepUp {
+  readonly #login: LoginParts;
+  readonly #providers: ProviderLogins;
+  readonly #requirements: ReadonlyMap<string, Requirement>;
+  readonly #wallMs: Clock;
+
+  constructor(login: LoginParts, providers: ProviderLogins, routes: RequiringRoutes, wallMs: Clock) {
+    this.#login = login;
+    this.#providers = providers;
+    this.#requirements = new Map(
+      routes.flatMap(({ id, require: requirement }) => (requirement === undefined ? [] : [[id, requirement] as const])),
+    );
+    this.#wallMs = wallMs;
+  }
+
+  /** Sends the browser to the provider of its session; without a session, to the login page. */
+  async begin(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
+    const { responder, returnTargets } = this.#login;
+    const asked = new URLSearchParams(request.target.query);
+    const route = asked.get('route') ?? '';
+    const requirement = this.#requirements.get(route);
+    if (requirement === undefined) return NO_ROUTE;
+    const returnTo = returnTargets.fromQuery(request.target.query);
+    const user = await presentUser(this.#login, exchange, request, 'look');
+    if (user === null || user instanceof Denial) {
+      responder.redirect(exchange, 302, responder.loginPath(returnTo, user === null ? [] : ['ended']));
+      return null;
+    }
+    // Another tab was faster.
+    if (lackOf(requirement, authenticationOf(user), this.#wallMs()) === null) {
+      responder.redirect(exchange, 303, returnTo);
+      return null;
+    }
+    const provider = this.#providerOf(user);
+    if (provider === null) {
+      // No redirect: where the only provider never says what is required, it would lead in a circle.
+      responder.failurePage(exchange, NO_PROVIDER, otherLoginPage(responder.loginPath(returnTo, ['switch'])));
+      return null;
+    }
+    const stepUp = { route, subject: user.subject, requirement };
+    return this.#providers.start.begin(exchange, request, {
+      provider,
+      returnTo,
+      isSwitch: asked.has('switch'),
+      stepUp,
+    });
+  }
+
+  /** The provider that can be asked; `null` where another login is all that helps. */
+  #providerOf({ session: { login } }: UserPrincipal): IdentityProvider | null {
+    return (
+      this.#providers.providers.find(({ name, settings }) => name === login?.provider && settings.issuer !== null) ??
+      null
+    );
+  }
+}
