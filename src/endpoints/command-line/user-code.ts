@@ -4,7 +4,7 @@ import { randomInt } from 'node:crypto';
 
 const LETTERS = 'BCDFGHJKLMNPQRSTVWXZ';
 const LENGTH = 8;
-const CODE = new RegExp(`^[${LETTERS}]{${LENGTH}}$`);
+const CODE = /^[BCDFGHJKLMNPQRSTVWXZ]{8}$/;
 /** Longer input is not looked at. */
 const MAX_TYPED_LENGTH = 64;
 
