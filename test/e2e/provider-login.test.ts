@@ -28,7 +28,10 @@ async function start(provider: Record<string, unknown>, sameSite: string, withPa
   const port = await freePort();
   const origin = `http://localhost:${port}`;
   const stage = await ProviderStage.start({
-    idp: { redirectUris: [`${origin}/auth/callback/corporate`] },
+    idp: {
+      redirectUris: [`${origin}/auth/callback/corporate`],
+      client: { post_logout_redirect_uris: [`${origin}/auth/logged-out`] },
+    },
     provider,
     withPasswords,
     config: {
@@ -89,5 +92,25 @@ test('a login page with a form and a button: the policy of the page stops nothin
   await page.goto(`${shop.origin}/auth/login`);
   await expect.poll(() => page.textContent('h1')).toBe('You are logged in');
   expect(complaints.filter((text) => /Content Security Policy|Refused/i.test(text))).toEqual([]);
+  await context.close();
+});
+
+test('RP-Initiated Logout §2: a logout by the form of our page goes on at the provider, which the policy of the page does not stop', async () => {
+  const shop = await start({ logoutAtProvider: true }, 'strict');
+  await using _stage = shop.stage;
+  const { context, page } = await browser.profile();
+  const complaints: string[] = [];
+  page.on('console', (message: ConsoleMessage) => complaints.push(message.text()));
+  await page.goto(`${shop.origin}/orders`);
+  await logInThere(page, shop);
+  await page.waitForURL(`${shop.origin}/orders`);
+  await page.goto(`${shop.origin}/auth/logout`);
+  await page.click('form[action="/auth/logout"] button');
+  await page.waitForURL(`${shop.stage.idp.issuer}/session/end?**`);
+  expect(await who(page, shop.origin)).toBe(401);
+  await page.click('button[name="logout"]');
+  await page.waitForURL(`${shop.origin}/auth/logged-out?state=*`);
+  expect(await page.textContent('h1')).toBe('You are logged out');
+  expect(complaints.filter((text) => /Content Security Policy/i.test(text))).toEqual([]);
   await context.close();
 });

@@ -39,7 +39,7 @@ export function loginEndpoints(parts: LoginParts, ways: LoginWays): EndpointRow[
     needsPublicOrigin: true,
     answer,
   });
-  const logout = new Logout(parts);
+  const logout = new Logout(parts, providers.logoutAtProvider);
   const own = new OwnSessions(parts, logout, labelsOf(providers));
   const ending = new SessionEnding(parts);
   const shown = shownProviders(parts, providers);
@@ -55,7 +55,7 @@ export function loginEndpoints(parts: LoginParts, ways: LoginWays): EndpointRow[
     row('GET', '/logout', (exchange) => logout.confirm(exchange)),
     row('POST', '/logout', (exchange, request) => logout.one(exchange, request)),
     row('POST', '/logout/all', (exchange, request) => logout.everywhere(exchange, request)),
-    row('GET', '/logged-out', (exchange) => logout.done(exchange)),
+    row('GET', '/logged-out', (exchange, request) => logout.done(exchange, request)),
     row('GET', '/session', (exchange, request) => own.whoAmI(exchange, request)),
     row('GET', '/session/ending', (exchange, request) => ending.show(exchange, request)),
     row('POST', '/session/ending', (exchange, request) => ending.stay(exchange, request)),

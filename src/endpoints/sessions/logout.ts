@@ -7,16 +7,21 @@ import { Denial } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';
 import type { SessionHandle } from '../../jwt/names.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
+import type { SessionRecord } from '../../store/session-record.ts';
 import { type LoginParts, presentedHandle, requireUser, sourceOf } from '../login/login-parts.ts';
+import type { LogoutAtProvider } from '../login/oidc/logout/logout-at-provider.ts';
 import { readParameters } from '../refresh/refresh-request.ts';
-import { loggedOutPage, logoutPage } from './pages.ts';
+import { loggedOutHerePage, loggedOutPage, logoutPage } from './pages.ts';
 
 /** The logout endpoints. */
 export class Logout {
   readonly #parts: LoginParts;
 
-  constructor(parts: LoginParts) {
+  readonly #atProvider: LogoutAtProvider;
+
+  constructor(parts: LoginParts, atProvider: LogoutAtProvider) {
     this.#parts = parts;
+    this.#atProvider = atProvider;
   }
 
   /** Asks whether to log out. */
@@ -26,7 +31,8 @@ export class Logout {
   }
 
   /** Says that it is done. */
-  done(exchange: Exchange): null {
+  async done(exchange: Exchange, request: ScreenedRequest): Promise<null> {
+    await this.#atProvider.returned(request);
     this.#parts.responder.page(exchange, 200, loggedOutPage(this.#parts.basePath));
     return null;
   }
@@ -42,7 +48,7 @@ export class Logout {
     if (ended !== null) {
       audit.write({ event: 'logout', subject: ended.subject, handle: ended.handle }, sourceOf(exchange, request));
     }
-    return this.answer(exchange, request);
+    return this.#answer(exchange, request, ended);
   }
 
   /** Ends every session of the user whose session the request presents. */
@@ -54,7 +60,7 @@ export class Logout {
     if (user instanceof Denial) return user;
     const handles = await sessions.endAll(user.subject, 'logout_all');
     audit.write({ event: 'logout_all', subject: user.subject, handles }, sourceOf(exchange, request));
-    return this.answer(exchange, request);
+    return this.#answer(exchange, request, user.session);
   }
 
   /** The session to end: that of the cookie, or that of the refresh token that a native app sends in the body. */
@@ -71,13 +77,27 @@ export class Logout {
     return this.#parts.refresh !== null && sessionCookie === null && body !== 0;
   }
 
-  /** The answer after a logout: cookies deleted, a page for people, nothing for programs. */
-  answer(exchange: Exchange, request: ScreenedRequest): null {
+  /**
+   * The answer after a logout: cookies deleted, a page for people, nothing for programs. People go on to the provider by a page
+   * of ours: its policy would not let the answer of a form redirect there.
+   *
+   * @param ended  `null` where there was no session
+   */
+  async #answer(exchange: Exchange, request: ScreenedRequest, ended: SessionRecord | null): Promise<null> {
     const { responder, basePath, clearCookieLine, refresh } = this.#parts;
     const headers = ['Set-Cookie', clearCookieLine];
     if (refresh !== null) headers.push('Set-Cookie', refresh.cookie.clearLine);
-    if (responder.answersWithPage(request)) responder.redirect(exchange, 303, `${basePath}/logged-out`, headers);
-    else responder.empty(exchange, 204, headers);
+    if (!responder.answersWithPage(request)) {
+      responder.empty(exchange, 204, headers);
+      return null;
+    }
+    const next = ended === null ? null : await this.#atProvider.next(ended, request);
+    if (next === null) {
+      responder.redirect(exchange, 303, `${basePath}/logged-out`, headers);
+      return null;
+    }
+    const all = [...headers, ...next.headers, 'Refresh', `0; url=${next.url}`];
+    responder.page(exchange, 200, loggedOutHerePage(next), all);
     return null;
   }
 }

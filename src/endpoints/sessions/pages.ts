@@ -70,6 +70,15 @@ ${
     };
   };
 
+/** Says that it is done here, and leads on to the provider, whose session is another one. */
+export const loggedOutHerePage =
+  ({ label, url }: { readonly label: string; readonly url: string }): PageText =>
+  ({ loggedOut }) => ({
+    title: loggedOut.title,
+    body: html`<p>${loggedOut.goesOn(label)}</p>
+<p><a class="button full" href="${url}">${loggedOut.atProvider(label)}</a></p>`,
+  });
+
 /**
  * "Your sessions": the present one first, then those that were used last.
  *

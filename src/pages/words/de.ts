@@ -352,7 +352,12 @@ export const de: Words = {
     everywhere: 'Auf allen Geräten abmelden',
     stay: 'Angemeldet bleiben',
   },
-  loggedOut: { title: 'Sie sind abgemeldet', detail: 'Ihre Sitzung ist beendet.' },
+  loggedOut: {
+    title: 'Sie sind abgemeldet',
+    detail: 'Ihre Sitzung ist beendet.',
+    goesOn: (provider) => `Ihre Sitzung hier ist beendet. Bei ${provider} sind Sie vielleicht noch angemeldet.`,
+    atProvider: (provider) => `Bei ${provider} abmelden`,
+  },
   sessions: {
     title: 'Ihre Sitzungen',
     intro: (subject) => html`Diese Geräte sind als ${subject} angemeldet. Beenden Sie Sitzungen, die Sie nicht kennen.`,

@@ -54,7 +54,12 @@ export const en: Words = {
     everywhere: 'Log out on all devices',
     stay: 'Stay logged in',
   },
-  loggedOut: { title: 'You are logged out', detail: 'Your session has ended.' },
+  loggedOut: {
+    title: 'You are logged out',
+    detail: 'Your session has ended.',
+    goesOn: (provider) => `Your session here has ended. You may still be logged in at ${provider}.`,
+    atProvider: (provider) => `Log out at ${provider}`,
+  },
   sessions: {
     title: 'Your sessions',
     intro: (subject) => html`These devices are logged in as ${subject}. End what you do not recognise.`,

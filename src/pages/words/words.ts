@@ -71,7 +71,11 @@ export interface Words {
     readonly everywhere: string;
     readonly stay: string;
   };
-  readonly loggedOut: Notice;
+  readonly loggedOut: Notice & {
+    /** The logout goes on at an identity provider. */
+    readonly goesOn: (provider: string) => string;
+    readonly atProvider: (provider: string) => string;
+  };
   readonly sessions: {
     readonly title: string;
     readonly intro: (subject: Html) => Html;

@@ -10,6 +10,7 @@ import { LoginCallback } from './callback.ts';
 import type { ProviderFiles } from './client-credential.ts';
 import { LoginFailures } from './login-failures.ts';
 import { BackchannelLogout } from './logout/backchannel-logout.ts';
+import { LogoutAtProvider } from './logout/logout-at-provider.ts';
 import { withPreset } from './presets.ts';
 import { IdentityProvider } from './provider.ts';
 import type { ProviderConfig } from './section.ts';
@@ -69,6 +70,7 @@ export interface ProviderLogins {
   readonly callbacks: readonly ProviderEndpoint[];
   /** To which providers send logout tokens: those that sign tokens. */
   readonly backchannelLogouts: readonly ProviderEndpoint[];
+  readonly logoutAtProvider: LogoutAtProvider;
 }
 
 /** Puts together what logs in with the providers. */
@@ -98,8 +100,14 @@ export function openProviderLogins(
     };
   });
   const start = new LoginStart({ login, transactions, throttle, failures });
+  const logoutAtProvider = new LogoutAtProvider({
+    providers: providers.filter((it) => it.settings.logoutAtProvider),
+    transactions,
+    series: login.series.providerLogouts,
+    basePath: login.basePath,
+  });
   const backchannelLogouts = openBackchannelLogouts(providers, login, settings.codes, wallMs);
-  return { providers, start, callbacks, backchannelLogouts };
+  return { providers, start, callbacks, backchannelLogouts, logoutAtProvider };
 }
 
 function openBackchannelLogouts(

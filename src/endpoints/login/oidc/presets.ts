@@ -52,6 +52,7 @@ export interface WrittenProvider {
   readonly groups?: string | undefined;
   readonly emailVerified?: string | undefined;
   readonly trustEmail: boolean;
+  readonly logoutAtProvider: boolean;
   readonly allow?: AllowedUsers | undefined;
   /** In milliseconds, like the two after it. */
   readonly clockSkew: number;
@@ -185,6 +186,7 @@ export function withPreset(written: WrittenProvider) {
     groups: written.groups ?? preset?.groups ?? null,
     emailVerified: written.emailVerified ?? preset?.emailVerified ?? 'email_verified',
     trustEmail: written.trustEmail,
+    logoutAtProvider: written.logoutAtProvider,
     allow,
     switchPrompt: preset?.switchPrompt ?? 'login',
     clockSkewMs: written.clockSkew,

@@ -96,6 +96,11 @@ export class IdentityProvider {
     return this.keys.isFetched ? this.keys.ageMs : null;
   }
 
+  /** Its metadata as far as they are at hand, for what must not wait for the provider; `null` where they were never fetched. */
+  get knownMetadata(): ProviderMetadata | null {
+    return this.#metadata;
+  }
+
   /** Begins to fetch in the background. */
   start(): void {
     this.keys.start();

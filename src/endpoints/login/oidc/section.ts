@@ -204,6 +204,10 @@ export const identityProvider = (context: SchemaContext) =>
         description:
           'Whether every email address that the provider states counts as verified. Only where nobody can enter the address of somebody else.',
       }),
+      logoutAtProvider: z.boolean().prefault(false).meta({
+        description:
+          'Whether somebody who logs out here goes on to the logout of the provider, in the same browser. {publicOrigin}{basePath}/logged-out has to be registered there as a post-logout redirect URI.',
+      }),
       allow: allow().optional().meta({
         description: 'Who may log in. All keys must hold. Left out: everybody whom the provider admits.',
       }),
@@ -237,6 +241,9 @@ function checkProvider(written: WrittenProvider, refinement: z.RefinementCtx): v
     problem('includes openid, which needs issuer instead of endpoints', 'scopes');
   if (written.userinfo === false && ends !== null)
     problem('cannot be false with endpoints: nothing else says who the user is', 'userinfo');
+  if (written.logoutAtProvider && ends !== null) problem('needs issuer instead of endpoints', 'logoutAtProvider');
+  if (written.logoutAtProvider && written.preset === 'okta')
+    problem('does not work with okta, which asks for the ID token: the gateway does not keep it', 'logoutAtProvider');
   for (const name of Object.keys(written.authorizationParameters)) {
     if (OWN_PARAMETERS.includes(name))
       problem('is a parameter that the gateway sets itself', 'authorizationParameters', name);

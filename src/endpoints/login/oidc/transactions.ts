@@ -34,6 +34,10 @@ const COOKIE_MAX_AGE_SEC = 86_400;
 /** How long it keeps one that it was only offered. */
 const NEW_COOKIE_MAX_AGE_SEC = REMEMBERED_MS / 1_000;
 
+const LIMITS = { ttlMs: REMEMBERED_MS, maxPerBrowser: MAX_PER_BROWSER };
+
+const logoutSchema = z.strictObject({ logoutAt: z.string() });
+
 const transactionSchema = z.strictObject({
   provider: z.string(),
   /** Where the browser came from and goes back to: one of ours. */
@@ -91,9 +95,14 @@ export class LoginTransactions {
     return browserIn(cookies, cookieName(state));
   }
 
+  /** An id for a browser that was not seen before. */
+  newBrowser(): string {
+    return random();
+  }
+
   /** A Set-Cookie line for a browser that was not seen before. */
   newCookieLine(): string {
-    return this.#cookieLine(random(), NEW_COOKIE_MAX_AGE_SEC);
+    return this.#cookieLine(this.newBrowser(), NEW_COOKIE_MAX_AGE_SEC);
   }
 
   /** A Set-Cookie line by which a browser keeps its cookie for longer. */
@@ -134,6 +143,28 @@ export class LoginTransactions {
     return read.data;
   }
 
+  /**
+   * Keeps a logout that goes on at a provider.
+   *
+   * @throws DependencyFault `store_unavailable` | `store_full`, as a rejection
+   */
+  beginLogout(browser: string, state: string, provider: string): Promise<void> {
+    return this.#store.add(browser, state, JSON.stringify({ logoutAt: provider }), LIMITS);
+  }
+
+  /**
+   * Takes a logout, once.
+   *
+   * @param state  untrusted
+   * @returns the name of its provider; `null` when this browser has no such logout
+   * @throws DependencyFault `store_unavailable`, as a rejection
+   */
+  async takeLogout(browser: string, state: string): Promise<string | null> {
+    const text = await this.#store.take(browser, state);
+    const read = logoutSchema.safeParse(text === null ? null : JSON.parse(text));
+    return read.success ? read.data.logoutAt : null;
+  }
+
   /** Whether a login took too long. */
   hasExpired({ startedAtMs }: LoginTransaction): boolean {
     const ageMs = this.#wallMs() - startedAtMs;
@@ -145,8 +176,7 @@ export class LoginTransactions {
   }
 
   #put(browser: string, state: string, transaction: LoginTransaction): Promise<void> {
-    const limits = { ttlMs: REMEMBERED_MS, maxPerBrowser: MAX_PER_BROWSER };
-    return this.#store.add(browser, state, JSON.stringify(transaction), limits);
+    return this.#store.add(browser, state, JSON.stringify(transaction), LIMITS);
   }
 }
 

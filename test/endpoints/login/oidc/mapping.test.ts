@@ -20,6 +20,7 @@ const settings = (keys: Partial<WrittenProvider> = {}) =>
     pushedAuthorizationRequests: 'auto',
     authorizationParameters: {},
     trustEmail: false,
+    logoutAtProvider: false,
     clockSkew: 30_000,
     timeout: 10_000,
     refreshEvery: 600_000,

@@ -1,4 +1,4 @@
-/** What is counted of logouts by identity providers. */
+/** What is counted of logouts by identity providers, and of those that go on there. */
 
 import { CONFIGURED, type MetricRegistry } from '../../../../telemetry/registry.ts';
 
@@ -10,9 +10,13 @@ const OUTCOMES = ['ended', 'none', 'refused', 'failed'] as const;
 /** See {@link OUTCOMES}. */
 type Outcome = (typeof OUTCOMES)[number];
 
+/** `begun`: the browser was sent to the provider; `returned`: the provider has sent it back. */
+const STEPS = ['begun', 'returned'] as const;
+
 /** The metrics of logouts by identity providers. */
 export class LogoutSeries {
   readonly #backchannel;
+  readonly #atProvider;
 
   constructor(registry: MetricRegistry) {
     this.#backchannel = registry.counter(
@@ -20,11 +24,23 @@ export class LogoutSeries {
       'Logout tokens that an identity provider sent: ended when sessions ended, none when there was none, refused, or failed.',
       { provider: CONFIGURED, outcome: OUTCOMES },
     );
+    this.#atProvider = registry.counter(
+      'provider_logouts_total',
+      'Logouts here that went on at an identity provider: begun when the browser was sent there, returned when it came back.',
+      { provider: CONFIGURED, step: STEPS },
+    );
   }
 
   /** Every series of these providers exists from now on. */
   expect(providers: readonly string[]): void {
-    for (const provider of providers) for (const outcome of OUTCOMES) this.#backchannel.inc({ provider, outcome }, 0);
+    for (const provider of providers) {
+      for (const outcome of OUTCOMES) this.#backchannel.inc({ provider, outcome }, 0);
+      for (const step of STEPS) this.#atProvider.inc({ provider, step }, 0);
+    }
+  }
+
+  onLogoutAtProvider(provider: string, step: (typeof STEPS)[number]): void {
+    this.#atProvider.inc({ provider, step });
   }
 
   onBackchannelLogout(provider: string, outcome: Outcome): void {

@@ -1,0 +1,105 @@
+/**
+ * A logout here that goes on at the provider (OpenID Connect RP-Initiated Logout 1.0 §2, §3), so that its session in this
+ * browser ends too. The session here has ended before: whatever the provider does, or does not answer, nobody stays logged in.
+ *
+ * Without `id_token_hint`, since no ID token is kept: most providers then ask the user whether to log out.
+ */
+
+import { DependencyFault } from '../../../../errors.ts';
+import { BASE64URL_32_BYTES_PATTERN } from '../../../../lib/base64url.ts';
+import type { ScreenedRequest } from '../../../../sanitize/sanitize.ts';
+import type { SessionRecord } from '../../../../store/session-record.ts';
+import type { ProviderMetadata } from '../metadata.ts';
+import type { ProviderSettings } from '../presets.ts';
+import type { IdentityProvider } from '../provider.ts';
+import type { LoginTransactions } from '../transactions.ts';
+import type { LogoutSeries } from './series.ts';
+
+interface LogoutAtProviderParts {
+  /** Those at which a logout goes on. */
+  readonly providers: readonly IdentityProvider[];
+  readonly transactions: LoginTransactions;
+  readonly series: LogoutSeries;
+  readonly basePath: string;
+}
+
+/** Where a logout goes on. */
+interface NextStep {
+  /** Of the provider, for people. */
+  readonly label: string;
+  readonly url: string;
+  /** Headers of the answer that leads there. */
+  readonly headers: readonly string[];
+}
+
+/** Takes logouts to the providers. */
+export class LogoutAtProvider {
+  readonly #parts: LogoutAtProviderParts;
+
+  constructor(parts: LogoutAtProviderParts) {
+    this.#parts = parts;
+  }
+
+  /** Where the logout of a session that has ended goes on; `null` where it is over. Waits for no provider. */
+  async next({ login }: Pick<SessionRecord, 'login'>, request: ScreenedRequest): Promise<NextStep | null> {
+    const { providers, series, basePath } = this.#parts;
+    const provider = providers.find(({ name }) => name === login?.provider);
+    const metadata = provider?.knownMetadata ?? null;
+    if (provider === undefined || metadata === null) return null;
+    const url = logoutUrl(provider.settings, metadata, `${request.publicOrigin}${basePath}/logged-out`);
+    if (url === null) return null;
+    const headers = await this.#remember(url, provider.name, request);
+    series.onLogoutAtProvider(provider.name, 'begun');
+    return { label: provider.settings.label, url: url.href, headers };
+  }
+
+  /** Counts a browser that comes back with the `state` of a logout that it has begun; any other changes nothing. */
+  async returned(request: ScreenedRequest): Promise<void> {
+    const { providers, transactions, series } = this.#parts;
+    const state = new URLSearchParams(request.target.query).get('state') ?? '';
+    if (!BASE64URL_32_BYTES_PATTERN.test(state)) return;
+    const browser = transactions.browserThatBegan(state, request.otherCookies);
+    const name = browser === null ? null : await orNothing(transactions.takeLogout(browser, state));
+    if (name !== null && providers.some((provider) => provider.name === name))
+      series.onLogoutAtProvider(name, 'returned');
+  }
+
+  /** Adds `state`, where the provider knows it and the store keeps it. */
+  async #remember(url: URL, provider: string, request: ScreenedRequest): Promise<readonly string[]> {
+    if (!url.searchParams.has('post_logout_redirect_uri')) return [];
+    const { transactions } = this.#parts;
+    const browser = transactions.browserOf(request.otherCookies) ?? transactions.newBrowser();
+    const { state } = transactions.secrets(browser);
+    const kept = await orNothing(transactions.beginLogout(browser, state, provider).then(() => true));
+    if (kept === null) return [];
+    url.searchParams.set('state', state);
+    return ['Set-Cookie', transactions.cookieLine(browser)];
+  }
+}
+
+/** A store that fails takes nothing from a logout that is done. */
+async function orNothing<T>(work: Promise<T>): Promise<T | null> {
+  try {
+    return await work;
+  } catch (thrown) {
+    if (thrown instanceof DependencyFault) return null;
+    throw thrown;
+  }
+}
+
+/** The logout of a provider; `null` where it has none. @param returnTo  exactly as registered there */
+export function logoutUrl(
+  { preset, clientId, issuer }: Pick<ProviderSettings, 'preset' | 'clientId' | 'issuer'>,
+  { endSessionEndpoint }: Pick<ProviderMetadata, 'endSessionEndpoint'>,
+  returnTo: string,
+): URL | null {
+  const isOldAuth0 = endSessionEndpoint === null && preset === 'auth0' && issuer !== null;
+  const endpoint = isOldAuth0 ? new URL('v2/logout', issuer).href : endSessionEndpoint;
+  if (endpoint === null) return null;
+  const url = new URL(endpoint);
+  url.searchParams.set('client_id', clientId);
+  // Both have a logout that is older than the specification.
+  const target = isOldAuth0 ? 'returnTo' : preset === 'cognito' ? 'logout_uri' : 'post_logout_redirect_uri';
+  url.searchParams.set(target, returnTo);
+  return url;
+}
