@@ -17,9 +17,18 @@ export const checkOidc = defineCommand({
     'Then it asks as the gateway would: with an authorization request that lets nobody log in (prompt=none), whether the redirect URI of each public origin is registered, and with a code that is made up, whether the secret or the key is accepted. Not every provider tells before a login; the line then says so. Nothing is changed at the provider, which may log the failed request.',
   ],
   args: [{ name: 'NAME', description: 'Name of the provider in login.oidc.' }],
-  options: { config: CONFIG_OPTION, json: JSON_OPTION },
+  options: {
+    login: {
+      type: 'boolean',
+      description:
+        'Take somebody through a login as well, and show names and types of the claims, and what the gateway makes of them. No session is opened.',
+    },
+    config: CONFIG_OPTION,
+    json: JSON_OPTION,
+  },
   examples: [
     ['sallyport check oidc corporate', 'Before the first login'],
+    ['sallyport check oidc corporate --login', 'Which claims come, and whether allow lets you in'],
     ['sallyport check oidc corporate --json', 'In a job that runs every day: certificates and secrets expire'],
   ],
   exit: {
@@ -28,9 +37,12 @@ export const checkOidc = defineCommand({
   },
   async run({ options, args, io }) {
     const name = args[0] ?? '';
-    const asked = await readAsked(name, configPath(options.config, io), io);
+    const path = configPath(options.config, io);
+    if (path === '-' && options.login)
+      throw new UsageFault('the configuration and the address of a login cannot both be on standard input', NAME);
+    const asked = await readAsked(name, path, io);
     const { providerFindings } = await import('./check/provider-report.ts');
-    const findings = await providerFindings(asked, io.clocks);
+    const findings = await providerFindings({ ...asked, person: options.login ? io : null }, io.clocks);
     const isUsable = findings.every(({ verdict }) => verdict !== 'failure');
     show(io, options.json, { provider: name, usable: isUsable, findings }, textOf(name, findings));
     return isUsable ? EXIT.ok : EXIT.failed;

@@ -4,13 +4,16 @@ import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import type { Finding } from '../../src/cli/check/finding.ts';
+import { runCli } from '../../src/cli/run.ts';
 import { type Clocks, systemClocks } from '../../src/lib/clock.ts';
 import { TestAuthority } from '../support/certificates.ts';
 import { HostileProvider } from '../support/hostile-provider.ts';
 import { IdentityProvider } from '../support/identity-provider.ts';
 import type { IdentityProviderOptions } from '../support/identity-provider-settings.ts';
+import { PlainBrowser } from '../support/plain-browser.ts';
 import { cli, temporaryDirectory } from './support.ts';
 
 interface AskedProvider {
@@ -24,6 +27,9 @@ interface Setup {
   readonly secret?: string;
   readonly origins?: readonly string[];
   readonly clocks?: Clocks;
+  readonly stdin?: PassThrough;
+  /** Called with the address at which somebody is asked to log in. */
+  readonly onAddress?: (address: string) => void;
 }
 
 /** Runs the command against a provider. */
@@ -47,7 +53,25 @@ async function check(provider: AskedProvider, setup: Setup = {}, argv: readonly 
   };
   writeFileSync(join(directory, 'sallyport.yaml'), JSON.stringify(config));
   const { clocks = systemClocks } = setup;
-  return cli(['check', 'oidc', ...argv], { cwd: directory, clocks });
+  const { stdin, onAddress } = setup;
+  if (stdin === undefined) return cli(['check', 'oidc', ...argv], { cwd: directory, clocks });
+  let [out, err] = ['', ''];
+  const code = await runCli(['check', 'oidc', ...argv], {
+    stdin,
+    stdout: { write: (text) => (out += text) },
+    stderr: {
+      write: (text) => {
+        err += text;
+        const address = /^http\S+$/m.exec(text)?.[0];
+        if (address !== undefined) onAddress?.(address);
+      },
+    },
+    env: {},
+    cwd: directory,
+    clocks,
+    startedAtMs: 0,
+  });
+  return { code, out, err };
 }
 
 /** The findings about something. */
@@ -227,6 +251,56 @@ test('a name that is not in login.oidc is a usage error that lists the others', 
     err: expect.stringContaining('no identity provider "corprate" in login.oidc of sallyport.yaml: it has corporate'),
   });
 });
+
+describe('--login', () => {
+  test.each([
+    [{ emailDomains: ['example.com'] }, 0, /^ok +login +this user is let in$/m],
+    [{ groups: ['navy'] }, 1, /^FAILS +login +this user is refused by allow\.groups: in none of them$/m],
+  ])('shows names of claims, the subject and the verdict of allow %j', async (allow, code, verdict) => {
+    await using idp = await IdentityProvider.start({ claimsIn: 'idToken' });
+    const keys = { allow, groups: 'groups', roles: 'roles', scopes: ['openid', 'profile', 'email', 'groups', 'roles'] };
+    const stdin = new PassThrough();
+    const run = check(
+      idp,
+      { keys, stdin, onAddress: (address) => void logIn(idp, address).then((url) => stdin.write(`${url}\n`)) },
+      ['corporate', '--login'],
+    );
+    const { code: ended, out } = await run;
+    expect(out).toMatch(verdict);
+    expect(ended).toBe(code);
+    expect(out).toMatch(/^ok +subject +corporate\|ada$/m);
+    expect(out).toMatch(/^- +roles +customer, admin$/m);
+    expect(out).toMatch(/^- +in ID token .*\bemail_verified \(boolean\)/m);
+    expect(out).not.toMatch(/ada@example\.com|Lovelace/);
+  });
+
+  test('takes no address of another login', async () => {
+    await using idp = await IdentityProvider.start();
+    const stdin = new PassThrough();
+    stdin.end('https://shop.example.com/auth/callback/corporate?code=x&state=y\n');
+    const { code, out } = await check(idp, { stdin }, ['corporate', '--login']);
+    expect(code).toBe(1);
+    expect(out).toMatch(/^FAILS +login +this is the address of another login$/m);
+    expect(idp.calls.filter(({ parameters }) => parameters['code'] === 'x')).toEqual([]);
+  });
+});
+
+/** Logs ada in, and returns the address to which the provider sends her browser. */
+async function logIn(idp: IdentityProvider, address: string): Promise<string> {
+  const browser = new PlainBrowser();
+  const form = await browser.open(address);
+  let page = await browser.submitOnly(
+    form,
+    { username: 'ada', password: idp.people['ada']?.password ?? '' },
+    '/log-in',
+  );
+  for (let hop = 0; hop < 10; hop += 1) {
+    const next: URL = new URL(page.headers.location ?? '', page.url);
+    if (next.origin === 'https://shop.example.com') return next.href;
+    page = await browser.step(next, page);
+  }
+  throw new Error('the provider does not send the browser back');
+}
 
 /** An HTTPS server that has nothing but a certificate. */
 async function tlsServer(days: number) {

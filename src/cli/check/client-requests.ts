@@ -12,25 +12,48 @@ import { type Answer, get, type Reach } from './provider-fetch.ts';
 
 const loadLibrary = () => import('openid-client');
 
-/** Parameters of an authorization request whose answer nobody waits for. */
-async function parametersFor(
-  { settings, keys }: IdentityProvider,
+/** What belongs to one login. */
+interface LoginSecrets {
+  readonly state: string;
+  readonly nonce: string;
+  readonly verifier: string;
+}
+
+/**
+ * The address of an authorization request, as the gateway has it; pushed where the gateway would.
+ *
+ * @param more  further parameters
+ * @throws DependencyFault, or an error of the library for a refused pushed request, as a rejection
+ */
+export async function authorizationAddress(
+  provider: IdentityProvider,
   redirectUri: string,
-): Promise<Record<string, string>> {
-  const { calculatePKCECodeChallenge, randomPKCECodeVerifier } = await loadLibrary();
-  return {
+  { state, nonce, verifier }: LoginSecrets,
+  more: Readonly<Record<string, string>>,
+): Promise<string> {
+  const library = await loadLibrary();
+  const { settings, keys } = provider;
+  const { pushedAuthorizationEndpoint, requiresPushedRequests } = await provider.metadata();
+  const isPushed =
+    pushedAuthorizationEndpoint !== null &&
+    (settings.pushedAuthorizationRequests !== 'never' || requiresPushedRequests);
+  const parameters = {
     ...settings.authorizationParameters,
-    // Nobody is there to log in: a provider that knows the redirect URI sends the browser back at once.
-    prompt: 'none',
+    ...more,
     response_type: 'code',
     redirect_uri: redirectUri,
     ...(settings.scopes.length > 0 && { scope: settings.scopes.join(' ') }),
-    state: randomBytes(32).toString('base64url'),
-    code_challenge: await calculatePKCECodeChallenge(randomPKCECodeVerifier()),
+    state,
+    code_challenge: await library.calculatePKCECodeChallenge(verifier),
     code_challenge_method: 'S256',
-    ...(keys.isFetched && { nonce: randomBytes(32).toString('base64url') }),
+    ...(keys.isFetched && { nonce }),
     ...(settings.responseMode === 'formPost' && { response_mode: 'form_post' }),
   };
+  const configuration = await provider.configuration('par');
+  const url = isPushed
+    ? await library.buildAuthorizationUrlWithPAR(configuration, parameters)
+    : library.buildAuthorizationUrl(configuration, parameters);
+  return url.href;
 }
 
 /** Whether the provider knows a redirect URI, and takes the rest of the authorization request. */
@@ -41,17 +64,12 @@ export async function redirectUriFinding(
 ): Promise<Finding> {
   const about = 'redirect URI';
   const library = await loadLibrary();
-  const { pushedAuthorizationEndpoint, requiresPushedRequests } = await provider.metadata();
-  const isPushed =
-    pushedAuthorizationEndpoint !== null &&
-    (provider.settings.pushedAuthorizationRequests !== 'never' || requiresPushedRequests);
+  const random = () => randomBytes(32).toString('base64url');
+  const secrets = { state: random(), nonce: random(), verifier: random() };
   try {
-    const configuration = await provider.configuration('par');
-    const parameters = await parametersFor(provider, redirectUri);
-    const url = isPushed
-      ? await library.buildAuthorizationUrlWithPAR(configuration, parameters)
-      : library.buildAuthorizationUrl(configuration, parameters);
-    return answerFinding(about, redirectUri, await get(url.href, reach, 'text/html'));
+    // Nobody is there to log in: a provider that knows the redirect URI sends the browser back at once.
+    const address = await authorizationAddress(provider, redirectUri, secrets, { prompt: 'none' });
+    return answerFinding(about, redirectUri, await get(address, reach, 'text/html'));
   } catch (thrown) {
     const { error, description, fault } = refusalIn(thrown, library);
     if (fault !== null) return failure(about, `${redirectUri}: the provider cannot be asked: ${fault}`);

@@ -10,10 +10,12 @@ import type { Clocks } from '../../lib/clock.ts';
 import { hasDuplicateMember } from '../../lib/json.ts';
 import { createLog } from '../../telemetry/log.ts';
 import { MetricRegistry } from '../../telemetry/registry.ts';
+import type { CliIo } from '../command.ts';
 import { credentialFinding, redirectUriFinding } from './client-requests.ts';
 import { type Finding, failure, listed, note, ok, printable, warn } from './finding.ts';
 import { type MetadataDocument, metadataFindings } from './metadata-checks.ts';
 import { certificateFinding, clockFinding, get, type Reach } from './provider-fetch.ts';
+import { testLogin } from './test-login.ts';
 
 /** What is asked about. */
 export interface CheckedProvider {
@@ -21,6 +23,8 @@ export interface CheckedProvider {
   readonly files: ProviderFiles;
   /** One for each public origin. */
   readonly redirectUris: readonly string[];
+  /** Where somebody is asked to log in; `null` for nobody. */
+  readonly person: Pick<CliIo, 'stdin' | 'stderr' | 'clocks'> | null;
 }
 
 /** Asks a provider. Rejects only for faults of this program. */
@@ -106,8 +110,10 @@ async function clientFindings(asked: CheckedProvider, reach: Reach, clocks: Cloc
   try {
     const found: Finding[] = [];
     for (const uri of asked.redirectUris) found.push(await redirectUriFinding(provider, uri, reach));
-    found.push(await credentialFinding(provider, asked.redirectUris[0] as string));
-    return found;
+    const redirectUri = asked.redirectUris[0] as string;
+    found.push(await credentialFinding(provider, redirectUri));
+    if (asked.person === null || found.some(({ verdict }) => verdict === 'failure')) return found;
+    return [...found, ...(await testLogin(provider, redirectUri, asked.person))];
   } finally {
     await provider.close();
   }
