@@ -24,6 +24,11 @@ export const PUBLIC_ENDPOINTS = [
     '{base}/step-up',
     'Somebody with a session logs in once more at its identity provider, since a route has `require`: `route` is its id.',
   ],
+  [
+    'GET',
+    '{base}/frontchannel-logout/:name',
+    'The logout page of an identity provider ends a session by a frame (OpenID Connect Front-Channel Logout 1.0). With `frontchannelLogout`.',
+  ],
   ['GET', '{base}/logout', 'Asks whether to log out.'],
   ['POST', '{base}/logout', 'Ends the session that the request presents.'],
   ['POST', '{base}/logout/all', 'Ends every session of the user.'],

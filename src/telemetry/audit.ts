@@ -54,6 +54,12 @@ type Event =
       readonly handles: readonly SessionHandle[];
     }
   | {
+      /** The logout page of an identity provider has ended sessions, by a frame. */
+      readonly event: 'frontchannel_logout';
+      readonly provider: string;
+      readonly handles: readonly SessionHandle[];
+    }
+  | {
       readonly event: 'backchannel_logout_refused';
       readonly provider: string;
       /** A fault where something is broken, so that nobody was logged out. */

@@ -71,6 +71,8 @@ export function loginEndpoints(parts: LoginParts, ways: LoginWays): EndpointRow[
       })),
     ),
   ];
+  for (const { name, answer } of providers.frontchannelLogouts)
+    rows.push(row('GET', `/frontchannel-logout/${name}`, answer));
   for (const { name, answer } of providers.backchannelLogouts) {
     // Providers, too, may call under a name that the gateway has inside.
     rows.push({ ...row('POST', `/backchannel-logout/${name}`, answer), needsPublicOrigin: false });

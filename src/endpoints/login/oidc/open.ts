@@ -10,6 +10,7 @@ import { LoginCallback } from './callback.ts';
 import type { ProviderFiles } from './client-credential.ts';
 import { LoginFailures } from './login-failures.ts';
 import { BackchannelLogout } from './logout/backchannel-logout.ts';
+import { FrontchannelLogout } from './logout/frontchannel-logout.ts';
 import { LogoutAtProvider } from './logout/logout-at-provider.ts';
 import { withPreset } from './presets.ts';
 import { IdentityProvider } from './provider.ts';
@@ -70,6 +71,8 @@ export interface ProviderLogins {
   readonly callbacks: readonly ProviderEndpoint[];
   /** To which providers send logout tokens: those that sign tokens. */
   readonly backchannelLogouts: readonly ProviderEndpoint[];
+  /** Which their logout pages open in frames. */
+  readonly frontchannelLogouts: readonly ProviderEndpoint[];
   readonly logoutAtProvider: LogoutAtProvider;
 }
 
@@ -100,6 +103,13 @@ export function openProviderLogins(
     };
   });
   const start = new LoginStart({ login, transactions, throttle, failures });
+  const logouts = new StartThrottle({ burst: settings.startsPerAddress, windowMs: STARTS_WINDOW_MS }, monotonicMs);
+  const frontchannelLogouts = providers
+    .filter((it) => it.settings.frontchannelLogout)
+    .map((provider): ProviderEndpoint => {
+      const logout = new FrontchannelLogout(provider, login, logouts);
+      return { name: provider.name, answer: (exchange, request) => logout.answer(exchange, request) };
+    });
   const logoutAtProvider = new LogoutAtProvider({
     providers: providers.filter((it) => it.settings.logoutAtProvider),
     transactions,
@@ -107,7 +117,7 @@ export function openProviderLogins(
     basePath: login.basePath,
   });
   const backchannelLogouts = openBackchannelLogouts(providers, login, settings.codes, wallMs);
-  return { providers, start, callbacks, backchannelLogouts, logoutAtProvider };
+  return { providers, start, callbacks, backchannelLogouts, frontchannelLogouts, logoutAtProvider };
 }
 
 function openBackchannelLogouts(

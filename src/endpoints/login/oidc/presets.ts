@@ -53,6 +53,7 @@ export interface WrittenProvider {
   readonly emailVerified?: string | undefined;
   readonly trustEmail: boolean;
   readonly logoutAtProvider: boolean;
+  readonly frontchannelLogout: boolean;
   readonly allow?: AllowedUsers | undefined;
   /** In milliseconds, like the two after it. */
   readonly clockSkew: number;
@@ -187,6 +188,7 @@ export function withPreset(written: WrittenProvider) {
     emailVerified: written.emailVerified ?? preset?.emailVerified ?? 'email_verified',
     trustEmail: written.trustEmail,
     logoutAtProvider: written.logoutAtProvider,
+    frontchannelLogout: written.frontchannelLogout,
     allow,
     switchPrompt: preset?.switchPrompt ?? 'login',
     clockSkewMs: written.clockSkew,

@@ -208,6 +208,10 @@ export const identityProvider = (context: SchemaContext) =>
         description:
           'Whether somebody who logs out here goes on to the logout of the provider, in the same browser. {publicOrigin}{basePath}/logged-out has to be registered there as a post-logout redirect URI.',
       }),
+      frontchannelLogout: z.boolean().prefault(false).meta({
+        description:
+          'Whether the provider can end sessions by a frame in its logout page ({publicOrigin}{basePath}/frontchannel-logout/{name}), besides by logout tokens. Whoever knows the `sid` of a session there can then end it here.',
+      }),
       allow: allow().optional().meta({
         description: 'Who may log in. All keys must hold. Left out: everybody whom the provider admits.',
       }),
@@ -242,6 +246,7 @@ function checkProvider(written: WrittenProvider, refinement: z.RefinementCtx): v
   if (written.userinfo === false && ends !== null)
     problem('cannot be false with endpoints: nothing else says who the user is', 'userinfo');
   if (written.logoutAtProvider && ends !== null) problem('needs issuer instead of endpoints', 'logoutAtProvider');
+  if (written.frontchannelLogout && ends !== null) problem('needs issuer instead of endpoints', 'frontchannelLogout');
   if (written.logoutAtProvider && written.preset === 'okta')
     problem('does not work with okta, which asks for the ID token: the gateway does not keep it', 'logoutAtProvider');
   for (const name of Object.keys(written.authorizationParameters)) {

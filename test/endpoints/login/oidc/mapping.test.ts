@@ -21,6 +21,7 @@ const settings = (keys: Partial<WrittenProvider> = {}) =>
     authorizationParameters: {},
     trustEmail: false,
     logoutAtProvider: false,
+    frontchannelLogout: false,
     clockSkew: 30_000,
     timeout: 10_000,
     refreshEvery: 600_000,

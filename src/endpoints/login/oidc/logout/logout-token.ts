@@ -33,7 +33,7 @@ export interface LogoutToken {
 const EVENT = 'http://schemas.openid.net/event/backchannel-logout';
 
 /** Longest `sid` that a session keeps (`provider-login.ts`). */
-const MAX_SID_LENGTH = 255;
+export const MAX_SID_LENGTH = 255;
 
 /**
  * Verifies a logout token.

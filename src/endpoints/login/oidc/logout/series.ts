@@ -10,12 +10,16 @@ const OUTCOMES = ['ended', 'none', 'refused', 'failed'] as const;
 /** See {@link OUTCOMES}. */
 type Outcome = (typeof OUTCOMES)[number];
 
+/** `ended`: sessions ended; `none`: there was none to end. Anybody can ask, so what is refused is not counted here. */
+const FRAME_OUTCOMES = ['ended', 'none'] as const;
+
 /** `begun`: the browser was sent to the provider; `returned`: the provider has sent it back. */
 const STEPS = ['begun', 'returned'] as const;
 
 /** The metrics of logouts by identity providers. */
 export class LogoutSeries {
   readonly #backchannel;
+  readonly #frontchannel;
   readonly #atProvider;
 
   constructor(registry: MetricRegistry) {
@@ -23,6 +27,11 @@ export class LogoutSeries {
       'provider_backchannel_logouts_total',
       'Logout tokens that an identity provider sent: ended when sessions ended, none when there was none, refused, or failed.',
       { provider: CONFIGURED, outcome: OUTCOMES },
+    );
+    this.#frontchannel = registry.counter(
+      'provider_frontchannel_logouts_total',
+      'Logouts by a frame in the page of an identity provider: ended when sessions ended, or none when there was none.',
+      { provider: CONFIGURED, outcome: FRAME_OUTCOMES },
     );
     this.#atProvider = registry.counter(
       'provider_logouts_total',
@@ -35,8 +44,13 @@ export class LogoutSeries {
   expect(providers: readonly string[]): void {
     for (const provider of providers) {
       for (const outcome of OUTCOMES) this.#backchannel.inc({ provider, outcome }, 0);
+      for (const outcome of FRAME_OUTCOMES) this.#frontchannel.inc({ provider, outcome }, 0);
       for (const step of STEPS) this.#atProvider.inc({ provider, step }, 0);
     }
+  }
+
+  onFrontchannelLogout(provider: string, outcome: (typeof FRAME_OUTCOMES)[number]): void {
+    this.#frontchannel.inc({ provider, outcome });
   }
 
   onLogoutAtProvider(provider: string, step: (typeof STEPS)[number]): void {
