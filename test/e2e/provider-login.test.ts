@@ -3,6 +3,7 @@
  * http://127.0.0.1, which is another site.
  */
 
+import { decodeJwt } from 'jose';
 import type { ConsoleMessage, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ProviderStage } from '../endpoints/login/oidc/stage.ts';
@@ -24,14 +25,21 @@ interface Origin {
   readonly stage: ProviderStage;
 }
 
-async function start(provider: Record<string, unknown>, sameSite: string, withPasswords = false): Promise<Origin> {
+async function start(
+  provider: Record<string, unknown>,
+  sameSite: string,
+  withPasswords = false,
+  routes?: Record<string, unknown>[],
+): Promise<Origin> {
   const port = await freePort();
   const origin = `http://localhost:${port}`;
   const stage = await ProviderStage.start({
     idp: {
       redirectUris: [`${origin}/auth/callback/corporate`],
       client: { post_logout_redirect_uris: [`${origin}/auth/logged-out`] },
+      acrValues: ['gold'],
     },
+    ...(routes !== undefined && { routes }),
     provider,
     withPasswords,
     config: {
@@ -77,6 +85,31 @@ describe.each([
     await context.close();
   });
 });
+
+test.each([
+  ['query', 'lax'],
+  ['formPost', 'strict'],
+])(
+  'with responseMode %s and SameSite=%s, a route that requires more leads through the provider once, and back',
+  async (responseMode, sameSite) => {
+    const shop = await start({ responseMode }, sameSite, false, [
+      { id: 'payouts', match: { path: '/payouts' }, credential: 'session', require: { acr: ['gold'], maxAge: '5m' } },
+      { id: 'app', match: { path: '/' }, credential: 'session' },
+    ]);
+    await using _stage = shop.stage;
+    const { context, page } = await browser.profile();
+    await page.goto(`${shop.origin}/orders`);
+    await logInThere(page, shop);
+    await page.waitForURL(`${shop.origin}/orders`);
+    await page.goto(`${shop.origin}/payouts?to=bob`);
+    await logInThere(page, shop);
+    await page.waitForURL(`${shop.origin}/payouts?to=bob`);
+    const last = shop.stage.upstream.requests.findLast(({ head }) => head.startsWith('GET /payouts?to=bob '));
+    const token = last?.values('authorization')[0]?.replace('Bearer ', '') ?? '';
+    expect(decodeJwt(token)).toMatchObject({ sub: 'corporate|ada', acr: 'gold', amr: ['pwd', 'otp'] });
+    await context.close();
+  },
+);
 
 test('a login page with a form and a button: the policy of the page stops nothing, and the way back works', async () => {
   const shop = await start({}, 'lax', true);
