@@ -54,7 +54,7 @@ describe('R5: while Redis is away', () => {
     await using redis = await RedisServer.start();
     await using proxy = await RedisProxy.start(redis.port);
     await using instance = await startInstance(options(proxy.url, ['store']));
-    expect((await ready(instance)).isReady).toBe(true);
+    await until(async () => (await ready(instance)).isReady, 'it is ready');
     proxy.block();
     expect(await noticed(instance)).toMatchObject({ isReady: false, store: { ok: false, required: true } });
     proxy.unblock();

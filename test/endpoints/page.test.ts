@@ -12,7 +12,9 @@ test('A6: the page has every row of the endpoint table and no other', () => {
     .map((file) => readFileSync(join(ROOT, file), 'utf8'))
     .join('\n');
   const rows = [
-    ...[...source.matchAll(/\brow\('([A-Z]+)', '([^']+)'/g)].map(([, method, path]) => `${method} {base}${path}`),
+    ...[...source.matchAll(/\brow\('([A-Z]+)', ['`]([^'`]+)['`]/g)].map(
+      ([, method, path = '']) => `${method} {base}${path.replace(/\$\{(\w+)\}/, ':$1')}`,
+    ),
     ...[...source.matchAll(/method: '([A-Z]+)',\s+path: `\$\{[\w.]+\}([^`]+)`/g)].map(
       ([, method, path]) => `${method} {base}${path}`,
     ),
