@@ -80,7 +80,7 @@ function traefik(): Proxy {
   };
 }
 
-/** envoy v1.40, ext_authz.proto: `allowed_headers`, `disallowed_headers`, `allowed_upstream_headers`, headers to remove. */
+/** Envoy, by the comments of ext_authz.proto: `allowed_headers`, `disallowed_headers`, `allowed_upstream_headers`, headers to remove. */
 function envoy(): Proxy {
   const [listener] = example('envoy/envoy.yaml').static_resources.listeners;
   const { http_filters: filters, route_config: routes } = listener.filter_chains[0].filters[0].typed_config;
