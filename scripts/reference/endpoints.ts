@@ -22,7 +22,7 @@ export const PUBLIC_ENDPOINTS = [
   [
     'GET',
     '{base}/step-up',
-    'Somebody with a session logs in once more at its identity provider, since a route has `require`: `route` is its id.',
+    'A user logs in once more at the identity provider of the session, because a route has `require`: `route` is its id.',
   ],
   [
     'GET',

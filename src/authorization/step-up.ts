@@ -1,5 +1,5 @@
 /**
- * The `require` rule of a route: how, and how recently, whoever calls has to have authenticated. Whoever has not gets a
+ * The `require` rule of a route: how, and how recently, the caller must have authenticated. A caller who has not gets a
  * challenge that says what is needed (RFC 9470), and can log in once more.
  */
 

@@ -7,7 +7,7 @@ import { coversMoreThanPrivate } from '../lib/address.ts';
 /** Codes of the findings about the authorizer. */
 export const codes = defineCodes({
   'authorizer/believes-everyone': warning(
-    '`listeners.authorizer.peers` includes every address, so whoever reaches the listener can describe any request.',
+    '`listeners.authorizer.peers` includes every address, so anyone who reaches the listener can describe any request.',
   ),
 });
 
@@ -22,7 +22,7 @@ export function lint({ draft, source }: LintContext<AuthorizerDraft>): void {
     source.report(
       codes['authorizer/believes-everyone'],
       ['listeners', 'authorizer', 'peers', index],
-      `listeners.authorizer.peers has ${cidr}: whoever reaches this listener can describe any request, and name any client`,
+      `listeners.authorizer.peers has ${cidr}: anyone who reaches this listener can describe any request, and name any client`,
       'list the addresses of your proxies',
     );
   }

@@ -21,7 +21,7 @@ export const checkOidc = defineCommand({
     login: {
       type: 'boolean',
       description:
-        'Take somebody through a login as well, and show names and types of the claims, and what the gateway makes of them. No session is opened.',
+        'Also ask you to log in, and show the names and types of your claims and what the gateway makes of them. Opens no session.',
     },
     config: CONFIG_OPTION,
     json: JSON_OPTION,

@@ -65,7 +65,7 @@ export function requirementParts({
   ];
 }
 
-/** What a route asks of whoever calls, on one line: `allow`, then `require`. */
+/** What a route asks of its callers, on one line: `allow`, then `require`. */
 export function describeRules(allow: AllowConfig | undefined, requirement: Requirement | undefined): string {
   if (requirement === undefined) return describeAllow(allow);
   const required = requirementParts(requirement).map(({ words }) => words);

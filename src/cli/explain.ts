@@ -72,7 +72,7 @@ export const explain = defineCommand({
     ],
     [
       'sallyport explain GET /payouts --session provider=corporate,acr=gold,authAge=10m',
-      'Somebody who logged in at an identity provider ten minutes ago',
+      'A user who logged in at an identity provider ten minutes ago',
     ],
     ['sallyport explain --outbound GET http://orders.internal/1', 'The workload calls another service'],
     ['sallyport explain GET /api/orders --session roles=customer --as forward-auth', 'Traefik asks about it'],

@@ -29,7 +29,7 @@ export function discoveredKeys(
 ): FetchKeySet {
   return async () => {
     const metadata = await fetchJson(url);
-    if (typeof metadata !== 'object' || metadata === null) throw new Error('metadata that is no object');
+    if (typeof metadata !== 'object' || metadata === null) throw new Error('metadata that is not an object');
     if (!('issuer' in metadata) || metadata.issuer !== issuer) throw new Error('metadata of another issuer');
     const jwksUri =
       'jwks_uri' in metadata && typeof metadata.jwks_uri === 'string' ? URL.parse(metadata.jwks_uri) : null;

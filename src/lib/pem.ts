@@ -24,8 +24,12 @@ export function readCertificates(pem: string): readonly [X509Certificate, ...X50
   }
 }
 
-/** @returns the key, or what is wrong with it; encrypted keys are refused because no one could enter a passphrase */
-function readPrivateKey(pem: string): KeyObject | string {
+/**
+ * Reads a private key. Encrypted keys are refused because no one could enter a passphrase.
+ *
+ * @returns the key, or what is wrong with it, as the rest of a sentence about its file
+ */
+export function privateKeyIn(pem: string): KeyObject | string {
   if (pem.includes('ENCRYPTED'))
     return 'is encrypted: write the key without a passphrase, readable by the gateway only';
   try {
@@ -42,7 +46,7 @@ export function pairProblem(
 ): { readonly of: 'certFile' | 'keyFile'; readonly what: string } | null {
   const chain = readCertificates(certificate);
   if (chain === null) return { of: 'certFile', what: NOT_A_CERTIFICATE };
-  const privateKey = readPrivateKey(key);
+  const privateKey = privateKeyIn(key);
   if (typeof privateKey === 'string') return { of: 'keyFile', what: privateKey };
   return chain[0].checkPrivateKey(privateKey) ? null : { of: 'keyFile', what: 'is not the key of the certificate' };
 }

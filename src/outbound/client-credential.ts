@@ -3,9 +3,10 @@
  * that another party signed for it. Files are read for each request, so that a replaced file is used from the next one on.
  */
 
-import { createPrivateKey, type KeyObject, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { SignJWT } from 'jose';
-import { readSecret, readText, readTokenFile } from '../config/secret-file.ts';
+import { readPrivateKey } from '../config/private-key.ts';
+import { readSecret, readTokenFile } from '../config/secret-file.ts';
 import { ConfigFault } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { DestinationConfig } from './section.ts';
@@ -26,8 +27,6 @@ interface CredentialParts {
 const JWT_BEARER = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 /** Life of an assertion that we sign: it is used at once. */
 const ASSERTION_LIFETIME_SEC = 60;
-/** RFC 7518 §3.3. */
-const MIN_RSA_BITS = 2_048;
 const COMPACT = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
 
 /**
@@ -60,10 +59,10 @@ async function signAssertion(
   path: string,
   wallMs: Clock,
 ): Promise<string> {
-  const key = await readPrivateKey(path);
+  const { key, algorithms } = await readPrivateKey(path);
   const iatSec = Math.floor(wallMs() / 1_000);
   return new SignJWT()
-    .setProtectedHeader({ alg: algorithmOf(key, path), typ: 'JWT', ...(keyId !== undefined && { kid: keyId }) })
+    .setProtectedHeader({ alg: algorithms[0], typ: 'JWT', ...(keyId !== undefined && { kid: keyId }) })
     .setIssuer(clientId)
     .setSubject(clientId)
     .setAudience(assertionAudience ?? tokenUrl)
@@ -71,28 +70,6 @@ async function signAssertion(
     .setIssuedAt(iatSec)
     .setExpirationTime(iatSec + ASSERTION_LIFETIME_SEC)
     .sign(key);
-}
-
-async function readPrivateKey(path: string): Promise<KeyObject> {
-  const pem = await readText(path);
-  try {
-    return createPrivateKey(pem);
-  } catch (cause) {
-    throw new ConfigFault(`${path} is not a private key in PEM`, { cause });
-  }
-}
-
-const CURVES: Readonly<Record<string, string>> = { prime256v1: 'ES256', secp384r1: 'ES384', secp521r1: 'ES512' };
-
-function algorithmOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject, path: string): string {
-  if (asymmetricKeyType === 'ed25519') return 'EdDSA';
-  if (asymmetricKeyType === 'rsa') {
-    if ((asymmetricKeyDetails?.modulusLength ?? 0) >= MIN_RSA_BITS) return 'RS256';
-    throw new ConfigFault(`${path} is an RSA key under ${MIN_RSA_BITS} bits`);
-  }
-  const algorithm = CURVES[asymmetricKeyDetails?.namedCurve ?? ''];
-  if (asymmetricKeyType === 'ec' && algorithm !== undefined) return algorithm;
-  throw new ConfigFault(`${path} is not a key of P-256, P-384, P-521, Ed25519 or RSA`);
 }
 
 async function readAssertion(path: string): Promise<string> {

@@ -60,7 +60,8 @@ export const pages = (context: SchemaContext) =>
   z.strictObject({
     languages: languages(),
     name: z.string().min(1).max(60).optional().meta({
-      description: 'Of whom the pages are: in their titles, and above their headings where there is no logo.',
+      description:
+        'Name of your organization or product: in the titles of pages, and above their headings where there is no logo.',
     }),
     logoFile: filePath(context)
       .optional()

@@ -166,7 +166,7 @@ export const ROUTE_KEYS = {
   }),
   login: z.string().min(1).optional().meta({
     description:
-      'Name of the identity provider (`login.oidc`) to which people who must log in are sent at once. It is no rule about who may: use `allow`. Default: they choose on the login page.',
+      'Name of the identity provider (`login.oidc`) to which people who must log in are sent at once. It does not restrict who may use the route: use `allow`. Default: they choose on the login page.',
   }),
 };
 

@@ -39,7 +39,7 @@ export type TokenLease =
  *
  * Times are by the clock of the store. A lease that its owner lost, being stalled, does not stop a replacement; the
  * version does (REF-04). So the tokens that a stalled owner has got for the only valid refresh token are kept, unless
- * somebody else has written some in the meantime. Whoever is told `invalid_grant` reads the version again before ending
+ * another holder has written some in the meantime. A holder that gets `invalid_grant` reads the version again before ending
  * the session (REF-05).
  */
 export interface SealedTokenStore {

@@ -231,7 +231,7 @@ export interface LoginTransactionLimits {
  * that began it.
  *
  * Anyone can begin one, so their number is bounded, for each browser and over all: to make room, the oldest goes, and
- * whoever began it has to log in again. Under a flood of `r` logins a second, a person has as many seconds as the store
+ * the person who began it has to log in again. Under a flood of `r` logins a second, a person has as many seconds as the store
  * keeps transactions (its `MAX_…` constant) divided by `r`. Not bounded here, so the caller's to bound: how many logins
  * a network begins, and the length of a value.
  */

@@ -129,7 +129,16 @@ describe('the request for a token', () => {
   });
 
   test.each([
-    ['a key that is none', { privateKeyFile: 'nonsense' }, 'is not a private key in PEM'],
+    ['a key that is none', { privateKeyFile: 'nonsense' }, 'is not a PEM private key'],
+    [
+      'an encrypted key',
+      {
+        privateKeyFile: generateKeyPairSync('ec', { namedCurve: 'P-256' })
+          .privateKey.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'passphrase' })
+          .toString(),
+      },
+      'is encrypted',
+    ],
     ['an empty secret', { clientSecretFile: '\n' }, 'is empty'],
     ['an assertion that is no JWT', { assertionFile: 'nonsense' }, 'is not a JWT'],
     [

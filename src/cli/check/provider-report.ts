@@ -23,7 +23,7 @@ export interface CheckedProvider {
   readonly files: ProviderFiles;
   /** One for each public origin. */
   readonly redirectUris: readonly string[];
-  /** Where somebody is asked to log in; `null` for nobody. */
+  /** Where the user is asked to log in; `null` if nobody is. */
   readonly person: Pick<CliIo, 'stdin' | 'stderr' | 'clocks'> | null;
 }
 

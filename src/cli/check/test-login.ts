@@ -1,5 +1,5 @@
 /**
- * A login that opens no session: somebody logs in at the provider, and what the provider says about them is mapped and judged
+ * A login that opens no session: the user logs in at the provider, and what the provider says about them is mapped and judged
  * as in the gateway. The browser comes back to the gateway, which does not know the login and refuses it without touching the
  * code; the address with the code is then handed over by hand. So the redirect URI is the one that is registered.
  */
@@ -19,7 +19,7 @@ const ABOUT = 'login';
 /** Longest address that is read, in characters. */
 const MAX_ADDRESS = 16_384;
 
-/** Takes somebody through a login. What is shown of them: names and types of claims, and what the gateway makes of them. */
+/** Takes the user through a login. Shows names and types of claims, and what the gateway makes of them. */
 export async function testLogin(
   provider: IdentityProvider,
   redirectUri: string,
@@ -37,7 +37,7 @@ export async function testLogin(
     );
     const back = URL.parse((await readLine(stdin)).trim());
     if (back === null || `${back.origin}${back.pathname}` !== redirectUri)
-      return [failure(ABOUT, `this is no address that begins with ${redirectUri}`)];
+      return [failure(ABOUT, `this address does not begin with ${redirectUri}`)];
     if (back.searchParams.get('state') !== state) return [failure(ABOUT, 'this is the address of another login')];
     const exchanged = await exchangeCode(
       provider,

@@ -32,7 +32,7 @@ export interface LoginSections {
 const COMMAND = 'explain';
 
 /**
- * Reads pairs: `provider`, `acr`, `amr` and `authAge` say how somebody logged in, `subject` who it is, and the others are
+ * Reads pairs: `provider`, `acr`, `amr` and `authAge` say how the user logged in, `subject` who it is, and the others are
  * attributes. `acr` and `amr` without `provider` are those of the only provider there is.
  *
  * @throws UsageFault

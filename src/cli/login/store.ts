@@ -1,6 +1,6 @@
 /**
  * Where logins are kept: `$XDG_CONFIG_HOME/sallyport/logins/`, one file per gateway, for its owner alone. A file is written
- * whole or not at all. A file that others can read is not used: whoever has its refresh token is its owner.
+ * whole or not at all. A file that others can read is not used: anyone with its refresh token owns the login.
  */
 
 import { randomUUID } from 'node:crypto';
@@ -99,7 +99,7 @@ export class LoginFile {
   async #assertPrivate(file: FileHandle): Promise<void> {
     const { mode, uid } = await file.stat();
     if (process.platform === 'win32') return;
-    if (uid !== process.getuid?.()) throw new ConfigFault(`${this.path} belongs to somebody else: it is not used`);
+    if (uid !== process.getuid?.()) throw new ConfigFault(`${this.path} belongs to another user: it is not used`);
     if ((mode & OTHERS) !== 0)
       throw new ConfigFault(
         `${this.path} can be read by others: it is not used. Log out and in again, since they may have a copy; chmod 600 lets you do so`,

@@ -85,7 +85,7 @@ export class Approvals {
   /**
    * Claims an approval, for one caller.
    *
-   * @returns the claim, or `null` when somebody else was first
+   * @returns the claim, or `null` when another request was first
    */
   async claim({ key, text }: Reading): Promise<Reading | null> {
     const approval: Approval = { state: 'claimed', by: randomBytes(16).toString('base64url') };

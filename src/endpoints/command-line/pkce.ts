@@ -1,4 +1,4 @@
-/** Proof key for code exchange (RFC 7636), S256 only: with `plain`, whoever sees the request could redeem the code. */
+/** Proof key for code exchange (RFC 7636), S256 only: with `plain`, anyone who sees the request could redeem the code. */
 
 import { hash } from 'node:crypto';
 import { BASE64URL_32_BYTES_PATTERN } from '../../lib/base64url.ts';

@@ -1,10 +1,11 @@
 /** A gateway at which the command line can log in, a browser with a session, and the terminal's side in raw bytes. */
 
 import { createHash, randomBytes } from 'node:crypto';
-import { TestClocks } from '../../support/clocks.ts';
-import { type GatewayOptions, HOST, PUBLIC_ORIGIN } from '../../support/gateway.ts';
+import type { TestClocks } from '../../support/clocks.ts';
+import { HOST, PUBLIC_ORIGIN } from '../../support/gateway.ts';
 import { type RawResponse, rawRequest, requestHead } from '../../support/raw-client.ts';
-import { FORM, FROM_OUR_PAGE, jsonOf, LoginStage, NAVIGATION } from '../login/fixture.ts';
+import { FORM, FROM_OUR_PAGE, jsonOf, type LoginStage, NAVIGATION } from '../login/fixture.ts';
+import { startWithRefresh } from '../refresh/fixture.ts';
 
 export const REDIRECT_URI = 'http://127.0.0.1:49152/callback';
 const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
@@ -53,14 +54,9 @@ export class CommandLineStage implements AsyncDisposable {
   }
 
   /** Its clocks stand still, unless others are given. */
-  static async start({
-    refresh = {},
-    config = {},
-    ...options
-  }: GatewayOptions & { refresh?: object; login?: Record<string, unknown> } = {}): Promise<CommandLineStage> {
-    const clocks = new TestClocks();
-    const section = { commandLine: { deviceGrant: true }, accessToken: { scopes: ['orders:read'] }, ...refresh };
-    const login = await LoginStage.start({ clocks, ...options, config: { refresh: section, ...config } });
+  static async start(options: Parameters<typeof startWithRefresh>[1] = {}): Promise<CommandLineStage> {
+    const defaults = { commandLine: { deviceGrant: true }, accessToken: { scopes: ['orders:read'] } };
+    const { login, clocks } = await startWithRefresh(defaults, options);
     return new CommandLineStage(login, clocks);
   }
 

@@ -24,6 +24,18 @@ export interface Browser {
   readonly refreshToken: string;
 }
 
+type Options = GatewayOptions & { refresh?: object; login?: Record<string, unknown> };
+
+/** A gateway with a section `refresh`, in which `refresh` of the options goes over the defaults. Its clocks stand still. */
+export async function startWithRefresh(
+  defaults: object,
+  { refresh = {}, config = {}, ...options }: Options,
+): Promise<{ readonly login: LoginStage; readonly clocks: TestClocks }> {
+  const clocks = new TestClocks();
+  const section = { ...defaults, ...refresh };
+  return { login: await LoginStage.start({ clocks, ...options, config: { refresh: section, ...config } }), clocks };
+}
+
 export class RefreshStage implements AsyncDisposable {
   readonly login: LoginStage;
   readonly clocks: TestClocks;
@@ -33,14 +45,8 @@ export class RefreshStage implements AsyncDisposable {
     this.clocks = clocks;
   }
 
-  static async start({
-    refresh = {},
-    config = {},
-    ...options
-  }: GatewayOptions & { refresh?: object; login?: Record<string, unknown> } = {}): Promise<RefreshStage> {
-    const clocks = new TestClocks();
-    const section = { clients: ['browser', 'native'], ...refresh };
-    const login = await LoginStage.start({ clocks, ...options, config: { refresh: section, ...config } });
+  static async start(options: Options = {}): Promise<RefreshStage> {
+    const { login, clocks } = await startWithRefresh({ clients: ['browser', 'native'] }, options);
     return new RefreshStage(login, clocks);
   }
 

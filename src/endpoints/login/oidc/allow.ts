@@ -1,4 +1,4 @@
-/** Whether somebody whom an identity provider has authenticated may log in here: `allow` of the provider. */
+/** Whether a user whom an identity provider has authenticated may log in here: `allow` of the provider. */
 
 import { type ClaimDocuments, claimAt, mergedClaims } from './claim-path.ts';
 import type { ProviderUser } from './mapping.ts';
@@ -6,7 +6,7 @@ import type { AllowedUsers } from './presets.ts';
 import { emailDomainOf } from './verified-email.ts';
 
 /**
- * Which rule keeps somebody out.
+ * Which rule keeps a user out.
  *
  * @param allow  every key must hold; `null` admits everybody
  * @returns fixed words for the audit stream; `null` when they may log in

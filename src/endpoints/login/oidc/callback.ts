@@ -127,7 +127,7 @@ export class LoginCallback {
     return problem === null ? user : new Denial('login_not_allowed', problem);
   }
 
-  /** The same answer once more: the browser sent it again, or somebody went back (OIDC-08). */
+  /** The same answer once more: the browser sent it again, or the user went back (OIDC-08). */
   async #again(exchange: Exchange, request: ScreenedRequest, { returnTo }: LoginTransaction): Promise<Denial | null> {
     const user = await presentUser(this.#parts.login, exchange, request);
     if (user === null || user instanceof Denial) return USED;
@@ -165,7 +165,7 @@ export class LoginCallback {
   }
 
   /**
-   * Leads to where somebody wanted to go. The answer of a provider begins on its site, and so does a redirect that follows it:
+   * Leads to where the user wanted to go. The answer of a provider begins on its site, and so does a redirect that follows it:
    * a session cookie with SameSite=Strict would not come along. A page of ours leads on instead.
    */
   #lead(exchange: Exchange, returnTo: string, headers: readonly string[]): void {

@@ -9,7 +9,7 @@
 /** Claims from outside: their form is not known. */
 export type ProviderClaims = Readonly<Record<string, unknown>>;
 
-/** What a provider says about somebody, by the document that says it. */
+/** What a provider says about a user, by the document that says it. */
 export interface ClaimDocuments {
   /** Of the ID token; `null` without one. */
   readonly idToken: ProviderClaims | null;
@@ -38,7 +38,7 @@ function walk(value: unknown, [part, ...rest]: readonly string[]): unknown {
   return Array.isArray(found) ? found.flatMap((entry) => walk(entry, rest) ?? []) : undefined;
 }
 
-/** The texts at a path, for roles and groups: of a string or a list of strings; other values are no texts. */
+/** The texts at a path, for roles and groups: of a string or a list of strings; other values are skipped. */
 export function textsAt(claims: ProviderClaims, path: string): readonly string[] {
   const found = claimAt(claims, path);
   const list = Array.isArray(found) ? found : [found];

@@ -3,14 +3,14 @@
  * the logo on its button.
  */
 
-import { createPrivateKey, type KeyObject } from 'node:crypto';
 import type { FileReader } from '../../../config/named-files.ts';
 import { readCa } from '../../../config/named-files.ts';
+import { readPrivateKey } from '../../../config/private-key.ts';
 import type { KeyPath } from '../../../config/problem.ts';
-import { readSecret, readText } from '../../../config/secret-file.ts';
+import { readSecret } from '../../../config/secret-file.ts';
 import { ConfigFault } from '../../../errors.ts';
 import { readLogo } from '../../../pages/logo.ts';
-import { ASSERTION_ALGORITHMS, type ProviderConfig } from './section.ts';
+import type { ASSERTION_ALGORITHMS, ProviderConfig } from './section.ts';
 
 /** One of the algorithms that an assertion can be signed with. */
 type AssertionAlgorithm = (typeof ASSERTION_ALGORITHMS)[number];
@@ -35,14 +35,6 @@ interface AssertionKey {
   readonly pem: string;
 }
 
-/** RFC 7518 §3.3. */
-const MIN_RSA_BITS = 2_048;
-const CURVES: Readonly<Record<string, AssertionAlgorithm>> = {
-  prime256v1: 'ES256',
-  secp384r1: 'ES384',
-  secp521r1: 'ES512',
-};
-
 /** Reads the files of one provider. */
 export async function readProvider(at: KeyPath, provider: ProviderConfig, reader: FileReader): Promise<ProviderFiles> {
   const { clientSecretFile, clientAssertion, caFile, logoFile } = provider;
@@ -61,33 +53,8 @@ async function readAssertionKey(
   asked: AssertionAlgorithm | undefined,
   keyId: string | null,
 ): Promise<AssertionKey> {
-  const key = await readPrivateKey(path);
-  const fitting = algorithmsOf(key, path);
-  const algorithm = asked ?? (fitting[0] as AssertionAlgorithm);
-  if (!fitting.includes(algorithm)) throw new ConfigFault(`${path} is not a key for ${algorithm}`);
+  const { key, algorithms } = await readPrivateKey(path);
+  const algorithm = asked ?? (algorithms[0] as AssertionAlgorithm);
+  if (!algorithms.includes(algorithm)) throw new ConfigFault(`${path} is not a key for ${algorithm}`);
   return { algorithm, keyId, pem: key.export({ type: 'pkcs8', format: 'pem' }).toString() };
-}
-
-async function readPrivateKey(path: string): Promise<KeyObject> {
-  const pem = await readText(path);
-  try {
-    return createPrivateKey(pem);
-  } catch (cause) {
-    throw new ConfigFault(`${path} is not a private key in PEM`, { cause });
-  }
-}
-
-function algorithmsOf(
-  { asymmetricKeyType, asymmetricKeyDetails }: KeyObject,
-  path: string,
-): readonly AssertionAlgorithm[] {
-  if (asymmetricKeyType === 'ed25519') return ['EdDSA'];
-  if (asymmetricKeyType === 'rsa') {
-    if ((asymmetricKeyDetails?.modulusLength ?? 0) < MIN_RSA_BITS)
-      throw new ConfigFault(`${path} is an RSA key under ${MIN_RSA_BITS} bits`);
-    return ['RS256', ...ASSERTION_ALGORITHMS.filter((name) => /^[RP]S/.test(name))];
-  }
-  const algorithm = CURVES[asymmetricKeyDetails?.namedCurve ?? ''];
-  if (asymmetricKeyType === 'ec' && algorithm !== undefined) return [algorithm];
-  throw new ConfigFault(`${path} is not a key of P-256, P-384, P-521, Ed25519 or RSA`);
 }

@@ -15,7 +15,7 @@ import { codeProblem, invalidResponse, providerError } from './refusals.ts';
 import type { LoginTransaction } from './transactions.ts';
 import { providerUnavailable, transportFault } from './transport.ts';
 
-/** What a provider has said about somebody. */
+/** What a provider has said about a user. */
 export interface ExchangedCode {
   readonly documents: ClaimDocuments;
   readonly tokens: TokenEndpointResponse;

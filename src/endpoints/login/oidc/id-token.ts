@@ -46,7 +46,7 @@ export async function verifyIdToken(
   const decoded = decodeCompact(token, MAX_LENGTH);
   if (decoded === null) return 'ID token: malformed';
   const issuer = issuerOf(expected.issuer, decoded);
-  if (issuer === null) return 'ID token: tid is no tenant';
+  if (issuer === null) return 'ID token: tid is not a tenant id';
   const profile = idTokenProfile({ ...expected, issuer });
   const verdict = await verifyDecoded(token, decoded, keys, profile, nowMs);
   if (typeof verdict === 'string') return `ID token: ${verdict}`;

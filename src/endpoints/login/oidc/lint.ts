@@ -13,7 +13,7 @@ export const codes = defineCodes({
   'login/duplicate-provider': error('Two identity providers with the same name.'),
   'login/unknown-provider': error('A route names an identity provider that is not in `login.oidc`.'),
   'login/insecure-provider': error(
-    'Plain http to an identity provider on another machine: whoever can change the answers can log in as anybody.',
+    'Plain http to an identity provider on another machine: anyone who can change the answers can log in as any user.',
   ),
   'login/groups-not-mapped': error(
     '`allow.groups` of an identity provider without `groups`, so that nobody could log in.',
@@ -22,10 +22,10 @@ export const codes = defineCodes({
     'An identity provider with which anybody in the world can get an account, and no `allow`: everybody is let in.',
   ),
   'login/subject-by-email': warning(
-    'The subject of users is their email address or user name, which can be given to somebody else later.',
+    'The subject of users is their email address or user name, which can be given to another person later.',
   ),
   'login/unverified-email': warning(
-    'Who may log in depends on an email address that nobody has verified: whoever can enter the address of somebody else is let in.',
+    'Who may log in depends on an email address that nobody has verified: anyone who can enter the address of another person is let in.',
   ),
 });
 
@@ -35,7 +35,7 @@ interface ProviderDraft {
 
 type Context = LintContext<ProviderDraft>;
 
-/** Claims that name somebody for now, not for good. */
+/** Claims that name a person for now, not for good. */
 const PASSING_NAMES = ['email', 'preferred_username', 'username', 'upn', 'unique_name', 'nickname', 'login', 'name'];
 
 /** Issuers with which anybody can get an account. */
@@ -61,7 +61,7 @@ function lintProvider(context: Context, at: KeyPath, provider: ProviderConfig): 
     source.report(
       codes['login/subject-by-email'],
       [...at, 'subject'],
-      `${provider.name}: "${subject}" can belong to somebody else later, who would then be the same user`,
+      `${provider.name}: "${subject}" can belong to another person later, who would then be the same user`,
       'leave subject out: sub names a user for good',
     );
   }
@@ -110,7 +110,7 @@ function lintEmail({ source }: Context, at: KeyPath, provider: ProviderConfig): 
       codes['login/unverified-email'],
       [...at, 'trustEmail'],
       `${name}: allow.emailDomains admits addresses that the provider does not say to be verified`,
-      'leave trustEmail out, unless nobody can enter the address of somebody else there',
+      'leave trustEmail out, unless nobody can enter the address of another person there',
     );
   }
   const path = provider.attributes?.['email'] ?? 'email';

@@ -1,5 +1,5 @@
 /**
- * Who somebody is: the claims of an identity provider in, subject and attributes of a session out.
+ * Who a user is: the claims of an identity provider in, subject and attributes of a session out.
  *
  * The claims are believed, because they were verified; their form is not. Never throws.
  */
@@ -12,7 +12,7 @@ import { type ClaimDocuments, claimAt, mergedClaims, type ProviderClaims, textsA
 import type { ProviderSettings } from './presets.ts';
 import { verifiedEmail } from './verified-email.ts';
 
-/** Somebody whom a provider has authenticated, as the gateway sees them. */
+/** A user whom a provider has authenticated, as the gateway sees them. */
 export interface ProviderUser {
   /** At the provider. */
   readonly providerSubject: string;
@@ -77,14 +77,14 @@ function mappedAttributes(claims: ProviderClaims, paths: Readonly<Record<string,
   return Object.fromEntries(found);
 }
 
-/** Somebody may be in hundreds of groups: where the configuration names those that matter, only those are kept. */
+/** A user may be in hundreds of groups: where the configuration names those that matter, only those are kept. */
 function keptGroups(groups: readonly string[], { allow }: MappingSettings): string[] {
   const named = allow?.groups;
   return [...new Set(named === undefined ? groups : groups.filter((group) => named.includes(group)))];
 }
 
 /**
- * Entra replaces more than 200 groups by a pointer to Microsoft Graph (`_claim_names`). Somebody who is in a group must not
+ * Entra replaces more than 200 groups by a pointer to Microsoft Graph (`_claim_names`). A user who is in a group must not
  * be treated as if they were not.
  */
 function lacksGroups(claims: ProviderClaims, { groups, roles }: MappingSettings): boolean {

@@ -58,7 +58,7 @@ const MAX_URL_LENGTH = 2_048;
  */
 export function readMetadata(document: unknown, issuer: string): ProviderMetadata {
   if (typeof document !== 'object' || document === null || Array.isArray(document))
-    throw new Error('metadata that is no object');
+    throw new Error('metadata that is not an object');
   const members = document as Readonly<Record<string, unknown>>;
   if (!namesIssuer(members['issuer'], issuer)) throw new Error(issuerProblem(members['issuer'], issuer));
   const isPlainHttpMeant = issuer.startsWith('http:');

@@ -49,7 +49,7 @@ interface FailedLogin {
 /** Refusals of the account, not of the attempt: only another account helps. */
 const ABOUT_ACCOUNT = new Set<Reason>(['login_not_allowed', 'login_attributes_too_large', 'login_groups_missing']);
 
-/** Says why somebody is not logged in, and leads on, with the page that they wanted kept. */
+/** Says why a user is not logged in, and leads on, with the page that they wanted kept. */
 export const failedLoginPage =
   ({ reason, label, waitSec, again, other }: FailedLogin): PageText =>
   ({ reasons, login, actions }) => {

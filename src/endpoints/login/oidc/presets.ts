@@ -78,7 +78,7 @@ interface PresetSettings {
   readonly groups?: string;
   /** The claim that says whether the email address is verified. */
   readonly emailVerified?: string;
-  /** `prompt` by which the provider lets somebody choose another account. */
+  /** `prompt` by which the provider lets the user choose another account. */
   readonly switchPrompt?: string;
 }
 

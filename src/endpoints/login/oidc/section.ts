@@ -202,15 +202,15 @@ export const identityProvider = (context: SchemaContext) =>
       }),
       trustEmail: z.boolean().prefault(false).meta({
         description:
-          'Whether every email address that the provider states counts as verified. Only where nobody can enter the address of somebody else.',
+          "Whether every email address that the provider states counts as verified. Only where nobody can enter another person's address.",
       }),
       logoutAtProvider: z.boolean().prefault(false).meta({
         description:
-          'Whether somebody who logs out here goes on to the logout of the provider, in the same browser. {publicOrigin}{basePath}/logged-out has to be registered there as a post-logout redirect URI.',
+          'Whether a user who logs out here goes on to the logout of the provider, in the same browser. {publicOrigin}{basePath}/logged-out has to be registered there as a post-logout redirect URI.',
       }),
       frontchannelLogout: z.boolean().prefault(false).meta({
         description:
-          'Whether the provider can end sessions by a frame in its logout page ({publicOrigin}{basePath}/frontchannel-logout/{name}), besides by logout tokens. Whoever knows the `sid` of a session there can then end it here.',
+          'Whether the provider can end sessions by a frame in its logout page ({publicOrigin}{basePath}/frontchannel-logout/{name}), besides by logout tokens. Anyone who knows the `sid` of a session there can then end it here.',
       }),
       allow: allow().optional().meta({
         description: 'Who may log in. All keys must hold. Left out: everybody whom the provider admits.',

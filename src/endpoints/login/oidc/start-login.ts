@@ -2,7 +2,7 @@
  * Begins logins: `GET {base}/login?provider=NAME`, and the login page where there is nothing to choose.
  *
  * A GET, because what a form leads to has to be ours by the policy of our pages, redirects included (CSP3 §6.5.1). Nothing is
- * gained by making somebody else's browser begin a login: it ends in the session of whoever logs in at the provider, in the
+ * gained by making another person's browser begin a login: it ends in the session of the person who logs in at the provider, in the
  * browser that began it.
  */
 
@@ -17,7 +17,7 @@ import type { StartThrottle } from './start-throttle.ts';
 import type { LoginTransactions } from './transactions.ts';
 import { providerUnavailable, transportFault } from './transport.ts';
 
-/** The login that somebody asks for. */
+/** The login that a user asks for. */
 export interface WantedLogin {
   readonly provider: IdentityProvider;
   /** Checked. */

@@ -23,11 +23,11 @@ export const LOGIN_COOKIE_PREFIX = '__Host-login-';
 const NAME_LENGTH = 4;
 const NAMES = /(?:^|;)[ \t]*(?<name>__Host-login-[\w-]{4})=/g;
 
-/** How long somebody may take to log in. */
+/** How long a user may take to log in. */
 const LIFETIME_MS = 10 * 60_000;
 /** How long it is remembered where they wanted to go. */
 const REMEMBERED_MS = 30 * 60_000;
-/** Of one browser; the oldest goes. Enough for every tab that somebody has open. */
+/** Of one browser; the oldest goes. Enough for every tab that a user has open. */
 const MAX_PER_BROWSER = 50;
 /** How long the browser keeps the cookie; set anew with every login. */
 const COOKIE_MAX_AGE_SEC = 86_400;
@@ -138,7 +138,7 @@ export class LoginTransactions {
     if (text === null) return null;
     const read = transactionSchema.safeParse(JSON.parse(text));
     if (!read.success) return null;
-    // Where it leads stays known, for somebody who goes back, or whose browser sends the request again.
+    // Where it leads stays known, for a user who goes back, or whose browser sends the request again.
     await this.#put(browser, state, { ...read.data, verifier: '', nonce: '', isUsed: true });
     return read.data;
   }

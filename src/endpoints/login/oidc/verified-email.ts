@@ -1,6 +1,6 @@
 /**
- * The email address of somebody, if their provider has verified it. Nothing else is ever taken for an address: an unverified
- * one can be that of somebody else (OIDC-17).
+ * The email address of a user, if their provider has verified it. Nothing else is ever taken for an address: an unverified
+ * one can be another person's (OIDC-17).
  */
 
 import { type ClaimDocuments, claimAt, type ProviderClaims } from './claim-path.ts';

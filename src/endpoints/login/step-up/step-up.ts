@@ -1,5 +1,5 @@
 /**
- * `GET {base}/step-up`: somebody whose session comes from a provider logs in there once more, since a route requires more than
+ * `GET {base}/step-up`: a user whose session comes from a provider logs in there once more, since a route requires more than
  * the session has. The route is named by its id, and what it requires is read from the configuration, never from the request.
  */
 

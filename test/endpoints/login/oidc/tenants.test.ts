@@ -72,10 +72,10 @@ test.each([
   [
     'with the template as its issuer',
     { tid: '{tenantid}', iss: `${AUTHORITY}/{tenantid}/v2.0` },
-    'ID token: tid is no tenant',
+    'ID token: tid is not a tenant id',
   ],
-  ['whose tenant is a path', { tid: 'a/b', iss: `${AUTHORITY}/a/b/v2.0` }, 'ID token: tid is no tenant'],
-  ['without a tenant', { iss: `${AUTHORITY}/undefined/v2.0` }, 'ID token: tid is no tenant'],
+  ['whose tenant is a path', { tid: 'a/b', iss: `${AUTHORITY}/a/b/v2.0` }, 'ID token: tid is not a tenant id'],
+  ['without a tenant', { iss: `${AUTHORITY}/undefined/v2.0` }, 'ID token: tid is not a tenant id'],
 ])('OIDC-10: a token %s is refused', async (_what, claims, problem) => {
   expect(await judge(tokenOf(claims))).toMatchObject({ byUs: problem });
 });

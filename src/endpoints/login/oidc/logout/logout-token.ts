@@ -52,7 +52,7 @@ export async function verifyLogoutToken(
   const decoded = decodeCompact(token);
   if (decoded === null) return 'logout token: malformed';
   const issuer = issuerOf(expected.issuer, decoded);
-  if (issuer === null) return 'logout token: tid is no tenant';
+  if (issuer === null) return 'logout token: tid is not a tenant id';
   const verdict = await verifyDecoded(token, decoded, keys, logoutTokenProfile({ ...expected, issuer }), nowMs);
   if (typeof verdict === 'string') return `logout token: ${verdict}`;
   const { claims } = verdict;
