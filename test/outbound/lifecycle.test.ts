@@ -89,7 +89,10 @@ describe('a reload', () => {
       instance,
       options(upstream.origin, outboundSection([{ token: { clientCredentials } }])),
     );
-    expect(report).toMatchObject({ result: 'rejected', problems: [expect.stringContaining('is not a PEM private key')] });
+    expect(report).toMatchObject({
+      result: 'rejected',
+      problems: [expect.stringContaining('is not a PEM private key')],
+    });
     expect((await rawRequest(portOf(instance), get())).status).toBe(200);
   });
 

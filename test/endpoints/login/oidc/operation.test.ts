@@ -30,6 +30,21 @@ describe('a login under way', () => {
     expect(await replica.gateway.sessions.list('corporate|ada')).toHaveLength(1);
   });
 
+  test('RDS-02: is 503 when Redis has stopped: nobody is let in, and no cookie changes', async () => {
+    await using redis = await RedisServer.start();
+    await using stage = await ProviderStage.start({ config: { store: { redis: { url: redis.url } } } });
+    const browser = stage.browser();
+    const callback = await stage.answerOf(browser, await browser.open(`${PUBLIC_ORIGIN}/orders`));
+    await redis.kill();
+    const page = await browser.step(callback);
+    expect([page.status, page.headers['set-cookie']]).toEqual([503, undefined]);
+    expect(page.headers['retry-after']).toMatch(/^[1-9]\d*$/);
+    expect(stage.idp.countOf('token')).toBe(0);
+    expect(stage.lastEvent('login_failed')).toMatchObject({ reason: 'store_unavailable', account: 'corporate' });
+    expect((await browser.step(`${PUBLIC_ORIGIN}/auth/login?provider=corporate&return_to=%2Forders`)).status).toBe(503);
+    expect(stage.upstream.requests).toEqual([]);
+  });
+
   test('goes on over a reload, and the provider is not asked for its metadata again', async () => {
     await using stage = await ProviderStage.start();
     const browser = stage.browser();
