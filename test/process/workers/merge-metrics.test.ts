@@ -128,7 +128,7 @@ describe('metrics of several processes', () => {
       nowMs += 1;
       return nowMs;
     });
-    onTestFinished(() => vi.restoreAllMocks());
+    onTestFinished(() => void vi.restoreAllMocks());
     let turns = 0;
     let isOver = false;
     const turn = () => {
