@@ -49,3 +49,9 @@ export function parseSizeBytes(text: string): number | null {
   const bytes = Number.parseInt(text, 10) * UNIT_BYTES[text.replace(/^\d+/, '') as keyof typeof UNIT_BYTES];
   return Number.isSafeInteger(bytes) ? bytes : null;
 }
+
+/** Writes bytes in the largest unit that {@link parseSizeBytes} reads back exactly: `1536` → `1536B`, `2048` → `2KiB`. */
+export function formatSize(bytes: number): string {
+  const unit = (['GiB', 'MiB', 'KiB'] as const).find((larger) => bytes > 0 && bytes % UNIT_BYTES[larger] === 0) ?? 'B';
+  return `${bytes / UNIT_BYTES[unit]}${unit}`;
+}

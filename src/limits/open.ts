@@ -17,7 +17,8 @@ interface ListenerSections {
   };
 }
 
-interface LimitSections extends ListenerSections {
+/** What the configuration says about limits. */
+export interface LimitSections extends ListenerSections {
   readonly session: { readonly maxRequests: number };
   readonly routes: readonly { readonly maxRequests?: number | undefined }[];
 }

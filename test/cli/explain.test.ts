@@ -485,3 +485,44 @@ describe('how somebody logged in', () => {
     expect((await ask('GET', '/api/orders', '--session', 'acr=gold')).err).toContain('write provider=…, one of none');
   });
 });
+
+describe('the limits of a request', () => {
+  const limited = `
+version: 1
+publicOrigin: https://shop.example.com
+listeners: { public: { address: 0.0.0.0:8080, trustedProxies: [10.0.0.0/8], limits: { maxRequestsPerClient: 40 } } }
+session: { maxRequests: 30 }
+login: { password: { usersFile: users.yaml } }
+upstreams: { app: { endpoints: [https://app] } }
+routes:
+  - { id: app, match: { path: / }, credential: session, upstream: app, maxRequests: 20, bodyLimit: 1536B }
+  - { id: assets, match: { path: /assets }, credential: none, upstream: app }
+`;
+  const limitsOf = async (config: string, ...argv: string[]) => {
+    const { out } = await cli(['explain', ...argv, '-c', '-', '--json'], { stdin: config });
+    return (JSON.parse(out) as { limits: unknown }).limits;
+  };
+
+  test('those of the client, the session, the route and its body', async () => {
+    expect(await limitsOf(limited, 'GET', '/a', '--session', 'roles=customer')).toEqual({
+      inProgress: { client: 40, session: 30, route: 20 },
+      bodyBytes: 1536,
+    });
+    expect(await limitsOf(limited, 'GET', '/assets/a')).toEqual({
+      inProgress: { client: 40, session: null, route: null },
+      bodyBytes: null,
+    });
+  });
+
+  test('no limit for clients that share the address of an unknown proxy', async () => {
+    const unknown = limited.replace(/ trustedProxies: .*/, '}}').replace('}}', ' } }');
+    expect(await limitsOf(unknown, 'GET', '/assets/a')).toMatchObject({ inProgress: { client: null } });
+  });
+
+  test('are written on a line each', async () => {
+    const text = await cli(['explain', 'GET', '/a', '--session', 'roles=customer', '-c', '-'], { stdin: limited });
+    expect(text.out).toMatch(
+      /^Limits {6}requests in progress: at most 40 from the client's address, 30 of the session, 20 on the route\n {12}request body: at most 1536B$/m,
+    );
+  });
+});

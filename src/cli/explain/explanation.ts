@@ -21,6 +21,7 @@ import { type RouteEntry, RouteTable } from '../../routing/table.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import { describeList, describeSubject, requirementParts } from '../describe.ts';
 import { arrivingExchange } from './arriving.ts';
+import { type AppliedLimits, limitsOf } from './limits.ts';
 import type { Question } from './question.ts';
 import { type Forwarded, type Side, StandIn } from './stand-in.ts';
 import { WrittenReply } from './written-reply.ts';
@@ -68,6 +69,8 @@ export interface Explanation {
   readonly allow: readonly CriterionResult[] | null;
   /** What the route requires of the login; `null` when it was not asked. */
   readonly require: readonly CriterionResult[] | null;
+  /** The limits that apply to it; `null` when it found no route. */
+  readonly limits: AppliedLimits | null;
   readonly upstream: {
     readonly name: string;
     readonly endpoints: readonly string[];
@@ -127,6 +130,7 @@ export async function explainRequest(question: Question, config: Config, clocks:
     credential: route === null || request === null ? null : credentialOf(route, question, request),
     allow: verdictsOf(exchange, config),
     require: requirementsOf(exchange, config, clocks.wallMs()),
+    limits: isOwn ? null : limitsOf(exchange, config, question.isOutbound),
     ...sentOf(forwarded, question, sent, config),
     response: isOwn || forwarded !== null ? null : responseOf(exchange),
   };

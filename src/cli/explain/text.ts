@@ -1,6 +1,7 @@
 /** An explanation for people. */
 
 import type { CriterionResult, Explanation, PassedOver } from './explanation.ts';
+import { limitLines } from './limits.ts';
 
 /** At most this many routes that were passed over are shown. */
 const MOST_PASSED_OVER = 8;
@@ -37,7 +38,7 @@ function requestSections({ request, canonical, outcome }: Explanation): Section[
   ];
 }
 
-function decisionSections({ route, passedOver, credential, streams, allow, require }: Explanation): Section[] {
+function decisionSections({ route, passedOver, credential, streams, allow, require, limits }: Explanation): Section[] {
   return [
     ['Route', route === null ? [] : [`${route.id} by ${route.pattern}`]],
     ['Passed over', passedOverLines(route === null ? passedOver : passedOver.filter(({ isNear }) => isNear))],
@@ -45,6 +46,7 @@ function decisionSections({ route, passedOver, credential, streams, allow, requi
     ['Streams', streams === null ? [] : [streams]],
     ['Allow', (allow ?? []).flatMap((verdict) => verdictLines(verdict, 0))],
     ['Require', (require ?? []).flatMap((verdict) => verdictLines(verdict, 0))],
+    ['Limits', limits === null ? [] : limitLines(limits)],
   ];
 }
 
