@@ -78,6 +78,11 @@ export interface Reply {
   readonly body: Readable;
   /** Whether the whole request has arrived. A body that closes before that was abandoned by the client. */
   readonly isRequestComplete: boolean;
+  /**
+   * The trailer section of the request, as the client sent it: flat name, value list, empty where there is none. Complete
+   * once {@link body} has ended. Nothing in it has been screened.
+   */
+  readonly requestTrailers: readonly string[];
 
   /** Tells the client to send the body that it announced (100 Continue). */
   writeContinue(): void;

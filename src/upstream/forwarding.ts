@@ -293,7 +293,7 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
 
   /** Other interim responses say nothing that the client could use. HTTP/1.0 has none (RFC 9110 §15.2). */
   #passHints(received: IncomingHttpHeaders): void {
-    if (this.#exchange.httpVersion !== '1.1') return;
+    if (this.#exchange.httpVersion === '1.0') return;
     const links = earlyHintLinks(received, this.#permit, this.#owner.ownCookies);
     if (links.length > 0) this.#exchange.reply.writeEarlyLinks(links);
   }

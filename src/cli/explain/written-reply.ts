@@ -12,6 +12,7 @@ export class WrittenReply implements Reply {
   readonly isUpgrade: boolean;
   readonly body: Readable = Readable.from([]);
   readonly isRequestComplete = true;
+  readonly requestTrailers: readonly string[] = [];
 
   constructor(isUpgrade: boolean) {
     this.isUpgrade = isUpgrade;

@@ -72,6 +72,10 @@ export class Http1Reply extends ServerResponse<IncomingMessage> implements Reply
     return this.req.complete;
   }
 
+  get requestTrailers(): readonly string[] {
+    return this.req.rawTrailers;
+  }
+
   /** Whether a part of the request body may still come, and nobody throws it away: it is not a next request (SMG-20). */
   get #isBodyLeft(): boolean {
     return !this.#isDiscarding && !this.req.complete && !this.req.readableEnded;

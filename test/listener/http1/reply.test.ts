@@ -53,6 +53,21 @@ test('interim responses come before the answer, and trailers after its body', as
   expect(text).toMatch(/\r\n\r\n4\r\nbody\r\n0\r\nExpires: never\r\n\r\n$/);
 });
 
+test('RFC 9112 §7.1.2: trailers of a request are there once its body has ended, with every line as it was sent', async () => {
+  await using server = new ReplyServer((reply) => {
+    const seen = [...reply.requestTrailers];
+    reply.body.resume().on('end', () => {
+      reply.begin(200, []);
+      reply.end(JSON.stringify([seen, reply.requestTrailers]));
+    });
+  });
+  await using connection = await server.connect();
+  const trailers = 'X-Sum: 1\r\nx-sum: 2\r\n';
+  connection.write(`${requestHead('POST', '/', [HOST, 'Transfer-Encoding: chunked'])}2\r\nhi\r\n0\r\n${trailers}\r\n`);
+  const { body } = await connection.response();
+  expect(JSON.parse(body.toString())).toEqual([[], ['X-Sum', '1', 'x-sum', '2']]);
+});
+
 test('SMG-20: an answer that begins before the whole request has come closes the connection', async () => {
   await using server = new ReplyServer((reply) => {
     reply.begin(200, ['Content-Length', '0']);
