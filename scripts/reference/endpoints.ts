@@ -12,7 +12,11 @@ export const PUBLIC_ENDPOINTS = [
     'The login page; `return_to` says where to go after it, `provider` with which identity provider to log in.',
   ],
   ['POST', '{base}/login', 'Logs in with a name and a password: a form of the page, or JSON. With `login.password`.'],
-  ['GET', '{base}/callback/:name', 'An identity provider sends the browser back. With `login.oidc`.'],
+  [
+    'GET',
+    '{base}/callback/:name',
+    'An identity provider sends the browser back. With `login.oidc`; `callbackPath` sets another path.',
+  ],
   ['POST', '{base}/callback/:name', 'The same with `responseMode: formPost`, instead of GET.'],
   [
     'POST',

@@ -70,10 +70,11 @@ async function readAsked(name: string, path: string, io: CliIo) {
   const reader = new FileReader(io.clocks);
   const files = await readProvider(['login', 'oidc', index], config, reader);
   if (reader.mistakes.length > 0) throw new ConfigFault(reader.mistakes.map(({ message }) => message).join('\n'));
+  const settings = withPreset(config);
   return {
-    settings: withPreset(config),
+    settings,
     files,
-    redirectUris: publicOrigin.map((origin) => redirectUri(origin, basePath, name)),
+    redirectUris: publicOrigin.map((origin) => redirectUri(origin, basePath, settings)),
   };
 }
 

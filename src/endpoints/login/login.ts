@@ -64,12 +64,7 @@ export function loginEndpoints(parts: LoginParts, ways: LoginWays): EndpointRow[
     row('DELETE', '/sessions/:handle', (exchange, request) => own.endOne(exchange, request)),
     // What DELETE does, for a form, which has no such method.
     row('POST', '/sessions/:handle', (exchange, request) => own.endOne(exchange, request)),
-    ...providers.callbacks.flatMap(({ name, answer }) =>
-      [row('GET', '/callback/:name', answer), row('POST', '/callback/:name', answer)].map((each) => ({
-        ...each,
-        path: `${parts.basePath}/callback/${name}`,
-      })),
-    ),
+    ...providers.callbacks.flatMap(({ path, answer }) => [row('GET', path, answer), row('POST', path, answer)]),
   ];
   for (const { name, answer } of providers.frontchannelLogouts)
     rows.push(row('GET', `/frontchannel-logout/${name}`, answer));

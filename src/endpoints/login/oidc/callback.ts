@@ -106,7 +106,7 @@ export class LoginCallback {
     if (origin !== request.publicOrigin) return OTHER_ORIGIN;
     if (isUsed) return this.#again(exchange, request, transaction);
     if (transactions.hasExpired(transaction)) return EXPIRED;
-    const callback = redirectUri(origin, login.basePath, provider);
+    const callback = redirectUri(origin, login.basePath, this.#provider.settings);
     const exchanged = await exchangeCode(this.#provider, parameters, transaction, callback, wallMs);
     if (exchanged instanceof Denial) return exchanged;
     const user = this.#userOf(exchanged);

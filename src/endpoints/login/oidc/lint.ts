@@ -11,6 +11,9 @@ import type { ProviderConfig } from './section.ts';
 /** Codes of the findings about identity providers. */
 export const codes = defineCodes({
   'login/duplicate-provider': error('Two identity providers with the same name.'),
+  'login/duplicate-callback': error(
+    'Two identity providers with the same `callbackPath`: the answer of one could be taken for that of the other.',
+  ),
   'login/unknown-provider': error('A route names an identity provider that is not in `login.oidc`.'),
   'login/insecure-provider': error(
     'Plain http to an identity provider on another machine: anyone who can change the answers can log in as any user.',
@@ -49,8 +52,25 @@ export function lint(context: Context): void {
   const wanted = uses(context, ['routes'], ['login']);
   const known = names.map(({ name }) => name);
   reportUnknown(context, wanted, known, codes['login/unknown-provider'], 'identity provider', 'login.oidc');
-  for (const [index, provider] of (context.draft.login?.oidc ?? []).entries())
-    lintProvider(context, [...list, index], provider);
+  const providers = context.draft.login?.oidc ?? [];
+  lintCallbacks(context, list, providers);
+  for (const [index, provider] of providers.entries()) lintProvider(context, [...list, index], provider);
+}
+
+function lintCallbacks({ source }: Context, list: KeyPath, providers: readonly ProviderConfig[]): void {
+  const names = new Map<string, string>();
+  for (const [index, provider] of providers.entries()) {
+    const { callbackPath } = withPreset(provider);
+    const earlier = names.get(callbackPath);
+    names.set(callbackPath, earlier ?? provider.name);
+    if (earlier === undefined || earlier === provider.name) continue;
+    source.report(
+      codes['login/duplicate-callback'],
+      [...list, index, 'callbackPath'],
+      `${provider.name}: ${callbackPath} is the callback of ${earlier}`,
+      'give each identity provider a callbackPath of its own',
+    );
+  }
 }
 
 function lintProvider(context: Context, at: KeyPath, provider: ProviderConfig): void {

@@ -55,6 +55,13 @@ export function openProviders(
 /** Ten minutes, in which `login.throttle.startsPerAddress` logins may begin. */
 const STARTS_WINDOW_MS = 600_000;
 
+/** Where a provider sends browsers back to. */
+interface Callback {
+  /** Below `basePath`. */
+  readonly path: string;
+  readonly answer: Endpoint;
+}
+
 /** An endpoint that one provider has for itself. */
 interface ProviderEndpoint {
   /** Of the provider. */
@@ -68,7 +75,7 @@ export interface ProviderLogins {
   readonly providers: readonly IdentityProvider[];
   readonly start: LoginStart;
   /** To which providers send browsers back. */
-  readonly callbacks: readonly ProviderEndpoint[];
+  readonly callbacks: readonly Callback[];
   /** To which providers send logout tokens: those that sign tokens. */
   readonly backchannelLogouts: readonly ProviderEndpoint[];
   /** Which their logout pages open in frames. */
@@ -95,10 +102,10 @@ export function openProviderLogins(
   const failures = new LoginFailures(login);
   const throttle = new StartThrottle({ burst: settings.startsPerAddress, windowMs: STARTS_WINDOW_MS }, monotonicMs);
   const parts = { login, transactions, failures, isCookieStrict: settings.isCookieStrict, wallMs };
-  const callbacks = providers.map((provider): ProviderEndpoint => {
+  const callbacks = providers.map((provider): Callback => {
     const callback = new LoginCallback(provider, parts);
     return {
-      name: provider.name,
+      path: provider.settings.callbackPath,
       answer: (exchange, request) => callback.answer(exchange, request),
     };
   });

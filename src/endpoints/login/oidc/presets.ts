@@ -28,6 +28,7 @@ export interface WrittenProvider {
   readonly name: string;
   readonly preset?: PresetName | undefined;
   readonly label?: string | undefined;
+  readonly callbackPath?: string | undefined;
   readonly issuer?: string | undefined;
   readonly endpoints?: ProviderEndpoints | undefined;
   readonly clientId: string;
@@ -168,6 +169,8 @@ export function withPreset(written: WrittenProvider) {
     name,
     preset: written.preset ?? null,
     label: written.label ?? preset?.label ?? name,
+    /** Below `basePath`. */
+    callbackPath: written.callbackPath ?? `/callback/${name}`,
     /** `null` without discovery and without the parameter `iss`. */
     issuer,
     /** `null` with discovery. */

@@ -121,7 +121,7 @@ export const identityProvider = (context: SchemaContext) =>
         .meta({
           kind: 'name',
           description:
-            'Name of the provider: in `?provider=`, in `login` of a route, in metrics, in the redirect URI ({publicOrigin}{basePath}/callback/{name}), and at the beginning of the subject of everybody who logs in with it. A new name makes other users of them.',
+            'Name of the provider: in `?provider=`, in `login` of a route, in metrics, in the redirect URI ({publicOrigin}{basePath}/callback/{name}, unless `callbackPath` says otherwise), and at the beginning of the subject of everybody who logs in with it. A new name makes other users of them.',
         }),
       preset: z.enum(PRESET_NAMES).optional().meta({
         description: 'Settings for a well-known provider. Keys that are written here win.',
@@ -129,6 +129,17 @@ export const identityProvider = (context: SchemaContext) =>
       label: z.string().min(1).max(60).optional().meta({
         description: 'Name on the login page. Default: that of the preset, else `name`.',
       }),
+      callbackPath: z
+        .string()
+        .regex(
+          /^\/callback(?:\/[A-Za-z0-9_-]+)*$/,
+          'is not a callback path: /callback, or segments of letters, digits, "_" and "-" below it',
+        )
+        .optional()
+        .meta({
+          description:
+            'Path of the redirect URI below `basePath`: /callback, or a path below that. With `basePath: /oauth2`, /callback is the one of oauth2-proxy. Default: /callback/{name}.',
+        }),
       logoFile: filePath(context).optional().meta({
         description: 'Logo on its button of the login page: SVG or PNG, at most 32 KiB, as `pages.logoFile`.',
       }),

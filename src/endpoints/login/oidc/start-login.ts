@@ -12,6 +12,7 @@ import type { ScreenedRequest } from '../../../sanitize/sanitize.ts';
 import { type LoginParts, presentedHandle } from '../login-parts.ts';
 import { stepUpParameters, type WantedStepUp } from '../step-up/wanted.ts';
 import type { LoginFailures } from './login-failures.ts';
+import type { ProviderSettings } from './presets.ts';
 import type { IdentityProvider } from './provider.ts';
 import type { StartThrottle } from './start-throttle.ts';
 import type { LoginTransactions } from './transactions.ts';
@@ -39,8 +40,11 @@ const COOKIE_MISSING = new Denial('login_cookie_missing', 'the browser did not s
 const NOT_A_PAGE = new Denial('credential_missing', 'a script or a part of a page began a login');
 
 /** Where a provider sends the browser back to: one address for each, so that no answer can be taken for another's. */
-export const redirectUri = (origin: string, basePath: string, provider: string): string =>
-  `${origin}${basePath}/callback/${provider}`;
+export const redirectUri = (
+  origin: string,
+  basePath: string,
+  { callbackPath }: Pick<ProviderSettings, 'callbackPath'>,
+): string => `${origin}${basePath}${callbackPath}`;
 
 /** Sends browsers to identity providers. */
 export class LoginStart {
@@ -74,7 +78,7 @@ export class LoginStart {
     }
     const origin = request.publicOrigin as string;
     const secrets = transactions.secrets(browser);
-    const location = await authorizationUrl(wanted, secrets, redirectUri(origin, login.basePath, provider.name));
+    const location = await authorizationUrl(wanted, secrets, redirectUri(origin, login.basePath, provider.settings));
     const replaces = presentedHandle(login, request);
     await transactions.begin(browser, secrets, { provider: provider.name, origin, returnTo, replaces, stepUp });
     login.series.providers.onStarted(provider.name);

@@ -37,6 +37,20 @@ describe('a login with an identity provider', () => {
     expect([...(atProvider?.url.searchParams.keys() ?? [])].toSorted()).toEqual(['client_id', 'request_uri']);
   });
 
+  test('comes back at the callback path that is registered, and at no other', async () => {
+    await using stage = await ProviderStage.start({
+      idp: { redirectUris: [`${PUBLIC_ORIGIN}/oauth2/callback`] },
+      provider: { callbackPath: '/callback' },
+      config: { basePath: '/oauth2' },
+    });
+    const browser = stage.browser();
+    const page = await stage.logIn(browser, '/orders');
+    expect([page.status, page.url.pathname]).toEqual([200, '/orders']);
+    expect(browser.hops.map(({ url }) => url.pathname)).toContain('/oauth2/callback');
+    const { status } = await browser.step(`${PUBLIC_ORIGIN}/oauth2/callback/corporate`);
+    expect(status).toBe(404);
+  });
+
   test.each([
     ['client_secret_basic', {}],
     ['client_secret_post', {}],

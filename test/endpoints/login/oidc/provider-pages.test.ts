@@ -41,7 +41,7 @@ test.each(PRESET_NAMES)('%s: the redirect URI to register is that of the configu
   const page = read(preset);
   const name = /^ +- name: (\S+)$/m.exec(page)?.[1] ?? '';
   const shown = new Set([...page.matchAll(/https:\/\/[\w.]+\/auth\/callback\/[\w-]+/g)].map(([uri]) => uri));
-  expect([...shown]).toEqual([redirectUri('https://shop.example.com', '/auth', name)]);
+  expect([...shown]).toEqual([redirectUri('https://shop.example.com', '/auth', { callbackPath: `/callback/${name}` })]);
 });
 
 test.each(PRESET_NAMES)('%s: the page about all providers leads to it', (preset) => {
