@@ -54,7 +54,7 @@ export class SessionSeeder implements Disposable {
 
   /** Number of sessions read from Redis so far, by any process. */
   async readCount(): Promise<number> {
-    const calls = /^cmdstat_get:calls=(\d+)/m.exec(await this.#redis.info('commandstats'))?.[1];
+    const calls = /^cmdstat_getrange:calls=(\d+)/m.exec(await this.#redis.info('commandstats'))?.[1];
     return Number(calls ?? 0);
   }
 

@@ -383,7 +383,7 @@ describe('RDS-05: a Redis that answers with an error is a 503, never "no such se
     await expectRefusals([() => store.sessions.read(handle), () => store.sessions.touch(handle, 0, 1_000)]);
     expect(await store.sessions.end(handle)).toBeNull();
     expect(await store.sessions.read(handle)).toBeNull();
-    const [index = ''] = (await redis.cli('KEYS', 'sallyport:u:*')).split('\n');
+    const [index = ''] = (await redis.cli('KEYS', 'sallyport:i:*')).split('\n');
     await redis.cli('SET', index, 'x');
     await expectRefusals([() => store.sessions.list(subject), () => store.sessions.endAll(subject)]);
   });

@@ -25,7 +25,10 @@ async function use(store: Store): Promise<void> {
 /** How often a server was asked for a session, an index or the revocations. */
 async function reads(server: RedisServer): Promise<number> {
   const stats = await server.cli('INFO', 'commandstats');
-  return [...stats.matchAll(/^cmdstat_(?:get|zrange|zscore):calls=(\d+)/gm)].reduce((sum, [, n]) => sum + Number(n), 0);
+  return [...stats.matchAll(/^cmdstat_(?:get|getrange|zrange|zscore):calls=(\d+)/gm)].reduce(
+    (sum, [, n]) => sum + Number(n),
+    0,
+  );
 }
 
 const isReplica = async (server: RedisServer) => (await server.cli('ROLE')).startsWith('slave');

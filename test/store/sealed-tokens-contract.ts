@@ -43,9 +43,34 @@ export function testSealedTokens(
         expect(tokens?.ageMs).toBeGreaterThanOrEqual(0);
       }
       await until(async () => ((await other.get(handle))?.ageMs ?? 0) > 20, 'they age');
-      expect(await other.replace(handle, 1, 'ü|\u0000\u{1f511}'.repeat(1_000))).toBe('replaced');
-      expect(await one.get(handle)).toMatchObject({ value: 'ü|\u0000\u{1f511}'.repeat(1_000), version: 2 });
+      for (const [at, value] of ['', 'AA', 'AB', 'AAA=', '-_-_', randomBytes(99).toString('base64url')].entries()) {
+        expect(await one.replace(handle, at + 1, value)).toBe('replaced');
+        expect(await other.get(handle)).toMatchObject({ value, version: at + 2 });
+      }
+      expect(await other.replace(handle, 7, 'ü|\u0000\u{1f511}'.repeat(1_000))).toBe('replaced');
+      expect(await one.get(handle)).toMatchObject({ value: 'ü|\u0000\u{1f511}'.repeat(1_000), version: 8 });
     });
+
+    test.each([10, 900, 1_100, 4_000])(
+      'leave a session with %i characters of attributes as it is, and are left by it',
+      async (length) => {
+        const [store, other] = replicas();
+        const tokens = 'ü\n|'.repeat(length);
+        const record = await created({ user: { name: 'ü'.repeat(length) } });
+        expect(await store.sealedTokens.put(record.handle, tokens)).toBe(true);
+        expect(await other.sessions.read(record.handle)).toEqual(record);
+        expect(await other.sessions.touch(record.handle, record.lastSeenAtMs + 1, HOUR_MS)).toBe(true);
+        const changes = { user: { name: 'ö\n'.repeat(length) }, login: null };
+        const changed = { ...record, ...changes, version: 2, lastSeenAtMs: record.lastSeenAtMs + 1 };
+        expect(await other.sessions.update(record.handle, changes, 1)).toEqual({ outcome: 'updated', record: changed });
+        expect(await store.sessions.read(record.handle)).toEqual(changed);
+        expect(await store.sealedTokens.get(record.handle)).toMatchObject({ value: tokens, version: 1 });
+        expect(await other.sealedTokens.replace(record.handle, 1, tokens + tokens)).toBe('replaced');
+        expect(await store.sessions.list(record.subject)).toEqual([changed]);
+        expect(await other.sealedTokens.get(record.handle)).toMatchObject({ value: tokens + tokens, version: 2 });
+        expect(await store.sessions.end(record.handle)).toEqual(changed);
+      },
+    );
 
     test('of a session without any, or without a session, are not there and cannot be written', async () => {
       const [{ sealedTokens: one }] = replicas();

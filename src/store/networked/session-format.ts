@@ -2,8 +2,8 @@
  * The written form of a session: `<version>|<lastSeenAtMs, 13 digits>|<JSON array>`.
  *
  * The time of last use has a fixed width at a fixed place, so that a store can overwrite it without reading or
- * rewriting the rest. The array has no member names, because a store holds a million of them
- * (test/store/redis-memory.test.ts). The session id is not in it, only the beginning of its SHA-256 (`handle`), which
+ * rewriting the rest. A store can write something else behind a line break, which JSON does not contain. The array has no
+ * member names, because a store holds a million of them (test/store/redis-memory.test.ts). The session id is not in it, only the beginning of its SHA-256 (`handle`), which
  * binds the value to its key: a value under another session's key is not accepted (RDS-06, RDS-13).
  */
 
@@ -35,6 +35,36 @@ export const writtenTime = (timeMs: number) => String(Math.trunc(timeMs)).padSta
 const METHODS = new Map<string, LoginMethod>(LOGIN_METHODS.map((method) => [LOGIN_METHOD_LETTERS[method], method]));
 
 /**
+ * Most providers name people and sessions by a UUID. One is written as `~` and the base64url of its bytes, 23 characters
+ * instead of 36; what begins with `~` itself gets a second one.
+ */
+function writeName(name: string): string {
+  if (UUID.test(name)) return `~${Buffer.from(name.replaceAll('-', ''), 'hex').toString('base64url')}`;
+  return name.startsWith('~') ? `~${name}` : name;
+}
+
+function readName(written: string): string {
+  if (written.startsWith('~~')) return written.slice(1);
+  if (!WRITTEN_UUID.test(written)) return written;
+  const hex = Buffer.from(written.slice(1), 'base64url').toString('hex');
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
+}
+
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const WRITTEN_UUID = /^~[\w-]{21}[AQgw]$/;
+
+/** A subject, with its part after the provider as {@link writeName} has it. */
+function writeSubject(subject: string): string {
+  const nameAt = subject.indexOf('|') + 1;
+  return subject.slice(0, nameAt) + writeName(subject.slice(nameAt));
+}
+
+function readSubject(written: string): string {
+  const nameAt = written.indexOf('|') + 1;
+  return written.slice(0, nameAt) + readName(written.slice(nameAt));
+}
+
+/**
  * Tag, subject, user, letter of the method, version, time of login, lifetime in milliseconds, device; then, up to the
  * last that says something: whether it is remembered, and the login at the provider.
  */
@@ -59,7 +89,7 @@ export function encodeSession(record: SessionRecord): string {
   const { handle, subject, user, method, version, createdAtMs, expiresAtMs, device, remembered, login } = record;
   const lifetimeMs = expiresAtMs - createdAtMs;
   const letter = LOGIN_METHOD_LETTERS[method];
-  const plain = [tagOf(handle), subject, user, letter, version, createdAtMs, lifetimeMs, device] as const;
+  const plain = [tagOf(handle), writeSubject(subject), user, letter, version, createdAtMs, lifetimeMs, device] as const;
   let body: Body = plain;
   if (login !== null) body = [...plain, remembered ? 1 : 0, writeLogin(login, subject, createdAtMs)];
   else if (remembered) body = [...plain, 1];
@@ -84,7 +114,8 @@ export function decodeSession(handle: SessionHandle, text: string): SessionRecor
     return null;
   }
   if (!isBody(body)) return null;
-  const [tag, subject, user, letter, version, createdAtMs, lifetimeMs, device, remembered, login] = body;
+  const [tag, written, user, letter, version, createdAtMs, lifetimeMs, device, remembered, login] = body;
+  const subject = readSubject(written);
   const method = METHODS.get(letter);
   if (tag !== tagOf(handle) || method === undefined) return null;
   return {
@@ -131,8 +162,8 @@ function writeLogin(login: ProviderLogin, sessionSubject: string, createdAtMs: n
   const { sid, authTimeMs, acr, amr } = login;
   const written: unknown[] = [
     login.provider === provider ? 0 : login.provider,
-    login.subject === subject ? 0 : login.subject,
-    sid ?? 0,
+    login.subject === subject ? 0 : writeName(login.subject),
+    sid === null ? 0 : writeName(sid),
     authTimeMs === null ? '' : createdAtMs - authTimeMs,
     acr ?? 0,
     amr,
@@ -147,8 +178,8 @@ function readLogin(written: WrittenLogin, sessionSubject: string, createdAtMs: n
   const parts = partsOf(sessionSubject);
   return {
     provider: provider === 0 ? parts[0] : provider,
-    subject: subject === 0 ? parts[1] : subject,
-    sid: sid === 0 ? null : sid,
+    subject: subject === 0 ? parts[1] : readName(subject),
+    sid: sid === 0 ? null : readName(sid),
     authTimeMs: sinceMs === '' ? null : createdAtMs - sinceMs,
     acr: acr === 0 ? null : acr,
     amr,

@@ -28,27 +28,19 @@ export class Keys {
     this.probe = `${prefix}probe`;
   }
 
-  /** A session, in its written form. */
+  /** A session, in its written form, and the sealed tokens of its identity provider (session-value.ts). */
   session(handle: string): string {
     return `${this.#prefix}s:${handle}`;
   }
 
-  /** A session, and the sealed tokens of its identity provider. */
-  sessionAndTokens(handle: string): TwoKeys {
+  /** A session, and the lease of the tokens of its identity provider. */
+  sessionAndLease(handle: string): TwoKeys {
     return this.#withCompanion(this.session(handle));
   }
 
-  /** A shard of the index of logins at identity providers. */
-  providerIndex(shard: number): string {
+  /** A shard of the index of sessions. */
+  sessionIndex(shard: number): string {
     return `${this.#prefix}i:${shard.toString(36)}`;
-  }
-
-  /**
-   * The sessions of a subject: a sorted set of handles by time of login. 96 bits of its SHA-256 tell subjects apart and
-   * keep the key within an allocation of 32 bytes.
-   */
-  index(subject: string): string {
-    return `${this.#prefix}u:${hash('sha256', subject, 'base64url').slice(0, 16)}`;
   }
 
   /** Failed attempts under a key. */

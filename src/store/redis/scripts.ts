@@ -28,49 +28,22 @@ export function runOnTwo(script: Script, keys: TwoKeys, ...values: Word[]): Redi
 }
 
 /**
- * Adds a handle to the index of its subject. The index outlives its sessions, but not for long.
- * Values: handle, second of login, lifetime in milliseconds.
- */
-export const INDEX: Script = {
-  operation: 'index',
-  isRepeatable: true,
-  lua: `
-redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
-if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3]) then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
-return 1`,
-};
-
-/**
- * Marks every session of a subject as ended, by setting its second of login to 0, and answers with the handles. A login
- * that is in progress finds the mark.
- */
-export const MARK_ENDED: Script = {
-  operation: 'index',
-  isRepeatable: true,
-  lua: `
-local handles = redis.call('ZRANGE', KEYS[1], 0, -1)
-for _, handle in ipairs(handles) do redis.call('ZADD', KEYS[1], 'XX', 0, handle) end
-return handles`,
-};
-
-/**
- * Slides a session that exists, and the provider's tokens with it. The time to live goes first: that works even when
- * Redis is out of memory. Keys: session, tokens. Values: time of use (13 digits), new time to live.
+ * Slides a session that exists. The time to live goes first: that works even when Redis is out of memory. Values: time of
+ * use (13 digits), new time to live.
  */
 export const TOUCH: Script = {
   operation: 'touch',
   isRepeatable: true,
   lua: `
 if redis.call('PEXPIRE', KEYS[1], ARGV[2]) == 0 then return 0 end
-redis.call('PEXPIRE', KEYS[2], ARGV[2])
 redis.call('SETRANGE', KEYS[1], ${LAST_SEEN_OFFSET}, ARGV[1])
 return 1`,
 };
 
 /**
- * Ends a session and tells every replica, both or neither; answers with the session. The message follows the deletion,
- * so a replica that hears it and asks finds nothing. A value of any other type is deleted as well. Keys: session,
- * tokens. Values: channel, handle.
+ * Ends a session and tells every replica, both or neither; answers with the session, without tokens. The message follows
+ * the deletion, so a replica that hears it and asks finds nothing. A value of any other type is deleted as well. Keys:
+ * session, lease of its tokens. Values: channel, handle.
  */
 export const END: Script = {
   operation: 'end',
@@ -79,13 +52,13 @@ export const END: Script = {
 local session = redis.pcall('GET', KEYS[1])
 redis.call('DEL', KEYS[1], KEYS[2])
 redis.call('PUBLISH', ARGV[1], ARGV[2])
-if type(session) == 'string' then return session end
+if type(session) == 'string' then return string.match(session, '^[^\\n]*') end
 return false`,
 };
 
 /**
- * Changes a session that still has the expected body, and tells every replica, both or neither. Its time of last use and
- * its time to live stay. Answers 1 when it has the new body, 0 when there is none, -1 when it has another one.
+ * Changes a session that still has the expected body, and tells every replica, both or neither. Its time of last use,
+ * its tokens and its time to live stay. Answers 1 when it has the new body, 0 when there is none, -1 when it has another one.
  * Values: expected body, new body, channel, message.
  */
 export const UPDATE: Script = {
@@ -94,10 +67,10 @@ export const UPDATE: Script = {
   lua: `
 local session = redis.call('GET', KEYS[1])
 if not session then return 0 end
-local body = string.sub(session, ${HEAD_LENGTH + 1})
+local head, body, tokens = string.match(session, '^(' .. string.rep('.', ${HEAD_LENGTH}) .. ')([^\\n]*)(.*)$')
 if body == ARGV[2] then return 1 end
 if body ~= ARGV[1] then return -1 end
-redis.call('SET', KEYS[1], string.sub(session, 1, ${HEAD_LENGTH}) .. ARGV[2], 'KEEPTTL')
+redis.call('SET', KEYS[1], head .. ARGV[2] .. tokens, 'KEEPTTL')
 redis.call('PUBLISH', ARGV[3], ARGV[4])
 return 1`,
 };

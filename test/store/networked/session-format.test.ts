@@ -16,10 +16,19 @@ const attributes = fc
   .dictionary(text, fc.jsonValue({ noUnicodeString: false } as never))
   .filter((user) => !Object.hasOwn(user, '__proto__'));
 
+/** UUIDs, and what looks like the written form of one. */
+const name = fc.oneof(
+  text,
+  fc.uuid(),
+  fc.uuid().map((uuid) => uuid.toUpperCase()),
+  fc.base64String().map((base64) => `~${base64.slice(0, 22)}`),
+  text.map((rest) => `~~${rest}`),
+);
+
 const login = fc.record({
   provider: fc.oneof(fc.constant('corporate'), text),
-  subject: text,
-  sid: fc.option(text),
+  subject: name,
+  sid: fc.option(name),
   authTimeMs: fc.option(time),
   acr: fc.option(text),
   amr: fc.array(text, { maxLength: 3 }),
@@ -28,7 +37,12 @@ const login = fc.record({
 const records: fc.Arbitrary<SessionRecord> = fc
   .record({
     handle: fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes).toString('base64url')),
-    subject: fc.string({ unit: 'binary', minLength: 1 }),
+    subject: fc
+      .oneof(
+        name,
+        fc.tuple(text, name).map((parts) => parts.join('|')),
+      )
+      .filter((subject) => subject !== ''),
     user: attributes,
     method: fc.constantFrom('password', 'backend', 'oidc'),
     version: fc.integer({ min: 1 }),
@@ -132,6 +146,18 @@ describe('the written form of a session', () => {
     const [, , ...written] = JSON.parse(encodeSession(record).slice(16)) as unknown[];
     expect(written.slice(-2)).toEqual([0, [0]]);
     expect(encodeSession({ ...record, login: { ...login, provider: 'other' } })).toContain('0,["other"]]');
+  });
+
+  test('has UUIDs as their bytes, and no other name as a UUID', () => {
+    const uuid = '00112233-4455-6677-8899-aabbccddeeff';
+    const written = '~ABEiM0RVZneImaq7zN3u_w';
+    const login = { provider: 'a', subject: uuid, sid: uuid, authTimeMs: null, acr: null, amr: [] };
+    const record = newRecord({ subject: `a|${uuid}`, login });
+    expect(encodeSession(record)).toContain(`"a|${written}"`);
+    expect(encodeSession(record)).toContain(`[0,0,"${written}"]`);
+    for (const subject of [written, `a|${written}`, `~${written}`, uuid.toUpperCase()]) {
+      expect(decodeSession(record.handle, encodeSession({ ...record, subject }))?.subject).toBe(subject);
+    }
   });
 
   test('of an older version, without a login, is still read', () => {

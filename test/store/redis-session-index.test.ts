@@ -1,4 +1,4 @@
-/** What logins at identity providers leave in Redis: nothing, once their sessions have ended or expired. */
+/** What sessions leave in Redis: nothing, once they have ended or expired. */
 
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
@@ -18,13 +18,13 @@ const record = (expiresAtMs = Date.now() + HOUR_MS) => newRecord({ login: newLog
 /** Sets the time of the ends of sids to a moment ago. */
 const LONG_AGO = `
 for _, entry in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
-  if string.sub(entry, 13) == 'ended' then redis.call('ZADD', KEYS[1], 1000, entry) end
+  if string.sub(entry, 9) == 'ended' then redis.call('ZADD', KEYS[1], 1000, entry) end
 end
 return 1`;
 
 /** Every key that has to do with sessions. */
 async function keysIn(redis: RedisServer): Promise<string[]> {
-  const keys = await Promise.all(['s:*', 'u:*', 'i:*', '{*'].map((name) => redis.cli('KEYS', `sallyport:${name}`)));
+  const keys = await Promise.all(['s:*', 'i:*', '{*'].map((name) => redis.cli('KEYS', `sallyport:${name}`)));
   return keys.flatMap((some) => some.split('\n')).filter((key) => key !== '');
 }
 
@@ -36,10 +36,10 @@ test.each(['end', 'endAll', 'by sid', 'by subject'])('a session that ends by %s 
   const { sessions } = store;
   await sessions.create({ handle, subject, login, ...rest }, HOUR_MS);
   await store.sealedTokens.put(handle, 'sealed');
-  expect(await keysIn(redis)).toHaveLength(5);
+  expect(await keysIn(redis)).toHaveLength(4);
   await sessions.update(handle, { user: {}, login: newLogin() }, 1);
   await sessions.update(handle, { user: {}, login }, 2);
-  expect(await keysIn(redis)).toHaveLength(5);
+  expect(await keysIn(redis)).toHaveLength(4);
   if (way === 'end') await sessions.end(handle);
   else if (way === 'endAll') await sessions.endAll(subject);
   else if (way === 'by subject') await sessions.endByProvider('a', { subject: login?.subject ?? '' });
@@ -82,15 +82,15 @@ test('a session that expires leaves entries until its absolute end, and no longe
   await until(async () => (await keysIn(redis)).length === 0, 'all of it is gone');
 });
 
-test('neither `sid` nor the user at the provider is in the index', async () => {
+test('neither the subject nor `sid` nor the user at the provider is in the index', async () => {
   await using redis = await RedisServer.start();
   await using store = await openStore(redis.url);
-  const { login, ...rest } = record();
-  await store.sessions.create({ login, ...rest }, HOUR_MS);
+  const { login, subject, ...rest } = record();
+  await store.sessions.create({ login, subject, ...rest }, HOUR_MS);
   const keys = (await keysIn(redis)).filter((key) => key.startsWith('sallyport:i:'));
-  expect(keys).toHaveLength(2);
+  expect(keys).toHaveLength(3);
   for (const key of keys) {
     const text = key + (await redis.cli('ZRANGE', key, '0', '-1'));
-    for (const secret of [login?.sid, login?.subject]) expect(text).not.toContain(secret);
+    for (const secret of [subject, login?.sid, login?.subject]) expect(text).not.toContain(secret);
   }
 });

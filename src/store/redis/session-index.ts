@@ -1,13 +1,12 @@
 /**
- * Which sessions an identity provider can end: `{prefix}i:{shard}`, 16,384 sorted sets. An entry is 12 bytes of the hash
- * of what names the login there (its `sid`, or its user), then the 32 bytes of a handle, or `ended`. Its score is the
- * second at which it can be forgotten, negative once it is marked as ended.
+ * Which sessions a subject has, and which an identity provider can end: `{prefix}i:{shard}`, 32,768 sorted sets. An entry is
+ * 8 bytes of the hash of a name of the session (its subject; its `sid` or its user at the provider), then the 32 bytes of
+ * its handle, or `ended`. The score is the second at which the entry can be forgotten, negative once it is marked as ended.
  *
- * A set of its own for each `sid` would cost 190 bytes for each session; one that is shared costs about 60, as long as
- * it has no more than 128 entries and Redis keeps it compact: up to some two million sessions.
+ * A set of its own for each name would cost 190 bytes for each session; one that is shared costs about 60 for each name, as long as it
+ * has no more than 128 entries and Redis keeps it compact: up to some two million logins within an absolute timeout.
  *
- * The user has an entry only when the subject of the session does not say who it is: else, the index of the subject has
- * it.
+ * The user at the provider has an entry only when the subject of the session does not say who it is.
  */
 
 import { hash } from 'node:crypto';
@@ -17,8 +16,8 @@ import type { Commands } from './commands.ts';
 import type { Keys } from './keys.ts';
 import { run, type Script } from './scripts.ts';
 
-const SHARDS = 16_384;
-const NAME_BYTES = 12;
+const SHARDS = 32_768;
+const NAME_BYTES = 8;
 const ENDED = Buffer.from('ended');
 /** A provider's logout that overtakes a login ends it too, if it comes within this time. */
 const OVERTAKEN_WITHIN_SEC = 30;
@@ -43,6 +42,19 @@ if redis.call('PTTL', KEYS[1]) < left then redis.call('PEXPIRE', KEYS[1], left) 
 return 1`,
 };
 
+/** The entries of a name, whose value it is, that have handles. */
+const entriesOf = (then: string): string => `
+local handles = {}
+for _, entry in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+  if string.sub(entry, 1, ${NAME_BYTES}) == ARGV[1] and #entry == ${NAME_BYTES + 32} then
+    handles[#handles + 1] = string.sub(entry, ${NAME_BYTES + 1})
+    ${then}
+  end
+end`;
+
+/** Answers with the handles of a name, also of those that are marked as ended. */
+const FIND: Script = { operation: 'index', isRepeatable: true, lua: `${entriesOf('')}\nreturn handles` };
+
 /**
  * Marks the entries of a name, and answers with their handles. A login that is in progress finds the mark. Values: name;
  * then, for a `sid`, its entry as ended, when that can be forgotten, in how many milliseconds that is.
@@ -51,13 +63,7 @@ const MARK: Script = {
   operation: 'index',
   isRepeatable: true,
   lua: `
-local handles = {}
-for _, entry in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
-  if string.sub(entry, 1, ${NAME_BYTES}) == ARGV[1] and #entry == ${NAME_BYTES + 32} then
-    redis.call('ZADD', KEYS[1], 'XX', -math.abs(redis.call('ZSCORE', KEYS[1], entry)), entry)
-    handles[#handles + 1] = string.sub(entry, ${NAME_BYTES + 1})
-  end
-end
+${entriesOf(`redis.call('ZADD', KEYS[1], 'XX', -math.abs(redis.call('ZSCORE', KEYS[1], entry)), entry)`)}
 if ARGV[2] then
   redis.call('ZADD', KEYS[1], ARGV[3], ARGV[2])
   if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[4]) then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
@@ -65,14 +71,14 @@ end
 return handles`,
 };
 
-/** A name of a login at a provider, and the shard that has it. */
+/** A name of a session, and the shard that has it. */
 interface Place {
   readonly key: string;
   readonly name: Buffer;
 }
 
 /** The index of one store. */
-export class ProviderIndex {
+export class SessionIndex {
   readonly #commands: Commands;
   readonly #keys: Keys;
   readonly #nowSec: () => number;
@@ -96,7 +102,7 @@ export class ProviderIndex {
     return (await Promise.all(added)).every((answer) => answer === 1);
   }
 
-  /** Whether a session that was added is not marked as ended. */
+  /** Whether a session that was added is still there, and not marked as ended. */
   async has(record: SessionRecord): Promise<boolean> {
     const scores = this.#placesOf(record).map(({ key, name }) => {
       const words = ['ZSCORE', key, entryOf(name, record.handle)] as const;
@@ -114,26 +120,37 @@ export class ProviderIndex {
   }
 
   /**
-   * Marks the sessions with this `sid` as ended, those to come included; `end` ends each. After a failure, repeating it
-   * finds the remaining ones.
+   * The sessions of a subject, and entries of sessions that have expired, or that are not written yet. The entry of one
+   * that has expired stays until its absolute end.
    */
+  async find(subject: string): Promise<readonly SessionHandle[]> {
+    const { key, name } = this.#bySubject(subject);
+    return handlesOf(await this.#commands.send({ ...run(FIND, key, name), isBinary: true }));
+  }
+
+  /**
+   * Marks the sessions of a subject as ended, with those whose login is in progress; `end` ends each. After a failure,
+   * repeating it finds the remaining ones.
+   */
+  async endBySubject(subject: string, end: End): Promise<readonly SessionHandle[]> {
+    return this.#end(this.#bySubject(subject), end);
+  }
+
+  /** The same for a `sid`, with those whose login is to come. */
   async endBySid(provider: string, sid: string, end: End): Promise<readonly SessionHandle[]> {
-    const { key, name } = this.#bySid(provider, sid);
-    const words = [Buffer.concat([name, ENDED]), this.#nowSec() + OVERTAKEN_WITHIN_SEC, OVERTAKEN_WITHIN_SEC * 1_000];
-    return this.#end({ key, name }, run(MARK, key, name, ...words), end);
+    const place = this.#bySid(provider, sid);
+    const endedUntilSec = this.#nowSec() + OVERTAKEN_WITHIN_SEC;
+    return this.#end(place, end, Buffer.concat([place.name, ENDED]), endedUntilSec, OVERTAKEN_WITHIN_SEC * 1_000);
   }
 
-  /** The same for a user, with those whose login is in progress. */
+  /** The same for a user at a provider, as {@link endBySubject}. */
   async endByUser(provider: string, subject: string, end: End): Promise<readonly SessionHandle[]> {
-    const place = this.#byUser(provider, subject);
-    return this.#end(place, run(MARK, place.key, place.name), end);
+    return this.#end(this.#byUser(provider, subject), end);
   }
 
-  async #end(place: Place, mark: ReturnType<typeof run>, end: End): Promise<readonly SessionHandle[]> {
-    const marked = await this.#commands.send({ ...mark, isBinary: true });
-    const handles = (Array.isArray(marked) ? marked.filter(Buffer.isBuffer) : []).map(
-      (handle) => handle.toString('base64url') as SessionHandle,
-    );
+  async #end(place: Place, end: End, ...ofSid: (Buffer | number)[]): Promise<readonly SessionHandle[]> {
+    const mark = run(MARK, place.key, place.name, ...ofSid);
+    const handles = handlesOf(await this.#commands.send({ ...mark, isBinary: true }));
     const ended = await end(handles);
     await this.#removeFrom(place, handles);
     return ended;
@@ -146,13 +163,17 @@ export class ProviderIndex {
   }
 
   #placesOf({ subject, login }: SessionRecord): Place[] {
-    if (login === null) return [];
-    const places: Place[] = [];
+    const places = [this.#bySubject(subject)];
+    if (login === null) return places;
     if (login.sid !== null) places.push(this.#bySid(login.provider, login.sid));
     if (subject !== subjectAtProvider(login.provider, login.subject)) {
       places.push(this.#byUser(login.provider, login.subject));
     }
     return places;
+  }
+
+  #bySubject(subject: string): Place {
+    return this.#place([subject]);
   }
 
   #bySid(provider: string, sid: string): Place {
@@ -166,7 +187,7 @@ export class ProviderIndex {
   #place(name: readonly string[]): Place {
     const digest = hash('sha256', JSON.stringify(name), 'buffer');
     return {
-      key: this.#keys.providerIndex(digest.readUInt16BE(NAME_BYTES) % SHARDS),
+      key: this.#keys.sessionIndex(digest.readUInt16BE(NAME_BYTES) % SHARDS),
       name: digest.subarray(0, NAME_BYTES),
     };
   }
@@ -177,5 +198,10 @@ type End = (handles: readonly SessionHandle[]) => Promise<readonly SessionHandle
 
 const entryOf = (name: Buffer, handle: SessionHandle): Buffer =>
   Buffer.concat([name, Buffer.from(handle, 'base64url')]);
+
+const handlesOf = (reply: unknown): SessionHandle[] =>
+  (Array.isArray(reply) ? reply.filter(Buffer.isBuffer) : []).map(
+    (handle) => handle.toString('base64url') as SessionHandle,
+  );
 
 const endsSec = ({ expiresAtMs }: SessionRecord): number => Math.ceil(expiresAtMs / 1_000);
