@@ -3,6 +3,7 @@
  * takes the place of ended, counted, and in the audit stream.
  */
 
+import type { SessionId } from '../../authentication/session/session-id.ts';
 import type { NewSession, Sessions } from '../../authentication/session/sessions.ts';
 import type { SessionHandle } from '../../jwt/names.ts';
 import type { SessionRecord } from '../../store/session-record.ts';
@@ -15,6 +16,8 @@ interface Login extends NewSession {
   readonly account: string;
   /** Handle of the browser's previous session, if any. */
   readonly replaces: SessionHandle | null;
+  /** Keeps what belongs to the new session, before anybody gets its id. When it rejects, there is no session. */
+  readonly keep?: (sessionId: SessionId, handle: SessionHandle) => Promise<unknown>;
 }
 
 /** A session that was just opened. */
@@ -41,12 +44,13 @@ export class SessionOpener {
    *
    * @throws DependencyFault `store_unavailable` | `store_full` | `audit_unavailable`, as a rejection; then there is no session
    */
-  async open({ account, replaces, ...login }: Login, source: AuditSource): Promise<OpenedSession> {
+  async open({ account, replaces, keep, ...login }: Login, source: AuditSource): Promise<OpenedSession> {
     this.#audit.assertReady();
     const { sessionId, record } = await this.#sessions.open(login);
-    const replaced = replaces === null ? null : await this.#sessions.end(replaces, 'replaced');
     const { subject, handle, method } = record;
     try {
+      await keep?.(sessionId, handle);
+      const replaced = replaces === null ? null : await this.#sessions.end(replaces, 'replaced');
       const event = { event: 'login', subject, handle, method, account, replaced: replaced?.handle ?? null } as const;
       this.#audit.grant(event, source);
     } catch (fault) {

@@ -10,7 +10,7 @@ import type { FileReader } from '../../config/named-files.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import type { Responder } from '../../response/respond.ts';
 import { canonicalTarget } from '../../sanitize/target.ts';
-import type { AttemptStore, CodeStore, LoginTransactionStore } from '../../store/store.ts';
+import type { AttemptStore, Store } from '../../store/store.ts';
 import type { AuditLog } from '../../telemetry/audit.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import type { EndpointRow } from '../endpoints.ts';
@@ -52,7 +52,7 @@ interface LoginSurroundings {
   readonly serviceTokens: ServiceTokens;
   readonly passwordHasher: PasswordHasher;
   readonly attempts: AttemptStore;
-  readonly store: { readonly loginTransactions: LoginTransactionStore; readonly codes: CodeStore };
+  readonly store: Pick<Store, 'loginTransactions' | 'codes' | 'sealedTokens'>;
   readonly audit: AuditLog;
   readonly log: Logger;
   readonly series: { readonly logins: LoginSeries };
@@ -123,6 +123,7 @@ export function openLogin(
   const logins = openProviderLogins(providers, parts, {
     transactions: surroundings.store.loginTransactions,
     codes: surroundings.store.codes,
+    sealedTokens: surroundings.store.sealedTokens,
     startsPerAddress: sections.login.throttle.startsPerAddress,
     isCookieStrict: sections.session.cookie.sameSite === 'strict',
     clocks,

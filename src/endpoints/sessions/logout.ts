@@ -44,11 +44,12 @@ export class Logout {
     if (foreign !== null) return foreign;
     const handle = await this.#presentedHandle(exchange, request);
     if (handle instanceof Denial) return handle;
+    const sealed = handle === null ? null : await this.#atProvider.sealedOf(handle);
     const ended = handle === null ? null : await sessions.end(handle, 'logout');
     if (ended !== null) {
       audit.write({ event: 'logout', subject: ended.subject, handle: ended.handle }, sourceOf(exchange, request));
     }
-    return this.#answer(exchange, request, ended);
+    return this.#answer(exchange, request, ended, sealed);
   }
 
   /** Ends every session of the user whose session the request presents. */
@@ -58,9 +59,10 @@ export class Logout {
     if (foreign !== null) return foreign;
     const user = await requireUser(this.#parts, exchange, request);
     if (user instanceof Denial) return user;
+    const sealed = await this.#atProvider.sealedOf(user.session.handle);
     const handles = await sessions.endAll(user.subject, 'logout_all');
     audit.write({ event: 'logout_all', subject: user.subject, handles }, sourceOf(exchange, request));
-    return this.#answer(exchange, request, user.session);
+    return this.#answer(exchange, request, user.session, sealed);
   }
 
   /** The session to end: that of the cookie, or that of the refresh token that a native app sends in the body. */
@@ -81,9 +83,15 @@ export class Logout {
    * The answer after a logout: cookies deleted, a page for people, nothing for programs. People go on to the provider by a page
    * of ours: its policy would not let the answer of a form redirect there.
    *
-   * @param ended  `null` where there was no session
+   * @param ended   `null` where there was no session
+   * @param sealed  the tokens of its identity provider
    */
-  async #answer(exchange: Exchange, request: ScreenedRequest, ended: SessionRecord | null): Promise<null> {
+  async #answer(
+    exchange: Exchange,
+    request: ScreenedRequest,
+    ended: SessionRecord | null,
+    sealed: string | null,
+  ): Promise<null> {
     const { responder, basePath, clearCookieLine, refresh } = this.#parts;
     const headers = ['Set-Cookie', clearCookieLine];
     if (refresh !== null) headers.push('Set-Cookie', refresh.cookie.clearLine);
@@ -91,7 +99,7 @@ export class Logout {
       responder.empty(exchange, 204, headers);
       return null;
     }
-    const next = ended === null ? null : await this.#atProvider.next(ended, request);
+    const next = ended === null ? null : await this.#atProvider.next(ended, sealed, request);
     if (next === null) {
       responder.redirect(exchange, 303, `${basePath}/logged-out`, headers);
       return null;

@@ -11,6 +11,7 @@ import type { Exchange } from '../../../exchange.ts';
 import { BASE64URL_32_BYTES_PATTERN } from '../../../lib/base64url.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { ScreenedRequest } from '../../../sanitize/sanitize.ts';
+import type { SealedTokenStore } from '../../../store/sealed-tokens.ts';
 import type { ProviderLogin } from '../../../store/session-record.ts';
 import { bodyType, parseForm, readBody } from '../../body.ts';
 import { beginRefresh, wantedRefresh } from '../../refresh/refresh-logins.ts';
@@ -27,15 +28,24 @@ import type { IdentityProvider } from './provider.ts';
 import { providerLogin } from './provider-login.ts';
 import { invalidResponse } from './refusals.ts';
 import { redirectUri } from './start-login.ts';
+import { isNothing, type ProviderTokens, sealTokens, tokensIn } from './tokens/provider-tokens.ts';
 import type { LoginTransaction, LoginTransactions } from './transactions.ts';
 
 interface CallbackParts {
   readonly login: LoginParts;
   readonly transactions: LoginTransactions;
   readonly failures: LoginFailures;
+  readonly sealedTokens: SealedTokenStore;
   /** Whether the session cookie comes only with requests that begin on our own site, redirects included. */
   readonly isCookieStrict: boolean;
   readonly wallMs: Clock;
+}
+
+/** Somebody who may log in. */
+interface Admitted {
+  readonly user: ProviderUser;
+  readonly said: ProviderLogin;
+  readonly tokens: ProviderTokens;
 }
 
 const NOT_A_FORM = new Denial('media_type_unsupported', 'not a form');
@@ -47,6 +57,7 @@ const UNKNOWN = new Denial('login_expired', 'this browser has no login with that
 const EXPIRED = new Denial('login_expired', 'the login took over 10 minutes');
 const USED = new Denial('login_expired', 'the state was used before');
 const OTHER_PROVIDER = invalidResponse('the login was begun with another provider');
+const TOKEN_TOO_LONG = invalidResponse('token endpoint: a token that is longer than is kept');
 const OTHER_ORIGIN = invalidResponse('the login was begun on another origin');
 
 /** Takes the answers of one provider. */
@@ -114,9 +125,11 @@ export class LoginCallback {
     const said = providerLogin(provider, user.providerSubject, exchanged.documents.idToken);
     const lacking = stepUp === null ? null : stepUpProblem(stepUp, user.subject, said, wallMs());
     if (lacking !== null) return lacking;
+    const tokens = tokensIn(exchanged.tokens, this.#provider.kept, null, wallMs());
+    if (tokens === null) return TOKEN_TOO_LONG;
     // Nobody is there to take the session: it would only stand in the user's list.
     if (exchange.isOver) throw new GatewayFault('downstream_aborted', 'client left during the login');
-    return this.#open(exchange, request, user, said, transaction);
+    return this.#open(exchange, request, { user, said, tokens }, transaction);
   }
 
   #userOf({ documents }: ExchangedCode): ProviderUser | Denial {
@@ -138,11 +151,11 @@ export class LoginCallback {
   async #open(
     exchange: Exchange,
     request: ScreenedRequest,
-    user: ProviderUser,
-    said: ProviderLogin,
+    { user, said, tokens }: Admitted,
     { returnTo, replaces }: LoginTransaction,
   ): Promise<Denial | null> {
-    const { login } = this.#parts;
+    const { login, sealedTokens } = this.#parts;
+    const { settings } = this.#provider;
     const client = wantedRefresh(login, null, request);
     if (client instanceof Denial) return client;
     const source = sourceOf(exchange, request);
@@ -155,6 +168,9 @@ export class LoginCallback {
         device: describeDevice(request.fields.userAgent, request.clientAddress),
         account: this.#provider.name,
         replaces: presentedHandle(login, request) ?? replaces,
+        ...(!isNothing(tokens) && {
+          keep: (id, handle) => sealedTokens.put(handle, sealTokens(tokens, id, settings)),
+        }),
       },
       source,
     );

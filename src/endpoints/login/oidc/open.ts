@@ -2,6 +2,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock, Clocks } from '../../../lib/clock.ts';
+import type { SealedTokenStore } from '../../../store/sealed-tokens.ts';
 import type { CodeStore, LoginTransactionStore } from '../../../store/store.ts';
 import type { Logger } from '../../../telemetry/log.ts';
 import type { Endpoint } from '../../endpoints.ts';
@@ -90,6 +91,7 @@ export function openProviderLogins(
   settings: {
     readonly transactions: LoginTransactionStore;
     readonly codes: CodeStore;
+    readonly sealedTokens: SealedTokenStore;
     readonly startsPerAddress: number;
     readonly isCookieStrict: boolean;
     readonly clocks: Clocks;
@@ -101,7 +103,8 @@ export function openProviderLogins(
   const transactions = new LoginTransactions(settings.transactions, providers.some(comesByPost), wallMs);
   const failures = new LoginFailures(login);
   const throttle = new StartThrottle({ burst: settings.startsPerAddress, windowMs: STARTS_WINDOW_MS }, monotonicMs);
-  const parts = { login, transactions, failures, isCookieStrict: settings.isCookieStrict, wallMs };
+  const { sealedTokens, isCookieStrict } = settings;
+  const parts = { login, transactions, failures, sealedTokens, isCookieStrict, wallMs };
   const callbacks = providers.map((provider): Callback => {
     const callback = new LoginCallback(provider, parts);
     return {
@@ -118,8 +121,9 @@ export function openProviderLogins(
       return { name: provider.name, answer: (exchange, request) => logout.answer(exchange, request) };
     });
   const logoutAtProvider = new LogoutAtProvider({
-    providers: providers.filter((it) => it.settings.logoutAtProvider),
+    providers,
     transactions,
+    sealedTokens,
     series: login.series.providerLogouts,
     basePath: login.basePath,
   });

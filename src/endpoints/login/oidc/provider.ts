@@ -29,6 +29,7 @@ import {
 } from './metadata.ts';
 import type { ProviderSettings } from './presets.ts';
 import type { ProviderCall, ProviderSeries } from './series.ts';
+import { type KeptTokens, keptTokens } from './tokens/provider-tokens.ts';
 import { ProviderTransport, providerUnavailable } from './transport.ts';
 
 /** How long the last good metadata and keys stay in use while the provider cannot be reached. */
@@ -47,6 +48,8 @@ const loadLibrary = () => import('openid-client');
 /** One identity provider. */
 export class IdentityProvider {
   readonly settings: ProviderSettings;
+  /** Which of its tokens are kept with the sessions that it opens. */
+  readonly kept: KeptTokens;
   /** A `data:` URI; `null` without a logo. */
   readonly logo: string | null;
   /** What it signs ID tokens with. */
@@ -60,6 +63,7 @@ export class IdentityProvider {
   constructor(settings: ProviderSettings, files: ProviderFiles, { clocks, log, series }: ProviderSurroundings) {
     const { name, issuer, endpoints, timeoutMs, refreshEveryMs } = settings;
     this.settings = settings;
+    this.kept = keptTokens(settings);
     this.logo = files.logo;
     this.#files = files;
     this.#clocks = clocks;

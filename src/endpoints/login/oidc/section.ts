@@ -258,8 +258,6 @@ function checkProvider(written: WrittenProvider, refinement: z.RefinementCtx): v
     problem('cannot be false with endpoints: nothing else says who the user is', 'userinfo');
   if (written.logoutAtProvider && ends !== null) problem('needs issuer instead of endpoints', 'logoutAtProvider');
   if (written.frontchannelLogout && ends !== null) problem('needs issuer instead of endpoints', 'frontchannelLogout');
-  if (written.logoutAtProvider && written.preset === 'okta')
-    problem('does not work with okta, which asks for the ID token: the gateway does not keep it', 'logoutAtProvider');
   for (const name of Object.keys(written.authorizationParameters)) {
     if (OWN_PARAMETERS.includes(name))
       problem('is a parameter that the gateway sets itself', 'authorizationParameters', name);

@@ -2,23 +2,27 @@
  * A logout here that goes on at the provider (OpenID Connect RP-Initiated Logout 1.0 §2, §3), so that its session in this
  * browser ends too. The session here has ended before: whatever the provider does, or does not answer, nobody stays logged in.
  *
- * Without `id_token_hint`, since no ID token is kept: most providers then ask the user whether to log out.
+ * With `id_token_hint` where the ID token was kept: without it, most providers ask the user whether to log out.
  */
 
+import { isSessionId } from '../../../../authentication/session/session-id.ts';
 import { DependencyFault } from '../../../../errors.ts';
+import type { SessionHandle } from '../../../../jwt/names.ts';
 import { BASE64URL_32_BYTES_PATTERN } from '../../../../lib/base64url.ts';
 import type { ScreenedRequest } from '../../../../sanitize/sanitize.ts';
+import type { SealedTokenStore } from '../../../../store/sealed-tokens.ts';
 import type { SessionRecord } from '../../../../store/session-record.ts';
 import type { ProviderMetadata } from '../metadata.ts';
 import type { ProviderSettings } from '../presets.ts';
 import type { IdentityProvider } from '../provider.ts';
+import { openTokens, type ProviderTokens } from '../tokens/provider-tokens.ts';
 import type { LoginTransactions } from '../transactions.ts';
 import type { LogoutSeries } from './series.ts';
 
 interface LogoutAtProviderParts {
-  /** Those at which a logout goes on. */
   readonly providers: readonly IdentityProvider[];
   readonly transactions: LoginTransactions;
+  readonly sealedTokens: SealedTokenStore;
   readonly series: LogoutSeries;
   readonly basePath: string;
 }
@@ -40,14 +44,32 @@ export class LogoutAtProvider {
     this.#parts = parts;
   }
 
-  /** Where the logout of a session that has ended goes on; `null` where it is over. Waits for no provider. */
-  async next({ login }: Pick<SessionRecord, 'login'>, request: ScreenedRequest): Promise<NextStep | null> {
+  /** The tokens of a session that is about to end, and they with it; `null` where it has none, or they cannot be read. */
+  async sealedOf(handle: SessionHandle): Promise<string | null> {
+    const { providers, sealedTokens } = this.#parts;
+    if (!providers.some(({ kept }) => kept.id || kept.refresh)) return null;
+    return (await orNothing(sealedTokens.get(handle)))?.value ?? null;
+  }
+
+  /**
+   * Where the logout of a session that has ended goes on; `null` where it is over. Waits for no provider.
+   *
+   * @param sealed  its tokens
+   */
+  async next(
+    { login }: Pick<SessionRecord, 'login'>,
+    sealed: string | null,
+    request: ScreenedRequest,
+  ): Promise<NextStep | null> {
     const { providers, series, basePath } = this.#parts;
     const provider = providers.find(({ name }) => name === login?.provider);
     const metadata = provider?.knownMetadata ?? null;
-    if (provider === undefined || metadata === null) return null;
+    if (provider === undefined || metadata === null || !provider.settings.logoutAtProvider) return null;
     const url = logoutUrl(provider.settings, metadata, `${request.publicOrigin}${basePath}/logged-out`);
     if (url === null) return null;
+    const hint = opened(sealed, request, provider)?.idToken ?? null;
+    // Others than the specification's know no such parameter.
+    if (hint !== null && url.searchParams.has('post_logout_redirect_uri')) url.searchParams.set('id_token_hint', hint);
     const headers = await this.#remember(url, provider.name, request);
     series.onLogoutAtProvider(provider.name, 'begun');
     return { label: provider.settings.label, url: url.href, headers };
@@ -75,6 +97,15 @@ export class LogoutAtProvider {
     url.searchParams.set('state', state);
     return ['Set-Cookie', transactions.cookieLine(browser)];
   }
+}
+
+/** The tokens of the session that a request has presented. */
+function opened(
+  sealed: string | null,
+  { sessionCookie: id }: ScreenedRequest,
+  { settings }: IdentityProvider,
+): ProviderTokens | null {
+  return sealed !== null && typeof id === 'string' && isSessionId(id) ? openTokens(sealed, id, settings) : null;
 }
 
 /** A store that fails takes nothing from a logout that is done. */

@@ -1,0 +1,121 @@
+/**
+ * tokens: what the gateway keeps of an identity provider's tokens, and what it does with them.
+ *
+ * This file: their written form, and how it is sealed (AES-256-GCM). The key follows from the session id, which only the
+ * browser keeps: a copy of the store opens none of them. They open only with the provider and the client that they are of, so
+ * that a configuration that changes sends no token to another server.
+ */
+
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import type { TokenEndpointResponse } from 'openid-client';
+import type { SessionId } from '../../../../authentication/session/session-id.ts';
+import type { ProviderSettings } from '../presets.ts';
+
+/** What is kept for one session. Each is `null` where it is not needed, or the provider gave none. */
+export interface ProviderTokens {
+  /** By which the provider is asked again. */
+  readonly refreshToken: string | null;
+  /** The last one, for `id_token_hint`; never one that is too long for it. */
+  readonly idToken: string | null;
+  readonly accessToken: string | null;
+  /** When the access token ends; wall clock; `null` where the provider does not say. */
+  readonly accessEndsAtMs: number | null;
+  /** How long before they were written the provider had last confirmed the user: 0 where that is what they were written for. */
+  readonly confirmedBeforeMs: number;
+}
+
+/** The provider that tokens are of. */
+type TokenSource = Pick<ProviderSettings, 'issuer' | 'endpoints' | 'clientId'>;
+
+const VERSION = 1;
+const NONCE_LENGTH = 12;
+const TAG_LENGTH = 16;
+/** Longest token that is kept: access tokens of some providers list every group. */
+const MAX_TOKEN_LENGTH = 16 * 1024;
+/** Longest `id_token_hint`: it travels in a query, and in a header of our page, for which proxies have 4 or 8 KB. */
+const MAX_HINT_LENGTH = 3_000;
+
+/** Which tokens of a provider are kept. */
+export interface KeptTokens {
+  readonly refresh: boolean;
+  readonly access: boolean;
+  readonly id: boolean;
+}
+
+/** Which tokens are kept, by what they are for. */
+export const keptTokens = ({ logoutAtProvider }: Pick<ProviderSettings, 'logoutAtProvider'>): KeptTokens => ({
+  refresh: false,
+  access: false,
+  id: logoutAtProvider,
+});
+
+/**
+ * What is kept of an answer of the token endpoint.
+ *
+ * @param previous  what was kept before: a provider may leave out of a later answer what has not changed
+ * @param nowMs     wall clock
+ * @returns `null` when a token is longer than is kept
+ */
+export function tokensIn(
+  { refresh_token, access_token, id_token, expires_in }: TokenEndpointResponse,
+  kept: KeptTokens,
+  previous: ProviderTokens | null,
+  nowMs: number,
+): ProviderTokens | null {
+  const refreshToken = kept.refresh ? (refresh_token ?? previous?.refreshToken ?? null) : null;
+  const hint = kept.id ? (id_token ?? previous?.idToken ?? null) : null;
+  const accessToken = kept.access ? access_token : null;
+  if ([refreshToken, accessToken].some((token) => (token?.length ?? 0) > MAX_TOKEN_LENGTH)) return null;
+  return {
+    refreshToken,
+    idToken: hint !== null && hint.length <= MAX_HINT_LENGTH ? hint : null,
+    accessToken,
+    accessEndsAtMs: accessToken === null || expires_in === undefined ? null : nowMs + expires_in * 1_000,
+    confirmedBeforeMs: 0,
+  };
+}
+
+/** Whether there is anything to keep. */
+export const isNothing = ({ refreshToken, idToken, accessToken }: ProviderTokens): boolean =>
+  refreshToken === null && idToken === null && accessToken === null;
+
+/** Seals tokens: base64url of version, nonce, ciphertext and tag. */
+export function sealTokens(tokens: ProviderTokens, sessionId: SessionId, source: TokenSource): string {
+  const { refreshToken, idToken, accessToken, accessEndsAtMs, confirmedBeforeMs } = tokens;
+  const text = JSON.stringify([refreshToken, idToken, accessToken, accessEndsAtMs, confirmedBeforeMs]);
+  const nonce = randomBytes(NONCE_LENGTH);
+  const cipher = createCipheriv('aes-256-gcm', keyOf(sessionId), nonce).setAAD(bindingOf(source));
+  const sealed = [Buffer.of(VERSION), nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()];
+  return Buffer.concat(sealed).toString('base64url');
+}
+
+/** Opens sealed tokens; `null` when they are not those of this session and provider, or were changed. Never throws. */
+export function openTokens(sealed: string, sessionId: SessionId, source: TokenSource): ProviderTokens | null {
+  const bytes = Buffer.from(sealed, 'base64url');
+  if (bytes[0] !== VERSION || bytes.byteLength < 1 + NONCE_LENGTH + TAG_LENGTH) return null;
+  const nonce = bytes.subarray(1, 1 + NONCE_LENGTH);
+  const decipher = createDecipheriv('aes-256-gcm', keyOf(sessionId), nonce, { authTagLength: TAG_LENGTH });
+  decipher.setAAD(bindingOf(source)).setAuthTag(bytes.subarray(-TAG_LENGTH));
+  let text: string;
+  try {
+    text = decipher.update(bytes.subarray(1 + NONCE_LENGTH, -TAG_LENGTH), undefined, 'utf8') + decipher.final('utf8');
+  } catch {
+    return null;
+  }
+  // What opens was written by a gateway.
+  const [refreshToken, idToken, accessToken, accessEndsAtMs, confirmedBeforeMs] = JSON.parse(text) as [
+    string | null,
+    string | null,
+    string | null,
+    number | null,
+    number,
+  ];
+  return { refreshToken, idToken, accessToken, accessEndsAtMs, confirmedBeforeMs };
+}
+
+/** The session id has 256 bits of entropy, and its SHA-256 is public: another function of it is as good as random. */
+const keyOf = (sessionId: SessionId): Buffer =>
+  Buffer.from(hkdfSync('sha256', sessionId, '', 'sallyport: tokens of the identity provider', 32));
+
+const bindingOf = ({ issuer, endpoints, clientId }: TokenSource): Buffer =>
+  Buffer.from(JSON.stringify([issuer ?? endpoints?.token, clientId]));
