@@ -96,8 +96,8 @@ export class OidcStage implements AsyncDisposable {
    *
    * @returns the address that the provider sends the browser to
    */
-  async answer(browser: PlainBrowser, provider = 'corporate'): Promise<URL> {
-    const start = `${PUBLIC_ORIGIN}/auth/login?provider=${provider}&return_to=${encodeURIComponent(TARGET)}`;
+  async answer(browser: PlainBrowser, provider = 'corporate', target = TARGET): Promise<URL> {
+    const start = `${PUBLIC_ORIGIN}/auth/login?provider=${provider}&return_to=${encodeURIComponent(target)}`;
     let page = await browser.step(start);
     for (let count = 0; count < 5; count += 1) {
       const { location } = page.headers;

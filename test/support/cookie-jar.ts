@@ -63,8 +63,12 @@ export class CookieJar {
     if (cookie === null) return;
     const same = (other: Cookie) =>
       other.name === cookie.name && other.host === cookie.host && other.path === cookie.path;
-    this.#cookies = this.#kept().filter((other) => !same(other));
-    if (cookie.expiresMs > this.#nowMs()) this.#cookies.push(cookie);
+    // One that is there keeps its place: browsers send the cookies that they have had for longest first (§5.8.3).
+    this.#cookies = this.#kept();
+    const at = this.#cookies.findIndex(same);
+    if (at < 0) this.#cookies.push(cookie);
+    else this.#cookies[at] = cookie;
+    this.#cookies = this.#kept();
     const ofHost = this.#cookies.filter(({ host }) => host === cookie.host);
     const excess = ofHost.slice(0, Math.max(0, ofHost.length - MAX_PER_HOST));
     if (excess.length > 0) this.#cookies = this.#cookies.filter((other) => !excess.includes(other));

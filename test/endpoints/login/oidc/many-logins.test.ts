@@ -1,0 +1,94 @@
+/** Many logins at once: they get to where they wanted, and what they leave in the store is bounded, as are those that nobody goes on with. */
+
+import { expect, test } from 'vitest';
+import { OidcStage } from '../../../attack/oidc-stage.ts';
+import { PUBLIC_ORIGIN } from '../../../support/gateway.ts';
+import type { PlainBrowser } from '../../../support/plain-browser.ts';
+import { RedisServer } from '../../../support/redis.ts';
+
+/** Connections that a browser has to one host. */
+const CONNECTIONS = 6;
+/** Logins that one browser has under way at most. */
+const MOST = 50;
+
+/** A gateway with a Redis of its own. */
+async function withRedis() {
+  const redis = await RedisServer.start();
+  const stage = await OidcStage.start({ config: { store: { redis: { url: redis.url, commandTimeout: '10s' } } } });
+  const keys = async (pattern: string) => (await redis.cli('KEYS', pattern)).split('\n').filter((key) => key !== '');
+  return {
+    stage,
+    keys,
+    underWay: async () => {
+      const shards = await keys('sallyport:l:*');
+      const counts = await Promise.all(shards.map((key) => redis.cli('ZCARD', key)));
+      return counts.reduce((sum, count) => sum + Number(count), 0);
+    },
+    [Symbol.asyncDispose]: async () => {
+      await stage[Symbol.asyncDispose]();
+      await redis[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Opens tabs as a browser does, a few at a time; each stops before the provider's answer is followed. */
+async function answersOf(stage: OidcStage, browser: PlainBrowser, tabs: number): Promise<URL[]> {
+  const answers: URL[] = [];
+  let next = 0;
+  const connection = async () => {
+    for (let tab = next++; tab < tabs; tab = next++) answers[tab] = await stage.answer(browser, 'corporate', `/${tab}`);
+  };
+  await Promise.all(Array.from({ length: CONNECTIONS }, connection));
+  return answers;
+}
+
+test('OIDC-19: of 500 tabs of one browser at once the store keeps 50: these log in, and the others have a way on', async () => {
+  await using it = await withRedis();
+  const { stage } = it;
+  const browser = stage.browser();
+  const answers = await answersOf(stage, browser, 500);
+  expect(await it.underWay()).toBe(MOST);
+  expect(await it.keys('sallyport:{sallyport:l:*')).toHaveLength(1);
+
+  // Which of those that were begun at the same moment is the older one is left open.
+  const last = await Promise.all(answers.slice(CONNECTIONS - MOST).map((answer) => browser.open(answer)));
+  const expected = answers.map((_, tab) => `200 /${tab}`).slice(CONNECTIONS - MOST);
+  expect(last.map(({ status, url }) => `${status} ${url.pathname}`)).toEqual(expected);
+
+  const redeemed = stage.provider.countOf('token');
+  for (const answer of answers.slice(0, CONNECTIONS)) {
+    const page = await browser.open(answer);
+    expect(page.status).toBe(400);
+    expect(page.body).toContain('Login expired');
+    const link = /href="(\/auth\/login\?[^"]*)"/.exec(page.body)?.[1]?.replaceAll('&amp;', '&') ?? '';
+    const again = await browser.open(new URL(link, page.url), page);
+    expect([again.status, again.url.pathname]).toEqual([200, '/']);
+  }
+  // Another tab has logged in meanwhile.
+  expect(stage.provider.countOf('token')).toBe(redeemed);
+  expect(await it.underWay()).toBeLessThanOrEqual(MOST);
+});
+
+test('OIDC-19: as many tabs at once as a browser may have under way all log in, although none has a cookie at first', async () => {
+  await using it = await withRedis();
+  const browser = it.stage.browser();
+  const tabs = Array.from({ length: MOST }, (_, tab) => `/${tab}`);
+  const pages = await Promise.all(tabs.map((tab) => browser.open(`${PUBLIC_ORIGIN}${tab}`)));
+  expect(pages.map(({ status, url }) => `${status} ${url.pathname}`)).toEqual(tabs.map((tab) => `200 ${tab}`));
+});
+
+test('OIDC-19: navigations and logins that nobody goes on with leave nothing in the store', async () => {
+  await using it = await withRedis();
+  const { gateway } = it.stage.gateway;
+  const before = await it.keys('*');
+  const floods = Array.from({ length: 200 }, (_, at) => {
+    const path = at % 2 === 0 ? `/orders/${at}` : `/auth/login?provider=corporate&return_to=%2F${at}`;
+    return it.stage.browser().step(`${PUBLIC_ORIGIN}${path}`);
+  });
+  const statuses = new Set((await Promise.all(floods)).map(({ status }) => status));
+  expect([...statuses]).toEqual([302]);
+  expect(await it.keys('*')).toEqual(before);
+  const browser = it.stage.browser();
+  await it.stage.isLoggedIn(browser, await it.stage.logIn(browser));
+  expect(await gateway.sessions.list('corporate|mallory-1')).toHaveLength(1);
+});
