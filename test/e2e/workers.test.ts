@@ -182,7 +182,9 @@ describe('two workers', () => {
     expect(await statuses(gateway, 8, get('/open'))).toEqual(Array(8).fill(200));
     expect(second.requests).toHaveLength(8);
     expect(first.requests).toHaveLength(0);
-    expect(gateway.records.filter(({ msg }) => String(msg).startsWith('worker exited'))).toHaveLength(2);
+    const ends = () => gateway.records.filter(({ msg }) => String(msg).startsWith('worker exited'));
+    // Lines are written in blocks, so they may come after the answers.
+    await until(() => ends().length === 2, 'both ends are logged');
   });
 
   test('R15: one that is killed is replaced although files of the configuration have become unusable', async () => {
