@@ -4,6 +4,7 @@ import { checkOidc } from './check-oidc.ts';
 import type { Command } from './command.ts';
 import { explain } from './explain.ts';
 import { health } from './health.ts';
+import { init } from './init.ts';
 import { keysGenerate, keysList, keysRotate } from './keys.ts';
 import { loginCommand } from './login.ts';
 import { logoutCommand } from './logout.ts';
@@ -20,6 +21,7 @@ import { version } from './version.ts';
 
 /** Every command, in the order of `--help`. */
 export const COMMANDS: readonly Command[] = [
+  init,
   start,
   validate,
   checkOidc,

@@ -9,8 +9,8 @@ const BACKSPACE = new Set(['\u0008', '\u007f']);
 /** No password is longer. */
 const MAX_LENGTH = 4_096;
 
-/** The first line of a stream, without its end. */
-export async function readLine(stream: CliInput): Promise<string> {
+/** The first line of a stream, without its end. What follows it is lost. */
+async function readLine(stream: CliInput): Promise<string> {
   let text = '';
   stream.setEncoding('utf8');
   for await (const chunk of stream) {
@@ -26,7 +26,7 @@ export async function readLine(stream: CliInput): Promise<string> {
  *
  * @throws ConfigFault when the question is given up (Ctrl-C, Ctrl-D, end of input)
  */
-export function readHiddenLine(question: string, { stdin, stderr }: CliIo): Promise<string> {
+function readHiddenLine(question: string, { stdin, stderr }: CliIo): Promise<string> {
   stderr.write(question);
   stdin.setEncoding('utf8');
   stdin.setRawMode?.(true);
@@ -50,4 +50,31 @@ export function readHiddenLine(question: string, { stdin, stderr }: CliIo): Prom
     };
     stdin.on('data', onData).on('end', onEnd).resume();
   });
+}
+
+/** Shortest password that is accepted (NIST SP 800-63B-4 §3.1.1.2, where it is not the only factor: 8). */
+const MIN_PASSWORD_LENGTH = 8;
+
+/**
+ * Asks twice on a terminal, else takes the first line of standard input.
+ *
+ * @param mayBeEmpty  an empty password is an answer, too; anything else must be one that is accepted
+ * @throws ConfigFault when the two differ, or the password is too short or too long
+ */
+export async function readNewPassword(io: CliIo, mayBeEmpty = false): Promise<string> {
+  const { MAX_PASSWORD_BYTES } = await import('../endpoints/login/password/hash.ts');
+  let password: string;
+  if (io.stdin.isTTY === true) {
+    password = await readHiddenLine('Password: ', io);
+    if (password === '' && mayBeEmpty) return '';
+    if ((await readHiddenLine('Password again: ', io)) !== password) throw new ConfigFault('the passwords differ');
+  } else {
+    password = await readLine(io.stdin);
+    if (password === '' && mayBeEmpty) return '';
+  }
+  if ([...password].length < MIN_PASSWORD_LENGTH)
+    throw new ConfigFault(`a password needs at least ${MIN_PASSWORD_LENGTH} characters`);
+  if (Buffer.byteLength(password) > MAX_PASSWORD_BYTES)
+    throw new ConfigFault(`a password can have at most ${MAX_PASSWORD_BYTES} bytes`);
+  return password;
 }

@@ -1,14 +1,12 @@
 /** `sallyport users add|list|remove`: the users file of the password form, from a shell. */
 
-import { existsSync } from 'node:fs';
-import { rename, rm, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { Document, YAMLSeq } from 'yaml';
 import { ConfigFault } from '../errors.ts';
 import { type CliIo, defineCommand, EXIT, UsageFault } from './command.ts';
 import { CONFIG_OPTION, configPath, JSON_OPTION, loadConfiguration } from './configuration.ts';
 import { formatTable, show } from './output.ts';
-import { readHiddenLine, readLine } from './password-input.ts';
+import { readNewPassword } from './password-input.ts';
+import { addUser, openUsers, usersOf, writeUsers } from './users-file.ts';
 
 const FILE_OPTIONS = {
   config: { ...CONFIG_OPTION, description: 'Configuration with login.password.usersFile.' },
@@ -18,9 +16,6 @@ const FILE_OPTIONS = {
     description: 'The users file, instead of a configuration. "users add" creates it.',
   },
 } as const;
-
-/** Shortest password that is accepted (NIST SP 800-63B-4 §3.1.1.2, where it is not the only factor: 8). */
-const MIN_PASSWORD_LENGTH = 8;
 
 /** The users file, by option or configuration. */
 async function usersPath(
@@ -33,53 +28,6 @@ async function usersPath(
   const { password } = loaded.config.login;
   if (password !== undefined) return password.usersFile;
   throw new ConfigFault(`${path}: login.password.usersFile is not set: give --file`);
-}
-
-/** A users file as a document that keeps its comments, checked. */
-async function openUsers(path: string, mayBeMissing: boolean): Promise<Document> {
-  const { parseDocument } = await import('yaml');
-  if (mayBeMissing && !existsSync(path)) return parseDocument('users: []\n');
-  const { readConfigText } = await import('../config/load.ts');
-  const { readUsers } = await import('../endpoints/login/password/users-file.ts');
-  const text = readConfigText(path);
-  if (mayBeMissing && text.trim() === '') return parseDocument('users: []\n');
-  readUsers(text, path);
-  return parseDocument(text);
-}
-
-interface WrittenUser {
-  readonly name: string;
-  readonly subject?: string;
-  readonly email?: string;
-  readonly displayName?: string;
-  readonly roles?: readonly string[];
-}
-
-const usersOf = (document: Document): readonly WrittenUser[] =>
-  (document.toJS() as { users?: WrittenUser[] } | null)?.users ?? [];
-
-/** Writes one key per line, even where the list was `[]`. */
-function addUser(document: Document, user: object): void {
-  const present = document.get('users');
-  if (typeof present !== 'object' || present === null) document.set('users', document.createNode([]));
-  const list = document.get('users') as YAMLSeq;
-  if (list.items.length === 0) list.flow = false;
-  list.add(document.createNode(user));
-}
-
-/** Replaces the file in one step, readable by its owner only, once its new text is valid. */
-async function writeUsers(path: string, document: Document): Promise<void> {
-  const { readUsers } = await import('../endpoints/login/password/users-file.ts');
-  const text = document.toString({ lineWidth: 0 });
-  readUsers(text, path);
-  const temporary = `${path}.${process.pid}.tmp`;
-  try {
-    await writeFile(temporary, text, { mode: 0o600, flag: 'wx' });
-    await rename(temporary, path);
-  } catch (cause) {
-    await rm(temporary, { force: true });
-    throw new ConfigFault(`${path} cannot be written`, { cause });
-  }
 }
 
 /** `sallyport users add`. */
@@ -193,21 +141,4 @@ function readAttribute(written: string): readonly [string, string] {
   const [, key, value] = /^([^=]+)=(.*)$/s.exec(written) ?? [];
   if (key === undefined || value === undefined) throw new UsageFault('--attribute is written KEY=VALUE', 'users add');
   return [key, value];
-}
-
-/** Asks twice on a terminal, else takes the first line of standard input. */
-async function readNewPassword(io: CliIo): Promise<string> {
-  const { MAX_PASSWORD_BYTES } = await import('../endpoints/login/password/hash.ts');
-  let password: string;
-  if (io.stdin.isTTY === true) {
-    password = await readHiddenLine('Password: ', io);
-    if ((await readHiddenLine('Password again: ', io)) !== password) throw new ConfigFault('the passwords differ');
-  } else {
-    password = await readLine(io.stdin);
-  }
-  if ([...password].length < MIN_PASSWORD_LENGTH)
-    throw new ConfigFault(`a password needs at least ${MIN_PASSWORD_LENGTH} characters`);
-  if (Buffer.byteLength(password) > MAX_PASSWORD_BYTES)
-    throw new ConfigFault(`a password can have at most ${MAX_PASSWORD_BYTES} bytes`);
-  return password;
 }

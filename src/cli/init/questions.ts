@@ -1,0 +1,136 @@
+/** The questions, and what makes an answer one that can be used. */
+
+import { randomInt } from 'node:crypto';
+import { createInterface, type Interface } from 'node:readline/promises';
+import { ConfigFault } from '../../errors.ts';
+import type { CliIo } from '../command.ts';
+import { readNewPassword } from '../password-input.ts';
+import type { Answers } from './answers.ts';
+import { ensureAbsent } from './files.ts';
+
+/** The options that answer a question beforehand. */
+type GivenAnswers = { readonly [Name in 'upstream' | 'origin' | 'user' | 'redis']: string | undefined };
+
+interface Question {
+  readonly words: string;
+  readonly standard: string;
+  /** @throws ConfigFault when the answer cannot be used */
+  readonly read: (answer: string) => string;
+}
+
+/**
+ * Asks what the options do not answer. Without a terminal nothing is asked: the rest has its default.
+ *
+ * @throws ConfigFault when an answer cannot be used, or files are there already
+ */
+export async function askAnswers(given: GivenAnswers, directory: string, io: CliIo): Promise<Answers> {
+  // Before anybody answers in vain.
+  ensureAbsent(directory);
+  const questions = questionsFor(io);
+  const asking = io.stdin.isTTY === true ? new Asking(io) : null;
+  const answers: Record<string, string> = {};
+  try {
+    for (const [name, question] of Object.entries(questions)) {
+      const beforehand = given[name as keyof GivenAnswers];
+      if (beforehand !== undefined) answers[name] = question.read(beforehand);
+      else answers[name] = asking === null ? question.read(question.standard) : await asking.ask(question);
+    }
+  } finally {
+    asking?.close();
+  }
+  const { upstream = '', origin = '', user = '', redis = '' } = answers;
+  if (asking !== null) io.stderr.write(`A password for ${user}; leave it empty to have one generated.\n`);
+  const typed = await readNewPassword(io, true);
+  return {
+    upstream,
+    origin,
+    user,
+    password: typed === '' ? generatedPassword() : typed,
+    isPasswordGenerated: typed === '',
+    redis: redis === '' ? null : redis,
+  };
+}
+
+const questionsFor = ({ env }: CliIo): Readonly<Record<keyof GivenAnswers, Question>> => ({
+  upstream: {
+    words: 'Where does your application listen?',
+    standard: 'http://127.0.0.1:3000',
+    read: (answer) => originOf(answer, 'the application'),
+  },
+  origin: {
+    words: 'What will browsers see?',
+    standard: 'http://localhost:8080',
+    read: (answer) => originOf(answer, 'what browsers see'),
+  },
+  user: { words: 'Who logs in first?', standard: env['USER'] || 'admin', read: userName },
+  redis: {
+    words: 'URL of a Redis for sessions, or nothing to keep them in the process?',
+    standard: '',
+    read: redisUrl,
+  },
+});
+
+/** Questions on a terminal, one after the other. Answers may be typed ahead. */
+class Asking {
+  readonly #io: CliIo;
+  readonly #lines: Interface;
+  readonly #answers: AsyncIterator<string>;
+
+  constructor(io: CliIo) {
+    this.#io = io;
+    // The terminal echoes what is typed.
+    this.#lines = createInterface({ input: io.stdin, terminal: false });
+    this.#answers = this.#lines[Symbol.asyncIterator]();
+  }
+
+  /** Asks until the answer can be used. @throws ConfigFault when the input ends */
+  async ask({ words, standard, read }: Question): Promise<string> {
+    for (;;) {
+      this.#io.stderr.write(`${words}${standard === '' ? '' : ` [${standard}]`} `);
+      const answer = await this.#answers.next();
+      if (answer.done === true) throw new ConfigFault('the questions were not answered; nothing was written');
+      try {
+        return read(answer.value.trim() || standard);
+      } catch (fault) {
+        if (!(fault instanceof ConfigFault)) throw fault;
+        this.#io.stderr.write(`${fault.message}\n`);
+      }
+    }
+  }
+
+  close(): void {
+    this.#lines.close();
+  }
+}
+
+function originOf(answer: string, what: string): string {
+  const url = URL.parse(/^[a-z]+:\/\//i.test(answer) ? answer : `http://${answer}`);
+  const isOrigin =
+    url !== null && /^https?:$/.test(url.protocol) && url.pathname === '/' && url.search + url.hash === '';
+  if (!isOrigin || url.username + url.password !== '')
+    throw new ConfigFault(
+      `${what} is written as an origin, such as http://localhost:8080, not ${JSON.stringify(answer)}`,
+    );
+  return url.origin;
+}
+
+function userName(answer: string): string {
+  if (/^[\x21-\x7e]{1,64}$/.test(answer)) return answer;
+  throw new ConfigFault('the name of a user has 1 to 64 letters, digits or signs, and no spaces');
+}
+
+function redisUrl(answer: string): string {
+  if (answer === '') return answer;
+  const url = /^rediss?:\/\/[^\s"\\]+$/.test(answer) ? URL.parse(answer) : null;
+  if (url === null) throw new ConfigFault('the URL of a Redis begins with redis:// or rediss://');
+  if (/%(?![0-9a-f]{2})/i.test(url.password)) throw new ConfigFault('a % in the password of a URL is written %25');
+  return answer;
+}
+
+/** Letters and digits that are not taken for one another. */
+const PASSWORD_ALPHABET = 'abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789';
+/** 20 of 56 characters are 116 bits. */
+const PASSWORD_LENGTH = 20;
+
+const generatedPassword = (): string =>
+  Array.from({ length: PASSWORD_LENGTH }, () => PASSWORD_ALPHABET[randomInt(PASSWORD_ALPHABET.length)]).join('');
