@@ -25,6 +25,12 @@ export const PUBLIC_ENDPOINTS = [
   ],
   [
     'GET',
+    '{base}/hand-over',
+    'On the login origin: gives the login of the browser to another origin that sent it there. With `login.origin`.',
+  ],
+  ['GET', '{base}/handed-over', 'On another origin: takes that login, and leads to where the person wanted to go.'],
+  [
+    'GET',
     '{base}/step-up',
     'A user logs in once more at the identity provider of the session, because a route has `require`: `route` is its id.',
   ],

@@ -7,12 +7,10 @@
  */
 
 import { isDeepStrictEqual } from 'node:util';
-import { Authenticator } from '../authentication/authenticate.ts';
+import type { Authenticator } from '../authentication/authenticate.ts';
 import { compileCredential } from '../authentication/credential.ts';
 import type { Issuer } from '../authentication/service-token/issuer.ts';
 import { openIssuers, verifierOver } from '../authentication/service-token/open.ts';
-import { ServiceTokenVerifier } from '../authentication/service-token/verifier.ts';
-import { SessionVerifier } from '../authentication/session/verifier.ts';
 import { Authorizer } from '../authorization/authorize.ts';
 import { csrfRules } from '../authorization/csrf.ts';
 import { compileAuthorizer } from '../authorizer/compile.ts';
@@ -31,6 +29,7 @@ import { UpstreamTokens } from '../token/upstream-token.ts';
 import { Forwarder, type Outlet } from '../upstream/forward.ts';
 import { openUpstreams } from '../upstream/open.ts';
 import type { Upstream } from '../upstream/upstream.ts';
+import { openAuthenticator } from './authenticator.ts';
 import type { Config } from './configuration.ts';
 import type { Contents } from './contents.ts';
 import { openEndpoints } from './endpoints.ts';
@@ -91,7 +90,7 @@ export function compileRuntime(
   const issuers = openIssuers(config, contents.issuers, surroundings, previous);
   const serviceTokens = verifierOver(issuers, surroundings);
   const upstreamTokens = compileUpstreamTokens(config, issuer, longLived, previous);
-  const authenticator = compileAuthenticator(serviceTokens, longLived);
+  const authenticator = openAuthenticator(config, serviceTokens, longLived);
   const shared = {
     config,
     longLived,
@@ -130,21 +129,6 @@ export function compileRuntime(
     providers: opened.providers,
     outbound,
   });
-}
-
-/** Whose sessions and service tokens the public listener takes. */
-function compileAuthenticator(
-  serviceTokens: ReturnType<typeof verifierOver>,
-  { sessions, revokedTokens, series, clocks }: LongLived,
-): Authenticator {
-  return new Authenticator(
-    {
-      session: new SessionVerifier(sessions),
-      service: new ServiceTokenVerifier(serviceTokens, revokedTokens, sessions, clocks),
-      workload: null,
-    },
-    series.authentication,
-  );
 }
 
 /** What the pipelines of the public listener and of the outbound side share. */

@@ -9,6 +9,7 @@ import { compileTokenEndpoint } from '../endpoints/token/compile.ts';
 import { wellKnownEndpoints } from '../endpoints/well-known.ts';
 import { OwnKeySet } from '../jwt/own-key-set.ts';
 import type { Keyring } from '../token/keyring.ts';
+import { openSessionCookies } from './authenticator.ts';
 import type { Contents } from './contents.ts';
 
 /** The sections that the endpoints are made from. */
@@ -19,7 +20,7 @@ type EndpointSections = Parameters<typeof openLogin>[0] &
   Parameters<typeof wellKnownEndpoints>[0]['config'] & { readonly cors?: CorsConfig | undefined };
 
 /** What the endpoints are made of. */
-type EndpointParts = Omit<Parameters<typeof openLogin>[2], 'refresh'> &
+type EndpointParts = Omit<Parameters<typeof openLogin>[2], 'refresh' | 'sessionCookies'> &
   Parameters<typeof openRefresh>[1] &
   Omit<Parameters<typeof tokenEndpointRows>[1], 'login' | 'refresh' | 'tokenEndpoint'> &
   Omit<Parameters<typeof compileTokenEndpoint>[2], 'keyring' | 'ownKeys'> & {
@@ -46,7 +47,8 @@ export function openEndpoints(
   const { issuer, responder, signingKeys, ownKeys } = parts;
   const { keyring } = signingKeys;
   const refresh = openRefresh(config, parts);
-  const login = openLogin(config, loginContents, { ...parts, refresh }, previous);
+  const surroundings = { ...parts, refresh, sessionCookies: openSessionCookies(config, parts) };
+  const login = openLogin(config, loginContents, surroundings, previous);
   const services = { ...parts, keyring, ownKeys: new OwnKeySet(ownKeys) };
   const tokenEndpoint = compileTokenEndpoint(config, clients, services);
   const rows = [

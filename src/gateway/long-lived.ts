@@ -5,6 +5,7 @@
 
 import { FollowedRevocations } from '../authentication/revocation/followed-revocations.ts';
 import type { RevocationConfig } from '../authentication/revocation/section.ts';
+import { LinkedCookies } from '../authentication/session/linked-cookies.ts';
 import type { SessionConfig } from '../authentication/session/section.ts';
 import { Sessions } from '../authentication/session/sessions.ts';
 import { PasswordHasher } from '../endpoints/login/password/hasher.ts';
@@ -54,6 +55,7 @@ interface LongLivedSections extends TokenSections {
 export class LongLived {
   readonly store: Store;
   readonly sessions: Sessions;
+  readonly links: LinkedCookies;
   readonly attempts: AttemptStore;
   readonly families: RefreshFamilies;
   readonly once: OnceStore;
@@ -80,6 +82,7 @@ export class LongLived {
     this.families = opened.store.families;
     this.once = opened.store.once;
     this.codes = opened.store.codes;
+    this.links = new LinkedCookies(opened.store.codes);
     this.passwordHasher = opened.passwordHasher;
     this.log = log;
     this.audit = audit;

@@ -34,7 +34,7 @@ interface Action {
 }
 
 /** What the address of the login page says besides. */
-export type LoginMark = 'switch' | 'ended' | 'cookie';
+export type LoginMark = 'switch' | 'ended' | 'cookie' | 'remember';
 
 /** 401s that logging in resolves. */
 export const NEEDS_LOGIN = new Set<Reason>([
@@ -162,7 +162,8 @@ export function admitsLogin({ route, isOwnEndpoint }: Exchange): boolean {
  * The address of the login page.
  *
  * @param returnTo  where to go after it, if anywhere
- * @param marks     `switch`: for a user who is logged in; `ended`: a session has ended; `cookie`: to see whether a cookie is kept
+ * @param marks     `switch`: for a user who is logged in; `ended`: a session has ended; `cookie`: to see whether a cookie is kept;
+ *                  `remember`: to stay logged in
  * @param provider  the identity provider to log in with; `null` leaves the choice to the person
  */
 export function loginPath(

@@ -41,6 +41,20 @@ type Event =
       /** Fixed words that name the rule. */
       readonly note: string;
     }
+  | {
+      /** A login was handed over from the login origin to another one, where the session has a cookie from now on. */
+      readonly event: 'login_handed_over';
+      readonly subject: string;
+      readonly handle: SessionHandle;
+      readonly origin: string;
+    }
+  | {
+      readonly event: 'hand_over_refused';
+      /** A fault where something is broken, so that nobody was logged in. */
+      readonly reason: Reason;
+      /** Fixed words that name the rule. */
+      readonly note: string;
+    }
   | { readonly event: 'login_throttled'; readonly method: string; readonly account: string | null }
   | { readonly event: 'logout'; readonly subject: string; readonly handle: SessionHandle }
   | { readonly event: 'logout_all'; readonly subject: string; readonly handles: readonly SessionHandle[] }
@@ -240,7 +254,10 @@ export function auditOn(stream: LineStream & { readonly isFull?: boolean }): Aud
 type OnAuditFailure = 'serve' | 'refuse';
 
 /** Events that grant something. They are refused when they have to be recorded and cannot be. */
-type Grant = Extract<Event, { readonly event: 'login' | 'refresh_begun' | 'token_exchanged' | 'token_issued' }>;
+type Grant = Extract<
+  Event,
+  { readonly event: 'login' | 'login_handed_over' | 'refresh_begun' | 'token_exchanged' | 'token_issued' }
+>;
 
 /** Writes the audit stream of a process. */
 export class AuditLog {

@@ -54,7 +54,7 @@ export class GuestEndpoint {
         method: 'guest',
         device: describeDevice(request.fields.userAgent, request.clientAddress),
         account: 'guest',
-        replaces: presentedHandle(this.#parts, request),
+        replaces: await presentedHandle(this.#parts, request),
       },
       sourceOf(exchange, request),
     );

@@ -192,6 +192,11 @@ export class Sessions {
     return this.#settings.remembered !== null;
   }
 
+  /** Whether the session of an id is held in process, trusted or not. */
+  isCached(sessionId: SessionId): boolean {
+    return this.#recent.get(sessionId)?.isCached === true || this.#cache.has(sessionHandle(sessionId));
+  }
+
   /** How many sessions are held in process. */
   get cachedCount(): number {
     return this.#cache.size;

@@ -5,24 +5,30 @@ import type { UserPrincipal } from '../../principal.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import type { CredentialVerifier } from '../kind.ts';
 import type { AcceptedSession } from './kind.ts';
+import type { SessionCookies } from './session-cookies.ts';
 import type { Sessions } from './sessions.ts';
 
 /** The verifier of the kind `session`. */
 export class SessionVerifier implements CredentialVerifier<AcceptedSession, UserPrincipal> {
   readonly #sessions: Sessions;
+  readonly #cookies: SessionCookies;
 
-  constructor(sessions: Sessions) {
+  constructor(sessions: Sessions, cookies: SessionCookies) {
     this.#sessions = sessions;
+    this.#cookies = cookies;
   }
 
   /**
    * @returns the user, or a Denial `session_invalid` | `session_unknown` | `session_expired`
    * @throws DependencyFault `store_unavailable`, as a rejection
    */
-  authenticate({ sessionCookie }: ScreenedRequest): UserPrincipal | Denial | Promise<UserPrincipal | Denial> {
+  authenticate({
+    sessionCookie,
+    publicOrigin,
+  }: ScreenedRequest): UserPrincipal | Denial | Promise<UserPrincipal | Denial> {
     // A cookie with two readings is a Denial already; the authenticator asks only where there is one.
     return typeof sessionCookie === 'string'
-      ? this.#sessions.authenticate(sessionCookie)
+      ? this.#cookies.authenticate(sessionCookie, publicOrigin)
       : (sessionCookie ?? NO_COOKIE);
   }
 

@@ -11,6 +11,7 @@ import { type BodyType, bodyType, parseForm, parseJson, readBody } from '../body
 import { beginRefresh, wantedRefresh } from '../refresh/refresh-logins.ts';
 import { sessionDocument } from '../sessions/session-document.ts';
 import { describeDevice } from './device.ts';
+import type { HandOver } from './hand-over/open.ts';
 import { type LoginParts, NOT_REMEMBERED, presentedHandle, presentUser, sourceOf } from './login-parts.ts';
 import type { ProviderLogins } from './oidc/open.ts';
 import type { IdentityProvider } from './oidc/provider.ts';
@@ -38,21 +39,25 @@ export class LoginPage {
   readonly #settings: LoginPageSettings;
   readonly #panels: readonly LoginPanel[];
   readonly #providers: ProviderLogins;
+  readonly #handOver: HandOver | null;
 
   /**
    * @param panels     the ways to log in, in the order in which they are shown
    * @param providers  the identity providers among them
+   * @param handOver   to the origins at which nobody logs in; `null` where each has logins of its own
    */
   constructor(
     parts: LoginParts,
     settings: LoginPageSettings,
     panels: readonly LoginPanel[],
     providers: ProviderLogins,
+    handOver: HandOver | null,
   ) {
     this.#parts = parts;
     this.#settings = settings;
     this.#panels = panels;
     this.#providers = providers;
+    this.#handOver = handOver;
   }
 
   /** Shows the page, and deletes a cookie that no longer opens a session (SES-04). */
@@ -68,6 +73,10 @@ export class LoginPage {
     if (user !== null && !(user instanceof Denial) && !asked.has('switch') && (ownPage === null || provider !== null)) {
       const switchPath = responder.loginPath(returnTo, ['switch'], asked.has('provider') ? provider?.name : null);
       responder.page(exchange, 200, alreadyLoggedInPage(basePath, user.subject, returnTo, switchPath));
+    } else if (this.#handOver?.otherOrigin.is(request) === true) {
+      const marks = (['switch', 'ended', 'remember'] as const).filter((mark) => asked.has(mark));
+      const wanted = { returnTo, marks, provider: provider?.name ?? null, route: null };
+      return this.#handOver.otherOrigin.begin(exchange, request, wanted);
     } else if (provider !== null) {
       return this.#providers.start.begin(exchange, request, {
         provider,
@@ -116,7 +125,8 @@ export class LoginPage {
   }
 
   #page(view: LoginView) {
-    return loginPage(this.#settings.title, this.#panels, view);
+    const formTarget = this.#handOver?.loginOrigin.formTarget(view.returnTo) ?? null;
+    return loginPage(this.#settings.title, this.#panels, view, formTarget);
   }
 }
 
@@ -213,7 +223,7 @@ export class PasswordEndpoint {
         device: describeDevice(request.fields.userAgent, address),
         remembered: attempt.remember,
         account,
-        replaces: presentedHandle(this.#parts, request),
+        replaces: await presentedHandle(this.#parts, request),
       },
       sourceOf(exchange, request),
     );

@@ -10,12 +10,14 @@ import type { LoginConfig } from './section.ts';
 export const codes = defineCodes({
   'login/unknown-issuer': error('A trusted backend names an issuer that is not in `issuers`.'),
   'login/duplicate-id': error('Two trusted backends with the same id.'),
+  'login/unknown-origin': error('`login.origin` is not one of the origins in `publicOrigin`.'),
   'login/no-way-in': warning(
     'Routes take a session, but nothing opens one: no login form, no identity provider, no trusted backend, no relayed cookie.',
   ),
 });
 
 interface LoginDraft {
+  readonly publicOrigin?: readonly string[] | undefined;
   readonly login?: LoginConfig | undefined;
   readonly issuers: DraftEntries<object>;
   readonly routes: readonly ({ readonly credential: WrittenCredential } | undefined)[];
@@ -26,7 +28,19 @@ type Context = LintContext<LoginDraft>;
 /** Applies the rules. */
 export function lint(context: Context): void {
   lintNames(context);
+  lintOrigin(context);
   lintWayIn(context);
+}
+
+function lintOrigin({ draft, source }: Context): void {
+  const { login, publicOrigin } = draft;
+  if (login?.origin === undefined || publicOrigin === undefined || publicOrigin.includes(login.origin)) return;
+  source.report(
+    codes['login/unknown-origin'],
+    ['login', 'origin'],
+    `login.origin ${login.origin} is not one of publicOrigin`,
+    `write one of ${publicOrigin.join(', ')}, or add it to publicOrigin`,
+  );
 }
 
 function lintNames(context: Context): void {

@@ -1,5 +1,6 @@
 /** The parts of the gateway's own endpoints: one set per configuration. */
 
+import type { SessionCookies } from '../../authentication/session/session-cookies.ts';
 import type { Sessions } from '../../authentication/session/sessions.ts';
 import { Denial } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';
@@ -26,6 +27,7 @@ export interface LoginParts {
   readonly basePath: string;
   readonly responder: Responder;
   readonly sessions: Sessions;
+  readonly cookies: SessionCookies;
   readonly opener: SessionOpener;
   readonly audit: AuditLog;
   readonly series: LoginSeries;
@@ -64,20 +66,29 @@ export async function requireUser(
 
 /** The user whose session a request presents; `null` when it presents none; a Denial `session_*`. */
 export async function presentUser(
-  { sessions }: LoginParts,
+  { cookies }: LoginParts,
   exchange: Exchange,
-  { sessionCookie }: ScreenedRequest,
+  { sessionCookie, publicOrigin }: ScreenedRequest,
   asking: 'use' | 'look' = 'use',
 ): Promise<UserPrincipal | Denial | null> {
   if (sessionCookie === null || sessionCookie instanceof Denial) return sessionCookie;
-  const user = await (asking === 'use' ? sessions.authenticate(sessionCookie) : sessions.look(sessionCookie));
+  const user = await (asking === 'use'
+    ? cookies.authenticate(sessionCookie, publicOrigin)
+    : cookies.look(sessionCookie, publicOrigin));
   if (!(user instanceof Denial)) exchange.principal = user;
   return user;
 }
 
-/** The handle that the cookie of a request stands for; `null` when it has none, or none that could be one. */
-export function presentedHandle({ sessions }: LoginParts, { sessionCookie }: ScreenedRequest): SessionHandle | null {
-  return typeof sessionCookie === 'string' ? sessions.handleOf(sessionCookie) : null;
+/**
+ * The handle that the cookie of a request stands for; `null` when it has none, or none that could be one.
+ *
+ * @throws DependencyFault `store_unavailable`, as a rejection
+ */
+export async function presentedHandle(
+  { cookies }: LoginParts,
+  { sessionCookie, publicOrigin }: ScreenedRequest,
+): Promise<SessionHandle | null> {
+  return typeof sessionCookie === 'string' ? cookies.handleOf(sessionCookie, publicOrigin) : null;
 }
 
 /** A request as the source of an audit event. */

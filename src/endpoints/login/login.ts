@@ -14,6 +14,7 @@ import { Logout } from '../sessions/logout.ts';
 import { OwnSessions } from '../sessions/own-sessions.ts';
 import { BackendLogin } from './backend-login.ts';
 import { LoginPage, type LoginPageSettings, PasswordEndpoint } from './browser-login.ts';
+import type { HandOver } from './hand-over/open.ts';
 import type { LoginParts } from './login-parts.ts';
 import type { ProviderLogins } from './oidc/open.ts';
 import { providerPanel } from './oidc/pages.ts';
@@ -28,11 +29,13 @@ export interface LoginWays extends LoginPageSettings {
   readonly backends: TrustedBackends | null;
   readonly providers: ProviderLogins;
   readonly stepUp: StepUp;
+  /** `null` where each origin has logins of its own. */
+  readonly handOver: HandOver | null;
 }
 
 /** The rows for {@link Endpoints}. */
 export function loginEndpoints(parts: LoginParts, ways: LoginWays): EndpointRow[] {
-  const { passwords, backends, providers, stepUp, ...pageSettings } = ways;
+  const { passwords, backends, providers, stepUp, handOver, ...pageSettings } = ways;
   const row = (method: EndpointRow['method'], path: string, answer: Endpoint): EndpointRow => ({
     method,
     path: `${parts.basePath}${path}`,
@@ -48,7 +51,7 @@ export function loginEndpoints(parts: LoginParts, ways: LoginWays): EndpointRow[
     ...(passwords === null ? [] : [passwordPanel(parts.basePath, parts.sessions)]),
     ...(shown.length === 0 ? [] : [providerPanel(shown)]),
   ];
-  const page = new LoginPage(parts, pageSettings, panels, providers);
+  const page = new LoginPage(parts, pageSettings, panels, providers, handOver);
   const rows = [
     row('GET', '/login', (exchange, request) => page.show(exchange, request)),
     row('GET', '/step-up', (exchange, request) => stepUp.begin(exchange, request)),
@@ -66,6 +69,7 @@ export function loginEndpoints(parts: LoginParts, ways: LoginWays): EndpointRow[
     row('POST', '/sessions/:handle', (exchange, request) => own.endOne(exchange, request)),
     ...providers.callbacks.flatMap(({ path, answer }) => [row('GET', path, answer), row('POST', path, answer)]),
   ];
+  if (handOver !== null) rows.push(...handOverRows(handOver, row));
   for (const { name, answer } of providers.frontchannelLogouts)
     rows.push(row('GET', `/frontchannel-logout/${name}`, answer));
   for (const { name, answer } of providers.backchannelLogouts) {
@@ -85,6 +89,14 @@ export function loginEndpoints(parts: LoginParts, ways: LoginWays): EndpointRow[
   if (parts.refresh !== null) rows.push(...refreshEndpoints(parts, parts.refresh));
   return rows;
 }
+
+const handOverRows = (
+  { loginOrigin, otherOrigin }: HandOver,
+  row: (method: 'GET', path: string, answer: Endpoint) => EndpointRow,
+): EndpointRow[] => [
+  row('GET', '/hand-over', (exchange, request) => loginOrigin.give(exchange, request)),
+  row('GET', '/handed-over', (exchange, request) => otherOrigin.finish(exchange, request)),
+];
 
 const shownProviders = ({ responder }: LoginParts, { providers }: ProviderLogins) =>
   providers.map(({ name, logo, settings: { label } }) => {

@@ -2,7 +2,9 @@
 
 import { type KnownClient, readClient } from '../../authentication/client/clients.ts';
 import type { ServiceTokens } from '../../authentication/service-token/service-tokens.ts';
+import type { LinkedCookies } from '../../authentication/session/linked-cookies.ts';
 import type { SessionConfig } from '../../authentication/session/section.ts';
+import type { SessionCookies } from '../../authentication/session/session-cookies.ts';
 import type { Sessions } from '../../authentication/session/sessions.ts';
 import { csrfRules, unsafeOriginProblem } from '../../authorization/csrf.ts';
 import type { CsrfConfig } from '../../authorization/section.ts';
@@ -15,6 +17,7 @@ import type { AuditLog } from '../../telemetry/audit.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import type { EndpointRow } from '../endpoints.ts';
 import type { Refresh } from '../refresh/open-refresh.ts';
+import { openHandOver } from './hand-over/open.ts';
 import { type LoginWays, loginEndpoints } from './login.ts';
 import type { LoginParts } from './login-parts.ts';
 import { type ProviderFiles, readProvider } from './oidc/client-credential.ts';
@@ -28,12 +31,14 @@ import { ReturnTargets } from './return-target.ts';
 import type { LoginConfig } from './section.ts';
 import type { LoginSeries } from './series.ts';
 import { clearSessionCookie } from './session-cookie.ts';
-import { type RequiringRoutes, StepUp } from './step-up/step-up.ts';
+import type { RequiringRoutes } from './step-up/requirements.ts';
+import { StepUp } from './step-up/step-up.ts';
 import { TrustedBackends } from './trusted-backends.ts';
 
 /** The sections that login reads. */
 interface LoginSections {
   readonly login: LoginConfig;
+  readonly publicOrigin: readonly string[];
   readonly basePath: string;
   readonly routes: RequiringRoutes;
   readonly session: Pick<SessionConfig, 'cookie'>;
@@ -49,6 +54,8 @@ interface LoginSections {
 interface LoginSurroundings {
   readonly responder: Responder;
   readonly sessions: Sessions;
+  readonly sessionCookies: SessionCookies;
+  readonly links: LinkedCookies;
   readonly serviceTokens: ServiceTokens;
   readonly passwordHasher: PasswordHasher;
   readonly attempts: AttemptStore;
@@ -128,14 +135,30 @@ export function openLogin(
     isCookieStrict: sections.session.cookie.sameSite === 'strict',
     clocks,
   });
-  const stepUp = new StepUp(parts, logins, sections.routes, clocks.wallMs);
-  const ways = { ...waysOf(sections.login, usersFile, files.backends, surroundings), providers: logins, stepUp };
+  const handOver = openHandOver(sections.login.origin, sections.publicOrigin, {
+    login: parts,
+    codes: surroundings.store.codes,
+    links: surroundings.links,
+    transactions: logins.transactions,
+    startsPerAddress: sections.login.throttle.startsPerAddress,
+    series: series.logins.handOvers,
+    routes: sections.routes,
+    cookie: sections.session.cookie,
+    clocks,
+  });
+  const stepUp = new StepUp(parts, logins, sections.routes, handOver?.otherOrigin ?? null, clocks.wallMs);
+  const ways = {
+    ...waysOf(sections.login, usersFile, files.backends, surroundings),
+    providers: logins,
+    stepUp,
+    handOver,
+  };
   return { parts, endpoints: loginEndpoints(parts, ways), usersFile, providers };
 }
 
 function partsOf(
   { basePath, session, csrf, listeners }: LoginSections,
-  { responder, sessions, audit, series, refresh, clocks }: LoginSurroundings,
+  { responder, sessions, sessionCookies, audit, series, refresh, clocks }: LoginSurroundings,
 ): LoginParts {
   const { cookie } = session;
   const { limits, timeouts } = listeners.public;
@@ -145,6 +168,7 @@ function partsOf(
     basePath,
     responder,
     sessions,
+    cookies: sessionCookies,
     opener: new SessionOpener(sessions, cookie, audit),
     audit,
     series: series.logins,
@@ -162,7 +186,7 @@ function waysOf(
   usersFile: UsersFile | null,
   backends: readonly KnownClient[],
   { passwordHasher, attempts, clocks, serviceTokens }: LoginSurroundings,
-): Omit<LoginWays, 'providers' | 'stepUp'> {
+): Omit<LoginWays, 'providers' | 'stepUp' | 'handOver'> {
   const { password, throttle, title, page } = login;
   const { maxDelay: maxDelayMs, window: windowMs } = throttle;
   const rules = (freeAttempts: number) => ({ freeAttempts, maxDelayMs, windowMs });

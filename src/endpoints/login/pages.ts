@@ -47,11 +47,18 @@ ${sessions.canRemember ? html`<label class="check"><input type="checkbox" id="re
 /**
  * The login page.
  *
- * @param title  in languages where there is none, it is that of the language
+ * @param title       in languages where there is none, it is that of the language
+ * @param formTarget  another origin that the login leads to; `null`: none
  */
 export const loginPage =
-  (title: ConfiguredText | undefined, panels: readonly LoginPanel[], view: LoginView): PageText =>
+  (
+    title: ConfiguredText | undefined,
+    panels: readonly LoginPanel[],
+    view: LoginView,
+    formTarget: string | null,
+  ): PageText =>
   (words) => ({
+    formTarget,
     title: textFor(title, words) ?? words.login.title,
     problem: view.problem?.(words) ?? null,
     note: view.note?.(words) ?? null,

@@ -18,7 +18,7 @@ export const HOME = '/';
 const MAX_LENGTH = 8_192;
 
 /** Paths below `basePath` that a person may want to return to; the others would lead in a circle. */
-const OWN_TARGETS = ['/sessions', '/session', '/authorize', '/device'];
+const OWN_TARGETS = ['/sessions', '/session', '/authorize', '/device', '/hand-over'];
 
 /** Reads return targets for one configuration. */
 export class ReturnTargets {

@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { serviceCredential } from '../../authentication/client/section.ts';
-import { count, duration, filePath, name, type SchemaContext, slowing } from '../../config/fields.ts';
+import { count, duration, filePath, name, origin, type SchemaContext, slowing } from '../../config/fields.ts';
 import { text } from '../../pages/section.ts';
 import { identityProvider } from './oidc/section.ts';
 
@@ -51,6 +51,10 @@ export const login = (context: SchemaContext) =>
     oidc: z.array(identityProvider(context)).prefault([]).meta({
       description:
         'Identity providers that people log in with: OpenID Connect, or OAuth 2.0. With one of them and no password form, people are sent there at once; with more, the login page offers each. A link with `?provider=` chooses one.',
+    }),
+    origin: origin().optional().meta({
+      description:
+        'The one of several `publicOrigin`s at which people log in. The others hand people over to it, and get the login back with a code that works once; each keeps a session cookie of its own, and a logout on one of them ends the session on all. Left out: each origin has logins of its own.',
     }),
     throttle: throttle().prefault({}).meta({
       description:

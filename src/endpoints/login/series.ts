@@ -1,6 +1,7 @@
 /** What is counted of logins. Sessions that they open are counted with the sessions. */
 
 import type { MetricRegistry } from '../../telemetry/registry.ts';
+import { HandOverSeries } from './hand-over/series.ts';
 import { LogoutSeries } from './oidc/logout/series.ts';
 import { ProviderSeries } from './oidc/series.ts';
 
@@ -17,6 +18,8 @@ export class LoginSeries {
   readonly providers: ProviderSeries;
   /** Of logouts by identity providers. */
   readonly providerLogouts: LogoutSeries;
+  /** Of logins that one origin hands over to another. */
+  readonly handOvers: HandOverSeries;
   readonly #usersFile;
 
   constructor(registry: MetricRegistry) {
@@ -32,6 +35,7 @@ export class LoginSeries {
     this.readFrom(null);
     this.providers = new ProviderSeries(registry);
     this.providerLogouts = new LogoutSeries(registry);
+    this.handOvers = new HandOverSeries(registry);
   }
 
   /** Reads the state of the users file from this from now on; `null` where there is none. */

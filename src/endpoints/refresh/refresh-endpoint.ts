@@ -67,7 +67,7 @@ export class RefreshEndpoint {
       const refreshed = await this.#refresher.refresh({
         token: presented.token,
         client: presented.client,
-        session: presentedHandle(this.#parts, request),
+        session: await presentedHandle(this.#parts, request),
         address: request.clientAddress,
         scopes,
         beforeRotation: () => {

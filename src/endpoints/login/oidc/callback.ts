@@ -167,7 +167,7 @@ export class LoginCallback {
         login: said,
         device: describeDevice(request.fields.userAgent, request.clientAddress),
         account: this.#provider.name,
-        replaces: presentedHandle(login, request) ?? replaces,
+        replaces: (await presentedHandle(login, request)) ?? replaces,
         ...(!isNothing(tokens) && {
           keep: (id, handle) => sealedTokens.put(handle, sealTokens(tokens, id, settings)),
         }),

@@ -82,6 +82,8 @@ export interface ProviderLogins {
   /** Which their logout pages open in frames. */
   readonly frontchannelLogouts: readonly ProviderEndpoint[];
   readonly logoutAtProvider: LogoutAtProvider;
+  /** Of the browsers that log in. */
+  readonly transactions: LoginTransactions;
 }
 
 /** Puts together what logs in with the providers. */
@@ -128,7 +130,7 @@ export function openProviderLogins(
     basePath: login.basePath,
   });
   const backchannelLogouts = openBackchannelLogouts(providers, login, settings.codes, wallMs);
-  return { providers, start, callbacks, backchannelLogouts, frontchannelLogouts, logoutAtProvider };
+  return { providers, start, callbacks, backchannelLogouts, frontchannelLogouts, logoutAtProvider, transactions };
 }
 
 function openBackchannelLogouts(

@@ -79,7 +79,7 @@ export class LoginStart {
     const origin = request.publicOrigin as string;
     const secrets = transactions.secrets(browser);
     const location = await authorizationUrl(wanted, secrets, redirectUri(origin, login.basePath, provider.settings));
-    const replaces = presentedHandle(login, request);
+    const replaces = await presentedHandle(login, request);
     await transactions.begin(browser, secrets, { provider: provider.name, origin, returnTo, replaces, stepUp });
     login.series.providers.onStarted(provider.name);
     login.responder.redirect(exchange, 302, location, ['Set-Cookie', transactions.cookieLine(browser)]);

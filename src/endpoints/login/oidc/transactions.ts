@@ -38,6 +38,18 @@ const LIMITS = { ttlMs: REMEMBERED_MS, maxPerBrowser: MAX_PER_BROWSER };
 
 const logoutSchema = z.strictObject({ logoutAt: z.string() });
 
+const handOverSchema = z.strictObject({
+  /** The origin that asked the login origin: one of ours. */
+  handOverTo: z.string(),
+  returnTo: z.string(),
+  verifier: z.string(),
+  startedAtMs: z.number(),
+  isUsed: z.boolean(),
+});
+
+/** A login under way at the login origin, for another one. */
+export type HandOverTransaction = Readonly<z.output<typeof handOverSchema>>;
+
 const transactionSchema = z.strictObject({
   provider: z.string(),
   /** Where the browser came from and goes back to: one of ours. */
@@ -165,8 +177,37 @@ export class LoginTransactions {
     return read.success ? read.data.logoutAt : null;
   }
 
+  /**
+   * Keeps a login that another origin was asked for.
+   *
+   * @throws DependencyFault `store_unavailable` | `store_full`, as a rejection
+   */
+  async beginHandOver(
+    browser: string,
+    { state, verifier }: BegunTransaction,
+    asked: Pick<HandOverTransaction, 'handOverTo' | 'returnTo'>,
+  ): Promise<void> {
+    const transaction: HandOverTransaction = { ...asked, verifier, startedAtMs: this.#wallMs(), isUsed: false };
+    await this.#store.add(browser, state, JSON.stringify(transaction), LIMITS);
+  }
+
+  /**
+   * Takes a login that another origin was asked for, once, as {@link take} does.
+   *
+   * @param state  untrusted
+   * @returns `null` when this browser has no such login
+   * @throws DependencyFault `store_unavailable`, as a rejection
+   */
+  async takeHandOver(browser: string, state: string): Promise<HandOverTransaction | null> {
+    const text = await this.#store.take(browser, state);
+    const read = handOverSchema.safeParse(text === null ? null : JSON.parse(text));
+    if (!read.success) return null;
+    await this.#store.add(browser, state, JSON.stringify({ ...read.data, verifier: '', isUsed: true }), LIMITS);
+    return read.data;
+  }
+
   /** Whether a login took too long. */
-  hasExpired({ startedAtMs }: LoginTransaction): boolean {
+  hasExpired({ startedAtMs }: Pick<LoginTransaction, 'startedAtMs'>): boolean {
     const ageMs = this.#wallMs() - startedAtMs;
     return ageMs > LIFETIME_MS;
   }

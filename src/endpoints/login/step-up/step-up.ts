@@ -12,9 +12,11 @@ import { html } from '../../../lib/html.ts';
 import type { PageText } from '../../../pages/page.ts';
 import { authenticationOf, type UserPrincipal } from '../../../principal.ts';
 import type { ScreenedRequest } from '../../../sanitize/sanitize.ts';
+import type { OtherOrigin } from '../hand-over/other-origin.ts';
 import { type LoginParts, presentUser } from '../login-parts.ts';
 import type { ProviderLogins } from '../oidc/open.ts';
 import type { IdentityProvider } from '../oidc/provider.ts';
+import { type RequiringRoutes, requirementsOf } from './requirements.ts';
 
 const NO_ROUTE = new Denial('query_malformed', 'no route of that id requires a login of a kind');
 
@@ -29,22 +31,26 @@ const otherLoginPage =
 <p><a class="button full" href="${href}">${actions.logInAgain}</a></p>`,
   });
 
-/** Routes, as far as logins once more are concerned. */
-export type RequiringRoutes = readonly { readonly id: string; readonly require?: Requirement | undefined }[];
-
 /** Begins logins once more. */
 export class StepUp {
   readonly #login: LoginParts;
   readonly #providers: ProviderLogins;
   readonly #requirements: ReadonlyMap<string, Requirement>;
+  readonly #otherOrigin: OtherOrigin | null;
   readonly #wallMs: Clock;
 
-  constructor(login: LoginParts, providers: ProviderLogins, routes: RequiringRoutes, wallMs: Clock) {
+  /** @param otherOrigin  of a configuration with a login origin: there, people log in once more, too */
+  constructor(
+    login: LoginParts,
+    providers: ProviderLogins,
+    routes: RequiringRoutes,
+    otherOrigin: OtherOrigin | null,
+    wallMs: Clock,
+  ) {
     this.#login = login;
     this.#providers = providers;
-    this.#requirements = new Map(
-      routes.flatMap(({ id, require: requirement }) => (requirement === undefined ? [] : [[id, requirement] as const])),
-    );
+    this.#otherOrigin = otherOrigin;
+    this.#requirements = requirementsOf(routes);
     this.#wallMs = wallMs;
   }
 
@@ -72,6 +78,8 @@ export class StepUp {
       responder.failurePage(exchange, NO_PROVIDER, otherLoginPage(responder.loginPath(returnTo, ['switch'])));
       return null;
     }
+    if (this.#otherOrigin?.is(request) === true)
+      return this.#otherOrigin.begin(exchange, request, { returnTo, marks: [], provider: null, route });
     const stepUp = { route, subject: user.subject, requirement };
     return this.#providers.start.begin(exchange, request, {
       provider,

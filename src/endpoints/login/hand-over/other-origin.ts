@@ -1,0 +1,195 @@
+/**
+ * The part of the other origins in a hand-over: they send browsers to the login origin instead of showing a login, and take the
+ * code with which these come back, at `GET {base}/handed-over`.
+ *
+ * As with an identity provider, a hand-over under way is in the store, bound to the browser that began it by a cookie, one
+ * for each tab, and used once (`oidc/transactions.ts`). Where a person wanted to go stays there and is in no address of the
+ * login origin.
+ */
+
+import { hash } from 'node:crypto';
+import { asGatewayFault, Denial, type GatewayFault } from '../../../errors.ts';
+import type { Exchange } from '../../../exchange.ts';
+import { BASE64URL_32_BYTES_PATTERN } from '../../../lib/base64url.ts';
+import type { UserPrincipal } from '../../../principal.ts';
+import type { LoginMark } from '../../../response/error-page.ts';
+import type { ScreenedRequest } from '../../../sanitize/sanitize.ts';
+import { presentUser, sourceOf } from '../login-parts.ts';
+import { loggedInPage } from '../oidc/pages.ts';
+import type { HandOverTransaction } from '../oidc/transactions.ts';
+import { HOME } from '../return-target.ts';
+import { setSessionCookie } from '../session-cookie.ts';
+import { failedHandOverPage } from './pages.ts';
+import type { HandOverParts } from './parts.ts';
+
+/** What is asked of the login origin. */
+interface WantedHandOver {
+  /** Where the person wants to go; checked. */
+  readonly returnTo: string;
+  /** Of the login page that is asked for. */
+  readonly marks: readonly LoginMark[];
+  /** The identity provider to log in with; `null` leaves the choice to the person. */
+  readonly provider: string | null;
+  /** Id of the route that requires more of the login than most; `null` for none. */
+  readonly route: string | null;
+}
+
+const NOT_HERE = new Denial('route_not_found', 'the login origin takes no hand-over');
+const NOT_A_PAGE = new Denial('credential_missing', 'a script or a part of a page began a login');
+const COOKIE_MISSING = new Denial('login_cookie_missing', 'the browser did not send the cookie of logins back');
+const NO_COOKIE = new Denial('login_cookie_missing', 'the code came without the cookie of logins');
+const TWICE = new Denial('login_expired', 'code or state of a hand-over is missing, malformed or there twice');
+const UNKNOWN = new Denial('login_expired', 'this browser has no hand-over with that state');
+const OTHER_ORIGIN = new Denial('login_expired', 'the hand-over was begun on another origin');
+const ENDED = new Denial('login_expired', 'the session has ended during the hand-over');
+
+/** Answers on the other origins. */
+export class OtherOrigin {
+  readonly #parts: HandOverParts;
+
+  constructor(parts: HandOverParts) {
+    this.#parts = parts;
+  }
+
+  /** Whether a request is for an origin at which nobody logs in. */
+  is({ publicOrigin }: ScreenedRequest): boolean {
+    return publicOrigin !== null && this.#parts.others.has(publicOrigin);
+  }
+
+  /** Sends a browser to the login origin. */
+  async begin(exchange: Exchange, request: ScreenedRequest, wanted: WantedHandOver): Promise<Denial | null> {
+    const { secFetchMode } = request.fields;
+    if (secFetchMode !== null && secFetchMode !== 'navigate') return NOT_A_PAGE;
+    return this.#shown(exchange, request, wanted, () => this.#begin(exchange, request, wanted));
+  }
+
+  /** Takes the code of the login origin, and leads to where the person wanted to go. */
+  async finish(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
+    if (!this.is(request)) return NOT_HERE;
+    const attempt = { returnTo: HOME };
+    return this.#shown(exchange, request, attempt, async () => {
+      const query = new URLSearchParams(request.target.query);
+      const [code, state] = [onlySecret(query, 'code'), onlySecret(query, 'state')];
+      if (code === null || state === null) return TWICE;
+      const transaction = await this.#transactionOf(request, state);
+      if (transaction instanceof Denial) return transaction;
+      attempt.returnTo = transaction.returnTo;
+      return this.#take(exchange, request, code, transaction);
+    });
+  }
+
+  async #begin(exchange: Exchange, request: ScreenedRequest, wanted: WantedHandOver): Promise<Denial | null> {
+    const { login, loginOrigin, transactions, throttle, series } = this.#parts;
+    const { returnTo, marks, provider, route } = wanted;
+    const waitMs = throttle.begin(request.clientAddress);
+    if (waitMs > 0) return tooMany(waitMs);
+    const browser = transactions.browserOf(request.otherCookies);
+    if (browser === null) {
+      // Before the person types a password elsewhere: without the cookie, nothing would come of it.
+      if (new URLSearchParams(request.target.query).has('cookie')) return COOKIE_MISSING;
+      const again =
+        route === null
+          ? login.responder.loginPath(returnTo, [...marks, 'cookie'], provider)
+          : login.responder.stepUpPath(returnTo, route, [...marks, 'cookie']);
+      login.responder.redirect(exchange, 302, again, ['Set-Cookie', transactions.newCookieLine()]);
+      return null;
+    }
+    const handOverTo = request.publicOrigin as string;
+    const secrets = transactions.secrets(browser);
+    await transactions.beginHandOver(browser, secrets, { handOverTo, returnTo });
+    series.handOvers.inc({ outcome: 'begun' });
+    const parameters = new URLSearchParams({
+      to: handOverTo,
+      state: secrets.state,
+      challenge: hash('sha256', secrets.verifier, 'base64url'),
+      ...Object.fromEntries(marks.map((mark) => [mark, '1'])),
+      ...(provider !== null && { provider }),
+      ...(route !== null && { route }),
+    });
+    const location = `${loginOrigin}${login.basePath}/hand-over?${parameters}`;
+    login.responder.redirect(exchange, 302, location, ['Set-Cookie', transactions.cookieLine(browser)]);
+    return null;
+  }
+
+  async #transactionOf(request: ScreenedRequest, state: string): Promise<HandOverTransaction | Denial> {
+    const { transactions } = this.#parts;
+    const browser = transactions.browserThatBegan(state, request.otherCookies);
+    if (browser === null) return transactions.browserOf(request.otherCookies) === null ? NO_COOKIE : UNKNOWN;
+    const transaction = (await transactions.takeHandOver(browser, state)) ?? UNKNOWN;
+    if (transaction instanceof Denial) return transaction;
+    return transaction.handOverTo === request.publicOrigin ? transaction : OTHER_ORIGIN;
+  }
+
+  async #take(
+    exchange: Exchange,
+    request: ScreenedRequest,
+    code: string,
+    { handOverTo: origin, returnTo, verifier, ...transaction }: HandOverTransaction,
+  ): Promise<Denial | null> {
+    const { login, codes, links, transactions, series, cookie, wallMs } = this.#parts;
+    // The person went back, or took long to log in: the login origin knows them now, and asks nothing again.
+    if (transaction.isUsed || transactions.hasExpired(transaction)) return this.#again(exchange, request, returnTo);
+    const sessionId = await codes.take(code, origin, verifier);
+    if (sessionId instanceof Denial) return sessionId;
+    const user = await login.sessions.look(sessionId);
+    if (user instanceof Denial) return ENDED;
+    const { session } = user;
+    const linked = await links.link(sessionId, origin, Math.max(1, session.expiresAtMs - wallMs()));
+    const { subject, handle } = session;
+    login.audit.grant({ event: 'login_handed_over', subject, handle, origin }, sourceOf(exchange, request));
+    series.handOvers.inc({ outcome: 'taken' });
+    this.#lead(exchange, returnTo, ['Set-Cookie', setSessionCookie(cookie, linked, session)]);
+    return null;
+  }
+
+  async #again(exchange: Exchange, request: ScreenedRequest, returnTo: string): Promise<null> {
+    const user: UserPrincipal | Denial | null = await presentUser(this.#parts.login, exchange, request);
+    const { responder } = this.#parts.login;
+    const isLoggedIn = user !== null && !(user instanceof Denial);
+    responder.redirect(exchange, 303, isLoggedIn ? returnTo : responder.loginPath(returnTo, []));
+    return null;
+  }
+
+  /** As after a login at an identity provider: a redirect from another site would leave a SameSite=Strict cookie behind. */
+  #lead(exchange: Exchange, returnTo: string, headers: readonly string[]): void {
+    const { login, isCookieStrict } = this.#parts;
+    if (!isCookieStrict) login.responder.redirect(exchange, 303, returnTo, headers);
+    else login.responder.page(exchange, 200, loggedInPage(returnTo), [...headers, 'Refresh', `0; url=${returnTo}`]);
+  }
+
+  /** Does something for a hand-over; what fails is counted, recorded, and a page that leads on. */
+  async #shown(
+    exchange: Exchange,
+    request: ScreenedRequest,
+    attempt: Readonly<{ returnTo: string }>,
+    work: () => Promise<Denial | null>,
+  ): Promise<null> {
+    let why: Denial | GatewayFault | null;
+    try {
+      why = await work();
+    } catch (thrown) {
+      why = asGatewayFault(thrown);
+    }
+    if (why === null) return null;
+    const { login, series } = this.#parts;
+    const { reason } = why;
+    series.handOvers.inc({ outcome: why instanceof Denial ? 'refused' : 'failed' });
+    const note = why instanceof Denial ? why.note : why.message;
+    login.audit.write({ event: 'hand_over_refused', reason, note }, sourceOf(exchange, request));
+    const again = login.responder.loginPath(attempt.returnTo, []);
+    login.responder.failurePage(exchange, why, failedHandOverPage(reason, again));
+    return null;
+  }
+}
+
+const tooMany = (waitMs: number) =>
+  new Denial('rate_limited', 'too many logins begun from the network', [
+    'Retry-After',
+    String(Math.ceil(waitMs / 1_000)),
+  ]);
+
+/** A parameter that is there once, and has the form of our secrets. */
+function onlySecret(query: URLSearchParams, name: string): string | null {
+  const [value = '', ...more] = query.getAll(name);
+  return more.length === 0 && BASE64URL_32_BYTES_PATTERN.test(value) ? value : null;
+}

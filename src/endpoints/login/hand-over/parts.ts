@@ -1,0 +1,31 @@
+/** What the two parts of a hand-over share: one set per configuration that has a login origin. */
+
+import type { LinkedCookies } from '../../../authentication/session/linked-cookies.ts';
+import type { Requirement } from '../../../authorization/section.ts';
+import type { Clock } from '../../../lib/clock.ts';
+import type { LoginParts } from '../login-parts.ts';
+import type { StartThrottle } from '../oidc/start-throttle.ts';
+import type { LoginTransactions } from '../oidc/transactions.ts';
+import type { SessionCookie } from '../session-cookie.ts';
+import type { HandOverCodes } from './hand-over-codes.ts';
+import type { HandOverSeries } from './series.ts';
+
+/** The parts. */
+export interface HandOverParts {
+  readonly login: LoginParts;
+  /** The origin at which people log in. */
+  readonly loginOrigin: string;
+  /** The other public origins. */
+  readonly others: ReadonlySet<string>;
+  readonly codes: HandOverCodes;
+  readonly links: LinkedCookies;
+  readonly transactions: LoginTransactions;
+  readonly throttle: StartThrottle;
+  readonly series: HandOverSeries;
+  /** `require` of routes, by id. */
+  readonly requirements: ReadonlyMap<string, Requirement>;
+  readonly cookie: SessionCookie;
+  /** Whether the session cookie comes only with requests that begin on our own site, redirects included. */
+  readonly isCookieStrict: boolean;
+  readonly wallMs: Clock;
+}

@@ -1,0 +1,38 @@
+/** Opens what authenticates on the public listener, and what reads session cookies there. */
+
+import { Authenticator } from '../authentication/authenticate.ts';
+import { ServiceTokenVerifier } from '../authentication/service-token/verifier.ts';
+import type { LinkedCookies } from '../authentication/session/linked-cookies.ts';
+import { SessionCookies } from '../authentication/session/session-cookies.ts';
+import type { Sessions } from '../authentication/session/sessions.ts';
+import { SessionVerifier } from '../authentication/session/verifier.ts';
+import type { LongLived } from './long-lived.ts';
+
+/** The key that says where people log in. */
+interface LoginSections {
+  readonly login: { readonly origin?: string | undefined };
+}
+
+/** Which session a cookie opens, which depends on the origin where several share a login. */
+export const openSessionCookies = (
+  { login }: LoginSections,
+  { sessions, links }: { readonly sessions: Sessions; readonly links: LinkedCookies },
+): SessionCookies =>
+  new SessionCookies(sessions, login.origin === undefined ? null : { loginOrigin: login.origin, links });
+
+/** Whose sessions and service tokens the public listener takes. */
+export function openAuthenticator(
+  config: LoginSections,
+  serviceTokens: ConstructorParameters<typeof ServiceTokenVerifier>[0],
+  longLived: Pick<LongLived, 'sessions' | 'links' | 'revokedTokens' | 'series' | 'clocks'>,
+): Authenticator {
+  const { sessions, revokedTokens, series, clocks } = longLived;
+  return new Authenticator(
+    {
+      session: new SessionVerifier(sessions, openSessionCookies(config, longLived)),
+      service: new ServiceTokenVerifier(serviceTokens, revokedTokens, sessions, clocks),
+      workload: null,
+    },
+    series.authentication,
+  );
+}
