@@ -48,14 +48,14 @@ ${sessions.canRemember ? html`<label class="check"><input type="checkbox" id="re
  * The login page.
  *
  * @param title       in languages where there is none, it is that of the language
- * @param formTarget  another origin that the login leads to; `null`: none
+ * @param formTarget  another origin that the login leads to. Default: none
  */
 export const loginPage =
   (
     title: ConfiguredText | undefined,
     panels: readonly LoginPanel[],
     view: LoginView,
-    formTarget: string | null,
+    formTarget: string | null = null,
   ): PageText =>
   (words) => ({
     formTarget,

@@ -123,6 +123,7 @@ export function openProviderLogins(
       return { name: provider.name, answer: (exchange, request) => logout.answer(exchange, request) };
     });
   const logoutAtProvider = new LogoutAtProvider({
+    cookies: login.cookies,
     providers,
     transactions,
     sealedTokens,

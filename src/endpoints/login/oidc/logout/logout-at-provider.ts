@@ -5,6 +5,7 @@
  * With `id_token_hint` where the ID token was kept: without it, most providers ask the user whether to log out.
  */
 
+import type { SessionCookies } from '../../../../authentication/session/session-cookies.ts';
 import { isSessionId } from '../../../../authentication/session/session-id.ts';
 import { DependencyFault } from '../../../../errors.ts';
 import type { SessionHandle } from '../../../../jwt/names.ts';
@@ -22,6 +23,7 @@ import type { LogoutSeries } from './series.ts';
 interface LogoutAtProviderParts {
   readonly providers: readonly IdentityProvider[];
   readonly transactions: LoginTransactions;
+  readonly cookies: SessionCookies;
   readonly sealedTokens: SealedTokenStore;
   readonly series: LogoutSeries;
   readonly basePath: string;
@@ -67,7 +69,7 @@ export class LogoutAtProvider {
     if (provider === undefined || metadata === null || !provider.settings.logoutAtProvider) return null;
     const url = logoutUrl(provider.settings, metadata, `${request.publicOrigin}${basePath}/logged-out`);
     if (url === null) return null;
-    const hint = opened(sealed, request, provider)?.idToken ?? null;
+    const hint = (await this.#opened(sealed, request, provider))?.idToken ?? null;
     // Others than the specification's know no such parameter.
     if (hint !== null && url.searchParams.has('post_logout_redirect_uri')) url.searchParams.set('id_token_hint', hint);
     const headers = await this.#remember(url, provider.name, request);
@@ -86,6 +88,17 @@ export class LogoutAtProvider {
       series.onLogoutAtProvider(name, 'returned');
   }
 
+  /** The tokens of the session that a request has presented. */
+  async #opened(
+    sealed: string | null,
+    { sessionCookie, publicOrigin }: ScreenedRequest,
+    { settings }: IdentityProvider,
+  ): Promise<ProviderTokens | null> {
+    if (sealed === null || typeof sessionCookie !== 'string') return null;
+    const id = await orNothing(Promise.resolve(this.#parts.cookies.sessionIdOf(sessionCookie, publicOrigin)));
+    return id !== null && isSessionId(id) ? openTokens(sealed, id, settings) : null;
+  }
+
   /** Adds `state`, where the provider knows it and the store keeps it. */
   async #remember(url: URL, provider: string, request: ScreenedRequest): Promise<readonly string[]> {
     if (!url.searchParams.has('post_logout_redirect_uri')) return [];
@@ -97,15 +110,6 @@ export class LogoutAtProvider {
     url.searchParams.set('state', state);
     return ['Set-Cookie', transactions.cookieLine(browser)];
   }
-}
-
-/** The tokens of the session that a request has presented. */
-function opened(
-  sealed: string | null,
-  { sessionCookie: id }: ScreenedRequest,
-  { settings }: IdentityProvider,
-): ProviderTokens | null {
-  return sealed !== null && typeof id === 'string' && isSessionId(id) ? openTokens(sealed, id, settings) : null;
 }
 
 /** A store that fails takes nothing from a logout that is done. */
