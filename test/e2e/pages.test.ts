@@ -6,6 +6,7 @@ import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LANGUAGES, type Language } from '../../src/pages/words/languages.ts';
 import { TestBrowser } from '../support/browser.ts';
+import { type AxeProblems, axeProblems, smallTargets, widthOf } from '../support/page-checks.ts';
 import { GALLERY, REASON_PAGES, written } from '../support/page-gallery.ts';
 import {
   currentTexts,
@@ -19,13 +20,6 @@ import {
   show,
 } from '../support/page-pictures.ts';
 
-/** Run in the page; its own types are for programs that have a DOM. */
-const AXE = readFileSync(new URL(import.meta.resolve('axe-core/axe.min.js')), 'utf8');
-
-interface AxeResults {
-  readonly violations: readonly { readonly id: string; readonly nodes: readonly { readonly html: string }[] }[];
-}
-
 /** Pages that ask for nothing, or for a choice between equals. */
 const DONE = ['sessions', 'terminal-allowed', 'choose-a-provider'];
 
@@ -37,81 +31,108 @@ beforeAll(async () => {
 });
 afterAll(() => browser[Symbol.asyncDispose]());
 
-/** Shows pages one after the other in a window of 320 pixels. */
-async function visit(
-  pages: typeof GALLERY,
-  language: Language,
-  look: (page: Page, name: string) => Promise<void>,
-  options: { colorScheme?: 'light' | 'dark' } = {},
-): Promise<void> {
-  const { page, context } = await browser.profile({ viewport: { width: 320, height: 640 }, ...options });
-  for (const [name, it] of Object.entries(pages)) {
-    await show(page, written(it, language));
-    await look(page, name);
-  }
-  await context.close();
+/** What is seen of a page in a window of 320 pixels. */
+interface Seen {
+  readonly name: string;
+  /** Addresses that were asked for. */
+  readonly asked: readonly string[];
+  readonly counts: Readonly<Record<keyof typeof COUNTED, number>>;
+  readonly language: string;
+  readonly width: number;
+  readonly smallTargets: readonly string[];
+  /** Of pages with a name of their own; the pages of the reasons differ in their words only. */
+  readonly more: { readonly axe: AxeProblems; readonly widthWithSpace: number } | null;
 }
 
+const COUNTED = {
+  foreign: 'script, link, iframe, [style]',
+  headings: 'h1',
+  main: '.button.full:not(.provider), button.full:not(.quiet)',
+  codes: 'footer code',
+  times: 'footer time',
+};
+const OUTLINE = `({
+  language: document.documentElement.lang,
+  counts: Object.fromEntries(
+    Object.entries(${JSON.stringify(COUNTED)}).map(([name, what]) => [name, document.querySelectorAll(what).length]),
+  ),
+})`;
+
+/** Every page in this language, shown once. */
+const walk = (language: Language) => {
+  walks[language] ??= look(language);
+  return walks[language];
+};
+const walks: Partial<Record<Language, ReturnType<typeof look>>> = {};
+
+async function look(language: Language): Promise<{ seen: readonly Seen[]; complaints: readonly string[] }> {
+  const { page, context } = await browser.profile({ viewport: { width: 320, height: 640 } });
+  const complaints: string[] = [];
+  const requests: string[] = [];
+  page.on('console', (message) => complaints.push(message.text()));
+  page.on('request', (request) => requests.push(request.url()));
+  const seen: Seen[] = [];
+  for (const [name, it] of Object.entries({ ...GALLERY, ...REASON_PAGES })) {
+    requests.length = 0;
+    await show(page, written(it, language));
+    const first = {
+      name,
+      asked: requests.filter((url) => !url.startsWith('data:') && !url.endsWith('/favicon.ico')),
+      ...(await page.evaluate<Pick<Seen, 'language' | 'counts'>>(OUTLINE)),
+      width: await widthOf(page),
+      smallTargets: await smallTargets(page),
+    };
+    const more = name in GALLERY ? { axe: await axeProblems(page), widthWithSpace: await widthWithSpace(page) } : null;
+    seen.push({ ...first, more });
+  }
+  await context.close();
+  return { seen, complaints };
+}
+
+/** Its width when its reader sets as much space as WCAG 1.4.12 asks a page to bear. */
+async function widthWithSpace(page: Page): Promise<number> {
+  // The policy of the page allows no style of others, as an extension of a reader is not bound by it.
+  await page.evaluate(`document.adoptedStyleSheets = [new CSSStyleSheet()];
+    document.adoptedStyleSheets[0].replaceSync('*{line-height:1.5!important;letter-spacing:.12em!important;word-spacing:.16em!important} p{margin-bottom:2em!important}')`);
+  return widthOf(page);
+}
+
+/** One fact about each of them, by its name. */
+const each = <Fact>(seen: readonly Seen[], fact: (page: Seen) => Fact) =>
+  Object.fromEntries(seen.map((page) => [page.name, fact(page)]));
+
 describe.each(TAGS)('every page in %s', (language) => {
+  test('is looked at', async () => {
+    const names = (await walk(language)).seen.map(({ name }) => name);
+    expect(names).toEqual([...Object.keys(GALLERY), ...Object.keys(REASON_PAGES)]);
+  });
+
   test.each(SCHEMES)('has no accessibility problem that axe finds, in %s colours', async (colorScheme) => {
-    await visit(
-      GALLERY,
-      language,
-      async (page, name) => {
-        await page.evaluate(AXE);
-        const { violations } = await page.evaluate<AxeResults>('axe.run()');
-        expect([name, violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])]).toEqual([name, []]);
-      },
-      { colorScheme },
-    );
+    const named = (await walk(language)).seen.filter(({ more }) => more !== null);
+    expect(each(named, ({ more }) => more?.axe[colorScheme])).toEqual(each(named, () => []));
   });
 
   test('WCAG 1.4.10, 2.5.8: fits 320 pixels, and what is pressed is at least 24 pixels in both directions', async () => {
-    await visit({ ...GALLERY, ...REASON_PAGES }, language, async (page, name) => {
-      expect([name, await page.evaluate('document.documentElement.scrollWidth')]).toEqual([name, 320]);
-      // All of these have the same button.
-      if (name in REASON_PAGES) return;
-      for (const target of await page.locator('a, button, input:not([type=hidden])').all()) {
-        const { width = 0, height = 0 } = (await target.boundingBox()) ?? {};
-        expect([name, Math.min(width, height) >= 24]).toEqual([name, true]);
-      }
-    });
+    const { seen } = await walk(language);
+    expect(each(seen, ({ width }) => width)).toEqual(each(seen, () => 320));
+    expect(each(seen, (page) => page.smallTargets)).toEqual(each(seen, () => []));
   });
 
   test('WCAG 1.4.12: still fits 320 pixels where its reader sets more space between lines, words and letters', async () => {
-    await visit(GALLERY, language, async (page, name) => {
-      // The policy of the page allows no style of others, as an extension of a reader is not bound by it.
-      await page.evaluate(`document.adoptedStyleSheets = [new CSSStyleSheet()];
-        document.adoptedStyleSheets[0].replaceSync('*{line-height:1.5!important;letter-spacing:.12em!important;word-spacing:.16em!important} p{margin-bottom:2em!important}')`);
-      expect([name, await page.evaluate('document.documentElement.scrollWidth')]).toEqual([name, 320]);
-    });
+    const named = (await walk(language)).seen.filter(({ more }) => more !== null);
+    expect(each(named, ({ more }) => more?.widthWithSpace)).toEqual(each(named, () => 320));
   });
 
   test('asks for nothing, breaks no rule of its policy, and has one heading and one main action', async () => {
-    const { page, context } = await browser.profile();
-    const complaints: string[] = [];
-    const requests: string[] = [];
-    page.on('console', (message) => complaints.push(message.text()));
-    page.on('request', (request) => requests.push(request.url()));
-    for (const [name, it] of Object.entries({ ...GALLERY, ...REASON_PAGES })) {
-      requests.length = 0;
-      await show(page, written(it, language));
-      const asked = requests.filter((url) => !url.startsWith('data:') && !url.endsWith('/favicon.ico'));
-      expect([name, asked]).toEqual([name, ['https://shop.example.com/page']]);
-      expect([name, await page.locator('script, link, iframe, [style]').count()]).toEqual([name, 0]);
-      expect([name, await page.locator('h1').count()]).toEqual([name, 1]);
-      // Of some none is the one: their readers have come to look, or are done.
-      const main = await page.locator('.button.full:not(.provider), button.full:not(.quiet)').count();
-      expect([name, main]).toEqual([name, DONE.includes(name) ? 0 : 1]);
-      expect([name, await page.locator('html').getAttribute('lang')]).toEqual([name, language]);
-      expect([name, await page.locator('footer code').count(), await page.locator('footer time').count()]).toEqual([
-        name,
-        1,
-        1,
-      ]);
-    }
+    const { seen, complaints } = await walk(language);
+    expect(each(seen, ({ asked }) => asked)).toEqual(each(seen, () => ['https://shop.example.com/page']));
+    // Of some no action is the main one: their readers have come to look, or are done.
+    const main = ({ name }: Seen) => (DONE.includes(name) ? 0 : 1);
+    expect(each(seen, ({ counts }) => counts)).toEqual(
+      each(seen, (page) => ({ foreign: 0, headings: 1, main: main(page), codes: 1, times: 1 })),
+    );
+    expect(each(seen, (page) => page.language)).toEqual(each(seen, () => language));
     expect(complaints.filter((it) => /policy|refused/i.test(it))).toEqual([]);
-    await context.close();
   });
 });
 

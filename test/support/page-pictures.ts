@@ -8,7 +8,7 @@
 import { hash } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Page } from 'playwright-core';
+import type { Page, Route } from 'playwright-core';
 import { TestBrowser } from './browser.ts';
 import { GALLERY, written } from './page-gallery.ts';
 import { smallPng } from './small-png.ts';
@@ -33,18 +33,23 @@ export const currentTexts = (): Readonly<Record<string, string>> =>
 export const picturedTexts = (): Readonly<Record<string, string>> =>
   JSON.parse(readFileSync(LIST, 'utf8')) as Record<string, string>;
 
+/** What a page in the browser shows now. */
+const shown = new WeakMap<Page, ReturnType<typeof written>>();
+
 /** Shows a page of the gallery as the gateway would send it, policy included. Nothing else is answered. */
-export async function show(page: Page, { text, headers }: ReturnType<typeof written>): Promise<void> {
+export async function show(page: Page, it: ReturnType<typeof written>): Promise<void> {
+  const isRouted = shown.has(page);
+  shown.set(page, it);
+  if (!isRouted) await page.route('**/*', (route) => answer(route, shown.get(page) ?? it));
+  await page.goto('https://shop.example.com/page');
+}
+
+function answer(route: Route, { text, headers }: ReturnType<typeof written>): Promise<void> {
+  if (!route.request().isNavigationRequest()) return route.abort();
   const fields = Object.fromEntries(
     headers.flatMap((name, index) => (index % 2 === 0 ? [[name, headers[index + 1] ?? '']] : [])),
   );
-  await page.unrouteAll();
-  await page.route('**/*', (route) =>
-    route.request().isNavigationRequest()
-      ? route.fulfill({ status: 200, contentType: 'text/html; charset=utf-8', headers: fields, body: text })
-      : route.abort(),
-  );
-  await page.goto('https://shop.example.com/page');
+  return route.fulfill({ status: 200, contentType: 'text/html; charset=utf-8', headers: fields, body: text });
 }
 
 /** Takes a picture of the whole page, and of the whole window where the page is smaller. */
