@@ -148,21 +148,35 @@ export const httpUrl = () =>
   z
     .string()
     .refine(isHttpUrl, 'is not an http(s) URL: begin it with http:// or https://')
-    .refine((text) => {
-      const url = URL.canParse(text) ? new URL(text) : null;
-      return url === null || (url.username === '' && url.password === '' && url.hash === '');
-    }, 'must not contain a user, a password or a fragment')
+    .refine(hasOnlyOrigin, 'must not contain a user, a password or a fragment')
     .meta({ kind: 'URL' });
 
-/** `host:port` or `scheme://host[:port]` of one upstream server. A path is refused: use `rewrite`. */
-export const endpoint = () =>
-  httpUrl()
+/** As http, whose URLs have a canonical form; that of h2c is not registered anywhere. */
+const asHttp = (text: string) => text.replace(/^h2c:/i, 'http:');
+
+/**
+ * `scheme://host[:port]` of one server: http, https, or h2c for HTTP/2 without TLS. A path is refused: use `rewrite`.
+ * Canonical once loaded.
+ */
+export const serverOrigin = () =>
+  z
+    .string()
+    .refine((text) => isHttpUrl(asHttp(text)), 'is not the URL of a server: begin it with http://, https:// or h2c://')
+    .refine((text) => hasOnlyOrigin(asHttp(text)), 'must not contain a user, a password or a fragment')
     .refine(
-      (text) => !isHttpUrl(text) || ['/', ''].includes(new URL(text).pathname),
+      (text) => !isHttpUrl(asHttp(text)) || ['/', ''].includes(new URL(asHttp(text)).pathname),
       'must not have a path: use rewrite on the route',
     )
     .meta({ kind: 'origin' })
-    .transform((text) => new URL(text).origin);
+    .transform((text) => {
+      const { origin: canonical } = new URL(asHttp(text));
+      return /^h2c:/i.test(text) ? canonical.replace('http:', 'h2c:') : canonical;
+    });
+
+function hasOnlyOrigin(text: string): boolean {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  return url === null || (url.username === '' && url.password === '' && url.hash === '');
+}
 
 /** A file that must exist and be readable; absolute once loaded. */
 export const filePath = (context: SchemaContext) => existingPath(context, 'file');

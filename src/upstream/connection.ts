@@ -7,14 +7,22 @@ import type { Socket } from 'node:net';
 import { type buildConnector, Client, type Dispatcher } from 'undici';
 import { InterimHeads } from './interim-heads.ts';
 
+/** A connection, as far as the request on it has to know it. */
+export interface Carrier {
+  /** A request begins. Returns whether the connection has carried one before. */
+  begin(): boolean;
+  /** Whether the connection has broken, rather than being closed by the server. */
+  readonly isBroken: boolean;
+}
+
 /** The handler of a request on such a connection. */
 export interface ConnectedHandler extends Dispatcher.DispatchHandler {
   /** The connection that carries it, or will. */
-  connection: ServerConnection | null;
+  connection: Carrier | null;
 }
 
 /** One connection at a time to a server; a new one is made when the last has ended. */
-export class ServerConnection extends Client {
+export class ServerConnection extends Client implements Carrier {
   #wire: Wire | null = null;
 
   constructor(origin: URL, { connect, ...options }: Client.Options & { connect: buildConnector.connector }) {
@@ -32,12 +40,10 @@ export class ServerConnection extends Client {
     return super.dispatch(options, handler);
   }
 
-  /** A request begins. Returns whether the connection has carried one before. */
   begin(): boolean {
     return this.#wire?.begin() === true;
   }
 
-  /** Whether the connection has broken, rather than being closed by the server. */
   get isBroken(): boolean {
     return this.#wire?.isBroken === true;
   }

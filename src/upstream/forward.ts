@@ -35,6 +35,9 @@ interface ForwardSettings {
 
 const LENGTH_OVER_LIMIT = new Denial('body_too_large', 'Content-Length over the limit of the route');
 
+/** RFC 8441 is another protocol than that of the tunnel. */
+const NO_WEBSOCKET = new Denial('upgrade_unsupported', 'upstream speaks HTTP/2: no WebSockets');
+
 /** Where permitted requests leave a pipeline: to their upstreams, or into what `explain` writes down. */
 export type Outlet = Pick<Forwarder, 'forward' | 'tunnels'>;
 /** An outlet that can say what it would send, without sending it. */
@@ -75,14 +78,15 @@ export class Forwarder implements ForwardingOwner {
   ): void {
     // The client may have left while its credential was looked up; nothing later would abort the upstream request.
     if (exchange.isOver) return;
-    const headers = this.prepare(exchange, request, permit, token);
+    const upstream = this.settings.upstreams.get(permit.route.upstream) as Upstream;
+    const headers =
+      request.isWebSocket && upstream.isHttp2 ? NO_WEBSOCKET : this.prepare(exchange, request, permit, token);
     if (headers instanceof Denial) {
       this.hooks.onFailure(exchange, headers);
       return;
     }
     const { route } = permit;
     const { bodyIdleTimeoutMs, minBodyBytesPerSec } = this.settings;
-    const upstream = this.settings.upstreams.get(route.upstream) as Upstream;
     const body =
       request.body === 0
         ? null

@@ -1,5 +1,5 @@
 /**
- * One forward under way: the handler of undici's callbacks, and so the only place that knows how far it has come.
+ * One forward under way: the handler of the callbacks of undici, or of `http2/`, and so the only place that knows how far it has come.
  *
  * Long because what each callback may do depends on how far the others have come.
  */
@@ -16,8 +16,9 @@ import { notePassed } from '../lib/passing-bytes.ts';
 import type { Place } from '../lib/places.ts';
 import type { KnownPrincipal, OpenStream, StreamEnding } from '../principal.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
-import type { ConnectedHandler, ServerConnection } from './connection.ts';
+import type { Carrier, ConnectedHandler } from './connection.ts';
 import { forwardFailure } from './fault.ts';
+import { NotProcessedFault } from './http2/fault.ts';
 import type { RequestBody } from './request-body.ts';
 import { clientResponseHeaders, earlyHintLinks } from './response-headers.ts';
 import { type RetryReason, retryReason } from './retry.ts';
@@ -83,7 +84,7 @@ const WAITED_TOO_LONG = new Denial('overloaded', 'waited too long for a connecti
 
 /** One request on its way to a server and its answer on the way back. */
 export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Waiting, ShareTaker {
-  connection: ServerConnection | null = null;
+  connection: Carrier | null = null;
   waitsUntilMs: number | null = null;
   before: Waiting | null = null;
   after: Waiting | null = null;
@@ -378,6 +379,8 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
       wasSent,
       wasKept: this.#isOnKeptConnection,
       wasAnswered: this.#isAnswered,
+      wasRefused: failure instanceof NotProcessedFault,
+      isBodyKept: this.#body?.sent?.canBeSentAgain === true,
     });
   }
 

@@ -2,7 +2,7 @@
 
 import type { DraftEntries, LintContext } from '../config/lint.ts';
 import { reportUnused, uses } from '../config/names.ts';
-import { defineCodes, warning } from '../config/problem.ts';
+import { defineCodes, error, warning } from '../config/problem.ts';
 import { lintPair } from '../config/tls-pair.ts';
 import { isLoopbackHost } from '../lib/address.ts';
 import type { UpstreamConfig } from './section.ts';
@@ -14,6 +14,9 @@ export const codes = defineCodes({
   ),
   'upstreams/link-local': warning(
     'A link-local address, where clouds serve credentials to every caller: hardly a service that clients should reach.',
+  ),
+  'upstreams/mixed-protocols': error(
+    'An upstream whose endpoints do not all speak the same protocol: which of them gets a request would decide what becomes of it.',
   ),
 });
 
@@ -39,8 +42,9 @@ const LINK_LOCAL = /^169\.254\.|^\[fe[89ab][0-9a-f]:/;
 function lintUpstreams({ draft, source }: Context): void {
   for (const [name, upstream] of draft.upstreams) {
     if (upstream === undefined) continue;
+    lintProtocol(name, upstream, source);
     for (const [index, endpoint] of upstream.endpoints.entries()) {
-      const { protocol, hostname } = new URL(endpoint);
+      const { protocol, hostname } = new URL(endpoint.replace(/^h2c:/, 'http:'));
       if (LINK_LOCAL.test(hostname)) {
         source.report(
           codes['upstreams/link-local'],
@@ -52,10 +56,29 @@ function lintUpstreams({ draft, source }: Context): void {
       source.report(
         codes['upstreams/plain-http'],
         ['upstreams', name, 'endpoints', index],
-        `upstream ${JSON.stringify(name)} is reached over plain http on ${hostname}: anyone on the network path can read its tokens`,
+        `upstream ${JSON.stringify(name)} is reached over plain ${endpoint.startsWith('h2c:') ? 'h2c' : 'http'} on ${hostname}: anyone on the network path can read its tokens`,
         'use https, or write insecureHttp: true if something else encrypts it',
       );
     }
     lintPair(upstream.tls, ['upstreams', name, 'tls'], source);
+  }
+}
+
+function lintProtocol(name: string, { endpoints, http2 }: UpstreamConfig, source: Context['source']): void {
+  const protocolOf = (endpoint: string) => {
+    if (endpoint.startsWith('h2c:')) return 'HTTP/2';
+    return http2 && endpoint.startsWith('https:') ? 'HTTP/2' : 'HTTP/1.1';
+  };
+  const first = http2 ? 'HTTP/2' : protocolOf(endpoints[0] as string);
+  for (const [index, endpoint] of endpoints.entries()) {
+    if (protocolOf(endpoint) === first) continue;
+    source.report(
+      codes['upstreams/mixed-protocols'],
+      ['upstreams', name, 'endpoints', index],
+      `upstream ${JSON.stringify(name)} speaks ${first}, but not with ${endpoint}`,
+      endpoint.startsWith('http:')
+        ? `write h2c://${new URL(endpoint).host} for HTTP/2 without TLS`
+        : 'write http2: true for HTTP/2 with TLS',
+    );
   }
 }

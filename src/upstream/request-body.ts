@@ -9,6 +9,7 @@
 import { Readable } from 'node:stream';
 import type { Reply } from '../exchange.ts';
 import { notePassed } from '../lib/passing-bytes.ts';
+import type { SentBody } from './http2/sent-body.ts';
 
 /** Why a body was given up. */
 type BodyFailure = 'too_large' | 'stalled' | 'not_taken' | 'aborted';
@@ -38,7 +39,7 @@ interface RequestBodySettings {
 /** Whoever reads the body hears of an error too; before there is a reader, `whenBegun` tells. */
 const ignore = (): void => {};
 
-/** The body of one request, as undici reads it. */
+/** The body of one request, as undici or a `SentBody` reads it. */
 export class RequestBody extends Readable {
   readonly #reply: Reply;
   readonly #incoming: Readable;
@@ -54,6 +55,8 @@ export class RequestBody extends Readable {
   #hasEnded = false;
   /** Bytes that have come so far. */
   byteCount = 0;
+  /** What sends it on HTTP/2 streams; `null` on HTTP/1.1, where undici reads it. */
+  sent: SentBody | null = null;
 
   constructor(reply: Reply, settings: RequestBodySettings) {
     super({ highWaterMark: 64 * 1024 });

@@ -4,7 +4,7 @@
  */
 
 /** Why a request was sent a second time. */
-export const RETRY_REASONS = ['not_connected', 'kept_connection_closed', 'token_refused'] as const;
+export const RETRY_REASONS = ['not_connected', 'not_processed', 'kept_connection_closed', 'token_refused'] as const;
 /** One of {@link RETRY_REASONS}. */
 export type RetryReason = (typeof RETRY_REASONS)[number];
 
@@ -18,6 +18,10 @@ interface FailedAttempt {
   readonly wasKept: boolean;
   /** Whether a byte of an answer has come. */
   readonly wasAnswered: boolean;
+  /** Whether the server says that it took no part of the request: REFUSED_STREAM, or beyond its GOAWAY (RFC 9113 §8.7). */
+  readonly wasRefused: boolean;
+  /** Whether all that was read of the body can be sent again. */
+  readonly isBodyKept: boolean;
 }
 
 /** Repeating them has the effect of sending them once (RFC 9110 §9.2.2). */
@@ -27,6 +31,7 @@ const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
 export function retryReason(attempt: FailedAttempt): RetryReason | null {
   // Nothing was sent, whatever the method.
   if (!attempt.wasSent) return 'not_connected';
+  if (attempt.wasRefused) return !attempt.hasBody || attempt.isBodyKept ? 'not_processed' : null;
   // A server may close a kept connection at the moment at which the next request arrives there, and has not seen it then.
   // One that closes a new connection without an answer has most likely failed because of the request. A body is not kept,
   // so what was read of it cannot be sent again.

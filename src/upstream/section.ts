@@ -1,15 +1,19 @@
 /** The entries of `upstreams`: the servers behind one name, and how they are called. */
 
 import { z } from 'zod';
-import { clientTls, count, duration, endpoint, type SchemaContext } from '../config/fields.ts';
+import { clientTls, count, duration, type SchemaContext, serverOrigin } from '../config/fields.ts';
 
-/** One upstream. */
+/** One upstream. Long because it lists every key. */
 export const upstream = (context: SchemaContext) =>
   z.strictObject({
-    endpoints: z
-      .array(endpoint())
-      .min(1, 'needs at least one endpoint')
-      .meta({ description: 'Servers, as http://host:port or https://host:port.' }),
+    endpoints: z.array(serverOrigin()).min(1, 'needs at least one endpoint').meta({
+      description:
+        'Servers, as http://host:port or https://host:port; h2c://host:port for HTTP/2 without TLS. All of one kind.',
+    }),
+    http2: z.boolean().prefault(false).meta({
+      description:
+        'Speak HTTP/2 with https endpoints, which must agree to it (ALPN). gRPC needs it, or h2c. Default: HTTP/1.1.',
+    }),
     balance: z
       .enum(['least-loaded', 'round-robin'])
       .prefault('least-loaded')
@@ -41,6 +45,10 @@ export const upstream = (context: SchemaContext) =>
       .prefault({})
       .meta({ description: 'How long the upstream may take.' }),
     maxConnections: count(512).meta({ description: 'Connections to each endpoint; WebSockets are not counted.' }),
+    maxStreams: count(100).meta({
+      description:
+        'Requests at once on one HTTP/2 connection, or fewer if the server allows fewer. More of them get another connection.',
+    }),
     maxPending: count(1_024, { atLeast: 0 }).meta({
       description: 'Requests that wait for a connection to an endpoint; more get 503.',
     }),
@@ -64,3 +72,7 @@ export const upstream = (context: SchemaContext) =>
 
 /** An upstream, loaded. */
 export type UpstreamConfig = z.output<ReturnType<typeof upstream>>;
+
+/** Whether an upstream speaks HTTP/2. */
+export const speaksHttp2 = ({ http2, endpoints }: Pick<UpstreamConfig, 'http2' | 'endpoints'>): boolean =>
+  http2 || endpoints.some((endpoint) => endpoint.startsWith('h2c:'));

@@ -19,7 +19,7 @@ export class UpstreamSeries {
     this.tunnels = registry.readGauge('open_websockets', 'Open WebSockets.', {});
     this.retries = registry.counter(
       'upstream_retries_total',
-      'Requests sent to an upstream again, because no connection could be made or the upstream closed a kept one as the request arrived.',
+      'Requests sent to an upstream again, because no connection could be made, the upstream took no part of it (HTTP/2), or it closed a kept connection as the request arrived.',
       { upstream: CONFIGURED, reason: RETRY_REASONS },
     );
     this.#inFlight = registry.readGauge(

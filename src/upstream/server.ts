@@ -1,13 +1,17 @@
 /** One server of an upstream: its connection pool, its requests in progress, and whether it is ejected. */
 
 import { connect, isIP } from 'node:net';
-import { buildConnector, Pool } from 'undici';
+import { buildConnector, type Dispatcher, Pool } from 'undici';
 import type { Clock } from '../lib/clock.ts';
-import { ServerConnection } from './connection.ts';
+import { type ConnectedHandler, ServerConnection } from './connection.ts';
+import { StreamPool } from './http2/pool.ts';
 
 /** Limits and timeouts of one server of an upstream. Times are in milliseconds. */
 interface ServerSettings {
+  readonly isHttp2: boolean;
   readonly maxConnections: number;
+  /** On one HTTP/2 connection. */
+  readonly maxStreams: number;
   readonly connectTimeoutMs: number;
   readonly firstByteTimeoutMs: number;
   readonly idleTimeoutMs: number;
@@ -25,6 +29,15 @@ export interface UpstreamTls {
   readonly key: string | null;
 }
 
+/** The connections to a server, whatever they speak. */
+interface ServerPool {
+  /** Sends a request when a connection is free for it. The handler hears of everything that becomes of it. */
+  dispatch(options: Dispatcher.DispatchOptions, handler: ConnectedHandler): boolean;
+  /** Open connections, and on HTTP/1.1 the requests, on HTTP/2 the connections with requests. */
+  readonly stats: { readonly connected: number; readonly running: number };
+  destroy(): Promise<void>;
+}
+
 /** One server of an upstream, with its connection pool. */
 export class UpstreamServer {
   readonly origin: string;
@@ -32,7 +45,7 @@ export class UpstreamServer {
   readonly hostHeader: string;
   /** Passed with every request, so that a connection is never thrown away because of the client's Host header. */
   readonly serverName: string;
-  readonly pool: Pool;
+  readonly pool: ServerPool;
   /** Requests under way, waiting ones included. */
   inFlight = 0;
   /** Open tunnels. They have left the pool and take no connection of its number. */
@@ -44,24 +57,16 @@ export class UpstreamServer {
   #ejectedUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(origin: string, settings: ServerSettings, monotonicMs: Clock) {
-    const url = new URL(origin);
+    const url = new URL(origin.replace(/^h2c:/, 'http:'));
     this.origin = origin;
     this.hostHeader = url.host;
     this.serverName = settings.tls?.serverName ?? url.hostname.replace(/^\[|\]$/g, '');
     this.#settings = settings;
     this.#monotonicMs = monotonicMs;
-    this.pool = new Pool(origin, {
-      connections: settings.maxConnections,
-      // One request at a time on a connection: an answer can then belong to one request only (undici SECURITY.md).
-      pipelining: 1,
-      allowH2: false,
-      connect: tlsConnector(this.serverName, settings),
-      headersTimeout: settings.firstByteTimeoutMs,
-      bodyTimeout: settings.idleTimeoutMs,
-      maxHeaderSize: 32 * 1024,
-      factory: (url, options) =>
-        new ServerConnection(url, options as ConstructorParameters<typeof ServerConnection>[1]),
-    });
+    const connect = tlsConnector(this.serverName, settings);
+    this.pool = settings.isHttp2
+      ? new StreamPool({ ...settings, url, connect, serverName: this.serverName })
+      : http1Pool(url, connect, settings);
   }
 
   /** Whether it may be chosen: it is not ejected, or its time is over and it may prove itself. */
@@ -71,7 +76,7 @@ export class UpstreamServer {
 
   /** Whether a TCP connection to it can be made within this time; nothing is sent on it. */
   isReachable(timeoutMs: number): Promise<boolean> {
-    const { hostname, port, protocol } = new URL(this.origin);
+    const { hostname, port, protocol } = new URL(this.origin.replace(/^h2c:/, 'http:'));
     const { promise, resolve } = Promise.withResolvers<boolean>();
     const socket = connect({
       host: hostname.replace(/^\[|\]$/g, ''),
@@ -130,6 +135,21 @@ export class UpstreamServer {
   }
 }
 
+function http1Pool(url: URL, connect: buildConnector.connector, settings: ServerSettings): Pool {
+  return new Pool(url, {
+    connections: settings.maxConnections,
+    // One request at a time on a connection: an answer can then belong to one request only (undici SECURITY.md).
+    pipelining: 1,
+    allowH2: false,
+    connect,
+    headersTimeout: settings.firstByteTimeoutMs,
+    bodyTimeout: settings.idleTimeoutMs,
+    maxHeaderSize: 32 * 1024,
+    factory: (origin, options) =>
+      new ServerConnection(origin, options as ConstructorParameters<typeof ServerConnection>[1]),
+  });
+}
+
 /**
  * Connects, and for https verifies the certificate against the name that the configuration gives, never against the
  * Host header of a request, which undici would take (TLS-04, TLS-06, UPS-12).
@@ -138,7 +158,8 @@ function tlsConnector(serverName: string, settings: ServerSettings): buildConnec
   const { tls, connectTimeoutMs } = settings;
   const connect = buildConnector({
     timeout: connectTimeoutMs,
-    allowH2: false,
+    allowH2: settings.isHttp2,
+    preferH2: true,
     ...(tls?.ca != null && { ca: tls.ca }),
     ...(tls?.cert != null && { cert: tls.cert }),
     ...(tls?.key != null && { key: tls.key }),

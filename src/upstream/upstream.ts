@@ -3,7 +3,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Denial } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { UpstreamConfig } from './section.ts';
+import { speaksHttp2, type UpstreamConfig } from './section.ts';
 import { UpstreamServer, type UpstreamTls } from './server.ts';
 import { Shares } from './shares.ts';
 import { WaitingLine } from './waiting.ts';
@@ -15,6 +15,10 @@ export class Upstream {
   readonly name: string;
   readonly config: UpstreamConfig;
   readonly servers: readonly UpstreamServer[];
+  /** Whether its servers speak HTTP/2; HTTP/1.1 otherwise. */
+  readonly isHttp2: boolean;
+  /** Requests that one server can work on at once. */
+  readonly #capacity: number;
   readonly #isRoundRobin: boolean;
   readonly #maxInFlight: number;
   readonly #tls: UpstreamTls | null;
@@ -32,10 +36,14 @@ export class Upstream {
     this.config = config;
     this.#isRoundRobin = config.balance === 'round-robin';
     this.waiting = new WaitingLine(config.timeouts.pending, monotonicMs);
-    this.#maxInFlight = config.maxConnections + config.maxPending;
+    this.isHttp2 = speaksHttp2(config);
+    this.#capacity = config.maxConnections * (this.isHttp2 ? config.maxStreams : 1);
+    this.#maxInFlight = this.#capacity + config.maxPending;
     this.#tls = tls;
     const settings = {
+      isHttp2: this.isHttp2,
       maxConnections: config.maxConnections,
+      maxStreams: config.maxStreams,
       connectTimeoutMs: config.timeouts.connect,
       firstByteTimeoutMs: config.timeouts.firstByte,
       idleTimeoutMs: config.timeouts.idle,
@@ -49,7 +57,7 @@ export class Upstream {
   }
 
   get #free(): number {
-    let free = this.servers.length * this.config.maxConnections;
+    let free = this.servers.length * this.#capacity;
     for (const { inFlight } of this.servers) free -= inFlight;
     return free;
   }

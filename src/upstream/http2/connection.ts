@@ -1,0 +1,210 @@
+/** One HTTP/2 connection to a server, and how many streams it has room for. */
+
+import { type ClientHttp2Session, type ClientHttp2Stream, type ClientSessionRequestOptions, connect } from 'node:http2';
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import type { buildConnector } from 'undici';
+import { UpstreamFault } from '../../errors.ts';
+import type { Carrier } from '../connection.ts';
+
+/** How connections to one server are made. Times in milliseconds. */
+export interface StreamConnectionSettings {
+  /** `http:` or `https:`, with host and port. */
+  readonly url: URL;
+  readonly serverName: string;
+  readonly connect: buildConnector.connector;
+  readonly connectTimeoutMs: number;
+  /** Streams at once, unless the server allows fewer. */
+  readonly maxStreams: number;
+}
+
+/** Who is told what becomes of a connection. */
+interface ConnectionOwner {
+  /** It can carry requests, or more of them. */
+  hasRoom(connection: StreamConnection): void;
+  /** It has ended, or could not be made. */
+  hasEnded(connection: StreamConnection, error: Error | null): void;
+}
+
+/** A connection without streams is closed after this: a proxy or firewall on the way may have forgotten it by then. */
+const IDLE_TIMEOUT_MS = 60_000;
+/** As for HTTP/1.1. */
+const MAX_HEADER_BYTES = 32 * 1024;
+/** What one stream may receive ahead of its client. The window of the connection is read at once and limits nothing. */
+const STREAM_WINDOW_BYTES = 256 * 1024;
+const CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024;
+/** Megabytes. Node refuses headers beyond it; what waits is limited by the windows. */
+const MAX_SESSION_MEMORY = 256;
+
+/** A connection, from the attempt to make it on. It is ready once both sides know the settings of the other (RFC 9113 §3.4). */
+export class StreamConnection implements Carrier {
+  readonly #settings: StreamConnectionSettings;
+  readonly #owner: ConnectionOwner;
+  #socket: Socket | null = null;
+  #session: ClientHttp2Session | null = null;
+  #isReady = false;
+  #isOver = false;
+  #streams = 0;
+  #requests = 0;
+  /** `null` until the server has sent its settings. */
+  #maxStreams: number | null = null;
+  #areLimitsKnown = false;
+  /** Higher streams were not processed by a server that goes away. */
+  #lastStreamId = Number.POSITIVE_INFINITY;
+  #timer: NodeJS.Timeout | null = null;
+  #probe: NodeJS.Timeout | null = null;
+
+  constructor(settings: StreamConnectionSettings, owner: ConnectionOwner) {
+    this.#settings = settings;
+    this.#owner = owner;
+    const { url, serverName } = settings;
+    settings.connect(
+      {
+        hostname: url.hostname.replace(/^\[|\]$/g, ''),
+        host: url.host,
+        protocol: url.protocol,
+        port: url.port,
+        servername: serverName,
+      },
+      (error, socket) => {
+        if (error !== null) this.#end(error);
+        else if (this.#isOver) socket.destroy();
+        else this.#adopt(socket);
+      },
+    );
+  }
+
+  get scheme(): 'http' | 'https' {
+    return this.#settings.url.protocol === 'https:' ? 'https' : 'http';
+  }
+
+  /** Whether it can carry requests, or could. */
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
+  /** Whether a request is under way on it. */
+  get isBusy(): boolean {
+    return this.#streams > 0;
+  }
+
+  /** An answer of HTTP/2 never ends with its connection. */
+  readonly isBroken = false;
+
+  get streams(): number {
+    return this.#streams;
+  }
+
+  /** How many more requests it can carry now; 0 once the server goes away. */
+  get room(): number {
+    if (!this.#isReady || this.#isOver || this.#session?.closed !== false) return 0;
+    return Math.max(0, (this.#maxStreams ?? 0) - this.#streams);
+  }
+
+  begin(): boolean {
+    this.#requests += 1;
+    return this.#requests > 1;
+  }
+
+  /** Opens a stream. The caller tells of its end with {@link closed}. */
+  open(headers: readonly string[], options: ClientSessionRequestOptions): ClientHttp2Stream {
+    const stream = (this.#session as ClientHttp2Session).request(headers, options);
+    this.#streams += 1;
+    this.#stopTimer();
+    return stream;
+  }
+
+  /** One of its streams is closed. */
+  closed(): void {
+    this.#streams -= 1;
+    if (this.#isOver) return;
+    if (this.#streams === 0) this.#timer = setTimeout(() => this.destroy(null), IDLE_TIMEOUT_MS).unref();
+    if (this.room > 0) this.#owner.hasRoom(this);
+  }
+
+  /** Whether the server may have seen the request of a stream. It has not if it went away before (RFC 9113 §6.8). */
+  mayHaveProcessed({ id }: ClientHttp2Stream): boolean {
+    return id !== undefined && id <= this.#lastStreamId;
+  }
+
+  /** Cuts it, with all of its requests, unless the server answers a PING in time. */
+  probe(): void {
+    if (this.#probe !== null || this.#isOver || this.#session === null) return;
+    this.#probe = setTimeout(() => {
+      this.destroy(new UpstreamFault('upstream_timeout', 'connection is dead'));
+    }, this.#settings.connectTimeoutMs).unref();
+    this.#session.ping(() => {
+      if (this.#probe !== null) clearTimeout(this.#probe);
+      this.#probe = null;
+    });
+  }
+
+  /** Closes it at once; requests on it fail. */
+  destroy(error: Error | null): void {
+    const session = this.#session;
+    this.#end(error);
+    session?.destroy();
+    this.#socket?.destroy();
+  }
+
+  #adopt(socket: Socket): void {
+    this.#socket = socket;
+    if (socket instanceof TLSSocket && socket.alpnProtocol !== 'h2') {
+      this.destroy(new UpstreamFault('upstream_protocol', 'server does not offer HTTP/2'));
+      return;
+    }
+    const session = connect(this.#settings.url, {
+      createConnection: () => socket,
+      maxSessionMemory: MAX_SESSION_MEMORY,
+      settings: {
+        enablePush: false,
+        initialWindowSize: STREAM_WINDOW_BYTES,
+        maxHeaderListSize: MAX_HEADER_BYTES,
+      },
+    });
+    this.#session = session;
+    this.#timer = setTimeout(() => {
+      this.destroy(new UpstreamFault('upstream_timeout', 'server sent no HTTP/2 settings in time'));
+    }, this.#settings.connectTimeoutMs);
+    session.on('connect', () => session.setLocalWindowSize(CONNECTION_WINDOW_BYTES));
+    session.on('remoteSettings', ({ maxConcurrentStreams = Number.POSITIVE_INFINITY }) => {
+      this.#maxStreams = Math.min(this.#settings.maxStreams, maxConcurrentStreams);
+      this.#onSettings();
+    });
+    // Node holds a server to the limits only once it has acknowledged them.
+    session.on('localSettings', () => {
+      this.#areLimitsKnown = true;
+      this.#onSettings();
+    });
+    session.on('goaway', (_code, lastStreamId) => {
+      this.#lastStreamId = lastStreamId ?? Number.POSITIVE_INFINITY;
+    });
+    session.on('error', (error) => this.#end(this.#isReady ? error : notHttp2(error)));
+    session.on('close', () => this.#end(this.#isReady ? null : notHttp2()));
+  }
+
+  #onSettings(): void {
+    if (this.#isOver || this.#maxStreams === null || !this.#areLimitsKnown) return;
+    if (!this.#isReady) {
+      this.#isReady = true;
+      this.#stopTimer();
+    }
+    if (this.room > 0) this.#owner.hasRoom(this);
+  }
+
+  #end(error: Error | null): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#stopTimer();
+    if (this.#probe !== null) clearTimeout(this.#probe);
+    this.#owner.hasEnded(this, error);
+  }
+
+  #stopTimer(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+}
+
+const notHttp2 = (cause?: Error) =>
+  new UpstreamFault('upstream_protocol', 'server does not speak HTTP/2', cause === undefined ? undefined : { cause });

@@ -1,0 +1,138 @@
+/**
+ * upstream/http2: the requests to a server that speaks HTTP/2 in, its answers out, over as few connections as have room for them.
+ *
+ * A request goes to the connection that has least to do; another connection is made when
+ * all have as many streams as they may, and requests wait, in the order in which they came, until one has room.
+ *
+ * Fails the requests that an attempt to connect was made for when it fails, so that each can try another server.
+ */
+
+import { type Dispatcher, errors } from 'undici';
+import type { ConnectedHandler } from '../connection.ts';
+import type { RequestBody } from '../request-body.ts';
+import { StreamConnection, type StreamConnectionSettings } from './connection.ts';
+import { StreamRequest } from './request.ts';
+
+/** How many connections a pool may have, and how long a server may take. Times in milliseconds. */
+interface StreamPoolSettings extends StreamConnectionSettings {
+  readonly maxConnections: number;
+  readonly firstByteTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+}
+
+/** The connections to one server. */
+export class StreamPool {
+  readonly #settings: StreamPoolSettings;
+  readonly #connections = new Set<StreamConnection>();
+  #waiting: StreamRequest[] = [];
+  /** The first of them; those before it have gone. */
+  #first = 0;
+  #isDestroyed = false;
+
+  constructor(settings: StreamPoolSettings) {
+    this.#settings = settings;
+  }
+
+  /** Sends a request as soon as a connection has room. The handler hears of everything else. */
+  dispatch(options: Dispatcher.DispatchOptions, handler: ConnectedHandler): boolean {
+    const { firstByteTimeoutMs, idleTimeoutMs } = this.#settings;
+    const request = new StreamRequest(
+      {
+        method: options.method,
+        path: options.path,
+        headers: options.headers as string[],
+        body: options.body as RequestBody | null,
+        firstByteTimeoutMs: options.headersTimeout ?? firstByteTimeoutMs,
+        idleTimeoutMs: options.bodyTimeout ?? idleTimeoutMs,
+        takeTimeoutMs: options.bodyTimeout || idleTimeoutMs,
+      },
+      handler,
+    );
+    if (this.#isDestroyed) {
+      request.fail(new errors.ClientDestroyedError());
+      return false;
+    }
+    const connection = this.#roomiest();
+    if (connection !== null && this.#first === this.#waiting.length) {
+      request.start(connection);
+      return true;
+    }
+    this.#waiting.push(request);
+    this.#connectAsNeeded();
+    return false;
+  }
+
+  /** Open connections, and those of them with a request. */
+  get stats(): { readonly connected: number; readonly running: number } {
+    let connected = 0;
+    let running = 0;
+    for (const { isReady, isBusy } of this.#connections) {
+      if (isReady) connected += 1;
+      if (isBusy) running += 1;
+    }
+    return { connected, running };
+  }
+
+  /** Closes every connection at once; requests fail. */
+  async destroy(): Promise<void> {
+    this.#isDestroyed = true;
+    this.#failWaiting(Number.POSITIVE_INFINITY, new errors.ClientDestroyedError());
+    for (const connection of [...this.#connections]) connection.destroy(null);
+  }
+
+  /** A connection can carry more requests. */
+  hasRoom(connection: StreamConnection): void {
+    while (connection.room > 0) {
+      const request = this.#nextWaiting();
+      if (request === null) return;
+      request.start(connection);
+    }
+    this.#connectAsNeeded();
+  }
+
+  /** A connection has ended, or could not be made. */
+  hasEnded(connection: StreamConnection, error: Error | null): void {
+    this.#connections.delete(connection);
+    if (this.#isDestroyed) return;
+    if (connection.isReady) this.#connectAsNeeded();
+    else this.#failWaiting(this.#settings.maxStreams, error ?? new errors.ClientClosedError());
+  }
+
+  #roomiest(): StreamConnection | null {
+    let best: StreamConnection | null = null;
+    for (const connection of this.#connections) {
+      if (connection.room > 0 && (best === null || connection.streams < best.streams)) best = connection;
+    }
+    return best;
+  }
+
+  #connectAsNeeded(): void {
+    const { maxConnections, maxStreams } = this.#settings;
+    let connecting = 0;
+    for (const { isReady } of this.#connections) if (!isReady) connecting += 1;
+    const needed = Math.ceil((this.#waiting.length - this.#first) / maxStreams);
+    while (connecting < needed && this.#connections.size < maxConnections && !this.#isDestroyed) {
+      connecting += 1;
+      this.#connections.add(new StreamConnection(this.#settings, this));
+    }
+  }
+
+  #nextWaiting(): StreamRequest | null {
+    const request = this.#waiting[this.#first] ?? null;
+    if (request === null) return null;
+    this.#first += 1;
+    if (this.#first === this.#waiting.length || this.#first > 1_024) {
+      this.#waiting.splice(0, this.#first);
+      this.#first = 0;
+    }
+    return request;
+  }
+
+  /** A request that fails may be dispatched again at once. */
+  #failWaiting(count: number, error: Error): void {
+    const failed = this.#waiting.slice(this.#first, this.#first + count);
+    this.#waiting = this.#waiting.slice(this.#first + count);
+    this.#first = 0;
+    for (const request of failed) request.fail(error);
+  }
+}

@@ -1,0 +1,279 @@
+/**
+ * One request on one HTTP/2 stream. Tells its handler what undici tells that of an HTTP/1.1 request, so that a forward need not
+ * know which of the two carries it.
+ *
+ * Long because it is one state machine: what a callback may do depends on how far the others have come.
+ */
+
+import type { IncomingHttpHeaders } from 'node:http';
+import { type ClientHttp2Stream, constants } from 'node:http2';
+import { Readable } from 'node:stream';
+import type { Dispatcher } from 'undici';
+import { UpstreamFault } from '../../errors.ts';
+import type { ConnectedHandler } from '../connection.ts';
+import type { RequestBody } from '../request-body.ts';
+import type { StreamConnection } from './connection.ts';
+import { streamFailure } from './fault.ts';
+import { http2RequestHeaders, receivedFields, statusOf } from './fields.ts';
+import { SentBody } from './sent-body.ts';
+
+const { NGHTTP2_CANCEL, NGHTTP2_FLAG_END_STREAM } = constants;
+
+/** What is asked of a server. Times in milliseconds. */
+export interface StreamRequestOptions {
+  readonly method: string;
+  readonly path: string;
+  /** Flat name, value list; the first is Host. */
+  readonly headers: readonly string[];
+  readonly body: RequestBody | null;
+  /** Until the head of the answer, for a request without a body; 0: none. */
+  readonly firstByteTimeoutMs: number;
+  /** How long the stream may be silent in both directions once it is answered; 0: none. */
+  readonly idleTimeoutMs: number;
+  /** How long the server may leave the rest of a complete request unread. */
+  readonly takeTimeoutMs: number;
+}
+
+interface Carried extends ClientHttp2Stream {
+  request: StreamRequest;
+}
+
+/** A request that waits for a connection, is under way, or is over. */
+export class StreamRequest implements Dispatcher.DispatchController {
+  readonly options: StreamRequestOptions;
+  readonly handler: ConnectedHandler;
+  aborted = false;
+  paused = false;
+  reason: Error | null = null;
+  #connection: StreamConnection | null = null;
+  #stream: ClientHttp2Stream | null = null;
+  #isOver = false;
+  #isAnswered = false;
+  /** The server has ended the answer. Node ends the stream also where it was reset without an error. */
+  #hasServerEnded = false;
+  #trailers: IncomingHttpHeaders = {};
+  #error: Error | null = null;
+  /** A frame of its own could not be sent, for example because the connection was ending. */
+  #wasNotSent = false;
+  #answerTimer: NodeJS.Timeout | null = null;
+
+  constructor(options: StreamRequestOptions, handler: ConnectedHandler) {
+    this.options = options;
+    this.handler = handler;
+  }
+
+  /** Sends it on a connection that has room for it. */
+  start(connection: StreamConnection): void {
+    const { body, method, path, headers, firstByteTimeoutMs } = this.options;
+    this.#connection = connection;
+    this.handler.connection = connection;
+    try {
+      this.handler.onRequestStart?.(this, undefined);
+      const list = http2RequestHeaders({ method, path, scheme: connection.scheme }, headers);
+      this.#stream = connection.open(list, { endStream: body === null, waitForTrailers: body !== null });
+    } catch (thrown) {
+      this.#fail(thrown as Error);
+      return;
+    }
+    this.#listen(this.#stream);
+    if (body !== null) {
+      body.sent ??= new SentBody(body);
+      body.sent.sendTo(this.#stream, this);
+    } else if (firstByteTimeoutMs > 0) {
+      this.#answerTimer = setTimeout(onNoAnswer, firstByteTimeoutMs, this);
+    }
+  }
+
+  /** It cannot be sent at all. */
+  fail(error: Error): void {
+    this.#fail(error);
+  }
+
+  abort(reason: Error): void {
+    this.aborted = true;
+    this.reason = reason;
+    this.#fail(reason);
+  }
+
+  pause(): void {
+    this.paused = true;
+    this.#stream?.pause();
+    // The client is slow, not the server.
+    this.#stream?.setTimeout(0);
+  }
+
+  resume(): void {
+    if (!this.paused || this.#isOver) return;
+    this.paused = false;
+    this.#stream?.setTimeout(this.options.idleTimeoutMs);
+    this.#stream?.resume();
+  }
+
+  bodyEnded(): void {
+    if (this.#isAnswered) return;
+    // Until the server has taken the rest.
+    this.#stream?.setTimeout(this.options.takeTimeoutMs);
+  }
+
+  bodyFailed(error: Error): void {
+    this.#fail(error);
+  }
+
+  /** No answer has come in time, or nothing in either direction: the connection may be dead. */
+  timedOut(): void {
+    this.#connection?.probe();
+    const what = this.#isAnswered ? 'answer has stopped' : 'no answer in time';
+    this.#fail(new UpstreamFault('upstream_timeout', what));
+  }
+
+  /** One listener for all requests, each of which is found through its stream (ADR 3). */
+  #listen(stream: ClientHttp2Stream): void {
+    (stream as Carried).request = this;
+    stream.push = pushed;
+    stream.on('headers', onInterim);
+    stream.on('response', onResponse);
+    stream.on('trailers', onTrailers);
+    stream.on('finish', onFinish);
+    stream.on('wantTrailers', onWantTrailers);
+    stream.on('timeout', onTimeout);
+    stream.on('frameError', onFrameError);
+    stream.on('error', onError);
+    stream.on('close', onClose);
+  }
+
+  interim(raw: readonly string[]): void {
+    if (!this.#isOver) this.handler.onResponseStart?.(this, statusOf(raw), receivedFields(raw), '');
+  }
+
+  answered(stream: ClientHttp2Stream, flags: number, raw: readonly string[]): void {
+    if (this.#isOver) return;
+    this.#isAnswered = true;
+    if (this.#answerTimer !== null) clearTimeout(this.#answerTimer);
+    this.options.body?.sent?.answered();
+    this.handler.onResponseStarted?.();
+    this.handler.onResponseStart?.(this, statusOf(raw), receivedFields(raw), '');
+    if (this.#isOver) return;
+    // Known at once, so that an answer without a body is passed on without one.
+    if ((flags & NGHTTP2_FLAG_END_STREAM) !== 0) {
+      stream.resume();
+      this.#complete();
+      return;
+    }
+    if (!this.paused) stream.setTimeout(this.options.idleTimeoutMs);
+    stream.on('end', onEnd);
+    stream.on('data', onData);
+  }
+
+  data(chunk: Buffer): void {
+    if (!this.#isOver) this.handler.onResponseData?.(this, chunk);
+  }
+
+  trailers(raw: readonly string[]): void {
+    this.#trailers = receivedFields(raw);
+  }
+
+  serverEnded(): void {
+    this.#hasServerEnded = true;
+  }
+
+  /** All of the answer has been read. */
+  ended(): void {
+    if (!this.#isOver && this.#hasServerEnded) this.#complete();
+  }
+
+  sent(): void {
+    if (this.#isOver) return;
+    if (!this.#isAnswered) this.#stream?.setTimeout(0);
+    this.handler.onRequestSent?.();
+  }
+
+  frameFailed(): void {
+    this.#wasNotSent = true;
+  }
+
+  errored(error: Error): void {
+    this.#error = error;
+  }
+
+  closed(stream: ClientHttp2Stream): void {
+    this.#connection?.closed();
+    if (this.#isOver) return;
+    const wasProcessed = !this.#wasNotSent && this.#connection?.mayHaveProcessed(stream) === true;
+    this.#fail(streamFailure(stream.rstCode, this.#error, wasProcessed));
+  }
+
+  #complete(): void {
+    const trailers = this.#trailers;
+    // A server that has answered need not read the rest.
+    this.#leave(this.options.body !== null && this.#stream?.writableFinished === false);
+    this.handler.onResponseEnd?.(this, trailers);
+  }
+
+  #fail(error: Error): void {
+    if (this.#isOver) return;
+    this.#leave(true);
+    this.handler.onResponseError?.(this, error);
+  }
+
+  #leave(isStreamLeft: boolean): void {
+    this.#isOver = true;
+    if (this.#answerTimer !== null) clearTimeout(this.#answerTimer);
+    this.#answerTimer = null;
+    this.options.body?.sent?.detach();
+    const stream = this.#stream;
+    stream?.setTimeout(0);
+    if (isStreamLeft && stream?.closed === false) stream.close(NGHTTP2_CANCEL);
+  }
+}
+
+/** Of a stream that was reset, Node says the end when it is closed already. */
+function pushed(this: ClientHttp2Stream, chunk: unknown, encoding?: BufferEncoding): boolean {
+  if (chunk === null && !this.closed) (this as Carried).request.serverEnded();
+  return Readable.prototype.push.call(this, chunk, encoding);
+}
+
+function onInterim(this: ClientHttp2Stream, _fields: unknown, _flags: number, raw: readonly string[]): void {
+  (this as Carried).request.interim(raw);
+}
+
+function onResponse(this: ClientHttp2Stream, _fields: unknown, flags: number, raw: readonly string[]): void {
+  (this as Carried).request.answered(this, flags, raw);
+}
+
+function onTrailers(this: ClientHttp2Stream, _fields: unknown, _flags: number, raw: readonly string[]): void {
+  (this as Carried).request.trailers(raw);
+}
+
+function onData(this: ClientHttp2Stream, chunk: Buffer): void {
+  (this as Carried).request.data(chunk);
+}
+
+function onEnd(this: ClientHttp2Stream): void {
+  (this as Carried).request.ended();
+}
+
+function onWantTrailers(this: ClientHttp2Stream): void {
+  if (!this.closed) this.sendTrailers({});
+}
+
+function onFinish(this: ClientHttp2Stream): void {
+  (this as Carried).request.sent();
+}
+
+function onTimeout(this: ClientHttp2Stream): void {
+  (this as Carried).request.timedOut();
+}
+
+function onFrameError(this: ClientHttp2Stream): void {
+  (this as Carried).request.frameFailed();
+}
+
+function onError(this: ClientHttp2Stream, error: Error): void {
+  (this as Carried).request.errored(error);
+}
+
+function onClose(this: ClientHttp2Stream): void {
+  (this as Carried).request.closed(this);
+}
+
+const onNoAnswer = (request: StreamRequest): void => request.timedOut();

@@ -1,0 +1,533 @@
+/** HTTP/2 towards upstreams: what is sent, what comes back, and what becomes of requests when connections end. */
+
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
+import { constants, type ServerHttp2Stream } from 'node:http2';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CertificateFiles, TestAuthority } from '../support/certificates.ts';
+import { HOST, startGateway, type TestGateway } from '../support/gateway.ts';
+import {
+  ACK,
+  END_HEADERS,
+  END_STREAM,
+  FRAME,
+  type Frame,
+  FrameReader,
+  frame,
+  headerBlock,
+  uint32,
+} from '../support/http2-frames.ts';
+import { answerOk, Http2Upstream, type OnStream } from '../support/http2-upstream.ts';
+import { RawConnection, rawRequest, requestHead } from '../support/raw-client.ts';
+import { RawUpstream } from '../support/raw-upstream.ts';
+import { until } from '../support/until.ts';
+
+const ROUTES = [{ id: 'public', match: { path: '/' }, credential: 'none' }];
+const get = (path = '/x', method = 'GET', ...lines: string[]) => requestHead(method, path, [HOST, ...lines]);
+const post = (body: string, ...lines: string[]) =>
+  `${get('/x', 'POST', `Content-Length: ${body.length}`, ...lines)}${body}`;
+
+const start = (endpoints: string | readonly string[], upstream: Record<string, unknown> = {}, route = {}) =>
+  startGateway({
+    routes: ROUTES.map((one) => ({ ...one, ...route })),
+    config: { upstreams: { app: { endpoints: [endpoints].flat(), ...upstream } } },
+  });
+
+const reasonOf = (body: Buffer) => (JSON.parse(body.toString()) as { reason: string }).reason;
+
+async function answers(gateway: TestGateway, status: number, body: string, request = get()): Promise<void> {
+  const answer = await rawRequest(gateway.port, request);
+  expect([answer.status, answer.body.toString()]).toEqual([status, body]);
+}
+
+describe('a request over h2c', () => {
+  let upstream: Http2Upstream;
+  let gateway: TestGateway;
+  beforeAll(async () => {
+    upstream = await Http2Upstream.start();
+    gateway = await start(upstream.origin);
+  });
+  afterAll(async () => {
+    await gateway[Symbol.asyncDispose]();
+    await upstream[Symbol.asyncDispose]();
+  });
+  const answering = (onStream: OnStream) => {
+    upstream.onStream = onStream;
+  };
+
+  test('RFC 9113 §8.3.1: has the host in :authority, and no header of a connection', async () => {
+    answering(answerOk);
+    await answers(
+      gateway,
+      200,
+      'ok',
+      get('/a/b?c=d', 'GET', 'Connection: keep-alive, X-Hop', 'X-Hop: 1', 'TE: gzip', 'X-Kept: é'),
+    );
+    const { raw, headers } = upstream.last;
+    expect(raw.slice(0, 8)).toEqual([
+      ':method',
+      'GET',
+      ':scheme',
+      'http',
+      ':authority',
+      'shop.example.com',
+      ':path',
+      '/a/b?c=d',
+    ]);
+    expect(headers['x-kept']).toBe('é');
+    for (const name of ['host', 'connection', 'x-hop', 'te', 'transfer-encoding', 'upgrade'])
+      expect(headers[name]).toBeUndefined();
+  });
+
+  test('carries many requests on one connection', async () => {
+    answering(answerOk);
+    await Promise.all(Array.from({ length: 40 }, () => answers(gateway, 200, 'ok')));
+    expect(upstream.connectionCount).toBe(1);
+  });
+
+  test('has its body relayed, with its length or without', async () => {
+    answering((stream, { headers }) => {
+      stream.respond({ ':status': 201, 'x-length': headers['content-length'] ?? 'none' });
+      stream.pipe(stream);
+    });
+    const whole = await rawRequest(gateway.port, post('hello'));
+    expect([whole.status, whole.headers.get('x-length'), whole.body.toString()]).toEqual([201, '5', 'hello']);
+    const chunked = await rawRequest(
+      gateway.port,
+      `${get('/x', 'POST', 'Transfer-Encoding: chunked')}5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n`,
+    );
+    expect([chunked.headers.get('x-length'), chunked.body.toString()]).toEqual(['none', 'hello world']);
+  });
+
+  test('is answered while its body is still under way', async () => {
+    answering((stream) => {
+      stream.respond({ ':status': 200 });
+      stream.on('data', (part: Buffer) => stream.write(part.toString().toUpperCase()));
+      stream.on('end', () => stream.end());
+    });
+    const sent = request({ port: gateway.port, method: 'POST', path: '/x', headers: { host: 'shop.example.com' } });
+    sent.write('one');
+    const [answer] = (await once(sent, 'response')) as [IncomingMessage];
+    for (const part of ['ONE', 'TWO', 'THREE', null]) {
+      const [received] = (await once(answer, part === null ? 'end' : 'data')) as [Buffer?];
+      if (part === null) break;
+      expect(received?.toString()).toBe(part);
+      if (part === 'THREE') sent.end();
+      else sent.write(part === 'ONE' ? 'two' : 'three');
+      if (part === 'THREE') answer.resume();
+    }
+  });
+
+  test('SMG-39: early hints come first, and HEAD, 204 and 304 have no body', async () => {
+    answering((stream, { headers }) => {
+      const status = Number(String(headers[':path']).slice(1));
+      stream.additionalHeaders({ ':status': 103, link: '</a.css>; rel=preload' });
+      stream.respond({ ':status': status, ...(status === 200 && { 'content-length': '5' }) }, { endStream: true });
+    });
+    await using connection = await RawConnection.open(gateway.port);
+    const hint = 'HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n';
+    connection.write(get('/200', 'HEAD'));
+    expect((await connection.bytes(hint.length)).toString()).toBe(hint);
+    expect((await connection.response({ isHead: true })).headers.get('content-length')).toBe('5');
+    for (const status of [204, 304]) {
+      connection.write(get(`/${status}`));
+      expect((await connection.response()).status).toBe(status);
+    }
+  });
+
+  test('HDR-24: what only the gateway may say is dropped from the answer, and the rest comes as it was', async () => {
+    answering((stream) => {
+      stream.resume();
+      stream.respond({
+        ':status': 200,
+        'set-cookie': ['__Host-sid=x', 'a=b', 'c=d'],
+        'x-request-id': 'mine',
+        'x-a': 'é',
+      });
+      stream.end();
+    });
+    const { headers } = await rawRequest(gateway.port, get());
+    expect(headers.get('set-cookie')).toBe('a=b\nc=d');
+    expect(headers.get('x-request-id')).toMatch(/^[0-9a-f]{32}$/);
+    expect(headers.get('x-a')).toBe('\xe9');
+  });
+
+  test('a client that leaves cancels the stream', async () => {
+    const { promise, resolve } = Promise.withResolvers<ServerHttp2Stream>();
+    answering((stream) => resolve(stream));
+    await using connection = await RawConnection.open(gateway.port);
+    connection.write(get());
+    const stream = await promise;
+    connection.socket.destroy();
+    if (!stream.closed) await once(stream, 'close');
+    expect(stream.rstCode).toBe(constants.NGHTTP2_CANCEL);
+    expect(upstream.sessions.size).toBe(1);
+  });
+});
+
+/** An upstream of bare frames. It completes the settings and hands every later frame to a function. */
+const rawServer = (onFrame: (frame: Frame, send: (...frames: readonly Buffer[]) => void) => void) =>
+  RawUpstream.start((socket) => {
+    const reader = new FrameReader('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'.length);
+    const send = (...frames: readonly Buffer[]) => void socket.write(Buffer.concat(frames));
+    send(frame(FRAME.settings, 0, 0));
+    socket.on('data', (bytes: Buffer) => {
+      for (const received of reader.push(bytes)) {
+        if (received.type === FRAME.settings && (received.flags & ACK) === 0) send(frame(FRAME.settings, ACK, 0));
+        else onFrame(received, send);
+      }
+    });
+  });
+const asH2c = ({ origin }: { readonly origin: string }) => origin.replace('http:', 'h2c:');
+const head = (streamId: number, ...fields: readonly (readonly [string, string])[]) =>
+  frame(FRAME.headers, END_HEADERS, streamId, headerBlock([':status', '200'], ...fields));
+const data = (streamId: number, text: string, flags: number = END_STREAM) => frame(FRAME.data, flags, streamId, text);
+
+describe('an upstream that breaks the rules', () => {
+  const onRequest = (answer: (streamId: number) => readonly Buffer[]) =>
+    rawServer(({ type, streamId }, send) => {
+      if (type === FRAME.headers) send(...answer(streamId));
+    });
+
+  const big = 'a'.repeat(40_000);
+  const ROWS: readonly (readonly [string, (id: number) => readonly Buffer[]])[] = [
+    ['RFC 9113 §8.2.1: a name in upper case', (id) => [head(id, ['X-A', 'b'])]],
+    ['RFC 9113 §8.2.2: a Connection header', (id) => [head(id, ['connection', 'close'])]],
+    ['RFC 9113 §8.2.2: Transfer-Encoding', (id) => [head(id, ['transfer-encoding', 'chunked'])]],
+    ['RFC 9113 §8.3: an unknown pseudo-header', (id) => [head(id, [':path', '/'])]],
+    ['RFC 9113 §8.3: a second status', (id) => [head(id, [':status', '204'])]],
+    ['UPS-10: two lengths', (id) => [head(id, ['content-length', '1'], ['content-length', '2'])]],
+    [
+      'RFC 9113 §8.6: 101 Switching Protocols',
+      (id) => [frame(FRAME.headers, END_HEADERS, id, headerBlock([':status', '101']))],
+    ],
+    ['RFC 9113 §8.1: a body before its head', (id) => [data(id, 'ok')]],
+    [
+      'DOS-18: headers of 40 kB',
+      (id) => [
+        frame(FRAME.headers, 0, id, headerBlock([':status', '200'])),
+        ...[0, 16_000, 32_000].map((at) =>
+          frame(
+            FRAME.continuation,
+            at === 32_000 ? END_HEADERS : 0,
+            id,
+            headerBlock(['x-a', big]).subarray(at, at + 16_000),
+          ),
+        ),
+      ],
+    ],
+    [
+      'DOS-18: a flood of interim answers',
+      (id) => Array.from({ length: 100 }, () => frame(FRAME.headers, END_HEADERS, id, headerBlock([':status', '103']))),
+    ],
+    [
+      'RFC 9113 §8.4: a push that nobody asked for',
+      (id) => [frame(FRAME.pushPromise, END_HEADERS, id, Buffer.concat([uint32(2), headerBlock([':method', 'GET'])]))],
+    ],
+    ['H2-08: a window that overflows', (id) => [frame(FRAME.windowUpdate, 0, id, uint32(0x7fffffff))]],
+  ];
+  test.each(ROWS)('%s is 502, and the next request is served', async (_what, answer) => {
+    let isFirst = true;
+    await using upstream = await onRequest((id) => {
+      if (!isFirst) return [head(id), data(id, 'fine')];
+      isFirst = false;
+      return answer(id);
+    });
+    await using gateway = await start(asH2c(upstream));
+    const { status, body } = await rawRequest(gateway.port, post('body'));
+    expect(status).toBe(502);
+    expect(['upstream_protocol', 'upstream_reset']).toContain(reasonOf(body));
+    await answers(gateway, 200, 'fine');
+  });
+
+  test('UPS-01: a field that could split a header is left out', async () => {
+    await using upstream = await onRequest((id) => [
+      head(id, ['x-a', 'a\nb: c'], ['x-b', 'a\0b'], ['x\r\nc', 'b'], ['x-kept', 'yes']),
+      data(id, 'ok'),
+    ]);
+    await using gateway = await start(asH2c(upstream));
+    const answer = await rawRequest(gateway.port, get());
+    expect([answer.status, answer.headers.get('x-kept'), answer.body.toString()]).toEqual([200, 'yes', 'ok']);
+    expect(answer.head).not.toMatch(/^(?:x-a|x-b|b|x|c):/im);
+  });
+
+  const CUTS: readonly (readonly [string, (id: number) => readonly Buffer[]])[] = [
+    ['more than its length', (id) => [head(id, ['content-length', '1']), data(id, 'ab')]],
+    ['less than its length', (id) => [head(id, ['content-length', '9']), data(id, 'ab')]],
+    ['a reset with NO_ERROR', (id) => [head(id), data(id, 'part', 0), frame(FRAME.rstStream, 0, id, uint32(0))]],
+    ['a reset with CANCEL', (id) => [head(id), data(id, 'part', 0), frame(FRAME.rstStream, 0, id, uint32(8))]],
+    ['a reset with INTERNAL_ERROR', (id) => [head(id), data(id, 'part', 0), frame(FRAME.rstStream, 0, id, uint32(2))]],
+    ['the end of the connection', (id) => [head(id), data(id, 'part', 0), frame(FRAME.goaway, 0, 0, uint32(id, 2))]],
+  ];
+  test.each(CUTS)('RFC 9113 §8.1: an answer that ends with %s is cut', async (_what, answer) => {
+    await using upstream = await onRequest(answer);
+    await using gateway = await start(asH2c(upstream));
+    await using connection = await RawConnection.open(gateway.port);
+    connection.write(get());
+    expect((await connection.remainder()).toString()).not.toMatch(/0\r\n\r\n$/);
+    await until(() => String(gateway.log.records.at(-1)?.['reason']).startsWith('upstream_'), 'the request is logged');
+  });
+});
+
+describe('a server that takes no part of a request', () => {
+  const REFUSED = uint32(constants.NGHTTP2_REFUSED_STREAM);
+
+  test('RFC 9113 §8.7: it is sent once more after REFUSED_STREAM, whatever its method, with its body', async () => {
+    const bodies: string[] = [];
+    await using upstream = await rawServer(({ type, streamId, payload, flags }, send) => {
+      if (type !== FRAME.data) return;
+      bodies.push(payload.toString());
+      if (bodies.length === 1) send(frame(FRAME.rstStream, 0, streamId, REFUSED));
+      else if ((flags & END_STREAM) !== 0) send(head(streamId), data(streamId, 'taken'));
+    });
+    await using gateway = await start(asH2c(upstream));
+    await answers(gateway, 200, 'taken', post('body'));
+    expect(bodies.join('')).toBe('bodybody');
+    expect(await gateway.metrics.text()).toContain(
+      'sallyport_upstream_retries_total{upstream="app",reason="not_processed"} 1',
+    );
+  });
+
+  test('UPS-04: it is sent once more and no more', async () => {
+    let count = 0;
+    await using upstream = await rawServer(({ type, streamId }, send) => {
+      if (type !== FRAME.headers) return;
+      count += 1;
+      send(frame(FRAME.rstStream, 0, streamId, REFUSED));
+    });
+    await using gateway = await start(asH2c(upstream));
+    const { status, body } = await rawRequest(gateway.port, get());
+    expect([status, reasonOf(body), count]).toEqual([502, 'upstream_reset', 2]);
+  });
+
+  test('UPS-04: a POST that the server may have seen is not sent again', async () => {
+    let count = 0;
+    await using upstream = await rawServer(({ type, streamId }, send) => {
+      if (type !== FRAME.headers) return;
+      count += 1;
+      send(frame(FRAME.rstStream, 0, streamId, uint32(constants.NGHTTP2_INTERNAL_ERROR)));
+    });
+    await using gateway = await start(asH2c(upstream));
+    expect((await rawRequest(gateway.port, post('body'))).status).toBe(502);
+    expect(count).toBe(1);
+  });
+
+  test('RFC 9113 §6.8: requests beyond its GOAWAY go to a new connection, those before it are answered', async () => {
+    const connections: number[] = [];
+    await using upstream = await RawUpstream.start((socket) => {
+      const number = connections.push(0);
+      const reader = new FrameReader(24);
+      socket.write(frame(FRAME.settings, 0, 0));
+      socket.on('data', (bytes: Buffer) => {
+        for (const { type, flags, streamId } of reader.push(bytes)) {
+          if (type === FRAME.settings && (flags & ACK) === 0) socket.write(frame(FRAME.settings, ACK, 0));
+          if (type !== FRAME.headers) continue;
+          connections[number - 1] = (connections[number - 1] ?? 0) + 1;
+          if (number > 1) socket.write(Buffer.concat([head(streamId), data(streamId, 'second')]));
+          // Of three, it has taken the first.
+          else if (connections[0] === 3)
+            socket.write(
+              Buffer.concat([
+                frame(FRAME.goaway, 0, 0, uint32(streamId - 4, 0)),
+                head(streamId - 4),
+                data(streamId - 4, 'first'),
+              ]),
+            );
+        }
+      });
+    });
+    await using gateway = await start(asH2c(upstream));
+    const all = await Promise.all([1, 2, 3].map(() => rawRequest(gateway.port, post('x'))));
+    expect(all.map(({ body }) => body.toString()).sort()).toEqual(['first', 'second', 'second']);
+    expect(connections).toEqual([3, 2]);
+  });
+
+  test('a server that restarts gracefully loses no request', async () => {
+    await using upstream = await Http2Upstream.start();
+    await using gateway = await start(upstream.origin);
+    let served = 0;
+    const results = await Promise.all(
+      Array.from({ length: 20 }, async () => {
+        await using connection = await RawConnection.open(gateway.port);
+        const statuses = new Set<number>();
+        for (let at = 0; at < 20; at += 1) {
+          connection.write(post('x'));
+          statuses.add((await connection.response()).status);
+          served += 1;
+          if (served % 50 === 0) for (const session of upstream.sessions) session.close();
+        }
+        return [...statuses];
+      }),
+    );
+    expect(results.flat().filter((status) => status !== 200)).toEqual([]);
+    expect(upstream.connectionCount).toBeGreaterThan(4);
+  });
+});
+
+describe('connections', () => {
+  test('another one is made when all have as many streams as the server or the configuration allows', async () => {
+    const held: ServerHttp2Stream[] = [];
+    await using upstream = await Http2Upstream.start((stream) => held.push(stream), {
+      settings: { maxConcurrentStreams: 3 },
+    });
+    await using gateway = await start(upstream.origin, { maxStreams: 2, maxConnections: 2 });
+    const requests = Array.from({ length: 5 }, () => rawRequest(gateway.port, get()));
+    await until(() => held.length === 4, 'two connections carry two requests each');
+    expect(upstream.connectionCount).toBe(2);
+    expect(await gateway.metrics.text()).toContain('sallyport_upstream_connections{upstream="app",state="busy"} 2');
+    for (const stream of held.splice(0)) answerOk(stream, upstream.last);
+    await until(() => held.length === 1, 'the fifth has its turn');
+    answerOk(held[0]!, upstream.last);
+    expect((await Promise.all(requests)).map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
+  });
+
+  test('a request that waits too long for a stream is 503', async () => {
+    await using upstream = await Http2Upstream.start((stream) => void stream.on('error', () => {}));
+    await using gateway = await start(upstream.origin, {
+      maxStreams: 1,
+      maxConnections: 1,
+      timeouts: { pending: '100ms' },
+    });
+    await using first = await RawConnection.open(gateway.port);
+    first.write(get());
+    await until(() => upstream.requests.length === 1, 'the first is under way');
+    const { status, body } = await rawRequest(gateway.port, get());
+    expect([status, reasonOf(body)]).toEqual([503, 'overloaded']);
+  });
+
+  test('another server gets what the first cannot: no connection, no HTTP/2, no settings in time', async () => {
+    await using silent = await RawUpstream.start((socket) => socket.resume());
+    await using http1 = await RawUpstream.start((socket) => void socket.write('HTTP/1.1 400 Bad Request\r\n\r\n'));
+    await using upstream = await Http2Upstream.start();
+    for (const broken of ['h2c://127.0.0.1:1', asH2c(http1), asH2c(silent)]) {
+      const timeouts = { connect: '100ms' };
+      const ejection = { consecutiveFailures: 1, baseDelay: '1h', maxDelay: '1h' };
+      await using gateway = await start([broken, upstream.origin], { timeouts, ejection, balance: 'round-robin' });
+      for (let at = 0; at < 4; at += 1) await answers(gateway, 200, 'ok', post('x'));
+      expect(await gateway.metrics.text()).toContain(
+        'sallyport_upstream_retries_total{upstream="app",reason="not_connected"} 1',
+      );
+    }
+  });
+
+  test('DOS-19: an answer that does not begin, or stops, is 504 or cut, and a connection that is dead is not used again', async () => {
+    let isSilent = false;
+    let hasHead = false;
+    await using upstream = await rawServer(({ type, streamId, payload }, send) => {
+      if (isSilent) return;
+      if (type === FRAME.ping) send(frame(FRAME.ping, ACK, 0, payload));
+      if (type === FRAME.headers && hasHead) send(head(streamId));
+    });
+    await using gateway = await start(asH2c(upstream), {
+      timeouts: { firstByte: '100ms', idle: '100ms', connect: '200ms' },
+    });
+    const timedOut = async () => expect((await rawRequest(gateway.port, get())).status).toBe(504);
+    await timedOut();
+    hasHead = true;
+    await expect(rawRequest(gateway.port, get())).rejects.toThrow('connection ended');
+    expect([upstream.openConnections, upstream.connectionCount]).toEqual([1, 1]);
+    isSilent = true;
+    await timedOut();
+    await until(() => upstream.openConnections === 0, 'the dead connection is cut');
+  });
+
+  test('backpressure holds both ways', async () => {
+    const total = 8 * 1024 * 1024;
+    let sent = 0;
+    await using upstream = await Http2Upstream.start((stream) => {
+      stream.respond({ ':status': 200 });
+      const part = Buffer.alloc(16 * 1024);
+      const more = () => {
+        while (sent < total && stream.write(part)) sent += part.length;
+      };
+      stream.on('drain', more);
+      more();
+    });
+    await using gateway = await start(upstream.origin);
+    await using connection = await RawConnection.open(gateway.port);
+    connection.socket.pause();
+    connection.write(get());
+    let before = -1;
+    await until(() => {
+      const isStill = sent > 0 && sent === before;
+      before = sent;
+      return isStill;
+    }, 'the upstream has to wait');
+    expect(sent).toBeLessThan(total);
+    connection.socket.removeAllListeners('data').resume();
+    await until(() => sent >= total, 'everything is sent');
+
+    let stopped: ServerHttp2Stream | null = null;
+    upstream.onStream = (stream) => {
+      stopped = stream;
+    };
+    await using upload = await RawConnection.open(gateway.port);
+    upload.write(get('/x', 'POST', `Content-Length: ${total}`));
+    const isFlushed = () => upload.socket.writableLength === 0;
+    upload.write(Buffer.alloc(total));
+    await until(() => stopped !== null, 'the upload is under way');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(isFlushed()).toBe(false);
+    (stopped as ServerHttp2Stream | null)?.respond({ ':status': 200 });
+    (stopped as ServerHttp2Stream | null)?.resume().on('end', () => stopped?.end('done'));
+    expect((await upload.response()).body.toString()).toBe('done');
+  });
+
+  test('WebSockets are refused: RFC 8441 is not offered to upstreams', async () => {
+    await using upstream = await Http2Upstream.start();
+    await using gateway = await start(upstream.origin);
+    const handshake = get(
+      '/x',
+      'GET',
+      'Connection: Upgrade',
+      'Upgrade: websocket',
+      'Sec-WebSocket-Version: 13',
+      'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+      'Origin: https://shop.example.com',
+    );
+    const { status, body } = await rawRequest(gateway.port, handshake);
+    expect([status, reasonOf(body)]).toEqual([400, 'upgrade_unsupported']);
+  });
+});
+
+describe('TLS', () => {
+  const authority = new TestAuthority();
+  let files: CertificateFiles;
+  let tls: { cert: string; key: string };
+  let caFile: string;
+  beforeAll(() => {
+    files = new CertificateFiles();
+    caFile = files.text('ca.crt', authority.certificate);
+    const { certificate, key } = authority.issue({ names: ['api.internal'] });
+    tls = { cert: certificate, key };
+  });
+  afterAll(() => files[Symbol.dispose]());
+
+  test('RFC 9113 §3.3: a server that agrees to h2 gets it, with the name that the configuration says', async () => {
+    await using upstream = await Http2Upstream.start(answerOk, { tls });
+    await using gateway = await start(upstream.origin, { http2: true, tls: { caFile, serverName: 'api.internal' } });
+    await answers(gateway, 200, 'ok');
+    expect(upstream.last.headers).toMatchObject({ ':scheme': 'https', ':authority': 'shop.example.com' });
+  });
+
+  test('TLS-04: a certificate for another name, or of another authority, is refused', async () => {
+    await using upstream = await Http2Upstream.start(answerOk, { tls });
+    for (const options of [{ caFile }, { serverName: 'api.internal' }]) {
+      await using gateway = await start(upstream.origin, { http2: true, tls: options });
+      const { status, body } = await rawRequest(gateway.port, get());
+      expect([status, reasonOf(body)]).toEqual([502, 'upstream_connect_failed']);
+    }
+    expect(upstream.requests).toEqual([]);
+  });
+
+  test('RFC 7301 §3.2: a server that does not agree to h2 gets nothing', async () => {
+    let bytes = 0;
+    await using upstream = await RawUpstream.start((socket) => socket.on('data', (chunk) => (bytes += chunk.length)), {
+      ...tls,
+      ALPNProtocols: ['http/1.1'],
+    });
+    await using gateway = await start(upstream.origin, { http2: true, tls: { caFile, serverName: 'api.internal' } });
+    const { status, body } = await rawRequest(gateway.port, get());
+    expect([status, reasonOf(body), bytes]).toEqual([502, 'upstream_protocol', 0]);
+  });
+});
