@@ -2,6 +2,7 @@
 
 import { checkOidc } from './check-oidc.ts';
 import type { Command } from './command.ts';
+import { completion } from './completion.ts';
 import { explain } from './explain.ts';
 import { health } from './health.ts';
 import { init } from './init.ts';
@@ -43,5 +44,6 @@ export const COMMANDS: readonly Command[] = [
   logoutCommand,
   tokenGet,
   schema,
+  completion(() => COMMANDS),
   version,
 ];
