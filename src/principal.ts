@@ -99,7 +99,35 @@ export interface UserPrincipal extends IdentifiedPrincipal {
   readonly standsFor: 'user';
   readonly issuer: null;
   readonly session: SessionRecord;
+  /** Of a login at an identity provider; `null` for others. The same for as long as the session is cached. */
+  readonly standing: ProviderStanding | null;
 }
+
+/**
+ * How a session stands with the identity provider that has opened it, as far as this process knows. It changes: whoever asks
+ * the provider notes it here, for the next request. Times are monotonic.
+ */
+export interface ProviderStanding {
+  /** By which settings it was noted; compared by identity. `null` before anything is known. */
+  noted: object | null;
+  /** Until then, requests go on without a look at the rest. */
+  quietUntilMs: number;
+  /** When the provider has to be asked again. */
+  dueAtMs: number;
+  /** From when on requests wait for its answer. */
+  waitFromMs: number;
+  /** What is under way for it. */
+  work: Promise<Denial | null> | null;
+}
+
+/** Of a session of which nothing is known yet. */
+export const unknownStanding = (): ProviderStanding => ({
+  noted: null,
+  quietUntilMs: 0,
+  dueAtMs: 0,
+  waitFromMs: 0,
+  work: null,
+});
 
 /** A program with a credential of its own, or with one that stands for a subject of another issuer. */
 export interface ServicePrincipal extends IdentifiedPrincipal {

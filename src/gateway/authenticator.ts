@@ -5,7 +5,7 @@ import { ServiceTokenVerifier } from '../authentication/service-token/verifier.t
 import type { LinkedCookies } from '../authentication/session/linked-cookies.ts';
 import { SessionCookies } from '../authentication/session/session-cookies.ts';
 import type { Sessions } from '../authentication/session/sessions.ts';
-import { SessionVerifier } from '../authentication/session/verifier.ts';
+import { type SessionUpkeep, SessionVerifier } from '../authentication/session/verifier.ts';
 import type { LongLived } from './long-lived.ts';
 
 /** The key that says where people log in. */
@@ -24,12 +24,13 @@ export const openSessionCookies = (
 export function openAuthenticator(
   config: LoginSections,
   serviceTokens: ConstructorParameters<typeof ServiceTokenVerifier>[0],
+  upkeep: SessionUpkeep | null,
   longLived: Pick<LongLived, 'sessions' | 'links' | 'revokedTokens' | 'series' | 'clocks'>,
 ): Authenticator {
   const { sessions, revokedTokens, series, clocks } = longLived;
   return new Authenticator(
     {
-      session: new SessionVerifier(sessions, openSessionCookies(config, longLived)),
+      session: new SessionVerifier(sessions, openSessionCookies(config, longLived), upkeep),
       service: new ServiceTokenVerifier(serviceTokens, revokedTokens, sessions, clocks),
       workload: null,
     },

@@ -47,8 +47,8 @@ interface Pipelines {
   readonly [listener: string]: Pipeline | undefined;
 }
 
-/** A compiled configuration. */
-export interface Runtime {
+/** A compiled configuration. Nothing is fetched from its identity providers before `provider.start()`. */
+export interface Runtime extends Omit<ReturnType<typeof openEndpoints>, 'endpoints'> {
   readonly config: Config;
   /** By the name of their listener. */
   readonly pipelines: Pipelines;
@@ -56,9 +56,6 @@ export interface Runtime {
   readonly upstreams: ReadonlyMap<string, Upstream>;
   /** Whose service tokens are accepted, by name. Keys that are elsewhere are not fetched before `keys.start()`. */
   readonly issuers: ReadonlyMap<string, Issuer>;
-  readonly usersFile: ReturnType<typeof openEndpoints>['usersFile'];
-  /** Whom people log in with, by name. Nothing is fetched before `provider.start()`. */
-  readonly providers: ReturnType<typeof openEndpoints>['providers'];
   /** The side on which the workload calls others; `null` when the configuration has none. */
   readonly outbound: Outbound | null;
 }
@@ -90,7 +87,8 @@ export function compileRuntime(
   const issuers = openIssuers(config, contents.issuers, surroundings, previous);
   const serviceTokens = verifierOver(issuers, surroundings);
   const upstreamTokens = compileUpstreamTokens(config, issuer, longLived, previous);
-  const authenticator = openAuthenticator(config, serviceTokens, longLived);
+  const { endpoints, ...opened } = openEndpoints(config, contents, { ...surroundings, serviceTokens }, previous);
+  const authenticator = openAuthenticator(config, serviceTokens, opened.providerTokens.revalidation, longLived);
   const shared = {
     config,
     longLived,
@@ -99,10 +97,9 @@ export function compileRuntime(
     authenticator,
     series: compileSeries(config, series.routes),
   };
-  const opened = openEndpoints(config, contents, { ...surroundings, serviceTokens }, previous);
   const pipeline: Pipeline = {
     sanitizer: new Sanitizer(sanitizeRules(config)),
-    endpoints: opened.endpoints,
+    endpoints,
     routes,
     limits: openLimits(config, longLived.inProgress, series.limits),
     authenticator,
@@ -125,8 +122,7 @@ export function compileRuntime(
     upstreamTokens,
     upstreams,
     issuers,
-    usersFile: opened.usersFile,
-    providers: opened.providers,
+    ...opened,
     outbound,
   });
 }

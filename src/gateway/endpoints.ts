@@ -29,7 +29,7 @@ type EndpointParts = Omit<Parameters<typeof openLogin>[2], 'refresh' | 'sessionC
   };
 
 /** The endpoints of one configuration. */
-interface OpenedEndpoints extends Pick<Login, 'usersFile' | 'providers'> {
+interface OpenedEndpoints extends Pick<Login, 'usersFile' | 'providers' | 'providerTokens'> {
   readonly endpoints: Endpoints;
 }
 
@@ -42,7 +42,7 @@ export function openEndpoints(
   config: EndpointSections,
   { clients, login: loginContents }: Pick<Contents, 'clients' | 'login'>,
   parts: EndpointParts,
-  previous: Pick<Login, 'providers'> | null,
+  previous: Pick<Login, 'providers' | 'providerTokens'> | null,
 ): OpenedEndpoints {
   const { issuer, responder, signingKeys, ownKeys } = parts;
   const { keyring } = signingKeys;
@@ -57,6 +57,6 @@ export function openEndpoints(
     ...login.endpoints,
   ];
   const preflight = config.cors === undefined ? null : responder.preflight.bind(responder);
-  const { usersFile } = login;
-  return { endpoints: new Endpoints(config.basePath, rows, preflight), usersFile, providers: login.providers };
+  const { usersFile, providers, providerTokens } = login;
+  return { endpoints: new Endpoints(config.basePath, rows, preflight), usersFile, providers, providerTokens };
 }

@@ -82,6 +82,23 @@ type Event =
       readonly note: string;
     }
   | {
+      /** An identity provider was asked again, and attributes of a session have changed. */
+      readonly event: 'session_changed';
+      readonly provider: string;
+      readonly subject: string;
+      readonly handle: SessionHandle;
+    }
+  | {
+      /** An identity provider was asked again, and a session has ended: the user would no longer be let in. */
+      readonly event: 'revalidation_refused';
+      readonly provider: string;
+      readonly subject: string;
+      readonly handle: SessionHandle;
+      readonly reason: DenialReason;
+      /** Fixed words that name the rule. */
+      readonly note: string;
+    }
+  | {
       readonly event: 'session_revoked';
       readonly by: 'user' | 'operator';
       readonly subject: string;

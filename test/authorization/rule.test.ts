@@ -49,6 +49,7 @@ const user = ({ roles = [], scopes = [], subject = 'alice', claims = {} }: Held)
   serviceAccount: null,
   credential: credential(SESSION),
   session: {} as UserPrincipal['session'],
+  standing: null,
   tokens: new Map(),
 });
 

@@ -257,14 +257,17 @@ export class HostileProvider implements AsyncDisposable {
 
   #refresh(parameters: URLSearchParams, response: ServerResponse): void {
     const presented = parameters.get('refresh_token') ?? '';
-    if (!this.#refreshTokens.delete(presented)) {
+    if (!this.#refreshTokens.has(presented)) {
       refuse(response, 400, 'invalid_grant');
       return;
     }
     const claims = this.#claims(new URLSearchParams());
     const changed = this.#misbehaviour.refreshClaims?.(claims, this) ?? claims;
-    const body = { ...this.#tokens(), id_token: this.idToken(changed) };
-    write(response, this.#misbehaviour.refresh?.(body, this) ?? body);
+    const body: Claims = { ...this.#tokens(), id_token: this.idToken(changed) };
+    const answer: Claims | Writer = this.#misbehaviour.refresh?.(body, this) ?? body;
+    // One that breaks down has not redeemed the token, and one that gives no other leaves it good.
+    if (typeof answer !== 'function' && answer['refresh_token'] !== undefined) this.#refreshTokens.delete(presented);
+    write(response, answer);
   }
 
   #tokens(): Claims {

@@ -94,7 +94,7 @@ export class ServiceTokenVerifier implements CredentialVerifier<AcceptedServiceT
 
 /** Written out, as the user of a session is: objects of one shape keep the compiled way of a request. */
 function userByToken(
-  { subject, roles, claims, serviceAccount, session }: UserPrincipal,
+  { subject, roles, claims, serviceAccount, session, standing }: UserPrincipal,
   { scopes, act, credential }: ServicePrincipal,
   tokens: UserPrincipal['tokens'],
 ): UserPrincipal {
@@ -113,5 +113,6 @@ function userByToken(
     credential: { kind, endsAtMs, streamsEndAtMs, presentedIssuer, sid, compact, claims: tokenClaims },
     tokens,
     session,
+    standing,
   };
 }

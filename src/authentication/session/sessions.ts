@@ -18,7 +18,7 @@ import type { SessionHandle } from '../../jwt/names.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import { RecentMap } from '../../lib/recent-map.ts';
 import { SingleFlight } from '../../lib/single-flight.ts';
-import { stringSet, type UserPrincipal } from '../../principal.ts';
+import { type ProviderStanding, stringSet, type UserPrincipal, unknownStanding } from '../../principal.ts';
 import {
   type LoginMethod,
   type ProviderLogin,
@@ -500,7 +500,8 @@ export class Sessions {
       cached.verifiedAtMs = readAtMs;
       return cached;
     }
-    const session = new CachedSession(userPrincipal(record), readAtMs, usedMs);
+    const standing = cached?.principal.standing ?? null;
+    const session = new CachedSession(userPrincipal(record, standing), readAtMs, usedMs);
     if (this.#cache.size >= this.#settings.cacheMaxEntries) this.#events.onEvicted();
     this.#cache.set(handle, session);
     const watch = this.#watched.get(handle);
@@ -621,6 +622,7 @@ function wereUsed(streams: Iterable<WatchedStream>): boolean {
  */
 function withRecord(user: UserPrincipal, session: SessionRecord): UserPrincipal {
   const { kind, standsFor, issuer, subject, roles, scopes, claims, act, serviceAccount, credential, tokens } = user;
+  const { standing } = user;
   return {
     kind,
     standsFor,
@@ -634,11 +636,12 @@ function withRecord(user: UserPrincipal, session: SessionRecord): UserPrincipal 
     credential,
     tokens,
     session,
+    standing,
   };
 }
 
-/** The user of a session. */
-export function userPrincipal(record: SessionRecord): UserPrincipal {
+/** The user of a session. @param standing  what is known of it already, if it is one of an identity provider */
+export function userPrincipal(record: SessionRecord, standing: ProviderStanding | null = null): UserPrincipal {
   return {
     kind: 'user',
     standsFor: 'user',
@@ -661,5 +664,6 @@ export function userPrincipal(record: SessionRecord): UserPrincipal {
     },
     tokens: new Map(),
     session: record,
+    standing: record.login === null ? null : (standing ?? unknownStanding()),
   };
 }

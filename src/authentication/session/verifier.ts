@@ -8,33 +8,64 @@ import type { AcceptedSession } from './kind.ts';
 import type { SessionCookies } from './session-cookies.ts';
 import type { Sessions } from './sessions.ts';
 
+/** What sees to it that a session is still what it was when it was opened. */
+export interface SessionUpkeep {
+  /** Whether there is nothing to do for a session now. */
+  isQuiet(user: UserPrincipal): boolean;
+  /**
+   * Does what there is to do for a session in use.
+   *
+   * @returns a Denial when the session has ended; `null` when the request goes on, possibly with other attributes
+   * @throws DependencyFault as a rejection, when that cannot be found out and has to be
+   */
+  look(user: UserPrincipal, sessionId: string): Promise<Denial | null> | null;
+}
+
 /** The verifier of the kind `session`. */
 export class SessionVerifier implements CredentialVerifier<AcceptedSession, UserPrincipal> {
   readonly #sessions: Sessions;
   readonly #cookies: SessionCookies;
+  readonly #upkeep: SessionUpkeep | null;
 
-  constructor(sessions: Sessions, cookies: SessionCookies) {
+  /** @param upkeep  looks at each session that is used; `null` where there is nothing to look at */
+  constructor(sessions: Sessions, cookies: SessionCookies, upkeep: SessionUpkeep | null) {
     this.#sessions = sessions;
     this.#cookies = cookies;
+    this.#upkeep = upkeep;
   }
 
   /**
    * @returns the user, or a Denial `session_invalid` | `session_unknown` | `session_expired`
-   * @throws DependencyFault `store_unavailable`, as a rejection
+   * @throws DependencyFault `store_unavailable` | `provider_unavailable`, as a rejection
    */
   authenticate({
     sessionCookie,
     publicOrigin,
   }: ScreenedRequest): UserPrincipal | Denial | Promise<UserPrincipal | Denial> {
     // A cookie with two readings is a Denial already; the authenticator asks only where there is one.
-    return typeof sessionCookie === 'string'
-      ? this.#cookies.authenticate(sessionCookie, publicOrigin)
-      : (sessionCookie ?? NO_COOKIE);
+    if (typeof sessionCookie !== 'string') return sessionCookie ?? NO_COOKIE;
+    const found = this.#cookies.authenticate(sessionCookie, publicOrigin);
+    if (this.#upkeep === null || found instanceof Denial) return found;
+    if (!(found instanceof Promise) && this.#upkeep.isQuiet(found)) return found;
+    return this.#looked(found, sessionCookie, publicOrigin, this.#upkeep);
   }
 
   /** Calls back when the session is revoked or expires. Use of the stream keeps it from expiring. */
   watch(principal: UserPrincipal, onEnd: () => void, use: () => number): () => void {
     return this.#sessions.watch(principal, onEnd, use);
+  }
+
+  /** The user as they are after the look. */
+  async #looked(
+    finding: UserPrincipal | Promise<UserPrincipal | Denial>,
+    cookie: string,
+    origin: string | null,
+    upkeep: SessionUpkeep,
+  ): Promise<UserPrincipal | Denial> {
+    const found = await finding;
+    if (found instanceof Denial || upkeep.isQuiet(found)) return found;
+    const ended = await upkeep.look(found, await this.#cookies.sessionIdOf(cookie, origin));
+    return ended ?? this.#cookies.authenticate(cookie, origin);
   }
 }
 

@@ -22,6 +22,7 @@ import { type LoginWays, loginEndpoints } from './login.ts';
 import type { LoginParts } from './login-parts.ts';
 import { type ProviderFiles, readProvider } from './oidc/client-credential.ts';
 import { type OpenedProviders, openProviderLogins, openProviders } from './oidc/open.ts';
+import { openProviderTokens, type ProviderTokenUses } from './oidc/tokens/open.ts';
 import { SessionOpener } from './open-session.ts';
 import type { PasswordHasher } from './password/hasher.ts';
 import { KnownDevices } from './password/known-device.ts';
@@ -97,6 +98,7 @@ export interface Login {
   /** `null` where nobody logs in with a password. */
   readonly usersFile: UsersFile | null;
   readonly providers: OpenedProviders;
+  readonly providerTokens: ProviderTokenUses;
 }
 
 /**
@@ -108,9 +110,9 @@ export function openLogin(
   sections: LoginSections,
   files: LoginFiles,
   surroundings: LoginSurroundings,
-  previous: Pick<Login, 'providers'> | null,
+  previous: Pick<Login, 'providers' | 'providerTokens'> | null,
 ): Login {
-  const { log, series } = surroundings;
+  const { log, series, store, clocks } = surroundings;
   const { password } = sections.login;
   const usersFile =
     password === undefined
@@ -119,7 +121,6 @@ export function openLogin(
           log.error({ problem }, 'users file kept as it was'),
         );
   series.logins.readFrom(usersFile);
-  const { clocks } = surroundings;
   const parts = partsOf(sections, surroundings);
   const providers = openProviders(
     sections.login.oidc,
@@ -128,13 +129,18 @@ export function openLogin(
     previous?.providers ?? null,
   );
   const logins = openProviderLogins(providers, parts, {
-    transactions: surroundings.store.loginTransactions,
-    codes: surroundings.store.codes,
-    sealedTokens: surroundings.store.sealedTokens,
+    transactions: store.loginTransactions,
+    codes: store.codes,
+    sealedTokens: store.sealedTokens,
     startsPerAddress: sections.login.throttle.startsPerAddress,
     isCookieStrict: sections.session.cookie.sameSite === 'strict',
     clocks,
   });
+  const providerTokens = openProviderTokens(
+    logins.providers,
+    { ...surroundings, sealedTokens: store.sealedTokens, series: series.logins.providerTokens },
+    previous?.providerTokens ?? null,
+  );
   const handOver = openHandOver(sections.login.origin, sections.publicOrigin, {
     login: parts,
     codes: surroundings.store.codes,
@@ -153,7 +159,7 @@ export function openLogin(
     stepUp,
     handOver,
   };
-  return { parts, endpoints: loginEndpoints(parts, ways), usersFile, providers };
+  return { parts, endpoints: loginEndpoints(parts, ways), usersFile, providers, providerTokens };
 }
 
 function partsOf(

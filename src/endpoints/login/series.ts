@@ -4,6 +4,7 @@ import type { MetricRegistry } from '../../telemetry/registry.ts';
 import { HandOverSeries } from './hand-over/series.ts';
 import { LogoutSeries } from './oidc/logout/series.ts';
 import { ProviderSeries } from './oidc/series.ts';
+import { ProviderTokenSeries } from './oidc/tokens/series.ts';
 
 /**
  * Why a login failed: wrong user or password, too many attempts, too many logins at once; `client`: a backend that is not
@@ -20,6 +21,7 @@ export class LoginSeries {
   readonly providerLogouts: LogoutSeries;
   /** Of logins that one origin hands over to another. */
   readonly handOvers: HandOverSeries;
+  readonly providerTokens: ProviderTokenSeries;
   readonly #usersFile;
 
   constructor(registry: MetricRegistry) {
@@ -36,6 +38,7 @@ export class LoginSeries {
     this.providers = new ProviderSeries(registry);
     this.providerLogouts = new LogoutSeries(registry);
     this.handOvers = new HandOverSeries(registry);
+    this.providerTokens = new ProviderTokenSeries(registry);
   }
 
   /** Reads the state of the users file from this from now on; `null` where there is none. */

@@ -1,9 +1,18 @@
 /** Whether a user whom an identity provider has authenticated may log in here: `allow` of the provider. */
 
+import { Denial } from '../../../errors.ts';
 import { type ClaimDocuments, claimAt, mergedClaims } from './claim-path.ts';
-import type { ProviderUser } from './mapping.ts';
-import type { AllowedUsers } from './presets.ts';
+import { mapUser, type ProviderUser } from './mapping.ts';
+import type { AllowedUsers, ProviderSettings } from './presets.ts';
 import { emailDomainOf } from './verified-email.ts';
+
+/** The user whom documents describe, if they may log in; else a Denial `login_not_allowed`, or one of the mapping. */
+export function admittedUser(documents: ClaimDocuments, settings: ProviderSettings): ProviderUser | Denial {
+  const user = mapUser(documents, settings);
+  if (user instanceof Denial) return user;
+  const problem = allowProblem(user, documents, settings.allow ?? null);
+  return problem === null ? user : new Denial('login_not_allowed', problem);
+}
 
 /**
  * Which rule keeps a user out.

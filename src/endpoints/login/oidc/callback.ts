@@ -19,16 +19,16 @@ import { describeDevice } from '../device.ts';
 import { type LoginParts, presentedHandle, presentUser, sourceOf } from '../login-parts.ts';
 import { HOME } from '../return-target.ts';
 import { stepUpProblem } from '../step-up/wanted.ts';
-import { allowProblem } from './allow.ts';
-import { type ExchangedCode, exchangeCode, type ResponseParameters } from './code-exchange.ts';
+import { admittedUser } from './allow.ts';
+import { exchangeCode, type ResponseParameters } from './code-exchange.ts';
 import type { LoginFailures, ProviderAttempt } from './login-failures.ts';
-import { mapUser, type ProviderUser } from './mapping.ts';
+import type { ProviderUser } from './mapping.ts';
 import { loggedInPage } from './pages.ts';
 import type { IdentityProvider } from './provider.ts';
 import { providerLogin } from './provider-login.ts';
 import { invalidResponse } from './refusals.ts';
 import { redirectUri } from './start-login.ts';
-import { isNothing, type ProviderTokens, sealTokens, tokensIn } from './tokens/provider-tokens.ts';
+import { isNothing, type ProviderTokens, sealTokens, tokensIn, withNonce } from './tokens/provider-tokens.ts';
 import type { LoginTransaction, LoginTransactions } from './transactions.ts';
 
 interface CallbackParts {
@@ -58,6 +58,7 @@ const EXPIRED = new Denial('login_expired', 'the login took over 10 minutes');
 const USED = new Denial('login_expired', 'the state was used before');
 const OTHER_PROVIDER = invalidResponse('the login was begun with another provider');
 const TOKEN_TOO_LONG = invalidResponse('token endpoint: a token that is longer than is kept');
+const NO_REFRESH_TOKEN = invalidResponse('token endpoint: no refresh token, which revalidate needs');
 const OTHER_ORIGIN = invalidResponse('the login was begun on another origin');
 
 /** Takes the answers of one provider. */
@@ -120,24 +121,18 @@ export class LoginCallback {
     const callback = redirectUri(origin, login.basePath, this.#provider.settings);
     const exchanged = await exchangeCode(this.#provider, parameters, transaction, callback, wallMs);
     if (exchanged instanceof Denial) return exchanged;
-    const user = this.#userOf(exchanged);
+    const user = admittedUser(exchanged.documents, this.#provider.settings);
     if (user instanceof Denial) return user;
     const said = providerLogin(provider, user.providerSubject, exchanged.documents.idToken);
     const lacking = stepUp === null ? null : stepUpProblem(stepUp, user.subject, said, wallMs());
     if (lacking !== null) return lacking;
-    const tokens = tokensIn(exchanged.tokens, this.#provider.kept, null, wallMs());
-    if (tokens === null) return TOKEN_TOO_LONG;
+    const given = tokensIn(exchanged.tokens, this.#provider.kept, null, wallMs());
+    if (given === null) return TOKEN_TOO_LONG;
+    const tokens = withNonce(given, transaction.nonce);
+    if (tokens.refreshToken === null && this.#provider.settings.revalidateEveryMs !== null) return NO_REFRESH_TOKEN;
     // Nobody is there to take the session: it would only stand in the user's list.
     if (exchange.isOver) throw new GatewayFault('downstream_aborted', 'client left during the login');
     return this.#open(exchange, request, { user, said, tokens }, transaction);
-  }
-
-  #userOf({ documents }: ExchangedCode): ProviderUser | Denial {
-    const { settings } = this.#provider;
-    const user = mapUser(documents, settings);
-    if (user instanceof Denial) return user;
-    const problem = allowProblem(user, documents, settings.allow ?? null);
-    return problem === null ? user : new Denial('login_not_allowed', problem);
   }
 
   /** The same answer once more: the browser sent it again, or the user went back (OIDC-08). */

@@ -11,7 +11,7 @@ import type { ClaimDocuments, ProviderClaims } from './claim-path.ts';
 import { verifyIdToken } from './id-token.ts';
 import type { ProviderMetadata } from './metadata.ts';
 import type { IdentityProvider } from './provider.ts';
-import { codeProblem, invalidResponse, providerError } from './refusals.ts';
+import { grantProblem, invalidResponse, providerError } from './refusals.ts';
 import type { LoginTransaction } from './transactions.ts';
 import { providerUnavailable, transportFault } from './transport.ts';
 
@@ -54,10 +54,30 @@ export async function exchangeCode(
   if (problem !== null) return problem;
   const tokens = await redeem(provider, parameters, { nonce, verifier }, redirectUri);
   if (tokens instanceof Denial) return tokens;
+  if (provider.keys.isFetched && tokens.id_token === undefined) return NO_ID_TOKEN;
+  const documents = await documentsIn(provider, tokens, nonce, wallMs);
+  return documents instanceof Denial ? documents : { documents, tokens };
+}
+
+/**
+ * What a provider says about the user of an answer of its token endpoint. Without an ID token of a provider that signs them,
+ * nothing: the documents are then `null`, both.
+ *
+ * @param nonce  that the ID token has to have; `null` for the answer to a refresh, where it has none
+ * @throws DependencyFault `provider_unavailable`, as a rejection
+ */
+export async function documentsIn(
+  provider: IdentityProvider,
+  tokens: TokenEndpointResponse,
+  nonce: string | null,
+  wallMs: Clock,
+): Promise<ClaimDocuments | Denial> {
+  const metadata = await provider.metadata();
   const idToken = await idTokenClaims(provider, metadata, tokens, nonce, wallMs);
   if (idToken instanceof Denial) return idToken;
-  const userinfo = provider.settings.userinfo ? await fetchUserinfo(provider, metadata, tokens, idToken) : null;
-  return userinfo instanceof Denial ? userinfo : { documents: { idToken, userinfo }, tokens };
+  const asksUserinfo = provider.settings.userinfo && (idToken !== null || !provider.keys.isFetched);
+  const userinfo = asksUserinfo ? await fetchUserinfo(provider, metadata, tokens, idToken) : null;
+  return userinfo instanceof Denial ? userinfo : { idToken, userinfo };
 }
 
 function responseProblem(
@@ -106,13 +126,17 @@ async function redeem(
   }
 }
 
-/** A fault of the transport as it is; anything else by the rule that the library names. */
-function refusalOf(thrown: unknown, library: typeof import('openid-client'), provider: IdentityProvider): Denial {
+/** A fault of the transport as it is; anything else by the rule that the library names. Logs what the provider says. */
+export function refusalOf(
+  thrown: unknown,
+  library: typeof import('openid-client'),
+  provider: IdentityProvider,
+): Denial {
   const fault = transportFault(thrown);
   if (fault !== null) throw fault;
   if (thrown instanceof library.ResponseBodyError) {
     provider.logProblem(printable(thrown.error, 64), printable(thrown.error_description ?? '', 300));
-    const denial = codeProblem(thrown.error);
+    const denial = grantProblem(thrown.error);
     // The client id, its secret, the redirect URI: nobody can log in until the operator has mended it.
     if (denial === null) throw providerUnavailable('it refuses this client', thrown);
     return denial;
@@ -149,11 +173,10 @@ async function idTokenClaims(
   provider: IdentityProvider,
   { issuer, idTokenAlgorithms: algorithms }: ProviderMetadata,
   tokens: TokenEndpointResponse,
-  nonce: string,
+  nonce: string | null,
   wallMs: Clock,
 ): Promise<Claims | null | Denial> {
-  if (!provider.keys.isFetched) return null;
-  if (tokens.id_token === undefined) return NO_ID_TOKEN;
+  if (!provider.keys.isFetched || tokens.id_token === undefined) return null;
   const { clientId, clockSkewMs } = provider.settings;
   const expected = {
     issuer,

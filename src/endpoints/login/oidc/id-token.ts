@@ -18,7 +18,8 @@ interface ExpectedIdToken {
   readonly issuer: string;
   readonly clientId: string;
   readonly algorithms: readonly string[];
-  readonly nonce: string;
+  /** `null` where none is expected: in the answer to a refresh. */
+  readonly nonce: string | null;
   /** The access token that came with it. */
   readonly accessToken: string;
   readonly clockSkewMs: number;
@@ -51,7 +52,7 @@ export async function verifyIdToken(
   const verdict = await verifyDecoded(token, decoded, keys, profile, nowMs);
   if (typeof verdict === 'string') return `ID token: ${verdict}`;
   const { claims } = verdict;
-  if (claims['nonce'] !== expected.nonce) return 'ID token: nonce';
+  if (expected.nonce !== null && claims['nonce'] !== expected.nonce) return 'ID token: nonce';
   if (!namesUs(claims, expected.clientId)) return 'ID token: azp';
   return fitsAccessToken(claims['at_hash'], decoded, expected.accessToken) ? claims : 'ID token: at_hash';
 }

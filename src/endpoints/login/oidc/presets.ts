@@ -56,10 +56,12 @@ export interface WrittenProvider {
   readonly logoutAtProvider: boolean;
   readonly frontchannelLogout: boolean;
   readonly allow?: AllowedUsers | undefined;
-  /** In milliseconds, like the two after it. */
+  /** In milliseconds, like all after it. */
   readonly clockSkew: number;
   readonly timeout: number;
   readonly refreshEvery: number;
+  readonly revalidate?: number | undefined;
+  readonly outageGrace: number;
 }
 
 type ClientAuthentication = (typeof CLIENT_AUTHENTICATIONS)[number];
@@ -81,6 +83,10 @@ interface PresetSettings {
   readonly emailVerified?: string;
   /** `prompt` by which the provider lets the user choose another account. */
   readonly switchPrompt?: string;
+  /** The scope that brings a refresh token; `null` where there is one without. Default: offline_access. */
+  readonly refreshScope?: string | null;
+  /** Parameters of the authorization request that bring a refresh token. */
+  readonly refreshParameters?: Readonly<Record<string, string>>;
 }
 
 const STANDARD_ATTRIBUTES = { email: 'email', name: 'name' };
@@ -106,6 +112,9 @@ const PRESETS = {
     label: 'Google',
     issuer: 'https://accounts.google.com',
     switchPrompt: 'select_account',
+    refreshScope: null,
+    // Without the prompt, only the first login of a user brings one.
+    refreshParameters: { access_type: 'offline', prompt: 'consent' },
   },
   // `email` of Entra is whatever the administrator of a tenant has written there; `xms_edov`, an optional claim, says whether
   // the tenant owns its domain.
@@ -120,6 +129,8 @@ const PRESETS = {
   },
   keycloak: {
     label: 'Keycloak',
+    // With offline_access, the grant would outlive the session at Keycloak, and a logout there would not be noticed.
+    refreshScope: null,
     roles: 'realm_access.roles',
     attributes: { ...STANDARD_ATTRIBUTES, username: 'preferred_username' },
   },
@@ -133,11 +144,13 @@ const PRESETS = {
   auth0: { label: 'Auth0' },
   cognito: {
     label: 'Amazon Cognito',
+    refreshScope: null,
     groups: 'cognito:groups',
     attributes: { ...STANDARD_ATTRIBUTES, username: 'cognito:username' },
   },
   gitlab: {
     label: 'GitLab',
+    refreshScope: null,
     issuer: 'https://gitlab.com',
     groups: 'groups',
     // The ID token leaves most groups out.
@@ -164,7 +177,8 @@ export function withPreset(written: WrittenProvider) {
   const preset = presetOf(written.preset);
   const endpoints = written.endpoints ?? (written.issuer === undefined ? preset?.endpoints : undefined) ?? null;
   const issuer = written.issuer ?? (endpoints === null ? (preset?.issuer ?? null) : null);
-  const { name, clientId, responseMode, allow, authorizationParameters } = written;
+  const { name, clientId, responseMode, allow } = written;
+  const revalidates = written.revalidate !== undefined;
   return {
     name,
     preset: written.preset ?? null,
@@ -178,10 +192,14 @@ export function withPreset(written: WrittenProvider) {
     clientId,
     clientAuthentication: written.clientAuthentication ?? preset?.clientAuthentication ?? null,
     assertionAudience: written.clientAssertion?.audience ?? preset?.assertionAudience ?? 'issuer',
-    scopes: written.scopes ?? preset?.scopes ?? (endpoints === null ? OPENID_SCOPES : []),
+    scopes: written.scopes ?? scopesOf(preset, endpoints, revalidates),
     responseMode,
     pushedAuthorizationRequests: written.pushedAuthorizationRequests,
-    authorizationParameters: { ...hostedDomainHint(written), ...authorizationParameters },
+    authorizationParameters: {
+      ...hostedDomainHint(written),
+      ...(revalidates && preset?.refreshParameters),
+      ...written.authorizationParameters,
+    },
     /** Whether userinfo is asked: without an ID token there is nothing else to ask. */
     userinfo: written.userinfo ?? (endpoints !== null || preset?.userinfo === true),
     subject: written.subject ?? preset?.subject ?? 'sub',
@@ -197,7 +215,21 @@ export function withPreset(written: WrittenProvider) {
     clockSkewMs: written.clockSkew,
     timeoutMs: written.timeout,
     refreshEveryMs: written.refreshEvery,
+    /** How often the provider is asked again about a session; `null`: never. */
+    revalidateEveryMs: written.revalidate ?? null,
+    outageGraceMs: written.outageGrace,
   };
+}
+
+function scopesOf(
+  preset: PresetSettings | null,
+  endpoints: ProviderEndpoints | null,
+  revalidates: boolean,
+): readonly string[] {
+  if (endpoints !== null) return preset?.scopes ?? [];
+  const refreshScope = preset?.refreshScope === undefined ? 'offline_access' : preset.refreshScope;
+  const more = revalidates && refreshScope !== null ? [refreshScope] : [];
+  return [...(preset?.scopes ?? OPENID_SCOPES), ...more];
 }
 
 /** Google then offers accounts of the domain first. It is a hint: the claim `hd` is what is checked. */

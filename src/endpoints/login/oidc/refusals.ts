@@ -42,7 +42,8 @@ export function providerError(error: string): Denial {
   return Object.hasOwn(ERRORS, error) ? (ERRORS[error] ?? FAILED) : FAILED;
 }
 
-const CODE_REFUSED = new Denial('login_expired', 'token endpoint: invalid_grant');
+/** The token endpoint does not know the code or the refresh token, or no longer. */
+export const GRANT_REFUSED = new Denial('login_expired', 'token endpoint: invalid_grant');
 
-/** The refusal for an error of the token endpoint about the code; `null` for one about the client. */
-export const codeProblem = (error: string): Denial | null => (error === 'invalid_grant' ? CODE_REFUSED : null);
+/** The refusal for an error of the token endpoint about the grant; `null` for one about the client. */
+export const grantProblem = (error: string): Denial | null => (error === 'invalid_grant' ? GRANT_REFUSED : null);

@@ -1,7 +1,7 @@
 /** The entries of `login.oidc`: the identity providers that people log in with. */
 
 import { z } from 'zod';
-import { duration, filePath, httpUrl, notEmpty, type SchemaContext } from '../../../config/fields.ts';
+import { duration, filePath, httpUrl, notEmpty, optionalDuration, type SchemaContext } from '../../../config/fields.ts';
 import { MAX_CLOCK_SKEW_MS } from '../../../lib/token-limits.ts';
 import { CLAIM_PATH } from './claim-path.ts';
 import { CLIENT_AUTHENTICATIONS, PRESET_NAMES, type WrittenProvider, withPreset } from './presets.ts';
@@ -225,6 +225,14 @@ export const identityProvider = (context: SchemaContext) =>
       }),
       allow: allow().optional().meta({
         description: 'Who may log in. All keys must hold. Left out: everybody whom the provider admits.',
+      }),
+      revalidate: optionalDuration({ atLeastMs: 1_000, atMostMs: 86_400_000 }).meta({
+        description:
+          'How often the provider is asked again about each session in use, by refresh token and in the background: its roles and attributes follow, `allow` is asked again, and a user whom the provider no longer lets in is logged out everywhere. Needs a refresh token, for which the scope offline_access is asked for unless `scopes` is written or the preset does without. Left out: never.',
+      }),
+      outageGrace: duration('1h', { atMostMs: 604_800_000 }).meta({
+        description:
+          'While the provider cannot be asked again (`revalidate`), sessions that it has confirmed this recently are served as before. Later requests wait for the provider, and get 503 while it does not answer; nobody is logged out. 0s: none.',
       }),
       clockSkew: duration('30s', { atMostMs: MAX_CLOCK_SKEW_MS }).meta({
         description: 'Leeway for the times in ID tokens.',

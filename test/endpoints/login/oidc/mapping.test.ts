@@ -25,6 +25,7 @@ const settings = (keys: Partial<WrittenProvider> = {}) =>
     clockSkew: 30_000,
     timeout: 10_000,
     refreshEvery: 600_000,
+    outageGrace: 3_600_000,
     ...keys,
   });
 

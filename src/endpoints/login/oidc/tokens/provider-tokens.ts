@@ -20,6 +20,8 @@ export interface ProviderTokens {
   readonly accessToken: string | null;
   /** When the access token ends; wall clock; `null` where the provider does not say. */
   readonly accessEndsAtMs: number | null;
+  /** The beginning of the nonce of the login, which an ID token of a later answer may repeat. */
+  readonly nonce: string | null;
   /** How long before they were written the provider had last confirmed the user: 0 where that is what they were written for. */
   readonly confirmedBeforeMs: number;
 }
@@ -43,8 +45,11 @@ export interface KeptTokens {
 }
 
 /** Which tokens are kept, by what they are for. */
-export const keptTokens = ({ logoutAtProvider }: Pick<ProviderSettings, 'logoutAtProvider'>): KeptTokens => ({
-  refresh: false,
+export const keptTokens = ({
+  logoutAtProvider,
+  revalidateEveryMs,
+}: Pick<ProviderSettings, 'logoutAtProvider' | 'revalidateEveryMs'>): KeptTokens => ({
+  refresh: revalidateEveryMs !== null,
   access: false,
   id: logoutAtProvider,
 });
@@ -71,9 +76,21 @@ export function tokensIn(
     idToken: hint !== null && hint.length <= MAX_HINT_LENGTH ? hint : null,
     accessToken,
     accessEndsAtMs: accessToken === null || expires_in === undefined ? null : nowMs + expires_in * 1_000,
+    nonce: previous?.nonce ?? null,
     confirmedBeforeMs: 0,
   };
 }
+
+/** How much of a nonce is kept: 96 bits. */
+const NONCE_KEPT = 16;
+
+/** The tokens of a login, with what later ID tokens are compared with. */
+export const withNonce = (tokens: ProviderTokens, nonce: string): ProviderTokens =>
+  tokens.refreshToken === null ? tokens : { ...tokens, nonce: nonce.slice(0, NONCE_KEPT) };
+
+/** Whether the nonce of a later ID token, if it has one, is that of the login (OpenID Connect Core §12.2). */
+export const isNonceOf = ({ nonce }: ProviderTokens, claimed: unknown): boolean =>
+  claimed === undefined || nonce === null || (typeof claimed === 'string' && claimed.slice(0, NONCE_KEPT) === nonce);
 
 /** Whether there is anything to keep. */
 export const isNothing = ({ refreshToken, idToken, accessToken }: ProviderTokens): boolean =>
@@ -81,8 +98,8 @@ export const isNothing = ({ refreshToken, idToken, accessToken }: ProviderTokens
 
 /** Seals tokens: base64url of version, nonce, ciphertext and tag. */
 export function sealTokens(tokens: ProviderTokens, sessionId: SessionId, source: TokenSource): string {
-  const { refreshToken, idToken, accessToken, accessEndsAtMs, confirmedBeforeMs } = tokens;
-  const text = JSON.stringify([refreshToken, idToken, accessToken, accessEndsAtMs, confirmedBeforeMs]);
+  const { refreshToken, idToken, accessToken, accessEndsAtMs, nonce: ofLogin, confirmedBeforeMs } = tokens;
+  const text = JSON.stringify([refreshToken, idToken, accessToken, accessEndsAtMs, ofLogin, confirmedBeforeMs]);
   const nonce = randomBytes(NONCE_LENGTH);
   const cipher = createCipheriv('aes-256-gcm', keyOf(sessionId), nonce).setAAD(bindingOf(source));
   const sealed = [Buffer.of(VERSION), nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()];
@@ -103,14 +120,15 @@ export function openTokens(sealed: string, sessionId: SessionId, source: TokenSo
     return null;
   }
   // What opens was written by a gateway.
-  const [refreshToken, idToken, accessToken, accessEndsAtMs, confirmedBeforeMs] = JSON.parse(text) as [
+  const [refreshToken, idToken, accessToken, accessEndsAtMs, ofLogin, confirmedBeforeMs] = JSON.parse(text) as [
     string | null,
     string | null,
     string | null,
     number | null,
+    string | null,
     number,
   ];
-  return { refreshToken, idToken, accessToken, accessEndsAtMs, confirmedBeforeMs };
+  return { refreshToken, idToken, accessToken, accessEndsAtMs, nonce: ofLogin, confirmedBeforeMs };
 }
 
 /** The session id has 256 bits of entropy, and its SHA-256 is public: another function of it is as good as random. */

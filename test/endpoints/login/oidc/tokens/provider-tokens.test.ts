@@ -22,6 +22,7 @@ const anyTokens = (): fc.Arbitrary<ProviderTokens> =>
     idToken: text(),
     accessToken: text(),
     accessEndsAtMs: fc.option(fc.integer({ min: 0, max: NOW_MS * 2 })),
+    nonce: text(),
     confirmedBeforeMs: fc.nat(),
   });
 
@@ -71,7 +72,7 @@ describe('sealed tokens of a provider', () => {
 
   test('take 29 bytes more than what is written, and nothing of it is readable', () => {
     const sealed = Buffer.from(sealTokens(tokens, newSessionId(), SOURCE), 'base64url');
-    const written = [tokens.refreshToken, null, tokens.accessToken, null, 0];
+    const written = [tokens.refreshToken, null, tokens.accessToken, null, null, 0];
     expect(sealed.byteLength).toBe(JSON.stringify(written).length + 29);
     for (const secret of ['refresh', 'access']) expect(sealed.includes(secret)).toBe(false);
   });
@@ -80,7 +81,14 @@ describe('sealed tokens of a provider', () => {
 describe('what is kept of an answer of the token endpoint', () => {
   test('is what is needed, and no more', () => {
     const given = answer({ refresh_token: 'refresh', id_token: 'id', expires_in: 60 });
-    const none = { refreshToken: null, idToken: null, accessToken: null, accessEndsAtMs: null, confirmedBeforeMs: 0 };
+    const none = {
+      refreshToken: null,
+      idToken: null,
+      accessToken: null,
+      accessEndsAtMs: null,
+      nonce: null,
+      confirmedBeforeMs: 0,
+    };
     const kept = (which: Partial<typeof ALL>) =>
       tokensIn(given, { refresh: false, access: false, id: false, ...which }, null, NOW_MS);
     expect(kept({})).toEqual(none);

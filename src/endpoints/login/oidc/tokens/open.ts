@@ -1,0 +1,43 @@
+/** Opens what is done with the tokens of identity providers. */
+
+import type { Sessions } from '../../../../authentication/session/sessions.ts';
+import type { Clocks } from '../../../../lib/clock.ts';
+import type { SealedTokenStore } from '../../../../store/sealed-tokens.ts';
+import type { AuditLog } from '../../../../telemetry/audit.ts';
+import type { Logger } from '../../../../telemetry/log.ts';
+import type { IdentityProvider } from '../provider.ts';
+import { TokenRenewal } from './renewal.ts';
+import { Revalidation } from './revalidation.ts';
+import type { ProviderTokenSeries } from './series.ts';
+
+/** What is done with the tokens of the providers of one configuration. */
+export interface ProviderTokenUses {
+  readonly providers: readonly IdentityProvider[];
+  /** `null` where no provider is asked again. */
+  readonly revalidation: Revalidation | null;
+}
+
+interface ProviderTokenParts {
+  readonly sealedTokens: SealedTokenStore;
+  readonly sessions: Sessions;
+  readonly audit: AuditLog;
+  readonly series: ProviderTokenSeries;
+  readonly clocks: Clocks;
+  readonly log: Logger;
+}
+
+/** @param previous  kept where the providers are the same: what is known of sessions then stays known */
+export function openProviderTokens(
+  providers: readonly IdentityProvider[],
+  parts: ProviderTokenParts,
+  previous: ProviderTokenUses | null,
+): ProviderTokenUses {
+  const { clocks, log, series } = parts;
+  const known = previous?.providers ?? [];
+  if (previous !== null && known.length === providers.length && providers.every((it, at) => it === known[at]))
+    return previous;
+  series.expect(providers.filter(({ kept }) => kept.refresh).map(({ name }) => name));
+  const renewal = new TokenRenewal({ ...parts, wallMs: clocks.wallMs });
+  const revalidates = providers.some(({ settings }) => settings.revalidateEveryMs !== null);
+  return { providers, revalidation: revalidates ? new Revalidation(providers, { renewal, clocks, log }) : null };
+}

@@ -1,0 +1,48 @@
+/**
+ * Asks an identity provider again, by refresh token (RFC 6749 §6, OpenID Connect Core §12): whether the grant of a session still
+ * lives, and what the provider says about its user now.
+ */
+
+import type { TokenEndpointResponse } from 'openid-client';
+import type { Denial } from '../../../../errors.ts';
+import { refusalOf } from '../code-exchange.ts';
+import type { IdentityProvider } from '../provider.ts';
+
+/** What came of a refresh. */
+export interface RefreshAnswer {
+  /**
+   * The refresh token that is good from now on, where the provider has given a new one. Known whatever else is wrong with the
+   * answer: the one before is worth nothing any more.
+   */
+  readonly successor: string | null;
+  /** A Denial when the answer breaks a rule, and `GRANT_REFUSED` when the provider no longer knows the grant. */
+  readonly result: TokenEndpointResponse | Denial;
+}
+
+/**
+ * Redeems a refresh token.
+ *
+ * @throws DependencyFault `provider_unavailable`, as a rejection: no answer, or one that is about this client
+ */
+export async function redeemRefreshToken(provider: IdentityProvider, refreshToken: string): Promise<RefreshAnswer> {
+  const library = await import('openid-client');
+  const configuration = await provider.configuration('refresh');
+  const send = provider.fetchFor('refresh');
+  let successor: string | null = null;
+  configuration[library.customFetch] = async (url, options) => {
+    const response = await send(url, options);
+    successor = await refreshTokenIn(response.clone());
+    return response;
+  };
+  try {
+    return { result: await library.refreshTokenGrant(configuration, refreshToken), successor };
+  } catch (thrown) {
+    return { result: refusalOf(thrown, library, provider), successor };
+  }
+}
+
+async function refreshTokenIn(response: Response): Promise<string | null> {
+  if (response.status !== 200) return null;
+  const body = (await response.json().catch(() => null)) as { readonly refresh_token?: unknown } | null;
+  return typeof body?.refresh_token === 'string' && body.refresh_token !== '' ? body.refresh_token : null;
+}

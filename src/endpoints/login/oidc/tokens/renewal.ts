@@ -1,0 +1,259 @@
+/**
+ * Renews the tokens of a session, one replica at a time (REF-01, REF-02): takes the lease of its tokens, asks the provider by
+ * refresh token, keeps what it gives, lets the session follow, and gives the lease back.
+ *
+ * What the provider gives is kept before anything else is done with it: a refresh token that rotates is good for one use. A
+ * holder that was stalled and has lost its lease writes nothing over the tokens of another (REF-04). An answer that cannot be
+ * used, or none at all, ends nothing (REF-06).
+ */
+
+import { isDeepStrictEqual } from 'node:util';
+import type { SessionId } from '../../../../authentication/session/session-id.ts';
+import type { Sessions } from '../../../../authentication/session/sessions.ts';
+import { Denial } from '../../../../errors.ts';
+import type { SessionHandle } from '../../../../jwt/names.ts';
+import type { Clock } from '../../../../lib/clock.ts';
+import { randomHex } from '../../../../lib/random-hex.ts';
+import { Slots } from '../../../../lib/slots.ts';
+import type { SealedTokenStore } from '../../../../store/sealed-tokens.ts';
+import type { ProviderLogin, UserAttributes } from '../../../../store/session-record.ts';
+import type { AuditLog, AuditSource } from '../../../../telemetry/audit.ts';
+import { admittedUser } from '../allow.ts';
+import { documentsIn } from '../code-exchange.ts';
+import type { IdentityProvider } from '../provider.ts';
+import { GRANT_REFUSED } from '../refusals.ts';
+import { providerUnavailable } from '../transport.ts';
+import { isNonceOf, openTokens, type ProviderTokens, sealTokens, tokensIn } from './provider-tokens.ts';
+import { redeemRefreshToken } from './refresh-grant.ts';
+import type { ProviderTokenSeries } from './series.ts';
+
+/** A session that an identity provider has opened, with what opens its tokens. */
+export interface SessionAtProvider {
+  readonly handle: SessionHandle;
+  readonly sessionId: SessionId;
+  readonly subject: string;
+  readonly login: ProviderLogin;
+}
+
+/** What became of a renewal. */
+export type Renewal =
+  /** The tokens are as wanted: they have just been renewed, here or elsewhere. */
+  | { readonly outcome: 'done'; readonly tokens: ProviderTokens; readonly confirmedAgoMs: number }
+  /** Another replica is at it, or has failed a moment ago. */
+  | { readonly outcome: 'held'; readonly leftMs: number }
+  /** There are no tokens by which the provider could be asked. */
+  | { readonly outcome: 'lost' }
+  /** The session has ended. */
+  | { readonly outcome: 'ended' };
+
+/** Whether tokens have to be renewed. @param confirmedAgoMs  how long ago the provider has confirmed the user */
+export type IsWanted = (tokens: ProviderTokens, confirmedAgoMs: number) => boolean;
+
+interface RenewalParts {
+  readonly sealedTokens: SealedTokenStore;
+  readonly sessions: Sessions;
+  readonly audit: AuditLog;
+  readonly series: ProviderTokenSeries;
+  readonly wallMs: Clock;
+}
+
+/** A lease is over when its holder has not renewed it for this long. */
+const LEASE_MS = 6_000;
+const RENEW_EVERY_MS = LEASE_MS / 3;
+/** After a provider that did not answer, no replica asks about the session for this long. */
+const PAUSE_MS = 5_000;
+/** Refreshes at one provider at a time, by one process. */
+const MAX_AT_ONCE = 32;
+
+const LOST: Renewal = Object.freeze({ outcome: 'lost' });
+const ENDED: Renewal = Object.freeze({ outcome: 'ended' });
+const OTHER_SUBJECT = new Denial('login_response_invalid', 'refresh: sub is that of another user');
+/** Nobody in particular has caused it: it is done in the background of whichever request came. */
+const NO_SOURCE: AuditSource = { requestId: null, client: null };
+
+/** Tokens that were leased. */
+interface Leased {
+  readonly version: number;
+  readonly tokens: ProviderTokens;
+  readonly confirmedAgoMs: number;
+}
+
+/** Renews the tokens of sessions. */
+export class TokenRenewal {
+  readonly #parts: RenewalParts;
+  readonly #slots = new WeakMap<IdentityProvider, Slots>();
+
+  constructor(parts: RenewalParts) {
+    this.#parts = parts;
+  }
+
+  /** What is kept for a session, and how long ago the provider has confirmed it; `null` when there is nothing that opens. */
+  async read(session: SessionAtProvider, provider: IdentityProvider): Promise<Leased | null> {
+    const found = await this.#parts.sealedTokens.get(session.handle);
+    return found === null ? null : leasedOf(found, session, provider);
+  }
+
+  /**
+   * Renews the tokens of a session, if that is still wanted once this replica may.
+   *
+   * @throws DependencyFault `provider_unavailable` | `store_unavailable`, as a rejection: nothing has ended
+   */
+  async renew(session: SessionAtProvider, provider: IdentityProvider, isWanted: IsWanted): Promise<Renewal> {
+    const slots = this.#slots.get(provider) ?? new Slots(MAX_AT_ONCE);
+    this.#slots.set(provider, slots);
+    return slots.run(() => this.#withLease(session, provider, isWanted));
+  }
+
+  async #withLease(session: SessionAtProvider, provider: IdentityProvider, isWanted: IsWanted): Promise<Renewal> {
+    const { sealedTokens, series } = this.#parts;
+    const { handle } = session;
+    const owner = randomHex(32);
+    const lease = await sealedTokens.lease(handle, owner, LEASE_MS);
+    if (lease === null) return LOST;
+    if (lease.outcome === 'held') return lease;
+    const renewing = setInterval(() => {
+      // A lease that is lost is no harm: the version guards what is written.
+      sealedTokens.renew(handle, owner, LEASE_MS).catch(() => {});
+    }, RENEW_EVERY_MS);
+    let pauseMs = 0;
+    try {
+      const leased = leasedOf(lease.tokens, session, provider);
+      if (leased === null) return LOST;
+      const { tokens, confirmedAgoMs } = leased;
+      if (!isWanted(tokens, confirmedAgoMs)) return { outcome: 'done', tokens, confirmedAgoMs };
+      return tokens.refreshToken === null ? LOST : await this.#ask(session, provider, leased, tokens.refreshToken);
+    } catch (thrown) {
+      pauseMs = PAUSE_MS;
+      series.onRefreshed(provider.name, 'failed');
+      throw thrown;
+    } finally {
+      clearInterval(renewing);
+      await sealedTokens.release(handle, owner, pauseMs).catch(() => {});
+    }
+  }
+
+  async #ask(
+    session: SessionAtProvider,
+    provider: IdentityProvider,
+    leased: Leased,
+    refreshToken: string,
+  ): Promise<Renewal> {
+    const { wallMs, series } = this.#parts;
+    const { result, successor } = await redeemRefreshToken(provider, refreshToken);
+    if (result === GRANT_REFUSED) return this.#refused(session, provider, leased);
+
+    const hasRotated = successor !== null && successor !== refreshToken;
+    const kept = { ...leased.tokens, refreshToken: successor ?? refreshToken };
+    // Before anything that can fail.
+    const pending = { ...kept, confirmedBeforeMs: Math.round(leased.confirmedAgoMs) };
+    const written = hasRotated ? await this.#replace(session, provider, leased.version, pending) : leased.version;
+    if (typeof written !== 'number') return written;
+
+    if (result instanceof Denial) throw providerUnavailable(`refresh: ${result.note}`);
+    const tokens = tokensIn(result, provider.kept, kept, wallMs());
+    if (tokens === null) throw providerUnavailable('refresh: a token that is longer than is kept');
+    const outcome =
+      provider.settings.revalidateEveryMs === null ? 'renewed' : await this.#follow(session, provider, result, tokens);
+    if (outcome instanceof Denial) return this.#end(session, provider, outcome);
+    if (outcome === 'gone') return ENDED;
+    const replaced = await this.#replace(session, provider, written, tokens);
+    if (typeof replaced !== 'number') return replaced;
+    series.onRefreshed(provider.name, outcome);
+    return { outcome: 'done', tokens, confirmedAgoMs: 0 };
+  }
+
+  /** The provider no longer knows the grant; unless another holder has got another token for it meanwhile (REF-05). */
+  async #refused(session: SessionAtProvider, provider: IdentityProvider, { version }: Leased): Promise<Renewal> {
+    const now = await this.#parts.sealedTokens.get(session.handle);
+    if (now === null) return ENDED;
+    const leased = now.version === version ? null : leasedOf(now, session, provider);
+    return leased === null ? this.#end(session, provider, GRANT_REFUSED) : { outcome: 'done', ...leased };
+  }
+
+  /** Keeps tokens in place of those that were leased. Answers with their version, or with what has happened instead. */
+  async #replace(
+    session: SessionAtProvider,
+    provider: IdentityProvider,
+    version: number,
+    tokens: ProviderTokens,
+  ): Promise<number | Renewal> {
+    const { sealedTokens } = this.#parts;
+    const { handle, sessionId } = session;
+    const outcome = await sealedTokens.replace(handle, version, sealTokens(tokens, sessionId, provider.settings));
+    if (outcome === 'replaced') return version + 1;
+    if (outcome === 'ended') return ENDED;
+    // Somebody else had the lease in between: what they have written counts.
+    const leased = await this.read(session, provider);
+    return leased === null ? ENDED : { outcome: 'done', ...leased };
+  }
+
+  /** Lets a session follow what its provider says now: a Denial where it would not let the user log in. */
+  async #follow(
+    session: SessionAtProvider,
+    provider: IdentityProvider,
+    result: Parameters<typeof documentsIn>[1],
+    tokens: ProviderTokens,
+  ): Promise<'confirmed' | 'changed' | 'gone' | Denial> {
+    const documents = await documentsIn(provider, result, null, this.#parts.wallMs);
+    if (documents instanceof Denial) throw providerUnavailable(`refresh: ${documents.note}`);
+    // A provider may leave the ID token out (OpenID Connect Core §12.2): then it has said that the grant lives, and no more.
+    if (documents.idToken === null && provider.keys.isFetched) return 'confirmed';
+    if (!isNonceOf(tokens, documents.idToken?.['nonce'])) throw providerUnavailable('refresh: ID token: nonce');
+    const user = admittedUser(documents, provider.settings);
+    if (user instanceof Denial) return user;
+    if (user.providerSubject !== session.login.subject) return OTHER_SUBJECT;
+    return this.#update(session, provider, user.attributes);
+  }
+
+  async #update(
+    { handle, subject }: SessionAtProvider,
+    { name: provider }: IdentityProvider,
+    user: UserAttributes,
+  ): Promise<'confirmed' | 'changed' | 'gone'> {
+    const { sessions, audit } = this.#parts;
+    let record = await sessions.live(handle);
+    while (record !== null && !isDeepStrictEqual(record.user, user)) {
+      const { login, version } = record;
+      const update = await sessions.update(handle, { user, login }, version);
+      if (update.outcome === 'ended') return 'gone';
+      if (update.outcome === 'updated') {
+        audit.write({ event: 'session_changed', provider, subject, handle }, NO_SOURCE);
+        return 'changed';
+      }
+      record = update.record;
+    }
+    return record === null ? 'gone' : 'confirmed';
+  }
+
+  async #end(
+    { handle, subject }: SessionAtProvider,
+    { name: provider, settings }: IdentityProvider,
+    why: Denial,
+    outcome: 'ended' | 'lost' = 'ended',
+  ): Promise<Renewal> {
+    const { sessions, audit, series } = this.#parts;
+    // Without `revalidate`, the session does not depend on the grant: there are just no access tokens any more.
+    if (settings.revalidateEveryMs === null) return LOST;
+    series.onRefreshed(provider, outcome);
+    const { reason, note } = why;
+    if ((await sessions.end(handle, 'provider')) !== null)
+      audit.write({ event: 'revalidation_refused', provider, subject, handle, reason, note }, NO_SOURCE);
+    return ENDED;
+  }
+
+  /** Ends a session of which the provider cannot be asked, since there are no tokens. */
+  async endLost(session: SessionAtProvider, provider: IdentityProvider): Promise<void> {
+    await this.#end(session, provider, NO_TOKENS, 'lost');
+  }
+}
+
+const NO_TOKENS = new Denial('session_expired', 'no tokens by which the identity provider could be asked');
+
+function leasedOf(
+  { value, version, ageMs }: { readonly value: string; readonly version: number; readonly ageMs: number },
+  { sessionId }: SessionAtProvider,
+  { settings }: IdentityProvider,
+): Leased | null {
+  const tokens = openTokens(value, sessionId, settings);
+  return tokens === null ? null : { version, tokens, confirmedAgoMs: ageMs + tokens.confirmedBeforeMs };
+}

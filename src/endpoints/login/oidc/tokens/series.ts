@@ -1,0 +1,34 @@
+/** What is counted of the tokens of identity providers that are kept. */
+
+import { CONFIGURED, type MetricRegistry } from '../../../../telemetry/registry.ts';
+
+/**
+ * `confirmed`: the user is as before; `changed`: attributes of the session have changed; `renewed`: an access token was renewed,
+ * without `revalidate`; `ended`: the provider, or `allow`, no longer lets the user in, and the session has ended; `lost`: the session
+ * has no tokens to ask with; `failed`: the provider gave no usable answer.
+ */
+const OUTCOMES = ['confirmed', 'changed', 'renewed', 'ended', 'lost', 'failed'] as const;
+/** See {@link OUTCOMES}. */
+export type RefreshOutcome = (typeof OUTCOMES)[number];
+
+/** The metrics of the tokens of identity providers. */
+export class ProviderTokenSeries {
+  readonly #refreshes;
+
+  constructor(registry: MetricRegistry) {
+    this.#refreshes = registry.counter(
+      'provider_refreshes_total',
+      'Times that an identity provider was asked again about a session, by outcome: confirmed, changed when attributes of the session changed, renewed when it was for an access token only, ended when the session ended, lost when there were no tokens to ask with, or failed.',
+      { provider: CONFIGURED, outcome: OUTCOMES },
+    );
+  }
+
+  /** Every series of these providers exists from now on. */
+  expect(providers: readonly string[]): void {
+    for (const provider of providers) for (const outcome of OUTCOMES) this.#refreshes.inc({ provider, outcome }, 0);
+  }
+
+  onRefreshed(provider: string, outcome: RefreshOutcome): void {
+    this.#refreshes.inc({ provider, outcome });
+  }
+}

@@ -1,0 +1,209 @@
+/** Sessions follow their identity provider (`revalidate`), which is asked again in the background of their requests. */
+
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { OidcStage } from '../../../../attack/oidc-stage.ts';
+import { TestClocks } from '../../../../support/clocks.ts';
+import { PUBLIC_ORIGIN } from '../../../../support/gateway.ts';
+import type { MisbehaviourName } from '../../../../support/misbehaviours.ts';
+import type { PlainBrowser } from '../../../../support/plain-browser.ts';
+import { until } from '../../../../support/until.ts';
+
+const MINUTE_MS = 60_000;
+const EVERY_MS = 5 * MINUTE_MS;
+
+/** One gateway for all, whose sessions may be idle for long. */
+let stage: OidcStage;
+const clocks = new TestClocks();
+
+beforeAll(async () => {
+  stage = await OidcStage.start({
+    clocks,
+    provider: {
+      revalidate: '5m',
+      outageGrace: '20m',
+      groups: 'groups',
+      allow: { groups: ['staff', 'admins'] },
+      refreshEvery: '1d',
+    },
+    config: { session: { idleTimeout: '10h', absoluteTimeout: '12h' } },
+    routes: [
+      { id: 'admin', match: { path: '/admin' }, credential: 'session', allow: { claims: { groups: ['admins'] } } },
+      { id: 'app', match: { path: '/' }, credential: 'session' },
+    ],
+  });
+});
+afterAll(() => stage[Symbol.asyncDispose]());
+beforeEach(() => {
+  stage.provider.reform();
+  // Spares of a provider that failed are over.
+  clocks.advance(30_000);
+});
+
+async function loggedIn(): Promise<PlainBrowser> {
+  const browser = stage.browser();
+  expect((await stage.logIn(browser)).status).toBe(200);
+  return browser;
+}
+
+const status = async (browser: PlainBrowser, path = '/') => (await browser.fetch(`${PUBLIC_ORIGIN}${path}`)).status;
+const refreshes = () =>
+  stage.provider.calls.filter(({ parameters }) => parameters.get('grant_type') === 'refresh_token').length;
+const events = (name: string) => stage.gateway.audit.records.filter((record) => record['event'] === name);
+
+async function outcomes(): Promise<Record<string, number>> {
+  const text = await stage.gateway.metrics.text();
+  const found = text.matchAll(/provider_refreshes_total\{provider="corporate",outcome="(\w+)"\} (\d+)/g);
+  return Object.fromEntries([...found].map(([, outcome, count]) => [outcome, Number(count)]));
+}
+
+/** Waits until the provider has been asked once more and everything that follows from it is done. */
+async function revalidated(work: () => Promise<void>): Promise<void> {
+  const sum = async () => Object.values(await outcomes()).reduce((total, count) => total + count, 0);
+  const before = await sum();
+  await work();
+  await until(async () => (await sum()) > before, 'the provider was asked');
+}
+
+describe('a session that is due', () => {
+  test('follows the attributes of its user, without holding the request up, and is asked about once', async () => {
+    const browser = await loggedIn();
+    expect(await status(browser, '/admin')).toBe(403);
+    const before = refreshes();
+    stage.provider.user = { ...stage.provider.user, groups: ['admins'] };
+    expect(await status(browser, '/admin')).toBe(403);
+    clocks.advance(EVERY_MS);
+    await revalidated(async () => {
+      const statuses = await Promise.all(Array.from({ length: 10 }, () => status(browser, '/admin')));
+      expect(statuses[0]).toBe(403);
+    });
+    expect(refreshes()).toBe(before + 1);
+    expect(await status(browser, '/admin')).toBe(200);
+    expect(events('session_changed').at(-1)).toMatchObject({ provider: 'corporate', subject: 'corporate|mallory-1' });
+  });
+
+  test('keeps each refresh token that the provider gives: asked ten times, it answers ten times', async () => {
+    const browser = await loggedIn();
+    const before = await outcomes();
+    for (let round = 0; round < 10; round += 1) {
+      clocks.advance(EVERY_MS);
+      await revalidated(async () => expect(await status(browser)).toBe(200));
+    }
+    expect(await outcomes()).toEqual({ ...before, confirmed: (before['confirmed'] ?? 0) + 10 });
+  });
+
+  test('that is not used is not asked about', async () => {
+    await loggedIn();
+    const before = refreshes();
+    clocks.advance(10 * EVERY_MS);
+    await stage.gateway.metrics.text();
+    expect(refreshes()).toBe(before);
+  });
+
+  test.each([
+    ['the provider answers invalid_grant', 'refresh-invalid-grant', {}, 'token endpoint: invalid_grant'],
+    ['sub is that of another user', 'refresh-sub-wrong', {}, 'refresh: sub is that of another user'],
+    ['allow no longer admits the user', null, { groups: ['guests'] }, 'allow.groups: in none of them'],
+  ] as const)('ends everywhere when %s', async (_what, misbehaviour, claims, note) => {
+    const browser = await loggedIn();
+    const [{ handle, subject } = { handle: '', subject: '' }] = (
+      await stage.gateway.gateway.sessions.list('corporate|mallory-1')
+    ).slice(-1);
+    if (misbehaviour !== null) stage.provider.misbehave(misbehaviour);
+    stage.provider.user = { ...stage.provider.user, ...claims };
+    clocks.advance(EVERY_MS);
+    await revalidated(async () => expect(await status(browser)).toBe(200));
+    await until(async () => (await status(browser)) === 401, 'it has ended');
+    expect(events('revalidation_refused').at(-1)).toMatchObject({ provider: 'corporate', subject, handle, note });
+    expect(await stage.gateway.gateway.sessions.live(handle as never)).toBeNull();
+  });
+});
+
+describe('REF-06: a provider that gives no usable answer', () => {
+  const unusable: readonly MisbehaviourName[] = [
+    'refresh-500',
+    'refresh-html',
+    'refresh-invalid-client',
+    'refresh-iss-wrong',
+    'refresh-aud-wrong',
+    'refresh-nonce-other',
+  ];
+
+  test.each(unusable)('%s: ends nothing; after outageGrace it is 503, until it answers', async (misbehaviour) => {
+    const browser = await loggedIn();
+    stage.provider.misbehave(misbehaviour);
+    clocks.advance(EVERY_MS);
+    await revalidated(async () => expect(await status(browser)).toBe(200));
+    clocks.advance(14 * MINUTE_MS);
+    await revalidated(async () => expect(await status(browser)).toBe(200));
+    clocks.advance(2 * MINUTE_MS);
+    const page = await browser.fetch(`${PUBLIC_ORIGIN}/`);
+    expect([page.status, page.headers['retry-after']]).toEqual([503, expect.stringMatching(/^\d+$/)]);
+    expect(page.body).toContain('provider_unavailable');
+    // Asked a moment ago: the provider is spared.
+    const before = refreshes();
+    expect(await status(browser)).toBe(503);
+    expect(refreshes()).toBe(before);
+    // The user is not logged out: their session is there when the provider is.
+    stage.provider.reform();
+    clocks.advance(15_000);
+    expect(await status(browser)).toBe(200);
+  });
+
+  test.each(['refresh-without-id-token', 'refresh-without-refresh-token'] as const)(
+    '%s: is an answer, and what is missing stays as it was',
+    async (misbehaviour) => {
+      const browser = await loggedIn();
+      stage.provider.misbehave(misbehaviour);
+      const before = await outcomes();
+      clocks.advance(EVERY_MS);
+      await revalidated(async () => expect(await status(browser)).toBe(200));
+      expect(await outcomes()).toEqual({ ...before, confirmed: (before['confirmed'] ?? 0) + 1 });
+    },
+  );
+});
+
+describe('a session that was not in use for longer than outageGrace', () => {
+  test('waits for the provider, and has the attributes of now at once', async () => {
+    const browser = await loggedIn();
+    stage.provider.user = { ...stage.provider.user, groups: ['admins'] };
+    clocks.advance(60 * MINUTE_MS);
+    expect(await status(browser, '/admin')).toBe(200);
+  });
+
+  test('is told at once that it has ended', async () => {
+    const browser = await loggedIn();
+    stage.provider.misbehave('refresh-invalid-grant');
+    clocks.advance(60 * MINUTE_MS);
+    expect(await status(browser)).toBe(401);
+  });
+});
+
+describe('a session without tokens', () => {
+  test('is served for as long as one that cannot be confirmed, and then ends', async () => {
+    const { sessionId, record } = await stage.gateway.gateway.sessions.open({
+      subject: 'corporate|old',
+      user: { groups: ['staff'] },
+      method: 'oidc',
+      device: 'test',
+      login: { provider: 'corporate', subject: 'old', sid: null, authTimeMs: null, acr: null, amr: [] },
+    });
+    const browser = stage.browser();
+    browser.cookies.put('shop.example.com', '__Host-sid', sessionId);
+    expect(await status(browser)).toBe(200);
+    clocks.advance(19 * MINUTE_MS);
+    expect(await status(browser)).toBe(200);
+    clocks.advance(2 * MINUTE_MS);
+    expect(await status(browser)).toBe(401);
+    expect(events('revalidation_refused').at(-1)).toMatchObject({ handle: record.handle, reason: 'session_expired' });
+  });
+
+  test('cannot be opened by a login: the provider has to give a refresh token', async () => {
+    stage.upstream.reset();
+    stage.provider.misbehave('refresh-token-missing');
+    const browser = stage.browser();
+    await stage.isRefused(browser, await stage.logIn(browser), {
+      reason: 'login_response_invalid',
+      note: /no refresh token, which revalidate needs/,
+    });
+  });
+});
