@@ -33,7 +33,7 @@ export const passwordPanel =
     const isRetry = problem !== null && username !== '';
     // The focus goes to what has to be typed next; from there a screen reader reads the problem, too.
     const wrong = problem === null ? NOTHING : html` aria-invalid="true" aria-describedby="problem"`;
-    return html`<form method="post" action="${basePath}/login">
+    return html`<form method="post">
 <input type="hidden" name="return_to" value="${returnTo}">
 <label for="username">${login.userName}</label>
 <input id="username" name="username" value="${username}" autocomplete="username" autocapitalize="none" spellcheck="false" required${isRetry ? NOTHING : html` autofocus`}${wrong}>

@@ -95,7 +95,7 @@ describe('one login', () => {
     const before = cookieOf(browser, SHOP);
     const form = await browser.open(`${SHOP}/auth/login?switch=1&return_to=/orders`);
     expect(form.url.origin).toBe(LOGIN);
-    const page = await browser.submit(form, { username: 'bob', password: PASSWORD }, '/auth/login');
+    const page = await browser.submit(form, { username: 'bob', password: PASSWORD });
     expect([page.url.href, tokenSeen().sub]).toEqual([`${SHOP}/orders`, 'u-bob']);
     const old = await stage.browser().fetch(`${SHOP}/auth/session`, { cookie: `__Host-sid=${before}` });
     expect(old.status).toBe(401);

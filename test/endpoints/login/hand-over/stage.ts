@@ -46,7 +46,7 @@ export class OriginsStage implements AsyncDisposable {
   /** Opens a page that needs a login, and logs in by the form that it leads to. */
   async logIn(browser: PlainBrowser, url = `${SHOP}/`, fields: Record<string, string> = {}): Promise<Page> {
     const form = await browser.open(url);
-    return browser.submit(form, { username: 'alice', password: PASSWORD, ...fields }, '/auth/login');
+    return browser.submit(form, { username: 'alice', password: PASSWORD, ...fields });
   }
 
   /**

@@ -1,0 +1,106 @@
+/** A login handed over between two replicas over a real Redis, which has no secret of it, and which stops answering. */
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { systemClocks } from '../../../../src/lib/clock.ts';
+import { PlainBrowser } from '../../../support/plain-browser.ts';
+import { RedisServer } from '../../../support/redis.ts';
+import { until } from '../../../support/until.ts';
+import { PASSWORD } from '../fixture.ts';
+import { ADMIN, cookieOf, LOGIN, OriginsStage, SHOP, sessionStatus } from './stage.ts';
+
+let redis: RedisServer;
+let one: OriginsStage;
+let other: OriginsStage;
+
+beforeAll(async () => {
+  redis = await RedisServer.start();
+  const config = { store: { redis: { url: redis.url, commandTimeout: '1s' } } };
+  [one, other] = await Promise.all([0, 1].map(() => OriginsStage.start({ clocks: systemClocks, config })));
+});
+
+afterAll(async () => {
+  await one[Symbol.asyncDispose]();
+  await other[Symbol.asyncDispose]();
+  await redis[Symbol.asyncDispose]();
+});
+
+const port = (stage: OriginsStage) => stage.login.gateway.port;
+
+/** A browser whose requests to the login origin reach one replica, and those to the others the other. */
+const browserOfBoth = () =>
+  new PlainBrowser({ origins: { [LOGIN]: port(one), [SHOP]: port(other), [ADMIN]: port(other) } });
+
+/** Everything that is in Redis. */
+async function everything(): Promise<string> {
+  const keys = (await redis.cli('KEYS', '*')).split('\n');
+  const values = await Promise.all(
+    keys.map(async (key) => [key, await redis.cli('DUMP', key), await redis.cli('GET', key)]),
+  );
+  return values.flat().join('\n');
+}
+
+test('what one replica begins the other completes, and a logout on either ends the session on both', async () => {
+  const browser = browserOfBoth();
+  const page = await one.logIn(browser, `${SHOP}/orders`);
+  expect([page.status, page.url.href]).toEqual([200, `${SHOP}/orders`]);
+  expect((await browser.open(`${ADMIN}/people`)).url.href).toBe(`${ADMIN}/people`);
+  await browser.submit(await browser.open(`${SHOP}/auth/logout`), {}, '/auth/logout');
+  await until(async () => (await sessionStatus(browser, LOGIN)) === 401, 'the logout arrives at the other replica');
+  expect(await sessionStatus(browser, ADMIN)).toBe(401);
+});
+
+test('a code is taken once by two replicas that get it at the same moment', async () => {
+  const browser = browserOfBoth();
+  await browser.submit(await browser.open(`${LOGIN}/auth/login`), { username: 'alice', password: PASSWORD });
+  const address = await one.codeAddress(browser, `${SHOP}/orders`);
+  const cookie = browser.cookies.headerFor(new URL(SHOP), { method: 'GET', initiator: null });
+  const at = (stage: OriginsStage) =>
+    new PlainBrowser({ origins: { [SHOP]: port(stage) }, headers: { cookie } }).step(address);
+  const answers = await Promise.all([at(one), at(other), at(one), at(other)]);
+  const set = answers.flatMap(({ headers }) => headers['set-cookie'] ?? []);
+  expect(set.filter((line) => line.startsWith('__Host-sid='))).toHaveLength(1);
+});
+
+test('SES-03: a copy of the store has neither the session id, nor a linked cookie, nor a code', async () => {
+  const browser = browserOfBoth();
+  await one.logIn(browser, `${SHOP}/orders`);
+  const address = new URL(await one.codeAddress(browser, `${ADMIN}/people`));
+  const stored = await everything();
+  const secrets = [cookieOf(browser, LOGIN), cookieOf(browser, SHOP), ...address.searchParams.values()];
+  expect(secrets.filter((secret) => secret === undefined || stored.includes(secret))).toEqual([]);
+  expect(stored).toContain('sallyport:c:');
+});
+
+describe('while Redis does not answer', () => {
+  test('P6: hand-overs get 503 and no cookie changes; who is known is served, who is not is not logged out', async () => {
+    const known = browserOfBoth();
+    await one.logIn(known, `${SHOP}/orders`);
+    const unknown = browserOfBoth();
+    await one.logIn(unknown, `${SHOP}/orders`);
+    const halfway = await one.codeAddress(known, `${ADMIN}/people`);
+    // A replica that has just started knows neither links nor sessions.
+    await using fresh = await OriginsStage.start({
+      clocks: systemClocks,
+      config: { store: { redis: { url: redis.url, commandTimeout: '1s' } } },
+    });
+    redis.freeze();
+    try {
+      expect(await sessionStatus(known, SHOP)).toBe(200);
+      const cold = new PlainBrowser({ origins: { [SHOP]: port(fresh) } });
+      const cookie = `__Host-sid=${cookieOf(unknown, SHOP)}`;
+      const asked = await cold.fetch(`${SHOP}/auth/session`, { cookie });
+      expect([asked.status, asked.headers['set-cookie'], Number(asked.headers['retry-after']) > 0]).toEqual([
+        503,
+        undefined,
+        true,
+      ]);
+      for (const address of [halfway, `${ADMIN}/auth/login?return_to=/x`]) {
+        const page = await known.step(address);
+        expect([page.status, page.headers['set-cookie'], page.headers.location]).toEqual([503, undefined, undefined]);
+      }
+    } finally {
+      redis.thaw();
+    }
+    await until(async () => (await known.open(`${ADMIN}/people`)).status === 200, 'hand-overs work again');
+  });
+});
