@@ -194,7 +194,11 @@ function sessionSettings({ session }: LongLivedSections) {
     remembered:
       session.remember === undefined
         ? null
-        : { idleTimeoutMs: session.remember.idleTimeout, absoluteTimeoutMs: session.remember.absoluteTimeout },
+        : {
+            idleTimeoutMs: session.remember.idleTimeout,
+            absoluteTimeoutMs: session.remember.absoluteTimeout,
+            always: session.remember.always,
+          },
     maxPerUser: session.maxPerUser,
     cacheMaxEntries: session.cache.maxEntries,
     recheckAfterMs: session.cache.recheckAfter,

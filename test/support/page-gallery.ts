@@ -38,7 +38,7 @@ interface GalleryPage {
 }
 
 const view: LoginView = { returnTo: RETURN_TO, username: '', remember: false, problem: null, note: null };
-const password = passwordPanel(BASE, { canRemember: true });
+const password = passwordPanel({ offersToRemember: true });
 
 function record(
   handle: string,
@@ -98,6 +98,7 @@ const providers = providerPanel(
     logo: label === 'Acme' ? LOGO : null,
     startPath: () => `${BASE}/login?provider=${label.toLowerCase()}&return_to=%2Forders`,
   })),
+  null,
 );
 const failedLogin = (reason: Reason) =>
   failedLoginPage({

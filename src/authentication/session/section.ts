@@ -46,11 +46,14 @@ export const session = () =>
         absoluteTimeout: duration('30d', { atLeastMs: 1_000 }).meta({
           description: '`absoluteTimeout` of these sessions.',
         }),
+        always: z.boolean().prefault(false).meta({
+          description: 'Whether every login counts as one that asks for it; then no page offers it.',
+        }),
       })
       .optional()
       .meta({
         description:
-          'Lets users stay logged in after closing the browser: a checkbox on the login form, and `remember` in logins by JSON and of trusted backends. `{}` takes the defaults. Left out: not offered.',
+          'Lets users stay logged in after closing the browser: a checkbox on the login form, a link beside identity providers, `remember=1` in the address of the login page, and `remember` in logins by JSON and of trusted backends. `{}` takes the defaults. Left out: not offered.',
       }),
     maxPerUser: count(50).meta({ description: 'Open sessions per user; a further login ends the oldest one.' }),
     maxRequests: count(256).meta({

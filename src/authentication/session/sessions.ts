@@ -38,8 +38,8 @@ interface SessionLifetimes {
 
 /** The lifetimes of sessions, and how far the cache is trusted. Times in milliseconds. */
 export interface SessionSettings extends SessionLifetimes {
-  /** Of sessions whose user asked to stay logged in; `null` where nobody can ask. */
-  readonly remembered: SessionLifetimes | null;
+  /** Of sessions whose user asked to stay logged in, or of all; `null` where nobody can ask. */
+  readonly remembered: (SessionLifetimes & { readonly always: boolean }) | null;
   readonly maxPerUser: number;
   readonly cacheMaxEntries: number;
   readonly recheckAfterMs: number;
@@ -192,6 +192,11 @@ export class Sessions {
     return this.#settings.remembered !== null;
   }
 
+  /** Whether that is worth asking: not where every session is remembered. */
+  get offersToRemember(): boolean {
+    return this.#settings.remembered?.always === false;
+  }
+
   /** Whether the session of an id is held in process, trusted or not. */
   isCached(sessionId: SessionId): boolean {
     return this.#recent.get(sessionId)?.isCached === true || this.#cache.has(sessionHandle(sessionId));
@@ -255,7 +260,8 @@ export class Sessions {
   async open(login: NewSession): Promise<{ readonly sessionId: SessionId; readonly record: SessionRecord }> {
     const nowMs = this.#clocks.wallMs();
     const sessionId = newSessionId();
-    const remembered = login.remembered === true && this.#settings.remembered !== null;
+    const { remembered: rememberedSettings } = this.#settings;
+    const remembered = rememberedSettings !== null && (rememberedSettings.always || login.remembered === true);
     const { absoluteTimeoutMs } = this.#lifetimesOf({ remembered });
     const lifetimeMs = Math.min(login.lifetimeMs ?? Number.POSITIVE_INFINITY, absoluteTimeoutMs);
     const record: SessionRecord = {

@@ -83,6 +83,7 @@ export class LoginPage {
         returnTo,
         isSwitch: asked.has('switch'),
         stepUp: null,
+        remember: asked.has('remember'),
       });
     } else if (ownPage !== null) {
       responder.redirect(exchange, 302, responder.ownLoginPath(ownPage, returnTo), headers);
@@ -91,8 +92,9 @@ export class LoginPage {
     } else {
       const hasEnded = user instanceof Denial ? user.reason !== 'session_invalid' : asked.has('ended');
       const problem = user === null && this.#hasJustLoggedIn(request) ? lostCookieText(request.scheme) : null;
+      const remember = asked.has('remember');
       const note = hasEnded && problem === null ? sessionEndedText : null;
-      responder.page(exchange, 200, this.#page({ returnTo, username: '', remember: false, problem, note }), headers);
+      responder.page(exchange, 200, this.#page({ returnTo, username: '', remember, problem, note }), headers);
     }
     return null;
   }

@@ -48,8 +48,8 @@ export function loginEndpoints(parts: LoginParts, ways: LoginWays): EndpointRow[
   const shown = shownProviders(parts, providers);
   // In the order in which the login page shows them.
   const panels = [
-    ...(passwords === null ? [] : [passwordPanel(parts.basePath, parts.sessions)]),
-    ...(shown.length === 0 ? [] : [providerPanel(shown)]),
+    ...(passwords === null ? [] : [passwordPanel(parts.sessions)]),
+    ...(shown.length === 0 ? [] : [providerPanel(shown, rememberPathOf(parts))]),
   ];
   const page = new LoginPage(parts, pageSettings, panels, providers, handOver);
   const rows = [
@@ -100,8 +100,15 @@ const handOverRows = (
 
 const shownProviders = ({ responder }: LoginParts, { providers }: ProviderLogins) =>
   providers.map(({ name, logo, settings: { label } }) => {
-    return { label, logo, startPath: (returnTo: string) => responder.loginPath(returnTo, [], name) };
+    const startPath = (returnTo: string, remember: boolean) =>
+      responder.loginPath(returnTo, remember ? ['remember'] : [], name);
+    return { label, logo, startPath };
   });
+
+const rememberPathOf = ({ responder, sessions }: LoginParts) =>
+  sessions.offersToRemember
+    ? (returnTo: string, remember: boolean) => responder.loginPath(returnTo, remember ? ['remember'] : [])
+    : null;
 
 const labelsOf = ({ providers }: ProviderLogins): ReadonlyMap<string, string> =>
   new Map(providers.map(({ name, settings }) => [name, settings.label]));

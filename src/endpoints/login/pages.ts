@@ -26,9 +26,13 @@ export type LoginPanel = (view: LoginView, words: Words) => Html;
 
 const NOTHING = html``;
 
-/** The form for user name and password, with a checkbox to stay logged in where the sessions allow it. */
+/**
+ * The form for user name and password, with a checkbox to stay logged in where the sessions allow it. Without an action, a form
+ * goes to the address of its page, with the fragment that a deep link has left there (HTML §4.10.21.3), which then survives the
+ * redirect that answers it.
+ */
 export const passwordPanel =
-  (basePath: string, sessions: { readonly canRemember: boolean }): LoginPanel =>
+  (sessions: { readonly offersToRemember: boolean }): LoginPanel =>
   ({ returnTo, username, remember, problem }, { login, actions }) => {
     const isRetry = problem !== null && username !== '';
     // The focus goes to what has to be typed next; from there a screen reader reads the problem, too.
@@ -39,7 +43,7 @@ export const passwordPanel =
 <input id="username" name="username" value="${username}" autocomplete="username" autocapitalize="none" spellcheck="false" required${isRetry ? NOTHING : html` autofocus`}${wrong}>
 <label for="password">${login.password}</label>
 <input id="password" name="password" type="password" autocomplete="current-password" required${isRetry ? html` autofocus` : NOTHING}${wrong}>
-${sessions.canRemember ? html`<label class="check"><input type="checkbox" id="remember" name="remember" value="yes"${remember ? html` checked` : NOTHING}> ${login.remember}</label>` : null}
+${sessions.offersToRemember ? html`<label class="check"><input type="checkbox" id="remember" name="remember" value="yes"${remember ? html` checked` : NOTHING}> ${login.remember}</label>` : null}
 <button class="full">${actions.logIn}</button>
 </form>`;
   };

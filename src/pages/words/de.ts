@@ -329,6 +329,8 @@ export const de: Words = {
     userName: 'Benutzername',
     password: 'Passwort',
     remember: 'Auf diesem Gerät angemeldet bleiben',
+    remembered: 'Nach dieser Anmeldung bleiben Sie auf diesem Gerät angemeldet.',
+    rememberNot: 'Nicht angemeldet bleiben',
     sessionEnded: 'Ihre Sitzung ist beendet. Melden Sie sich erneut an, um fortzufahren.',
     or: 'oder',
     with: (provider) => `Mit ${provider} anmelden`,

@@ -33,6 +33,8 @@ export const en: Words = {
     userName: 'User name',
     password: 'Password',
     remember: 'Keep me logged in on this device',
+    remembered: 'This login will keep you logged in on this device.',
+    rememberNot: 'Do not keep me logged in',
     sessionEnded: 'Your session has ended. Log in again to go on.',
     or: 'or',
     with: (provider) => `Log in with ${provider}`,

@@ -50,6 +50,9 @@ export interface Words {
     readonly userName: string;
     readonly password: string;
     readonly remember: string;
+    /** Beside identity providers: it is asked for, and how to take that back. */
+    readonly remembered: string;
+    readonly rememberNot: string;
     readonly sessionEnded: string;
     /** The button of an identity provider. */
     /** Between two ways to log in. */

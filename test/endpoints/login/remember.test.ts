@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { TestClocks } from '../../support/clocks.ts';
+import type { PlainBrowser } from '../../support/plain-browser.ts';
 import {
   Files,
   FROM_OUR_PAGE,
@@ -13,6 +14,7 @@ import {
   reasonOf,
   sessionIdIn,
 } from './fixture.ts';
+import { ProviderStage, PUBLIC_ORIGIN } from './oidc/stage.ts';
 
 const DAY_MS = 86_400_000;
 const REMEMBER = { session: { remember: { idleTimeout: '7d', absoluteTimeout: '30d' } } };
@@ -85,6 +87,70 @@ describe('where it is configured', () => {
     const login = await stage.submit({ ...FIELDS, remember: 'yes', refresh: 'browser' });
     const lines = login.headers.get('set-cookie')?.split('\n') ?? [];
     expect(lines.find((line) => line.startsWith('__Secure-refresh='))).toMatch(/; Max-Age=2592000$/);
+  });
+});
+
+describe('with an identity provider', () => {
+  const sessionLine = (browser: PlainBrowser) =>
+    browser.hops.flatMap(({ setCookies }) => setCookies).findLast((line) => line.startsWith('__Host-sid='));
+  const LASTING = /; SameSite=Lax; Max-Age=2592000$/;
+
+  test('a link beside the buttons asks for it, before the login or not at all, and a failed login keeps it', async () => {
+    await using stage = await ProviderStage.start({ withPasswords: true, config: REMEMBER });
+    const browser = stage.browser();
+    const page = await browser.open(`${PUBLIC_ORIGIN}/auth/login?return_to=/orders`);
+    const [, href = ''] = /<a href="([^"]*)">Keep me logged in on this device<\/a>/.exec(page.body) ?? [];
+    const asked = await browser.open(new URL(href.replaceAll('&amp;', '&'), page.url), page);
+    expect(asked.body).toContain('This login will keep you logged in on this device.');
+    expect(asked.body).toContain(`${CHECKBOX} checked>`);
+    expect(asked.body).toContain('<a href="/auth/login?return_to=%2Forders">Do not keep me logged in</a>');
+    const start = '/auth/login?return_to=%2Forders&remember=1&provider=corporate';
+    expect(asked.body).toContain(`href="${start.replaceAll('&', '&amp;')}"`);
+    await stage.idp.logIn(browser, await browser.open(`${PUBLIC_ORIGIN}${start}`));
+    expect(sessionLine(browser)).toMatch(LASTING);
+
+    const other = stage.browser();
+    const answer = await stage.answerOf(other, await other.open(`${PUBLIC_ORIGIN}${start}`));
+    answer.searchParams.set('iss', 'https://evil.example');
+    expect((await other.open(answer)).body).toContain(`href="${start.replaceAll('&', '&amp;')}"`);
+    await stage.logIn(other, '/auth/login?provider=corporate&return_to=/orders');
+    expect(sessionLine(other)).toMatch(/; SameSite=Lax$/);
+  });
+
+  test('a login once more keeps it', async () => {
+    await using stage = await ProviderStage.start({
+      config: REMEMBER,
+      idp: { acrValues: ['gold'] },
+      routes: [
+        { id: 'payouts', match: { path: '/payouts' }, credential: 'session', require: { acr: ['gold'] } },
+        { id: 'app', match: { path: '/' }, credential: 'session' },
+      ],
+    });
+    const browser = stage.browser();
+    await stage.logIn(browser, '/auth/login?remember=1');
+    const first = sessionLine(browser);
+    await stage.logIn(browser, '/payouts');
+    expect(sessionLine(browser)).toMatch(LASTING);
+    expect(sessionLine(browser)).not.toBe(first);
+  });
+
+  test('`always` makes every login one, and offers nothing', async () => {
+    await using stage = await ProviderStage.start({
+      withPasswords: true,
+      config: { session: { remember: { always: true } } },
+    });
+    const browser = stage.browser();
+    expect((await browser.open(`${PUBLIC_ORIGIN}/auth/login`)).body).not.toMatch(/remember|Keep me/);
+    await stage.logIn(browser, '/auth/login?provider=corporate');
+    expect(sessionLine(browser)).toMatch(LASTING);
+  });
+
+  test('where it is not configured, asking for it in an address is ignored', async () => {
+    await using stage = await ProviderStage.start({ withPasswords: true });
+    const browser = stage.browser();
+    expect((await browser.open(`${PUBLIC_ORIGIN}/auth/login?remember=1`)).body).not.toMatch(/keep you logged in/);
+    await stage.logIn(browser, '/auth/login?provider=corporate&remember=1');
+    expect(sessionLine(browser)).toMatch(/; SameSite=Lax$/);
   });
 });
 

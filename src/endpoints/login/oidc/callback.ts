@@ -74,7 +74,7 @@ export class LoginCallback {
   /** Logs in, or says on a page why not. */
   async answer(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
     const parameters = await this.#read(exchange, request);
-    const attempt: ProviderAttempt = { provider: this.#provider, returnTo: HOME, stepUp: null };
+    const attempt: ProviderAttempt = { provider: this.#provider, returnTo: HOME, stepUp: null, remember: false };
     const { failures } = this.#parts;
     return failures.shown(exchange, request, attempt, async () => {
       if (parameters instanceof Denial) return parameters;
@@ -82,6 +82,7 @@ export class LoginCallback {
       if (transaction instanceof Denial) return transaction;
       attempt.returnTo = transaction.returnTo;
       attempt.stepUp = transaction.stepUp;
+      attempt.remember = transaction.remember;
       return this.#complete(exchange, request, parameters, transaction);
     });
   }
@@ -147,7 +148,7 @@ export class LoginCallback {
     exchange: Exchange,
     request: ScreenedRequest,
     { user, said, tokens }: Admitted,
-    { returnTo, replaces }: LoginTransaction,
+    { returnTo, replaces, remember }: LoginTransaction,
   ): Promise<Denial | null> {
     const { login, sealedTokens } = this.#parts;
     const { settings } = this.#provider;
@@ -161,6 +162,7 @@ export class LoginCallback {
         method: 'oidc',
         login: said,
         device: describeDevice(request.fields.userAgent, request.clientAddress),
+        remembered: remember,
         account: this.#provider.name,
         replaces: (await presentedHandle(login, request)) ?? replaces,
         ...(!isNothing(tokens) && {

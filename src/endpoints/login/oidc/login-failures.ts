@@ -16,6 +16,8 @@ export interface ProviderAttempt {
   returnTo: string;
   /** What it has to show, if it is a login once more; known likewise. */
   stepUp: WantedStepUp | null;
+  /** Whether the user asks to stay logged in; known likewise. */
+  remember: boolean;
 }
 
 /** Answers for logins that fail. */
@@ -27,9 +29,9 @@ export class LoginFailures {
   }
 
   /** Where a login begins. */
-  startPath({ provider, returnTo, stepUp }: Readonly<ProviderAttempt>, marks: readonly LoginMark[]): string {
+  startPath({ provider, returnTo, stepUp, remember }: Readonly<ProviderAttempt>, marks: readonly LoginMark[]): string {
     if (stepUp !== null) return this.#parts.responder.stepUpPath(returnTo, stepUp.route, marks);
-    return this.#parts.responder.loginPath(returnTo, marks, provider.name);
+    return this.#parts.responder.loginPath(returnTo, remember ? [...marks, 'remember'] : marks, provider.name);
   }
 
   /**

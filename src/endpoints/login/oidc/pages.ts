@@ -1,8 +1,9 @@
 /** The parts of pages that are about identity providers: their buttons, and what went wrong there, in words, with a way on. */
 
 import type { Reason } from '../../../errors.ts';
-import { html } from '../../../lib/html.ts';
+import { type Html, html } from '../../../lib/html.ts';
 import type { PageText } from '../../../pages/page.ts';
+import type { Words } from '../../../pages/words/words.ts';
 import type { LoginPanel } from '../pages.ts';
 
 /** A provider, as pages show it. */
@@ -11,25 +12,39 @@ interface ShownProvider {
   /** A `data:` URI; `null` without a logo. */
   readonly logo: string | null;
   /** Where a login with it begins. */
-  readonly startPath: (returnTo: string) => string;
+  readonly startPath: (returnTo: string, remember: boolean) => string;
 }
 
-/** Links that begin a login: no form, since the policy of our pages allows forms to lead to us only, redirects included. */
+/** The address of the login page itself. @param remember  whether it is asked to stay logged in */
+type RememberPath = (returnTo: string, remember: boolean) => string;
+
+/**
+ * Links that begin a login: no form, since the policy of our pages allows forms to lead to us only, redirects included. So a link
+ * takes the place of the checkbox to stay logged in: it leads to the same page, whose links ask for it.
+ *
+ * @param rememberPath  `null` where nobody can ask to stay logged in
+ */
 export const providerPanel =
-  (providers: readonly ShownProvider[]): LoginPanel =>
-  ({ returnTo }, { login }) => {
+  (providers: readonly ShownProvider[], rememberPath: RememberPath | null): LoginPanel =>
+  ({ returnTo, remember }, { login }) => {
     const links = providers.map(
       ({
         label,
         logo,
         startPath,
-      }) => html`<li><a class="button full provider" href="${startPath(returnTo)}">${image(logo)}${login.with(label)}</a></li>
+      }) => html`<li><a class="button full provider" href="${startPath(returnTo, remember)}">${image(logo)}${login.with(label)}</a></li>
 `,
     );
     return html`<ul role="list">
 ${links}</ul>
-`;
+${rememberPath === null ? null : rememberLink(remember, rememberPath(returnTo, !remember), login)}`;
   };
+
+const rememberLink = (isOn: boolean, href: string, { remember, remembered, rememberNot }: Words['login']): Html =>
+  html`${isOn ? html`<p class="small">${remembered}</p>\n` : null}<ul class="links" role="list">
+<li><a href="${href}">${isOn ? rememberNot : remember}</a></li>
+</ul>
+`;
 
 /** The name is beside it. */
 const image = (logo: string | null) => (logo === null ? null : html`<img src="${logo}" alt="" width="24" height="24">`);

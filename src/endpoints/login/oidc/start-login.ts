@@ -27,6 +27,8 @@ export interface WantedLogin {
   readonly isSwitch: boolean;
   /** What it has to show, if it is a login once more; `null` for a first one. */
   readonly stepUp: WantedStepUp | null;
+  /** Whether they ask to stay logged in; ignored where that is not offered. */
+  readonly remember: boolean;
 }
 
 interface StartParts {
@@ -64,7 +66,7 @@ export class LoginStart {
 
   async #begin(exchange: Exchange, request: ScreenedRequest, wanted: WantedLogin): Promise<Denial | null> {
     const { login, transactions, throttle, failures } = this.#parts;
-    const { provider, returnTo, stepUp } = wanted;
+    const { provider, returnTo, stepUp, remember } = wanted;
     const waitMs = throttle.begin(request.clientAddress);
     if (waitMs > 0) return throttled(waitMs);
 
@@ -80,7 +82,14 @@ export class LoginStart {
     const secrets = transactions.secrets(browser);
     const location = await authorizationUrl(wanted, secrets, redirectUri(origin, login.basePath, provider.settings));
     const replaces = await presentedHandle(login, request);
-    await transactions.begin(browser, secrets, { provider: provider.name, origin, returnTo, replaces, stepUp });
+    await transactions.begin(browser, secrets, {
+      provider: provider.name,
+      origin,
+      returnTo,
+      replaces,
+      stepUp,
+      remember,
+    });
     login.series.providers.onStarted(provider.name);
     login.responder.redirect(exchange, 302, location, ['Set-Cookie', transactions.cookieLine(browser)]);
     return null;

@@ -63,13 +63,15 @@ const transactionSchema = z.strictObject({
   isUsed: z.boolean(),
   /** For a login once more: what it has to show; `null` for a first one. */
   stepUp: stepUpSchema.nullable().default(null),
+  /** Whether the user asks to stay logged in. */
+  remember: z.boolean().default(false),
 });
 
 /** A login under way. */
 export type LoginTransaction = Readonly<z.output<typeof transactionSchema>>;
 
 /** What a login begins with. */
-type NewTransaction = Pick<LoginTransaction, 'provider' | 'origin' | 'returnTo' | 'replaces' | 'stepUp'>;
+type NewTransaction = Pick<LoginTransaction, 'provider' | 'origin' | 'returnTo' | 'replaces' | 'stepUp' | 'remember'>;
 
 /** The secrets of a new login, for the authorization request. */
 interface BegunTransaction {

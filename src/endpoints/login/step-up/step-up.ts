@@ -86,6 +86,7 @@ export class StepUp {
       returnTo,
       isSwitch: asked.has('switch'),
       stepUp,
+      remember: user.session.remembered,
     });
   }
 

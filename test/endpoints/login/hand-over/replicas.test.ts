@@ -15,7 +15,8 @@ let other: OriginsStage;
 beforeAll(async () => {
   redis = await RedisServer.start();
   const config = { store: { redis: { url: redis.url, commandTimeout: '1s' } } };
-  [one, other] = await Promise.all([0, 1].map(() => OriginsStage.start({ clocks: systemClocks, config })));
+  const start = () => OriginsStage.start({ clocks: systemClocks, config });
+  [one, other] = await Promise.all([start(), start()]);
 });
 
 afterAll(async () => {
