@@ -98,7 +98,7 @@ const providers = providerPanel(
     logo: label === 'Acme' ? LOGO : null,
     startPath: () => `${BASE}/login?provider=${label.toLowerCase()}&return_to=%2Forders`,
   })),
-  null,
+  (_returnTo, remember) => `${BASE}/login?return_to=%2Forders${remember ? '&remember=1' : ''}`,
 );
 const failedLogin = (reason: Reason) =>
   failedLoginPage({
@@ -147,7 +147,7 @@ export const GALLERY: Readonly<Record<string, GalleryPage>> = {
     isBranded: true,
   },
   'login-with-providers': { page: loginPage(undefined, [password, providers], view) },
-  'choose-a-provider': { page: loginPage(undefined, [providers], view) },
+  'choose-a-provider': { page: loginPage(undefined, [providers], { ...view, remember: true }) },
   'login-declined': { page: failedLogin('login_declined') },
   'login-not-allowed': { page: failedLogin('login_not_allowed') },
   'provider-unavailable': { page: failedLogin('provider_unavailable') },

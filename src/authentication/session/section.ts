@@ -15,6 +15,23 @@ export const codes = defineCodes({
   'session/timeouts': error('The idle timeout is longer than the absolute one, so it would never apply.'),
 });
 
+const remember = () =>
+  z
+    .strictObject({
+      idleTimeout: duration('7d', { atLeastMs: 1_000 }).meta({ description: '`idleTimeout` of these sessions.' }),
+      absoluteTimeout: duration('30d', { atLeastMs: 1_000 }).meta({
+        description: '`absoluteTimeout` of these sessions.',
+      }),
+      always: z.boolean().prefault(false).meta({
+        description: 'Whether every login counts as one that asks for it; then no page offers it.',
+      }),
+    })
+    .optional()
+    .meta({
+      description:
+        'Lets users stay logged in after closing the browser: a checkbox on the login form, a link beside identity providers, `remember=1` in the address of the login page, and `remember` in logins by JSON and of trusted backends. `{}` takes the defaults. Left out: not offered.',
+    });
+
 /** The section. */
 export const session = () =>
   z.strictObject({
@@ -40,21 +57,7 @@ export const session = () =>
     absoluteTimeout: duration('12h', { atLeastMs: 1_000 }).meta({
       description: 'A session ends this long after login, even if it is in use.',
     }),
-    remember: z
-      .strictObject({
-        idleTimeout: duration('7d', { atLeastMs: 1_000 }).meta({ description: '`idleTimeout` of these sessions.' }),
-        absoluteTimeout: duration('30d', { atLeastMs: 1_000 }).meta({
-          description: '`absoluteTimeout` of these sessions.',
-        }),
-        always: z.boolean().prefault(false).meta({
-          description: 'Whether every login counts as one that asks for it; then no page offers it.',
-        }),
-      })
-      .optional()
-      .meta({
-        description:
-          'Lets users stay logged in after closing the browser: a checkbox on the login form, a link beside identity providers, `remember=1` in the address of the login page, and `remember` in logins by JSON and of trusted backends. `{}` takes the defaults. Left out: not offered.',
-      }),
+    remember: remember(),
     maxPerUser: count(50).meta({ description: 'Open sessions per user; a further login ends the oldest one.' }),
     maxRequests: count(256).meta({
       description: 'Requests in progress per session and process, without open WebSockets; further ones get 429.',

@@ -70,7 +70,11 @@ export class LoginPage {
     const provider = this.#providerOf(asked);
 
     const { ownPage } = this.#settings;
-    if (user !== null && !(user instanceof Denial) && !asked.has('switch') && (ownPage === null || provider !== null)) {
+    const isLoggedIn = user !== null && !(user instanceof Denial) && !asked.has('switch');
+    if (isLoggedIn && this.#isHandOver(request, asked, returnTo)) {
+      // Another tab was faster.
+      responder.redirect(exchange, 303, returnTo);
+    } else if (isLoggedIn && (ownPage === null || provider !== null)) {
       const switchPath = responder.loginPath(returnTo, ['switch'], asked.has('provider') ? provider?.name : null);
       responder.page(exchange, 200, alreadyLoggedInPage(basePath, user.subject, returnTo, switchPath));
     } else if (this.#handOver?.otherOrigin.is(request) === true) {
@@ -97,6 +101,13 @@ export class LoginPage {
       responder.page(exchange, 200, this.#page({ returnTo, username: '', remember, problem, note }), headers);
     }
     return null;
+  }
+
+  /** Whether a request is a step of a login that goes from one origin to another. */
+  #isHandOver(request: ScreenedRequest, asked: URLSearchParams, returnTo: string): boolean {
+    if (this.#handOver === null) return false;
+    const { loginOrigin, otherOrigin } = this.#handOver;
+    return otherOrigin.is(request) ? asked.has('return_to') : loginOrigin.formTarget(returnTo) !== null;
   }
 
   /** The identity provider to go to at once: the one that is asked for, or the only way to log in. */
