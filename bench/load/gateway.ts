@@ -35,6 +35,8 @@ export interface GatewaySettings {
   readonly listener?: object;
   /** Default: 1. */
   readonly workers?: number;
+  /** The identity provider of the logins, an entry of `login.oidc`. */
+  readonly provider?: object;
 }
 
 export interface PlacementOptions {
@@ -96,7 +98,7 @@ export async function startGateway(
 
 /** A long command timeout: Redis shares its core with the load here, and a late answer is latency, not an outage. */
 const configuration = (
-  { upstreamPort, redisUrl, accessLog, listener = {}, workers = 1 }: GatewaySettings,
+  { upstreamPort, redisUrl, accessLog, listener = {}, workers = 1, provider }: GatewaySettings,
   {
     port,
     adminPort,
@@ -115,6 +117,7 @@ store: ${redisUrl === null ? '{}' : `{ redis: { url: "${redisUrl}", commandTimeo
 login:
   trustedBackends:
     - { id: ${BACKEND.id}, clientSecretFile: secret }
+  oidc: ${JSON.stringify(provider === undefined ? [] : [provider])}
 upstreamToken:
   claims: { roles: user.roles }
 issuers:

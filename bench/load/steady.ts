@@ -1,0 +1,128 @@
+/**
+ * What an attack does to people who are logged in: their requests come at a fixed rate from a process of its own, in turns
+ * without and with the attack, on the same gateway in the same run. A latency counts from when the request was due.
+ *
+ * The ratio of two neighbouring turns is what counts: it leaves out how fast the machine is, though not what else it does.
+ */
+
+import { setPriority } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { Child, Children } from '../support/children.ts';
+import { cpuTimeUs } from '../support/process-figures.ts';
+import { percentile, spreadOf } from '../support/statistics.ts';
+import { HOST, type RunningGateway } from './gateway.ts';
+import type { Load, Outcome } from './generator/load.ts';
+
+/** What is done to a gateway. */
+export interface Attack {
+  readonly name: string;
+  /** Begins it, and resolves when it is under way. What it returns ends it, and says what became of it. */
+  readonly begin: () => Promise<() => Promise<string>>;
+}
+
+export interface TurnSettings {
+  readonly rounds: number;
+  readonly seconds: number;
+  /** Requests per second. */
+  readonly rate: number;
+}
+
+const CONNECTIONS = 32;
+/** Between two turns, so that what one leaves does not count for the next. */
+const SETTLE_MS = 1_000;
+const WARM_UP_MS = 3_000;
+
+/** The head of {@link compared}'s rows. */
+export const COLUMNS = [
+  '',
+  'quiet p50/p99 ms',
+  'with it p50/p99 ms',
+  'p99 ratio (range)',
+  'not served',
+  'processor time',
+  'what became of it',
+];
+
+/** One turn: what the traffic saw, and the share of the time that the gateway worked. */
+interface Turn extends Outcome {
+  readonly busyShare: number;
+}
+
+/** People who are logged in. */
+export class SteadyTraffic {
+  readonly #generator: Child;
+  readonly #gatewayPid: number;
+  readonly #load: Omit<Load, 'durationMs'>;
+  readonly #settings: TurnSettings;
+
+  private constructor(generator: Child, gatewayPid: number, load: Omit<Load, 'durationMs'>, settings: TurnSettings) {
+    this.#generator = generator;
+    this.#gatewayPid = gatewayPid;
+    this.#load = load;
+    this.#settings = settings;
+  }
+
+  /** Starts the process that they come from, and warms the gateway up. */
+  static async start(children: Children, gateway: RunningGateway, cookies: readonly string[], settings: TurnSettings) {
+    const generator = children.node([fileURLToPath(new URL('generator/generator.ts', import.meta.url))]);
+    await generator.ask();
+    preferred(generator.pid);
+    const load = {
+      port: gateway.port,
+      path: '/api/orders',
+      headers: { Host: HOST, Accept: 'application/json' },
+      credentials: { header: 'Cookie', values: cookies, use: 'per connection' },
+      connections: CONNECTIONS,
+      rate: settings.rate,
+    } as const;
+    const traffic = new SteadyTraffic(generator, gateway.child.pid, load, settings);
+    await traffic.#turn(WARM_UP_MS);
+    return traffic;
+  }
+
+  /** A row of the table: turns without and with an attack. */
+  async compared({ name, begin }: Attack): Promise<string[]> {
+    const { rounds, seconds } = this.#settings;
+    const [quiet, attacked]: [Turn[], Turn[]] = [[], []];
+    let note = '';
+    for (let round = 0; round < rounds; round += 1) {
+      quiet.push(await this.#turn(seconds * 1_000));
+      const end = await begin();
+      attacked.push(await this.#turn(seconds * 1_000));
+      note = await end();
+      await sleep(SETTLE_MS);
+    }
+    const ratio = spreadOf(attacked.map((turn, at) => msAt(turn, 99) / msAt(quiet[at] as Turn, 99)));
+    const range = `${ratio.min.toFixed(1)}–${ratio.max.toFixed(1)}`;
+    const lost = [...quiet, ...attacked].map(({ failures }) => Object.values(failures).reduce((a, b) => a + b, 0));
+    const notServed = `${sum(lost.slice(0, rounds))} / ${sum(lost.slice(rounds))}`;
+    const busy = [quiet, attacked].map((turns) => spreadOf(turns.map(({ busyShare }) => busyShare)).median);
+    const percents = busy.map((share) => `${(100 * share).toFixed(0)} %`).join(' / ');
+    return [name, shown(quiet), shown(attacked), `${ratio.median.toFixed(2)} (${range})`, notServed, percents, note];
+  }
+
+  async #turn(durationMs: number): Promise<Turn> {
+    const before = { cpuUs: cpuTimeUs(this.#gatewayPid) ?? Number.NaN, ms: performance.now() };
+    const answer = await this.#generator.ask<{ outcome?: Outcome; error?: string }>({ ...this.#load, durationMs });
+    if (answer.outcome === undefined) throw new Error(`the traffic could not be made: ${answer.error}`);
+    const cpuUs = (cpuTimeUs(this.#gatewayPid) ?? Number.NaN) - before.cpuUs;
+    return { ...answer.outcome, busyShare: cpuUs / 1_000 / (performance.now() - before.ms) };
+  }
+}
+
+/** Lets a process of the benchmark have its core before the attack, which is made on the same one; needs root. */
+export function preferred(pid: number): void {
+  try {
+    setPriority(pid, -10);
+  } catch {
+    console.error(
+      'without root, the attack and those who are measured share a core as equals: ratios come out too high',
+    );
+  }
+}
+
+const msAt = ({ latenciesUs }: Outcome, percent: number) => percentile(latenciesUs.toSorted(), percent) / 1_000;
+const shown = (turns: readonly Turn[]) =>
+  [50, 99].map((percent) => spreadOf(turns.map((turn) => msAt(turn, percent))).median.toFixed(2)).join(' / ');
+const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
