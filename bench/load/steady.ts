@@ -5,6 +5,7 @@
  * The ratio of two neighbouring turns is what counts: it leaves out how fast the machine is, though not what else it does.
  */
 
+import { get } from 'node:http';
 import { setPriority } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -32,6 +33,8 @@ const CONNECTIONS = 32;
 /** Between two turns, so that what one leaves does not count for the next. */
 const SETTLE_MS = 1_000;
 const WARM_UP_MS = 3_000;
+/** People who come on a new connection, and from where. */
+const NEWCOMER = { everyMs: 50, localAddress: '127.0.0.3', timeoutMs: 5_000 };
 
 /** The head of {@link compared}'s rows. */
 export const COLUMNS = [
@@ -39,6 +42,7 @@ export const COLUMNS = [
   'quiet p50/p99 ms',
   'with it p50/p99 ms',
   'p99 ratio (range)',
+  'new connections p99 ms',
   'not served',
   'processor time',
   'what became of it',
@@ -47,6 +51,9 @@ export const COLUMNS = [
 /** One turn: what the traffic saw, and the share of the time that the gateway worked. */
 interface Turn extends Outcome {
   readonly busyShare: number;
+  /** Of requests that each came on a connection of its own; milliseconds. */
+  readonly newcomersMs: readonly number[];
+  readonly newcomersLost: number;
 }
 
 /** People who are logged in. */
@@ -95,19 +102,63 @@ export class SteadyTraffic {
     }
     const ratio = spreadOf(attacked.map((turn, at) => msAt(turn, 99) / msAt(quiet[at] as Turn, 99)));
     const range = `${ratio.min.toFixed(1)}–${ratio.max.toFixed(1)}`;
-    const lost = [...quiet, ...attacked].map(({ failures }) => Object.values(failures).reduce((a, b) => a + b, 0));
+    const lost = [...quiet, ...attacked].map(
+      ({ failures, newcomersLost }) => sum(Object.values(failures)) + newcomersLost,
+    );
     const notServed = `${sum(lost.slice(0, rounds))} / ${sum(lost.slice(rounds))}`;
     const busy = [quiet, attacked].map((turns) => spreadOf(turns.map(({ busyShare }) => busyShare)).median);
     const percents = busy.map((share) => `${(100 * share).toFixed(0)} %`).join(' / ');
-    return [name, shown(quiet), shown(attacked), `${ratio.median.toFixed(2)} (${range})`, notServed, percents, note];
+    const newcomers = [quiet, attacked].map((turns) => newcomersP99(turns).toFixed(1)).join(' / ');
+    const ratios = `${ratio.median.toFixed(2)} (${range})`;
+    return [name, shown(quiet), shown(attacked), ratios, newcomers, notServed, percents, note];
   }
 
   async #turn(durationMs: number): Promise<Turn> {
+    const newcomers = new Newcomers(this.#load);
     const before = { cpuUs: cpuTimeUs(this.#gatewayPid) ?? Number.NaN, ms: performance.now() };
     const answer = await this.#generator.ask<{ outcome?: Outcome; error?: string }>({ ...this.#load, durationMs });
     if (answer.outcome === undefined) throw new Error(`the traffic could not be made: ${answer.error}`);
     const cpuUs = (cpuTimeUs(this.#gatewayPid) ?? Number.NaN) - before.cpuUs;
-    return { ...answer.outcome, busyShare: cpuUs / 1_000 / (performance.now() - before.ms) };
+    const busyShare = cpuUs / 1_000 / (performance.now() - before.ms);
+    return { ...answer.outcome, busyShare, ...(await newcomers.end()) };
+  }
+}
+
+/** Requests that each come on a connection of its own, from an address of their own, until they are told to end. */
+class Newcomers {
+  readonly #tookMs: number[] = [];
+  readonly #pending = new Set<Promise<void>>();
+  readonly #timer: NodeJS.Timeout;
+  #lost = 0;
+
+  constructor(load: Omit<Load, 'durationMs'>) {
+    this.#timer = setInterval(() => {
+      const one = this.#come(load);
+      this.#pending.add(one);
+      void one.finally(() => this.#pending.delete(one));
+    }, NEWCOMER.everyMs);
+  }
+
+  async end() {
+    clearInterval(this.#timer);
+    await Promise.all(this.#pending);
+    return { newcomersMs: this.#tookMs, newcomersLost: this.#lost };
+  }
+
+  async #come({ port, path, headers, credentials }: Omit<Load, 'durationMs'>): Promise<void> {
+    const startedMs = performance.now();
+    const credential = { [credentials.header]: credentials.values[0] as string };
+    const { localAddress, timeoutMs } = NEWCOMER;
+    const status = await new Promise<number>((resolve) => {
+      const options = { host: '127.0.0.1', port, path, headers: { ...headers, ...credential }, localAddress };
+      get({ ...options, agent: false, timeout: timeoutMs }, (response) => {
+        response.resume().on('end', () => resolve(response.statusCode ?? 0));
+      })
+        .on('timeout', () => resolve(0))
+        .on('error', () => resolve(0));
+    });
+    if (status === 200) this.#tookMs.push(performance.now() - startedMs);
+    else this.#lost += 1;
   }
 }
 
@@ -125,4 +176,13 @@ export function preferred(pid: number): void {
 const msAt = ({ latenciesUs }: Outcome, percent: number) => percentile(latenciesUs.toSorted(), percent) / 1_000;
 const shown = (turns: readonly Turn[]) =>
   [50, 99].map((percent) => spreadOf(turns.map((turn) => msAt(turn, percent))).median.toFixed(2)).join(' / ');
+const newcomersP99 = (turns: readonly Turn[]) =>
+  spreadOf(
+    turns.map(({ newcomersMs }) =>
+      percentile(
+        newcomersMs.toSorted((a, b) => a - b),
+        99,
+      ),
+    ),
+  ).median;
 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);

@@ -4,12 +4,15 @@
  *
  *   GET any path            the constant answer
  *   GET …/inspect           what it received, so that the benchmark can verify it
- *   GET /api/bytes?count=N  N bytes, streamed
+ *   GET …/bytes?count=N     N bytes, streamed
+ *   GET …/never             no answer
+ *   a WebSocket             is accepted, and then nothing is said; …/never: no answer
  *   POST any path           reads the body, answers with its length
  */
 
+import { hash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { Readable } from 'node:stream';
+import { type Duplex, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { ANSWER, INSPECT_PATH, type Received } from '../answer.ts';
 import { serve } from './serve.ts';
@@ -19,9 +22,10 @@ const PART = Buffer.alloc(64 * 1024, 'x');
 
 function answer(request: IncomingMessage, response: ServerResponse): void {
   const { method, url = '' } = request;
+  if (url.endsWith('/never')) return;
   if (method === 'POST') {
     void countBody(request, response);
-  } else if (url.startsWith('/api/bytes?')) {
+  } else if (url.includes('/bytes?')) {
     void streamBytes(Number(new URL(url, 'http://upstream').searchParams.get('count')), response);
   } else if (url.endsWith(INSPECT_PATH)) {
     const received: Received = { method: method ?? '', target: url, headers: request.rawHeaders };
@@ -50,5 +54,15 @@ async function countBody(request: IncomingMessage, response: ServerResponse): Pr
   }
 }
 
+function acceptWebSocket({ headers, url }: IncomingMessage, socket: Duplex): void {
+  socket.on('error', () => {});
+  if (url?.endsWith('/never') === true) return;
+  // RFC 6455 §4.2.2.
+  const accept = hash('sha1', `${headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`, 'base64');
+  const lines = ['HTTP/1.1 101 Switching Protocols', 'Upgrade: websocket', 'Connection: Upgrade'];
+  socket.write([...lines, `Sec-WebSocket-Accept: ${accept}`, '', ''].join('\r\n'));
+  socket.resume();
+}
+
 // Longer than a pause between two rounds, so that no round begins with new connections.
-await serve(createServer({ keepAliveTimeout: 120_000 }, answer));
+await serve(createServer({ keepAliveTimeout: 120_000 }, answer).on('upgrade', acceptWebSocket));
