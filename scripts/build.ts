@@ -7,7 +7,7 @@
  */
 
 import { spawnSync } from 'node:child_process';
-import { chmodSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, readFileSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = new URL('../', import.meta.url);
@@ -15,6 +15,9 @@ const dist = new URL('dist/', root);
 
 rmSync(dist, { recursive: true, force: true });
 compile('tsconfig.build.json');
+// What is read when the gateway runs.
+const protos = 'authorizer/grpc/protos/';
+cpSync(new URL(`src/${protos}`, root), new URL(protos, dist), { recursive: true });
 
 const main = new URL('main.js', dist);
 if (!readFileSync(main, 'utf8').startsWith('#!/usr/bin/env node\n'))

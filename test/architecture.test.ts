@@ -64,7 +64,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['authentication', 'authorization', 'config', 'pipeline.ts', 'response', 'routing', 'sanitize', 'telemetry'],
     ...['limits', 'token', 'upstream'],
   ],
-  authorizer: ['authorization', 'config', 'exchange.ts', 'pipeline.ts', 'response', 'sanitize', 'upstream'],
+  authorizer: [
+    ...['authorization', 'config', 'exchange.ts', 'listener', 'pipeline.ts', 'response', 'sanitize', 'upstream'],
+  ],
   admin: ['config', 'endpoints', 'jwt', 'listener', 'store', 'telemetry'],
   // From here on: what puts the others together.
   gateway: ['*'],

@@ -5,13 +5,21 @@ import type { Pipeline } from '../pipeline.ts';
 import type { Responder } from '../response/respond.ts';
 import { sanitizeRules, writtenHeaders } from '../sanitize/rules.ts';
 import { Sanitizer } from '../sanitize/sanitize.ts';
-import type { Outlet } from '../upstream/forward.ts';
+import type { Outlet, PreparingOutlet } from '../upstream/forward.ts';
+import { Answers } from './answer.ts';
+import type { DescribedBy } from './description.ts';
+import { CheckOutlet } from './grpc/outlet.ts';
 import { AnswerOutlet } from './outlet.ts';
 import { authorizerPipeline } from './pipeline.ts';
 
+/** A listener for questions. */
+interface Asked {
+  readonly peers: readonly string[];
+}
+
 /** The sections that it is compiled from. */
 type AuthorizerSections = Parameters<typeof sanitizeRules>[0] & {
-  readonly listeners: { readonly authorizer?: { readonly peers: readonly string[] } | undefined };
+  readonly listeners: { readonly authorizer?: Asked | undefined; readonly grpcAuthorizer?: Asked | undefined };
 };
 
 /** What the rest of the gateway gives it. */
@@ -20,35 +28,43 @@ interface AuthorizerSurroundings {
   readonly responder: Responder;
   readonly ownCookies: readonly string[];
   /** Replaces the outlet, for `explain`. */
-  readonly outletOf: ((outlet: AnswerOutlet) => Outlet) | undefined;
+  readonly outletOf: ((outlet: PreparingOutlet) => Outlet) | undefined;
+}
+
+/** A pipeline for each listener on which proxies ask. */
+interface AuthorizerPipelines {
+  readonly authorizer?: Pipeline;
+  readonly grpcAuthorizer?: Pipeline;
 }
 
 /**
- * Makes its pipeline from that of the public listener.
- *
- * @returns `null` when the configuration has none
+ * Makes its pipelines from that of the public listener: the same for HTTP and gRPC, but for who may ask and for how leave is
+ * given.
  */
 export function compileAuthorizer(
   config: AuthorizerSections,
   front: Pipeline,
   { responder, ownCookies, outletOf }: AuthorizerSurroundings,
-): Pipeline | null {
-  const { authorizer, public: listener } = config.listeners;
-  if (authorizer === undefined) return null;
-  const answers = new AnswerOutlet(
-    {
-      tokenHeader: config.upstreamToken.header,
-      ownCookies,
-      writtenHeaders: config.routes.flatMap(writtenHeaders),
-    },
-    responder,
-  );
-  // Peers are proxies too: the client is the nearest address that belongs to none.
-  const trustedProxies = toBlockList([...listener.trustedProxies, ...authorizer.peers]);
-  return authorizerPipeline(front, {
-    sanitizer: new Sanitizer({ ...sanitizeRules(config), trustedProxies }),
-    peers: toBlockList(authorizer.peers),
-    responder,
-    outlet: outletOf?.(answers) ?? answers,
+): AuthorizerPipelines {
+  const { authorizer, grpcAuthorizer, public: listener } = config.listeners;
+  const answers = new Answers({
+    tokenHeader: config.upstreamToken.header,
+    ownCookies,
+    writtenHeaders: config.routes.flatMap(writtenHeaders),
   });
+  const pipelineOf = ({ peers }: Asked, outlet: PreparingOutlet, describedBy: DescribedBy): Pipeline => {
+    // Peers are proxies too: the client is the nearest address that belongs to none.
+    const trustedProxies = toBlockList([...listener.trustedProxies, ...peers]);
+    return authorizerPipeline(front, {
+      sanitizer: new Sanitizer({ ...sanitizeRules(config), trustedProxies }),
+      peers: toBlockList(peers),
+      describedBy,
+      responder,
+      outlet: outletOf?.(outlet) ?? outlet,
+    });
+  };
+  return {
+    ...(authorizer && { authorizer: pipelineOf(authorizer, new AnswerOutlet(answers, responder), 'headers') }),
+    ...(grpcAuthorizer && { grpcAuthorizer: pipelineOf(grpcAuthorizer, new CheckOutlet(answers), 'message') }),
+  };
 }

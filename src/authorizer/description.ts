@@ -52,6 +52,13 @@ const PLACES = {
 type Place = (typeof PLACES)[keyof typeof PLACES];
 type Found = Partial<Record<Place, string>>;
 const PLACE_OF: ReadonlyMap<string, Place> = new Map(Object.entries(PLACES));
+const HOST_ALONE: ReadonlyMap<string, Place> = new Map([['host', 'host']]);
+
+/**
+ * What describes the request: headers, which a client can send as well; or the message over gRPC, beside which the other
+ * headers of {@link DESCRIBING} are a client's and mean nothing.
+ */
+export type DescribedBy = 'headers' | 'message';
 
 /** Names of the headers that describe a request, lower case. A client's copy of one never reaches an upstream by us. */
 export const DESCRIBING: ReadonlySet<string> = new Set(PLACE_OF.keys());
@@ -68,8 +75,8 @@ const ESCAPED_PLAIN = /%(?:2[DE]|3\d|4[1-9A-F]|5[0-9AF]|6[1-9A-F]|7[0-9A])/i;
  *
  * @returns the request, or a Denial `request_ambiguous` | `request_malformed`
  */
-export function describedRequest(form: Form, question: Question): Description | Denial {
-  const found = collect(question.rawHeaders);
+export function describedRequest(form: Form, question: Question, by: DescribedBy = 'headers'): Description | Denial {
+  const found = collect(question.rawHeaders, by === 'headers' ? PLACE_OF : HOST_ALONE);
   if (found instanceof Denial) return found;
   const url = found.originalUrl === undefined ? null : readUrl(found.originalUrl);
   if (url instanceof Denial) return url;
@@ -84,11 +91,11 @@ export function describedRequest(form: Form, question: Question): Description | 
   return { method, host, target, scheme: url?.scheme ?? null };
 }
 
-function collect(rawHeaders: readonly string[]): Found | Denial {
+function collect(rawHeaders: readonly string[], places: ReadonlyMap<string, Place>): Found | Denial {
   const found: Found = {};
   for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] as string;
-    const place = PLACE_OF.get(name) ?? PLACE_OF.get(name.toLowerCase());
+    const place = places.get(name) ?? places.get(name.toLowerCase());
     if (place === undefined) continue;
     if (found[place] !== undefined) return TWICE;
     found[place] = rawHeaders[index + 1] as string;

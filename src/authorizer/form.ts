@@ -8,12 +8,17 @@
  * | `/auth-request` | nginx, ingress-nginx, Apache | `X-Original-Method`, `X-Original-URL` |
  * | `/auth-request/refusal` | nginx, to get the whole answer to a refused request | the same |
  * | `/ext-authz/…` | Envoy, Istio, Gateway API | those of the question itself, after the prefix |
+ *
+ * Over gRPC (`grpc/check-request.ts`) Envoy asks the same as in the form `ext-authz`.
  */
 
 /** Names of the forms. */
 export const FORMS = ['forward-auth', 'auth-request', 'refusal', 'ext-authz'] as const;
 /** One of {@link FORMS}. */
 export type Form = (typeof FORMS)[number];
+
+/** The same question as `ext-authz`, over gRPC, as `explain` names it. */
+export const GRPC_FORM = 'ext-authz-grpc';
 
 /** Path of each form; of `ext-authz` the prefix. */
 export const FORM_PATHS: Readonly<Record<Form, string>> = {

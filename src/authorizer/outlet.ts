@@ -6,22 +6,11 @@
 import type { Permit } from '../authorization/permit.ts';
 import type { Exchange } from '../exchange.ts';
 import type { CompactToken } from '../lib/bearer.ts';
-import { foldHeaderName } from '../lib/header-name.ts';
 import type { Responder } from '../response/respond.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
 import type { Outlet } from '../upstream/forward.ts';
-import { decidedRequestHeaders } from '../upstream/request-headers.ts';
+import type { Answers } from './answer.ts';
 import { type Form, formOf } from './form.ts';
-
-/** What the answers are made from. */
-interface AnswerSettings {
-  /** Header of the upstream token where the route names none. */
-  readonly tokenHeader: string;
-  /** Cookies that only the gateway sets, and that no upstream gets. */
-  readonly ownCookies: readonly string[];
-  /** Every header into which some route writes identity or a token. */
-  readonly writtenHeaders: readonly string[];
-}
 
 /**
  * Names the headers to remove, separated by commas. Envoy acts on its own; the script for HAProxy on ours. Other proxies
@@ -35,24 +24,15 @@ const REMOVE_HEADER: Readonly<Partial<Record<Form, string>>> = {
 /** The names of those headers. */
 export const REMOVE_HEADERS: readonly string[] = Object.values(REMOVE_HEADER);
 
-/** What a proxy writes on its own connections and about its clients, in lower case: its own copies must stay. */
-const OF_PROXY = new Set([
-  ...['connection', 'content-length', 'expect', 'host', 'http2-settings', 'keep-alive', 'proxy-connection'],
-  ...['te', 'trailer', 'traceparent', 'tracestate', 'transfer-encoding', 'upgrade', 'via'],
-  ...['x-forwarded-client-cert', 'x-forwarded-for', 'x-forwarded-proto', 'x-request-id'],
-]);
-/** Envoy removes those that clients send. */
-const OF_ENVOY = 'x-envoy-';
-
 /** Tells proxies what to forward. */
 export class AnswerOutlet implements Outlet {
   /** The authorizer carries no tunnels: a proxy that has been told to let a WebSocket pass keeps it. */
   readonly tunnels: Outlet['tunnels'] = new Set();
-  readonly #settings: AnswerSettings;
+  readonly #answers: Answers;
   readonly #responder: Responder;
 
-  constructor(settings: AnswerSettings, responder: Responder) {
-    this.#settings = settings;
+  constructor(answers: Answers, responder: Responder) {
+    this.#answers = answers;
     this.#responder = responder;
   }
 
@@ -86,46 +66,14 @@ export class AnswerOutlet implements Outlet {
    */
   prepare(exchange: Exchange, request: ScreenedRequest, permit: Permit, token: CompactToken | null): string[] {
     const form = formOf(exchange.target);
-    const headers = decidedRequestHeaders(request, permit, token, this.#settings);
     const removeHeader = form === null ? undefined : REMOVE_HEADER[form];
-    if (removeHeader === undefined) return headers;
-    const written = new Set<string>();
-    for (let index = 0; index < headers.length; index += 2) written.add((headers[index] as string).toLowerCase());
-    const missing = this.#namesWrittenHere().filter((name) => !written.has(name));
+    if (removeHeader === undefined) return this.#answers.written(request, permit, token);
+    const { headers, missing, dropped } = this.#answers.changes(exchange, request, permit, token);
     // Envoy replaces only headers that the answer has, the Gateway API knows no removal, and old versions of Caddy write the name
     // of a variable in place of one that is missing: an empty header is safe in all.
-    for (const name of missing) {
-      headers.push(name, '');
-      written.add(name);
-    }
-    const names = [...missing, ...droppedNames(exchange.rawHeaders, request, permit, written)];
+    for (const name of missing) headers.push(name, '');
+    const names = [...missing, ...dropped];
     if (names.length > 0) headers.push(removeHeader, names.join(','));
     return headers;
   }
-
-  /** In lower case. */
-  #namesWrittenHere(): readonly string[] {
-    const { tokenHeader, writtenHeaders } = this.#settings;
-    const names = ['cookie', 'authorization', tokenHeader, ...writtenHeaders];
-    return [...new Set(names.map((name) => name.toLowerCase()))];
-  }
-}
-
-/** Names of headers in the question that the gateway would not forward either, as they are spelled. */
-function droppedNames(
-  rawHeaders: readonly string[],
-  { headers: kept }: ScreenedRequest,
-  { route }: Permit,
-  handled: ReadonlySet<string>,
-): string[] {
-  const forwarded = new Set<string>();
-  for (let index = 0; index < kept.length; index += 2) forwarded.add((kept[index] as string).toLowerCase());
-  const names = new Set<string>();
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    const name = (rawHeaders[index] as string).toLowerCase();
-    if (handled.has(name) || OF_PROXY.has(name) || name.startsWith(OF_ENVOY)) continue;
-    const isDropped = route.requestHeaders?.dropped.has(foldHeaderName(name)) === true;
-    if (isDropped || !forwarded.has(name)) names.add(name);
-  }
-  return [...names];
 }

@@ -18,6 +18,7 @@ import type { Pipeline } from '../pipeline.ts';
 import type { Responder } from '../response/respond.ts';
 import type { Sanitizer } from '../sanitize/sanitize.ts';
 import type { Outlet } from '../upstream/forward.ts';
+import type { DescribedBy } from './description.ts';
 import { formOf, statusFor } from './form.ts';
 import { DescribedSanitizer } from './sanitizer.ts';
 
@@ -27,6 +28,7 @@ interface AuthorizerParts {
   readonly sanitizer: Sanitizer;
   /** Who may ask. */
   readonly peers: BlockList | null;
+  readonly describedBy: DescribedBy;
   /** Sends {@link sentStatus}. */
   readonly responder: Responder;
   readonly outlet: Outlet;
@@ -43,11 +45,11 @@ export const sentStatus = ({ target }: Exchange, status: number): number => stat
 /** Makes the authorizer's pipeline from that of the public listener. */
 export function authorizerPipeline(
   front: Pipeline,
-  { sanitizer, peers, responder, outlet }: AuthorizerParts,
+  { sanitizer, peers, describedBy, responder, outlet }: AuthorizerParts,
 ): Pipeline {
   return {
     ...front,
-    sanitizer: new DescribedSanitizer(sanitizer, peers),
+    sanitizer: new DescribedSanitizer(sanitizer, peers, describedBy),
     endpoints: { match: (request) => (front.endpoints.match(request) === null ? null : OWN_ENDPOINT) },
     responder,
     outlet,

@@ -8,10 +8,10 @@ import type { BlockList } from 'node:net';
 import { Denial } from '../errors.ts';
 import { isInList } from '../lib/address.ts';
 import type { RawRequest, Sanitizer, ScreenedRequest } from '../sanitize/sanitize.ts';
-import { DESCRIBING, type Description, describedRequest } from './description.ts';
+import { DESCRIBING, type DescribedBy, type Description, describedRequest } from './description.ts';
 import { FORM_PATHS, formOf } from './form.ts';
 
-const NOT_LISTED = new Denial('peer_forbidden', 'peer is not in listeners.authorizer.peers');
+const NOT_LISTED = new Denial('peer_forbidden', 'peer is not in `peers` of the listener');
 const NO_FORM = new Denial(
   'route_not_found',
   `no such question: proxies ask at ${Object.values(FORM_PATHS).join(', ')}/…`,
@@ -24,11 +24,13 @@ const NO_KEY = 'AAAAAAAAAAAAAAAAAAAAAA==';
 export class DescribedSanitizer {
   readonly #sanitizer: Pick<Sanitizer, 'screen'>;
   readonly #peers: BlockList | null;
+  readonly #describedBy: DescribedBy;
 
   /** @param sanitizer  trusts the peers as proxies */
-  constructor(sanitizer: Pick<Sanitizer, 'screen'>, peers: BlockList | null) {
+  constructor(sanitizer: Pick<Sanitizer, 'screen'>, peers: BlockList | null, describedBy: DescribedBy = 'headers') {
     this.#sanitizer = sanitizer;
     this.#peers = peers;
+    this.#describedBy = describedBy;
   }
 
   /** @returns the described request, or a Denial of `sanitize` | `peer_forbidden` | `route_not_found` */
@@ -36,7 +38,7 @@ export class DescribedSanitizer {
     if (this.#peers === null || !isInList(this.#peers, question.peer.address)) return NOT_LISTED;
     const form = formOf(question.target);
     if (form === null) return NO_FORM;
-    const described = describedRequest(form, question);
+    const described = describedRequest(form, question, this.#describedBy);
     if (described instanceof Denial) return described;
     const screened = this.#sanitizer.screen(asSent(question, described));
     // Every answer of a preflight is 2xx, which a proxy takes for leave to forward: it is a request like any other here.

@@ -3,12 +3,16 @@
 import { z } from 'zod';
 import { cidrList, listenAddress } from '../config/fields.ts';
 
+/** Who may ask. */
+export const askingPeers = () =>
+  cidrList().min(1, 'needs the address of at least one proxy').meta({
+    description:
+      'Addresses of the proxies that ask. What they say of a request is believed, and their answers contain upstream tokens: everyone else gets 403.',
+  });
+
 /** The section. Limits and timeouts of the listener are those of `listeners.public`. */
 export const authorizerListener = () =>
   z.strictObject({
     address: listenAddress().meta({ description: 'host:port, plain HTTP, for proxies only.', restart: true }),
-    peers: cidrList().min(1, 'needs the address of at least one proxy').meta({
-      description:
-        'Addresses of the proxies that ask. What they say of a request is believed, and their answers contain upstream tokens: everyone else gets 403.',
-    }),
+    peers: askingPeers(),
   });

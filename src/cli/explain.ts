@@ -44,7 +44,7 @@ export const explain = defineCommand({
       type: 'string',
       value: 'FORM',
       description:
-        'A proxy asks listeners.authorizer about the request, in this form: forward-auth, auth-request, refusal or ext-authz.',
+        'A proxy asks about the request, in this form: forward-auth, auth-request, refusal or ext-authz on listeners.authorizer, ext-authz-grpc on listeners.grpcAuthorizer.',
     },
     from: {
       type: 'string',

@@ -109,14 +109,14 @@ export function compileRuntime(
     responder,
     series: shared.series,
   };
-  const authorizer = compileQuestions(config, contents, pipeline, longLived);
+  const questions = compileQuestions(config, contents, pipeline, longLived);
   const outbound = compileOutbound(shared, contents.outbound, issuer, previous?.outbound ?? null);
   return Object.freeze({
     config,
     pipelines: {
       public: pipeline,
       redirect: redirectPipeline(pipeline),
-      ...(authorizer && { authorizer }),
+      ...questions,
       ...(outbound && { outbound: outbound.pipeline }),
     },
     upstreamTokens,
@@ -166,8 +166,8 @@ function compileOutlet(
   return outletOf?.(forwarder) ?? forwarder;
 }
 
-/** The pipeline for questions of other proxies; `null` when the configuration has none. */
-function compileQuestions(config: Config, { pages }: Contents, front: Pipeline, own: LongLived): Pipeline | null {
+/** The pipelines for questions of other proxies. */
+function compileQuestions(config: Config, { pages }: Contents, front: Pipeline, own: LongLived) {
   const responder = openResponder(config, pages, own.clocks.wallMs, sentStatus);
   return compileAuthorizer(config, front, { responder, ownCookies: ownCookies(config), outletOf: own.outletOf });
 }

@@ -15,6 +15,7 @@ import { revocation } from '../authentication/revocation/section.ts';
 import { issuer } from '../authentication/service-token/section.ts';
 import { session } from '../authentication/session/section.ts';
 import { allow, csrf, requirement } from '../authorization/section.ts';
+import { grpcAuthorizerListener } from '../authorizer/grpc/section.ts';
 import { authorizerListener } from '../authorizer/section.ts';
 import { name, notEmpty, type SchemaContext } from '../config/fields.ts';
 import { cors } from '../cors/section.ts';
@@ -59,6 +60,10 @@ const listeners = (context: SchemaContext) =>
       .meta({ description: 'A listener that only redirects to the public origin with 308.' }),
     authorizer: authorizerListener().optional().meta({
       description: 'A listener on which other proxies ask whether a request may pass. Left out: none.',
+    }),
+    grpcAuthorizer: grpcAuthorizerListener(context).optional().meta({
+      description:
+        'A listener on which Envoy asks the same over gRPC (`envoy.service.auth.v3.Authorization`). Left out: none.',
     }),
     admin: adminListener(context).prefault({}).meta({ description: 'Probes, metrics, admin API.' }),
   });

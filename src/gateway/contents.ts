@@ -18,7 +18,8 @@ import { ConfigFault } from '../errors.ts';
 import type { KeySet } from '../jwt/key-set.ts';
 import type { Clocks } from '../lib/clock.ts';
 import { codes as listener } from '../listener/http1/lint.ts';
-import { readTls, type TlsFiles, uncoveredHosts } from '../listener/http1/tls.ts';
+import type { TlsConfig } from '../listener/http1/section.ts';
+import { readTls, type TlsFiles, type TlsListener, uncoveredHosts } from '../listener/http1/tls.ts';
 import { readOutbound } from '../outbound/read.ts';
 import { type PageFiles, readPages } from '../pages/section.ts';
 import { namedStores } from '../store/kinds.ts';
@@ -33,8 +34,8 @@ type Config = LoadedConfig['config'];
 
 /** What was read, by part. A file that cannot be used, and one that was not read, has a stand-in. */
 export interface Contents {
-  /** `null` without TLS. */
-  readonly tls: TlsFiles | null;
+  /** Of each listener; `null` without TLS. */
+  readonly tls: Readonly<Record<TlsListener, TlsFiles | null>>;
   readonly login: LoginFiles;
   readonly pages: PageFiles;
   /** `null` where a key in memory is to be made. */
@@ -60,9 +61,10 @@ export interface ReadConfig {
 /** Reads the files that the valid part of a configuration names. Unusable ones are in `reader.mistakes`. */
 export async function readContents(draft: Draft, reader: FileReader): Promise<Contents> {
   const { listeners, login, pages, upstreamToken, tokenEndpoint, outbound, store } = draft;
-  const tls = listeners?.public.tls;
-  const [tlsFiles, loginFiles, pageFiles, signing, clients, issuers, upstreams, cas] = await Promise.all([
+  const [tls, grpcTls] = [listeners?.public.tls, listeners?.grpcAuthorizer?.tls];
+  const [tlsFiles, grpcTlsFiles, loginFiles, pageFiles, signing, clients, issuers, upstreams, cas] = await Promise.all([
     tls === undefined ? null : readTls(tls, reader),
+    grpcTls === undefined ? null : readTls(grpcTls, reader, 'grpcAuthorizer'),
     login === undefined ? { users: NO_USERS, backends: [], providers: [] } : readLogin(login, reader),
     pages === undefined ? { logo: null } : readPages(pages, reader),
     upstreamToken === undefined ? null : readSigningKeys(upstreamToken, reader),
@@ -74,7 +76,8 @@ export async function readContents(draft: Draft, reader: FileReader): Promise<Co
       ? []
       : namedStores(store).map((it) => reader.read(['store', it.kind], '', it.checkFiles, null))),
   ]);
-  return { tls: tlsFiles, login: loginFiles, pages: pageFiles, signing, clients, issuers, upstreams, outbound: cas };
+  const allTls = { public: tlsFiles, grpcAuthorizer: grpcTlsFiles };
+  return { tls: allTls, login: loginFiles, pages: pageFiles, signing, clients, issuers, upstreams, outbound: cas };
 }
 
 /** Warnings about what a configuration and its files say together, but for those that it accepts. */
@@ -82,7 +85,7 @@ export function contentWarnings(draft: Draft, { login, tls }: Contents, source: 
   // The configuration alone was judged with its rules.
   const judged = new Set(sharedNames(draft, []).map(({ path }) => formatPath(path)));
   const names = sharedNames(draft, login.users.users.subjects).filter(({ path }) => !judged.has(formatPath(path)));
-  const hosts = tls === null ? [] : uncoveredHosts(draft.publicOrigin ?? [], tls);
+  const hosts = tls.public === null ? [] : uncoveredHosts(draft.publicOrigin ?? [], tls.public);
   return [
     ...names.map((it) => ({ ...it, code: authorization['subjects/shared-name'] })),
     ...hosts.map((it) => ({ ...it, code: listener['tls/uncovered-host'] })),
@@ -119,6 +122,7 @@ export async function readConfig(config: Config, clocks: Clocks, inUse: Config |
 /** The parts that outlive a configuration and keep what they have read. */
 const KEPT: readonly KeyPath[] = [
   ['listeners', 'public', 'tls'],
+  ['listeners', 'grpcAuthorizer', 'tls'],
   ['upstreamToken', 'keys'],
   ['upstreamToken', 'secretFile'],
 ];
@@ -133,3 +137,16 @@ export const isKept = ({ key }: ConfigFault, config: unknown, inUse: unknown): b
     (at) =>
       at.every((part, index) => key?.[index] === part) && isDeepStrictEqual(valueAt(config, at), valueAt(inUse, at)),
   );
+
+/** The listeners that terminate TLS, each with its section and what is in its files. */
+export function withTls(
+  { listeners }: Pick<Config, 'listeners'>,
+  { tls: read }: Pick<Contents, 'tls'>,
+): ReadonlyMap<TlsListener, { readonly tls: TlsConfig; readonly files: TlsFiles }> {
+  const found = new Map<TlsListener, { readonly tls: TlsConfig; readonly files: TlsFiles }>();
+  for (const listener of ['public', 'grpcAuthorizer'] as const) {
+    const [tls, files] = [listeners[listener]?.tls, read[listener]];
+    if (tls !== undefined && files !== null) found.set(listener, { tls, files });
+  }
+  return found;
+}

@@ -12,6 +12,7 @@ import type { ConfigFault } from '../errors.ts';
 import type { Clocks } from '../lib/clock.ts';
 import { settledWithin } from '../lib/settled-within.ts';
 import { CertificateFiles } from '../listener/http1/certificate-files.ts';
+import type { TlsListener } from '../listener/http1/tls.ts';
 import type { ListenerAddresses } from '../listener/listener.ts';
 import type { Store } from '../store/store.ts';
 import { AccessLog } from '../telemetry/access.ts';
@@ -22,7 +23,7 @@ import type { MetricRegistry } from '../telemetry/registry.ts';
 import { drainTunnels } from '../upstream/drain-tunnels.ts';
 import { compileRuntime, type Runtime } from './compile.ts';
 import type { Config } from './configuration.ts';
-import type { ReadConfig } from './contents.ts';
+import { type ReadConfig, withTls } from './contents.ts';
 import { Generation, Generations } from './generation.ts';
 import { Listeners, Recorder } from './listeners.ts';
 import { closed, LongLived } from './long-lived.ts';
@@ -55,7 +56,7 @@ export interface Started {
 export class Gateway {
   /** What outlives a configuration. */
   readonly longLived: LongLived;
-  readonly #certificates: CertificateFiles | null;
+  readonly #certificates: ReadonlyMap<TlsListener, CertificateFiles>;
   readonly #accessLog: AccessLog;
   readonly #listeners: Listeners;
   readonly #generations: Generations;
@@ -66,7 +67,7 @@ export class Gateway {
 
   private constructor(
     longLived: LongLived,
-    certificates: CertificateFiles | null,
+    certificates: ReadonlyMap<TlsListener, CertificateFiles>,
     generation: Generation,
     { lines, sharing = 'alone' }: Pick<GatewayDependencies, 'lines' | 'sharing'>,
   ) {
@@ -78,7 +79,7 @@ export class Gateway {
     const recorder = new Recorder(this.#accessLog, audit, series.listeners, clocks);
     this.#listeners = new Listeners(
       generation,
-      certificates?.certificates ?? null,
+      Object.fromEntries([...certificates].map(([name, files]) => [name, files.certificates])),
       recorder,
       series.queue,
       clocks,
@@ -98,7 +99,6 @@ export class Gateway {
   static async open({ config, contents }: ReadConfig, dependencies: GatewayDependencies): Promise<Gateway> {
     const { clocks, log, audit, metrics, ticketKeys } = dependencies;
     const series = new GatewaySeries(metrics);
-    const { tls } = config.listeners.public;
     await using opened = new AsyncDisposableStack();
     metrics.beforeScrape(() => series.routes.sweep(clocks.monotonicMs()));
     const longLived = opened.adopt(await LongLived.open(config, contents, { clocks, log, audit, series }), (it) =>
@@ -107,11 +107,14 @@ export class Gateway {
     const generation = new Generation(compileRuntime(config, contents, longLived, null));
     generation.startKeySets();
     opened.move();
-    const files =
-      tls === undefined || contents.tls === null
-        ? null
-        : new CertificateFiles(tls, contents.tls, ticketKeys, { clocks, log, series: series.listeners });
-    return new Gateway(longLived, files, generation, dependencies);
+    const certificates = new Map<TlsListener, CertificateFiles>();
+    for (const [listener, { tls, files }] of withTls(config, contents)) {
+      // A ticket of one listener must not stand for the client certificate that another one asks for.
+      const keys = listener === 'public' ? ticketKeys : undefined;
+      const tools = { clocks, log, series: series.listeners };
+      certificates.set(listener, new CertificateFiles(tls, files, keys, tools, listener));
+    }
+    return new Gateway(longLived, certificates, generation, dependencies);
   }
 
   /**
@@ -175,14 +178,14 @@ export class Gateway {
     const { series, clocks } = this.longLived;
     await series.routes.prepare(countedRoutes(config), config.metrics.labels);
     const previous = this.#generations.current;
-    const { tls } = config.listeners.public;
     const generation = new Generation(compileRuntime(config, contents, this.longLived, previous.runtime));
-    const keptOf = (section: string) => kept.filter(({ key }: ConfigFault) => key?.[0] === section);
+    const keptOf = (...path: readonly string[]) =>
+      kept.filter(({ key }: ConfigFault) => path.every((part, index) => key?.[index] === part));
     // Without TLS, which takes a restart, the certificates stay as they are.
-    const keptCertificates =
-      tls === undefined || contents.tls === null
-        ? []
-        : (this.#certificates?.use(tls, contents.tls, keptOf('listeners')) ?? []);
+    const keptCertificates = [...withTls(config, contents)].flatMap(
+      ([listener, { tls, files }]) =>
+        this.#certificates.get(listener)?.use(tls, files, keptOf('listeners', listener)) ?? [],
+    );
     const keptKeys = this.longLived.noteKeyFaults(keptOf('upstreamToken'));
     this.longLived.configure(config);
     this.#accessLog.configure(config.log);
@@ -214,7 +217,7 @@ export class Gateway {
   async close(): Promise<void> {
     this.#isDraining = true;
     this.#closing.abort();
-    this.#certificates?.close();
+    for (const files of this.#certificates.values()) files.close();
     this.#listeners.close();
     for (const tunnel of this.#generations.tunnels) tunnel.close();
     await closed(this.#generations.close());

@@ -3,6 +3,8 @@
  * current generation. The admin listener is not among them: with workers it runs in another process.
  */
 
+import type { GrpcAuthorizerConfig } from '../authorizer/grpc/section.ts';
+import { GrpcServer } from '../authorizer/grpc/server.ts';
 import { type ListenAddress, toBlockList } from '../config/fields.ts';
 import type { Exchange, ExchangeListener } from '../exchange.ts';
 import type { Clocks } from '../lib/clock.ts';
@@ -37,12 +39,15 @@ type OwnParts = Pick<ListenerParts, 'name' | 'logFields' | 'drainsLast'> &
     readonly tls?: TlsCertificates | null;
     /** Proxies that connect, beside those of the public listener. */
     readonly proxies?: readonly string[];
+    /** Its own settings, where it is asked over gRPC. */
+    readonly grpc?: GrpcAuthorizerConfig;
   };
 
 /** The sections that name listeners. */
 interface ListenerSections {
   readonly listeners: Readonly<Record<'public', Addressed>> & { readonly redirect?: Addressed | undefined } & {
     readonly authorizer?: (Addressed & { readonly peers: readonly string[] }) | undefined;
+    readonly grpcAuthorizer?: GrpcAuthorizerConfig | undefined;
   };
   readonly outbound?: Addressed | undefined;
 }
@@ -52,14 +57,17 @@ interface Addressed {
   readonly address: ListenAddress;
 }
 
+/** The certificates of the listeners that terminate TLS, by name. */
+export type ListenerCertificates = Readonly<Partial<Record<'public' | 'grpcAuthorizer', TlsCertificates>>>;
+
 /** The list. Limits and timeouts are those of the public listener, for all. */
 function listenersOf(
   { listeners, outbound }: ListenerSections,
-  certificates: TlsCertificates | null,
+  certificates: ListenerCertificates,
 ): readonly OwnParts[] {
-  const { public: front, redirect, authorizer } = listeners;
+  const { public: front, redirect, authorizer, grpcAuthorizer } = listeners;
   return [
-    { name: 'public', key: 'listeners.public.address', address: front.address, tls: certificates },
+    { name: 'public', key: 'listeners.public.address', address: front.address, tls: certificates.public ?? null },
     ...(redirect === undefined
       ? []
       : [{ name: 'redirect', key: 'listeners.redirect.address', address: redirect.address }]),
@@ -73,6 +81,19 @@ function listenersOf(
             proxies: authorizer.peers,
             logFields: { authorizer: true },
             // A proxy asks about requests that it has accepted already.
+            drainsLast: true,
+          },
+        ]),
+    ...(grpcAuthorizer === undefined
+      ? []
+      : [
+          {
+            name: 'grpcAuthorizer',
+            key: 'listeners.grpcAuthorizer.address',
+            address: grpcAuthorizer.address,
+            tls: certificates.grpcAuthorizer ?? null,
+            grpc: grpcAuthorizer,
+            logFields: { authorizer: true },
             drainsLast: true,
           },
         ]),
@@ -102,7 +123,7 @@ export interface SharedAddresses {
 
 /** What processes have to know before they share the addresses of a configuration. */
 export function sharedAddresses(config: ListenerSections): SharedAddresses {
-  const listeners = listenersOf(config, null);
+  const listeners = listenersOf(config, {});
   return {
     areFixed: listeners.every(({ address }) => address.port !== 0),
     ensureFree: async () => {
@@ -116,10 +137,16 @@ export function withPorts<C extends ListenerSections>(config: C, addresses: List
   const at = <S extends Addressed | undefined>(section: S, name: string): S =>
     section && { ...section, address: { ...section.address, port: addresses[name]?.port ?? section.address.port } };
   const { listeners, outbound } = config;
-  const { public: front, redirect } = listeners;
+  const { public: front, redirect, authorizer, grpcAuthorizer } = listeners;
   return {
     ...config,
-    listeners: { ...listeners, public: at(front, 'public'), redirect: at(redirect, 'redirect') },
+    listeners: {
+      ...listeners,
+      public: at(front, 'public'),
+      redirect: at(redirect, 'redirect'),
+      authorizer: at(authorizer, 'authorizer'),
+      grpcAuthorizer: at(grpcAuthorizer, 'grpcAuthorizer'),
+    },
     outbound: at(outbound, 'outbound'),
   };
 }
@@ -132,7 +159,7 @@ export class Listeners {
 
   constructor(
     generation: Generation,
-    certificates: TlsCertificates | null,
+    certificates: ListenerCertificates,
     recorder: ListenerRecorder,
     series: QueueSeries,
     { monotonicMs }: Clocks,
@@ -144,13 +171,16 @@ export class Listeners {
     this.#queue = new RequestQueue(queueRules(config), series, monotonicMs);
     const maxConnectionsPerClient = clientLimits(config).connections;
     this.#all = listenersOf(config, certificates).map(({ address, key, peers = 'any', tls = null, ...rest }) => {
-      const { proxies = [], ...own } = rest;
+      const { proxies = [], grpc, ...own } = rest;
       const handler = generation.handlerOf(own.name);
       const perClient = { maxConnectionsPerClient, trustedProxies: toBlockList([...trustedProxies, ...proxies]) };
       const settings = { address, key, peers, tls, limits, timeouts, sharing, ...perClient };
       return new Listener(
         { ...own, handler, recorder, maxConcurrentRequests, queue: peers === 'loopback' ? null : this.#queue },
-        (listener) => new Http1Server(listener, settings, monotonicMs),
+        (listener) =>
+          grpc === undefined
+            ? new Http1Server(listener, settings, monotonicMs)
+            : new GrpcServer(listener, { ...settings, ...grpc, tls }, monotonicMs),
       );
     });
   }
@@ -214,7 +244,11 @@ export class Listeners {
 
 function queueRules({ listeners }: QueueSections): QueueRules {
   const { limits, trustedProxies } = listeners.public;
-  const trusted = toBlockList([...trustedProxies, ...(listeners.authorizer?.peers ?? [])]);
+  const trusted = toBlockList([
+    ...trustedProxies,
+    ...(listeners.authorizer?.peers ?? []),
+    ...(listeners.grpcAuthorizer?.peers ?? []),
+  ]);
   return {
     maxDelayMs: limits.maxQueueDelay,
     clientOf: ({ peer, rawHeaders }) =>
@@ -226,6 +260,7 @@ interface QueueSections {
   readonly listeners: {
     readonly public: Pick<PublicListenerConfig, 'limits' | 'trustedProxies'>;
     readonly authorizer?: { readonly peers: readonly string[] } | undefined;
+    readonly grpcAuthorizer?: { readonly peers: readonly string[] } | undefined;
   };
 }
 

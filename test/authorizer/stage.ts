@@ -3,6 +3,7 @@
 import { expect } from 'vitest';
 import { type GatewayOptions, PUBLIC_ORIGIN, startGateway, type TestGateway } from '../support/gateway.ts';
 import { type RawResponse, rawRequest, requestHead } from '../support/raw-client.ts';
+import { attributesOf, CheckClient, headersOf, type Response } from './grpc/client.ts';
 
 /** What is asked about. */
 export interface Asked {
@@ -15,8 +16,11 @@ export interface Asked {
 }
 
 /** The forms in which a whole question can be asked about any request. */
-export const ALL_FORMS = ['forward-auth', 'auth-request', 'ext-authz'] as const;
-export type AskedForm = (typeof ALL_FORMS)[number] | 'refusal';
+export const HTTP_FORMS = ['forward-auth', 'auth-request', 'ext-authz'] as const;
+/** The same over gRPC too. */
+export const ALL_FORMS = [...HTTP_FORMS, 'ext-authz-grpc'] as const;
+type HttpForm = (typeof HTTP_FORMS)[number] | 'refusal';
+export type AskedForm = HttpForm | 'ext-authz-grpc';
 
 const ROUTES: NonNullable<GatewayOptions['routes']> = [
   { id: 'public', match: { path: '/public' }, credential: 'none' },
@@ -36,7 +40,7 @@ const ROUTES: NonNullable<GatewayOptions['routes']> = [
 ];
 
 /** The head of a question. */
-export function question(form: AskedForm, asked: Asked = {}): string {
+export function question(form: HttpForm, asked: Asked = {}): string {
   const { method = 'GET', host = 'shop.example.com', target = '/orders?a=1', lines = [] } = asked;
   if (form === 'ext-authz') return requestHead(method, `/ext-authz${target}`, [`Host: ${host}`, ...lines]);
   const own =
@@ -49,6 +53,7 @@ export function question(form: AskedForm, asked: Asked = {}): string {
 
 export class AuthorizerStage implements AsyncDisposable {
   readonly gateway: TestGateway;
+  readonly #clients = new Map<number, CheckClient>();
 
   private constructor(gateway: TestGateway) {
     this.gateway = gateway;
@@ -62,6 +67,7 @@ export class AuthorizerStage implements AsyncDisposable {
       public: { address: '127.0.0.1:0' },
       admin: { address: '127.0.0.1:0' },
       authorizer: { address: '127.0.0.1:0', peers },
+      grpcAuthorizer: { address: '127.0.0.1:0', peers },
     };
     return new AuthorizerStage(await startGateway({ routes: ROUTES, ...options, config: { listeners, ...config } }));
   }
@@ -70,9 +76,19 @@ export class AuthorizerStage implements AsyncDisposable {
     return this.gateway.portOf('authorizer');
   }
 
-  /** Asks on a connection of its own. */
-  ask(form: AskedForm, asked: Asked = {}): Promise<RawResponse> {
-    return this.send(question(form, asked));
+  /** Asks, over HTTP on a connection of its own. */
+  async ask(form: AskedForm, asked: Asked = {}): Promise<RawResponse> {
+    if (form !== 'ext-authz-grpc') return this.send(question(form, asked));
+    const { target: path = '/orders?a=1', lines = [], ...others } = asked;
+    return asHttp(await this.grpc.ask(attributesOf(lines, { path, ...others }), { from: '198.51.100.1' }));
+  }
+
+  /** Asks over gRPC. */
+  get grpc(): CheckClient {
+    const port = this.gateway.portOf('grpcAuthorizer');
+    const client = this.#clients.get(port) ?? new CheckClient(port);
+    this.#clients.set(port, client);
+    return client;
   }
 
   send(bytes: string): Promise<RawResponse> {
@@ -85,8 +101,26 @@ export class AuthorizerStage implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const client of this.#clients.values()) client[Symbol.dispose]();
     await this.gateway[Symbol.asyncDispose]();
   }
+}
+
+/** The answer over gRPC as the one over HTTP that says the same. Only leave to forward is 200. */
+export function asHttp(response: Response): RawResponse {
+  const { okResponse, deniedResponse } = response;
+  const isAllowed = response.status.code === 0;
+  expect([isAllowed, response.httpResponse]).toEqual([isAllowed, isAllowed ? 'okResponse' : 'deniedResponse']);
+  const headers = new Map(
+    [...headersOf((okResponse ?? deniedResponse)?.headers)].map(([name, values]) => [name, values.join('\n')]),
+  );
+  if (okResponse !== undefined) headers.set('x-envoy-auth-headers-to-remove', okResponse.headersToRemove.join(','));
+  return {
+    status: isAllowed ? 200 : (deniedResponse?.status.code ?? 0),
+    headers,
+    head: JSON.stringify(response),
+    body: Buffer.from(deniedResponse?.body ?? ''),
+  };
 }
 
 /** The reason in a problem document. */

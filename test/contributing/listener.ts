@@ -51,7 +51,7 @@ export function greetingPipeline(front: Pipeline, text: string): Pipeline {
       },
       { after: 'const { public: front, redirect', insert: ', greeting' },
       {
-        after: 'address: front.address, tls: certificates },\n',
+        after: 'address: front.address, tls: certificates.public ?? null },\n',
         insert:
           "    ...(greeting === undefined ? [] : [{ name: 'greeting', key: 'listeners.greeting.address', address: greeting.address }]),\n",
       },

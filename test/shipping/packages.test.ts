@@ -112,7 +112,8 @@ console.log(JSON.stringify({ names: [names[0], names[1], ...names[2]], reason, g
 describe('sallyport', () => {
   it('has what runs and the schema, and nothing of the tests, the sources or the package for services', () => {
     expect(gateway).toContain('dist/main.js');
-    expect(gateway.filter((path) => !/^dist\/.*\.js$/.test(path))).toEqual([
+    expect(gateway).toContain('dist/authorizer/grpc/protos/envoy/service/auth/v3/external_auth.proto');
+    expect(gateway.filter((path) => !/^dist\/(?:.*\.js|authorizer\/grpc\/protos\/.*)$/.test(path))).toEqual([
       'LICENSE',
       'config/sallyport.schema.json',
       'package.json',

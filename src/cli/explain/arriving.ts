@@ -1,10 +1,10 @@
 /** The request that is explained as it arrives on its listener: from its client, or as a question of a proxy. */
 
-import { FORM_PATHS, type Form } from '../../authorizer/form.ts';
+import { FORM_PATHS, GRPC_FORM } from '../../authorizer/form.ts';
 import { Exchange } from '../../exchange.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import type { Pipeline } from '../../pipeline.ts';
-import type { Question } from './question.ts';
+import type { AskedForm, Question } from './question.ts';
 import { WrittenReply } from './written-reply.ts';
 
 /** The sections that say how it arrives. */
@@ -12,6 +12,7 @@ interface ListenerSections {
   readonly listeners: {
     readonly public: { readonly tls?: object | undefined };
     readonly authorizer?: { readonly peers: readonly string[] } | undefined;
+    readonly grpcAuthorizer?: { readonly peers: readonly string[] } | undefined;
   };
 }
 
@@ -27,15 +28,16 @@ interface Arriving {
 
 /** What the first listed proxy asks about a request. */
 function asAsked(
-  form: Form,
+  form: AskedForm,
   { method, target, hostHeader, from }: Question,
   sent: readonly string[],
   config: ListenerSections,
 ): Arriving {
-  const peer = config.listeners.authorizer?.peers[0]?.split('/', 1)[0] ?? from;
+  const isGrpc = form === GRPC_FORM;
+  const peer = config.listeners[isGrpc ? 'grpcAuthorizer' : 'authorizer']?.peers[0]?.split('/', 1)[0] ?? from;
   const forClient = [...sent.slice(2), 'X-Forwarded-For', from];
-  const path = FORM_PATHS[form];
-  if (form === 'ext-authz')
+  const path = FORM_PATHS[isGrpc ? 'ext-authz' : form];
+  if (isGrpc || form === 'ext-authz')
     return { method, target: `${path}${target}`, headers: ['Host', hostHeader, ...forClient], peer };
   const described =
     form === 'forward-auth'

@@ -5,6 +5,8 @@ import { type CredentialRule, KINDS } from '../../authentication/kinds.ts';
 import { compileRule, plainSubjectsOf } from '../../authorization/rule.ts';
 import type { AllowConfig } from '../../authorization/section.ts';
 import { lackOf } from '../../authorization/step-up.ts';
+import { GRPC_FORM } from '../../authorizer/form.ts';
+import { HEADERS_TO_REMOVE } from '../../authorizer/grpc/outlet.ts';
 import { REMOVE_HEADERS } from '../../authorizer/outlet.ts';
 import { Denial, REASONS, type Reason } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';
@@ -136,8 +138,10 @@ export async function explainRequest(question: Question, config: Config, clocks:
   };
 }
 
-const sideOf = ({ askedAs, isOutbound }: Question): Side =>
-  askedAs !== null ? 'authorizer' : isOutbound ? 'outbound' : 'public';
+function sideOf({ askedAs, isOutbound }: Question): Side {
+  if (askedAs !== null) return askedAs === GRPC_FORM ? 'grpcAuthorizer' : 'authorizer';
+  return isOutbound ? 'outbound' : 'public';
+}
 
 function outcomeOf({ askedAs }: Question, forwarded: Forwarded | null): Explanation['outcome'] {
   if (forwarded === null) return 'denied';
@@ -335,7 +339,7 @@ function answeredChanges({ headers, token, permit }: Forwarded, tokenHeader: str
   let removed: readonly string[] = [];
   for (let index = 0; index + 1 < headers.length; index += 2) {
     const [name, value] = [headers[index] as string, headers[index + 1] as string];
-    if (REMOVE_HEADERS.includes(name)) removed = value.split(',');
+    if (name === HEADERS_TO_REMOVE || REMOVE_HEADERS.includes(name)) removed = value.split(',');
     else if (value !== '') added[name] = shownValue(name, value, token === null ? null : tokenHeader, fromConfig);
   }
   return { removed, added };

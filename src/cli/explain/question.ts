@@ -5,9 +5,10 @@ import { isIP } from 'node:net';
 import { KINDS } from '../../authentication/kinds.ts';
 import { claimsToBeOf, issuerRules } from '../../authentication/service-token/issuer.ts';
 import type { IssuerConfig } from '../../authentication/service-token/section.ts';
-import { FORMS, type Form } from '../../authorizer/form.ts';
+import { FORMS, type Form, GRPC_FORM } from '../../authorizer/form.ts';
 import { REASONS } from '../../errors.ts';
 import { type DecodedToken, decodeCompact } from '../../jwt/compact.ts';
+import { isFieldName, isFieldValue } from '../../lib/field.ts';
 import type { JSONType } from '../../lib/json.ts';
 import { didYouMean } from '../../lib/nearest.ts';
 import { trim } from '../../lib/trim.ts';
@@ -21,7 +22,7 @@ import type { AskedService, StandIn } from './stand-in.ts';
 interface AskedSections extends LoginSections {
   readonly publicOrigin: readonly string[];
   readonly outbound?: OutboundConfig | undefined;
-  readonly listeners: { readonly authorizer?: object | undefined };
+  readonly listeners: { readonly authorizer?: object | undefined; readonly grpcAuthorizer?: object | undefined };
   readonly issuers: Readonly<Record<string, IssuerConfig>>;
   readonly upstreamToken: { readonly issuer?: string | undefined; readonly algorithm: string };
 }
@@ -38,6 +39,10 @@ interface AskedCredential {
   readonly present: (standIn: StandIn) => Promise<readonly [name: string, value: string]>;
 }
 
+const ASKED_FORMS = [...FORMS, GRPC_FORM] as const;
+/** A form of the authorizer, over HTTP or gRPC. */
+export type AskedForm = Form | typeof GRPC_FORM;
+
 /** The request that is asked about. */
 export interface Question {
   readonly method: string;
@@ -52,7 +57,7 @@ export interface Question {
   /** Whether the workload calls, on the outbound side. */
   readonly isOutbound: boolean;
   /** The form in which a proxy asks about it; `null` when the request itself comes to the gateway. */
-  readonly askedAs: Form | null;
+  readonly askedAs: AskedForm | null;
   /** Whether `Origin` was added, as a browser does on a page of the gateway's origin. */
   readonly assumesOwnPage: boolean;
 }
@@ -72,9 +77,6 @@ const COMMAND = 'explain';
 const ABSOLUTE = /^https?:\/\/(?<authority>[^/?#\\]+)(?<rest>[/?].*)?$/i;
 /** TEST-NET-1 (RFC 5737): an address that no host has. */
 const SOMEBODY = '192.0.2.1';
-/** RFC 9110 §5.6.2 and §5.5: the parser refuses other names and values before any rule is asked. */
-const FIELD_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
-const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /**
@@ -142,16 +144,17 @@ export function refuseUnknownOutcome(expected: string): void {
   throw new UsageFault(`--expect ${JSON.stringify(expected)} is not allow, deny, a status or a reason${hint}`, COMMAND);
 }
 
-function readForm({ as, outbound }: AskedOptions, { listeners }: AskedSections): Form | null {
+function readForm({ as, outbound }: AskedOptions, { listeners }: AskedSections): AskedForm | null {
   if (as === undefined) return null;
-  const form = FORMS.find((name) => name === as);
+  const form = ASKED_FORMS.find((name) => name === as);
   if (form === undefined) {
-    const hint = didYouMean(as, FORMS);
-    throw new UsageFault(`--as ${JSON.stringify(as)} is not one of ${FORMS.join(', ')}${hint}`, COMMAND);
+    const hint = didYouMean(as, ASKED_FORMS);
+    throw new UsageFault(`--as ${JSON.stringify(as)} is not one of ${ASKED_FORMS.join(', ')}${hint}`, COMMAND);
   }
   if (outbound === true) throw new UsageFault('no proxy asks about calls on the outbound side', COMMAND);
-  if (listeners.authorizer === undefined)
-    throw new UsageFault('the configuration has no listeners.authorizer', COMMAND);
+  const listener = form === GRPC_FORM ? 'grpcAuthorizer' : 'authorizer';
+  if (listeners[listener] === undefined)
+    throw new UsageFault(`the configuration has no listeners.${listener}`, COMMAND);
   return form;
 }
 
@@ -189,9 +192,10 @@ function readHeader(written: string): [string, string] {
   if (colon < 1) throw new UsageFault('--header is written "Name: value"', COMMAND);
   const name = written.slice(0, colon);
   const value = trim(written.slice(colon + 1));
-  if (!FIELD_NAME.test(name)) throw new UsageFault(`--header: ${JSON.stringify(name)} is not a header name`, COMMAND);
+  // The parser refuses other names and values before any rule is asked.
+  if (!isFieldName(name)) throw new UsageFault(`--header: ${JSON.stringify(name)} is not a header name`, COMMAND);
   // The value may be a credential, so the message does not repeat it.
-  if (!FIELD_VALUE.test(value)) {
+  if (!isFieldValue(value)) {
     throw new UsageFault(`--header: the value of ${name} contains a character that HTTP does not allow`, COMMAND);
   }
   return [name, value];

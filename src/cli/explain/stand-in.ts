@@ -50,7 +50,7 @@ export interface RealToken extends DecodedToken {
 }
 
 /** A listener by whose pipeline a request is explained. */
-export type Side = 'public' | 'outbound' | 'authorizer';
+export type Side = 'public' | 'outbound' | 'authorizer' | 'grpcAuthorizer';
 
 /** What would have been sent. */
 export interface Forwarded {

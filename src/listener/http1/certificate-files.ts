@@ -12,12 +12,13 @@ import { fileWatchReports } from '../../telemetry/file-watch.ts';
 import { errorFields, type Logger } from '../../telemetry/log.ts';
 import type { TlsConfig } from './section.ts';
 import type { ListenerSeries } from './series.ts';
-import { readTls, TlsCertificates, type TlsFiles } from './tls.ts';
+import { readTls, TlsCertificates, type TlsFiles, type TlsListener } from './tls.ts';
 
 /** Keeps certificates in step with their files until it is closed. */
 export class CertificateFiles {
   readonly certificates: TlsCertificates;
   readonly #clocks: Clocks;
+  readonly #listener: TlsListener;
   readonly #log: Logger;
   readonly #watch: FileWatch;
   #config: TlsConfig;
@@ -35,13 +36,16 @@ export class CertificateFiles {
     files: TlsFiles,
     ticketKeys: Buffer | undefined,
     { clocks, log, series }: { readonly clocks: Clocks; readonly log: Logger; readonly series: ListenerSeries },
+    listener: TlsListener = 'public',
   ) {
     const certificates = new TlsCertificates(config, files, ticketKeys);
     this.certificates = certificates;
     this.#clocks = clocks;
+    this.#listener = listener;
     this.#config = config;
     this.#log = log;
     series.readFrom(
+      listener,
       certificates,
       () => this.#kept.length === 0 && !certificates.pairs.some(({ expiresAtMs }) => expiresAtMs <= clocks.wallMs()),
     );
@@ -84,7 +88,7 @@ export class CertificateFiles {
   async #readAgain(): Promise<void> {
     const config = this.#config;
     const reader = new FileReader(this.#clocks);
-    const files = await readTls(config, reader);
+    const files = await readTls(config, reader, this.#listener);
     // Another configuration may have come meanwhile, with what is in its files.
     if (config === this.#config) this.use(config, files, reader.mistakes);
   }

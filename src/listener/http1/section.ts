@@ -12,7 +12,8 @@ import {
   size,
 } from '../../config/fields.ts';
 
-const tlsServer = (context: SchemaContext) =>
+/** `tls` of a listener. */
+export const tlsServer = (context: SchemaContext) =>
   z.strictObject({
     certificates: z
       .array(

@@ -2,7 +2,7 @@
 
 import { CONFIGURED, type MetricRegistry } from '../../telemetry/registry.ts';
 import { CONNECTION_CUTS, CONNECTION_REFUSALS } from '../listener.ts';
-import type { TlsCertificates } from './tls.ts';
+import type { TlsCertificates, TlsListener } from './tls.ts';
 
 /** The metrics of the listeners. */
 export class ListenerSeries {
@@ -13,6 +13,10 @@ export class ListenerSeries {
   readonly certificateWatchErrors;
   readonly #certificateExpiry;
   readonly #certificatesLastRead;
+  readonly #certificates = new Map<
+    TlsListener,
+    { readonly certificates: Pick<TlsCertificates, 'pairs'>; readonly areReadable: () => boolean }
+  >();
 
   constructor(registry: MetricRegistry) {
     this.connections = registry.readGauge('open_connections', 'Open connections of clients.', {});
@@ -28,7 +32,7 @@ export class ListenerSeries {
     );
     this.#certificateExpiry = registry.readGauge(
       'tls_certificate_expiry_timestamp_seconds',
-      'When a certificate of the public listener expires, by its position in the configuration; none without TLS.',
+      'When a certificate expires: of the public listener by its position in the configuration, of another one behind its name; none without TLS.',
       { certificate: CONFIGURED },
       'min',
     );
@@ -46,14 +50,21 @@ export class ListenerSeries {
   }
 
   /**
-   * Reads the ends of certificates from these from now on.
+   * Reads the ends of a listener's certificates from these from now on.
    *
    * @param areReadable  whether every certificate file could be used when it was last read
    */
-  readFrom(certificates: Pick<TlsCertificates, 'pairs'>, areReadable: () => boolean): void {
-    this.#certificatesLastRead.readFrom(() => Number(areReadable()));
+  readFrom(listener: TlsListener, certificates: Pick<TlsCertificates, 'pairs'>, areReadable: () => boolean): void {
+    this.#certificates.set(listener, { certificates, areReadable });
+    const all = [...this.#certificates];
+    this.#certificatesLastRead.readFrom(() => Number(all.every(([, it]) => it.areReadable())));
     this.#certificateExpiry.readFrom(() =>
-      certificates.pairs.map(({ index, expiresAtMs }) => [{ certificate: String(index) }, expiresAtMs / 1_000]),
+      all.flatMap(([name, it]) => {
+        const prefix = name === 'public' ? '' : `${name}.`;
+        return it.certificates.pairs.map(
+          ({ index, expiresAtMs }) => [{ certificate: `${prefix}${index}` }, expiresAtMs / 1_000] as const,
+        );
+      }),
     );
   }
 }

@@ -1,5 +1,5 @@
 /**
- * TLS of the public listener: certificates from files, chosen by SNI, and read again when they are replaced.
+ * TLS of a listener: certificates from files, chosen by SNI, and read again when they are replaced.
  *
  * Inputs: the `tls` section of a listener and what is in its files. Outputs: options for the server and the contexts behind
  * its SNI callback. Where a file becomes unusable, its previous contents stay in use. Only TLS 1.2 and 1.3, and only
@@ -61,7 +61,10 @@ export interface TlsFiles {
   readonly seen: SeenFiles;
 }
 
-const KEY = ['listeners', 'public', 'tls'] as const;
+/** The listeners that can terminate TLS. */
+export type TlsListener = 'public' | 'grpcAuthorizer';
+
+const keyOf = (listener: TlsListener) => ['listeners', listener, 'tls'] as const;
 
 /** Keys for TLS session tickets. */
 export const newTicketKeys = (): Buffer => randomBytes(48);
@@ -75,7 +78,7 @@ export class TlsCertificates {
   /** Those that had not expired come first. */
   #preferred: readonly CertificatePair[];
   #byName: ReadonlyMap<string, SecureContext>;
-  #server: HttpsServer | null = null;
+  #server: Pick<HttpsServer, 'setSecureContext'> | null = null;
 
   /**
    * @param files       all of which can be used
@@ -115,7 +118,7 @@ export class TlsCertificates {
   }
 
   /** Sets the server whose default context, for clients that send no name, follows the files. */
-  attach(server: HttpsServer): void {
+  attach(server: Pick<HttpsServer, 'setSecureContext'>): void {
     this.#server = server;
   }
 
@@ -198,14 +201,19 @@ function contextsByName(pairs: readonly CertificatePair[]): ReadonlyMap<string, 
 }
 
 /** Reads the files of the section. An expired certificate is a mistake only where there is no other. */
-export async function readTls({ certificates, clientCertificates }: TlsConfig, reader: FileReader): Promise<TlsFiles> {
+export async function readTls(
+  { certificates, clientCertificates }: TlsConfig,
+  reader: FileReader,
+  listener: TlsListener = 'public',
+): Promise<TlsFiles> {
+  const key = keyOf(listener);
   const readAtMs = reader.clocks.monotonicMs();
   const seen = seeFiles(certificates.flatMap(({ certFile, keyFile }) => [certFile, keyFile]));
-  const caKey = [...KEY, 'clientCertificates', 'caFile'];
+  const caKey = [...key, 'clientCertificates', 'caFile'];
   const [clientCa, ...pairs] = await Promise.all([
     clientCertificates === undefined ? null : reader.read(caKey, clientCertificates.caFile, readCa, undefined),
     ...certificates.map((pair, index) => {
-      const at = [...KEY, 'certificates', index];
+      const at = [...key, 'certificates', index];
       return reader.read(at, pair.certFile, () => readCertificate(at, pair, reader.clocks.wallMs), null);
     }),
   ]);
@@ -213,7 +221,7 @@ export async function readTls({ certificates, clientCertificates }: TlsConfig, r
   const usable = pairs.map((pair, index) => {
     if (pair?.isExpired !== true) return pair;
     const what = `${certificates[index]?.certFile} expired on ${toTimestamp(pair.expiresAtMs)}`;
-    const fault = faultAt([...KEY, 'certificates', index, 'certFile'], new ConfigFault(what));
+    const fault = faultAt([...key, 'certificates', index, 'certFile'], new ConfigFault(what));
     if (isAnyGood) reader.warnings.push({ code: codes['tls/expired'], fault });
     else reader.mistakes.push(fault);
     return isAnyGood ? pair : null;
@@ -240,7 +248,7 @@ export function uncoveredHosts(publicOrigin: readonly string[], { pairs }: TlsFi
   return [...hosts]
     .filter((host) => !covers(host))
     .map((host) => ({
-      path: [...KEY, 'certificates'],
+      path: [...keyOf('public'), 'certificates'],
       message:
         isIP(host) === 0
           ? `no certificate covers ${host}, a host of publicOrigin: browsers refuse the connection`

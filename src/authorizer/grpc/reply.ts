@@ -1,0 +1,214 @@
+/**
+ * The answer to a question over gRPC: a `CheckResponse`, which allows only when the outlet says so with {@link
+ * CheckReply.allow}. Whatever else the pipeline sends, and whatever goes wrong while it does, is a denial with the status, the
+ * headers and the body that the client would have got from the gateway itself. There is no `error_response`: with
+ * `failure_mode_allow` Envoy lets a request pass after one.
+ */
+
+import { isUtf8 } from 'node:buffer';
+import { type Duplex, Readable } from 'node:stream';
+import type { Reason } from '../../errors.ts';
+import type { Reply } from '../../exchange.ts';
+
+/** `envoy.config.core.v3.HeaderValueOption`. */
+interface HeaderValueOption {
+  readonly header: { readonly key: string; readonly value: string };
+  readonly appendAction: number;
+}
+
+/** `google.protobuf.Struct`, of texts. */
+interface TextStruct {
+  readonly fields: Readonly<Record<string, { readonly stringValue: string }>>;
+}
+
+/** `envoy.service.auth.v3.CheckResponse`, as far as it is written. */
+export interface CheckResponse {
+  readonly status: { readonly code: number; readonly message?: string };
+  readonly okResponse?: {
+    readonly headers: readonly HeaderValueOption[];
+    readonly headersToRemove: readonly string[];
+  };
+  readonly deniedResponse?: {
+    readonly status: { readonly code: number };
+    readonly headers: readonly HeaderValueOption[];
+    readonly body: string;
+  };
+  readonly dynamicMetadata: TextStruct;
+}
+
+/** What Envoy has to do with a permitted request before it forwards it. */
+export interface Allowed {
+  /** Flat name, value list; each replaces all copies from the client. */
+  readonly headers: readonly string[];
+  /** Names of headers to remove. */
+  readonly removed: readonly string[];
+  /** Name of the subject, where the upstream gets it by name too; `null` elsewhere. */
+  readonly subject: string | null;
+}
+
+/** `HeaderAppendAction` of `HeaderValueOption`. */
+const APPEND = 0;
+const OVERWRITE = 2;
+
+/** Codes of gRPC that a denial carries beside its HTTP status. Envoy tells only 0 from the others. */
+const GRPC_CODES = { invalidArgument: 3, permissionDenied: 7, unavailable: 14, unauthenticated: 16 } as const;
+
+/** What the answer is about: an exchange, or a question that never became one. */
+interface Answered {
+  readonly id: string;
+  readonly reason: Reason | null;
+  readonly route: { readonly id: string } | null;
+  clientLeft(): void;
+  finish(): void;
+}
+
+/** Answers one question. */
+export class CheckReply implements Reply {
+  status = 0;
+  readonly isUpgrade: boolean;
+  readonly isRequestComplete = true;
+  /** Set by the server, before anything is asked of the reply. */
+  exchange: Answered | null = null;
+  readonly #send: (response: CheckResponse) => void;
+  #headers: readonly string[] = [];
+  #parts: Buffer[] = [];
+  #hasBegun = false;
+  #isSent = false;
+
+  /** @param send  takes the response; called once */
+  constructor(send: (response: CheckResponse) => void, isUpgrade: boolean) {
+    this.#send = send;
+    this.isUpgrade = isUpgrade;
+  }
+
+  get hasBegun(): boolean {
+    return this.#hasBegun;
+  }
+
+  /** The described request has no body that would be read here. */
+  get body(): Readable {
+    return Readable.from([]);
+  }
+
+  /** Lets the request pass. */
+  allow({ headers, removed, subject }: Allowed): void {
+    this.#hasBegun = true;
+    this.status = 200;
+    this.#finish({
+      status: { code: 0 },
+      okResponse: { headers: headerOptions(headers), headersToRemove: removed },
+      dynamicMetadata: this.#metadata(subject),
+    });
+  }
+
+  begin(status: number, headers: readonly string[]): void {
+    this.#hasBegun = true;
+    this.status = status;
+    this.#headers = headers;
+  }
+
+  write(part: Buffer): boolean {
+    this.#parts.push(part);
+    return true;
+  }
+
+  end(lastPart?: Buffer | string, encoding: BufferEncoding = 'utf8'): void {
+    if (lastPart !== undefined) this.#parts.push(Buffer.from(lastPart as string, encoding));
+    // Nothing but `allow` allows: a 2xx that another stage might send is not an answer to a question.
+    this.#deny(this.status >= 300 ? this.status : 500);
+  }
+
+  cut(): void {
+    this.#parts = [];
+    this.#headers = [];
+    this.#deny(503);
+  }
+
+  /** The proxy no longer waits for the answer. */
+  cancelled(): void {
+    if (this.#isSent) return;
+    this.#isSent = true;
+    this.exchange?.clientLeft();
+    this.exchange?.finish();
+  }
+
+  upgrade(): Duplex {
+    throw new TypeError('a question is never upgraded');
+  }
+
+  writeContinue(): void {}
+  writeEarlyLinks(): void {}
+  flushHeaders(): void {}
+  once(): void {}
+  addTrailers(): void {}
+  closeConnection(): void {}
+  discardBody(): void {}
+
+  #deny(status: number): void {
+    this.#hasBegun = true;
+    this.status = status;
+    const reason = this.exchange?.reason ?? null;
+    this.#finish({
+      status: { code: grpcCode(status), message: reason ?? '' },
+      deniedResponse: {
+        status: { code: status },
+        headers: headerOptions(this.#headers, 'content-length'),
+        body: Buffer.concat(this.#parts).toString('utf8'),
+      },
+      dynamicMetadata: this.#metadata(null),
+    });
+  }
+
+  #finish(response: CheckResponse): void {
+    if (this.#isSent) return;
+    this.#isSent = true;
+    this.#send(response);
+    // The stage that ends an answer still counts its bytes.
+    process.nextTick(finish, this.exchange);
+  }
+
+  /** For filters and access logs behind this one. Never a credential or a part of one. */
+  #metadata(subject: string | null): TextStruct {
+    const fields: Record<string, { stringValue: string }> = {};
+    const { exchange } = this;
+    if (exchange === null) return { fields };
+    fields['request_id'] = { stringValue: exchange.id };
+    if (exchange.route !== null) fields['route'] = { stringValue: exchange.route.id };
+    if (exchange.reason !== null) fields['reason'] = { stringValue: exchange.reason };
+    if (subject !== null) fields['subject'] = { stringValue: subject };
+    return { fields };
+  }
+}
+
+const finish = (exchange: Answered | null) => exchange?.finish();
+
+function grpcCode(status: number): number {
+  if (status >= 500) return GRPC_CODES.unavailable;
+  if (status === 401 || status < 400) return GRPC_CODES.unauthenticated;
+  return status === 400 ? GRPC_CODES.invalidArgument : GRPC_CODES.permissionDenied;
+}
+
+/** @param without  a header that the proxy writes itself, lower case */
+function headerOptions(list: readonly string[], without: string | null = null): HeaderValueOption[] {
+  const options: HeaderValueOption[] = [];
+  const seen = new Set<string>();
+  for (let index = 0; index + 1 < list.length; index += 2) {
+    const key = (list[index] as string).toLowerCase();
+    if (key === without) continue;
+    options.push({
+      header: { key, value: asText(list[index + 1] as string) },
+      appendAction: seen.has(key) ? APPEND : OVERWRITE,
+    });
+    seen.add(key);
+  }
+  return options;
+}
+
+const ASCII = /^[\x20-\x7e\t]*$/;
+
+/** A value, each character a byte, as text. Envoy reads no `raw_value`; bytes that are not UTF-8 become `!`, as it writes itself. */
+function asText(value: string): string {
+  if (ASCII.test(value)) return value;
+  const bytes = Buffer.from(value, 'latin1');
+  return isUtf8(bytes) ? bytes.toString('utf8') : bytes.toString('utf8').replaceAll('\ufffd', '!');
+}

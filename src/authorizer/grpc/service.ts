@@ -1,0 +1,107 @@
+/**
+ * The gRPC service behind the authorizer's own listener: `envoy.service.auth.v3.Authorization`, health, and reflection where
+ * it is asked for. Loaded only where the listener is configured; it takes 40 ms to read its protos.
+ */
+
+import { fileURLToPath } from 'node:url';
+import {
+  type ConnectionInjector,
+  type handleUnaryCall,
+  Server,
+  ServerCredentials,
+  type ServiceDefinition,
+} from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
+import { protoPath as HEALTH_PROTO, HealthImplementation } from 'grpc-health-check';
+import type { CheckRequest } from './check-request.ts';
+import type { CheckResponse } from './reply.ts';
+
+/** Answers one question. */
+export type Check = handleUnaryCall<CheckRequest, CheckResponse>;
+
+/** What one client may cost, beyond its connection. */
+export interface ServiceLimits {
+  /** A larger question is answered with RESOURCE_EXHAUSTED. */
+  readonly maxMessageBytes: number;
+  /** A connection without calls is closed after this. */
+  readonly idleTimeoutMs: number;
+}
+
+const SERVICE = 'envoy.service.auth.v3.Authorization';
+const PROTO = 'envoy/service/auth/v3/external_auth.proto';
+/** The definitions as they are published; see `protos/README.md`. */
+const PROTOS = fileURLToPath(new URL('protos/', import.meta.url));
+
+/** Calls at the same time on one connection; a client that needs more waits or opens another one. */
+const MAX_STREAMS = 1_000;
+/** What one connection may hold in memory, in MB as Node counts it. More calls on it are refused then. */
+const MAX_SESSION_MEMORY = 64;
+/** `lastStreamID` of a GOAWAY that announces the end, and still lets calls on their way begin (RFC 9113 §6.8). */
+const ANY_STREAM = 2 ** 31 - 1;
+
+interface Session {
+  readonly closed: boolean;
+  readonly destroyed: boolean;
+  goaway(code: number, lastStreamId: number): void;
+}
+
+/** A server that gets its connections from a listener. */
+export class CheckService {
+  readonly #server: Server;
+  readonly #injector: ConnectionInjector;
+  readonly #health = new HealthImplementation({ '': 'SERVING', [SERVICE]: 'SERVING' });
+
+  private constructor(check: Check, { maxMessageBytes, idleTimeoutMs }: ServiceLimits) {
+    this.#server = new Server({
+      'grpc.enable_channelz': 0,
+      'grpc.max_receive_message_length': maxMessageBytes,
+      'grpc.max_concurrent_streams': MAX_STREAMS,
+      'grpc.max_connection_idle_ms': idleTimeoutMs,
+      'grpc-node.max_session_memory': MAX_SESSION_MEMORY,
+    });
+    const definition = loadSync(PROTO, { includeDirs: [PROTOS], longs: Number })[SERVICE] as ServiceDefinition;
+    this.#server.addService(definition, { Check: check });
+    this.#health.addToServer(this.#server);
+    this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+  }
+
+  /** Makes a service. It answers calls on connections that it is given from now on. */
+  static async open(check: Check, limits: ServiceLimits, withReflection: boolean): Promise<CheckService> {
+    const service = new CheckService(check, limits);
+    if (withReflection) {
+      const { ReflectionService } = await import('@grpc/reflection');
+      const described = loadSync([PROTO, HEALTH_PROTO], { includeDirs: [PROTOS], longs: Number });
+      new ReflectionService(described).addToServer(service.#server);
+    }
+    return service;
+  }
+
+  /** Takes a connection, after its TLS handshake if it has one. */
+  serve(connection: Parameters<ConnectionInjector['injectConnection']>[0]): void {
+    this.#injector.injectConnection(connection);
+  }
+
+  /**
+   * Says to health checks and on every connection that it is going to end. Calls go on, those on their way included.
+   */
+  announceEnd(): void {
+    for (const name of ['', SERVICE]) this.#health.setStatus(name, 'NOT_SERVING');
+    for (const session of this.#sessions()) {
+      if (!session.closed && !session.destroyed) session.goaway(0, ANY_STREAM);
+    }
+  }
+
+  /** Closes every connection as soon as no call is in progress on it. */
+  end(): void {
+    this.#injector.destroy();
+  }
+
+  /**
+   * The library keeps them to itself, and can only close them: that loses calls which are on their way, and Envoy takes a lost
+   * call for a failure of the authorizer.
+   */
+  *#sessions(): Iterable<Session> {
+    const servers = this.#server['http2Servers'] as Map<unknown, { readonly sessions: Iterable<Session> }>;
+    for (const { sessions } of servers.values()) yield* sessions;
+  }
+}

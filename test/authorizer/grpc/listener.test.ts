@@ -1,0 +1,289 @@
+/** The listener for questions over gRPC: connections, TLS, health, reflection, limits, what is counted and logged, the drain. */
+
+import { Client, type ClientUnaryCall, credentials, status } from '@grpc/grpc-js';
+import { loadSync, type MethodDefinition } from '@grpc/proto-loader';
+import { protoPath as HEALTH_PROTO } from 'grpc-health-check';
+import { describe, expect, test } from 'vitest';
+import { CertificateFiles, TestAuthority } from '../../support/certificates.ts';
+import { type GatewayOptions, startGateway, type TestGateway } from '../../support/gateway.ts';
+import { KeyServer } from '../../support/key-server.ts';
+import { RawConnection } from '../../support/raw-client.ts';
+import { TokenAuthority } from '../../support/token-authority.ts';
+import { until } from '../../support/until.ts';
+import { AuthorizerStage, asHttp, reasonOf } from '../stage.ts';
+import { type Attributes, attributesOf, CheckClient, metadataOf } from './client.ts';
+
+const SERVICE = 'envoy.service.auth.v3.Authorization';
+const PUBLIC = attributesOf([], { path: '/public' });
+
+type Written = Record<string, unknown>;
+
+/** A gateway with a listener for gRPC, and no other for questions. */
+const start = (own: Written = {}, { routes, config, ...others }: GatewayOptions = {}, front: Written = {}) =>
+  startGateway({
+    routes: routes ?? [{ id: 'public', match: { path: '/public' }, credential: 'none' }],
+    config: {
+      listeners: {
+        public: { address: '127.0.0.1:0', ...front },
+        admin: { address: '127.0.0.1:0' },
+        grpcAuthorizer: { address: '127.0.0.1:0', peers: ['127.0.0.0/8'], ...own },
+      },
+      ...config,
+    },
+    ...others,
+  });
+
+const portOf = (gateway: TestGateway) => gateway.portOf('grpcAuthorizer');
+
+/** Calls any method of a service with one message, and gives the first that comes back. */
+function call(
+  port: number,
+  protos: string | string[],
+  includeDirs: string[],
+  path: readonly [string, string],
+  request: object,
+) {
+  const definition = loadSync(protos, { includeDirs, keepCase: true, enums: String, defaults: true });
+  const method = (definition[path[0]] as unknown as Record<string, MethodDefinition<object, Record<string, unknown>>>)[
+    path[1]
+  ];
+  if (method === undefined) throw new Error(`no ${path.join('/')}`);
+  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+  return new Promise<Record<string, unknown>>((resolve, reject) => {
+    const stream = client.makeBidiStreamRequest(method.path, method.requestSerialize, method.responseDeserialize);
+    stream.on('data', (message: Record<string, unknown>) => {
+      resolve(message);
+      stream.cancel();
+      client.close();
+    });
+    stream.on('error', (error) => {
+      client.close();
+      reject(error);
+    });
+    stream.write(request);
+    stream.end();
+  });
+}
+
+const health = (port: number, service: string) =>
+  call(port, HEALTH_PROTO, [], ['grpc.health.v1.Health', 'Watch'], { service });
+
+test('the health service knows the process and the service, from any address', async () => {
+  await using gateway = await start({ peers: ['192.0.2.1'] });
+  for (const service of ['', SERVICE]) expect(await health(portOf(gateway), service)).toEqual({ status: 'SERVING' });
+  expect(await health(portOf(gateway), 'other')).toEqual({ status: 'SERVICE_UNKNOWN' });
+});
+
+test('reflection is there only where it is asked for', async () => {
+  const protos = new URL('../../../node_modules/@grpc/reflection/build/proto/', import.meta.url).pathname;
+  const list = (port: number) =>
+    call(
+      port,
+      'grpc/reflection/v1/reflection.proto',
+      [protos],
+      ['grpc.reflection.v1.ServerReflection', 'ServerReflectionInfo'],
+      { list_services: '*' },
+    );
+  await using open = await start({ reflection: true });
+  const { list_services_response: listed } = await list(portOf(open));
+  expect((listed as { service: { name: string }[] }).service.map(({ name }) => name)).toEqual(
+    expect.arrayContaining([SERVICE, 'grpc.health.v1.Health']),
+  );
+  await using closed = await start();
+  await expect(list(portOf(closed))).rejects.toMatchObject({ code: status.UNIMPLEMENTED });
+});
+
+describe('who may ask', () => {
+  test('a reload changes who may ask, for the next question on the same connection', async () => {
+    await using gateway = await start();
+    using client = new CheckClient(portOf(gateway));
+    expect((await client.ask(PUBLIC)).status.code).toBe(0);
+    const config = structuredClone(gateway.gateway.config);
+    const grpcAuthorizer = { ...config.listeners.grpcAuthorizer, peers: ['192.0.2.1'] };
+    await gateway.apply({ ...config, listeners: { ...config.listeners, grpcAuthorizer } as never });
+    expect(reasonOf(asHttp(await client.ask(PUBLIC)))).toBe('peer_forbidden');
+  });
+
+  test('TLS: the certificate of the section, ALPN h2, and only clients whose CA is listed', async () => {
+    using files = new CertificateFiles();
+    const [authority, others] = [new TestAuthority(), new TestAuthority('Other')];
+    const own = authority.issue({ names: ['localhost'] });
+    const caFile = files.text('ca.crt', authority.certificate);
+    const tls = { certificates: [files.write('own', own)], clientCertificates: { caFile } };
+    await using gateway = await start({ tls });
+    expect(gateway.addresses['grpcAuthorizer']?.scheme).toBe('https');
+    const ca = Buffer.from(authority.certificate);
+    const ask = async (of: TestAuthority | null) => {
+      const { key, certificate } = of?.issue({ names: ['envoy'] }) ?? {};
+      const secure =
+        key === undefined
+          ? credentials.createSsl(ca)
+          : credentials.createSsl(ca, Buffer.from(key), Buffer.from(certificate ?? ''));
+      using client = new CheckClient(portOf(gateway), secure, 'localhost');
+      return (await client.ask(PUBLIC)).status.code;
+    };
+    expect(await ask(authority)).toBe(0);
+    await expect(ask(others)).rejects.toMatchObject({ code: status.UNAVAILABLE });
+    await expect(ask(null)).rejects.toMatchObject({ code: status.UNAVAILABLE });
+    const metrics = await gateway.metrics.text();
+    expect(metrics).toMatch(/tls_certificate_expiry_timestamp_seconds\{certificate="grpcAuthorizer\.0"\} \d/);
+    expect(metrics).toMatch(/connections_refused_total\{reason="tls"\} [2-9]/);
+  });
+});
+
+describe('limits', () => {
+  test('a question over maxMessageBytes is not read', async () => {
+    await using gateway = await start({ maxMessageBytes: '4KiB' });
+    using client = new CheckClient(portOf(gateway));
+    const ask = (bytes: number) => client.ask({ ...PUBLIC, body: 'a'.repeat(bytes) });
+    expect((await ask(1_000)).status.code).toBe(0);
+    await expect(ask(5_000)).rejects.toMatchObject({ code: status.RESOURCE_EXHAUSTED });
+  });
+
+  test('connections over limits.maxConnections are closed at once and counted', async () => {
+    await using gateway = await start({}, {}, { limits: { maxConnections: 1 } });
+    await using first = await RawConnection.open(portOf(gateway));
+    await until(() => gateway.gateway.connectionCount() === 1, 'the first is accepted');
+    await using second = await RawConnection.open(portOf(gateway));
+    expect(await second.remainder()).toHaveLength(0);
+    expect(first.isEnded).toBe(false);
+    expect(await gateway.metrics.text()).toContain('sallyport_connections_refused_total{reason="limit"} 1\n');
+  });
+
+  test('a connection that speaks no HTTP/2, and one over HTTP/1.1, gets nothing', async () => {
+    await using gateway = await start();
+    await using connection = await RawConnection.open(portOf(gateway));
+    connection.write('GET /forward-auth HTTP/1.1\r\nHost: x\r\nX-Forwarded-Uri: /public\r\n\r\n');
+    expect((await connection.remainder()).toString('latin1')).not.toContain('HTTP/1.1 200');
+    using client = new CheckClient(portOf(gateway));
+    expect((await client.ask(PUBLIC)).status.code).toBe(0);
+  });
+});
+
+/** A gateway that waits for the keys of an issuer, which are refused when a test says so. */
+class Waiting implements AsyncDisposable {
+  readonly gateway: TestGateway;
+  /** A question that waits. */
+  readonly question: Attributes;
+  readonly #keys: KeyServer;
+  readonly #held: () => void;
+
+  private constructor(gateway: TestGateway, token: string, keys: KeyServer, held: () => void) {
+    this.gateway = gateway;
+    this.question = attributesOf([`authorization: Bearer ${token}`]);
+    this.#keys = keys;
+    this.#held = held;
+  }
+
+  static async start(): Promise<Waiting> {
+    const held: (() => void)[] = [];
+    const keys = await KeyServer.start((_request, response) => {
+      held.push(() => void response.writeHead(503).end());
+    });
+    using authority = await TokenAuthority.create();
+    const issuers = { billing: { issuer: authority.issuer, jwksUrl: `${keys.origin}/jwks`, algorithms: ['ES256'] } };
+    const routes = [{ id: 'app', match: { path: '/' }, credential: { service: ['billing'] } }];
+    const gateway = await start({}, { routes, config: { issuers } });
+    return new Waiting(gateway, await authority.token(), keys, () => {
+      for (const answer of held.splice(0)) answer();
+    });
+  }
+
+  get inFlight(): number {
+    return this.gateway.gateway.requestsInFlight;
+  }
+
+  /** Waits until no question waits for keys any more. */
+  release(): Promise<void> {
+    return until(() => {
+      this.#held();
+      return this.inFlight === 0;
+    }, 'none waits');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.gateway[Symbol.asyncDispose]();
+    await this.#keys[Symbol.asyncDispose]();
+  }
+}
+
+describe('questions that wait', () => {
+  test('a proxy that no longer waits: the question is logged as abandoned, and its place is given back', async () => {
+    await using waiting = await Waiting.start();
+    using client = new CheckClient(portOf(waiting.gateway));
+    const cancelOnceItWaits = async (call: ClientUnaryCall) => {
+      await until(() => waiting.inFlight === 1, 'it waits');
+      call.cancel();
+    };
+    const abandoned = client.ask(waiting.question, { onCall: (it) => void cancelOnceItWaits(it) });
+    await expect(abandoned).rejects.toMatchObject({ code: status.CANCELLED });
+    await until(() => waiting.inFlight === 0, 'its place is free');
+    expect(waiting.gateway.log.records.filter(({ msg }) => msg === 'request')).toMatchObject([
+      { authorizer: true, reason: 'downstream_aborted' },
+    ]);
+  });
+
+  test('a drain lets them finish, says so to health checks, and loses none that is on its way', async () => {
+    await using waiting = await Waiting.start();
+    const port = portOf(waiting.gateway);
+    using client = new CheckClient(port);
+    expect(asHttp(await client.ask(attributesOf())).status).toBe(401);
+    const waits = client.ask(waiting.question);
+    await until(() => waiting.inFlight === 1, 'one waits');
+    const onTheirWay = Array.from({ length: 20 }, () => client.ask(attributesOf()));
+    const drained = waiting.gateway.gateway.drain();
+    for (const answer of await Promise.all(onTheirWay)) expect(asHttp(answer).status).toBe(401);
+    await waiting.release();
+    expect(asHttp(await waits).status).toBe(503);
+    await drained;
+    await expect(client.ask(attributesOf())).rejects.toMatchObject({ code: status.UNAVAILABLE });
+  });
+
+  test('during shutdown.delay the health service says NOT_SERVING, and new connections are still answered', async () => {
+    await using gateway = await start({}, { config: { shutdown: { delay: '5m' } } });
+    using client = new CheckClient(portOf(gateway));
+    expect((await client.ask(PUBLIC)).status.code).toBe(0);
+    const drained = gateway.gateway.drain();
+    expect(await health(portOf(gateway), SERVICE)).toEqual({ status: 'NOT_SERVING' });
+    expect((await client.ask(PUBLIC)).status.code).toBe(0);
+    await gateway.gateway.close();
+    await drained;
+  });
+});
+
+test('questions over gRPC are counted and logged like those over HTTP, and limited with them', async () => {
+  await using stage = await AuthorizerStage.start({
+    config: {
+      listeners: {
+        public: { address: '127.0.0.1:0', limits: { maxConcurrentRequests: 1 } },
+        admin: { address: '127.0.0.1:0' },
+        authorizer: { address: '127.0.0.1:0', peers: ['127.0.0.1'] },
+        grpcAuthorizer: { address: '127.0.0.1:0', peers: ['127.0.0.1'] },
+      },
+    },
+  });
+  await stage.ask('ext-authz', { target: '/public/a' });
+  const overHttp = stage.logged;
+  await stage.ask('ext-authz-grpc', { target: '/public/a', lines: ['X-Forwarded-For: 127.0.0.1'] });
+  const changing = { id: expect.any(String), time: expect.any(String), durationMs: expect.any(Number) };
+  expect(stage.logged).toEqual({ ...overHttp, ...changing });
+  expect(await stage.gateway.metrics.text()).toContain(
+    'sallyport_http_requests_total{route="public",method="GET",code_class="2xx"} 2\n',
+  );
+});
+
+test('what other filters may know: route, reason, request id, and the subject where the upstream gets it by name', async () => {
+  await using stage = await AuthorizerStage.start();
+  const bob = await stage.gateway.cookie('bob', { roles: ['customer'] });
+  const asked = async (path: string, lines: readonly string[]) =>
+    metadataOf(await stage.grpc.ask(attributesOf(lines, { path })));
+  const id = 'x-request-id: 7b0f6c2e';
+  expect(await asked('/orders', [bob, id])).toEqual({ route: 'app', request_id: '7b0f6c2e', subject: 'bob' });
+  expect(await asked('/echo', [bob, id])).toEqual({ route: 'echo', request_id: '7b0f6c2e' });
+  expect(await asked('/admin', [bob, id])).toEqual({
+    route: 'admin',
+    request_id: '7b0f6c2e',
+    reason: 'route_forbidden',
+  });
+  expect(await asked('/orders', [id])).toEqual({ route: 'app', request_id: '7b0f6c2e', reason: 'credential_missing' });
+});
