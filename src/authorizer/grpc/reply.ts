@@ -67,6 +67,7 @@ export class CheckReply implements Reply {
   status = 0;
   readonly isUpgrade: boolean;
   readonly isRequestComplete = true;
+  readonly requestTrailers: readonly string[] = [];
   /** Set by the server, before anything is asked of the reply. */
   exchange: Answered | null = null;
   readonly #send: (response: CheckResponse) => void;
