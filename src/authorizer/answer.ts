@@ -37,7 +37,7 @@ const OF_PROXY = new Set([
 const OF_ENVOY = 'x-envoy-';
 
 /** Decides the changes for one configuration. */
-export class Answers {
+export class ProxyAnswers {
   readonly #settings: AnswerSettings;
   /** In lower case. */
   readonly #namesWrittenHere: readonly string[];

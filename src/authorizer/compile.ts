@@ -6,7 +6,7 @@ import type { Responder } from '../response/respond.ts';
 import { sanitizeRules, writtenHeaders } from '../sanitize/rules.ts';
 import { Sanitizer } from '../sanitize/sanitize.ts';
 import type { Outlet, PreparingOutlet } from '../upstream/forward.ts';
-import { Answers } from './answer.ts';
+import { ProxyAnswers } from './answer.ts';
 import type { DescribedBy } from './description.ts';
 import { CheckOutlet } from './grpc/outlet.ts';
 import { AnswerOutlet } from './outlet.ts';
@@ -47,7 +47,7 @@ export function compileAuthorizer(
   { responder, ownCookies, outletOf }: AuthorizerSurroundings,
 ): AuthorizerPipelines {
   const { authorizer, grpcAuthorizer, public: listener } = config.listeners;
-  const answers = new Answers({
+  const answers = new ProxyAnswers({
     tokenHeader: config.upstreamToken.header,
     ownCookies,
     writtenHeaders: config.routes.flatMap(writtenHeaders),

@@ -9,7 +9,7 @@ import type { CompactToken } from '../lib/bearer.ts';
 import type { Responder } from '../response/respond.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
 import type { Outlet } from '../upstream/forward.ts';
-import type { Answers } from './answer.ts';
+import type { ProxyAnswers } from './answer.ts';
 import { type Form, formOf } from './form.ts';
 
 /**
@@ -28,15 +28,15 @@ export const REMOVE_HEADERS: readonly string[] = Object.values(REMOVE_HEADER);
 export class AnswerOutlet implements Outlet {
   /** The authorizer carries no tunnels: a proxy that has been told to let a WebSocket pass keeps it. */
   readonly tunnels: Outlet['tunnels'] = new Set();
-  readonly #answers: Answers;
+  readonly #answers: ProxyAnswers;
   readonly #responder: Responder;
 
-  constructor(answers: Answers, responder: Responder) {
+  constructor(answers: ProxyAnswers, responder: Responder) {
     this.#answers = answers;
     this.#responder = responder;
   }
 
-  /** Answers a permitted request. */
+  /** ProxyAnswers a permitted request. */
   forward(
     exchange: Exchange,
     request: ScreenedRequest,

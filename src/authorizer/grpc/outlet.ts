@@ -5,7 +5,7 @@ import type { Exchange } from '../../exchange.ts';
 import type { CompactToken } from '../../lib/bearer.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import type { Outlet } from '../../upstream/forward.ts';
-import type { Answers } from '../answer.ts';
+import type { ProxyAnswers } from '../answer.ts';
 import { CheckReply } from './reply.ts';
 
 /** The field of the answer that names headers to remove, as {@link CheckOutlet.prepare} writes it. */
@@ -15,9 +15,9 @@ export const HEADERS_TO_REMOVE = 'headers_to_remove';
 export class CheckOutlet implements Outlet {
   /** The authorizer carries no tunnels. */
   readonly tunnels: Outlet['tunnels'] = new Set();
-  readonly #answers: Answers;
+  readonly #answers: ProxyAnswers;
 
-  constructor(answers: Answers) {
+  constructor(answers: ProxyAnswers) {
     this.#answers = answers;
   }
 

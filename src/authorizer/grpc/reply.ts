@@ -62,7 +62,7 @@ interface Answered {
   finish(): void;
 }
 
-/** Answers one question. */
+/** ProxyAnswers one question. */
 export class CheckReply implements Reply {
   status = 0;
   readonly isUpgrade: boolean;

@@ -138,7 +138,7 @@ export class GrpcServer implements ListenerServer {
     });
   }
 
-  /** Answers every question, once, with a response and never with a failure of the call. */
+  /** ProxyAnswers every question, once, with a response and never with a failure of the call. */
   readonly #check: Check = (call, callback) => {
     const send = (response: CheckResponse) => callback(null, response);
     const address = addressOf(call.getPeer());

@@ -16,7 +16,7 @@ import { protoPath as HEALTH_PROTO, HealthImplementation } from 'grpc-health-che
 import type { CheckRequest } from './check-request.ts';
 import type { CheckResponse } from './reply.ts';
 
-/** Answers one question. */
+/** ProxyAnswers one question. */
 export type Check = handleUnaryCall<CheckRequest, CheckResponse>;
 
 /** What one client may cost, beyond its connection. */
