@@ -54,6 +54,7 @@ async function readAsked(name: string, path: string, io: CliIo) {
   const { loaded } = await loadConfiguration(path, io, true);
   const { login, publicOrigin, basePath } = loaded.config;
   const providers = login?.oidc ?? [];
+  const loginOrigins = login?.origin === undefined ? publicOrigin : [login.origin];
   const index = providers.findIndex((provider) => provider.name === name);
   const config = providers[index];
   if (config === undefined) {
@@ -74,7 +75,7 @@ async function readAsked(name: string, path: string, io: CliIo) {
   return {
     settings,
     files,
-    redirectUris: publicOrigin.map((origin) => redirectUri(origin, basePath, settings)),
+    redirectUris: loginOrigins.map((origin) => redirectUri(origin, basePath, settings)),
   };
 }
 

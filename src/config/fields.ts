@@ -252,6 +252,16 @@ const FRAMING_HEADERS = new Set([
   'via',
 ]);
 
+/** A domain name of at least two labels. */
+export const domainName = () =>
+  z
+    .string()
+    .regex(
+      /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+$/,
+      'is not a domain: use lower case letters, digits, "-" and ".", such as example.com (an internationalised name as xn--…)',
+    )
+    .meta({ kind: 'domain' });
+
 /** A name in the configuration that other keys refer to. */
 export const name = () =>
   z

@@ -26,6 +26,8 @@ interface Setup {
   readonly keys?: Record<string, unknown>;
   readonly secret?: string;
   readonly origins?: readonly string[];
+  /** `login.origin`. */
+  readonly loginOrigin?: string;
   readonly clocks?: Clocks;
   readonly stdin?: PassThrough;
   /** Called with the address at which somebody is asked to log in. */
@@ -47,7 +49,11 @@ async function check(provider: AskedProvider, setup: Setup = {}, argv: readonly 
     version: 1,
     publicOrigin: setup.origins ?? ['https://shop.example.com'],
     listeners: { public: { address: '127.0.0.1:8080', trustedProxies: ['127.0.0.1'] } },
-    login: { oidc: [{ ...entry, ...setup.keys }], password: { usersFile: 'not-there.yaml' } },
+    login: {
+      oidc: [{ ...entry, ...setup.keys }],
+      password: { usersFile: 'not-there.yaml' },
+      ...(setup.loginOrigin !== undefined && { origin: setup.loginOrigin }),
+    },
     upstreams: { shop: { endpoints: ['http://127.0.0.1:3000'] } },
     routes: [{ id: 'shop', match: { path: '/' }, credential: 'session', upstream: 'shop' }],
   };
@@ -126,6 +132,13 @@ describe('a redirect URI', () => {
     expect(found).toEqual([...fine, ...failed(/^https:\/\/admin\.example\.com\/auth\/callback\/corporate/)]);
   });
 
+  test('has to be registered for the login origin only, where there is one', async () => {
+    await using idp = await IdentityProvider.start();
+    const origins = ['https://admin.example.com', 'https://shop.example.com'];
+    const loginOrigin = 'https://shop.example.com';
+    expect(await findings(idp, 'redirect URI', { origins, loginOrigin })).toEqual(fine);
+  });
+
   test('is found by a form as well', async () => {
     await using idp = await IdentityProvider.start();
     expect(await findings(idp, 'redirect URI', { keys: { responseMode: 'formPost' } })).toEqual(fine);
@@ -181,6 +194,19 @@ describe('metadata', () => {
     provider.metadata = {};
     expect(await findings(provider, about, { keys: { responseMode: 'query' } })).not.toEqual(failed(/./));
   });
+
+  test.each([
+    ['ok', { logoutAtProvider: true }, 'https://id.example.com/end'],
+    ['warning', { logoutAtProvider: true }, undefined],
+    ['note', {}, undefined],
+  ])(
+    'RP-Initiated Logout §2.1: a logout that goes on at the provider needs an endpoint there: %s',
+    async (verdict, keys, url) => {
+      await using provider = await HostileProvider.start();
+      provider.metadata = { end_session_endpoint: url };
+      expect(await findings(provider, 'logout', { keys })).toMatchObject([{ verdict }]);
+    },
+  );
 
   test('every rule that is broken has its line', async () => {
     await using provider = await HostileProvider.start();

@@ -105,10 +105,19 @@ const REFUSED: readonly (readonly [title: string, text: string, code: string])[]
     withMore('session: { cookie: { name: __Secure-sid } }'),
     'cookie/prefix',
   ],
-  ['COK-19: a Domain for the cookie', withMore('session: { cookie: { domain: example.com } }'), 'config/unknown-key'],
+  [
+    'COK-19: a Domain for a cookie whose prefix allows none',
+    withMore('session: { cookie: { name: __Host-sid, domain: example.com } }'),
+    'cookie/prefix',
+  ],
 ];
 
 const WARNED: readonly (readonly [title: string, text: string, code: string])[] = [
+  [
+    'COK-19: a Domain for the cookie',
+    withMore('session: { cookie: { name: __Secure-sid, domain: example.com } }'),
+    'cookie/domain',
+  ],
   [
     'CFG-05: a route that no request reaches',
     withRoutes(

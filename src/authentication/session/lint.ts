@@ -1,11 +1,13 @@
 /** Rules about sessions and their cookie. */
 
-import type { LintContext } from '../../config/lint.ts';
+import { entryPath, type LintContext } from '../../config/lint.ts';
 import { acceptsKind, type WrittenCredential } from '../credential.ts';
 import { SESSION } from './kind.ts';
 import { codes, type SessionConfig } from './section.ts';
 
 interface SessionDraft {
+  readonly publicOrigin?: readonly string[] | undefined;
+  readonly login?: { readonly origin?: string | undefined } | undefined;
   readonly session?: SessionConfig | undefined;
   readonly csrf?: { readonly additionalOrigins: readonly string[] } | undefined;
   readonly routes: readonly (Route | undefined)[];
@@ -24,9 +26,11 @@ const lifetimesOf = (session: SessionConfig) =>
   ] as const;
 
 /** Applies the rules. */
-export function lint({ draft, source }: LintContext<SessionDraft>): void {
+export function lint(context: LintContext<SessionDraft>): void {
+  const { draft, source } = context;
   const { session, csrf, routes } = draft;
   if (session === undefined) return;
+  lintDomain(context, session);
   const { sameSite } = session.cookie;
   if (sameSite === 'none' && csrf !== undefined && csrf.additionalOrigins.length === 0) {
     source.report(
@@ -50,6 +54,37 @@ export function lint({ draft, source }: LintContext<SessionDraft>): void {
       ['routes', index, 'csrf'],
       `route ${JSON.stringify(route.id)} has no CSRF check while session.cookie.sameSite is none`,
       'remove csrf: off',
+    );
+  }
+}
+
+/** One cookie for a domain: whether it reaches every origin, and what is lost with it. */
+function lintDomain(context: LintContext<SessionDraft>, { cookie: { domain } }: SessionConfig): void {
+  const { draft, source } = context;
+  if (domain === undefined) return;
+  const at = ['session', 'cookie', 'domain'];
+  source.report(
+    codes['cookie/domain'],
+    at,
+    `every host below ${domain} gets the session cookie, and can set one of its own in its place`,
+    'set login.origin instead, for which each origin keeps a __Host- cookie; or accept this warning, if you run all of them',
+  );
+  if (draft.login?.origin !== undefined) {
+    source.report(
+      codes['cookie/domain-and-login-origin'],
+      at,
+      'session.cookie.domain is one cookie for all origins, and login.origin is for one on each',
+      'remove one of them',
+    );
+  }
+  for (const [index, origin] of (draft.publicOrigin ?? []).entries()) {
+    const { hostname } = new URL(origin);
+    if (hostname === domain || hostname.endsWith(`.${domain}`)) continue;
+    source.report(
+      codes['cookie/domain-origin'],
+      entryPath(context, ['publicOrigin'], index),
+      `${hostname} is not below ${domain}, so browsers do not keep the session cookie there`,
+      'correct session.cookie.domain, or set login.origin instead',
     );
   }
 }

@@ -1,19 +1,54 @@
 /** The section `session`: sessions, their cookie, and how far the copies in memory are trusted. */
 
 import { z } from 'zod';
-import { count, duration } from '../../config/fields.ts';
-import { defineCodes, error } from '../../config/problem.ts';
+import { count, domainName, duration } from '../../config/fields.ts';
+import { defineCodes, error, warning } from '../../config/problem.ts';
 
 /** Codes of the findings about sessions and their cookie. */
 export const codes = defineCodes({
   'cookie/prefix': error(
-    'The cookie name must begin with `__Host-` or `__Host-Http-`: only then do browsers keep sibling domains and plain http from setting it.',
+    'The cookie name must begin with `__Host-` or `__Host-Http-`: only then do browsers keep sibling domains and plain http from setting it. With `session.cookie.domain`, with which browsers refuse these, it must begin with `__Secure-` or `__Http-`.',
+  ),
+  'cookie/domain': warning(
+    'One session cookie for a domain: it has no `__Host-` prefix, so every host below the domain gets it from browsers, and can set one of its own: to log people in as somebody else, or to log them out.',
+  ),
+  'cookie/domain-origin': error(
+    'A public origin that is not below `session.cookie.domain`: browsers would not keep the session cookie there.',
+  ),
+  'cookie/domain-and-login-origin': error(
+    '`session.cookie.domain` and `login.origin` exclude each other: one cookie for all origins, or one for each.',
   ),
   'cookie/same-site-none': error(
     '`sameSite: none` without `csrf.additionalOrigins`, or together with a session route whose `csrf` is `off`: then any page could use the session.',
   ),
   'session/timeouts': error('The idle timeout is longer than the absolute one, so it would never apply.'),
 });
+
+const cookie = () =>
+  z
+    .strictObject({
+      name: z
+        .string()
+        .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, 'is not a cookie name')
+        .prefault('__Host-sid')
+        .meta({
+          description:
+            'Name of the cookie; must begin with __Host- or __Host-Http-. With `domain`, for which browsers refuse these, with __Secure- or __Http-.',
+        }),
+      sameSite: z.enum(['strict', 'lax', 'none']).prefault('lax').meta({ description: 'SameSite attribute.' }),
+      domain: domainName().optional().meta({
+        description:
+          'One cookie for this domain and every host below it, instead of one for each origin. Every such host gets it and can set one of its own, whoever runs that host: prefer `login.origin`.',
+      }),
+    })
+    .superRefine(({ name, domain }, { addIssue }) => {
+      const problem = (message: string, hint: string) =>
+        addIssue({ code: 'custom', message, path: ['name'], params: { code: codes['cookie/prefix'], hint } });
+      if (domain === undefined && !/^__Host-(?:Http-)?./.test(name))
+        problem('has to begin with __Host- or __Host-Http-', 'such as __Host-sid');
+      if (domain !== undefined && !/^__(?:Secure|Http)-./.test(name))
+        problem('has to begin with __Secure- or __Http-, since the cookie has a domain', 'write name: __Secure-sid');
+    });
 
 const remember = () =>
   z
@@ -35,21 +70,9 @@ const remember = () =>
 /** The section. */
 export const session = () =>
   z.strictObject({
-    cookie: z
-      .strictObject({
-        name: z
-          .string()
-          .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, 'is not a cookie name')
-          .refine((cookie) => /^__Host-(?:Http-)?./.test(cookie), {
-            message: 'has to begin with __Host- or __Host-Http-',
-            params: { code: codes['cookie/prefix'], hint: 'such as __Host-sid' },
-          })
-          .prefault('__Host-sid')
-          .meta({ description: 'Name of the cookie; must begin with __Host- or __Host-Http-.' }),
-        sameSite: z.enum(['strict', 'lax', 'none']).prefault('lax').meta({ description: 'SameSite attribute.' }),
-      })
-      .prefault({})
-      .meta({ description: 'The session cookie. Always Secure, HttpOnly, Path=/ and without Domain.' }),
+    cookie: cookie().prefault({}).meta({
+      description: 'The session cookie. Always Secure, HttpOnly and Path=/; without Domain, unless `domain` is set.',
+    }),
     idleTimeout: duration('30m', { atLeastMs: 1_000 }).meta({
       description:
         'A session ends after this long without use. Use is a request, a download or upload that moves, and data that a client sends on a WebSocket; what a server pushes (server-sent events, WebSocket messages) is not, nor are pongs.',

@@ -31,6 +31,7 @@ export function metadataFindings(
     ...scopes(document, settings),
     ...claims(document, settings),
     ...userinfo(document, settings),
+    logout(document, settings),
     ...further(document),
   ];
   const whole = problemWith(document, settings.issuer as string);
@@ -157,6 +158,18 @@ function userinfo(document: MetadataDocument, settings: ProviderSettings): reado
   return [ok('userinfo', 'offered and used')];
 }
 
+/** Whether the provider can be told of logouts here. Auth0 has a logout of its own where it does not offer that of the specification. */
+function logout(document: MetadataDocument, { logoutAtProvider, preset }: ProviderSettings): Finding {
+  const isOffered = document['end_session_endpoint'] !== undefined;
+  if (!logoutAtProvider)
+    return note('logout', isOffered ? 'the provider can be told (RP-initiated logout)' : 'not offered by the provider');
+  if (isOffered || preset === 'auth0') return ok('logout', 'goes on at the provider');
+  return warn(
+    'logout',
+    'logoutAtProvider is set, and the provider has no end_session_endpoint: a logout here ends here',
+  );
+}
+
 /** What it offers beside logins. */
 function further(document: MetadataDocument): readonly Finding[] {
   const has = (name: string) => document[name] !== undefined && document[name] !== false;
@@ -164,7 +177,6 @@ function further(document: MetadataDocument): readonly Finding[] {
     note(about, has(name) ? words : 'not offered by the provider');
   return [
     said('iss', 'authorization_response_iss_parameter_supported', 'in every answer (RFC 9207)'),
-    said('logout', 'end_session_endpoint', 'the provider can be told (RP-initiated logout)'),
     said('back-channel', 'backchannel_logout_supported', 'the provider can tell the gateway of logouts'),
     said('revocation', 'revocation_endpoint', 'of tokens (RFC 7009)'),
   ];

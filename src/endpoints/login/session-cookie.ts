@@ -1,4 +1,4 @@
-/** The Set-Cookie lines of the session cookie (RFC 6265bis §4.1): always Secure, HttpOnly, Path=/, never Domain. */
+/** The Set-Cookie lines of the session cookie (RFC 6265bis §4.1): always Secure, HttpOnly and Path=/, without Domain unless it is configured. */
 
 import type { SessionId } from '../../authentication/session/session-id.ts';
 import type { SessionRecord } from '../../store/session-record.ts';
@@ -7,11 +7,14 @@ import type { SessionRecord } from '../../store/session-record.ts';
 export interface SessionCookie {
   readonly name: string;
   readonly sameSite: 'strict' | 'lax' | 'none';
+  /** Of which every host gets it; left out: the host that set it. */
+  readonly domain?: string | undefined;
 }
 
 const SAME_SITE = { strict: 'Strict', lax: 'Lax', none: 'None' } as const;
 
-const attributes = (cookie: SessionCookie) => `Path=/; Secure; HttpOnly; SameSite=${SAME_SITE[cookie.sameSite]}`;
+const attributes = ({ sameSite, domain }: SessionCookie) =>
+  `${domain === undefined ? '' : `Domain=${domain}; `}Path=/; Secure; HttpOnly; SameSite=${SAME_SITE[sameSite]}`;
 
 /**
  * Hands a session id to the browser. Its end is enforced on the server: the browser forgets it when it closes, unless the session

@@ -1,7 +1,15 @@
 /** The entries of `login.oidc`: the identity providers that people log in with. */
 
 import { z } from 'zod';
-import { duration, filePath, httpUrl, notEmpty, optionalDuration, type SchemaContext } from '../../../config/fields.ts';
+import {
+  domainName,
+  duration,
+  filePath,
+  httpUrl,
+  notEmpty,
+  optionalDuration,
+  type SchemaContext,
+} from '../../../config/fields.ts';
 import { MAX_CLOCK_SKEW_MS } from '../../../lib/token-limits.ts';
 import { CLAIM_PATH } from './claim-path.ts';
 import { CLIENT_AUTHENTICATIONS, PRESET_NAMES, type WrittenProvider, withPreset } from './presets.ts';
@@ -46,23 +54,14 @@ const claimPath = () =>
     )
     .meta({ kind: 'claim path' });
 
-const emailDomain = () =>
-  z
-    .string()
-    .regex(
-      /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+$/,
-      'is not a domain: use lower case letters, digits, "-" and ".", such as example.com (an internationalised name as xn--…)',
-    )
-    .meta({ kind: 'domain' });
-
 const allow = () =>
   z
     .strictObject({
-      emailDomains: z.array(emailDomain()).min(1).optional().meta({
+      emailDomains: z.array(domainName()).min(1).optional().meta({
         description:
           'Domains of email addresses, of which one is enough: exact, without domains below it. Only an address that the provider states as verified counts.',
       }),
-      hostedDomains: z.array(emailDomain()).min(1).optional().meta({
+      hostedDomains: z.array(domainName()).min(1).optional().meta({
         description: 'Google Workspace domains (claim `hd`), of which one is enough.',
       }),
       groups: z.array(z.string().min(1)).min(1).optional().meta({

@@ -157,7 +157,7 @@ describe('a code', () => {
     await isRefused(browser, other.href, /used before/);
   });
 
-  test('RFC 9700 §4.7: of one browser logs in no other: a victim who is led to it stays who they are', async () => {
+  test('SES-03, CSRF-12: of one browser logs in no other: a victim who is led to it stays who they are', async () => {
     const { address } = await halfway();
     await isRefused(stage.browser(), address, /without the cookie/);
     const victim = stage.browser();

@@ -62,7 +62,7 @@ test('a code is taken once by two replicas that get it at the same moment', asyn
   expect(set.filter((line) => line.startsWith('__Host-sid='))).toHaveLength(1);
 });
 
-test('SES-03: a copy of the store has neither the session id, nor a linked cookie, nor a code', async () => {
+test('a copy of the store has neither the session id, nor a linked cookie, nor a code', async () => {
   const browser = browserOfBoth();
   await one.logIn(browser, `${SHOP}/orders`);
   const address = new URL(await one.codeAddress(browser, `${ADMIN}/people`));
@@ -73,7 +73,7 @@ test('SES-03: a copy of the store has neither the session id, nor a linked cooki
 });
 
 describe('while Redis does not answer', () => {
-  test('P6: hand-overs get 503 and no cookie changes; who is known is served, who is not is not logged out', async () => {
+  test('hand-overs get 503 and no cookie changes; who is known is served, who is not is not logged out', async () => {
     const known = browserOfBoth();
     await one.logIn(known, `${SHOP}/orders`);
     const unknown = browserOfBoth();
