@@ -26,6 +26,7 @@ const EXCEPTIONS: readonly { readonly word: string; readonly path?: string; read
   // The Go example.
   { word: 'ctx', path: 'docs/verify.md' },
   { word: 'ctx', text: /\bz\.RefinementCtx\b/ },
+  { word: 'user id', text: /user[_-]id[_-]claim|userIDClaim/i },
   { word: 'user id', text: /(?:\b|_)X[-_.]User[-_.]Id\b/i },
 ];
 

@@ -14,6 +14,7 @@ import { configurationPage } from './reference/configuration.ts';
 import { endpointsPage } from './reference/endpoints.ts';
 import { headersPage } from './reference/headers.ts';
 import { metricsPage } from './reference/metrics.ts';
+import { oauth2ProxyPage } from './reference/oauth2-proxy.ts';
 import { problemsPage } from './reference/problems.ts';
 import { reasonsPage } from './reference/reasons.ts';
 
@@ -28,6 +29,7 @@ export async function generatedFiles(): Promise<Readonly<Record<string, string>>
     'docs/reference/metrics.md': await metricsPage(),
     'docs/reference/cli.md': commandLinePage(),
     'docs/reference/endpoints.md': endpointsPage(),
+    'docs/reference/oauth2-proxy.md': oauth2ProxyPage(),
     'docs/reference/admin-api.openapi.yaml': adminApiDocument(),
   };
 }

@@ -67,6 +67,8 @@ interface ArgumentSpec {
   readonly name: string;
   readonly description: string;
   readonly isOptional?: true;
+  /** Can be given several times; the last argument only. */
+  readonly isRepeatable?: true;
 }
 
 /** The given values of options; `undefined` for those left out. */
@@ -83,7 +85,7 @@ type OptionValues<O extends OptionSpecs> = {
 /** A command as it was called. */
 interface Call<O extends OptionSpecs> {
   readonly options: OptionValues<O>;
-  /** Positional arguments: at least the required ones, at most all. */
+  /** Positional arguments: at least the required ones, at most all, and the last several times if it is repeatable. */
   readonly args: readonly string[];
   readonly io: CliIo;
 }

@@ -5,6 +5,7 @@ import type { Command } from './command.ts';
 import { completion } from './completion.ts';
 import { explain } from './explain.ts';
 import { health } from './health.ts';
+import { importOauth2ProxyCommand } from './import-oauth2-proxy.ts';
 import { init } from './init.ts';
 import { keysGenerate, keysList, keysRotate } from './keys.ts';
 import { loginCommand } from './login.ts';
@@ -43,6 +44,7 @@ export const COMMANDS: readonly Command[] = [
   loginCommand,
   logoutCommand,
   tokenGet,
+  importOauth2ProxyCommand,
   schema,
   completion(() => COMMANDS),
   version,

@@ -64,7 +64,10 @@ export function commandHelp(command: Command): string {
 
 /** `sallyport explain METHOD URL [OPTIONS]`. */
 function usage({ name, args = [] }: Command): string {
-  const places = args.map((argument) => (argument.isOptional === true ? `[${argument.name}]` : argument.name));
+  const places = args.map(({ name: place, isOptional, isRepeatable }) => {
+    const shown = isRepeatable === true ? `${place}...` : place;
+    return isOptional === true ? `[${shown}]` : shown;
+  });
   return ['sallyport', name, ...places, '[OPTIONS]'].join(' ');
 }
 

@@ -96,7 +96,7 @@ function checkArguments(command: Command, args: readonly string[]): void {
   const specs = command.args ?? [];
   const missing = specs.filter(({ isOptional }) => isOptional !== true)[args.length];
   if (missing !== undefined) throw new UsageFault(`${missing.name} is missing`, command.name);
-  const excess = args[specs.length];
+  const excess = specs.at(-1)?.isRepeatable === true ? undefined : args[specs.length];
   if (excess !== undefined) throw new UsageFault(`${JSON.stringify(excess)} is one argument too many`, command.name);
 }
 

@@ -11,7 +11,8 @@ test('without a command the help is written to standard error, and the exit code
 test.each([['--help'], ['-h'], ['help']])('%s lists every command', async (flag) => {
   const { code, out } = await cli([flag]);
   expect(code).toBe(0);
-  for (const { name, summary } of COMMANDS) expect(out).toContain(`${name.padEnd(15)}  ${summary}`);
+  const width = Math.max(...COMMANDS.map(({ name }) => name.length));
+  for (const { name, summary } of COMMANDS) expect(out).toContain(`${name.padEnd(width)}  ${summary}`);
 });
 
 describe.each(COMMANDS.map((command) => [command.name, command] as const))('%s', (name, command) => {

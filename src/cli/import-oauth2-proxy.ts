@@ -1,0 +1,108 @@
+/** `sallyport import oauth2-proxy`: a configuration from that of an oauth2-proxy. */
+
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { ConfigFault } from '../errors.ts';
+import { type CliIo, defineCommand, EXIT } from './command.ts';
+import { readAll } from './configuration.ts';
+import type { Imported } from './import/oauth2-proxy/import.ts';
+
+/** `sallyport import oauth2-proxy`. */
+export const importOauth2ProxyCommand = defineCommand({
+  name: 'import oauth2-proxy',
+  summary: 'Turn the configuration of an oauth2-proxy into one of Sallyport',
+  description: [
+    'Reads its configuration file (TOML), its command line, its environment (OAUTH2_PROXY_…), its alpha configuration (YAML), or a manifest of Kubernetes or Compose that has them; several files are one configuration. Writes a configuration to standard output, with comments that say which option each key comes from, and to standard error what could not be carried over and why, what is different now, and what is left to be done.',
+    'What it writes lets nobody in who could not get in before: a rule without an equivalent is replaced by one that admits nobody. Options that name other files (the email file, the htpasswd file) are read from them if they are there. docs/reference/oauth2-proxy.md lists every option.',
+  ],
+  args: [{ name: 'FILE', isRepeatable: true, description: 'Files of oauth2-proxy; - is standard input.' }],
+  options: {
+    'public-origin': {
+      type: 'string',
+      value: 'ORIGIN',
+      multiple: true,
+      description: 'Origin that browsers see, instead of that of redirect_url. Several times for several.',
+    },
+    secrets: {
+      type: 'string',
+      value: 'DIRECTORY',
+      description: 'Write secrets that are in the files into files there, which only their owner can read.',
+      default: 'none is written; the report names them',
+    },
+    report: { type: 'string', value: 'FILE', description: 'Write the report there, instead of to standard error.' },
+    strict: { type: 'boolean', description: 'Fail when something could not be carried over.' },
+  },
+  examples: [
+    ['sallyport import oauth2-proxy oauth2-proxy.cfg > sallyport.yaml', 'From its file'],
+    [
+      'sallyport import oauth2-proxy --secrets secrets flags.txt oauth2-proxy.env > sallyport.yaml',
+      'From a command line and an environment; secrets become files',
+    ],
+    [
+      'kubectl get deployment oauth2-proxy -o yaml | sallyport import oauth2-proxy --public-origin https://shop.example.com -',
+      'From a cluster',
+    ],
+  ],
+  exit: { ok: 'written', failed: 'a file cannot be read, or with --strict: something could not be carried over' },
+  async run({ options, args, io }) {
+    const { importOauth2Proxy } = await import('./import/oauth2-proxy/import.ts');
+    const files = await Promise.all(
+      args.map(async (name) => ({ name: shownName(name), text: await textOf(name, io) })),
+    );
+    const imported = await importOauth2Proxy(files, {
+      origins: options['public-origin'],
+      secretsDirectory: options.secrets ?? null,
+      readNamed: (path) => readOrNull(resolve(io.cwd, path)),
+    });
+    const problems = await problemsOf(imported, io);
+    if (options.secrets !== undefined) writeSecrets(resolve(io.cwd, options.secrets), imported);
+    io.stdout.write(imported.yaml);
+    const report = `${imported.report}${problems}`;
+    if (options.report === undefined) io.stderr.write(report);
+    else writeFileSync(resolve(io.cwd, options.report), report);
+    return options.strict && imported.dropped > 0 ? EXIT.failed : EXIT.ok;
+  },
+});
+
+const shownName = (name: string) => (name === '-' ? 'standard input' : name);
+
+async function textOf(name: string, io: CliIo): Promise<string> {
+  if (name === '-') return await readAll(io.stdin);
+  const text = readOrNull(resolve(io.cwd, name));
+  if (text === null) throw new ConfigFault(`${name}: cannot be read`);
+  return text;
+}
+
+function readOrNull(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return null;
+  }
+}
+
+/** What `validate` would say of it: every problem but those of files, which are to be written yet. */
+async function problemsOf({ yaml }: Imported, io: CliIo): Promise<string> {
+  const { loadConfig } = await import('../gateway/load.ts');
+  const { noFiles } = await import('../config/files.ts');
+  const { renderText } = await import('../config/render.ts');
+  const path = 'sallyport.yaml';
+  const { problems, source } = loadConfig(yaml, { path, cwd: io.cwd, env: io.env, files: noFiles });
+  return problems.length === 0
+    ? ''
+    : `\nWhat "sallyport validate" says of it\n${renderText({ path, problems, source })}`;
+}
+
+function writeSecrets(directory: string, { secrets }: Imported): void {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  for (const { name, value } of secrets) {
+    const path = join(directory, name);
+    try {
+      writeFileSync(path, value, { mode: 0o600, flag: 'wx' });
+    } catch (cause) {
+      throw new ConfigFault(`${path} cannot be written: it is there already, or the directory is not writable`, {
+        cause,
+      });
+    }
+  }
+}

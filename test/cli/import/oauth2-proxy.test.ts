@@ -1,0 +1,351 @@
+/** `sallyport import oauth2-proxy`: whole configurations, and how their files are read. */
+
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { readExpression, readPublicPath } from '../../../src/cli/import/oauth2-proxy/public-paths.ts';
+import { readWords } from '../../../src/cli/import/oauth2-proxy/read/words.ts';
+import { readDuration } from '../../../src/cli/import/oauth2-proxy/settings.ts';
+import { cli, temporaryDirectory } from '../support.ts';
+
+const FOLDER = join(import.meta.dirname, 'oauth2-proxy');
+const EXPECTED = join(FOLDER, 'expected');
+
+/** Realistic configurations, each of which a real oauth2-proxy 7.15.3 accepts (`--config-test`). */
+const CONFIGURATIONS: Readonly<Record<string, readonly string[]>> = {
+  'keycloak, PKCE, Redis': ['keycloak.cfg'],
+  'github, organization and team, flags': ['github.txt'],
+  'google, domains, environment': ['google.env'],
+  'entra, behind nginx': ['entra.cfg'],
+  'alpha, upstreams and headers': ['alpha-core.cfg', 'alpha.yaml'],
+  'static files, public paths': ['files.cfg'],
+  'gitlab, htpasswd, tokens': ['htpasswd.cfg'],
+  'a Deployment': ['deployment.yaml'],
+};
+
+test.each(Object.entries(CONFIGURATIONS))(
+  '%s: becomes what the golden file has, passes validate, and shows no secret',
+  async (_name, files) => {
+    const { code, out, err } = await cli(['import', 'oauth2-proxy', ...files], { cwd: FOLDER });
+    expect(code).toBe(0);
+    expect(`${out}${err}`).not.toMatch(/a-secret-of|0123456789abcdef/);
+    const checked = await cli(['validate', '--no-files', '-'], { stdin: out });
+    expect([checked.code, checked.out]).toEqual([0, checked.out]);
+    const golden = join(EXPECTED, `${files.at(-1)}.yaml`);
+    const shown = `${out}---\n${err.replaceAll(/^(?=.)/gm, '# ')}`;
+    if (process.env['UPDATE_GOLDEN'] === '1') {
+      mkdirSync(EXPECTED, { recursive: true });
+      writeFileSync(golden, shown);
+    }
+    expect(shown).toBe(readFileSync(golden, 'utf8'));
+  },
+);
+
+test('every golden file belongs to a configuration', () => {
+  const named = Object.values(CONFIGURATIONS).map((files) => `${files.at(-1)}.yaml`);
+  expect(readdirSync(EXPECTED).toSorted()).toEqual(named.toSorted());
+});
+
+/** Imports files with these texts, and returns the configuration. */
+async function imported(files: Readonly<Record<string, string>>, ...options: string[]) {
+  const directory = temporaryDirectory();
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
+  const result = await cli(['import', 'oauth2-proxy', ...options, ...Object.keys(files)], { cwd: directory });
+  return { ...result, directory, config: parse(result.out) as Record<string, never> };
+}
+
+const MINIMAL = `provider = "oidc"
+client_id = "shop"
+client_secret = "a-secret"
+oidc_issuer_url = "https://id.example.com"
+email_domains = "*"
+redirect_url = "https://shop.example.com/oauth2/callback"
+upstreams = "http://127.0.0.1:3000/"
+`;
+
+describe('the files', () => {
+  test('a flag wins over the environment, which wins over the file, in whatever order they come', async () => {
+    const { config } = await imported({
+      'flags.txt': '--redirect-url=https://flag.example.com/oauth2/callback',
+      'proxy.env': 'OAUTH2_PROXY_REDIRECT_URL=https://env.example.com\nexport OAUTH2_PROXY_CLIENT_ID="env"',
+      'oauth2-proxy.cfg': MINIMAL,
+    });
+    expect(config).toMatchObject({ publicOrigin: 'https://flag.example.com', login: { oidc: [{ clientId: 'env' }] } });
+  });
+
+  test('a flag that is given twice adds to its list, and commas separate', async () => {
+    const flags =
+      '--allowed-group a,b --allowed-group=c --upstream http://127.0.0.1:1/ --upstream http://127.0.0.1:2/x/';
+    const { config } = await imported({ 'oauth2-proxy.cfg': MINIMAL, 'flags.txt': flags });
+    expect(config).toMatchObject({
+      login: { oidc: [{ allow: { groups: ['a', 'b', 'c'] } }] },
+      upstreams: { app: { endpoints: ['http://127.0.0.1:1'] }, x: { endpoints: ['http://127.0.0.1:2'] } },
+    });
+  });
+
+  test('a Compose file has a command and an environment', async () => {
+    const compose = `services:
+  proxy:
+    command: --provider=github --upstream=http://127.0.0.1:3000/ --email-domain=example.com
+    environment: { OAUTH2_PROXY_CLIENT_ID: shop, PATH: /bin }
+`;
+    const { config } = await imported({ 'compose.yaml': compose });
+    expect(config).toMatchObject({ login: { oidc: [{ preset: 'github', clientId: 'shop' }] } });
+  });
+
+  test.each([
+    [
+      'an unknown option',
+      { 'a.cfg': 'cookie_expires = "1h"' },
+      /a\.cfg: cookie_expires is not an option .*did you mean cookie_expire\?/,
+    ],
+    [
+      'an unknown flag',
+      { 'a.txt': '--cookie-expires=1h' },
+      /--cookie-expires is not a flag .*did you mean --cookie-expire\?/,
+    ],
+    ['an unknown alpha key', { 'a.yaml': 'providers: [{ clientId: x }]' }, /providers\[0\]\.clientId is not a key/],
+    ['a duration without a unit', { 'a.cfg': 'cookie_expire = 3600' }, /cookie_expire must be a duration with a unit/],
+    ['a boolean that is none', { 'a.txt': '--cookie-secure=yes' }, /--cookie-secure must be true or false/],
+    ['TOML that is not valid', { 'a.cfg': 'client_secret = "a-secret' }, /a\.cfg:1:\d+: not valid TOML\n$/],
+    ['YAML that is not valid', { 'a.yaml': 'providers: [' }, /a\.yaml:\d+: not valid YAML\n$/],
+    ['nothing', { 'a.cfg': '' }, /no option of oauth2-proxy is set there/],
+  ])('%s is refused by name, without a value', async (_name, files, message) => {
+    const { code, out, err } = await imported(files);
+    expect([code, out]).toEqual([1, '']);
+    expect(err).toMatch(message);
+    expect(err).not.toContain('a-secret');
+  });
+
+  test('a file that is not there, and no file at all, are mistakes of the command line', async () => {
+    expect(await cli(['import', 'oauth2-proxy', 'missing.cfg'])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('missing.cfg'),
+    });
+    expect(await cli(['import', 'oauth2-proxy'])).toMatchObject({ code: 2 });
+  });
+
+  test('standard input is a file', async () => {
+    const { code, out } = await cli(['import', 'oauth2-proxy', '-'], { stdin: MINIMAL });
+    expect([code, out.split('\n')[0]]).toEqual([0, '# Made from standard input by "sallyport import oauth2-proxy".']);
+  });
+});
+
+describe('secrets', () => {
+  test('are written into files that only their owner can read, and never over a file that is there', async () => {
+    const files = { 'oauth2-proxy.cfg': MINIMAL };
+    const { config, directory, err } = await imported(files, '--secrets', 'secrets');
+    const path = join(directory, 'secrets/client-secret');
+    expect(config).toMatchObject({ login: { oidc: [{ clientSecretFile: 'secrets/client-secret' }] } });
+    expect(readFileSync(path, 'utf8')).toBe('a-secret');
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(err).not.toContain('Put the value');
+    const again = await cli(['import', 'oauth2-proxy', '--secrets', 'secrets', 'oauth2-proxy.cfg'], { cwd: directory });
+    expect(again).toMatchObject({ code: 1, out: '', err: expect.stringContaining('it is there already') });
+  });
+
+  test('stay where they are without the option, and the report names the files', async () => {
+    const { directory, err } = await imported({ 'oauth2-proxy.cfg': MINIMAL });
+    expect(err).toContain('Put the value of client_secret into the file client-secret');
+    expect(existsSync(join(directory, 'client-secret'))).toBe(false);
+  });
+});
+
+test('--public-origin wins over redirect_url; without either, the report asks for it', async () => {
+  const { config } = await imported(
+    { 'a.cfg': MINIMAL },
+    '--public-origin',
+    'https://a.example.com',
+    '--public-origin',
+    'https://b.example.com',
+  );
+  expect(config['publicOrigin']).toEqual(['https://a.example.com', 'https://b.example.com']);
+  const without = await imported({ 'a.cfg': MINIMAL.replace(/redirect_url.*\n/, '') });
+  expect(without.err).toMatch(/Set publicOrigin/);
+});
+
+test('--strict fails where something is not carried over, and --report writes a file', async () => {
+  const files = { 'a.cfg': `${MINIMAL}trusted_ips = "10.0.0.0/8"\n` };
+  const { code, directory, err } = await imported(files, '--strict', '--report', 'report.txt');
+  expect([code, err]).toEqual([1, '']);
+  expect(readFileSync(join(directory, 'report.txt'), 'utf8')).toMatch(/Not carried over\n {2}trusted_ips \(a\.cfg\)/);
+  expect((await imported({ 'a.cfg': MINIMAL }, '--strict')).code).toBe(0);
+});
+
+describe('who may log in', () => {
+  const closed = { claims: { 'replace-this-rule': expect.any(Array) as unknown } };
+
+  test.each([
+    ['a repository of GitHub', 'provider = "github"\ngithub_repo = "acme/shop"'],
+    ['groups of Google', 'provider = "google"\ngoogle_groups = ["staff@example.com"]'],
+    ['projects of GitLab', 'provider = "gitlab"\ngitlab_projects = ["acme/shop"]'],
+    ['a team of Bitbucket', 'provider = "bitbucket"\nbitbucket_team = "acme"'],
+    ['an email file that is not there', 'email_domains = []\nauthenticated_emails_file = "/nowhere"'],
+    ['domains below another', 'email_domains = [".example.com"]'],
+  ])('%s: a rule that cannot be carried over lets nobody in', async (_name, lines) => {
+    const keys = lines.split('\n').map((line) => line.split(' ')[0]);
+    const base = MINIMAL.split('\n').filter((line) => !keys.includes(line.split(' ')[0]));
+    const { config, err } = await imported({ 'a.cfg': [...base, lines].join('\n') });
+    expect(config).toMatchObject({ login: { oidc: [{ allow: closed }] } });
+    expect(err).toMatch(/Replace allow\.claims\.replace-this-rule/);
+  });
+
+  test('groups or roles or users are alternatives, at every route', async () => {
+    const lines = 'allowed_groups = ["/staff"]\nallowed_roles = ["admin", "shop:editor"]\n';
+    const { config } = await imported({ 'a.cfg': `${MINIMAL.replace('oidc"', 'keycloak-oidc"')}${lines}` });
+    expect(config).toMatchObject({
+      login: {
+        oidc: [
+          {
+            groups: 'groups',
+            roles: 'realm_access.roles',
+            attributes: { 'roles-of-shop': 'resource_access.shop.roles' },
+          },
+        ],
+      },
+      routes: [
+        {
+          allow: {
+            any: [
+              { claims: { groups: ['/staff'] } },
+              { claims: { roles: ['admin'] } },
+              { claims: { 'roles-of-shop': ['editor'] } },
+            ],
+          },
+        },
+      ],
+    });
+    expect(JSON.stringify(config['login'])).not.toContain('"allow":{"groups"');
+  });
+
+  test('tokens are not accepted where a route cannot ask what the login asks', async () => {
+    const tokens = 'skip_jwt_bearer_tokens = true\n';
+    const open = await imported({ 'a.cfg': `${MINIMAL}${tokens}` });
+    expect(open.config).toMatchObject({ routes: [{ credential: ['session', { service: ['oidc'] }] }] });
+    const byDomain = await imported({ 'a.cfg': `${MINIMAL.replace('"*"', '"example.com"')}${tokens}` });
+    expect(byDomain.config).toMatchObject({ routes: [{ credential: 'session' }] });
+    expect(byDomain.err).toMatch(/skip_jwt_bearer_tokens \(a\.cfg\)\n {4}A route cannot ask for the domain/);
+  });
+});
+
+describe('public paths', () => {
+  test.each([
+    ['^/health$', [['exactPath', '/health']]],
+    ['^/health/?$', [['exactPath', '/health']]],
+    ['^/static/', [['path', '/static/*']]],
+    ['^/static/.*', [['path', '/static/*']]],
+    ['^/.+', [['path', '/*']]],
+    ['^/api/public(/.*)?$', [['path', '/api/public']]],
+    ['^/api(?:/|$)', [['path', '/api']]],
+    [
+      '^/(robots\\.txt|favicon\\.ico)$',
+      [
+        ['exactPath', '/robots.txt'],
+        ['exactPath', '/favicon.ico'],
+      ],
+    ],
+    ['^/', [['path', '/']]],
+    ['/public', [['path', '/public']]],
+    ['^/x[0-9]+$', null],
+    ['\\.css$', null],
+    ['^/a.b$', null],
+    ['^/a|/b$', null],
+    ['.*', null],
+  ])('%s', (expression, matches) => {
+    const read = readExpression(expression);
+    expect(read?.matches.map(({ kind, pattern }) => [kind, pattern]) ?? null).toEqual(matches);
+  });
+
+  test('never match a path that the expression does not match', () => {
+    const segment = fc.constantFrom('a', 'b', 'ab', 'x1', 'a.b', 'css');
+    const path = fc
+      .tuple(fc.array(segment, { maxLength: 4 }), fc.boolean())
+      .map(([parts, hasSlash]) => `/${parts.join('/')}${hasSlash && parts.length > 0 ? '/' : ''}`);
+    const piece = fc.constantFrom(
+      '/',
+      'a',
+      'b',
+      'ab',
+      '\\.',
+      '.',
+      '.*',
+      '(a|b)',
+      '(?:a|b\\.c)',
+      '[ab]',
+      '/?',
+      '(/.*)?',
+      '$',
+      '|',
+      '+',
+      '^',
+    );
+    const expression = fc.array(piece, { minLength: 1, maxLength: 6 }).map((pieces) => pieces.join(''));
+    const written = fc.tuple(fc.constantFrom('', '^', '^/', '/'), expression).map((parts) => parts.join(''));
+    fc.assert(
+      fc.property(written, fc.array(path, { minLength: 1, maxLength: 10 }), (source, paths) => {
+        const read = readPublicPath(source);
+        if (typeof read === 'string') return;
+        for (const one of paths) {
+          if (!read.matches.some(({ kind, pattern }) => matches(kind, pattern, one))) continue;
+          // Routes take a path with and without a slash at the end for the same.
+          expect(
+            [one, bare(one)].some((spelling) => new RegExp(source).test(spelling)),
+            `${source} ${one}`,
+          ).toBe(true);
+        }
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+});
+
+const bare = (path: string) => path.replace(/(.)\/$/, '$1');
+
+/** As routes read patterns without parameters. */
+function matches(kind: 'path' | 'exactPath', pattern: string, written: string): boolean {
+  const path = bare(written);
+  if (kind === 'exactPath') return path === pattern;
+  if (pattern === '/') return true;
+  if (!pattern.endsWith('/*')) return path === pattern || path.startsWith(`${pattern}/`);
+  return path.startsWith(pattern.slice(0, -1)) && path.length >= pattern.length;
+}
+
+test('words are those that a shell would see', () => {
+  expect(readWords(`oauth2-proxy \\\n --a="b c" # no\n '--d=e f' --g h\\ i ""`)).toEqual([
+    'oauth2-proxy',
+    '--a=b c',
+    '--d=e f',
+    '--g',
+    'h i',
+    '',
+  ]);
+  const word = fc.string({ unit: 'grapheme-ascii', maxLength: 12 });
+  fc.assert(
+    fc.property(fc.array(word), (words) => {
+      const quoted = words.map((one) => `'${one.replaceAll("'", `'"'"'`)}'`).join(' ');
+      expect(readWords(quoted)).toEqual(words);
+    }),
+  );
+});
+
+test.each([
+  ['168h0m0s', 604_800_000],
+  ['1.5h', 5_400_000],
+  ['300ms', 300],
+  ['0', 0],
+  ['3600', null],
+  ['-1h', null],
+])('the duration %s', (text, durationMs) => {
+  expect(readDuration(text)).toBe(durationMs);
+});
+
+test('the how-to shows what the import writes', async () => {
+  const page = readFileSync(join(import.meta.dirname, '../../../docs/how-to/move-from-oauth2-proxy.md'), 'utf8');
+  const block = (language: string) =>
+    new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, 'm').exec(page)?.[1] ?? '';
+  const { out } = await imported({ 'oauth2-proxy.cfg': block('toml') });
+  const lines = out.split('\n').filter((line) => line !== '' && !/^# (?:Made|A comment)/.test(line));
+  expect(block('yaml').trimEnd().split('\n')).toEqual(lines);
+});
