@@ -3,6 +3,7 @@
 import { checkOidc } from './check-oidc.ts';
 import type { Command } from './command.ts';
 import { completion } from './completion.ts';
+import { dev } from './dev.ts';
 import { explain } from './explain.ts';
 import { health } from './health.ts';
 import { importOauth2ProxyCommand } from './import-oauth2-proxy.ts';
@@ -24,6 +25,7 @@ import { version } from './version.ts';
 /** Every command, in the order of `--help`. */
 export const COMMANDS: readonly Command[] = [
   init,
+  dev,
   start,
   validate,
   checkOidc,

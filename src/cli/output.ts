@@ -22,3 +22,7 @@ export function formatTable<T>(rows: readonly T[], columns: Readonly<Record<stri
     .map((line) => `${line.trimEnd()}\n`)
     .join('');
 }
+
+/** One line that others may have written, without the characters that control a terminal or turn the direction of text. */
+export const withoutControls = (line: string): string =>
+  line.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e]/g, '\ufffd');

@@ -10,7 +10,7 @@ import {
 } from './admin-client.ts';
 import { defineCommand, EXIT, UsageFault } from './command.ts';
 import { JSON_OPTION } from './configuration.ts';
-import { formatTable, show } from './output.ts';
+import { formatTable, show, withoutControls } from './output.ts';
 
 /** `sallyport sessions list`. */
 export const sessionsList = defineCommand({
@@ -32,7 +32,7 @@ export const sessionsList = defineCommand({
       CREATED: ({ createdAt }) => createdAt,
       'LAST SEEN': ({ lastSeenAt }) => lastSeenAt,
       EXPIRES: ({ expiresAt }) => expiresAt,
-      DEVICE: ({ device }) => printable(device),
+      DEVICE: ({ device }) => withoutControls(device),
     });
     show(io, options.json, sessions, table);
     return EXIT.ok;
@@ -83,6 +83,3 @@ const isSessionList = (answer: unknown): answer is { readonly sessions: readonly
 
 const isRevocation = (answer: unknown): answer is { readonly revoked: readonly string[] } =>
   hasList(answer, 'revoked', (handle) => typeof handle === 'string');
-
-/** A client chooses the name of its device, so characters that control a terminal are replaced. */
-const printable = (text: string) => text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e]/g, '\ufffd');

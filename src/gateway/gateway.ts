@@ -41,6 +41,8 @@ export interface GatewayDependencies {
   readonly ticketKeys?: Buffer;
   /** Whether other processes listen on the same addresses, and something has made sure that no others do. Default: `alone`. */
   readonly sharing?: 'alone' | 'shared';
+  /** Stands between the pipelines and the upstreams. Default: nothing does. */
+  readonly outletOf?: LongLived['outletOf'];
 }
 
 /** Where a gateway listens and what it uses: data that can cross between processes. */
@@ -97,12 +99,13 @@ export class Gateway {
    * @throws ConfigFault with one clear message when something fails to open
    */
   static async open({ config, contents }: ReadConfig, dependencies: GatewayDependencies): Promise<Gateway> {
-    const { clocks, log, audit, metrics, ticketKeys } = dependencies;
+    const { clocks, log, audit, metrics, ticketKeys, outletOf } = dependencies;
     const series = new GatewaySeries(metrics);
     await using opened = new AsyncDisposableStack();
     metrics.beforeScrape(() => series.routes.sweep(clocks.monotonicMs()));
-    const longLived = opened.adopt(await LongLived.open(config, contents, { clocks, log, audit, series }), (it) =>
-      it.close(),
+    const longLived = opened.adopt(
+      await LongLived.open(config, contents, { clocks, log, audit, series, ...(outletOf && { outletOf }) }),
+      (it) => it.close(),
     );
     const generation = new Generation(compileRuntime(config, contents, longLived, null));
     generation.startKeySets();

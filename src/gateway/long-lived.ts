@@ -33,7 +33,7 @@ interface Surroundings {
   /** Takes the audit events. */
   readonly audit: AuditLog;
   readonly series: GatewaySeries;
-  /** Replaces the outlet, for `explain`. Default: requests are forwarded. */
+  /** Replaces the outlet, for `explain` and `dev`. Default: requests are forwarded. */
   readonly outletOf?: (outlet: PreparingOutlet) => Outlet;
 }
 

@@ -1,5 +1,6 @@
 /** An explanation for people. */
 
+import { withoutControls } from '../output.ts';
 import type { CriterionResult, Explanation, PassedOver } from './explanation.ts';
 import { limitLines } from './limits.ts';
 
@@ -13,7 +14,7 @@ type Section = readonly [label: string, lines: readonly string[]];
 export function explanationText(explanation: Explanation): string {
   return [...requestSections(explanation), ...decisionSections(explanation), ...outcomeSections(explanation)]
     .flatMap(([label, lines]) =>
-      lines.map((line, index) => `${(index === 0 ? label : '').padEnd(12)}${printable(line)}\n`),
+      lines.map((line, index) => `${(index === 0 ? label : '').padEnd(12)}${withoutControls(line)}\n`),
     )
     .join('');
 }
@@ -101,6 +102,3 @@ function verdictLines({ criterion, holds, parts }: CriterionResult, depth: numbe
   const line = `${'  '.repeat(depth)}${holds ? 'yes' : 'no '} ${criterion}`;
   return [line, ...parts.flatMap((part) => verdictLines(part, depth + 1))];
 }
-
-/** The output repeats the question, so characters that control a terminal are replaced. */
-const printable = (text: string) => text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]/g, '\ufffd');

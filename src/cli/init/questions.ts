@@ -4,6 +4,7 @@ import { randomInt } from 'node:crypto';
 import { createInterface, type Interface } from 'node:readline/promises';
 import { ConfigFault } from '../../errors.ts';
 import type { CliIo } from '../command.ts';
+import { originOf } from '../origin-input.ts';
 import { readNewPassword } from '../password-input.ts';
 import type { Answers } from './answers.ts';
 import { ensureAbsent } from './files.ts';
@@ -101,17 +102,6 @@ class Asking {
   close(): void {
     this.#lines.close();
   }
-}
-
-function originOf(answer: string, what: string): string {
-  const url = URL.parse(/^[a-z]+:\/\//i.test(answer) ? answer : `http://${answer}`);
-  const isOrigin =
-    url !== null && /^https?:$/.test(url.protocol) && url.pathname === '/' && url.search + url.hash === '';
-  if (!isOrigin || url.username + url.password !== '')
-    throw new ConfigFault(
-      `${what} is written as an origin, such as http://localhost:8080, not ${JSON.stringify(answer)}`,
-    );
-  return url.origin;
 }
 
 function userName(answer: string): string {

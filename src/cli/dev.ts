@@ -1,0 +1,63 @@
+/** `sallyport dev`: a gateway on a developer's machine, without a configuration. */
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { defineCommand, UsageFault } from './command.ts';
+import { loadToRun } from './configuration.ts';
+import { originOf } from './origin-input.ts';
+
+const PORT = /^(?:0|[1-9]\d{0,4})$/;
+
+/** `sallyport dev`. */
+export const dev = defineCommand({
+  name: 'dev',
+  summary: 'Run a gateway without a configuration in front of an application under development',
+  description: [
+    'Everything asks for a login, with one user whose password is demo-password. Listens on this machine only, and keeps nothing: sessions and keys end with it.',
+    'Writes each request, and what the token says that the application gets instead of the cookie. Says so when a browser did not keep the session cookie.',
+  ],
+  options: {
+    upstream: {
+      type: 'string',
+      value: 'ORIGIN',
+      description: 'Where the application listens.',
+      default: 'http://127.0.0.1:3000',
+    },
+    port: { type: 'string', value: 'PORT', description: 'Where the gateway listens.', default: '8080' },
+    public: { type: 'string', value: 'PATH', multiple: true, description: 'Asks for no login there, and below.' },
+    user: { type: 'string', value: 'NAME', description: 'The user.', default: 'demo' },
+    role: { type: 'string', value: 'ROLE', multiple: true, description: 'A role of the user.' },
+    email: { type: 'string', value: 'ADDRESS', description: 'The email address of the user.' },
+  },
+  examples: [
+    ['sallyport dev --upstream http://localhost:3000', 'Nothing else is needed'],
+    ['sallyport dev --role admin --public /assets', 'As an admin; assets need no login'],
+  ],
+  exit: { ok: 'ended by a signal', failed: 'something else listens on the port, or an option cannot be used' },
+  async run({ options, io }) {
+    const port = options.port ?? '8080';
+    if (!PORT.test(port) || Number(port) > 65_535) throw new UsageFault('--port is 0 to 65535', 'dev');
+    const { DEV_PASSWORD, writeDevFiles } = await import('./dev/files.ts');
+    const { Narrator } = await import('./dev/narrator.ts');
+    const { runGateway } = await import('./run-gateway.ts');
+    const { user = 'demo', email, role: roles, public: publicPaths } = options;
+    const upstream = originOf(options.upstream ?? 'http://127.0.0.1:3000', 'the application');
+    const directory = await mkdtemp(join(tmpdir(), 'sallyport-dev-'));
+    try {
+      const path = await writeDevFiles(directory, { upstream, port, publicPaths, user, roles, email });
+      const narrator = new Narrator();
+      return await runGateway(path, await loadToRun(path, io), io, {
+        watching: narrator,
+        onReady: (text) => {
+          const [origin = ''] = /http:\/\/localhost(?::\d+)?/.exec(text) ?? [];
+          io.stdout.write(
+            `${text}\n\nOpen ${origin}/ and log in as ${user} with the password ${DEV_PASSWORD}. Requests go to ${upstream}.\nTokens can be verified by ${origin}/.well-known/jwks.json. Ctrl-C ends it; nothing is kept.\n\n`,
+          );
+        },
+      });
+    } finally {
+      await rm(directory, { recursive: true, force: true });
+    }
+  },
+});

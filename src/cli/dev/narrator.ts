@@ -1,0 +1,100 @@
+/** Tells people at a terminal what a gateway does: its log in words, and what the tokens say that go upstream. */
+
+import { decodeCompact } from '../../jwt/compact.ts';
+import type { CompactToken } from '../../lib/bearer.ts';
+import type { LineBlocks } from '../../telemetry/line-blocks.ts';
+import type { LineStream } from '../../telemetry/log.ts';
+import type { Outlet } from '../../upstream/forward.ts';
+import { withoutControls } from '../output.ts';
+import type { Watching } from '../run-gateway.ts';
+
+/** A record of the log, as far as it is told. */
+interface LogRecord {
+  readonly level: string;
+  readonly time: string;
+  readonly msg?: string;
+  readonly event?: string;
+  readonly [field: string]: unknown;
+}
+
+const COOKIE_LOST =
+  'The browser did not send the session cookie after this login. Safari keeps no Secure cookie over plain http: use another browser.';
+
+/** Fields that every record has, or that say nothing on one machine. */
+const UNTOLD = new Set('level time id requestId client handle listener stream msg event replaced'.split(' '));
+
+/** Writes what happens. */
+export class Narrator implements Watching {
+  #output: LineBlocks | null = null;
+  /** The token that was told last, by route. */
+  readonly #told = new Map<string, CompactToken>();
+  /** A login has just been answered: the next request shows whether the browser kept the cookie. */
+  #isFirstAfterLogin = false;
+
+  linesTo(output: LineBlocks): LineStream {
+    this.#output = output;
+    return {
+      write: (lines: string) => {
+        for (const line of lines.split('\n')) if (line !== '') this.#record(line);
+      },
+    };
+  }
+
+  readonly outletOf = (outlet: Outlet): Outlet => ({
+    tunnels: outlet.tunnels,
+    forward: (exchange, request, permit, target, token, tokens) => {
+      if (token !== null) this.#token(permit.route.id, token);
+      outlet.forward(exchange, request, permit, target, token, tokens);
+    },
+  });
+
+  /** Tells a token once: the same one goes upstream with every request for two minutes. */
+  #token(route: string, token: CompactToken): void {
+    if (this.#told.get(route) === token) return;
+    this.#told.set(route, token);
+    const claims = JSON.stringify(decodeCompact(token)?.payload, null, 2);
+    this.#write(`the token of route ${route} says\n${claims.replaceAll(/^/gm, '  ')}`);
+  }
+
+  #record(line: string): void {
+    const record = JSON.parse(line) as LogRecord;
+    const { time, msg, event } = record;
+    // `denied` is told by the line of its request.
+    if (event === 'denied') return;
+    this.#write(`${time.slice(11, 19)}  ${msg === 'request' ? requestText(record) : eventText(record)}`);
+    if (event === 'login') this.#isFirstAfterLogin = true;
+    else if (msg === 'request' && !isOwn(record) && this.#isFirstAfterLogin) {
+      this.#isFirstAfterLogin = false;
+      if (record['reason'] === 'credential_missing') this.#write(COOKIE_LOST);
+    }
+  }
+
+  #write(text: string): void {
+    for (const line of text.split('\n')) this.#output?.write(`${withoutControls(line)}\n`);
+    this.#output?.flush();
+  }
+}
+
+/** Whether the gateway answered itself, as it does at the login. */
+const isOwn = ({ path }: LogRecord): boolean => typeof path === 'string' && /^\/(?:auth|\.well-known)\//.test(path);
+
+/** `GET /api/orders  200  route app  demo  12 ms`. */
+function requestText({ method, path, status, route, subject, durationMs, reason, note }: LogRecord): string {
+  const why = reason === undefined ? [] : [`${reason}${note === undefined ? '' : `: ${note}`}`];
+  return [
+    `${method} ${path ?? '?'}`,
+    status,
+    ...(route === undefined ? [] : [`route ${route}`]),
+    ...(subject === undefined ? [] : [subject]),
+    `${Math.round(Number(durationMs ?? 0))} ms`,
+    ...why,
+  ].join('  ');
+}
+
+/** `login  subject demo  method password`. */
+function eventText(record: LogRecord): string {
+  const { level, msg, event } = record;
+  const fields = Object.entries(record).filter(([name, value]) => !UNTOLD.has(name) && value !== null);
+  const told = fields.map(([name, value]) => `${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`);
+  return [event ?? `${level}: ${msg}`, ...told].join('  ');
+}
