@@ -4,6 +4,7 @@
  */
 
 import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
 const range = (prefix: string, from: number, to: number) =>
@@ -34,6 +35,56 @@ const NOT_YET: Readonly<Record<string, string>> = {
   'UPS-11': 'addresses are not checked after resolution: endpoints are named by the operator',
 };
 
+/**
+ * The plans of the OpenID conformance suite for relying parties that use the code flow, with their modules, as of August 2026
+ * (`openid/client` of its sources). Dynamic registration, session management, refresh tokens and logins that third parties begin
+ * are left out: the first two are not offered here.
+ */
+const PLANS: Readonly<Record<string, readonly string[]>> = {
+  'oidcc-client-basic-certification-test-plan': [
+    'oidcc-client-test',
+    'oidcc-client-test-invalid-iss',
+    'oidcc-client-test-missing-sub',
+    'oidcc-client-test-invalid-aud',
+    'oidcc-client-test-missing-iat',
+    'oidcc-client-test-kid-absent-single-jwks',
+    'oidcc-client-test-kid-absent-multiple-jwks',
+    'oidcc-client-test-idtoken-sig-rs256',
+    'oidcc-client-test-idtoken-sig-none',
+    'oidcc-client-test-invalid-sig-rs256',
+    'oidcc-client-test-userinfo-invalid-sub',
+    'oidcc-client-test-nonce-invalid',
+    'oidcc-client-test-scope-userinfo-claims',
+    'oidcc-client-test-client-secret-basic',
+  ],
+  // Those of the basic plan, once more.
+  'oidcc-client-formpost-basic-certification-test-plan': [],
+  'oidcc-client-config-certification-test-plan': [
+    'oidcc-client-test-discovery-openid-config',
+    'oidcc-client-test-discovery-jwks-uri-keys',
+    'oidcc-client-test-discovery-issuer-mismatch',
+    'oidcc-client-test-idtoken-sig-none',
+    'oidcc-client-test-signing-key-rotation-just-before-signing',
+    'oidcc-client-test-signing-key-rotation',
+  ],
+  'oidcc-client-rp-initiated-logout-rp-basic': [
+    'oidcc-client-test-rp-init-logout',
+    'oidcc-client-test-rp-init-logout-other-state',
+    'oidcc-client-test-rp-init-logout-no-state',
+  ],
+  'oidcc-client-front-channel-logout-rp-basic': ['oidcc-client-test-rp-frontchannel-rpinitlogout'],
+  'oidcc-client-back-channel-logout-rp-basic': [
+    'oidcc-client-test-rp-backchannel-rpinitlogout',
+    'oidcc-client-test-rp-backchannel-rpinitlogout-alg-none',
+    'oidcc-client-test-rp-backchannel-rpinitlogout-no-event',
+    'oidcc-client-test-rp-backchannel-rpinitlogout-with-nonce',
+    'oidcc-client-test-rp-backchannel-rpinitlogout-wrong-alg',
+    'oidcc-client-test-rp-backchannel-rpinitlogout-wrong-aud',
+    'oidcc-client-test-rp-backchannel-rpinitlogout-wrong-event',
+    'oidcc-client-test-rp-backchannel-rpinitlogout-wrong-iss',
+  ],
+};
+
 /** `'HDR-02: …'` and, in a table, `'HDR-02'`; also several ids with commas between them. */
 function idsAtStartOfStrings(source: string): string[] {
   const starts = source.matchAll(/['"`](?<ids>(?:[A-Z]{2,4}-\d\d(?:, )?)+)/g);
@@ -45,4 +96,11 @@ test('every case of the catalogue that concerns what exists has a test', () => {
   const titled = new Set(files.flatMap((file) => idsAtStartOfStrings(readFileSync(file, 'utf8'))));
   const missing = CASES.filter((id) => !titled.has(id));
   expect(missing.filter((id) => !(id in NOT_YET))).toEqual([]);
+});
+
+test('every module of the conformance plans has a test', () => {
+  const source = readFileSync(join(import.meta.dirname, 'oidc-conformance.test.ts'), 'utf8');
+  const titled = new Set([...source.matchAll(/'(oidcc-client-[a-z0-9-]+)[':]/g)].map(([, name]) => name));
+  const expected = Object.entries(PLANS).flatMap(([plan, modules]) => [plan, ...modules]);
+  expect(expected.filter((name) => !titled.has(name))).toEqual([]);
 });

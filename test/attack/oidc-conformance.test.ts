@@ -1,7 +1,8 @@
 /**
  * The relying party plans of the OpenID conformance suite, module by module, by the names that the suite has for them: Basic,
- * Form Post, Configuration and Back-Channel Logout, and the modules of the general plan that are about the code flow. Where a
- * module leaves open whether a client refuses or copes, the test says what this one does.
+ * Form Post, Configuration, RP-Initiated, Front-Channel and Back-Channel Logout, and the modules of the general plans that are about
+ * the code flow. Where a module leaves open whether a client refuses or copes, the test says what this one does.
+ * `coverage.test.ts` has the list of plans and modules.
  */
 
 import { describe, expect, test } from 'vitest';
@@ -10,6 +11,7 @@ import { encode, forge, hs256 } from '../support/forger.ts';
 import { HOST, PUBLIC_ORIGIN } from '../support/gateway.ts';
 import type { Misbehaviour } from '../support/hostile-provider.ts';
 import type { MisbehaviourName } from '../support/misbehaviours.ts';
+import type { Page } from '../support/plain-browser.ts';
 import { rawRequest, requestHead } from '../support/raw-client.ts';
 import { OidcStage, type OidcStageOptions, type Refusal } from './oidc-stage.ts';
 
@@ -184,5 +186,89 @@ describe('oidcc-client-back-channel-logout-rp-basic', () => {
     expect([answer.status, answer.headers.get('cache-control')]).toEqual([status, 'no-store']);
     const session = await browser.fetch(`${PUBLIC_ORIGIN}/auth/session`);
     expect(session.status).toBe(status === 200 ? 401 : 200);
+  });
+});
+
+/** Somebody who is logged in, where logouts go on at the provider. */
+async function beforeLogout(misbehaviour?: MisbehaviourName) {
+  const stage = await OidcStage.start({
+    ...(misbehaviour && { misbehaviour }),
+    provider: { logoutAtProvider: true, frontchannelLogout: true },
+  });
+  const browser = stage.browser();
+  await stage.isLoggedIn(browser, await stage.logIn(browser));
+  const isLoggedIn = async () => (await browser.fetch(`${PUBLIC_ORIGIN}/auth/session`)).status === 200;
+  return {
+    stage,
+    isLoggedIn,
+    /** Presses the button, and goes to the provider, as our page does by itself. */
+    logOut: async () => {
+      const page = await browser.submit(await browser.open(`${PUBLIC_ORIGIN}/auth/logout`), {}, '/auth/logout');
+      expect([page.status, await isLoggedIn()]).toEqual([200, false]);
+      return browser.open(`${page.headers['refresh']}`.replace('0; url=', ''), page);
+    },
+    /** Follows the link of a page of the provider. */
+    goOn: (page: Page) => browser.open(/<a href="([^"]*)"/.exec(page.body)?.[1]?.replaceAll('&amp;', '&') ?? '', page),
+    /** Loads the frame of a page of the provider: browsers send no cookie of ours with it. */
+    loadFrame: ({ body }: Page) => {
+      const { pathname, search } = new URL(/<iframe src="([^"]*)"/.exec(body)?.[1]?.replaceAll('&amp;', '&') ?? '');
+      const lines = [HOST, 'Sec-Fetch-Dest: iframe', 'Sec-Fetch-Mode: navigate', 'Sec-Fetch-Site: cross-site'];
+      return rawRequest(stage.gateway.port, requestHead('GET', pathname + search, lines));
+    },
+    /** How many logouts have come back with their state. */
+    returned: async () =>
+      Number(
+        /provider_logouts_total\{provider="corporate",step="returned"\} (\d+)/.exec(
+          await stage.gateway.metrics.text(),
+        )?.[1],
+      ),
+    [Symbol.asyncDispose]: () => stage[Symbol.asyncDispose](),
+  };
+}
+
+const LOGGED_OUT = `${PUBLIC_ORIGIN}/auth/logged-out`;
+const FRONTCHANNEL = `${PUBLIC_ORIGIN}/auth/frontchannel-logout/corporate`;
+
+describe('oidcc-client-rp-initiated-logout-rp-basic', () => {
+  test.each<[name: string, misbehaviour: MisbehaviourName | undefined, returned: number]>([
+    ['oidcc-client-test-rp-init-logout', undefined, 1],
+    ['oidcc-client-test-rp-init-logout-other-state', 'logout-state-other', 0],
+    ['oidcc-client-test-rp-init-logout-no-state', 'logout-state-missing', 0],
+  ])('%s: the session ends first, and whatever comes back leads to our page', async (_name, misbehaviour, returned) => {
+    await using it = await beforeLogout(misbehaviour);
+    const { provider } = it.stage;
+    const page = await it.logOut();
+    expect([page.status, page.url.origin + page.url.pathname]).toEqual([200, LOGGED_OUT]);
+    expect(page.body).toContain('You are logged out');
+    const [asked] = provider.calls.filter(({ endpoint }) => endpoint === 'end-session');
+    expect(Object.fromEntries(asked?.parameters ?? [])).toEqual({
+      client_id: provider.clientId,
+      id_token_hint: provider.idTokens.at(-1),
+      post_logout_redirect_uri: LOGGED_OUT,
+      state: expect.stringMatching(/^[\w-]{43}$/),
+    });
+    expect(await it.returned()).toBe(returned);
+    expect(await it.isLoggedIn()).toBe(false);
+  });
+});
+
+describe('oidcc-client-front-channel-logout-rp-basic', () => {
+  test('oidcc-client-test-rp-frontchannel-rpinitlogout: the frame of the provider is answered after the logout here, too', async () => {
+    await using it = await beforeLogout();
+    it.stage.provider.frontchannelLogoutUri = FRONTCHANNEL;
+    const page = await it.logOut();
+    expect((await it.loadFrame(page)).status).toBe(200);
+    const last = await it.goOn(page);
+    expect([last.status, last.url.origin + last.url.pathname, await it.returned()]).toEqual([200, LOGGED_OUT, 1]);
+  });
+
+  // In no plan of the suite.
+  test('oidcc-client-test-rp-frontchannel-opinitlogout: the frame of the provider ends the session', async () => {
+    await using it = await beforeLogout();
+    it.stage.provider.frontchannelLogoutUri = FRONTCHANNEL;
+    const page = await it.stage.browser().open(`${it.stage.provider.issuer}/end-session`);
+    expect(await it.isLoggedIn()).toBe(true);
+    expect((await it.loadFrame(page)).status).toBe(200);
+    expect(await it.isLoggedIn()).toBe(false);
   });
 });

@@ -13,6 +13,7 @@ import {
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { JWK } from 'jose';
+import { html } from '../../src/lib/html.ts';
 import { forge, type KeyPair, publicJwk, rs256, rsaKeyPair } from './forger.ts';
 import { authorizationAnswer, type ResponseParameters } from './hostile-responses.ts';
 import { MISBEHAVIOURS, type MisbehaviourName } from './misbehaviours.ts';
@@ -81,6 +82,10 @@ export class HostileProvider implements AsyncDisposable {
   user: Claims = { ...USER };
   /** Codes and tokens that it has given out, and what came with the requests: nothing of it may be in a log. */
   readonly secrets: string[] = [this.clientSecret];
+  /** ID tokens that it has given out for codes. */
+  readonly idTokens: string[] = [];
+  /** Its page after a logout opens this in a frame (Front-Channel Logout §3), and leads back by a link; `null`: it has no page. */
+  frontchannelLogoutUri: string | null = null;
   /** More for the discovery document, of an honest provider too. */
   metadata: Claims = {};
   #misbehaviour: Misbehaviour = {};
@@ -251,7 +256,9 @@ export class HostileProvider implements AsyncDisposable {
       return;
     }
     code.isUsed = true;
-    const body = { ...this.#tokens(), id_token: this.idToken(this.#claims(code.request), this.#misbehaviour) };
+    const idToken = this.idToken(this.#claims(code.request), this.#misbehaviour);
+    this.idTokens.push(idToken);
+    const body = { ...this.#tokens(), id_token: idToken };
     write(response, this.#misbehaviour.token?.(body, this) ?? body);
   }
 
@@ -302,7 +309,10 @@ export class HostileProvider implements AsyncDisposable {
     const given = parameters.get('state');
     const state = this.#misbehaviour.logoutState === undefined ? given : this.#misbehaviour.logoutState(given);
     if (state !== null) target.searchParams.set('state', state);
-    response.writeHead(303, { location: target.href }).end();
+    if (this.frontchannelLogoutUri === null) return void response.writeHead(303, { location: target.href }).end();
+    const frame = `${this.frontchannelLogoutUri}?${new URLSearchParams({ iss: this.issuer, sid: 'session-1' })}`;
+    const page = html`<iframe src="${frame}"></iframe><a href="${target.href}">Go on</a>`;
+    response.writeHead(200, { 'content-type': 'text/html' }).end(page.text);
   }
 
   #isClient({ headers, parameters }: HostileCall): boolean {
