@@ -306,7 +306,7 @@ test.each(['app:8080', '10.0.0.7:80', 'app.shop.svc'])(
   (endpoint) => {
     const { problems } = load(MINIMAL.replace(/endpoints: \[[^\]]*\]/, `endpoints: ["${endpoint}"]`));
     expect(problems.map(({ message }) => message)).toEqual([
-      'upstreams.app.endpoints[0] is not an http(s) URL: begin it with http:// or https://',
+      'upstreams.app.endpoints[0] is not the URL of a server: begin it with http://, https:// or h2c://',
     ]);
   },
 );

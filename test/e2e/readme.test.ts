@@ -15,8 +15,9 @@ const ROOT = join(import.meta.dirname, '../..');
 const MAIN = join(ROOT, 'src/main.ts');
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
 const PASSWORD = 'correct horse battery staple';
-const [, config = ''] = /^```yaml\n(# yaml-language-server[\s\S]*?)^```$/m.exec(README) ?? [];
-const [, preparation = ''] = /^```sh\n(umask 077\n[\s\S]*?)sallyport start\n```$/m.exec(README) ?? [];
+const [, config = ''] = /^```yaml\n(version: 1\n[\s\S]*?)^```$/m.exec(README) ?? [];
+const [, preparation = ''] = /^```sh\n(sallyport init\n)sallyport start\n```$/m.exec(README) ?? [];
+const [, people = ''] = /^```sh\n(sallyport users add alice[\s\S]*?)^```$/m.exec(README) ?? [];
 const [, operation = ''] = /^```sh\n(sallyport sessions list alice\n[\s\S]*?)```$/m.exec(README) ?? [];
 
 const directory = mkdtempSync(join(tmpdir(), 'sallyport-readme-'));
@@ -48,8 +49,9 @@ beforeAll(async () => {
     .replaceAll(':8080', `:${port}`)
     .replaceAll(':9090', `:${await freePort()}`)
     .replaceAll(':3000', `:${(upstream.address() as AddressInfo).port}`);
-  writeFileSync(join(directory, 'sallyport.yaml'), ported);
   shell(preparation);
+  writeFileSync(join(directory, 'sallyport.yaml'), ported);
+  shell(people);
   gateway = spawn(process.execPath, [MAIN, 'start'], { cwd: directory, stdio: ['ignore', 'pipe', 'inherit'] });
   let output = '';
   gateway.stdout?.on('data', (chunk: Buffer) => {

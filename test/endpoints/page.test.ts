@@ -15,6 +15,10 @@ test('A6: the page has every row of the endpoint table and no other', () => {
     ...[...source.matchAll(/\brow\('([A-Z]+)', ['`]([^'`]+)['`]/g)].map(
       ([, method, path = '']) => `${method} {base}${path.replace(/\$\{(\w+)\}/, ':$1')}`,
     ),
+    // The path of a callback is a setting of its provider.
+    ...[...source.matchAll(/callbacks\.flatMap\(\(\{ path, answer \}\) => (.*)\),$/gm)].flatMap(([, cells = '']) =>
+      [...cells.matchAll(/\brow\('([A-Z]+)', path,/g)].map(([, method]) => `${method} {base}/callback/:name`),
+    ),
     ...[...source.matchAll(/method: '([A-Z]+)',\s+path: `\$\{[\w.]+\}([^`]+)`/g)].map(
       ([, method, path]) => `${method} {base}${path}`,
     ),
