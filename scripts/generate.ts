@@ -13,6 +13,7 @@ import { commandLinePage } from './reference/command-line.ts';
 import { configurationPage } from './reference/configuration.ts';
 import { endpointsPage } from './reference/endpoints.ts';
 import { headersPage } from './reference/headers.ts';
+import { lifetimesPage, lifetimesPicture } from './reference/lifetimes.ts';
 import { metricsPage } from './reference/metrics.ts';
 import { oauth2ProxyPage } from './reference/oauth2-proxy.ts';
 import { problemsPage } from './reference/problems.ts';
@@ -29,6 +30,8 @@ export async function generatedFiles(): Promise<Readonly<Record<string, string>>
     'docs/reference/metrics.md': await metricsPage(),
     'docs/reference/cli.md': commandLinePage(),
     'docs/reference/endpoints.md': endpointsPage(),
+    'docs/reference/lifetimes.md': lifetimesPage(),
+    'docs/images/lifetimes.svg': lifetimesPicture(),
     'docs/reference/oauth2-proxy.md': oauth2ProxyPage(),
     'docs/reference/admin-api.openapi.yaml': adminApiDocument(),
   };

@@ -25,7 +25,7 @@ import { codeKey } from './redeemer.ts';
 
 const GRANT = 'authorization_code';
 /** RFC 6749 §4.1.2 allows ten minutes; the browser is redirected at once. */
-const CODE_LIFETIME_MS = 60_000;
+export const AUTHORIZATION_CODE_LIFETIME_MS = 60_000;
 
 const NOT_A_FORM = new Denial('media_type_unsupported', 'not a form');
 const NO_DECISION = new Denial('body_malformed', 'form without a decision');
@@ -104,10 +104,10 @@ export class AuthorizeEndpoint {
 
   async #newCode({ redirectUri, challenge }: AuthorizationRequest, { session }: UserPrincipal): Promise<string> {
     const code = randomBytes(32).toString('base64url');
-    const expiresAtMs = this.#parts.wallMs() + CODE_LIFETIME_MS;
+    const expiresAtMs = this.#parts.wallMs() + AUTHORIZATION_CODE_LIFETIME_MS;
     const binding = { redirectUri, challenge };
     const approval = { state: 'approved', expiresAtMs, session: session.handle, binding } as const;
-    await this.#parts.approvals.add(codeKey(code), approval, CODE_LIFETIME_MS);
+    await this.#parts.approvals.add(codeKey(code), approval, AUTHORIZATION_CODE_LIFETIME_MS);
     return code;
   }
 

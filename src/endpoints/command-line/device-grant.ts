@@ -14,17 +14,17 @@ import { overRate, type Redeemer, type Terminal } from './redeemer.ts';
 import { newUserCode } from './user-code.ts';
 
 /** How long a user has, and the terminal polls. */
-const LIFETIME_MS = 10 * 60_000;
+export const DEVICE_CODE_LIFETIME_MS = 10 * 60_000;
 /** What the terminal is told to wait between two polls. */
 const INTERVAL_MS = 5_000;
 /** What it has to wait: an honest one may be early, because its last answer was slow. */
 const SHORTEST_INTERVAL_MS = 4_000;
 
 /** Wrong codes of one user, or from one address, before more are slowed (RFC 8628 §5.1). */
-const GUESSES_OF_USER: ThrottleRule = { freeAttempts: 5, maxDelayMs: 60_000, windowMs: LIFETIME_MS };
-const GUESSES_FROM_ADDRESS: ThrottleRule = { freeAttempts: 50, maxDelayMs: 60_000, windowMs: LIFETIME_MS };
+const GUESSES_OF_USER: ThrottleRule = { freeAttempts: 5, maxDelayMs: 60_000, windowMs: DEVICE_CODE_LIFETIME_MS };
+const GUESSES_FROM_ADDRESS: ThrottleRule = { freeAttempts: 50, maxDelayMs: 60_000, windowMs: DEVICE_CODE_LIFETIME_MS };
 /** Requests for codes from one address. */
-const ASKED_FROM_ADDRESS: ThrottleRule = { freeAttempts: 50, maxDelayMs: 60_000, windowMs: LIFETIME_MS };
+const ASKED_FROM_ADDRESS: ThrottleRule = { freeAttempts: 50, maxDelayMs: 60_000, windowMs: DEVICE_CODE_LIFETIME_MS };
 
 const PENDING = new Denial('device_login_pending', 'the user has not decided yet');
 const TOO_OFTEN = new Denial('device_polled_too_often', 'polled before the interval was over');
@@ -66,14 +66,14 @@ export class DeviceGrant {
     if (waitMs > 0) return overRate(waitMs);
     const deviceCode = randomBytes(32).toString('base64url');
     const name = nameOf(deviceCode);
-    const expiresAtMs = nowMs + LIFETIME_MS;
+    const expiresAtMs = nowMs + DEVICE_CODE_LIFETIME_MS;
     const pending = { state: 'pending', expiresAtMs, askedAtMs: nowMs, address, device } as const;
-    await approvals.add(deviceKey(name), pending, LIFETIME_MS);
+    await approvals.add(deviceKey(name), pending, DEVICE_CODE_LIFETIME_MS);
     for (;;) {
       const userCode = newUserCode();
       // Another login may have drawn the same one.
-      if (!(await codes.add(userKey(userCode), name, LIFETIME_MS))) continue;
-      return { deviceCode, userCode, expiresInMs: LIFETIME_MS, intervalMs: INTERVAL_MS };
+      if (!(await codes.add(userKey(userCode), name, DEVICE_CODE_LIFETIME_MS))) continue;
+      return { deviceCode, userCode, expiresInMs: DEVICE_CODE_LIFETIME_MS, intervalMs: INTERVAL_MS };
     }
   }
 

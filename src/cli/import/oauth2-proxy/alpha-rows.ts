@@ -13,7 +13,7 @@ export interface AlphaRow {
 const IDENTITY = { becomes: ['routes[].identityHeaders'], text: 'Claims: see the table of headers.' };
 const STATIC = {
   becomes: ['routes[].requestHeaders.set'],
-  text: 'A fixed value. SecretStore come from a file: `${file:…}`.',
+  text: 'A fixed value. Secrets come from a file: `${file:…}`.',
 };
 
 /** The keys of a provider, below `providers[]`. */

@@ -1,4 +1,4 @@
-/** SecretStore that a configuration of oauth2-proxy has in it, and that become files. */
+/** Secrets that a configuration of oauth2-proxy has in it, and that become files. */
 
 import { UNKNOWN } from './read/files.ts';
 import type { Origin, Report } from './report.ts';

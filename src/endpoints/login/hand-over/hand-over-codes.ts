@@ -14,7 +14,7 @@ import type { CodeStore } from '../../../store/store.ts';
 import { verifies } from '../../command-line/pkce.ts';
 
 /** The redirect to the other origin takes no longer. */
-const LIFETIME_MS = 60_000;
+export const HAND_OVER_CODE_LIFETIME_MS = 60_000;
 
 const PURPOSE = 'hand-over code';
 
@@ -52,8 +52,8 @@ export class HandOverCodes {
   async give(sessionId: SessionId, origin: string, challenge: string): Promise<string> {
     const code = randomBytes(32).toString('base64url');
     const session = sealText(sessionId, code, PURPOSE);
-    const given = { origin, challenge, session, expiresAtMs: this.#wallMs() + LIFETIME_MS };
-    await this.#codes.add(keyOf(code), JSON.stringify(given), LIFETIME_MS);
+    const given = { origin, challenge, session, expiresAtMs: this.#wallMs() + HAND_OVER_CODE_LIFETIME_MS };
+    await this.#codes.add(keyOf(code), JSON.stringify(given), HAND_OVER_CODE_LIFETIME_MS);
     return code;
   }
 
@@ -70,7 +70,7 @@ export class HandOverCodes {
     if (text === null) return UNKNOWN;
     const taken = JSON.stringify({ taken: randomBytes(16).toString('base64url') });
     const read = givenSchema.safeParse(JSON.parse(text));
-    if (!read.success || !(await this.#codes.replace(key, text, taken, LIFETIME_MS))) return USED;
+    if (!read.success || !(await this.#codes.replace(key, text, taken, HAND_OVER_CODE_LIFETIME_MS))) return USED;
     const { data: given } = read;
     if (given.origin !== origin) return OTHER_ORIGIN;
     if (!verifies(verifier, given.challenge)) return OTHER_BROWSER;

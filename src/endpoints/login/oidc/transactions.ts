@@ -24,7 +24,7 @@ const NAME_LENGTH = 4;
 const NAMES = /(?:^|;)[ \t]*(?<name>__Host-login-[\w-]{4})=/g;
 
 /** How long a user may take to log in. */
-const LIFETIME_MS = 10 * 60_000;
+export const LOGIN_LIFETIME_MS = 10 * 60_000;
 /** How long it is remembered where they wanted to go. */
 const REMEMBERED_MS = 30 * 60_000;
 /** Of one browser; the oldest goes. Enough for every tab that a user has open. */
@@ -211,7 +211,7 @@ export class LoginTransactions {
   /** Whether a login took too long. */
   hasExpired({ startedAtMs }: Pick<LoginTransaction, 'startedAtMs'>): boolean {
     const ageMs = this.#wallMs() - startedAtMs;
-    return ageMs > LIFETIME_MS;
+    return ageMs > LOGIN_LIFETIME_MS;
   }
 
   #cookieLine(browser: string, maxAgeSec: number): string {
