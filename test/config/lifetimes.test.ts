@@ -19,7 +19,7 @@ session: { remember: {} }
 login: { oidc: [{ name: one, issuer: https://id.example.com, clientId: shop }] }
 refresh: {}
 upstreamToken: { keys: { directory: keys } }
-tokenEndpoint: { clients: { cart: { clientSecretFile: secret } } }
+tokenEndpoint: { clients: { cart: { clientSecretFile: secret, exchange: { orders: {} } } } }
 issuers: { one: { issuer: https://id.example.com, jwksUrl: https://id.example.com/jwks, algorithms: [ES256] } }
 upstreams: { app: { endpoints: [https://app.internal] } }
 routes: [{ id: app, match: { path: / }, credential: [session, { service: [one] }], upstream: app }]

@@ -32,7 +32,7 @@ export const SESSION_ROWS = [
     key: 'cookie_domains',
     type: 'list',
     becomes: 'dropped',
-    text: 'A `__Host-` cookie has no domain: no other host can read it or plant one. `login.origin` gives several origins one login.',
+    text: 'A `__Host-` cookie has no domain: no other host can read it or plant one. `login.origin` gives several origins one login, and `session.cookie.domain` is one cookie for all subdomains, at a price.',
   },
   {
     flag: 'cookie-path',
