@@ -8,6 +8,7 @@
 
 import type { Duplex, Readable } from 'node:stream';
 import type { Denial, DenialReason, GatewayFault, Reason } from './errors.ts';
+import type { CompactToken } from './lib/bearer.ts';
 import { randomHex } from './lib/random-hex.ts';
 import type { Principal } from './principal.ts';
 import type { Route } from './routing/route.ts';
@@ -145,6 +146,8 @@ export class Exchange implements RawRequest {
   /** Whether one of the gateway's own endpoints answers it. */
   isOwnEndpoint = false;
   principal: Principal | null = null;
+  /** The access token of the identity provider that goes along; `null` where none does. Never logged. */
+  providerToken: CompactToken | null = null;
 
   /** Monotonic times of the upstream's part; `null` before it happened. */
   dispatchedMs: number | null = null;

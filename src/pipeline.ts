@@ -9,10 +9,12 @@
 
 import type { Authenticator } from './authentication/authenticate.ts';
 import type { Authorizer } from './authorization/authorize.ts';
+import type { Permit } from './authorization/permit.ts';
 import { preflightMethod } from './cors/rule.ts';
 import type { Endpoints } from './endpoints/endpoints.ts';
 import { asGatewayFault, Denial } from './errors.ts';
 import type { Exchange } from './exchange.ts';
+import type { CompactToken } from './lib/bearer.ts';
 import type { Limits } from './limits/limits.ts';
 import type { Responder } from './response/respond.ts';
 import type { RoutePattern } from './routing/pattern.ts';
@@ -21,7 +23,7 @@ import type { Route } from './routing/route.ts';
 import type { RouteEntry, RouteTable } from './routing/table.ts';
 import type { Sanitizer, ScreenedRequest } from './sanitize/sanitize.ts';
 import type { RouteMetrics } from './telemetry/route-series.ts';
-import type { TokenSource } from './token/token-source.ts';
+import type { ProviderTokenSource, TokenSource } from './token/token-source.ts';
 import type { Outlet } from './upstream/forward.ts';
 
 /**
@@ -36,6 +38,8 @@ export interface Pipeline {
   readonly authenticator: Authenticator;
   readonly authorizer: Authorizer;
   readonly tokens: TokenSource;
+  /** `null` where no route sends any. */
+  readonly providerTokens: ProviderTokenSource | null;
   readonly outlet: Outlet;
   readonly responder: Responder;
   readonly series: PipelineSeries;
@@ -101,7 +105,7 @@ export async function handle(exchange: Exchange, pipeline: Pipeline): Promise<vo
     const permit = pipeline.authorizer.authorize(principal, route, request);
     if (permit instanceof Denial) return responder.denial(exchange, permit);
 
-    const given = pipeline.tokens.forPermit(permit);
+    const given = tokenOf(exchange, request, permit, pipeline);
     const token = given instanceof Promise ? await given : given;
     if (token instanceof Denial) return responder.denial(exchange, token);
 
@@ -109,6 +113,25 @@ export async function handle(exchange: Exchange, pipeline: Pipeline): Promise<vo
   } catch (thrown) {
     responder.fault(exchange, asGatewayFault(thrown));
   }
+}
+
+/** The upstream token of a request, at once where nothing has to be waited for. */
+const tokenOf = (exchange: Exchange, request: ScreenedRequest, permit: Permit, pipeline: Pipeline) =>
+  permit.route.providerToken === null
+    ? pipeline.tokens.forPermit(permit)
+    : withProviderToken(exchange, request, permit, pipeline);
+
+/** The token of a request that also takes one of the identity provider along. */
+async function withProviderToken(
+  exchange: Exchange,
+  request: ScreenedRequest,
+  permit: Permit,
+  { tokens, providerTokens }: Pipeline,
+): Promise<CompactToken | null | Denial> {
+  const given = (await providerTokens?.forRequest(permit.principal, request)) ?? null;
+  if (given instanceof Denial) return given;
+  exchange.providerToken = given;
+  return tokens.forPermit(permit);
 }
 
 /** The route that a preflight asks about, if it has `cors`. Else the preflight is a request like any other. */

@@ -118,6 +118,18 @@ export interface ProviderStanding {
   waitFromMs: number;
   /** What is under way for it. */
   work: Promise<Denial | null> | null;
+  /** The access token that routes send; `null` while none is known. */
+  access: HeldAccessToken | null;
+}
+
+/** An access token of an identity provider, opened. */
+interface HeldAccessToken {
+  /** The provider; compared by identity. */
+  readonly of: object;
+  /** `null` where there is none to be had for now. */
+  readonly token: CompactToken | null;
+  /** Wall clock. */
+  readonly untilMs: number;
 }
 
 /** Of a session of which nothing is known yet. */
@@ -127,6 +139,7 @@ export const unknownStanding = (): ProviderStanding => ({
   dueAtMs: 0,
   waitFromMs: 0,
   work: null,
+  access: null,
 });
 
 /** A program with a credential of its own, or with one that stands for a subject of another issuer. */
@@ -235,6 +248,10 @@ const NO_AUTHENTICATION: Authentication = Object.freeze({ authTimeMs: null, acr:
 /** What an identity provider said about the login of a user; `null` for other principals. */
 export const loginAtProvider = (principal: Principal): ProviderLogin | null =>
   principal.kind === 'user' ? principal.session.login : null;
+
+/** A user whose session an identity provider has opened; `null` for other principals. */
+export const userAtProvider = (principal: Principal): UserPrincipal | null =>
+  principal.kind === 'user' && principal.session.login !== null ? principal : null;
 
 /** The same as the claims that it has there; none for other principals. */
 export function loginClaims(principal: KnownPrincipal): Record<string, JSONType> {

@@ -22,7 +22,7 @@ name.
 
 ## Written by the gateway
 
-The header of the upstream token (\`upstreamToken.header\`), every name in some route's \`identityHeaders\`, and:
+The header of the upstream token (\`upstreamToken.header\`), every name in some route's \`identityHeaders\`, \`tokenHeader\` or \`providerToken\`, and:
 
 ${list(OWNED_NAMES)}${list(OWNED_PREFIXES, '…')}
 What the upstream gets of these: \`X-Forwarded-For\`, \`-Host\` and \`-Proto\` or \`Forwarded\` (\`upstreams.<name>.forwardedHeaders\`),

@@ -49,13 +49,13 @@ export class ProxyAnswers {
   }
 
   /** The headers to write; for proxies that cannot be told what to remove. */
-  written(request: ScreenedRequest, permit: Permit, token: CompactToken | null): string[] {
-    return decidedRequestHeaders(request, permit, token, this.#settings);
+  written(exchange: Exchange, request: ScreenedRequest, permit: Permit, token: CompactToken | null): string[] {
+    return decidedRequestHeaders(exchange, request, permit, token, this.#settings);
   }
 
   /** All changes. */
   changes(exchange: Exchange, request: ScreenedRequest, permit: Permit, token: CompactToken | null): HeaderChanges {
-    const headers = this.written(request, permit, token);
+    const headers = this.written(exchange, request, permit, token);
     const handled = new Set<string>();
     for (let index = 0; index < headers.length; index += 2) handled.add((headers[index] as string).toLowerCase());
     const missing = this.#namesWrittenHere.filter((name) => !handled.has(name));

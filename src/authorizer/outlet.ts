@@ -67,7 +67,7 @@ export class AnswerOutlet implements Outlet {
   prepare(exchange: Exchange, request: ScreenedRequest, permit: Permit, token: CompactToken | null): string[] {
     const form = formOf(exchange.target);
     const removeHeader = form === null ? undefined : REMOVE_HEADER[form];
-    if (removeHeader === undefined) return this.#answers.written(request, permit, token);
+    if (removeHeader === undefined) return this.#answers.written(exchange, request, permit, token);
     const { headers, missing, dropped } = this.#answers.changes(exchange, request, permit, token);
     // Envoy replaces only headers that the answer has, the Gateway API knows no removal, and old versions of Caddy write the name
     // of a variable in place of one that is missing: an empty header is safe in all.

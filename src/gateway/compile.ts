@@ -105,6 +105,7 @@ export function compileRuntime(
     authenticator,
     authorizer: new Authorizer(config.routes.map(withCompiledCredential), csrfRules(config.csrf), clocks.wallMs),
     tokens: upstreamTokens,
+    providerTokens: opened.providerTokens.accessTokens,
     outlet: compileOutlet(shared, publicOutlet(config)),
     responder,
     series: shared.series,

@@ -100,6 +100,7 @@ export class Outbound {
       authenticator: new Authenticator({ ...NO_VERIFIERS, workload: new WorkloadVerifier(config.workload) }),
       authorizer: new Authorizer([], NO_CSRF_RULES, clocks.wallMs),
       tokens: new DestinationTokens(tokens, routeCount),
+      providerTokens: null,
       outlet,
       responder,
       series: parts.series,

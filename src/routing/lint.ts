@@ -41,6 +41,15 @@ export const codes = defineCodes({
   'routes/identity-issuer': warning(
     'An identity header with `subject` on a route where callers of several issuers, or users and services, can have the same name, and no header with `issuer`: the upstream cannot tell them apart.',
   ),
+  'routes/provider-token': warning(
+    "A route sends the access token of the user's identity provider to its upstream, which can then act for the user there.",
+  ),
+  'routes/provider-token-header': error(
+    '`providerToken` in a header that already carries something else: the upstream token, identity, or the Authorization of the client.',
+  ),
+  'routes/no-provider-token': error(
+    '`providerToken` on a route that takes no session, or without an identity provider in `login.oidc`: there would never be one.',
+  ),
   'routes/csrf-off': warning('The CSRF check is off on a route that takes a session.'),
   'rewrite/strip-prefix': error('A path of the route does not begin with the prefix that is stripped.'),
   'rewrite/placeholder': error('`rewrite.path` uses a placeholder that not every path of the route has.'),
@@ -51,6 +60,7 @@ interface RoutingDraft {
   readonly basePath?: string | undefined;
   readonly passClientHeaders?: readonly string[] | undefined;
   readonly upstreamToken?: { readonly header: string } | undefined;
+  readonly login?: { readonly oidc: readonly unknown[] } | undefined;
   readonly upstreams: DraftEntries<object>;
   readonly routes: readonly (RouteConfig | undefined)[];
 }
@@ -89,6 +99,7 @@ export function lint(context: Context): void {
     lintReservedPaths(rule);
     lintRewrite(context, route, rule.path);
     lintIdentityHeaders(rule);
+    lintProviderToken(rule);
     lintHeaderRules(rule);
   }
 }
@@ -295,6 +306,33 @@ function lintIdentityHeaders({ context: { source }, route, credential, path, tok
   }
 }
 
+function lintProviderToken({ context, route, credential, path, tokenHeader }: RouteRule): void {
+  const { providerToken: header } = route;
+  if (header === undefined) return;
+  const { source, draft } = context;
+  const at = [...path, 'providerToken'];
+  const name = `route ${JSON.stringify(route.id)}`;
+  const folded = foldHeaderName(header);
+  const isWritten = (other: string) => foldHeaderName(other) === folded;
+  const carriesToken = credential.kind !== 'public' && route.upstreamToken !== 'none' && isWritten(tokenHeader);
+  const passes = route.passAuthorization && folded === 'authorization';
+  if (carriesToken || passes || Object.keys(route.identityHeaders ?? {}).some(isWritten)) {
+    source.report(
+      codes['routes/provider-token-header'],
+      at,
+      `${name} already sends ${carriesToken ? 'the upstream token' : 'something else'} in ${header}`,
+      carriesToken ? 'choose another header, or set tokenHeader: X-Gateway-Token' : 'choose another header',
+    );
+  }
+  if ((draft.login?.oidc.length ?? 0) === 0 || !accepts(credential, ({ comesFromLogin }) => comesFromLogin)) {
+    const text = `${name} has no session of an identity provider, of whose tokens it could send one`;
+    source.report(codes['routes/no-provider-token'], at, text, 'remove providerToken', 'key');
+    return;
+  }
+  const text = `${name} hands the access token of the identity provider to upstream ${route.upstream}, which can act with it for its users there`;
+  source.report(codes['routes/provider-token'], at, text, 'leave it out unless the upstream calls the provider', 'key');
+}
+
 /** The headers that a section sets or removes, each with its place. */
 export function changedHeaders(
   changes: RouteConfig['requestHeaders'],
@@ -311,6 +349,7 @@ function lintHeaderRules({ context, route, credential, path, tokenHeader, owned 
   const identity = new Set(Object.keys(route.identityHeaders ?? {}).map(foldHeaderName));
   const carriesToken = route.upstreamToken !== 'none' && credential.kind !== 'public';
   if (carriesToken) identity.add(foldHeaderName(tokenHeader));
+  if (route.providerToken !== undefined) identity.add(foldHeaderName(route.providerToken));
   for (const [name, at] of changedHeaders(route.requestHeaders, [...path, 'requestHeaders'])) {
     const folded = foldHeaderName(name);
     if (identity.has(folded)) {

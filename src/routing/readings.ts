@@ -156,6 +156,7 @@ const COMPARISONS: { readonly [K in keyof Route]: Comparison } = {
   audience: irrelevant,
   upstreamToken: irrelevant,
   tokenHeader: irrelevant,
+  providerToken: irrelevant,
   identityHeaders: irrelevant,
   hostHeader: equal('hostHeader'),
   namesClient: equal('namesClient'),

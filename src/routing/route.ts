@@ -43,6 +43,8 @@ export interface Route {
   readonly upstreamToken: RouteConfig['upstreamToken'];
   /** Which header carries it; `null` for the one that all have. */
   readonly tokenHeader: string | null;
+  /** Which header carries the access token of the identity provider; `null` where none does. */
+  readonly providerToken: string | null;
   /** Flat header name, source list. */
   readonly identityHeaders: readonly string[];
   readonly rewrite: Rewrite | null;
@@ -127,6 +129,7 @@ export function compileRoute(
     namesClient: true,
     upstreamToken: credential.kind === 'public' ? 'none' : config.upstreamToken,
     tokenHeader: config.tokenHeader ?? null,
+    providerToken: config.providerToken?.replace(/^authorization$/i, 'Authorization') ?? null,
     identityHeaders: Object.entries(config.identityHeaders ?? {}).flat(),
     rewrite: compileRewrite(config.rewrite),
     requestHeaders,

@@ -102,6 +102,10 @@ export const ROUTE_KEYS = {
   tokenHeader: headerName().optional().meta({
     description: 'Header that carries the upstream token on this route. Default: `upstreamToken.header`.',
   }),
+  providerToken: headerName().optional().meta({
+    description:
+      "Header in which the upstream gets the access token that the user's identity provider (`login.oidc`) has given: `Authorization` has it as a Bearer token, any other header as it is. It is renewed before it ends, by refresh token. Users of other logins, and callers without the session cookie, have none. The upstream can do with it whatever the user's consent allows. Copies from clients are removed on every route.",
+  }),
   identityHeaders: z.record(headerName(), principalSource()).optional().meta({
     description:
       'Plain headers for services that cannot verify a token: name → source, one of `subject`, `issuer` (whose subject it is; left out where it is the gateway’s own), `actor` (who calls on behalf of the subject), `actor.issuer`, `user.<attribute>`, `session.createdAt`, `session.method` and `token.<claim>`. Headers without a value are left out. Copies from clients are removed on every route, in every spelling.',

@@ -8,12 +8,13 @@ import type { SanitizeRules } from './sanitize.ts';
 export interface WritingRoute {
   readonly identityHeaders?: Readonly<Record<string, string>> | undefined;
   readonly tokenHeader?: string | undefined;
+  readonly providerToken?: string | undefined;
 }
 
 /** The headers that the gateway writes on a route, of which no copy from a client passes on any. */
 export const writtenHeaders = (route: WritingRoute | undefined): readonly string[] => [
   ...Object.keys(route?.identityHeaders ?? {}),
-  ...(route?.tokenHeader === undefined ? [] : [route.tokenHeader]),
+  ...[route?.tokenHeader, route?.providerToken].filter((name) => name !== undefined),
 ];
 
 /** The sections that the rules are made from. */

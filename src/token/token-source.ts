@@ -6,6 +6,7 @@
 import type { Permit } from '../authorization/permit.ts';
 import type { Denial } from '../errors.ts';
 import type { CompactToken } from '../lib/bearer.ts';
+import type { Principal } from '../principal.ts';
 
 /** Gives the token that goes with a permitted request. */
 export interface TokenSource {
@@ -23,4 +24,25 @@ export interface TokenSource {
    * @returns whether another one can be asked for
    */
   refused?(permit: Permit, token: CompactToken): boolean;
+}
+
+/** A request, as far as its session cookie is concerned. */
+export interface CookieRequest {
+  /** Its value; a Denial where it has two readings; `null` where there is none. */
+  readonly sessionCookie: string | Denial | null;
+  readonly publicOrigin: string | null;
+}
+
+/** Gives the access token of the identity provider that has opened the session of a request. */
+export interface ProviderTokenSource {
+  /**
+   * The token to send. Answers at once, without a promise, when nothing has to be waited for.
+   *
+   * @returns `null` where the session has none; a Denial when it has ended
+   * @throws DependencyFault when it is unavailable now, as a rejection
+   */
+  forRequest(
+    principal: Principal,
+    request: CookieRequest,
+  ): CompactToken | null | Denial | Promise<CompactToken | null | Denial>;
 }

@@ -46,7 +46,7 @@ export function upstreamRequestHeaders(
   headers.push('via', request.fields.via === null ? '1.1 sallyport' : `${request.fields.via}, 1.1 sallyport`);
   headers.push('x-request-id', exchange.id);
   pushTraceContext(headers, request);
-  pushWritten(headers, permit, token, settings);
+  pushWritten(headers, exchange, permit, token, settings);
   return headers;
 }
 
@@ -57,6 +57,7 @@ export function upstreamRequestHeaders(
  * @returns flat name, value list
  */
 export function decidedRequestHeaders(
+  exchange: Pick<Exchange, 'providerToken'>,
   request: ScreenedRequest,
   permit: Permit,
   token: CompactToken | null,
@@ -64,7 +65,7 @@ export function decidedRequestHeaders(
 ): string[] {
   const headers: string[] = [];
   pushOtherCredentials(headers, request, permit, settings);
-  pushWritten(headers, permit, token, settings);
+  pushWritten(headers, exchange, permit, token, settings);
   return headers;
 }
 
@@ -82,6 +83,7 @@ function pushOtherCredentials(
 
 function pushWritten(
   headers: string[],
+  { providerToken }: Pick<Exchange, 'providerToken'>,
   permit: Permit,
   token: CompactToken | null,
   { tokenHeader }: Pick<RequestHeaderSettings, 'tokenHeader'>,
@@ -89,8 +91,11 @@ function pushWritten(
   const { route } = permit;
   if (route.requestHeaders !== null) headers.push(...route.requestHeaders.set);
   pushIdentity(headers, permit);
-  if (token === null) return;
-  const name = route.tokenHeader ?? tokenHeader;
+  if (token !== null) pushToken(headers, route.tokenHeader ?? tokenHeader, token);
+  if (providerToken !== null && route.providerToken !== null) pushToken(headers, route.providerToken, providerToken);
+}
+
+function pushToken(headers: string[], name: string, token: CompactToken): void {
   headers.push(name, name === 'Authorization' ? `Bearer ${token}` : token);
 }
 

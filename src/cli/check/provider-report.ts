@@ -5,6 +5,7 @@ import { ID_TOKEN_ALGORITHMS, metadataUrl } from '../../endpoints/login/oidc/met
 import type { ProviderSettings } from '../../endpoints/login/oidc/presets.ts';
 import { IdentityProvider } from '../../endpoints/login/oidc/provider.ts';
 import { ProviderSeries } from '../../endpoints/login/oidc/series.ts';
+import { keptTokens } from '../../endpoints/login/oidc/tokens/provider-tokens.ts';
 import { readKeySet } from '../../jwt/verification-keys.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import { hasDuplicateMember } from '../../lib/json.ts';
@@ -102,7 +103,7 @@ async function keysFinding(uri: unknown, reach: Reach): Promise<Finding> {
 }
 
 async function clientFindings(asked: CheckedProvider, reach: Reach, clocks: Clocks): Promise<readonly Finding[]> {
-  const provider = new IdentityProvider(asked.settings, asked.files, {
+  const provider = new IdentityProvider(asked.settings, keptTokens(asked.settings, false), asked.files, {
     clocks,
     log: createLog('silent', { write: () => {} }),
     series: new ProviderSeries(new MetricRegistry()),

@@ -41,7 +41,7 @@ interface LoginSections {
   readonly login: LoginConfig;
   readonly publicOrigin: readonly string[];
   readonly basePath: string;
-  readonly routes: RequiringRoutes;
+  readonly routes: readonly (RequiringRoutes[number] & { readonly providerToken?: string | undefined })[];
   readonly session: Pick<SessionConfig, 'cookie'>;
   readonly csrf: CsrfConfig;
   readonly listeners: {
@@ -125,6 +125,7 @@ export function openLogin(
   const providers = openProviders(
     sections.login.oidc,
     files.providers,
+    sections.routes.some(({ providerToken }) => providerToken !== undefined),
     { clocks, log, series: series.logins.providers },
     previous?.providers ?? null,
   );
@@ -132,6 +133,7 @@ export function openLogin(
     transactions: store.loginTransactions,
     codes: store.codes,
     sealedTokens: store.sealedTokens,
+    log,
     startsPerAddress: sections.login.throttle.startsPerAddress,
     isCookieStrict: sections.session.cookie.sameSite === 'strict',
     clocks,

@@ -93,13 +93,14 @@ export class Logout {
     sealed: string | null,
   ): Promise<null> {
     const { responder, basePath, clearCookieLine, refresh } = this.#parts;
+    const idToken = ended === null || sealed === null ? null : await this.#atProvider.revoke(ended, sealed, request);
     const headers = ['Set-Cookie', clearCookieLine];
     if (refresh !== null) headers.push('Set-Cookie', refresh.cookie.clearLine);
     if (!responder.answersWithPage(request)) {
       responder.empty(exchange, 204, headers);
       return null;
     }
-    const next = ended === null ? null : await this.#atProvider.next(ended, sealed, request);
+    const next = ended === null ? null : await this.#atProvider.next(ended, idToken, request);
     if (next === null) {
       responder.redirect(exchange, 303, `${basePath}/logged-out`, headers);
       return null;

@@ -19,6 +19,8 @@ import type { ProviderConfig } from './section.ts';
 import type { ProviderSeries } from './series.ts';
 import { LoginStart } from './start-login.ts';
 import { StartThrottle } from './start-throttle.ts';
+import { keptTokens } from './tokens/provider-tokens.ts';
+import { TokenRevoker } from './tokens/revocation.ts';
 import { LoginTransactions } from './transactions.ts';
 
 /** A provider, with what it was made from. */
@@ -34,20 +36,25 @@ export type OpenedProviders = ReadonlyMap<string, OpenedProvider>;
 /**
  * Opens the providers. Nothing is fetched before `start()`.
  *
- * @param files     what is in the files of each
- * @param previous  whose providers are kept, with what they have fetched, where nothing about them has changed
+ * @param files              what is in the files of each
+ * @param isAccessTokenSent  to an upstream, by some route
+ * @param previous           whose providers are kept, with what they have fetched, where nothing about them has changed
  */
 export function openProviders(
   configs: readonly ProviderConfig[],
   files: readonly ProviderFiles[],
+  isAccessTokenSent: boolean,
   surroundings: { readonly clocks: Clocks; readonly log: Logger; readonly series: ProviderSeries },
   previous: OpenedProviders | null,
 ): OpenedProviders {
   const opened = configs.map((config, index): OpenedProvider => {
     const read = files[index] as ProviderFiles;
+    const settings = withPreset(config);
+    const kept = keptTokens(settings, isAccessTokenSent);
     const present = previous?.get(config.name);
-    if (present !== undefined && isDeepStrictEqual([present.config, present.files], [config, read])) return present;
-    return { provider: new IdentityProvider(withPreset(config), read, surroundings), config, files: read };
+    const known = present === undefined ? null : [present.config, present.files, present.provider.kept];
+    if (present !== undefined && isDeepStrictEqual(known, [config, read, kept])) return present;
+    return { provider: new IdentityProvider(settings, kept, read, surroundings), config, files: read };
   });
   surroundings.series.expect(opened.map(({ provider }) => provider));
   return new Map(opened.map((it) => [it.provider.name, it]));
@@ -94,6 +101,7 @@ export function openProviderLogins(
     readonly transactions: LoginTransactionStore;
     readonly codes: CodeStore;
     readonly sealedTokens: SealedTokenStore;
+    readonly log: Logger;
     readonly startsPerAddress: number;
     readonly isCookieStrict: boolean;
     readonly clocks: Clocks;
@@ -127,6 +135,7 @@ export function openProviderLogins(
     providers,
     transactions,
     sealedTokens,
+    revoker: new TokenRevoker({ log: settings.log, series: login.series.providerTokens }),
     series: login.series.providerLogouts,
     basePath: login.basePath,
   });

@@ -17,6 +17,7 @@ import { FixedKeySet, type KeySet } from '../../../jwt/key-set.ts';
 import { RemoteKeySet } from '../../../jwt/remote-key-set.ts';
 import { readKeySet } from '../../../jwt/verification-keys.ts';
 import { type Clocks, systemClocks } from '../../../lib/clock.ts';
+import { settledWithin } from '../../../lib/settled-within.ts';
 import type { Logger } from '../../../telemetry/log.ts';
 import type { ProviderFiles } from './client-credential.ts';
 import {
@@ -29,7 +30,7 @@ import {
 } from './metadata.ts';
 import type { ProviderSettings } from './presets.ts';
 import type { ProviderCall, ProviderSeries } from './series.ts';
-import { type KeptTokens, keptTokens } from './tokens/provider-tokens.ts';
+import type { KeptTokens } from './tokens/provider-tokens.ts';
 import { ProviderTransport, providerUnavailable } from './transport.ts';
 
 /** How long the last good metadata and keys stay in use while the provider cannot be reached. */
@@ -42,6 +43,9 @@ interface ProviderSurroundings {
   readonly log: Logger;
   readonly series: ProviderSeries;
 }
+
+/** How long work that must not be cut off holds up the end of a process, or of a configuration. */
+const FINISH_WITHIN_MS = 900;
 
 const loadLibrary = () => import('openid-client');
 
@@ -58,12 +62,18 @@ export class IdentityProvider {
   readonly #clocks: Clocks;
   readonly #log: Logger;
   readonly #transport: ProviderTransport;
+  readonly #finishing = new Set<Promise<unknown>>();
   #metadata: ProviderMetadata | null = null;
 
-  constructor(settings: ProviderSettings, files: ProviderFiles, { clocks, log, series }: ProviderSurroundings) {
+  constructor(
+    settings: ProviderSettings,
+    kept: KeptTokens,
+    files: ProviderFiles,
+    { clocks, log, series }: ProviderSurroundings,
+  ) {
     const { name, issuer, endpoints, timeoutMs, refreshEveryMs } = settings;
     this.settings = settings;
-    this.kept = keptTokens(settings);
+    this.kept = kept;
     this.logo = files.logo;
     this.#files = files;
     this.#clocks = clocks;
@@ -112,8 +122,22 @@ export class IdentityProvider {
     loadLibrary().catch(() => {});
   }
 
+  /**
+   * Notes work in the background that must not be cut off, such as a refresh: a token that was given and is not kept is lost.
+   * What becomes of it is the caller's to see.
+   */
+  finishing(work: Promise<unknown>): void {
+    const noted: Promise<unknown> = work.then(
+      () => this.#finishing.delete(noted),
+      () => this.#finishing.delete(noted),
+    );
+    this.#finishing.add(noted);
+  }
+
+  /** Closes its connections, once what must not be cut off is done, or after a moment. */
   async close(): Promise<void> {
     this.keys.close();
+    await settledWithin(Promise.all(this.#finishing), FINISH_WITHIN_MS, new AbortController().signal);
     await this.#transport.close();
   }
 
@@ -229,6 +253,7 @@ const serverOf = (metadata: ProviderMetadata) => ({
   authorization_endpoint: metadata.authorizationEndpoint,
   token_endpoint: metadata.tokenEndpoint,
   ...(metadata.userinfoEndpoint !== null && { userinfo_endpoint: metadata.userinfoEndpoint }),
+  ...(metadata.revocationEndpoint !== null && { revocation_endpoint: metadata.revocationEndpoint }),
   ...(metadata.pushedAuthorizationEndpoint !== null && {
     pushed_authorization_request_endpoint: metadata.pushedAuthorizationEndpoint,
   }),

@@ -17,6 +17,7 @@ import type { ProviderMetadata } from '../metadata.ts';
 import type { ProviderSettings } from '../presets.ts';
 import type { IdentityProvider } from '../provider.ts';
 import { openTokens, type ProviderTokens } from '../tokens/provider-tokens.ts';
+import type { TokenRevoker } from '../tokens/revocation.ts';
 import type { LoginTransactions } from '../transactions.ts';
 import type { LogoutSeries } from './series.ts';
 
@@ -25,6 +26,7 @@ interface LogoutAtProviderParts {
   readonly transactions: LoginTransactions;
   readonly cookies: SessionCookies;
   readonly sealedTokens: SealedTokenStore;
+  readonly revoker: TokenRevoker;
   readonly series: LogoutSeries;
   readonly basePath: string;
 }
@@ -54,24 +56,37 @@ export class LogoutAtProvider {
   }
 
   /**
+   * Revokes the tokens of a session that has ended, in the background.
+   *
+   * @returns its ID token; `null` where none was kept
+   */
+  async revoke(record: Pick<SessionRecord, 'login'>, sealed: string, request: ScreenedRequest): Promise<string | null> {
+    const provider = this.#providerOf(record);
+    const tokens = provider === undefined ? null : await this.#opened(sealed, request, provider);
+    if (provider === undefined || tokens === null) return null;
+    this.#parts.revoker.revoke(provider, tokens);
+    return tokens.idToken;
+  }
+
+  /**
    * Where the logout of a session that has ended goes on; `null` where it is over. Waits for no provider.
    *
-   * @param sealed  its tokens
+   * @param idToken  of the session; `null` where there is none
    */
   async next(
-    { login }: Pick<SessionRecord, 'login'>,
-    sealed: string | null,
+    record: Pick<SessionRecord, 'login'>,
+    idToken: string | null,
     request: ScreenedRequest,
   ): Promise<NextStep | null> {
-    const { providers, series, basePath } = this.#parts;
-    const provider = providers.find(({ name }) => name === login?.provider);
+    const { series, basePath } = this.#parts;
+    const provider = this.#providerOf(record);
     const metadata = provider?.knownMetadata ?? null;
     if (provider === undefined || metadata === null || !provider.settings.logoutAtProvider) return null;
     const url = logoutUrl(provider.settings, metadata, `${request.publicOrigin}${basePath}/logged-out`);
     if (url === null) return null;
-    const hint = (await this.#opened(sealed, request, provider))?.idToken ?? null;
     // Others than the specification's know no such parameter.
-    if (hint !== null && url.searchParams.has('post_logout_redirect_uri')) url.searchParams.set('id_token_hint', hint);
+    if (idToken !== null && url.searchParams.has('post_logout_redirect_uri'))
+      url.searchParams.set('id_token_hint', idToken);
     const headers = await this.#remember(url, provider.name, request);
     series.onLogoutAtProvider(provider.name, 'begun');
     return { label: provider.settings.label, url: url.href, headers };
@@ -88,13 +103,17 @@ export class LogoutAtProvider {
       series.onLogoutAtProvider(name, 'returned');
   }
 
+  #providerOf({ login }: Pick<SessionRecord, 'login'>): IdentityProvider | undefined {
+    return this.#parts.providers.find(({ name }) => name === login?.provider);
+  }
+
   /** The tokens of the session that a request has presented. */
   async #opened(
-    sealed: string | null,
+    sealed: string,
     { sessionCookie, publicOrigin }: ScreenedRequest,
     { settings }: IdentityProvider,
   ): Promise<ProviderTokens | null> {
-    if (sealed === null || typeof sessionCookie !== 'string') return null;
+    if (typeof sessionCookie !== 'string') return null;
     const id = await orNothing(Promise.resolve(this.#parts.cookies.sessionIdOf(sessionCookie, publicOrigin)));
     return id !== null && isSessionId(id) ? openTokens(sealed, id, settings) : null;
   }

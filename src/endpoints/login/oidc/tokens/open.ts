@@ -1,11 +1,13 @@
 /** Opens what is done with the tokens of identity providers. */
 
+import type { SessionCookies } from '../../../../authentication/session/session-cookies.ts';
 import type { Sessions } from '../../../../authentication/session/sessions.ts';
 import type { Clocks } from '../../../../lib/clock.ts';
 import type { SealedTokenStore } from '../../../../store/sealed-tokens.ts';
 import type { AuditLog } from '../../../../telemetry/audit.ts';
 import type { Logger } from '../../../../telemetry/log.ts';
 import type { IdentityProvider } from '../provider.ts';
+import { ProviderAccessTokens } from './access-tokens.ts';
 import { TokenRenewal } from './renewal.ts';
 import { Revalidation } from './revalidation.ts';
 import type { ProviderTokenSeries } from './series.ts';
@@ -15,11 +17,14 @@ export interface ProviderTokenUses {
   readonly providers: readonly IdentityProvider[];
   /** `null` where no provider is asked again. */
   readonly revalidation: Revalidation | null;
+  /** `null` where no route sends any. */
+  readonly accessTokens: ProviderAccessTokens | null;
 }
 
 interface ProviderTokenParts {
   readonly sealedTokens: SealedTokenStore;
   readonly sessions: Sessions;
+  readonly sessionCookies: SessionCookies;
   readonly audit: AuditLog;
   readonly series: ProviderTokenSeries;
   readonly clocks: Clocks;
@@ -32,12 +37,18 @@ export function openProviderTokens(
   parts: ProviderTokenParts,
   previous: ProviderTokenUses | null,
 ): ProviderTokenUses {
-  const { clocks, log, series } = parts;
+  const { clocks, log, series, sessionCookies } = parts;
   const known = previous?.providers ?? [];
   if (previous !== null && known.length === providers.length && providers.every((it, at) => it === known[at]))
     return previous;
   series.expect(providers.filter(({ kept }) => kept.refresh).map(({ name }) => name));
-  const renewal = new TokenRenewal({ ...parts, wallMs: clocks.wallMs });
+  const renewal = new TokenRenewal(parts);
   const revalidates = providers.some(({ settings }) => settings.revalidateEveryMs !== null);
-  return { providers, revalidation: revalidates ? new Revalidation(providers, { renewal, clocks, log }) : null };
+  return {
+    providers,
+    revalidation: revalidates ? new Revalidation(providers, { renewal, clocks, log }) : null,
+    accessTokens: providers.some(({ kept }) => kept.access)
+      ? new ProviderAccessTokens(providers, { renewal, sessionCookies, clocks })
+      : null,
+  };
 }

@@ -18,8 +18,8 @@ export interface ProviderTokens {
   /** The last one, for `id_token_hint`; never one that is too long for it. */
   readonly idToken: string | null;
   readonly accessToken: string | null;
-  /** When the access token ends; wall clock; `null` where the provider does not say. */
-  readonly accessEndsAtMs: number | null;
+  /** Until when the access token is used, shortly before its end; wall clock; `null` where the provider does not say. */
+  readonly accessUntilMs: number | null;
   /** The beginning of the nonce of the login, which an ID token of a later answer may repeat. */
   readonly nonce: string | null;
   /** How long before they were written the provider had last confirmed the user: 0 where that is what they were written for. */
@@ -44,13 +44,13 @@ export interface KeptTokens {
   readonly id: boolean;
 }
 
-/** Which tokens are kept, by what they are for. */
-export const keptTokens = ({
-  logoutAtProvider,
-  revalidateEveryMs,
-}: Pick<ProviderSettings, 'logoutAtProvider' | 'revalidateEveryMs'>): KeptTokens => ({
-  refresh: revalidateEveryMs !== null,
-  access: false,
+/** Which tokens are kept, by what they are for. @param isAccessTokenSent  to an upstream, by some route */
+export const keptTokens = (
+  { logoutAtProvider, revalidateEveryMs }: Pick<ProviderSettings, 'logoutAtProvider' | 'revalidateEveryMs'>,
+  isAccessTokenSent: boolean,
+): KeptTokens => ({
+  refresh: revalidateEveryMs !== null || isAccessTokenSent,
+  access: isAccessTokenSent,
   id: logoutAtProvider,
 });
 
@@ -75,10 +75,22 @@ export function tokensIn(
     refreshToken,
     idToken: hint !== null && hint.length <= MAX_HINT_LENGTH ? hint : null,
     accessToken,
-    accessEndsAtMs: accessToken === null || expires_in === undefined ? null : nowMs + expires_in * 1_000,
+    accessUntilMs: accessToken === null ? null : endOf(expires_in, nowMs),
     nonce: previous?.nonce ?? null,
     confirmedBeforeMs: 0,
   };
+}
+
+/** An access token is used for no longer than this share of its life, so that it does not end on its way. */
+const USED_SHARE = 0.9;
+/** And ends at most this long before its time. */
+const MAX_LEEWAY_MS = 30_000;
+
+/** Until when an access token is used; wall clock. */
+function endOf(expiresInSec: number | undefined, nowMs: number): number | null {
+  if (expiresInSec === undefined) return null;
+  const lifeMs = Math.max(0, expiresInSec * 1_000);
+  return nowMs + Math.max(lifeMs * USED_SHARE, lifeMs - MAX_LEEWAY_MS);
 }
 
 /** How much of a nonce is kept: 96 bits. */
@@ -98,8 +110,8 @@ export const isNothing = ({ refreshToken, idToken, accessToken }: ProviderTokens
 
 /** Seals tokens: base64url of version, nonce, ciphertext and tag. */
 export function sealTokens(tokens: ProviderTokens, sessionId: SessionId, source: TokenSource): string {
-  const { refreshToken, idToken, accessToken, accessEndsAtMs, nonce: ofLogin, confirmedBeforeMs } = tokens;
-  const text = JSON.stringify([refreshToken, idToken, accessToken, accessEndsAtMs, ofLogin, confirmedBeforeMs]);
+  const { refreshToken, idToken, accessToken, accessUntilMs, nonce: ofLogin, confirmedBeforeMs } = tokens;
+  const text = JSON.stringify([refreshToken, idToken, accessToken, accessUntilMs, ofLogin, confirmedBeforeMs]);
   const nonce = randomBytes(NONCE_LENGTH);
   const cipher = createCipheriv('aes-256-gcm', keyOf(sessionId), nonce).setAAD(bindingOf(source));
   const sealed = [Buffer.of(VERSION), nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()];
@@ -120,7 +132,7 @@ export function openTokens(sealed: string, sessionId: SessionId, source: TokenSo
     return null;
   }
   // What opens was written by a gateway.
-  const [refreshToken, idToken, accessToken, accessEndsAtMs, ofLogin, confirmedBeforeMs] = JSON.parse(text) as [
+  const [refreshToken, idToken, accessToken, accessUntilMs, ofLogin, confirmedBeforeMs] = JSON.parse(text) as [
     string | null,
     string | null,
     string | null,
@@ -128,7 +140,7 @@ export function openTokens(sealed: string, sessionId: SessionId, source: TokenSo
     string | null,
     number,
   ];
-  return { refreshToken, idToken, accessToken, accessEndsAtMs, nonce: ofLogin, confirmedBeforeMs };
+  return { refreshToken, idToken, accessToken, accessUntilMs, nonce: ofLogin, confirmedBeforeMs };
 }
 
 /** The session id has 256 bits of entropy, and its SHA-256 is public: another function of it is as good as random. */

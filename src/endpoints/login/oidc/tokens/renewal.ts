@@ -10,14 +10,16 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { SessionId } from '../../../../authentication/session/session-id.ts';
 import type { Sessions } from '../../../../authentication/session/sessions.ts';
-import { Denial } from '../../../../errors.ts';
+import { Denial, DependencyFault } from '../../../../errors.ts';
 import type { SessionHandle } from '../../../../jwt/names.ts';
-import type { Clock } from '../../../../lib/clock.ts';
+import type { Clocks } from '../../../../lib/clock.ts';
 import { randomHex } from '../../../../lib/random-hex.ts';
 import { Slots } from '../../../../lib/slots.ts';
+import type { UserPrincipal } from '../../../../principal.ts';
 import type { SealedTokenStore } from '../../../../store/sealed-tokens.ts';
 import type { ProviderLogin, UserAttributes } from '../../../../store/session-record.ts';
 import type { AuditLog, AuditSource } from '../../../../telemetry/audit.ts';
+import type { Logger } from '../../../../telemetry/log.ts';
 import { admittedUser } from '../allow.ts';
 import { documentsIn } from '../code-exchange.ts';
 import type { IdentityProvider } from '../provider.ts';
@@ -35,6 +37,13 @@ export interface SessionAtProvider {
   readonly login: ProviderLogin;
 }
 
+/** The session of a user whom an identity provider has authenticated. */
+export function sessionAtProvider({ session }: UserPrincipal, sessionId: string): SessionAtProvider {
+  const { handle, subject, login } = session;
+  if (login === null) throw new TypeError('a session without an identity provider');
+  return { handle, sessionId: sessionId as SessionId, subject, login };
+}
+
 /** What became of a renewal. */
 export type Renewal =
   /** The tokens are as wanted: they have just been renewed, here or elsewhere. */
@@ -49,12 +58,27 @@ export type Renewal =
 /** Whether tokens have to be renewed. @param confirmedAgoMs  how long ago the provider has confirmed the user */
 export type IsWanted = (tokens: ProviderTokens, confirmedAgoMs: number) => boolean;
 
+/** How a renewal is done. */
+interface RenewalWish {
+  readonly isWanted: IsWanted;
+  /** Asked while another replica is at it: whether to wait for its result. */
+  readonly waits: () => boolean;
+}
+
 interface RenewalParts {
   readonly sealedTokens: SealedTokenStore;
   readonly sessions: Sessions;
   readonly audit: AuditLog;
   readonly series: ProviderTokenSeries;
-  readonly wallMs: Clock;
+  readonly clocks: Clocks;
+  readonly log: Logger;
+}
+
+/** A provider, as far as it is asked again. */
+interface AskedProvider {
+  readonly slots: Slots;
+  /** It has failed a moment ago, and is not asked before; monotonic. */
+  downUntilMs: number;
 }
 
 /** A lease is over when its holder has not renewed it for this long. */
@@ -64,6 +88,10 @@ const RENEW_EVERY_MS = LEASE_MS / 3;
 const PAUSE_MS = 5_000;
 /** Refreshes at one provider at a time, by one process. */
 const MAX_AT_ONCE = 32;
+/** After a failure, the provider is spared by this process for so long. */
+const SPARE_MS = 1_000;
+/** How often a request that waits for another replica looks for its result. */
+const POLL_MS = 100;
 
 const LOST: Renewal = Object.freeze({ outcome: 'lost' });
 const ENDED: Renewal = Object.freeze({ outcome: 'ended' });
@@ -81,7 +109,7 @@ interface Leased {
 /** Renews the tokens of sessions. */
 export class TokenRenewal {
   readonly #parts: RenewalParts;
-  readonly #slots = new WeakMap<IdentityProvider, Slots>();
+  readonly #asked = new WeakMap<IdentityProvider, AskedProvider>();
 
   constructor(parts: RenewalParts) {
     this.#parts = parts;
@@ -98,14 +126,51 @@ export class TokenRenewal {
    *
    * @throws DependencyFault `provider_unavailable` | `store_unavailable`, as a rejection: nothing has ended
    */
-  async renew(session: SessionAtProvider, provider: IdentityProvider, isWanted: IsWanted): Promise<Renewal> {
-    const slots = this.#slots.get(provider) ?? new Slots(MAX_AT_ONCE);
-    this.#slots.set(provider, slots);
-    return slots.run(() => this.#withLease(session, provider, isWanted));
+  async renew(
+    session: SessionAtProvider,
+    provider: IdentityProvider,
+    { isWanted, waits }: RenewalWish,
+  ): Promise<Renewal> {
+    const { monotonicMs } = this.#parts.clocks;
+    const asked = this.#askedOf(provider);
+    const giveUpAtMs = monotonicMs() + 2 * provider.settings.timeoutMs;
+    for (;;) {
+      if (monotonicMs() < asked.downUntilMs) throw providerUnavailable('it did not answer a moment ago');
+      const renewing = asked.slots.run(() => this.#withLease(session, provider, isWanted));
+      provider.finishing(renewing);
+      const renewed = await renewing;
+      if (renewed.outcome !== 'held' || !waits()) return renewed;
+      if (monotonicMs() >= giveUpAtMs) throw providerUnavailable('another replica waits for it');
+      await new Promise((resolve) => setTimeout(resolve, Math.min(POLL_MS, renewed.leftMs)));
+    }
+  }
+
+  #askedOf(provider: IdentityProvider): AskedProvider {
+    const known = this.#asked.get(provider);
+    if (known !== undefined) return known;
+    const asked = { slots: new Slots(MAX_AT_ONCE), downUntilMs: Number.NEGATIVE_INFINITY };
+    this.#asked.set(provider, asked);
+    return asked;
+  }
+
+  /** Notes that a provider gave no usable answer, and logs that once for all who ask about the same time. */
+  #failed(provider: IdentityProvider, fault: unknown): void {
+    const { clocks, log, series } = this.#parts;
+    series.onRefreshed(provider.name, 'failed');
+    // A store that does not answer logs that by itself.
+    if (!(fault instanceof DependencyFault) || fault.reason !== 'provider_unavailable') return;
+    const asked = this.#askedOf(provider);
+    const nowMs = clocks.monotonicMs();
+    if (nowMs < asked.downUntilMs) return;
+    asked.downUntilMs = nowMs + SPARE_MS;
+    const { name, settings } = provider;
+    const doing =
+      settings.revalidateEveryMs === null ? 'access tokens cannot be renewed' : 'sessions are not confirmed';
+    log.warn({ provider: name, problem: fault.message }, `an identity provider cannot be asked again: ${doing}`);
   }
 
   async #withLease(session: SessionAtProvider, provider: IdentityProvider, isWanted: IsWanted): Promise<Renewal> {
-    const { sealedTokens, series } = this.#parts;
+    const { sealedTokens } = this.#parts;
     const { handle } = session;
     const owner = randomHex(32);
     const lease = await sealedTokens.lease(handle, owner, LEASE_MS);
@@ -124,7 +189,7 @@ export class TokenRenewal {
       return tokens.refreshToken === null ? LOST : await this.#ask(session, provider, leased, tokens.refreshToken);
     } catch (thrown) {
       pauseMs = PAUSE_MS;
-      series.onRefreshed(provider.name, 'failed');
+      this.#failed(provider, thrown);
       throw thrown;
     } finally {
       clearInterval(renewing);
@@ -138,7 +203,7 @@ export class TokenRenewal {
     leased: Leased,
     refreshToken: string,
   ): Promise<Renewal> {
-    const { wallMs, series } = this.#parts;
+    const { clocks, series } = this.#parts;
     const { result, successor } = await redeemRefreshToken(provider, refreshToken);
     if (result === GRANT_REFUSED) return this.#refused(session, provider, leased);
 
@@ -150,7 +215,7 @@ export class TokenRenewal {
     if (typeof written !== 'number') return written;
 
     if (result instanceof Denial) throw providerUnavailable(`refresh: ${result.note}`);
-    const tokens = tokensIn(result, provider.kept, kept, wallMs());
+    const tokens = tokensIn(result, provider.kept, kept, clocks.wallMs());
     if (tokens === null) throw providerUnavailable('refresh: a token that is longer than is kept');
     const outcome =
       provider.settings.revalidateEveryMs === null ? 'renewed' : await this.#follow(session, provider, result, tokens);
@@ -194,7 +259,7 @@ export class TokenRenewal {
     result: Parameters<typeof documentsIn>[1],
     tokens: ProviderTokens,
   ): Promise<'confirmed' | 'changed' | 'gone' | Denial> {
-    const documents = await documentsIn(provider, result, null, this.#parts.wallMs);
+    const documents = await documentsIn(provider, result, null, this.#parts.clocks.wallMs);
     if (documents instanceof Denial) throw providerUnavailable(`refresh: ${documents.note}`);
     // A provider may leave the ID token out (OpenID Connect Core §12.2): then it has said that the grant lives, and no more.
     if (documents.idToken === null && provider.keys.isFetched) return 'confirmed';

@@ -6,15 +6,14 @@
  * nothing: the request that waits gets 503.
  */
 
-import type { SessionId } from '../../../../authentication/session/session-id.ts';
 import type { SessionUpkeep } from '../../../../authentication/session/verifier.ts';
-import { Denial, DependencyFault } from '../../../../errors.ts';
+import { Denial } from '../../../../errors.ts';
 import type { Clocks } from '../../../../lib/clock.ts';
 import type { ProviderStanding, UserPrincipal } from '../../../../principal.ts';
 import { errorFields, type Logger } from '../../../../telemetry/log.ts';
 import type { IdentityProvider } from '../provider.ts';
 import { providerUnavailable } from '../transport.ts';
-import type { SessionAtProvider, TokenRenewal } from './renewal.ts';
+import { type SessionAtProvider, sessionAtProvider, type TokenRenewal } from './renewal.ts';
 
 interface RevalidationParts {
   readonly renewal: TokenRenewal;
@@ -28,18 +27,12 @@ interface Revalidating {
   readonly everyMs: number;
   /** Requests wait for the provider when it has not confirmed the session for so long. */
   readonly waitAfterMs: number;
-  /** It has failed a moment ago: it is not asked about other sessions before. Monotonic. */
-  downUntilMs: number;
 }
 
 /** Confirmations are spread over this share of the time between them. */
 const SPREAD = 0.1;
 /** After a failure, a session is looked at again after this long, and up to twice as much later. */
 const RETRY_MS = 5_000;
-/** After a failure, the provider is spared for so long. */
-const SPARE_MS = 1_000;
-/** How often a request that waits for another replica looks for its result. */
-const POLL_MS = 100;
 
 const ENDED = new Denial('session_unknown', 'the identity provider no longer lets the user in');
 
@@ -55,7 +48,7 @@ export class Revalidation implements SessionUpkeep {
         const { revalidateEveryMs: everyMs, outageGraceMs } = provider.settings;
         if (everyMs === null) return [];
         const waitAfterMs = Math.max(everyMs, outageGraceMs);
-        return [[provider.name, { provider, everyMs, waitAfterMs, downUntilMs: Number.NEGATIVE_INFINITY }]];
+        return [[provider.name, { provider, everyMs, waitAfterMs }]];
       }),
     );
   }
@@ -75,24 +68,25 @@ export class Revalidation implements SessionUpkeep {
       note(standing, this, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
       return null;
     }
-    return this.#due(user, standing, sessionId as SessionId, revalidating);
+    return this.#due(user, standing, sessionId, revalidating);
   }
 
   #due(
     user: UserPrincipal,
     standing: ProviderStanding,
-    sessionId: SessionId,
+    sessionId: string,
     to: Revalidating,
   ): Promise<Denial | null> | null {
     if (standing.noted !== this) {
       standing.work ??= cleared(standing, this.#read(user, standing, sessionId, to));
       return standing.work.then((denial) => denial ?? this.look(user, sessionId));
     }
-    const nowMs = this.#parts.clocks.monotonicMs();
+    const { clocks, log } = this.#parts;
+    const nowMs = clocks.monotonicMs();
     const hasToWait = nowMs >= standing.waitFromMs;
     if (nowMs >= standing.dueAtMs && standing.work === null) {
       standing.work = cleared(standing, this.#renew(user, standing, sessionId, to));
-      standing.work.catch((fault) => this.#onFault(fault, to));
+      standing.work.catch((fault) => log.debug({ fault: errorFields(fault) }, 'a session could not be revalidated'));
     }
     if (!hasToWait) return null;
     if (standing.work === null) return Promise.reject(providerUnavailable('it did not answer a moment ago'));
@@ -103,10 +97,10 @@ export class Revalidation implements SessionUpkeep {
   async #read(
     user: UserPrincipal,
     standing: ProviderStanding,
-    sessionId: SessionId,
+    sessionId: string,
     to: Revalidating,
   ): Promise<Denial | null> {
-    const session = sessionOf(user, sessionId);
+    const session = sessionAtProvider(user, sessionId);
     const leased = await this.#parts.renewal.read(session, to.provider);
     if (leased === null) return this.#lost(user, session, standing, to);
     this.#confirmed(standing, leased.confirmedAgoMs, to);
@@ -116,35 +110,26 @@ export class Revalidation implements SessionUpkeep {
   async #renew(
     user: UserPrincipal,
     standing: ProviderStanding,
-    sessionId: SessionId,
+    sessionId: string,
     to: Revalidating,
   ): Promise<Denial | null> {
     const { renewal, clocks } = this.#parts;
-    const { provider } = to;
-    const session = sessionOf(user, sessionId);
-    const giveUpAtMs = clocks.monotonicMs() + 2 * provider.settings.timeoutMs;
+    const session = sessionAtProvider(user, sessionId);
     // Unless it was confirmed in the meantime, elsewhere.
     const freshMs = to.everyMs * (1 - SPREAD);
     const isWanted = (_tokens: unknown, confirmedAgoMs: number) => confirmedAgoMs >= freshMs;
+    const waits = () => clocks.monotonicMs() >= standing.waitFromMs;
     try {
-      for (;;) {
-        if (clocks.monotonicMs() < to.downUntilMs) throw providerUnavailable('it did not answer a moment ago');
-        const renewed = await renewal.renew(session, provider, isWanted);
-        if (renewed.outcome === 'ended') return ENDED;
-        if (renewed.outcome === 'lost') return await this.#lost(user, session, standing, to);
-        if (renewed.outcome === 'done') {
-          this.#confirmed(standing, renewed.confirmedAgoMs, to);
-          return null;
-        }
-        const nowMs = clocks.monotonicMs();
-        if (nowMs < standing.waitFromMs) {
-          // Nobody waits: the result of the other replica is looked for by a later request.
-          note(standing, this, Math.min(nowMs + renewed.leftMs, standing.waitFromMs), standing.waitFromMs);
-          return null;
-        }
-        if (nowMs >= giveUpAtMs) throw providerUnavailable('another replica waits for it');
-        await new Promise((resolve) => setTimeout(resolve, Math.min(POLL_MS, renewed.leftMs)));
+      const renewed = await renewal.renew(session, to.provider, { isWanted, waits });
+      if (renewed.outcome === 'ended') return ENDED;
+      if (renewed.outcome === 'lost') return await this.#lost(user, session, standing, to);
+      if (renewed.outcome === 'done') this.#confirmed(standing, renewed.confirmedAgoMs, to);
+      else {
+        // Nobody waits: the result of the other replica is looked for by a later request.
+        const lookAtMs = Math.min(clocks.monotonicMs() + renewed.leftMs, standing.waitFromMs);
+        note(standing, this, lookAtMs, standing.waitFromMs);
       }
+      return null;
     } catch (thrown) {
       const retryMs = RETRY_MS * (1 + Math.random());
       note(standing, this, clocks.monotonicMs() + retryMs, standing.waitFromMs);
@@ -171,24 +156,11 @@ export class Revalidation implements SessionUpkeep {
   }
 
   #confirmed(standing: ProviderStanding, agoMs: number, { everyMs, waitAfterMs }: Revalidating): void {
+    // What it gave is newer than what was handed out before.
+    standing.access = null;
     const confirmedAtMs = this.#parts.clocks.monotonicMs() - agoMs;
     const dueAtMs = confirmedAtMs + everyMs * (1 - SPREAD * Math.random());
     note(standing, this, dueAtMs, confirmedAtMs + waitAfterMs);
-  }
-
-  #onFault(fault: unknown, to: Revalidating): void {
-    const { log, clocks } = this.#parts;
-    const isOfProvider = fault instanceof DependencyFault && fault.reason === 'provider_unavailable';
-    // A store that does not answer logs that by itself.
-    if (!isOfProvider) {
-      log.debug({ fault: errorFields(fault) }, 'a session could not be revalidated');
-      return;
-    }
-    const nowMs = clocks.monotonicMs();
-    if (nowMs < to.downUntilMs) return;
-    to.downUntilMs = nowMs + SPARE_MS;
-    const { name: provider } = to.provider;
-    log.warn({ provider, problem: fault.message }, 'an identity provider cannot be asked again about sessions');
   }
 }
 
@@ -206,9 +178,4 @@ function cleared(standing: ProviderStanding, work: Promise<Denial | null>): Prom
     if (standing.work === tracked) standing.work = null;
   });
   return tracked;
-}
-
-function sessionOf({ session: { handle, subject, login } }: UserPrincipal, sessionId: SessionId): SessionAtProvider {
-  if (login === null) throw new TypeError('a session without an identity provider');
-  return { handle, sessionId, subject, login };
 }

@@ -21,7 +21,7 @@ const anyTokens = (): fc.Arbitrary<ProviderTokens> =>
     refreshToken: text(),
     idToken: text(),
     accessToken: text(),
-    accessEndsAtMs: fc.option(fc.integer({ min: 0, max: NOW_MS * 2 })),
+    accessUntilMs: fc.option(fc.integer({ min: 0, max: NOW_MS * 2 })),
     nonce: text(),
     confirmedBeforeMs: fc.nat(),
   });
@@ -85,7 +85,7 @@ describe('what is kept of an answer of the token endpoint', () => {
       refreshToken: null,
       idToken: null,
       accessToken: null,
-      accessEndsAtMs: null,
+      accessUntilMs: null,
       nonce: null,
       confirmedBeforeMs: 0,
     };
@@ -94,7 +94,7 @@ describe('what is kept of an answer of the token endpoint', () => {
     expect(kept({})).toEqual(none);
     expect(kept({ id: true })).toEqual({ ...none, idToken: 'id' });
     expect(kept({ refresh: true })).toEqual({ ...none, refreshToken: 'refresh' });
-    expect(kept({ access: true })).toEqual({ ...none, accessToken: 'access', accessEndsAtMs: NOW_MS + 60_000 });
+    expect(kept({ access: true })).toEqual({ ...none, accessToken: 'access', accessUntilMs: NOW_MS + 54_000 });
   });
 
   test('REF-14: keeps the refresh token where a later answer has none, and the new one where it has', () => {
