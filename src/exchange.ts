@@ -62,6 +62,8 @@ interface RequestHead {
   readonly httpVersion: string;
   /** Flat name, value list. */
   readonly rawHeaders: readonly string[];
+  /** As in {@link RawRequest}. Default: false. */
+  readonly hasUnframedBody?: boolean;
 }
 
 /**
@@ -135,6 +137,7 @@ export class Exchange implements RawRequest {
   readonly target: string;
   readonly httpVersion: string;
   readonly rawHeaders: readonly string[];
+  readonly hasUnframedBody: boolean;
   readonly isUpgrade: boolean;
   /** Monotonic time at which the request head was complete. */
   readonly startedMs: number;
@@ -177,6 +180,7 @@ export class Exchange implements RawRequest {
     this.target = head.url ?? '';
     this.httpVersion = head.httpVersion;
     this.rawHeaders = head.rawHeaders;
+    this.hasUnframedBody = head.hasUnframedBody === true;
     this.isUpgrade = reply.isUpgrade;
     this.startedMs = startedMs;
     this.id = randomHex(32);

@@ -35,7 +35,7 @@ const KEPT_CONNECTION_GRACE_MS = 1_500;
 
 /** What a listener has of its own: the parts that are the same for all are left out. */
 type OwnParts = Pick<ListenerParts, 'name' | 'logFields' | 'drainsLast'> &
-  Pick<Http1Settings, 'address' | 'key' | 'peers'> & {
+  Pick<Http1Settings, 'address' | 'key' | 'peers' | 'http2'> & {
     readonly tls?: TlsCertificates | null;
     /** Proxies that connect, beside those of the public listener. */
     readonly proxies?: readonly string[];
@@ -45,7 +45,9 @@ type OwnParts = Pick<ListenerParts, 'name' | 'logFields' | 'drainsLast'> &
 
 /** The sections that name listeners. */
 interface ListenerSections {
-  readonly listeners: Readonly<Record<'public', Addressed>> & { readonly redirect?: Addressed | undefined } & {
+  readonly listeners: Readonly<Record<'public', Addressed>> & {
+    readonly redirect?: Addressed | undefined;
+  } & {
     readonly authorizer?: (Addressed & { readonly peers: readonly string[] }) | undefined;
     readonly grpcAuthorizer?: GrpcAuthorizerConfig | undefined;
   };
@@ -55,6 +57,7 @@ interface ListenerSections {
 /** A section with the address of a listener. */
 interface Addressed {
   readonly address: ListenAddress;
+  readonly http2?: boolean | undefined;
 }
 
 /** The certificates of the listeners that terminate TLS, by name. */
@@ -67,7 +70,13 @@ function listenersOf(
 ): readonly OwnParts[] {
   const { public: front, redirect, authorizer, grpcAuthorizer } = listeners;
   return [
-    { name: 'public', key: 'listeners.public.address', address: front.address, tls: certificates.public ?? null },
+    {
+      name: 'public',
+      key: 'listeners.public.address',
+      address: front.address,
+      tls: certificates.public ?? null,
+      http2: front.http2 === true,
+    },
     ...(redirect === undefined
       ? []
       : [{ name: 'redirect', key: 'listeners.redirect.address', address: redirect.address }]),
@@ -105,6 +114,7 @@ function listenersOf(
             key: 'outbound.address',
             address: outbound.address,
             peers: 'loopback' as const,
+            http2: outbound.http2 === true,
             logFields: { outbound: true },
             // Requests that finish may have to call other services.
             drainsLast: true,
@@ -170,19 +180,21 @@ export class Listeners {
     const { maxConcurrentRequests } = limits;
     this.#queue = new RequestQueue(queueRules(config), series, monotonicMs);
     const maxConnectionsPerClient = clientLimits(config).connections;
-    this.#all = listenersOf(config, certificates).map(({ address, key, peers = 'any', tls = null, ...rest }) => {
-      const { proxies = [], grpc, ...own } = rest;
-      const handler = generation.handlerOf(own.name);
-      const perClient = { maxConnectionsPerClient, trustedProxies: toBlockList([...trustedProxies, ...proxies]) };
-      const settings = { address, key, peers, tls, limits, timeouts, sharing, ...perClient };
-      return new Listener(
-        { ...own, handler, recorder, maxConcurrentRequests, queue: peers === 'loopback' ? null : this.#queue },
-        (listener) =>
-          grpc === undefined
-            ? new Http1Server(listener, settings, monotonicMs)
-            : new GrpcServer(listener, { ...settings, ...grpc, tls }, monotonicMs),
-      );
-    });
+    this.#all = listenersOf(config, certificates).map(
+      ({ address, key, peers = 'any', tls = null, http2 = false, ...rest }) => {
+        const { proxies = [], grpc, ...own } = rest;
+        const handler = generation.handlerOf(own.name);
+        const perClient = { maxConnectionsPerClient, trustedProxies: toBlockList([...trustedProxies, ...proxies]) };
+        const settings = { address, key, peers, tls, http2, limits, timeouts, sharing, ...perClient };
+        return new Listener(
+          { ...own, handler, recorder, maxConcurrentRequests, queue: peers === 'loopback' ? null : this.#queue },
+          (listener) =>
+            grpc === undefined
+              ? new Http1Server(listener, settings, monotonicMs)
+              : new GrpcServer(listener, { ...settings, ...grpc, tls }, monotonicMs),
+        );
+      },
+    );
   }
 
   /** Requests in progress, tunnels included. */

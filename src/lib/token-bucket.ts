@@ -31,4 +31,9 @@ export class TokenBucket {
     this.#level = Math.max(0, this.#level - 1);
     return 0;
   }
+
+  /** Puts some back, a part of one perhaps; never more than the burst. */
+  give(count: number): void {
+    this.#level = Math.min(this.#burst, this.#level + count);
+  }
 }

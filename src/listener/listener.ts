@@ -43,9 +43,10 @@ export type ConnectionRefusal = (typeof CONNECTION_REFUSALS)[number];
 
 /**
  * Why a connection was cut: it was idle and only dripped, its client took nothing of its answer for too long or took it too
- * slowly, or an answer waited for its client longer than a whole transfer may.
+ * slowly, an answer waited for its client longer than a whole transfer may, or it flooded HTTP/2 with resets or control frames.
+ * Over HTTP/2 a slow reader loses the request, and the connection goes on.
  */
-export const CONNECTION_CUTS = ['idle', 'stalled_reader', 'slow_reader', 'transfer'] as const;
+export const CONNECTION_CUTS = ['idle', 'stalled_reader', 'slow_reader', 'transfer', 'flood'] as const;
 /** One of {@link CONNECTION_CUTS}. */
 export type ConnectionCut = (typeof CONNECTION_CUTS)[number];
 
@@ -153,6 +154,13 @@ export class Listener implements ExchangeListener {
     if (this.#inFlight > this.#maxConcurrentRequests) handler.refuse(exchange, OVERLOADED);
     else if (this.#queue === null) handler.handle(exchange);
     else this.#queue.take(exchange);
+  }
+
+  /** Takes an exchange whose head its server refuses. */
+  refuse(exchange: Exchange, denial: Denial): void {
+    this.#inFlight += 1;
+    exchange.handler.begun();
+    exchange.handler.refuse(exchange, denial);
   }
 
   finished(exchange: Exchange): void {

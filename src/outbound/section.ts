@@ -201,6 +201,11 @@ export const outbound = (context: SchemaContext) =>
         params: { code: codes['outbound/not-loopback'], hint: 'write 127.0.0.1:15001 or [::1]:15001' },
       })
       .meta({ description: 'host:port on the loopback that the workload calls.', restart: true }),
+    http2: z.boolean().prefault(false).meta({
+      description:
+        'Serve HTTP/2 beside HTTP/1.1, to programs that begin with it (prior knowledge, h2c), such as clients of gRPC.',
+      restart: true,
+    }),
     workload: z
       .string()
       .min(1)

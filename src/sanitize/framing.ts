@@ -5,7 +5,7 @@
 
 import { Denial } from '../errors.ts';
 
-/** Body length in bytes when it is announced; `'chunked'`; `0` when there is no body. */
+/** Body length in bytes when it is announced; `'chunked'` when it is not; `0` when there is no body. */
 export type BodyFraming = number | 'chunked';
 
 const BOTH = new Denial('request_ambiguous', 'Content-Length and Transfer-Encoding together');
@@ -21,18 +21,20 @@ const CANONICAL_DECIMAL = /^(?:0|[1-9]\d{0,14})$/;
  *
  * @param contentLength     the only Content-Length value, or `null`
  * @param transferEncoding  the only Transfer-Encoding value, or `null`
+ * @param hasUnframedBody   whether the transport says that a body follows (RFC 9113 §8.1.1)
  * @returns the framing, or a Denial `request_ambiguous`
  */
 export function bodyFraming(
   contentLength: string | null,
   transferEncoding: string | null,
   httpVersion: string,
+  hasUnframedBody = false,
 ): BodyFraming | Denial {
   if (transferEncoding !== null) {
     if (contentLength !== null) return BOTH;
     if (httpVersion !== '1.1') return ENCODING_ON_1_0;
     return transferEncoding.toLowerCase() === 'chunked' ? 'chunked' : BAD_ENCODING;
   }
-  if (contentLength === null) return 0;
+  if (contentLength === null) return hasUnframedBody ? 'chunked' : 0;
   return CANONICAL_DECIMAL.test(contentLength) ? Number(contentLength) : BAD_LENGTH;
 }

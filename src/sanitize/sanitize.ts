@@ -31,9 +31,12 @@ export interface PeerInfo {
 export interface RawRequest {
   readonly method: string;
   readonly target: string;
+  /** `1.0` or `1.1`; `2` for HTTP/2, which no request line can say. */
   readonly httpVersion: string;
   /** Flat name, value list. */
   readonly rawHeaders: readonly string[];
+  /** Whether a body follows whose end the transport knows, while no header says its length (HTTP/2). Default: false. */
+  readonly hasUnframedBody?: boolean;
   /** Whether the parser treats it as an upgrade. */
   readonly isUpgrade: boolean;
   readonly peer: PeerInfo;
@@ -81,7 +84,7 @@ export interface ScreenedRequest {
   readonly fields: HeaderScan;
 }
 
-const UNSUPPORTED_VERSION = new Denial('http_version_unsupported', 'HTTP version is not 1.0 or 1.1');
+const UNSUPPORTED_VERSION = new Denial('http_version_unsupported', 'HTTP version is not 1.0, 1.1 or 2');
 const BAD_EXPECT = new Denial('expectation_failed', 'Expect is not exactly "100-continue"');
 const SNI_MISMATCH = new Denial('host_not_served', 'Host differs from the TLS server name');
 
@@ -101,7 +104,7 @@ export class Sanitizer {
   /** Reads a raw request once. */
   screen(raw: RawRequest): ScreenedRequest | Denial {
     const rules = this.#rules;
-    if (raw.httpVersion !== '1.1' && raw.httpVersion !== '1.0') return UNSUPPORTED_VERSION;
+    if (raw.httpVersion !== '1.1' && raw.httpVersion !== '2' && raw.httpVersion !== '1.0') return UNSUPPORTED_VERSION;
     const fields = this.#scanner.scan(raw.rawHeaders);
     if (fields instanceof Denial) return fields;
 
@@ -112,7 +115,7 @@ export class Sanitizer {
     if (raw.peer.serverName !== null && raw.peer.serverName !== name) return SNI_MISMATCH;
     const target = canonicalTarget(raw.target, name, rules.maxTargetBytes);
     if (target instanceof Denial) return target;
-    const body = bodyFraming(fields.contentLength, fields.transferEncoding, raw.httpVersion);
+    const body = bodyFraming(fields.contentLength, fields.transferEncoding, raw.httpVersion, raw.hasUnframedBody);
     if (body instanceof Denial) return body;
     if (fields.expect !== null && fields.expect.toLowerCase() !== '100-continue') return BAD_EXPECT;
     if (raw.isUpgrade) {
@@ -134,7 +137,7 @@ export class Sanitizer {
       httpVersion: raw.httpVersion,
       body,
       // HTTP/1.0 clients do not know interim responses (RFC 9110 §10.1.1).
-      expectsContinue: fields.expect !== null && raw.httpVersion === '1.1',
+      expectsContinue: fields.expect !== null && raw.httpVersion !== '1.0',
       isWebSocket: raw.isUpgrade,
       headers: fields.forwarded,
       sessionCookie: cookies.session,

@@ -9,7 +9,7 @@ import type { BodyFraming } from './framing.ts';
 import type { HeaderScan } from './headers.ts';
 
 const NOT_WEBSOCKET = new Denial('upgrade_unsupported', 'Upgrade is not exactly "websocket"');
-const BAD_METHOD = new Denial('upgrade_unsupported', 'upgrade with a method other than GET, or not on HTTP/1.1');
+const BAD_METHOD = new Denial('upgrade_unsupported', 'upgrade with a method other than GET, or on HTTP/1.0');
 const WITH_BODY = new Denial('upgrade_unsupported', 'upgrade with a body');
 const BAD_KEY = new Denial('upgrade_unsupported', 'Sec-WebSocket-Key is not 16 bytes in base64');
 const BAD_VERSION = new Denial('websocket_version_unsupported', 'Sec-WebSocket-Version is not 13', [
@@ -35,7 +35,7 @@ export function webSocketProblem(
   framing: BodyFraming,
 ): Denial | null {
   if (scan.upgrade?.toLowerCase() !== 'websocket') return NOT_WEBSOCKET;
-  if (method !== 'GET' || httpVersion !== '1.1') return BAD_METHOD;
+  if (method !== 'GET' || httpVersion === '1.0') return BAD_METHOD;
   if (framing !== 0) return WITH_BODY;
   if (scan.webSocketVersion !== '13') return BAD_VERSION;
   return KEY_PATTERN.test(scan.webSocketKey ?? '') ? null : BAD_KEY;

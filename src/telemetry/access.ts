@@ -108,6 +108,7 @@ export class AccessLog {
     let line = `{"level":"${level}","time":"${this.#time(wallMs)}","id":"${exchange.id}"${exchange.listener.logText}`;
     if (route !== null) line += `,"route":"${route.id}"`;
     line += `,"method":"${methodOf(exchange)}"`;
+    if (exchange.httpVersion === '2') line += ',"httpVersion":"2"';
     // The query may carry secrets; a refused target is not quoted at all (LOG-02).
     if (screened !== null) line += `,"host":"${screened.host}","path":"${screened.target.path}"`;
     line += `,"status":${status},"durationMs":${milliseconds(durationMs)}`;

@@ -15,6 +15,8 @@ export interface LoggedListener {
 export interface FinishedRequest {
   readonly id: string;
   readonly method: string;
+  /** `1.0`, `1.1` or `2`. */
+  readonly httpVersion: string;
   readonly listener: Pick<LoggedListener, 'logText'>;
   readonly peer: { readonly address: string };
   /** What the gateway read of it; `null` when it was refused unread. */

@@ -43,7 +43,8 @@ export function upstreamRequestHeaders(
   if (typeof request.body === 'number' && request.body > 0) headers.push('content-length', String(request.body));
   pushOtherCredentials(headers, request, permit, settings);
   pushForwarding(headers, request, settings.forwardedHeaders);
-  headers.push('via', request.fields.via === null ? '1.1 sallyport' : `${request.fields.via}, 1.1 sallyport`);
+  const via = request.httpVersion === '2' ? '2 sallyport' : '1.1 sallyport';
+  headers.push('via', request.fields.via === null ? via : `${request.fields.via}, ${via}`);
   headers.push('x-request-id', exchange.id);
   pushTraceContext(headers, request);
   pushWritten(headers, exchange, permit, token, settings);

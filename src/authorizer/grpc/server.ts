@@ -101,7 +101,7 @@ export class GrpcServer implements ListenerServer {
       return server.prependListener('connection', (socket: Socket) => this.#onAccepted(socket));
     }
     const server = createTlsServer(
-      { ...options, ...tls.serverOptions(), ALPNProtocols: ['h2'], handshakeTimeout: timeouts.handshake },
+      { ...options, ...tls.serverOptions(['h2']), handshakeTimeout: timeouts.handshake },
       (socket) => this.#serve(socket),
     );
     tls.attach(server);

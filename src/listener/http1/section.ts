@@ -11,6 +11,7 @@ import {
   type SchemaContext,
   size,
 } from '../../config/fields.ts';
+import { HTTP2_LIMITS } from '../http2/section.ts';
 
 /** `tls` of a listener. */
 export const tlsServer = (context: SchemaContext) =>
@@ -73,6 +74,7 @@ const limits = () =>
       description:
         'Requests in progress per client address (as above; behind `trustedProxies` the address that they name) without a verified credential, until their upstream begins to answer; further ones get 429. Default: 1024; no limit where `maxConnectionsPerClient` has none.',
     }),
+    ...HTTP2_LIMITS,
     maxHeaderBytes: size('16KiB').meta({
       description: 'Request line and headers together; more get 431.',
       restart: true,
@@ -126,7 +128,12 @@ const timeouts = () =>
 export const publicListener = (context: SchemaContext) =>
   z.strictObject({
     address: listenAddress().meta({ description: 'host:port that clients connect to.', restart: true }),
-    tls: tlsServer(context).optional().meta({ description: 'Terminate TLS here. Left out: plain HTTP/1.1.' }),
+    tls: tlsServer(context).optional().meta({ description: 'Terminate TLS here. Left out: plain HTTP.' }),
+    http2: z.boolean().prefault(false).meta({
+      description:
+        'Serve HTTP/2 beside HTTP/1.1: with TLS to clients that offer it (ALPN `h2`), without TLS to clients that begin with it (prior knowledge, h2c).',
+      restart: true,
+    }),
     trustedProxies: cidrList().prefault([]).meta({
       description:
         'Addresses of proxies in front of the gateway whose X-Forwarded-For and X-Forwarded-Proto are trusted. Default: none; the client is the peer of the connection.',

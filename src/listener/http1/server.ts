@@ -19,6 +19,8 @@ import type { Clock } from '../../lib/clock.ts';
 import { Places } from '../../lib/places.ts';
 import { randomHex } from '../../lib/random-hex.ts';
 import { settledWithin } from '../../lib/settled-within.ts';
+import { Http2Connections } from '../http2/connections.ts';
+import { divertHttp2 } from '../http2/divert.ts';
 import type { ConnectionRefusal, EarlyRefusal, Listener, ListenerAddress, ListenerServer } from '../listener.ts';
 import { acceptorsFor } from './acceptors.ts';
 import { Connection } from './connection.ts';
@@ -43,6 +45,8 @@ export interface Http1Settings extends Pick<PublicListenerConfig, 'limits' | 'ti
   readonly trustedProxies: BlockList | null;
   /** Whether other processes of the gateway listen on the address as well, and have made sure that nothing else does. */
   readonly sharing: 'alone' | 'shared';
+  /** Whether HTTP/2 is served as well: over TLS where ALPN says so, else to clients that begin with it. Default: false. */
+  readonly http2?: boolean;
   /** `loopback` closes connections from anywhere else before anything is read from them. Default: `any`. */
   readonly peers?: 'any' | 'loopback';
 }
@@ -79,6 +83,7 @@ export class Http1Server implements ListenerServer {
   /** Whether every answer closes its connection. */
   isDraining = false;
   readonly #acceptors: readonly NetServer[];
+  readonly #http2: Http2Connections | null;
   /** Open connections, those in a TLS handshake included. */
   #open = 0;
   /** Connections accepted so far, those without a TLS handshake included. */
@@ -96,7 +101,11 @@ export class Http1Server implements ListenerServer {
     // `PaceWatch` sets it where there is something to watch.
     this.#server.timeout = 0;
     this.#pace = new PaceWatch(this.#connections, settings, (reason) => listener.connectionCut(reason), monotonicMs);
-    this.#listenToServer(tls === null ? 'connection' : 'secureConnection');
+    const connectionEvent = tls === null ? 'connection' : 'secureConnection';
+    this.#http2 = settings.http2 === true ? new Http2Connections(listener, settings, monotonicMs) : null;
+    if (this.#http2 !== null)
+      divertHttp2(this.#server, connectionEvent, (socket) => this.#openHttp2(socket), settings.timeouts.headers);
+    this.#listenToServer(connectionEvent);
   }
 
   get connectionCount(): number {
@@ -111,6 +120,7 @@ export class Http1Server implements ListenerServer {
 
   announceDrain(): void {
     this.isDraining = true;
+    this.#http2?.announceDrain();
   }
 
   /**
@@ -126,6 +136,7 @@ export class Http1Server implements ListenerServer {
       servers.map((server) => new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()))),
     );
     await settledWithin(closed, graceMs, signal);
+    this.#http2?.drain();
     this.#server.closeIdleConnections();
     await idle();
     this.#server.closeIdleConnections();
@@ -146,6 +157,7 @@ export class Http1Server implements ListenerServer {
 
   close(): void {
     this.#pace.close();
+    this.#http2?.close();
     for (const server of [this.#server, ...this.#acceptors]) server.close();
     this.#server.closeAllConnections();
   }
@@ -206,6 +218,12 @@ export class Http1Server implements ListenerServer {
       this.#listener.connectionRefused('tls');
       socket.destroy();
     }
+  }
+
+  #openHttp2(socket: Socket): void {
+    const { peer } = this.#connectionOf(socket);
+    this.#connections.delete(socket);
+    this.#http2?.open(socket, peer);
   }
 
   /** One function for all connections, of which there may be many. */
@@ -344,7 +362,8 @@ function createPlainOrTlsServer(settings: Http1Settings): Server<typeof Incoming
   const options = serverOptions(settings);
   const { tls, timeouts } = settings;
   if (tls === null) return createServer(options);
-  const server = createTlsServer({ ...options, ...tls.serverOptions(), handshakeTimeout: timeouts.handshake });
+  const protocols = settings.http2 === true ? ['h2', 'http/1.1'] : ['http/1.1'];
+  const server = createTlsServer({ ...options, ...tls.serverOptions(protocols), handshakeTimeout: timeouts.handshake });
   tls.attach(server as TlsServer);
   return server;
 }

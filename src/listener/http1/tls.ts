@@ -2,8 +2,8 @@
  * TLS of a listener: certificates from files, chosen by SNI, and read again when they are replaced.
  *
  * Inputs: the `tls` section of a listener and what is in its files. Outputs: options for the server and the contexts behind
- * its SNI callback. Where a file becomes unusable, its previous contents stay in use. Only TLS 1.2 and 1.3, and only
- * `http/1.1` by ALPN: a client that offers nothing else gets no connection.
+ * its SNI callback. Where a file becomes unusable, its previous contents stay in use. Only TLS 1.2 and 1.3. A client that offers
+ * by ALPN nothing that the listener speaks gets no connection.
  *
  * The certificate is chosen by SNI alone, and so is nothing else: versions and client certificates are the same for
  * every name, so that no name is a way around them (TLS-02).
@@ -105,11 +105,15 @@ export class TlsCertificates {
     return clientCertificates === undefined ? files : [...files, clientCertificates.caFile];
   }
 
-  /** Options for the server, which is then given to {@link attach}. */
-  serverOptions(): TlsOptions & SecureContextOptions {
+  /**
+   * Options for the server, which is then given to {@link attach}.
+   *
+   * @param protocols  by ALPN, the preferred one first
+   */
+  serverOptions(protocols: readonly string[]): TlsOptions & SecureContextOptions {
     return {
       ...this.#defaultContext(),
-      ALPNProtocols: ['http/1.1'],
+      ALPNProtocols: [...protocols],
       SNICallback: (serverName, callback) => callback(null, this.contextFor(serverName)),
       ticketKeys: this.#ticketKeys,
       requestCert: this.#clientCa !== null,

@@ -1,0 +1,233 @@
+/**
+ * One HTTP/2 connection: streams in, exchanges out. nghttp2 and Node bound what a frame may cost; what a client may do with whole
+ * streams is bounded here (test/attack/http2.test.ts, H2-01 … H2-10).
+ */
+
+import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import type { Socket } from 'node:net';
+import { Denial } from '../../errors.ts';
+import { Exchange } from '../../exchange.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { TokenBucket } from '../../lib/token-bucket.ts';
+import type { PeerInfo } from '../../sanitize/sanitize.ts';
+import type { ConnectionCut, Listener } from '../listener.ts';
+import { judgeReader, type PaceLimits } from './pace.ts';
+import { Http2Reply } from './reply.ts';
+import { type HeadLimits, readHead } from './request-head.ts';
+
+/** What a connection and each request on it may cost. */
+export interface ConnectionLimits extends HeadLimits {
+  readonly maxCookieCount: number;
+  readonly maxConcurrentStreams: number;
+  readonly maxStreamResets: number;
+  readonly maxControlFrames: number;
+  readonly maxSessionMemory: number;
+  /** Requests on one connection before it is closed. */
+  readonly maxRequests: number;
+}
+
+/** How long a connection may take; milliseconds. */
+export interface ConnectionTimes extends PaceLimits {
+  readonly headersMs: number;
+  readonly keepAliveMs: number;
+}
+
+/** What the connections of a server share. */
+export interface ConnectionOwner {
+  readonly listener: Listener;
+  readonly limits: ConnectionLimits;
+  readonly times: ConnectionTimes;
+  readonly monotonicMs: Clock;
+  readonly isDraining: boolean;
+}
+
+const REQUEST_TOO_LONG = new Denial('request_timeout', 'request took longer than timeouts.transfer');
+
+const FLOOD = new Error('flood');
+
+/** Sent with a first GOAWAY: no stream is refused yet (RFC 9113 §6.8). */
+const HIGHEST_STREAM_ID = 2 ** 31 - 1;
+/** An answered request makes up for this part of one that was given up. */
+const ANSWERED_PER_RESET = 0.5;
+/** Bytes of a request body that may arrive before they are asked for. */
+const STREAM_WINDOW_BYTES = 128 * 1024;
+const CONNECTION_WINDOW_BYTES = 1024 * 1024;
+const BYTES_PER_MIB = 1024 * 1024;
+/** Frames that are malformed, and streams beyond the limit, before nghttp2 closes the connection. */
+const MAX_INVALID_FRAMES = 100;
+const SECONDS_PER_WINDOW = 60;
+
+/** A connection and the requests on it. */
+export class Http2Connection {
+  readonly socket: Socket;
+  readonly #peer: PeerInfo;
+  readonly #owner: ConnectionOwner;
+  readonly #session: ServerHttp2Session;
+  readonly #replies = new Set<Http2Reply>();
+  readonly #resets: TokenBucket;
+  readonly #controlFrames: TokenBucket;
+  readonly #openedMs: number;
+  #isIntroduced = false;
+  #isNotified = false;
+  #isFlooding = false;
+  #requests = 0;
+  /** Monotonic time since which no request has been in progress. */
+  #idleSinceMs: number;
+  #movedAtMs: number;
+  #sendWindowBytes = 0;
+
+  /** @param socket  connected, with the first bytes of the client still to be read */
+  constructor(socket: Socket, peer: PeerInfo, owner: ConnectionOwner) {
+    const nowMs = owner.monotonicMs();
+    const { maxStreamResets, maxControlFrames } = owner.limits;
+    this.socket = socket;
+    this.#peer = peer;
+    this.#owner = owner;
+    this.#openedMs = nowMs;
+    this.#idleSinceMs = nowMs;
+    this.#movedAtMs = nowMs;
+    this.#resets = new TokenBucket(maxStreamResets / SECONDS_PER_WINDOW, maxStreamResets, nowMs);
+    this.#controlFrames = new TokenBucket(maxControlFrames / SECONDS_PER_WINDOW, maxControlFrames, nowMs);
+    this.#session = openSession(socket, owner.limits);
+    this.#session.on('stream', (stream, _fields, _flags, rawFields) => this.#onStream(stream, rawFields));
+    this.#session.on('ping', this.#onControlFrame);
+    this.#session.on('remoteSettings', () => {
+      this.#isIntroduced = true;
+      this.#onControlFrame();
+    });
+    // The sockets of a server of HTTP/1.1 stay open when the client has ended its side.
+    socket.once('end', () => socket.destroy());
+    // What is wrong with a connection ends it, and the requests on it learn of that.
+    this.#session.on('error', () => {});
+  }
+
+  /** Whether it has ended, or is ended with everything on it. */
+  get isGone(): boolean {
+    return this.#session.destroyed;
+  }
+
+  /** Tells the client to open no more streams here. Those that it has opened, and those on their way, are answered. */
+  announceDrain(): void {
+    if (this.#isNotified || this.isGone) return;
+    this.#isNotified = true;
+    this.#session.goaway(constants.NGHTTP2_NO_ERROR, HIGHEST_STREAM_ID);
+  }
+
+  /** Takes no more streams: the client is told which was the last, and may send the others elsewhere. Closes when all are over. */
+  drain(): void {
+    if (!this.isGone) this.#session.close();
+  }
+
+  /** Closes it at once. */
+  close(): void {
+    this.socket.destroy();
+  }
+
+  noteProgress(): void {
+    this.#controlFrames.give(1);
+  }
+
+  /** A stream is over. */
+  forget(reply: Http2Reply): void {
+    if (!this.#replies.delete(reply)) return;
+    if (this.#replies.size === 0) this.#idleSinceMs = this.#owner.monotonicMs();
+    if (this.isGone) return;
+    if (reply.isDelivered) this.#resets.give(ANSWERED_PER_RESET);
+    else if (!reply.isCut && this.#resets.take(this.#owner.monotonicMs()) > 0) this.#cutForFlood();
+    if (this.#owner.isDraining && this.#replies.size === 0) this.drain();
+  }
+
+  /** Looks at how fast everything on it is. */
+  sweep(nowMs: number, sinceMs: number): void {
+    if (this.#replies.size === 0) {
+      this.#sweepIdle(nowMs);
+      return;
+    }
+    const { remoteWindowSize = 0 } = this.#session.state;
+    if (remoteWindowSize !== this.#sendWindowBytes) this.#movedAtMs = nowMs;
+    this.#sendWindowBytes = remoteWindowSize;
+    for (const reply of this.#replies) this.#sweepReply(reply, nowMs, sinceMs);
+  }
+
+  /** PINGs do not make a connection busy. One that does not close as it is told to is cut. */
+  #sweepIdle(nowMs: number): void {
+    const { keepAliveMs, headersMs } = this.#owner.times;
+    const idleMs = nowMs - this.#idleSinceMs;
+    if (idleMs > keepAliveMs + headersMs || (!this.#isIntroduced && nowMs - this.#openedMs > headersMs)) {
+      if (this.#isIntroduced) this.#owner.listener.connectionCut('idle');
+      this.close();
+    } else if (idleMs > keepAliveMs) this.drain();
+  }
+
+  #sweepReply(reply: Http2Reply, nowMs: number, sinceMs: number): void {
+    const { exchange } = reply;
+    if (exchange === null) return;
+    const { times, listener } = this.#owner;
+    if (!reply.isRequestComplete && nowMs - exchange.startedMs > times.transferMs) {
+      refuseBody(reply, exchange);
+      return;
+    }
+    const reason: ConnectionCut | null = judgeReader(reply, nowMs, sinceMs, this.#movedAtMs, times);
+    if (reason === null) return;
+    listener.connectionCut(reason);
+    reply.cancel();
+  }
+
+  #onStream(stream: ServerHttp2Stream, fields: readonly string[]): void {
+    const { listener, limits, monotonicMs, isDraining } = this.#owner;
+    const head = readHead(fields, this.#peer.secure, !stream.endAfterHeaders, limits);
+    const reply = new Http2Reply(stream, this, head.method === 'HEAD', head.isUpgrade);
+    this.#replies.add(reply);
+    this.#requests += 1;
+    // It has been reset before its turn came.
+    if (stream.destroyed || this.#isFlooding) return;
+    const exchange = new Exchange(listener, reply, head, this.#peer, monotonicMs());
+    reply.exchange = exchange;
+    if (head.denial === null) listener.accept(exchange);
+    else listener.refuse(exchange, head.denial);
+    if (this.#requests >= limits.maxRequests) this.drain();
+    else if (isDraining) this.announceDrain();
+  }
+
+  readonly #onControlFrame = (): void => {
+    if (this.#controlFrames.take(this.#owner.monotonicMs()) > 0) this.#cutForFlood();
+  };
+
+  #cutForFlood(): void {
+    if (this.#isFlooding) return;
+    this.#isFlooding = true;
+    this.#owner.listener.connectionCut('flood');
+    this.#session.destroy(FLOOD, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  }
+}
+
+/** The body takes too long: the work on its answer stops. */
+function refuseBody(reply: Http2Reply, exchange: Exchange): void {
+  exchange.refused(REQUEST_TOO_LONG);
+  exchange.worker?.abort();
+  if (reply.hasBegun) reply.cancel();
+  else exchange.handler.refuse(exchange, REQUEST_TOO_LONG);
+}
+
+function openSession(socket: Socket, limits: ConnectionLimits): ServerHttp2Session {
+  const session = performServerHandshake(socket, {
+    settings: {
+      maxConcurrentStreams: limits.maxConcurrentStreams,
+      initialWindowSize: STREAM_WINDOW_BYTES,
+      enableConnectProtocol: true,
+      // Twice what is served: up to there a person gets an answer that says what is wrong, and beyond a reset.
+      maxHeaderListSize: 2 * limits.maxHeaderBytes,
+    },
+    maxHeaderListPairs: 2 * (limits.maxHeaderCount + limits.maxCookieCount),
+    maxSessionMemory: Math.ceil(limits.maxSessionMemory / BYTES_PER_MIB),
+    maxSessionInvalidFrames: MAX_INVALID_FRAMES,
+    maxSessionRejectedStreams: MAX_INVALID_FRAMES,
+    // Counted by nghttp2 before anything is made of a stream: those that come in one packet.
+    streamResetBurst: 2 * limits.maxStreamResets,
+    streamResetRate: Math.max(1, limits.maxStreamResets),
+    // Headers that an upstream sends twice are passed as they are, as over HTTP/1.1.
+    strictSingleValueFields: false,
+  });
+  session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
+  return session;
+}

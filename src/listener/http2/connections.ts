@@ -1,0 +1,76 @@
+/**
+ * http2: the HTTP/2 connections of a listener. Inputs: sockets whose clients speak HTTP/2, from the server that has accepted and
+ * counted them. Outputs: exchanges, with the limits and timeouts that HTTP/1.1 has, and some of its own. What a client does wrong
+ * ends its request or its connection, and is counted; nothing that it does throws.
+ */
+
+import type { Socket } from 'node:net';
+import type { Clock } from '../../lib/clock.ts';
+import type { PeerInfo } from '../../sanitize/sanitize.ts';
+import type { PublicListenerConfig } from '../http1/section.ts';
+import type { Listener } from '../listener.ts';
+import { type ConnectionLimits, type ConnectionOwner, type ConnectionTimes, Http2Connection } from './connection.ts';
+
+/** What is too slow is found at most this fraction of its time later. */
+const SWEEPS_PER_TIMEOUT = 4;
+
+/** The HTTP/2 connections of one listener. */
+export class Http2Connections implements ConnectionOwner {
+  readonly listener: Listener;
+  readonly limits: ConnectionLimits;
+  readonly times: ConnectionTimes;
+  readonly monotonicMs: Clock;
+  isDraining = false;
+  readonly #open = new Set<Http2Connection>();
+  readonly #timer: NodeJS.Timeout;
+  #sweptMs: number;
+
+  constructor(
+    listener: Listener,
+    { limits, timeouts }: Pick<PublicListenerConfig, 'limits' | 'timeouts'>,
+    monotonicMs: Clock,
+  ) {
+    const { headers: headersMs, keepAlive: keepAliveMs, send: sendMs, transfer: transferMs } = timeouts;
+    const times = { headersMs, keepAliveMs, sendMs, transferMs, minBytesPerMs: limits.minDownloadRate / 1_000 };
+    this.listener = listener;
+    this.limits = { ...limits, maxRequests: limits.maxRequestsPerConnection || Number.POSITIVE_INFINITY };
+    this.times = times;
+    this.monotonicMs = monotonicMs;
+    this.#sweptMs = monotonicMs();
+    const shortestMs = Math.min(times.sendMs, times.headersMs, times.keepAliveMs, times.transferMs);
+    this.#timer = setInterval(() => this.sweep(), shortestMs / SWEEPS_PER_TIMEOUT).unref();
+  }
+
+  /** Takes a connection whose client speaks HTTP/2. */
+  open(socket: Socket, peer: PeerInfo): void {
+    if (socket.destroyed) return;
+    const connection = new Http2Connection(socket, peer, this);
+    this.#open.add(connection);
+    socket.once('close', () => this.#open.delete(connection));
+  }
+
+  /** Tells every client to open no more streams; those that are on their way are answered. */
+  announceDrain(): void {
+    this.isDraining = true;
+    for (const connection of this.#open) connection.announceDrain();
+  }
+
+  /** Takes no more streams. Each connection closes when its last one is over. */
+  drain(): void {
+    for (const connection of this.#open) connection.drain();
+  }
+
+  /** Closes every connection at once. */
+  close(): void {
+    clearInterval(this.#timer);
+    for (const connection of this.#open) connection.close();
+  }
+
+  /** Looks at every connection once. */
+  sweep(): void {
+    const nowMs = this.monotonicMs();
+    const sinceMs = nowMs - this.#sweptMs;
+    this.#sweptMs = nowMs;
+    for (const connection of this.#open) connection.sweep(nowMs, sinceMs);
+  }
+}

@@ -1,0 +1,271 @@
+/**
+ * The answer to an HTTP/2 request, over the stream that carries both (Node's core API: its compatibility layer would make three
+ * more objects for each request). One stream is one exchange: what goes wrong with it ends the stream, never the connection.
+ *
+ * perf: no closure per request (docs/adr/0003-no-closures-on-the-hot-path.md), so that functions find the reply through the
+ * stream.
+ */
+
+import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import type { Duplex, Readable } from 'node:stream';
+import type { Exchange, Reply } from '../../exchange.ts';
+import { IncomingBody } from './incoming-body.ts';
+
+/** The connection under a reply, as far as the reply needs it. */
+interface Carrier {
+  readonly isGone: boolean;
+  /** Something of an answer has been handed to the connection. */
+  noteProgress(): void;
+  /** The stream is over. */
+  forget(reply: Http2Reply): void;
+}
+
+/** A stream and the reply on it. */
+interface ReplyingStream extends ServerHttp2Stream {
+  reply: Http2Reply;
+}
+
+/** Headers of one connection, which HTTP/2 does not have (RFC 9113 §8.2.2). */
+const CONNECTION_SPECIFIC: ReadonlySet<string> = new Set([
+  'connection',
+  'http2-settings',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** What would make one header two (Node joins them with NUL), or a line two on the other side of a client. */
+const SPLITS_A_HEADER = /[\0\r\n]/;
+
+const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
+
+/** Makes Node reset a stream with INTERNAL_ERROR. */
+const CUT = new Error('cut');
+
+/** The highest status that Node sends over HTTP/2. */
+const MAX_STATUS = 599;
+const BAD_GATEWAY = 502;
+
+/** A stream that answers one request. */
+export class Http2Reply implements Reply {
+  /** `null` before it begins, after it is over, and when a tunnel has taken the stream. */
+  exchange: Exchange | null = null;
+  status = 200;
+  hasBegun = false;
+  requestTrailers: readonly string[] = [];
+  readonly isUpgrade: boolean;
+  /** Whether the gateway has ended an answer that it could not complete. */
+  isCut = false;
+  /** What the client has still to take of the answer; and how much of it there has been. */
+  writtenBytes = 0;
+  /** How long it has waited for its client so far, and when the present window began: see `pace.ts`. */
+  waitedMs = 0;
+  windowSinceMs: number | null = null;
+  windowTaken = 0;
+  readonly #stream: ServerHttp2Stream;
+  readonly #carrier: Carrier;
+  readonly #isHead: boolean;
+  #body: IncomingBody | null = null;
+  /** Flat name, value list of an answer whose head has not been sent. */
+  #head: (string | number)[] | null = null;
+  #trailers: readonly (readonly [string, string])[] = [];
+  #hasLength = false;
+  #isEnded = false;
+  #isTunnel = false;
+
+  constructor(stream: ServerHttp2Stream, carrier: Carrier, isHead: boolean, isUpgrade: boolean) {
+    this.#stream = stream;
+    this.#carrier = carrier;
+    this.#isHead = isHead;
+    this.isUpgrade = isUpgrade;
+    (stream as ReplyingStream).reply = this;
+    stream.on('error', ignore);
+    stream.on('close', onStreamClose);
+    if (!stream.endAfterHeaders) {
+      stream.on('trailers', onTrailers);
+      stream.on('finish', onFinish);
+    }
+  }
+
+  get body(): Readable {
+    this.#body ??= new IncomingBody(this.#stream);
+    return this.#body;
+  }
+
+  get isRequestComplete(): boolean {
+    return this.#stream.endAfterHeaders || this.#body?.isComplete === true;
+  }
+
+  /** Bytes of the answer that wait for the client. */
+  get waitingBytes(): number {
+    return this.#stream.writableLength;
+  }
+
+  /** Whether the whole answer has left. Asked when the stream is closed, which Node may say before its last write is done. */
+  get isDelivered(): boolean {
+    const { writableFinished, rstCode } = this.#stream;
+    const isWhole = writableFinished || !this.#carrier.isGone;
+    return this.#isEnded && isWhole && rstCode === constants.NGHTTP2_NO_ERROR;
+  }
+
+  get #isGone(): boolean {
+    return this.#stream.destroyed || this.#stream.closed;
+  }
+
+  writeContinue(): void {
+    if (!this.#isGone && !this.hasBegun) this.#stream.additionalHeaders({ ':status': 100 });
+  }
+
+  writeEarlyLinks(links: readonly string[]): void {
+    if (!this.#isGone && !this.hasBegun) this.#stream.additionalHeaders({ ':status': 103, link: [...links] });
+  }
+
+  begin(status: number, headers: string[]): void {
+    const sent = status > MAX_STATUS ? BAD_GATEWAY : status;
+    const head: (string | number)[] = [':status', sent];
+    for (let index = 0; index + 1 < headers.length; index += 2) {
+      const name = (headers[index] as string).toLowerCase();
+      const value = headers[index + 1] as string;
+      if (CONNECTION_SPECIFIC.has(name)) continue;
+      if (SPLITS_A_HEADER.test(value)) throw new TypeError(`header ${name} has a line break or NUL`);
+      if (name === 'content-length') this.#hasLength = true;
+      head.push(name, value);
+    }
+    this.status = sent;
+    this.#head = head;
+    this.hasBegun = true;
+  }
+
+  flushHeaders(): void {
+    this.#sendHead(false);
+  }
+
+  write(part: Buffer): boolean {
+    this.#sendHead(false);
+    if (this.#isGone) return true;
+    this.writtenBytes += part.byteLength;
+    this.#carrier.noteProgress();
+    return this.#stream.write(part);
+  }
+
+  once(event: 'drain', listener: () => void): void {
+    this.#stream.once(event, listener);
+  }
+
+  addTrailers(trailers: readonly [string, string][]): void {
+    this.#trailers = [...this.#trailers, ...trailers];
+  }
+
+  end(lastPart?: Buffer | string, encoding: BufferEncoding = 'utf8'): void {
+    this.#isEnded = true;
+    this.#carrier.noteProgress();
+    const isEmpty = this.#isHead || lastPart === undefined || lastPart.length === 0;
+    this.#sendHead(isEmpty && this.#trailers.length === 0);
+    if (this.#stream.writableFinished && this.isUnread) setImmediate(closeUnread, this.#stream);
+    if (this.#isGone || this.#stream.writableEnded) return;
+    if (isEmpty) this.#stream.end();
+    else {
+      this.writtenBytes += lastPart.length;
+      this.#stream.end(lastPart, encoding);
+    }
+  }
+
+  /** Whether the answer has left while the client still sends: the rest of the request is of no use. */
+  get isUnread(): boolean {
+    return this.#isEnded && !this.isRequestComplete && !this.#isGone;
+  }
+
+  cut(): void {
+    this.isCut = true;
+    this.cancel();
+  }
+
+  /**
+   * Resets the stream because its client is too slow: other requests of its connection are not concerned.
+   *
+   * Not by Node's `close`, which ends the answer first, so that its client would take it for a whole one.
+   */
+  cancel(): void {
+    this.#stream.destroy(CUT);
+  }
+
+  /** Other requests on the connection do not depend on this one. */
+  closeConnection(): void {}
+
+  /** When the answer is complete, the client is told to keep the rest of its request: see {@link onFinish}. */
+  discardBody(): void {}
+
+  upgrade(headers: readonly string[]): Duplex {
+    this.exchange = null;
+    this.#isTunnel = true;
+    // RFC 8441 §5: a 2xx is what says yes; the proof of RFC 6455 is for HTTP/1.1.
+    this.begin(
+      200,
+      headers.filter((_text, index) => !FRAMING.has((headers[index - (index % 2)] as string).toLowerCase())),
+    );
+    this.#sendHead(false);
+    return this.#stream;
+  }
+
+  #sendHead(endStream: boolean): void {
+    const head = this.#head;
+    if (head === null) return;
+    this.#head = null;
+    if (this.#isGone) return;
+    // An answer whose length is known has no trailers: a frame less.
+    const waitForTrailers = !endStream && !this.#isHead && !this.#hasLength && !this.#isTunnel;
+    if (waitForTrailers) this.#stream.on('wantTrailers', onWantTrailers);
+    this.#stream.respond(head as string[], { endStream, waitForTrailers });
+  }
+
+  /** The stream is ready for the fields that follow the body. */
+  sendTrailers(): void {
+    const fields: OutgoingHttpHeaders = {};
+    for (const [name, value] of this.#trailers) {
+      const lower = name.toLowerCase();
+      if (!TOKEN.test(lower) || CONNECTION_SPECIFIC.has(lower) || SPLITS_A_HEADER.test(value)) continue;
+      const present = fields[lower];
+      fields[lower] =
+        present === undefined ? value : [...(Array.isArray(present) ? present : [String(present)]), value];
+    }
+    this.#stream.sendTrailers(fields);
+  }
+
+  /** The stream is over: the answer has left, or the client has, or the gateway has cut it. */
+  closed(): void {
+    const { exchange } = this;
+    this.#carrier.forget(this);
+    if (exchange === null) return;
+    this.exchange = null;
+    if (!this.isDelivered) exchange.clientLeft();
+    exchange.finish();
+  }
+}
+
+const FRAMING: ReadonlySet<string> = new Set(['content-length', 'sec-websocket-accept']);
+
+/** What is wrong with a stream is known when it closes. */
+function ignore(): void {}
+
+function onStreamClose(this: unknown): void {
+  (this as ReplyingStream).reply.closed();
+}
+
+function onTrailers(this: unknown, _fields: unknown, _flags: number, rawTrailers: readonly string[]): void {
+  (this as ReplyingStream).reply.requestTrailers = rawTrailers;
+}
+
+function onWantTrailers(this: unknown): void {
+  (this as ReplyingStream).reply.sendTrailers();
+}
+
+/** The answer is complete, and the rest of the request is of no use: the client is told so (RFC 9113 §8.1). */
+function onFinish(this: unknown): void {
+  if ((this as ReplyingStream).reply.isUnread) setImmediate(closeUnread, this);
+}
+
+function closeUnread(stream: unknown): void {
+  if ((stream as ReplyingStream).reply.isUnread) (stream as ReplyingStream).close(constants.NGHTTP2_NO_ERROR);
+}
