@@ -16,6 +16,8 @@ const entry = 'packages/verify/src/index';
 
 rmSync(dist, { recursive: true, force: true });
 run(fileURLToPath(import.meta.resolve('typescript/package.json')).replace('package.json', 'bin/tsc'), [
+  '--checkers',
+  '1',
   '--project',
   'tsconfig.build.json',
 ]);

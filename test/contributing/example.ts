@@ -7,6 +7,7 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { ONE_CHECKER } from '../support/compiler.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
@@ -66,7 +67,8 @@ export class TrialTree implements Disposable {
   /** What the compiler says; empty when it accepts everything. */
   compile(): string {
     try {
-      return this.node(this.path('node_modules/typescript/bin/tsc'), '--noEmit', '-p', this.directory);
+      const options = [...ONE_CHECKER, '--skipLibCheck', '--noEmit', '-p', this.directory];
+      return this.node(this.path('node_modules/typescript/bin/tsc'), ...options);
     } catch (failed) {
       return String((failed as { stdout: unknown }).stdout);
     }

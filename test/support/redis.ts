@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { freeClusterPort, freePort } from './ports.ts';
 import { findProgram } from './programs.ts';
+import { redisCommand } from './redis-command.ts';
 import { until } from './until.ts';
 
 const run = promisify(execFile);
@@ -26,7 +27,7 @@ export interface RedisOptions {
   /** Come back on the port of a server that ended. */
   readonly port?: number;
   readonly isSentinel?: boolean;
-  /** Asked of every client; redis-cli has it. */
+  /** Asked of every client; `cli` has it. */
   readonly password?: string;
   /** What is in its database at the start, as SAVE wrote it. */
   readonly dump?: Buffer;
@@ -101,12 +102,10 @@ export class RedisServer implements AsyncDisposable {
     return (await this.cli('PING')).includes('LOADING');
   }
 
-  /** Runs redis-cli; what it prints, errors included. */
-  async cli(...args: string[]): Promise<string> {
+  /** Sends a command; what redis-cli would print, errors included. */
+  async cli(...command: string[]): Promise<string> {
     try {
-      const login = this.#password === null ? [] : ['-a', this.#password];
-      const { stdout } = await run('redis-cli', ['-p', String(this.port), '--no-auth-warning', ...login, ...args]);
-      return stdout.trim();
+      return (await redisCommand(this.port, this.#password, command)).trim();
     } catch (error) {
       return error instanceof Error ? error.message : '';
     }

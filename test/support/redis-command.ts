@@ -1,0 +1,64 @@
+/**
+ * One command of Redis on a connection of its own, with the reply as the text that redis-cli prints: to start that program
+ * takes longer than most commands.
+ */
+
+import { connect } from 'node:net';
+
+/**
+ * Sends a command, after AUTH where there is a password.
+ *
+ * @returns the elements of an array line by line, the text of an error of Redis like any other
+ * @throws when there is no connection, or it ends before the reply
+ */
+export function redisCommand(port: number, password: string | null, command: readonly string[]): Promise<string> {
+  const commands = password === null ? [command] : [['AUTH', password], command];
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => void socket.write(commands.map(encode).join('')));
+    let received = '';
+    socket.setEncoding('latin1');
+    socket.on('data', (text: string) => {
+      received += text;
+      const replies = repliesIn(received);
+      if (replies.length < commands.length) return;
+      resolve(Buffer.from(replies.at(-1) ?? '', 'latin1').toString());
+      socket.destroy();
+    });
+    socket.once('error', reject);
+    socket.once('close', () => reject(new Error('Redis closed the connection')));
+  });
+}
+
+const encode = (words: readonly string[]) =>
+  [`*${words.length}\r\n`, ...words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`)].join('');
+
+/** The replies that are there as a whole (RESP2), one character for each byte. */
+function repliesIn(text: string): readonly string[] {
+  const replies: string[] = [];
+  for (let at = 0; ; ) {
+    const reply = replyAt(text, at);
+    if (reply === null) return replies;
+    replies.push(reply.text);
+    at = reply.end;
+  }
+}
+
+function replyAt(text: string, at: number): { readonly text: string; readonly end: number } | null {
+  const endOfLine = text.indexOf('\r\n', at);
+  if (endOfLine === -1) return null;
+  const [type, line, next] = [text[at], text.slice(at + 1, endOfLine), endOfLine + 2];
+  if (type === '$' && line !== '-1') {
+    const end = next + Number(line) + 2;
+    return end > text.length ? null : { text: text.slice(next, end - 2), end };
+  }
+  if (type !== '*') return { text: line === '-1' && type === '$' ? '' : line, end: next };
+  const elements: string[] = [];
+  let end = next;
+  for (let left = Number(line); left > 0; left -= 1) {
+    const element = replyAt(text, end);
+    if (element === null) return null;
+    elements.push(element.text);
+    end = element.end;
+  }
+  return { text: elements.join('\n'), end };
+}
