@@ -16,12 +16,13 @@ export default defineConfig({
     expect: { poll: { timeout: 60_000, interval: 5 } },
     maxWorkers: 3,
     restoreMocks: true,
-    // Files that keep to their own process share it, and what it has loaded.
+    // The files of a project share processes, and what is loaded there.
+    isolate: false,
     projects: [
       // Also a file that was not there when the watch began.
-      project('unit', { include: ['test/**/*.test.ts'], exclude: Object.values(others).flat(), isolate: false }),
-      project('gateway', { include: [...files.gateway], isolate: false }),
-      project('redis', { include: [...files.redis], isolate: false }),
+      project('unit', { include: ['test/**/*.test.ts'], exclude: Object.values(others).flat() }),
+      project('gateway', { include: [...files.gateway] }),
+      project('redis', { include: [...files.redis] }),
       project('e2e', { include: [...files.e2e] }),
       project('shipping', { include: [...files.shipping] }),
     ],
