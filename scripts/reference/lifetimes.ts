@@ -124,6 +124,16 @@ const GROUPS: Readonly<Record<string, readonly Lifetime[]>> = {
   ],
   'Until a change counts': [
     {
+      name: 'Provider is asked again',
+      is: 'login.oidc[].revalidate',
+      text: 'New roles, and the end of an account there. A logout token of the provider counts at once.',
+    },
+    {
+      name: 'Provider does not answer',
+      is: 'login.oidc[].outageGrace',
+      text: 'With `revalidate`: sessions that it confirmed this recently go on; then their requests wait, and get 503.',
+    },
+    {
       name: 'End of a session, everywhere',
       is: 'session.cache.feedTimeout',
       text: 'By the feed, in milliseconds. If the feed is silent this long, every request reads the store.',

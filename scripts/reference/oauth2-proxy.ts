@@ -19,11 +19,7 @@ const HEADERS = [
     'to upstreams',
     '`user.preferredUsername`, with the attribute `preferredUsername: preferred_username`',
   ],
-  [
-    'X-Forwarded-Access-Token',
-    'to upstreams',
-    'None: tokens of the provider stay in the gateway. A service [exchanges its upstream token](../how-to/exchange-tokens.md)',
-  ],
+  ['X-Forwarded-Access-Token', 'to upstreams', '`providerToken: X-Forwarded-Access-Token`'],
   [
     'X-Auth-Request-User',
     'to the proxy that asks',
@@ -32,7 +28,7 @@ const HEADERS = [
   ['X-Auth-Request-Email', 'to the proxy that asks', '`user.email`'],
   ['X-Auth-Request-Groups', 'to the proxy that asks', '`user.groups`'],
   ['X-Auth-Request-Preferred-Username', 'to the proxy that asks', '`user.preferredUsername`'],
-  ['X-Auth-Request-Access-Token', 'to the proxy that asks', 'None, as above'],
+  ['X-Auth-Request-Access-Token', 'to the proxy that asks', '`providerToken: X-Auth-Request-Access-Token`'],
   [
     'X-Auth-Request-Redirect',
     'from the proxy that asks',

@@ -21,7 +21,7 @@ interface Stage extends AsyncDisposable {
 }
 
 /** Imports an oauth2-proxy whose file has these lines, checks the result with its files, and starts it. */
-async function start(lines: string): Promise<Stage> {
+async function start(lines: string, upstreams: string | null = null): Promise<Stage> {
   const [idp, upstream] = await Promise.all([
     IdentityProvider.start({ redirectUris: [REDIRECT_URI] }),
     RecordingUpstream.start(),
@@ -35,7 +35,7 @@ code_challenge_method = "S256"
 scope = "openid profile email groups roles"
 redirect_url = "${REDIRECT_URI}"
 email_domains = ["*"]
-upstreams = ["${upstream.origin}/"]
+upstreams = ["${upstreams ?? `${upstream.origin}/`}"]
 http_address = "127.0.0.1:0"
 metrics_address = "127.0.0.1:0"
 reverse_proxy = true
@@ -47,7 +47,10 @@ ${lines}`;
   writeFileSync(join(directory, 'sallyport.yaml'), out);
   const checked = await cli(['validate', 'sallyport.yaml'], { cwd: directory });
   expect([checked.code, checked.out]).toEqual([0, checked.out]);
-  const gateway = await startGateway({ config: parse(out) as Record<string, unknown> });
+  const config = parse(out) as { listeners: { authorizer?: { address: string } } };
+  // The import has fixed ports for what oauth2-proxy has no option for.
+  if (config.listeners.authorizer !== undefined) config.listeners.authorizer.address = '127.0.0.1:0';
+  const gateway = await startGateway({ config });
   return {
     idp,
     upstream,
@@ -63,7 +66,9 @@ ${lines}`;
 
 describe('an imported configuration', () => {
   test('logs people in at the registered redirect URI, sends the headers, and keeps what was public public', async () => {
-    await using stage = await start('allowed_groups = ["engineering"]\nskip_auth_routes = ["GET=^/health$"]\n');
+    await using stage = await start(
+      'allowed_groups = ["engineering"]\nskip_auth_routes = ["GET=^/health$"]\npass_access_token = true\n',
+    );
     const { idp, upstream } = stage;
 
     const stranger = stage.browser();
@@ -82,6 +87,7 @@ describe('an imported configuration', () => {
     expect(last.values('x-forwarded-email')).toEqual(['ada@example.com']);
     expect(last.values('x-forwarded-groups')).toEqual(['engineering']);
     expect(last.values('x-forwarded-preferred-username')).toEqual(['ada']);
+    expect(last.values('x-forwarded-access-token')).toEqual([expect.stringMatching(/^[\w.-]{20,}$/)]);
     expect(last.values('x_forwarded_groups')).toEqual([]);
     expect(last.values('authorization')).toEqual([]);
     expect(last.values('cookie').join()).not.toContain('__Host-sid');
@@ -111,5 +117,26 @@ describe('an imported configuration', () => {
     expect((await stage.idp.logIn(ada, await ada.open(`${PUBLIC_ORIGIN}/`))).status).toBe(200);
     const grace = stage.browser();
     expect((await stage.idp.logIn(grace, await grace.open(`${PUBLIC_ORIGIN}/`), 'grace')).status).toBe(403);
+  });
+
+  test('answers a proxy that asks with the headers that it had from oauth2-proxy', async () => {
+    await using stage = await start('set_xauthrequest = true\npass_access_token = true\n', 'static://202');
+    const browser = stage.browser();
+    // Where a login leads to is the proxy's to serve; here the gateway has only its own pages.
+    await stage.idp.logIn(browser, await browser.open(`${PUBLIC_ORIGIN}/oauth2/login?return_to=%2Foauth2%2Fsession`));
+    const cookie = browser.cookies.headerFor(new URL(PUBLIC_ORIGIN), { method: 'GET', initiator: null });
+    const ask = (headers: Record<string, string>) =>
+      fetch(`http://127.0.0.1:${stage.gateway.portOf('authorizer')}/auth-request`, {
+        headers: { 'x-original-method': 'GET', 'x-original-url': `${PUBLIC_ORIGIN}/orders`, ...headers },
+      });
+    expect((await ask({})).status).toBe(401);
+    const { status, headers } = await ask({ cookie });
+    expect(status).toBe(200);
+    expect(headers.get('x-auth-request-user')).toBe('ada');
+    expect(headers.get('x-auth-request-email')).toBe('ada@example.com');
+    expect(headers.get('x-auth-request-groups')).toBe('engineering,admins');
+    expect(headers.get('x-auth-request-preferred-username')).toBe('ada');
+    expect(headers.get('x-auth-request-access-token')).toMatch(/^[\w.-]{20,}$/);
+    expect(headers.get('authorization') ?? '').toBe('');
   });
 });

@@ -49,6 +49,7 @@ const SCHEMA = bareSchema();
 const EXAMPLES: Readonly<Record<string, string>> = {
   auth_request_response_mode: '"form_post"',
   authenticated_emails_file: '"emails"',
+  cookie_refresh: '"5m"',
   cookie_samesite: '"strict"',
   custom_sign_in_logo: '"logo.svg"',
   email_domains: '["example.com"]',
@@ -80,6 +81,7 @@ const BESIDE: Readonly<Record<string, string>> = {
   azure_tenant: 'provider = "azure"\noidc_issuer_url = ""',
   authenticated_emails_file: 'email_domains = []',
   client_secret_file: 'client_secret = ""',
+  cookie_refresh: 'scope = "openid offline_access"',
   entra_id_allowed_tenants: 'provider = "entra-id"',
   force_https: 'tls_cert_file = "tls.crt"\ntls_key_file = "tls.key"',
   https_address: 'tls_cert_file = "tls.crt"\ntls_key_file = "tls.key"',

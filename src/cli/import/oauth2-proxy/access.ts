@@ -68,6 +68,11 @@ export function writeAccess(parts: Surroundings): AccessNeeds {
   if (!atRoutes && first !== undefined) {
     const isGroups = first.attribute === 'groups';
     draft.set([...at, 'allow', ...(isGroups ? ['groups'] : ['claims', first.claim])], first.values, first.setting);
+    if (isGroups)
+      parts.report.different(
+        first.setting,
+        'A session has the groups that are named, and no others; so do the headers.',
+      );
   }
   const routeRule = joined(atRoutes ? alternatives : [], email);
   for (const setting of routeRule?.from ?? []) draft.carry(setting);

@@ -14,13 +14,26 @@ export interface NewHeaders {
   readonly fixed: Readonly<Record<string, string>>;
   /** Of `Authorization` with a token of the gateway; none without. */
   readonly tokenOrigins: readonly Origin[];
+  /** The header with the access token of the provider; `null` without. */
+  readonly providerToken: { readonly header: string; readonly origin: Origin } | null;
   /** Attributes that the sources need: name → claim path. */
   readonly attributes: Readonly<Record<string, string>>;
   readonly needsGroups: boolean;
   readonly origins: readonly Origin[];
 }
 
-const TOKENS = ['access_token', 'id_token', 'refresh_token'];
+/** Claims that are no identity. */
+const TOKENS = ['access_token', 'id_token', 'refresh_token', 'expires_on'];
+
+const isAuthorization = ({ name }: OldHeader) => name.toLowerCase() === 'authorization';
+
+/** Whether a header can have the access token of the provider: as it is, or as the only Bearer token in Authorization. */
+function isProviderToken(header: OldHeader, all: readonly OldHeader[]): boolean {
+  const { claim, prefix, isBasic } = header;
+  if (claim !== 'access_token' || isBasic) return false;
+  if (!isAuthorization(header)) return prefix === '';
+  return /^bearer $/i.test(prefix) && !all.some((other) => other.claim === 'id_token' && isAuthorization(other));
+}
 
 /** Reads the headers. */
 export function readHeaders(
@@ -34,10 +47,11 @@ export function readHeaders(
   const attributes: Record<string, string> = {};
   const origins: Origin[] = [];
   const tokenOrigins: Origin[] = [];
+  let providerToken: NewHeaders['providerToken'] = null;
   for (const header of headers) {
     const { name, claim, prefix, isBasic, origin } = header;
     if (claim === 'groups' && kind.hasNoGroups) continue;
-    if (claim === 'id_token' && name.toLowerCase() === 'authorization') {
+    if (claim === 'id_token' && isAuthorization(header)) {
       tokenOrigins.push(origin);
       report.different(
         origin,
@@ -46,13 +60,9 @@ export function readHeaders(
     } else if (claim === null) {
       const value = fixedValue(header, secrets);
       if (value !== null) fixed[name] = value;
-    } else if (
-      isBasic ||
-      TOKENS.includes(claim) ||
-      claim === 'expires_on' ||
-      prefix !== '' ||
-      name.toLowerCase() === 'authorization'
-    ) {
+    } else if (providerToken === null && isProviderToken(header, headers)) {
+      providerToken = { header: name, origin };
+    } else if (isBasic || TOKENS.includes(claim) || prefix !== '' || isAuthorization(header)) {
       report.dropped(origin, whyNot(header));
       continue;
     } else {
@@ -63,7 +73,7 @@ export function readHeaders(
     origins.push(origin);
   }
   const needsGroups = Object.values(identity).includes('user.groups');
-  return { identity, fixed, tokenOrigins, attributes, needsGroups, origins };
+  return { identity, fixed, tokenOrigins, providerToken, attributes, needsGroups, origins };
 }
 
 const SOURCES: Readonly<Record<string, string>> = {
@@ -83,10 +93,10 @@ function attributeOf(claim: string, kind: ProviderKind): { readonly name: string
 function whyNot({ claim, isBasic, prefix, name }: OldHeader): string {
   if (isBasic)
     return 'The user does not go into `Authorization: Basic`. Let the service read the upstream token or an identity header.';
-  if (claim === 'access_token' || claim === 'refresh_token')
-    return `Tokens of the provider stay in the gateway: ${name} is not sent. A service that calls another one exchanges its upstream token.`;
+  if (claim === 'access_token') return 'A route sends the access token of the provider in one header: `providerToken`.';
+  if (claim === 'refresh_token') return `Refresh tokens stay in the gateway: ${name} is not sent.`;
   if (claim === 'id_token')
-    return `Tokens of the provider stay in the gateway: ${name} is not sent. \`upstreamToken: minted\` with \`tokenHeader: ${name}\` sends a token of the gateway.`;
+    return `ID tokens stay in the gateway: ${name} is not sent. \`upstreamToken: minted\` with \`tokenHeader: ${name}\` sends a token of the gateway.`;
   if (claim === 'expires_on') return 'No header says when the session ends. `{basePath}/session` does.';
   return `An identity header has the value alone, not behind "${prefix.trim()}".`;
 }

@@ -13,7 +13,7 @@ import { readHeaders } from './headers.ts';
 import { type OldConfiguration, type OldProvider, readModel } from './model.ts';
 import { optionOf } from './options/table.ts';
 import { readPlaces } from './places.ts';
-import { kindOf, writeClaims, writeProvider } from './provider.ts';
+import { kindOf, writeClaims, writeProvider, writeRevalidation } from './provider.ts';
 import { PROVIDER_KINDS } from './provider-kinds.ts';
 import { type GivenFile, readSources } from './read/files.ts';
 import { Report } from './report.ts';
@@ -138,6 +138,8 @@ function writeLoginAndRoutes(
     attributes: { ...forwarded.attributes, ...asked.attributes },
     needsGroups: forwarded.needsGroups || asked.needsGroups,
   });
+  if (known !== null) writeRevalidation(entry, settings);
+  draft.putLast([...at, 'allow']);
   const upstreams = old.upstreams.length > 0 ? old.upstreams : [ASKED_ONLY];
   const places = readPlaces(upstreams, report);
   if (places.some(({ isAsked }) => isAsked) || Object.keys(asked.identity).length > 0)

@@ -1,5 +1,6 @@
 /** The entry of `login.oidc` for the provider of an oauth2-proxy. */
 
+import { formatDuration } from '../../../lib/units.ts';
 import type { AccessNeeds } from './access.ts';
 import type { ConfigDraft } from './draft.ts';
 import type { OldProvider } from './model.ts';
@@ -166,6 +167,22 @@ function scopesOf(scope: string, kind: ProviderKind): string[] {
   return scopes.includes('openid') ? scopes : ['openid', ...scopes];
 }
 
+const MIN_REVALIDATE_MS = 1_000;
+const MAX_REVALIDATE_MS = 86_400_000;
+
+/** Whether the provider gives a refresh token, without which `revalidate` refuses a login. */
+const givesRefreshToken = (kind: ProviderKind, scope: string | null): boolean =>
+  scope?.split(/\s+/).includes('offline_access') === true ||
+  ['keycloak', 'google', 'gitlab'].includes(kind.preset ?? '');
+
+/** Writes how often the provider is asked again. */
+export function writeRevalidation({ kind, provider, draft, at }: ProviderParts, core: Settings): void {
+  const everyMs = core.durationMs('cookie_refresh') ?? 0;
+  if (everyMs <= 0 || !givesRefreshToken(kind, provider.settings.text('scope'))) return;
+  const withinMs = Math.min(Math.max(everyMs, MIN_REVALIDATE_MS), MAX_REVALIDATE_MS);
+  draft.set([...at, 'revalidate'], formatDuration(withinMs), core.get('cookie_refresh'));
+}
+
 /** Writes which claims are read, now that it is known what routes and headers need. */
 export function writeClaims(
   { kind, provider, draft, report, at }: ProviderParts,
@@ -204,7 +221,6 @@ export function writeClaims(
       'The browser goes to the logout of the provider: register `{publicOrigin}{basePath}/logged-out` there as a post-logout redirect URI.',
     );
   }
-  draft.putLast([...at, 'allow']);
 }
 
 function emailClaim(settings: Settings, kind: ProviderKind): { path: string; origin: Origin | null } {

@@ -179,6 +179,9 @@ function writeRest(
     const from = place.isAsked ? asked.tokenOrigins : [...forwarded.tokenOrigins, ...asked.tokenOrigins];
     if (from.length > 0) draft.set([...at, 'upstreamToken'], 'minted', ...from);
     else draft.set([...at, 'upstreamToken'], 'none', 'remove this line for a signed token in Authorization');
+    const token = place.isAsked ? asked.providerToken : (forwarded.providerToken ?? asked.providerToken);
+    if (token !== null && draft.get(['login', 'oidc']) !== undefined)
+      draft.set([...at, 'providerToken'], token.header, token.origin);
     const identity = place.isAsked ? asked.identity : { ...forwarded.identity, ...asked.identity };
     if (Object.keys(identity).length > 0) draft.set([...at, 'identityHeaders'], identity);
   }

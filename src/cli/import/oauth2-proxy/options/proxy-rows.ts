@@ -164,8 +164,8 @@ export const HEADER_ROWS = [
     flag: 'pass-access-token',
     key: 'pass_access_token',
     type: 'boolean',
-    becomes: 'dropped',
-    text: 'Tokens of the provider stay in the gateway. A service that calls another one exchanges its upstream token.',
+    becomes: ['routes[].providerToken'],
+    text: '`X-Forwarded-Access-Token`, or `X-Auth-Request-Access-Token` in the answer to the proxy that asks. A service that needs no API of the provider is better off with the upstream token.',
     isInAlpha: true,
   },
   {

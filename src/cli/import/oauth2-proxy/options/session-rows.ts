@@ -54,8 +54,8 @@ export const SESSION_ROWS = [
     flag: 'cookie-refresh',
     key: 'cookie_refresh',
     type: 'duration',
-    becomes: 'dropped',
-    text: 'The provider is not asked again during a session.',
+    becomes: ['login.oidc[].revalidate'],
+    text: 'The provider is asked again in the background, and `allow` with it. That needs a refresh token, so it is carried over with the scope `offline_access`, and for Keycloak, Google and GitLab; elsewhere logins without one would be refused.',
   },
   {
     flag: 'cookie-secure',
