@@ -221,6 +221,17 @@ test('S7: how long streams of a token last is said, and that they outlive it whe
   expect(await asked('GET', '/assets/x')).toMatchObject({ streams: null });
 });
 
+test('an origin at which nobody logs in is said to have its login elsewhere', async () => {
+  const both = '[https://shop.example.com, https://admin.example.org]';
+  const config = CONFIG.replace('publicOrigin: https://shop.example.com', `publicOrigin: ${both}`).replace(
+    'login: {',
+    'login: { origin: https://shop.example.com,',
+  );
+  const read = async (url: string) => (await cli(['explain', 'GET', url, '-c', '-'], { stdin: config })).out;
+  expect(await read('https://admin.example.org/api/x')).toMatch(/^ +people log in at https:\/\/shop\.example\.com$/m);
+  expect(await read('https://shop.example.com/api/x')).not.toContain('people log in');
+});
+
 test('the headers of a trusted proxy are believed, those of others are not', async () => {
   const client = async (from: string) =>
     (await asked('GET', '/assets/x', '--from', from, '--header', 'X-Forwarded-For: 203.0.113.7')) as {

@@ -62,6 +62,8 @@ export interface Explanation {
     readonly client: string;
     readonly scheme: string;
     readonly publicOrigin: string | null;
+    /** The origin at which people log in; `null` for hosts that only machines call. */
+    readonly loginOrigin: string | null;
   } | null;
   readonly route: { readonly id: string; readonly pattern: string } | null;
   readonly passedOver: readonly PassedOver[];
@@ -126,7 +128,7 @@ export async function explainRequest(question: Question, config: Config, clocks:
       target: question.target,
       assumesOwnPage: question.assumesOwnPage,
     },
-    canonical: request === null ? null : canonicalOf(request),
+    canonical: request === null ? null : canonicalOf(request, config),
     route: entry === null ? null : { id: entry.route.id, pattern: formatPattern(entry.pattern) },
     passedOver: request === null || isOwn ? [] : passedOver(pipeline.routes, request, entry),
     credential: route === null || request === null ? null : credentialOf(route, question, request),
@@ -205,14 +207,12 @@ function streamsOf({ permit }: Forwarded): string | null {
     : `end ${formatDuration(streamsEndAtMs - endsAtMs)} after the token expires`;
 }
 
-function canonicalOf({
-  host,
-  target,
-  clientAddress,
-  scheme,
-  publicOrigin,
-}: ScreenedRequest): NonNullable<Explanation['canonical']> {
-  return { host, path: target.path, query: target.query, client: clientAddress, scheme, publicOrigin };
+function canonicalOf(
+  { host, target, clientAddress: client, scheme, publicOrigin }: ScreenedRequest,
+  { login }: Config,
+): NonNullable<Explanation['canonical']> {
+  const loginOrigin = publicOrigin === null ? null : (login.origin ?? publicOrigin);
+  return { host, path: target.path, query: target.query, client, scheme, publicOrigin, loginOrigin };
 }
 
 /** The entry that took the request: of the path as it is written, or as the upstream may read it. */

@@ -33,6 +33,7 @@ function requestSections({ request, canonical, outcome }: Explanation): Section[
         : [
             `host ${canonical.host}, path ${canonical.path}, query ${canonical.query || 'none'}`,
             `from ${canonical.client} by ${canonical.scheme}; public origin ${canonical.publicOrigin ?? 'none'}`,
+            ...(canonical.loginOrigin === canonical.publicOrigin ? [] : [`people log in at ${canonical.loginOrigin}`]),
           ],
     ],
     ['Answered', outcome === 'own endpoint' ? ['by the gateway itself, as one of its own endpoints'] : []],

@@ -35,7 +35,7 @@ const throttle = () =>
     }),
     startsPerAddress: count(3_000).meta({
       description:
-        'Logins at identity providers that may begin from one address (IPv6: its /64; four times as many from its /48) in ten minutes, or at once. Each process counts for itself. Further ones get 429.',
+        'Logins at identity providers, and logins handed over between origins, that may begin from one address (IPv6: its /64; four times as many from its /48) in ten minutes, or at once. Each process counts for itself. Further ones get 429.',
     }),
     knownDeviceFor: duration('90d').meta({
       description:

@@ -15,6 +15,7 @@ import { BASE64URL_32_BYTES_PATTERN } from '../../../lib/base64url.ts';
 import { authenticationOf } from '../../../principal.ts';
 import type { ScreenedRequest } from '../../../sanitize/sanitize.ts';
 import { presentUser } from '../login-parts.ts';
+import { tooManyStarts } from '../oidc/start-throttle.ts';
 import { goOnPage } from './pages.ts';
 import type { HandOverParts } from './parts.ts';
 
@@ -47,7 +48,7 @@ export class LoginOrigin {
 
   /** Gives a code for the session of the browser, or leads to the login and back here. */
   async give(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
-    const { login, loginOrigin, codes, series, wallMs, isCookieStrict } = this.#parts;
+    const { login, loginOrigin, codes, series, throttle, wallMs, isCookieStrict } = this.#parts;
     const { responder } = login;
     if (request.publicOrigin !== loginOrigin) return NOT_HERE;
     const { secFetchMode } = request.fields;
@@ -71,6 +72,8 @@ export class LoginOrigin {
     } else if (requirement !== null && lackOf(requirement, authenticationOf(user), wallMs()) !== null) {
       responder.redirect(exchange, 302, responder.stepUpPath(returnTo, asked.route ?? '', []));
     } else {
+      const waitMs = throttle.given.begin(request.clientAddress);
+      if (waitMs > 0) return tooManyStarts(waitMs);
       // Not a linked cookie, since this is the login origin.
       const code = await codes.give(request.sessionCookie as SessionId, asked.origin, asked.challenge);
       series.handOvers.inc({ outcome: 'given' });

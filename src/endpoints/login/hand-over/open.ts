@@ -53,12 +53,13 @@ export function openHandOver(
 ): HandOver | null {
   if (loginOrigin === undefined) return null;
   const { wallMs, monotonicMs } = clocks;
+  const rates = { burst: startsPerAddress, windowMs: STARTS_WINDOW_MS };
   const parts: HandOverParts = {
     ...surroundings,
     loginOrigin,
     others: new Set(publicOrigins.filter((origin) => origin !== loginOrigin)),
     codes: new HandOverCodes(codes, wallMs),
-    throttle: new StartThrottle({ burst: startsPerAddress, windowMs: STARTS_WINDOW_MS }, monotonicMs),
+    throttle: { begun: new StartThrottle(rates, monotonicMs), given: new StartThrottle(rates, monotonicMs) },
     requirements: requirementsOf(routes),
     isCookieStrict: surroundings.cookie.sameSite === 'strict',
     wallMs,

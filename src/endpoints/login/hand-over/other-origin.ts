@@ -16,6 +16,7 @@ import type { LoginMark } from '../../../response/error-page.ts';
 import type { ScreenedRequest } from '../../../sanitize/sanitize.ts';
 import { presentUser, sourceOf } from '../login-parts.ts';
 import { loggedInPage } from '../oidc/pages.ts';
+import { tooManyStarts } from '../oidc/start-throttle.ts';
 import type { HandOverTransaction } from '../oidc/transactions.ts';
 import { HOME } from '../return-target.ts';
 import { setSessionCookie } from '../session-cookie.ts';
@@ -81,8 +82,8 @@ export class OtherOrigin {
   async #begin(exchange: Exchange, request: ScreenedRequest, wanted: WantedHandOver): Promise<Denial | null> {
     const { login, loginOrigin, transactions, throttle, series } = this.#parts;
     const { returnTo, marks, provider, route } = wanted;
-    const waitMs = throttle.begin(request.clientAddress);
-    if (waitMs > 0) return tooMany(waitMs);
+    const waitMs = throttle.begun.begin(request.clientAddress);
+    if (waitMs > 0) return tooManyStarts(waitMs);
     const browser = transactions.browserOf(request.otherCookies);
     if (browser === null) {
       // Before the person types a password elsewhere: without the cookie, nothing would come of it.
@@ -181,12 +182,6 @@ export class OtherOrigin {
     return null;
   }
 }
-
-const tooMany = (waitMs: number) =>
-  new Denial('rate_limited', 'too many logins begun from the network', [
-    'Retry-After',
-    String(Math.ceil(waitMs / 1_000)),
-  ]);
 
 /** A parameter that is there once, and has the form of our secrets. */
 function onlySecret(query: URLSearchParams, name: string): string | null {

@@ -20,7 +20,8 @@ export interface HandOverParts {
   readonly codes: HandOverCodes;
   readonly links: LinkedCookies;
   readonly transactions: LoginTransactions;
-  readonly throttle: StartThrottle;
+  /** Of hand-overs that begin, and of codes that are given: each takes a place in the store. */
+  readonly throttle: { readonly begun: StartThrottle; readonly given: StartThrottle };
   readonly series: HandOverSeries;
   /** `require` of routes, by id. */
   readonly requirements: ReadonlyMap<string, Requirement>;

@@ -14,7 +14,7 @@ import { stepUpParameters, type WantedStepUp } from '../step-up/wanted.ts';
 import type { LoginFailures } from './login-failures.ts';
 import type { ProviderSettings } from './presets.ts';
 import type { IdentityProvider } from './provider.ts';
-import type { StartThrottle } from './start-throttle.ts';
+import { type StartThrottle, tooManyStarts } from './start-throttle.ts';
 import type { LoginTransactions } from './transactions.ts';
 import { providerUnavailable, transportFault } from './transport.ts';
 
@@ -68,7 +68,7 @@ export class LoginStart {
     const { login, transactions, throttle, failures } = this.#parts;
     const { provider, returnTo, stepUp, remember } = wanted;
     const waitMs = throttle.begin(request.clientAddress);
-    if (waitMs > 0) return throttled(waitMs);
+    if (waitMs > 0) return tooManyStarts(waitMs);
 
     const browser = transactions.browserOf(request.otherCookies);
     if (browser === null) {
@@ -95,12 +95,6 @@ export class LoginStart {
     return null;
   }
 }
-
-const throttled = (waitMs: number) =>
-  new Denial('rate_limited', 'too many logins begun from the network', [
-    'Retry-After',
-    String(Math.ceil(waitMs / 1_000)),
-  ]);
 
 /** The address at the provider (RFC 6749 §4.1.1, RFC 7636 §4.3), which is only a reference where the request was pushed. */
 async function authorizationUrl(

@@ -5,6 +5,7 @@
  * Counted by each process for itself, so that a flood costs the store nothing.
  */
 
+import { Denial } from '../../../errors.ts';
 import { clientNetwork } from '../../../lib/address.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { RecentMap } from '../../../lib/recent-map.ts';
@@ -22,6 +23,13 @@ export interface StartRates {
 const WIDER_FACTOR = 4;
 /** Total length of the networks that are remembered: some 50,000. One that is forgotten begins anew. */
 const MAX_WEIGHT = 1_000_000;
+
+/** A Denial 429. */
+export const tooManyStarts = (waitMs: number): Denial =>
+  new Denial('rate_limited', 'too many logins begun from the network', [
+    'Retry-After',
+    String(Math.ceil(waitMs / 1_000)),
+  ]);
 
 /** Bounds how many logins begin. */
 export class StartThrottle {

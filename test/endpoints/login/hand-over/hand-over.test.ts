@@ -279,6 +279,33 @@ describe('what the login origin answers to raw requests', () => {
 /** Where a page leads by itself. */
 const refreshOf = ({ headers, url }: Page): URL => new URL(String(headers['refresh']).replace('0; url=', ''), url);
 
+describe('floods', () => {
+  test('begun from one network are refused before they reach the store, and so are codes', async () => {
+    await using throttled = await OriginsStage.start({ login: { throttle: { startsPerAddress: 3 } } });
+    const browser = throttled.browser();
+    const begin = () => browser.step(`${SHOP}/auth/login?return_to=/orders`);
+    const statuses: number[] = [];
+    for (let count = 0; count < 4; count += 1) statuses.push((await begin()).status);
+    expect(statuses).toEqual([302, 302, 302, 429]);
+    const refused = await begin();
+    expect([
+      Number(refused.headers['retry-after']) > 0,
+      refused.body.includes('href="/auth/login?return_to=%2Forders"'),
+    ]).toEqual([true, true]);
+
+    const secret = 'A'.repeat(43);
+    const cookie = (await throttled.login.gateway.cookie('alice')).replace('Cookie: ', '');
+    const give = async () =>
+      (
+        await browser.fetch(`${LOGIN}/auth/hand-over?to=${SHOP}&state=${secret}&challenge=${secret}`, {
+          cookie,
+          'sec-fetch-mode': 'navigate',
+        })
+      ).status;
+    expect([await give(), await give(), await give(), await give()]).toEqual([302, 302, 302, 429]);
+  });
+});
+
 describe('cookies', () => {
   test('SameSite=Strict: pages of ours lead on, since the cookie stays behind in redirects from another site', async () => {
     await using strict = await OriginsStage.start({ config: { session: { cookie: { sameSite: 'strict' } } } });
