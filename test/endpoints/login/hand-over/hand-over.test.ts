@@ -89,6 +89,17 @@ describe('one login', () => {
     expect(new Set(set.filter((line) => line.startsWith('__Host-sid=')))).toHaveLength(1);
   });
 
+  test('SES-05: a tab whose step another tab has overtaken goes on; who asks for the login page without a reason sees it', async () => {
+    const browser = stage.browser();
+    const waiting = await browser.open(`${SHOP}/orders`);
+    await stage.logIn(browser, `${SHOP}/`);
+    expect((await browser.open(waiting.url)).url.href).toBe(`${SHOP}/orders`);
+    expect((await browser.open(`${SHOP}/auth/login?return_to=/orders`)).url.href).toBe(`${SHOP}/orders`);
+    for (const origin of [SHOP, LOGIN])
+      expect((await browser.open(`${origin}/auth/login`)).body).toContain('You are logged in as');
+    expect((await browser.open(`${LOGIN}/auth/login?return_to=/orders`)).url.pathname).toBe('/auth/login');
+  });
+
   test('log in as somebody else on an origin asks the login origin, and ends the session of before', async () => {
     const browser = stage.browser();
     await stage.logIn(browser);
@@ -182,6 +193,13 @@ describe('a code', () => {
     await isRefused(browser, admin.href, /for another origin/);
     const moved = (await halfway()).address.replace(SHOP, ADMIN);
     await isRefused(browser, moved, /no hand-over with that state/);
+  });
+
+  test('is refused on another origin even to a browser that has the cookie of the hand-over there', async () => {
+    const { browser, address } = await halfway();
+    const [shop, admin] = [SHOP, ADMIN].map((origin) => new URL(origin).hostname) as [string, string];
+    for (const [name, value] of Object.entries(browser.cookies.of(shop))) browser.cookies.put(admin, name, value);
+    await isRefused(browser, address.replace(SHOP, ADMIN), /begun on another origin/);
   });
 
   test('expires after a minute', async () => {
