@@ -437,6 +437,12 @@ const DENIALS = {
     logLevel: 'info',
     retryAfterSec: 1,
   },
+  deadline_exceeded: {
+    status: 504,
+    title: 'Deadline exceeded',
+    detail: 'The call did not finish in the time that its client allowed.',
+    logLevel: 'info',
+  },
   overloaded: {
     status: 503,
     title: 'Busy',

@@ -158,6 +158,10 @@ export class Exchange implements RawRequest {
   upstreamEndedMs: number | null = null;
   requestBytes = 0;
   responseBytes = 0;
+  /** Status that ended a gRPC call; `null` when the exchange is none, or has not ended with one. */
+  grpcStatus: number | null = null;
+  /** Whether the answer that has begun can still end with a gRPC status. */
+  endsWithGrpcStatus = false;
   /** Whether a WebSocket was opened. */
   isTunnel = false;
   /** Where it is counted as in progress, apart from its series; `null` where it is not. */

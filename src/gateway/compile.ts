@@ -97,8 +97,9 @@ export function compileRuntime(
     authenticator,
     series: compileSeries(config, series.routes),
   };
+  const sanitizer = new Sanitizer(sanitizeRules(config));
   const pipeline: Pipeline = {
-    sanitizer: new Sanitizer(sanitizeRules(config)),
+    sanitizer,
     endpoints,
     routes,
     limits: openLimits(config, longLived.inProgress, series.limits),
@@ -106,18 +107,17 @@ export function compileRuntime(
     authorizer: new Authorizer(config.routes.map(withCompiledCredential), csrfRules(config.csrf), clocks.wallMs),
     tokens: upstreamTokens,
     providerTokens: opened.providerTokens.accessTokens,
-    outlet: compileOutlet(shared, publicOutlet(config)),
+    outlet: compileOutlet(shared, publicOutlet(config, sanitizer)),
     responder,
     series: shared.series,
   };
-  const questions = compileQuestions(config, contents, pipeline, longLived);
   const outbound = compileOutbound(shared, contents.outbound, issuer, previous?.outbound ?? null);
   return Object.freeze({
     config,
     pipelines: {
       public: pipeline,
       redirect: redirectPipeline(pipeline),
-      ...questions,
+      ...compileQuestions(config, contents, pipeline, longLived),
       ...(outbound && { outbound: outbound.pipeline }),
     },
     upstreamTokens,
@@ -139,14 +139,15 @@ interface Shared {
   readonly authenticator: Authenticator;
 }
 
-const publicOutlet = (config: Config) => ({
+const publicOutlet = (config: Config, sanitizer: Sanitizer) => ({
+  sanitizer,
   tokenHeader: config.upstreamToken.header,
   areClientsKnown: clientLimits(config).requests !== Number.POSITIVE_INFINITY,
 });
 
 function compileOutlet(
   { config, longLived, responder, upstreams, authenticator }: Shared,
-  own: Pick<Forwarder['settings'], 'tokenHeader' | 'areClientsKnown'>,
+  own: Pick<Forwarder['settings'], 'tokenHeader' | 'areClientsKnown' | 'sanitizer'>,
 ): Outlet {
   const { clocks, outletOf, series } = longLived;
   const forwarder = new Forwarder(
@@ -184,9 +185,10 @@ function compileOutbound(
   if (config.outbound === undefined) return null;
   const { clocks, series, signingKeys, revokedTokens } = longLived;
   const rules = { ...sanitizeRules(config), trustedProxies: null, publicOrigins: new Map<string, string>() };
+  const sanitizer = new Sanitizer(rules);
   const parts = {
-    sanitizer: new Sanitizer(rules),
-    outlet: compileOutlet(shared, { tokenHeader: 'Authorization', areClientsKnown: false }),
+    sanitizer,
+    outlet: compileOutlet(shared, { tokenHeader: 'Authorization', areClientsKnown: false, sanitizer }),
     responder,
     keyring: signingKeys.keyring,
     revoked: revokedTokens,

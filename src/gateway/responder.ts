@@ -31,7 +31,7 @@ export function openResponder(
   { publicOrigin, basePath, cors, session, listeners, pages }: ResponderSections,
   { logo }: PageFiles,
   wallMs: Clock,
-  sentStatus: (exchange: Exchange, status: number) => number = (_exchange, status) => status,
+  sentStatus: ((exchange: Exchange, status: number) => number) | null = null,
 ): Responder {
   return new Responder({
     clearCookieLine: clearSessionCookie(session.cookie),
@@ -41,7 +41,9 @@ export function openResponder(
     maxTargetBytes: listeners.public.limits.maxTargetBytes,
     pages: new Pages(pages, logo),
     wallMs,
-    sentStatus,
+    // A proxy that asks would take the 200 of a refused call for leave to forward it.
+    answersCalls: sentStatus === null,
+    sentStatus: sentStatus ?? ((_exchange, status) => status),
   });
 }
 

@@ -27,6 +27,7 @@ import {
   wantedProvider,
   withReturnTo,
 } from './error-page.ts';
+import { grpcOutcome, grpcStatusOf, isGrpcCall, isGrpcWebCall } from './grpc.ts';
 import { acceptLanguageOf, isNavigation, isNavigationHead, isPartOfPage } from './navigation.ts';
 
 /** What answers are made from. */
@@ -37,6 +38,8 @@ interface ResponderSettings extends PageLinks {
   readonly cors: CorsRule | null;
   readonly pages: Pages;
   readonly wallMs: Clock;
+  /** Whether gRPC calls are answered with a status of theirs; never where 200 means yes. */
+  readonly answersCalls: boolean;
   /** The status that is sent in place of another. */
   readonly sentStatus: (exchange: Exchange, status: number) => number;
 }
@@ -71,7 +74,7 @@ export class Responder {
   denial(exchange: Exchange, denial: Denial): void {
     exchange.refused(denial);
     if (exchange.reply.hasBegun) {
-      exchange.reply.cut();
+      this.#breakOff(exchange, denial.reason);
       return;
     }
     const headers = [...denial.headers];
@@ -105,7 +108,7 @@ export class Responder {
   fault(exchange: Exchange, fault: GatewayFault): void {
     exchange.failed(fault);
     if (exchange.reply.hasBegun) {
-      exchange.reply.cut();
+      this.#breakOff(exchange, fault.reason);
       return;
     }
     this.#problem(exchange, fault.reason, []);
@@ -197,9 +200,27 @@ export class Responder {
     this.#send(exchange, status, null, '', headers);
   }
 
+  /** Ends an answer that cannot be completed: so that its client notices, and of a gRPC call with a status that says why. */
+  #breakOff(exchange: Exchange, reason: Reason): void {
+    const { reply } = exchange;
+    if (!exchange.endsWithGrpcStatus) {
+      reply.cut();
+      return;
+    }
+    exchange.grpcStatus = grpcStatusOf(reason);
+    reply.addTrailers(grpcOutcome(reason));
+    reply.end();
+  }
+
   #problem(exchange: Exchange, reason: Reason, headers: readonly string[]): void {
     const { status } = REASONS[reason];
     const all = withRetryAfter(reason, headers);
+    if (this.#settings.answersCalls && isGrpcCall(exchange)) {
+      exchange.grpcStatus = grpcStatusOf(reason);
+      this.#send(exchange, 200, 'application/grpc', null, [...all, ...grpcOutcome(reason).flat()]);
+      return;
+    }
+    if (this.#settings.answersCalls && isGrpcWebCall(exchange)) all.push(...grpcOutcome(reason).flat());
     const { screened, rawHeaders } = exchange;
     if (screened === null ? isNavigationHead(rawHeaders) : isNavigation(screened)) {
       this.page(exchange, status, errorPage(reason, exchange, this.#settings), all);
@@ -212,10 +233,17 @@ export class Responder {
     return isOwnEndpoint ? this.#settings.cors : (route?.cors ?? null);
   }
 
-  #send(exchange: Exchange, status: number, mediaType: string | null, body: string, headers: readonly string[]): void {
+  /** @param body  `null` for an answer that consists of its headers, and has no length */
+  #send(
+    exchange: Exchange,
+    status: number,
+    mediaType: string | null,
+    body: string | null,
+    headers: readonly string[],
+  ): void {
     if (exchange.isOver) return;
     const { reply, reason } = exchange;
-    const bytes = Buffer.from(body);
+    const bytes = Buffer.from(body ?? '');
     const all = [...headers, 'X-Request-Id', exchange.id];
     for (let index = 0; index < DEFAULT_HEADERS.length; index += 2) {
       const name = DEFAULT_HEADERS[index] as string;
@@ -226,11 +254,11 @@ export class Responder {
       all.push(...cors.headersFor(exchange.screened?.fields.origin ?? null));
     if (exchange.screened?.scheme === 'https') all.push('Strict-Transport-Security', 'max-age=31536000');
     if (mediaType !== null) all.push('Content-Type', mediaType);
-    if (status !== 204) all.push('Content-Length', String(bytes.byteLength));
+    if (status !== 204 && body !== null) all.push('Content-Length', String(bytes.byteLength));
     if (reason !== null && 'close' in REASONS[reason]) reply.closeConnection();
     else reply.discardBody();
     reply.begin(this.#settings.sentStatus(exchange, status), all);
-    reply.end(exchange.method === 'HEAD' ? undefined : bytes);
+    reply.end(exchange.method === 'HEAD' || body === null ? undefined : bytes);
     exchange.responseBytes += bytes.byteLength;
   }
 }

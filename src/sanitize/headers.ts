@@ -8,6 +8,7 @@
 
 import { Denial } from '../errors.ts';
 import { foldHeaderName } from '../lib/header-name.ts';
+import { mayBeTrailer } from '../lib/trailer-name.ts';
 import { trim } from '../lib/trim.ts';
 import type { OwnedHeaders } from './owned-headers.ts';
 
@@ -29,6 +30,7 @@ const FORWARDED_FOR = 13;
 const FORWARDED_PROTO = 14;
 const TRACESTATE = 15;
 const OWNED = 16;
+const TE = 17;
 /** From here on: read by the gateway and also forwarded. */
 const ORIGIN = 20;
 const SEC_FETCH_SITE = 21;
@@ -77,7 +79,7 @@ const DISPOSITIONS: ReadonlyMap<string, number> = new Map([
   ['proxy-connection', DROP],
   ['proxy-authenticate', DROP],
   ['proxy-authorization', DROP],
-  ['te', DROP],
+  ['te', TE],
   ['trailer', DROP],
   ['http2-settings', DROP],
 ]);
@@ -140,6 +142,8 @@ export class HeaderScan {
   isHtmx = false;
   webSocketKey: string | null = null;
   webSocketVersion: string | null = null;
+  /** Whether the client takes trailers (`TE: trailers`). */
+  takesTrailers = false;
   /** The number of headers dropped because only the gateway may write them. */
   ownedHeaders = 0;
 }
@@ -179,6 +183,23 @@ export class HeaderScanner {
       }
     }
     return scan.connection === null ? scan : dropConnectionListed(scan, scan.connection);
+  }
+
+  /**
+   * The fields behind a body that may be passed on: none that the gateway reads, writes or owns, and none that means something
+   * in a header only.
+   *
+   * @param rawTrailers  flat name, value list
+   * @returns the same, names in lower case
+   */
+  trailers(rawTrailers: readonly string[]): string[] {
+    const kept: string[] = [];
+    for (let index = 0; index + 1 < rawTrailers.length; index += 2) {
+      const name = (rawTrailers[index] as string).toLowerCase();
+      const disposition = this.#known.get(name) ?? this.#classify(name);
+      if (disposition === FORWARD && mayBeTrailer(name)) kept.push(name, rawTrailers[index + 1] as string);
+    }
+    return kept;
   }
 
   #classify(name: string): number {
@@ -286,6 +307,9 @@ function note(scan: HeaderScan, disposition: number, value: string): Denial | nu
       break;
     case WEBSOCKET_VERSION:
       scan.webSocketVersion = joined(scan.webSocketVersion, value);
+      break;
+    case TE:
+      scan.takesTrailers ||= /(?:^|,)[ \t]*trailers[ \t]*(?:,|$)/i.test(value);
       break;
     case OWNED:
       scan.ownedHeaders += 1;

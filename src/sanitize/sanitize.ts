@@ -101,6 +101,15 @@ export class Sanitizer {
     this.#scanner = new HeaderScanner(rules.owned);
   }
 
+  /**
+   * Reads the trailers of a request, as {@link HeaderScanner.trailers} does.
+   *
+   * @param rawTrailers  flat name, value list
+   */
+  trailers(rawTrailers: readonly string[]): string[] {
+    return rawTrailers.length === 0 ? [] : this.#scanner.trailers(rawTrailers);
+  }
+
   /** Reads a raw request once. */
   screen(raw: RawRequest): ScreenedRequest | Denial {
     const rules = this.#rules;

@@ -112,6 +112,7 @@ export class AccessLog {
     // The query may carry secrets; a refused target is not quoted at all (LOG-02).
     if (screened !== null) line += `,"host":"${screened.host}","path":"${screened.target.path}"`;
     line += `,"status":${status},"durationMs":${milliseconds(durationMs)}`;
+    if (exchange.grpcStatus !== null) line += `,"grpcStatus":${exchange.grpcStatus}`;
     if (exchange.dispatchedMs !== null) line += `,"upstreamMs":${milliseconds(upstreamMs)}`;
     line += `,"requestBytes":${exchange.requestBytes},"responseBytes":${exchange.responseBytes}`;
     line += `,"client":"${screened?.clientAddress ?? exchange.peer.address}"`;

@@ -38,6 +38,8 @@ export interface FinishedRequest {
   readonly note: string | null;
   readonly cause: unknown;
   readonly reply: { readonly status: number };
+  /** Status that ended a gRPC call. */
+  readonly grpcStatus: number | null;
   readonly isTunnel: boolean;
   readonly startedMs: number;
   readonly dispatchedMs: number | null;

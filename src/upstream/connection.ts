@@ -15,6 +15,14 @@ export interface Carrier {
   readonly isBroken: boolean;
 }
 
+/** What is asked of a server. */
+export interface ConnectedOptions extends Dispatcher.DispatchOptions {
+  /** Whose certificate is expected. */
+  readonly servername: string;
+  /** Whether either side of a gRPC call may be silent while the other sends; HTTP/2 only. */
+  readonly isDuplex: boolean;
+}
+
 /** The handler of a request on such a connection. */
 export interface ConnectedHandler extends Dispatcher.DispatchHandler {
   /** The connection that carries it, or will. */

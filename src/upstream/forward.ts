@@ -12,7 +12,9 @@ import type { Exchange } from '../exchange.ts';
 import { clientNetwork } from '../lib/address.ts';
 import type { CompactToken } from '../lib/bearer.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { ScreenedRequest } from '../sanitize/sanitize.ts';
+import { isGrpcType } from '../lib/grpc.ts';
+import type { Sanitizer, ScreenedRequest } from '../sanitize/sanitize.ts';
+import { Deadline } from './deadline.ts';
 import { type ForwardHooks, Forwarding, type ForwardingOwner, type TokenOrigin } from './forwarding.ts';
 import { RequestBody } from './request-body.ts';
 import { upstreamRequestHeaders } from './request-headers.ts';
@@ -25,6 +27,8 @@ interface ForwardSettings {
   /** Cookies that only the gateway sets, and that no upstream gets. */
   readonly ownCookies: readonly string[];
   readonly tokenHeader: string;
+  /** Reads the trailers of requests. */
+  readonly sanitizer: Pick<Sanitizer, 'trailers'>;
   /** A client is given this long for each part of its request body. */
   readonly bodyIdleTimeoutMs: number;
   /** The average rate at which a request body has to come in each such time; 0: none. */
@@ -86,18 +90,35 @@ export class Forwarder implements ForwardingOwner {
       return;
     }
     const { route } = permit;
+    const isCall = upstream.isHttp2 && isGrpcType(request.fields.contentType);
+    const deadline = isCall ? Deadline.of(headers, exchange.startedMs) : null;
     const { bodyIdleTimeoutMs, minBodyBytesPerSec } = this.settings;
     const body =
       request.body === 0
         ? null
         : new RequestBody(exchange.reply, {
             maxBytes: route.maxBodyBytes,
-            windowMs: bodyIdleTimeoutMs,
+            windowMs: isCall ? null : bodyIdleTimeoutMs,
             minBytesPerWindow: Math.max(1, (minBodyBytesPerSec * bodyIdleTimeoutMs) / 1_000),
             // A route without an idle timeout means its answers.
             takeTimeoutMs: route.idleTimeoutMs || upstream.config.timeouts.idle,
+            sanitizer: this.settings.sanitizer,
+            rules: route.requestHeaders,
           });
-    new Forwarding(this, exchange, request, permit, upstream, target, headers, body, token, tokens).start();
+    new Forwarding(
+      this,
+      exchange,
+      request,
+      permit,
+      upstream,
+      target,
+      headers,
+      body,
+      token,
+      tokens,
+      isCall,
+      deadline,
+    ).start();
   }
 
   /** A session's, else a client's. A service is trusted with its pace. */
@@ -116,12 +137,15 @@ export class Forwarder implements ForwardingOwner {
     if (typeof request.body === 'number' && route.maxBodyBytes !== null && request.body > route.maxBodyBytes) {
       return LENGTH_OVER_LIMIT;
     }
-    const { forwardedHeaders } = (this.settings.upstreams.get(route.upstream) as Upstream).config;
-    return upstreamRequestHeaders(exchange, request, permit, token, {
-      forwardedHeaders: route.namesClient ? forwardedHeaders : 'none',
+    const { isHttp2, config } = this.settings.upstreams.get(route.upstream) as Upstream;
+    const headers = upstreamRequestHeaders(exchange, request, permit, token, {
+      forwardedHeaders: route.namesClient ? config.forwardedHeaders : 'none',
       tokenHeader: this.settings.tokenHeader,
       ownCookies: this.settings.ownCookies,
     });
+    // Over HTTP/1.1 it would name a header in Connection, and undici has no use for it.
+    if (isHttp2 && request.fields.takesTrailers) headers.push('te', 'trailers');
+    return headers;
   }
 
   /** Has a forward settled at the end of this turn of the event loop: one callback for all of them. */

@@ -12,15 +12,17 @@ import { asGatewayFault, Denial, type GatewayFault, UpstreamFault } from '../err
 import type { Abortable, Exchange } from '../exchange.ts';
 import type { CompactToken } from '../lib/bearer.ts';
 import type { Clock } from '../lib/clock.ts';
+import { isGrpcType, parseGrpcStatus } from '../lib/grpc.ts';
 import { notePassed } from '../lib/passing-bytes.ts';
 import type { Place } from '../lib/places.ts';
 import type { KnownPrincipal, OpenStream, StreamEnding } from '../principal.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
-import type { Carrier, ConnectedHandler } from './connection.ts';
+import type { Carrier, ConnectedHandler, ConnectedOptions } from './connection.ts';
+import { DEADLINE_EXCEEDED, type Deadline } from './deadline.ts';
 import { forwardFailure } from './fault.ts';
 import { NotProcessedFault } from './http2/fault.ts';
 import type { RequestBody } from './request-body.ts';
-import { clientResponseHeaders, earlyHintLinks } from './response-headers.ts';
+import { clientResponseHeaders, clientResponseTrailers, earlyHintLinks } from './response-headers.ts';
 import { type RetryReason, retryReason } from './retry.ts';
 import type { UpstreamServer } from './server.ts';
 import type { ShareTaker } from './shares.ts';
@@ -119,6 +121,10 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
   #wholeBody: string | null = null;
   #stopWatching: (() => void) | null = null;
   #answerTimer: NodeJS.Timeout | null = null;
+  /** Whether it is a gRPC call, to a server that speaks HTTP/2. */
+  readonly #isCall: boolean;
+  readonly #deadline: Deadline | null;
+  #deadlineTimer: NodeJS.Timeout | null = null;
 
   constructor(
     owner: ForwardingOwner,
@@ -131,6 +137,8 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
     body: RequestBody | null,
     token: CompactToken | null,
     tokens: TokenOrigin,
+    isCall: boolean,
+    deadline: Deadline | null,
   ) {
     this.#owner = owner;
     this.#exchange = exchange;
@@ -142,12 +150,25 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
     this.#body = body;
     this.#token = token;
     this.#tokens = tokens;
+    this.#isCall = isCall;
+    this.#deadline = deadline;
   }
 
-  /** Sends it to the server that has least to do; if it has a body, not before that has begun to arrive. */
+  /**
+   * Sends it to the server that has least to do; if it has a body, not before that has begun to arrive, but for a gRPC call,
+   * whose server may speak first.
+   */
   start(): void {
     this.#exchange.worker = this;
-    if (this.#body === null) {
+    if (this.#deadline !== null) {
+      const leftMs = this.#deadline.leftMs(this.#owner.monotonicMs());
+      if (leftMs <= 0) {
+        this.#fail(DEADLINE_EXCEEDED);
+        return;
+      }
+      this.#deadlineTimer = setTimeout(breakOff, leftMs, this, DEADLINE_EXCEEDED);
+    }
+    if (this.#body === null || this.#isCall) {
       this.#takeShare();
       return;
     }
@@ -196,7 +217,8 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
     server.inFlight += 1;
     const isOwnHost = (route.hostHeader ?? this.#upstream.config.hostHeader) === 'endpoint';
     this.#headers[1] = isOwnHost ? server.hostHeader : this.#request.hostHeader;
-    const options: Dispatcher.DispatchOptions & { servername: string } = {
+    this.#deadline?.writeTo(this.#headers, this.#owner.monotonicMs());
+    const options: ConnectedOptions = {
       path: this.#target,
       method: this.#request.method,
       headers: this.#headers,
@@ -206,6 +228,7 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
       headersTimeout: this.#body === null ? route.firstByteTimeoutMs : 0,
       bodyTimeout: route.idleTimeoutMs,
       upgrade: this.#request.isWebSocket ? 'websocket' : null,
+      isDuplex: this.#isCall,
     };
     server.pool.dispatch(options, this);
     // A kept connection begins with it at once.
@@ -272,8 +295,16 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
     this.#contentLength = Number(received['content-length'] ?? -1);
     this.#isEventStream = EVENT_STREAM.test(String(received['content-type']));
     this.#endsWithConnection = this.#contentLength === -1 && coding === undefined;
+    if (this.#isCall) this.#noteCall(received);
     this.#exchange.reply.begin(status, headers);
     this.#owner.settleSoon(this);
+  }
+
+  /** An answer of gRPC has no length, so that it can end with a status at any time. */
+  #noteCall(received: IncomingHttpHeaders): void {
+    this.#exchange.grpcStatus = parseGrpcStatus(received['grpc-status'] as string | undefined);
+    this.#exchange.endsWithGrpcStatus =
+      this.#exchange.httpVersion === '2' && this.#contentLength === -1 && isGrpcType(received['content-type'] ?? null);
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -299,7 +330,7 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
     if (links.length > 0) this.#exchange.reply.writeEarlyLinks(links);
   }
 
-  onResponseEnd(): void {
+  onResponseEnd(_controller: Dispatcher.DispatchController, received: IncomingHttpHeaders): void {
     this.#exchange.upstreamEndedMs = this.#owner.monotonicMs();
     // undici takes even a reset for the end of an answer that has no other (RFC 9112 §8).
     if (this.#endsWithConnection && this.connection?.isBroken === true) {
@@ -308,8 +339,17 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
     }
     this.#finish();
     const { reply } = this.#exchange;
+    if (this.#upstream.isHttp2) this.#passTrailers(received);
     if (this.#wholeBody === null) reply.end();
     else reply.end(this.#wholeBody, 'latin1');
+  }
+
+  /** Those of an HTTP/1.1 server are dropped: nothing there has a use for them. */
+  #passTrailers(received: IncomingHttpHeaders): void {
+    if (this.#isCall) this.#exchange.grpcStatus ??= parseGrpcStatus(received['grpc-status']);
+    if (this.#exchange.httpVersion !== '2' && !this.#request.fields.takesTrailers) return;
+    const trailers = clientResponseTrailers(received, this.#permit);
+    if (trailers.length > 0) this.#exchange.reply.addTrailers(trailers);
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
@@ -443,8 +483,20 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
       this.#fail(denial);
       return;
     }
+    if (this.#exchange.endsWithGrpcStatus) {
+      this.breakOff(denial);
+      return;
+    }
     this.#exchange.refused(denial);
     this.#exchange.reply.cut();
+  }
+
+  /** Ends it before the server has answered, or has finished to. */
+  breakOff(denial: Denial): void {
+    if (this.#isOver) return;
+    const controller = this.#controller;
+    this.#fail(denial);
+    controller?.abort(new UpstreamFault('downstream_aborted', 'call was ended'));
   }
 
   /** The client left. */
@@ -470,6 +522,7 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
     this.#exchange.requestBytes = this.#body?.byteCount ?? 0;
     this.#stopWatching?.();
     this.#stopAnswerTimer();
+    if (this.#deadlineTimer !== null) clearTimeout(this.#deadlineTimer);
     // A request that still waits for a connection keeps its place until its turn comes, whether its client has left or
     // not: coming and going would else fill the queue beyond its limit.
     if (this.#controller === null && this.#server !== null) return;
@@ -493,3 +546,5 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
     this.#upstream.shares.settle();
   }
 }
+
+const breakOff = (forwarding: Forwarding, denial: Denial): void => forwarding.breakOff(denial);

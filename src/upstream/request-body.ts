@@ -9,7 +9,10 @@
 import { Readable } from 'node:stream';
 import type { Reply } from '../exchange.ts';
 import { notePassed } from '../lib/passing-bytes.ts';
+import type { HeaderRules } from '../routing/route.ts';
+import type { Sanitizer } from '../sanitize/sanitize.ts';
 import type { SentBody } from './http2/sent-body.ts';
+import { keptHeaders } from './request-headers.ts';
 
 /** Why a body was given up. */
 type BodyFailure = 'too_large' | 'stalled' | 'not_taken' | 'aborted';
@@ -28,12 +31,15 @@ export class RequestBodyError extends Error {
 interface RequestBodySettings {
   /** Bytes; `null` is no limit. */
   readonly maxBytes: number | null;
-  /** Of the time in which the client is waited for, the pieces that are looked at, milliseconds. */
-  readonly windowMs: number;
+  /** Of the time in which the client is waited for, the pieces that are looked at, milliseconds; `null`: it may take its time. */
+  readonly windowMs: number | null;
   /** What has to come in each of them; at least one byte. */
   readonly minBytesPerWindow: number;
   /** Longest pause of the upstream before it has answered, milliseconds. */
   readonly takeTimeoutMs: number;
+  /** Reads the trailers. */
+  readonly sanitizer: Pick<Sanitizer, 'trailers'>;
+  readonly rules: HeaderRules | null;
 }
 
 /** Whoever reads the body hears of an error too; before there is a reader, `whenBegun` tells. */
@@ -83,6 +89,12 @@ export class RequestBody extends Readable {
     this.#await('client');
   }
 
+  /** Its trailers, once it has ended: flat name, value list of those that may be passed on. */
+  get trailers(): string[] {
+    const { sanitizer, rules } = this.#settings;
+    return keptHeaders(sanitizer.trailers(this.#reply.requestTrailers), rules);
+  }
+
   /** The upstream has answered: it need not take the rest. */
   answered(): void {
     this.#isAnswered = true;
@@ -130,8 +142,9 @@ export class RequestBody extends Readable {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
     this.#windowBytes = 0;
-    if (awaited === 'client') this.#timer = setTimeout(this.#onWindowOver, this.#settings.windowMs);
-    else if (awaited === 'upstream') this.#timer = setTimeout(this.#onNotTaken, this.#settings.takeTimeoutMs);
+    const { windowMs, takeTimeoutMs } = this.#settings;
+    if (awaited === 'client' && windowMs !== null) this.#timer = setTimeout(this.#onWindowOver, windowMs);
+    else if (awaited === 'upstream') this.#timer = setTimeout(this.#onNotTaken, takeTimeoutMs);
   }
 
   readonly #onWindowOver = (): void => {

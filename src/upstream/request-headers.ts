@@ -122,6 +122,13 @@ function isOneOf(pair: string, names: readonly string[]): boolean {
   return names.some((own) => value.startsWith(own));
 }
 
+/** Those of the client's headers or trailers that a route lets pass; a flat name, value list like what it is given. */
+export function keptHeaders(received: readonly string[], rules: HeaderRules | null): string[] {
+  const kept: string[] = [];
+  pushKept(kept, received, rules);
+  return kept;
+}
+
 function pushKept(headers: string[], received: readonly string[], rules: HeaderRules | null): void {
   for (let index = 0; index + 1 < received.length; index += 2) {
     const name = received[index] as string;

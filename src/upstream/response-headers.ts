@@ -7,6 +7,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Permit } from '../authorization/permit.ts';
 import { isOwnCookie } from '../lib/cookie-name.ts';
 import { foldHeaderName } from '../lib/header-name.ts';
+import { mayBeTrailer } from '../lib/trailer-name.ts';
 
 /** Headers about one connection only, or set by the gateway; and the length, which is written last. */
 const DROPPED = new Set([
@@ -78,6 +79,22 @@ export function earlyHintLinks(
   if (received['link'] === undefined) return [];
   const headers = clientResponseHeaders(received, permit, ownCookies);
   return headers.filter((_value, index) => index % 2 === 1 && headers[index - 1] === 'link');
+}
+
+/**
+ * The trailers that the client gets: the upstream's, without those that mean something in a header only, or that the route
+ * drops.
+ *
+ * @param received  as undici has read them: lower-case names, a list where a name came more than once
+ */
+export function clientResponseTrailers(received: IncomingHttpHeaders, { route }: Permit): [string, string][] {
+  const trailers: [string, string][] = [];
+  for (const [name, value] of Object.entries(received)) {
+    if (value === undefined || !mayBeTrailer(name)) continue;
+    if (route.responseHeaders?.dropped.has(foldHeaderName(name)) === true) continue;
+    for (const line of typeof value === 'string' ? [value] : value) trailers.push([name, line]);
+  }
+  return trailers;
 }
 
 /** Values of Connection that list no header. */

@@ -1,9 +1,9 @@
 /** One server of an upstream: its connection pool, its requests in progress, and whether it is ejected. */
 
 import { connect, isIP } from 'node:net';
-import { buildConnector, type Dispatcher, Pool } from 'undici';
+import { buildConnector, Pool } from 'undici';
 import type { Clock } from '../lib/clock.ts';
-import { type ConnectedHandler, ServerConnection } from './connection.ts';
+import { type ConnectedHandler, type ConnectedOptions, ServerConnection } from './connection.ts';
 import { StreamPool } from './http2/pool.ts';
 
 /** Limits and timeouts of one server of an upstream. Times are in milliseconds. */
@@ -32,7 +32,7 @@ export interface UpstreamTls {
 /** The connections to a server, whatever they speak. */
 interface ServerPool {
   /** Sends a request when a connection is free for it. The handler hears of everything that becomes of it. */
-  dispatch(options: Dispatcher.DispatchOptions, handler: ConnectedHandler): boolean;
+  dispatch(options: ConnectedOptions, handler: ConnectedHandler): boolean;
   /** Open connections, and on HTTP/1.1 the requests, on HTTP/2 the connections with requests. */
   readonly stats: { readonly connected: number; readonly running: number };
   destroy(): Promise<void>;

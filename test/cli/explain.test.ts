@@ -181,6 +181,15 @@ describe('what is refused says why, and what the client gets', () => {
   });
 });
 
+test('a call of gRPC is answered with a status of gRPC', async () => {
+  const call = ['POST', '/internal', '--header', 'content-type: application/grpc'];
+  expect(await asked(...call)).toMatchObject({
+    response: { status: 200, reason: 'credential_missing', headers: { 'grpc-status': '16' } },
+  });
+  const { headers } = await asked(...call, '--service', 'cluster:cart,scope=orders:read');
+  expect(headers).toMatchObject({ added: { via: '2 sallyport' } });
+});
+
 test('an unsafe request with a session is assumed to come from a page of the same origin, and the output says so', async () => {
   const { out } = await ask('POST', '/api/orders', '--session', 'roles=admin,tier=gold');
   expect(out).toContain('Verdict     allowed');

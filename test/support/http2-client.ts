@@ -92,6 +92,7 @@ export const FRAME = {
   priority: 2,
   reset: 3,
   settings: 4,
+  pushPromise: 5,
   ping: 6,
   goaway: 7,
   windowUpdate: 8,
@@ -148,9 +149,10 @@ export const resetFrame = (stream: number, code: number = CODE.cancel): Buffer =
 export const windowUpdate = (stream: number, bytes: number): Buffer =>
   frame(FRAME.windowUpdate, 0, stream, uint32(bytes));
 
-export function uint32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
+/** A row of 32-bit numbers. */
+export function uint32(...values: readonly number[]): Buffer {
+  const bytes = Buffer.alloc(4 * values.length);
+  for (const [at, value] of values.entries()) bytes.writeUInt32BE(value, 4 * at);
   return bytes;
 }
 

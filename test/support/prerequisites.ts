@@ -1,8 +1,8 @@
 /**
  * Installs the programs that the tests run for real: Redis and Chromium, the proxies of `examples/`, and where Go is
- * installed, the module for the Go recipe of docs/verify.md, the linter of the workflows, and an identity provider. As root on
- * Debian it installs what is missing; elsewhere, or with `SALLYPORT_TEST_INSTALL=0`, it says what to install, and exits with 1
- * where Redis or Chromium is missing.
+ * installed, the module for the Go recipe of docs/verify.md, the linter of the workflows, an identity provider, and client and
+ * server of gRPC. As root on Debian it installs what is missing; elsewhere, or with `SALLYPORT_TEST_INSTALL=0`, it says what to
+ * install, and exits with 1 where Redis or Chromium is missing.
  *
  * Arguments: the packages that are needed, and `go` for what Go gives; all of them by default.
  */
@@ -11,7 +11,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { ACTIONLINT, CHROMIUM_PATHS, findProgram, ZITADEL_OIDC } from './programs.ts';
+import { ACTIONLINT, CHROMIUM_PATHS, findProgram, GRPC_GO_CLIENT, GRPC_GO_SERVER, ZITADEL_OIDC } from './programs.ts';
 
 /** By the name of their package in Debian. */
 const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
@@ -25,6 +25,8 @@ const GO_MODULE = 'github.com/golang-jwt/jwt/v5@v5.3.1';
 const GO_PROGRAMS: readonly (readonly [module: string, program: string])[] = [
   ['github.com/rhysd/actionlint/cmd/actionlint@v1.7.12', ACTIONLINT],
   ['github.com/zitadel/oidc/v3/example/server@v3.52.0', ZITADEL_OIDC],
+  ['google.golang.org/grpc/interop/client@v1.85.0', GRPC_GO_CLIENT],
+  ['google.golang.org/grpc/interop/server@v1.85.0', GRPC_GO_SERVER],
 ];
 
 const mayInstall = process.env['SALLYPORT_TEST_INSTALL'] !== '0';

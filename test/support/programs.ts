@@ -18,6 +18,11 @@ export const ACTIONLINT = join(CACHE, 'bin/actionlint');
 /** The example server of zitadel/oidc, an OpenID Provider in Go, where prerequisites.ts builds it. */
 export const ZITADEL_OIDC = join(CACHE, 'zitadel-oidc/server');
 
+/** The client and the server of gRPC's own tests for implementations in other languages, in Go, where prerequisites.ts builds them. */
+export const GRPC_GO_CLIENT = join(CACHE, 'grpc-interop/client');
+/** See {@link GRPC_GO_CLIENT}. */
+export const GRPC_GO_SERVER = join(CACHE, 'grpc-interop/server');
+
 /** The absolute path of the first of these programs that can be run; `null` when there is none. */
 export function findProgram(names: readonly string[]): string | null {
   const directories = (process.env['PATH'] ?? '').split(delimiter).concat('/usr/bin', '/usr/sbin', '/usr/local/bin');

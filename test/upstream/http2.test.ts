@@ -6,19 +6,10 @@ import { constants, type ServerHttp2Stream } from 'node:http2';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CertificateFiles, TestAuthority } from '../support/certificates.ts';
 import { HOST, startGateway, type TestGateway } from '../support/gateway.ts';
-import {
-  ACK,
-  END_HEADERS,
-  END_STREAM,
-  FRAME,
-  type Frame,
-  FrameReader,
-  frame,
-  headerBlock,
-  uint32,
-} from '../support/http2-frames.ts';
+import { END_HEADERS, END_STREAM, FRAME, fieldBlock, frame, resetFrame, uint32 } from '../support/http2-client.ts';
 import { answerOk, Http2Upstream, type OnStream } from '../support/http2-upstream.ts';
 import { RawConnection, rawRequest, requestHead } from '../support/raw-client.ts';
+import { answerData, answerHead, startRawHttp2 } from '../support/raw-http2-upstream.ts';
 import { RawUpstream } from '../support/raw-upstream.ts';
 import { until } from '../support/until.ts';
 
@@ -165,71 +156,55 @@ describe('a request over h2c', () => {
   });
 });
 
-/** An upstream of bare frames. It completes the settings and hands every later frame to a function. */
-const rawServer = (onFrame: (frame: Frame, send: (...frames: readonly Buffer[]) => void) => void) =>
-  RawUpstream.start((socket) => {
-    const reader = new FrameReader('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'.length);
-    const send = (...frames: readonly Buffer[]) => void socket.write(Buffer.concat(frames));
-    send(frame(FRAME.settings, 0, 0));
-    socket.on('data', (bytes: Buffer) => {
-      for (const received of reader.push(bytes)) {
-        if (received.type === FRAME.settings && (received.flags & ACK) === 0) send(frame(FRAME.settings, ACK, 0));
-        else onFrame(received, send);
-      }
-    });
-  });
 const asH2c = ({ origin }: { readonly origin: string }) => origin.replace('http:', 'h2c:');
-const head = (streamId: number, ...fields: readonly (readonly [string, string])[]) =>
-  frame(FRAME.headers, END_HEADERS, streamId, headerBlock([':status', '200'], ...fields));
-const data = (streamId: number, text: string, flags: number = END_STREAM) => frame(FRAME.data, flags, streamId, text);
-
 describe('an upstream that breaks the rules', () => {
-  const onRequest = (answer: (streamId: number) => readonly Buffer[]) =>
-    rawServer(({ type, streamId }, send) => {
-      if (type === FRAME.headers) send(...answer(streamId));
+  const onRequest = (answer: (stream: number) => readonly Buffer[]) =>
+    startRawHttp2(({ type, stream }, send) => {
+      if (type === FRAME.headers) send(...answer(stream));
     });
 
   const big = 'a'.repeat(40_000);
   const ROWS: readonly (readonly [string, (id: number) => readonly Buffer[]])[] = [
-    ['RFC 9113 §8.2.1: a name in upper case', (id) => [head(id, ['X-A', 'b'])]],
-    ['RFC 9113 §8.2.2: a Connection header', (id) => [head(id, ['connection', 'close'])]],
-    ['RFC 9113 §8.2.2: Transfer-Encoding', (id) => [head(id, ['transfer-encoding', 'chunked'])]],
-    ['RFC 9113 §8.3: an unknown pseudo-header', (id) => [head(id, [':path', '/'])]],
-    ['RFC 9113 §8.3: a second status', (id) => [head(id, [':status', '204'])]],
-    ['UPS-10: two lengths', (id) => [head(id, ['content-length', '1'], ['content-length', '2'])]],
+    ['RFC 9113 §8.2.1: a name in upper case', (id) => [answerHead(id, ['X-A', 'b'])]],
+    ['RFC 9113 §8.2.2: a Connection header', (id) => [answerHead(id, ['connection', 'close'])]],
+    ['RFC 9113 §8.2.2: Transfer-Encoding', (id) => [answerHead(id, ['transfer-encoding', 'chunked'])]],
+    ['RFC 9113 §8.3: an unknown pseudo-header', (id) => [answerHead(id, [':path', '/'])]],
+    ['RFC 9113 §8.3: a second status', (id) => [answerHead(id, [':status', '204'])]],
+    ['UPS-10: two lengths', (id) => [answerHead(id, ['content-length', '1'], ['content-length', '2'])]],
     [
       'RFC 9113 §8.6: 101 Switching Protocols',
-      (id) => [frame(FRAME.headers, END_HEADERS, id, headerBlock([':status', '101']))],
+      (id) => [frame(FRAME.headers, END_HEADERS, id, fieldBlock([[':status', '101']]))],
     ],
-    ['RFC 9113 §8.1: a body before its head', (id) => [data(id, 'ok')]],
+    ['RFC 9113 §8.1: a body before its head', (id) => [answerData(id, 'ok')]],
     [
       'DOS-18: headers of 40 kB',
       (id) => [
-        frame(FRAME.headers, 0, id, headerBlock([':status', '200'])),
+        frame(FRAME.headers, 0, id, fieldBlock([[':status', '200']])),
         ...[0, 16_000, 32_000].map((at) =>
           frame(
             FRAME.continuation,
             at === 32_000 ? END_HEADERS : 0,
             id,
-            headerBlock(['x-a', big]).subarray(at, at + 16_000),
+            fieldBlock([['x-a', big]]).subarray(at, at + 16_000),
           ),
         ),
       ],
     ],
     [
       'DOS-18: a flood of interim answers',
-      (id) => Array.from({ length: 100 }, () => frame(FRAME.headers, END_HEADERS, id, headerBlock([':status', '103']))),
+      (id) =>
+        Array.from({ length: 100 }, () => frame(FRAME.headers, END_HEADERS, id, fieldBlock([[':status', '103']]))),
     ],
     [
       'RFC 9113 §8.4: a push that nobody asked for',
-      (id) => [frame(FRAME.pushPromise, END_HEADERS, id, Buffer.concat([uint32(2), headerBlock([':method', 'GET'])]))],
+      (id) => [frame(FRAME.pushPromise, END_HEADERS, id, Buffer.concat([uint32(2), fieldBlock([[':method', 'GET']])]))],
     ],
     ['H2-08: a window that overflows', (id) => [frame(FRAME.windowUpdate, 0, id, uint32(0x7fffffff))]],
   ];
   test.each(ROWS)('%s is 502, and the next request is served', async (_what, answer) => {
     let isFirst = true;
     await using upstream = await onRequest((id) => {
-      if (!isFirst) return [head(id), data(id, 'fine')];
+      if (!isFirst) return [answerHead(id), answerData(id, 'fine')];
       isFirst = false;
       return answer(id);
     });
@@ -242,8 +217,8 @@ describe('an upstream that breaks the rules', () => {
 
   test('UPS-01: a field that could split a header is left out', async () => {
     await using upstream = await onRequest((id) => [
-      head(id, ['x-a', 'a\nb: c'], ['x-b', 'a\0b'], ['x\r\nc', 'b'], ['x-kept', 'yes']),
-      data(id, 'ok'),
+      answerHead(id, ['x-a', 'a\nb: c'], ['x-b', 'a\0b'], ['x\r\nc', 'b'], ['x-kept', 'yes']),
+      answerData(id, 'ok'),
     ]);
     await using gateway = await start(asH2c(upstream));
     const answer = await rawRequest(gateway.port, get());
@@ -252,12 +227,15 @@ describe('an upstream that breaks the rules', () => {
   });
 
   const CUTS: readonly (readonly [string, (id: number) => readonly Buffer[]])[] = [
-    ['more than its length', (id) => [head(id, ['content-length', '1']), data(id, 'ab')]],
-    ['less than its length', (id) => [head(id, ['content-length', '9']), data(id, 'ab')]],
-    ['a reset with NO_ERROR', (id) => [head(id), data(id, 'part', 0), frame(FRAME.rstStream, 0, id, uint32(0))]],
-    ['a reset with CANCEL', (id) => [head(id), data(id, 'part', 0), frame(FRAME.rstStream, 0, id, uint32(8))]],
-    ['a reset with INTERNAL_ERROR', (id) => [head(id), data(id, 'part', 0), frame(FRAME.rstStream, 0, id, uint32(2))]],
-    ['the end of the connection', (id) => [head(id), data(id, 'part', 0), frame(FRAME.goaway, 0, 0, uint32(id, 2))]],
+    ['more than its length', (id) => [answerHead(id, ['content-length', '1']), answerData(id, 'ab')]],
+    ['less than its length', (id) => [answerHead(id, ['content-length', '9']), answerData(id, 'ab')]],
+    ['a reset with NO_ERROR', (id) => [answerHead(id), answerData(id, 'part', 0), resetFrame(id, 0)]],
+    ['a reset with CANCEL', (id) => [answerHead(id), answerData(id, 'part', 0), resetFrame(id, 8)]],
+    ['a reset with INTERNAL_ERROR', (id) => [answerHead(id), answerData(id, 'part', 0), resetFrame(id, 2)]],
+    [
+      'the end of the connection',
+      (id) => [answerHead(id), answerData(id, 'part', 0), frame(FRAME.goaway, 0, 0, uint32(id, 2))],
+    ],
   ];
   test.each(CUTS)('RFC 9113 §8.1: an answer that ends with %s is cut', async (_what, answer) => {
     await using upstream = await onRequest(answer);
@@ -269,16 +247,46 @@ describe('an upstream that breaks the rules', () => {
   });
 });
 
+describe('an answer before the end of the request', () => {
+  const RESETS = [constants.NGHTTP2_NO_ERROR, constants.NGHTTP2_CANCEL];
+  test.each(RESETS)('RFC 9113 §8.1: is whole, although the server then resets the stream with %s', async (code) => {
+    await using upstream = await startRawHttp2(({ type, stream }, send) => {
+      const answer = frame(FRAME.headers, END_HEADERS | END_STREAM, stream, fieldBlock([[':status', '204']]));
+      if (type === FRAME.headers) send(answer, resetFrame(stream, code));
+    });
+    await using gateway = await start(asH2c(upstream));
+    for (let at = 0; at < 20; at += 1) {
+      await using connection = await RawConnection.open(gateway.port);
+      connection.write(`${get('/x', 'POST', 'Transfer-Encoding: chunked')}4\r\npart\r\n`);
+      expect((await connection.response()).status).toBe(204);
+    }
+  });
+
+  test('is whole, although the client then leaves or goes on', async () => {
+    await using upstream = await startRawHttp2(({ type, stream }, send) => {
+      if (type === FRAME.headers) send(answerHead(stream), answerData(stream, 'early'));
+    });
+    await using gateway = await start(asH2c(upstream));
+    for (let at = 0; at < 20; at += 1) {
+      await using connection = await RawConnection.open(gateway.port);
+      connection.write(`${get('/x', 'POST', 'Transfer-Encoding: chunked')}4\r\npart\r\n`);
+      expect((await connection.response()).body.toString()).toBe('early');
+      if (at % 2 === 0) connection.write('4\r\nmore\r\n0\r\n\r\n');
+    }
+    expect(upstream.connectionCount).toBe(1);
+  });
+});
+
 describe('a server that takes no part of a request', () => {
-  const REFUSED = uint32(constants.NGHTTP2_REFUSED_STREAM);
+  const REFUSED = constants.NGHTTP2_REFUSED_STREAM;
 
   test('RFC 9113 §8.7: it is sent once more after REFUSED_STREAM, whatever its method, with its body', async () => {
     const bodies: string[] = [];
-    await using upstream = await rawServer(({ type, streamId, payload, flags }, send) => {
+    await using upstream = await startRawHttp2(({ type, stream, payload, flags }, send) => {
       if (type !== FRAME.data) return;
       bodies.push(payload.toString());
-      if (bodies.length === 1) send(frame(FRAME.rstStream, 0, streamId, REFUSED));
-      else if ((flags & END_STREAM) !== 0) send(head(streamId), data(streamId, 'taken'));
+      if (bodies.length === 1) send(resetFrame(stream, REFUSED));
+      else if ((flags & END_STREAM) !== 0) send(answerHead(stream), answerData(stream, 'taken'));
     });
     await using gateway = await start(asH2c(upstream));
     await answers(gateway, 200, 'taken', post('body'));
@@ -290,10 +298,10 @@ describe('a server that takes no part of a request', () => {
 
   test('UPS-04: it is sent once more and no more', async () => {
     let count = 0;
-    await using upstream = await rawServer(({ type, streamId }, send) => {
+    await using upstream = await startRawHttp2(({ type, stream }, send) => {
       if (type !== FRAME.headers) return;
       count += 1;
-      send(frame(FRAME.rstStream, 0, streamId, REFUSED));
+      send(resetFrame(stream, REFUSED));
     });
     await using gateway = await start(asH2c(upstream));
     const { status, body } = await rawRequest(gateway.port, get());
@@ -302,10 +310,10 @@ describe('a server that takes no part of a request', () => {
 
   test('UPS-04: a POST that the server may have seen is not sent again', async () => {
     let count = 0;
-    await using upstream = await rawServer(({ type, streamId }, send) => {
+    await using upstream = await startRawHttp2(({ type, stream }, send) => {
       if (type !== FRAME.headers) return;
       count += 1;
-      send(frame(FRAME.rstStream, 0, streamId, uint32(constants.NGHTTP2_INTERNAL_ERROR)));
+      send(resetFrame(stream, constants.NGHTTP2_INTERNAL_ERROR));
     });
     await using gateway = await start(asH2c(upstream));
     expect((await rawRequest(gateway.port, post('body'))).status).toBe(502);
@@ -314,27 +322,15 @@ describe('a server that takes no part of a request', () => {
 
   test('RFC 9113 §6.8: requests beyond its GOAWAY go to a new connection, those before it are answered', async () => {
     const connections: number[] = [];
-    await using upstream = await RawUpstream.start((socket) => {
-      const number = connections.push(0);
-      const reader = new FrameReader(24);
-      socket.write(frame(FRAME.settings, 0, 0));
-      socket.on('data', (bytes: Buffer) => {
-        for (const { type, flags, streamId } of reader.push(bytes)) {
-          if (type === FRAME.settings && (flags & ACK) === 0) socket.write(frame(FRAME.settings, ACK, 0));
-          if (type !== FRAME.headers) continue;
-          connections[number - 1] = (connections[number - 1] ?? 0) + 1;
-          if (number > 1) socket.write(Buffer.concat([head(streamId), data(streamId, 'second')]));
-          // Of three, it has taken the first.
-          else if (connections[0] === 3)
-            socket.write(
-              Buffer.concat([
-                frame(FRAME.goaway, 0, 0, uint32(streamId - 4, 0)),
-                head(streamId - 4),
-                data(streamId - 4, 'first'),
-              ]),
-            );
-        }
-      });
+    await using upstream = await startRawHttp2(({ type, stream }, send, number) => {
+      if (type !== FRAME.headers) return;
+      const count = (connections[number - 1] ?? 0) + 1;
+      connections[number - 1] = count;
+      if (number > 1) send(answerHead(stream), answerData(stream, 'second'));
+      if (number > 1 || count < 3) return;
+      // Of three, it has taken the first.
+      const first = stream - 4;
+      send(frame(FRAME.goaway, 0, 0, uint32(first, 0)), answerHead(first), answerData(first, 'first'));
     });
     await using gateway = await start(asH2c(upstream));
     const all = await Promise.all([1, 2, 3].map(() => rawRequest(gateway.port, post('x'))));
@@ -413,10 +409,10 @@ describe('connections', () => {
   test('DOS-19: an answer that does not begin, or stops, is 504 or cut, and a connection that is dead is not used again', async () => {
     let isSilent = false;
     let hasHead = false;
-    await using upstream = await rawServer(({ type, streamId, payload }, send) => {
+    await using upstream = await startRawHttp2(({ type, stream, payload }, send) => {
       if (isSilent) return;
-      if (type === FRAME.ping) send(frame(FRAME.ping, ACK, 0, payload));
-      if (type === FRAME.headers && hasHead) send(head(streamId));
+      if (type === FRAME.ping) send(frame(FRAME.ping, 1, 0, payload));
+      if (type === FRAME.headers && hasHead) send(answerHead(stream));
     });
     await using gateway = await start(asH2c(upstream), {
       timeouts: { firstByte: '100ms', idle: '100ms', connect: '200ms' },

@@ -3,6 +3,7 @@
 import { FORM_PATHS, GRPC_FORM } from '../../authorizer/form.ts';
 import { Exchange } from '../../exchange.ts';
 import type { Clocks } from '../../lib/clock.ts';
+import { isGrpcType } from '../../lib/grpc.ts';
 import type { Pipeline } from '../../pipeline.ts';
 import type { AskedForm, Question } from './question.ts';
 import { WrittenReply } from './written-reply.ts';
@@ -83,6 +84,10 @@ export function arrivingExchange(
     finished: nothing,
   };
   const listener = { name: 'explain', logText: '', handler, finished: nothing };
-  const head = { method, url: target, httpVersion: '1.1', rawHeaders: headers };
+  const at = lower.findIndex((text, index) => index % 2 === 0 && text === 'content-type');
+  const contentType = at === -1 ? null : (headers[at + 1] ?? null);
+  // A call of gRPC comes over HTTP/2.
+  const httpVersion = askedAs === null && isGrpcType(contentType) ? '2' : '1.1';
+  const head = { method, url: target, httpVersion, rawHeaders: headers };
   return new Exchange(listener, new WrittenReply(isUpgrade), head, peer, clocks.monotonicMs());
 }

@@ -364,7 +364,15 @@ function tokenOf(token: string, { upstreamToken }: Route, header: string, config
   return { kind: 'minted', header, protectedHeader, claims };
 }
 
-const SHOWN_FIELDS = new Set(['allow', 'location', 'retry-after', 'www-authenticate', 'content-type']);
+const SHOWN_FIELDS = new Set([
+  'allow',
+  'location',
+  'retry-after',
+  'www-authenticate',
+  'content-type',
+  'grpc-status',
+  'grpc-message',
+]);
 
 function responseOf(exchange: Exchange): Explanation['response'] {
   const { reply, reason, note } = exchange;

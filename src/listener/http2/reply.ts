@@ -72,6 +72,8 @@ export class Http2Reply implements Reply {
   #head: (string | number)[] | null = null;
   #trailers: readonly (readonly [string, string])[] = [];
   #hasLength = false;
+  /** The answer is complete only with its trailers, which Node asks for after it says `finish`. */
+  #awaitsTrailers = false;
   #isEnded = false;
   #isTunnel = false;
 
@@ -174,7 +176,7 @@ export class Http2Reply implements Reply {
 
   /** Whether the answer has left while the client still sends: the rest of the request is of no use. */
   get isUnread(): boolean {
-    return this.#isEnded && !this.isRequestComplete && !this.#isGone;
+    return this.#isEnded && !this.#awaitsTrailers && !this.isRequestComplete && !this.#isGone;
   }
 
   cut(): void {
@@ -216,6 +218,7 @@ export class Http2Reply implements Reply {
     if (this.#isGone) return;
     // An answer whose length is known has no trailers: a frame less.
     const waitForTrailers = !endStream && !this.#isHead && !this.#hasLength && !this.#isTunnel;
+    this.#awaitsTrailers = waitForTrailers;
     if (waitForTrailers) this.#stream.on('wantTrailers', onWantTrailers);
     this.#stream.respond(head as string[], { endStream, waitForTrailers });
   }
@@ -231,6 +234,8 @@ export class Http2Reply implements Reply {
         present === undefined ? value : [...(Array.isArray(present) ? present : [String(present)]), value];
     }
     this.#stream.sendTrailers(fields);
+    this.#awaitsTrailers = false;
+    if (this.isUnread) setImmediate(closeUnread, this.#stream);
   }
 
   /** The stream is over: the answer has left, or the client has, or the gateway has cut it. */

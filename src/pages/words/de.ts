@@ -249,6 +249,10 @@ export const de: Words = {
       title: 'Zu viele Anfragen zugleich',
       detail: 'Zu viele Ihrer Anfragen sind noch nicht beantwortet. Warten Sie, bis einige davon fertig sind.',
     },
+    deadline_exceeded: {
+      title: 'Frist abgelaufen',
+      detail: 'Der Aufruf wurde nicht in der Zeit fertig, die sein Client vorgegeben hat.',
+    },
     overloaded: {
       title: 'Ausgelastet',
       detail: 'Es gibt mehr Anfragen, als gerade beantwortet werden können. Versuchen Sie es in Kürze noch einmal.',

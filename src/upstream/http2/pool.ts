@@ -7,8 +7,8 @@
  * Fails the requests that an attempt to connect was made for when it fails, so that each can try another server.
  */
 
-import { type Dispatcher, errors } from 'undici';
-import type { ConnectedHandler } from '../connection.ts';
+import { errors } from 'undici';
+import type { ConnectedHandler, ConnectedOptions } from '../connection.ts';
 import type { RequestBody } from '../request-body.ts';
 import { StreamConnection, type StreamConnectionSettings } from './connection.ts';
 import { StreamRequest } from './request.ts';
@@ -34,7 +34,7 @@ export class StreamPool {
   }
 
   /** Sends a request as soon as a connection has room. The handler hears of everything else. */
-  dispatch(options: Dispatcher.DispatchOptions, handler: ConnectedHandler): boolean {
+  dispatch(options: ConnectedOptions, handler: ConnectedHandler): boolean {
     const { firstByteTimeoutMs, idleTimeoutMs } = this.#settings;
     const request = new StreamRequest(
       {
@@ -42,6 +42,7 @@ export class StreamPool {
         path: options.path,
         headers: options.headers as string[],
         body: options.body as RequestBody | null,
+        isDuplex: options.isDuplex,
         firstByteTimeoutMs: options.headersTimeout ?? firstByteTimeoutMs,
         idleTimeoutMs: options.bodyTimeout ?? idleTimeoutMs,
         takeTimeoutMs: options.bodyTimeout || idleTimeoutMs,

@@ -26,6 +26,8 @@ export interface StreamRequestOptions {
   /** Flat name, value list; the first is Host. */
   readonly headers: readonly string[];
   readonly body: RequestBody | null;
+  /** Whether the answer may begin and flow before the request has ended, and either side may be silent meanwhile. */
+  readonly isDuplex: boolean;
   /** Until the head of the answer, for a request without a body; 0: none. */
   readonly firstByteTimeoutMs: number;
   /** How long the stream may be silent in both directions once it is answered; 0: none. */
@@ -64,18 +66,20 @@ export class StreamRequest implements Dispatcher.DispatchController {
 
   /** Sends it on a connection that has room for it. */
   start(connection: StreamConnection): void {
-    const { body, method, path, headers, firstByteTimeoutMs } = this.options;
+    const { body, method, path, headers, firstByteTimeoutMs, idleTimeoutMs, isDuplex } = this.options;
     this.#connection = connection;
     this.handler.connection = connection;
     try {
       this.handler.onRequestStart?.(this, undefined);
       const list = http2RequestHeaders({ method, path, scheme: connection.scheme }, headers);
-      this.#stream = connection.open(list, { endStream: body === null, waitForTrailers: body !== null });
+      this.#stream = connection.open(list, { endStream: body === null, waitForTrailers: body !== null && !isDuplex });
     } catch (thrown) {
       this.#fail(thrown as Error);
       return;
     }
     this.#listen(this.#stream);
+    // The pace of any other body is limited by whoever sends it on.
+    if (isDuplex) this.#stream.setTimeout(idleTimeoutMs);
     if (body !== null) {
       body.sent ??= new SentBody(body);
       body.sent.sendTo(this.#stream, this);
@@ -181,6 +185,11 @@ export class StreamRequest implements Dispatcher.DispatchController {
     if (!this.#isOver && this.#hasServerEnded) this.#complete();
   }
 
+  /** The trailers of the request. */
+  get ownTrailers(): IncomingHttpHeaders {
+    return receivedFields(this.options.body?.trailers ?? []);
+  }
+
   sent(): void {
     if (this.#isOver) return;
     if (!this.#isAnswered) this.#stream?.setTimeout(0);
@@ -222,7 +231,7 @@ export class StreamRequest implements Dispatcher.DispatchController {
     this.options.body?.sent?.detach();
     const stream = this.#stream;
     stream?.setTimeout(0);
-    if (isStreamLeft && stream?.closed === false) stream.close(NGHTTP2_CANCEL);
+    if (isStreamLeft && stream?.closed === false) setImmediate(cancel, stream);
   }
 }
 
@@ -253,7 +262,7 @@ function onEnd(this: ClientHttp2Stream): void {
 }
 
 function onWantTrailers(this: ClientHttp2Stream): void {
-  if (!this.closed) this.sendTrailers({});
+  if (!this.closed) this.sendTrailers((this as Carried).request.ownTrailers);
 }
 
 function onFinish(this: ClientHttp2Stream): void {
@@ -275,5 +284,13 @@ function onError(this: ClientHttp2Stream, error: Error): void {
 function onClose(this: ClientHttp2Stream): void {
   (this as Carried).request.closed(this);
 }
+
+/**
+ * Not from within a callback of the stream, where Node puts this code off and aborts the process (`Http2Stream::OnTrailers`) when
+ * the stream waits for trailers.
+ */
+const cancel = (stream: ClientHttp2Stream): void => {
+  if (!stream.closed) stream.close(NGHTTP2_CANCEL);
+};
 
 const onNoAnswer = (request: StreamRequest): void => request.timedOut();

@@ -1,0 +1,47 @@
+/** How a gRPC call that is not forwarded, or breaks off, is answered: with a status instead of one of HTTP. */
+
+import { REASONS, type Reason } from '../errors.ts';
+import type { Exchange } from '../exchange.ts';
+import { GRPC_STATUS, grpcMessage, isGrpcType, isGrpcWebType } from '../lib/grpc.ts';
+
+/** The mapping of gRPC for answers of HTTP, but for those that say more about a call here (doc/http-grpc-status-mapping.md). */
+const BY_STATUS: ReadonlyMap<number, number> = new Map([
+  [400, GRPC_STATUS.internal],
+  [401, GRPC_STATUS.unauthenticated],
+  [403, GRPC_STATUS.permissionDenied],
+  [404, GRPC_STATUS.unimplemented],
+  // No service here has such a method, or such a name.
+  [405, GRPC_STATUS.unimplemented],
+  [421, GRPC_STATUS.unimplemented],
+  // Ours are limits of the caller's; UNAVAILABLE would ask clients to try again at once.
+  [413, GRPC_STATUS.resourceExhausted],
+  [429, GRPC_STATUS.resourceExhausted],
+  [431, GRPC_STATUS.resourceExhausted],
+  [502, GRPC_STATUS.unavailable],
+  [503, GRPC_STATUS.unavailable],
+  // The service may have done what was asked: UNAVAILABLE would say that it has not.
+  [504, GRPC_STATUS.deadlineExceeded],
+]);
+
+/** The gRPC status for a reason. */
+export const grpcStatusOf = (reason: Reason): number => BY_STATUS.get(REASONS[reason].status) ?? GRPC_STATUS.unknown;
+
+/** Whether an exchange is a gRPC call. There are none over HTTP/1.1. */
+export const isGrpcCall = (exchange: Exchange): boolean =>
+  exchange.httpVersion === '2' && isGrpcType(contentTypeOf(exchange));
+
+/** Whether it is a call of gRPC-Web, which is answered like any other request, with the status in addition. */
+export const isGrpcWebCall = (exchange: Exchange): boolean => isGrpcWebType(contentTypeOf(exchange));
+
+/** `grpc-status` and `grpc-message` for a reason, as a list of pairs; the message begins with the reason, for programs. */
+export const grpcOutcome = (reason: Reason): [string, string][] => [
+  ['grpc-status', String(grpcStatusOf(reason))],
+  ['grpc-message', grpcMessage(`${reason}: ${REASONS[reason].detail}`)],
+];
+
+/** That of a request that was refused before it was screened decides only what the refusal looks like. */
+function contentTypeOf({ screened, rawHeaders }: Exchange): string | null {
+  if (screened !== null) return screened.fields.contentType;
+  const at = rawHeaders.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-type');
+  return at === -1 ? null : (rawHeaders[at + 1] as string);
+}

@@ -1,0 +1,53 @@
+/** The deadline of a gRPC call: the time that its client has left, which every hop hands on (`grpc-timeout`). */
+
+import { Denial } from '../errors.ts';
+import { formatGrpcTimeout, parseGrpcTimeout } from '../lib/grpc.ts';
+
+/** The client no longer waits. */
+export const DEADLINE_EXCEEDED = new Denial('deadline_exceeded', 'grpc-timeout has passed');
+
+/** More than a timer can wait; nobody waits that long. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** When a call has to be over, on the monotonic clock. */
+export class Deadline {
+  readonly #atMs: number;
+
+  private constructor(atMs: number) {
+    this.#atMs = atMs;
+  }
+
+  /**
+   * The deadline that the headers for the upstream state; `null` without one. A malformed one, or several, are the upstream's to
+   * refuse.
+   *
+   * @param headers  flat name, value list
+   */
+  static of(headers: readonly string[], startedMs: number): Deadline | null {
+    const at = valueIndex(headers);
+    const timeoutMs = at === -1 ? null : parseGrpcTimeout(headers[at] as string);
+    return timeoutMs === null ? null : new Deadline(startedMs + timeoutMs);
+  }
+
+  /** Milliseconds until then, for a timer; 0 or less once it has passed. */
+  leftMs(nowMs: number): number {
+    return Math.min(this.#atMs - nowMs, MAX_TIMER_MS);
+  }
+
+  /** Writes what is left of it into the headers that it was read from, or into later ones. */
+  writeTo(headers: string[], nowMs: number): void {
+    const at = valueIndex(headers);
+    if (at !== -1) headers[at] = formatGrpcTimeout(this.#atMs - nowMs);
+  }
+}
+
+/** Where the only value of `grpc-timeout` is; -1 without one, and with more. */
+function valueIndex(headers: readonly string[]): number {
+  let found = -1;
+  for (let index = 0; index + 1 < headers.length; index += 2) {
+    if ((headers[index] as string).toLowerCase() !== 'grpc-timeout') continue;
+    if (found !== -1) return -1;
+    found = index + 1;
+  }
+  return found;
+}

@@ -1,0 +1,107 @@
+/**
+ * A service of gRPC and clients for it, by the library that Node programs use. Messages are plain bytes, so no schema is needed.
+ */
+
+import type { EventEmitter } from 'node:events';
+import {
+  type Client,
+  type ClientDuplexStream,
+  type ClientReadableStream,
+  type ClientUnaryCall,
+  type ClientWritableStream,
+  credentials,
+  type Metadata,
+  makeGenericClientConstructor,
+  Server,
+  ServerCredentials,
+  type ServiceDefinition,
+  type ServiceError,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+
+const asIs = (bytes: Buffer): Buffer => bytes;
+const method = (name: string, requestStream: boolean, responseStream: boolean) => ({
+  path: `/test.Echo/${name}`,
+  requestStream,
+  responseStream,
+  requestSerialize: asIs,
+  requestDeserialize: asIs,
+  responseSerialize: asIs,
+  responseDeserialize: asIs,
+});
+
+/** One method of each kind. */
+const ECHO = {
+  unary: method('Unary', false, false),
+  serverStream: method('ServerStream', false, true),
+  clientStream: method('ClientStream', true, false),
+  duplex: method('Duplex', true, true),
+} satisfies ServiceDefinition;
+
+type Callback = (error: ServiceError | null, answer?: Buffer) => void;
+
+export interface EchoClient extends Client {
+  unary(message: Buffer, metadata: Metadata, options: { deadline?: number }, callback: Callback): ClientUnaryCall;
+  serverStream(message: Buffer, metadata?: Metadata, options?: { deadline?: number }): ClientReadableStream<Buffer>;
+  clientStream(metadata: Metadata, options: { deadline?: number }, callback: Callback): ClientWritableStream<Buffer>;
+  duplex(metadata?: Metadata, options?: { deadline?: number }): ClientDuplexStream<Buffer, Buffer>;
+}
+
+const EchoConstructor = makeGenericClientConstructor(ECHO, 'test.Echo');
+
+/**
+ * A client without TLS.
+ *
+ * @param authority  the host that it asks for
+ */
+export const echoClient = (port: number, authority: string): EchoClient =>
+  new EchoConstructor(`127.0.0.1:${port}`, credentials.createInsecure(), {
+    'grpc.default_authority': authority,
+    'grpc.enable_retries': 0,
+  }) as unknown as EchoClient;
+
+/** A server of gRPC without TLS. */
+export class GrpcServer implements AsyncDisposable {
+  readonly #server: Server;
+  readonly port: number;
+
+  private constructor(server: Server, port: number) {
+    this.#server = server;
+    this.port = port;
+  }
+
+  static start(implementation: UntypedServiceImplementation): Promise<GrpcServer> {
+    const server = new Server();
+    server.addService(ECHO, implementation);
+    return new Promise((resolve, reject) => {
+      server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) => {
+        if (error === null) resolve(new GrpcServer(server, port));
+        else reject(error);
+      });
+    });
+  }
+
+  get origin(): string {
+    return `h2c://127.0.0.1:${this.port}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.forceShutdown();
+  }
+}
+
+/** How a call ended. */
+export interface Outcome {
+  readonly code: number;
+  readonly details: string;
+  readonly trailers: Metadata;
+}
+
+/** Waits for the end of a call, whatever it is. */
+export const outcomeOf = (call: EventEmitter): Promise<Outcome> =>
+  new Promise((resolve) => {
+    call.on('status', ({ code, details, metadata }: { code: number; details: string; metadata: Metadata }) =>
+      resolve({ code, details, trailers: metadata }),
+    );
+    call.on('error', () => {});
+  });

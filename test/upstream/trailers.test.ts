@@ -1,0 +1,160 @@
+/** Trailers, from a client of HTTP/2 to an upstream of HTTP/2 and back, and what a deadline does where no library keeps it. */
+
+import type { ServerHttp2Stream } from 'node:http2';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { startGateway, type TestGateway } from '../support/gateway.ts';
+import { answerOf, Http2Client } from '../support/http2-client.ts';
+import { answerOk, Http2Upstream, type OnStream } from '../support/http2-upstream.ts';
+import { RawConnection, requestHead } from '../support/raw-client.ts';
+import { until } from '../support/until.ts';
+
+/** Everything that a trailer must not carry, from either side. */
+const FORBIDDEN = {
+  authorization: 'Bearer evil',
+  cookie: '__Host-sid=evil',
+  'x-forwarded-for': '6.6.6.6',
+  'x-request-id': 'evil',
+  'cache-control': 'public',
+  'content-type': 'text/html',
+  'access-control-allow-origin': '*',
+  'set-cookie': '__Host-sid=evil',
+  location: 'https://evil.example',
+  'strict-transport-security': 'max-age=0',
+};
+
+describe('over HTTP/2', () => {
+  let upstream: Http2Upstream;
+  let gateway: TestGateway;
+  let client: Http2Client;
+  const trailers: Record<string, unknown>[] = [];
+  const recording: OnStream = (stream) => {
+    stream.resume();
+    stream.on('trailers', (received) => trailers.push(Object.fromEntries(Object.entries(received))));
+    stream.on('end', () => {
+      stream.respond({ ':status': 200 }, { waitForTrailers: true });
+      stream.on('wantTrailers', () => stream.sendTrailers({ ...FORBIDDEN, 'x-sum': ['1', '2'], 'x-dropped': 'a' }));
+      stream.end('ok');
+    });
+  };
+  beforeAll(async () => {
+    upstream = await Http2Upstream.start(recording);
+    gateway = await startGateway({
+      upstream: upstream.origin,
+      routes: [
+        {
+          id: 'app',
+          match: { path: '/' },
+          credential: 'none',
+          identityHeaders: { 'X-User-Id': 'subject' },
+          requestHeaders: { remove: ['X-Secret'] },
+          responseHeaders: { remove: ['X-Dropped'] },
+        },
+        { id: 'hop', match: { path: '/hop' }, credential: 'none' },
+      ],
+      config: { listeners: { public: { address: '127.0.0.1:0', http2: true }, admin: { address: '127.0.0.1:0' } } },
+    });
+    client = Http2Client.plain(gateway.port);
+  });
+  afterAll(async () => {
+    await client[Symbol.asyncDispose]();
+    await gateway[Symbol.asyncDispose]();
+    await upstream[Symbol.asyncDispose]();
+  });
+  beforeEach(() => {
+    upstream.onStream = recording;
+    trailers.length = 0;
+  });
+
+  /** Sends a body with trailers behind it. */
+  const send = (fields: Record<string, string | string[]>) => {
+    const stream = client.session.request(
+      { ':method': 'POST', ':path': '/x', ':authority': 'shop.example.com', te: 'trailers' },
+      { waitForTrailers: true },
+    );
+    stream.on('wantTrailers', () => stream.sendTrailers(fields));
+    stream.end('body');
+    return answerOf(stream);
+  };
+
+  test('RFC 9110 §6.5: trailers arrive in both directions, in order', async () => {
+    const { status, body, trailers: received } = await send({ 'x-a': ['1', '2'], 'x-b': 'é' });
+    expect([status, body]).toEqual([200, 'ok']);
+    expect(trailers).toEqual([{ 'x-a': '1, 2', 'x-b': 'é' }]);
+    expect(received).toEqual({ 'x-sum': '1, 2' });
+    expect(upstream.last.headers['te']).toBe('trailers');
+  });
+
+  test('HDR-10: what would mean something in a header, or only the gateway may say, is dropped from trailers', async () => {
+    const { trailers: received } = await send({
+      ...FORBIDDEN,
+      'x-user-id': 'mallory',
+      'x-secret': 'evil',
+      x_user_id: 'mallory',
+      'x-kept': 'yes',
+    });
+    expect(trailers).toEqual([{ 'x-kept': 'yes' }]);
+    expect(received).toEqual({ 'x-sum': '1, 2' });
+  });
+
+  test('an upstream is asked for trailers only by a client that takes them', async () => {
+    await client.get('/x');
+    expect(upstream.last.headers['te']).toBeUndefined();
+  });
+
+  test('RFC 9112 §7.1.2: a client of HTTP/1.1 gets them behind the last chunk if it takes them', async () => {
+    const answer = async (...lines: string[]) => {
+      await using connection = await RawConnection.open(gateway.port);
+      connection.write(requestHead('GET', '/x', ['Host: shop.example.com', 'Connection: close', ...lines]));
+      return (await connection.remainder()).toString();
+    };
+    expect(await answer('TE: trailers')).toMatch(/\r\n0\r\nx-sum: 1\r\nx-sum: 2\r\n\r\n$/);
+    expect(await answer()).toMatch(/\r\n0\r\n\r\n$/);
+  });
+
+  test('a call is ended at its deadline, which the upstream gets with what is left of it', async () => {
+    let held: ServerHttp2Stream | null = null;
+    upstream.onStream = (stream) => {
+      held = stream;
+    };
+    const call = { ':method': 'POST', ':path': '/test.A/B', 'content-type': 'application/grpc', te: 'trailers' };
+    const { status, headers, code } = await client.request({ ...call, 'grpc-timeout': '200m' }, 'x');
+    expect([status, headers['grpc-status'], code]).toEqual([200, '4', 0]);
+    expect(headers['grpc-message']).toMatch(/^deadline_exceeded: /);
+    await until(() => (held as ServerHttp2Stream | null)?.closed === true, 'the upstream is told');
+    expect((held as ServerHttp2Stream | null)?.rstCode).toBe(8);
+    const [, leftUs = ''] = /^(\d+)u$/.exec(String(upstream.last.headers['grpc-timeout'])) ?? [];
+    expect(Number(leftUs)).toBeGreaterThan(0);
+    expect(Number(leftUs)).toBeLessThan(200_000);
+    expect(gateway.log.records.at(-1)).toMatchObject({ reason: 'deadline_exceeded', grpcStatus: 4, level: 'info' });
+
+    const late = await client.request({ ...call, 'grpc-timeout': '0n' }, 'x');
+    expect(late.headers['grpc-status']).toBe('4');
+    expect(upstream.requests.filter(({ headers: { ':path': path } }) => path === '/test.A/B')).toHaveLength(1);
+
+    upstream.onStream = answerOk;
+    expect((await client.request({ ...call, 'grpc-timeout': '1x' }, 'x')).status).toBe(200);
+    expect(upstream.last.headers['grpc-timeout']).toBe('1x');
+  });
+
+  test('a call whose answer breaks off ends with UNAVAILABLE, not with a reset', async () => {
+    upstream.onStream = (stream) => {
+      stream.respond({ ':status': 200, 'content-type': 'application/grpc' });
+      stream.write('part');
+      stream.once('data', () => stream.session?.destroy());
+    };
+    const {
+      body,
+      trailers: received,
+      code,
+    } = await client.request({ ':method': 'POST', ':path': '/test.A/B', 'content-type': 'application/grpc' }, 'x');
+    expect([body, received?.['grpc-status'], code]).toEqual(['part', '14', 0]);
+  });
+
+  test('gRPC-Web is plain HTTP, refusals with the status of gRPC in addition', async () => {
+    upstream.onStream = answerOk;
+    const web = { ':method': 'POST', 'content-type': 'application/grpc-web+proto' };
+    expect((await client.request({ ...web, ':path': '/test.A/B' }, 'x')).body).toBe('ok');
+    const refused = await client.request({ ...web, ':path': '/x', ':authority': 'nowhere.example' }, 'x');
+    expect([refused.status, refused.headers['grpc-status']]).toEqual([421, '12']);
+  });
+});
