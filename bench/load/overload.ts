@@ -3,9 +3,10 @@
  * client that asks now and then, notice of it. Requests are due at a fixed rate, once, twice and three times what it can, and
  * each takes a free connection, or opens another one up to a limit; one that finds none counts as not served.
  *
- *     node bench/load/overload.ts [--times 1,2,3] [--seconds 6] [--connections 8000] [--workers 1] [--queue-delay 1s]
+ *     node bench/load/overload.ts [--times 1,2,3] [--seconds 6] [--connections 8000] [--workers 1] [--queue-delay 1s] [--path /auth/session]
  *
- * Needs `redis-server` for more than one worker. The gateway has one core, generator and upstream the other. An answer counts
+ * With `--path /auth/session`, which the gateway answers by itself, the upstream has no part in it; it shares its core with the
+ * generator. Needs `redis-server` for more than one worker. The gateway has one core, generator and upstream the other. An answer counts
  * as good when it is the upstream's and comes within the deadline. What the gateway can is measured before and after each rate
  * by a closed loop over a few connections, because other work of the machine changes it.
  */
@@ -33,6 +34,7 @@ const { values } = parseArgs({
     deadline: { type: 'string', default: '1000' },
     workers: { type: 'string', default: '1' },
     'queue-delay': { type: 'string', default: '1s' },
+    path: { type: 'string', default: '/api/orders' },
   },
 });
 const SECONDS = Number(values.seconds);
@@ -198,7 +200,7 @@ const share = (part: number, whole: number) => `${((100 * part) / whole).toFixed
 async function run(gateway: RunningGateway): Promise<void> {
   const cookies = await openSessions(gateway.port, SESSIONS);
   const requests = cookies.map((it) =>
-    Buffer.from(`GET /api/orders HTTP/1.1\r\nHost: ${HOST}\r\nCookie: ${it}\r\n\r\n`, 'latin1'),
+    Buffer.from(`GET ${values.path} HTTP/1.1\r\nHost: ${HOST}\r\nCookie: ${it}\r\n\r\n`, 'latin1'),
   );
   await capacity(gateway, requests);
   const rows: string[][] = [];
@@ -207,7 +209,7 @@ async function run(gateway: RunningGateway): Promise<void> {
     await sleep(SETTLE_MS);
     const stopProbe = every(PROBE_EVERY_MS, gateway.adminPort, '/livez', { Host: '127.0.0.1' });
     const guest = { Host: HOST, Cookie: cookies[0] as string };
-    const stopGuest = every(GUEST_EVERY_MS, gateway.port, '/api/orders', guest, '127.0.0.2');
+    const stopGuest = every(GUEST_EVERY_MS, gateway.port, values.path, guest, '127.0.0.2');
     const tally = await offer(gateway, requests, before * times);
     const [probes, guests] = [stopProbe(), stopGuest()];
     await sleep(SETTLE_MS);
