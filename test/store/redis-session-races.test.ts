@@ -168,6 +168,19 @@ describe('a login while its provider ends it', () => {
   });
 });
 
+test('a session that is still found by the same names is changed without its index', async () => {
+  const login = { provider: 'a', subject: 'b', sid: 'c', authTimeMs: null, acr: null, amr: [] };
+  const record = newRecord({ login, subject: 'a|b' });
+  const words: string[] = [];
+  const sessions = gateway((word) => void words.push(word));
+  await sessions.create(record, TTL_MS);
+  words.length = 0;
+  expect(await sessions.update(record.handle, { user: { roles: ['x'] }, login }, 1)).toMatchObject({
+    outcome: 'updated',
+  });
+  expect(words).toEqual(['GETRANGE', 'UPDATE']);
+});
+
 describe('a login that fails half-way', () => {
   test('leaves no session that can be used', async () => {
     const record = newRecord();

@@ -90,21 +90,21 @@ export class SessionIndex {
   }
 
   /**
-   * Adds a session, before it can be read.
+   * Adds a session, before it can be read; one that is there as {@link present}, under what it is not yet found by.
    *
    * @returns `false` when its logout has overtaken it
    */
-  async add(record: SessionRecord): Promise<boolean> {
-    const added = this.#placesOf(record).map(({ key, name }) => {
+  async add(record: SessionRecord, present: SessionRecord | null = null): Promise<boolean> {
+    const added = this.#placesOf(record, present).map(({ key, name }) => {
       const words = [entryOf(name, record.handle), Buffer.concat([name, ENDED]), endsSec(record), this.#nowSec()];
       return this.#commands.send(run(ADD, key, ...words));
     });
     return (await Promise.all(added)).every((answer) => answer === 1);
   }
 
-  /** Whether a session that was added is still there, and not marked as ended. */
-  async has(record: SessionRecord): Promise<boolean> {
-    const scores = this.#placesOf(record).map(({ key, name }) => {
+  /** Whether what was added with the same parameters is still there, and not marked as ended. */
+  async has(record: SessionRecord, present: SessionRecord | null = null): Promise<boolean> {
+    const scores = this.#placesOf(record, present).map(({ key, name }) => {
       const words = ['ZSCORE', key, entryOf(name, record.handle)] as const;
       return this.#commands.send({ operation: 'index', key, words, isRepeatable: true });
     });
@@ -113,9 +113,7 @@ export class SessionIndex {
 
   /** Removes a session, but not what {@link except} is found by. */
   async remove(record: SessionRecord, except: SessionRecord | null = null): Promise<void> {
-    const kept = except === null ? [] : this.#placesOf(except);
-    const isKept = ({ name }: Place) => kept.some((place) => place.name.equals(name));
-    const places = this.#placesOf(record).filter((place) => !isKept(place));
+    const places = this.#placesOf(record, except);
     await Promise.all(places.map((place) => this.#removeFrom(place, [record.handle])));
   }
 
@@ -162,7 +160,13 @@ export class SessionIndex {
     await this.#commands.send({ operation: 'index', key, words, isRepeatable: true });
   }
 
-  #placesOf({ subject, login }: SessionRecord): Place[] {
+  /** Where a session is found, but not those places where another record is found as well. */
+  #placesOf(record: SessionRecord, except: SessionRecord | null): Place[] {
+    const others = except === null ? [] : this.#namesOf(except);
+    return this.#namesOf(record).filter(({ name }) => !others.some((other) => other.name.equals(name)));
+  }
+
+  #namesOf({ subject, login }: SessionRecord): Place[] {
     const places = [this.#bySubject(subject)];
     if (login === null) return places;
     if (login.sid !== null) places.push(this.#bySid(login.provider, login.sid));

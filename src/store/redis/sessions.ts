@@ -102,10 +102,10 @@ export class RedisSessions implements SessionStore {
       const [present, body] = [text.slice(HEAD_LENGTH), encodeSession(updated).slice(HEAD_LENGTH)];
       // A change that is there already is this one, made before.
       if (record.version !== expectedVersion && present !== body) return { outcome: 'outdated', record };
-      const isIndexed = await this.#index.add(updated);
+      const isIndexed = await this.#index.add(updated, record);
       const answer = isIndexed ? await this.#exchange(handle, present, body) : ENDED;
       // Read again: between the two, its logout at the provider may have marked it.
-      if (answer === CHANGED && (await this.#index.has(updated))) {
+      if (answer === CHANGED && (await this.#index.has(updated, record))) {
         this.#news.onUpdated(handle);
         await this.#index.remove(record, updated).catch(() => {});
         return { outcome: 'updated', record: updated };
