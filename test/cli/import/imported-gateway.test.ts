@@ -81,6 +81,10 @@ describe('an imported configuration', () => {
     const page = await idp.logIn(browser, await browser.open(`${PUBLIC_ORIGIN}/orders?page=2`));
     expect([page.status, page.url.href]).toEqual([200, `${PUBLIC_ORIGIN}/orders?page=2`]);
     expect(browser.hops.map(({ url }) => url.origin + url.pathname)).toContain(REDIRECT_URI);
+    const cookies = browser.hops
+      .flatMap(({ setCookies }) => setCookies)
+      .filter((line) => line.startsWith('__Host-sid='));
+    expect(cookies).toEqual([expect.stringMatching(/; Max-Age=604800/)]);
     const { last } = upstream;
     expect(last.head).toMatch(/^GET \/orders\?page=2 HTTP/);
     expect(last.values('x-forwarded-user')).toEqual(['ada']);

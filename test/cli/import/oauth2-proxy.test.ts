@@ -5,9 +5,13 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { importOauth2Proxy } from '../../../src/cli/import/oauth2-proxy/import.ts';
+import { PROVIDER_KINDS } from '../../../src/cli/import/oauth2-proxy/provider-kinds.ts';
 import { readExpression, readPublicPath } from '../../../src/cli/import/oauth2-proxy/public-paths.ts';
 import { readWords } from '../../../src/cli/import/oauth2-proxy/read/words.ts';
 import { readDuration } from '../../../src/cli/import/oauth2-proxy/settings.ts';
+import { noFiles } from '../../../src/config/files.ts';
+import { loadConfig } from '../../../src/gateway/load.ts';
 import { cli, temporaryDirectory } from '../support.ts';
 
 const FOLDER = join(import.meta.dirname, 'oauth2-proxy');
@@ -172,6 +176,31 @@ test('--strict fails where something is not carried over, and --report writes a 
   expect([code, err]).toEqual([1, '']);
   expect(readFileSync(join(directory, 'report.txt'), 'utf8')).toMatch(/Not carried over\n {2}trusted_ips \(a\.cfg\)/);
   expect((await imported({ 'a.cfg': MINIMAL }, '--strict')).code).toBe(0);
+});
+
+test.each([...Object.keys(PROVIDER_KINDS), 'sourcehut'])('%s, with little else, is valid', async (provider) => {
+  const options = { origins: [], secretsDirectory: null, readNamed: () => null };
+  const text = `provider = "${provider}"\nclient_id = "shop"\nemail_domains = "*"\nredirect_url = "https://shop.example.com"\n`;
+  const { yaml, report } = await importOauth2Proxy([{ name: 'a.cfg', text }], options);
+  const { problems } = loadConfig(yaml, { path: 'sallyport.yaml', cwd: '/', env: {}, files: noFiles });
+  expect(problems.filter(({ severity }) => severity === 'error')).toEqual([]);
+  if (provider === 'sourcehut') expect(report).toMatch(/provider \(a\.cfg\)\n {4}The gateway cannot log in there/);
+});
+
+test('a value is text, and in an alpha configuration a variable is one', async () => {
+  const { out } = await imported({ 'a.cfg': `${MINIMAL}banner = "\${HOME}"\n` });
+  expect((await cli(['validate', '--no-files', '-'], { stdin: out })).code).toBe(0);
+  expect(out).toContain('title: $${HOME}');
+  const alpha =
+    'providers: [{ provider: oidc, clientID: "${CLIENT}", oidcConfig: { issuerURL: https://id.example.com } }]';
+  expect((await imported({ 'a.yaml': alpha })).out).toContain('clientId: ${CLIENT} # providers[0].clientID');
+});
+
+test('a session outlives the browser as long as the cookie did, unless cookie_expire is 0', async () => {
+  const kept = await imported({ 'a.cfg': `${MINIMAL}cookie_expire = "12h"\n` });
+  expect(kept.config['session']).toEqual({ remember: { always: true, idleTimeout: '12h', absoluteTimeout: '12h' } });
+  const gone = await imported({ 'a.cfg': `${MINIMAL}cookie_expire = "0"\n` });
+  expect(gone.config['session']).toEqual({ idleTimeout: '7d', absoluteTimeout: '7d' });
 });
 
 describe('who may log in', () => {

@@ -40,7 +40,7 @@ export class ConfigDraft {
       at[key] ??= typeof path[index + 1] === 'number' ? [] : {};
       at = at[key] as Record<string | number, unknown>;
     }
-    at[path.at(-1) as string] = value;
+    at[path.at(-1) as string] = from.some(isOption) ? literal(value) : value;
     for (const origin of from) this.#comment(path, origin);
   }
 
@@ -105,6 +105,14 @@ export class ConfigDraft {
     return document.toString({ lineWidth: 0, flowCollectionPadding: false });
   }
 }
+
+/** The value of an option is text. In an alpha configuration, `${…}` is a variable, as it is here. */
+const isOption = (origin: Origin | string | null) => typeof origin === 'object' && /^[\w-]+$/.test(origin?.name ?? '.');
+
+const literal = (value: Value): Value => {
+  if (typeof value === 'string') return value.replaceAll('${', '$${');
+  return Array.isArray(value) ? value.map(literal) : value;
+};
 
 const idOf = ({ name, file }: Origin) => JSON.stringify([name, file]);
 

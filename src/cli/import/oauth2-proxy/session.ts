@@ -21,19 +21,26 @@ export function writeSession(parts: SessionParts): void {
   const sameSite = settings.text('cookie_samesite')?.toLowerCase();
   if (sameSite === 'strict' || sameSite === 'lax' || sameSite === 'none')
     draft.set(['session', 'cookie', 'sameSite'], sameSite, settings.get('cookie_samesite'));
-  const expire = settings.get('cookie_expire');
-  const writtenMs = settings.durationMs('cookie_expire');
-  const lifetime = formatDuration(writtenMs === null || writtenMs < 1_000 ? WEEK_MS : writtenMs);
-  const from = expire ?? 'cookie_expire, by default';
-  draft.set(['session', 'idleTimeout'], lifetime, from, 'oauth2-proxy ends no idle session; 30m is safer');
-  draft.set(['session', 'absoluteTimeout'], lifetime, from);
-  if (expire !== null && writtenMs !== null && writtenMs < 1_000)
-    report.dropped(expire, 'A session always ends: after a week here.');
+  writeLifetimes(parts);
   if (settings.text('session_store_type') === 'redis') writeRedis(parts);
   else {
     draft.set(['store', 'memory'], {}, settings.get('session_store_type') ?? 'sessions are lost when the process ends');
     report.todo('Set `store.redis` if there are several replicas: sessions are in the store here, not in the cookie.');
   }
+}
+
+/** The cookie of oauth2-proxy outlives the browser, unless `cookie_expire` is 0. */
+function writeLifetimes({ settings, draft, report }: SessionParts): void {
+  const expire = settings.get('cookie_expire');
+  const writtenMs = settings.durationMs('cookie_expire');
+  const from = expire ?? 'cookie_expire, by default';
+  const goesWithBrowser = writtenMs !== null && writtenMs < 1_000;
+  const lifetime = formatDuration(writtenMs === null || goesWithBrowser ? WEEK_MS : writtenMs);
+  const at = goesWithBrowser ? ['session'] : ['session', 'remember'];
+  if (!goesWithBrowser) draft.set([...at, 'always'], true, 'the cookie outlives the browser');
+  draft.set([...at, 'idleTimeout'], lifetime, from, 'oauth2-proxy ends no idle session; 30m is safer');
+  draft.set([...at, 'absoluteTimeout'], lifetime, from);
+  if (goesWithBrowser && expire !== null) report.different(expire, 'A session always ends: after a week here.');
 }
 
 function writeRedis(parts: SessionParts): void {

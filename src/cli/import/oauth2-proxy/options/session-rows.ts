@@ -47,8 +47,8 @@ export const SESSION_ROWS = [
     key: 'cookie_expire',
     type: 'duration',
     default: '168h',
-    becomes: ['session.absoluteTimeout', 'session.idleTimeout'],
-    text: 'Written even if it is not set, so that a session lasts as long as before. oauth2-proxy ends no idle session; a shorter `idleTimeout` is safer.',
+    becomes: ['session.remember', 'session.idleTimeout', 'session.absoluteTimeout'],
+    text: 'Written even if it is not set, so that a session lasts as long as before and outlives the browser (`session.remember.always`). With 0 it ends with the browser. oauth2-proxy ends no idle session; a shorter `idleTimeout` is safer.',
   },
   {
     flag: 'cookie-refresh',
