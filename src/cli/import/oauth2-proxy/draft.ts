@@ -110,7 +110,7 @@ export class ConfigDraft {
 const isOption = (origin: Origin | string | null) => typeof origin === 'object' && /^[\w-]+$/.test(origin?.name ?? '.');
 
 const literal = (value: Value): Value => {
-  if (typeof value === 'string') return value.replaceAll('${', '$${');
+  if (typeof value === 'string') return value.replaceAll('${', () => '$${');
   return Array.isArray(value) ? value.map(literal) : value;
 };
 
