@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { AuditOutput } from '../../src/telemetry/audit.ts';
 import { startInstance } from '../support/instance.ts';
 import { FROM_OUR_PAGE, LoginStage, PASSWORD, sessionIdIn } from './login/fixture.ts';
+import { cookieOf, OriginsStage, SHOP } from './login/hand-over/stage.ts';
 import { RefreshStage } from './refresh/fixture.ts';
 import { AS_ORDERS, errorOf, TokenStage } from './token/fixture.ts';
 
@@ -49,6 +50,15 @@ describe('R1: where records are required', () => {
     }
     expect(eventsIn(auditOutput.held)).toEqual(['unrecorded_refused']);
     expect(stage.gateway.log.records).toContainEqual(expect.objectContaining({ reason: 'audit_unavailable' }));
+  });
+
+  test('nor is a login handed over that cannot be recorded: the other origin gets no cookie', async () => {
+    const auditOutput = new FullOutput(2);
+    await using stage = await OriginsStage.start({ auditOutput, config: REFUSE });
+    const browser = stage.browser();
+    const page = await stage.logIn(browser, `${SHOP}/orders`);
+    expect([page.status, page.url.pathname, cookieOf(browser, SHOP)]).toEqual([503, '/auth/handed-over', undefined]);
+    expect(eventsIn(auditOutput.written)).toEqual(['denied', 'login']);
   });
 
   test('nor does one whose refresh token cannot be recorded', async () => {

@@ -4,6 +4,7 @@
  */
 
 import { consentPage, decidedPage, deviceConsentPage, userCodePage } from '../../src/endpoints/command-line/pages.ts';
+import { failedHandOverPage, goOnPage } from '../../src/endpoints/login/hand-over/pages.ts';
 import { failedLoginPage, providerPanel } from '../../src/endpoints/login/oidc/pages.ts';
 import { alreadyLoggedInPage, type LoginView, loginPage, passwordPanel } from '../../src/endpoints/login/pages.ts';
 import { endingPage, loggedOutPage, logoutPage, sessionsPage } from '../../src/endpoints/sessions/pages.ts';
@@ -165,10 +166,12 @@ export const GALLERY: Readonly<Record<string, GalleryPage>> = {
   unavailable: { page: error('store_unavailable') },
 };
 
-/** A page for every reason, by the reason: too many and too much alike for screenshots. */
-export const REASON_PAGES: Readonly<Record<string, GalleryPage>> = Object.fromEntries(
-  (Object.keys(REASONS) as Reason[]).map((reason) => [reason, { page: error(reason, 'alice') }]),
-);
+/** A page for every reason, by the reason, and pages that are hardly seen: too many and too much alike for screenshots. */
+export const REASON_PAGES: Readonly<Record<string, GalleryPage>> = {
+  ...Object.fromEntries((Object.keys(REASONS) as Reason[]).map((reason) => [reason, { page: error(reason, 'alice') }])),
+  'hand-over-goes-on': { page: goOnPage(`${BASE}/hand-over`) },
+  'hand-over-failed': { page: failedHandOverPage('login_expired', `${BASE}/login?return_to=%2Forders`) },
+};
 
 /** A page as it is sent, with an id and a time that never change. */
 export function written(
