@@ -29,6 +29,7 @@ beforeAll(async () => {
         login: 'corporate',
       },
       { id: 'direct', match: { path: '/direct' }, credential: 'session', login: 'corporate' },
+      { id: 'api', match: { path: '/api' }, credential: 'session', providerToken: 'X-Provider-Token' },
       { id: 'app', match: { path: '/' }, credential: 'session' },
     ],
     config: { publicOrigin: ORIGINS, session: { remember: {} } },
@@ -66,6 +67,18 @@ test('RFC 9470: a route of another origin that requires more gets it at the logi
   // The other origins follow, without another login.
   const other = await browser.open(`${ADMIN}/payouts`);
   expect([other.status, other.url.href]).toEqual([200, `${ADMIN}/payouts`]);
+});
+
+test('the tokens of the provider, sealed under the session id, are at hand on another origin', async () => {
+  const browser = newBrowser();
+  await stage.idp.logIn(browser, await browser.open(`${SHOP}/direct`));
+  const tokenAt = async (origin: string) => {
+    await browser.open(`${origin}/api/things`);
+    return stage.upstream.last.values('x-provider-token');
+  };
+  const there = await tokenAt(LOGIN);
+  expect(there).toEqual([expect.stringMatching(/^[\w.-]{20,}$/)]);
+  expect(await tokenAt(SHOP)).toEqual(there);
 });
 
 test('RP-Initiated Logout §2: a logout on another origin goes on at the provider, with the ID token, and comes back there', async () => {
