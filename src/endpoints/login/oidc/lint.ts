@@ -27,6 +27,9 @@ export const codes = defineCodes({
   'login/subject-by-email': warning(
     'The subject of users is their email address or user name, which can be given to another person later.',
   ),
+  'login/no-logout-there': warning(
+    '`logoutAtProvider` of an identity provider that has no `end_session_endpoint`: a logout here ends the session here, and the one there goes on. `sallyport check oidc` asks any provider whether it has one.',
+  ),
   'login/unverified-email': warning(
     'Who may log in depends on an email address that nobody has verified: anyone who can enter the address of another person is let in.',
   ),
@@ -43,6 +46,9 @@ const PASSING_NAMES = ['email', 'preferred_username', 'username', 'upn', 'unique
 
 /** Issuers with which anybody can get an account. */
 const OPEN_ISSUERS = ['https://accounts.google.com', 'https://gitlab.com'];
+
+/** Issuers whose metadata have no `end_session_endpoint`. Other servers of GitLab have none either. */
+const WITHOUT_LOGOUT = ['https://accounts.google.com', 'https://gitlab.com'];
 
 /** Applies the rules. */
 export function lint(context: Context): void {
@@ -76,7 +82,15 @@ function lintCallbacks({ source }: Context, list: KeyPath, providers: readonly P
 function lintProvider(context: Context, at: KeyPath, provider: ProviderConfig): void {
   const { source } = context;
   lintAddresses(context, at, provider);
-  const { subject, groups, allow } = withPreset(provider);
+  const { subject, groups, allow, issuer } = withPreset(provider);
+  if (provider.logoutAtProvider && (provider.preset === 'gitlab' || WITHOUT_LOGOUT.includes(issuer ?? ''))) {
+    source.report(
+      codes['login/no-logout-there'],
+      [...at, 'logoutAtProvider'],
+      `${provider.name} has no logout that the gateway could send people to`,
+      'leave logoutAtProvider out, and let people log out there by themselves',
+    );
+  }
   if (PASSING_NAMES.includes(subject)) {
     source.report(
       codes['login/subject-by-email'],
