@@ -91,7 +91,8 @@ export class HostileProvider implements AsyncDisposable {
   #misbehaviour: Misbehaviour = {};
   #generation = 0;
   readonly #codes = new Map<string, Code>();
-  readonly #refreshTokens = new Set<string>();
+  /** By whose they are. */
+  readonly #refreshTokens = new Map<string, unknown>();
   readonly #server: Server;
   readonly #nowMs: () => number;
 
@@ -258,7 +259,7 @@ export class HostileProvider implements AsyncDisposable {
     code.isUsed = true;
     const idToken = this.idToken(this.#claims(code.request), this.#misbehaviour);
     this.idTokens.push(idToken);
-    const body = { ...this.#tokens(), id_token: idToken };
+    const body = { ...this.#tokens(this.user['sub']), id_token: idToken };
     write(response, this.#misbehaviour.token?.(body, this) ?? body);
   }
 
@@ -268,18 +269,19 @@ export class HostileProvider implements AsyncDisposable {
       refuse(response, 400, 'invalid_grant');
       return;
     }
-    const claims = this.#claims(new URLSearchParams());
+    const sub = this.#refreshTokens.get(presented);
+    const claims = { ...this.#claims(new URLSearchParams()), sub };
     const changed = this.#misbehaviour.refreshClaims?.(claims, this) ?? claims;
-    const body: Claims = { ...this.#tokens(), id_token: this.idToken(changed) };
+    const body: Claims = { ...this.#tokens(sub), id_token: this.idToken(changed) };
     const answer: Claims | Writer = this.#misbehaviour.refresh?.(body, this) ?? body;
     // One that breaks down has not redeemed the token, and one that gives no other leaves it good.
     if (typeof answer !== 'function' && answer['refresh_token'] !== undefined) this.#refreshTokens.delete(presented);
     write(response, answer);
   }
 
-  #tokens(): Claims {
+  #tokens(sub: unknown): Claims {
     const [accessToken, refreshToken] = [randomBytes(24).toString('base64url'), randomBytes(24).toString('base64url')];
-    this.#refreshTokens.add(refreshToken);
+    this.#refreshTokens.set(refreshToken, sub);
     this.secrets.push(accessToken, refreshToken);
     return { access_token: accessToken, refresh_token: refreshToken, token_type: 'Bearer', expires_in: 300 };
   }
