@@ -110,8 +110,7 @@ export const isNothing = ({ refreshToken, idToken, accessToken }: ProviderTokens
 
 /** Seals tokens: base64url of version, nonce, ciphertext and tag. */
 export function sealTokens(tokens: ProviderTokens, sessionId: SessionId, source: TokenSource): string {
-  const { refreshToken, idToken, accessToken, accessUntilMs, nonce: ofLogin, confirmedBeforeMs } = tokens;
-  const text = JSON.stringify([refreshToken, idToken, accessToken, accessUntilMs, ofLogin, confirmedBeforeMs]);
+  const text = JSON.stringify(writtenForm(tokens));
   const nonce = randomBytes(NONCE_LENGTH);
   const cipher = createCipheriv('aes-256-gcm', keyOf(sessionId), nonce).setAAD(bindingOf(source));
   const sealed = [Buffer.of(VERSION), nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()];
@@ -132,15 +131,32 @@ export function openTokens(sealed: string, sessionId: SessionId, source: TokenSo
     return null;
   }
   // What opens was written by a gateway.
-  const [refreshToken, idToken, accessToken, accessUntilMs, ofLogin, confirmedBeforeMs] = JSON.parse(text) as [
-    string | null,
-    string | null,
-    string | null,
-    number | null,
-    string | null,
-    number,
-  ];
+  const [
+    confirmedBeforeMs,
+    refreshToken = null,
+    ofLogin = null,
+    idToken = null,
+    accessToken = null,
+    accessUntilMs = null,
+  ] = JSON.parse(text) as Written;
   return { refreshToken, idToken, accessToken, accessUntilMs, nonce: ofLogin, confirmedBeforeMs };
+}
+
+/** What is missing at the end is left out. */
+type Written = readonly [
+  number,
+  (string | null)?,
+  (string | null)?,
+  (string | null)?,
+  (string | null)?,
+  (number | null)?,
+];
+
+function writtenForm(tokens: ProviderTokens): Written {
+  const { refreshToken, idToken, accessToken, accessUntilMs, nonce, confirmedBeforeMs } = tokens;
+  const members = [confirmedBeforeMs, refreshToken, nonce, idToken, accessToken, accessUntilMs];
+  while (members.at(-1) === null) members.pop();
+  return members as unknown as Written;
 }
 
 /** The session id has 256 bits of entropy, and its SHA-256 is public: another function of it is as good as random. */

@@ -7,6 +7,7 @@
  * used, or none at all, ends nothing (REF-06).
  */
 
+import { setTimeout as pause } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { SessionId } from '../../../../authentication/session/session-id.ts';
 import type { Sessions } from '../../../../authentication/session/sessions.ts';
@@ -90,6 +91,9 @@ const PAUSE_MS = 5_000;
 const MAX_AT_ONCE = 32;
 /** After a failure, the provider is spared by this process for so long. */
 const SPARE_MS = 1_000;
+/** Tokens that the store does not take are offered again for about a minute. */
+const WRITE_ATTEMPTS = 34;
+const LONGEST_WRITE_PAUSE_MS = 2_000;
 /** How often a request that waits for another replica looks for its result. */
 const POLL_MS = 100;
 
@@ -138,10 +142,10 @@ export class TokenRenewal {
       if (monotonicMs() < asked.downUntilMs) throw providerUnavailable('it did not answer a moment ago');
       const renewing = asked.slots.run(() => this.#withLease(session, provider, isWanted));
       provider.finishing(renewing);
-      const renewed = await renewing;
+      const renewed = waits() ? await withDeadline(renewing, 2 * provider.settings.timeoutMs) : await renewing;
       if (renewed.outcome !== 'held' || !waits()) return renewed;
       if (monotonicMs() >= giveUpAtMs) throw providerUnavailable('another replica waits for it');
-      await new Promise((resolve) => setTimeout(resolve, Math.min(POLL_MS, renewed.leftMs)));
+      await pause(Math.min(POLL_MS, renewed.leftMs));
     }
   }
 
@@ -244,12 +248,25 @@ export class TokenRenewal {
   ): Promise<number | Renewal> {
     const { sealedTokens } = this.#parts;
     const { handle, sessionId } = session;
-    const outcome = await sealedTokens.replace(handle, version, sealTokens(tokens, sessionId, provider.settings));
+    const sealed = sealTokens(tokens, sessionId, provider.settings);
+    const outcome = await this.#untilWritten(() => sealedTokens.replace(handle, version, sealed));
     if (outcome === 'replaced') return version + 1;
     if (outcome === 'ended') return ENDED;
     // Somebody else had the lease in between: what they have written counts.
     const leased = await this.read(session, provider);
     return leased === null ? ENDED : { outcome: 'done', ...leased };
+  }
+
+  /** A store that is away for a moment costs nobody a session: what the provider has given cannot be had again. */
+  async #untilWritten<T>(write: () => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await write();
+      } catch (thrown) {
+        if (!(thrown instanceof DependencyFault) || attempt === WRITE_ATTEMPTS) throw thrown;
+        await pause(Math.min(LONGEST_WRITE_PAUSE_MS, 50 * 2 ** attempt));
+      }
+    }
   }
 
   /** Lets a session follow what its provider says now: a Denial where it would not let the user log in. */
@@ -310,6 +327,16 @@ export class TokenRenewal {
   async endLost(session: SessionAtProvider, provider: IdentityProvider): Promise<void> {
     await this.#end(session, provider, NO_TOKENS, 'lost');
   }
+}
+
+/** The result of work, or a fault of the provider when that takes too long; the work goes on. */
+async function withDeadline<T>(work: Promise<T>, limitMs: number): Promise<T> {
+  const none = Symbol();
+  const enough = new AbortController();
+  const late = pause(limitMs, none, { signal: enough.signal, ref: false }).catch(() => none);
+  const first = await Promise.race([work, late]).finally(() => enough.abort());
+  if (first === none) throw providerUnavailable('its answer takes too long, or cannot be kept');
+  return first as T;
 }
 
 const NO_TOKENS = new Denial('session_expired', 'no tokens by which the identity provider could be asked');
