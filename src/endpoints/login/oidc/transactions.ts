@@ -27,8 +27,8 @@ const NAMES = /(?:^|;)[ \t]*(?<name>__Host-login-[\w-]{4})=/g;
 export const LOGIN_LIFETIME_MS = 10 * 60_000;
 /** How long it is remembered where they wanted to go. */
 const REMEMBERED_MS = 30 * 60_000;
-/** Of one browser; the oldest goes. Enough for every tab that a user has open. */
-const MAX_PER_BROWSER = 50;
+/** Of one browser; the oldest goes. Enough for a browser that opens all tabs of its last session at once. */
+const MAX_PER_BROWSER = 500;
 /** How long the browser keeps the cookie; set anew with every login. */
 const COOKIE_MAX_AGE_SEC = 86_400;
 /** How long it keeps one that it was only offered. */
