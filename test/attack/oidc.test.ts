@@ -293,21 +293,8 @@ describe('OIDC-09: errors of the provider', () => {
   });
 });
 
-describe('OIDC-14, OIDC-19: many logins', () => {
-  test('OIDC-14: of 500 logins at once in one browser at most 50 are kept, in one cookie, and the next works', async () => {
-    await using stage = await OidcStage.start();
-    const browser = stage.browser();
-    await stage.answer(browser);
-    const answers = await Promise.all(Array.from({ length: 500 }, () => stage.answer(browser)));
-    const newest = await stage.answer(browser);
-    expect(Object.keys(browser.cookies.of('shop.example.com'))).toEqual([loginCookie(browser)[0]]);
-    await stage.isLoggedIn(browser, await browser.open(newest));
-    const pages = await Promise.all(answers.map((answer) => browser.step(answer)));
-    const counts = Map.groupBy(pages, ({ status }) => status);
-    expect([...counts.keys()].toSorted()).toEqual([303, 400]);
-    expect(counts.get(303)?.length).toBe(49);
-  });
-
+// OIDC-14 is in test/endpoints/login/oidc/many-logins.test.ts.
+describe('OIDC-19: many logins', () => {
   test('OIDC-19: navigations without a cookie put nothing into the store and ask nothing of the provider', async () => {
     await using stage = await OidcStage.start();
     await stage.logIn(stage.browser());

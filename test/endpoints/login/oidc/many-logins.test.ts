@@ -44,13 +44,14 @@ async function answersOf(stage: OidcStage, browser: PlainBrowser, tabs: number):
   return answers;
 }
 
-test('OIDC-19: of 520 tabs of one browser at once the store keeps 500: these log in, and the others have a way on', async () => {
+test('OIDC-14: of 520 tabs of one browser at once the store keeps 500: these log in, and the others have a way on', async () => {
   await using it = await withRedis();
   const { stage } = it;
   const browser = stage.browser();
   const answers = await answersOf(stage, browser, MOST + 20);
   expect(await it.underWay()).toBe(MOST);
   expect(await it.keys('sallyport:{sallyport:l:*')).toHaveLength(1);
+  expect(Object.keys(browser.cookies.of('shop.example.com')).length).toBeLessThanOrEqual(CONNECTIONS);
 
   // Which of those that were begun at the same moment is the older one is left open.
   const tabs = Array.from(
@@ -74,7 +75,7 @@ test('OIDC-19: of 520 tabs of one browser at once the store keeps 500: these log
   expect(await it.underWay()).toBeLessThanOrEqual(MOST);
 });
 
-test('OIDC-19: fifty tabs at once all log in, although the browser has no cookie at first', async () => {
+test('OIDC-14: fifty tabs at once all log in, although the browser has no cookie at first', async () => {
   await using it = await withRedis();
   const browser = it.stage.browser();
   const tabs = Array.from({ length: 50 }, (_, tab) => `/${tab}`);
