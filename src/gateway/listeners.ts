@@ -45,7 +45,7 @@ type OwnParts = Pick<ListenerParts, 'name' | 'logFields' | 'drainsLast'> &
 
 /** The sections that name listeners. */
 interface ListenerSections {
-  readonly listeners: Readonly<Record<'public', Addressed>> & {
+  readonly listeners: Readonly<Record<'public', Addressed & Pick<PublicListenerConfig, 'http2' | 'tls'>>> & {
     readonly redirect?: Addressed | undefined;
   } & {
     readonly authorizer?: (Addressed & { readonly peers: readonly string[] }) | undefined;
@@ -63,6 +63,10 @@ interface Addressed {
 /** The certificates of the listeners that terminate TLS, by name. */
 export type ListenerCertificates = Readonly<Partial<Record<'public' | 'grpcAuthorizer', TlsCertificates>>>;
 
+/** Whether the public listener speaks HTTP/2: where browsers offer it, unless the configuration says otherwise. */
+const servesHttp2 = ({ http2, tls }: Pick<PublicListenerConfig, 'http2' | 'tls'>): boolean =>
+  http2 ?? tls !== undefined;
+
 /** The list. Limits and timeouts are those of the public listener, for all. */
 function listenersOf(
   { listeners, outbound }: ListenerSections,
@@ -75,7 +79,7 @@ function listenersOf(
       key: 'listeners.public.address',
       address: front.address,
       tls: certificates.public ?? null,
-      http2: front.http2 === true,
+      http2: servesHttp2(front),
     },
     ...(redirect === undefined
       ? []

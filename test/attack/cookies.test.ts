@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { configSchema } from '../../src/gateway/configuration.ts';
 import { testConfig } from '../support/gateway.ts';
-import { asUpgrade, type Expectation, head, type Row, Stage } from './harness.ts';
+import { asUpgrade, canBeHttp2, type Expectation, head, type Row, Stage } from './harness.ts';
 
 const SID = '__Host-sid={bob}';
 const EVIL = 'e'.repeat(43);
@@ -191,6 +191,8 @@ describe('cookies', () => {
   afterAll(() => stage[Symbol.asyncDispose]());
 
   test.for(ROWS)('$id: $what', (row) => stage.play(row));
+
+  test.for(ROWS.filter(canBeHttp2))('over HTTP/2, $id: $what', (row) => stage.playHttp2(row));
 
   test.for(VARIANTS)('COK-15: a session id %s is no session', async ([, vary]) => {
     const id = stage.fill('{bob}');

@@ -7,6 +7,7 @@
 
 import { expect } from 'vitest';
 import { type GatewayOptions, HOST, startGateway, type TestGateway } from '../support/gateway.ts';
+import { CODE, END_STREAM, type Field, FRAME, frame, RawHttp2, type RawOutcome } from '../support/http2-client.ts';
 import { RawConnection, type RawResponse } from '../support/raw-client.ts';
 import { type Answer, type RecordedRequest, RecordingUpstream } from '../support/recording-upstream.ts';
 
@@ -105,8 +106,17 @@ export class Stage implements AsyncDisposable {
   readonly upstream: RecordingUpstream;
   readonly #sessionIds: Readonly<Record<string, string>>;
   readonly #usualAnswer: Answer;
+  readonly #options: GatewayOptions;
+  /** A second stage with the same upstream, which also speaks HTTP/2; `null` until a row is played there. */
+  #http2: Promise<Stage> | null = null;
 
-  private constructor(gateway: TestGateway, upstream: RecordingUpstream, sessionIds: Record<string, string>) {
+  private constructor(
+    gateway: TestGateway,
+    upstream: RecordingUpstream,
+    sessionIds: Record<string, string>,
+    options: GatewayOptions,
+  ) {
+    this.#options = options;
     this.gateway = gateway;
     this.upstream = upstream;
     this.#usualAnswer = upstream.answer;
@@ -115,12 +125,16 @@ export class Stage implements AsyncDisposable {
 
   /** Starts a gateway and its upstream. */
   static async start(options: GatewayOptions = {}, answer?: Answer): Promise<Stage> {
-    const upstream = await RecordingUpstream.start(answer);
+    return Stage.#on(await RecordingUpstream.start(answer), options);
+  }
+
+  static async #on(upstream: RecordingUpstream, options: GatewayOptions): Promise<Stage> {
     const gateway = await startGateway({ routes: ROUTES, upstream: upstream.origin, ...options });
-    return new Stage(gateway, upstream, {
+    const sessionIds = {
       bob: await gateway.sessionId('bob', { roles: ['customer'], email: 'bob@example.com' }),
       admin: await gateway.sessionId('ann', { roles: ['admin'] }),
-    });
+    };
+    return new Stage(gateway, upstream, sessionIds, options);
   }
 
   /** Puts the session ids into the bytes of a row. */
@@ -150,7 +164,35 @@ export class Stage implements AsyncDisposable {
     this.#judgeUpstream(expected);
   }
 
+  /**
+   * Plays the same row over HTTP/2: what the client is told and what the upstream got are the same, and other streams of the
+   * connection go on. Only rows that {@link canBeHttp2}.
+   */
+  async playHttp2(row: Row): Promise<void> {
+    this.#http2 ??= Stage.#on(this.upstream, withHttp2(this.#options));
+    await (await this.#http2).#playHttp2(row);
+  }
+
+  async #playHttp2({ bytes, answer: reply, expect: expected }: Row): Promise<void> {
+    this.upstream.reset();
+    this.upstream.answer =
+      reply === undefined ? this.#usualAnswer : (_request, socket) => void socket.write(reply, 'latin1');
+    await using connection = await RawHttp2.open(this.gateway.port);
+    const { fields, body } = asHttp2(this.fill(bytes)) as Http2Request;
+    const data = body === '' ? [] : [frame(FRAME.data, END_STREAM, 1, body)];
+    const outcome = await connection.request(1, fields, ...data);
+    judgeOutcome(outcome, expected);
+    const requests = this.upstream.requests.length;
+    this.upstream.answer = this.#usualAnswer;
+    const follower = await connection.request(3, followerOf(fields));
+    expect(follower).toMatchObject({ status: 200, reset: null });
+    expect(this.upstream.requests).toHaveLength(requests + 1);
+    this.upstream.requests.pop();
+    this.#judgeUpstream(expected, false);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#http2 !== null) await (await this.#http2).gateway[Symbol.asyncDispose]();
     await this.gateway[Symbol.asyncDispose]();
     await this.upstream[Symbol.asyncDispose]();
   }
@@ -167,7 +209,8 @@ export class Stage implements AsyncDisposable {
     this.upstream.requests.pop();
   }
 
-  #judgeUpstream(expected: Expectation): void {
+  /** @param keepsCase  whether names are spelled as the row has them */
+  #judgeUpstream(expected: Expectation, keepsCase = true): void {
     const { upstream } = this;
     expect(upstream.problems).toEqual([]);
     for (const id of Object.values(this.#sessionIds)) expect(upstream.text).not.toContain(id);
@@ -178,9 +221,98 @@ export class Stage implements AsyncDisposable {
     }
     expect(upstream.requests).toHaveLength(1);
     judgeRequest(upstream.last, seen);
-    for (const text of seen.has ?? []) expect(upstream.text).toContain(text);
+    const received = keepsCase ? upstream.text : upstream.text.toLowerCase();
+    for (const text of seen.has ?? []) expect(received).toContain(keepsCase ? text : text.toLowerCase());
     for (const text of seen.lacks ?? []) expect(upstream.text.toLowerCase()).not.toContain(text.toLowerCase());
   }
+}
+
+interface Http2Request {
+  readonly fields: readonly Field[];
+  readonly body: string;
+}
+
+const withHttp2 = ({ config = {}, ...others }: GatewayOptions): GatewayOptions => {
+  const listeners = {
+    public: { address: '127.0.0.1:0' },
+    admin: { address: '127.0.0.1:0' },
+    ...(config['listeners'] as object),
+  };
+  return {
+    ...others,
+    config: { ...config, listeners: { ...listeners, public: { ...listeners.public, http2: true } } },
+  };
+};
+
+/** Headers that HTTP/2 does not have: `http2.test.ts` shows that they are refused there. */
+const CONNECTION_SPECIFIC = /^(?:connection|keep-alive|proxy-connection|transfer-encoding|upgrade|http2-settings|te)$/;
+const CONNECTION_UPGRADE = /^connection: upgrade$/i;
+const UPGRADE = /^upgrade: websocket$/i;
+const KEY = /^sec-websocket-key: [A-Za-z0-9+/]{21}[AQgw]==$/i;
+/** Without control characters: `http2.test.ts` shows what becomes of them. */
+const LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+): ?((?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?)$/;
+/** What goes into one frame. */
+const MAX_BYTES = 15_000;
+
+/** The request of a row in the words of HTTP/2; `null` when it has no such form. */
+function asHttp2(bytes: string): Http2Request | null {
+  const end = bytes.indexOf('\r\n\r\n');
+  const [requestLine = '', ...lines] = bytes.slice(0, end).split('\r\n');
+  const [, method, path] = /^([A-Z]+) (\/\S*) HTTP\/1\.1$/.exec(requestLine) ?? [];
+  if (end === -1 || bytes.length > MAX_BYTES || method === undefined || path === undefined) return null;
+  const isHandshake = [CONNECTION_UPGRADE, UPGRADE, KEY].every(
+    (form) => lines.filter((line) => form.test(line)).length === 1,
+  );
+  const isOfHandshake = (line: string) =>
+    isHandshake && [CONNECTION_UPGRADE, UPGRADE, KEY].some((form) => form.test(line));
+  const fields: Field[] = [];
+  for (const line of lines.filter((each) => !isOfHandshake(each))) {
+    const [, name, value = ''] = LINE.exec(line) ?? [];
+    if (name === undefined || CONNECTION_SPECIFIC.test(name.toLowerCase())) return null;
+    fields.push([name.toLowerCase(), value]);
+  }
+  const hosts = fields.filter(([name]) => name === 'host');
+  const [first] = hosts;
+  // Host may repeat what :authority says.
+  if (first === undefined || hosts.slice(1).some(([, host]) => host === first[1])) return null;
+  if (isHandshake && method !== 'GET') return null;
+  const body = bytes.slice(end + 4);
+  const length = fields.find(([name]) => name === 'content-length')?.[1];
+  // `http2.test.ts` has bodies that are longer than they say.
+  if ((body !== '') !== (length !== undefined) || Number(length) < body.length) return null;
+  const pseudo: Field[] = [
+    [':method', isHandshake ? 'CONNECT' : method],
+    ...(isHandshake ? [[':protocol', 'websocket'] as const] : []),
+    [':scheme', 'http'],
+    [':path', path],
+    [':authority', first[1]],
+  ];
+  return { fields: [...pseudo, ...fields.filter((field) => field !== first)], body };
+}
+
+/** Whether a row can be said in HTTP/2, and has an answer. */
+export const canBeHttp2 = ({ bytes, expect: { status } }: Row): boolean => status !== null && asHttp2(bytes) !== null;
+
+const followerOf = (fields: readonly Field[]): readonly Field[] => {
+  const pseudo: Readonly<Record<string, string>> = {
+    ':method': 'GET',
+    ':path': FOLLOWER,
+    ':authority': HOST.slice('Host: '.length),
+  };
+  return fields
+    .filter(([name]) => name.startsWith(':') && name !== ':protocol')
+    .map(([name, value]) => [name, pseudo[name] ?? value]);
+};
+
+/** What the parser of HTTP/1.1 refuses with 400, that of HTTP/2 resets (RFC 9113 §8.1.1), or else a later stage refuses it. */
+function judgeOutcome(outcome: RawOutcome, { status, reason }: Expectation): void {
+  if (status === 400 && outcome.status === null) {
+    expect(outcome.reset).toBe(CODE.protocol);
+    return;
+  }
+  const told = outcome.body.startsWith('{') ? (JSON.parse(outcome.body) as { reason?: unknown }).reason : undefined;
+  const isKnown = reason !== undefined && reason !== 'request_malformed';
+  expect({ status: outcome.status, reason: told }).toMatchObject({ status, ...(isKnown && { reason }) });
 }
 
 async function write(connection: RawConnection, bytes: string, byteByByte: boolean): Promise<void> {

@@ -2,7 +2,7 @@
 
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ADMIN, asUpgrade, BOB, head, ROUTES, type Row, Stage } from './harness.ts';
+import { ADMIN, asUpgrade, BOB, canBeHttp2, head, ROUTES, type Row, Stage } from './harness.ts';
 
 const MALLORY = 'mallory-was-here';
 
@@ -369,6 +369,8 @@ describe('headers', () => {
   afterAll(() => stage[Symbol.asyncDispose]());
 
   test.for(ROWS)('$id: $what', (row) => stage.play(row));
+
+  test.for(ROWS.filter(canBeHttp2))('over HTTP/2, $id: $what', (row) => stage.playHttp2(row));
 
   test.for(IDENTITY_ROWS)('WS-05: $id on a WebSocket handshake: $what', (row) =>
     stage.play({ ...row, bytes: asUpgrade(row.bytes), expect: { ...row.expect, connection: 'closed' } }),

@@ -1,7 +1,7 @@
 /** §2.2: headers that concern one connection only, and what a client could make us remove with them. */
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { asUpgrade, BOB, type Expectation, head, type Row, Stage } from './harness.ts';
+import { asUpgrade, BOB, canBeHttp2, type Expectation, head, type Row, Stage } from './harness.ts';
 
 const PROTECTED: Expectation = { status: 400, reason: 'request_ambiguous', connection: 'closed' };
 /** Forwarded, with our own identity header in place, and these headers gone. */
@@ -183,6 +183,8 @@ describe('hop-by-hop headers', () => {
   afterAll(() => stage[Symbol.asyncDispose]());
 
   test.for(ROWS)('$id: $what', (row) => stage.play(row));
+
+  test.for(ROWS.filter(canBeHttp2))('over HTTP/2, $id: $what', (row) => stage.playHttp2(row));
 
   test.for(INJECTED)('WS-05: $id on a WebSocket handshake: $what', (row) =>
     stage.play({ ...row, bytes: asUpgrade(row.bytes), expect: { ...row.expect, connection: 'closed' } }),

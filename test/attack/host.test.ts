@@ -7,7 +7,7 @@ import { type PeerInfo, Sanitizer } from '../../src/sanitize/sanitize.ts';
 import { startGateway } from '../support/gateway.ts';
 import { rawRequest, requestHead } from '../support/raw-client.ts';
 import { RecordingUpstream } from '../support/recording-upstream.ts';
-import { BOB, type Expectation, type Row, Stage } from './harness.ts';
+import { BOB, canBeHttp2, type Expectation, type Row, Stage } from './harness.ts';
 
 const NOT_SERVED: Expectation = { status: 421, reason: 'host_not_served', connection: 'in-sync' };
 const MALFORMED: Expectation = { status: 400, reason: 'request_malformed', connection: 'closed' };
@@ -155,6 +155,8 @@ describe('hosts', () => {
   afterAll(() => stage[Symbol.asyncDispose]());
 
   test.for(ROWS)('$id: $what', (row) => stage.play(row));
+
+  test.for(ROWS.filter(canBeHttp2))('over HTTP/2, $id: $what', (row) => stage.playHttp2(row));
 });
 
 test.for([

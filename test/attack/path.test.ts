@@ -5,7 +5,7 @@
  */
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ADMIN, asUpgrade, BOB, type Expectation, head, ROUTES, type Row, Stage } from './harness.ts';
+import { ADMIN, asUpgrade, BOB, canBeHttp2, type Expectation, head, ROUTES, type Row, Stage } from './harness.ts';
 
 const AMBIGUOUS: Expectation = { status: 400, reason: 'request_ambiguous', connection: 'closed' };
 const MALFORMED: Expectation = { status: 400, reason: 'request_malformed', connection: 'closed' };
@@ -220,6 +220,8 @@ describe('request targets', () => {
   afterAll(() => stage[Symbol.asyncDispose]());
 
   test.for([...TARGETS, ...METHODS])('$id: $what', (row) => stage.play(row));
+
+  test.for([...TARGETS, ...METHODS].filter(canBeHttp2))('over HTTP/2, $id: $what', (row) => stage.playHttp2(row));
 
   test.for(TARGETS)('WS-08: $id on a WebSocket handshake: $what', (row) =>
     stage.play({ ...row, bytes: asUpgrade(row.bytes), expect: { ...row.expect, connection: 'closed' } }),

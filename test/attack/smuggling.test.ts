@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { HOST } from '../support/gateway.ts';
 import { RawConnection } from '../support/raw-client.ts';
 import type { Answer } from '../support/recording-upstream.ts';
-import { ADMIN, asUpgrade, BOB, type Expectation, head, type Row, Stage, targetOf } from './harness.ts';
+import { ADMIN, asUpgrade, BOB, canBeHttp2, type Expectation, head, type Row, Stage, targetOf } from './harness.ts';
 
 const CHUNKED = 'Transfer-Encoding: chunked';
 /** What an attacker would like to be taken for a request of its own. */
@@ -389,6 +389,8 @@ describe('framing', () => {
   afterAll(() => stage[Symbol.asyncDispose]());
 
   test.for(ROWS)('$id: $what', (row) => stage.play(row));
+
+  test.for(ROWS.filter(canBeHttp2))('over HTTP/2, $id: $what', (row) => stage.playHttp2(row));
 
   test.for(ROWS.filter((row) => row.bytes.length < 2_000))('SMG-36: byte by byte, $id: $what', (row) =>
     stage.play(row, true),

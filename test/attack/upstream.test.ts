@@ -11,7 +11,7 @@ import { startGateway } from '../support/gateway.ts';
 import { RawConnection, rawRequest } from '../support/raw-client.ts';
 import { RawUpstream } from '../support/raw-upstream.ts';
 import type { Answer } from '../support/recording-upstream.ts';
-import { asUpgrade, BOB, type Expectation, head, type Row, Stage, targetOf } from './harness.ts';
+import { asUpgrade, BOB, canBeHttp2, type Expectation, head, type Row, Stage, targetOf } from './harness.ts';
 
 /** What an attacker would like to be taken for a request of its own. */
 const HIDDEN = 'GET /public/hidden HTTP/1.1\r\nHost: shop.example.com\r\n\r\n';
@@ -235,6 +235,8 @@ describe('upstreams', () => {
   afterAll(() => stage[Symbol.asyncDispose]());
 
   test.for(ROWS)('$id: $what', (row) => stage.play(row));
+
+  test.for(ROWS.filter(canBeHttp2))('over HTTP/2, $id: $what', (row) => stage.playHttp2(row));
 });
 
 /** Reads until the end of a head has come, then calls back once. */

@@ -17,7 +17,7 @@ import {
   startEchoUpstream,
   WebSocketClient,
 } from '../support/websocket.ts';
-import { BOB, type Expectation, type Row, Stage } from './harness.ts';
+import { BOB, canBeHttp2, type Expectation, type Row, Stage } from './harness.ts';
 
 const KEY = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==';
 const VERSION = 'Sec-WebSocket-Version: 13';
@@ -235,6 +235,8 @@ describe('handshakes', () => {
   afterAll(() => stage[Symbol.asyncDispose]());
 
   test.for(ROWS)('$id: $what', (played) => stage.play(played));
+
+  test.for(ROWS.filter(canBeHttp2))('over HTTP/2, $id: $what', (row) => stage.playHttp2(row));
 
   test.for([
     ...REFUSALS,

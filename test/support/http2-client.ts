@@ -156,7 +156,9 @@ export function uint32(...values: readonly number[]): Buffer {
   return bytes;
 }
 
-const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
+/** SETTINGS_HEADER_TABLE_SIZE = 0, so that each answer can be read by itself. */
+const NO_TABLE = Buffer.of(0, 1, 0, 0, 0, 0);
+export const PREFACE: Buffer = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 
 export interface Frame {
   readonly type: number;
@@ -167,14 +169,14 @@ export interface Frame {
 
 /** What became of one stream. */
 export interface RawOutcome {
-  /** `null`: reset without an answer. A status that HPACK does not have in its table is read from the problem document. */
+  /** `null`: reset without an answer. */
   readonly status: number | null;
   readonly body: string;
   /** The code of RST_STREAM; `null`: it ended with END_STREAM. */
   readonly reset: number | null;
 }
 
-/** A connection of a client that writes frames by hand. It has said that it speaks HTTP/2, with no settings. */
+/** A connection of a client that writes frames by hand. It has said that it speaks HTTP/2, and keeps no dynamic table. */
 export class RawHttp2 implements AsyncDisposable {
   readonly frames: Frame[] = [];
   readonly socket: Socket;
@@ -190,14 +192,15 @@ export class RawHttp2 implements AsyncDisposable {
     socket.on('end', ended).on('close', ended).on('error', ended);
   }
 
-  static open(port: number, first: Buffer | string = PREFACE): Promise<RawHttp2> {
+  /** @param first  sent instead of the preface and settings */
+  static open(port: number, first?: Buffer | string): Promise<RawHttp2> {
     return new Promise((resolve, reject) => {
       const socket = connectSocket({ port, host: '127.0.0.1', noDelay: true });
       socket.once('error', reject);
       socket.once('connect', () => {
         const connection = new RawHttp2(socket);
-        connection.write(Buffer.from(first as string, 'latin1'));
-        if (first === PREFACE) connection.write(frame(FRAME.settings, 0, 0));
+        if (first === undefined) connection.write(PREFACE, frame(FRAME.settings, 0, 0, NO_TABLE));
+        else connection.write(Buffer.from(first as string, 'latin1'));
         resolve(connection);
       });
     });
@@ -226,8 +229,11 @@ export class RawHttp2 implements AsyncDisposable {
     if (!isOver()) throw new Error('connection ended before the stream');
     const body = Buffer.concat(this.of(FRAME.data, stream).map(({ payload }) => payload)).toString('latin1');
     const [reset] = this.of(FRAME.reset, stream);
-    const [head] = this.of(FRAME.headers, stream);
-    const status = head === undefined ? null : (STATUS[head.payload[0] ?? 0] ?? statusIn(body));
+    // Without interim answers.
+    const status =
+      this.of(FRAME.headers, stream)
+        .map(({ payload }) => statusOf(payload))
+        .find((each) => each === null || each >= 200) ?? null;
     return { status, body, reset: reset === undefined ? null : reset.payload.readUInt32BE() };
   }
 
@@ -273,5 +279,25 @@ const STATUS: Readonly<Record<number, number>> = {
   142: 500,
 };
 
-const statusIn = (body: string): number | null =>
-  body.startsWith('{') ? ((JSON.parse(body) as { status?: number }).status ?? null) : null;
+/** The status at the beginning of a field block. */
+function statusOf(block: Buffer): number | null {
+  // A table size update comes first in the first one (RFC 7541 §6.3).
+  const fields = block.subarray(block.findIndex((byte) => (byte & 0xe0) !== 0x20));
+  const first = fields[0] ?? 0;
+  if (first !== 0x08 && first !== 0x48) return STATUS[first] ?? null;
+  const length = fields[1] ?? 0;
+  const value = fields.subarray(2, 2 + (length & 0x7f));
+  return Number((length & 0x80) === 0 ? value.toString('latin1') : huffmanDigits(value));
+}
+
+/** RFC 7541, appendix B, as far as it has digits. */
+function huffmanDigits(bytes: Buffer): string {
+  const bits = [...bytes].map((byte) => byte.toString(2).padStart(8, '0')).join('');
+  let text = '';
+  for (let at = 0; text.length < 3; ) {
+    const short = Number.parseInt(bits.slice(at, at + 5), 2);
+    text += short < 3 ? short : Number.parseInt(bits.slice(at, at + 6), 2) - 0b011001 + 3;
+    at += short < 3 ? 5 : 6;
+  }
+  return text;
+}

@@ -45,8 +45,6 @@ const REQUEST_TOO_LONG = new Denial('request_timeout', 'request took longer than
 
 const FLOOD = new Error('flood');
 
-/** Sent with a first GOAWAY: no stream is refused yet (RFC 9113 §6.8). */
-const HIGHEST_STREAM_ID = 2 ** 31 - 1;
 /** An answered request makes up for this part of one that was given up. */
 const ANSWERED_PER_RESET = 0.5;
 /** Bytes of a request body that may arrive before they are asked for. */
@@ -68,13 +66,10 @@ export class Http2Connection {
   readonly #controlFrames: TokenBucket;
   readonly #openedMs: number;
   #isIntroduced = false;
-  #isNotified = false;
   #isFlooding = false;
   #requests = 0;
   /** Monotonic time since which no request has been in progress. */
   #idleSinceMs: number;
-  #movedAtMs: number;
-  #sendWindowBytes = 0;
 
   /** @param socket  connected, with the first bytes of the client still to be read */
   constructor(socket: Socket, peer: PeerInfo, owner: ConnectionOwner) {
@@ -85,7 +80,6 @@ export class Http2Connection {
     this.#owner = owner;
     this.#openedMs = nowMs;
     this.#idleSinceMs = nowMs;
-    this.#movedAtMs = nowMs;
     this.#resets = new TokenBucket(maxStreamResets / SECONDS_PER_WINDOW, maxStreamResets, nowMs);
     this.#controlFrames = new TokenBucket(maxControlFrames / SECONDS_PER_WINDOW, maxControlFrames, nowMs);
     this.#session = openSession(socket, owner.limits);
@@ -106,14 +100,13 @@ export class Http2Connection {
     return this.#session.destroyed;
   }
 
-  /** Tells the client to open no more streams here. Those that it has opened, and those on their way, are answered. */
-  announceDrain(): void {
-    if (this.#isNotified || this.isGone) return;
-    this.#isNotified = true;
-    this.#session.goaway(constants.NGHTTP2_NO_ERROR, HIGHEST_STREAM_ID);
-  }
-
-  /** Takes no more streams: the client is told which was the last, and may send the others elsewhere. Closes when all are over. */
+  /**
+   * Takes no more streams, and closes when those that it has are answered. The client is told which was the last, so it may send
+   * later ones elsewhere, whatever they do (RFC 9113 §6.8).
+   *
+   * The RFC advises a first GOAWAY that refuses nothing yet. Node cannot send one: nghttp2 would drop the streams that follow,
+   * without a word to the client.
+   */
   drain(): void {
     if (!this.isGone) this.#session.close();
   }
@@ -132,9 +125,10 @@ export class Http2Connection {
     if (!this.#replies.delete(reply)) return;
     if (this.#replies.size === 0) this.#idleSinceMs = this.#owner.monotonicMs();
     if (this.isGone) return;
+    // As over HTTP/1.1, every answer of a draining gateway closes its connection.
+    if (this.#owner.isDraining) this.drain();
     if (reply.isDelivered) this.#resets.give(ANSWERED_PER_RESET);
     else if (!reply.isCut && this.#resets.take(this.#owner.monotonicMs()) > 0) this.#cutForFlood();
-    if (this.#owner.isDraining && this.#replies.size === 0) this.drain();
   }
 
   /** Looks at how fast everything on it is. */
@@ -143,9 +137,6 @@ export class Http2Connection {
       this.#sweepIdle(nowMs);
       return;
     }
-    const { remoteWindowSize = 0 } = this.#session.state;
-    if (remoteWindowSize !== this.#sendWindowBytes) this.#movedAtMs = nowMs;
-    this.#sendWindowBytes = remoteWindowSize;
     for (const reply of this.#replies) this.#sweepReply(reply, nowMs, sinceMs);
   }
 
@@ -167,14 +158,14 @@ export class Http2Connection {
       refuseBody(reply, exchange);
       return;
     }
-    const reason: ConnectionCut | null = judgeReader(reply, nowMs, sinceMs, this.#movedAtMs, times);
+    const reason: ConnectionCut | null = judgeReader(reply, nowMs, sinceMs, times);
     if (reason === null) return;
     listener.connectionCut(reason);
     reply.cancel();
   }
 
   #onStream(stream: ServerHttp2Stream, fields: readonly string[]): void {
-    const { listener, limits, monotonicMs, isDraining } = this.#owner;
+    const { listener, limits, monotonicMs } = this.#owner;
     const head = readHead(fields, this.#peer.secure, !stream.endAfterHeaders, limits);
     const reply = new Http2Reply(stream, this, head.method === 'HEAD', head.isUpgrade);
     this.#replies.add(reply);
@@ -186,7 +177,6 @@ export class Http2Connection {
     if (head.denial === null) listener.accept(exchange);
     else listener.refuse(exchange, head.denial);
     if (this.#requests >= limits.maxRequests) this.drain();
-    else if (isDraining) this.announceDrain();
   }
 
   readonly #onControlFrame = (): void => {

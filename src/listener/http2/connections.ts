@@ -49,10 +49,10 @@ export class Http2Connections implements ConnectionOwner {
     socket.once('close', () => this.#open.delete(connection));
   }
 
-  /** Tells every client to open no more streams; those that are on their way are answered. */
+  /** From now on the first answer on a connection is its last; those that are open take no more requests. */
   announceDrain(): void {
     this.isDraining = true;
-    for (const connection of this.#open) connection.announceDrain();
+    this.drain();
   }
 
   /** Takes no more streams. Each connection closes when its last one is over. */

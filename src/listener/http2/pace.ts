@@ -19,18 +19,16 @@ const SEND_TIMEOUTS_PER_WINDOW = 4;
 /**
  * Judges an answer that is under way.
  *
- * What a client has taken of one write is known when it has taken all of it, up to 64 KiB, so whether anything moves at all is
- * known of the connection only.
+ * What a client has taken of one write is known when it has taken all of it, up to 64 KiB, and Node does not say whether less
+ * than that has moved on one stream. So a client that takes nothing is found when one that takes too little would be.
  *
- * @param sinceMs    the time since it was judged before
- * @param movedAtMs  when the connection was seen to take something last
+ * @param sinceMs  the time since it was judged before
  * @returns why it is to be ended; `null`: it may go on
  */
 export function judgeReader(
   reply: Http2Reply,
   nowMs: number,
   sinceMs: number,
-  movedAtMs: number,
   { sendMs, transferMs, minBytesPerMs }: PaceLimits,
 ): ConnectionCut | null {
   const taken = reply.writtenBytes - reply.waitingBytes;
@@ -41,10 +39,9 @@ export function judgeReader(
   }
   reply.waitedMs += sinceMs;
   if (reply.waitedMs > transferMs) return 'transfer';
-  if (taken === reply.windowTaken && nowMs - Math.max(reply.windowSinceMs, movedAtMs) >= sendMs)
-    return 'stalled_reader';
   const windowMs = nowMs - reply.windowSinceMs;
   if (windowMs < SEND_TIMEOUTS_PER_WINDOW * sendMs) return null;
+  if (taken === reply.windowTaken) return 'stalled_reader';
   if (taken - reply.windowTaken < minBytesPerMs * windowMs) return 'slow_reader';
   reply.windowSinceMs = nowMs;
   reply.windowTaken = taken;

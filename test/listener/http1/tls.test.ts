@@ -269,8 +269,8 @@ describe('protocol', () => {
     }
   });
 
-  test('H2: ALPN chooses http/1.1 of what a client offers, and h2 alone gets no connection', async () => {
-    await using gateway = await startTls();
+  test('H2: with http2: false, ALPN chooses http/1.1 of what a client offers, and h2 alone gets no connection', async () => {
+    await using gateway = await startTls({}, null, { http2: false });
     const both = await handshake(gateway.port, { ALPNProtocols: ['h2', 'http/1.1'] });
     expect(both.alpnProtocol).toBe('http/1.1');
     both.destroy();
