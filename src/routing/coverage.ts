@@ -40,7 +40,7 @@ export const codes = defineCodes({
 interface CoverageDraft {
   readonly publicOrigin?: readonly string[] | undefined;
   readonly routes: readonly (RouteConfig | undefined)[];
-  readonly login?: { readonly page?: string | undefined } | undefined;
+  readonly login?: { readonly page?: string | undefined; readonly origin?: string | undefined } | undefined;
 }
 
 type Context = LintContext<CoverageDraft>;
@@ -63,7 +63,8 @@ export function lint(context: Context): void {
   if (coverage.reportDuplicates()) return;
   coverage.reportUnreachable();
   coverage.reportExceptions();
-  if (draft.login?.page !== undefined) coverage.reportLoginPage([...new Set(publicOrigin)], draft.login.page);
+  const { page, origin } = draft.login ?? {};
+  if (page !== undefined) coverage.reportLoginPage(origin === undefined ? publicOrigin : [origin], page);
   const publicConfigs = configs.filter(({ credential }) => compileCredential(credential).kind === 'public');
   coverage.reportOpenings(compileRoutes({ publicOrigin, routes: publicConfigs }, compileCredential));
 }

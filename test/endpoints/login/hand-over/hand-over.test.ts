@@ -6,7 +6,7 @@ import { TestClocks } from '../../../support/clocks.ts';
 import { parseTestConfig } from '../../../support/gateway.ts';
 import type { Page } from '../../../support/plain-browser.ts';
 import { RawConnection, requestHead } from '../../../support/raw-client.ts';
-import { events, metricValue, PASSWORD } from '../fixture.ts';
+import { events, Files, JSON_TYPE, metricValue, PASSWORD } from '../fixture.ts';
 import { ADMIN, cookieOf, LOGIN, ORIGINS, OriginsStage, SHOP, sessionStatus } from './stage.ts';
 
 const clocks = new TestClocks();
@@ -296,6 +296,41 @@ describe('what the login origin answers to raw requests', () => {
 
 /** Where a page leads by itself. */
 const refreshOf = ({ headers, url }: Page): URL => new URL(String(headers['refresh']).replace('0; url=', ''), url);
+
+test('P4: a login page of the operator on the login origin serves all origins, by the session that its backend opens', async () => {
+  const secret = 's'.repeat(32);
+  await using files = new Files();
+  await using own = await OriginsStage.start({
+    login: {
+      page: '/welcome',
+      trustedBackends: [{ id: 'idp', clientSecretFile: await files.write('secret', secret) }],
+    },
+    routes: [
+      {
+        id: 'welcome',
+        match: { path: '/welcome', host: new URL(LOGIN).host },
+        credential: 'none',
+        relaySessionCookie: true,
+      },
+      { id: 'app', match: { path: '/' }, credential: 'session' },
+    ],
+  });
+  const browser = own.browser();
+  const page = await browser.open(`${SHOP}/orders`);
+  expect([page.status, page.url.origin, page.url.pathname]).toEqual([200, LOGIN, '/welcome']);
+  const opened = await own.login.send(
+    'POST',
+    '/auth/sessions',
+    [JSON_TYPE, `Authorization: Basic ${Buffer.from(`idp:${secret}`).toString('base64')}`],
+    JSON.stringify({ subject: 'carol' }),
+  );
+  browser.cookies.store(opened.headers.get('set-cookie') ?? '', new URL(LOGIN));
+  const back = await browser.open(new URL(page.url.searchParams.get('return_to') ?? '', LOGIN), page);
+  expect([back.status, back.url.href]).toEqual([200, `${SHOP}/orders`]);
+  expect(decodeJwt(own.upstream.last.values('authorization')[0]?.replace('Bearer ', '') ?? '')).toMatchObject({
+    sub: 'carol',
+  });
+});
 
 describe('floods', () => {
   test('begun from one network are refused before they reach the store, and so are codes', async () => {
