@@ -40,7 +40,7 @@ export class ApplicationStage implements AsyncDisposable {
         listeners: { public: { address: `127.0.0.1:${port}` }, admin: { address: '127.0.0.1:0' } },
       },
     });
-    const browser = await TestBrowser.launch();
+    const browser = await TestBrowser.share();
     const { page } = await browser.profile();
     const application = new ApplicationStage(origin, page, stage, browser);
     await page.goto(`${origin}/`);

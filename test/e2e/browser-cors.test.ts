@@ -13,7 +13,7 @@ let stage: LoginStage;
 let gateway: string;
 
 beforeAll(async () => {
-  browser = await TestBrowser.launch();
+  browser = await TestBrowser.share();
   const page = () => createServer((_request, response) => response.end('<!doctype html>'));
   const upstream = createServer((request, response) => {
     // What a service says that knows of no gateway.

@@ -25,7 +25,7 @@ let stage: LoginStage;
 let origin: string;
 
 beforeAll(async () => {
-  browser = await TestBrowser.launch();
+  browser = await TestBrowser.share();
   const port = await freePort();
   origin = `http://localhost:${port}`;
   upstream = await startUpstream();

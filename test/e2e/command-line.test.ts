@@ -20,7 +20,7 @@ let stage: CommandLineStage;
 let origin: string;
 
 beforeAll(async () => {
-  browser = await TestBrowser.launch();
+  browser = await TestBrowser.share();
   upstream = await RecordingUpstream.start();
   const port = await freePort();
   origin = `http://localhost:${port}`;

@@ -118,7 +118,7 @@ test('opened in a browser, it leads to the login page', async () => {
 });
 
 test('a person clicks through a login with the identity provider of the demo', async () => {
-  await using browser = await TestBrowser.launch();
+  await using browser = await TestBrowser.share();
   const { page } = await browser.profile();
   await page.goto(`http://localhost:${port}/`);
   await page.getByRole('link', { name: /demo provider/ }).click();

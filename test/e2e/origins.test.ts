@@ -43,7 +43,7 @@ let browser: TestBrowser;
 const sites: Record<string, Site> = {};
 
 beforeAll(async () => {
-  browser = await TestBrowser.launch();
+  browser = await TestBrowser.share();
   for (const sameSite of ['lax', 'strict']) sites[sameSite] = await start(sameSite);
 });
 

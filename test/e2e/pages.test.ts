@@ -27,7 +27,7 @@ const TAGS = Object.keys(LANGUAGES) as Language[];
 
 let browser: TestBrowser;
 beforeAll(async () => {
-  browser = await TestBrowser.launch();
+  browser = await TestBrowser.share();
 });
 afterAll(() => browser[Symbol.asyncDispose]());
 

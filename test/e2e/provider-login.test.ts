@@ -13,7 +13,7 @@ import { freePort } from '../support/ports.ts';
 let browser: TestBrowser;
 
 beforeAll(async () => {
-  browser = await TestBrowser.launch();
+  browser = await TestBrowser.share();
 });
 
 afterAll(async () => {

@@ -21,7 +21,7 @@ const listening = (server: Server): Promise<Server> =>
 const portOf = (server: Server) => (server.address() as AddressInfo).port;
 
 beforeAll(async () => {
-  browser = await TestBrowser.launch();
+  browser = await TestBrowser.share();
   upstream = await listening(
     createServer((request, response) => {
       cookiesAtUpstream.push(request.headers.cookie ?? '');

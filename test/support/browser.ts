@@ -18,27 +18,49 @@ const QUIET = [
   '--disable-lcd-text',
 ];
 
+let ofThisProcess: Promise<Browser> | null = null;
+
+/** A browser that a test has for itself, or its share of one. */
 export class TestBrowser implements AsyncDisposable {
   readonly #browser: Browser;
+  readonly #isShared: boolean;
+  readonly #contexts: BrowserContext[] = [];
 
-  private constructor(browser: Browser) {
+  private constructor(browser: Browser, isShared: boolean) {
     this.#browser = browser;
+    this.#isShared = isShared;
+  }
+
+  /**
+   * The browser of this process, which all of its test files share: to launch one takes a second. It ends with the process;
+   * the end of a share closes the profiles that were made by way of it.
+   */
+  static async share(): Promise<TestBrowser> {
+    const isUsable = (await ofThisProcess)?.isConnected() === true;
+    if (!isUsable) ofThisProcess = launch([]);
+    return new TestBrowser(await (ofThisProcess as Promise<Browser>), true);
   }
 
   /** @param args  more arguments of the command line */
   static async launch(args: readonly string[] = []): Promise<TestBrowser> {
-    const executablePath = findProgram(CHROMIUM_PATHS);
-    if (executablePath === null) throw new Error('Chromium is not installed; run: node test/support/prerequisites.ts');
-    return new TestBrowser(await chromium.launch({ executablePath, headless: true, args: [...QUIET, ...args] }));
+    return new TestBrowser(await launch(args), false);
   }
 
   /** A browser profile of its own: cookies are not shared with any other. */
   async profile(options: BrowserContextOptions = {}): Promise<{ context: BrowserContext; page: Page }> {
     const context = await this.#browser.newContext(options);
+    this.#contexts.push(context);
     return { context, page: await context.newPage() };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#browser.close();
+    await Promise.all(this.#contexts.map((context) => context.close()));
+    if (!this.#isShared) await this.#browser.close();
   }
+}
+
+function launch(args: readonly string[]): Promise<Browser> {
+  const executablePath = findProgram(CHROMIUM_PATHS);
+  if (executablePath === null) throw new Error('Chromium is not installed; run: node test/support/prerequisites.ts');
+  return chromium.launch({ executablePath, headless: true, args: [...QUIET, ...args] });
 }

@@ -267,7 +267,7 @@ describe('in Chromium', () => {
         redirectUris: [`http://localhost:${port}/auth/callback/corporate`],
       });
       await using at = await shop(files, idp, port, { responseMode });
-      await using browser = await TestBrowser.launch();
+      await using browser = await TestBrowser.share();
       const { page, context } = await browser.profile();
       await page.goto(`${at.origin}${TARGET}`);
       await page.getByLabel('Name').fill('ada');
@@ -288,7 +288,7 @@ describe('in Chromium', () => {
     await using files = new Files();
     await using provider = await ZitadelProvider.start([`http://localhost:${port}/auth/callback/corporate`]);
     await using at = await shop(files, provider, port);
-    await using browser = await TestBrowser.launch();
+    await using browser = await TestBrowser.share();
     const { page } = await browser.profile();
     await page.goto(`${at.origin}${TARGET}`);
     await page.getByLabel('Username').fill('ada');
