@@ -17,6 +17,8 @@ import { check } from 'recheck';
 
 /** More than any pattern here has needed, even on a busy machine. */
 const TIMEOUT_MS = 60_000;
+/** Some patterns are judged by texts that it makes up: the same ones each time. */
+const SEED = 1;
 
 /** A pattern and its place. */
 interface Pattern {
@@ -33,7 +35,7 @@ if (patterns.length === 0) throw new Error('no pattern was found: this check loo
 
 // One at a time, because each takes a whole core.
 for (const { place, source, flags } of patterns) {
-  const result = await check(source, flags, { timeout: TIMEOUT_MS });
+  const result = await check(source, flags, { timeout: TIMEOUT_MS, randomSeed: SEED });
   if (result.status === 'safe') continue;
   const why =
     result.status === 'vulnerable'

@@ -63,7 +63,7 @@ async function logIn(context: BrowserContext): Promise<void> {
 const JSON_BODY = { headers: { 'Content-Type': 'application/json', 'X-Requested-With': 'app' }, body: '{}' };
 
 test('a script of a listed origin reads answers, writes after a preflight, and reads why it is refused', async () => {
-  const { page, context } = await browser.profile();
+  const { page, context } = await browser.emptyProfile();
   await page.goto(originOf(servers.listed));
   expect(await ask(page, '/api/orders')).toEqual([401, expect.stringContaining('credential_missing'), true]);
   await logIn(context);
@@ -72,15 +72,13 @@ test('a script of a listed origin reads answers, writes after a preflight, and r
   expect(await ask(page, '/auth/session?prolong=no')).toEqual([200, expect.stringContaining('"alice"'), true]);
   // A header that is not listed is not sent.
   expect(await ask(page, '/api/orders', { headers: { 'X-Other': '1' } })).toBe('unreadable');
-  await context.close();
 });
 
 test('a script of any other origin reads nothing, and writes nothing', async () => {
-  const { page, context } = await browser.profile();
+  const { page, context } = await browser.emptyProfile();
   await page.goto(originOf(servers.other));
   await logIn(context);
   expect(await ask(page, '/api/orders')).toBe('unreadable');
   expect(await ask(page, '/api/orders', { method: 'PUT', ...JSON_BODY })).toBe('unreadable');
   expect(await ask(page, '/auth/session')).toBe('unreadable');
-  await context.close();
 });

@@ -91,7 +91,7 @@ const heading = (page: Page) => page.getByRole('heading', { level: 1 }).textCont
 
 describe('a person', () => {
   test('goes to a protected page, logs in, and is back at the page, which knows who it is', async () => {
-    const { page, context } = await browser.profile();
+    const { page } = await browser.emptyProfile();
     await page.goto(`${origin}/orders?page=2`);
     expect(page.url()).toBe(`${origin}/auth/login?return_to=%2Forders%3Fpage%3D2`);
     await page.getByLabel('User name').fill('alice');
@@ -107,11 +107,10 @@ describe('a person', () => {
     await page.waitForURL(`${origin}/orders?page=2`);
     expect(await heading(page)).toBe('/orders?page=2');
     expect(await claimsOn(page)).toMatchObject({ sub: 'alice', iss: origin, aud: 'app' });
-    await context.close();
   });
 
   test('logs in with the keyboard alone: the form is reached, filled and sent without a pointer', async () => {
-    const { page, context } = await browser.profile();
+    const { page } = await browser.emptyProfile();
     await page.goto(`${origin}/orders`);
     const focused = () => page.evaluate<string>('document.activeElement.id || document.activeElement.textContent');
     // The page is loaded before `autofocus` is followed.
@@ -127,11 +126,10 @@ describe('a person', () => {
     expect(await page.evaluate('getComputedStyle(document.activeElement).outlineStyle')).toBe('solid');
     await page.keyboard.press('Space');
     await page.waitForURL(`${origin}/orders`);
-    await context.close();
   });
 
   test('COK-18: logs out, and the cookie is gone from the browser', async () => {
-    const { page, context } = await browser.profile();
+    const { page, context } = await browser.emptyProfile();
     await logIn(page);
     const cookieOf = async (name: string) => (await context.cookies()).find((cookie) => cookie.name === name);
     const cookie = await cookieOf('__Host-sid');
@@ -152,11 +150,10 @@ describe('a person', () => {
     // Whoever has kept a copy of it gets no further either.
     const replayed = await fetch(`${origin}/orders`, { headers: { Cookie: `${cookie?.name}=${cookie?.value}` } });
     expect(replayed.status).toBe(401);
-    await context.close();
   });
 
   test('P4: stays logged in after closing the browser, if that was ticked', async () => {
-    const { page, context } = await browser.profile();
+    const { page, context } = await browser.emptyProfile();
     await page.goto(`${origin}/auth/login`);
     await page.getByLabel('Keep me logged in').check();
     await logIn(page);
@@ -171,7 +168,6 @@ describe('a person', () => {
     await page.waitForURL(`${origin}/`);
     const { expires = -1 } = (await context.cookies()).find(({ name }) => name === '__Host-sid') ?? {};
     expect(expires).toBeGreaterThan(0);
-    await context.close();
   });
 
   test('sees the sessions of two browsers, and ends the other one', async () => {
@@ -205,7 +201,7 @@ describe('a person', () => {
   });
 
   test('who is logged in goes on from the login page, or logs in as somebody else', async () => {
-    const { page, context } = await browser.profile();
+    const { page } = await browser.emptyProfile();
     await logIn(page);
     await page.goto(`${origin}/auth/login?return_to=%2Forders`);
     expect(await heading(page)).toBe('You are logged in');
@@ -216,13 +212,12 @@ describe('a person', () => {
     await page.waitForURL(`${origin}/orders`);
     expect(await claimsOn(page)).toMatchObject({ sub: 'u-bob' });
     expect(await stage.gateway.gateway.sessions.list('alice')).toEqual([]);
-    await context.close();
   });
 });
 
 describe('a person in trouble', () => {
   test('A3: whose session has ended reads so, and comes back to the page after logging in', async () => {
-    const { page, context } = await browser.profile();
+    const { page } = await browser.emptyProfile();
     await logIn(page);
     await stage.gateway.gateway.sessions.endAll('alice', 'operator');
     await page.goto(`${origin}/orders?page=2`);
@@ -231,11 +226,10 @@ describe('a person in trouble', () => {
     await page.getByLabel('Password').fill(PASSWORD);
     await page.getByRole('button', { name: 'Log in' }).click();
     await page.waitForURL(`${origin}/orders?page=2`);
-    await context.close();
   });
 
   test('P4: who sends a form after the session has ended is led to the login, and back to the form', async () => {
-    const { page, context } = await browser.profile();
+    const { page } = await browser.emptyProfile();
     await logIn(page, '/form?id=7');
     await stage.gateway.gateway.sessions.endAll('alice', 'operator');
     await page.getByRole('button', { name: 'Send' }).click();
@@ -245,7 +239,6 @@ describe('a person in trouble', () => {
     await page.getByLabel('Password').fill(PASSWORD);
     await page.getByRole('button', { name: 'Log in' }).click();
     await page.waitForURL(`${origin}/form?id=7`);
-    await context.close();
   });
 
   test('A6: whose browser keeps no cookie, as Safari on http://localhost, reads so instead of going in a circle', async () => {
@@ -253,7 +246,7 @@ describe('a person in trouble', () => {
     const publicOrigin = originOf(front, 'localhost');
     await using other = await LoginStage.start({ upstream: originOf(upstream), config: { publicOrigin } });
     const behind = other.gateway.port;
-    const { page, context } = await browser.profile();
+    const { page } = await browser.emptyProfile();
     await page.goto(`${publicOrigin}/orders`);
     await page.getByLabel('User name').fill('alice');
     await page.getByLabel('Password').fill(PASSWORD);
@@ -261,7 +254,6 @@ describe('a person in trouble', () => {
     expect(await page.getByRole('alert').textContent()).toContain('your browser did not keep the cookie');
     expect(await page.getByRole('alert').textContent()).toContain('Safari keeps no secure cookie');
     expect(await page.locator('[name=return_to]').inputValue()).toBe('/orders');
-    await context.close();
     front.close();
     front.closeAllConnections();
   });
@@ -311,7 +303,7 @@ describe('a page of another site', () => {
     ['ends no session', '/auth/sessions/others'],
     ['changes nothing behind the gateway', '/orders'],
   ])('%s', async (_what, action) => {
-    const { page, context } = await browser.profile();
+    const { page } = await browser.emptyProfile();
     await logIn(page);
     // Same site, another origin: the browser sends the cookie along, and still nothing happens.
     expect(await attack(page, 'localhost', action)).toBe(403);
@@ -319,15 +311,13 @@ describe('a page of another site', () => {
     expect(await attack(page, '127.0.0.1', action)).toBe(action === '/orders' ? 401 : 403);
     await page.goto(`${origin}/orders`);
     expect(page.url()).toBe(`${origin}/orders`);
-    await context.close();
   });
 
   test('cannot log a user in as someone else', async () => {
-    const { page, context } = await browser.profile();
+    const { page, context } = await browser.emptyProfile();
     const fields = { username: 'bob', password: PASSWORD };
     for (const host of ['localhost', '127.0.0.1']) expect(await attack(page, host, '/auth/login', fields)).toBe(403);
     expect(await context.cookies(origin)).toEqual([]);
-    await context.close();
   });
 
   test('cannot read cookies of the gateway by script', async () => {
@@ -408,7 +398,7 @@ describe('our pages', () => {
   });
 
   test('ask for nothing but themselves, run nothing, and break no rule of their own policy', async () => {
-    const { page, context } = await browser.profile();
+    const { page } = await browser.emptyProfile();
     const requests: string[] = [];
     const complaints: string[] = [];
     page.on('request', (request) => requests.push(request.url()));
@@ -424,6 +414,5 @@ describe('our pages', () => {
       expect(await page.locator('script, img, link, iframe').count()).toBe(0);
     }
     expect(complaints.filter((text) => /Content.Security.Policy/i.test(text))).toEqual([]);
-    await context.close();
   });
 });

@@ -73,7 +73,7 @@ describe.each([
   test('a deep link leads through the provider and back to itself, logged in', async () => {
     const shop = await start({ responseMode }, sameSite);
     await using _stage = shop.stage;
-    const { context, page } = await browser.profile();
+    const { page } = await browser.emptyProfile();
     await page.goto(`${shop.origin}/orders?page=2&q=a%26b`);
     await logInThere(page, shop);
     await page.waitForURL(`${shop.origin}/orders?page=2&q=a%26b`);
@@ -82,7 +82,6 @@ describe.each([
     expect(shop.stage.upstream.requests.map(({ head }) => head.split(' HTTP/')[0])).toContain(
       'GET /orders?page=2&q=a%26b',
     );
-    await context.close();
   });
 });
 
@@ -97,7 +96,7 @@ test.each([
       { id: 'app', match: { path: '/' }, credential: 'session' },
     ]);
     await using _stage = shop.stage;
-    const { context, page } = await browser.profile();
+    const { page } = await browser.emptyProfile();
     await page.goto(`${shop.origin}/orders`);
     await logInThere(page, shop);
     await page.waitForURL(`${shop.origin}/orders`);
@@ -107,14 +106,13 @@ test.each([
     const last = shop.stage.upstream.requests.findLast(({ head }) => head.startsWith('GET /payouts?to=bob '));
     const token = last?.values('authorization')[0]?.replace('Bearer ', '') ?? '';
     expect(decodeJwt(token)).toMatchObject({ sub: 'corporate|ada', acr: 'gold', amr: ['pwd', 'otp'] });
-    await context.close();
   },
 );
 
 test('a login page with a form and a button: the policy of the page stops nothing, and the way back works', async () => {
   const shop = await start({}, 'lax', true);
   await using _stage = shop.stage;
-  const { context, page } = await browser.profile();
+  const { page } = await browser.emptyProfile();
   const complaints: string[] = [];
   page.on('console', (message: ConsoleMessage) => complaints.push(message.text()));
   await page.goto(`${shop.origin}/orders`);
@@ -125,13 +123,12 @@ test('a login page with a form and a button: the policy of the page stops nothin
   await page.goto(`${shop.origin}/auth/login`);
   await expect.poll(() => page.textContent('h1')).toBe('You are logged in');
   expect(complaints.filter((text) => /Content Security Policy|Refused/i.test(text))).toEqual([]);
-  await context.close();
 });
 
 test('RP-Initiated Logout §2: a logout by the form of our page goes on at the provider, which the policy of the page does not stop', async () => {
   const shop = await start({ logoutAtProvider: true }, 'strict');
   await using _stage = shop.stage;
-  const { context, page } = await browser.profile();
+  const { page } = await browser.emptyProfile();
   const complaints: string[] = [];
   page.on('console', (message: ConsoleMessage) => complaints.push(message.text()));
   await page.goto(`${shop.origin}/orders`);
@@ -145,5 +142,4 @@ test('RP-Initiated Logout §2: a logout by the form of our page goes on at the p
   await page.waitForURL(`${shop.origin}/auth/logged-out?state=*`);
   expect(await page.textContent('h1')).toBe('You are logged out');
   expect(complaints.filter((text) => /Content Security Policy/i.test(text))).toEqual([]);
-  await context.close();
 });

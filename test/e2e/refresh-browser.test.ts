@@ -67,7 +67,7 @@ const refresh = (page: Page) =>
   );
 
 test('the app logs in by the page, refreshes as often as it likes, and calls its API with what it gets', async () => {
-  const { page, context } = await browser.profile();
+  const { page } = await browser.emptyProfile();
   await logIn(page);
   const first = await refresh(page);
   expect(first).toMatchObject({ status: 200, body: { token_type: 'Bearer', expires_in: 300 } });
@@ -81,11 +81,10 @@ test('the app logs in by the page, refreshes as often as it likes, and calls its
   );
   expect(status).toBe(200);
   expect(events(stage, 'refresh_reuse_detected')).toEqual([]);
-  await context.close();
 });
 
 test('no script reads the refresh cookie, and it goes to no other path', async () => {
-  const { page, context } = await browser.profile();
+  const { page, context } = await browser.emptyProfile();
   await logIn(page);
   const cookie = (await context.cookies(`${origin}/auth/refresh`)).find(({ name }) => name === '__Secure-refresh');
   expect(cookie).toMatchObject({
@@ -100,11 +99,10 @@ test('no script reads the refresh cookie, and it goes to no other path', async (
   await page.goto(`${origin}/app`);
   expect(cookiesAtUpstream.length).toBeGreaterThan(0);
   expect(cookiesAtUpstream.filter((cookies) => cookies.includes('refresh'))).toEqual([]);
-  await context.close();
 });
 
 test('another site gets neither a token nor a refresh out of it', async () => {
-  const { page, context } = await browser.profile();
+  const { page, context } = await browser.emptyProfile();
   await logIn(page);
   const before = (await context.cookies(`${origin}/auth/refresh`)).find(({ name }) => name === '__Secure-refresh');
   await page.goto(`http://127.0.0.1:${portOf(upstream)}/`);
@@ -114,16 +112,14 @@ test('another site gets neither a token nor a refresh out of it', async () => {
   expect(['opaque', 'failed']).toContain(outcome);
   const after = (await context.cookies(`${origin}/auth/refresh`)).find(({ name }) => name === '__Secure-refresh');
   expect(after?.value).toBe(before?.value);
-  await context.close();
 });
 
 test('logging out takes both cookies away, and leaves the one that names the device', async () => {
-  const { page, context } = await browser.profile();
+  const { page, context } = await browser.emptyProfile();
   await logIn(page);
   const status = await page.evaluate<number>(`fetch('/auth/logout', { method: 'POST' }).then((it) => it.status)`);
   expect(status).toBe(204);
   const left = await context.cookies([origin, `${origin}/auth/refresh`]);
   expect(left.map(({ name }) => name)).toEqual(['__Host-known-device']);
   expect((await refresh(page)).status).toBe(400);
-  await context.close();
 });
