@@ -80,5 +80,6 @@ test('paths that have moved go to the gateway, which believes the address of the
   expect((await get('/auth/session')).status).toBe(401);
   const cookie = await gateway.cookie();
   expect((await get('/reports/1', cookie, 'X-Forwarded-For: 192.0.2.7')).status).toBe(200);
-  expect(service.last.values('x-forwarded-for')).toEqual(['192.0.2.7, 127.0.0.1']);
+  // What the client said, what nginx saw, and what the gateway saw.
+  expect(service.last.values('x-forwarded-for')).toEqual(['192.0.2.7, 127.0.0.1, 127.0.0.1']);
 });
