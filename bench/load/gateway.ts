@@ -55,6 +55,7 @@ export interface RunningGateway {
   /** Of the outbound listener. */
   readonly outboundPort: number;
   readonly authorizerPort: number;
+  readonly grpcPort: number;
   readonly adminPort: number;
 }
 
@@ -70,12 +71,14 @@ export async function startGateway(
   options: PlacementOptions = {},
 ): Promise<RunningGateway> {
   const [port, adminPort, outboundPort] = [await freePort(), await freePort(), await freePort()];
-  const authorizerPort = await freePort();
+  const [authorizerPort, grpcPort] = [await freePort(), await freePort()];
   await mkdir(directory, { recursive: true });
   const file = join(directory, 'gateway.yaml');
   await writeFile(join(directory, 'secret'), BACKEND.secret, { mode: 0o600 });
   await writeFile(join(directory, 'jwks.json'), JSON.stringify(settings.jwks));
-  await writeFile(file, configuration(settings, { port, adminPort, outboundPort, authorizerPort }), { mode: 0o600 });
+  await writeFile(file, configuration(settings, { port, adminPort, outboundPort, authorizerPort, grpcPort }), {
+    mode: 0o600,
+  });
   const { form = 'source', isProfiled = false, ...placement } = options;
   const args = [...(isProfiled ? ['--import', PROFILER] : []), PROGRAMS[form], 'start', '--config', file];
   const child = children.node(args, { ...placement, output: 'read', hasChannel: isProfiled });
@@ -93,7 +96,7 @@ export async function startGateway(
   await until(isReady, `the gateway answers on port ${port}`).catch((cause: Error) => {
     throw new Error(`the gateway did not start (last status ${status}):\n${child.lastOutput}`, { cause });
   });
-  return { child, port, outboundPort, authorizerPort, adminPort };
+  return { child, port, outboundPort, authorizerPort, grpcPort, adminPort };
 }
 
 /** A long command timeout: Redis shares its core with the load here, and a late answer is latency, not an outage. */
@@ -104,7 +107,8 @@ const configuration = (
     adminPort,
     outboundPort,
     authorizerPort,
-  }: Readonly<Record<'port' | 'adminPort' | 'outboundPort' | 'authorizerPort', number>>,
+    grpcPort,
+  }: Readonly<Record<'port' | 'adminPort' | 'outboundPort' | 'authorizerPort' | 'grpcPort', number>>,
 ) => `
 version: 1
 publicOrigin: ${PUBLIC_ORIGIN}
@@ -113,6 +117,7 @@ listeners:
   public: ${JSON.stringify({ address: `127.0.0.1:${port}`, ...listener })}
   admin: { address: "127.0.0.1:${adminPort}" }
   authorizer: { address: "127.0.0.1:${authorizerPort}", peers: [127.0.0.1] }
+  grpcAuthorizer: { address: "127.0.0.1:${grpcPort}", peers: [127.0.0.1] }
 store: ${redisUrl === null ? '{}' : `{ redis: { url: "${redisUrl}", commandTimeout: 5s } }`}
 login:
   trustedBackends:

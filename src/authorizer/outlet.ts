@@ -36,7 +36,7 @@ export class AnswerOutlet implements Outlet {
     this.#responder = responder;
   }
 
-  /** ProxyAnswers a permitted request. */
+  /** Answers a permitted request. */
   forward(
     exchange: Exchange,
     request: ScreenedRequest,

@@ -7,7 +7,7 @@
  * or the refusal that the client would get from the gateway itself; 503 when it cannot decide. What concerns the sending of a
  * request does not apply: bodies and their limits, `rewrite`, `responseHeaders`, timeouts, CORS preflights.
  *
- * ProxyAnswers are not to be kept (`Cache-Control: no-store`), so a revocation holds for the next question. A stream or WebSocket
+ * Answers are not to be kept (`Cache-Control: no-store`), so a revocation holds for the next question. A stream or WebSocket
  * that a proxy has opened is the proxy's: it is not cut when its session ends.
  */
 

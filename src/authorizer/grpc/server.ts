@@ -22,7 +22,7 @@ import type { PublicListenerConfig } from '../../listener/http1/section.ts';
 import { hasBadClientCertificate, type TlsCertificates } from '../../listener/http1/tls.ts';
 import type { ConnectionRefusal, Listener, ListenerAddress, ListenerServer } from '../../listener/listener.ts';
 import { questionOf } from './check-request.ts';
-import { CheckReply, type CheckResponse } from './reply.ts';
+import { type Asking, CheckReply } from './reply.ts';
 import type { GrpcAuthorizerConfig } from './section.ts';
 import type { Check, CheckService } from './service.ts';
 
@@ -138,28 +138,27 @@ export class GrpcServer implements ListenerServer {
     });
   }
 
-  /** ProxyAnswers every question, once, with a response and never with a failure of the call. */
+  /** Answers every question, once, with a response and never with a failure of the call. */
   readonly #check: Check = (call, callback) => {
-    const send = (response: CheckResponse) => callback(null, response);
+    const asking = call as typeof call & Asking;
     const address = addressOf(call.getPeer());
     const question = questionOf(call.request, this.#settings.limits);
     if (question instanceof Denial) {
-      this.#refuseQuestion(question, address, send);
+      this.#refuseQuestion(question, address, new CheckReply(asking, callback, false));
       return;
     }
-    const reply = new CheckReply(send, question.isUpgrade);
+    const reply = new CheckReply(asking, callback, question.isUpgrade);
     // What concerns the connection of a client is not about this one, which is the proxy's.
     const peer = { address, secure: false, serverName: null };
     const exchange = new Exchange(this.#listener, reply, question, peer, this.#monotonicMs());
     reply.exchange = exchange;
-    call.on('cancelled', () => reply.cancelled());
+    asking.on('cancelled', onCancelled);
     this.#listener.accept(exchange);
   };
 
-  #refuseQuestion({ reason, note }: Denial, client: string, send: (response: CheckResponse) => void): void {
+  #refuseQuestion({ reason, note }: Denial, client: string, reply: CheckReply): void {
     const id = randomHex(32);
     this.#listener.refused({ id, reason, note: note ?? '', client });
-    const reply = new CheckReply(send, false);
     reply.exchange = { id, reason, route: null, clientLeft: nothing, finish: nothing };
     reply.begin(REASONS[reason].status, [
       ...['Content-Type', PROBLEM_MEDIA_TYPE, 'Cache-Control', 'no-store', 'X-Content-Type-Options', 'nosniff'],
@@ -170,6 +169,11 @@ export class GrpcServer implements ListenerServer {
 }
 
 const nothing = () => {};
+
+/** One function for all calls, of which there may be many. */
+function onCancelled(this: Asking): void {
+  this.reply?.cancelled();
+}
 
 /** The address in `address:port`; empty, which no list has, where the connection is gone. */
 const addressOf = (peer: string): string => plainAddress(peer.slice(0, Math.max(0, peer.lastIndexOf(':'))));

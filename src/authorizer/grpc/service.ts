@@ -7,16 +7,16 @@ import { fileURLToPath } from 'node:url';
 import {
   type ConnectionInjector,
   type handleUnaryCall,
+  type MethodDefinition,
   Server,
   ServerCredentials,
-  type ServiceDefinition,
 } from '@grpc/grpc-js';
-import { loadSync } from '@grpc/proto-loader';
 import { protoPath as HEALTH_PROTO, HealthImplementation } from 'grpc-health-check';
+import protobuf from 'protobufjs';
 import type { CheckRequest } from './check-request.ts';
 import type { CheckResponse } from './reply.ts';
 
-/** ProxyAnswers one question. */
+/** Answers one question. */
 export type Check = handleUnaryCall<CheckRequest, CheckResponse>;
 
 /** What one client may cost, beyond its connection. */
@@ -29,6 +29,16 @@ export interface ServiceLimits {
 
 const SERVICE = 'envoy.service.auth.v3.Authorization';
 const PROTO = 'envoy/service/auth/v3/external_auth.proto';
+/** What is read of a question. Other fields of these messages are passed over without being decoded. */
+const READ_FIELDS: Readonly<Record<string, readonly string[]>> = {
+  'envoy.service.auth.v3.AttributeContext': ['source', 'request'],
+  'envoy.service.auth.v3.AttributeContext.Peer': ['address'],
+  'envoy.service.auth.v3.AttributeContext.Request': ['http'],
+  'envoy.service.auth.v3.AttributeContext.HttpRequest': [
+    ...['method', 'path', 'host', 'scheme', 'query', 'fragment', 'headers', 'headerMap'],
+  ],
+  'envoy.config.core.v3.SocketAddress': ['address'],
+};
 /** The definitions as they are published; see `protos/README.md`. */
 const PROTOS = fileURLToPath(new URL('protos/', import.meta.url));
 
@@ -59,8 +69,7 @@ export class CheckService {
       'grpc.max_connection_idle_ms': idleTimeoutMs,
       'grpc-node.max_session_memory': MAX_SESSION_MEMORY,
     });
-    const definition = loadSync(PROTO, { includeDirs: [PROTOS], longs: Number })[SERVICE] as ServiceDefinition;
-    this.#server.addService(definition, { Check: check });
+    this.#server.addService({ Check: checkMethod() }, { Check: check });
     this.#health.addToServer(this.#server);
     this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
   }
@@ -69,7 +78,10 @@ export class CheckService {
   static async open(check: Check, limits: ServiceLimits, withReflection: boolean): Promise<CheckService> {
     const service = new CheckService(check, limits);
     if (withReflection) {
-      const { ReflectionService } = await import('@grpc/reflection');
+      const [{ ReflectionService }, { loadSync }] = await Promise.all([
+        import('@grpc/reflection'),
+        import('@grpc/proto-loader'),
+      ]);
       const described = loadSync([PROTO, HEALTH_PROTO], { includeDirs: [PROTOS], longs: Number });
       new ReflectionService(described).addToServer(service.#server);
     }
@@ -104,4 +116,30 @@ export class CheckService {
     const servers = this.#server['http2Servers'] as Map<unknown, { readonly sessions: Iterable<Session> }>;
     for (const { sessions } of servers.values()) yield* sessions;
   }
+}
+
+/**
+ * The method. Messages are as the library decodes them: turning each into a plain object and back, as `@grpc/proto-loader`
+ * does, costs as much as decoding it.
+ */
+function checkMethod(): MethodDefinition<CheckRequest, CheckResponse> {
+  const root = new protobuf.Root();
+  root.resolvePath = (_origin, path) => (path.startsWith('google/protobuf/') ? path : `${PROTOS}${path}`);
+  root.loadSync(PROTO);
+  for (const [name, read] of Object.entries(READ_FIELDS)) {
+    const type = root.lookupType(name);
+    for (const field of Object.values(type.fields)) if (!read.includes(field.name)) type.remove(field);
+  }
+  const [request, response] = ['CheckRequest', 'CheckResponse'].map((name) =>
+    root.lookupType(`envoy.service.auth.v3.${name}`),
+  ) as [protobuf.Type, protobuf.Type];
+  return {
+    path: `/${SERVICE}/Check`,
+    requestStream: false,
+    responseStream: false,
+    requestSerialize: (message) => request.encode(message).finish() as Buffer,
+    requestDeserialize: (bytes) => request.decode(bytes) as CheckRequest,
+    responseSerialize: (message) => response.encode(message).finish() as Buffer,
+    responseDeserialize: (bytes) => response.decode(bytes) as unknown as CheckResponse,
+  };
 }

@@ -73,6 +73,8 @@ export function attributesOf(
 }
 
 export class CheckClient implements Disposable {
+  /** Writes and reads its messages. */
+  static readonly method = CHECK;
   readonly #client: Client;
 
   constructor(port: number, secure: ChannelCredentials = credentials.createInsecure(), host = '127.0.0.1') {

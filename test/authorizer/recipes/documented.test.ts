@@ -1,14 +1,15 @@
 /**
  * The recipes for proxies that are not run here, `examples/traefik`, `examples/envoy` and `examples/gateway-api`: what each
- * does by its documentation and source with a request and an answer, done with the lists of headers that the recipe names.
+ * does by its documentation and source with a request and an answer, done with what the recipe says.
  */
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parse } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
 import type { RawResponse } from '../../support/raw-client.ts';
-import { AuthorizerStage, question } from '../stage.ts';
+import { attributesOf } from '../grpc/client.ts';
+import { AuthorizerStage, asHttp, question } from '../stage.ts';
 
 type Headers = Map<string, string>;
 const example = (path: string) =>
@@ -31,7 +32,7 @@ interface Sent {
 
 /** What a proxy asks, and what it forwards when the answer is 200. */
 interface Proxy {
-  readonly asks: (request: Sent) => string;
+  readonly asks: (request: Sent) => string | Promise<RawResponse>;
   readonly forwards: (request: Sent, answer: RawResponse) => Headers;
 }
 
@@ -112,6 +113,50 @@ function envoy(): Proxy {
   };
 }
 
+/**
+ * Envoy over gRPC, by ext_authz.proto and source/extensions/filters/http/ext_authz: without `allowed_headers` all headers are in the
+ * question; of the answer, headers are set, and then headers are removed, save Host.
+ */
+const overGrpc: Proxy = {
+  asks: async ({ method, target, headers }) => {
+    const own = ['x-forwarded-for: 203.0.113.7', 'x-forwarded-proto: https'];
+    return asHttp(await stage.grpc.ask(attributesOf([...lines(headers), ...own], { method, path: target })));
+  },
+  forwards: ({ headers }, answer) => {
+    const removed = new Set((answer.headers.get(REMOVED) ?? '').split(','));
+    const written = without(answer.headers as Headers, [REMOVED]);
+    return without(new Map([...headers, ...written]), removed);
+  },
+};
+const REMOVED = 'x-envoy-auth-headers-to-remove';
+
+function envoyOverGrpc(): Proxy {
+  const { listeners, clusters } = example('envoy/envoy-grpc.yaml').static_resources;
+  const { http_filters: filters, route_config: routes } = listeners[0].filter_chains[0].filters[0].typed_config;
+  const { grpc_service: service, failure_mode_allow, status_on_error, ...others } = filters[0].typed_config;
+  expect([failure_mode_allow, status_on_error.code, service.timeout]).toEqual([false, 'ServiceUnavailable', '5s']);
+  // Neither lists of headers nor raw ones.
+  expect(Object.keys(others)).toEqual(['@type', 'transport_api_version']);
+  const unasked = routes.virtual_hosts[0].routes.filter((it: object) => 'typed_per_filter_config' in it);
+  expect(unasked.map(({ match }: { match: object }) => match)).toEqual([
+    { prefix: '/auth/' },
+    { path: '/.well-known/jwks.json' },
+  ]);
+  const cluster = clusters.find(({ name }: { name: string }) => name === service.envoy_grpc.cluster_name);
+  const [protocol] = Object.values<{ explicit_http_config: object }>(cluster.typed_extension_protocol_options);
+  expect(protocol?.explicit_http_config).toEqual({ http2_protocol_options: {} });
+  expect(cluster.health_checks[0].grpc_health_check.service_name).toBe('envoy.service.auth.v3.Authorization');
+  return overGrpc;
+}
+
+function gatewayApiOverGrpc(): Proxy {
+  const { protocol, backendRef, ...lists } = example('gateway-api/http-route-grpc.yaml').spec.rules[1].filters[0]
+    .externalAuth;
+  // An empty list of allowed headers means all of them.
+  expect([protocol, backendRef.port, lists]).toEqual(['GRPC', 4181, {}]);
+  return overGrpc;
+}
+
 /** GEP-1494: Host, method, path, Content-Length and Authorization are sent, and what is listed; an answer's headers replace. */
 function gatewayApi(): Proxy {
   const { http } = example('gateway-api/http-route.yaml').spec.rules[1].filters[0].externalAuth;
@@ -132,13 +177,20 @@ function gatewayApi(): Proxy {
   };
 }
 
-const PROXIES = { traefik, envoy, 'gateway-api': gatewayApi };
+const PROXIES = {
+  traefik,
+  envoy,
+  'gateway-api': gatewayApi,
+  'envoy over gRPC': envoyOverGrpc,
+  'gateway-api over gRPC': gatewayApiOverGrpc,
+};
 
 describe.each(Object.entries(PROXIES))('%s', (name, proxyOf) => {
   const proxy = proxyOf();
   const ask = async (target: string, headers: Readonly<Record<string, string>>, method = 'GET') => {
     const request = { method, target, headers: new Map(Object.entries({ accept: '*/*', ...headers })) };
-    const answer = await stage.send(proxy.asks(request));
+    const asked = proxy.asks(request);
+    const answer = await (typeof asked === 'string' ? stage.send(asked) : asked);
     return { answer, forwarded: () => proxy.forwards(request, answer) };
   };
 
@@ -201,4 +253,32 @@ describe.each(Object.entries(PROXIES))('%s', (name, proxyOf) => {
     expect((await from('https://shop.example.com')).answer.status).toBe(200);
     expect((await from('https://evil.example')).answer.status).toBe(403);
   });
+});
+
+test('the manifests of the guide fail closed, within seconds, and leave the endpoints of the gateway out', () => {
+  const guide = readFileSync(join(import.meta.dirname, '../../../docs/how-to/authorize-for-envoy.md'), 'utf8');
+  const blocks = [...guide.matchAll(/^```yaml\n([\s\S]*?)^```/gm)].flatMap(([, text = '']) =>
+    parseAllDocuments(text).map((document) => document.toJS()),
+  );
+  const providers = blocks.flatMap(({ extensionProviders = [] }) => extensionProviders);
+  const settings = providers.map(({ envoyExtAuthzGrpc, envoyExtAuthzHttp }) => envoyExtAuthzGrpc ?? envoyExtAuthzHttp);
+  expect(
+    settings.map(({ port, failOpen, timeout, statusOnError }) => [port, failOpen, timeout, statusOnError]),
+  ).toEqual([
+    [4181, false, '5s', '503'],
+    [4180, false, '5s', '503'],
+  ]);
+  const extAuth = blocks.flatMap(({ spec, ...block }) => spec?.extAuth ?? block.extAuth ?? []);
+  expect(
+    extAuth.map(({ failOpen, statusOnError, grpc, http }) => [
+      failOpen,
+      statusOnError,
+      (grpc ?? http).backendRefs[0].port,
+    ]),
+  ).toEqual([
+    [false, 503, 4181],
+    [false, 503, 4180],
+  ]);
+  const policy = blocks.find(({ kind }) => kind === 'AuthorizationPolicy');
+  expect(policy.spec.rules[0].to[0].operation.notPaths).toEqual(['/auth/*', '/.well-known/jwks.json']);
 });
