@@ -60,14 +60,14 @@ export class AuthorizerStage implements AsyncDisposable {
   }
 
   static async start(
-    { config = {}, ...options }: GatewayOptions = {},
+    { config = {}, grpc = {}, ...options }: GatewayOptions & { readonly grpc?: Record<string, unknown> } = {},
     peers = ['127.0.0.0/8'],
   ): Promise<AuthorizerStage> {
     const listeners = {
       public: { address: '127.0.0.1:0' },
       admin: { address: '127.0.0.1:0' },
       authorizer: { address: '127.0.0.1:0', peers },
-      grpcAuthorizer: { address: '127.0.0.1:0', peers },
+      grpcAuthorizer: { address: '127.0.0.1:0', peers, ...grpc },
     };
     return new AuthorizerStage(await startGateway({ routes: ROUTES, ...options, config: { listeners, ...config } }));
   }

@@ -13,6 +13,9 @@ export const KUSTOMIZATIONS: Readonly<Record<string, readonly KubernetesObject[]
   base: render(repositoryPath('k8s/base')),
   'examples/ingress': render(repositoryPath('k8s/examples/ingress')),
   'examples/sidecar': render(repositoryPath('k8s/examples/sidecar')),
+  'examples/authorizer-ingress-nginx': render(repositoryPath('k8s/examples/authorizer-ingress-nginx')),
+  'examples/authorizer-traefik': render(repositoryPath('k8s/examples/authorizer-traefik')),
+  'examples/authorizer-envoy-gateway': render(repositoryPath('k8s/examples/authorizer-envoy-gateway')),
 };
 
 /** The objects of a kustomization with the component for clusters without prometheus-operator. */

@@ -3,7 +3,7 @@
  *
  *     node test/shipping/extract-schemas.ts https://127.0.0.1:6443 "$TOKEN" "Kubernetes 1.35.4, …"
  *
- * The API server has to have the CRDs of prometheus-operator. Its certificate is not verified: use a server of your own.
+ * The API server has to have the CRDs of prometheus-operator, Traefik, Gateway API (experimental) and Envoy Gateway. Its certificate is not verified: use a server of your own.
  * What is kept is what can be judged: types, required fields, enums, patterns, and the keys by which patches merge
  * lists. Objects with named fields are closed, so that a misspelt field is an error, as `fieldValidation: Strict` has it.
  */
@@ -24,9 +24,12 @@ const KINDS: Readonly<Record<string, readonly string[]>> = {
   'api/v1': ['ConfigMap', 'Namespace', 'Secret', 'Service', 'ServiceAccount'],
   'apis/apps/v1': ['Deployment'],
   'apis/autoscaling/v2': ['HorizontalPodAutoscaler'],
+  'apis/gateway.envoyproxy.io/v1alpha1': ['SecurityPolicy'],
+  'apis/gateway.networking.k8s.io/v1': ['HTTPRoute'],
   'apis/monitoring.coreos.com/v1': ['PodMonitor', 'ServiceMonitor'],
-  'apis/networking.k8s.io/v1': ['NetworkPolicy'],
+  'apis/networking.k8s.io/v1': ['Ingress', 'NetworkPolicy'],
   'apis/policy/v1': ['PodDisruptionBudget'],
+  'apis/traefik.io/v1alpha1': ['IngressRoute', 'Middleware'],
 };
 
 const KEPT = ['type', 'required', 'enum', 'pattern', 'minLength', 'x-kubernetes-patch-merge-key'];

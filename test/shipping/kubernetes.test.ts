@@ -334,6 +334,65 @@ describe('objects of the sidecar role', () => {
   });
 });
 
+describe.each(['ingress-nginx', 'traefik', 'envoy-gateway'])('the authorizer beside %s', (proxy) => {
+  const name = `examples/authorizer-${proxy}`;
+  const objects = KUSTOMIZATIONS[name] ?? [];
+  const [gatewayPod] = GATEWAY_PODS.filter(({ kustomization }) => kustomization === name);
+  const service = ofKind(objects, 'Service').find(({ metadata }) => metadata.name === 'sallyport-authorizer');
+  const ports: Record<string, number> = Object.fromEntries(
+    service.spec.ports.map((it: { name: string; port: number; targetPort: number }) => [it.name, it.targetPort]),
+  );
+  const policy = (of: string) => ofKind(objects, 'NetworkPolicy').find(({ metadata }) => metadata.name === of);
+  const FROM_PROXY = [{ namespaceSelector: { matchLabels: { 'sallyport-proxy': 'true' } } }];
+
+  it('the Service leads to the listener on which this proxy asks', () => {
+    const { authorizer, grpcAuthorizer } = listenersOf(gatewayPod!);
+    const asked = proxy === 'envoy-gateway' ? grpcAuthorizer : authorizer;
+    expect(asked?.address).toEqual({ host: '0.0.0.0', port: ports[proxy === 'envoy-gateway' ? 'grpc' : 'http'] });
+    expect(proxy === 'envoy-gateway' ? authorizer : grpcAuthorizer).toBeUndefined();
+    expect(selects(service.spec.selector, gatewayPod!.pod.labels)).toBe(true);
+  });
+
+  it('questions, and requests to the app, come from the namespace of the proxy only', () => {
+    const { ingress, podSelector } = policy('sallyport-authorizer').spec;
+    expect(selects(podSelector.matchLabels, gatewayPod!.pod.labels)).toBe(true);
+    expect(ingress).toEqual([
+      { from: FROM_PROXY, ports: Object.values(ports).map((port) => ({ protocol: 'TCP', port })) },
+    ]);
+    expect(policy('app').spec.ingress).toEqual([{ from: FROM_PROXY, ports: [{ protocol: 'TCP', port: 8080 }] }]);
+  });
+
+  it('everything is asked about but the endpoints of the gateway, and nothing passes without an answer', () => {
+    const host = `sallyport-authorizer.${gatewayPod!.objects[0]?.metadata.namespace ?? 'shop'}.svc.cluster.local`;
+    if (proxy === 'ingress-nginx') {
+      const [app, own] = ofKind(objects, 'Ingress');
+      expect(app.metadata.annotations['nginx.ingress.kubernetes.io/auth-url']).toBe(`http://${host}:4180/auth-request`);
+      expect(own.metadata.annotations).toBeUndefined();
+      expect(own.spec.rules[0].http.paths.map(({ path }: { path: string }) => path)).toEqual([
+        '/auth',
+        '/.well-known/jwks.json',
+      ]);
+    } else if (proxy === 'traefik') {
+      const [clean, ask] = ofKind(objects, 'Middleware');
+      const [own, app] = ofKind(objects, 'IngressRoute')[0].spec.routes;
+      expect(ask.spec.forwardAuth).toMatchObject({
+        address: `http://${host}:4180/forward-auth`,
+        trustForwardHeader: false,
+      });
+      expect(app.middlewares.map((it: { name: string }) => it.name)).toEqual([clean.metadata.name, ask.metadata.name]);
+      expect(own.middlewares).toBeUndefined();
+    } else {
+      const [{ spec }] = ofKind(objects, 'SecurityPolicy');
+      expect(spec.extAuth).toMatchObject({
+        failOpen: false,
+        grpc: { backendRefs: [{ name: 'sallyport-authorizer', port: 4181 }] },
+      });
+      expect(spec.targetRefs.map((it: { name: string }) => it.name)).toEqual(['app']);
+      expect(ofKind(objects, 'HTTPRoute').map(({ metadata }) => metadata.name)).toEqual(['app', 'sallyport']);
+    }
+  });
+});
+
 describe('with traffic to the outside', () => {
   const added = withExternalTraffic('base').filter(({ metadata }) => metadata.name === 'sallyport-external');
   const [base] = ofKind(KUSTOMIZATIONS['base'] ?? [], 'NetworkPolicy');

@@ -14,6 +14,7 @@ const target = z.strictObject({
   group: z.string().optional(),
   version: z.string().optional(),
   kind: z.string(),
+  name: z.string().optional(),
   labelSelector: z.string().optional(),
 });
 
@@ -108,7 +109,7 @@ function generated(
 
 function patched(
   objects: readonly KubernetesObject[],
-  { path, patch, target: { group, version, kind, labelSelector } }: Kustomization['patches'][number],
+  { path, patch, target: { group, version, kind, name, labelSelector } }: Kustomization['patches'][number],
   directory: string,
 ): KubernetesObject[] {
   const [change] =
@@ -122,6 +123,7 @@ function patched(
       object.kind === kind &&
       objectGroup === (group ?? '') &&
       (version === undefined || version === objectVersion) &&
+      (name === undefined || name === object.metadata.name) &&
       (labelSelector === undefined || object.metadata.labels?.[label] === value)
     );
   };

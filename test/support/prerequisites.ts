@@ -1,7 +1,7 @@
 /**
  * Installs the programs that the tests run for real: Redis and Chromium, the proxies of `examples/`, and where Go is
- * installed, the module for the Go recipe of docs/verify.md, the linter of the workflows, an identity provider, and client and
- * server of gRPC. As root on Debian it installs what is missing; elsewhere, or with `SALLYPORT_TEST_INSTALL=0`, it says what to
+ * installed, the module for the Go recipe of docs/verify.md, the linter of the workflows, an identity provider, client and
+ * server of gRPC, and a client of the authorizer. As root on Debian it installs what is missing; elsewhere, or with `SALLYPORT_TEST_INSTALL=0`, it says what to
  * install, and exits with 1 where Redis or Chromium is missing.
  *
  * Arguments: the packages that are needed, and `go` for what Go gives; all of them by default.
@@ -11,7 +11,16 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { ACTIONLINT, CHROMIUM_PATHS, findProgram, GRPC_GO_CLIENT, GRPC_GO_SERVER, ZITADEL_OIDC } from './programs.ts';
+import {
+  ACTIONLINT,
+  CHECK_CLIENT,
+  CHECK_CLIENT_SOURCES,
+  CHROMIUM_PATHS,
+  findProgram,
+  GRPC_GO_CLIENT,
+  GRPC_GO_SERVER,
+  ZITADEL_OIDC,
+} from './programs.ts';
 
 /** By the name of their package in Debian. */
 const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
@@ -80,5 +89,14 @@ function useGo(): void {
     if (findProgram([program]) !== null) continue;
     const options = { env: { ...env, GOBIN: dirname(program) }, stdio: 'ignore', timeout: 180_000 } as const;
     spawnSync(go, ['install', module], options);
+  }
+  if (findProgram([CHECK_CLIENT]) === null) {
+    const options = {
+      cwd: CHECK_CLIENT_SOURCES,
+      env: { ...env, GOFLAGS: '' },
+      stdio: 'ignore',
+      timeout: 180_000,
+    } as const;
+    spawnSync(go, ['build', '-o', CHECK_CLIENT, '.'], options);
   }
 }

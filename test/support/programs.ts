@@ -1,6 +1,7 @@
 /** Where programs that the tests run are on this machine. */
 
-import { accessSync, constants } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
 import { delimiter, isAbsolute, join } from 'node:path';
 
 export const CHROMIUM_PATHS = [
@@ -22,6 +23,16 @@ export const ZITADEL_OIDC = join(CACHE, 'zitadel-oidc/server');
 export const GRPC_GO_CLIENT = join(CACHE, 'grpc-interop/client');
 /** See {@link GRPC_GO_CLIENT}. */
 export const GRPC_GO_SERVER = join(CACHE, 'grpc-interop/server');
+
+/** A client of the authorizer over gRPC, in Go, whose sources these are; prerequisites.ts builds it anew where they change. */
+export const CHECK_CLIENT_SOURCES = join(import.meta.dirname, '../authorizer/grpc/go');
+export const CHECK_CLIENT = join(CACHE, 'check-client', hashOf(CHECK_CLIENT_SOURCES));
+
+function hashOf(directory: string): string {
+  const hash = createHash('sha256');
+  for (const name of readdirSync(directory).toSorted()) hash.update(readFileSync(join(directory, name)));
+  return hash.digest('hex').slice(0, 16);
+}
 
 /** The absolute path of the first of these programs that can be run; `null` when there is none. */
 export function findProgram(names: readonly string[]): string | null {
