@@ -108,6 +108,8 @@ export interface UserPrincipal extends IdentifiedPrincipal {
  * the provider notes it here, for the next request. Times are monotonic.
  */
 export interface ProviderStanding {
+  /** Which opens its tokens; `null` before it is known. Never logged. */
+  sessionId: string | null;
   /** By which settings it was noted; compared by identity. `null` before anything is known. */
   noted: object | null;
   /** Until then, requests go on without a look at the rest. */
@@ -134,6 +136,7 @@ interface HeldAccessToken {
 
 /** Of a session of which nothing is known yet. */
 export const unknownStanding = (): ProviderStanding => ({
+  sessionId: null,
   noted: null,
   quietUntilMs: 0,
   dueAtMs: 0,

@@ -208,6 +208,16 @@ describe('metadata', () => {
     },
   );
 
+  test.each([
+    ['note', ['authorization_code', 'refresh_token'], { revalidate: '5m', scopes: ['openid'] }],
+    ['failure', ['authorization_code'], { revalidate: '5m', scopes: ['openid'] }],
+  ])('a refresh token that revalidate needs: %s', async (verdict, grants, keys) => {
+    await using provider = await HostileProvider.start();
+    provider.metadata = { grant_types_supported: grants };
+    expect(await findings(provider, 'refresh token', { keys })).toMatchObject([{ verdict }]);
+    expect(await findings(provider, 'refresh token', {})).toEqual([]);
+  });
+
   test('every rule that is broken has its line', async () => {
     await using provider = await HostileProvider.start();
     provider.metadata = { code_challenge_methods_supported: ['plain'], response_types_supported: ['token'] };

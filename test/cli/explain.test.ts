@@ -455,6 +455,7 @@ describe('how somebody logged in', () => {
   ).replace(
     '  - { id: assets',
     `  - { id: payouts, match: { path: /payouts }, credential: session, require: { acr: [gold], maxAge: 5m }, upstream: orders }
+  - { id: mail, match: { path: /mail }, credential: session, providerToken: X-Provider-Token, upstream: orders }
   - { id: account, match: { path: /account }, credential: session, require: { amr: [pwd], maxAge: 5m }, upstream: orders }
   - { id: assets`,
   );
@@ -476,6 +477,13 @@ describe('how somebody logged in', () => {
       ],
       token: { claims: { sub: 'corporate|ada', acr: 'gold', amr: ['pwd', 'otp'], auth_time: expect.any(Number) } },
     });
+  });
+
+  test('the access token of the provider is shown in words, where the route sends it', async () => {
+    const added = { 'X-Provider-Token': '<the access token of corporate>' };
+    expect(await explained('/mail', 'provider=corporate')).toMatchObject({ headers: { added } });
+    const byPassword = (await explained('/mail', 'subject=bob')) as { headers: { added: object } };
+    expect(byPassword.headers.added).not.toHaveProperty('X-Provider-Token');
   });
 
   test('what does not hold is marked, and the challenge is shown', async () => {

@@ -19,6 +19,13 @@ export interface SessionUpkeep {
    * @throws DependencyFault as a rejection, when that cannot be found out and has to be
    */
   look(user: UserPrincipal, sessionId: string): Promise<Denial | null> | null;
+  /**
+   * Does the same for as long as a stream of a session is open, whether or not it is used otherwise.
+   *
+   * @param onEnd  called when the stream must not go on, though the session may not have ended
+   * @returns stops it; `null` where there is nothing to do
+   */
+  watch(user: UserPrincipal, onEnd: () => void): (() => void) | null;
 }
 
 /** The verifier of the kind `session`. */
@@ -52,7 +59,13 @@ export class SessionVerifier implements CredentialVerifier<AcceptedSession, User
 
   /** Calls back when the session is revoked or expires. Use of the stream keeps it from expiring. */
   watch(principal: UserPrincipal, onEnd: () => void, use: () => number): () => void {
-    return this.#sessions.watch(principal, onEnd, use);
+    const stop = this.#sessions.watch(principal, onEnd, use);
+    const stopLooking = this.#upkeep?.watch(principal, onEnd) ?? null;
+    if (stopLooking === null) return stop;
+    return () => {
+      stop();
+      stopLooking();
+    };
   }
 
   /** The user as they are after the look. */

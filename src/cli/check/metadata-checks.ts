@@ -31,6 +31,7 @@ export function metadataFindings(
     ...scopes(document, settings),
     ...claims(document, settings),
     ...userinfo(document, settings),
+    ...refresh(document, settings),
     logout(document, settings),
     ...further(document),
   ];
@@ -149,6 +150,14 @@ function claims(document: MetadataDocument, settings: ProviderSettings): readonl
   const missing = [...new Set(paths.filter((path) => path !== null && !isListed(path)))];
   if (missing.length === 0) return [ok('claims', 'the provider lists every claim that is used')];
   return [note('claims', `not listed by the provider, which may send them all the same: ${missing.join(', ')}`)];
+}
+
+function refresh(document: MetadataDocument, { revalidateEveryMs }: ProviderSettings): readonly Finding[] {
+  if (revalidateEveryMs === null) return [];
+  const grants = textsOf(document['grant_types_supported']);
+  if (grants?.includes('refresh_token') === false)
+    return [failure('refresh token', 'not offered by the provider, and revalidate needs one')];
+  return [note('refresh token', grants === null ? 'the provider does not say whether it gives one' : 'offered')];
 }
 
 function userinfo(document: MetadataDocument, settings: ProviderSettings): readonly Finding[] {

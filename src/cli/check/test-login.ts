@@ -47,7 +47,7 @@ export async function testLogin(
       clocks.wallMs,
     );
     if (exchanged instanceof Denial) return [failure(ABOUT, `${exchanged.reason}: ${exchanged.note}`)];
-    return userFindings(exchanged.documents, provider);
+    return [...userFindings(exchanged.documents, provider), ...refreshFindings(exchanged.tokens, provider)];
   } catch (thrown) {
     if (!(thrown instanceof DependencyFault)) throw thrown;
     return [failure(ABOUT, thrown.message)];
@@ -71,6 +71,15 @@ function userFindings(documents: ClaimDocuments, { settings }: IdentityProvider)
     ...(settings.groups === null ? [] : [note('groups', listed(user.groups))]),
     problem === null ? ok(ABOUT, 'this user is let in') : failure(ABOUT, `this user is refused by ${problem}`),
   ];
+}
+
+function refreshFindings(
+  { refresh_token: refreshToken }: { readonly refresh_token?: string },
+  { settings }: IdentityProvider,
+): readonly Finding[] {
+  if (settings.revalidateEveryMs === null) return [];
+  if (refreshToken !== undefined) return [ok('refresh token', 'given')];
+  return [failure('refresh token', 'not given, and revalidate needs one: without it nobody can log in')];
 }
 
 /** Names and types, without a value. */

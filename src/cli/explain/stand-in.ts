@@ -26,12 +26,13 @@ import type { Clocks } from '../../lib/clock.ts';
 import type { JSONType } from '../../lib/json.ts';
 import type { OutboundConfig } from '../../outbound/section.ts';
 import type { Pipeline } from '../../pipeline.ts';
+import { loginAtProvider } from '../../principal.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import type { SessionRecord } from '../../store/session-record.ts';
 import { AuditLog, auditOn } from '../../telemetry/audit.ts';
 import { createLog } from '../../telemetry/log.ts';
 import { MetricRegistry } from '../../telemetry/registry.ts';
-import type { TokenSource } from '../../token/token-source.ts';
+import type { ProviderTokenSource, TokenSource } from '../../token/token-source.ts';
 import type { Outlet, PreparingOutlet } from '../../upstream/forward.ts';
 import type { TokenOrigin } from '../../upstream/forwarding.ts';
 import type { AskedSession } from './asked-session.ts';
@@ -110,7 +111,8 @@ export class StandIn implements AsyncDisposable {
     this.#longLived = longLived;
     this.#sent = sent;
     this.#key = key;
-    const pipeline = pipelines[side] ?? pipelines.public;
+    const compiled = pipelines[side] ?? pipelines.public;
+    const pipeline = compiled.providerTokens === null ? compiled : { ...compiled, providerTokens: IN_WORDS };
     this.pipeline =
       side === 'outbound' && config.outbound !== undefined
         ? { ...pipeline, tokens: new StandInTokens(config.outbound, config.routes.length, pipeline.tokens) }
@@ -285,6 +287,14 @@ class StandInTokens implements TokenSource {
     return this.#real.forPermit(permit);
   }
 }
+
+/** Access tokens of identity providers. */
+const IN_WORDS: ProviderTokenSource = {
+  forRequest: (principal) => {
+    const provider = loginAtProvider(principal)?.provider;
+    return provider === undefined ? null : inWords(`the access token of ${provider}`);
+  },
+};
 
 /** Stands for a token that another party would issue. It is shown, never sent. */
 const inWords = (text: string) => `<${text}>` as CompactToken;

@@ -20,6 +20,7 @@ import { type LoginParts, presentedHandle, presentUser, sourceOf } from '../logi
 import { HOME } from '../return-target.ts';
 import { stepUpProblem } from '../step-up/wanted.ts';
 import { admittedUser } from './allow.ts';
+import { type ClaimDocuments, claimAt, mergedClaims } from './claim-path.ts';
 import { exchangeCode, type ResponseParameters } from './code-exchange.ts';
 import type { LoginFailures, ProviderAttempt } from './login-failures.ts';
 import type { ProviderUser } from './mapping.ts';
@@ -46,6 +47,8 @@ interface Admitted {
   readonly user: ProviderUser;
   readonly said: ProviderLogin;
   readonly tokens: ProviderTokens;
+  /** `null` where the provider does not say. */
+  readonly lifetimeMs: number | null;
 }
 
 const NOT_A_FORM = new Denial('media_type_unsupported', 'not a form');
@@ -59,6 +62,7 @@ const USED = new Denial('login_expired', 'the state was used before');
 const OTHER_PROVIDER = invalidResponse('the login was begun with another provider');
 const TOKEN_TOO_LONG = invalidResponse('token endpoint: a token that is longer than is kept');
 const NO_REFRESH_TOKEN = invalidResponse('token endpoint: no refresh token, which revalidate needs');
+const SESSION_OVER = invalidResponse('the claim of sessionEnds is missing, or lies in the past');
 const OTHER_ORIGIN = invalidResponse('the login was begun on another origin');
 
 /** Takes the answers of one provider. */
@@ -127,13 +131,23 @@ export class LoginCallback {
     const said = providerLogin(provider, user.providerSubject, exchanged.documents.idToken);
     const lacking = stepUp === null ? null : stepUpProblem(stepUp, user.subject, said, wallMs());
     if (lacking !== null) return lacking;
+    const lifetimeMs = this.#lifetimeMs(exchanged.documents);
+    if (lifetimeMs !== null && !(lifetimeMs > 0)) return SESSION_OVER;
     const given = tokensIn(exchanged.tokens, this.#provider.kept, null, wallMs());
     if (given === null) return TOKEN_TOO_LONG;
     const tokens = withNonce(given, transaction.nonce);
     if (tokens.refreshToken === null && this.#provider.settings.revalidateEveryMs !== null) return NO_REFRESH_TOKEN;
     // Nobody is there to take the session: it would only stand in the user's list.
     if (exchange.isOver) throw new GatewayFault('downstream_aborted', 'client left during the login');
-    return this.#open(exchange, request, { user, said, tokens }, transaction);
+    return this.#open(exchange, request, { user, said, tokens, lifetimeMs }, transaction);
+  }
+
+  /** For how long the provider lets a session last; `null` where it is not asked, and not a number where it does not say. */
+  #lifetimeMs(documents: ClaimDocuments): number | null {
+    const { sessionEnds } = this.#provider.settings;
+    if (sessionEnds === null) return null;
+    const endsAtSec = claimAt(mergedClaims(documents), sessionEnds);
+    return typeof endsAtSec === 'number' ? endsAtSec * 1_000 - this.#parts.wallMs() : Number.NaN;
   }
 
   /** The same answer once more: the browser sent it again, or the user went back (OIDC-08). */
@@ -147,7 +161,7 @@ export class LoginCallback {
   async #open(
     exchange: Exchange,
     request: ScreenedRequest,
-    { user, said, tokens }: Admitted,
+    { user, said, tokens, lifetimeMs }: Admitted,
     { returnTo, replaces, remember }: LoginTransaction,
   ): Promise<Denial | null> {
     const { login, sealedTokens } = this.#parts;
@@ -161,6 +175,7 @@ export class LoginCallback {
         user: user.attributes,
         method: 'oidc',
         login: said,
+        ...(lifetimeMs !== null && { lifetimeMs }),
         device: describeDevice(request.fields.userAgent, request.clientAddress),
         remembered: remember,
         account: this.#provider.name,

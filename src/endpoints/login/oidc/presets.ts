@@ -56,12 +56,13 @@ export interface WrittenProvider {
   readonly logoutAtProvider: boolean;
   readonly frontchannelLogout: boolean;
   readonly allow?: AllowedUsers | undefined;
-  /** In milliseconds, like all after it. */
+  /** In milliseconds, like all durations after it. */
   readonly clockSkew: number;
   readonly timeout: number;
   readonly refreshEvery: number;
   readonly revalidate?: number | undefined;
   readonly outageGrace: number;
+  readonly sessionEnds?: string | undefined;
 }
 
 type ClientAuthentication = (typeof CLIENT_AUTHENTICATIONS)[number];
@@ -218,6 +219,8 @@ export function withPreset(written: WrittenProvider) {
     /** How often the provider is asked again about a session; `null`: never. */
     revalidateEveryMs: written.revalidate ?? null,
     outageGraceMs: written.outageGrace,
+    /** `null`: the provider does not say when a session ends. */
+    sessionEnds: written.sessionEnds ?? null,
   };
 }
 

@@ -233,6 +233,10 @@ export const identityProvider = (context: SchemaContext) =>
         description:
           'While the provider cannot be asked again (`revalidate`), sessions that it has confirmed this recently are served as before. Later requests wait for the provider, and get 503 while it does not answer; nobody is logged out. 0s: none.',
       }),
+      sessionEnds: claimPath().optional().meta({
+        description:
+          'Claim of the ID token or of userinfo that says when the session ends at the latest, in seconds since 1970, such as `exp`. A login without it is refused. Default: `session.absoluteTimeout`, which applies in any case.',
+      }),
       clockSkew: duration('30s', { atMostMs: MAX_CLOCK_SKEW_MS }).meta({
         description: 'Leeway for the times in ID tokens.',
       }),

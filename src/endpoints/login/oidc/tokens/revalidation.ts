@@ -3,17 +3,25 @@
  *
  * Only a request with the session cookie can: nothing else opens the refresh token. It goes on at once, unless the provider has
  * not confirmed the session for longer than `outageGrace`; then it waits for the answer. A provider that does not answer ends
- * nothing: the request that waits gets 503.
+ * nothing: the request that waits gets 503. A stream that is open counts as a request all the time; it is cut where a request would
+ * get 503.
  */
 
 import type { SessionUpkeep } from '../../../../authentication/session/verifier.ts';
-import { Denial } from '../../../../errors.ts';
+import { Denial, DependencyFault } from '../../../../errors.ts';
 import type { Clocks } from '../../../../lib/clock.ts';
 import type { ProviderStanding, UserPrincipal } from '../../../../principal.ts';
 import { errorFields, type Logger } from '../../../../telemetry/log.ts';
 import type { IdentityProvider } from '../provider.ts';
 import { providerUnavailable } from '../transport.ts';
 import { type SessionAtProvider, sessionAtProvider, type TokenRenewal } from './renewal.ts';
+
+/** A session with open streams. */
+interface Watched {
+  readonly user: UserPrincipal;
+  readonly sessionId: string;
+  readonly streams: Set<() => void>;
+}
 
 interface RevalidationParts {
   readonly renewal: TokenRenewal;
@@ -31,6 +39,8 @@ interface Revalidating {
 
 /** Confirmations are spread over this share of the time between them. */
 const SPREAD = 0.1;
+/** Sessions with open streams are looked at this often. */
+const SWEEP_MS = 1_000;
 /** After a failure, a session is looked at again after this long, and up to twice as much later. */
 const RETRY_MS = 5_000;
 
@@ -40,6 +50,8 @@ const ENDED = new Denial('session_unknown', 'the identity provider no longer let
 export class Revalidation implements SessionUpkeep {
   readonly #providers: ReadonlyMap<string, Revalidating>;
   readonly #parts: RevalidationParts;
+  readonly #watched = new Map<ProviderStanding, Watched>();
+  #sweeper: NodeJS.Timeout | null = null;
 
   constructor(providers: readonly IdentityProvider[], parts: RevalidationParts) {
     this.#parts = parts;
@@ -68,7 +80,36 @@ export class Revalidation implements SessionUpkeep {
       note(standing, this, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
       return null;
     }
+    // A copy: a part of a header would keep all of it in memory.
+    standing.sessionId ??= Buffer.from(sessionId).toString();
     return this.#due(user, standing, sessionId, revalidating);
+  }
+
+  /** See {@link SessionUpkeep}. */
+  watch(user: UserPrincipal, onEnd: () => void): (() => void) | null {
+    const { standing } = user;
+    if (standing === null || standing.sessionId === null) return null;
+    const watched = this.#watched.get(standing) ?? { user, sessionId: standing.sessionId, streams: new Set() };
+    watched.streams.add(onEnd);
+    this.#watched.set(standing, watched);
+    this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_MS).unref();
+    return () => {
+      watched.streams.delete(onEnd);
+      if (watched.streams.size === 0) this.#watched.delete(standing);
+      if (this.#watched.size > 0 || this.#sweeper === null) return;
+      clearInterval(this.#sweeper);
+      this.#sweeper = null;
+    };
+  }
+
+  #sweep(): void {
+    for (const { user, sessionId, streams } of this.#watched.values()) {
+      // When the session ends, its streams are cut as those of any that ends.
+      this.look(user, sessionId)?.catch((fault: unknown) => {
+        if (fault instanceof DependencyFault && fault.reason === 'provider_unavailable')
+          for (const onEnd of streams) onEnd();
+      });
+    }
   }
 
   #due(

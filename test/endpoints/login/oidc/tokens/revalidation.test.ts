@@ -1,11 +1,12 @@
 /** Sessions follow their identity provider (`revalidate`), which is asked again in the background of their requests. */
 
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { OidcStage } from '../../../../attack/oidc-stage.ts';
 import { TestClocks } from '../../../../support/clocks.ts';
-import { PUBLIC_ORIGIN } from '../../../../support/gateway.ts';
+import { HOST, PUBLIC_ORIGIN } from '../../../../support/gateway.ts';
 import type { MisbehaviourName } from '../../../../support/misbehaviours.ts';
 import type { PlainBrowser } from '../../../../support/plain-browser.ts';
+import { RawConnection, requestHead } from '../../../../support/raw-client.ts';
 import { until } from '../../../../support/until.ts';
 
 const MINUTE_MS = 60_000;
@@ -175,6 +176,54 @@ describe('a session that was not in use for longer than outageGrace', () => {
     stage.provider.misbehave('refresh-invalid-grant');
     clocks.advance(60 * MINUTE_MS);
     expect(await status(browser)).toBe(401);
+  });
+});
+
+describe('a stream of a session that makes no requests', () => {
+  /** Opens one; how it goes on. */
+  async function opened(): Promise<{ readonly browser: PlainBrowser; readonly stream: RawConnection }> {
+    const browser = await loggedIn();
+    const cookie = `Cookie: __Host-sid=${browser.cookies.get('shop.example.com', '__Host-sid')?.value}`;
+    stage.upstream.answer = (_, socket) => {
+      socket.write('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n');
+      socket.write('5\r\ndata:\r\n');
+    };
+    const stream = await RawConnection.open(stage.gateway.port);
+    stream.socket.write(requestHead('GET', '/events', [HOST, cookie]));
+    await until(() => stream.socket.bytesRead > 0, 'it has begun');
+    return { browser, stream };
+  }
+  const answer = () => stage.upstream.answer;
+  let usual: ReturnType<typeof answer>;
+  beforeAll(() => {
+    usual = answer();
+  });
+  afterEach(() => {
+    stage.upstream.answer = usual;
+  });
+
+  test('is cut when the provider no longer lets the user in', async () => {
+    const { stream } = await opened();
+    await using _ = stream;
+    stage.provider.misbehave('refresh-invalid-grant');
+    clocks.advance(EVERY_MS);
+    await until(() => stream.socket.closed || stream.socket.readableEnded, 'it is cut');
+    expect(events('revalidation_refused').at(-1)).toMatchObject({ note: 'token endpoint: invalid_grant' });
+  });
+
+  test('goes on while the provider does not answer, and is cut where a request would get 503', async () => {
+    const { browser, stream } = await opened();
+    await using _ = stream;
+    stage.provider.misbehave('refresh-500');
+    await revalidated(async () => clocks.advance(EVERY_MS));
+    expect(stream.socket.readableEnded || stream.socket.closed).toBe(false);
+    clocks.advance(16 * MINUTE_MS);
+    await until(() => stream.socket.closed || stream.socket.readableEnded, 'it is cut');
+    // The session has not ended.
+    stage.provider.reform();
+    stage.upstream.answer = usual;
+    clocks.advance(30_000);
+    expect(await status(browser)).toBe(200);
   });
 });
 
