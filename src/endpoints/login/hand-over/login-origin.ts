@@ -1,6 +1,6 @@
 /**
- * The login origin's part of a hand-over: `GET {base}/hand-over`. Another origin of the gateway sends a browser here; whoever is
- * logged in goes back there with a code, and others log in first.
+ * The login origin's part of a hand-over: `GET {base}/hand-over`. Another origin of the gateway sends a browser here; with a
+ * login it goes back there with a code, and without one the person logs in first.
  *
  * The address says which origin asks, and that has to be one of the configuration: nobody is led anywhere else. It changes
  * nothing here. Leading a person here who did not ask for it gains nothing: the code works only in a browser that has begun a

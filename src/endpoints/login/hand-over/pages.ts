@@ -4,7 +4,7 @@ import type { Reason } from '../../../errors.ts';
 import { html } from '../../../lib/html.ts';
 import type { PageText } from '../../../pages/page.ts';
 
-/** Leads on by itself, from a page of ours. */
+/** Leads on by itself, from a page of the gateway. */
 export const goOnPage =
   (href: string): PageText =>
   ({ login, actions }) => ({

@@ -89,7 +89,7 @@ describe('one login', () => {
     expect(new Set(set.filter((line) => line.startsWith('__Host-sid=')))).toHaveLength(1);
   });
 
-  test('SES-05: a tab whose step another tab has overtaken goes on; who asks for the login page without a reason sees it', async () => {
+  test('SES-05: a tab whose step another tab has overtaken goes on; the login page shows where nothing is under way', async () => {
     const browser = stage.browser();
     const waiting = await browser.open(`${SHOP}/orders`);
     await stage.logIn(browser, `${SHOP}/`);
@@ -100,7 +100,7 @@ describe('one login', () => {
     expect((await browser.open(`${LOGIN}/auth/login?return_to=/orders`)).url.pathname).toBe('/auth/login');
   });
 
-  test('log in as somebody else on an origin asks the login origin, and ends the session of before', async () => {
+  test('a login as another user on an origin asks the login origin, and ends the session of before', async () => {
     const browser = stage.browser();
     await stage.logIn(browser);
     const before = cookieOf(browser, SHOP);
@@ -160,7 +160,7 @@ describe('a code', () => {
     expect(again.headers['set-cookie']).toBeUndefined();
   });
 
-  test('that was used, with a transaction that was not: replayed by whoever has the code, it is refused', async () => {
+  test('that was used, with a transaction that was not: replayed with another one, it is refused', async () => {
     const { browser, address } = await halfway();
     const other = new URL(await stage.codeAddress(browser, `${SHOP}/other`));
     await browser.step(address);
