@@ -15,6 +15,7 @@ import { Authorizer } from '../authorization/authorize.ts';
 import { csrfRules } from '../authorization/csrf.ts';
 import { compileAuthorizer } from '../authorizer/compile.ts';
 import { sentStatus } from '../authorizer/pipeline.ts';
+import { grpcCodeOf } from '../lib/grpc.ts';
 import { clientLimits, openLimits } from '../limits/open.ts';
 import { redirectPipeline } from '../listener/redirect.ts';
 import { Outbound } from '../outbound/outbound.ts';
@@ -161,6 +162,7 @@ function compileOutlet(
     {
       onFailure: (exchange, failure) => responder.unserved(exchange, failure),
       onRetry: (upstream, reason) => series.upstreams.retries.inc({ upstream, reason }),
+      onCallEnded: (upstream, status) => series.upstreams.calls.inc({ upstream, grpc_code: grpcCodeOf(status) }),
       watch: (principal, stream) => authenticator.watch(principal, stream),
     },
     clocks.monotonicMs,

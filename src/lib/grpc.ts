@@ -55,6 +55,16 @@ export const GRPC_STATUS = {
   unauthenticated: 16,
 } as const;
 
+/** The names of all statuses, by code. */
+export const GRPC_CODES = [
+  ...['OK', 'CANCELLED', 'UNKNOWN', 'INVALID_ARGUMENT', 'DEADLINE_EXCEEDED', 'NOT_FOUND', 'ALREADY_EXISTS'],
+  ...['PERMISSION_DENIED', 'RESOURCE_EXHAUSTED', 'FAILED_PRECONDITION', 'ABORTED', 'OUT_OF_RANGE', 'UNIMPLEMENTED'],
+  ...['INTERNAL', 'UNAVAILABLE', 'DATA_LOSS', 'UNAUTHENTICATED'],
+] as const;
+
+/** The name of a status; that of UNKNOWN for a code that gRPC does not have. */
+export const grpcCodeOf = (status: number): (typeof GRPC_CODES)[number] => GRPC_CODES[status] ?? 'UNKNOWN';
+
 /** Text for `grpc-message`: UTF-8, percent-encoded where it is not printable ASCII, and `%` itself. */
 export const grpcMessage = (text: string): string =>
   text.replace(/[^\x20-\x24\x26-\x7e]+/gu, (run) =>

@@ -10,6 +10,8 @@ const BY_STATUS: ReadonlyMap<number, number> = new Map([
   [401, GRPC_STATUS.unauthenticated],
   [403, GRPC_STATUS.permissionDenied],
   [404, GRPC_STATUS.unimplemented],
+  // The client has not finished what it began.
+  [408, GRPC_STATUS.deadlineExceeded],
   // No service here has such a method, or such a name.
   [405, GRPC_STATUS.unimplemented],
   [421, GRPC_STATUS.unimplemented],

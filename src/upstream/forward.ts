@@ -90,7 +90,8 @@ export class Forwarder implements ForwardingOwner {
       return;
     }
     const { route } = permit;
-    const isCall = upstream.isHttp2 && isGrpcType(request.fields.contentType);
+    // Over HTTP/1.1 it is none, and a body that may take its time would hold a connection.
+    const isCall = upstream.isHttp2 && exchange.httpVersion === '2' && isGrpcType(request.fields.contentType);
     const deadline = isCall ? Deadline.of(headers, exchange.startedMs) : null;
     const { bodyIdleTimeoutMs, minBodyBytesPerSec } = this.settings;
     const body =

@@ -36,6 +36,8 @@ export interface ForwardHooks {
   readonly onFailure: (exchange: Exchange, failure: Denial | GatewayFault) => void;
   /** A request is sent to an upstream once more. */
   readonly onRetry: (upstream: string, reason: RetryReason) => void;
+  /** A gRPC call that was sent to an upstream has ended with a status. */
+  readonly onCallEnded: (upstream: string, status: number) => void;
   /**
    * Tells a stream when the credential that opened it ends: its session was revoked or has expired, or its token was
    * revoked. Returns the way to stop watching.
@@ -340,6 +342,7 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
     this.#finish();
     const { reply } = this.#exchange;
     if (this.#upstream.isHttp2) this.#passTrailers(received);
+    if (this.#isCall) this.#countCall();
     if (this.#wholeBody === null) reply.end();
     else reply.end(this.#wholeBody, 'latin1');
   }
@@ -512,6 +515,12 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
     this.#finish();
     this.#body?.destroy();
     this.#owner.hooks.onFailure(this.#exchange, failure);
+    if (this.#isCall) this.#countCall();
+  }
+
+  #countCall(): void {
+    const { grpcStatus } = this.#exchange;
+    if (grpcStatus !== null) this.#owner.hooks.onCallEnded(this.#upstream.name, grpcStatus);
   }
 
   #finish(): void {

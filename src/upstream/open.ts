@@ -2,7 +2,7 @@
 
 import { type FileReader, readCa, readPair } from '../config/named-files.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { UpstreamConfig } from './section.ts';
+import { speaksHttp2, type UpstreamConfig } from './section.ts';
 import type { UpstreamSeries } from './series.ts';
 import type { UpstreamTls } from './server.ts';
 import { Upstream } from './upstream.ts';
@@ -42,7 +42,7 @@ export function openUpstreams(
 ): Upstreams {
   return new Map(
     Object.entries(sections).map(([name, section]) => {
-      series.zero(name);
+      series.zero(name, { isHttp2: speaksHttp2(section) });
       const tls = files.get(name) ?? null;
       const present = previous?.get(name);
       return [name, present?.isMadeBy(section, tls) === true ? present : new Upstream(name, section, tls, monotonicMs)];

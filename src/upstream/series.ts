@@ -1,5 +1,6 @@
 /** What is counted of upstreams. How long they take is counted by route. */
 
+import { GRPC_CODES } from '../lib/grpc.ts';
 import { CONFIGURED, type MetricRegistry } from '../telemetry/registry.ts';
 import { RETRY_REASONS } from './retry.ts';
 import type { Upstream } from './upstream.ts';
@@ -11,6 +12,8 @@ export class UpstreamSeries {
   /** Open WebSockets. */
   readonly tunnels;
   readonly retries;
+  /** Of upstreams that speak HTTP/2. */
+  readonly calls;
   readonly #inFlight;
   readonly #connections;
   readonly #healthy;
@@ -21,6 +24,11 @@ export class UpstreamSeries {
       'upstream_retries_total',
       'Requests sent to an upstream again, because no connection could be made, the upstream took no part of it (HTTP/2), or it closed a kept connection as the request arrived.',
       { upstream: CONFIGURED, reason: RETRY_REASONS },
+    );
+    this.calls = registry.counter(
+      'upstream_grpc_calls_total',
+      'gRPC calls that were sent to an upstream, by the status that the client got, from the service or the gateway.',
+      { upstream: CONFIGURED, grpc_code: GRPC_CODES },
     );
     this.#inFlight = registry.readGauge(
       'upstream_requests_in_flight',
@@ -41,7 +49,8 @@ export class UpstreamSeries {
   }
 
   /** Makes the series of an upstream exist. */
-  zero(upstream: string): void {
+  zero(upstream: string, { isHttp2 }: { readonly isHttp2: boolean }): void {
+    if (isHttp2) for (const code of GRPC_CODES) this.calls.inc({ upstream, grpc_code: code }, 0);
     for (const reason of RETRY_REASONS) this.retries.inc({ upstream, reason }, 0);
   }
 

@@ -39,6 +39,12 @@ describe.each(ALL_FORMS)('%s', (form) => {
     expect(answer.headers.get('set-cookie')).toBeUndefined();
   });
 
+  test('a call of gRPC that is refused is never answered with the 200 of gRPC', async () => {
+    const answer = await stage.ask(form, { method: 'POST', lines: ['Content-Type: application/grpc', 'TE: trailers'] });
+    expect(answer.status).toBe(401);
+    expect(answer.headers.get('grpc-status')).toBeUndefined();
+  });
+
   test('promise 1: the cookies that are left for the upstream lack the session cookie', async () => {
     const id = bob.split('=')[1] as string;
     const answer = await stage.ask(form, { lines: [`${bob}; theme=dark`] });

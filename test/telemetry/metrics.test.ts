@@ -52,9 +52,9 @@ test('every metric has a series from the start, but those of what is not configu
   expect(empty).toEqual(
     expect.not.arrayContaining(['nodejs_active_requests', 'sallyport_nodejs_eventloop_utilization_ratio']),
   );
-  // Redis, TLS, issuers, identity providers, workers, destinations and files that this gateway does not have.
+  // Redis, TLS, issuers, identity providers, workers, destinations, HTTP/2 and files that this gateway does not have.
   const NOT_CONFIGURED =
-    /_(?:store_command_duration|tls_certificate|jwks_|provider_|service_tokens_|workers_|destination_|config_|signing_keys_last|users_file_)/;
+    /_(?:grpc_calls|store_command_duration|tls_certificate|jwks_|provider_|service_tokens_|workers_|destination_|config_|signing_keys_last|users_file_)/;
   expect(empty.filter((name) => !NOT_CONFIGURED.test(name))).toEqual([]);
 });
 

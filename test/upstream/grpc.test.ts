@@ -336,6 +336,11 @@ describe('what the gateway itself says to a call', () => {
     );
     return outcomeOf(made);
   };
+  const countOf = async (code: string, upstream: string): Promise<number> => {
+    const line = `sallyport_upstream_grpc_calls_total{upstream="${upstream}",grpc_code="${code}"} `;
+    const text = await gateway.metrics.text();
+    return Number(text.slice(text.indexOf(line) + line.length).split('\n', 1)[0]);
+  };
   const cookieOf = async (user?: { roles: string[] }) => (await gateway.cookie('bob', user)).replace('Cookie: ', '');
 
   test('a call without a credential is UNAUTHENTICATED, with the reason', async () => {
@@ -360,6 +365,15 @@ describe('what the gateway itself says to a call', () => {
   ] as const)('a call %s', async (_what, path, expected, reason) => {
     const { code, details } = await call(path, { cookie: await cookieOf() }, 'a message of more than ten bytes');
     expect([code, details.split(':')[0]]).toEqual([expected, reason]);
+  });
+
+  test('calls are counted by the status that they ended with', async () => {
+    const before = await countOf('DEADLINE_EXCEEDED', 'hangs');
+    await call('/test.Hangs/Unary');
+    expect(await countOf('DEADLINE_EXCEEDED', 'hangs')).toBe(before + 1);
+    await call('/test.Echo/Unary');
+    expect(await countOf('OK', 'app')).toBeGreaterThan(0);
+    expect(await countOf('DATA_LOSS', 'app')).toBe(0);
   });
 
   test('SES-20: a stream ends with UNAUTHENTICATED when its session is revoked, and the service is told', async () => {

@@ -31,6 +31,7 @@ describe('over HTTP/2', () => {
     stream.resume();
     stream.on('trailers', (received) => trailers.push(Object.fromEntries(Object.entries(received))));
     stream.on('end', () => {
+      if (stream.destroyed) return;
       stream.respond({ ':status': 200 }, { waitForTrailers: true });
       stream.on('wantTrailers', () => stream.sendTrailers({ ...FORBIDDEN, 'x-sum': ['1', '2'], 'x-dropped': 'a' }));
       stream.end('ok');
@@ -49,9 +50,14 @@ describe('over HTTP/2', () => {
           requestHeaders: { remove: ['X-Secret'] },
           responseHeaders: { remove: ['X-Dropped'] },
         },
-        { id: 'hop', match: { path: '/hop' }, credential: 'none' },
+        { id: 'quiet', match: { path: '/quiet' }, credential: 'none', timeouts: { idle: '100ms' } },
       ],
-      config: { listeners: { public: { address: '127.0.0.1:0', http2: true }, admin: { address: '127.0.0.1:0' } } },
+      config: {
+        listeners: {
+          public: { address: '127.0.0.1:0', http2: true, timeouts: { bodyIdle: '300ms' } },
+          admin: { address: '127.0.0.1:0' },
+        },
+      },
     });
     client = Http2Client.plain(gateway.port);
   });
@@ -148,6 +154,29 @@ describe('over HTTP/2', () => {
       code,
     } = await client.request({ ':method': 'POST', ':path': '/test.A/B', 'content-type': 'application/grpc' }, 'x');
     expect([body, received?.['grpc-status'], code]).toEqual(['part', '14', 0]);
+  });
+
+  test('a call whose client and service are both silent ends, and it is not the service that is blamed', async () => {
+    upstream.onStream = () => {};
+    const quiet = client.begin({ ':method': 'POST', ':path': '/quiet', 'content-type': 'application/grpc' }, null);
+    const { headers } = await answerOf(quiet);
+    expect(headers['grpc-message']).toMatch(/^request_timeout: /);
+    await until(() => upstream.openStreams === 0, 'the service is told');
+  });
+
+  test('DOS-13: only a call over HTTP/2 may take its time', async () => {
+    await using connection = await RawConnection.open(gateway.port);
+    const before = upstream.requests.length;
+    connection.write(
+      requestHead('POST', '/x', [
+        'Host: shop.example.com',
+        'Content-Type: application/grpc',
+        'Transfer-Encoding: chunked',
+      ]),
+    );
+    connection.write('1\r\nx\r\n');
+    expect((await connection.response()).status).toBe(408);
+    expect(upstream.requests.length).toBe(before + 1);
   });
 
   test('gRPC-Web is plain HTTP, refusals with the status of gRPC in addition', async () => {

@@ -11,7 +11,7 @@ import { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { UpstreamFault } from '../../errors.ts';
 import type { ConnectedHandler } from '../connection.ts';
-import type { RequestBody } from '../request-body.ts';
+import { type RequestBody, RequestBodyError } from '../request-body.ts';
 import type { StreamConnection } from './connection.ts';
 import { streamFailure } from './fault.ts';
 import { http2RequestHeaders, receivedFields, statusOf } from './fields.ts';
@@ -123,9 +123,13 @@ export class StreamRequest implements Dispatcher.DispatchController {
     this.#fail(error);
   }
 
-  /** No answer has come in time, or nothing in either direction: the connection may be dead. */
+  /** No answer has come in time, or nothing in either direction: the connection may be dead, or the client says nothing. */
   timedOut(): void {
     this.#connection?.probe();
+    if (!this.#isAnswered && this.options.body?.sent?.hasEnded === false) {
+      this.#fail(new RequestBodyError('stalled'));
+      return;
+    }
     const what = this.#isAnswered ? 'answer has stopped' : 'no answer in time';
     this.#fail(new UpstreamFault('upstream_timeout', what));
   }
