@@ -129,7 +129,10 @@ function featuresOf(options: IdentityProviderOptions): Configuration['features']
     pushedAuthorizationRequests: { enabled: par !== 'off', requirePushedAuthorizationRequests: par === 'required' },
     userinfo: { enabled: options.userinfo !== false },
     jwtUserinfo: { enabled: options.userinfoAlgorithm !== undefined },
-    revocation: { enabled: options.revocation !== false },
+    revocation: {
+      enabled: options.revocation !== false,
+      allowedPolicy: async (_ctx, client, token) => token.clientId === client.clientId,
+    },
     claimsParameter: { enabled: true },
     backchannelLogout: { enabled: options.backchannelLogout !== false },
     resourceIndicators: { enabled: false },

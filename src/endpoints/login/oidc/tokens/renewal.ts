@@ -80,6 +80,16 @@ interface AskedProvider {
   readonly slots: Slots;
   /** It has failed a moment ago, and is not asked before; monotonic. */
   downUntilMs: number;
+  /** A failure was logged a moment ago; monotonic. */
+  loggedUntilMs: number;
+}
+
+/** A provider has answered, but nothing that can be used, about one session. It may answer better about others. */
+export class UnusableAnswer extends DependencyFault {
+  /** @param note  fixed words */
+  constructor(note: string) {
+    super('provider_unavailable', `identity provider: refresh: ${note}`);
+  }
 }
 
 /** A lease is over when its holder has not renewed it for this long. */
@@ -152,12 +162,13 @@ export class TokenRenewal {
   #askedOf(provider: IdentityProvider): AskedProvider {
     const known = this.#asked.get(provider);
     if (known !== undefined) return known;
-    const asked = { slots: new Slots(MAX_AT_ONCE), downUntilMs: Number.NEGATIVE_INFINITY };
+    const never = Number.NEGATIVE_INFINITY;
+    const asked = { slots: new Slots(MAX_AT_ONCE), downUntilMs: never, loggedUntilMs: never };
     this.#asked.set(provider, asked);
     return asked;
   }
 
-  /** Notes that a provider gave no usable answer, and logs that once for all who ask about the same time. */
+  /** Notes that a provider gave no usable answer, and logs that once for all sessions about the same time. */
   #failed(provider: IdentityProvider, fault: unknown): void {
     const { clocks, log, series } = this.#parts;
     series.onRefreshed(provider.name, 'failed');
@@ -165,8 +176,9 @@ export class TokenRenewal {
     if (!(fault instanceof DependencyFault) || fault.reason !== 'provider_unavailable') return;
     const asked = this.#askedOf(provider);
     const nowMs = clocks.monotonicMs();
-    if (nowMs < asked.downUntilMs) return;
-    asked.downUntilMs = nowMs + SPARE_MS;
+    if (!(fault instanceof UnusableAnswer)) asked.downUntilMs = nowMs + SPARE_MS;
+    if (nowMs < asked.loggedUntilMs) return;
+    asked.loggedUntilMs = nowMs + SPARE_MS;
     const { name, settings } = provider;
     const doing =
       settings.revalidateEveryMs === null ? 'access tokens cannot be renewed' : 'sessions are not confirmed';
@@ -218,9 +230,9 @@ export class TokenRenewal {
     const written = hasRotated ? await this.#replace(session, provider, leased.version, pending) : leased.version;
     if (typeof written !== 'number') return written;
 
-    if (result instanceof Denial) throw providerUnavailable(`refresh: ${result.note}`);
+    if (result instanceof Denial) throw new UnusableAnswer(result.note);
     const tokens = tokensIn(result, provider.kept, kept, clocks.wallMs());
-    if (tokens === null) throw providerUnavailable('refresh: a token that is longer than is kept');
+    if (tokens === null) throw new UnusableAnswer('a token that is longer than is kept');
     const outcome =
       provider.settings.revalidateEveryMs === null ? 'renewed' : await this.#follow(session, provider, result, tokens);
     if (outcome instanceof Denial) return this.#end(session, provider, outcome);
@@ -277,10 +289,10 @@ export class TokenRenewal {
     tokens: ProviderTokens,
   ): Promise<'confirmed' | 'changed' | 'gone' | Denial> {
     const documents = await documentsIn(provider, result, null, this.#parts.clocks.wallMs);
-    if (documents instanceof Denial) throw providerUnavailable(`refresh: ${documents.note}`);
+    if (documents instanceof Denial) throw new UnusableAnswer(documents.note);
     // A provider may leave the ID token out (OpenID Connect Core §12.2): then it has said that the grant lives, and no more.
     if (documents.idToken === null && provider.keys.isFetched) return 'confirmed';
-    if (!isNonceOf(tokens, documents.idToken?.['nonce'])) throw providerUnavailable('refresh: ID token: nonce');
+    if (!isNonceOf(tokens, documents.idToken?.['nonce'])) throw new UnusableAnswer('ID token: nonce');
     const user = admittedUser(documents, provider.settings);
     if (user instanceof Denial) return user;
     if (user.providerSubject !== session.login.subject) return OTHER_SUBJECT;

@@ -14,7 +14,7 @@ import type { ProviderStanding, UserPrincipal } from '../../../../principal.ts';
 import { errorFields, type Logger } from '../../../../telemetry/log.ts';
 import type { IdentityProvider } from '../provider.ts';
 import { providerUnavailable } from '../transport.ts';
-import { type SessionAtProvider, sessionAtProvider, type TokenRenewal } from './renewal.ts';
+import { type SessionAtProvider, sessionAtProvider, type TokenRenewal, UnusableAnswer } from './renewal.ts';
 
 /** A session with open streams. */
 interface Watched {
@@ -45,6 +45,9 @@ const SWEEP_MS = 1_000;
 const RETRY_MS = 5_000;
 
 const ENDED = new Denial('session_unknown', 'the identity provider no longer lets the user in');
+
+/** The same after an answer that cannot be used, at most. */
+const MAX_RETRY_MS = 60_000;
 
 /** Keeps sessions in line with their providers. */
 export class Revalidation implements SessionUpkeep {
@@ -172,7 +175,9 @@ export class Revalidation implements SessionUpkeep {
       }
       return null;
     } catch (thrown) {
-      const retryMs = RETRY_MS * (1 + Math.random());
+      // An answer that cannot be used has cost the provider as much as any: it is not asked for much more often.
+      const shortestMs = thrown instanceof UnusableAnswer ? Math.min(MAX_RETRY_MS, to.everyMs / 5) : RETRY_MS;
+      const retryMs = Math.max(RETRY_MS, shortestMs) * (1 + Math.random());
       note(standing, this, clocks.monotonicMs() + retryMs, standing.waitFromMs);
       throw thrown;
     }

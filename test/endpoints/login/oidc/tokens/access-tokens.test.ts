@@ -170,14 +170,24 @@ describe('RFC 7009: a logout', () => {
   });
 });
 
-test('no token of the provider is in a log, a metric or the store', async () => {
+test('no token of the provider is in a log, a metric, an error, a page or the store', async () => {
   const browser = await loggedIn();
   await sent(browser, '/mail', 'x-provider-token');
   const { sealedTokens, sessions } = stage.gateway.gateway.longLived.store;
   const [record] = (await sessions.list('corporate|mallory-1')).slice(-1);
   const sealed = (await sealedTokens.get(record?.handle as never))?.value ?? '';
   expect(sealed.length).toBeGreaterThan(100);
+  // What people and programs are shown, while all is well and while the provider is down.
+  const shown = [
+    await browser.open(`${PUBLIC_ORIGIN}/auth/sessions`),
+    await browser.open(`${PUBLIC_ORIGIN}/auth/session`),
+  ];
+  clocks.advance(300_000);
+  stage.provider.misbehave('refresh-500');
+  shown.push(await browser.open(`${PUBLIC_ORIGIN}/mail`), await browser.fetch(`${PUBLIC_ORIGIN}/mail`));
+  expect(shown.map(({ status }) => status)).toEqual([200, 200, 503, 503]);
   const seen = [
+    ...shown.map(({ headers, body }) => JSON.stringify([headers, body])),
     stage.gateway.log.text,
     stage.gateway.audit.text,
     await stage.gateway.metrics.text(),

@@ -146,8 +146,17 @@ describe('REF-06: a provider that gives no usable answer', () => {
     expect(refreshes()).toBe(before);
     // The user is not logged out: their session is there when the provider is.
     stage.provider.reform();
-    clocks.advance(15_000);
+    clocks.advance(2 * MINUTE_MS);
     expect(await status(browser)).toBe(200);
+  });
+
+  test('about one session keeps no other from being asked about', async () => {
+    const [one, other] = [await loggedIn(), await loggedIn()];
+    clocks.advance(60 * MINUTE_MS);
+    stage.provider.misbehave('refresh-aud-wrong');
+    expect(await status(one)).toBe(503);
+    stage.provider.reform();
+    expect(await status(other)).toBe(200);
   });
 
   test.each(['refresh-without-id-token', 'refresh-without-refresh-token'] as const)(
