@@ -101,6 +101,33 @@ describe('the files', () => {
 
   test.each([
     [
+      'a Compose file, without the flags of other services',
+      'compose.yaml',
+      `services:
+  etcd: { image: etcd, command: --listen-client-urls=http://0.0.0.0:2379 }
+  proxy: { image: "quay.io/oauth2-proxy/oauth2-proxy:v7", command: --client-id=shop }
+`,
+    ],
+    ['values of Helm', 'values.yaml', 'oauth2-proxy:\n  config:\n    configFile: |-\n      client_id = "shop"\n'],
+    ['a ConfigMap', 'map.yaml', 'kind: ConfigMap\ndata:\n  oauth2_proxy.cfg: |\n    client_id = "shop"\n'],
+    [
+      'a unit of systemd',
+      'oauth2-proxy.service',
+      '[Service]\nUser=proxy\nEnvironment="OAUTH2_PROXY_SCOPE=openid"\nExecStart=/usr/bin/oauth2-proxy --client-id=shop \\\n  --email-domain=*\n',
+    ],
+  ])('%s is read', async (_name, name, text) => {
+    expect((await imported({ [name]: text })).config).toMatchObject({ login: { oidc: [{ clientId: 'shop' }] } });
+  });
+
+  test('plain http to a provider on another machine becomes https, and is reported', async () => {
+    const { out, err } = await imported({ 'a.cfg': MINIMAL.replace('https://id', 'http://id') });
+    expect(out).toContain('issuer: https://id.example.com # oidc_issuer_url');
+    expect(err).toMatch(/Let id\.example\.com speak https/);
+    expect((await cli(['validate', '--no-files', '-'], { stdin: out })).code).toBe(0);
+  });
+
+  test.each([
+    [
       'an unknown option',
       { 'a.cfg': 'cookie_expires = "1h"' },
       /a\.cfg: cookie_expires is not an option .*did you mean cookie_expire\?/,

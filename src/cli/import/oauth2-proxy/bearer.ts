@@ -72,8 +72,8 @@ function writeExtra({ settings, draft, report }: TokenParts): string[] {
   if (origin === null) return [];
   return settings.list('extra_jwt_issuers').flatMap((written, index) => {
     const { issuer = '', audience } = /^(?<issuer>[^=]+)=(?<audience>.+)$/.exec(written)?.groups ?? {};
-    if (audience === undefined || URL.parse(issuer) === null) {
-      report.dropped(origin, 'An entry is `issuer=audience`, and the issuer a URL.');
+    if (audience === undefined || URL.parse(issuer)?.protocol !== 'https:') {
+      report.dropped(origin, 'An entry is `issuer=audience`, and the issuer an https address.');
       return [];
     }
     const name = `extra-${index + 1}`;

@@ -1,5 +1,6 @@
 /** The entry of `login.oidc` for the provider of an oauth2-proxy. */
 
+import { isLoopbackHost } from '../../../lib/address.ts';
 import { formatDuration } from '../../../lib/units.ts';
 import type { AccessNeeds } from './access.ts';
 import type { ConfigDraft } from './draft.ts';
@@ -62,7 +63,7 @@ function writeIssuer({ kind, provider, draft, report, at }: ProviderParts): void
   if (kind.preset === 'entra') draft.carry(settings.get('insecure_oidc_skip_issuer_verification'));
   const written = settings.get('oidc_issuer_url');
   if (written !== null) {
-    draft.set([...at, 'issuer'], settings.text('oidc_issuer_url') ?? '', written);
+    draft.set([...at, 'issuer'], secured(settings.text('oidc_issuer_url') ?? '', written, report), written);
     return;
   }
   if (kind.preset === 'google' || kind.preset === 'gitlab') return;
@@ -74,6 +75,19 @@ function writeIssuer({ kind, provider, draft, report, at }: ProviderParts): void
   }
   draft.set([...at, 'issuer'], kind.issuer ?? 'https://id.example.com');
   if (kind.issuer == null) report.todo('Set `issuer`: no `oidc_issuer_url` was found.');
+}
+
+/** Plain http to a provider on another machine is refused: whoever is on the way could log in as anybody. */
+function secured(written: string, origin: Origin | null, report: Report): string {
+  const url = URL.parse(written);
+  if (url?.protocol !== 'http:' || isLoopbackHost(url.hostname)) return written;
+  if (origin !== null)
+    report.different(
+      origin,
+      'A provider on another machine has to speak https, so its address begins with https:// now.',
+    );
+  report.todo(`Let ${url.host} speak https, and write its address as its tokens and metadata have it.`);
+  return written.replace(/^http:/i, 'https:');
 }
 
 /** An OAuth 2.0 server without ID tokens. GitHub needs its endpoints only where documents are added, or for a server of one's own. */
@@ -96,10 +110,12 @@ function writeEndpoints({ kind, provider, draft, report, at }: ProviderParts): v
     ],
   ];
   for (const [key, url, origin] of ends) {
-    draft.set([...at, 'endpoints', key], url ?? `https://id.example.com/${key}`, url === null ? 'not found' : origin);
+    const address = url === null ? `https://id.example.com/${key}` : secured(url, origin, report);
+    draft.set([...at, 'endpoints', key], address, url === null ? 'not found' : origin);
     if (url === null) report.todo(`Set \`endpoints.${key}\`: no address was found for it.`);
   }
-  if (isGithub) draft.set([...at, 'endpoints', 'documents', 'emails'], `${api ?? GITHUB_API}/user/emails`);
+  if (isGithub)
+    draft.set([...at, 'endpoints', 'documents', 'emails'], secured(`${api ?? GITHUB_API}/user/emails`, null, report));
 }
 
 /** Claim path of the organizations of a user at GitHub. */

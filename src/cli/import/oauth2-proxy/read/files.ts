@@ -1,6 +1,6 @@
 /**
  * read: what configures an oauth2-proxy, that is its file (TOML), its command line, its environment, its alpha configuration (YAML), or
- * a manifest of Kubernetes or Compose with a command line and an environment in it.
+ * a manifest of Kubernetes or Compose, or a unit of systemd, with a command line and an environment in it.
  */
 
 import { ConfigFault } from '../../../../errors.ts';
@@ -71,6 +71,7 @@ async function readFile(file: GivenFile, reading: Reading): Promise<void> {
   const written = lines.filter((line) => line !== '' && !line.startsWith('#'));
   if (/\.ya?ml$/.test(name) || (written[0] !== undefined && /^[\w-]+:(?:\s|$)/.test(written[0])))
     return await readYaml(file, reading);
+  if (written.some((line) => line.startsWith('ExecStart='))) return readUnit(file, reading);
   if (written.some((line) => /^(?:export\s+)?OAUTH2_PROXY_\w+=/.test(line))) return readEnvironment(file, reading);
   if (written.some((line) => /(?:^|\s)--[a-z]/.test(line)) && !written.some((line) => /^\w+\s*=/.test(line)))
     return readFlags(readWords(text), name, reading);
@@ -172,19 +173,36 @@ async function readYaml({ name, text }: GivenFile, reading: Reading): Promise<vo
     if (typeof value !== 'object' || value === null) continue;
     if (ALPHA_KEYS.some((key) => Object.hasOwn(value, key)) && !Object.hasOwn(value, 'kind'))
       reading.alpha = { value: value as Record<string, unknown>, file: name };
-    else readManifest(value, name, reading);
+    else await readManifest(value, name, reading);
   }
 }
 
-/** Command lines and environments, wherever they are: containers of Kubernetes, services of Compose, values of Helm. */
-function readManifest(value: unknown, file: string, reading: Reading): void {
-  if (Array.isArray(value)) for (const entry of value) readManifest(entry, file, reading);
+/**
+ * Command lines, environments and files, wherever they are: containers of Kubernetes, services of Compose, ConfigMaps, values of
+ * Helm. Containers with an image of another name are left out.
+ */
+async function readManifest(value: unknown, file: string, reading: Reading): Promise<void> {
+  if (Array.isArray(value)) for (const entry of value) await readManifest(entry, file, reading);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return;
+  const { image } = value as { image?: unknown };
+  const isOther = typeof image === 'string' && !/oauth2[-_]proxy/i.test(image);
   for (const [key, inner] of Object.entries(value)) {
-    if ((key === 'args' || key === 'command') && isTexts(inner))
-      readFlags(typeof inner === 'string' ? readWords(inner) : inner, file, reading);
-    else if (key === 'env' || key === 'environment') readVariables(inner, file, reading);
-    else readManifest(inner, file, reading);
+    if ((key === 'args' || key === 'command') && isTexts(inner)) {
+      if (!isOther) readFlags(typeof inner === 'string' ? readWords(inner) : inner, file, reading);
+    } else if (key === 'env' || key === 'environment') readVariables(inner, file, reading);
+    else if (typeof inner === 'string' && /^configFile$|\.(?:cfg|toml)$/.test(key))
+      await readToml({ name: file, text: inner }, reading);
+    else await readManifest(inner, file, reading);
+  }
+}
+
+/** A unit of systemd: its command line, and the environment in it. */
+function readUnit({ name, text }: GivenFile, reading: Reading): void {
+  const joined = text.replaceAll('\\\n', ' ');
+  for (const line of joined.split('\n')) {
+    if (line.startsWith('ExecStart=')) readFlags(readWords(line.slice('ExecStart='.length)), name, reading);
+    if (line.startsWith('Environment='))
+      readEnvironment({ name, text: readWords(line.slice('Environment='.length)).join('\n') }, reading);
   }
 }
 
