@@ -5,7 +5,7 @@
  * | path | asked by | method, host, target |
  * | --- | --- | --- |
  * | `/forward-auth` | Traefik, Caddy, HAProxy | `X-Forwarded-Method`, `-Host`, `-Uri` |
- * | `/auth-request` | nginx, ingress-nginx, Apache | `X-Original-Method`, `X-Original-URL` |
+ * | `/auth-request` | nginx, ingress-nginx | `X-Original-Method`, `X-Original-URL` |
  * | `/auth-request/refusal` | nginx, to get the whole answer to a refused request | the same |
  * | `/ext-authz/…` | Envoy, Istio, Gateway API | those of the question itself, after the prefix |
  *

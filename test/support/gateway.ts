@@ -25,6 +25,8 @@ export interface GatewayOptions {
   readonly upstream?: string;
   readonly routes?: readonly Written[];
   readonly clocks?: Clocks;
+  /** With which TLS sessions are written into tickets, as processes behind one address share them. */
+  readonly ticketKeys?: Buffer;
   /** Where audit records go, instead of the captured log. */
   readonly auditOutput?: AuditOutput;
 }
@@ -134,6 +136,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<TestGa
     log: createLog('debug', log),
     audit: new AuditLog(options.auditOutput ?? auditOn(audit), (options.clocks ?? systemClocks).wallMs),
     metrics,
+    ...(options.ticketKeys && { ticketKeys: options.ticketKeys }),
   });
   const { addresses } = await gateway.listen();
   return new TestGateway(gateway, addresses, log, audit, metrics);

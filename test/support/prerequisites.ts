@@ -28,7 +28,7 @@ const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
   chromium: CHROMIUM_PATHS,
 };
 /** Proxies with whose recipes the tests run, by the name of their package. Without one, its tests are skipped, and say so. */
-const PROXIES = ['nginx', 'haproxy', 'caddy'];
+const PROXIES = ['nginx', 'haproxy', 'caddy', 'apache2'];
 const GO_MODULE = 'github.com/golang-jwt/jwt/v5@v5.3.1';
 /** What Go builds: module and program. */
 const GO_PROGRAMS: readonly (readonly [module: string, program: string])[] = [

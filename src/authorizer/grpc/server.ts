@@ -76,14 +76,16 @@ export class GrpcServer implements ListenerServer {
     this.#service?.announceEnd();
   }
 
-  async drain(graceMs: number, idle: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  /**
+   * Without the grace of HTTP/1.1: nghttp2 drops calls that come after any GOAWAY, so a first one that refuses nothing yet would lose
+   * what it is meant to save. Health checks have sent clients elsewhere during `shutdown.delay`; others learn which call was the last.
+   */
+  async drain(_graceMs: number, idle: () => Promise<void>, signal: AbortSignal): Promise<void> {
     this.#server.close();
-    // Also on connections that have come since.
     this.announceDrain();
-    const closed = this.#empty();
-    await settledWithin(closed, graceMs, signal);
-    await idle();
     this.#service?.end();
+    const closed = this.#empty();
+    await idle();
     await settledWithin(closed, LAST_WORDS_MS, signal);
   }
 

@@ -46,15 +46,6 @@ const PROTOS = fileURLToPath(new URL('protos/', import.meta.url));
 const MAX_STREAMS = 1_000;
 /** What one connection may hold in memory, in MB as Node counts it. More calls on it are refused then. */
 const MAX_SESSION_MEMORY = 64;
-/** `lastStreamID` of a GOAWAY that announces the end, and still lets calls on their way begin (RFC 9113 §6.8). */
-const ANY_STREAM = 2 ** 31 - 1;
-
-interface Session {
-  readonly closed: boolean;
-  readonly destroyed: boolean;
-  goaway(code: number, lastStreamId: number): void;
-}
-
 /** A server that gets its connections from a listener. */
 export class CheckService {
   readonly #server: Server;
@@ -93,28 +84,17 @@ export class CheckService {
     this.#injector.injectConnection(connection);
   }
 
-  /**
-   * Says to health checks and on every connection that it is going to end. Calls go on, those on their way included.
-   */
+  /** Says to health checks that it is going to end, so that clients go elsewhere before it does. */
   announceEnd(): void {
     for (const name of ['', SERVICE]) this.#health.setStatus(name, 'NOT_SERVING');
-    for (const session of this.#sessions()) {
-      if (!session.closed && !session.destroyed) session.goaway(0, ANY_STREAM);
-    }
-  }
-
-  /** Closes every connection as soon as no call is in progress on it. */
-  end(): void {
-    this.#injector.destroy();
   }
 
   /**
-   * The library keeps them to itself, and can only close them: that loses calls which are on their way, and Envoy takes a lost
-   * call for a failure of the authorizer.
+   * Takes no more calls, tells every client which was the last (RFC 9113 §6.8), and closes each connection when the calls on it
+   * are answered.
    */
-  *#sessions(): Iterable<Session> {
-    const servers = this.#server['http2Servers'] as Map<unknown, { readonly sessions: Iterable<Session> }>;
-    for (const { sessions } of servers.values()) yield* sessions;
+  end(): void {
+    this.#injector.destroy();
   }
 }
 

@@ -3,6 +3,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { questionOf } from '../../../src/authorizer/grpc/check-request.ts';
+import { CheckReply, type CheckResponse } from '../../../src/authorizer/grpc/reply.ts';
 import { Denial } from '../../../src/errors.ts';
 import { AuthorizerStage, asHttp, reasonOf } from '../stage.ts';
 import { type Attributes, attributesOf, metadataOf, type Response } from './client.ts';
@@ -197,6 +198,25 @@ describe('spoofed headers', () => {
   });
 });
 
+test('whatever is sent other than by the outlet, denies', () => {
+  for (const [answer, code] of [
+    [(reply: CheckReply) => reply.begin(200, []), 500],
+    [(reply: CheckReply) => reply.begin(204, []), 500],
+    [(reply: CheckReply) => reply.begin(302, ['Location', '/']), 302],
+    [(reply: CheckReply) => reply.begin(503, []), 503],
+  ] as const) {
+    const sent: CheckResponse[] = [];
+    const reply = new CheckReply({ reply: null, request: null }, (_error, response) => sent.push(response), false);
+    answer(reply);
+    reply.end();
+    // A second answer, and one that is cut, changes nothing.
+    reply.allow({ headers: [], removed: [], subject: null });
+    reply.cut();
+    expect(sent).toMatchObject([{ deniedResponse: { status: { code } } }]);
+    expect(sent[0]?.status.code).not.toBe(0);
+  }
+});
+
 test('no question writes a line of its own into the access log', async () => {
   const lie = '\n{"msg":"request","status":200}';
   const before = stage.gateway.log.records.length;
@@ -234,6 +254,7 @@ test('whatever a question says, it is read as the question over HTTP would be, o
       );
       if (question instanceof Denial) return;
       expect([question.method, question.url]).toEqual(['GET', `/ext-authz/${path}`]);
+      expect(question.url).toMatch(/^[\x21-\x7e]+$/);
       const { rawHeaders } = question;
       expect(rawHeaders.slice(0, 2)).toEqual(['host', 'shop.example.com']);
       for (let index = 0; index < rawHeaders.length; index += 2) {

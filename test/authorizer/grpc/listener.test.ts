@@ -1,11 +1,24 @@
 /** The listener for questions over gRPC: connections, TLS, health, reflection, limits, what is counted and logged, the drain. */
 
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { connect } from 'node:tls';
 import { Client, type ClientUnaryCall, credentials, status } from '@grpc/grpc-js';
 import { loadSync, type MethodDefinition } from '@grpc/proto-loader';
 import { protoPath as HEALTH_PROTO } from 'grpc-health-check';
 import { describe, expect, test } from 'vitest';
 import { CertificateFiles, TestAuthority } from '../../support/certificates.ts';
 import { type GatewayOptions, startGateway, type TestGateway } from '../../support/gateway.ts';
+import {
+  END_STREAM,
+  FRAME,
+  frame,
+  headersFrame,
+  post,
+  RawHttp2,
+  resetFrame,
+  uint32,
+} from '../../support/http2-client.ts';
 import { KeyServer } from '../../support/key-server.ts';
 import { RawConnection } from '../../support/raw-client.ts';
 import { TokenAuthority } from '../../support/token-authority.ts';
@@ -15,6 +28,11 @@ import { type Attributes, attributesOf, CheckClient, metadataOf } from './client
 
 const SERVICE = 'envoy.service.auth.v3.Authorization';
 const PUBLIC = attributesOf([], { path: '/public' });
+
+/** Head of a call. */
+const FIELDS = [...post(CheckClient.method.path), ['te', 'trailers'], ['content-type', 'application/grpc']] as const;
+/** Of a message of gRPC: whether it is compressed, and its length. */
+const PREFIX_BYTES = 5;
 
 type Written = Record<string, unknown>;
 
@@ -131,6 +149,31 @@ describe('who may ask', () => {
   });
 });
 
+test('TLS-02: a session of the public listener is not resumed here, where a client certificate is asked for', async () => {
+  using files = new CertificateFiles();
+  const authority = new TestAuthority();
+  const certificates = [files.write('own', authority.issue({ names: ['localhost'] }))];
+  const clientCertificates = { caFile: files.text('ca.crt', authority.certificate) };
+  await using gateway = await start(
+    { tls: { certificates, clientCertificates } },
+    { ticketKeys: randomBytes(48) },
+    { tls: { certificates } },
+  );
+  const options = { host: '127.0.0.1', servername: 'localhost', ca: authority.certificate } as const;
+  const first = connect({ ...options, port: gateway.port });
+  const [session] = (await once(first, 'session')) as [Buffer];
+  first.destroy();
+  const second = connect({ ...options, port: portOf(gateway), session, ALPNProtocols: ['h2'] });
+  second.resume().on('error', () => {});
+  // In TLS 1.3 the server refuses after the client's side of the handshake.
+  await once(second, 'secureConnect');
+  expect(second.isSessionReused()).toBe(false);
+  await until(
+    async () => /connections_refused_total\{reason="tls"\} 1/.test(await gateway.metrics.text()),
+    'it is refused',
+  );
+});
+
 describe('limits', () => {
   test('a question over maxMessageBytes is not read', async () => {
     await using gateway = await start({ maxMessageBytes: '4KiB' });
@@ -207,6 +250,27 @@ class Waiting implements AsyncDisposable {
   }
 }
 
+test('H2-01: calls that are reset as soon as they begin cost no more than their connection', async () => {
+  await using waiting = await Waiting.start();
+  const port = portOf(waiting.gateway);
+  const message = CheckClient.method.requestSerialize({ attributes: { request: { http: waiting.question } } });
+  const data = Buffer.concat([Buffer.of(0), uint32(message.length), message]);
+  // At every point: after the head, within the message, after it.
+  for (const sent of [0, 3, data.length]) {
+    await using client = await RawHttp2.open(port);
+    for (let stream = 1; stream < 2_000; stream += 2) {
+      const isWhole = sent === data.length;
+      const part = frame(FRAME.data, isWhole ? END_STREAM : 0, stream, data.subarray(0, sent));
+      client.write(headersFrame(stream, FIELDS, 0), ...(sent === 0 ? [] : [part]), resetFrame(stream));
+    }
+    client.write(frame(FRAME.ping, 0, 0, Buffer.alloc(8)));
+    await until(() => client.isEnded || client.of(FRAME.ping).length > 0, 'the server has read it, or has had enough');
+  }
+  await until(() => waiting.inFlight === 0, 'none is in progress');
+  using other = new CheckClient(port);
+  expect(asHttp(await other.ask(attributesOf())).status).toBe(401);
+});
+
 describe('questions that wait', () => {
   test('a proxy that no longer waits: the question is logged as abandoned, and its place is given back', async () => {
     await using waiting = await Waiting.start();
@@ -223,20 +287,29 @@ describe('questions that wait', () => {
     ]);
   });
 
-  test('a drain lets them finish, says so to health checks, and loses none that is on its way', async () => {
+  test('RFC 9113 §6.8: a drain lets them finish, and tells clients which was the last', async () => {
     await using waiting = await Waiting.start();
     const port = portOf(waiting.gateway);
-    using client = new CheckClient(port);
-    expect(asHttp(await client.ask(attributesOf())).status).toBe(401);
-    const waits = client.ask(waiting.question);
-    await until(() => waiting.inFlight === 1, 'one waits');
-    const onTheirWay = Array.from({ length: 20 }, () => client.ask(attributesOf()));
+    await using client = await RawHttp2.open(port);
+    const message = CheckClient.method.requestSerialize({ attributes: { request: { http: waiting.question } } });
+    const call = (stream: number) => [
+      headersFrame(stream, FIELDS, 0),
+      frame(FRAME.data, END_STREAM, stream, Buffer.concat([Buffer.of(0), uint32(message.length), message])),
+    ];
+    client.write(...call(1));
+    await until(() => waiting.inFlight === 1, 'it waits');
     const drained = waiting.gateway.gateway.drain();
-    for (const answer of await Promise.all(onTheirWay)) expect(asHttp(answer).status).toBe(401);
+    await until(() => client.of(FRAME.goaway).length > 0, 'the end is announced');
+    expect(client.of(FRAME.goaway)[0]?.payload.readUInt32BE(0)).toBe(1);
+    client.write(...call(3));
     await waiting.release();
-    expect(asHttp(await waits).status).toBe(503);
+    const { body } = await client.outcome(1);
+    const answer = CheckClient.method.responseDeserialize(Buffer.from(body, 'latin1').subarray(PREFIX_BYTES));
+    expect(asHttp(answer).status).toBe(503);
     await drained;
-    await expect(client.ask(attributesOf())).rejects.toMatchObject({ code: status.UNAVAILABLE });
+    expect(client.of(FRAME.headers, 3)).toEqual([]);
+    using other = new CheckClient(port);
+    await expect(other.ask(attributesOf())).rejects.toMatchObject({ code: status.UNAVAILABLE });
   });
 
   test('during shutdown.delay the health service says NOT_SERVING, and new connections are still answered', async () => {
