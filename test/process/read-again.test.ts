@@ -10,6 +10,7 @@ import { readFiles } from '../../src/process/read.ts';
 import { readAgain } from '../../src/process/read-again.ts';
 import { temporaryDirectory } from '../cli/support.ts';
 import { testConfig } from '../support/gateway.ts';
+import { loopTurnsDuring } from '../support/loop-turns.ts';
 
 const routes = (count: number) =>
   Array.from({ length: count }, (_, index) => ({
@@ -55,11 +56,8 @@ test('R10: while a long configuration is read, the event loop goes on', async ()
   const options = { path: '/tmp/sallyport.yaml', cwd: '/tmp', env: {} };
   const inUse = loadConfig(stringify(testConfig({})), options).loaded?.config;
   if (inUse === undefined) throw new Error('the fixture is not valid');
-  let turns = 0;
-  const timer = setInterval(() => (turns += 1), 1);
-  const { loaded } = await readAgain({ text, options }, systemClocks, inUse);
-  clearInterval(timer);
-  expect(loaded?.config.routes).toHaveLength(1_500);
-  // Loaded on the loop, the timer would not fire at all.
+  const { turns, result } = await loopTurnsDuring(() => readAgain({ text, options }, systemClocks, inUse));
+  expect(result.loaded?.config.routes).toHaveLength(1_500);
+  // Loaded on the loop, it would hardly turn at all.
   expect(turns).toBeGreaterThan(20);
 });

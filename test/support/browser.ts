@@ -57,9 +57,10 @@ export class TestBrowser implements AsyncDisposable {
    * of a second of CPU, for its processes.
    */
   async emptyProfile(): Promise<Profile> {
-    this.#reused ??= await this.profile();
+    if (this.#reused?.page.isClosed() !== false) this.#reused = await this.profile();
     const { context, page } = this.#reused;
     await context.clearCookies();
+    for (const other of context.pages()) if (other !== page) await other.close();
     for (const name of ['console', 'request'] as const) page.removeAllListeners(name);
     await page.goto('about:blank');
     return this.#reused;
