@@ -459,8 +459,8 @@ describe('a Redis that refuses', () => {
     await using redis = await RedisServer.start();
     await using store = await opening(`${redis.url}/3`);
     const { handle } = await withSession(store);
-    expect(await redis.cli('-n', '0', 'DBSIZE')).toBe('0');
-    expect(await redis.cli('-n', '3', 'EXISTS', `sallyport:s:${handle}`)).toBe('1');
+    expect(await redis.cliAfter(['SELECT', '0'], 'DBSIZE')).toBe('0');
+    expect(await redis.cliAfter(['SELECT', '3'], 'EXISTS', `sallyport:s:${handle}`)).toBe('1');
   });
 
   const page = readFileSync(join(import.meta.dirname, '../../docs/how-to/redis.md'), 'utf8');
@@ -521,9 +521,9 @@ describe('a Redis that refuses', () => {
     const log = new StoreLog();
     await using store = await openStore(redis.url, { config: { ...IMPATIENT, passwordFile }, log });
     const record = await withSession(store);
-    await redis.cli('-a', 'first', 'CONFIG', 'SET', 'requirepass', 'second');
+    await redis.cliAfter(['AUTH', 'first'], 'CONFIG', 'SET', 'requirepass', 'second');
     expect(await readOf(store, record.handle)).toEqual(record);
-    await redis.cli('-a', 'second', 'CLIENT', 'KILL', 'TYPE', 'normal');
+    await redis.cliAfter(['AUTH', 'second'], 'CLIENT', 'KILL', 'TYPE', 'normal');
     await until(() => log.lines.includes('unavailable: Redis refuses the user or password (WRONGPASS)'), 'it is told');
     expect(store.isAvailable()).toBe(false);
     await expect(store.sessions.read(record.handle)).rejects.toMatchObject(refusal);

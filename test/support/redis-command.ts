@@ -6,13 +6,17 @@
 import { connect } from 'node:net';
 
 /**
- * Sends a command, after AUTH where there is a password.
+ * Sends a command, after others on the same connection: AUTH, SELECT.
  *
  * @returns the elements of an array line by line, the text of an error of Redis like any other
  * @throws when there is no connection, or it ends before the reply
  */
-export function redisCommand(port: number, password: string | null, command: readonly string[]): Promise<string> {
-  const commands = password === null ? [command] : [['AUTH', password], command];
+export function redisCommand(
+  port: number,
+  before: readonly (readonly string[])[],
+  command: readonly string[],
+): Promise<string> {
+  const commands = [...before, command];
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => void socket.write(commands.map(encode).join('')));
     let received = '';

@@ -103,9 +103,14 @@ export class RedisServer implements AsyncDisposable {
   }
 
   /** Sends a command; what redis-cli would print, errors included. */
-  async cli(...command: string[]): Promise<string> {
+  cli(...command: string[]): Promise<string> {
+    return this.cliAfter(this.#password === null ? [] : ['AUTH', this.#password], ...command);
+  }
+
+  /** The same on a connection on which another command was sent before: AUTH, SELECT. */
+  async cliAfter(before: readonly string[], ...command: string[]): Promise<string> {
     try {
-      return (await redisCommand(this.port, this.#password, command)).trim();
+      return (await redisCommand(this.port, before.length === 0 ? [] : [before], command)).trim();
     } catch (error) {
       return error instanceof Error ? error.message : '';
     }
