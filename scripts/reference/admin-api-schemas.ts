@@ -9,6 +9,7 @@ import type {
   TokenRevocationReport,
 } from '../../src/admin/control.ts';
 import { BASE64URL_32_BYTES_PATTERN } from '../../src/lib/base64url.ts';
+import type { RecentRequest } from '../../src/telemetry/recent-requests.ts';
 
 type Members<T> = Readonly<Record<keyof T, z.ZodType>>;
 
@@ -42,6 +43,27 @@ const session = z.object({
   idleExpiresAt: time.meta({ description: 'The end if it is not used again.' }),
 } satisfies Members<SessionSummary>);
 
+const text = z.string().nullable();
+const recentRequest = z.object({
+  id: z.string(),
+  time: time.meta({ description: 'When it ended.' }),
+  listener: z.string(),
+  client: z.string(),
+  method: text,
+  host: text,
+  path: text.meta({ description: 'Without the query.' }),
+  route: text,
+  upstream: text.meta({ description: 'Where it was sent; null: it was not.' }),
+  kind: text.meta({ description: 'The kind of credential that was accepted.' }),
+  subject: text,
+  status: z.int(),
+  reason: text.meta({ description: 'Why it was refused or failed; null: it was not.' }),
+  note: text.meta({ description: 'Which rule fired.' }),
+  fault: z.record(z.string(), z.string()).nullable(),
+  durationMs: z.number(),
+  upstreamFirstByteMs: z.number().nullable(),
+} satisfies Members<RecentRequest>);
+
 const applied = z.object({
   process: z.string().meta({ description: '`gateway`, or `worker` and its number.' }),
   problem: z.string().nullable().meta({ description: 'Why it kept the previous configuration; null: it did not.' }),
@@ -67,6 +89,9 @@ export const ANSWERS = {
     needRestart,
     config: z.looseObject({}).meta({ description: 'The configuration with its defaults, without secrets.' }),
   } satisfies Members<ConfigurationReport>),
+  RecentRequest: z.object({
+    request: recentRequest.nullable().meta({ description: 'null: no process remembers a request with this id.' }),
+  }),
   Sessions: z.object({ sessions: z.array(session) }),
   RevokedSessions: z.object({ revoked: z.array(handle) }),
   TokenRevocationReport: z.object({

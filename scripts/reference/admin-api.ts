@@ -49,6 +49,7 @@ const DESCRIPTIONS: Readonly<Record<string, Description>> = {
     },
   },
   'GET /-/config': { id: 'getConfiguration', answers: { 200: ['The configuration in use.', 'Configuration'] } },
+  'GET /api/requests': { id: 'getRequest', answers: { 200: ['What happened to the request.', 'RecentRequest'] } },
   'GET /api/sessions': {
     id: 'listSessions',
     answers: { 200: ['The sessions; none for a subject that nobody knows.', 'Sessions'] },

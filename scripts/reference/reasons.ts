@@ -1,5 +1,6 @@
 /** `docs/reference/reasons.md`: why a request is refused or fails. */
 
+import { ADVICE } from '../../src/cli/why/advice.ts';
 import { problemDocument, REASONS, type Reason } from '../../src/errors.ts';
 import { cell, code, generated, table } from './markdown.ts';
 
@@ -16,6 +17,9 @@ export function reasonsPage(): string {
     ].join(', '),
     row.logLevel,
   ]);
+  const advice = Object.entries(ADVICE)
+    .map(([reason, { cause, cure }]) => `\n### ${code(reason)}\n\n${cause}\n\n${cure}\n`)
+    .join('');
   const example: Reason = 'route_forbidden';
   return `${generated('src/errors.ts')}
 # Reasons
@@ -31,5 +35,9 @@ ${JSON.stringify(JSON.parse(problemDocument(example, '4bf92f3577b34da6a3ce929d0e
 A 401 that logging in would resolve becomes a redirect to the login page when a person navigates. 499 is never sent: the
 client has disconnected.
 
-${table(['Reason', 'Status', 'What the client is told', 'Besides', 'Log level'], rows)}`;
+${table(['Reason', 'Status', 'What the client is told', 'Besides', 'Log level'], rows)}
+## What to do
+
+\`sallyport why REQUEST-ID\` shows this for a request, with what the gateway knows of it.
+${advice}`;
 }

@@ -8,6 +8,7 @@
 
 import type { Jti, SessionHandle } from '../jwt/names.ts';
 import type { AuditSource } from '../telemetry/audit.ts';
+import type { RecentRequest } from '../telemetry/recent-requests.ts';
 
 /** Whether one part of the gateway works. */
 export interface ComponentHealth {
@@ -119,6 +120,8 @@ export interface GatewayControl {
   metrics(): AsyncIterable<string>;
   /** @returns the JWK Set of the upstream token */
   jwks(): Promise<unknown>;
+  /** What happened to a request. @returns `null` when no process remembers it */
+  requestOf(id: string): Promise<RecentRequest | null>;
   /** @throws DependencyFault `store_unavailable` */
   sessionsOf(subject: string): Promise<readonly SessionSummary[]>;
   /**
@@ -152,6 +155,7 @@ export const ANSWERED_BY = {
   health: 'all',
   metrics: 'all',
   jwks: 'one',
+  requestOf: 'all',
   sessionsOf: 'one',
   revokeSession: 'one',
   revokeSessionsOf: 'one',

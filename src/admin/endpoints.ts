@@ -111,6 +111,14 @@ export const ENDPOINTS: readonly AdminEndpoint[] = [
   },
   {
     method: 'GET',
+    path: '/api/requests',
+    summary: 'What happened to a recent request; `null` when no process remembers it.',
+    parameter: { name: 'id', isOptional: false },
+    guard: 'token',
+    answer: async ({ query }, { control }) => json(200, { request: await control.requestOf(query.get('id') ?? '') }),
+  },
+  {
+    method: 'GET',
     path: '/api/sessions',
     summary: 'Lists the sessions of a subject, without their ids.',
     parameter: { name: 'subject', isOptional: false },

@@ -21,6 +21,7 @@ import { tokenRevoke } from './token-revoke.ts';
 import { usersAdd, usersList, usersRemove } from './users.ts';
 import { validate } from './validate.ts';
 import { version } from './version.ts';
+import { why } from './why.ts';
 
 /** Every command, in the order of `--help`. */
 export const COMMANDS: readonly Command[] = [
@@ -31,6 +32,7 @@ export const COMMANDS: readonly Command[] = [
   checkOidc,
   routes,
   explain,
+  why,
   health,
   usersAdd,
   usersList,

@@ -16,6 +16,7 @@ import { toTimestamp } from '../lib/timestamp.ts';
 import { CLOCK_LEEWAY_MS, MAX_REVOCABLE_LIFETIME_MS } from '../lib/token-limits.ts';
 import type { SessionRecord } from '../store/session-record.ts';
 import type { AuditSource } from '../telemetry/audit.ts';
+import type { RecentRequest } from '../telemetry/recent-requests.ts';
 import type { MetricRegistry } from '../telemetry/registry.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Gateway } from './gateway.ts';
@@ -92,6 +93,10 @@ export class LocalControl implements GatewayControl {
   async sessionsOf(subject: string): Promise<readonly SessionSummary[]> {
     const records = await this.#gateway.sessions.list(subject);
     return records.map((record) => this.#summary(record));
+  }
+
+  async requestOf(id: string): Promise<RecentRequest | null> {
+    return this.#gateway.recentRequests.find(id);
   }
 
   async revokeSession(handle: SessionHandle, source: AuditSource): Promise<SessionSummary | null> {

@@ -19,6 +19,7 @@ import { AccessLog } from '../telemetry/access.ts';
 import type { AuditLog } from '../telemetry/audit.ts';
 import { countedRoutes } from '../telemetry/counted-routes.ts';
 import type { LineStream, Logger } from '../telemetry/log.ts';
+import { RecentRequests } from '../telemetry/recent-requests.ts';
 import type { MetricRegistry } from '../telemetry/registry.ts';
 import { drainTunnels } from '../upstream/drain-tunnels.ts';
 import { compileRuntime, type Runtime } from './compile.ts';
@@ -60,6 +61,7 @@ export class Gateway {
   readonly longLived: LongLived;
   readonly #certificates: ReadonlyMap<TlsListener, CertificateFiles>;
   readonly #accessLog: AccessLog;
+  readonly recentRequests: RecentRequests = new RecentRequests();
   readonly #listeners: Listeners;
   readonly #generations: Generations;
   /** Aborted at the end: from then on nothing waits. */
@@ -78,7 +80,7 @@ export class Gateway {
     this.#certificates = certificates;
     this.#generations = new Generations(generation);
     this.#accessLog = new AccessLog(lines, generation.runtime.config.log);
-    const recorder = new Recorder(this.#accessLog, audit, series.listeners, clocks);
+    const recorder = new Recorder(this.#accessLog, audit, series.listeners, this.recentRequests, clocks);
     this.#listeners = new Listeners(
       generation,
       Object.fromEntries([...certificates].map(([name, files]) => [name, files.certificates])),

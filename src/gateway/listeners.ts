@@ -6,6 +6,7 @@
 import type { GrpcAuthorizerConfig } from '../authorizer/grpc/section.ts';
 import { GrpcServer } from '../authorizer/grpc/server.ts';
 import { type ListenAddress, toBlockList } from '../config/fields.ts';
+import { REASONS } from '../errors.ts';
 import type { Exchange, ExchangeListener } from '../exchange.ts';
 import type { Clocks } from '../lib/clock.ts';
 import { clientLimits } from '../limits/open.ts';
@@ -28,6 +29,7 @@ import type { QueueSeries } from '../listener/series.ts';
 import { clientAddress } from '../sanitize/client-address.ts';
 import type { AccessLog } from '../telemetry/access.ts';
 import type { AuditLog } from '../telemetry/audit.ts';
+import type { RecentRequests } from '../telemetry/recent-requests.ts';
 import type { Generation } from './generation.ts';
 
 /** For this long idle connections stay open in a drain, and a request that arrives on one is answered. */
@@ -291,22 +293,28 @@ export class Recorder implements ListenerRecorder {
   readonly #accessLog: AccessLog;
   readonly #audit: AuditLog;
   readonly #series: ListenerSeries;
+  readonly #recent: RecentRequests;
   readonly #clocks: Clocks;
 
-  constructor(accessLog: AccessLog, audit: AuditLog, series: ListenerSeries, clocks: Clocks) {
+  constructor(accessLog: AccessLog, audit: AuditLog, series: ListenerSeries, recent: RecentRequests, clocks: Clocks) {
     this.#accessLog = accessLog;
     this.#audit = audit;
     this.#series = series;
+    this.#recent = recent;
     this.#clocks = clocks;
   }
 
   finished(exchange: Exchange): void {
-    this.#accessLog.record(exchange, this.#clocks.monotonicMs(), this.#clocks.wallMs());
+    const [endedMs, wallMs] = [this.#clocks.monotonicMs(), this.#clocks.wallMs()];
+    this.#accessLog.record(exchange, endedMs, wallMs);
+    this.#recent.keep(exchange, endedMs - exchange.startedMs, wallMs);
     this.#audit.recordDenial(exchange);
   }
 
   refused(refusal: EarlyRefusal, listener: ExchangeListener): void {
-    this.#accessLog.recordRefusal(refusal, listener, this.#clocks.wallMs());
+    const wallMs = this.#clocks.wallMs();
+    this.#accessLog.recordRefusal(refusal, listener, wallMs);
+    this.#recent.keepUnread({ ...refusal, status: REASONS[refusal.reason].status }, listener.name, wallMs);
   }
 
   connectionRefused(reason: ConnectionRefusal): void {

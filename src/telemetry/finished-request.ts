@@ -6,6 +6,7 @@ import type { PrincipalKind, RouteMetrics } from './route-series.ts';
 
 /** A listener, as the access log knows it. */
 export interface LoggedListener {
+  readonly name: string;
   /** Its fields in each line, as JSON members that each follow a comma. */
   readonly logText: string;
   readonly handler: { readonly unmatched: RouteMetrics };
@@ -17,7 +18,7 @@ export interface FinishedRequest {
   readonly method: string;
   /** `1.0`, `1.1` or `2`. */
   readonly httpVersion: string;
-  readonly listener: Pick<LoggedListener, 'logText'>;
+  readonly listener: Pick<LoggedListener, 'name' | 'logText'>;
   readonly peer: { readonly address: string };
   /** What the gateway read of it; `null` when it was refused unread. */
   readonly screened: {
@@ -27,7 +28,7 @@ export interface FinishedRequest {
     readonly clientAddress: string;
     readonly fields: { readonly ownedHeaders: number };
   } | null;
-  readonly route: { readonly id: string } | null;
+  readonly route: { readonly id: string; readonly upstream: string } | null;
   readonly principal: {
     readonly kind: PrincipalKind;
     readonly subject: string | null;

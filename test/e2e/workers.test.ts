@@ -116,7 +116,12 @@ describe('two workers that come back to what they were', () => {
     await until(async () => (await statuses(gateway, 8, request)).every((status) => status === 401), 'both refuse it');
     for (const connection of connections) {
       connection.write(request);
-      expect((await connection.response()).status).toBe(401);
+      const { status, headers } = await connection.response();
+      expect(status).toBe(401);
+      // Whichever of them answered is the one that remembers it.
+      const id = headers.get('x-request-id') ?? '';
+      const recent = await (await gateway.admin(`/api/requests?id=${id}`)).json();
+      expect(recent).toMatchObject({ request: { id, status: 401, reason: 'session_unknown' } });
       connection.close();
     }
     expect(await grownFrom(before, ended)).toBe(1);

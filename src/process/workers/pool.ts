@@ -27,6 +27,7 @@ import { CAN_SHARE_PORT } from '../../listener/http1/acceptors.ts';
 import { newTicketKeys } from '../../listener/http1/tls.ts';
 import type { ListenerAddresses } from '../../listener/listener.ts';
 import { errorFields } from '../../telemetry/log.ts';
+import type { RecentRequest } from '../../telemetry/recent-requests.ts';
 import type { WorkerSeries } from '../series.ts';
 import { MetricsMerger, ProcessMetrics } from './merge-metrics.ts';
 import type { WorkerAnswer, WorkerMethods } from './messages.ts';
@@ -93,6 +94,7 @@ export class WorkerPool {
     const merged: Pick<GatewayControl, AnsweredBy<'all'>> = {
       health: (withUpstreams) => this.#health(withUpstreams),
       metrics: () => this.#metrics(),
+      requestOf: (id) => this.#requestOf(id),
     };
     this.control = {
       ...remote<Pick<GatewayControl, AnsweredBy<'one'>>>(ASKED_OF_ONE, (name, parameters) =>
@@ -164,6 +166,12 @@ export class WorkerPool {
     const components = [...answers.values()].flatMap((health) => health.components);
     this.#wasReady ||= [workers, ...components].every(({ isOk, isRequired }) => isOk || !isRequired);
     return { isStarted: answers.size > 0, components: [workers, ...worstOfEach(components)] };
+  }
+
+  /** Ids that clients give can be those of several requests: the last one counts. */
+  async #requestOf(id: string): Promise<RecentRequest | null> {
+    const answers = [...(await this.#askAll('requestOf', [id])).values()].filter((request) => request !== null);
+    return answers.toSorted((one, other) => other.time.localeCompare(one.time))[0] ?? null;
   }
 
   async *#metrics(): AsyncGenerator<string> {

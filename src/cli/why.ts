@@ -1,0 +1,43 @@
+/** `sallyport why`: what happened to a request, and what can be done about it. */
+
+import { RECENT_REQUESTS, type RecentRequest } from '../telemetry/recent-requests.ts';
+import { ADMIN_OPTIONS, callAdmin, findAdmin, requireShape, TOKEN_FILE_OPTION } from './admin-client.ts';
+import { defineCommand, EXIT } from './command.ts';
+import { JSON_OPTION } from './configuration.ts';
+import { show } from './output.ts';
+
+/** `sallyport why`. */
+export const why = defineCommand({
+  name: 'why',
+  summary: 'Show what happened to a recent request, and what can be done about it',
+  description: [
+    `Takes the request id, which is on every page of an error, in X-Request-Id of every answer, and in the log. Uses the admin API of a running gateway, whose processes remember their last ${RECENT_REQUESTS.toLocaleString('en')} requests each; older ones are in the log.`,
+    'Several replicas remember for themselves: name the admin listener of each with --admin-url.',
+  ],
+  args: [{ name: 'REQUEST-ID', description: 'The id of the request.' }],
+  options: { ...ADMIN_OPTIONS, 'token-file': TOKEN_FILE_OPTION, json: JSON_OPTION },
+  examples: [['sallyport why 4bf92f3577b34da6a3ce929d0e0e4736', 'A user has sent the id from the page that they got']],
+  exit: { ok: 'shown', failed: 'no process remembers the request, or the gateway cannot be asked' },
+  async run({ options, args, io }) {
+    const { adviceOn, whyText } = await import('./why/text.ts');
+    const [id = ''] = args;
+    const place = await findAdmin('why', options, io);
+    const path = `/api/requests?id=${encodeURIComponent(id)}`;
+    const answer = await callAdmin('GET', path, place, options['token-file'], io);
+    const { request } = requireShape(answer, isAnswer, place);
+    if (request === null) {
+      io.stderr.write(
+        `No process of the gateway at ${place.url.host} remembers this request. Ask the other replicas, or look in the log:\n  grep '"id":"${id}"'\n`,
+      );
+      return EXIT.failed;
+    }
+    show(io, options.json, { ...request, advice: adviceOn(request) }, whyText(request));
+    return EXIT.ok;
+  },
+});
+
+const isAnswer = (value: unknown): value is { readonly request: RecentRequest | null } =>
+  typeof value === 'object' && value !== null && 'request' in value && isRequest(value.request);
+
+const isRequest = (value: unknown): boolean =>
+  value === null || (typeof value === 'object' && 'status' in value && 'listener' in value && 'time' in value);

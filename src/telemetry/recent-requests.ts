@@ -1,0 +1,129 @@
+/**
+ * The last requests of this process, so that an operator can ask what happened to one of them by its id. In memory only, and
+ * no more than the access log would say: no query, no header, no token.
+ */
+
+import type { DenialReason, Reason } from '../errors.ts';
+import { toTimestamp } from '../lib/timestamp.ts';
+import type { FinishedRequest } from './finished-request.ts';
+import { errorFields } from './log.ts';
+import type { PrincipalKind } from './route-series.ts';
+
+/** How many are kept. At some 300 bytes each, a little over a megabyte. */
+export const RECENT_REQUESTS = 4_096;
+
+/** What happened to a request. `null` for what there was not, or what was never found out. */
+export interface RecentRequest {
+  readonly id: string;
+  /** When it ended; ISO 8601. */
+  readonly time: string;
+  readonly listener: string;
+  /** Address of the client. */
+  readonly client: string;
+  readonly method: string | null;
+  readonly host: string | null;
+  /** Without the query. */
+  readonly path: string | null;
+  readonly route: string | null;
+  /** Where it was sent, or would have been. */
+  readonly upstream: string | null;
+  readonly kind: PrincipalKind | null;
+  readonly subject: string | null;
+  readonly status: number;
+  readonly reason: Reason | null;
+  /** Which rule fired, in fixed words. */
+  readonly note: string | null;
+  readonly fault: Readonly<Record<string, string>> | null;
+  readonly durationMs: number;
+  /** From sending the request to the first byte of the answer. */
+  readonly upstreamFirstByteMs: number | null;
+}
+
+/** A place for one request, written again and again, so that keeping a request allocates nothing. */
+class Slot {
+  id = '';
+  wallMs = 0;
+  listener = '';
+  client = '';
+  method: string | null = null;
+  host: string | null = null;
+  path: string | null = null;
+  route: string | null = null;
+  upstream: string | null = null;
+  kind: PrincipalKind | null = null;
+  subject: string | null = null;
+  status = 0;
+  reason: Reason | null = null;
+  note: string | null = null;
+  fault: Readonly<Record<string, string>> | null = null;
+  durationMs = 0;
+  upstreamFirstByteMs: number | null = null;
+}
+
+/** A request that got no connection was never sent, but its upstream is what matters. */
+const isOfUpstream = (reason: Reason | null): boolean => reason?.startsWith('upstream_') === true;
+
+/** Something that was refused before it became a request. */
+interface Unread {
+  readonly id: string;
+  readonly status: number;
+  readonly reason: DenialReason;
+  readonly note: string;
+  readonly client: string;
+}
+
+/** Keeps the last requests. */
+export class RecentRequests {
+  readonly #slots: Slot[] = [];
+  #next = 0;
+
+  /** Keeps a request that is over. @param wallMs  wall-clock time of its end */
+  keep(exchange: FinishedRequest, durationMs: number, wallMs: number): void {
+    const { screened, route, principal, dispatchedMs, firstByteMs, cause } = exchange;
+    const slot = this.#slot();
+    slot.id = exchange.id;
+    slot.wallMs = wallMs;
+    slot.listener = exchange.listener.name;
+    slot.client = screened?.clientAddress ?? exchange.peer.address;
+    slot.method = screened?.method ?? exchange.method;
+    slot.host = screened?.host ?? null;
+    slot.path = screened?.target.path ?? null;
+    slot.route = route?.id ?? null;
+    slot.upstream = dispatchedMs === null && !isOfUpstream(exchange.reason) ? null : (route?.upstream ?? null);
+    slot.kind = principal?.kind ?? null;
+    slot.subject = principal?.subject ?? null;
+    slot.status = exchange.isTunnel ? 101 : exchange.reply.status;
+    slot.reason = exchange.reason;
+    slot.note = exchange.note;
+    slot.fault = cause === null ? null : errorFields(cause);
+    slot.durationMs = durationMs;
+    slot.upstreamFirstByteMs = dispatchedMs === null || firstByteMs === null ? null : firstByteMs - dispatchedMs;
+  }
+
+  /** Keeps what was refused unread. */
+  keepUnread({ id, status, reason, note, client }: Unread, listener: string, wallMs: number): void {
+    Object.assign(this.#slot(), new Slot(), { id, status, reason, note, client, listener, wallMs });
+  }
+
+  /** The last request with this id; `null` when there is none, or none any more. */
+  find(id: string): RecentRequest | null {
+    for (let back = 1; back <= this.#slots.length; back += 1) {
+      const slot = this.#slots.at((this.#next - back) % this.#slots.length);
+      if (slot?.id !== id) continue;
+      const { wallMs, ...kept } = slot;
+      return { ...kept, time: toTimestamp(wallMs) };
+    }
+    return null;
+  }
+
+  #slot(): Slot {
+    const index = this.#next;
+    this.#next = (index + 1) % RECENT_REQUESTS;
+    let slot = this.#slots[index];
+    if (slot === undefined) {
+      slot = new Slot();
+      this.#slots.push(slot);
+    }
+    return slot;
+  }
+}
