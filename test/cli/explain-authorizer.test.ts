@@ -9,6 +9,7 @@ publicOrigin: https://shop.example.com
 listeners:
   public: { address: 127.0.0.1:8080 }
   authorizer: { address: 127.0.0.1:4180, peers: [10.1.0.0/16] }
+  grpcAuthorizer: { address: 127.0.0.1:4181, peers: [10.2.0.0/16] }
 upstreams: { app: { endpoints: [http://127.0.0.1:3000] } }
 routes:
   - { id: public, match: { path: /public }, credential: none, upstream: app }
@@ -30,7 +31,7 @@ async function asked(...argv: string[]) {
 }
 const BOB = ['--session', 'roles=customer,subject=bob'];
 
-describe.each(['forward-auth', 'auth-request', 'ext-authz'])('--as %s', (form) => {
+describe.each(['forward-auth', 'auth-request', 'ext-authz', 'ext-authz-grpc'])('--as %s', (form) => {
   test('a permitted request: what the proxy writes, and the claims of the token', async () => {
     const said = await asked('GET', '/orders?a=1', '--as', form, ...BOB, '--from', '203.0.113.7');
     expect(said).toMatchObject({
@@ -66,17 +67,8 @@ describe.each(['forward-auth', 'auth-request', 'ext-authz'])('--as %s', (form) =
   });
 });
 
-test('Envoy is told what to remove', async () => {
-  const said = await asked(
-    'GET',
-    '/public',
-    '--as',
-    'ext-authz',
-    '--header',
-    'X-User: mallory',
-    '--header',
-    'Remote-User: x',
-  );
+test.each(['ext-authz', 'ext-authz-grpc'])('Envoy is told what to remove: %s', async (form) => {
+  const said = await asked('GET', '/public', '--as', form, '--header', 'X-User: mallory', '--header', 'Remote-User: x');
   expect((said['headers'] as { removed: string[] }).removed).toEqual(
     expect.arrayContaining(['cookie', 'authorization', 'x-user', 'remote-user']),
   );

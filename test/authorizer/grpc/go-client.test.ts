@@ -48,9 +48,10 @@ test('Go: health, reflection, leave, refusals, and a question that is none', asy
   client.stdin.end(input);
   const [output, errors] = await Promise.all([text(client.stdout), text(client.stderr)]);
   expect([await ended, errors]).toEqual([[0, null], '']);
-  const [health, services = '', ...answers] = output.trim().split('\n');
+  const [health, services = '', methods = '', ...answers] = output.trim().split('\n');
   expect(health).toBe('SERVING');
   expect(JSON.parse(services)).toContain('envoy.service.auth.v3.Authorization');
+  expect(JSON.parse(methods)).toEqual(['Check']);
   const [allowed, login, forbidden, ambiguous, none] = answers.map((line) => JSON.parse(line) as Answer);
   expect(allowed?.status?.code ?? 0).toBe(0);
   expect(allowed?.dynamicMetadata).toMatchObject({ route: 'app', subject: 'bob' });

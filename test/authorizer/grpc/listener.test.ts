@@ -143,6 +143,20 @@ describe('who may ask', () => {
     expect(await ask(authority)).toBe(0);
     await expect(ask(others)).rejects.toMatchObject({ code: status.UNAVAILABLE });
     await expect(ask(null)).rejects.toMatchObject({ code: status.UNAVAILABLE });
+    // A certificate that replaces it is served from the next connection on.
+    files.write('own', authority.issue({ names: ['localhost'], commonName: 'replaced' }));
+    await gateway.apply(gateway.gateway.config);
+    const envoy = authority.issue({ names: ['envoy'] });
+    const credentialsOf = {
+      key: envoy.key,
+      cert: envoy.certificate,
+      ca: authority.certificate,
+      servername: 'localhost',
+    };
+    const socket = connect({ ...credentialsOf, host: '127.0.0.1', port: portOf(gateway), ALPNProtocols: ['h2'] });
+    await once(socket, 'secureConnect');
+    expect([socket.alpnProtocol, socket.getPeerCertificate().subject.CN]).toEqual(['h2', 'replaced']);
+    socket.destroy();
     const metrics = await gateway.metrics.text();
     expect(metrics).toMatch(/tls_certificate_expiry_timestamp_seconds\{certificate="grpcAuthorizer\.0"\} \d/);
     expect(metrics).toMatch(/connections_refused_total\{reason="tls"\} [2-9]/);

@@ -1,6 +1,6 @@
 // Asks an authorizer as Envoy does, with the types that Envoy's own control planes are written with: a line of JSON on
 // standard input is a CheckRequest, and each answer a line on standard output. Before that, one line with the health of the
-// service and one with the services that reflection names.
+// service, one with the services that reflection names, and one with the methods that it describes.
 package main
 
 import (
@@ -17,6 +17,10 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/reflection/grpc_reflection_v1"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/descriptorpb"
 )
 
 func main() {
@@ -30,6 +34,7 @@ func main() {
 	check(err)
 	fmt.Println(health.GetStatus())
 	fmt.Println(services(ctx, connection))
+	fmt.Println(described(ctx, connection, auth.Authorization_ServiceDesc.ServiceName))
 
 	client := auth.NewAuthorizationClient(connection)
 	lines := bufio.NewScanner(os.Stdin)
@@ -59,6 +64,59 @@ func services(ctx context.Context, connection *grpc.ClientConn) string {
 	names := []string{}
 	for _, service := range answer.GetListServicesResponse().GetService() {
 		names = append(names, service.GetName())
+	}
+	text, err := json.Marshal(names)
+	check(err)
+	return string(text)
+}
+
+// described asks reflection for the file of a symbol and for all that it imports, links them, and names the methods of the symbol.
+func described(ctx context.Context, connection *grpc.ClientConn, symbol string) string {
+	stream, err := grpc_reflection_v1.NewServerReflectionClient(connection).ServerReflectionInfo(ctx)
+	check(err)
+	files := map[string]*descriptorpb.FileDescriptorProto{}
+	ask := func(request *grpc_reflection_v1.ServerReflectionRequest) {
+		check(stream.Send(request))
+		answer, err := stream.Recv()
+		check(err)
+		for _, bytes := range answer.GetFileDescriptorResponse().GetFileDescriptorProto() {
+			file := &descriptorpb.FileDescriptorProto{}
+			check(proto.Unmarshal(bytes, file))
+			files[file.GetName()] = file
+		}
+	}
+	ask(&grpc_reflection_v1.ServerReflectionRequest{
+		MessageRequest: &grpc_reflection_v1.ServerReflectionRequest_FileContainingSymbol{FileContainingSymbol: symbol},
+	})
+	for isNew := true; isNew; {
+		isNew = false
+		for _, file := range files {
+			for _, name := range file.GetDependency() {
+				if files[name] != nil {
+					continue
+				}
+				isNew = true
+				ask(&grpc_reflection_v1.ServerReflectionRequest{
+					MessageRequest: &grpc_reflection_v1.ServerReflectionRequest_FileByFilename{FileByFilename: name},
+				})
+				if files[name] == nil {
+					check(fmt.Errorf("reflection has no %s", name))
+				}
+			}
+		}
+	}
+	set := &descriptorpb.FileDescriptorSet{}
+	for _, file := range files {
+		set.File = append(set.File, file)
+	}
+	linked, err := protodesc.NewFiles(set)
+	check(err)
+	found, err := linked.FindDescriptorByName(protoreflect.FullName(symbol))
+	check(err)
+	names := []string{}
+	methods := found.(protoreflect.ServiceDescriptor).Methods()
+	for index := range methods.Len() {
+		names = append(names, string(methods.Get(index).Name()))
 	}
 	text, err := json.Marshal(names)
 	check(err)
