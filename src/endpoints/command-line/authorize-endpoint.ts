@@ -9,7 +9,7 @@ import type { Exchange } from '../../exchange.ts';
 import type { UserPrincipal } from '../../principal.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import { bodyType, parseForm, readBody } from '../body.ts';
-import { requireUser } from '../login/login-parts.ts';
+import { keepUp, requireUser } from '../login/login-parts.ts';
 import {
   type AuthorizationRequest,
   codeAddress,
@@ -63,6 +63,7 @@ export class AuthorizeEndpoint {
     if (form instanceof Denial) return form;
     const asked = this.#read(text);
     if (asked instanceof Denial || 'error' in asked) return this.#refuse(exchange, request, asked, 303);
+    await keepUp(login, request);
     const user = await requireUser(login, exchange, request);
     if (user instanceof Denial) return user;
 

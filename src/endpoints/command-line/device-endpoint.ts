@@ -10,7 +10,7 @@ import type { Words } from '../../pages/words/words.ts';
 import type { UserPrincipal } from '../../principal.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import { bodyType, parseForm, readBody } from '../body.ts';
-import { requireUser } from '../login/login-parts.ts';
+import { keepUp, requireUser } from '../login/login-parts.ts';
 import { consentSeal, isSealed, NOT_SEALED } from './consent.ts';
 import type { DeviceGrant, PendingLogin } from './device-grant.ts';
 import { decidedPage, deviceConsentPage, userCodePage } from './pages.ts';
@@ -55,6 +55,7 @@ export class DevicePages {
     const text = await readBody(exchange, request, login.bodyTimeoutMs);
     const form = text instanceof Denial ? text : parseForm(text);
     if (form instanceof Denial) return form;
+    await keepUp(login, request);
     const user = await requireUser(login, exchange, request);
     if (user instanceof Denial) return user;
     const userCode = readUserCode(form.get('user_code') ?? '');

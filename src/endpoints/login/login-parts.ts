@@ -2,6 +2,7 @@
 
 import type { SessionCookies } from '../../authentication/session/session-cookies.ts';
 import type { Sessions } from '../../authentication/session/sessions.ts';
+import type { SessionUpkeep } from '../../authentication/session/verifier.ts';
 import { Denial } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';
 import type { SessionHandle } from '../../jwt/names.ts';
@@ -28,6 +29,8 @@ export interface LoginParts {
   readonly responder: Responder;
   readonly sessions: Sessions;
   readonly cookies: SessionCookies;
+  /** What is done for sessions in use; `null` for nothing. */
+  readonly upkeep: SessionUpkeep | null;
   readonly opener: SessionOpener;
   readonly audit: AuditLog;
   readonly series: LoginSeries;
@@ -40,6 +43,20 @@ export interface LoginParts {
   /** For the whole body of a request. */
   readonly bodyTimeoutMs: number;
   readonly wallMs: Clock;
+}
+
+/**
+ * Sees to it that the session of a request is still what its identity provider says, as it is done for requests on routes: for
+ * endpoints whose answer rests on it. Whether it has ended, the caller finds out as ever.
+ *
+ * @throws DependencyFault `provider_unavailable` | `store_unavailable`, as a rejection
+ */
+export async function keepUp({ upkeep, cookies }: LoginParts, request: ScreenedRequest): Promise<void> {
+  const { sessionCookie, publicOrigin } = request;
+  if (upkeep === null || typeof sessionCookie !== 'string') return;
+  const user = await cookies.look(sessionCookie, publicOrigin);
+  if (user instanceof Denial || upkeep.isQuiet(user)) return;
+  await upkeep.look(user, await cookies.sessionIdOf(sessionCookie, publicOrigin));
 }
 
 /** A login asks to stay logged in, and `session.remember` is not configured. */

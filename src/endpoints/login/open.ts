@@ -121,7 +121,6 @@ export function openLogin(
           log.error({ problem }, 'users file kept as it was'),
         );
   series.logins.readFrom(usersFile);
-  const parts = partsOf(sections, surroundings);
   const providers = openProviders(
     sections.login.oidc,
     files.providers,
@@ -129,6 +128,12 @@ export function openLogin(
     { clocks, log, series: series.logins.providers },
     previous?.providers ?? null,
   );
+  const providerTokens = openProviderTokens(
+    [...providers.values()].map(({ provider }) => provider),
+    { ...surroundings, sealedTokens: store.sealedTokens, series: series.logins.providerTokens },
+    previous?.providerTokens ?? null,
+  );
+  const parts = partsOf(sections, surroundings, providerTokens);
   const logins = openProviderLogins(providers, parts, {
     transactions: store.loginTransactions,
     codes: store.codes,
@@ -138,11 +143,6 @@ export function openLogin(
     isCookieStrict: sections.session.cookie.sameSite === 'strict',
     clocks,
   });
-  const providerTokens = openProviderTokens(
-    logins.providers,
-    { ...surroundings, sealedTokens: store.sealedTokens, series: series.logins.providerTokens },
-    previous?.providerTokens ?? null,
-  );
   const handOver = openHandOver(sections.login.origin, sections.publicOrigin, {
     login: parts,
     codes: surroundings.store.codes,
@@ -167,6 +167,7 @@ export function openLogin(
 function partsOf(
   { basePath, session, csrf, listeners }: LoginSections,
   { responder, sessions, sessionCookies, audit, series, refresh, clocks }: LoginSurroundings,
+  { revalidation }: ProviderTokenUses,
 ): LoginParts {
   const { cookie } = session;
   const { limits, timeouts } = listeners.public;
@@ -177,6 +178,7 @@ function partsOf(
     responder,
     sessions,
     cookies: sessionCookies,
+    upkeep: revalidation,
     opener: new SessionOpener(sessions, cookie, audit),
     audit,
     series: series.logins,

@@ -12,7 +12,7 @@ import { Denial, DependencyFault, GatewayFault, REASONS } from '../../errors.ts'
 import type { Exchange } from '../../exchange.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import type { EndpointRow } from '../endpoints.ts';
-import { type LoginParts, presentedHandle, sourceOf } from '../login/login-parts.ts';
+import { keepUp, type LoginParts, presentedHandle, sourceOf } from '../login/login-parts.ts';
 import { oauthErrorBody } from '../token/oauth-errors.ts';
 import type { AccessTokens } from './access-tokens.ts';
 import type { Refresh } from './open-refresh.ts';
@@ -64,6 +64,7 @@ export class RefreshEndpoint {
     try {
       const scopes = this.#accessTokens.scopesFor(presented.scope);
       if (scopes instanceof Denial) return this.#invalid(exchange, scopes);
+      await keepUp(this.#parts, request);
       const refreshed = await this.#refresher.refresh({
         token: presented.token,
         client: presented.client,

@@ -10,7 +10,7 @@ import { toTimestamp } from '../../lib/timestamp.ts';
 import type { UserPrincipal } from '../../principal.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import type { SessionRecord } from '../../store/session-record.ts';
-import { type LoginParts, requireUser, sourceOf } from '../login/login-parts.ts';
+import { keepUp, type LoginParts, requireUser, sourceOf } from '../login/login-parts.ts';
 import type { Logout } from './logout.ts';
 import { sessionsPage } from './pages.ts';
 import { sessionDocument } from './session-document.ts';
@@ -33,6 +33,7 @@ export class OwnSessions {
   /** Says who the user of the request is, and how long the session lasts. `?prolong=no` does not count as use of it. */
   async whoAmI(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
     const isUse = new URLSearchParams(request.target.query).get('prolong') !== 'no';
+    if (isUse) await keepUp(this.#parts, request);
     const user = await requireUser(this.#parts, exchange, request, isUse ? 'use' : 'look');
     if (user instanceof Denial) return user;
     this.#parts.responder.json(exchange, 200, sessionDocument(user.session, this.#parts.sessions));

@@ -92,6 +92,17 @@ describe('a session that is due', () => {
     expect(await outcomes()).toEqual({ ...before, confirmed: (before['confirmed'] ?? 0) + 10 });
   });
 
+  test("is asked about when the gateway's own endpoint says who it is, too, unless that is no use of it", async () => {
+    const browser = await loggedIn();
+    clocks.advance(EVERY_MS);
+    const before = refreshes();
+    expect(await status(browser, '/auth/session?prolong=no')).toBe(200);
+    expect(refreshes()).toBe(before);
+    stage.provider.misbehave('refresh-invalid-grant');
+    await revalidated(async () => expect(await status(browser, '/auth/session')).toBe(200));
+    expect(await status(browser, '/auth/session?prolong=no')).toBe(401);
+  });
+
   test('that is not used is not asked about', async () => {
     await loggedIn();
     const before = refreshes();
