@@ -40,6 +40,10 @@ export const explain = defineCommand({
       type: 'boolean',
       description: 'The workload beside the gateway makes this call, on the outbound side.',
     },
+    http2: {
+      type: 'boolean',
+      description: 'The request comes over HTTP/2. A WebSocket is asked for with the headers of HTTP/1.1.',
+    },
     as: {
       type: 'string',
       value: 'FORM',

@@ -66,7 +66,7 @@ interface Addressed {
 export type ListenerCertificates = Readonly<Partial<Record<'public' | 'grpcAuthorizer', TlsCertificates>>>;
 
 /** Whether the public listener speaks HTTP/2: where browsers offer it, unless the configuration says otherwise. */
-const servesHttp2 = ({ http2, tls }: Pick<PublicListenerConfig, 'http2' | 'tls'>): boolean =>
+export const servesHttp2 = ({ http2, tls }: Pick<PublicListenerConfig, 'http2' | 'tls'>): boolean =>
   http2 ?? tls !== undefined;
 
 /** The list. Limits and timeouts are those of the public listener, for all. */

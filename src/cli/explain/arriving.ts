@@ -1,9 +1,11 @@
 /** The request that is explained as it arrives on its listener: from its client, or as a question of a proxy. */
 
 import { FORM_PATHS, GRPC_FORM } from '../../authorizer/form.ts';
+import type { Denial } from '../../errors.ts';
 import { Exchange } from '../../exchange.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import { isGrpcType } from '../../lib/grpc.ts';
+import { type HeadLimits, readHead } from '../../listener/http2/request-head.ts';
 import type { Pipeline } from '../../pipeline.ts';
 import type { AskedForm, Question } from './question.ts';
 import { WrittenReply } from './written-reply.ts';
@@ -11,7 +13,7 @@ import { WrittenReply } from './written-reply.ts';
 /** The sections that say how it arrives. */
 interface ListenerSections {
   readonly listeners: {
-    readonly public: { readonly tls?: object | undefined };
+    readonly public: { readonly tls?: object | undefined; readonly limits: HeadLimits };
     readonly authorizer?: { readonly peers: readonly string[] } | undefined;
     readonly grpcAuthorizer?: { readonly peers: readonly string[] } | undefined;
   };
@@ -47,6 +49,34 @@ function asAsked(
   return { method: 'GET', target: path, headers: ['Host', 'authorizer', ...described, ...forClient], peer };
 }
 
+/** Headers that say to HTTP/1.1 what `:protocol` says to HTTP/2 (RFC 8441 §4). */
+const HANDSHAKE = new Set(['connection', 'upgrade', 'sec-websocket-key']);
+
+/** The head of the request as the listener of HTTP/2 reads it. */
+function overHttp2(
+  { method, target, hostHeader }: Question,
+  sent: readonly string[],
+  isSecure: boolean,
+  limits: HeadLimits,
+) {
+  const isHandshake = sent.some((text, index) => index % 2 === 0 && text.toLowerCase() === 'upgrade');
+  const fields = [':method', isHandshake ? 'CONNECT' : method, ':scheme', isSecure ? 'https' : 'http'];
+  if (isHandshake) fields.push(':protocol', 'websocket');
+  fields.push(':path', target, ':authority', hostHeader);
+  for (let index = 2; index + 1 < sent.length; index += 2) {
+    const name = (sent[index] as string).toLowerCase();
+    if (!isHandshake || !HANDSHAKE.has(name)) fields.push(name, sent[index + 1] as string);
+  }
+  return readHead(fields, isSecure, false, limits);
+}
+
+/** A request that has arrived. */
+interface Arrival {
+  readonly exchange: Exchange;
+  /** Why its listener refuses it; `null` when it does not. */
+  readonly denial: Denial | null;
+}
+
 /**
  * Makes the exchange of the request, or of a proxy's question about it.
  *
@@ -58,8 +88,8 @@ export function arrivingExchange(
   config: ListenerSections,
   clocks: Clocks,
   { series }: Pipeline,
-): Exchange {
-  const { askedAs, isOutbound } = question;
+): Arrival {
+  const { askedAs, isOutbound, isOverHttp2 } = question;
   const {
     method,
     target,
@@ -88,6 +118,11 @@ export function arrivingExchange(
   const contentType = at === -1 ? null : (headers[at + 1] ?? null);
   // A call of gRPC comes over HTTP/2.
   const httpVersion = askedAs === null && isGrpcType(contentType) ? '2' : '1.1';
+  const reply = new WrittenReply(isUpgrade);
+  if (isOverHttp2) {
+    const head = overHttp2(question, sent, peer.secure, config.listeners.public.limits);
+    return { exchange: new Exchange(listener, reply, head, peer, clocks.monotonicMs()), denial: head.denial };
+  }
   const head = { method, url: target, httpVersion, rawHeaders: headers };
-  return new Exchange(listener, new WrittenReply(isUpgrade), head, peer, clocks.monotonicMs());
+  return { exchange: new Exchange(listener, reply, head, peer, clocks.monotonicMs()), denial: null };
 }

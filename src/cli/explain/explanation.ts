@@ -53,6 +53,8 @@ export interface Explanation {
     readonly target: string;
     /** Headers were added as a browser adds them on a page of the gateway's origin. */
     readonly assumesOwnPage: boolean;
+    /** Left out: that of HTTP/1.1. */
+    readonly httpVersion?: '2';
   };
   /** The one reading of the request; `null` when it has none. */
   readonly canonical: {
@@ -108,13 +110,14 @@ export async function explainRequest(question: Question, config: Config, clocks:
   const { pipeline } = standIn;
   const presented = asked === null ? [] : await asked.present(standIn);
   const sent = ['Host', question.hostHeader, ...question.headers, ...presented];
-  const exchange = arrivingExchange(question, sent, config, clocks, pipeline);
+  const { exchange, denial } = arrivingExchange(question, sent, config, clocks, pipeline);
 
-  const screened = pipeline.sanitizer.screen(exchange);
+  const screened = denial ?? pipeline.sanitizer.screen(exchange);
   // A proxy gets a refusal for them, which is explained.
   const isOwn = askedAs === null && !(screened instanceof Denial) && pipeline.endpoints.match(screened) !== null;
   // What an endpoint of the gateway answers depends on forms and files, so the explanation stops at its name.
-  if (!isOwn) await handle(exchange, pipeline);
+  if (denial !== null) pipeline.responder.denial(exchange, denial);
+  else if (!isOwn) await handle(exchange, pipeline);
 
   const request = screened instanceof Denial ? null : screened;
   const { route } = exchange;
@@ -127,6 +130,7 @@ export async function explainRequest(question: Question, config: Config, clocks:
       host: question.hostHeader,
       target: question.target,
       assumesOwnPage: question.assumesOwnPage,
+      ...(question.isOverHttp2 && { httpVersion: '2' as const }),
     },
     canonical: request === null ? null : canonicalOf(request, config),
     route: entry === null ? null : { id: entry.route.id, pattern: formatPattern(entry.pattern) },

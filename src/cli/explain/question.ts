@@ -7,11 +7,13 @@ import { claimsToBeOf, issuerRules } from '../../authentication/service-token/is
 import type { IssuerConfig } from '../../authentication/service-token/section.ts';
 import { FORMS, type Form, GRPC_FORM } from '../../authorizer/form.ts';
 import { REASONS } from '../../errors.ts';
+import { servesHttp2 } from '../../gateway/listeners.ts';
 import { type DecodedToken, decodeCompact } from '../../jwt/compact.ts';
 import { isFieldName, isFieldValue } from '../../lib/field.ts';
 import type { JSONType } from '../../lib/json.ts';
 import { didYouMean } from '../../lib/nearest.ts';
 import { trim } from '../../lib/trim.ts';
+import type { PublicListenerConfig } from '../../listener/http1/section.ts';
 import type { OutboundConfig } from '../../outbound/section.ts';
 import { UsageFault } from '../command.ts';
 import { withoutScheme } from '../token-input.ts';
@@ -22,7 +24,11 @@ import type { AskedService, StandIn } from './stand-in.ts';
 interface AskedSections extends LoginSections {
   readonly publicOrigin: readonly string[];
   readonly outbound?: OutboundConfig | undefined;
-  readonly listeners: { readonly authorizer?: object | undefined; readonly grpcAuthorizer?: object | undefined };
+  readonly listeners: {
+    readonly public: Pick<PublicListenerConfig, 'http2' | 'tls'>;
+    readonly authorizer?: object | undefined;
+    readonly grpcAuthorizer?: object | undefined;
+  };
   readonly issuers: Readonly<Record<string, IssuerConfig>>;
   readonly upstreamToken: { readonly issuer?: string | undefined; readonly algorithm: string };
 }
@@ -60,6 +66,8 @@ export interface Question {
   readonly askedAs: AskedForm | null;
   /** Whether `Origin` was added, as a browser does on a page of the gateway's origin. */
   readonly assumesOwnPage: boolean;
+  /** Whether the client says that it speaks HTTP/2. */
+  readonly isOverHttp2: boolean;
 }
 
 interface AskedOptions {
@@ -71,6 +79,7 @@ interface AskedOptions {
   readonly from: string | undefined;
   readonly outbound: boolean | undefined;
   readonly as: string | undefined;
+  readonly http2: boolean | undefined;
 }
 
 const COMMAND = 'explain';
@@ -90,6 +99,7 @@ export function readQuestion(method: string, url: string, options: AskedOptions,
   const isOutbound = options.outbound === true;
   if (isOutbound) refuseOnOutbound(options, config);
   const askedAs = readForm(options, config);
+  if (options.http2 === true) refuseOverHttp2(options, config);
   const from = options.from ?? (isOutbound ? '127.0.0.1' : SOMEBODY);
   if (isIP(from) === 0) throw new UsageFault(`--from ${JSON.stringify(from)} is not an IP address`, COMMAND);
   if (options.service !== undefined && (options.session !== undefined || options.token !== null)) {
@@ -122,6 +132,7 @@ export function readQuestion(method: string, url: string, options: AskedOptions,
     isOutbound,
     askedAs,
     assumesOwnPage: assumesOwnPage && own !== null,
+    isOverHttp2: options.http2 === true,
   };
 }
 
@@ -163,6 +174,14 @@ function refuseOnOutbound({ session, service, token }: AskedOptions, { outbound 
   if (outbound === undefined) throw new UsageFault('the configuration has no section outbound', COMMAND);
   if (session === undefined && service === undefined && token === null) return;
   throw new UsageFault('on the outbound side the workload calls: it presents no session and no service token', COMMAND);
+}
+
+/** Only where the listener speaks it. */
+function refuseOverHttp2({ as, outbound: isOutbound }: AskedOptions, { listeners, outbound }: AskedSections): void {
+  if (as !== undefined) throw new UsageFault('--as and --http2 exclude each other: the proxy asks', COMMAND);
+  const isServed = isOutbound === true ? outbound?.http2 === true : servesHttp2(listeners.public);
+  const key = isOutbound === true ? 'outbound.http2' : 'listeners.public.http2';
+  if (!isServed) throw new UsageFault(`--http2: the listener serves HTTP/1.1 only (${key})`, COMMAND);
 }
 
 const ownAuthority = ({ publicOrigin }: AskedSections) => new URL(publicOrigin[0] as string).host;

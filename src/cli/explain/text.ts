@@ -20,12 +20,12 @@ export function explanationText(explanation: Explanation): string {
 }
 
 function requestSections({ request, canonical, outcome }: Explanation): Section[] {
-  const { method, target, host, assumesOwnPage } = request;
+  const { method, target, host, assumesOwnPage, httpVersion } = request;
   const note = assumesOwnPage
     ? ['sent from a page of the same origin, unless --header "Origin: …" says otherwise']
     : [];
   return [
-    ['Request', [`${method} ${target} on ${host}`, ...note]],
+    ['Request', [`${method} ${target} on ${host}${httpVersion === '2' ? ' over HTTP/2' : ''}`, ...note]],
     [
       'Read as',
       canonical === null
