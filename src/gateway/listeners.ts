@@ -49,7 +49,6 @@ type OwnParts = Pick<ListenerParts, 'name' | 'logFields' | 'drainsLast'> &
 interface ListenerSections {
   readonly listeners: Readonly<Record<'public', Addressed & Pick<PublicListenerConfig, 'http2' | 'tls'>>> & {
     readonly redirect?: Addressed | undefined;
-  } & {
     readonly authorizer?: (Addressed & { readonly peers: readonly string[] }) | undefined;
     readonly grpcAuthorizer?: GrpcAuthorizerConfig | undefined;
   };

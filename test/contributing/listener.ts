@@ -46,12 +46,12 @@ export function greetingPipeline(front: Pipeline, text: string): Pipeline {
     ],
     'src/gateway/listeners.ts': [
       {
-        after: "  readonly listeners: Readonly<Record<'public', Addressed>> & { ",
-        insert: 'readonly greeting?: Addressed | undefined; ',
+        after: '    readonly redirect?: Addressed | undefined;\n',
+        insert: '    readonly greeting?: Addressed | undefined;\n',
       },
       { after: 'const { public: front, redirect', insert: ', greeting' },
       {
-        after: 'address: front.address, tls: certificates.public ?? null },\n',
+        after: '      http2: servesHttp2(front),\n    },\n',
         insert:
           "    ...(greeting === undefined ? [] : [{ name: 'greeting', key: 'listeners.greeting.address', address: greeting.address }]),\n",
       },
