@@ -57,13 +57,15 @@ beforeAll(async () => {
   gateway.stdout?.on('data', (chunk: Buffer) => {
     output += chunk.toString();
   });
-  await until(() => output.includes('"admin":'), 'the gateway is ready');
+  await until(() => {
+    if (gateway.exitCode !== null) throw new Error(`ended with ${gateway.exitCode}: ${output}`);
+    return output.includes('"admin":');
+  }, 'the gateway is ready');
 });
 
 afterAll(async () => {
   const ended = new Promise((resolve) => gateway.once('close', resolve));
-  gateway.kill('SIGTERM');
-  await ended;
+  if (gateway.kill('SIGTERM')) await ended;
   upstream.closeAllConnections();
   upstream.close();
   rmSync(directory, { recursive: true, force: true });
