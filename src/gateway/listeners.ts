@@ -107,6 +107,7 @@ function listenersOf(
             address: grpcAuthorizer.address,
             tls: certificates.grpcAuthorizer ?? null,
             grpc: grpcAuthorizer,
+            proxies: grpcAuthorizer.peers,
             logFields: { authorizer: true },
             drainsLast: true,
           },

@@ -17,6 +17,7 @@ import { plainAddress } from '../../lib/address.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { randomHex } from '../../lib/random-hex.ts';
 import { settledWithin } from '../../lib/settled-within.ts';
+import { type ClientConnectionLimits, ClientConnections } from '../../listener/client-connections.ts';
 import { listenOn } from '../../listener/http1/listen.ts';
 import type { PublicListenerConfig } from '../../listener/http1/section.ts';
 import { hasBadClientCertificate, type TlsCertificates } from '../../listener/http1/tls.ts';
@@ -28,7 +29,8 @@ import type { Check, CheckService } from './service.ts';
 
 /** Where it listens, and what a client may cost. */
 export interface GrpcSettings
-  extends Pick<PublicListenerConfig, 'limits' | 'timeouts'>,
+  extends ClientConnectionLimits,
+    Pick<PublicListenerConfig, 'limits' | 'timeouts'>,
     Pick<GrpcAuthorizerConfig, 'maxMessageBytes' | 'reflection'> {
   readonly address: ListenAddress;
   /** Path of the address in the configuration, for the message when it is unavailable. */
@@ -49,6 +51,7 @@ export class GrpcServer implements ListenerServer {
   readonly #monotonicMs: Clock;
   readonly #server: Server;
   readonly #connections = new Set<Socket>();
+  readonly #clients: ClientConnections;
   #service: CheckService | null = null;
   #onEmpty: (() => void) | null = null;
 
@@ -56,6 +59,7 @@ export class GrpcServer implements ListenerServer {
     this.#listener = listener;
     this.#settings = settings;
     this.#monotonicMs = monotonicMs;
+    this.#clients = new ClientConnections(settings);
     this.#server = this.#createServer();
   }
 
@@ -120,6 +124,7 @@ export class GrpcServer implements ListenerServer {
       if (this.#connections.size === 0) this.#onEmpty?.();
     });
     if (this.#connections.size > this.#settings.limits.maxConnections) this.#refuse(socket, 'limit');
+    else if (!this.#clients.enter(socket)) this.#refuse(socket, 'client');
   }
 
   #serve(socket: Socket): void {

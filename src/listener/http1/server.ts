@@ -8,17 +8,17 @@
 
 import { createServer, IncomingMessage, type Server, type ServerOptions } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
-import { type BlockList, Server as NetServer, type Socket } from 'node:net';
+import { Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import type { ListenAddress } from '../../config/fields.ts';
 import { Denial, type DenialReason } from '../../errors.ts';
 import { Exchange } from '../../exchange.ts';
-import { isInList, isLoopbackAddress, plainAddress } from '../../lib/address.ts';
+import { isLoopbackAddress, plainAddress } from '../../lib/address.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { Places } from '../../lib/places.ts';
 import { randomHex } from '../../lib/random-hex.ts';
 import { settledWithin } from '../../lib/settled-within.ts';
+import { type ClientConnectionLimits, ClientConnections } from '../client-connections.ts';
 import { Http2Connections } from '../http2/connections.ts';
 import { divertHttp2 } from '../http2/divert.ts';
 import type { ConnectionRefusal, EarlyRefusal, Listener, ListenerAddress, ListenerServer } from '../listener.ts';
@@ -33,16 +33,12 @@ import type { PublicListenerConfig } from './section.ts';
 import { hasBadClientCertificate, type TlsCertificates } from './tls.ts';
 
 /** Where a server listens, and what a client may cost. */
-export interface Http1Settings extends Pick<PublicListenerConfig, 'limits' | 'timeouts'> {
+export interface Http1Settings extends ClientConnectionLimits, Pick<PublicListenerConfig, 'limits' | 'timeouts'> {
   readonly address: ListenAddress;
   /** Path of the address in the configuration, for the message when it is unavailable. */
   readonly key: string;
   /** `null`: plain HTTP. */
   readonly tls: TlsCertificates | null;
-  /** Open connections of one client; `Infinity`: no limit. */
-  readonly maxConnectionsPerClient: number;
-  /** Peers that are no clients; `null`: none. */
-  readonly trustedProxies: BlockList | null;
   /** Whether other processes of the gateway listen on the address as well, and have made sure that nothing else does. */
   readonly sharing: 'alone' | 'shared';
   /** Whether HTTP/2 is served as well: over TLS where ALPN says so, else to clients that begin with it. Default: false. */
@@ -78,7 +74,7 @@ export class Http1Server implements ListenerServer {
   readonly #server: Server<typeof IncomingMessage, typeof Http1Reply>;
   readonly #connections = new Map<Socket, Connection>();
   readonly #pace: PaceWatch;
-  readonly #clients = new Places();
+  readonly #clients: ClientConnections;
   readonly #maxRequestsPerConnection: number;
   /** Whether every answer closes its connection. */
   isDraining = false;
@@ -93,6 +89,7 @@ export class Http1Server implements ListenerServer {
     const { limits, tls } = settings;
     this.#listener = listener;
     this.#settings = settings;
+    this.#clients = new ClientConnections(settings);
     this.#monotonicMs = monotonicMs;
     this.#maxRequestsPerConnection = limits.maxRequestsPerConnection || Number.POSITIVE_INFINITY;
     this.#server = createPlainOrTlsServer(settings);
@@ -194,15 +191,7 @@ export class Http1Server implements ListenerServer {
   }
 
   #countForClient(socket: Socket): ConnectionRefusal | null {
-    const { maxConnectionsPerClient: max, trustedProxies, peers } = this.#settings;
-    if (max === Number.POSITIVE_INFINITY || peers === 'loopback') return null;
-    const address = plainAddress(socket.remoteAddress ?? '');
-    if (trustedProxies !== null && isInList(trustedProxies, address)) return null;
-    const place = this.#clients.ofClient(address);
-    if (!place.hasRoom(max)) return 'client';
-    place.enter();
-    socket.on('close', place.onLeft);
-    return null;
+    return this.#settings.peers === 'loopback' || this.#clients.enter(socket) ? null : 'client';
   }
 
   #onConnection(socket: Socket): void {

@@ -207,6 +207,19 @@ describe('limits', () => {
     expect(await gateway.metrics.text()).toContain('sallyport_connections_refused_total{reason="limit"} 1\n');
   });
 
+  test('S4: connections of one client are limited, those of proxies are not', async () => {
+    const limits = { limits: { maxConnectionsPerClient: 1 } };
+    for (const peers of [['192.0.2.1'], ['127.0.0.1']]) {
+      await using gateway = await start({ peers }, {}, limits);
+      await using first = await RawConnection.open(portOf(gateway));
+      await until(() => gateway.gateway.connectionCount() === 1, 'the first is accepted');
+      await using second = await RawConnection.open(portOf(gateway));
+      if (peers[0] === '127.0.0.1') await until(() => gateway.gateway.connectionCount() === 2, 'so is the second');
+      else expect(await second.remainder()).toHaveLength(0);
+      expect(first.isEnded).toBe(false);
+    }
+  });
+
   test('a connection that speaks no HTTP/2, and one over HTTP/1.1, gets nothing', async () => {
     await using gateway = await start();
     await using connection = await RawConnection.open(portOf(gateway));

@@ -1,0 +1,36 @@
+/** How many connections each client has open on one listener. */
+
+import type { BlockList, Socket } from 'node:net';
+import { isInList, plainAddress } from '../lib/address.ts';
+import { Places } from '../lib/places.ts';
+
+/** What one client may have. */
+export interface ClientConnectionLimits {
+  /** Open connections of one client; `Infinity`: no limit. */
+  readonly maxConnectionsPerClient: number;
+  /** Peers that are no clients; `null`: none. */
+  readonly trustedProxies: BlockList | null;
+}
+
+/** Counts them. */
+export class ClientConnections {
+  readonly #limits: ClientConnectionLimits;
+  readonly #places = new Places();
+
+  constructor(limits: ClientConnectionLimits) {
+    this.#limits = limits;
+  }
+
+  /** Counts a connection until it closes. Returns whether its client may have it; else it is not counted. */
+  enter(socket: Socket): boolean {
+    const { maxConnectionsPerClient: max, trustedProxies } = this.#limits;
+    if (max === Number.POSITIVE_INFINITY) return true;
+    const address = plainAddress(socket.remoteAddress ?? '');
+    if (trustedProxies !== null && isInList(trustedProxies, address)) return true;
+    const place = this.#places.ofClient(address);
+    if (!place.hasRoom(max)) return false;
+    place.enter();
+    socket.on('close', place.onLeft);
+    return true;
+  }
+}
