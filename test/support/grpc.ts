@@ -50,45 +50,65 @@ export interface EchoClient extends Client {
 const EchoConstructor = makeGenericClientConstructor(ECHO, 'test.Echo');
 
 /**
- * A client without TLS.
+ * A client.
  *
  * @param authority  the host that it asks for
+ * @param ca         PEM of the authority that it trusts; without, there is no TLS
  */
-export const echoClient = (port: number, authority: string): EchoClient =>
-  new EchoConstructor(`127.0.0.1:${port}`, credentials.createInsecure(), {
-    'grpc.default_authority': authority,
-    'grpc.enable_retries': 0,
-  }) as unknown as EchoClient;
+export const echoClient = (port: number, authority: string, ca?: string): EchoClient =>
+  new EchoConstructor(
+    `127.0.0.1:${port}`,
+    ca === undefined ? credentials.createInsecure() : credentials.createSsl(Buffer.from(ca)),
+    {
+      'grpc.default_authority': authority,
+      ...(ca !== undefined && { 'grpc.ssl_target_name_override': authority }),
+      'grpc.enable_retries': 0,
+    },
+  ) as unknown as EchoClient;
 
-/** A server of gRPC without TLS. */
+/** A server of gRPC. */
 export class GrpcServer implements AsyncDisposable {
   readonly #server: Server;
   readonly port: number;
 
-  private constructor(server: Server, port: number) {
+  readonly #scheme: string;
+
+  private constructor(server: Server, port: number, scheme: string) {
     this.#server = server;
     this.port = port;
+    this.#scheme = scheme;
   }
 
-  static start(implementation: UntypedServiceImplementation): Promise<GrpcServer> {
+  /** @param tls  PEM of its certificate and key; without, there is no TLS */
+  static start(
+    implementation: UntypedServiceImplementation,
+    tls?: { readonly certificate: string; readonly key: string },
+  ): Promise<GrpcServer> {
     const server = new Server();
     server.addService(ECHO, implementation);
     return new Promise((resolve, reject) => {
-      server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) => {
-        if (error === null) resolve(new GrpcServer(server, port));
+      server.bindAsync('127.0.0.1:0', serverCredentials(tls), (error, port) => {
+        if (error === null) resolve(new GrpcServer(server, port, tls === undefined ? 'h2c' : 'https'));
         else reject(error);
       });
     });
   }
 
   get origin(): string {
-    return `h2c://127.0.0.1:${this.port}`;
+    return `${this.#scheme}://127.0.0.1:${this.port}`;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server.forceShutdown();
   }
 }
+
+const serverCredentials = (tls?: { readonly certificate: string; readonly key: string }): ServerCredentials =>
+  tls === undefined
+    ? ServerCredentials.createInsecure()
+    : ServerCredentials.createSsl(null, [
+        { cert_chain: Buffer.from(tls.certificate), private_key: Buffer.from(tls.key) },
+      ]);
 
 /** How a call ended. */
 export interface Outcome {

@@ -14,6 +14,7 @@ import {
 } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { outboundSection } from '../outbound/stage.ts';
+import { CertificateFiles, TestAuthority } from '../support/certificates.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
 import { type EchoClient, echoClient, GrpcServer, outcomeOf } from '../support/grpc.ts';
 import { until } from '../support/until.ts';
@@ -116,6 +117,35 @@ async function throughOne(): Promise<Way> {
   return { service, client, gateways: [gateway], close };
 }
 
+/** The same with TLS on both sides. */
+async function throughTls(): Promise<Way> {
+  const authority = new TestAuthority();
+  const files = new CertificateFiles();
+  const server = authority.issue({ names: ['echo.internal'] });
+  const edge = authority.issue({ names: ['shop.example.com'] });
+  const caFile = files.text('ca.crt', authority.certificate);
+  const certificates = [
+    { certFile: files.text('edge.crt', edge.certificate), keyFile: files.text('edge.key', edge.key) },
+  ];
+  const service = new EchoService();
+  const echo = await GrpcServer.start(service.implementation, server);
+  const gateway = await startGateway({
+    routes: ROUTES,
+    config: {
+      upstreams: { app: { endpoints: [echo.origin], http2: true, tls: { caFile, serverName: 'echo.internal' } } },
+      listeners: { ...LISTENERS, public: { ...LISTENERS.public, tls: { certificates } } },
+    },
+  });
+  const client = echoClient(gateway.port, 'shop.example.com', authority.certificate);
+  const close = async () => {
+    client.close();
+    await gateway[Symbol.asyncDispose]();
+    await echo[Symbol.asyncDispose]();
+    files[Symbol.dispose]();
+  };
+  return { service, client, gateways: [gateway], close };
+}
+
 /** A workload, its gateway, that of the service, and the service. */
 async function throughBothSidecars(): Promise<Way> {
   const near = await throughOne();
@@ -144,9 +174,10 @@ async function throughBothSidecars(): Promise<Way> {
 }
 
 describe.each([
-  ['from a client to a service', throughOne],
-  ['through both sidecars', throughBothSidecars],
-] as const)('gRPC %s', (_name, open) => {
+  ['from a client to a service', throughOne, 1_000],
+  ['through both sidecars', throughBothSidecars, 10_000],
+  ['with TLS on both sides', throughTls, 1_000],
+] as const)('gRPC %s', (_name, open, many) => {
   let way: Way;
   beforeAll(async () => {
     way = await open();
@@ -192,28 +223,28 @@ describe.each([
     expect((await unary(large)).answer).toBe(`echo ${large}`);
   });
 
-  test('a stream of 10,000 messages from the server arrives in order', async () => {
-    const call = way.client.serverStream(bytes('10000'));
+  test('a stream of many messages from the server arrives in order', async () => {
+    const call = way.client.serverStream(bytes(`${many}`));
     const ended = outcomeOf(call);
     let next = 0;
     for await (const message of call) {
       expect((message as Buffer).toString()).toBe(`message ${next}`);
       next += 1;
     }
-    expect([next, (await ended).code]).toEqual([10_000, status.OK]);
+    expect([next, (await ended).code]).toEqual([many, status.OK]);
   });
 
-  test('a stream of 10,000 messages from the client arrives', async () => {
+  test('a stream of many messages from the client arrives', async () => {
     const { promise, resolve, reject } = Promise.withResolvers<string | undefined>();
     const call = way.client.clientStream(new Metadata(), {}, (error, answer) => {
       if (error === null) resolve(answer?.toString());
       else reject(error);
     });
-    for (let at = 0; at < 10_000; at += 1) {
+    for (let at = 0; at < many; at += 1) {
       if (!call.write(bytes(`message ${at}`))) await new Promise((drained) => call.once('drain', drained));
     }
     call.end();
-    expect(await promise).toBe('10000');
+    expect(await promise).toBe(`${many}`);
   });
 
   test('a stream in both directions alternates, and the server may speak first', async () => {

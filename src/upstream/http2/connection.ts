@@ -118,8 +118,8 @@ export class StreamConnection implements Carrier {
   closed(): void {
     this.#streams -= 1;
     if (this.#isOver) return;
-    if (this.#streams === 0) this.#timer = setTimeout(() => this.destroy(null), IDLE_TIMEOUT_MS).unref();
     if (this.room > 0) this.#owner.hasRoom(this);
+    this.#watchIdle();
   }
 
   /** Whether the server may have seen the request of a stream. It has not if it went away before (RFC 9113 §6.8). */
@@ -190,6 +190,13 @@ export class StreamConnection implements Carrier {
       this.#stopTimer();
     }
     if (this.room > 0) this.#owner.hasRoom(this);
+    this.#watchIdle();
+  }
+
+  /** Whoever it was made for may have left. */
+  #watchIdle(): void {
+    if (this.#streams > 0 || this.#timer !== null || this.#isOver) return;
+    this.#timer = setTimeout(() => this.destroy(null), IDLE_TIMEOUT_MS).unref();
   }
 
   #end(error: Error | null): void {
