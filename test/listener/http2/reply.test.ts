@@ -146,9 +146,12 @@ test('HDR-12: a header that would become two is never sent', async () => {
   expect((await client.get('/')).status).toBe(204);
 });
 
-test('an answer that is cut is reset, so that the client does not take it for a whole one', async () => {
+test.each([
+  ['of unknown length', []],
+  ['of known length', ['Content-Length', '10']],
+])('an answer %s that is cut is reset, so that the client does not take it for a whole one', async (_what, headers) => {
   await using server = new ReplyServer((reply) => {
-    reply.begin(200, []);
+    reply.begin(200, [...headers]);
     reply.write(Buffer.from('half'));
     setImmediate(() => reply.cut());
   });
