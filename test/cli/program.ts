@@ -6,6 +6,8 @@ import { onTestFinished } from 'vitest';
 import type { CliSurroundings } from './support.ts';
 
 const MAIN = join(import.meta.dirname, '../../src/main.ts');
+/** Nothing that changes what the program does. */
+const INHERITED = { PATH: process.env['PATH'], NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] };
 
 /** The real program in a process of its own, ended with the test. */
 export class Program {
@@ -17,7 +19,7 @@ export class Program {
 
   constructor(argv: readonly string[], surroundings: Omit<CliSurroundings, 'clocks'> = {}) {
     const { stdin, env = {}, cwd = process.cwd() } = surroundings;
-    this.process = spawn(process.execPath, [MAIN, ...argv], { cwd, env: { PATH: process.env['PATH'], ...env } });
+    this.process = spawn(process.execPath, [MAIN, ...argv], { cwd, env: { ...INHERITED, ...env } });
     this.process.stdout.on('data', (chunk: Buffer) => this.#read('out', chunk));
     this.process.stderr.on('data', (chunk: Buffer) => this.#read('err', chunk));
     this.ended = new Promise((resolve) =>
