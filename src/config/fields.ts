@@ -227,6 +227,13 @@ export const headerName = () =>
     .refine((name) => !FRAMING_HEADERS.has(name.toLowerCase()), 'is a header that the gateway controls')
     .meta({ kind: 'header name' });
 
+/**
+ * The header in which an upstream gets a token: `Authorization`, in any spelling, as a Bearer token, another one as it is. It is
+ * held as `Authorization` then, so that later stages need not fold its case.
+ */
+export const tokenHeaderName = () =>
+  headerName().transform((name) => (name.toLowerCase() === 'authorization' ? 'Authorization' : name));
+
 /** A field value without controls (RFC 9110 §5.5). */
 export const headerValue = () =>
   z

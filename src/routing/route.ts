@@ -129,7 +129,7 @@ export function compileRoute(
     namesClient: true,
     upstreamToken: credential.kind === 'public' ? 'none' : config.upstreamToken,
     tokenHeader: config.tokenHeader ?? null,
-    providerToken: config.providerToken?.replace(/^authorization$/i, 'Authorization') ?? null,
+    providerToken: config.providerToken ?? null,
     identityHeaders: Object.entries(config.identityHeaders ?? {}).flat(),
     rewrite: compileRewrite(config.rewrite),
     requestHeaders,

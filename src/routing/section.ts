@@ -11,6 +11,7 @@ import {
   optionalDuration,
   optionalSize,
   principalSource,
+  tokenHeaderName,
 } from '../config/fields.ts';
 import { cors } from '../cors/section.ts';
 import { Denial } from '../errors.ts';
@@ -99,10 +100,10 @@ export const ROUTE_KEYS = {
     description:
       '`minted`: the upstream gets a token of the gateway for the principal (for a service with `presented_iss`, its issuer). `original`: it gets the presented service token unchanged, on routes that accept nothing else. `none`: it gets none.',
   }),
-  tokenHeader: headerName().optional().meta({
+  tokenHeader: tokenHeaderName().optional().meta({
     description: 'Header that carries the upstream token on this route. Default: `upstreamToken.header`.',
   }),
-  providerToken: headerName().optional().meta({
+  providerToken: tokenHeaderName().optional().meta({
     description:
       "Header in which the upstream gets the access token that the user's identity provider (`login.oidc`) has given: `Authorization` has it as a Bearer token, any other header as it is. It is renewed before it ends, by refresh token. Users of other logins, and callers without the session cookie, have none. The upstream can do with it whatever the user's consent allows. Copies from clients are removed on every route.",
   }),

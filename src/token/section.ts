@@ -5,11 +5,11 @@ import {
   directoryPath,
   duration,
   filePath,
-  headerName,
   httpUrl,
   optionalDuration,
   principalSource,
   type SchemaContext,
+  tokenHeaderName,
   tokenLifetime,
 } from '../config/fields.ts';
 import type { MintedToken } from '../lib/token-limits.ts';
@@ -47,7 +47,7 @@ export const upstreamToken = (context: SchemaContext) =>
       .enum(SIGNING_ALGORITHMS)
       .prefault('ES256')
       .meta({ description: 'Signature algorithm.', restart: true }),
-    header: headerName().prefault('Authorization').meta({
+    header: tokenHeaderName().prefault('Authorization').meta({
       description:
         'Request header that carries the token: `Authorization` as a Bearer token, any other name as the bare token.',
     }),

@@ -125,3 +125,19 @@ describe('headers that describe the client and the route of the request', () => 
     expect(upstream.text.match(/content.length/gi)).toBeNull();
   });
 });
+
+test.each([
+  ['upstreamToken.header', 'authorization', {}],
+  ['tokenHeader of the route', 'X-Token', { tokenHeader: 'AUTHORIZATION' }],
+])(
+  'RFC 9110 §5.1: %s names Authorization in any spelling, and the token is a Bearer token',
+  async (_title, header, route) => {
+    await using upstream = await RecordingUpstream.start();
+    await using gateway = await startGateway({
+      config: { upstreams: { app: { endpoints: [upstream.origin] } }, upstreamToken: { header } },
+      routes: [{ id: 'app', match: { path: '/' }, credential: 'session', ...route }],
+    });
+    await rawRequest(gateway.port, requestHead('GET', '/', [HOST, await gateway.cookie('bob')]));
+    expect(upstream.requests[0]?.values('authorization')).toEqual([expect.stringMatching(/^Bearer ey[\w.-]+$/)]);
+  },
+);
