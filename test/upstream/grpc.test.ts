@@ -15,8 +15,9 @@ import {
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { outboundSection } from '../outbound/stage.ts';
 import { CertificateFiles, TestAuthority } from '../support/certificates.ts';
-import { startGateway, type TestGateway } from '../support/gateway.ts';
+import { type GatewayOptions, PUBLIC_ORIGIN, startGateway, type TestGateway } from '../support/gateway.ts';
 import { type EchoClient, echoClient, GrpcServer, outcomeOf } from '../support/grpc.ts';
+import { freePort } from '../support/ports.ts';
 import { until } from '../support/until.ts';
 
 type Unary = ServerUnaryCall<Buffer, Buffer>;
@@ -100,14 +101,10 @@ const ROUTES = [{ id: 'echo', match: { host: '*', path: '/test.Echo' }, credenti
 const LISTENERS = { public: { address: '127.0.0.1:0', http2: true }, admin: { address: '127.0.0.1:0' } };
 
 /** A client, the gateway of the service, and the service. */
-async function throughOne(): Promise<Way> {
+async function throughOne({ routes = ROUTES, config = {} }: GatewayOptions = {}): Promise<Way> {
   const service = new EchoService();
   const server = await GrpcServer.start(service.implementation);
-  const gateway = await startGateway({
-    routes: ROUTES,
-    upstream: server.origin,
-    config: { listeners: LISTENERS },
-  });
+  const gateway = await startGateway({ routes, upstream: server.origin, config: { listeners: LISTENERS, ...config } });
   const client = echoClient(gateway.port, 'shop.example.com');
   const close = async () => {
     client.close();
@@ -146,21 +143,26 @@ async function throughTls(): Promise<Way> {
   return { service, client, gateways: [gateway], close };
 }
 
-/** A workload, its gateway, that of the service, and the service. */
+/** A workload, its gateway, that of the service, which lets in that workload and nobody else, and the service. */
 async function throughBothSidecars(): Promise<Way> {
-  const near = await throughOne();
+  const port = await freePort();
+  const destination = { id: 'echo', match: { host: 'echo.internal' }, upstream: 'echo', token: { service: {} } };
   const far = await startGateway({
     config: {
-      upstreams: {
-        app: { endpoints: ['http://127.0.0.1:9'] },
-        echo: { endpoints: [`h2c://127.0.0.1:${near.gateways[0]?.port}`] },
-      },
-      outbound: outboundSection(
-        [{ id: 'echo', match: { host: 'echo.internal' }, upstream: 'echo', token: { service: {} } }],
-        {
-          http2: true,
-        },
-      ),
+      upstreams: { app: { endpoints: ['http://127.0.0.1:9'] }, echo: { endpoints: [`h2c://127.0.0.1:${port}`] } },
+      outbound: outboundSection([destination], { http2: true }),
+    },
+  });
+  const jwks = await (await fetch(`http://127.0.0.1:${far.port}/.well-known/jwks.json`)).json();
+  const near = await throughOne({
+    routes: ROUTES.map((route) => ({
+      ...route,
+      credential: { service: ['mesh'] },
+      allow: { subjects: [{ service: 'cart' }] },
+    })),
+    config: {
+      issuers: { mesh: { issuer: PUBLIC_ORIGIN, audience: 'echo', algorithms: ['ES256'], jwks } },
+      listeners: { ...LISTENERS, public: { address: `127.0.0.1:${port}`, http2: true } },
     },
   });
   near.client.close();
