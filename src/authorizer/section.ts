@@ -7,7 +7,7 @@ import { cidrList, listenAddress } from '../config/fields.ts';
 export const askingPeers = () =>
   cidrList().min(1, 'needs the address of at least one proxy').meta({
     description:
-      'Addresses of the proxies that ask. What they say of a request is believed, and their answers contain upstream tokens: everyone else gets 403.',
+      'Addresses of the proxies that ask. The gateway trusts their description of a request, and its answers contain upstream tokens: everyone else gets 403.',
   });
 
 /** The section. Limits and timeouts of the listener are those of `listeners.public`. */

@@ -14,14 +14,14 @@ const SCRIPTS: Readonly<Record<string, (commands: readonly Command[]) => string>
 export const completion = (commands: () => readonly Command[]): Command =>
   defineCommand({
     name: 'completion',
-    summary: 'Write the completions of a shell',
-    description: ['Completes commands, options, the values of options that have a list of them, and files.'],
+    summary: 'Write completions for a shell',
+    description: ['Completes commands, options, values of options with a fixed set of values, and files.'],
     args: [{ name: 'SHELL', description: `${Object.keys(SCRIPTS).join(', ')}.` }],
     options: {},
     examples: [
       ['source <(sallyport completion bash)', 'In ~/.bashrc'],
       ['source <(sallyport completion zsh)', 'In ~/.zshrc, after compinit'],
-      ['sallyport completion fish > ~/.config/fish/completions/sallyport.fish', 'For every fish from now on'],
+      ['sallyport completion fish > ~/.config/fish/completions/sallyport.fish', 'For every new fish shell'],
     ],
     exit: { ok: 'written', failed: 'never' },
     async run({ args: [shell = ''], io }) {

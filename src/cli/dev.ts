@@ -14,8 +14,8 @@ export const dev = defineCommand({
   name: 'dev',
   summary: 'Run a gateway without a configuration in front of an application under development',
   description: [
-    'Everything asks for a login, with one user whose password is demo-password. Listens on this machine only, and keeps nothing: sessions and keys end with it.',
-    'Writes each request, and what the token says that the application gets instead of the cookie. Says so when a browser did not keep the session cookie.',
+    'Every path asks for a login, with one user whose password is demo-password. Listens on this machine only, and keeps nothing: sessions and keys are lost when it ends.',
+    'Prints each request, and the claims of the token that the application gets instead of the cookie. Reports when a browser did not keep the session cookie.',
   ],
   options: {
     upstream: {
@@ -25,7 +25,12 @@ export const dev = defineCommand({
       default: 'http://127.0.0.1:3000',
     },
     port: { type: 'string', value: 'PORT', description: 'Where the gateway listens.', default: '8080' },
-    public: { type: 'string', value: 'PATH', multiple: true, description: 'Asks for no login there, and below.' },
+    public: {
+      type: 'string',
+      value: 'PATH',
+      multiple: true,
+      description: 'A path that needs no login, nor do those below it.',
+    },
     user: { type: 'string', value: 'NAME', description: 'The user.', default: 'demo' },
     role: { type: 'string', value: 'ROLE', multiple: true, description: 'A role of the user.' },
     email: { type: 'string', value: 'ADDRESS', description: 'The email address of the user.' },
@@ -34,7 +39,7 @@ export const dev = defineCommand({
     ['sallyport dev --upstream http://localhost:3000', 'Nothing else is needed'],
     ['sallyport dev --role admin --public /assets', 'As an admin; assets need no login'],
   ],
-  exit: { ok: 'ended by a signal', failed: 'something else listens on the port, or an option cannot be used' },
+  exit: { ok: 'ended by a signal', failed: 'the port is in use, or an option is not valid' },
   async run({ options, io }) {
     const port = options.port ?? '8080';
     if (!PORT.test(port) || Number(port) > 65_535) throw new UsageFault('--port is 0 to 65535', 'dev');
@@ -52,7 +57,7 @@ export const dev = defineCommand({
         onReady: (text) => {
           const [origin = ''] = /http:\/\/localhost(?::\d+)?/.exec(text) ?? [];
           io.stdout.write(
-            `${text}\n\nOpen ${origin}/ and log in as ${user} with the password ${DEV_PASSWORD}. Requests go to ${upstream}.\nTokens can be verified by ${origin}/.well-known/jwks.json. Ctrl-C ends it; nothing is kept.\n\n`,
+            `${text}\n\nOpen ${origin}/ and log in as ${user} with the password ${DEV_PASSWORD}. Requests go to ${upstream}.\nVerify tokens with ${origin}/.well-known/jwks.json. Ctrl-C stops it; nothing is kept.\n\n`,
           );
         },
       });

@@ -42,13 +42,13 @@ export const explain = defineCommand({
     },
     http2: {
       type: 'boolean',
-      description: 'The request comes over HTTP/2. A WebSocket is asked for with the headers of HTTP/1.1.',
+      description: 'The request comes over HTTP/2. Write a WebSocket handshake with the headers of HTTP/1.1.',
     },
     as: {
       type: 'string',
       value: 'FORM',
       description:
-        'A proxy asks about the request, in this form: forward-auth, auth-request, refusal or ext-authz on listeners.authorizer, ext-authz-grpc on listeners.grpcAuthorizer.',
+        'A proxy asks about the request in this form: forward-auth, auth-request, refusal or ext-authz on listeners.authorizer, ext-authz-grpc on listeners.grpcAuthorizer.',
     },
     from: {
       type: 'string',

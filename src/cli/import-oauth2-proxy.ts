@@ -1,4 +1,4 @@
-/** `sallyport import oauth2-proxy`: a configuration from that of an oauth2-proxy. */
+/** `sallyport import oauth2-proxy`: translates a configuration of oauth2-proxy. */
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -10,10 +10,10 @@ import type { Imported } from './import/oauth2-proxy/import.ts';
 /** `sallyport import oauth2-proxy`. */
 export const importOauth2ProxyCommand = defineCommand({
   name: 'import oauth2-proxy',
-  summary: 'Turn the configuration of an oauth2-proxy into one of Sallyport',
+  summary: 'Translate a configuration of oauth2-proxy',
   description: [
-    'Reads its configuration file (TOML), its command line, its environment (OAUTH2_PROXY_…), its alpha configuration (YAML), or a manifest of Kubernetes or Compose that has them; several files are one configuration. Writes a configuration to standard output, with comments that say which option each key comes from, and to standard error what could not be carried over and why, what is different now, and what is left to be done.',
-    'What it writes lets nobody in who could not get in before: a rule without an equivalent is replaced by one that admits nobody. Options that name other files (the email file, the htpasswd file) are read from them if they are there. docs/reference/oauth2-proxy.md lists every option.',
+    'Reads its configuration file (TOML), its command line, its environment (OAUTH2_PROXY_…), its alpha configuration (YAML), or a manifest of Kubernetes or Compose that contains them; several files together are one configuration. Writes a configuration to standard output, with comments that name the original options. Reports on standard error what could not be carried over and why, what is different now, and what you have to do.',
+    'The result admits nobody who could not get in before: a rule without an equivalent is replaced by one that admits nobody. Files that options name (the email file, the htpasswd file) are read if they exist. docs/reference/oauth2-proxy.md lists every option.',
   ],
   args: [{ name: 'FILE', isRepeatable: true, description: 'Files of oauth2-proxy; - is standard input.' }],
   options: {
@@ -21,13 +21,13 @@ export const importOauth2ProxyCommand = defineCommand({
       type: 'string',
       value: 'ORIGIN',
       multiple: true,
-      description: 'Origin that browsers see, instead of that of redirect_url. Several times for several.',
+      description: 'Origin that browsers use, instead of that of redirect_url. Repeatable.',
     },
     secrets: {
       type: 'string',
       value: 'DIRECTORY',
-      description: 'Write secrets that are in the files into files there, which only their owner can read.',
-      default: 'none is written; the report names them',
+      description: 'Write each secret found into a file in this directory, readable by its owner only.',
+      default: 'no secret is written; the report names them',
     },
     report: { type: 'string', value: 'FILE', description: 'Write the report there, instead of to standard error.' },
     strict: { type: 'boolean', description: 'Fail when something could not be carried over.' },
@@ -81,16 +81,14 @@ function readOrNull(path: string): string | null {
   }
 }
 
-/** What `validate` would say of it: every problem but those of files, which are to be written yet. */
+/** What `validate` would report: every problem except those of files, which do not exist yet. */
 async function problemsOf({ yaml }: Imported, io: CliIo): Promise<string> {
   const { loadConfig } = await import('../gateway/load.ts');
   const { noFiles } = await import('../config/files.ts');
   const { renderText } = await import('../config/render.ts');
   const path = 'sallyport.yaml';
   const { problems, source } = loadConfig(yaml, { path, cwd: io.cwd, env: io.env, files: noFiles });
-  return problems.length === 0
-    ? ''
-    : `\nWhat "sallyport validate" says of it\n${renderText({ path, problems, source })}`;
+  return problems.length === 0 ? '' : `\nFindings of "sallyport validate"\n${renderText({ path, problems, source })}`;
 }
 
 function writeSecrets(directory: string, { secrets }: Imported): void {
@@ -100,7 +98,7 @@ function writeSecrets(directory: string, { secrets }: Imported): void {
     try {
       writeFileSync(path, value, { mode: 0o600, flag: 'wx' });
     } catch (cause) {
-      throw new ConfigFault(`${path} cannot be written: it is there already, or the directory is not writable`, {
+      throw new ConfigFault(`${path} cannot be written: it already exists, or the directory is not writable`, {
         cause,
       });
     }

@@ -4,10 +4,10 @@ import { defineCommand, EXIT } from './command.ts';
 /** `sallyport init`. */
 export const init = defineCommand({
   name: 'init',
-  summary: 'Write a configuration that works, with a user, a signing key and an admin token',
+  summary: 'Write a working configuration, with a user, a signing key and an admin token',
   description: [
-    'Asks where the application is, what browsers will see, who logs in first, and where sessions are kept. An option answers its question beforehand; what is not asked, because there is no terminal, has its default. Overwrites nothing.',
-    'The password of the user is asked for twice, or is the first line of standard input. Without one, a password is generated and shown once.',
+    'Asks where the application listens, which address browsers use, who logs in first, and where to keep sessions. Each option answers one question; without a terminal, the other answers are the defaults. Overwrites nothing.',
+    "Asks for the user's password twice, or takes the first line of standard input. An empty one is replaced by a generated password, which is shown once.",
     'Ends with the commands that start the gateway and prove that it works.',
   ],
   args: [{ name: 'DIRECTORY', description: 'Where the files go. Default: here.', isOptional: true }],
@@ -18,7 +18,12 @@ export const init = defineCommand({
       description: 'Where the application listens.',
       default: 'http://127.0.0.1:3000',
     },
-    origin: { type: 'string', value: 'ORIGIN', description: 'What browsers see.', default: 'http://localhost:8080' },
+    origin: {
+      type: 'string',
+      value: 'ORIGIN',
+      description: 'The origin that browsers use.',
+      default: 'http://localhost:8080',
+    },
     user: { type: 'string', value: 'NAME', description: 'The first user.', default: '$USER, else admin' },
     redis: {
       type: 'string',
@@ -34,7 +39,7 @@ export const init = defineCommand({
       'Ask nothing, and generate a password',
     ],
   ],
-  exit: { ok: 'written', failed: 'an answer cannot be used, a file exists already, or one cannot be written' },
+  exit: { ok: 'written', failed: 'an answer is not valid, a file already exists, or cannot be written' },
   async run({ options, args, io }) {
     const { askAnswers } = await import('./init/questions.ts');
     const { writeFiles } = await import('./init/files.ts');

@@ -13,8 +13,6 @@ export function originOf(typed: string, what: string): string {
   const isOrigin =
     url !== null && /^https?:$/.test(url.protocol) && url.pathname === '/' && url.search + url.hash === '';
   if (!isOrigin || url.username + url.password !== '')
-    throw new ConfigFault(
-      `${what} is written as an origin, such as http://localhost:8080, not ${JSON.stringify(typed)}`,
-    );
+    throw new ConfigFault(`${what} must be an origin such as http://localhost:8080, not ${JSON.stringify(typed)}`);
   return url.origin;
 }

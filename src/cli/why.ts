@@ -11,12 +11,14 @@ export const why = defineCommand({
   name: 'why',
   summary: 'Show what happened to a recent request, and what can be done about it',
   description: [
-    `Takes the request id, which is on every page of an error, in X-Request-Id of every answer, and in the log. Uses the admin API of a running gateway, whose processes remember their last ${RECENT_REQUESTS.toLocaleString('en')} requests each; older ones are in the log.`,
-    'Several replicas remember for themselves: name the admin listener of each with --admin-url.',
+    `Takes the request id, which is on every error page, in X-Request-Id of every answer, and in the log. Uses the admin API of a running gateway, each process of which remembers its last ${RECENT_REQUESTS.toLocaleString('en')} requests; the log has older ones.`,
+    'Each replica remembers only its own requests: name the admin listener of each with --admin-url.',
   ],
   args: [{ name: 'REQUEST-ID', description: 'The id of the request.' }],
   options: { ...ADMIN_OPTIONS, 'token-file': TOKEN_FILE_OPTION, json: JSON_OPTION },
-  examples: [['sallyport why 4bf92f3577b34da6a3ce929d0e0e4736', 'A user has sent the id from the page that they got']],
+  examples: [
+    ['sallyport why 4bf92f3577b34da6a3ce929d0e0e4736', 'With the id that a user has copied from an error page'],
+  ],
   exit: { ok: 'shown', failed: 'no process remembers the request, or the gateway cannot be asked' },
   async run({ options, args, io }) {
     const { adviceOn, whyText } = await import('./why/text.ts');

@@ -203,7 +203,7 @@ export const outbound = (context: SchemaContext) =>
       .meta({ description: 'host:port on the loopback that the workload calls.', restart: true }),
     http2: z.boolean().prefault(false).meta({
       description:
-        'Serve HTTP/2 beside HTTP/1.1, to programs that begin with it (prior knowledge, h2c), such as clients of gRPC.',
+        'Serve HTTP/2 beside HTTP/1.1, to programs that start with it (prior knowledge, h2c), such as gRPC clients.',
       restart: true,
     }),
     workload: z

@@ -48,7 +48,7 @@ export const codes = defineCodes({
     '`providerToken` in a header that already carries something else: the upstream token, identity, or the Authorization of the client.',
   ),
   'routes/no-provider-token': error(
-    '`providerToken` on a route that takes no session, or without an identity provider in `login.oidc`: there would never be one.',
+    '`providerToken` on a route that takes no session, or without an identity provider in `login.oidc`: there would never be a token.',
   ),
   'routes/csrf-off': warning('The CSRF check is off on a route that takes a session.'),
   'rewrite/strip-prefix': error('A path of the route does not begin with the prefix that is stripped.'),
@@ -325,11 +325,11 @@ function lintProviderToken({ context, route, credential, path, tokenHeader }: Ro
     );
   }
   if ((draft.login?.oidc.length ?? 0) === 0 || !accepts(credential, ({ comesFromLogin }) => comesFromLogin)) {
-    const text = `${name} has no session of an identity provider, of whose tokens it could send one`;
+    const text = `${name} has no sessions of an identity provider, so there is no token to send`;
     source.report(codes['routes/no-provider-token'], at, text, 'remove providerToken', 'key');
     return;
   }
-  const text = `${name} hands the access token of the identity provider to upstream ${route.upstream}, which can act with it for its users there`;
+  const text = `${name} sends the identity provider's access token to upstream ${route.upstream}, which can act for users at the provider`;
   source.report(codes['routes/provider-token'], at, text, 'leave it out unless the upstream calls the provider', 'key');
 }
 

@@ -105,7 +105,7 @@ export const ROUTE_KEYS = {
   }),
   providerToken: tokenHeaderName().optional().meta({
     description:
-      "Header in which the upstream gets the access token that the user's identity provider (`login.oidc`) has given: `Authorization` has it as a Bearer token, any other header as it is. It is renewed before it ends, by refresh token. Users of other logins, and callers without the session cookie, have none. The upstream can do with it whatever the user's consent allows. Copies from clients are removed on every route.",
+      "Header in which the upstream gets the access token of the user's identity provider (`login.oidc`): as a Bearer token in `Authorization`, unchanged in any other header. It is renewed by refresh token before it expires. Users of other logins, and callers without the session cookie, have none. The upstream can do with it whatever the user's consent allows. Copies from clients are removed on every route.",
   }),
   identityHeaders: z.record(headerName(), principalSource()).optional().meta({
     description:

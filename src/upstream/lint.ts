@@ -16,7 +16,7 @@ export const codes = defineCodes({
     'A link-local address, where clouds serve credentials to every caller: hardly a service that clients should reach.',
   ),
   'upstreams/mixed-protocols': error(
-    'An upstream whose endpoints do not all speak the same protocol: which of them gets a request would decide what becomes of it.',
+    'An upstream whose endpoints speak different protocols: the same request could succeed or fail depending on the endpoint.',
   ),
 });
 

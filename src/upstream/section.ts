@@ -8,11 +8,11 @@ export const upstream = (context: SchemaContext) =>
   z.strictObject({
     endpoints: z.array(serverOrigin()).min(1, 'needs at least one endpoint').meta({
       description:
-        'Servers, as http://host:port or https://host:port; h2c://host:port for HTTP/2 without TLS. All of one kind.',
+        'Servers, as http://host:port or https://host:port; h2c://host:port for HTTP/2 without TLS. All must speak the same version of HTTP.',
     }),
     http2: z.boolean().prefault(false).meta({
       description:
-        'Speak HTTP/2 with https endpoints, which must agree to it (ALPN). gRPC needs it, or h2c. Default: HTTP/1.1.',
+        'Speak HTTP/2 with https endpoints, which must agree to it (ALPN). gRPC needs this or h2c. Default: HTTP/1.1.',
     }),
     balance: z
       .enum(['least-loaded', 'round-robin'])
@@ -47,7 +47,7 @@ export const upstream = (context: SchemaContext) =>
     maxConnections: count(512).meta({ description: 'Connections to each endpoint; WebSockets are not counted.' }),
     maxStreams: count(100).meta({
       description:
-        'Requests at once on one HTTP/2 connection, or fewer if the server allows fewer. More of them get another connection.',
+        'Concurrent requests on one HTTP/2 connection; fewer if the server allows fewer. Further requests get another connection.',
     }),
     maxPending: count(1_024, { atLeast: 0 }).meta({
       description: 'Requests that wait for a connection to an endpoint; more get 503.',

@@ -36,14 +36,14 @@ test('without a file: a login, a token that is told in words, a public path, and
   const page = await browser.submit(login, { username: 'ada', password: 'demo-password' });
   expect([page.status, page.url.pathname + page.url.search]).toEqual([200, '/orders?page=2']);
   await gateway.says(/login {2}subject ada {2}method password {2}account ada\n/);
-  const [, claims = ''] = await gateway.says(/the token of route app says\n([\s\S]*?\n {2}\})\n/);
+  const [, claims = ''] = await gateway.says(/claims of the token for route app:\n([\s\S]*?\n {2}\})\n/);
   expect(JSON.parse(claims)).toMatchObject({ sub: 'ada', roles: ['admin'], email: 'ada@example.com', aud: 'app' });
   await gateway.says(/GET \/orders {2}200 {2}route app {2}ada {2}\d+ ms\n/);
 
   // The same token goes upstream again, and is not told again.
   await browser.open('http://localhost/again');
   await gateway.says(/GET \/again {2}200/);
-  expect(gateway.out.match(/the token of route/g)).toHaveLength(1);
+  expect(gateway.out.match(/claims of the token for route/g)).toHaveLength(1);
   expect(gateway.out).not.toContain('The browser did not send the session cookie');
   // No token and no cookie is in the output.
   const secrets = [
@@ -75,7 +75,7 @@ test('says so when a browser did not keep the session cookie', async () => {
 test.each([
   [['--port', '70000'], 2, '--port is 0 to 65535'],
   [['--port', '08'], 2, '--port is 0 to 65535'],
-  [['--upstream', 'http://127.0.0.1:3000/app'], 1, 'the application is written as an origin'],
+  [['--upstream', 'http://127.0.0.1:3000/app'], 1, 'the application must be an origin'],
 ])('%j is refused', async (options, code, message) => {
   const before = left();
   const run = await cli(['dev', ...options]);

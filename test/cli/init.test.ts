@@ -63,13 +63,13 @@ test.each(['sallyport.yaml', 'users.yaml', 'admin-token', 'keys'])(
 );
 
 test.each([
-  [['--upstream', 'http://127.0.0.1:3000/app'], 'the application is written as an origin'],
-  [['--upstream', 'ftp://127.0.0.1'], 'the application is written as an origin'],
-  [['--origin', 'http://a@localhost'], 'what browsers see is written as an origin'],
+  [['--upstream', 'http://127.0.0.1:3000/app'], 'the application must be an origin'],
+  [['--upstream', 'ftp://127.0.0.1'], 'the application must be an origin'],
+  [['--origin', 'http://a@localhost'], 'the address for browsers must be an origin'],
   [['--origin', 'http://shop.example.com'], 'publicOrigin'],
-  [['--user', 'al ice'], 'the name of a user has'],
-  [['--redis', 'http://127.0.0.1'], 'the URL of a Redis begins with'],
-  [['--redis', 'redis://:5%@127.0.0.1'], 'a % in the password of a URL is written %25'],
+  [['--user', 'al ice'], 'a user name has'],
+  [['--redis', 'http://127.0.0.1'], 'a Redis URL begins with'],
+  [['--redis', 'redis://:5%@127.0.0.1'], 'write % as %25 in the password of a URL'],
 ])('%j is refused, and nothing is written', async (options, message) => {
   const cwd = temporaryDirectory();
   const { code, err } = await cli(['init', ...options], { cwd });
@@ -111,19 +111,19 @@ describe('on a terminal', () => {
     expect(asked).toEqual([
       'Where does your application listen? [http://127.0.0.1:3000] ',
       'Where does your application listen? [http://127.0.0.1:3000] ',
-      'What will browsers see? [http://localhost:8080] ',
+      'Which address will browsers use? [http://localhost:8080] ',
       'Who logs in first? [root] ',
-      'URL of a Redis for sessions, or nothing to keep them in the process? ',
+      'URL of a Redis for sessions (empty: keep them in the process)? ',
       'Password: ',
     ]);
     expect(code).toBe(0);
     expect(readFileSync(join(cwd, 'sallyport.yaml'), 'utf8')).toContain('endpoints: ["http://127.0.0.1:4000"]');
-    expect(out).toMatch(/^The password of alice is [A-Za-z2-9]{20}: it is shown this once\.$/m);
+    expect(out).toMatch(/^The password of alice is [A-Za-z2-9]{20}\. It is not shown again\.$/m);
   });
 
   test('an option answers its question beforehand', async () => {
     const { asked } = await typed(temporaryDirectory(), ['--user', 'bob', '--redis', 'redis://127.0.0.1'], '', '', '');
-    expect(asked.map((question) => question.split(' ')[0])).toEqual(['Where', 'What', 'Password:']);
+    expect(asked.map((question) => question.split(' ')[0])).toEqual(['Where', 'Which', 'Password:']);
   });
 
   test('an end of input writes nothing', async () => {

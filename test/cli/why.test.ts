@@ -50,7 +50,7 @@ describe('why', () => {
     const { code, out } = await ask(await sent(get('/open/page?secret=hunter2')));
     expect(code).toBe(0);
     expect(out).toMatch(
-      /^Request {4}GET \/open\/page on shop\.example\.com\nCame {7}\S+Z on listener public, from 127\.0\.0\.1\nRoute {6}open\n(?:Principal .*\n)?Upstream {3}app, which began to answer after \d+(?:\.\d)? ms\nAnswer {5}200, after \d+(?:\.\d)? ms\n$/,
+      /^Request {4}GET \/open\/page on shop\.example\.com\nReceived {3}\S+Z on listener public, from 127\.0\.0\.1\nRoute {6}open\n(?:Principal .*\n)?Upstream {3}app, started to answer after \d+(?:\.\d)? ms\nAnswer {5}200, after \d+(?:\.\d)? ms\n$/,
     );
     expect(out).not.toContain('hunter2');
   });
@@ -78,7 +78,7 @@ describe('why', () => {
 
   test('a request whose upstream is down names it, with the error', async () => {
     const { out } = await ask(await sent(get('/gone')));
-    expect(out).toContain('Upstream   gone, which did not begin to answer\nAnswer     502 upstream_connect_failed');
+    expect(out).toContain('Upstream   gone, did not start to answer\nAnswer     502 upstream_connect_failed');
     expect(out).toContain('ECONNREFUSED');
   });
 

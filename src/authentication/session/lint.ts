@@ -66,14 +66,14 @@ function lintDomain(context: LintContext<SessionDraft>, { cookie: { domain } }: 
   source.report(
     codes['cookie/domain'],
     at,
-    `every host below ${domain} gets the session cookie, and can set one of its own in its place`,
-    'set login.origin instead, for which each origin keeps a __Host- cookie; or accept this warning, if you run all of them',
+    `every host below ${domain} receives the session cookie, and can replace it`,
+    'set login.origin instead, with which each origin keeps a __Host- cookie; accept this warning only if you run all of these hosts',
   );
   if (draft.login?.origin !== undefined) {
     source.report(
       codes['cookie/domain-and-login-origin'],
       at,
-      'session.cookie.domain is one cookie for all origins, and login.origin is for one on each',
+      'session.cookie.domain is for one cookie for all origins, login.origin for one on each',
       'remove one of them',
     );
   }
@@ -83,7 +83,7 @@ function lintDomain(context: LintContext<SessionDraft>, { cookie: { domain } }: 
     source.report(
       codes['cookie/domain-origin'],
       entryPath(context, ['publicOrigin'], index),
-      `${hostname} is not below ${domain}, so browsers do not keep the session cookie there`,
+      `${hostname} is not below ${domain}, so browsers reject the session cookie there`,
       'correct session.cookie.domain, or set login.origin instead',
     );
   }

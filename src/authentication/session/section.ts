@@ -7,13 +7,13 @@ import { defineCodes, error, warning } from '../../config/problem.ts';
 /** Codes of the findings about sessions and their cookie. */
 export const codes = defineCodes({
   'cookie/prefix': error(
-    'The cookie name must begin with `__Host-` or `__Host-Http-`: only then do browsers keep sibling domains and plain http from setting it. With `session.cookie.domain`, with which browsers refuse these, it must begin with `__Secure-` or `__Http-`.',
+    'The cookie name must begin with `__Host-` or `__Host-Http-`: only then do browsers keep sibling domains and plain http from setting it. Browsers refuse these prefixes together with `session.cookie.domain`: then it must begin with `__Secure-` or `__Http-`.',
   ),
   'cookie/domain': warning(
-    'One session cookie for a domain: it has no `__Host-` prefix, so every host below the domain gets it from browsers, and can set one of its own: to log people in as somebody else, or to log them out.',
+    'One session cookie for a domain: it has no `__Host-` prefix, so every host below the domain receives it, and can replace it to log people in as another user, or to log them out.',
   ),
   'cookie/domain-origin': error(
-    'A public origin that is not below `session.cookie.domain`: browsers would not keep the session cookie there.',
+    'A public origin that is not below `session.cookie.domain`: browsers would reject the session cookie there.',
   ),
   'cookie/domain-and-login-origin': error(
     '`session.cookie.domain` and `login.origin` exclude each other: one cookie for all origins, or one for each.',
@@ -33,21 +33,21 @@ const cookie = () =>
         .prefault('__Host-sid')
         .meta({
           description:
-            'Name of the cookie; must begin with __Host- or __Host-Http-. With `domain`, for which browsers refuse these, with __Secure- or __Http-.',
+            'Name of the cookie. Must begin with __Host- or __Host-Http-; with `domain`, with __Secure- or __Http-.',
         }),
       sameSite: z.enum(['strict', 'lax', 'none']).prefault('lax').meta({ description: 'SameSite attribute.' }),
       domain: domainName().optional().meta({
         description:
-          'One cookie for this domain and every host below it, instead of one for each origin. Every such host gets it and can set one of its own, whoever runs that host: prefer `login.origin`.',
+          'One cookie for this domain and every host below it, instead of one for each origin. Every such host receives it and can replace it, even one that you do not run: prefer `login.origin`.',
       }),
     })
     .superRefine(({ name, domain }, { addIssue }) => {
       const problem = (message: string, hint: string) =>
         addIssue({ code: 'custom', message, path: ['name'], params: { code: codes['cookie/prefix'], hint } });
       if (domain === undefined && !/^__Host-(?:Http-)?./.test(name))
-        problem('has to begin with __Host- or __Host-Http-', 'such as __Host-sid');
+        problem('must begin with __Host- or __Host-Http-', 'such as __Host-sid');
       if (domain !== undefined && !/^__(?:Secure|Http)-./.test(name))
-        problem('has to begin with __Secure- or __Http-, since the cookie has a domain', 'write name: __Secure-sid');
+        problem('must begin with __Secure- or __Http-, because the cookie has a domain', 'write name: __Secure-sid');
     });
 
 const remember = () =>
@@ -58,13 +58,13 @@ const remember = () =>
         description: '`absoluteTimeout` of these sessions.',
       }),
       always: z.boolean().prefault(false).meta({
-        description: 'Whether every login counts as one that asks for it; then no page offers it.',
+        description: 'Applies it to every login; then no page offers the choice.',
       }),
     })
     .optional()
     .meta({
       description:
-        'Lets users stay logged in after closing the browser: a checkbox on the login form, a link beside identity providers, `remember=1` in the address of the login page, and `remember` in logins by JSON and of trusted backends. `{}` takes the defaults. Left out: not offered.',
+        'Lets users stay logged in after closing the browser: a checkbox on the login form, a link beside identity providers, `remember=1` in the address of the login page, and `remember` in JSON logins and those of trusted backends. `{}` takes the defaults. Left out: not offered.',
     });
 
 /** The section. */

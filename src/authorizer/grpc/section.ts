@@ -1,4 +1,4 @@
-/** `listeners.grpcAuthorizer`: where Envoy asks over gRPC whether a request may pass, and which proxies are believed. */
+/** `listeners.grpcAuthorizer`: where Envoy asks over gRPC whether a request may pass, and which proxies are trusted. */
 
 import { z } from 'zod';
 import { listenAddress, type SchemaContext, size } from '../../config/fields.ts';
@@ -15,12 +15,11 @@ export const grpcAuthorizerListener = (context: SchemaContext) =>
     }),
     maxMessageBytes: size('1MiB').meta({
       description:
-        'Size of one question, with the body that a proxy may add to it; a larger one gets RESOURCE_EXHAUSTED. Headers have the limits of `listeners.public.limits`.',
+        'Largest question, including the body that a proxy may add. A larger one gets RESOURCE_EXHAUSTED. Headers have the limits of `listeners.public.limits`.',
       restart: true,
     }),
     reflection: z.boolean().prefault(false).meta({
-      description:
-        'Whether tools such as grpcurl can ask which services there are. The health service is always there.',
+      description: 'Whether tools such as grpcurl can list the services. The health service is always available.',
       restart: true,
     }),
   });

@@ -156,8 +156,8 @@ function refresh(document: MetadataDocument, { revalidateEveryMs }: ProviderSett
   if (revalidateEveryMs === null) return [];
   const grants = textsOf(document['grant_types_supported']);
   if (grants?.includes('refresh_token') === false)
-    return [failure('refresh token', 'not offered by the provider, and revalidate needs one')];
-  return [note('refresh token', grants === null ? 'the provider does not say whether it gives one' : 'offered')];
+    return [failure('refresh token', 'not offered by the provider, but revalidate needs one')];
+  return [note('refresh token', grants === null ? 'the provider does not say whether it issues one' : 'offered')];
 }
 
 function userinfo(document: MetadataDocument, settings: ProviderSettings): readonly Finding[] {
@@ -175,7 +175,7 @@ function logout(document: MetadataDocument, { logoutAtProvider, preset }: Provid
   if (isOffered || preset === 'auth0') return ok('logout', 'goes on at the provider');
   return warn(
     'logout',
-    'logoutAtProvider is set, and the provider has no end_session_endpoint: a logout here ends here',
+    'logoutAtProvider is set, but the provider has no end_session_endpoint: a logout ends only the session here',
   );
 }
 

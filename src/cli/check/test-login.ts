@@ -78,8 +78,8 @@ function refreshFindings(
   { settings }: IdentityProvider,
 ): readonly Finding[] {
   if (settings.revalidateEveryMs === null) return [];
-  if (refreshToken !== undefined) return [ok('refresh token', 'given')];
-  return [failure('refresh token', 'not given, and revalidate needs one: without it nobody can log in')];
+  if (refreshToken !== undefined) return [ok('refresh token', 'issued')];
+  return [failure('refresh token', 'not issued, but revalidate needs one: nobody can log in without it')];
 }
 
 /** Names and types, without a value. */

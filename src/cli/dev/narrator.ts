@@ -1,4 +1,4 @@
-/** Tells people at a terminal what a gateway does: its log in words, and what the tokens say that go upstream. */
+/** Shows people at a terminal what a gateway does: its log in words, and the claims of the tokens that go upstream. */
 
 import { decodeCompact } from '../../jwt/compact.ts';
 import type { CompactToken } from '../../lib/bearer.ts';
@@ -53,7 +53,7 @@ export class Narrator implements Watching {
     if (this.#told.get(route) === token) return;
     this.#told.set(route, token);
     const claims = JSON.stringify(decodeCompact(token)?.payload, null, 2);
-    this.#write(`the token of route ${route} says\n${claims.replaceAll(/^/gm, '  ')}`);
+    this.#write(`claims of the token for route ${route}:\n${claims.replaceAll(/^/gm, '  ')}`);
   }
 
   #record(line: string): void {

@@ -15,7 +15,7 @@ export function nextSteps(directory: string, answers: Answers, cwd: string): str
   const secret = isPasswordGenerated ? password : null;
   return [
     `Wrote ${names.slice(0, -1).join(', ')} and ${names.at(-1)}.`,
-    ...(secret === null ? [] : [`The password of ${user} is ${secret}: it is shown this once.`]),
+    ...(secret === null ? [] : [`The password of ${user} is ${secret}. It is not shown again.`]),
     '',
     'Start the gateway:',
     '',

@@ -40,7 +40,7 @@ export async function askAnswers(given: GivenAnswers, directory: string, io: Cli
     asking?.close();
   }
   const { upstream = '', origin = '', user = '', redis = '' } = answers;
-  if (asking !== null) io.stderr.write(`A password for ${user}; leave it empty to have one generated.\n`);
+  if (asking !== null) io.stderr.write(`A password for ${user}; leave it empty to generate one.\n`);
   const typed = await readNewPassword(io, true);
   return {
     upstream,
@@ -59,13 +59,13 @@ const questionsFor = ({ env }: CliIo): Readonly<Record<keyof GivenAnswers, Quest
     read: (answer) => originOf(answer, 'the application'),
   },
   origin: {
-    words: 'What will browsers see?',
+    words: 'Which address will browsers use?',
     standard: 'http://localhost:8080',
-    read: (answer) => originOf(answer, 'what browsers see'),
+    read: (answer) => originOf(answer, 'the address for browsers'),
   },
   user: { words: 'Who logs in first?', standard: env['USER'] || 'admin', read: userName },
   redis: {
-    words: 'URL of a Redis for sessions, or nothing to keep them in the process?',
+    words: 'URL of a Redis for sessions (empty: keep them in the process)?',
     standard: '',
     read: redisUrl,
   },
@@ -106,14 +106,14 @@ class Asking {
 
 function userName(answer: string): string {
   if (/^[\x21-\x7e]{1,64}$/.test(answer)) return answer;
-  throw new ConfigFault('the name of a user has 1 to 64 letters, digits or signs, and no spaces');
+  throw new ConfigFault('a user name has 1 to 64 letters, digits or punctuation marks, and no spaces');
 }
 
 function redisUrl(answer: string): string {
   if (answer === '') return answer;
   const url = /^rediss?:\/\/[^\s"\\]+$/.test(answer) ? URL.parse(answer) : null;
-  if (url === null) throw new ConfigFault('the URL of a Redis begins with redis:// or rediss://');
-  if (/%(?![0-9a-f]{2})/i.test(url.password)) throw new ConfigFault('a % in the password of a URL is written %25');
+  if (url === null) throw new ConfigFault('a Redis URL begins with redis:// or rediss://');
+  if (/%(?![0-9a-f]{2})/i.test(url.password)) throw new ConfigFault('write % as %25 in the password of a URL');
   return answer;
 }
 

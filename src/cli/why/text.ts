@@ -14,7 +14,7 @@ export function whyText(request: RecentRequest): string {
   const advice = adviceOn(request);
   const lines: readonly (readonly [label: string, text: string | null])[] = [
     ['Request', requestLine(request)],
-    ['Came', `${request.time} on listener ${request.listener}, from ${request.client}`],
+    ['Received', `${request.time} on listener ${request.listener}, from ${request.client}`],
     ['Route', request.route],
     ['Principal', principal(request)],
     ['Upstream', upstream(request)],
@@ -35,14 +35,14 @@ function requestLine({ method, path, host }: RecentRequest): string {
 }
 
 const principal = ({ kind, subject, status, reason }: RecentRequest): string | null => {
-  if (kind === null) return status < 400 || reason === null ? null : 'nobody was identified';
+  if (kind === null) return status < 400 || reason === null ? null : 'none identified';
   return subject === null ? kind : `${kind} ${subject}`;
 };
 
 function upstream({ upstream: name, upstreamFirstByteMs }: RecentRequest): string | null {
   if (name === null) return null;
-  if (upstreamFirstByteMs === null) return `${name}, which did not begin to answer`;
-  return `${name}, which began to answer after ${milliseconds(upstreamFirstByteMs)}`;
+  if (upstreamFirstByteMs === null) return `${name}, did not start to answer`;
+  return `${name}, started to answer after ${milliseconds(upstreamFirstByteMs)}`;
 }
 
 function answer({ status, reason, durationMs }: RecentRequest): string {

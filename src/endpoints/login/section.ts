@@ -54,7 +54,7 @@ export const login = (context: SchemaContext) =>
     }),
     origin: origin().optional().meta({
       description:
-        'The one of several `publicOrigin`s at which people log in. The others hand people over to it, and get the login back with a code that works once; each keeps a session cookie of its own, and a logout on one of them ends the session on all. Left out: each origin has logins of its own.',
+        'The one of several `publicOrigin`s where people log in. The others redirect people to it, and get the login back with a single-use code; each keeps its own session cookie, and a logout on one ends the session on all. Left out: each origin has its own logins.',
     }),
     throttle: throttle().prefault({}).meta({
       description:

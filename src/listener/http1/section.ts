@@ -131,7 +131,7 @@ export const publicListener = (context: SchemaContext) =>
     tls: tlsServer(context).optional().meta({ description: 'Terminate TLS here. Left out: plain HTTP.' }),
     http2: z.boolean().optional().meta({
       description:
-        'Serve HTTP/2 beside HTTP/1.1: with TLS to clients that offer it (ALPN `h2`), without TLS to clients that begin with it (prior knowledge, h2c). Default: with TLS `true`, without `false`.',
+        'Serve HTTP/2 beside HTTP/1.1: with TLS to clients that offer it (ALPN `h2`), without TLS to clients that start with it (prior knowledge, h2c). Default: with TLS `true`, without `false`.',
       restart: true,
     }),
     trustedProxies: cidrList().prefault([]).meta({

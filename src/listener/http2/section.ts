@@ -6,22 +6,21 @@ import { count, size } from '../../config/fields.ts';
 export const HTTP2_LIMITS = {
   maxConcurrentStreams: count(100, { atMost: 10_000 }).meta({
     description:
-      'HTTP/2: requests in progress on one connection, which clients are told; one that begins more loses its connection.',
+      'HTTP/2: requests in progress on one connection. Announced to clients; one that exceeds it loses its connection.',
     restart: true,
   }),
   maxStreamResets: count(200, { atMost: 100_000 }).meta({
     description:
-      'HTTP/2: requests per minute that a client may give up before they are answered, besides one for every two that are answered; then its connection is closed.',
+      'HTTP/2: requests per minute that a client may abandon before they are answered, plus one for every two that are answered. More close its connection.',
     restart: true,
   }),
   maxControlFrames: count(1_000, { atMost: 1_000_000 }).meta({
     description:
-      'HTTP/2: PING and SETTINGS frames per minute, besides one for each part of an answer; then the connection is closed.',
+      'HTTP/2: PING and SETTINGS frames per minute, plus one for each part of an answer. More close the connection.',
     restart: true,
   }),
   maxSessionMemory: size('10MiB').meta({
-    description:
-      'HTTP/2: memory for the protocol of one connection, whole MiB; requests that begin beyond it are refused.',
+    description: 'HTTP/2: protocol memory of one connection, in whole MiB. Requests that would exceed it are refused.',
     restart: true,
   }),
 };

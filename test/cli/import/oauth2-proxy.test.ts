@@ -174,7 +174,7 @@ describe('secrets', () => {
     expect(statSync(path).mode & 0o777).toBe(0o600);
     expect(err).not.toContain('Put the value');
     const again = await cli(['import', 'oauth2-proxy', '--secrets', 'secrets', 'oauth2-proxy.cfg'], { cwd: directory });
-    expect(again).toMatchObject({ code: 1, out: '', err: expect.stringContaining('it is there already') });
+    expect(again).toMatchObject({ code: 1, out: '', err: expect.stringContaining('it already exists') });
   });
 
   test('stay where they are without the option, and the report names the files', async () => {

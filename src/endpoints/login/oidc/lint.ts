@@ -12,7 +12,7 @@ import type { ProviderConfig } from './section.ts';
 export const codes = defineCodes({
   'login/duplicate-provider': error('Two identity providers with the same name.'),
   'login/duplicate-callback': error(
-    'Two identity providers with the same `callbackPath`: the answer of one could be taken for that of the other.',
+    'Two identity providers with the same `callbackPath`: an answer of one could be mistaken for an answer of the other.',
   ),
   'login/unknown-provider': error('A route names an identity provider that is not in `login.oidc`.'),
   'login/insecure-provider': error(
@@ -28,7 +28,7 @@ export const codes = defineCodes({
     'The subject of users is their email address or user name, which can be given to another person later.',
   ),
   'login/no-logout-there': warning(
-    '`logoutAtProvider` of an identity provider that has no `end_session_endpoint`: a logout here ends the session here, and the one there goes on. `sallyport check oidc` asks any provider whether it has one.',
+    '`logoutAtProvider` of an identity provider that has no `end_session_endpoint`: a logout here ends the session here, but not the one there. `sallyport check oidc` shows whether a provider has one.',
   ),
   'login/unverified-email': warning(
     'Who may log in depends on an email address that nobody has verified: anyone who can enter the address of another person is let in.',
@@ -87,8 +87,8 @@ function lintProvider(context: Context, at: KeyPath, provider: ProviderConfig): 
     source.report(
       codes['login/no-logout-there'],
       [...at, 'logoutAtProvider'],
-      `${provider.name} has no logout that the gateway could send people to`,
-      'leave logoutAtProvider out, and let people log out there by themselves',
+      `${provider.name} has no logout endpoint to send people to`,
+      'remove logoutAtProvider; people can log out there themselves',
     );
   }
   if (PASSING_NAMES.includes(subject)) {

@@ -120,7 +120,7 @@ export const identityProvider = (context: SchemaContext) =>
         .meta({
           kind: 'name',
           description:
-            'Name of the provider: in `?provider=`, in `login` of a route, in metrics, in the redirect URI ({publicOrigin}{basePath}/callback/{name}, unless `callbackPath` says otherwise), and at the beginning of the subject of everybody who logs in with it. A new name makes other users of them.',
+            'Name of the provider: in `?provider=`, in `login` of a route, in metrics, in the redirect URI ({publicOrigin}{basePath}/callback/{name}, unless `callbackPath` says otherwise), and at the beginning of the subject of everybody who logs in with it. A new name turns them into different users.',
         }),
       preset: z.enum(PRESET_NAMES).optional().meta({
         description: 'Settings for a well-known provider. Keys that are written here win.',
@@ -137,7 +137,7 @@ export const identityProvider = (context: SchemaContext) =>
         .optional()
         .meta({
           description:
-            'Path of the redirect URI below `basePath`: /callback, or a path below that. With `basePath: /oauth2`, /callback is the one of oauth2-proxy. Default: /callback/{name}.',
+            'Path of the redirect URI below `basePath`: /callback, or a path below that. `basePath: /oauth2` with /callback gives that of oauth2-proxy. Default: /callback/{name}.',
         }),
       logoFile: filePath(context).optional().meta({
         description: 'Logo on its button of the login page: SVG or PNG, at most 32 KiB, as `pages.logoFile`.',
@@ -227,11 +227,11 @@ export const identityProvider = (context: SchemaContext) =>
       }),
       revalidate: optionalDuration({ atLeastMs: 1_000, atMostMs: 86_400_000 }).meta({
         description:
-          'How often the provider is asked again about each session in use, by refresh token and in the background: its roles and attributes follow, `allow` is asked again, and a user whom the provider no longer lets in is logged out everywhere. Needs a refresh token, for which the scope offline_access is asked for unless `scopes` is written or the preset does without. Left out: never.',
+          'How often the provider is asked again about each session in use, by refresh token and in the background: roles and attributes are updated, `allow` is checked again, and a user whom the provider no longer admits is logged out everywhere. Needs a refresh token: the gateway requests the scope offline_access, unless `scopes` is set or the preset does not need it. Left out: never.',
       }),
       outageGrace: duration('1h', { atMostMs: 604_800_000 }).meta({
         description:
-          'While the provider cannot be asked again (`revalidate`), sessions that it has confirmed this recently are served as before. Later requests wait for the provider, and get 503 while it does not answer; nobody is logged out. 0s: none.',
+          'While the provider does not answer (`revalidate`), sessions that it confirmed this recently are served as before. After that, requests wait for the provider and get 503; nobody is logged out. 0s: no grace.',
       }),
       sessionEnds: claimPath().optional().meta({
         description:
