@@ -27,37 +27,37 @@ const GROUPS: Readonly<Record<string, readonly Lifetime[]>> = {
     {
       name: 'Login at a provider',
       is: LOGIN_LIFETIME_MS,
-      text: 'From the click to the answer of the provider, once, in the browser that began it.',
+      text: "From the click to the provider's answer; once, in the browser that began it.",
     },
-    { name: 'Leeway of its clock', is: 'login.oidc[].clockSkew', text: 'For the times in ID tokens.' },
+    { name: 'Clock skew of a provider', is: 'login.oidc[].clockSkew', text: 'For the times in ID tokens.' },
     {
       name: 'Code between two origins',
       is: HAND_OVER_CODE_LIFETIME_MS,
-      text: 'Hands a login over to another origin of the gateway. Good once.',
+      text: 'Hands a login over to another origin of the gateway. Single use.',
     },
-    { name: 'Code for a terminal', is: AUTHORIZATION_CODE_LIFETIME_MS, text: '`sallyport login`. Good once.' },
+    { name: 'Code for a terminal', is: AUTHORIZATION_CODE_LIFETIME_MS, text: '`sallyport login`. Single use.' },
     { name: 'Code to type', is: DEVICE_CODE_LIFETIME_MS, text: '`sallyport login --device`.' },
     {
       name: 'Known device',
       is: 'login.throttle.knownDeviceFor',
-      text: 'A browser on which guesses of others do not slow the login.',
+      text: "A browser whose logins other people's wrong guesses do not slow down.",
     },
   ],
   'The session': [
     {
       name: 'Without use',
       is: 'session.idleTimeout',
-      text: 'Each use begins it anew. What a server pushes is no use.',
+      text: 'Each use restarts it. Data that a server pushes does not count as use.',
     },
     {
       name: 'At most',
       is: 'session.absoluteTimeout',
-      text: 'From the login on. The cookie itself goes when the browser closes.',
+      text: 'From the login. The browser deletes the cookie when it closes.',
     },
     {
       name: 'Remembered, without use',
       is: 'session.remember.idleTimeout',
-      text: 'With `session.remember`, for those who asked for it.',
+      text: 'With `session.remember`, for people who chose it.',
     },
     { name: 'Remembered, at most', is: 'session.remember.absoluteTimeout', text: 'The cookie lasts as long.' },
   ],
@@ -65,45 +65,45 @@ const GROUPS: Readonly<Record<string, readonly Lifetime[]>> = {
     {
       name: 'Upstream token',
       is: 'upstreamToken.lifetime',
-      text: 'Minted for each request or reused while fresh; for one upstream.',
+      text: 'For one upstream. Minted for a request, and reused while fresh.',
     },
     {
       name: 'Access token',
       is: 'refresh.accessToken.lifetime',
-      text: 'Of an app that has a refresh token. Never beyond the session.',
+      text: 'Of an app with a refresh token. Never outlives the session.',
     },
     {
       name: 'Replaced refresh token',
       is: 'refresh.grace',
-      text: 'It gets the same successor this long; later it counts as stolen, and the session ends. A family of refresh tokens lives as long as its session.',
+      text: 'Gets the same successor for this long; after that it counts as stolen, and the session ends. A family of refresh tokens lives as long as its session.',
     },
     {
       name: 'Exchanged token',
       is: 'tokenEndpoint.exchangeLifetime',
-      text: 'Never beyond the token that was presented.',
+      text: 'Never outlives the presented token.',
     },
     {
-      name: 'Service token from here',
+      name: 'Service token issued here',
       is: 'tokenEndpoint.serviceTokenLifetime',
-      text: 'Of the token endpoint, for a service itself.',
+      text: 'From the token endpoint, for the service itself.',
     },
     {
       name: 'Service token from elsewhere',
       is: 'issuers.<name>.maxLifetime',
-      text: 'One that lives longer is refused.',
+      text: 'A token with a longer lifetime is refused.',
     },
-    { name: 'Leeway of its clock', is: 'issuers.<name>.clockSkew', text: 'For `exp`, `nbf` and `iat`.' },
+    { name: 'Clock skew of an issuer', is: 'issuers.<name>.clockSkew', text: 'For `exp`, `nbf` and `iat`.' },
   ],
   Keys: [
     {
       name: 'Signing key',
       is: 'upstreamToken.keys.rotateEvery',
-      text: 'Until `sallyport keys rotate`, or this long. An old key is published until the last token that it signed has expired.',
+      text: 'Until `sallyport keys rotate`, or for this long. An old key stays published until the last token that it signed has expired.',
     },
     {
       name: 'New key before it signs',
       is: 'upstreamToken.keys.publishBefore',
-      text: 'Verifiers know it by then.',
+      text: 'Gives verifiers time to fetch it.',
     },
     {
       name: 'Key set at verifiers',
@@ -113,36 +113,36 @@ const GROUPS: Readonly<Record<string, readonly Lifetime[]>> = {
     {
       name: 'Keys of an issuer, fetched',
       is: 'issuers.<name>.fetch.refreshEvery',
-      text: 'A key that is withdrawn is accepted until then.',
+      text: 'A withdrawn key is accepted until then.',
     },
-    { name: 'Keys of an issuer, unreachable', is: 'issuers.<name>.fetch.maxStale', text: 'Then its tokens get 503.' },
+    { name: 'Keys of an issuer, unreachable', is: 'issuers.<name>.fetch.maxStale', text: 'After that, its tokens get 503.' },
     {
       name: 'Keys of a provider, fetched',
       is: 'login.oidc[].refreshEvery',
-      text: 'And at once for a key that is not known.',
+      text: 'And at once for an unknown key.',
     },
   ],
-  'Until a change counts': [
+  'Until a change takes effect': [
     {
       name: 'Provider is asked again',
       is: 'login.oidc[].revalidate',
-      text: 'New roles, and the end of an account there. A logout token of the provider counts at once.',
+      text: 'For new roles and closed accounts. A logout token of the provider takes effect at once.',
     },
     {
       name: 'Provider does not answer',
       is: 'login.oidc[].outageGrace',
-      text: 'With `revalidate`: sessions that it confirmed this recently go on; then their requests wait, and get 503.',
+      text: 'With `revalidate`: sessions that it confirmed this recently continue; after that, their requests wait, and get 503.',
     },
     {
       name: 'End of a session, everywhere',
       is: 'session.cache.feedTimeout',
-      text: 'By the feed, in milliseconds. If the feed is silent this long, every request reads the store.',
+      text: 'Normally milliseconds, through the feed. If the feed is silent for this long, every request reads the store.',
     },
-    { name: 'Session deleted in Redis by hand', is: 'session.cache.recheckAfter', text: 'No feed tells of it.' },
+    { name: 'Session deleted in Redis by hand', is: 'session.cache.recheckAfter', text: 'The feed does not announce it.' },
     {
       name: 'Store does not answer',
       is: 'session.cache.outageGrace',
-      text: 'Sessions verified this recently are still served; then 503.',
+      text: 'Sessions verified this recently are still served; others get 503.',
     },
   ],
 };
@@ -185,11 +185,11 @@ export function lifetimesPage(): string {
 
 ![Lifetimes of logins, sessions, tokens and keys, each as a bar on a scale from one second to ninety days; the tables below say the same](../images/lifetimes.svg)
 
-These are the defaults. Each key has its limits in the [configuration](configuration.md); \`sallyport validate\` warns where a choice of
-them does not fit together.
+These are the defaults. The [configuration](configuration.md) lists the limits of each key; \`sallyport validate\` warns about values that
+do not fit together.
 
 ${sections.join('\n')}
-Three of them bound how long a stolen secret is good for: a cookie until its session ends, which is at once after
+Three of them bound how long a stolen secret is usable: a cookie until its session ends, which is at once after
 \`sallyport sessions revoke\`; an upstream token for two minutes, or less at verifiers that [hear of
 revocations](../how-to/revoke-tokens.md); a signing key until you [rotate it](cli.md#keys-rotate) and the last token that it signed has
 expired.
