@@ -26,9 +26,13 @@ export const PUBLIC_ENDPOINTS = [
   [
     'GET',
     '{base}/hand-over',
-    'On the login origin: gives the login of the browser to another origin that sent it there. With `login.origin`.',
+    "On the login origin: hands the browser's login over to the origin that sent it here. With `login.origin`.",
   ],
-  ['GET', '{base}/handed-over', 'On another origin: takes that login, and leads to where the person wanted to go.'],
+  [
+    'GET',
+    '{base}/handed-over',
+    'On another origin: takes over that login, and redirects to the page that the person wanted.',
+  ],
   [
     'GET',
     '{base}/step-up',

@@ -1,4 +1,4 @@
-/** `docs/reference/oauth2-proxy.md`: what becomes of every option, header and endpoint of oauth2-proxy. */
+/** `docs/reference/oauth2-proxy.md`: the equivalent of every option, header and endpoint of oauth2-proxy. */
 
 import { ALPHA_ROWS } from '../../src/cli/import/oauth2-proxy/alpha-rows.ts';
 import type { OptionRow } from '../../src/cli/import/oauth2-proxy/options/row.ts';
@@ -32,7 +32,7 @@ const HEADERS = [
   [
     'X-Auth-Request-Redirect',
     'from the proxy that asks',
-    'None: the address of the request itself is where a login leads back to; `return_to` in a link',
+    'None: a login returns to the address of the request itself; links can have `return_to`',
   ],
   [
     'Authorization: Bearer',
@@ -47,32 +47,32 @@ const HEADERS = [
   ],
   ['Set-Cookie', 'from the authorizer', 'Passed on by the proxy that asks, as before'],
   ['GAP-Auth, GAP-Signature', 'to upstreams', 'None: the upstream token is signed'],
-  ['X-Forwarded-For, X-Real-IP', 'from a proxy in front', '`X-Forwarded-For`, believed from `trustedProxies` only'],
+  ['X-Forwarded-For, X-Real-IP', 'from a proxy in front', '`X-Forwarded-For`, trusted from `trustedProxies` only'],
   [
     'X-Forwarded-Host, -Proto, -Uri',
     'from a proxy in front',
-    'On the public listener `publicOrigin` says it; the authorizer reads those of its [form](endpoints.md)',
+    'On the public listener, `publicOrigin` replaces them; the authorizer reads those of its [form](endpoints.md)',
   ],
 ] as const;
 
 /** Paths of oauth2-proxy, below its prefix where they begin with `{base}`. */
 const ENDPOINTS = [
-  ['{base}/sign_in', '`{base}/login`', 'With one provider it leads there at once'],
+  ['{base}/sign_in', '`{base}/login`', 'With one provider, it redirects there at once'],
   ['{base}/start?rd=…', '`{base}/login?return_to=…`', '`provider=NAME` chooses one'],
   ['{base}/callback', '`{base}/callback`', 'With `callbackPath: /callback`, so that the registered redirect URI stays'],
   [
     '{base}/sign_out?rd=…',
     '`{base}/logout`',
-    'A page that asks, or a POST: a link alone logs nobody out. `logoutAtProvider` goes on to the provider',
+    'A confirmation page, or a POST: a link alone logs nobody out. `logoutAtProvider` continues at the provider',
   ],
-  ['{base}/userinfo', '`{base}/session`', 'JSON of another form'],
+  ['{base}/userinfo', '`{base}/session`', 'JSON with different fields'],
   [
     '{base}/auth',
     '`/auth-request`, `/forward-auth` or `/ext-authz/…` on the authorizer',
-    'On a listener of its own, for proxies only; 200 instead of 202',
+    'On a separate listener, for proxies only; 200 instead of 202',
   ],
-  ['{base}/auth?allowed_groups=…', '`allow` of a route', 'The configuration decides, not the question'],
-  ['{base}/static/', 'none', 'Pages are whole by themselves'],
+  ['{base}/auth?allowed_groups=…', '`allow` of a route', 'The configuration decides, not the query'],
+  ['{base}/static/', 'none', 'Pages are self-contained'],
   ['/ping', '`/livez` on the admin listener', ''],
   ['/ready', '`/readyz` on the admin listener', ''],
   ['/metrics', '`/metrics` on the admin listener', 'With other names: [metrics](metrics.md)'],
@@ -102,11 +102,11 @@ export function oauth2ProxyPage(): string {
   return `${generated('src/cli/import/oauth2-proxy/')}
 # Options of oauth2-proxy
 
-What becomes of every option, header and endpoint of oauth2-proxy ${OAUTH2_PROXY_VERSION}. \`sallyport import oauth2-proxy\` works by
-these tables; [moving from oauth2-proxy](../how-to/move-from-oauth2-proxy.md) says how to go about it.
+The equivalent of every option, header and endpoint of oauth2-proxy ${OAUTH2_PROXY_VERSION}. \`sallyport import oauth2-proxy\` follows these
+tables; [moving from oauth2-proxy](../how-to/move-from-oauth2-proxy.md) describes the steps.
 
-*built in*: the gateway does so by itself, and nothing is written. —: there is nothing like it, and the import says so where the
-option is set. In the environment, an option is the name in the file in capitals: \`OAUTH2_PROXY_COOKIE_EXPIRE\`.
+*built in*: the gateway always does this, and nothing is written. —: there is no equivalent, and the import reports it if the option is
+set. In the environment, an option is the name in the file in capitals: \`OAUTH2_PROXY_COOKIE_EXPIRE\`.
 
 ## Headers that services get
 
@@ -114,7 +114,7 @@ ${table(
   ['Header', 'Goes', 'Here'],
   HEADERS.map(([name, way, here]) => [name.split(', ').map(code).join(', '), way, here]),
 )}
-Every name that a route writes is removed from requests of clients, on every route and in every spelling. So are all of \`X-Forwarded-…\`
+The gateway removes every header that a route writes from clients' requests, on every route and in every spelling. So are all of \`X-Forwarded-…\`
 and \`X-Auth-Request-…\` ([headers](headers.md)).
 
 ## Endpoints

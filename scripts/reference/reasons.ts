@@ -38,6 +38,6 @@ client has disconnected.
 ${table(['Reason', 'Status', 'What the client is told', 'Besides', 'Log level'], rows)}
 ## What to do
 
-\`sallyport why REQUEST-ID\` shows this for a request, with what the gateway knows of it.
+\`sallyport why REQUEST-ID\` shows this for a request, with its details.
 ${advice}`;
 }

@@ -1,4 +1,4 @@
-/** `sallyport why`: what happened to a request, and what can be done about it. */
+/** `sallyport why`: shows what happened to a request, and what to do about it. */
 
 import { RECENT_REQUESTS, type RecentRequest } from '../telemetry/recent-requests.ts';
 import { ADMIN_OPTIONS, callAdmin, findAdmin, requireShape, TOKEN_FILE_OPTION } from './admin-client.ts';
@@ -9,7 +9,7 @@ import { show } from './output.ts';
 /** `sallyport why`. */
 export const why = defineCommand({
   name: 'why',
-  summary: 'Show what happened to a recent request, and what can be done about it',
+  summary: 'Show what happened to a recent request, and what to do about it',
   description: [
     `Takes the request id, which is on every error page, in X-Request-Id of every answer, and in the log. Uses the admin API of a running gateway, each process of which remembers its last ${RECENT_REQUESTS.toLocaleString('en')} requests; the log has older ones.`,
     'Each replica remembers only its own requests: name the admin listener of each with --admin-url.',

@@ -1,4 +1,4 @@
-/** Opens what authenticates on the public listener, and what reads session cookies there. */
+/** Opens the authenticator of the public listener, and the reader of its session cookies. */
 
 import { Authenticator } from '../authentication/authenticate.ts';
 import { ServiceTokenVerifier } from '../authentication/service-token/verifier.ts';

@@ -1,4 +1,4 @@
-/** What may stand in a header field (RFC 9110 §5.1, §5.5), for headers that no parser of HTTP has read. */
+/** The grammar of header fields (RFC 9110 §5.1, §5.5), for headers that no HTTP parser has read. */
 
 const FIELD_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;

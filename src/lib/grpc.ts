@@ -1,6 +1,6 @@
 /**
- * What the gateway has to know of gRPC over HTTP/2: which requests are calls, how their deadlines are written, and how a call
- * ends with a status.
+ * What the gateway needs to know about gRPC over HTTP/2: which requests are calls, the format of deadlines, and how a call ends with a
+ * status.
  *
  * @see https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
  */

@@ -1,6 +1,6 @@
 /**
- * Text that only the holder of a secret can read or change: AES-256-GCM under a key that follows from the secret by HKDF
- * with SHA-256 (RFC 5869). For secrets of 256 random bits, not for passwords.
+ * Text that only the holder of a secret can read or change: AES-256-GCM under a key derived from the secret by HKDF with SHA-256
+ * (RFC 5869). For secrets of 256 random bits, not for passwords.
  */
 
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
@@ -13,7 +13,7 @@ const KEY_BYTES = 32;
 const keyOf = (secret: string, purpose: string): Uint8Array =>
   new Uint8Array(hkdfSync('sha256', secret, '', `sallyport ${purpose}`, KEY_BYTES));
 
-/** Seals a text. @param purpose  what it is sealed for: it opens under no other */
+/** Seals a text. @param purpose  its use: it opens under no other purpose */
 export function sealText(text: string, secret: string, purpose: string): string {
   const nonce = randomBytes(NONCE_BYTES);
   const cipher = createCipheriv(CIPHER, keyOf(secret, purpose), nonce);
@@ -21,7 +21,7 @@ export function sealText(text: string, secret: string, purpose: string): string 
   return Buffer.concat([nonce, cipher.getAuthTag(), ...sealed]).toString('base64url');
 }
 
-/** Opens what {@link sealText} sealed; `null` when the secret or the purpose is another, or a bit has changed. */
+/** Opens what {@link sealText} sealed; `null` if the secret or the purpose differs, or a bit has changed. */
 export function openText(sealed: string, secret: string, purpose: string): string | null {
   const bytes = Buffer.from(sealed, 'base64url');
   if (bytes.byteLength < NONCE_BYTES + TAG_BYTES) return null;

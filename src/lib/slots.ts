@@ -1,4 +1,4 @@
-/** A bound on what runs at a time. */
+/** Limits concurrency. */
 
 /** Runs work in a fixed number of slots; what finds none free waits for its turn, in order. */
 export class Slots {

@@ -1,6 +1,6 @@
 /**
- * Names that mean something in a header and must not arrive behind a body, where whoever joins trailers with headers would
- * believe them: framing, routing, credentials, conditions, control of the answer and its content (RFC 9110 §6.5.1).
+ * Names that have a meaning as headers and must not be sent as trailers, because a recipient that merges trailers into headers would
+ * trust them: framing, routing, credentials, conditions, control of the answer and its content (RFC 9110 §6.5.1).
  */
 const FORBIDDEN: ReadonlySet<string> = new Set([
   ...['connection', 'content-length', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'http2-settings'],

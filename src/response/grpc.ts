@@ -1,4 +1,4 @@
-/** How a gRPC call that is not forwarded, or breaks off, is answered: with a status instead of one of HTTP. */
+/** Answers gRPC calls that are refused or fail, with a gRPC status instead of an HTTP status. */
 
 import { REASONS, type Reason } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';

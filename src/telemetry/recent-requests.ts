@@ -1,6 +1,6 @@
 /**
- * The last requests of this process, so that an operator can ask what happened to one of them by its id. In memory only, and
- * no more than the access log would say: no query, no header, no token.
+ * The last requests of this process, which an operator can look up by id. In memory only, with no more than the access log: no query,
+ * header or token.
  */
 
 import type { DenialReason, Reason } from '../errors.ts';

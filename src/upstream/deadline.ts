@@ -1,4 +1,4 @@
-/** The deadline of a gRPC call: the time that its client has left, which every hop hands on (`grpc-timeout`). */
+/** The deadline of a gRPC call: the remaining time, which every hop passes on (`grpc-timeout`). */
 
 import { Denial } from '../errors.ts';
 import { formatGrpcTimeout, parseGrpcTimeout } from '../lib/grpc.ts';

@@ -1,7 +1,7 @@
 /**
- * Which session the cookie of a request opens: where several origins share a login, that depends on the origin. On the login
- * origin it is a session id, and on the others a linked cookie. A session that was opened on one of those itself, by a trusted
- * backend or a program, has its id there.
+ * Finds the session that the cookie of a request opens. If several origins share a login, that depends on the origin: on the login
+ * origin the cookie is a session id, on the others a linked cookie. A session that a trusted backend or a program opened on another
+ * origin has its id in the cookie there.
  */
 
 import type { Denial } from '../../errors.ts';

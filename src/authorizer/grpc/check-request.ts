@@ -1,7 +1,7 @@
 /**
- * What Envoy asks over gRPC (`envoy.service.auth.v3.CheckRequest`) as a question in the form `ext-authz`: the same method,
- * target and header list that Envoy would send over HTTP. So every rule is applied where it is for that form, and this file
- * does what a parser of HTTP does: it refuses what could not be an HTTP request, and what is said twice in different ways.
+ * Translates Envoy's question over gRPC (`envoy.service.auth.v3.CheckRequest`) into one in the form `ext-authz`: the same method,
+ * target and header list that Envoy would send over HTTP. So the pipeline applies the same rules to both, and this file does the
+ * work of an HTTP parser: it refuses messages that could not be an HTTP request, and contradictory ones.
  */
 
 import { METHODS } from 'node:http';
@@ -40,7 +40,7 @@ export interface CheckRequest {
   } | null;
 }
 
-/** The question, as a parser of HTTP would have read it. */
+/** The question, as an HTTP parser would have read it. */
 export interface CheckQuestion {
   readonly method: string;
   /** Behind the prefix of the form. */
@@ -77,13 +77,13 @@ const TOO_LARGE = new Denial('headers_too_large', 'described headers over limits
 const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS);
 const VISIBLE = /^[\x21-\x7e]+$/;
 
-/** What each line costs beside name and value, as in a message: colon, space, end of line. */
+/** Cost of each line besides name and value, as in an HTTP message: colon, space, end of line. */
 const LINE_BYTES = 4;
 
 /**
  * Reads a question.
  *
- * Does not judge what method, host, path and headers mean: the pipeline does.
+ * Does not check the meaning of method, host, path and headers: the pipeline does.
  *
  * @returns the question, or a Denial `request_malformed` | `request_ambiguous` | `headers_too_large`
  * @see https://www.envoyproxy.io/docs/envoy/latest/api-v3/service/auth/v3/attribute_context.proto
@@ -93,7 +93,7 @@ export function questionOf({ attributes }: CheckRequest, limits: HeaderLimits): 
   if (http === undefined || http === null) return NO_REQUEST;
   const { method = '', path = '', host = '' } = http;
   if (method === '' || host === '' || path === '') return INCOMPLETE;
-  // They go into logs as they are, like those that a parser of HTTP has read.
+  // They are logged unchanged, like those from an HTTP parser.
   if (!KNOWN_METHODS.has(method)) return BAD_METHOD;
   if (!path.startsWith('/')) return NOT_ORIGIN_FORM;
   if (!VISIBLE.test(path) || !VISIBLE.test(host)) return BAD_CHARACTER;
@@ -117,7 +117,7 @@ export function questionOf({ attributes }: CheckRequest, limits: HeaderLimits): 
   };
 }
 
-/** By the definition of the message both are always empty; senders of their own may repeat the query. */
+/** Envoy always leaves both empty; other senders may repeat the query. */
 const agreesWithPath = ({ query = '', fragment = '' }: HttpAttributes, path: string) =>
   fragment === '' && (query === '' || path.slice(path.indexOf('?') + 1) === query);
 
@@ -185,7 +185,7 @@ class DescribedHeaders {
     else if (name === 'upgrade') this.#namesWebSocket ||= hasItem(value, 'websocket');
   }
 
-  /** Repeats what the attributes say (RFC 9113 §8.3.1), and must not say anything else. */
+  /** A pseudo-header repeats an attribute (RFC 9113 §8.3.1), and must agree with it. */
   #pseudoHeader(name: string, value: string): Denial | null {
     const attribute = ATTRIBUTE_OF.get(name);
     if (attribute === undefined) return UNKNOWN_PSEUDO_HEADER;

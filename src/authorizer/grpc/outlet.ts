@@ -1,4 +1,4 @@
-/** The last step of the authorizer's pipeline where Envoy asks over gRPC: leave to forward, with what to write and to remove. */
+/** The last step of the authorizer's pipeline when Envoy asks over gRPC: allows the request, with headers to set and to remove. */
 
 import type { Permit } from '../../authorization/permit.ts';
 import type { Exchange } from '../../exchange.ts';
@@ -37,7 +37,7 @@ export class CheckOutlet implements Outlet {
   }
 
   /**
-   * What Envoy is told, as a list of headers; the names to remove are in {@link HEADERS_TO_REMOVE}.
+   * The answer to Envoy, as a list of headers; the names to remove are in {@link HEADERS_TO_REMOVE}.
    *
    * @returns flat name, value list
    */

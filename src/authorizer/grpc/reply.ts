@@ -1,8 +1,8 @@
 /**
  * The answer to a question over gRPC: a `CheckResponse`, which allows only when the outlet says so with {@link
- * CheckReply.allow}. Whatever else the pipeline sends, and whatever goes wrong while it does, is a denial with the status, the
- * headers and the body that the client would have got from the gateway itself. There is no `error_response`: with
- * `failure_mode_allow` Envoy lets a request pass after one.
+ * CheckReply.allow}. Everything else that the pipeline sends, and every fault on the way, becomes a denial with the status, headers and
+ * body that the client would have got from the gateway itself. `error_response` is never used: with `failure_mode_allow`, Envoy lets a
+ * request pass after one.
  */
 
 import { isUtf8 } from 'node:buffer';
@@ -36,7 +36,7 @@ export interface CheckResponse {
   readonly dynamicMetadata: TextStruct;
 }
 
-/** What Envoy has to do with a permitted request before it forwards it. */
+/** What Envoy must do with a permitted request before it forwards it. */
 export interface Allowed {
   /** Flat name, value list; each replaces all copies from the client. */
   readonly headers: readonly string[];
@@ -50,7 +50,7 @@ export interface Allowed {
 const APPEND = 0;
 const OVERWRITE = 2;
 
-/** Codes of gRPC that a denial carries beside its HTTP status. Envoy tells only 0 from the others. */
+/** gRPC codes that a denial carries besides its HTTP status. Envoy only distinguishes 0 from the others. */
 const GRPC_CODES = { invalidArgument: 3, permissionDenied: 7, unavailable: 14, unauthenticated: 16 } as const;
 
 /** What the answer is about: an exchange, or a question that never became one. */
@@ -62,9 +62,9 @@ interface Answered {
   finish(): void;
 }
 
-/** A question of the gRPC library, which outlives its answer there. */
+/** A call of the gRPC library, which keeps it alive after the answer. */
 export interface Asking {
-  /** Let go of when the question is answered. */
+  /** Released when the question is answered. */
   reply: CheckReply | null;
   request: unknown;
 }
@@ -73,8 +73,8 @@ export interface Asking {
  * Answers one question.
  *
  * perf: the library makes closures for each call, which V8 allocates in its old space once they are hot, and which keep
- * everything about their call until the next full collection (ADR 3). So a call that is answered holds nothing of ours: else an
- * answer costs 8 µs more (bench/load/decisions.ts).
+ * everything about their call alive until the next full collection (ADR 3). So an answered call holds no references to our objects:
+ * otherwise an answer costs 8 µs more (bench/load/decisions.ts).
  */
 export class CheckReply implements Reply {
   status = 0;

@@ -1,11 +1,11 @@
 /**
  * grpc: the server of the listener on which Envoy asks over gRPC: connections, plain or TLS, and one exchange for each question.
  *
- * In: `CheckRequest` messages. Out: one `CheckResponse` for each, 503 included; a call fails only when it is too large, comes after
- * the end, or is no longer waited for.
+ * In: `CheckRequest` messages. Out: one `CheckResponse` for each, including 503; a call fails only if it is too large, arrives after the
+ * shutdown, or was cancelled by the proxy.
  *
- * A question that could not be an HTTP request never becomes an exchange: it is refused as a parser of HTTP refuses a request,
- * and logged as one.
+ * A question that could not be an HTTP request never becomes an exchange: it is refused as an HTTP parser would refuse it, and logged
+ * in the same way.
  */
 
 import { createServer, type Server, type Socket } from 'node:net';
@@ -37,11 +37,11 @@ export interface GrpcSettings
   readonly key: string;
   /** `null`: plain HTTP/2. */
   readonly tls: TlsCertificates | null;
-  /** Whether other processes of the gateway listen on the address as well, and have made sure that nothing else does. */
+  /** Whether other processes of the gateway also listen on the address, after checking that no other program does. */
   readonly sharing: 'alone' | 'shared';
 }
 
-/** At the end of a drain, answers that have just been written get this long to reach their clients. */
+/** At the end of a drain, the last answers get this long to reach their clients. */
 const LAST_WORDS_MS = 500;
 
 /** Serves questions over gRPC. */
@@ -81,8 +81,8 @@ export class GrpcServer implements ListenerServer {
   }
 
   /**
-   * Without the grace of HTTP/1.1: nghttp2 drops calls that come after any GOAWAY, so a first one that refuses nothing yet would lose
-   * what it is meant to save. Health checks have sent clients elsewhere during `shutdown.delay`; others learn which call was the last.
+   * Without the grace period of HTTP/1.1: nghttp2 drops calls that arrive after any GOAWAY, so an early GOAWAY would lose the calls that
+   * it is meant to save. Health checks have moved clients elsewhere during `shutdown.delay`; the others learn which call was the last.
    */
   async drain(_graceMs: number, idle: () => Promise<void>, signal: AbortSignal): Promise<void> {
     this.#server.close();

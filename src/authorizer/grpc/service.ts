@@ -1,6 +1,6 @@
 /**
- * The gRPC service behind the authorizer's own listener: `envoy.service.auth.v3.Authorization`, health, and reflection where
- * it is asked for. Loaded only where the listener is configured; it takes 40 ms to read its protos.
+ * The gRPC services of the authorizer's own listener: `envoy.service.auth.v3.Authorization`, health, and reflection if it is turned
+ * on. Loaded only if the listener is configured, because reading the protos takes 40 ms.
  */
 
 import { readFileSync } from 'node:fs';
@@ -66,7 +66,7 @@ export class CheckService {
     this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
   }
 
-  /** Makes a service. It answers calls on connections that it is given from now on. */
+  /** Creates a service, which answers calls on the connections passed to it. */
   static async open(check: Check, limits: ServiceLimits, withReflection: boolean): Promise<CheckService> {
     const service = new CheckService(check, limits);
     if (withReflection) {
@@ -84,14 +84,14 @@ export class CheckService {
     this.#injector.injectConnection(connection);
   }
 
-  /** Says to health checks that it is going to end, so that clients go elsewhere before it does. */
+  /** Announces the shutdown to health checks, so that clients go elsewhere in time. */
   announceEnd(): void {
     for (const name of ['', SERVICE]) this.#health.setStatus(name, 'NOT_SERVING');
   }
 
   /**
-   * Takes no more calls, tells every client which was the last (RFC 9113 §6.8), and closes each connection when the calls on it
-   * are answered.
+   * Takes no more calls, tells every client which call was the last (RFC 9113 §6.8), and closes each connection once its calls are
+   * answered.
    */
   end(): void {
     this.#injector.destroy();

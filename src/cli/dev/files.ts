@@ -1,11 +1,11 @@
-/** dev: a gateway that needs no configuration. Here: the one that it writes for itself, into a directory that ends with it. */
+/** dev: a gateway that needs no configuration. This file writes one for it, into a directory that is deleted when it ends. */
 
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { hashPassword } from '../../endpoints/login/password/hash.ts';
 
-/** The password of the user. Anybody may know it: only this machine can reach the gateway. */
+/** The password of the user. It need not be secret: only this machine can reach the gateway. */
 export const DEV_PASSWORD = 'demo-password';
 
 /** What the options say. */

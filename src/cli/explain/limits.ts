@@ -1,4 +1,4 @@
-/** The limits that apply to an explained request, which says nothing about what else is in progress. */
+/** The limits that apply to an explained request. Other requests in progress are not considered. */
 
 import type { Exchange } from '../../exchange.ts';
 import { formatSize } from '../../lib/units.ts';

@@ -1,4 +1,4 @@
-/** init: the first configuration of a gateway: questions, answers, the files that they give, and what to do with them. */
+/** init: the first configuration of a gateway: questions, answers, the resulting files, and the next steps. */
 
 /** What the files are written from. */
 export interface Answers {

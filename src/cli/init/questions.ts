@@ -1,4 +1,4 @@
-/** The questions, and what makes an answer one that can be used. */
+/** The questions, and the validation of their answers. */
 
 import { randomInt } from 'node:crypto';
 import { createInterface, type Interface } from 'node:readline/promises';
@@ -25,7 +25,7 @@ interface Question {
  * @throws ConfigFault when an answer cannot be used, or files are there already
  */
 export async function askAnswers(given: GivenAnswers, directory: string, io: CliIo): Promise<Answers> {
-  // Before anybody answers in vain.
+  // Checked first, so that nobody answers in vain.
   ensureAbsent(directory);
   const questions = questionsFor(io);
   const asking = io.stdin.isTTY === true ? new Asking(io) : null;

@@ -1,4 +1,4 @@
-/** why: what happened to a request, and what can be done about it. Here: in words for people. */
+/** why: what happened to a request, and what to do about it. This file: the text for people. */
 
 import { REASONS } from '../../errors.ts';
 import type { RecentRequest } from '../../telemetry/recent-requests.ts';

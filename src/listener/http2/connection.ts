@@ -1,6 +1,6 @@
 /**
- * One HTTP/2 connection: streams in, exchanges out. nghttp2 and Node bound what a frame may cost; what a client may do with whole
- * streams is bounded here (test/attack/http2.test.ts, H2-01 … H2-10).
+ * One HTTP/2 connection: streams in, exchanges out. nghttp2 and Node bound the cost of frames; this file bounds the use of whole
+ * streams (test/attack/http2.test.ts, H2-01 … H2-10).
  */
 
 import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
@@ -45,7 +45,7 @@ const REQUEST_TOO_LONG = new Denial('request_timeout', 'request took longer than
 
 const FLOOD = new Error('flood');
 
-/** An answered request makes up for this part of one that was given up. */
+/** The part of an abandoned request for which an answered one compensates. */
 const ANSWERED_PER_RESET = 0.5;
 /** Bytes of a request body that may arrive before they are asked for. */
 const STREAM_WINDOW_BYTES = 128 * 1024;
@@ -91,7 +91,7 @@ export class Http2Connection {
     });
     // The sockets of a server of HTTP/1.1 stay open when the client has ended its side.
     socket.once('end', () => socket.destroy());
-    // What is wrong with a connection ends it, and the requests on it learn of that.
+    // An error of the connection ends it, and its streams report that to their requests.
     this.#session.on('error', () => {});
   }
 
@@ -101,11 +101,11 @@ export class Http2Connection {
   }
 
   /**
-   * Takes no more streams, and closes when those that it has are answered. The client is told which was the last, so it may send
-   * later ones elsewhere, whatever they do (RFC 9113 §6.8).
+   * Takes no more streams, and closes when those in progress are answered. The client learns which stream was the last, so it may
+   * repeat later ones elsewhere, whatever their method (RFC 9113 §6.8).
    *
-   * The RFC advises a first GOAWAY that refuses nothing yet. Node cannot send one: nghttp2 would drop the streams that follow,
-   * without a word to the client.
+   * The RFC recommends a first GOAWAY that does not refuse streams yet. Node cannot send one: nghttp2 would silently drop the streams that
+   * follow.
    */
   drain(): void {
     if (!this.isGone) this.#session.close();
@@ -131,7 +131,7 @@ export class Http2Connection {
     else if (!reply.isCut && this.#resets.take(this.#owner.monotonicMs()) > 0) this.#cutForFlood();
   }
 
-  /** Looks at how fast everything on it is. */
+  /** Checks the pace of every request on it. */
   sweep(nowMs: number, sinceMs: number): void {
     if (this.#replies.size === 0) {
       this.#sweepIdle(nowMs);
@@ -140,7 +140,7 @@ export class Http2Connection {
     for (const reply of this.#replies) this.#sweepReply(reply, nowMs, sinceMs);
   }
 
-  /** PINGs do not make a connection busy. One that does not close as it is told to is cut. */
+  /** PINGs do not count as use. A connection that does not close when asked is cut. */
   #sweepIdle(nowMs: number): void {
     const { keepAliveMs, headersMs } = this.#owner.times;
     const idleMs = nowMs - this.#idleSinceMs;
@@ -191,7 +191,7 @@ export class Http2Connection {
   }
 }
 
-/** The body takes too long: the work on its answer stops. */
+/** The body arrives too slowly: the work on its answer stops. */
 function refuseBody(reply: Http2Reply, exchange: Exchange): void {
   exchange.refused(REQUEST_TOO_LONG);
   exchange.worker?.abort();
@@ -205,7 +205,7 @@ function openSession(socket: Socket, limits: ConnectionLimits): ServerHttp2Sessi
       maxConcurrentStreams: limits.maxConcurrentStreams,
       initialWindowSize: STREAM_WINDOW_BYTES,
       enableConnectProtocol: true,
-      // Twice what is served: up to there a person gets an answer that says what is wrong, and beyond a reset.
+      // Twice the limit: up to here a client gets an answer that names the problem, beyond it a reset.
       maxHeaderListSize: 2 * limits.maxHeaderBytes,
     },
     maxHeaderListPairs: 2 * (limits.maxHeaderCount + limits.maxCookieCount),

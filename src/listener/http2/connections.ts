@@ -1,7 +1,7 @@
 /**
  * http2: the HTTP/2 connections of a listener. Inputs: sockets whose clients speak HTTP/2, from the server that has accepted and
- * counted them. Outputs: exchanges, with the limits and timeouts that HTTP/1.1 has, and some of its own. What a client does wrong
- * ends its request or its connection, and is counted; nothing that it does throws.
+ * counted them. Outputs: exchanges, with the limits and timeouts of HTTP/1.1 and a few more. A client's fault ends its request or its
+ * connection, and is counted; it never throws.
  */
 
 import type { Socket } from 'node:net';
@@ -11,7 +11,7 @@ import type { PublicListenerConfig } from '../http1/section.ts';
 import type { Listener } from '../listener.ts';
 import { type ConnectionLimits, type ConnectionOwner, type ConnectionTimes, Http2Connection } from './connection.ts';
 
-/** What is too slow is found at most this fraction of its time later. */
+/** A client that is too slow is detected late by at most this fraction of its time limit. */
 const SWEEPS_PER_TIMEOUT = 4;
 
 /** The HTTP/2 connections of one listener. */
@@ -49,7 +49,7 @@ export class Http2Connections implements ConnectionOwner {
     socket.once('close', () => this.#open.delete(connection));
   }
 
-  /** From now on the first answer on a connection is its last; those that are open take no more requests. */
+  /** From now on the first answer on a new connection is its last; open connections take no more requests. */
   announceDrain(): void {
     this.isDraining = true;
     this.drain();

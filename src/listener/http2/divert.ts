@@ -1,6 +1,6 @@
 /**
- * Tells connections of HTTP/2 from those of HTTP/1.1 before a server of HTTP/1.1 reads them: over TLS by ALPN, else by the first
- * bytes, where the client knows in advance that it may (RFC 9113 §3.3; the upgrade of RFC 7540 no longer exists).
+ * Separates HTTP/2 connections from those of HTTP/1.1 before the HTTP/1.1 server reads them: over TLS by ALPN, otherwise by the first
+ * bytes of clients with prior knowledge (RFC 9113 §3.3; the upgrade of RFC 7540 no longer exists).
  */
 
 import type { Server, Socket } from 'node:net';
@@ -10,11 +10,11 @@ import { TLSSocket } from 'node:tls';
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 
 /**
- * Has connections of HTTP/2 opened elsewhere.
+ * Passes HTTP/2 connections to `open`.
  *
  * @param event      on which the server hands over its connections
  * @param open       takes one that speaks HTTP/2
- * @param headersMs  a plain connection that has not sent enough to be told by then is closed
+ * @param headersMs  a plain connection that has not sent enough bytes to be recognised by then is closed
  */
 export function divertHttp2(
   server: Server,
@@ -38,7 +38,7 @@ interface Takers {
   readonly serve: (socket: Socket) => void;
 }
 
-/** A plain connection of which it is not known yet what it speaks. */
+/** A plain connection whose protocol is not known yet. */
 class FirstBytes {
   readonly #socket: Socket;
   readonly #takers: Takers;

@@ -1,8 +1,8 @@
 /**
- * The body of a request as it arrives. A stream of its own, because Node ends that of HTTP/2 also when the client has reset it
- * or has gone: half an upload would be taken for a whole one. This one ends only after END_STREAM; else it just closes.
+ * The body of a request as it arrives. It wraps Node's HTTP/2 stream, which ends even if the client has reset it or disconnected, so a
+ * partial upload would look complete. This stream ends only after END_STREAM; otherwise it closes without an end.
  *
- * Nothing is read before it is asked for. Until then flow control stops the client (RFC 9113 §5.2).
+ * It reads only on demand. Until then flow control stops the client (RFC 9113 §5.2).
  */
 
 import type { ServerHttp2Stream } from 'node:http2';
@@ -12,7 +12,7 @@ import { Readable } from 'node:stream';
 export class IncomingBody extends Readable {
   readonly #stream: ServerHttp2Stream;
   #isStarted = false;
-  /** Whether the client has sent all of it, and it was read. */
+  /** Whether the client has sent the whole body and it has been read. */
   isComplete = false;
 
   constructor(stream: ServerHttp2Stream) {
@@ -40,7 +40,7 @@ export class IncomingBody extends Readable {
     if (!this.push(part)) this.#stream.pause();
   };
 
-  /** A stream that is closed before it ends was reset, or its connection has gone. */
+  /** A stream that closes before its end was reset, or its connection was lost. */
   readonly #onEnd = (): void => {
     if (this.#stream.closed) return;
     this.isComplete = true;

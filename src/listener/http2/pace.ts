@@ -1,12 +1,12 @@
 /**
- * Ends requests whose clients are too slow to be worth keeping, and connections that carry none: the rules of
- * `http1/pace.ts`, where a connection carries many answers and each is judged by itself.
+ * Ends requests whose clients are too slow, and connections without requests: the rules of `http1/pace.ts`, for a connection with many
+ * answers, each of which is checked separately.
  */
 
 import type { ConnectionCut } from '../listener.ts';
 import type { Http2Reply } from './reply.ts';
 
-/** How long things may take, and the least rate at which an answer is taken. */
+/** Time limits, and the lowest rate at which a client may read an answer. */
 export interface PaceLimits {
   readonly sendMs: number;
   readonly transferMs: number;
@@ -17,13 +17,13 @@ export interface PaceLimits {
 const SEND_TIMEOUTS_PER_WINDOW = 4;
 
 /**
- * Judges an answer that is under way.
+ * Checks an answer in progress.
  *
- * What a client has taken of one write is known when it has taken all of it, up to 64 KiB, and Node does not say whether less
- * than that has moved on one stream. So a client that takes nothing is found when one that takes too little would be.
+ * Node reports a write, of up to 64 KiB, only once the client has taken all of it, and does not report partial progress on one stream. So
+ * a client that takes nothing is detected as late as one that takes too little.
  *
- * @param sinceMs  the time since it was judged before
- * @returns why it is to be ended; `null`: it may go on
+ * @param sinceMs  the time since the previous check
+ * @returns the reason to end it; `null`: it may continue
  */
 export function judgeReader(
   reply: Http2Reply,

@@ -1,6 +1,6 @@
 /**
  * The answer to an HTTP/2 request, over the stream that carries both (Node's core API: its compatibility layer would make three
- * more objects for each request). One stream is one exchange: what goes wrong with it ends the stream, never the connection.
+ * more objects for each request). One stream is one exchange: a fault ends the stream, never the connection.
  *
  * perf: no closure per request (docs/adr/0003-no-closures-on-the-hot-path.md), so that functions find the reply through the
  * stream.
@@ -11,10 +11,10 @@ import type { Duplex, Readable } from 'node:stream';
 import type { Exchange, Reply } from '../../exchange.ts';
 import { IncomingBody } from './incoming-body.ts';
 
-/** The connection under a reply, as far as the reply needs it. */
+/** The part of a connection that a reply uses. */
 interface Carrier {
   readonly isGone: boolean;
-  /** Something of an answer has been handed to the connection. */
+  /** A part of an answer has been passed to the connection. */
   noteProgress(): void;
   /** The stream is over. */
   forget(reply: Http2Reply): void;
@@ -36,7 +36,7 @@ const CONNECTION_SPECIFIC: ReadonlySet<string> = new Set([
   'upgrade',
 ]);
 
-/** What would make one header two (Node joins them with NUL), or a line two on the other side of a client. */
+/** Characters that would split one header into two (Node joins headers with NUL), or one line into two behind a client. */
 const SPLITS_A_HEADER = /[\0\r\n]/;
 
 const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
@@ -50,7 +50,7 @@ const BAD_GATEWAY = 502;
 
 /** A stream that answers one request. */
 export class Http2Reply implements Reply {
-  /** `null` before it begins, after it is over, and when a tunnel has taken the stream. */
+  /** `null` before it begins, after it ends, and once a tunnel uses the stream. */
   exchange: Exchange | null = null;
   status = 200;
   hasBegun = false;
@@ -58,9 +58,9 @@ export class Http2Reply implements Reply {
   readonly isUpgrade: boolean;
   /** Whether the gateway has ended an answer that it could not complete. */
   isCut = false;
-  /** What the client has still to take of the answer; and how much of it there has been. */
+  /** Bytes of the answer written so far, including those that still wait for the client. */
   writtenBytes = 0;
-  /** How long it has waited for its client so far, and when the present window began: see `pace.ts`. */
+  /** How long it has waited for its client so far, and when the current window began: see `pace.ts`. */
   waitedMs = 0;
   windowSinceMs: number | null = null;
   windowTaken = 0;
@@ -105,7 +105,7 @@ export class Http2Reply implements Reply {
     return this.#stream.writableLength;
   }
 
-  /** Whether the whole answer has left. Asked when the stream is closed, which Node may say before its last write is done. */
+  /** Whether the whole answer was sent. Read when the stream closes, which Node may report before its last write is done. */
   get isDelivered(): boolean {
     const { writableFinished, rstCode } = this.#stream;
     const isWhole = writableFinished || !this.#carrier.isGone;
@@ -174,7 +174,7 @@ export class Http2Reply implements Reply {
     }
   }
 
-  /** Whether the answer has left while the client still sends: the rest of the request is of no use. */
+  /** Whether the answer was sent while the client is still sending: the rest of the request is not needed. */
   get isUnread(): boolean {
     return this.#isEnded && !this.#awaitsTrailers && !this.isRequestComplete && !this.#isGone;
   }
@@ -185,9 +185,9 @@ export class Http2Reply implements Reply {
   }
 
   /**
-   * Resets the stream because its client is too slow: other requests of its connection are not concerned.
+   * Resets the stream because its client is too slow; other requests on the connection are not affected.
    *
-   * Not by Node's `close`, which ends the answer first, so that its client would take it for a whole one.
+   * It does not use Node's `close`, which ends the answer first, so that the client would see a complete one.
    */
   cancel(): void {
     this.#stream.destroy(CUT);
@@ -196,13 +196,13 @@ export class Http2Reply implements Reply {
   /** Other requests on the connection do not depend on this one. */
   closeConnection(): void {}
 
-  /** When the answer is complete, the client is told to keep the rest of its request: see {@link onFinish}. */
+  /** When the answer is complete, the client is told not to send the rest of its request: see {@link onFinish}. */
   discardBody(): void {}
 
   upgrade(headers: readonly string[]): Duplex {
     this.exchange = null;
     this.#isTunnel = true;
-    // RFC 8441 §5: a 2xx is what says yes; the proof of RFC 6455 is for HTTP/1.1.
+    // RFC 8441 §5: a 2xx accepts; the proof of RFC 6455 is for HTTP/1.1.
     this.begin(
       200,
       headers.filter((_text, index) => !FRAMING.has((headers[index - (index % 2)] as string).toLowerCase())),
@@ -216,7 +216,7 @@ export class Http2Reply implements Reply {
     if (head === null) return;
     this.#head = null;
     if (this.#isGone) return;
-    // An answer whose length is known has no trailers: a frame less.
+    // An answer of known length has no trailers, which saves a frame.
     const waitForTrailers = !endStream && !this.#isHead && !this.#hasLength && !this.#isTunnel;
     this.#awaitsTrailers = waitForTrailers;
     if (waitForTrailers) this.#stream.on('wantTrailers', onWantTrailers);
@@ -238,7 +238,7 @@ export class Http2Reply implements Reply {
     if (this.isUnread) setImmediate(closeUnread, this.#stream);
   }
 
-  /** The stream is over: the answer has left, or the client has, or the gateway has cut it. */
+  /** The stream has ended: the answer was sent, the client disconnected, or the gateway cut it. */
   closed(): void {
     const { exchange } = this;
     this.#carrier.forget(this);
@@ -251,7 +251,7 @@ export class Http2Reply implements Reply {
 
 const FRAMING: ReadonlySet<string> = new Set(['content-length', 'sec-websocket-accept']);
 
-/** What is wrong with a stream is known when it closes. */
+/** Ignores `error` events of streams: `close` follows, and handles the fault. */
 function ignore(): void {}
 
 function onStreamClose(this: unknown): void {
@@ -266,7 +266,7 @@ function onWantTrailers(this: unknown): void {
   (this as ReplyingStream).reply.sendTrailers();
 }
 
-/** The answer is complete, and the rest of the request is of no use: the client is told so (RFC 9113 §8.1). */
+/** The answer is complete: tells the client not to send the rest of its request (RFC 9113 §8.1). */
 function onFinish(this: unknown): void {
   if ((this as ReplyingStream).reply.isUnread) setImmediate(closeUnread, this);
 }

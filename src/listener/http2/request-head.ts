@@ -2,9 +2,9 @@
  * The head of a request in the form in which every later stage reads it, whatever the protocol: method, target, Host and a
  * list of headers.
  *
- * nghttp2 has refused by then (RFC 9113 §8.2, §8.3): pseudo-headers that are unknown, missing, twice, or after a header; names in
- * upper case; headers that concern one connection only; `te` other than `trailers`; and a path that does not begin with `/`. It
- * leaves out headers whose value has a character that none may have.
+ * nghttp2 has already refused (RFC 9113 §8.2, §8.3): pseudo-headers that are unknown, missing, repeated, or after a header; upper-case
+ * names; connection-specific headers; `te` other than `trailers`; and a path that does not begin with `/`. It drops headers whose
+ * value has a forbidden character.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -15,7 +15,7 @@ import { Denial } from '../../errors.ts';
 export interface RequestHead {
   readonly method: string;
   readonly url: string;
-  /** Not what a client of HTTP/1.1 can say: the parser reads `HTTP/2.0` there. */
+  /** HTTP/1.1 clients cannot send this version: the parser reads `HTTP/2.0` there. */
   readonly httpVersion: '2';
   readonly rawHeaders: readonly string[];
   /** Whether a body follows, whose length no header says. */
@@ -26,7 +26,7 @@ export interface RequestHead {
   readonly denial: Denial | null;
 }
 
-/** What bounds a head; the same as on HTTP/1.1. */
+/** The limits of a head; the same as for HTTP/1.1. */
 export interface HeadLimits {
   readonly maxHeaderBytes: number;
   /** Lines; all crumbs of the Cookie header count as one (RFC 9113 §8.2.3). */
@@ -42,7 +42,7 @@ const TOO_LARGE = new Denial('headers_too_large', 'headers over limits.maxHeader
 const TOO_MANY = new Denial('headers_too_large', 'headers over limits.maxHeaderCount');
 
 const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS);
-/** What a header takes on HTTP/1.1 beside its name and value. */
+/** Bytes that a header takes on HTTP/1.1 besides its name and value. */
 const LINE_BYTES = ': \r\n'.length;
 const COLON = 0x3a;
 
@@ -51,7 +51,7 @@ const COLON = 0x3a;
  *
  * @param fields    flat name, value list, pseudo-headers among them
  * @param isSecure  whether the connection is TLS
- * @param hasBody   whether the stream goes on after the head
+ * @param hasBody   whether the stream continues after the head
  */
 export function readHead(
   fields: readonly string[],
@@ -74,7 +74,7 @@ export function readHead(
     const value = fields[index + 1] as string;
     bytes += name.length + value.length + LINE_BYTES;
     if (name.charCodeAt(0) !== COLON) {
-      // A Host header that says something else is refused like a second one of HTTP/1.1: two readers could choose differently.
+      // A different Host header is refused like a second one in HTTP/1.1: two readers could choose differently.
       if (name === 'host' && value === authority) continue;
       if (name === 'cookie') hasCookie = true;
       else lines += 1;

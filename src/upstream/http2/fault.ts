@@ -1,4 +1,4 @@
-/** Why a stream failed, from what Node and nghttp2 say. */
+/** Why a stream failed, from the errors of Node and nghttp2. */
 
 import { constants } from 'node:http2';
 import { GatewayFault, UpstreamFault } from '../../errors.ts';

@@ -1,4 +1,4 @@
-/** Header lists in the two forms that HTTP/2 and the rest of `upstream/` have for them. */
+/** Converts header lists between the form of `node:http2` and that of the rest of `upstream/`. */
 
 import type { IncomingHttpHeaders } from 'node:http';
 import { GatewayFault } from '../../errors.ts';

@@ -1,10 +1,10 @@
 /**
- * upstream/http2: the requests to a server that speaks HTTP/2 in, its answers out, over as few connections as have room for them.
+ * upstream/http2: requests to an HTTP/2 server in, its answers out, over as few connections as possible.
  *
- * A request goes to the connection that has least to do; another connection is made when
- * all have as many streams as they may, and requests wait, in the order in which they came, until one has room.
+ * A request goes to the connection with the fewest streams. If all are full, another connection is opened, and requests wait in order of
+ * arrival until one has room.
  *
- * Fails the requests that an attempt to connect was made for when it fails, so that each can try another server.
+ * When an attempt to connect fails, the requests that it was made for fail, so that each can try another server.
  */
 
 import { errors } from 'undici';

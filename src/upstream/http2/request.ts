@@ -1,8 +1,7 @@
 /**
- * One request on one HTTP/2 stream. Tells its handler what undici tells that of an HTTP/1.1 request, so that a forward need not
- * know which of the two carries it.
+ * One request on one HTTP/2 stream. It calls its handler as undici does for HTTP/1.1, so that a forward does not depend on the protocol.
  *
- * Long because it is one state machine: what a callback may do depends on how far the others have come.
+ * Long because it is one state machine: what a callback may do depends on the state that the others have reached.
  */
 
 import type { IncomingHttpHeaders } from 'node:http';

@@ -1,6 +1,6 @@
 /**
- * The body of a request on its way to HTTP/2 streams. While it is short and no answer has come it is kept, so that it can be
- * sent again when a server says that it took no part of the request (RFC 9113 §8.7). Backpressure holds.
+ * The body of a request on its way to HTTP/2 streams. While it is short and no answer has arrived it is kept, so that it can be sent
+ * again if a server did not process the request (RFC 9113 §8.7). Applies backpressure.
  */
 
 import type { ClientHttp2Stream } from 'node:http2';

@@ -95,7 +95,7 @@ function writeClosed({ draft, report, at }: Surroundings, by: readonly Pick<Sett
   draft.set(
     path,
     by.map(({ key }) => key),
-    'nobody has such a claim: nobody is let in',
+    'nobody has this claim, so nobody gets in',
   );
   const names = by.map(({ name }) => `\`${name}\``).join(' and ');
   report.todo(`Replace \`allow.claims.replace-this-rule\`, which stands for ${names} and lets nobody in.`);

@@ -96,7 +96,7 @@ function dropIgnored({ providers }: OldConfiguration, report: Report): void {
       const onlyWith = optionOf(setting.key)?.onlyWith;
       if (onlyWith === undefined || onlyWith.includes(type)) continue;
       settings.remove(setting.key);
-      if (!isDefault(setting)) report.dropped(setting, `oauth2-proxy looks at it with ${onlyWith.join(' or ')} only.`);
+      if (!isDefault(setting)) report.dropped(setting, `oauth2-proxy uses it only with ${onlyWith.join(' or ')}.`);
     }
   }
 }

@@ -39,7 +39,7 @@ export const PROVIDER_KINDS: Readonly<Record<string, ProviderKind>> = {
     name: 'adfs',
     user: 'sub',
     username: 'preferred_username',
-    note: 'oauth2-proxy takes `upn` where there is no email address; the gateway takes `oidc_email_claim` only.',
+    note: 'oauth2-proxy falls back to `upn` if there is no email address; the gateway reads `oidc_email_claim` only.',
   },
   cidaas: { name: 'cidaas', user: 'sub', username: 'preferred_username', groups: 'groups[].groupId' },
   'keycloak-oidc': { name: 'keycloak', preset: 'keycloak', user: 'sub', username: 'preferred_username' },
@@ -89,7 +89,7 @@ export const PROVIDER_KINDS: Readonly<Record<string, ProviderKind>> = {
     subject: 'account_id',
     user: 'account_id',
     username: 'nickname',
-    note: 'Bitbucket has the email address in a document of another form, so there is none: who may log in cannot depend on it.',
+    note: 'Bitbucket returns email addresses in a separate format that the gateway does not read, so `allow` cannot use them.',
   },
   digitalocean: {
     name: 'digitalocean',

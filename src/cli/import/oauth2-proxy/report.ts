@@ -1,4 +1,4 @@
-/** What an import has to tell: what it left out, what is different now, and what is still to be done. */
+/** The report of an import: what it left out, what is different now, and what remains to be done. */
 
 import type { Setting } from './settings.ts';
 
@@ -10,7 +10,7 @@ interface Entry {
   readonly text: string;
 }
 
-/** Collects what there is to tell. No text has a value of an option that may be secret. */
+/** Collects the entries of the report. No text contains the value of an option that may be secret. */
 export class Report {
   readonly #dropped: Entry[] = [];
   readonly #different: Entry[] = [];

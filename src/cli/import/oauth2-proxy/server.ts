@@ -85,7 +85,7 @@ export function writeListeners(parts: ServerParts): void {
   );
   if (metrics !== null && !/^(?:127\.|\[::1\])/.test(metrics)) {
     draft.set(['listeners', 'admin', 'tokenFile'], 'admin-token', 'the admin API can be reached from elsewhere');
-    parts.report.todo('Make the token of the admin API: `openssl rand -base64 48 > admin-token`.');
+    parts.report.todo('Create the token of the admin API: `openssl rand -base64 48 > admin-token`.');
   }
   parts.report.todo('Let probes ask `/livez` and `/readyz`, and Prometheus `/metrics`, on `listeners.admin`.');
 }
@@ -115,10 +115,7 @@ function writeProxies({ settings, draft, report }: ServerParts): void {
     return;
   }
   draft.set(path, ['127.0.0.1'], reverse, 'SET THIS: the addresses of your proxies');
-  report.different(
-    reverse,
-    'oauth2-proxy believes what every peer says of the client. Here only 127.0.0.1 is believed.',
-  );
+  report.different(reverse, 'oauth2-proxy trusts every peer about the client. Here only 127.0.0.1 is trusted.');
   report.todo('Set `listeners.public.trustedProxies` to the addresses of the proxies in front.');
 }
 

@@ -1,7 +1,7 @@
 /**
- * The codes by which a login gets from the login origin to another one. A code works once, for a minute, for one origin, and in
- * the browser that asked: that has the verifier of the challenge under which the code was given. What stands behind a code is
- * sealed under it, so a copy of the store opens no session.
+ * The codes that hand a login over from the login origin to another one. A code works once, for a minute, for one origin, and only in
+ * the browser that asked, whose transaction has the verifier of the challenge. The session id is stored encrypted under the code, so a
+ * copy of the store opens no session.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -28,10 +28,10 @@ const givenSchema = z.strictObject({
 });
 
 const refused = (note: string) => new Denial('login_expired', note);
-const UNKNOWN = refused('no such code of a hand-over, or it has expired');
-const USED = refused('code of a hand-over was used before');
-const OTHER_ORIGIN = refused('code of a hand-over is for another origin');
-const OTHER_BROWSER = refused('code of a hand-over was given to another browser');
+const UNKNOWN = refused('hand-over code unknown or expired');
+const USED = refused('hand-over code already used');
+const OTHER_ORIGIN = refused('hand-over code is for another origin');
+const OTHER_BROWSER = refused('hand-over code was issued to another browser');
 
 /** Gives and takes codes. */
 export class HandOverCodes {

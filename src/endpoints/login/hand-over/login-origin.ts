@@ -1,9 +1,9 @@
 /**
- * The login origin's part of a hand-over: `GET {base}/hand-over`. Another origin of the gateway sends a browser here; with a
- * login it goes back there with a code, and without one the person logs in first.
+ * The login origin's part of a hand-over: `GET {base}/hand-over`. Another origin of the gateway redirects a browser here. A browser that
+ * is logged in returns there with a code; otherwise the person logs in first.
  *
- * The address says which origin asks, and that has to be one of the configuration: nobody is led anywhere else. It changes
- * nothing here. Leading a person here who did not ask for it gains nothing: the code works only in a browser that has begun a
+ * The query names the origin that asks, which must be one of the configuration: there are no redirects to other places. The request
+ * changes no state here. An attacker gains nothing by sending a person here: the code works only in a browser that has begun a
  * hand-over on that origin.
  */
 
@@ -20,8 +20,8 @@ import { goOnPage } from './pages.ts';
 import type { HandOverParts } from './parts.ts';
 
 const NOT_HERE = new Denial('route_not_found', 'not the login origin');
-const NOT_A_PAGE = new Denial('credential_missing', 'a script or a part of a page asked for a login');
-const MALFORMED = new Denial('query_malformed', 'not the address that another origin sends browsers to');
+const NOT_A_PAGE = new Denial('credential_missing', 'a script or subresource, not a navigation, asked for a login');
+const MALFORMED = new Denial('query_malformed', 'malformed hand-over request');
 
 /** What another origin asks for. */
 interface Asked {
@@ -46,7 +46,7 @@ export class LoginOrigin {
     return path === this.#path ? (this.#read(new URLSearchParams(query))?.origin ?? null) : null;
   }
 
-  /** Gives a code for the session of the browser, or leads to the login and back here. */
+  /** Issues a code for the browser's session, or redirects to the login and back here. */
   async give(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
     const { login, loginOrigin, codes, series, throttle, wallMs, isCookieStrict } = this.#parts;
     const { responder } = login;

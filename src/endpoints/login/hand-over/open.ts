@@ -1,7 +1,7 @@
 /**
- * hand-over: one login for several origins. In: requests to origins at which nobody logs in, and to the login origin from
- * there. Out: redirects between the two, and a session cookie of its own on each. Fails with Denials 400, as a page that leads on,
- * and with 503 when the store does not answer: then no cookie changes.
+ * hand-over: one login for several origins. In: requests to origins other than the login origin, and the requests that they redirect to
+ * it. Out: redirects between the two, and a separate session cookie on each. Fails with Denials 400, as a page that leads on, and with
+ * 503 when the store does not answer: then no cookie changes.
  */
 
 import type { LinkedCookies } from '../../../authentication/session/linked-cookies.ts';
@@ -24,7 +24,7 @@ interface HandOverSurroundings {
   readonly codes: CodeStore;
   readonly links: LinkedCookies;
   readonly transactions: LoginTransactions;
-  /** Hand-overs that may begin from one address in ten minutes, or at once. */
+  /** Hand-overs that may begin from one address in ten minutes, all of them possibly at once. */
   readonly startsPerAddress: number;
   readonly series: HandOverSeries;
   readonly routes: RequiringRoutes;

@@ -1,10 +1,9 @@
 /**
- * The part of the other origins in a hand-over: they send browsers to the login origin instead of showing a login, and take the
- * code with which these come back, at `GET {base}/handed-over`.
+ * The other origins' part of a hand-over: they redirect browsers to the login origin instead of showing a login, and redeem the code
+ * with which browsers return, at `GET {base}/handed-over`.
  *
- * As with an identity provider, a hand-over under way is in the store, bound to the browser that began it by a cookie, one
- * for each tab, and used once (`oidc/transactions.ts`). Where a person wanted to go stays there and is in no address of the
- * login origin.
+ * As with an identity provider, the store holds the transaction of a hand-over in progress, bound by a cookie to the browser that began
+ * it, one for each tab, for one use (`oidc/transactions.ts`). It keeps the return target out of the addresses of the login origin.
  */
 
 import { hash } from 'node:crypto';
@@ -35,14 +34,14 @@ interface WantedHandOver {
   readonly route: string | null;
 }
 
-const NOT_HERE = new Denial('route_not_found', 'the login origin takes no hand-over');
-const NOT_A_PAGE = new Denial('credential_missing', 'a script or a part of a page began a login');
+const NOT_HERE = new Denial('route_not_found', 'the login origin accepts no hand-over');
+const NOT_A_PAGE = new Denial('credential_missing', 'a script or subresource, not a navigation, began a login');
 const COOKIE_MISSING = new Denial('login_cookie_missing', 'the browser did not send the cookie of logins back');
 const NO_COOKIE = new Denial('login_cookie_missing', 'the code came without the cookie of logins');
-const TWICE = new Denial('login_expired', 'code or state of a hand-over is missing, malformed or there twice');
+const TWICE = new Denial('login_expired', 'hand-over code or state is missing, malformed or repeated');
 const UNKNOWN = new Denial('login_expired', 'this browser has no hand-over with that state');
-const OTHER_ORIGIN = new Denial('login_expired', 'the hand-over was begun on another origin');
-const ENDED = new Denial('login_expired', 'the session has ended during the hand-over');
+const OTHER_ORIGIN = new Denial('login_expired', 'the hand-over began on another origin');
+const ENDED = new Denial('login_expired', 'the session ended during the hand-over');
 
 /** Answers on the other origins. */
 export class OtherOrigin {
@@ -52,7 +51,7 @@ export class OtherOrigin {
     this.#parts = parts;
   }
 
-  /** Whether a request is for an origin at which nobody logs in. */
+  /** Whether a request is for an origin other than the login origin. */
   is({ publicOrigin }: ScreenedRequest): boolean {
     return publicOrigin !== null && this.#parts.others.has(publicOrigin);
   }
@@ -64,7 +63,7 @@ export class OtherOrigin {
     return this.#shown(exchange, request, wanted, () => this.#begin(exchange, request, wanted));
   }
 
-  /** Takes the code of the login origin, and leads to where the person wanted to go. */
+  /** Redeems the code of the login origin, and redirects to the return target. */
   async finish(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
     if (!this.is(request)) return NOT_HERE;
     const attempt = { returnTo: HOME };
@@ -158,7 +157,7 @@ export class OtherOrigin {
     else login.responder.page(exchange, 200, loggedInPage(returnTo), [...headers, 'Refresh', `0; url=${returnTo}`]);
   }
 
-  /** Does something for a hand-over; what fails is counted, recorded, and a page that leads on. */
+  /** Runs a step of a hand-over. A failure is counted, recorded, and answered with a page that leads on. */
   async #shown(
     exchange: Exchange,
     request: ScreenedRequest,

@@ -1,10 +1,10 @@
-/** What people see of a hand-over: nothing, unless it fails, or where the session cookie is SameSite=Strict. */
+/** The pages of a hand-over, which people see only if it fails, or if the session cookie is SameSite=Strict. */
 
 import type { Reason } from '../../../errors.ts';
 import { html } from '../../../lib/html.ts';
 import type { PageText } from '../../../pages/page.ts';
 
-/** Leads on by itself, from a page of the gateway. */
+/** A page that continues by itself. */
 export const goOnPage =
   (href: string): PageText =>
   ({ login, actions }) => ({

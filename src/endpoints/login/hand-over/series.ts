@@ -1,10 +1,10 @@
-/** What is counted of logins that are handed over between origins. */
+/** The metrics of logins that are handed over between origins. */
 
 import type { MetricRegistry } from '../../../telemetry/registry.ts';
 
 /**
- * `begun`: a browser was sent to the login origin; `given`: it got a code there; `taken`: it came back with it and is logged in;
- * `refused`: what it came with was not accepted; `failed`: something is broken, such as the store.
+ * `begun`: a browser was redirected to the login origin; `given`: it got a code there; `taken`: it returned with the code and is logged
+ * in; `refused`: its code or state was not accepted; `failed`: a fault, such as a store that does not answer.
  */
 const OUTCOMES = ['begun', 'given', 'taken', 'refused', 'failed'] as const;
 

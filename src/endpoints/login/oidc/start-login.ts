@@ -39,7 +39,7 @@ interface StartParts {
 }
 
 const COOKIE_MISSING = new Denial('login_cookie_missing', 'the browser did not send the cookie of logins back');
-const NOT_A_PAGE = new Denial('credential_missing', 'a script or a part of a page began a login');
+const NOT_A_PAGE = new Denial('credential_missing', 'a script or subresource, not a navigation, began a login');
 
 /** Where a provider sends the browser back to: one address for each, so that no answer can be taken for another's. */
 export const redirectUri = (

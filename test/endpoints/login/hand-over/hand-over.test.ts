@@ -165,7 +165,7 @@ describe('a code', () => {
     const other = new URL(await stage.codeAddress(browser, `${SHOP}/other`));
     await browser.step(address);
     other.searchParams.set('code', new URL(address).searchParams.get('code') ?? '');
-    await isRefused(browser, other.href, /used before/);
+    await isRefused(browser, other.href, /already used/);
   });
 
   test('SES-03, CSRF-12: of one browser logs in no other: a victim who is led to it stays who they are', async () => {
@@ -182,8 +182,8 @@ describe('a code', () => {
     const attacker = await halfway();
     const mixed = new URL(attacker.address);
     mixed.searchParams.set('code', new URL(address).searchParams.get('code') ?? '');
-    await isRefused(attacker.browser, mixed.href, /given to another browser/);
-    await isRefused(browser, address, /used before/);
+    await isRefused(attacker.browser, mixed.href, /issued to another browser/);
+    await isRefused(browser, address, /already used/);
   });
 
   test('for one origin is refused on another, whose transaction it is presented with', async () => {
@@ -199,7 +199,7 @@ describe('a code', () => {
     const { browser, address } = await halfway();
     const [shop, admin] = [SHOP, ADMIN].map((origin) => new URL(origin).hostname) as [string, string];
     for (const [name, value] of Object.entries(browser.cookies.of(shop))) browser.cookies.put(admin, name, value);
-    await isRefused(browser, address.replace(SHOP, ADMIN), /begun on another origin/);
+    await isRefused(browser, address.replace(SHOP, ADMIN), /began on another origin/);
   });
 
   test('expires after a minute', async () => {
@@ -210,10 +210,10 @@ describe('a code', () => {
 
   test.each([
     ['no code', (url: URL) => url.searchParams.delete('code'), /missing, malformed/],
-    ['two codes', (url: URL) => url.searchParams.append('code', 'x'.repeat(43)), /there twice/],
-    ['two states', (url: URL) => url.searchParams.append('state', 'x'.repeat(43)), /there twice/],
+    ['two codes', (url: URL) => url.searchParams.append('code', 'x'.repeat(43)), /or repeated/],
+    ['two states', (url: URL) => url.searchParams.append('state', 'x'.repeat(43)), /or repeated/],
     ['a code of another form', (url: URL) => url.searchParams.set('code', '../../x'), /malformed/],
-    ['a made-up code', (url: URL) => url.searchParams.set('code', 'A'.repeat(43)), /no such code/],
+    ['a made-up code', (url: URL) => url.searchParams.set('code', 'A'.repeat(43)), /code unknown or expired/],
   ])('with %s is refused', async (_what, change, note) => {
     const { browser, address } = await halfway();
     const url = new URL(address);

@@ -1,6 +1,6 @@
 /**
- * The access tokens of identity providers, for routes that pass them on (`providerToken`). One is opened when such a route needs
- * it, kept in memory no longer than it lives, and renewed when it is over. Other routes never read or open any.
+ * The access tokens of identity providers, for routes that pass them on (`providerToken`). A token is decrypted when such a route needs
+ * it, kept in memory no longer than it lives, and renewed when it expires. Other routes never read or decrypt one.
  */
 
 import type { SessionCookies } from '../../../../authentication/session/session-cookies.ts';
@@ -20,8 +20,8 @@ interface AccessTokenParts {
   readonly clocks: Clocks;
 }
 
-const ENDED = new Denial('session_unknown', 'the identity provider no longer lets the user in');
-/** Where a renewal gave no token that is alive, it is not tried again for so long (REF-12). */
+const ENDED = new Denial('session_unknown', 'the identity provider no longer admits the user');
+/** After a renewal that gave no valid token, it is not tried again for this long (REF-12). */
 const PAUSE_MS = 10_000;
 
 type Handed = CompactToken | null | Denial;
@@ -41,7 +41,7 @@ export class ProviderAccessTokens implements ProviderTokenSource {
   forRequest(principal: Principal, request: CookieRequest): Handed | Promise<Handed> {
     const user = userAtProvider(principal);
     const provider = this.#providers.get(user?.session.login?.provider ?? '');
-    // A token of ours that stands for the session opens nothing that is sealed.
+    // The gateway's own tokens for the session cannot decrypt it.
     if (user?.standing == null || provider === undefined || request.sessionCookie === null) return null;
     const { standing, session } = user;
     const { access } = standing;

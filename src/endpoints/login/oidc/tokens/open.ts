@@ -1,4 +1,4 @@
-/** Opens what is done with the tokens of identity providers. */
+/** Opens the uses of identity providers' tokens: revalidation, access tokens, revocation. */
 
 import type { SessionCookies } from '../../../../authentication/session/session-cookies.ts';
 import type { Sessions } from '../../../../authentication/session/sessions.ts';
@@ -12,7 +12,7 @@ import { TokenRenewal } from './renewal.ts';
 import { Revalidation } from './revalidation.ts';
 import type { ProviderTokenSeries } from './series.ts';
 
-/** What is done with the tokens of the providers of one configuration. */
+/** The uses of the tokens of one configuration's providers. */
 export interface ProviderTokenUses {
   readonly providers: readonly IdentityProvider[];
   /** `null` where no provider is asked again. */
@@ -31,7 +31,7 @@ interface ProviderTokenParts {
   readonly log: Logger;
 }
 
-/** @param previous  kept where the providers are the same: what is known of sessions then stays known */
+/** @param previous  reused if the providers are the same, so that what is known about sessions is kept */
 export function openProviderTokens(
   providers: readonly IdentityProvider[],
   parts: ProviderTokenParts,

@@ -1,9 +1,9 @@
 /**
- * tokens: what the gateway keeps of an identity provider's tokens, and what it does with them.
+ * tokens: which of an identity provider's tokens the gateway keeps, and how it uses them.
  *
- * This file: their written form, and how it is sealed (AES-256-GCM). The key follows from the session id, which only the
- * browser keeps: a copy of the store opens none of them. They open only with the provider and the client that they are of, so
- * that a configuration that changes sends no token to another server.
+ * This file: their stored form, and its encryption (AES-256-GCM). The key is derived from the session id, which only the browser
+ * keeps: a copy of the store opens none of them. The provider and the client are authenticated with them, so that a changed
+ * configuration sends no token to another server.
  */
 
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
@@ -13,7 +13,7 @@ import type { ProviderSettings } from '../presets.ts';
 
 /** What is kept for one session. Each is `null` where it is not needed, or the provider gave none. */
 export interface ProviderTokens {
-  /** By which the provider is asked again. */
+  /** For asking the provider again. */
   readonly refreshToken: string | null;
   /** The last one, for `id_token_hint`; never one that is too long for it. */
   readonly idToken: string | null;
@@ -32,7 +32,7 @@ type TokenSource = Pick<ProviderSettings, 'issuer' | 'endpoints' | 'clientId'>;
 const VERSION = 1;
 const NONCE_LENGTH = 12;
 const TAG_LENGTH = 16;
-/** Longest token that is kept: access tokens of some providers list every group. */
+/** Longest token that is kept. It is generous because access tokens of some providers list every group. */
 const MAX_TOKEN_LENGTH = 16 * 1024;
 /** Longest `id_token_hint`: it travels in a query, and in a header of our page, for which proxies have 4 or 8 KB. */
 const MAX_HINT_LENGTH = 3_000;
@@ -81,7 +81,7 @@ export function tokensIn(
   };
 }
 
-/** An access token is used for no longer than this share of its life, so that it does not end on its way. */
+/** An access token is used for no longer than this share of its life, so that it does not expire in transit. */
 const USED_SHARE = 0.9;
 /** And ends at most this long before its time. */
 const MAX_LEEWAY_MS = 30_000;

@@ -1,6 +1,6 @@
 /**
- * Asks an identity provider again, by refresh token (RFC 6749 §6, OpenID Connect Core §12): whether the grant of a session still
- * lives, and what the provider says about its user now.
+ * Asks an identity provider again, by refresh token (RFC 6749 §6, OpenID Connect Core §12): whether the grant of a session is still
+ * valid, and which claims its user has now.
  */
 
 import type { TokenEndpointResponse } from 'openid-client';

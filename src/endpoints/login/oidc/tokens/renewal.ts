@@ -1,10 +1,9 @@
 /**
- * Renews the tokens of a session, one replica at a time (REF-01, REF-02): takes the lease of its tokens, asks the provider by
- * refresh token, keeps what it gives, lets the session follow, and gives the lease back.
+ * Renews the tokens of a session, one replica at a time (REF-01, REF-02): takes the lease of its tokens, asks the provider by refresh
+ * token, stores the new tokens, updates the session, and returns the lease.
  *
- * What the provider gives is kept before anything else is done with it: a refresh token that rotates is good for one use. A
- * holder that was stalled and has lost its lease writes nothing over the tokens of another (REF-04). An answer that cannot be
- * used, or none at all, ends nothing (REF-06).
+ * New tokens are stored before anything else happens, because a rotating refresh token works only once. A stalled holder that has lost
+ * its lease does not overwrite the tokens of another (REF-04). An unusable answer, or none at all, ends no session (REF-06).
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
@@ -62,7 +61,7 @@ export type IsWanted = (tokens: ProviderTokens, confirmedAgoMs: number) => boole
 /** How a renewal is done. */
 interface RenewalWish {
   readonly isWanted: IsWanted;
-  /** Asked while another replica is at it: whether to wait for its result. */
+  /** Asked while another replica is renewing: whether to wait for its result. */
   readonly waits: () => boolean;
 }
 
@@ -84,7 +83,7 @@ interface AskedProvider {
   loggedUntilMs: number;
 }
 
-/** A provider has answered, but nothing that can be used, about one session. It may answer better about others. */
+/** A provider gave an unusable answer about one session. Its answers about others may be fine. */
 export class UnusableAnswer extends DependencyFault {
   /** @param note  fixed words */
   constructor(note: string) {
@@ -92,16 +91,16 @@ export class UnusableAnswer extends DependencyFault {
   }
 }
 
-/** A lease is over when its holder has not renewed it for this long. */
+/** A lease expires when its holder has not renewed it for this long. */
 const LEASE_MS = 6_000;
 const RENEW_EVERY_MS = LEASE_MS / 3;
 /** After a provider that did not answer, no replica asks about the session for this long. */
 const PAUSE_MS = 5_000;
 /** Refreshes at one provider at a time, by one process. */
 const MAX_AT_ONCE = 32;
-/** After a failure, the provider is spared by this process for so long. */
+/** After a failure, this process does not ask the provider for this long. */
 const SPARE_MS = 1_000;
-/** Tokens that the store does not take are offered again for about a minute. */
+/** A failed write of new tokens is repeated for about a minute. */
 const WRITE_ATTEMPTS = 34;
 const LONGEST_WRITE_PAUSE_MS = 2_000;
 /** How often a request that waits for another replica looks for its result. */
@@ -109,8 +108,8 @@ const POLL_MS = 100;
 
 const LOST: Renewal = Object.freeze({ outcome: 'lost' });
 const ENDED: Renewal = Object.freeze({ outcome: 'ended' });
-const OTHER_SUBJECT = new Denial('login_response_invalid', 'refresh: sub is that of another user');
-/** Nobody in particular has caused it: it is done in the background of whichever request came. */
+const OTHER_SUBJECT = new Denial('login_response_invalid', 'refresh: sub of a different user');
+/** No client in particular causes it: it runs in the background of any request. */
 const NO_SOURCE: AuditSource = { requestId: null, client: null };
 
 /** Tokens that were leased. */
@@ -129,14 +128,14 @@ export class TokenRenewal {
     this.#parts = parts;
   }
 
-  /** What is kept for a session, and how long ago the provider has confirmed it; `null` when there is nothing that opens. */
+  /** The tokens of a session, and how long ago the provider confirmed it; `null` if there are none, or they cannot be decrypted. */
   async read(session: SessionAtProvider, provider: IdentityProvider): Promise<Leased | null> {
     const found = await this.#parts.sealedTokens.get(session.handle);
     return found === null ? null : leasedOf(found, session, provider);
   }
 
   /**
-   * Renews the tokens of a session, if that is still wanted once this replica may.
+   * Renews the tokens of a session, unless that is no longer needed once this replica has the lease.
    *
    * @throws DependencyFault `provider_unavailable` | `store_unavailable`, as a rejection: nothing has ended
    */
@@ -168,7 +167,7 @@ export class TokenRenewal {
     return asked;
   }
 
-  /** Notes that a provider gave no usable answer, and logs that once for all sessions about the same time. */
+  /** Notes that a provider gave no usable answer, and logs that once for all sessions around the same time. */
   #failed(provider: IdentityProvider, fault: unknown): void {
     const { clocks, log, series } = this.#parts;
     series.onRefreshed(provider.name, 'failed');
@@ -182,7 +181,7 @@ export class TokenRenewal {
     const { name, settings } = provider;
     const doing =
       settings.revalidateEveryMs === null ? 'access tokens cannot be renewed' : 'sessions are not confirmed';
-    log.warn({ provider: name, problem: fault.message }, `an identity provider cannot be asked again: ${doing}`);
+    log.warn({ provider: name, problem: fault.message }, `identity provider refresh failed: ${doing}`);
   }
 
   async #withLease(session: SessionAtProvider, provider: IdentityProvider, isWanted: IsWanted): Promise<Renewal> {
@@ -232,7 +231,7 @@ export class TokenRenewal {
 
     if (result instanceof Denial) throw new UnusableAnswer(result.note);
     const tokens = tokensIn(result, provider.kept, kept, clocks.wallMs());
-    if (tokens === null) throw new UnusableAnswer('a token that is longer than is kept');
+    if (tokens === null) throw new UnusableAnswer('token too long to store');
     const outcome =
       provider.settings.revalidateEveryMs === null ? 'renewed' : await this.#follow(session, provider, result, tokens);
     if (outcome instanceof Denial) return this.#end(session, provider, outcome);
@@ -264,12 +263,12 @@ export class TokenRenewal {
     const outcome = await this.#untilWritten(() => sealedTokens.replace(handle, version, sealed));
     if (outcome === 'replaced') return version + 1;
     if (outcome === 'ended') return ENDED;
-    // Somebody else had the lease in between: what they have written counts.
+    // Another replica had the lease in between: its tokens count.
     const leased = await this.read(session, provider);
     return leased === null ? ENDED : { outcome: 'done', ...leased };
   }
 
-  /** A store that is away for a moment costs nobody a session: what the provider has given cannot be had again. */
+  /** Retries, so that a short outage of the store costs no session: the provider does not issue these tokens again. */
   async #untilWritten<T>(write: () => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
       try {
@@ -281,7 +280,7 @@ export class TokenRenewal {
     }
   }
 
-  /** Lets a session follow what its provider says now: a Denial where it would not let the user log in. */
+  /** Updates a session from its provider's answer; a Denial if the user could no longer log in. */
   async #follow(
     session: SessionAtProvider,
     provider: IdentityProvider,
@@ -290,7 +289,7 @@ export class TokenRenewal {
   ): Promise<'confirmed' | 'changed' | 'gone' | Denial> {
     const documents = await documentsIn(provider, result, null, this.#parts.clocks.wallMs);
     if (documents instanceof Denial) throw new UnusableAnswer(documents.note);
-    // A provider may leave the ID token out (OpenID Connect Core §12.2): then it has said that the grant lives, and no more.
+    // A provider may leave the ID token out (OpenID Connect Core §12.2): then it has only confirmed that the grant is valid.
     if (documents.idToken === null && provider.keys.isFetched) return 'confirmed';
     if (!isNonceOf(tokens, documents.idToken?.['nonce'])) throw new UnusableAnswer('ID token: nonce');
     const user = admittedUser(documents, provider.settings);
@@ -341,17 +340,17 @@ export class TokenRenewal {
   }
 }
 
-/** The result of work, or a fault of the provider when that takes too long; the work goes on. */
+/** The result of work, or a fault of the provider if that takes too long; the work continues. */
 async function withDeadline<T>(work: Promise<T>, limitMs: number): Promise<T> {
   const none = Symbol();
   const enough = new AbortController();
   const late = pause(limitMs, none, { signal: enough.signal, ref: false }).catch(() => none);
   const first = await Promise.race([work, late]).finally(() => enough.abort());
-  if (first === none) throw providerUnavailable('its answer takes too long, or cannot be kept');
+  if (first === none) throw providerUnavailable('its answer takes too long, or cannot be stored');
   return first as T;
 }
 
-const NO_TOKENS = new Denial('session_expired', 'no tokens by which the identity provider could be asked');
+const NO_TOKENS = new Denial('session_expired', 'no tokens to ask the identity provider with');
 
 function leasedOf(
   { value, version, ageMs }: { readonly value: string; readonly version: number; readonly ageMs: number },

@@ -1,10 +1,9 @@
 /**
  * Asks identity providers again about sessions in use (`revalidate`), in the background of their requests.
  *
- * Only a request with the session cookie can: nothing else opens the refresh token. It goes on at once, unless the provider has
- * not confirmed the session for longer than `outageGrace`; then it waits for the answer. A provider that does not answer ends
- * nothing: the request that waits gets 503. A stream that is open counts as a request all the time; it is cut where a request would
- * get 503.
+ * Only a request with the session cookie can trigger that: nothing else decrypts the refresh token. It continues at once, unless the
+ * provider has not confirmed the session for longer than `outageGrace`; then it waits for the answer. A provider that does not answer
+ * ends no session: the waiting request gets 503. An open stream keeps its session in use; it is cut when a request would get 503.
  */
 
 import type { SessionUpkeep } from '../../../../authentication/session/verifier.ts';
@@ -44,12 +43,12 @@ const SWEEP_MS = 1_000;
 /** After a failure, a session is looked at again after this long, and up to twice as much later. */
 const RETRY_MS = 5_000;
 
-const ENDED = new Denial('session_unknown', 'the identity provider no longer lets the user in');
+const ENDED = new Denial('session_unknown', 'the identity provider no longer admits the user');
 
 /** The same after an answer that cannot be used, at most. */
 const MAX_RETRY_MS = 60_000;
 
-/** Keeps sessions in line with their providers. */
+/** Keeps sessions in step with their providers. */
 export class Revalidation implements SessionUpkeep {
   readonly #providers: ReadonlyMap<string, Revalidating>;
   readonly #parts: RevalidationParts;
@@ -107,7 +106,7 @@ export class Revalidation implements SessionUpkeep {
 
   #sweep(): void {
     for (const { user, sessionId, streams } of this.#watched.values()) {
-      // When the session ends, its streams are cut as those of any that ends.
+      // If the session ends, its streams are cut like those of any ended session.
       this.look(user, sessionId)?.catch((fault: unknown) => {
         if (fault instanceof DependencyFault && fault.reason === 'provider_unavailable')
           for (const onEnd of streams) onEnd();
@@ -130,7 +129,7 @@ export class Revalidation implements SessionUpkeep {
     const hasToWait = nowMs >= standing.waitFromMs;
     if (nowMs >= standing.dueAtMs && standing.work === null) {
       standing.work = cleared(standing, this.#renew(user, standing, sessionId, to));
-      standing.work.catch((fault) => log.debug({ fault: errorFields(fault) }, 'a session could not be revalidated'));
+      standing.work.catch((fault) => log.debug({ fault: errorFields(fault) }, 'session revalidation failed'));
     }
     if (!hasToWait) return null;
     if (standing.work === null) return Promise.reject(providerUnavailable('it did not answer a moment ago'));
@@ -169,13 +168,13 @@ export class Revalidation implements SessionUpkeep {
       if (renewed.outcome === 'lost') return await this.#lost(user, session, standing, to);
       if (renewed.outcome === 'done') this.#confirmed(standing, renewed.confirmedAgoMs, to);
       else {
-        // Nobody waits: the result of the other replica is looked for by a later request.
+        // Does not wait: a later request looks for the other replica's result.
         const lookAtMs = Math.min(clocks.monotonicMs() + renewed.leftMs, standing.waitFromMs);
         note(standing, this, lookAtMs, standing.waitFromMs);
       }
       return null;
     } catch (thrown) {
-      // An answer that cannot be used has cost the provider as much as any: it is not asked for much more often.
+      // An unusable answer costs the provider as much as any other, so it is not asked much more often.
       const shortestMs = thrown instanceof UnusableAnswer ? Math.min(MAX_RETRY_MS, to.everyMs / 5) : RETRY_MS;
       const retryMs = Math.max(RETRY_MS, shortestMs) * (1 + Math.random());
       note(standing, this, clocks.monotonicMs() + retryMs, standing.waitFromMs);

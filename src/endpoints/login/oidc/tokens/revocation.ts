@@ -1,6 +1,6 @@
 /**
- * Revokes the tokens of sessions that their users have ended (RFC 7009), in the background: the logout is done by then, and waits
- * for no provider. A refresh token goes, and with it, at most providers, what was given for it; without one, the access token.
+ * Revokes the tokens of sessions that their users have ended (RFC 7009), in the background: the logout does not wait for the provider.
+ * Revokes the refresh token, and with it, at most providers, the tokens issued for it; without one, the access token.
  */
 
 import { DependencyFault } from '../../../../errors.ts';
@@ -15,7 +15,7 @@ interface TokenRevokerParts {
   readonly log: Logger;
 }
 
-/** Tells providers which tokens are not needed any more. */
+/** Tells providers which tokens are no longer needed. */
 export class TokenRevoker {
   readonly #parts: TokenRevokerParts;
 
@@ -41,7 +41,7 @@ export class TokenRevoker {
       series.onRevoked(provider.name, 'failed');
       const fault = thrown instanceof DependencyFault ? thrown : transportFault(thrown);
       const problem = fault?.message ?? 'it refuses to';
-      log.warn({ provider: provider.name, problem }, 'an identity provider did not revoke a token after a logout');
+      log.warn({ provider: provider.name, problem }, 'identity provider did not revoke a token after a logout');
     }
   }
 }

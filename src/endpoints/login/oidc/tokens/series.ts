@@ -1,4 +1,4 @@
-/** What is counted of the tokens of identity providers that are kept. */
+/** The metrics of stored tokens of identity providers. */
 
 import { CONFIGURED, type MetricRegistry } from '../../../../telemetry/registry.ts';
 

@@ -113,7 +113,7 @@ describe('a session that is due', () => {
 
   test.each([
     ['the provider answers invalid_grant', 'refresh-invalid-grant', {}, 'token endpoint: invalid_grant'],
-    ['sub is that of another user', 'refresh-sub-wrong', {}, 'refresh: sub is that of another user'],
+    ['sub is that of another user', 'refresh-sub-wrong', {}, 'refresh: sub of a different user'],
     ['allow no longer admits the user', null, { groups: ['guests'] }, 'allow.groups: in none of them'],
   ] as const)('ends everywhere when %s', async (_what, misbehaviour, claims, note) => {
     const browser = await loggedIn();
