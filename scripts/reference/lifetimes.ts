@@ -115,7 +115,11 @@ const GROUPS: Readonly<Record<string, readonly Lifetime[]>> = {
       is: 'issuers.<name>.fetch.refreshEvery',
       text: 'A withdrawn key is accepted until then.',
     },
-    { name: 'Keys of an issuer, unreachable', is: 'issuers.<name>.fetch.maxStale', text: 'After that, its tokens get 503.' },
+    {
+      name: 'Keys of an issuer, unreachable',
+      is: 'issuers.<name>.fetch.maxStale',
+      text: 'After that, its tokens get 503.',
+    },
     {
       name: 'Keys of a provider, fetched',
       is: 'login.oidc[].refreshEvery',
@@ -138,7 +142,11 @@ const GROUPS: Readonly<Record<string, readonly Lifetime[]>> = {
       is: 'session.cache.feedTimeout',
       text: 'Normally milliseconds, through the feed. If the feed is silent for this long, every request reads the store.',
     },
-    { name: 'Session deleted in Redis by hand', is: 'session.cache.recheckAfter', text: 'The feed does not announce it.' },
+    {
+      name: 'Session deleted in Redis by hand',
+      is: 'session.cache.recheckAfter',
+      text: 'The feed does not announce it.',
+    },
     {
       name: 'Store does not answer',
       is: 'session.cache.outageGrace',
