@@ -104,8 +104,8 @@ export interface UserPrincipal extends IdentifiedPrincipal {
 }
 
 /**
- * How a session stands with the identity provider that has opened it, as far as this process knows. It changes: whoever asks
- * the provider notes it here, for the next request. Times are monotonic.
+ * How a session stands with the identity provider that has opened it, as far as this process knows. It changes: each answer of
+ * the provider is noted here, for the next request. Times are monotonic.
  */
 export interface ProviderStanding {
   /** Which opens its tokens; `null` before it is known. Never logged. */
@@ -182,7 +182,7 @@ export interface ReusableToken {
   readonly identity: Readonly<Record<string, unknown>>;
 }
 
-/** How and when whoever is behind a principal last proved who they are (OpenID Connect Core §2). */
+/** How and when a principal last authenticated (OpenID Connect Core §2). */
 export interface Authentication {
   /** Wall clock; `null` when nothing says. */
   readonly authTimeMs: number | null;
@@ -228,7 +228,7 @@ function sessionValue({ session }: UserPrincipal, source: string): JSONType | un
 }
 
 /**
- * How somebody authenticated: for a user by the login that opened the session, for a service by the claims of its token
+ * How a principal authenticated: for a user by the login that opened the session, for a service by the claims of its token
  * (RFC 9068 §2.2.1). A trusted backend does not say when or how its users authenticated, and a claim of another form than the
  * specification has says nothing.
  */

@@ -2,7 +2,7 @@
 
 import { RECENT_REQUESTS, type RecentRequest } from '../telemetry/recent-requests.ts';
 import { ADMIN_OPTIONS, callAdmin, findAdmin, requireShape, TOKEN_FILE_OPTION } from './admin-client.ts';
-import { defineCommand, EXIT } from './command.ts';
+import { defineCommand, EXIT, UsageFault } from './command.ts';
 import { JSON_OPTION } from './configuration.ts';
 import { show } from './output.ts';
 
@@ -22,7 +22,10 @@ export const why = defineCommand({
   exit: { ok: 'shown', failed: 'no process remembers the request, or the gateway cannot be asked' },
   async run({ options, args, io }) {
     const { adviceOn, whyText } = await import('./why/text.ts');
+    const { REQUEST_ID_PATTERN } = await import('../sanitize/sanitize.ts');
     const [id = ''] = args;
+    // It may come from a stranger's report, and is printed as part of a command below.
+    if (!REQUEST_ID_PATTERN.test(id)) throw new UsageFault(`${JSON.stringify(id)} is not a request id`, 'why');
     const place = await findAdmin('why', options, io);
     const path = `/api/requests?id=${encodeURIComponent(id)}`;
     const answer = await callAdmin('GET', path, place, options['token-file'], io);

@@ -35,6 +35,6 @@ export const codes = defineCodes({
     'A public origin with plain http on a host other than this machine. Browsers never send session cookies there, and anyone on the network path could read the traffic.',
   ),
   'tls/pair': error('A client certificate without its key, or a key without its certificate.'),
-  'files/shared-secret': error('One file is used for two different secrets, so whoever holds one of them holds both.'),
+  'files/shared-secret': error('One file is used for two different secrets, so a leak of one is a leak of both.'),
   'files/world-readable': warning('Every user of the machine can read a file with a secret.'),
 });

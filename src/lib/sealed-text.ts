@@ -13,21 +13,26 @@ const KEY_BYTES = 32;
 const keyOf = (secret: string, purpose: string): Uint8Array =>
   new Uint8Array(hkdfSync('sha256', secret, '', `sallyport ${purpose}`, KEY_BYTES));
 
-/** Seals a text. @param purpose  its use: it opens under no other purpose */
-export function sealText(text: string, secret: string, purpose: string): string {
+/**
+ * Seals a text: base64url of nonce, tag and ciphertext, 28 bytes more than the text.
+ *
+ * @param purpose  its use: it opens under no other purpose
+ * @param binding  public text without which it does not open either, of any length
+ */
+export function sealText(text: string, secret: string, purpose: string, binding = ''): string {
   const nonce = randomBytes(NONCE_BYTES);
-  const cipher = createCipheriv(CIPHER, keyOf(secret, purpose), nonce);
+  const cipher = createCipheriv(CIPHER, keyOf(secret, purpose), nonce).setAAD(Buffer.from(binding));
   const sealed = [cipher.update(text, 'utf8'), cipher.final()];
   return Buffer.concat([nonce, cipher.getAuthTag(), ...sealed]).toString('base64url');
 }
 
-/** Opens what {@link sealText} sealed; `null` if the secret or the purpose differs, or a bit has changed. */
-export function openText(sealed: string, secret: string, purpose: string): string | null {
+/** Opens what {@link sealText} sealed; `null` if secret, purpose or binding differs, or a bit has changed. Never throws. */
+export function openText(sealed: string, secret: string, purpose: string, binding = ''): string | null {
   const bytes = Buffer.from(sealed, 'base64url');
   if (bytes.byteLength < NONCE_BYTES + TAG_BYTES) return null;
   const options = { authTagLength: TAG_BYTES };
   const decipher = createDecipheriv(CIPHER, keyOf(secret, purpose), bytes.subarray(0, NONCE_BYTES), options);
-  decipher.setAuthTag(bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
+  decipher.setAAD(Buffer.from(binding)).setAuthTag(bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
   try {
     return Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES + TAG_BYTES)), decipher.final()]).toString('utf8');
   } catch {

@@ -197,7 +197,7 @@ export const outbound = (context: SchemaContext) =>
   z.strictObject({
     address: listenAddress()
       .refine(({ host }) => /^127(?:\.\d{1,3}){3}$/.test(host) || host === '::1', {
-        message: 'is not a loopback address: whoever reaches this listener is taken for the workload',
+        message: 'is not a loopback address: any client of this listener acts as the workload',
         params: { code: codes['outbound/not-loopback'], hint: 'write 127.0.0.1:15001 or [::1]:15001' },
       })
       .meta({ description: 'host:port on the loopback that the workload calls.', restart: true }),

@@ -118,7 +118,7 @@ function logIn(reason: Reason, exchange: Exchange, links: LoginLinks, { actions,
   };
 }
 
-/** The login once more, by somebody who is logged in: at the provider of the session, or else as any login. */
+/** The login once more, by a user who is logged in: at the provider of the session, or else as any login. */
 function stepUp(exchange: Exchange, links: LoginLinks, { actions, errors }: Words): Action {
   const here = ownTarget(exchange);
   const target = here ?? previousTarget(exchange);

@@ -88,7 +88,8 @@ const UNSUPPORTED_VERSION = new Denial('http_version_unsupported', 'HTTP version
 const BAD_EXPECT = new Denial('expectation_failed', 'Expect is not exactly "100-continue"');
 const SNI_MISMATCH = new Denial('host_not_served', 'Host differs from the TLS server name');
 
-const REQUEST_ID_PATTERN = /^[A-Za-z0-9._~+/=-]{1,128}$/;
+/** Ids of requests that the gateway takes from trusted proxies, and gives. */
+export const REQUEST_ID_PATTERN: RegExp = /^[A-Za-z0-9._~+/=-]{1,128}$/;
 const NO_COOKIES = { session: null, rest: null } as const;
 
 /** The stage, compiled from one configuration. */

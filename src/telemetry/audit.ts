@@ -342,7 +342,7 @@ export class AuditLog {
 
 const NOT_WRITTEN = 'the audit stream cannot be written';
 
-/** What browsers and crawlers ask every host for, whoever sits there and wherever they go. */
+/** What browsers and crawlers ask every host for by themselves. */
 const UNASKED_PATHS = new Set([
   '/favicon.ico',
   '/robots.txt',

@@ -52,7 +52,7 @@ export function upstreamRequestHeaders(
 }
 
 /**
- * The part of them that is decided here and not by whoever sends the request on: the cookies and the Authorization that are
+ * The part that is decided here even where a proxy, having asked, sends the request on: the cookies and the Authorization that are
  * left for the upstream, what the route sets, the identity and the token. Any other copy of these headers has to go.
  *
  * @returns flat name, value list

@@ -88,6 +88,13 @@ describe('why', () => {
     expect(out).toContain('400 request_malformed');
   });
 
+  test('text that is no request id is refused, and not printed as part of a command', async () => {
+    const { code, out, err } = await ask(`x"' ; touch /tmp/owned #`);
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(err).toContain('is not a request id');
+    expect(err).not.toContain('grep');
+  });
+
   test('a request that nobody remembers is said to be in the log', async () => {
     const { code, out, err } = await ask('00000000000000000000000000000000');
     expect({ code, out }).toEqual({ code: 1, out: '' });

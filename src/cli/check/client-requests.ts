@@ -77,7 +77,7 @@ export async function redirectUriFinding(
   }
 }
 
-/** What a provider answers to somebody who has not logged in, where nobody may be asked (OpenID Connect Core §3.1.2.6). */
+/** What a provider answers where the user has not logged in and may not be asked (OpenID Connect Core §3.1.2.6). */
 const EXPECTED = ['login_required', 'interaction_required', 'consent_required', 'account_selection_required'];
 
 function answerFinding(about: string, redirectUri: string, { status, location, text }: Answer): Finding {

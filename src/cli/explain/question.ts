@@ -231,7 +231,7 @@ function readSession(written: string, config: AskedSections): AskedCredential {
   };
 }
 
-/** A token that somebody has: what it says is judged, its signature is not. */
+/** A real token: its claims are judged, its signature is not. */
 function readRealToken(text: string, session: string | undefined, config: AskedSections): AskedCredential {
   const compact = withoutScheme(text);
   const decoded = decodeCompact(compact);

@@ -45,7 +45,7 @@ export interface AskedService {
   readonly claims: Readonly<Record<string, JSONType>>;
 }
 
-/** A token that somebody has, decoded. It is not shown. */
+/** A real token, decoded. It is not shown. */
 export interface RealToken extends DecodedToken {
   readonly compact: string;
 }
@@ -202,7 +202,7 @@ export class StandIn implements AsyncDisposable {
     return (await this.#open({ ...session, subject })).record.handle;
   }
 
-  /** A session of somebody who logged in some time ago. */
+  /** A session of a user who logged in some time ago. */
   async #open({ subject, user, provider, authAgeMs }: AskedSession) {
     const { sessions, store, clocks } = this.#longLived;
     const authTimeMs = clocks.wallMs() - authAgeMs;

@@ -77,7 +77,7 @@ export class StreamRequest implements Dispatcher.DispatchController {
       return;
     }
     this.#listen(this.#stream);
-    // The pace of any other body is limited by whoever sends it on.
+    // Other bodies have their pace limited where they come in.
     if (isDuplex) this.#stream.setTimeout(idleTimeoutMs);
     if (body !== null) {
       body.sent ??= new SentBody(body);

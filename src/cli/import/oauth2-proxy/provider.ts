@@ -77,7 +77,7 @@ function writeIssuer({ kind, provider, draft, report, at }: ProviderParts): void
   if (kind.issuer == null) report.todo('Set `issuer`: no `oidc_issuer_url` was found.');
 }
 
-/** Plain http to a provider on another machine is refused: whoever is on the way could log in as anybody. */
+/** Plain http to a provider on another machine is refused: an attacker on the path could log in as any user. */
 function secured(written: string, origin: Origin | null, report: Report): string {
   const url = URL.parse(written);
   if (url?.protocol !== 'http:' || isLoopbackHost(url.hostname)) return written;
@@ -153,7 +153,7 @@ function writeRequest(parts: ProviderParts): void {
   const { kind, provider, draft, at } = parts;
   const { settings } = provider;
   const scope = settings.text('scope');
-  // GitHub needs no scope to say who somebody is, and oauth2-proxy asks for those that its checks need.
+  // GitHub identifies users without any scope, and oauth2-proxy asks for those that its checks need.
   const scopes = scope === null ? (kind.scopes ?? groupScopes(settings)) : scopesOf(scope, kind);
   if (scopes !== null) draft.set([...at, 'scopes'], scopes, settings.get('scope'));
   if (settings.text('auth_request_response_mode') === 'form_post')

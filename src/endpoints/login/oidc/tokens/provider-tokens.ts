@@ -6,9 +6,9 @@
  * configuration sends no token to another server.
  */
 
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
 import type { TokenEndpointResponse } from 'openid-client';
 import type { SessionId } from '../../../../authentication/session/session-id.ts';
+import { openText, sealText } from '../../../../lib/sealed-text.ts';
 import type { ProviderSettings } from '../presets.ts';
 
 /** What is kept for one session. Each is `null` where it is not needed, or the provider gave none. */
@@ -29,9 +29,8 @@ export interface ProviderTokens {
 /** The provider that tokens are of. */
 type TokenSource = Pick<ProviderSettings, 'issuer' | 'endpoints' | 'clientId'>;
 
-const VERSION = 1;
-const NONCE_LENGTH = 12;
-const TAG_LENGTH = 16;
+/** Another form of what is written needs another name, under which these do not open. */
+const PURPOSE = 'tokens of the identity provider';
 /** Longest token that is kept. It is generous because access tokens of some providers list every group. */
 const MAX_TOKEN_LENGTH = 16 * 1024;
 /** Longest `id_token_hint`: it travels in a query, and in a header of our page, for which proxies have 4 or 8 KB. */
@@ -108,28 +107,14 @@ export const isNonceOf = ({ nonce }: ProviderTokens, claimed: unknown): boolean 
 export const isNothing = ({ refreshToken, idToken, accessToken }: ProviderTokens): boolean =>
   refreshToken === null && idToken === null && accessToken === null;
 
-/** Seals tokens: base64url of version, nonce, ciphertext and tag. */
-export function sealTokens(tokens: ProviderTokens, sessionId: SessionId, source: TokenSource): string {
-  const text = JSON.stringify(writtenForm(tokens));
-  const nonce = randomBytes(NONCE_LENGTH);
-  const cipher = createCipheriv('aes-256-gcm', keyOf(sessionId), nonce).setAAD(bindingOf(source));
-  const sealed = [Buffer.of(VERSION), nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()];
-  return Buffer.concat(sealed).toString('base64url');
-}
+/** Seals tokens. */
+export const sealTokens = (tokens: ProviderTokens, sessionId: SessionId, source: TokenSource): string =>
+  sealText(JSON.stringify(writtenForm(tokens)), sessionId, PURPOSE, bindingOf(source));
 
 /** Opens sealed tokens; `null` when they are not those of this session and provider, or were changed. Never throws. */
 export function openTokens(sealed: string, sessionId: SessionId, source: TokenSource): ProviderTokens | null {
-  const bytes = Buffer.from(sealed, 'base64url');
-  if (bytes[0] !== VERSION || bytes.byteLength < 1 + NONCE_LENGTH + TAG_LENGTH) return null;
-  const nonce = bytes.subarray(1, 1 + NONCE_LENGTH);
-  const decipher = createDecipheriv('aes-256-gcm', keyOf(sessionId), nonce, { authTagLength: TAG_LENGTH });
-  decipher.setAAD(bindingOf(source)).setAuthTag(bytes.subarray(-TAG_LENGTH));
-  let text: string;
-  try {
-    text = decipher.update(bytes.subarray(1 + NONCE_LENGTH, -TAG_LENGTH), undefined, 'utf8') + decipher.final('utf8');
-  } catch {
-    return null;
-  }
+  const text = openText(sealed, sessionId, PURPOSE, bindingOf(source));
+  if (text === null) return null;
   // What opens was written by a gateway.
   const [
     confirmedBeforeMs,
@@ -159,9 +144,5 @@ function writtenForm(tokens: ProviderTokens): Written {
   return members as unknown as Written;
 }
 
-/** The session id has 256 bits of entropy, and its SHA-256 is public: another function of it is as good as random. */
-const keyOf = (sessionId: SessionId): Buffer =>
-  Buffer.from(hkdfSync('sha256', sessionId, '', 'sallyport: tokens of the identity provider', 32));
-
-const bindingOf = ({ issuer, endpoints, clientId }: TokenSource): Buffer =>
-  Buffer.from(JSON.stringify([issuer ?? endpoints?.token, clientId]));
+const bindingOf = ({ issuer, endpoints, clientId }: TokenSource): string =>
+  JSON.stringify([issuer ?? endpoints?.token, clientId]);
