@@ -8,15 +8,14 @@
  *   npm run bench -- profile [variant]    where the CPU time of a request goes
  *   npm run bench -- memory [--built]     resident memory: idle, 10,000 connections, 1 GiB each way
  *   npm run bench -- micro [name]         the micro-benchmarks that `perf:` comments in src/ name
- *   npm run bench -- compare --base DIR --head DIR   a Markdown table of two sides' reports
+ *   npm run bench -- compare BASE         the working tree against a commit, in one run; --quick, --only, --rounds, …
  */
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { comparison } from './load/compare.ts';
-import type { LoadReport } from './load/report.ts';
+import { type CompareSettings, compareWith } from './load/compare.ts';
 import { FULL, type LoadSettings, QUICK, runLoad } from './load/run.ts';
 import { VARIANT_NAMES, type VariantName } from './load/variants.ts';
 
@@ -32,8 +31,6 @@ const { values, positionals } = parseArgs({
     seconds: { type: 'string' },
     connections: { type: 'string' },
     built: { type: 'boolean', default: false },
-    base: { type: 'string' },
-    head: { type: 'string' },
   },
 });
 const [what = 'load', name] = positionals;
@@ -44,7 +41,7 @@ else if (what === 'profile') {
   installGenerator();
   run('load/profile.ts', name === undefined ? [] : [name]);
 } else if (what === 'micro') for (const file of microBenchmarks()) run(file);
-else if (what === 'compare') console.log(comparison(reportsIn(values.base, 'base'), reportsIn(values.head, 'head')));
+else if (what === 'compare') await compare(name);
 else fail(`there is no benchmark ${what}: load, profile, memory, micro or compare`);
 
 async function load(): Promise<void> {
@@ -72,12 +69,18 @@ function installGenerator(): void {
   if (status !== 0) fail('the load generator could not be installed: npm ci --prefix bench');
 }
 
-/** The reports of a directory. */
-function reportsIn(directory: string | undefined, option: string): LoadReport[] {
-  if (directory === undefined) fail(`compare needs --${option} with a directory of reports`);
-  const files = readdirSync(directory).filter((file) => file.endsWith('.json'));
-  if (files.length === 0) fail(`no report in ${directory}`);
-  return files.map((file) => JSON.parse(readFileSync(join(directory, file), 'utf8')) as LoadReport);
+async function compare(base: string | undefined): Promise<void> {
+  if (base === undefined) fail('compare needs a commit: npm run bench -- compare main');
+  installGenerator();
+  const settings: CompareSettings = {
+    variants:
+      values.only === undefined ? ['warm', 'service', 'public', 'cold'] : values.only.split(',').map(variantName),
+    connections: positive(values.connections, 64),
+    warmUpMs: 4_000,
+    rounds: positive(values.rounds, values.quick ? 10 : 40),
+    roundMs: positive(values.seconds, 0.5) * 1_000,
+  };
+  console.log(await compareWith(base, settings));
 }
 
 function microBenchmarks(): string[] {

@@ -21,4 +21,17 @@ export function spreadOf(values: readonly number[]): Spread {
   return { min: at(sorted, 0), median, max: at(sorted, sorted.length - 1) };
 }
 
+/** The middle half of some rounds. */
+export interface Quartiles {
+  readonly low: number;
+  readonly median: number;
+  readonly high: number;
+}
+
+/** Quartiles by nearest rank, with the usual median; all NaN when there are no values. */
+export function quartilesOf(values: readonly number[]): Quartiles {
+  const sorted = values.toSorted((a, b) => a - b);
+  return { low: percentile(sorted, 25), median: spreadOf(values).median, high: percentile(sorted, 75) };
+}
+
 const at = (values: readonly number[], index: number) => values[index] ?? Number.NaN;
