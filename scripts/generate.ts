@@ -1,5 +1,5 @@
 /**
- * Generates the JSON Schema of the configuration and what `docs/reference/` holds from the sources. The same
+ * Generates the JSON Schema of the configuration, what `docs/reference/` holds and the dashboard from the sources. The same
  * sources give the same bytes; `npm run check` runs it and fails when something changes.
  *
  * Usage: node scripts/generate.ts
@@ -8,6 +8,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { configJsonSchema } from '../src/config/json-schema.ts';
 import { bareSchema } from '../src/gateway/configuration.ts';
+import { dashboardJson } from './monitoring/dashboard.ts';
 import { adminApiDocument } from './reference/admin-api.ts';
 import { commandLinePage } from './reference/command-line.ts';
 import { configurationPage } from './reference/configuration.ts';
@@ -34,6 +35,7 @@ export async function generatedFiles(): Promise<Readonly<Record<string, string>>
     'docs/images/lifetimes.svg': lifetimesPicture(),
     'docs/reference/oauth2-proxy.md': oauth2ProxyPage(),
     'docs/reference/admin-api.openapi.yaml': adminApiDocument(),
+    'monitoring/dashboard.json': dashboardJson(),
   };
 }
 

@@ -30,7 +30,7 @@ test.each(PAGES)('every link of %s leads to a file, and to a heading of it', (pa
 });
 
 test.each(PAGES)('every path of the repository that %s names in code is there', (page) => {
-  const named = [...read(page).matchAll(/`((?:src|test|bench|docs|k8s|demo|scripts)\/[\w./-]+)`/g)];
+  const named = [...read(page).matchAll(/`((?:src|test|bench|docs|k8s|demo|scripts|monitoring)\/[\w./-]+)`/g)];
   const missing = named.map(([, path = '']) => path).filter((path) => !existsSync(join(ROOT, path)));
   expect(missing).toEqual([]);
 });

@@ -12,6 +12,7 @@ export class ListenerSeries {
   readonly connectionsCut;
   readonly certificateWatchErrors;
   readonly #certificateExpiry;
+  readonly #certificateStart;
   readonly #certificatesLastRead;
   readonly #certificates = new Map<
     TlsListener,
@@ -33,6 +34,12 @@ export class ListenerSeries {
     this.#certificateExpiry = registry.readGauge(
       'tls_certificate_expiry_timestamp_seconds',
       'When a certificate expires: of the public listener by its position in the configuration, of another one behind its name; none without TLS.',
+      { certificate: CONFIGURED },
+      'min',
+    );
+    this.#certificateStart = registry.readGauge(
+      'tls_certificate_not_before_timestamp_seconds',
+      'From when a certificate is valid. Same label as the expiry; the difference is its lifetime.',
       { certificate: CONFIGURED },
       'min',
     );
@@ -58,13 +65,14 @@ export class ListenerSeries {
     this.#certificates.set(listener, { certificates, areReadable });
     const all = [...this.#certificates];
     this.#certificatesLastRead.readFrom(() => Number(all.every(([, it]) => it.areReadable())));
-    this.#certificateExpiry.readFrom(() =>
+    const timesOf = (time: 'expiresAtMs' | 'validFromMs') =>
       all.flatMap(([name, it]) => {
         const prefix = name === 'public' ? '' : `${name}.`;
         return it.certificates.pairs.map(
-          ({ index, expiresAtMs }) => [{ certificate: `${prefix}${index}` }, expiresAtMs / 1_000] as const,
+          (pair) => [{ certificate: `${prefix}${pair.index}` }, pair[time] / 1_000] as const,
         );
-      }),
-    );
+      });
+    this.#certificateExpiry.readFrom(() => timesOf('expiresAtMs'));
+    this.#certificateStart.readFrom(() => timesOf('validFromMs'));
   }
 }

@@ -36,6 +36,8 @@ type PairConfig = TlsConfig['certificates'][number];
 interface ReadCertificate extends Pair {
   /** Lower-case names of the leaf, `*.` ones included. */
   readonly names: readonly string[];
+  /** From when the leaf is valid; wall clock. */
+  readonly validFromMs: number;
   /** When the leaf expires; wall clock. */
   readonly expiresAtMs: number;
   /** Whether it had when it was read: then it is used only where no other certificate is. */
@@ -267,12 +269,12 @@ export function uncoveredHosts(publicOrigin: readonly string[], { pairs }: TlsFi
 async function readCertificate(at: KeyPath, files: PairConfig, wallMs: Clock): Promise<ReadCertificate> {
   const pair = await readPair(at, files);
   const [leaf] = readCertificates(pair.cert) as readonly [X509Certificate];
-  const expiresAtMs = leaf.validToDate.getTime();
+  const [validFromMs, expiresAtMs] = [leaf.validFromDate.getTime(), leaf.validToDate.getTime()];
   try {
     createSecureContext(pair);
   } catch (cause) {
     const fault = new ConfigFault(`${files.certFile} has a chain that cannot be used`, { cause });
     throw faultAt([...at, 'certFile'], fault);
   }
-  return { ...pair, names: dnsNames(leaf), expiresAtMs, isExpired: expiresAtMs <= wallMs() };
+  return { ...pair, names: dnsNames(leaf), validFromMs, expiresAtMs, isExpired: expiresAtMs <= wallMs() };
 }

@@ -235,14 +235,16 @@ describe('certificates', () => {
     expect(await gateway.metrics.text()).not.toMatch(/^sallyport_tls_certificate(?:s_last_read_successful|_expiry)/m);
   });
 
-  test('the expiry of each certificate is a gauge', async () => {
+  test('the beginning and the expiry of each certificate are gauges', async () => {
     await using gateway = await startTls();
     const text = await gateway.metrics.text();
     for (const index of [0, 1]) {
-      const value = new RegExp(`tls_certificate_expiry_timestamp_seconds\\{certificate="${index}"\\} (\\d+)`).exec(
-        text,
-      )?.[1];
-      expect(Number(value) * 1_000).toBeGreaterThan(Date.now());
+      const timeMs = (which: string) =>
+        Number(
+          new RegExp(`tls_certificate_${which}_timestamp_seconds\\{certificate="${index}"\\} (\\d+)`).exec(text)?.[1],
+        ) * 1_000;
+      expect(timeMs('not_before')).toBeLessThan(Date.now());
+      expect(timeMs('expiry')).toBeGreaterThan(Date.now());
     }
   });
 });
