@@ -75,6 +75,7 @@ export class SteadyTraffic {
     const generator = children.node([fileURLToPath(new URL('generator/generator.ts', import.meta.url))]);
     await generator.ask();
     preferred(generator.pid);
+    preferred(gateway.child.pid);
     const load = {
       port: gateway.port,
       path: '/api/orders',
@@ -162,7 +163,10 @@ class Newcomers {
   }
 }
 
-/** Lets a process of the benchmark have its core before the attack, which is made on the same one; needs root. */
+/**
+ * Lets a process of the benchmark have its core before the attack, which is made on the same one, and before other programs; needs
+ * root.
+ */
 export function preferred(pid: number): void {
   try {
     setPriority(pid, -10);

@@ -13,6 +13,7 @@ import type { LoginConfig } from '../endpoints/login/section.ts';
 import { DependencyFault } from '../errors.ts';
 import type { Clocks } from '../lib/clock.ts';
 import { settledWithin } from '../lib/settled-within.ts';
+import { Turns } from '../lib/turns.ts';
 import { InProgress } from '../limits/limits.ts';
 import { openStore } from '../store/open.ts';
 import type { StoreConfig } from '../store/section.ts';
@@ -61,6 +62,7 @@ export class LongLived {
   readonly once: OnceStore;
   readonly codes: CodeStore;
   readonly passwordHasher: PasswordHasher;
+  readonly loginTurns: Turns;
   readonly log: Logger;
   readonly audit: AuditLog;
   readonly signingKeys: SigningKeys;
@@ -84,6 +86,7 @@ export class LongLived {
     this.codes = opened.store.codes;
     this.links = new LinkedCookies(opened.store.codes);
     this.passwordHasher = opened.passwordHasher;
+    this.loginTurns = new Turns(clocks.monotonicMs);
     this.log = log;
     this.audit = audit;
     this.signingKeys = opened.signingKeys;

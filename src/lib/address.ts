@@ -26,6 +26,16 @@ export function clientNetwork(address: string, bits: 48 | 64 = 64): string {
   return groups.map((group) => group.toLowerCase().replace(/^0+(?=.)/, '')).join(':');
 }
 
+/**
+ * The names under which clients share a queue ({@link FairQueue}): networks take turns, and the clients in each.
+ *
+ * @param address  in plain form
+ */
+export function clientPath(address: string): readonly string[] {
+  const network = clientNetwork(address);
+  return network === address ? [address] : [clientNetwork(address, 48), network];
+}
+
 /** Whether a list has an address, which is in plain form. */
 export function isInList(list: BlockList, address: string): boolean {
   const family = isIP(address);

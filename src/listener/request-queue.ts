@@ -17,9 +17,10 @@
 
 import { Denial } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
-import { clientNetwork } from '../lib/address.ts';
+import { clientPath } from '../lib/address.ts';
 import type { Clock } from '../lib/clock.ts';
 import { FairQueue } from '../lib/fair-queue.ts';
+import { EVENT_LOOP, type TurnSchedule } from '../lib/turns.ts';
 import type { QueueSeries } from './series.ts';
 
 /** What the queue needs of an exchange. */
@@ -40,19 +41,13 @@ export interface QueueRules {
 }
 
 /** When the queue goes on, and what it has cost. */
-interface Schedule {
-  /** When the event loop has looked for new events. */
-  endOfTurn(run: () => void): void;
-  /** When what was begun has come as far as it can without new events, as it would have if it had come by itself. */
-  next(run: () => void): void;
+interface Schedule extends TurnSchedule {
   /** Processor time of this thread, in milliseconds. */
   workedMs(): number;
 }
 
-const EVENT_LOOP: Schedule = {
-  endOfTurn: setImmediate,
-  // Microtasks run to their end before the next tick.
-  next: (run) => queueMicrotask(() => process.nextTick(run)),
+const THREAD: Schedule = {
+  ...EVENT_LOOP,
   workedMs: () => {
     const { user, system } = process.threadCpuUsage();
     return (user + system) / 1_000;
@@ -122,7 +117,7 @@ export class RequestQueue {
   /**
    * @param schedule  default: the event loop
    */
-  constructor(rules: QueueRules, series: QueueSeries, monotonicMs: Clock, schedule: Schedule = EVENT_LOOP) {
+  constructor(rules: QueueRules, series: QueueSeries, monotonicMs: Clock, schedule: Schedule = THREAD) {
     this.#rules = rules;
     this.#series = series;
     this.#monotonicMs = monotonicMs;
@@ -165,7 +160,7 @@ export class RequestQueue {
       return;
     }
     const { client, viaTrustedProxy } = this.#rules.clientOf(exchange);
-    const path = pathOf(client);
+    const path = clientPath(client);
     if (this.#waiting.size === 0) this.#workedMs = this.#schedule.workedMs();
     const waiter = { exchange, isByProxy: viaTrustedProxy, sinceMs: nowMs, workedMs: this.#workedMs };
     const first = this.#waiting.oldestOf(path);
@@ -255,10 +250,4 @@ export class RequestQueue {
     this.#refused = 0;
     this.#served = 0;
   }
-}
-
-/** Networks take turns, and the clients in each (as `lib/places.ts` counts them). */
-function pathOf(address: string): readonly string[] {
-  const network = clientNetwork(address);
-  return network === address ? [address] : [clientNetwork(address, 48), network];
 }

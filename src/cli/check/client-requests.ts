@@ -5,12 +5,11 @@
 
 import { randomBytes } from 'node:crypto';
 import type { Configuration } from 'openid-client';
+import { protocolLibrary } from '../../endpoints/login/oidc/client-configuration.ts';
 import type { IdentityProvider } from '../../endpoints/login/oidc/provider.ts';
 import { transportFault } from '../../endpoints/login/oidc/transport.ts';
 import { type Finding, failure, ok, printable, warn } from './finding.ts';
 import { type Answer, get, type Reach } from './provider-fetch.ts';
-
-const loadLibrary = () => import('openid-client');
 
 /** What belongs to one login. */
 interface LoginSecrets {
@@ -31,7 +30,7 @@ export async function authorizationAddress(
   { state, nonce, verifier }: LoginSecrets,
   more: Readonly<Record<string, string>>,
 ): Promise<string> {
-  const library = await loadLibrary();
+  const library = await protocolLibrary();
   const { settings, keys } = provider;
   const { pushedAuthorizationEndpoint, requiresPushedRequests } = await provider.metadata();
   const isPushed =
@@ -63,7 +62,7 @@ export async function redirectUriFinding(
   reach: Reach,
 ): Promise<Finding> {
   const about = 'redirect URI';
-  const library = await loadLibrary();
+  const library = await protocolLibrary();
   const random = () => randomBytes(32).toString('base64url');
   const secrets = { state: random(), nonce: random(), verifier: random() };
   try {
@@ -108,7 +107,7 @@ const WRONG_CLIENT = ['invalid_client', 'unauthorized_client', 'incorrect_client
 /** Whether the provider takes the secret or the key: it is asked to redeem a code that was made up. */
 export async function credentialFinding(provider: IdentityProvider, redirectUri: string): Promise<Finding> {
   const about = 'credential';
-  const library = await loadLibrary();
+  const library = await protocolLibrary();
   try {
     const configuration: Configuration = await provider.configuration('token');
     const answer = new URL(redirectUri);
@@ -132,7 +131,7 @@ export async function credentialFinding(provider: IdentityProvider, redirectUri:
 }
 
 /** What a provider, or the way to it, objects to. Fit for a terminal. */
-function refusalIn(thrown: unknown, library: Awaited<ReturnType<typeof loadLibrary>>) {
+function refusalIn(thrown: unknown, library: Awaited<ReturnType<typeof protocolLibrary>>) {
   const fault = transportFault(thrown)?.message.replace(/^identity provider: /, '') ?? null;
   if (thrown instanceof library.ResponseBodyError) {
     const description = thrown.error_description === undefined ? '' : ` (${printable(thrown.error_description)})`;

@@ -9,6 +9,7 @@ import { keptTokens } from '../../endpoints/login/oidc/tokens/provider-tokens.ts
 import { readKeySet } from '../../jwt/verification-keys.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import { hasDuplicateMember } from '../../lib/json.ts';
+import { Turns } from '../../lib/turns.ts';
 import { createLog } from '../../telemetry/log.ts';
 import { MetricRegistry } from '../../telemetry/registry.ts';
 import type { CliIo } from '../command.ts';
@@ -107,6 +108,7 @@ async function clientFindings(asked: CheckedProvider, reach: Reach, clocks: Cloc
     clocks,
     log: createLog('silent', { write: () => {} }),
     series: new ProviderSeries(new MetricRegistry()),
+    turns: new Turns(clocks.monotonicMs),
   });
   try {
     const found: Finding[] = [];

@@ -3,10 +3,11 @@
 import type { SessionCookies } from '../../authentication/session/session-cookies.ts';
 import type { Sessions } from '../../authentication/session/sessions.ts';
 import type { SessionUpkeep } from '../../authentication/session/verifier.ts';
-import { Denial } from '../../errors.ts';
+import { Denial, GatewayFault } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';
 import type { SessionHandle } from '../../jwt/names.ts';
 import type { Clock } from '../../lib/clock.ts';
+import type { Turns } from '../../lib/turns.ts';
 import type { UserPrincipal } from '../../principal.ts';
 import type { Responder } from '../../response/respond.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
@@ -42,6 +43,8 @@ export interface LoginParts {
   readonly refresh: Refresh | null;
   /** For the whole body of a request. */
   readonly bodyTimeoutMs: number;
+  /** In which logins begin and go on, so that those who are logged in need not wait for many of them. */
+  readonly turns: Turns;
   readonly wallMs: Clock;
 }
 
@@ -106,6 +109,24 @@ export async function presentedHandle(
   { sessionCookie, publicOrigin }: ScreenedRequest,
 ): Promise<SessionHandle | null> {
   return typeof sessionCookie === 'string' ? cookies.handleOf(sessionCookie, publicOrigin) : null;
+}
+
+const BUSY = new Denial('overloaded', 'too many logins wait for their turn');
+
+/**
+ * Waits for the turn of a request that begins a login, or goes on with one.
+ *
+ * @returns `null` when it may
+ * @throws GatewayFault `downstream_aborted`, as a rejection, when nobody is there any more
+ */
+export async function turnToBegin(
+  { turns }: LoginParts,
+  exchange: Exchange,
+  { clientAddress }: ScreenedRequest,
+): Promise<Denial | null> {
+  if (!(await turns.begin(clientAddress))) return BUSY;
+  if (exchange.isOver) throw new GatewayFault('downstream_aborted', 'client left before the login had its turn');
+  return null;
 }
 
 /** A request as the source of an audit event. */

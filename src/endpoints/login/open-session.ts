@@ -6,6 +6,7 @@
 import type { SessionId } from '../../authentication/session/session-id.ts';
 import type { NewSession, Sessions } from '../../authentication/session/sessions.ts';
 import type { SessionHandle } from '../../jwt/names.ts';
+import type { Turns } from '../../lib/turns.ts';
 import type { SessionRecord } from '../../store/session-record.ts';
 import type { AuditLog, AuditSource } from '../../telemetry/audit.ts';
 import { type SessionCookie, setSessionCookie } from './session-cookie.ts';
@@ -32,11 +33,14 @@ export class SessionOpener {
   readonly #sessions: Sessions;
   readonly #cookie: SessionCookie;
   readonly #audit: AuditLog;
+  readonly #turns: Turns;
 
-  constructor(sessions: Sessions, cookie: SessionCookie, audit: AuditLog) {
+  /** @param turns  in which logins go on once the store has answered */
+  constructor(sessions: Sessions, cookie: SessionCookie, audit: AuditLog, turns: Turns) {
     this.#sessions = sessions;
     this.#cookie = cookie;
     this.#audit = audit;
+    this.#turns = turns;
   }
 
   /**
@@ -57,6 +61,7 @@ export class SessionOpener {
       await this.#sessions.end(handle, null);
       throw fault;
     }
+    await this.#turns.goOn();
     return { record, setCookieLine: setSessionCookie(this.#cookie, sessionId, record) };
   }
 }

@@ -10,6 +10,7 @@ import { csrfRules, unsafeOriginProblem } from '../../authorization/csrf.ts';
 import type { CsrfConfig } from '../../authorization/section.ts';
 import type { FileReader } from '../../config/named-files.ts';
 import type { Clocks } from '../../lib/clock.ts';
+import type { Turns } from '../../lib/turns.ts';
 import type { Responder } from '../../response/respond.ts';
 import { canonicalTarget } from '../../sanitize/target.ts';
 import type { AttemptStore, Store } from '../../store/store.ts';
@@ -65,6 +66,8 @@ interface LoginSurroundings {
   readonly log: Logger;
   readonly series: { readonly logins: LoginSeries };
   readonly clocks: Clocks;
+  /** One for all configurations of a process. */
+  readonly loginTurns: Turns;
   /** Refresh tokens; `null` when there are none. */
   readonly refresh: Refresh | null;
 }
@@ -112,7 +115,7 @@ export function openLogin(
   surroundings: LoginSurroundings,
   previous: Pick<Login, 'providers' | 'providerTokens'> | null,
 ): Login {
-  const { log, series, store, clocks } = surroundings;
+  const { log, series, store, clocks, loginTurns: turns } = surroundings;
   const { password } = sections.login;
   const usersFile =
     password === undefined
@@ -125,7 +128,7 @@ export function openLogin(
     sections.login.oidc,
     files.providers,
     sections.routes.some(({ providerToken }) => providerToken !== undefined),
-    { clocks, log, series: series.logins.providers },
+    { clocks, log, series: series.logins.providers, turns },
     previous?.providers ?? null,
   );
   const providerTokens = openProviderTokens(
@@ -166,7 +169,7 @@ export function openLogin(
 
 function partsOf(
   { basePath, session, csrf, listeners }: LoginSections,
-  { responder, sessions, sessionCookies, audit, series, refresh, clocks }: LoginSurroundings,
+  { responder, sessions, sessionCookies, audit, series, refresh, clocks, loginTurns: turns }: LoginSurroundings,
   { revalidation }: ProviderTokenUses,
 ): LoginParts {
   const { cookie } = session;
@@ -179,7 +182,7 @@ function partsOf(
     sessions,
     cookies: sessionCookies,
     upkeep: revalidation,
-    opener: new SessionOpener(sessions, cookie, audit),
+    opener: new SessionOpener(sessions, cookie, audit, turns),
     audit,
     series: series.logins,
     originProblem: (request, sender) => unsafeOriginProblem(request, sender === 'program' ? programRules : rules),
@@ -187,6 +190,7 @@ function partsOf(
     clearCookieLine: clearSessionCookie(cookie),
     refresh,
     bodyTimeoutMs: timeouts.bodyIdle,
+    turns,
     wallMs: clocks.wallMs,
   };
 }

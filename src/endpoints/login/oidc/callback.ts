@@ -16,7 +16,7 @@ import type { ProviderLogin } from '../../../store/session-record.ts';
 import { bodyType, parseForm, readBody } from '../../body.ts';
 import { beginRefresh, wantedRefresh } from '../../refresh/refresh-logins.ts';
 import { describeDevice } from '../device.ts';
-import { type LoginParts, presentedHandle, presentUser, sourceOf } from '../login-parts.ts';
+import { type LoginParts, presentedHandle, presentUser, sourceOf, turnToBegin } from '../login-parts.ts';
 import { HOME } from '../return-target.ts';
 import { stepUpProblem } from '../step-up/wanted.ts';
 import { admittedUser } from './allow.ts';
@@ -82,7 +82,7 @@ export class LoginCallback {
     const { failures } = this.#parts;
     return failures.shown(exchange, request, attempt, async () => {
       if (parameters instanceof Denial) return parameters;
-      const transaction = await this.#transactionOf(request, parameters);
+      const transaction = await this.#transactionOf(exchange, request, parameters);
       if (transaction instanceof Denial) return transaction;
       attempt.returnTo = transaction.returnTo;
       attempt.stepUp = transaction.stepUp;
@@ -102,13 +102,17 @@ export class LoginCallback {
     return form instanceof Denial ? TWICE : form;
   }
 
-  async #transactionOf(request: ScreenedRequest, parameters: ResponseParameters): Promise<LoginTransaction | Denial> {
-    const { transactions } = this.#parts;
+  async #transactionOf(
+    exchange: Exchange,
+    request: ScreenedRequest,
+    parameters: ResponseParameters,
+  ): Promise<LoginTransaction | Denial> {
+    const { login, transactions } = this.#parts;
     const state = parameters.get('state');
     if (state === undefined || !BASE64URL_32_BYTES_PATTERN.test(state)) return NO_STATE;
     const browser = transactions.browserThatBegan(state, request.otherCookies);
     if (browser === null) return transactions.browserOf(request.otherCookies) === null ? NO_COOKIE : UNKNOWN;
-    return (await transactions.take(browser, state)) ?? UNKNOWN;
+    return (await turnToBegin(login, exchange, request)) ?? (await transactions.take(browser, state)) ?? UNKNOWN;
   }
 
   async #complete(

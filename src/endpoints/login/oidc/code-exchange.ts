@@ -8,6 +8,7 @@ import { Denial } from '../../../errors.ts';
 import type { Claims } from '../../../jwt/claims.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { ClaimDocuments, ProviderClaims } from './claim-path.ts';
+import { protocolLibrary } from './client-configuration.ts';
 import { verifyIdToken } from './id-token.ts';
 import type { ProviderMetadata } from './metadata.ts';
 import type { IdentityProvider } from './provider.ts';
@@ -107,7 +108,7 @@ async function redeem(
   { nonce, verifier }: Pick<LoginTransaction, 'nonce' | 'verifier'>,
   redirectUri: string,
 ): Promise<TokenEndpointResponse | Denial> {
-  const library = await import('openid-client');
+  const library = await protocolLibrary();
   const configuration = await provider.configuration('token');
   const answer = new URL(redirectUri);
   answer.searchParams.set('code', parameters.get('code') ?? '');
@@ -199,7 +200,7 @@ async function fetchUserinfo(
   if (userinfoEndpoint === null)
     throw providerUnavailable('metadata without userinfo_endpoint, and userinfo is asked for');
   if (idToken === null) return fetchDocuments(provider, userinfoEndpoint, accessToken);
-  const library = await import('openid-client');
+  const library = await protocolLibrary();
   const configuration = await provider.configuration('userinfo');
   try {
     return await library.fetchUserInfo(configuration, accessToken, idToken['sub'] as string);

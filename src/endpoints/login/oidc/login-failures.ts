@@ -1,6 +1,6 @@
 /** A login at an identity provider that fails: counted, in the audit stream, and a page that says so and leads on. */
 
-import { asGatewayFault, Denial, type GatewayFault } from '../../../errors.ts';
+import { asGatewayFault, Denial, type GatewayFault, type Reason } from '../../../errors.ts';
 import type { Exchange } from '../../../exchange.ts';
 import type { LoginMark } from '../../../response/error-page.ts';
 import type { ScreenedRequest } from '../../../sanitize/sanitize.ts';
@@ -19,6 +19,12 @@ export interface ProviderAttempt {
   /** Whether the user asks to stay logged in; known likewise. */
   remember: boolean;
 }
+
+/** The reasons that say nothing of the provider, as they are counted. */
+const COUNTED_AS: { readonly [reason in Reason]?: 'throttled' | 'overloaded' } = {
+  rate_limited: 'throttled',
+  overloaded: 'overloaded',
+};
 
 /** Answers for logins that fail. */
 export class LoginFailures {
@@ -66,7 +72,7 @@ export class LoginFailures {
     const { name, label } = { name: attempt.provider.name, label: attempt.provider.settings.label };
     const { reason } = why;
     series.providers.onFailed(name, reason);
-    series.failures.inc({ reason: reason === 'rate_limited' ? 'throttled' : 'provider' });
+    series.failures.inc({ reason: COUNTED_AS[reason] ?? 'provider' });
     const note = why instanceof Denial ? why.note : why.message;
     audit.write({ event: 'login_failed', method: 'oidc', account: name, reason, note }, sourceOf(exchange, request));
     const page = failedLoginPage({

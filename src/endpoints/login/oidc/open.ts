@@ -2,6 +2,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock, Clocks } from '../../../lib/clock.ts';
+import type { Turns } from '../../../lib/turns.ts';
 import type { SealedTokenStore } from '../../../store/sealed-tokens.ts';
 import type { CodeStore, LoginTransactionStore } from '../../../store/store.ts';
 import type { Logger } from '../../../telemetry/log.ts';
@@ -44,7 +45,12 @@ export function openProviders(
   configs: readonly ProviderConfig[],
   files: readonly ProviderFiles[],
   isAccessTokenSent: boolean,
-  surroundings: { readonly clocks: Clocks; readonly log: Logger; readonly series: ProviderSeries },
+  surroundings: {
+    readonly clocks: Clocks;
+    readonly log: Logger;
+    readonly series: ProviderSeries;
+    readonly turns: Turns;
+  },
   previous: OpenedProviders | null,
 ): OpenedProviders {
   const opened = configs.map((config, index): OpenedProvider => {
@@ -110,7 +116,7 @@ export function openProviderLogins(
   const providers = [...opened.values()].map(({ provider }) => provider);
   const { wallMs, monotonicMs } = settings.clocks;
   const comesByPost = (it: IdentityProvider) => it.settings.responseMode === 'formPost';
-  const transactions = new LoginTransactions(settings.transactions, providers.some(comesByPost), wallMs);
+  const transactions = new LoginTransactions(settings.transactions, login.turns, providers.some(comesByPost), wallMs);
   const failures = new LoginFailures(login);
   const throttle = new StartThrottle({ burst: settings.startsPerAddress, windowMs: STARTS_WINDOW_MS }, monotonicMs);
   const { sealedTokens, isCookieStrict } = settings;

@@ -10,24 +10,18 @@
  * (`jwt/remote-key-set.ts`), and what the protocol library needs to ask it.
  */
 
-import { createPrivateKey } from 'node:crypto';
-import type { ClientAuth, Configuration, CryptoKey, CustomFetch } from 'openid-client';
+import type { Configuration, CustomFetch } from 'openid-client';
 import { jsonFetcher } from '../../../jwt/fetch-json.ts';
 import { FixedKeySet, type KeySet } from '../../../jwt/key-set.ts';
 import { RemoteKeySet } from '../../../jwt/remote-key-set.ts';
 import { readKeySet } from '../../../jwt/verification-keys.ts';
-import { type Clocks, systemClocks } from '../../../lib/clock.ts';
+import type { Clocks } from '../../../lib/clock.ts';
 import { settledWithin } from '../../../lib/settled-within.ts';
+import type { Turns } from '../../../lib/turns.ts';
 import type { Logger } from '../../../telemetry/log.ts';
+import { ClientConfigurations, protocolLibrary } from './client-configuration.ts';
 import type { ProviderFiles } from './client-credential.ts';
-import {
-  fixedMetadata,
-  ID_TOKEN_ALGORITHMS,
-  metadataUrl,
-  type ProviderMetadata,
-  readMetadata,
-  TENANT_PLACEHOLDER,
-} from './metadata.ts';
+import { fixedMetadata, ID_TOKEN_ALGORITHMS, metadataUrl, type ProviderMetadata, readMetadata } from './metadata.ts';
 import type { ProviderSettings } from './presets.ts';
 import type { ProviderCall, ProviderSeries } from './series.ts';
 import type { KeptTokens } from './tokens/provider-tokens.ts';
@@ -42,12 +36,12 @@ interface ProviderSurroundings {
   readonly clocks: Clocks;
   readonly log: Logger;
   readonly series: ProviderSeries;
+  /** In which its answers are dealt with. */
+  readonly turns: Turns;
 }
 
 /** How long work that must not be cut off holds up the end of a process, or of a configuration. */
 const FINISH_WITHIN_MS = 900;
-
-const loadLibrary = () => import('openid-client');
 
 /** One identity provider. */
 export class IdentityProvider {
@@ -59,9 +53,9 @@ export class IdentityProvider {
   /** What it signs ID tokens with. */
   readonly keys: KeySet;
   readonly #files: ProviderFiles;
-  readonly #clocks: Clocks;
   readonly #log: Logger;
   readonly #transport: ProviderTransport;
+  readonly #configurations: ClientConfigurations;
   readonly #finishing = new Set<Promise<unknown>>();
   #metadata: ProviderMetadata | null = null;
 
@@ -69,16 +63,19 @@ export class IdentityProvider {
     settings: ProviderSettings,
     kept: KeptTokens,
     files: ProviderFiles,
-    { clocks, log, series }: ProviderSurroundings,
+    { clocks, log, series, turns }: ProviderSurroundings,
   ) {
     const { name, issuer, endpoints, timeoutMs, refreshEveryMs } = settings;
     this.settings = settings;
     this.kept = kept;
     this.logo = files.logo;
     this.#files = files;
-    this.#clocks = clocks;
     this.#log = log;
-    this.#transport = new ProviderTransport({ provider: name, timeoutMs, ca: files.ca }, series, clocks.monotonicMs);
+    this.#transport = new ProviderTransport(
+      { provider: name, timeoutMs, ca: files.ca },
+      { series, turns, monotonicMs: clocks.monotonicMs },
+    );
+    this.#configurations = new ClientConfigurations({ settings, files, wallMs: clocks.wallMs });
     if (endpoints !== null) {
       this.#metadata = fixedMetadata(endpoints, issuer);
       this.keys = new FixedKeySet([]);
@@ -119,7 +116,7 @@ export class IdentityProvider {
   start(): void {
     this.keys.start();
     // So that the first login does not wait for it. A failure shows in that login.
-    loadLibrary().catch(() => {});
+    protocolLibrary().catch(() => {});
   }
 
   /**
@@ -155,18 +152,16 @@ export class IdentityProvider {
   }
 
   /**
-   * What the library needs for one call.
+   * What the library needs for calls of one kind.
    *
+   * @param send  replaces the transport, for this call only
    * @throws DependencyFault `provider_unavailable`, as a rejection
    */
-  async configuration(call: ProviderCall): Promise<Configuration> {
+  async configuration(call: ProviderCall, send: CustomFetch | null = null): Promise<Configuration> {
     const metadata = await this.metadata();
-    return clientConfiguration(this.settings, metadata, {
-      authentication: await this.#authentication(metadata),
-      // The library reads the clock of the machine.
-      clockSkewMs: this.#clocks.wallMs() - systemClocks.wallMs(),
-      send: this.#transport.fetchFor(call),
-    });
+    return send === null
+      ? this.#configurations.shared(call, metadata, this.#transport.fetchFor(call))
+      : this.#configurations.own(metadata, send);
   }
 
   /** Sends a request that the library knows nothing of. */
@@ -177,27 +172,6 @@ export class IdentityProvider {
   /** Logs what a provider says about a login that failed; bounded, on one line by the form of the log. */
   logProblem(error: string, description: string | null): void {
     this.#log.warn({ provider: this.name, error, description }, 'an identity provider refused a login');
-  }
-
-  async #authentication({ tokenAuthMethods, tokenEndpoint }: ProviderMetadata): Promise<ClientAuth> {
-    const { ClientSecretBasic, ClientSecretPost, None, PrivateKeyJwt, modifyAssertion } = await loadLibrary();
-    const { secret, assertionKey } = this.#files;
-    const { clientAuthentication: how, assertionAudience } = this.settings;
-    if (assertionKey !== null) {
-      const { algorithm, keyId, pem } = assertionKey;
-      const key = createPrivateKey(pem).toCryptoKey(importParameters(algorithm), false, ['sign']) as CryptoKey;
-      return PrivateKeyJwt(keyId === null ? key : { key, kid: keyId }, {
-        [modifyAssertion]: (header: Record<string, unknown>, payload: Record<string, unknown>) => {
-          // RFC 9864 has not reached most providers.
-          if (algorithm === 'EdDSA') header['alg'] = algorithm;
-          if (assertionAudience === 'tokenEndpoint') payload['aud'] = tokenEndpoint;
-        },
-      });
-    }
-    if (secret === null) return None();
-    const offersBasic = tokenAuthMethods === null || tokenAuthMethods.includes('client_secret_basic');
-    const isPost = how === 'post' || (how === null && !offersBasic && tokenAuthMethods.includes('client_secret_post'));
-    return isPost ? ClientSecretPost(secret) : ClientSecretBasic(secret);
   }
 
   /** Metadata and keys together: an issuer can move its keys. */
@@ -212,59 +186,4 @@ export class IdentityProvider {
     if (keys.keys.length > 0) this.#metadata = metadata;
     return keys;
   }
-}
-
-interface ClientParts {
-  readonly authentication: ClientAuth;
-  /** What our clock is ahead of that of the machine. */
-  readonly clockSkewMs: number;
-  readonly send: CustomFetch;
-}
-
-/** The client of a provider, as the library has it. */
-export async function clientConfiguration(
-  settings: Pick<ProviderSettings, 'issuer' | 'clientId' | 'clockSkewMs'>,
-  metadata: ProviderMetadata,
-  { authentication, clockSkewMs, send }: ClientParts,
-): Promise<Configuration> {
-  const library = await loadLibrary();
-  const server = serverOf(metadata);
-  const client = {
-    [library.clockTolerance]: settings.clockSkewMs / 1_000,
-    [library.clockSkew]: Math.round(clockSkewMs / 1_000),
-  };
-  const configuration = metadata.issuer.includes(TENANT_PLACEHOLDER)
-    ? await library.discovery(new URL(settings.issuer as string), settings.clientId, client, authentication, {
-        // What was fetched and checked: the library knows how the issuer of a token follows from the template.
-        [library.customFetch]: async () => Response.json(server),
-      })
-    : new library.Configuration(server, settings.clientId, client, authentication);
-  configuration[library.customFetch] = send;
-  // The transport has a limit of its own.
-  configuration.timeout = 0;
-  // Which addresses are plain http was decided with the configuration, and with the metadata.
-  if (metadata.tokenEndpoint.startsWith('http:')) library.allowInsecureRequests(configuration);
-  return configuration;
-}
-
-/** Metadata in the words of the library: what was read of them, and nothing else. */
-const serverOf = (metadata: ProviderMetadata) => ({
-  issuer: metadata.issuer,
-  authorization_endpoint: metadata.authorizationEndpoint,
-  token_endpoint: metadata.tokenEndpoint,
-  ...(metadata.userinfoEndpoint !== null && { userinfo_endpoint: metadata.userinfoEndpoint }),
-  ...(metadata.revocationEndpoint !== null && { revocation_endpoint: metadata.revocationEndpoint }),
-  ...(metadata.pushedAuthorizationEndpoint !== null && {
-    pushed_authorization_request_endpoint: metadata.pushedAuthorizationEndpoint,
-  }),
-  authorization_response_iss_parameter_supported: metadata.statesIssuer,
-  id_token_signing_alg_values_supported: [...metadata.idTokenAlgorithms],
-});
-
-function importParameters(algorithm: string) {
-  const hash = `SHA-${algorithm.slice(2)}`;
-  if (algorithm.startsWith('ES'))
-    return { name: 'ECDSA', namedCurve: algorithm === 'ES512' ? 'P-521' : `P-${algorithm.slice(2)}` };
-  if (algorithm === 'EdDSA') return { name: 'Ed25519' };
-  return { name: algorithm.startsWith('PS') ? 'RSA-PSS' : 'RSASSA-PKCS1-v1_5', hash };
 }

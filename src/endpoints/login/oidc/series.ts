@@ -22,6 +22,7 @@ const FAILURES = [
   'step_up_insufficient',
   'step_up_other_account',
   'rate_limited',
+  'overloaded',
   'provider_unavailable',
   'store_unavailable',
 ] as const satisfies readonly Reason[];

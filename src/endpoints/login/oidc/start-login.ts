@@ -6,11 +6,13 @@
  * browser that began it.
  */
 
+import { hash } from 'node:crypto';
 import { Denial } from '../../../errors.ts';
 import type { Exchange } from '../../../exchange.ts';
 import type { ScreenedRequest } from '../../../sanitize/sanitize.ts';
-import { type LoginParts, presentedHandle } from '../login-parts.ts';
+import { type LoginParts, presentedHandle, turnToBegin } from '../login-parts.ts';
 import { stepUpParameters, type WantedStepUp } from '../step-up/wanted.ts';
+import { protocolLibrary } from './client-configuration.ts';
 import type { LoginFailures } from './login-failures.ts';
 import type { ProviderSettings } from './presets.ts';
 import type { IdentityProvider } from './provider.ts';
@@ -78,6 +80,8 @@ export class LoginStart {
       login.responder.redirect(exchange, 302, again, ['Set-Cookie', transactions.newCookieLine()]);
       return null;
     }
+    const crowd = await turnToBegin(login, exchange, request);
+    if (crowd !== null) return crowd;
     const origin = request.publicOrigin as string;
     const secrets = transactions.secrets(browser);
     const location = await authorizationUrl(wanted, secrets, redirectUri(origin, login.basePath, provider.settings));
@@ -103,7 +107,7 @@ async function authorizationUrl(
   callback: string,
 ): Promise<string> {
   const { settings } = provider;
-  const library = await import('openid-client');
+  const library = await protocolLibrary();
   const metadata = await provider.metadata();
   const parameters = {
     ...settings.authorizationParameters,
@@ -113,16 +117,13 @@ async function authorizationUrl(
     redirect_uri: callback,
     ...(settings.scopes.length > 0 && { scope: settings.scopes.join(' ') }),
     state,
-    code_challenge: await library.calculatePKCECodeChallenge(verifier),
+    code_challenge: hash('sha256', verifier, 'base64url'),
     code_challenge_method: 'S256',
     ...(provider.keys.isFetched && { nonce }),
     ...(settings.responseMode === 'formPost' && { response_mode: 'form_post' }),
   };
-  if (!isPushed(provider, metadata)) {
-    const configuration = await provider.configuration('par');
-    return library.buildAuthorizationUrl(configuration, parameters).href;
-  }
   const configuration = await provider.configuration('par');
+  if (!isPushed(provider, metadata)) return library.buildAuthorizationUrl(configuration, parameters).href;
   try {
     return (await library.buildAuthorizationUrlWithPAR(configuration, parameters)).href;
   } catch (thrown) {

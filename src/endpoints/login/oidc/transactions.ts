@@ -13,6 +13,7 @@ import { z } from 'zod';
 import { isSessionHandle } from '../../../jwt/names.ts';
 import { BASE64URL_32_BYTES_PATTERN } from '../../../lib/base64url.ts';
 import type { Clock } from '../../../lib/clock.ts';
+import type { Turns } from '../../../lib/turns.ts';
 import type { LoginTransactionStore } from '../../../store/store.ts';
 import { ownCookie } from '../../own-cookie.ts';
 import { stepUpSchema } from '../step-up/wanted.ts';
@@ -85,12 +86,17 @@ const random = () => randomBytes(32).toString('base64url');
 /** Keeps logins under way. */
 export class LoginTransactions {
   readonly #store: LoginTransactionStore;
+  readonly #turns: Turns;
   readonly #wallMs: Clock;
   readonly #cookieAttributes: string;
 
-  /** @param comesByPost  whether a provider sends browsers back with a POST, with which only SameSite=None cookies come */
-  constructor(store: LoginTransactionStore, comesByPost: boolean, wallMs: Clock) {
+  /**
+   * @param turns        in which logins go on once the store has answered
+   * @param comesByPost  whether a provider sends browsers back with a POST, with which only SameSite=None cookies come
+   */
+  constructor(store: LoginTransactionStore, turns: Turns, comesByPost: boolean, wallMs: Clock) {
     this.#store = store;
+    this.#turns = turns;
     this.#wallMs = wallMs;
     this.#cookieAttributes = `Path=/; Secure; HttpOnly; SameSite=${comesByPost ? 'None' : 'Lax'}`;
   }
@@ -148,7 +154,7 @@ export class LoginTransactions {
    * @throws DependencyFault `store_unavailable`, as a rejection
    */
   async take(browser: string, state: string): Promise<LoginTransaction | null> {
-    const text = await this.#store.take(browser, state);
+    const text = await this.#take(browser, state);
     if (text === null) return null;
     const read = transactionSchema.safeParse(JSON.parse(text));
     if (!read.success) return null;
@@ -163,7 +169,7 @@ export class LoginTransactions {
    * @throws DependencyFault `store_unavailable` | `store_full`, as a rejection
    */
   beginLogout(browser: string, state: string, provider: string): Promise<void> {
-    return this.#store.add(browser, state, JSON.stringify({ logoutAt: provider }), LIMITS);
+    return this.#put(browser, state, { logoutAt: provider });
   }
 
   /**
@@ -174,7 +180,7 @@ export class LoginTransactions {
    * @throws DependencyFault `store_unavailable`, as a rejection
    */
   async takeLogout(browser: string, state: string): Promise<string | null> {
-    const text = await this.#store.take(browser, state);
+    const text = await this.#take(browser, state);
     const read = logoutSchema.safeParse(text === null ? null : JSON.parse(text));
     return read.success ? read.data.logoutAt : null;
   }
@@ -190,7 +196,7 @@ export class LoginTransactions {
     asked: Pick<HandOverTransaction, 'handOverTo' | 'returnTo'>,
   ): Promise<void> {
     const transaction: HandOverTransaction = { ...asked, verifier, startedAtMs: this.#wallMs(), isUsed: false };
-    await this.#store.add(browser, state, JSON.stringify(transaction), LIMITS);
+    await this.#put(browser, state, transaction);
   }
 
   /**
@@ -201,10 +207,10 @@ export class LoginTransactions {
    * @throws DependencyFault `store_unavailable`, as a rejection
    */
   async takeHandOver(browser: string, state: string): Promise<HandOverTransaction | null> {
-    const text = await this.#store.take(browser, state);
+    const text = await this.#take(browser, state);
     const read = handOverSchema.safeParse(text === null ? null : JSON.parse(text));
     if (!read.success) return null;
-    await this.#store.add(browser, state, JSON.stringify({ ...read.data, verifier: '', isUsed: true }), LIMITS);
+    await this.#put(browser, state, { ...read.data, verifier: '', isUsed: true });
     return read.data;
   }
 
@@ -218,8 +224,15 @@ export class LoginTransactions {
     return `${cookieName(browser)}=${browser}; ${this.#cookieAttributes}; Max-Age=${maxAgeSec}`;
   }
 
-  #put(browser: string, state: string, transaction: LoginTransaction): Promise<void> {
-    return this.#store.add(browser, state, JSON.stringify(transaction), LIMITS);
+  async #put(browser: string, state: string, value: object): Promise<void> {
+    await this.#store.add(browser, state, JSON.stringify(value), LIMITS);
+    await this.#turns.goOn();
+  }
+
+  async #take(browser: string, state: string): Promise<string | null> {
+    const text = await this.#store.take(browser, state);
+    await this.#turns.goOn();
+    return text;
   }
 }
 

@@ -8,6 +8,7 @@ import { Agent } from 'undici';
 import { DependencyFault } from '../../../errors.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { hasDuplicateMember } from '../../../lib/json.ts';
+import type { Turns } from '../../../lib/turns.ts';
 import type { ProviderCall, ProviderSeries } from './series.ts';
 
 /** More than any token or userinfo answer needs. */
@@ -24,17 +25,29 @@ interface TransportSettings {
   readonly ca: string | null;
 }
 
+/** What a provider has answered. */
+interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly text: string;
+}
+
+interface TransportSurroundings {
+  readonly series: ProviderSeries;
+  /** In which answers are dealt with. */
+  readonly turns: Turns;
+  readonly monotonicMs: Clock;
+}
+
 /** Sends requests to one provider. */
 export class ProviderTransport {
   readonly #settings: TransportSettings;
-  readonly #series: ProviderSeries;
-  readonly #monotonicMs: Clock;
+  readonly #surroundings: TransportSurroundings;
   readonly #agent: Agent;
 
-  constructor(settings: TransportSettings, series: ProviderSeries, monotonicMs: Clock) {
+  constructor(settings: TransportSettings, surroundings: TransportSurroundings) {
     this.#settings = settings;
-    this.#series = series;
-    this.#monotonicMs = monotonicMs;
+    this.#surroundings = surroundings;
     this.#agent = new Agent({
       connections: MAX_CONNECTIONS,
       pipelining: 1,
@@ -55,21 +68,25 @@ export class ProviderTransport {
     return async (url, { method, headers, body }) => {
       const text = body instanceof URLSearchParams ? body.toString() : (body ?? null);
       if (text !== null && typeof text !== 'string') throw new TypeError('a body that is not text');
-      return this.measured(call, () => this.#send(url, method, headers, text));
+      const answer = await this.measured(call, () => this.#send(url, method, headers, text));
+      await this.#surroundings.turns.goOn();
+      const { status, type, text: said } = answer;
+      return new Response(isAmbiguous(said) ? '' : said, { status, headers: { 'content-type': type } });
     };
   }
 
   /** Times a call, and counts it as failed when it rejects. */
   async measured<T>(call: ProviderCall, work: () => Promise<T>): Promise<T> {
     const { provider } = this.#settings;
-    const startedMs = this.#monotonicMs();
+    const { series, monotonicMs } = this.#surroundings;
+    const startedMs = monotonicMs();
     let isAnswered = false;
     try {
       const result = await work();
       isAnswered = true;
       return result;
     } finally {
-      this.#series.onCall(provider, call, isAnswered, this.#monotonicMs() - startedMs);
+      series.onCall(provider, call, isAnswered, monotonicMs() - startedMs);
     }
   }
 
@@ -78,9 +95,9 @@ export class ProviderTransport {
     return this.#agent.destroy();
   }
 
-  async #send(url: string, method: string, headers: Record<string, string>, body: string | null): Promise<Response> {
+  async #send(url: string, method: string, headers: Record<string, string>, body: string | null): Promise<Answer> {
     const signal = AbortSignal.timeout(this.#settings.timeoutMs);
-    let answer: { status: number; type: string; text: string };
+    let answer: Answer;
     try {
       const { pathname, search, origin } = new URL(url);
       const sent = { 'accept-encoding': 'identity', ...headers };
@@ -100,12 +117,12 @@ export class ProviderTransport {
       if (signal.aborted) throw providerUnavailable(`no whole answer within ${this.#settings.timeoutMs} ms`, cause);
       throw providerUnavailable(codeOf(cause), cause);
     }
-    const { status, type, text } = answer;
+    const { status, type } = answer;
     if (status >= 500 || status === 429) throw providerUnavailable(`status ${status}`);
     // Its signature would have to be verified like that of an ID token. It comes only to those who have registered for it.
     if (type.startsWith('application/jwt'))
       throw providerUnavailable('an answer that is a JWT, which is not supported');
-    return new Response(isAmbiguous(text) ? '' : text, { status, headers: { 'content-type': type } });
+    return answer;
   }
 }
 

@@ -2,9 +2,9 @@
 
 import { authorizationCodeGrant, ClientSecretBasic, skipStateCheck } from 'openid-client';
 import { expect, test } from 'vitest';
+import { clientConfiguration } from '../../../../src/endpoints/login/oidc/client-configuration.ts';
 import { verifyIdToken } from '../../../../src/endpoints/login/oidc/id-token.ts';
 import { ID_TOKEN_ALGORITHMS, readMetadata } from '../../../../src/endpoints/login/oidc/metadata.ts';
-import { clientConfiguration } from '../../../../src/endpoints/login/oidc/provider.ts';
 import { FixedKeySet } from '../../../../src/jwt/key-set.ts';
 import { readKeySet } from '../../../../src/jwt/verification-keys.ts';
 import { forge, publicJwk, rs256, rsaKeyPair } from '../../../support/forger.ts';
@@ -37,7 +37,7 @@ async function judge(idToken: string): Promise<unknown> {
   const settings = { issuer: `${AUTHORITY}/organizations/v2.0`, clientId: 'shop', clockSkewMs: 30_000 };
   const configuration = await clientConfiguration(settings, metadata, {
     authentication: ClientSecretBasic('secret'),
-    clockSkewMs: 0,
+    skewSec: 0,
     send: async () => Response.json({ access_token: 'a', token_type: 'Bearer', id_token: idToken }),
   });
   const answer = new URL('https://shop.example.com/auth/callback/entra?code=c');

@@ -5,6 +5,7 @@
 
 import type { TokenEndpointResponse } from 'openid-client';
 import type { Denial } from '../../../../errors.ts';
+import { protocolLibrary } from '../client-configuration.ts';
 import { refusalOf } from '../code-exchange.ts';
 import type { IdentityProvider } from '../provider.ts';
 
@@ -25,15 +26,14 @@ export interface RefreshAnswer {
  * @throws DependencyFault `provider_unavailable`, as a rejection: no answer, or one that is about this client
  */
 export async function redeemRefreshToken(provider: IdentityProvider, refreshToken: string): Promise<RefreshAnswer> {
-  const library = await import('openid-client');
-  const configuration = await provider.configuration('refresh');
+  const library = await protocolLibrary();
   const send = provider.fetchFor('refresh');
   let successor: string | null = null;
-  configuration[library.customFetch] = async (url, options) => {
+  const configuration = await provider.configuration('refresh', async (url, options) => {
     const response = await send(url, options);
     successor = await refreshTokenIn(response.clone());
     return response;
-  };
+  });
   try {
     return { result: await library.refreshTokenGrant(configuration, refreshToken), successor };
   } catch (thrown) {

@@ -5,6 +5,7 @@
 
 import { DependencyFault } from '../../../../errors.ts';
 import type { Logger } from '../../../../telemetry/log.ts';
+import { protocolLibrary } from '../client-configuration.ts';
 import type { IdentityProvider } from '../provider.ts';
 import { transportFault } from '../transport.ts';
 import type { ProviderTokens } from './provider-tokens.ts';
@@ -34,7 +35,7 @@ export class TokenRevoker {
   async #revoke(provider: IdentityProvider, token: string, hint: string): Promise<void> {
     const { series, log } = this.#parts;
     try {
-      const library = await import('openid-client');
+      const library = await protocolLibrary();
       await library.tokenRevocation(await provider.configuration('revocation'), token, { token_type_hint: hint });
       series.onRevoked(provider.name, 'revoked');
     } catch (thrown) {

@@ -1,0 +1,73 @@
+/** Logins go on in turns: what they do not do before their turn, and who is served meanwhile. */
+
+import { connect } from 'node:net';
+import { expect, test } from 'vitest';
+import type { Turns } from '../../../../src/lib/turns.ts';
+import { OidcStage } from '../../../attack/oidc-stage.ts';
+import { PUBLIC_ORIGIN } from '../../../support/gateway.ts';
+import { until } from '../../../support/until.ts';
+
+const { host: HOST } = new URL(PUBLIC_ORIGIN);
+
+/** Keeps parts from having their turn until they are released. */
+class HeldTurns {
+  #waiting: (() => void)[] = [];
+
+  constructor(turns: Turns) {
+    const [begin, goOn] = [turns.begin.bind(turns), turns.goOn.bind(turns)];
+    const held = () => new Promise<void>((resolve) => this.#waiting.push(resolve));
+    turns.begin = (address) => held().then(() => begin(address));
+    turns.goOn = () => held().then(goOn);
+  }
+
+  get count(): number {
+    return this.#waiting.length;
+  }
+
+  release(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+}
+
+test('a login waits for seven turns, and while none comes, people who are logged in are served', async () => {
+  await using stage = await OidcStage.start();
+  const known = stage.browser();
+  await stage.isLoggedIn(known, await stage.logIn(known));
+  const held = new HeldTurns(stage.gateway.gateway.longLived.loginTurns);
+  let open = 8;
+  const logins = Array.from({ length: open }, async () => {
+    const browser = stage.browser();
+    const page = await stage.logIn(browser);
+    open -= 1;
+    return { browser, page };
+  });
+  let turns = 0;
+  for (; open > 0; turns += 1) {
+    await until(() => held.count === open || open === 0, 'all logins wait for a turn');
+    expect((await known.fetch(`${PUBLIC_ORIGIN}/orders`)).status).toBe(200);
+    expect(open === 0 || held.count === open).toBe(true);
+    held.release();
+  }
+  // Begun, kept; begun again with the answer, taken, noted as used, redeemed, opened.
+  expect(turns - 1).toBe(7);
+  for (const { browser, page } of await Promise.all(logins)) await stage.isLoggedIn(browser, page);
+});
+
+test('a login whose browser has left before its turn is not begun', async () => {
+  await using stage = await OidcStage.start();
+  const held = new HeldTurns(stage.gateway.gateway.longLived.loginTurns);
+  const browser = stage.browser();
+  const start = '/auth/login?provider=corporate';
+  await browser.step(`${PUBLIC_ORIGIN}${start}`);
+  const cookie = browser.cookies.headerFor(new URL(PUBLIC_ORIGIN), { method: 'GET', initiator: null });
+  const { port, log, audit, metrics } = stage.gateway;
+  const socket = connect(port, '127.0.0.1').on('error', () => {});
+  socket.write(`GET ${start} HTTP/1.1\r\nHost: ${HOST}\r\nSec-Fetch-Mode: navigate\r\nCookie: ${cookie}\r\n\r\n`);
+  await until(() => held.count === 1, 'the login waits for its turn');
+  socket.destroy();
+  await until(() => log.records.some(({ status }) => status === 499), 'the gateway knows that the browser has left');
+  held.release();
+  await until(() => audit.records.length > 0, 'the login is over');
+  expect(audit.records.at(-1)).toMatchObject({ event: 'login_failed', reason: 'downstream_aborted' });
+  expect(await metrics.text()).toMatch(/provider_logins_started_total\{provider="corporate"\} 0\n/);
+});
