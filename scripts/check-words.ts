@@ -23,6 +23,8 @@ const EXCLUDED = ['**/node_modules/**', 'CONTEXT.md', 'scripts/check-words.ts'];
 /** Places where a word in bold is right: another program's name for its own thing. */
 const EXCEPTIONS: readonly { readonly word: string; readonly path?: string; readonly text?: RegExp }[] = [
   { word: 'kill', text: /\bprocess\.kill\(|\bSIGKILL\b/ },
+  // The direction of a Kubernetes NetworkPolicy.
+  { word: 'egress', path: 'scripts/reference/chart-values.ts' },
   // The Go example.
   { word: 'ctx', path: 'docs/verify.md' },
   { word: 'ctx', text: /\bz\.RefinementCtx\b/ },

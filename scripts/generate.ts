@@ -1,6 +1,6 @@
 /**
- * Generates the JSON Schema of the configuration, what `docs/reference/` holds and the dashboard from the sources. The same
- * sources give the same bytes; `npm run check` runs it and fails when something changes.
+ * Generates the JSON Schemas of the configuration and of the chart's values, what `docs/reference/` holds and the dashboard from
+ * the sources. The same sources give the same bytes; `npm run check` runs it and fails when something changes.
  *
  * Usage: node scripts/generate.ts
  */
@@ -10,6 +10,7 @@ import { configJsonSchema } from '../src/config/json-schema.ts';
 import { bareSchema } from '../src/gateway/configuration.ts';
 import { dashboardJson } from './monitoring/dashboard.ts';
 import { adminApiDocument } from './reference/admin-api.ts';
+import { chartValuesSchema } from './reference/chart-values.ts';
 import { commandLinePage } from './reference/command-line.ts';
 import { configurationPage } from './reference/configuration.ts';
 import { endpointsPage } from './reference/endpoints.ts';
@@ -36,6 +37,7 @@ export async function generatedFiles(): Promise<Readonly<Record<string, string>>
     'docs/reference/oauth2-proxy.md': oauth2ProxyPage(),
     'docs/reference/admin-api.openapi.yaml': adminApiDocument(),
     'monitoring/dashboard.json': dashboardJson(),
+    'charts/sallyport/values.schema.json': chartValuesSchema(),
   };
 }
 

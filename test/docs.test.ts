@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { cli, temporaryDirectory } from './cli/support.ts';
 
 const ROOT = join(import.meta.dirname, '..');
-const PAGES = globSync('{*.md,docs/**/*.md,k8s/**/*.md,bench/*.md}', { cwd: ROOT });
+const PAGES = globSync('{*.md,docs/**/*.md,{k8s,examples}/**/*.md,bench/*.md}', { cwd: ROOT });
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 
 /** As GitHub makes them: lower case, no punctuation, hyphens for spaces. */

@@ -143,7 +143,7 @@ describe('a release', () => {
     const publishing = Object.entries(jobs).filter(([, { permissions = {} }]) =>
       Object.values(permissions).includes('write'),
     );
-    expect(publishing.map(([name]) => name)).toEqual(['provenance', 'image', 'npm', 'github']);
+    expect(publishing.map(([name]) => name)).toEqual(['provenance', 'image', 'chart', 'npm', 'github']);
     const scripts = publishing.flatMap(([, { steps = [] }]) => steps.flatMap(({ run }) => run ?? []));
     expect(scripts.filter((script) => /npm (?:ci|install|run)|npx/.test(script))).toEqual([]);
   });

@@ -1,4 +1,4 @@
-/** What the tests look at: the kustomizations of `k8s/` as a cluster would get them, and the gateway in each Pod. */
+/** What the tests of manifests look at: the kustomizations of `k8s/` as a cluster would get them, and the gateway in each Pod. */
 
 import { posix } from 'node:path';
 import { parse } from 'yaml';
@@ -33,18 +33,21 @@ export const SECRET_TEMPLATES = readYaml(repositoryPath('k8s/base/secrets.exampl
 
 /** A Pod with the gateway in it. */
 export interface GatewayPod {
-  readonly kustomization: string;
+  /** The set of objects that it is in, such as a kustomization. */
+  readonly from: string;
   readonly objects: readonly KubernetesObject[];
   readonly pod: Pod;
   readonly gateway: Container;
 }
 
-/** Every Pod with the gateway in it. */
-export const GATEWAY_PODS: readonly GatewayPod[] = Object.entries(KUSTOMIZATIONS).flatMap(([kustomization, objects]) =>
-  podsOf(objects).flatMap((pod) =>
-    pod.gateway === undefined ? [] : [{ kustomization, objects, pod, gateway: pod.gateway }],
-  ),
-);
+/** Every Pod with the gateway in it, in sets of objects by name. */
+export const gatewayPodsOf = (sets: Readonly<Record<string, readonly KubernetesObject[]>>): readonly GatewayPod[] =>
+  Object.entries(sets).flatMap(([from, objects]) =>
+    podsOf(objects).flatMap((pod) => (pod.gateway === undefined ? [] : [{ from, objects, pod, gateway: pod.gateway }])),
+  );
+
+/** Those of the kustomizations. */
+export const GATEWAY_PODS = gatewayPodsOf(KUSTOMIZATIONS);
 
 /** The files that a volume mounts; `null` for a volume whose files are not known. */
 function filesOf(name: string, { pod, objects }: GatewayPod): Readonly<Record<string, string>> | null {
@@ -57,7 +60,7 @@ function filesOf(name: string, { pod, objects }: GatewayPod): Readonly<Record<st
   if (tokens !== undefined) return Object.fromEntries(tokens.map((path) => [path, 'a token of the kubelet']));
   return (
     dataOf('ConfigMap', volume?.configMap?.name, objects) ??
-    dataOf('Secret', volume?.secret?.secretName, SECRET_TEMPLATES)
+    dataOf('Secret', volume?.secret?.secretName, [...objects, ...SECRET_TEMPLATES])
   );
 }
 
@@ -109,7 +112,10 @@ function load(gatewayPod: GatewayPod): LoadResult {
       const mode = gatewayPod.pod.spec.volumes?.find((it) => it.name === name)?.secret?.defaultMode ?? 0o644;
       return (mode & 0o004) !== 0;
     },
-    read: () => null,
+    read: (path) => {
+      const text = fileIn(gatewayPod, path);
+      return text === null ? { problem: 'names a file that is not mounted' } : { text };
+    },
   };
   return loadConfig(configText(gatewayPod), { path: configPathOf(gatewayPod), cwd: '/', env: {}, files });
 }

@@ -1,49 +1,28 @@
 /** What `k8s/` promises, for every kustomization in it. */
 
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ENDPOINTS } from '../../src/admin/endpoints.ts';
 import { readAdminToken } from '../../src/admin/token-file.ts';
 import { readUsersFile } from '../../src/endpoints/login/password/users-file.ts';
 import { readKeyDirectory } from '../../src/token/key-directory.ts';
-import { type Labels, type Probe, podsOf, restrictedProblems } from '../support/kubernetes-pod.ts';
-import { repositoryPath } from '../support/kubernetes-render.ts';
+import { type Labels, podsOf, restrictedProblems } from '../support/kubernetes-pod.ts';
 import { type KubernetesObject, schemaProblems } from '../support/kubernetes-schema.ts';
 import {
   configData,
   GATEWAY_PODS,
-  type GatewayPod,
   KUSTOMIZATIONS,
   SECRET_TEMPLATES,
   validate,
   withExternalTraffic,
   withoutPrometheusOperator,
 } from './deployment.ts';
+import { describeManifests, listenersOf, ofKind, selects } from './promises.ts';
 
-const named = ({ kind, metadata: { name } }: KubernetesObject) => `${kind} ${name}`;
-const OBJECTS = Object.entries(KUSTOMIZATIONS)
-  .concat([['templates', SECRET_TEMPLATES]])
-  .flatMap(([from, objects]) => objects.map((object) => ({ title: `${from}: ${named(object)}`, object })));
-const PODS = Object.entries(KUSTOMIZATIONS).flatMap(([from, objects]) =>
-  podsOf(objects).map((pod) => ({ title: `${from}: ${pod.owner.metadata.name}`, pod })),
-);
-const GATEWAYS = GATEWAY_PODS.map((gatewayPod) => ({ ...gatewayPod, title: gatewayPod.kustomization }));
+describeManifests({ ...KUSTOMIZATIONS, templates: SECRET_TEMPLATES });
 
-/** The objects of a kind, loosely typed: schemas hold their shape. */
-// biome-ignore lint/suspicious/noExplicitAny: Kubernetes objects have no types here; the schema test judges their shape.
-const ofKind = (objects: readonly KubernetesObject[], kind: string): any[] =>
-  objects.filter((object) => object.kind === kind);
-
-const selects = (selector: Labels, labels: Labels) =>
-  Object.entries(selector).every(([name, value]) => labels[name] === value);
-
-describe('schema', () => {
-  it.each(OBJECTS)('$title is what the Kubernetes API accepts', ({ object }) => {
-    expect(schemaProblems(object)).toEqual([]);
-  });
-
+describe('the tests of manifests', () => {
   const [deployment] = ofKind(KUSTOMIZATIONS['base'] ?? [], 'Deployment');
   const [monitor] = ofKind(KUSTOMIZATIONS['base'] ?? [], 'ServiceMonitor');
   it.each([
@@ -71,58 +50,14 @@ describe('schema', () => {
   ])('$what is found', ({ object, says }) => {
     expect(schemaProblems(object).join()).toContain(says);
   });
-});
-
-describe('Pod security', () => {
-  it.each(PODS)('$title keeps the Pod Security Standard "restricted"', ({ pod }) => {
-    expect(restrictedProblems(pod)).toEqual([]);
-  });
-
-  it.each(PODS)('$title writes to no root filesystem and gets no token and no variables of Services', ({ pod }) => {
-    expect(pod.spec).toMatchObject({ automountServiceAccountToken: false, enableServiceLinks: false });
-    for (const { securityContext } of pod.containers) expect(securityContext?.readOnlyRootFilesystem).toBe(true);
-  });
-
-  it.each(PODS)('$title says what it needs', ({ pod }) => {
-    for (const { resources } of pod.containers) {
-      expect(Object.keys(resources?.requests ?? {}).toSorted()).toEqual(['cpu', 'memory']);
-      expect(resources?.limits).toHaveProperty('memory');
-    }
-  });
 
   it('a container that may run as root is found', () => {
-    const [first] = PODS;
-    const spec = { ...first!.pod.spec, securityContext: {} };
-    expect(restrictedProblems({ ...first!.pod, spec })).toEqual([
+    const [pod] = podsOf(KUSTOMIZATIONS['base'] ?? []);
+    const spec = { ...pod!.spec, securityContext: {} };
+    expect(restrictedProblems({ ...pod!, spec })).toEqual([
       'sallyport: runAsNonRoot is not true',
       'sallyport: seccompProfile is none',
     ]);
-  });
-
-  it.each(GATEWAYS)(
-    '$title: the gateway runs as 65532, takes nothing from variables and mounts whole directories to read',
-    ({ gateway, pod }) => {
-      const user = { ...pod.spec.securityContext, ...gateway.securityContext };
-      expect(user).toMatchObject({ runAsUser: 65532, runAsGroup: 65532 });
-      expect(gateway.env ?? []).toEqual([]);
-      for (const { readOnly, subPath } of gateway.volumeMounts ?? []) {
-        expect(readOnly).toBe(true);
-        expect(subPath).toBeUndefined();
-      }
-    },
-  );
-
-  it.each(GATEWAYS)('$title: the image has the version of package.json', async ({ gateway }) => {
-    const { version } = JSON.parse(await readFile(repositoryPath('package.json'), 'utf8')) as { version: string };
-    expect(gateway.image).toBe(`sallyport:${version}`);
-  });
-});
-
-describe('configuration', () => {
-  it.each(GATEWAYS)('$title: our own validation finds nothing, with the files that are mounted', (gatewayPod) => {
-    const { loaded, problems } = validate(gatewayPod);
-    expect(problems.map(({ line, message }) => `${line}: ${message}`)).toEqual([]);
-    expect(loaded).not.toBeNull();
   });
 
   it('a file that no volume brings is found', () => {
@@ -134,56 +69,7 @@ describe('configuration', () => {
         .join(),
     ).toContain('not mounted');
   });
-
-  it.each(GATEWAYS)('$title: the ports of the container are those of the listeners', (gatewayPod) => {
-    const { public: publicListener, admin } = listenersOf(gatewayPod);
-    expect(gatewayPod.gateway.ports?.map(({ containerPort }) => containerPort)).toEqual([
-      publicListener.address.port,
-      admin.address.port,
-    ]);
-  });
-
-  it.each(GATEWAYS)('$title: both listeners are reached from outside of the Pod', (gatewayPod) => {
-    const { public: publicListener, admin } = listenersOf(gatewayPod);
-    expect([publicListener.address.host, admin.address.host]).toEqual(['0.0.0.0', '0.0.0.0']);
-  });
-
-  it.each(GATEWAYS)('$title: every probe asks an endpoint of the admin listener', ({ gateway }) => {
-    const adminPort = gateway.ports?.[1]?.name;
-    for (const probe of [gateway.startupProbe, gateway.readinessProbe, gateway.livenessProbe]) {
-      expect(probe?.httpGet?.port).toBe(adminPort);
-      expect(isAnswered(probe)).toBe(true);
-    }
-  });
-
-  it.each(GATEWAYS)('$title: liveness does not depend on anything outside of the process', ({ gateway }) => {
-    expect(gateway.livenessProbe?.httpGet?.path).toBe('/livez');
-  });
-
-  it.each(GATEWAYS)('$title: Pods live long enough to end in order', (gatewayPod) => {
-    const { pod, gateway } = gatewayPod;
-    const { delay, timeout } = validate(gatewayPod).loaded!.config.shutdown;
-    const appSleepSec = Math.max(0, ...pod.containers.map((it) => it.lifecycle?.preStop?.sleep?.seconds ?? 0));
-    const neededSec = (delay + timeout) / 1_000 + appSleepSec;
-    expect(pod.spec.terminationGracePeriodSeconds).toBeGreaterThanOrEqual(neededSec + 5);
-    // Hooks of all containers begin at once: one on the gateway would end before the app has.
-    expect(gateway.lifecycle).toBeUndefined();
-  });
 });
-
-function listenersOf(gatewayPod: GatewayPod) {
-  return validate(gatewayPod).loaded!.config.listeners;
-}
-
-/** Whether the admin listener has what a probe asks for, without a token. */
-function isAnswered(probe: Probe | undefined): boolean {
-  const [path = '', query = ''] = probe?.httpGet?.path.split('?') ?? [];
-  const row = ENDPOINTS.find((it) => it.method === 'GET' && it.path === path && it.guard !== 'token');
-  const names = [...new URLSearchParams(query)];
-  return (
-    row !== undefined && names.every(([name, value]) => row.parameter?.name === name && row.parameter.only === value)
-  );
-}
 
 describe('objects of the ingress role', () => {
   const objects = KUSTOMIZATIONS['base'] ?? [];
@@ -273,7 +159,7 @@ describe('objects of the ingress role', () => {
 
 describe('objects of the sidecar role', () => {
   const objects = KUSTOMIZATIONS['examples/sidecar'] ?? [];
-  const [gatewayPod] = GATEWAY_PODS.filter(({ kustomization }) => kustomization === 'examples/sidecar');
+  const [gatewayPod] = GATEWAY_PODS.filter(({ from }) => from === 'examples/sidecar');
   const { pod, gateway } = gatewayPod!;
 
   it('the gateway is a native sidecar, started before the app and after which the app waits', () => {
@@ -337,7 +223,7 @@ describe('objects of the sidecar role', () => {
 describe.each(['ingress-nginx', 'traefik', 'envoy-gateway'])('the authorizer beside %s', (proxy) => {
   const name = `examples/authorizer-${proxy}`;
   const objects = KUSTOMIZATIONS[name] ?? [];
-  const [gatewayPod] = GATEWAY_PODS.filter(({ kustomization }) => kustomization === name);
+  const [gatewayPod] = GATEWAY_PODS.filter(({ from }) => from === name);
   const service = ofKind(objects, 'Service').find(({ metadata }) => metadata.name === 'sallyport-authorizer');
   const ports: Record<string, number> = Object.fromEntries(
     service.spec.ports.map((it: { name: string; port: number; targetPort: number }) => [it.name, it.targetPort]),
@@ -456,7 +342,7 @@ describe('templates of Secrets', () => {
   });
 
   it('have the names that volumes and containers ask for', () => {
-    const [ingress] = GATEWAY_PODS.filter(({ kustomization }) => kustomization === 'examples/ingress');
+    const [ingress] = GATEWAY_PODS.filter(({ from }) => from === 'examples/ingress');
     const wanted = ingress!.pod.spec.volumes?.flatMap(({ secret }) =>
       secret === undefined ? [] : [secret.secretName],
     );

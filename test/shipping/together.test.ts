@@ -17,7 +17,7 @@ import { RecordingUpstream } from '../support/recording-upstream.ts';
 import { configData, GATEWAY_PODS } from './deployment.ts';
 
 const listeners = { public: { address: '127.0.0.1:0' }, admin: { address: '127.0.0.1:0' } };
-const configOf = (name: string) => configData(GATEWAY_PODS.find(({ kustomization }) => kustomization === name)!);
+const configOf = (name: string) => configData(GATEWAY_PODS.find(({ from }) => from === name)!);
 
 let directory: string;
 let app: RecordingUpstream;

@@ -90,7 +90,7 @@ export function podsOf(objects: readonly KubernetesObject[]): Pod[] {
     .map((owner) => {
       const { metadata, spec } = (owner as unknown as Workload).spec.template;
       const containers = [...(spec.initContainers ?? []), ...spec.containers];
-      const gateway = containers.find(({ image }) => /^sallyport:/.test(image));
+      const gateway = containers.find(({ image }) => /(?:^|\/)sallyport[:@]/.test(image));
       return { owner, labels: metadata.labels, spec, containers, gateway };
     });
 }

@@ -76,8 +76,10 @@ function withImages<T>(value: T, images: Kustomization['images']): T {
 }
 
 /** The objects in a YAML file. */
-export function readYaml(path: string): KubernetesObject[] {
-  const text = readFileSync(path, 'utf8');
+export const readYaml = (path: string): KubernetesObject[] => parseObjects(readFileSync(path, 'utf8'), path);
+
+/** The objects in a YAML text that comes from this place. */
+export function parseObjects(text: string, path: string): KubernetesObject[] {
   const read = (version: '1.1' | '1.2') =>
     parseAllDocuments(text, { version }).map((document) => {
       if (document.errors.length > 0) throw new Error(`${path}: ${document.errors[0]?.message}`);

@@ -1,6 +1,6 @@
 /**
  * Installs the programs that the tests run for real: Redis and Chromium, the proxies of `examples/`, and where Go is
- * installed, the module for the Go recipe of docs/verify.md, the linter of the workflows, an identity provider, client and
+ * installed, the module for the Go recipe of docs/verify.md, the linter of the workflows, Helm, an identity provider, client and
  * server of gRPC, and a client of the authorizer. As root on Debian it installs what is missing; elsewhere, or with `SALLYPORT_TEST_INSTALL=0`, it says what to
  * install, and exits with 1 where Redis or Chromium is missing.
  *
@@ -19,6 +19,7 @@ import {
   findProgram,
   GRPC_GO_CLIENT,
   GRPC_GO_SERVER,
+  HELM,
   ZITADEL_OIDC,
 } from './programs.ts';
 
@@ -30,10 +31,13 @@ const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
 /** Proxies with whose recipes the tests run, by the name of their package. Without one, its tests are skipped, and say so. */
 const PROXIES = ['nginx', 'haproxy', 'caddy', 'apache2'];
 const GO_MODULE = 'github.com/golang-jwt/jwt/v5@v5.3.1';
+/** A machine that is busy with other things takes more than six minutes for Helm, the largest of them. */
+const GO_BUILD_TIMEOUT_MS = 900_000;
 /** What Go builds: module and program. */
 const GO_PROGRAMS: readonly (readonly [module: string, program: string])[] = [
   ['github.com/rhysd/actionlint/cmd/actionlint@v1.7.12', ACTIONLINT],
   ['github.com/zitadel/oidc/v3/example/server@v3.52.0', ZITADEL_OIDC],
+  ['helm.sh/helm/v3/cmd/helm@v3.22.0', HELM],
   ['google.golang.org/grpc/interop/client@v1.85.0', GRPC_GO_CLIENT],
   ['google.golang.org/grpc/interop/server@v1.85.0', GRPC_GO_SERVER],
 ];
@@ -87,7 +91,12 @@ function useGo(): void {
   }
   for (const [module, program] of GO_PROGRAMS) {
     if (findProgram([program]) !== null) continue;
-    const options = { env: { ...env, GOBIN: dirname(program) }, stdio: 'ignore', timeout: 180_000 } as const;
+    console.log(`building ${module} …`);
+    const options = {
+      env: { ...env, GOBIN: dirname(program) },
+      stdio: 'ignore',
+      timeout: GO_BUILD_TIMEOUT_MS,
+    } as const;
     spawnSync(go, ['install', module], options);
   }
   if (findProgram([CHECK_CLIENT]) === null) {
@@ -95,7 +104,7 @@ function useGo(): void {
       cwd: CHECK_CLIENT_SOURCES,
       env: { ...env, GOFLAGS: '' },
       stdio: 'ignore',
-      timeout: 180_000,
+      timeout: GO_BUILD_TIMEOUT_MS,
     } as const;
     spawnSync(go, ['build', '-o', CHECK_CLIENT, '.'], options);
   }

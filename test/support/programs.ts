@@ -16,6 +16,9 @@ const CACHE = join(import.meta.dirname, '../../node_modules/.cache/sallyport');
 /** The linter of GitHub's workflows, where prerequisites.ts installs it. */
 export const ACTIONLINT = join(CACHE, 'bin/actionlint');
 
+/** Helm, where prerequisites.ts builds it. */
+export const HELM = join(CACHE, 'bin/helm');
+
 /** The example server of zitadel/oidc, an OpenID Provider in Go, where prerequisites.ts builds it. */
 export const ZITADEL_OIDC = join(CACHE, 'zitadel-oidc/server');
 
