@@ -67,7 +67,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   authorizer: [
     ...['authorization', 'config', 'exchange.ts', 'listener', 'pipeline.ts', 'response', 'sanitize', 'upstream'],
   ],
-  admin: ['config', 'endpoints', 'jwt', 'listener', 'store', 'telemetry'],
+  admin: ['config', 'endpoints', 'jwt', 'listener', 'pages', 'store', 'telemetry'],
   // From here on: what puts the others together.
   gateway: ['*'],
   process: ['admin', 'config', 'gateway', 'listener', 'store', 'telemetry'],

@@ -1,6 +1,6 @@
 /**
- * How long does a reload, or a scrape of the metrics, hold up everything else? The longest pause of the event loop of an
- * instance with many routes while one of the two is under way.
+ * How long does a reload, a scrape of the metrics, or the admin page hold up everything else? The longest pause of the event
+ * loop of an instance with many routes while one of them is under way.
  *
  *     node bench/load/event-loop.ts [--routes 3000] [--rounds 3] [--workers 2]
  *
@@ -18,6 +18,7 @@ import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout } from 'node:timers/promises';
 import { parseArgs, promisify } from 'node:util';
+import { ExplainThreads } from '../../src/cli/explain/on-thread.ts';
 import { loadConfig } from '../../src/gateway/load.ts';
 import { systemClocks } from '../../src/lib/clock.ts';
 import { Instance } from '../../src/process/instance.ts';
@@ -60,7 +61,10 @@ function write(name: string): void {
   const config = {
     version: 1,
     publicOrigin: 'https://shop.example.com',
-    listeners: { public: { address: '127.0.0.1:0' }, admin: { address: '127.0.0.1:0' } },
+    listeners: {
+      public: { address: '127.0.0.1:0' },
+      admin: { address: '127.0.0.1:0', tokenFile: join(directory, 'admin.token') },
+    },
     workers,
     ...(redis !== null && {
       store: { redis: { url: redis.url, commandTimeout: '10s' } },
@@ -133,7 +137,9 @@ function dependencies() {
 }
 
 writeFileSync(join(directory, 'token.secret'), 'an-hs256-secret-of-32-bytes-or-more', { mode: 0o600 });
+writeFileSync(join(directory, 'admin.token'), 'an-admin-token-that-is-long-enough', { mode: 0o600 });
 write('first');
+const explaining = new ExplainThreads();
 const { loaded } = await readFiles(loadConfig(readFileSync(path, 'utf8'), options), systemClocks);
 if (loaded === null) throw new Error('the configuration is not valid');
 const instance = await Instance.start(
@@ -141,17 +147,24 @@ const instance = await Instance.start(
     loaded,
     load: (inUse) => readAgain({ text: readFileSync(path, 'utf8'), options }, systemClocks, inUse),
     build: { version: 'bench', revision: 'unknown' },
+    explain: (question, config) => explaining.answer(question, config, { error: console.error }),
     watchedFile: null,
     onHopeless: () => {},
   },
   dependencies(),
 );
 const scrape = `curl -s http://127.0.0.1:${instance.addresses.admin.port}/metrics | wc -c`;
+const page = (target: string) =>
+  `curl -sf -u me:an-admin-token-that-is-long-enough 'http://127.0.0.1:${instance.addresses.admin.port}${target}' | wc -c`;
 const rows: string[][] = [];
 const add = (what: string, { tookMs, pauseMs, cpuMs, inWorkerMs }: Awaited<ReturnType<typeof measure>>) =>
   rows.push([what, ...[pauseMs, cpuMs, tookMs, inWorkerMs].map((ms) => ms.toFixed(0))]);
 for (let round = 0; round < Number(values.rounds); round += 1) {
   add('scrape', await measure(() => promisify(exec)(scrape)));
+  add('admin page: overview', await measure(() => promisify(exec)(page('/'))));
+  add('admin page: routes', await measure(() => promisify(exec)(page('/routes?page=2'))));
+  add('admin page: routes, find', await measure(() => promisify(exec)(page('/routes?find=services/29'))));
+  add('admin page: explain', await measure(() => promisify(exec)(page('/explain?method=GET&url=/services/7/api'))));
   write(round % 2 === 0 ? 'renamed' : 'first');
   const reload = await measure(async () => {
     const { problems } = await instance.reloader.reload();

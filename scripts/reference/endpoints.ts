@@ -1,6 +1,7 @@
 /** `docs/reference/endpoints.md`: the gateway's own HTTP endpoints, on the public and on the admin listener. */
 
 import { ENDPOINTS } from '../../src/admin/endpoints.ts';
+import { PAGES } from '../../src/admin/page/pages.ts';
 import { FORM_PATHS, type Form } from '../../src/authorizer/form.ts';
 import { cell, code, generated, table } from './markdown.ts';
 
@@ -92,6 +93,7 @@ const GUARDS = {
   none: 'nothing',
   host: 'a host name of the listener; programs: any',
   token: 'the admin token',
+  page: 'the admin token, as a password',
 } as const;
 
 /** Writes the page. */
@@ -102,7 +104,7 @@ export function endpointsPage(): string {
     askedBy,
     described,
   ]);
-  const admin = ENDPOINTS.map(({ method, path, takesSegment, parameter, guard, summary }) => {
+  const admin = [...ENDPOINTS, ...PAGES].map(({ method, path, takesSegment, parameter, guard, summary }) => {
     const { name, only = '…', isOptional } = parameter ?? {};
     const query = name === undefined ? '' : isOptional ? `[?${name}=${only}]` : `?${name}=${only}`;
     return [method, code(`${path}${takesSegment === true ? ':handle' : ''}${query}`), GUARDS[guard], cell(summary)];
@@ -126,7 +128,8 @@ ${table(['Path', 'Asked by', 'The request is described by'], forms)}
 ## On the admin listener
 
 HEAD is answered wherever GET is. A request with another query, or a body where none is taken, is refused.
-[An OpenAPI document](admin-api.openapi.yaml) describes parameters, bodies and answers.
+[An OpenAPI document](admin-api.openapi.yaml) describes parameters, bodies and answers of the API,
+[another page](../how-to/admin-page.md) the pages for people.
 
 ${table(['Method', 'Path', 'Needs', 'Meaning'], admin)}`;
 }

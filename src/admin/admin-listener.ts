@@ -20,6 +20,7 @@ import type { EarlyRefusal, ListenerAddress } from '../listener/listener.ts';
 import { errorFields } from '../telemetry/log.ts';
 import { type AdminEndpoint, ENDPOINTS } from './endpoints.ts';
 import { AdminGuard } from './guard.ts';
+import { PAGES } from './page/pages.ts';
 import type { AdminAnswer, AdminParts } from './request.ts';
 import type { AdminListenerConfig } from './section.ts';
 import { AdminToken } from './token-file.ts';
@@ -80,7 +81,7 @@ export class AdminListener {
 
   async #answer(request: IncomingMessage, response: ServerResponse, id: string): Promise<void> {
     const [path = '', query = null] = splitOnce(request.url ?? '', '?');
-    const rows = ENDPOINTS.filter((row) => segmentOf(row, path) !== null);
+    const rows = ROWS.filter((row) => segmentOf(row, path) !== null);
     const method = request.method === 'HEAD' ? 'GET' : request.method;
     const row = rows.find((candidate) => candidate.method === method);
     const parameters = new URLSearchParams(query ?? '');
@@ -92,7 +93,7 @@ export class AdminListener {
     }
     const guard = rows[0]?.guard ?? 'none';
     const refusal = guard === 'none' ? null : this.#refusal(request, guard, id);
-    if (refusal !== null) sendProblem(response, refusal, id);
+    if (refusal !== null) sendRefusal(response, refusal, id, guard === 'page');
     else if (isOtherQuery) sendProblem(response, 'query_malformed', id);
     else if (row === undefined) sendProblem(response, 'method_not_allowed', id, ['Allow', allowedMethods(rows)]);
     else {
@@ -106,7 +107,7 @@ export class AdminListener {
     }
   }
 
-  #refusal(request: IncomingMessage, guard: 'host' | 'token', id: string): Reason | null {
+  #refusal(request: IncomingMessage, guard: 'host' | 'token' | 'page', id: string): Reason | null {
     const reason = this.#guard.refusal(request, guard);
     if (reason !== null) {
       const client = plainAddress(request.socket.remoteAddress ?? '');
@@ -116,6 +117,8 @@ export class AdminListener {
   }
 }
 
+const ROWS: readonly AdminEndpoint[] = [...ENDPOINTS, ...PAGES];
+
 /** The text of the path's last segment; empty where the endpoint takes none, `null` when the path is another one. */
 function segmentOf({ path, takesSegment }: AdminEndpoint, asked: string): string | null {
   if (takesSegment !== true) return asked === path ? '' : null;
@@ -123,8 +126,12 @@ function segmentOf({ path, takesSegment }: AdminEndpoint, asked: string): string
   return /^[A-Za-z0-9_-]{1,128}$/.test(segment) ? segment : null;
 }
 
-/** One parameter at most, of the name that the endpoint takes, with a value that it can have. */
-function acceptsQuery({ parameter }: AdminEndpoint, query: string | null, parameters: URLSearchParams): boolean {
+/** One parameter at most, of the name that the endpoint takes, with a value that it can have; or each of a form once. */
+function acceptsQuery({ parameter, form }: AdminEndpoint, query: string | null, parameters: URLSearchParams): boolean {
+  if (form !== undefined) {
+    const names = [...parameters.keys()];
+    return names.every((name, index) => form.includes(name) && names.indexOf(name) === index);
+  }
   if (parameter === undefined) return query === null;
   if (query === null) return parameter.isOptional;
   const value = parameters.get(parameter.name) ?? '';
@@ -183,7 +190,11 @@ function createAdminServer(
   return server;
 }
 
-const CHALLENGE = challenge('Bearer', { realm: 'sallyport admin' });
+const realm = 'sallyport admin';
+const CHALLENGE = challenge('Bearer', { realm });
+/** A browser asks its user for a password. */
+const PAGE_CHALLENGE = challenge('Basic', { realm, charset: 'UTF-8' });
+const PAGE_DETAIL = 'Enter any user name, and the admin token as the password.';
 
 /** Where the usual words would give advice for the public listener. */
 const DETAILS: Readonly<Partial<Record<Reason, string>>> = {
@@ -199,9 +210,9 @@ async function readJsonText(request: IncomingMessage): Promise<string | Denial> 
   return bodyType(request.headers['content-type'] ?? null) === 'json' ? readShortText(request, null) : NOT_JSON;
 }
 
-async function send(response: ServerResponse, { status, mediaType, body }: AdminAnswer): Promise<void> {
-  if (typeof body === 'string') return respond(response, status, mediaType, body, []);
-  response.writeHead(status, headersOf(mediaType));
+async function send(response: ServerResponse, { status, mediaType, headers = [], body }: AdminAnswer): Promise<void> {
+  if (typeof body === 'string') return respond(response, status, mediaType, body, headers);
+  response.writeHead(status, [...headers, ...headersOf(mediaType)]);
   if (response.req.method !== 'HEAD') {
     for await (const block of body) {
       if (response.closed) return;
@@ -229,6 +240,15 @@ const headersOf = (type: string) => [
   'X-Content-Type-Options',
   'nosniff',
 ];
+
+/** Answers what the guard refuses. */
+function sendRefusal(response: ServerResponse, reason: Reason, id: string, isPage: boolean): void {
+  if (!isPage || reason !== 'client_unauthorized') sendProblem(response, reason, id);
+  else {
+    const body = problemDocument(reason, id, PAGE_DETAIL);
+    respond(response, REASONS[reason].status, PROBLEM_MEDIA_TYPE, body, ['WWW-Authenticate', PAGE_CHALLENGE]);
+  }
+}
 
 function sendProblem(response: ServerResponse, reason: Reason, id: string, headers: readonly string[] = []): void {
   const { status, detail, retryAfterSec } = REASONS[reason];

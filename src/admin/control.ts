@@ -9,6 +9,7 @@
 import type { Jti, SessionHandle } from '../jwt/names.ts';
 import type { AuditSource } from '../telemetry/audit.ts';
 import type { RecentRequest } from '../telemetry/recent-requests.ts';
+import type { Listed, PageOf, ProcessStatus, RouteStatus, UpstreamStatus } from './status.ts';
 
 /** Whether one part of the gateway works. */
 export interface ComponentHealth {
@@ -99,6 +100,20 @@ export interface ReloadReport {
   readonly results: readonly ApplyResult[];
 }
 
+/** A reload that is over. */
+export interface PastReload extends ReloadReport {
+  /** When it ended; ISO 8601. */
+  readonly at: string;
+}
+
+/** A warning about the configuration in use, at its place in the file. */
+export interface ConfigurationWarning {
+  readonly code: string;
+  readonly line: number;
+  readonly column: number;
+  readonly message: string;
+}
+
 /** The configuration in use. */
 export interface ConfigurationReport {
   readonly hash: string;
@@ -120,6 +135,12 @@ export interface GatewayControl {
   metrics(): AsyncIterable<string>;
   /** @returns the JWK Set of the upstream token */
   jwks(): Promise<unknown>;
+  /** What each process says of itself. */
+  status(): Promise<readonly ProcessStatus[]>;
+  /** Routes in the order in which they are tried, with what was counted of them. */
+  routes(page: PageOf): Promise<Listed<RouteStatus>>;
+  /** Upstreams by name, with their servers. Connects to nothing. */
+  upstreams(page: PageOf): Promise<Listed<UpstreamStatus>>;
   /** What happened to a request. @returns `null` when no process remembers it */
   requestOf(id: string): Promise<RecentRequest | null>;
   /** @throws DependencyFault `store_unavailable` */
@@ -155,6 +176,9 @@ export const ANSWERED_BY = {
   health: 'all',
   metrics: 'all',
   jwks: 'one',
+  status: 'all',
+  routes: 'all',
+  upstreams: 'all',
   requestOf: 'all',
   sessionsOf: 'one',
   revokeSession: 'one',
@@ -173,4 +197,6 @@ export interface ReloadControl {
   reload(): Promise<ReloadReport>;
   /** @returns the configuration in use */
   report(): ConfigurationReport;
+  /** The last reloads, the newest first, and what is to be said about the configuration in use. */
+  history(): { readonly reloads: readonly PastReload[]; readonly warnings: readonly ConfigurationWarning[] };
 }

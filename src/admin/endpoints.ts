@@ -22,13 +22,16 @@ export interface AdminEndpoint {
     /** Its only value; left out: any. */
     readonly only?: string;
   };
+  /** The query parameters of a form: each at most once, all optional. */
+  readonly form?: readonly string[];
   /** Whether it expects a body of JSON. */
   readonly takesBody?: true;
   /**
-   * `token`: only for callers with the admin token, and for no web page. `host`: for everybody but a page that may have
+   * `token`: only for callers with the admin token, and for no web page. `page`: the same, for people: a browser presents the
+   * token as a password, and follows links from other sites. `host`: for everybody but a page that may have
    * rebound its name. `none`: probes, which are asked under any name, and what is public.
    */
-  readonly guard: 'none' | 'host' | 'token';
+  readonly guard: 'none' | 'host' | 'token' | 'page';
   readonly answer: (request: AdminRequest, parts: AdminParts) => Promise<AdminAnswer | Denial> | AdminAnswer | Denial;
 }
 

@@ -27,21 +27,31 @@ export class AdminGuard {
    * Prometheus scrapes by the name of a service. An IP address is allowed: no page has rebound a name when there is none.
    * Where the token is needed, an `Origin` is refused, too (CSRF-15).
    *
+   * A browser remembers the password of the pages and sends it along with whatever asks for them. So it counts on the pages
+   * only, which change nothing, and there only for what opens a page: no frame, no script and no image of another site.
+   *
    * @returns why it is refused, or `null`
    */
-  refusal({ headers }: IncomingMessage, guard: 'host' | 'token'): DenialReason | null {
+  refusal({ headers }: IncomingMessage, guard: 'host' | 'token' | 'page'): DenialReason | null {
     const host = HOST_PATTERN.exec(headers.host?.toLowerCase() ?? '')?.[1];
     if (host === undefined) return 'host_not_served';
-    if (!this.#isAllowed(host) && (guard === 'token' || isFromBrowser(headers))) return 'host_not_served';
+    if (!this.#isAllowed(host) && (guard !== 'host' || isFromBrowser(headers))) return 'host_not_served';
     if (guard === 'host') return null;
-    if (headers.origin !== undefined) return 'origin_forbidden';
+    if (headers.origin !== undefined || (guard === 'page' && isEmbedded(headers))) return 'origin_forbidden';
     if (this.#token === null) return 'admin_disabled';
-    return this.#token.isPresentedBy(headers.authorization) ? null : 'client_unauthorized';
+    return this.#token.isPresentedBy(headers.authorization, guard === 'page') ? null : 'client_unauthorized';
   }
 
   #isAllowed(host: string): boolean {
     return isIP(host.replace(/^\[|\]$/g, '')) !== 0 || this.#allowedHosts.has(host);
   }
+}
+
+/** Whether something other than a person who opens the page asks for it (Fetch Metadata; missing on plain http names). */
+function isEmbedded(headers: IncomingHttpHeaders): boolean {
+  const [site, mode, destination] = ['site', 'mode', 'dest'].map((what) => headers[`sec-fetch-${what}`]);
+  if (site === undefined || site === 'same-origin' || site === 'none') return false;
+  return mode !== 'navigate' || destination !== 'document';
 }
 
 /** Sent by browsers and not by what scrapes metrics; a page can change some of them, and leave out a few. */

@@ -1,13 +1,42 @@
 /** A request to the admin listener, its answer, and what endpoints work with. */
 
+import type { Clocks } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { GatewayControl, ReloadControl } from './control.ts';
 import type { AdminSeries } from './series.ts';
+
+/** What `sallyport explain` is asked, as far as a form can ask it. Texts are as they were typed. */
+export interface ExplainQuestion {
+  readonly method: string;
+  readonly url: string;
+  readonly session: string | undefined;
+  readonly service: string | undefined;
+  /** Lines, each `Name: value`. */
+  readonly header: readonly string[];
+  readonly from: string | undefined;
+  readonly as: string | undefined;
+  readonly outbound: boolean;
+  readonly http2: boolean;
+}
+
+/** What `sallyport explain` prints, or why it cannot answer. */
+export type ExplainAnswer = { readonly text: string } | { readonly problem: string };
+
+/** The program that runs. */
+export interface Build {
+  readonly version: string;
+  /** The commit that it was built from. */
+  readonly revision: string;
+}
 
 /** What the admin listener works with. */
 export interface AdminParts {
   readonly control: GatewayControl;
   readonly reloader: ReloadControl;
+  /** Answers for the configuration in use, without holding up the event loop. Never rejects. */
+  readonly explain: (question: ExplainQuestion) => Promise<ExplainAnswer>;
+  readonly build: Build;
+  readonly clocks: Clocks;
   readonly log: Logger;
   readonly series: AdminSeries;
 }
@@ -28,6 +57,8 @@ export interface AdminRequest {
 export interface AdminAnswer {
   readonly status: number;
   readonly mediaType: string;
+  /** Flat name, value list, besides those of every answer. */
+  readonly headers?: readonly string[];
   /** A long one in blocks. */
   readonly body: string | AsyncIterable<string>;
 }

@@ -4,7 +4,7 @@ import { hash, timingSafeEqual } from 'node:crypto';
 import { MIN_SECRET_LENGTH, readSecret } from '../config/secret-file.ts';
 import { type FileWatch, watchFiles } from '../config/watch.ts';
 import { ConfigFault } from '../errors.ts';
-import { bearerCredential } from '../lib/bearer.ts';
+import { basicPassword, bearerCredential } from '../lib/bearer.ts';
 import { fileWatchReports } from '../telemetry/file-watch.ts';
 import { errorFields, type Logger } from '../telemetry/log.ts';
 import type { AdminSeries } from './series.ts';
@@ -30,9 +30,13 @@ export class AdminToken {
     onChange();
   }
 
-  /** Whether an Authorization header presents the token. */
-  isPresentedBy(authorization: string | undefined): boolean {
-    const token = bearerCredential(authorization ?? '');
+  /**
+   * Whether an Authorization header presents the token.
+   *
+   * @param asPassword  also as the password of HTTP Basic, with any user name
+   */
+  isPresentedBy(authorization = '', asPassword = false): boolean {
+    const token = bearerCredential(authorization) ?? (asPassword ? basicPassword(authorization) : null);
     return token !== null && timingSafeEqual(hash('sha256', token, 'buffer'), this.#digest);
   }
 

@@ -87,7 +87,7 @@ export const explain = defineCommand({
     failed: 'the configuration is not valid, or the result does not match --expect',
   },
   async run({ options, args, io }) {
-    const { namingCluster, readQuestion, refuseUnknownOutcome } = await import('./explain/question.ts');
+    const { refuseUnknownOutcome } = await import('./explain/question.ts');
     if (options.expect !== undefined) refuseUnknownOutcome(options.expect);
     const path = configPath(options.config, io);
     const tokenFile = options['token-file'];
@@ -95,12 +95,11 @@ export const explain = defineCommand({
       throw new UsageFault('the configuration and the token cannot both be on standard input', 'explain');
     const { loaded } = await loadConfiguration(path, io, true);
     const token = tokenFile === undefined ? null : await readTokenInput(tokenFile, io);
-    const { explainRequest } = await import('./explain/explanation.ts');
-    const { explanationText } = await import('./explain/text.ts');
+    const { answerQuestion } = await import('./explain/answer.ts');
     const [method = '', url = ''] = args;
-    const question = readQuestion(method, url, { ...options, token }, loaded.config);
-    const explanation = await explainRequest(question, namingCluster(loaded.config, question, token), io.clocks);
-    show(io, options.json, explanation, explanationText(explanation));
+    const question = { method, url, ...options };
+    const { explanation, text } = await answerQuestion(question, token, loaded.config, io.clocks);
+    show(io, options.json, explanation, text);
     if (options.expect === undefined || isExpected(options.expect, explanation)) return EXIT.ok;
     io.stderr.write(`expected ${options.expect}\n`);
     return EXIT.failed;

@@ -1,13 +1,7 @@
-import type { AllowConfig, Requirement } from '../authorization/section.ts';
 import type { DestinationConfig, OutboundConfig } from '../outbound/section.ts';
-import type { RouteConfig } from '../routing/section.ts';
 import { defineCommand, EXIT } from './command.ts';
 import { CONFIG_OPTION, configPath, JSON_OPTION, loadConfiguration, NO_FILES_OPTION } from './configuration.ts';
-import { describeDestinationToken, describeRules } from './describe.ts';
 import { formatTable, show } from './output.ts';
-
-/** Shown instead of an audience where no token is minted. */
-const AUDIENCES: Readonly<Record<string, string>> = { original: 'as presented', none: '-' };
 
 /** `sallyport routes`. */
 export const routes = defineCommand({
@@ -23,24 +17,12 @@ export const routes = defineCommand({
   async run({ options, io }) {
     const { loaded } = await loadConfiguration(configPath(options.config, io), io, options['no-files']);
     const { compileRoutes } = await import('../routing/route.ts');
-    const { compileCredential, describeCredential } = await import('../authentication/credential.ts');
-    const { formatPattern } = await import('../routing/pattern.ts');
+    const { compileCredential } = await import('../authentication/credential.ts');
+    const { describeRoute } = await import('../gateway/describe.ts');
     const { config } = loaded;
-    const rows = compileRoutes(config, compileCredential).entries.map(({ pattern, route }) => {
-      const written = config.routes[route.index] as RouteConfig & {
-        readonly allow?: AllowConfig;
-        readonly require?: Requirement;
-      };
-      return {
-        pattern: formatPattern(pattern),
-        methods: route.hasOwnMethods ? [...route.methods].join(' ') : 'any',
-        credential: describeCredential(route.credential),
-        allow: describeRules(written.allow, written.require),
-        upstream: route.upstream,
-        audience: AUDIENCES[route.upstreamToken] ?? route.audience,
-        id: route.id,
-      };
-    });
+    const rows = compileRoutes(config, compileCredential).entries.map((entry) =>
+      describeRoute(entry, config.routes[entry.route.index] ?? {}),
+    );
     const destinations = await destinationRows(config);
     const table = <C extends string>(names: readonly C[], lines: readonly Readonly<Record<C, string>>[]) =>
       formatTable<Readonly<Record<C, string>>>(
@@ -59,17 +41,8 @@ export const routes = defineCommand({
 async function destinationRows({ outbound }: { readonly outbound?: OutboundConfig | undefined }) {
   if (outbound === undefined) return [];
   const { compileDestinations } = await import('../outbound/destination.ts');
-  const { formatPattern } = await import('../routing/pattern.ts');
-  return compileDestinations(outbound.destinations, 0).table.entries.map(({ pattern, route }) => {
-    const written = outbound.destinations[route.index] as DestinationConfig;
-    return {
-      listener: 'outbound',
-      pattern: formatPattern(pattern),
-      methods: route.hasOwnMethods ? [...route.methods].join(' ') : 'any',
-      token: describeDestinationToken(written.token),
-      upstream: route.upstream,
-      audience: route.audience,
-      id: route.id,
-    };
-  });
+  const { describeDestination } = await import('../gateway/describe.ts');
+  return compileDestinations(outbound.destinations, 0).table.entries.map((entry) =>
+    describeDestination(entry, outbound.destinations[entry.route.index] as DestinationConfig),
+  );
 }

@@ -44,6 +44,7 @@ export async function runGateway(
   const { flushLogs } = await import('../telemetry/log.ts');
   const { Instance } = await import('../process/instance.ts');
   const { logWarnings } = await import('../process/reload.ts');
+  const { ExplainThreads } = await import('./explain/on-thread.ts');
   const { revisionOf, VERSION } = await import('../version.ts');
   const signals = endSignals();
   const reloads = new ReloadSignal();
@@ -52,11 +53,13 @@ export async function runGateway(
     const dependencies = await openDependencies(loaded.config, io, watching);
     const { log, output } = dependencies;
     logWarnings(loaded, log);
+    const explaining = new ExplainThreads();
     const starting = Instance.start(
       {
         loaded,
         load: (inUse) => loadAgain(path, io, inUse),
         build: { version: VERSION, revision: revisionOf(io.env) },
+        explain: (question, config) => explaining.answer(question, config, log),
         watchedFile: path === '-' ? null : resolve(io.cwd, path),
         onHopeless: () => hopeless.resolve('hopeless'),
       },

@@ -11,6 +11,7 @@ import type {
   TokenRevocationReport,
   TokenRevocationRequest,
 } from '../admin/control.ts';
+import type { Listed, PageOf, ProcessStatus, RouteStatus, UpstreamStatus } from '../admin/status.ts';
 import type { SessionHandle } from '../jwt/names.ts';
 import { toTimestamp } from '../lib/timestamp.ts';
 import { CLOCK_LEEWAY_MS, MAX_REVOCABLE_LIFETIME_MS } from '../lib/token-limits.ts';
@@ -20,12 +21,14 @@ import type { RecentRequest } from '../telemetry/recent-requests.ts';
 import type { MetricRegistry } from '../telemetry/registry.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Gateway } from './gateway.ts';
+import { processStatus, routeStatuses, upstreamStatuses } from './status.ts';
 import { longestSessionTokenMs, longestTokenMs } from './token-lifetimes.ts';
 
 /** The admin operations of one gateway. */
 export class LocalControl implements GatewayControl {
   readonly #gateway: Gateway;
   readonly #metrics: MetricRegistry;
+  readonly #startedAtMs: number;
   /** From then on, what all replicas share counts for readiness only where the configuration says so. */
   #wasReady: boolean;
 
@@ -33,6 +36,7 @@ export class LocalControl implements GatewayControl {
   constructor(gateway: Gateway, metrics: MetricRegistry, wasReady = false) {
     this.#gateway = gateway;
     this.#metrics = metrics;
+    this.#startedAtMs = gateway.longLived.clocks.wallMs();
     this.#wasReady = wasReady;
   }
 
@@ -93,6 +97,18 @@ export class LocalControl implements GatewayControl {
   async sessionsOf(subject: string): Promise<readonly SessionSummary[]> {
     const records = await this.#gateway.sessions.list(subject);
     return records.map((record) => this.#summary(record));
+  }
+
+  async status(): Promise<readonly ProcessStatus[]> {
+    return [processStatus(this.#gateway, this.#startedAtMs)];
+  }
+
+  routes(page: PageOf): Promise<Listed<RouteStatus>> {
+    return routeStatuses(this.#gateway, page);
+  }
+
+  upstreams(page: PageOf): Promise<Listed<UpstreamStatus>> {
+    return upstreamStatuses(this.#gateway, page);
   }
 
   async requestOf(id: string): Promise<RecentRequest | null> {

@@ -33,6 +33,9 @@ export interface KeySet {
   /** Whether a key is still in the set. Asked on each use of a token that the key verified earlier. */
   holds(key: VerificationKey): boolean;
 
+  /** Its keys as they are now, usable or too old, to be shown. */
+  list(): readonly VerificationKey[];
+
   /** Starts fetching in the background without waiting for it. Later calls do nothing. */
   start(): void;
 
@@ -69,6 +72,7 @@ export abstract class LocalKeySet implements KeySet {
 
   abstract find(kid: string | null, algorithm: string): VerificationKey | null;
   abstract holds(key: VerificationKey): boolean;
+  abstract list(): readonly VerificationKey[];
 
   refetch(): null {
     return null;
@@ -93,5 +97,9 @@ export class FixedKeySet extends LocalKeySet {
 
   holds(key: VerificationKey): boolean {
     return this.#keys.includes(key);
+  }
+
+  list(): readonly VerificationKey[] {
+    return this.#keys;
   }
 }

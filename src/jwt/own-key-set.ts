@@ -26,8 +26,11 @@ export class OwnKeySet extends LocalKeySet {
   }
 
   find(kid: string | null, algorithm: string): VerificationKey | null {
-    const keys = this.#published().map((key) => this.#verifying(key));
-    return pickKey(keys, kid, algorithm);
+    return pickKey(this.list(), kid, algorithm);
+  }
+
+  list(): readonly VerificationKey[] {
+    return this.#published().map((key) => this.#verifying(key));
   }
 
   holds(key: VerificationKey): boolean {

@@ -86,6 +86,10 @@ export class RemoteKeySet implements KeySet {
     return this.#usable()?.includes(key) === true;
   }
 
+  list(): readonly VerificationKey[] {
+    return this.#keys ?? [];
+  }
+
   get mayRefetch(): boolean {
     return this.#usable() !== null && this.#mayFetch();
   }

@@ -1,6 +1,6 @@
 /**
- * The Bearer scheme of an Authorization header (RFC 6750 §2.1), read one way everywhere: the scheme is case-insensitive
- * (RFC 9110 §11.1), exactly one space follows, then one token.
+ * The schemes of an Authorization header that carry one secret: Bearer (RFC 6750 §2.1), read one way everywhere: the scheme is case-insensitive
+ * (RFC 9110 §11.1), exactly one space follows, then one token; and the password of Basic (RFC 7617).
  */
 
 import type { Secret } from './brand.ts';
@@ -32,6 +32,20 @@ export function bearerToken(authorization: string): CompactToken | null {
  */
 export function bearerCredential(authorization: string): string | null {
   return SCHEME.test(authorization) ? authorization.slice(SCHEME_LENGTH) : null;
+}
+
+/**
+ * The password of a Basic credential (RFC 7617 §2), of whatever user: for secrets that are compared.
+ *
+ * @param authorization  value of an Authorization header, untrusted
+ * @returns `null` when the value has another scheme, or no password
+ */
+export function basicPassword(authorization: string): string | null {
+  const written = /^basic ([A-Za-z0-9+/]+={0,2})$/i.exec(authorization)?.[1];
+  if (written === undefined) return null;
+  const pair = Buffer.from(written, 'base64').toString('utf8');
+  const colon = pair.indexOf(':');
+  return colon === -1 ? null : pair.slice(colon + 1);
 }
 
 /** Whether a text can be sent as a Bearer token. */

@@ -80,9 +80,12 @@ export class Pages {
   readonly #frame: Frame;
   readonly #styleHash: string;
 
-  /** @param logo  a `data:` URI; `null`: none */
-  constructor(settings: PageSettings, logo: string | null) {
-    const style = styleSheet(settings.accent);
+  /**
+   * @param logo       a `data:` URI; `null`: none
+   * @param moreStyle  rules for what only these pages have
+   */
+  constructor(settings: PageSettings, logo: string | null, moreStyle = '') {
+    const style = styleSheet(settings.accent) + moreStyle;
     this.#settings = settings;
     this.#frame = { style, logo, name: settings.name ?? null };
     this.#styleHash = hash('sha256', style, 'base64');

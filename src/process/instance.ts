@@ -9,6 +9,7 @@
 import { availableParallelism } from 'node:os';
 import { AdminListener } from '../admin/admin-listener.ts';
 import type { ApplyResult, ComponentHealth, GatewayControl } from '../admin/control.ts';
+import type { Build, ExplainAnswer, ExplainQuestion } from '../admin/request.ts';
 import type { Config } from '../gateway/configuration.ts';
 import type { ReadConfig } from '../gateway/contents.ts';
 import { LocalControl } from '../gateway/control.ts';
@@ -17,13 +18,15 @@ import type { ListenerAddress, ListenerAddresses } from '../listener/listener.ts
 import { isShared } from '../store/kinds.ts';
 import type { ReadInstance } from './read.ts';
 import { Reloader, type ReloaderParts } from './reload.ts';
-import { type Build, ProcessSeries, type WorkerSeries } from './series.ts';
+import { ProcessSeries, type WorkerSeries } from './series.ts';
 import { WorkerPool } from './workers/pool.ts';
 
 interface InstanceOptions {
   readonly loaded: ReadInstance;
   readonly load: ReloaderParts['load'];
   readonly build: Build;
+  /** Answers a question of the admin page by this configuration. Never rejects. */
+  readonly explain: (question: ExplainQuestion, config: Config) => Promise<ExplainAnswer>;
   /** The configuration file to watch; `null` when there is none (standard input). */
   readonly watchedFile: string | null;
   /** Called when workers keep failing to start. The process should exit with an error. */
@@ -75,10 +78,10 @@ export class Instance {
    * @throws ConfigFault with one clear message when something fails to open
    */
   static async start(options: InstanceOptions, dependencies: GatewayDependencies): Promise<Instance> {
-    const { loaded, load, watchedFile, onHopeless } = options;
+    const { loaded, load, build, explain, watchedFile, onHopeless } = options;
     const { config } = loaded;
     const { log, clocks } = dependencies;
-    const series = new ProcessSeries(dependencies.metrics, options.build);
+    const series = new ProcessSeries(dependencies.metrics, build);
     await using started = new AsyncDisposableStack();
     const serving = started.adopt(await openServing(loaded, dependencies, series.workers, onHopeless), (it) =>
       it.close(),
@@ -86,7 +89,15 @@ export class Instance {
     const apply = (next: ReadConfig) => serving.apply(next);
     const reloader = new Reloader({ initial: loaded, load, apply, log, series: series.reload, clocks });
     started.defer(() => reloader.close());
-    const parts = { control: serving.control, reloader, log, series: series.admin };
+    const parts = {
+      control: serving.control,
+      reloader,
+      explain: (question: ExplainQuestion) => explain(question, reloader.inUse.config),
+      build,
+      clocks,
+      log,
+      series: series.admin,
+    };
     const admin = started.adopt(new AdminListener(config.listeners.admin, loaded.adminToken, parts), (it) =>
       it.close(),
     );

@@ -4,7 +4,7 @@
  */
 
 import { setImmediate } from 'node:timers/promises';
-import type { ApplyResult, ConfigurationReport, ReloadControl, ReloadReport } from '../admin/control.ts';
+import type { ApplyResult, ConfigurationReport, PastReload, ReloadControl, ReloadReport } from '../admin/control.ts';
 import { errorLines } from '../config/render.ts';
 import { type FileWatch, watchFiles } from '../config/watch.ts';
 import { ConfigFault } from '../errors.ts';
@@ -42,6 +42,9 @@ export interface ReloaderParts {
 }
 
 const RETRY_MS = 30_000;
+/** How many reloads are remembered, and how many lines of each list of one. */
+const REMEMBERED_RELOADS = 10;
+const REMEMBERED_LINES = 20;
 
 /** Logs the warnings about a configuration that is put in use. */
 export function logWarnings({ warnings }: LoadedConfig, log: Logger): void {
@@ -56,6 +59,8 @@ export class Reloader implements ReloadControl {
   #isClosed = false;
   #needRestart: readonly string[] = [];
   #last: Promise<unknown> = Promise.resolve();
+  /** The newest first. */
+  #reloads: readonly PastReload[] = [];
   #watch: FileWatch | null = null;
   #configFile: string | null = null;
   #retry: NodeJS.Timeout | null = null;
@@ -96,7 +101,7 @@ export class Reloader implements ReloadControl {
   }
 
   reload(): Promise<ReloadReport> {
-    const reload = this.#last.then(() => this.#reload());
+    const reload = this.#last.then(() => this.#reload()).then((report) => this.#remember(report));
     this.#last = reload;
     return reload;
   }
@@ -108,6 +113,23 @@ export class Reloader implements ReloadControl {
       needRestart: this.#needRestart,
       config: this.#inUse.effective,
     };
+  }
+
+  history(): ReturnType<ReloadControl['history']> {
+    const warnings = this.#inUse.warnings.map(({ code, line, column, message }) => ({ code, line, column, message }));
+    return { reloads: this.#reloads, warnings };
+  }
+
+  #remember(report: ReloadReport): ReloadReport {
+    const past: PastReload = {
+      ...report,
+      at: toTimestamp(this.#parts.clocks.wallMs()),
+      problems: firstLines(report.problems),
+      kept: firstLines(report.kept),
+      needRestart: firstLines(report.needRestart),
+    };
+    this.#reloads = [past, ...this.#reloads].slice(0, REMEMBERED_RELOADS);
+    return report;
   }
 
   async #reload(): Promise<ReloadReport> {
@@ -179,6 +201,11 @@ export class Reloader implements ReloadControl {
     series.info.reset();
     series.info.set({ hash: this.#inUse.hash }, 1);
   }
+}
+
+function firstLines(lines: readonly string[]): readonly string[] {
+  const more = lines.length - REMEMBERED_LINES;
+  return more > 0 ? [...lines.slice(0, REMEMBERED_LINES), `and ${more} more`] : lines;
 }
 
 function problemsOf(results: readonly ApplyResult[], fault: unknown): readonly string[] {

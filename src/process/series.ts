@@ -1,14 +1,8 @@
 /** The metric series of a process: its configuration, its build, its workers. */
 
+import type { Build } from '../admin/request.ts';
 import { AdminSeries } from '../admin/series.ts';
 import { CONFIGURED, type MetricRegistry } from '../telemetry/registry.ts';
-
-/** The program that runs. */
-export interface Build {
-  readonly version: string;
-  /** The commit that it was built from. */
-  readonly revision: string;
-}
 
 /** The metrics of reloads. */
 export class ReloadSeries {

@@ -231,6 +231,18 @@ export class RouteMetrics {
     return counter;
   }
 
+  /** What was counted so far. */
+  get counts(): { requests: number; refused: number; failed: number; inProgress: number } {
+    const counts = { requests: 0, refused: 0, failed: 0, inProgress: this.inFlight.value };
+    // Where the method is not counted, all methods have the same series.
+    for (const { value } of new Set([...this.#requests.values()].flat())) counts.requests += value;
+    for (const { labels, value } of this.#decisions.values()) {
+      if (labels['outcome'] === 'deny') counts.refused += value;
+      else if (labels['outcome'] === 'error') counts.failed += value;
+    }
+    return counts;
+  }
+
   /** Counts a finished request. */
   observe(request: RequestObservation): void {
     const codeClass = codeClassOf(request.status);

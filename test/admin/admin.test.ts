@@ -117,7 +117,7 @@ describe('probes', () => {
       '/readyz?include=upstream&include=upstream',
       '/readyz?include=store',
       '/metrics?format=json',
-      '/',
+      '/?x',
       '*',
       'http://127.0.0.1/livez',
       '/-/config/',

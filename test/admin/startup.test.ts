@@ -29,6 +29,9 @@ test('/startupz and /readyz answer 503 until the public listener is there, and /
   const admin = new AdminListener(initial.config.listeners.admin, initial.adminToken, {
     control,
     reloader,
+    explain: async () => ({ text: '' }),
+    build: { version: 'test', revision: 'unknown' },
+    clocks,
     log,
     series: series.admin,
   });

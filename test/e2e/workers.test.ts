@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { HOST } from '../support/gateway.ts';
-import type { InstanceTestOptions } from '../support/instance.ts';
+import { ADMIN_TOKEN, type InstanceTestOptions } from '../support/instance.ts';
 import { GatewayProcess } from '../support/process.ts';
 import { RawConnection, rawRequest, requestHead } from '../support/raw-client.ts';
 import { RecordingUpstream } from '../support/recording-upstream.ts';
@@ -173,6 +173,28 @@ describe('two workers that come back to what they were', () => {
     await until(async () => (await gateway.status('/readyz')) === 200, 'both are ready');
     await statuses(gateway, 10, get('/open'));
     expect(await grownFrom(requests, REQUESTS)).toBe(30);
+  });
+
+  test('are one gateway on the admin page: a row for each process, and sums of what they counted', async () => {
+    const authorization = `Basic ${btoa(`me:${ADMIN_TOKEN}`)}`;
+    const rowsOf = async (path: string) => {
+      const text = await (await gateway.admin(path, { headers: { authorization } })).text();
+      const rows = [...text.matchAll(/<tr>(.*?)<\/tr>/gs)].map(([, row = '']) => row.replace(/<\/?t[hd][^>]*>/g, ' '));
+      return rows.map((row) =>
+        row
+          .replace(/<[^>]+>/g, '')
+          .replace(/\s+/g, ' ')
+          .trim(),
+      );
+    };
+    const requests = async () => Number(/ (\d+) 0 0 0$/.exec((await rowsOf('/routes?find=open'))[1] ?? '')?.[1]);
+    const before = await requests();
+    expect(await statuses(gateway, 16, get('/open'))).toEqual(Array(16).fill(200));
+    expect(await requests()).toBe(before + 16);
+    const pids = await workerPids(gateway);
+    const processes = (await rowsOf('/')).flatMap((row) => /^(worker \d) (\d+) \S+ ago /.exec(row)?.slice(1) ?? []);
+    expect(processes.toSorted()).toEqual(['worker 1', 'worker 2', ...pids.map(String)].toSorted());
+    expect((await rowsOf('/upstreams'))[1]).toMatch(/^app http:\/\/\S+ HTTP\/1\.1 takes requests /);
   });
 
   test('one that dies while it is asked is left out of the answer, which does not wait for it', async () => {

@@ -209,6 +209,7 @@ describe('one token, judged by each profile', () => {
         return null;
       },
       holds: () => false,
+      list: () => [],
       start: () => {},
       close: () => {},
     };

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { bearerCredential, bearerToken, isBearerToken } from '../../src/lib/bearer.ts';
+import { basicPassword, bearerCredential, bearerToken, isBearerToken } from '../../src/lib/bearer.ts';
 import { challenge } from '../../src/lib/challenge.ts';
 
 describe('RFC 6750 §2.1: a Bearer token', () => {
@@ -47,4 +47,33 @@ describe('RFC 6750 §2.1: a Bearer token', () => {
 test('RFC 9110 §11.6.1: a challenge is a scheme and its quoted parameters', () => {
   expect(challenge('Bearer')).toBe('Bearer');
   expect(challenge('Basic', { realm: 'sallyport', charset: 'UTF-8' })).toBe('Basic realm="sallyport", charset="UTF-8"');
+});
+
+describe('RFC 7617 §2: the password of Basic', () => {
+  test.each([
+    ['Basic bWU6c2VjcmV0', 'secret'],
+    ['basic bWU6c2VjcmV0', 'secret'],
+    ['Basic OnNlY3JldA==', 'secret'],
+    ['Basic bWU6YTpi', 'a:b'],
+    ['Basic bWU6', ''],
+    ['Basic bWU=', null],
+    ['Basic  bWU6c2VjcmV0', null],
+    ['Basic bWU6c2VjcmV0 ', null],
+    ['Basic bWU6c2VjcmV0,', null],
+    ['Basic bWU6c2Vj cmV0', null],
+    ['Bearer bWU6c2VjcmV0', null],
+    ['Basic', null],
+    ['', null],
+  ])('%j has %j', (written, password) => {
+    expect(basicPassword(written)).toBe(password);
+  });
+
+  test('is what was written, whatever it consists of', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme' }), fc.string({ unit: 'grapheme' }), (user, password) => {
+        fc.pre(!user.includes(':'));
+        expect(basicPassword(`Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`)).toBe(password);
+      }),
+    );
+  });
 });

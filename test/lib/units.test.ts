@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { formatDuration, formatSize, parseDurationMs, parseSizeBytes } from '../../src/lib/units.ts';
+import { formatDuration, formatSize, parseDurationMs, parseSizeBytes, roughDuration } from '../../src/lib/units.ts';
 
 test('a written size is the shortest that is exact, and is read back as the same bytes', () => {
   expect([0, 1, 1536, 2048, 10 * 1024 ** 2, 1024 ** 3].map(formatSize)).toEqual([
@@ -24,4 +24,18 @@ test('a written duration is read back as the same milliseconds', () => {
       expect(parseDurationMs(formatDuration(ms))).toBe(ms);
     }),
   );
+});
+
+test.each([
+  [0, '0s'],
+  [0.4, '0s'],
+  [250.9, '250ms'],
+  [59_999, '59s'],
+  [60_500, '1m'],
+  [90_500, '1m 30s'],
+  [3_600_000, '1h'],
+  [7_260_500, '2h 1m'],
+  [273_600_001, '3d 4h'],
+])('for people, %d ms are %s', (durationMs, text) => {
+  expect(roughDuration(durationMs)).toBe(text);
 });

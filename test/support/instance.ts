@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
+import { ExplainThreads } from '../../src/cli/explain/on-thread.ts';
 import { readConfigText } from '../../src/config/load.ts';
 import { type LoadedConfig, loadConfig } from '../../src/gateway/load.ts';
 import { type Clocks, systemClocks } from '../../src/lib/clock.ts';
@@ -120,11 +121,13 @@ export async function startInstance(options: InstanceTestOptions & { clocks?: Cl
   const metrics = new MetricRegistry();
   const loaded = await file.loadToRun();
   options.afterReading?.(file);
+  const explaining = new ExplainThreads();
   const instance = await Instance.start(
     {
       loaded,
       load: (inUse) => file.load(inUse),
       build: { version: 'test', revision: 'unknown' },
+      explain: (question, config) => explaining.answer(question, config, { error: () => {} }),
       watchedFile: options.isWatched === true ? file.path : null,
       onHopeless: () => {},
     },

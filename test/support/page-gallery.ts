@@ -3,6 +3,7 @@
  * the screenshots in `docs/images/pages/`.
  */
 
+import type { AdminAnswer } from '../../src/admin/request.ts';
 import { consentPage, decidedPage, deviceConsentPage, userCodePage } from '../../src/endpoints/command-line/pages.ts';
 import { failedHandOverPage, goOnPage } from '../../src/endpoints/login/hand-over/pages.ts';
 import { failedLoginPage, providerPanel } from '../../src/endpoints/login/oidc/pages.ts';
@@ -15,6 +16,7 @@ import { type PageSettings, Pages, type PageText } from '../../src/pages/page.ts
 import type { Language } from '../../src/pages/words/languages.ts';
 import { errorPage } from '../../src/response/error-page.ts';
 import type { LoginMethod, SessionRecord } from '../../src/store/session-record.ts';
+import { ADMIN_PAGES } from './admin-gallery.ts';
 
 const BASE = '/auth';
 const NOW_MS = Date.UTC(2027, 0, 15, 8);
@@ -33,6 +35,8 @@ const BRAND = { name: 'Acme', accent: { light: '#7a1f5c', dark: '#f2a7d8' } };
 
 interface GalleryPage {
   readonly page: PageText;
+  /** Already written: pages for operators, which are in English only. */
+  readonly answer?: AdminAnswer;
   /** Language of the pictures; tests look at all languages. Default: English. */
   readonly pictured?: Language;
   readonly isBranded?: true;
@@ -129,8 +133,16 @@ const TERMINAL = {
 /** The page for a reason. */
 const error = (reason: Reason, subject: string | null = null) => errorPage(reason, exchangeOf('GET', subject), LINKS);
 
+const forOperators = (answer: AdminAnswer): GalleryPage => ({
+  page: () => {
+    throw new Error('written already');
+  },
+  answer,
+});
+
 /** The pages that have screenshots, by name. */
 export const GALLERY: Readonly<Record<string, GalleryPage>> = {
+  ...Object.fromEntries(Object.entries(ADMIN_PAGES).map(([name, answer]) => [name, forOperators(answer)])),
   login: { page: loginPage(undefined, [password], view) },
   'login-failed': {
     page: loginPage(undefined, [password], {
@@ -173,11 +185,16 @@ export const REASON_PAGES: Readonly<Record<string, GalleryPage>> = {
   'hand-over-failed': { page: failedHandOverPage('login_expired', `${BASE}/login?return_to=%2Forders`) },
 };
 
+/** The pages of the gallery that there are in a language. */
+export const galleryIn = (language: Language): Readonly<Record<string, GalleryPage>> =>
+  Object.fromEntries(Object.entries(GALLERY).filter(([, { answer }]) => answer === undefined || language === 'en'));
+
 /** A page as it is sent, with an id and a time that never change. */
 export function written(
-  { page, isBranded }: GalleryPage,
+  { page, answer, isBranded }: GalleryPage,
   language: Language,
 ): { text: string; headers: readonly string[] } {
+  if (answer !== undefined) return { text: String(answer.body), headers: answer.headers ?? [] };
   const settings: PageSettings = { languages: [language], ...(isBranded ? BRAND : { accent: {} }) };
   const stamp = { requestId: '4bf92f3577b34da6a3ce929d0e0e4736', atMs: NOW_MS };
   return new Pages(settings, isBranded ? LOGO : null).write(page, null, stamp);

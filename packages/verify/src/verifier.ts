@@ -196,6 +196,10 @@ class LateKeySet implements KeySet {
     return this.#keys?.holds(key) === true;
   }
 
+  list(): readonly VerificationKey[] {
+    return this.#keys?.list() ?? [];
+  }
+
   refetch(): null {
     return null;
   }

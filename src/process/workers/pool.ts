@@ -17,6 +17,7 @@ import {
   type GatewayControl,
   type Health,
 } from '../../admin/control.ts';
+import type { ProcessStatus } from '../../admin/status.ts';
 import { type FileContents, rememberedFiles } from '../../config/remembered-files.ts';
 import { DependencyFault } from '../../errors.ts';
 import type { Config } from '../../gateway/configuration.ts';
@@ -30,6 +31,7 @@ import { errorFields } from '../../telemetry/log.ts';
 import type { RecentRequest } from '../../telemetry/recent-requests.ts';
 import type { WorkerSeries } from '../series.ts';
 import { MetricsMerger, ProcessMetrics } from './merge-metrics.ts';
+import { mergedRoutes, mergedUpstreams } from './merge-status.ts';
 import type { WorkerAnswer, WorkerMethods } from './messages.ts';
 import { remote } from './remote.ts';
 import { WorkerProcess } from './worker-process.ts';
@@ -94,6 +96,9 @@ export class WorkerPool {
     const merged: Pick<GatewayControl, AnsweredBy<'all'>> = {
       health: (withUpstreams) => this.#health(withUpstreams),
       metrics: () => this.#metrics(),
+      status: () => this.#status(),
+      routes: async (page) => mergedRoutes((await this.#askAll('routes', [page])).values()),
+      upstreams: async (page) => mergedUpstreams((await this.#askAll('upstreams', [page])).values()),
       requestOf: (id) => this.#requestOf(id),
     };
     this.control = {
@@ -166,6 +171,13 @@ export class WorkerPool {
     const components = [...answers.values()].flatMap((health) => health.components);
     this.#wasReady ||= [workers, ...components].every(({ isOk, isRequired }) => isOk || !isRequired);
     return { isStarted: answers.size > 0, components: [workers, ...worstOfEach(components)] };
+  }
+
+  async #status(): Promise<readonly ProcessStatus[]> {
+    const answers = [...(await this.#askAll('status', []))].toSorted(([one], [other]) => one - other);
+    return answers.flatMap(([number, statuses]) =>
+      statuses.map((status) => ({ ...status, process: nameOf({ number }) })),
+    );
   }
 
   /** Ids that clients give can be those of several requests: the last one counts. */
@@ -329,7 +341,7 @@ async function allMetrics(process: WorkerProcess): Promise<ProcessMetrics> {
   }
 }
 
-const nameOf = ({ number }: Slot) => `worker ${number}`;
+const nameOf = ({ number }: Pick<Slot, 'number'>) => `worker ${number}`;
 
 /** One component per name: the first that failed and counts, else the first that failed, else the first. */
 function worstOfEach(components: readonly ComponentHealth[]): ComponentHealth[] {

@@ -234,6 +234,7 @@ describe('a token with a wrong signature', () => {
       ageMs: 0,
       find: () => present,
       holds: (key) => key === present,
+      list: () => [present],
       start: () => {},
       close: () => {},
     };
@@ -257,6 +258,7 @@ test('many who wait for the same keys with the same token are one principal', as
     ageMs: null,
     find: () => found,
     holds: () => true,
+    list: () => [],
     start: () => {},
     close: () => {},
   };

@@ -1,11 +1,15 @@
-/** Describes the keys of routes for people. */
+/** Describes routes and their keys for people: `sallyport routes`, `explain`, and the admin page. */
 
+import { describeCredential } from '../authentication/credential.ts';
 import type { AllowConfig, Requirement } from '../authorization/section.ts';
 import { formatDuration } from '../lib/units.ts';
 import type { DestinationConfig } from '../outbound/section.ts';
+import { formatPattern } from '../routing/pattern.ts';
+import type { Route } from '../routing/route.ts';
+import type { RouteEntry } from '../routing/table.ts';
 
 /** Describes the token that a call to a destination gets. */
-export function describeDestinationToken(token: DestinationConfig['token']): string {
+function describeDestinationToken(token: DestinationConfig['token']): string {
   const { service, clientCredentials, exchange } = token;
   if (service !== undefined) return 'service token';
   if (clientCredentials !== undefined) return `client credentials at ${clientCredentials.tokenUrl}`;
@@ -66,8 +70,48 @@ export function requirementParts({
 }
 
 /** What a route asks of its callers, on one line: `allow`, then `require`. */
-export function describeRules(allow: AllowConfig | undefined, requirement: Requirement | undefined): string {
+function describeRules(allow: AllowConfig | undefined, requirement: Requirement | undefined): string {
   if (requirement === undefined) return describeAllow(allow);
   const required = requirementParts(requirement).map(({ words }) => words);
   return [...(allow === undefined ? [] : [describeAllow(allow)]), ...required].join(', ');
 }
+
+/** Shown instead of an audience where no token is minted. */
+const AUDIENCES: Readonly<Record<string, string>> = { original: 'as presented', none: '-' };
+
+/** The keys of a route that say who is let in. */
+interface WrittenRules {
+  readonly allow?: AllowConfig | undefined;
+  readonly require?: Requirement | undefined;
+}
+
+/** One pattern of a route, in words. @param written  the route in the configuration */
+export function describeRoute({ pattern, route }: RouteEntry<Route>, { allow, require: required }: WrittenRules) {
+  return {
+    pattern: formatPattern(pattern),
+    methods: describeMethods(route),
+    credential: describeCredential(route.credential),
+    allow: describeRules(allow, required),
+    upstream: route.upstream,
+    audience: AUDIENCES[route.upstreamToken] ?? route.audience,
+    id: route.id,
+  };
+}
+
+/** One pattern of a destination of the outbound side, in words. @param written  the destination in the configuration */
+export function describeDestination(
+  { pattern, route }: RouteEntry<Route>,
+  { token }: Pick<DestinationConfig, 'token'>,
+) {
+  return {
+    listener: 'outbound',
+    pattern: formatPattern(pattern),
+    methods: describeMethods(route),
+    token: describeDestinationToken(token),
+    upstream: route.upstream,
+    audience: route.audience,
+    id: route.id,
+  };
+}
+
+const describeMethods = ({ hasOwnMethods, methods }: Route): string => (hasOwnMethods ? [...methods].join(' ') : 'any');

@@ -1,0 +1,63 @@
+/**
+ * Answers questions for the admin page on threads: compiling a configuration of thousands of routes takes a second, in which
+ * the event loop would serve nobody. One at a time, and few that wait, whoever asks.
+ */
+
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import type { ExplainAnswer, ExplainQuestion } from '../../admin/request.ts';
+import type { LoadedConfig } from '../../gateway/load.ts';
+import { errorFields, type Logger } from '../../telemetry/log.ts';
+import type { ExplainJob } from './thread.ts';
+
+/** In TypeScript when run from source, in JavaScript when built. */
+const THREAD = new URL(`./thread${extname(import.meta.url)}`, import.meta.url);
+
+const MAX_OPEN = 4;
+/** One that takes longer is given up. */
+const LIMIT_MS = 30_000;
+
+const BUSY: ExplainAnswer = { problem: 'Other questions are being answered. Ask again in a few seconds.' };
+const FAILED: ExplainAnswer = { problem: 'The question could not be answered; the log says why.' };
+
+/** Answers one question after the other. */
+export class ExplainThreads {
+  readonly #maxOpen: number;
+  #open = 0;
+  #last: Promise<unknown> = Promise.resolve();
+
+  /** @param maxOpen  questions that are answered or wait */
+  constructor(maxOpen = MAX_OPEN) {
+    this.#maxOpen = maxOpen;
+  }
+
+  /** Never rejects. @param config  by which it is answered */
+  async answer(
+    question: ExplainQuestion,
+    config: LoadedConfig['config'],
+    log: Pick<Logger, 'error'>,
+  ): Promise<ExplainAnswer> {
+    if (this.#open >= this.#maxOpen) return BUSY;
+    this.#open += 1;
+    const answer = this.#last.then(() => onThread({ question, config }));
+    this.#last = answer.catch(() => {});
+    try {
+      return await answer;
+    } catch (fault) {
+      log.error({ fault: errorFields(fault) }, 'a question of the admin page could not be answered');
+      return FAILED;
+    } finally {
+      this.#open -= 1;
+    }
+  }
+}
+
+/** @throws Error, as a rejection, when the thread ends before it has answered */
+function onThread(job: ExplainJob): Promise<ExplainAnswer> {
+  const { promise, resolve, reject } = Promise.withResolvers<ExplainAnswer>();
+  const thread = new Worker(THREAD, { name: 'explain', workerData: job });
+  const limit = setTimeout(() => void thread.terminate(), LIMIT_MS);
+  thread.on('message', resolve).on('error', reject);
+  thread.on('exit', () => reject(new Error('the thread that explains a request ended before it had answered')));
+  return promise.finally(() => clearTimeout(limit));
+}

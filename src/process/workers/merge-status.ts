@@ -1,0 +1,53 @@
+/** Merges what several workers say of the same routes and upstreams. The order is that of the first worker. */
+
+import type { Listed, RouteStatus, ServerStatus, UpstreamStatus } from '../../admin/status.ts';
+
+/** One row for each pattern of a route; counts are summed. */
+export const mergedRoutes = (answers: Iterable<Listed<RouteStatus>>): Listed<RouteStatus> =>
+  merged(
+    answers,
+    ({ listener, id, pattern }) => JSON.stringify([listener, id, pattern]),
+    (one, other) => ({ ...one, counts: sums(one.counts, other.counts) }),
+  );
+
+/** One row for each upstream. */
+export const mergedUpstreams = (answers: Iterable<Listed<UpstreamStatus>>): Listed<UpstreamStatus> =>
+  merged(
+    answers,
+    ({ name }) => name,
+    (one, other) => ({
+      ...one,
+      processes: one.processes + other.processes,
+      servers: one.servers.map((server) => mergedServer(server, other.servers)),
+    }),
+  );
+
+function mergedServer({ origin, ...one }: ServerStatus, others: readonly ServerStatus[]): ServerStatus {
+  const other = others.find((server) => server.origin === origin);
+  if (other === undefined) return { origin, ...one };
+  const { origin: _, ...figures } = other;
+  return { origin, ...sums(one, figures), ejectedForMs: Math.max(one.ejectedForMs, other.ejectedForMs) };
+}
+
+/** While a configuration is being reloaded workers may differ: the longest list says how many there are. */
+function merged<Row>(
+  answers: Iterable<Listed<Row>>,
+  keyOf: (row: Row) => string,
+  merge: (one: Row, other: Row) => Row,
+): Listed<Row> {
+  const rows = new Map<string, Row>();
+  let total = 0;
+  for (const answer of answers) {
+    total = Math.max(total, answer.total);
+    for (const row of answer.rows) {
+      const present = rows.get(keyOf(row));
+      rows.set(keyOf(row), present === undefined ? row : merge(present, row));
+    }
+  }
+  return { rows: [...rows.values()], total };
+}
+
+const sums = <Figures extends Readonly<Record<keyof Figures, number>>>(one: Figures, other: Figures): Figures =>
+  Object.fromEntries(
+    Object.entries<number>(one).map(([name, value]) => [name, value + other[name as keyof Figures]]),
+  ) as Figures;
