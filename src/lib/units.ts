@@ -37,8 +37,10 @@ export function formatDuration(durationMs: number): string {
 /** Writes milliseconds for people, in the two largest units: `3d 4h`, `1m 30s`, `250ms`. Rounded down. */
 export function roughDuration(durationMs: number): string {
   const shownMs = durationMs < 1_000 ? Math.floor(durationMs) : Math.floor(durationMs / 1_000) * 1_000;
-  const parts = formatDuration(shownMs).match(/\d+[a-z]+/g) ?? [];
-  return parts.slice(0, 2).join(' ');
+  return formatDuration(shownMs)
+    .split(/(?<=[a-z])(?=\d)/)
+    .slice(0, 2)
+    .join(' ');
 }
 
 const UNIT_BYTES = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;
