@@ -5,7 +5,7 @@
  */
 
 /** A key that verifies tokens. */
-export interface KeyStatus {
+interface KeyStatus {
   /** `null` for a key without a name. */
   readonly kid: string | null;
   readonly algorithms: readonly string[];
@@ -76,7 +76,7 @@ export interface Listed<Row> {
 }
 
 /** What was counted of a route since the process started, or since the route came into the configuration. */
-export interface RouteCounts {
+interface RouteCounts {
   readonly requests: number;
   /** By the rules: a 4xx with a reason. */
   readonly refused: number;

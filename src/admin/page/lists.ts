@@ -7,7 +7,7 @@ import type { Listed, PageOf, RouteStatus, ServerStatus, UpstreamStatus } from '
 import { adminPage, badFigure, figure, type PagePath, type PageStamp, state, table } from './frame.ts';
 
 /** Rows on one page. */
-export const ROWS_PER_PAGE = 100;
+const ROWS_PER_PAGE = 100;
 /** Longest text that is looked for. */
 const MAX_FIND = 200;
 
