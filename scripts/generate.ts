@@ -5,7 +5,7 @@
  * Usage: node scripts/generate.ts
  */
 
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { configJsonSchema } from '../src/config/json-schema.ts';
 import { bareSchema } from '../src/gateway/configuration.ts';
 import { dashboardJson } from './monitoring/dashboard.ts';
@@ -38,11 +38,15 @@ export async function generatedFiles(): Promise<Readonly<Record<string, string>>
     'docs/reference/admin-api.openapi.yaml': adminApiDocument(),
     'monitoring/dashboard.json': dashboardJson(),
     'charts/sallyport/values.schema.json': chartValuesSchema(),
+    // A chart can only read its own files. Without white space, because every release stores them.
+    'charts/sallyport/files/dashboard.json': `${JSON.stringify(JSON.parse(dashboardJson()))}\n`,
+    'charts/sallyport/files/alerts.yaml': readFileSync(new URL('../monitoring/alerts.yaml', import.meta.url), 'utf8'),
   };
 }
 
 if (import.meta.main) {
   const root = new URL('../', import.meta.url);
-  mkdirSync(new URL('docs/reference/', root), { recursive: true });
+  for (const directory of ['docs/reference/', 'charts/sallyport/files/'])
+    mkdirSync(new URL(directory, root), { recursive: true });
   for (const [path, text] of Object.entries(await generatedFiles())) writeFileSync(new URL(path, root), text);
 }

@@ -160,7 +160,12 @@ const values = z.strictObject({
   ...pods,
   ...network,
   sidecar: z.strictObject({ label: z.string().min(1), resources: anyMap }),
-  metrics: z.strictObject({ serviceMonitor: scrape, podMonitor: scrape }),
+  metrics: z.strictObject({
+    serviceMonitor: scrape,
+    podMonitor: scrape,
+    prometheusRule: z.strictObject({ enabled: z.boolean(), labels, disabled: z.array(z.string()) }),
+    dashboard: z.strictObject({ enabled: z.boolean(), labels, annotations: labels }),
+  }),
   extraObjects: z.array(z.union([anyMap, z.string()])),
   // What Helm and charts that depend on this one set.
   global: anyMap.optional(),

@@ -218,6 +218,27 @@ describe.skipIf(helm === null)('objects', () => {
     });
   });
 
+  it('the alerts are those of monitoring/, but for the disabled ones', () => {
+    const { groups } = parse(readFileSync(repositoryPath('monitoring/alerts.yaml'), 'utf8'));
+    const [all] = ofKind(SETS['production']!, 'PrometheusRule');
+    expect(all.spec).toEqual({ groups });
+    const [some] = ofKind(everything, 'PrometheusRule');
+    expect(some.metadata.labels).toMatchObject({ release: 'prometheus' });
+    const alertsOf = (rule: { spec: { groups: { rules: { alert?: string }[] }[] } }) =>
+      rule.spec.groups.flatMap(({ rules }) => rules.flatMap(({ alert }) => alert ?? []));
+    expect(alertsOf(some)).toEqual(alertsOf(all).filter((name) => name !== 'SallyportErrorBudgetBurnsSlowly'));
+  });
+
+  it('the dashboard is that of monitoring/, where the sidecar of Grafana finds it', () => {
+    const map = ofKind(everything, 'ConfigMap').find(({ metadata }) => metadata.name === 'edge-dashboard');
+    expect(map.metadata).toMatchObject({
+      labels: { grafana_dashboard: '1' },
+      annotations: { grafana_folder: 'Edge' },
+    });
+    const dashboard = readFileSync(repositoryPath('monitoring/dashboard.json'), 'utf8');
+    expect(JSON.parse(map.data['sallyport.json'])).toEqual(JSON.parse(dashboard));
+  });
+
   it('no Redis comes with the chart', () => {
     for (const objects of Object.values(SETS)) {
       for (const { containers, gateway } of podsOf(objects).filter((it) => it.owner.metadata.name !== 'orders')) {
@@ -307,6 +328,11 @@ describe.skipIf(helm === null)('bad values', () => {
       'routes of no Gateway',
       { ...withConfig(SHOP, { listeners: grpc }), authorizer },
       'authorizer.parentRefs is missing',
+    ],
+    [
+      'an alert that does not exist',
+      { ...SHOP, metrics: { prometheusRule: { enabled: true, disabled: ['SallyportStoreDwn'] } } },
+      'there is no alert SallyportStoreDwn; there are Sallyport',
     ],
     ['an HTTPRoute of no Gateway', { ...SHOP, httpRoute: { enabled: true } }, 'httpRoute.parentRefs is missing'],
   ])('%s: the message names the value to change', async (_what, values, message) => {

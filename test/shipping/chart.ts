@@ -115,6 +115,10 @@ export const EVERYTHING = {
   },
   ingress: { enabled: true, className: 'nginx', annotations: { note: 'yes' } },
   httpRoute: { enabled: true, parentRefs: [{ name: 'shop' }] },
+  metrics: {
+    prometheusRule: { enabled: true, labels: { release: 'prometheus' }, disabled: ['SallyportErrorBudgetBurnsSlowly'] },
+    dashboard: { enabled: true, annotations: { grafana_folder: 'Edge' } },
+  },
   networkPolicy: { clientsFrom: [{ ipBlock: { cidr: '10.0.0.0/16' } }] },
   authorizer: { enabled: true },
   extraObjects: [

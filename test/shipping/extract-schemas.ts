@@ -1,5 +1,5 @@
 /**
- * Writes `fixtures/kubernetes-schemas.json`: what a Kubernetes API server says of the kinds that `k8s/` uses, without the prose.
+ * Writes `fixtures/kubernetes-schemas.json`: what a Kubernetes API server says of the kinds that `k8s/`, the chart and `sallyport inject` use, without the prose.
  *
  *     node test/shipping/extract-schemas.ts https://127.0.0.1:6443 "$TOKEN" "Kubernetes 1.35.4, …"
  *
@@ -21,12 +21,13 @@ interface Schema {
 
 /** API → kinds. */
 const KINDS: Readonly<Record<string, readonly string[]>> = {
-  'api/v1': ['ConfigMap', 'Namespace', 'Secret', 'Service', 'ServiceAccount'],
-  'apis/apps/v1': ['Deployment'],
+  'api/v1': ['ConfigMap', 'Namespace', 'Pod', 'Secret', 'Service', 'ServiceAccount'],
+  'apis/apps/v1': ['DaemonSet', 'Deployment', 'ReplicaSet', 'StatefulSet'],
   'apis/autoscaling/v2': ['HorizontalPodAutoscaler'],
+  'apis/batch/v1': ['CronJob', 'Job'],
   'apis/gateway.envoyproxy.io/v1alpha1': ['SecurityPolicy'],
   'apis/gateway.networking.k8s.io/v1': ['HTTPRoute'],
-  'apis/monitoring.coreos.com/v1': ['PodMonitor', 'ServiceMonitor'],
+  'apis/monitoring.coreos.com/v1': ['PodMonitor', 'PrometheusRule', 'ServiceMonitor'],
   'apis/networking.k8s.io/v1': ['Ingress', 'NetworkPolicy'],
   'apis/policy/v1': ['PodDisruptionBudget'],
   'apis/traefik.io/v1alpha1': ['IngressRoute', 'Middleware'],
@@ -62,7 +63,9 @@ function define(id: string, schemas: Record<string, Schema>): void {
 
 /** @param isObject  an object of its own: nobody writes its status */
 function trimmed(schema: Schema, schemas: Record<string, Schema>, isObject = false): unknown {
-  const kept = Object.fromEntries(KEPT.flatMap((key) => (key in schema ? [[key, schema[key]]] : [])));
+  // JavaScript has no flags inside of patterns.
+  const isKept = (key: string) => key in schema && !(key === 'pattern' && String(schema[key]).includes('(?i)'));
+  const kept = Object.fromEntries(KEPT.filter(isKept).map((key) => [key, schema[key]]));
   if (schema['x-kubernetes-int-or-string'] === true || schema['format'] === 'int-or-string')
     return { ...kept, type: ['integer', 'string'] };
   const reference = schema.$ref ?? schema.allOf?.[0]?.$ref;
