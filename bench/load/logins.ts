@@ -42,6 +42,8 @@ const TABS = 500;
 const LOGINS_PER_SEC = 200;
 const FLOOD_PER_SEC = 1_000;
 const HONEST_PER_SEC = 10;
+/** After a turn, how long for answers that are still due. */
+const UNANSWERED_MS = 5_000;
 /** Each turn needs as many before the next turn begins. */
 const SESSIONS = 64;
 
@@ -137,7 +139,7 @@ function every(perSec: number, act: () => Promise<boolean>) {
   }, 1);
   return async () => {
     clearInterval(timer);
-    await Promise.race([Promise.all(pending), sleep(5_000)]);
+    await Promise.race([Promise.all(pending), sleep(UNANSWERED_MS)]);
     return done;
   };
 }
@@ -172,7 +174,7 @@ const attacksOn = (port: number): Attack[] => [
         if (await browser.logIn(`/api/orders?tab=${tab}`).catch(() => false)) good += 1;
       });
       return async () => {
-        await Promise.all(tabs);
+        await Promise.race([Promise.all(tabs), sleep(UNANSWERED_MS)]);
         return `${good} of ${TABS} shown at once`;
       };
     },

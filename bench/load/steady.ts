@@ -111,6 +111,8 @@ export class SteadyTraffic {
     const percents = busy.map((share) => `${(100 * share).toFixed(0)} %`).join(' / ');
     const newcomers = [quiet, attacked].map((turns) => newcomersP99(turns).toFixed(1)).join(' / ');
     const ratios = `${ratio.median.toFixed(2)} (${range})`;
+    // The table comes at the end, and some runs do not get there.
+    console.error(`${name}: p99 ratio ${ratios}`);
     return [name, shown(quiet), shown(attacked), ratios, newcomers, notServed, percents, note];
   }
 

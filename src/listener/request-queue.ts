@@ -55,7 +55,7 @@ const THREAD: Schedule = {
 };
 
 /** For how long a turn of the event loop serves requests before it looks for others. */
-const TURN_MS = 5;
+const TURN_MS = 1;
 /** For this share of a wait, at least, the thread must have worked. */
 const LEAST_WORKED = 0.5;
 /** Refusals may cost about a twentieth of the time: that many for each request that is served. */
@@ -74,7 +74,7 @@ const TOO_LATE = refusals('waited longer than limits.maxQueueDelay for its turn'
 const TOO_MANY = refusals('requests of the client wait too long for their turn');
 
 /** So many that came too soon are refused in one turn, at most. */
-const REFUSALS_PER_TURN = 16;
+const REFUSALS_PER_TURN = 3;
 
 /** A request that waits. */
 interface Waiter {

@@ -114,7 +114,7 @@ class Bench {
       handler: {
         handle: () => {
           this.events.push(name);
-          this.nowMs += 3;
+          this.nowMs += 0.6;
         },
         refuse: (_, { headers }: Denial) => this.events.push(`${name}: ${headers.join(' ')}`),
       },
