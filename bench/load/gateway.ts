@@ -1,9 +1,11 @@
 /** The gateway as a process of its own, started the way its users start it, with a configuration like theirs. */
 
+import { execFile } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { newSessionId } from '../../src/authentication/session/session-id.ts';
 import { until } from '../../test/support/until.ts';
 import type { Child, Children } from '../support/children.ts';
@@ -17,6 +19,8 @@ export const COOKIE_NAME = '__Host-sid';
 /** The trusted backend that opens the warm sessions, and issuer of service tokens. */
 export const BACKEND = { id: 'bench', secret: 'a-secret-of-the-benchmark-and-nobody-else' };
 export const SERVICE_ISSUER = 'https://cluster.example.com';
+
+const run = promisify(execFile);
 
 const program = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 /** The program in the repository, and as it ships; `npm run build` makes the second. */
@@ -32,11 +36,17 @@ export interface GatewaySettings {
   /** Keys of the issuer of service tokens, a JWK Set. */
   readonly jwks: object;
   /** Members of `listeners.public` beside the address. */
-  readonly listener?: object;
+  readonly listener?: { readonly limits?: object; readonly tls?: object; readonly [key: string]: unknown };
   /** Default: 1. */
   readonly workers?: number;
   /** The identity provider of the logins, an entry of `login.oidc`. */
   readonly provider?: object;
+  /** Routes beside the usual ones. */
+  readonly routes?: readonly object[];
+  /** Sections beside the usual ones, by name. */
+  readonly sections?: Readonly<Record<string, object>>;
+  /** Members of the upstream beside its address. */
+  readonly upstream?: object;
 }
 
 export interface PlacementOptions {
@@ -80,6 +90,9 @@ export async function startGateway(
     mode: 0o600,
   });
   const { form = 'source', isProfiled = false, ...placement } = options;
+  // Several workers sign with one key.
+  if ((settings.workers ?? 1) > 1)
+    await run(process.execPath, [PROGRAMS[form], 'keys', 'generate', '--directory', join(directory, 'keys')]);
   const args = [...(isProfiled ? ['--import', PROFILER] : []), PROGRAMS[form], 'start', '--config', file];
   const child = children.node(args, { ...placement, output: 'read', hasChannel: isProfiled });
   let status = 0;
@@ -87,11 +100,14 @@ export async function startGateway(
     if (child.hasEnded) throw new Error('it has ended');
     // 401 once the store answers that the session is unknown; 503 while it does not answer.
     const cookie = `${COOKIE_NAME}=${newSessionId()}`;
-    status = await get(port, '/api/orders', { cookie }).then(
+    // Over TLS, the admin listener tells.
+    const isSecure = settings.listener?.tls !== undefined;
+    const asked = isSecure ? get(adminPort, '/readyz') : get(port, '/api/orders', { cookie });
+    status = await asked.then(
       (answer) => answer.status,
       () => 0,
     );
-    return status === 401;
+    return status === (isSecure ? 200 : 401);
   };
   await until(isReady, `the gateway answers on port ${port}`).catch((cause: Error) => {
     throw new Error(`the gateway did not start (last status ${status}):\n${child.lastOutput}`, { cause });
@@ -99,9 +115,15 @@ export async function startGateway(
   return { child, port, outboundPort, authorizerPort, grpcPort, adminPort };
 }
 
+/** A listener that refuses nothing where a neighbour on the machine makes requests wait: that is no overload of the gateway. */
+export const patient = (listener: NonNullable<GatewaySettings['listener']> = {}) => ({
+  ...listener,
+  limits: { maxQueueDelay: '10s', ...listener.limits },
+});
+
 /** A long command timeout: Redis shares its core with the load here, and a late answer is latency, not an outage. */
 const configuration = (
-  { upstreamPort, redisUrl, accessLog, listener = {}, workers = 1, provider }: GatewaySettings,
+  settings: GatewaySettings,
   {
     port,
     adminPort,
@@ -109,7 +131,10 @@ const configuration = (
     authorizerPort,
     grpcPort,
   }: Readonly<Record<'port' | 'adminPort' | 'outboundPort' | 'authorizerPort' | 'grpcPort', number>>,
-) => `
+) => {
+  const { upstreamPort, redisUrl, accessLog, listener = {}, workers = 1, provider } = settings;
+  const { routes = [], sections = {}, upstream = {} } = settings;
+  return `
 version: 1
 publicOrigin: ${PUBLIC_ORIGIN}
 workers: ${workers}
@@ -125,21 +150,25 @@ login:
   oidc: ${JSON.stringify(provider === undefined ? [] : [provider])}
 upstreamToken:
   claims: { roles: user.roles }
+  ${workers > 1 ? 'keys: { directory: keys }' : ''}
 issuers:
   cluster: { issuer: "${SERVICE_ISSUER}", jwksFile: jwks.json, algorithms: [ES256] }
 upstreams:
-  orders: { endpoints: ["http://127.0.0.1:${upstreamPort}"] }
+  orders: ${JSON.stringify({ endpoints: [`http://127.0.0.1:${upstreamPort}`], ...upstream })}
 routes:
   - { id: orders, match: { path: /api }, credential: session, allow: { roles: [customer] }, upstream: orders, audience: ${AUDIENCE} }
   - { id: internal, match: { path: /internal }, credential: { service: [cluster] }, upstream: orders, audience: ${AUDIENCE} }
   - { id: public, match: { path: /public }, credential: none, upstream: orders }
-outbound:
+${routes.map((route) => `  - ${JSON.stringify(route)}\n`).join('')}outbound:
   address: "127.0.0.1:${outboundPort}"
   workload: bench
   destinations:
     - { id: to-orders, match: { host: ${HOST}, path: /outbound }, upstream: orders, audience: ${AUDIENCE}, token: { service: {} } }
 log: { access: ${accessLog} }
-`;
+${Object.entries(sections)
+  .map(([name, section]) => `${name}: ${JSON.stringify(section)}\n`)
+  .join('')}`;
+};
 
 function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {

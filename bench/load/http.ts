@@ -18,7 +18,14 @@ export const get = (port: number, path: string, headers: Headers = {}) => send(p
 export const postJson = (port: number, path: string, body: unknown, headers: Headers) =>
   send(port, 'POST', path, { 'content-type': 'application/json', ...headers }, JSON.stringify(body));
 
-function send(port: number, method: string, path: string, headers: Headers, body: string | null): Promise<Answer> {
+/** Sends a request, with a body if there is one. */
+export function send(
+  port: number,
+  method: string,
+  path: string,
+  headers: Headers,
+  body: string | null,
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const outgoing = request(
       { port, host: '127.0.0.1', method, path, agent: false, headers: { host: HOST, ...headers } },

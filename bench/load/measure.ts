@@ -1,9 +1,22 @@
-/** One round of one variant: a load, and what it cost the measured process. */
+/** One round of one target: a load, and what it cost the measured process. */
 
 import type { Child } from '../support/children.ts';
-import { coreBusyUs, cpuTimeUs } from '../support/process-figures.ts';
-import type { Failures, Load, Outcome } from './generator/load.ts';
-import type { Variant } from './variants.ts';
+import { coreBusyUs, cpuTimeOfTreeUs } from '../support/process-figures.ts';
+import type { Credentials, Failures, Load, Outcome } from './generator/load.ts';
+
+/** What is asked: a process, and how. */
+export interface Target {
+  readonly name: string;
+  /** The process whose CPU time counts, with all that it has started. */
+  readonly child: Pick<Child, 'pid'>;
+  readonly port: number;
+  /** Of the path: `<base>/orders`. */
+  readonly base: string;
+  /** Body of a right answer. Default: that of the upstream. */
+  readonly answer?: string;
+  /** The credentials of a load of this many requests over the given number of connections. */
+  readonly credentials: (requests: number) => Promise<Credentials>;
+}
 
 export interface Round {
   readonly requests: number;
@@ -26,26 +39,29 @@ export interface RoundSettings {
   /** Estimated number of requests, for loads in which each needs its own credential. */
   readonly expectedRequests: number;
   readonly core: number;
+  /** Without a rate. Default: autocannon. */
+  readonly tool?: Load['tool'];
 }
 
-/** Drives a variant for a while. */
-export async function measure(generator: Child, variant: Variant, settings: RoundSettings): Promise<Round> {
-  const { connections, durationMs, rate, expectedRequests, core } = settings;
+/** Drives a target for a while. */
+export async function measure(generator: Child, target: Target, settings: RoundSettings): Promise<Round> {
+  const { connections, durationMs, rate, expectedRequests, core, tool } = settings;
   const load: Load = {
-    port: variant.port,
-    path: `${variant.base}/orders`,
+    port: target.port,
+    path: `${target.base}/orders`,
     headers: { Host: 'shop.example.com', 'User-Agent': 'bench', Accept: 'application/json' },
-    credentials: await variant.credentials(Math.max(connections, Math.round(expectedRequests))),
+    credentials: await target.credentials(Math.max(connections, Math.round(expectedRequests))),
     connections,
     rate,
     durationMs,
-    ...(variant.answer !== undefined && { answer: variant.answer }),
+    ...(tool !== undefined && { tool }),
+    ...(target.answer !== undefined && { answer: target.answer }),
   };
-  const before = { cpu: cpuTimeUs(variant.child.pid), core: coreBusyUs(core), ms: performance.now() };
+  const before = { cpu: cpuTimeOfTreeUs(target.child.pid), core: coreBusyUs(core), ms: performance.now() };
   const { outcome, error } = await generator.ask<{ outcome?: Outcome; error?: string }>(load);
-  if (outcome === undefined) throw new Error(`${variant.name}: the load could not be run: ${error}`);
+  if (outcome === undefined) throw new Error(`${target.name}: the load could not be run: ${error}`);
   const wallUs = (performance.now() - before.ms) * 1_000;
-  const cpuUs = difference(cpuTimeUs(variant.child.pid), before.cpu);
+  const cpuUs = difference(cpuTimeOfTreeUs(target.child.pid), before.cpu);
   const coreUs = difference(coreBusyUs(core), before.core);
   return {
     requests: outcome.requests,

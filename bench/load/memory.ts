@@ -4,7 +4,6 @@
  * as it ships: the source costs some 20 MiB more. Linux only; ends by itself.
  */
 
-import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { type IncomingMessage, request } from 'node:http';
@@ -15,7 +14,7 @@ import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { Children } from '../support/children.ts';
 import { provenance } from '../support/machine.ts';
-import { residentBytes } from '../support/process-figures.ts';
+import { hardLimitOfOpenFiles, residentBytes } from '../support/process-figures.ts';
 import { formatTable } from '../support/table.ts';
 import { HOST, PROGRAMS, PUBLIC_ORIGIN, startGateway } from './gateway.ts';
 import { get } from './http.ts';
@@ -187,11 +186,6 @@ function residentOf(pid: number): number {
   const bytes = residentBytes(pid);
   if (bytes === null) throw new Error('the gateway has ended');
   return bytes;
-}
-
-function hardLimitOfOpenFiles(): number {
-  const limit = execFileSync('/bin/sh', ['-c', 'ulimit -H -n'], { encoding: 'utf8' }).trim();
-  return limit === 'unlimited' ? Number.POSITIVE_INFINITY : Number(limit);
 }
 
 interface MemoryReport {

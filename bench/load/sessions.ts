@@ -38,14 +38,18 @@ export class SessionSeeder implements Disposable {
     this.#redis = new Redis(url);
   }
 
-  /** Returns the Cookie header values of this many new sessions. */
-  async seed(count: number): Promise<string[]> {
+  /**
+   * Returns the Cookie header values of this many new sessions.
+   *
+   * @param ttlMs  how long Redis keeps them
+   */
+  async seed(count: number, ttlMs = SEEDED_TTL_MS): Promise<string[]> {
     const ids = Array.from({ length: count }, newSessionId);
     for (let start = 0; start < count; start += 1_000) {
       const pipeline = this.#redis.pipeline();
       for (const id of ids.slice(start, start + 1_000)) {
         const handle = sessionHandle(id);
-        pipeline.set(this.#keys.session(handle), encodeSession(newRecord(handle)), 'PX', SEEDED_TTL_MS);
+        pipeline.set(this.#keys.session(handle), encodeSession(newRecord(handle)), 'PX', ttlMs);
       }
       await pipeline.exec();
     }

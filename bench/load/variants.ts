@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { Child, Children } from '../support/children.ts';
 import { PROFILER, startGateway } from './gateway.ts';
 import type { Credentials } from './generator/load.ts';
+import type { Target } from './measure.ts';
 import { createServiceIssuer, openSessions, type SessionSeeder } from './sessions.ts';
 
 export const VARIANT_NAMES = [
@@ -21,20 +22,12 @@ export const VARIANT_NAMES = [
 ] as const;
 export type VariantName = (typeof VARIANT_NAMES)[number];
 
-export interface Variant {
+export interface Variant extends Target {
   readonly name: VariantName;
   readonly title: string;
-  /** The process whose CPU time counts. */
   readonly child: Child;
-  readonly port: number;
   /** Where the keys of its tokens are published. */
   readonly keysPort: number;
-  /** Of the routes: `<base>/orders`, `<base>/inspect`. */
-  readonly base: string;
-  /** Body of a right answer. Default: that of the upstream. */
-  readonly answer?: string;
-  /** The credentials of a load of this many requests over the given number of connections. */
-  readonly credentials: (requests: number) => Promise<Credentials>;
   /** Whether every request presents a session or a token that no gateway has seen. */
   readonly isCold: boolean;
 }

@@ -10,9 +10,11 @@ export interface ChildOptions {
   readonly core?: number;
   /** What happens to its standard output: shown (default), or read and dropped. */
   readonly output?: 'read' | 'shown';
+  /** The same of its standard error. */
+  readonly errors?: 'read' | 'shown';
   /** Soft limit of open files. */
   readonly openFiles?: number;
-  /** Whether it is a program of the benchmark, with which messages are exchanged. Default: yes. */
+  /** Whether it is a program of the benchmark, with which messages are exchanged. Default: yes, for those on Node. */
   readonly hasChannel?: boolean;
 }
 
@@ -29,7 +31,7 @@ export function pinSelf(core: number): void {
 export class Children implements Disposable {
   readonly #running = new Set<ChildProcess>();
   readonly #endAll = () => {
-    for (const child of this.#running) child.kill('SIGKILL');
+    for (const child of this.#running) endGroup(child);
   };
 
   constructor() {
@@ -44,20 +46,45 @@ export class Children implements Disposable {
 
   /** Starts a program of the benchmark, or the gateway, on the Node that the benchmark runs on. */
   node(args: readonly string[], options: ChildOptions = {}): Child {
-    const { core, openFiles, output = 'shown', hasChannel = true } = options;
-    let command = [process.execPath, ...args];
+    return this.#start([process.execPath, ...args], args[0] ?? '', { hasChannel: true, ...options });
+  }
+
+  /**
+   * Starts any other program. Its output and its errors are read, unless the options say otherwise.
+   *
+   * @param env  variables beside those of the benchmark
+   */
+  program(command: readonly string[], options: ChildOptions = {}, env: Readonly<Record<string, string>> = {}): Child {
+    return this.#start(
+      command,
+      command[0] ?? '',
+      { output: 'read', errors: 'read', ...options, hasChannel: false },
+      env,
+    );
+  }
+
+  #start(
+    given: readonly string[],
+    name: string,
+    { core, openFiles, output = 'shown', errors = 'shown', hasChannel }: ChildOptions,
+    env: Readonly<Record<string, string>> = {},
+  ): Child {
+    let command = [...given];
     // Both replace themselves, so that the pid is the program's.
     if (core !== undefined && TASKSET !== null) command = [TASKSET, '-c', String(core), ...command];
     if (openFiles !== undefined)
       command = ['/bin/sh', '-c', `ulimit -S -n ${openFiles} && exec "$@"`, 'sh', ...command];
     const [program, ...rest] = command;
     const child = spawn(program as string, rest, {
-      stdio: ['ignore', output === 'read' ? 'pipe' : 'inherit', 'inherit', ...(hasChannel ? (['ipc'] as const) : [])],
+      env: { ...process.env, ...env },
+      stdio: ['ignore', streamFor(output), streamFor(errors), ...(hasChannel ? (['ipc'] as const) : [])],
       serialization: 'advanced',
+      // A group of its own, so that what it has started ends with it.
+      detached: true,
     });
     this.#running.add(child);
     child.once('exit', () => this.#running.delete(child));
-    return new Child(child, args[0] ?? '');
+    return new Child(child, name);
   }
 
   [Symbol.dispose](): void {
@@ -65,6 +92,17 @@ export class Children implements Disposable {
     this.#endAll();
   }
 }
+
+/** Ends a process and what it has started. */
+function endGroup({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It has ended already.
+  }
+}
+
+const streamFor = (what: 'read' | 'shown') => (what === 'read' ? 'pipe' : 'inherit');
 
 /** One of them. */
 export class Child {
@@ -77,9 +115,11 @@ export class Child {
     this.#process = child;
     this.#name = name;
     this.pid = child.pid as number;
-    child.stdout?.on('data', (chunk: Buffer) => {
-      this.#lastOutput = chunk;
-    });
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.on('data', (chunk: Buffer) => {
+        this.#lastOutput = chunk;
+      });
+    }
   }
 
   /** The end of its output, if that is read: for messages. */
@@ -108,7 +148,7 @@ export class Child {
   async end(): Promise<void> {
     if (this.hasEnded) return;
     const ended = new Promise((resolve) => this.#process.once('exit', resolve));
-    this.#process.kill('SIGKILL');
+    endGroup(this.#process);
     await ended;
   }
 }

@@ -14,6 +14,15 @@ export function cpuTimeUs(pid: number): number | null {
   return fields === undefined ? null : ((Number(fields[11]) + Number(fields[12])) / TICKS_PER_SEC) * 1e6;
 }
 
+/** CPU time that a process and all that it has started have used so far, microseconds: that of programs with workers. */
+export function cpuTimeOfTreeUs(pid: number): number | null {
+  const own = cpuTimeUs(pid);
+  if (own === null) return null;
+  const started = read(`/proc/${pid}/task/${pid}/children`)?.trim() ?? '';
+  const pids = started === '' ? [] : started.split(' ').map(Number);
+  return pids.reduce((sum, child) => sum + (cpuTimeOfTreeUs(child) ?? 0), own);
+}
+
 /** Time that a core has been busy so far with any process, microseconds. */
 export function coreBusyUs(core: number): number | null {
   const line = read('/proc/stat')
@@ -29,6 +38,12 @@ export function coreBusyUs(core: number): number | null {
 export function residentBytes(pid: number): number | null {
   const kib = /^VmRSS:\s+(\d+) kB$/m.exec(read(`/proc/${pid}/status`) ?? '')?.[1];
   return kib === undefined ? null : Number(kib) * 1024;
+}
+
+/** How many files a process may have open at most, where it asks for that. */
+export function hardLimitOfOpenFiles(): number {
+  const limit = execFileSync('/bin/sh', ['-c', 'ulimit -H -n'], { encoding: 'utf8' }).trim();
+  return limit === 'unlimited' ? Number.POSITIVE_INFINITY : Number(limit);
 }
 
 function read(path: string): string | null {

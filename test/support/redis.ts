@@ -89,6 +89,10 @@ export class RedisServer implements AsyncDisposable {
     return `redis://127.0.0.1:${this.port}`;
   }
 
+  get pid(): number {
+    return this.#child.pid as number;
+  }
+
   get logFile(): string {
     return join(this.directory, 'log');
   }

@@ -2,6 +2,7 @@
 
 import type { Load, Outcome } from './load.ts';
 import { openLoop } from './open-loop.ts';
+import { wrk } from './wrk.ts';
 
 process.once('disconnect', () => process.exit());
 process.on('message', (load: Load) => {
@@ -15,6 +16,7 @@ process.send?.({ ready: true });
 /** The closed loop needs a package that is installed only for it. */
 async function run(load: Load): Promise<Outcome> {
   if (load.rate !== null) return openLoop(load, load.rate);
+  if (load.tool === 'wrk') return wrk(load);
   const { closedLoop } = await import('./closed-loop.ts');
   return closedLoop(load);
 }

@@ -11,6 +11,8 @@ export interface Load {
   readonly rate: number | null;
   /** How long. With credentials that are used once: as long as there are some. */
   readonly durationMs: number;
+  /** What sends them where there is no rate. Default: autocannon. */
+  readonly tool?: 'autocannon' | 'wrk';
   /** Body of a right answer. Default: that of the upstream. */
   readonly answer?: string;
 }
