@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 
 const FILES = [
-  '{src,demo,scripts,bench}/**/*.ts',
+  '{src,demo,scripts,bench,site}/**/*.ts',
   'packages/*/src/**/*.ts',
   'docs/**/*.md',
   'demo/*.{yaml,html}',

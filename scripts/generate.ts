@@ -1,6 +1,6 @@
 /**
- * Generates the JSON Schemas of the configuration and of the chart's values, what `docs/reference/` holds and the dashboard from
- * the sources. The same sources give the same bytes; `npm run check` runs it and fails when something changes.
+ * Generates the JSON Schemas of the configuration and of the chart's values, what `docs/reference/` holds, the list of decisions and
+ * the dashboard from the sources. The same sources give the same bytes; `npm run check` runs it and fails when something changes.
  *
  * Usage: node scripts/generate.ts
  */
@@ -13,6 +13,7 @@ import { adminApiDocument } from './reference/admin-api.ts';
 import { chartValuesSchema } from './reference/chart-values.ts';
 import { commandLinePage } from './reference/command-line.ts';
 import { configurationPage } from './reference/configuration.ts';
+import { decisionsPage } from './reference/decisions.ts';
 import { endpointsPage } from './reference/endpoints.ts';
 import { headersPage } from './reference/headers.ts';
 import { lifetimesPage, lifetimesPicture } from './reference/lifetimes.ts';
@@ -25,6 +26,7 @@ import { reasonsPage } from './reference/reasons.ts';
 export async function generatedFiles(): Promise<Readonly<Record<string, string>>> {
   return {
     'config/sallyport.schema.json': `${JSON.stringify(configJsonSchema(bareSchema()), null, 2)}\n`,
+    'docs/adr/README.md': decisionsPage(),
     'docs/reference/configuration.md': configurationPage(),
     'docs/reference/problems.md': problemsPage(),
     'docs/reference/reasons.md': reasonsPage(),

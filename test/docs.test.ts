@@ -3,6 +3,8 @@
 import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { type SidebarGroup, sidebar } from '../site/navigation.ts';
+import { sitePages } from '../site/pages.ts';
 import { cli, temporaryDirectory } from './cli/support.ts';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -33,6 +35,19 @@ test.each(PAGES)('every path of the repository that %s names in code is there', 
   const named = [...read(page).matchAll(/`((?:src|test|bench|docs|k8s|demo|scripts|monitoring)\/[\w./-]+)`/g)];
   const missing = named.map(([, path = '']) => path).filter((path) => !existsSync(join(ROOT, path)));
   expect(missing).toEqual([]);
+});
+
+test.each(PAGES)('every column of the tables of %s has a heading, for those who hear the page', (page) => {
+  const headings = [...read(page).matchAll(/^(\|.*\|)\n\|(?: ?:?-+:? ?\|)+$/gm)].map(([, heading = '']) => heading);
+  expect(headings.filter((heading) => /\| *\|/.test(heading))).toEqual([]);
+});
+
+test('every page below docs/ is in the sidebar of the site, by way of an index page', () => {
+  const entries = (group: SidebarGroup): string[] =>
+    group.items.flatMap((item) => ('items' in item ? entries(item) : [item.link]));
+  const named = new Set(sidebar().flatMap(entries));
+  const missing = sitePages().filter(({ slug }) => slug !== 'index' && !named.has(`/${slug}/`));
+  expect(missing.map(({ source }) => `${source}: add a line to the README.md of its kind`)).toEqual([]);
 });
 
 test('every page and test that a comment of the source names is there', () => {

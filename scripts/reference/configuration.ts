@@ -39,7 +39,8 @@ export function configurationPage(): string {
 /** A section for a map with fixed keys, then one for each such map below it. */
 function sections(path: readonly string[], schema: Schema, description: string): string[] {
   const keys = Object.entries(shapeOf(schema) ?? {}).map(([name, outer]) => ({ name, key: unwrap(outer) }));
-  const title = path.length === 0 ? '## Top level' : `## ${titleOf(path)}`;
+  // `<name>` in a heading would be HTML.
+  const title = path.length === 0 ? '## Top level' : `## ${titleOf(path).replaceAll('<', '\\<')}`;
   const rows = keys.map(({ name, key }) => row(name, key, [...path, name]));
   const own = `${title}\n\n${description === '' ? '' : `${description}\n\n`}${table(['Key', 'Type', 'Default', 'Meaning'], rows)}`;
   return [own, ...keys.flatMap(({ name, key }) => sectionsBelow([...path, name], key))];

@@ -186,7 +186,7 @@ export function lifetimesPage(): string {
       typeof row.is === 'number' ? 'fixed' : code(row.is),
       cell(row.text),
     ]);
-    return `## ${title}\n\n${table(['What', 'By default', 'Key', ''], cells)}`;
+    return `## ${title}\n\n${table(['What', 'By default', 'Key', 'Notes'], cells)}`;
   });
   return `${generated('scripts/reference/lifetimes.ts')}
 # How long everything lives

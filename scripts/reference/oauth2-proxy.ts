@@ -122,7 +122,7 @@ and \`X-Auth-Request-…\` ([headers](headers.md)).
 \`{base}\` is \`--proxy-prefix\` there and \`basePath\` here, \`/oauth2\` after an import.
 
 ${table(
-  ['oauth2-proxy', 'Sallyport', ''],
+  ['oauth2-proxy', 'Sallyport', 'Notes'],
   ENDPOINTS.map(([old, here, note]) => [code(old), here, note]),
 )}
 ${groups.join('\n')}

@@ -23,7 +23,7 @@ const entriesOf = (lockFile: string) =>
 const fetched = (lockFile: string) =>
   entriesOf(lockFile).filter(([path, entry]) => path.includes('node_modules/') && entry.link !== true);
 
-describe.each(['package-lock.json', 'bench/package-lock.json'])('%s', (lockFile) => {
+describe.each(['package-lock.json', 'bench/package-lock.json', 'site/package-lock.json'])('%s', (lockFile) => {
   test('has the hash of every package', () => {
     const without = fetched(lockFile).filter(
       ([, { integrity = '' }]) => !/^sha512-[A-Za-z0-9+/]{86}==$/.test(integrity),
@@ -57,7 +57,7 @@ function resolve(entries: ReadonlyMap<string, Entry>, from: string, name: string
   }
 }
 
-test.each(['.npmrc', 'bench/.npmrc'])('%s keeps the registry out of the lock file', (npmrc) => {
+test.each(['.npmrc', 'bench/.npmrc', 'site/.npmrc'])('%s keeps the registry out of the lock file', (npmrc) => {
   expect(read(npmrc)).toMatch(/^omit-lockfile-registry-resolved=true$/m);
 });
 

@@ -54,8 +54,9 @@ test('actionlint accepts every workflow', ({ skip }) => {
   expect({ status, stdout }).toEqual({ status: 0, stdout: '' });
 });
 
-test('there is a workflow for tests, code scanning, supply chain and releases', () => {
-  expect(workflows.map(({ name }) => name)).toEqual(['ci.yml', 'codeql.yml', 'release.yml', 'scorecard.yml']);
+test('there is a workflow for tests, code scanning, supply chain, releases and the documentation', () => {
+  const names = ['ci.yml', 'codeql.yml', 'release.yml', 'scorecard.yml', 'site.yml'];
+  expect(workflows.map(({ name }) => name)).toEqual(names);
 });
 
 describe.each(workflows)('$name', ({ text, workflow }) => {
@@ -146,6 +147,21 @@ describe('a release', () => {
     expect(publishing.map(([name]) => name)).toEqual(['provenance', 'image', 'chart', 'npm', 'github']);
     const scripts = publishing.flatMap(([, { steps = [] }]) => steps.flatMap(({ run }) => run ?? []));
     expect(scripts.filter((script) => /npm (?:ci|install|run)|npx/.test(script))).toEqual([]);
+  });
+});
+
+describe('the documentation', () => {
+  const { jobs } = workflowOf('site.yml');
+
+  test('is published from main only, by a job that runs no code of the repository', () => {
+    expect(workflowOf('site.yml').on).toMatchObject({ push: { branches: ['main'] } });
+    expect(jobs['build']?.permissions).toBeUndefined();
+    expect(jobs['publish']?.steps?.map(({ uses }) => uses?.split('@')[0])).toEqual(['actions/deploy-pages']);
+  });
+
+  test('is built for every pull request, and tried in a browser', () => {
+    const runs = workflowOf('ci.yml').jobs['site']?.steps?.flatMap(({ run }) => run ?? []);
+    expect(runs).toEqual(expect.arrayContaining(['npm run docs:build', 'npx vitest run test/shipping/site.test.ts']));
   });
 });
 
