@@ -21,7 +21,7 @@ const FRONT_MATTER = {
     tagline:
       'Sessions in the browser, short-lived JWTs between services, and one program that turns one into the other.',
     actions: [
-      { text: 'Start the tutorial', link: `${SITE_BASE}/tutorial/`, icon: 'right-arrow' },
+      { text: 'Start the tutorial', link: `${SITE_BASE}/tutorial/on-a-laptop/`, icon: 'right-arrow' },
       { text: 'Source', link: REPOSITORY_URL, variant: 'minimal', icon: 'external' },
     ],
   },

@@ -1,0 +1,57 @@
+/** The code that documents show, block by block, with what their fences say. */
+
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const ROOT = join(import.meta.dirname, '../..');
+
+/** Every document of the repository. */
+export const DOCUMENTS: readonly string[] = globSync(
+  '{*.md,docs/**/*.md,k8s/**/*.md,examples/**/*.md,bench/*.md,packages/*/README.md,charts/**/*.md}',
+  { cwd: ROOT },
+).toSorted();
+
+/** One block of code. */
+export interface Block {
+  /** Of the document, in the repository. */
+  readonly path: string;
+  /** Of the first line of code, from 1. */
+  readonly line: number;
+  /** Empty where the fence names none: a drawing, or what a program prints. */
+  readonly language: string;
+  /** The name behind `recipe=`: a test of its own runs the block. */
+  readonly recipe: string | null;
+  /** Where the block stands in a larger file, behind `in=`: `routes[]`, `pod`. */
+  readonly inside: string | null;
+  /** Why nothing checks the block: `unchecked="…"`. */
+  readonly unchecked: string | null;
+  readonly text: string;
+}
+
+/** The blocks of all documents, in their order. A block may be indented, as in a list. */
+export const allBlocks = (): readonly Block[] =>
+  DOCUMENTS.flatMap((path) => blocksOf(path, readFileSync(join(ROOT, path), 'utf8')));
+
+/** The blocks of one document. */
+export function blocksOf(path: string, markdown: string): readonly Block[] {
+  const blocks: Block[] = [];
+  const lines = markdown.split('\n');
+  for (let at = 0; at < lines.length; at++) {
+    const [, indent, fence = '', info = ''] = /^( *)(`{3,})(.*)$/.exec(lines[at] ?? '') ?? [];
+    if (indent === undefined) continue;
+    const end = lines.findIndex((line, index) => index > at && line.trim() === fence);
+    if (end === -1) throw new Error(`${path}:${at + 1}: the block has no end`);
+    const text = lines.slice(at + 1, end).map((line) => line.slice(Math.min(indent.length, line.search(/\S|$/))));
+    blocks.push({
+      path,
+      line: at + 2,
+      language: /^\w*/.exec(info)?.[0] ?? '',
+      recipe: /\brecipe=(\S+)/.exec(info)?.[1] ?? null,
+      inside: /\bin=(\S+)/.exec(info)?.[1] ?? null,
+      unchecked: /\bunchecked="([^"]+)"/.exec(info)?.[1] ?? null,
+      text: `${text.join('\n')}\n`,
+    });
+    at = end;
+  }
+  return blocks;
+}
