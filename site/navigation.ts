@@ -1,6 +1,6 @@
 /**
  * The sidebar of the site, read from the index pages of the repository: each heading of `docs/how-to/README.md` is a group,
- * and the first link of each list item below it an entry. So GitHub and the site show the same order, and a page that no index
+ * and the link at the beginning of each list item or table row below it an entry. So GitHub and the site show the same order, and a page that no index
  * names is found by a test instead of missing from the sidebar.
  */
 
@@ -12,11 +12,15 @@ import { addressOf, SITE_BASE } from './pages.ts';
 export const INDEX_PAGES: readonly string[] = [
   'docs/tutorial/README.md',
   'docs/how-to/README.md',
+  'docs/runbooks/README.md',
   'docs/reference/README.md',
   'docs/explanation/README.md',
   'docs/project/README.md',
   'docs/adr/README.md',
 ];
+
+/** Those that are closed until a reader opens them. */
+const LONG = new Set(['docs/adr/README.md', 'docs/runbooks/README.md']);
 
 /** An entry of the sidebar: its label, and its address without the base of the site. */
 export interface SidebarLink {
@@ -47,17 +51,19 @@ export function groupOf(page: string, markdown: string): SidebarGroup {
   const own: SidebarLink = { label: 'Overview', link: withoutBase(addressOf(page, 'README.md')) };
   return {
     label: title,
-    collapsed: page.startsWith('docs/adr/'),
+    collapsed: LONG.has(page),
     items: [own, ...entriesOf(page, top), ...groups.filter(({ items }) => items.length > 0)],
   };
 }
 
 const entriesOf = (page: string, markdown: string): readonly SidebarLink[] =>
-  [...markdown.matchAll(/^ *(?:[-*]|\d+\.) +\**\[([^\]]+)\]\(([^)\s]+)\)/gm)].flatMap(([, label = '', target = '']) => {
-    const address = addressOf(page, target);
-    return address.startsWith(`${SITE_BASE}/`) && address.endsWith('/')
-      ? [{ label: label.replaceAll('`', ''), link: withoutBase(address) }]
-      : [];
-  });
+  [...markdown.matchAll(/^ *(?:[-*]|\d+\.|\|) +\**\[([^\]]+)\]\(([^)\s]+)\)/gm)].flatMap(
+    ([, label = '', target = '']) => {
+      const address = addressOf(page, target);
+      return address.startsWith(`${SITE_BASE}/`) && address.endsWith('/')
+        ? [{ label: label.replaceAll('`', ''), link: withoutBase(address) }]
+        : [];
+    },
+  );
 
 const withoutBase = (address: string): string => address.slice(SITE_BASE.length);

@@ -27,7 +27,7 @@ const of = (...languages: string[]) =>
 const titled = (blocks: readonly Block[]) => blocks.map((block) => [`${block.path}:${block.line}`, block] as const);
 
 /** Blocks in these languages are checked here, each by its kind. */
-const CHECKED = ['yaml', 'sh', 'console', 'json', 'js', 'jsx', 'svelte', 'html', 'http', 'toml'];
+const CHECKED = ['yaml', 'sh', 'console', 'json', 'js', 'jsx', 'svelte', 'html', 'http', 'toml', 'promql'];
 /** What a program prints, drawings and help pages: nothing that a reader runs. */
 const SHOWN = ['', 'text'];
 /** Configurations of other programs that a test of the page gives to that program. */
@@ -63,6 +63,8 @@ test('what nothing checks is this much, each with its reason', () => {
       "docs/how-to/authorize-for-envoy.md: MeshConfig has no schema here",
       "docs/how-to/authorize-for-envoy.md: MeshConfig has no schema here",
       "docs/how-to/authorize-for-envoy.md: AuthorizationPolicy of Istio has no schema here",
+      "docs/how-to/monitor.md: only Prometheus reads its configuration",
+      "docs/how-to/monitor.md: only Alertmanager reads its configuration",
     ]
   `);
 });
@@ -114,9 +116,10 @@ describe('shell', () => {
 
 /** Programs that pages use and that have no description here: their arguments are not checked, but paths of the repository are. */
 const PROGRAMS = new Set(
-  'cat cd chgrp chmod cp curl docker echo export gh git go grpcurl id jq kill kind kubectl mkdir node npm npx openssl printf python3 redis-cli rm sleep sort umask wait'.split(
-    ' ',
-  ),
+  [
+    'awk base64 cat cd chgrp chmod cp curl cut date dmesg docker echo export find gh git go grep grpcurl head helm id jq kill kind',
+    'kubectl ls mkdir node npm npx openssl printf promtool python3 redis-cli rm sed sleep sort ss tail tee tr umask uniq wait wc',
+  ].flatMap((names) => names.split(' ')),
 );
 
 function commandProblems(page: string, { program, args }: ShellCommand): readonly string[] {
@@ -203,6 +206,13 @@ describe('other languages', () => {
       expect(paths.flatMap((path) => urlProblems(`https://shop.example.com${path}`))).toEqual([]);
     },
   );
+
+  test.each(titled(of('promql')))('%s asks for metrics that the gateway has', (_title, { text }) => {
+    const known = new Set(readFileSync(join(ROOT, 'docs/reference/metrics.md'), 'utf8').match(/sallyport_\w+/g));
+    const asked = text.match(/\bsallyport_\w+/g) ?? [];
+    const lost = asked.filter((name) => !known.has(name) && !known.has(name.replace(/_(?:bucket|count|sum)$/, '')));
+    expect(lost).toEqual([]);
+  });
 
   test.each(titled(of('toml')))('%s is TOML', (_title, { text }) => {
     expect(Object.keys(parseToml(text)).length).toBeGreaterThan(0);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 const ROOT = join(import.meta.dirname, '../..');
 
 /** Every document of the repository. */
-export const DOCUMENTS: readonly string[] = globSync(
+const DOCUMENTS: readonly string[] = globSync(
   '{*.md,docs/**/*.md,k8s/**/*.md,examples/**/*.md,bench/*.md,packages/*/README.md,charts/**/*.md}',
   { cwd: ROOT },
 ).toSorted();

@@ -90,6 +90,7 @@ describe('the sidebar', () => {
     expect(sidebar().map(({ label }) => label)).toEqual([
       'Tutorial',
       'How-to guides',
+      'Runbooks',
       'Reference',
       'Explanation',
       'The project',
@@ -109,6 +110,10 @@ A [link in prose](redis.md) is no entry.
 1. [Second](grpc.md)
    - [\`Third\`](providers/okta.md)
 - [Not on the site](https://example.com)
+
+| page | about |
+| --- | --- |
+| [Fourth](redis.md) | a row |
 `;
     expect(groupOf('docs/how-to/README.md', markdown)).toEqual({
       label: 'How-to',
@@ -122,6 +127,7 @@ A [link in prose](redis.md) is no entry.
           items: [
             { label: 'Second', link: '/how-to/grpc/' },
             { label: 'Third', link: '/how-to/providers/okta/' },
+            { label: 'Fourth', link: '/how-to/redis/' },
           ],
         },
       ],
