@@ -83,6 +83,7 @@ describe('YAML', () => {
     ['a value that a key does not take', { upstreams: { a: { endpoints: ['ftp://a'] } } }, null],
     ['an unknown key of a route', { allow: { rolles: ['a'] } }, 'routes[]'],
     ['a field that a Pod does not have', { volumess: [] }, 'pod'],
+    ['a value that the chart does not have', { rediss: {} }, 'values'],
     ['a component that is not there', { components: ['../../components/none'] }, 'kustomization'],
   ])('%s is found', (_title, value, inside) => {
     expect(yamlProblems(value, inside)).toHaveLength(1);
@@ -118,7 +119,7 @@ describe('shell', () => {
 const PROGRAMS = new Set(
   [
     'awk base64 cat cd chgrp chmod cp curl cut date dmesg docker echo export find gh git go grep grpcurl head helm id jq kill kind',
-    'kubectl ls mkdir node npm npx openssl printf promtool python3 redis-cli rm sed sleep sort ss tail tee tr umask uniq wait wc',
+    'kubectl ls mkdir node npm npx openssl printf promtool python3 redis-cli rm sed sleep sort ss tail tee tr umask uniq wait wc yq',
   ].flatMap((names) => names.split(' ')),
 );
 

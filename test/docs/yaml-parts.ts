@@ -1,8 +1,9 @@
 /** Whether YAML that a document shows is right: a part of our configuration, an object of Kubernetes, or a part of one of these. */
 
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
+import { z } from 'zod';
 import { noFiles } from '../../src/config/files.ts';
 import { shapeOf } from '../../src/config/walk.ts';
 import { bareSchema } from '../../src/gateway/configuration.ts';
@@ -72,6 +73,8 @@ function problemsInside(value: object, inside: string): readonly string[] {
       return podProblems(value as Values);
     case 'container':
       return podProblems({ containers: [{ name: 'app', image: 'app', ...value }] });
+    case 'values':
+      return valuesProblems(value);
     case 'SecurityPolicy':
       return schemaProblems({ ...securityPolicy, spec: { ...securityPolicy.spec, ...value } });
     default:
@@ -91,6 +94,25 @@ const securityPolicy = {
   metadata: { name: 'sallyport' },
   spec: { targetRefs: [{ group: 'gateway.networking.k8s.io', kind: 'HTTPRoute', name: 'orders' }] },
 };
+
+/** Maps key by key, everything else replaced: as Helm merges values. */
+const merged = (under: Values, over: Values): Values => {
+  const isMap = (value: unknown): value is Values =>
+    typeof value === 'object' && value !== null && !Array.isArray(value);
+  const entries = Object.entries(over).map(([key, value]) => [
+    key,
+    isMap(value) && isMap(under[key]) ? merged(under[key], value) : value,
+  ]);
+  return { ...under, ...Object.fromEntries(entries) };
+};
+
+/** Values of the chart over its defaults, by the schema with which Helm checks them. */
+function valuesProblems(value: object): readonly string[] {
+  const chart = (name: string) => readFileSync(join(ROOT, 'charts/sallyport', name), 'utf8');
+  const schema = JSON.parse(chart('values.schema.json')) as Parameters<typeof z.fromJSONSchema>[0];
+  const { error } = z.fromJSONSchema(schema).safeParse(merged(parse(chart('values.yaml')) as Values, value as Values));
+  return (error?.issues ?? []).map(({ path, message }) => `${path.join('.')}: ${message}`);
+}
 
 /** A client has a secret or a key, not both. */
 function withoutSecret(client: Values): Values {
