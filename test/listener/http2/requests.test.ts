@@ -212,7 +212,8 @@ describe('without TLS, by prior knowledge', () => {
       await until(() => gateway.gateway.requestsInFlight === 0, 'the request is over');
       await client.get('/public');
       expect(upstream.requests.map(({ body }) => body.toString())).toEqual(['']);
-      expect(upstream.text).not.toContain('0\r\n\r\n');
+      // The last chunk; a request id can end in 0, too.
+      expect(upstream.text).not.toContain('\r\n0\r\n\r\n');
     },
   );
 

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import type { Turns } from '../../../../src/lib/turns.ts';
 import { OidcStage } from '../../../attack/oidc-stage.ts';
 import { PUBLIC_ORIGIN } from '../../../support/gateway.ts';
+import { HostileProvider } from '../../../support/hostile-provider.ts';
 import { until } from '../../../support/until.ts';
 
 const { host: HOST } = new URL(PUBLIC_ORIGIN);
@@ -51,6 +52,24 @@ test('a login waits for seven turns, and while none comes, people who are logged
   // Begun, kept; begun again with the answer, taken, noted as used, redeemed, opened.
   expect(turns - 1).toBe(7);
   for (const { browser, page } of await Promise.all(logins)) await stage.isLoggedIn(browser, page);
+});
+
+test('logins that wait for a provider hold no turn: seventy at one that does not answer keep nobody from another', async () => {
+  await using partner = await HostileProvider.start();
+  await using stage = await OidcStage.start({
+    misbehaviour: 'token-silent',
+    more: [{ name: 'partner', issuer: partner.issuer }],
+  });
+  const stuck = Array.from({ length: 70 }, async () => {
+    const browser = stage.browser();
+    await browser.open(await stage.answer(browser));
+  });
+  void Promise.allSettled(stuck);
+  // As many as the gateway has connections to one provider.
+  await until(() => stage.provider.countOf('token') >= 64, 'the provider has been asked');
+  const browser = stage.browser();
+  const page = await browser.open(`${PUBLIC_ORIGIN}/auth/login?provider=partner&return_to=%2Forders`);
+  expect(`${page.status} ${page.url.pathname}`).toBe('200 /orders');
 });
 
 test('a login whose browser has left before its turn is not begun', async () => {
