@@ -36,6 +36,9 @@ interface Dashboard {
 
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 
+/** The rule file. */
+export const ALERTS_PATH = join(ROOT, 'monitoring/alerts.yaml');
+
 const rules = (parse(read('monitoring/alerts.yaml')) as { groups: { rules: Rule[] }[] }).groups.flatMap(
   (it) => it.rules,
 );

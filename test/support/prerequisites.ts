@@ -1,5 +1,5 @@
 /**
- * Installs the programs that the tests run for real: Redis and Chromium, the proxies of `examples/`, and where Go is
+ * Installs the programs that the tests run for real: Redis and Chromium, the proxies of `examples/`, Prometheus, and where Go is
  * installed, the module for the Go recipe of docs/verify.md, the linter of the workflows, Helm, an identity provider, client and
  * server of gRPC, and a client of the authorizer. As root on Debian it installs what is missing; elsewhere, or with `SALLYPORT_TEST_INSTALL=0`, it says what to
  * install, and exits with 1 where Redis or Chromium is missing.
@@ -28,8 +28,11 @@ const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
   'redis-server': ['redis-server'],
   chromium: CHROMIUM_PATHS,
 };
-/** Proxies with whose recipes the tests run, by the name of their package. Without one, its tests are skipped, and say so. */
-const PROXIES = ['nginx', 'haproxy', 'caddy', 'apache2'];
+/**
+ * Proxies with whose recipes the tests run, and the Prometheus that evaluates alerts and dashboard, by the name of their
+ * package. Without one, its tests are skipped, and say so.
+ */
+const OPTIONAL = ['nginx', 'haproxy', 'caddy', 'apache2', 'prometheus'];
 const GO_MODULE = 'github.com/golang-jwt/jwt/v5@v5.3.1';
 /** A machine that is busy with other things takes more than six minutes for Helm, the largest of them. */
 const GO_BUILD_TIMEOUT_MS = 900_000;
@@ -47,8 +50,8 @@ const wanted = process.argv.length > 2 ? process.argv.slice(2) : [...Object.keys
 const missing = wanted.filter((name) => name !== 'go' && findProgram(PROGRAMS[name] ?? []) === null);
 if (missing.length > 0) install(missing);
 if (process.argv.length === 2 && canInstall()) {
-  const proxies = PROXIES.filter((name) => findProgram([name]) === null);
-  if (proxies.length > 0) aptInstall(proxies);
+  const optional = OPTIONAL.filter((name) => findProgram([name]) === null);
+  if (optional.length > 0) aptInstall(optional);
 }
 if (wanted.includes('go') && mayInstall) useGo();
 

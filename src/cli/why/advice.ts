@@ -290,11 +290,11 @@ export const ADVICE: Readonly<Record<Reason, Advice>> = {
   },
   store_unavailable: {
     cause: 'Redis does not answer in time, or answers with an error.',
-    cure: '`sallyport_store_up`, `sallyport_store_errors_total` and the log name the error. Sessions in the cache are served meanwhile, as far as `session.cache` allows.',
+    cure: '`sallyport_store_up`, `sallyport_store_errors_total` and the log name the error; `OOM` means that Redis needs more memory. Sessions in the cache are served meanwhile, as far as `session.cache` allows.',
   },
   store_full: {
-    cause: 'Redis is out of memory, or the embedded store is at its bound.',
-    cure: 'Give Redis more memory. It must not evict: `maxmemory-policy noeviction`.',
+    cause: 'The embedded store (`store.memory`) is at its bound.',
+    cure: 'Use Redis. A Redis that is full answers with an error, which is `store_unavailable`.',
   },
   signing_key_unavailable: {
     cause: 'No signing key is active: the key directory is empty, or its keys begin later.',
