@@ -90,3 +90,21 @@ test('a login whose browser has left before its turn is not begun', async () => 
   expect(audit.records.at(-1)).toMatchObject({ event: 'login_failed', reason: 'downstream_aborted' });
   expect(await metrics.text()).toMatch(/provider_logins_started_total\{provider="corporate"\} 0\n/);
 });
+
+test('a login for which there is no room is 503 with Retry-After, on a page that leads on, and counted', async () => {
+  await using stage = await OidcStage.start();
+  const browser = stage.browser();
+  const start = `${PUBLIC_ORIGIN}/auth/login?provider=corporate&return_to=%2Forders`;
+  await browser.step(start);
+  const { loginTurns } = stage.gateway.gateway.longLived;
+  const { begin } = loginTurns;
+  loginTurns.begin = async () => false;
+  const page = await browser.step(start);
+  expect([page.status, page.headers['retry-after']]).toEqual([503, '1']);
+  expect(page.body).toContain('return_to=%2Forders');
+  const text = await stage.gateway.metrics.text();
+  expect(text).toMatch(/provider_logins_total\{provider="corporate",outcome="overloaded"\} 1\n/);
+  expect(text).toMatch(/login_failures_total\{reason="overloaded"\} 1\n/);
+  loginTurns.begin = begin;
+  expect((await browser.open(start)).url.pathname).toBe('/orders');
+});
