@@ -25,6 +25,8 @@ const EXCEPTIONS: readonly { readonly word: string; readonly path?: string; read
   { word: 'kill', text: /\bprocess\.kill\(|\bSIGKILL\b/ },
   // The direction of a Kubernetes NetworkPolicy.
   { word: 'egress', path: 'scripts/reference/chart-values.ts' },
+  // Titles of tests, in which a worker process is killed.
+  { word: 'kill', text: /workers\.test\.ts`, "/ },
   // The Go example.
   { word: 'ctx', path: 'docs/verify.md' },
   { word: 'ctx', text: /\bz\.RefinementCtx\b/ },
