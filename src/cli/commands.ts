@@ -8,6 +8,7 @@ import { explain } from './explain.ts';
 import { health } from './health.ts';
 import { importOauth2ProxyCommand } from './import-oauth2-proxy.ts';
 import { init } from './init.ts';
+import { injectCommand } from './inject.ts';
 import { keysGenerate, keysList, keysRotate } from './keys.ts';
 import { loginCommand } from './login.ts';
 import { logoutCommand } from './logout.ts';
@@ -49,6 +50,7 @@ export const COMMANDS: readonly Command[] = [
   logoutCommand,
   tokenGet,
   importOauth2ProxyCommand,
+  injectCommand,
   schema,
   completion(() => COMMANDS),
   version,
