@@ -1,19 +1,19 @@
 /** `docs/reference/admin-api.openapi.yaml`: the endpoints of the admin listener as an OpenAPI 3.1 document. */
 
-import { Registry } from 'prom-client';
 import { stringify } from 'yaml';
 import { z } from 'zod';
 import { type AdminEndpoint, ENDPOINTS } from '../../src/admin/endpoints.ts';
 import { TOKEN_REVOCATION_BODY } from '../../src/admin/token-revocation.ts';
 import { PROBLEM_MEDIA_TYPE, REASONS, type Reason } from '../../src/errors.ts';
+import { MEDIA_TYPES } from '../../src/telemetry/text-format.ts';
 import { ANSWERS, type AnswerName } from './admin-api-schemas.ts';
 
 interface Description {
   readonly id: string;
   /** Status → what it means, and the schema of its JSON; `null`: text. */
   readonly answers: Readonly<Record<number, readonly [meaning: string, name: AnswerName | null]>>;
-  /** Of text; `text/plain; charset=utf-8` where it is left out. */
-  readonly mediaType?: string;
+  /** Of text, one for each format; `text/plain; charset=utf-8` where it is left out. */
+  readonly mediaTypes?: readonly string[];
   /** Refusals that the row of the table does not imply. */
   readonly refusals?: readonly Reason[];
 }
@@ -38,7 +38,7 @@ const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   'GET /metrics': {
     id: 'getMetrics',
     answers: { 200: ['The metrics of all workers.', null] },
-    mediaType: Registry.PROMETHEUS_CONTENT_TYPE,
+    mediaTypes: Object.values(MEDIA_TYPES),
   },
   'GET /.well-known/jwks.json': { id: 'getKeys', answers: { 200: ['A JWK Set (RFC 7517).', 'KeySet'] } },
   'POST /-/reload': {
@@ -136,11 +136,11 @@ function operation(row: AdminEndpoint): object {
   const key = `${row.method} ${pathOf(row)}`;
   const description = DESCRIPTIONS[key];
   if (description === undefined) throw new Error(`${key} has no description in scripts/reference/admin-api.ts`);
-  const { id, answers, mediaType = 'text/plain; charset=utf-8' } = description;
+  const { id, answers, mediaTypes = ['text/plain; charset=utf-8'] } = description;
   const own = Object.entries(answers).map(([status, [meaning, name]]) => {
     const content =
       name === null
-        ? { [mediaType]: { schema: { type: 'string' } } }
+        ? Object.fromEntries(mediaTypes.map((mediaType) => [mediaType, { schema: { type: 'string' } }]))
         : { 'application/json': { schema: schemaNamed(name) } };
     return [status, { description: meaning, content }] as const;
   });

@@ -34,7 +34,8 @@ export async function metricsPage(): Promise<string> {
   return `${generated('the series.ts of each folder')}
 # Metrics
 
-\`GET /metrics\` of the admin listener, in the Prometheus text format. Label values come from the configuration or from a
+\`GET /metrics\` of the admin listener, in the Prometheus text format, or as OpenMetrics 1.0 for clients that ask for
+it, as Prometheus does (\`Accept: application/openmetrics-text\`). Label values come from the configuration or from a
 closed set, never from a request; \`route\` is the id of a route, \`${OWN_ENDPOINT}\` for the gateway's own endpoints, \`${NO_ROUTE}\` for
 what matched nothing; \`reason\` is one of [reasons.md](reasons.md). Every series exists from the start, but for reasons that
 are not to be expected on a route, such as \`login_failed\`. Those of a route or an upstream that is gone from the

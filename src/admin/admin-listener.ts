@@ -100,7 +100,8 @@ export class AdminListener {
       const client = plainAddress(request.socket.remoteAddress ?? '');
       const segment = segmentOf(row, path) ?? '';
       const body = row.takesBody === true ? await readJsonText(request) : '';
-      const asked = { id, client, segment, query: parameters };
+      const { accept = '' } = request.headers;
+      const asked = { id, client, segment, query: parameters, accept };
       const answer = body instanceof Denial ? body : await row.answer({ ...asked, body }, this.#parts);
       if (answer instanceof Denial) sendProblem(response, answer.reason, id);
       else await send(response, answer);

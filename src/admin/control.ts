@@ -8,6 +8,7 @@
 
 import type { Jti, SessionHandle } from '../jwt/names.ts';
 import type { AuditSource } from '../telemetry/audit.ts';
+import type { TextFormat } from '../telemetry/metric-parts.ts';
 import type { RecentRequest } from '../telemetry/recent-requests.ts';
 import type { Listed, PageOf, ProcessStatus, RouteStatus, UpstreamStatus } from './status.ts';
 
@@ -131,8 +132,8 @@ export interface ConfigurationReport {
 export interface GatewayControl {
   /** @param withUpstreams  adds one component for each upstream */
   health(withUpstreams: boolean): Promise<Health>;
-  /** @returns the metrics in the Prometheus text format, in blocks */
-  metrics(): AsyncIterable<string>;
+  /** @returns the metrics as text, in blocks */
+  metrics(format: TextFormat): AsyncIterable<string>;
   /** @returns the JWK Set of the upstream token */
   jwks(): Promise<unknown>;
   /** What each process says of itself. */

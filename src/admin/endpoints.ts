@@ -1,8 +1,8 @@
 /** The endpoints of the admin listener, one row each. */
 
-import { Registry } from 'prom-client';
 import { Denial } from '../errors.ts';
 import { isSessionHandle } from '../jwt/names.ts';
+import { MEDIA_TYPES, textFormatFor } from '../telemetry/text-format.ts';
 import type { ComponentHealth } from './control.ts';
 import type { AdminAnswer, AdminParts, AdminRequest } from './request.ts';
 import { parseTokenRevocation } from './token-revocation.ts';
@@ -80,13 +80,12 @@ export const ENDPOINTS: readonly AdminEndpoint[] = [
   {
     method: 'GET',
     path: '/metrics',
-    summary: 'Metrics in the Prometheus text format.',
+    summary: 'Metrics in the Prometheus text format; as OpenMetrics for clients that ask for it.',
     guard: 'host',
-    answer: (_request, { control }) => ({
-      status: 200,
-      mediaType: Registry.PROMETHEUS_CONTENT_TYPE,
-      body: control.metrics(),
-    }),
+    answer: ({ accept }, { control }) => {
+      const format = textFormatFor(accept);
+      return { status: 200, mediaType: MEDIA_TYPES[format], body: control.metrics(format) };
+    },
   },
   {
     method: 'GET',

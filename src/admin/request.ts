@@ -49,6 +49,8 @@ export interface AdminRequest {
   /** The segment that a path ends with, where its endpoint takes one. */
   readonly segment: string;
   readonly query: URLSearchParams;
+  /** Value of Accept; empty when it is absent. */
+  readonly accept: string;
   /** Text of the body, where the endpoint takes one. */
   readonly body: string;
 }

@@ -17,6 +17,7 @@ import { toTimestamp } from '../lib/timestamp.ts';
 import { CLOCK_LEEWAY_MS, MAX_REVOCABLE_LIFETIME_MS } from '../lib/token-limits.ts';
 import type { SessionRecord } from '../store/session-record.ts';
 import type { AuditSource } from '../telemetry/audit.ts';
+import type { TextFormat } from '../telemetry/metric-parts.ts';
 import type { RecentRequest } from '../telemetry/recent-requests.ts';
 import type { MetricRegistry } from '../telemetry/registry.ts';
 import type { Upstream } from '../upstream/upstream.ts';
@@ -86,8 +87,8 @@ export class LocalControl implements GatewayControl {
     ];
   }
 
-  metrics(): AsyncIterable<string> {
-    return this.#metrics.blocks();
+  metrics(format: TextFormat): AsyncIterable<string> {
+    return this.#metrics.blocks(format);
   }
 
   async jwks(): Promise<unknown> {

@@ -8,7 +8,15 @@
  */
 
 import type { Histogram, Registry } from 'prom-client';
-import { headLines, labelText, type MetricHead, type MetricPart, sampleName, seriesLines } from './metric-parts.ts';
+import {
+  headLines,
+  labelText,
+  type MetricHead,
+  type MetricPart,
+  sampleName,
+  seriesLines,
+  type TextFormat,
+} from './metric-parts.ts';
 
 type LabelValues = Readonly<Record<string, string>>;
 /** A label that is left out is not part of the series. */
@@ -74,12 +82,12 @@ export abstract class HotFamily<L extends string, Child extends HotNumber | HotH
     for (const [text, { labels }] of this.children) if (values.has(labels[label] ?? '')) this.children.delete(text);
   }
 
-  /** The metric in the text format, in blocks of some 32 KiB. */
-  *blocks(): Generator<string> {
+  /** The metric in a text format, in blocks of some 32 KiB. */
+  *blocks(format: TextFormat): Generator<string> {
     const head = this.head();
-    let block = headLines(head);
+    let block = headLines(head, format);
     for (const [text, child] of this.children) {
-      block += seriesLines(head, ...this.seriesOf(text, child));
+      block += seriesLines(head, ...this.seriesOf(text, child), format);
       if (block.length < BLOCK_LENGTH) continue;
       yield block;
       block = '';

@@ -27,6 +27,9 @@ export interface MetricPart extends MetricHead {
   readonly series: readonly (readonly [name: string, values: readonly number[]])[];
 }
 
+/** The text format in which metrics are written. */
+export type TextFormat = 'prometheus' | 'openmetrics';
+
 type Labels = Readonly<Partial<Record<string, string | number>>>;
 
 /** Labels in the text format, without braces. They name a series among those of its metric. */
@@ -54,23 +57,51 @@ export function partOf(metric: MetricObjectWithValues<MetricValue<string>>): Met
   return { name, help, type, merging, les: null, series };
 }
 
+/** What follows the last metric. */
+export const lastLine = (format: TextFormat): string => (format === 'openmetrics' ? '# EOF\n' : '');
+
+const COUNTER_SUFFIX = '_total';
+
 /** The lines that begin a metric in the text format. */
-export const headLines = ({ name, help, type }: Pick<MetricHead, 'name' | 'help' | 'type'>): string =>
-  `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`;
+export function headLines(
+  { name, help, type }: Pick<MetricHead, 'name' | 'help' | 'type'>,
+  format: TextFormat = 'prometheus',
+): string {
+  if (format === 'prometheus') return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`;
+  const isCounter = type === 'counter' && name.endsWith(COUNTER_SUFFIX);
+  // A counter is named without its suffix; one that has none would be refused.
+  const family = isCounter ? name.slice(0, -COUNTER_SUFFIX.length) : name;
+  return `# HELP ${family} ${escaped(help)}\n# TYPE ${family} ${type === 'counter' && !isCounter ? 'unknown' : type}\n`;
+}
 
 /** A series in the text format. */
-export function seriesLines({ name, les }: MetricHead, series: string, values: readonly number[]): string {
-  if (les === null) return `${series} ${numberText(values[0] as number)}\n`;
+export function seriesLines(
+  { name, type, les }: MetricHead,
+  series: string,
+  values: readonly number[],
+  format: TextFormat = 'prometheus',
+): string {
+  const isOpen = format === 'openmetrics';
+  if (les === null) {
+    const hasBound = isOpen && type === 'histogram';
+    const text = numberText(values[0] as number, format);
+    return `${hasBound ? series.replace(/\ble="([^"]+)"/, (_, bound: string) => `le="${floatText(bound)}"`) : series} ${text}\n`;
+  }
   const comma = series === '' ? '' : ',';
   let lines = '';
-  for (let bucket = 0; bucket < les.length; bucket += 1)
-    lines += `${name}_bucket{${series}${comma}le="${les[bucket]}"} ${values[bucket]}\n`;
+  for (let bucket = 0; bucket < les.length; bucket += 1) {
+    const bound = les[bucket] as string;
+    lines += `${name}_bucket{${series}${comma}le="${isOpen ? floatText(bound) : bound}"} ${values[bucket]}\n`;
+  }
   const [count, sum] = [values[les.length - 1], values[les.length]];
   return `${lines}${sampleName(`${name}_sum`, series)} ${sum}\n${sampleName(`${name}_count`, series)} ${count}\n`;
 }
 
-/** As prom-client writes them. */
-function numberText(value: number): string {
-  if (Number.isNaN(value)) return 'Nan';
+/** The bound of a bucket is a label, compared as text: OpenMetrics has it as a floating-point number, `1.0`. */
+const floatText = (bound: string) => (/^\d+$/.test(bound) ? `${bound}.0` : bound);
+
+/** As prom-client writes them, and as OpenMetrics wants them. */
+function numberText(value: number, format: TextFormat): string {
+  if (Number.isNaN(value)) return format === 'openmetrics' ? 'NaN' : 'Nan';
   return Number.isFinite(value) ? String(value) : value > 0 ? '+Inf' : '-Inf';
 }

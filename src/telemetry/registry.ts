@@ -10,7 +10,7 @@
 import { Counter, Gauge, Histogram, type MetricObjectWithValues, type MetricValue, Registry } from 'prom-client';
 import { LoopShare } from '../lib/loop-share.ts';
 import { HotCounterFamily, HotFamily, HotGaugeFamily, HotHistogramFamily } from './hot-metrics.ts';
-import { type MetricPart, partOf } from './metric-parts.ts';
+import { headLines, lastLine, type MetricPart, partOf, seriesLines, type TextFormat } from './metric-parts.ts';
 import { type Aggregator, ReadGauge } from './read-gauge.ts';
 
 const PREFIX = 'sallyport_';
@@ -158,25 +158,23 @@ export class MetricRegistry {
    * The text that Prometheus scrapes, in blocks. Gauges that are read are read now. The event loop runs between blocks, so
    * a long text holds up no request.
    */
-  async *blocks(): AsyncGenerator<string> {
+  async *blocks(format: TextFormat = 'prometheus'): AsyncGenerator<string> {
     for (const work of this.#beforeScrape) work();
     const share = new LoopShare();
-    for (const metric of this.prometheus.getMetricsAsArray() as readonly (object & { readonly name: string })[]) {
-      const blocks =
-        metric instanceof HotFamily
-          ? metric.blocks()
-          : [`${await this.prometheus.getSingleMetricAsString(metric.name)}\n`];
+    for (const metric of this.prometheus.getMetricsAsArray() as readonly object[]) {
+      const blocks = metric instanceof HotFamily ? metric.blocks(format) : [await blockOf(metric as Gettable, format)];
       for (const block of blocks) {
         yield block;
         if (share.isUsed) await share.next();
       }
     }
+    yield lastLine(format);
   }
 
   /** The same as one text. */
-  async text(): Promise<string> {
+  async text(format: TextFormat = 'prometheus'): Promise<string> {
     let text = '';
-    for await (const block of this.blocks()) text += block;
+    for await (const block of this.blocks(format)) text += block;
     return text;
   }
 
@@ -198,6 +196,11 @@ export class MetricRegistry {
   #described(name: string, help: string) {
     return { name: PREFIX + name, help, registers: [this.prometheus] };
   }
+}
+
+async function blockOf(metric: Gettable, format: TextFormat): Promise<string> {
+  const { series, ...head } = partOf(await metric.get());
+  return headLines(head, format) + series.map(([name, values]) => seriesLines(head, name, values, format)).join('');
 }
 
 /** Every combination of the values of the labels; none when one of them has its values from the configuration. */

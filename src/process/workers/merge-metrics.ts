@@ -5,7 +5,14 @@
  */
 
 import { LoopShare } from '../../lib/loop-share.ts';
-import { headLines, type MetricHead, type MetricPart, seriesLines } from '../../telemetry/metric-parts.ts';
+import {
+  headLines,
+  lastLine,
+  type MetricHead,
+  type MetricPart,
+  seriesLines,
+  type TextFormat,
+} from '../../telemetry/metric-parts.ts';
 
 /** The metrics of one process. Immutable once it has all of them. */
 export class ProcessMetrics {
@@ -68,15 +75,20 @@ export class MetricsMerger {
    * @param workers  by worker; the totals of a running worker that is left out count as they were last
    * @returns the text that Prometheus scrapes, in blocks
    */
-  merge(primary: ProcessMetrics, workers: ReadonlyMap<number, ProcessMetrics>): AsyncGenerator<string> {
+  merge(
+    primary: ProcessMetrics,
+    workers: ReadonlyMap<number, ProcessMetrics>,
+    format: TextFormat = 'prometheus',
+  ): AsyncGenerator<string> {
     for (const [worker, metrics] of workers) this.#last.set(worker, metrics);
     const silent = [...this.#last].filter(([worker]) => !workers.has(worker));
-    return textOf([
+    const sources = [
       { metrics: primary, counts: isOfPrimary },
       ...[...workers.values()].map((metrics) => ({ metrics, counts: isOfWorkers })),
       ...silent.map(([, metrics]) => ({ metrics, counts: isTotal })),
       { metrics: this.#gone, counts: isTotal },
-    ]);
+    ];
+    return textOf(sources, format);
   }
 
   /**
@@ -115,12 +127,13 @@ interface Merged {
   readonly series: ReadonlyMap<string, MergedSeries>;
 }
 
-async function* textOf(sources: readonly Source[]): AsyncGenerator<string> {
+async function* textOf(sources: readonly Source[], format: TextFormat): AsyncGenerator<string> {
   const share = new LoopShare();
   for await (const { head, series } of mergedMetrics(sources)) {
-    let block = headLines(head);
+    let block = headLines(head, format);
     for (const [name, { values, count }] of series) {
-      block += seriesLines(head, name, head.merging === 'average' ? values.map((sum) => sum / count) : values);
+      const merged = head.merging === 'average' ? values.map((sum) => sum / count) : values;
+      block += seriesLines(head, name, merged, format);
       if (block.length < BLOCK_LENGTH) continue;
       yield block;
       if (share.isUsed) await share.next();
@@ -128,6 +141,7 @@ async function* textOf(sources: readonly Source[]): AsyncGenerator<string> {
     }
     yield block;
   }
+  yield lastLine(format);
 }
 
 /** One metric after the other. */

@@ -28,6 +28,7 @@ import { CAN_SHARE_PORT } from '../../listener/http1/acceptors.ts';
 import { newTicketKeys } from '../../listener/http1/tls.ts';
 import type { ListenerAddresses } from '../../listener/listener.ts';
 import { errorFields } from '../../telemetry/log.ts';
+import type { TextFormat } from '../../telemetry/metric-parts.ts';
 import type { RecentRequest } from '../../telemetry/recent-requests.ts';
 import type { WorkerSeries } from '../series.ts';
 import { MetricsMerger, ProcessMetrics } from './merge-metrics.ts';
@@ -95,7 +96,7 @@ export class WorkerPool {
     this.#onHopeless = onHopeless;
     const merged: Pick<GatewayControl, AnsweredBy<'all'>> = {
       health: (withUpstreams) => this.#health(withUpstreams),
-      metrics: () => this.#metrics(),
+      metrics: (format) => this.#metrics(format),
       status: () => this.#status(),
       routes: async (page) => mergedRoutes((await this.#askAll('routes', [page])).values()),
       upstreams: async (page) => mergedUpstreams((await this.#askAll('upstreams', [page])).values()),
@@ -186,9 +187,9 @@ export class WorkerPool {
     return answers.toSorted((one, other) => other.time.localeCompare(one.time))[0] ?? null;
   }
 
-  async *#metrics(): AsyncGenerator<string> {
+  async *#metrics(format: TextFormat): AsyncGenerator<string> {
     // One after the other: a worker is in the middle of one scrape at a time.
-    const gathering = this.#gathering.then(() => this.#gather());
+    const gathering = this.#gathering.then(() => this.#gather(format));
     this.#gathering = gathering.then(
       () => {},
       () => {},
@@ -196,9 +197,9 @@ export class WorkerPool {
     yield* await gathering;
   }
 
-  async #gather(): Promise<AsyncGenerator<string>> {
+  async #gather(format: TextFormat): Promise<AsyncGenerator<string>> {
     const own = await ProcessMetrics.of(this.#dependencies.metrics.parts());
-    return this.#merger.merge(own, await this.#fromAll('nextMetrics', allMetrics));
+    return this.#merger.merge(own, await this.#fromAll('nextMetrics', allMetrics), format);
   }
 
   /** Drains every worker. Resolves when all have exited; those that exceed the limit are closed. */
