@@ -14,6 +14,7 @@ import type { Principal } from './principal.ts';
 import type { Route } from './routing/route.ts';
 import type { PeerInfo, RawRequest, ScreenedRequest } from './sanitize/sanitize.ts';
 import type { RouteMetrics } from './telemetry/route-series.ts';
+import type { RequestTrace } from './telemetry/traces/request-trace.ts';
 
 /** Work on an answer that can be abandoned. */
 export interface Abortable {
@@ -149,6 +150,8 @@ export class Exchange implements RawRequest {
   /** Whether one of the gateway's own endpoints answers it. */
   isOwnEndpoint = false;
   principal: Principal | null = null;
+  /** Its spans; `null` when it is not recorded. */
+  trace: RequestTrace | null = null;
   /** The access token of the identity provider that goes along; `null` where none does. Never logged. */
   providerToken: CompactToken | null = null;
 

@@ -17,12 +17,14 @@ import type { Exchange } from './exchange.ts';
 import type { CompactToken } from './lib/bearer.ts';
 import type { Limits } from './limits/limits.ts';
 import type { Responder } from './response/respond.ts';
-import type { RoutePattern } from './routing/pattern.ts';
+import { patternPath, type RoutePattern } from './routing/pattern.ts';
 import { matchReadings } from './routing/readings.ts';
 import type { Route } from './routing/route.ts';
 import type { RouteEntry, RouteTable } from './routing/table.ts';
 import type { Sanitizer, ScreenedRequest } from './sanitize/sanitize.ts';
 import type { RouteMetrics } from './telemetry/route-series.ts';
+import type { RequestTrace } from './telemetry/traces/request-trace.ts';
+import type { Tracer } from './telemetry/traces/tracer.ts';
 import type { ProviderTokenSource, TokenSource } from './token/token-source.ts';
 import type { Outlet } from './upstream/forward.ts';
 
@@ -32,7 +34,7 @@ import type { Outlet } from './upstream/forward.ts';
  */
 export interface Pipeline {
   readonly sanitizer: Pick<Sanitizer, 'screen'>;
-  readonly endpoints: Pick<Endpoints, 'match'>;
+  readonly endpoints: Pick<Endpoints, 'match'> & Partial<Pick<Endpoints, 'pathOf'>>;
   readonly routes: RouteTable<Route>;
   readonly limits: Pick<Limits, 'begun' | 'routed' | 'identified'>;
   readonly authenticator: Authenticator;
@@ -43,6 +45,8 @@ export interface Pipeline {
   readonly outlet: Outlet;
   readonly responder: Responder;
   readonly series: PipelineSeries;
+  /** `null` where nothing is recorded. */
+  readonly tracer: Tracer | null;
 }
 
 /** The series that a pipeline's exchanges are counted in. */
@@ -55,11 +59,24 @@ export interface PipelineSeries {
   readonly routes: readonly RouteMetrics[];
 }
 
-/** Takes a request from its head to its answer. Never rejects. */
-export async function handle(exchange: Exchange, pipeline: Pipeline): Promise<void> {
+/** Takes a request from its head to its answer. Never throws or rejects. */
+export function handle(exchange: Exchange, pipeline: Pipeline): Promise<void> {
+  const { sanitizer, tracer, responder } = pipeline;
+  try {
+    const request = sanitizer.screen(exchange);
+    if (tracer !== null) exchange.trace = tracer.begin(exchange.startedMs, request instanceof Denial ? null : request);
+    return exchange.trace === null
+      ? answer(exchange, request, pipeline)
+      : exchange.trace.run(answer, exchange, request, pipeline);
+  } catch (thrown) {
+    responder.fault(exchange, asGatewayFault(thrown));
+    return Promise.resolve();
+  }
+}
+
+async function answer(exchange: Exchange, request: ScreenedRequest | Denial, pipeline: Pipeline): Promise<void> {
   const { responder } = pipeline;
   try {
-    const request = pipeline.sanitizer.screen(exchange);
     if (request instanceof Denial) return responder.denial(exchange, request);
     exchange.screened = request;
     if (request.proxyRequestId !== null) exchange.id = request.proxyRequestId;
@@ -70,20 +87,14 @@ export async function handle(exchange: Exchange, pipeline: Pipeline): Promise<vo
     if (endpoint !== null) {
       exchange.isOwnEndpoint = true;
       exchange.enter(pipeline.series.endpoints);
+      if (exchange.trace !== null && !(endpoint instanceof Denial)) noteEndpoint(exchange.trace, request, pipeline);
       const denial = endpoint instanceof Denial ? endpoint : await endpoint(exchange, request);
       if (denial !== null) responder.denial(exchange, denial);
       return;
     }
 
     const asked = preflightMethod(request);
-    const shared = asked === null ? null : sharedRoute(request, asked, pipeline.routes);
-    if (asked !== null && shared !== null) {
-      exchange.route = shared;
-      exchange.enter(pipeline.series.routes[shared.index] as RouteMetrics);
-      const denial = responder.preflight(exchange, asked);
-      if (denial !== null) responder.denial(exchange, denial);
-      return;
-    }
+    if (asked !== null && isPreflightAnswered(exchange, request, asked, pipeline)) return;
 
     const found = pipeline.routes.match(request.host, request.target.path, request.method);
     if (found instanceof Denial) return responder.denial(exchange, found);
@@ -91,6 +102,7 @@ export async function handle(exchange: Exchange, pipeline: Pipeline): Promise<vo
     const { route, pattern } = match instanceof Denial ? found : match;
     exchange.route = route;
     exchange.enter(pipeline.series.routes[route.index] as RouteMetrics);
+    exchange.trace?.matched(patternPath(pattern));
     const target = match instanceof Denial ? match : admittedTarget(exchange, request, route, pattern, pipeline);
     if (target instanceof Denial) return responder.denial(exchange, target);
 
@@ -115,6 +127,11 @@ export async function handle(exchange: Exchange, pipeline: Pipeline): Promise<vo
   }
 }
 
+/** The redirect listener answers every path, and has no name for any. */
+function noteEndpoint(trace: RequestTrace, { target }: ScreenedRequest, { endpoints }: Pipeline): void {
+  if (endpoints.pathOf !== undefined) trace.matched(endpoints.pathOf(target.path));
+}
+
 /** The upstream token of a request, at once where nothing has to be waited for. */
 const tokenOf = (exchange: Exchange, request: ScreenedRequest, permit: Permit, pipeline: Pipeline) =>
   permit.route.providerToken === null
@@ -134,7 +151,23 @@ async function withProviderToken(
   return tokens.forPermit(permit);
 }
 
-/** The route that a preflight asks about, if it has `cors`. Else the preflight is a request like any other. */
+/** Answers a preflight about a route with `cors`. Another one is a request like any other. */
+function isPreflightAnswered(
+  exchange: Exchange,
+  request: ScreenedRequest,
+  asked: string,
+  { routes, series, responder }: Pipeline,
+): boolean {
+  const shared = sharedRoute(request, asked, routes);
+  if (shared === null) return false;
+  exchange.route = shared;
+  exchange.enter(series.routes[shared.index] as RouteMetrics);
+  const denial = responder.preflight(exchange, asked);
+  if (denial !== null) responder.denial(exchange, denial);
+  return true;
+}
+
+/** The route that a preflight asks about, if it has `cors`. */
 function sharedRoute({ host, target }: ScreenedRequest, method: string, routes: RouteTable<Route>): Route | null {
   const found = routes.match(host, target.path, method);
   return found instanceof Denial || found.route.cors === null ? null : found.route;

@@ -256,6 +256,10 @@ export const loginAtProvider = (principal: Principal): ProviderLogin | null =>
 export const userAtProvider = (principal: Principal): UserPrincipal | null =>
   principal.kind === 'user' && principal.session.login !== null ? principal : null;
 
+/** When the session of a user began, wall clock; `null` for other principals, and for none. */
+export const sessionSinceMs = (principal: Principal | null): number | null =>
+  principal?.kind === 'user' ? principal.session.createdAtMs : null;
+
 /** The same as the claims that it has there; none for other principals. */
 export function loginClaims(principal: KnownPrincipal): Record<string, JSONType> {
   const login = loginAtProvider(principal);

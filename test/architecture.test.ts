@@ -24,7 +24,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'errors.ts': [],
   config: [],
   jwt: [],
-  telemetry: ['jwt'],
+  telemetry: ['config', 'jwt', 'version.ts'],
   store: ['config', 'jwt', 'telemetry'],
   'principal.ts': ['jwt', 'store'],
   pages: ['config', 'store'],
@@ -228,6 +228,12 @@ describe('the path of a request', () => {
   test('only main.ts, cli/, gateway/ and process/ read the environment or the arguments, only they end the process', () => {
     const allowed = (path: string) => ['main.ts', 'cli', 'gateway', 'process'].includes(roomOf(path));
     expect(files.filter((path) => /\bprocess\.(?:env|argv|exit)\b/.test(code(path)) && !allowed(path))).toEqual([]);
+  });
+
+  test('the OpenTelemetry SDK is loaded in one place, and only when it is asked for', () => {
+    const loads = /^import (?!type\b)[^;]*'@opentelemetry\/|\bimport\('@opentelemetry\//m;
+    expect(files.filter((path) => loads.test(code(path)))).toEqual(['telemetry/traces/export.ts']);
+    expect(code('telemetry/traces/export.ts')).not.toMatch(/^import (?!type\b)[^;]*'@opentelemetry\//m);
   });
 
   test("Node's request and response objects stay in listener/ and admin/", () => {

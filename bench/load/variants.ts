@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Child, Children } from '../support/children.ts';
-import { PROFILER, startGateway } from './gateway.ts';
+import { type GatewaySettings, PROFILER, startGateway } from './gateway.ts';
 import type { Credentials } from './generator/load.ts';
 import type { Target } from './measure.ts';
 import { createServiceIssuer, openSessions, type SessionSeeder } from './sessions.ts';
@@ -14,6 +14,7 @@ export const VARIANT_NAMES = [
   'public',
   'warm',
   'quiet',
+  'traced',
   'service',
   'service-cold',
   'outbound',
@@ -52,13 +53,16 @@ export async function startVariants(children: Children, settings: VariantSetting
   const behind = await startServer(children, 'upstream', []);
   const bare = await startServer(children, 'upstream', [], core);
   const relay = await startServer(children, 'relay', [`http://127.0.0.1:${behind.port}`], core, isProfiled);
-  const gateway = (name: string, accessLog: 'all' | 'off') => {
-    const gatewaySettings = { upstreamPort: behind.port, redisUrl, accessLog, jwks: issuer.jwks };
+  const gateway = (name: string, accessLog: 'all' | 'off', sections: GatewaySettings['sections'] = {}) => {
+    const gatewaySettings = { upstreamPort: behind.port, redisUrl, accessLog, jwks: issuer.jwks, sections };
     return startGateway(children, join(directory, name), gatewaySettings, { core, isProfiled });
   };
   const usual = await gateway('usual', 'all');
   const quiet = await gateway('quiet', 'off');
   const cold = await gateway('cold', 'all');
+  // The upstream takes the spans as well: it answers every POST.
+  const url = `http://127.0.0.1:${behind.port}/v1/traces`;
+  const traced = await gateway('traced', 'all', { traces: { url, sampleRatio: 0.01, maxPerSecond: 10_000 } });
 
   const sessions: Credentials = {
     header: 'Cookie',
@@ -78,6 +82,7 @@ export async function startVariants(children: Children, settings: VariantSetting
     { name: 'public', title: 'public route', ...usual, keysPort: usual.port, ...withSessions, base: '/public' },
     { name: 'warm', title: 'session, warm', ...usual, keysPort: usual.port, ...withSessions },
     { name: 'quiet', title: 'session, warm, access log off', ...quiet, keysPort: quiet.port, ...withSessions },
+    { name: 'traced', title: 'session, warm, 1 % traced', ...traced, keysPort: traced.port, ...withSessions },
     {
       name: 'service',
       title: 'service token, warm',

@@ -106,6 +106,7 @@ function finishedExchange(): Exchange {
     owned: new OwnedHeaders([], []),
     cookieName: '__Host-sid',
     trustedProxies: null,
+    traceParents: 'all',
     publicOrigins: new Map(),
     maxTargetBytes: 8_192,
     cookieLimits: { maxCookieBytes: 8_192, maxCookieCount: 100 },

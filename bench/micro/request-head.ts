@@ -11,6 +11,7 @@ const sanitizer = new Sanitizer({
   owned: new OwnedHeaders(['X-User-Id', 'Authorization'], []),
   cookieName: '__Host-sid',
   trustedProxies: null,
+  traceParents: 'all',
   publicOrigins: new Map([['shop.example.com', 'https://shop.example.com']]),
   maxTargetBytes: 8_192,
   cookieLimits: { maxCookieBytes: 8_192, maxCookieCount: 100 },

@@ -26,7 +26,8 @@ The header of the upstream token (\`upstreamToken.header\`), every name in some 
 
 ${list(OWNED_NAMES)}${list(OWNED_PREFIXES, '…')}
 What the upstream gets of these: \`X-Forwarded-For\`, \`-Host\` and \`-Proto\` or \`Forwarded\` (\`upstreams.<name>.forwardedHeaders\`),
-\`X-Request-Id\`, the client's \`traceparent\` and \`tracestate\` if they are valid, and the identity that the route says.
+\`X-Request-Id\`, the \`traceparent\` of the gateway's span where [the request is recorded](../how-to/trace-requests.md), else that of the client
+if it is valid (with \`tracestate\`), and the identity that the route says.
 
 ## By which other proxies vouch for something
 

@@ -42,6 +42,11 @@ export class Endpoints {
     for (const row of rows) this.#byPath.set(row.path, [...(this.#byPath.get(row.path) ?? []), row]);
   }
 
+  /** A path as the row of its endpoint has it. @param path  of a request that {@link match} has an endpoint for */
+  pathOf(path: string): string {
+    return this.#byPath.has(path) ? path : withHandle(path);
+  }
+
   /** The endpoint of a request; `null` when the request is for a route; a Denial 404, 405 or 421. */
   match(request: ScreenedRequest): Endpoint | Denial | null {
     const { path } = request.target;

@@ -90,14 +90,8 @@ export function compileRuntime(
   const upstreamTokens = compileUpstreamTokens(config, issuer, longLived, previous);
   const { endpoints, ...opened } = openEndpoints(config, contents, { ...surroundings, serviceTokens }, previous);
   const authenticator = openAuthenticator(config, serviceTokens, opened.providerTokens.revalidation, longLived);
-  const shared = {
-    config,
-    longLived,
-    responder,
-    upstreams,
-    authenticator,
-    series: compileSeries(config, series.routes),
-  };
+  const counted = compileSeries(config, series.routes);
+  const shared = { config, longLived, responder, upstreams, authenticator, series: counted };
   const sanitizer = new Sanitizer(sanitizeRules(config));
   const pipeline: Pipeline = {
     sanitizer,
@@ -110,7 +104,8 @@ export function compileRuntime(
     providerTokens: opened.providerTokens.accessTokens,
     outlet: compileOutlet(shared, publicOutlet(config, sanitizer)),
     responder,
-    series: shared.series,
+    series: counted,
+    tracer: longLived.traces.tracer,
   };
   const outbound = compileOutbound(shared, contents.outbound, issuer, previous?.outbound ?? null);
   return Object.freeze({
@@ -186,8 +181,9 @@ function compileOutbound(
   const { config, longLived, responder } = shared;
   if (config.outbound === undefined) return null;
   const { clocks, series, signingKeys, revokedTokens } = longLived;
-  const rules = { ...sanitizeRules(config), trustedProxies: null, publicOrigins: new Map<string, string>() };
-  const sanitizer = new Sanitizer(rules);
+  // The workload is ours: its traces go on.
+  const own = { trustedProxies: null, traceParents: 'all', publicOrigins: new Map<string, string>() } as const;
+  const sanitizer = new Sanitizer({ ...sanitizeRules(config), ...own });
   const parts = {
     sanitizer,
     outlet: compileOutlet(shared, { tokenHeader: 'Authorization', areClientsKnown: false, sanitizer }),
@@ -198,6 +194,7 @@ function compileOutbound(
     clocks,
     tokenSeries: series.outbound,
     routeCount: config.routes.length,
+    tracer: longLived.traces.tracer,
     series: {
       ...shared.series,
       unmatched: series.routes.of({ id: NO_DESTINATION, upstream: null }, config.metrics.labels),

@@ -31,6 +31,7 @@ import { ROUTE_KEYS } from '../routing/section.ts';
 import { passClientHeaders, publicOrigin } from '../sanitize/section.ts';
 import { store } from '../store/section.ts';
 import { log, metrics } from '../telemetry/section.ts';
+import { traces } from '../telemetry/traces/section.ts';
 import { upstreamToken } from '../token/section.ts';
 import { upstream } from '../upstream/section.ts';
 import { WARNING_CODES } from './parts.ts';
@@ -120,6 +121,10 @@ export const configSchema = (context: SchemaContext) =>
       }),
       log: log().prefault({}).meta({ description: 'Logs, as JSON lines on standard output.' }),
       metrics: metrics().prefault({}).meta({ description: 'What `/metrics` on the admin listener shows.' }),
+      traces: traces(context).optional().meta({
+        description:
+          'OpenTelemetry traces, sent to a collector. Left out: nothing is recorded, and the SDK is not loaded.',
+      }),
       shutdown: shutdown().prefault({}).meta({ description: 'How the process ends on SIGTERM.' }),
       acceptWarnings: z
         .array(z.enum(WARNING_CODES).meta({ kind: 'code' }))

@@ -23,6 +23,7 @@ import { readTls, type TlsFiles, type TlsListener, uncoveredHosts } from '../lis
 import { readOutbound } from '../outbound/read.ts';
 import { type PageFiles, readPages } from '../pages/section.ts';
 import { namedStores } from '../store/kinds.ts';
+import { NO_TRACE_FILES, readTraceFiles, type TraceFiles } from '../telemetry/traces/files.ts';
 import type { DatedKey } from '../token/keyring.ts';
 import { readSigningKeys } from '../token/signing-keys.ts';
 import { readUpstream } from '../upstream/open.ts';
@@ -46,6 +47,7 @@ export interface Contents {
   readonly issuers: ReadonlyMap<string, KeySet | null>;
   /** `null` without TLS settings. */
   readonly upstreams: ReadonlyMap<string, UpstreamTls | null>;
+  readonly traces: TraceFiles;
   /** The CAs of authorization servers, by destination. */
   readonly outbound: readonly (string | null)[];
 }
@@ -60,24 +62,36 @@ export interface ReadConfig {
 
 /** Reads the files that the valid part of a configuration names. Unusable ones are in `reader.mistakes`. */
 export async function readContents(draft: Draft, reader: FileReader): Promise<Contents> {
-  const { listeners, login, pages, upstreamToken, tokenEndpoint, outbound, store } = draft;
+  const { listeners, login, pages, upstreamToken, tokenEndpoint, outbound, store, traces } = draft;
   const [tls, grpcTls] = [listeners?.public.tls, listeners?.grpcAuthorizer?.tls];
-  const [tlsFiles, grpcTlsFiles, loginFiles, pageFiles, signing, clients, issuers, upstreams, cas] = await Promise.all([
-    tls === undefined ? null : readTls(tls, reader),
-    grpcTls === undefined ? null : readTls(grpcTls, reader, 'grpcAuthorizer'),
-    login === undefined ? { users: NO_USERS, backends: [], providers: [] } : readLogin(login, reader),
-    pages === undefined ? { logo: null } : readPages(pages, reader),
-    upstreamToken === undefined ? null : readSigningKeys(upstreamToken, reader),
-    tokenEndpoint === undefined ? [] : readTokenEndpoint(tokenEndpoint, reader),
-    readEntries(draft.issuers, (name, issuer) => readIssuer(name, issuer, reader)),
-    readEntries(draft.upstreams, (name, upstream) => readUpstream(name, upstream, reader)),
-    outbound === undefined ? [] : readOutbound(outbound, reader),
-    ...(store === undefined
-      ? []
-      : namedStores(store).map((it) => reader.read(['store', it.kind], '', it.checkFiles, null))),
-  ]);
+  const [tlsFiles, grpcTlsFiles, loginFiles, pageFiles, signing, clients, issuers, upstreams, cas, traceFiles] =
+    await Promise.all([
+      tls === undefined ? null : readTls(tls, reader),
+      grpcTls === undefined ? null : readTls(grpcTls, reader, 'grpcAuthorizer'),
+      login === undefined ? { users: NO_USERS, backends: [], providers: [] } : readLogin(login, reader),
+      pages === undefined ? { logo: null } : readPages(pages, reader),
+      upstreamToken === undefined ? null : readSigningKeys(upstreamToken, reader),
+      tokenEndpoint === undefined ? [] : readTokenEndpoint(tokenEndpoint, reader),
+      readEntries(draft.issuers, (name, issuer) => readIssuer(name, issuer, reader)),
+      readEntries(draft.upstreams, (name, upstream) => readUpstream(name, upstream, reader)),
+      outbound === undefined ? [] : readOutbound(outbound, reader),
+      traces === undefined ? NO_TRACE_FILES : readTraceFiles(traces, reader),
+      ...(store === undefined
+        ? []
+        : namedStores(store).map((it) => reader.read(['store', it.kind], '', it.checkFiles, null))),
+    ]);
   const allTls = { public: tlsFiles, grpcAuthorizer: grpcTlsFiles };
-  return { tls: allTls, login: loginFiles, pages: pageFiles, signing, clients, issuers, upstreams, outbound: cas };
+  return {
+    tls: allTls,
+    login: loginFiles,
+    pages: pageFiles,
+    signing,
+    clients,
+    issuers,
+    upstreams,
+    traces: traceFiles,
+    outbound: cas,
+  };
 }
 
 /** Warnings about what a configuration and its files say together, but for those that it accepts. */

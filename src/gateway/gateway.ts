@@ -182,6 +182,7 @@ export class Gateway {
   async apply({ config, contents, kept }: ReadConfig): Promise<readonly string[]> {
     const { series, clocks } = this.longLived;
     await series.routes.prepare(countedRoutes(config), config.metrics.labels);
+    await this.longLived.traces.use(config.traces, contents.traces);
     const previous = this.#generations.current;
     const generation = new Generation(compileRuntime(config, contents, this.longLived, previous.runtime));
     const keptOf = (...path: readonly string[]) =>

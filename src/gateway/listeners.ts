@@ -26,10 +26,12 @@ import {
 } from '../listener/listener.ts';
 import { type QueueRules, RequestQueue } from '../listener/request-queue.ts';
 import type { QueueSeries } from '../listener/series.ts';
+import { sessionSinceMs } from '../principal.ts';
 import { clientAddress } from '../sanitize/client-address.ts';
-import type { AccessLog } from '../telemetry/access.ts';
+import { type AccessLog, loggedStatus } from '../telemetry/access.ts';
 import type { AuditLog } from '../telemetry/audit.ts';
 import type { RecentRequests } from '../telemetry/recent-requests.ts';
+import type { RequestTrace } from '../telemetry/traces/request-trace.ts';
 import type { Generation } from './generation.ts';
 
 /** For this long idle connections stay open in a drain, and a request that arrives on one is answered. */
@@ -288,6 +290,12 @@ function valuesOf(rawHeaders: readonly string[], name: string): string | null {
   return values.length === 0 ? null : values.join(',');
 }
 
+function endTrace(trace: RequestTrace, exchange: Exchange, endedMs: number, wallMs: number): void {
+  const sinceMs = sessionSinceMs(exchange.principal);
+  const sessionAgeMs = sinceMs === null ? null : wallMs - sinceMs;
+  trace.end(exchange, { status: loggedStatus(exchange), endedMs, sessionAgeMs });
+}
+
 /** Writes the logs and counts connections, for all listeners. */
 export class Recorder implements ListenerRecorder {
   readonly #accessLog: AccessLog;
@@ -306,6 +314,7 @@ export class Recorder implements ListenerRecorder {
 
   finished(exchange: Exchange): void {
     const [endedMs, wallMs] = [this.#clocks.monotonicMs(), this.#clocks.wallMs()];
+    if (exchange.trace !== null) endTrace(exchange.trace, exchange, endedMs, wallMs);
     this.#accessLog.record(exchange, endedMs, wallMs);
     this.#recent.keep(exchange, endedMs - exchange.startedMs, wallMs);
     this.#audit.recordDenial(exchange);

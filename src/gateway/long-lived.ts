@@ -21,6 +21,8 @@ import type { AttemptStore, CodeStore, OnceStore, RefreshFamilies, Store } from 
 import type { AuditLog } from '../telemetry/audit.ts';
 import { errorFields, type Logger } from '../telemetry/log.ts';
 import type { LogConfig } from '../telemetry/section.ts';
+import type { TracesConfig } from '../telemetry/traces/section.ts';
+import { Traces } from '../telemetry/traces/traces.ts';
 import { openSigningKeys, type SigningKeys } from '../token/signing-keys.ts';
 import type { Outlet, PreparingOutlet } from '../upstream/forward.ts';
 import type { Contents } from './contents.ts';
@@ -50,6 +52,7 @@ interface LongLivedSections extends TokenSections {
   readonly revocation: RevocationConfig;
   readonly login: Pick<LoginConfig, 'password'>;
   readonly log: Pick<LogConfig, 'level' | 'onAuditFailure'>;
+  readonly traces?: TracesConfig | undefined;
 }
 
 /** The long-lived parts of one gateway, on which its compiled configurations build. */
@@ -69,6 +72,7 @@ export class LongLived {
   readonly revokedTokens: FollowedRevocations;
   readonly series: GatewaySeries;
   readonly inProgress: InProgress = new InProgress();
+  readonly traces: Traces;
   readonly clocks: Clocks;
   readonly outletOf: Surroundings['outletOf'];
   #keyFault: Error | null = null;
@@ -76,7 +80,7 @@ export class LongLived {
 
   private constructor(
     { clocks, log, audit, series, outletOf }: Surroundings,
-    opened: Pick<LongLived, 'store' | 'sessions' | 'passwordHasher' | 'signingKeys' | 'revokedTokens'>,
+    opened: Pick<LongLived, 'store' | 'sessions' | 'passwordHasher' | 'signingKeys' | 'revokedTokens' | 'traces'>,
   ) {
     this.store = opened.store;
     this.sessions = opened.sessions;
@@ -91,6 +95,7 @@ export class LongLived {
     this.audit = audit;
     this.signingKeys = opened.signingKeys;
     this.revokedTokens = opened.revokedTokens;
+    this.traces = opened.traces;
     this.series = series;
     this.clocks = clocks;
     this.outletOf = outletOf;
@@ -105,13 +110,15 @@ export class LongLived {
    */
   static async open(
     config: LongLivedSections,
-    { signing }: Pick<Contents, 'signing'>,
+    { signing, traces: traceFiles }: Pick<Contents, 'signing' | 'traces'>,
     surroundings: Surroundings,
   ): Promise<LongLived> {
     const { clocks, log, audit, series } = surroundings;
     audit.configure(config.log);
     await using opened = new AsyncDisposableStack();
     const signingKeys = await openSigningKeys(config.upstreamToken, signing, longestSignedMs(config), clocks.wallMs);
+    const traces = opened.adopt(new Traces({ clocks, log, series: series.traces }), (it) => it.close());
+    await traces.use(config.traces, traceFiles);
     const store = opened.adopt(await openStore(config.store, { clocks, log, series: series.store }), (it) =>
       it.close(),
     );
@@ -121,7 +128,7 @@ export class LongLived {
     const revokedTokens = await FollowedRevocations.open(store, revocationSettings(config), clocks, series.revocations);
     series.revocations.readFrom(revokedTokens);
     opened.move();
-    return new LongLived(surroundings, { store, sessions, passwordHasher, signingKeys, revokedTokens });
+    return new LongLived(surroundings, { store, sessions, passwordHasher, signingKeys, revokedTokens, traces });
   }
 
   /** Applies what a reload can change. Never fails. */
@@ -140,6 +147,7 @@ export class LongLived {
     this.sessions.close();
     this.revokedTokens.close();
     await closed(this.store.close());
+    await this.traces.close();
   }
 
   /**

@@ -28,6 +28,7 @@ import * as coverage from '../routing/coverage.ts';
 import * as routing from '../routing/lint.ts';
 import * as sanitize from '../sanitize/lint.ts';
 import * as store from '../store/lint.ts';
+import * as traces from '../telemetry/traces/lint.ts';
 import * as upstreamToken from '../token/lint.ts';
 import * as upstream from '../upstream/lint.ts';
 import * as processes from './lint.ts';
@@ -56,6 +57,7 @@ export const PARTS = [
   { name: 'allow', codes: authorization.codes, lint: authorization.lint },
   { name: 'require', codes: stepUp.codes, lint: stepUp.lint },
   { name: 'outbound', codes: outboundCodes, lint: outbound.lint },
+  { name: 'traces', codes: traces.codes, lint: traces.lint },
 ] as const;
 
 type CodesOf<T> = T extends unknown ? keyof T : never;

@@ -16,6 +16,7 @@ import { StoreSeries } from '../store/series.ts';
 import { CountedRoutes } from '../telemetry/counted-routes.ts';
 import type { MetricRegistry } from '../telemetry/registry.ts';
 import { RequestSeries } from '../telemetry/route-series.ts';
+import { TraceSeries } from '../telemetry/traces/series.ts';
 import { TokenSeries } from '../token/series.ts';
 import { UpstreamSeries } from '../upstream/series.ts';
 
@@ -38,6 +39,7 @@ export class GatewaySeries {
   readonly commandLine: CommandLineSeries;
   readonly outbound: OutboundSeries;
   readonly store: StoreSeries;
+  readonly traces: TraceSeries;
 
   /** Once per registry. */
   constructor(registry: MetricRegistry) {
@@ -58,5 +60,6 @@ export class GatewaySeries {
     this.commandLine = new CommandLineSeries(registry);
     this.outbound = new OutboundSeries(registry);
     this.store = new StoreSeries(registry);
+    this.traces = new TraceSeries(registry);
   }
 }

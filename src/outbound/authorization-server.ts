@@ -8,6 +8,7 @@ import { Agent, request } from 'undici';
 import { ConfigFault, Denial, DependencyFault } from '../errors.ts';
 import { isBearerToken } from '../lib/bearer.ts';
 import type { Clocks } from '../lib/clock.ts';
+import { inSpan } from '../telemetry/traces/request-trace.ts';
 import { readCredential, type ServerConfig } from './client-credential.ts';
 import type { DatedToken } from './kept-token.ts';
 import { expiryOf, unverifiedClaims } from './unverified.ts';
@@ -81,7 +82,7 @@ export class AuthorizationServer {
     const { monotonicMs } = this.#clocks;
     if (monotonicMs() < this.#coolUntilMs) throw unavailable('is cooling down after a failure');
     try {
-      return await this.#ask(parameters);
+      return await inSpan('fetch token', () => this.#ask(parameters));
     } catch (fault) {
       // A failure caused by the token of one call must not affect other calls.
       const isOfOneCall = fault instanceof UnusableAnswer && isExchange(parameters);

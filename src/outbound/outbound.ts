@@ -19,6 +19,7 @@ import type { Pipeline, PipelineSeries } from '../pipeline.ts';
 import type { Responder } from '../response/respond.ts';
 import type { Route } from '../routing/route.ts';
 import type { Sanitizer } from '../sanitize/sanitize.ts';
+import type { Tracer } from '../telemetry/traces/tracer.ts';
 import type { Keyring } from '../token/keyring.ts';
 import { TokenIssuer } from '../token/token-issuer.ts';
 import type { Outlet } from '../upstream/forward.ts';
@@ -43,6 +44,7 @@ interface OutboundParts {
   /** Number of routes; destinations are numbered after them. */
   readonly routeCount: number;
   readonly series: PipelineSeries;
+  readonly tracer: Tracer | null;
 }
 
 const NOT_ORIGIN_FORM = new Denial('request_malformed', 'outbound request target is not origin-form');
@@ -104,6 +106,7 @@ export class Outbound {
       outlet,
       responder,
       series: parts.series,
+      tracer: parts.tracer,
     };
     return new Outbound(pipeline, routes, tokens);
   }

@@ -42,12 +42,19 @@ export const writtenLiteral = (text: string): string => text.replaceAll('*', '%2
 
 /** The pattern as written, for people: `shop.example.com/api/orders`, prefixes with a trailing `/…`. */
 export function formatPattern(pattern: RoutePattern): string {
-  const path = pattern.segments
-    .map((segment) => (segment.kind === 'literal' ? writtenLiteral(segment.text) : `:${segment.name}`))
-    .join('/');
+  const path = writtenSegments(pattern);
   const ending = { exact: '', prefix: path === '' ? '…' : '/…', rest: path === '' ? '*' : '/*' }[pattern.end];
   return `${pattern.host}/${path}${ending}`;
 }
+
+/** The path of a pattern as the configuration has it. */
+export const patternPath = (pattern: RoutePattern): string => {
+  const path = writtenSegments(pattern);
+  return pattern.end === 'rest' ? `/${path}${path === '' ? '*' : '/*'}` : `/${path}`;
+};
+
+const writtenSegments = ({ segments }: RoutePattern): string =>
+  segments.map((segment) => (segment.kind === 'literal' ? writtenLiteral(segment.text) : `:${segment.name}`)).join('/');
 
 /**
  * What a pattern matched: parameters by name, and what is below it (without leading slash) under `*`.

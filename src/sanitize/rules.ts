@@ -24,6 +24,7 @@ interface SanitizeSections {
   readonly upstreamToken: { readonly header: string };
   readonly session: { readonly cookie: { readonly name: string } };
   readonly routes: readonly WritingRoute[];
+  readonly traces?: { readonly trustParent: SanitizeRules['traceParents'] } | undefined;
   readonly listeners: {
     readonly public: {
       readonly trustedProxies: readonly string[];
@@ -44,6 +45,8 @@ export function sanitizeRules(config: SanitizeSections): SanitizeRules {
     owned: new OwnedHeaders([...written, config.upstreamToken.header], config.passClientHeaders),
     cookieName: config.session.cookie.name,
     trustedProxies: toBlockList(trustedProxies),
+    // Where nothing is recorded here, it is for those behind the gateway to decide.
+    traceParents: config.traces?.trustParent ?? 'all',
     publicOrigins: new Map(config.publicOrigin.map((origin) => [new URL(origin).hostname, origin])),
     maxTargetBytes: limits.maxTargetBytes,
     cookieLimits: { maxCookieBytes: limits.maxCookieBytes, maxCookieCount: limits.maxCookieCount },

@@ -8,6 +8,7 @@
 
 import type { BlockList } from 'node:net';
 import { Denial } from '../errors.ts';
+import { isTraceparent } from '../lib/trace-context.ts';
 import { clientAddress } from './client-address.ts';
 import { type CookieLimits, screenCookies } from './cookies.ts';
 import { type BodyFraming, bodyFraming } from './framing.ts';
@@ -47,6 +48,8 @@ export interface SanitizeRules {
   readonly owned: OwnedHeaders;
   readonly cookieName: string;
   readonly trustedProxies: BlockList | null;
+  /** Whose trace context is believed. */
+  readonly traceParents: 'trustedProxies' | 'all' | 'none';
   /** Canonical host → public origin. */
   readonly publicOrigins: ReadonlyMap<string, string>;
   readonly maxTargetBytes: number;
@@ -80,6 +83,8 @@ export interface ScreenedRequest {
   readonly scheme: string;
   /** Id from a trusted proxy; `null` otherwise: the gateway assigns one. */
   readonly proxyRequestId: string | null;
+  /** `traceparent` as it is believed and, unless the request is recorded, passed on; valid; `null` for none. */
+  readonly traceparent: string | null;
   /** Everything else that the gateway reads. */
   readonly fields: HeaderScan;
 }
@@ -157,6 +162,12 @@ export class Sanitizer {
       forwardedFor: address.chain,
       scheme: schemeOf(raw.peer, publicOrigin, address.viaTrustedProxy ? fields.forwardedProto : null),
       proxyRequestId: address.viaTrustedProxy && isRequestId(fields.requestId) ? fields.requestId : null,
+      traceparent:
+        fields.traceparent !== null &&
+        (rules.traceParents === 'all' || (rules.traceParents === 'trustedProxies' && address.viaTrustedProxy)) &&
+        isTraceparent(fields.traceparent)
+          ? fields.traceparent
+          : null,
       fields,
     };
   }

@@ -2,6 +2,7 @@
 
 import { type DenialReason, REASONS } from '../errors.ts';
 import { toTimestamp } from '../lib/timestamp.ts';
+import { traceIdIn } from '../lib/trace-context.ts';
 import type { FinishedRequest, LoggedListener } from './finished-request.ts';
 import { errorFields, type LineStream } from './log.ts';
 
@@ -51,7 +52,7 @@ export class AccessLog {
    */
   record(exchange: FinishedRequest, endedMs: number, wallMs: number): void {
     const { reason, principal, dispatchedMs, firstByteMs } = exchange;
-    const status = statusOf(exchange);
+    const status = loggedStatus(exchange);
     const durationMs = endedMs - exchange.startedMs;
     const upstreamMs = upstreamPart(exchange);
     exchange.series.observe({
@@ -61,6 +62,8 @@ export class AccessLog {
       principalKind: principal?.kind ?? null,
       reason,
       durationMs,
+      trace: exchange.trace,
+      wallMs,
       overheadMs: Math.max(0, durationMs - upstreamMs),
       firstByteMs: firstByteMs === null || dispatchedMs === null ? null : firstByteMs - dispatchedMs,
       requestBytes: exchange.requestBytes,
@@ -104,8 +107,12 @@ export class AccessLog {
     upstreamMs: number,
     wallMs: number,
   ): string {
-    const { screened, route, principal, reason, note } = exchange;
+    const { screened, route, principal, reason, note, trace } = exchange;
     let line = `{"level":"${level}","time":"${this.#time(wallMs)}","id":"${exchange.id}"${exchange.listener.logText}`;
+    if (trace !== null) line += `,"traceId":"${trace.traceId}","spanId":"${trace.spanId}"`;
+    // Passed on as it came: its trace goes past the gateway.
+    else if (screened !== null && screened.traceparent !== null)
+      line += `,"traceId":"${traceIdIn(screened.traceparent)}"`;
     if (route !== null) line += `,"route":"${route.id}"`;
     line += `,"method":"${methodOf(exchange)}"`;
     if (exchange.httpVersion === '2') line += ',"httpVersion":"2"';
@@ -141,7 +148,8 @@ export class AccessLog {
 /** That of the request as it was read: a proxy that asks about a POST may do so with GET. */
 const methodOf = ({ screened, method }: FinishedRequest): string => screened?.method ?? method;
 
-function statusOf({ reason, isTunnel, reply }: FinishedRequest): number {
+/** The status that a finished request is counted with: 499 where the client left, 101 for a WebSocket. */
+export function loggedStatus({ reason, isTunnel, reply }: FinishedRequest): number {
   if (reason === 'downstream_aborted') return 499;
   return isTunnel ? 101 : reply.status;
 }

@@ -26,6 +26,7 @@ export interface FinishedRequest {
     readonly host: string;
     readonly target: { readonly path: string };
     readonly clientAddress: string;
+    readonly traceparent: string | null;
     readonly fields: { readonly ownedHeaders: number };
   } | null;
   readonly route: { readonly id: string; readonly upstream: string } | null;
@@ -34,6 +35,8 @@ export interface FinishedRequest {
     readonly subject: string | null;
     readonly credential: { readonly presentedIssuer: PresentedIssuer | null } | null;
   } | null;
+  /** `null` when it is not recorded. */
+  readonly trace: { readonly traceId: string; readonly spanId: string } | null;
   /** Why it was refused or failed, which rule fired, and what caused a fault. */
   readonly reason: Reason | null;
   readonly note: string | null;

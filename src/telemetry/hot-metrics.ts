@@ -9,10 +9,13 @@
 
 import type { Histogram, Registry } from 'prom-client';
 import {
+  type Exemplar,
+  type Exemplars,
   headLines,
   labelText,
   type MetricHead,
   type MetricPart,
+  type PartSeries,
   sampleName,
   seriesLines,
   type TextFormat,
@@ -64,7 +67,7 @@ export abstract class HotFamily<L extends string, Child extends HotNumber | HotH
   protected abstract make(labels: LabelValues): Child;
   protected abstract head(): MetricHead;
   /** A series as it stands in a part of the metric. */
-  protected abstract seriesOf(labels: string, child: Child): MetricPart['series'][number];
+  protected abstract seriesOf(labels: string, child: Child): PartSeries;
   abstract override get(): Exported;
 
   /** The series with these labels. The first call makes it, at zero. */
@@ -87,7 +90,7 @@ export abstract class HotFamily<L extends string, Child extends HotNumber | HotH
     const head = this.head();
     let block = headLines(head, format);
     for (const [text, child] of this.children) {
-      block += seriesLines(head, ...this.seriesOf(text, child), format);
+      block += seriesLines(head, this.seriesOf(text, child), format);
       if (block.length < BLOCK_LENGTH) continue;
       yield block;
       block = '';
@@ -98,7 +101,7 @@ export abstract class HotFamily<L extends string, Child extends HotNumber | HotH
   /** The metric as plain data, in parts of {@link SERIES_PER_PART} series. */
   *parts(): Generator<MetricPart> {
     const head = this.head();
-    let series: MetricPart['series'][number][] = [];
+    let series: PartSeries[] = [];
     for (const [text, child] of this.children) {
       series.push(this.seriesOf(text, child));
       if (series.length < SERIES_PER_PART) continue;
@@ -151,7 +154,7 @@ class NumberFamily<L extends string> extends HotFamily<L, HotNumber> {
     return { name, help, type, merging: 'sum', les: null };
   }
 
-  protected override seriesOf(labels: string, { value }: HotNumber): MetricPart['series'][number] {
+  protected override seriesOf(labels: string, { value }: HotNumber): PartSeries {
     return [sampleName(this.name, labels), [value]];
   }
 
@@ -182,6 +185,8 @@ export class HotHistogram {
   /** Observations per bucket, not yet cumulative; the last one is above every bound. */
   readonly #counts: Float64Array;
   #sumMs = 0;
+  /** By bucket; `null` until there is one. */
+  #exemplars: (Exemplar | undefined)[] | null = null;
 
   constructor(labels: LabelValues, boundsSec: readonly number[]) {
     this.labels = labels;
@@ -189,12 +194,24 @@ export class HotHistogram {
     this.#counts = new Float64Array(boundsSec.length + 1);
   }
 
-  observeMs(valueMs: number): void {
+  /** @param trace  of the request that took this long; `null` when it is not recorded @param wallMs  when it ended */
+  observeMs(valueMs: number, trace: Pick<Exemplar, 'traceId' | 'spanId'> | null = null, wallMs = 0): void {
     const bounds = this.#boundsMs;
     let bucket = 0;
     while (bucket < bounds.length && valueMs > (bounds[bucket] as number)) bucket += 1;
     this.#counts[bucket] = (this.#counts[bucket] as number) + 1;
     this.#sumMs += valueMs;
+    if (trace !== null) this.#keep(bucket, trace, valueMs, wallMs);
+  }
+
+  #keep(bucket: number, { traceId, spanId }: Pick<Exemplar, 'traceId' | 'spanId'>, valueMs: number, timeMs: number) {
+    this.#exemplars ??= new Array<undefined>(this.#counts.length).fill(undefined);
+    this.#exemplars[bucket] = { traceId, spanId, valueSec: valueMs / 1_000, timeMs };
+  }
+
+  /** The last traced observation of each bucket; `null` when there is none. */
+  get exemplars(): Exemplars | null {
+    return this.#exemplars;
   }
 
   /** Cumulative counts of the buckets, then the sum in seconds. */
@@ -244,8 +261,8 @@ export class HotHistogramFamily<L extends string> extends HotFamily<L, HotHistog
     return { name: this.name, help: this.help, type: 'histogram', merging: 'sum', les: this.#les };
   }
 
-  protected override seriesOf(labels: string, { values }: HotHistogram): MetricPart['series'][number] {
-    return [labels, values];
+  protected override seriesOf(labels: string, { values, exemplars }: HotHistogram): PartSeries {
+    return exemplars === null ? [labels, values] : [labels, values, exemplars];
   }
 
   override get(): Exported {

@@ -21,10 +21,24 @@ export interface MetricHead {
   readonly les: readonly string[] | null;
 }
 
+/** One observation with the trace of its request. */
+export interface Exemplar {
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly valueSec: number;
+  /** Wall clock. */
+  readonly timeMs: number;
+}
+
+/** The last exemplar of each bucket, where there is one. */
+export type Exemplars = readonly (Exemplar | undefined)[];
+
+/** One series: its name in the text format, with labels or, for a whole histogram, the labels alone; its values. */
+export type PartSeries = readonly [name: string, values: readonly number[], exemplars?: Exemplars];
+
 /** Some series of a metric. */
 export interface MetricPart extends MetricHead {
-  /** By name, in the text format: with labels, or, for a whole histogram, the labels alone. */
-  readonly series: readonly (readonly [name: string, values: readonly number[]])[];
+  readonly series: readonly PartSeries[];
 }
 
 /** The text format in which metrics are written. */
@@ -50,7 +64,7 @@ export function partOf(metric: MetricObjectWithValues<MetricValue<string>>): Met
   const { name, help, values } = metric;
   const type = String(metric.type) as MetricHead['type'];
   const merging = (metric.aggregator ?? 'sum') as Merging;
-  const series = values.map((sample): MetricPart['series'][number] => {
+  const series = values.map((sample): PartSeries => {
     const { metricName = name } = sample as { readonly metricName?: string };
     return [sampleName(metricName, labelText(sample.labels)), [sample.value]];
   });
@@ -77,8 +91,7 @@ export function headLines(
 /** A series in the text format. */
 export function seriesLines(
   { name, type, les }: MetricHead,
-  series: string,
-  values: readonly number[],
+  [series, values, exemplars]: PartSeries,
   format: TextFormat = 'prometheus',
 ): string {
   const isOpen = format === 'openmetrics';
@@ -91,11 +104,18 @@ export function seriesLines(
   let lines = '';
   for (let bucket = 0; bucket < les.length; bucket += 1) {
     const bound = les[bucket] as string;
-    lines += `${name}_bucket{${series}${comma}le="${isOpen ? floatText(bound) : bound}"} ${values[bucket]}\n`;
+    const exemplar = isOpen ? exemplars?.[bucket] : undefined;
+    lines += `${name}_bucket{${series}${comma}le="${isOpen ? floatText(bound) : bound}"} ${values[bucket]}${exemplarText(exemplar)}\n`;
   }
   const [count, sum] = [values[les.length - 1], values[les.length]];
   return `${lines}${sampleName(`${name}_sum`, series)} ${sum}\n${sampleName(`${name}_count`, series)} ${count}\n`;
 }
+
+const exemplarText = (exemplar: Exemplar | undefined): string => {
+  if (exemplar === undefined) return '';
+  const { traceId, spanId, valueSec, timeMs } = exemplar;
+  return ` # {trace_id="${traceId}",span_id="${spanId}"} ${valueSec} ${(timeMs / 1_000).toFixed(3)}`;
+};
 
 /** The bound of a bucket is a label, compared as text: OpenMetrics has it as a floating-point number, `1.0`. */
 const floatText = (bound: string) => (/^\d+$/.test(bound) ? `${bound}.0` : bound);

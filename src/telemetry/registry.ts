@@ -200,7 +200,7 @@ export class MetricRegistry {
 
 async function blockOf(metric: Gettable, format: TextFormat): Promise<string> {
   const { series, ...head } = partOf(await metric.get());
-  return headLines(head, format) + series.map(([name, values]) => seriesLines(head, name, values, format)).join('');
+  return headLines(head, format) + series.map((each) => seriesLines(head, each, format)).join('');
 }
 
 /** Every combination of the values of the labels; none when one of them has its values from the configuration. */

@@ -29,6 +29,10 @@ interface RequestObservation {
   /** Why it was refused or failed; `null` when it was not. */
   readonly reason: Reason | null;
   readonly durationMs: number;
+  /** Of a request that is recorded; `null` otherwise. */
+  readonly trace: { readonly traceId: string; readonly spanId: string } | null;
+  /** Wall clock of its end. */
+  readonly wallMs: number;
   /** Duration without the upstream's part. */
   readonly overheadMs: number;
   /** From sending the request to the first byte of the answer; `null` when there was none. */
@@ -38,6 +42,11 @@ interface RequestObservation {
   /** Headers that only the gateway may write, and that the client sent. */
   readonly ownedHeaders: number;
 }
+
+const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS);
+
+/** A method as it is counted: `_OTHER` stands for those that clients make up. */
+export const methodLabel = (method: string): string => (KNOWN_METHODS.has(method) ? method : '_OTHER');
 
 const codeClassOf = (status: number): number => Math.min(Math.max(Math.floor(status / 100), 1), 5) - 1;
 
@@ -248,7 +257,7 @@ export class RouteMetrics {
     const codeClass = codeClassOf(request.status);
     const byMethod = this.#requests.get(request.method) ?? this.#requests.get('_OTHER');
     byMethod?.[codeClass]?.inc();
-    this.#durations[codeClass]?.observeMs(request.durationMs);
+    this.#durations[codeClass]?.observeMs(request.durationMs, request.trace, request.wallMs);
     this.#overhead.observeMs(request.overheadMs);
     if (request.firstByteMs !== null)
       this.#upstreamDurations[codeClassOf(request.upstreamStatus)]?.observeMs(request.firstByteMs);

@@ -10,6 +10,7 @@ import type { PresentedIssuer } from '../jwt/subject.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { JSONType } from '../lib/json.ts';
 import type { Actor } from '../principal.ts';
+import { inSpan } from '../telemetry/traces/request-trace.ts';
 import type { Keyring } from './keyring.ts';
 import type { SigningKey } from './signing-key.ts';
 
@@ -81,7 +82,8 @@ export class TokenIssuer {
       exp: expSec,
       jti,
     };
-    const compact = await signed({ alg: signing.algorithm, kid: signing.kid, typ: request.typ }, claims, signing);
+    const header = { alg: signing.algorithm, kid: signing.kid, typ: request.typ };
+    const compact = await inSpan('mint token', () => signed(header, claims, signing));
     return { compact, expiresAtMs: expSec * 1_000, lifetimeSec: expSec - iatSec, jti, kid: signing.kid };
   }
 }

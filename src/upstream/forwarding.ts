@@ -217,6 +217,7 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
     const { route } = this.#permit;
     this.#server = server;
     server.inFlight += 1;
+    this.#exchange.trace?.sentTo(server.origin);
     const isOwnHost = (route.hostHeader ?? this.#upstream.config.hostHeader) === 'endpoint';
     this.#headers[1] = isOwnHost ? server.hostHeader : this.#request.hostHeader;
     this.#deadline?.writeTo(this.#headers, this.#owner.monotonicMs());

@@ -46,7 +46,7 @@ export function upstreamRequestHeaders(
   const via = request.httpVersion === '2' ? '2 sallyport' : '1.1 sallyport';
   headers.push('via', request.fields.via === null ? via : `${request.fields.via}, ${via}`);
   headers.push('x-request-id', exchange.id);
-  pushTraceContext(headers, request);
+  pushTraceContext(headers, exchange, request);
   pushWritten(headers, exchange, permit, token, settings);
   return headers;
 }
@@ -154,18 +154,17 @@ function pushForwarding(headers: string[], request: ScreenedRequest, form: Upstr
 /** RFC 7239 §6: an IPv6 address is in brackets and quoted. */
 const forwardedNode = (address: string) => (address.includes(':') ? `"[${address}]"` : address);
 
-/** W3C Trace Context, version 00: trace id and parent id are not all zero. */
-const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
-
 /**
- * Passes the client's trace context on. Begins none: a trace id of the gateway's own, with no exported span behind it, would
- * tell every parent-based sampler further on not to record. `tracestate` means nothing without a valid `traceparent`.
+ * The context of our span where the request is recorded; else that of whoever is believed, as it came. Begins none: a trace id
+ * of the gateway's own, with no exported span behind it, would tell every parent-based sampler further on not to record.
+ * `tracestate` means nothing without a `traceparent` that it came with.
  */
-function pushTraceContext(headers: string[], request: ScreenedRequest): void {
-  const { traceparent, tracestate } = request.fields;
-  if (traceparent === null || !TRACEPARENT.test(traceparent)) return;
-  headers.push('traceparent', traceparent);
-  if (tracestate !== null) headers.push('tracestate', tracestate);
+function pushTraceContext(headers: string[], { trace }: Pick<Exchange, 'trace'>, request: ScreenedRequest): void {
+  const parent = trace === null ? request.traceparent : trace.upstreamParent();
+  if (parent === null) return;
+  headers.push('traceparent', parent);
+  const { tracestate } = request.fields;
+  if (request.traceparent !== null && tracestate !== null) headers.push('tracestate', tracestate);
 }
 
 /** Plain identity headers. A source without a value writes nothing; the client's copy is removed anyway (HDR-07). */

@@ -181,6 +181,7 @@ describe('hosts on TLS connections', () => {
     owned: new OwnedHeaders([], []),
     cookieName: '__Host-sid',
     trustedProxies: null,
+    traceParents: 'all',
     publicOrigins: new Map(),
     maxTargetBytes: 8_192,
     cookieLimits: { maxCookieBytes: 8_192, maxCookieCount: 100 },

@@ -8,13 +8,14 @@ import { DescribedSanitizer } from '../../src/authorizer/sanitizer.ts';
 import { toBlockList } from '../../src/config/fields.ts';
 import { Denial } from '../../src/errors.ts';
 import { OwnedHeaders } from '../../src/sanitize/owned-headers.ts';
-import { type RawRequest, Sanitizer } from '../../src/sanitize/sanitize.ts';
+import { type RawRequest, type SanitizeRules, Sanitizer } from '../../src/sanitize/sanitize.ts';
 
-const RULES = {
+const RULES: SanitizeRules = {
   owned: new OwnedHeaders(['Authorization'], []),
   cookieName: '__Host-sid',
   trustedProxies: toBlockList(['10.0.0.1']),
   publicOrigins: new Map([['shop.example.com', 'https://shop.example.com']]),
+  traceParents: 'all',
   maxTargetBytes: 8_192,
   cookieLimits: { maxCookieBytes: 8_192, maxCookieCount: 100 },
 };

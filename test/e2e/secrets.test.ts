@@ -7,6 +7,7 @@
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { expect, test } from 'vitest';
 import { PASSWORD, USERS } from '../endpoints/login/fixture.ts';
+import { TestCollector } from '../support/collector.ts';
 import { HOST, PUBLIC_ORIGIN } from '../support/gateway.ts';
 import { ADMIN_TOKEN } from '../support/instance.ts';
 import { GatewayProcess, type ProcessOptions } from '../support/process.ts';
@@ -21,6 +22,7 @@ const QUERY_SECRET = 'canary-in-a-query-77aa';
 const HEADER_SECRET = 'canary-in-a-header-90cc';
 const BODY_SECRET = 'canary-in-a-body-12ef';
 const WRONG_PASSWORD = 'canary-wrong-password-41bd';
+const COLLECTOR_SECRET = 'canary-collector-secret-6b2d';
 const INLINE_SECRET = 'canary-inline-secret-8e3f';
 
 const JSON_TYPE = 'Content-Type: application/json';
@@ -29,9 +31,10 @@ const BEARER = /^Bearer (.+)$/;
 test('LOG-01: no password, session id, token, cookie or key is in any log, metric, answer, page or stored value', async () => {
   await using redis = await RedisServer.start({ password: REDIS_PASSWORD });
   await using upstream = await RecordingUpstream.start();
+  await using collector = await TestCollector.start();
   const { publicKey, privateKey } = await generateKeyPair('ES256');
   const jwks = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'k1' }] });
-  const options = processOptions(redis, upstream, jwks);
+  const options = processOptions(redis, upstream, collector, jwks);
   await using gateway = await GatewayProcess.start(options);
   const answers: RawResponse[] = [];
   const send = async (
@@ -59,7 +62,16 @@ test('LOG-01: no password, session id, token, cookie or key is in any log, metri
   // What goes well.
   const sessionId = idIn(await login(PASSWORD));
   const cookie = `Cookie: __Host-sid=${sessionId}`;
-  expect((await send('GET', `/api?token=${QUERY_SECRET}`, [cookie, `X-Custom: ${HEADER_SECRET}`])).status).toBe(200);
+  expect(
+    (
+      await send('GET', `/api?token=${QUERY_SECRET}`, [
+        cookie,
+        `X-Custom: ${HEADER_SECRET}`,
+        `Tracestate: a=${HEADER_SECRET}`,
+        `Baggage: a=${HEADER_SECRET}`,
+      ])
+    ).status,
+  ).toBe(200);
   expect((await send('POST', '/api', [cookie, `Origin: ${PUBLIC_ORIGIN}`], BODY_SECRET)).status).toBe(200);
   const upstreamToken = BEARER.exec(upstream.last.values('authorization')[0] ?? '')?.[1] ?? '';
   const basic = Buffer.from(`logins:${BACKEND_SECRET}`).toString('base64');
@@ -135,6 +147,7 @@ test('LOG-01: no password, session id, token, cookie or key is in any log, metri
     'a secret in a header': HEADER_SECRET,
     'a secret in a body': BODY_SECRET,
     'a secret in a rejected configuration': INLINE_SECRET,
+    'the header for the collector': COLLECTOR_SECRET,
   };
   for (const [name, secret] of Object.entries(secrets)) expect(secret.length, name).toBeGreaterThan(20);
   const outputs = {
@@ -143,6 +156,7 @@ test('LOG-01: no password, session id, token, cookie or key is in any log, metri
     'the admin listener': admin.join('\n'),
     'answers and pages': answers.map(withoutNewCookie).join('\n'),
     Redis: stored,
+    spans: collector.bytes,
   };
   // Each of them has what it is searched in: an output that is empty would prove nothing.
   expect(outputs['standard output']).toContain('"event":"login"');
@@ -150,6 +164,11 @@ test('LOG-01: no password, session id, token, cookie or key is in any log, metri
   expect(outputs['the admin listener']).toContain('sallyport_http_requests_total');
   expect(outputs['answers and pages']).toContain('request_ambiguous');
   expect(outputs.Redis).toContain('carol');
+  for (const name of ['POST /auth/login', 'store read', 'mint token', 'verify token', 'hash password'])
+    expect(outputs.spans).toContain(name);
+  // Nor anything that says who it was: spans are open to more people than logs.
+  expect(outputs.spans).not.toMatch(/alice|carol|serviceaccount/);
+  expect(collector.requests[0]?.headers.authorization).toBe(`Bearer ${COLLECTOR_SECRET}`);
   const found = Object.entries(outputs).flatMap(([output, text]) =>
     Object.entries(secrets)
       .filter(([, secret]) => text.includes(secret))
@@ -160,13 +179,19 @@ test('LOG-01: no password, session id, token, cookie or key is in any log, metri
   expect(`${gateway.stdout}${gateway.stderr}`, 'a stack trace').not.toMatch(/^\s+at .*\.ts:\d+/m);
 });
 
-function processOptions(redis: RedisServer, upstream: RecordingUpstream, jwks: string): ProcessOptions {
+function processOptions(
+  redis: RedisServer,
+  upstream: RecordingUpstream,
+  collector: TestCollector,
+  jwks: string,
+): ProcessOptions {
   return {
     files: {
       'users.yaml': USERS,
       'redis-password': REDIS_PASSWORD,
       'backend-secret': BACKEND_SECRET,
       'jwks.json': jwks,
+      'otlp-headers': `Authorization: Bearer ${COLLECTOR_SECRET}`,
     },
     upstream: upstream.origin,
     routes: [
@@ -185,6 +210,7 @@ function processOptions(redis: RedisServer, upstream: RecordingUpstream, jwks: s
       },
       upstreams: { app: { endpoints: [upstream.origin] }, nobody: { endpoints: ['http://127.0.0.1:1'] } },
       log: { level: 'debug' },
+      traces: { url: collector.url, headersFile: 'otlp-headers', sampleRatio: 1 },
     },
   };
 }

@@ -183,6 +183,8 @@ describe('what is counted of a route', () => {
           principalKind: null,
           reason: null,
           durationMs: 1,
+          trace: null,
+          wallMs: 0,
           overheadMs: 1,
           firstByteMs: null,
           requestBytes: 0,

@@ -17,6 +17,7 @@ import { bearerToken, type CompactToken } from '../../lib/bearer.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import type { JSONType } from '../../lib/json.ts';
 import { type Actor, type ServicePrincipal, stringSet } from '../../principal.ts';
+import { inSpan } from '../../telemetry/traces/request-trace.ts';
 import type { RevokedTokens } from '../revocation/revoked-tokens.ts';
 import { claimsToBeOf, type Issuer, serviceAccountOf } from './issuer.ts';
 import { SERVICE_TOKEN } from './kind.ts';
@@ -98,7 +99,7 @@ export class ServiceTokens {
     accepted: ReadonlySet<string>,
   ): ServicePrincipal | Denial | Promise<ServicePrincipal | Denial> {
     const issuers = this.#acceptedIssuers(accepted);
-    return this.#remembered(token, issuers) ?? this.#verifyAnew(token, issuers);
+    return this.#remembered(token, issuers) ?? inSpan('verify token', () => this.#verifyAnew(token, issuers));
   }
 
   #acceptedIssuers(accepted: ReadonlySet<string>): readonly KnownIssuer[] {

@@ -17,6 +17,7 @@ import type { Actor } from '../../principal.ts';
 import type { Responder } from '../../response/respond.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import type { AuditLog } from '../../telemetry/audit.ts';
+import { inSpan } from '../../telemetry/traces/request-trace.ts';
 import { sourceOf } from '../login/login-parts.ts';
 import type { Findings, Granted, Grants } from './grants.ts';
 import { challengeOf, oauthErrorBody, resultOf } from './oauth-errors.ts';
@@ -93,7 +94,7 @@ export class TokenEndpoint {
     const { grants } = this.#parts;
     const granted =
       asked.grant === 'token_exchange'
-        ? await grants.exchange(client, asked, attempt)
+        ? await inSpan('exchange token', () => grants.exchange(client, asked, attempt))
         : await grants.own(client, asked, attempt);
     return granted instanceof Denial ? granted : { granted, request: asked };
   }

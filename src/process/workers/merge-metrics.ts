@@ -6,10 +6,12 @@
 
 import { LoopShare } from '../../lib/loop-share.ts';
 import {
+  type Exemplars,
   headLines,
   lastLine,
   type MetricHead,
   type MetricPart,
+  type PartSeries,
   seriesLines,
   type TextFormat,
 } from '../../telemetry/metric-parts.ts';
@@ -119,6 +121,7 @@ export class MetricsMerger {
 /** The values of one series so far. */
 interface MergedSeries {
   values: readonly number[];
+  exemplars: Exemplars | undefined;
   count: number;
 }
 
@@ -131,9 +134,9 @@ async function* textOf(sources: readonly Source[], format: TextFormat): AsyncGen
   const share = new LoopShare();
   for await (const { head, series } of mergedMetrics(sources)) {
     let block = headLines(head, format);
-    for (const [name, { values, count }] of series) {
+    for (const [name, { values, exemplars, count }] of series) {
       const merged = head.merging === 'average' ? values.map((sum) => sum / count) : values;
-      block += seriesLines(head, name, merged, format);
+      block += seriesLines(head, exemplars === undefined ? [name, merged] : [name, merged, exemplars], format);
       if (block.length < BLOCK_LENGTH) continue;
       yield block;
       if (share.isUsed) await share.next();
@@ -155,7 +158,7 @@ async function* mergedMetrics(sources: readonly Source[]): AsyncGenerator<Merged
       for (const part of metrics.of(name)) {
         if (!counts(name, part.type)) continue;
         head ??= headOf(part);
-        for (const [key, values] of part.series) merge(series, key, values, part);
+        for (const each of part.series) merge(series, each, part);
         if (share.isUsed) await share.next();
       }
     }
@@ -166,16 +169,24 @@ async function* mergedMetrics(sources: readonly Source[]): AsyncGenerator<Merged
 
 const headOf = ({ name, help, type, merging, les }: MetricPart): MetricHead => ({ name, help, type, merging, les });
 
-function merge(series: Map<string, MergedSeries>, key: string, values: readonly number[], { merging }: MetricHead) {
+function merge(series: Map<string, MergedSeries>, [key, values, exemplars]: PartSeries, { merging }: MetricHead) {
   const present = series.get(key);
   if (present === undefined) {
-    series.set(key, { values, count: 1 });
+    series.set(key, { values, exemplars, count: 1 });
     return;
   }
   present.count += 1;
+  if (exemplars !== undefined) present.exemplars = newest(present.exemplars, exemplars);
   if (merging !== 'first')
     present.values = present.values.map((value, index) => combined(merging, value, values[index] as number));
 }
+
+/** The later one of each bucket. */
+const newest = (some: Exemplars | undefined, others: Exemplars): Exemplars =>
+  others.map((other, bucket) => {
+    const one = some?.[bucket];
+    return one === undefined || (other !== undefined && other.timeMs > one.timeMs) ? other : one;
+  });
 
 function combined(merging: MetricHead['merging'], value: number, other: number): number {
   switch (merging) {

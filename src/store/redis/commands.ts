@@ -10,6 +10,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Cluster } from 'ioredis';
 import { DependencyFault } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { inStoreSpan } from '../../telemetry/traces/request-trace.ts';
 import { Breakers } from '../networked/breaker.ts';
 import { answerWithin } from '../networked/deadline.ts';
 import type { StoreEvents, StoreOperation } from '../networked/events.ts';
@@ -76,7 +77,8 @@ export class Commands {
     this.#pending += 1;
     const startedMs = this.#monotonicMs();
     try {
-      const answer = await this.#sendBefore(startedMs + this.#timeoutMs, command);
+      const deadlineMs = startedMs + this.#timeoutMs;
+      const answer = await inStoreSpan('redis', command.operation, () => this.#sendBefore(deadlineMs, command));
       this.#events.onAnswered(command.operation, this.#monotonicMs() - startedMs);
       return answer;
     } catch (error) {

@@ -9,6 +9,7 @@ import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { GatewayFault } from '../../../errors.ts';
 import { FairQueue } from '../../../lib/fair-queue.ts';
+import { inSpan } from '../../../telemetry/traces/request-trace.ts';
 import type { PasswordHash } from './hash.ts';
 import type { HashJob } from './hash-thread.ts';
 
@@ -48,9 +49,11 @@ export class PasswordHasher {
    * @throws GatewayFault `bug`, as a rejection, when the thread ends before it has answered
    */
   verify(password: string, stored: PasswordHash, { path, maxQueue }: HashPlace): Promise<boolean | null> {
-    return new Promise((resolve, reject) => {
+    const { promise, resolve, reject } = Promise.withResolvers<boolean | null>();
+    return inSpan('hash password', () => {
       this.#queue.add({ job: { password, stored }, resolve, reject }, path, maxQueue)?.resolve(null);
       this.#startNext();
+      return promise;
     });
   }
 
