@@ -136,7 +136,8 @@ export class StandIn implements AsyncDisposable {
     const log = createLog('silent', { write: () => {} });
     const sent: Forwarded[] = [];
     const longLived = await LongLived.open(
-      { ...config, store: {}, upstreamToken: { ...config.upstreamToken, keys: undefined } },
+      // Nothing that is explained is recorded.
+      { ...config, store: {}, upstreamToken: { ...config.upstreamToken, keys: undefined }, traces: undefined },
       contents,
       {
         clocks,

@@ -18,7 +18,7 @@ export class TraceSeries {
     });
     this.overLimit = registry.counter(
       'traces_over_limit_total',
-      'Requests that were to be recorded and were not, because of `traces.maxPerSecond`.',
+      'Requests that were not recorded because `traces.maxPerSecond` was reached.',
     );
   }
 }

@@ -1,0 +1,29 @@
+/** `explain` where traces are configured: it says which context passes, and records nothing. */
+
+import { expect, test } from 'vitest';
+import { TestCollector } from '../support/collector.ts';
+import { cli } from './support.ts';
+
+const PARENT = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+
+test.each([
+  ['trustedProxies', false],
+  ['all', true],
+])('with trustParent %s, the traceparent of a client passes: %s; nothing is sent to the collector', async (trust, passes) => {
+  await using collector = await TestCollector.start();
+  const config = `
+version: 1
+publicOrigin: https://shop.example.com
+listeners: { public: { address: 0.0.0.0:8080 } }
+upstreams: { app: { endpoints: [http://127.0.0.1:9] } }
+routes:
+  - { id: app, match: { path: / }, credential: none, upstream: app }
+traces: { url: "${collector.url}", sampleRatio: 1, trustParent: ${trust} }
+acceptWarnings: [traces/any-client]
+`;
+  const { out } = await cli(['explain', 'GET', '/', '--header', `Traceparent: ${PARENT}`, '--json', '-c', '-'], { stdin: config });
+  expect(out).toContain('x-request-id');
+  const { upstream } = JSON.parse(out) as { upstream: unknown };
+  expect(/traceparent/.test(JSON.stringify(upstream))).toBe(passes);
+  expect(collector.requests).toEqual([]);
+});
