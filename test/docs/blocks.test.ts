@@ -65,6 +65,7 @@ test('what nothing checks is this much, each with its reason', () => {
       "docs/how-to/authorize-for-envoy.md: AuthorizationPolicy of Istio has no schema here",
       "docs/how-to/monitor.md: only Prometheus reads its configuration",
       "docs/how-to/monitor.md: only Alertmanager reads its configuration",
+      "docs/how-to/trace-requests.md: only the OpenTelemetry Collector reads its configuration",
     ]
   `);
 });

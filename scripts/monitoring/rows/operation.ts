@@ -187,6 +187,16 @@ export const FILES: readonly PanelSpec[] = [
     unit: 'ops',
     queries: [[rateBy('output', 'log_lines_lost_total'), '{{output}}']],
   },
+  {
+    title: 'Spans',
+    description: 'Sent to the collector, dropped by reason, and requests not recorded because of traces.maxPerSecond.',
+    unit: 'ops',
+    queries: [
+      [`sum(${rate('trace_spans_exported_total')})`, 'sent'],
+      [rateBy('reason', 'trace_spans_dropped_total'), '{{reason}}'],
+      [`sum(${rate('traces_over_limit_total')})`, 'over the limit'],
+    ],
+  },
 ];
 
 /** Node and the operating system. */
