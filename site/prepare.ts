@@ -1,11 +1,10 @@
 /**
  * Writes what the generator reads: the pages of the repository with their titles as front matter, and the files beside them.
- * With `--watch` it does so again whenever a document changes.
  *
- * Usage: node prepare.ts [--watch]
+ * Usage: node prepare.ts
  */
 
-import { cpSync, mkdirSync, readFileSync, rmSync, watch, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pageOf, REPOSITORY_URL, SITE_BASE, siteFiles, sitePages } from './pages.ts';
 
@@ -27,8 +26,8 @@ const FRONT_MATTER = {
   },
 };
 
-function prepare(): void {
-  for (const folder of [PAGES, FILES]) rmSync(folder, { recursive: true, force: true });
+/** Writes every page and file. What is there already is replaced; what no document makes any more stays. */
+export function writePages(): void {
   mkdirSync(FILES, { recursive: true });
   const notFound = { ...pageOf('site/404.md', readFileSync(join(SITE, '404.md'), 'utf8')), slug: '404' };
   for (const { source, slug, title, description, body } of [...sitePages(), notFound]) {
@@ -49,5 +48,7 @@ function prepare(): void {
   for (const file of siteFiles()) cpSync(join(DOCS, file), join(FILES, file));
 }
 
-prepare();
-if (process.argv.includes('--watch')) watch(DOCS, { recursive: true }, prepare);
+if (import.meta.main) {
+  for (const folder of [PAGES, FILES]) rmSync(folder, { recursive: true, force: true });
+  writePages();
+}
