@@ -103,8 +103,8 @@ async function scenarios(): Promise<void> {
 
 async function report(): Promise<void> {
   installGenerator();
-  const { writePage } = await import('./report/page.ts');
-  await writePage();
+  const { writePages } = await import('./report/page.ts');
+  await writePages();
 }
 
 /** Where the report goes. */

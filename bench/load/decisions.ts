@@ -1,11 +1,12 @@
 /**
  * What does an answer of the authorizer cost over HTTP, and over gRPC? One gateway, a warm session, questions as Envoy asks them, 64 at
- * a time: over HTTP on 64 connections, over gRPC on 4. Both take turns in one run; the ratio is that of each turn.
+ * a time: over HTTP on 64 connections, over gRPC on 4. Both take turns in one run; the ratio is that of each turn. Where
+ * `OAUTH2_PROXY_BIN` names a build of oauth2-proxy, the same question goes to its `/oauth2/auth`, with its session in a real Redis.
  *
  *     node bench/load/decisions.ts [--rounds 5] [--seconds 2]
  */
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +14,9 @@ import { parseArgs } from 'node:util';
 import { Client, credentials } from '@grpc/grpc-js';
 import { attributesOf, CheckClient } from '../../test/authorizer/grpc/client.ts';
 import { question } from '../../test/authorizer/stage.ts';
+import { RedisServer } from '../../test/support/redis.ts';
+import { startOauth2Proxy } from '../peers/peers.ts';
+import { preparePlace } from '../peers/place.ts';
 import { Children } from '../support/children.ts';
 import { cpuTimeUs } from '../support/process-figures.ts';
 import { spreadOf } from '../support/statistics.ts';
@@ -40,8 +44,8 @@ interface Load {
   stop(): void;
 }
 
-function overHttp(port: number, cookie: string): Load {
-  const bytes = question('ext-authz', { target: TARGET, lines: [cookie, ...LINES, 'Content-Length: 0'] });
+/** Asks over HTTP, one question at a time on each connection; any other status ends the run. */
+function overHttp(port: number, bytes: Buffer | string, status: number): Load {
   const load = {
     answers: 0,
     stop: () => {
@@ -51,7 +55,8 @@ function overHttp(port: number, cookie: string): Load {
   const sockets: Socket[] = Array.from({ length: AT_A_TIME }, () => {
     const socket = connect(port, '127.0.0.1', () => socket.write(bytes)).setNoDelay();
     return socket.on('data', (part: Buffer) => {
-      if (part.subarray(9, 12).toString() !== '200') throw new Error(`answered ${part.toString('latin1', 0, 40)}`);
+      if (part.subarray(9, 12).toString() !== `${status}`)
+        throw new Error(`answered ${part.toString('latin1', 0, 40)}`);
       load.answers += 1;
       socket.write(bytes);
     });
@@ -120,12 +125,20 @@ async function measure(rounds: number, durationMs: number): Promise<void> {
   const http = attributesOf([cookie, ...LINES], { path: TARGET });
   const message = CheckClient.method.requestSerialize({ attributes: { request: { http } } });
   const answerBytes = await lengthOfAnswer(grpcPort, message);
-  const kinds = { HTTP: () => overHttp(authorizerPort, cookie), gRPC: () => overGrpc(grpcPort, message, answerBytes) };
+  const asked = question('ext-authz', { target: TARGET, lines: [cookie, ...LINES, 'Content-Length: 0'] });
+  const kinds = {
+    HTTP: () => overHttp(authorizerPort, asked, 200),
+    gRPC: () => overGrpc(grpcPort, message, answerBytes),
+  };
   for (const begin of Object.values(kinds)) await costOf(child.pid, begin, WARM_UP_MS);
-  const costs: { readonly http: number; readonly grpc: number }[] = [];
+  await using peer = await startPeer(children, directory);
+  if (peer !== null) await costOf(peer.pid, peer.begin, WARM_UP_MS);
+  const costs: { readonly http: number; readonly grpc: number; readonly peer: number }[] = [];
   for (let round = 0; round < rounds; round += 1) {
     const overHttp = await costOf(child.pid, kinds.HTTP, durationMs);
-    costs.push({ http: overHttp, grpc: await costOf(child.pid, kinds.gRPC, durationMs) });
+    const overGrpc = await costOf(child.pid, kinds.gRPC, durationMs);
+    const byPeer = peer === null ? Number.NaN : await costOf(peer.pid, peer.begin, durationMs);
+    costs.push({ http: overHttp, grpc: overGrpc, peer: byPeer });
   }
   const shown = (values: readonly number[], digits: number) => {
     const { median, min, max } = spreadOf(values);
@@ -139,6 +152,28 @@ async function measure(rounds: number, durationMs: number): Promise<void> {
       2,
     )}`,
   );
+  if (peer === null) return console.log('oauth2-proxy is left out: OAUTH2_PROXY_BIN names no build');
+  const [ofPeer, ratios] = [costs.map((cost) => cost.peer), costs.map((cost) => cost.peer / cost.http)];
+  console.log(`oauth2-proxy ${peer.version}, /oauth2/auth: ${shown(ofPeer, 0)} µs, ÷ HTTP: ${shown(ratios, 2)}`);
+}
+
+/** oauth2-proxy, with a session that it reads from Redis for each question; `null` without a build. */
+async function startPeer(children: Children, directory: string) {
+  const path = process.env['OAUTH2_PROXY_BIN'];
+  if (path === undefined || !existsSync(path)) return null;
+  const redis = await RedisServer.start();
+  const place = await preparePlace({ children, directory, redis, connections: 1 });
+  const { child, port, version, credentials } = await startOauth2Proxy(place, path, true);
+  const [session] = (await credentials(1)).values;
+  const lines = ['GET /oauth2/auth HTTP/1.1', 'Host: shop.example.com', `Cookie: ${session}`, ...LINES];
+  const asked = `${lines.join('\r\n')}\r\n\r\n`;
+  return {
+    ...{ pid: child.pid, version, begin: () => overHttp(port, asked, 202) },
+    [Symbol.asyncDispose]: async () => {
+      place[Symbol.dispose]();
+      await redis[Symbol.asyncDispose]();
+    },
+  };
 }
 
 const { values } = parseArgs({

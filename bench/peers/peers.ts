@@ -61,7 +61,8 @@ const packages = (names: readonly string[]) => names.map((name) => `${name} ${pa
 /** The version in what a program says about itself. */
 function versionOf(path: string, argument: string): string {
   const text = execFileSync('/bin/sh', ['-c', '"$0" "$1" 2>&1', path, argument], { encoding: 'utf8' });
-  return /\bv?(\d+\.\d+(?:\.\d+)*)/.exec(text)?.[1] ?? text.trim().split('\n', 1)[0] ?? '';
+  // Not that of Go, with which something was built.
+  return /(?<![\w.])v?(\d+\.\d+(?:\.\d+)*)/.exec(text)?.[1] ?? text.trim().split('\n', 1)[0] ?? '';
 }
 
 /** A program with one configuration, which forwards and checks nothing. */
@@ -239,7 +240,7 @@ const oathkeeper = forServices(
 
 /** Runs a peer on the measured core. */
 const run = (place: Place, command: readonly string[], env: Readonly<Record<string, string>> = {}): Child => {
-  const options: ChildOptions = { core: place.core, openFiles: OPEN_FILES };
+  const options: ChildOptions = { ...(place.core !== undefined && { core: place.core }), openFiles: OPEN_FILES };
   return place.children.program(command, options, {
     XDG_DATA_HOME: place.directory,
     XDG_CONFIG_HOME: place.directory,
@@ -247,10 +248,20 @@ const run = (place: Place, command: readonly string[], env: Readonly<Record<stri
   });
 };
 
-/** One after another, because that is how users of a benchmark's size log in. */
+/** A peer on a busy machine may not answer a login in time; one that never does is left out. */
+const LOGIN_ATTEMPTS = 3;
+
+/** Logs users in, one after another. */
 async function inTurn(count: number, logInAs: (user: string) => Promise<string>): Promise<string[]> {
   const values: string[] = [];
-  for (let index = 0; index < count; index += 1) values.push(await logInAs(`user-${index}`));
+  for (let index = 0; index < count; index += 1) {
+    const attempt = (left: number): Promise<string> =>
+      logInAs(`user-${index}`).catch((error: Error) => {
+        if (left === 1) throw error;
+        return attempt(left - 1);
+      });
+    values.push(await attempt(LOGIN_ATTEMPTS));
+  }
   return values;
 }
 

@@ -21,8 +21,8 @@ export interface Place {
   readonly children: Children;
   /** For its files. */
   readonly directory: string;
-  /** Core of the measured processes. */
-  readonly core: number;
+  /** Core of the measured processes. Left out: that of everything else. */
+  readonly core?: number;
   readonly upstreamPort: number;
   /** What is behind: nginx where it is installed, otherwise Node's HTTP server, which is then the slower one of many pairs. */
   readonly upstreamTitle: string;

@@ -103,7 +103,7 @@ async function startAll(place: Place, only: PeersSettings['only']) {
   for (const { start, ...peer } of PEERS) {
     if (only !== null && !only.includes(peer.name)) continue;
     console.error(`starting: ${peer.title}`);
-    const running = await start(place);
+    const running = await start(place).catch((error: Error) => `did not start: ${error.message.split('\n', 1)[0]}`);
     if (typeof running === 'string') {
       console.error(`left out: ${peer.title}: ${running}`);
       absent.push({ title: peer.title, why: running });
@@ -120,11 +120,12 @@ async function startAll(place: Place, only: PeersSettings['only']) {
 async function startOurs(place: Place): Promise<Contestant[]> {
   const { children, directory, core, upstreamPort, redis, connections, serviceIssuer } = place;
   const relayFile = fileURLToPath(new URL('../load/servers/relay.ts', import.meta.url));
-  const relay = children.node([relayFile, `http://127.0.0.1:${upstreamPort}`], { core });
+  const placed = core === undefined ? {} : { core };
+  const relay = children.node([relayFile, `http://127.0.0.1:${upstreamPort}`], placed);
   const { port: relayPort } = await relay.ask<{ port: number }>();
   const given = { upstreamPort, redisUrl: redis.url, accessLog: 'off', jwks: serviceIssuer.jwks } as const;
   const settings = { ...given, listener: patient() };
-  const gateway = await startGateway(children, join(directory, 'sallyport'), settings, { core });
+  const gateway = await startGateway(children, join(directory, 'sallyport'), settings, placed);
   const sessions = { header: 'Cookie', values: await openSessions(gateway.port, connections) };
   const tokens = { header: 'Authorization', values: await serviceIssuer.tokens(connections) };
   const version = `Node ${process.version.slice(1)}`;

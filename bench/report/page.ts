@@ -1,10 +1,12 @@
 /**
- * `npm run bench -- report`: writes the figures of `bench/results/` into `docs/performance.md`, between marks, and draws the plots. The
- * prose around the marks is written by hand.
+ * `npm run bench -- report`: writes the figures of `bench/results/` into `docs/performance.md` and those of `bench/scale/` into
+ * `docs/scale.md`, between marks, and draws the plots. The prose around the marks is written by hand.
  */
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ASSUMED, MEASURED } from '../scale/inputs.ts';
+import { DEMANDS, growthOf, type Need, needOf, values } from '../scale/scale.ts';
 import type { Figure } from '../scenarios/scenario.ts';
 import type { Spread } from '../support/statistics.ts';
 import { type GoalRow, goalRows, isReached } from './goals.ts';
@@ -12,16 +14,18 @@ import { draw, type Mark, type Plot, THEMES } from './plots.ts';
 import { type Reports, readReports } from './reports.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-const PAGE = join(ROOT, 'docs/performance.md');
+const PAGES = ['docs/performance.md', 'docs/scale.md'];
 const PLOTS = 'images/performance';
 
 const SALLYPORT = 'Sallyport';
 
-/** Writes the page and the plots. */
-export async function writePage(): Promise<void> {
+/** Writes the pages and the plots. */
+export async function writePages(): Promise<void> {
   const reports = readReports(join(ROOT, 'bench/results'));
-  const page = await filled(readFileSync(PAGE, 'utf8'), reports, writePlot);
-  writeFileSync(PAGE, page);
+  for (const page of PAGES) {
+    const file = join(ROOT, page);
+    writeFileSync(file, await filled(readFileSync(file, 'utf8'), reports, writePlot));
+  }
 }
 
 /**
@@ -65,6 +69,8 @@ type Plotted = (name: string, plot: Plot) => Promise<string>;
 async function blockOf(name: string, reports: Reports, plotted: Plotted): Promise<string> {
   if (name === 'goals') return `\n${goalTable(goalRows(reports))}\n`;
   if (name === 'peers') return peersBlock(reports, plotted);
+  if (name === 'scale') return `\n${scaleTable()}\n`;
+  if (name === 'scale-inputs') return `\n${inputTable()}\n`;
   if (name === 'stages') return stagesBlock(reports, plotted);
   const report = reports.scenarios.get(name);
   if (report === undefined) return '\nNot measured yet.\n\n';
@@ -107,7 +113,7 @@ async function peersBlock({ peers }: Reports, plotted: Plotted): Promise<string>
     shown(it.redisUsPerRequest.median),
     it.note,
   ]);
-  const head = ['', 'job', 'CPU µs', 'lowest–highest', '× relay', '× Sallyport', 'Redis µs', ''];
+  const head = ['program', 'job', 'CPU µs', 'lowest–highest', '× relay', '× Sallyport', 'Redis µs', 'note'];
   const versions = peers.peers.map(({ title, version }) => `${title}: ${version}`).join('; ');
   const absent = peers.absent.map(({ title, why }) => `Left out: ${title} (${why}).\n`).join('');
   const { tool, connections, rounds, roundMs } = peers.settings;
@@ -137,7 +143,7 @@ async function stagesBlock({ load }: Reports, plotted: Plotted): Promise<string>
   });
   const image = await plotted('stages', { title: 'What each stage adds', kind: 'bars', marks, measure: 'CPU µs' });
   const cells = rows.map(({ title, added, whole }) => [title, shown(added), shown(whole)]);
-  const text = table(['', 'adds, CPU µs', 'the request then costs'], cells);
+  const text = table(['stage', 'adds, CPU µs', 'the request then costs'], cells);
   return `\n${provenanceOf(load, '--keep reference')}\n\n${image}\n${text}\n`;
 }
 
@@ -172,21 +178,62 @@ function plotOf(name: string, figures: readonly Figure[]): Plot | null {
   return null;
 }
 
+/** What each demand needs: a column for each. */
+function scaleTable(): string {
+  const given = values();
+  const needs = DEMANDS.map((demand) => needOf(demand, given));
+  const row = (title: string, of: (need: Need) => string) => [title, ...needs.map(of)];
+  const share = (value: number) => `${(100 * value).toFixed(1)} %`;
+  const whole = (value: number) => Math.round(value).toLocaleString('en-US');
+  return table(
+    ['need', ...DEMANDS.map(({ title }) => title)],
+    [
+      ['requests a second', ...DEMANDS.map(({ requestsPerSec }) => whole(requestsPerSec))],
+      row('read their session from Redis', ({ readShare }) => share(readShare)),
+      row('need a new token', ({ mintShare }) => share(mintShare)),
+      row('CPU of a request, µs', ({ requestUs }) => whole(requestUs)),
+      row('**replicas**, each with a core', ({ replicas }) => `**${whole(replicas)}**`),
+      row('memory of a replica, MiB', ({ replicaMib }) => whole(replicaMib)),
+      row('sessions in Redis, GiB', ({ redisGib }) => shown(redisGib)),
+      row('commands of Redis a second', ({ commandsPerSec }) => whole(commandsPerSec)),
+      row('shards for the memory', ({ shardsForMemory }) => whole(shardsForMemory)),
+      row('shards for the commands', ({ shardsForCommands }) => whole(shardsForCommands)),
+      row('**shards**', ({ shards }) => `**${whole(shards)}**`),
+      row('logins a second', ({ loginsPerSec }) => whole(loginsPerSec)),
+      row('ends that all hear of, a second', ({ endsPerSec }) => whole(endsPerSec)),
+      row('a shard is busy with the feed', ({ feedShare }) => share(feedShare)),
+      row('a replica is busy with news', ({ hearingShare }) => share(hearingShare)),
+      row('**dollars a month**', ({ dollarsPerMonth }) => `**${whole(dollarsPerMonth)}**`),
+      ['can grow, until one Cluster is not enough', ...DEMANDS.map((demand) => `${shown(growthOf(demand, given))} ×`)],
+    ],
+  );
+}
+
+const inputTable = () =>
+  table(
+    ['input', 'value', 'from'],
+    Object.values({ ...MEASURED, ...ASSUMED }).map(({ value, unit, title, source }) => [
+      title,
+      `${value.toLocaleString('en-US')} ${unit}`.trim(),
+      source,
+    ]),
+  );
+
 const figureTable = (figures: readonly Figure[]) =>
   table(
-    ['', '', 'median', 'lowest–highest', ''],
+    ['what', 'by', 'median', 'lowest–highest', 'unit'],
     figures.map(({ title, by, value, unit }) => [title, by, shown(value.median), range(value), unit]),
   );
 
 const ratioTable = (goals: readonly Omit<GoalRow, 'from' | 'obstacle'>[]) =>
   table(
-    ['', 'median', 'lowest–highest', 'goal'],
+    ['ratio', 'median', 'lowest–highest', 'goal'],
     goals.map((goal) => [goal.title, `${shown(goal.value.median)} ${goal.unit}`, range(goal.value), goalText(goal)]),
   );
 
 const goalTable = (rows: readonly GoalRow[]) =>
   table(
-    ['', 'goal', 'reached', 'lowest–highest', '', 'what stands in the way'],
+    ['figure', 'goal', 'reached', 'lowest–highest', 'met', 'what stands in the way'],
     rows.map((row) => [
       row.title,
       goalText(row),

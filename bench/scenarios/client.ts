@@ -107,7 +107,8 @@ class Answers {
         if (end === -1) return;
         const head = this.#head.slice(0, end);
         if (!head.startsWith(this.#status)) throw new Error(`answered ${this.#head.slice(0, 300)}`);
-        this.#left = Number(/\ncontent-length: (\d+)/i.exec(head)?.[1] ?? Number.NaN);
+        const hasBody = !this.#status.includes(' 204 ');
+        this.#left = hasBody ? Number(/\ncontent-length: (\d+)/i.exec(head)?.[1] ?? Number.NaN) : 0;
         if (Number.isNaN(this.#left)) throw new Error(`an answer without a length: ${head}`);
         rest = Buffer.from(this.#head.slice(end + 4), 'latin1');
         this.#head = '';
