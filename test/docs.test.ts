@@ -8,7 +8,7 @@ import { sitePages } from '../site/pages.ts';
 import { cli, temporaryDirectory } from './cli/support.ts';
 
 const ROOT = join(import.meta.dirname, '..');
-const PAGES = globSync('{*.md,docs/**/*.md,{k8s,examples}/**/*.md,bench/*.md}', { cwd: ROOT });
+const PAGES = globSync('{*.md,docs/**/*.md,{k8s,examples,charts}/**/*.md,bench/*.md}', { cwd: ROOT });
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 
 /** As GitHub makes them: lower case, no punctuation, hyphens for spaces. */

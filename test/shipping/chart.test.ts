@@ -11,6 +11,7 @@ import { podsOf } from '../support/kubernetes-pod.ts';
 import { repositoryPath } from '../support/kubernetes-render.ts';
 import type { KubernetesObject } from '../support/kubernetes-schema.ts';
 import {
+  BESIDE_NGINX,
   CHART,
   CREATED,
   EVERYTHING,
@@ -23,6 +24,7 @@ import {
   refusal,
   SETS,
   SHOP,
+  template,
   withConfig,
 } from './chart.ts';
 import { gatewayPodsOf, KUSTOMIZATIONS, withExternalTraffic } from './deployment.ts';
@@ -197,6 +199,19 @@ describe.skipIf(helm === null)('objects', () => {
     expect(route.spec.rules[0].backendRefs).toEqual([{ name: 'edge', port: 443 }]);
   });
 
+  it('ingress-nginx sends people to the login page of the first origin, with its port, or of the host that is stated', async () => {
+    const { authorizer } = BESIDE_NGINX;
+    const ports = withConfig(BESIDE_NGINX, { publicOrigin: ['https://a.example.com:8443', 'https://b.example.com'] });
+    const signIn = async (values: Parameters<typeof template>[1][number]) =>
+      ofKind(await template(CHART, [values]), 'Ingress').flatMap(
+        ({ metadata }) => metadata.annotations?.['nginx.ingress.kubernetes.io/auth-signin'] ?? [],
+      );
+    const path = '/auth/login?return_to=$escaped_request_uri';
+    expect(await signIn(ports)).toEqual([`https://a.example.com:8443${path}`]);
+    const stated = { ...ports, authorizer: { ...authorizer, host: 'c.example.com' } };
+    expect(await signIn(stated)).toEqual([`https://c.example.com${path}`]);
+  });
+
   it('extraObjects are rendered, as maps and as text', () => {
     const names = ofKind(everything, 'ConfigMap').map(({ metadata }) => metadata.name);
     expect(names).toEqual(expect.arrayContaining(['edge-more', 'sallyport-text']));
@@ -357,10 +372,13 @@ describe.skipIf(helm === null)('the package', () => {
   });
 
   it('the page has the values of the example, and installs this version', () => {
-    const page = readFileSync(repositoryPath('docs/how-to/install-with-helm.md'), 'utf8');
-    const [, values = ''] = /^ {3}```yaml\n( {3}redis:[\s\S]*?)^ {3}```$/m.exec(page) ?? [];
+    const read = (path: string) => readFileSync(repositoryPath(path), 'utf8');
+    const page = read('docs/how-to/install-with-helm.md');
+    const [, values = ''] = /^ {3}```yaml[^\n]*\n( {3}redis:[\s\S]*?)^ {3}```$/m.exec(page) ?? [];
     expect(parse(values)).toEqual(parse(readFileSync(example('shop.yaml'), 'utf8')));
-    const versions = [...page.matchAll(/--version (\S+)/g)].map(([, version]) => version);
+    const versions = [...`${page}${read('charts/sallyport/README.md')}`.matchAll(/--version ([\d.]*\d)/g)].map(
+      ([, version]) => version,
+    );
     expect(new Set(versions)).toEqual(new Set([parse(readFileSync(join(CHART, 'Chart.yaml'), 'utf8')).version]));
   });
 

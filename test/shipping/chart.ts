@@ -138,6 +138,11 @@ const bothForms = (name: string): Values => {
   return { ...values, config: { ...config, listeners: { ...listeners, ...forms } } };
 };
 
+/** The example beside ingress-nginx. */
+export const BESIDE_NGINX = parse(readFileSync(example('authorizer-ingress-nginx.yaml'), 'utf8')) as Values & {
+  readonly authorizer: Values;
+};
+
 /** Name of the set → its values: files and maps. */
 const MATRIX: Readonly<Record<string, readonly (string | Values)[]>> = {
   minimal: [withConfig(MINIMAL, { store: { memory: {} } })],
@@ -169,7 +174,7 @@ const fileOf = (values: string | Values): string => {
 };
 
 /** What Helm makes of a chart with these values, in the namespace shop and as a release called sallyport. */
-async function template(chart: string, values: readonly (string | Values)[]): Promise<KubernetesObject[]> {
+export async function template(chart: string, values: readonly (string | Values)[]): Promise<KubernetesObject[]> {
   const files = values.flatMap((it) => ['--values', fileOf(it)]);
   const args = ['template', 'sallyport', chart, '--namespace', 'shop', '--kube-version', '1.35.0', ...files];
   const { stdout } = await run(helm!, args, { maxBuffer: 1e8 });
