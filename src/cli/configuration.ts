@@ -34,10 +34,9 @@ export const configPath = (given: string | undefined, { env }: CliIo): string =>
  * @throws ConfigFault when the file cannot be read
  */
 export async function checkConfiguration(path: string, io: CliIo, skipsFiles: boolean): Promise<LoadResult> {
-  const { readConfigText } = await import('../config/load.ts');
   const { loadConfig } = await import('../gateway/load.ts');
   const { noFiles, systemFiles } = await import('../config/files.ts');
-  const text = path === '-' ? await readAll(io.stdin) : readConfigText(resolve(io.cwd, path), path);
+  const text = await readInput(path, io);
   return loadConfig(text, { path, cwd: io.cwd, env: io.env, files: skipsFiles ? noFiles : systemFiles });
 }
 
@@ -102,4 +101,14 @@ export async function readAll(stream: CliInput): Promise<string> {
     chunks.push(bytes);
   }
   return Buffer.concat(chunks).toString('utf8');
+}
+
+/**
+ * The text of a file; `-` is standard input.
+ *
+ * @throws ConfigFault when it cannot be read, is not UTF-8, or standard input is longer than 8 MiB
+ */
+export async function readInput(path: string, io: CliIo): Promise<string> {
+  const { readConfigText } = await import('../config/load.ts');
+  return path === '-' ? readAll(io.stdin) : readConfigText(resolve(io.cwd, path), path);
 }

@@ -1,7 +1,6 @@
 import { defineCommand, EXIT, UsageFault } from './command.ts';
-import { CONFIG_OPTION, configPath, JSON_OPTION, loadConfiguration } from './configuration.ts';
+import { CONFIG_OPTION, configPath, JSON_OPTION, loadConfiguration, readInput } from './configuration.ts';
 import { show } from './output.ts';
-import { readTokenInput } from './token-input.ts';
 
 /** `sallyport explain`. */
 export const explain = defineCommand({
@@ -94,7 +93,7 @@ export const explain = defineCommand({
     if (path === '-' && tokenFile === '-')
       throw new UsageFault('the configuration and the token cannot both be on standard input', 'explain');
     const { loaded } = await loadConfiguration(path, io, true);
-    const token = tokenFile === undefined ? null : await readTokenInput(tokenFile, io);
+    const token = tokenFile === undefined ? null : await readInput(tokenFile, io);
     const { answerQuestion } = await import('./explain/answer.ts');
     const [method = '', url = ''] = args;
     const question = { method, url, ...options };

@@ -2,8 +2,8 @@
 
 import { ConfigFault } from '../errors.ts';
 import { VERSION } from '../version.ts';
-import { type CliIo, defineCommand, EXIT, UsageFault } from './command.ts';
-import { readAll } from './configuration.ts';
+import { defineCommand, EXIT, UsageFault } from './command.ts';
+import { readInput } from './configuration.ts';
 import { type SidecarOptions, tokenPath } from './inject/sidecar.ts';
 
 const NAME = 'inject';
@@ -61,10 +61,10 @@ export const injectCommand = defineCommand({
     ['sallyport inject --remove < orders.injected.yaml', 'What it was before'],
   ],
   exit: { ok: 'written', failed: 'the input is not YAML, or the sidecar does not fit into a Pod; nothing is written' },
-  async run({ options, args: [file], io }) {
+  async run({ options, args: [file = '-'], io }) {
     const { inject, remove } = await import('./inject/inject.ts');
-    const text = await textOf(file, io);
-    const shown = file === undefined || file === '-' ? 'standard input' : file;
+    const text = await readInput(file, io);
+    const shown = file === '-' ? 'standard input' : file;
     const changed = faultsOf(shown, () => (options.remove ? remove(text) : inject(text, sidecarOptions(options))));
     io.stdout.write(changed.text);
     for (const { title, done } of changed.templates) io.stderr.write(`${title}: ${SAYS[done]}\n`);
@@ -74,13 +74,6 @@ export const injectCommand = defineCommand({
 });
 
 const SAYS = { added: 'sidecar added', removed: 'sidecar removed', unchanged: 'left as it is' } as const;
-
-async function textOf(file: string | undefined, io: CliIo): Promise<string> {
-  if (file === undefined || file === '-') return await readAll(io.stdin);
-  const { readConfigText } = await import('../config/load.ts');
-  const { resolve } = await import('node:path');
-  return readConfigText(resolve(io.cwd, file), file);
-}
 
 /** Names the input in faults. */
 function faultsOf<T>(shown: string, act: () => T): T {
