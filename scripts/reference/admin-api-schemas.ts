@@ -4,12 +4,16 @@ import { z } from 'zod';
 import type {
   ApplyResult,
   ConfigurationReport,
+  ConfigurationWarning,
+  GatewayStatus,
+  PastReload,
   ReloadReport,
   SessionSummary,
   TokenRevocationReport,
 } from '../../src/admin/control.ts';
+import type { FeedStatus, KeySetStatus, ProcessStatus, SigningKeyStatus } from '../../src/admin/status.ts';
 import { BASE64URL_32_BYTES_PATTERN } from '../../src/lib/base64url.ts';
-import type { RecentRequest } from '../../src/telemetry/recent-requests.ts';
+import type { RecentReason, RecentRequest } from '../../src/telemetry/recent-requests.ts';
 
 type Members<T> = Readonly<Record<keyof T, z.ZodType>>;
 
@@ -70,19 +74,91 @@ const applied = z.object({
   kept,
 } satisfies Members<ApplyResult>);
 
+const reload = {
+  result: z.enum(['applied', 'rejected']),
+  hash,
+  problems: z.array(z.string()).meta({ description: 'One line for each mistake; empty when it was applied.' }),
+  needRestart,
+  kept,
+  results: z.array(applied),
+} satisfies Members<ReloadReport>;
+
+const reason = z.object({
+  reason: z.string(),
+  count: z.int(),
+  lastAt: time,
+  lastId: z.string().meta({ description: 'Request id of the last one.' }),
+  lastRoute: text,
+} satisfies Members<RecentReason>);
+
+const feed = z.object({
+  isConnected: z.boolean(),
+  provenAgeMs: z
+    .number()
+    .nullable()
+    .meta({ description: 'Since the moment up to which everything published has provably arrived; null: never.' }),
+  unbrokenForMs: z
+    .number()
+    .nullable()
+    .meta({ description: 'For how long it has delivered without a gap; null where it is cut, or never had one.' }),
+} satisfies Members<FeedStatus>);
+
+const keySet = z.object({
+  name: z.string(),
+  kind: z.string(),
+  isFetched: z.boolean(),
+  ageMs: z.number().nullable().meta({ description: 'Since the last successful fetch; null: never.' }),
+  keys: z.array(z.object({ kid: text, algorithms: z.array(z.string()) })),
+} satisfies Members<KeySetStatus>);
+
+const signingKey = z.object({
+  kid: z.string(),
+  state: z.enum(['next', 'active', 'retired']),
+  createdAt: time.nullable(),
+  activatesAt: time.nullable(),
+} satisfies Members<SigningKeyStatus>);
+
+const process = z.object({
+  process: z.string().meta({ description: '`gateway`, or `worker` and its number.' }),
+  pid: z.int(),
+  startedAt: time,
+  connections: z.int(),
+  requestsInProgress: z.int(),
+  cachedSessions: z.int(),
+  residentBytes: z.int(),
+  store: z.object({ description: z.string(), isAvailable: z.boolean() }),
+  feed,
+  keySets: z.array(keySet),
+  signingKeys: z.array(signingKey),
+} satisfies Members<ProcessStatus>);
+
+const configuration = z.object({ hash, loadedAt: time, needRestart });
+const warning = z.object({
+  code: z.string(),
+  line: z.int(),
+  column: z.int(),
+  message: z.string(),
+} satisfies Members<ConfigurationWarning>);
+
 /** Bodies of answers, by the names that the document gives them. */
 export const ANSWERS = {
   Readiness: z.object({ ready: z.boolean(), components }),
   Startup: z.object({ started: z.boolean(), components }),
   KeySet: z.object({ keys: z.array(z.looseObject({ kty: z.string(), kid: z.string(), alg: z.string() })) }),
-  Reload: z.object({
-    result: z.enum(['applied', 'rejected']),
-    hash,
-    problems: z.array(z.string()).meta({ description: 'One line for each mistake; empty when it was applied.' }),
-    needRestart,
-    kept,
-    results: z.array(applied),
-  } satisfies Members<ReloadReport>),
+  Reload: z.object(reload),
+  Status: z.object({
+    at: time.meta({ description: 'By the clock of the gateway.' }),
+    version: z.string(),
+    revision: z.string(),
+    node: z.string(),
+    configuration,
+    reloads: z.array(z.object({ at: time, ...reload } satisfies Members<PastReload>)),
+    warnings: z.array(warning),
+    components: z.array(z.object({ name: z.string(), isOk: z.boolean(), isRequired: z.boolean(), detail: z.string() })),
+    processes: z.array(process),
+    reasons: z.array(reason),
+  } satisfies Members<GatewayStatus>),
+  RecentRequests: z.object({ requests: z.array(recentRequest) }),
   Configuration: z.object({
     hash,
     loadedAt: time,

@@ -49,6 +49,11 @@ const DESCRIPTIONS: Readonly<Record<string, Description>> = {
     },
   },
   'GET /-/config': { id: 'getConfiguration', answers: { 200: ['The configuration in use.', 'Configuration'] } },
+  'GET /api/status': { id: 'getStatus', answers: { 200: ['The gateway, its processes and its reloads.', 'Status'] } },
+  'GET /api/recent-requests': {
+    id: 'listRecentRequests',
+    answers: { 200: ['The requests, the newest first.', 'RecentRequests'] },
+  },
   'GET /api/requests': { id: 'getRequest', answers: { 200: ['What happened to the request.', 'RecentRequest'] } },
   'GET /api/sessions': {
     id: 'listSessions',

@@ -9,7 +9,7 @@
 import type { Jti, SessionHandle } from '../jwt/names.ts';
 import type { AuditSource } from '../telemetry/audit.ts';
 import type { TextFormat } from '../telemetry/metric-parts.ts';
-import type { RecentRequest } from '../telemetry/recent-requests.ts';
+import type { RecentReason, RecentRequest } from '../telemetry/recent-requests.ts';
 import type { Listed, PageOf, ProcessStatus, RouteStatus, UpstreamStatus } from './status.ts';
 
 /** Whether one part of the gateway works. */
@@ -125,6 +125,23 @@ export interface ConfigurationReport {
   readonly config: unknown;
 }
 
+/** A running gateway, as `GET /api/status` describes it. No secret, and nothing of requests but ids and routes. */
+export interface GatewayStatus {
+  /** By the clock of the gateway; ISO 8601. */
+  readonly at: string;
+  readonly version: string;
+  /** The commit that it was built from. */
+  readonly revision: string;
+  /** Version of Node. */
+  readonly node: string;
+  readonly configuration: Omit<ConfigurationReport, 'config'>;
+  readonly reloads: readonly PastReload[];
+  readonly warnings: readonly ConfigurationWarning[];
+  readonly components: readonly ComponentHealth[];
+  readonly processes: readonly ProcessStatus[];
+  readonly reasons: readonly RecentReason[];
+}
+
 /**
  * The operations of a running gateway: implemented by `gateway/control.ts` in a process that serves, and by
  * `process/workers/pool.ts` for all workers of one. Parameters and answers are structured-cloneable data.
@@ -144,6 +161,10 @@ export interface GatewayControl {
   upstreams(page: PageOf): Promise<Listed<UpstreamStatus>>;
   /** What happened to a request. @returns `null` when no process remembers it */
   requestOf(id: string): Promise<RecentRequest | null>;
+  /** The last requests that the processes remember, the newest first. @param count  at most */
+  recentRequests(count: number): Promise<readonly RecentRequest[]>;
+  /** Why remembered requests were refused or failed, the most frequent reason first. */
+  recentReasons(): Promise<readonly RecentReason[]>;
   /** @throws DependencyFault `store_unavailable` */
   sessionsOf(subject: string): Promise<readonly SessionSummary[]>;
   /**
@@ -181,6 +202,8 @@ export const ANSWERED_BY = {
   routes: 'all',
   upstreams: 'all',
   requestOf: 'all',
+  recentRequests: 'all',
+  recentReasons: 'all',
   sessionsOf: 'one',
   revokeSession: 'one',
   revokeSessionsOf: 'one',

@@ -2,8 +2,9 @@
 
 import { Denial } from '../errors.ts';
 import { isSessionHandle } from '../jwt/names.ts';
+import { toTimestamp } from '../lib/timestamp.ts';
 import { MEDIA_TYPES, textFormatFor } from '../telemetry/text-format.ts';
-import type { ComponentHealth } from './control.ts';
+import type { ComponentHealth, GatewayStatus } from './control.ts';
 import type { AdminAnswer, AdminParts, AdminRequest } from './request.ts';
 import { parseTokenRevocation } from './token-revocation.ts';
 
@@ -113,6 +114,20 @@ export const ENDPOINTS: readonly AdminEndpoint[] = [
   },
   {
     method: 'GET',
+    path: '/api/status',
+    summary: 'What the processes say of themselves, reloads, and why recent requests were refused or failed.',
+    guard: 'token',
+    answer: async (_request, parts) => json(200, await gatewayStatus(parts)),
+  },
+  {
+    method: 'GET',
+    path: '/api/recent-requests',
+    summary: 'The last requests that the processes remember, 500 at most, the newest first.',
+    guard: 'token',
+    answer: async (_request, { control }) => json(200, { requests: await control.recentRequests(MOST_REQUESTS) }),
+  },
+  {
+    method: 'GET',
     path: '/api/requests',
     summary: 'What happened to a recent request; `null` when no process remembers it.',
     parameter: { name: 'id', isOptional: false },
@@ -165,6 +180,28 @@ export const ENDPOINTS: readonly AdminEndpoint[] = [
     },
   },
 ];
+
+/** Long enough to see what happens, short enough to be built at once. */
+const MOST_REQUESTS = 500;
+
+async function gatewayStatus({ control, reloader, build, clocks }: AdminParts): Promise<GatewayStatus> {
+  const [{ components }, processes, reasons] = await Promise.all([
+    control.health(false),
+    control.status(),
+    control.recentReasons(),
+  ]);
+  const { config: _, ...configuration } = reloader.report();
+  return {
+    at: toTimestamp(clocks.wallMs()),
+    ...build,
+    node: process.version,
+    configuration,
+    ...reloader.history(),
+    components,
+    processes,
+    reasons,
+  };
+}
 
 /** One line per component, for people who read it with curl. */
 function healthDocument(what: 'ready' | 'started', components: readonly ComponentHealth[]): AdminAnswer {

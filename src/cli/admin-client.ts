@@ -35,7 +35,7 @@ interface AdminOptions {
 }
 
 /** The admin listener, and the token file that the configuration has for it. */
-interface AdminPlace {
+export interface AdminPlace {
   readonly url: URL;
   readonly tokenFile: string | null;
 }

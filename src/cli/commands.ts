@@ -4,6 +4,7 @@ import { checkOidc } from './check-oidc.ts';
 import type { Command } from './command.ts';
 import { completion } from './completion.ts';
 import { dev } from './dev.ts';
+import { doctor } from './doctor.ts';
 import { explain } from './explain.ts';
 import { health } from './health.ts';
 import { importOauth2ProxyCommand } from './import-oauth2-proxy.ts';
@@ -34,6 +35,7 @@ export const COMMANDS: readonly Command[] = [
   routes,
   explain,
   why,
+  doctor,
   health,
   usersAdd,
   usersList,

@@ -18,7 +18,7 @@ import { CLOCK_LEEWAY_MS, MAX_REVOCABLE_LIFETIME_MS } from '../lib/token-limits.
 import type { SessionRecord } from '../store/session-record.ts';
 import type { AuditSource } from '../telemetry/audit.ts';
 import type { TextFormat } from '../telemetry/metric-parts.ts';
-import type { RecentRequest } from '../telemetry/recent-requests.ts';
+import type { RecentReason, RecentRequest } from '../telemetry/recent-requests.ts';
 import type { MetricRegistry } from '../telemetry/registry.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Gateway } from './gateway.ts';
@@ -114,6 +114,14 @@ export class LocalControl implements GatewayControl {
 
   async requestOf(id: string): Promise<RecentRequest | null> {
     return this.#gateway.recentRequests.find(id);
+  }
+
+  async recentRequests(count: number): Promise<readonly RecentRequest[]> {
+    return this.#gateway.recentRequests.last(count);
+  }
+
+  async recentReasons(): Promise<readonly RecentReason[]> {
+    return this.#gateway.recentRequests.reasons();
   }
 
   async revokeSession(handle: SessionHandle, source: AuditSource): Promise<SessionSummary | null> {

@@ -6,7 +6,7 @@
 import type { ConfigSource } from '../config/source.ts';
 import type { Clocks } from '../lib/clock.ts';
 import type { StoreEvents } from './networked/events.ts';
-import type { NetworkedStore } from './networked/kind.ts';
+import type { NetworkedStore, StoreInspection } from './networked/kind.ts';
 import { REDIS } from './redis/kind.ts';
 import type { StoreConfig } from './section.ts';
 import type { Store } from './store.ts';
@@ -40,6 +40,8 @@ interface NamedStore {
   readonly checkFiles: () => Promise<void>;
   /** @throws ConfigFault when the store refuses the gateway, or a named file cannot be used */
   readonly open: (clocks: Clocks, events: StoreEvents) => Promise<Store>;
+  /** Looks at it from outside. Never rejects. */
+  readonly inspect: (clocks: Clocks) => Promise<StoreInspection>;
 }
 
 /** The stores in other processes that a section names: one at most, if the section is valid. */
@@ -55,6 +57,7 @@ function named<K extends Kind>(kind: K, config: StoreConfig): NamedStore | null 
     lint: (source) => store.lint(section, source),
     checkFiles: () => store.checkFiles(section),
     open: (clocks, events) => store.open(section, clocks, events),
+    inspect: (clocks) => store.inspect(section, clocks),
   };
 }
 

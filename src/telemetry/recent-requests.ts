@@ -39,6 +39,16 @@ export interface RecentRequest {
   readonly upstreamFirstByteMs: number | null;
 }
 
+/** How often a request was refused or failed for a reason, among those that are remembered. */
+export interface RecentReason {
+  readonly reason: Reason;
+  readonly count: number;
+  /** Of the last one: when it ended (ISO 8601), its id, and its route. */
+  readonly lastAt: string;
+  readonly lastId: string;
+  readonly lastRoute: string | null;
+}
+
 /** A place for one request, written again and again, so that keeping a request allocates nothing. */
 class Slot {
   id = '';
@@ -116,6 +126,27 @@ export class RecentRequests {
     return null;
   }
 
+  /** The last requests, the newest first. @param count  at most */
+  last(count: number): readonly RecentRequest[] {
+    return this.#newestFirst(count).map(({ wallMs, ...kept }) => ({ ...kept, time: toTimestamp(wallMs) }));
+  }
+
+  /** Why requests were refused or failed, the most frequent reason first. */
+  reasons(): readonly RecentReason[] {
+    const found = new Map<Reason, RecentReason>();
+    for (const { reason, wallMs, id, route } of this.#newestFirst(this.#slots.length)) {
+      if (reason === null) continue;
+      const last = found.get(reason) ?? { reason, count: 0, lastAt: toTimestamp(wallMs), lastId: id, lastRoute: route };
+      found.set(reason, { ...last, count: last.count + 1 });
+    }
+    return byCount(found.values());
+  }
+
+  #newestFirst(count: number): readonly Slot[] {
+    const length = Math.min(count, this.#slots.length);
+    return Array.from({ length }, (_, back) => this.#slots.at((this.#next - 1 - back) % this.#slots.length) as Slot);
+  }
+
   #slot(): Slot {
     const index = this.#next;
     this.#next = (index + 1) % RECENT_REQUESTS;
@@ -127,3 +158,17 @@ export class RecentRequests {
     return slot;
   }
 }
+
+/** Merges what several processes remember. */
+export function mergedReasons(all: readonly RecentReason[]): readonly RecentReason[] {
+  const merged = new Map<Reason, RecentReason>();
+  for (const one of all) {
+    const other = merged.get(one.reason);
+    const last = other === undefined || one.lastAt > other.lastAt ? one : other;
+    merged.set(one.reason, { ...last, count: one.count + (other?.count ?? 0) });
+  }
+  return byCount(merged.values());
+}
+
+const byCount = (reasons: Iterable<RecentReason>): readonly RecentReason[] =>
+  [...reasons].toSorted((one, other) => other.count - one.count);

@@ -13,6 +13,7 @@ import { answering, KeyServer } from '../support/key-server.ts';
 import { loopTurnsDuring } from '../support/loop-turns.ts';
 import { type RawResponse, rawRequest, requestHead } from '../support/raw-client.ts';
 import { RecordingUpstream } from '../support/recording-upstream.ts';
+import { until } from '../support/until.ts';
 
 const basic = (user: string, password: string) => `Authorization: Basic ${btoa(`${user}:${password}`)}`;
 const BASIC = basic('me', ADMIN_TOKEN);
@@ -227,6 +228,8 @@ describe('what the pages say', () => {
   });
 
   test('readiness, store, feed, issuers with key ids, signing keys, and what runs', async () => {
+    const billing = () => instance.instance.localGateway?.runtime.issuers.get('billing')?.keys.ageMs ?? null;
+    await until(() => billing() !== null, 'the keys are fetched');
     const text = words(await ask(instance, '/'));
     expect(text).toContain('Ready. Sallyport test (unknown) on Node v');
     expect(text).toMatch(/store works (?:yes|no) memory/);

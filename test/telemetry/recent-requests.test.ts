@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { RECENT_REQUESTS, RecentRequests } from '../../src/telemetry/recent-requests.ts';
+import { mergedReasons, RECENT_REQUESTS, RecentRequests } from '../../src/telemetry/recent-requests.ts';
 
 const unread = (id: string, client: string) =>
   ({ id, client, status: 400, reason: 'request_malformed', note: 'Invalid method' }) as const;
@@ -34,4 +34,29 @@ test('what was kept of an earlier request does not show through', () => {
     durationMs: 0,
     upstreamFirstByteMs: null,
   });
+});
+
+test('the last ones are there, the newest first, also when the oldest place is written again', () => {
+  const recent = new RecentRequests();
+  const newest = (count: number) => recent.last(count).map(({ id }) => id);
+  expect([newest(5), recent.reasons()]).toEqual([[], []]);
+  for (let index = 0; index < RECENT_REQUESTS + 2; index += 1)
+    recent.keepUnread(unread(String(index), ''), 'public', index);
+  expect(newest(3)).toEqual([RECENT_REQUESTS + 1, RECENT_REQUESTS, RECENT_REQUESTS - 1].map(String));
+  const all = newest(RECENT_REQUESTS + 5);
+  expect([all.length, all.at(-1)]).toEqual([RECENT_REQUESTS, '2']);
+});
+
+test('reasons are counted, the most frequent first, with the last request of each; several processes are summed', () => {
+  const recent = new RecentRequests();
+  recent.keepUnread({ ...unread('a', ''), reason: 'headers_too_large' }, 'public', 0);
+  recent.keepUnread(unread('b', ''), 'public', 1);
+  recent.keepUnread(unread('c', ''), 'public', 2);
+  const at = (ms: number) => `1970-01-01T00:00:00.00${ms}Z`;
+  const malformed = { reason: 'request_malformed', count: 2, lastAt: at(2), lastId: 'c', lastRoute: null } as const;
+  const large = { reason: 'headers_too_large', count: 1, lastAt: at(0), lastId: 'a', lastRoute: null } as const;
+  expect(recent.reasons()).toEqual([malformed, large]);
+  const other = { ...large, count: 7, lastAt: at(9), lastId: 'z' };
+  expect(mergedReasons([malformed, large, other])).toEqual([{ ...other, count: 8 }, malformed]);
+  expect(mergedReasons([other, large])).toEqual([{ ...other, count: 8 }]);
 });

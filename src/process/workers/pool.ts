@@ -29,7 +29,7 @@ import { newTicketKeys } from '../../listener/http1/tls.ts';
 import type { ListenerAddresses } from '../../listener/listener.ts';
 import { errorFields } from '../../telemetry/log.ts';
 import type { TextFormat } from '../../telemetry/metric-parts.ts';
-import type { RecentRequest } from '../../telemetry/recent-requests.ts';
+import { mergedReasons, type RecentRequest } from '../../telemetry/recent-requests.ts';
 import type { WorkerSeries } from '../series.ts';
 import { MetricsMerger, ProcessMetrics } from './merge-metrics.ts';
 import { mergedRoutes, mergedUpstreams } from './merge-status.ts';
@@ -101,6 +101,8 @@ export class WorkerPool {
       routes: async (page) => mergedRoutes((await this.#askAll('routes', [page])).values()),
       upstreams: async (page) => mergedUpstreams((await this.#askAll('upstreams', [page])).values()),
       requestOf: (id) => this.#requestOf(id),
+      recentRequests: (count) => this.#recentRequests(count),
+      recentReasons: async () => mergedReasons([...(await this.#askAll('recentReasons', [])).values()].flat()),
     };
     this.control = {
       ...remote<Pick<GatewayControl, AnsweredBy<'one'>>>(ASKED_OF_ONE, (name, parameters) =>
@@ -184,7 +186,12 @@ export class WorkerPool {
   /** Ids that clients give can be those of several requests: the last one counts. */
   async #requestOf(id: string): Promise<RecentRequest | null> {
     const answers = [...(await this.#askAll('requestOf', [id])).values()].filter((request) => request !== null);
-    return answers.toSorted((one, other) => other.time.localeCompare(one.time))[0] ?? null;
+    return newestFirst(answers)[0] ?? null;
+  }
+
+  async #recentRequests(count: number): Promise<readonly RecentRequest[]> {
+    const answers = await this.#askAll('recentRequests', [count]);
+    return newestFirst([...answers.values()].flat()).slice(0, count);
   }
 
   async *#metrics(format: TextFormat): AsyncGenerator<string> {
@@ -341,6 +348,9 @@ async function allMetrics(process: WorkerProcess): Promise<ProcessMetrics> {
     if (areLast) return metrics;
   }
 }
+
+const newestFirst = (requests: readonly RecentRequest[]) =>
+  requests.toSorted((one, other) => other.time.localeCompare(one.time));
 
 const nameOf = ({ number }: Pick<Slot, 'number'>) => `worker ${number}`;
 

@@ -6,6 +6,23 @@ import type { Clocks } from '../../lib/clock.ts';
 import type { Store } from '../store.ts';
 import type { StoreEvents } from './events.ts';
 
+/** What a store is found to be. Texts are in fixed words, without secrets. */
+export interface StoreInspection {
+  readonly description: string;
+  /** Why the gateway cannot work with it; `null` when it can. */
+  readonly problem: string | null;
+  /** Name and version of the server; `null` when it does not tell. */
+  readonly version: string | null;
+  /** The median of several questions; `null` when it does not answer. */
+  readonly roundTripMs: number | null;
+  /** Its clock minus that of this process; `null` when it does not tell. */
+  readonly clockAheadMs: number | null;
+  /** Memory in use by the server that has most, and its limit (0: none), in bytes; `null` when it does not tell. */
+  readonly memory: { readonly usedBytes: number; readonly maxBytes: number } | null;
+  /** What works but should be otherwise. */
+  readonly warnings: readonly string[];
+}
+
 /** A kind of store in another process. One constant per folder, named in `../kinds.ts`. */
 export interface NetworkedStore<Section> {
   /** Codes of the findings about its section. */
@@ -24,4 +41,6 @@ export interface NetworkedStore<Section> {
    * @throws ConfigFault when it refuses the gateway, or a named file cannot be used
    */
   readonly open: (section: Section, clocks: Clocks, events: StoreEvents) => Promise<Store>;
+  /** Looks at it from outside, for `sallyport doctor`. Never rejects. Does in it what `open` does. */
+  readonly inspect: (section: Section, clocks: Clocks) => Promise<StoreInspection>;
 }

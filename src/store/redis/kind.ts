@@ -17,4 +17,8 @@ export const REDIS = {
     const { openRedisStore } = await import('./store.ts');
     return openRedisStore(section, clocks, events);
   },
+  inspect: async (section, clocks) => {
+    const { inspectRedis } = await import('./inspect.ts');
+    return inspectRedis(section, clocks);
+  },
 } satisfies NetworkedStore<RedisConfig>;

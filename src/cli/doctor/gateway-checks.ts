@@ -1,0 +1,205 @@
+/** What the running gateway says of itself: is it there, is it ready, does it run what the file says, how far are feed and keys. */
+
+import type { ComponentHealth, GatewayStatus } from '../../admin/control.ts';
+import type { KeySetStatus, ProcessStatus } from '../../admin/status.ts';
+import { fromTimestamp } from '../../lib/timestamp.ts';
+import { roughDuration } from '../../lib/units.ts';
+import { VERSION } from '../../version.ts';
+import { type DoctorFinding, fine, remark, trouble } from './finding.ts';
+import type { Observation, ObservedFile, ObservedGateway } from './observe.ts';
+
+/** Whether the gateway can be asked, and whether its parts work. */
+export function reachFindings({ gateway }: Observation): DoctorFinding[] {
+  const { url, silence, refusal, status, components } = gateway;
+  if (silence !== null) {
+    return [
+      trouble(
+        'failure',
+        'gateway',
+        `cannot be asked: ${silence}`,
+        url === null
+          ? 'Nothing can be said about the process, only about the file.'
+          : 'Where no process listens, nobody is served. Only the file and the store were looked at.',
+        'See whether the process runs, and the last lines of its log. If it does, compare listeners.admin.address with --admin-url, and run this beside it: in its Pod, or by way of kubectl port-forward.',
+      ),
+    ];
+  }
+  const api =
+    refusal === null
+      ? fine('gateway', `${url} answers: Sallyport ${status?.version}, ${status?.processes.length} serving`)
+      : trouble(
+          'warning',
+          'gateway',
+          `answers, but its API does not: ${refusal}`,
+          'Without it, neither drift, feed and keys, nor recent requests can be looked at.',
+          'Give the token that the process has read with --token-file. The process keeps the previous token when its file becomes unusable.',
+        );
+  return [
+    api,
+    ...versionFindings(gateway),
+    ...components.filter(({ isOk }) => !isOk).map(componentFinding),
+    ...readyFinding(components),
+  ];
+}
+
+function versionFindings({ status }: ObservedGateway): DoctorFinding[] {
+  if (status === null || status.version === VERSION) return [];
+  return [
+    remark('version', `the process is ${status.version}, this program is ${VERSION}: names and advice may differ`),
+  ];
+}
+
+function readyFinding(components: readonly ComponentHealth[]): DoctorFinding[] {
+  if (components.length === 0) return [];
+  return components.every(({ isOk, isRequired }) => isOk || !isRequired)
+    ? [fine('readiness', 'it is ready')]
+    : [
+        trouble(
+          'failure',
+          'readiness',
+          'it is not ready, because of the required parts above',
+          'Kubernetes and load balancers send it no requests.',
+          'Cure these parts. listeners.admin.readyRequires decides which outages count.',
+        ),
+      ];
+}
+
+/** What to do about a part that does not work, by the first word of its name. */
+const CURES: Readonly<Record<string, string>> = {
+  listener: 'It starts or shuts down. If that lasts, look at the last lines of its log.',
+  store: 'See the findings about the store.',
+  signingKeys: 'No key is active: run `sallyport keys list`, and `sallyport keys generate` if the directory is empty.',
+  signingKeyFiles: 'See the findings about signing keys; the log names the file.',
+  usersFile: 'Correct the users file; `sallyport users list` names what is wrong in it.',
+  issuer: 'Its keys were never fetched: see whether the URL answers from here, and whether a NetworkPolicy forbids it.',
+  provider: 'Its metadata was never fetched: `sallyport check oidc NAME` says why.',
+  upstream:
+    'No server of it accepts connections: see whether the service runs, and whether a NetworkPolicy forbids it.',
+  workers: 'Workers end again and again: the log says how (`worker exited`).',
+};
+
+function componentFinding({ name, isRequired, detail }: ComponentHealth): DoctorFinding {
+  const kind = name.split(' ')[0] ?? '';
+  return trouble(
+    isRequired ? 'failure' : 'warning',
+    name,
+    detail,
+    isRequired
+      ? 'The gateway is not ready without it.'
+      : 'The gateway is ready without it; what needs it gets an error.',
+    CURES[kind] ?? 'The log of the process says more.',
+  );
+}
+
+/** Whether the process runs what the file says. */
+export function driftFindings({ file, gateway: { status } }: Observation): DoctorFinding[] {
+  if (status === null) return [];
+  return [...hashFindings(file, status), ...restartFindings(status), ...reloadFindings(status)];
+}
+
+function hashFindings({ path, loaded }: ObservedFile, { configuration }: GatewayStatus): DoctorFinding[] {
+  if (loaded === null) return [];
+  if (loaded.hash === configuration.hash) return [fine('drift', `the process runs what ${path} says (${loaded.hash})`)];
+  return [
+    trouble(
+      'warning',
+      'drift',
+      `the process runs ${configuration.hash}, ${path} is ${loaded.hash}`,
+      'What the file says is not what is done.',
+      'Send SIGHUP or POST /-/reload, and read the answer. If the two still differ, the process has another file, or other environment variables in it: compare GET /-/config.',
+    ),
+  ];
+}
+
+function restartFindings({ configuration: { needRestart } }: GatewayStatus): DoctorFinding[] {
+  if (needRestart.length === 0) return [];
+  return [
+    trouble(
+      'warning',
+      'drift',
+      `changed, but in use only after a restart: ${needRestart.join(', ')}`,
+      'A reload cannot apply these keys.',
+      'Restart the process.',
+    ),
+  ];
+}
+
+function reloadFindings({ reloads: [last] }: GatewayStatus): DoctorFinding[] {
+  if (last === undefined || last.result === 'applied') return [];
+  return [
+    trouble(
+      'failure',
+      'reload',
+      `the last one was rejected at ${last.at}: ${last.problems.slice(0, 3).join('; ')}`,
+      'The process goes on with the configuration before it. A restart would fail, or start with something else.',
+      'Correct what it names; sallyport validate finds all of it.',
+    ),
+  ];
+}
+
+/** A feed that was not proven for this long. Its heartbeat comes every second. */
+const FEED_LATE_MS = 5_000;
+
+/** How far the feed of revocations is, in each process. */
+export function feedFindings({ gateway: { status } }: Observation): DoctorFinding[] {
+  if (status === null || status.processes.length === 0) return [];
+  const late = status.processes.filter(
+    ({ feed }) => !feed.isConnected || feed.provenAgeMs === null || feed.provenAgeMs > FEED_LATE_MS,
+  );
+  if (late.length === 0) return [fine('feed', 'revocations arrive everywhere')];
+  return late.map((it) =>
+    trouble(
+      'failure',
+      'feed',
+      `${it.process}: ${feedState(it)}`,
+      'It cannot know which sessions have ended. Sessions are asked for at the store with each request, and are served from memory only for as long as session.cache.outageGrace says.',
+      'See the findings about the store. If the store answers: may the user of Redis subscribe (&PREFIX* channels), and does a proxy in between cut idle connections?',
+    ),
+  );
+}
+
+const feedState = ({ feed: { isConnected, provenAgeMs } }: ProcessStatus): string =>
+  isConnected
+    ? `the last news were proven ${provenAgeMs === null ? 'never' : `${roughDuration(provenAgeMs)} ago`}`
+    : `cut${provenAgeMs === null ? '' : `, all news until ${roughDuration(provenAgeMs)} ago`}`;
+
+/** Keys of issuers and identity providers that are old. Those that were never fetched are components that do not work. */
+export function keySetFindings({ file, gateway: { status } }: Observation): DoctorFinding[] {
+  if (status === null) return [];
+  const sets = status.processes.flatMap(({ process, keySets }) => keySets.map((it) => ({ ...it, process })));
+  const old = sets.filter((it) => it.isFetched && it.ageMs !== null && it.ageMs > 1.5 * refreshEveryMs(it, file));
+  const findings = old.map(({ name, kind, process, ageMs }) =>
+    trouble(
+      'warning',
+      `${kind.split(' ')[0] === 'issuer' ? 'issuer' : 'provider'} ${name}`,
+      `${process} has fetched its keys ${roughDuration(ageMs ?? 0)} ago, and not since`,
+      'A key that the issuer has replaced or withdrawn is not known here; after a while its tokens get 503.',
+      'The log says why fetches fail. See whether the URL answers from here.',
+    ),
+  );
+  return sets.some(({ isFetched }) => isFetched) && findings.length === 0
+    ? [fine('issuers', 'the keys of issuers and identity providers are up to date, where they were fetched')]
+    : findings;
+}
+
+/** By the configuration; the longest default where it is not known. */
+function refreshEveryMs({ name, kind }: KeySetStatus, { loaded }: ObservedFile): number {
+  const config = loaded?.config;
+  const provider = config?.login.oidc?.find((it) => it.name === name);
+  const ofIssuer = config?.issuers[name]?.fetch.refreshEvery;
+  return (kind.startsWith('issuer') ? ofIssuer : provider?.refreshEvery) ?? 600_000;
+}
+
+/** Whether the clock of the process is that of this machine. */
+export function processClockFindings({ gateway: { status }, atMs }: Observation): DoctorFinding[] {
+  if (status === null) return [];
+  const apartMs = fromTimestamp(status.at) - atMs;
+  return Math.abs(apartMs) <= 10_000
+    ? []
+    : [
+        remark(
+          'clock',
+          `that of the gateway is ${roughDuration(Math.abs(apartMs))} ${apartMs > 0 ? 'ahead of' : 'behind'} this machine's: run this beside it`,
+        ),
+      ];
+}

@@ -1,0 +1,141 @@
+/** Counters that should be zero: limits that were reached, lines that were lost, workers that ended. */
+
+import { type DoctorFinding, fine, trouble } from './finding.ts';
+import type { Observation } from './observe.ts';
+
+/** A counter, and what it means when it is not zero. */
+interface Rule {
+  /** Name without the prefix; of all of its series together, or of those with these labels. */
+  readonly metric: string;
+  readonly labels?: string;
+  readonly verdict: 'warning' | 'failure';
+  readonly about: string;
+  /** `#` stands for the figure. */
+  readonly text: string;
+  readonly why: string;
+  readonly cure: string;
+}
+
+const RULES: readonly Rule[] = [
+  {
+    metric: 'log_lines_lost_total',
+    labels: 'output="audit_file"',
+    verdict: 'failure',
+    about: 'audit',
+    text: 'audit records lost: #',
+    why: 'What happened is not on record.',
+    cure: 'See whether the disk of log.auditFile is full or slow. log.onAuditFailure: refuse admits nobody while records cannot be written.',
+  },
+  {
+    metric: 'log_lines_lost_total',
+    labels: 'output="stdout"',
+    verdict: 'failure',
+    about: 'log',
+    text: 'lines of the log lost: #',
+    why: 'Whatever reads standard output does not read fast enough.',
+    cure: 'Look at the log agent. log.access: errors writes less.',
+  },
+  {
+    metric: 'connections_refused_total',
+    labels: 'reason="limit"',
+    verdict: 'warning',
+    about: 'limits',
+    text: 'connections refused because too many were open: #',
+    why: 'Clients saw a closed connection.',
+    cure: 'Add replicas, or raise limits.maxConnections of the listener if there is memory for it.',
+  },
+  {
+    metric: 'connections_refused_total',
+    labels: 'reason="client"',
+    verdict: 'warning',
+    about: 'limits',
+    text: 'connections refused because one client had too many: #',
+    why: 'That client saw a closed connection. Behind a proxy that is not in trustedProxies, all users are one client.',
+    cure: 'See whether a proxy in front is missing in trustedProxies; docs/limits.md explains the limit.',
+  },
+  {
+    metric: 'requests_over_limit_total',
+    verdict: 'warning',
+    about: 'limits',
+    text: 'requests refused because a client, a session or a route had too many in progress: #',
+    why: 'They got 429 or 503.',
+    cure: 'docs/limits.md says which limit is which; the label says which was reached.',
+  },
+  {
+    metric: 'requests_shed_total',
+    verdict: 'warning',
+    about: 'limits',
+    text: 'requests refused because the process had more to do than it could: #',
+    why: 'They got 503, so that others were served in time.',
+    cure: 'Add replicas or workers; look at sallyport_nodejs_eventloop_utilization_ratio.',
+  },
+  {
+    metric: 'store_errors_total',
+    verdict: 'warning',
+    about: 'store',
+    text: 'commands to the store that failed: #',
+    why: 'Requests that needed them got 503.',
+    cure: 'sallyport_store_errors_total says why by label: timeout, connection, or reply. See the findings about the store.',
+  },
+  {
+    metric: 'workers_restarts_total',
+    verdict: 'failure',
+    about: 'workers',
+    text: 'workers that ended and were started again: #',
+    why: 'Its requests were cut.',
+    cure: 'The log says how it ended (worker exited): a signal SIGKILL is mostly the memory limit of the container.',
+  },
+  {
+    metric: 'token_revocations_forgotten_total',
+    verdict: 'failure',
+    about: 'revocations',
+    text: 'revocations dropped before their end, because there were too many: #',
+    why: 'Tokens that were revoked may count again.',
+    cure: 'Revoke by subject or session instead of token by token.',
+  },
+  {
+    metric: 'config_watch_errors_total',
+    verdict: 'warning',
+    about: 'reload',
+    text: 'times that a file could not be watched: #',
+    why: 'Changes are found by polling until it can be, which takes longer.',
+    cure: 'Look at fs.inotify.max_user_watches, and whether the directory still exists.',
+  },
+];
+
+/** Applies the rules to the metrics. */
+export function metricFindings({ gateway: { metrics, silence } }: Observation): DoctorFinding[] {
+  if (metrics === null) {
+    return silence === null
+      ? [
+          trouble(
+            'warning',
+            'metrics',
+            'could not be read',
+            'Limits and losses were not looked at.',
+            'Ask the listener for /metrics by an IP address or localhost.',
+          ),
+        ]
+      : [];
+  }
+  const findings = RULES.flatMap(({ metric, labels, verdict, about, text, why, cure }) => {
+    const value = sumOf(metrics, `sallyport_${metric}`, labels ?? '');
+    return value > 0 ? [trouble(verdict, about, text.replace('#', value.toLocaleString('en')), why, cure)] : [];
+  });
+  return findings.length > 0
+    ? findings
+    : [fine('limits', 'none was reached, and no line of a log was lost, since the start')];
+}
+
+/** The sum of the series of a metric that have these labels. */
+function sumOf(metrics: string, name: string, labels: string): number {
+  let sum = 0;
+  for (let at = metrics.indexOf(`\n${name}`); at !== -1; at = metrics.indexOf(`\n${name}`, at + 1)) {
+    const end = metrics.indexOf('\n', at + 1);
+    const line = metrics.slice(at + 1, end === -1 ? undefined : end);
+    const rest = line.slice(name.length);
+    if (!/^[{ ]/.test(rest) || !rest.includes(labels)) continue;
+    sum += Number(line.slice(line.lastIndexOf(' ') + 1));
+  }
+  return sum;
+}

@@ -1,0 +1,107 @@
+/** Issuers and identity providers, asked from here: do they answer, and what time is it there. */
+
+import { readCa } from '../../config/named-files.ts';
+import { metadataUrl } from '../../endpoints/login/oidc/metadata.ts';
+import { withPreset } from '../../endpoints/login/oidc/presets.ts';
+import type { LoadedConfig } from '../../gateway/load.ts';
+import type { Clocks } from '../../lib/clock.ts';
+import { roughDuration } from '../../lib/units.ts';
+import { get } from '../check/provider-fetch.ts';
+import { type DoctorFinding, fine, trouble } from './finding.ts';
+import type { Observation } from './observe.ts';
+
+/** A server that is asked. */
+interface Asked {
+  readonly about: string;
+  readonly url: string;
+  readonly timeoutMs: number;
+  readonly caFile: string | undefined;
+  readonly clockSkewMs: number;
+}
+
+/** Asks each once. The API server of a cluster and SPIFFE bundles are left out: the former wants the token of the Pod. */
+export async function remoteFindings({ file: { loaded } }: Observation, clocks: Clocks): Promise<DoctorFinding[]> {
+  if (loaded === null) return [];
+  const all = await Promise.all(askedOf(loaded).map((asked) => remoteFinding(asked, clocks)));
+  return all.flat();
+}
+
+function askedOf({ config }: LoadedConfig): Asked[] {
+  const issuers = Object.entries(config.issuers).flatMap(([name, { jwksUrl, discovery, fetch, clockSkew }]) => {
+    const url = jwksUrl ?? discovery;
+    if (url === undefined) return [];
+    const { timeout: timeoutMs, caFile } = fetch;
+    return [{ about: `issuer ${name}`, url, timeoutMs, caFile, clockSkewMs: clockSkew }];
+  });
+  const providers = (config.login.oidc ?? []).flatMap((written) => {
+    const { name, issuer, endpoints, timeoutMs, clockSkewMs } = withPreset(written);
+    if (endpoints !== null || issuer === null) return [];
+    return [{ about: `provider ${name}`, url: metadataUrl(issuer), timeoutMs, caFile: written.caFile, clockSkewMs }];
+  });
+  return [...issuers, ...providers];
+}
+
+async function remoteFinding(
+  { about, url, timeoutMs, caFile, clockSkewMs }: Asked,
+  clocks: Clocks,
+): Promise<DoctorFinding[]> {
+  const { origin } = new URL(url);
+  try {
+    const ca = caFile === undefined ? null : await readCa(caFile);
+    const beganMs = clocks.wallMs();
+    const { status, dateMs } = await get(url, { timeoutMs, ca }, 'application/json');
+    const endedMs = clocks.wallMs();
+    const answers =
+      status === 200
+        ? fine(about, `${origin} answers from here`)
+        : trouble(
+            'warning',
+            about,
+            `${origin} answers ${status} from here`,
+            KEYS_AGE,
+            'See whether the URL in the configuration is right.',
+          );
+    return [
+      answers,
+      ...(dateMs === null ? [] : clockFindings(about, apartFrom(dateMs, beganMs, endedMs), clockSkewMs)),
+    ];
+  } catch (thrown) {
+    const why = thrown instanceof Error ? thrown.message : 'no answer';
+    return [
+      trouble(
+        'warning',
+        about,
+        `${origin} does not answer from here: ${why}`,
+        KEYS_AGE,
+        'See whether it runs, whether a firewall or a NetworkPolicy is between, and for a private CA whether caFile is set. If this does not run beside the gateway, it may be different there.',
+      ),
+    ];
+  }
+}
+
+const KEYS_AGE = 'Its keys cannot be fetched: new ones are not known, and after a while all that it signs gets 503.';
+
+/** By how much a `Date` lies outside of the time of its request. It has whole seconds, rounded down. */
+function apartFrom(dateMs: number, beganMs: number, endedMs: number): number {
+  if (dateMs + 1_000 < beganMs) return dateMs + 1_000 - beganMs;
+  return dateMs > endedMs ? dateMs - endedMs : 0;
+}
+
+const CLOCK_TOLERANCE_MS = 2_000;
+
+function clockFindings(about: string, aheadMs: number, clockSkewMs: number): DoctorFinding[] {
+  const apartMs = Math.abs(aheadMs);
+  if (apartMs <= CLOCK_TOLERANCE_MS) return [];
+  const isBeyond = apartMs > clockSkewMs;
+  return [
+    trouble(
+      isBeyond ? 'failure' : 'warning',
+      'clock',
+      `that of ${about} is ${roughDuration(apartMs)} ${aheadMs > 0 ? 'ahead' : 'behind'}`,
+      isBeyond
+        ? `More than its clockSkew (${roughDuration(clockSkewMs)}): its tokens count as expired, or as not valid yet.`
+        : 'Within its clockSkew; if it grows, its tokens are refused.',
+      'Synchronize this machine first (chrony, systemd-timesyncd): it is more often the one that is wrong.',
+    ),
+  ];
+}

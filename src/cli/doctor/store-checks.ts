@@ -1,0 +1,106 @@
+/** What the store looks like from outside. */
+
+import { roughDuration } from '../../lib/units.ts';
+import type { StoreInspection } from '../../store/networked/kind.ts';
+import { type DoctorFinding, fine, remark, trouble } from './finding.ts';
+import type { Observation } from './observe.ts';
+
+/** Round trips that take longer make themselves felt: most requests need none, but a login needs several. */
+const SLOW_MS = 20;
+/** Above this share of its memory, a server that may not drop anything will soon refuse writes. */
+const FULL = 0.9;
+/** Clocks that differ by more are noticed: delays of failed logins, and ends of sessions, are judged by both. */
+const CLOCK_WARNING_MS = 1_000;
+const CLOCK_FAILURE_MS = 10_000;
+
+/** Whether the store can be used, and how well. */
+export function storeFindings({ file: { loaded }, store }: Observation): DoctorFinding[] {
+  if (store === null) {
+    return loaded === null
+      ? []
+      : [remark('store', 'sessions live in the process: they end with it, and no other replica knows them')];
+  }
+  const { version, problem, roundTripMs, clockAheadMs } = store;
+  const isUnknown = version === null && problem === null;
+  return [
+    useFinding(store),
+    ...(roundTripMs !== null && roundTripMs > SLOW_MS ? [slowFinding(roundTripMs)] : []),
+    ...memoryFindings(store),
+    ...(isUnknown
+      ? [remark('store', 'its version, memory and eviction policy are not known: the user may not ask (INFO)')]
+      : []),
+    ...storeClockFindings(clockAheadMs),
+  ];
+}
+
+function useFinding({ description, problem, version }: StoreInspection): DoctorFinding {
+  if (problem === null) {
+    const of = version === null ? '' : ` (${version})`;
+    return fine('store', `${description}: does everything that the gateway needs${of}`);
+  }
+  return trouble(
+    'failure',
+    'store',
+    `${description}: ${problem}`,
+    'Nobody can log in. Users who are logged in are served for as long as session.cache.outageGrace says, then they get 503.',
+    cureFor(problem),
+  );
+}
+
+const slowFinding = (roundTripMs: number): DoctorFinding =>
+  trouble(
+    'warning',
+    'store',
+    `a question takes ${roughDuration(roundTripMs)}`,
+    'Each request whose session is not in the cache waits this long, and each login several times.',
+    'Bring Redis nearer, or see what keeps it busy: redis-cli --latency, SLOWLOG GET.',
+  );
+
+function memoryFindings({ memory, warnings }: StoreInspection): DoctorFinding[] {
+  const findings = warnings.map((warning) =>
+    trouble(
+      'failure',
+      'store',
+      warning,
+      'When its memory is full, Redis drops sessions and revocations at random: people are logged out, and revoked tokens count again.',
+      'Set maxmemory-policy noeviction, and give it enough memory.',
+    ),
+  );
+  if (memory === null || memory.maxBytes === 0 || memory.usedBytes <= FULL * memory.maxBytes) return findings;
+  const share = Math.round((100 * memory.usedBytes) / memory.maxBytes);
+  const full = trouble(
+    'warning',
+    'store',
+    `${share} % of its memory is in use`,
+    'When it is full, nobody can log in.',
+    'Raise maxmemory, or see what else lives in this Redis.',
+  );
+  return [...findings, full];
+}
+
+function cureFor(problem: string): string {
+  if (/WRONGPASS|NOAUTH/.test(problem))
+    return 'Compare the password in store.redis (url or passwordFile) with that of Redis.';
+  if (/NOPERM/.test(problem)) return 'Give the user the rights in docs/how-to/redis.md; a new version may need more.';
+  if (/TLS/.test(problem)) return 'Compare the scheme of store.redis.url and store.redis.tls with how Redis listens.';
+  if (/READONLY|MASTERDOWN/.test(problem))
+    return 'This server is a replica: name the primary, or use redis+sentinel://.';
+  if (/OOM|MISCONF|NOREPLICAS/.test(problem))
+    return 'Redis accepts no writes: see its log for memory, disk and replicas.';
+  return 'See whether Redis runs, whether store.redis.url is right, and whether a firewall or a NetworkPolicy is between.';
+}
+
+function storeClockFindings(aheadMs: number | null): DoctorFinding[] {
+  if (aheadMs === null) return [];
+  const apartMs = Math.abs(aheadMs);
+  if (apartMs <= CLOCK_WARNING_MS) return [fine('clock', 'that of the store is as here')];
+  return [
+    trouble(
+      apartMs > CLOCK_FAILURE_MS ? 'failure' : 'warning',
+      'clock',
+      `that of the store is ${roughDuration(apartMs)} ${aheadMs > 0 ? 'ahead' : 'behind'}`,
+      'Delays after failed logins, grace times of refresh tokens, and ends of sessions are judged by both clocks.',
+      'Synchronize both machines (chrony, systemd-timesyncd).',
+    ),
+  ];
+}

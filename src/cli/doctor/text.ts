@@ -1,0 +1,28 @@
+/** Findings for people. */
+
+import { counted } from '../../lib/counted.ts';
+import type { FindingVerdict } from '../check/finding.ts';
+import { withoutControls } from '../output.ts';
+import type { DoctorFinding } from './finding.ts';
+
+const MARKS: Readonly<Record<FindingVerdict, string>> = { ok: 'ok', note: '-', warning: 'warning', failure: 'FAILS' };
+
+/** One block for each finding, and a last line that sums them up. */
+export function doctorText(findings: readonly DoctorFinding[]): string {
+  const width = Math.max(...findings.map(({ about }) => about.length));
+  const indent = ' '.repeat(9 + width + 2);
+  const blocks = findings.map(({ verdict, about, text, why, cure }) =>
+    [
+      `${MARKS[verdict].padEnd(9)}${about.padEnd(width)}  ${withoutControls(text)}\n`,
+      ...(why === null ? [] : [`${indent}Why: ${withoutControls(why)}\n`]),
+      ...(cure === null ? [] : [`${indent}Do:  ${withoutControls(cure)}\n`]),
+    ].join(''),
+  );
+  const count = (wanted: FindingVerdict) => findings.filter(({ verdict }) => verdict === wanted).length;
+  const [failures, warnings] = [count('failure'), count('warning')];
+  const summary =
+    failures + warnings === 0
+      ? 'Nothing is wrong.'
+      : `${counted(failures, 'failure')}, ${counted(warnings, 'warning')}`;
+  return `${blocks.join('')}\n${summary}\n`;
+}
