@@ -67,7 +67,10 @@ const beyond = (differenceMs: number, uncertaintyMs: number): number =>
 const infoOf = (node: Redis): Promise<string> => node.info();
 
 function toldBy(infos: readonly string[]): Pick<StoreInspection, 'version' | 'memory' | 'warnings'> {
-  const field = (info: string, name: string) => new RegExp(`^${name}:(\\S+)`, 'm').exec(info)?.[1] ?? null;
+  const field = (info: string, name: string) => {
+    const line = info.split('\r\n').find((it) => it.startsWith(`${name}:`));
+    return line === undefined ? null : line.slice(name.length + 1);
+  };
   const first = infos.find((info) => info !== '') ?? '';
   const valkey = field(first, 'valkey_version');
   const redis = field(first, 'redis_version');
