@@ -26,8 +26,8 @@ import { namedStores } from '../store/kinds.ts';
 import { NO_TRACE_FILES, readTraceFiles, type TraceFiles } from '../telemetry/traces/files.ts';
 import type { DatedKey } from '../token/keyring.ts';
 import { readSigningKeys } from '../token/signing-keys.ts';
+import type { UpstreamTls } from '../upstream/connect.ts';
 import { readUpstream } from '../upstream/open.ts';
-import type { UpstreamTls } from '../upstream/server.ts';
 import { type Draft, wholeDraft } from './draft.ts';
 import type { LoadedConfig } from './load.ts';
 

@@ -1,20 +1,15 @@
-/** Translates errors of undici and the operating system into reasons. Matches on codes, never on message text. */
+/** Translates errors of connections and the operating system into reasons. Matches on codes, never on message text. */
 
-import { errors } from 'undici';
 import { Denial, GatewayFault, UpstreamFault } from '../errors.ts';
 import { RequestBodyError } from './request-body.ts';
 
 const BODY_TOO_LARGE = new Denial('body_too_large', 'request body exceeded its limit');
 const BODY_STALLED = new Denial('request_timeout', 'request body stalled');
 
-const TIMEOUTS = new Set(['UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'ETIMEDOUT']);
-const PROTOCOL = new Set([
-  'UND_ERR_HEADERS_OVERFLOW',
-  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
-  'UND_ERR_RES_EXCEEDED_MAX_SIZE',
-  // Node's, of a field value that no client could be sent.
-  'ERR_INVALID_CHAR',
-]);
+/** The first is the connector's. */
+const TIMEOUTS = new Set(['UND_ERR_CONNECT_TIMEOUT', 'ETIMEDOUT']);
+/** Node's, of a field value that no client could be sent. */
+const UNFIT_FOR_CLIENT = 'ERR_INVALID_CHAR';
 
 /** `code` of an error, its cause's, or that of the first of several (happy eyeballs tries more than one address). */
 function errorCode(error: unknown): string {
@@ -40,11 +35,8 @@ export function forwardFailure(error: unknown, wasSent: boolean): Denial | Gatew
   const code = errorCode(error);
   const options = { cause: error };
   if (TIMEOUTS.has(code)) return new UpstreamFault('upstream_timeout', `timeout (${code})`, options);
-  if (code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_NOT_SUPPORTED') {
-    return new GatewayFault('bug', `request could not be made (${code})`, options);
-  }
   if (!wasSent) return new UpstreamFault('upstream_connect_failed', `no connection (${code})`, options);
-  if (error instanceof errors.HTTPParserError || PROTOCOL.has(code)) {
+  if (code === UNFIT_FOR_CLIENT) {
     return new UpstreamFault('upstream_protocol', `invalid answer (${code})`, options);
   }
   return new UpstreamFault('upstream_reset', `connection lost (${code})`, options);

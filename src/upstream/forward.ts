@@ -144,7 +144,7 @@ export class Forwarder implements ForwardingOwner {
       tokenHeader: this.settings.tokenHeader,
       ownCookies: this.settings.ownCookies,
     });
-    // Over HTTP/1.1 it would name a header in Connection, and undici has no use for it.
+    // Over HTTP/1.1 it would name a header in Connection, and trailers are dropped.
     if (isHttp2 && request.fields.takesTrailers) headers.push('te', 'trailers');
     return headers;
   }

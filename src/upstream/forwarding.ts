@@ -1,12 +1,11 @@
 /**
- * One forward under way: the handler of the callbacks of undici, or of `http2/`, and so the only place that knows how far it has come.
+ * One forward under way: the handler of the callbacks of `http1/` and `http2/`, and so the only place that knows how far it has come.
  *
  * Long because what each callback may do depends on how far the others have come.
  */
 
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { Dispatcher } from 'undici';
 import type { Permit } from '../authorization/permit.ts';
 import { asGatewayFault, Denial, type GatewayFault, UpstreamFault } from '../errors.ts';
 import type { Abortable, Exchange } from '../exchange.ts';
@@ -17,8 +16,8 @@ import { notePassed } from '../lib/passing-bytes.ts';
 import type { Place } from '../lib/places.ts';
 import type { KnownPrincipal, OpenStream, StreamEnding } from '../principal.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
-import type { Carrier, ConnectedHandler, ConnectedOptions } from './connection.ts';
 import { DEADLINE_EXCEEDED, type Deadline } from './deadline.ts';
+import type { RequestController, RequestHandler, ServerRequest } from './dispatch.ts';
 import { forwardFailure } from './fault.ts';
 import { NotProcessedFault } from './http2/fault.ts';
 import type { RequestBody } from './request-body.ts';
@@ -87,8 +86,7 @@ const TOO_MANY_SHARES = new Denial('overloaded', 'too many requests wait for the
 const WAITED_TOO_LONG = new Denial('overloaded', 'waited too long for a connection to the upstream');
 
 /** One request on its way to a server and its answer on the way back. */
-export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Waiting, ShareTaker {
-  connection: Carrier | null = null;
+export class Forwarding implements RequestHandler, OpenStream, Abortable, Waiting, ShareTaker {
   waitsUntilMs: number | null = null;
   before: Waiting | null = null;
   after: Waiting | null = null;
@@ -106,7 +104,7 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
   #server: UpstreamServer | null = null;
   /** Where it counts as a part of what its client or session holds of the upstream. */
   #share: Place | null = null;
-  #controller: Dispatcher.DispatchController | null = null;
+  #controller: RequestController | null = null;
   #hasRetried = false;
   /** The server has refused the token, and the request is to be sent again with another one. */
   #isTokenRefused = false;
@@ -116,7 +114,6 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
   #isOver = false;
   #interimResponses = 0;
   #contentLength = -1;
-  #endsWithConnection = false;
   #isEventStream = false;
   #hasData = false;
   /** The whole body, when it is small and came in one piece: it is written together with the head. */
@@ -221,20 +218,20 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
     const isOwnHost = (route.hostHeader ?? this.#upstream.config.hostHeader) === 'endpoint';
     this.#headers[1] = isOwnHost ? server.hostHeader : this.#request.hostHeader;
     this.#deadline?.writeTo(this.#headers, this.#owner.monotonicMs());
-    const options: ConnectedOptions = {
+    const { idle } = this.#upstream.config.timeouts;
+    const request: ServerRequest = {
       path: this.#target,
       method: this.#request.method,
       headers: this.#headers,
       body: this.#body,
-      servername: server.serverName,
-      // With a body it counts from the end of that, and undici's from whenever the server was slow to take a part.
-      headersTimeout: this.#body === null ? route.firstByteTimeoutMs : 0,
-      bodyTimeout: route.idleTimeoutMs,
-      upgrade: this.#request.isWebSocket ? 'websocket' : null,
+      // With a body it counts from the end of that.
+      firstByteTimeoutMs: this.#body === null ? this.#firstByteTimeoutMs : 0,
+      idleTimeoutMs: route.idleTimeoutMs ?? idle,
+      takeTimeoutMs: route.idleTimeoutMs || idle,
+      isUpgrade: this.#request.isWebSocket,
       isDuplex: this.#isCall,
     };
-    server.pool.dispatch(options, this);
-    // A kept connection begins with it at once.
+    server.pool.dispatch(request, this);
     if (this.#controller === null && !this.#isOver) this.#upstream.waiting.join(this);
   }
 
@@ -243,29 +240,31 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
     this.#fail(WAITED_TOO_LONG);
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
+  onRequestStart(controller: RequestController, isKept: boolean): void {
     // The client left while the request waited for a connection. Unlike an abort, an error leaves the connection whole.
     if (this.#isOver) throw new UpstreamFault('downstream_aborted', 'client left');
     this.#controller = controller;
     this.#upstream.waiting.leave(this);
-    this.#isOnKeptConnection = this.connection?.begin() === true;
+    this.#isOnKeptConnection = isKept;
     this.#exchange.dispatchedMs = this.#owner.monotonicMs();
   }
 
-  /** undici has the whole body. */
   onRequestSent(): void {
     if (this.#body === null || this.#exchange.firstByteMs !== null) return;
-    const timeoutMs = this.#permit.route.firstByteTimeoutMs ?? this.#upstream.config.timeouts.firstByte;
     this.#answerTimer = setTimeout(() => {
       this.#controller?.abort(new UpstreamFault('upstream_timeout', 'no answer after the request body'));
-    }, timeoutMs);
+    }, this.#firstByteTimeoutMs);
+  }
+
+  get #firstByteTimeoutMs(): number {
+    return this.#permit.route.firstByteTimeoutMs ?? this.#upstream.config.timeouts.firstByte;
   }
 
   onResponseStarted(): void {
     this.#isAnswered = true;
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, status: number, received: IncomingHttpHeaders): void {
+  onResponseStart(controller: RequestController, status: number, received: IncomingHttpHeaders): void {
     if (status < 200) {
       this.#interimResponses += 1;
       if (status < 100 || this.#interimResponses > MAX_INTERIM_RESPONSES) {
@@ -273,12 +272,6 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
       } else if (status === 103) {
         this.#passHints(received);
       }
-      return;
-    }
-    // Chunks are all that undici undoes, and all that we said we can take (RFC 9112 §6.1).
-    const coding = received['transfer-encoding'];
-    if (coding !== undefined && String(coding).toLowerCase() !== 'chunked') {
-      controller.abort(new UpstreamFault('upstream_protocol', 'transfer coding that was not asked for'));
       return;
     }
     if (status === 401 && this.#mayRenewToken()) {
@@ -297,7 +290,6 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
     headers.push('x-request-id', this.#exchange.id);
     this.#contentLength = Number(received['content-length'] ?? -1);
     this.#isEventStream = EVENT_STREAM.test(String(received['content-type']));
-    this.#endsWithConnection = this.#contentLength === -1 && coding === undefined;
     if (this.#isCall) this.#noteCall(received);
     this.#exchange.reply.begin(status, headers);
     this.#owner.settleSoon(this);
@@ -310,7 +302,7 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
       this.#exchange.httpVersion === '2' && this.#contentLength === -1 && isGrpcType(received['content-type'] ?? null);
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onResponseData(controller: RequestController, chunk: Buffer): void {
     const isWhole = !this.#hasData && chunk.byteLength === this.#contentLength;
     this.#hasData = true;
     this.#exchange.responseBytes += chunk.byteLength;
@@ -333,13 +325,8 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
     if (links.length > 0) this.#exchange.reply.writeEarlyLinks(links);
   }
 
-  onResponseEnd(_controller: Dispatcher.DispatchController, received: IncomingHttpHeaders): void {
+  onResponseEnd(received: IncomingHttpHeaders): void {
     this.#exchange.upstreamEndedMs = this.#owner.monotonicMs();
-    // undici takes even a reset for the end of an answer that has no other (RFC 9112 §8).
-    if (this.#endsWithConnection && this.connection?.isBroken === true) {
-      this.#fail(new UpstreamFault('upstream_reset', 'connection broke in an answer that ends with it'));
-      return;
-    }
     this.#finish();
     const { reply } = this.#exchange;
     if (this.#upstream.isHttp2) this.#passTrailers(received);
@@ -356,7 +343,7 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
     if (trailers.length > 0) this.#exchange.reply.addTrailers(trailers);
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
+  onResponseError(error: Error): void {
     const failed = this.#server;
     this.#upstream.waiting.leave(this);
     this.#release();
@@ -428,12 +415,7 @@ export class Forwarding implements ConnectedHandler, OpenStream, Abortable, Wait
     });
   }
 
-  onRequestUpgrade(
-    _controller: Dispatcher.DispatchController,
-    _status: number,
-    received: IncomingHttpHeaders,
-    socket: Duplex,
-  ): void {
+  onRequestUpgrade(received: IncomingHttpHeaders, socket: Duplex): void {
     this.#exchange.firstByteMs = this.#owner.monotonicMs();
     if (!acceptsHandshake(received, this.#request.fields.webSocketKey)) {
       socket.destroy();

@@ -2,9 +2,9 @@
 
 import { type FileReader, readCa, readPair } from '../config/named-files.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { UpstreamTls } from './connect.ts';
 import { speaksHttp2, type UpstreamConfig } from './section.ts';
 import type { UpstreamSeries } from './series.ts';
-import type { UpstreamTls } from './server.ts';
 import { Upstream } from './upstream.ts';
 
 type Upstreams = ReadonlyMap<string, Upstream>;

@@ -1,6 +1,6 @@
 /**
- * The request body on its way to the upstream: a stream of its own, because undici destroys the stream it is given, and
- * destroying the body of a {@link Reply} would cut the connection on which the answer has to go back.
+ * The request body on its way to the upstream: a stream of its own, because it is destroyed when the upstream does not
+ * take it, and destroying the body of a {@link Reply} would cut the connection on which the answer has to go back.
  *
  * Backpressure holds both ways, nothing is kept. Ends with an error when the body grows over its limit, when the client
  * leaves or sends too slowly, and when the upstream takes nothing of it for too long.
@@ -45,7 +45,7 @@ interface RequestBodySettings {
 /** Whoever reads the body hears of an error too; before there is a reader, `whenBegun` tells. */
 const ignore = (): void => {};
 
-/** The body of one request, as undici or a `SentBody` reads it. */
+/** The body of one request, as an `Upload` or a `SentBody` reads it. */
 export class RequestBody extends Readable {
   readonly #reply: Reply;
   readonly #incoming: Readable;
@@ -57,11 +57,10 @@ export class RequestBody extends Readable {
   #onBegun: ((failure: Error | null) => void) | null = null;
   #isStarted = false;
   #isAnswered = false;
-  #isRead = false;
   #hasEnded = false;
   /** Bytes that have come so far. */
   byteCount = 0;
-  /** What sends it on HTTP/2 streams; `null` on HTTP/1.1, where undici reads it. */
+  /** What sends it on HTTP/2 streams; `null` on HTTP/1.1. */
   sent: SentBody | null = null;
 
   constructor(reply: Reply, settings: RequestBodySettings) {
@@ -70,7 +69,6 @@ export class RequestBody extends Readable {
     this.#incoming = reply.body;
     this.#settings = settings;
     this.on('error', ignore);
-    this.once('resume', this.#onRead);
   }
 
   /**
@@ -177,17 +175,11 @@ export class RequestBody extends Readable {
     this.#begun(null);
   };
 
-  /** Its reader is told of the end when it reads: undici would else give a chunked body a length, but only if it is short. */
-  readonly #onRead = (): void => {
-    this.#isRead = true;
-    if (this.#hasEnded) this.push(null);
-  };
-
   readonly #onEnd = (): void => {
     this.#stop();
     this.#await('upstream');
     this.#hasEnded = true;
-    if (this.#isRead) this.push(null);
+    this.push(null);
     this.#begun(null);
   };
 

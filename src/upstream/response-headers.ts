@@ -26,7 +26,7 @@ const DROPPED = new Set([
 /**
  * Makes the response headers for the client.
  *
- * @param received    as undici has read them: lower-case names, a list where a name came more than once
+ * @param received    as `http1/` or `http2/` has read them: lower-case names, a list where a name came more than once
  * @param ownCookies  names of the session cookie and the like: only the gateway sets them, unless the route relays them
  *   (HDR-24)
  * @param origin      the Origin header of the request, for routes with `cors`
@@ -85,7 +85,7 @@ export function earlyHintLinks(
  * The trailers that the client gets: the upstream's, without those that mean something in a header only, or that the route
  * drops.
  *
- * @param received  as undici has read them: lower-case names, a list where a name came more than once
+ * @param received  as `http1/` or `http2/` has read them: lower-case names, a list where a name came more than once
  */
 export function clientResponseTrailers(received: IncomingHttpHeaders, { route }: Permit): [string, string][] {
   const trailers: [string, string][] = [];

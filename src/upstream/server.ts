@@ -1,9 +1,10 @@
 /** One server of an upstream: its connection pool, its requests in progress, and whether it is ejected. */
 
-import { connect, isIP } from 'node:net';
-import { buildConnector, Pool } from 'undici';
+import { connect } from 'node:net';
 import type { Clock } from '../lib/clock.ts';
-import { type ConnectedHandler, type ConnectedOptions, ServerConnection } from './connection.ts';
+import { connector, type UpstreamTls } from './connect.ts';
+import type { CountedConnection, RequestHandler, ServerRequest } from './dispatch.ts';
+import { Http1Pool } from './http1/pool.ts';
 import { StreamPool } from './http2/pool.ts';
 
 /** Limits and timeouts of one server of an upstream. Times are in milliseconds. */
@@ -13,28 +14,17 @@ interface ServerSettings {
   /** On one HTTP/2 connection. */
   readonly maxStreams: number;
   readonly connectTimeoutMs: number;
-  readonly firstByteTimeoutMs: number;
-  readonly idleTimeoutMs: number;
   readonly consecutiveFailures: number;
   readonly baseDelayMs: number;
   readonly maxDelayMs: number;
   readonly tls: UpstreamTls | null;
 }
 
-/** TLS towards an upstream, with the files read. */
-export interface UpstreamTls {
-  readonly ca: string | null;
-  readonly serverName: string | null;
-  readonly cert: string | null;
-  readonly key: string | null;
-}
-
 /** The connections to a server, whatever they speak. */
 interface ServerPool {
   /** Sends a request when a connection is free for it. The handler hears of everything that becomes of it. */
-  dispatch(options: ConnectedOptions, handler: ConnectedHandler): boolean;
-  /** Open connections, and on HTTP/1.1 the requests, on HTTP/2 the connections with requests. */
-  readonly stats: { readonly connected: number; readonly running: number };
+  dispatch(request: ServerRequest, handler: RequestHandler): void;
+  readonly connections: Iterable<CountedConnection>;
   destroy(): Promise<void>;
 }
 
@@ -63,10 +53,8 @@ export class UpstreamServer {
     this.serverName = settings.tls?.serverName ?? url.hostname.replace(/^\[|\]$/g, '');
     this.#settings = settings;
     this.#monotonicMs = monotonicMs;
-    const connect = tlsConnector(this.serverName, settings);
-    this.pool = settings.isHttp2
-      ? new StreamPool({ ...settings, url, connect, serverName: this.serverName })
-      : http1Pool(url, connect, settings);
+    const made = { ...settings, connect: connector(url, this.serverName, settings) };
+    this.pool = settings.isHttp2 ? new StreamPool({ ...made, url }) : new Http1Pool(made, monotonicMs);
   }
 
   /** Whether it may be chosen: it is not ejected, or its time is over and it may prove itself. */
@@ -89,9 +77,13 @@ export class UpstreamServer {
 
   /** Open connections of the pool: those with a request on them, and the others. Tunnels have left it. */
   get connections(): { readonly busy: number; readonly idle: number } {
-    const { connected, running } = this.pool.stats;
-    const busy = Math.min(running, connected);
-    return { busy, idle: connected - busy };
+    let busy = 0;
+    let idle = 0;
+    for (const { isReady, isBusy } of this.pool.connections) {
+      if (isBusy) busy += 1;
+      else if (isReady) idle += 1;
+    }
+    return { busy, idle };
   }
 
   /** By which servers are compared. */
@@ -133,39 +125,4 @@ export class UpstreamServer {
   close(): Promise<void> {
     return this.pool.destroy();
   }
-}
-
-function http1Pool(url: URL, connect: buildConnector.connector, settings: ServerSettings): Pool {
-  return new Pool(url, {
-    connections: settings.maxConnections,
-    // One request at a time on a connection: an answer can then belong to one request only (undici SECURITY.md).
-    pipelining: 1,
-    allowH2: false,
-    connect,
-    headersTimeout: settings.firstByteTimeoutMs,
-    bodyTimeout: settings.idleTimeoutMs,
-    maxHeaderSize: 32 * 1024,
-    factory: (origin, options) =>
-      new ServerConnection(origin, options as ConstructorParameters<typeof ServerConnection>[1]),
-  });
-}
-
-/**
- * Connects, and for https verifies the certificate against the name that the configuration gives, never against the
- * Host header of a request, which undici would take (TLS-04, TLS-06, UPS-12).
- */
-function tlsConnector(serverName: string, settings: ServerSettings): buildConnector.connector {
-  const { tls, connectTimeoutMs } = settings;
-  const connect = buildConnector({
-    timeout: connectTimeoutMs,
-    allowH2: settings.isHttp2,
-    preferH2: true,
-    ...(tls?.ca != null && { ca: tls.ca }),
-    ...(tls?.cert != null && { cert: tls.cert }),
-    ...(tls?.key != null && { key: tls.key }),
-    rejectUnauthorized: true,
-  });
-  // SNI cannot carry an address; the certificate is then checked against the address itself.
-  const fixedName = isIP(serverName) === 0 ? serverName : '';
-  return (options, callback) => connect({ ...options, servername: fixedName }, callback);
 }

@@ -3,8 +3,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Denial } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { UpstreamTls } from './connect.ts';
 import { speaksHttp2, type UpstreamConfig } from './section.ts';
-import { UpstreamServer, type UpstreamTls } from './server.ts';
+import { UpstreamServer } from './server.ts';
 import { Shares } from './shares.ts';
 import { WaitingLine } from './waiting.ts';
 
@@ -45,8 +46,6 @@ export class Upstream {
       maxConnections: config.maxConnections,
       maxStreams: config.maxStreams,
       connectTimeoutMs: config.timeouts.connect,
-      firstByteTimeoutMs: config.timeouts.firstByte,
-      idleTimeoutMs: config.timeouts.idle,
       consecutiveFailures: config.ejection.consecutiveFailures,
       baseDelayMs: config.ejection.baseDelay,
       maxDelayMs: config.ejection.maxDelay,

@@ -105,7 +105,7 @@ describe('TLS to upstreams', () => {
       expect(await statusAndReason(gateway.port, get(host))).toEqual([200]);
     }
     expect(new Set(upstream.serverNames)).toEqual(new Set(['orders.internal']));
-    // One connection for all of them: the Host header does not choose it (undici's own rule would).
+    // One connection for all of them: the Host header does not choose it.
     expect(upstream.connectionCount).toBe(1);
   });
 

@@ -3,16 +3,14 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, type ClientSessionRequestOptions, connect } from 'node:http2';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import type { buildConnector } from 'undici';
 import { UpstreamFault } from '../../errors.ts';
-import type { Carrier } from '../connection.ts';
+import type { Connect } from '../connect.ts';
 
 /** How connections to one server are made. Times in milliseconds. */
 export interface StreamConnectionSettings {
   /** `http:` or `https:`, with host and port. */
   readonly url: URL;
-  readonly serverName: string;
-  readonly connect: buildConnector.connector;
+  readonly connect: Connect;
   readonly connectTimeoutMs: number;
   /** Streams at once, unless the server allows fewer. */
   readonly maxStreams: number;
@@ -37,7 +35,7 @@ const CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024;
 const MAX_SESSION_MEMORY = 256;
 
 /** A connection, from the attempt to make it on. It is ready once both sides know the settings of the other (RFC 9113 §3.4). */
-export class StreamConnection implements Carrier {
+export class StreamConnection {
   readonly #settings: StreamConnectionSettings;
   readonly #owner: ConnectionOwner;
   #socket: Socket | null = null;
@@ -57,21 +55,11 @@ export class StreamConnection implements Carrier {
   constructor(settings: StreamConnectionSettings, owner: ConnectionOwner) {
     this.#settings = settings;
     this.#owner = owner;
-    const { url, serverName } = settings;
-    settings.connect(
-      {
-        hostname: url.hostname.replace(/^\[|\]$/g, ''),
-        host: url.host,
-        protocol: url.protocol,
-        port: url.port,
-        servername: serverName,
-      },
-      (error, socket) => {
-        if (error !== null) this.#end(error);
-        else if (this.#isOver) socket.destroy();
-        else this.#adopt(socket);
-      },
-    );
+    settings.connect((error, socket) => {
+      if (error !== null) this.#end(error);
+      else if (this.#isOver) socket.destroy();
+      else this.#adopt(socket);
+    });
   }
 
   get scheme(): 'http' | 'https' {
@@ -88,9 +76,6 @@ export class StreamConnection implements Carrier {
     return this.#streams > 0;
   }
 
-  /** An answer of HTTP/2 never ends with its connection. */
-  readonly isBroken = false;
-
   get streams(): number {
     return this.#streams;
   }
@@ -101,6 +86,7 @@ export class StreamConnection implements Carrier {
     return Math.max(0, (this.#maxStreams ?? 0) - this.#streams);
   }
 
+  /** A request begins. Returns whether the connection has carried one before. */
   begin(): boolean {
     this.#requests += 1;
     return this.#requests > 1;

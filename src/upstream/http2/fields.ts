@@ -31,7 +31,7 @@ export function http2RequestHeaders({ method, path, scheme }: RequestLine, heade
 }
 
 /**
- * Headers or trailers as undici gives those of HTTP/1.1: a list where a name came more than once. Pseudo-headers are left out.
+ * Headers or trailers as `http1/` gives them: a list where a name came more than once. Pseudo-headers are left out.
  *
  * @param raw  flat name, value list, as Node gives it: names in lower case, checked by nghttp2
  */

@@ -8,22 +8,19 @@
  */
 
 import { errors } from 'undici';
-import type { ConnectedHandler, ConnectedOptions } from '../connection.ts';
-import type { RequestBody } from '../request-body.ts';
+import type { RequestHandler, ServerRequest } from '../dispatch.ts';
 import { StreamConnection, type StreamConnectionSettings } from './connection.ts';
 import { StreamRequest } from './request.ts';
 
-/** How many connections a pool may have, and how long a server may take. Times in milliseconds. */
+/** How many connections a pool may have, and how they are made. */
 interface StreamPoolSettings extends StreamConnectionSettings {
   readonly maxConnections: number;
-  readonly firstByteTimeoutMs: number;
-  readonly idleTimeoutMs: number;
 }
 
 /** The connections to one server. */
 export class StreamPool {
   readonly #settings: StreamPoolSettings;
-  readonly #connections = new Set<StreamConnection>();
+  readonly connections: Set<StreamConnection> = new Set();
   #waiting: StreamRequest[] = [];
   /** The first of them; those before it have gone. */
   #first = 0;
@@ -34,51 +31,26 @@ export class StreamPool {
   }
 
   /** Sends a request as soon as a connection has room. The handler hears of everything else. */
-  dispatch(options: ConnectedOptions, handler: ConnectedHandler): boolean {
-    const { firstByteTimeoutMs, idleTimeoutMs } = this.#settings;
-    const request = new StreamRequest(
-      {
-        method: options.method,
-        path: options.path,
-        headers: options.headers as string[],
-        body: options.body as RequestBody | null,
-        isDuplex: options.isDuplex,
-        firstByteTimeoutMs: options.headersTimeout ?? firstByteTimeoutMs,
-        idleTimeoutMs: options.bodyTimeout ?? idleTimeoutMs,
-        takeTimeoutMs: options.bodyTimeout || idleTimeoutMs,
-      },
-      handler,
-    );
+  dispatch(asked: ServerRequest, handler: RequestHandler): void {
+    const request = new StreamRequest(asked, handler);
     if (this.#isDestroyed) {
       request.fail(new errors.ClientDestroyedError());
-      return false;
+      return;
     }
     const connection = this.#roomiest();
     if (connection !== null && this.#first === this.#waiting.length) {
       request.start(connection);
-      return true;
+      return;
     }
     this.#waiting.push(request);
     this.#connectAsNeeded();
-    return false;
-  }
-
-  /** Open connections, and those of them with a request. */
-  get stats(): { readonly connected: number; readonly running: number } {
-    let connected = 0;
-    let running = 0;
-    for (const { isReady, isBusy } of this.#connections) {
-      if (isReady) connected += 1;
-      if (isBusy) running += 1;
-    }
-    return { connected, running };
   }
 
   /** Closes every connection at once; requests fail. */
   async destroy(): Promise<void> {
     this.#isDestroyed = true;
     this.#failWaiting(Number.POSITIVE_INFINITY, new errors.ClientDestroyedError());
-    for (const connection of [...this.#connections]) connection.destroy(null);
+    for (const connection of [...this.connections]) connection.destroy(null);
   }
 
   /** A connection can carry more requests. */
@@ -93,7 +65,7 @@ export class StreamPool {
 
   /** A connection has ended, or could not be made. */
   hasEnded(connection: StreamConnection, error: Error | null): void {
-    this.#connections.delete(connection);
+    this.connections.delete(connection);
     if (this.#isDestroyed) return;
     if (connection.isReady) this.#connectAsNeeded();
     else this.#failWaiting(this.#settings.maxStreams, error ?? new errors.ClientClosedError());
@@ -101,7 +73,7 @@ export class StreamPool {
 
   #roomiest(): StreamConnection | null {
     let best: StreamConnection | null = null;
-    for (const connection of this.#connections) {
+    for (const connection of this.connections) {
       if (connection.room > 0 && (best === null || connection.streams < best.streams)) best = connection;
     }
     return best;
@@ -110,11 +82,11 @@ export class StreamPool {
   #connectAsNeeded(): void {
     const { maxConnections, maxStreams } = this.#settings;
     let connecting = 0;
-    for (const { isReady } of this.#connections) if (!isReady) connecting += 1;
+    for (const { isReady } of this.connections) if (!isReady) connecting += 1;
     const needed = Math.ceil((this.#waiting.length - this.#first) / maxStreams);
-    while (connecting < needed && this.#connections.size < maxConnections && !this.#isDestroyed) {
+    while (connecting < needed && this.connections.size < maxConnections && !this.#isDestroyed) {
       connecting += 1;
-      this.#connections.add(new StreamConnection(this.#settings, this));
+      this.connections.add(new StreamConnection(this.#settings, this));
     }
   }
 

@@ -1,5 +1,5 @@
 /**
- * One request on one HTTP/2 stream. It calls its handler as undici does for HTTP/1.1, so that a forward does not depend on the protocol.
+ * One request on one HTTP/2 stream. It calls its handler as one over HTTP/1.1 does, so that a forward does not depend on the protocol.
  *
  * Long because it is one state machine: what a callback may do depends on the state that the others have reached.
  */
@@ -7,10 +7,9 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { type ClientHttp2Stream, constants } from 'node:http2';
 import { Readable } from 'node:stream';
-import type { Dispatcher } from 'undici';
 import { UpstreamFault } from '../../errors.ts';
-import type { ConnectedHandler } from '../connection.ts';
-import { type RequestBody, RequestBodyError } from '../request-body.ts';
+import type { RequestController, RequestHandler, ServerRequest } from '../dispatch.ts';
+import { RequestBodyError } from '../request-body.ts';
 import type { StreamConnection } from './connection.ts';
 import { streamFailure } from './fault.ts';
 import { http2RequestHeaders, receivedFields, statusOf } from './fields.ts';
@@ -18,34 +17,15 @@ import { SentBody } from './sent-body.ts';
 
 const { NGHTTP2_CANCEL, NGHTTP2_FLAG_END_STREAM } = constants;
 
-/** What is asked of a server. Times in milliseconds. */
-export interface StreamRequestOptions {
-  readonly method: string;
-  readonly path: string;
-  /** Flat name, value list; the first is Host. */
-  readonly headers: readonly string[];
-  readonly body: RequestBody | null;
-  /** Whether the answer may begin and flow before the request has ended, and either side may be silent meanwhile. */
-  readonly isDuplex: boolean;
-  /** Until the head of the answer, for a request without a body; 0: none. */
-  readonly firstByteTimeoutMs: number;
-  /** How long the stream may be silent in both directions once it is answered; 0: none. */
-  readonly idleTimeoutMs: number;
-  /** How long the server may leave the rest of a complete request unread. */
-  readonly takeTimeoutMs: number;
-}
-
 interface Carried extends ClientHttp2Stream {
   request: StreamRequest;
 }
 
 /** A request that waits for a connection, is under way, or is over. */
-export class StreamRequest implements Dispatcher.DispatchController {
-  readonly options: StreamRequestOptions;
-  readonly handler: ConnectedHandler;
-  aborted = false;
-  paused = false;
-  reason: Error | null = null;
+export class StreamRequest implements RequestController {
+  readonly options: ServerRequest;
+  readonly handler: RequestHandler;
+  #isPaused = false;
   #connection: StreamConnection | null = null;
   #stream: ClientHttp2Stream | null = null;
   #isOver = false;
@@ -58,7 +38,7 @@ export class StreamRequest implements Dispatcher.DispatchController {
   #wasNotSent = false;
   #answerTimer: NodeJS.Timeout | null = null;
 
-  constructor(options: StreamRequestOptions, handler: ConnectedHandler) {
+  constructor(options: ServerRequest, handler: RequestHandler) {
     this.options = options;
     this.handler = handler;
   }
@@ -67,9 +47,8 @@ export class StreamRequest implements Dispatcher.DispatchController {
   start(connection: StreamConnection): void {
     const { body, method, path, headers, firstByteTimeoutMs, idleTimeoutMs, isDuplex } = this.options;
     this.#connection = connection;
-    this.handler.connection = connection;
     try {
-      this.handler.onRequestStart?.(this, undefined);
+      this.handler.onRequestStart(this, connection.begin());
       const list = http2RequestHeaders({ method, path, scheme: connection.scheme }, headers);
       this.#stream = connection.open(list, { endStream: body === null, waitForTrailers: body !== null && !isDuplex });
     } catch (thrown) {
@@ -93,21 +72,19 @@ export class StreamRequest implements Dispatcher.DispatchController {
   }
 
   abort(reason: Error): void {
-    this.aborted = true;
-    this.reason = reason;
     this.#fail(reason);
   }
 
   pause(): void {
-    this.paused = true;
+    this.#isPaused = true;
     this.#stream?.pause();
     // The client is slow, not the server.
     this.#stream?.setTimeout(0);
   }
 
   resume(): void {
-    if (!this.paused || this.#isOver) return;
-    this.paused = false;
+    if (!this.#isPaused || this.#isOver) return;
+    this.#isPaused = false;
     this.#stream?.setTimeout(this.options.idleTimeoutMs);
     this.#stream?.resume();
   }
@@ -149,7 +126,7 @@ export class StreamRequest implements Dispatcher.DispatchController {
   }
 
   interim(raw: readonly string[]): void {
-    if (!this.#isOver) this.handler.onResponseStart?.(this, statusOf(raw), receivedFields(raw), '');
+    if (!this.#isOver) this.handler.onResponseStart(this, statusOf(raw), receivedFields(raw));
   }
 
   answered(stream: ClientHttp2Stream, flags: number, raw: readonly string[]): void {
@@ -157,8 +134,8 @@ export class StreamRequest implements Dispatcher.DispatchController {
     this.#isAnswered = true;
     if (this.#answerTimer !== null) clearTimeout(this.#answerTimer);
     this.options.body?.sent?.answered();
-    this.handler.onResponseStarted?.();
-    this.handler.onResponseStart?.(this, statusOf(raw), receivedFields(raw), '');
+    this.handler.onResponseStarted();
+    this.handler.onResponseStart(this, statusOf(raw), receivedFields(raw));
     if (this.#isOver) return;
     // Known at once, so that an answer without a body is passed on without one.
     if ((flags & NGHTTP2_FLAG_END_STREAM) !== 0) {
@@ -166,13 +143,13 @@ export class StreamRequest implements Dispatcher.DispatchController {
       this.#complete();
       return;
     }
-    if (!this.paused) stream.setTimeout(this.options.idleTimeoutMs);
+    if (!this.#isPaused) stream.setTimeout(this.options.idleTimeoutMs);
     stream.on('end', onEnd);
     stream.on('data', onData);
   }
 
   data(chunk: Buffer): void {
-    if (!this.#isOver) this.handler.onResponseData?.(this, chunk);
+    if (!this.#isOver) this.handler.onResponseData(this, chunk);
   }
 
   trailers(raw: readonly string[]): void {
@@ -196,7 +173,7 @@ export class StreamRequest implements Dispatcher.DispatchController {
   sent(): void {
     if (this.#isOver) return;
     if (!this.#isAnswered) this.#stream?.setTimeout(0);
-    this.handler.onRequestSent?.();
+    this.handler.onRequestSent();
   }
 
   frameFailed(): void {
@@ -218,13 +195,13 @@ export class StreamRequest implements Dispatcher.DispatchController {
     const trailers = this.#trailers;
     // A server that has answered need not read the rest.
     this.#leave(this.options.body !== null && this.#stream?.writableFinished === false);
-    this.handler.onResponseEnd?.(this, trailers);
+    this.handler.onResponseEnd(trailers);
   }
 
   #fail(error: Error): void {
     if (this.#isOver) return;
     this.#leave(true);
-    this.handler.onResponseError?.(this, error);
+    this.handler.onResponseError(error);
   }
 
   #leave(isStreamLeft: boolean): void {

@@ -1,0 +1,70 @@
+/** What a forward and the connections to a server know of each other, whatever the connections speak. */
+
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { RequestBody } from './request-body.ts';
+
+/** A request for a server. Times in milliseconds. */
+export interface ServerRequest {
+  readonly method: string;
+  /** Path and query. */
+  readonly path: string;
+  /** Flat name, value list; the first is Host. None is about one connection only. */
+  readonly headers: readonly string[];
+  readonly body: RequestBody | null;
+  /** Whether it asks to leave HTTP for WebSocket; HTTP/1.1 only. */
+  readonly isUpgrade: boolean;
+  /** Whether either side of a gRPC call may be silent while the other sends; HTTP/2 only. */
+  readonly isDuplex: boolean;
+  /** Until the head of the answer; 0: none. */
+  readonly firstByteTimeoutMs: number;
+  /** Between two parts of the answer; 0: none. */
+  readonly idleTimeoutMs: number;
+  /** Until the server has taken the rest of a complete request; HTTP/2 only. */
+  readonly takeTimeoutMs: number;
+}
+
+/** A request that is under way, in the hands of its handler. */
+export interface RequestController {
+  /** Ends it; the handler hears of it as of any error. Does nothing once it is over. */
+  abort(reason: Error): void;
+  /** No more of the answer is read. What has been read already is still delivered. */
+  pause(): void;
+  /** Undoes {@link pause}. Does nothing once the request is over. */
+  resume(): void;
+}
+
+/** Hears of what becomes of a request, in this order. An error may come at any time and is the last call. */
+export interface RequestHandler {
+  /**
+   * A connection is there, and the request is about to be sent. What it throws is the error of the request, and leaves the
+   * connection whole.
+   *
+   * @param isKept  whether the connection has carried a request before
+   */
+  onRequestStart(controller: RequestController, isKept: boolean): void;
+  /** The whole request has been handed to the connection. */
+  onRequestSent(): void;
+  /** The first byte of an answer has come. */
+  onResponseStarted(): void;
+  /**
+   * The head of an answer: any number of interim ones and the final one.
+   *
+   * @param received  lower-case names, a list where a name came more than once
+   */
+  onResponseStart(controller: RequestController, status: number, received: IncomingHttpHeaders): void;
+  /** In place of the final head: the connection has left HTTP. */
+  onRequestUpgrade(received: IncomingHttpHeaders, connection: Duplex): void;
+  onResponseData(controller: RequestController, part: Buffer): void;
+  /** @param trailers  as {@link onResponseStart} gets headers; empty over HTTP/1.1, which has no use for them */
+  onResponseEnd(trailers: IncomingHttpHeaders): void;
+  onResponseError(error: Error): void;
+}
+
+/** A connection of a pool, as far as it is counted. */
+export interface CountedConnection {
+  /** Whether it is open. */
+  readonly isReady: boolean;
+  /** Whether it carries a request. */
+  readonly isBusy: boolean;
+}

@@ -1,0 +1,137 @@
+/**
+ * Reads the head of an answer. Strict: what two readers could take for two things is refused rather than repaired (RFC 9112
+ * §4 to §6), so that no answer can hide another one.
+ */
+
+import type { IncomingHttpHeaders } from 'node:http';
+import { UpstreamFault } from '../../errors.ts';
+import { trim } from '../../lib/trim.ts';
+
+/** The head of an answer. */
+export interface ResponseHead {
+  readonly status: number;
+  /** Lower-case names, a list where a name came more than once; without a prototype. */
+  readonly fields: IncomingHttpHeaders;
+  /** Content-Length in bytes; `null` without one. */
+  readonly length: number | null;
+  readonly isChunked: boolean;
+  /** Whether the connection may carry another request, as far as the head says. */
+  readonly isKept: boolean;
+  /** How long it may then wait for that, in milliseconds. */
+  readonly idleMs: number;
+}
+
+/** Fields of one head. The bytes are limited where they come in. */
+const MAX_FIELDS = 1_000;
+
+/** HTTP/2.0 is what some servers say for no reason; they are framed, and not kept, like those of HTTP/1.0. */
+const STATUS_LINE = /^HTTP\/(?:1\.([01])|2\.0) ([1-9]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?\r\n/;
+const FIELD_LINES = /^(?:[!#$%&'*+\-.^_`|~\dA-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*$/;
+const LENGTH = /^\d{1,15}$/;
+const TIMEOUT = /timeout=(\d{1,9})/;
+
+/** How long an idle connection is kept when the server does not say how long it keeps it; else a margin less than it says. */
+export const DEFAULT_IDLE_MS = 4_000;
+const IDLE_MARGIN_MS = 2_000;
+const MAX_IDLE_MS = 600_000;
+
+/** Its instances have no prototype to speak of, and unlike those of `Object.create(null)` are fast. */
+const Fields = function Fields() {} as unknown as new () => IncomingHttpHeaders;
+Fields.prototype = Object.freeze(Object.create(null));
+
+/** An answer that breaks the protocol. */
+export const invalid = (what: string): UpstreamFault =>
+  new UpstreamFault('upstream_protocol', `invalid answer (${what})`);
+
+/**
+ * Reads a head.
+ *
+ * @param text  status line and field lines as Latin-1, each with its CRLF, without the empty line
+ * @throws UpstreamFault `upstream_protocol`
+ */
+export function readAnswerHead(text: string): ResponseHead {
+  const line = STATUS_LINE.exec(text);
+  if (line === null) throw invalid('status line');
+  const fields = readFields(text, line[0].length);
+  const length = contentLength(fields);
+  const coding = fields['transfer-encoding'];
+  const isChunked = coding !== undefined;
+  // Chunks are all that is undone here, and all that we said we can take (RFC 9112 §6.1).
+  if (isChunked && (typeof coding !== 'string' || coding.toLowerCase() !== 'chunked')) throw invalid('transfer coding');
+  if (isChunked && length !== null) throw invalid('both length and transfer coding');
+  const status = Number(line[2]);
+  const isMinor1 = line[1] === '1';
+  // HTTP/1.0 has none (RFC 9110 §15.2).
+  if (status < 200 && !isMinor1) throw invalid('interim answer of another version');
+  // HTTP/1.0 has no chunks: whoever sends them does not know where the answer ends (RFC 9112 §6.1).
+  const isKept = staysOpen(fields['connection'], isMinor1) && (isMinor1 || !isChunked);
+  const idleMs = idleTimeMs(fields['keep-alive']);
+  return { status, fields, length, isChunked, isKept: isKept && idleMs > 0, idleMs };
+}
+
+const VERSIONS = ['HTTP/1.1 ', 'HTTP/1.0 ', 'HTTP/2.0 '];
+const BARE_LF = /(?:^|[^\r])\n/;
+
+/** Whether a head may begin like this: one that cannot become any is not waited for. */
+export const mayBecomeHead = (text: string): boolean =>
+  VERSIONS.some((version) => version.startsWith(text.slice(0, version.length))) && !BARE_LF.test(text);
+
+/** Throws if the trailer section of an answer is malformed. */
+export function checkTrailers(text: string): void {
+  readFields(text, 0);
+}
+
+/** Whether a Connection header has an option. */
+export const hasOption = (connection: string | string[] | undefined, option: string): boolean =>
+  connection !== undefined && listOf(connection).includes(option);
+
+const listOf = (value: string | string[]) =>
+  String(value)
+    .toLowerCase()
+    .split(',')
+    .map((it) => trim(it));
+
+function readFields(text: string, start: number): IncomingHttpHeaders {
+  if (!FIELD_LINES.test(start === 0 ? text : text.slice(start))) throw invalid('field line');
+  const fields = new Fields();
+  let count = 0;
+  for (let at = start; at < text.length; ) {
+    const colon = text.indexOf(':', at);
+    const end = text.indexOf('\r', colon);
+    add(fields, text.slice(at, colon).toLowerCase(), trim(text.slice(colon + 1, end)));
+    at = end + 2;
+    count += 1;
+  }
+  if (count > MAX_FIELDS) throw invalid('too many fields');
+  return fields;
+}
+
+function add(fields: IncomingHttpHeaders, name: string, value: string): void {
+  const present = fields[name];
+  if (present === undefined) fields[name] = value;
+  else if (typeof present === 'string') fields[name] = [present, value];
+  else present.push(value);
+}
+
+/** The same length twice is refused too: it takes a broken server to send it. It is passed on as a plain number. */
+function contentLength(fields: IncomingHttpHeaders): number | null {
+  const value = fields['content-length'];
+  if (value === undefined) return null;
+  if (typeof value !== 'string' || !LENGTH.test(value)) throw invalid('Content-Length');
+  const length = Number(value);
+  fields['content-length'] = String(length);
+  return length;
+}
+
+function staysOpen(connection: string | undefined, isMinor1: boolean): boolean {
+  if (connection === undefined) return isMinor1;
+  if (connection === 'keep-alive') return true;
+  return isMinor1
+    ? !hasOption(connection, 'close')
+    : hasOption(connection, 'keep-alive') && !hasOption(connection, 'close');
+}
+
+function idleTimeMs(keepAlive: string | string[] | undefined): number {
+  const said = keepAlive === undefined ? null : TIMEOUT.exec(String(keepAlive));
+  return said === null ? DEFAULT_IDLE_MS : Math.min(Number(said[1]) * 1_000 - IDLE_MARGIN_MS, MAX_IDLE_MS);
+}

@@ -1,0 +1,134 @@
+/** One connection of the HTTP/1.1 client, to a server that sends what the test says, on a clock that the test moves. */
+
+import { Duplex } from 'node:stream';
+import type { RequestHandler, ServerRequest } from '../../src/upstream/dispatch.ts';
+import { ServerConnection } from '../../src/upstream/http1/connection.ts';
+import { Http1Request } from '../../src/upstream/http1/request.ts';
+
+/** Ends a turn of the event loop. */
+export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** What a client made of an answer. */
+export interface Reading {
+  /** Of interim answers, then that of the final one. */
+  readonly statuses: number[];
+  headers: readonly (readonly [string, string])[];
+  body: string;
+  outcome: 'none' | 'whole' | 'broken';
+  error: Error | null;
+  /** Whether the connection had carried a request before; `null` when none was begun. */
+  isKept: boolean | null;
+  isSent: boolean;
+}
+
+/** Nothing so far. */
+export const nothing = (): Reading => ({
+  statuses: [],
+  headers: [],
+  body: '',
+  outcome: 'none',
+  error: null,
+  isKept: null,
+  isSent: false,
+});
+
+/** Headers as pairs, one for each line. */
+export const listed = (received: Readonly<Record<string, string | string[] | undefined>>): [string, string][] =>
+  Object.entries(received).flatMap(([name, value]) =>
+    [value ?? []].flat().map((line): [string, string] => [name, line]),
+  );
+
+/** The client's end of a connection. */
+export class Wire extends Duplex {
+  /** Each write. */
+  readonly writes: string[] = [];
+  /** Whether writes are taken in; those that are not wait. */
+  isTaking = true;
+
+  setKeepAlive(): void {}
+  setNoDelay(): void {}
+  ref(): void {}
+  unref(): void {}
+  override _read(): void {}
+  override _write(part: Buffer, _encoding: unknown, done: () => void): void {
+    this.writes.push(part.toString('latin1'));
+    if (this.isTaking) done();
+  }
+}
+
+/** A request without a body, with changes. */
+export const asked = (changes: Partial<ServerRequest> = {}): ServerRequest => ({
+  method: 'GET',
+  path: '/x',
+  headers: ['Host', 'a'],
+  body: null,
+  isUpgrade: false,
+  isDuplex: false,
+  firstByteTimeoutMs: 0,
+  idleTimeoutMs: 0,
+  takeTimeoutMs: 0,
+  ...changes,
+});
+
+/** A connection that is open, and what becomes of it. */
+export class OpenWire {
+  readonly wire = new Wire();
+  readonly connection: ServerConnection;
+  nowMs = 0;
+  /** How often it has become free for a request. */
+  freed = 0;
+  hasEnded = false;
+
+  constructor() {
+    this.connection = new ServerConnection({
+      nowMs: () => this.nowMs,
+      watch() {},
+      isFree: () => {
+        this.freed += 1;
+      },
+      hasEnded: () => {
+        this.hasEnded = true;
+      },
+    });
+    this.connection.connected(null, this.wire as never);
+  }
+
+  /** Sends a request, and returns what will be read of its answer. */
+  send(request: ServerRequest): Reading {
+    const reading = nothing();
+    this.connection.send(new Http1Request(request, handlerOf(reading)), this.nowMs);
+    return reading;
+  }
+
+  /** The server sends this. */
+  receive(text: string | Buffer): void {
+    if (!this.wire.destroyed) this.connection.received(Buffer.from(text as string, 'latin1'));
+  }
+}
+
+function handlerOf(reading: Reading): RequestHandler {
+  return {
+    onRequestStart(_controller, isKept) {
+      reading.isKept = isKept;
+    },
+    onRequestSent() {
+      reading.isSent = true;
+    },
+    onResponseStarted() {},
+    onRequestUpgrade() {},
+    onResponseStart(_controller, status, received) {
+      reading.statuses.push(status);
+      reading.headers = listed(received);
+    },
+    onResponseData(_controller, part) {
+      reading.body += part.toString('latin1');
+    },
+    onResponseEnd() {
+      reading.outcome = 'whole';
+    },
+    onResponseError(error) {
+      reading.outcome = 'broken';
+      reading.error = error;
+    },
+  };
+}

@@ -1,0 +1,248 @@
+/**
+ * The client for HTTP/1.1: what it writes, when it stops to wait, and which connections it keeps. What it reads:
+ * `http1-differential.test.ts`, and `../attack/upstream.test.ts` through a gateway.
+ */
+
+import { Readable } from 'node:stream';
+import { describe, expect, test } from 'vitest';
+import type { ServerRequest } from '../../src/upstream/dispatch.ts';
+import { asked, OpenWire, turn } from '../support/http1-wire.ts';
+
+const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+const withHeaders = (...headers: string[]) => asked({ headers: ['Host', 'a', ...headers] });
+/** A request with a body of these parts. */
+const post = (parts: readonly string[], headers: readonly string[] = [], changes: Partial<ServerRequest> = {}) =>
+  asked({
+    method: 'POST',
+    headers: ['Host', 'a', ...headers],
+    body: Readable.from(
+      parts.map((part) => Buffer.from(part)),
+      { objectMode: false },
+    ) as never,
+    ...changes,
+  });
+const length = (bytes: number) => ['Content-Length', String(bytes)];
+
+describe('the head of a request', () => {
+  test('is one write: request line, Host, what is about the connection, then every header as it was given', () => {
+    const open = new OpenWire();
+    open.send(withHeaders('X-A', 'b', 'x-a', '\xe9'));
+    expect(open.wire.writes).toEqual([
+      'GET /x HTTP/1.1\r\nHost: a\r\nconnection: keep-alive\r\nX-A: b\r\nx-a: \xe9\r\n\r\n',
+    ]);
+  });
+
+  test.each<[string, ServerRequest]>([
+    ['a line break in a value', withHeaders('X-A', 'b\r\nX-C: d')],
+    ['a bare LF in a value', withHeaders('X-A', 'b\nX-C: d')],
+    ['NUL in a value', withHeaders('X-A', 'b\0c')],
+    // Written as Latin-1, it would be a line break.
+    ['a character beyond Latin-1 in a value', withHeaders('X-A', 'b\u010d\u010aX-C: d')],
+    ['a line break in a name', withHeaders('X-A: b\r\nX-C', 'd')],
+    ['an empty name', withHeaders('', 'b')],
+    ['a space in a name', withHeaders('Transfer-Encoding ', 'chunked')],
+    ['Transfer-Encoding', withHeaders('Transfer-Encoding', 'chunked')],
+    ['Connection', withHeaders('CONNECTION', 'x')],
+    ['Upgrade', withHeaders('upgrade', 'h2c')],
+    ['Expect', withHeaders('Expect', '100-continue')],
+    ['a length without a body', withHeaders(...length(1))],
+    ['two lengths', post(['a'], [...length(1), 'content-length', '1'])],
+    ['a length that is no number', post(['a'], ['Content-Length', '1, 1'])],
+    ['a space in the path', asked({ path: '/x HTTP/1.1' })],
+    ['a line break in the path', asked({ path: '/x\r\nX-A: b' })],
+    ['a character beyond Latin-1 in the path', asked({ path: '/\u0120' })],
+    ['a line break in the method', asked({ method: 'GET /y HTTP/1.1\r\n' })],
+  ])('UPS-01, UPS-02: %s is never written, and the connection stays whole', (_what, request) => {
+    const open = new OpenWire();
+    const reading = open.send(request);
+    expect([reading.error, reading.isKept]).toMatchObject([{ reason: 'bug' }, null]);
+    expect(open.wire.writes).toEqual([]);
+    expect(open.send(asked()).isKept).toBe(false);
+    expect(open.wire.writes).toHaveLength(1);
+  });
+
+  test.each(['POST', 'PUT', 'PATCH'])('RFC 9110 §8.6: %s without a body says so', (method) => {
+    const open = new OpenWire();
+    open.send(asked({ method }));
+    expect(open.wire.writes.join('')).toMatch(/\r\ncontent-length: 0\r\n\r\n$/);
+  });
+
+  test.each([
+    ['HEAD', asked({ method: 'HEAD' })],
+    ['DELETE with a body', post(['a'], length(1), { method: 'DELETE' })],
+  ])('%s ends its connection, because servers exist that get out of step', async (_what, request) => {
+    const open = new OpenWire();
+    const reading = open.send(request);
+    await turn();
+    expect(open.wire.writes.join('')).toContain('\r\nconnection: close\r\n');
+    open.receive('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
+    expect([reading.outcome, open.hasEnded, open.wire.destroyed]).toEqual(['whole', true, true]);
+  });
+});
+
+describe('the body of a request', () => {
+  test('a short first part is one write with the head', async () => {
+    const open = new OpenWire();
+    const reading = open.send(post(['hello'], length(5)));
+    await turn();
+    expect(open.wire.writes).toHaveLength(1);
+    expect(open.wire.writes[0]).toMatch(/\r\nContent-Length: 5\r\n\r\nhello$/);
+    expect(reading.isSent).toBe(true);
+  });
+
+  test('a body without a length is sent in chunks', async () => {
+    const open = new OpenWire();
+    open.send(post(['hello', 'x'.repeat(20_000)]));
+    await turn();
+    await turn();
+    const text = open.wire.writes.join('');
+    expect(text).toContain('\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n');
+    expect(text.endsWith(`\r\n4e20\r\n${'x'.repeat(20_000)}\r\n0\r\n\r\n`)).toBe(true);
+  });
+
+  test.each([
+    ['longer', 'hello, world'],
+    ['shorter', 'hi'],
+  ])(
+    'SMG-40: one that is %s than announced closes the connection, and nothing beyond the length is written',
+    async (_what, body) => {
+      const open = new OpenWire();
+      const reading = open.send(post([body], length(5)));
+      await turn();
+      expect([reading.outcome, open.wire.destroyed]).toEqual(['broken', true]);
+      expect(open.wire.writes.join('')).not.toContain('world');
+    },
+  );
+
+  test('SMG-20: an answer before its end closes the connection', async () => {
+    const open = new OpenWire();
+    const body = new Readable({ read() {} });
+    const reading = open.send(post([], length(5), { body: body as never }));
+    body.push('he');
+    await turn();
+    open.receive(OK);
+    expect([reading.outcome, open.hasEnded, body.destroyed]).toEqual(['whole', true, true]);
+  });
+
+  test('SMG-20: so does one before the connection has taken all of it', async () => {
+    const open = new OpenWire();
+    open.wire.isTaking = false;
+    const reading = open.send(post(['hello'], length(5)));
+    await turn();
+    expect(reading.isSent).toBe(true);
+    open.receive(OK);
+    expect([reading.outcome, open.hasEnded]).toEqual(['whole', true]);
+  });
+});
+
+describe('a connection', () => {
+  test('carries one request after the other', () => {
+    const open = new OpenWire();
+    for (const isKept of [false, true, true]) {
+      const reading = open.send(asked());
+      open.receive(OK);
+      expect(reading).toMatchObject({ isKept, outcome: 'whole', body: 'ok' });
+    }
+    // Once when it was opened.
+    expect(open.freed).toBe(4);
+  });
+
+  test.each([
+    ['UPS-03', 'bytes that nobody asked for', '', 'x'],
+    ['SMG-40', 'bytes behind an answer', OK, 'HTTP/1.1 200 OK\r\n'],
+    ['SMG-40', 'bytes behind one without a body', 'HTTP/1.1 204 No Content\r\n\r\n', 'ok'],
+    ['SMG-40', 'bytes behind chunks', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', '\r\n'],
+  ])('%s: is closed by %s, together or later', (_id, _what, answer, excess) => {
+    for (const portions of [[answer + excess], [answer, excess]]) {
+      const open = new OpenWire();
+      const reading = answer === '' ? null : open.send(asked());
+      for (const portion of portions) if (portion !== '') open.receive(portion);
+      expect([reading?.outcome ?? 'whole', open.hasEnded, open.wire.destroyed]).toEqual(['whole', true, true]);
+    }
+  });
+
+  test.each([
+    ['says nothing', '', 4_000],
+    ['keeps it for 10 s', 'Keep-Alive: timeout=10\r\n', 8_000],
+    ['keeps it for a day', 'Keep-Alive: timeout=86400\r\n', 600_000],
+  ])('is closed when it is idle, before a server that %s does so', (_what, line, afterMs) => {
+    const open = new OpenWire();
+    open.nowMs = 1_000;
+    open.send(asked());
+    open.receive(`HTTP/1.1 200 OK\r\n${line}Content-Length: 0\r\n\r\n`);
+    expect(open.connection.deadlineMs).toBe(1_000 + afterMs);
+    open.connection.expire();
+    expect(open.wire.destroyed).toBe(true);
+  });
+
+  test.each([
+    ['Connection: close', 'HTTP/1.1 200 OK\r\nConnection: x, Close\r\nContent-Length: 0\r\n\r\n'],
+    ['HTTP/1.0', 'HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n'],
+    ['chunks of HTTP/1.0', 'HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
+    ['a 304 with a length', 'HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n'],
+    ['a server that keeps it for 2 s', 'HTTP/1.1 200 OK\r\nKeep-Alive: timeout=2\r\nContent-Length: 0\r\n\r\n'],
+  ])('is not kept after %s', (_what, answer) => {
+    const open = new OpenWire();
+    const reading = open.send(asked());
+    open.receive(answer);
+    expect([reading.outcome, open.hasEnded]).toEqual(['whole', true]);
+  });
+
+  test('waits for an answer, for each part of it, and not for a client that is slow', () => {
+    const open = new OpenWire();
+    const deadline = () => open.connection.deadlineMs;
+    open.send(asked({ firstByteTimeoutMs: 100, idleTimeoutMs: 50 }));
+    expect(deadline()).toBe(100);
+    open.nowMs = 90;
+    open.receive('HTTP/1.1 103 Early Hints\r\n\r\n');
+    expect(deadline()).toBe(190);
+    open.receive('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n');
+    expect(deadline()).toBe(140);
+    open.nowMs = 130;
+    open.receive('part');
+    expect(deadline()).toBe(180);
+    open.connection.pause();
+    expect(deadline()).toBe(Number.POSITIVE_INFINITY);
+  });
+});
+
+describe('an answer', () => {
+  const broken = async (answer: string) => {
+    const open = new OpenWire();
+    const reading = open.send(asked());
+    open.receive(answer);
+    await turn();
+    expect([reading.error, open.hasEnded]).toMatchObject([{ reason: 'upstream_protocol' }, true]);
+    return reading;
+  };
+  const chunks = (text: string) => `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${text}`;
+
+  test.each([
+    ['1,001 fields', `HTTP/1.1 200 OK\r\n${'a:\r\n'.repeat(1_001)}\r\n`],
+    ['32 KiB of a head that goes on', `HTTP/1.1 200 OK\r\nX-A: ${'a'.repeat(32 * 1024)}`],
+    ['a beginning that is no HTTP', 'SSH-2.0'],
+    ['lines that end with LF', 'HTTP/1.1 200 OK\nX-A: b\n'],
+    ['a size of a chunk that goes on', chunks('0'.repeat(1_025))],
+    ['17 digits of a size', chunks(`${'0'.repeat(16)}1\r\na\r\n`)],
+    ['a size beyond 2^53', chunks('fffffffffffffff\r\n')],
+    ['trailers of more than 32 KiB', chunks(`0\r\n${'X-A: b\r\n'.repeat(5_000)}`)],
+    ['an interim answer of HTTP/1.0', `HTTP/1.0 103 Early Hints\r\n\r\n${OK}`],
+  ])('DOS-18: %s is refused at once', async (_what, answer) => {
+    expect((await broken(answer)).statuses.length).toBeLessThan(2);
+  });
+
+  test('what came before something is wrong is passed on', async () => {
+    expect((await broken(chunks('2\r\nok\r\nzz\r\n'))).body).toBe('ok');
+  });
+
+  test('names that mean something to JavaScript are names like any other', () => {
+    const open = new OpenWire();
+    const reading = open.send(asked());
+    open.receive('HTTP/1.1 200 OK\r\n__proto__: a\r\nconstructor: b\r\nContent-Length: 0\r\n\r\n');
+    expect(reading.headers).toEqual([
+      ['__proto__', 'a'],
+      ['constructor', 'b'],
+      ['content-length', '0'],
+    ]);
+  });
+});
