@@ -1,7 +1,7 @@
 /**
  * What a proxy makes of a chunked DELETE, whose body looks like a second request: the upstream must get one request with that body, or
  * none. http-proxy-3 takes `Transfer-Encoding` away and sends the body all the same, so that its bytes are read as the next request on a
- * connection that others use: request smuggling, and why only undici forwards in the gateway (docs/adr/0001-websocket-upgrade-by-undici.md).
+ * connection that others use: request smuggling, and why no such library forwards in the gateway (docs/adr/0001-websocket-upgrade-by-undici.md).
  *
  *     node bench/peers/chunked-delete.ts
  *
