@@ -14,56 +14,59 @@ export interface Input {
 
 const input = (value: number, unit: string, title: string, source: string): Input => ({ value, unit, title, source });
 
-/** Measured on the machine of `bench/results/reference.json` unless the source says otherwise. */
+/**
+ * Measured on the machine of `bench/results/reference.json` unless the source says otherwise. An estimate stands in for a measurement that
+ * has not been made on a quiet machine yet.
+ */
 export const MEASURED = {
   warmUs: input(44.3, 'CPU µs', 'a request whose session and token are known', '`npm run bench -- --keep reference`'),
   readUs: input(
     35,
     'CPU µs',
     'more, where the session is read from Redis',
-    '`npm run bench -- scenarios --only sessions`: 10,000 sessions in use less 64',
+    'estimate; `npm run bench -- scenarios --only sessions` measures it: 10,000 sessions in use less 64',
   ),
   mintUs: input(
     65,
     'CPU µs',
     'more, where a token is signed as well',
-    '`npm run bench -- --keep reference`: never seen less warm, less the read',
+    '`npm run bench -- --keep reference`: never seen less warm, less the read, which is an estimate',
   ),
   loginUs: input(
     1_000,
     'CPU µs',
     'a login at a provider, in five requests',
-    '`node bench/load/logins.ts`, 200 logins a second',
+    'estimate; `node bench/load/logins.ts` makes 200 a second',
   ),
   redisReadUs: input(
     8,
     'CPU µs',
     'of Redis, for a session that is read',
-    '`npm run bench -- scenarios --only sessions`',
+    'estimate; `npm run bench -- scenarios --only sessions`',
   ),
   redisWriteUs: input(
-    12,
+    30,
     'CPU µs',
     'of Redis, for a session that is written: opened, touched or ended',
-    '`npm run bench -- scenarios --only fan-out`: a logout with one replica, less its news',
+    'estimate; `npm run bench -- scenarios --only fan-out` measures it: a logout with one replica, less its news',
   ),
   redisIdleUs: input(
-    130,
+    120,
     'CPU µs a second',
     'of Redis, for the heartbeats of one replica',
-    '`npm run bench -- scenarios --only fan-out`',
+    'estimate, four messages of 30 µs; `npm run bench -- scenarios --only fan-out`',
   ),
   redisNewsUs: input(
     2,
     'CPU µs',
     'of Redis, for the news of one end to one replica',
-    '`npm run bench -- scenarios --only fan-out`',
+    'estimate; `npm run bench -- scenarios --only fan-out`',
   ),
   replicaNewsUs: input(
     12,
     'CPU µs',
     'of a replica, for the news of one end',
-    '`npm run bench -- scenarios --only fan-out`',
+    '`npm run bench -- scenarios --only fan-out` with three replicas, on a busy machine',
   ),
   sessionBytes: input(
     572,

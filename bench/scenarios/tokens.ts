@@ -80,6 +80,8 @@ async function run(stage: Stage): Promise<Found> {
     {
       ...{ name: 'refresh', title: 'refresh, with rotation in Redis', pid },
       run: () => ask(families.splice(0, REFRESHES)),
+      // Each token is there once.
+      warmUps: 1,
     },
   ];
   const turns = await Turns.take(subjects, stage.turns);

@@ -11,6 +11,8 @@ export interface Subject {
   readonly pid: number;
   /** Does it for about this long; how many units were done, and how long it took, milliseconds. */
   readonly run: (durationMs: number) => Promise<Done>;
+  /** Most runs before any counts. Default: 5. */
+  readonly warmUps?: number;
 }
 
 export interface Done {
@@ -36,7 +38,7 @@ export class Turns {
    */
   static async take(subjects: readonly Subject[], { rounds, roundMs, warmUpMs }: TurnSettings): Promise<Turns> {
     const turns = new Turns();
-    for (const subject of subjects) await subject.run(warmUpMs);
+    for (const subject of subjects) await warmUp(subject, warmUpMs);
     for (let turn = 0; turn < rounds; turn += 1) {
       for (const [index] of subjects.entries()) {
         const { name, pid, run } = subjects[(index + turn) % subjects.length] as Subject;
@@ -76,6 +78,15 @@ export class Turns {
     if (found === undefined) throw new Error(`${name} was not measured`);
     return found;
   }
+}
+
+/** After so many requests everything on their way is compiled, however little a busy machine lets through in a second. */
+const WARM_UNITS = 20_000;
+const MOST_WARM_UPS = 5;
+
+async function warmUp({ run, warmUps = MOST_WARM_UPS }: Subject, warmUpMs: number): Promise<void> {
+  let done = 0;
+  for (let turn = 0; turn < warmUps && done < WARM_UNITS; turn += 1) done += (await run(warmUpMs)).units;
 }
 
 function push(values: Map<string, number[]>, name: string, value: number): void {
