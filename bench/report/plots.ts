@@ -48,7 +48,7 @@ export async function draw(plot: Plot, theme: keyof typeof THEMES): Promise<stri
     background: 'transparent',
     font: 'system-ui, sans-serif',
     title: { color: text, anchor: 'start', fontSize: 14, offset: 12 },
-    axis: { labelColor: text, titleColor: text, gridColor: grid, domainColor: grid, tickColor: grid, labelLimit: 320 },
+    axis: { labelColor: text, titleColor: text, gridColor: grid, domainColor: grid, tickColor: grid, labelLimit: 0 },
     legend: { labelColor: text, titleColor: text, orient: 'bottom', title: null, columns: 4 },
     range: { category: colours },
     view: { stroke: null },
@@ -67,19 +67,22 @@ export async function draw(plot: Plot, theme: keyof typeof THEMES): Promise<stri
   return `${svg.replace('<svg ', `<svg role="img" aria-label="${plot.title.replaceAll('"', '')}" `)}\n`;
 }
 
-const colour = { field: 'group', type: 'nominal', sort: null };
+/** By whom; a legend of one entry says nothing. */
+function colourOf({ marks }: Plot): object {
+  const isOne = new Set(marks.map(({ group }) => group)).size === 1;
+  return { field: 'group', type: 'nominal', sort: null, ...(isOne && { legend: null }) };
+}
 
-function bars({ measure, marks }: Plot, text: string): object {
+function bars(plot: Plot, text: string): object {
   const y = { field: 'at', type: 'nominal', sort: null, title: null };
-  const x = { field: 'median', type: 'quantitative', title: measure };
-  const onlyOne = new Set(marks.map(({ group }) => group)).size === 1;
+  const x = { field: 'median', type: 'quantitative', title: plot.measure };
   return {
     width: 520,
     height: { step: 24 },
     layer: [
       {
         mark: { type: 'bar', height: { band: 0.65 } },
-        encoding: { y, x, color: onlyOne ? { ...colour, legend: null } : colour },
+        encoding: { y, x, color: colourOf(plot) },
       },
       {
         mark: { type: 'rule', color: text, strokeWidth: 1.5 },
@@ -96,7 +99,8 @@ function bars({ measure, marks }: Plot, text: string): object {
   };
 }
 
-function line({ measure, axis, marks }: Plot): object {
+function line(plot: Plot): object {
+  const { measure, axis, marks } = plot;
   const isNumber = typeof marks[0]?.at === 'number';
   const x = {
     ...{ field: 'at', title: axis ?? null },
@@ -113,12 +117,12 @@ function line({ measure, axis, marks }: Plot): object {
         encoding: {
           x,
           y: { field: 'median', type: 'quantitative', title: measure, scale: { zero: true } },
-          color: colour,
+          color: colourOf(plot),
         },
       },
       {
         mark: { type: 'rule', strokeWidth: 1.5 },
-        encoding: { x, y: { field: 'min', type: 'quantitative' }, y2: { field: 'max' }, color: colour },
+        encoding: { x, y: { field: 'min', type: 'quantitative' }, y2: { field: 'max' }, color: colourOf(plot) },
       },
     ],
   };
