@@ -37,6 +37,10 @@ export const TRIAL = {
     events.onAvailable();
     return { ...createMemoryStore(maxSessions, clocks), description: 'trial' };
   },
+  inspect: async () => ({
+    ...{ description: 'trial', problem: null, version: null, roundTripMs: null },
+    ...{ clockAheadMs: null, memory: null, warnings: [] },
+  }),
 } satisfies NetworkedStore<TrialConfig>;
 `,
   },
