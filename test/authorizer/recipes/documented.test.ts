@@ -257,7 +257,7 @@ describe.each(Object.entries(PROXIES))('%s', (name, proxyOf) => {
 
 test('the manifests of the guide fail closed, within seconds, and leave the endpoints of the gateway out', () => {
   const guide = readFileSync(join(import.meta.dirname, '../../../docs/how-to/authorize-for-envoy.md'), 'utf8');
-  const blocks = [...guide.matchAll(/^```yaml\n([\s\S]*?)^```/gm)].flatMap(([, text = '']) =>
+  const blocks = [...guide.matchAll(/^```yaml.*\n([\s\S]*?)^```/gm)].flatMap(([, text = '']) =>
     parseAllDocuments(text).map((document) => document.toJS()),
   );
   const providers = blocks.flatMap(({ extensionProviders = [] }) => extensionProviders);
