@@ -11,8 +11,8 @@ import { findProgram } from '../support/programs.ts';
 const PAGE = readFileSync(repositoryPath('docs/how-to/deploy-kubernetes-ingress.md'), 'utf8');
 const unindented = (text: string) => text.replace(/^ {3}/gm, '');
 const [, commands = ''] = /^ {3}```sh\n( {3}mkdir[\s\S]*?)^ {3}```$/m.exec(PAGE) ?? [];
-const [, kustomization = ''] = /^ {3}```yaml\n( {3}apiVersion: kustomize[\s\S]*?)^ {3}```$/m.exec(PAGE) ?? [];
-const [, component = ''] = /^ {3}```yaml\n( {3}components: [\s\S]*?)^ {3}```$/m.exec(PAGE) ?? [];
+const [, kustomization = ''] = /^ {3}```yaml.*\n( {3}apiVersion: kustomize[\s\S]*?)^ {3}```$/m.exec(PAGE) ?? [];
+const [, component = ''] = /^ {3}```yaml.*\n( {3}components: [\s\S]*?)^ {3}```$/m.exec(PAGE) ?? [];
 
 const clone = mkdtempSync(join(tmpdir(), 'sallyport-overlay-'));
 const overlay = join(clone, 'k8s/overlays/shop');

@@ -7,6 +7,7 @@ import type { Socket } from 'node:net';
 import type { buildConnector } from 'undici';
 import { UpstreamFault } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { RequestBodyError } from '../request-body.ts';
 import { ChunkedBody } from './chunks.ts';
 import type { Http1Request } from './request.ts';
 import { endOfHead, expectsContent, framingOf, requestLines } from './request-head.ts';
@@ -97,6 +98,11 @@ export class ServerConnection {
   send(request: Http1Request, nowMs: number): boolean {
     const { asked, handler } = request;
     const { method, body, isUpgrade } = asked;
+    // It was given up while the request waited, and says so no second time.
+    if (body?.destroyed === true) {
+      request.abort(body.errored ?? new RequestBodyError('aborted'));
+      return false;
+    }
     // Servers exist that answer HEAD with a body, or that take the body of a GET for the next request.
     const isLast = method === 'HEAD' || (body !== null && !expectsContent(method));
     try {

@@ -51,12 +51,13 @@ export class SentBody {
     for (const part of this.#kept ?? []) stream.write(part);
     if (this.#hasEnded) {
       this.#end();
+    } else if (this.#body.errored !== null) {
+      // Also before the first stream: it says so no second time.
+      this.#onError(this.#body.errored);
     } else if (isFirst) {
       this.#body.on('data', this.#onData);
       this.#body.on('end', this.#onEnd);
       this.#body.on('error', this.#onError);
-    } else if (this.#body.errored !== null) {
-      this.#onError(this.#body.errored);
     } else if (!stream.writableNeedDrain) {
       this.#body.resume();
     }

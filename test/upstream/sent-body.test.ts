@@ -1,0 +1,17 @@
+import { once } from 'node:events';
+import type { ClientHttp2Stream } from 'node:http2';
+import { PassThrough } from 'node:stream';
+import { expect, test } from 'vitest';
+import { SentBody } from '../../src/upstream/http2/sent-body.ts';
+
+test('a body that was given up before it had a stream fails on its first one', async () => {
+  const body = new PassThrough();
+  const failure = new Error('too large');
+  body.on('error', () => {});
+  body.destroy(failure);
+  await once(body, 'close');
+  const heard: Error[] = [];
+  const stream = new PassThrough() as unknown as ClientHttp2Stream;
+  new SentBody(body).sendTo(stream, { bodyEnded: () => {}, bodyFailed: (error) => heard.push(error) });
+  expect(heard).toEqual([failure]);
+});
