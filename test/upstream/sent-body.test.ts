@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { ClientHttp2Stream } from 'node:http2';
 import { PassThrough } from 'node:stream';
 import { expect, test } from 'vitest';
@@ -9,7 +8,7 @@ test('a body that was given up before it had a stream fails on its first one', a
   const failure = new Error('too large');
   body.on('error', () => {});
   body.destroy(failure);
-  await once(body, 'close');
+  await new Promise((resolve) => body.once('close', resolve));
   const heard: Error[] = [];
   const stream = new PassThrough() as unknown as ClientHttp2Stream;
   new SentBody(body).sendTo(stream, { bodyEnded: () => {}, bodyFailed: (error) => heard.push(error) });
