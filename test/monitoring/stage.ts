@@ -207,10 +207,16 @@ export class MonitoredStage implements AsyncDisposable {
     return this.#reload();
   }
 
-  /** Replaces the certificate, and has it read. */
+  /** Replaces the certificate, and has it read: again, where the files were read while one of them was the old one. */
   async certify(lifetimeDays: number, leftDays: number): Promise<void> {
     for (const [name, text] of Object.entries(this.#certificate(lifetimeDays, leftDays))) this.file(name, text);
-    await this.#reload();
+    const notAfterSec = Math.floor((this.clocks.wallMs() + leftDays * DAY_MS) / 1_000);
+    await until(async () => {
+      await this.#reload();
+      const [, readSec] =
+        /^sallyport_tls_certificate_expiry_timestamp_seconds\{.*\} ([\d.e+]+)$/m.exec(await this.scrape()) ?? [];
+      return Math.abs(Number(readSec) - notAfterSec) < 3_600;
+    }, 'the gateway has read the certificate');
   }
 
   async #reload(): Promise<number> {
