@@ -230,6 +230,8 @@ test('a session outlives the browser as long as the cookie did, unless cookie_ex
   expect(gone.config['session']).toEqual({ idleTimeout: '7d', absoluteTimeout: '7d' });
 });
 
+const GITHUB = 'https://github.com/orgs';
+
 describe('who may log in', () => {
   const closed = { claims: { 'replace-this-rule': expect.any(Array) as unknown } };
 
@@ -240,6 +242,18 @@ describe('who may log in', () => {
     ['a team of Bitbucket', 'provider = "bitbucket"\nbitbucket_team = "acme"'],
     ['an email file that is not there', 'email_domains = []\nauthenticated_emails_file = "/nowhere"'],
     ['domains below another', 'email_domains = [".example.com"]'],
+    [
+      'groups of GitHub that are not of the organization beside them',
+      'provider = "github"\ngithub_org = "acme"\nallowed_groups = ["acme:staff", "other"]',
+    ],
+    [
+      'groups of GitHub beside users, who need both',
+      'provider = "github"\ngithub_users = ["bob"]\nallowed_groups = ["acme"]',
+    ],
+    [
+      'projects of GitLab beside groups that they replace',
+      'provider = "gitlab"\ngitlab_projects = ["acme/shop"]\nallowed_groups = ["staff"]',
+    ],
   ])('%s: a rule that cannot be carried over lets nobody in', async (_name, lines) => {
     const keys = lines.split('\n').map((line) => line.split(' ')[0]);
     const base = MINIMAL.split('\n').filter((line) => !keys.includes(line.split(' ')[0]));
@@ -274,6 +288,65 @@ describe('who may log in', () => {
       ],
     });
     expect(JSON.stringify(config['login'])).not.toContain('"allow":{"groups"');
+  });
+
+  test.each([
+    ['acme:admins', '', { groups: [`${GITHUB}/acme/teams/admins`] }, 'teams[].html_url'],
+    ['acme:admins', 'github_org = "acme"\n', { groups: [`${GITHUB}/acme/teams/admins`] }, 'teams[].html_url'],
+    ['acme', 'github_org = "acme"\n', { groups: ['acme'] }, 'orgs[].login'],
+  ])('at GitHub, %s is a group, with and without the organization (%s)', async (group, more, allow, groups) => {
+    const base = MINIMAL.replace('"oidc"', '"github"').replace(/oidc_issuer.*\n/, '');
+    const { config } = await imported({ 'a.cfg': `${base}allowed_groups = ["${group}"]\n${more}` });
+    expect(config).toMatchObject({ login: { oidc: [{ groups, allow }] } });
+  });
+
+  test('organizations and teams of GitHub are alternatives; a team alone counts for nothing beside users', async () => {
+    const base = MINIMAL.replace('"oidc"', '"github"').replace(/oidc_issuer.*\n/, '');
+    const both = await imported({ 'a.cfg': `${base}allowed_groups = ["acme", "other:staff"]\n` });
+    expect(both.config).toMatchObject({
+      login: { oidc: [{ groups: 'orgs[].login', attributes: { teams: 'teams[].html_url' } }] },
+      routes: [
+        { allow: { any: [{ claims: { groups: ['acme'] } }, { claims: { teams: [`${GITHUB}/other/teams/staff`] } }] } },
+      ],
+    });
+    const users = await imported({ 'a.cfg': `${base}github_team = "acme:staff"\ngithub_users = ["bob"]\n` });
+    expect(users.config).toMatchObject({ login: { oidc: [{ allow: { claims: { login: ['bob'] } } }] } });
+    expect(users.out).not.toContain('teams');
+  });
+
+  test.each([
+    ['gitlab', 'gitlab_groups', 'allowed_groups'],
+    ['keycloak', 'keycloak_groups', 'allowed_groups'],
+    ['keycloak-oidc', 'allowed_groups', 'keycloak_groups'],
+  ])('%s: %s counts, and the other one lets nobody in', async (provider, counts, ignored) => {
+    const lines = `${ignored} = ["others"]\n${counts} = ["staff"]\n`;
+    const { config, err } = await imported({ 'a.cfg': `${MINIMAL.replace('"oidc"', `"${provider}"`)}${lines}` });
+    expect(config).toMatchObject({ login: { oidc: [{ allow: { groups: ['staff'] } }] } });
+    expect(err).toMatch(new RegExp(`${ignored} \\(a\\.cfg\\)\\n {4}oauth2-proxy does not look at it`));
+  });
+
+  test('roles of two clients are never taken for one another, however alike their names', async () => {
+    const lines = 'allowed_roles = ["a.b:x", "a-b:y"]\n';
+    const { config } = await imported({ 'a.cfg': `${MINIMAL.replace('oidc"', 'keycloak-oidc"')}${lines}` });
+    expect(config).toMatchObject({
+      login: {
+        oidc: [
+          {
+            attributes: {
+              'roles-of-a-b': 'resource_access.a.b.roles',
+              'roles-of-a-b-2': 'resource_access.a-b.roles',
+            },
+          },
+        ],
+      },
+      routes: [{ allow: { any: [{ claims: { 'roles-of-a-b': ['x'] } }, { claims: { 'roles-of-a-b-2': ['y'] } }] } }],
+    });
+  });
+
+  test('a rule that lets nobody in holds for the users of a password file, too', async () => {
+    const lines = 'gitlab_projects = ["acme/shop"]\nhtpasswd_file = "htpasswd"\n';
+    const { config } = await imported({ 'a.cfg': `${MINIMAL.replace('oidc"', 'gitlab"')}${lines}` });
+    expect(config).toMatchObject({ login: { password: {}, oidc: [{ allow: closed }] }, routes: [{ allow: closed }] });
   });
 
   test('tokens are not accepted where a route cannot ask what the login asks', async () => {

@@ -161,6 +161,10 @@ function lintEmail({ source }: Context, at: KeyPath, provider: ProviderConfig): 
 /** Without a preset, nothing is known of who can get an account. */
 function isOpen(provider: ProviderConfig): boolean {
   const { issuer } = withPreset(provider);
-  if (issuer === null) return provider.preset === 'github' && provider.endpoints === undefined;
+  if (issuer === null) return provider.preset === 'github' && isPublicGithub(provider.endpoints?.authorization);
   return OPEN_ISSUERS.includes(issuer) || isMultiTenant(issuer);
 }
+
+/** @param authorization  its endpoint; `undefined` where the preset says */
+const isPublicGithub = (authorization: string | undefined): boolean =>
+  authorization === undefined || URL.parse(authorization)?.hostname === 'github.com';

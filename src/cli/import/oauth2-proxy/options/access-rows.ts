@@ -25,7 +25,7 @@ export const ACCESS_ROWS = [
     key: 'allowed_groups',
     type: 'list',
     becomes: ['login.oidc[].allow.groups', 'routes[].allow'],
-    text: 'One of them is enough. With roles or users beside it, or with tokens or a password file as another way in, every route has the rule.',
+    text: 'One of them is enough. With roles beside it, or with tokens or a password file as another way in, every route has the rule. At GitHub, organizations and `org:team`; beside `github_team`, `github_repo`, `github_users`, or an organization that they are not of, both would have to hold, and the import writes a rule that lets nobody in.',
   },
   {
     flag: 'allowed-role',
@@ -41,7 +41,7 @@ export const ACCESS_ROWS = [
     type: 'list',
     onlyWith: ['keycloak', 'keycloak-oidc'],
     becomes: ['login.oidc[].allow.groups', 'routes[].allow'],
-    text: 'As `allowed_groups`.',
+    text: 'As `allowed_groups`, which it replaces with `keycloak`. oauth2-proxy ignores it with `keycloak-oidc`; there it counts only without `allowed_groups` and `allowed_roles`.',
   },
   {
     flag: 'gitlab-group',
@@ -49,7 +49,7 @@ export const ACCESS_ROWS = [
     type: 'list',
     onlyWith: ['gitlab'],
     becomes: ['login.oidc[].allow.groups', 'routes[].allow'],
-    text: 'As `allowed_groups`.',
+    text: 'As `allowed_groups`, which it replaces.',
   },
   {
     flag: 'gitlab-project',

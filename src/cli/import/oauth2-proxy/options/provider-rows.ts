@@ -97,8 +97,8 @@ export const PROVIDER_ROWS = [
     flag: 'oidc-enabled-signing-alg',
     key: 'oidc_enabled_signing_algs',
     type: 'list',
-    becomes: 'builtIn',
-    text: 'Every algorithm with a public key that the metadata offer is accepted, and no other.',
+    becomes: 'dropped',
+    text: 'Every algorithm with a public key that the metadata offer is accepted, and no other; a shorter list cannot be written.',
   },
   {
     flag: 'oidc-email-claim',
