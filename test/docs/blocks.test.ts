@@ -107,6 +107,8 @@ describe('shell', () => {
   test.each([
     ['an option that does not exist', 'sallyport validate --strickt'],
     ['a command that does not exist', 'sallyport vallidate'],
+    ['an option that does not exist, in a container', 'docker run --rm sallyport validate --strickt'],
+    ['a command that does not exist, in a Pod', 'kubectl exec deploy/sallyport -- sallyport vallidate'],
     ['a script of npm that does not exist', 'npm run biuld'],
     ['a program that no page uses', 'frobnicate now'],
     ['a path that is not there', 'kubectl apply -k k8s/nowhere'],
@@ -126,9 +128,13 @@ const PROGRAMS = new Set(
 
 function commandProblems(page: string, { program, args }: ShellCommand): readonly string[] {
   if (program === 'sudo') return commandProblems(page, { program: args[0] ?? '', args: args.slice(1) });
-  // A variable of docker.md, which runs the program in a container.
-  if (program === 'sallyport' || program === '$as_me') return sallyportProblems(args);
-  if (!PROGRAMS.has(program)) return [`${program} is no program that pages use`];
+  if (program === 'sallyport') return sallyportProblems(args);
+  // In a container: the last word that is the program (or its image) begins its command line.
+  if (['docker', 'kubectl'].includes(program) && args.includes('sallyport')) {
+    const inside = args.slice(args.lastIndexOf('sallyport') + 1);
+    return inside.length === 0 ? [] : sallyportProblems(inside);
+  }
+  if (!PROGRAMS.has(program)) return [`${program} is not a program that pages use`];
   if (program === 'curl') return args.flatMap((arg) => urlProblems(arg));
   if (program === 'npm' && args[0] === 'run') return scriptProblems(args);
   const named = args.filter((arg) => /^(?:k8s|examples|test|bench|demo|docs|scripts)\/[\w./-]+$/.test(arg));
