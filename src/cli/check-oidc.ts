@@ -11,28 +11,28 @@ const NAME = 'check oidc';
 /** `sallyport check oidc`. */
 export const checkOidc = defineCommand({
   name: NAME,
-  summary: 'Ask an identity provider whether the configuration fits',
+  summary: 'Check the settings of an identity provider with the provider itself',
   description: [
-    'Reads the metadata and keys of a provider in login.oidc, and says line by line what it supports and which settings will not work: issuer, certificate, clock, algorithms, PKCE, pushed authorization requests, response mode, client authentication, scopes, claims, logout.',
-    'Then it asks as the gateway would: with an authorization request that lets nobody log in (prompt=none), whether the redirect URI of each public origin is registered, and with a code that is made up, whether the secret or the key is accepted. Not every provider tells before a login; the line then says so. Nothing is changed at the provider, which may log the failed request.',
+    'Reads the metadata and keys of a provider in login.oidc, and reports line by line what it supports and which settings will not work: issuer, certificate, clock, algorithms, PKCE, pushed authorization requests, response mode, client authentication, scopes, claims, logout.',
+    'Then it makes two requests as the gateway would. An authorization request that logs nobody in (prompt=none) shows whether the redirect URI of each public origin is registered; an invented code shows whether the secret or key is accepted. Some providers reveal neither before a login; the line then says so. Nothing changes at the provider, which may log the failed requests.',
   ],
   args: [{ name: 'NAME', description: 'Name of the provider in login.oidc.' }],
   options: {
     login: {
       type: 'boolean',
       description:
-        'Also ask you to log in, and show the names and types of your claims and what the gateway makes of them. Opens no session.',
+        'Also ask you to log in, and show the names and types of your claims and what the gateway derives from them. Opens no session.',
     },
     config: CONFIG_OPTION,
     json: JSON_OPTION,
   },
   examples: [
     ['sallyport check oidc corporate', 'Before the first login'],
-    ['sallyport check oidc corporate --login', 'Which claims come, and whether allow lets you in'],
+    ['sallyport check oidc corporate --login', 'Which claims you get, and whether allow admits you'],
     ['sallyport check oidc corporate --json', 'In a job that runs every day: certificates and secrets expire'],
   ],
   exit: {
-    ok: 'nothing is wrong, or not certain at most',
+    ok: 'no setting is known not to work',
     failed: 'a setting will not work, or the provider cannot be asked',
   },
   async run({ options, args, io }) {

@@ -101,8 +101,8 @@ interface CommandSpec<O extends OptionSpecs> {
   readonly options: O;
   /** Command lines, each with its effect. */
   readonly examples: readonly (readonly [command: string, meaning: string])[];
-  /** The meanings of 0 and 1 for this command. */
-  readonly exit: { readonly ok: string; readonly failed: string };
+  /** The meanings of 0 and 1 for this command; `null` if it cannot fail. */
+  readonly exit: { readonly ok: string; readonly failed: string | null };
   readonly run: (call: Call<O>) => Promise<ExitCode>;
 }
 

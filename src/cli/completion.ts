@@ -16,19 +16,19 @@ export const completion = (commands: () => readonly Command[]): Command =>
     name: 'completion',
     summary: 'Write completions for a shell',
     description: ['Completes commands, options, values of options with a fixed set of values, and files.'],
-    args: [{ name: 'SHELL', description: `${Object.keys(SCRIPTS).join(', ')}.` }],
+    args: [{ name: 'SHELL', description: `One of ${Object.keys(SCRIPTS).join(', ')}.` }],
     options: {},
     examples: [
       ['source <(sallyport completion bash)', 'In ~/.bashrc'],
       ['source <(sallyport completion zsh)', 'In ~/.zshrc, after compinit'],
       ['sallyport completion fish > ~/.config/fish/completions/sallyport.fish', 'For every new fish shell'],
     ],
-    exit: { ok: 'written', failed: 'never' },
+    exit: { ok: 'written', failed: null },
     async run({ args: [shell = ''], io }) {
       const script = Object.hasOwn(SCRIPTS, shell) ? SCRIPTS[shell] : undefined;
       if (script === undefined) {
         const hint = didYouMean(shell, Object.keys(SCRIPTS));
-        throw new UsageFault(`SHELL is one of ${Object.keys(SCRIPTS).join(', ')}${hint}`, 'completion');
+        throw new UsageFault(`SHELL must be one of ${Object.keys(SCRIPTS).join(', ')}${hint}`, 'completion');
       }
       io.stdout.write(script(commands()));
       return EXIT.ok;

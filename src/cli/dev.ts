@@ -3,6 +3,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ConfigFault } from '../errors.ts';
 import { defineCommand, UsageFault } from './command.ts';
 import { loadToRun } from './configuration.ts';
 import { originOf } from './origin-input.ts';
@@ -14,8 +15,8 @@ export const dev = defineCommand({
   name: 'dev',
   summary: 'Run a gateway without a configuration in front of an application under development',
   description: [
-    'Every path asks for a login, with one user whose password is demo-password. Listens on this machine only, and keeps nothing: sessions and keys are lost when it ends.',
-    'Prints each request, and the claims of the token that the application gets instead of the cookie. Reports when a browser did not keep the session cookie.',
+    'Every path requires a login; the one user has the password demo-password. Listens only on this machine, and keeps nothing: sessions and keys are lost when it ends.',
+    'Prints each request, with the claims of the token that the application gets instead of the cookie. Reports when a browser rejected the session cookie.',
   ],
   options: {
     upstream: {
@@ -29,7 +30,7 @@ export const dev = defineCommand({
       type: 'string',
       value: 'PATH',
       multiple: true,
-      description: 'A path that needs no login, nor do those below it.',
+      description: 'A path that needs no login, with every path below it.',
     },
     user: { type: 'string', value: 'NAME', description: 'The user.', default: 'demo' },
     role: { type: 'string', value: 'ROLE', multiple: true, description: 'A role of the user.' },
@@ -42,7 +43,8 @@ export const dev = defineCommand({
   exit: { ok: 'ended by a signal', failed: 'the port is in use, or an option is not valid' },
   async run({ options, io }) {
     const port = options.port ?? '8080';
-    if (!PORT.test(port) || Number(port) > 65_535) throw new UsageFault('--port is 0 to 65535', 'dev');
+    if (!PORT.test(port) || Number(port) > 65_535)
+      throw new UsageFault('--port must be a number from 0 to 65535', 'dev');
     const { DEV_PASSWORD, writeDevFiles } = await import('./dev/files.ts');
     const { Narrator } = await import('./dev/narrator.ts');
     const { runGateway } = await import('./run-gateway.ts');
@@ -61,6 +63,11 @@ export const dev = defineCommand({
           );
         },
       });
+    } catch (fault) {
+      // The key that the message names is in a file that the user never sees.
+      const isTaken = fault instanceof ConfigFault && fault.message.endsWith(': something else is listening there');
+      if (!isTaken) throw fault;
+      throw new ConfigFault(`port ${port} is in use: choose another one with --port`, { cause: fault });
     } finally {
       await rm(directory, { recursive: true, force: true });
     }

@@ -7,7 +7,7 @@ export const explain = defineCommand({
   name: 'explain',
   summary: 'Show what the gateway would do with a request, and why',
   description: [
-    'Runs a request through the code of the gateway up to the point where it would be sent. Shows how it is read, which route matches and why others do not, which credential the route needs, each criterion of its allow rule, the limits that apply, what the upstream would get, and the claims of the token. Connects to nothing, and does not need the files that the configuration names.',
+    'Runs a request through the code of the gateway up to the point where it would be sent. Shows how it is read, which route matches and why others do not, which credential the route needs, each criterion of its allow rule, the limits that apply, what the upstream would get, and the claims of the token. Opens no connections, and does not need the files that the configuration names.',
     'Describe a session by the attributes of its user: roles=customer,roles=admin,email=bob@example.com,subject=bob; write name:=JSON for a value that is not text. How they logged in: provider=corporate,acr=gold,amr=otp,authAge=10m; without a provider it is a login with a password. Describe a service token as issuer:subject and its claims: billing:invoices,scope=orders:read, or act:={"sub":"cart"} for a call by cart on behalf of the subject. Name a ServiceAccount as namespace/name, or with more than one cluster as cluster:namespace/name.',
   ],
   args: [

@@ -58,7 +58,8 @@ export function commandHelp(command: Command): string {
   sections.push(['Options:', ...options.flatMap(([head, text]) => entry(head, width, text))]);
   sections.push(['Examples:', ...command.examples.flatMap(([line, meaning]) => [`  # ${meaning}`, `  ${line}`])]);
   const { ok, failed } = command.exit;
-  sections.push(wrap(`Exit codes: 0 ${ok}, 1 ${failed}, 2 the command line is wrong.`, 0));
+  const failure = failed === null ? '' : ` 1 ${failed},`;
+  sections.push(wrap(`Exit codes: 0 ${ok},${failure} 2 the command line is wrong.`, 0));
   return `${sections.map((lines) => lines.join('\n')).join('\n\n')}\n`;
 }
 

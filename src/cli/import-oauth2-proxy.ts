@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { ConfigFault } from '../errors.ts';
 import { type CliIo, defineCommand, EXIT } from './command.ts';
-import { readAll } from './configuration.ts';
+import { readInput } from './configuration.ts';
 import type { Imported } from './import/oauth2-proxy/import.ts';
 
 /** `sallyport import oauth2-proxy`. */
@@ -21,7 +21,7 @@ export const importOauth2ProxyCommand = defineCommand({
       type: 'string',
       value: 'ORIGIN',
       multiple: true,
-      description: 'Origin that browsers use, instead of that of redirect_url. Repeatable.',
+      description: 'Origin that browsers use, instead of that of redirect_url.',
     },
     secrets: {
       type: 'string',
@@ -47,7 +47,7 @@ export const importOauth2ProxyCommand = defineCommand({
   async run({ options, args, io }) {
     const { importOauth2Proxy } = await import('./import/oauth2-proxy/import.ts');
     const files = await Promise.all(
-      args.map(async (name) => ({ name: shownName(name), text: await textOf(name, io) })),
+      args.map(async (name) => ({ name: shownName(name), text: await readInput(name, io) })),
     );
     const imported = await importOauth2Proxy(files, {
       origins: options['public-origin'],
@@ -65,13 +65,6 @@ export const importOauth2ProxyCommand = defineCommand({
 });
 
 const shownName = (name: string) => (name === '-' ? 'standard input' : name);
-
-async function textOf(name: string, io: CliIo): Promise<string> {
-  if (name === '-') return await readAll(io.stdin);
-  const text = readOrNull(resolve(io.cwd, name));
-  if (text === null) throw new ConfigFault(`${name}: cannot be read`);
-  return text;
-}
 
 function readOrNull(path: string): string | null {
   try {

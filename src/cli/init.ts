@@ -8,7 +8,7 @@ export const init = defineCommand({
   description: [
     'Asks where the application listens, which address browsers use, who logs in first, and where to keep sessions. Each option answers one question; without a terminal, the other answers are the defaults. Overwrites nothing.',
     "Asks for the user's password twice, or takes the first line of standard input. An empty one is replaced by a generated password, which is shown once.",
-    'Ends with the commands that start the gateway and prove that it works.',
+    'Finally prints the commands that start the gateway and try it.',
   ],
   args: [{ name: 'DIRECTORY', description: 'Where the files go. Default: here.', isOptional: true }],
   options: {

@@ -16,8 +16,8 @@ export const injectCommand = defineCommand({
   name: NAME,
   summary: 'Add the gateway to Kubernetes workloads as a sidecar',
   description: [
-    'Reads manifests (YAML or JSON, several documents, a List), and writes them with the gateway as a native sidecar in each Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, CronJob and Pod. Everything else stays as it is, comments included. A second time changes nothing; other options replace what the first time has added. --remove takes it out again.',
-    'The configuration is in a ConfigMap that you create. A Pod template with the label sallyport-sidecar: disabled is left alone. What the app needs for it, such as a Service that leads to the port sallyport-http: docs/how-to/deploy-kubernetes-sidecar.md.',
+    'Reads manifests (YAML or JSON, several documents, a List), and writes them with the gateway as a native sidecar in each Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, CronJob and Pod. Everything else stays as it is, comments included. Running it again changes nothing; with other options, it replaces what it added before. --remove takes the sidecar out.',
+    'The configuration is in a ConfigMap that you create. Pod templates with the label sallyport-sidecar: disabled are skipped. docs/how-to/deploy-kubernetes-sidecar.md says what the app needs, such as a Service that leads to the port sallyport-http.',
   ],
   args: [{ name: 'FILE', description: 'The manifests. Default: standard input.', isOptional: true }],
   options: {
@@ -40,7 +40,7 @@ export const injectCommand = defineCommand({
       value: 'NAME=PATH',
       multiple: true,
       description:
-        'Set this environment variable in every container of the app to an address on the outbound listener: STOCK_URL=/stock to http://127.0.0.1:15001/stock.',
+        'Set this environment variable in every container of the app to a URL on the outbound listener: STOCK_URL=/stock sets it to http://127.0.0.1:15001/stock.',
     },
     'outbound-port': { type: 'string', value: 'PORT', description: 'Port of outbound.address.', default: '15001' },
     token: {
@@ -48,7 +48,7 @@ export const injectCommand = defineCommand({
       value: 'AUDIENCE',
       multiple: true,
       description:
-        'Give the sidecar, and only it, a ServiceAccount token for this audience, as /var/run/secrets/sallyport/AUDIENCE/token; what is no letter, digit, dot, hyphen or underscore becomes a hyphen there.',
+        'Give only the sidecar a ServiceAccount token for this audience, as /var/run/secrets/sallyport/AUDIENCE/token. In this path, characters other than letters, digits, dots, hyphens and underscores become hyphens.',
     },
     remove: { type: 'boolean', description: 'Take the sidecar out.' },
   },

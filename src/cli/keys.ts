@@ -127,7 +127,7 @@ export const keysRotate = defineCommand({
     ['sallyport keys rotate', 'For sallyport.yaml'],
     ['sallyport keys rotate --now', 'The current key has leaked'],
   ],
-  exit: { ok: 'added', failed: 'a next key exists already, another rotation is in progress, or writing fails' },
+  exit: { ok: 'added', failed: 'there already is a next key, another rotation is in progress, or writing fails' },
   async run({ options, io }) {
     const settings = await keySettings('keys rotate', options, io);
     const { addKey, withRotationLock } = await import('../token/key-directory.ts');

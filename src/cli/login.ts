@@ -10,7 +10,7 @@ export const loginCommand = defineCommand({
   name: NAME,
   summary: 'Log in to a gateway from a terminal',
   description: [
-    'Opens a browser, in which you log in as usual and confirm that the terminal may come in. The login is kept in $XDG_CONFIG_HOME/sallyport/logins (default: ~/.config), readable by you alone; "token get" gives its access token. The terminal has a session of its own, which you see under "Your sessions".',
+    'Opens a browser, in which you log in as usual and approve the terminal. Keeps the login in $XDG_CONFIG_HOME/sallyport/logins (default: ~/.config), readable by you alone; "token get" prints its access token. The terminal gets its own session, which you see under "Your sessions".',
     'The gateway needs refresh.commandLine in its configuration, and refresh.commandLine.deviceGrant for --device.',
   ],
   args: [ORIGIN_ARGUMENT],

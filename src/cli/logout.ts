@@ -11,7 +11,7 @@ export const logoutCommand = defineCommand({
   name: NAME,
   summary: 'End the login of this terminal',
   description: [
-    'Ends the session at the gateway, so that its tokens are worth nothing any more, and deletes the login from this computer. While the gateway does not answer, the login stays, so that it can be ended later.',
+    'Ends the session at the gateway, which then refuses its tokens, and deletes the login from this computer. If the gateway does not answer, the login stays, so that you can end it later.',
   ],
   args: [ORIGIN_ARGUMENT],
   options: {},

@@ -76,7 +76,7 @@ function readOption(command: Command, specs: Readonly<Record<string, OptionSpec>
   if (value === undefined || isSwallowed) throw new UsageFault(`${rawName} needs a value: ${spec.value}`, command.name);
   if (spec.choices !== undefined && !spec.choices.includes(value)) {
     const hint = didYouMean(value, spec.choices);
-    throw new UsageFault(`${rawName} is one of ${spec.choices.join(', ')}${hint}`, command.name);
+    throw new UsageFault(`${rawName} must be one of ${spec.choices.join(', ')}${hint}`, command.name);
   }
   return unmarked(value);
 }

@@ -9,7 +9,7 @@ export const schema = defineCommand({
   ],
   options: {},
   examples: [['sallyport schema > sallyport.schema.json', 'Beside the configuration']],
-  exit: { ok: 'written', failed: 'never' },
+  exit: { ok: 'written', failed: null },
   async run({ io }) {
     const { jsonSchema } = await import('../gateway/load.ts');
     io.stdout.write(`${JSON.stringify(jsonSchema(), null, 2)}\n`);

@@ -10,7 +10,7 @@ export const tokenGet = defineCommand({
   name: NAME,
   summary: 'Write the access token of your login to a gateway',
   description: [
-    'Renews it when it has less than 30 seconds left; of several processes that ask at once, one does. While the gateway does not answer, you get the present token until it expires.',
+    'Renews it when it has less than 30 seconds left; if several processes ask at once, one renews it for all. If the gateway does not answer, you get the current token until it expires.',
   ],
   args: [ORIGIN_ARGUMENT],
   options: {},

@@ -142,7 +142,7 @@ async function judge(options: VerifyOptions, args: readonly string[], io: CliIo)
   const { jwks, issuer, audience } = options;
   if (jwks === undefined || issuer === undefined || audience.length === 0) {
     const missing = jwks === undefined ? 'jwks' : issuer === undefined ? 'issuer' : 'audience';
-    throw new UsageFault(`--${missing} is missing, or --config`, 'token verify');
+    throw new UsageFault(`--${missing} is missing; or give --config instead`, 'token verify');
   }
   const { REFUSALS } = await import('../authentication/service-token/refusal.ts');
   const { serviceTokenProfile } = await import('../jwt/profiles.ts');

@@ -64,7 +64,7 @@ export const usersAdd = defineCommand({
     const name = accountName(args[0] ?? '');
     const index = usersOf(document).findIndex((user) => accountName(user.name) === name);
     if (index !== -1 && !options.replace)
-      throw new ConfigFault(`${path}: ${JSON.stringify(name)} exists already: --replace sets a new password`);
+      throw new ConfigFault(`${path}: ${JSON.stringify(name)} already exists: --replace sets a new password`);
     if (index === -1 && options.replace) throw new ConfigFault(`${path}: there is no user ${JSON.stringify(name)}`);
 
     const attributes = options.attribute.map(readAttribute);

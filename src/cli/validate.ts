@@ -7,7 +7,7 @@ export const validate = defineCommand({
   name: 'validate',
   summary: 'Check a configuration and report every mistake with its place',
   description: [
-    'Reads the file, expands ${VAR} and ${file:…}, and reports every mistake and everything that is probably unintended, such as routes that no request reaches or public routes above protected ones. Reads the files that the configuration names as a start would: certificates, keys, secrets, users. Opens no connections.',
+    'Reads the file, expands ${VAR} and ${file:…}, and reports every mistake and everything that is probably unintended, such as routes that no request reaches or public routes above protected ones. Like a start, it reads the files that the configuration names: certificates, keys, secrets, users. Opens no connections.',
     'Codes in square brackets are stable and explained in docs/reference/problems.md. To silence a warning, list its code in acceptWarnings.',
   ],
   args: [

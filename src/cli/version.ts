@@ -8,7 +8,7 @@ export const version = defineCommand({
   summary: 'Show the version of Sallyport and of Node',
   options: { json: JSON_OPTION },
   examples: [['sallyport version --json', 'For programs']],
-  exit: { ok: 'shown', failed: 'never' },
+  exit: { ok: 'shown', failed: null },
   async run({ options, io }) {
     const platform = `${process.platform}-${process.arch}`;
     const revision = revisionOf(io.env);

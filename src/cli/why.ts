@@ -11,7 +11,7 @@ export const why = defineCommand({
   name: 'why',
   summary: 'Show what happened to a recent request, and what to do about it',
   description: [
-    `Takes the request id, which is on every error page, in X-Request-Id of every answer, and in the log. Uses the admin API of a running gateway, each process of which remembers its last ${RECENT_REQUESTS.toLocaleString('en')} requests; the log has older ones.`,
+    `The request id is on every error page, in X-Request-Id of every response, and in the log. Uses the admin API of a running gateway, where each process remembers its last ${RECENT_REQUESTS.toLocaleString('en')} requests; the log has older ones.`,
     'Each replica remembers only its own requests: name the admin listener of each with --admin-url.',
   ],
   args: [{ name: 'REQUEST-ID', description: 'The id of the request.' }],

@@ -132,7 +132,7 @@ export const origin = () =>
       if (url.protocol === 'http:' && !isLoopbackHost(url.hostname)) {
         addIssue({
           code: 'custom',
-          message: `has plain http on ${url.hostname}`,
+          message: `uses plain http on ${url.hostname}: browsers never send the session cookie there`,
           params: { code: codes['origin/insecure'], hint: `write https://${url.host}` },
         });
       }

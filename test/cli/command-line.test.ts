@@ -23,7 +23,7 @@ describe.each(COMMANDS.map((command) => [command.name, command] as const))('%s',
     expect(out).toContain(`Usage: sallyport ${name}`);
     for (const option of Object.keys(command.options)) expect(out).toContain(`--${option}`);
     for (const [example] of command.examples) expect(out).toContain(example);
-    expect(out.replaceAll('\n', ' ')).toMatch(/Exit codes: 0 .+, 1 .+, 2 the command line is wrong\. $/);
+    expect(out.replaceAll('\n', ' ')).toMatch(/Exit codes: 0 .+,(?: 1 .+,)? 2 the command line is wrong\. $/);
     expect(
       Math.max(
         ...out
@@ -77,13 +77,13 @@ test.each([
   [
     'another choice',
     ['validate', '--format', 'jsn'],
-    '--format is one of text, json, github: did you mean json?',
+    '--format must be one of text, json, github: did you mean json?',
     'validate',
   ],
   ['an option twice', ['routes', '-c', 'a', '-c', 'b'], '--config is given more than once', 'routes'],
   ['a missing argument', ['explain', 'GET'], 'URL is missing', 'explain'],
   ['an argument too many', ['routes', 'x'], '"x" is one argument too many', 'routes'],
-  ['a missing option', ['token', 'verify'], '--jwks is missing, or --config', 'token verify'],
+  ['a missing option', ['token', 'verify'], '--jwks is missing; or give --config instead', 'token verify'],
 ])('%s is a wrong command line', async (_title, argv, message, command) => {
   const { code, out, err } = await cli(argv);
   expect(code).toBe(2);

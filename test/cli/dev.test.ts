@@ -1,4 +1,5 @@
 import { readdirSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { expect, test } from 'vitest';
 import { PlainBrowser } from '../support/plain-browser.ts';
@@ -59,6 +60,15 @@ test('without a file: a login, a token that is told in words, a public path, and
   expect(gateway.err).toBe('');
 });
 
+test('a port that is in use is named by its option, not by a key of a file that nobody wrote', async () => {
+  const taken = createServer();
+  await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+  const { port } = taken.address() as AddressInfo;
+  const gateway = new Program(['dev', '--port', String(port)]);
+  expect([await gateway.ended, gateway.err]).toEqual([1, `port ${port} is in use: choose another one with --port\n`]);
+  taken.close();
+});
+
 test('says so when a browser did not keep the session cookie', async () => {
   await using upstream = await RecordingUpstream.start();
   const gateway = new Program(['dev', '--upstream', upstream.origin, '--port', '0']);
@@ -73,8 +83,8 @@ test('says so when a browser did not keep the session cookie', async () => {
 });
 
 test.each([
-  [['--port', '70000'], 2, '--port is 0 to 65535'],
-  [['--port', '08'], 2, '--port is 0 to 65535'],
+  [['--port', '70000'], 2, '--port must be a number from 0 to 65535'],
+  [['--port', '08'], 2, '--port must be a number from 0 to 65535'],
   [['--upstream', 'http://127.0.0.1:3000/app'], 1, 'the application must be an origin'],
 ])('%j is refused', async (options, code, message) => {
   const before = left();

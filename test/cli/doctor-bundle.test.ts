@@ -45,7 +45,7 @@ test('LOG-01: has findings, configurations, metrics and requests, and no secret 
     ],
     { cwd: directory },
   );
-  expect([code, err]).toEqual([0, 'support.tar.gz written: look through it before you pass it on\n']);
+  expect([code, err]).toEqual([0, 'support.tar.gz written: look through it before you share it\n']);
   expect(statSync(join(directory, 'support.tar.gz')).mode & 0o777).toBe(0o600);
   await run('tar', ['-xzf', 'support.tar.gz'], { cwd: directory });
   const folder = join(directory, 'sallyport');

@@ -56,7 +56,7 @@ test.each(['sallyport.yaml', 'users.yaml', 'admin-token', 'keys'])(
     const cwd = temporaryDirectory();
     writeFileSync(join(cwd, name), 'mine');
     const { code, err } = await cli(['init'], { cwd });
-    expect({ code, err }).toEqual({ code: 1, err: `${join(cwd, name)} exists already; nothing was written\n` });
+    expect({ code, err }).toEqual({ code: 1, err: `${join(cwd, name)} already exists; nothing was written\n` });
     expect(readdirSync(cwd)).toEqual([name]);
     expect(readFileSync(join(cwd, name), 'utf8')).toBe('mine');
   },

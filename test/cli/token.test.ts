@@ -172,6 +172,6 @@ acceptWarnings: [config/unused, store/memory]
   test('does not go with rules on the command line, and without either it says what is missing', async () => {
     expect((await verify(shop(), '--issuer', 'https://x.example')).err).toContain('--issuer does not go with --config');
     const { code, err } = await cli(['token', 'verify'], { stdin: token });
-    expect([code, err.includes('--jwks is missing, or --config')]).toEqual([2, true]);
+    expect([code, err.includes('--jwks is missing; or give --config instead')]).toEqual([2, true]);
   });
 });

@@ -71,7 +71,7 @@ test('an existing user is changed with --replace only, and keeps what is not giv
   const path = join(temporaryDirectory(), 'users.yaml');
   await cli(['users', 'add', 'alice', '--file', path, '--role', 'customer'], { stdin: PASSWORD });
   const refused = await cli(['users', 'add', 'alice', '--file', path], { stdin: 'another password' });
-  expect(refused).toMatchObject({ code: 1, err: `${path}: "alice" exists already: --replace sets a new password\n` });
+  expect(refused).toMatchObject({ code: 1, err: `${path}: "alice" already exists: --replace sets a new password\n` });
   expect(hasPassword(path, 'alice', PASSWORD)).toBe(true);
   await cli(['users', 'add', 'alice', '--file', path, '--replace'], { stdin: 'another password' });
   expect(hasPassword(path, 'alice', 'another password')).toBe(true);

@@ -1,5 +1,5 @@
 /**
- * The archive for those who help: what doctor found, and what it found it in. No secret: configurations are those of
+ * The archive for a bug report: what doctor found, and what it found it in. No secret: configurations are those of
  * `GET /-/config` and `validate`, with secrets removed; requests are without address, path, host and subject.
  */
 

@@ -2,7 +2,7 @@
  * doctor: what is wrong with a gateway, why it matters, and what to do. Looks from beside it: at the configuration and its files,
  * at the admin listener, at the store, at issuers and identity providers.
  *
- * Input: a configuration, an admin listener, or both. Output: findings, and on request an archive for those who help. Nothing is
+ * Input: a configuration, an admin listener, or both. Output: findings, and on request an archive for a bug report. Nothing is
  * changed; the store is rehearsed as at each start of a gateway. What cannot be looked at becomes a finding, never a
  * failure of the command.
  */

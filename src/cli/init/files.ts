@@ -22,7 +22,7 @@ export const FILES = {
 /** @throws ConfigFault when one of the files is there */
 export function ensureAbsent(directory: string): void {
   const present = Object.values(FILES).find((name) => existsSync(join(directory, name)));
-  if (present !== undefined) throw new ConfigFault(`${join(directory, present)} exists already; nothing was written`);
+  if (present !== undefined) throw new ConfigFault(`${join(directory, present)} already exists; nothing was written`);
 }
 
 /**

@@ -197,6 +197,14 @@ test('--public-origin wins over redirect_url; without either, the report asks fo
   expect(without.err).toMatch(/Set publicOrigin/);
 });
 
+test('a file that is not there is named, as by every other command', async () => {
+  expect(await cli(['import', 'oauth2-proxy', 'a.cfg'], { cwd: temporaryDirectory() })).toMatchObject({
+    code: 1,
+    out: '',
+    err: 'a.cfg: there is no such file\n',
+  });
+});
+
 test('--strict fails where something is not carried over, and --report writes a file', async () => {
   const files = { 'a.cfg': `${MINIMAL}trusted_ips = "10.0.0.0/8"\n` };
   const { code, directory, err } = await imported(files, '--strict', '--report', 'report.txt');
