@@ -50,7 +50,7 @@ const allowLeafShape = () => ({
   scopes: anyOrAll('Scopes of the presented token').optional(),
   subjects: z.array(subjectEntry()).min(1).optional().meta({
     description:
-      'Exact subjects, of which one is enough. A user never matches a service of the same name, nor the other way round.',
+      'Exact subjects, of which one is enough. A user never matches a service of the same name, nor the reverse.',
   }),
   serviceAccounts: z.array(serviceAccountPattern()).min(1).optional().meta({
     description: 'Kubernetes ServiceAccounts, as namespace/name, or namespace/* for all of a namespace.',
@@ -97,17 +97,17 @@ export const requirement = () =>
     .strictObject({
       acr: contextList().optional().meta({
         description:
-          'Authentication context classes, of which one is enough, the preferred one first. They are asked for as `acr_values`.',
+          'Authentication context classes, of which one is enough, the preferred one first. Requested as `acr_values`.',
       }),
       amr: z
         .union([contextList(), z.strictObject({ any: contextList() }), z.strictObject({ all: contextList() })])
         .optional()
         .meta({
           description:
-            'Means of authentication (RFC 8176): a list of which one is enough, { any: […] } for the same, or { all: […] }. No provider can be asked for them. A password here is `pwd`.',
+            'Authentication methods (RFC 8176): a list of which one is enough, { any: […] } for the same, or { all: […] }. They cannot be requested from a provider. A login with a password at the gateway is `pwd`.',
         }),
       maxAge: optionalDuration({ atLeastMs: 30_000, atMostMs: 366 * 86_400_000 }).meta({
-        description: 'How long ago the user may have authenticated (`auth_time`). Asked for as `max_age`.',
+        description: 'How long ago the user may have authenticated (`auth_time`). Requested as `max_age`.',
       }),
     })
     .refine(notEmpty, { message: 'must not be empty: leave `require` out to require nothing' });

@@ -62,7 +62,7 @@ export const optionalDuration = (limits: DurationLimits = {}) => writtenDuration
 /** The keys of a throttle that slows attempts: the longest delay, and how long attempts count. */
 export const slowing = ({ maxDelay = '5m', window = '1h' } = {}) => ({
   maxDelay: duration(maxDelay, { atLeastMs: 1_000, atMostMs: 86_400_000 }).meta({
-    description: 'Further attempts are slowed by 1 s, 2 s, 4 s and so on, up to this.',
+    description: 'Further attempts have to wait 1 s, 2 s, 4 s and so on, up to this.',
   }),
   window: duration(window, { atLeastMs: 1_000 }).meta({
     description: 'Counted attempts are forgotten after this long without another.',

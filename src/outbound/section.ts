@@ -139,7 +139,7 @@ const destinationToken = (context: SchemaContext) =>
         .optional()
         .meta({
           description:
-            'The bearer token of the call, with which the workload itself was called, exchanged for the audience (RFC 8693). Reused for three quarters of the time that both tokens have left.',
+            'The bearer token that the workload received from its caller and sends along, exchanged for the audience (RFC 8693). Reused for three quarters of the time that both tokens have left.',
         }),
     })
     .refine((token) => TOKEN_KINDS.filter((kind) => token[kind] !== undefined).length === 1, {

@@ -46,7 +46,7 @@ const languages = () =>
     .transform((tags) => tags as unknown as NonEmpty<Language>)
     .meta({
       description:
-        'Languages of the pages. `Accept-Language` decides between them; who accepts none of them gets the first. One alone is used for everybody.',
+        'Languages of the pages. `Accept-Language` decides between them; people who accept none of them get the first. With one language, everybody gets it.',
     });
 
 const colour = () =>

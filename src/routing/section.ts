@@ -159,7 +159,7 @@ export const ROUTE_KEYS = {
     }),
   passAuthorization: z.boolean().prefault(false).meta({
     description:
-      "The client's Authorization header is for the application: it is passed on and not read. On public routes, and on those that take sessions and no service tokens; there `tokenHeader` is needed, because the upstream token cannot be in the same header.",
+      "The client's Authorization header is for the application: the gateway forwards it unread. Only on public routes, and on routes that take sessions but no service tokens; the latter also need `tokenHeader`, because the upstream token cannot be in the same header.",
   }),
   relaySessionCookie: z.boolean().prefault(false).meta({
     description:

@@ -14,5 +14,5 @@ export const publicOrigin = () =>
 export const passClientHeaders = () =>
   z.array(headerName()).prefault([]).meta({
     description:
-      'Headers that clients may send although other proxies use them to vouch for something (x-internal-…, x-envoy-…, remote-…, see docs/reference/headers.md).',
+      'Headers that clients may send although other proxies use them to identify a user or an address (x-internal-…, x-envoy-…, remote-…, see docs/reference/headers.md).',
   });

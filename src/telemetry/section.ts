@@ -14,12 +14,12 @@ export const log = () =>
     }),
     auditFile: z.string().min(1).optional().meta({
       description:
-        'File for the audit stream (login, logout, revocation, denial). Default: standard output. A file that was renamed is opened anew with the next record.',
+        'File for the audit stream (login, logout, revocation, denial). Default: standard output. If the file is renamed, the next record creates a new one.',
       restart: true,
     }),
     onAuditFailure: z.enum(['serve', 'refuse']).prefault('serve').meta({
       description:
-        'When audit records cannot be written: go on and keep them in memory (4 MiB, what exceeds that is lost and counted), or refuse logins and tokens with 503 as well. What takes access away (logout, revocation) is always done.',
+        'When audit records cannot be written: `serve` continues and keeps them in memory (4 MiB; records beyond that are lost and counted), `refuse` also answers logins and token requests with 503. Logouts and revocations always work.',
     }),
   });
 

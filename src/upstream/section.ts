@@ -18,7 +18,7 @@ export const upstream = (context: SchemaContext) =>
       .enum(['least-loaded', 'round-robin'])
       .prefault('least-loaded')
       .meta({ description: 'How an endpoint is chosen among the healthy ones.' }),
-    tls: clientTls(context, 'Name for SNI and to expect in the certificate. Default: the host.').meta({
+    tls: clientTls(context, 'Name for SNI, expected in the certificate. Default: the host.').meta({
       description: 'TLS details for https endpoints.',
     }),
     hostHeader: z
@@ -55,15 +55,18 @@ export const upstream = (context: SchemaContext) =>
     ejection: z
       .strictObject({
         consecutiveFailures: count(3).meta({
-          description: 'Failed connections in a row before an endpoint is left alone.',
+          description: 'Failed connections in a row before an endpoint is ejected.',
         }),
         baseDelay: duration('1s', { atLeastMs: 10 }).meta({
-          description: 'How long the first time; doubles each time.',
+          description: 'How long an endpoint is ejected the first time; doubles each time.',
         }),
-        maxDelay: duration('30s', { atLeastMs: 10 }).meta({ description: 'How long at most.' }),
+        maxDelay: duration('30s', { atLeastMs: 10 }).meta({ description: 'Longest ejection.' }),
       })
       .prefault({})
-      .meta({ description: 'When an endpoint that cannot be reached is left alone. The last one is never given up.' }),
+      .meta({
+        description:
+          'When an endpoint that cannot be reached gets no requests for a while. The last one is never ejected.',
+      }),
     insecureHttp: z.boolean().prefault(false).meta({
       description:
         'Declares that plain http to a host other than this machine is intended, for example where a mesh encrypts it; silences the warning.',

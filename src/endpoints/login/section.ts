@@ -23,15 +23,15 @@ const throttle = () =>
   z.strictObject({
     freeAttemptsPerAccount: count(5).meta({
       description:
-        'Failed attempts for one account from one address (IPv6: its /48), or from one known device, before more are slowed.',
+        'Failed attempts for one account from one address (IPv6: its /48), or from one known device, before more are throttled.',
     }),
     freeAttemptsFromAnywhere: count(100).meta({
       description:
-        'Failed attempts for one account from all addresses together, in each `window`, before more are slowed, except on known devices.',
+        'Failed attempts for one account from all addresses together, in each `window`, before more are throttled, except on known devices.',
     }),
     freeAttemptsPerAddress: count(20).meta({
       description:
-        'Failed attempts from one address (IPv6: its /64; ten times as many from its /48) before more are slowed.',
+        'Failed attempts from one address (IPv6: its /64; ten times as many from its /48) before more are throttled.',
     }),
     startsPerAddress: count(3_000).meta({
       description:
@@ -58,7 +58,7 @@ export const login = (context: SchemaContext) =>
     }),
     throttle: throttle().prefault({}).meta({
       description:
-        'How failed attempts at passwords and at secrets of trusted backends are slowed. Counted in the store, for all replicas together.',
+        'How failed attempts at passwords and at secrets of trusted backends are throttled. Counted in the store, for all replicas together.',
     }),
     trustedBackends: z
       .array(

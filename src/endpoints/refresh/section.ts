@@ -60,19 +60,19 @@ export const refresh = () =>
       .strictObject({
         freeAttemptsPerAddress: count(1_000).meta({
           description:
-            'Unknown tokens from one address (IPv6: its /64) before it is slowed. High, because everyone in an office whose session has ended presents one.',
+            'Unknown tokens from one address (IPv6: its /64) before it is throttled. High, because everyone in an office whose session has ended presents one.',
         }),
         ...slowing({ maxDelay: '1s', window: '1m' }),
       })
       .prefault({})
       .meta({
         description:
-          'How requests with unknown refresh tokens are slowed, counted in the store. It limits floods; tokens cannot be guessed anyway. Valid tokens from the same address are never slowed.',
+          'How requests with unknown refresh tokens are throttled, counted in the store. It limits floods; tokens cannot be guessed anyway. Valid tokens from the same address are never throttled.',
       }),
     accessToken: accessToken().prefault({}).meta({ description: 'The access token that a refresh returns.' }),
     commandLine: commandLine().optional().meta({
       description:
-        'Lets users log in at a terminal with `sallyport login`: they confirm it in a browser, however they log in there. The terminal gets a session of its own, which lasts no longer than that of the browser would. Left out: no such logins.',
+        'Lets users log in at a terminal with `sallyport login`: they approve it in a browser, where they log in as usual. The terminal gets its own session, which ends no later than that of the browser. Left out: no such logins.',
     }),
   });
 

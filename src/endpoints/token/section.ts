@@ -85,12 +85,12 @@ export const tokenEndpoint = (context: SchemaContext) =>
         burst: count(200, { atMost: 1_000_000 }).meta({ description: 'Requests that one client may send at once.' }),
         freeFailures: count(10).meta({
           description:
-            'Wrong secrets or assertions for one client from one address (IPv6: its /64) before further ones from there are slowed.',
+            'Wrong secrets or assertions for one client from one address (IPv6: its /64) before further ones from there are throttled.',
         }),
         ...slowing(),
       })
       .prefault({})
-      .meta({ description: 'Request rates, and how guessing is slowed.' }),
+      .meta({ description: 'Request rates, and how guessing is throttled.' }),
   });
 
 /** `tokenEndpoint`, loaded. */

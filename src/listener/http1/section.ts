@@ -68,7 +68,7 @@ const limits = () =>
     }),
     maxQueueDelay: duration('1s', { atLeastMs: 0 }).meta({
       description:
-        'How long a request may wait for its turn while the process has more to do than it can; then 503. While requests of a client wait half as long, its further ones get 503 at once. Only waits for which the process itself worked half of the time count. 0s: no request waits.',
+        'How long a request may wait for its turn while the process is overloaded; then 503. If requests of a client have waited half as long, its further ones get 503 at once. A wait counts only if the process itself worked for at least half of it. 0s: no request waits.',
     }),
     maxRequestsPerClient: optionalCount().meta({
       description:
@@ -88,11 +88,11 @@ const limits = () =>
     maxCookieCount: count(100).meta({ description: 'Cookies in one request; more get 431.' }),
     minUploadRate: size('240B').meta({
       description:
-        'Least rate per second, on average over each `timeouts.bodyIdle` in which the gateway waits for a request body; a slower upload gets 408. 0B: no least rate.',
+        'Minimum rate per second, on average over each `timeouts.bodyIdle` in which the gateway waits for a request body; a slower upload gets 408. 0B: no minimum.',
     }),
     minDownloadRate: size('240B').meta({
       description:
-        'Least rate per second, on average over four times `timeouts.send` in which an answer waits for its client; a slower client is cut. 0B: no least rate.',
+        'Minimum rate per second, on average over four times `timeouts.send` in which a response waits for its client; a slower client is disconnected. 0B: no minimum.',
       restart: true,
     }),
   });
@@ -119,7 +119,7 @@ const timeouts = () =>
     }),
     keepAlive: duration('65s', { atLeastMs: 100 }).meta({
       description:
-        'An idle connection is closed after this; one on which bytes come that begin no request, after this and `headers`.',
+        'An idle connection is closed after this. If bytes arrive that never become a request, it is closed after this plus `headers`.',
       restart: true,
     }),
   });

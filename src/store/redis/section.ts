@@ -44,7 +44,7 @@ export const redis = (context: SchemaContext) =>
       restart: true,
       secretFile: 'Redis password',
     }),
-    tls: clientTls(context, 'Name to expect in the server certificate.').meta({
+    tls: clientTls(context, 'Name expected in the server certificate.').meta({
       description: 'TLS details for rediss URLs.',
       restart: true,
     }),

@@ -21,14 +21,14 @@ export const traces = (context: SchemaContext) =>
       description: 'For one batch of spans, repeats included; then it is dropped.',
     }),
     sampleRatio: z.number({ error: 'must be a number from 0 to 1' }).min(0).max(1).prefault(0.01).meta({
-      description: 'The part of requests that is recorded, of those that continue no trace: 0.01 is 1 %, 1 is all.',
+      description: 'Fraction of the requests that continue no trace to record: 0.01 is 1 %, 1 is all.',
     }),
     trustParent: z.enum(['trustedProxies', 'all', 'none']).prefault('trustedProxies').meta({
       description:
-        "Whose `traceparent` the public listener believes: that of proxies in `trustedProxies`, everybody's, or nobody's. What is believed decides whether a request is recorded, and is passed on; what is not believed is removed.",
+        "Whose `traceparent` the public listener trusts: that of proxies in `trustedProxies`, everybody's, or nobody's. A trusted one decides whether a request is recorded, and is forwarded; any other is removed.",
     }),
     maxPerSecond: count(100).meta({
-      description: 'Requests that are recorded per second at most, in each process, whatever asks for it.',
+      description: 'Most requests to record per second, in each process, whatever the ratio and the parents say.',
     }),
     serviceName: z.string().min(1).max(255).prefault('sallyport').meta({
       description: 'The `service.name` of all spans.',

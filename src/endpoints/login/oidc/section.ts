@@ -120,7 +120,7 @@ export const identityProvider = (context: SchemaContext) =>
         .meta({
           kind: 'name',
           description:
-            'Name of the provider: in `?provider=`, in `login` of a route, in metrics, in the redirect URI ({publicOrigin}{basePath}/callback/{name}, unless `callbackPath` says otherwise), and at the beginning of the subject of everybody who logs in with it. A new name turns them into different users.',
+            'Name of the provider: in `?provider=`, in `login` of a route, in metrics, in the redirect URI ({publicOrigin}{basePath}/callback/{name}, unless `callbackPath` says otherwise), and at the beginning of the subject of everybody who logs in with it. Renaming it turns its users into different ones.',
         }),
       preset: z.enum(PRESET_NAMES).optional().meta({
         description: 'Settings for a well-known provider. Keys that are written here win.',
@@ -167,10 +167,10 @@ export const identityProvider = (context: SchemaContext) =>
         .array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'is not a scope (RFC 6749 §3.3)'))
         .min(1)
         .optional()
-        .meta({ description: 'Scopes that are asked for. Default: openid, profile and email; with endpoints none.' }),
+        .meta({ description: 'Scopes to request. Default: openid, profile and email; with endpoints none.' }),
       responseMode: z.enum(['query', 'formPost']).prefault('query').meta({
         description:
-          '`formPost`: the provider sends the browser back with a POST from its own site, so that the cookie of logins under way has to be SameSite=None.',
+          '`formPost`: the provider sends the browser back with a POST from its own site, so the cookie of a login in progress must be SameSite=None.',
       }),
       pushedAuthorizationRequests: z.enum(['auto', 'always', 'never']).prefault('auto').meta({
         description:
@@ -220,7 +220,7 @@ export const identityProvider = (context: SchemaContext) =>
       }),
       frontchannelLogout: z.boolean().prefault(false).meta({
         description:
-          'Whether the provider can end sessions by a frame in its logout page ({publicOrigin}{basePath}/frontchannel-logout/{name}), besides by logout tokens. Anyone who knows the `sid` of a session there can then end it here.',
+          'Whether the provider can end sessions through a frame in its logout page ({publicOrigin}{basePath}/frontchannel-logout/{name}), besides by logout tokens. Anyone who knows the `sid` of a session there can then end it here.',
       }),
       allow: allow().optional().meta({
         description: 'Who may log in. All keys must hold. Left out: everybody whom the provider admits.',
