@@ -312,7 +312,7 @@ describe('Redis', () => {
     });
     expect(about(diagnosis, 'store').map(({ verdict, text }) => [verdict, text])).toEqual([
       ['ok', expect.stringMatching(/: does everything that the gateway needs$/)],
-      ['note', expect.stringContaining('are not known')],
+      ['note', expect.stringContaining('are unknown')],
     ]);
   });
 
@@ -332,7 +332,7 @@ describe('Redis', () => {
     let turns = 0;
     const slow: Clocks = { wallMs: systemClocks.wallMs, monotonicMs: () => systemClocks.monotonicMs() + 50 * turns++ };
     expect(await ofStore({ url: redis.url }, {}, slow)).toContainEqual(
-      expect.stringMatching(/^warning store: a question takes \d+ms$/),
+      expect.stringMatching(/^warning store: a round trip takes \d+ms$/),
     );
   });
 
@@ -349,7 +349,9 @@ describe('Redis', () => {
     await until(() => feedOf() === null, 'the feed is cut');
     const found = troubles(await beside(instance));
     expect(found).toContainEqual(expect.stringMatching(/^failure store: .*: no connection to Redis/));
-    expect(found).toContainEqual(expect.stringMatching(/^failure feed: gateway: cut, all news until \S+ ago$/));
+    expect(found).toContainEqual(
+      expect.stringMatching(/^failure feed: gateway: interrupted; last proven complete \S+ ago$/),
+    );
   });
 });
 
@@ -566,7 +568,7 @@ test('for people, a finding is a line, why it matters, and what to do; a last li
   expect(code).toBe(0);
   expect(out).toMatch(/^ok {7}configuration {2}\S+ is valid\n/);
   expect(out).toMatch(
-    /\nwarning {2}upstream app {3}no endpoint accepts connections\n {24}Why: .*\n {24}Do: {2}No server of it/,
+    /\nwarning {2}upstream app {3}no endpoint accepts connections\n {24}Why: .*\n {24}Do: {2}None of its servers/,
   );
   expect(out).toMatch(/\n\n0 failures, 1 warning\n$/);
 });

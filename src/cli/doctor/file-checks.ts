@@ -41,7 +41,7 @@ export function configurationFindings({ file, gateway }: Observation): DoctorFin
           remark(
             'configuration',
             text,
-            'Name the file with --config: keys, certificates and the store were not looked at.',
+            'Name the file with --config: keys, certificates and the store were not checked.',
           ),
         ];
   }
@@ -52,7 +52,7 @@ export function configurationFindings({ file, gateway }: Observation): DoctorFin
         severity === 'error' ? 'failure' : 'warning',
         'configuration',
         `${path}:${line}: ${message} [${code}]`,
-        severity === 'error' ? 'A start or a reload with this file fails.' : 'Probably not what is meant.',
+        severity === 'error' ? 'A start or a reload with this file fails.' : 'Probably unintended.',
         hint ?? 'docs/reference/problems.md says what it means.',
       ),
     );
@@ -74,7 +74,7 @@ export async function keyFindings({
     return [
       remark(
         'signing keys',
-        'made at the start, in memory: another replica has others, and a restart changes them',
+        'generated at start, in memory: each replica has its own, and a restart replaces them',
         'Set upstreamToken.keys.directory.',
       ),
     ];
@@ -127,8 +127,8 @@ function ageFindings(
         'failure',
         'signing keys',
         `${age}; its successor should have been published by ${toTimestamp(dueAtMs - publishBeforeMs)}`,
-        `Keys are meant to be rotated every ${formatDuration(rotateEveryMs)}; this one signs on.`,
-        'The gateway has to be able to write to the directory; the log says why it could not. A file rotation.lock that is older than a minute does no harm.',
+        `The configuration says to rotate every ${formatDuration(rotateEveryMs)}, but this key still signs.`,
+        'Make the directory writable for the gateway; its log says why it could not rotate. A file rotation.lock that is older than a minute is harmless.',
       ),
     ];
   }
@@ -145,8 +145,8 @@ function processKeyFindings(activeKid: string | null, status: GatewayStatus | nu
       'failure',
       'signing keys',
       `${other.map((it) => it.process).join(', ')} does not sign with the active key of the directory`,
-      'Replicas that have different keys do not accept the tokens of each other.',
-      'The process reads the directory every ten seconds: its log says why it cannot, or it has another directory.',
+      "Replicas with different keys do not accept each other's tokens.",
+      'The process reads the directory every ten seconds. Look in its log for why it cannot, and check that it uses the same directory.',
     ),
   ];
 }
@@ -165,7 +165,7 @@ async function permissionFindings(directory: string): Promise<DoctorFinding[]> {
           'failure',
           'signing keys',
           `everybody on this machine can read ${open.join(', ')}`,
-          'Who has a signing key can make tokens for every user and every service.',
+          'Anyone with a signing key can forge tokens for every user and every service.',
           'chmod 600, then rotate: sallyport keys rotate. In Kubernetes set defaultMode: 0400 on the volume.',
         ),
       ];
@@ -182,7 +182,7 @@ export function certificateFindings({ file: { loaded, contents }, atMs }: Observ
       const of = names.join(', ');
       const why = 'Clients refuse the connection.';
       const renew =
-        'Renew it, and see why that does not happen by itself. The gateway uses the new files within seconds.';
+        'Renew it, and find out why the automatic renewal failed. The gateway picks up the new files within seconds.';
       if (atMs < validFromMs)
         return trouble(
           'failure',
@@ -221,7 +221,7 @@ export async function auditFindings({ file: { loaded } }: Observation): Promise<
       'audit',
       `${path} cannot be written to by this user`,
       consequence(loaded),
-      'Give the user of the gateway the right, or another place in log.auditFile. If you run this as another user than the gateway, try again as that one.',
+      'Give the user of the gateway write permission, or set another log.auditFile. If you are another user than the gateway, try again as that one.',
     ),
   ];
 }
@@ -236,4 +236,4 @@ const existing = (path: string): Promise<string> =>
 const consequence = ({ config }: LoadedConfig): string =>
   config.log.onAuditFailure === 'refuse'
     ? 'Logins and tokens are refused with 503 (log.onAuditFailure).'
-    : 'What happens is not recorded; 4 MiB are kept in memory, and the rest is lost.';
+    : 'Audit records are not written; 4 MiB are kept in memory, and the rest is lost.';

@@ -19,8 +19,8 @@ export function reachFindings({ gateway }: Observation): DoctorFinding[] {
         `cannot be asked: ${silence}`,
         url === null
           ? 'Nothing can be said about the process, only about the file.'
-          : 'Where no process listens, nobody is served. Only the file and the store were looked at.',
-        'See whether the process runs, and the last lines of its log. If it does, compare listeners.admin.address with --admin-url, and run this beside it: in its Pod, or by way of kubectl port-forward.',
+          : 'Nothing listens there, so nobody is served. Only the file and the store were checked.',
+        'Check whether the process runs, and read the last lines of its log. If it runs, compare listeners.admin.address with --admin-url, and run this beside it: in its Pod, or through kubectl port-forward.',
       ),
     ];
   }
@@ -31,8 +31,8 @@ export function reachFindings({ gateway }: Observation): DoctorFinding[] {
           'warning',
           'gateway',
           `answers, but its API does not: ${refusal}`,
-          'Without it, neither drift, feed and keys, nor recent requests can be looked at.',
-          'Give the token that the process has read with --token-file. The process keeps the previous token when its file becomes unusable.',
+          'Without it, drift, feed, keys and recent requests cannot be checked.',
+          'Pass the admin token of the process with --token-file. If its token file has become unusable, the process still uses the previous token.',
         );
   return [
     api,
@@ -59,7 +59,7 @@ function readyFinding(components: readonly ComponentHealth[]): DoctorFinding[] {
           'readiness',
           'it is not ready, because of the required parts above',
           'Kubernetes and load balancers send it no requests.',
-          'Cure these parts. listeners.admin.readyRequires decides which outages count.',
+          'Fix these parts. listeners.admin.readyRequires decides which outages count.',
         ),
       ];
 }
@@ -70,12 +70,13 @@ const CURES: Readonly<Record<string, string>> = {
   store: 'See the findings about the store.',
   signingKeys: 'No key is active: run `sallyport keys list`, and `sallyport keys generate` if the directory is empty.',
   signingKeyFiles: 'See the findings about signing keys; the log names the file.',
-  usersFile: 'Correct the users file; `sallyport users list` names what is wrong in it.',
-  issuer: 'Its keys were never fetched: see whether the URL answers from here, and whether a NetworkPolicy forbids it.',
+  usersFile: 'Correct the users file; `sallyport users list` says what is wrong with it.',
+  issuer:
+    'Its keys were never fetched: check whether the URL answers from here, and whether a NetworkPolicy blocks it.',
   provider: 'Its metadata was never fetched: `sallyport check oidc NAME` says why.',
   upstream:
-    'No server of it accepts connections: see whether the service runs, and whether a NetworkPolicy forbids it.',
-  workers: 'Workers end again and again: the log says how (`worker exited`).',
+    'None of its servers accepts connections: check whether the service runs, and whether a NetworkPolicy blocks it.',
+  workers: 'Workers keep exiting: the log says how (`worker exited`).',
 };
 
 function componentFinding({ name, isRequired, detail }: ComponentHealth): DoctorFinding {
@@ -105,8 +106,8 @@ function hashFindings({ path, loaded }: ObservedFile, { configuration }: Gateway
       'warning',
       'drift',
       `the process runs ${configuration.hash}, ${path} is ${loaded.hash}`,
-      'What the file says is not what is done.',
-      'Send SIGHUP or POST /-/reload, and read the answer. If the two still differ, the process has another file, or other environment variables in it: compare GET /-/config.',
+      'The process does not do what the file says.',
+      'Send SIGHUP or POST /-/reload, and read the response. If they still differ, the process uses another file or other environment variables: compare GET /-/config.',
     ),
   ];
 }
@@ -131,8 +132,8 @@ function reloadFindings({ reloads: [last] }: GatewayStatus): DoctorFinding[] {
       'failure',
       'reload',
       `the last one was rejected at ${last.at}: ${last.problems.slice(0, 3).join('; ')}`,
-      'The process goes on with the configuration before it. A restart would fail, or start with something else.',
-      'Correct what it names; sallyport validate finds all of it.',
+      'The process keeps its previous configuration. A restart would fail, or start with another one.',
+      'Correct these mistakes; sallyport validate lists all of them.',
     ),
   ];
 }
@@ -152,16 +153,17 @@ export function feedFindings({ gateway: { status } }: Observation): DoctorFindin
       'failure',
       'feed',
       `${it.process}: ${feedState(it)}`,
-      'It cannot know which sessions have ended. Sessions are asked for at the store with each request, and are served from memory only for as long as session.cache.outageGrace says.',
+      'It cannot know which sessions have ended, so it reads the store for each request. Without the store, it serves sessions from memory for session.cache.outageGrace only.',
       'See the findings about the store. If the store answers: may the user of Redis subscribe (&PREFIX* channels), and does a proxy in between cut idle connections?',
     ),
   );
 }
 
-const feedState = ({ feed: { isConnected, provenAgeMs } }: ProcessStatus): string =>
-  isConnected
-    ? `the last news were proven ${provenAgeMs === null ? 'never' : `${roughDuration(provenAgeMs)} ago`}`
-    : `cut${provenAgeMs === null ? '' : `, all news until ${roughDuration(provenAgeMs)} ago`}`;
+const feedState = ({ feed: { isConnected, provenAgeMs } }: ProcessStatus): string => {
+  const proven =
+    provenAgeMs === null ? 'never proven complete' : `last proven complete ${roughDuration(provenAgeMs)} ago`;
+  return `${isConnected ? 'late' : 'interrupted'}; ${proven}`;
+};
 
 /** Keys of issuers and identity providers that are old. Those that were never fetched are components that do not work. */
 export function keySetFindings({ file, gateway: { status } }: Observation): DoctorFinding[] {
@@ -173,8 +175,8 @@ export function keySetFindings({ file, gateway: { status } }: Observation): Doct
       'warning',
       `${kind.split(' ')[0] === 'issuer' ? 'issuer' : 'provider'} ${name}`,
       `${process} has fetched its keys ${roughDuration(ageMs ?? 0)} ago, and not since`,
-      'A key that the issuer has replaced or withdrawn is not known here; after a while its tokens get 503.',
-      'The log says why fetches fail. See whether the URL answers from here.',
+      'This process does not notice that the issuer replaces or withdraws a key; eventually its tokens get 503.',
+      'The log says why fetches fail. Check whether the URL answers from here.',
     ),
   );
   return sets.some(({ isFetched }) => isFetched) && findings.length === 0

@@ -23,8 +23,8 @@ const RULES: readonly Rule[] = [
     verdict: 'failure',
     about: 'audit',
     text: 'audit records lost: #',
-    why: 'What happened is not on record.',
-    cure: 'See whether the disk of log.auditFile is full or slow. log.onAuditFailure: refuse admits nobody while records cannot be written.',
+    why: 'The audit trail has gaps.',
+    cure: 'Check whether the disk of log.auditFile is full or slow. log.onAuditFailure: refuse admits nobody while records cannot be written.',
   },
   {
     metric: 'log_lines_lost_total',
@@ -32,8 +32,8 @@ const RULES: readonly Rule[] = [
     verdict: 'failure',
     about: 'log',
     text: 'lines of the log lost: #',
-    why: 'Whatever reads standard output does not read fast enough.',
-    cure: 'Look at the log agent. log.access: errors writes less.',
+    why: 'The reader of standard output is too slow.',
+    cure: 'Check the log collector. log.access: errors writes less.',
   },
   {
     metric: 'connections_refused_total',
@@ -51,7 +51,7 @@ const RULES: readonly Rule[] = [
     about: 'limits',
     text: 'connections refused because one client had too many: #',
     why: 'That client saw a closed connection. Behind a proxy that is not in trustedProxies, all users are one client.',
-    cure: 'See whether a proxy in front is missing in trustedProxies; docs/limits.md explains the limit.',
+    cure: 'Check whether a proxy in front is missing in trustedProxies; docs/limits.md explains the limit.',
   },
   {
     metric: 'requests_over_limit_total',
@@ -59,13 +59,13 @@ const RULES: readonly Rule[] = [
     about: 'limits',
     text: 'requests refused because a client, a session or a route had too many in progress: #',
     why: 'They got 429 or 503.',
-    cure: 'docs/limits.md says which limit is which; the label says which was reached.',
+    cure: 'The label says which limit was reached; docs/limits.md explains it.',
   },
   {
     metric: 'requests_shed_total',
     verdict: 'warning',
     about: 'limits',
-    text: 'requests refused because the process had more to do than it could: #',
+    text: 'requests refused because the process was overloaded: #',
     why: 'They got 503, so that others were served in time.',
     cure: 'Add replicas or workers; look at sallyport_nodejs_eventloop_utilization_ratio.',
   },
@@ -81,24 +81,24 @@ const RULES: readonly Rule[] = [
     metric: 'workers_restarts_total',
     verdict: 'failure',
     about: 'workers',
-    text: 'workers that ended and were started again: #',
-    why: 'Its requests were cut.',
-    cure: 'The log says how it ended (worker exited): a signal SIGKILL is mostly the memory limit of the container.',
+    text: 'workers that exited and were restarted: #',
+    why: 'Their requests were cut.',
+    cure: 'The log says how (worker exited): SIGKILL is usually the memory limit of the container.',
   },
   {
     metric: 'token_revocations_forgotten_total',
     verdict: 'failure',
     about: 'revocations',
     text: 'revocations dropped before their end, because there were too many: #',
-    why: 'Tokens that were revoked may count again.',
+    why: 'Revoked tokens may be accepted again.',
     cure: 'Revoke by subject or session instead of token by token.',
   },
   {
     metric: 'config_watch_errors_total',
     verdict: 'warning',
     about: 'reload',
-    text: 'times that a file could not be watched: #',
-    why: 'Changes are found by polling until it can be, which takes longer.',
+    text: 'failures to watch a file: #',
+    why: 'Until watching works again, changes are found by polling, which takes longer.',
     cure: 'Look at fs.inotify.max_user_watches, and whether the directory still exists.',
   },
 ];
@@ -112,7 +112,7 @@ export function metricFindings({ gateway: { metrics, silence } }: Observation): 
             'warning',
             'metrics',
             'could not be read',
-            'Limits and losses were not looked at.',
+            'Limits and losses were not checked.',
             'Ask the listener for /metrics by an IP address or localhost.',
           ),
         ]
@@ -124,7 +124,7 @@ export function metricFindings({ gateway: { metrics, silence } }: Observation): 
   });
   return findings.length > 0
     ? findings
-    : [fine('limits', 'none was reached, and no line of a log was lost, since the start')];
+    : [fine('limits', 'since the start, none was reached, and no log line was lost')];
 }
 
 /** The sum of the series of a metric that have these labels. */

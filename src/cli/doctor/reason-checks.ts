@@ -15,7 +15,7 @@ export function reasonFindings({ gateway: { status } }: Observation): DoctorFind
   // Another version may know other reasons.
   const known = status.reasons.filter(({ reason }) => Object.hasOwn(REASONS, reason));
   const [faults, refusals] = [known.filter(isFault), known.filter((it) => !isFault(it))];
-  if (known.length === 0) return [fine('requests', 'none of those that are remembered was refused or failed')];
+  if (known.length === 0) return [fine('requests', 'none of the remembered ones was refused or failed')];
   return [
     ...faults.map((it) =>
       trouble('warning', 'requests', described(it), ADVICE[it.reason].cause, ADVICE[it.reason].cure),

@@ -59,7 +59,7 @@ async function remoteFinding(
             about,
             `${origin} answers ${status} from here`,
             KEYS_AGE,
-            'See whether the URL in the configuration is right.',
+            'Check the URL in the configuration.',
           );
     return [
       answers,
@@ -73,13 +73,13 @@ async function remoteFinding(
         about,
         `${origin} does not answer from here: ${why}`,
         KEYS_AGE,
-        'See whether it runs, whether a firewall or a NetworkPolicy is between, and for a private CA whether caFile is set. If this does not run beside the gateway, it may be different there.',
+        'Check whether it runs, whether a firewall or a NetworkPolicy blocks the connection, and for a private CA whether caFile is set. Beside the gateway the result may differ.',
       ),
     ];
   }
 }
 
-const KEYS_AGE = 'Its keys cannot be fetched: new ones are not known, and after a while all that it signs gets 503.';
+const KEYS_AGE = 'Its keys cannot be fetched: new ones stay unknown, and eventually all its tokens get 503.';
 
 /** By how much a `Date` lies outside of the time of its request. It has whole seconds, rounded down. */
 function apartFrom(dateMs: number, beganMs: number, endedMs: number): number {

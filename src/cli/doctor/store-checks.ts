@@ -27,7 +27,7 @@ export function storeFindings({ file: { loaded }, store }: Observation): DoctorF
     ...(roundTripMs !== null && roundTripMs > SLOW_MS ? [slowFinding(roundTripMs)] : []),
     ...memoryFindings(store),
     ...(isUnknown
-      ? [remark('store', 'its version, memory and eviction policy are not known: the user may not ask (INFO)')]
+      ? [remark('store', 'its version, memory and eviction policy are unknown: the user may not use INFO')]
       : []),
     ...storeClockFindings(clockAheadMs),
   ];
@@ -51,9 +51,9 @@ const slowFinding = (roundTripMs: number): DoctorFinding =>
   trouble(
     'warning',
     'store',
-    `a question takes ${roughDuration(roundTripMs)}`,
+    `a round trip takes ${roughDuration(roundTripMs)}`,
     'Each request whose session is not in the cache waits this long, and each login several times.',
-    'Bring Redis nearer, or see what keeps it busy: redis-cli --latency, SLOWLOG GET.',
+    'Move Redis closer, or find out what keeps it busy: redis-cli --latency, SLOWLOG GET.',
   );
 
 function memoryFindings({ memory, warnings }: StoreInspection): DoctorFinding[] {
@@ -62,7 +62,7 @@ function memoryFindings({ memory, warnings }: StoreInspection): DoctorFinding[] 
       'failure',
       'store',
       warning,
-      'When its memory is full, Redis drops sessions and revocations at random: people are logged out, and revoked tokens count again.',
+      'When its memory is full, Redis drops sessions and revocations at random: people are logged out, and revoked tokens are accepted again.',
       'Set maxmemory-policy noeviction, and give it enough memory.',
     ),
   );
@@ -73,7 +73,7 @@ function memoryFindings({ memory, warnings }: StoreInspection): DoctorFinding[] 
     'store',
     `${share} % of its memory is in use`,
     'When it is full, nobody can log in.',
-    'Raise maxmemory, or see what else lives in this Redis.',
+    'Raise maxmemory, or find out what else uses this Redis.',
   );
   return [...findings, full];
 }
@@ -81,13 +81,14 @@ function memoryFindings({ memory, warnings }: StoreInspection): DoctorFinding[] 
 function cureFor(problem: string): string {
   if (/WRONGPASS|NOAUTH/.test(problem))
     return 'Compare the password in store.redis (url or passwordFile) with that of Redis.';
-  if (/NOPERM/.test(problem)) return 'Give the user the rights in docs/how-to/redis.md; a new version may need more.';
+  if (/NOPERM/.test(problem))
+    return 'Give the user the permissions in docs/how-to/redis.md; a new version may need more.';
   if (/TLS/.test(problem)) return 'Compare the scheme of store.redis.url and store.redis.tls with how Redis listens.';
   if (/READONLY|MASTERDOWN/.test(problem))
     return 'This server is a replica: name the primary, or use redis+sentinel://.';
   if (/OOM|MISCONF|NOREPLICAS/.test(problem))
     return 'Redis accepts no writes: see its log for memory, disk and replicas.';
-  return 'See whether Redis runs, whether store.redis.url is right, and whether a firewall or a NetworkPolicy is between.';
+  return 'Check whether Redis runs, whether store.redis.url is right, and whether a firewall or a NetworkPolicy blocks the connection.';
 }
 
 function storeClockFindings(aheadMs: number | null): DoctorFinding[] {
