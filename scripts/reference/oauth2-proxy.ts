@@ -114,8 +114,8 @@ ${table(
   ['Header', 'Goes', 'Here'],
   HEADERS.map(([name, way, here]) => [name.split(', ').map(code).join(', '), way, here]),
 )}
-The gateway removes every header that a route writes from clients' requests, on every route and in every spelling. So are all of \`X-Forwarded-…\`
-and \`X-Auth-Request-…\` ([headers](headers.md)).
+From clients' requests, the gateway removes every header that a route writes, and all of \`X-Forwarded-…\` and \`X-Auth-Request-…\`, on
+every route and in every spelling ([headers](headers.md)).
 
 ## Endpoints
 
