@@ -270,7 +270,7 @@ const DENIALS = {
     status: 403,
     title: 'Account not admitted',
     detail:
-      'The identity provider states more groups or attributes of this account than fit into a session. Tell the operator of this site.',
+      'The identity provider sends more groups or attributes for this account than fit into a session. Tell the operator of this site.',
     logLevel: 'warn',
   },
   login_groups_missing: {
@@ -296,14 +296,14 @@ const DENIALS = {
     status: 403,
     title: 'Login not sufficient',
     detail:
-      'You have logged in at the identity provider again, but not as recently or as strongly as this needs. Your session is as it was.',
+      'You have logged in at the identity provider again, but not as recently or as strongly as this needs. Your session is unchanged.',
     logLevel: 'info',
   },
   step_up_other_account: {
     status: 403,
     title: 'Another account',
     detail:
-      'You have logged in at the identity provider with another account than before. Your session is as it was. Log in with the same account.',
+      'You have logged in at the identity provider with another account than before. Your session is unchanged. Log in with the same account.',
     logLevel: 'info',
   },
   refresh_token_refused: {
@@ -322,7 +322,7 @@ const DENIALS = {
     status: 400,
     title: 'Login of a program refused',
     detail:
-      'The program that sent you here asked for a login in a way that is not accepted. It got nothing. Start its login again.',
+      'The program that sent you here requested a login in a way that is not accepted. It received nothing. Start its login again.',
     logLevel: 'info',
   },
   consent_outdated: {
@@ -371,7 +371,8 @@ const DENIALS = {
   user_code_unknown: {
     status: 400,
     title: 'Unknown code',
-    detail: 'No terminal waits for this code. Compare it with the terminal, or start the login there again.',
+    detail:
+      'No terminal is waiting for this code. Compare it with the one on the terminal, or start the login there again.',
     logLevel: 'info',
   },
   login_unavailable: {
@@ -384,7 +385,7 @@ const DENIALS = {
     status: 403,
     title: 'Cross-origin request refused',
     detail:
-      'A request that changes something has to come from a page of this site. A program says so with an Origin header that names this site.',
+      'A request that changes something must come from a page of this site. Programs must send an Origin header that names this site.',
     logLevel: 'warn',
   },
   admin_disabled: {
@@ -420,7 +421,7 @@ const DENIALS = {
   exchange_refused: {
     status: 403,
     title: 'No token for this destination',
-    detail: 'The authorization server gives the caller no token for this destination.',
+    detail: 'The authorization server refuses the caller a token for this destination.',
     logLevel: 'warn',
   },
   rate_limited: {
@@ -474,7 +475,7 @@ const FAULTS = {
   signing_key_unavailable: {
     status: 503,
     title: 'Temporarily unavailable',
-    detail: 'The request cannot be vouched for right now. Try again shortly.',
+    detail: 'The gateway cannot sign a token for the request right now. Try again shortly.',
     logLevel: 'error',
     retryAfterSec: 5,
     alert: true,
@@ -482,7 +483,7 @@ const FAULTS = {
   audit_unavailable: {
     status: 503,
     title: 'Temporarily unavailable',
-    detail: 'Logins and tokens cannot be recorded right now, so none are given. Try again shortly.',
+    detail: 'Logins and tokens cannot be recorded right now, so none are granted. Try again shortly.',
     logLevel: 'error',
     retryAfterSec: 5,
     alert: true,

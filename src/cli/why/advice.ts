@@ -13,7 +13,7 @@ export interface Advice {
 }
 
 const SEE_NOTE = 'The note of the request in the log names the rule.';
-const ONE_OFF = 'One at a time needs nothing.';
+const ONE_OFF = 'A single one needs no action.';
 
 /** By reason; a reason without advice does not compile. */
 export const ADVICE: Readonly<Record<Reason, Advice>> = {
@@ -123,7 +123,7 @@ export const ADVICE: Readonly<Record<Reason, Advice>> = {
     cure: `${SEE_NOTE} A service must exchange the token of a request while it handles that request.`,
   },
   grant_unsupported: {
-    cause: 'The client asks the token endpoint for a grant that no configuration can turn on.',
+    cause: 'The client requests a grant that the token endpoint does not support.',
     cure: 'Use `client_credentials`, `refresh_token` or the token exchange of RFC 8693.',
   },
   grant_forbidden: {
@@ -131,12 +131,12 @@ export const ADVICE: Readonly<Record<Reason, Advice>> = {
     cure: 'Add it to the client in `tokenEndpoint.clients`, if it should have it.',
   },
   target_forbidden: {
-    cause: 'The client asks for an audience that is not in its configuration.',
+    cause: 'The client requests an audience that is not in its configuration.',
     cure: 'Add the audience to the client in `tokenEndpoint.clients`, if it may call that service.',
   },
   scope_exceeded: {
-    cause: 'The client asks for a scope that neither its configuration nor the subject token has.',
-    cure: 'Ask for less, or add the scope to the client.',
+    cause: 'The client requests a scope that its configuration or the subject token lacks.',
+    cure: 'Request fewer scopes, or add the scope to the client.',
   },
   login_failed: {
     cause: 'A wrong password, or a name that does not exist. The answer is the same for both.',
@@ -144,7 +144,7 @@ export const ADVICE: Readonly<Record<Reason, Advice>> = {
   },
   login_cookie_missing: {
     cause:
-      'The browser came back from the identity provider without the cookie of the login: blocked cookies, or a link opened in another browser.',
+      'The browser came back from the identity provider without the cookie of the login: cookies are blocked, or the link was opened in another browser.',
     cure: 'If all users are affected, the redirect URI at the provider has a host other than that of `publicOrigin`.',
   },
   login_expired: {
@@ -156,7 +156,7 @@ export const ADVICE: Readonly<Record<Reason, Advice>> = {
     cure: 'Assign the application to the user or the group at the provider.',
   },
   login_interaction_required: {
-    cause: 'The provider was asked not to show pages (`prompt: none`), and needs to.',
+    cause: 'The configuration asks the provider not to show pages (`prompt: none`), but it needs to.',
     cure: 'Remove `prompt: none` from the `authorizationParameters` of the provider.',
   },
   login_response_invalid: {
@@ -185,7 +185,7 @@ export const ADVICE: Readonly<Record<Reason, Advice>> = {
     cure: `${SEE_NOTE} No session has ended: the person is still logged in here.`,
   },
   step_up_required: {
-    cause: 'The route has `require`, and the login is older or weaker than it asks for.',
+    cause: 'The route has `require`, and the login is older or weaker than it demands.',
     cure: 'Browsers are redirected to the provider. A program must send its user through a login again (RFC 9470).',
   },
   step_up_insufficient: {
@@ -212,7 +212,7 @@ export const ADVICE: Readonly<Record<Reason, Advice>> = {
     cure: `${SEE_NOTE} Use \`sallyport login\`, or correct the program.`,
   },
   consent_outdated: {
-    cause: 'The page that asks to let a program in was open for too long, or was used before.',
+    cause: 'The user logged in again after the page was shown, or the form was not made for this session.',
     cure: 'Begin the login of the program again.',
   },
   code_refused: {
@@ -262,7 +262,7 @@ export const ADVICE: Readonly<Record<Reason, Advice>> = {
   },
   scope_insufficient: {
     cause: 'The token is valid, but lacks a scope that the route requires.',
-    cure: 'Let the client ask for the scope that the challenge names.',
+    cure: 'Have the client request the scope that the challenge names.',
   },
   browser_forbidden: {
     cause: 'A browser, possibly a page that uses DNS rebinding, called the outbound listener.',
@@ -309,11 +309,12 @@ export const ADVICE: Readonly<Record<Reason, Advice>> = {
     cure: '`sallyport check oidc NAME` tests it from this machine. Check the network policy, DNS and the certificate.',
   },
   jwks_unavailable: {
-    cause: 'The keys of an issuer were never fetched, so its tokens can be neither accepted nor refused.',
+    cause:
+      'The keys of an issuer were never fetched, or are older than `fetch.maxStale`, so its tokens can be neither accepted nor refused.',
     cure: '`sallyport_jwks_fetches_total` and the log show the failure. Check the network policy, DNS and the certificate.',
   },
   token_unavailable: {
-    cause: 'The authorization server that gives the token for a destination does not answer.',
+    cause: 'The authorization server that issues the tokens for a destination does not answer.',
     cure: '`sallyport_destination_tokens_total` and the log show the failure.',
   },
   upstream_connect_failed: {
