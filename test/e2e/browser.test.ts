@@ -205,7 +205,7 @@ describe('a person', () => {
     await logIn(page);
     await page.goto(`${origin}/auth/login?return_to=%2Forders`);
     expect(await heading(page)).toBe('You are logged in');
-    await page.getByRole('link', { name: 'Log in as somebody else' }).click();
+    await page.getByRole('link', { name: 'Log in as someone else' }).click();
     await page.getByLabel('User name').fill('bob');
     await page.getByLabel('Password').fill(PASSWORD);
     await page.getByRole('button', { name: 'Log in' }).click();
@@ -221,7 +221,7 @@ describe('a person in trouble', () => {
     await logIn(page);
     await stage.gateway.gateway.sessions.endAll('alice', 'operator');
     await page.goto(`${origin}/orders?page=2`);
-    expect(await page.getByRole('status').textContent()).toBe('Your session has ended. Log in again to go on.');
+    expect(await page.getByRole('status').textContent()).toBe('Your session has ended. Log in again to continue.');
     await page.getByLabel('User name').fill('alice');
     await page.getByLabel('Password').fill(PASSWORD);
     await page.getByRole('button', { name: 'Log in' }).click();

@@ -67,7 +67,7 @@ test('logs in by way of the browser, calls an API, and logs out', async () => {
   const page = await newPage();
   await page.goto(await shown(login, /^(http:\S+)$/m));
   await logIn(page);
-  await page.getByRole('heading', { name: 'Let the command line in?' }).waitFor();
+  await page.getByRole('heading', { name: 'Authorize the command line?' }).waitFor();
   // The answer to the form leads to the program: the policy of the page has to allow that.
   await page.getByRole('button', { name: 'Allow' }).click();
   await page.getByRole('heading', { name: 'Go back to the terminal' }).waitFor();
@@ -94,7 +94,7 @@ test('logs in a terminal by its code', async () => {
   await logIn(page);
   await page.getByLabel('Code').fill(await shown(login, /^ {2}([A-Z-]{9})$/m));
   await page.getByRole('button', { name: 'Continue' }).click();
-  await page.getByRole('heading', { name: 'Let this terminal in?' }).waitFor();
+  await page.getByRole('heading', { name: 'Authorize this terminal?' }).waitFor();
   await page.getByRole('button', { name: 'Allow' }).click();
   await page.getByRole('heading', { name: 'The terminal is logged in' }).waitFor();
   expect(await login.ended).toBe(0);

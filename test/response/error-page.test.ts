@@ -102,7 +102,7 @@ describe('A3: the page for a person', () => {
     expect(response.status).toBe(403);
     expect(response.body.toString()).toContain('You are logged in as <strong>&lt;bob&gt;</strong>.');
     expect(mainAction(response)).toEqual([
-      'Log in as somebody else',
+      'Log in as someone else',
       '/auth/login?return_to=%2Fadmin%3Fa%3D1&switch=1',
     ]);
   });
@@ -132,7 +132,7 @@ describe('A3: a session that has ended', () => {
     expect([response.status, location]).toEqual([302, `${PUBLIC_ORIGIN}/auth/login?return_to=%2Forders&ended=1`]);
     expect(response.headers.get('set-cookie')).toBe(DELETED_COOKIE);
     const page = await stage.get(location.slice(PUBLIC_ORIGIN.length), ...NAVIGATION);
-    expect(page.body.toString()).toContain('Your session has ended. Log in again to go on.');
+    expect(page.body.toString()).toContain('Your session has ended. Log in again to continue.');
     expect((await stage.get('/auth/login', ...NAVIGATION)).body.toString()).not.toContain('has ended');
   });
 
@@ -162,7 +162,7 @@ describe('A3: a login while the store does not answer', () => {
     const response = await stage.submit({ username: 'alice', password: PASSWORD, return_to: '/orders?a=1' });
     const page = response.body.toString();
     expect([response.status, response.headers.get('retry-after')]).toEqual([503, '2']);
-    expect(page).toContain('You are not logged in: logging in does not work right now. Try again shortly.');
+    expect(page).toContain('You are not logged in: logins do not work right now. Try again shortly.');
     expect(page).toContain('value="alice"');
     expect(page).toContain('name="return_to" value="/orders?a=1"');
     expect(page).not.toContain(PASSWORD);
@@ -183,7 +183,7 @@ describe('A6: a browser that does not keep the cookie', () => {
     // On both redirects the browser keeps the address of the login page as the referrer.
     for (const { headers } of [login, again]) expect(headers.get('referrer-policy')).toBe('same-origin');
     const page = await stage.get('/auth/login?return_to=%2Forders', FROM_LOGIN, ...NAVIGATION);
-    expect(page.body.toString()).toContain('your browser did not keep the cookie that says so. Allow cookies');
+    expect(page.body.toString()).toContain('your browser did not keep the session cookie. Allow cookies');
   });
 
   test.each([

@@ -63,7 +63,7 @@ describe('the login page', () => {
     const forbidden = await stage.get('/admin/users?page=2&sort=a', cookie, ...NAVIGATION);
     expect(forbidden.status).toBe(403);
     const [, href = ''] =
-      /<a class="button full" href="([^"]+)">Log in as somebody else</.exec(forbidden.body.toString()) ?? [];
+      /<a class="button full" href="([^"]+)">Log in as someone else</.exec(forbidden.body.toString()) ?? [];
     const page = await stage.get(href.replaceAll('&amp;', '&'), cookie, ...NAVIGATION);
     const [, returnTo = ''] = /name="return_to" value="([^"]+)"/.exec(page.body.toString()) ?? [];
     const fields = { username: 'bob', password: PASSWORD, return_to: returnTo.replaceAll('&amp;', '&') };
@@ -81,7 +81,7 @@ describe('the login page', () => {
     const forbidden = await stage.send('POST', '/admin/delete', [cookie, ...FROM_OUR_PAGE]);
     expect(forbidden.status).toBe(403);
     expect(forbidden.body.toString()).toContain(
-      '<a class="button full" href="/auth/login?switch=1">Log in as somebody else</a>',
+      '<a class="button full" href="/auth/login?switch=1">Log in as someone else</a>',
     );
   });
 

@@ -27,7 +27,7 @@ describe('the page', () => {
     expect(response.status).toBe(200);
     expect(body).toContain('<h1>Your session is about to end</h1>');
     expect(body).toMatch(
-      /Your session ends in 4 minutes, at <time datetime="2027-01-15T08:30:00.000Z">15 Jan 2027, 08:30 UTC<\/time>, unless you use it before\./,
+      /Your session ends in 4 minutes, at <time datetime="2027-01-15T08:30:00.000Z">15 Jan 2027, 08:30 UTC<\/time>, unless you use it before then\./,
     );
     expect(body).toContain(
       '<form method="post" action="/auth/session/ending?return_to=%2Forders%3Fpage%3D2"><button class="full">Stay logged in</button>',
