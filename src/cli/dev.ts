@@ -49,7 +49,7 @@ export const dev = defineCommand({
     const { Narrator } = await import('./dev/narrator.ts');
     const { runGateway } = await import('./run-gateway.ts');
     const { user = 'demo', email, role: roles, public: publicPaths } = options;
-    const upstream = originOf(options.upstream ?? 'http://127.0.0.1:3000', 'the application');
+    const upstream = originOf(options.upstream ?? 'http://127.0.0.1:3000', 'the application', '127.0.0.1');
     const directory = await mkdtemp(join(tmpdir(), 'sallyport-dev-'));
     try {
       const path = await writeDevFiles(directory, { upstream, port, publicPaths, user, roles, email });

@@ -56,25 +56,33 @@ function readHiddenLine(question: string, { stdin, stderr }: CliIo): Promise<str
 const MIN_PASSWORD_LENGTH = 8;
 
 /**
- * Asks twice on a terminal, else takes the first line of standard input.
+ * Asks twice on a terminal, and again until the answer can be used; else takes the first line of standard input.
  *
  * @param mayBeEmpty  an empty password is an answer, too; anything else must be one that is accepted
- * @throws ConfigFault when the two differ, or the password is too short or too long
+ * @throws ConfigFault when the questions are given up, or a line of standard input is too short or too long
  */
 export async function readNewPassword(io: CliIo, mayBeEmpty = false): Promise<string> {
-  const { MAX_PASSWORD_BYTES } = await import('../endpoints/login/password/hash.ts');
-  let password: string;
-  if (io.stdin.isTTY === true) {
-    password = await readHiddenLine('Password: ', io);
-    if (password === '' && mayBeEmpty) return '';
-    if ((await readHiddenLine('Password again: ', io)) !== password) throw new ConfigFault('the passwords differ');
-  } else {
-    password = await readLine(io.stdin);
-    if (password === '' && mayBeEmpty) return '';
+  if (io.stdin.isTTY !== true) {
+    const password = await readLine(io.stdin);
+    const problem = mayBeEmpty && password === '' ? null : await problemOf(password);
+    if (problem !== null) throw new ConfigFault(problem);
+    return password;
   }
-  if ([...password].length < MIN_PASSWORD_LENGTH)
-    throw new ConfigFault(`a password needs at least ${MIN_PASSWORD_LENGTH} characters`);
+  for (;;) {
+    const password = await readHiddenLine('Password: ', io);
+    if (password === '' && mayBeEmpty) return '';
+    const problem =
+      (await problemOf(password)) ??
+      ((await readHiddenLine('Password again: ', io)) === password ? null : 'the passwords differ');
+    if (problem === null) return password;
+    io.stderr.write(`${problem}\n`);
+  }
+}
+
+async function problemOf(password: string): Promise<string | null> {
+  const { MAX_PASSWORD_BYTES } = await import('../endpoints/login/password/hash.ts');
+  if ([...password].length < MIN_PASSWORD_LENGTH) return `a password needs at least ${MIN_PASSWORD_LENGTH} characters`;
   if (Buffer.byteLength(password) > MAX_PASSWORD_BYTES)
-    throw new ConfigFault(`a password can have at most ${MAX_PASSWORD_BYTES} bytes`);
-  return password;
+    return `a password can have at most ${MAX_PASSWORD_BYTES} bytes`;
+  return null;
 }

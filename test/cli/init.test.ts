@@ -40,6 +40,14 @@ test.each([
   expect(JSON.parse(checked.out)).toMatchObject({ problems: [] });
 });
 
+test.each(['4000', ':4000'])('%s alone is a port of this machine, not an IPv4 address', async (port) => {
+  const cwd = temporaryDirectory();
+  expect((await cli(['init', '--upstream', port, '--origin', port], { cwd })).code).toBe(0);
+  const text = readFileSync(join(cwd, 'sallyport.yaml'), 'utf8');
+  expect(text).toContain('endpoints: ["http://127.0.0.1:4000"]');
+  expect(text).toContain('publicOrigin: http://localhost:4000 ');
+});
+
 test('the password of Redis goes into a file of its own', async () => {
   const cwd = temporaryDirectory();
   await cli(['init', '--redis', 'redis://gateway:p%40ss@127.0.0.1:6380'], { cwd });
@@ -66,7 +74,8 @@ test.each([
   [['--upstream', 'http://127.0.0.1:3000/app'], 'the application must be an origin'],
   [['--upstream', 'ftp://127.0.0.1'], 'the application must be an origin'],
   [['--origin', 'http://a@localhost'], 'the address for browsers must be an origin'],
-  [['--origin', 'http://shop.example.com'], 'publicOrigin'],
+  [['--origin', 'http://shop.example.com'], 'over https only: write https://shop.example.com'],
+  [['--origin', 'shop.example.com:8443'], 'over https only: write https://shop.example.com:8443'],
   [['--user', 'al ice'], 'a user name has'],
   [['--redis', 'http://127.0.0.1'], 'a Redis URL begins with'],
   [['--redis', 'redis://:5%@127.0.0.1'], 'write % as %25 in the password of a URL'],

@@ -153,10 +153,24 @@ test('on a terminal the password is asked for twice and not shown', async () => 
   expect(hasPassword(path, 'alice', PASSWORD)).toBe(true);
 });
 
-test('two different answers are refused', async () => {
+test('two different answers, or one that is too short, are asked for again', async () => {
+  const answers = ['short\r', `${PASSWORD}\r`, 'something else\r', `${PASSWORD}\r`, `${PASSWORD}\r`];
+  const { path, code, err } = await typed(...answers);
+  expect([code, err]).toEqual([
+    0,
+    [
+      'Password: \na password needs at least 8 characters\n',
+      'Password: \nPassword again: \nthe passwords differ\n',
+      'Password: \nPassword again: \n',
+    ].join(''),
+  ]);
+  expect(hasPassword(path, 'alice', PASSWORD)).toBe(true);
+});
+
+test('giving up after two different answers writes nothing', async () => {
   const { path, code, err } = await typed(`${PASSWORD}\r`, 'something else\r');
   expect(code).toBe(1);
-  expect(err).toMatch(/the passwords differ\n$/);
+  expect(err).toMatch(/the passwords differ\nPassword: \nno password was given\n$/);
   expect(existsSync(path)).toBe(false);
 });
 

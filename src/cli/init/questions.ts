@@ -3,6 +3,7 @@
 import { randomInt } from 'node:crypto';
 import { createInterface, type Interface } from 'node:readline/promises';
 import { ConfigFault } from '../../errors.ts';
+import { isLoopbackHost } from '../../lib/address.ts';
 import type { CliIo } from '../command.ts';
 import { originOf } from '../origin-input.ts';
 import { readNewPassword } from '../password-input.ts';
@@ -56,12 +57,12 @@ const questionsFor = ({ env }: CliIo): Readonly<Record<keyof GivenAnswers, Quest
   upstream: {
     words: 'Where does your application listen?',
     standard: 'http://127.0.0.1:3000',
-    read: (answer) => originOf(answer, 'the application'),
+    read: (answer) => originOf(answer, 'the application', '127.0.0.1'),
   },
   origin: {
     words: 'Which address will browsers use?',
     standard: 'http://localhost:8080',
-    read: (answer) => originOf(answer, 'the address for browsers'),
+    read: publicOrigin,
   },
   user: { words: 'Who logs in first?', standard: env['USER'] || 'admin', read: userName },
   redis: {
@@ -102,6 +103,14 @@ class Asking {
   close(): void {
     this.#lines.close();
   }
+}
+
+function publicOrigin(answer: string): string {
+  const origin = originOf(answer, 'the address for browsers', 'localhost');
+  const { protocol, host, hostname } = new URL(origin);
+  if (protocol === 'http:' && !isLoopbackHost(hostname))
+    throw new ConfigFault(`browsers send the session cookie to ${hostname} over https only: write https://${host}`);
+  return origin;
 }
 
 function userName(answer: string): string {

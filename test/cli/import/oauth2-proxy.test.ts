@@ -205,6 +205,14 @@ test('a file that is not there is named, as by every other command', async () =>
   });
 });
 
+test('values that the files do not have are marked where they stand, not only in the report', async () => {
+  const { code, out } = await imported({ 'a.cfg': 'provider = "oidc"\nupstreams = "http://127.0.0.1:3000/"\n' });
+  expect(code).toBe(0);
+  expect(out).toMatch(/^publicOrigin: \S+ # SET THIS: /m);
+  expect(out).toMatch(/^ +issuer: \S+ # SET THIS: /m);
+  expect(out).toMatch(/^ +clientId: \S+ # SET THIS: /m);
+});
+
 test('--strict fails where something is not carried over, and --report writes a file', async () => {
   const files = { 'a.cfg': `${MINIMAL}trusted_ips = "10.0.0.0/8"\n` };
   const { code, directory, err } = await imported(files, '--strict', '--report', 'report.txt');

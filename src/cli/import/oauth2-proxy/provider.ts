@@ -40,7 +40,7 @@ export function writeProvider(parts: ProviderParts): void {
   if (kind.issuer === null) writeEndpoints(parts);
   else writeIssuer(parts);
   const clientId = settings.get('client_id');
-  draft.set([...at, 'clientId'], settings.text('client_id') ?? 'client-id', clientId);
+  draft.set([...at, 'clientId'], settings.text('client_id') ?? 'client-id', clientId ?? 'SET THIS: the client id');
   if (clientId === null) parts.report.todo('Set `clientId`: no `client_id` was found.');
   writeCredential(parts);
   writeRequest(parts);
@@ -73,7 +73,8 @@ function writeIssuer({ kind, provider, draft, report, at }: ProviderParts): void
     draft.set([...at, 'issuer'], issuer, tenant ?? 'azure_tenant, by default');
     return;
   }
-  draft.set([...at, 'issuer'], kind.issuer ?? 'https://id.example.com');
+  const note = kind.issuer == null ? 'SET THIS: the issuer of your provider' : null;
+  draft.set([...at, 'issuer'], kind.issuer ?? 'https://id.example.com', note);
   if (kind.issuer == null) report.todo('Set `issuer`: no `oidc_issuer_url` was found.');
 }
 
