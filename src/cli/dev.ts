@@ -22,7 +22,7 @@ export const dev = defineCommand({
     upstream: {
       type: 'string',
       value: 'ORIGIN',
-      description: 'Where the application listens.',
+      description: 'Where the application listens; a port alone is one of this machine.',
       default: 'http://127.0.0.1:3000',
     },
     port: { type: 'string', value: 'PORT', description: 'Where the gateway listens.', default: '8080' },

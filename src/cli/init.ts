@@ -15,7 +15,7 @@ export const init = defineCommand({
     upstream: {
       type: 'string',
       value: 'ORIGIN',
-      description: 'Where the application listens.',
+      description: 'Where the application listens; a port alone is one of this machine.',
       default: 'http://127.0.0.1:3000',
     },
     origin: {
