@@ -59,7 +59,7 @@ export function lint(context: Context): void {
 export const sharedNames = (draft: NamingSections, users: Iterable<string>) =>
   servicesNamedLikeUsers(draft, users).map(({ name, path }) => ({
     path,
-    message: `${JSON.stringify(name)} is the name of a user and of a service: what reads only \`sub\` takes one for the other`,
+    message: `${JSON.stringify(name)} is the name of a user and of a service: a service that reads only \`sub\` confuses them`,
     hint: 'give one of them another subject',
   }));
 

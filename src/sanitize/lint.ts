@@ -7,7 +7,7 @@ import { type WritingRoute, writtenHeaders } from './rules.ts';
 
 /** Codes of the findings about public origins and passed headers. */
 export const codes = defineCodes({
-  'origin/duplicate-host': error('Two public origins with the same host: requests are told apart by host alone.'),
+  'origin/duplicate-host': error('Two public origins with the same host: requests are distinguished only by host.'),
   'headers/pass-ineffective': warning(
     '`passClientHeaders` names a header that the gateway always controls, or one that passes anyway.',
   ),
@@ -61,7 +61,7 @@ function lintPassedHeaders({ draft, source }: Context): void {
         'remove it',
       );
     } else if (!withoutPass.owns(name)) {
-      source.report(codes['headers/pass-ineffective'], at, `${name} is not removed from requests anyhow`, 'remove it');
+      source.report(codes['headers/pass-ineffective'], at, `${name} is not removed from requests anyway`, 'remove it');
     }
   }
 }

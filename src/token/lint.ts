@@ -13,7 +13,7 @@ export const codes = defineCodes({
     'A new signing key is published before its first use for a shorter time than verifiers may cache the JWKS, so some would not know it.',
   ),
   'token/rotate-every': error('Signing keys would be replaced before they have been published long enough.'),
-  'token/lifetime': warning('Upstream tokens live longer than 5 minutes: not every verifier hears of revocations.'),
+  'token/lifetime': warning('Upstream tokens live longer than 5 minutes: not every verifier follows revocations.'),
   'token/memory-key': warning(
     'Sessions are shared through Redis, but each process makes its own signing key: verifiers that read the JWKS of another replica refuse its tokens.',
   ),
@@ -54,7 +54,7 @@ export function lint(context: Context): void {
     context.source.report(
       codes['token/lifetime'],
       path('lifetime'),
-      'upstreamToken.lifetime is over 5 minutes: not every verifier hears of revocations',
+      'upstreamToken.lifetime is over 5 minutes: not every verifier follows revocations',
       'tokens are minted on demand; 2m is enough',
     );
   }

@@ -8,7 +8,7 @@ import type { RefreshConfig } from './section.ts';
 /** Codes of the findings about refresh tokens. */
 export const codes = defineCodes({
   'refresh/no-login': warning('`refresh` without a login that could hand out a refresh token.'),
-  'refresh/lifetime': warning('Access tokens live longer than 15 minutes: not every verifier hears of revocations.'),
+  'refresh/lifetime': warning('Access tokens live longer than 15 minutes: not every verifier follows revocations.'),
   'refresh/idle-timeout': warning(
     'Access tokens live as long as an idle session, or longer: an app that refreshes only when they expire would be logged out first.',
   ),
@@ -96,7 +96,7 @@ function lintKey({ draft, source }: Context): void {
   source.report(
     codes['refresh/shared-key'],
     ['refresh'],
-    'access tokens are signed with the HS256 secret with which services verify them: each service can forge one for any user',
+    'access tokens are signed with the HS256 secret with which services verify them: each service can forge them for any user',
     'use ES256',
     'key',
   );

@@ -65,7 +65,7 @@ export function lint({ draft, source }: LintContext<TracedDraft>): void {
   source.report(
     codes['traces/nothing-recorded'],
     ['traces', 'sampleRatio'],
-    'with sampleRatio: 0, only requests that continue a trace are recorded, and nobody is believed to continue one',
+    'with sampleRatio: 0, only requests that continue a trace are recorded, and nobody is trusted to continue one',
     'set sampleRatio, or list the proxies in front in listeners.public.trustedProxies',
   );
 }

@@ -22,7 +22,7 @@ export const codes = defineCodes({
     '`allow.groups` of an identity provider without `groups`, so that nobody could log in.',
   ),
   'login/provider-admits-all': warning(
-    'An identity provider with which anybody in the world can get an account, and no `allow`: everybody is let in.',
+    'Anyone can create an account at an identity provider that has no `allow`: everybody is admitted.',
   ),
   'login/subject-by-email': warning(
     'The subject of users is their email address or user name, which can be given to another person later.',
@@ -31,7 +31,7 @@ export const codes = defineCodes({
     '`logoutAtProvider` of an identity provider that has no `end_session_endpoint`: a logout here ends the session here, but not the one there. `sallyport check oidc` shows whether a provider has one.',
   ),
   'login/unverified-email': warning(
-    'Who may log in depends on an email address that nobody has verified: anyone who can enter the address of another person is let in.',
+    'Who may log in depends on an email address that nobody has verified: anyone who can enter the address of another person is admitted.',
   ),
 });
 
@@ -112,7 +112,7 @@ function lintProvider(context: Context, at: KeyPath, provider: ProviderConfig): 
     source.report(
       codes['login/provider-admits-all'],
       at,
-      `${provider.name} lets in everybody: anybody can get an account there`,
+      `${provider.name} admits everybody: anyone can create an account there`,
       'say in allow who may log in, or accept this warning if routes decide',
     );
   }
@@ -143,7 +143,7 @@ function lintEmail({ source }: Context, at: KeyPath, provider: ProviderConfig): 
     source.report(
       codes['login/unverified-email'],
       [...at, 'trustEmail'],
-      `${name}: allow.emailDomains admits addresses that the provider does not say to be verified`,
+      `${name}: allow.emailDomains admits addresses that the provider does not call verified`,
       'leave trustEmail out, unless nobody can enter the address of another person there',
     );
   }
@@ -152,8 +152,8 @@ function lintEmail({ source }: Context, at: KeyPath, provider: ProviderConfig): 
     source.report(
       codes['login/unverified-email'],
       [...at, 'allow', 'claims', path],
-      `${name}: allow.claims looks at an email address, whether it is verified or not`,
-      'use allow.emailDomains, which looks at verified addresses only',
+      `${name}: allow.claims matches an email address, whether it is verified or not`,
+      'use allow.emailDomains, which accepts only verified addresses',
     );
   }
 }
