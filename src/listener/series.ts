@@ -13,7 +13,7 @@ export class QueueSeries {
   constructor(registry: MetricRegistry) {
     this.shed = registry.counter(
       'requests_shed_total',
-      'Requests refused because the process has more to do than it can: as they came, or after they had waited too long for their turn.',
+      'Requests refused because the process is overloaded: on arrival, or after waiting too long for their turn.',
       { when: SHED },
     );
     this.#queued = registry.readGauge('requests_queued', 'Requests that wait for their turn in the process.', {});

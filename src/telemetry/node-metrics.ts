@@ -22,7 +22,7 @@ export function collectNodeMetrics(registry: MetricRegistry): void {
   registry
     .readGauge(
       'nodejs_eventloop_utilization_ratio',
-      'Part of the time since the last scrape in which the event loop was busy, 0 to 1; of the busiest worker.',
+      'Fraction of the time since the last scrape in which the event loop was busy, 0 to 1; of the busiest worker.',
       {},
       'max',
     )

@@ -183,7 +183,7 @@ export const FILES: readonly PanelSpec[] = [
   },
   {
     title: 'Log lines lost',
-    description: 'Of logs and of the audit stream, because their output took none.',
+    description: 'Of logs and of the audit stream, because their output could not be written.',
     unit: 'ops',
     queries: [[rateBy('output', 'log_lines_lost_total'), '{{output}}']],
   },

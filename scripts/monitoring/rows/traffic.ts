@@ -133,7 +133,7 @@ export const TRAFFIC: readonly PanelSpec[] = [
 export const LIMITS: readonly PanelSpec[] = [
   {
     title: 'Requests shed',
-    description: 'Refused with 503 because the process has more to do than it can.',
+    description: 'Refused with 503 because the process is overloaded.',
     unit: 'reqps',
     queries: [[rateBy('when', 'requests_shed_total'), '{{when}}']],
   },

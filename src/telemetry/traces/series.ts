@@ -12,7 +12,7 @@ export class TraceSeries {
   readonly overLimit;
 
   constructor(registry: MetricRegistry) {
-    this.exported = registry.counter('trace_spans_exported_total', 'Spans that the collector has taken.');
+    this.exported = registry.counter('trace_spans_exported_total', 'Spans that the collector has accepted.');
     this.dropped = registry.counter('trace_spans_dropped_total', 'Spans that were recorded and not sent, by reason.', {
       reason: DROP_REASONS,
     });

@@ -30,12 +30,12 @@ export class LogoutSeries {
     );
     this.#frontchannel = registry.counter(
       'provider_frontchannel_logouts_total',
-      'Logouts by a frame in the page of an identity provider: ended when sessions ended, or none when there was none.',
+      'Logouts through a frame in the page of an identity provider: ended when sessions ended, or none when there was none.',
       { provider: CONFIGURED, outcome: FRAME_OUTCOMES },
     );
     this.#atProvider = registry.counter(
       'provider_logouts_total',
-      'Logouts here that went on at an identity provider: begun when the browser was sent there, returned when it came back.',
+      'Logouts here that continued at an identity provider: begun when the browser was sent there, returned when it came back.',
       { provider: CONFIGURED, step: STEPS },
     );
   }
