@@ -101,10 +101,7 @@ describe('A3: the page for a person', () => {
     const response = await go(gateway, 'GET', '/admin?a=1', await gateway.cookie('<bob>'));
     expect(response.status).toBe(403);
     expect(response.body.toString()).toContain('You are logged in as <strong>&lt;bob&gt;</strong>.');
-    expect(mainAction(response)).toEqual([
-      'Log in as someone else',
-      '/auth/login?return_to=%2Fadmin%3Fa%3D1&switch=1',
-    ]);
+    expect(mainAction(response)).toEqual(['Log in as someone else', '/auth/login?return_to=%2Fadmin%3Fa%3D1&switch=1']);
   });
 
   test('a program gets a problem document for the same', async () => {
