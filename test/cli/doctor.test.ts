@@ -235,7 +235,9 @@ describe('Redis', () => {
 
   test('that is well: version, and no trouble', async () => {
     const diagnosis = await ofFile({ config: { store: { redis: { url: redis.url, commandTimeout: '60s' } } } });
-    expect(about(diagnosis, 'store').map(({ verdict, text }) => [verdict, text])).toEqual([
+    // On a busy machine Redis may answer late, which doctor says, too.
+    const found = about(diagnosis, 'store').filter(({ text }) => !text.startsWith('a round trip takes '));
+    expect(found.map(({ verdict, text }) => [verdict, text])).toEqual([
       [
         'ok',
         expect.stringMatching(

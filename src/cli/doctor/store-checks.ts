@@ -94,7 +94,7 @@ function cureFor(problem: string): string {
 function storeClockFindings(aheadMs: number | null): DoctorFinding[] {
   if (aheadMs === null) return [];
   const apartMs = Math.abs(aheadMs);
-  if (apartMs <= CLOCK_WARNING_MS) return [fine('clock', 'that of the store is as here')];
+  if (apartMs <= CLOCK_WARNING_MS) return [fine('clock', 'the store and this machine agree')];
   return [
     trouble(
       apartMs > CLOCK_FAILURE_MS ? 'failure' : 'warning',
