@@ -51,6 +51,9 @@ export type JwsAlgorithm = keyof typeof SCHEMES;
 /** Whether an algorithm is supported. */
 export const isJwsAlgorithm = (algorithm: string): algorithm is JwsAlgorithm => Object.hasOwn(SCHEMES, algorithm);
 
+/** Whether {@link signJws} answers with a promise. */
+export const signsOnThread = (algorithm: JwsAlgorithm): boolean => (SCHEMES[algorithm] as Scheme).isSlow === true;
+
 /**
  * Signs. Returns at once, except for RSA.
  *

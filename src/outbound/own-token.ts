@@ -32,7 +32,7 @@ export class OwnToken implements Source {
       claims: {},
       typ: 'JWT',
     } as const;
-    this.#newToken = () => new KeptToken(() => issuer.issue(request), revoked, wallMs);
+    this.#newToken = () => new KeptToken(async () => issuer.issue(request), revoked, wallMs);
     this.#kept = this.#newToken();
   }
 

@@ -17,7 +17,12 @@ export interface SigningKey {
   readonly key: KeyObject;
   /** What verifiers get; `null` for HS256, whose key is secret. */
   readonly publicJwk: JWK | null;
+  /** The header of what it signs, encoded (RFC 7515 §4): it is the same for each token of a type. */
+  readonly headers: Readonly<Record<TokenType, string>>;
 }
+
+/** Header `typ` of tokens that the gateway signs: `at+jwt` is an access token (RFC 9068). */
+export type TokenType = 'JWT' | 'at+jwt';
 
 /** Shortest HS256 secret: as long as the hash (RFC 7518 §3.2). */
 const MIN_SECRET_BYTES = 32;
@@ -49,7 +54,8 @@ export async function importPrivateJwk(jwk: JWK, algorithm: SigningAlgorithm): P
   if (jwk.kid !== kid) throw new ConfigFault('has a kid that is not its thumbprint');
   // jose refuses a key that is not for the algorithm, such as one on another curve.
   await importJWK(jwk, algorithm);
-  return { kid, algorithm, key: createPrivateKey({ key: jwk, format: 'jwk' }), publicJwk: toPublicJwk(jwk) };
+  const key = createPrivateKey({ key: jwk, format: 'jwk' });
+  return { kid, algorithm, key, publicJwk: toPublicJwk(jwk), headers: encodedHeaders(algorithm, kid) };
 }
 
 /** Makes a key that only this process has: with HS256, nobody else can verify what it signs. */
@@ -64,8 +70,17 @@ export function secretSigningKey(secret: Uint8Array): SigningKey {
     throw new ConfigFault(`has ${secret.byteLength} bytes; HS256 needs at least ${MIN_SECRET_BYTES} (RFC 7518 §3.2)`);
   }
   const kid = hash('sha256', Buffer.concat([Buffer.from('sallyport kid\0'), secret]), 'base64url').slice(0, 16);
-  return { kid, algorithm: 'HS256', key: createSecretKey(secret), publicJwk: null };
+  const headers = encodedHeaders('HS256', kid);
+  return { kid, algorithm: 'HS256', key: createSecretKey(secret), publicJwk: null, headers };
 }
+
+/** A JSON value as a part of a token (RFC 7515 §2). */
+export const encodeJson = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+
+const encodedHeaders = (alg: SigningAlgorithm, kid: string): SigningKey['headers'] => ({
+  JWT: encodeJson({ alg, kid, typ: 'JWT' }),
+  'at+jwt': encodeJson({ alg, kid, typ: 'at+jwt' }),
+});
 
 /** The public part of a key, with what a verifier needs to pick it. */
 function toPublicJwk(jwk: JWK): JWK {

@@ -12,7 +12,7 @@ import type { JSONType } from '../lib/json.ts';
 import type { Actor } from '../principal.ts';
 import { inSpan } from '../telemetry/traces/request-trace.ts';
 import type { Keyring } from './keyring.ts';
-import type { SigningKey } from './signing-key.ts';
+import { encodeJson, type SigningKey, type TokenType } from './signing-key.ts';
 
 /** What a token is to say. `null` is left out of it. */
 export interface MintRequest {
@@ -30,8 +30,7 @@ export interface MintRequest {
   readonly notAfterMs: number;
   /** Mapped claims. None of them can take the place of one that is named above, or of `iss`, `exp`, `iat`, `jti`. */
   readonly claims: Readonly<Record<string, JSONType>>;
-  /** Header `typ`: `at+jwt` is an access token (RFC 9068). */
-  readonly typ: 'JWT' | 'at+jwt';
+  readonly typ: TokenType;
 }
 
 /** A signed token. */
@@ -61,11 +60,11 @@ export class TokenIssuer {
   }
 
   /**
-   * Signs a token with the key that is active now.
+   * Signs a token with the key that is active now. Answers at once, without a promise, unless the algorithm is one of RSA.
    *
-   * @throws DependencyFault `signing_key_unavailable`, as a rejection
+   * @throws DependencyFault `signing_key_unavailable`
    */
-  async issue(request: MintRequest): Promise<IssuedToken> {
+  issue(request: MintRequest): IssuedToken | Promise<IssuedToken> {
     const signing = this.#keyring.active();
     const nowMs = this.#wallMs();
     const iatSec = Math.floor(nowMs / 1_000);
@@ -82,20 +81,20 @@ export class TokenIssuer {
       exp: expSec,
       jti,
     };
-    const header = { alg: signing.algorithm, kid: signing.kid, typ: request.typ };
-    const compact = await inSpan('mint token', () => signed(header, claims, signing));
-    return { compact, expiresAtMs: expSec * 1_000, lifetimeSec: expSec - iatSec, jti, kid: signing.kid };
+    const dates = { expiresAtMs: expSec * 1_000, lifetimeSec: expSec - iatSec };
+    const issued = (compact: CompactJws) => ({ compact, ...dates, jti, kid: signing.kid });
+    const compact = inSpan('mint token', () => signed(claims, request.typ, signing));
+    return compact instanceof Promise ? compact.then(issued) : issued(compact);
   }
 }
 
 /** The compact form (RFC 7515 §7.1). JSON leaves out what is `undefined`. */
-async function signed(header: object, claims: object, { algorithm, key }: SigningKey): Promise<CompactJws> {
-  const signingInput = `${encoded(header)}.${encoded(claims)}`;
-  const signature = await signJws(algorithm, key, signingInput);
-  return `${signingInput}.${signature.toString('base64url')}` as CompactJws;
+function signed(claims: object, typ: TokenType, { algorithm, key, headers }: SigningKey) {
+  const signingInput = `${headers[typ]}.${encodeJson(claims)}`;
+  const signature = signJws(algorithm, key, signingInput);
+  const complete = (bytes: Buffer) => `${signingInput}.${bytes.toString('base64url')}` as CompactJws;
+  return signature instanceof Promise ? signature.then(complete) : complete(signature);
 }
-
-const encoded = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
 
 /** Laid over the mapped ones, so that those cannot replace them: `undefined` leaves a claim out, mapped or not. */
 function ownClaims({ presentedIssuer, scopes, actor, sid }: MintRequest): Record<string, unknown> {

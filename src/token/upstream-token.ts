@@ -10,6 +10,7 @@
 import type { KnownRevocations } from '../authentication/revocation/revoked-tokens.ts';
 import type { Permit } from '../authorization/permit.ts';
 import type { CompactJws } from '../jwt/compact.ts';
+import { signsOnThread } from '../jwt/jws.ts';
 import type { CompactToken } from '../lib/bearer.ts';
 import type { Clocks } from '../lib/clock.ts';
 import { SingleFlight } from '../lib/single-flight.ts';
@@ -23,7 +24,7 @@ import {
   type ReusableToken,
 } from '../principal.ts';
 import type { Keyring } from './keyring.ts';
-import { TokenIssuer } from './token-issuer.ts';
+import { type IssuedToken, TokenIssuer } from './token-issuer.ts';
 import type { TokenSource } from './token-source.ts';
 
 /** By what upstream tokens are minted. Compared by identity to see whether a kept token is still right. */
@@ -76,7 +77,7 @@ export class UpstreamTokens implements TokenSource {
   }
 
   /**
-   * The token to send with a permitted request. Answers at once, without a promise, when one can be reused.
+   * The token to send with a permitted request. Answers at once, without a promise, unless one has to be signed with RSA.
    *
    * @returns a compact JWS, or `null` when the route sends none or the principal is nobody
    * @throws DependencyFault `signing_key_unavailable`
@@ -91,11 +92,11 @@ export class UpstreamTokens implements TokenSource {
       this.#events.onReused();
       return (present as ReusableToken).compact;
     }
-    return this.#minting.run(mintKey(principal, route.audience, signing.kid), async () => {
-      const token = await this.#mint(principal, route.audience, cause);
-      principal.tokens.set(route.audience, token);
-      return token.compact;
-    });
+    const mint = () => this.#mint(principal, route.audience, cause);
+    // Nothing can come between the two halves of what is signed at once.
+    return signsOnThread(signing.algorithm)
+      ? this.#minting.run(mintKey(principal, route.audience, signing.kid), async () => mint())
+      : mint();
   }
 
   /** Why another token is needed; `null` when the present one can be sent again. */
@@ -109,12 +110,13 @@ export class UpstreamTokens implements TokenSource {
     return nowMs < reuseUntilMs ? null : 'renewal';
   }
 
-  async #mint(principal: KnownPrincipal, audience: string, cause: MintCause): Promise<ReusableToken> {
+  /** Signs a token and keeps it with its principal. */
+  #mint(principal: KnownPrincipal, audience: string, cause: MintCause): CompactJws | Promise<CompactJws> {
     const startedMs = this.#clocks.monotonicMs();
     const nowMs = this.#clocks.wallMs();
     const { subject, act, credential } = principal;
     const { sid, presentedIssuer } = credential;
-    const { compact, expiresAtMs, lifetimeSec, jti, kid } = await this.#issuer.issue({
+    const issued = this.#issuer.issue({
       subject,
       presentedIssuer,
       audience,
@@ -126,12 +128,17 @@ export class UpstreamTokens implements TokenSource {
       claims: { ...loginClaims(principal), ...mappedClaims(principal, this.settings.claims) },
       typ: 'JWT',
     });
-    this.#events.onMinted(this.#clocks.monotonicMs() - startedMs, cause);
-    const reuseUntilMs = nowMs + (expiresAtMs - nowMs) * TOKEN_REUSE_SHARE;
-    const iat = expiresAtMs / 1_000 - lifetimeSec;
-    const presented = presentedIssuer === null ? null : { presented_iss: presentedIssuer };
-    const identity = { iss: this.settings.issuer, sub: subject, ...presented, iat, jti, sid, act };
-    return { compact, kid, settings: this.settings, reuseFromMs: iat * 1_000, reuseUntilMs, identity };
+    const keep = ({ compact, expiresAtMs, lifetimeSec, jti, kid }: IssuedToken) => {
+      this.#events.onMinted(this.#clocks.monotonicMs() - startedMs, cause);
+      const reuseUntilMs = nowMs + (expiresAtMs - nowMs) * TOKEN_REUSE_SHARE;
+      const iat = expiresAtMs / 1_000 - lifetimeSec;
+      const presented = presentedIssuer === null ? null : { presented_iss: presentedIssuer };
+      const identity = { iss: this.settings.issuer, sub: subject, ...presented, iat, jti, sid, act };
+      const { settings } = this;
+      principal.tokens.set(audience, { compact, kid, settings, reuseFromMs: iat * 1_000, reuseUntilMs, identity });
+      return compact;
+    };
+    return issued instanceof Promise ? issued.then(keep) : keep(issued);
   }
 }
 
