@@ -1,6 +1,7 @@
 /** What is counted of the store. */
 
-import { CONFIGURED, type MetricRegistry, SHORT_BUCKETS_SEC } from '../telemetry/registry.ts';
+import type { HotHistogram } from '../telemetry/hot-metrics.ts';
+import { type MetricRegistry, SHORT_BUCKETS_SEC } from '../telemetry/registry.ts';
 import {
   STORE_ERROR_REASONS,
   STORE_OPERATIONS,
@@ -12,16 +13,17 @@ import {
 export class StoreSeries {
   readonly #up;
   readonly #commandDuration;
+  readonly #durationOf = new Map<StoreOperation, HotHistogram>();
   readonly #errors;
 
   constructor(registry: MetricRegistry) {
     this.#up = registry.gauge('store_up', '1 while the session store answers.', {}, 'min');
-    this.#commandDuration = registry.histogram(
+    // A store in this process has no commands, and so no series of them.
+    this.#commandDuration = registry.hotHistogram(
       'store_command_duration_seconds',
       'Time of one command to the store.',
       SHORT_BUCKETS_SEC,
-      // Not STORE_OPERATIONS: a store in this process has no commands, and so no series of them.
-      { command: CONFIGURED },
+      ['command'],
     );
     this.#errors = registry.counter('store_errors_total', 'Failed commands to the store, by reason.', {
       reason: STORE_ERROR_REASONS,
@@ -30,7 +32,7 @@ export class StoreSeries {
 
   /** The store is in another process: the series of its commands exist from now on. */
   expectCommands(): void {
-    for (const command of STORE_OPERATIONS) this.#commandDuration.zero({ command });
+    for (const command of STORE_OPERATIONS) this.#durationOf.set(command, this.#commandDuration.child({ command }));
   }
 
   /** Whether the store answers. */
@@ -40,7 +42,7 @@ export class StoreSeries {
 
   /** A command was answered. */
   answered(command: StoreOperation, durationMs: number): void {
-    this.#commandDuration.observe({ command }, durationMs / 1_000);
+    this.#durationOf.get(command)?.observeMs(durationMs);
   }
 
   /** A command failed. */

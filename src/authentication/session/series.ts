@@ -1,12 +1,15 @@
 /** What is counted of sessions. */
 
 import { LOGIN_METHODS, type LoginMethod } from '../../store/session-record.ts';
-import { CONFIGURED, type MetricRegistry, SHORT_BUCKETS_SEC } from '../../telemetry/registry.ts';
+import type { HotHistogram } from '../../telemetry/hot-metrics.ts';
+import { type MetricRegistry, SHORT_BUCKETS_SEC } from '../../telemetry/registry.ts';
 import { SESSION_END_CAUSES, type SessionEndCause, type SessionEvents } from './sessions.ts';
 
 /** The metrics of sessions and of their cache in process. */
 export class SessionSeries implements SessionEvents {
-  readonly #lookup;
+  readonly #lookups;
+  /** In the store in use; `null` before it is known. */
+  #lookup: HotHistogram | null = null;
   readonly #cacheHits;
   readonly #cacheMisses;
   readonly #cacheEvictions;
@@ -16,22 +19,20 @@ export class SessionSeries implements SessionEvents {
   readonly #ended;
   /** Sessions in process. */
   readonly cacheEntries;
-  #source = '';
 
   constructor(registry: MetricRegistry) {
-    this.#lookup = registry.histogram(
+    this.#lookups = registry.hotHistogram(
       'session_lookup_duration_seconds',
       'Time to look up a session that was not in the cache, by store: memory or redis.',
       SHORT_BUCKETS_SEC,
-      { source: CONFIGURED },
+      ['source'],
     );
     this.#cacheHits = registry
       .hotCounter('session_cache_hits_total', 'Requests whose session was in the cache and trusted.', [])
       .child({});
-    this.#cacheMisses = registry.counter(
-      'session_cache_misses_total',
-      'Requests whose session was read from the store.',
-    );
+    this.#cacheMisses = registry
+      .hotCounter('session_cache_misses_total', 'Requests whose session was read from the store.', [])
+      .child({});
     this.#cacheEvictions = registry.counter(
       'session_cache_evictions_total',
       'Sessions that left the cache to make room.',
@@ -53,8 +54,7 @@ export class SessionSeries implements SessionEvents {
 
   /** Sessions are looked up in this kind of store: `memory`, `redis`. */
   expectStore(kind: string): void {
-    this.#source = kind;
-    this.#lookup.zero({ source: kind });
+    this.#lookup = this.#lookups.child({ source: kind });
   }
 
   onHit(): void {
@@ -63,7 +63,7 @@ export class SessionSeries implements SessionEvents {
 
   onMiss(durationMs: number): void {
     this.#cacheMisses.inc();
-    this.#lookup.observe({ source: this.#source }, durationMs / 1_000);
+    this.#lookup?.observeMs(durationMs);
   }
 
   onInvalidated(): void {
