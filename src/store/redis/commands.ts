@@ -18,6 +18,7 @@ import type { Link } from '../networked/link.ts';
 import type { Client } from './clients.ts';
 import { primariesOf, primaryOf } from './cluster.ts';
 import { commandFault, errorReason, isElsewhere, replyCode, unavailable } from './faults.ts';
+import { TurnWrites } from './turn-writes.ts';
 
 /** A command, or a script, about one key. */
 export interface RedisCommand {
@@ -48,6 +49,7 @@ export class Commands {
   readonly #monotonicMs: Clock;
   readonly #events: CommandEvents;
   readonly #breakers: Breakers;
+  readonly #turnWrites = new TurnWrites();
   #pending = 0;
 
   /** @param onChange  called when a part of the store stops or begins to answer */
@@ -121,6 +123,7 @@ export class Commands {
       if (this.#breakers.openCount > 0 && this.#breakers.isOpen(partOf(client, command.key))) throw NO_ANSWER();
       try {
         const { words, isBinary } = command;
+        this.#turnWrites.hold(client);
         const answer = isBinary === true ? client.callBuffer(...words) : client.call(...words);
         return await answerWithin(answer, deadlineMs - this.#monotonicMs());
       } catch (error) {
