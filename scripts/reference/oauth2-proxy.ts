@@ -71,7 +71,11 @@ const ENDPOINTS = [
     '`/auth-request`, `/forward-auth` or `/ext-authz/…` on the authorizer',
     'On a separate listener, for proxies only; 200 instead of 202',
   ],
-  ['{base}/auth?allowed_groups=…', '`allow` of a route', 'The configuration decides, not the query'],
+  [
+    '{base}/auth?allowed_groups=…',
+    '`allow` of a route',
+    'The configuration decides. A question with such a query is refused with 400 (nginx: 403)',
+  ],
   ['{base}/static/', 'none', 'Pages are self-contained'],
   ['/ping', '`/livez` on the admin listener', ''],
   ['/ready', '`/readyz` on the admin listener', ''],

@@ -39,6 +39,12 @@ const NOT_ORIGIN_FORM = new Denial('request_malformed', 'described target is not
  * Java's `URLEncoder` writes it, and no route depends on a tilde.
  */
 const NEEDLESS_ESCAPE = new Denial('request_ambiguous', 'path escapes a letter, digit, "-", "." or "_"');
+/** Left by a move from oauth2-proxy, it would be a rule that nobody applies. */
+const OTHER_RULES = new Denial(
+  'request_malformed',
+  'the question has a rule of oauth2-proxy (allowed_groups, allowed_emails or allowed_email_domains): write it into `allow` of a route',
+);
+const RULE_OF_OAUTH2_PROXY = /[?&]allowed_(?:groups|emails|email_domains)=/;
 
 /** Where each header goes. Single spellings: a folded one (`X_Forwarded_Uri`) describes nothing. */
 const PLACES = {
@@ -86,10 +92,17 @@ export function describedRequest(form: Form, question: Question, by: DescribedBy
   if (!KNOWN_METHODS.has(method)) return BAD_METHOD;
   if (!target.startsWith('/')) return NOT_ORIGIN_FORM;
   if (conflicts(found, url, described)) return CONFLICT;
+  if (form !== 'ext-authz' && hasOtherRules(question.target, target)) return OTHER_RULES;
   const path = target.split('?', 1)[0] as string;
   if (path.includes('%') && ESCAPED_PLAIN.test(path)) return NEEDLESS_ESCAPE;
   return { method, host, target, scheme: url?.scheme ?? null };
 }
+
+/** Whether the proxy asks with a rule. Caddy appends the query of the described request, in which a client may write the same. */
+const hasOtherRules = (asked: string, described: string): boolean =>
+  RULE_OF_OAUTH2_PROXY.test(asked) && queryOf(asked) !== queryOf(described);
+
+const queryOf = (target: string): string => target.slice(target.indexOf('?') + 1);
 
 function collect(rawHeaders: readonly string[], places: ReadonlyMap<string, Place>): Found | Denial {
   const found: Found = {};

@@ -34,7 +34,7 @@ const PREFIX = FORM_PATHS['ext-authz'];
 /**
  * The form of a question; `null` for none. Compared byte for byte: the target of a question with a prefix ends with what a
  * client wrote, so nothing in it may be resolved before `sanitize` has judged it. Caddy appends the query of the described
- * request to the path of any form: it is not read.
+ * request to the path of any form: it says nothing about the form.
  *
  * @param target  of the question
  */

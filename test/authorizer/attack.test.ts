@@ -63,6 +63,32 @@ describe('who may ask', () => {
   });
 });
 
+describe('a rule that a move from oauth2-proxy left in the question', () => {
+  const RULE = '?allowed_groups=staff';
+
+  test.each([
+    [`/auth-request${RULE}`, PUBLIC_URL, 403],
+    ['/auth-request?rd=x&allowed_email_domains=example.com', PUBLIC_URL, 403],
+    [`/auth-request/refusal${RULE}`, PUBLIC_URL, 400],
+    ['/forward-auth?allowed_emails=ada@example.com', PUBLIC, 400],
+    [`/forward-auth${RULE}`, [...PUBLIC.slice(0, 2), 'X-Forwarded-Uri: /public?a=1'], 400],
+  ])('%s is refused: nobody applies it', async (target, lines, status) => {
+    const answer = await send(requestHead('GET', target, ['Host: x', ...lines]));
+    expect([answer.status, stage.logged['reason']]).toEqual([status, 'request_malformed']);
+    expect(stage.logged['note']).toContain('allowed_groups');
+  });
+
+  test.each([
+    ['/auth-request?rd=https://shop.example.com/', PUBLIC_URL],
+    // Caddy appends what the client wrote.
+    [`/forward-auth${RULE}`, [...PUBLIC.slice(0, 2), `X-Forwarded-Uri: /public${RULE}`]],
+    [`/ext-authz/public${RULE}`, []],
+  ])('%s with another query, or that of the client, is answered', async (target, lines) => {
+    const answer = await send(requestHead('GET', target, ['Host: shop.example.com', ...lines]));
+    expect(answer.status).toBe(200);
+  });
+});
+
 describe('descriptions that can be read two ways', () => {
   const rows: readonly (readonly [title: string, bytes: string])[] = [
     ['HDR-14: X-Forwarded-Uri twice', forward([...PUBLIC, 'X-Forwarded-Uri: /public'])],
