@@ -15,6 +15,12 @@ export const MAX_CLOCK_SKEW_MS = 300_000;
 /** A token may be issued in the future by one skew, and outlive its `exp` by another. */
 export const CLOCK_LEEWAY_MS: number = 2 * MAX_CLOCK_SKEW_MS;
 
+/**
+ * How long what is good for one use is remembered beyond its end. One replica may have used it by a clock that is ahead, and another
+ * may still accept it by one that is behind; no clock is taken to be wrong by more than half of this.
+ */
+export const USED_LEEWAY_MS = 60_000;
+
 /** The longest time that a token of a session can be accepted, whatever is configured. */
 export const MAX_SESSION_TOKEN_MS: number = MAX_TOKEN_LIFETIME_MS + CLOCK_LEEWAY_MS;
 

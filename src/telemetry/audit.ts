@@ -30,6 +30,8 @@ type Event =
       readonly account: string;
       /** The session that this one replaced; `null` when there was none. */
       readonly replaced: SessionHandle | null;
+      /** The oldest sessions of the user, which ended because there would have been more than `session.maxPerUser`. */
+      readonly displaced: readonly SessionHandle[];
     }
   | {
       readonly event: 'login_failed';

@@ -10,6 +10,7 @@ import type { KeySet } from '../../jwt/key-set.ts';
 import { clientAssertionProfile, type TokenProfile } from '../../jwt/profiles.ts';
 import { verifyDecoded } from '../../jwt/verify.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { USED_LEEWAY_MS } from '../../lib/token-limits.ts';
 import type { OnceStore } from '../../store/store.ts';
 
 /** A client that signs assertions. */
@@ -82,6 +83,6 @@ export class ClientAssertions {
     if (typeof verdict === 'string') return REFUSALS[verdict];
     const { jti, exp } = verdict.claims as { readonly jti: string; readonly exp: number };
     const key = JSON.stringify(['client assertion', client.id, jti]);
-    return (await this.#once.use(key, endOf({ exp }, profile) - nowMs)) ? null : REPLAYED;
+    return (await this.#once.use(key, endOf({ exp }, profile) - nowMs + USED_LEEWAY_MS)) ? null : REPLAYED;
   }
 }

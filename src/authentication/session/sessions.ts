@@ -53,6 +53,7 @@ export const SESSION_END_CAUSES = [
   'logout_all',
   'replaced',
   'user',
+  'limit',
   'operator',
   'provider',
   'refresh_reuse',
@@ -255,9 +256,13 @@ export class Sessions {
   /**
    * Opens a session under a new id.
    *
-   * @returns the id, which only the browser may have, and what the store keeps
+   * @returns the id, which only the browser may have, what the store keeps, and the handles of sessions that had to make room
    */
-  async open(login: NewSession): Promise<{ readonly sessionId: SessionId; readonly record: SessionRecord }> {
+  async open(login: NewSession): Promise<{
+    readonly sessionId: SessionId;
+    readonly record: SessionRecord;
+    readonly displaced: readonly SessionHandle[];
+  }> {
     const nowMs = this.#clocks.wallMs();
     const sessionId = newSessionId();
     const { remembered: rememberedSettings } = this.#settings;
@@ -277,10 +282,10 @@ export class Sessions {
       remembered,
       login: login.login ?? null,
     };
-    await this.#endOldest(login.subject);
+    const displaced = await this.#endOldest(login.subject);
     await this.#store.sessions.create(record, this.#ttlMs(record, nowMs));
     this.#events.onOpened(login.method);
-    return { sessionId, record };
+    return { sessionId, record, displaced };
   }
 
   /**
@@ -573,11 +578,13 @@ export class Sessions {
     return Math.max(1, Math.min(record.expiresAtMs - wallMs, this.#lifetimesOf(record).idleTimeoutMs));
   }
 
-  async #endOldest(subject: string): Promise<void> {
+  async #endOldest(subject: string): Promise<readonly SessionHandle[]> {
     const records = await this.list(subject);
-    for (const record of records.slice(0, Math.max(0, records.length - this.#settings.maxPerUser + 1))) {
-      await this.#store.sessions.end(record.handle);
+    const displaced: SessionHandle[] = [];
+    for (const { handle } of records.slice(0, Math.max(0, records.length - this.#settings.maxPerUser + 1))) {
+      if ((await this.end(handle, 'limit')) !== null) displaced.push(handle);
     }
+    return displaced;
   }
 
   #onRevoked(handle: SessionHandle): void {

@@ -50,13 +50,13 @@ export class SessionOpener {
    */
   async open({ account, replaces, keep, ...login }: Login, source: AuditSource): Promise<OpenedSession> {
     this.#audit.assertReady();
-    const { sessionId, record } = await this.#sessions.open(login);
+    const { sessionId, record, displaced } = await this.#sessions.open(login);
     const { subject, handle, method } = record;
     try {
       await keep?.(sessionId, handle);
       const replaced = replaces === null ? null : await this.#sessions.end(replaces, 'replaced');
-      const event = { event: 'login', subject, handle, method, account, replaced: replaced?.handle ?? null } as const;
-      this.#audit.grant(event, source);
+      const ended = { replaced: replaced?.handle ?? null, displaced };
+      this.#audit.grant({ event: 'login', subject, handle, method, account, ...ended }, source);
     } catch (fault) {
       await this.#sessions.end(handle, null);
       throw fault;

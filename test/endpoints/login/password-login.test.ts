@@ -587,6 +587,15 @@ describe('what is written down', () => {
     expect(await metricValue(stage, 'sallyport_login_failures_total{reason="credentials"}')).toBe(1);
   });
 
+  test('a login that ends the oldest session of the user says which one, and is counted', async () => {
+    await using stage = await LoginStage.start({ config: { session: { maxPerUser: 1 } } });
+    await stage.logIn('alice', PASSWORD);
+    await stage.logIn('alice', PASSWORD);
+    const [first, second] = events(stage, 'login');
+    expect([first, second]).toMatchObject([{ displaced: [] }, { replaced: null, displaced: [first?.['handle']] }]);
+    expect(await metricValue(stage, 'sallyport_sessions_ended_total{cause="limit"}')).toBe(1);
+  });
+
   test('LOG-01: no password, session id or unknown account name is in any log or metric', async () => {
     await using stage = await LoginStage.start();
     const canaries = ['hunter2-canary', 'typed-into-the-name-field'];

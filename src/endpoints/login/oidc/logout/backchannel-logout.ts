@@ -11,6 +11,7 @@ import { asGatewayFault, Denial, type GatewayFault } from '../../../../errors.ts
 import type { Exchange } from '../../../../exchange.ts';
 import type { SessionHandle } from '../../../../jwt/names.ts';
 import type { Clock } from '../../../../lib/clock.ts';
+import { USED_LEEWAY_MS } from '../../../../lib/token-limits.ts';
 import type { ScreenedRequest } from '../../../../sanitize/sanitize.ts';
 import { subjectAtProvider } from '../../../../store/session-record.ts';
 import type { CodeStore, EndedAtProvider } from '../../../../store/store.ts';
@@ -90,7 +91,7 @@ export class BackchannelLogout {
     const which = whichOf(token, isNamedBySub);
     if (which === null) return OTHER_SUBJECT;
     const key = JSON.stringify(['logout token', name, token.issuer, token.id]);
-    const ttlMs = token.endsAtMs - wallMs();
+    const ttlMs = token.endsAtMs - wallMs() + USED_LEEWAY_MS;
     if (!(await codes.add(key, 'begun', ttlMs))) return USED;
     const handles = await login.sessions.endByProvider(name, which);
     await codes.replace(key, 'begun', 'done', ttlMs);
