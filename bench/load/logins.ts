@@ -2,7 +2,8 @@
  * What logins at an identity provider cost those who are logged in, and what a flood of them costs those who log in: one gateway with
  * a real Redis, a provider that costs next to nothing (servers/provider.ts), and in turns with quiet:
  *
- * - 500 tabs of one browser at once;
+ * - 500 tabs of one browser at once, on six connections, as browsers do;
+ * - the same on as many connections, which no browser opens;
  * - 200 logins a second from as many browsers and addresses, to the end;
  * - 1,000 navigations a second that nobody goes on with, with 10 logins a second of honest people beside them;
  * - the same, but each begins a login, so that the store has to keep it.
@@ -47,7 +48,11 @@ const UNANSWERED_MS = 5_000;
 /** Each turn needs as many before the next turn begins. */
 const SESSIONS = 64;
 
-const agent = new Agent({ keepAlive: true, maxSockets: 1_000 });
+/** Connections that a browser opens to one origin over HTTP/1.1. */
+const CONNECTIONS_PER_BROWSER = 6;
+
+/** Of everybody else: as many connections as there are requests under way. */
+const sharedAgent = new Agent({ keepAlive: true, maxSockets: 1_000 });
 
 interface Step {
   readonly status: number;
@@ -57,12 +62,14 @@ interface Step {
 /** A browser somewhere, with the cookies that it was given. */
 class Browser {
   readonly #port: number;
-  readonly #address: string;
+  readonly #agent: Agent;
+  readonly #address = someAddress();
   readonly #cookies = new Map<string, string>();
 
-  constructor(port: number, address = someAddress()) {
+  /** @param agent  its connections; default: those that all share */
+  constructor(port: number, agent = sharedAgent) {
     this.#port = port;
-    this.#address = address;
+    this.#agent = agent;
   }
 
   /** A cookie of logins as the gateway gives them, without having asked for it. */
@@ -82,13 +89,16 @@ class Browser {
       Cookie: [...this.#cookies].map((pair) => pair.join('=')).join('; '),
     };
     return new Promise((resolve, reject) => {
-      const outgoing = httpRequest({ agent, host: '127.0.0.1', port: this.#port, path, headers }, (response) => {
-        for (const line of response.headers['set-cookie'] ?? []) {
-          const [name = '', value = ''] = line.split(';', 1)[0]?.split('=') ?? [];
-          this.#cookies.set(name, value);
-        }
-        response.resume().on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers }));
-      });
+      const outgoing = httpRequest(
+        { agent: this.#agent, host: '127.0.0.1', port: this.#port, path, headers },
+        (response) => {
+          for (const line of response.headers['set-cookie'] ?? []) {
+            const [name = '', value = ''] = line.split(';', 1)[0]?.split('=') ?? [];
+            this.#cookies.set(name, value);
+          }
+          response.resume().on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers }));
+        },
+      );
       outgoing.on('error', reject).end();
     });
   }
@@ -163,22 +173,28 @@ const flood = (port: number, name: string, act: () => Promise<boolean>): Attack 
   },
 });
 
-const attacksOn = (port: number): Attack[] => [
-  {
-    name: `${TABS} tabs of one browser at once`,
-    begin: async () => {
-      const browser = new Browser(port);
-      await browser.navigate('/auth/login?provider=corporate');
-      let good = 0;
-      const tabs = Array.from({ length: TABS }, async (_, tab) => {
-        if (await browser.logIn(`/api/orders?tab=${tab}`).catch(() => false)) good += 1;
-      });
-      return async () => {
-        await Promise.race([Promise.all(tabs), sleep(UNANSWERED_MS)]);
-        return `${good} of ${TABS} shown at once`;
-      };
-    },
+/** Tabs of one browser that all log in at once. */
+const tabs = (port: number, name: string, connections: number): Attack => ({
+  name: `${TABS} tabs of one browser at once, ${name}`,
+  begin: async () => {
+    const own = new Agent({ keepAlive: true, maxSockets: connections });
+    const browser = new Browser(port, own);
+    await browser.navigate('/auth/login?provider=corporate');
+    let good = 0;
+    const all = Array.from({ length: TABS }, async (_, tab) => {
+      if (await browser.logIn(`/api/orders?tab=${tab}`).catch(() => false)) good += 1;
+    });
+    return async () => {
+      await Promise.race([Promise.all(all), sleep(UNANSWERED_MS)]);
+      own.destroy();
+      return `${good} of ${TABS} shown at once`;
+    };
   },
+});
+
+const attacksOn = (port: number): Attack[] => [
+  tabs(port, `on ${CONNECTIONS_PER_BROWSER} connections`, CONNECTIONS_PER_BROWSER),
+  tabs(port, `on ${TABS} connections`, TABS),
   {
     name: `${LOGINS_PER_SEC} logins/s of as many browsers`,
     begin: async () => {
