@@ -28,9 +28,9 @@ const BY_STATUS: ReadonlyMap<number, number> = new Map([
 /** The gRPC status for a reason. */
 export const grpcStatusOf = (reason: Reason): number => BY_STATUS.get(REASONS[reason].status) ?? GRPC_STATUS.unknown;
 
-/** Whether an exchange is a gRPC call. There are none over HTTP/1.1. */
+/** Whether an exchange is a gRPC call. There are none over HTTP/1.1, and a WebSocket is none: 200 would open it. */
 export const isGrpcCall = (exchange: Exchange): boolean =>
-  exchange.httpVersion === '2' && isGrpcType(contentTypeOf(exchange));
+  exchange.httpVersion === '2' && !exchange.isUpgrade && isGrpcType(contentTypeOf(exchange));
 
 /** Whether it is a call of gRPC-Web, which is answered like any other request, with the status in addition. */
 export const isGrpcWebCall = (exchange: Exchange): boolean => isGrpcWebType(contentTypeOf(exchange));

@@ -105,9 +105,11 @@ export class Http2Reply implements Reply {
     return this.#stream.writableLength;
   }
 
-  /** Whether the whole answer was sent. Read when the stream closes, which Node may report before its last write is done. */
+  /** Whether the whole answer was sent, or a tunnel was ended in order. Read when the stream closes, which Node may report before its last write is done. */
   get isDelivered(): boolean {
-    const { writableFinished, rstCode } = this.#stream;
+    const { writableFinished, rstCode, aborted } = this.#stream;
+    // Either side may end a tunnel, and the other side follows.
+    if (this.#isTunnel) return !aborted;
     const isWhole = writableFinished || !this.#carrier.isGone;
     return this.#isEnded && isWhole && rstCode === constants.NGHTTP2_NO_ERROR;
   }
@@ -125,7 +127,9 @@ export class Http2Reply implements Reply {
   }
 
   begin(status: number, headers: string[]): void {
-    const sent = status > MAX_STATUS ? BAD_GATEWAY : status;
+    // RFC 8441 §5: a 2xx opens the WebSocket, which only an upstream can grant, and only by 101.
+    const isFalseGrant = this.isUpgrade && !this.#isTunnel && status >= 200 && status < 300;
+    const sent = isFalseGrant || status > MAX_STATUS ? BAD_GATEWAY : status;
     const head: (string | number)[] = [':status', sent];
     for (let index = 0; index + 1 < headers.length; index += 2) {
       const name = (headers[index] as string).toLowerCase();

@@ -23,6 +23,7 @@ import {
   uint32,
   windowUpdate,
 } from '../../support/http2-client.ts';
+import { RawUpstream } from '../../support/raw-upstream.ts';
 import { type Answer, RecordingUpstream } from '../../support/recording-upstream.ts';
 import { until } from '../../support/until.ts';
 import { decodeFrame, encodeFrame, OPCODES, startEchoUpstream } from '../../support/websocket.ts';
@@ -404,12 +405,13 @@ describe('RFC 8441: a WebSocket', () => {
   });
   const text = (payload: string) => encodeFrame({ opcode: OPCODES.text, payload: Buffer.from(payload) }, true);
 
-  async function startChat() {
+  const listening = (limits = {}) => ({
+    listeners: { public: { address: '127.0.0.1:0', http2: true, limits }, admin: { address: '127.0.0.1:0' } },
+  });
+
+  async function startChat(limits = {}) {
     const upstream = await startEchoUpstream();
-    const gateway = await startGateway({
-      upstream: upstream.origin,
-      config: { listeners: { public: { address: '127.0.0.1:0', http2: true }, admin: { address: '127.0.0.1:0' } } },
-    });
+    const gateway = await startGateway({ upstream: upstream.origin, config: listening(limits) });
     const client = Http2Client.plain(gateway.port);
     await once(client.session, 'remoteSettings');
     expect(client.session.remoteSettings.enableConnectProtocol).toBe(true);
@@ -468,6 +470,55 @@ describe('RFC 8441: a WebSocket', () => {
     else client.session.destroy();
     await until(() => upstream.openConnections === 0, 'the upstream connection is gone');
     await until(() => gateway.gateway.requestsInFlight === 0, 'it is over');
+  });
+
+  test.each([
+    ['a page', 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n\x81\x02hi'],
+    ['an empty answer', 'HTTP/1.1 204 No Content\r\n\r\n'],
+    ['a part', 'HTTP/1.1 206 Partial Content\r\nContent-Length: 4\r\n\r\n\x81\x02hi'],
+  ])('WS-11, RFC 8441 §5: an upstream that answers with %s has not opened one', async (_what, answer) => {
+    await using upstream = await RawUpstream.start((socket) =>
+      socket.on('data', () => void socket.write(answer, 'latin1')),
+    );
+    await using gateway = await startGateway({ upstream: upstream.origin, config: listening() });
+    await using client = Http2Client.plain(gateway.port);
+    await once(client.session, 'remoteSettings');
+    expect((await answerOf(client.begin(await headersOf(gateway), null))).status).toBe(502);
+  });
+
+  test.each([
+    ['/.well-known/jwks.json', {}, 502],
+    ['/chat', { 'content-type': 'application/grpc', origin: 'https://evil.test' }, 403],
+  ])('RFC 8441 §5: what the gateway itself says at %s opens none either', async (path, fields, status) => {
+    const { upstream, gateway, client } = await startChat();
+    await using _parts = new AsyncDisposableStack();
+    for (const part of [client, gateway, upstream].reverse()) _parts.use(part);
+    const answer = await answerOf(client.begin({ ...(await headersOf(gateway)), ':path': path, ...fields }, null));
+    expect(answer.status).toBe(status);
+  });
+
+  test('H2-01: those that are closed in order are no flood, those that are reset are', async () => {
+    const { upstream, gateway, client } = await startChat({ maxStreamResets: 10 });
+    await using _parts = new AsyncDisposableStack();
+    for (const part of [client, gateway, upstream].reverse()) _parts.use(part);
+    const open = async () => {
+      const stream = client.begin(await headersOf(gateway), null);
+      await once(stream, 'response');
+      return stream;
+    };
+    const close = encodeFrame({ opcode: OPCODES.close, payload: Buffer.of(0x03, 0xe8) }, true);
+    for (let at = 0; at < 30; at += 1) {
+      const stream = await open();
+      stream.resume().end(close);
+      await once(stream, 'close');
+    }
+    expect(client.session.closed).toBe(false);
+    // Until the connection is cut.
+    const resetAll = async () => {
+      for (;;) (await open()).close(CODE.cancel);
+    };
+    const [cut] = await Promise.all([once(client.session, 'goaway'), resetAll().catch(() => {})]);
+    expect(cut[0]).toBe(CODE.calm);
   });
 
   test('WS-02: a foreign Origin is refused, and no upstream is dialled', async () => {
