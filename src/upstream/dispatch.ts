@@ -1,8 +1,13 @@
 /** What a forward and the connections to a server know of each other, whatever the connections speak. */
 
-import type { IncomingHttpHeaders } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { RequestBody } from './request-body.ts';
+
+/**
+ * Headers or trailers of an answer: lower-case names, a list where a name came more than once, which any name may. Not the type of
+ * Node, in which names that it keeps once are never lists.
+ */
+export type ReceivedFields = Record<string, string | string[] | undefined>;
 
 /** A request for a server. Times in milliseconds. */
 export interface ServerRequest {
@@ -47,17 +52,13 @@ export interface RequestHandler {
   onRequestSent(): void;
   /** The first byte of an answer has come. */
   onResponseStarted(): void;
-  /**
-   * The head of an answer: any number of interim ones and the final one.
-   *
-   * @param received  lower-case names, a list where a name came more than once
-   */
-  onResponseStart(controller: RequestController, status: number, received: IncomingHttpHeaders): void;
+  /** The head of an answer: any number of interim ones and the final one. */
+  onResponseStart(controller: RequestController, status: number, received: ReceivedFields): void;
   /** In place of the final head: the connection has left HTTP. */
-  onRequestUpgrade(received: IncomingHttpHeaders, connection: Duplex): void;
+  onRequestUpgrade(received: ReceivedFields, connection: Duplex): void;
   onResponseData(controller: RequestController, part: Buffer): void;
-  /** @param trailers  as {@link onResponseStart} gets headers; empty over HTTP/1.1, which has no use for them */
-  onResponseEnd(trailers: IncomingHttpHeaders): void;
+  /** @param trailers  empty over HTTP/1.1, which has no use for them */
+  onResponseEnd(trailers: ReceivedFields): void;
   onResponseError(error: Error): void;
 }
 

@@ -4,7 +4,6 @@
  * Long because what each callback may do depends on how far the others have come.
  */
 
-import type { IncomingHttpHeaders } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Permit } from '../authorization/permit.ts';
 import { asGatewayFault, Denial, type GatewayFault, UpstreamFault } from '../errors.ts';
@@ -17,7 +16,7 @@ import type { Place } from '../lib/places.ts';
 import type { KnownPrincipal, OpenStream, StreamEnding } from '../principal.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
 import { DEADLINE_EXCEEDED, type Deadline } from './deadline.ts';
-import type { RequestController, RequestHandler, ServerRequest } from './dispatch.ts';
+import type { ReceivedFields, RequestController, RequestHandler, ServerRequest } from './dispatch.ts';
 import { forwardFailure } from './fault.ts';
 import { NotProcessedFault } from './http2/fault.ts';
 import type { RequestBody } from './request-body.ts';
@@ -264,7 +263,7 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
     this.#isAnswered = true;
   }
 
-  onResponseStart(controller: RequestController, status: number, received: IncomingHttpHeaders): void {
+  onResponseStart(controller: RequestController, status: number, received: ReceivedFields): void {
     if (status < 200) {
       this.#interimResponses += 1;
       if (status < 100 || this.#interimResponses > MAX_INTERIM_RESPONSES) {
@@ -296,10 +295,13 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
   }
 
   /** An answer of gRPC has no length, so that it can end with a status at any time. */
-  #noteCall(received: IncomingHttpHeaders): void {
-    this.#exchange.grpcStatus = parseGrpcStatus(received['grpc-status'] as string | undefined);
+  #noteCall(received: ReceivedFields): void {
+    this.#exchange.grpcStatus = parseGrpcStatus(received['grpc-status']);
+    const type = received['content-type'];
     this.#exchange.endsWithGrpcStatus =
-      this.#exchange.httpVersion === '2' && this.#contentLength === -1 && isGrpcType(received['content-type'] ?? null);
+      this.#exchange.httpVersion === '2' &&
+      this.#contentLength === -1 &&
+      isGrpcType(typeof type === 'string' ? type : null);
   }
 
   onResponseData(controller: RequestController, chunk: Buffer): void {
@@ -319,24 +321,24 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
   }
 
   /** Other interim responses say nothing that the client could use. HTTP/1.0 has none (RFC 9110 §15.2). */
-  #passHints(received: IncomingHttpHeaders): void {
+  #passHints(received: ReceivedFields): void {
     if (this.#exchange.httpVersion === '1.0') return;
     const links = earlyHintLinks(received, this.#permit, this.#owner.ownCookies);
     if (links.length > 0) this.#exchange.reply.writeEarlyLinks(links);
   }
 
-  onResponseEnd(received: IncomingHttpHeaders): void {
+  onResponseEnd(received: ReceivedFields): void {
     this.#exchange.upstreamEndedMs = this.#owner.monotonicMs();
-    this.#finish();
     const { reply } = this.#exchange;
     if (this.#upstream.isHttp2) this.#passTrailers(received);
+    this.#finish();
     if (this.#isCall) this.#countCall();
     if (this.#wholeBody === null) reply.end();
     else reply.end(this.#wholeBody, 'latin1');
   }
 
   /** Those of an HTTP/1.1 server are dropped: nothing there has a use for them. */
-  #passTrailers(received: IncomingHttpHeaders): void {
+  #passTrailers(received: ReceivedFields): void {
     if (this.#isCall) this.#exchange.grpcStatus ??= parseGrpcStatus(received['grpc-status']);
     if (this.#exchange.httpVersion !== '2' && !this.#request.fields.takesTrailers) return;
     const trailers = clientResponseTrailers(received, this.#permit);
@@ -346,6 +348,8 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
   onResponseError(error: Error): void {
     const failed = this.#server;
     this.#upstream.waiting.leave(this);
+    // It was for this attempt. The next one may answer later, and for longer.
+    this.#stopAnswerTimer();
     this.#release();
     if (this.#isOver) {
       this.#giveShare();
@@ -415,7 +419,7 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
     });
   }
 
-  onRequestUpgrade(received: IncomingHttpHeaders, socket: Duplex): void {
+  onRequestUpgrade(received: ReceivedFields, socket: Duplex): void {
     this.#exchange.firstByteMs = this.#owner.monotonicMs();
     if (!acceptsHandshake(received, this.#request.fields.webSocketKey)) {
       socket.destroy();

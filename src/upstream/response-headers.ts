@@ -3,11 +3,11 @@
  * (RFC 9110 §7.6.1) and without anything that only the gateway may say.
  */
 
-import type { IncomingHttpHeaders } from 'node:http';
 import type { Permit } from '../authorization/permit.ts';
 import { isOwnCookie } from '../lib/cookie-name.ts';
 import { foldHeaderName } from '../lib/header-name.ts';
 import { mayBeTrailer } from '../lib/trailer-name.ts';
+import type { ReceivedFields } from './dispatch.ts';
 
 /** Headers about one connection only, or set by the gateway; and the length, which is written last. */
 const DROPPED = new Set([
@@ -26,14 +26,14 @@ const DROPPED = new Set([
 /**
  * Makes the response headers for the client.
  *
- * @param received    as `http1/` or `http2/` has read them: lower-case names, a list where a name came more than once
+ * @param received    as `http1/` or `http2/` has read them
  * @param ownCookies  names of the session cookie and the like: only the gateway sets them, unless the route relays them
  *   (HDR-24)
  * @param origin      the Origin header of the request, for routes with `cors`
  * @returns flat name, value list
  */
 export function clientResponseHeaders(
-  received: IncomingHttpHeaders,
+  received: ReceivedFields,
   permit: Permit,
   ownCookies: readonly string[],
   origin: string | null = null,
@@ -63,7 +63,7 @@ export function clientResponseHeaders(
   // Last, because Node decodes a Content-Disposition that follows it as UTF-8: the bytes of a value are the upstream's
   // (RFC 9110 §5.5).
   const length = received['content-length'];
-  if (length !== undefined) kept.push('content-length', length);
+  if (typeof length === 'string') kept.push('content-length', length);
   return kept;
 }
 
@@ -72,7 +72,7 @@ export function clientResponseHeaders(
  * an interim response is passed on.
  */
 export function earlyHintLinks(
-  received: IncomingHttpHeaders,
+  received: ReceivedFields,
   permit: Permit,
   ownCookies: readonly string[],
 ): readonly string[] {
@@ -85,9 +85,9 @@ export function earlyHintLinks(
  * The trailers that the client gets: the upstream's, without those that mean something in a header only, or that the route
  * drops.
  *
- * @param received  as `http1/` or `http2/` has read them: lower-case names, a list where a name came more than once
+ * @param received  as `http1/` or `http2/` has read them
  */
-export function clientResponseTrailers(received: IncomingHttpHeaders, { route }: Permit): [string, string][] {
+export function clientResponseTrailers(received: ReceivedFields, { route }: Permit): [string, string][] {
   const trailers: [string, string][] = [];
   for (const [name, value] of Object.entries(received)) {
     if (value === undefined || !mayBeTrailer(name)) continue;

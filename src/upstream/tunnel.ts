@@ -4,11 +4,11 @@
  */
 
 import { createHash } from 'node:crypto';
-import type { IncomingHttpHeaders } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Exchange } from '../exchange.ts';
 import { notePassed } from '../lib/passing-bytes.ts';
 import type { OpenStream, StreamEnding } from '../principal.ts';
+import type { ReceivedFields } from './dispatch.ts';
 import { closeFrame, FrameTracker } from './websocket-frames.ts';
 
 /** RFC 6455 §7.4.1. */
@@ -133,7 +133,10 @@ export class Tunnel implements OpenStream {
  *
  * @param key  Sec-WebSocket-Key of the request
  */
-export function acceptsHandshake(received: IncomingHttpHeaders, key: string | null): boolean {
+export function acceptsHandshake(received: ReceivedFields, key: string | null): boolean {
   const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
-  return received.upgrade?.toLowerCase() === 'websocket' && received['sec-websocket-accept'] === accept;
+  const { upgrade } = received;
+  return (
+    typeof upgrade === 'string' && upgrade.toLowerCase() === 'websocket' && received['sec-websocket-accept'] === accept
+  );
 }

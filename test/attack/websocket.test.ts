@@ -248,6 +248,7 @@ describe('handshakes', () => {
       `Sec-WebSocket-Accept: ${acceptKey('x')}`,
     ]),
     switching('to h2c', ['Connection: Upgrade', 'Upgrade: h2c']),
+    switching('with two Upgrade lines', ['Connection: Upgrade', 'Upgrade: websocket', 'Upgrade: websocket']),
   ])('$id: $what', (played) => stage.play(played));
 
   test('WS-01: refused handshakes have dialled no upstream', async () => {

@@ -161,6 +161,14 @@ describe('a connection', () => {
     }
   });
 
+  test('is given up with its error, before requests of the same turn are sent on it', async () => {
+    const open = new OpenWire();
+    open.send(asked());
+    open.receive(OK);
+    open.wire.emit('error', new Error('ECONNRESET'));
+    expect([open.hasEnded, open.connection.isReady]).toEqual([true, false]);
+  });
+
   test.each([
     ['says nothing', '', 4_000],
     ['keeps it for 10 s', 'Keep-Alive: timeout=10\r\n', 8_000],

@@ -3,10 +3,22 @@
 import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
 import { constants, type ServerHttp2Stream } from 'node:http2';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { UpstreamServer } from '../../src/upstream/server.ts';
 import { CertificateFiles, TestAuthority } from '../support/certificates.ts';
 import { HOST, startGateway, type TestGateway } from '../support/gateway.ts';
-import { END_HEADERS, END_STREAM, FRAME, fieldBlock, frame, resetFrame, uint32 } from '../support/http2-client.ts';
+import { asked } from '../support/http1-wire.ts';
+import {
+  END_HEADERS,
+  END_STREAM,
+  type Field,
+  FRAME,
+  fieldBlock,
+  frame,
+  Http2Client,
+  resetFrame,
+  uint32,
+} from '../support/http2-client.ts';
 import { answerOk, Http2Upstream, type OnStream } from '../support/http2-upstream.ts';
 import { RawConnection, rawRequest, requestHead } from '../support/raw-client.ts';
 import { answerData, answerHead, startRawHttp2 } from '../support/raw-http2-upstream.ts';
@@ -23,6 +35,11 @@ const start = (endpoints: string | readonly string[], upstream: Record<string, u
     routes: ROUTES.map((one) => ({ ...one, ...route })),
     config: { upstreams: { app: { endpoints: [endpoints].flat(), ...upstream } } },
   });
+
+const SERVER = {
+  ...{ isHttp2: true, maxConnections: 1, maxStreams: 1, connectTimeoutMs: 60_000 },
+  ...{ consecutiveFailures: 1, baseDelayMs: 1, maxDelayMs: 1 },
+};
 
 const reasonOf = (body: Buffer) => (JSON.parse(body.toString()) as { reason: string }).reason;
 
@@ -226,6 +243,40 @@ describe('an upstream that breaks the rules', () => {
     expect(answer.head).not.toMatch(/^(?:x-a|x-b|b|x|c):/im);
   });
 
+  const TWICE: readonly (readonly [string, string])[] = [
+    ['content-type', 'application/grpc'],
+    ['grpc-status', '0'],
+    ['content-encoding', 'gzip'],
+    ['cache-control', 'no-store'],
+    ['set-cookie', 'a=b'],
+    ['link', '</a>'],
+    ['etag', '"a"'],
+  ];
+  test.each(TWICE)(
+    'RFC 9110 §5.3: %s that comes twice, before a call is answered and in its answer, is passed on',
+    async (name, value) => {
+      const twice: Field[] = [
+        [name, value],
+        [name, value],
+      ];
+      await using upstream = await onRequest((id) => [
+        frame(FRAME.headers, END_HEADERS, id, fieldBlock([[':status', '103'], ...twice])),
+        answerHead(id, ...twice),
+        answerData(id, 'ok', 0),
+        frame(FRAME.headers, END_HEADERS | END_STREAM, id, fieldBlock(twice)),
+      ]);
+      await using gateway = await startGateway({
+        routes: ROUTES,
+        upstream: asH2c(upstream),
+        config: { listeners: { public: { address: '127.0.0.1:0', http2: true }, admin: { address: '127.0.0.1:0' } } },
+      });
+      await using client = Http2Client.plain(gateway.port);
+      const call = { ':method': 'POST', ':path': '/test.A/B', 'content-type': 'application/grpc', te: 'trailers' };
+      expect(await client.request(call, 'x')).toMatchObject({ status: 200, body: 'ok', code: 0 });
+      await answers(gateway, 200, 'ok', get('/x', 'GET', 'TE: trailers'));
+    },
+  );
+
   const CUTS: readonly (readonly [string, (id: number) => readonly Buffer[]])[] = [
     ['more than its length', (id) => [answerHead(id, ['content-length', '1']), answerData(id, 'ab')]],
     ['less than its length', (id) => [answerHead(id, ['content-length', '9']), answerData(id, 'ab')]],
@@ -294,6 +345,24 @@ describe('a server that takes no part of a request', () => {
     expect(await gateway.metrics.text()).toContain(
       'sallyport_upstream_retries_total{upstream="app",reason="not_processed"} 1',
     );
+  });
+
+  test('the time for the first answer ends with the first attempt: it does not cut the answer to the second', async () => {
+    const FIRST_BYTE_MS = 97_531;
+    const set = vi.spyOn(globalThis, 'setTimeout');
+    const cleared = vi.spyOn(globalThis, 'clearTimeout');
+    let count = 0;
+    await using upstream = await startRawHttp2(({ type, stream }, send) => {
+      if (type !== FRAME.data) return;
+      count += 1;
+      if (count === 1) send(resetFrame(stream, REFUSED));
+      else send(answerHead(stream), answerData(stream, 'taken'));
+    });
+    await using gateway = await start(asH2c(upstream), {}, { timeouts: { firstByte: `${FIRST_BYTE_MS}ms` } });
+    await answers(gateway, 200, 'taken', post('body'));
+    const timers = set.mock.results.filter((_, at) => set.mock.calls[at]?.[1] === FIRST_BYTE_MS);
+    expect(timers).toHaveLength(2);
+    for (const { value } of timers) expect(cleared.mock.calls.map(([timer]) => timer)).toContain(value);
   });
 
   test('UPS-04: it is sent once more and no more', async () => {
@@ -483,6 +552,26 @@ describe('connections', () => {
     );
     const { status, body } = await rawRequest(gateway.port, handshake);
     expect([status, reasonOf(body)]).toEqual([400, 'upgrade_unsupported']);
+  });
+});
+
+describe('a handler that throws', () => {
+  const CALLBACKS = ['onResponseStart', 'onResponseData', 'onResponseEnd'] as const;
+  test.each(CALLBACKS)('in %s fails its request, and not the process', async (callback) => {
+    await using upstream = await Http2Upstream.start();
+    const server = new UpstreamServer(upstream.origin, { ...SERVER, tls: null }, () => performance.now());
+    const { promise, resolve } = Promise.withResolvers<Error>();
+    const nothing = () => {};
+    server.pool.dispatch(asked(), {
+      ...{ onRequestStart: nothing, onRequestSent: nothing, onResponseStarted: nothing, onRequestUpgrade: nothing },
+      ...{ onResponseStart: nothing, onResponseData: nothing, onResponseEnd: nothing },
+      onResponseError: resolve,
+      [callback]: () => {
+        throw new Error(callback);
+      },
+    });
+    expect((await promise).message).toBe(callback);
+    await server.close();
   });
 });
 

@@ -102,6 +102,28 @@ describe('over HTTP/2', () => {
     expect(received).toEqual({ 'x-sum': '1, 2' });
   });
 
+  test('RFC 9110 §5.3: headers and trailers that a client sends twice arrive twice, also those that Node takes for single ones', async () => {
+    // Of `kSingleValueFields` in Node, those that may be trailers.
+    const names = 'content-language content-md5 dnt etag from last-modified tk user-agent x-content-type-options'.split(
+      ' ',
+    );
+    const twice = names.flatMap((name) => [`${name}: a`, `${name}: b`]);
+    const expected = names.flatMap((name) => [name, 'a', name, 'b']);
+    const received: (readonly string[])[] = [];
+    upstream.onStream = (stream, request) => {
+      received.push(request.raw);
+      stream.on('trailers', (_fields, _flags, raw) => received.push(raw as unknown as string[]));
+      stream.resume().on('end', () => answerOk(stream, request));
+    };
+    await using connection = await RawConnection.open(gateway.port);
+    const head = requestHead('POST', '/x', ['Host: shop.example.com', 'Transfer-Encoding: chunked', ...twice]);
+    connection.write(`${head}1\r\nx\r\n0\r\n${twice.join('\r\n')}\r\n\r\n`);
+    expect((await connection.response()).status).toBe(200);
+    expect(received[0]?.join(' ')).toContain(expected.filter((text) => text !== 'x').join(' '));
+    // User-Agent is read by the gateway, so it is no trailer.
+    expect(received[1]).toEqual(expected.filter((_text, at) => !/user-agent/.test(expected[at - (at % 2)] as string)));
+  });
+
   test('an upstream is asked for trailers only by a client that takes them', async () => {
     await client.get('/x');
     expect(upstream.last.headers['te']).toBeUndefined();

@@ -45,6 +45,8 @@ const HEAD_END = Buffer.from('\r\n\r\n');
 
 const NO_TRAILERS = Object.freeze({});
 
+const ignore = (): void => {};
+
 /** A connection, from the attempt to make it on. */
 export class ServerConnection {
   readonly #owner: ConnectionPool;
@@ -292,7 +294,13 @@ export class ServerConnection {
     this.deadlineMs = Number.POSITIVE_INFINITY;
     this.#owner.hasEnded(this, null);
     if (rest.length > 0) socket.unshift(rest);
-    request.handler.onRequestUpgrade(fields, socket);
+    try {
+      request.handler.onRequestUpgrade(fields, socket);
+    } catch (thrown) {
+      // Nothing of the connection would tell the request any more.
+      socket.on('error', ignore).destroy();
+      request.handler.onResponseError(thrown as Error);
+    }
   }
 
   #rest(): void {
@@ -324,6 +332,8 @@ export class ServerConnection {
 
   readonly #onError = (error: Error): void => {
     this.#error = error;
+    // Its end follows later than requests may be sent on it.
+    if (this.#request === null) this.drop();
   };
 
   readonly #onClose = (): void => {

@@ -17,7 +17,9 @@ const WITH_CONTENT = new Set(['POST', 'PUT', 'PATCH', 'QUERY', 'PROPFIND', 'PROP
 
 /** Names that may be written, and which of them are Content-Length. perf: requests use the same ones over and over. */
 const names = new Map<string, boolean>();
+/** Bounded, because clients choose the names: one that sends many does not keep out those of the others. */
 const MAX_NAMES = 1_024;
+const MAX_KNOWN_LENGTH = 64;
 
 const refused = (what: string) => new GatewayFault('bug', `${what} that cannot be sent`);
 
@@ -73,6 +75,7 @@ function isLength(name: string): boolean {
   if (known !== undefined) return known;
   const folded = name.toLowerCase();
   if (!TOKEN.test(name) || ABOUT_CONNECTION.has(folded)) throw refused('header name');
-  if (names.size < MAX_NAMES) names.set(name, folded === 'content-length');
+  if (names.size >= MAX_NAMES) names.clear();
+  if (name.length <= MAX_KNOWN_LENGTH) names.set(name, folded === 'content-length');
   return folded === 'content-length';
 }

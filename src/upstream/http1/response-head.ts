@@ -3,15 +3,15 @@
  * §4 to §6), so that no answer can hide another one.
  */
 
-import type { IncomingHttpHeaders } from 'node:http';
 import { UpstreamFault } from '../../errors.ts';
 import { trim } from '../../lib/trim.ts';
+import type { ReceivedFields } from '../dispatch.ts';
 
 /** The head of an answer. */
 export interface ResponseHead {
   readonly status: number;
   /** Lower-case names, a list where a name came more than once; without a prototype. */
-  readonly fields: IncomingHttpHeaders;
+  readonly fields: ReceivedFields;
   /** Content-Length in bytes; `null` without one. */
   readonly length: number | null;
   readonly isChunked: boolean;
@@ -36,7 +36,7 @@ const IDLE_MARGIN_MS = 2_000;
 const MAX_IDLE_MS = 600_000;
 
 /** Its instances have no prototype to speak of, and unlike those of `Object.create(null)` are fast. */
-const Fields = function Fields() {} as unknown as new () => IncomingHttpHeaders;
+const Fields = function Fields() {} as unknown as new () => ReceivedFields;
 Fields.prototype = Object.freeze(Object.create(null));
 
 /** An answer that breaks the protocol. */
@@ -91,7 +91,7 @@ const listOf = (value: string | string[]) =>
     .split(',')
     .map((it) => trim(it));
 
-function readFields(text: string, start: number): IncomingHttpHeaders {
+function readFields(text: string, start: number): ReceivedFields {
   if (!FIELD_LINES.test(start === 0 ? text : text.slice(start))) throw invalid('field line');
   const fields = new Fields();
   let count = 0;
@@ -106,7 +106,7 @@ function readFields(text: string, start: number): IncomingHttpHeaders {
   return fields;
 }
 
-function add(fields: IncomingHttpHeaders, name: string, value: string): void {
+function add(fields: ReceivedFields, name: string, value: string): void {
   const present = fields[name];
   if (present === undefined) fields[name] = value;
   else if (typeof present === 'string') fields[name] = [present, value];
@@ -114,7 +114,7 @@ function add(fields: IncomingHttpHeaders, name: string, value: string): void {
 }
 
 /** The same length twice is refused too: it takes a broken server to send it. It is passed on as a plain number. */
-function contentLength(fields: IncomingHttpHeaders): number | null {
+function contentLength(fields: ReceivedFields): number | null {
   const value = fields['content-length'];
   if (value === undefined) return null;
   if (typeof value !== 'string' || !LENGTH.test(value)) throw invalid('Content-Length');
@@ -123,7 +123,7 @@ function contentLength(fields: IncomingHttpHeaders): number | null {
   return length;
 }
 
-function staysOpen(connection: string | undefined, isMinor1: boolean): boolean {
+function staysOpen(connection: string | string[] | undefined, isMinor1: boolean): boolean {
   if (connection === undefined) return isMinor1;
   if (connection === 'keep-alive') return true;
   return isMinor1

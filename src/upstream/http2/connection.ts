@@ -1,6 +1,12 @@
 /** One HTTP/2 connection to a server, and how many streams it has room for. */
 
-import { type ClientHttp2Session, type ClientHttp2Stream, type ClientSessionRequestOptions, connect } from 'node:http2';
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  type ClientSessionOptions,
+  type ClientSessionRequestOptions,
+  connect,
+} from 'node:http2';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { UpstreamFault } from '../../errors.ts';
@@ -33,6 +39,18 @@ const STREAM_WINDOW_BYTES = 256 * 1024;
 const CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024;
 /** Megabytes. Node refuses headers beyond it; what waits is limited by the windows. */
 const MAX_SESSION_MEMORY = 256;
+
+/** Node's types lack an option. */
+const SESSION_OPTIONS: ClientSessionOptions & { readonly strictSingleValueFields: boolean } = {
+  maxSessionMemory: MAX_SESSION_MEMORY,
+  // Headers and trailers that a client sends twice are passed as they are, as over HTTP/1.1.
+  strictSingleValueFields: false,
+  settings: {
+    enablePush: false,
+    initialWindowSize: STREAM_WINDOW_BYTES,
+    maxHeaderListSize: MAX_HEADER_BYTES,
+  },
+};
 
 /** A connection, from the attempt to make it on. It is ready once both sides know the settings of the other (RFC 9113 §3.4). */
 export class StreamConnection {
@@ -139,15 +157,7 @@ export class StreamConnection {
       this.destroy(new UpstreamFault('upstream_protocol', 'server does not offer HTTP/2'));
       return;
     }
-    const session = connect(this.#settings.url, {
-      createConnection: () => socket,
-      maxSessionMemory: MAX_SESSION_MEMORY,
-      settings: {
-        enablePush: false,
-        initialWindowSize: STREAM_WINDOW_BYTES,
-        maxHeaderListSize: MAX_HEADER_BYTES,
-      },
-    });
+    const session = connect(this.#settings.url, { ...SESSION_OPTIONS, createConnection: () => socket });
     this.#session = session;
     this.#timer = setTimeout(() => {
       this.destroy(new UpstreamFault('upstream_timeout', 'server sent no HTTP/2 settings in time'));

@@ -1,7 +1,7 @@
 /** Converts header lists between the form of `node:http2` and that of the rest of `upstream/`. */
 
-import type { IncomingHttpHeaders } from 'node:http';
 import { GatewayFault } from '../../errors.ts';
+import type { ReceivedFields } from '../dispatch.ts';
 
 /** What a request is besides its headers. */
 interface RequestLine {
@@ -35,8 +35,8 @@ export function http2RequestHeaders({ method, path, scheme }: RequestLine, heade
  *
  * @param raw  flat name, value list, as Node gives it: names in lower case, checked by nghttp2
  */
-export function receivedFields(raw: readonly string[]): IncomingHttpHeaders {
-  const fields: IncomingHttpHeaders = Object.create(null);
+export function receivedFields(raw: readonly string[]): ReceivedFields {
+  const fields: ReceivedFields = Object.create(null);
   for (let index = 0; index + 1 < raw.length; index += 2) {
     const name = raw[index] as string;
     const value = raw[index + 1] as string;

@@ -4,11 +4,10 @@
  * Long because it is one state machine: what a callback may do depends on the state that the others have reached.
  */
 
-import type { IncomingHttpHeaders } from 'node:http';
 import { type ClientHttp2Stream, constants } from 'node:http2';
 import { Readable } from 'node:stream';
 import { UpstreamFault } from '../../errors.ts';
-import type { RequestController, RequestHandler, ServerRequest } from '../dispatch.ts';
+import type { ReceivedFields, RequestController, RequestHandler, ServerRequest } from '../dispatch.ts';
 import { RequestBodyError } from '../request-body.ts';
 import type { StreamConnection } from './connection.ts';
 import { streamFailure } from './fault.ts';
@@ -32,7 +31,7 @@ export class StreamRequest implements RequestController {
   #isAnswered = false;
   /** The server has ended the answer. Node ends the stream also where it was reset without an error. */
   #hasServerEnded = false;
-  #trailers: IncomingHttpHeaders = {};
+  #trailers: ReceivedFields = {};
   #error: Error | null = null;
   /** A frame of its own could not be sent, for example because the connection was ending. */
   #wasNotSent = false;
@@ -166,7 +165,7 @@ export class StreamRequest implements RequestController {
   }
 
   /** The trailers of the request. */
-  get ownTrailers(): IncomingHttpHeaders {
+  get ownTrailers(): ReceivedFields {
     return receivedFields(this.options.body?.trailers ?? []);
   }
 
@@ -195,7 +194,11 @@ export class StreamRequest implements RequestController {
     const trailers = this.#trailers;
     // A server that has answered need not read the rest.
     this.#leave(this.options.body !== null && this.#stream?.writableFinished === false);
-    this.handler.onResponseEnd(trailers);
+    try {
+      this.handler.onResponseEnd(trailers);
+    } catch (thrown) {
+      this.handler.onResponseError(thrown as Error);
+    }
   }
 
   #fail(error: Error): void {
@@ -221,12 +224,24 @@ function pushed(this: ClientHttp2Stream, chunk: unknown, encoding?: BufferEncodi
   return Readable.prototype.push.call(this, chunk, encoding);
 }
 
+// What a callback throws is the failure of its request. Nothing above these functions catches it: it would end the process.
+
 function onInterim(this: ClientHttp2Stream, _fields: unknown, _flags: number, raw: readonly string[]): void {
-  (this as Carried).request.interim(raw);
+  const { request } = this as Carried;
+  try {
+    request.interim(raw);
+  } catch (thrown) {
+    request.fail(thrown as Error);
+  }
 }
 
 function onResponse(this: ClientHttp2Stream, _fields: unknown, flags: number, raw: readonly string[]): void {
-  (this as Carried).request.answered(this, flags, raw);
+  const { request } = this as Carried;
+  try {
+    request.answered(this, flags, raw);
+  } catch (thrown) {
+    request.fail(thrown as Error);
+  }
 }
 
 function onTrailers(this: ClientHttp2Stream, _fields: unknown, _flags: number, raw: readonly string[]): void {
@@ -234,7 +249,12 @@ function onTrailers(this: ClientHttp2Stream, _fields: unknown, _flags: number, r
 }
 
 function onData(this: ClientHttp2Stream, chunk: Buffer): void {
-  (this as Carried).request.data(chunk);
+  const { request } = this as Carried;
+  try {
+    request.data(chunk);
+  } catch (thrown) {
+    request.fail(thrown as Error);
+  }
 }
 
 function onEnd(this: ClientHttp2Stream): void {
@@ -242,7 +262,12 @@ function onEnd(this: ClientHttp2Stream): void {
 }
 
 function onWantTrailers(this: ClientHttp2Stream): void {
-  if (!this.closed) this.sendTrailers((this as Carried).request.ownTrailers);
+  const { request } = this as Carried;
+  try {
+    if (!this.closed) this.sendTrailers(request.ownTrailers);
+  } catch (thrown) {
+    request.fail(thrown as Error);
+  }
 }
 
 function onFinish(this: ClientHttp2Stream): void {
