@@ -10,8 +10,6 @@ export class Place {
   /** That of the wider network, which counts everything of this one, too; `null` where there is none. */
   readonly #wider: Place | null;
   count = 0;
-  /** {@link leave} as a listener: one for all who enter, because there may be many. */
-  readonly onLeft = (): void => this.leave();
 
   constructor(wider: Place | null) {
     this.#wider = wider;

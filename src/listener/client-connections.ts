@@ -2,7 +2,7 @@
 
 import type { BlockList, Socket } from 'node:net';
 import { isInList, plainAddress } from '../lib/address.ts';
-import { Places } from '../lib/places.ts';
+import { type Place, Places } from '../lib/places.ts';
 
 /** What one client may have. */
 export interface ClientConnectionLimits {
@@ -16,12 +16,13 @@ export interface ClientConnectionLimits {
 export class ClientConnections {
   readonly #limits: ClientConnectionLimits;
   readonly #places = new Places();
+  readonly #counted = new Map<Socket, Place>();
 
   constructor(limits: ClientConnectionLimits) {
     this.#limits = limits;
   }
 
-  /** Counts a connection until it closes. Returns whether its client may have it; else it is not counted. */
+  /** Counts a connection until {@link leave}. Returns whether its client may have it; else it is not counted. */
   enter(socket: Socket): boolean {
     const { maxConnectionsPerClient: max, trustedProxies } = this.#limits;
     if (max === Number.POSITIVE_INFINITY) return true;
@@ -30,7 +31,13 @@ export class ClientConnections {
     const place = this.#places.ofClient(address);
     if (!place.hasRoom(max)) return false;
     place.enter();
-    socket.on('close', place.onLeft);
+    this.#counted.set(socket, place);
     return true;
+  }
+
+  /** A connection has closed. */
+  leave(socket: Socket): void {
+    this.#counted.get(socket)?.leave();
+    this.#counted.delete(socket);
   }
 }

@@ -121,6 +121,7 @@ export class GrpcServer implements ListenerServer {
     socket.on('error', () => socket.destroy());
     socket.on('close', () => {
       this.#connections.delete(socket);
+      this.#clients.leave(socket);
       if (this.#connections.size === 0) this.#onEmpty?.();
     });
     if (this.#connections.size > this.#settings.limits.maxConnections) this.#refuse(socket, 'limit');

@@ -6,19 +6,26 @@ import { plainAddress } from '../../lib/address.ts';
 import type { PeerInfo } from '../../sanitize/sanitize.ts';
 import type { Http1Reply } from './reply.ts';
 
-/** The pace of one connection, as the sweeps have seen it. */
-export class Pace {
-  /** Monotonic time since which no request has been in progress; `null` while one is. */
-  idleSinceMs: number | null = null;
-  /** Requests that had begun by then. */
-  requests = 0;
-  /** The answer that the client was reading, and had more to read of, in the last sweep. */
-  reply: Http1Reply | null = null;
-  /** How long that answer has waited for its client so far. */
+/** How a client takes one answer, as the sweeps have seen it. */
+export class Reading {
+  readonly reply: Http1Reply;
+  /** How long the answer has waited for its client so far. */
   waitedMs = 0;
-  /** When the present window began, and what had been taken by then. */
-  windowSinceMs = 0;
-  windowTaken = 0;
+  /** When the present window began, and what the client had taken on this connection by then, bytes. */
+  windowSinceMs: number;
+  windowTaken: number;
+
+  constructor(reply: Http1Reply, nowMs: number, taken: number) {
+    this.reply = reply;
+    this.windowSinceMs = nowMs;
+    this.windowTaken = taken;
+  }
+
+  /** Begins a window. */
+  beginWindow(nowMs: number, taken: number): void {
+    this.windowSinceMs = nowMs;
+    this.windowTaken = taken;
+  }
 }
 
 /** One connection of a client. */
@@ -33,7 +40,12 @@ export class Connection {
   isRefused = false;
   /** A tunnel has taken it over. */
   isTunnel = false;
-  readonly pace: Pace = new Pace();
+  /** Monotonic time of the sweep since which no request has been in progress; `null` while one is. */
+  idleSinceMs: number | null = null;
+  /** Requests that had begun by then. */
+  idleRequests = 0;
+  /** The answer that the client was reading, and had more to read of, in the last sweep; few connections ever have one. */
+  reading: Reading | null = null;
   /** The reply that began last; `null` when it is over and has been forgotten. */
   reply: Http1Reply | null = null;
 

@@ -7,7 +7,7 @@
 import type { Socket } from 'node:net';
 import type { Clock } from '../../lib/clock.ts';
 import type { ConnectionCut } from '../listener.ts';
-import type { Connection, Pace } from './connection.ts';
+import { type Connection, Reading } from './connection.ts';
 import type { Http1Reply } from './reply.ts';
 import type { PublicListenerConfig } from './section.ts';
 
@@ -67,48 +67,50 @@ export class PaceWatch {
       const reason =
         reply === null
           ? this.#judgeIdle(connection, nowMs)
-          : this.#judgeReader(connection.pace, socket, reply, nowMs, sinceMs);
+          : this.#judgeReader(connection, socket, reply, nowMs, sinceMs);
       if (reason === null) continue;
       this.#onCut(reason);
       socket.destroy();
     }
   }
 
-  #judgeIdle({ pace, requests, isTunnel }: Connection, nowMs: number): ConnectionCut | null {
-    pace.reply = null;
-    if (isTunnel) return null;
-    if (pace.idleSinceMs === null || pace.requests !== requests) {
-      pace.idleSinceMs = nowMs;
-      pace.requests = requests;
+  #judgeIdle(connection: Connection, nowMs: number): ConnectionCut | null {
+    connection.reading = null;
+    if (connection.isTunnel) return null;
+    if (connection.idleSinceMs === null || connection.idleRequests !== connection.requests) {
+      connection.idleSinceMs = nowMs;
+      connection.idleRequests = connection.requests;
     }
-    return nowMs - pace.idleSinceMs > this.#idleMs ? 'idle' : null;
+    return nowMs - connection.idleSinceMs > this.#idleMs ? 'idle' : null;
   }
 
-  #judgeReader(pace: Pace, socket: Socket, reply: Http1Reply, nowMs: number, sinceMs: number): ConnectionCut | null {
-    pace.idleSinceMs = null;
+  #judgeReader(
+    connection: Connection,
+    socket: Socket,
+    reply: Http1Reply,
+    nowMs: number,
+    sinceMs: number,
+  ): ConnectionCut | null {
+    connection.idleSinceMs = null;
+    const { reading } = connection;
     if (socket.writableLength === 0) {
-      pace.windowSinceMs = nowMs;
-      pace.windowTaken = socket.bytesWritten;
+      reading?.beginWindow(nowMs, socket.bytesWritten);
       return null;
     }
     // Node knows whether anything at all moves. perf: bench/load/run.ts, warm session: its timeout from the beginning, which
     // is restarted for each request and on each of its reads and writes, costs 2 to 3 µs.
     if (socket.timeout !== this.#sendMs) socket.setTimeout(this.#sendMs);
     const taken = socket.bytesWritten - socket.writableLength;
-    if (pace.reply !== reply) {
-      pace.reply = reply;
-      pace.waitedMs = 0;
-      pace.windowSinceMs = nowMs;
-      pace.windowTaken = taken;
+    if (reading?.reply !== reply) {
+      connection.reading = new Reading(reply, nowMs, taken);
       return null;
     }
-    pace.waitedMs += sinceMs;
-    if (pace.waitedMs > this.#transferMs) return 'transfer';
-    const windowMs = nowMs - pace.windowSinceMs;
+    reading.waitedMs += sinceMs;
+    if (reading.waitedMs > this.#transferMs) return 'transfer';
+    const windowMs = nowMs - reading.windowSinceMs;
     if (windowMs < SEND_TIMEOUTS_PER_WINDOW * this.#sendMs) return null;
-    if (taken - pace.windowTaken < this.#minBytesPerMs * windowMs) return 'slow_reader';
-    pace.windowSinceMs = nowMs;
-    pace.windowTaken = taken;
+    if (taken - reading.windowTaken < this.#minBytesPerMs * windowMs) return 'slow_reader';
+    reading.beginWindow(nowMs, taken);
     return null;
   }
 }

@@ -220,6 +220,17 @@ describe('limits', () => {
     }
   });
 
+  test('S4: a client whose connection has closed may open another', async () => {
+    await using gateway = await start({ peers: ['192.0.2.1'] }, {}, { limits: { maxConnectionsPerClient: 1 } });
+    for (const turn of ['first', 'second']) {
+      const connection = await RawConnection.open(portOf(gateway));
+      await until(() => gateway.gateway.connectionCount() === 1, `the ${turn} has come`);
+      connection.close();
+      await until(() => gateway.gateway.connectionCount() === 0, `the ${turn} is gone`);
+    }
+    expect(await gateway.metrics.text()).toContain('sallyport_connections_refused_total{reason="client"} 0\n');
+  });
+
   test('a connection that speaks no HTTP/2, and one over HTTP/1.1, gets nothing', async () => {
     await using gateway = await start();
     await using connection = await RawConnection.open(portOf(gateway));
