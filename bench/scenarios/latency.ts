@@ -3,7 +3,6 @@
  * the machine does hits both alike. Each request counts from when it was due (bench/load/generator/open-loop.ts).
  */
 
-import { fileURLToPath } from 'node:url';
 import type { Credentials } from '../load/generator/load.ts';
 import { measure, type Target } from '../load/measure.ts';
 import { openSessions } from '../load/sessions.ts';
@@ -26,8 +25,7 @@ async function run(stage: Stage): Promise<Found> {
     { name: 'relay', ...relay, ...given },
     { name: 'sallyport', child: gateway.child, port: gateway.port, ...given },
   ];
-  const generator = stage.children.node([fileURLToPath(new URL('../load/generator/generator.ts', import.meta.url))]);
-  await generator.ask();
+  const generator = await stage.generator();
   const round = (target: Target, rate: number | null, durationMs: number) =>
     measure(generator, target, {
       ...{ connections: CONNECTIONS, durationMs, rate, expectedRequests: CONNECTIONS, core: MEASURED_CORE },

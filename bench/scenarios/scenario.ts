@@ -74,7 +74,7 @@ export class Stage implements AsyncDisposable {
   readonly #client: Child;
 
   private constructor(
-    given: Omit<Stage, 'client' | 'gateway' | 'nginx' | 'relay' | typeof Symbol.asyncDispose>,
+    given: Omit<Stage, 'client' | 'gateway' | 'generator' | 'nginx' | 'relay' | typeof Symbol.asyncDispose>,
     client: Child,
   ) {
     this.children = given.children;
@@ -104,6 +104,13 @@ export class Stage implements AsyncDisposable {
   /** Has the client do something. */
   client(task: Task): Promise<Done> {
     return this.#client.ask<Done>(task);
+  }
+
+  /** A process that makes load at a rate, for `measure`. */
+  async generator(): Promise<Child> {
+    const child = this.children.node([server('../load/generator/generator.ts')]);
+    await child.ask();
+    return child;
   }
 
   /** A gateway on the measured core, unless the options say otherwise. */

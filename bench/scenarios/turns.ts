@@ -13,6 +13,8 @@ export interface Subject {
   readonly run: (durationMs: number) => Promise<Done>;
   /** Most runs before any counts. Default: 5. */
   readonly warmUps?: number;
+  /** Processes that share the work, each of which compiles for itself. Default: 1. */
+  readonly processes?: number;
 }
 
 export interface Done {
@@ -84,9 +86,10 @@ export class Turns {
 const WARM_UNITS = 20_000;
 const MOST_WARM_UPS = 5;
 
-async function warmUp({ run, warmUps = MOST_WARM_UPS }: Subject, warmUpMs: number): Promise<void> {
+async function warmUp({ run, warmUps = MOST_WARM_UPS, processes = 1 }: Subject, warmUpMs: number): Promise<void> {
   let done = 0;
-  for (let turn = 0; turn < warmUps && done < WARM_UNITS; turn += 1) done += (await run(warmUpMs)).units;
+  for (let turn = 0; turn < processes * warmUps && done < processes * WARM_UNITS; turn += 1)
+    done += (await run(warmUpMs)).units;
 }
 
 function push(values: Map<string, number[]>, name: string, value: number): void {
