@@ -8,7 +8,7 @@
  *   npm run bench -- peers [--quick]      beside what others would pick; --only nginx,express, --tool autocannon
  *   npm run bench -- scenarios [--quick]  bodies, TLS, WebSockets, memory, tokens, replicas …; --only bodies,tls
  *   npm run bench -- report               docs/performance.md and its plots, from what is kept in bench/results
- *   npm run bench -- profile [variant]    where the CPU time of a request goes
+ *   npm run bench -- profile [variant]    where the CPU time of a request goes; --allocations: its memory
  *   npm run bench -- memory [--built]     resident memory: idle, 10,000 connections, 1 GiB each way
  *   npm run bench -- micro [name]         the micro-benchmarks that `perf:` comments in src/ name
  *   npm run bench -- compare BASE         the working tree against a commit, in one run; --quick, --only, --rounds, …
@@ -34,6 +34,7 @@ const { values, positionals } = parseArgs({
     seconds: { type: 'string' },
     connections: { type: 'string' },
     built: { type: 'boolean', default: false },
+    allocations: { type: 'boolean', default: false },
     tool: { type: 'string' },
   },
 });
@@ -46,7 +47,7 @@ else if (what === 'report') await report();
 else if (what === 'memory') run('load/memory.ts', values.built ? ['--built'] : []);
 else if (what === 'profile') {
   installGenerator();
-  run('load/profile.ts', name === undefined ? [] : [name]);
+  run('load/profile.ts', [...(name === undefined ? [] : [name]), ...(values.allocations ? ['--allocations'] : [])]);
 } else if (what === 'micro') for (const file of microBenchmarks()) run(file);
 else if (what === 'compare') await compare(name);
 else fail(`there is no benchmark ${what}: load, peers, scenarios, report, profile, memory, micro or compare`);
