@@ -1,9 +1,9 @@
 /** §2.7: the session cookie is found exactly or not at all, and every other cookie passes byte for byte. */
 
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { configSchema } from '../../src/gateway/configuration.ts';
 import { testConfig } from '../support/gateway.ts';
-import { asUpgrade, canBeHttp2, type Expectation, head, type Row, Stage } from './harness.ts';
+import { asUpgrade, type Expectation, head, playTable, type Row } from './harness.ts';
 
 const SID = '__Host-sid={bob}';
 const EVIL = 'e'.repeat(43);
@@ -184,20 +184,12 @@ const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 const nextWithSameBits = (last: string) => ALPHABET[ALPHABET.indexOf(last) ^ 1] ?? '';
 
 describe('cookies', () => {
-  let stage: Stage;
-  beforeAll(async () => {
-    stage = await Stage.start();
-  });
-  afterAll(() => stage[Symbol.asyncDispose]());
-
-  test.for(ROWS)('$id: $what', (row) => stage.play(row));
-
-  test.for(ROWS.filter(canBeHttp2))('over HTTP/2, $id: $what', (row) => stage.playHttp2(row));
+  const stage = playTable(ROWS);
 
   test.for(VARIANTS)('COK-15: a session id %s is no session', async ([, vary]) => {
-    const id = stage.fill('{bob}');
+    const id = stage().fill('{bob}');
     expect(vary(id)).not.toBe(id);
-    await stage.play({
+    await stage().play({
       id: 'COK-15',
       what: '',
       bytes: head('GET /x', `Cookie: __Host-sid=${vary(id)}`),
@@ -206,8 +198,8 @@ describe('cookies', () => {
   });
 
   test('COK-12, COK-13, COK-14: what is not the form of a session id is refused before the store is asked', async () => {
-    const reads = vi.spyOn(stage.gateway.gateway.store.sessions, 'read');
-    for (const row of ROWS.filter(({ id }) => ['COK-12', 'COK-13', 'COK-14'].includes(id))) await stage.play(row);
+    const reads = vi.spyOn(stage().gateway.gateway.store.sessions, 'read');
+    for (const row of ROWS.filter(({ id }) => ['COK-12', 'COK-13', 'COK-14'].includes(id))) await stage().play(row);
     expect(reads).not.toHaveBeenCalled();
   });
 
@@ -229,7 +221,7 @@ describe('cookies', () => {
   });
 
   test('COK-18: the answer to a dead session deletes its cookie with the attributes that it was set with', async () => {
-    await stage.play({
+    await stage().play({
       id: 'COK-18',
       what: '',
       bytes: head('GET /x', `Cookie: __Host-sid=${EVIL}`),

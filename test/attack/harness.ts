@@ -5,7 +5,7 @@
  * session id, nor anything that a strict server would object to.
  */
 
-import { expect } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type GatewayOptions, HOST, startGateway, type TestGateway } from '../support/gateway.ts';
 import { CODE, END_STREAM, type Field, FRAME, frame, RawHttp2, type RawOutcome } from '../support/http2-client.ts';
 import { RawConnection, type RawResponse } from '../support/raw-client.ts';
@@ -164,6 +164,11 @@ export class Stage implements AsyncDisposable {
     this.#judgeUpstream(expected);
   }
 
+  /** Plays the same row as a WebSocket handshake: refused or not, the connection takes no other request. */
+  async playAsHandshake({ bytes, expect: expected, ...others }: Row): Promise<void> {
+    await this.play({ ...others, bytes: asUpgrade(bytes), expect: { ...expected, connection: 'closed' } });
+  }
+
   /**
    * Plays the same row over HTTP/2: what the client is told and what the upstream got are the same, and other streams of the
    * connection go on. Only rows that {@link canBeHttp2}.
@@ -225,6 +230,24 @@ export class Stage implements AsyncDisposable {
     for (const text of seen.has ?? []) expect(received).toContain(keepsCase ? text : text.toLowerCase());
     for (const text of seen.lacks ?? []) expect(upstream.text.toLowerCase()).not.toContain(text.toLowerCase());
   }
+}
+
+/**
+ * Tests every row on one stage, over HTTP/2 as well where it {@link canBeHttp2}.
+ *
+ * @returns the stage, for the other tests of the same `describe`
+ */
+export function playTable(rows: readonly Row[], options: GatewayOptions = {}): () => Stage {
+  let stage: Stage;
+  beforeAll(async () => {
+    stage = await Stage.start(options);
+  });
+  afterAll(() => stage[Symbol.asyncDispose]());
+
+  test.for(rows)('$id: $what', (row) => stage.play(row));
+
+  test.for(rows.filter(canBeHttp2))('over HTTP/2, $id: $what', (row) => stage.playHttp2(row));
+  return () => stage;
 }
 
 interface Http2Request {

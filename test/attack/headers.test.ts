@@ -2,7 +2,7 @@
 
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ADMIN, asUpgrade, BOB, canBeHttp2, head, ROUTES, type Row, Stage } from './harness.ts';
+import { ADMIN, BOB, head, playTable, ROUTES, type Row, Stage } from './harness.ts';
 
 const MALLORY = 'mallory-was-here';
 
@@ -362,28 +362,18 @@ const ROWS: readonly Row[] = [
 ];
 
 describe('headers', () => {
-  let stage: Stage;
-  beforeAll(async () => {
-    stage = await Stage.start();
-  });
-  afterAll(() => stage[Symbol.asyncDispose]());
+  const stage = playTable(ROWS);
 
-  test.for(ROWS)('$id: $what', (row) => stage.play(row));
-
-  test.for(ROWS.filter(canBeHttp2))('over HTTP/2, $id: $what', (row) => stage.playHttp2(row));
-
-  test.for(IDENTITY_ROWS)('WS-05: $id on a WebSocket handshake: $what', (row) =>
-    stage.play({ ...row, bytes: asUpgrade(row.bytes), expect: { ...row.expect, connection: 'closed' } }),
-  );
+  test.for(IDENTITY_ROWS)('WS-05: $id on a WebSocket handshake: $what', (row) => stage().playAsHandshake(row));
 
   test("HDR-19: the upstream gets exactly one Authorization, the gateway's", async () => {
-    await stage.play({
+    await stage().play({
       id: 'HDR-19',
       what: '',
       bytes: head('GET /x', BOB),
       expect: { status: 200, connection: 'in-sync' },
     });
-    const [authorization = '', ...others] = stage.upstream.last.values('authorization');
+    const [authorization = '', ...others] = stage().upstream.last.values('authorization');
     expect(others).toEqual([]);
     expect(decodeJwt(authorization.replace('Bearer ', ''))).toMatchObject({ sub: 'bob', aud: 'app' });
   });

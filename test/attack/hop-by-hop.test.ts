@@ -1,7 +1,7 @@
 /** §2.2: headers that concern one connection only, and what a client could make us remove with them. */
 
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { asUpgrade, BOB, canBeHttp2, type Expectation, head, type Row, Stage } from './harness.ts';
+import { describe, expect, test } from 'vitest';
+import { BOB, type Expectation, head, playTable, type Row } from './harness.ts';
 
 const PROTECTED: Expectation = { status: 400, reason: 'request_ambiguous', connection: 'closed' };
 /** Forwarded, with our own identity header in place, and these headers gone. */
@@ -176,17 +176,7 @@ const ROWS: readonly Row[] = [
 ];
 
 describe('hop-by-hop headers', () => {
-  let stage: Stage;
-  beforeAll(async () => {
-    stage = await Stage.start();
-  });
-  afterAll(() => stage[Symbol.asyncDispose]());
+  const stage = playTable(ROWS);
 
-  test.for(ROWS)('$id: $what', (row) => stage.play(row));
-
-  test.for(ROWS.filter(canBeHttp2))('over HTTP/2, $id: $what', (row) => stage.playHttp2(row));
-
-  test.for(INJECTED)('WS-05: $id on a WebSocket handshake: $what', (row) =>
-    stage.play({ ...row, bytes: asUpgrade(row.bytes), expect: { ...row.expect, connection: 'closed' } }),
-  );
+  test.for(INJECTED)('WS-05: $id on a WebSocket handshake: $what', (row) => stage().playAsHandshake(row));
 });

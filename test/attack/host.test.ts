@@ -1,13 +1,13 @@
 /** §2.4: one reading of the host, and nothing that is decided by a host that a client may choose. */
 
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { Denial } from '../../src/errors.ts';
 import { OwnedHeaders } from '../../src/sanitize/owned-headers.ts';
 import { type PeerInfo, Sanitizer } from '../../src/sanitize/sanitize.ts';
 import { startGateway } from '../support/gateway.ts';
 import { rawRequest, requestHead } from '../support/raw-client.ts';
 import { RecordingUpstream } from '../support/recording-upstream.ts';
-import { BOB, canBeHttp2, type Expectation, type Row, Stage } from './harness.ts';
+import { BOB, type Expectation, playTable, type Row } from './harness.ts';
 
 const NOT_SERVED: Expectation = { status: 421, reason: 'host_not_served', connection: 'in-sync' };
 const MALFORMED: Expectation = { status: 400, reason: 'request_malformed', connection: 'closed' };
@@ -148,15 +148,7 @@ const ROWS: readonly Row[] = [
 ];
 
 describe('hosts', () => {
-  let stage: Stage;
-  beforeAll(async () => {
-    stage = await Stage.start();
-  });
-  afterAll(() => stage[Symbol.asyncDispose]());
-
-  test.for(ROWS)('$id: $what', (row) => stage.play(row));
-
-  test.for(ROWS.filter(canBeHttp2))('over HTTP/2, $id: $what', (row) => stage.playHttp2(row));
+  playTable(ROWS);
 });
 
 test.for([

@@ -5,7 +5,7 @@
  */
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ADMIN, asUpgrade, BOB, canBeHttp2, type Expectation, head, ROUTES, type Row, Stage } from './harness.ts';
+import { ADMIN, BOB, type Expectation, head, playTable, ROUTES, type Row, Stage } from './harness.ts';
 
 const AMBIGUOUS: Expectation = { status: 400, reason: 'request_ambiguous', connection: 'closed' };
 const MALFORMED: Expectation = { status: 400, reason: 'request_malformed', connection: 'closed' };
@@ -210,22 +210,12 @@ const SPELT = {
 };
 
 describe('request targets', () => {
-  let stage: Stage;
-  beforeAll(async () => {
-    const files = { id: 'files', match: { path: '/files' }, credential: 'none' };
-    stage = await Stage.start({
-      routes: [{ ...files, pathExceptions: ['encodedSlash', 'semicolon'] }, SPELT, ...ROUTES],
-    });
+  const files = { id: 'files', match: { path: '/files' }, credential: 'none' };
+  const stage = playTable([...TARGETS, ...METHODS], {
+    routes: [{ ...files, pathExceptions: ['encodedSlash', 'semicolon'] }, SPELT, ...ROUTES],
   });
-  afterAll(() => stage[Symbol.asyncDispose]());
 
-  test.for([...TARGETS, ...METHODS])('$id: $what', (row) => stage.play(row));
-
-  test.for([...TARGETS, ...METHODS].filter(canBeHttp2))('over HTTP/2, $id: $what', (row) => stage.playHttp2(row));
-
-  test.for(TARGETS)('WS-08: $id on a WebSocket handshake: $what', (row) =>
-    stage.play({ ...row, bytes: asUpgrade(row.bytes), expect: { ...row.expect, connection: 'closed' } }),
-  );
+  test.for(TARGETS)('WS-08: $id on a WebSocket handshake: $what', (row) => stage().playAsHandshake(row));
 });
 
 /** An application that a public site, an API and its administration share, and of which it is not known how it reads paths. */
@@ -281,7 +271,5 @@ describe('S6: a route that accepts encoded slashes and semicolons', () => {
 
   test.for(EXCEPTIONS)('$id: $what', (row) => stage.play(row));
 
-  test.for(EXCEPTIONS)('WS-08: $id on a WebSocket handshake: $what', (row) =>
-    stage.play({ ...row, bytes: asUpgrade(row.bytes), expect: { ...row.expect, connection: 'closed' } }),
-  );
+  test.for(EXCEPTIONS)('WS-08: $id on a WebSocket handshake: $what', (row) => stage.playAsHandshake(row));
 });

@@ -4,11 +4,11 @@
  * also sent byte by byte (SMG-36).
  */
 
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { HOST } from '../support/gateway.ts';
 import { RawConnection } from '../support/raw-client.ts';
 import type { Answer } from '../support/recording-upstream.ts';
-import { ADMIN, asUpgrade, BOB, canBeHttp2, type Expectation, head, type Row, Stage, targetOf } from './harness.ts';
+import { ADMIN, asUpgrade, BOB, type Expectation, head, playTable, type Row, targetOf } from './harness.ts';
 
 const CHUNKED = 'Transfer-Encoding: chunked';
 /** What an attacker would like to be taken for a request of its own. */
@@ -382,22 +382,14 @@ const ROWS: readonly Row[] = [
 ];
 
 describe('framing', () => {
-  let stage: Stage;
-  beforeAll(async () => {
-    stage = await Stage.start();
-  });
-  afterAll(() => stage[Symbol.asyncDispose]());
-
-  test.for(ROWS)('$id: $what', (row) => stage.play(row));
-
-  test.for(ROWS.filter(canBeHttp2))('over HTTP/2, $id: $what', (row) => stage.playHttp2(row));
+  const stage = playTable(ROWS);
 
   test.for(ROWS.filter((row) => row.bytes.length < 2_000))('SMG-36: byte by byte, $id: $what', (row) =>
-    stage.play(row, true),
+    stage().play(row, true),
   );
 
   test('SMG-35: NUL behind a complete request is answered with 400 and closes the connection', async () => {
-    await using connection = await RawConnection.open(stage.gateway.port);
+    await using connection = await RawConnection.open(stage().gateway.port);
     connection.write(`${head('GET /x')}\0${head('GET /public/follower')}`);
     expect((await connection.response()).status).toBe(401);
     expect((await connection.response()).status).toBe(400);
@@ -405,13 +397,13 @@ describe('framing', () => {
   });
 
   test('SMG-37: 100 pipelined requests of two users are answered in order, each with its own identity', async () => {
-    stage.upstream.answer = echoUser;
-    await using connection = await RawConnection.open(stage.gateway.port);
+    stage().upstream.answer = echoUser;
+    await using connection = await RawConnection.open(stage().gateway.port);
     const users = Array.from({ length: 100 }, (_, at) => (at % 3 === 0 ? 'bob' : at % 3 === 1 ? 'admin' : null));
     const requests = users.map((user, at) =>
       user === null ? head(`GET /public/${at}`) : head(`GET /${at}`, user === 'bob' ? BOB : ADMIN),
     );
-    connection.write(stage.fill(requests.join('')));
+    connection.write(stage().fill(requests.join('')));
     for (const [at, user] of users.entries()) {
       const subject = user === null ? '' : user === 'admin' ? 'ann' : 'bob';
       const path = user === null ? `/public/${at}` : `/${at}`;
@@ -420,29 +412,29 @@ describe('framing', () => {
   });
 
   test('SMG-37: what is pipelined behind a refused request is neither answered nor forwarded', async () => {
-    stage.upstream.answer = echoUser;
-    stage.upstream.reset();
-    await using connection = await RawConnection.open(stage.gateway.port);
+    stage().upstream.answer = echoUser;
+    stage().upstream.reset();
+    await using connection = await RawConnection.open(stage().gateway.port);
     const before = Array.from({ length: 20 }, (_, at) => head(`GET /${at}`, BOB));
     const refused = head('GET /public/../admin', ADMIN);
-    connection.write(stage.fill([...before, refused, head('GET /after', ADMIN)].join('')));
+    connection.write(stage().fill([...before, refused, head('GET /after', ADMIN)].join('')));
     for (const at of before.keys()) expect((await connection.response()).body.toString()).toBe(`/${at} bob`);
     expect((await connection.response()).status).toBe(400);
     expect(await connection.remainder()).toHaveLength(0);
-    expect(stage.upstream.requests.map(targetOf)).not.toContain('/after');
+    expect(stage().upstream.requests.map(targetOf)).not.toContain('/after');
   });
 
   test('SMG-37: an upgrade that overtakes a pipelined request is cut off', async () => {
-    stage.upstream.reset();
-    await using connection = await RawConnection.open(stage.gateway.port);
-    connection.write(stage.fill(`${head('GET /public/x')}${asUpgrade(head('GET /y', BOB))}`));
+    stage().upstream.reset();
+    await using connection = await RawConnection.open(stage().gateway.port);
+    connection.write(stage().fill(`${head('GET /public/x')}${asUpgrade(head('GET /y', BOB))}`));
     expect((await connection.remainder()).toString()).not.toContain('101');
-    expect(stage.upstream.requests.map(targetOf)).not.toContain('/y');
+    expect(stage().upstream.requests.map(targetOf)).not.toContain('/y');
   });
 
   test('SMG-37: a client that never stops to pipeline is cut off', async () => {
-    stage.upstream.answer = () => {};
-    await using connection = await RawConnection.open(stage.gateway.port);
+    stage().upstream.answer = () => {};
+    await using connection = await RawConnection.open(stage().gateway.port);
     connection.write(head('GET /public/x').repeat(1_000));
     expect(await connection.remainder()).toHaveLength(0);
   });

@@ -6,12 +6,12 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { startGateway } from '../support/gateway.ts';
 import { RawConnection, rawRequest } from '../support/raw-client.ts';
 import { RawUpstream } from '../support/raw-upstream.ts';
 import type { Answer } from '../support/recording-upstream.ts';
-import { asUpgrade, BOB, canBeHttp2, type Expectation, head, type Row, Stage, targetOf } from './harness.ts';
+import { asUpgrade, BOB, type Expectation, head, playTable, type Row, Stage, targetOf } from './harness.ts';
 
 /** What an attacker would like to be taken for a request of its own. */
 const HIDDEN = 'GET /public/hidden HTTP/1.1\r\nHost: shop.example.com\r\n\r\n';
@@ -220,15 +220,7 @@ const ROWS: readonly Row[] = [
 ];
 
 describe('upstreams', () => {
-  let stage: Stage;
-  beforeAll(async () => {
-    stage = await Stage.start();
-  });
-  afterAll(() => stage[Symbol.asyncDispose]());
-
-  test.for(ROWS)('$id: $what', (row) => stage.play(row));
-
-  test.for(ROWS.filter(canBeHttp2))('over HTTP/2, $id: $what', (row) => stage.playHttp2(row));
+  playTable(ROWS);
 });
 
 /** Reads until the end of a head has come, then calls back once. */
