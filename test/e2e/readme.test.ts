@@ -1,42 +1,28 @@
 /** The README's own configuration, on one machine: created, started and operated by the commands that it shows. */
 
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { DocumentedCommands } from '../support/documented-commands.ts';
 import { freePort } from '../support/ports.ts';
 import { rawRequest, requestHead } from '../support/raw-client.ts';
-import { until } from '../support/until.ts';
 
-const ROOT = join(import.meta.dirname, '../..');
-const MAIN = join(ROOT, 'src/main.ts');
-const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
-const PASSWORD = 'correct horse battery staple';
+const README = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8');
 const [, config = ''] = /^```yaml\n(version: 1\n[\s\S]*?)^```$/m.exec(README) ?? [];
 const [, preparation = ''] = /^```sh\n(sallyport init\n)sallyport start\n```$/m.exec(README) ?? [];
 const [, people = ''] = /^```sh\n(sallyport users add alice[\s\S]*?)^```$/m.exec(README) ?? [];
 const [, operation = ''] = /^```sh\n(sallyport sessions list alice\n[\s\S]*?)```$/m.exec(README) ?? [];
 
-const directory = mkdtempSync(join(tmpdir(), 'sallyport-readme-'));
+const commands = new DocumentedCommands();
 let port: number;
 let upstream: Server;
-let gateway: ChildProcess;
 let cookie: string;
 let authorization = '';
 
-/** Runs a script of the README as a shell does, with `sallyport` on its path. */
-function shell(script: string): string {
-  const withProgram = `sallyport() { "$NODE" "$MAIN" "$@"; }\n${script}`;
-  return execFileSync('sh', ['-e', '-c', withProgram], {
-    cwd: directory,
-    env: { ...process.env, NODE: process.execPath, MAIN },
-    input: `${PASSWORD}\n`,
-    encoding: 'utf8',
-  });
-}
+/** Runs a script of the README, and stops where a command fails. */
+const shell = (script: string) => commands.shell(`set -e\n${script}`);
 
 beforeAll(async () => {
   upstream = createServer((request, response) => {
@@ -50,25 +36,15 @@ beforeAll(async () => {
     .replaceAll(':9090', `:${await freePort()}`)
     .replaceAll(':3000', `:${(upstream.address() as AddressInfo).port}`);
   shell(preparation);
-  writeFileSync(join(directory, 'sallyport.yaml'), ported);
+  commands.write('sallyport.yaml', ported);
   shell(people);
-  gateway = spawn(process.execPath, [MAIN, 'start'], { cwd: directory, stdio: ['ignore', 'pipe', 'inherit'] });
-  let output = '';
-  gateway.stdout?.on('data', (chunk: Buffer) => {
-    output += chunk.toString();
-  });
-  await until(() => {
-    if (gateway.exitCode !== null) throw new Error(`ended with ${gateway.exitCode}: ${output}`);
-    return output.includes('"admin":');
-  }, 'the gateway is ready');
+  await commands.start();
 });
 
 afterAll(async () => {
-  const ended = new Promise((resolve) => gateway.once('close', resolve));
-  if (gateway.kill('SIGTERM')) await ended;
+  await commands[Symbol.asyncDispose]();
   upstream.closeAllConnections();
   upstream.close();
-  rmSync(directory, { recursive: true, force: true });
 });
 
 async function answerTo(method: string, path: string, headers: readonly string[], body = '') {
@@ -77,7 +53,7 @@ async function answerTo(method: string, path: string, headers: readonly string[]
 }
 
 test('a user can log in at localhost, and the service gets a token', async () => {
-  const body = JSON.stringify({ username: 'alice', password: PASSWORD });
+  const body = JSON.stringify({ username: 'alice', password: commands.password });
   const login = await answerTo('POST', '/auth/login', ['Content-Type: application/json'], body);
   expect(login.status).toBe(200);
   cookie = (login.headers.get('set-cookie') ?? '').split(';')[0] ?? '';
@@ -101,7 +77,7 @@ test('a POST needs the Origin that the README says, and is 403 without it', asyn
 });
 
 test('an operator lists and ends the sessions of a user, and revokes a token', async () => {
-  writeFileSync(join(directory, 'token'), authorization.replace('Bearer ', ''));
+  commands.write('token', authorization.replace('Bearer ', ''));
   const output = shell(operation);
   expect(output).toMatch(/^HANDLE +METHOD/);
   expect((await answerTo('GET', '/api/orders', [`Cookie: ${cookie}`])).status).toBe(401);

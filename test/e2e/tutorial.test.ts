@@ -1,20 +1,17 @@
 /** docs/tutorial/on-a-laptop.md, step by step: its commands, in its order, with the program and curl. */
 
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { blocksOf } from '../docs/blocks.ts';
+import { DocumentedCommands } from '../support/documented-commands.ts';
 import { freePort } from '../support/ports.ts';
 import { findProgram } from '../support/programs.ts';
 import { until } from '../support/until.ts';
 
-const ROOT = join(import.meta.dirname, '../..');
-const MAIN = join(ROOT, 'src/main.ts');
 const PATH = 'docs/tutorial/on-a-laptop.md';
-const PASSWORD = 'correct horse battery staple';
-const blocks = blocksOf(PATH, readFileSync(join(ROOT, PATH), 'utf8'));
+const CONFIG = 'sallyport.yaml';
+const blocks = blocksOf(PATH, readFileSync(join(import.meta.dirname, '../..', PATH), 'utf8'));
 const application = blocks.find(({ language }) => language === 'js')?.text ?? '';
 const route = blocks.find(({ language }) => language === 'yaml')?.text ?? '';
 const scripts = blocks.filter(({ language }) => language === 'sh').map(({ text }) => text);
@@ -25,54 +22,24 @@ const scriptWith = (text: string): string => {
 };
 
 describe.skipIf(findProgram(['curl']) === null)('the tutorial on a laptop (needs curl)', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'sallyport-tutorial-'));
-  const started: ChildProcess[] = [];
+  const commands = new DocumentedCommands();
   const ports = { 3000: 0, 8080: 0, 9090: 0 };
-  let output = '';
 
   const ported = (text: string) =>
     Object.entries(ports).reduce((result, [port, free]) => result.replaceAll(`:${port}`, `:${free}`), text);
-
-  /** What a script prints, run as a reader runs it, on ports that are free here. */
-  const shell = (script: string): string =>
-    execFileSync('sh', ['-c', `sallyport() { "$NODE" "$MAIN" "$@"; }\n${ported(script)}`], {
-      cwd: directory,
-      env: {
-        ...process.env,
-        NODE: process.execPath,
-        MAIN,
-        PATH: `${join(process.execPath, '..')}:${process.env['PATH']}`,
-      },
-      input: `${PASSWORD}\n`,
-      encoding: 'utf8',
-      stdio: ['pipe', 'pipe', 'pipe'],
-    });
+  /** What a script prints, on ports that are free here. */
+  const shell = (script: string) => commands.shell(ported(script));
 
   beforeAll(async () => {
     for (const port of [3000, 8080, 9090] as const) ports[port] = await freePort();
-    writeFileSync(join(directory, 'app.mjs'), ported(application).replace('listen(3000', `listen(${ports[3000]}`));
-    started.push(spawn(process.execPath, ['app.mjs'], { cwd: directory, stdio: 'ignore' }));
+    commands.write('app.mjs', ported(application).replace('listen(3000', `listen(${ports[3000]}`));
+    commands.node('app.mjs');
     shell(scriptWith('sallyport init'));
-    const file = join(directory, 'sallyport.yaml');
-    writeFileSync(file, ported(readFileSync(file, 'utf8')));
-    const gateway = spawn(process.execPath, [MAIN, 'start'], { cwd: directory, stdio: ['ignore', 'pipe', 'inherit'] });
-    started.push(gateway);
-    gateway.stdout.on('data', (chunk: Buffer) => {
-      output += chunk.toString();
-    });
-    await until(() => {
-      if (gateway.exitCode !== null) throw new Error(`ended with ${gateway.exitCode}: ${output}`);
-      return output.includes('"admin":');
-    }, 'the gateway is ready');
+    commands.write(CONFIG, ported(commands.read(CONFIG)));
+    await commands.start();
   });
 
-  afterAll(async () => {
-    for (const child of started) {
-      const ended = new Promise((resolve) => child.once('close', resolve));
-      if (child.kill('SIGTERM')) await ended;
-    }
-    rmSync(directory, { recursive: true, force: true });
-  });
+  afterAll(() => commands[Symbol.asyncDispose]());
 
   test('4: without a key there is 401, with the reason that the page names', () => {
     const answer = shell(scriptWith('curl -i http://localhost:8080/orders'));
@@ -81,7 +48,7 @@ describe.skipIf(findProgram(['curl']) === null)('the tutorial on a laptop (needs
   });
 
   test('5: the login sets the cookie, and the application gets a token in its place', () => {
-    const login = shell(scriptWith('/auth/login').replace('"PASSWORD"', `"${PASSWORD}"`));
+    const login = shell(scriptWith('/auth/login').replace('"PASSWORD"', `"${commands.password}"`));
     expect(login).toMatch(/set-cookie: (?:__Host-)?sid=/i);
     const answer = JSON.parse(shell(scriptWith('curl -b cookies.txt http://localhost:8080/orders\n'))) as object;
     expect(answer).toEqual({ path: '/orders', authorization: expect.stringMatching(/^Bearer ey/) });
@@ -91,9 +58,8 @@ describe.skipIf(findProgram(['curl']) === null)('the tutorial on a laptop (needs
   });
 
   test('6: a route that is added applies by itself; explain says what it does, and so does a request', async () => {
-    const file = join(directory, 'sallyport.yaml');
-    writeFileSync(file, readFileSync(file, 'utf8').replace('routes:\n', `routes:\n${route}`));
-    await until(() => output.includes('configuration reloaded'), 'the route is in use');
+    commands.write(CONFIG, commands.read(CONFIG).replace('routes:\n', `routes:\n${route}`));
+    await until(() => commands.output.includes('configuration reloaded'), 'the route is in use');
     expect(shell(scriptWith('sallyport explain'))).toMatch(/Verdict +refused/);
     const answer = shell(scriptWith('curl -i -b cookies.txt http://localhost:8080/reports'));
     expect(answer).toContain('403 Forbidden');
