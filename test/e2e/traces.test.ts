@@ -9,7 +9,6 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TestCollector } from '../support/collector.ts';
 import { HOST } from '../support/gateway.ts';
-import type { InstanceTestOptions } from '../support/instance.ts';
 import { parseOpenMetrics } from '../support/openmetrics.ts';
 import { freePort } from '../support/ports.ts';
 import { GatewayProcess } from '../support/process.ts';
@@ -18,8 +17,8 @@ import { rawRequest, requestHead } from '../support/raw-client.ts';
 import { RedisServer } from '../support/redis.ts';
 import { TracedUpstream } from '../support/traced-upstream.ts';
 import { until } from '../support/until.ts';
+import { openWorkerSession, workerOptions } from '../support/worker-processes.ts';
 
-const BACKEND_SECRET = 'a-secret-of-a-trusted-backend-0123456789';
 const OPEN = requestHead('GET', '/open', [HOST]);
 
 let redis: RedisServer;
@@ -27,21 +26,8 @@ let collector: TestCollector;
 let upstream: TracedUpstream;
 let gateway: GatewayProcess;
 
-const options = (sampleRatio: number): InstanceTestOptions => ({
-  upstream: upstream.origin,
-  routes: [
-    { id: 'app', match: { path: '/' }, credential: 'session' },
-    { id: 'open', match: { path: '/open' }, credential: 'none' },
-  ],
-  config: {
-    workers: 2,
-    store: { redis: { url: redis.url, commandTimeout: '10s' } },
-    upstreamToken: { algorithm: 'HS256', secretFile: 'token.secret' },
-    login: { trustedBackends: [{ id: 'shop', clientSecretFile: 'backend.secret' }] },
-    traces: { url: collector.url, sampleRatio, maxPerSecond: 1_000 },
-  },
-  files: { 'token.secret': 'an-hs256-secret-of-32-bytes-or-more', 'backend.secret': BACKEND_SECRET },
-});
+const options = (sampleRatio: number) =>
+  workerOptions(redis.url, upstream.origin, { traces: { url: collector.url, sampleRatio, maxPerSecond: 1_000 } });
 
 beforeAll(async () => {
   [redis, collector] = await Promise.all([RedisServer.start(), TestCollector.start()]);
@@ -52,17 +38,9 @@ afterAll(async () => {
   for (const each of [gateway, upstream, collector, redis]) await each[Symbol.asyncDispose]();
 });
 
-async function openSession(): Promise<string> {
-  const body = '{"subject":"bob"}';
-  const lines = [`Authorization: Basic ${btoa(`shop:${BACKEND_SECRET}`)}`, 'Content-Type: application/json'];
-  const head = requestHead('POST', '/auth/sessions', [HOST, ...lines, `Content-Length: ${body.length}`]);
-  const { head: answer } = await rawRequest(gateway.port, head + body);
-  return `Cookie: ${/__Host-sid=[A-Za-z0-9_-]{43}/.exec(answer)?.[0]}`;
-}
-
 describe('with several workers', () => {
   test('the spans of the gateway, its store and the service behind it are one trace', async () => {
-    const cookie = await openSession();
+    const cookie = await openWorkerSession(gateway, 'bob');
     expect((await rawRequest(gateway.port, requestHead('GET', '/mine', [HOST, cookie]))).status).toBe(200);
     await until(() => collector.spans.some(({ attributes }) => attributes['sallyport.route'] === 'app'), 'it is sent');
     const server = collector.spans.find(({ attributes }) => attributes['sallyport.route'] === 'app');

@@ -7,15 +7,15 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { HOST } from '../support/gateway.ts';
-import { ADMIN_TOKEN, type InstanceTestOptions } from '../support/instance.ts';
+import { ADMIN_TOKEN } from '../support/instance.ts';
 import { GatewayProcess } from '../support/process.ts';
 import { RawConnection, rawRequest, requestHead } from '../support/raw-client.ts';
 import { RecordingUpstream } from '../support/recording-upstream.ts';
 import { RedisServer } from '../support/redis.ts';
 import { RedisProxy } from '../support/redis-proxy.ts';
 import { until } from '../support/until.ts';
+import { openWorkerSession, workerOptions } from '../support/worker-processes.ts';
 
-const BACKEND_SECRET = 'a-secret-of-a-trusted-backend-0123456789';
 const get = (target: string, headers: readonly string[] = []) => requestHead('GET', target, [HOST, ...headers]);
 
 let redis: RedisServer;
@@ -24,40 +24,9 @@ beforeAll(async () => {
 });
 afterAll(() => redis[Symbol.asyncDispose]());
 
-/** A configuration for workers; with files of its own, which are written when it is. */
-function options(upstream: string, more: Record<string, unknown> = {}): InstanceTestOptions {
-  return {
-    upstream,
-    routes: [
-      { id: 'app', match: { path: '/' }, credential: 'session' },
-      { id: 'open', match: { path: '/open' }, credential: 'none' },
-    ],
-    config: {
-      workers: 2,
-      store: { redis: { url: redis.url, commandTimeout: '10s' } },
-      upstreamToken: { algorithm: 'HS256', secretFile: 'token.secret' },
-      login: { trustedBackends: [{ id: 'shop', clientSecretFile: 'backend.secret' }] },
-      shutdown: { timeout: '60s' },
-      ...more,
-    },
-    files: { 'token.secret': 'an-hs256-secret-of-32-bytes-or-more', 'backend.secret': BACKEND_SECRET },
-  };
-}
-
-/** Opens a session by the trusted backend, at whichever worker; the cookie line. */
-async function login(gateway: GatewayProcess, subject: string): Promise<string> {
-  const body = JSON.stringify({ subject });
-  const head = requestHead('POST', '/auth/sessions', [
-    HOST,
-    `Authorization: Basic ${btoa(`shop:${BACKEND_SECRET}`)}`,
-    'Content-Type: application/json',
-    `Content-Length: ${body.length}`,
-  ]);
-  const response = await rawRequest(gateway.port, head + body);
-  const cookie = /__Host-sid=[A-Za-z0-9_-]{43}/.exec(response.head + response.body.toString());
-  if (cookie === null) throw new Error(`no session: ${response.status} ${response.body.toString()}`);
-  return `Cookie: ${cookie[0]}`;
-}
+/** Workers that wait long for what they have begun. */
+const options = (upstream: string, more: Record<string, unknown> = {}) =>
+  workerOptions(redis.url, upstream, { shutdown: { timeout: '60s' }, ...more });
 
 /** Statuses of several requests, each on a connection of its own: the workers take turns. */
 async function statuses(gateway: GatewayProcess, count: number, request: string): Promise<number[]> {
@@ -99,7 +68,7 @@ describe('two workers that come back to what they were', () => {
   test('know the sessions that either has opened, and refuse them when they are revoked', async () => {
     const ended = 'sallyport_sessions_ended_total{cause="operator"}';
     const before = await metric(gateway, ended);
-    const cookie = await login(gateway, 'bob');
+    const cookie = await openWorkerSession(gateway, 'bob');
     const request = get('/', [cookie]);
     expect(await statuses(gateway, 8, request)).toEqual(Array(8).fill(200));
     const connections = await Promise.all(Array.from({ length: 8 }, () => RawConnection.open(gateway.port)));
@@ -304,7 +273,7 @@ describe('two workers', () => {
     // By what the other one has read, and by what their primary has.
     await replace((await workerPids(gateway)).slice(0, 1));
     await replace(await workerPids(gateway));
-    const cookie = await login(gateway, 'bob');
+    const cookie = await openWorkerSession(gateway, 'bob');
     expect(await statuses(gateway, 8, get('/', [cookie]))).toEqual(Array(8).fill(200));
     const text = 'files of the configuration cannot be used; starting with what was read before';
     // One that is killed may take its last lines with it.

@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { HOST } from '../support/gateway.ts';
-import { GatewayProcess } from '../support/gateway-process.ts';
+import { MeasuredGateway } from '../support/measured-gateway.ts';
 import { RawConnection, rawRequest, requestHead } from '../support/raw-client.ts';
 import { RawUpstream } from '../support/raw-upstream.ts';
 import { until } from '../support/until.ts';
@@ -45,7 +45,7 @@ async function settled(read: () => number): Promise<number> {
 
 describe.skipIf(!existsSync('/proc/self/clear_refs'))('memory', () => {
   let upstream: RawUpstream;
-  let gateway: GatewayProcess;
+  let gateway: MeasuredGateway;
   let sent = 0;
 
   beforeAll(async () => {
@@ -71,7 +71,7 @@ describe.skipIf(!existsSync('/proc/self/clear_refs'))('memory', () => {
         socket.write(OK);
       });
     });
-    gateway = await GatewayProcess.start({
+    gateway = await MeasuredGateway.start({
       upstream: upstream.origin,
       routes: [{ id: 'app', match: { path: '/' }, credential: 'session', csrf: 'off' }],
     });

@@ -17,7 +17,7 @@ interface Ready {
   readonly cookie: string;
 }
 
-export class GatewayProcess implements AsyncDisposable {
+export class MeasuredGateway implements AsyncDisposable {
   readonly port: number;
   readonly cookie: string;
   readonly #child: ChildProcess;
@@ -29,13 +29,13 @@ export class GatewayProcess implements AsyncDisposable {
   }
 
   /** @param options  without clocks: they are handed over as JSON */
-  static async start(options: Omit<GatewayOptions, 'clocks'>): Promise<GatewayProcess> {
+  static async start(options: Omit<GatewayOptions, 'clocks'>): Promise<MeasuredGateway> {
     const child = spawn(process.execPath, [import.meta.filename, JSON.stringify(options)], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     const lines = createInterface({ input: child.stdout });
     const [line] = (await once(lines, 'line')) as [string];
-    return new GatewayProcess(child, JSON.parse(line) as Ready);
+    return new MeasuredGateway(child, JSON.parse(line) as Ready);
   }
 
   /** Resident memory of the process, bytes. */
