@@ -19,7 +19,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type CompareSettings, compareWith } from './load/compare.ts';
-import { FULL, type LoadSettings, QUICK, runLoad } from './load/run.ts';
+import type { LoadSettings } from './load/report.ts';
+import { FULL, QUICK, runLoad } from './load/run.ts';
 import { VARIANT_NAMES, type VariantName } from './load/variants.ts';
 
 const HERE = import.meta.dirname;

@@ -96,25 +96,16 @@ const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
   .filter((path) => path.endsWith('.ts'))
   .toSorted();
 
-/** Source files of the packages, absolute. */
-const PACKAGES = globSync('packages/*/src/**/*.ts', { cwd: join(SRC, '..') }).map((path) => join(SRC, '..', path));
+const ROOT = join(SRC, '..');
+/** Everything in TypeScript outside of `src/`, tests apart, relative to the root. */
+const BESIDE = globSync('{bench,demo,packages/*,scripts,site}/**/*.ts', {
+  cwd: ROOT,
+  exclude: (path) => path.endsWith('node_modules') || path.endsWith('dist'),
+});
 
 const source = (path: string) => readFileSync(join(SRC, path), 'utf8');
-/** Source without comments, so that prose does not count as code. */
-const code = (path: string) =>
-  source(path)
-    .replace(/\/\*[\s\S]*?\*\//g, '')
-    .replace(/^\s*\/\/.*$/gm, '');
-
-const imports: Import[] = files.flatMap((from) =>
-  [...code(from).matchAll(/^(?:import|export)\s+(type\s+)?([^'"]*?)\s*(?:from\s+)?'(\.[^']+)'/gm)].map(
-    ([, typeOnly, names = '', specifier = '']) => ({
-      from,
-      to: relative(SRC, join(SRC, dirname(from), specifier)),
-      isValue: typeOnly === undefined && !/^\{\s*(?:type\s+[^,}]+,?\s*)+\}$/.test(names.trim()),
-    }),
-  ),
-);
+const code = (path: string) => withoutComments(source(path));
+const imports = files.flatMap((path) => importsOf(SRC, path));
 const dynamicImports = files.flatMap((from) =>
   [...code(from).matchAll(/\bimport\('(\.[^']+)'\)/g)].map(([, specifier = '']) => ({
     from,
@@ -181,17 +172,11 @@ describe('imports', () => {
   });
 
   test('nothing imports in a circle, types included', () => {
-    const byFile = Map.groupBy(imports, ({ from }) => from);
-    const done = new Set<string>();
-    const circles: string[] = [];
-    const visit = (path: string, trail: readonly string[]): void => {
-      if (trail.includes(path)) circles.push([...trail.slice(trail.indexOf(path)), path].join(' → '));
-      if (done.has(path) || trail.includes(path)) return;
-      for (const { to } of byFile.get(path) ?? []) visit(to, [...trail, path]);
-      done.add(path);
-    };
-    for (const path of files) visit(path, []);
-    expect(circles).toEqual([]);
+    expect(circlesOf(imports)).toEqual([]);
+    const beside = [...BESIDE, ...globSync('test/**/*.ts', { cwd: ROOT })];
+    const besideImports = beside.flatMap((path) => importsOf(ROOT, path));
+    expect(besideImports.length).toBeGreaterThan(beside.length);
+    expect(circlesOf(besideImports)).toEqual([]);
   });
 
   test('at most ten files import the composed configuration', () => {
@@ -284,8 +269,9 @@ describe('comments and sizes', () => {
     expect(long.filter((path) => !/\blong because\b/i.test(source(path)))).toEqual([]);
   });
 
-  test('a function over 60 lines says why beside it', () => {
-    const functions = [...files.map((path) => join(SRC, path)), ...PACKAGES].flatMap(functionsOf);
+  test('a function over 60 lines says why beside it, outside of the source too', () => {
+    expect(BESIDE.length).toBeGreaterThan(100);
+    const functions = [...files.map((path) => join('src', path)), ...BESIDE].flatMap(functionsOf);
     expect(functions.length).toBeGreaterThan(1_000);
     const long = functions.filter(({ lineCount, comment }) => lineCount > 60 && !/\blong because\b/i.test(comment));
     expect(long.map(({ place, lineCount }) => `${place}: ${lineCount} lines`)).toEqual([]);
@@ -297,6 +283,37 @@ describe('comments and sizes', () => {
   });
 });
 
+/** Without comments, so that prose does not count as code. */
+function withoutComments(text: string): string {
+  return text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '');
+}
+
+/** What a file imports from files beside it; paths are relative to the root. */
+function importsOf(root: string, from: string): Import[] {
+  const text = withoutComments(readFileSync(join(root, from), 'utf8'));
+  const found = text.matchAll(/^(?:import|export)\s+(type\s+)?([^'"]*?)\s*(?:from\s+)?'(\.[^']+)'/gm);
+  return [...found].map(([, typeOnly, names = '', specifier = '']) => ({
+    from,
+    to: relative(root, join(root, dirname(from), specifier)),
+    isValue: typeOnly === undefined && !/^\{\s*(?:type\s+[^,}]+,?\s*)+\}$/.test(names.trim()),
+  }));
+}
+
+/** The circles in which files import each other, types included. */
+function circlesOf(all: readonly Import[]): string[] {
+  const byFile = Map.groupBy(all, ({ from }) => from);
+  const done = new Set<string>();
+  const circles: string[] = [];
+  const visit = (path: string, trail: readonly string[]): void => {
+    if (trail.includes(path)) circles.push([...trail.slice(trail.indexOf(path)), path].join(' → '));
+    if (done.has(path) || trail.includes(path)) return;
+    for (const { to } of byFile.get(path) ?? []) visit(to, [...trail, path]);
+    done.add(path);
+  };
+  for (const path of byFile.keys()) visit(path, []);
+  return circles;
+}
+
 interface FunctionSize {
   readonly place: string;
   readonly lineCount: number;
@@ -306,7 +323,7 @@ interface FunctionSize {
 
 /** Every function of a file, methods and arrows included, from its first line to its last. */
 function functionsOf(path: string): FunctionSize[] {
-  const text = readFileSync(path, 'utf8');
+  const text = readFileSync(join(ROOT, path), 'utf8');
   const found: FunctionSize[] = [];
   const comments = new Map<number, string>();
   const tree = parse(stripTypeScriptTypes(text), {
@@ -321,7 +338,7 @@ function functionsOf(path: string): FunctionSize[] {
     const { start, end } = loc;
     const within = ancestors.filter((node) => /Declaration|Definition|Statement/.test(node.type)).at(-1)?.loc ?? loc;
     found.push({
-      place: `${relative(join(SRC, '..'), path)}:${start.line}`,
+      place: `${path}:${start.line}`,
       lineCount: end.line - start.line + 1,
       comment: comments.get(start.line - 1) ?? comments.get(within.start.line - 1) ?? '',
     });

@@ -2,17 +2,16 @@
 
 import { execFile } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { newSessionId } from '../../src/authentication/session/session-id.ts';
+import { freePort } from '../../test/support/ports.ts';
 import { until } from '../../test/support/until.ts';
 import type { Child, Children } from '../support/children.ts';
-import { get } from './http.ts';
+import { get, HOST } from './http.ts';
 
-export const PUBLIC_ORIGIN = 'https://shop.example.com';
-export const HOST = 'shop.example.com';
+export const PUBLIC_ORIGIN = `https://${HOST}`;
 /** Audience of the tokens for the route with sessions. */
 export const AUDIENCE = 'orders';
 export const COOKIE_NAME = '__Host-sid';
@@ -169,13 +168,3 @@ ${Object.entries(sections)
   .map(([name, section]) => `${name}: ${JSON.stringify(section)}\n`)
   .join('')}`;
 };
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
-}

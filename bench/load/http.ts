@@ -1,7 +1,9 @@
 /** Single requests of the benchmark itself, to verify answers and to open sessions; each on its own connection. */
 
 import { request } from 'node:http';
-import { HOST } from './gateway.ts';
+
+/** Of every request, and of the public origin of the gateway. */
+export const HOST = 'shop.example.com';
 
 export interface Answer {
   readonly status: number;

@@ -26,7 +26,8 @@ import { Children, canPin, pinSelf } from '../support/children.ts';
 import { cpuTimeUs } from '../support/process-figures.ts';
 import { spreadOf } from '../support/statistics.ts';
 import { ANSWER } from './answer.ts';
-import { HOST, type RunningGateway, startGateway } from './gateway.ts';
+import { type RunningGateway, startGateway } from './gateway.ts';
+import { HOST } from './http.ts';
 import { createServiceIssuer, openSessions } from './sessions.ts';
 
 const REQUESTS_AT_A_TIME = 64;

@@ -26,7 +26,8 @@ import { Children, pinSelf } from '../support/children.ts';
 import { residentBytes } from '../support/process-figures.ts';
 import { percentile } from '../support/statistics.ts';
 import { formatTable } from '../support/table.ts';
-import { HOST, PUBLIC_ORIGIN, type RunningGateway, startGateway } from './gateway.ts';
+import { PUBLIC_ORIGIN, type RunningGateway, startGateway } from './gateway.ts';
+import { HOST } from './http.ts';
 import { createServiceIssuer, openSessions } from './sessions.ts';
 import { type Attack, COLUMNS, preferred, SteadyTraffic } from './steady.ts';
 

@@ -16,8 +16,8 @@ import { Children } from '../support/children.ts';
 import { provenance } from '../support/machine.ts';
 import { hardLimitOfOpenFiles, residentBytes } from '../support/process-figures.ts';
 import { formatTable } from '../support/table.ts';
-import { HOST, PROGRAMS, PUBLIC_ORIGIN, startGateway } from './gateway.ts';
-import { get } from './http.ts';
+import { PROGRAMS, PUBLIC_ORIGIN, startGateway } from './gateway.ts';
+import { get, HOST } from './http.ts';
 import { createServiceIssuer, openSessions } from './sessions.ts';
 
 const MIB = 2 ** 20;

@@ -23,7 +23,8 @@ import { RedisServer } from '../../test/support/redis.ts';
 import { Children, pinSelf } from '../support/children.ts';
 import { percentile } from '../support/statistics.ts';
 import { formatTable } from '../support/table.ts';
-import { HOST, type RunningGateway, startGateway } from './gateway.ts';
+import { type RunningGateway, startGateway } from './gateway.ts';
+import { HOST } from './http.ts';
 import { createServiceIssuer, openSessions } from './sessions.ts';
 
 const { values } = parseArgs({

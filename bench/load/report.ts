@@ -5,8 +5,19 @@ import { percentile, type Spread, spreadOf } from '../support/statistics.ts';
 import { formatTable } from '../support/table.ts';
 import type { Failures } from './generator/load.ts';
 import type { Round } from './measure.ts';
-import type { LoadSettings } from './run.ts';
 import type { Variant, VariantName } from './variants.ts';
+
+export interface LoadSettings {
+  readonly connections: number;
+  readonly warmUpMs: number;
+  /** Without a rate: finds the maximum. */
+  readonly rounds: number;
+  readonly roundMs: number;
+  /** With a rate: shares of the maximum of the warm path; for the cold path, of its own. */
+  readonly shares: readonly number[];
+  readonly roundsAtRate: number;
+  readonly variants: readonly VariantName[];
+}
 
 /** Over all rounds; microseconds. */
 interface Latency {

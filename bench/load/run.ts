@@ -13,21 +13,9 @@ import { provenance } from '../support/machine.ts';
 import { spreadOf } from '../support/statistics.ts';
 import { check } from './checks.ts';
 import { measure, type Round } from './measure.ts';
-import { failuresOf, type LoadReport, print, summarise } from './report.ts';
+import { failuresOf, type LoadReport, type LoadSettings, print, summarise } from './report.ts';
 import { SessionSeeder } from './sessions.ts';
 import { startVariants, type Variant, type VariantName } from './variants.ts';
-
-export interface LoadSettings {
-  readonly connections: number;
-  readonly warmUpMs: number;
-  /** Without a rate: finds the maximum. */
-  readonly rounds: number;
-  readonly roundMs: number;
-  /** With a rate: shares of the maximum of the warm path; for the cold path, of its own. */
-  readonly shares: readonly number[];
-  readonly roundsAtRate: number;
-  readonly variants: readonly VariantName[];
-}
 
 /** A few minutes. */
 export const FULL: Omit<LoadSettings, 'variants'> = {

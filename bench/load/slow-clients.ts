@@ -16,7 +16,8 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Children, pinSelf } from '../support/children.ts';
 import { formatTable } from '../support/table.ts';
-import { HOST, PUBLIC_ORIGIN, startGateway } from './gateway.ts';
+import { PUBLIC_ORIGIN, startGateway } from './gateway.ts';
+import { HOST } from './http.ts';
 import { createServiceIssuer, openSessions } from './sessions.ts';
 import { type Attack, COLUMNS, preferred, SteadyTraffic } from './steady.ts';
 

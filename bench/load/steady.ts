@@ -12,8 +12,9 @@ import { fileURLToPath } from 'node:url';
 import type { Child, Children } from '../support/children.ts';
 import { cpuTimeUs } from '../support/process-figures.ts';
 import { percentile, spreadOf } from '../support/statistics.ts';
-import { HOST, type RunningGateway } from './gateway.ts';
+import type { RunningGateway } from './gateway.ts';
 import type { Load, Outcome } from './generator/load.ts';
+import { HOST } from './http.ts';
 
 /** What is done to a gateway. */
 export interface Attack {

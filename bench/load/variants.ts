@@ -48,93 +48,63 @@ const server = (name: string) => fileURLToPath(new URL(`servers/${name}.ts`, imp
 
 /** Starts every process and opens the sessions. */
 export async function startVariants(children: Children, settings: VariantSettings): Promise<readonly Variant[]> {
-  const { directory, redisUrl, seeder, connections, core, isProfiled = false } = settings;
+  const { seeder, connections } = settings;
   const issuer = await createServiceIssuer();
+  const { bare, relay, usual, quiet, cold, traced } = await startProcesses(children, settings, issuer.jwks);
+  const always = (header: string, values: readonly string[]) => {
+    const credentials: Credentials = { header, values, use: 'per connection' };
+    return { credentials: () => Promise.resolve(credentials), isCold: false };
+  };
+  const once = (header: string, values: (requests: number) => Promise<readonly string[]>) => ({
+    credentials: async (requests: number) => ({ header, values: await values(requests), use: 'once' as const }),
+    isCold: true,
+  });
+  const withSessions = { base: '/api', ...always('Cookie', await openSessions(usual.port, connections)) };
+  const withTokens = { base: '/internal', ...always('Authorization', await issuer.tokens(connections)) };
+  const withNewTokens = { base: '/internal', ...once('Authorization', issuer.tokens) };
+  const withNewSessions = { base: '/api', ...once('Cookie', (requests) => seeder.seed(requests)) };
+  const fromWorkload = { base: '/outbound', ...always('Accept', Array(connections).fill('*/*')) };
+  const outbound = { ...usual, port: usual.outboundPort };
+  const authorizer = { ...usual, port: usual.authorizerPort };
+  return [
+    { name: 'upstream', title: 'upstream itself', ...bare, ...withSessions },
+    { name: 'relay', title: 'bare node:http + undici relay', ...relay, ...withSessions },
+    { name: 'public', title: 'public route', ...usual, ...withSessions, base: '/public' },
+    { name: 'warm', title: 'session, warm', ...usual, ...withSessions },
+    { name: 'quiet', title: 'session, warm, access log off', ...quiet, ...withSessions },
+    { name: 'traced', title: 'session, warm, 1 % traced', ...traced, ...withSessions },
+    { name: 'service', title: 'service token, warm', ...usual, ...withTokens },
+    { name: 'service-cold', title: 'service token, cold', ...usual, ...withNewTokens },
+    { name: 'outbound', title: 'outbound, service token, warm', ...outbound, ...fromWorkload },
+    { name: 'authorizer', title: 'authorizer: session, warm', ...authorizer, ...withSessions, ...INSTEAD_OF_UPSTREAM },
+    { name: 'cold', title: 'session, cold', ...cold, ...withNewSessions },
+  ];
+}
+
+/** The proxy in front of the authorizer asks it about the same request; nothing is forwarded. */
+const INSTEAD_OF_UPSTREAM = { base: '/ext-authz/api', answer: '' };
+
+/** The measured processes, each with the port where its keys are published. */
+async function startProcesses(children: Children, settings: VariantSettings, jwks: GatewaySettings['jwks']) {
+  const { directory, redisUrl, core, isProfiled = false } = settings;
   const behind = await startServer(children, 'upstream', []);
   const bare = await startServer(children, 'upstream', [], core);
   const relay = await startServer(children, 'relay', [`http://127.0.0.1:${behind.port}`], core, isProfiled);
-  const gateway = (name: string, accessLog: 'all' | 'off', sections: GatewaySettings['sections'] = {}) => {
-    const gatewaySettings = { upstreamPort: behind.port, redisUrl, accessLog, jwks: issuer.jwks, sections };
-    return startGateway(children, join(directory, name), gatewaySettings, { core, isProfiled });
+  const gateway = async (name: string, accessLog: 'all' | 'off', sections: GatewaySettings['sections'] = {}) => {
+    const gatewaySettings = { upstreamPort: behind.port, redisUrl, accessLog, jwks, sections };
+    const started = await startGateway(children, join(directory, name), gatewaySettings, { core, isProfiled });
+    return { ...started, keysPort: started.port };
   };
-  const usual = await gateway('usual', 'all');
-  const quiet = await gateway('quiet', 'off');
-  const cold = await gateway('cold', 'all');
   // The upstream takes the spans as well: it answers every POST.
   const url = `http://127.0.0.1:${behind.port}/v1/traces`;
-  const traced = await gateway('traced', 'all', { traces: { url, sampleRatio: 0.01, maxPerSecond: 10_000 } });
-
-  const sessions: Credentials = {
-    header: 'Cookie',
-    values: await openSessions(usual.port, connections),
-    use: 'per connection',
+  return {
+    bare,
+    relay,
+    usual: await gateway('usual', 'all'),
+    quiet: await gateway('quiet', 'off'),
+    cold: await gateway('cold', 'all'),
+    traced: await gateway('traced', 'all', { traces: { url, sampleRatio: 0.01, maxPerSecond: 10_000 } }),
   };
-  const tokens: Credentials = {
-    header: 'Authorization',
-    values: await issuer.tokens(connections),
-    use: 'per connection',
-  };
-  const nothing: Credentials = { header: 'Accept', values: Array(connections).fill('*/*'), use: 'per connection' };
-  const withSessions = { base: '/api', credentials: () => Promise.resolve(sessions), isCold: false };
-  return [
-    { name: 'upstream', title: 'upstream itself', ...bare, keysPort: bare.port, ...withSessions },
-    { name: 'relay', title: 'bare node:http + undici relay', ...relay, keysPort: relay.port, ...withSessions },
-    { name: 'public', title: 'public route', ...usual, keysPort: usual.port, ...withSessions, base: '/public' },
-    { name: 'warm', title: 'session, warm', ...usual, keysPort: usual.port, ...withSessions },
-    { name: 'quiet', title: 'session, warm, access log off', ...quiet, keysPort: quiet.port, ...withSessions },
-    { name: 'traced', title: 'session, warm, 1 % traced', ...traced, keysPort: traced.port, ...withSessions },
-    {
-      name: 'service',
-      title: 'service token, warm',
-      ...usual,
-      keysPort: usual.port,
-      base: '/internal',
-      credentials: () => Promise.resolve(tokens),
-      isCold: false,
-    },
-    {
-      name: 'service-cold',
-      title: 'service token, cold',
-      ...usual,
-      keysPort: usual.port,
-      base: '/internal',
-      credentials: async (requests) => ({
-        header: 'Authorization',
-        values: await issuer.tokens(requests),
-        use: 'once',
-      }),
-      isCold: true,
-    },
-    {
-      name: 'outbound',
-      title: 'outbound, service token, warm',
-      child: usual.child,
-      port: usual.outboundPort,
-      keysPort: usual.port,
-      base: '/outbound',
-      credentials: () => Promise.resolve(nothing),
-      isCold: false,
-    },
-    {
-      name: 'authorizer',
-      title: 'authorizer: session, warm',
-      child: usual.child,
-      port: usual.authorizerPort,
-      keysPort: usual.port,
-      ...withSessions,
-      base: '/ext-authz/api',
-      answer: '',
-    },
-    {
-      name: 'cold',
-      title: 'session, cold',
-      ...cold,
-      keysPort: cold.port,
-      base: '/api',
-      credentials: async (requests) => ({ header: 'Cookie', values: await seeder.seed(requests), use: 'once' }),
-      isCold: true,
-    },
-  ];
 }
 
 async function startServer(
@@ -148,5 +118,5 @@ async function startServer(
     ...(core !== undefined && { core }),
   });
   const { port } = await child.ask<{ port: number }>();
-  return { child, port };
+  return { child, port, keysPort: port };
 }

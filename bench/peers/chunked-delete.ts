@@ -16,8 +16,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../../test/support/ports.ts';
 import { until } from '../../test/support/until.ts';
-import { HOST, PUBLIC_ORIGIN, startGateway } from '../load/gateway.ts';
-import { get } from '../load/http.ts';
+import { PUBLIC_ORIGIN, startGateway } from '../load/gateway.ts';
+import { get, HOST } from '../load/http.ts';
 import { createServiceIssuer } from '../load/sessions.ts';
 import { Children } from '../support/children.ts';
 

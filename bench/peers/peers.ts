@@ -34,6 +34,14 @@ export interface RunningPeer extends Omit<Target, 'name'> {
   readonly version: string;
 }
 
+/** One program under measurement, ours or a peer. */
+export interface Contestant extends Omit<Peer, 'start' | 'passes'> {
+  readonly version: string;
+  readonly target: Target;
+  /** @throws AssertionError when it does not do its job */
+  readonly check: () => Promise<void>;
+}
+
 const NOTHING = 'no checks';
 const program = (name: string) => fileURLToPath(new URL(`programs/${name}`, import.meta.url));
 

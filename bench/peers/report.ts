@@ -1,10 +1,27 @@
 /** The results of the benchmark of peers, as JSON and as a table. */
 
+import type { Round } from '../load/measure.ts';
 import type { provenance } from '../support/machine.ts';
 import { percentile, type Spread, spreadOf } from '../support/statistics.ts';
 import { formatTable } from '../support/table.ts';
-import type { Job } from './peers.ts';
-import type { Contestant, PeerRound, PeersSettings } from './run.ts';
+import type { Contestant, Job } from './peers.ts';
+
+export interface PeersSettings {
+  readonly connections: number;
+  readonly warmUpMs: number;
+  readonly rounds: number;
+  /** wrk runs for whole seconds: 1,000 at least. */
+  readonly roundMs: number;
+  /** Names of peers; `null`: all. */
+  readonly only: readonly string[] | null;
+  /** What sends the requests. */
+  readonly tool: 'autocannon' | 'wrk';
+}
+
+/** A round, and what Redis did for it. */
+export interface PeerRound extends Round {
+  readonly redisUsPerRequest: number | null;
+}
 
 /** The rounds of one program. */
 export interface MeasuredPeer {

@@ -12,46 +12,21 @@ import { RedisServer } from '../../test/support/redis.ts';
 import { check } from '../load/checks.ts';
 import { patient, startGateway } from '../load/gateway.ts';
 import type { Credentials } from '../load/generator/load.ts';
-import { measure, type Round, type Target } from '../load/measure.ts';
+import { measure } from '../load/measure.ts';
 import { openSessions } from '../load/sessions.ts';
 import type { Variant } from '../load/variants.ts';
 import { type Child, Children, canPin, pinSelf } from '../support/children.ts';
 import { provenance } from '../support/machine.ts';
 import { cpuTimeUs } from '../support/process-figures.ts';
 import { checkPeer } from './checks.ts';
-import { PEERS, type Peer } from './peers.ts';
+import { type Contestant, PEERS } from './peers.ts';
 import { type Place, preparePlace } from './place.ts';
-import { type PeersReport, print, summarise } from './report.ts';
-
-export interface PeersSettings {
-  readonly connections: number;
-  readonly warmUpMs: number;
-  readonly rounds: number;
-  /** wrk runs for whole seconds: 1,000 at least. */
-  readonly roundMs: number;
-  /** Names of peers; `null`: all. */
-  readonly only: readonly string[] | null;
-  /** What sends the requests. */
-  readonly tool: 'autocannon' | 'wrk';
-}
+import { type PeerRound, type PeersReport, type PeersSettings, print, summarise } from './report.ts';
 
 export const PEERS_FULL = { connections: 64, warmUpMs: 3_000, rounds: 9, roundMs: 2_000 };
 export const PEERS_QUICK = { connections: 64, warmUpMs: 2_000, rounds: 5, roundMs: 1_000 };
 
 const [MEASURED_CORE, OTHER_CORE] = [0, 1];
-
-/** One program under measurement, ours or a peer. */
-export interface Contestant extends Omit<Peer, 'start' | 'passes'> {
-  readonly version: string;
-  readonly target: Target;
-  /** @throws AssertionError when it does not do its job */
-  readonly check: () => Promise<void>;
-}
-
-/** A round, and what Redis did for it. */
-export interface PeerRound extends Round {
-  readonly redisUsPerRequest: number | null;
-}
 
 /** The default: wrk where it is installed. */
 export const defaultTool = (): PeersSettings['tool'] => (findProgram(['wrk']) === null ? 'autocannon' : 'wrk');

@@ -3,7 +3,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TestAuthority } from '../../test/support/certificates.ts';
-import { HOST } from '../load/gateway.ts';
+import { HOST } from '../load/http.ts';
 import { openSessions } from '../load/sessions.ts';
 import type { Task } from './client.ts';
 import { type Found, requestText, type Scenario, type Stage } from './scenario.ts';

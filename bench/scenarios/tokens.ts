@@ -7,7 +7,7 @@ import { BACKEND, PUBLIC_ORIGIN } from '../load/gateway.ts';
 import { get, postJson } from '../load/http.ts';
 import { openSessions } from '../load/sessions.ts';
 import { type Found, requestText, type Scenario, type Stage } from './scenario.ts';
-import { type Subject, Turns } from './turns.ts';
+import { type Done, type Subject, Turns } from './turns.ts';
 
 const CONNECTIONS = 64;
 const CLIENT = 'orders';
@@ -36,59 +36,60 @@ async function run(stage: Stage): Promise<Found> {
   };
   const { child, port } = await stage.gateway('tokens', { sections });
   const [cookie = ''] = await openSessions(port, 1);
-  const { pid } = child;
-  const ask = (requests: readonly string[], durationMs?: number) =>
-    stage.client({
-      do: 'ask',
-      port,
-      requests,
-      connections: CONNECTIONS,
-      ...(durationMs !== undefined && { durationMs }),
-    });
-  const post = (grant: Readonly<Record<string, string>>) =>
-    requestText(
-      'POST',
-      '/auth/token',
-      { ...FORM, Authorization: basic(CLIENT, SECRET) },
-      `${new URLSearchParams(grant)}`,
-    );
-  const rounds = stage.turns.rounds + 1;
-  const families = await openFamilies(port, rounds * REFRESHES);
+  const families = await openFamilies(port, (stage.turns.rounds + 1) * REFRESHES);
   await new Promise((resolve) => setTimeout(resolve, GRACE_MS));
-  const subjects: Subject[] = [
-    {
-      ...{ name: 'warm', title: 'warm request, for comparison', pid },
-      run: (durationMs) => ask([requestText('GET', '/api/orders', { Cookie: cookie })], durationMs),
-    },
-    {
-      ...{ name: 'exchange', title: 'token exchange', pid },
-      run: async (durationMs) => {
-        const { headers } = JSON.parse((await get(port, '/api/inspect', { cookie })).body) as Received;
-        const subject_token = headers.find((text) => text.startsWith('Bearer '))?.slice('Bearer '.length) ?? '';
-        const grant = {
-          grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
-          subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
-          ...{ subject_token, audience: 'stock' },
-        };
-        return ask([post(grant)], durationMs);
-      },
-    },
-    {
-      ...{ name: 'credentials', title: 'client credentials', pid },
-      run: (durationMs) => ask([post({ grant_type: 'client_credentials', audience: 'stock' })], durationMs),
-    },
-    {
-      ...{ name: 'refresh', title: 'refresh, with rotation in Redis', pid },
-      run: () => ask(families.splice(0, REFRESHES)),
-      // Each token is there once.
-      warmUps: 1,
-    },
-  ];
+  const ask = (requests: readonly string[], durationMs?: number) => {
+    const forSome = durationMs === undefined ? {} : { durationMs };
+    return stage.client({ do: 'ask', port, requests, connections: CONNECTIONS, ...forSome });
+  };
+  const subjects = subjectsOf(ask, port, cookie, families).map((subject) => ({ ...subject, pid: child.pid }));
   const turns = await Turns.take(subjects, stage.turns);
   const figures = subjects.map(({ name, title }) => {
     return { title, by: 'Sallyport', value: turns.cost(name), unit: 'CPU µs' };
   });
   return { figures, goals: [], notes: ['Each signs a token (ES256) and authenticates its client.'] };
+}
+
+/** What is asked for, by what asks for it. Each refresh takes its tokens off `families`. */
+function subjectsOf(
+  ask: (requests: readonly string[], durationMs?: number) => Promise<Done>,
+  port: number,
+  cookie: string,
+  families: string[],
+): readonly Omit<Subject, 'pid'>[] {
+  const headers = { ...FORM, Authorization: basic(CLIENT, SECRET) };
+  const post = (grant: Readonly<Record<string, string>>) =>
+    requestText('POST', '/auth/token', headers, `${new URLSearchParams(grant)}`);
+  return [
+    {
+      ...{ name: 'warm', title: 'warm request, for comparison' },
+      run: (durationMs) => ask([requestText('GET', '/api/orders', { Cookie: cookie })], durationMs),
+    },
+    {
+      ...{ name: 'exchange', title: 'token exchange' },
+      run: async (durationMs) => {
+        const received = JSON.parse((await get(port, '/api/inspect', { cookie })).body) as Received;
+        const authorization = received.headers.find((text) => text.startsWith('Bearer '));
+        const grant = {
+          grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+          subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+          subject_token: authorization?.slice('Bearer '.length) ?? '',
+          audience: 'stock',
+        };
+        return ask([post(grant)], durationMs);
+      },
+    },
+    {
+      ...{ name: 'credentials', title: 'client credentials' },
+      run: (durationMs) => ask([post({ grant_type: 'client_credentials', audience: 'stock' })], durationMs),
+    },
+    {
+      ...{ name: 'refresh', title: 'refresh, with rotation in Redis' },
+      run: () => ask(families.splice(0, REFRESHES)),
+      // Each token is there once.
+      warmUps: 1,
+    },
+  ];
 }
 
 /** Requests that each refresh the token of another session. */

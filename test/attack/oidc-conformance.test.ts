@@ -9,7 +9,7 @@ import { describe, expect, test } from 'vitest';
 import { TestClocks } from '../support/clocks.ts';
 import { encode, forge, hs256 } from '../support/forger.ts';
 import { HOST, PUBLIC_ORIGIN } from '../support/gateway.ts';
-import type { Misbehaviour } from '../support/hostile-provider.ts';
+import type { Misbehaviour } from '../support/misbehaviour.ts';
 import type { MisbehaviourName } from '../support/misbehaviours.ts';
 import type { Page } from '../support/plain-browser.ts';
 import { rawRequest, requestHead } from '../support/raw-client.ts';

@@ -6,7 +6,7 @@
 import { describe, expect, test } from 'vitest';
 import { ecKeyPair, encode, es256, forge, hs256, publicJwk, rs256, rsaKeyPair } from '../support/forger.ts';
 import { HOST, PUBLIC_ORIGIN } from '../support/gateway.ts';
-import type { Claims, HostileProvider, Misbehaviour } from '../support/hostile-provider.ts';
+import type { Claims, Misbehaviour } from '../support/misbehaviour.ts';
 import type { PlainBrowser } from '../support/plain-browser.ts';
 import { type RawResponse, rawRequest, requestHead } from '../support/raw-client.ts';
 import { OidcStage, type OidcStageOptions } from './oidc-stage.ts';
@@ -48,7 +48,7 @@ function isRefusal(answer: RawResponse, status = 400): void {
   });
 }
 
-const claims = (change: (claims: Claims, provider: HostileProvider) => Claims): Misbehaviour => ({ claims: change });
+const claims = (claims: NonNullable<Misbehaviour['claims']>): Misbehaviour => ({ claims });
 const without = (name: string) => claims((all) => ({ ...all, [name]: undefined }));
 const withClaim = (name: string, value: unknown) => claims((all) => ({ ...all, [name]: value }));
 const header = (more: Claims): Misbehaviour => ({ header: (all) => ({ ...all, typ: 'logout+jwt', ...more }) });

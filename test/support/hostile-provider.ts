@@ -12,37 +12,11 @@ import {
   type ServerResponse,
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { JWK } from 'jose';
 import { html } from '../../src/lib/html.ts';
 import { forge, type KeyPair, publicJwk, rs256, rsaKeyPair } from './forger.ts';
-import { authorizationAnswer, type ResponseParameters } from './hostile-responses.ts';
+import { authorizationAnswer } from './hostile-responses.ts';
+import type { Claims, MisbehavingProvider, Misbehaviour, Writer } from './misbehaviour.ts';
 import { MISBEHAVIOURS, type MisbehaviourName } from './misbehaviours.ts';
-
-/** What stands in a JWT or a JSON document. */
-export type Claims = Record<string, unknown>;
-
-/** Anything but a JSON document: writes the answer by itself. */
-type Writer = (response: ServerResponse) => void;
-
-/** What one misbehaviour changes. What is left out is done as the specifications say. */
-export interface Misbehaviour {
-  readonly discovery?: (document: Claims, provider: HostileProvider) => Claims | Writer;
-  readonly keySet?: (keys: readonly JWK[], provider: HostileProvider) => unknown;
-  readonly authorization?: (parameters: ResponseParameters, provider: HostileProvider) => ResponseParameters;
-  /** How the parameters travel, whatever was asked for. */
-  readonly responseMode?: 'query' | 'form_post' | 'fragment';
-  readonly header?: (header: Claims, provider: HostileProvider) => Claims;
-  readonly claims?: (claims: Claims, provider: HostileProvider) => Claims;
-  /** Signs an ID token. */
-  readonly idToken?: (header: Claims, claims: Claims, provider: HostileProvider) => string;
-  readonly token?: (body: Claims, provider: HostileProvider) => Claims | Writer;
-  readonly userinfo?: (claims: Claims, provider: HostileProvider) => Claims | Writer;
-  /** Answers of the refresh token grant. */
-  readonly refresh?: (body: Claims, provider: HostileProvider) => Claims | Writer;
-  readonly refreshClaims?: (claims: Claims, provider: HostileProvider) => Claims;
-  /** The answer of the end session endpoint. */
-  readonly logoutState?: (state: string | null) => string | null;
-}
 
 /** A request that it was sent. */
 export interface HostileCall {
@@ -73,7 +47,7 @@ function keyPair(index: number): KeyPair {
   return pair;
 }
 
-export class HostileProvider implements AsyncDisposable {
+export class HostileProvider implements MisbehavingProvider, AsyncDisposable {
   readonly clientId = 'shop';
   readonly clientSecret = 'the secret of the shop, 43 characters and more';
   /** Every request that it was sent, in order. */

@@ -5,7 +5,27 @@ import type { JWK } from 'jose';
 import type { Account, ClientMetadata, Configuration, KoaContextWithOIDC, Provider } from 'oidc-provider';
 import { loadOidcProvider, type OidcProviderLibrary } from '../../demo/provider/load.ts';
 import type { MemoryAdapters } from '../../demo/provider/memory-adapters.ts';
-import type { Person, ProviderCall } from './identity-provider.ts';
+
+/** A person who can log in. */
+export interface Person {
+  readonly password: string;
+  /** Claims beside `sub`, which is the name of the account. */
+  claims: Record<string, unknown>;
+  /** What `amr` says when nothing more was asked for. */
+  readonly amr?: readonly string[];
+  /** A person who was deactivated gets no tokens any more. */
+  isActive?: boolean;
+}
+
+/** A request that the provider answered. */
+export interface ProviderCall {
+  /** Name of the endpoint: `authorization`, `token`, `userinfo`, `pushed_authorization_request`, `revocation`, `jwks`, … */
+  readonly route: string;
+  readonly method: string;
+  readonly status: number;
+  /** Of the query or the body, without secrets left out. */
+  readonly parameters: Readonly<Record<string, unknown>>;
+}
 
 export type SigningAlgorithm = 'RS256' | 'PS256' | 'ES256' | 'EdDSA';
 

@@ -10,29 +10,14 @@ import type { Provider } from 'oidc-provider';
 import { MemoryAdapters } from '../../demo/provider/memory-adapters.ts';
 import { html } from '../../src/lib/html.ts';
 import { ecKeyPair, ed25519KeyPair, type KeyPair, rsaKeyPair } from './forger.ts';
-import { type IdentityProviderOptions, openProvider, type ProviderParts } from './identity-provider-settings.ts';
+import {
+  type IdentityProviderOptions,
+  openProvider,
+  type Person,
+  type ProviderCall,
+  type ProviderParts,
+} from './identity-provider-settings.ts';
 import type { Page, PlainBrowser } from './plain-browser.ts';
-
-/** Somebody who can log in. */
-export interface Person {
-  readonly password: string;
-  /** Claims beside `sub`, which is the name of the account. */
-  claims: Record<string, unknown>;
-  /** What `amr` says when nothing more was asked for. */
-  readonly amr?: readonly string[];
-  /** A person who was deactivated gets no tokens any more. */
-  isActive?: boolean;
-}
-
-/** A request that the provider answered. */
-export interface ProviderCall {
-  /** Name of the endpoint: `authorization`, `token`, `userinfo`, `pushed_authorization_request`, `revocation`, `jwks`, … */
-  readonly route: string;
-  readonly method: string;
-  readonly status: number;
-  /** Of the query or the body, without secrets left out. */
-  readonly parameters: Readonly<Record<string, unknown>>;
-}
 
 const PASSWORD = 'a password of the provider';
 

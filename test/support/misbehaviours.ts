@@ -3,7 +3,7 @@
  * the specifications have it.
  */
 
-import type { Misbehaviour } from './hostile-provider.ts';
+import type { Misbehaviour } from './misbehaviour.ts';
 import { ANSWERS } from './misbehaviours/answers.ts';
 import { DISCOVERY } from './misbehaviours/discovery.ts';
 import { ID_TOKENS } from './misbehaviours/id-tokens.ts';

@@ -1,7 +1,7 @@
 /** Answers of the token endpoint and of userinfo that are wrong (RFC 6749 §5, OIDC Core §5.3), and odd logouts. */
 
-import type { Claims, Misbehaviour } from '../hostile-provider.ts';
 import { answering, broken, endless, htmlPage, padded, silent, stalled } from '../hostile-responses.ts';
+import type { Claims, Misbehaviour } from '../misbehaviour.ts';
 import { ATTACK_MARKUP } from './responses.ts';
 
 const token = (changed: Claims): Misbehaviour => ({ token: (honest) => ({ ...honest, ...changed }) });

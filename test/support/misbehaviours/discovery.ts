@@ -1,9 +1,9 @@
 /** Discovery documents and key sets that are wrong (OIDC Discovery §4.3, RFC 8414 §3.3). */
 
-import type { Claims, HostileProvider, Misbehaviour } from '../hostile-provider.ts';
 import { answering, endless, htmlPage, padded, silent } from '../hostile-responses.ts';
+import type { Claims, MisbehavingProvider, Misbehaviour } from '../misbehaviour.ts';
 
-const document = (changed: Claims | ((provider: HostileProvider) => Claims)): Misbehaviour => ({
+const document = (changed: Claims | ((provider: MisbehavingProvider) => Claims)): Misbehaviour => ({
   discovery: (honest, provider) => ({ ...honest, ...(typeof changed === 'function' ? changed(provider) : changed) }),
 });
 

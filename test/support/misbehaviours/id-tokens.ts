@@ -2,13 +2,13 @@
 
 import { createHash } from 'node:crypto';
 import { bytes, ecKeyPair, encode, es256, forge, hs256, publicJwk, rs256 } from '../forger.ts';
-import type { Claims, HostileProvider, Misbehaviour } from '../hostile-provider.ts';
+import type { Claims, MisbehavingProvider, Misbehaviour } from '../misbehaviour.ts';
 
 const ec = ecKeyPair();
 
 /** Without some claims, and with others instead. */
 const claims =
-  (changed: Claims | ((provider: HostileProvider) => Claims)): NonNullable<Misbehaviour['claims']> =>
+  (changed: Claims | ((provider: MisbehavingProvider) => Claims)): NonNullable<Misbehaviour['claims']> =>
   (honest, provider) => ({ ...honest, ...(typeof changed === 'function' ? changed(provider) : changed) });
 
 /** What is undefined is left out of JSON. */

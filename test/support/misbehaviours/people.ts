@@ -1,6 +1,6 @@
 /** Claims about a person that an allow rule must not be taken in by (OIDC-17). */
 
-import type { Claims, Misbehaviour } from '../hostile-provider.ts';
+import type { Claims, Misbehaviour } from '../misbehaviour.ts';
 
 const person = (changed: Claims): Misbehaviour => ({
   claims: (honest) => ({ ...honest, ...changed }),

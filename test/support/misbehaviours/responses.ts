@@ -1,6 +1,6 @@
 /** Authorization responses that are wrong: what comes back by way of the browser (OIDC Core §3.1.2.5, RFC 9207). */
 
-import type { Misbehaviour } from '../hostile-provider.ts';
+import type { Misbehaviour } from '../misbehaviour.ts';
 
 /** The page of an attacker, as far as it fits into a parameter. */
 export const ATTACK_MARKUP = '<script>alert(1)</script><img src=x onerror=alert(2)>"\'`\r\nSet-Cookie: a=b\u0000\u202e';
