@@ -318,8 +318,9 @@ export class TokenRenewal {
     return record === null ? 'gone' : 'confirmed';
   }
 
+  /** The sessions of terminals that were let in there go first: if that fails, the next request finds them once more. */
   async #end(
-    { handle, subject }: SessionAtProvider,
+    session: SessionAtProvider,
     { name: provider, settings }: IdentityProvider,
     why: Denial,
     outcome: 'ended' | 'lost' = 'ended',
@@ -329,9 +330,24 @@ export class TokenRenewal {
     if (settings.revalidateEveryMs === null) return LOST;
     series.onRefreshed(provider, outcome);
     const { reason, note } = why;
-    if ((await sessions.end(handle, 'provider')) !== null)
-      audit.write({ event: 'revalidation_refused', provider, subject, handle, reason, note }, NO_SOURCE);
+    const { subject } = session;
+    for (const handle of [...(await this.#terminalsOf(session)), session.handle]) {
+      if ((await sessions.end(handle, 'provider')) !== null)
+        audit.write({ event: 'revalidation_refused', provider, subject, handle, reason, note }, NO_SOURCE);
+    }
     return ENDED;
+  }
+
+  /**
+   * The sessions of terminals with the same session at the provider, or for the same user where it names none. They have no tokens, so
+   * the provider is not asked about them: what it says about the browser's session holds for them.
+   */
+  async #terminalsOf({ subject, login }: SessionAtProvider): Promise<readonly SessionHandle[]> {
+    const records = await this.#parts.sessions.list(subject);
+    return records
+      .filter(({ method, login: own }) => method === 'commandLine' && own?.provider === login.provider)
+      .filter(({ login: own }) => own?.subject === login.subject && own.sid === login.sid)
+      .map(({ handle }) => handle);
   }
 
   /** Ends a session of which the provider cannot be asked, since there are no tokens. */
