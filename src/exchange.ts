@@ -224,6 +224,14 @@ export class Exchange implements RawRequest {
     this.#cause = fault.cause ?? fault;
   }
 
+  /** The rest of its body is refused: the work on its answer stops, and an answer that has begun is cut. */
+  refuseBody(denial: Denial): void {
+    this.refused(denial);
+    this.worker?.abort();
+    if (this.reply.hasBegun) this.reply.cut();
+    else this.handler.refuse(this, denial);
+  }
+
   /** The client left before the answer was complete: aborts the work on it. An outcome known before stays. */
   clientLeft(): void {
     this.worker?.abort();

@@ -4,12 +4,12 @@
  */
 
 import type { GrpcAuthorizerConfig } from '../authorizer/grpc/section.ts';
-import { GrpcServer } from '../authorizer/grpc/server.ts';
 import { type ListenAddress, toBlockList } from '../config/fields.ts';
 import { REASONS } from '../errors.ts';
 import type { Exchange, ExchangeListener } from '../exchange.ts';
 import type { Clocks } from '../lib/clock.ts';
 import { clientLimits } from '../limits/open.ts';
+import { GrpcServer } from '../listener/grpc/server.ts';
 import { ensureFree } from '../listener/http1/listen.ts';
 import type { PublicListenerConfig } from '../listener/http1/section.ts';
 import type { ListenerSeries } from '../listener/http1/series.ts';
@@ -199,7 +199,10 @@ export class Listeners {
           (listener) =>
             grpc === undefined
               ? new Http1Server(listener, settings, monotonicMs)
-              : new GrpcServer(listener, { ...settings, ...grpc, tls }, monotonicMs),
+              : new GrpcServer(listener, { ...settings, ...grpc, tls }, monotonicMs, async () => {
+                  const { openServices } = await import('../authorizer/grpc/services.ts');
+                  return openServices(listener, limits, grpc.reflection);
+                }),
         );
       },
     );

@@ -45,8 +45,10 @@ export function formatGrpcTimeout(ms: number): string {
 
 /** The status codes that the gateway ends calls with (https://grpc.io/docs/guides/status-codes/). */
 export const GRPC_STATUS = {
+  ok: 0,
   unknown: 2,
   deadlineExceeded: 4,
+  notFound: 5,
   permissionDenied: 7,
   resourceExhausted: 8,
   unimplemented: 12,

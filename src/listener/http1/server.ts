@@ -304,7 +304,7 @@ export class Http1Server implements ListenerServer {
     connection.isRefused = true;
     const reply = connection.replyUnderWay;
     if (reply !== null && !reply.isRequestComplete) {
-      refuseBody(reply, reason);
+      reply.exchange?.refuseBody(BODY_REFUSALS[reason] ?? BAD_BODY_FRAMING);
       return;
     }
     this.#refuse(socket, socket, { reason, note: parserNote(error), isFromPerson: isFromPerson(error) });
@@ -330,16 +330,6 @@ export class Http1Server implements ListenerServer {
 /** Why a request never becomes an exchange, and whether a person reads the answer. */
 interface Refused extends Pick<EarlyRefusal, 'reason' | 'note'> {
   readonly isFromPerson: boolean;
-}
-
-/** The body of the request in progress turns out to be malformed or too slow: the work on its answer stops. */
-function refuseBody({ exchange, hasBegun, req }: Http1Reply, reason: DenialReason): void {
-  if (exchange === null) return;
-  const denial = BODY_REFUSALS[reason] ?? BAD_BODY_FRAMING;
-  exchange.refused(denial);
-  exchange.worker?.abort();
-  if (hasBegun) req.socket.destroy();
-  else exchange.handler.refuse(exchange, denial);
 }
 
 /** A listener that passes on the socket that it is called on. */

@@ -6,14 +6,13 @@
 import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import { Denial } from '../../errors.ts';
-import { Exchange } from '../../exchange.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { TokenBucket } from '../../lib/token-bucket.ts';
 import type { PeerInfo } from '../../sanitize/sanitize.ts';
 import type { ConnectionCut, Listener } from '../listener.ts';
 import { judgeReader, type PaceLimits } from './pace.ts';
 import { Http2Reply } from './reply.ts';
-import { type HeadLimits, readHead } from './request-head.ts';
+import { type HeadLimits, type RequestHead, readHead } from './request-head.ts';
 
 /** What a connection and each request on it may cost. */
 export interface ConnectionLimits extends HeadLimits {
@@ -32,10 +31,13 @@ export interface ConnectionTimes extends PaceLimits {
   readonly keepAliveMs: number;
 }
 
+/** Begins what a request asks for, and makes it what its stream carries. A head that is to be refused says why. */
+export type BeginRequest = (reply: Http2Reply, head: RequestHead, peer: PeerInfo, nowMs: number) => void;
+
 /** What the connections of a server share. */
 export interface ConnectionOwner {
   readonly listener: Listener;
-  readonly limits: ConnectionLimits;
+  readonly begin: BeginRequest;
   readonly times: ConnectionTimes;
   readonly monotonicMs: Clock;
   readonly isDraining: boolean;
@@ -59,6 +61,7 @@ const SECONDS_PER_WINDOW = 60;
 export class Http2Connection {
   readonly socket: Socket;
   readonly #peer: PeerInfo;
+  readonly #limits: ConnectionLimits;
   readonly #owner: ConnectionOwner;
   readonly #session: ServerHttp2Session;
   readonly #replies = new Set<Http2Reply>();
@@ -72,17 +75,18 @@ export class Http2Connection {
   #idleSinceMs: number;
 
   /** @param socket  connected, with the first bytes of the client still to be read */
-  constructor(socket: Socket, peer: PeerInfo, owner: ConnectionOwner) {
+  constructor(socket: Socket, peer: PeerInfo, limits: ConnectionLimits, owner: ConnectionOwner) {
     const nowMs = owner.monotonicMs();
-    const { maxStreamResets, maxControlFrames } = owner.limits;
+    const { maxStreamResets, maxControlFrames } = limits;
     this.socket = socket;
     this.#peer = peer;
+    this.#limits = limits;
     this.#owner = owner;
     this.#openedMs = nowMs;
     this.#idleSinceMs = nowMs;
     this.#resets = new TokenBucket(maxStreamResets / SECONDS_PER_WINDOW, maxStreamResets, nowMs);
     this.#controlFrames = new TokenBucket(maxControlFrames / SECONDS_PER_WINDOW, maxControlFrames, nowMs);
-    this.#session = openSession(socket, owner.limits);
+    this.#session = openSession(socket, limits);
     this.#session.on('stream', (stream, _fields, _flags, rawFields) => this.#onStream(stream, rawFields));
     this.#session.on('ping', this.#onControlFrame);
     this.#session.on('remoteSettings', () => {
@@ -151,11 +155,11 @@ export class Http2Connection {
   }
 
   #sweepReply(reply: Http2Reply, nowMs: number, sinceMs: number): void {
-    const { exchange } = reply;
-    if (exchange === null) return;
+    const { carried } = reply;
+    if (carried === null) return;
     const { times, listener } = this.#owner;
-    if (!reply.isRequestComplete && nowMs - exchange.startedMs > times.transferMs) {
-      refuseBody(reply, exchange);
+    if (!reply.isRequestComplete && nowMs - carried.startedMs > times.transferMs) {
+      carried.refuseBody(REQUEST_TOO_LONG);
       return;
     }
     const reason: ConnectionCut | null = judgeReader(reply, nowMs, sinceMs, times);
@@ -165,17 +169,15 @@ export class Http2Connection {
   }
 
   #onStream(stream: ServerHttp2Stream, fields: readonly string[]): void {
-    const { listener, limits, monotonicMs } = this.#owner;
+    const { begin, monotonicMs } = this.#owner;
+    const limits = this.#limits;
     const head = readHead(fields, this.#peer.secure, !stream.endAfterHeaders, limits);
     const reply = new Http2Reply(stream, this, head.method === 'HEAD', head.isUpgrade);
     this.#replies.add(reply);
     this.#requests += 1;
     // It has been reset before its turn came.
     if (stream.destroyed || this.#isFlooding) return;
-    const exchange = new Exchange(listener, reply, head, this.#peer, monotonicMs());
-    reply.exchange = exchange;
-    if (head.denial === null) listener.accept(exchange);
-    else listener.refuse(exchange, head.denial);
+    begin(reply, head, this.#peer, monotonicMs());
     if (this.#requests >= limits.maxRequests) this.drain();
   }
 
@@ -189,14 +191,6 @@ export class Http2Connection {
     this.#owner.listener.connectionCut('flood');
     this.#session.destroy(FLOOD, constants.NGHTTP2_ENHANCE_YOUR_CALM);
   }
-}
-
-/** The body arrives too slowly: the work on its answer stops. */
-function refuseBody(reply: Http2Reply, exchange: Exchange): void {
-  exchange.refused(REQUEST_TOO_LONG);
-  exchange.worker?.abort();
-  if (reply.hasBegun) reply.cancel();
-  else exchange.handler.refuse(exchange, REQUEST_TOO_LONG);
 }
 
 function openSession(socket: Socket, limits: ConnectionLimits): ServerHttp2Session {

@@ -5,11 +5,18 @@
  */
 
 import type { Socket } from 'node:net';
+import { Exchange } from '../../exchange.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { PeerInfo } from '../../sanitize/sanitize.ts';
 import type { PublicListenerConfig } from '../http1/section.ts';
 import type { Listener } from '../listener.ts';
-import { type ConnectionLimits, type ConnectionOwner, type ConnectionTimes, Http2Connection } from './connection.ts';
+import {
+  type BeginRequest,
+  type ConnectionLimits,
+  type ConnectionOwner,
+  type ConnectionTimes,
+  Http2Connection,
+} from './connection.ts';
 
 /** A client that is too slow is detected late by at most this fraction of its time limit. */
 const SWEEPS_PER_TIMEOUT = 4;
@@ -17,6 +24,7 @@ const SWEEPS_PER_TIMEOUT = 4;
 /** The HTTP/2 connections of one listener. */
 export class Http2Connections implements ConnectionOwner {
   readonly listener: Listener;
+  readonly begin: BeginRequest;
   readonly limits: ConnectionLimits;
   readonly times: ConnectionTimes;
   readonly monotonicMs: Clock;
@@ -25,14 +33,17 @@ export class Http2Connections implements ConnectionOwner {
   readonly #timer: NodeJS.Timeout;
   #sweptMs: number;
 
+  /** @param begin  default: begins an exchange for each request */
   constructor(
     listener: Listener,
     { limits, timeouts }: Pick<PublicListenerConfig, 'limits' | 'timeouts'>,
     monotonicMs: Clock,
+    begin: BeginRequest = exchangesOn(listener),
   ) {
     const { headers: headersMs, keepAlive: keepAliveMs, send: sendMs, transfer: transferMs } = timeouts;
     const times = { headersMs, keepAliveMs, sendMs, transferMs, minBytesPerMs: limits.minDownloadRate / 1_000 };
     this.listener = listener;
+    this.begin = begin;
     this.limits = { ...limits, maxRequests: limits.maxRequestsPerConnection || Number.POSITIVE_INFINITY };
     this.times = times;
     this.monotonicMs = monotonicMs;
@@ -41,10 +52,14 @@ export class Http2Connections implements ConnectionOwner {
     this.#timer = setInterval(() => this.sweep(), shortestMs / SWEEPS_PER_TIMEOUT).unref();
   }
 
-  /** Takes a connection whose client speaks HTTP/2. */
-  open(socket: Socket, peer: PeerInfo): void {
+  /**
+   * Takes a connection whose client speaks HTTP/2.
+   *
+   * @param own  its limits that differ from those of the others
+   */
+  open(socket: Socket, peer: PeerInfo, own: Partial<ConnectionLimits> = {}): void {
     if (socket.destroyed) return;
-    const connection = new Http2Connection(socket, peer, this);
+    const connection = new Http2Connection(socket, peer, { ...this.limits, ...own }, this);
     this.#open.add(connection);
     socket.once('close', () => this.#open.delete(connection));
   }
@@ -74,3 +89,12 @@ export class Http2Connections implements ConnectionOwner {
     for (const connection of this.#open) connection.sweep(nowMs, sinceMs);
   }
 }
+
+const exchangesOn =
+  (listener: Listener): BeginRequest =>
+  (reply, head, peer, nowMs) => {
+    const exchange = new Exchange(listener, reply, head, peer, nowMs);
+    reply.carried = exchange;
+    if (head.denial === null) listener.accept(exchange);
+    else listener.refuse(exchange, head.denial);
+  };

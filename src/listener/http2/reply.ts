@@ -8,8 +8,28 @@
 
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import type { Duplex, Readable } from 'node:stream';
-import type { Exchange, Reply } from '../../exchange.ts';
+import type { Denial } from '../../errors.ts';
+import type { Reply } from '../../exchange.ts';
 import { IncomingBody } from './incoming-body.ts';
+
+/** What a stream carries: an exchange, or a call of gRPC. */
+export interface Carried {
+  readonly startedMs: number;
+  /** The rest of the request is refused. */
+  refuseBody(denial: Denial): void;
+  /** The client left before the answer was complete. */
+  clientLeft(): void;
+  /** The stream is over. */
+  finish(): void;
+}
+
+/** Takes the body of a request without a stream of its own for it. */
+export interface BodyTaker {
+  /** Takes the next part. Returns false when it wants no more for now: see {@link Http2Reply.resumeBody}. */
+  part(bytes: Buffer): boolean;
+  /** The client has sent the whole body. Not called for one that is abandoned. */
+  bodyEnded(): void;
+}
 
 /** The part of a connection that a reply uses. */
 interface Carrier {
@@ -51,7 +71,7 @@ const BAD_GATEWAY = 502;
 /** A stream that answers one request. */
 export class Http2Reply implements Reply {
   /** `null` before it begins, after it ends, and once a tunnel uses the stream. */
-  exchange: Exchange | null = null;
+  carried: Carried | null = null;
   status = 200;
   hasBegun = false;
   requestTrailers: readonly string[] = [];
@@ -68,6 +88,8 @@ export class Http2Reply implements Reply {
   readonly #carrier: Carrier;
   readonly #isHead: boolean;
   #body: IncomingBody | null = null;
+  #taker: BodyTaker | null = null;
+  #isTaken = false;
   /** Flat name, value list of an answer whose head has not been sent. */
   #head: (string | number)[] | null = null;
   #trailers: readonly (readonly [string, string])[] = [];
@@ -97,7 +119,34 @@ export class Http2Reply implements Reply {
   }
 
   get isRequestComplete(): boolean {
-    return this.#stream.endAfterHeaders || this.#body?.isComplete === true;
+    return this.#stream.endAfterHeaders || this.#isTaken || this.#body?.isComplete === true;
+  }
+
+  /** Passes the body to a taker as it arrives, in place of {@link body}. */
+  passBody(taker: BodyTaker): void {
+    if (this.#stream.endAfterHeaders) {
+      taker.bodyEnded();
+      return;
+    }
+    this.#taker = taker;
+    this.#stream.on('data', onPart).on('end', onBodyEnd);
+  }
+
+  /** The taker wants more. */
+  resumeBody(): void {
+    this.#stream.resume();
+  }
+
+  /** A part of the body has arrived for the taker. */
+  took(part: Buffer): void {
+    if (this.#taker?.part(part) === false) this.#stream.pause();
+  }
+
+  /** As in `incoming-body.ts`: a stream that closes before its end was reset, or its connection was lost. */
+  tookAll(): void {
+    if (this.#stream.closed) return;
+    this.#isTaken = true;
+    this.#taker?.bodyEnded();
   }
 
   /** Bytes of the answer that wait for the client. */
@@ -204,7 +253,7 @@ export class Http2Reply implements Reply {
   discardBody(): void {}
 
   upgrade(headers: readonly string[]): Duplex {
-    this.exchange = null;
+    this.carried = null;
     this.#isTunnel = true;
     // RFC 8441 §5: a 2xx accepts; the proof of RFC 6455 is for HTTP/1.1.
     this.begin(
@@ -244,12 +293,12 @@ export class Http2Reply implements Reply {
 
   /** The stream has ended: the answer was sent, the client disconnected, or the gateway cut it. */
   closed(): void {
-    const { exchange } = this;
+    const { carried } = this;
     this.#carrier.forget(this);
-    if (exchange === null) return;
-    this.exchange = null;
-    if (!this.isDelivered) exchange.clientLeft();
-    exchange.finish();
+    if (carried === null) return;
+    this.carried = null;
+    if (!this.isDelivered) carried.clientLeft();
+    carried.finish();
   }
 }
 
@@ -260,6 +309,14 @@ function ignore(): void {}
 
 function onStreamClose(this: unknown): void {
   (this as ReplyingStream).reply.closed();
+}
+
+function onPart(this: unknown, part: Buffer): void {
+  (this as ReplyingStream).reply.took(part);
+}
+
+function onBodyEnd(this: unknown): void {
+  (this as ReplyingStream).reply.tookAll();
 }
 
 function onTrailers(this: unknown, _fields: unknown, _flags: number, rawTrailers: readonly string[]): void {

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { type ChannelCredentials, Client, type ClientUnaryCall, credentials, type ServiceError } from '@grpc/grpc-js';
 import { loadSync, type MethodDefinition } from '@grpc/proto-loader';
 
-const PROTOS = join(import.meta.dirname, '../../../src/authorizer/grpc/protos');
+/** The protos that the gateway serves. */
+export const PROTOS: string = join(import.meta.dirname, '../../../src/authorizer/grpc/protos');
 const definition = loadSync('envoy/service/auth/v3/external_auth.proto', {
   includeDirs: [PROTOS],
   defaults: true,

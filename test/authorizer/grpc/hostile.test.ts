@@ -206,7 +206,8 @@ test('whatever is sent other than by the outlet, denies', () => {
     [(reply: CheckReply) => reply.begin(503, []), 503],
   ] as const) {
     const sent: CheckResponse[] = [];
-    const reply = new CheckReply({ reply: null, request: null }, (_error, response) => sent.push(response), false);
+    const call = { answer: () => {} };
+    const reply = new CheckReply(call, (response) => Buffer.alloc(sent.push(response)), false);
     answer(reply);
     reply.end();
     // A second answer, and one that is cut, changes nothing.

@@ -5,14 +5,15 @@ import { once } from 'node:events';
 import { connect } from 'node:tls';
 import { Client, type ClientUnaryCall, credentials, status } from '@grpc/grpc-js';
 import { loadSync, type MethodDefinition } from '@grpc/proto-loader';
-import { protoPath as HEALTH_PROTO } from 'grpc-health-check';
 import { describe, expect, test } from 'vitest';
 import { CertificateFiles, TestAuthority } from '../../support/certificates.ts';
 import { type GatewayOptions, startGateway, type TestGateway } from '../../support/gateway.ts';
 import {
+  answerOf,
   END_STREAM,
   FRAME,
   frame,
+  Http2Client,
   headersFrame,
   post,
   RawHttp2,
@@ -24,7 +25,7 @@ import { RawConnection } from '../../support/raw-client.ts';
 import { TokenAuthority } from '../../support/token-authority.ts';
 import { until } from '../../support/until.ts';
 import { AuthorizerStage, asHttp, reasonOf } from '../stage.ts';
-import { type Attributes, attributesOf, CheckClient, metadataOf } from './client.ts';
+import { type Attributes, attributesOf, CheckClient, metadataOf, PROTOS } from './client.ts';
 
 const SERVICE = 'envoy.service.auth.v3.Authorization';
 const PUBLIC = attributesOf([], { path: '/public' });
@@ -54,14 +55,8 @@ const start = (own: Written = {}, { routes, config, ...others }: GatewayOptions 
 const portOf = (gateway: TestGateway) => gateway.portOf('grpcAuthorizer');
 
 /** Calls any method of a service with one message, and gives the first that comes back. */
-function call(
-  port: number,
-  protos: string | string[],
-  includeDirs: string[],
-  path: readonly [string, string],
-  request: object,
-) {
-  const definition = loadSync(protos, { includeDirs, keepCase: true, enums: String, defaults: true });
+function call(port: number, proto: string, path: readonly [string, string], request: object) {
+  const definition = loadSync(proto, { includeDirs: [PROTOS], keepCase: true, enums: String, defaults: true });
   const method = (definition[path[0]] as unknown as Record<string, MethodDefinition<object, Record<string, unknown>>>)[
     path[1]
   ];
@@ -84,7 +79,7 @@ function call(
 }
 
 const health = (port: number, service: string) =>
-  call(port, HEALTH_PROTO, [], ['grpc.health.v1.Health', 'Watch'], { service });
+  call(port, 'grpc/health/v1/health.proto', ['grpc.health.v1.Health', 'Watch'], { service });
 
 test('the health service knows the process and the service, from any address', async () => {
   await using gateway = await start({ peers: ['192.0.2.1'] });
@@ -93,15 +88,10 @@ test('the health service knows the process and the service, from any address', a
 });
 
 test('reflection is there only where it is asked for', async () => {
-  const protos = new URL('../../../node_modules/@grpc/reflection/build/proto/', import.meta.url).pathname;
   const list = (port: number) =>
-    call(
-      port,
-      'grpc/reflection/v1/reflection.proto',
-      [protos],
-      ['grpc.reflection.v1.ServerReflection', 'ServerReflectionInfo'],
-      { list_services: '*' },
-    );
+    call(port, 'grpc/reflection/v1/reflection.proto', ['grpc.reflection.v1.ServerReflection', 'ServerReflectionInfo'], {
+      list_services: '*',
+    });
   await using open = await start({ reflection: true });
   const { list_services_response: listed } = await list(portOf(open));
   expect((listed as { service: { name: string }[] }).service.map(({ name }) => name)).toEqual(
@@ -319,6 +309,20 @@ describe('questions that wait', () => {
     };
     const abandoned = client.ask(waiting.question, { onCall: (it) => void cancelOnceItWaits(it) });
     await expect(abandoned).rejects.toMatchObject({ code: status.CANCELLED });
+    await until(() => waiting.inFlight === 0, 'its place is free');
+    expect(waiting.gateway.log.records.filter(({ msg }) => msg === 'request')).toMatchObject([
+      { authorizer: true, reason: 'downstream_aborted' },
+    ]);
+  });
+
+  test('grpc-timeout: a question that waits beyond its deadline ends with DEADLINE_EXCEEDED', async () => {
+    await using waiting = await Waiting.start();
+    await using client = Http2Client.plain(portOf(waiting.gateway));
+    const message = CheckClient.method.requestSerialize({ attributes: { request: { http: waiting.question } } });
+    const head = { ...Object.fromEntries(FIELDS), 'grpc-timeout': '300m' };
+    const stream = client.begin(head, null);
+    stream.end(Buffer.concat([Buffer.of(0), uint32(message.length), message]));
+    expect((await answerOf(stream)).headers['grpc-status']).toBe('4');
     await until(() => waiting.inFlight === 0, 'its place is free');
     expect(waiting.gateway.log.records.filter(({ msg }) => msg === 'request')).toMatchObject([
       { authorizer: true, reason: 'downstream_aborted' },

@@ -1,37 +1,29 @@
 /**
- * grpc: the server of the listener on which Envoy asks over gRPC: connections, plain or TLS, and one exchange for each question.
+ * grpc: the server of a listener for calls of gRPC: connections, plain or TLS, that speak HTTP/2 and nothing else, and the calls on them.
+ * Which services there are is decided elsewhere.
  *
- * In: `CheckRequest` messages. Out: one `CheckResponse` for each, including 503; a call fails only if it is too large, arrives after the
- * shutdown, or was cancelled by the proxy.
+ * Bounded like HTTP/2 on the public listener, but for what a proxy does in the name of many clients.
  *
- * A question that could not be an HTTP request never becomes an exchange: it is refused as an HTTP parser would refuse it, and logged
- * in the same way.
+ * @see https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
  */
 
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, TLSSocket } from 'node:tls';
 import type { ListenAddress } from '../../config/fields.ts';
-import { Denial, PROBLEM_MEDIA_TYPE, problemDocument, REASONS } from '../../errors.ts';
-import { Exchange } from '../../exchange.ts';
-import { plainAddress } from '../../lib/address.ts';
+import { isInList, plainAddress } from '../../lib/address.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { randomHex } from '../../lib/random-hex.ts';
 import { settledWithin } from '../../lib/settled-within.ts';
-import { type ClientConnectionLimits, ClientConnections } from '../../listener/client-connections.ts';
-import { listenOn } from '../../listener/http1/listen.ts';
-import type { PublicListenerConfig } from '../../listener/http1/section.ts';
-import { hasBadClientCertificate, type TlsCertificates } from '../../listener/http1/tls.ts';
-import type { ConnectionRefusal, Listener, ListenerAddress, ListenerServer } from '../../listener/listener.ts';
-import { questionOf } from './check-request.ts';
-import { type Asking, CheckReply } from './reply.ts';
-import type { GrpcAuthorizerConfig } from './section.ts';
-import type { Check, CheckService } from './service.ts';
+import { type ClientConnectionLimits, ClientConnections } from '../client-connections.ts';
+import { listenOn } from '../http1/listen.ts';
+import type { PublicListenerConfig } from '../http1/section.ts';
+import { hasBadClientCertificate, type TlsCertificates } from '../http1/tls.ts';
+import { Http2Connections } from '../http2/connections.ts';
+import type { ConnectionRefusal, Listener, ListenerAddress, ListenerServer } from '../listener.ts';
+import { callsOn } from './begin.ts';
+import type { GrpcMethod } from './call.ts';
 
 /** Where it listens, and what a client may cost. */
-export interface GrpcSettings
-  extends ClientConnectionLimits,
-    Pick<PublicListenerConfig, 'limits' | 'timeouts'>,
-    Pick<GrpcAuthorizerConfig, 'maxMessageBytes' | 'reflection'> {
+export interface GrpcSettings extends ClientConnectionLimits, Pick<PublicListenerConfig, 'limits' | 'timeouts'> {
   readonly address: ListenAddress;
   /** Path of the address in the configuration, for the message when it is unavailable. */
   readonly key: string;
@@ -39,26 +31,52 @@ export interface GrpcSettings
   readonly tls: TlsCertificates | null;
   /** Whether other processes of the gateway also listen on the address, after checking that no other program does. */
   readonly sharing: 'alone' | 'shared';
+  /** A larger message is answered with RESOURCE_EXHAUSTED. */
+  readonly maxMessageBytes: number;
 }
+
+/** The services of a server. */
+export interface GrpcServices {
+  /** By path. */
+  readonly methods: ReadonlyMap<string, GrpcMethod>;
+  /** Tells clients that the server is about to end. */
+  announceEnd(): void;
+  /** Ends calls that would go on for ever. */
+  end(): void;
+}
+
+/** What one connection may have, in place of the limits of the public listener: proxies ask for many clients on each. */
+const LIMITS = { maxConcurrentStreams: 1_000, maxSessionMemory: 64 * 1024 * 1024, maxRequestsPerConnection: 0 };
+/** A proxy abandons a question whenever its client leaves: a limit would let that client cut it off from the gateway. */
+const OF_PROXY = { maxStreamResets: 2 ** 30 };
 
 /** At the end of a drain, the last answers get this long to reach their clients. */
 const LAST_WORDS_MS = 500;
 
-/** Serves questions over gRPC. */
+/** Serves calls of gRPC. */
 export class GrpcServer implements ListenerServer {
   readonly #listener: Listener;
   readonly #settings: GrpcSettings;
   readonly #monotonicMs: Clock;
+  readonly #openServices: () => Promise<GrpcServices>;
   readonly #server: Server;
   readonly #connections = new Set<Socket>();
   readonly #clients: ClientConnections;
-  #service: CheckService | null = null;
+  #services: GrpcServices | null = null;
+  #http2: Http2Connections | null = null;
   #onEmpty: (() => void) | null = null;
 
-  constructor(listener: Listener, settings: GrpcSettings, monotonicMs: Clock) {
+  /** @param openServices  called when it begins to listen */
+  constructor(
+    listener: Listener,
+    settings: GrpcSettings,
+    monotonicMs: Clock,
+    openServices: () => Promise<GrpcServices>,
+  ) {
     this.#listener = listener;
     this.#settings = settings;
     this.#monotonicMs = monotonicMs;
+    this.#openServices = openServices;
     this.#clients = new ClientConnections(settings);
     this.#server = this.#createServer();
   }
@@ -68,16 +86,17 @@ export class GrpcServer implements ListenerServer {
   }
 
   async listen(): Promise<ListenerAddress> {
-    const { address, key, tls, limits, timeouts, sharing, maxMessageBytes, reflection } = this.#settings;
-    const { CheckService: Service } = await import('./service.ts');
-    const cost = { maxMessageBytes, idleTimeoutMs: timeouts.keepAlive };
-    this.#service = await Service.open(this.#check, cost, reflection);
+    const { address, key, tls, limits, timeouts, sharing, maxMessageBytes } = this.#settings;
+    this.#services = await this.#openServices();
+    const begin = callsOn({ listener: this.#listener, methods: this.#services.methods, maxMessageBytes });
+    const cost = { limits: { ...limits, ...LIMITS }, timeouts };
+    this.#http2 = new Http2Connections(this.#listener, cost, this.#monotonicMs, begin);
     const at = await listenOn(this.#server, address, key, { backlog: limits.backlog, sharing });
     return { scheme: tls === null ? 'http' : 'https', ...at };
   }
 
   announceDrain(): void {
-    this.#service?.announceEnd();
+    this.#services?.announceEnd();
   }
 
   /**
@@ -87,7 +106,8 @@ export class GrpcServer implements ListenerServer {
   async drain(_graceMs: number, idle: () => Promise<void>, signal: AbortSignal): Promise<void> {
     this.#server.close();
     this.announceDrain();
-    this.#service?.end();
+    this.#services?.end();
+    this.#http2?.drain();
     const closed = this.#empty();
     await idle();
     await settledWithin(closed, LAST_WORDS_MS, signal);
@@ -95,7 +115,7 @@ export class GrpcServer implements ListenerServer {
 
   close(): void {
     this.#server.close();
-    this.#service?.end();
+    this.#http2?.close();
     for (const socket of this.#connections) socket.destroy();
   }
 
@@ -131,7 +151,15 @@ export class GrpcServer implements ListenerServer {
   #serve(socket: Socket): void {
     socket.on('error', () => socket.destroy());
     if (socket instanceof TLSSocket && hasBadClientCertificate(socket)) this.#refuse(socket, 'tls');
-    else if (!socket.destroyed) this.#service?.serve(socket);
+    else this.#open(socket);
+  }
+
+  #open(socket: Socket): void {
+    const { trustedProxies } = this.#settings;
+    const address = plainAddress(socket.remoteAddress ?? '');
+    const isProxy = trustedProxies !== null && isInList(trustedProxies, address);
+    // Whether it is TLS does not matter to calls, and proxies say http in both.
+    this.#http2?.open(socket, { address, secure: false, serverName: null }, isProxy ? OF_PROXY : {});
   }
 
   #refuse(socket: Socket, reason: ConnectionRefusal): void {
@@ -145,43 +173,4 @@ export class GrpcServer implements ListenerServer {
       this.#onEmpty = resolve;
     });
   }
-
-  /** Answers every question, once, with a response and never with a failure of the call. */
-  readonly #check: Check = (call, callback) => {
-    const asking = call as typeof call & Asking;
-    const address = addressOf(call.getPeer());
-    const question = questionOf(call.request, this.#settings.limits);
-    if (question instanceof Denial) {
-      this.#refuseQuestion(question, address, new CheckReply(asking, callback, false));
-      return;
-    }
-    const reply = new CheckReply(asking, callback, question.isUpgrade);
-    // What concerns the connection of a client is not about this one, which is the proxy's.
-    const peer = { address, secure: false, serverName: null };
-    const exchange = new Exchange(this.#listener, reply, question, peer, this.#monotonicMs());
-    reply.exchange = exchange;
-    asking.on('cancelled', onCancelled);
-    this.#listener.accept(exchange);
-  };
-
-  #refuseQuestion({ reason, note }: Denial, client: string, reply: CheckReply): void {
-    const id = randomHex(32);
-    this.#listener.refused({ id, reason, note: note ?? '', client });
-    reply.exchange = { id, reason, route: null, clientLeft: nothing, finish: nothing };
-    reply.begin(REASONS[reason].status, [
-      ...['Content-Type', PROBLEM_MEDIA_TYPE, 'Cache-Control', 'no-store', 'X-Content-Type-Options', 'nosniff'],
-      ...['X-Request-Id', id],
-    ]);
-    reply.end(problemDocument(reason, id));
-  }
 }
-
-const nothing = () => {};
-
-/** One function for all calls, of which there may be many. */
-function onCancelled(this: Asking): void {
-  this.reply?.cancelled();
-}
-
-/** The address in `address:port`; empty, which no list has, where the connection is gone. */
-const addressOf = (peer: string): string => plainAddress(peer.slice(0, Math.max(0, peer.lastIndexOf(':'))));
