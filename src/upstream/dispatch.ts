@@ -19,6 +19,8 @@ export interface ServerRequest {
   readonly body: RequestBody | null;
   /** Whether it asks to leave HTTP for WebSocket; HTTP/1.1 only. */
   readonly isUpgrade: boolean;
+  /** Whether the client takes trailers, which the server is told (`TE: trailers`). */
+  readonly takesTrailers: boolean;
   /** Whether either side of a gRPC call may be silent while the other sends; HTTP/2 only. */
   readonly isDuplex: boolean;
   /** Until the head of the answer; 0: none. */
@@ -57,7 +59,7 @@ export interface RequestHandler {
   /** In place of the final head: the connection has left HTTP. */
   onRequestUpgrade(received: ReceivedFields, connection: Duplex): void;
   onResponseData(controller: RequestController, part: Buffer): void;
-  /** @param trailers  empty over HTTP/1.1, which has no use for them */
+  /** @param trailers  not screened */
   onResponseEnd(trailers: ReceivedFields): void;
   onResponseError(error: Error): void;
 }

@@ -138,15 +138,12 @@ export class Forwarder implements ForwardingOwner {
     if (typeof request.body === 'number' && route.maxBodyBytes !== null && request.body > route.maxBodyBytes) {
       return LENGTH_OVER_LIMIT;
     }
-    const { isHttp2, config } = this.settings.upstreams.get(route.upstream) as Upstream;
-    const headers = upstreamRequestHeaders(exchange, request, permit, token, {
+    const { config } = this.settings.upstreams.get(route.upstream) as Upstream;
+    return upstreamRequestHeaders(exchange, request, permit, token, {
       forwardedHeaders: route.namesClient ? config.forwardedHeaders : 'none',
       tokenHeader: this.settings.tokenHeader,
       ownCookies: this.settings.ownCookies,
     });
-    // Over HTTP/1.1 it would name a header in Connection, and trailers are dropped.
-    if (isHttp2 && request.fields.takesTrailers) headers.push('te', 'trailers');
-    return headers;
   }
 
   /** Has a forward settled at the end of this turn of the event loop: one callback for all of them. */

@@ -113,6 +113,8 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
   #isOver = false;
   #interimResponses = 0;
   #contentLength = -1;
+  /** What the server says about its connection. */
+  #connectionOptions: string | string[] | undefined;
   #isEventStream = false;
   #hasData = false;
   /** The whole body, when it is small and came in one piece: it is written together with the head. */
@@ -228,6 +230,7 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
       idleTimeoutMs: route.idleTimeoutMs ?? idle,
       takeTimeoutMs: route.idleTimeoutMs || idle,
       isUpgrade: this.#request.isWebSocket,
+      takesTrailers: this.#request.fields.takesTrailers && !this.#request.isWebSocket,
       isDuplex: this.#isCall,
     };
     server.pool.dispatch(request, this);
@@ -287,6 +290,7 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
     this.#server?.noteSuccess();
     const headers = clientResponseHeaders(received, this.#permit, this.#owner.ownCookies, this.#request.fields.origin);
     headers.push('x-request-id', this.#exchange.id);
+    this.#connectionOptions = received['connection'];
     this.#contentLength = Number(received['content-length'] ?? -1);
     this.#isEventStream = EVENT_STREAM.test(String(received['content-type']));
     if (this.#isCall) this.#noteCall(received);
@@ -330,18 +334,18 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
   onResponseEnd(received: ReceivedFields): void {
     this.#exchange.upstreamEndedMs = this.#owner.monotonicMs();
     const { reply } = this.#exchange;
-    if (this.#upstream.isHttp2) this.#passTrailers(received);
+    this.#passTrailers(received);
     this.#finish();
     if (this.#isCall) this.#countCall();
     if (this.#wholeBody === null) reply.end();
     else reply.end(this.#wholeBody, 'latin1');
   }
 
-  /** Those of an HTTP/1.1 server are dropped: nothing there has a use for them. */
+  /** To clients that can take them: others may see them as a second answer, or merge them into the headers (RFC 9110 §6.5.1). */
   #passTrailers(received: ReceivedFields): void {
     if (this.#isCall) this.#exchange.grpcStatus ??= parseGrpcStatus(received['grpc-status']);
     if (this.#exchange.httpVersion !== '2' && !this.#request.fields.takesTrailers) return;
-    const trailers = clientResponseTrailers(received, this.#permit);
+    const trailers = clientResponseTrailers(received, this.#connectionOptions, this.#permit);
     if (trailers.length > 0) this.#exchange.reply.addTrailers(trailers);
   }
 

@@ -82,15 +82,21 @@ export function earlyHintLinks(
 }
 
 /**
- * The trailers that the client gets: the upstream's, without those that mean something in a header only, or that the route
- * drops.
+ * The trailers that the client gets: the upstream's, without those that mean something in a header only, that are about one
+ * connection (RFC 9110 §7.6.1), or that the route drops.
  *
- * @param received  as `http1/` or `http2/` has read them
+ * @param received    as `http1/` or `http2/` has read them
+ * @param connection  the Connection header of the answer
  */
-export function clientResponseTrailers(received: ReceivedFields, { route }: Permit): [string, string][] {
+export function clientResponseTrailers(
+  received: ReceivedFields,
+  connection: string | string[] | undefined,
+  { route }: Permit,
+): [string, string][] {
   const trailers: [string, string][] = [];
+  const listed = connection === undefined ? null : listedIn(connection);
   for (const [name, value] of Object.entries(received)) {
-    if (value === undefined || !mayBeTrailer(name)) continue;
+    if (value === undefined || !mayBeTrailer(name) || listed?.has(name) === true) continue;
     if (route.responseHeaders?.dropped.has(foldHeaderName(name)) === true) continue;
     for (const line of typeof value === 'string' ? [value] : value) trailers.push([name, line]);
   }
@@ -118,10 +124,15 @@ function setsCookie(line: string, cookieName: string): boolean {
 
 /** @param connection  a list where the upstream sent the header twice */
 function withoutListed(headers: string[], connection: string | string[]): string[] {
+  const listed = listedIn(connection);
+  return listed === null ? headers : filterHeaders(headers, (name) => !listed.has(name));
+}
+
+/** Names in a Connection header; `null`: it lists no header. */
+function listedIn(connection: string | string[]): ReadonlySet<string> | null {
   const options = String(connection);
-  if (PLAIN_CONNECTION.test(options)) return headers;
-  const listed = new Set(options.split(',').map((option) => option.trim().toLowerCase()));
-  return filterHeaders(headers, (name) => !listed.has(name));
+  if (PLAIN_CONNECTION.test(options)) return null;
+  return new Set(options.split(',').map((option) => option.trim().toLowerCase()));
 }
 
 /** Where the gateway says which origins may read an answer, the upstream does not: two answers would be none to a browser. */

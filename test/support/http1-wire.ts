@@ -63,6 +63,7 @@ export const asked = (changes: Partial<ServerRequest> = {}): ServerRequest => ({
   headers: ['Host', 'a'],
   body: null,
   isUpgrade: false,
+  takesTrailers: false,
   isDuplex: false,
   firstByteTimeoutMs: 0,
   idleTimeoutMs: 0,

@@ -1,4 +1,4 @@
-/** Trailers, from a client of HTTP/2 to an upstream of HTTP/2 and back, and what a deadline does where no library keeps it. */
+/** Trailers, to an upstream of HTTP/2 and back, and from one of HTTP/1.1, and what a deadline does where no library keeps it. */
 
 import type { ServerHttp2Stream } from 'node:http2';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -6,6 +6,7 @@ import { startGateway, type TestGateway } from '../support/gateway.ts';
 import { answerOf, Http2Client } from '../support/http2-client.ts';
 import { answerOk, Http2Upstream, type OnStream } from '../support/http2-upstream.ts';
 import { RawConnection, requestHead } from '../support/raw-client.ts';
+import { RecordingUpstream } from '../support/recording-upstream.ts';
 import { until } from '../support/until.ts';
 
 /** Everything that a trailer must not carry, from either side. */
@@ -207,5 +208,108 @@ describe('over HTTP/2', () => {
     expect((await client.request({ ...web, ':path': '/test.A/B' }, 'x')).body).toBe('ok');
     const refused = await client.request({ ...web, ':path': '/x', ':authority': 'nowhere.example' }, 'x');
     expect([refused.status, refused.headers['grpc-status']]).toEqual([421, '12']);
+  });
+});
+
+describe('from an upstream of HTTP/1.1', () => {
+  let upstream: RecordingUpstream;
+  let gateway: TestGateway;
+  /** The trailer section of the next answer, and its Connection header. */
+  let lines: readonly string[] = [];
+  let connection = 'keep-alive';
+  beforeAll(async () => {
+    upstream = await RecordingUpstream.start((_request, socket) => {
+      const head = `HTTP/1.1 200 OK\r\nConnection: ${connection}\r\nTransfer-Encoding: chunked\r\n\r\n`;
+      socket.write(`${head}2\r\nok\r\n0\r\n${lines.map((line) => `${line}\r\n`).join('')}\r\n`, 'latin1');
+    });
+    gateway = await startGateway({
+      upstream: upstream.origin,
+      routes: [
+        { id: 'app', match: { path: '/' }, credential: 'none', responseHeaders: { remove: ['X-Dropped'] } },
+        { id: 'socket', match: { path: '/socket' }, credential: 'none', webSocket: true },
+      ],
+      config: {
+        listeners: { public: { address: '127.0.0.1:0', http2: true }, admin: { address: '127.0.0.1:0' } },
+      },
+    });
+  });
+  afterAll(async () => {
+    await gateway[Symbol.asyncDispose]();
+    await upstream[Symbol.asyncDispose]();
+  });
+  beforeEach(() => {
+    upstream.problems = [];
+    connection = 'keep-alive';
+    lines = ['X-Sum: 1', 'x-sum: 2'];
+  });
+
+  const overHttp1 = async (version: string, ...more: string[]) => {
+    await using client = await RawConnection.open(gateway.port);
+    const head = requestHead('GET', '/x', ['Host: shop.example.com', 'Connection: close', ...more]);
+    client.write(head.replace('HTTP/1.1', version));
+    return String(await client.remainder());
+  };
+  const overHttp2 = async (fields: Record<string, string> = {}) => {
+    await using client = Http2Client.plain(gateway.port);
+    return await client.get('/x', fields);
+  };
+
+  test('RFC 9110 §6.5.1: they reach clients that can take them, and no others', async () => {
+    expect(await overHttp1('HTTP/1.1', 'TE: trailers')).toMatch(/\r\n2\r\nok\r\n0\r\nx-sum: 1\r\nx-sum: 2\r\n\r\n$/);
+    expect(await overHttp1('HTTP/1.1', 'TE: gzip')).toMatch(/\r\n2\r\nok\r\n0\r\n\r\n$/);
+    // Its answers end with their connection, behind which nothing can follow.
+    expect(await overHttp1('HTTP/1.0', 'TE: trailers')).toMatch(/\r\n\r\nok$/);
+    expect((await overHttp2()).trailers).toEqual({ 'x-sum': '1, 2' });
+    lines = [];
+    expect(await overHttp1('HTTP/1.1', 'TE: trailers')).toMatch(/\r\n0\r\n\r\n$/);
+    expect((await overHttp2()).body).toBe('ok');
+  });
+
+  test('RFC 9110 §10.1.4: the server is told of a client that takes them, by a TE that Connection names', async () => {
+    const told = () => ['te', 'connection'].map((name) => upstream.last.values(name));
+    await overHttp2({ te: 'trailers' });
+    expect(told()).toEqual([['trailers'], ['keep-alive, te']]);
+    await overHttp1('HTTP/1.1', 'TE: gzip, trailers');
+    expect(told()).toEqual([['trailers'], ['keep-alive, te']]);
+    await overHttp1('HTTP/1.1', 'TE: gzip');
+    expect(told()).toEqual([[], ['keep-alive']]);
+    const key = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==';
+    await using client = await RawConnection.open(gateway.port);
+    const handshake = ['Host: shop.example.com', 'Origin: https://shop.example.com', 'Upgrade: websocket', key];
+    const more = ['Connection: Upgrade', 'Sec-WebSocket-Version: 13', 'TE: trailers'];
+    client.write(requestHead('GET', '/socket', [...handshake, ...more]));
+    await client.response();
+    expect(told()).toEqual([[], ['upgrade']]);
+    expect(upstream.problems).toEqual([]);
+  });
+
+  test('HDR-10: what would mean something in a header, or the route drops, is dropped', async () => {
+    lines = [
+      ...Object.entries({ ...FORBIDDEN, 'x-dropped': 'a' }).map(([name, value]) => `${name}: ${value}`),
+      'X-Sum: 1',
+    ];
+    lines = [...lines, 'Content-Length: 5', 'Transfer-Encoding: chunked', 'Connection: close', 'Trailer: x'];
+    expect((await overHttp2()).trailers).toEqual({ 'x-sum': '1' });
+    expect(await overHttp1('HTTP/1.1', 'TE: trailers')).toMatch(/\r\n0\r\nx-sum: 1\r\n\r\n$/);
+  });
+
+  test('RFC 9110 §7.6.1: one that Connection names is about the connection of the server', async () => {
+    connection = 'keep-alive, X-Own';
+    lines = ['X-Own: 1', 'X-Sum: 2'];
+    expect((await overHttp2()).trailers).toEqual({ 'x-sum': '2' });
+  });
+
+  test.each([
+    ['a space before the colon', 'X-Sum : 1'],
+    ['a folded line', 'X-Sum: 1\r\n 2'],
+    ['a bare line feed, behind which another answer could hide', 'X-Sum: 1\n\nHTTP/1.1 200 OK'],
+    ['a control character', 'X-Sum: \x01'],
+    ['no name', ': 1'],
+  ])('SMG-09: with %s the answer is cut, and nothing of it passed on', async (_, line) => {
+    lines = [line];
+    const { trailers, code } = await overHttp2();
+    expect(trailers).toBeUndefined();
+    expect(code).not.toBe(0);
+    expect(await overHttp1('HTTP/1.1', 'TE: trailers')).not.toMatch(/x-sum|\r\n0\r\n/i);
   });
 });

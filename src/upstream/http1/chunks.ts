@@ -1,6 +1,7 @@
-/** Undoes chunked transfer coding (RFC 9112 §7.1). Extensions and trailers are checked and dropped. */
+/** Undoes chunked transfer coding (RFC 9112 §7.1). Extensions are checked and dropped. */
 
-import { checkTrailers, invalid } from './response-head.ts';
+import type { ReceivedFields } from '../dispatch.ts';
+import { invalid, NO_TRAILERS, readTrailers } from './response-head.ts';
 
 /** What is read next: the line with the size of a chunk, its data, the end of the line after them, a line of the trailers. */
 const SIZE = 0;
@@ -24,9 +25,11 @@ export class ChunkedBody {
   #left = 0;
   /** The beginning of a line whose end has not come. */
   #line = '';
-  #trailers = '';
+  #trailerLines = '';
   /** Whether the last chunk and the trailers have been read. */
   hasEnded = false;
+  /** The trailers, complete once it has ended. */
+  trailers: ReceivedFields = NO_TRAILERS;
   /** Bytes behind the end, in the portion with the end. */
   excess = 0;
 
@@ -72,7 +75,7 @@ export class ChunkedBody {
     const isWhole = found !== -1;
     if (this.#next === DATA_END) {
       if (line !== (isWhole ? '\r\n' : '\r')) throw invalid('end of chunk');
-    } else if (line.length > (this.#next === SIZE ? MAX_SIZE_LINE : MAX_TRAILER_BYTES - this.#trailers.length)) {
+    } else if (line.length > (this.#next === SIZE ? MAX_SIZE_LINE : MAX_TRAILER_BYTES - this.#trailerLines.length)) {
       throw invalid('line that is too long');
     }
     this.#line = isWhole ? '' : line;
@@ -90,10 +93,10 @@ export class ChunkedBody {
       if (this.#left > Number.MAX_SAFE_INTEGER) throw invalid('chunk size');
       this.#next = this.#left === 0 ? TRAILERS : DATA;
     } else if (line === '\r\n') {
-      checkTrailers(this.#trailers);
+      if (this.#trailerLines !== '') this.trailers = readTrailers(this.#trailerLines);
       this.hasEnded = true;
     } else {
-      this.#trailers += line;
+      this.#trailerLines += line;
     }
   }
 }

@@ -16,6 +16,7 @@ import {
   hasOption,
   invalid,
   mayBecomeHead,
+  NO_TRAILERS,
   type ResponseHead,
   readAnswerHead,
 } from './response-head.ts';
@@ -42,8 +43,6 @@ const TUNNEL = 5;
 
 const MAX_HEAD_BYTES = 32 * 1024;
 const HEAD_END = Buffer.from('\r\n\r\n');
-
-const NO_TRAILERS = Object.freeze({});
 
 const ignore = (): void => {};
 
@@ -270,6 +269,7 @@ export class ServerConnection {
   #complete(request: Http1Request, excess: number): void {
     // It has been given up meanwhile.
     if (this.#request !== request) return;
+    const trailers = this.#chunks?.trailers ?? NO_TRAILERS;
     this.#request = null;
     this.#chunks = null;
     request.leave();
@@ -280,7 +280,12 @@ export class ServerConnection {
       if (request.isPaused) this.#socket?.resume();
       this.#rest();
     }
-    request.handler.onResponseEnd(NO_TRAILERS);
+    try {
+      request.handler.onResponseEnd(trailers);
+    } catch (thrown) {
+      // The connection no longer knows its request.
+      request.handler.onResponseError(thrown as Error);
+    }
   }
 
   #leaveHttp(request: Http1Request, { fields }: ResponseHead, rest: Buffer): void {

@@ -11,7 +11,7 @@ const PATH = /^[\x21-\x7e\x80-\xff]+$/;
 const NOT_IN_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
 const LENGTH = /^\d{1,15}$/;
 /** They are written here, or not at all. */
-const ABOUT_CONNECTION = new Set(['connection', 'expect', 'keep-alive', 'transfer-encoding', 'upgrade']);
+const ABOUT_CONNECTION = new Set(['connection', 'expect', 'keep-alive', 'te', 'transfer-encoding', 'upgrade']);
 /** Methods whose requests are expected to have content, so that its absence is stated too (RFC 9110 §8.6). */
 const WITH_CONTENT = new Set(['POST', 'PUT', 'PATCH', 'QUERY', 'PROPFIND', 'PROPPATCH']);
 
@@ -46,9 +46,12 @@ export function framingOf({ body, headers }: ServerRequest): Framing {
  * @param isLast  whether the connection ends with the request
  * @throws GatewayFault `bug` for what could split or reframe the request
  */
-export function requestLines({ method, path, headers, body, isUpgrade }: ServerRequest, isLast: boolean): string {
+export function requestLines(request: ServerRequest, isLast: boolean): string {
+  const { method, path, headers, body, isUpgrade, takesTrailers } = request;
   if (!TOKEN.test(method) || !PATH.test(path)) throw refused('request line');
-  const keep = isLast ? 'connection: close\r\n' : 'connection: keep-alive\r\n';
+  const option = isLast ? 'close' : 'keep-alive';
+  // RFC 9110 §10.1.4: TE is about this connection, and has to be named.
+  const keep = takesTrailers ? `connection: ${option}, te\r\nte: trailers\r\n` : `connection: ${option}\r\n`;
   const connection = isUpgrade ? 'connection: upgrade\r\nupgrade: websocket\r\n' : keep;
   let lines = `${method} ${path} HTTP/1.1\r\n`;
   let lengths = 0;

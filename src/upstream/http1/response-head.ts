@@ -76,10 +76,15 @@ const BARE_LF = /(?:^|[^\r])\n/;
 export const mayBecomeHead = (text: string): boolean =>
   VERSIONS.some((version) => version.startsWith(text.slice(0, version.length))) && !BARE_LF.test(text);
 
-/** Throws if the trailer section of an answer is malformed. */
-export function checkTrailers(text: string): void {
-  readFields(text, 0);
-}
+/** The trailers of an answer without any. */
+export const NO_TRAILERS: ReceivedFields = Object.freeze({});
+
+/**
+ * Reads the trailer section of an answer, as {@link readAnswerHead} reads headers. What they mean is not checked.
+ *
+ * @throws UpstreamFault `upstream_protocol`
+ */
+export const readTrailers = (text: string): ReceivedFields => readFields(text, 0);
 
 /** Whether a Connection header has an option. */
 export const hasOption = (connection: string | string[] | undefined, option: string): boolean =>

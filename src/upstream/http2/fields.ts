@@ -8,6 +8,7 @@ interface RequestLine {
   readonly method: string;
   readonly path: string;
   readonly scheme: 'http' | 'https';
+  readonly takesTrailers: boolean;
 }
 
 /** Nothing else may be in a field value (RFC 9113 §8.2.1); Node checks those of HTTP/1.1 only (UPS-01). */
@@ -19,11 +20,13 @@ const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
  * @param headers  flat name, value list; the first is Host, which becomes `:authority`
  * @throws GatewayFault `bug` for a value that could split a header
  */
-export function http2RequestHeaders({ method, path, scheme }: RequestLine, headers: readonly string[]): string[] {
+export function http2RequestHeaders(line: RequestLine, headers: readonly string[]): string[] {
+  const { method, path, scheme, takesTrailers } = line;
   const list = [':method', method, ':scheme', scheme, ':authority', headers[1] as string, ':path', path];
   for (let index = 2; index + 1 < headers.length; index += 2) {
     list.push((headers[index] as string).toLowerCase(), headers[index + 1] as string);
   }
+  if (takesTrailers) list.push('te', 'trailers');
   for (let index = 1; index < list.length; index += 2) {
     if (!FIELD_VALUE.test(list[index] as string)) throw new GatewayFault('bug', 'header value that cannot be sent');
   }

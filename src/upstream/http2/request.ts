@@ -44,11 +44,11 @@ export class StreamRequest implements RequestController {
 
   /** Sends it on a connection that has room for it. */
   start(connection: StreamConnection): void {
-    const { body, method, path, headers, firstByteTimeoutMs, idleTimeoutMs, isDuplex } = this.options;
+    const { body, headers, firstByteTimeoutMs, idleTimeoutMs, isDuplex } = this.options;
     this.#connection = connection;
     try {
       this.handler.onRequestStart(this, connection.begin());
-      const list = http2RequestHeaders({ method, path, scheme: connection.scheme }, headers);
+      const list = http2RequestHeaders({ ...this.options, scheme: connection.scheme }, headers);
       this.#stream = connection.open(list, { endStream: body === null, waitForTrailers: body !== null && !isDuplex });
     } catch (thrown) {
       this.#fail(thrown as Error);
