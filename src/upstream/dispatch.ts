@@ -17,7 +17,7 @@ export interface ServerRequest {
   /** Flat name, value list; the first is Host. None is about one connection only. */
   readonly headers: readonly string[];
   readonly body: RequestBody | null;
-  /** Whether it asks to leave HTTP for WebSocket; HTTP/1.1 only. */
+  /** Whether it asks for a WebSocket, with the handshake of HTTP/1.1. */
   readonly isUpgrade: boolean;
   /** Whether the client takes trailers, which the server is told (`TE: trailers`). */
   readonly takesTrailers: boolean;

@@ -40,7 +40,6 @@ interface ForwardSettings {
 const LENGTH_OVER_LIMIT = new Denial('body_too_large', 'Content-Length over the limit of the route');
 
 /** RFC 8441 is another protocol than that of the tunnel. */
-const NO_WEBSOCKET = new Denial('upgrade_unsupported', 'upstream speaks HTTP/2: no WebSockets');
 
 /** Where permitted requests leave a pipeline: to their upstreams, or into what `explain` writes down. */
 export type Outlet = Pick<Forwarder, 'forward' | 'tunnels'>;
@@ -83,15 +82,18 @@ export class Forwarder implements ForwardingOwner {
     // The client may have left while its credential was looked up; nothing later would abort the upstream request.
     if (exchange.isOver) return;
     const upstream = this.settings.upstreams.get(permit.route.upstream) as Upstream;
-    const headers =
-      request.isWebSocket && upstream.isHttp2 ? NO_WEBSOCKET : this.prepare(exchange, request, permit, token);
+    const headers = this.prepare(exchange, request, permit, token);
     if (headers instanceof Denial) {
       this.hooks.onFailure(exchange, headers);
       return;
     }
     const { route } = permit;
     // Over HTTP/1.1 it is none, and a body that may take its time would hold a connection.
-    const isCall = upstream.isHttp2 && exchange.httpVersion === '2' && isGrpcType(request.fields.contentType);
+    const isCall =
+      upstream.isHttp2 &&
+      exchange.httpVersion === '2' &&
+      !request.isWebSocket &&
+      isGrpcType(request.fields.contentType);
     const deadline = isCall ? Deadline.of(headers, exchange.startedMs) : null;
     const { bodyIdleTimeoutMs, minBodyBytesPerSec } = this.settings;
     const body =

@@ -44,10 +44,13 @@ export const upstream = (context: SchemaContext) =>
       })
       .prefault({})
       .meta({ description: 'How long the upstream may take.' }),
-    maxConnections: count(512).meta({ description: 'Connections to each endpoint; WebSockets are not counted.' }),
+    maxConnections: count(512).meta({
+      description:
+        'Connections to each endpoint; those that WebSockets have of their own, over HTTP/1.1, are not counted.',
+    }),
     maxStreams: count(100).meta({
       description:
-        'Concurrent requests on one HTTP/2 connection; fewer if the server allows fewer. Further requests get another connection.',
+        'Concurrent requests and WebSockets on one HTTP/2 connection; fewer if the server allows fewer. Further requests get another connection.',
     }),
     maxPending: count(1_024, { atLeast: 0 }).meta({
       description: 'Requests that wait for a connection to an endpoint; more get 503.',

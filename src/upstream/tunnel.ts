@@ -127,6 +127,10 @@ export class Tunnel implements OpenStream {
   }
 }
 
+/** The value of Sec-WebSocket-Accept for a Sec-WebSocket-Key. */
+export const handshakeProof = (key: string | null): string =>
+  createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
+
 /**
  * Whether a 101 answers the handshake that was asked for (RFC 6455 §4.1): an upstream that merely says 101 to anything
  * would give the client a connection past every check.
@@ -134,9 +138,7 @@ export class Tunnel implements OpenStream {
  * @param key  Sec-WebSocket-Key of the request
  */
 export function acceptsHandshake(received: ReceivedFields, key: string | null): boolean {
-  const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
   const { upgrade } = received;
-  return (
-    typeof upgrade === 'string' && upgrade.toLowerCase() === 'websocket' && received['sec-websocket-accept'] === accept
-  );
+  const isWebSocket = typeof upgrade === 'string' && upgrade.toLowerCase() === 'websocket';
+  return isWebSocket && received['sec-websocket-accept'] === handshakeProof(key);
 }

@@ -5,6 +5,7 @@
 
 import { createHash, randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { HOST } from './gateway.ts';
 import { RawConnection, type RawResponse } from './raw-client.ts';
 import { RawUpstream } from './raw-upstream.ts';
@@ -145,7 +146,7 @@ export function acceptHandshake(socket: Socket, onOpen: (behind: Buffer, head: s
 }
 
 /** Answers every frame with its payload, pings with pongs, and a Close with a Close. */
-export function echoFrames(socket: Socket, behind: Buffer): void {
+export function echoFrames(socket: Duplex, behind: Buffer = Buffer.alloc(0)): void {
   let buffer = behind;
   const drain = () => {
     for (let next = decodeFrame(buffer); next !== null; next = decodeFrame(buffer)) {

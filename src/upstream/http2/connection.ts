@@ -65,6 +65,8 @@ export class StreamConnection {
   /** `null` until the server has sent its settings. */
   #maxStreams: number | null = null;
   #areLimitsKnown = false;
+  /** Whether the server takes WebSockets (SETTINGS_ENABLE_CONNECT_PROTOCOL, RFC 8441 §3). */
+  takesWebSockets = false;
   /** Higher streams were not processed by a server that goes away. */
   #lastStreamId = Number.POSITIVE_INFINITY;
   #timer: NodeJS.Timeout | null = null;
@@ -163,7 +165,8 @@ export class StreamConnection {
       this.destroy(new UpstreamFault('upstream_timeout', 'server sent no HTTP/2 settings in time'));
     }, this.#settings.connectTimeoutMs);
     session.on('connect', () => session.setLocalWindowSize(CONNECTION_WINDOW_BYTES));
-    session.on('remoteSettings', ({ maxConcurrentStreams = Number.POSITIVE_INFINITY }) => {
+    session.on('remoteSettings', ({ maxConcurrentStreams = Number.POSITIVE_INFINITY, enableConnectProtocol }) => {
+      this.takesWebSockets = enableConnectProtocol === true;
       this.#maxStreams = Math.min(this.#settings.maxStreams, maxConcurrentStreams);
       this.#onSettings();
     });

@@ -9,28 +9,40 @@ interface RequestLine {
   readonly path: string;
   readonly scheme: 'http' | 'https';
   readonly takesTrailers: boolean;
+  readonly isUpgrade: boolean;
 }
 
 /** Nothing else may be in a field value (RFC 9113 §8.2.1); Node checks those of HTTP/1.1 only (UPS-01). */
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /**
- * The header list of an HTTP/2 request (RFC 9113 §8.3.1).
+ * The header list of an HTTP/2 request (RFC 9113 §8.3.1); of an extended CONNECT where a WebSocket is asked for (RFC 8441 §5).
  *
  * @param headers  flat name, value list; the first is Host, which becomes `:authority`
  * @throws GatewayFault `bug` for a value that could split a header
  */
 export function http2RequestHeaders(line: RequestLine, headers: readonly string[]): string[] {
-  const { method, path, scheme, takesTrailers } = line;
-  const list = [':method', method, ':scheme', scheme, ':authority', headers[1] as string, ':path', path];
+  const { method, path, scheme, takesTrailers, isUpgrade } = line;
+  const list = isUpgrade ? [':method', 'CONNECT', ':protocol', 'websocket'] : [':method', method];
+  list.push(':scheme', scheme, ':authority', headers[1] as string, ':path', path);
   for (let index = 2; index + 1 < headers.length; index += 2) {
-    list.push((headers[index] as string).toLowerCase(), headers[index + 1] as string);
+    const name = (headers[index] as string).toLowerCase();
+    if (name !== WEBSOCKET_KEY) list.push(name, headers[index + 1] as string);
   }
   if (takesTrailers) list.push('te', 'trailers');
   for (let index = 1; index < list.length; index += 2) {
     if (!FIELD_VALUE.test(list[index] as string)) throw new GatewayFault('bug', 'header value that cannot be sent');
   }
   return list;
+}
+
+/** What proves to a client of HTTP/1.1 that a server has read its handshake; HTTP/2 has no use for it. */
+const WEBSOCKET_KEY = 'sec-websocket-key';
+
+/** The key of the handshake in a header list; `null` without one. */
+export function webSocketKeyOf(headers: readonly string[]): string | null {
+  const at = headers.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === WEBSOCKET_KEY);
+  return at === -1 ? null : (headers[at + 1] as string);
 }
 
 /**

@@ -9,12 +9,15 @@ import { Readable } from 'node:stream';
 import { UpstreamFault } from '../../errors.ts';
 import type { ReceivedFields, RequestController, RequestHandler, ServerRequest } from '../dispatch.ts';
 import { RequestBodyError } from '../request-body.ts';
+import { handshakeProof } from '../tunnel.ts';
 import type { StreamConnection } from './connection.ts';
 import { streamFailure } from './fault.ts';
-import { http2RequestHeaders, receivedFields, statusOf } from './fields.ts';
+import { http2RequestHeaders, receivedFields, statusOf, webSocketKeyOf } from './fields.ts';
 import { SentBody } from './sent-body.ts';
 
 const { NGHTTP2_CANCEL, NGHTTP2_FLAG_END_STREAM } = constants;
+
+const NO_WEBSOCKETS = new UpstreamFault('upstream_protocol', 'server takes no WebSockets over HTTP/2');
 
 interface Carried extends ClientHttp2Stream {
   request: StreamRequest;
@@ -44,12 +47,15 @@ export class StreamRequest implements RequestController {
 
   /** Sends it on a connection that has room for it. */
   start(connection: StreamConnection): void {
-    const { body, headers, firstByteTimeoutMs, idleTimeoutMs, isDuplex } = this.options;
+    const { body, headers, firstByteTimeoutMs, idleTimeoutMs, isDuplex, isUpgrade } = this.options;
     this.#connection = connection;
     try {
       this.handler.onRequestStart(this, connection.begin());
+      // Not before the request begins: it would count as a fault of the server, which others are then kept from.
+      if (isUpgrade && !connection.takesWebSockets) throw NO_WEBSOCKETS;
       const list = http2RequestHeaders({ ...this.options, scheme: connection.scheme }, headers);
-      this.#stream = connection.open(list, { endStream: body === null, waitForTrailers: body !== null && !isDuplex });
+      const endStream = body === null && !isUpgrade;
+      this.#stream = connection.open(list, { endStream, waitForTrailers: body !== null && !isDuplex });
     } catch (thrown) {
       this.#fail(thrown as Error);
       return;
@@ -134,10 +140,16 @@ export class StreamRequest implements RequestController {
     if (this.#answerTimer !== null) clearTimeout(this.#answerTimer);
     this.options.body?.sent?.answered();
     this.handler.onResponseStarted();
-    this.handler.onResponseStart(this, statusOf(raw), receivedFields(raw));
+    const status = statusOf(raw);
+    const hasEnded = (flags & NGHTTP2_FLAG_END_STREAM) !== 0;
+    if (this.options.isUpgrade && status < 300 && !hasEnded) {
+      this.#leaveHttp(stream, receivedFields(raw));
+      return;
+    }
+    this.handler.onResponseStart(this, status, receivedFields(raw));
     if (this.#isOver) return;
     // Known at once, so that an answer without a body is passed on without one.
-    if ((flags & NGHTTP2_FLAG_END_STREAM) !== 0) {
+    if (hasEnded) {
       stream.resume();
       this.#complete();
       return;
@@ -193,10 +205,24 @@ export class StreamRequest implements RequestController {
   #complete(): void {
     const trailers = this.#trailers;
     // A server that has answered need not read the rest.
-    this.#leave(this.options.body !== null && this.#stream?.writableFinished === false);
+    const { body, isUpgrade } = this.options;
+    this.#leave((body !== null || isUpgrade) && this.#stream?.writableFinished === false);
     try {
       this.handler.onResponseEnd(trailers);
     } catch (thrown) {
+      this.handler.onResponseError(thrown as Error);
+    }
+  }
+
+  /** The stream is a WebSocket now. Its server answers no key (RFC 8441 §5), so its 2xx is turned into what a client of HTTP/1.1 expects. */
+  #leaveHttp(stream: ClientHttp2Stream, received: ReceivedFields): void {
+    this.#leave(false);
+    received['upgrade'] = 'websocket';
+    received['sec-websocket-accept'] = handshakeProof(webSocketKeyOf(this.options.headers));
+    try {
+      this.handler.onRequestUpgrade(received, stream);
+    } catch (thrown) {
+      cancel(stream);
       this.handler.onResponseError(thrown as Error);
     }
   }
