@@ -30,6 +30,10 @@ export class HealthService {
     'grpc.health.v1.HealthCheckRequest',
     'grpc.health.v1.HealthCheckResponse',
   ]);
+  readonly #listCodec = loadCodec<object, { readonly statuses: Readonly<Record<string, { readonly status: number }>> }>(
+    PROTO,
+    ['grpc.health.v1.HealthListRequest', 'grpc.health.v1.HealthListResponse'],
+  );
   readonly #watching = new Map<GrpcCall, string>();
   #isEnding = false;
 
@@ -47,6 +51,7 @@ export class HealthService {
     this.methods = [
       ['/grpc.health.v1.Health/Check', method((call, service) => this.#check(call, service))],
       ['/grpc.health.v1.Health/Watch', method((call, service) => this.#watch(call, service))],
+      ['/grpc.health.v1.Health/List', { messages: 'one', take: (_message, call) => this.#list(call) }],
     ];
   }
 
@@ -74,8 +79,16 @@ export class HealthService {
     call.send(this.#statusOf(service));
   }
 
+  #list(call: GrpcCall): void {
+    const statuses = Object.fromEntries(this.#services.map((service) => [service, { status: this.#known }]));
+    call.answer(this.#listCodec.encode({ statuses }));
+  }
+
+  get #known(): number {
+    return this.#isEnding ? NOT_SERVING : SERVING;
+  }
+
   #statusOf(service: string): Uint8Array {
-    const known = this.#isEnding ? NOT_SERVING : SERVING;
-    return this.#codec.encode({ status: this.#services.includes(service) ? known : SERVICE_UNKNOWN });
+    return this.#codec.encode({ status: this.#services.includes(service) ? this.#known : SERVICE_UNKNOWN });
   }
 }

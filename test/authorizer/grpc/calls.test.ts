@@ -186,6 +186,15 @@ describe('grpc.health.v1.Health', () => {
     expect(outcome(await call(HEALTH, [framed(Buffer.of(0xff))]))).toEqual([13, 'at once']);
   });
 
+  test('List names both', async () => {
+    const list = messagesOf('grpc/health/v1/health.proto', 'grpc.health.v1.Health', 'List');
+    const { body } = await call('/grpc.health.v1.Health/List', [list.write({})]);
+    const status = { status: 'SERVING' };
+    expect(list.read(Buffer.from(body, 'latin1'))).toEqual([
+      { statuses: { '': status, 'envoy.service.auth.v3.Authorization': status } },
+    ]);
+  });
+
   test('Watch says when the end begins, and ends with UNAVAILABLE', async () => {
     await using own = await AuthorizerStage.start({ config: { shutdown: { delay: '0s' } } });
     await using watching = Http2Client.plain(own.gateway.portOf('grpcAuthorizer'));
@@ -376,5 +385,5 @@ test('the services need no other library for the files that the protos import', 
   const program = `import { openServices } from ${JSON.stringify(services)};
     const { methods } = await openServices({}, {}, true); console.log(methods.size);`;
   const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' });
-  expect([stdout, stderr]).toEqual(['5\n', '']);
+  expect([stdout, stderr]).toEqual(['6\n', '']);
 });
