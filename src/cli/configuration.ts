@@ -1,5 +1,6 @@
 /** Loads the configuration for commands. */
 
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ConfigFault } from '../errors.ts';
 import type { LoadedConfig, LoadResult } from '../gateway/load.ts';
@@ -24,9 +25,11 @@ export const NO_FILES_OPTION = {
 /** Option of the commands whose output a script would read. */
 export const JSON_OPTION = { type: 'boolean', description: 'Write JSON.' } as const;
 
+const DEFAULT_PATH = 'sallyport.yaml';
+
 /** Where the configuration is, by option, environment or default. */
 export const configPath = (given: string | undefined, { env }: CliIo): string =>
-  given ?? (env['SALLYPORT_CONFIG'] || 'sallyport.yaml');
+  given ?? (env['SALLYPORT_CONFIG'] || DEFAULT_PATH);
 
 /**
  * Reads and checks a configuration, whether it is valid or not.
@@ -36,8 +39,19 @@ export const configPath = (given: string | undefined, { env }: CliIo): string =>
 export async function checkConfiguration(path: string, io: CliIo, skipsFiles: boolean): Promise<LoadResult> {
   const { loadConfig } = await import('../gateway/load.ts');
   const { noFiles, systemFiles } = await import('../config/files.ts');
-  const text = await readInput(path, io);
+  const text = await readConfiguration(path, io);
   return loadConfig(text, { path, cwd: io.cwd, env: io.env, files: skipsFiles ? noFiles : systemFiles });
+}
+
+/** The text of a configuration. A first user, who has none, is told how to get one. */
+async function readConfiguration(path: string, io: CliIo): Promise<string> {
+  try {
+    return await readInput(path, io);
+  } catch (fault) {
+    const isNone = path === DEFAULT_PATH && fault instanceof ConfigFault && !existsSync(resolve(io.cwd, path));
+    if (!isNone) throw fault;
+    throw new ConfigFault(`${fault.message} (\`sallyport init\` writes one, --config names another)`, { cause: fault });
+  }
 }
 
 /** A result with a configuration. */

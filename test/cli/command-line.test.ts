@@ -103,7 +103,9 @@ test('SALLYPORT_CONFIG names the configuration where --config does not', async (
   const env = { SALLYPORT_CONFIG: 'elsewhere.yaml' };
   expect((await cli(['routes'], { env })).err).toBe('elsewhere.yaml: there is no such file\n');
   expect((await cli(['routes', '-c', 'here.yaml'], { env })).err).toBe('here.yaml: there is no such file\n');
-  expect((await cli(['routes'])).err).toBe('sallyport.yaml: there is no such file\n');
+  expect((await cli(['routes'])).err).toBe(
+    'sallyport.yaml: there is no such file (`sallyport init` writes one, --config names another)\n',
+  );
 });
 
 test('the program itself answers with the version of package.json', async () => {

@@ -26,13 +26,12 @@ const ROTATION_LATE_MS = 300_000;
 export function configurationFindings({ file, gateway }: Observation): DoctorFinding[] {
   const { path, loaded, problems, fault } = file;
   if (fault !== null) {
-    const text = `${path} cannot be read: ${fault}`;
     return gateway.status === null
       ? [
           trouble(
             'failure',
             'configuration',
-            text,
+            fault,
             'A start would fail.',
             'Name the file with --config, or SALLYPORT_CONFIG.',
           ),
@@ -40,7 +39,7 @@ export function configurationFindings({ file, gateway }: Observation): DoctorFin
       : [
           remark(
             'configuration',
-            text,
+            fault,
             'Name the file with --config: keys, certificates and the store were not checked.',
           ),
         ];
