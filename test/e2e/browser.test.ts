@@ -251,8 +251,8 @@ describe('a person in trouble', () => {
     await page.getByLabel('User name').fill('alice');
     await page.getByLabel('Password').fill(PASSWORD);
     await page.getByRole('button', { name: 'Log in' }).click();
-    expect(await page.getByRole('alert').textContent()).toContain('your browser did not keep the cookie');
-    expect(await page.getByRole('alert').textContent()).toContain('Safari keeps no secure cookie');
+    expect(await page.getByRole('alert').textContent()).toContain('your browser did not keep the session cookie');
+    expect(await page.getByRole('alert').textContent()).toContain('Safari rejects secure cookies');
     expect(await page.locator('[name=return_to]').inputValue()).toBe('/orders');
     front.close();
     front.closeAllConnections();

@@ -18,7 +18,7 @@ interface LogRecord {
 }
 
 const COOKIE_LOST =
-  'The browser did not send the session cookie after this login. Safari keeps no Secure cookie over plain http: use another browser.';
+  'The browser did not send the session cookie after this login. Safari rejects Secure cookies over plain http: use another browser.';
 
 /** Fields that every record has, or that say nothing on one machine. */
 const UNTOLD = new Set('level time id requestId client handle listener stream msg event replaced'.split(' '));
