@@ -67,6 +67,7 @@ const CUT = new Error('cut');
 /** The highest status that Node sends over HTTP/2. */
 const MAX_STATUS = 599;
 const BAD_GATEWAY = 502;
+const RESET_CONTENT = 205;
 
 /** A stream that answers one request. */
 export class Http2Reply implements Reply {
@@ -86,7 +87,8 @@ export class Http2Reply implements Reply {
   windowTaken = 0;
   readonly #stream: ServerHttp2Stream;
   readonly #carrier: Carrier;
-  readonly #isHead: boolean;
+  /** Whether no body is sent: to HEAD, and with a 205, whose stream Node ends with its head (RFC 9110 §15.3.6). */
+  #isBodiless: boolean;
   #body: IncomingBody | null = null;
   #taker: BodyTaker | null = null;
   #isTaken = false;
@@ -102,7 +104,7 @@ export class Http2Reply implements Reply {
   constructor(stream: ServerHttp2Stream, carrier: Carrier, isHead: boolean, isUpgrade: boolean) {
     this.#stream = stream;
     this.#carrier = carrier;
-    this.#isHead = isHead;
+    this.#isBodiless = isHead;
     this.isUpgrade = isUpgrade;
     (stream as ReplyingStream).reply = this;
     stream.on('error', ignore);
@@ -180,10 +182,13 @@ export class Http2Reply implements Reply {
     const isFalseGrant = this.isUpgrade && !this.#isTunnel && status >= 200 && status < 300;
     const sent = isFalseGrant || status > MAX_STATUS ? BAD_GATEWAY : status;
     const head: (string | number)[] = [':status', sent];
+    if (sent === RESET_CONTENT) this.#isBodiless = true;
     for (let index = 0; index + 1 < headers.length; index += 2) {
       const name = (headers[index] as string).toLowerCase();
       const value = headers[index + 1] as string;
       if (CONNECTION_SPECIFIC.has(name)) continue;
+      // A length without its body is an error to the client.
+      if (name === 'content-length' && sent === RESET_CONTENT) continue;
       if (SPLITS_A_HEADER.test(value)) throw new TypeError(`header ${name} has a line break or NUL`);
       if (name === 'content-length') this.#hasLength = true;
       head.push(name, value);
@@ -199,7 +204,7 @@ export class Http2Reply implements Reply {
 
   write(part: Buffer): boolean {
     this.#sendHead(false);
-    if (this.#isGone) return true;
+    if (this.#isGone || this.#isBodiless) return true;
     this.writtenBytes += part.byteLength;
     this.#carrier.noteProgress();
     return this.#stream.write(part);
@@ -216,7 +221,7 @@ export class Http2Reply implements Reply {
   end(lastPart?: Buffer | string, encoding: BufferEncoding = 'utf8'): void {
     this.#isEnded = true;
     this.#carrier.noteProgress();
-    const isEmpty = this.#isHead || lastPart === undefined || lastPart.length === 0;
+    const isEmpty = this.#isBodiless || lastPart === undefined || lastPart.length === 0;
     this.#sendHead(isEmpty && this.#trailers.length === 0);
     if (this.#stream.writableFinished && this.isUnread) setImmediate(closeUnread, this.#stream);
     if (this.#isGone || this.#stream.writableEnded) return;
@@ -270,7 +275,7 @@ export class Http2Reply implements Reply {
     this.#head = null;
     if (this.#isGone) return;
     // An answer of known length has no trailers, which saves a frame.
-    const waitForTrailers = !endStream && !this.#isHead && !this.#hasLength && !this.#isTunnel;
+    const waitForTrailers = !endStream && !this.#isBodiless && !this.#hasLength && !this.#isTunnel;
     this.#awaitsTrailers = waitForTrailers;
     if (waitForTrailers) this.#stream.on('wantTrailers', onWantTrailers);
     this.#stream.respond(head as string[], { endStream, waitForTrailers });

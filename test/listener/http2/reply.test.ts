@@ -203,6 +203,23 @@ test('RFC 9113 §8.1: a client that still sends when its answer is complete is t
   expect(client.session.destroyed).toBe(false);
 });
 
+test.each([
+  ['of known length', ['Content-Length', '4']],
+  ['of unknown length', []],
+])('RFC 9110 §15.3.6: a 205 with a body %s arrives without it, and nothing is reset', async (_what, headers) => {
+  await using server = new ReplyServer((reply) => {
+    reply.begin(205, [...headers]);
+    reply.write(Buffer.from('ha'));
+    reply.end('lf');
+  });
+  await using client = await server.connect();
+  for (const method of ['GET', 'HEAD']) {
+    const answer = await client.request({ ':method': method, ':path': '/' });
+    expect(answer).toMatchObject({ status: 205, body: '', code: CODE.none });
+    expect(answer.headers['content-length']).toBeUndefined();
+  }
+});
+
 test('RFC 8441 §5: an upgrade is granted with 200, and the stream is the connection', async () => {
   await using server = new ReplyServer((reply) => {
     const stream = reply.upgrade([
