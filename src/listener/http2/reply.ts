@@ -283,7 +283,7 @@ export class Http2Reply implements Reply {
 
   /** The stream is ready for the fields that follow the body. */
   sendTrailers(): void {
-    const fields: OutgoingHttpHeaders = {};
+    const fields: OutgoingHttpHeaders = Object.create(null);
     for (const [name, value] of this.#trailers) {
       const lower = name.toLowerCase();
       if (!TOKEN.test(lower) || CONNECTION_SPECIFIC.has(lower) || SPLITS_A_HEADER.test(value)) continue;

@@ -110,6 +110,19 @@ test('an answer without a body may have trailers, and one without either is one 
   expect(flags & 1).toBe(1);
 });
 
+test('trailers whose names mean something to JavaScript are trailers like any other', async () => {
+  const names = ['constructor', 'hasownproperty', 'tostring', '__proto__'];
+  await using server = new ReplyServer((reply) => {
+    reply.begin(200, []);
+    reply.addTrailers(names.map((name) => [name, 'a']));
+    reply.end('body');
+  });
+  await using client = await server.connect();
+  const stream = client.begin({ ':path': '/' });
+  const [[, , raw]] = await Promise.all([once(stream, 'trailers'), answerOf(stream)]);
+  expect(raw).toEqual(names.flatMap((name) => [name, 'a']));
+});
+
 test.for([
   ['HEAD', 200],
   ['GET', 204],
