@@ -27,7 +27,7 @@ export const adminListener = (context: SchemaContext) =>
         description:
           'What readiness needs besides the listener and a signing key; without it, /readyz answers 503: the store, the keys of issuers, a server of each upstream of a route. Default: nothing that all replicas share, so that an outage there does not take every replica out of service for clients that can still be served. A replica waits for the store and the keys of issuers only until it has been ready once.',
       }),
-    tokenFile: filePath(context).optional().meta({
+    tokenFile: filePath(context, 'create it with `openssl rand -base64 48`').optional().meta({
       description:
         'File with the bearer token (at least 32 characters) for /-/ and /api/. Without it, they answer 403; probes and /metrics need no token.',
       secretFile: 'admin token',

@@ -12,6 +12,7 @@ import { isLoopbackHost } from '../lib/address.ts';
 import { MAX_TOKEN_LIFETIME_MS } from '../lib/token-limits.ts';
 import { DURATION_PATTERN, formatDuration, parseDurationMs, parseSizeBytes, SIZE_PATTERN } from '../lib/units.ts';
 import { codes } from './codes.ts';
+import { missing } from './files.ts';
 
 // Compiled validators pay off after thousands of values; here they would add 40 ms to each start, and they need a process
 // that may evaluate strings as code.
@@ -178,11 +179,16 @@ function hasOnlyOrigin(text: string): boolean {
   return url === null || (url.username === '' && url.password === '' && url.hash === '');
 }
 
-/** A file that must exist and be readable; absolute once loaded. */
-export const filePath = (context: SchemaContext) => existingPath(context, 'file');
+/**
+ * A file that must exist and be readable; absolute once loaded.
+ *
+ * @param creation  how to get one, for the hint where it does not exist
+ */
+export const filePath = (context: SchemaContext, creation?: string) => existingPath(context, 'file', creation);
 
-/** A directory that must exist; absolute once loaded. */
-export const directoryPath = (context: SchemaContext) => existingPath(context, 'directory');
+/** A directory that must exist; absolute once loaded. @param creation  as for a file */
+export const directoryPath = (context: SchemaContext, creation?: string) =>
+  existingPath(context, 'directory', creation);
 
 /** The key `tls` of a section that connects to a server: whom to trust, and a client certificate. */
 export const clientTls = (context: SchemaContext, serverName: string) =>
@@ -207,7 +213,7 @@ export const unopenedFilePath = (context: SchemaContext) =>
     .meta({ kind: 'file' })
     .transform((text) => resolve(context.baseDir, text));
 
-const existingPath = (context: SchemaContext, kind: 'file' | 'directory') =>
+const existingPath = (context: SchemaContext, kind: 'file' | 'directory', creation: string | undefined) =>
   z
     .string()
     .min(1)
@@ -215,7 +221,9 @@ const existingPath = (context: SchemaContext, kind: 'file' | 'directory') =>
     .transform((text, { addIssue }) => {
       const absolute = resolve(context.baseDir, text);
       const problem = context.fileProblem(absolute, kind);
-      if (problem !== null) addIssue({ code: 'custom', message: problem, params: { code: codes['config/file'] } });
+      if (problem === null) return absolute;
+      const hint = problem === missing(kind) ? creation : undefined;
+      addIssue({ code: 'custom', message: problem, params: { code: codes['config/file'], ...(hint && { hint }) } });
       return absolute;
     });
 

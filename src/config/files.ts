@@ -51,12 +51,15 @@ export const noFiles: ConfigFiles = {
   read: () => null,
 };
 
+/** The problem of a file or directory that is not there. */
+export const missing = (kind: 'file' | 'directory') => `names a ${kind} that does not exist`;
+
 function statOrProblem(path: string, kind: 'file' | 'directory'): Stats | string {
   try {
     return statSync(path);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : null;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return `names a ${kind} that does not exist`;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return missing(kind);
     return code === 'EACCES'
       ? `names a ${kind} in a directory that this user may not enter`
       : `names a ${kind} that cannot be read`;

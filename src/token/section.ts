@@ -53,7 +53,7 @@ export const upstreamToken = (context: SchemaContext) =>
     }),
     keys: z
       .strictObject({
-        directory: directoryPath(context).meta({
+        directory: directoryPath(context, 'create it with `sallyport keys generate`').meta({
           description: 'Directory of signing keys; several replicas can share it.',
         }),
         rotateEvery: optionalDuration({ atLeastMs: 60_000 }).meta({

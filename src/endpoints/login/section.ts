@@ -8,7 +8,7 @@ import { identityProvider } from './oidc/section.ts';
 
 const password = (context: SchemaContext) =>
   z.strictObject({
-    usersFile: filePath(context).meta({
+    usersFile: filePath(context, 'create it with `sallyport users add NAME`').meta({
       description: 'YAML file of users, written by `sallyport users add`.',
       secretFile: 'users',
     }),
