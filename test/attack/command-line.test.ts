@@ -11,6 +11,7 @@ import {
   REDIRECT_URI,
 } from '../endpoints/command-line/fixture.ts';
 import { events, FORM, FROM_OUR_PAGE, jsonOf, metricValue, NAVIGATION } from '../endpoints/login/fixture.ts';
+import { PUBLIC_ORIGIN } from '../support/gateway.ts';
 
 let stage: CommandLineStage;
 let alice: string;
@@ -189,6 +190,39 @@ describe('the consent page', () => {
     expect(policy).toContain("form-action 'self' http://127.0.0.1:49152;");
   });
 
+  test.each(['cors', 'same-origin', 'no-cors'])(
+    'cross-site scripting: a script of the same origin (mode %s) sees no page, and lets no terminal in',
+    async (mode) => {
+      const byScript = [
+        `Origin: ${PUBLIC_ORIGIN}`,
+        'Sec-Fetch-Site: same-origin',
+        `Sec-Fetch-Mode: ${mode}`,
+        FORM,
+        alice,
+      ];
+      const send = (path: string, fields: Readonly<Record<string, string>>) =>
+        stage.login.send('POST', path, byScript, new URLSearchParams(fields).toString());
+      const { userCode, deviceCode } = await stage.device();
+      const query = `/auth/authorize?${new URLSearchParams(attempt.parameters)}`;
+      // Both of a page that a person has before them.
+      const [consent, device] = [
+        fieldsOf(await stage.ask(attempt.parameters, alice)),
+        fieldsOf(await stage.submit('/auth/device', { user_code: userCode }, alice)),
+      ];
+      for (const answer of [
+        await stage.login.get(query, ...byScript),
+        await stage.login.get('/auth/device', ...byScript),
+        await send('/auth/device', { user_code: userCode }),
+        await send('/auth/device', { ...device, decision: 'allow' }),
+        await send('/auth/authorize', { ...consent, decision: 'allow' }),
+      ]) {
+        expect(answer.status).toBe(403);
+        expect(answer.body.toString()).not.toContain('seal');
+      }
+      expect((await stage.poll(deviceCode)).status).toBe(400);
+    },
+  );
+
   test('nothing that the request brings is markup', async () => {
     const page = await stage.ask(newAttempt({ state: '"><script>alert(1)</script>' }).parameters, alice);
     expect(page.status).toBe(200);
@@ -338,7 +372,7 @@ describe('the device grant', () => {
   test('RFC 8628 §5.4: the user sees who asks before anything is decided', async () => {
     const { deviceCode, userCode } = await stage.device();
     const page = (await type(userCode.toLowerCase().replace('-', ' '))).body.toString();
-    for (const said of [userCode, 'sallyport on Linux, 127.0.0.1', 'alice', 'If somebody sent you the code, refuse'])
+    for (const said of [userCode, 'sallyport on Linux, 127.0.0.1', 'alice', 'If someone sent you the code, refuse'])
       expect(page).toContain(said);
     expect(await polled(deviceCode)).toBe('authorization_pending');
   });

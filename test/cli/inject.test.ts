@@ -297,6 +297,11 @@ spec:
   it.each<[what: string, change: (text: string) => string, message: string]>([
     ['the network of the node', (it) => it.replace('# One.', 'hostNetwork: true'), 'hostNetwork'],
     [
+      'processes of all containers in sight of the app, and a token',
+      (it) => it.replace('# One.', 'shareProcessNamespace: true'),
+      'the app could read the tokens of the sidecar',
+    ],
+    [
       'the same port',
       (it) => it.replace('image: web:1', 'ports: [{ containerPort: 10080 }]'),
       'container web listens on 10080, which the sidecar needs: choose another port with --port',

@@ -160,6 +160,12 @@ function refuseMisfit({ pod, containers }: PodTemplate, options: SidecarOptions)
   if (pod.get('hostNetwork') === true) {
     throw new ConfigFault('it uses the network of the node (hostNetwork), where a sidecar protects nothing');
   }
+  // A process of the same user then reads the files of another container (/proc/PID/root), and 65532 is that of many images.
+  if (pod.get('shareProcessNamespace') === true && options.tokens.length > 0) {
+    throw new ConfigFault(
+      'its containers share processes (shareProcessNamespace), so that the app could read the tokens of the sidecar: leave it, or --token, out',
+    );
+  }
   const initContainers = namedItems(nodeAt(pod, 'initContainers'));
   const taken = [...containers, ...initContainers].find((it) => it.get('name') === SIDECAR_NAME);
   if (taken !== undefined) {

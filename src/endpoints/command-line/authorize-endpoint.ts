@@ -18,7 +18,7 @@ import {
   readAuthorizationRequest,
 } from './authorization-request.ts';
 import { COMMAND_LINE_CLIENT } from './client.ts';
-import { consentSeal, isSealed, NOT_SEALED } from './consent.ts';
+import { consentSeal, isSealed, NOT_SEALED, scriptProblem } from './consent.ts';
 import { consentPage } from './pages.ts';
 import { type CommandLineParts, recordDecision, recordRefusal } from './parts.ts';
 import { codeKey } from './redeemer.ts';
@@ -42,6 +42,8 @@ export class AuthorizeEndpoint {
 
   /** Asks the user; one who is not logged in is sent to the login first. */
   async ask(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
+    const script = scriptProblem(request);
+    if (script !== null) return script;
     const asked = this.#read(request.target.query.slice(1));
     if (asked instanceof Denial || 'error' in asked) return this.#refuse(exchange, request, asked, 302);
     const user = await requireUser(this.#parts.login, exchange, request);
@@ -54,7 +56,7 @@ export class AuthorizeEndpoint {
   /** Takes the decision. */
   async decide(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
     const { login, issuer } = this.#parts;
-    const foreign = login.originProblem(request, 'page');
+    const foreign = login.originProblem(request, 'page') ?? scriptProblem(request);
     if (foreign !== null) return foreign;
     if (bodyType(request.fields.contentType) !== 'form') return NOT_A_FORM;
     const text = await readBody(exchange, request, login.bodyTimeoutMs);

@@ -11,7 +11,7 @@ import type { UserPrincipal } from '../../principal.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import { bodyType, parseForm, readBody } from '../body.ts';
 import { keepUp, requireUser } from '../login/login-parts.ts';
-import { consentSeal, isSealed, NOT_SEALED } from './consent.ts';
+import { consentSeal, isSealed, NOT_SEALED, scriptProblem } from './consent.ts';
 import type { DeviceGrant, PendingLogin } from './device-grant.ts';
 import { decidedPage, deviceConsentPage, userCodePage } from './pages.ts';
 import { type CommandLineParts, recordDecision, recordRefusal, terminalOf } from './parts.ts';
@@ -36,6 +36,8 @@ export class DevicePages {
 
   /** Asks for the code. It is not taken from the address: a link that has it would spare a phisher the hardest part. */
   async ask(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
+    const script = scriptProblem(request);
+    if (script !== null) return script;
     const user = await requireUser(this.#parts.login, exchange, request);
     if (user instanceof Denial) return user;
     this.#parts.login.responder.page(
@@ -49,7 +51,7 @@ export class DevicePages {
   /** Takes the code, or the decision about it. */
   async answer(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
     const { login } = this.#parts;
-    const foreign = login.originProblem(request, 'page');
+    const foreign = login.originProblem(request, 'page') ?? scriptProblem(request);
     if (foreign !== null) return foreign;
     if (bodyType(request.fields.contentType) !== 'form') return NOT_A_FORM;
     const text = await readBody(exchange, request, login.bodyTimeoutMs);
