@@ -18,9 +18,9 @@ const OBSTACLES: Readonly<Record<string, string>> = {
     'The gateway does more than the relay does: the difference of their CPU times, and their queues.',
   'added latency, p99': 'Collections of garbage, and the bursts that queue behind each of them.',
   'memory with 10,000 idle connections':
-    "Node's objects for a connection take about 13 KiB each, and the heap that the requests on them have needed is not given back.",
+    "The bare relay needs as much for each connection: it is Node's socket and parser, most of it outside of the heap of JavaScript. Before the first connection, the gateway has its program and its routes in memory.",
   '2 workers ÷ 1, throughput with twice the CPU':
-    'Two processes share the caches of one core here, and the primary passes connections on.',
+    'Two processes share the caches of one core here, and each reads its own copy of a session.',
   'download of 100 MiB: CPU ÷ nginx':
     'Every part passes through a stream of Node, is counted for the timeouts of slow clients, and is copied twice; nginx moves it by buffers that it owns.',
 };

@@ -39,10 +39,10 @@ export const MEASURED = {
     'estimate; `node bench/load/logins.ts` makes 200 a second',
   ),
   redisReadUs: input(
-    8,
+    10,
     'CPU µs',
     'of Redis, for a session that is read',
-    'estimate; `npm run bench -- scenarios --only sessions`',
+    '`npm run bench -- scenarios --quick --only sessions`: out of 1,000,000, on a busy machine',
   ),
   redisWriteUs: input(
     30,
@@ -81,7 +81,7 @@ export const MEASURED = {
     'ADR 23: 150 instead of 55 for each of two entries',
   ),
   replicaMib: input(200, 'MiB', 'of a replica, with its caches full', '`npm run bench -- memory`'),
-  connectionKib: input(13.5, 'KiB', 'of a replica, for an idle connection', '`npm run bench -- memory`'),
+  connectionKib: input(12.7, 'KiB', 'of a replica, for an idle connection', '`npm run bench -- scenarios --only held`'),
 } as const;
 
 export const ASSUMED = {

@@ -261,7 +261,10 @@ async function hold(task: Extract<Task, { do: 'hold' }>): Promise<Done> {
     socket.on('error', () => {});
     socket.write(requests[held.length % requests.length] as string);
     held.push(socket);
+    const onClose = () => socket.emit('error', new Error('a connection was closed before its answer'));
+    socket.on('close', onClose);
     const [part] = (await once(socket, 'data')) as [Buffer];
+    socket.off('close', onClose);
     const status = Number(part.toString('latin1', 9, 12));
     if (status !== 200 && status !== 101) throw new Error(`answered ${part.toString('latin1', 0, 300)}`);
     socket.resume();

@@ -47,7 +47,10 @@ async function run(stage: Stage): Promise<Found> {
   const figures = subjects.map(({ name, title }) => {
     return { title, by: 'Sallyport', value: turns.cost(name), unit: 'CPU µs' };
   });
-  return { figures, goals: [], notes: ['Each signs a token (ES256) and authenticates its client.'] };
+  const goals = subjects.slice(1).map(({ name, title }) => {
+    return { title: `${title} ÷ warm request`, value: turns.ratio(name, 'warm'), unit: '×' };
+  });
+  return { figures, goals, notes: ['Each signs a token (ES256) and authenticates its client.'] };
 }
 
 /** What is asked for, by what asks for it. Each refresh takes its tokens off `families`. */

@@ -133,4 +133,5 @@ function listedIn(connection: string | string[] | undefined): ReadonlySet<string
   );
 }
 
-await serve(createServer({ ServerResponse: RelayResponse }, onRequest));
+// Idle connections are kept for as long as the gateway keeps them by default.
+await serve(createServer({ ServerResponse: RelayResponse, keepAliveTimeout: 65_000 }, onRequest));
