@@ -12,7 +12,7 @@ import type {
   TokenRevocationRequest,
 } from '../admin/control.ts';
 import type { Listed, PageOf, ProcessStatus, RouteStatus, UpstreamStatus } from '../admin/status.ts';
-import type { SessionHandle } from '../jwt/names.ts';
+import type { Jti, SessionHandle } from '../jwt/names.ts';
 import { toTimestamp } from '../lib/timestamp.ts';
 import { CLOCK_LEEWAY_MS, MAX_REVOCABLE_LIFETIME_MS } from '../lib/token-limits.ts';
 import type { SessionRecord } from '../store/session-record.ts';
@@ -24,6 +24,23 @@ import type { Upstream } from '../upstream/upstream.ts';
 import type { Gateway } from './gateway.ts';
 import { processStatus, routeStatuses, upstreamStatuses } from './status.ts';
 import { longestSessionTokenMs, longestTokenMs } from './token-lifetimes.ts';
+
+declare module '../telemetry/audit.ts' {
+  interface AuditEvents {
+    /** Tokens are refused from now on: one token, those of a session, or those issued to a subject before now. */
+    readonly token_revoked: {
+      readonly by: 'operator';
+      readonly kind: 'token' | 'session' | 'subject';
+      /** Each is `null` unless it identifies the revoked tokens. */
+      readonly jti: Jti | null;
+      readonly handle: SessionHandle | null;
+      readonly subject: string | null;
+      readonly issuer: string | null;
+      /** When the revocation is forgotten: no such token can be alive then. */
+      readonly until: string;
+    };
+  }
+}
 
 /** The admin operations of one gateway. */
 export class LocalControl implements GatewayControl {

@@ -1,11 +1,10 @@
 /**
- * The audit stream: logins, logouts, revocations and refusals. Code that writes an event writes a literal of the type
- * below, so nothing gets into the stream that has no name there: no session id, no token, no password, and no account
- * name that does not exist, since people type passwords into the wrong field.
+ * The audit stream: logins, logouts, revocations and refusals. Code that writes an event declares its fields, so nothing
+ * gets into the stream that has no name: no session id, no token, no password, and no account name that does not exist,
+ * since people type passwords into the wrong field.
  */
 
-import { type DenialReason, DependencyFault, REASONS, type Reason } from '../errors.ts';
-import type { Jti, SessionHandle } from '../jwt/names.ts';
+import { DependencyFault, REASONS, type Reason } from '../errors.ts';
 import type { PresentedIssuer } from '../jwt/subject.ts';
 import type { WithoutSecrets } from '../lib/brand.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -13,234 +12,46 @@ import { toTimestamp } from '../lib/timestamp.ts';
 import type { FinishedRequest } from './finished-request.ts';
 import type { LineStream } from './log.ts';
 
-/** An event. A `handle` names a session without opening it; a session id or a token is not accepted as any text. */
-type AuditEvent = WithoutSecrets<Event>;
+/**
+ * Events that grant something, by name: refused when they have to be recorded and cannot be. Declared as {@link AuditEvents}
+ * are.
+ *
+ * @public
+ */
+// biome-ignore lint/suspicious/noEmptyInterface: the code that writes a grant declares it
+export interface AuditGrants {}
 
-type Event =
-  | {
-      readonly event: 'login';
-      readonly subject: string;
-      readonly handle: SessionHandle;
-      /** `password`, `backend`, `oidc`, `commandLine`. */
-      readonly method: string;
-      /**
-       * The account of the users file, the trusted backend, the identity provider, or the handle of the session in which a
-       * command line was allowed in.
-       */
-      readonly account: string;
-      /** The session that this one replaced; `null` when there was none. */
-      readonly replaced: SessionHandle | null;
-      /** The oldest sessions of the user, which ended because there would have been more than `session.maxPerUser`. */
-      readonly displaced: readonly SessionHandle[];
-    }
-  | {
-      readonly event: 'login_failed';
-      readonly method: string;
-      /** `null` when there is no such account. At an identity provider: its name. */
-      readonly account: string | null;
-      /** A fault where something is broken, so that nobody can log in this way. */
-      readonly reason: Reason;
-      /** Fixed words that name the rule. */
-      readonly note: string;
-    }
-  | {
-      /** A login was handed over from the login origin to another one, where the session has a cookie from now on. */
-      readonly event: 'login_handed_over';
-      readonly subject: string;
-      readonly handle: SessionHandle;
-      readonly origin: string;
-    }
-  | {
-      readonly event: 'hand_over_refused';
-      /** A fault where something is broken, so that nobody was logged in. */
-      readonly reason: Reason;
-      /** Fixed words that name the rule. */
-      readonly note: string;
-    }
-  | { readonly event: 'login_throttled'; readonly method: string; readonly account: string | null }
-  | { readonly event: 'logout'; readonly subject: string; readonly handle: SessionHandle }
-  | { readonly event: 'logout_all'; readonly subject: string; readonly handles: readonly SessionHandle[] }
-  | {
-      /** An identity provider has ended sessions, by a logout token. */
-      readonly event: 'backchannel_logout';
-      readonly provider: string;
-      /** `null` where the token names a session at the provider and no user. */
-      readonly subject: string | null;
-      /** Of the sessions that ended. */
-      readonly handles: readonly SessionHandle[];
-    }
-  | {
-      /** The logout page of an identity provider has ended sessions, by a frame. */
-      readonly event: 'frontchannel_logout';
-      readonly provider: string;
-      readonly handles: readonly SessionHandle[];
-    }
-  | {
-      readonly event: 'backchannel_logout_refused';
-      readonly provider: string;
-      /** A fault where something is broken, so that nobody was logged out. */
-      readonly reason: Reason;
-      /** Fixed words that name the rule. */
-      readonly note: string;
-    }
-  | {
-      /** An identity provider was asked again, and attributes of a session have changed. */
-      readonly event: 'session_changed';
-      readonly provider: string;
-      readonly subject: string;
-      readonly handle: SessionHandle;
-    }
-  | {
-      /** An identity provider was asked again, and a session has ended: the user would no longer be let in. */
-      readonly event: 'revalidation_refused';
-      readonly provider: string;
-      readonly subject: string;
-      readonly handle: SessionHandle;
-      readonly reason: DenialReason;
-      /** Fixed words that name the rule. */
-      readonly note: string;
-    }
-  | {
-      readonly event: 'session_revoked';
-      readonly by: 'user' | 'operator';
-      readonly subject: string;
-      readonly handle: SessionHandle;
-    }
-  | {
-      readonly event: 'refresh_begun';
-      readonly subject: string;
-      readonly handle: SessionHandle;
-      /** Names the family without being a token of it. */
-      readonly family: string;
-      /** `browser`, `native`. */
-      readonly kind: string;
-    }
-  | {
-      /** A replaced token was used again after its grace: someone has a copy. The family and its session have ended. */
-      readonly event: 'refresh_reuse_detected';
-      readonly subject: string;
-      readonly handle: SessionHandle;
-      readonly family: string;
-      readonly kind: string;
-      /** Which token was used again, and which is the present one: 0 is the token of the login. */
-      readonly generation: number;
-      readonly presentGeneration: number;
-    }
-  | {
-      readonly event: 'refresh_refused';
-      readonly reason: DenialReason;
-      /** Fixed words that name the rule. */
-      readonly note: string;
-    }
-  | {
-      /** A user let the command line in, in a browser. */
-      readonly event: 'command_line_approved';
-      readonly subject: string;
-      /** The session of the browser. */
-      readonly handle: SessionHandle;
-      /** `authorization_code`, `device_code`. */
-      readonly grant: string;
-    }
-  | {
-      readonly event: 'command_line_denied';
-      readonly subject: string;
-      /** The session of the browser. */
-      readonly handle: SessionHandle;
-      /** `authorization_code`, `device_code`. */
-      readonly grant: string;
-    }
-  | {
-      readonly event: 'command_line_refused';
-      readonly grant: string;
-      /** `null` where no user is known. */
-      readonly subject: string | null;
-      readonly reason: Reason;
-      /** Fixed words that name the rule. */
-      readonly note: string;
-    }
-  | {
-      /** A code of the command line was presented again: someone has a copy. */
-      readonly event: 'code_reuse_detected';
-      readonly grant: string;
-      /** The session that the code had opened, which has ended; `null` when it had opened none. */
-      readonly handle: SessionHandle | null;
-    }
-  | {
-      /** A client exchanged a token that it had received for one that stands for the same user or service. */
-      readonly event: 'token_exchanged';
-      /** A client of the token endpoint. */
-      readonly clientId: string;
-      readonly subject: string;
-      /** The issuer of the subject; `null` for this gateway. */
-      readonly subjectIssuer: PresentedIssuer | null;
-      readonly audience: string;
-      readonly scopes: readonly string[];
-      readonly jti: Jti;
-      /** The session that the token stands for; `null` when it stands for none. */
-      readonly handle: SessionHandle | null;
-      /** Who acts for the subject, the most recent actor first. */
-      readonly actors: readonly string[];
-      /** The issuer of each of them; `null` for this gateway. */
-      readonly actorIssuers: readonly (PresentedIssuer | null)[];
-    }
-  | {
-      /** A client got a token that stands for itself. */
-      readonly event: 'token_issued';
-      readonly clientId: string;
-      readonly subject: string;
-      readonly audience: string;
-      readonly scopes: readonly string[];
-      readonly jti: Jti;
-    }
-  | {
-      readonly event: 'token_refused';
-      /** `null` when no client was authenticated. */
-      readonly clientId: string | null;
-      readonly grant: string;
-      /** An audience of the configuration; `null` when the client asked for none of them. */
-      readonly audience: string | null;
-      /** `null` when the subject token was not verified. */
-      readonly subject: string | null;
-      /** The issuer of the subject; `null` for this gateway, or where it is unknown. */
-      readonly subjectIssuer: PresentedIssuer | null;
-      readonly reason: Reason;
-      /** Fixed words that name the rule; `null` when something was broken. */
-      readonly note: string | null;
-    }
-  | {
-      /** Tokens are refused from now on: one token, those of a session, or those issued to a subject before now. */
-      readonly event: 'token_revoked';
-      readonly by: 'operator';
-      readonly kind: 'token' | 'session' | 'subject';
-      /** Each is `null` unless it identifies the revoked tokens. */
-      readonly jti: Jti | null;
-      readonly handle: SessionHandle | null;
-      readonly subject: string | null;
-      readonly issuer: string | null;
-      /** When the revocation is forgotten: no such token can be alive then. */
-      readonly until: string;
-    }
-  | {
-      /** Something that would have been granted was refused, because its own record could not be written. */
-      readonly event: 'unrecorded_refused';
-      /** The event that was not recorded. */
-      readonly wanted: string;
-      readonly subject: string;
-    }
-  | {
-      readonly event: 'denied';
-      readonly route: string;
-      /** Of the request, as in the access log. */
-      readonly method: string;
-      readonly host: string | null;
-      readonly path: string | null;
-      readonly reason: string;
-      readonly note: string | null;
-      /** `null` when nobody was authenticated. */
-      readonly subject: string | null;
-      /** The issuer of the subject; `null` for this gateway, or where no one was authenticated. */
-      readonly subjectIssuer: PresentedIssuer | null;
-    };
+/**
+ * The other events, by name. The code that writes an event declares it, by merging into this interface. A `handle` names a
+ * session without opening it; a session id or a token is not accepted as any text.
+ *
+ * @public
+ */
+export interface AuditEvents {
+  /** Something that would have been granted was refused, because its own record could not be written. */
+  readonly unrecorded_refused: {
+    /** The event that was not recorded. */
+    readonly wanted: string;
+    readonly subject: string;
+  };
+  readonly denied: {
+    readonly route: string;
+    /** Of the request, as in the access log. */
+    readonly method: string;
+    readonly host: string | null;
+    readonly path: string | null;
+    readonly reason: string;
+    readonly note: string | null;
+    /** `null` when nobody was authenticated. */
+    readonly subject: string | null;
+    /** The issuer of the subject; `null` for this gateway, or where no one was authenticated. */
+    readonly subjectIssuer: PresentedIssuer | null;
+  };
+}
+
+type Named<Events> = { [Name in keyof Events]: { readonly event: Name } & Events[Name] }[keyof Events];
+type AuditGrant = WithoutSecrets<Named<AuditGrants>>;
+type AuditEvent = WithoutSecrets<Named<AuditEvents>> | AuditGrant;
 
 /** Where an event came from. */
 export interface AuditSource {
@@ -271,12 +82,6 @@ export function auditOn(stream: LineStream & { readonly isFull?: boolean }): Aud
 
 /** What a login or a token needs of the audit stream. */
 type OnAuditFailure = 'serve' | 'refuse';
-
-/** Events that grant something. They are refused when they have to be recorded and cannot be. */
-type Grant = Extract<
-  Event,
-  { readonly event: 'login' | 'login_handed_over' | 'refresh_begun' | 'token_exchanged' | 'token_issued' }
->;
 
 /** Writes the audit stream of a process. */
 export class AuditLog {
@@ -316,11 +121,12 @@ export class AuditLog {
    *
    * @throws DependencyFault `audit_unavailable` when the event has to be recorded and cannot be
    */
-  grant(event: WithoutSecrets<Grant>, source: AuditSource): void {
+  grant(event: AuditGrant, source: AuditSource): void {
     const line = this.#line(event, source);
+    const { event: wanted, subject }: { readonly event: string; readonly subject: string } = event;
     if (!this.#isRequired) this.#output.write(line);
     if (!this.#isRequired || this.#output.writeNow(line)) return;
-    this.write({ event: 'unrecorded_refused', wanted: event.event, subject: event.subject }, source);
+    this.write({ event: 'unrecorded_refused', wanted, subject }, source);
     throw new DependencyFault('audit_unavailable', NOT_WRITTEN);
   }
 

@@ -11,6 +11,8 @@ import type { CompactJws } from 'ROOT/src/jwt/compact.ts';
 import type { CompactToken } from 'ROOT/src/lib/bearer.ts';
 import type { SessionHandle } from 'ROOT/src/jwt/names.ts';
 import type { Store } from 'ROOT/src/store/store.ts';
+import 'ROOT/src/endpoints/sessions/logout.ts';
+import 'ROOT/src/endpoints/token/token-endpoint.ts';
 import type { AuditLog } from 'ROOT/src/telemetry/audit.ts';
 import type { Logger } from 'ROOT/src/telemetry/log.ts';
 import type { TokenSource } from 'ROOT/src/token/token-source.ts';

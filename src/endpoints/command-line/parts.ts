@@ -1,7 +1,8 @@
 /** What the endpoints of the command line share. */
 
-import { type Denial, GatewayFault } from '../../errors.ts';
+import { type Denial, GatewayFault, type Reason } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';
+import type { SessionHandle } from '../../jwt/names.ts';
 import type { UserPrincipal } from '../../principal.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import { describeDevice } from '../login/device.ts';
@@ -11,6 +12,34 @@ import type { Approvals } from './approvals.ts';
 import type { DeviceGrant } from './device-grant.ts';
 import type { Redeemer, Terminal } from './redeemer.ts';
 import type { CommandLineGrant, CommandLineSeries } from './series.ts';
+
+declare module '../../telemetry/audit.ts' {
+  interface AuditEvents {
+    /** A user let the command line in, in a browser. */
+    readonly command_line_approved: {
+      readonly subject: string;
+      /** The session of the browser. */
+      readonly handle: SessionHandle;
+      /** `authorization_code`, `device_code`. */
+      readonly grant: string;
+    };
+    readonly command_line_denied: {
+      readonly subject: string;
+      /** The session of the browser. */
+      readonly handle: SessionHandle;
+      /** `authorization_code`, `device_code`. */
+      readonly grant: string;
+    };
+    readonly command_line_refused: {
+      readonly grant: string;
+      /** `null` where no user is known. */
+      readonly subject: string | null;
+      readonly reason: Reason;
+      /** Fixed words that name the rule. */
+      readonly note: string;
+    };
+  }
+}
 
 /** One set per configuration. */
 export interface CommandLineParts {

@@ -5,6 +5,7 @@
 
 import type { Sessions } from '../../authentication/session/sessions.ts';
 import { Denial } from '../../errors.ts';
+import type { SessionHandle } from '../../jwt/names.ts';
 import { clientNetwork } from '../../lib/address.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { AttemptStore, ThrottleRule } from '../../store/store.ts';
@@ -14,6 +15,17 @@ import type { RefreshLogins } from '../refresh/refresh-logins.ts';
 import type { Approval, Approvals } from './approvals.ts';
 import { verifies } from './pkce.ts';
 import type { CommandLineGrant } from './series.ts';
+
+declare module '../../telemetry/audit.ts' {
+  interface AuditEvents {
+    /** A code of the command line was presented again: someone has a copy. */
+    readonly code_reuse_detected: {
+      readonly grant: string;
+      /** The session that the code had opened, which has ended; `null` when it had opened none. */
+      readonly handle: SessionHandle | null;
+    };
+  }
+}
 
 const refused = (note: string) => new Denial('code_refused', note);
 const UNKNOWN = refused('no such code');

@@ -1,7 +1,7 @@
 /** `GET` and `POST {base}/login`: the login page, and what its password form and programs send. */
 
 import { z } from 'zod';
-import { asGatewayFault, Denial, GatewayFault } from '../../errors.ts';
+import { asGatewayFault, Denial, GatewayFault, type Reason } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';
 import type { ConfiguredText } from '../../pages/section.ts';
 import { SAME_ORIGIN_REFERRER } from '../../response/respond.ts';
@@ -18,6 +18,24 @@ import type { IdentityProvider } from './oidc/provider.ts';
 import { alreadyLoggedInPage, type LoginPanel, type LoginView, loginPage, type Sentence } from './pages.ts';
 import type { Credentials, PasswordLogin, PasswordOutcome } from './password/password-login.ts';
 import { HOME } from './return-target.ts';
+
+declare module '../../telemetry/audit.ts' {
+  interface AuditEvents {
+    readonly login_failed: {
+      readonly method: string;
+      /** `null` when there is no such account. At an identity provider: its name. */
+      readonly account: string | null;
+      /** A fault where something is broken, so that nobody can log in this way. */
+      readonly reason: Reason;
+      /** Fixed words that name the rule. */
+      readonly note: string;
+    };
+    readonly login_throttled: {
+      readonly method: string;
+      readonly account: string | null;
+    };
+  }
+}
 
 const NO_LOGIN = new Denial('login_unavailable', 'no login method is configured');
 const NOT_FOR_FORMS = new Denial('body_malformed', 'a form can ask for a refresh cookie only');

@@ -11,6 +11,26 @@ import type { SessionRecord } from '../../store/session-record.ts';
 import type { AuditLog, AuditSource } from '../../telemetry/audit.ts';
 import { type SessionCookie, setSessionCookie } from './session-cookie.ts';
 
+declare module '../../telemetry/audit.ts' {
+  interface AuditGrants {
+    readonly login: {
+      readonly subject: string;
+      readonly handle: SessionHandle;
+      /** `password`, `backend`, `oidc`, `commandLine`. */
+      readonly method: string;
+      /**
+       * The account of the users file, the trusted backend, the identity provider, or the handle of the session in which a
+       * command line was allowed in.
+       */
+      readonly account: string;
+      /** The session that this one replaced; `null` when there was none. */
+      readonly replaced: SessionHandle | null;
+      /** The oldest sessions of the user, which ended because there would have been more than `session.maxPerUser`. */
+      readonly displaced: readonly SessionHandle[];
+    };
+  }
+}
+
 /** A login that has succeeded. */
 interface Login extends NewSession {
   /** Who vouched: the account of the users file, or the trusted backend. */

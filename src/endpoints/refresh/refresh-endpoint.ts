@@ -8,8 +8,9 @@
  * answer: then the token stays good, and no cookie changes. A token is never in a URL, a log or a metric.
  */
 
-import { Denial, DependencyFault, GatewayFault, REASONS } from '../../errors.ts';
+import { Denial, type DenialReason, DependencyFault, GatewayFault, REASONS } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';
+import type { SessionHandle } from '../../jwt/names.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import type { EndpointRow } from '../endpoints.ts';
 import { keepUp, type LoginParts, presentedHandle, sourceOf } from '../login/login-parts.ts';
@@ -20,6 +21,26 @@ import type { RefreshCookie } from './refresh-cookie.ts';
 import { type PresentedRefresh, readRefreshRequest } from './refresh-request.ts';
 import type { Refreshed, Refresher, Reuse } from './refresher.ts';
 import type { RefreshSeries } from './series.ts';
+
+declare module '../../telemetry/audit.ts' {
+  interface AuditEvents {
+    /** A replaced token was used again after its grace: someone has a copy. The family and its session have ended. */
+    readonly refresh_reuse_detected: {
+      readonly subject: string;
+      readonly handle: SessionHandle;
+      readonly family: string;
+      readonly kind: string;
+      /** Which token was used again, and which is the present one: 0 is the token of the login. */
+      readonly generation: number;
+      readonly presentGeneration: number;
+    };
+    readonly refresh_refused: {
+      readonly reason: DenialReason;
+      /** Fixed words that name the rule. */
+      readonly note: string;
+    };
+  }
+}
 
 /** RFC 6749 §5.1 asks for it, on top of `Cache-Control: no-store`. */
 const NO_CACHE = ['Pragma', 'no-cache'] as const;

@@ -17,6 +17,19 @@ import type { RefreshCookie } from './refresh-cookie.ts';
 import { newRefreshToken, parseRefreshToken, type RefreshToken } from './refresh-token.ts';
 import type { RefreshSeries } from './series.ts';
 
+declare module '../../telemetry/audit.ts' {
+  interface AuditGrants {
+    readonly refresh_begun: {
+      readonly subject: string;
+      readonly handle: SessionHandle;
+      /** Names the family without being a token of it. */
+      readonly family: string;
+      /** `browser`, `native`. */
+      readonly kind: string;
+    };
+  }
+}
+
 const NOT_OFFERED = new Denial('token_request_invalid', 'refresh tokens are not offered to that kind of client');
 const TO_BROWSER = new Denial('origin_forbidden', 'a browser does not get a refresh token in the body');
 

@@ -13,6 +13,19 @@ import type { LogoutAtProvider } from '../login/oidc/logout/logout-at-provider.t
 import { readParameters } from '../refresh/refresh-request.ts';
 import { loggedOutHerePage, loggedOutPage, logoutPage } from './pages.ts';
 
+declare module '../../telemetry/audit.ts' {
+  interface AuditEvents {
+    readonly logout: {
+      readonly subject: string;
+      readonly handle: SessionHandle;
+    };
+    readonly logout_all: {
+      readonly subject: string;
+      readonly handles: readonly SessionHandle[];
+    };
+  }
+}
+
 /** The logout endpoints. */
 export class Logout {
   readonly #parts: LoginParts;

@@ -15,6 +15,16 @@ import type { Logout } from './logout.ts';
 import { sessionsPage } from './pages.ts';
 import { sessionDocument } from './session-document.ts';
 
+declare module '../../telemetry/audit.ts' {
+  interface AuditEvents {
+    readonly session_revoked: {
+      readonly by: 'user' | 'operator';
+      readonly subject: string;
+      readonly handle: SessionHandle;
+    };
+  }
+}
+
 const NOT_THEIRS = new Denial('route_not_found', 'the user has no such session');
 
 /** The endpoints for a user's own sessions. */

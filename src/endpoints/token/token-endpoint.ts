@@ -9,8 +9,10 @@
 
 import type { Clients } from '../../authentication/client/clients.ts';
 import { clientIdProblem, presentedCredential } from '../../authentication/client/presented-credential.ts';
-import { asGatewayFault, Denial, type GatewayFault } from '../../errors.ts';
+import { asGatewayFault, Denial, type GatewayFault, type Reason } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';
+import type { Jti, SessionHandle } from '../../jwt/names.ts';
+import type { PresentedIssuer } from '../../jwt/subject.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { TokenBucket } from '../../lib/token-bucket.ts';
 import type { Actor } from '../../principal.ts';
@@ -25,6 +27,52 @@ import type { ClientPolicy } from './policy.ts';
 import type { TokenEndpointSeries } from './series.ts';
 import { readTokenForm } from './token-form.ts';
 import { type Grant, grantOf, readTokenRequest, type TokenForm, type TokenRequest } from './token-request.ts';
+
+declare module '../../telemetry/audit.ts' {
+  interface AuditGrants {
+    /** A client exchanged a token that it had received for one that stands for the same user or service. */
+    readonly token_exchanged: {
+      /** A client of the token endpoint. */
+      readonly clientId: string;
+      readonly subject: string;
+      /** The issuer of the subject; `null` for this gateway. */
+      readonly subjectIssuer: PresentedIssuer | null;
+      readonly audience: string;
+      readonly scopes: readonly string[];
+      readonly jti: Jti;
+      /** The session that the token stands for; `null` when it stands for none. */
+      readonly handle: SessionHandle | null;
+      /** Who acts for the subject, the most recent actor first. */
+      readonly actors: readonly string[];
+      /** The issuer of each of them; `null` for this gateway. */
+      readonly actorIssuers: readonly (PresentedIssuer | null)[];
+    };
+    /** A client got a token that stands for itself. */
+    readonly token_issued: {
+      readonly clientId: string;
+      readonly subject: string;
+      readonly audience: string;
+      readonly scopes: readonly string[];
+      readonly jti: Jti;
+    };
+  }
+  interface AuditEvents {
+    readonly token_refused: {
+      /** `null` when no client was authenticated. */
+      readonly clientId: string | null;
+      readonly grant: string;
+      /** An audience of the configuration; `null` when the client asked for none of them. */
+      readonly audience: string | null;
+      /** `null` when the subject token was not verified. */
+      readonly subject: string | null;
+      /** The issuer of the subject; `null` for this gateway, or where it is unknown. */
+      readonly subjectIssuer: PresentedIssuer | null;
+      readonly reason: Reason;
+      /** Fixed words that name the rule; `null` when something was broken. */
+      readonly note: string | null;
+    };
+  }
+}
 
 interface TokenEndpointParts {
   readonly clients: Clients;

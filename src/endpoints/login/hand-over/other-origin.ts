@@ -7,8 +7,9 @@
  */
 
 import { hash } from 'node:crypto';
-import { asGatewayFault, Denial, type GatewayFault } from '../../../errors.ts';
+import { asGatewayFault, Denial, type GatewayFault, type Reason } from '../../../errors.ts';
 import type { Exchange } from '../../../exchange.ts';
+import type { SessionHandle } from '../../../jwt/names.ts';
 import { BASE64URL_32_BYTES_PATTERN } from '../../../lib/base64url.ts';
 import type { UserPrincipal } from '../../../principal.ts';
 import type { LoginMark } from '../../../response/error-page.ts';
@@ -21,6 +22,25 @@ import { HOME } from '../return-target.ts';
 import { setSessionCookie } from '../session-cookie.ts';
 import { failedHandOverPage } from './pages.ts';
 import type { HandOverParts } from './parts.ts';
+
+declare module '../../../telemetry/audit.ts' {
+  interface AuditGrants {
+    /** A login was handed over from the login origin to another one, where the session has a cookie from now on. */
+    readonly login_handed_over: {
+      readonly subject: string;
+      readonly handle: SessionHandle;
+      readonly origin: string;
+    };
+  }
+  interface AuditEvents {
+    readonly hand_over_refused: {
+      /** A fault where something is broken, so that nobody was logged in. */
+      readonly reason: Reason;
+      /** Fixed words that name the rule. */
+      readonly note: string;
+    };
+  }
+}
 
 /** What is asked of the login origin. */
 interface WantedHandOver {

@@ -7,7 +7,7 @@
  * provider are unavailable, 503: nobody is reported as logged out, and the same token can be sent again.
  */
 
-import { asGatewayFault, Denial, type GatewayFault } from '../../../../errors.ts';
+import { asGatewayFault, Denial, type GatewayFault, type Reason } from '../../../../errors.ts';
 import type { Exchange } from '../../../../exchange.ts';
 import type { SessionHandle } from '../../../../jwt/names.ts';
 import type { Clock } from '../../../../lib/clock.ts';
@@ -20,6 +20,26 @@ import { oauthErrorBody } from '../../../token/oauth-errors.ts';
 import { type LoginParts, sourceOf } from '../../login-parts.ts';
 import type { IdentityProvider } from '../provider.ts';
 import { type LogoutToken, verifyLogoutToken } from './logout-token.ts';
+
+declare module '../../../../telemetry/audit.ts' {
+  interface AuditEvents {
+    /** An identity provider has ended sessions, by a logout token. */
+    readonly backchannel_logout: {
+      readonly provider: string;
+      /** `null` where the token names a session at the provider and no user. */
+      readonly subject: string | null;
+      /** Of the sessions that ended. */
+      readonly handles: readonly SessionHandle[];
+    };
+    readonly backchannel_logout_refused: {
+      readonly provider: string;
+      /** A fault where something is broken, so that nobody was logged out. */
+      readonly reason: Reason;
+      /** Fixed words that name the rule. */
+      readonly note: string;
+    };
+  }
+}
 
 interface BackchannelParts {
   readonly login: LoginParts;

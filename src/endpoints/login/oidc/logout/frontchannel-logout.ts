@@ -7,12 +7,23 @@
 
 import { Denial } from '../../../../errors.ts';
 import type { Exchange } from '../../../../exchange.ts';
+import type { SessionHandle } from '../../../../jwt/names.ts';
 import type { ScreenedRequest } from '../../../../sanitize/sanitize.ts';
 import { type LoginParts, sourceOf } from '../../login-parts.ts';
 import type { ProviderMetadata } from '../metadata.ts';
 import type { IdentityProvider } from '../provider.ts';
 import type { StartThrottle } from '../start-throttle.ts';
 import { MAX_SID_LENGTH } from './logout-token.ts';
+
+declare module '../../../../telemetry/audit.ts' {
+  interface AuditEvents {
+    /** The logout page of an identity provider has ended sessions, by a frame. */
+    readonly frontchannel_logout: {
+      readonly provider: string;
+      readonly handles: readonly SessionHandle[];
+    };
+  }
+}
 
 const refused = (note: string) => new Denial('query_malformed', note);
 const OTHER_QUERY = refused('needs iss and sid, once each, and nothing else');

@@ -10,7 +10,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { SessionId } from '../../../../authentication/session/session-id.ts';
 import type { Sessions } from '../../../../authentication/session/sessions.ts';
-import { Denial, DependencyFault } from '../../../../errors.ts';
+import { Denial, type DenialReason, DependencyFault } from '../../../../errors.ts';
 import type { SessionHandle } from '../../../../jwt/names.ts';
 import type { Clocks } from '../../../../lib/clock.ts';
 import { randomHex } from '../../../../lib/random-hex.ts';
@@ -28,6 +28,26 @@ import { providerUnavailable } from '../transport.ts';
 import { isNonceOf, openTokens, type ProviderTokens, sealTokens, tokensIn } from './provider-tokens.ts';
 import { redeemRefreshToken } from './refresh-grant.ts';
 import type { ProviderTokenSeries } from './series.ts';
+
+declare module '../../../../telemetry/audit.ts' {
+  interface AuditEvents {
+    /** An identity provider was asked again, and attributes of a session have changed. */
+    readonly session_changed: {
+      readonly provider: string;
+      readonly subject: string;
+      readonly handle: SessionHandle;
+    };
+    /** An identity provider was asked again, and a session has ended: the user would no longer be let in. */
+    readonly revalidation_refused: {
+      readonly provider: string;
+      readonly subject: string;
+      readonly handle: SessionHandle;
+      readonly reason: DenialReason;
+      /** Fixed words that name the rule. */
+      readonly note: string;
+    };
+  }
+}
 
 /** A session that an identity provider has opened, with what opens its tokens. */
 export interface SessionAtProvider {
