@@ -57,7 +57,7 @@ export interface ExchangeListener {
 }
 
 /** The head of a request, as Node's parsers name its parts. */
-interface RequestHead {
+interface ParsedHead {
   readonly method?: string | undefined;
   readonly url?: string | undefined;
   readonly httpVersion: string;
@@ -178,7 +178,7 @@ export class Exchange implements RawRequest {
   #isFinished = false;
 
   /** Begins an exchange, in progress among those without a route. */
-  constructor(listener: ExchangeListener, reply: Reply, head: RequestHead, peer: PeerInfo, startedMs: number) {
+  constructor(listener: ExchangeListener, reply: Reply, head: ParsedHead, peer: PeerInfo, startedMs: number) {
     this.listener = listener;
     this.handler = listener.handler;
     this.reply = reply;

@@ -92,6 +92,9 @@ const OF_EVERY_SECTION = ['codes', 'lint', 'minted'];
 const EXPORTS =
   /^(.*)\nexport (?:declare )?(?:abstract )?(?:async )?(?:function\*?|const|class|interface|type) (\w+)/gm;
 
+/** A class or a type at the top level, and whether it is exported. */
+const TYPES = /^(export )?(?:declare )?(?:abstract )?(?:class|interface|type) (\w+)/gm;
+
 const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
   .filter((path) => path.endsWith('.ts'))
   .toSorted();
@@ -262,6 +265,17 @@ describe('comments and sizes', () => {
     const homes = Map.groupBy(exported, ({ name }) => name);
     const shared = [...homes].map(([name, all]) => ({ name, paths: [...new Set(all.map(({ path }) => path))] }));
     expect(shared.filter(({ name, paths }) => paths.length > 1 && !OF_EVERY_SECTION.includes(name))).toEqual([]);
+  });
+
+  test('the name of an exported type is no name of another type, but in the lint rules, which name what they read of a section', () => {
+    const types = files.flatMap((path) =>
+      [...code(path).matchAll(TYPES)].map(([, isExported, name = '']) => ({ path, name, isExported })),
+    );
+    expect(types.length).toBeGreaterThan(1_000);
+    const exported = new Map(types.filter(({ isExported }) => isExported).map(({ name, path }) => [name, path]));
+    const again = types.filter(({ name, path }) => exported.has(name) && exported.get(name) !== path);
+    const shown = again.filter(({ path }) => !path.endsWith('/lint.ts')).map(({ name, path }) => `${path}: ${name}`);
+    expect(shown).toEqual([]);
   });
 
   test('a file over 400 lines says why', () => {

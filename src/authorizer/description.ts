@@ -21,7 +21,7 @@ export interface Description {
 }
 
 /** The question, as far as it describes a request. */
-interface Question {
+interface DescribingRequest {
   readonly method: string;
   readonly target: string;
   /** Flat name, value list. */
@@ -55,10 +55,10 @@ const PLACES = {
   'x-original-url': 'originalUrl',
   host: 'host',
 } as const;
-type Place = (typeof PLACES)[keyof typeof PLACES];
-type Found = Partial<Record<Place, string>>;
-const PLACE_OF: ReadonlyMap<string, Place> = new Map(Object.entries(PLACES));
-const HOST_ALONE: ReadonlyMap<string, Place> = new Map([['host', 'host']]);
+type FieldPlace = (typeof PLACES)[keyof typeof PLACES];
+type Found = Partial<Record<FieldPlace, string>>;
+const PLACE_OF: ReadonlyMap<string, FieldPlace> = new Map(Object.entries(PLACES));
+const HOST_ALONE: ReadonlyMap<string, FieldPlace> = new Map([['host', 'host']]);
 
 /**
  * What describes the request: headers, which a client can send as well; or the message over gRPC, beside which the other
@@ -81,7 +81,11 @@ const ESCAPED_PLAIN = /%(?:2[DE]|3\d|4[1-9A-F]|5[0-9AF]|6[1-9A-F]|7[0-9A])/i;
  *
  * @returns the request, or a Denial `request_ambiguous` | `request_malformed`
  */
-export function describedRequest(form: Form, question: Question, by: DescribedBy = 'headers'): Description | Denial {
+export function describedRequest(
+  form: Form,
+  question: DescribingRequest,
+  by: DescribedBy = 'headers',
+): Description | Denial {
   const found = collect(question.rawHeaders, by === 'headers' ? PLACE_OF : HOST_ALONE);
   if (found instanceof Denial) return found;
   const url = found.originalUrl === undefined ? null : readUrl(found.originalUrl);
@@ -104,7 +108,7 @@ const hasOtherRules = (asked: string, described: string): boolean =>
 
 const queryOf = (target: string): string => target.slice(target.indexOf('?') + 1);
 
-function collect(rawHeaders: readonly string[], places: ReadonlyMap<string, Place>): Found | Denial {
+function collect(rawHeaders: readonly string[], places: ReadonlyMap<string, FieldPlace>): Found | Denial {
   const found: Found = {};
   for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] as string;
@@ -119,7 +123,7 @@ function collect(rawHeaders: readonly string[], places: ReadonlyMap<string, Plac
 type Stated = Omit<Description, 'scheme'>;
 
 /** `null` when the question lacks a part. */
-function byForm(form: Form, question: Question, found: Found, url: ReadUrl | null): Stated | null {
+function byForm(form: Form, question: DescribingRequest, found: Found, url: ReadUrl | null): Stated | null {
   if (form === 'ext-authz') {
     const { method, target } = question;
     return found.host === undefined ? null : { method, host: found.host, target: targetAfterPrefix(target) };

@@ -83,7 +83,7 @@ type OptionValues<O extends OptionSpecs> = {
 };
 
 /** A command as it was called. */
-interface Call<O extends OptionSpecs> {
+interface Invocation<O extends OptionSpecs> {
   readonly options: OptionValues<O>;
   /** Positional arguments: at least the required ones, at most all, and the last several times if it is repeatable. */
   readonly args: readonly string[];
@@ -103,12 +103,12 @@ interface CommandSpec<O extends OptionSpecs> {
   readonly examples: readonly (readonly [command: string, meaning: string])[];
   /** The meanings of 0 and 1 for this command; `null` if it cannot fail. */
   readonly exit: { readonly ok: string; readonly failed: string | null };
-  readonly run: (call: Call<O>) => Promise<ExitCode>;
+  readonly run: (call: Invocation<O>) => Promise<ExitCode>;
 }
 
 /** A command with any options. */
 export type Command = Omit<CommandSpec<OptionSpecs>, 'run'> & {
-  readonly run: (call: Call<never>) => Promise<ExitCode>;
+  readonly run: (call: Invocation<never>) => Promise<ExitCode>;
 };
 
 /** Defines a command; the types of its options follow from the description. */

@@ -10,7 +10,7 @@ import type { CliIo } from './command.ts';
 import { loadToRun } from './configuration.ts';
 
 /** The issuer whose token it is, by its name in the configuration, or what is wrong with the token. */
-type Verdict = { readonly issuer: string } | { readonly problem: string };
+type ConfiguredVerdict = { readonly issuer: string } | { readonly problem: string };
 
 /**
  * Verifies a token by the rules and the keys of every issuer of a configuration. Keys that are elsewhere are fetched.
@@ -19,7 +19,7 @@ type Verdict = { readonly issuer: string } | { readonly problem: string };
  *
  * @throws ConfigFault when the configuration cannot be used, or keys are unavailable
  */
-export async function verifyByConfiguration(token: string, path: string, io: CliIo): Promise<Verdict> {
+export async function verifyByConfiguration(token: string, path: string, io: CliIo): Promise<ConfiguredVerdict> {
   const { config, contents } = await loadToRun(path, io);
   const { publicOrigin, upstreamToken } = config;
   const signing = (contents.signing ?? []).map((dated) => dated.signing);

@@ -7,13 +7,13 @@ const FOREIGN = new Denial('origin_forbidden', 'CORS preflight of an origin that
 const VARY: readonly string[] = ['Vary', 'Origin'];
 
 /** What a preflight is recognised by. */
-interface Asking {
+interface AskedMethod {
   readonly method: string;
   readonly fields: { readonly origin: string | null; readonly requestedMethod: string | null };
 }
 
 /** The method that a CORS preflight asks for (Fetch §3.2.2); `null` for any other request. */
-export function preflightMethod({ method, fields }: Asking): string | null {
+export function preflightMethod({ method, fields }: AskedMethod): string | null {
   return method === 'OPTIONS' && fields.origin !== null ? fields.requestedMethod : null;
 }
 

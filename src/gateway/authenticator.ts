@@ -9,20 +9,20 @@ import { type SessionUpkeep, SessionVerifier } from '../authentication/session/v
 import type { LongLived } from './long-lived.ts';
 
 /** The key that says where people log in. */
-interface LoginSections {
+interface CookieSections {
   readonly login: { readonly origin?: string | undefined };
 }
 
 /** Which session a cookie opens, which depends on the origin where several share a login. */
 export const openSessionCookies = (
-  { login }: LoginSections,
+  { login }: CookieSections,
   { sessions, links }: { readonly sessions: Sessions; readonly links: LinkedCookies },
 ): SessionCookies =>
   new SessionCookies(sessions, login.origin === undefined ? null : { loginOrigin: login.origin, links });
 
 /** Whose sessions and service tokens the public listener takes. */
 export function openAuthenticator(
-  config: LoginSections,
+  config: CookieSections,
   serviceTokens: ConstructorParameters<typeof ServiceTokenVerifier>[0],
   upkeep: SessionUpkeep | null,
   longLived: Pick<LongLived, 'sessions' | 'links' | 'revokedTokens' | 'series' | 'clocks'>,

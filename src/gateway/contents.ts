@@ -31,8 +31,6 @@ import { readUpstream } from '../upstream/open.ts';
 import { type Draft, wholeDraft } from './draft.ts';
 import type { LoadedConfig } from './load.ts';
 
-type Config = LoadedConfig['config'];
-
 /** What was read, by part. A file that cannot be used, and one that was not read, has a stand-in. */
 export interface Contents {
   /** Of each listener; `null` without TLS. */
@@ -54,7 +52,7 @@ export interface Contents {
 
 /** A configuration with what is in its files. */
 export interface ReadConfig {
-  readonly config: Config;
+  readonly config: LoadedConfig['config'];
   readonly contents: Contents;
   /** Files that became unusable and whose previous contents stay in use: see {@link isKept}. */
   readonly kept: readonly ConfigFault[];
@@ -124,7 +122,11 @@ async function readEntries<T, R>(
  * @param inUse  the configuration that it replaces; `null` at start
  * @throws ConfigFault with every mistake, one line each
  */
-export async function readConfig(config: Config, clocks: Clocks, inUse: Config | null = null): Promise<ReadConfig> {
+export async function readConfig(
+  config: LoadedConfig['config'],
+  clocks: Clocks,
+  inUse: LoadedConfig['config'] | null = null,
+): Promise<ReadConfig> {
   const reader = new FileReader(clocks);
   const contents = await readContents(wholeDraft(config), reader);
   const isFault = (mistake: ConfigFault) => !isKept(mistake, config, inUse);
@@ -154,7 +156,7 @@ export const isKept = ({ key }: ConfigFault, config: unknown, inUse: unknown): b
 
 /** The listeners that terminate TLS, each with its section and what is in its files. */
 export function withTls(
-  { listeners }: Pick<Config, 'listeners'>,
+  { listeners }: Pick<LoadedConfig['config'], 'listeners'>,
   { tls: read }: Pick<Contents, 'tls'>,
 ): ReadonlyMap<TlsListener, { readonly tls: TlsConfig; readonly files: TlsFiles }> {
   const found = new Map<TlsListener, { readonly tls: TlsConfig; readonly files: TlsFiles }>();

@@ -4,6 +4,7 @@
  */
 
 import type { DecodedToken } from './compact.ts';
+import type { Claims } from './names.ts';
 import type { TokenProfile } from './profiles.ts';
 import { issuerNames } from './subject.ts';
 
@@ -23,9 +24,6 @@ export type TokenProblem =
   | 'subject'
   | 'party'
   | 'claims';
-
-/** The claims of a token. */
-export type Claims = Readonly<Record<string, unknown>>;
 
 /** Longest `sub` that is looked at; a SPIFFE ID has up to 2,048 bytes. */
 export const MAX_SUBJECT_LENGTH = 2_048;

@@ -19,7 +19,8 @@ export type SessionHandle = Sid & Brand<'SessionHandle'>;
 /** Whether a text has the form of a handle; there may be no such session. */
 export const isSessionHandle = (text: string): text is SessionHandle => BASE64URL_32_BYTES_PATTERN.test(text);
 
-type Claims = Readonly<Record<string, unknown>>;
+/** The claims of a token. */
+export type Claims = Readonly<Record<string, unknown>>;
 
 /** A name for a new token: 122 random bits. */
 export const newJti = (): Jti => randomUUID() as string as Jti;

@@ -11,9 +11,10 @@
 
 import type { Clocks } from '../lib/clock.ts';
 import { RecentMap } from '../lib/recent-map.ts';
-import { type Claims, endOf, type TokenProblem } from './claims.ts';
+import { endOf, type TokenProblem } from './claims.ts';
 import type { DecodedToken } from './compact.ts';
 import type { KeySet } from './key-set.ts';
+import type { Claims } from './names.ts';
 import type { TokenProfile } from './profiles.ts';
 import type { VerificationKey } from './verification-keys.ts';
 import { type CheckedHeader, isSignedBy, type Verdict, verifyDecoded } from './verify.ts';

@@ -7,7 +7,7 @@
  * `presented_iss` is the list of both, the one that we heard it from first: nobody is believed about another's subjects.
  */
 
-type Claims = Readonly<Record<string, unknown>>;
+import type { Claims } from './names.ts';
 
 /** The issuer of a subject that is not ours: one name, or several where it was passed on, the nearest first. */
 export type PresentedIssuer = string | readonly string[];

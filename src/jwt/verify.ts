@@ -9,10 +9,11 @@
  * The folder imports `lib/` and jose, nothing of the gateway: `packages/verify` ships it to services.
  */
 
-import { type Claims, claimsProblem, type TokenProblem } from './claims.ts';
+import { claimsProblem, type TokenProblem } from './claims.ts';
 import { type DecodedToken, decodeCompact } from './compact.ts';
 import { isJwsAlgorithm, verifyJws } from './jws.ts';
 import type { KeySet } from './key-set.ts';
+import type { Claims } from './names.ts';
 import type { TokenProfile } from './profiles.ts';
 import type { VerificationKey } from './verification-keys.ts';
 

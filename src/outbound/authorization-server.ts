@@ -33,11 +33,11 @@ const POLICY_ERRORS = new Set(['invalid_target', 'invalid_scope', 'unauthorized_
 const KNOWN_ERRORS = new Set([...SUBJECT_ERRORS, ...POLICY_ERRORS, 'invalid_client', 'unsupported_grant_type']);
 
 type Parameters = Readonly<Record<string, string>>;
-type Answer = Readonly<Record<string, unknown>>;
+type TokenAnswer = Readonly<Record<string, unknown>>;
 /** Status, and the body if it is a JSON object. */
 interface Said {
   readonly status: number;
-  readonly answer: Answer | null;
+  readonly answer: TokenAnswer | null;
 }
 
 const LOST_CONNECTION = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
@@ -85,7 +85,7 @@ export class AuthorizationServer {
       return await inSpan('fetch token', () => this.#ask(parameters));
     } catch (fault) {
       // A failure caused by the token of one call must not affect other calls.
-      const isOfOneCall = fault instanceof UnusableAnswer && isExchange(parameters);
+      const isOfOneCall = fault instanceof UnusableTokenAnswer && isExchange(parameters);
       if (!isOfOneCall) this.#coolUntilMs = monotonicMs() + this.#coolDownMs;
       throw fault;
     }
@@ -108,7 +108,7 @@ export class AuthorizationServer {
     }
     if (status === 401 || status === 403)
       throw unavailable(`does not accept the credential of this client (${status})`);
-    throw new UnusableAnswer('token_unavailable', `authorization server answers ${status}`);
+    throw new UnusableTokenAnswer('token_unavailable', `authorization server answers ${status}`);
   }
 
   /** Retries once when the connection was lost: the server may have closed an idle one at that moment. */
@@ -134,14 +134,15 @@ export class AuthorizationServer {
     }
   }
 
-  #readToken(answer: Answer | null): DatedToken {
+  #readToken(answer: TokenAnswer | null): DatedToken {
     const compact = answer?.['access_token'];
     const type = answer?.['token_type'];
     const isUsable = typeof compact === 'string' && compact.length <= MAX_TOKEN_LENGTH && isBearerToken(compact);
-    if (!isUsable) throw new UnusableAnswer('token_unavailable', 'authorization server answers without a usable token');
+    if (!isUsable)
+      throw new UnusableTokenAnswer('token_unavailable', 'authorization server answers without a usable token');
     // RFC 8693 §2.2.1: `N_A` marks a token that is not an access token; it is sent like one.
     if (typeof type !== 'string' || !/^(?:bearer|n_a)$/i.test(type)) {
-      throw new UnusableAnswer(
+      throw new UnusableTokenAnswer(
         'token_unavailable',
         'authorization server answers with a token that is not a bearer token',
       );
@@ -153,7 +154,7 @@ export class AuthorizationServer {
       expiryOf(unverifiedClaims(compact)),
     );
     if (endMs <= nowMs)
-      throw new UnusableAnswer('token_unavailable', 'authorization server answers with an expired token');
+      throw new UnusableTokenAnswer('token_unavailable', 'authorization server answers with an expired token');
     return {
       compact,
       expiresAtMs: Number.isFinite(endMs) ? Math.min(endMs, nowMs + MAX_LIFETIME_MS) : nowMs + UNKNOWN_LIFETIME_MS,
@@ -162,15 +163,15 @@ export class AuthorizationServer {
 }
 
 /** An answer that says nothing about the health of the server: the request itself may be at fault. */
-class UnusableAnswer extends DependencyFault {}
+class UnusableTokenAnswer extends DependencyFault {}
 
 const unavailable = (what: string, cause?: unknown) =>
   new DependencyFault('token_unavailable', `authorization server ${what}`, { cause });
 
-function jsonObject(text: string): Answer | null {
+function jsonObject(text: string): TokenAnswer | null {
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Answer) : null;
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as TokenAnswer) : null;
   } catch {
     return null;
   }

@@ -53,7 +53,7 @@ export interface Page {
 export type PageText = (words: Words) => Page;
 
 /** By what an operator finds the request that a page answers. */
-interface PageStamp {
+export interface PageStamp {
   readonly requestId: string;
   readonly atMs: number;
 }

@@ -25,14 +25,14 @@ const OTHER_RULES = new Denial(
 /** Stands for a `;` that came as `%3B`. No canonical path has a space. */
 const ESCAPED = ' ';
 
-type Reading = (marked: string) => string;
+type PathReading = (marked: string) => string;
 
-const decodeSlashes: Reading = (marked) => marked.replaceAll('%2F', '/');
+const decodeSlashes: PathReading = (marked) => marked.replaceAll('%2F', '/');
 
-const AS_WRITTEN: Reading = (marked) => marked;
+const AS_WRITTEN: PathReading = (marked) => marked;
 
 /** What servers do with parameters of segments. */
-const CUTS: readonly Reading[] = [
+const CUTS: readonly PathReading[] = [
   AS_WRITTEN,
   // Servlet containers: in every segment, before escapes are decoded.
   (marked) => marked.replace(/;[^/]*/g, ''),
@@ -48,7 +48,7 @@ const CUTS: readonly Reading[] = [
 ];
 
 /** Every reading of a path but the one as it is written: slashes are decoded before, after, or not at all. */
-const READINGS: readonly Reading[] = CUTS.flatMap((cut) => [
+const READINGS: readonly PathReading[] = CUTS.flatMap((cut) => [
   cut,
   (marked: string) => decodeSlashes(cut(marked)),
   (marked: string) => cut(decodeSlashes(marked)),

@@ -1,8 +1,9 @@
 /** The page that asks `explain`: a form, and below it what the command line would print. */
 
 import { type Html, html } from '../../lib/html.ts';
+import type { PageStamp } from '../../pages/page.ts';
 import type { AdminAnswer, ExplainAnswer, ExplainQuestion } from '../request.ts';
-import { adminPage, type PageStamp } from './frame.ts';
+import { adminPage } from './frame.ts';
 
 /** The names of the fields, as in the query. */
 export const EXPLAIN_FIELDS = ['method', 'url', 'session', 'service', 'header', 'from', 'as', 'outbound', 'http2'];

@@ -8,7 +8,7 @@
  */
 
 import { type Html, html } from '../../lib/html.ts';
-import { type Page, Pages } from '../../pages/page.ts';
+import { type Page, type PageStamp, Pages } from '../../pages/page.ts';
 import type { AdminAnswer } from '../request.ts';
 
 /** The pages, in the order of their links. */
@@ -41,12 +41,6 @@ select,textarea{width:100%;min-height:2.75rem;margin:0 0 1.25rem;padding:.5rem .
 .search div{flex:1 1 12rem}.search input{margin:0}`;
 
 const PAGES = new Pages({ languages: ['en'], accent: {}, name: 'Sallyport admin' }, null, STYLE);
-
-/** What all pages need of the request that they answer. */
-export interface PageStamp {
-  readonly requestId: string;
-  readonly atMs: number;
-}
 
 /** Writes a page. @param path  its own, which is marked among the links */
 export function adminPage(path: PagePath, { body, ...page }: Omit<Page, 'isWide'>, stamp: PageStamp): AdminAnswer {

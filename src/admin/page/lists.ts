@@ -2,9 +2,10 @@
 
 import { type Html, html } from '../../lib/html.ts';
 import { roughDuration } from '../../lib/units.ts';
+import type { PageStamp } from '../../pages/page.ts';
 import type { AdminAnswer } from '../request.ts';
 import type { Listed, PageOf, RouteStatus, ServerStatus, UpstreamStatus } from '../status.ts';
-import { adminPage, badFigure, figure, type PagePath, type PageStamp, state, table } from './frame.ts';
+import { adminPage, badFigure, figure, type PagePath, state, table } from './frame.ts';
 
 /** Rows on one page. */
 const ROWS_PER_PAGE = 100;

@@ -3,10 +3,11 @@
 import { type Html, html } from '../../lib/html.ts';
 import { fromTimestamp } from '../../lib/timestamp.ts';
 import { formatSize, roughDuration } from '../../lib/units.ts';
+import type { PageStamp } from '../../pages/page.ts';
 import type { ComponentHealth, ConfigurationReport, ConfigurationWarning, Health, PastReload } from '../control.ts';
 import type { AdminAnswer, Build } from '../request.ts';
 import type { FeedStatus, KeySetStatus, ProcessStatus, SigningKeyStatus } from '../status.ts';
-import { adminPage, figure, type PageStamp, state, table } from './frame.ts';
+import { adminPage, figure, state, table } from './frame.ts';
 
 /** Everything that the page shows. */
 export interface Overview {

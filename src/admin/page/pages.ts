@@ -1,9 +1,9 @@
 /** The pages of the admin listener, one row each. */
 
+import type { PageStamp } from '../../pages/page.ts';
 import type { AdminEndpoint } from '../endpoints.ts';
 import type { AdminParts, AdminRequest } from '../request.ts';
 import { EXPLAIN_FIELDS, explainPage, readExplainForm } from './explain.ts';
-import type { PageStamp } from './frame.ts';
 import { pageOf, routesPage, upstreamsPage } from './lists.ts';
 import { overviewPage } from './overview.ts';
 

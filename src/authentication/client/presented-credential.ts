@@ -11,7 +11,7 @@ export type PresentedCredential =
   | { readonly method: 'bearer'; readonly authorization: string };
 
 /** The parameters of the request's form, by name. */
-type Form = ReadonlyMap<string, string>;
+type FormParameters = ReadonlyMap<string, string>;
 
 /** RFC 7523 §2.2. */
 const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
@@ -36,7 +36,7 @@ const BASIC = /^basic ([A-Za-z0-9+/]+={0,2})$/i;
  * @returns a Denial `token_request_invalid` when there is more than one (RFC 6749 §2.3), `client_unauthorized` when there
  *   is none that can be read
  */
-export function presentedCredential(authorization: string | null, form: Form): PresentedCredential | Denial {
+export function presentedCredential(authorization: string | null, form: FormParameters): PresentedCredential | Denial {
   const assertion = form.get('client_assertion') ?? null;
   const assertionType = form.get('client_assertion_type') ?? null;
   const isSecretInBody = form.has('client_secret');
@@ -53,7 +53,7 @@ export function presentedCredential(authorization: string | null, form: Form): P
 }
 
 /** A `client_id` in the form has to name the client that the credential is of. @returns a Denial when it does not */
-export function clientIdProblem(clientId: string, form: Form): Denial | null {
+export function clientIdProblem(clientId: string, form: FormParameters): Denial | null {
   const stated = form.get('client_id');
   return stated === undefined || stated === clientId ? null : OTHER_CLIENT_ID;
 }

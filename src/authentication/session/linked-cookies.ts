@@ -13,7 +13,7 @@ import type { CodeStore } from '../../store/store.ts';
 import { isSessionId, type SessionId } from './session-id.ts';
 
 /** What is kept in process of a link: it never changes. */
-interface Link {
+interface LinkedSession {
   readonly origin: string;
   readonly sessionId: SessionId;
 }
@@ -29,7 +29,7 @@ const keyOf = (cookie: SessionId, origin: string): string => `${PURPOSE}:${origi
 /** Makes linked cookies, and knows which session each stands for. */
 export class LinkedCookies {
   readonly #codes: CodeStore;
-  readonly #recent = new RecentMap<Link>(RECENT_CHARACTERS);
+  readonly #recent = new RecentMap<LinkedSession>(RECENT_CHARACTERS);
 
   constructor(codes: CodeStore) {
     this.#codes = codes;

@@ -4,7 +4,7 @@ import { type DoctorFinding, fine, trouble } from './finding.ts';
 import type { Observation } from './observe.ts';
 
 /** A counter, and what it means when it is not zero. */
-interface Rule {
+interface CounterRule {
   /** Name without the prefix; of all of its series together, or of those with these labels. */
   readonly metric: string;
   readonly labels?: string;
@@ -16,7 +16,7 @@ interface Rule {
   readonly cure: string;
 }
 
-const RULES: readonly Rule[] = [
+const RULES: readonly CounterRule[] = [
   {
     metric: 'log_lines_lost_total',
     labels: 'output="audit_file"',

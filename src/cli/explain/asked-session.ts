@@ -25,7 +25,7 @@ interface AskedProvider {
 }
 
 /** The sections that a session is read with. */
-export interface LoginSections {
+export interface AskedSessionSections {
   readonly login: { readonly oidc: readonly { readonly name: string }[] };
 }
 
@@ -37,7 +37,10 @@ const COMMAND = 'explain';
  *
  * @throws UsageFault
  */
-export function readAskedSession(pairs: Readonly<Record<string, JSONType>>, { login }: LoginSections): AskedSession {
+export function readAskedSession(
+  pairs: Readonly<Record<string, JSONType>>,
+  { login }: AskedSessionSections,
+): AskedSession {
   const { subject: asked = 'user', provider, acr, amr, authAge, ...user } = pairs;
   const subject = String(asked);
   const authAgeMs = authAge === undefined ? 0 : parseDurationMs(String(authAge));

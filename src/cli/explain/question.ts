@@ -17,11 +17,11 @@ import type { PublicListenerConfig } from '../../listener/http1/section.ts';
 import type { OutboundConfig } from '../../outbound/section.ts';
 import { UsageFault } from '../command.ts';
 import { withoutScheme } from '../token-input.ts';
-import { type LoginSections, readAskedSession } from './asked-session.ts';
+import { type AskedSessionSections, readAskedSession } from './asked-session.ts';
 import type { AskedService, StandIn } from './stand-in.ts';
 
 /** The sections that a question is read with. */
-interface AskedSections extends LoginSections {
+interface AskedSections extends AskedSessionSections {
   readonly publicOrigin: readonly string[];
   readonly outbound?: OutboundConfig | undefined;
   readonly listeners: {

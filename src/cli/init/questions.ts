@@ -13,7 +13,7 @@ import { ensureAbsent } from './files.ts';
 /** The options that answer a question beforehand. */
 type GivenAnswers = { readonly [Name in 'upstream' | 'origin' | 'user' | 'redis']: string | undefined };
 
-interface Question {
+interface InterviewQuestion {
   readonly words: string;
   readonly standard: string;
   /** @throws ConfigFault when the answer cannot be used */
@@ -29,7 +29,7 @@ export async function askAnswers(given: GivenAnswers, directory: string, io: Cli
   // Checked first, so that nobody answers in vain.
   ensureAbsent(directory);
   const questions = questionsFor(io);
-  const asking = io.stdin.isTTY === true ? new Asking(io) : null;
+  const asking = io.stdin.isTTY === true ? new Interview(io) : null;
   const answers: Record<string, string> = {};
   try {
     for (const [name, question] of Object.entries(questions)) {
@@ -53,7 +53,7 @@ export async function askAnswers(given: GivenAnswers, directory: string, io: Cli
   };
 }
 
-const questionsFor = ({ env }: CliIo): Readonly<Record<keyof GivenAnswers, Question>> => ({
+const questionsFor = ({ env }: CliIo): Readonly<Record<keyof GivenAnswers, InterviewQuestion>> => ({
   upstream: {
     words: 'Where does your application listen?',
     standard: 'http://127.0.0.1:3000',
@@ -73,7 +73,7 @@ const questionsFor = ({ env }: CliIo): Readonly<Record<keyof GivenAnswers, Quest
 });
 
 /** Questions on a terminal, one after the other. Answers may be typed ahead. */
-class Asking {
+class Interview {
   readonly #io: CliIo;
   readonly #lines: Interface;
   readonly #answers: AsyncIterator<string>;
@@ -86,7 +86,7 @@ class Asking {
   }
 
   /** Asks until the answer can be used. @throws ConfigFault when the input ends */
-  async ask({ words, standard, read }: Question): Promise<string> {
+  async ask({ words, standard, read }: InterviewQuestion): Promise<string> {
     for (;;) {
       this.#io.stderr.write(`${words}${standard === '' ? '' : ` [${standard}]`} `);
       const answer = await this.#answers.next();

@@ -43,7 +43,7 @@ export type Approval = z.output<typeof approvalSchema>;
 type In<S extends Approval['state']> = Extract<Approval, { state: S }>;
 
 /** An approval as it was read: the text is what a change compares with. */
-interface Reading {
+export interface ReadApproval {
   readonly key: string;
   readonly text: string;
   readonly approval: Approval;
@@ -66,7 +66,7 @@ export class Approvals {
   }
 
   /** What stands behind a key; `null` when there is nothing. */
-  async read(key: string): Promise<Reading | null> {
+  async read(key: string): Promise<ReadApproval | null> {
     const text = await this.#codes.read(key);
     const approval = text === null ? null : parse(text);
     return text === null || approval === null ? null : { key, text, approval };
@@ -78,7 +78,7 @@ export class Approvals {
    * @param ttlMs  how long the terminal may still ask
    * @returns `false` when it is not pending any more
    */
-  async decide({ key, text }: Reading, decision: In<'approved' | 'denied'>, ttlMs: number): Promise<boolean> {
+  async decide({ key, text }: ReadApproval, decision: In<'approved' | 'denied'>, ttlMs: number): Promise<boolean> {
     return this.#codes.replace(key, text, JSON.stringify(decision), ttlMs + REMEMBERED_MS);
   }
 
@@ -87,7 +87,7 @@ export class Approvals {
    *
    * @returns the claim, or `null` when another request was first
    */
-  async claim({ key, text }: Reading): Promise<Reading | null> {
+  async claim({ key, text }: ReadApproval): Promise<ReadApproval | null> {
     const approval: Approval = { state: 'claimed', by: randomBytes(16).toString('base64url') };
     const claimed = JSON.stringify(approval);
     const isFirst = await this.#codes.replace(key, text, claimed, REMEMBERED_MS);
@@ -95,7 +95,7 @@ export class Approvals {
   }
 
   /** Records the session that was opened for a claim. @returns `false` when the code was presented again meanwhile */
-  async redeemed({ key, text }: Reading, session: SessionHandle): Promise<boolean> {
+  async redeemed({ key, text }: ReadApproval, session: SessionHandle): Promise<boolean> {
     return this.#codes.replace(key, text, JSON.stringify({ state: 'redeemed', session }), REMEMBERED_MS);
   }
 

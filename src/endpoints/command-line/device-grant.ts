@@ -9,7 +9,7 @@ import { clientNetwork } from '../../lib/address.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { UserPrincipal } from '../../principal.ts';
 import type { AttemptStore, CodeStore, OnceStore, ThrottleRule } from '../../store/store.ts';
-import type { Approval, Approvals } from './approvals.ts';
+import type { Approval, Approvals, ReadApproval } from './approvals.ts';
 import { overRate, type Redeemer, type Terminal } from './redeemer.ts';
 import { newUserCode } from './user-code.ts';
 
@@ -43,8 +43,6 @@ interface DeviceGrantParts {
 
 /** A login that waits for its user. */
 export type PendingLogin = Extract<Approval, { state: 'pending' }>;
-
-type Reading = NonNullable<Awaited<ReturnType<Approvals['read']>>>;
 
 /** Logins by device grant. */
 export class DeviceGrant {
@@ -144,7 +142,7 @@ export class DeviceGrant {
     return isDecided ? null : NO_SUCH_CODE;
   }
 
-  async #pending(userCode: string): Promise<{ readonly reading: Reading; readonly pending: PendingLogin } | null> {
+  async #pending(userCode: string): Promise<{ readonly reading: ReadApproval; readonly pending: PendingLogin } | null> {
     const { approvals, codes, wallMs } = this.#parts;
     const name = await codes.read(userKey(userCode));
     const reading = name === null ? null : await approvals.read(deviceKey(name));

@@ -12,7 +12,7 @@ import type { AttemptStore, ThrottleRule } from '../../store/store.ts';
 import type { AuditLog, AuditSource } from '../../telemetry/audit.ts';
 import type { SessionOpener } from '../login/open-session.ts';
 import type { RefreshLogins } from '../refresh/refresh-logins.ts';
-import type { Approval, Approvals } from './approvals.ts';
+import type { Approval, Approvals, ReadApproval } from './approvals.ts';
 import { verifies } from './pkce.ts';
 import type { CommandLineGrant } from './series.ts';
 
@@ -58,8 +58,6 @@ interface RedeemerParts {
   readonly wallMs: Clock;
 }
 
-type Reading = NonNullable<Awaited<ReturnType<Approvals['read']>>>;
-
 /** Redeems codes. */
 export class Redeemer {
   readonly #parts: RedeemerParts;
@@ -92,7 +90,7 @@ export class Redeemer {
    */
   async redeem(
     grant: CommandLineGrant,
-    reading: Reading,
+    reading: ReadApproval,
     terminal: Terminal,
     problemOf: (approval: Extract<Approval, { state: 'approved' }>) => Denial | null = () => null,
   ): Promise<string | Denial> {

@@ -185,7 +185,7 @@ const credentialsSchema = z.strictObject({
   remember: z.boolean().optional(),
 });
 
-interface Attempt extends Credentials {
+interface LoginAttempt extends Credentials {
   readonly returnTo: string;
   /** Whether the user asks to stay logged in. */
   readonly remember: boolean;
@@ -234,7 +234,7 @@ export class PasswordEndpoint {
     exchange: Exchange,
     request: ScreenedRequest,
     type: BodyType,
-    attempt: Attempt,
+    attempt: LoginAttempt,
     client: RefreshClient | null,
   ): Promise<Denial | null> {
     const { clientAddress: address, otherCookies: cookies } = request;
@@ -266,7 +266,7 @@ export class PasswordEndpoint {
     return null;
   }
 
-  async #read(exchange: Exchange, request: ScreenedRequest, type: BodyType): Promise<Attempt | Denial> {
+  async #read(exchange: Exchange, request: ScreenedRequest, type: BodyType): Promise<LoginAttempt | Denial> {
     const text = await readBody(exchange, request, this.#parts.bodyTimeoutMs);
     if (text instanceof Denial) return text;
     if (type === 'json') {

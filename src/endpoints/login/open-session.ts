@@ -32,7 +32,7 @@ declare module '../../telemetry/audit.ts' {
 }
 
 /** A login that has succeeded. */
-interface Login extends NewSession {
+interface LoginToOpen extends NewSession {
   /** Who vouched: the account of the users file, or the trusted backend. */
   readonly account: string;
   /** Handle of the browser's previous session, if any. */
@@ -68,7 +68,7 @@ export class SessionOpener {
    *
    * @throws DependencyFault `store_unavailable` | `store_full` | `audit_unavailable`, as a rejection; then there is no session
    */
-  async open({ account, replaces, keep, ...login }: Login, source: AuditSource): Promise<OpenedSession> {
+  async open({ account, replaces, keep, ...login }: LoginToOpen, source: AuditSource): Promise<OpenedSession> {
     this.#audit.assertReady();
     const { sessionId, record, displaced } = await this.#sessions.open(login);
     const { subject, handle, method } = record;

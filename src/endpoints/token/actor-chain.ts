@@ -4,10 +4,9 @@
  */
 
 import { Denial } from '../../errors.ts';
+import type { Claims } from '../../jwt/names.ts';
 import { actorIssuerOf } from '../../jwt/subject.ts';
 import type { Actor } from '../../principal.ts';
-
-type Claims = Readonly<Record<string, unknown>>;
 
 const refused = (note: string) => new Denial('subject_token_refused', note);
 const MALFORMED = refused('subject token: act is not a chain of subjects');

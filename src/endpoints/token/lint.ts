@@ -40,7 +40,7 @@ interface TokenEndpointDraft {
 }
 
 type Context = LintContext<TokenEndpointDraft>;
-type Client = readonly [id: string, TokenEndpointConfig['clients'][string]];
+type ClientEntry = readonly [id: string, TokenEndpointConfig['clients'][string]];
 
 /** Longer, and taking a token back begins to matter. */
 const LONG_LIFETIME_MS = 15 * 60_000;
@@ -75,10 +75,10 @@ const clientPath = (id: string, ...keys: readonly (string | number)[]): KeyPath 
   ...keys,
 ];
 
-const audiencesOf = ([id, { audiences }]: Client): readonly string[] => audiences ?? [id];
+const audiencesOf = ([id, { audiences }]: ClientEntry): readonly string[] => audiences ?? [id];
 
 /** A service is one client. */
-function lintServices({ source }: Context, clients: readonly Client[]): void {
+function lintServices({ source }: Context, clients: readonly ClientEntry[]): void {
   const first = new Map<string, string>();
   for (const [id, { service }] of clients) {
     for (const [index, subject] of (service?.subjects ?? []).entries()) {
@@ -95,7 +95,7 @@ function lintServices({ source }: Context, clients: readonly Client[]): void {
   }
 }
 
-function lintOwnAudiences({ source }: Context, clients: readonly Client[]): void {
+function lintOwnAudiences({ source }: Context, clients: readonly ClientEntry[]): void {
   const first = new Map<string, string>();
   for (const client of clients) {
     const [id, { audiences, exchange }] = client;
@@ -124,7 +124,7 @@ function lintOwnAudiences({ source }: Context, clients: readonly Client[]): void
   }
 }
 
-function lintTargets({ draft, source }: Context, clients: readonly Client[]): void {
+function lintTargets({ draft, source }: Context, clients: readonly ClientEntry[]): void {
   const routes = draft.routes.map((route) => route?.audience ?? route?.upstream);
   const known = new Set([...routes, ...clients.flatMap(audiencesOf)]);
   for (const [id, client] of clients) {
@@ -147,7 +147,7 @@ function lintTargets({ draft, source }: Context, clients: readonly Client[]): vo
 function lintSubjectIssuers(
   { draft, source }: Context,
   { subjectIssuers }: TokenEndpointConfig,
-  clients: readonly Client[],
+  clients: readonly ClientEntry[],
 ): void {
   const clientAudiences = new Set(clients.flatMap(audiencesOf));
   for (const [index, { issuer: name }] of subjectIssuers.entries()) {

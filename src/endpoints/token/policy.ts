@@ -4,7 +4,7 @@ import { Denial } from '../../errors.ts';
 import type { TokenEndpointConfig } from './section.ts';
 
 /** Audience → scopes that a token for it can have. */
-type Grants = ReadonlyMap<string, ReadonlySet<string>>;
+type ScopesByAudience = ReadonlyMap<string, ReadonlySet<string>>;
 
 /** What one client may have. */
 export interface ClientPolicy {
@@ -13,8 +13,8 @@ export interface ClientPolicy {
   readonly subject: string;
   /** Its own audiences: it may exchange only tokens with one of these as `aud`. */
   readonly audiences: ReadonlySet<string>;
-  readonly exchange: Grants;
-  readonly serviceTokens: Grants;
+  readonly exchange: ScopesByAudience;
+  readonly serviceTokens: ScopesByAudience;
 }
 
 /** Where a token is for, and which scopes it can have at most. */
@@ -30,7 +30,7 @@ const EXCEEDED = new Denial('scope_exceeded', 'scope is more than can be granted
 
 /** Compiles the clients, by id. */
 export function clientPolicies(clients: TokenEndpointConfig['clients']): ReadonlyMap<string, ClientPolicy> {
-  const grants = (written: TokenEndpointConfig['clients'][string]['exchange']): Grants =>
+  const grants = (written: TokenEndpointConfig['clients'][string]['exchange']): ScopesByAudience =>
     new Map(Object.entries(written).map(([audience, { scopes }]) => [audience, new Set(scopes)]));
   return new Map(
     Object.entries(clients).map(([id, { subject = id, audiences = [id], exchange, serviceTokens }]) => [
@@ -46,7 +46,7 @@ export function clientPolicies(clients: TokenEndpointConfig['clients']): Readonl
  * @param audience  what is asked for; `null` stands for the only one that there is
  * @returns a Denial `grant_forbidden` | `target_forbidden`
  */
-export function chooseTarget(grants: Grants, audience: string | null): Target | Denial {
+export function chooseTarget(grants: ScopesByAudience, audience: string | null): Target | Denial {
   const [only] = grants.keys();
   if (only === undefined) return NO_GRANTS;
   if (audience === null && grants.size > 1) return NO_TARGET;

@@ -88,7 +88,7 @@ interface TokenEndpointParts {
 }
 
 /** What became known about a request, as far as it came. */
-interface Attempt extends Findings {
+interface TokenAttempt extends Findings {
   clientId: string | null;
   grant: Grant;
 }
@@ -111,7 +111,13 @@ export class TokenEndpoint {
    * @param form  what {@link readTokenForm} gave, where it has been read
    */
   async answer(exchange: Exchange, request: ScreenedRequest, form: TokenForm | Denial | null = null): Promise<null> {
-    const attempt: Attempt = { clientId: null, grant: 'other', audience: null, subject: null, subjectIssuer: null };
+    const attempt: TokenAttempt = {
+      clientId: null,
+      grant: 'other',
+      audience: null,
+      subject: null,
+      subjectIssuer: null,
+    };
     try {
       const read = form ?? (await readTokenForm(exchange, request, this.#parts.bodyTimeoutMs));
       const outcome = await this.#decide(read, request, attempt);
@@ -128,7 +134,7 @@ export class TokenEndpoint {
   async #decide(
     form: TokenForm | Denial,
     request: ScreenedRequest,
-    attempt: Attempt,
+    attempt: TokenAttempt,
   ): Promise<{ readonly granted: Granted; readonly request: TokenRequest } | Denial> {
     if (form instanceof Denial) return form;
     attempt.grant = grantOf(form);
@@ -160,7 +166,7 @@ export class TokenEndpoint {
   #grant(
     exchange: Exchange,
     request: ScreenedRequest,
-    attempt: Attempt,
+    attempt: TokenAttempt,
     { granted, request: asked }: { readonly granted: Granted; readonly request: TokenRequest },
   ): void {
     const { series, audit, responder } = this.#parts;
@@ -191,7 +197,7 @@ export class TokenEndpoint {
     responder.json(exchange, 200, body, ['Pragma', 'no-cache']);
   }
 
-  #refuse(exchange: Exchange, request: ScreenedRequest, attempt: Attempt, why: Denial | GatewayFault): void {
+  #refuse(exchange: Exchange, request: ScreenedRequest, attempt: TokenAttempt, why: Denial | GatewayFault): void {
     const { series, audit, responder } = this.#parts;
     series.requests.inc({ grant: attempt.grant, result: resultOf(why.reason) });
     const { reason } = why;

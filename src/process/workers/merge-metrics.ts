@@ -47,7 +47,7 @@ export class ProcessMetrics {
 }
 
 /** Which metrics of a process count. */
-interface Source {
+interface MetricSource {
   readonly metrics: ProcessMetrics;
   readonly counts: (name: string, type: MetricHead['type']) => boolean;
 }
@@ -130,7 +130,7 @@ interface Merged {
   readonly series: ReadonlyMap<string, MergedSeries>;
 }
 
-async function* textOf(sources: readonly Source[], format: TextFormat): AsyncGenerator<string> {
+async function* textOf(sources: readonly MetricSource[], format: TextFormat): AsyncGenerator<string> {
   const share = new LoopShare();
   for await (const { head, series } of mergedMetrics(sources)) {
     let block = headLines(head, format);
@@ -148,7 +148,7 @@ async function* textOf(sources: readonly Source[], format: TextFormat): AsyncGen
 }
 
 /** One metric after the other. */
-async function* mergedMetrics(sources: readonly Source[]): AsyncGenerator<Merged> {
+async function* mergedMetrics(sources: readonly MetricSource[]): AsyncGenerator<Merged> {
   const share = new LoopShare();
   const names = new Set(sources.flatMap(({ metrics }) => [...metrics.names]));
   for (const name of names) {

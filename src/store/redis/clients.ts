@@ -25,7 +25,7 @@ const CLUSTER_RETRY_MS = 50;
 const SLOTS_REFRESH_MS = 5_000;
 
 /** The credentials for a server. */
-type Login = Pick<RedisOptions, 'username' | 'password'>;
+type ServerLogin = Pick<RedisOptions, 'username' | 'password'>;
 
 /** One attempt to connect. */
 export interface Attempt {
@@ -52,7 +52,7 @@ function commonOptions({ settings, secrets: { tls } }: Attempt) {
 }
 
 /** Opens a connection to one server. Resolves when it is ready; the caller checks what it is. */
-export function openNode(attempt: Attempt, node: RedisNode, login: Login): Promise<Redis> {
+export function openNode(attempt: Attempt, node: RedisNode, login: ServerLogin): Promise<Redis> {
   const client = new Redis({
     ...commonOptions(attempt),
     ...login,

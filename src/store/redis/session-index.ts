@@ -72,7 +72,7 @@ return handles`,
 };
 
 /** A name of a session, and the shard that has it. */
-interface Place {
+interface IndexedName {
   readonly key: string;
   readonly name: Buffer;
 }
@@ -146,7 +146,7 @@ export class SessionIndex {
     return this.#end(this.#byUser(provider, subject), end);
   }
 
-  async #end(place: Place, end: End, ...ofSid: (Buffer | number)[]): Promise<readonly SessionHandle[]> {
+  async #end(place: IndexedName, end: End, ...ofSid: (Buffer | number)[]): Promise<readonly SessionHandle[]> {
     const mark = run(MARK, place.key, place.name, ...ofSid);
     const handles = handlesOf(await this.#commands.send({ ...mark, isBinary: true }));
     const ended = await end(handles);
@@ -154,19 +154,19 @@ export class SessionIndex {
     return ended;
   }
 
-  async #removeFrom({ key, name }: Place, handles: readonly SessionHandle[]): Promise<void> {
+  async #removeFrom({ key, name }: IndexedName, handles: readonly SessionHandle[]): Promise<void> {
     if (handles.length === 0) return;
     const words = ['ZREM', key, ...handles.map((handle) => entryOf(name, handle))] as const;
     await this.#commands.send({ operation: 'index', key, words, isRepeatable: true });
   }
 
   /** Where a session is found, but not those places where another record is found as well. */
-  #placesOf(record: SessionRecord, except: SessionRecord | null): Place[] {
+  #placesOf(record: SessionRecord, except: SessionRecord | null): IndexedName[] {
     const others = except === null ? [] : this.#namesOf(except);
     return this.#namesOf(record).filter(({ name }) => !others.some((other) => other.name.equals(name)));
   }
 
-  #namesOf({ subject, login }: SessionRecord): Place[] {
+  #namesOf({ subject, login }: SessionRecord): IndexedName[] {
     const places = [this.#bySubject(subject)];
     if (login === null) return places;
     if (login.sid !== null) places.push(this.#bySid(login.provider, login.sid));
@@ -176,19 +176,19 @@ export class SessionIndex {
     return places;
   }
 
-  #bySubject(subject: string): Place {
+  #bySubject(subject: string): IndexedName {
     return this.#place([subject]);
   }
 
-  #bySid(provider: string, sid: string): Place {
+  #bySid(provider: string, sid: string): IndexedName {
     return this.#place([provider, 'sid', sid]);
   }
 
-  #byUser(provider: string, subject: string): Place {
+  #byUser(provider: string, subject: string): IndexedName {
     return this.#place([provider, 'subject', subject]);
   }
 
-  #place(name: readonly string[]): Place {
+  #place(name: readonly string[]): IndexedName {
     const digest = hash('sha256', JSON.stringify(name), 'buffer');
     return {
       key: this.#keys.sessionIndex(digest.readUInt16BE(NAME_BYTES) % SHARDS),

@@ -130,7 +130,7 @@ const spanContext = ({ traceId, spanId, flags }: TraceContext): SpanContext => (
   isRemote: true,
 });
 
-type Exported = Parameters<Parameters<SpanExporter['export']>[1]>[0];
+type ExportCallback = Parameters<Parameters<SpanExporter['export']>[1]>[0];
 
 /** `ExportResultCode.SUCCESS` */
 const TAKEN = 0;
@@ -168,7 +168,7 @@ class CountedQueue implements SpanExporter {
     };
   }
 
-  export(spans: ReadableSpan[], done: (result: Exported) => void): void {
+  export(spans: ReadableSpan[], done: (result: ExportCallback) => void): void {
     this.#waiting -= spans.length;
     this.#sending += spans.length;
     this.#exporter.export(spans, (result) => {

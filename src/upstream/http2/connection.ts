@@ -23,7 +23,7 @@ export interface StreamConnectionSettings {
 }
 
 /** Who is told what becomes of a connection. */
-interface ConnectionOwner {
+interface StreamConnectionOwner {
   /** It can carry requests, or more of them. */
   hasRoom(connection: StreamConnection): void;
   /** It has ended, or could not be made. */
@@ -55,7 +55,7 @@ const SESSION_OPTIONS: ClientSessionOptions & { readonly strictSingleValueFields
 /** A connection, from the attempt to make it on. It is ready once both sides know the settings of the other (RFC 9113 §3.4). */
 export class StreamConnection {
   readonly #settings: StreamConnectionSettings;
-  readonly #owner: ConnectionOwner;
+  readonly #owner: StreamConnectionOwner;
   #socket: Socket | null = null;
   #session: ClientHttp2Session | null = null;
   #isReady = false;
@@ -72,7 +72,7 @@ export class StreamConnection {
   #timer: NodeJS.Timeout | null = null;
   #probe: NodeJS.Timeout | null = null;
 
-  constructor(settings: StreamConnectionSettings, owner: ConnectionOwner) {
+  constructor(settings: StreamConnectionSettings, owner: StreamConnectionOwner) {
     this.#settings = settings;
     this.#owner = owner;
     settings.connect((error, socket) => {

@@ -19,7 +19,7 @@ const { NGHTTP2_CANCEL, NGHTTP2_FLAG_END_STREAM } = constants;
 
 const NO_WEBSOCKETS = new UpstreamFault('upstream_protocol', 'server takes no WebSockets over HTTP/2');
 
-interface Carried extends ClientHttp2Stream {
+interface RequestStream extends ClientHttp2Stream {
   request: StreamRequest;
 }
 
@@ -117,7 +117,7 @@ export class StreamRequest implements RequestController {
 
   /** One listener for all requests, each of which is found through its stream (ADR 3). */
   #listen(stream: ClientHttp2Stream): void {
-    (stream as Carried).request = this;
+    (stream as RequestStream).request = this;
     stream.push = pushed;
     stream.on('headers', onInterim);
     stream.on('response', onResponse);
@@ -246,14 +246,14 @@ export class StreamRequest implements RequestController {
 
 /** Of a stream that was reset, Node says the end when it is closed already. */
 function pushed(this: ClientHttp2Stream, chunk: unknown, encoding?: BufferEncoding): boolean {
-  if (chunk === null && !this.closed) (this as Carried).request.serverEnded();
+  if (chunk === null && !this.closed) (this as RequestStream).request.serverEnded();
   return Readable.prototype.push.call(this, chunk, encoding);
 }
 
 // What a callback throws is the failure of its request. Nothing above these functions catches it: it would end the process.
 
 function onInterim(this: ClientHttp2Stream, _fields: unknown, _flags: number, raw: readonly string[]): void {
-  const { request } = this as Carried;
+  const { request } = this as RequestStream;
   try {
     request.interim(raw);
   } catch (thrown) {
@@ -262,7 +262,7 @@ function onInterim(this: ClientHttp2Stream, _fields: unknown, _flags: number, ra
 }
 
 function onResponse(this: ClientHttp2Stream, _fields: unknown, flags: number, raw: readonly string[]): void {
-  const { request } = this as Carried;
+  const { request } = this as RequestStream;
   try {
     request.answered(this, flags, raw);
   } catch (thrown) {
@@ -271,11 +271,11 @@ function onResponse(this: ClientHttp2Stream, _fields: unknown, flags: number, ra
 }
 
 function onTrailers(this: ClientHttp2Stream, _fields: unknown, _flags: number, raw: readonly string[]): void {
-  (this as Carried).request.trailers(raw);
+  (this as RequestStream).request.trailers(raw);
 }
 
 function onData(this: ClientHttp2Stream, chunk: Buffer): void {
-  const { request } = this as Carried;
+  const { request } = this as RequestStream;
   try {
     request.data(chunk);
   } catch (thrown) {
@@ -284,11 +284,11 @@ function onData(this: ClientHttp2Stream, chunk: Buffer): void {
 }
 
 function onEnd(this: ClientHttp2Stream): void {
-  (this as Carried).request.ended();
+  (this as RequestStream).request.ended();
 }
 
 function onWantTrailers(this: ClientHttp2Stream): void {
-  const { request } = this as Carried;
+  const { request } = this as RequestStream;
   try {
     if (!this.closed) this.sendTrailers(request.ownTrailers);
   } catch (thrown) {
@@ -297,23 +297,23 @@ function onWantTrailers(this: ClientHttp2Stream): void {
 }
 
 function onFinish(this: ClientHttp2Stream): void {
-  (this as Carried).request.sent();
+  (this as RequestStream).request.sent();
 }
 
 function onTimeout(this: ClientHttp2Stream): void {
-  (this as Carried).request.timedOut();
+  (this as RequestStream).request.timedOut();
 }
 
 function onFrameError(this: ClientHttp2Stream): void {
-  (this as Carried).request.frameFailed();
+  (this as RequestStream).request.frameFailed();
 }
 
 function onError(this: ClientHttp2Stream, error: Error): void {
-  (this as Carried).request.errored(error);
+  (this as RequestStream).request.errored(error);
 }
 
 function onClose(this: ClientHttp2Stream): void {
-  (this as Carried).request.closed(this);
+  (this as RequestStream).request.closed(this);
 }
 
 /**

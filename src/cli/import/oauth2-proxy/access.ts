@@ -10,7 +10,7 @@ import type { Report } from './report.ts';
 import type { Setting, Settings } from './settings.ts';
 
 /** What a route has to ask for. */
-export interface RouteRule {
+export interface WantedRule {
   readonly allow: Record<
     string,
     Record<string, readonly string[]> | readonly { readonly claims: Record<string, readonly string[]> }[]
@@ -27,7 +27,7 @@ export interface AccessNeeds {
   /** Whether organizations or teams of GitHub are asked for. */
   readonly asksFor: ReadonlySet<'orgs' | 'teams'>;
   /** `null` where every route admits everybody who is logged in. */
-  readonly routeRule: RouteRule | null;
+  readonly routeRule: WantedRule | null;
 }
 
 interface Surroundings {
@@ -82,7 +82,7 @@ export function writeAccess(parts: Surroundings): AccessNeeds {
 const NOBODY_HAS = 'replace-this-rule';
 
 /** The same for routes, which other ways to log in lead to as well. */
-const closedRule = (by: readonly Setting[]): RouteRule => ({
+const closedRule = (by: readonly Setting[]): WantedRule => ({
   allow: { claims: { [NOBODY_HAS]: by.map(({ key }) => key) } },
   from: by,
 });
@@ -98,7 +98,7 @@ function writeClosed({ draft, report, at }: Surroundings, by: readonly Pick<Sett
   report.todo(`Replace \`allow.claims.${NOBODY_HAS}\`, which stands for ${names} and lets nobody in.`);
 }
 
-function joined(alternatives: readonly Alternative[], email: RouteRule | null): RouteRule | null {
+function joined(alternatives: readonly Alternative[], email: WantedRule | null): WantedRule | null {
   if (alternatives.length === 0) return email;
   const rules = alternatives.map(({ attribute, values }) => ({ claims: { [attribute]: values } }));
   const [only] = rules;
@@ -115,7 +115,7 @@ function joined(alternatives: readonly Alternative[], email: RouteRule | null): 
 const DOMAIN = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+$/;
 
 /** @returns the rule that routes need for single addresses */
-function writeEmail(parts: Surroundings): RouteRule | null {
+function writeEmail(parts: Surroundings): WantedRule | null {
   const { core, draft, report, at, emails } = parts;
   const file = core.get('authenticated_emails_file');
   const listed = core.get('email_domains');

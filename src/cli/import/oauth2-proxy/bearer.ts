@@ -6,7 +6,7 @@ import type { ProviderKind } from './provider-kinds.ts';
 import type { Report } from './report.ts';
 import type { Settings } from './settings.ts';
 
-interface TokenParts {
+interface IssuerParts {
   /** Of the proxy. */
   readonly settings: Settings;
   readonly provider: Settings;
@@ -21,7 +21,7 @@ interface TokenParts {
  *
  * @returns their names; none where tokens are not accepted
  */
-export function writeTokens(parts: TokenParts): readonly string[] {
+export function writeTokens(parts: IssuerParts): readonly string[] {
   const { settings, report } = parts;
   const accepted = settings.get('skip_jwt_bearer_tokens');
   if (accepted?.value !== true) return [];
@@ -38,7 +38,7 @@ export function writeTokens(parts: TokenParts): readonly string[] {
 }
 
 /** Why a route could not tell whose token may pass: then none does. */
-function obstacleOf({ settings, provider, access, draft }: TokenParts): string | null {
+function obstacleOf({ settings, provider, access, draft }: IssuerParts): string | null {
   if (!settings.list('email_domains').includes('*')) return 'A route cannot ask for the domain of an email address.';
   const asked = Object.keys((draft.get(['login', 'oidc', 0, 'allow', 'claims']) ?? {}) as object);
   if (asked.some((claim) => claim !== 'email_verified') || provider.get('entra_id_allowed_tenants') !== null)
@@ -52,7 +52,7 @@ function obstacleOf({ settings, provider, access, draft }: TokenParts): string |
   return isJudged ? null : 'A rule of the routes cannot be asked of a token.';
 }
 
-function writeOwn({ provider, kind, draft }: TokenParts): string[] {
+function writeOwn({ provider, kind, draft }: IssuerParts): string[] {
   const issuer =
     (draft.get(['login', 'oidc', 0, 'issuer']) as string | undefined) ??
     (kind.preset === 'google' ? 'https://accounts.google.com' : undefined);
@@ -67,7 +67,7 @@ function writeOwn({ provider, kind, draft }: TokenParts): string[] {
   return [name];
 }
 
-function writeExtra({ settings, draft, report }: TokenParts): string[] {
+function writeExtra({ settings, draft, report }: IssuerParts): string[] {
   const origin = settings.get('extra_jwt_issuers');
   if (origin === null) return [];
   return settings.list('extra_jwt_issuers').flatMap((written, index) => {

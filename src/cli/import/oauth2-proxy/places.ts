@@ -6,7 +6,7 @@ import { type PathMatch, readExpression } from './public-paths.ts';
 import type { Report } from './report.ts';
 
 /** How the path changes on its way. */
-type Rewrite = Readonly<Partial<Record<'stripPrefix' | 'addPrefix' | 'path', string>>>;
+type PathRewrite = Readonly<Partial<Record<'stripPrefix' | 'addPrefix' | 'path', string>>>;
 
 /** An upstream, and the requests that go there. */
 export interface UpstreamPlace {
@@ -18,7 +18,7 @@ export interface UpstreamPlace {
   /** A proxy that asks forwards these requests: the upstream is a name only. */
   readonly isAsked: boolean;
   readonly matches: readonly PathMatch[];
-  readonly rewrite: Rewrite | null;
+  readonly rewrite: PathRewrite | null;
   readonly old: OldUpstream;
 }
 

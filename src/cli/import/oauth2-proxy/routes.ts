@@ -1,7 +1,7 @@
 /** Upstreams and routes. */
 
 import { formatDuration } from '../../../lib/units.ts';
-import type { RouteRule } from './access.ts';
+import type { WantedRule } from './access.ts';
 import type { ConfigDraft } from './draft.ts';
 import type { NewHeaders } from './headers.ts';
 import { placeOf, placesBelow, type UpstreamPlace } from './places.ts';
@@ -14,7 +14,7 @@ interface RouteParts {
   readonly places: readonly UpstreamPlace[];
   readonly draft: ConfigDraft;
   readonly report: Report;
-  readonly rule: RouteRule | null;
+  readonly rule: WantedRule | null;
   /** Of requests that the gateway forwards. */
   readonly forwarded: NewHeaders;
   /** Of requests about which another proxy asks. */

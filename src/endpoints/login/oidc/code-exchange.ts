@@ -5,7 +5,7 @@
 
 import type { TokenEndpointResponse } from 'openid-client';
 import { Denial } from '../../../errors.ts';
-import type { Claims } from '../../../jwt/claims.ts';
+import type { Claims } from '../../../jwt/names.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { ClaimDocuments, ProviderClaims } from './claim-path.ts';
 import { protocolLibrary } from './client-configuration.ts';

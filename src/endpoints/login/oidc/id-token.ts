@@ -5,9 +5,9 @@
  */
 
 import { createHash } from 'node:crypto';
-import type { Claims } from '../../../jwt/claims.ts';
 import { type DecodedToken, decodeCompact } from '../../../jwt/compact.ts';
 import type { KeySet } from '../../../jwt/key-set.ts';
+import type { Claims } from '../../../jwt/names.ts';
 import { idTokenProfile } from '../../../jwt/profiles.ts';
 import { verifyDecoded } from '../../../jwt/verify.ts';
 import { TENANT_PLACEHOLDER } from './metadata.ts';

@@ -26,7 +26,7 @@ interface TransportSettings {
 }
 
 /** What a provider has answered. */
-interface Answer {
+interface ProviderAnswer {
   readonly status: number;
   readonly type: string;
   readonly text: string;
@@ -95,9 +95,14 @@ export class ProviderTransport {
     return this.#agent.destroy();
   }
 
-  async #send(url: string, method: string, headers: Record<string, string>, body: string | null): Promise<Answer> {
+  async #send(
+    url: string,
+    method: string,
+    headers: Record<string, string>,
+    body: string | null,
+  ): Promise<ProviderAnswer> {
     const signal = AbortSignal.timeout(this.#settings.timeoutMs);
-    let answer: Answer;
+    let answer: ProviderAnswer;
     try {
       const { pathname, search, origin } = new URL(url);
       const sent = { 'accept-encoding': 'identity', ...headers };

@@ -32,7 +32,7 @@ interface Found {
   readonly setting: Setting;
 }
 
-interface Reading {
+interface FilesRead {
   readonly found: Found[];
   readonly notes: string[];
   alpha: Sources['alpha'];
@@ -54,7 +54,7 @@ const ALPHA_KEYS = [
  * @throws ConfigFault when one of them cannot be read, or has something that oauth2-proxy refuses
  */
 export async function readSources(files: readonly GivenFile[]): Promise<Sources> {
-  const reading: Reading = { found: [], notes: [], alpha: null };
+  const reading: FilesRead = { found: [], notes: [], alpha: null };
   for (const file of files) await readFile(file, reading);
   const settings = new Settings();
   for (const rank of ['file', 'environment', 'flags'] as const)
@@ -65,7 +65,7 @@ export async function readSources(files: readonly GivenFile[]): Promise<Sources>
   return { settings, alpha, notes };
 }
 
-async function readFile(file: GivenFile, reading: Reading): Promise<void> {
+async function readFile(file: GivenFile, reading: FilesRead): Promise<void> {
   const { name, text } = file;
   const lines = text.split('\n').map((line) => line.trim());
   const written = lines.filter((line) => line !== '' && !line.startsWith('#'));
@@ -78,7 +78,7 @@ async function readFile(file: GivenFile, reading: Reading): Promise<void> {
   return await readToml(file, reading);
 }
 
-async function readToml({ name, text }: GivenFile, { found }: Reading): Promise<void> {
+async function readToml({ name, text }: GivenFile, { found }: FilesRead): Promise<void> {
   const { parse, TomlError } = await import('smol-toml');
   let values: Record<string, unknown>;
   try {
@@ -103,7 +103,7 @@ function settingOf(key: string, written: unknown, at: { name: string; file: stri
 
 const VARIABLE = /^(?:export\s+)?(?<variable>OAUTH2_PROXY_\w+)=(?<value>.*)$/;
 
-function readEnvironment({ name, text }: GivenFile, reading: Reading): void {
+function readEnvironment({ name, text }: GivenFile, reading: FilesRead): void {
   for (const line of text.split('\n')) {
     const { variable, value = '' } = VARIABLE.exec(line.trim())?.groups ?? {};
     if (variable !== undefined) addVariable(variable, unquoted(value), name, reading);
@@ -113,7 +113,7 @@ function readEnvironment({ name, text }: GivenFile, reading: Reading): void {
 const unquoted = (value: string) => /^(["'])(.*)\1$/.exec(value.trim())?.[2] ?? value.trim();
 
 /** @param value  `null` where a manifest takes it from a Secret or a ConfigMap */
-function addVariable(variable: string, value: string | null, file: string, { found, notes }: Reading): void {
+function addVariable(variable: string, value: string | null, file: string, { found, notes }: FilesRead): void {
   const at = { name: variable, file };
   const row = optionOf(variable.slice('OAUTH2_PROXY_'.length).toLowerCase());
   if (row === null) notes.push(`${variable} (${file}) names no option, and oauth2-proxy ignores it.`);
@@ -128,7 +128,7 @@ export const UNKNOWN = '(elsewhere)';
 
 const FLAG = /^--(?<flag>[a-z0-9-]+)(?:=(?<joined>.*))?$/s;
 
-function readFlags(words: readonly string[], file: string, reading: Reading): void {
+function readFlags(words: readonly string[], file: string, reading: FilesRead): void {
   const lists = new Map<OptionKey, readonly string[]>();
   // A value behind its flag, as a word of its own.
   let skips = false;
@@ -154,7 +154,7 @@ function addFlag(
   written: string,
   at: { readonly name: string; readonly file: string },
   lists: Map<OptionKey, readonly string[]>,
-  { found, notes }: Reading,
+  { found, notes }: FilesRead,
 ): void {
   if (key === 'config' || key === 'alpha_config')
     notes.push(`${at.name} (${at.file}) names a file: give it to the import, too, unless you did.`);
@@ -164,7 +164,7 @@ function addFlag(
   found.push({ rank: 'flags', setting: { key, value: list ?? value, ...at } });
 }
 
-async function readYaml({ name, text }: GivenFile, reading: Reading): Promise<void> {
+async function readYaml({ name, text }: GivenFile, reading: FilesRead): Promise<void> {
   const { parseAllDocuments } = await import('yaml');
   for (const document of parseAllDocuments(text)) {
     const [problem] = document.errors ?? [];
@@ -181,7 +181,7 @@ async function readYaml({ name, text }: GivenFile, reading: Reading): Promise<vo
  * Command lines, environments and files, wherever they are: containers of Kubernetes, services of Compose, ConfigMaps, values of
  * Helm. Containers with an image of another name are left out.
  */
-async function readManifest(value: unknown, file: string, reading: Reading): Promise<void> {
+async function readManifest(value: unknown, file: string, reading: FilesRead): Promise<void> {
   if (Array.isArray(value)) for (const entry of value) await readManifest(entry, file, reading);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return;
   const { image } = value as { image?: unknown };
@@ -197,7 +197,7 @@ async function readManifest(value: unknown, file: string, reading: Reading): Pro
 }
 
 /** A unit of systemd: its command line, and the environment in it. */
-function readUnit({ name, text }: GivenFile, reading: Reading): void {
+function readUnit({ name, text }: GivenFile, reading: FilesRead): void {
   const joined = text.replaceAll('\\\n', ' ');
   for (const line of joined.split('\n')) {
     if (line.startsWith('ExecStart=')) readFlags(readWords(line.slice('ExecStart='.length)), name, reading);
@@ -209,7 +209,7 @@ function readUnit({ name, text }: GivenFile, reading: Reading): void {
 const isTexts = (value: unknown): value is string | string[] =>
   typeof value === 'string' || (Array.isArray(value) && value.every((entry) => typeof entry === 'string'));
 
-function readVariables(value: unknown, file: string, reading: Reading): void {
+function readVariables(value: unknown, file: string, reading: FilesRead): void {
   const entries: (readonly [unknown, unknown])[] = Array.isArray(value)
     ? value.map((entry: unknown) => {
         if (typeof entry === 'string') return [entry.split('=')[0], entry.slice(entry.indexOf('=') + 1)] as const;

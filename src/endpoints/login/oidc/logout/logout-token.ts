@@ -3,9 +3,9 @@
  * Whether one was used before, the caller finds out.
  */
 
-import type { Claims } from '../../../../jwt/claims.ts';
 import { decodeCompact } from '../../../../jwt/compact.ts';
 import type { KeySet } from '../../../../jwt/key-set.ts';
+import type { Claims } from '../../../../jwt/names.ts';
 import { logoutTokenProfile } from '../../../../jwt/profiles.ts';
 import { verifyDecoded } from '../../../../jwt/verify.ts';
 import { issuerOf } from '../id-token.ts';

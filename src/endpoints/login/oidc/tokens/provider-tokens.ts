@@ -27,7 +27,7 @@ export interface ProviderTokens {
 }
 
 /** The provider that tokens are of. */
-type TokenSource = Pick<ProviderSettings, 'issuer' | 'endpoints' | 'clientId'>;
+type TokenProvider = Pick<ProviderSettings, 'issuer' | 'endpoints' | 'clientId'>;
 
 /** Another form of what is written needs another name, under which these do not open. */
 const PURPOSE = 'tokens of the identity provider';
@@ -108,11 +108,11 @@ export const isNothing = ({ refreshToken, idToken, accessToken }: ProviderTokens
   refreshToken === null && idToken === null && accessToken === null;
 
 /** Seals tokens. */
-export const sealTokens = (tokens: ProviderTokens, sessionId: SessionId, source: TokenSource): string =>
+export const sealTokens = (tokens: ProviderTokens, sessionId: SessionId, source: TokenProvider): string =>
   sealText(JSON.stringify(writtenForm(tokens)), sessionId, PURPOSE, bindingOf(source));
 
 /** Opens sealed tokens; `null` when they are not those of this session and provider, or were changed. Never throws. */
-export function openTokens(sealed: string, sessionId: SessionId, source: TokenSource): ProviderTokens | null {
+export function openTokens(sealed: string, sessionId: SessionId, source: TokenProvider): ProviderTokens | null {
   const text = openText(sealed, sessionId, PURPOSE, bindingOf(source));
   if (text === null) return null;
   // What opens was written by a gateway.
@@ -144,5 +144,5 @@ function writtenForm(tokens: ProviderTokens): Written {
   return members as unknown as Written;
 }
 
-const bindingOf = ({ issuer, endpoints, clientId }: TokenSource): string =>
+const bindingOf = ({ issuer, endpoints, clientId }: TokenProvider): string =>
   JSON.stringify([issuer ?? endpoints?.token, clientId]);
