@@ -24,7 +24,7 @@ import type { SessionHandle } from '../../jwt/names.ts';
 import type { CompactToken } from '../../lib/bearer.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import type { JSONType } from '../../lib/json.ts';
-import type { OutboundConfig } from '../../outbound/section.ts';
+import { DescribedTokens } from '../../outbound/described-tokens.ts';
 import type { Pipeline } from '../../pipeline.ts';
 import { loginAtProvider } from '../../principal.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
@@ -32,7 +32,7 @@ import type { SessionRecord } from '../../store/session-record.ts';
 import { AuditLog, auditOn } from '../../telemetry/audit.ts';
 import { createLog } from '../../telemetry/log.ts';
 import { MetricRegistry } from '../../telemetry/registry.ts';
-import type { ProviderTokenSource, TokenSource } from '../../token/token-source.ts';
+import type { ProviderTokenSource } from '../../token/token-source.ts';
 import type { Outlet, PreparingOutlet } from '../../upstream/forward.ts';
 import type { TokenOrigin } from '../../upstream/forwarding.ts';
 import type { AskedSession } from './asked-session.ts';
@@ -115,7 +115,10 @@ export class StandIn implements AsyncDisposable {
     const pipeline = compiled.providerTokens === null ? compiled : { ...compiled, providerTokens: IN_WORDS };
     this.pipeline =
       side === 'outbound' && config.outbound !== undefined
-        ? { ...pipeline, tokens: new StandInTokens(config.outbound, config.routes.length, pipeline.tokens) }
+        ? {
+            ...pipeline,
+            tokens: new DescribedTokens(config.outbound.destinations, config.routes.length, pipeline.tokens),
+          }
         : pipeline;
   }
 
@@ -262,40 +265,10 @@ async function keyPairFor(algorithm: string): Promise<readonly [KeyObject, KeyOb
   return [KeyObject.from(publicKey), KeyObject.from(privateKey)];
 }
 
-/** Tokens of destinations: those of the gateway itself as they are, those that others give out in words. */
-class StandInTokens implements TokenSource {
-  readonly #outbound: OutboundConfig;
-  readonly #firstIndex: number;
-  readonly #real: TokenSource;
-
-  /** @param firstIndex  of the destinations among the routes */
-  constructor(outbound: OutboundConfig, firstIndex: number, real: TokenSource) {
-    this.#outbound = outbound;
-    this.#firstIndex = firstIndex;
-    this.#real = real;
-  }
-
-  forPermit(permit: Permit): ReturnType<TokenSource['forPermit']> {
-    const { principal, route } = permit;
-    const token = this.#outbound.destinations[route.index - this.#firstIndex]?.token;
-    if (token?.kubernetes !== undefined) return inWords('the projected ServiceAccount token');
-    if (token?.clientCredentials !== undefined)
-      return inWords(`an access token of ${token.clientCredentials.tokenUrl}`);
-    const isCarried = (principal.credential?.compact ?? null) !== null;
-    if (token?.exchange !== undefined && isCarried) {
-      return inWords(`the token of the call, exchanged at ${token.exchange.tokenUrl} for ${route.audience}`);
-    }
-    return this.#real.forPermit(permit);
-  }
-}
-
-/** Access tokens of identity providers. */
+/** Access tokens of identity providers, in words. They are shown, never sent. */
 const IN_WORDS: ProviderTokenSource = {
   forRequest: (principal) => {
     const provider = loginAtProvider(principal)?.provider;
-    return provider === undefined ? null : inWords(`the access token of ${provider}`);
+    return provider === undefined ? null : (`<the access token of ${provider}>` as CompactToken);
   },
 };
-
-/** Stands for a token that another party would issue. It is shown, never sent. */
-const inWords = (text: string) => `<${text}>` as CompactToken;
