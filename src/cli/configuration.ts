@@ -62,7 +62,7 @@ type ValidResult = LoadResult & { readonly loaded: LoadedConfig };
  *
  * @throws ConfigFault with every mistake and its place
  */
-export async function loadConfiguration(path: string, io: CliIo, skipsFiles = false): Promise<ValidResult> {
+export async function loadConfiguration(path: string, io: CliIo, skipsFiles: boolean): Promise<ValidResult> {
   return requireValid(path, await checkConfiguration(path, io, skipsFiles));
 }
 

@@ -39,7 +39,7 @@ export async function runGateway(
   path: string,
   loaded: ReadInstance,
   io: CliIo,
-  { onReady, watching }: Running = {},
+  { onReady, watching }: Running,
 ): Promise<ExitCode> {
   const { flushLogs } = await import('../telemetry/log.ts');
   const { Instance } = await import('../process/instance.ts');

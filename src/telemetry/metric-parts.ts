@@ -79,7 +79,7 @@ const COUNTER_SUFFIX = '_total';
 /** The lines that begin a metric in the text format. */
 export function headLines(
   { name, help, type }: Pick<MetricHead, 'name' | 'help' | 'type'>,
-  format: TextFormat = 'prometheus',
+  format: TextFormat,
 ): string {
   if (format === 'prometheus') return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`;
   const isCounter = type === 'counter' && name.endsWith(COUNTER_SUFFIX);
@@ -92,7 +92,7 @@ export function headLines(
 export function seriesLines(
   { name, type, les }: MetricHead,
   [series, values, exemplars]: PartSeries,
-  format: TextFormat = 'prometheus',
+  format: TextFormat,
 ): string {
   const isOpen = format === 'openmetrics';
   if (les === null) {

@@ -101,7 +101,7 @@ export class ManifestText {
   }
 
   /** Adds entries at the beginning of a list. */
-  addItems(list: YAMLSeq, items: readonly unknown[], hasIndentedLists = true): void {
+  addItems(list: YAMLSeq, items: readonly unknown[], hasIndentedLists: boolean): void {
     const [first] = this.#dashes(list);
     if (first === undefined) {
       const texts = items.map((item) => JSON.stringify(item));
