@@ -7,6 +7,7 @@ import { TestClocks } from '../support/clocks.ts';
 import { HOST, startGateway, type TestGateway } from '../support/gateway.ts';
 import { RawConnection, rawRequest } from '../support/raw-client.ts';
 import { RawUpstream } from '../support/raw-upstream.ts';
+import { until } from '../support/until.ts';
 import {
   acceptHandshake,
   acceptKey,
@@ -269,6 +270,20 @@ describe('handshakes', () => {
     await once(connection.socket, 'end');
     await expect.poll(() => gateway.gateway.connectionCount()).toBe(0);
     connection.close();
+  });
+
+  test('WS-13: a client that leaves a refused handshake is noticed, however much it has sent ahead', async () => {
+    await using upstream = await RawUpstream.start((socket) =>
+      socket.once('data', () => void socket.write('HTTP/1.1 200 OK\r\n\r\nwithout an end')),
+    );
+    await using gateway = await startGateway({ upstream: upstream.origin });
+    await using connection = await RawConnection.open(gateway.port);
+    connection.write(handshake('/x', [await gateway.cookie()]));
+    connection.write(Buffer.alloc(1024 * 1024));
+    await connection.bytes(1);
+    connection.close();
+    await until(() => gateway.gateway.requestsInFlight === 0, 'the request is over');
+    expect(gateway.log.records.at(-1)).toMatchObject({ reason: 'downstream_aborted' });
   });
 
   test('WS-17: what a handshake carries in its query is not logged', () => {

@@ -12,6 +12,7 @@ const MAX_EARLY_BYTES = 64 * 1024;
 export class EarlyBytes {
   readonly #socket: Duplex;
   #bytes: Buffer;
+  #isDiscarding = false;
 
   /** @param head  bytes that arrived together with the request */
   constructor(socket: Duplex, head: Buffer) {
@@ -28,7 +29,15 @@ export class EarlyBytes {
     return this.#bytes;
   }
 
+  /** No tunnel will read them. The connection is still read, and no client waits so that it cannot be seen to leave. */
+  discard(): void {
+    this.#isDiscarding = true;
+    this.#bytes = Buffer.alloc(0);
+    this.#socket.resume();
+  }
+
   readonly #onData = (chunk: Buffer): void => {
+    if (this.#isDiscarding) return;
     this.#bytes = Buffer.concat([this.#bytes, chunk]);
     if (this.#bytes.byteLength >= MAX_EARLY_BYTES) this.#socket.pause();
   };

@@ -88,6 +88,7 @@ export class Http1Reply extends ServerResponse<IncomingMessage> implements Reply
   }
 
   begin(status: number, headers: string[]): void {
+    this.early?.discard();
     if (this.#isBodyLeft || this.carrier?.isDraining === true) this.shouldKeepAlive = false;
     this.writeHead(status, headers);
   }
