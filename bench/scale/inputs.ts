@@ -45,22 +45,22 @@ export const MEASURED = {
     '`npm run bench -- scenarios --quick --only sessions`: out of 1,000,000, on a busy machine',
   ),
   redisWriteUs: input(
-    30,
+    48,
     'CPU µs',
     'of Redis, for a session that is written: opened, touched or ended',
-    'estimate; `npm run bench -- scenarios --only fan-out` measures it: a logout with one replica, less its news',
+    '`npm run bench -- scenarios --quick --only fan-out`: a logout with one replica, less its news, on a busy machine',
   ),
   redisIdleUs: input(
-    120,
+    104,
     'CPU µs a second',
     'of Redis, for the heartbeats of one replica',
-    'estimate, four messages of 30 µs; `npm run bench -- scenarios --only fan-out`',
+    '`npm run bench -- scenarios --quick --only fan-out`: 20 replicas less one; 268 in another run, on a busier machine',
   ),
   redisNewsUs: input(
-    2,
+    2.3,
     'CPU µs',
     'of Redis, for the news of one end to one replica',
-    'estimate; `npm run bench -- scenarios --only fan-out`',
+    '`npm run bench -- scenarios --quick --only fan-out`: a logout with 20 replicas less one with one, on a busy machine',
   ),
   replicaNewsUs: input(
     12,
