@@ -15,6 +15,8 @@ const SECRET = 'another-secret-of-the-benchmark-and-nobody-else';
 const FORM = { 'Content-Type': 'application/x-www-form-urlencoded' };
 /** Refresh tokens of a round: each is used once. */
 const REFRESHES = 500;
+/** Sessions that are opened at the same time: one after another, each waits for its turn on a busy machine. */
+const OPENED_AT_ONCE = 20;
 /** The shortest: a token that is younger is not replaced. */
 const GRACE = '1s';
 const GRACE_MS = 1_500;
@@ -98,15 +100,22 @@ function subjectsOf(
 /** Requests that each refresh the token of another session. */
 async function openFamilies(port: number, count: number): Promise<string[]> {
   const requests: string[] = [];
-  for (let index = 0; index < count; index += 1) {
-    const login = { subject: `user-${index}`, user: { roles: ['customer'] }, refresh: 'native' };
-    const { status, body } = await postJson(port, '/auth/sessions', login, {
-      authorization: basic(BACKEND.id, BACKEND.secret),
-    });
-    const { tokens: issued } = JSON.parse(body) as { tokens?: { refresh_token?: string } };
-    if (issued?.refresh_token === undefined) throw new Error(`no refresh token at ${PUBLIC_ORIGIN}: ${status} ${body}`);
-    const form = new URLSearchParams({ grant_type: 'refresh_token', refresh_token: issued.refresh_token });
-    requests.push(requestText('POST', '/auth/refresh', FORM, `${form}`));
+  while (requests.length < count) {
+    const some = Array.from({ length: Math.min(OPENED_AT_ONCE, count - requests.length) }, (_, at) =>
+      openFamily(port, `user-${requests.length + at}`),
+    );
+    requests.push(...(await Promise.all(some)));
   }
   return requests;
+}
+
+async function openFamily(port: number, subject: string): Promise<string> {
+  const login = { subject, user: { roles: ['customer'] }, refresh: 'native' };
+  const { status, body } = await postJson(port, '/auth/sessions', login, {
+    authorization: basic(BACKEND.id, BACKEND.secret),
+  });
+  const { tokens: issued } = JSON.parse(body) as { tokens?: { refresh_token?: string } };
+  if (issued?.refresh_token === undefined) throw new Error(`no refresh token at ${PUBLIC_ORIGIN}: ${status} ${body}`);
+  const form = new URLSearchParams({ grant_type: 'refresh_token', refresh_token: issued.refresh_token });
+  return requestText('POST', '/auth/refresh', FORM, `${form}`);
 }
