@@ -537,22 +537,6 @@ describe('connections', () => {
     (stopped as ServerHttp2Stream | null)?.resume().on('end', () => stopped?.end('done'));
     expect((await upload.response()).body.toString()).toBe('done');
   });
-
-  test('WebSockets are refused: RFC 8441 is not offered to upstreams', async () => {
-    await using upstream = await Http2Upstream.start();
-    await using gateway = await start(upstream.origin);
-    const handshake = get(
-      '/x',
-      'GET',
-      'Connection: Upgrade',
-      'Upgrade: websocket',
-      'Sec-WebSocket-Version: 13',
-      'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
-      'Origin: https://shop.example.com',
-    );
-    const { status, body } = await rawRequest(gateway.port, handshake);
-    expect([status, reasonOf(body)]).toEqual([400, 'upgrade_unsupported']);
-  });
 });
 
 describe('a handler that throws', () => {
