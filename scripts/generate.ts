@@ -6,8 +6,7 @@
  */
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { configJsonSchema } from '../src/config/json-schema.ts';
-import { bareSchema } from '../src/gateway/configuration.ts';
+import { jsonSchema } from '../src/gateway/load.ts';
 import { dashboardJson } from './monitoring/dashboard.ts';
 import { adminApiDocument } from './reference/admin-api.ts';
 import { chartValuesSchema } from './reference/chart-values.ts';
@@ -21,15 +20,17 @@ import { metricsPage } from './reference/metrics.ts';
 import { oauth2ProxyPage } from './reference/oauth2-proxy.ts';
 import { problemsPage } from './reference/problems.ts';
 import { reasonsPage } from './reference/reasons.ts';
+import { renamedKeysPage } from './reference/renamed-keys.ts';
 
 /** Path below the root of the repository → text. */
 export async function generatedFiles(): Promise<Readonly<Record<string, string>>> {
   return {
-    'config/sallyport.schema.json': `${JSON.stringify(configJsonSchema(bareSchema()), null, 2)}\n`,
+    'config/sallyport.schema.json': `${JSON.stringify(jsonSchema(), null, 2)}\n`,
     'docs/adr/README.md': decisionsPage(),
     'docs/reference/configuration.md': configurationPage(),
     'docs/reference/problems.md': problemsPage(),
     'docs/reference/reasons.md': reasonsPage(),
+    'docs/reference/renamed-keys.md': renamedKeysPage(),
     'docs/reference/headers.md': headersPage(),
     'docs/reference/metrics.md': await metricsPage(),
     'docs/reference/cli.md': commandLinePage(),

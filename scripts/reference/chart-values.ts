@@ -5,8 +5,7 @@
  */
 
 import { z } from 'zod';
-import { configJsonSchema } from '../../src/config/json-schema.ts';
-import { bareSchema } from '../../src/gateway/configuration.ts';
+import { jsonSchema } from '../../src/gateway/load.ts';
 
 interface Schema {
   readonly [keyword: string]: unknown;
@@ -177,7 +176,7 @@ const FILLED_IN = [[], ['listeners'], ['listeners', 'public'], ['listeners', 'ad
 
 /** `charts/sallyport/values.schema.json`. */
 export function chartValuesSchema(): string {
-  const { $schema, title: _title, definitions, ...config } = configJsonSchema(bareSchema()) as Schema;
+  const { $schema, title: _title, definitions, ...config } = jsonSchema() as Schema;
   const generated = z.toJSONSchema(values, { target: 'draft-07', io: 'input' }) as Schema;
   const schema = {
     $schema,

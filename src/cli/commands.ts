@@ -13,6 +13,7 @@ import { injectCommand } from './inject.ts';
 import { keysGenerate, keysList, keysRotate } from './keys.ts';
 import { loginCommand } from './login.ts';
 import { logoutCommand } from './logout.ts';
+import { migrateCommand } from './migrate.ts';
 import { routes } from './routes.ts';
 import { schema } from './schema.ts';
 import { sessionsList, sessionsRevoke } from './sessions.ts';
@@ -31,6 +32,7 @@ export const COMMANDS: readonly Command[] = [
   dev,
   start,
   validate,
+  migrateCommand,
   checkOidc,
   routes,
   explain,

@@ -1,9 +1,8 @@
 /** The users file of the password form, as commands write it. */
 
 import { existsSync } from 'node:fs';
-import { rename, rm, writeFile } from 'node:fs/promises';
 import type { Document, YAMLSeq } from 'yaml';
-import { ConfigFault } from '../errors.ts';
+import { replaceFile } from './replace-file.ts';
 
 /** A users file as a document that keeps its comments, checked. */
 export async function openUsers(path: string, mayBeMissing: boolean): Promise<Document> {
@@ -44,12 +43,5 @@ export async function writeUsers(path: string, document: Document): Promise<void
   const { readUsers } = await import('../endpoints/login/password/users-file.ts');
   const text = document.toString({ lineWidth: 0 });
   readUsers(text, path);
-  const temporary = `${path}.${process.pid}.tmp`;
-  try {
-    await writeFile(temporary, text, { mode: 0o600, flag: 'wx' });
-    await rename(temporary, path);
-  } catch (cause) {
-    await rm(temporary, { force: true });
-    throw new ConfigFault(`${path} cannot be written`, { cause });
-  }
+  await replaceFile(path, text, 0o600);
 }

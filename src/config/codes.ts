@@ -27,6 +27,13 @@ export const codes = defineCodes({
   'config/file': error(
     'A file or directory that the configuration names is missing, cannot be read, or has unusable contents.',
   ),
+  'config/renamed-key': warning(
+    'A key under a former name. It works as before, for the time that docs/versioning.md states. `sallyport migrate` rewrites it.',
+  ),
+  'config/renamed-value': warning(
+    'A former spelling of a value. It works as before, for the time that docs/versioning.md states. `sallyport migrate` rewrites it, unless it comes from a reference.',
+  ),
+  'config/both-names': error('A key is there under its present and under a former name.'),
   'config/unused': warning('An upstream or an issuer that nothing refers to.'),
   'config/secret-in-file': warning(
     'The configuration contains a password. Use `${VAR}`, `${file:/path}` or a key that ends in File.',

@@ -1,7 +1,7 @@
 /**
  * config: turns text into a configuration that can be run, or into a list of everything that is wrong with it.
  *
- * YAML → references expanded → schema → rules between keys. Pure: opens nothing and builds no client; reads files and
+ * YAML → former names replaced → references expanded → schema → rules between keys. Pure: opens nothing and builds no client; reads files and
  * the environment only through its options. Never throws for bad text.
  */
 
@@ -15,6 +15,7 @@ import type { LintContext } from './lint.ts';
 import { lintSecretFiles } from './lint-secret-files.ts';
 import { byPosition, type Problem } from './problem.ts';
 import { configHash, effectiveConfig } from './redact.ts';
+import type { Renames } from './renames.ts';
 import { describeIssue, reportIssues, valueAt } from './report.ts';
 import { ConfigSource } from './source.ts';
 import { walkKeys } from './walk.ts';
@@ -64,6 +65,8 @@ export interface Composition<S extends z.ZodType, D> {
   /** The part of it that is valid; `config` is `null` when not all of it is. */
   readonly draftOf: (schema: S, written: unknown, config: z.output<S> | null) => D;
   readonly lints: readonly ((context: LintContext<D>) => void)[];
+  /** Former names that are understood. */
+  readonly renames: Renames;
 }
 
 /** Loads a configuration from its text. */
@@ -78,7 +81,8 @@ export function load<S extends z.ZodType, D>(
     named.add(file);
     return file;
   };
-  const source = new ConfigSource(text, { env, readFile: (file) => files.read(name(resolve(baseDir, file))) });
+  const readFile = (file: string) => files.read(name(resolve(baseDir, file)));
+  const source = new ConfigSource(text, { env, readFile }, composition.renames);
   const schema = composition.schema({ baseDir, fileProblem: (file, kind) => files.problem(name(file), kind) });
   const { config, draft } =
     source.value === undefined ? { config: null, draft: null } : validate(source, schema, composition);

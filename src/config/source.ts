@@ -23,6 +23,7 @@ import {
 import { codes } from './codes.ts';
 import { maskLine } from './mask.ts';
 import { type Code, formatPath, type KeyPath, type Problem } from './problem.ts';
+import { type FormerName, type Renames, Renaming } from './renames.ts';
 import { expandVariables, hasReference, type VariableSource } from './variables.ts';
 
 /** Longer texts are not read. 10,000 routes are about 2 MiB. */
@@ -70,7 +71,8 @@ export class ConfigSource {
   #hasNestedAliases = false;
   readonly #root: Node | null;
 
-  constructor(text: string, variables: VariableSource) {
+  /** @param renames  former names to understand; each one found is a warning */
+  constructor(text: string, variables: VariableSource, renames: Renames = { keys: [], values: [] }) {
     this.text = text;
     this.#lines = countLines(text);
     if (text.length > MAX_LENGTH) {
@@ -78,17 +80,7 @@ export class ConfigSource {
       this.#reportAt(codes['config/too-large'], [0, 0], 'the file is larger than 8 MiB');
       return;
     }
-    const document = parseDocument(text, {
-      version: '1.2',
-      schema: 'core',
-      uniqueKeys: true,
-      stringKeys: true,
-      merge: false,
-      strict: true,
-      prettyErrors: false,
-      // Warnings concern things that are refused below; with 'silent', a second document would go unnoticed.
-      logLevel: 'error',
-    });
+    const document = parseConfig(text);
     this.#root = document.contents;
     const syntaxError = document.errors.find((error) => error.code !== 'DUPLICATE_KEY');
     for (const error of document.errors) {
@@ -100,7 +92,12 @@ export class ConfigSource {
     }
     if (syntaxError !== undefined) return;
     this.#refuseExtras();
+    const hasBadAliases = this.problems.some(({ code }) => code === codes['yaml/alias'].code);
+    const renaming = hasBadAliases ? null : new Renaming(this.#root);
+    renaming?.replaceKeys(renames.keys);
     this.#expand(variables);
+    renaming?.replaceValues(renames.values);
+    for (const former of renaming?.found ?? []) this.#reportFormer(former);
     this.value = this.#toPlain(this.#root, [], 0);
   }
 
@@ -228,6 +225,25 @@ export class ConfigSource {
     });
   }
 
+  #reportFormer(former: FormerName): void {
+    const { from, to, present, node, isConflict } = former;
+    const [path, name] = [formatPath(from), formatPath(to)];
+    const range = rangeOfNode(node);
+    if (isConflict) {
+      const message = `${path} is the former name of ${name}, which is there as well`;
+      this.#reportAt(codes['config/both-names'], range, message, 'keep the new one', from);
+      return;
+    }
+    const isReference = isScalar(node) && this.#written.has(node);
+    const hint = isReference ? 'change it where the reference leads' : '"sallyport migrate" rewrites it';
+    if (path === name) {
+      const message = `${path}: ${JSON.stringify(former.written)} is now written ${JSON.stringify(present)}`;
+      this.#reportAt(codes['config/renamed-value'], range, message, hint, from);
+    } else {
+      this.#reportAt(codes['config/renamed-key'], range, `${path} is now ${name}`, hint, from);
+    }
+  }
+
   /** Expands references in scalar values, never in keys. Plain scalars take the type that the result looks like. */
   #expand(variables: VariableSource): void {
     visit(this.#root, {
@@ -323,6 +339,20 @@ export class ConfigSource {
     return key === null ? [0, 1] : rangeOfNode(key);
   }
 }
+
+/** Reads a text as YAML 1.2, in the only form that a configuration may have. Never throws: the document has the errors. */
+export const parseConfig = (text: string) =>
+  parseDocument(text, {
+    version: '1.2',
+    schema: 'core',
+    uniqueKeys: true,
+    stringKeys: true,
+    merge: false,
+    strict: true,
+    prettyErrors: false,
+    // Warnings concern things that are refused elsewhere; with 'silent', a second document would go unnoticed.
+    logLevel: 'error',
+  });
 
 /** All line ends of the text. The parser would miss those in text that it cannot read. */
 function countLines(text: string): LineCounter {

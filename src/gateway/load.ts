@@ -9,6 +9,7 @@ import { keysThatNeedRestart } from '../config/restart.ts';
 import { bareSchema, type Config, configSchema } from './configuration.ts';
 import { type Draft, partialDraft, wholeDraft } from './draft.ts';
 import { PARTS } from './parts.ts';
+import { RENAMES } from './renames.ts';
 
 /** A configuration that can be run. */
 export type LoadedConfig = Loaded<Config>;
@@ -20,6 +21,7 @@ export const COMPOSITION: Composition<ReturnType<typeof configSchema>, Draft> = 
   schema: configSchema,
   draftOf: (schema, written, config) => (config === null ? partialDraft(schema, written) : wholeDraft(config)),
   lints: PARTS.map(({ lint }) => lint),
+  renames: RENAMES,
 };
 
 /** Loads a configuration from its text. */
@@ -31,5 +33,5 @@ export function loadConfig(text: string, options: LoadOptions): LoadResult {
 export const changesThatNeedRestart = (running: Config, wanted: Config): string[] =>
   keysThatNeedRestart(bareSchema(), running, wanted);
 
-/** The JSON Schema of the configuration. Deterministic. */
-export const jsonSchema = () => configJsonSchema(bareSchema());
+/** The JSON Schema of the configuration, former names included. Deterministic. */
+export const jsonSchema = () => configJsonSchema(bareSchema(), RENAMES);

@@ -147,7 +147,7 @@ const destinationToken = (context: SchemaContext) =>
     });
 
 const destination = (context: SchemaContext) => {
-  const { rewrite, requestHeaders, responseHeaders, timeouts, bodyLimit, webSocket, pathExceptions, match } =
+  const { rewrite, requestHeaders, responseHeaders, timeouts, maxBodyBytes, webSocket, pathExceptions, match } =
     ROUTE_KEYS;
   const { host, path, exactPath, methods, otherMethods } = match.shape;
   return z.strictObject({
@@ -186,7 +186,7 @@ const destination = (context: SchemaContext) => {
     requestHeaders,
     responseHeaders,
     timeouts,
-    bodyLimit,
+    maxBodyBytes,
     webSocket,
     pathExceptions,
   });

@@ -136,7 +136,7 @@ export function compileRoute(
     responseHeaders: compileHeaderRules(config.responseHeaders),
     firstByteTimeoutMs: config.timeouts.firstByte ?? null,
     idleTimeoutMs: config.timeouts.idle ?? null,
-    maxBodyBytes: config.bodyLimit ?? null,
+    maxBodyBytes: config.maxBodyBytes ?? null,
     allowsWebSocket: config.webSocket,
     checksOrigin: config.csrf === 'origin',
     allowsEncodedSlash: config.pathExceptions.includes('encodedSlash'),

@@ -138,7 +138,7 @@ export const ROUTE_KEYS = {
     })
     .prefault({})
     .meta({ description: 'Overrides the timeouts of the upstream.' }),
-  bodyLimit: optionalSize().meta({
+  maxBodyBytes: optionalSize().meta({
     description: 'Request bodies above this get 413. Default: no limit; bodies are streamed, never buffered.',
   }),
   webSocket: z.boolean().prefault(true).meta({ description: 'Whether a WebSocket may be opened on this route.' }),

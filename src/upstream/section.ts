@@ -14,10 +14,10 @@ export const upstream = (context: SchemaContext) =>
       description:
         'Speak HTTP/2 with https endpoints, which must agree to it (ALPN). gRPC needs this or h2c. Default: HTTP/1.1.',
     }),
-    balance: z
-      .enum(['least-loaded', 'round-robin'])
-      .prefault('least-loaded')
-      .meta({ description: 'How an endpoint is chosen among the healthy ones.' }),
+    balance: z.enum(['leastRequests', 'roundRobin']).prefault('leastRequests').meta({
+      description:
+        'How an endpoint is chosen among the healthy ones: the one with the fewest requests in progress, or each in turn.',
+    }),
     tls: clientTls(context, 'Name for SNI, expected in the certificate. Default: the host.').meta({
       description: 'TLS details for https endpoints.',
     }),

@@ -35,7 +35,7 @@ export class Upstream {
   constructor(name: string, config: UpstreamConfig, tls: UpstreamTls | null, monotonicMs: Clock) {
     this.name = name;
     this.config = config;
-    this.#isRoundRobin = config.balance === 'round-robin';
+    this.#isRoundRobin = config.balance === 'roundRobin';
     this.waiting = new WaitingLine(config.timeouts.pending, monotonicMs);
     this.isHttp2 = speaksHttp2(config);
     this.#capacity = config.maxConnections * (this.isHttp2 ? config.maxStreams : 1);

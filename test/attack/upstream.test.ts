@@ -447,7 +447,7 @@ describe('connections to upstreams', () => {
         socket.resume();
       }),
     );
-    const routes = [{ id: 'public', match: { path: '/' }, credential: 'none', bodyLimit: '1KiB' }];
+    const routes = [{ id: 'public', match: { path: '/' }, credential: 'none', maxBodyBytes: '1KiB' }];
     await using gateway = await startGateway({ routes, upstream: upstream.origin });
     await using connection = await RawConnection.open(gateway.port);
     connection.write(`${head('POST /x', 'Transfer-Encoding: chunked')}1\r\na\r\n`);

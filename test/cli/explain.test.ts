@@ -27,7 +27,7 @@ routes:
     rewrite: { stripPrefix: /api }
     identityHeaders: { X-User: subject }
     requestHeaders: { set: { X-Api-Key: hunter2 }, remove: [Accept-Language] }
-    bodyLimit: 1KiB
+    maxBodyBytes: 1KiB
   - { id: reports, match: { path: "/api/:kind" }, credential: session, upstream: orders, upstreamToken: none }
   - { id: internal, match: { path: /internal }, credential: { service: [cluster] }, allow: { scopes: ["orders:read"] }, upstream: orders }
   - { id: relay, match: { path: /relay }, credential: { service: [cluster] }, upstream: orders, upstreamToken: original }
@@ -523,7 +523,7 @@ session: { maxRequests: 30 }
 login: { password: { usersFile: users.yaml } }
 upstreams: { app: { endpoints: [https://app] } }
 routes:
-  - { id: app, match: { path: / }, credential: session, upstream: app, maxRequests: 20, bodyLimit: 1536B }
+  - { id: app, match: { path: / }, credential: session, upstream: app, maxRequests: 20, maxBodyBytes: 1536B }
   - { id: assets, match: { path: /assets }, credential: none, upstream: app }
 `;
   const limitsOf = async (config: string, ...argv: string[]) => {

@@ -4,9 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { noFiles } from '../../src/config/files.ts';
-import { configJsonSchema } from '../../src/config/json-schema.ts';
-import { bareSchema } from '../../src/gateway/configuration.ts';
-import { loadConfig } from '../../src/gateway/load.ts';
+
+import { jsonSchema, loadConfig } from '../../src/gateway/load.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
@@ -31,7 +30,7 @@ describe.each(EXAMPLES)('%s', (name, text) => {
   });
 
   test('is accepted by the JSON Schema', () => {
-    const schema = z.fromJSONSchema(configJsonSchema(bareSchema()) as Parameters<typeof z.fromJSONSchema>[0]);
+    const schema = z.fromJSONSchema(jsonSchema() as Parameters<typeof z.fromJSONSchema>[0]);
     expect(schema.safeParse(parse(text)).error?.issues).toBeUndefined();
   });
 });
@@ -45,13 +44,13 @@ test.each([
   ['a value of another type', { workers: 'many' }],
   ['a missing key', { routes: undefined }],
 ])('the JSON Schema refuses %s', (_title, change) => {
-  const schema = z.fromJSONSchema(configJsonSchema(bareSchema()) as Parameters<typeof z.fromJSONSchema>[0]);
+  const schema = z.fromJSONSchema(jsonSchema() as Parameters<typeof z.fromJSONSchema>[0]);
   const config = { ...(parse(read('config/minimal.yaml')) as object), ...change };
   expect(schema.safeParse(config).success).toBe(false);
 });
 
 test('the JSON Schema accepts a reference wherever a scalar is restricted', () => {
-  const schema = z.fromJSONSchema(configJsonSchema(bareSchema()) as Parameters<typeof z.fromJSONSchema>[0]);
+  const schema = z.fromJSONSchema(jsonSchema() as Parameters<typeof z.fromJSONSchema>[0]);
   const config = {
     ...(parse(read('config/minimal.yaml')) as object),
     workers: '${WORKERS}',

@@ -22,7 +22,7 @@ beforeAll(async () => {
   const certificate = files.write('localhost', new TestAuthority().issue({ names: ['localhost'] }));
   gateway = await startGateway({
     upstream: upstream.origin,
-    routes: [{ id: 'app', match: { path: '/' }, credential: 'none', webSocket: true, bodyLimit: '16MiB' }],
+    routes: [{ id: 'app', match: { path: '/' }, credential: 'none', webSocket: true, maxBodyBytes: '16MiB' }],
     config: {
       publicOrigin: `https://localhost:${port}`,
       listeners: {

@@ -71,7 +71,7 @@ describe('a reload', () => {
       ]);
     await using instance = await startInstance(options(upstream.origin, section(['a'])));
     await rawRequest(portOf(instance), get());
-    await reload(instance, options(upstream.origin, section(['a'], { bodyLimit: '1KiB' })));
+    await reload(instance, options(upstream.origin, section(['a'], { maxBodyBytes: '1KiB' })));
     await rawRequest(portOf(instance), get());
     expect(server.requests).toHaveLength(1);
     await reload(instance, options(upstream.origin, section(['b'])));

@@ -151,13 +151,13 @@ describe('what the upstream may read decides', () => {
     ['another upstream', { upstream: 'other' }],
     ['a WebSocket that the other refuses', { webSocket: true }],
     ['no CSRF check', { csrf: 'off' }],
-    ['a larger body', { bodyLimit: '2MiB' }],
+    ['a larger body', { maxBodyBytes: '2MiB' }],
     ['a session cookie from the upstream', { relaySessionCookie: true }],
     ['other request headers', { requestHeaders: { set: { 'X-Internal': 'yes' } } }],
     ['answers that pages of other origins may read', { cors: { origins: ['https://partner.example'] } }],
     ['other response headers', { responseHeaders: { remove: ['Content-Security-Policy'] } }],
   ])('S6: a route with %s is not the stricter one', ([, rest]) => {
-    const plain = { webSocket: false, bodyLimit: '1MiB' };
+    const plain = { webSocket: false, maxBodyBytes: '1MiB' };
     const table = tableOf(
       route('site', '/', { credential: { session: 'optional' }, ...plain }),
       route('account', '/account', { ...plain, ...rest }),

@@ -7,6 +7,8 @@ import { globSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { noFiles } from '../../src/config/files.ts';
+import { loadConfig } from '../../src/gateway/load.ts';
 import { podsOf } from '../support/kubernetes-pod.ts';
 import { repositoryPath } from '../support/kubernetes-render.ts';
 import type { KubernetesObject } from '../support/kubernetes-schema.ts';
@@ -151,6 +153,25 @@ describe.skipIf(helm === null)('objects', () => {
     for (const { spec } of ofKind(everything, 'Service')) {
       for (const { targetPort } of spec.ports) expect(all).toContain(names.get(targetPort) ?? targetPort);
     }
+  });
+
+  it('former names of the configuration are accepted, and the gateway understands what is rendered', async () => {
+    const route = { ...MINIMAL.config.routes[0], bodyLimit: '1MiB' };
+    const app = { ...MINIMAL.config.upstreams.app, balance: 'round-robin' };
+    const objects = await template(CHART, [withConfig(SHOP, { routes: [route], upstreams: { app } })]);
+    const [{ data }] = ofKind(objects, 'ConfigMap').filter((it) => it.data['sallyport.yaml'] !== undefined);
+    const options = {
+      path: 'sallyport.yaml',
+      cwd: '/etc/sallyport',
+      env: { REDIS_URL: 'redis://redis' },
+      files: noFiles,
+    };
+    const { loaded, problems } = loadConfig(data['sallyport.yaml'], options);
+    expect(loaded?.config.routes[0]?.maxBodyBytes).toBe(1_048_576);
+    expect(loaded?.config.upstreams['app']?.balance).toBe('roundRobin');
+    expect(problems.map(({ code }) => code)).toEqual(
+      expect.arrayContaining(['config/renamed-key', 'config/renamed-value']),
+    );
   });
 
   it('every selector means the Pods of this release, and every name begins with its name', () => {

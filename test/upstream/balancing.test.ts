@@ -33,18 +33,18 @@ describe('choosing', () => {
   const indexOf = (made: Upstream, chosen: UpstreamServer | Denial) =>
     chosen instanceof Denial ? chosen.reason : made.servers.indexOf(chosen);
 
-  test('round-robin takes each endpoint in turn', () => {
-    const { upstream: made } = upstream(3, { balance: 'round-robin' });
+  test('roundRobin takes each endpoint in turn', () => {
+    const { upstream: made } = upstream(3, { balance: 'roundRobin' });
     expect(Array.from({ length: 7 }, () => indexOf(made, made.choose()))).toEqual([0, 1, 2, 0, 1, 2, 0]);
   });
 
-  test('round-robin shares evenly among the others while one is ejected', () => {
-    const { upstream: made, servers } = upstream(3, { balance: 'round-robin', ejection: { consecutiveFailures: 1 } });
+  test('roundRobin shares evenly among the others while one is ejected', () => {
+    const { upstream: made, servers } = upstream(3, { balance: 'roundRobin', ejection: { consecutiveFailures: 1 } });
     servers[1]?.noteFailure();
     expect(Array.from({ length: 6 }, () => indexOf(made, made.choose()))).toEqual([0, 2, 0, 2, 0, 2]);
   });
 
-  test('least-loaded takes the endpoint with the fewest requests in progress, WebSockets included, and in turn among equals', () => {
+  test('leastRequests takes the endpoint with the fewest requests in progress, WebSockets included, and in turn among equals', () => {
     const { upstream: made, servers } = upstream(3);
     expect([0, 1, 2].map(() => indexOf(made, made.choose()))).toEqual([0, 1, 2]);
     servers[0]!.inFlight = 2;
@@ -77,7 +77,7 @@ describe('choosing', () => {
 
   test('an endpoint that returns is tried by one request, and takes its share when that was answered', () => {
     const ejection = { consecutiveFailures: 1, baseDelay: '1s' };
-    const { upstream: made, servers, clocks } = upstream(2, { balance: 'round-robin', ejection });
+    const { upstream: made, servers, clocks } = upstream(2, { balance: 'roundRobin', ejection });
     servers[0]?.noteFailure();
     expect([0, 1].map(() => indexOf(made, made.choose()))).toEqual([1, 1]);
     clocks.advance(1_101);
@@ -98,7 +98,7 @@ describe('choosing', () => {
   });
 
   test('an endpoint that has just failed is taken again only when there is no other', () => {
-    const { upstream: made, servers } = upstream(2, { balance: 'round-robin' });
+    const { upstream: made, servers } = upstream(2, { balance: 'roundRobin' });
     expect([0, 1, 2].map(() => indexOf(made, made.choose(servers[0])))).toEqual([1, 1, 1]);
     const alone = upstream(1).upstream;
     expect(indexOf(alone, alone.choose(alone.servers[0]))).toBe(0);
@@ -125,7 +125,7 @@ describe('retries', () => {
   const start = (endpoints: string[], settings: Record<string, unknown> = {}) =>
     startGateway({
       routes: ROUTES,
-      config: { upstreams: { app: { endpoints, balance: 'round-robin', ...settings } } },
+      config: { upstreams: { app: { endpoints, balance: 'roundRobin', ...settings } } },
     });
 
   const retries = async ({ metrics }: TestGateway) => {
@@ -268,7 +268,7 @@ describe('retries', () => {
       clocks,
       config: {
         upstreams: {
-          app: { endpoints: [origin, stable.origin], balance: 'round-robin', ejection: { consecutiveFailures: 1 } },
+          app: { endpoints: [origin, stable.origin], balance: 'roundRobin', ejection: { consecutiveFailures: 1 } },
         },
       },
     });

@@ -340,7 +340,7 @@ describe('what the gateway itself says to a call', () => {
           timeouts: { firstByte: '50ms' },
         },
         { id: 'down', match: { path: '/test.Down' }, credential: 'none', upstream: 'down' },
-        { id: 'small', match: { path: '/test.Small' }, credential: 'none', bodyLimit: '10B' },
+        { id: 'small', match: { path: '/test.Small' }, credential: 'none', maxBodyBytes: '10B' },
       ],
       config: {
         listeners: LISTENERS,

@@ -54,7 +54,7 @@ test('RFC 9113 §5.4: resets, early answers and connections that end, in any ord
     else setTimeout(act, roll(10));
   });
   await using gateway = await startGateway({
-    routes: [{ id: 'public', match: { path: '/' }, credential: 'none', bodyLimit: '60KiB' }],
+    routes: [{ id: 'public', match: { path: '/' }, credential: 'none', maxBodyBytes: '60KiB' }],
     config: {
       upstreams: {
         app: { endpoints: [upstream.origin], maxStreams: 10, timeouts: { firstByte: '50ms', idle: '50ms' } },

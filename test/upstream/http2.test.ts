@@ -467,7 +467,7 @@ describe('connections', () => {
     for (const broken of ['h2c://127.0.0.1:1', asH2c(http1), asH2c(silent)]) {
       const timeouts = { connect: '100ms' };
       const ejection = { consecutiveFailures: 1, baseDelay: '1h', maxDelay: '1h' };
-      await using gateway = await start([broken, upstream.origin], { timeouts, ejection, balance: 'round-robin' });
+      await using gateway = await start([broken, upstream.origin], { timeouts, ejection, balance: 'roundRobin' });
       for (let at = 0; at < 4; at += 1) await answers(gateway, 200, 'ok', post('x'));
       expect(await gateway.metrics.text()).toContain(
         'sallyport_upstream_retries_total{upstream="app",reason="not_connected"} 1',

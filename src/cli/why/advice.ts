@@ -44,8 +44,8 @@ export const ADVICE: Readonly<Record<Reason, Advice>> = {
     cure: 'Delete the cookies of the site, find the application that sets them, and give them a path or a lifetime.',
   },
   body_too_large: {
-    cause: 'The body is over `bodyLimit` of the route, or over that of an endpoint of the gateway.',
-    cure: '`sallyport explain` shows the limit that applies. Raise `bodyLimit` of the route if such bodies are meant to pass.',
+    cause: 'The body is over `maxBodyBytes` of the route, or over that of an endpoint of the gateway.',
+    cure: '`sallyport explain` shows the limit that applies. Raise `maxBodyBytes` of the route if such bodies are meant to pass.',
   },
   body_malformed: {
     cause: 'A form or JSON for an endpoint of the gateway, such as the login, cannot be parsed or repeats a field.',

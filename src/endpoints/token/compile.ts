@@ -103,11 +103,11 @@ export const tokenEndpointUrls = ({
 
 function compileClients(
   clients: readonly KnownClient[],
-  { limits }: TokenEndpointConfig,
+  { throttle }: TokenEndpointConfig,
   config: TokenEndpointSections,
   { issuer, serviceTokens, attempts, once, clocks }: TokenEndpointSurroundings,
 ): Clients {
-  const { freeFailures: freeAttempts, maxDelay: maxDelayMs, window: windowMs } = limits;
+  const { freeAttemptsPerClient: freeAttempts, maxDelay: maxDelayMs, window: windowMs } = throttle;
   return new Clients(clients, {
     serviceTokens,
     assertions: new ClientAssertions([issuer, ...tokenEndpointUrls(config)], once, clocks.wallMs),

@@ -83,14 +83,19 @@ export const tokenEndpoint = (context: SchemaContext) =>
           description: 'Sustained rate of one client per process; further requests get 429.',
         }),
         burst: count(200, { atMost: 1_000_000 }).meta({ description: 'Requests that one client may send at once.' }),
-        freeFailures: count(10).meta({
+      })
+      .prefault({})
+      .meta({ description: 'Request rates of one client.' }),
+    throttle: z
+      .strictObject({
+        freeAttemptsPerClient: count(10).meta({
           description:
             'Wrong secrets or assertions for one client from one address (IPv6: its /64) before further ones from there are throttled.',
         }),
         ...slowing(),
       })
       .prefault({})
-      .meta({ description: 'Request rates, and how guessing is throttled.' }),
+      .meta({ description: 'How guessing of secrets and assertions is throttled. Counted in the store.' }),
   });
 
 /** `tokenEndpoint`, loaded. */

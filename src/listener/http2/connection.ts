@@ -20,7 +20,7 @@ export interface ConnectionLimits extends HeadLimits {
   readonly maxConcurrentStreams: number;
   readonly maxStreamResets: number;
   readonly maxControlFrames: number;
-  readonly maxSessionMemory: number;
+  readonly maxConnectionMemory: number;
   /** Requests on one connection before it is closed. */
   readonly maxRequests: number;
 }
@@ -203,7 +203,7 @@ function openSession(socket: Socket, limits: ConnectionLimits): ServerHttp2Sessi
       maxHeaderListSize: 2 * limits.maxHeaderBytes,
     },
     maxHeaderListPairs: 2 * (limits.maxHeaderCount + limits.maxCookieCount),
-    maxSessionMemory: Math.ceil(limits.maxSessionMemory / BYTES_PER_MIB),
+    maxSessionMemory: Math.ceil(limits.maxConnectionMemory / BYTES_PER_MIB),
     maxSessionInvalidFrames: MAX_INVALID_FRAMES,
     maxSessionRejectedStreams: MAX_INVALID_FRAMES,
     // Counted by nghttp2 before anything is made of a stream: those that come in one packet.

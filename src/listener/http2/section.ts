@@ -19,7 +19,7 @@ export const HTTP2_LIMITS = {
       'HTTP/2: PING and SETTINGS frames per minute, plus one for each part of an answer. More close the connection.',
     restart: true,
   }),
-  maxSessionMemory: size('10MiB').meta({
+  maxConnectionMemory: size('10MiB').meta({
     description: 'HTTP/2: protocol memory of one connection, in whole MiB. Requests that would exceed it are refused.',
     restart: true,
   }),

@@ -154,7 +154,7 @@ describe.each(ENDPOINTS)('$name', ({ attempt, success }) => {
     await using stage = await start(files, {
       clocks,
       config: { listeners, login },
-      tokenEndpoint: { limits: { freeFailures: 2 } },
+      tokenEndpoint: { throttle: { freeAttemptsPerClient: 2 } },
     });
     const from = (address: string) => `X-Forwarded-For: ${address}`;
     const guesser = from('203.0.113.7');

@@ -299,7 +299,7 @@ describe('failed authentications', () => {
           admin: { address: '127.0.0.1:0' },
         },
       },
-      tokenEndpoint: { limits: { freeFailures: 3 } },
+      tokenEndpoint: { throttle: { freeAttemptsPerClient: 3 } },
     });
     const from = (address: string) => `X-Forwarded-For: ${address}`;
     const attacker = from('203.0.113.7');
@@ -319,13 +319,13 @@ describe('failed authentications', () => {
   });
 
   test('many right ones in parallel are not slowed, and ask the store nothing', async () => {
-    await using stage = await TokenStage.start({ tokenEndpoint: { limits: { freeFailures: 1 } } });
+    await using stage = await TokenStage.start({ tokenEndpoint: { throttle: { freeAttemptsPerClient: 1 } } });
     const answers = await Promise.all(Array.from({ length: 50 }, () => stage.token(OWN, AS_ORDERS)));
     expect(answers.map(({ status }) => status)).toEqual(Array(50).fill(200));
   });
 
   test('wrong ids of an address count together, and slow no client that exists', async () => {
-    await using stage = await TokenStage.start({ tokenEndpoint: { limits: { freeFailures: 1 } } });
+    await using stage = await TokenStage.start({ tokenEndpoint: { throttle: { freeAttemptsPerClient: 1 } } });
     expect((await stage.token(OWN, basic('a', SECRET))).status).toBe(401);
     expect((await stage.token(OWN, basic('b', SECRET))).status).toBe(429);
     expect((await stage.token(OWN, AS_ORDERS)).status).toBe(200);

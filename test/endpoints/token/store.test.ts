@@ -63,7 +63,10 @@ describe('with Redis', () => {
   });
 
   test('failures on one replica slow the client on the other', async () => {
-    const limits = { tokenEndpoint: { limits: { freeFailures: 2, maxDelay: '1h' } }, clocks: TestClocks.atNow() };
+    const limits = {
+      tokenEndpoint: { throttle: { freeAttemptsPerClient: 2, maxDelay: '1h' } },
+      clocks: TestClocks.atNow(),
+    };
     await using one = await start(limits);
     await using other = await start(limits);
     const wrong = basic('orders', 'x');
@@ -76,7 +79,7 @@ describe('with Redis', () => {
 
 describe('while Redis does not answer', () => {
   test('JWT-44: assertions, exchanges of sessions and wrong secrets get 503: no one gets a token or is called unknown', async () => {
-    await using stage = await start({ tokenEndpoint: { limits: { freeFailures: 5 } } }, '1s');
+    await using stage = await start({ tokenEndpoint: { throttle: { freeAttemptsPerClient: 5 } } }, '1s');
     const presented = await stage.userToken();
     const assertion = await stage.asStock();
     redis.freeze();

@@ -123,7 +123,10 @@ describe('POST /auth/token', () => {
 
 test('whatever is sent, it is answered with a token or an OAuth error, and never with a fault', async () => {
   await using stage = await TokenStage.start({
-    tokenEndpoint: { limits: { requestsPerSecond: 100_000, burst: 100_000, freeFailures: 100_000 } },
+    tokenEndpoint: {
+      limits: { requestsPerSecond: 100_000, burst: 100_000 },
+      throttle: { freeAttemptsPerClient: 100_000 },
+    },
   });
   const presented = await stage.userToken();
   const assertion = await stage.assertion();

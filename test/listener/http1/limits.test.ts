@@ -408,7 +408,7 @@ describe('bodies that nobody reads', () => {
       upstream,
       {},
       {
-        routes: [{ id: 'app', match: { path: '/' }, credential: 'none', upstream: 'app', bodyLimit: '64KiB' }],
+        routes: [{ id: 'app', match: { path: '/' }, credential: 'none', upstream: 'app', maxBodyBytes: '64KiB' }],
       },
     );
     const body = Buffer.alloc(8 * 1024 * 1024, 'x');

@@ -78,7 +78,7 @@ test.for([
 );
 
 test('H5: our 413 reaches a client that sends its whole body first', async () => {
-  const routes = [{ id: 'a', match: { path: '/' }, credential: 'none', bodyLimit: '100B' }];
+  const routes = [{ id: 'a', match: { path: '/' }, credential: 'none', maxBodyBytes: '100B' }];
   await using upstream = await RawUpstream.start((socket) => socket.resume());
   await using gateway = await startGateway({ upstream: upstream.origin, routes });
   const head = `${requestHead('POST', '/x', [HOST, CHUNKED])}${chunk(Buffer.alloc(200, 'x'))}`;

@@ -31,7 +31,7 @@ describe('without TLS, by prior knowledge', () => {
       upstream: upstream.origin,
       routes: [
         { id: 'public', match: { path: '/public' }, credential: 'none' },
-        { id: 'small', match: { path: '/small' }, credential: 'none', bodyLimit: '4B' },
+        { id: 'small', match: { path: '/small' }, credential: 'none', maxBodyBytes: '4B' },
         { id: 'app', match: { path: '/' }, credential: 'session' },
       ],
       config: { listeners: { public: { address: '127.0.0.1:0', http2: true }, admin: { address: '127.0.0.1:0' } } },
