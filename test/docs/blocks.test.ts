@@ -121,8 +121,8 @@ describe('shell', () => {
 /** Programs that pages use and that have no description here: their arguments are not checked, but paths of the repository are. */
 const PROGRAMS = new Set(
   [
-    'awk base64 cat cd chgrp chmod cp curl cut date diff dmesg docker echo export find gh git go grep grpcurl head helm id jq kill kind',
-    'kubectl ls mkdir node npm npx openssl printf promtool python3 redis-cli rm sed sleep sort ss tail tee tr umask uniq wait wc yq',
+    'awk base64 cat cd chgrp chmod cosign cp curl cut date diff dmesg docker echo export find gh git go grep grpcurl head helm id jq kill kind',
+    'kubectl ls mkdir node npm npx openssl printf promtool python3 redis-cli rm sed sha256sum sleep sort ss tail tee tr umask uniq wait wc yq',
   ].flatMap((names) => names.split(' ')),
 );
 

@@ -13,6 +13,7 @@ const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 type Permissions = Readonly<Record<string, 'read' | 'write' | 'none'>>;
 
 interface Step {
+  readonly id?: string;
   readonly uses?: string;
   readonly run?: string;
   readonly with?: Readonly<Record<string, unknown>>;
@@ -138,6 +139,49 @@ describe('a release', () => {
     expect(needsOf('build')).toEqual(['test']);
     expect(needsOf('npm')).toEqual(expect.arrayContaining(['test', 'build', 'provenance', 'image']));
     expect(needsOf('github')).toEqual(expect.arrayContaining(['npm', 'image']));
+  });
+
+  const runsOf = (name: string) => (jobs[name]?.steps ?? []).filter(({ run }) => run !== undefined);
+  const indexOf = (name: string, isMeant: (step: Step) => boolean) => (jobs[name]?.steps ?? []).findIndex(isMeant);
+
+  test.each(['image', 'chart'])('signs the %s by the digest that it has pushed, without a key', (name) => {
+    const [signing] = runsOf(name).filter(({ run }) => run?.startsWith('cosign sign --yes'));
+    expect(signing?.run).not.toContain('--key');
+    expect(Object.values(signing?.env ?? {})).toEqual([
+      expect.stringMatching(/@\$\{\{ steps\.push\.outputs\.digest \}\}$/),
+    ]);
+    expect(jobs[name]?.permissions).toMatchObject({ 'id-token': 'write', packages: 'write' });
+    expect(indexOf(name, (step) => step === signing)).toBeGreaterThan(indexOf(name, ({ id }) => id === 'push'));
+  });
+
+  test('signs the sums, which name every package, the chart and the SBOMs, and publishes the signature with them', () => {
+    expect(runsOf('build').map(({ run }) => run)).toContain(
+      'cd release && sha256sum -- *.tgz *.json chart/*.tgz > SHA256SUMS',
+    );
+    expect(runsOf('provenance').map(({ run }) => run)).toEqual([
+      'cosign sign-blob --yes --bundle SHA256SUMS.sigstore.json release/SHA256SUMS',
+    ]);
+    const artifacts = (name: string, action: string) =>
+      (jobs[name]?.steps ?? []).filter(({ uses }) => uses?.includes(action)).map((step) => step.with?.['name']);
+    expect(artifacts('provenance', 'upload-artifact')).toEqual(['signature']);
+    expect(artifacts('github', 'download-artifact')).toEqual(['release', 'signature']);
+    expect(runsOf('github').at(-1)?.run).toContain('release/*.json release/SHA256SUMS');
+  });
+
+  test('can be verified by the commands in the documentation, which name this workflow and the version', () => {
+    const { repository, version } = JSON.parse(read('package.json')) as {
+      repository: { url: string };
+      version: string;
+    };
+    const home = repository.url.replace(/^git\+|\.git$/g, '');
+    const page = read('docs/verify-a-release.md');
+    const identities = [...page.matchAll(/https:\/\/github\.com\/\S+@refs\/\S+/g)].map(([identity]) => identity);
+    expect(new Set(identities)).toEqual(new Set([`${home}/.github/workflows/release.yml@refs/tags/v${version}`]));
+    expect(workflowOf('release.yml').on).toEqual({ push: { tags: ['v*.*.*'] } });
+    for (const path of ['docs/verify-a-release.md', 'docs/upgrading.md']) {
+      const versions = [...read(path).matchAll(/(?:sallyport[:-]|\bv)(\d+\.\d+\.\d+)/g)].map(([, found]) => found);
+      expect([path, ...new Set(versions)]).toEqual([path, version]);
+    }
   });
 
   test('is published by jobs that install no dependency', () => {
