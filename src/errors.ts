@@ -571,15 +571,21 @@ export const PROBLEM_MEDIA_TYPE = 'application/problem+json';
 
 /**
  * The body of a problem document (RFC 9457): what a program gets. `reason` is stable and meant for programs; `title`
- * and `detail` are for people.
+ * and `detail` are for people. `type` leads to a page about the reason (§3.1.1).
  *
  * @param requestId  the id under which the log knows more; `null` when the request never got one
+ * @param typeBase   what stands before the reason in `type`; `null` for `about:blank`
  * @param detail     fixed words, where they say more than the table
  */
-export function problemDocument(reason: Reason, requestId: string | null, detail = REASONS[reason].detail): string {
+export function problemDocument(
+  reason: Reason,
+  requestId: string | null,
+  typeBase: string | null,
+  detail = REASONS[reason].detail,
+): string {
   const { status, title } = REASONS[reason];
   return JSON.stringify({
-    type: 'about:blank',
+    type: typeBase === null ? 'about:blank' : `${typeBase}${reason}`,
     title,
     status,
     detail,

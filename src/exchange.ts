@@ -40,8 +40,8 @@ export interface Handler {
   handle(exchange: Exchange): void;
   /** Answers a request that the listener refuses. Never throws. */
   refuse(exchange: Exchange, denial: Denial): void;
-  /** The page for a person whose request never becomes an exchange. */
-  unreadPage(reason: DenialReason, requestId: string): UnreadAnswer;
+  /** The answer to a request that never becomes an exchange: a page for a person, a problem document for a program. */
+  unread(reason: DenialReason, requestId: string, isFromPerson: boolean): UnreadAnswer;
   /** An exchange that began on it is over. */
   finished(): void;
 }

@@ -22,7 +22,7 @@ function begin([unmatched] = seriesOf('_none')) {
     begun: nothing,
     handle: nothing,
     refuse: nothing,
-    unreadPage: () => ({ mediaType: 'text/html', body: '', headers: [] }),
+    unread: () => ({ mediaType: 'text/html', body: '', headers: [] }),
     finished: nothing,
   };
   const listener = { name: 'test', logText: '', handler, finished: (over: Exchange) => void finished.push(over) };

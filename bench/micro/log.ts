@@ -97,9 +97,9 @@ function finishedExchange(): Exchange {
   incoming.rawHeaders = ['Host', 'shop.example.com', 'Accept', 'application/json'];
   const peer = { address: '127.0.0.1', secure: false, serverName: null };
   const nothing = () => {};
-  const unreadPage = () => ({ mediaType: 'text/html', body: '', headers: [] });
+  const unread = () => ({ mediaType: 'text/html', body: '', headers: [] });
   const unmatched = { observe: nothing, inFlight: { inc: nothing } } as unknown as RouteMetrics;
-  const handler = { unmatched, begun: nothing, handle: nothing, refuse: nothing, unreadPage, finished: nothing };
+  const handler = { unmatched, begun: nothing, handle: nothing, refuse: nothing, unread, finished: nothing };
   const listener = { name: 'bench', logText: '', handler, finished: nothing };
   const made = new Exchange(listener, new Http1Reply(incoming), incoming, peer, performance.now());
   const screened = new Sanitizer({

@@ -177,7 +177,7 @@ export const ANSWERS = {
   } satisfies Members<TokenRevocationReport>),
   Problem: z
     .object({
-      type: z.literal('about:blank'),
+      type: z.string().meta({ description: '`problemTypeBase` of the configuration and the reason, or about:blank.' }),
       title: z.string(),
       status: z.int().min(400).max(599),
       detail: z.string(),

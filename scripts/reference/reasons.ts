@@ -2,6 +2,7 @@
 
 import { ADVICE } from '../../src/cli/why/advice.ts';
 import { problemDocument, REASONS, type Reason } from '../../src/errors.ts';
+import { REASONS_PAGE } from '../../src/response/section.ts';
 import { cell, code, generated, table } from './markdown.ts';
 
 /** Writes the page. */
@@ -29,8 +30,10 @@ Every refusal and failure has one of these reasons. Programs get a problem docum
 \`sallyport_auth_decisions_total\` carry it too. The log also has a note that names the rule; clients do not get the note.
 
 \`\`\`json
-${JSON.stringify(JSON.parse(problemDocument(example, '4bf92f3577b34da6a3ce929d0e0e4736')), null, 2)}
+${JSON.stringify(JSON.parse(problemDocument(example, '4bf92f3577b34da6a3ce929d0e0e4736', REASONS_PAGE)), null, 2)}
 \`\`\`
+
+\`type\` leads to the heading of the reason below; \`problemTypeBase\` of the configuration sets another page, or none.
 
 A 401 that logging in would resolve becomes a redirect to the login page when a person navigates. 499 is never sent: the
 client has disconnected.

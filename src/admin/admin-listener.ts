@@ -47,7 +47,10 @@ export class AdminListener {
     this.#guard = new AdminGuard(config, this.#token);
     this.#server = createAdminServer(
       (request, response) => void this.#handle(request, response),
-      (refusal) => parts.log.info({ ...refusal }, 'admin request refused'),
+      (refusal) => {
+        parts.log.info({ ...refusal }, 'admin request refused');
+        return problemDocument(refusal.reason, refusal.id, parts.problemTypeBase());
+      },
     );
   }
 
@@ -69,17 +72,19 @@ export class AdminListener {
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const id = randomHex(32);
+    const about = { id, typeBase: this.#parts.problemTypeBase() };
     try {
-      await this.#answer(request, response, id);
+      await this.#answer(request, response, about);
     } catch (thrown) {
       const fault = asGatewayFault(thrown);
       this.#parts.log.error({ id, fault: errorFields(fault.cause ?? fault) }, 'admin request failed');
       if (response.headersSent) response.destroy();
-      else sendProblem(response, fault.reason, id);
+      else sendProblem(response, fault.reason, about);
     }
   }
 
-  async #answer(request: IncomingMessage, response: ServerResponse, id: string): Promise<void> {
+  async #answer(request: IncomingMessage, response: ServerResponse, about: About): Promise<void> {
+    const { id } = about;
     const [path = '', query = null] = splitOnce(request.url ?? '', '?');
     const rows = ROWS.filter((row) => segmentOf(row, path) !== null);
     const method = request.method === 'HEAD' ? 'GET' : request.method;
@@ -88,14 +93,14 @@ export class AdminListener {
     const isOtherQuery = row !== undefined && !acceptsQuery(row, query, parameters);
     // A probe is its exact path: with another query it is something else, and nothing.
     if (rows.length === 0 || (isOtherQuery && row.parameter?.isOptional !== false)) {
-      sendProblem(response, 'route_not_found', id);
+      sendProblem(response, 'route_not_found', about);
       return;
     }
     const guard = rows[0]?.guard ?? 'none';
     const refusal = guard === 'none' ? null : this.#refusal(request, guard, id);
-    if (refusal !== null) sendRefusal(response, refusal, id, guard === 'page');
-    else if (isOtherQuery) sendProblem(response, 'query_malformed', id);
-    else if (row === undefined) sendProblem(response, 'method_not_allowed', id, ['Allow', allowedMethods(rows)]);
+    if (refusal !== null) sendRefusal(response, refusal, about, guard === 'page');
+    else if (isOtherQuery) sendProblem(response, 'query_malformed', about);
+    else if (row === undefined) sendProblem(response, 'method_not_allowed', about, ['Allow', allowedMethods(rows)]);
     else {
       const client = plainAddress(request.socket.remoteAddress ?? '');
       const segment = segmentOf(row, path) ?? '';
@@ -103,7 +108,7 @@ export class AdminListener {
       const { accept = '' } = request.headers;
       const asked = { id, client, segment, query: parameters, accept };
       const answer = body instanceof Denial ? body : await row.answer({ ...asked, body }, this.#parts);
-      if (answer instanceof Denial) sendProblem(response, answer.reason, id);
+      if (answer instanceof Denial) sendProblem(response, answer.reason, about);
       else await send(response, answer);
     }
   }
@@ -149,7 +154,7 @@ function splitOnce(text: string, separator: string): [string, string | null] {
 
 function createAdminServer(
   onRequest: (request: IncomingMessage, response: ServerResponse) => void,
-  onParserRefusal: (refusal: EarlyRefusal) => void,
+  onParserRefusal: (refusal: EarlyRefusal) => string,
 ): Server {
   const server = createServer({
     maxHeaderSize: 16 * 1024,
@@ -181,8 +186,8 @@ function createAdminServer(
     else if (!socket.writableEnded) {
       const client = plainAddress(socket.remoteAddress ?? '');
       const refusal = { id: randomHex(32), reason, note: parserNote(error), client };
-      onParserRefusal(refusal);
-      refuseConnection(socket, refusal, () => {
+      const answer = { mediaType: PROBLEM_MEDIA_TYPE, body: onParserRefusal(refusal), headers: [] };
+      refuseConnection(socket, refusal, answer, () => {
         const last = begun.get(socket);
         return last === undefined || last.closed ? null : last;
       });
@@ -242,20 +247,31 @@ const headersOf = (type: string) => [
   'nosniff',
 ];
 
+/** What a problem document says besides the reason. */
+interface About {
+  readonly id: string;
+  readonly typeBase: string | null;
+}
+
 /** Answers what the guard refuses. */
-function sendRefusal(response: ServerResponse, reason: Reason, id: string, isPage: boolean): void {
-  if (!isPage || reason !== 'client_unauthorized') sendProblem(response, reason, id);
+function sendRefusal(response: ServerResponse, reason: Reason, about: About, isPage: boolean): void {
+  if (!isPage || reason !== 'client_unauthorized') sendProblem(response, reason, about);
   else {
-    const body = problemDocument(reason, id, PAGE_DETAIL);
+    const body = problemDocument(reason, about.id, about.typeBase, PAGE_DETAIL);
     respond(response, REASONS[reason].status, PROBLEM_MEDIA_TYPE, body, ['WWW-Authenticate', PAGE_CHALLENGE]);
   }
 }
 
-function sendProblem(response: ServerResponse, reason: Reason, id: string, headers: readonly string[] = []): void {
+function sendProblem(
+  response: ServerResponse,
+  reason: Reason,
+  { id, typeBase }: About,
+  headers: readonly string[] = [],
+): void {
   const { status, detail, retryAfterSec } = REASONS[reason];
   const challenge = reason === 'client_unauthorized' ? ['WWW-Authenticate', CHALLENGE] : [];
   const retry = retryAfterSec === undefined ? [] : ['Retry-After', String(retryAfterSec)];
-  const body = problemDocument(reason, id, DETAILS[reason] ?? detail);
+  const body = problemDocument(reason, id, typeBase, DETAILS[reason] ?? detail);
   respond(response, status, PROBLEM_MEDIA_TYPE, body, [...headers, ...challenge, ...retry]);
 }
 

@@ -35,6 +35,8 @@ export interface AdminParts {
   readonly reloader: ReloadControl;
   /** Answers for the configuration in use, without holding up the event loop. Never rejects. */
   readonly explain: (question: ExplainQuestion) => Promise<ExplainAnswer>;
+  /** What stands before the reason in the `type` of problem documents; `null`: no link. */
+  readonly problemTypeBase: () => string | null;
   readonly build: Build;
   readonly clocks: Clocks;
   readonly log: Logger;

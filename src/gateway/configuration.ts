@@ -27,6 +27,7 @@ import { routeLimit } from '../limits/section.ts';
 import { publicListener, redirectListener } from '../listener/http1/section.ts';
 import { outbound } from '../outbound/section.ts';
 import { pages } from '../pages/section.ts';
+import { problemTypeBase } from '../response/section.ts';
 import { ROUTE_KEYS } from '../routing/section.ts';
 import { passClientHeaders, publicOrigin } from '../sanitize/section.ts';
 import { store } from '../store/section.ts';
@@ -70,7 +71,7 @@ const listeners = (context: SchemaContext) =>
   });
 
 /**
- * The schema of the whole file.
+ * The schema of the whole file. Long because it names every section.
  *
  * @param context  base directory of relative paths, and how to ask whether a file exists
  */
@@ -80,6 +81,7 @@ export const configSchema = (context: SchemaContext) =>
       version: z.literal(1, { error: 'must be 1' }).meta({ description: 'Version of this format.' }),
       publicOrigin: publicOrigin(),
       basePath: basePath(),
+      problemTypeBase: problemTypeBase(),
       workers: workers(),
       listeners: listeners(context).meta({ description: 'Where the gateway listens.' }),
       store: store(context).prefault({}).meta({ description: 'Where sessions are stored.' }),

@@ -144,8 +144,8 @@ class PipelineHandler implements Handler {
     this.#pipeline.responder.denial(exchange, denial);
   }
 
-  unreadPage(reason: DenialReason, requestId: string): UnreadAnswer {
-    return this.#pipeline.responder.unreadPage(reason, requestId);
+  unread(reason: DenialReason, requestId: string, isFromPerson: boolean): UnreadAnswer {
+    return this.#pipeline.responder.unread(reason, requestId, isFromPerson);
   }
 
   finished(): void {

@@ -16,6 +16,7 @@ interface ResponderSections {
   readonly publicOrigin: readonly string[];
   readonly basePath: string;
   readonly pages: PagesConfig;
+  readonly problemTypeBase: string | null;
   readonly cors?: CorsConfig | undefined;
   readonly listeners: { readonly public: { readonly limits: { readonly maxTargetBytes: number } } };
   readonly session: { readonly cookie: SessionCookie };
@@ -28,7 +29,7 @@ interface ResponderSections {
  * @param sentStatus  the status that is sent in place of another. Default: each as it is
  */
 export function openResponder(
-  { publicOrigin, basePath, cors, session, listeners, pages }: ResponderSections,
+  { publicOrigin, basePath, cors, session, listeners, pages, problemTypeBase }: ResponderSections,
   { logo }: PageFiles,
   wallMs: Clock,
   sentStatus: ((exchange: Exchange, status: number) => number) | null = null,
@@ -40,6 +41,7 @@ export function openResponder(
     cors: cors === undefined ? null : new CorsRule(cors),
     maxTargetBytes: listeners.public.limits.maxTargetBytes,
     pages: new Pages(pages, logo),
+    problemTypeBase,
     wallMs,
     // A proxy that asks would take the 200 of a refused call for leave to forward it.
     answersCalls: sentStatus === null,

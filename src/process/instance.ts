@@ -93,6 +93,7 @@ export class Instance {
       control: serving.control,
       reloader,
       explain: (question: ExplainQuestion) => explain(question, reloader.inUse.config),
+      problemTypeBase: () => reloader.inUse.config.problemTypeBase,
       build,
       clocks,
       log,

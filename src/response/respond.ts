@@ -37,6 +37,8 @@ interface ResponderSettings extends PageLinks {
   /** Which other origins may read answers of the gateway's own endpoints; `null`: none. */
   readonly cors: CorsRule | null;
   readonly pages: Pages;
+  /** What stands before the reason in the `type` of a problem document; `null`: no link. */
+  readonly problemTypeBase: string | null;
   readonly wallMs: Clock;
   /** Whether gRPC calls are answered with a status of theirs; never where 200 means yes. */
   readonly answersCalls: boolean;
@@ -142,12 +144,16 @@ export class Responder {
   }
 
   /**
-   * The page for a person whose request could not be read and so never became an exchange.
+   * The answer to a request that could not be read and so never became an exchange: a page for a person, a problem document
+   * for a program.
    *
    * @param requestId  under which the log knows it
    */
-  unreadPage(reason: Reason, requestId: string): UnreadAnswer {
-    const { pages, wallMs } = this.#settings;
+  unread(reason: Reason, requestId: string, isFromPerson: boolean): UnreadAnswer {
+    const { pages, problemTypeBase, wallMs } = this.#settings;
+    if (!isFromPerson) {
+      return { mediaType: PROBLEM_MEDIA_TYPE, body: problemDocument(reason, requestId, problemTypeBase), headers: [] };
+    }
     const { text, headers } = pages.write(unreadPage(reason), null, { requestId, atMs: wallMs() });
     return { mediaType: HTML_MEDIA_TYPE, body: text, headers };
   }
@@ -225,7 +231,8 @@ export class Responder {
     if (screened === null ? isNavigationHead(rawHeaders) : isNavigation(screened)) {
       this.page(exchange, status, errorPage(reason, exchange, this.#settings), all);
     } else {
-      this.#send(exchange, status, PROBLEM_MEDIA_TYPE, problemDocument(reason, exchange.id), all);
+      const body = problemDocument(reason, exchange.id, this.#settings.problemTypeBase);
+      this.#send(exchange, status, PROBLEM_MEDIA_TYPE, body, all);
     }
   }
 

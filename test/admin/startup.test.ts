@@ -30,6 +30,7 @@ test('/startupz and /readyz answer 503 until the public listener is there, and /
     control,
     reloader,
     explain: async () => ({ text: '' }),
+    problemTypeBase: () => null,
     build: { version: 'test', revision: 'unknown' },
     clocks,
     log,

@@ -123,7 +123,7 @@ const REFUSED = {
   status: 401,
   challenge: 'Bearer realm="sallyport", error="invalid_token"',
   document: {
-    type: 'about:blank',
+    type: 'https://sallyport.github.io/sallyport/reference/reasons/#token_invalid',
     title: 'Invalid token',
     status: 401,
     detail: 'The presented token is not accepted here.',

@@ -9,7 +9,7 @@
  * in the same way.
  */
 
-import { Denial, PROBLEM_MEDIA_TYPE, problemDocument, REASONS } from '../../errors.ts';
+import { Denial, REASONS } from '../../errors.ts';
 import { Exchange } from '../../exchange.ts';
 import { randomHex } from '../../lib/random-hex.ts';
 import type { GrpcCall, GrpcMethod } from '../../listener/grpc/call.ts';
@@ -85,11 +85,12 @@ function refuseQuestion(listener: Listener, { reason, note }: Denial, client: st
   const id = randomHex(32);
   listener.refused({ id, reason, note: note ?? '', client });
   reply.exchange = { id, reason, route: null, clientLeft: nothing, finish: nothing };
+  const { mediaType, body } = listener.handler.unread(reason, id, false);
   reply.begin(REASONS[reason].status, [
-    ...['Content-Type', PROBLEM_MEDIA_TYPE, 'Cache-Control', 'no-store', 'X-Content-Type-Options', 'nosniff'],
+    ...['Content-Type', mediaType, 'Cache-Control', 'no-store', 'X-Content-Type-Options', 'nosniff'],
     ...['X-Request-Id', id],
   ]);
-  reply.end(problemDocument(reason, id));
+  reply.end(body);
 }
 
 const nothing = () => {};

@@ -104,13 +104,13 @@ export function arrivingExchange(
     serverName: null,
   };
   const nothing = () => {};
-  const unreadPage = () => ({ mediaType: 'text/html', body: '', headers: [] });
+  const unread = () => ({ mediaType: 'text/html', body: '', headers: [] });
   const handler = {
     unmatched: series.unmatched,
     begun: nothing,
     handle: nothing,
     refuse: nothing,
-    unreadPage,
+    unread,
     finished: nothing,
   };
   const listener = { name: 'explain', logText: '', handler, finished: nothing };

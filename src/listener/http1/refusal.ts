@@ -2,37 +2,34 @@
 
 import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type DenialReason, PROBLEM_MEDIA_TYPE, problemDocument, REASONS } from '../../errors.ts';
+import { type DenialReason, REASONS } from '../../errors.ts';
 import type { UnreadAnswer } from '../../exchange.ts';
 import type { EarlyRefusal } from '../listener.ts';
 import { endAndLinger } from './linger.ts';
 
 /**
- * Answers a request that never became an exchange with a problem document, or a page, and closes the connection. Answers in
- * progress on it are finished first: they belong to earlier requests, which were valid.
+ * Answers a request that never became an exchange, and closes the connection. Answers in progress on it are finished first:
+ * they belong to earlier requests, which were valid.
  *
  * @param underWay  the answer that is being written on the connection; `null` when there is none
- * @param page      for a person; `null` for a problem document
  */
 export function refuseConnection(
   socket: Duplex,
   refusal: Pick<EarlyRefusal, 'id' | 'reason'>,
+  answer: UnreadAnswer,
   underWay: () => ServerResponse | null,
-  page: UnreadAnswer | null = null,
 ): void {
   const earlier = underWay();
-  if (earlier !== null) earlier.once('close', () => refuseConnection(socket, refusal, underWay, page));
-  else if (socket.writable) endAndLinger(socket, refusalText(refusal, page));
+  if (earlier !== null) earlier.once('close', () => refuseConnection(socket, refusal, answer, underWay));
+  else if (socket.writable) endAndLinger(socket, refusalText(refusal, answer));
   else socket.destroy();
 }
 
-function refusalText({ id, reason }: Pick<EarlyRefusal, 'id' | 'reason'>, page: UnreadAnswer | null): string {
+function refusalText(
+  { id, reason }: Pick<EarlyRefusal, 'id' | 'reason'>,
+  { mediaType, body, headers }: UnreadAnswer,
+): string {
   const { status } = REASONS[reason];
-  const { mediaType, body, headers } = page ?? {
-    mediaType: PROBLEM_MEDIA_TYPE,
-    body: problemDocument(reason, id),
-    headers: [],
-  };
   const lines = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
     `X-Request-Id: ${id}`,

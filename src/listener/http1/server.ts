@@ -291,8 +291,8 @@ export class Http1Server implements ListenerServer {
     const connection = this.#connectionOf(socket);
     const refusal = { id: randomHex(32), reason, note, client: connection.peer.address };
     this.#listener.refused(refusal);
-    const page = isFromPerson ? this.#listener.handler.unreadPage(reason, refusal.id) : null;
-    refuseConnection(stream, refusal, () => connection.replyUnderWay, page);
+    const answer = this.#listener.handler.unread(reason, refusal.id, isFromPerson);
+    refuseConnection(stream, refusal, answer, () => connection.replyUnderWay);
   }
 
   #onClientError(error: ParserError, socket: Socket): void {
