@@ -13,7 +13,7 @@ export const migrateCommand = defineCommand({
   name: 'migrate',
   summary: 'Replace former names of keys in a configuration',
   description: [
-    'A configuration of an older version works as before: the former names are understood, and "validate" warns about them. This command replaces them in the file itself. Comments, order, anchors and quotes stay; where a key moves to another map, white space may change. A second time changes nothing.',
+    'A configuration of an older version works as before: the former names are understood, and "validate" warns about them. This command replaces them in the file itself. Comments, order, anchors and quotes stay; where a key moves to another map, whitespace may change. Running it again changes nothing.',
     'Reads neither variables nor the files that the configuration names. docs/upgrading.md lists the names.',
   ],
   args: [
