@@ -162,9 +162,14 @@ describe('a release', () => {
       'cosign sign-blob --yes --bundle SHA256SUMS.sigstore.json release/SHA256SUMS',
     ]);
     const artifacts = (name: string, action: string) =>
-      (jobs[name]?.steps ?? []).filter(({ uses }) => uses?.includes(action)).map((step) => step.with?.['name']);
-    expect(artifacts('provenance', 'upload-artifact')).toEqual(['signature']);
-    expect(artifacts('github', 'download-artifact')).toEqual(['release', 'signature']);
+      (jobs[name]?.steps ?? []).flatMap((step) => (step.uses?.includes(action) === true ? [step.with] : []));
+    expect(artifacts('provenance', 'upload-artifact')).toMatchObject([
+      { name: 'signature', path: 'SHA256SUMS.sigstore.json' },
+    ]);
+    expect(artifacts('github', 'download-artifact')).toEqual([
+      { name: 'release', path: 'release' },
+      { name: 'signature', path: 'release' },
+    ]);
     expect(runsOf('github').at(-1)?.run).toContain('release/*.json release/SHA256SUMS');
   });
 
