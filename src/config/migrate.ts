@@ -75,5 +75,5 @@ function rewritten(document: Document.Parsed, text: string): string {
   });
   const indentSeq = !/^- /m.test(text);
   const written = document.toString({ lineWidth: 0, indent, indentSeq, flowCollectionPadding });
-  return text.includes('\r\n') ? written.replace(/\r*\n/g, '\r\n') : written;
+  return text.includes('\r\n') ? written.replace(/\r?\n/g, '\r\n') : written;
 }
