@@ -115,7 +115,7 @@ describe('SECURITY.md', () => {
 
   test('HTTP/2', () => {
     expect(figuresIn(sectionOf('SECURITY.md', 'HTTP/2'))).toEqual([
-      ...['maxStreamResets', 'maxControlFrames', 'maxConcurrentStreams', 'maxSessionMemory'].map((name) =>
+      ...['maxStreamResets', 'maxControlFrames', 'maxConcurrentStreams', 'maxConnectionMemory'].map((name) =>
         front(`limits.${name}`),
       ),
       STREAM_WINDOW,
@@ -170,7 +170,7 @@ describe('docs/limits.md', () => {
       ['headers', []],
       ['requests abandoned before their answer', [front('limits.maxStreamResets')]],
       ['PING and SETTINGS frames', [front('limits.maxControlFrames')]],
-      ['protocol memory of one connection', [front('limits.maxSessionMemory')]],
+      ['protocol memory of one connection', [front('limits.maxConnectionMemory')]],
       ['unread request bodies', [STREAM_WINDOW]],
       ['a client that reads nothing of its answer', [front('timeouts.send') * WINDOWS]],
       ['a connection without requests', [front('timeouts.keepAlive')]],
