@@ -145,8 +145,6 @@ describe('private_key_jwt', () => {
     ['JWT-30: exp far away', { exp: Math.floor(Date.now() / 1_000) + 3_600 }],
     ['JWT-30: exp without end', { exp: 1e300 }],
     ['exp in the past', { exp: Math.floor(Date.now() / 1_000) - 31 }],
-    ['JWT-31: iat in the future', { iat: Math.floor(Date.now() / 1_000) + 60 }],
-    ['JWT-31: nbf in the future', { nbf: Math.floor(Date.now() / 1_000) + 60 }],
     ['JWT-31: nbf as text', { nbf: '0' }],
     ['JWT-44: no jti', { jti: undefined }],
     ['JWT-44: an empty jti', { jti: '' }],
@@ -155,6 +153,13 @@ describe('private_key_jwt', () => {
   ])('%s is invalid_client', async (_title, claims) => {
     await using stage = await TokenStage.start();
     expect(errorOf(await own(stage, await stage.assertion(claims)))).toEqual([401, 'invalid_client']);
+  });
+
+  // The time is that of the request: on a busy machine a test may begin long after its table was made.
+  test.each(['iat', 'nbf'])('JWT-31: %s in the future is invalid_client', async (claim) => {
+    await using stage = await TokenStage.start();
+    const assertion = await stage.assertion({ [claim]: Math.floor(Date.now() / 1_000) + 60 });
+    expect(errorOf(await own(stage, assertion))).toEqual([401, 'invalid_client']);
   });
 
   test('JWT-30: an assertion may have times with a fraction (RFC 7519 §2)', async () => {
