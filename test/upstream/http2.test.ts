@@ -496,6 +496,21 @@ describe('connections', () => {
     await until(() => upstream.openConnections === 0, 'the dead connection is cut');
   });
 
+  test('DOS-19: a server that goes away and is gone does not keep its connection, and one that answers finishes', async () => {
+    let isGone = true;
+    await using upstream = await startRawHttp2(({ type, stream, payload }, send) => {
+      if (type === FRAME.headers) send(answerHead(stream), frame(FRAME.goaway, 0, 0, uint32(stream, 0)));
+      if (type !== FRAME.ping || isGone) return;
+      send(frame(FRAME.ping, 1, 0, payload));
+      send(answerData(1, 'rest'));
+    });
+    await using gateway = await start(asH2c(upstream), { timeouts: { connect: '200ms' } });
+    await expect(rawRequest(gateway.port, get())).rejects.toThrow('connection ended');
+    await until(() => upstream.openConnections === 0, 'the connection is cut');
+    isGone = false;
+    await answers(gateway, 200, 'rest');
+  });
+
   test('backpressure holds both ways', async () => {
     const total = 8 * 1024 * 1024;
     let sent = 0;

@@ -139,7 +139,9 @@ export class StreamConnection {
     this.#probe = setTimeout(() => {
       this.destroy(new UpstreamFault('upstream_timeout', 'connection is dead'));
     }, this.#settings.connectTimeoutMs).unref();
-    this.#session.ping(() => {
+    this.#session.ping((error) => {
+      // A PING that could not be sent, or was given up, is not answered.
+      if (error !== null) return;
       if (this.#probe !== null) clearTimeout(this.#probe);
       this.#probe = null;
     });
@@ -177,6 +179,8 @@ export class StreamConnection {
     });
     session.on('goaway', (_code, lastStreamId) => {
       this.#lastStreamId = lastStreamId ?? Number.POSITIVE_INFINITY;
+      // A server that goes away may be gone before the streams that it has left, and Node does not always notice.
+      this.probe();
     });
     session.on('error', (error) => this.#end(this.#isReady ? error : notHttp2(error)));
     session.on('close', () => this.#end(this.#isReady ? null : notHttp2()));
