@@ -136,13 +136,19 @@ const ROWS: readonly Row[] = [
     [
       'Proxy-Connection: keep-alive',
       'Keep-Alive: timeout=77',
-      'TE: trailers, deflate',
+      'TE: deflate',
       'Trailer: X-A',
       'Proxy-Authenticate: Basic',
       'HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA',
     ],
     ['proxy-connection', 'keep-alive', 'te', 'trailer', 'proxy-authenticate', 'http2-settings'],
   ),
+  {
+    id: 'HBH-06',
+    what: 'of TE only trailers is passed on, said anew by the gateway',
+    bytes: head('GET /x', BOB, 'TE: trailers, deflate;q=0.5'),
+    expect: { status: 200, upstream: { headers: { te: ['trailers'] } }, connection: 'in-sync' },
+  },
   {
     id: 'HBH-06',
     what: 'Upgrade-Insecure-Requests is an end-to-end header',

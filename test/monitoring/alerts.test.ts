@@ -141,7 +141,11 @@ async function files(stage: MonitoredStage): Promise<void> {
   const half = join(stage.keyDirectory, 'half.key.json');
   await fault(stage, 'a certificate and a signing key are damaged', keys, ONCE, async () => {
     writeFileSync(half, '{');
-    await stage.spoil('grpc.crt', 'half');
+    await until(async () => {
+      // Again, where the files were read while the certificate was the old one.
+      await stage.spoil('grpc.crt', 'half');
+      return (await stage.count('tls_certificates_last_read_successful')) === 0;
+    }, 'the gateway has read the certificate');
   });
   rmSync(half);
   expect(await stage.reload()).toBe(200);
@@ -233,12 +237,18 @@ async function workers(): Promise<void> {
   });
   const scrape = async () => (await gateway.admin('/metrics')).text();
   const recording = new Recording('workers end again and again', scrape, Date.now());
-  await recording.at(0);
+  const isProven = () => recording.last('sallyport_token_revocations_age_seconds') < 60;
+  await until(async () => {
+    await recording.at(0);
+    return isProven();
+  }, 'the feed of both is proven');
   const children = readFileSync(`/proc/${gateway.pid}/task/${gateway.pid}/children`, 'utf8').trim().split(' ');
   for (const pid of children) process.kill(Number(pid), 'SIGKILL');
   await until(async () => {
     await recording.at(31);
-    return recording.last('sallyport_workers_restarts_total') === 2 && recording.last('sallyport_workers_ready') === 2;
+    const isReplaced =
+      recording.last('sallyport_workers_restarts_total') === 2 && recording.last('sallyport_workers_ready') === 2;
+    return isReplaced && isProven();
   }, 'other workers serve');
   faults.push({ recording, alerts: ['SallyportWorkersRestart'], isAboutLoop: false });
 }

@@ -481,7 +481,7 @@ describe('a Redis that refuses', () => {
 
   test('on a Cluster, with the one more that is documented', async () => {
     await using cluster = await RedisCluster.start();
-    const [, more] = /on every node, and `(\+\S+)` too/.exec(page) ?? [];
+    const [, more] = /On a Cluster, grant them on every node, and add `(\+\S+)`/.exec(page) ?? [];
     for (const server of cluster.servers) await acl(server, ...rights, more ?? '');
     const nodes = cluster.servers.map(({ port }) => `127.0.0.1:${port}`).join();
     await using store = await openStore(`redis+cluster://gate:${password}@${nodes}`);
