@@ -94,7 +94,8 @@ function requestText({ method, path, status, route, subject, durationMs, reason,
 /** `login  subject demo  method password`. */
 function eventText(record: LogRecord): string {
   const { level, msg, event } = record;
-  const fields = Object.entries(record).filter(([name, value]) => !UNTOLD.has(name) && value !== null);
+  const isNothing = (value: unknown) => value === null || (Array.isArray(value) && value.length === 0);
+  const fields = Object.entries(record).filter(([name, value]) => !UNTOLD.has(name) && !isNothing(value));
   const told = fields.map(([name, value]) => `${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`);
   return [event ?? `${level}: ${msg}`, ...told].join('  ');
 }
