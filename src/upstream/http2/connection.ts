@@ -32,6 +32,8 @@ interface StreamConnectionOwner {
 
 /** A connection without streams is closed after this: a proxy or firewall on the way may have forgotten it by then. */
 const IDLE_TIMEOUT_MS = 60_000;
+/** A server that goes away may be busy with its end: it gets so many connect timeouts to answer, 20 s by default, as keepalive of gRPC has. */
+const PATIENCE_WITH_LEAVING = 10;
 /** As for HTTP/1.1. */
 const MAX_HEADER_BYTES = 32 * 1024;
 /** What one stream may receive ahead of its client. The window of the connection is read at once and limits nothing. */
@@ -133,12 +135,16 @@ export class StreamConnection {
     return id !== undefined && id <= this.#lastStreamId;
   }
 
-  /** Cuts it, with all of its requests, unless the server answers a PING in time. */
-  probe(): void {
+  /**
+   * Cuts it, with all of its requests, unless the server answers a PING in time.
+   *
+   * @param timeoutMs  default: that to connect
+   */
+  probe(timeoutMs = this.#settings.connectTimeoutMs): void {
     if (this.#probe !== null || this.#isOver || this.#session === null) return;
     this.#probe = setTimeout(() => {
       this.destroy(new UpstreamFault('upstream_timeout', 'connection is dead'));
-    }, this.#settings.connectTimeoutMs).unref();
+    }, timeoutMs).unref();
     this.#session.ping((error) => {
       // A PING that could not be sent, or was given up, is not answered.
       if (error !== null) return;
@@ -180,7 +186,7 @@ export class StreamConnection {
     session.on('goaway', (_code, lastStreamId) => {
       this.#lastStreamId = lastStreamId ?? Number.POSITIVE_INFINITY;
       // A server that goes away may be gone before the streams that it has left, and Node does not always notice.
-      this.probe();
+      this.probe(this.#settings.connectTimeoutMs * PATIENCE_WITH_LEAVING);
     });
     session.on('error', (error) => this.#end(this.#isReady ? error : notHttp2(error)));
     session.on('close', () => this.#end(this.#isReady ? null : notHttp2()));

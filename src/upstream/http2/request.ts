@@ -250,71 +250,35 @@ function pushed(this: ClientHttp2Stream, chunk: unknown, encoding?: BufferEncodi
   return Readable.prototype.push.call(this, chunk, encoding);
 }
 
-// What a callback throws is the failure of its request. Nothing above these functions catches it: it would end the process.
+/** A listener on streams. What it throws fails its request: nothing above it catches that, and the process would end. */
+const guarded = <Given extends readonly unknown[]>(
+  act: (request: StreamRequest, stream: ClientHttp2Stream, ...given: Given) => void,
+) =>
+  function listener(this: ClientHttp2Stream, ...given: Given): void {
+    const { request } = this as RequestStream;
+    try {
+      act(request, this, ...given);
+    } catch (thrown) {
+      request.fail(thrown as Error);
+    }
+  };
 
-function onInterim(this: ClientHttp2Stream, _fields: unknown, _flags: number, raw: readonly string[]): void {
-  const { request } = this as RequestStream;
-  try {
-    request.interim(raw);
-  } catch (thrown) {
-    request.fail(thrown as Error);
-  }
-}
-
-function onResponse(this: ClientHttp2Stream, _fields: unknown, flags: number, raw: readonly string[]): void {
-  const { request } = this as RequestStream;
-  try {
-    request.answered(this, flags, raw);
-  } catch (thrown) {
-    request.fail(thrown as Error);
-  }
-}
-
-function onTrailers(this: ClientHttp2Stream, _fields: unknown, _flags: number, raw: readonly string[]): void {
-  (this as RequestStream).request.trailers(raw);
-}
-
-function onData(this: ClientHttp2Stream, chunk: Buffer): void {
-  const { request } = this as RequestStream;
-  try {
-    request.data(chunk);
-  } catch (thrown) {
-    request.fail(thrown as Error);
-  }
-}
-
-function onEnd(this: ClientHttp2Stream): void {
-  (this as RequestStream).request.ended();
-}
-
-function onWantTrailers(this: ClientHttp2Stream): void {
-  const { request } = this as RequestStream;
-  try {
-    if (!this.closed) this.sendTrailers(request.ownTrailers);
-  } catch (thrown) {
-    request.fail(thrown as Error);
-  }
-}
-
-function onFinish(this: ClientHttp2Stream): void {
-  (this as RequestStream).request.sent();
-}
-
-function onTimeout(this: ClientHttp2Stream): void {
-  (this as RequestStream).request.timedOut();
-}
-
-function onFrameError(this: ClientHttp2Stream): void {
-  (this as RequestStream).request.frameFailed();
-}
-
-function onError(this: ClientHttp2Stream, error: Error): void {
-  (this as RequestStream).request.errored(error);
-}
-
-function onClose(this: ClientHttp2Stream): void {
-  (this as RequestStream).request.closed(this);
-}
+type Raw = readonly string[];
+const onInterim = guarded((request, _stream, _fields: unknown, _flags: number, raw: Raw) => request.interim(raw));
+const onResponse = guarded((request, stream, _fields: unknown, flags: number, raw: Raw) =>
+  request.answered(stream, flags, raw),
+);
+const onTrailers = guarded((request, _stream, _fields: unknown, _flags: number, raw: Raw) => request.trailers(raw));
+const onData = guarded((request, _stream, chunk: Buffer) => request.data(chunk));
+const onEnd = guarded((request) => request.ended());
+const onWantTrailers = guarded((request, stream) => {
+  if (!stream.closed) stream.sendTrailers(request.ownTrailers);
+});
+const onFinish = guarded((request) => request.sent());
+const onTimeout = guarded((request) => request.timedOut());
+const onFrameError = guarded((request) => request.frameFailed());
+const onError = guarded((request, _stream, error: Error) => request.errored(error));
+const onClose = guarded((request, stream) => request.closed(stream));
 
 /**
  * Not from within a callback of the stream, where Node puts this code off and aborts the process (`Http2Stream::OnTrailers`) when
