@@ -31,24 +31,22 @@ export function migrate(text: string, renames: Renames): Migrated {
   const problems = source.problems.filter(({ code }) => code !== 'config/variable');
   if (problems.some(({ severity }) => severity === 'error')) return { text: null, problems, source };
   const document = parseConfig(text);
-  const renaming = new Renaming(document.contents);
-  renaming.replaceKeys(renames.keys);
-  renaming.replaceValues(renames.values);
+  const renaming = replaceNames(document, renames);
   if (renaming.found.length === 0) return { text, problems, source };
   const spliced = renaming.isStructural ? null : splice(text, renaming.found);
   const isSame = (written: string) =>
     isDeepStrictEqual(new ConfigSource(written, NOTHING, renames).value, source.value);
-  const written = [spliced, rewritten(document, text)].find((it) => it !== null && isSame(it) && hasNone(it, renames));
+  const hasNone = (written: string) => replaceNames(parseConfig(written), renames).found.length === 0;
+  const written = [spliced, rewritten(document, text)].find((it) => it !== null && isSame(it) && hasNone(it));
   if (written == null) throw new Error('the rewritten configuration does not mean the same');
   return { text: written, problems, source };
 }
 
-/** Whether a text has no former names. */
-function hasNone(text: string, renames: Renames): boolean {
-  const renaming = new Renaming(parseConfig(text).contents);
+function replaceNames(document: Document.Parsed, renames: Renames): Renaming {
+  const renaming = new Renaming(document.contents);
   renaming.replaceKeys(renames.keys);
   renaming.replaceValues(renames.values);
-  return renaming.found.length === 0;
+  return renaming;
 }
 
 /** The text with the names replaced in place. */
