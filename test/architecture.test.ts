@@ -228,7 +228,7 @@ describe('the path of a request', () => {
     // Two clients of HTTP read answers with Node's own objects, and `sallyport login` answers the browser with one.
     const isAllowed = (path: string) =>
       ['listener', 'admin'].includes(roomOf(path)) ||
-      ['jwt/fetch-json.ts', 'cli/http.ts', 'cli/login/loopback.ts'].includes(path);
+      ['jwt/fetch-json.ts', 'cli/io/http.ts', 'cli/login/loopback.ts'].includes(path);
     expect(
       files.filter((path) => /\b(?:IncomingMessage|ServerResponse|Http2\w+)\b/.test(code(path)) && !isAllowed(path)),
     ).toEqual([]);

@@ -6,7 +6,7 @@ import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { newSessionId, sessionHandle } from '../../src/authentication/session/session-id.ts';
 import type { SessionHandle } from '../../src/jwt/names.ts';
 import { encodeSession } from '../../src/store/networked/session-format.ts';
-import { Keys } from '../../src/store/redis/keys.ts';
+import { Keys } from '../../src/store/redis/data/keys.ts';
 import type { SessionRecord } from '../../src/store/session-record.ts';
 import { BACKEND, COOKIE_NAME, PUBLIC_ORIGIN, SERVICE_ISSUER } from './gateway.ts';
 import { postJson } from './http.ts';

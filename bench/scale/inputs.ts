@@ -72,7 +72,7 @@ export const MEASURED = {
     572,
     'bytes',
     'of Redis, for a session by a provider with its index entries',
-    '`npx vitest run test/store/redis-memory.test.ts`',
+    '`npx vitest run test/store/redis/memory.test.ts`',
   ),
   crowdedIndexBytes: input(
     190,

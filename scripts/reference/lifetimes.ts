@@ -8,7 +8,7 @@ import { alternativesOf, entriesOf, shapeOf, unwrap } from '../../src/config/wal
 import { AUTHORIZATION_CODE_LIFETIME_MS } from '../../src/endpoints/command-line/authorize-endpoint.ts';
 import { DEVICE_CODE_LIFETIME_MS } from '../../src/endpoints/command-line/device-grant.ts';
 import { HAND_OVER_CODE_LIFETIME_MS } from '../../src/endpoints/login/hand-over/hand-over-codes.ts';
-import { LOGIN_LIFETIME_MS } from '../../src/endpoints/login/oidc/transactions.ts';
+import { LOGIN_LIFETIME_MS } from '../../src/endpoints/login/oidc/flow/transactions.ts';
 import { bareSchema } from '../../src/gateway/configuration.ts';
 import { formatDuration, parseDurationMs } from '../../src/lib/units.ts';
 import { cell, code, generated, table } from './markdown.ts';

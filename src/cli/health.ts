@@ -1,7 +1,7 @@
-import { ADMIN_OPTIONS, findAdmin } from './admin-client.ts';
 import { defineCommand, EXIT } from './command.ts';
-import { JSON_OPTION } from './configuration.ts';
-import { request } from './http.ts';
+import { ADMIN_OPTIONS, findAdmin } from './io/admin-client.ts';
+import { JSON_OPTION } from './io/configuration.ts';
+import { request } from './io/http.ts';
 
 /** `sallyport health`. */
 export const health = defineCommand({

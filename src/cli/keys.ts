@@ -9,8 +9,8 @@ import { toTimestamp } from '../lib/timestamp.ts';
 import type { Keyring } from '../token/keyring.ts';
 import type { SigningAlgorithm } from '../token/signing-key.ts';
 import { type CliIo, defineCommand, EXIT, UsageFault } from './command.ts';
-import { CONFIG_OPTION, configPath, JSON_OPTION, loadConfiguration } from './configuration.ts';
-import { formatTable, show } from './output.ts';
+import { CONFIG_OPTION, configPath, JSON_OPTION, loadConfiguration } from './io/configuration.ts';
+import { formatTable, show } from './io/output.ts';
 
 type KeyAlgorithm = Exclude<SigningAlgorithm, 'HS256'>;
 

@@ -5,8 +5,8 @@ import { resolve } from 'node:path';
 import { ConfigFault } from '../errors.ts';
 import { counted } from '../lib/counted.ts';
 import { defineCommand, EXIT } from './command.ts';
-import { configPath, readInput } from './configuration.ts';
-import { replaceFile } from './replace-file.ts';
+import { configPath, readInput } from './io/configuration.ts';
+import { replaceFile } from './io/replace-file.ts';
 
 /** `sallyport migrate`. */
 export const migrateCommand = defineCommand({

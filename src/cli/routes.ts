@@ -1,7 +1,7 @@
 import type { DestinationConfig, OutboundConfig } from '../outbound/section.ts';
 import { defineCommand, EXIT } from './command.ts';
-import { CONFIG_OPTION, configPath, JSON_OPTION, loadConfiguration, NO_FILES_OPTION } from './configuration.ts';
-import { formatTable, show } from './output.ts';
+import { CONFIG_OPTION, configPath, JSON_OPTION, loadConfiguration, NO_FILES_OPTION } from './io/configuration.ts';
+import { formatTable, show } from './io/output.ts';
 
 /** `sallyport routes`. */
 export const routes = defineCommand({

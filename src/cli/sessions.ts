@@ -1,4 +1,5 @@
 import type { SessionSummary } from '../admin/control.ts';
+import { defineCommand, EXIT, UsageFault } from './command.ts';
 import {
   ADMIN_OPTIONS,
   callAdmin,
@@ -7,10 +8,9 @@ import {
   hasStrings,
   requireShape,
   TOKEN_FILE_OPTION,
-} from './admin-client.ts';
-import { defineCommand, EXIT, UsageFault } from './command.ts';
-import { JSON_OPTION } from './configuration.ts';
-import { formatTable, show, withoutControls } from './output.ts';
+} from './io/admin-client.ts';
+import { JSON_OPTION } from './io/configuration.ts';
+import { formatTable, show, withoutControls } from './io/output.ts';
 
 /** `sallyport sessions list`. */
 export const sessionsList = defineCommand({

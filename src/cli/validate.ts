@@ -1,6 +1,6 @@
 import { defineCommand, EXIT } from './command.ts';
-import { checkConfiguration, checkWithContents, configPath, NO_FILES_OPTION } from './configuration.ts';
-import { show } from './output.ts';
+import { checkConfiguration, checkWithContents, configPath, NO_FILES_OPTION } from './io/configuration.ts';
+import { show } from './io/output.ts';
 
 /** `sallyport validate`. */
 export const validate = defineCommand({

@@ -1,6 +1,6 @@
 import { revisionOf, VERSION } from '../version.ts';
 import { defineCommand, EXIT } from './command.ts';
-import { JSON_OPTION } from './configuration.ts';
+import { JSON_OPTION } from './io/configuration.ts';
 
 /** `sallyport version`. */
 export const version = defineCommand({

@@ -29,7 +29,7 @@ import { NO_DESTINATION, NO_ROUTE, OWN_ENDPOINT } from '../telemetry/route-serie
 import { UpstreamTokens } from '../token/upstream-token.ts';
 import { Forwarder, type Outlet } from '../upstream/forward.ts';
 import { openUpstreams } from '../upstream/open.ts';
-import type { Upstream } from '../upstream/upstream.ts';
+import type { Upstream } from '../upstream/servers/upstream.ts';
 import { openAuthenticator } from './authenticator.ts';
 import type { Config } from './configuration.ts';
 import type { Contents } from './contents.ts';

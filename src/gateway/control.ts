@@ -20,7 +20,7 @@ import type { AuditSource } from '../telemetry/audit.ts';
 import type { TextFormat } from '../telemetry/metric-parts.ts';
 import type { RecentReason, RecentRequest } from '../telemetry/recent-requests.ts';
 import type { MetricRegistry } from '../telemetry/registry.ts';
-import type { Upstream } from '../upstream/upstream.ts';
+import type { Upstream } from '../upstream/servers/upstream.ts';
 import type { Gateway } from './gateway.ts';
 import { processStatus, routeStatuses, upstreamStatuses } from './status.ts';
 import { longestSessionTokenMs, longestTokenMs } from './token-lifetimes.ts';

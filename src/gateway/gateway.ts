@@ -21,7 +21,7 @@ import { countedRoutes } from '../telemetry/counted-routes.ts';
 import type { LineStream, Logger } from '../telemetry/log.ts';
 import { RecentRequests } from '../telemetry/recent-requests.ts';
 import type { MetricRegistry } from '../telemetry/registry.ts';
-import { drainTunnels } from '../upstream/drain-tunnels.ts';
+import { drainTunnels } from '../upstream/websocket/drain-tunnels.ts';
 import { compileRuntime, type Runtime } from './compile.ts';
 import type { Config } from './configuration.ts';
 import { type ReadConfig, withTls } from './contents.ts';

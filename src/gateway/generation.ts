@@ -8,7 +8,7 @@ import { Denial, type DenialReason } from '../errors.ts';
 import type { Exchange, Handler, UnreadAnswer } from '../exchange.ts';
 import { handle, type Pipeline } from '../pipeline.ts';
 import type { RouteMetrics } from '../telemetry/route-series.ts';
-import type { Tunnel } from '../upstream/tunnel.ts';
+import type { Tunnel } from '../upstream/websocket/tunnel.ts';
 import type { Runtime } from './compile.ts';
 
 /** A reload has removed the listener from the configuration; it stays open until a restart. */

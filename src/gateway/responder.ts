@@ -2,7 +2,7 @@
 
 import { CorsRule } from '../cors/rule.ts';
 import type { CorsConfig } from '../cors/section.ts';
-import { LOGIN_COOKIE_PREFIX } from '../endpoints/login/oidc/transactions.ts';
+import { LOGIN_COOKIE_PREFIX } from '../endpoints/login/oidc/flow/transactions.ts';
 import { DEVICE_COOKIE } from '../endpoints/login/password/known-device.ts';
 import { clearSessionCookie, type SessionCookie } from '../endpoints/login/session-cookie.ts';
 import type { Exchange } from '../exchange.ts';

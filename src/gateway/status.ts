@@ -16,7 +16,7 @@ import { LoopShare } from '../lib/loop-share.ts';
 import { toTimestamp } from '../lib/timestamp.ts';
 import type { Route } from '../routing/route.ts';
 import type { RouteEntry } from '../routing/table.ts';
-import type { Upstream } from '../upstream/upstream.ts';
+import type { Upstream } from '../upstream/servers/upstream.ts';
 import { describeDestination, describeRoute } from './describe.ts';
 import type { Gateway } from './gateway.ts';
 

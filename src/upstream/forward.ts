@@ -18,8 +18,8 @@ import { Deadline } from './deadline.ts';
 import { type ForwardHooks, Forwarding, type ForwardingOwner, type TokenOrigin } from './forwarding.ts';
 import { RequestBody } from './request-body.ts';
 import { upstreamRequestHeaders } from './request-headers.ts';
-import type { Tunnel } from './tunnel.ts';
-import type { Upstream } from './upstream.ts';
+import type { Upstream } from './servers/upstream.ts';
+import type { Tunnel } from './websocket/tunnel.ts';
 
 interface ForwardSettings {
   /** By name. */

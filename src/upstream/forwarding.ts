@@ -22,11 +22,11 @@ import { NotProcessedFault } from './http2/fault.ts';
 import type { RequestBody } from './request-body.ts';
 import { clientResponseHeaders, clientResponseTrailers, earlyHintLinks } from './response-headers.ts';
 import { type RetryReason, retryReason } from './retry.ts';
-import type { UpstreamServer } from './server.ts';
-import type { ShareTaker } from './shares.ts';
-import { acceptsHandshake, Tunnel } from './tunnel.ts';
-import type { Upstream } from './upstream.ts';
-import type { Waiting } from './waiting.ts';
+import type { UpstreamServer } from './servers/server.ts';
+import type { ShareTaker } from './servers/shares.ts';
+import type { Upstream } from './servers/upstream.ts';
+import type { Waiting } from './servers/waiting.ts';
+import { acceptsHandshake, Tunnel } from './websocket/tunnel.ts';
 
 /** What forwarding asks of the rest of the gateway. */
 export interface ForwardHooks {

@@ -5,7 +5,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { UpstreamTls } from './connect.ts';
 import { speaksHttp2, type UpstreamConfig } from './section.ts';
 import type { UpstreamSeries } from './series.ts';
-import { Upstream } from './upstream.ts';
+import { Upstream } from './servers/upstream.ts';
 
 type Upstreams = ReadonlyMap<string, Upstream>;
 

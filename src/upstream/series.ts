@@ -3,7 +3,7 @@
 import { GRPC_CODES } from '../lib/grpc.ts';
 import { CONFIGURED, type MetricRegistry } from '../telemetry/registry.ts';
 import { RETRY_REASONS } from './retry.ts';
-import type { Upstream } from './upstream.ts';
+import type { Upstream } from './servers/upstream.ts';
 
 const CONNECTION_STATES = ['busy', 'idle'] as const;
 

@@ -85,7 +85,7 @@ const LINGERING = [
   (linger('leastBytes') / linger('checkMs')) * 1_000,
 ];
 const CONNECTIONS = defaultOf('upstreams.*.maxConnections');
-const TIMES_THE_REST = constantOf('upstream/shares.ts', 'TIMES_THE_REST');
+const TIMES_THE_REST = constantOf('upstream/servers/shares.ts', 'TIMES_THE_REST');
 /** Of one address, where TLS ends here. */
 const CLIENT = clientLimits({
   publicOrigin: ['https://shop.example.com'],

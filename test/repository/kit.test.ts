@@ -23,7 +23,7 @@ test('every path of CODEOWNERS is in the repository', () => {
     .map((line) => line.split(/\s+/)[0] ?? '');
   expect(paths.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
   expect(paths).toEqual(
-    expect.arrayContaining(['/src/sanitize/', '/src/authentication/', '/src/jwt/', '/src/store/redis/scripts.ts']),
+    expect.arrayContaining(['/src/sanitize/', '/src/authentication/', '/src/jwt/', '/src/store/redis/data/']),
   );
 });
 

@@ -6,7 +6,7 @@
 import type { AdminAnswer } from '../../src/admin/request.ts';
 import { consentPage, decidedPage, deviceConsentPage, userCodePage } from '../../src/endpoints/command-line/pages.ts';
 import { failedHandOverPage, goOnPage } from '../../src/endpoints/login/hand-over/pages.ts';
-import { failedLoginPage, providerPanel } from '../../src/endpoints/login/oidc/pages.ts';
+import { failedLoginPage, providerPanel } from '../../src/endpoints/login/oidc/flow/pages.ts';
 import { alreadyLoggedInPage, type LoginView, loginPage, passwordPanel } from '../../src/endpoints/login/pages.ts';
 import { endingPage, loggedOutPage, logoutPage, sessionsPage } from '../../src/endpoints/sessions/pages.ts';
 import { REASONS, type Reason } from '../../src/errors.ts';

@@ -3,8 +3,8 @@
 import { createServer, type Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { Denial } from '../../src/errors.ts';
-import type { UpstreamServer } from '../../src/upstream/server.ts';
-import { Upstream } from '../../src/upstream/upstream.ts';
+import type { UpstreamServer } from '../../src/upstream/servers/server.ts';
+import { Upstream } from '../../src/upstream/servers/upstream.ts';
 import { TestClocks } from '../support/clocks.ts';
 import { HOST, parseTestConfig, startGateway, type TestGateway } from '../support/gateway.ts';
 import { RawConnection, rawRequest, requestHead } from '../support/raw-client.ts';

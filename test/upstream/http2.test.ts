@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { UpstreamServer } from '../../src/upstream/server.ts';
+import { UpstreamServer } from '../../src/upstream/servers/server.ts';
 import { CertificateFiles, TestAuthority } from '../support/certificates.ts';
 import { HOST, startGateway, type TestGateway } from '../support/gateway.ts';
 import { asked } from '../support/http1-wire.ts';

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { type Waiting, WaitingLine } from '../../src/upstream/waiting.ts';
+import { type Waiting, WaitingLine } from '../../src/upstream/servers/waiting.ts';
 
 const BOUND_MS = 100;
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { closeFrame, FrameTracker } from '../../src/upstream/websocket-frames.ts';
+import { closeFrame, FrameTracker } from '../../src/upstream/websocket/websocket-frames.ts';
 import { decodeFrame, encodeFrame, type Frame } from '../support/websocket.ts';
 
 const frames = () =>

@@ -5,11 +5,11 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { allowProblem } from '../../endpoints/login/oidc/allow.ts';
-import type { ClaimDocuments } from '../../endpoints/login/oidc/claim-path.ts';
-import { exchangeCode } from '../../endpoints/login/oidc/code-exchange.ts';
-import { mapUser } from '../../endpoints/login/oidc/mapping.ts';
+import { exchangeCode } from '../../endpoints/login/oidc/flow/code-exchange.ts';
 import type { IdentityProvider } from '../../endpoints/login/oidc/provider.ts';
+import { allowProblem } from '../../endpoints/login/oidc/user/allow.ts';
+import type { ClaimDocuments } from '../../endpoints/login/oidc/user/claim-path.ts';
+import { mapUser } from '../../endpoints/login/oidc/user/mapping.ts';
 import { Denial, DependencyFault } from '../../errors.ts';
 import type { CliIo } from '../command.ts';
 import { authorizationAddress } from './client-requests.ts';

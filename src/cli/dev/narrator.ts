@@ -5,8 +5,8 @@ import type { CompactToken } from '../../lib/bearer.ts';
 import type { LineBlocks } from '../../telemetry/line-blocks.ts';
 import type { LineStream } from '../../telemetry/log.ts';
 import type { Outlet } from '../../upstream/forward.ts';
-import { withoutControls } from '../output.ts';
-import type { Watching } from '../run-gateway.ts';
+import { withoutControls } from '../io/output.ts';
+import type { Watching } from '../start/run-gateway.ts';
 
 /** A record of the log, as far as it is told. */
 interface LogRecord {

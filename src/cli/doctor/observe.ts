@@ -7,10 +7,10 @@ import type { LoadedConfig } from '../../gateway/load.ts';
 import type { ReadResult } from '../../process/read.ts';
 import type { StoreInspection } from '../../store/networked/kind.ts';
 import type { RecentRequest } from '../../telemetry/recent-requests.ts';
-import { type AdminPlace, callAdmin, findAdmin, hasList, hasStrings } from '../admin-client.ts';
 import { type CliIo, UsageFault } from '../command.ts';
-import { checkConfiguration, checkWithContents, configPath } from '../configuration.ts';
-import { request } from '../http.ts';
+import { type AdminPlace, callAdmin, findAdmin, hasList, hasStrings } from '../io/admin-client.ts';
+import { checkConfiguration, checkWithContents, configPath } from '../io/configuration.ts';
+import { request } from '../io/http.ts';
 
 /** The configuration file and what it names. */
 export interface ObservedFile {

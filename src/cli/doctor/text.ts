@@ -2,7 +2,7 @@
 
 import { counted } from '../../lib/counted.ts';
 import type { FindingVerdict } from '../check/finding.ts';
-import { withoutControls } from '../output.ts';
+import { withoutControls } from '../io/output.ts';
 import type { DoctorFinding } from './finding.ts';
 
 const MARKS: Readonly<Record<FindingVerdict, string>> = { ok: 'ok', note: '-', warning: 'warning', failure: 'FAILS' };

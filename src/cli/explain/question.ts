@@ -16,7 +16,7 @@ import { trim } from '../../lib/trim.ts';
 import type { PublicListenerConfig } from '../../listener/http1/section.ts';
 import type { OutboundConfig } from '../../outbound/section.ts';
 import { UsageFault } from '../command.ts';
-import { withoutScheme } from '../token-input.ts';
+import { withoutScheme } from '../token/token-input.ts';
 import { type AskedSessionSections, readAskedSession } from './asked-session.ts';
 import type { AskedService, StandIn } from './stand-in.ts';
 

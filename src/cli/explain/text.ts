@@ -1,6 +1,6 @@
 /** An explanation for people. */
 
-import { withoutControls } from '../output.ts';
+import { withoutControls } from '../io/output.ts';
 import type { CriterionResult, Explanation, PassedOver } from './explanation.ts';
 import { limitLines } from './limits.ts';
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { ConfigFault } from '../../errors.ts';
 import { isLoopbackHost } from '../../lib/address.ts';
 import type { CliIo } from '../command.ts';
-import { addUser, openUsers, writeUsers } from '../users-file.ts';
+import { addUser, openUsers, writeUsers } from '../users/users-file.ts';
 import type { Answers } from './answers.ts';
 
 /** What is written, by name in the directory. */

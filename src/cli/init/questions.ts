@@ -5,8 +5,8 @@ import { createInterface, type Interface } from 'node:readline/promises';
 import { ConfigFault } from '../../errors.ts';
 import { isLoopbackHost } from '../../lib/address.ts';
 import type { CliIo } from '../command.ts';
-import { originOf } from '../origin-input.ts';
-import { readNewPassword } from '../password-input.ts';
+import { originOf } from '../io/origin-input.ts';
+import { readNewPassword } from '../io/password-input.ts';
 import type { Answers } from './answers.ts';
 import { ensureAbsent } from './files.ts';
 

@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { COMMAND_LINE_CLIENT } from '../../endpoints/command-line/client.ts';
 import { ConfigFault } from '../../errors.ts';
 import { VERSION } from '../../version.ts';
-import { type HttpAnswer, request } from '../http.ts';
+import { type HttpAnswer, request } from '../io/http.ts';
 import type { StoredLogin } from './store.ts';
 
 /** Longest document or answer that is read. */

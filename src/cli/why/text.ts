@@ -2,7 +2,7 @@
 
 import { REASONS } from '../../errors.ts';
 import type { RecentRequest } from '../../telemetry/recent-requests.ts';
-import { withoutControls } from '../output.ts';
+import { withoutControls } from '../io/output.ts';
 import { ADVICE, type Advice } from './advice.ts';
 
 /** The advice on the outcome of a request; `null` for one that was neither refused nor failed, or by another version. */

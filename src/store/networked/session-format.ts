@@ -3,7 +3,7 @@
  *
  * The time of last use has a fixed width at a fixed place, so that a store can overwrite it without reading or
  * rewriting the rest. A store can write something else behind a line break, which JSON does not contain. The array has no
- * member names, because a store holds a million of them (test/store/redis-memory.test.ts). The session id is not in it, only the beginning of its SHA-256 (`handle`), which
+ * member names, because a store holds a million of them (test/store/redis/memory.test.ts). The session id is not in it, only the beginning of its SHA-256 (`handle`), which
  * binds the value to its key: a value under another session's key is not accepted (RDS-06, RDS-13).
  */
 

@@ -16,9 +16,9 @@ import type { Clock } from '../../lib/clock.ts';
 import { answerWithin } from '../networked/deadline.ts';
 import { Link } from '../networked/link.ts';
 import type { RevocationFeed } from '../store.ts';
-import { checked } from './clients.ts';
-import type { Commands } from './commands.ts';
-import type { Keys } from './keys.ts';
+import { checked } from './connection/clients.ts';
+import type { Commands } from './connection/commands.ts';
+import type { Keys } from './data/keys.ts';
 
 /** Begins the news of a session that was changed; a handle alone is the news of one that has ended. */
 const UPDATED = 'updated ';

@@ -5,11 +5,11 @@ import type { Clocks } from '../../lib/clock.ts';
 import { answerWithin } from '../networked/deadline.ts';
 import type { StoreEvents } from '../networked/events.ts';
 import type { StoreInspection } from '../networked/kind.ts';
-import type { Client } from './clients.ts';
-import { describe } from './faults.ts';
+import type { Client } from './connection/clients.ts';
+import { describe } from './connection/faults.ts';
+import { Servers } from './connection/servers.ts';
+import { RedisSettings } from './connection/settings.ts';
 import type { RedisConfig } from './section.ts';
-import { Servers } from './servers.ts';
-import { RedisSettings } from './settings.ts';
 import { openRedisStore } from './store.ts';
 
 /** Round trips, of which the median counts. */

@@ -1,10 +1,10 @@
 /** Redis as one of the stores. The client library is loaded only when a Redis is opened. */
 
 import type { NetworkedStore } from '../networked/kind.ts';
+import { RedisSettings } from './connection/settings.ts';
 import { lint } from './lint.ts';
 import { codes } from './rules.ts';
 import type { RedisConfig } from './section.ts';
-import { RedisSettings } from './settings.ts';
 
 /** See `../kinds.ts`. */
 export const REDIS = {

@@ -1,8 +1,8 @@
 /** Where `store.redis` contradicts itself: asked by `validate`, and once more when the store is opened. */
 
 import { type Code, defineCodes, error, type KeyPath } from '../../config/problem.ts';
+import { parseRedisUrl } from './connection/url.ts';
 import type { RedisConfig } from './section.ts';
-import { parseRedisUrl } from './url.ts';
 
 /** Codes of the findings about `store.redis`. */
 export const codes = defineCodes({

@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { clientTls, duration, filePath, type SchemaContext } from '../../config/fields.ts';
 import { ConfigFault } from '../../errors.ts';
-import { parseRedisUrl } from './url.ts';
+import { parseRedisUrl } from './connection/url.ts';
 
 /** The URL of a Redis. No message repeats any part of it: it may hold a password. */
 const redisUrl = () =>

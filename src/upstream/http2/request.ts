@@ -9,7 +9,7 @@ import { Readable } from 'node:stream';
 import { UpstreamFault } from '../../errors.ts';
 import type { ReceivedFields, RequestController, RequestHandler, ServerRequest } from '../dispatch.ts';
 import { RequestBodyError } from '../request-body.ts';
-import { handshakeProof } from '../tunnel.ts';
+import { handshakeProof } from '../websocket/tunnel.ts';
 import type { StreamConnection } from './connection.ts';
 import { streamFailure } from './fault.ts';
 import { http2RequestHeaders, receivedFields, statusOf, webSocketKeyOf } from './fields.ts';

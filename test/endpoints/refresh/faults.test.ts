@@ -4,7 +4,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { newSeed, parseRefreshToken, successorOf } from '../../../src/endpoints/refresh/refresh-token.ts';
 import { systemClocks } from '../../../src/lib/clock.ts';
-import { unavailable } from '../../../src/store/redis/faults.ts';
+import { unavailable } from '../../../src/store/redis/connection/faults.ts';
 import { someHandle } from '../../support/names.ts';
 import { RedisServer } from '../../support/redis.ts';
 import { openStore } from '../../support/redis-store.ts';

@@ -1,7 +1,7 @@
 /** No token, and no part of one, is anywhere but where it belongs. */
 
 import { describe, expect, test, vi } from 'vitest';
-import { unavailable } from '../../../src/store/redis/faults.ts';
+import { unavailable } from '../../../src/store/redis/connection/faults.ts';
 import { HOST } from '../../support/gateway.ts';
 import { rawRequest, requestHead } from '../../support/raw-client.ts';
 import { RecordingUpstream } from '../../support/recording-upstream.ts';

@@ -15,7 +15,7 @@ import { BASE64URL_32_BYTES_PATTERN } from '../../../lib/base64url.ts';
 import { authenticationOf } from '../../../principal.ts';
 import type { ScreenedRequest } from '../../../sanitize/sanitize.ts';
 import { presentUser } from '../login-parts.ts';
-import { tooManyStarts } from '../oidc/start-throttle.ts';
+import { tooManyStarts } from '../oidc/flow/start-throttle.ts';
 import { goOnPage } from './pages.ts';
 import type { HandOverParts } from './parts.ts';
 

@@ -8,8 +8,8 @@ import type { LinkedCookies } from '../../../authentication/session/linked-cooki
 import type { Clocks } from '../../../lib/clock.ts';
 import type { CodeStore } from '../../../store/store.ts';
 import type { LoginParts } from '../login-parts.ts';
-import { StartThrottle } from '../oidc/start-throttle.ts';
-import type { LoginTransactions } from '../oidc/transactions.ts';
+import { StartThrottle } from '../oidc/flow/start-throttle.ts';
+import type { LoginTransactions } from '../oidc/flow/transactions.ts';
 import type { SessionCookie } from '../session-cookie.ts';
 import { type RequiringRoutes, requirementsOf } from '../step-up/requirements.ts';
 import { HandOverCodes } from './hand-over-codes.ts';

@@ -3,7 +3,7 @@
  * with which browsers return, at `GET {base}/handed-over`.
  *
  * As with an identity provider, the store holds the transaction of a hand-over in progress, bound by a cookie to the browser that began
- * it, one for each tab, for one use (`oidc/transactions.ts`). It keeps the return target out of the addresses of the login origin.
+ * it, one for each tab, for one use (`oidc/flow/transactions.ts`). It keeps the return target out of the addresses of the login origin.
  */
 
 import { hash } from 'node:crypto';
@@ -15,9 +15,9 @@ import type { UserPrincipal } from '../../../principal.ts';
 import type { LoginMark } from '../../../response/error-page.ts';
 import type { ScreenedRequest } from '../../../sanitize/sanitize.ts';
 import { presentUser, sourceOf } from '../login-parts.ts';
-import { loggedInPage } from '../oidc/pages.ts';
-import { tooManyStarts } from '../oidc/start-throttle.ts';
-import type { HandOverTransaction } from '../oidc/transactions.ts';
+import { loggedInPage } from '../oidc/flow/pages.ts';
+import { tooManyStarts } from '../oidc/flow/start-throttle.ts';
+import type { HandOverTransaction } from '../oidc/flow/transactions.ts';
 import { HOME } from '../return-target.ts';
 import { setSessionCookie } from '../session-cookie.ts';
 import { failedHandOverPage } from './pages.ts';

@@ -4,8 +4,8 @@ import type { LinkedCookies } from '../../../authentication/session/linked-cooki
 import type { Requirement } from '../../../authorization/section.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { LoginParts } from '../login-parts.ts';
-import type { StartThrottle } from '../oidc/start-throttle.ts';
-import type { LoginTransactions } from '../oidc/transactions.ts';
+import type { StartThrottle } from '../oidc/flow/start-throttle.ts';
+import type { LoginTransactions } from '../oidc/flow/transactions.ts';
 import type { SessionCookie } from '../session-cookie.ts';
 import type { HandOverCodes } from './hand-over-codes.ts';
 import type { HandOverSeries } from './series.ts';

@@ -8,9 +8,12 @@ import type { CodeStore, LoginTransactionStore } from '../../../store/store.ts';
 import type { Logger } from '../../../telemetry/log.ts';
 import type { Endpoint } from '../../endpoints.ts';
 import type { LoginParts } from '../login-parts.ts';
-import { LoginCallback } from './callback.ts';
 import type { ProviderFiles } from './client-credential.ts';
-import { LoginFailures } from './login-failures.ts';
+import { LoginCallback } from './flow/callback.ts';
+import { LoginFailures } from './flow/login-failures.ts';
+import { LoginStart } from './flow/start-login.ts';
+import { StartThrottle } from './flow/start-throttle.ts';
+import { LoginTransactions } from './flow/transactions.ts';
 import { BackchannelLogout } from './logout/backchannel-logout.ts';
 import { FrontchannelLogout } from './logout/frontchannel-logout.ts';
 import { LogoutAtProvider } from './logout/logout-at-provider.ts';
@@ -18,11 +21,8 @@ import { withPreset } from './presets.ts';
 import { IdentityProvider } from './provider.ts';
 import type { ProviderConfig } from './section.ts';
 import type { ProviderSeries } from './series.ts';
-import { LoginStart } from './start-login.ts';
-import { StartThrottle } from './start-throttle.ts';
 import { keptTokens } from './tokens/provider-tokens.ts';
 import { TokenRevoker } from './tokens/revocation.ts';
-import { LoginTransactions } from './transactions.ts';
 
 /** A provider, with what it was made from. */
 interface OpenedProvider {

@@ -1,7 +1,7 @@
 /** What a session keeps of the login at an identity provider: for logout there, and for routes that ask how somebody logged in. */
 
 import type { ProviderLogin } from '../../../store/session-record.ts';
-import type { ProviderClaims } from './claim-path.ts';
+import type { ProviderClaims } from './user/claim-path.ts';
 
 /** Longest text of the provider's that is kept. */
 const MAX_LENGTH = 255;

@@ -11,8 +11,8 @@ import {
   type SchemaContext,
 } from '../../../config/fields.ts';
 import { MAX_CLOCK_SKEW_MS } from '../../../lib/token-limits.ts';
-import { CLAIM_PATH } from './claim-path.ts';
 import { CLIENT_AUTHENTICATIONS, PRESET_NAMES, type WrittenProvider, withPreset } from './presets.ts';
+import { CLAIM_PATH } from './user/claim-path.ts';
 
 /** What a client assertion can be signed with. */
 export const ASSERTION_ALGORITHMS = [

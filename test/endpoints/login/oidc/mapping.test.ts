@@ -2,11 +2,11 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { allowProblem } from '../../../../src/endpoints/login/oidc/allow.ts';
-import { claimAt, textsAt } from '../../../../src/endpoints/login/oidc/claim-path.ts';
-import { mapUser, type ProviderUser } from '../../../../src/endpoints/login/oidc/mapping.ts';
 import { PRESET_NAMES, type WrittenProvider, withPreset } from '../../../../src/endpoints/login/oidc/presets.ts';
-import { verifiedEmail } from '../../../../src/endpoints/login/oidc/verified-email.ts';
+import { allowProblem } from '../../../../src/endpoints/login/oidc/user/allow.ts';
+import { claimAt, textsAt } from '../../../../src/endpoints/login/oidc/user/claim-path.ts';
+import { mapUser, type ProviderUser } from '../../../../src/endpoints/login/oidc/user/mapping.ts';
+import { verifiedEmail } from '../../../../src/endpoints/login/oidc/user/verified-email.ts';
 import { Denial } from '../../../../src/errors.ts';
 
 type Claims = Record<string, unknown>;

@@ -3,8 +3,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { redirectUri } from '../../../../src/endpoints/login/oidc/flow/start-login.ts';
 import { PRESET_NAMES } from '../../../../src/endpoints/login/oidc/presets.ts';
-import { redirectUri } from '../../../../src/endpoints/login/oidc/start-login.ts';
 import { cli } from '../../../cli/support.ts';
 
 const FOLDER = join(import.meta.dirname, '../../../../docs/how-to/providers');

@@ -1,8 +1,8 @@
 /** Metadata of providers, and how many logins may begin. */
 
 import { describe, expect, test } from 'vitest';
+import { StartThrottle } from '../../../../src/endpoints/login/oidc/flow/start-throttle.ts';
 import { readMetadata } from '../../../../src/endpoints/login/oidc/metadata.ts';
-import { StartThrottle } from '../../../../src/endpoints/login/oidc/start-throttle.ts';
 
 const ISSUER = 'https://id.example.com';
 const DOCUMENT = {

@@ -10,9 +10,9 @@ import type { Exchange } from '../../../../exchange.ts';
 import type { SessionHandle } from '../../../../jwt/names.ts';
 import type { ScreenedRequest } from '../../../../sanitize/sanitize.ts';
 import { type LoginParts, sourceOf } from '../../login-parts.ts';
+import type { StartThrottle } from '../flow/start-throttle.ts';
 import type { ProviderMetadata } from '../metadata.ts';
 import type { IdentityProvider } from '../provider.ts';
-import type { StartThrottle } from '../start-throttle.ts';
 import { MAX_SID_LENGTH } from './logout-token.ts';
 
 declare module '../../../../telemetry/audit.ts' {

@@ -13,12 +13,12 @@ import { BASE64URL_32_BYTES_PATTERN } from '../../../../lib/base64url.ts';
 import type { ScreenedRequest } from '../../../../sanitize/sanitize.ts';
 import type { SealedTokenStore } from '../../../../store/sealed-tokens.ts';
 import type { SessionRecord } from '../../../../store/session-record.ts';
+import type { LoginTransactions } from '../flow/transactions.ts';
 import type { ProviderMetadata } from '../metadata.ts';
 import type { ProviderSettings } from '../presets.ts';
 import type { IdentityProvider } from '../provider.ts';
 import { openTokens, type ProviderTokens } from '../tokens/provider-tokens.ts';
 import type { TokenRevoker } from '../tokens/revocation.ts';
-import type { LoginTransactions } from '../transactions.ts';
 import type { LogoutSeries } from './series.ts';
 
 interface LogoutAtProviderParts {

@@ -6,7 +6,7 @@
 import type { TokenEndpointResponse } from 'openid-client';
 import type { Denial } from '../../../../errors.ts';
 import { protocolLibrary } from '../client-configuration.ts';
-import { refusalOf } from '../code-exchange.ts';
+import { refusalOf } from '../flow/code-exchange.ts';
 import type { IdentityProvider } from '../provider.ts';
 
 /** What came of a refresh. */

@@ -1,0 +1,92 @@
+/** A login at an identity provider that fails: counted, in the audit stream, and a page that says so and leads on. */
+
+import { asGatewayFault, Denial, type GatewayFault, type Reason } from '../../../../errors.ts';
+import type { Exchange } from '../../../../exchange.ts';
+import type { LoginMark } from '../../../../response/error-page.ts';
+import type { ScreenedRequest } from '../../../../sanitize/sanitize.ts';
+import { type LoginParts, sourceOf } from '../../login-parts.ts';
+import type { WantedStepUp } from '../../step-up/wanted.ts';
+import type { IdentityProvider } from '../provider.ts';
+import { failedLoginPage } from './pages.ts';
+
+/** A login, as far as its failure is concerned. */
+export interface ProviderAttempt {
+  readonly provider: IdentityProvider;
+  /** Known once the transaction is. */
+  returnTo: string;
+  /** What it has to show, if it is a login once more; known likewise. */
+  stepUp: WantedStepUp | null;
+  /** Whether the user asks to stay logged in; known likewise. */
+  remember: boolean;
+}
+
+/** The reasons that say nothing of the provider, as they are counted. */
+const COUNTED_AS: { readonly [reason in Reason]?: 'throttled' | 'overloaded' } = {
+  rate_limited: 'throttled',
+  overloaded: 'overloaded',
+};
+
+/** Answers for logins that fail. */
+export class LoginFailures {
+  readonly #parts: LoginParts;
+
+  constructor(parts: LoginParts) {
+    this.#parts = parts;
+  }
+
+  /** Where a login begins. */
+  startPath({ provider, returnTo, stepUp, remember }: Readonly<ProviderAttempt>, marks: readonly LoginMark[]): string {
+    if (stepUp !== null) return this.#parts.responder.stepUpPath(returnTo, stepUp.route, marks);
+    return this.#parts.responder.loginPath(returnTo, remember ? [...marks, 'remember'] : marks, provider.name);
+  }
+
+  /**
+   * Does something for a login. If it fails, the answer is a page for people, and for programs what is returned.
+   *
+   * @returns what the pipeline has to answer; `null` when everything is answered
+   */
+  async shown(
+    exchange: Exchange,
+    request: ScreenedRequest,
+    attempt: Readonly<ProviderAttempt>,
+    work: () => Promise<Denial | null>,
+  ): Promise<Denial | null> {
+    let why: Denial | GatewayFault | null;
+    try {
+      why = await work();
+    } catch (thrown) {
+      why = asGatewayFault(thrown);
+    }
+    if (why !== null) this.show(exchange, request, attempt, why);
+    return null;
+  }
+
+  /** Records a failure, and answers. */
+  show(
+    exchange: Exchange,
+    request: ScreenedRequest,
+    attempt: Readonly<ProviderAttempt>,
+    why: Denial | GatewayFault,
+  ): void {
+    const { responder, series, audit } = this.#parts;
+    const { name, label } = { name: attempt.provider.name, label: attempt.provider.settings.label };
+    const { reason } = why;
+    series.providers.onFailed(name, reason);
+    series.failures.inc({ reason: COUNTED_AS[reason] ?? 'provider' });
+    const note = why instanceof Denial ? why.note : why.message;
+    audit.write({ event: 'login_failed', method: 'oidc', account: name, reason, note }, sourceOf(exchange, request));
+    const page = failedLoginPage({
+      reason,
+      label,
+      waitSec: why instanceof Denial ? retryAfterOf(why) : null,
+      again: this.startPath(attempt, []),
+      other: this.startPath(attempt, ['switch']),
+    });
+    responder.failurePage(exchange, why, page);
+  }
+}
+
+function retryAfterOf({ headers }: Denial): number | null {
+  const at = headers.indexOf('Retry-After');
+  return at === -1 ? null : Number(headers[at + 1]);
+}

@@ -1,0 +1,148 @@
+/**
+ * flow: one login at a provider, from the redirect to the provider to the session.
+ *
+ * This file begins logins: `GET {base}/login?provider=NAME`, and the login page where there is nothing to choose.
+ *
+ * A GET, because what a form leads to has to be ours by the policy of our pages, redirects included (CSP3 §6.5.1). Nothing is
+ * gained by making another person's browser begin a login: it ends in the session of the person who logs in at the provider, in the
+ * browser that began it.
+ */
+
+import { hash } from 'node:crypto';
+import { Denial } from '../../../../errors.ts';
+import type { Exchange } from '../../../../exchange.ts';
+import type { ScreenedRequest } from '../../../../sanitize/sanitize.ts';
+import { type LoginParts, presentedHandle, turnToBegin } from '../../login-parts.ts';
+import { stepUpParameters, type WantedStepUp } from '../../step-up/wanted.ts';
+import { protocolLibrary } from '../client-configuration.ts';
+import type { ProviderSettings } from '../presets.ts';
+import type { IdentityProvider } from '../provider.ts';
+import { providerUnavailable, transportFault } from '../transport.ts';
+import type { LoginFailures } from './login-failures.ts';
+import { type StartThrottle, tooManyStarts } from './start-throttle.ts';
+import type { LoginTransactions } from './transactions.ts';
+
+/** The login that a user asks for. */
+export interface WantedLogin {
+  readonly provider: IdentityProvider;
+  /** Checked. */
+  readonly returnTo: string;
+  /** Whether they want to choose another account. */
+  readonly isSwitch: boolean;
+  /** What it has to show, if it is a login once more; `null` for a first one. */
+  readonly stepUp: WantedStepUp | null;
+  /** Whether they ask to stay logged in; ignored where that is not offered. */
+  readonly remember: boolean;
+}
+
+interface StartParts {
+  readonly login: LoginParts;
+  readonly transactions: LoginTransactions;
+  readonly throttle: StartThrottle;
+  readonly failures: LoginFailures;
+}
+
+const COOKIE_MISSING = new Denial('login_cookie_missing', 'the browser did not send the cookie of logins back');
+const NOT_A_PAGE = new Denial('credential_missing', 'a script or subresource, not a navigation, began a login');
+
+/** Where a provider sends the browser back to: one address for each, so that no answer can be taken for another's. */
+export const redirectUri = (
+  origin: string,
+  basePath: string,
+  { callbackPath }: Pick<ProviderSettings, 'callbackPath'>,
+): string => `${origin}${basePath}${callbackPath}`;
+
+/** Sends browsers to identity providers. */
+export class LoginStart {
+  readonly #parts: StartParts;
+
+  constructor(parts: StartParts) {
+    this.#parts = parts;
+  }
+
+  /** Begins a login, or says on a page why not. */
+  async begin(exchange: Exchange, request: ScreenedRequest, wanted: WantedLogin): Promise<Denial | null> {
+    const { secFetchMode } = request.fields;
+    if (secFetchMode !== null && secFetchMode !== 'navigate') return NOT_A_PAGE;
+    const { failures } = this.#parts;
+    return failures.shown(exchange, request, wanted, () => this.#begin(exchange, request, wanted));
+  }
+
+  async #begin(exchange: Exchange, request: ScreenedRequest, wanted: WantedLogin): Promise<Denial | null> {
+    const { login, transactions, throttle, failures } = this.#parts;
+    const { provider, returnTo, stepUp, remember } = wanted;
+    const waitMs = throttle.begin(request.clientAddress);
+    if (waitMs > 0) return tooManyStarts(waitMs);
+
+    const browser = transactions.browserOf(request.otherCookies);
+    if (browser === null) {
+      // Before the person types a password elsewhere: without the cookie, nothing would come of it.
+      if (new URLSearchParams(request.target.query).has('cookie')) return COOKIE_MISSING;
+      const again = failures.startPath(wanted, wanted.isSwitch ? ['switch', 'cookie'] : ['cookie']);
+      login.responder.redirect(exchange, 302, again, ['Set-Cookie', transactions.newCookieLine()]);
+      return null;
+    }
+    const crowd = await turnToBegin(login, exchange, request);
+    if (crowd !== null) return crowd;
+    const origin = request.publicOrigin as string;
+    const secrets = transactions.secrets(browser);
+    const location = await authorizationUrl(wanted, secrets, redirectUri(origin, login.basePath, provider.settings));
+    const replaces = await presentedHandle(login, request);
+    await transactions.begin(browser, secrets, {
+      provider: provider.name,
+      origin,
+      returnTo,
+      replaces,
+      stepUp,
+      remember,
+    });
+    login.series.providers.onStarted(provider.name);
+    login.responder.redirect(exchange, 302, location, ['Set-Cookie', transactions.cookieLine(browser)]);
+    return null;
+  }
+}
+
+/** The address at the provider (RFC 6749 §4.1.1, RFC 7636 §4.3), which is only a reference where the request was pushed. */
+async function authorizationUrl(
+  { provider, isSwitch, stepUp }: WantedLogin,
+  { state, nonce, verifier }: { readonly state: string; readonly nonce: string; readonly verifier: string },
+  callback: string,
+): Promise<string> {
+  const { settings } = provider;
+  const library = await protocolLibrary();
+  const metadata = await provider.metadata();
+  const parameters = {
+    ...settings.authorizationParameters,
+    ...(isSwitch && { prompt: settings.switchPrompt }),
+    ...(stepUp !== null && stepUpParameters(stepUp)),
+    response_type: 'code',
+    redirect_uri: callback,
+    ...(settings.scopes.length > 0 && { scope: settings.scopes.join(' ') }),
+    state,
+    code_challenge: hash('sha256', verifier, 'base64url'),
+    code_challenge_method: 'S256',
+    ...(provider.keys.isFetched && { nonce }),
+    ...(settings.responseMode === 'formPost' && { response_mode: 'form_post' }),
+  };
+  const configuration = await provider.configuration('par');
+  if (!isPushed(provider, metadata)) return library.buildAuthorizationUrl(configuration, parameters).href;
+  try {
+    return (await library.buildAuthorizationUrlWithPAR(configuration, parameters)).href;
+  } catch (thrown) {
+    const fault = transportFault(thrown);
+    if (fault !== null) throw fault;
+    if (thrown instanceof library.ResponseBodyError) provider.logProblem(`par: ${thrown.status}`, null);
+    throw providerUnavailable('it does not take the pushed authorization request', thrown);
+  }
+}
+
+function isPushed(
+  { settings }: IdentityProvider,
+  metadata: { readonly pushedAuthorizationEndpoint: string | null; readonly requiresPushedRequests: boolean },
+): boolean {
+  const { pushedAuthorizationRequests: setting } = settings;
+  if (metadata.pushedAuthorizationEndpoint !== null) return setting !== 'never' || metadata.requiresPushedRequests;
+  if (setting === 'always')
+    throw providerUnavailable('it does not offer pushed authorization requests, which are asked for');
+  return false;
+}

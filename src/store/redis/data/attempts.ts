@@ -1,0 +1,37 @@
+/** Failed attempts in Redis: `{prefix}a:{hash of key}`, a hash. See {@link BEGIN_ATTEMPT} for its fields. */
+
+import type { AttemptStore, ThrottleRule } from '../../store.ts';
+import type { Commands } from '../connection/commands.ts';
+import type { Keys } from './keys.ts';
+import { BEGIN_ATTEMPT, run, TAKE_BACK } from './scripts.ts';
+
+/** Failed attempts in Redis. An attempt whose answer is lost counts as failed. */
+export class RedisAttempts implements AttemptStore {
+  readonly #commands: Commands;
+  readonly #keys: Keys;
+
+  constructor(commands: Commands, keys: Keys) {
+    this.#commands = commands;
+    this.#keys = keys;
+  }
+
+  async begin(key: string, rule: ThrottleRule, nowMs: number): Promise<number> {
+    const { freeAttempts, maxDelayMs, windowMs } = rule;
+    const attempt = run(BEGIN_ATTEMPT, this.#keys.attempts(key), nowMs, freeAttempts, maxDelayMs, windowMs);
+    return Number(await this.#commands.send(attempt));
+  }
+
+  async succeeded(key: string): Promise<void> {
+    const attempts = this.#keys.attempts(key);
+    await this.#commands.send({
+      operation: 'attempt',
+      key: attempts,
+      words: ['DEL', attempts],
+      isRepeatable: true,
+    });
+  }
+
+  async takeBack(key: string): Promise<void> {
+    await this.#commands.send(run(TAKE_BACK, this.#keys.attempts(key)));
+  }
+}

@@ -1,0 +1,211 @@
+/**
+ * Which sessions a subject has, and which an identity provider can end: `{prefix}i:{shard}`, 32,768 sorted sets. An entry is
+ * 8 bytes of the hash of a name of the session (its subject; its `sid` or its user at the provider), then the 32 bytes of
+ * its handle, or `ended`. The score is the second at which the entry can be forgotten, negative once it is marked as ended.
+ *
+ * A set of its own for each name would cost 190 bytes for each session; one that is shared costs about 60 for each name, as long as it
+ * has no more than 128 entries and Redis keeps it compact: up to some two million logins within an absolute timeout.
+ *
+ * The user at the provider has an entry only when the subject of the session does not say who it is.
+ */
+
+import { hash } from 'node:crypto';
+import type { SessionHandle } from '../../../jwt/names.ts';
+import { type SessionRecord, subjectAtProvider } from '../../session-record.ts';
+import type { Commands } from '../connection/commands.ts';
+import type { Keys } from './keys.ts';
+import { run, type Script } from './scripts.ts';
+
+const SHARDS = 32_768;
+const NAME_BYTES = 8;
+const ENDED = Buffer.from('ended');
+/** A provider's logout that overtakes a login ends it too, if it comes within this time. */
+const OVERTAKEN_WITHIN_SEC = 30;
+
+/**
+ * Adds an entry, unless its logout has overtaken it; drops some that can be forgotten. An entry that is there stays as it
+ * is, so that a repeated command does not remove a mark. Values: entry, entry of an ended `sid`, when it can be
+ * forgotten, now, both in seconds.
+ */
+const ADD: Script = {
+  operation: 'index',
+  isRepeatable: true,
+  lua: `
+local ends, now = tonumber(ARGV[3]), tonumber(ARGV[4])
+local dead = redis.call('ZRANGE', KEYS[1], -now, now, 'BYSCORE', 'LIMIT', 0, 100)
+if #dead > 0 then redis.call('ZREM', KEYS[1], unpack(dead)) end
+local overtaken = redis.call('ZSCORE', KEYS[1], ARGV[2])
+if overtaken and tonumber(overtaken) > now then return 0 end
+redis.call('ZADD', KEYS[1], 'NX', ends, ARGV[1])
+local left = (ends - now) * 1000
+if redis.call('PTTL', KEYS[1]) < left then redis.call('PEXPIRE', KEYS[1], left) end
+return 1`,
+};
+
+/** The entries of a name, whose value it is, that have handles. */
+const entriesOf = (then: string): string => `
+local handles = {}
+for _, entry in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+  if string.sub(entry, 1, ${NAME_BYTES}) == ARGV[1] and #entry == ${NAME_BYTES + 32} then
+    handles[#handles + 1] = string.sub(entry, ${NAME_BYTES + 1})
+    ${then}
+  end
+end`;
+
+/** Answers with the handles of a name, also of those that are marked as ended. */
+const FIND: Script = { operation: 'index', isRepeatable: true, lua: `${entriesOf('')}\nreturn handles` };
+
+/**
+ * Marks the entries of a name, and answers with their handles. A login that is in progress finds the mark. Values: name;
+ * then, for a `sid`, its entry as ended, when that can be forgotten, in how many milliseconds that is.
+ */
+const MARK: Script = {
+  operation: 'index',
+  isRepeatable: true,
+  lua: `
+${entriesOf(`redis.call('ZADD', KEYS[1], 'XX', -math.abs(redis.call('ZSCORE', KEYS[1], entry)), entry)`)}
+if ARGV[2] then
+  redis.call('ZADD', KEYS[1], ARGV[3], ARGV[2])
+  if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[4]) then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
+end
+return handles`,
+};
+
+/** A name of a session, and the shard that has it. */
+interface IndexedName {
+  readonly key: string;
+  readonly name: Buffer;
+}
+
+/** The index of one store. */
+export class SessionIndex {
+  readonly #commands: Commands;
+  readonly #keys: Keys;
+  readonly #nowSec: () => number;
+
+  constructor(commands: Commands, keys: Keys, nowSec: () => number) {
+    this.#commands = commands;
+    this.#keys = keys;
+    this.#nowSec = nowSec;
+  }
+
+  /**
+   * Adds a session, before it can be read; one that is there as {@link present}, under what it is not yet found by.
+   *
+   * @returns `false` when its logout has overtaken it
+   */
+  async add(record: SessionRecord, present: SessionRecord | null = null): Promise<boolean> {
+    const added = this.#placesOf(record, present).map(({ key, name }) => {
+      const words = [entryOf(name, record.handle), Buffer.concat([name, ENDED]), endsSec(record), this.#nowSec()];
+      return this.#commands.send(run(ADD, key, ...words));
+    });
+    return (await Promise.all(added)).every((answer) => answer === 1);
+  }
+
+  /** Whether what was added with the same parameters is still there, and not marked as ended. */
+  async has(record: SessionRecord, present: SessionRecord | null = null): Promise<boolean> {
+    const scores = this.#placesOf(record, present).map(({ key, name }) => {
+      const words = ['ZSCORE', key, entryOf(name, record.handle)] as const;
+      return this.#commands.send({ operation: 'index', key, words, isRepeatable: true });
+    });
+    return (await Promise.all(scores)).every((score) => Number(score) > 0);
+  }
+
+  /** Removes a session, but not what {@link except} is found by. */
+  async remove(record: SessionRecord, except: SessionRecord | null = null): Promise<void> {
+    const places = this.#placesOf(record, except);
+    await Promise.all(places.map((place) => this.#removeFrom(place, [record.handle])));
+  }
+
+  /**
+   * The sessions of a subject, and entries of sessions that have expired, or that are not written yet. The entry of one
+   * that has expired stays until its absolute end.
+   */
+  async find(subject: string): Promise<readonly SessionHandle[]> {
+    const { key, name } = this.#bySubject(subject);
+    return handlesOf(await this.#commands.send({ ...run(FIND, key, name), isBinary: true }));
+  }
+
+  /**
+   * Marks the sessions of a subject as ended, with those whose login is in progress; `end` ends each. After a failure,
+   * repeating it finds the remaining ones.
+   */
+  async endBySubject(subject: string, end: End): Promise<readonly SessionHandle[]> {
+    return this.#end(this.#bySubject(subject), end);
+  }
+
+  /** The same for a `sid`, with those whose login is to come. */
+  async endBySid(provider: string, sid: string, end: End): Promise<readonly SessionHandle[]> {
+    const place = this.#bySid(provider, sid);
+    const endedUntilSec = this.#nowSec() + OVERTAKEN_WITHIN_SEC;
+    return this.#end(place, end, Buffer.concat([place.name, ENDED]), endedUntilSec, OVERTAKEN_WITHIN_SEC * 1_000);
+  }
+
+  /** The same for a user at a provider, as {@link endBySubject}. */
+  async endByUser(provider: string, subject: string, end: End): Promise<readonly SessionHandle[]> {
+    return this.#end(this.#byUser(provider, subject), end);
+  }
+
+  async #end(place: IndexedName, end: End, ...ofSid: (Buffer | number)[]): Promise<readonly SessionHandle[]> {
+    const mark = run(MARK, place.key, place.name, ...ofSid);
+    const handles = handlesOf(await this.#commands.send({ ...mark, isBinary: true }));
+    const ended = await end(handles);
+    await this.#removeFrom(place, handles);
+    return ended;
+  }
+
+  async #removeFrom({ key, name }: IndexedName, handles: readonly SessionHandle[]): Promise<void> {
+    if (handles.length === 0) return;
+    const words = ['ZREM', key, ...handles.map((handle) => entryOf(name, handle))] as const;
+    await this.#commands.send({ operation: 'index', key, words, isRepeatable: true });
+  }
+
+  /** Where a session is found, but not those places where another record is found as well. */
+  #placesOf(record: SessionRecord, except: SessionRecord | null): IndexedName[] {
+    const others = except === null ? [] : this.#namesOf(except);
+    return this.#namesOf(record).filter(({ name }) => !others.some((other) => other.name.equals(name)));
+  }
+
+  #namesOf({ subject, login }: SessionRecord): IndexedName[] {
+    const places = [this.#bySubject(subject)];
+    if (login === null) return places;
+    if (login.sid !== null) places.push(this.#bySid(login.provider, login.sid));
+    if (subject !== subjectAtProvider(login.provider, login.subject)) {
+      places.push(this.#byUser(login.provider, login.subject));
+    }
+    return places;
+  }
+
+  #bySubject(subject: string): IndexedName {
+    return this.#place([subject]);
+  }
+
+  #bySid(provider: string, sid: string): IndexedName {
+    return this.#place([provider, 'sid', sid]);
+  }
+
+  #byUser(provider: string, subject: string): IndexedName {
+    return this.#place([provider, 'subject', subject]);
+  }
+
+  #place(name: readonly string[]): IndexedName {
+    const digest = hash('sha256', JSON.stringify(name), 'buffer');
+    return {
+      key: this.#keys.sessionIndex(digest.readUInt16BE(NAME_BYTES) % SHARDS),
+      name: digest.subarray(0, NAME_BYTES),
+    };
+  }
+}
+
+/** Ends sessions; returns the handles of those that were there. */
+type End = (handles: readonly SessionHandle[]) => Promise<readonly SessionHandle[]>;
+
+const entryOf = (name: Buffer, handle: SessionHandle): Buffer =>
+  Buffer.concat([name, Buffer.from(handle, 'base64url')]);
+
+const handlesOf = (reply: unknown): SessionHandle[] =>
+  (Array.isArray(reply) ? reply.filter(Buffer.isBuffer) : []).map(
+    (handle) => handle.toString('base64url') as SessionHandle,
+  );
+
+const endsSec = ({ expiresAtMs }: SessionRecord): number => Math.ceil(expiresAtMs / 1_000);
