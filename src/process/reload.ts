@@ -59,6 +59,8 @@ export class Reloader implements ReloadControl {
   #isClosed = false;
   #needRestart: readonly string[] = [];
   #last: Promise<unknown> = Promise.resolve();
+  /** The reload that waits for the one under way. */
+  #waiting: Promise<ReloadReport> | null = null;
   /** The newest first. */
   #reloads: readonly PastReload[] = [];
   #watch: FileWatch | null = null;
@@ -100,10 +102,16 @@ export class Reloader implements ReloadControl {
     clearTimeout(this.#retry ?? undefined);
   }
 
+  /** One that waits has read nothing yet: whoever asks meanwhile shares it, however many ask. */
   reload(): Promise<ReloadReport> {
-    const reload = this.#last.then(() => this.#reload()).then((report) => this.#remember(report));
-    this.#last = reload;
-    return reload;
+    if (this.#waiting !== null) return this.#waiting;
+    const reload = this.#last.then(() => {
+      this.#waiting = null;
+      return this.#reload();
+    });
+    this.#waiting = reload.then((report) => this.#remember(report));
+    this.#last = this.#waiting;
+    return this.#waiting;
   }
 
   report(): ConfigurationReport {

@@ -57,9 +57,10 @@ export function clientResponseHeaders(
   const listed = connection === undefined ? headers : withoutListed(headers, connection);
   const ruled = route.responseHeaders === null ? listed : applyRules(listed, route.responseHeaders);
   const kept = route.cors === null ? ruled : [...withoutCors(ruled), ...route.cors.headersFor(origin)];
-  // What was made for one user must not be kept for others; an upstream that says nothing means no harm (SES-18).
-  if (principal.credential?.kind.isUnknownToCaches === true && received['cache-control'] === undefined)
-    kept.push('cache-control', 'private');
+  // What was made for one user must not be kept for others; an upstream that says nothing means no harm (SES-18). Whatever it
+  // said, only what is left of it reaches a cache.
+  const tellsCaches = ruled === headers ? received['cache-control'] !== undefined : hasHeader(ruled, 'cache-control');
+  if (principal.credential?.kind.isUnknownToCaches === true && !tellsCaches) kept.push('cache-control', 'private');
   // Last, because Node decodes a Content-Disposition that follows it as UTF-8: the bytes of a value are the upstream's
   // (RFC 9110 §5.5).
   const length = received['content-length'];
@@ -142,6 +143,9 @@ const withoutCors = (headers: readonly string[]): string[] =>
 function applyRules(headers: string[], rules: NonNullable<Permit['route']['responseHeaders']>): string[] {
   return [...filterHeaders(headers, (name) => !rules.dropped.has(foldHeaderName(name))), ...rules.set];
 }
+
+const hasHeader = (headers: readonly string[], name: string): boolean =>
+  headers.some((text, index) => index % 2 === 0 && text.toLowerCase() === name);
 
 function filterHeaders(headers: readonly string[], keep: (name: string) => boolean): string[] {
   const kept: string[] = [];

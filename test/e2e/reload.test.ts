@@ -598,14 +598,20 @@ describe('requests', () => {
     await until(() => upstream.openConnections === 0, 'the upstream that is gone has no connection any more');
   });
 
-  test('reloads that are asked for at once are done one after the other', async () => {
+  test('one is done after the other, and however many are asked for while one is under way are one', async () => {
     using file = new ConfigFileFixture();
     file.write({ routes: [PUBLIC] });
+    const first = Promise.withResolvers<void>();
+    let loads = 0;
     let underWay = 0;
     let most = 0;
     const reloader = new Reloader({
       initial: await file.loadToRun(),
-      load: () => file.load(),
+      load: async () => {
+        loads += 1;
+        if (loads === 1) await first.promise;
+        return file.load();
+      },
       apply: async () => {
         underWay += 1;
         most = Math.max(most, underWay);
@@ -617,8 +623,15 @@ describe('requests', () => {
       series: new ReloadSeries(new MetricRegistry()),
       clocks: new TestClocks(),
     });
-    const reports = await Promise.all(Array.from({ length: 10 }, () => reloader.reload()));
-    expect(reports.map(({ result }) => result)).toEqual(Array(10).fill('applied'));
-    expect(most).toBe(1);
+    const asked = [reloader.reload()];
+    await until(() => loads === 1, 'the first is under way');
+    // It has read the files, which may change now.
+    asked.push(...Array.from({ length: 50 }, () => reloader.reload()));
+    first.resolve();
+    expect((await Promise.all(asked)).map(({ result }) => result)).toEqual(Array(51).fill('applied'));
+    expect([loads, most]).toEqual([2, 1]);
+    expect(reloader.history().reloads).toHaveLength(2);
+    await reloader.reload();
+    expect(loads).toBe(3);
   });
 });

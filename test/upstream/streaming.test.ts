@@ -5,8 +5,9 @@ import type { Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TestClocks } from '../support/clocks.ts';
 import { HOST, startGateway, type TestGateway } from '../support/gateway.ts';
-import { RawConnection, requestHead } from '../support/raw-client.ts';
+import { RawConnection, rawRequest, requestHead } from '../support/raw-client.ts';
 import { RawUpstream } from '../support/raw-upstream.ts';
+import { RecordingUpstream } from '../support/recording-upstream.ts';
 
 /** An upstream whose connections the test answers by hand. */
 class ManualUpstream {
@@ -345,5 +346,22 @@ describe('streams', () => {
     speaking.socket.write('HTTP/1.1 200 OK\r\nCache-Control: public, max-age=60\r\nContent-Length: 0\r\n\r\n');
     expect((await speaking.client.response()).headers.get('cache-control')).toBe('public, max-age=60');
     for (const { client } of [silent, speaking]) client.close();
+  });
+
+  const PUBLIC_LINE = 'Cache-Control: public, max-age=60';
+  test.each([
+    ['a rule of the route removes it', { remove: ['Cache-Control'] }, [PUBLIC_LINE], 'private'],
+    ['its own Connection lists it', undefined, [PUBLIC_LINE, 'Connection: cache-control'], 'private'],
+    ['a rule of the route sets it', { set: { 'Cache-Control': 'public' } }, [], 'public'],
+  ] as const)('SES-18: what an answer says of caches is what is left of it: %s', async (_title, rules, lines, left) => {
+    await using upstream = await RecordingUpstream.start((_request, socket) => {
+      socket.write(['HTTP/1.1 200 OK', ...lines, 'Content-Length: 0', '', ''].join('\r\n'));
+    });
+    await using ruled = await startGateway({
+      upstream: upstream.origin,
+      routes: [{ id: 'app', match: { path: '/' }, credential: 'session', ...(rules && { responseHeaders: rules }) }],
+    });
+    const answer = await rawRequest(ruled.port, requestHead('GET', '/', [HOST, await ruled.cookie()]));
+    expect(answer.headers.get('cache-control')).toBe(left);
   });
 });
