@@ -325,6 +325,13 @@ const DENIALS = {
       'The program that sent you here requested a login in a way that is not accepted. It received nothing. Start its login again.',
     logLevel: 'info',
   },
+  consent_not_by_person: {
+    status: 403,
+    title: 'Not opened by a person',
+    detail:
+      'Only a person can let a terminal in, and this request does not show that one made it. Open the page in a browser from 2023 or later.',
+    logLevel: 'warn',
+  },
   consent_outdated: {
     status: 403,
     title: 'Decide again',

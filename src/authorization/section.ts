@@ -119,10 +119,10 @@ export const csrf = () =>
       description:
         'Accept unsafe requests with a session but without Origin and Sec-Fetch-Site, which come from programs, not browsers.',
     }),
-    additionalOrigins: z
-      .array(origin())
-      .prefault([])
-      .meta({ description: 'Other origins whose pages may send unsafe requests.' }),
+    additionalOrigins: z.array(origin()).prefault([]).meta({
+      description:
+        "Other origins whose pages may send unsafe requests, to the gateway's own endpoints as well. Only the consent to a login from a terminal has to come from the gateway's own page.",
+    }),
   });
 
 /** `allow`, loaded. */

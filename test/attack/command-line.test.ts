@@ -223,6 +223,51 @@ describe('the consent page', () => {
     },
   );
 
+  test('cross-site scripting: a request to https that does not say its mode, as an old browser sends it, sees no page, and lets no terminal in', async () => {
+    const { userCode, deviceCode } = await stage.device();
+    const [consent, device] = [
+      fieldsOf(await stage.ask(attempt.parameters, alice)),
+      fieldsOf(await stage.submit('/auth/device', { user_code: userCode }, alice)),
+    ];
+    const fromOldBrowser = [`Origin: ${PUBLIC_ORIGIN}`, `Referer: ${PUBLIC_ORIGIN}/`, 'Accept: text/html', FORM, alice];
+    const send = (path: string, fields: Readonly<Record<string, string>>) =>
+      stage.login.send('POST', path, fromOldBrowser, new URLSearchParams(fields).toString());
+    for (const answer of [
+      await stage.login.get(`/auth/authorize?${new URLSearchParams(attempt.parameters)}`, ...fromOldBrowser),
+      await stage.login.get('/auth/device', ...fromOldBrowser),
+      await send('/auth/device', { ...device, decision: 'allow' }),
+      await send('/auth/authorize', { ...consent, decision: 'allow' }),
+    ]) {
+      expect(answer.status).toBe(403);
+      expect(answer.body.toString()).toContain('Open the page in a browser from 2023 or later.');
+      expect(answer.body.toString()).not.toContain('seal');
+    }
+    expect((await stage.poll(deviceCode)).status).toBe(400);
+  });
+
+  test('CSRF: neither an additional origin nor a program without one gives consent, though both may change other things', async () => {
+    const APP = 'https://app.example.com';
+    const csrf = { additionalOrigins: [APP], allowMissingOrigin: true };
+    await using lenient = await CommandLineStage.start({ config: { csrf } });
+    const cookie = await lenient.login.cookieOf('alice');
+    const { userCode, deviceCode } = await lenient.device();
+    const consent = fieldsOf(await lenient.ask(attempt.parameters, cookie));
+    const device = fieldsOf(await lenient.submit('/auth/device', { user_code: userCode }, cookie));
+    for (const from of [[`Origin: ${APP}`, 'Sec-Fetch-Site: same-site'], []]) {
+      const send = (path: string, fields: Readonly<Record<string, string>>) =>
+        lenient.login.send(
+          'POST',
+          path,
+          [FORM, ...NAVIGATION, ...from, cookie],
+          new URLSearchParams(fields).toString(),
+        );
+      expect((await send('/auth/authorize', { ...consent, decision: 'allow' })).status).toBe(403);
+      expect((await send('/auth/device', { ...device, decision: 'allow' })).status).toBe(403);
+      expect((await send('/auth/session/ending', {})).status).toBe(303);
+    }
+    expect((await lenient.poll(deviceCode)).status).toBe(400);
+  });
+
   test('nothing that the request brings is markup', async () => {
     const page = await stage.ask(newAttempt({ state: '"><script>alert(1)</script>' }).parameters, alice);
     expect(page.status).toBe(200);

@@ -211,6 +211,11 @@ export const ADVICE: Readonly<Record<Reason, Advice>> = {
       'A program that logs in through the browser sent a request without PKCE, or with a redirect that is not on the loopback.',
     cure: `${SEE_NOTE} Use \`sallyport login\`, or correct the program.`,
   },
+  consent_not_by_person: {
+    cause:
+      'A script asked for the consent of a user, or the browser did not say that a person opened the page (`Sec-Fetch-Mode`): it is from before 2023, or a proxy in front removes the header.',
+    cure: 'Open the page in a current browser, and let the proxy pass `Sec-Fetch-*`. A script is an attack from inside an application.',
+  },
   consent_outdated: {
     cause: 'The user logged in again after the page was shown, or the form was not made for this session.',
     cure: 'Begin the login of the program again.',
@@ -250,7 +255,7 @@ export const ADVICE: Readonly<Record<Reason, Advice>> = {
   origin_forbidden: {
     cause:
       'A request with a session changes something but does not come from a page of this site: cross-site request forgery, or a program with a cookie and no `Origin`.',
-    cure: 'For a program, send `Origin` with the public origin. For a page of another origin, list it in `cors` of the route.',
+    cure: 'For a program, send `Origin` with the public origin. For a page of another origin, list it in `csrf.additionalOrigins`.',
   },
   admin_disabled: {
     cause: 'A request called the guarded part of the admin API, but `listeners.admin.tokenFile` is not set.',

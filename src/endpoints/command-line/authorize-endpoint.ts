@@ -56,7 +56,7 @@ export class AuthorizeEndpoint {
   /** Takes the decision. */
   async decide(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
     const { login, issuer } = this.#parts;
-    const foreign = login.originProblem(request, 'page') ?? scriptProblem(request);
+    const foreign = login.originProblem(request, 'consent') ?? scriptProblem(request);
     if (foreign !== null) return foreign;
     if (bodyType(request.fields.contentType) !== 'form') return NOT_A_FORM;
     const text = await readBody(exchange, request, login.bodyTimeoutMs);

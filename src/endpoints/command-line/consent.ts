@@ -13,17 +13,27 @@ const PURPOSE = 'sallyport consent\n';
 /** Why a decision without the seal of its page does not count. */
 export const NOT_SEALED = new Denial('consent_outdated', 'form is not that of the page that this session was shown');
 
-const FROM_SCRIPT = new Denial('origin_forbidden', 'a script, not a page, asks for consent or gives it');
+const FROM_SCRIPT = new Denial('consent_not_by_person', 'a script, not a page, asks for consent or gives it');
+const MODE_UNKNOWN = new Denial('consent_not_by_person', 'no Sec-Fetch-Mode: an old browser, or a proxy removes it');
 
 /**
- * Why a request that only a person can make is refused: a script made it. A script that was smuggled into an application of the same origin
- * could read the seal of a page, and so let in a terminal of its author, which stays logged in when the page is closed and its user has
- * logged out. No script can send the mode of a navigation (Fetch §3.2.5), and the opener policy of the pages keeps scripts out of them.
+ * Why a request that only a person can make is refused: a script may have made it. A script that was smuggled into an application of the
+ * same origin could read the seal of a page, and so let in a terminal of its author, which stays logged in when the page is closed and its
+ * user has logged out. No script can send the mode of a navigation (Fetch §3.2.5), and the opener policy of the pages keeps scripts out of
+ * them.
  *
- * @returns `null` for a page, and for browsers that do not say
+ * Every browser since 2023 says the mode to an https origin, so one that does not is refused there. To a plain http name no browser says
+ * it, nor is there an opener policy: there, scripts are not told apart.
+ *
+ * @returns `null` for a page
  */
-export const scriptProblem = ({ fields: { secFetchMode } }: Pick<ScreenedRequest, 'fields'>): Denial | null =>
-  secFetchMode === null || secFetchMode === 'navigate' ? null : FROM_SCRIPT;
+export function scriptProblem({
+  fields: { secFetchMode },
+  publicOrigin,
+}: Pick<ScreenedRequest, 'fields' | 'publicOrigin'>): Denial | null {
+  if (secFetchMode !== null) return secFetchMode === 'navigate' ? null : FROM_SCRIPT;
+  return publicOrigin?.startsWith('https:') === true ? MODE_UNKNOWN : null;
+}
 
 /** A request whose session cookie opened a session. */
 type WithSession = Pick<ScreenedRequest, 'sessionCookie'>;

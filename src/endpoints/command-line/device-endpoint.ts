@@ -51,7 +51,7 @@ export class DevicePages {
   /** Takes the code, or the decision about it. */
   async answer(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
     const { login } = this.#parts;
-    const foreign = login.originProblem(request, 'page') ?? scriptProblem(request);
+    const foreign = login.originProblem(request, 'consent') ?? scriptProblem(request);
     if (foreign !== null) return foreign;
     if (bodyType(request.fields.contentType) !== 'form') return NOT_A_FORM;
     const text = await readBody(exchange, request, login.bodyTimeoutMs);

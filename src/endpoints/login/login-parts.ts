@@ -20,9 +20,12 @@ import type { LoginSeries } from './series.ts';
 /**
  * Judges where a request that changes something comes from.
  *
- * @param sender  `page`: a form of ours; `program`: may say nothing about its origin, but if it does, it must be ours
+ * @param sender  `page`: a page of ours, or of an additional origin; `program`: may say nothing about its origin, but if it does,
+ *   it must be one of these; `consent`: a page of ours, whatever the configuration allows besides
  */
-type OriginRule = (request: ScreenedRequest, sender: 'page' | 'program') => Denial | null;
+type OriginRule = (request: ScreenedRequest, sender: OriginSender) => Denial | null;
+/** See {@link OriginRule}. */
+export type OriginSender = 'page' | 'program' | 'consent';
 
 /** The parts that the endpoints share. */
 export interface LoginParts {

@@ -6,7 +6,7 @@ import type { LinkedCookies } from '../../authentication/session/linked-cookies.
 import type { SessionConfig } from '../../authentication/session/section.ts';
 import type { SessionCookies } from '../../authentication/session/session-cookies.ts';
 import type { Sessions } from '../../authentication/session/sessions.ts';
-import { csrfRules, unsafeOriginProblem } from '../../authorization/csrf.ts';
+import { type CsrfRules, csrfRules, unsafeOriginProblem } from '../../authorization/csrf.ts';
 import type { CsrfConfig } from '../../authorization/section.ts';
 import type { FileReader } from '../../config/named-files.ts';
 import type { Clocks } from '../../lib/clock.ts';
@@ -20,7 +20,7 @@ import type { EndpointRow } from '../endpoints.ts';
 import type { Refresh } from '../refresh/open-refresh.ts';
 import { openHandOver } from './hand-over/open.ts';
 import { type LoginWays, loginEndpoints } from './login.ts';
-import type { LoginParts } from './login-parts.ts';
+import type { LoginParts, OriginSender } from './login-parts.ts';
 import { type ProviderFiles, readProvider } from './oidc/client-credential.ts';
 import { type OpenedProviders, openProviderLogins, openProviders } from './oidc/open.ts';
 import { openProviderTokens, type ProviderTokenUses } from './oidc/tokens/open.ts';
@@ -174,8 +174,12 @@ function partsOf(
 ): LoginParts {
   const { cookie } = session;
   const { limits, timeouts } = listeners.public;
-  const rules = csrfRules(csrf);
-  const programRules = { ...rules, allowMissingOrigin: true };
+  const page = csrfRules(csrf);
+  const rules: Record<OriginSender, CsrfRules> = {
+    page,
+    program: { ...page, allowMissingOrigin: true },
+    consent: { allowMissingOrigin: false, additionalOrigins: new Set() },
+  };
   return {
     basePath,
     responder,
@@ -185,7 +189,7 @@ function partsOf(
     opener: new SessionOpener(sessions, cookie, audit, turns),
     audit,
     series: series.logins,
-    originProblem: (request, sender) => unsafeOriginProblem(request, sender === 'program' ? programRules : rules),
+    originProblem: (request, sender) => unsafeOriginProblem(request, rules[sender]),
     returnTargets: new ReturnTargets((target) => canonicalTarget(target, '', limits.maxTargetBytes), basePath),
     clearCookieLine: clearSessionCookie(cookie),
     refresh,

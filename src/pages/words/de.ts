@@ -174,6 +174,11 @@ export const de: Words = {
       detail:
         'Das Programm, das Sie hierher geschickt hat, hat auf eine Weise um die Anmeldung gebeten, die hier nicht angenommen wird. Es hat nichts erhalten. Starten Sie seine Anmeldung neu.',
     },
+    consent_not_by_person: {
+      title: 'Nicht von einem Menschen geöffnet',
+      detail:
+        'Nur ein Mensch kann ein Terminal zulassen, und diese Anfrage zeigt nicht, dass sie von einem kommt. Öffnen Sie die Seite in einem Browser von 2023 oder später.',
+    },
     consent_outdated: {
       title: 'Bitte noch einmal entscheiden',
       detail:

@@ -175,6 +175,21 @@ describe('OIDC-17: an email address', () => {
     expect(emailOf(verified('ada@example.com'), null, { preset: 'entra' })).toBeNull();
   });
 
+  test('a list of addresses counts where the configuration names the document that has it, and nowhere else', () => {
+    const emails = [{ email: 'admin@example.com', primary: true, verified: true }];
+    const endpoints = {
+      authorization: 'https://code.example.com/authorize',
+      token: 'https://code.example.com/token',
+      userinfo: 'https://code.example.com/user',
+    };
+    const documents = { emails: 'https://code.example.com/emails', orgs: 'https://code.example.com/orgs' };
+    expect(emailOf(null, { emails }, { endpoints: { ...endpoints, documents } })).toBe('admin@example.com');
+    expect(emailOf(null, { emails }, { endpoints: { ...endpoints, documents: { orgs: documents.orgs } } })).toBeNull();
+    expect(emailOf(null, { emails }, { endpoints })).toBeNull();
+    expect(emailOf(verified('eve@example.com'), { emails })).toBe('eve@example.com');
+    expect(emailOf({ sub: 'x' }, { emails })).toBeNull();
+  });
+
   test.each([
     ['mallory@evil.example@example.com'],
     ['"mallory@evil.example"@example.com'],

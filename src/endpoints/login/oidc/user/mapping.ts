@@ -28,7 +28,16 @@ export interface ProviderUser {
 
 type MappingSettings = Pick<
   ProviderSettings,
-  'name' | 'preset' | 'subject' | 'attributes' | 'roles' | 'groups' | 'emailVerified' | 'trustEmail' | 'allow'
+  | 'name'
+  | 'preset'
+  | 'endpoints'
+  | 'subject'
+  | 'attributes'
+  | 'roles'
+  | 'groups'
+  | 'emailVerified'
+  | 'trustEmail'
+  | 'allow'
 >;
 
 /** OpenID Connect Core §2: at most 255 ASCII characters. */

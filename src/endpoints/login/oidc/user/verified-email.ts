@@ -14,12 +14,13 @@ const ADDRESS = /^(?<local>[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64})@(?<domain>[A-Z
 /** RFC 5321 §4.5.3.1.3. */
 const MAX_LENGTH = 254;
 
-type EmailSettings = Pick<ProviderSettings, 'attributes' | 'emailVerified' | 'trustEmail'>;
+type EmailSettings = Pick<ProviderSettings, 'endpoints' | 'attributes' | 'emailVerified' | 'trustEmail'>;
 
 /** The verified address, as the provider writes it; `null` where there is none. */
 export function verifiedEmail({ idToken, userinfo }: ClaimDocuments, settings: EmailSettings): string | null {
-  const { attributes, emailVerified, trustEmail } = settings;
-  const listed = listedAddress(userinfo);
+  const { endpoints, attributes, emailVerified, trustEmail } = settings;
+  // Only the document that the configuration names: a claim of that name may be what users say about themselves.
+  const listed = endpoints?.documents?.['emails'] === undefined ? null : listedAddress(userinfo);
   if (listed !== null) return listed;
   const path = attributes['email'] ?? 'email';
   // What says that the address is verified has to be in the document that has the address.
