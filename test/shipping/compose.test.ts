@@ -1,16 +1,22 @@
 /**
- * The Compose example. No engine runs in the tests, so they check what it relies on: that its files exist and are right, that `setup`
- * writes what the configuration reads, and that nothing is open to the network.
+ * The Compose example. No engine runs in the tests, so they check what it relies on: that its files exist and are right, that the
+ * gateway starts with its configuration and what `setup` writes, and that nothing is open to the network.
  */
 
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { execFile, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { cli } from '../cli/support.ts';
+import { Program } from '../cli/program.ts';
+import { cli, temporaryDirectory } from '../cli/support.ts';
 import { repositoryPath } from '../support/kubernetes-render.ts';
+import { RecordingUpstream } from '../support/recording-upstream.ts';
+import { RedisServer } from '../support/redis.ts';
 import { readDockerfile } from './dockerfile.ts';
+
+const run = promisify(execFile);
 
 interface Service {
   readonly image: string;
@@ -73,16 +79,56 @@ describe('the Compose example', () => {
     expect(gateway.environment?.['SALLYPORT_CONFIG']).toBe(`${target}/sallyport.yaml`);
   });
 
-  it('sets up the files that the configuration names', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'sallyport-compose-'));
-    onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
-    const home = '/home/nonroot';
+  it('is a file that Compose accepts', ({ skip }) => {
+    const compose = (...args: string[]) =>
+      spawnSync('docker', ['compose', ...args], { cwd: DIRECTORY, encoding: 'utf8' });
+    if (compose('version').status !== 0) return skip('docker compose is not installed; ci.yml runs it');
+    const { status, stderr } = compose('config', '--quiet');
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  });
+
+  const home = '/home/nonroot';
+
+  it('sets up the files that the configuration names, and starts with them', async () => {
+    const directory = temporaryDirectory();
     expect(setup.volumes).toEqual([`state:${home}`]);
-    const [command = '', ...args] = (setup.command ?? []).map((word) => word.replace(home, directory));
-    expect(await cli([command, ...args])).toMatchObject({ code: 0 });
+    const args = (setup.command ?? []).map((word) => word.replace(home, directory));
+    const { code, out } = await cli(args);
+    expect(code).toBe(0);
     const named = [...readFileSync(CONFIG, 'utf8').matchAll(/\/home\/nonroot\/[\w./-]+/g)].map(([path]) => path);
     expect(named).toHaveLength(3);
     for (const path of named) expect([path, existsSync(path.replace(home, directory))]).toEqual([path, true]);
+
+    await using redis = await RedisServer.start();
+    await using demo = await RecordingUpstream.start();
+    const places = { '"http://demo"': demo.origin, '"redis://redis:6379"': redis.url, [home]: directory };
+    const listeners = { '"0.0.0.0:8080"': '127.0.0.1:0', '"0.0.0.0:9090"': '127.0.0.1:0' };
+    const text = Object.entries({ ...places, ...listeners }).reduce(
+      (all, [here, there]) => {
+        expect(all).toContain(here);
+        return all.replaceAll(here, there);
+      },
+      readFileSync(CONFIG, 'utf8'),
+    );
+    writeFileSync(join(directory, 'compose.yaml'), text, { mode: 0o600 });
+    const program = new Program(['start', '--config', join(directory, 'compose.yaml')]);
+    const [ready] = await program.says(/^\{.*"readyAfterMs".*\}$/m);
+    const { public: shop, admin } = JSON.parse(ready) as { readonly public: string; readonly admin: string };
+
+    // What `setup` prints for the person who has run it: without a cookie, the login, and with one.
+    const curls = [...out.matchAll(/^ {2}(curl .*)$/gm)].map(([, line = '']) => line);
+    const statuses: unknown[] = [];
+    for (const curl of curls) {
+      const connected = curl.replace(/^curl /, `curl -s --connect-to ::${new URL(shop).host} `);
+      const { stdout } = await run('sh', ['-c', connected], { cwd: directory });
+      statuses.push(stdout.split(' ')[1]);
+    }
+    expect(statuses).toEqual(['401', '303', '200']);
+    expect(demo.requests).toHaveLength(1);
+    expect(demo.text).toMatch(/^authorization: Bearer /im);
+    expect(demo.text).not.toMatch(/^cookie:/im);
+    // As Prometheus asks, which has no token.
+    expect((await fetch(`${admin}/metrics`)).status).toBe(200);
   });
 
   it('gives the volume to the user of the image', () => {
