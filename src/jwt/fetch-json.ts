@@ -16,6 +16,8 @@ interface FetchSettings {
   readonly ca: (() => Promise<string>) | null;
   /** Sent as a bearer token; read for each fetch, because the file it comes from is replaced. `null`: none is sent. */
   readonly bearer: (() => Promise<string>) | null;
+  /** PEM; presented to a server that asks for a client certificate. Default: none. */
+  readonly certificate?: { readonly cert: string; readonly key: string } | null;
 }
 
 /** Fetches a document and parses it. Rejects with an error whose message may be logged. */
@@ -65,7 +67,7 @@ async function send(url: URL, settings: FetchSettings, signal: AbortSignal): Pro
   } as const;
   const request =
     url.protocol === 'https:'
-      ? httpsRequest(url, { ...options, ...(ca !== null && { ca }) })
+      ? httpsRequest(url, { ...options, ...(ca !== null && { ca }), ...settings.certificate })
       : httpRequest(url, options);
   return new Promise((resolve, reject) => {
     request.once('response', resolve).on('error', reject).end();

@@ -9,7 +9,7 @@ import { describe, expect, test } from 'vitest';
 import type { Finding } from '../../src/cli/check/finding.ts';
 import { runCli } from '../../src/cli/run.ts';
 import { type Clocks, systemClocks } from '../../src/lib/clock.ts';
-import { TestAuthority } from '../support/certificates.ts';
+import { CertificateFiles, TestAuthority } from '../support/certificates.ts';
 import { HostileProvider } from '../support/hostile-provider.ts';
 import { IdentityProvider } from '../support/identity-provider.ts';
 import type { IdentityProviderOptions } from '../support/identity-provider-settings.ts';
@@ -277,6 +277,85 @@ describe('the certificate', () => {
     await using server = await tlsServer(90);
     const found = await findings(server.provider, 'certificate');
     expect(found).toEqual(failed(/UNABLE_TO_VERIFY_LEAF_SIGNATURE|UNABLE_TO_GET_ISSUER_CERT|SELF_SIGNED/));
+  });
+});
+
+describe('RFC 8705: a client certificate', () => {
+  const clients = new TestAuthority('Clients');
+
+  /** What is found about a provider that offers something, by a gateway with a certificate that ends in a while. */
+  async function found(about: string, metadata: Record<string, unknown>, days = 90): Promise<readonly Finding[]> {
+    using files = new CertificateFiles();
+    await using provider = await HostileProvider.start();
+    provider.metadata = metadata;
+    const notAfter = new Date(systemClocks.wallMs() + days * 86_400_000);
+    const notBefore = new Date(systemClocks.wallMs() - 1_000 * 86_400_000);
+    const clientCertificate = files.write(
+      'client',
+      clients.issue({ names: ['shop.example.com'], notBefore, notAfter }),
+    );
+    return await findings(provider, about, { keys: { clientSecretFile: undefined, clientCertificate } });
+  }
+
+  test.each(['tls_client_auth', 'self_signed_tls_client_auth'])('is taken by a provider with %s', async (method) => {
+    const offered = { token_endpoint_auth_methods_supported: ['client_secret_basic', method] };
+    expect(await found('client', offered)).toMatchObject([{ verdict: 'ok', text: `authenticates by ${method}` }]);
+  });
+
+  test('§2.1: of no use to a provider that takes only secrets is found', async () => {
+    expect(await found('client', {})).toEqual(
+      failed(/^the gateway would use tls_client_auth or self_signed_tls_client_auth/),
+    );
+  });
+
+  test.each([
+    ['note', { token_endpoint: 'https://mtls.example.com/token' }, /^at endpoints of its own for token_endpoint$/],
+    ['note', undefined, /^at the usual endpoints$/],
+  ])('§5: where it is presented is said: %s %j', async (verdict, aliases, text) => {
+    const all = await found('mutual TLS', { mtls_endpoint_aliases: aliases });
+    expect(all).toMatchObject([{ verdict, text: expect.stringMatching(text) }]);
+  });
+
+  test('§5: an alias that is not https is found', async () => {
+    const aliases = { token_endpoint: 'http://mtls.example.com/token' };
+    expect(await found('endpoints', { mtls_endpoint_aliases: aliases })).toEqual(failed(/token_endpoint is not https/));
+  });
+
+  test('§3: access tokens that no upstream can use are told', async () => {
+    const [bound] = await found('mutual TLS', { tls_client_certificate_bound_access_tokens: true });
+    expect(bound?.text).toContain('no upstream can use them');
+  });
+
+  test.each([
+    [90, 'ok', /^of CN=shop\.example\.com, until \d{4}-/],
+    [3, 'warning', /^ends in [23] days/],
+    [-1, 'failure', /^of CN=shop\.example\.com: ended on \d{4}-/],
+  ])('that ends in %i days: %s', async (days, verdict, text) => {
+    const all = await found('client certificate', {}, days);
+    expect(all).toMatchObject([{ verdict, text: expect.stringMatching(text) }]);
+  });
+
+  test('is presented by the check: a provider over TLS takes it', async () => {
+    using files = new CertificateFiles();
+    const servers = new TestAuthority('Servers');
+    const tls = {
+      server: servers.issue({ names: ['127.0.0.1'] }),
+      clientAuthority: clients.certificate,
+      aliases: true,
+    };
+    const client = { tls_client_auth_san_dns: 'shop.example.com' };
+    await using idp = await IdentityProvider.start({ clientAuthentication: 'tls_client_auth', tls, client });
+    const keys = {
+      clientSecretFile: undefined,
+      caFile: files.text('ca.pem', servers.certificate),
+      clientCertificate: files.write('client', clients.issue({ names: ['shop.example.com'] })),
+    };
+    expect(await findings(idp, 'credential', { keys })).toEqual(fine);
+    expect(await findings(idp, 'redirect URI', { keys })).toEqual(fine);
+    const clientCertificate = files.write('other', clients.issue({ names: ['another.example.com'] }));
+    expect(await findings(idp, 'credential', { keys: { ...keys, clientCertificate } })).toEqual(
+      failed(/invalid_client/),
+    );
   });
 });
 

@@ -1,10 +1,13 @@
 /** What can be chosen about the identity provider of the tests, and how `oidc-provider` is told. */
 
+import { X509Certificate } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
+import { TLSSocket } from 'node:tls';
 import type { JWK } from 'jose';
 import type { Account, ClientMetadata, Configuration, KoaContextWithOIDC, Provider } from 'oidc-provider';
 import { loadOidcProvider, type OidcProviderLibrary } from '../../demo/provider/load.ts';
 import type { MemoryAdapters } from '../../demo/provider/memory-adapters.ts';
+import type { IssuedCertificate } from './certificates.ts';
 
 /** A person who can log in. */
 export interface Person {
@@ -25,14 +28,34 @@ export interface ProviderCall {
   readonly status: number;
   /** Of the query or the body, without secrets left out. */
   readonly parameters: Readonly<Record<string, unknown>>;
+  /** Subject of the client certificate that came with it; `null` without one. */
+  readonly certificate: string | null;
 }
 
 export type SigningAlgorithm = 'RS256' | 'PS256' | 'ES256' | 'EdDSA';
 
+/** A provider over TLS, which asks for client certificates (RFC 8705). */
+export interface ProviderTls {
+  /** Of the provider, for 127.0.0.1. */
+  readonly server: IssuedCertificate;
+  /** Issuer of the client certificates that `tls_client_auth` takes, PEM. */
+  readonly clientAuthority: string;
+  /** Whether clients with a certificate have endpoints of their own (§5). The others then ask for none. */
+  readonly aliases: boolean;
+}
+
 export interface IdentityProviderOptions {
   /** Of the relying party. Default: that of `corporate` at the public origin of the fixtures. */
   readonly redirectUris?: readonly string[];
-  readonly clientAuthentication?: 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | 'none';
+  readonly clientAuthentication?:
+    | 'client_secret_basic'
+    | 'client_secret_post'
+    | 'private_key_jwt'
+    | 'tls_client_auth'
+    | 'self_signed_tls_client_auth'
+    | 'none';
+  /** Default: plain HTTP. */
+  readonly tls?: ProviderTls;
   /** More of the relying party's registration (`post_logout_redirect_uris`, `backchannel_logout_uri`, …). */
   readonly client?: Partial<ClientMetadata>;
   readonly idTokenAlgorithm?: SigningAlgorithm;
@@ -73,6 +96,8 @@ export interface ProviderParts {
   readonly adapters: MemoryAdapters;
   readonly calls: ProviderCall[];
   readonly keys: readonly JWK[];
+  /** Where clients with a certificate have their own endpoints; `null` without. */
+  readonly aliasOrigin: string | null;
 }
 
 /** Opens a provider that answers at its issuer. */
@@ -84,7 +109,8 @@ export async function openProvider(parts: ProviderParts): Promise<Provider> {
     const { oidc } = ctx as KoaContextWithOIDC;
     if (oidc === undefined) return;
     const parameters = { ...oidc.params, ...oidc.body };
-    parts.calls.push({ route: oidc.route, method: ctx.method, status: ctx.status, parameters });
+    const certificate = certificateOf(ctx as KoaContextWithOIDC)?.subject ?? null;
+    parts.calls.push({ route: oidc.route, method: ctx.method, status: ctx.status, parameters, certificate });
     if (oidc.route === 'discovery' && parts.options.issParameter === false) {
       // What is undefined is left out of JSON.
       (ctx.body as Record<string, unknown>)['authorization_response_iss_parameter_supported'] = undefined;
@@ -101,7 +127,7 @@ export async function openProvider(parts: ProviderParts): Promise<Provider> {
 }
 
 function configurationOf(
-  { options, people, adapters, keys }: ProviderParts,
+  { options, people, adapters, keys, aliasOrigin }: ProviderParts,
   { interactionPolicy }: OidcProviderLibrary,
 ): Configuration {
   return {
@@ -136,6 +162,8 @@ function configurationOf(
       ctx.body = `provider error: ${JSON.stringify(out)}`;
     },
     features: featuresOf(options),
+    ...(options.tls !== undefined && { clientAuthMethods: [options.clientAuthentication ?? 'client_secret_basic'] }),
+    ...(aliasOrigin !== null && { discovery: { mtls_endpoint_aliases: aliasesAt(aliasOrigin) } }),
     ttl: lifetimesOf(options),
     fetch: (url, fetchOptions) => fetchLoopback(options.origins ?? {}, url, fetchOptions ?? {}),
   };
@@ -154,6 +182,7 @@ function featuresOf(options: IdentityProviderOptions): Configuration['features']
       allowedPolicy: async (_ctx, client, token) => token.clientId === client.clientId,
     },
     claimsParameter: { enabled: true },
+    ...(options.tls !== undefined && { mTLS: MUTUAL_TLS }),
     backchannelLogout: { enabled: options.backchannelLogout !== false },
     resourceIndicators: { enabled: false },
     rpInitiatedLogout: {
@@ -173,6 +202,29 @@ function featuresOf(options: IdentityProviderOptions): Configuration['features']
       successSource: (ctx) => page(ctx, '<p>You can close this page</p>'),
     },
   };
+}
+
+const aliasesAt = (origin: string) => ({
+  token_endpoint: `${origin}/token`,
+  revocation_endpoint: `${origin}/token/revocation`,
+  pushed_authorization_request_endpoint: `${origin}/request`,
+  userinfo_endpoint: `${origin}/me`,
+});
+
+const MUTUAL_TLS = {
+  enabled: true,
+  certificateBoundAccessTokens: true,
+  selfSignedTlsClientAuth: true,
+  tlsClientAuth: true,
+  getCertificate: (ctx: KoaContextWithOIDC) => certificateOf(ctx) ?? undefined,
+  certificateAuthorized: (ctx: KoaContextWithOIDC) => (ctx.req.socket as TLSSocket).authorized,
+  certificateSubjectMatches: (ctx: KoaContextWithOIDC, property: string, expected: string) =>
+    property === 'tls_client_auth_san_dns' && certificateOf(ctx)?.subjectAltName === `DNS:${expected}`,
+};
+
+function certificateOf({ req }: KoaContextWithOIDC): X509Certificate | null {
+  const raw = req.socket instanceof TLSSocket ? req.socket.getPeerCertificate().raw : undefined;
+  return raw === undefined ? null : new X509Certificate(raw);
 }
 
 function page(ctx: KoaContextWithOIDC, body: string): void {

@@ -4,6 +4,7 @@
  */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, type JWK } from 'jose';
 import type { Provider } from 'oidc-provider';
@@ -16,6 +17,7 @@ import {
   type Person,
   type ProviderCall,
   type ProviderParts,
+  type ProviderTls,
 } from './identity-provider-settings.ts';
 import type { Page, PlainBrowser } from './plain-browser.ts';
 
@@ -61,6 +63,8 @@ export class IdentityProvider implements AsyncDisposable {
   readonly clientKey: KeyPair = ecKeyPair();
   readonly options: IdentityProviderOptions;
   readonly #server: Server;
+  /** With endpoints for clients with a certificate; `null` without. */
+  readonly #aliasServer: Server | null;
   readonly #adapters: MemoryAdapters;
   #provider: Provider | null = null;
   #port = 0;
@@ -69,20 +73,23 @@ export class IdentityProvider implements AsyncDisposable {
     this.options = options;
     this.people = options.people ?? people();
     this.#adapters = new MemoryAdapters();
-    this.#server = createServer((request, response) => this.#handle(request, response));
+    const handle = (request: IncomingMessage, response: ServerResponse) => this.#handle(request, response);
+    const { tls } = options;
+    this.#aliasServer = tls?.aliases === true ? tlsServer(tls, true, handle) : null;
+    this.#server = tls === undefined ? createServer(handle) : tlsServer(tls, !tls.aliases, handle);
   }
 
   /** Starts a provider. Dispose of it with `await using`. */
   static async start(options: IdentityProviderOptions = {}): Promise<IdentityProvider> {
     const idp = new IdentityProvider(options);
-    await idp.#listen();
+    await Promise.all([idp.#listen(), idp.#aliasServer?.listen(0, '127.0.0.1')]);
     idp.#provider = await openProvider(await idp.#parts());
     await idp.registerClient(options);
     return idp;
   }
 
   get issuer(): string {
-    return `http://127.0.0.1:${this.#port}`;
+    return `${this.options.tls === undefined ? 'http' : 'https'}://127.0.0.1:${this.#port}`;
   }
 
   /** How often an endpoint was called. */
@@ -104,7 +111,7 @@ export class IdentityProvider implements AsyncDisposable {
     await this.#adapters.model('Client').upsert(this.clientId, {
       client_id: this.clientId,
       ...(hasKey ? { jwks: { keys: [publicJwk] } } : {}),
-      ...(method === 'none' || hasKey ? {} : { client_secret: this.clientSecret }),
+      ...(method.startsWith('client_secret') ? { client_secret: this.clientSecret } : {}),
       token_endpoint_auth_method: method,
       redirect_uris: [...redirectUris],
       response_types: ['code'],
@@ -167,6 +174,8 @@ export class IdentityProvider implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#aliasServer?.closeAllConnections();
+    this.#aliasServer?.close();
     if (this.#server.listening) await this.pause();
   }
 
@@ -179,6 +188,7 @@ export class IdentityProvider implements AsyncDisposable {
   }
 
   async #parts(): Promise<ProviderParts> {
+    const alias = (this.#aliasServer?.address() ?? null) as AddressInfo | null;
     return {
       issuer: this.issuer,
       options: this.options,
@@ -186,6 +196,7 @@ export class IdentityProvider implements AsyncDisposable {
       adapters: this.#adapters,
       calls: this.calls,
       keys: await signingKeys(),
+      aliasOrigin: alias === null ? null : `https://127.0.0.1:${alias.port}`,
     };
   }
 
@@ -224,6 +235,14 @@ export class IdentityProvider implements AsyncDisposable {
     const amr = acr === undefined ? (person.amr ?? ['pwd']) : ['pwd', 'otp'];
     return { accountId: name, amr: [...amr], ...(acr === undefined ? {} : { acr }) };
   }
+}
+
+function tlsServer(
+  { server: { certificate: cert, key }, clientAuthority: ca }: ProviderTls,
+  requestCert: boolean,
+  handle: (request: IncomingMessage, response: ServerResponse) => void,
+): Server {
+  return createTlsServer({ cert, key, ca, requestCert, rejectUnauthorized: false }, handle);
 }
 
 /** Made once in a process: an RSA key takes longer than a login. */

@@ -5,6 +5,7 @@
  */
 
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { request as httpsRequest } from 'node:https';
 import { CookieJar, siteOf } from './cookie-jar.ts';
 import { type Form, formsOf } from './html-forms.ts';
 
@@ -36,6 +37,8 @@ interface Navigation {
 export interface BrowserSettings {
   /** Ports of the loopback that serve origins which do not exist here, such as `https://shop.example.com`. */
   readonly origins?: Readonly<Record<string, number>>;
+  /** CA of servers that are reached by TLS, PEM. Without it, only `origins` are https. */
+  readonly ca?: string;
   readonly nowMs?: () => number;
   /** Headers of every request, such as `Accept-Language`. */
   readonly headers?: Readonly<Record<string, string>>;
@@ -49,11 +52,13 @@ export class PlainBrowser {
   /** Every request so far. */
   readonly hops: Hop[] = [];
   readonly #origins: Readonly<Record<string, number>>;
+  readonly #ca: string | null;
   readonly #headers: Readonly<Record<string, string>>;
 
-  constructor({ origins = {}, nowMs = Date.now, headers = {} }: BrowserSettings = {}) {
+  constructor({ origins = {}, ca, nowMs = Date.now, headers = {} }: BrowserSettings = {}) {
     this.cookies = new CookieJar(nowMs);
     this.#origins = origins;
+    this.#ca = ca ?? null;
     this.#headers = headers;
   }
 
@@ -134,12 +139,21 @@ export class PlainBrowser {
     return page;
   }
 
-  #addressOf(url: URL): { host: string; port: number } {
+  #addressOf(url: URL): Address {
     const port = this.#origins[url.origin];
     if (port !== undefined) return { host: '127.0.0.1', port };
+    if (url.protocol === 'https:' && this.#ca !== null)
+      return { host: url.hostname, port: Number(url.port || 443), ca: this.#ca };
     if (url.protocol !== 'http:') throw new Error(`nothing serves ${url.origin} in this test`);
     return { host: url.hostname === 'localhost' ? '127.0.0.1' : url.hostname, port: Number(url.port || 80) };
   }
+}
+
+interface Address {
+  readonly host: string;
+  readonly port: number;
+  /** For TLS. */
+  readonly ca?: string;
 }
 
 interface Outgoing {
@@ -149,11 +163,12 @@ interface Outgoing {
   readonly body: string | null;
 }
 
-function send(address: { host: string; port: number }, { method, url, headers, body }: Outgoing): Promise<Page> {
+function send(address: Address, { method, url, headers, body }: Outgoing): Promise<Page> {
   const length = body === null ? {} : { 'content-length': String(Buffer.byteLength(body)) };
   return new Promise((resolve, reject) => {
     const path = `${url.pathname}${url.search}`;
-    const outgoing = httpRequest({ ...address, method, path, headers: { ...headers, ...length }, agent: false });
+    const request = address.ca === undefined ? httpRequest : httpsRequest;
+    const outgoing = request({ ...address, method, path, headers: { ...headers, ...length }, agent: false });
     outgoing.once('error', reject);
     outgoing.once('response', async (incoming) => {
       const parts: Buffer[] = [];

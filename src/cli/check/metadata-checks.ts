@@ -15,6 +15,7 @@ export interface HeldCredential {
   readonly hasSecret: boolean;
   /** Algorithm of the key for client assertions; `null` without one. */
   readonly assertionAlgorithm: string | null;
+  readonly hasCertificate: boolean;
 }
 
 /** Judges metadata. @param settings  of a provider with an issuer */
@@ -24,10 +25,11 @@ export function metadataFindings(
   credential: HeldCredential,
 ): readonly Finding[] {
   const rules = [
-    ...necessities(document, settings),
+    ...necessities(document, settings, credential),
     responseMode(document, settings),
     pushedRequests(document, settings),
     clientAuthentication(document, settings, credential),
+    ...mutualTls(document, credential),
     ...scopes(document, settings),
     ...claims(document, settings),
     ...userinfo(document, settings),
@@ -35,7 +37,7 @@ export function metadataFindings(
     logout(document, settings),
     ...further(document),
   ];
-  const whole = problemWith(document, settings.issuer as string);
+  const whole = problemWith(document, settings.issuer as string, credential);
   const isSaid = whole === null || rules.some(({ verdict }) => verdict === 'failure');
   return isSaid ? rules : [...rules, failure('metadata', whole)];
 }
@@ -48,9 +50,9 @@ const SOUND = {
 };
 
 /** Why the gateway could not use such metadata; `null` where it could. Its words are fixed. */
-function problemWith(document: MetadataDocument, issuer: string): string | null {
+function problemWith(document: MetadataDocument, issuer: string, { hasCertificate }: HeldCredential): string | null {
   try {
-    readMetadata(document, issuer);
+    readMetadata(document, issuer, hasCertificate);
     return null;
   } catch (thrown) {
     return (thrown as Error).message;
@@ -58,11 +60,15 @@ function problemWith(document: MetadataDocument, issuer: string): string | null 
 }
 
 /** Without these no login works. */
-function necessities(document: MetadataDocument, { issuer }: ProviderSettings): readonly Finding[] {
+function necessities(
+  document: MetadataDocument,
+  { issuer }: ProviderSettings,
+  credential: HeldCredential,
+): readonly Finding[] {
   const configured = issuer as string;
   const judge = (about: string, names: readonly string[], said: string): Finding => {
     const looked = Object.fromEntries(names.map((name) => [name, document[name]]));
-    const problem = problemWith({ issuer: configured, ...SOUND, ...looked }, configured);
+    const problem = problemWith({ issuer: configured, ...SOUND, ...looked }, configured, credential);
     return problem === null ? ok(about, said) : failure(about, `${problem}${hintFor(about, document)}`);
   };
   const texts = (name: string) => textsOf(document[name]);
@@ -71,7 +77,11 @@ function necessities(document: MetadataDocument, { issuer }: ProviderSettings): 
   const usable = ID_TOKEN_ALGORITHMS.filter((algorithm) => signing.includes(algorithm));
   return [
     judge('issuer', ['issuer'], `${configured}, as configured`),
-    judge('endpoints', ['authorization_endpoint', 'token_endpoint', 'jwks_uri'], 'authorization, token and keys'),
+    judge(
+      'endpoints',
+      ['authorization_endpoint', 'token_endpoint', 'jwks_uri', 'mtls_endpoint_aliases'],
+      'authorization, token and keys',
+    ),
     judge('flow', ['response_types_supported'], 'authorization code'),
     challenges === null
       ? note('PKCE', 'the provider does not say; the gateway sends a challenge (S256) in any case')
@@ -111,12 +121,13 @@ function pushedRequests(document: MetadataDocument, settings: ProviderSettings):
 function clientAuthentication(
   document: MetadataDocument,
   { clientAuthentication: asked }: ProviderSettings,
-  { hasSecret, assertionAlgorithm }: HeldCredential,
+  credential: HeldCredential,
 ): Finding {
   const about = 'client';
   // RFC 8414 §2: what holds where it is left out.
   const offered = textsOf(document['token_endpoint_auth_methods_supported']) ?? ['client_secret_basic'];
-  const methods = assertionAlgorithm !== null ? ['private_key_jwt'] : hasSecret ? secretMethods(asked) : ['none'];
+  const { assertionAlgorithm } = credential;
+  const methods = methodsWith(credential, asked);
   const method = methods.find((name) => offered.includes(name));
   if (method === undefined)
     return failure(about, `the gateway would use ${methods.join(' or ')}, and the provider offers ${listed(offered)}`);
@@ -124,6 +135,26 @@ function clientAuthentication(
   if (assertionAlgorithm !== null && algorithms?.includes(assertionAlgorithm) === false)
     return failure(about, `the key signs with ${assertionAlgorithm}, and the provider takes ${listed(algorithms)}`);
   return ok(about, `authenticates by ${method}`);
+}
+
+function methodsWith(
+  { hasSecret, assertionAlgorithm, hasCertificate }: HeldCredential,
+  asked: ProviderSettings['clientAuthentication'],
+): readonly string[] {
+  if (assertionAlgorithm !== null) return ['private_key_jwt'];
+  if (hasSecret) return secretMethods(asked);
+  // The gateway does the same for both; the provider has registered one of them.
+  return hasCertificate ? ['tls_client_auth', 'self_signed_tls_client_auth'] : ['none'];
+}
+
+/** What the provider says about clients with a certificate (RFC 8705 §3.3, §5). */
+function mutualTls(document: MetadataDocument, { hasCertificate }: HeldCredential): readonly Finding[] {
+  if (!hasCertificate) return [];
+  const about = 'mutual TLS';
+  const aliases = Object.keys(document['mtls_endpoint_aliases'] ?? {});
+  const where = aliases.length === 0 ? 'at the usual endpoints' : `at endpoints of its own for ${listed(aliases)}`;
+  if (document['tls_client_certificate_bound_access_tokens'] !== true) return [note(about, where)];
+  return [note(about, `${where}; access tokens are bound to the certificate: no upstream can use them`)];
 }
 
 function secretMethods(asked: ProviderSettings['clientAuthentication']): readonly string[] {

@@ -1,10 +1,12 @@
 /** Reads one document of an identity provider, with what its connection and its headers say: certificate, clock. */
 
+import { X509Certificate } from 'node:crypto';
 import { connect } from 'node:tls';
 import { Agent, request } from 'undici';
+import type { Pair } from '../../config/named-files.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import { fromTimestamp, toTimestamp } from '../../lib/timestamp.ts';
-import { type Finding, failure, note, ok, warn } from './finding.ts';
+import { type Finding, failure, note, ok, printable, warn } from './finding.ts';
 
 const MAX_BODY_BYTES = 1024 * 1024;
 const DAY_MS = 86_400_000;
@@ -16,6 +18,8 @@ export interface Reach {
   readonly timeoutMs: number;
   /** PEM; `null` for the CAs of the system. */
   readonly ca: string | null;
+  /** Of the gateway, for a server that asks for one; `null` without one. */
+  readonly certificate: Pair | null;
 }
 
 /** An answer, not followed anywhere. */
@@ -32,10 +36,10 @@ export interface Answer {
  *
  * @throws Error whose message is the code of the system, of OpenSSL or of undici, as a rejection
  */
-export async function get(url: string, { timeoutMs, ca }: Reach, accept: string): Promise<Answer> {
+export async function get(url: string, { timeoutMs, ca, certificate }: Reach, accept: string): Promise<Answer> {
   const dispatcher = new Agent({
     maxResponseSize: MAX_BODY_BYTES,
-    connect: { timeout: timeoutMs, ...(ca !== null && { ca }) },
+    connect: { timeout: timeoutMs, ...(ca !== null && { ca }), ...certificate },
   });
   try {
     const signal = AbortSignal.timeout(timeoutMs);
@@ -82,19 +86,34 @@ export async function certificateFinding(address: string, reach: Reach, clocks: 
   } catch (thrown) {
     return failure('certificate', codeOf(thrown));
   }
-  const until = toTimestamp(untilMs);
-  const days = Math.floor((untilMs - clocks.wallMs()) / DAY_MS);
-  return days < MIN_CERTIFICATE_DAYS
-    ? warn('certificate', `ends in ${days} days, on ${until}`)
-    : ok('certificate', `trusted, until ${until}`);
+  return endFinding('certificate', 'trusted', untilMs, clocks.wallMs());
 }
 
-function validUntilMs({ hostname, port }: URL, { timeoutMs, ca }: Reach): Promise<number> {
+/** Until when the gateway's own certificate holds, and whose it is. @param pem  usable: it was read with its key */
+export function clientCertificateFinding(pem: string, nowMs: number): Finding {
+  const about = 'client certificate';
+  const { subject, issuer, validFrom, validTo } = new X509Certificate(pem);
+  const [fromMs, untilMs] = [fromTimestamp(validFrom), fromTimestamp(validTo)];
+  const named = `of ${printable(subject.replaceAll('\n', ', '))}${subject === issuer ? ', self-signed' : ''}`;
+  if (fromMs > nowMs) return failure(about, `${named}: holds only from ${toTimestamp(fromMs)}`);
+  if (untilMs <= nowMs) return failure(about, `${named}: ended on ${toTimestamp(untilMs)}`);
+  return endFinding(about, named, untilMs, nowMs);
+}
+
+function endFinding(about: string, said: string, untilMs: number, nowMs: number): Finding {
+  const until = toTimestamp(untilMs);
+  const days = Math.floor((untilMs - nowMs) / DAY_MS);
+  return days < MIN_CERTIFICATE_DAYS
+    ? warn(about, `ends in ${days} days, on ${until}`)
+    : ok(about, `${said}, until ${until}`);
+}
+
+function validUntilMs({ hostname, port }: URL, { timeoutMs, ca, certificate }: Reach): Promise<number> {
   return new Promise((resolve, reject) => {
     const host = hostname.replace(/^\[|\]$/g, '');
     const name = /^[\d.]+$|:/.test(host) ? {} : { servername: host };
     const trust = ca === null ? {} : { ca };
-    const socket = connect({ host, port: port === '' ? 443 : Number(port), ...name, ...trust }, () => {
+    const socket = connect({ host, port: port === '' ? 443 : Number(port), ...name, ...trust, ...certificate }, () => {
       resolve(fromTimestamp(socket.getPeerCertificate().valid_to));
       socket.destroy();
     });

@@ -16,7 +16,7 @@ import type { CliIo } from '../command.ts';
 import { credentialFinding, redirectUriFinding } from './client-requests.ts';
 import { type Finding, failure, listed, note, ok, printable, warn } from './finding.ts';
 import { type MetadataDocument, metadataFindings } from './metadata-checks.ts';
-import { certificateFinding, clockFinding, get, type Reach } from './provider-fetch.ts';
+import { certificateFinding, clientCertificateFinding, clockFinding, get, type Reach } from './provider-fetch.ts';
 import { testLogin } from './test-login.ts';
 
 /** What is asked about. */
@@ -32,9 +32,12 @@ export interface CheckedProvider {
 /** Asks a provider. Rejects only for faults of this program. */
 export async function providerFindings(asked: CheckedProvider, clocks: Clocks): Promise<readonly Finding[]> {
   const { settings, files } = asked;
-  const reach = { timeoutMs: settings.timeoutMs, ca: files.ca };
-  const found =
-    settings.endpoints === null ? await discoveryFindings(asked, reach, clocks) : [fixedEndpoints(settings)];
+  const { ca, certificate } = files;
+  const reach = { timeoutMs: settings.timeoutMs, ca, certificate };
+  const found = [
+    ...(settings.endpoints === null ? await discoveryFindings(asked, reach, clocks) : [fixedEndpoints(settings)]),
+    ...(certificate === null ? [] : [clientCertificateFinding(certificate.cert, clocks.wallMs())]),
+  ];
   // As a client, the gateway would not get further.
   if (found.some(({ about, verdict }) => verdict === 'failure' && STOPPERS.includes(about))) return found;
   return [...found, ...(await clientFindings(asked, reach, clocks))];
@@ -58,6 +61,7 @@ async function discoveryFindings(
   const credential = {
     hasSecret: files.secret !== null,
     assertionAlgorithm: files.assertionKey?.algorithm ?? null,
+    hasCertificate: files.certificate !== null,
   };
   return [
     ok('metadata', url),

@@ -1,6 +1,6 @@
 /** Issuers and identity providers, asked from here: do they answer, and what time is it there. */
 
-import { readCa } from '../../config/named-files.ts';
+import { readCa, readPair } from '../../config/named-files.ts';
 import { metadataUrl } from '../../endpoints/login/oidc/metadata.ts';
 import { withPreset } from '../../endpoints/login/oidc/presets.ts';
 import type { LoadedConfig } from '../../gateway/load.ts';
@@ -16,6 +16,8 @@ interface Asked {
   readonly url: string;
   readonly timeoutMs: number;
   readonly caFile: string | undefined;
+  /** What the gateway presents there. */
+  readonly certificate?: { readonly certFile: string; readonly keyFile: string } | undefined;
   readonly clockSkewMs: number;
 }
 
@@ -36,20 +38,22 @@ function askedOf({ config }: LoadedConfig): Asked[] {
   const providers = (config.login.oidc ?? []).flatMap((written) => {
     const { name, issuer, endpoints, timeoutMs, clockSkewMs } = withPreset(written);
     if (endpoints !== null || issuer === null) return [];
-    return [{ about: `provider ${name}`, url: metadataUrl(issuer), timeoutMs, caFile: written.caFile, clockSkewMs }];
+    const { caFile, clientCertificate: certificate } = written;
+    return [{ about: `provider ${name}`, url: metadataUrl(issuer), timeoutMs, caFile, certificate, clockSkewMs }];
   });
   return [...issuers, ...providers];
 }
 
 async function remoteFinding(
-  { about, url, timeoutMs, caFile, clockSkewMs }: Asked,
+  { about, url, timeoutMs, caFile, certificate: files, clockSkewMs }: Asked,
   clocks: Clocks,
 ): Promise<DoctorFinding[]> {
   const { origin } = new URL(url);
   try {
     const ca = caFile === undefined ? null : await readCa(caFile);
+    const certificate = files === undefined ? null : await readPair([], files);
     const beganMs = clocks.wallMs();
-    const { status, dateMs } = await get(url, { timeoutMs, ca }, 'application/json');
+    const { status, dateMs } = await get(url, { timeoutMs, ca, certificate }, 'application/json');
     const endedMs = clocks.wallMs();
     const answers =
       status === 200

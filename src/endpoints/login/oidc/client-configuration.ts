@@ -22,7 +22,7 @@ export function protocolLibrary(): Promise<typeof import('openid-client')> {
 
 interface ClientParts {
   readonly settings: ProviderSettings;
-  readonly files: Pick<ProviderFiles, 'secret' | 'assertionKey'>;
+  readonly files: Pick<ProviderFiles, 'secret' | 'assertionKey' | 'certificate'>;
   readonly wallMs: Clock;
 }
 
@@ -73,10 +73,11 @@ export class ClientConfigurations {
 }
 
 async function authenticationOf(
-  { settings, files: { secret, assertionKey } }: ClientParts,
+  { settings, files: { secret, assertionKey, certificate } }: ClientParts,
   { tokenAuthMethods, tokenEndpoint }: ProviderMetadata,
 ): Promise<ClientAuth> {
-  const { ClientSecretBasic, ClientSecretPost, None, PrivateKeyJwt, modifyAssertion } = await protocolLibrary();
+  const { ClientSecretBasic, ClientSecretPost, None, PrivateKeyJwt, TlsClientAuth, modifyAssertion } =
+    await protocolLibrary();
   const { clientAuthentication: how, assertionAudience } = settings;
   if (assertionKey !== null) {
     const { algorithm, keyId, pem } = assertionKey;
@@ -89,7 +90,7 @@ async function authenticationOf(
       },
     });
   }
-  if (secret === null) return None();
+  if (secret === null) return certificate === null ? None() : TlsClientAuth();
   const offersBasic = tokenAuthMethods === null || tokenAuthMethods.includes('client_secret_basic');
   const isPost = how === 'post' || (how === null && !offersBasic && tokenAuthMethods.includes('client_secret_post'));
   return isPost ? ClientSecretPost(secret) : ClientSecretBasic(secret);
@@ -118,7 +119,7 @@ export async function clientConfiguration(
   // The transport has a limit of its own.
   configuration.timeout = 0;
   // Which addresses are plain http was decided with the configuration, and with the metadata.
-  if (metadata.tokenEndpoint.startsWith('http:')) openid.allowInsecureRequests(configuration);
+  if (Object.values(server).some((url) => `${url}`.startsWith('http:'))) openid.allowInsecureRequests(configuration);
   return configuration;
 }
 

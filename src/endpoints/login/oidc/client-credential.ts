@@ -1,10 +1,9 @@
 /**
- * The files of an identity provider: how the gateway authenticates there (OpenID Connect Core §9), whom it trusts for TLS, and
- * the logo on its button.
+ * The files of an identity provider: how the gateway authenticates there (OpenID Connect Core §9, RFC 8705 §2), whom it trusts
+ * for TLS, and the logo on its button.
  */
 
-import type { FileReader } from '../../../config/named-files.ts';
-import { readCa } from '../../../config/named-files.ts';
+import { type FileReader, type Pair, readCa, readPair } from '../../../config/named-files.ts';
 import { readPrivateKey } from '../../../config/private-key.ts';
 import type { KeyPath } from '../../../config/problem.ts';
 import { readSecret } from '../../../config/secret-file.ts';
@@ -21,6 +20,8 @@ export interface ProviderFiles {
   readonly secret: string | null;
   /** `null` without a key. */
   readonly assertionKey: AssertionKey | null;
+  /** Client certificate for TLS; `null` without one. */
+  readonly certificate: Pair | null;
   /** PEM; `null` for the CAs of the system. */
   readonly ca: string | null;
   /** A `data:` URI; `null` without a logo. */
@@ -37,15 +38,21 @@ interface AssertionKey {
 
 /** Reads the files of one provider. */
 export async function readProvider(at: KeyPath, provider: ProviderConfig, reader: FileReader): Promise<ProviderFiles> {
-  const { clientSecretFile, clientAssertion, caFile, logoFile } = provider;
+  const { clientSecretFile, clientAssertion, clientCertificate: pair, caFile, logoFile } = provider;
   const readKey = (path: string) => readAssertionKey(path, clientAssertion?.algorithm, clientAssertion?.keyId ?? null);
-  const [secret, assertionKey, ca, logo] = await Promise.all([
+  const [secret, assertionKey, certificate, ca, logo] = await Promise.all([
     reader.read([...at, 'clientSecretFile'], clientSecretFile, (path) => readSecret(path), null),
     reader.read([...at, 'clientAssertion', 'keyFile'], clientAssertion?.keyFile, readKey, null),
+    reader.read(
+      [...at, 'clientCertificate', 'keyFile'],
+      pair?.keyFile,
+      (keyFile) => readPair([...at, 'clientCertificate'], { certFile: pair?.certFile ?? '', keyFile }),
+      null,
+    ),
     reader.read([...at, 'caFile'], caFile, readCa, null),
     reader.read([...at, 'logoFile'], logoFile, readLogo, null),
   ]);
-  return { secret, assertionKey, ca, logo };
+  return { secret, assertionKey, certificate, ca, logo };
 }
 
 async function readAssertionKey(

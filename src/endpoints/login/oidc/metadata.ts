@@ -54,16 +54,20 @@ const MAX_URL_LENGTH = 2_048;
  * Reads metadata.
  *
  * @param issuer  as configured; the metadata have to name exactly it (Discovery §4.3), or the template of all Entra tenants
+ * @param hasCertificate  whether the gateway presents a client certificate: what it asks itself is then at the aliases for
+ *                        such clients, where there are any (RFC 8705 §5)
  * @throws Error in fixed words, which may be logged
  */
-export function readMetadata(document: unknown, issuer: string): ProviderMetadata {
+export function readMetadata(document: unknown, issuer: string, hasCertificate: boolean): ProviderMetadata {
   if (typeof document !== 'object' || document === null || Array.isArray(document))
     throw new Error('metadata that is not an object');
   const members = document as Readonly<Record<string, unknown>>;
   if (!namesIssuer(members['issuer'], issuer)) throw new Error(issuerProblem(members['issuer'], issuer));
   const isPlainHttpMeant = issuer.startsWith('http:');
   const url = (name: string) => endpointIn(members, name, isPlainHttpMeant);
-  const needed = (name: string) => url(name) ?? missing(name);
+  const aliases = hasCertificate ? aliasesIn(members) : {};
+  const direct = (name: string) => endpointIn(aliases, name, isPlainHttpMeant) ?? url(name);
+  const needed = (name: string, found = url(name)) => found ?? missing(name);
   const challenges = textsIn(members, 'code_challenge_methods_supported');
   if (challenges?.includes('S256') === false) throw new Error('metadata of a provider without PKCE by S256');
   const responses = textsIn(members, 'response_types_supported');
@@ -74,12 +78,12 @@ export function readMetadata(document: unknown, issuer: string): ProviderMetadat
   return {
     issuer: members['issuer'] as string,
     authorizationEndpoint: needed('authorization_endpoint'),
-    tokenEndpoint: needed('token_endpoint'),
-    userinfoEndpoint: url('userinfo_endpoint'),
-    pushedAuthorizationEndpoint: url('pushed_authorization_request_endpoint'),
+    tokenEndpoint: needed('token_endpoint', direct('token_endpoint')),
+    userinfoEndpoint: direct('userinfo_endpoint'),
+    pushedAuthorizationEndpoint: direct('pushed_authorization_request_endpoint'),
     requiresPushedRequests: members['require_pushed_authorization_requests'] === true,
     endSessionEndpoint: url('end_session_endpoint'),
-    revocationEndpoint: url('revocation_endpoint'),
+    revocationEndpoint: direct('revocation_endpoint'),
     jwksUri: needed('jwks_uri'),
     statesIssuer: members['authorization_response_iss_parameter_supported'] === true,
     idTokenAlgorithms,
@@ -131,6 +135,14 @@ function issuerProblem(stated: unknown, issuer: string): string {
 
 function missing(name: string): never {
   throw new Error(`metadata without ${name}`);
+}
+
+/** Endpoints for clients with a certificate, which the metadata name like their others. */
+function aliasesIn(members: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const aliases = members['mtls_endpoint_aliases'] ?? {};
+  if (typeof aliases !== 'object' || Array.isArray(aliases))
+    throw new Error('metadata whose mtls_endpoint_aliases is not an object');
+  return aliases as Readonly<Record<string, unknown>>;
 }
 
 /** An endpoint that is https, or plain http on this machine for an issuer that is so itself (OIDC-11). */

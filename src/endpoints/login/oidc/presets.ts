@@ -12,8 +12,8 @@ export interface ProviderEndpoints {
   readonly documents?: Readonly<Record<string, string>> | undefined;
 }
 
-/** How a client can authenticate at the token endpoint (OpenID Connect Core §9). */
-export const CLIENT_AUTHENTICATIONS = ['basic', 'post', 'privateKeyJwt', 'none'] as const;
+/** How a client can authenticate at the token endpoint (OpenID Connect Core §9, RFC 8705 §2). */
+export const CLIENT_AUTHENTICATIONS = ['basic', 'post', 'privateKeyJwt', 'tlsClientAuth', 'none'] as const;
 
 /** Who may log in; all keys must hold. */
 export interface AllowedUsers {
@@ -41,6 +41,7 @@ export interface WrittenProvider {
         readonly audience?: 'issuer' | 'tokenEndpoint' | undefined;
       }
     | undefined;
+  readonly clientCertificate?: { readonly certFile: string; readonly keyFile: string } | undefined;
   readonly clientAuthentication?: ClientAuthentication | undefined;
   readonly scopes?: readonly string[] | undefined;
   readonly responseMode: 'query' | 'formPost';

@@ -43,6 +43,8 @@ interface ProviderSurroundings {
 /** How long work that must not be cut off holds up the end of a process, or of a configuration. */
 const FINISH_WITHIN_MS = 900;
 
+const printable = (text: string, maxLength: number) => text.replace(/[^\x20-\x7e]/g, '?').slice(0, maxLength);
+
 /** One identity provider. */
 export class IdentityProvider {
   readonly settings: ProviderSettings;
@@ -72,7 +74,7 @@ export class IdentityProvider {
     this.#files = files;
     this.#log = log;
     this.#transport = new ProviderTransport(
-      { provider: name, timeoutMs, ca: files.ca },
+      { provider: name, timeoutMs, ca: files.ca, certificate: files.certificate },
       { series, turns, monotonicMs: clocks.monotonicMs },
     );
     this.#configurations = new ClientConfigurations({ settings, files, wallMs: clocks.wallMs });
@@ -169,18 +171,20 @@ export class IdentityProvider {
     return this.#transport.fetchFor(call);
   }
 
-  /** Logs what a provider says about a login that failed; bounded, on one line by the form of the log. */
-  logProblem(error: string, description: string | null): void {
-    this.#log.warn({ provider: this.name, error, description }, 'an identity provider refused a login');
+  /** Logs what a provider says about a login that failed: printable ASCII, bounded (OIDC-09). */
+  logProblem(error: string, description = ''): void {
+    const said = { error: printable(error, 64), description: printable(description, 300) };
+    this.#log.warn({ provider: this.name, ...said }, 'an identity provider refused a login');
   }
 
   /** Metadata and keys together: an issuer can move its keys. */
   async #fetch() {
     const { timeoutMs, issuer } = this.settings;
-    const { ca } = this.#files;
-    const fetchJson = jsonFetcher({ timeoutMs, ca: ca === null ? null : async () => ca, bearer: null });
+    const { ca, certificate } = this.#files;
+    const fetchJson = jsonFetcher({ timeoutMs, ca: ca === null ? null : async () => ca, bearer: null, certificate });
     const fetched = (call: ProviderCall, url: string) => this.#transport.measured(call, () => fetchJson(url));
-    const metadata = readMetadata(await fetched('metadata', metadataUrl(issuer as string)), issuer as string);
+    const document = await fetched('metadata', metadataUrl(issuer as string));
+    const metadata = readMetadata(document, issuer as string, certificate !== null);
     const rules = { algorithms: ID_TOKEN_ALGORITHMS, use: 'sig' } as const;
     const keys = await readKeySet(await fetched('keys', metadata.jwksUri as string), rules);
     if (keys.keys.length > 0) this.#metadata = metadata;

@@ -93,6 +93,12 @@ const clientAssertion = (context: SchemaContext) =>
     }),
   });
 
+const clientCertificate = (context: SchemaContext) =>
+  z.strictObject({
+    certFile: filePath(context).meta({ description: 'Client certificate, PEM, with intermediates if it has any.' }),
+    keyFile: filePath(context).meta({ description: 'Key of the certificate, PEM.', secretFile: 'client credential' }),
+  });
+
 const endpoints = () =>
   z.strictObject({
     authorization: httpUrl().meta({ description: 'Authorization endpoint.' }),
@@ -159,9 +165,13 @@ export const identityProvider = (context: SchemaContext) =>
         description:
           'A key with which the gateway authenticates at the provider (private_key_jwt), instead of a secret.',
       }),
+      clientCertificate: clientCertificate(context).optional().meta({
+        description:
+          'A certificate that the gateway presents to the provider by TLS, wherever it is asked for one. Without a secret or a key it is how the gateway authenticates (tls_client_auth or self_signed_tls_client_auth). Requests then go to `mtls_endpoint_aliases` of the metadata where there are any.',
+      }),
       clientAuthentication: z.enum(CLIENT_AUTHENTICATIONS).optional().meta({
         description:
-          'How the gateway authenticates at the token endpoint. Default: privateKeyJwt with clientAssertion; with clientSecretFile basic, or post where the provider offers nothing else; else none.',
+          'How the gateway authenticates at the token endpoint. Default: privateKeyJwt with clientAssertion; with clientSecretFile basic, or post where the provider offers nothing else; tlsClientAuth with clientCertificate alone; else none.',
       }),
       scopes: z
         .array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'is not a scope (RFC 6749 §3.3)'))
@@ -294,16 +304,23 @@ function needsIssuer({ preset }: WrittenProvider): string {
 }
 
 function checkClient(
-  { clientSecretFile, clientAssertion: assertion, clientAuthentication: how }: WrittenProvider,
+  {
+    clientSecretFile,
+    clientAssertion: assertion,
+    clientCertificate: certificate,
+    clientAuthentication: how,
+  }: WrittenProvider,
   problem: (message: string, ...path: string[]) => void,
 ): void {
   if (clientSecretFile !== undefined && assertion !== undefined)
     problem('needs clientSecretFile or clientAssertion, not both');
-  if ((how === 'basic' || how === 'post') && clientSecretFile === undefined)
-    problem('needs clientSecretFile', 'clientAuthentication');
-  if (how === 'privateKeyJwt' && assertion === undefined) problem('needs clientAssertion', 'clientAuthentication');
-  if (how === 'none' && (clientSecretFile !== undefined || assertion !== undefined))
-    problem('has no use for a secret or a key', 'clientAuthentication');
-  if ((how === 'basic' || how === 'post') && assertion !== undefined)
-    problem('does not go with clientAssertion', 'clientAuthentication');
+  if (how === undefined) return;
+  const wrong = (message: string) => problem(message, 'clientAuthentication');
+  const hasSecretOrKey = clientSecretFile !== undefined || assertion !== undefined;
+  if ((how === 'basic' || how === 'post') && clientSecretFile === undefined) wrong('needs clientSecretFile');
+  if ((how === 'basic' || how === 'post') && assertion !== undefined) wrong('does not go with clientAssertion');
+  if (how === 'privateKeyJwt' && assertion === undefined) wrong('needs clientAssertion');
+  if (how === 'tlsClientAuth' && certificate === undefined) wrong('needs clientCertificate');
+  if ((how === 'tlsClientAuth' || how === 'none') && hasSecretOrKey) wrong('has no use for a secret or a key');
+  if (how === 'none' && certificate !== undefined) wrong('has no use for a certificate');
 }

@@ -5,6 +5,7 @@
 
 import type { CustomFetch } from 'openid-client';
 import { Agent } from 'undici';
+import type { Pair } from '../../../config/named-files.ts';
 import { DependencyFault } from '../../../errors.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { hasDuplicateMember } from '../../../lib/json.ts';
@@ -23,6 +24,8 @@ interface TransportSettings {
   readonly timeoutMs: number;
   /** CA of the provider, PEM; `null` for those of the system. */
   readonly ca: string | null;
+  /** What the gateway presents when a server asks for a client certificate; `null` without one. */
+  readonly certificate: Pair | null;
 }
 
 /** What a provider has answered. */
@@ -46,6 +49,7 @@ export class ProviderTransport {
   readonly #agent: Agent;
 
   constructor(settings: TransportSettings, surroundings: TransportSurroundings) {
+    const { timeoutMs, ca, certificate } = settings;
     this.#settings = settings;
     this.#surroundings = surroundings;
     this.#agent = new Agent({
@@ -53,9 +57,9 @@ export class ProviderTransport {
       pipelining: 1,
       maxHeaderSize: MAX_HEADER_BYTES,
       maxResponseSize: MAX_BODY_BYTES,
-      connect: { timeout: settings.timeoutMs, ...(settings.ca !== null && { ca: settings.ca }) },
-      headersTimeout: settings.timeoutMs,
-      bodyTimeout: settings.timeoutMs,
+      connect: { timeout: timeoutMs, ...(ca !== null && { ca }), ...certificate },
+      headersTimeout: timeoutMs,
+      bodyTimeout: timeoutMs,
     });
   }
 

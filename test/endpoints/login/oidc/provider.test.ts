@@ -22,6 +22,7 @@ describe('metadata', () => {
           authorization_response_iss_parameter_supported: true,
         },
         ISSUER,
+        false,
       ),
     ).toMatchObject({
       issuer: ISSUER,
@@ -52,17 +53,58 @@ describe('metadata', () => {
       'metadata of a provider that signs ID tokens with no public key',
     ],
   ])('OIDC-07, OIDC-11: %j are refused: %s', (changed, message) => {
-    expect(() => readMetadata({ ...DOCUMENT, ...changed }, ISSUER)).toThrow(message);
+    expect(() => readMetadata({ ...DOCUMENT, ...changed }, ISSUER, false)).toThrow(message);
+  });
+
+  describe('RFC 8705 §5: endpoints for clients with a certificate', () => {
+    const aliases = {
+      token_endpoint: 'https://mtls.example.com/token',
+      userinfo_endpoint: 'https://mtls.example.com/userinfo',
+      pushed_authorization_request_endpoint: 'https://mtls.example.com/par',
+      revocation_endpoint: 'https://mtls.example.com/revoke',
+      authorization_endpoint: 'https://mtls.example.com/authorize',
+      jwks_uri: 'https://mtls.example.com/keys',
+    };
+    const read = (written: unknown, hasCertificate: boolean) =>
+      readMetadata({ ...DOCUMENT, mtls_endpoint_aliases: written }, ISSUER, hasCertificate);
+
+    test('take the place of those that the gateway asks itself, and of no others', () => {
+      expect(read(aliases, true)).toMatchObject({
+        tokenEndpoint: aliases.token_endpoint,
+        userinfoEndpoint: aliases.userinfo_endpoint,
+        pushedAuthorizationEndpoint: aliases.pushed_authorization_request_endpoint,
+        revocationEndpoint: aliases.revocation_endpoint,
+        authorizationEndpoint: DOCUMENT.authorization_endpoint,
+        jwksUri: DOCUMENT.jwks_uri,
+      });
+    });
+
+    test('are not used without a certificate, and the usual ones are where there is no alias', () => {
+      expect(read(aliases, false).tokenEndpoint).toBe(DOCUMENT.token_endpoint);
+      expect(read('not looked at', false).tokenEndpoint).toBe(DOCUMENT.token_endpoint);
+      expect(read({}, true).tokenEndpoint).toBe(DOCUMENT.token_endpoint);
+      expect(read(undefined, true).tokenEndpoint).toBe(DOCUMENT.token_endpoint);
+    });
+
+    test.each([
+      ['https://mtls.example.com/', 'metadata whose mtls_endpoint_aliases is not an object'],
+      [['https://mtls.example.com/'], 'metadata whose mtls_endpoint_aliases is not an object'],
+      [{ token_endpoint: 'http://mtls.example.com/token' }, 'metadata whose token_endpoint is not https'],
+    ])('OIDC-11: %j are refused: %s', (written, message) => {
+      expect(() => read(written, true)).toThrow(message);
+    });
   });
 
   test('of Entra for several tenants may name a template, and of others may not', () => {
     const entra = 'https://login.microsoftonline.com/organizations/v2.0';
     const template = 'https://login.microsoftonline.com/{tenantid}/v2.0';
-    expect(readMetadata({ ...DOCUMENT, issuer: template }, entra).issuer).toBe(template);
-    expect(() => readMetadata({ ...DOCUMENT, issuer: 'https://evil.example/{tenantid}/v2.0' }, entra)).toThrow(
+    expect(readMetadata({ ...DOCUMENT, issuer: template }, entra, false).issuer).toBe(template);
+    expect(() => readMetadata({ ...DOCUMENT, issuer: 'https://evil.example/{tenantid}/v2.0' }, entra, false)).toThrow(
       'another',
     );
-    expect(() => readMetadata({ ...DOCUMENT, issuer: '{tenantid}' }, ISSUER)).toThrow('metadata of another issuer');
+    expect(() => readMetadata({ ...DOCUMENT, issuer: '{tenantid}' }, ISSUER, false)).toThrow(
+      'metadata of another issuer',
+    );
   });
 });
 

@@ -22,6 +22,7 @@ const metadata = readMetadata(
     id_token_signing_alg_values_supported: ['RS256'],
   },
   `${AUTHORITY}/organizations/v2.0`,
+  false,
 );
 const key = rsaKeyPair();
 

@@ -93,14 +93,11 @@ function responseProblem(
   if (OF_OTHER_FLOWS.some((name) => parameters.has(name))) return IMPLICIT;
   const error = parameters.get('error');
   if (error !== undefined) {
-    provider.logProblem(printable(error, 64), printable(parameters.get('error_description') ?? '', 300));
+    provider.logProblem(error, parameters.get('error_description'));
     return providerError(error);
   }
   return parameters.has('code') ? null : NO_CODE;
 }
-
-/** Printable ASCII, bounded: it is written into the log (OIDC-09). */
-const printable = (text: string, maxLength: number) => text.replace(/[^\x20-\x7e]/g, '?').slice(0, maxLength);
 
 async function redeem(
   provider: IdentityProvider,
@@ -136,7 +133,7 @@ export function refusalOf(
   const fault = transportFault(thrown);
   if (fault !== null) throw fault;
   if (thrown instanceof library.ResponseBodyError) {
-    provider.logProblem(printable(thrown.error, 64), printable(thrown.error_description ?? '', 300));
+    provider.logProblem(thrown.error, thrown.error_description);
     const denial = grantProblem(thrown.error);
     // The client id, its secret, the redirect URI: nobody can log in until the operator has mended it.
     if (denial === null) throw providerUnavailable('it refuses this client', thrown);

@@ -131,7 +131,8 @@ async function authorizationUrl(
   } catch (thrown) {
     const fault = transportFault(thrown);
     if (fault !== null) throw fault;
-    if (thrown instanceof library.ResponseBodyError) provider.logProblem(`par: ${thrown.status}`, null);
+    if (thrown instanceof library.ResponseBodyError)
+      provider.logProblem(`par: ${thrown.error}`, thrown.error_description);
     throw providerUnavailable('it does not take the pushed authorization request', thrown);
   }
 }
