@@ -88,9 +88,13 @@ export class PlainBrowser {
   }
 
   /** What a script of a page of the same origin gets. No redirect is followed. */
-  async fetch(url: string | URL, headers: Readonly<Record<string, string>> = {}): Promise<Page> {
+  async fetch(
+    url: string | URL,
+    headers: Readonly<Record<string, string>> = {},
+    method: 'GET' | 'POST' = 'GET',
+  ): Promise<Page> {
     const target = new URL(url);
-    const cookie = this.cookies.headerFor(target, { method: 'GET', initiator: target });
+    const cookie = this.cookies.headerFor(target, { method, initiator: target });
     const sent = {
       host: target.host,
       accept: 'application/json',
@@ -98,9 +102,13 @@ export class PlainBrowser {
       'sec-fetch-mode': 'cors',
       'sec-fetch-site': 'same-origin',
       ...(cookie === '' ? {} : { cookie }),
+      ...(method === 'POST' ? { origin: target.origin } : {}),
       ...headers,
     };
-    return await send(this.#addressOf(target), { method: 'GET', url: target, headers: sent, body: null });
+    const body = method === 'POST' ? '' : null;
+    const page = await send(this.#addressOf(target), { method, url: target, headers: sent, body });
+    for (const line of page.headers['set-cookie'] ?? []) this.cookies.store(line, target);
+    return page;
   }
 
   async #navigate(first: Navigation): Promise<Page> {

@@ -124,20 +124,30 @@ export class RefreshLogins {
    *   rejection
    */
   async begin(client: RefreshClient, opened: OpenedSession, source: AuditSource): Promise<BegunRefresh> {
-    const { sessions, audit, series } = this.#parts;
-    const { record } = opened;
     try {
-      const token = newRefreshToken();
-      const begun = await this.#begin(client, opened, token);
-      series.familiesBegun.inc({ client });
-      const { subject, handle } = record;
-      audit.grant({ event: 'refresh_begun', subject, handle, family: token.familyHandle, kind: client }, source);
-      return begun;
+      return await this.beginAnother(client, opened, source);
     } catch (fault) {
-      sessions.end(record.handle, null).catch(() => {});
+      this.#parts.sessions.end(opened.record.handle, null).catch(() => {});
       throw fault;
     }
   }
+
+  /**
+   * Begins a family for a session that is in use: it may have others, on other origins. If that fails, the session goes on.
+   *
+   * @param opened  with the line that sets its cookie on the origin of the request
+   * @throws as {@link begin}
+   */
+  async beginAnother(client: RefreshClient, opened: OpenedSession, source: AuditSource): Promise<BegunRefresh> {
+    const { audit, series } = this.#parts;
+    const token = newRefreshToken();
+    const begun = await this.#begin(client, opened, token);
+    series.familiesBegun.inc({ client });
+    const { subject, handle } = opened.record;
+    audit.grant({ event: 'refresh_begun', subject, handle, family: token.familyHandle, kind: client }, source);
+    return begun;
+  }
+
   /**
    * The session of the family that a token belongs to, for a logout. Any token of the family will do: a client that has one
    * could end the session by using it again, too.

@@ -14,6 +14,7 @@ import { BASE64URL_32_BYTES_PATTERN } from '../../../lib/base64url.ts';
 import type { UserPrincipal } from '../../../principal.ts';
 import type { LoginMark } from '../../../response/error-page.ts';
 import type { ScreenedRequest } from '../../../sanitize/sanitize.ts';
+import type { AuditSource } from '../../../telemetry/audit.ts';
 import { presentUser, sourceOf } from '../login-parts.ts';
 import { loggedInPage } from '../oidc/flow/pages.ts';
 import { tooManyStarts } from '../oidc/flow/start-throttle.ts';
@@ -156,10 +157,24 @@ export class OtherOrigin {
     const { session } = user;
     const linked = await links.link(sessionId, origin, Math.max(1, session.expiresAtMs - wallMs()));
     const { subject, handle } = session;
-    login.audit.grant({ event: 'login_handed_over', subject, handle, origin }, sourceOf(exchange, request));
+    const source = sourceOf(exchange, request);
+    const cookies = await this.#cookieLines(setSessionCookie(cookie, linked, session), user, request, source);
+    login.audit.grant({ event: 'login_handed_over', subject, handle, origin }, source);
     series.handOvers.inc({ outcome: 'taken' });
-    this.#lead(exchange, returnTo, ['Set-Cookie', setSessionCookie(cookie, linked, session)]);
+    this.#lead(exchange, returnTo, cookies);
     return null;
+  }
+
+  /** The session cookie, and the refresh cookie where every login in a browser gets one: a family of its own for this origin. */
+  async #cookieLines(
+    setCookieLine: string,
+    { session: record }: UserPrincipal,
+    request: ScreenedRequest,
+    source: AuditSource,
+  ): Promise<readonly string[]> {
+    const logins = this.#parts.login.refresh?.logins;
+    if (logins?.wanted(null, request) !== 'browser') return ['Set-Cookie', setCookieLine];
+    return (await logins.beginAnother('browser', { record, setCookieLine }, source)).headers;
   }
 
   async #again(exchange: Exchange, request: ScreenedRequest, returnTo: string): Promise<null> {
