@@ -291,6 +291,13 @@ describe('comments and sizes', () => {
     expect(long.map(({ place, lineCount }) => `${place}: ${lineCount} lines`)).toEqual([]);
   });
 
+  test('the client for HTTP/1.1 has less than 600 lines of code (ADR 27)', () => {
+    const client = files.filter((path) => path.startsWith('upstream/http1/'));
+    const lines = client.flatMap((path) => code(path).split('\n')).filter((line) => line.trim() !== '');
+    expect(client.length).toBeGreaterThan(4);
+    expect(lines.length).toBeLessThan(600);
+  });
+
   test('the life of a gateway, and what composes it, are at most 250 lines each', () => {
     for (const path of ['gateway/gateway.ts', 'gateway/compile.ts'])
       expect([path, existsSync(join(SRC, path)) && source(path).split('\n').length <= 251]).toEqual([path, true]);

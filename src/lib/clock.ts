@@ -8,6 +8,9 @@
 /** A reading of time, in milliseconds. */
 export type Clock = () => number;
 
+/** More than `setTimeout` can wait, which then does not wait at all: 24 days. */
+export const MAX_TIMER_MS: number = 2 ** 31 - 1;
+
 /** The two clocks of a machine. */
 export interface Clocks {
   /** Since the Unix epoch, for times that are stored or sent (`exp`, session expiry). May step: never measure durations with it. */

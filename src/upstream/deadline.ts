@@ -1,13 +1,11 @@
 /** The deadline of a gRPC call: the remaining time, which every hop passes on (`grpc-timeout`). */
 
 import { Denial } from '../errors.ts';
+import { MAX_TIMER_MS } from '../lib/clock.ts';
 import { formatGrpcTimeout, parseGrpcTimeout } from '../lib/grpc.ts';
 
 /** The client no longer waits. */
 export const DEADLINE_EXCEEDED = new Denial('deadline_exceeded', 'grpc-timeout has passed');
-
-/** More than a timer can wait; nobody waits that long. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** When a call has to be over, on the monotonic clock. */
 export class Deadline {

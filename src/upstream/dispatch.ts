@@ -9,14 +9,31 @@ import type { RequestBody } from './request-body.ts';
  */
 export type ReceivedFields = Record<string, string | string[] | undefined>;
 
+/** Its instances have no prototype to speak of, and unlike those of `Object.create(null)` are fast. */
+const Fields = function Fields() {} as unknown as new () => ReceivedFields;
+Fields.prototype = Object.freeze(Object.create(null));
+
+/** Headers or trailers that lines can be added to. */
+export const noFields = (): ReceivedFields => new Fields();
+
+/** Adds a line. */
+export function addField(fields: ReceivedFields, name: string, value: string): void {
+  const present = fields[name];
+  if (present === undefined) fields[name] = value;
+  else if (typeof present === 'string') fields[name] = [present, value];
+  else present.push(value);
+}
+
 /** A request for a server. Times in milliseconds. */
 export interface ServerRequest {
   readonly method: string;
   /** Path and query. */
   readonly path: string;
-  /** Flat name, value list; the first is Host. None is about one connection only. */
+  /** Flat name, value list; the first is Host. None is about one connection only, or the length of the body. */
   readonly headers: readonly string[];
   readonly body: RequestBody | null;
+  /** Of the body, in bytes; `null` where the client has not said it. */
+  readonly bodyLength: number | null;
   /** Whether it asks for a WebSocket, with the handshake of HTTP/1.1. */
   readonly isUpgrade: boolean;
   /** Whether the client takes trailers, which the server is told (`TE: trailers`). */

@@ -39,8 +39,6 @@ interface ForwardSettings {
 
 const LENGTH_OVER_LIMIT = new Denial('body_too_large', 'Content-Length over the limit of the route');
 
-/** RFC 8441 is another protocol than that of the tunnel. */
-
 /** Where permitted requests leave a pipeline: to their upstreams, or into what `explain` writes down. */
 export type Outlet = Pick<Forwarder, 'forward' | 'tunnels'>;
 /** An outlet that can say what it would send, without sending it. */
@@ -108,20 +106,8 @@ export class Forwarder implements ForwardingOwner {
             sanitizer: this.settings.sanitizer,
             rules: route.requestHeaders,
           });
-    new Forwarding(
-      this,
-      exchange,
-      request,
-      permit,
-      upstream,
-      target,
-      headers,
-      body,
-      token,
-      tokens,
-      isCall,
-      deadline,
-    ).start();
+    const forward = { exchange, request, permit, upstream, target, headers, body, token, tokens, isCall, deadline };
+    new Forwarding(this, forward).start();
   }
 
   /** A session's, else a client's. A service is trusted with its pace. */

@@ -50,6 +50,25 @@ export interface TokenOrigin {
   refused?(permit: Permit, token: CompactToken): boolean;
 }
 
+/** A permitted request, and what has been decided about it. */
+export interface Forward {
+  readonly exchange: Exchange;
+  readonly request: ScreenedRequest;
+  readonly permit: Permit;
+  readonly upstream: Upstream;
+  /** Path and query for the upstream. */
+  readonly target: string;
+  /** Flat name, value list; the first is Host. */
+  readonly headers: string[];
+  readonly body: RequestBody | null;
+  /** `null` when the request carries none. */
+  readonly token: CompactToken | null;
+  readonly tokens: TokenOrigin;
+  /** Whether it is a gRPC call, to a server that speaks HTTP/2. */
+  readonly isCall: boolean;
+  readonly deadline: Deadline | null;
+}
+
 /** What the forwards of one outlet share. */
 export interface ForwardingOwner {
   /** Names of the cookies that only the gateway sets. */
@@ -90,16 +109,9 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
   before: Waiting | null = null;
   after: Waiting | null = null;
   readonly #owner: ForwardingOwner;
-  readonly #exchange: Exchange;
-  readonly #request: ScreenedRequest;
-  readonly #permit: Permit;
-  readonly #upstream: Upstream;
-  readonly #target: string;
-  /** Flat name, value list; the first is Host. */
+  readonly #forward: Forward;
   #headers: string[];
-  readonly #body: RequestBody | null;
-  readonly #token: CompactToken | null;
-  readonly #tokens: TokenOrigin;
+  #body: RequestBody | null;
   #server: UpstreamServer | null = null;
   /** Where it counts as a part of what its client or session holds of the upstream. */
   #share: Place | null = null;
@@ -121,37 +133,13 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
   #wholeBody: string | null = null;
   #stopWatching: (() => void) | null = null;
   #answerTimer: NodeJS.Timeout | null = null;
-  /** Whether it is a gRPC call, to a server that speaks HTTP/2. */
-  readonly #isCall: boolean;
-  readonly #deadline: Deadline | null;
   #deadlineTimer: NodeJS.Timeout | null = null;
 
-  constructor(
-    owner: ForwardingOwner,
-    exchange: Exchange,
-    request: ScreenedRequest,
-    permit: Permit,
-    upstream: Upstream,
-    target: string,
-    headers: string[],
-    body: RequestBody | null,
-    token: CompactToken | null,
-    tokens: TokenOrigin,
-    isCall: boolean,
-    deadline: Deadline | null,
-  ) {
+  constructor(owner: ForwardingOwner, forward: Forward) {
     this.#owner = owner;
-    this.#exchange = exchange;
-    this.#request = request;
-    this.#permit = permit;
-    this.#upstream = upstream;
-    this.#target = target;
-    this.#headers = headers;
-    this.#body = body;
-    this.#token = token;
-    this.#tokens = tokens;
-    this.#isCall = isCall;
-    this.#deadline = deadline;
+    this.#forward = forward;
+    this.#headers = forward.headers;
+    this.#body = forward.body;
   }
 
   /**
@@ -159,47 +147,57 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
    * whose server may speak first.
    */
   start(): void {
-    this.#exchange.worker = this;
-    if (this.#deadline !== null) {
-      const leftMs = this.#deadline.leftMs(this.#owner.monotonicMs());
+    const { exchange, request, isCall, deadline } = this.#forward;
+    exchange.worker = this;
+    if (deadline !== null) {
+      const leftMs = deadline.leftMs(this.#owner.monotonicMs());
       if (leftMs <= 0) {
         this.#fail(DEADLINE_EXCEEDED);
         return;
       }
       this.#deadlineTimer = setTimeout(breakOff, leftMs, this, DEADLINE_EXCEEDED);
     }
-    if (this.#body === null || this.#isCall) {
+    if (this.#body === null || isCall) {
       this.#takeShare();
       return;
     }
-    if (this.#request.expectsContinue) this.#exchange.reply.writeContinue();
+    if (request.expectsContinue) exchange.reply.writeContinue();
     this.#body.whenBegun((failure) => this.#onBodyBegun(failure));
     this.#owner.settleSoon(this);
   }
 
   #onBodyBegun(failure: Error | null): void {
     if (this.#isOver) return;
-    if (failure === null) this.#takeShare();
-    else this.#fail(forwardFailure(failure, false));
+    if (failure !== null) {
+      this.#fail(forwardFailure(failure, false));
+      return;
+    }
+    if (this.#body?.isEmpty === true) {
+      // None is sent: some servers do not know what to do with chunks, or with the body of a GET.
+      this.#body.destroy();
+      this.#body = null;
+    }
+    this.#takeShare();
   }
 
   /** Sends it now, or when its client or session holds less of the upstream. */
   #takeShare(): void {
-    const holder = this.#owner.holderOf(this.#request, this.#permit);
-    const share = holder === null ? null : this.#upstream.shares.take(holder, this);
+    const { request, permit, upstream } = this.#forward;
+    const holder = this.#owner.holderOf(request, permit);
+    const share = holder === null ? null : upstream.shares.take(holder, this);
     if (share === 'full') this.#fail(TOO_MANY_SHARES);
-    else if (share === 'waits') this.#upstream.waiting.join(this);
+    else if (share === 'waits') upstream.waiting.join(this);
     else {
       this.#share = share;
-      this.#dispatch(this.#upstream.choose());
+      this.#dispatch(upstream.choose());
     }
   }
 
   /** Its client or session holds less now. */
   admitted(share: Place): void {
-    this.#upstream.waiting.leave(this);
+    this.#forward.upstream.waiting.leave(this);
     this.#share = share;
-    this.#dispatch(this.#upstream.choose());
+    this.#dispatch(this.#forward.upstream.choose());
   }
 
   /** Whether it has been answered or has failed, or its client has left. */
@@ -212,29 +210,31 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
       this.#fail(server);
       return;
     }
-    const { route } = this.#permit;
+    const { exchange, request, permit, upstream, target, isCall, deadline } = this.#forward;
+    const { route } = permit;
+    const { idle } = upstream.config.timeouts;
     this.#server = server;
     server.inFlight += 1;
-    this.#exchange.trace?.sentTo(server.origin);
-    const isOwnHost = (route.hostHeader ?? this.#upstream.config.hostHeader) === 'endpoint';
-    this.#headers[1] = isOwnHost ? server.hostHeader : this.#request.hostHeader;
-    this.#deadline?.writeTo(this.#headers, this.#owner.monotonicMs());
-    const { idle } = this.#upstream.config.timeouts;
-    const request: ServerRequest = {
-      path: this.#target,
-      method: this.#request.method,
+    exchange.trace?.sentTo(server.origin);
+    const isOwnHost = (route.hostHeader ?? upstream.config.hostHeader) === 'endpoint';
+    this.#headers[1] = isOwnHost ? server.hostHeader : request.hostHeader;
+    deadline?.writeTo(this.#headers, this.#owner.monotonicMs());
+    const asked: ServerRequest = {
+      path: target,
+      method: request.method,
       headers: this.#headers,
       body: this.#body,
+      bodyLength: this.#body !== null && typeof request.body === 'number' ? request.body : null,
       // With a body it counts from the end of that.
       firstByteTimeoutMs: this.#body === null ? this.#firstByteTimeoutMs : 0,
       idleTimeoutMs: route.idleTimeoutMs ?? idle,
       takeTimeoutMs: route.idleTimeoutMs || idle,
-      isUpgrade: this.#request.isWebSocket,
-      takesTrailers: this.#request.fields.takesTrailers && !this.#request.isWebSocket,
-      isDuplex: this.#isCall,
+      isUpgrade: request.isWebSocket,
+      takesTrailers: request.fields.takesTrailers && !request.isWebSocket,
+      isDuplex: isCall,
     };
-    server.pool.dispatch(request, this);
-    if (this.#controller === null && !this.#isOver) this.#upstream.waiting.join(this);
+    server.pool.dispatch(asked, this);
+    if (this.#controller === null && !this.#isOver) upstream.waiting.join(this);
   }
 
   /** It has waited for a connection for as long as it may. */
@@ -246,20 +246,20 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
     // The client left while the request waited for a connection. Unlike an abort, an error leaves the connection whole.
     if (this.#isOver) throw new UpstreamFault('downstream_aborted', 'client left');
     this.#controller = controller;
-    this.#upstream.waiting.leave(this);
+    this.#forward.upstream.waiting.leave(this);
     this.#isOnKeptConnection = isKept;
-    this.#exchange.dispatchedMs = this.#owner.monotonicMs();
+    this.#forward.exchange.dispatchedMs = this.#owner.monotonicMs();
   }
 
   onRequestSent(): void {
-    if (this.#body === null || this.#exchange.firstByteMs !== null) return;
+    if (this.#body === null || this.#forward.exchange.firstByteMs !== null) return;
     this.#answerTimer = setTimeout(() => {
       this.#controller?.abort(new UpstreamFault('upstream_timeout', 'no answer after the request body'));
     }, this.#firstByteTimeoutMs);
   }
 
   get #firstByteTimeoutMs(): number {
-    return this.#permit.route.firstByteTimeoutMs ?? this.#upstream.config.timeouts.firstByte;
+    return this.#forward.permit.route.firstByteTimeoutMs ?? this.#forward.upstream.config.timeouts.firstByte;
   }
 
   onResponseStarted(): void {
@@ -283,27 +283,32 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
     }
     // A 204 has no length (RFC 9110 §8.6): a client that believed one would wait for what never comes (SMG-39).
     if (status === 204) received['content-length'] = undefined;
-    this.#exchange.firstByteMs = this.#owner.monotonicMs();
-    this.#exchange.answering();
+    this.#forward.exchange.firstByteMs = this.#owner.monotonicMs();
+    this.#forward.exchange.answering();
     this.#body?.answered();
     this.#stopAnswerTimer();
     this.#server?.noteSuccess();
-    const headers = clientResponseHeaders(received, this.#permit, this.#owner.ownCookies, this.#request.fields.origin);
-    headers.push('x-request-id', this.#exchange.id);
+    const headers = clientResponseHeaders(
+      received,
+      this.#forward.permit,
+      this.#owner.ownCookies,
+      this.#forward.request.fields.origin,
+    );
+    headers.push('x-request-id', this.#forward.exchange.id);
     this.#connectionOptions = received['connection'];
     this.#contentLength = Number(received['content-length'] ?? -1);
     this.#isEventStream = EVENT_STREAM.test(String(received['content-type']));
-    if (this.#isCall) this.#noteCall(received);
-    this.#exchange.reply.begin(status, headers);
+    if (this.#forward.isCall) this.#noteCall(received);
+    this.#forward.exchange.reply.begin(status, headers);
     this.#owner.settleSoon(this);
   }
 
   /** An answer of gRPC has no length, so that it can end with a status at any time. */
   #noteCall(received: ReceivedFields): void {
-    this.#exchange.grpcStatus = parseGrpcStatus(received['grpc-status']);
+    this.#forward.exchange.grpcStatus = parseGrpcStatus(received['grpc-status']);
     const type = received['content-type'];
-    this.#exchange.endsWithGrpcStatus =
-      this.#exchange.httpVersion === '2' &&
+    this.#forward.exchange.endsWithGrpcStatus =
+      this.#forward.exchange.httpVersion === '2' &&
       this.#contentLength === -1 &&
       isGrpcType(typeof type === 'string' ? type : null);
   }
@@ -311,13 +316,13 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
   onResponseData(controller: RequestController, chunk: Buffer): void {
     const isWhole = !this.#hasData && chunk.byteLength === this.#contentLength;
     this.#hasData = true;
-    this.#exchange.responseBytes += chunk.byteLength;
+    this.#forward.exchange.responseBytes += chunk.byteLength;
     if (isWhole && chunk.byteLength <= MAX_WHOLE_BODY_BYTES) {
       this.#wholeBody = chunk.toString('latin1');
       return;
     }
     notePassed(chunk.byteLength);
-    const { reply } = this.#exchange;
+    const { reply } = this.#forward.exchange;
     if (!reply.write(chunk)) {
       controller.pause();
       reply.once('drain', () => controller.resume());
@@ -326,32 +331,32 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
 
   /** Other interim responses say nothing that the client could use. HTTP/1.0 has none (RFC 9110 §15.2). */
   #passHints(received: ReceivedFields): void {
-    if (this.#exchange.httpVersion === '1.0') return;
-    const links = earlyHintLinks(received, this.#permit, this.#owner.ownCookies);
-    if (links.length > 0) this.#exchange.reply.writeEarlyLinks(links);
+    if (this.#forward.exchange.httpVersion === '1.0') return;
+    const links = earlyHintLinks(received, this.#forward.permit, this.#owner.ownCookies);
+    if (links.length > 0) this.#forward.exchange.reply.writeEarlyLinks(links);
   }
 
   onResponseEnd(received: ReceivedFields): void {
-    this.#exchange.upstreamEndedMs = this.#owner.monotonicMs();
-    const { reply } = this.#exchange;
+    this.#forward.exchange.upstreamEndedMs = this.#owner.monotonicMs();
+    const { reply } = this.#forward.exchange;
     this.#passTrailers(received);
     this.#finish();
-    if (this.#isCall) this.#countCall();
+    if (this.#forward.isCall) this.#countCall();
     if (this.#wholeBody === null) reply.end();
     else reply.end(this.#wholeBody, 'latin1');
   }
 
   /** To clients that can take them: others may see them as a second answer, or merge them into the headers (RFC 9110 §6.5.1). */
   #passTrailers(received: ReceivedFields): void {
-    if (this.#isCall) this.#exchange.grpcStatus ??= parseGrpcStatus(received['grpc-status']);
-    if (this.#exchange.httpVersion !== '2' && !this.#request.fields.takesTrailers) return;
-    const trailers = clientResponseTrailers(received, this.#connectionOptions, this.#permit);
-    if (trailers.length > 0) this.#exchange.reply.addTrailers(trailers);
+    if (this.#forward.isCall) this.#forward.exchange.grpcStatus ??= parseGrpcStatus(received['grpc-status']);
+    if (this.#forward.exchange.httpVersion !== '2' && !this.#forward.request.fields.takesTrailers) return;
+    const trailers = clientResponseTrailers(received, this.#connectionOptions, this.#forward.permit);
+    if (trailers.length > 0) this.#forward.exchange.reply.addTrailers(trailers);
   }
 
   onResponseError(error: Error): void {
     const failed = this.#server;
-    this.#upstream.waiting.leave(this);
+    this.#forward.upstream.waiting.leave(this);
     // It was for this attempt. The next one may answer later, and for longer.
     this.#stopAnswerTimer();
     this.#release();
@@ -368,20 +373,20 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
     if (!wasSent && failure instanceof UpstreamFault) failed?.noteFailure();
     const retry = this.#retryReason(failure);
     if (retry === null) {
-      this.#exchange.upstreamEndedMs = this.#owner.monotonicMs();
+      this.#forward.exchange.upstreamEndedMs = this.#owner.monotonicMs();
       this.#fail(failure);
       return;
     }
     this.#hasRetried = true;
     this.#controller = null;
-    this.#owner.hooks.onRetry(this.#upstream.name, retry);
-    this.#dispatch(this.#upstream.choose(failed));
+    this.#owner.hooks.onRetry(this.#forward.upstream.name, retry);
+    this.#dispatch(this.#forward.upstream.choose(failed));
   }
 
   /** Whatever comes of it, the token that was refused is not kept. A body that was read cannot be sent again. */
   #mayRenewToken(): boolean {
-    if (this.#token === null || this.#hasRetried) return false;
-    return this.#tokens.refused?.(this.#permit, this.#token) === true && this.#body === null;
+    if (this.#forward.token === null || this.#hasRetried) return false;
+    return this.#forward.tokens.refused?.(this.#forward.permit, this.#forward.token) === true && this.#body === null;
   }
 
   async #sendWithOtherToken(): Promise<void> {
@@ -390,19 +395,21 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
     this.#isAnswered = false;
     this.#controller = null;
     const { hooks } = this.#owner;
-    hooks.onRetry(this.#upstream.name, 'token_refused');
+    hooks.onRetry(this.#forward.upstream.name, 'token_refused');
     try {
-      const token = await this.#tokens.forPermit(this.#permit);
+      const token = await this.#forward.tokens.forPermit(this.#forward.permit);
       // The client may have left in the meantime.
       if (this.#isOver) return;
       const headers =
-        token instanceof Denial ? token : this.#owner.prepare(this.#exchange, this.#request, this.#permit, token);
+        token instanceof Denial
+          ? token
+          : this.#owner.prepare(this.#forward.exchange, this.#forward.request, this.#forward.permit, token);
       if (headers instanceof Denial) {
         this.#fail(headers);
         return;
       }
       this.#headers = headers;
-      this.#dispatch(this.#upstream.choose());
+      this.#dispatch(this.#forward.upstream.choose());
     } catch (thrown) {
       if (!this.#isOver) this.#fail(asGatewayFault(thrown));
     }
@@ -413,7 +420,7 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
     const isLost = failure instanceof UpstreamFault && (!wasSent || failure.reason === 'upstream_reset');
     if (this.#hasRetried || !isLost) return null;
     return retryReason({
-      method: this.#request.method,
+      method: this.#forward.request.method,
       hasBody: this.#body !== null,
       wasSent,
       wasKept: this.#isOnKeptConnection,
@@ -424,27 +431,32 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
   }
 
   onRequestUpgrade(received: ReceivedFields, socket: Duplex): void {
-    this.#exchange.firstByteMs = this.#owner.monotonicMs();
-    if (!acceptsHandshake(received, this.#request.fields.webSocketKey)) {
+    this.#forward.exchange.firstByteMs = this.#owner.monotonicMs();
+    if (!acceptsHandshake(received, this.#forward.request.fields.webSocketKey)) {
       socket.destroy();
       this.#fail(new UpstreamFault('upstream_protocol', 'answer does not fit the WebSocket handshake'));
       return;
     }
-    this.#exchange.worker = null;
+    this.#forward.exchange.worker = null;
     const server = this.#server as UpstreamServer;
     server.noteSuccess();
     server.tunnels += 1;
     this.#release();
     this.#giveShare();
     const { tunnels, ownCookies } = this.#owner;
-    const headers = clientResponseHeaders(received, this.#permit, ownCookies, this.#request.fields.origin);
-    headers.push('x-request-id', this.#exchange.id);
-    const tunnel = Tunnel.open(this.#exchange, socket, headers, () => {
+    const headers = clientResponseHeaders(
+      received,
+      this.#forward.permit,
+      ownCookies,
+      this.#forward.request.fields.origin,
+    );
+    headers.push('x-request-id', this.#forward.exchange.id);
+    const tunnel = Tunnel.open(this.#forward.exchange, socket, headers, () => {
       tunnels.delete(tunnel);
       this.#stopWatching?.();
       server.tunnels -= 1;
-      this.#exchange.upstreamEndedMs = this.#owner.monotonicMs();
-      this.#exchange.finish();
+      this.#forward.exchange.upstreamEndedMs = this.#owner.monotonicMs();
+      this.#forward.exchange.finish();
     });
     tunnels.add(tunnel);
     this.#stopWatching = this.#watch(tunnel);
@@ -455,34 +467,34 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
    * still open now is a stream.
    */
   settle(): void {
-    const { reply } = this.#exchange;
+    const { reply } = this.#forward.exchange;
     if (this.#isOver || (!reply.hasBegun && reply.isRequestComplete)) return;
     if (reply.hasBegun && !this.#hasData) reply.flushHeaders();
     this.#stopWatching ??= this.#watch(this);
   }
 
   #watch(stream: OpenStream): (() => void) | null {
-    const { principal } = this.#permit;
+    const { principal } = this.#forward.permit;
     return principal.credential === null ? null : this.#owner.hooks.watch(principal, stream);
   }
 
   /** Bytes that the client has sent and received. Events that a server pushes do not show that a user is there. */
   get use(): number {
-    return (this.#body?.byteCount ?? 0) + (this.#isEventStream ? 0 : this.#exchange.responseBytes);
+    return (this.#body?.byteCount ?? 0) + (this.#isEventStream ? 0 : this.#forward.exchange.responseBytes);
   }
 
   /** The credential has ended while this was open. */
   credentialEnded({ denial }: StreamEnding): void {
-    if (!this.#exchange.reply.hasBegun) {
+    if (!this.#forward.exchange.reply.hasBegun) {
       this.#fail(denial);
       return;
     }
-    if (this.#exchange.endsWithGrpcStatus) {
+    if (this.#forward.exchange.endsWithGrpcStatus) {
       this.breakOff(denial);
       return;
     }
-    this.#exchange.refused(denial);
-    this.#exchange.reply.cut();
+    this.#forward.exchange.refused(denial);
+    this.#forward.exchange.reply.cut();
   }
 
   /** Ends it before the server has answered, or has finished to. */
@@ -505,21 +517,21 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
   #fail(failure: Denial | GatewayFault): void {
     this.#finish();
     this.#body?.destroy();
-    this.#owner.hooks.onFailure(this.#exchange, failure);
-    if (this.#isCall) this.#countCall();
+    this.#owner.hooks.onFailure(this.#forward.exchange, failure);
+    if (this.#forward.isCall) this.#countCall();
   }
 
   #countCall(): void {
-    const { grpcStatus } = this.#exchange;
-    if (grpcStatus !== null) this.#owner.hooks.onCallEnded(this.#upstream.name, grpcStatus);
+    const { grpcStatus } = this.#forward.exchange;
+    if (grpcStatus !== null) this.#owner.hooks.onCallEnded(this.#forward.upstream.name, grpcStatus);
   }
 
   #finish(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#upstream.waiting.leave(this);
-    this.#exchange.worker = null;
-    this.#exchange.requestBytes = this.#body?.byteCount ?? 0;
+    this.#forward.upstream.waiting.leave(this);
+    this.#forward.exchange.worker = null;
+    this.#forward.exchange.requestBytes = this.#body?.byteCount ?? 0;
     this.#stopWatching?.();
     this.#stopAnswerTimer();
     if (this.#deadlineTimer !== null) clearTimeout(this.#deadlineTimer);
@@ -543,7 +555,7 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
   #giveShare(): void {
     this.#share?.leave();
     this.#share = null;
-    this.#upstream.shares.settle();
+    this.#forward.upstream.shares.settle();
   }
 }
 

@@ -87,6 +87,11 @@ export class RequestBody extends Readable {
     this.#await('client');
   }
 
+  /** Whether it has ended without a byte: then there is none to send, however it was announced. */
+  get isEmpty(): boolean {
+    return this.#hasEnded && this.byteCount === 0 && this.trailers.length === 0;
+  }
+
   /** Its trailers, once it has ended: flat name, value list of those that may be passed on. */
   get trailers(): string[] {
     const { sanitizer, rules } = this.#settings;

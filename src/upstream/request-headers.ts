@@ -40,7 +40,6 @@ export function upstreamRequestHeaders(
 ): string[] {
   const headers = ['host', ''];
   pushKept(headers, request.headers, permit.route.requestHeaders);
-  if (typeof request.body === 'number' && request.body > 0) headers.push('content-length', String(request.body));
   pushOtherCredentials(headers, request, permit, settings);
   pushForwarding(headers, request, settings.forwardedHeaders);
   const via = request.httpVersion === '2' ? '2 sallyport' : '1.1 sallyport';

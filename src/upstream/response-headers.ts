@@ -5,6 +5,7 @@
 
 import type { Permit } from '../authorization/permit.ts';
 import { isOwnCookie } from '../lib/cookie-name.ts';
+import { listItems } from '../lib/field.ts';
 import { foldHeaderName } from '../lib/header-name.ts';
 import { mayBeTrailer } from '../lib/trailer-name.ts';
 import type { ReceivedFields } from './dispatch.ts';
@@ -133,7 +134,7 @@ function withoutListed(headers: string[], connection: string | string[]): string
 function listedIn(connection: string | string[]): ReadonlySet<string> | null {
   const options = String(connection);
   if (PLAIN_CONNECTION.test(options)) return null;
-  return new Set(options.split(',').map((option) => option.trim().toLowerCase()));
+  return new Set(listItems(options));
 }
 
 /** Where the gateway says which origins may read an answer, the upstream does not: two answers would be none to a browser. */

@@ -1,6 +1,7 @@
 /** One connection of the HTTP/1.1 client, to a server that sends what the test says, on a clock that the test moves. */
 
 import { Duplex } from 'node:stream';
+import type { Connect } from '../../src/upstream/connect.ts';
 import type { RequestHandler, ServerRequest } from '../../src/upstream/dispatch.ts';
 import { ServerConnection } from '../../src/upstream/http1/connection.ts';
 import { Http1Request } from '../../src/upstream/http1/request.ts';
@@ -62,6 +63,7 @@ export const asked = (changes: Partial<ServerRequest> = {}): ServerRequest => ({
   path: '/x',
   headers: ['Host', 'a'],
   body: null,
+  bodyLength: null,
   isUpgrade: false,
   takesTrailers: false,
   isDuplex: false,
@@ -81,7 +83,8 @@ export class OpenWire {
   hasEnded = false;
 
   constructor() {
-    this.connection = new ServerConnection({
+    const connect: Connect = (connected) => connected(null, this.wire as never);
+    this.connection = new ServerConnection(connect, {
       nowMs: () => this.nowMs,
       watch() {},
       isFree: () => {
@@ -91,13 +94,12 @@ export class OpenWire {
         this.hasEnded = true;
       },
     });
-    this.connection.connected(null, this.wire as never);
   }
 
   /** Sends a request, and returns what will be read of its answer. */
   send(request: ServerRequest): Reading {
     const reading = nothing();
-    this.connection.send(new Http1Request(request, handlerOf(reading)), this.nowMs);
+    this.connection.send(new Http1Request(request, handlerOf(reading)));
     return reading;
   }
 

@@ -109,6 +109,14 @@ describe('TLS to upstreams', () => {
     expect(upstream.connectionCount).toBe(1);
   });
 
+  test('a connection carries one request with a body after the other', async () => {
+    await using upstream = await serve(certificateFor('127.0.0.1'));
+    await using gateway = await start(upstream.origin);
+    const post = `${requestHead('POST', '/x', [HOST, 'Content-Length: 5'])}hello`;
+    for (let count = 0; count < 5; count += 1) expect(await statusAndReason(gateway.port, post)).toEqual([200]);
+    expect(upstream.connectionCount).toBe(1);
+  });
+
   test('UPS-12: a Host header does not make a certificate valid', async () => {
     await using upstream = await serve(certificateFor('shop.example.com'));
     await using gateway = await start(upstream.origin);

@@ -7,7 +7,7 @@
 import { METHODS } from 'node:http';
 import { isIP } from 'node:net';
 import { Denial } from '../../errors.ts';
-import { isFieldName, isFieldValue } from '../../lib/field.ts';
+import { isFieldValue, isToken } from '../../lib/field.ts';
 import { trim } from '../../lib/trim.ts';
 import { FORM_PATHS } from '../form.ts';
 
@@ -170,7 +170,7 @@ class DescribedHeaders {
     if (name.startsWith(':')) return this.#pseudoHeader(name, text);
     const lower = name.toLowerCase();
     if (lower === 'host') return text === this.#http.host ? null : CONFLICT;
-    if (!isFieldName(name)) return BAD_NAME;
+    if (!isToken(name)) return BAD_NAME;
     const value = trim(asBytes(text, raw));
     if (!isFieldValue(value)) return BAD_VALUE;
     this.#note(lower, value);

@@ -9,7 +9,7 @@ import { FORMS, type Form, GRPC_FORM } from '../../authorizer/form.ts';
 import { REASONS } from '../../errors.ts';
 import { servesHttp2 } from '../../gateway/listeners.ts';
 import { type DecodedToken, decodeCompact } from '../../jwt/compact.ts';
-import { isFieldName, isFieldValue } from '../../lib/field.ts';
+import { isFieldValue, isToken } from '../../lib/field.ts';
 import type { JSONType } from '../../lib/json.ts';
 import { didYouMean } from '../../lib/nearest.ts';
 import { trim } from '../../lib/trim.ts';
@@ -212,7 +212,7 @@ function readHeader(written: string): [string, string] {
   const name = written.slice(0, colon);
   const value = trim(written.slice(colon + 1));
   // The parser refuses other names and values before any rule is asked.
-  if (!isFieldName(name)) throw new UsageFault(`--header: ${JSON.stringify(name)} is not a header name`, COMMAND);
+  if (!isToken(name)) throw new UsageFault(`--header: ${JSON.stringify(name)} is not a header name`, COMMAND);
   // The value may be a credential, so the message does not repeat it.
   if (!isFieldValue(value)) {
     throw new UsageFault(`--header: the value of ${name} contains a character that HTTP does not allow`, COMMAND);

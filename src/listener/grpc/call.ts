@@ -5,6 +5,7 @@
  */
 
 import type { Denial } from '../../errors.ts';
+import { MAX_TIMER_MS } from '../../lib/clock.ts';
 import { GRPC_STATUS, grpcMessage } from '../../lib/grpc.ts';
 import type { BodyTaker, Carried, Http2Reply } from '../http2/reply.ts';
 import { type CallFailure, framed, MessageReader } from './messages.ts';
@@ -35,9 +36,6 @@ export interface CallHead {
   /** Of the peer. */
   readonly address: string;
 }
-
-/** More than a timer can wait; nobody waits that long. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 const CONTENT_TYPE = ['content-type', 'application/grpc'] as const;
 const OK: [string, string][] = [['grpc-status', '0']];

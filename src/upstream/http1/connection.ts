@@ -4,21 +4,21 @@
  */
 
 import type { Socket } from 'node:net';
-import type { buildConnector } from 'undici';
 import { UpstreamFault } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
+import type { Connect } from '../connect.ts';
 import { RequestBodyError } from '../request-body.ts';
-import { ChunkedBody } from './chunks.ts';
 import type { Http1Request } from './request.ts';
-import { endOfHead, expectsContent, framingOf, requestLines } from './request-head.ts';
+import { isDoubtful, requestHead } from './request-head.ts';
+import { ResponseBody } from './response-body.ts';
 import {
   DEFAULT_IDLE_MS,
   hasOption,
   invalid,
   mayBecomeHead,
-  NO_TRAILERS,
   type ResponseHead,
-  readAnswerHead,
+  readResponseHead,
+  readTrailers,
 } from './response-head.ts';
 import { Upload } from './upload.ts';
 
@@ -33,18 +33,12 @@ export interface ConnectionPool {
   hasEnded(connection: ServerConnection, error: Error | null): void;
 }
 
-/** What is read next. */
-const NOTHING = 0;
-const HEAD = 1;
-const LENGTH = 2;
-const CHUNKS = 3;
-const UNTIL_END = 4;
-const TUNNEL = 5;
-
 const MAX_HEAD_BYTES = 32 * 1024;
 const HEAD_END = Buffer.from('\r\n\r\n');
+const NOTHING = Buffer.alloc(0);
 
-const ignore = (): void => {};
+/** All connections read into it, one after the other: what is kept is copied. */
+const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
 
 /** A connection, from the attempt to make it on. */
 export class ServerConnection {
@@ -52,25 +46,30 @@ export class ServerConnection {
   #socket: Socket | null = null;
   #request: Http1Request | null = null;
   #upload: Upload | null = null;
-  #next = NOTHING;
-  /** Bytes of the body that are still to come. */
-  #left = 0;
-  #chunks: ChunkedBody | null = null;
   /** The beginning of a head that is not complete. */
-  #beginning: Buffer | null = null;
+  #beginning: Buffer = NOTHING;
+  /** `null` until the head of the answer has come. */
+  #body: ResponseBody | null = null;
   /** Whether it has carried a request. */
   #isKept = false;
-  #hasBegun = false;
   /** Whether it carries no further request. */
   #isLast = false;
+  /** Whether it has left its pool: closed, or as a tunnel. */
   #isOver = false;
-  #error: Error | null = null;
   #idleMs = DEFAULT_IDLE_MS;
   /** When it expires, on the owner's clock. */
   deadlineMs = Number.POSITIVE_INFINITY;
 
-  constructor(owner: ConnectionPool) {
+  constructor(connect: Connect, owner: ConnectionPool) {
     this.#owner = owner;
+    connect(
+      (...[error, socket]) => {
+        if (error !== null) this.drop(error);
+        else if (this.#isOver) socket.destroy();
+        else this.#adopt(socket);
+      },
+      { buffer: readBuffer, callback: (count) => this.#read(count) },
+    );
   }
 
   /** Whether it is open and belongs to its pool. */
@@ -82,54 +81,39 @@ export class ServerConnection {
     return this.#request !== null;
   }
 
-  /** Takes the result of the attempt to connect. */
-  readonly connected: buildConnector.Callback = (...[error, socket]) => {
-    if (error !== null) {
-      this.#end(error);
-    } else if (this.#isOver) {
-      socket.destroy();
-    } else {
-      this.#socket = socket;
-      socket.on('end', this.#onEnd).on('error', this.#onError).on('close', this.#onClose).on('drain', this.#onDrain);
-      this.#rest();
-    }
-  };
+  /**
+   * Whether it can carry the next request, now that the turn in which it became free is over. One that has not taken all of the last
+   * one is closed (SMG-20): over TLS, only another turn shows that it has.
+   */
+  hasRested(): boolean {
+    if (this.isReady && this.#socket?.writableLength !== 0) this.drop();
+    return this.isReady;
+  }
 
-  /** Sends a request. Returns false if that is over before it was sent: the connection is still free. */
-  send(request: Http1Request, nowMs: number): boolean {
+  /** Sends a request. It stays free where that fails before anything is written. */
+  send(request: Http1Request): void {
     const { asked, handler } = request;
-    const { method, body, isUpgrade } = asked;
-    // It was given up while the request waited, and says so no second time.
-    if (body?.destroyed === true) {
-      request.abort(body.errored ?? new RequestBodyError('aborted'));
-      return false;
-    }
-    // Servers exist that answer HEAD with a body, or that take the body of a GET for the next request.
-    const isLast = method === 'HEAD' || (body !== null && !expectsContent(method));
     try {
-      const lines = requestLines(asked, isLast);
-      const framing = framingOf(asked);
+      // It was given up while the request waited, and says so no second time.
+      if (asked.body?.destroyed === true) throw asked.body.errored ?? new RequestBodyError('aborted');
+      const head = requestHead(asked);
       handler.onRequestStart(request, this.#isKept);
-      if (request.isOver) return false;
+      if (request.isOver) return;
       this.#request = request;
       request.connection = this;
       this.#isKept = true;
-      this.#isLast = isLast || isUpgrade;
-      this.#hasBegun = false;
-      this.#next = HEAD;
-      this.#await(asked.firstByteTimeoutMs, nowMs);
+      this.#isLast = asked.isUpgrade || isDoubtful(asked);
+      this.#await(asked.firstByteTimeoutMs);
       const socket = this.#socket as Socket;
-      if (framing !== null) {
-        this.#upload = new Upload(socket, this, asked, lines, framing);
+      if (asked.body !== null) {
+        this.#upload = new Upload(request, socket, head);
       } else {
-        socket.write(`${lines}${endOfHead(null, method)}`, 'latin1');
+        socket.write(head, 'latin1');
         handler.onRequestSent();
       }
     } catch (thrown) {
       request.abort(thrown as Error);
-      return this.#isOver;
     }
-    return true;
   }
 
   /** No more is read until {@link resume}. */
@@ -138,14 +122,14 @@ export class ServerConnection {
     this.#socket?.pause();
   }
 
-  resume(request: Http1Request): void {
-    this.#await(request.asked.idleTimeoutMs, this.#owner.nowMs());
+  resume({ asked }: Http1Request): void {
+    this.#await(asked.idleTimeoutMs);
     this.#socket?.resume();
   }
 
   /** Its deadline has passed. */
   expire(): void {
-    const what = this.#next === HEAD ? 'no answer in time' : 'answer has stopped';
+    const what = this.#body === null ? 'no answer in time' : 'answer has stopped';
     this.fail(new UpstreamFault('upstream_timeout', what));
   }
 
@@ -155,45 +139,65 @@ export class ServerConnection {
     else this.#request.abort(error);
   }
 
-  /** Closes it at once. Its request has been told, or is told by the caller. */
-  drop(): void {
+  /**
+   * Closes it at once. Its request has been told, or is told by the caller.
+   *
+   * @param error  why it could not be made
+   */
+  drop(error: Error | null = null): void {
     this.#request = null;
     this.#upload?.stop();
-    this.#upload = null;
-    this.#end(null);
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#socket?.destroy();
+    this.#owner.hasEnded(this, error);
   }
 
-  /** All of the request body is written. */
-  uploaded(): void {
-    this.#upload = null;
-    this.#request?.handler.onRequestSent();
+  #adopt(socket: Socket): void {
+    this.#socket = socket;
+    socket.on('drain', () => this.#upload?.drained());
+    socket.on('end', () => {
+      if (this.#request !== null && this.#body?.isEndless === true) this.#complete(this.#request, this.#body);
+      else this.fail(new UpstreamFault('upstream_reset', 'server closed the connection'));
+    });
+    socket.on('error', () => {
+      // Its end follows later than requests may be sent on it. A request fails then: what came before has been passed on.
+      if (this.#request === null) this.drop();
+    });
+    socket.on('close', () => {
+      this.fail(socket.errored ?? new UpstreamFault('upstream_reset', 'connection was closed'));
+    });
+    this.#rest();
+  }
+
+  #read(count: number): boolean {
+    const bytes = Buffer.allocUnsafe(count);
+    readBuffer.copy(bytes, 0, 0, count);
+    this.received(bytes);
+    return true;
   }
 
   /** Takes what the server has sent. */
   received(bytes: Buffer): void {
-    const request = this.#request;
-    if (this.#next === TUNNEL) {
+    if (this.#isOver) {
+      // It is a tunnel, and its handler reads the socket.
       if (this.#socket?.push(bytes) === false) this.#socket.pause();
       return;
     }
+    const request = this.#request;
     if (request === null) {
       // Nobody may ever take this for an answer (UPS-03).
       this.drop();
       return;
     }
     try {
-      if (!this.#hasBegun) {
-        this.#hasBegun = true;
-        request.handler.onResponseStarted();
-      }
+      request.handler.onResponseStarted();
       let rest = bytes;
-      while (this.#next === HEAD && rest.length > 0 && this.#request === request) rest = this.#readHead(request, rest);
-      if (rest.length > 0 && this.#request === request) this.#readBody(request, rest);
-      if (this.#request === request && this.#next !== HEAD && !request.isPaused) {
-        this.#await(request.asked.idleTimeoutMs, this.#owner.nowMs());
-      }
+      while (this.#body === null && rest.length > 0 && !request.isOver) rest = this.#readHead(request, rest);
+      if (this.#body === null || request.isOver) return;
+      this.#readBody(request, this.#body, rest);
+      if (!request.isOver && !request.isPaused) this.#await(request.asked.idleTimeoutMs);
     } catch (thrown) {
-      // The request fails when the connection is closed: by then, what came before has been passed on.
       this.#socket?.destroy(thrown as Error);
     }
   }
@@ -201,80 +205,48 @@ export class ServerConnection {
   /** Reads a head if it is complete, and returns what follows. */
   #readHead(request: Http1Request, portion: Buffer): Buffer {
     const before = this.#beginning;
-    const bytes = before === null ? portion : Buffer.concat([before, portion]);
-    const end = bytes.indexOf(HEAD_END, before === null ? 0 : Math.max(0, before.length - HEAD_END.length));
+    const bytes = before.length === 0 ? portion : Buffer.concat([before, portion]);
+    const end = bytes.indexOf(HEAD_END, Math.max(0, before.length - HEAD_END.length));
     if ((end === -1 ? bytes.length : end) > MAX_HEAD_BYTES) throw invalid('head that is too long');
     if (end === -1) {
       if (!mayBecomeHead(bytes.toString('latin1'))) throw invalid('head');
       this.#beginning = bytes;
-      return bytes.subarray(bytes.length);
+      return NOTHING;
     }
-    this.#beginning = null;
-    const head = readAnswerHead(bytes.toString('latin1', 0, end + 2));
+    this.#beginning = NOTHING;
+    const head = readResponseHead(bytes.toString('latin1', 0, end + 2), request.asked.method);
     const rest = bytes.subarray(end + HEAD_END.length);
     if (head.status === 101) {
       this.#leaveHttp(request, head, rest);
-      return rest;
+      return NOTHING;
     }
     if (head.status < 200) {
-      this.#await(request.asked.firstByteTimeoutMs, this.#owner.nowMs());
-      request.handler.onResponseStart(request, head.status, head.fields);
-      return rest;
+      this.#await(request.asked.firstByteTimeoutMs);
+    } else {
+      this.#body = new ResponseBody(head.length);
+      this.#idleMs = head.idleMs;
+      this.#isLast ||= head.idleMs <= 0;
     }
-    this.#frame(request, head);
     request.handler.onResponseStart(request, head.status, head.fields);
-    if (this.#next === NOTHING && this.#request === request) this.#complete(request, rest.length);
     return rest;
   }
 
-  /** Decides where an answer ends (RFC 9112 §6.3), and whether another one may follow it. */
-  #frame({ asked }: Http1Request, { status, length, isChunked, isKept, idleMs }: ResponseHead): void {
-    const hasBody = status !== 204 && status !== 304;
-    // Some servers send the body all the same.
-    if (!isKept || (!hasBody && (isChunked || (length ?? 0) > 0))) this.#isLast = true;
-    this.#idleMs = idleMs;
-    if (!hasBody || asked.method === 'HEAD' || length === 0) {
-      this.#next = NOTHING;
-    } else if (length !== null) {
-      this.#next = LENGTH;
-      this.#left = length;
-    } else if (isChunked) {
-      this.#next = CHUNKS;
-      this.#chunks = new ChunkedBody();
-    } else {
-      this.#next = UNTIL_END;
-      this.#isLast = true;
-    }
+  #readBody(request: Http1Request, body: ResponseBody, bytes: Buffer): void {
+    const data = body.take(bytes);
+    if (data.length > 0) request.handler.onResponseData(request, data);
+    if (body.fault !== null) throw invalid(body.fault);
+    if (body.hasEnded) this.#complete(request, body);
   }
 
-  #readBody(request: Http1Request, bytes: Buffer): void {
-    const { handler } = request;
-    if (this.#next === UNTIL_END) {
-      handler.onResponseData(request, bytes);
-    } else if (this.#next === LENGTH) {
-      const excess = bytes.length - this.#left;
-      this.#left = Math.max(0, -excess);
-      handler.onResponseData(request, excess > 0 ? bytes.subarray(0, -excess) : bytes);
-      if (excess >= 0) this.#complete(request, excess);
-    } else {
-      const chunks = this.#chunks as ChunkedBody;
-      const data = chunks.decode(bytes);
-      if (data.length > 0) handler.onResponseData(request, data);
-      if (chunks.fault !== null) throw chunks.fault;
-      if (chunks.hasEnded) this.#complete(request, chunks.excess);
-    }
-  }
-
-  /** @param excess  bytes behind the answer, which nobody asked for (SMG-40) */
-  #complete(request: Http1Request, excess: number): void {
+  #complete(request: Http1Request, body: ResponseBody): void {
     // It has been given up meanwhile.
-    if (this.#request !== request) return;
-    const trailers = this.#chunks?.trailers ?? NO_TRAILERS;
+    if (request.isOver) return;
+    const trailers = readTrailers(body.trailers);
+    const isSent = this.#upload?.isSent !== false;
     this.#request = null;
-    this.#chunks = null;
     request.leave();
-    const isSent = this.#upload === null && (request.asked.body === null || this.#socket?.writableLength === 0);
-    if (this.#isLast || excess > 0 || !isSent) {
+    // Nobody asked for what is behind the answer (SMG-40).
+    if (this.#isLast || body.excess > 0 || !isSent) {
       this.drop();
     } else {
       if (request.isPaused) this.#socket?.resume();
@@ -292,56 +264,29 @@ export class ServerConnection {
     const socket = this.#socket as Socket;
     if (!request.asked.isUpgrade || !hasOption(fields['connection'], 'upgrade')) throw invalid('101 not asked for');
     this.#request = null;
-    this.#next = TUNNEL;
-    request.leave();
-    socket.off('end', this.#onEnd).off('error', this.#onError).off('close', this.#onClose).off('drain', this.#onDrain);
     this.#isOver = true;
-    this.deadlineMs = Number.POSITIVE_INFINITY;
+    request.leave();
     this.#owner.hasEnded(this, null);
     if (rest.length > 0) socket.unshift(rest);
     try {
       request.handler.onRequestUpgrade(fields, socket);
     } catch (thrown) {
       // Nothing of the connection would tell the request any more.
-      socket.on('error', ignore).destroy();
+      socket.destroy();
       request.handler.onResponseError(thrown as Error);
     }
   }
 
   #rest(): void {
-    this.#next = NOTHING;
-    this.#await(this.#idleMs, this.#owner.nowMs());
+    this.#upload = null;
+    this.#body = null;
+    this.#await(this.#idleMs);
     this.#owner.isFree(this);
   }
 
   /** @param timeoutMs  0: for ever */
-  #await(timeoutMs: number, nowMs: number): void {
-    this.deadlineMs = timeoutMs === 0 ? Number.POSITIVE_INFINITY : nowMs + timeoutMs;
+  #await(timeoutMs: number): void {
+    this.deadlineMs = timeoutMs === 0 ? Number.POSITIVE_INFINITY : this.#owner.nowMs() + timeoutMs;
     this.#owner.watch(this.deadlineMs);
   }
-
-  #end(error: Error | null): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.deadlineMs = Number.POSITIVE_INFINITY;
-    this.#socket?.destroy();
-    this.#owner.hasEnded(this, error);
-  }
-
-  readonly #onDrain = (): void => this.#upload?.drained();
-
-  readonly #onEnd = (): void => {
-    if (this.#next === UNTIL_END && this.#request !== null) this.#complete(this.#request, 0);
-    else this.fail(new UpstreamFault('upstream_reset', 'server closed the connection'));
-  };
-
-  readonly #onError = (error: Error): void => {
-    this.#error = error;
-    // Its end follows later than requests may be sent on it.
-    if (this.#request === null) this.drop();
-  };
-
-  readonly #onClose = (): void => {
-    this.fail(this.#error ?? new UpstreamFault('upstream_reset', 'connection was closed'));
-  };
 }

@@ -4,20 +4,19 @@
  */
 
 import { UpstreamFault } from '../../errors.ts';
+import { listItems } from '../../lib/field.ts';
 import { trim } from '../../lib/trim.ts';
-import type { ReceivedFields } from '../dispatch.ts';
+import { addField, noFields, type ReceivedFields } from '../dispatch.ts';
+import type { BodyLength } from './response-body.ts';
 
 /** The head of an answer. */
 export interface ResponseHead {
   readonly status: number;
   /** Lower-case names, a list where a name came more than once; without a prototype. */
   readonly fields: ReceivedFields;
-  /** Content-Length in bytes; `null` without one. */
-  readonly length: number | null;
-  readonly isChunked: boolean;
-  /** Whether the connection may carry another request, as far as the head says. */
-  readonly isKept: boolean;
-  /** How long it may then wait for that, in milliseconds. */
+  /** Of the body. */
+  readonly length: BodyLength;
+  /** How long the connection may then wait for another request, in milliseconds; 0 or less: it may carry none. */
   readonly idleMs: number;
 }
 
@@ -35,75 +34,61 @@ export const DEFAULT_IDLE_MS = 4_000;
 const IDLE_MARGIN_MS = 2_000;
 const MAX_IDLE_MS = 600_000;
 
-/** Its instances have no prototype to speak of, and unlike those of `Object.create(null)` are fast. */
-const Fields = function Fields() {} as unknown as new () => ReceivedFields;
-Fields.prototype = Object.freeze(Object.create(null));
-
 /** An answer that breaks the protocol. */
 export const invalid = (what: string): UpstreamFault =>
   new UpstreamFault('upstream_protocol', `invalid answer (${what})`);
 
 /**
- * Reads a head.
+ * Reads a head, and says where its body ends (RFC 9112 §6.3).
  *
- * @param text  status line and field lines as Latin-1, each with its CRLF, without the empty line
+ * @param text    status line and field lines as Latin-1, each with its CRLF, without the empty line
+ * @param method  of the request
  * @throws UpstreamFault `upstream_protocol`
  */
-export function readAnswerHead(text: string): ResponseHead {
+export function readResponseHead(text: string, method: string): ResponseHead {
   const line = STATUS_LINE.exec(text);
   if (line === null) throw invalid('status line');
   const fields = readFields(text, line[0].length);
-  const length = contentLength(fields);
-  const coding = fields['transfer-encoding'];
-  const isChunked = coding !== undefined;
-  // Chunks are all that is undone here, and all that we said we can take (RFC 9112 §6.1).
-  if (isChunked && (typeof coding !== 'string' || coding.toLowerCase() !== 'chunked')) throw invalid('transfer coding');
-  if (isChunked && length !== null) throw invalid('both length and transfer coding');
+  const announced = announcedLength(fields);
   const status = Number(line[2]);
   const isMinor1 = line[1] === '1';
   // HTTP/1.0 has none (RFC 9110 §15.2).
   if (status < 200 && !isMinor1) throw invalid('interim answer of another version');
+  const isBodiless = status === 204 || status === 304;
+  const length = isBodiless || method === 'HEAD' ? 0 : (announced ?? Number.POSITIVE_INFINITY);
+  // Some servers send a body where they announce one, although there can be none.
+  const isClear = isBodiless ? announced === null || announced === 0 : announced !== null;
   // HTTP/1.0 has no chunks: whoever sends them does not know where the answer ends (RFC 9112 §6.1).
-  const isKept = staysOpen(fields['connection'], isMinor1) && (isMinor1 || !isChunked);
-  const idleMs = idleTimeMs(fields['keep-alive']);
-  return { status, fields, length, isChunked, isKept: isKept && idleMs > 0, idleMs };
+  const isKept = isClear && staysOpen(fields['connection'], isMinor1) && (isMinor1 || announced !== 'chunked');
+  return { status, fields, length, idleMs: isKept ? idleTimeMs(fields['keep-alive']) : 0 };
 }
 
-const VERSIONS = ['HTTP/1.1 ', 'HTTP/1.0 ', 'HTTP/2.0 '];
 const BARE_LF = /(?:^|[^\r])\n/;
 
 /** Whether a head may begin like this: one that cannot become any is not waited for. */
-export const mayBecomeHead = (text: string): boolean =>
-  VERSIONS.some((version) => version.startsWith(text.slice(0, version.length))) && !BARE_LF.test(text);
+export const mayBecomeHead = (text: string): boolean => 'HTTP/'.startsWith(text.slice(0, 5)) && !BARE_LF.test(text);
 
-/** The trailers of an answer without any. */
-export const NO_TRAILERS: ReceivedFields = Object.freeze({});
+const NO_TRAILERS: ReceivedFields = Object.freeze({});
 
 /**
- * Reads the trailer section of an answer, as {@link readAnswerHead} reads headers. What they mean is not checked.
+ * Reads the trailer section of an answer, as {@link readResponseHead} reads headers. What they mean is not checked.
  *
  * @throws UpstreamFault `upstream_protocol`
  */
-export const readTrailers = (text: string): ReceivedFields => readFields(text, 0);
+export const readTrailers = (text: string): ReceivedFields => (text === '' ? NO_TRAILERS : readFields(text, 0));
 
 /** Whether a Connection header has an option. */
 export const hasOption = (connection: string | string[] | undefined, option: string): boolean =>
-  connection !== undefined && listOf(connection).includes(option);
-
-const listOf = (value: string | string[]) =>
-  String(value)
-    .toLowerCase()
-    .split(',')
-    .map((it) => trim(it));
+  connection !== undefined && listItems(String(connection)).includes(option);
 
 function readFields(text: string, start: number): ReceivedFields {
   if (!FIELD_LINES.test(start === 0 ? text : text.slice(start))) throw invalid('field line');
-  const fields = new Fields();
+  const fields = noFields();
   let count = 0;
   for (let at = start; at < text.length; ) {
     const colon = text.indexOf(':', at);
     const end = text.indexOf('\r', colon);
-    add(fields, text.slice(at, colon).toLowerCase(), trim(text.slice(colon + 1, end)));
+    addField(fields, text.slice(at, colon).toLowerCase(), trim(text.slice(colon + 1, end)));
     at = end + 2;
     count += 1;
   }
@@ -111,29 +96,28 @@ function readFields(text: string, start: number): ReceivedFields {
   return fields;
 }
 
-function add(fields: ReceivedFields, name: string, value: string): void {
-  const present = fields[name];
-  if (present === undefined) fields[name] = value;
-  else if (typeof present === 'string') fields[name] = [present, value];
-  else present.push(value);
-}
-
-/** The same length twice is refused too: it takes a broken server to send it. It is passed on as a plain number. */
-function contentLength(fields: ReceivedFields): number | null {
+/**
+ * What the head says about the length of a body; `null`: nothing. The same length twice is refused too: it takes a broken server to
+ * send it. It is passed on as a plain number.
+ */
+function announcedLength(fields: ReceivedFields): BodyLength | null {
+  const coding = fields['transfer-encoding'];
   const value = fields['content-length'];
+  if (coding !== undefined) {
+    // Chunks are all that is undone here, and all that we said we can take (RFC 9112 §6.1).
+    if (typeof coding !== 'string' || coding.toLowerCase() !== 'chunked') throw invalid('transfer coding');
+    if (value !== undefined) throw invalid('both length and transfer coding');
+    return 'chunked';
+  }
   if (value === undefined) return null;
   if (typeof value !== 'string' || !LENGTH.test(value)) throw invalid('Content-Length');
-  const length = Number(value);
-  fields['content-length'] = String(length);
-  return length;
+  fields['content-length'] = String(Number(value));
+  return Number(value);
 }
 
 function staysOpen(connection: string | string[] | undefined, isMinor1: boolean): boolean {
-  if (connection === undefined) return isMinor1;
   if (connection === 'keep-alive') return true;
-  return isMinor1
-    ? !hasOption(connection, 'close')
-    : hasOption(connection, 'keep-alive') && !hasOption(connection, 'close');
+  return !hasOption(connection, 'close') && (isMinor1 || hasOption(connection, 'keep-alive'));
 }
 
 function idleTimeMs(keepAlive: string | string[] | undefined): number {

@@ -1,7 +1,8 @@
 /** Converts header lists between the form of `node:http2` and that of the rest of `upstream/`. */
 
 import { GatewayFault } from '../../errors.ts';
-import type { ReceivedFields } from '../dispatch.ts';
+import { isFieldValue } from '../../lib/field.ts';
+import { addField, noFields, type ReceivedFields } from '../dispatch.ts';
 
 /** What a request is besides its headers. */
 interface RequestLine {
@@ -10,10 +11,9 @@ interface RequestLine {
   readonly scheme: 'http' | 'https';
   readonly takesTrailers: boolean;
   readonly isUpgrade: boolean;
+  /** Of the body, in bytes; `null`: it has none, or its end says it. */
+  readonly bodyLength: number | null;
 }
-
-/** Nothing else may be in a field value (RFC 9113 §8.2.1); Node checks those of HTTP/1.1 only (UPS-01). */
-const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /**
  * The header list of an HTTP/2 request (RFC 9113 §8.3.1); of an extended CONNECT where a WebSocket is asked for (RFC 8441 §5).
@@ -22,16 +22,18 @@ const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
  * @throws GatewayFault `bug` for a value that could split a header
  */
 export function http2RequestHeaders(line: RequestLine, headers: readonly string[]): string[] {
-  const { method, path, scheme, takesTrailers, isUpgrade } = line;
+  const { method, path, scheme, takesTrailers, isUpgrade, bodyLength } = line;
   const list = isUpgrade ? [':method', 'CONNECT', ':protocol', 'websocket'] : [':method', method];
   list.push(':scheme', scheme, ':authority', headers[1] as string, ':path', path);
   for (let index = 2; index + 1 < headers.length; index += 2) {
     const name = (headers[index] as string).toLowerCase();
     if (name !== WEBSOCKET_KEY) list.push(name, headers[index + 1] as string);
   }
+  if (bodyLength !== null) list.push('content-length', String(bodyLength));
   if (takesTrailers) list.push('te', 'trailers');
+  // Node checks the values of HTTP/1.1 only (RFC 9113 §8.2.1, UPS-01).
   for (let index = 1; index < list.length; index += 2) {
-    if (!FIELD_VALUE.test(list[index] as string)) throw new GatewayFault('bug', 'header value that cannot be sent');
+    if (!isFieldValue(list[index] as string)) throw new GatewayFault('bug', 'header value that cannot be sent');
   }
   return list;
 }
@@ -51,15 +53,10 @@ export function webSocketKeyOf(headers: readonly string[]): string | null {
  * @param raw  flat name, value list, as Node gives it: names in lower case, checked by nghttp2
  */
 export function receivedFields(raw: readonly string[]): ReceivedFields {
-  const fields: ReceivedFields = Object.create(null);
+  const fields = noFields();
   for (let index = 0; index + 1 < raw.length; index += 2) {
     const name = raw[index] as string;
-    const value = raw[index + 1] as string;
-    if (name.startsWith(':')) continue;
-    const present = fields[name];
-    if (present === undefined) fields[name] = value;
-    else if (typeof present === 'string') fields[name] = [present, value];
-    else present.push(value);
+    if (!name.startsWith(':')) addField(fields, name, raw[index + 1] as string);
   }
   return fields;
 }

@@ -53,8 +53,10 @@ export class UpstreamServer {
     this.serverName = settings.tls?.serverName ?? url.hostname.replace(/^\[|\]$/g, '');
     this.#settings = settings;
     this.#monotonicMs = monotonicMs;
-    const made = { ...settings, connect: connector(url, this.serverName, settings) };
-    this.pool = settings.isHttp2 ? new StreamPool({ ...made, url }) : new Http1Pool(made, monotonicMs);
+    const connect = connector(url, this.serverName, settings);
+    this.pool = settings.isHttp2
+      ? new StreamPool({ ...settings, url, connect })
+      : new Http1Pool(connect, settings.maxConnections, monotonicMs);
   }
 
   /** Whether it may be chosen: it is not ejected, or its time is over and it may prove itself. */
