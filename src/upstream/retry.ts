@@ -31,10 +31,12 @@ const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
 export function retryReason(attempt: FailedAttempt): RetryReason | null {
   // Nothing was sent, whatever the method.
   if (!attempt.wasSent) return 'not_connected';
+  // The client may have some of the answer, and a server that then says that it took no part of the request is not believed.
+  if (attempt.wasAnswered) return null;
   if (attempt.wasRefused) return !attempt.hasBody || attempt.isBodyKept ? 'not_processed' : null;
   // A server may close a kept connection at the moment at which the next request arrives there, and has not seen it then.
   // One that closes a new connection without an answer has most likely failed because of the request. A body is not kept,
   // so what was read of it cannot be sent again.
-  const isRace = attempt.wasKept && !attempt.wasAnswered && !attempt.hasBody;
+  const isRace = attempt.wasKept && !attempt.hasBody;
   return isRace && IDEMPOTENT.has(attempt.method) ? 'kept_connection_closed' : null;
 }

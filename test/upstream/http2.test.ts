@@ -36,6 +36,8 @@ const start = (endpoints: string | readonly string[], upstream: Record<string, u
     config: { upstreams: { app: { endpoints: [endpoints].flat(), ...upstream } } },
   });
 
+const WITH_HTTP2 = { public: { address: '127.0.0.1:0', http2: true }, admin: { address: '127.0.0.1:0' } };
+
 const SERVER = {
   ...{ isHttp2: true, maxConnections: 1, maxStreams: 1, connectTimeoutMs: 60_000 },
   ...{ consecutiveFailures: 1, baseDelayMs: 1, maxDelayMs: 1 },
@@ -268,7 +270,7 @@ describe('an upstream that breaks the rules', () => {
       await using gateway = await startGateway({
         routes: ROUTES,
         upstream: asH2c(upstream),
-        config: { listeners: { public: { address: '127.0.0.1:0', http2: true }, admin: { address: '127.0.0.1:0' } } },
+        config: { listeners: WITH_HTTP2 },
       });
       await using client = Http2Client.plain(gateway.port);
       const call = { ':method': 'POST', ':path': '/test.A/B', 'content-type': 'application/grpc', te: 'trailers' };
@@ -387,6 +389,43 @@ describe('a server that takes no part of a request', () => {
     await using gateway = await start(asH2c(upstream));
     expect((await rawRequest(gateway.port, post('body'))).status).toBe(502);
     expect(count).toBe(1);
+  });
+
+  const interim103 = (stream: number) => frame(FRAME.headers, END_HEADERS, stream, fieldBlock([[':status', '103']]));
+  const PARTS = {
+    'an interim answer': { parts: [interim103], seen: 502 },
+    'the head of an answer': { parts: [answerHead], seen: 200 },
+    'a part of an answer': { parts: [answerHead, (stream: number) => answerData(stream, 'part', 0)], seen: 200 },
+  } as const;
+  const REFUSALS = {
+    REFUSED_STREAM: (stream: number) => resetFrame(stream, REFUSED),
+    'GOAWAY below it': () => frame(FRAME.goaway, 0, 0, Buffer.concat([uint32(0), uint32(0)])),
+  };
+  const contradictions = Object.keys(PARTS).flatMap((part) => Object.keys(REFUSALS).map((how) => [part, how] as const));
+  test.each(contradictions)('UPS-04: one that says so after %s, by %s, is not asked again', async (part, how) => {
+    const { parts, seen } = PARTS[part as keyof typeof PARTS];
+    let count = 0;
+    await using upstream = await startRawHttp2(({ type, stream }, send) => {
+      if (type !== FRAME.headers) return;
+      count += 1;
+      send(...parts.map((make) => make(stream)));
+      // The head has been passed on by then.
+      setImmediate(() => setImmediate(send, REFUSALS[how as keyof typeof REFUSALS](stream)));
+    });
+    await using gateway = await startGateway({
+      routes: ROUTES,
+      upstream: asH2c(upstream),
+      config: { listeners: WITH_HTTP2 },
+    });
+    await using client = await RawConnection.open(gateway.port);
+    client.write(get('/x', 'GET', 'Connection: close'));
+    const got = (await client.remainder()).toString();
+    expect(Number(got.split(' ')[1])).toBe(seen);
+    expect(got).not.toMatch(/\r\n0\r\n\r\n$/);
+    await using http2 = Http2Client.plain(gateway.port);
+    const { status, code } = await http2.get('/x');
+    expect([status, code]).toEqual([seen, seen === 200 ? constants.NGHTTP2_INTERNAL_ERROR : 0]);
+    expect(count).toBe(2);
   });
 
   test('RFC 9113 §6.8: requests beyond its GOAWAY go to a new connection, those before it are answered', async () => {

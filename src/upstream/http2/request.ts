@@ -131,7 +131,9 @@ export class StreamRequest implements RequestController {
   }
 
   interim(raw: readonly string[]): void {
-    if (!this.#isOver) this.handler.onResponseStart(this, statusOf(raw), receivedFields(raw));
+    if (this.#isOver) return;
+    this.handler.onResponseStarted();
+    this.handler.onResponseStart(this, statusOf(raw), receivedFields(raw));
   }
 
   answered(stream: ClientHttp2Stream, flags: number, raw: readonly string[]): void {
