@@ -36,7 +36,7 @@ export function lintSecretFiles(
           codes['files/world-readable'],
           path,
           `${formatPath(path)} is a secret (${role}) that every user of this machine can read`,
-          'chmod o-r',
+          `chmod o-r ${value}`,
         );
       }
     } else if (earlier.role !== role || !SHAREABLE.has(role)) {

@@ -9,6 +9,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { z } from 'zod';
 import { ConfigFault } from '../errors.ts';
+import { codes } from './codes.ts';
 import type { SchemaContext } from './fields.ts';
 import { type ConfigFiles, systemFiles } from './files.ts';
 import type { LintContext } from './lint.ts';
@@ -96,15 +97,33 @@ export function load<S extends z.ZodType, D>(
   return { path, loaded, problems, source, draft, files: named };
 }
 
+/** The format that is read. */
+export const FORMAT_VERSION = 1;
+
+/** Whether a file says that it is of another format, in which the same keys may mean something else. */
+const isOfOtherFormat = (value: unknown): value is { readonly version: number } => {
+  const version = valueAt(value, ['version']);
+  return typeof version === 'number' && version !== FORMAT_VERSION;
+};
+
 /** Applies schema and rules; `config` is `null` when it breaks the schema. Findings go to the source. */
 function validate<S extends z.ZodType, D>(
   source: ConfigSource,
   schema: S,
   { draftOf, lints }: Composition<S, D>,
-): { readonly config: z.output<S> | null; readonly draft: D } {
+): { readonly config: z.output<S> | null; readonly draft: D | null } {
   walkKeys(schema, source.value, (path, _value, { secret }) => {
     if (secret === true) source.hide(path);
   });
+  if (isOfOtherFormat(source.value)) {
+    source.report(
+      codes['config/invalid-value'],
+      ['version'],
+      `version ${source.value.version} is another format: this release reads version ${FORMAT_VERSION}`,
+      'use the release that the file was written for',
+    );
+    return { config: null, draft: null };
+  }
   const parsed = schema.safeParse(source.value, { error: describeIssue });
   if (!parsed.success) reportIssues(parsed.error.issues, schema, source);
   const config = parsed.success ? parsed.data : null;

@@ -104,7 +104,8 @@ class IssueReporter {
       (key) => !present.includes(key),
     );
     for (const key of issue.keys) {
-      const meant = nearest(key, known);
+      // A secret that is written down in the configuration belongs in a file.
+      const meant = known.find((name) => name === `${key}File`) ?? nearest(key, known);
       if (meant !== null) this.#misspelt.add(formatPath([...path, meant]));
       if (SECRET_NAME.test(key)) this.#source.hide([...path, key]);
       const where = path.length === 0 ? '' : ` in ${formatPath(path)}`;

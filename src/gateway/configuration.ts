@@ -18,6 +18,7 @@ import { allow, csrf, requirement } from '../authorization/section.ts';
 import { grpcAuthorizerListener } from '../authorizer/grpc/section.ts';
 import { authorizerListener } from '../authorizer/section.ts';
 import { name, notEmpty, type SchemaContext } from '../config/fields.ts';
+import { FORMAT_VERSION } from '../config/load.ts';
 import { cors } from '../cors/section.ts';
 import { login } from '../endpoints/login/section.ts';
 import { refresh } from '../endpoints/refresh/section.ts';
@@ -78,7 +79,9 @@ const listeners = (context: SchemaContext) =>
 export const configSchema = (context: SchemaContext) =>
   z
     .strictObject({
-      version: z.literal(1, { error: 'must be 1' }).meta({ description: 'Version of this format.' }),
+      version: z
+        .literal(FORMAT_VERSION, { error: `must be ${FORMAT_VERSION}` })
+        .meta({ description: 'Version of this format.' }),
       publicOrigin: publicOrigin(),
       basePath: basePath(),
       problemTypeBase: problemTypeBase(),

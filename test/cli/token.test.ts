@@ -35,6 +35,11 @@ test('inspect takes the token as an argument as well, and writes JSON', async ()
   expect(JSON.parse(out)).toMatchObject({ verified: false, header: { alg: 'ES256' }, payload: { sub: 'bob' } });
 });
 
+test('without a token on standard input, inspect says so', async () => {
+  const { code, err } = await cli(['token', 'inspect'], { stdin: '\n' });
+  expect([code, err]).toEqual([1, 'standard input is empty: give a token there, or as TOKEN\n']);
+});
+
 test('text that is not a JWT is reported in one clear line that does not repeat it', async () => {
   const { code, err } = await cli(['token', 'inspect'], { stdin: 'canary.canary.canary' });
   expect(code).toBe(1);

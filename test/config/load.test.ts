@@ -111,6 +111,45 @@ describe('references', () => {
   });
 });
 
+describe('a file of another format', () => {
+  test('gets one finding, about its version, wherever that stands and whatever else it has', () => {
+    const other = MINIMAL.replace('version: 1\n', '');
+    for (const text of [
+      `version: 2\n${other}`,
+      `${other}gateways: []\nstore: { etcd: {} }\nroutess: 5\nversion: 2\n`,
+    ]) {
+      const { problems, loaded } = loadConfig(text, { path: 'c.yaml', cwd: '/', env: {}, files: noFiles });
+      expect(problems.map(({ message, hint }) => `${message}; ${hint}`)).toEqual([
+        'version 2 is another format: this release reads version 1; use the release that the file was written for',
+      ]);
+      expect(loaded).toBeNull();
+    }
+    expect(codesOf(`version: "1"\n${other}routess: 5\n`)).toContain('config/unknown-key');
+  });
+
+  test('LOG-01: does not show a secret beside the version', () => {
+    const { problems, source } = loadConfig(`store: { redis: { password: hunter2hunter2 } }\nversion: 3\n`, {
+      path: 'c.yaml',
+      cwd: '/',
+      env: {},
+      files: noFiles,
+    });
+    expect(problems).toHaveLength(1);
+    expect(source.shownLine(1)).not.toContain('hunter2');
+  });
+});
+
+test('a secret that is written where the name of its file belongs leads to the key of the file', () => {
+  const { problems } = loadConfig(`${MINIMAL}upstreamToken: { algorithm: HS256, secret: hunter2hunter2 }\n`, {
+    path: 'c.yaml',
+    cwd: '/',
+    env: {},
+    files: noFiles,
+  });
+  expect(problems.map(({ hint }) => hint)).toContain('did you mean "secretFile"?');
+  expect(JSON.stringify(problems)).not.toContain('hunter2');
+});
+
 describe('CFG-07', () => {
   test('aliases that multiply are refused before they are resolved', () => {
     const bomb = ['a0: &a0 [x, x, x, x, x, x, x, x]']

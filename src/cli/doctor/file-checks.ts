@@ -51,7 +51,9 @@ export function configurationFindings({ file, gateway }: Observation): DoctorFin
         severity === 'error' ? 'failure' : 'warning',
         'configuration',
         `${path}:${line}: ${message} [${code}]`,
-        severity === 'error' ? 'A start or a reload with this file fails.' : 'Probably unintended.',
+        severity === 'error'
+          ? 'A start or a reload with this file fails.'
+          : 'The gateway starts with this file, but may do what you did not intend.',
         hint ?? 'docs/reference/problems.md says what it means.',
       ),
     );

@@ -20,8 +20,11 @@ const TOKEN_ARGUMENT = {
     'The token, with or without "Bearer ". Default: standard input, which other users of the machine cannot see.',
 } as const;
 
-const readToken = async (given: string | undefined, io: CliIo): Promise<string> =>
-  withoutScheme(given ?? (await readAll(io.stdin)));
+async function readToken(given: string | undefined, io: CliIo): Promise<string> {
+  const token = withoutScheme(given ?? (await readAll(io.stdin)));
+  if (token === '') throw new ConfigFault('standard input is empty: give a token there, or as TOKEN');
+  return token;
+}
 
 /** `sallyport token inspect`. */
 export const tokenInspect = defineCommand({
