@@ -2,11 +2,11 @@
  * The screenshots of the pages in `docs/images/pages/`, and the list that says of which text each was taken. Pixels differ from
  * one machine's fonts to the next, so tests compare the text: a page that has changed needs new pictures.
  *
- * `npm run screenshots` takes them.
+ * `npm run screenshots` takes those of pages that have changed.
  */
 
 import { hash } from 'node:crypto';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Page, Route } from 'playwright-core';
 import { TestBrowser } from './browser.ts';
@@ -55,21 +55,28 @@ function answer(route: Route, { text, headers }: ReturnType<typeof written>): Pr
 /** Takes a picture of the whole page, and of the whole window where the page is smaller. */
 export const picture = (page: Page): Promise<Buffer> => page.screenshot({ fullPage: true, caret: 'hide' });
 
-async function takeAll(): Promise<void> {
-  rmSync(PICTURES, { recursive: true, force: true });
-  mkdirSync(PICTURES, { recursive: true });
+/** Takes those of pages that are new or have changed, and removes those of pages that are gone. */
+async function takeChanged(): Promise<void> {
+  const [before, now] = [picturedTexts(), currentTexts()];
+  const changed = Object.entries(GALLERY).filter(([name]) => before[name] !== now[name]);
+  const all = Object.keys(now).flatMap((name) =>
+    SCHEMES.flatMap((scheme) => Object.keys(SIZES).map((size) => pictureName(name, scheme, size))),
+  );
+  for (const file of readdirSync(PICTURES)) {
+    if (file.endsWith('.png') && !all.includes(file)) rmSync(join(PICTURES, file));
+  }
   await using browser = await TestBrowser.launch();
   for (const colorScheme of SCHEMES) {
     for (const [size, viewport] of Object.entries(SIZES)) {
       const { page, context } = await browser.profile({ colorScheme, viewport });
-      for (const [name, it] of Object.entries(GALLERY)) {
+      for (const [name, it] of changed) {
         await show(page, written(it, it.pictured ?? 'en'));
         writeFileSync(join(PICTURES, pictureName(name, colorScheme, size)), smallPng(await picture(page)));
       }
       await context.close();
     }
   }
-  writeFileSync(LIST, `${JSON.stringify(currentTexts(), null, 2)}\n`);
+  writeFileSync(LIST, `${JSON.stringify(now, null, 2)}\n`);
 }
 
-if (import.meta.main) await takeAll();
+if (import.meta.main) await takeChanged();
