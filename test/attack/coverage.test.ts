@@ -37,8 +37,8 @@ const NOT_YET: Readonly<Record<string, string>> = {
 
 /**
  * The plans of the OpenID conformance suite for relying parties that use the code flow, with their modules, as of August 2026
- * (`openid/client` of its sources). Dynamic registration, session management, refresh tokens and logins that third parties begin
- * are left out: the first two are not offered here.
+ * (`openid/client` of its sources). Dynamic registration, session management and logins that third parties begin are left out:
+ * they are not offered here.
  */
 const PLANS: Readonly<Record<string, readonly string[]>> = {
   'oidcc-client-basic-certification-test-plan': [
@@ -66,6 +66,12 @@ const PLANS: Readonly<Record<string, readonly string[]>> = {
     'oidcc-client-test-idtoken-sig-none',
     'oidcc-client-test-signing-key-rotation-just-before-signing',
     'oidcc-client-test-signing-key-rotation',
+  ],
+  // Not part of the certification.
+  'oidcc-client-refreshtoken-test-plan': [
+    'oidcc-client-test-refresh-token',
+    'oidcc-client-test-refresh-token-invalid-issuer',
+    'oidcc-client-test-refresh-token-invalid-sub',
   ],
   'oidcc-client-rp-initiated-logout-rp-basic': [
     'oidcc-client-test-rp-init-logout',

@@ -1,6 +1,6 @@
 /**
  * The relying party plans of the OpenID conformance suite, module by module, by the names that the suite has for them: Basic,
- * Form Post, Configuration, RP-Initiated, Front-Channel and Back-Channel Logout, and the modules of the general plans that are about
+ * Form Post, Configuration, Refresh Token, RP-Initiated, Front-Channel and Back-Channel Logout, and the modules of the general plans that are about
  * the code flow. Where a module leaves open whether a client refuses or copes, the test says what this one does.
  * `coverage.test.ts` has the list of plans and modules.
  */
@@ -13,6 +13,7 @@ import type { Misbehaviour } from '../support/misbehaviour.ts';
 import type { MisbehaviourName } from '../support/misbehaviours.ts';
 import type { Page } from '../support/plain-browser.ts';
 import { rawRequest, requestHead } from '../support/raw-client.ts';
+import { until } from '../support/until.ts';
 import { OidcStage, type OidcStageOptions, type Refusal } from './oidc-stage.ts';
 
 type Module = readonly [name: string, misbehaviour: MisbehaviourName | undefined, outcome: Refusal | 'logged in'];
@@ -153,6 +154,35 @@ describe('oidcc-client-config-certification-test-plan', () => {
     clocks.advance(10_000);
     stage.provider.rotateKey();
     await stage.isLoggedIn(browser, await browser.open(answer));
+  });
+});
+
+/** Not part of the certification. What a provider says once more counts for a session by `revalidate`. */
+describe('oidcc-client-refreshtoken-test-plan', () => {
+  test.each<[module: string, misbehaviour: MisbehaviourName | undefined, outcome: string, user: string | null]>([
+    ['oidcc-client-test-refresh-token', undefined, 'changed', 'Mallory II'],
+    ['oidcc-client-test-refresh-token-invalid-issuer', 'refresh-iss-wrong', 'failed', 'Mallory'],
+    ['oidcc-client-test-refresh-token-invalid-aud', 'refresh-aud-wrong', 'failed', 'Mallory'],
+    ['oidcc-client-test-refresh-token-invalid-sub', 'refresh-sub-wrong', 'ended', null],
+  ])('%s: %s', async (_module, misbehaviour, outcome, user) => {
+    const clocks = new TestClocks();
+    await using stage = await OidcStage.start({ clocks, provider: { ...USERINFO, revalidate: '5m' } });
+    const { provider } = stage;
+    provider.user = { ...provider.user, name: 'Mallory' };
+    const browser = stage.browser();
+    await stage.logIn(browser);
+    provider.user = { ...provider.user, name: 'Mallory II' };
+    if (misbehaviour !== undefined) provider.misbehave(misbehaviour);
+    clocks.advance(300_000);
+    await browser.fetch(`${PUBLIC_ORIGIN}/`);
+    const counted = `provider_refreshes_total{provider="corporate",outcome="${outcome}"} 1\n`;
+    await until(async () => (await stage.gateway.metrics.text()).includes(counted), outcome);
+    // After an answer that breaks a rule, userinfo is not asked.
+    const asked = provider.calls.filter(({ endpoint }) => endpoint === 'userinfo').length;
+    expect(asked).toBe(misbehaviour === undefined ? 2 : 1);
+    const { status, body } = await browser.fetch(`${PUBLIC_ORIGIN}/auth/session?prolong=no`);
+    const session = status === 200 ? (JSON.parse(body) as { readonly user: { readonly name: string } }) : null;
+    expect(session?.user.name ?? null).toBe(user);
   });
 });
 

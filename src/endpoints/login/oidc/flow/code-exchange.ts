@@ -30,6 +30,8 @@ const NO_ISSUER = invalidResponse('iss is missing, which the provider says that 
 const IMPLICIT = invalidResponse('tokens, or a signed response, came with the answer; only a code is accepted');
 const NO_CODE = invalidResponse('neither a code nor an error');
 const NO_ID_TOKEN = invalidResponse('token endpoint: no ID token');
+/** The answer to a refresh is about another user than the login was. */
+export const OTHER_SUBJECT = invalidResponse('refresh: sub of a different user');
 const USERINFO_FORM = invalidResponse('userinfo: not a JSON object');
 
 /** Parameters of other response types and modes (OIDC-18). */
@@ -56,7 +58,7 @@ export async function exchangeCode(
   const tokens = await redeem(provider, parameters, { nonce, verifier }, redirectUri);
   if (tokens instanceof Denial) return tokens;
   if (provider.keys.isFetched && tokens.id_token === undefined) return NO_ID_TOKEN;
-  const documents = await documentsIn(provider, tokens, nonce, wallMs);
+  const documents = await documentsIn(provider, tokens, { nonce, sub: null }, wallMs);
   return documents instanceof Denial ? documents : { documents, tokens };
 }
 
@@ -64,18 +66,20 @@ export async function exchangeCode(
  * What a provider says about the user of an answer of its token endpoint. Without an ID token of a provider that signs them,
  * nothing: the documents are then `null`, both.
  *
- * @param nonce  that the ID token has to have; `null` for the answer to a refresh, where it has none
+ * @param expected  what the ID token has to have: the nonce, `null` for the answer to a refresh, where it has none; the `sub`,
+ *                  `null` where none is known. With another one, nothing more is asked (OpenID Connect Core §12.2)
  * @throws DependencyFault `provider_unavailable`, as a rejection
  */
 export async function documentsIn(
   provider: IdentityProvider,
   tokens: TokenEndpointResponse,
-  nonce: string | null,
+  { nonce, sub }: { readonly nonce: string | null; readonly sub: string | null },
   wallMs: Clock,
 ): Promise<ClaimDocuments | Denial> {
   const metadata = await provider.metadata();
   const idToken = await idTokenClaims(provider, metadata, tokens, nonce, wallMs);
   if (idToken instanceof Denial) return idToken;
+  if (idToken !== null && sub !== null && idToken['sub'] !== sub) return OTHER_SUBJECT;
   const asksUserinfo = provider.settings.userinfo && (idToken !== null || !provider.keys.isFetched);
   const userinfo = asksUserinfo ? await fetchUserinfo(provider, metadata, tokens, idToken) : null;
   return userinfo instanceof Denial ? userinfo : { idToken, userinfo };

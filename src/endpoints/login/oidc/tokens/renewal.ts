@@ -20,7 +20,7 @@ import type { SealedTokenStore } from '../../../../store/sealed-tokens.ts';
 import type { ProviderLogin, UserAttributes } from '../../../../store/session-record.ts';
 import type { AuditLog, AuditSource } from '../../../../telemetry/audit.ts';
 import type { Logger } from '../../../../telemetry/log.ts';
-import { documentsIn } from '../flow/code-exchange.ts';
+import { documentsIn, OTHER_SUBJECT } from '../flow/code-exchange.ts';
 import { GRANT_REFUSED } from '../flow/refusals.ts';
 import type { IdentityProvider } from '../provider.ts';
 import { providerUnavailable } from '../transport.ts';
@@ -128,7 +128,6 @@ const POLL_MS = 100;
 
 const LOST: Renewal = Object.freeze({ outcome: 'lost' });
 const ENDED: Renewal = Object.freeze({ outcome: 'ended' });
-const OTHER_SUBJECT = new Denial('login_response_invalid', 'refresh: sub of a different user');
 /** No client in particular causes it: it runs in the background of any request. */
 const NO_SOURCE: AuditSource = { requestId: null, client: null };
 
@@ -307,14 +306,17 @@ export class TokenRenewal {
     result: Parameters<typeof documentsIn>[1],
     tokens: ProviderTokens,
   ): Promise<'confirmed' | 'changed' | 'gone' | Denial> {
-    const documents = await documentsIn(provider, result, null, this.#parts.clocks.wallMs);
+    const { subject } = session.login;
+    const expected = { nonce: null, sub: provider.settings.subject === 'sub' ? subject : null };
+    const documents = await documentsIn(provider, result, expected, this.#parts.clocks.wallMs);
+    if (documents === OTHER_SUBJECT) return documents;
     if (documents instanceof Denial) throw new UnusableAnswer(documents.note);
     // A provider may leave the ID token out (OpenID Connect Core §12.2): then it has only confirmed that the grant is valid.
     if (documents.idToken === null && provider.keys.isFetched) return 'confirmed';
     if (!isNonceOf(tokens, documents.idToken?.['nonce'])) throw new UnusableAnswer('ID token: nonce');
     const user = admittedUser(documents, provider.settings);
     if (user instanceof Denial) return user;
-    if (user.providerSubject !== session.login.subject) return OTHER_SUBJECT;
+    if (user.providerSubject !== subject) return OTHER_SUBJECT;
     return this.#update(session, provider, user.attributes);
   }
 

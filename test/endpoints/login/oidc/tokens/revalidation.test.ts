@@ -137,6 +137,7 @@ describe('REF-06: a provider that gives no usable answer', () => {
     'refresh-invalid-client',
     'refresh-iss-wrong',
     'refresh-aud-wrong',
+    'refresh-azp-wrong',
     'refresh-nonce-other',
   ];
 
