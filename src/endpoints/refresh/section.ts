@@ -42,7 +42,7 @@ export const refresh = () =>
       }),
     everyLogin: z.boolean().prefault(false).meta({
       description:
-        'Whether every login in a browser gets the refresh cookie. Otherwise only logins that ask for it with `refresh: browser`; the form of the login page does not.',
+        'Whether every login in a browser gets the refresh cookie. Otherwise only logins that ask for it with `refresh: browser`; the form of the login page does not. Origins that share a login (`login.origin`) each get one of their own.',
     }),
     cookieName: z
       .string()

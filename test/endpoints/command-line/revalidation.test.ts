@@ -37,6 +37,37 @@ test('a terminal is logged out when its user is no longer admitted at the provid
   expect((await refreshed(stage, atHome)).status).toBe(200);
 });
 
+test('Back-Channel Logout §2.7: a terminal is logged out with the session in which it was let in, and no other', async () => {
+  await using stage = await OidcStage.start({ config: { refresh: { commandLine: {} } } });
+  stage.provider.user = { ...stage.provider.user, sid: 'at-home' };
+  const atHome = await letIn(stage, await loggedIn(stage));
+  stage.provider.user = { ...stage.provider.user, sid: 'at-work' };
+  const atWork = await letIn(stage, await loggedIn(stage));
+  const body = `logout_token=${stage.provider.logoutToken({ sid: 'at-work' })}`;
+  const head = requestHead('POST', '/auth/backchannel-logout/corporate', [
+    HOST,
+    FORM,
+    `Content-Length: ${body.length}`,
+  ]);
+  expect((await rawRequest(stage.gateway.port, head + body)).status).toBe(200);
+  expect([(await refreshed(stage, atWork)).status, (await refreshed(stage, atHome)).status]).toEqual([400, 200]);
+});
+
+test('the provider is not asked about a terminal while the browser that let it in is closed', async () => {
+  const clocks = new TestClocks();
+  await using stage = await OidcStage.start({
+    clocks,
+    provider: { revalidate: '5m', refreshEvery: '1d' },
+    config: { refresh: { commandLine: {} }, session: { idleTimeout: '10h', absoluteTimeout: '12h' } },
+  });
+  const token = await letIn(stage, await loggedIn(stage));
+  stage.provider.misbehave('refresh-invalid-grant');
+  clocks.advance(EVERY_MS * 10);
+  expect((await refreshed(stage, token)).status).toBe(200);
+  const grants = stage.provider.calls.map(({ parameters }) => parameters.get('grant_type'));
+  expect(grants).not.toContain('refresh_token');
+});
+
 async function loggedIn(stage: OidcStage): Promise<PlainBrowser> {
   const browser = stage.browser();
   expect((await stage.logIn(browser)).status).toBe(200);

@@ -5,7 +5,9 @@
 
 import { X509Certificate } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
+import { type Clocks, systemClocks } from '../../../../src/lib/clock.ts';
 import { CertificateFiles, type IssuedCertificate, TestAuthority } from '../../../support/certificates.ts';
+import { TestClocks } from '../../../support/clocks.ts';
 import type { IdentityProvider } from '../../../support/identity-provider.ts';
 import type { IdentityProviderOptions } from '../../../support/identity-provider-settings.ts';
 import { PlainBrowser } from '../../../support/plain-browser.ts';
@@ -28,8 +30,10 @@ async function start(
   idp: IdentityProviderOptions,
   client: IssuedCertificate = clients.issue({ names: ['shop.example.com'] }),
   keys: Record<string, unknown> = {},
+  clocks: Clocks = systemClocks,
 ): Promise<ProviderStage> {
   return ProviderStage.start({
+    clocks,
     idp,
     provider: {
       clientSecretFile: undefined,
@@ -52,15 +56,20 @@ describe('RFC 8705 §2.1: tls_client_auth', () => {
     'authenticates pushed requests, redemption, refresh and revocation; aliases: %s',
     async (aliases) => {
       using files = new CertificateFiles();
-      await using stage = await start(files, withTls(aliases), undefined, { revalidate: '5m' });
+      const clocks = TestClocks.atNow();
+      await using stage = await start(files, withTls(aliases), undefined, { revalidate: '5m' }, clocks);
       const browser = browserOf(stage);
       await stage.logIn(browser, '/orders?page=2');
       expect(await stage.who(browser)).toMatchObject({ subject: 'corporate|ada', user: { name: 'Ada Lovelace' } });
+      clocks.advance(300_000);
+      await browser.fetch(`${PUBLIC_ORIGIN}/`);
+      await until(() => stage.idp.countOf('token') === 2, 'the provider is asked again');
       const logout = await browser.open(`${PUBLIC_ORIGIN}/auth/logout`);
       await browser.submit(logout);
       await until(() => stage.idp.countOf('revocation') === 1, 'the refresh token is revoked');
       const expected = ['pushed_authorization_request', 'token', 'userinfo', 'revocation'];
       expect([...certifiedRoutes(stage.idp)]).toEqual(expect.arrayContaining(expected));
+      expect(expected.filter((route) => certifiedRoutes(stage.idp, false).has(route))).toEqual([]);
       // A browser is not asked for a certificate where there are aliases.
       if (aliases) expect([...certifiedRoutes(stage.idp)]).toHaveLength(expected.length);
       for (const call of stage.idp.calls.filter(({ route }) => route === 'token')) {

@@ -4,13 +4,16 @@
  */
 
 import { describe, expect, test } from 'vitest';
+import { type Clocks, systemClocks } from '../../../../src/lib/clock.ts';
 import { TestBrowser } from '../../../support/browser.ts';
+import { TestClocks } from '../../../support/clocks.ts';
 import { startGateway } from '../../../support/gateway.ts';
 import { IdentityProvider } from '../../../support/identity-provider.ts';
 import type { IdentityProviderOptions } from '../../../support/identity-provider-settings.ts';
 import { PlainBrowser } from '../../../support/plain-browser.ts';
 import { freePort } from '../../../support/ports.ts';
 import { RecordingUpstream } from '../../../support/recording-upstream.ts';
+import { until } from '../../../support/until.ts';
 import { ZitadelProvider, zitadelMissing } from '../../../support/zitadel-provider.ts';
 import { Files } from '../fixture.ts';
 import { ProviderStage, PUBLIC_ORIGIN } from './stage.ts';
@@ -196,24 +199,29 @@ describe('oidc-provider', () => {
 });
 
 describe('zitadel/oidc, in Go', () => {
-  const redirectUri = (origin: string) => `${origin}/auth/callback/corporate`;
+  /** The provider, and a gateway as one of its clients: with a secret, or a public one. */
+  async function start(files: Files, keys: Record<string, unknown>, clocks: Clocks = systemClocks) {
+    await using stack = new AsyncDisposableStack();
+    const provider = stack.use(await ZitadelProvider.start([`${PUBLIC_ORIGIN}/auth/callback/corporate`]));
+    const upstream = stack.use(await RecordingUpstream.start());
+    const client =
+      keys['clientAuthentication'] === 'none'
+        ? { clientId: 'native' }
+        : { clientId: provider.clientId, clientSecretFile: await files.write('secret', provider.clientSecret) };
+    const corporate = { name: 'corporate', issuer: provider.issuer, userinfo: true, ...client, ...keys };
+    const config = { login: { oidc: [corporate] } };
+    const gateway = stack.use(await startGateway({ upstream: upstream.origin, clocks, config }));
+    const browser = new PlainBrowser({ origins: { [PUBLIC_ORIGIN]: gateway.port } });
+    const started = stack.move();
+    return { provider, gateway, browser, [Symbol.asyncDispose]: () => started.disposeAsync() };
+  }
 
-  test.for(['basic', 'post'])('a login works, client authentication %s', async (clientAuthentication, { skip }) => {
+  test.for(['basic', 'post', 'none'])('a login works, client authentication %s', async (how, { skip }) => {
     const missing = zitadelMissing();
     if (missing !== null) return skip(missing);
     await using files = new Files();
-    await using provider = await ZitadelProvider.start([redirectUri(PUBLIC_ORIGIN)]);
-    await using upstream = await RecordingUpstream.start();
-    const corporate = {
-      name: 'corporate',
-      issuer: provider.issuer,
-      clientId: provider.clientId,
-      clientSecretFile: await files.write('secret', provider.clientSecret),
-      clientAuthentication,
-      userinfo: true,
-    };
-    await using gateway = await startGateway({ upstream: upstream.origin, config: { login: { oidc: [corporate] } } });
-    const browser = new PlainBrowser({ origins: { [PUBLIC_ORIGIN]: gateway.port } });
+    await using it = await start(files, { clientAuthentication: how });
+    const { provider, browser } = it;
     const refused = await provider.logIn(browser, await browser.open(`${PUBLIC_ORIGIN}${TARGET}`), 'wrong');
     const page = await provider.logIn(browser, refused);
     expect(`${page.status} ${page.url.href}`).toBe(`200 ${PUBLIC_ORIGIN}${TARGET}`);
@@ -221,6 +229,26 @@ describe('zitadel/oidc, in Go', () => {
       subject: 'corporate|id-ada',
       user: { email: 'ada@example.com', name: 'Ada Lovelace' },
     });
+  });
+
+  test('its refresh tokens keep a session, round after round, until a logout revokes them', async ({ skip }) => {
+    const missing = zitadelMissing();
+    if (missing !== null) return skip(missing);
+    await using files = new Files();
+    const clocks = TestClocks.atNow();
+    await using it = await start(files, { revalidate: '10s' }, clocks);
+    const { provider, gateway, browser } = it;
+    await provider.logIn(browser, await browser.open(`${PUBLIC_ORIGIN}${TARGET}`));
+    const counted = async (text: string) => (await gateway.metrics.text()).includes(text);
+    for (const round of [1, 2, 3]) {
+      clocks.advance(10_000);
+      expect((await browser.fetch(`${PUBLIC_ORIGIN}${TARGET}`)).status).toBe(200);
+      const confirmed = `sallyport_provider_refreshes_total{provider="corporate",outcome="confirmed"} ${round}\n`;
+      await until(() => counted(confirmed), 'the provider has confirmed the session');
+    }
+    await browser.submit(await browser.open(`${PUBLIC_ORIGIN}/auth/logout`), {}, '/auth/logout');
+    const revoked = 'sallyport_provider_token_revocations_total{provider="corporate",outcome="revoked"} 1\n';
+    await until(() => counted(revoked), 'the refresh token is revoked');
   });
 });
 
