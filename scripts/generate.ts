@@ -6,7 +6,7 @@
  */
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { jsonSchema } from '../src/gateway/load.ts';
+import { jsonSchema } from '../src/gateway/configuration/load.ts';
 import { dashboardJson } from './monitoring/dashboard.ts';
 import { adminApiDocument } from './reference/admin-api.ts';
 import { chartValuesSchema } from './reference/chart-values.ts';

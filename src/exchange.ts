@@ -8,8 +8,8 @@
 
 import type { Duplex, Readable } from 'node:stream';
 import type { Denial, DenialReason, GatewayFault, Reason } from './errors.ts';
-import type { CompactToken } from './lib/bearer.ts';
-import { randomHex } from './lib/random-hex.ts';
+import { randomHex } from './lib/crypto/random-hex.ts';
+import type { CompactToken } from './lib/http/bearer.ts';
 import type { Principal } from './principal.ts';
 import type { Route } from './routing/route.ts';
 import type { PeerInfo, RawRequest, ScreenedRequest } from './sanitize/sanitize.ts';

@@ -6,7 +6,7 @@
  */
 
 import type { CliIo } from './cli/command.ts';
-import { isAtLeast } from './lib/version-order.ts';
+import { isAtLeast } from './lib/text/version-order.ts';
 
 /** Earlier ones have a header bug that concerns proxies. The same as `engines` in package.json. */
 const NODE_FLOOR = '24.18.1';

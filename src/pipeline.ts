@@ -14,7 +14,7 @@ import { preflightMethod } from './cors/rule.ts';
 import type { Endpoints } from './endpoints/endpoints.ts';
 import { asGatewayFault, Denial } from './errors.ts';
 import type { Exchange } from './exchange.ts';
-import type { CompactToken } from './lib/bearer.ts';
+import type { CompactToken } from './lib/http/bearer.ts';
 import type { Limits } from './limits/limits.ts';
 import type { Responder } from './response/respond.ts';
 import { patternPath, type RoutePattern } from './routing/pattern.ts';

@@ -9,8 +9,8 @@ import type { Denial } from './errors.ts';
 import type { CompactJws } from './jwt/compact.ts';
 import type { SessionHandle, Sid } from './jwt/names.ts';
 import { issuerNames, type PresentedIssuer } from './jwt/subject.ts';
-import type { CompactToken } from './lib/bearer.ts';
-import type { JSONType } from './lib/json.ts';
+import type { CompactToken } from './lib/http/bearer.ts';
+import type { JSONType } from './lib/text/json.ts';
 import type { ProviderLogin, SessionRecord } from './store/session-record.ts';
 
 /** What the stages after authentication need to know about a kind of credential. */

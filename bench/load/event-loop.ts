@@ -19,7 +19,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout } from 'node:timers/promises';
 import { parseArgs, promisify } from 'node:util';
 import { ExplainThreads } from '../../src/cli/explain/on-thread.ts';
-import { loadConfig } from '../../src/gateway/load.ts';
+import { loadConfig } from '../../src/gateway/configuration/load.ts';
 import { systemClocks } from '../../src/lib/clock.ts';
 import { Instance } from '../../src/process/instance.ts';
 import { readFiles } from '../../src/process/read.ts';

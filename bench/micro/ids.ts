@@ -1,7 +1,7 @@
-/** Request ids: `randomUUID` against pieces of a block (src/lib/random-hex.ts). */
+/** Request ids: `randomUUID` against pieces of a block (src/lib/crypto/random-hex.ts). */
 
 import { randomBytes, randomUUID } from 'node:crypto';
-import { randomHex } from '../../src/lib/random-hex.ts';
+import { randomHex } from '../../src/lib/crypto/random-hex.ts';
 import { compare } from './compare.ts';
 
 compare(import.meta.url, 'an id of 32 hexadecimal digits', [

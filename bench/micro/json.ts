@@ -1,6 +1,6 @@
-/** Finding duplicate members in a JSON text: by the names of each object against by counting (src/lib/json.ts). */
+/** Finding duplicate members in a JSON text: by the names of each object against by counting (src/lib/text/json.ts). */
 
-import { hasDuplicateMember } from '../../src/lib/json.ts';
+import { hasDuplicateMember } from '../../src/lib/text/json.ts';
 import { compare } from './compare.ts';
 
 const claims = {

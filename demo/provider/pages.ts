@@ -1,7 +1,7 @@
 /** The pages of the demo's identity provider: no scripts, nothing from elsewhere. */
 
 import type { KoaContextWithOIDC } from 'oidc-provider';
-import { Html, html } from '../../src/lib/html.ts';
+import { Html, html } from '../../src/lib/text/html.ts';
 
 export interface Person {
   readonly name: string;

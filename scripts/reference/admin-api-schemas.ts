@@ -12,7 +12,7 @@ import type {
   TokenRevocationReport,
 } from '../../src/admin/control.ts';
 import type { FeedStatus, KeySetStatus, ProcessStatus, SigningKeyStatus } from '../../src/admin/status.ts';
-import { BASE64URL_32_BYTES_PATTERN } from '../../src/lib/base64url.ts';
+import { BASE64URL_32_BYTES_PATTERN } from '../../src/lib/crypto/base64url.ts';
 import type { RecentReason, RecentRequest } from '../../src/telemetry/recent-requests.ts';
 
 type Members<T> = Readonly<Record<keyof T, z.ZodType>>;

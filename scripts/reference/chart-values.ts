@@ -5,7 +5,7 @@
  */
 
 import { z } from 'zod';
-import { jsonSchema } from '../../src/gateway/load.ts';
+import { jsonSchema } from '../../src/gateway/configuration/load.ts';
 
 interface Schema {
   readonly [keyword: string]: unknown;

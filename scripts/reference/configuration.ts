@@ -1,9 +1,9 @@
 /** `docs/reference/configuration.md`: every key of the configuration, generated from the schema. */
 
 import type { z } from 'zod';
-import { formatPath } from '../../src/config/problem.ts';
+import { formatPath } from '../../src/config/findings/problem.ts';
 import { alternativesOf, entriesOf, type KeySchema, shapeOf, unwrap } from '../../src/config/walk.ts';
-import { bareSchema } from '../../src/gateway/configuration.ts';
+import { bareSchema } from '../../src/gateway/configuration/schema.ts';
 import { cell, code, generated, table } from './markdown.ts';
 
 type Schema = z.core.$ZodType;
@@ -33,7 +33,7 @@ which of those changed. A configuration with a mistake changes nothing.
 /** Writes the page. */
 export function configurationPage(): string {
   const root = unwrap(bareSchema()).schema;
-  return [generated('src/gateway/configuration.ts'), INTRODUCTION, ...sections([], root, '')].join('\n');
+  return [generated('src/gateway/configuration/schema.ts'), INTRODUCTION, ...sections([], root, '')].join('\n');
 }
 
 /** A section for a map with fixed keys, then one for each such map below it. */

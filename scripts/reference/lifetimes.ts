@@ -9,8 +9,8 @@ import { AUTHORIZATION_CODE_LIFETIME_MS } from '../../src/endpoints/command-line
 import { DEVICE_CODE_LIFETIME_MS } from '../../src/endpoints/command-line/device-grant.ts';
 import { HAND_OVER_CODE_LIFETIME_MS } from '../../src/endpoints/login/hand-over/hand-over-codes.ts';
 import { LOGIN_LIFETIME_MS } from '../../src/endpoints/login/oidc/flow/transactions.ts';
-import { bareSchema } from '../../src/gateway/configuration.ts';
-import { formatDuration, parseDurationMs } from '../../src/lib/units.ts';
+import { bareSchema } from '../../src/gateway/configuration/schema.ts';
+import { formatDuration, parseDurationMs } from '../../src/lib/text/units.ts';
 import { cell, code, generated, table } from './markdown.ts';
 
 /** How long something lives. */

@@ -1,6 +1,6 @@
 /** `docs/reference/problems.md`: the codes of `sallyport validate`. */
 
-import { PROBLEM_CODES } from '../../src/gateway/parts.ts';
+import { PROBLEM_CODES } from '../../src/gateway/configuration/parts.ts';
 import { cell, code, generated, table } from './markdown.ts';
 
 /** Writes the page. */
@@ -9,7 +9,7 @@ export function problemsPage(): string {
     Object.entries(PROBLEM_CODES)
       .filter(([, row]) => row.severity === severity)
       .map(([name, { meaning }]) => [code(name), cell(meaning)]);
-  return `${generated('src/gateway/parts.ts')}
+  return `${generated('src/gateway/configuration/parts.ts')}
 # Problems of a configuration
 
 The codes that \`sallyport validate\`, \`start\` and a reload print after each finding. They are stable.

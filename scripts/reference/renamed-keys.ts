@@ -1,6 +1,6 @@
 /** `docs/reference/renamed-keys.md`: the former names that are still understood. */
 
-import { RENAMES } from '../../src/gateway/renames.ts';
+import { RENAMES } from '../../src/gateway/configuration/renames.ts';
 import { cell, code, generated, table } from './markdown.ts';
 
 /** Writes the page. */
@@ -9,7 +9,7 @@ export function renamedKeysPage(): string {
   const values = RENAMES.values.flatMap(({ key, values, since, why }) =>
     Object.entries(values).map(([former, present]) => [code(key), code(former), code(present), since, cell(why)]),
   );
-  return `${generated('src/gateway/renames.ts')}
+  return `${generated('src/gateway/configuration/renames.ts')}
 # Renamed keys
 
 Former names that this version still understands. Each one that a configuration has is a warning of \`sallyport validate\`

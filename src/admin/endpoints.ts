@@ -2,7 +2,7 @@
 
 import { Denial } from '../errors.ts';
 import { isSessionHandle } from '../jwt/names.ts';
-import { toTimestamp } from '../lib/timestamp.ts';
+import { toTimestamp } from '../lib/text/timestamp.ts';
 import { MEDIA_TYPES, textFormatFor } from '../telemetry/text-format.ts';
 import type { ComponentHealth, GatewayStatus } from './control.ts';
 import type { AdminAnswer, AdminParts, AdminRequest } from './request.ts';

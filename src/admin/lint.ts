@@ -1,7 +1,7 @@
 /** Rules about the admin listener. */
 
+import { defineCodes, warning } from '../config/findings/problem.ts';
 import type { LintContext } from '../config/lint.ts';
-import { defineCodes, warning } from '../config/problem.ts';
 import { isLoopbackHost } from '../lib/address.ts';
 import type { AdminListenerConfig } from './section.ts';
 

@@ -1,10 +1,10 @@
 /** The bearer token of the admin API: read from its file, compared in constant time, read again when the file changes. */
 
 import { hash, timingSafeEqual } from 'node:crypto';
-import { MIN_SECRET_LENGTH, readSecret } from '../config/secret-file.ts';
-import { type FileWatch, watchFiles } from '../config/watch.ts';
+import { MIN_SECRET_LENGTH, readSecret } from '../config/files/secret-file.ts';
+import { type FileWatch, watchFiles } from '../config/files/watch.ts';
 import { ConfigFault } from '../errors.ts';
-import { basicPassword, bearerCredential } from '../lib/bearer.ts';
+import { basicPassword, bearerCredential } from '../lib/http/bearer.ts';
 import { fileWatchReports } from '../telemetry/file-watch.ts';
 import { errorFields, type Logger } from '../telemetry/log.ts';
 import type { AdminSeries } from './series.ts';

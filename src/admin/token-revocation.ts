@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { parseJson } from '../endpoints/body.ts';
 import type { Denial } from '../errors.ts';
 import type { Jti, SessionHandle } from '../jwt/names.ts';
-import { BASE64URL_32_BYTES_PATTERN } from '../lib/base64url.ts';
+import { BASE64URL_32_BYTES_PATTERN } from '../lib/crypto/base64url.ts';
 import { MAX_REVOCABLE_LIFETIME_MS } from '../lib/token-limits.ts';
 import { MAX_REVOKED_NAME_LENGTH } from '../store/token-revocation.ts';
 import type { TokenRevocationRequest } from './control.ts';

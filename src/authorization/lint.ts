@@ -3,8 +3,8 @@
 import { compileCredential, isPublic, type WrittenCredential } from '../authentication/credential.ts';
 import type { CredentialRule } from '../authentication/kinds.ts';
 import { issuersOf } from '../authentication/service-token/kind.ts';
+import { type Code, defineCodes, error, type KeyPath, warning } from '../config/findings/problem.ts';
 import type { DraftEntries, LintContext } from '../config/lint.ts';
-import { type Code, defineCodes, error, type KeyPath, warning } from '../config/problem.ts';
 import { plainSubjectsOf, type SubjectEntry, subjectEntries, subjectOf } from './rule.ts';
 import type { AllowConfig } from './section.ts';
 import { type NamingSections, servicesNamedLikeUsers } from './shared-names.ts';

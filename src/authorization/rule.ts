@@ -4,8 +4,8 @@
  */
 
 import type { CredentialRule } from '../authentication/kinds.ts';
-import type { KeyPath } from '../config/problem.ts';
-import type { JSONType } from '../lib/json.ts';
+import type { KeyPath } from '../config/findings/problem.ts';
+import type { JSONType } from '../lib/text/json.ts';
 import { claimOf, type KnownPrincipal } from '../principal.ts';
 import type { AllowConfig } from './section.ts';
 

@@ -4,8 +4,8 @@
  * users file and of `allow.subjects`, and those by which services get tokens of ours, or present them.
  */
 
+import type { KeyPath } from '../config/findings/problem.ts';
 import type { DraftEntries } from '../config/lint.ts';
-import type { KeyPath } from '../config/problem.ts';
 import { type SubjectEntry, subjectEntries } from './rule.ts';
 import type { AllowConfig } from './section.ts';
 

@@ -4,7 +4,7 @@
  */
 
 import { Denial } from '../errors.ts';
-import { stepUpChallenge } from '../lib/challenge.ts';
+import { stepUpChallenge } from '../lib/http/challenge.ts';
 import { type Authentication, authenticationOf, type KnownPrincipal } from '../principal.ts';
 import { compileList } from './rule.ts';
 import type { Requirement } from './section.ts';

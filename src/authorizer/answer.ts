@@ -2,8 +2,8 @@
 
 import type { Permit } from '../authorization/permit.ts';
 import type { Exchange } from '../exchange.ts';
-import type { CompactToken } from '../lib/bearer.ts';
-import { foldHeaderName } from '../lib/header-name.ts';
+import type { CompactToken } from '../lib/http/bearer.ts';
+import { foldHeaderName } from '../lib/http/header-name.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
 import { decidedRequestHeaders } from '../upstream/request-headers.ts';
 

@@ -1,7 +1,7 @@
 /** Rules about the authorizer: whom it believes. */
 
+import { defineCodes, warning } from '../config/findings/problem.ts';
 import type { LintContext } from '../config/lint.ts';
-import { defineCodes, warning } from '../config/problem.ts';
 import { coversMoreThanPrivate } from '../lib/address.ts';
 
 /** Codes of the findings about the authorizer. */

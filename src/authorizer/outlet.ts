@@ -5,7 +5,7 @@
 
 import type { Permit } from '../authorization/permit.ts';
 import type { Exchange } from '../exchange.ts';
-import type { CompactToken } from '../lib/bearer.ts';
+import type { CompactToken } from '../lib/http/bearer.ts';
 import type { Responder } from '../response/respond.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
 import type { Outlet } from '../upstream/forward.ts';

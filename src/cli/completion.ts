@@ -1,4 +1,4 @@
-import { didYouMean } from '../lib/nearest.ts';
+import { didYouMean } from '../lib/text/nearest.ts';
 import { type Command, defineCommand, EXIT, type OptionSpec, UsageFault } from './command.ts';
 import { allOptions } from './parse.ts';
 

@@ -4,8 +4,8 @@ import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { ConfigFault } from '../errors.ts';
-import { counted } from '../lib/counted.ts';
-import { toTimestamp } from '../lib/timestamp.ts';
+import { counted } from '../lib/text/counted.ts';
+import { toTimestamp } from '../lib/text/timestamp.ts';
 import type { Keyring } from '../token/keyring.ts';
 import type { SigningAlgorithm } from '../token/signing-key.ts';
 import { type CliIo, defineCommand, EXIT, UsageFault } from './command.ts';
@@ -56,7 +56,7 @@ async function keySettings(command: string, options: DirectoryOptions, io: CliIo
   const path = configPath(options.config, io);
   const { loaded } = await loadConfiguration(path, io, true);
   const { keys, algorithm } = loaded.config.upstreamToken;
-  const { longestSignedMs } = await import('../gateway/token-lifetimes.ts');
+  const { longestSignedMs } = await import('../gateway/configuration/token-lifetimes.ts');
   if (keys === undefined || algorithm === 'HS256') {
     throw new ConfigFault(`${path}: upstreamToken.keys.directory is not set, so there are no keys on disk`);
   }

@@ -3,7 +3,7 @@
 import { realpath, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { ConfigFault } from '../errors.ts';
-import { counted } from '../lib/counted.ts';
+import { counted } from '../lib/text/counted.ts';
 import { defineCommand, EXIT } from './command.ts';
 import { configPath, readInput } from './io/configuration.ts';
 import { replaceFile } from './io/replace-file.ts';
@@ -46,10 +46,10 @@ export const migrateCommand = defineCommand({
   async run({ options, args, io }) {
     const path = args[0] ?? configPath(undefined, io);
     const before = await readInput(path, io);
-    const { migrate } = await import('../config/migrate.ts');
-    const { RENAMES } = await import('../gateway/renames.ts');
-    const { renamesBelow } = await import('../config/renames.ts');
-    const { renderText } = await import('../config/render.ts');
+    const { migrate } = await import('../config/text/migrate.ts');
+    const { RENAMES } = await import('../gateway/configuration/renames.ts');
+    const { renamesBelow } = await import('../config/text/renames.ts');
+    const { renderText } = await import('../config/findings/render.ts');
     const renames = options.at === undefined ? RENAMES : renamesBelow(options.at, RENAMES);
     const { text, problems, source } = migrate(before, renames);
     if (text === null) throw new ConfigFault(renderText({ path, problems, source }));

@@ -1,7 +1,7 @@
 /** A command line read by the description of its command. */
 
 import { parseArgs } from 'node:util';
-import { didYouMean } from '../lib/nearest.ts';
+import { didYouMean } from '../lib/text/nearest.ts';
 import { type Command, type OptionSpec, UsageFault } from './command.ts';
 
 interface ParsedLine {

@@ -18,7 +18,7 @@ export const routes = defineCommand({
     const { loaded } = await loadConfiguration(configPath(options.config, io), io, options['no-files']);
     const { compileRoutes } = await import('../routing/route.ts');
     const { compileCredential } = await import('../authentication/credential.ts');
-    const { describeRoute } = await import('../gateway/describe.ts');
+    const { describeRoute } = await import('../gateway/configuration/describe.ts');
     const { config } = loaded;
     const rows = compileRoutes(config, compileCredential).entries.map((entry) =>
       describeRoute(entry, config.routes[entry.route.index] ?? {}),
@@ -41,7 +41,7 @@ export const routes = defineCommand({
 async function destinationRows({ outbound }: { readonly outbound?: OutboundConfig | undefined }) {
   if (outbound === undefined) return [];
   const { compileDestinations } = await import('../outbound/destination.ts');
-  const { describeDestination } = await import('../gateway/describe.ts');
+  const { describeDestination } = await import('../gateway/configuration/describe.ts');
   return compileDestinations(outbound.destinations, 0).table.entries.map((entry) =>
     describeDestination(entry, outbound.destinations[entry.route.index] as DestinationConfig),
   );

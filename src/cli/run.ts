@@ -3,7 +3,7 @@
  */
 
 import { ConfigFault } from '../errors.ts';
-import { didYouMean } from '../lib/nearest.ts';
+import { didYouMean } from '../lib/text/nearest.ts';
 import { type CliIo, type Command, EXIT, type ExitCode, UsageFault } from './command.ts';
 import { COMMANDS } from './commands.ts';
 import { commandHelp, familyHelp, programHelp } from './help.ts';

@@ -11,7 +11,7 @@ export const schema = defineCommand({
   examples: [['sallyport schema > sallyport.schema.json', 'Beside the configuration']],
   exit: { ok: 'written', failed: null },
   async run({ io }) {
-    const { jsonSchema } = await import('../gateway/load.ts');
+    const { jsonSchema } = await import('../gateway/configuration/load.ts');
     io.stdout.write(`${JSON.stringify(jsonSchema(), null, 2)}\n`);
     return EXIT.ok;
   },

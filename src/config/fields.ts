@@ -9,10 +9,10 @@ import { BlockList, isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { isLoopbackHost } from '../lib/address.ts';
+import { DURATION_PATTERN, formatDuration, parseDurationMs, parseSizeBytes, SIZE_PATTERN } from '../lib/text/units.ts';
 import { MAX_TOKEN_LIFETIME_MS } from '../lib/token-limits.ts';
-import { DURATION_PATTERN, formatDuration, parseDurationMs, parseSizeBytes, SIZE_PATTERN } from '../lib/units.ts';
-import { codes } from './codes.ts';
-import { missing } from './files.ts';
+import { missing } from './files/files.ts';
+import { codes } from './findings/codes.ts';
 
 // Compiled validators pay off after thousands of values; here they would add 40 ms to each start, and they need a process
 // that may evaluate strings as code.

@@ -1,7 +1,7 @@
 /** The schema of the configuration file as JSON Schema draft-07. Keys with defaults are optional. */
 
 import { z } from 'zod';
-import { EACH, type KeyRename, type Pattern, patternOf, type Renames, type ValueRename } from './renames.ts';
+import { EACH, type KeyRename, type Pattern, patternOf, type Renames, type ValueRename } from './text/renames.ts';
 import type { KeyMeta } from './walk.ts';
 
 type JsonSchema = z.core.JSONSchema.BaseSchema;

@@ -3,9 +3,9 @@
  * wrong value does not hide mistakes elsewhere, and reports each finding with its place.
  */
 
-import type { KeyPath } from './problem.ts';
-import { valueAt } from './report.ts';
-import type { ConfigSource } from './source.ts';
+import type { KeyPath } from './findings/problem.ts';
+import { valueAt } from './findings/report.ts';
+import type { ConfigSource } from './text/source.ts';
 
 /**
  * The parameter of a rule.

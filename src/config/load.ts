@@ -9,16 +9,16 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { z } from 'zod';
 import { ConfigFault } from '../errors.ts';
-import { codes } from './codes.ts';
 import type { SchemaContext } from './fields.ts';
-import { type ConfigFiles, systemFiles } from './files.ts';
+import { type ConfigFiles, systemFiles } from './files/files.ts';
+import { lintSecretFiles } from './files/lint-secret-files.ts';
+import { codes } from './findings/codes.ts';
+import { byPosition, type Problem } from './findings/problem.ts';
+import { describeIssue, reportIssues, valueAt } from './findings/report.ts';
 import type { LintContext } from './lint.ts';
-import { lintSecretFiles } from './lint-secret-files.ts';
-import { byPosition, type Problem } from './problem.ts';
 import { configHash, effectiveConfig } from './redact.ts';
-import type { Renames } from './renames.ts';
-import { describeIssue, reportIssues, valueAt } from './report.ts';
-import { ConfigSource } from './source.ts';
+import type { Renames } from './text/renames.ts';
+import { ConfigSource } from './text/source.ts';
 import { walkKeys } from './walk.ts';
 
 /** How a configuration is loaded. */

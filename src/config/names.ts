@@ -3,11 +3,11 @@
  * mistake elsewhere in an entry does not hide a wrong name in it.
  */
 
-import { nearest } from '../lib/nearest.ts';
-import { codes } from './codes.ts';
+import { nearest } from '../lib/text/nearest.ts';
+import { codes } from './findings/codes.ts';
+import type { Code, KeyPath } from './findings/problem.ts';
+import { valueAt } from './findings/report.ts';
 import type { LintContext } from './lint.ts';
-import type { Code, KeyPath } from './problem.ts';
-import { valueAt } from './report.ts';
 
 type Context = Pick<LintContext<unknown>, 'source'>;
 

@@ -5,9 +5,9 @@
 
 import { hash } from 'node:crypto';
 import type { z } from 'zod';
-import { replaceUrlPasswords } from './mask.ts';
-import type { KeyPath } from './problem.ts';
-import type { ConfigSource } from './source.ts';
+import { replaceUrlPasswords } from './findings/mask.ts';
+import type { KeyPath } from './findings/problem.ts';
+import type { ConfigSource } from './text/source.ts';
 import { entriesOf, shapeOf, unwrap } from './walk.ts';
 
 const HIDDEN = '***';

@@ -2,7 +2,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import type { z } from 'zod';
-import { formatPath, type KeyPath } from './problem.ts';
+import { formatPath, type KeyPath } from './findings/problem.ts';
 import { entriesOf, shapeOf, unwrap } from './walk.ts';
 
 /**

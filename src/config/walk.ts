@@ -4,7 +4,7 @@
  */
 
 import type { z } from 'zod';
-import type { KeyPath } from './problem.ts';
+import type { KeyPath } from './findings/problem.ts';
 
 type Schema = z.core.$ZodType;
 type AnyDef = z.core.$ZodTypeDef & Record<string, unknown>;

@@ -5,7 +5,7 @@
 
 import { z } from 'zod';
 import { duration, headerName, notEmpty, origin } from '../config/fields.ts';
-import { defineCodes, error, warning } from '../config/problem.ts';
+import { defineCodes, error, warning } from '../config/findings/problem.ts';
 
 /** Codes of the findings about CORS. */
 export const codes = defineCodes({

@@ -6,8 +6,8 @@ import type { Readable } from 'node:stream';
 import type { z } from 'zod';
 import { Denial, GatewayFault } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
-import { hasDuplicateMember } from '../lib/json.ts';
-import { trim } from '../lib/trim.ts';
+import { hasDuplicateMember } from '../lib/text/json.ts';
+import { trim } from '../lib/text/trim.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
 
 /** More than any login needs: the form with the longest return target, escaped, is 25 KiB. */

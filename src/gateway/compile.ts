@@ -2,7 +2,7 @@
  * One configuration, compiled into the frozen thing that requests run through. A reload compiles another one and swaps;
  * requests that are under way finish on the one they began with.
  *
- * Nothing is read here, and nothing fails: what is in the files of the configuration is handed in (`contents.ts`), and so is
+ * Nothing is read here, and nothing fails: what is in the files of the configuration is handed in (`configuration/contents.ts`), and so is
  * what lives longer than a configuration: store, sessions, metrics, signing keys.
  */
 
@@ -15,7 +15,7 @@ import { Authorizer } from '../authorization/authorize.ts';
 import { csrfRules } from '../authorization/csrf.ts';
 import { compileAuthorizer } from '../authorizer/compile.ts';
 import { sentStatus } from '../authorizer/pipeline.ts';
-import { grpcCodeOf } from '../lib/grpc.ts';
+import { grpcCodeOf } from '../lib/http/grpc.ts';
 import { clientLimits, openLimits } from '../limits/open.ts';
 import { redirectPipeline } from '../listener/redirect.ts';
 import { Outbound } from '../outbound/outbound.ts';
@@ -31,8 +31,8 @@ import { Forwarder, type Outlet } from '../upstream/forward.ts';
 import { openUpstreams } from '../upstream/open.ts';
 import type { Upstream } from '../upstream/servers/upstream.ts';
 import { openAuthenticator } from './authenticator.ts';
-import type { Config } from './configuration.ts';
-import type { Contents } from './contents.ts';
+import type { Contents } from './configuration/contents.ts';
+import type { Config } from './configuration/schema.ts';
 import { openEndpoints } from './endpoints.ts';
 import type { LongLived } from './long-lived.ts';
 import { openResponder, ownCookies } from './responder.ts';

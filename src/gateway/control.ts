@@ -13,7 +13,7 @@ import type {
 } from '../admin/control.ts';
 import type { Listed, PageOf, ProcessStatus, RouteStatus, UpstreamStatus } from '../admin/status.ts';
 import type { Jti, SessionHandle } from '../jwt/names.ts';
-import { toTimestamp } from '../lib/timestamp.ts';
+import { toTimestamp } from '../lib/text/timestamp.ts';
 import { CLOCK_LEEWAY_MS, MAX_REVOCABLE_LIFETIME_MS } from '../lib/token-limits.ts';
 import type { SessionRecord } from '../store/session-record.ts';
 import type { AuditSource } from '../telemetry/audit.ts';
@@ -21,9 +21,9 @@ import type { TextFormat } from '../telemetry/metric-parts.ts';
 import type { RecentReason, RecentRequest } from '../telemetry/recent-requests.ts';
 import type { MetricRegistry } from '../telemetry/registry.ts';
 import type { Upstream } from '../upstream/servers/upstream.ts';
+import { longestSessionTokenMs, longestTokenMs } from './configuration/token-lifetimes.ts';
 import type { Gateway } from './gateway.ts';
 import { processStatus, routeStatuses, upstreamStatuses } from './status.ts';
-import { longestSessionTokenMs, longestTokenMs } from './token-lifetimes.ts';
 
 declare module '../telemetry/audit.ts' {
   interface AuditEvents {

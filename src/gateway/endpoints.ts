@@ -10,7 +10,7 @@ import { wellKnownEndpoints } from '../endpoints/well-known.ts';
 import { OwnKeySet } from '../jwt/own-key-set.ts';
 import type { Keyring } from '../token/keyring.ts';
 import { openSessionCookies } from './authenticator.ts';
-import type { Contents } from './contents.ts';
+import type { Contents } from './configuration/contents.ts';
 
 /** The sections that the endpoints are made from. */
 type EndpointSections = Parameters<typeof openLogin>[0] &

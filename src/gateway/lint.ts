@@ -1,7 +1,7 @@
 /** Rules about processes: what several of them have to share. */
 
+import { defineCodes, error } from '../config/findings/problem.ts';
 import type { LintContext } from '../config/lint.ts';
-import { defineCodes, error } from '../config/problem.ts';
 import { isShared, SHARED_STORE_KEYS } from '../store/kinds.ts';
 import type { StoreConfig } from '../store/section.ts';
 

@@ -12,8 +12,8 @@ import { PasswordHasher } from '../endpoints/login/password/hasher.ts';
 import type { LoginConfig } from '../endpoints/login/section.ts';
 import { DependencyFault } from '../errors.ts';
 import type { Clocks } from '../lib/clock.ts';
-import { settledWithin } from '../lib/settled-within.ts';
-import { Turns } from '../lib/turns.ts';
+import { settledWithin } from '../lib/concurrency/settled-within.ts';
+import { Turns } from '../lib/concurrency/turns.ts';
 import { InProgress } from '../limits/limits.ts';
 import { openStore } from '../store/open.ts';
 import type { StoreConfig } from '../store/section.ts';
@@ -25,9 +25,9 @@ import type { TracesConfig } from '../telemetry/traces/section.ts';
 import { Traces } from '../telemetry/traces/traces.ts';
 import { openSigningKeys, type SigningKeys } from '../token/signing-keys.ts';
 import type { Outlet, PreparingOutlet } from '../upstream/forward.ts';
-import type { Contents } from './contents.ts';
+import type { Contents } from './configuration/contents.ts';
+import { longestSessionTokenMs, longestSignedMs, type TokenSections } from './configuration/token-lifetimes.ts';
 import type { GatewaySeries } from './series.ts';
-import { longestSessionTokenMs, longestSignedMs, type TokenSections } from './token-lifetimes.ts';
 
 /** What is opened with, apart from the configuration. */
 interface Surroundings {

@@ -12,12 +12,12 @@ import type {
   UpstreamStatus,
 } from '../admin/status.ts';
 import type { KeySet } from '../jwt/key-set.ts';
-import { LoopShare } from '../lib/loop-share.ts';
-import { toTimestamp } from '../lib/timestamp.ts';
+import { LoopShare } from '../lib/concurrency/loop-share.ts';
+import { toTimestamp } from '../lib/text/timestamp.ts';
 import type { Route } from '../routing/route.ts';
 import type { RouteEntry } from '../routing/table.ts';
 import type { Upstream } from '../upstream/servers/upstream.ts';
-import { describeDestination, describeRoute } from './describe.ts';
+import { describeDestination, describeRoute } from './configuration/describe.ts';
 import type { Gateway } from './gateway.ts';
 
 /** The process, its store and its keys. @param startedAtMs  wall-clock time of its start */

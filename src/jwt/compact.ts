@@ -7,9 +7,9 @@
  */
 
 import { isUtf8 } from 'node:buffer';
-import type { CompactToken } from '../lib/bearer.ts';
 import type { Secret } from '../lib/brand.ts';
-import { hasDuplicateMember } from '../lib/json.ts';
+import type { CompactToken } from '../lib/http/bearer.ts';
+import { hasDuplicateMember } from '../lib/text/json.ts';
 
 /** A JWS in compact form that this program has signed. */
 export type CompactJws = CompactToken & Secret<'CompactJws'>;

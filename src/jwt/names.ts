@@ -1,8 +1,8 @@
 /** The two names that a token carries: its own and that of the session it stands for. */
 
 import { randomUUID } from 'node:crypto';
-import { BASE64URL_32_BYTES_PATTERN } from '../lib/base64url.ts';
 import type { Brand } from '../lib/brand.ts';
+import { BASE64URL_32_BYTES_PATTERN } from '../lib/crypto/base64url.ts';
 
 /** The name of one token (`jti`, RFC 7519 §4.1.7), unique within its issuer. */
 export type Jti = Brand<'Jti'>;

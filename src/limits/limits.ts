@@ -8,7 +8,7 @@
 
 import { Denial } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
-import { Places } from '../lib/places.ts';
+import { Places } from '../lib/concurrency/places.ts';
 import type { Principal } from '../principal.ts';
 import type { Route } from '../routing/route.ts';
 import type { LimitKind, LimitSeries } from './series.ts';

@@ -2,7 +2,7 @@
 
 import type { BlockList, Socket } from 'node:net';
 import { isInList, plainAddress } from '../lib/address.ts';
-import { type Place, Places } from '../lib/places.ts';
+import { type Place, Places } from '../lib/concurrency/places.ts';
 
 /** What one client may have. */
 export interface ClientConnectionLimits {

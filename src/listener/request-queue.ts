@@ -19,8 +19,8 @@ import { Denial } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import { clientPath } from '../lib/address.ts';
 import type { Clock } from '../lib/clock.ts';
-import { FairQueue } from '../lib/fair-queue.ts';
-import { EVENT_LOOP, type TurnSchedule } from '../lib/turns.ts';
+import { FairQueue } from '../lib/concurrency/fair-queue.ts';
+import { EVENT_LOOP, type TurnSchedule } from '../lib/concurrency/turns.ts';
 import type { QueueSeries } from './series.ts';
 
 /** What the queue needs of an exchange. */

@@ -6,8 +6,8 @@
 
 import { Agent, request } from 'undici';
 import { ConfigFault, Denial, DependencyFault } from '../errors.ts';
-import { isBearerToken } from '../lib/bearer.ts';
 import type { Clocks } from '../lib/clock.ts';
+import { isBearerToken } from '../lib/http/bearer.ts';
 import { inSpan } from '../telemetry/traces/request-trace.ts';
 import { readCredential, type ServerConfig } from './client-credential.ts';
 import type { DatedToken } from './kept-token.ts';

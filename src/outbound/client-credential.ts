@@ -5,8 +5,8 @@
 
 import { randomUUID } from 'node:crypto';
 import { SignJWT } from 'jose';
-import { readPrivateKey } from '../config/private-key.ts';
-import { readSecret, readTokenFile } from '../config/secret-file.ts';
+import { readPrivateKey } from '../config/files/private-key.ts';
+import { readSecret, readTokenFile } from '../config/files/secret-file.ts';
 import { ConfigFault } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { DestinationConfig } from './section.ts';

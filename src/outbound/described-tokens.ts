@@ -1,7 +1,7 @@
 /** The tokens of destinations for `sallyport explain`, which asks nobody for a token: what others issue, in words. */
 
 import type { Permit } from '../authorization/permit.ts';
-import type { CompactToken } from '../lib/bearer.ts';
+import type { CompactToken } from '../lib/http/bearer.ts';
 import type { TokenSource } from '../token/token-source.ts';
 import type { DestinationConfig } from './section.ts';
 

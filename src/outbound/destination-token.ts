@@ -5,8 +5,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Permit } from '../authorization/permit.ts';
 import { Denial } from '../errors.ts';
-import type { CompactToken } from '../lib/bearer.ts';
 import type { Clocks } from '../lib/clock.ts';
+import type { CompactToken } from '../lib/http/bearer.ts';
 import type { TokenSource } from '../token/token-source.ts';
 import { AuthorizationServer } from './authorization-server.ts';
 import type { ServerConfig } from './client-credential.ts';

@@ -5,8 +5,8 @@
 
 import type { KnownRevocations } from '../authentication/revocation/revoked-tokens.ts';
 import { Denial } from '../errors.ts';
-import type { CompactToken } from '../lib/bearer.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { CompactToken } from '../lib/http/bearer.ts';
 import { TOKEN_REUSE_SHARE } from '../lib/token-limits.ts';
 import type { Source } from './token-parts.ts';
 import { type UnverifiedClaims, unverifiedClaims } from './unverified.ts';

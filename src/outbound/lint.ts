@@ -1,8 +1,8 @@
 /** Rules about the outbound side: its destinations and their tokens. */
 
+import type { KeyPath } from '../config/findings/problem.ts';
 import { type DraftEntries, entryPath, type LintContext } from '../config/lint.ts';
 import { reportDuplicates, reportUnknown, uses } from '../config/names.ts';
-import type { KeyPath } from '../config/problem.ts';
 import { isLoopbackHost } from '../lib/address.ts';
 import { patternShape } from '../routing/coverage.ts';
 import { changedHeaders, lintRewrite } from '../routing/lint.ts';

@@ -1,7 +1,7 @@
 /** Service tokens that the gateway signs for the workload: `sub` is the workload, `aud` the destination's audience. */
 
-import type { CompactToken } from '../lib/bearer.ts';
 import type { Clocks } from '../lib/clock.ts';
+import type { CompactToken } from '../lib/http/bearer.ts';
 import type { Keyring } from '../token/keyring.ts';
 import { KeptToken } from './kept-token.ts';
 import type { Source, Token, TokenParts } from './token-parts.ts';

@@ -3,10 +3,10 @@
  * The file is read on demand, at most once a second: a new token is used soon, and a pod that calls nothing reads nothing.
  */
 
-import { readTokenFile } from '../config/secret-file.ts';
+import { readTokenFile } from '../config/files/secret-file.ts';
 import { DependencyFault } from '../errors.ts';
-import { type CompactToken, isBearerToken } from '../lib/bearer.ts';
 import type { Clocks } from '../lib/clock.ts';
+import { type CompactToken, isBearerToken } from '../lib/http/bearer.ts';
 import { expiryOf, unverifiedClaims } from './unverified.ts';
 
 /** Shortest time between two reads of the file. */

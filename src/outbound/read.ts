@@ -1,6 +1,6 @@
 /** Reads the files of the outbound side. Credentials are only tried: they are read again for each request for a token. */
 
-import { type FileReader, readCa } from '../config/named-files.ts';
+import { type FileReader, readCa } from '../config/files/named-files.ts';
 import { readCredential } from './client-credential.ts';
 import type { OutboundConfig } from './section.ts';
 

@@ -14,7 +14,7 @@ import {
   type SchemaContext,
   tokenLifetime,
 } from '../config/fields.ts';
-import { defineCodes, error, warning } from '../config/problem.ts';
+import { defineCodes, error, warning } from '../config/findings/problem.ts';
 import type { MintedToken } from '../lib/token-limits.ts';
 import { ROUTE_KEYS } from '../routing/section.ts';
 

@@ -2,7 +2,7 @@
 
 import type { KnownRevocations } from '../authentication/revocation/revoked-tokens.ts';
 import type { Denial } from '../errors.ts';
-import type { CompactToken } from '../lib/bearer.ts';
+import type { CompactToken } from '../lib/http/bearer.ts';
 import type { Keyring } from '../token/keyring.ts';
 import type { TokenIssuer } from '../token/token-issuer.ts';
 

@@ -1,7 +1,7 @@
 /** Dates as people write them, in the language of the page and in UTC: the gateway does not know where its reader is. */
 
-import { type Html, html } from '../lib/html.ts';
-import { toTimestamp } from '../lib/timestamp.ts';
+import { type Html, html } from '../lib/text/html.ts';
+import { toTimestamp } from '../lib/text/timestamp.ts';
 import type { Words } from './words/words.ts';
 
 const formats = new Map<string, Intl.DateTimeFormat>();

@@ -1,7 +1,7 @@
 /** Rules about pages: whether people can read them. */
 
+import { defineCodes, error } from '../config/findings/problem.ts';
 import type { LintContext } from '../config/lint.ts';
-import { defineCodes, error } from '../config/problem.ts';
 import { contrastOf, nearestReadable } from './contrast.ts';
 import type { PagesConfig } from './section.ts';
 import { CARDS } from './style.ts';

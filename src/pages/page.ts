@@ -7,9 +7,9 @@
  */
 
 import { hash } from 'node:crypto';
-import { Html, html } from '../lib/html.ts';
 import type { NonEmpty } from '../lib/non-empty.ts';
-import { toTimestamp } from '../lib/timestamp.ts';
+import { Html, html } from '../lib/text/html.ts';
+import { toTimestamp } from '../lib/text/timestamp.ts';
 import { type Accents, styleSheet } from './style.ts';
 import { LANGUAGES, type Language, languageFor } from './words/languages.ts';
 import type { Words } from './words/words.ts';

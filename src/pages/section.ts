@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { filePath, type SchemaContext } from '../config/fields.ts';
-import type { FileReader } from '../config/named-files.ts';
+import type { FileReader } from '../config/files/named-files.ts';
 import type { NonEmpty } from '../lib/non-empty.ts';
 import { MAX_LOGO_BYTES, readLogo } from './logo.ts';
 import { LANGUAGES, type Language } from './words/languages.ts';

@@ -6,7 +6,7 @@
 import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { LoadOptions } from '../config/load.ts';
-import { type LoadResult, loadConfig } from '../gateway/load.ts';
+import { type LoadResult, loadConfig } from '../gateway/configuration/load.ts';
 import { systemClocks } from '../lib/clock.ts';
 import { readFiles } from './read.ts';
 

@@ -5,9 +5,9 @@
 
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { type Code, formatPath, type KeyPath, type Problem } from '../config/problem.ts';
-import { wholeDraft } from '../gateway/draft.ts';
-import { type LoadedConfig, loadConfig } from '../gateway/load.ts';
+import { type Code, formatPath, type KeyPath, type Problem } from '../config/findings/problem.ts';
+import { wholeDraft } from '../gateway/configuration/draft.ts';
+import { type LoadedConfig, loadConfig } from '../gateway/configuration/load.ts';
 import type { Clocks } from '../lib/clock.ts';
 import type { LoadAnswer, LoadJob } from './load-thread.ts';
 import { type ReadInstance, readFiles } from './read.ts';

@@ -1,14 +1,14 @@
 /** Reads what a loaded configuration names, for `validate`, `start` and a reload: all mistakes at once, each at its place. */
 
 import { readAdminToken } from '../admin/token-file.ts';
-import { codes } from '../config/codes.ts';
-import { FileReader } from '../config/named-files.ts';
-import { byPosition, formatPath } from '../config/problem.ts';
-import type { FindingSource } from '../config/source.ts';
-import { type SeenFiles, seeFiles } from '../config/watch.ts';
-import { contentWarnings, isKept, type ReadConfig, readContents } from '../gateway/contents.ts';
-import type { Draft } from '../gateway/draft.ts';
-import type { LoadedConfig, LoadResult } from '../gateway/load.ts';
+import { FileReader } from '../config/files/named-files.ts';
+import { type SeenFiles, seeFiles } from '../config/files/watch.ts';
+import { codes } from '../config/findings/codes.ts';
+import { byPosition, formatPath } from '../config/findings/problem.ts';
+import type { FindingSource } from '../config/text/source.ts';
+import { contentWarnings, isKept, type ReadConfig, readContents } from '../gateway/configuration/contents.ts';
+import type { Draft } from '../gateway/configuration/draft.ts';
+import type { LoadedConfig, LoadResult } from '../gateway/configuration/load.ts';
 import type { Clocks } from '../lib/clock.ts';
 
 /** A configuration that can be run, with what is in its files. */

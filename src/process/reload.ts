@@ -5,12 +5,12 @@
 
 import { setImmediate } from 'node:timers/promises';
 import type { ApplyResult, ConfigurationReport, PastReload, ReloadControl, ReloadReport } from '../admin/control.ts';
-import { errorLines } from '../config/render.ts';
-import { type FileWatch, watchFiles } from '../config/watch.ts';
+import { type FileWatch, watchFiles } from '../config/files/watch.ts';
+import { errorLines } from '../config/findings/render.ts';
 import { ConfigFault } from '../errors.ts';
-import { changesThatNeedRestart, type LoadedConfig } from '../gateway/load.ts';
+import { changesThatNeedRestart, type LoadedConfig } from '../gateway/configuration/load.ts';
 import type { Clocks } from '../lib/clock.ts';
-import { toTimestamp } from '../lib/timestamp.ts';
+import { toTimestamp } from '../lib/text/timestamp.ts';
 import { fileWatchReports } from '../telemetry/file-watch.ts';
 import { errorFields, type Logger } from '../telemetry/log.ts';
 import type { ReadInstance } from './read.ts';

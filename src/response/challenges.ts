@@ -1,7 +1,7 @@
 /** The challenge for a client of the token endpoint (RFC 9110 §11.6.1). What routes accept has its own in `authentication/`. */
 
-import { bearerCredential } from '../lib/bearer.ts';
-import { bearerChallenge, challenge } from '../lib/challenge.ts';
+import { bearerCredential } from '../lib/http/bearer.ts';
+import { bearerChallenge, challenge } from '../lib/http/challenge.ts';
 
 const CLIENT = challenge('Basic', { realm: 'sallyport', charset: 'UTF-8' });
 

@@ -7,7 +7,7 @@
 
 import { REASONS, type Reason } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
-import { type Html, html } from '../lib/html.ts';
+import { type Html, html } from '../lib/text/html.ts';
 import type { Page, PageText } from '../pages/page.ts';
 import type { Notice, Words } from '../pages/words/words.ts';
 import { loginAtProvider } from '../principal.ts';

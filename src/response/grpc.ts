@@ -2,7 +2,7 @@
 
 import { REASONS, type Reason } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
-import { GRPC_STATUS, grpcMessage, isGrpcType, isGrpcWebType } from '../lib/grpc.ts';
+import { GRPC_STATUS, grpcMessage, isGrpcType, isGrpcWebType } from '../lib/http/grpc.ts';
 
 /** The mapping of gRPC for answers of HTTP, but for those that say more about a call here (doc/http-grpc-status-mapping.md). */
 const BY_STATUS: ReadonlyMap<number, number> = new Map([

@@ -8,8 +8,8 @@
  */
 
 import { compileCredential } from '../authentication/credential.ts';
+import { type Code, defineCodes, error, warning } from '../config/findings/problem.ts';
 import type { LintContext } from '../config/lint.ts';
-import { type Code, defineCodes, error, warning } from '../config/problem.ts';
 import { Denial } from '../errors.ts';
 import { formatPattern, type RoutePattern } from './pattern.ts';
 import { matchReadings, missingException } from './readings.ts';

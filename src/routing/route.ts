@@ -6,7 +6,7 @@
 import type { WrittenCredential } from '../authentication/credential.ts';
 import type { CredentialRule } from '../authentication/kinds.ts';
 import { CorsRule } from '../cors/rule.ts';
-import { foldHeaderName } from '../lib/header-name.ts';
+import { foldHeaderName } from '../lib/http/header-name.ts';
 import { parsePattern, type RoutePattern } from './pattern.ts';
 import { compileRewrite, type Rewrite } from './rewrite.ts';
 import { ROUTE_METHODS, type RouteConfig } from './section.ts';

@@ -5,7 +5,7 @@
 
 import { type BlockList, isIP } from 'node:net';
 import { isInList, plainAddress } from '../lib/address.ts';
-import { trim } from '../lib/trim.ts';
+import { trim } from '../lib/text/trim.ts';
 
 /** Where a request came from. */
 interface ClientAddress {

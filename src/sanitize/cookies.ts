@@ -7,7 +7,7 @@
  */
 
 import { Denial } from '../errors.ts';
-import { trimEnd, trimStart } from '../lib/trim.ts';
+import { trimEnd, trimStart } from '../lib/text/trim.ts';
 
 /** The Cookie header, split in two. */
 export interface ScreenedCookies {

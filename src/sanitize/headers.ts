@@ -7,9 +7,9 @@
  */
 
 import { Denial } from '../errors.ts';
-import { foldHeaderName } from '../lib/header-name.ts';
-import { mayBeTrailer } from '../lib/trailer-name.ts';
-import { trim } from '../lib/trim.ts';
+import { foldHeaderName } from '../lib/http/header-name.ts';
+import { mayBeTrailer } from '../lib/http/trailer-name.ts';
+import { trim } from '../lib/text/trim.ts';
 import type { OwnedHeaders } from './owned-headers.ts';
 
 /** Dispositions of a header. Small integers, because the pass below switches on them for every header. */

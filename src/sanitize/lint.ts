@@ -1,7 +1,7 @@
 /** Rules about public origins, and about headers of clients that pass. */
 
+import { defineCodes, error, type KeyPath, warning } from '../config/findings/problem.ts';
 import { entryPath, type LintContext } from '../config/lint.ts';
-import { defineCodes, error, type KeyPath, warning } from '../config/problem.ts';
 import { OwnedHeaders } from './owned-headers.ts';
 import { type WritingRoute, writtenHeaders } from './rules.ts';
 

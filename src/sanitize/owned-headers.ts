@@ -4,7 +4,7 @@
  * so names are compared in a folded form (CVE-2025-64484, CVE-2026-39858, GHSA-49wc-4hcv-v58q).
  */
 
-import { foldHeaderName } from '../lib/header-name.ts';
+import { foldHeaderName } from '../lib/http/header-name.ts';
 
 /** Always owned: the identity of the client, and the gateway's own statements about the request. */
 export const OWNED_NAMES = [

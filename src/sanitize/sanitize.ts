@@ -8,7 +8,7 @@
 
 import type { BlockList } from 'node:net';
 import { Denial } from '../errors.ts';
-import { isTraceparent } from '../lib/trace-context.ts';
+import { isTraceparent } from '../lib/http/trace-context.ts';
 import { clientAddress } from './client-address.ts';
 import { type CookieLimits, screenCookies } from './cookies.ts';
 import { type BodyFraming, bodyFraming } from './framing.ts';

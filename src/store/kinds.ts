@@ -3,7 +3,7 @@
  * everything else is in its own folder.
  */
 
-import type { ConfigSource } from '../config/source.ts';
+import type { ConfigSource } from '../config/text/source.ts';
 import type { Clocks } from '../lib/clock.ts';
 import type { StoreEvents } from './networked/events.ts';
 import type { NetworkedStore, StoreInspection } from './networked/kind.ts';

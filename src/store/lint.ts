@@ -1,7 +1,7 @@
 /** Rules about the store: which one, and what follows from it. */
 
+import { defineCodes, error, warning } from '../config/findings/problem.ts';
 import type { LintContext } from '../config/lint.ts';
-import { defineCodes, error, warning } from '../config/problem.ts';
 import { isLoopbackHost } from '../lib/address.ts';
 import { NETWORKED_CODES, namedStores, SHARED_STORE_KEYS } from './kinds.ts';
 import type { StoreConfig } from './section.ts';

@@ -1,5 +1,5 @@
 import type { SessionHandle } from '../jwt/names.ts';
-import type { JSONType } from '../lib/json.ts';
+import type { JSONType } from '../lib/text/json.ts';
 
 /** Attributes of a user, for claims and identity headers. The gateway itself reads `roles` and `email`. */
 export type UserAttributes = Readonly<Record<string, JSONType>>;

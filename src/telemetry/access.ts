@@ -1,8 +1,8 @@
 /** The access log: counts each request and writes its line, once, when the request is over. */
 
 import { type DenialReason, REASONS } from '../errors.ts';
-import { toTimestamp } from '../lib/timestamp.ts';
-import { traceIdIn } from '../lib/trace-context.ts';
+import { traceIdIn } from '../lib/http/trace-context.ts';
+import { toTimestamp } from '../lib/text/timestamp.ts';
 import type { FinishedRequest, LoggedListener } from './finished-request.ts';
 import { errorFields, type LineStream } from './log.ts';
 

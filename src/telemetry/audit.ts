@@ -8,7 +8,7 @@ import { DependencyFault, REASONS, type Reason } from '../errors.ts';
 import type { PresentedIssuer } from '../jwt/subject.ts';
 import type { WithoutSecrets } from '../lib/brand.ts';
 import type { Clock } from '../lib/clock.ts';
-import { toTimestamp } from '../lib/timestamp.ts';
+import { toTimestamp } from '../lib/text/timestamp.ts';
 import type { FinishedRequest } from './finished-request.ts';
 import type { LineStream } from './log.ts';
 

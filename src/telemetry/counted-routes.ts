@@ -3,7 +3,7 @@
  * are removed some time later, so that the last requests are scraped and renamed routes do not pile up.
  */
 
-import { LoopShare } from '../lib/loop-share.ts';
+import { LoopShare } from '../lib/concurrency/loop-share.ts';
 import { NO_DESTINATION, NO_ROUTE, OWN_ENDPOINT, type RequestSeries, RouteMetrics } from './route-series.ts';
 
 /** For this long a route that is gone has its series. */

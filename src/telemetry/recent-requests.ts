@@ -4,7 +4,7 @@
  */
 
 import type { DenialReason, Reason } from '../errors.ts';
-import { toTimestamp } from '../lib/timestamp.ts';
+import { toTimestamp } from '../lib/text/timestamp.ts';
 import type { FinishedRequest } from './finished-request.ts';
 import { errorFields } from './log.ts';
 import type { PrincipalKind } from './route-series.ts';

@@ -8,7 +8,7 @@
  */
 
 import { Counter, Gauge, Histogram, type MetricObjectWithValues, type MetricValue, Registry } from 'prom-client';
-import { LoopShare } from '../lib/loop-share.ts';
+import { LoopShare } from '../lib/concurrency/loop-share.ts';
 import { HotCounterFamily, HotFamily, HotGaugeFamily, HotHistogramFamily } from './hot-metrics.ts';
 import { headLines, lastLine, type MetricPart, partOf, seriesLines, type TextFormat } from './metric-parts.ts';
 import { type Aggregator, ReadGauge } from './read-gauge.ts';

@@ -1,7 +1,7 @@
 /** Chooses the text format of the metrics by what the client accepts. */
 
 import { Registry } from 'prom-client';
-import { trim } from '../lib/trim.ts';
+import { trim } from '../lib/text/trim.ts';
 import type { TextFormat } from './metric-parts.ts';
 
 /** The media type of each format. */

@@ -6,10 +6,10 @@
 import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { readNamedDirectory, readNamedFile } from '../config/remembered-files.ts';
+import { readNamedDirectory, readNamedFile } from '../config/files/remembered-files.ts';
 import { ConfigFault } from '../errors.ts';
-import { randomHex } from '../lib/random-hex.ts';
-import { fromTimestamp, toTimestamp } from '../lib/timestamp.ts';
+import { randomHex } from '../lib/crypto/random-hex.ts';
+import { fromTimestamp, toTimestamp } from '../lib/text/timestamp.ts';
 import type { DatedKey } from './keyring.ts';
 import { generatePrivateJwk, importPrivateJwk, type SigningAlgorithm } from './signing-key.ts';
 

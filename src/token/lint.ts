@@ -1,8 +1,8 @@
 /** Rules about `upstreamToken`: which key signs, how long it is published, and how long its tokens live. */
 
 import { isPublic, type WrittenCredential } from '../authentication/credential.ts';
+import { defineCodes, error, warning } from '../config/findings/problem.ts';
 import type { LintContext } from '../config/lint.ts';
-import { defineCodes, error, warning } from '../config/problem.ts';
 import type { UpstreamTokenConfig } from './section.ts';
 
 /** Codes of the findings about upstream tokens and their keys. */

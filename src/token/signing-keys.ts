@@ -4,9 +4,9 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { FileReader } from '../config/named-files.ts';
-import { remembering } from '../config/remembered-files.ts';
-import { readHs256Secret } from '../config/secret-file.ts';
+import type { FileReader } from '../config/files/named-files.ts';
+import { remembering } from '../config/files/remembered-files.ts';
+import { readHs256Secret } from '../config/files/secret-file.ts';
 import { ConfigFault } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import { addKey, readKeyDirectory, removeKey, withRotationLock } from './key-directory.ts';

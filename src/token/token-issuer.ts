@@ -8,7 +8,7 @@ import { signJws } from '../jwt/jws.ts';
 import { type Jti, newJti, type Sid } from '../jwt/names.ts';
 import type { PresentedIssuer } from '../jwt/subject.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { JSONType } from '../lib/json.ts';
+import type { JSONType } from '../lib/text/json.ts';
 import type { Actor } from '../principal.ts';
 import { inSpan } from '../telemetry/traces/request-trace.ts';
 import type { Keyring } from './keyring.ts';

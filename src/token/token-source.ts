@@ -5,7 +5,7 @@
 
 import type { Permit } from '../authorization/permit.ts';
 import type { Denial } from '../errors.ts';
-import type { CompactToken } from '../lib/bearer.ts';
+import type { CompactToken } from '../lib/http/bearer.ts';
 import type { Principal } from '../principal.ts';
 
 /** Gives the token that goes with a permitted request. */

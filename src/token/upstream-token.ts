@@ -11,9 +11,9 @@ import type { KnownRevocations } from '../authentication/revocation/revoked-toke
 import type { Permit } from '../authorization/permit.ts';
 import type { CompactJws } from '../jwt/compact.ts';
 import { signsOnThread } from '../jwt/jws.ts';
-import type { CompactToken } from '../lib/bearer.ts';
 import type { Clocks } from '../lib/clock.ts';
-import { SingleFlight } from '../lib/single-flight.ts';
+import { SingleFlight } from '../lib/concurrency/single-flight.ts';
+import type { CompactToken } from '../lib/http/bearer.ts';
 import { TOKEN_REUSE_SHARE } from '../lib/token-limits.ts';
 import {
   type ClaimMapping,

@@ -2,7 +2,7 @@
 
 import { Denial } from '../errors.ts';
 import { MAX_TIMER_MS } from '../lib/clock.ts';
-import { formatGrpcTimeout, parseGrpcTimeout } from '../lib/grpc.ts';
+import { formatGrpcTimeout, parseGrpcTimeout } from '../lib/http/grpc.ts';
 
 /** The client no longer waits. */
 export const DEADLINE_EXCEEDED = new Denial('deadline_exceeded', 'grpc-timeout has passed');

@@ -1,9 +1,9 @@
 /** Rules about upstreams: how tokens reach them, and whether anything uses them. */
 
+import { lintPair } from '../config/files/tls-pair.ts';
+import { defineCodes, error, warning } from '../config/findings/problem.ts';
 import type { DraftEntries, LintContext } from '../config/lint.ts';
 import { reportUnused, uses } from '../config/names.ts';
-import { defineCodes, error, warning } from '../config/problem.ts';
-import { lintPair } from '../config/tls-pair.ts';
 import { isLoopbackHost } from '../lib/address.ts';
 import type { UpstreamConfig } from './section.ts';
 

@@ -1,6 +1,6 @@
 /** Reads the files of the upstreams of one configuration, and opens them. */
 
-import { type FileReader, readCa, readPair } from '../config/named-files.ts';
+import { type FileReader, readCa, readPair } from '../config/files/named-files.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { UpstreamTls } from './connect.ts';
 import { speaksHttp2, type UpstreamConfig } from './section.ts';

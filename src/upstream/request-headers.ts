@@ -5,11 +5,11 @@
 
 import type { Permit } from '../authorization/permit.ts';
 import type { Exchange } from '../exchange.ts';
-import type { CompactToken } from '../lib/bearer.ts';
-import { isOwnCookie } from '../lib/cookie-name.ts';
-import { foldHeaderName } from '../lib/header-name.ts';
-import type { JSONType } from '../lib/json.ts';
-import { trim, trimStart } from '../lib/trim.ts';
+import type { CompactToken } from '../lib/http/bearer.ts';
+import { isOwnCookie } from '../lib/http/cookie-name.ts';
+import { foldHeaderName } from '../lib/http/header-name.ts';
+import type { JSONType } from '../lib/text/json.ts';
+import { trim, trimStart } from '../lib/text/trim.ts';
 import { principalValue } from '../principal.ts';
 import type { HeaderRules } from '../routing/route.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';

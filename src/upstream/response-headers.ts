@@ -4,10 +4,10 @@
  */
 
 import type { Permit } from '../authorization/permit.ts';
-import { isOwnCookie } from '../lib/cookie-name.ts';
-import { listItems } from '../lib/field.ts';
-import { foldHeaderName } from '../lib/header-name.ts';
-import { mayBeTrailer } from '../lib/trailer-name.ts';
+import { isOwnCookie } from '../lib/http/cookie-name.ts';
+import { listItems } from '../lib/http/field.ts';
+import { foldHeaderName } from '../lib/http/header-name.ts';
+import { mayBeTrailer } from '../lib/http/trailer-name.ts';
 import type { ReceivedFields } from './dispatch.ts';
 
 /** Headers about one connection only, or set by the gateway; and the length, which is written last. */

@@ -1,6 +1,6 @@
 /** What is counted of upstreams. How long they take is counted by route. */
 
-import { GRPC_CODES } from '../lib/grpc.ts';
+import { GRPC_CODES } from '../lib/http/grpc.ts';
 import { CONFIGURED, type MetricRegistry } from '../telemetry/registry.ts';
 import { RETRY_REASONS } from './retry.ts';
 import type { Upstream } from './servers/upstream.ts';

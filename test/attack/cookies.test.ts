@@ -1,7 +1,7 @@
 /** §2.7: the session cookie is found exactly or not at all, and every other cookie passes byte for byte. */
 
 import { describe, expect, test, vi } from 'vitest';
-import { configSchema } from '../../src/gateway/configuration.ts';
+import { configSchema } from '../../src/gateway/configuration/schema.ts';
 import { testConfig } from '../support/gateway.ts';
 import { asUpgrade, type Expectation, head, playTable, type Row } from './harness.ts';
 

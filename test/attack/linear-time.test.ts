@@ -6,7 +6,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { toBlockList } from '../../src/config/fields.ts';
-import { maskLine } from '../../src/config/mask.ts';
+import { maskLine } from '../../src/config/findings/mask.ts';
 import { bodyType } from '../../src/endpoints/body.ts';
 import { Denial } from '../../src/errors.ts';
 import { clientAddress } from '../../src/sanitize/client-address.ts';

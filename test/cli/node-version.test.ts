@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
-import { isAtLeast } from '../../src/lib/version-order.ts';
+import { isAtLeast } from '../../src/lib/text/version-order.ts';
 import { temporaryDirectory } from './support.ts';
 
 const SOURCE = join(import.meta.dirname, '../../src');

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { noFiles } from '../../src/config/files.ts';
+import { noFiles } from '../../src/config/files/files.ts';
 
-import { jsonSchema, loadConfig } from '../../src/gateway/load.ts';
+import { jsonSchema, loadConfig } from '../../src/gateway/configuration/load.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');

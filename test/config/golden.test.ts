@@ -7,8 +7,8 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import { renderText } from '../../src/config/render.ts';
-import { PROBLEM_CODES } from '../../src/gateway/parts.ts';
+import { renderText } from '../../src/config/findings/render.ts';
+import { PROBLEM_CODES } from '../../src/gateway/configuration/parts.ts';
 import { CANARY, load } from './support.ts';
 
 const DIRECTORY = join(import.meta.dirname, 'golden');

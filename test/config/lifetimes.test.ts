@@ -3,8 +3,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { loadConfig } from '../../src/gateway/load.ts';
-import { formatDuration, parseDurationMs } from '../../src/lib/units.ts';
+import { loadConfig } from '../../src/gateway/configuration/load.ts';
+import { formatDuration, parseDurationMs } from '../../src/lib/text/units.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const PAGE = readFileSync(join(ROOT, 'docs/reference/lifetimes.md'), 'utf8');

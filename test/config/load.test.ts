@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import { noFiles } from '../../src/config/files.ts';
-import type { Problem } from '../../src/config/problem.ts';
-import { renderGithub, renderText } from '../../src/config/render.ts';
-import { loadConfig } from '../../src/gateway/load.ts';
+import { noFiles } from '../../src/config/files/files.ts';
+import type { Problem } from '../../src/config/findings/problem.ts';
+import { renderGithub, renderText } from '../../src/config/findings/render.ts';
+import { loadConfig } from '../../src/gateway/configuration/load.ts';
 import { CANARY, fakeEnv, load, MINIMAL } from './support.ts';
 
 /** A configuration that uses most of what there is. */

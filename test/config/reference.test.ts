@@ -3,7 +3,7 @@ import { generatedFiles } from '../../scripts/generate.ts';
 import { COMMANDS } from '../../src/cli/commands.ts';
 import { alternativesOf, entriesOf, shapeOf, unwrap } from '../../src/config/walk.ts';
 import { REASONS } from '../../src/errors.ts';
-import { configSchema } from '../../src/gateway/configuration.ts';
+import { configSchema } from '../../src/gateway/configuration/schema.ts';
 
 const files = await generatedFiles();
 const page = (name: string) => files[`docs/reference/${name}.md`] ?? '';

@@ -1,6 +1,6 @@
 /**
  * What a version has released, the next minor version understands (docs/versioning.md): `released/` has every key and every named value of
- * the configuration, one file for each minor version. A key that goes needs a row in `src/gateway/renames.ts`, which keeps it in the schema.
+ * the configuration, one file for each minor version. A key that goes needs a row in `src/gateway/configuration/renames.ts`, which keeps it in the schema.
  *
  * `UPDATE_RELEASED=1` writes the file of the version in `package.json`: once, as a part of its release (RELEASE.md).
  */
@@ -8,7 +8,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { jsonSchema } from '../../src/gateway/load.ts';
+import { jsonSchema } from '../../src/gateway/configuration/load.ts';
 import { VERSION } from '../../src/version.ts';
 
 const DIRECTORY = join(import.meta.dirname, 'released');

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { keysThatNeedRestart } from '../../src/config/restart.ts';
-import { bareSchema, type Config } from '../../src/gateway/configuration.ts';
+import { bareSchema, type Config } from '../../src/gateway/configuration/schema.ts';
 import { load, MINIMAL } from './support.ts';
 
 function configOf(text: string): Config {

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { readHs256Secret, readSecret, readTokenFile } from '../../src/config/secret-file.ts';
+import { readHs256Secret, readSecret, readTokenFile } from '../../src/config/files/secret-file.ts';
 import { ConfigFault } from '../../src/errors.ts';
 import { temporaryDirectory } from '../cli/support.ts';
 

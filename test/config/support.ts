@@ -1,9 +1,9 @@
 /** A configuration's surroundings that do not depend on the machine: what exists, and what the environment says. */
 
-import type { ConfigFiles } from '../../src/config/files.ts';
+import type { ConfigFiles } from '../../src/config/files/files.ts';
 import { load as loadComposition } from '../../src/config/load.ts';
-import { configSchema } from '../../src/gateway/configuration.ts';
-import { COMPOSITION, type LoadResult } from '../../src/gateway/load.ts';
+import { COMPOSITION, type LoadResult } from '../../src/gateway/configuration/load.ts';
+import { configSchema } from '../../src/gateway/configuration/schema.ts';
 
 /** Never to be seen in any output. */
 export const CANARY = 'canary-5ecret';

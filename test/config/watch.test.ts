@@ -12,7 +12,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { seeFiles, watchFiles } from '../../src/config/watch.ts';
+import { seeFiles, watchFiles } from '../../src/config/files/watch.ts';
 
 let directory: string;
 beforeEach(() => {

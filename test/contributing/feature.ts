@@ -25,7 +25,7 @@ export type GreetingConfig = z.output<ReturnType<typeof greeting>>;
     'src/greeting/lint.ts': `/** Rules about the greeting. */
 
 import type { LintContext } from '../config/lint.ts';
-import { defineCodes, warning } from '../config/problem.ts';
+import { defineCodes, warning } from '../config/findings/problem.ts';
 import type { GreetingConfig } from './section.ts';
 
 /** Codes of the findings about the greeting. */
@@ -75,15 +75,15 @@ export const greet = defineCommand({
 `,
   },
   edits: {
-    'src/gateway/configuration.ts': [
-      { after: "import { z } from 'zod';\n", insert: "import { greeting } from '../greeting/section.ts';\n" },
+    'src/gateway/configuration/schema.ts': [
+      { after: "import { z } from 'zod';\n", insert: "import { greeting } from '../../greeting/section.ts';\n" },
       {
         after: "Version of this format.' }),\n",
         insert: "      greeting: greeting().optional().meta({ description: 'What the gateway says about itself.' }),\n",
       },
     ],
-    'src/gateway/parts.ts': [
-      { after: ' */\n\n', insert: "import * as greeting from '../greeting/lint.ts';\n" },
+    'src/gateway/configuration/parts.ts': [
+      { after: ' */\n\n', insert: "import * as greeting from '../../greeting/lint.ts';\n" },
       {
         after: 'export const PARTS = [\n',
         insert: "  { name: 'greeting', codes: greeting.codes, lint: greeting.lint },\n",

@@ -34,10 +34,10 @@ export function greetingPipeline(front: Pipeline, text: string): Pipeline {
 `,
   },
   edits: {
-    'src/gateway/configuration.ts': [
+    'src/gateway/configuration/schema.ts': [
       {
-        after: "from '../listener/http1/section.ts';\n",
-        insert: "import { greetingListener } from '../listener/greeting/section.ts';\n",
+        after: "from '../../listener/http1/section.ts';\n",
+        insert: "import { greetingListener } from '../../listener/greeting/section.ts';\n",
       },
       {
         after: "public: publicListener(context).meta({ description: 'Where clients connect.' }),\n",

@@ -11,8 +11,8 @@ export const GUEST_LOGIN: Example = {
 
 import { Denial } from '../../../errors.ts';
 import type { Exchange } from '../../../exchange.ts';
-import { html } from '../../../lib/html.ts';
-import { randomHex } from '../../../lib/random-hex.ts';
+import { html } from '../../../lib/text/html.ts';
+import { randomHex } from '../../../lib/crypto/random-hex.ts';
 import type { ScreenedRequest } from '../../../sanitize/sanitize.ts';
 import { parseForm, readBody } from '../../body.ts';
 import { describeDevice } from '../device.ts';

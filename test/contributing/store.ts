@@ -19,7 +19,7 @@ export type TrialConfig = z.output<ReturnType<typeof trial>>;
 `,
     'src/store/trial/kind.ts': `/** trial: a store to try things with. */
 
-import { defineCodes, warning } from '../../config/problem.ts';
+import { defineCodes, warning } from '../../config/findings/problem.ts';
 import { createMemoryStore } from '../memory/store.ts';
 import type { NetworkedStore } from '../networked/kind.ts';
 import type { TrialConfig } from './section.ts';

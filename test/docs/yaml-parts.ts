@@ -4,10 +4,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
-import { noFiles } from '../../src/config/files.ts';
+import { noFiles } from '../../src/config/files/files.ts';
 import { shapeOf } from '../../src/config/walk.ts';
-import { bareSchema } from '../../src/gateway/configuration.ts';
-import { loadConfig } from '../../src/gateway/load.ts';
+import { loadConfig } from '../../src/gateway/configuration/load.ts';
+import { bareSchema } from '../../src/gateway/configuration/schema.ts';
 import { type KubernetesObject, schemaProblems } from '../support/kubernetes-schema.ts';
 
 const ROOT = join(import.meta.dirname, '../..');

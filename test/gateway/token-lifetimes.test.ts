@@ -1,15 +1,19 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { type Config, configSchema } from '../../src/gateway/configuration.ts';
-import { longestSessionTokenMs, longestSignedMs, longestTokenMs } from '../../src/gateway/token-lifetimes.ts';
+import { type Config, configSchema } from '../../src/gateway/configuration/schema.ts';
+import {
+  longestSessionTokenMs,
+  longestSignedMs,
+  longestTokenMs,
+} from '../../src/gateway/configuration/token-lifetimes.ts';
+import { formatDuration } from '../../src/lib/text/units.ts';
 import {
   CLOCK_LEEWAY_MS,
   MAX_CLOCK_SKEW_MS,
   MAX_SESSION_TOKEN_MS,
   MAX_TOKEN_LIFETIME_MS,
 } from '../../src/lib/token-limits.ts';
-import { formatDuration } from '../../src/lib/units.ts';
 import { testConfig } from '../support/gateway.ts';
 
 const MINUTE_MS = 60_000;

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { basicPassword, bearerCredential, bearerToken, isBearerToken } from '../../src/lib/bearer.ts';
-import { challenge } from '../../src/lib/challenge.ts';
+import { basicPassword, bearerCredential, bearerToken, isBearerToken } from '../../src/lib/http/bearer.ts';
+import { challenge } from '../../src/lib/http/challenge.ts';
 
 describe('RFC 6750 §2.1: a Bearer token', () => {
   test.each([

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { FairQueue } from '../../src/lib/fair-queue.ts';
+import { FairQueue } from '../../src/lib/concurrency/fair-queue.ts';
 
 interface Item {
   readonly group: string;

@@ -7,7 +7,7 @@ import {
   isGrpcWebType,
   parseGrpcStatus,
   parseGrpcTimeout,
-} from '../../src/lib/grpc.ts';
+} from '../../src/lib/http/grpc.ts';
 
 test.each([
   ['application/grpc', true, false],

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { hasDuplicateMember } from '../../src/lib/json.ts';
+import { hasDuplicateMember } from '../../src/lib/text/json.ts';
 
 const judge = (text: string) => hasDuplicateMember(text, JSON.parse(text));
 

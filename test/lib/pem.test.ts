@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { dnsNames } from '../../src/lib/pem.ts';
+import { dnsNames } from '../../src/lib/crypto/pem.ts';
 import { TestAuthority } from '../support/certificates.ts';
 
 const authority = new TestAuthority();

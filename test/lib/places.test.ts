@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Places } from '../../src/lib/places.ts';
+import { Places } from '../../src/lib/concurrency/places.ts';
 
 test('S4: an IPv4 address is a client, and so is the /64 of an IPv6 address', () => {
   const places = new Places();

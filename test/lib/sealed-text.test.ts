@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { openText, sealText } from '../../src/lib/sealed-text.ts';
+import { openText, sealText } from '../../src/lib/crypto/sealed-text.ts';
 
 const SECRET = randomBytes(32).toString('base64url');
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { TokenBucket } from '../../src/lib/token-bucket.ts';
+import { TokenBucket } from '../../src/lib/concurrency/token-bucket.ts';
 
 test('in no span of time is more taken than the burst and what has come in since', () => {
   const steps = fc.array(fc.integer({ min: 0, max: 5_000 }), { minLength: 1, maxLength: 100 });

@@ -8,7 +8,7 @@ import {
   isTraceparent,
   parseTraceparent,
   traceIdIn,
-} from '../../src/lib/trace-context.ts';
+} from '../../src/lib/http/trace-context.ts';
 
 const hex = (digits: number) =>
   fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: digits, maxLength: digits });

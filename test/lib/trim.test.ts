@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { trim, trimEnd, trimStart } from '../../src/lib/trim.ts';
+import { trim, trimEnd, trimStart } from '../../src/lib/text/trim.ts';
 
 const text = () => fc.string({ unit: fc.constantFrom(' ', '\t', 'a', '\n', '\u00a0', '=') });
 

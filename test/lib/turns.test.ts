@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { EVENT_LOOP, Turns } from '../../src/lib/turns.ts';
+import { EVENT_LOOP, Turns } from '../../src/lib/concurrency/turns.ts';
 
 const CLIENT = '198.51.100.1';
 const GUEST = '198.51.100.2';

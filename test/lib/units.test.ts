@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { formatDuration, formatSize, parseDurationMs, parseSizeBytes, roughDuration } from '../../src/lib/units.ts';
+import {
+  formatDuration,
+  formatSize,
+  parseDurationMs,
+  parseSizeBytes,
+  roughDuration,
+} from '../../src/lib/text/units.ts';
 
 test('a written size is the shortest that is exact, and is read back as the same bytes', () => {
   expect([0, 1, 1536, 2048, 10 * 1024 ** 2, 1024 ** 3].map(formatSize)).toEqual([

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { html } from '../../src/lib/html.ts';
+import { html } from '../../src/lib/text/html.ts';
 import { type Page, Pages } from '../../src/pages/page.ts';
 
 const stamp = { requestId: 'f00', atMs: Date.UTC(2027, 0, 15, 8) };

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { REASONS } from '../../src/errors.ts';
-import { Html, html } from '../../src/lib/html.ts';
+import { Html, html } from '../../src/lib/text/html.ts';
 import { timeElement } from '../../src/pages/dates.ts';
 import { de } from '../../src/pages/words/de.ts';
 import { en } from '../../src/pages/words/en.ts';

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import { loadConfig } from '../../src/gateway/load.ts';
+import { loadConfig } from '../../src/gateway/configuration/load.ts';
 import { systemClocks } from '../../src/lib/clock.ts';
 import { readFiles } from '../../src/process/read.ts';
 import { readAgain } from '../../src/process/read-again.ts';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Denial } from '../../src/errors.ts';
-import { foldHeaderName } from '../../src/lib/header-name.ts';
+import { foldHeaderName } from '../../src/lib/http/header-name.ts';
 import { HeaderScanner } from '../../src/sanitize/headers.ts';
 import { OwnedHeaders } from '../../src/sanitize/owned-headers.ts';
 import { BOB, head, Stage } from '../attack/harness.ts';

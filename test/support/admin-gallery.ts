@@ -6,7 +6,7 @@ import { routesPage, upstreamsPage } from '../../src/admin/page/lists.ts';
 import { overviewPage } from '../../src/admin/page/overview.ts';
 import type { AdminAnswer } from '../../src/admin/request.ts';
 import type { ProcessStatus, RouteStatus, UpstreamStatus } from '../../src/admin/status.ts';
-import { toTimestamp } from '../../src/lib/timestamp.ts';
+import { toTimestamp } from '../../src/lib/text/timestamp.ts';
 
 const NOW_MS = Date.UTC(2027, 0, 15, 8);
 const MINUTE = 60_000;

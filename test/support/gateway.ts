@@ -3,8 +3,8 @@
  * it logs at hand.
  */
 
-import { type Config, configSchema } from '../../src/gateway/configuration.ts';
-import { readConfig } from '../../src/gateway/contents.ts';
+import { readConfig } from '../../src/gateway/configuration/contents.ts';
+import { type Config, configSchema } from '../../src/gateway/configuration/schema.ts';
 import { Gateway } from '../../src/gateway/gateway.ts';
 import { type Clocks, systemClocks } from '../../src/lib/clock.ts';
 import type { ListenerAddresses } from '../../src/listener/listener.ts';

@@ -9,7 +9,7 @@ import type { AddressInfo } from 'node:net';
 import { exportJWK, type JWK } from 'jose';
 import type { Provider } from 'oidc-provider';
 import { MemoryAdapters } from '../../demo/provider/memory-adapters.ts';
-import { html } from '../../src/lib/html.ts';
+import { html } from '../../src/lib/text/html.ts';
 import { ecKeyPair, ed25519KeyPair, type KeyPair, rsaKeyPair } from './forger.ts';
 import {
   type IdentityProviderOptions,

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { ExplainThreads } from '../../src/cli/explain/on-thread.ts';
 import { readConfigText } from '../../src/config/load.ts';
-import { type LoadedConfig, loadConfig } from '../../src/gateway/load.ts';
+import { type LoadedConfig, loadConfig } from '../../src/gateway/configuration/load.ts';
 import { type Clocks, systemClocks } from '../../src/lib/clock.ts';
 import { Instance } from '../../src/process/instance.ts';
 import { type ReadInstance, type ReadResult, readFiles } from '../../src/process/read.ts';

@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import type { SessionId } from '../../src/authentication/session/session-id.ts';
 import type { Jti, SessionHandle } from '../../src/jwt/names.ts';
-import type { CompactToken } from '../../src/lib/bearer.ts';
+import type { CompactToken } from '../../src/lib/http/bearer.ts';
 
 /** The handle of a session that there may or may not be. */
 export const asHandle = (text: string) => text as SessionHandle;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { calculateJwkThumbprint, createLocalJWKSet, decodeProtectedHeader, type JWK, jwtVerify } from 'jose';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { FileReader } from '../../src/config/named-files.ts';
+import { FileReader } from '../../src/config/files/named-files.ts';
 import { addKey, readKeyDirectory, withRotationLock } from '../../src/token/key-directory.ts';
 import { generatePrivateJwk, importPrivateJwk, secretSigningKey } from '../../src/token/signing-key.ts';
 import { openSigningKeys, readSigningKeys } from '../../src/token/signing-keys.ts';

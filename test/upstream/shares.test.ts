@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Place } from '../../src/lib/places.ts';
+import type { Place } from '../../src/lib/concurrency/places.ts';
 import { Shares } from '../../src/upstream/servers/shares.ts';
 import { HOST, startGateway } from '../support/gateway.ts';
 import { RawConnection, rawRequest, requestHead } from '../support/raw-client.ts';

@@ -3,7 +3,7 @@
  * the same answer (RFC 6750 §3.1); the reason goes to the service's own log, through `onRefused`.
  */
 
-import { challenge } from '../../../src/lib/challenge.ts';
+import { challenge } from '../../../src/lib/http/challenge.ts';
 import type { VerifiedToken } from './verified-token.ts';
 import type { Verifier } from './verifier.ts';
 import { VerifyError } from './verify-error.ts';

@@ -9,8 +9,8 @@ import { RemoteKeySet } from '../../../src/jwt/remote-key-set.ts';
 import { keysAt } from '../../../src/jwt/sources.ts';
 import { type KeyRules, readKeySet, type VerificationKey } from '../../../src/jwt/verification-keys.ts';
 import { isLoopbackHost } from '../../../src/lib/address.ts';
-import { bearerToken } from '../../../src/lib/bearer.ts';
 import { type Clocks, systemClocks } from '../../../src/lib/clock.ts';
+import { bearerToken } from '../../../src/lib/http/bearer.ts';
 import { readVerifiedToken, type VerifiedToken } from './verified-token.ts';
 import { VerifyError, type VerifyReason } from './verify-error.ts';
 

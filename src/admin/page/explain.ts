@@ -1,6 +1,6 @@
 /** The page that asks `explain`: a form, and below it what the command line would print. */
 
-import { type Html, html } from '../../lib/html.ts';
+import { type Html, html } from '../../lib/text/html.ts';
 import type { PageStamp } from '../../pages/page.ts';
 import type { AdminAnswer, ExplainAnswer, ExplainQuestion } from '../request.ts';
 import { adminPage } from './frame.ts';

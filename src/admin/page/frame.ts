@@ -7,7 +7,7 @@
  * It fails as what it asks fails. This file is what all pages have in common.
  */
 
-import { type Html, html } from '../../lib/html.ts';
+import { type Html, html } from '../../lib/text/html.ts';
 import { type Page, type PageStamp, Pages } from '../../pages/page.ts';
 import type { AdminAnswer } from '../request.ts';
 

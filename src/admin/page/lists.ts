@@ -1,7 +1,7 @@
 /** The pages of routes and of upstreams. There may be thousands of either, so a page has some of them, and they can be looked for. */
 
-import { type Html, html } from '../../lib/html.ts';
-import { roughDuration } from '../../lib/units.ts';
+import { type Html, html } from '../../lib/text/html.ts';
+import { roughDuration } from '../../lib/text/units.ts';
 import type { PageStamp } from '../../pages/page.ts';
 import type { AdminAnswer } from '../request.ts';
 import type { Listed, PageOf, RouteStatus, ServerStatus, UpstreamStatus } from '../status.ts';

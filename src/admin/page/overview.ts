@@ -1,8 +1,8 @@
 /** The first page: whether the gateway is ready, what runs, keys, store and feed, the configuration and its reloads. */
 
-import { type Html, html } from '../../lib/html.ts';
-import { fromTimestamp } from '../../lib/timestamp.ts';
-import { formatSize, roughDuration } from '../../lib/units.ts';
+import { type Html, html } from '../../lib/text/html.ts';
+import { fromTimestamp } from '../../lib/text/timestamp.ts';
+import { formatSize, roughDuration } from '../../lib/text/units.ts';
 import type { PageStamp } from '../../pages/page.ts';
 import type { ComponentHealth, ConfigurationReport, ConfigurationWarning, Health, PastReload } from '../control.ts';
 import type { AdminAnswer, Build } from '../request.ts';

@@ -10,9 +10,9 @@
  */
 
 import { hash, timingSafeEqual } from 'node:crypto';
-import type { FileReader } from '../../config/named-files.ts';
-import type { KeyPath } from '../../config/problem.ts';
-import { MIN_SECRET_LENGTH, readJson, readSecret } from '../../config/secret-file.ts';
+import type { FileReader } from '../../config/files/named-files.ts';
+import { MIN_SECRET_LENGTH, readJson, readSecret } from '../../config/files/secret-file.ts';
+import type { KeyPath } from '../../config/findings/problem.ts';
 import { Denial } from '../../errors.ts';
 import type { KeySet } from '../../jwt/key-set.ts';
 import type { ServicePrincipal } from '../../principal.ts';

@@ -1,8 +1,8 @@
 /** The one credential that a request presents, read but not judged. */
 
 import { Denial } from '../../errors.ts';
-import { bearerCredential } from '../../lib/bearer.ts';
-import { trimEnd } from '../../lib/trim.ts';
+import { bearerCredential } from '../../lib/http/bearer.ts';
+import { trimEnd } from '../../lib/text/trim.ts';
 
 /** A client's credential. */
 export type PresentedCredential =

@@ -1,7 +1,7 @@
 /** Rules about revocation. */
 
+import { defineCodes, warning } from '../../config/findings/problem.ts';
 import type { LintContext } from '../../config/lint.ts';
-import { defineCodes, warning } from '../../config/problem.ts';
 import { isShared, SHARED_STORE_KEYS } from '../../store/kinds.ts';
 import type { StoreConfig } from '../../store/section.ts';
 import type { RevocationConfig } from './section.ts';

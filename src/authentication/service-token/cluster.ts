@@ -12,7 +12,7 @@
  * has to be signed by a key that the API server has now.
  */
 
-import { readTokenFile } from '../../config/secret-file.ts';
+import { readTokenFile } from '../../config/files/secret-file.ts';
 import { decodeCompact } from '../../jwt/compact.ts';
 import type { FetchJson } from '../../jwt/fetch-json.ts';
 import type { Clock } from '../../lib/clock.ts';

@@ -5,8 +5,8 @@
 
 import { createPublicKey, createSecretKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { exportJWK } from 'jose';
-import { type FileReader, readCa } from '../../config/named-files.ts';
-import { readHs256Secret, readJson, readText } from '../../config/secret-file.ts';
+import { type FileReader, readCa } from '../../config/files/named-files.ts';
+import { readHs256Secret, readJson, readText } from '../../config/files/secret-file.ts';
 import { ConfigFault } from '../../errors.ts';
 import { FixedKeySet } from '../../jwt/key-set.ts';
 import { type KeyRules, readKeySet } from '../../jwt/verification-keys.ts';

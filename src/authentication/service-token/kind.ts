@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { name } from '../../config/fields.ts';
 import { Denial } from '../../errors.ts';
-import { bearerChallenge } from '../../lib/challenge.ts';
+import { bearerChallenge } from '../../lib/http/challenge.ts';
 import type { Accepted, CredentialKind } from '../kind.ts';
 
 /** Tokens of these issuers are accepted. */

@@ -1,8 +1,8 @@
 /** Rules about issuers: how their keys travel, how long they are used, and whether anything accepts their tokens. */
 
+import { defineCodes, error, type KeyPath } from '../../config/findings/problem.ts';
 import type { DraftEntries, LintContext } from '../../config/lint.ts';
 import { reportUnknown, reportUnused, uses, usesByName } from '../../config/names.ts';
-import { defineCodes, error, type KeyPath } from '../../config/problem.ts';
 import { isLoopbackHost } from '../../lib/address.ts';
 import { credentialUses } from '../lint.ts';
 import type { IssuerConfig } from './section.ts';

@@ -1,7 +1,7 @@
 /** Opens the issuers of one configuration: keys, rules, and what is counted of them. */
 
 import { isDeepStrictEqual } from 'node:util';
-import { readText, readTokenFile } from '../../config/secret-file.ts';
+import { readText, readTokenFile } from '../../config/files/secret-file.ts';
 import { DependencyFault } from '../../errors.ts';
 import { jsonFetcher } from '../../jwt/fetch-json.ts';
 import type { KeySet } from '../../jwt/key-set.ts';

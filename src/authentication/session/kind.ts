@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { Denial } from '../../errors.ts';
-import { SESSION_CHALLENGE } from '../../lib/challenge.ts';
+import { SESSION_CHALLENGE } from '../../lib/http/challenge.ts';
 import type { Accepted, CredentialKind } from '../kind.ts';
 
 /** A session is accepted, whosever it is. */

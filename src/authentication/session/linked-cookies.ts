@@ -7,8 +7,8 @@
  */
 
 import { createHmac } from 'node:crypto';
+import { openText, sealText } from '../../lib/crypto/sealed-text.ts';
 import { RecentMap } from '../../lib/recent-map.ts';
-import { openText, sealText } from '../../lib/sealed-text.ts';
 import type { CodeStore } from '../../store/store.ts';
 import { isSessionId, type SessionId } from './session-id.ts';
 

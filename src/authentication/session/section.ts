@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { count, domainName, duration } from '../../config/fields.ts';
-import { defineCodes, error, warning } from '../../config/problem.ts';
+import { defineCodes, error, warning } from '../../config/findings/problem.ts';
 
 /** Codes of the findings about sessions and their cookie. */
 export const codes = defineCodes({

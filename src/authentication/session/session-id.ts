@@ -5,8 +5,8 @@
 
 import { hash, randomBytes } from 'node:crypto';
 import type { SessionHandle } from '../../jwt/names.ts';
-import { BASE64URL_32_BYTES_PATTERN } from '../../lib/base64url.ts';
 import type { Secret } from '../../lib/brand.ts';
+import { BASE64URL_32_BYTES_PATTERN } from '../../lib/crypto/base64url.ts';
 
 /** The secret that opens a session. Only the browser keeps it. */
 export type SessionId = Secret<'SessionId'>;

@@ -16,8 +16,8 @@ import { LRUCache } from 'lru-cache';
 import { Denial, DependencyFault } from '../../errors.ts';
 import type { SessionHandle } from '../../jwt/names.ts';
 import type { Clocks } from '../../lib/clock.ts';
+import { SingleFlight } from '../../lib/concurrency/single-flight.ts';
 import { RecentMap } from '../../lib/recent-map.ts';
-import { SingleFlight } from '../../lib/single-flight.ts';
 import { type ProviderStanding, stringSet, type UserPrincipal, unknownStanding } from '../../principal.ts';
 import {
   type LoginMethod,

@@ -3,7 +3,7 @@
  * it: connections from elsewhere are closed before they are read. Only destinations of the outbound side ask for it.
  */
 
-import { bearerChallenge } from '../../lib/challenge.ts';
+import { bearerChallenge } from '../../lib/http/challenge.ts';
 import type { Accepted, CredentialKind } from '../kind.ts';
 
 /** The workload is accepted, and a bearer token that it received where the destination exchanges one. */

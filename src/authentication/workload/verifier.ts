@@ -11,7 +11,7 @@
  */
 
 import { Denial } from '../../errors.ts';
-import { bearerToken, type CompactToken } from '../../lib/bearer.ts';
+import { bearerToken, type CompactToken } from '../../lib/http/bearer.ts';
 import type { ServicePrincipal } from '../../principal.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import type { CredentialVerifier } from '../kind.ts';

@@ -7,8 +7,8 @@
 import { METHODS } from 'node:http';
 import { isIP } from 'node:net';
 import { Denial } from '../../errors.ts';
-import { isFieldValue, isToken } from '../../lib/field.ts';
-import { trim } from '../../lib/trim.ts';
+import { isFieldValue, isToken } from '../../lib/http/field.ts';
+import { trim } from '../../lib/text/trim.ts';
 import { FORM_PATHS } from '../form.ts';
 
 /** `envoy.config.core.v3.HeaderValue`, decoded; what is not set is missing. */

@@ -3,7 +3,7 @@
 import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';
 import descriptor from 'protobufjs/google/protobuf/descriptor.json' with { type: 'json' };
-import { GRPC_STATUS } from '../../lib/grpc.ts';
+import { GRPC_STATUS } from '../../lib/http/grpc.ts';
 import type { CallFailure } from '../../listener/grpc/messages.ts';
 
 /** Where the protos are. */

@@ -4,7 +4,7 @@
  * @see https://github.com/grpc/grpc/blob/master/doc/health-checking.md
  */
 
-import { GRPC_STATUS } from '../../lib/grpc.ts';
+import { GRPC_STATUS } from '../../lib/http/grpc.ts';
 import type { GrpcCall, GrpcMethod } from '../../listener/grpc/call.ts';
 import type { CallFailure } from '../../listener/grpc/messages.ts';
 import { loadCodec, UNREADABLE } from './codec.ts';

@@ -6,7 +6,7 @@
 
 import { readFileSync } from 'node:fs';
 import descriptor, { type IDescriptorProto, type IFileDescriptorProto } from 'protobufjs/ext/descriptor/index.js';
-import { GRPC_STATUS } from '../../lib/grpc.ts';
+import { GRPC_STATUS } from '../../lib/http/grpc.ts';
 import type { GrpcMethod } from '../../listener/grpc/call.ts';
 import { loadCodec, PROTOS, UNREADABLE } from './codec.ts';
 

@@ -11,7 +11,7 @@
 
 import { Denial, REASONS } from '../../errors.ts';
 import { Exchange } from '../../exchange.ts';
-import { randomHex } from '../../lib/random-hex.ts';
+import { randomHex } from '../../lib/crypto/random-hex.ts';
 import type { GrpcCall, GrpcMethod } from '../../listener/grpc/call.ts';
 import type { GrpcServices } from '../../listener/grpc/server.ts';
 import type { Listener } from '../../listener/listener.ts';

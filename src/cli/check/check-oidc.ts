@@ -64,7 +64,7 @@ async function readAsked(name: string, path: string, io: CliIo) {
       NAME,
     );
   }
-  const { FileReader } = await import('../../config/named-files.ts');
+  const { FileReader } = await import('../../config/files/named-files.ts');
   const { readProvider } = await import('../../endpoints/login/oidc/client-credential.ts');
   const { withPreset } = await import('../../endpoints/login/oidc/presets.ts');
   const { redirectUri } = await import('../../endpoints/login/oidc/flow/start-login.ts');

@@ -3,9 +3,9 @@
 import { X509Certificate } from 'node:crypto';
 import { connect } from 'node:tls';
 import { Agent, request } from 'undici';
-import type { Pair } from '../../config/named-files.ts';
+import type { Pair } from '../../config/files/named-files.ts';
 import type { Clocks } from '../../lib/clock.ts';
-import { fromTimestamp, toTimestamp } from '../../lib/timestamp.ts';
+import { fromTimestamp, toTimestamp } from '../../lib/text/timestamp.ts';
 import { type Finding, failure, note, ok, printable, warn } from './finding.ts';
 
 const MAX_BODY_BYTES = 1024 * 1024;

@@ -1,7 +1,7 @@
 /** Shows people at a terminal what a gateway does: its log in words, and the claims of the tokens that go upstream. */
 
 import { decodeCompact } from '../../jwt/compact.ts';
-import type { CompactToken } from '../../lib/bearer.ts';
+import type { CompactToken } from '../../lib/http/bearer.ts';
 import type { LineBlocks } from '../../telemetry/line-blocks.ts';
 import type { LineStream } from '../../telemetry/log.ts';
 import type { Outlet } from '../../upstream/forward.ts';

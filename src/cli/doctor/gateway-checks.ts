@@ -2,8 +2,8 @@
 
 import type { ComponentHealth, GatewayStatus } from '../../admin/control.ts';
 import type { KeySetStatus, ProcessStatus } from '../../admin/status.ts';
-import { fromTimestamp } from '../../lib/timestamp.ts';
-import { roughDuration } from '../../lib/units.ts';
+import { fromTimestamp } from '../../lib/text/timestamp.ts';
+import { roughDuration } from '../../lib/text/units.ts';
 import { VERSION } from '../../version.ts';
 import { type DoctorFinding, fine, remark, trouble } from './finding.ts';
 import type { Observation, ObservedFile, ObservedGateway } from './observe.ts';

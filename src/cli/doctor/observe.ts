@@ -2,8 +2,8 @@
 
 import type { ComponentHealth, ConfigurationReport, GatewayStatus } from '../../admin/control.ts';
 import { ConfigFault } from '../../errors.ts';
-import type { Contents } from '../../gateway/contents.ts';
-import type { LoadedConfig } from '../../gateway/load.ts';
+import type { Contents } from '../../gateway/configuration/contents.ts';
+import type { LoadedConfig } from '../../gateway/configuration/load.ts';
 import type { ReadResult } from '../../process/read.ts';
 import type { StoreInspection } from '../../store/networked/kind.ts';
 import type { RecentRequest } from '../../telemetry/recent-requests.ts';

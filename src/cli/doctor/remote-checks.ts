@@ -1,11 +1,11 @@
 /** Issuers and identity providers, asked from here: do they answer, and what time is it there. */
 
-import { readCa, readPair } from '../../config/named-files.ts';
+import { readCa, readPair } from '../../config/files/named-files.ts';
 import { metadataUrl } from '../../endpoints/login/oidc/metadata.ts';
 import { withPreset } from '../../endpoints/login/oidc/presets.ts';
-import type { LoadedConfig } from '../../gateway/load.ts';
+import type { LoadedConfig } from '../../gateway/configuration/load.ts';
 import type { Clocks } from '../../lib/clock.ts';
-import { roughDuration } from '../../lib/units.ts';
+import { roughDuration } from '../../lib/text/units.ts';
 import { get } from '../check/provider-fetch.ts';
 import { type DoctorFinding, fine, trouble } from './finding.ts';
 import type { Observation } from './observe.ts';

@@ -1,6 +1,6 @@
 /** What the store looks like from outside. */
 
-import { roughDuration } from '../../lib/units.ts';
+import { roughDuration } from '../../lib/text/units.ts';
 import type { StoreInspection } from '../../store/networked/kind.ts';
 import { type DoctorFinding, fine, remark, trouble } from './finding.ts';
 import type { Observation } from './observe.ts';

@@ -1,6 +1,6 @@
 /** Findings for people. */
 
-import { counted } from '../../lib/counted.ts';
+import { counted } from '../../lib/text/counted.ts';
 import type { FindingVerdict } from '../check/finding.ts';
 import { withoutControls } from '../io/output.ts';
 import type { DoctorFinding } from './finding.ts';

@@ -1,7 +1,7 @@
 /** A question and its answer, as the command and the admin page give it. */
 
 import type { ExplainQuestion } from '../../admin/request.ts';
-import type { LoadedConfig } from '../../gateway/load.ts';
+import type { LoadedConfig } from '../../gateway/configuration/load.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import { type Explanation, explainRequest } from './explanation.ts';
 import { namingCluster, readQuestion } from './question.ts';

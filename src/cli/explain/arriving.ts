@@ -4,7 +4,7 @@ import { FORM_PATHS, GRPC_FORM } from '../../authorizer/form.ts';
 import type { Denial } from '../../errors.ts';
 import { Exchange } from '../../exchange.ts';
 import type { Clocks } from '../../lib/clock.ts';
-import { isGrpcType } from '../../lib/grpc.ts';
+import { isGrpcType } from '../../lib/http/grpc.ts';
 import { type HeadLimits, readHead } from '../../listener/http2/request-head.ts';
 import type { Pipeline } from '../../pipeline.ts';
 import type { AskedForm, Question } from './question.ts';

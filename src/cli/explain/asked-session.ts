@@ -1,8 +1,8 @@
 /** The session that `explain --session` describes: the attributes of its user, and how they logged in. */
 
-import type { JSONType } from '../../lib/json.ts';
-import { didYouMean } from '../../lib/nearest.ts';
-import { parseDurationMs } from '../../lib/units.ts';
+import type { JSONType } from '../../lib/text/json.ts';
+import { didYouMean } from '../../lib/text/nearest.ts';
+import { parseDurationMs } from '../../lib/text/units.ts';
 import { subjectAtProvider, type UserAttributes } from '../../store/session-record.ts';
 import { UsageFault } from '../command.ts';
 

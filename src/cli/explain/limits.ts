@@ -1,7 +1,7 @@
 /** The limits that apply to an explained request. Other requests in progress are not considered. */
 
 import type { Exchange } from '../../exchange.ts';
-import { formatSize } from '../../lib/units.ts';
+import { formatSize } from '../../lib/text/units.ts';
 import { clientLimits, type LimitSections } from '../../limits/open.ts';
 
 /** The limits of a request; `null` where there is none. */

@@ -6,7 +6,7 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { ExplainAnswer, ExplainQuestion } from '../../admin/request.ts';
-import type { LoadedConfig } from '../../gateway/load.ts';
+import type { LoadedConfig } from '../../gateway/configuration/load.ts';
 import { errorFields, type Logger } from '../../telemetry/log.ts';
 import type { ExplainJob } from './thread.ts';
 

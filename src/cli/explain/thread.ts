@@ -7,7 +7,7 @@ import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { ExplainAnswer, ExplainQuestion } from '../../admin/request.ts';
 import { ConfigFault } from '../../errors.ts';
-import type { LoadedConfig } from '../../gateway/load.ts';
+import type { LoadedConfig } from '../../gateway/configuration/load.ts';
 import { systemClocks } from '../../lib/clock.ts';
 import { UsageFault } from '../command.ts';
 import { answerQuestion } from './answer.ts';

@@ -76,9 +76,9 @@ function readOrNull(path: string): string | null {
 
 /** What `validate` would report: every problem except those of files, which do not exist yet. */
 async function problemsOf({ yaml }: Imported, io: CliIo): Promise<string> {
-  const { loadConfig } = await import('../../gateway/load.ts');
-  const { noFiles } = await import('../../config/files.ts');
-  const { renderText } = await import('../../config/render.ts');
+  const { loadConfig } = await import('../../gateway/configuration/load.ts');
+  const { noFiles } = await import('../../config/files/files.ts');
+  const { renderText } = await import('../../config/findings/render.ts');
   const path = 'sallyport.yaml';
   const { problems, source } = loadConfig(yaml, { path, cwd: io.cwd, env: io.env, files: noFiles });
   return problems.length === 0 ? '' : `\nFindings of "sallyport validate"\n${renderText({ path, problems, source })}`;

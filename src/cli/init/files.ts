@@ -33,8 +33,8 @@ export function ensureAbsent(directory: string): void {
 export async function writeFiles(directory: string, answers: Answers, io: CliIo): Promise<void> {
   const { hashPassword } = await import('../../endpoints/login/password/hash.ts');
   const { addKey } = await import('../../token/key-directory.ts');
-  const { loadConfig } = await import('../../gateway/load.ts');
-  const { noFiles } = await import('../../config/files.ts');
+  const { loadConfig } = await import('../../gateway/configuration/load.ts');
+  const { noFiles } = await import('../../config/files/files.ts');
   const text = configurationText(answers);
   const path = join(directory, FILES.config);
   const { loaded, problems } = loadConfig(text, { path, cwd: io.cwd, env: io.env, files: noFiles });

@@ -7,7 +7,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ConfigFault } from '../../errors.ts';
-import type { LoadedConfig, LoadResult } from '../../gateway/load.ts';
+import type { LoadedConfig, LoadResult } from '../../gateway/configuration/load.ts';
 import type { ReadInstance, ReadResult } from '../../process/read.ts';
 import type { CliInput, CliIo } from '../command.ts';
 
@@ -41,8 +41,8 @@ export const configPath = (given: string | undefined, { env }: CliIo): string =>
  * @throws ConfigFault when the file cannot be read
  */
 export async function checkConfiguration(path: string, io: CliIo, skipsFiles: boolean): Promise<LoadResult> {
-  const { loadConfig } = await import('../../gateway/load.ts');
-  const { noFiles, systemFiles } = await import('../../config/files.ts');
+  const { loadConfig } = await import('../../gateway/configuration/load.ts');
+  const { noFiles, systemFiles } = await import('../../config/files/files.ts');
   const text = await readConfiguration(path, io);
   return loadConfig(text, { path, cwd: io.cwd, env: io.env, files: skipsFiles ? noFiles : systemFiles });
 }
@@ -95,7 +95,7 @@ async function requireValid<R extends LoadResult>(
 ): Promise<R & { readonly loaded: NonNullable<R['loaded']> }> {
   const { loaded, problems, source } = result;
   if (loaded !== null) return { ...result, loaded };
-  const { renderText } = await import('../../config/render.ts');
+  const { renderText } = await import('../../config/findings/render.ts');
   throw new ConfigFault(
     renderText({ path, problems: problems.filter(({ severity }) => severity === 'error'), source }),
   );

@@ -6,7 +6,7 @@
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { ConfigFault } from '../../errors.ts';
-import { html } from '../../lib/html.ts';
+import { html } from '../../lib/text/html.ts';
 
 /** A server that waits for the browser. */
 export interface Loopback extends AsyncDisposable {

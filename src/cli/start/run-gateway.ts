@@ -3,9 +3,9 @@
 import { resolve } from 'node:path';
 import type { ComponentHealth } from '../../admin/control.ts';
 import { ConfigFault } from '../../errors.ts';
+import type { LoadedConfig } from '../../gateway/configuration/load.ts';
 import type { GatewayDependencies } from '../../gateway/gateway.ts';
-import type { LoadedConfig } from '../../gateway/load.ts';
-import { counted } from '../../lib/counted.ts';
+import { counted } from '../../lib/text/counted.ts';
 import type { ListenerAddress } from '../../listener/listener.ts';
 import type { Instance } from '../../process/instance.ts';
 import type { ReadInstance } from '../../process/read.ts';

@@ -1,6 +1,6 @@
 /** Tokens that are handed to commands. */
 
-import { bearerToken } from '../../lib/bearer.ts';
+import { bearerToken } from '../../lib/http/bearer.ts';
 
 /** A token as people paste it: with white space around it, with or without the Bearer scheme. */
 export function withoutScheme(text: string): string {

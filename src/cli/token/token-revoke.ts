@@ -2,7 +2,7 @@
 
 import type { TokenRevocationReport } from '../../admin/control.ts';
 import { ConfigFault } from '../../errors.ts';
-import { parseDurationMs } from '../../lib/units.ts';
+import { parseDurationMs } from '../../lib/text/units.ts';
 import { type CliIo, defineCommand, EXIT, UsageFault } from '../command.ts';
 import {
   ADMIN_OPTIONS,

@@ -3,7 +3,7 @@
 import { openIssuers, verifierOver } from '../../authentication/service-token/open.ts';
 import { ServiceTokenSeries } from '../../authentication/service-token/series.ts';
 import { ConfigFault, Denial, DependencyFault } from '../../errors.ts';
-import { bearerToken } from '../../lib/bearer.ts';
+import { bearerToken } from '../../lib/http/bearer.ts';
 import { createLog } from '../../telemetry/log.ts';
 import { MetricRegistry } from '../../telemetry/registry.ts';
 import type { CliIo } from '../command.ts';

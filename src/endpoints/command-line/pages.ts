@@ -1,6 +1,6 @@
 /** The pages on which a user lets a program at a terminal in, or does not. Their words are chosen against phishing (RFC 8628 §5.4). */
 
-import { type Html, html } from '../../lib/html.ts';
+import { type Html, html } from '../../lib/text/html.ts';
 import { timeElement } from '../../pages/dates.ts';
 import type { PageText } from '../../pages/page.ts';
 import type { Words } from '../../pages/words/words.ts';

@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { Denial } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';
 import { isSessionHandle } from '../../jwt/names.ts';
-import { toTimestamp } from '../../lib/timestamp.ts';
+import { toTimestamp } from '../../lib/text/timestamp.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import { bodyType, parseJson, readBody } from '../body.ts';
 import { beginRefresh, wantedRefresh } from '../refresh/refresh-logins.ts';

@@ -1,9 +1,9 @@
 /** Rules about login: whether a session can be opened, and by whom. */
 
 import { acceptsKind, type WrittenCredential } from '../../authentication/credential.ts';
+import { defineCodes, error, warning } from '../../config/findings/problem.ts';
 import type { DraftEntries, LintContext } from '../../config/lint.ts';
 import { reportDuplicates, reportUnknown, uses } from '../../config/names.ts';
-import { defineCodes, error, warning } from '../../config/problem.ts';
 import type { LoginConfig } from './section.ts';
 
 /** Codes of the findings about login. */

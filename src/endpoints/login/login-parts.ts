@@ -7,7 +7,7 @@ import { Denial, GatewayFault } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';
 import type { SessionHandle } from '../../jwt/names.ts';
 import type { Clock } from '../../lib/clock.ts';
-import type { Turns } from '../../lib/turns.ts';
+import type { Turns } from '../../lib/concurrency/turns.ts';
 import type { UserPrincipal } from '../../principal.ts';
 import type { Responder } from '../../response/respond.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';

@@ -6,7 +6,7 @@
 import type { SessionId } from '../../authentication/session/session-id.ts';
 import type { NewSession, Sessions } from '../../authentication/session/sessions.ts';
 import type { SessionHandle } from '../../jwt/names.ts';
-import type { Turns } from '../../lib/turns.ts';
+import type { Turns } from '../../lib/concurrency/turns.ts';
 import type { SessionRecord } from '../../store/session-record.ts';
 import type { AuditLog, AuditSource } from '../../telemetry/audit.ts';
 import { type SessionCookie, setSessionCookie } from './session-cookie.ts';

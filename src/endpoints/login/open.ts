@@ -8,9 +8,9 @@ import type { SessionCookies } from '../../authentication/session/session-cookie
 import type { Sessions } from '../../authentication/session/sessions.ts';
 import { type CsrfRules, csrfRules, unsafeOriginProblem } from '../../authorization/csrf.ts';
 import type { CsrfConfig } from '../../authorization/section.ts';
-import type { FileReader } from '../../config/named-files.ts';
+import type { FileReader } from '../../config/files/named-files.ts';
 import type { Clocks } from '../../lib/clock.ts';
-import type { Turns } from '../../lib/turns.ts';
+import type { Turns } from '../../lib/concurrency/turns.ts';
 import type { Responder } from '../../response/respond.ts';
 import { canonicalTarget } from '../../sanitize/target.ts';
 import type { AttemptStore, Store } from '../../store/store.ts';

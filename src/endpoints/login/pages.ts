@@ -1,6 +1,6 @@
 /** The login page: its ways to log in, and what it says to those who are logged in. */
 
-import { type Html, html } from '../../lib/html.ts';
+import { type Html, html } from '../../lib/text/html.ts';
 import type { PageText } from '../../pages/page.ts';
 import { type ConfiguredText, textFor } from '../../pages/section.ts';
 import type { Words } from '../../pages/words/words.ts';

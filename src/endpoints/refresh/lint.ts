@@ -1,8 +1,8 @@
 /** Rules about refresh tokens: whether a login can begin a family, and whom the access token convinces. */
 
 import { isPublic, type WrittenCredential } from '../../authentication/credential.ts';
+import { defineCodes, warning } from '../../config/findings/problem.ts';
 import type { LintContext } from '../../config/lint.ts';
-import { defineCodes, warning } from '../../config/problem.ts';
 import type { RefreshConfig } from './section.ts';
 
 /** Codes of the findings about refresh tokens. */

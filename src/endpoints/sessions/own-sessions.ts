@@ -6,7 +6,7 @@
 import { Denial } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';
 import type { SessionHandle } from '../../jwt/names.ts';
-import { toTimestamp } from '../../lib/timestamp.ts';
+import { toTimestamp } from '../../lib/text/timestamp.ts';
 import type { UserPrincipal } from '../../principal.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import type { SessionRecord } from '../../store/session-record.ts';

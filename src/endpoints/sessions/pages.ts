@@ -1,6 +1,6 @@
 /** What people see of their sessions: all of them, and the way out. */
 
-import { type Html, html } from '../../lib/html.ts';
+import { type Html, html } from '../../lib/text/html.ts';
 import { timeElement, untilText } from '../../pages/dates.ts';
 import type { PageText } from '../../pages/page.ts';
 import type { Words } from '../../pages/words/words.ts';

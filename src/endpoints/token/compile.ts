@@ -6,7 +6,7 @@ import { FailedAttempts } from '../../authentication/client/failed-attempts.ts';
 import type { RevokedTokens } from '../../authentication/revocation/revoked-tokens.ts';
 import type { ServiceTokens } from '../../authentication/service-token/service-tokens.ts';
 import type { Sessions } from '../../authentication/session/sessions.ts';
-import type { FileReader } from '../../config/named-files.ts';
+import type { FileReader } from '../../config/files/named-files.ts';
 import type { KeySet } from '../../jwt/key-set.ts';
 import { ownTokenProfile } from '../../jwt/profiles.ts';
 import type { Clocks } from '../../lib/clock.ts';

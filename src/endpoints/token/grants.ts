@@ -5,7 +5,7 @@
 import { Denial } from '../../errors.ts';
 import type { SessionHandle } from '../../jwt/names.ts';
 import type { PresentedIssuer } from '../../jwt/subject.ts';
-import type { JSONType } from '../../lib/json.ts';
+import type { JSONType } from '../../lib/text/json.ts';
 import type { Actor } from '../../principal.ts';
 import type { IssuedToken, TokenIssuer } from '../../token/token-issuer.ts';
 import { actingFor, mayActProblem } from './actor-chain.ts';

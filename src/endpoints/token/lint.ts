@@ -1,8 +1,8 @@
 /** Rules about the token endpoint: who its clients are, and whether what they may have makes sense. */
 
+import { defineCodes, error, type KeyPath, warning } from '../../config/findings/problem.ts';
 import type { DraftEntries, LintContext } from '../../config/lint.ts';
 import { reportUnknown, uses, usesByName } from '../../config/names.ts';
-import { defineCodes, error, type KeyPath, warning } from '../../config/problem.ts';
 import type { TokenEndpointConfig } from './section.ts';
 
 /** Codes of the findings about the token endpoint. */

@@ -13,7 +13,7 @@ import type { TokenProfile } from '../../jwt/profiles.ts';
 import { issuerNames, type PresentedIssuer, presentedIssuerOf } from '../../jwt/subject.ts';
 import { verify } from '../../jwt/verify.ts';
 import type { Clock } from '../../lib/clock.ts';
-import type { JSONType } from '../../lib/json.ts';
+import type { JSONType } from '../../lib/text/json.ts';
 import type { SessionRecord } from '../../store/session-record.ts';
 
 /** A token that may be exchanged. */

@@ -14,7 +14,7 @@ import type { Exchange } from '../../exchange.ts';
 import type { Jti, SessionHandle } from '../../jwt/names.ts';
 import type { PresentedIssuer } from '../../jwt/subject.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { TokenBucket } from '../../lib/token-bucket.ts';
+import { TokenBucket } from '../../lib/concurrency/token-bucket.ts';
 import type { Actor } from '../../principal.ts';
 import type { Responder } from '../../response/respond.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';

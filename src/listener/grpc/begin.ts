@@ -1,8 +1,8 @@
 /** Begins a call for each request on a connection, or says why it is none. */
 
 import { REASONS } from '../../errors.ts';
-import { GRPC_STATUS, isGrpcType, parseGrpcTimeout } from '../../lib/grpc.ts';
-import { randomHex } from '../../lib/random-hex.ts';
+import { randomHex } from '../../lib/crypto/random-hex.ts';
+import { GRPC_STATUS, isGrpcType, parseGrpcTimeout } from '../../lib/http/grpc.ts';
 import type { BeginRequest } from '../http2/connection.ts';
 import type { Http2Reply } from '../http2/reply.ts';
 import type { RequestHead } from '../http2/request-head.ts';

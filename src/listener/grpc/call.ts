@@ -6,7 +6,7 @@
 
 import type { Denial } from '../../errors.ts';
 import { MAX_TIMER_MS } from '../../lib/clock.ts';
-import { GRPC_STATUS, grpcMessage } from '../../lib/grpc.ts';
+import { GRPC_STATUS, grpcMessage } from '../../lib/http/grpc.ts';
 import type { BodyTaker, Carried, Http2Reply } from '../http2/reply.ts';
 import { type CallFailure, framed, MessageReader } from './messages.ts';
 

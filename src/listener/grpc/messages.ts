@@ -7,7 +7,7 @@
  * @see https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
  */
 
-import { GRPC_STATUS } from '../../lib/grpc.ts';
+import { GRPC_STATUS } from '../../lib/http/grpc.ts';
 
 const PREFIX_BYTES = 5;
 const EMPTY = Buffer.alloc(0);

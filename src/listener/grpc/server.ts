@@ -12,7 +12,7 @@ import { createServer as createTlsServer, TLSSocket } from 'node:tls';
 import type { ListenAddress } from '../../config/fields.ts';
 import { isInList, plainAddress } from '../../lib/address.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { settledWithin } from '../../lib/settled-within.ts';
+import { settledWithin } from '../../lib/concurrency/settled-within.ts';
 import { type ClientConnectionLimits, ClientConnections } from '../client-connections.ts';
 import { listenOn } from '../http1/listen.ts';
 import type { PublicListenerConfig } from '../http1/section.ts';

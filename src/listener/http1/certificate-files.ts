@@ -4,8 +4,8 @@
  */
 
 import { isDeepStrictEqual } from 'node:util';
-import { FileReader } from '../../config/named-files.ts';
-import { type FileWatch, watchFiles } from '../../config/watch.ts';
+import { FileReader } from '../../config/files/named-files.ts';
+import { type FileWatch, watchFiles } from '../../config/files/watch.ts';
 import type { ConfigFault } from '../../errors.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import { fileWatchReports } from '../../telemetry/file-watch.ts';

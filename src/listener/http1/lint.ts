@@ -1,8 +1,8 @@
 /** Rules about listeners: where they are, and whom they believe. */
 
 import type { ListenAddress } from '../../config/fields.ts';
+import { defineCodes, error, warning } from '../../config/findings/problem.ts';
 import type { LintContext } from '../../config/lint.ts';
-import { defineCodes, error, warning } from '../../config/problem.ts';
 import { coversMoreThanPrivate } from '../../lib/address.ts';
 import type { PublicListenerConfig } from './section.ts';
 

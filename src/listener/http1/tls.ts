@@ -20,13 +20,13 @@ import {
   type TlsOptions,
 } from 'node:tls';
 import { isDeepStrictEqual } from 'node:util';
-import { type FileReader, faultAt, type Pair, readCa, readPair } from '../../config/named-files.ts';
-import type { KeyPath } from '../../config/problem.ts';
-import { type SeenFiles, seeFiles } from '../../config/watch.ts';
+import { type FileReader, faultAt, type Pair, readCa, readPair } from '../../config/files/named-files.ts';
+import { type SeenFiles, seeFiles } from '../../config/files/watch.ts';
+import type { KeyPath } from '../../config/findings/problem.ts';
 import { ConfigFault } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { dnsNames, readCertificates } from '../../lib/pem.ts';
-import { toTimestamp } from '../../lib/timestamp.ts';
+import { dnsNames, readCertificates } from '../../lib/crypto/pem.ts';
+import { toTimestamp } from '../../lib/text/timestamp.ts';
 import { codes } from './lint.ts';
 import type { TlsConfig } from './section.ts';
 

@@ -7,7 +7,7 @@ import { constants, performServerHandshake, type ServerHttp2Session, type Server
 import type { Socket } from 'node:net';
 import { Denial } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { TokenBucket } from '../../lib/token-bucket.ts';
+import { TokenBucket } from '../../lib/concurrency/token-bucket.ts';
 import type { PeerInfo } from '../../sanitize/sanitize.ts';
 import type { ConnectionCut, Listener } from '../listener.ts';
 import { judgeReader, type PaceLimits } from './pace.ts';

@@ -1,6 +1,6 @@
 /** German. Long because everything that the pages say in one language stands in one file. */
 
-import { html } from '../../lib/html.ts';
+import { html } from '../../lib/text/html.ts';
 import type { Words } from './words.ts';
 
 const UNAVAILABLE = 'Vorübergehend nicht verfügbar';

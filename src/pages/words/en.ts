@@ -1,7 +1,7 @@
 /** English. The words for reasons are those of problem documents. */
 
 import { REASONS } from '../../errors.ts';
-import { html } from '../../lib/html.ts';
+import { html } from '../../lib/text/html.ts';
 import type { Words } from './words.ts';
 
 /** The English words. */

@@ -6,7 +6,7 @@
  */
 
 import type { Reason } from '../../errors.ts';
-import type { Html } from '../../lib/html.ts';
+import type { Html } from '../../lib/text/html.ts';
 import type { LoginMethod } from '../../store/session-record.ts';
 
 /** A heading and what it means, with what to do. */

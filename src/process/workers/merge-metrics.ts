@@ -4,7 +4,7 @@
  * Everything long is done in slices, between which the event loop runs.
  */
 
-import { LoopShare } from '../../lib/loop-share.ts';
+import { LoopShare } from '../../lib/concurrency/loop-share.ts';
 import {
   type Exemplars,
   headLines,

@@ -4,9 +4,9 @@
  */
 
 import type { GatewayControl } from '../../admin/control.ts';
-import type { FileContents } from '../../config/remembered-files.ts';
+import type { FileContents } from '../../config/files/remembered-files.ts';
 import { ConfigFault, DependencyFault, type FaultReason, GatewayFault, REASONS } from '../../errors.ts';
-import type { Config } from '../../gateway/configuration.ts';
+import type { Config } from '../../gateway/configuration/schema.ts';
 import type { Started } from '../../gateway/gateway.ts';
 import type { MetricPart } from '../../telemetry/metric-parts.ts';
 

@@ -18,10 +18,10 @@ import {
   type Health,
 } from '../../admin/control.ts';
 import type { ProcessStatus } from '../../admin/status.ts';
-import { type FileContents, rememberedFiles } from '../../config/remembered-files.ts';
+import { type FileContents, rememberedFiles } from '../../config/files/remembered-files.ts';
 import { DependencyFault } from '../../errors.ts';
-import type { Config } from '../../gateway/configuration.ts';
-import type { ReadConfig } from '../../gateway/contents.ts';
+import type { ReadConfig } from '../../gateway/configuration/contents.ts';
+import type { Config } from '../../gateway/configuration/schema.ts';
 import type { GatewayDependencies, Started } from '../../gateway/gateway.ts';
 import { sharedAddresses, withPorts } from '../../gateway/listeners.ts';
 import { CAN_SHARE_PORT } from '../../listener/http1/acceptors.ts';

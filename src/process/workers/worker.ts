@@ -4,13 +4,13 @@
  */
 
 import { ANSWERED_BY } from '../../admin/control.ts';
-import { type FileContents, readingRemembered, rememberedFiles } from '../../config/remembered-files.ts';
+import { type FileContents, readingRemembered, rememberedFiles } from '../../config/files/remembered-files.ts';
 import { ConfigFault } from '../../errors.ts';
-import type { Config } from '../../gateway/configuration.ts';
-import { readConfig } from '../../gateway/contents.ts';
+import { readConfig } from '../../gateway/configuration/contents.ts';
+import type { Config } from '../../gateway/configuration/schema.ts';
 import { LocalControl } from '../../gateway/control.ts';
 import { Gateway, type GatewayDependencies, type Started } from '../../gateway/gateway.ts';
-import { LoopShare } from '../../lib/loop-share.ts';
+import { LoopShare } from '../../lib/concurrency/loop-share.ts';
 import { errorFields } from '../../telemetry/log.ts';
 import type { MetricPart } from '../../telemetry/metric-parts.ts';
 import {

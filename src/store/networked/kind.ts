@@ -1,7 +1,7 @@
 /** What a store in another process has to bring with it. */
 
-import type { Codes } from '../../config/problem.ts';
-import type { ConfigSource } from '../../config/source.ts';
+import type { Codes } from '../../config/findings/problem.ts';
+import type { ConfigSource } from '../../config/text/source.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import type { Store } from '../store.ts';
 import type { StoreEvents } from './events.ts';

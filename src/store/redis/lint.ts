@@ -1,8 +1,8 @@
 /** Reports what is wrong between the keys of `store.redis`. */
 
-import { codes as configCodes } from '../../config/codes.ts';
-import type { ConfigSource } from '../../config/source.ts';
-import { lintPair } from '../../config/tls-pair.ts';
+import { lintPair } from '../../config/files/tls-pair.ts';
+import { codes as configCodes } from '../../config/findings/codes.ts';
+import type { ConfigSource } from '../../config/text/source.ts';
 import { contradictions } from './rules.ts';
 import type { RedisConfig } from './section.ts';
 

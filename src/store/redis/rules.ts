@@ -1,6 +1,6 @@
 /** Where `store.redis` contradicts itself: asked by `validate`, and once more when the store is opened. */
 
-import { type Code, defineCodes, error, type KeyPath } from '../../config/problem.ts';
+import { type Code, defineCodes, error, type KeyPath } from '../../config/findings/problem.ts';
 import { parseRedisUrl } from './connection/url.ts';
 import type { RedisConfig } from './section.ts';
 

@@ -6,8 +6,8 @@
 import type { Span, SpanContext } from '@opentelemetry/api';
 import type { ReadableSpan, SpanExporter, SpanProcessor } from '@opentelemetry/sdk-trace';
 import { ConfigFault } from '../../errors.ts';
-import { settledWithin } from '../../lib/settled-within.ts';
-import type { TraceContext } from '../../lib/trace-context.ts';
+import { settledWithin } from '../../lib/concurrency/settled-within.ts';
+import type { TraceContext } from '../../lib/http/trace-context.ts';
 import { VERSION } from '../../version.ts';
 import { errorFields, type Logger } from '../log.ts';
 import type { TraceFiles } from './files.ts';

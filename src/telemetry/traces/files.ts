@@ -1,9 +1,9 @@
 /** Reads the files that the section `traces` names. */
 
-import { type FileReader, readCa } from '../../config/named-files.ts';
-import { readSecret } from '../../config/secret-file.ts';
+import { type FileReader, readCa } from '../../config/files/named-files.ts';
+import { readSecret } from '../../config/files/secret-file.ts';
 import { ConfigFault } from '../../errors.ts';
-import { trim } from '../../lib/trim.ts';
+import { trim } from '../../lib/text/trim.ts';
 import type { TracesConfig } from './section.ts';
 
 /** What is in the files of the section. */

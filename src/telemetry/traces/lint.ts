@@ -1,7 +1,7 @@
 /** Rules about traces: what is sent in the clear, and settings that cannot be meant. */
 
+import { defineCodes, warning } from '../../config/findings/problem.ts';
 import type { LintContext } from '../../config/lint.ts';
-import { defineCodes, warning } from '../../config/problem.ts';
 import { isLoopbackHost } from '../../lib/address.ts';
 import type { TracesConfig } from './section.ts';
 

@@ -13,7 +13,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Attributes, HrTime, Span } from '@opentelemetry/api';
 import { GatewayFault, type Reason } from '../../errors.ts';
 import type { Clocks } from '../../lib/clock.ts';
-import { formatTraceparent, type TraceContext } from '../../lib/trace-context.ts';
+import { formatTraceparent, type TraceContext } from '../../lib/http/trace-context.ts';
 import type { FinishedRequest } from '../finished-request.ts';
 import { methodLabel } from '../route-series.ts';
 

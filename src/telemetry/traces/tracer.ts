@@ -1,8 +1,8 @@
 /** Decides which requests are recorded: those whose parent is, and a part of those that have none. */
 
 import type { Clocks } from '../../lib/clock.ts';
-import { TokenBucket } from '../../lib/token-bucket.ts';
-import { isSampled, parseTraceparent } from '../../lib/trace-context.ts';
+import { TokenBucket } from '../../lib/concurrency/token-bucket.ts';
+import { isSampled, parseTraceparent } from '../../lib/http/trace-context.ts';
 import { RequestTrace, type SpanMaker } from './request-trace.ts';
 import type { TracesConfig } from './section.ts';
 import type { TraceSeries } from './series.ts';

@@ -1,7 +1,7 @@
 /** Writes the head of a request. Nothing that could split or reframe it is written, whatever let it get here (UPS-01, UPS-02). */
 
 import { GatewayFault } from '../../errors.ts';
-import { isFieldValue, isToken } from '../../lib/field.ts';
+import { isFieldValue, isToken } from '../../lib/http/field.ts';
 import { RecentMap } from '../../lib/recent-map.ts';
 import type { ServerRequest } from '../dispatch.ts';
 

@@ -4,8 +4,8 @@
  */
 
 import { UpstreamFault } from '../../errors.ts';
-import { listItems } from '../../lib/field.ts';
-import { trim } from '../../lib/trim.ts';
+import { listItems } from '../../lib/http/field.ts';
+import { trim } from '../../lib/text/trim.ts';
 import { addField, noFields, type ReceivedFields } from '../dispatch.ts';
 import type { BodyLength } from './response-body.ts';
 

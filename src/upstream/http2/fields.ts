@@ -1,7 +1,7 @@
 /** Converts header lists between the form of `node:http2` and that of the rest of `upstream/`. */
 
 import { GatewayFault } from '../../errors.ts';
-import { isFieldValue } from '../../lib/field.ts';
+import { isFieldValue } from '../../lib/http/field.ts';
 import { addField, noFields, type ReceivedFields } from '../dispatch.ts';
 
 /** What a request is besides its headers. */

@@ -5,8 +5,8 @@
  * may hold four fifths.
  */
 
-import { FairQueue } from '../../lib/fair-queue.ts';
-import { type Place, Places } from '../../lib/places.ts';
+import { FairQueue } from '../../lib/concurrency/fair-queue.ts';
+import { type Place, Places } from '../../lib/concurrency/places.ts';
 
 /** Nobody waits who holds fewer than this: as many as a page asks for at once. */
 const FREE_OF_CHARGE = 8;

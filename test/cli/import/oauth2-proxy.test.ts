@@ -10,8 +10,8 @@ import { PROVIDER_KINDS } from '../../../src/cli/import/oauth2-proxy/provider-ki
 import { readExpression, readPublicPath } from '../../../src/cli/import/oauth2-proxy/public-paths.ts';
 import { readWords } from '../../../src/cli/import/oauth2-proxy/read/words.ts';
 import { readDuration } from '../../../src/cli/import/oauth2-proxy/settings.ts';
-import { noFiles } from '../../../src/config/files.ts';
-import { loadConfig } from '../../../src/gateway/load.ts';
+import { noFiles } from '../../../src/config/files/files.ts';
+import { loadConfig } from '../../../src/gateway/configuration/load.ts';
 import { cli, temporaryDirectory } from '../support.ts';
 
 const FOLDER = join(import.meta.dirname, 'oauth2-proxy');

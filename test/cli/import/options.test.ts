@@ -9,7 +9,7 @@ import { importOauth2Proxy } from '../../../src/cli/import/oauth2-proxy/import.t
 import type { OptionRow } from '../../../src/cli/import/oauth2-proxy/options/row.ts';
 import { OAUTH2_PROXY_VERSION, OPTIONS } from '../../../src/cli/import/oauth2-proxy/options/table.ts';
 import { schemasAt } from '../../../src/config/walk.ts';
-import { bareSchema } from '../../../src/gateway/configuration.ts';
+import { bareSchema } from '../../../src/gateway/configuration/schema.ts';
 
 const FOLDER = join(import.meta.dirname, 'oauth2-proxy');
 const linesOf = (name: string) =>

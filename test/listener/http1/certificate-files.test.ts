@@ -2,7 +2,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, onTestFinished, test } from 'vitest';
-import { FileReader } from '../../../src/config/named-files.ts';
+import { FileReader } from '../../../src/config/files/named-files.ts';
 import { systemClocks } from '../../../src/lib/clock.ts';
 import { CertificateFiles } from '../../../src/listener/http1/certificate-files.ts';
 import type { TlsConfig } from '../../../src/listener/http1/section.ts';

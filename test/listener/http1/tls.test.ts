@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { afterAll, describe, expect, test } from 'vitest';
-import { FileReader } from '../../../src/config/named-files.ts';
+import { FileReader } from '../../../src/config/files/named-files.ts';
 import { ConfigFault } from '../../../src/errors.ts';
 import { systemClocks } from '../../../src/lib/clock.ts';
 import type { TlsConfig } from '../../../src/listener/http1/section.ts';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Span } from '@opentelemetry/api';
 import { afterAll, describe, expect, test } from 'vitest';
-import { FileReader } from '../../../src/config/named-files.ts';
+import { FileReader } from '../../../src/config/files/named-files.ts';
 import { systemClocks } from '../../../src/lib/clock.ts';
 import { readTraceFiles } from '../../../src/telemetry/traces/files.ts';
 import { inSpan, type NewSpan, RequestTrace } from '../../../src/telemetry/traces/request-trace.ts';

@@ -1,7 +1,7 @@
 /** The entry of `login.oidc` for the provider of an oauth2-proxy. */
 
 import { isLoopbackHost } from '../../../lib/address.ts';
-import { formatDuration } from '../../../lib/units.ts';
+import { formatDuration } from '../../../lib/text/units.ts';
 import type { AccessNeeds } from './access.ts';
 import type { ConfigDraft } from './draft.ts';
 import type { OldProvider } from './model.ts';

@@ -1,6 +1,6 @@
 /** Upstreams and routes. */
 
-import { formatDuration } from '../../../lib/units.ts';
+import { formatDuration } from '../../../lib/text/units.ts';
 import type { WantedRule } from './access.ts';
 import type { ConfigDraft } from './draft.ts';
 import type { NewHeaders } from './headers.ts';

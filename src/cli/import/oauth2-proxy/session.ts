@@ -1,6 +1,6 @@
 /** The session, its cookie and its store. */
 
-import { formatDuration } from '../../../lib/units.ts';
+import { formatDuration } from '../../../lib/text/units.ts';
 import type { ConfigDraft } from './draft.ts';
 import type { Origin, Report } from './report.ts';
 import type { SecretStore } from './secrets.ts';

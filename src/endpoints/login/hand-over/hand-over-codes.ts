@@ -9,7 +9,7 @@ import { z } from 'zod';
 import { isSessionId, type SessionId } from '../../../authentication/session/session-id.ts';
 import { Denial } from '../../../errors.ts';
 import type { Clock } from '../../../lib/clock.ts';
-import { openText, sealText } from '../../../lib/sealed-text.ts';
+import { openText, sealText } from '../../../lib/crypto/sealed-text.ts';
 import type { CodeStore } from '../../../store/store.ts';
 import { verifies } from '../../command-line/pkce.ts';
 

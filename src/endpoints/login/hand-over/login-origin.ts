@@ -11,7 +11,7 @@ import type { SessionId } from '../../../authentication/session/session-id.ts';
 import { lackOf } from '../../../authorization/step-up.ts';
 import { Denial } from '../../../errors.ts';
 import type { Exchange } from '../../../exchange.ts';
-import { BASE64URL_32_BYTES_PATTERN } from '../../../lib/base64url.ts';
+import { BASE64URL_32_BYTES_PATTERN } from '../../../lib/crypto/base64url.ts';
 import { authenticationOf } from '../../../principal.ts';
 import type { ScreenedRequest } from '../../../sanitize/sanitize.ts';
 import { presentUser } from '../login-parts.ts';

@@ -10,7 +10,7 @@ import { hash } from 'node:crypto';
 import { asGatewayFault, Denial, type GatewayFault, type Reason } from '../../../errors.ts';
 import type { Exchange } from '../../../exchange.ts';
 import type { SessionHandle } from '../../../jwt/names.ts';
-import { BASE64URL_32_BYTES_PATTERN } from '../../../lib/base64url.ts';
+import { BASE64URL_32_BYTES_PATTERN } from '../../../lib/crypto/base64url.ts';
 import type { UserPrincipal } from '../../../principal.ts';
 import type { LoginMark } from '../../../response/error-page.ts';
 import type { ScreenedRequest } from '../../../sanitize/sanitize.ts';

@@ -1,7 +1,7 @@
 /** The pages of a hand-over, which people see only if it fails, or if the session cookie is SameSite=Strict. */
 
 import type { Reason } from '../../../errors.ts';
-import { html } from '../../../lib/html.ts';
+import { html } from '../../../lib/text/html.ts';
 import type { PageText } from '../../../pages/page.ts';
 
 /** A page that continues by itself. */

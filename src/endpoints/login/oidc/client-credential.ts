@@ -3,10 +3,10 @@
  * for TLS, and the logo on its button.
  */
 
-import { type FileReader, type Pair, readCa, readPair } from '../../../config/named-files.ts';
-import { readPrivateKey } from '../../../config/private-key.ts';
-import type { KeyPath } from '../../../config/problem.ts';
-import { readSecret } from '../../../config/secret-file.ts';
+import { type FileReader, type Pair, readCa, readPair } from '../../../config/files/named-files.ts';
+import { readPrivateKey } from '../../../config/files/private-key.ts';
+import { readSecret } from '../../../config/files/secret-file.ts';
+import type { KeyPath } from '../../../config/findings/problem.ts';
 import { ConfigFault } from '../../../errors.ts';
 import { readLogo } from '../../../pages/logo.ts';
 import type { ASSERTION_ALGORITHMS, ProviderConfig } from './section.ts';

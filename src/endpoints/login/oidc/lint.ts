@@ -1,8 +1,8 @@
 /** Rules about identity providers: that names fit, that nothing weak is written, and who is let in without meaning to. */
 
+import { defineCodes, error, type KeyPath, warning } from '../../../config/findings/problem.ts';
 import type { LintContext } from '../../../config/lint.ts';
 import { reportDuplicates, reportUnknown, uses } from '../../../config/names.ts';
-import { defineCodes, error, type KeyPath, warning } from '../../../config/problem.ts';
 import { isLoopbackHost } from '../../../lib/address.ts';
 import { isMultiTenant } from './metadata.ts';
 import { withPreset } from './presets.ts';

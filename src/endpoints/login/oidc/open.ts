@@ -2,7 +2,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock, Clocks } from '../../../lib/clock.ts';
-import type { Turns } from '../../../lib/turns.ts';
+import type { Turns } from '../../../lib/concurrency/turns.ts';
 import type { SealedTokenStore } from '../../../store/sealed-tokens.ts';
 import type { CodeStore, LoginTransactionStore } from '../../../store/store.ts';
 import type { Logger } from '../../../telemetry/log.ts';

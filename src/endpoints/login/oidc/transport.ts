@@ -5,11 +5,11 @@
 
 import type { CustomFetch } from 'openid-client';
 import { Agent } from 'undici';
-import type { Pair } from '../../../config/named-files.ts';
+import type { Pair } from '../../../config/files/named-files.ts';
 import { DependencyFault } from '../../../errors.ts';
 import type { Clock } from '../../../lib/clock.ts';
-import { hasDuplicateMember } from '../../../lib/json.ts';
-import type { Turns } from '../../../lib/turns.ts';
+import type { Turns } from '../../../lib/concurrency/turns.ts';
+import { hasDuplicateMember } from '../../../lib/text/json.ts';
 import type { ProviderCall, ProviderSeries } from './series.ts';
 
 /** More than any token or userinfo answer needs. */

@@ -8,7 +8,7 @@
 
 import { argon2, argon2Sync, randomBytes, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
-import { trimEnd } from '../../../lib/trim.ts';
+import { trimEnd } from '../../../lib/text/trim.ts';
 
 /** What a hash costs. */
 interface HashParameters {

@@ -8,7 +8,7 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { GatewayFault } from '../../../errors.ts';
-import { FairQueue } from '../../../lib/fair-queue.ts';
+import { FairQueue } from '../../../lib/concurrency/fair-queue.ts';
 import { inSpan } from '../../../telemetry/traces/request-trace.ts';
 import type { PasswordHash } from './hash.ts';
 import type { HashJob } from './hash-thread.ts';

@@ -4,8 +4,8 @@ import { compileCredential, isPublic, type WrittenCredential } from '../../../au
 import { issuersOf } from '../../../authentication/service-token/kind.ts';
 import type { Requirement } from '../../../authorization/section.ts';
 import { lackOf } from '../../../authorization/step-up.ts';
+import { defineCodes, error } from '../../../config/findings/problem.ts';
 import type { DraftEntries, LintContext } from '../../../config/lint.ts';
-import { defineCodes, error } from '../../../config/problem.ts';
 import { withPreset } from '../oidc/presets.ts';
 import type { ProviderConfig } from '../oidc/section.ts';
 

@@ -8,7 +8,7 @@ import { lackOf } from '../../../authorization/step-up.ts';
 import { Denial } from '../../../errors.ts';
 import type { Exchange } from '../../../exchange.ts';
 import type { Clock } from '../../../lib/clock.ts';
-import { html } from '../../../lib/html.ts';
+import { html } from '../../../lib/text/html.ts';
 import type { PageText } from '../../../pages/page.ts';
 import { authenticationOf, type UserPrincipal } from '../../../principal.ts';
 import type { ScreenedRequest } from '../../../sanitize/sanitize.ts';

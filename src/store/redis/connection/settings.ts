@@ -4,10 +4,10 @@
  */
 
 import type { ConnectionOptions } from 'node:tls';
-import { faultAt, readCa, readPair } from '../../../config/named-files.ts';
-import { readSecret } from '../../../config/secret-file.ts';
+import { faultAt, readCa, readPair } from '../../../config/files/named-files.ts';
+import { readSecret } from '../../../config/files/secret-file.ts';
 import { ConfigFault } from '../../../errors.ts';
-import { counted } from '../../../lib/counted.ts';
+import { counted } from '../../../lib/text/counted.ts';
 import { contradictions } from '../rules.ts';
 import type { RedisConfig } from '../section.ts';
 import { parseRedisUrl, type RedisAddress } from './url.ts';

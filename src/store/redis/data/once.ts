@@ -1,6 +1,6 @@
 /** Keys in Redis that can be used once: `{prefix}o:{hash of key}`, which holds the mark of its use. */
 
-import { randomHex } from '../../../lib/random-hex.ts';
+import { randomHex } from '../../../lib/crypto/random-hex.ts';
 import type { OnceStore } from '../../store.ts';
 import type { Commands } from '../connection/commands.ts';
 import type { Keys } from './keys.ts';

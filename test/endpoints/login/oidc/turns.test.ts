@@ -2,7 +2,7 @@
 
 import { connect } from 'node:net';
 import { expect, test } from 'vitest';
-import type { Turns } from '../../../../src/lib/turns.ts';
+import type { Turns } from '../../../../src/lib/concurrency/turns.ts';
 import { OidcStage } from '../../../attack/oidc-stage.ts';
 import { PUBLIC_ORIGIN } from '../../../support/gateway.ts';
 import { HostileProvider } from '../../../support/hostile-provider.ts';

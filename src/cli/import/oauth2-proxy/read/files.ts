@@ -4,7 +4,7 @@
  */
 
 import { ConfigFault } from '../../../../errors.ts';
-import { didYouMean } from '../../../../lib/nearest.ts';
+import { didYouMean } from '../../../../lib/text/nearest.ts';
 import { OPTIONS, type OptionKey, optionOf, optionOfFlag } from '../options/table.ts';
 import { readValue, type Setting, Settings } from '../settings.ts';
 import { readWords } from './words.ts';

@@ -8,8 +8,8 @@
 
 import { Denial, GatewayFault } from '../../../../errors.ts';
 import type { Exchange } from '../../../../exchange.ts';
-import { BASE64URL_32_BYTES_PATTERN } from '../../../../lib/base64url.ts';
 import type { Clock } from '../../../../lib/clock.ts';
+import { BASE64URL_32_BYTES_PATTERN } from '../../../../lib/crypto/base64url.ts';
 import type { ScreenedRequest } from '../../../../sanitize/sanitize.ts';
 import type { SealedTokenStore } from '../../../../store/sealed-tokens.ts';
 import type { ProviderLogin } from '../../../../store/session-record.ts';

@@ -1,7 +1,7 @@
 /** The parts of pages that are about identity providers: their buttons, and what went wrong there, in words, with a way on. */
 
 import type { Reason } from '../../../../errors.ts';
-import { type Html, html } from '../../../../lib/html.ts';
+import { type Html, html } from '../../../../lib/text/html.ts';
 import type { PageText } from '../../../../pages/page.ts';
 import type { Words } from '../../../../pages/words/words.ts';
 import type { LoginPanel } from '../../pages.ts';

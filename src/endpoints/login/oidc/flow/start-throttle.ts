@@ -8,8 +8,8 @@
 import { Denial } from '../../../../errors.ts';
 import { clientNetwork } from '../../../../lib/address.ts';
 import type { Clock } from '../../../../lib/clock.ts';
+import { TokenBucket } from '../../../../lib/concurrency/token-bucket.ts';
 import { RecentMap } from '../../../../lib/recent-map.ts';
-import { TokenBucket } from '../../../../lib/token-bucket.ts';
 
 /** Logins that may begin at once, and over time. */
 export interface StartRates {

@@ -11,9 +11,9 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { isSessionHandle } from '../../../../jwt/names.ts';
-import { BASE64URL_32_BYTES_PATTERN } from '../../../../lib/base64url.ts';
 import type { Clock } from '../../../../lib/clock.ts';
-import type { Turns } from '../../../../lib/turns.ts';
+import type { Turns } from '../../../../lib/concurrency/turns.ts';
+import { BASE64URL_32_BYTES_PATTERN } from '../../../../lib/crypto/base64url.ts';
 import type { LoginTransactionStore } from '../../../../store/store.ts';
 import { ownCookie } from '../../../own-cookie.ts';
 import { stepUpSchema } from '../../step-up/wanted.ts';

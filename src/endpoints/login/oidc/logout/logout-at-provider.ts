@@ -9,7 +9,7 @@ import type { SessionCookies } from '../../../../authentication/session/session-
 import { isSessionId } from '../../../../authentication/session/session-id.ts';
 import { DependencyFault } from '../../../../errors.ts';
 import type { SessionHandle } from '../../../../jwt/names.ts';
-import { BASE64URL_32_BYTES_PATTERN } from '../../../../lib/base64url.ts';
+import { BASE64URL_32_BYTES_PATTERN } from '../../../../lib/crypto/base64url.ts';
 import type { ScreenedRequest } from '../../../../sanitize/sanitize.ts';
 import type { SealedTokenStore } from '../../../../store/sealed-tokens.ts';
 import type { SessionRecord } from '../../../../store/session-record.ts';

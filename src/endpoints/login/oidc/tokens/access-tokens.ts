@@ -5,9 +5,9 @@
 
 import type { SessionCookies } from '../../../../authentication/session/session-cookies.ts';
 import { Denial } from '../../../../errors.ts';
-import { type CompactToken, isBearerToken } from '../../../../lib/bearer.ts';
 import type { Clocks } from '../../../../lib/clock.ts';
-import { SingleFlight } from '../../../../lib/single-flight.ts';
+import { SingleFlight } from '../../../../lib/concurrency/single-flight.ts';
+import { type CompactToken, isBearerToken } from '../../../../lib/http/bearer.ts';
 import { type Principal, type ProviderStanding, type UserPrincipal, userAtProvider } from '../../../../principal.ts';
 import type { CookieRequest, ProviderTokenSource } from '../../../../token/token-source.ts';
 import type { IdentityProvider } from '../provider.ts';

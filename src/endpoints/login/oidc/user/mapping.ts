@@ -6,7 +6,7 @@
  */
 
 import { Denial } from '../../../../errors.ts';
-import type { JSONType } from '../../../../lib/json.ts';
+import type { JSONType } from '../../../../lib/text/json.ts';
 import type { UserAttributes } from '../../../../store/session-record.ts';
 import { areTooLarge } from '../../user-attributes.ts';
 import type { ProviderSettings } from '../presets.ts';
