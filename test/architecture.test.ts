@@ -61,8 +61,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   listener: ['config', 'exchange.ts', 'pipeline.ts', 'response', 'sanitize', 'telemetry'],
   outbound: [
-    ...['authentication', 'authorization', 'config', 'pipeline.ts', 'response', 'routing', 'sanitize', 'telemetry'],
-    ...['limits', 'token', 'upstream'],
+    ...['authentication', 'authorization', 'config', 'jwt', 'pipeline.ts', 'response', 'routing', 'sanitize'],
+    ...['limits', 'telemetry', 'token', 'upstream'],
   ],
   authorizer: [
     ...['authorization', 'config', 'exchange.ts', 'listener', 'pipeline.ts', 'response', 'sanitize', 'upstream'],

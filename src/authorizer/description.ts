@@ -4,8 +4,8 @@
  * the form goes by, and none may come twice.
  */
 
-import { METHODS } from 'node:http';
 import { Denial } from '../errors.ts';
+import { isMethod } from '../lib/http/method.ts';
 import { canonicalHost } from '../sanitize/host.ts';
 import { type Form, targetAfterPrefix } from './form.ts';
 
@@ -69,7 +69,6 @@ export type DescribedBy = 'headers' | 'message';
 /** Names of the headers that describe a request, lower case. A client's copy of one never reaches an upstream by us. */
 export const DESCRIBING: ReadonlySet<string> = new Set(PLACE_OF.keys());
 
-const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS);
 /** scheme "://" authority, without user information; then path and query. */
 const ABSOLUTE_URL = /^(?<scheme>https?):\/\/(?<authority>[^/?#@\\]+)(?<rest>[/?].*)?$/i;
 const ESCAPED_PLAIN = /%(?:2[DE]|3\d|4[1-9A-F]|5[0-9AF]|6[1-9A-F]|7[0-9A])/i;
@@ -93,7 +92,7 @@ export function describedRequest(
   const described = byForm(form, question, found, url);
   if (described === null) return INCOMPLETE;
   const { method, host, target } = described;
-  if (!KNOWN_METHODS.has(method)) return BAD_METHOD;
+  if (!isMethod(method)) return BAD_METHOD;
   if (!target.startsWith('/')) return NOT_ORIGIN_FORM;
   if (conflicts(found, url, described)) return CONFLICT;
   if (form !== 'ext-authz' && hasOtherRules(question.target, target)) return OTHER_RULES;

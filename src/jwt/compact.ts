@@ -20,8 +20,8 @@ export interface DecodedToken {
   readonly payload: Readonly<Record<string, unknown>>;
 }
 
-/** Longest token that is read, unless the caller knows of longer ones. */
-const MAX_TOKEN_LENGTH = 8_192;
+/** Longest token that is read or sent on, unless the caller knows of longer ones. */
+export const MAX_TOKEN_LENGTH = 8_192;
 
 /**
  * Headers by which a token could bring or point to its own key (RFC 8725 §3.10); `crit` and `b64` change the form. The
@@ -31,6 +31,10 @@ const FORBIDDEN_HEADERS = ['jku', 'jwk', 'x5u', 'x5c', 'crit', 'b64', 'zip', 'en
 
 const COMPACT = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
 
+/** Whether a text is three parts in base64url, and no longer than a token may be. Does not decode them. */
+export const hasCompactForm = (text: string, maxLength = MAX_TOKEN_LENGTH): text is CompactToken =>
+  text.length <= maxLength && COMPACT.test(text);
+
 /**
  * Decodes a token without verifying anything.
  *
@@ -39,7 +43,7 @@ const COMPACT = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
  * @returns `null` for anything but the strict compact form
  */
 export function decodeCompact(token: string, maxLength = MAX_TOKEN_LENGTH): DecodedToken | null {
-  if (token.length > maxLength || !COMPACT.test(token)) return null;
+  if (!hasCompactForm(token, maxLength)) return null;
   const first = token.indexOf('.');
   const last = token.lastIndexOf('.');
   if (

@@ -7,6 +7,7 @@
 
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { calculateJwkThumbprint, type JWK } from 'jose';
+import { MIN_RSA_BITS } from '../lib/crypto/rsa.ts';
 import { isRocaModulus } from './roca.ts';
 
 /** A key that can verify signatures of one issuer. */
@@ -53,8 +54,7 @@ const KEY_TYPES: Readonly<Record<string, { readonly kty: string; readonly crv?: 
   PS512: { kty: 'RSA' },
 };
 
-/** Shortest RSA modulus (RFC 7518 §3.3), and the longest: verifying with a longer one costs too much. */
-const MIN_RSA_BITS = 2_048;
+/** Longest RSA modulus: verifying with a longer one costs too much. */
 const MAX_RSA_BITS = 16_384;
 /** Longest `kid`. */
 const MAX_KID_LENGTH = 256;
@@ -108,7 +108,7 @@ async function readKey(entry: unknown, rules: KeyRules): Promise<VerificationKey
 }
 
 /** The members of the public key itself, without those that describe it (`x5c`, `use`, …). */
-const publicPart = (jwk: JWK): JWK =>
+export const publicPart = (jwk: JWK): JWK =>
   Object.fromEntries(Object.entries(jwk).filter(([name]) => KEY_MEMBERS.includes(name))) as JWK;
 
 /** The same key twice is harmless. Two different keys with one `kid` are ambiguous and refuse the set. */

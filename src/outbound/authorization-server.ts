@@ -6,6 +6,7 @@
 
 import { Agent, request } from 'undici';
 import { ConfigFault, Denial, DependencyFault } from '../errors.ts';
+import { MAX_TOKEN_LENGTH } from '../jwt/compact.ts';
 import type { Clocks } from '../lib/clock.ts';
 import { isBearerToken } from '../lib/http/bearer.ts';
 import { inSpan } from '../telemetry/traces/request-trace.ts';
@@ -18,7 +19,6 @@ const REFUSED = new Denial('exchange_refused', 'authorization server grants no t
 
 /** Longest answer that is read. */
 const MAX_ANSWER_BYTES = 64 * 1024;
-const MAX_TOKEN_LENGTH = 8_192;
 /** Assumed lifetime of a token when neither the answer nor the token says when it ends. */
 const UNKNOWN_LIFETIME_MS = 60_000;
 /** Longest lifetime that any token is assumed to have. */

@@ -5,16 +5,15 @@
 
 import { readTokenFile } from '../config/files/secret-file.ts';
 import { DependencyFault } from '../errors.ts';
+import { hasCompactForm } from '../jwt/compact.ts';
 import type { Clocks } from '../lib/clock.ts';
-import { type CompactToken, isBearerToken } from '../lib/http/bearer.ts';
+import type { CompactToken } from '../lib/http/bearer.ts';
 import { expiryOf, unverifiedClaims } from './unverified.ts';
 
 /** Shortest time between two reads of the file. */
 const LOOK_AGAIN_MS = 1_000;
 /** A token with less time left is not sent: it has to arrive, and clocks differ. */
 const MIN_LEFT_MS = 1_000;
-const COMPACT = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
-const MAX_TOKEN_LENGTH = 8_192;
 
 /** The token in one file. */
 export class ProjectedToken {
@@ -59,7 +58,7 @@ export class ProjectedToken {
     try {
       const text = await readTokenFile(this.#path);
       // A half-written or briefly missing file does not replace a token that is still valid.
-      if (text.length <= MAX_TOKEN_LENGTH && COMPACT.test(text) && isBearerToken(text)) {
+      if (hasCompactForm(text)) {
         this.#compact = text;
         this.#expiresAtMs = expiryOf(unverifiedClaims(text));
       }

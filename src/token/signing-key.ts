@@ -3,6 +3,8 @@
 import { createPrivateKey, createSecretKey, hash, type KeyObject, randomBytes } from 'node:crypto';
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose';
 import { ConfigFault } from '../errors.ts';
+import { publicPart } from '../jwt/verification-keys.ts';
+import { MIN_RSA_BITS } from '../lib/crypto/rsa.ts';
 import type { SIGNING_ALGORITHMS } from './section.ts';
 
 /** A signature algorithm of tokens that the gateway signs. */
@@ -26,11 +28,6 @@ export type TokenType = 'JWT' | 'at+jwt';
 
 /** Shortest HS256 secret: as long as the hash (RFC 7518 §3.2). */
 const MIN_SECRET_BYTES = 32;
-/** Shortest RSA modulus that is loaded (RFC 7518 §3.3). */
-const MIN_RSA_BITS = 2048;
-
-/** Members that make a JWK private: never published. */
-const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'] as const;
 
 /** Makes a private key for an algorithm, as a JWK with `kid` and `alg`. Not for HS256: that takes a secret file. */
 export async function generatePrivateJwk(algorithm: Exclude<SigningAlgorithm, 'HS256'>): Promise<JWK> {
@@ -55,7 +52,8 @@ export async function importPrivateJwk(jwk: JWK, algorithm: SigningAlgorithm): P
   // jose refuses a key that is not for the algorithm, such as one on another curve.
   await importJWK(jwk, algorithm);
   const key = createPrivateKey({ key: jwk, format: 'jwk' });
-  return { kid, algorithm, key, publicJwk: toPublicJwk(jwk), headers: encodedHeaders(algorithm, kid) };
+  const publicJwk = { ...publicPart(jwk), kid, alg: algorithm, use: 'sig' };
+  return { kid, algorithm, key, publicJwk, headers: encodedHeaders(algorithm, kid) };
 }
 
 /** Makes a key that only this process has: with HS256, nobody else can verify what it signs. */
@@ -81,11 +79,5 @@ const encodedHeaders = (alg: SigningAlgorithm, kid: string): SigningKey['headers
   JWT: encodeJson({ alg, kid, typ: 'JWT' }),
   'at+jwt': encodeJson({ alg, kid, typ: 'at+jwt' }),
 });
-
-/** The public part of a key, with what a verifier needs to pick it. */
-function toPublicJwk(jwk: JWK): JWK {
-  const entries = Object.entries(jwk).filter(([name]) => !PRIVATE_MEMBERS.some((secret) => secret === name));
-  return { ...Object.fromEntries(entries), use: 'sig' } as JWK;
-}
 
 const modulusBits = (jwk: JWK) => Buffer.from(jwk.n ?? '', 'base64url').byteLength * 8;

@@ -75,9 +75,7 @@ export class GuestEndpoint {
       .meta({ description: 'Anybody may log in as a guest.' }),
 `,
       },
-    ],
-    'src/endpoints/login/lint.ts': [
-      { after: 'login.password !== undefined || ', insert: 'login.guest !== undefined || ' },
+      { after: 'const LOGIN_WAYS = [', insert: "'guest', " },
     ],
     'src/endpoints/login/login.ts': [
       {

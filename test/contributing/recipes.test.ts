@@ -133,6 +133,8 @@ describe('a way to log in, a listener, a store and a limit per route', () => {
   test('the way counts as one, so that routes with a session are not without one', () => {
     expect(validate('login: {}')).toContain('[login/no-way-in]');
     expect(validate('login: { guest: {} }')).toContain('no problems');
+    expect(validate('login: {}\nrefresh: {}')).toContain('[refresh/no-login]');
+    expect(validate('login: { guest: {} }\nrefresh: {}')).not.toContain('[refresh/no-login]');
   });
 
   test('the listener answers on the address that the log names; two on one address are a mistake', async () => {

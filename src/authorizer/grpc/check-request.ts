@@ -4,10 +4,10 @@
  * work of an HTTP parser: it refuses messages that could not be an HTTP request, and contradictory ones.
  */
 
-import { METHODS } from 'node:http';
 import { isIP } from 'node:net';
 import { Denial } from '../../errors.ts';
 import { isFieldValue, isToken } from '../../lib/http/field.ts';
+import { isMethod } from '../../lib/http/method.ts';
 import { trim } from '../../lib/text/trim.ts';
 import { FORM_PATHS } from '../form.ts';
 
@@ -74,7 +74,6 @@ const CONFLICT = new Denial('request_ambiguous', 'a header of the question and i
 const QUERY_CONFLICT = new Denial('request_ambiguous', 'query or fragment of the question differs from its path');
 const TOO_LARGE = new Denial('headers_too_large', 'described headers over limits.maxHeaderBytes or maxHeaderCount');
 
-const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS);
 const VISIBLE = /^[\x21-\x7e]+$/;
 
 /** Cost of each line besides name and value, as in an HTTP message: colon, space, end of line. */
@@ -94,7 +93,7 @@ export function questionOf({ attributes }: CheckRequest, limits: HeaderLimits): 
   const { method = '', path = '', host = '' } = http;
   if (method === '' || host === '' || path === '') return INCOMPLETE;
   // They are logged unchanged, like those from an HTTP parser.
-  if (!KNOWN_METHODS.has(method)) return BAD_METHOD;
+  if (!isMethod(method)) return BAD_METHOD;
   if (!path.startsWith('/')) return NOT_ORIGIN_FORM;
   if (!VISIBLE.test(path) || !VISIBLE.test(host)) return BAD_CHARACTER;
   if (!agreesWithPath(http, path)) return QUERY_CONFLICT;

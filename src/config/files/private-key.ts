@@ -3,10 +3,9 @@
 import type { KeyObject } from 'node:crypto';
 import { ConfigFault } from '../../errors.ts';
 import { privateKeyIn } from '../../lib/crypto/pem.ts';
+import { MIN_RSA_BITS } from '../../lib/crypto/rsa.ts';
 import { readText } from './secret-file.ts';
 
-/** RFC 7518 §3.3. */
-const MIN_RSA_BITS = 2_048;
 const CURVES: Readonly<Record<string, string>> = { prime256v1: 'ES256', secp384r1: 'ES384', secp521r1: 'ES512' };
 const OF_RSA = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'] as const;
 

@@ -4,7 +4,7 @@ import { acceptsKind, type WrittenCredential } from '../../authentication/creden
 import { defineCodes, error, warning } from '../../config/findings/problem.ts';
 import type { DraftEntries, LintContext } from '../../config/lint.ts';
 import { reportDuplicates, reportUnknown, uses } from '../../config/names.ts';
-import type { LoginConfig } from './section.ts';
+import { ADD_WAY_IN, hasWayIn, type LoginConfig } from './section.ts';
 
 /** Codes of the findings about login. */
 export const codes = defineCodes({
@@ -59,8 +59,7 @@ function lintNames(context: Context): void {
 
 function lintWayIn({ draft, source }: Context): void {
   const { login, routes } = draft;
-  if (login === undefined || login.password !== undefined || login.oidc.length > 0 || login.trustedBackends.length > 0)
-    return;
+  if (login === undefined || hasWayIn(login)) return;
   const index = routes.findIndex(
     (route) => route !== undefined && acceptsKind(route.credential, ({ comesFromLogin }) => comesFromLogin),
   );
@@ -69,6 +68,6 @@ function lintWayIn({ draft, source }: Context): void {
     codes['login/no-way-in'],
     ['routes', index, 'credential'],
     'routes take a session, but nothing opens one',
-    'set login.password, login.oidc, or login.trustedBackends',
+    ADD_WAY_IN,
   );
 }

@@ -100,3 +100,13 @@ export const login = (context: SchemaContext) =>
 
 /** `login`, loaded. */
 export type LoginConfig = z.output<ReturnType<typeof login>>;
+
+/** The keys of which each is a way to open a session. */
+const LOGIN_WAYS = ['password', 'oidc', 'trustedBackends'] as const satisfies readonly (keyof LoginConfig)[];
+
+/** Whether a login has a way to open a session. */
+export const hasWayIn = (login: LoginConfig): boolean =>
+  LOGIN_WAYS.some((way) => (Array.isArray(login[way]) ? login[way].length > 0 : login[way] !== undefined));
+
+/** What to do where it has none. */
+export const ADD_WAY_IN: string = `set one of ${LOGIN_WAYS.map((way) => `login.${way}`).join(', ')}`;

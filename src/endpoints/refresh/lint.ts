@@ -3,6 +3,7 @@
 import { isPublic, type WrittenCredential } from '../../authentication/credential.ts';
 import { defineCodes, warning } from '../../config/findings/problem.ts';
 import type { LintContext } from '../../config/lint.ts';
+import { ADD_WAY_IN, hasWayIn, type LoginConfig } from '../login/section.ts';
 import type { RefreshConfig } from './section.ts';
 
 /** Codes of the findings about refresh tokens. */
@@ -23,13 +24,7 @@ export const codes = defineCodes({
 interface RefreshDraft {
   readonly refresh?: RefreshConfig | undefined;
   readonly publicOrigin?: readonly string[] | undefined;
-  readonly login?:
-    | {
-        readonly password?: object | undefined;
-        readonly oidc: readonly unknown[];
-        readonly trustedBackends: readonly unknown[];
-      }
-    | undefined;
+  readonly login?: LoginConfig | undefined;
   readonly session?: { readonly idleTimeout: number } | undefined;
   readonly upstreamToken?: { readonly algorithm: string } | undefined;
   readonly routes: readonly (Route | undefined)[];
@@ -60,15 +55,9 @@ export function lint(context: Context): void {
 
 function lintBeginning({ draft, source }: Context): void {
   const { login } = draft;
-  if (login === undefined || login.password !== undefined || login.oidc.length > 0 || login.trustedBackends.length > 0)
-    return;
-  source.report(
-    codes['refresh/no-login'],
-    ['refresh'],
-    'refresh has no effect: no login hands out a refresh token',
-    'set login.password, login.oidc, or login.trustedBackends',
-    'key',
-  );
+  if (login === undefined || hasWayIn(login)) return;
+  const message = 'refresh has no effect: no login hands out a refresh token';
+  source.report(codes['refresh/no-login'], ['refresh'], message, ADD_WAY_IN, 'key');
 }
 
 function lintLifetime({ draft, source }: Context, { accessToken }: RefreshConfig): void {

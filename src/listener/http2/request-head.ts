@@ -8,8 +8,8 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { METHODS } from 'node:http';
 import { Denial } from '../../errors.ts';
+import { isMethod } from '../../lib/http/method.ts';
 
 /** A request head, and why it is refused. */
 export interface RequestHead {
@@ -41,7 +41,6 @@ const OTHER_PROTOCOL = new Denial('upgrade_unsupported', ':protocol is not "webs
 const TOO_LARGE = new Denial('headers_too_large', 'headers over limits.maxHeaderBytes');
 const TOO_MANY = new Denial('headers_too_large', 'headers over limits.maxHeaderCount');
 
-const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS);
 /** Bytes that a header takes on HTTP/1.1 besides its name and value. */
 const LINE_BYTES = ': \r\n'.length;
 const COLON = 0x3a;
@@ -106,7 +105,7 @@ function excess(bytes: number, lines: number, { maxHeaderBytes, maxHeaderCount }
 
 function problemOf(method: string, protocol: string | null, scheme: string, isSecure: boolean): Denial | null {
   if (method === 'CONNECT') return protocol === null ? CONNECT : OTHER_PROTOCOL;
-  if (!KNOWN_METHODS.has(method)) return UNKNOWN_METHOD;
+  if (!isMethod(method)) return UNKNOWN_METHOD;
   // Behind a proxy that terminates TLS, a plain connection may well carry https (RFC 9113 §8.3.1).
   return scheme === 'https' || (scheme === 'http' && !isSecure) ? null : BAD_SCHEME;
 }
