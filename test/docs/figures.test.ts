@@ -173,6 +173,7 @@ describe('docs/limits.md', () => {
       ['protocol memory of one connection', [front('limits.maxConnectionMemory')]],
       ['unread request bodies', [STREAM_WINDOW]],
       ['a client that reads nothing of its answer', [front('timeouts.send') * WINDOWS]],
+      ['a connection that takes no more requests', [front('timeouts.send')]],
       ['a connection without requests', [front('timeouts.keepAlive')]],
     ];
     expect(rowsOf('The life of a connection')).toEqual(bounds.map(([, figures]) => figures));

@@ -73,6 +73,9 @@ export class Http2Connection {
   #requests = 0;
   /** Monotonic time since which no request has been in progress. */
   #idleSinceMs: number;
+  /** When the client was last asked whether it is there, on a connection that takes no more streams, and whether it has answered. */
+  #askedMs = Number.NEGATIVE_INFINITY;
+  #hasAnswered = true;
 
   /** @param socket  connected, with the first bytes of the client still to be read */
   constructor(socket: Socket, peer: PeerInfo, limits: ConnectionLimits, owner: ConnectionOwner) {
@@ -141,7 +144,27 @@ export class Http2Connection {
       this.#sweepIdle(nowMs);
       return;
     }
+    if (this.#session.closed) this.#sweepClosing(nowMs);
     for (const reply of this.#replies) this.#sweepReply(reply, nowMs, sinceMs);
+  }
+
+  /**
+   * Either side has sent GOAWAY. When nghttp2 then gives the connection up, as for DATA on a stream that the client has ended, Node does
+   * not notice, and requests and socket would stay for ever. A client that is there acknowledges SETTINGS (RFC 9113 §6.5.3); Node sends no
+   * PING any more.
+   */
+  #sweepClosing(nowMs: number): void {
+    if (this.isGone || nowMs - this.#askedMs < this.#owner.times.sendMs) return;
+    if (!this.#hasAnswered) {
+      this.#owner.listener.connectionCut('stalled_reader');
+      this.close();
+      return;
+    }
+    this.#hasAnswered = false;
+    this.#askedMs = nowMs;
+    this.#session.settings({}, (error) => {
+      this.#hasAnswered ||= error === null;
+    });
   }
 
   /** PINGs do not count as use. A connection that does not close when asked is cut. */

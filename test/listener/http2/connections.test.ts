@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { afterAll, describe, expect, test } from 'vitest';
 import { CertificateFiles, TestAuthority } from '../../support/certificates.ts';
+import { TestClocks } from '../../support/clocks.ts';
 import { PUBLIC_ORIGIN, startGateway, type TestGateway } from '../../support/gateway.ts';
 import {
   answerOf,
@@ -253,6 +254,52 @@ describe('time', () => {
 });
 
 describe('numbers', () => {
+  const GOAWAY = frame(FRAME.goaway, 0, 0, uint32(0, 0));
+  test.each([
+    ['of its client', {}, [GOAWAY]],
+    ['of the gateway', { maxRequestsPerConnection: 1 }, []],
+  ] as const)(
+    'DATA that ends a connection after a GOAWAY %s leaves no request behind',
+    async (_whose, limits, first) => {
+      await using upstream = await RecordingUpstream.start(() => {});
+      await using gateway = await start(upstream, open({ limits, timeouts: { send: '100ms', headers: '100ms' } }));
+      await using client = await RawHttp2.open(gateway.port);
+      client.write(headersFrame(1, get('/x')), ...first);
+      await upstream.received(1);
+      // The client has ended this stream: nghttp2 gives the connection up.
+      client.write(frame(FRAME.data, 0, 1, 'more'));
+      await until(() => gateway.gateway.requestsInFlight === 0, 'the request is over');
+      await until(() => gateway.gateway.connectionCount() === 0, 'the connection is closed');
+      expect(await cuts(gateway, 'stalled_reader')).toBe(1);
+    },
+  );
+
+  test('a client that has sent GOAWAY and acknowledges SETTINGS may take its time with a request', async () => {
+    await using upstream = await RecordingUpstream.start();
+    const clocks = new TestClocks();
+    const config = { listeners: { public: { address: '127.0.0.1:0', ...open({ timeouts: { headers: '100ms' } }) } } };
+    await using gateway = await startGateway({ upstream: upstream.origin, routes: [PUBLIC_ROUTE], config, clocks });
+    await using client = Http2Client.plain(gateway.port);
+    let settings = 0;
+    client.session.on('remoteSettings', () => {
+      settings += 1;
+    });
+    const stream = client.begin({ ':method': 'POST', ':path': '/x' }, null);
+    const answer = answerOf(stream);
+    stream.write('begun');
+    await until(() => upstream.text.includes('begun') && settings === 1, 'the request has begun');
+    client.session.goaway();
+    for (let round = 1; round <= 3; round += 1) {
+      await until(() => settings === 1 + round, 'the gateway asks whether it is there');
+      // When this is there, the acknowledgement is, too.
+      stream.write(`part${round}`);
+      await until(() => upstream.text.includes(`part${round}`), 'the client has answered');
+      clocks.advance(61_000);
+    }
+    stream.end();
+    expect((await answer).status).toBe(200);
+  });
+
   test('the last request that a connection may carry ends it with GOAWAY, and none after it is begun', async () => {
     await using upstream = await RecordingUpstream.start();
     await using gateway = await start(upstream, open({ limits: { maxRequestsPerConnection: 2 } }));
