@@ -15,6 +15,7 @@ import {
   seriesLines,
   type TextFormat,
 } from '../../telemetry/metric-parts.ts';
+import type { SomeMetrics } from './messages.ts';
 
 /** The metrics of one process. Immutable once it has all of them. */
 export class ProcessMetrics {
@@ -44,6 +45,22 @@ export class ProcessMetrics {
   of(name: string): readonly MetricPart[] {
     return this.#parts.get(name) ?? [];
   }
+}
+
+/** So many are written for another process in a few milliseconds, which takes several times as long as to read them. */
+const SERIES_PER_ANSWER = 512;
+
+/** The next metrics of a scrape: a few milliseconds of work for the process that has them, and for the one that asks. */
+export async function someMetrics(scrape: AsyncIterator<MetricPart>): Promise<SomeMetrics> {
+  const parts: MetricPart[] = [];
+  const share = new LoopShare();
+  for (let series = 0; series < SERIES_PER_ANSWER && !share.isUsed; ) {
+    const next = await scrape.next();
+    if (next.done === true) return { parts, areLast: true };
+    parts.push(next.value);
+    series += next.value.series.length;
+  }
+  return { parts, areLast: false };
 }
 
 /** Which metrics of a process count. */

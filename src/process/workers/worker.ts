@@ -10,9 +10,9 @@ import { readConfig } from '../../gateway/configuration/contents.ts';
 import type { Config } from '../../gateway/configuration/schema.ts';
 import { LocalControl } from '../../gateway/control.ts';
 import { Gateway, type GatewayDependencies, type Started } from '../../gateway/gateway.ts';
-import { LoopShare } from '../../lib/concurrency/loop-share.ts';
 import { errorFields } from '../../telemetry/log.ts';
 import type { MetricPart } from '../../telemetry/metric-parts.ts';
+import { someMetrics } from './merge-metrics.ts';
 import {
   type Call,
   type CallAnswer,
@@ -87,15 +87,8 @@ class GatewayWorker implements WorkerLife {
   }
 
   async nextMetrics(isFirst: boolean): Promise<SomeMetrics> {
-    if (isFirst) this.#scrape = this.#started.dependencies.metrics.parts();
-    const parts: MetricPart[] = [];
-    const share = new LoopShare();
-    for (;;) {
-      const next = await this.#scrape?.next();
-      if (next === undefined || next.done === true) return { parts, areLast: true };
-      parts.push(next.value);
-      if (share.isUsed) return { parts, areLast: false };
-    }
+    if (isFirst || this.#scrape === null) this.#scrape = this.#started.dependencies.metrics.parts();
+    return someMetrics(this.#scrape);
   }
 
   async files(): Promise<FileContents> {

@@ -1,6 +1,6 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { ReloadSeries } from '../../../src/process/series.ts';
-import { MetricsMerger, ProcessMetrics } from '../../../src/process/workers/merge-metrics.ts';
+import { MetricsMerger, ProcessMetrics, someMetrics } from '../../../src/process/workers/merge-metrics.ts';
 import { MetricRegistry } from '../../../src/telemetry/registry.ts';
 
 /** What one process counts: some of every kind of metric. */
@@ -39,6 +39,22 @@ async function value(
   expect(found).toHaveLength(1);
   return Number(found[0]?.split(' ').at(-1));
 }
+
+test('a worker hands over many series in answers that are a few milliseconds of work, and loses none', async () => {
+  const registry = new MetricRegistry();
+  const requests = registry.hotCounter('requests_total', '-', ['route']);
+  for (let route = 0; route < 3_000; route += 1) requests.child({ route: `route-${route}` }).inc();
+  registry.counter('sessions_opened_total', '-').inc();
+  const scrape = registry.parts();
+  const sizes: number[] = [];
+  for (let areLast = false; !areLast; ) {
+    const answer = await someMetrics(scrape);
+    areLast = answer.areLast;
+    sizes.push(answer.parts.reduce((sum, { series }) => sum + series.length, 0));
+  }
+  expect(Math.max(...sizes)).toBeLessThan(1_024);
+  expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(3_001);
+});
 
 describe('metrics of several processes', () => {
   test('a scrape while workers are retired counts each of them exactly once', async () => {
