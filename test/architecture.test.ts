@@ -227,13 +227,19 @@ describe('the path of a request', () => {
   });
 
   test("Node's request and response objects stay in listener/ and admin/", () => {
-    // Two clients of HTTP read answers with Node's own objects, and `sallyport login` answers the browser with one.
+    // Three clients of HTTP read answers with Node's own objects, and `sallyport login` answers the browser with one.
+    const clients = ['jwt/fetch-json.ts', 'lib/http/small-requests.ts', 'cli/io/http.ts'];
+    const others = ['lib/http/node-http.ts', 'cli/login/loopback.ts'];
     const isAllowed = (path: string) =>
-      ['listener', 'admin'].includes(roomOf(path)) ||
-      ['jwt/fetch-json.ts', 'cli/io/http.ts', 'cli/login/loopback.ts'].includes(path);
+      ['listener', 'admin'].includes(roomOf(path)) || [...clients, ...others].includes(path);
     expect(
       files.filter((path) => /\b(?:IncomingMessage|ServerResponse|Http2\w+)\b/.test(code(path)) && !isAllowed(path)),
     ).toEqual([]);
+  });
+
+  test('node:http comes from lib/http/node-http.ts: an import statement of it loads a second HTTP client', () => {
+    const imports = /^import (?!type )[^;]*from 'node:http';/m;
+    expect(files.filter((path) => imports.test(source(path)))).toEqual([]);
   });
 });
 

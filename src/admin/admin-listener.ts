@@ -6,13 +6,14 @@
  * asks for cannot be mistaken for anything else (CFG-14). It answers until the process ends, also while it drains.
  */
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { bodyType, readShortText } from '../endpoints/body.ts';
 import { asGatewayFault, Denial, PROBLEM_MEDIA_TYPE, problemDocument, REASONS, type Reason } from '../errors.ts';
 import { plainAddress } from '../lib/address.ts';
 import { randomHex } from '../lib/crypto/random-hex.ts';
 import { challenge } from '../lib/http/challenge.ts';
+import { createServer, type IncomingMessage, type ServerResponse } from '../lib/http/node-http.ts';
 import { lingeringClose } from '../listener/http1/linger.ts';
 import { listenOn } from '../listener/http1/listen.ts';
 import { type ParserError, parserNote, parserRefusal, refuseConnection } from '../listener/http1/refusal.ts';

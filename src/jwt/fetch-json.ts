@@ -5,8 +5,8 @@
  * On `node:http` and `node:https`, so that the verifier package needs no HTTP client of its own.
  */
 
-import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import { request as httpRequest, type IncomingMessage } from '../lib/http/node-http.ts';
 
 /** Limits and credentials of a fetch. */
 interface FetchSettings {

@@ -6,7 +6,8 @@
  */
 
 import { createPublicKey, type KeyObject } from 'node:crypto';
-import { calculateJwkThumbprint, type JWK } from 'jose';
+import type { JWK } from 'jose';
+import { calculateJwkThumbprint } from 'jose/jwk/thumbprint';
 import { MIN_RSA_BITS } from '../lib/crypto/rsa.ts';
 import { isRocaModulus } from './roca.ts';
 

@@ -4,11 +4,11 @@
  * not asked again during a cool-down.
  */
 
-import { Agent, request } from 'undici';
 import { ConfigFault, Denial, DependencyFault } from '../errors.ts';
 import { MAX_TOKEN_LENGTH } from '../jwt/compact.ts';
 import type { Clocks } from '../lib/clock.ts';
 import { isBearerToken } from '../lib/http/bearer.ts';
+import { SmallRequests } from '../lib/http/small-requests.ts';
 import { inSpan } from '../telemetry/traces/request-trace.ts';
 import { readCredential, type ServerConfig } from './client-credential.ts';
 import type { DatedToken } from './kept-token.ts';
@@ -17,6 +17,8 @@ import { expiryOf, unverifiedClaims } from './unverified.ts';
 const SUBJECT_REFUSED = new Denial('token_invalid', 'authorization server refused the token of the call');
 const REFUSED = new Denial('exchange_refused', 'authorization server grants no token for this destination');
 
+/** To one server. */
+const MAX_CONNECTIONS = 16;
 /** Longest answer that is read. */
 const MAX_ANSWER_BYTES = 64 * 1024;
 /** Assumed lifetime of a token when neither the answer nor the token says when it ends. */
@@ -40,7 +42,7 @@ interface Said {
   readonly answer: TokenAnswer | null;
 }
 
-const LOST_CONNECTION = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
+const LOST_CONNECTION = new Set(['ECONNRESET', 'EPIPE']);
 
 /** Whether a token request exchanges the token of a call, which comes from a third party. */
 const isExchange = (parameters: Parameters): boolean => parameters['subject_token'] !== undefined;
@@ -49,7 +51,7 @@ const isExchange = (parameters: Parameters): boolean => parameters['subject_toke
 export class AuthorizationServer {
   readonly #config: ServerConfig;
   readonly #clocks: Clocks;
-  readonly #agent: Agent;
+  readonly #requests: SmallRequests;
   readonly #timeoutMs: number;
   readonly #coolDownMs: number;
   #coolUntilMs = Number.NEGATIVE_INFINITY;
@@ -60,14 +62,7 @@ export class AuthorizationServer {
     this.#clocks = clocks;
     this.#timeoutMs = config.timeout;
     this.#coolDownMs = config.coolDown;
-    this.#agent = new Agent({
-      connect: { timeout: this.#timeoutMs, ...(ca !== null && { ca }) },
-      allowH2: false,
-      connections: 16,
-      pipelining: 1,
-      maxResponseSize: MAX_ANSWER_BYTES,
-      maxHeaderSize: 16 * 1024,
-    });
+    this.#requests = new SmallRequests({ ca, maxConnections: MAX_CONNECTIONS, maxBodyBytes: MAX_ANSWER_BYTES });
   }
 
   /**
@@ -91,8 +86,8 @@ export class AuthorizationServer {
     }
   }
 
-  close(): Promise<void> {
-    return this.#agent.destroy();
+  close(): void {
+    this.#requests.close();
   }
 
   async #ask(parameters: Parameters): Promise<DatedToken | Denial> {
@@ -115,9 +110,8 @@ export class AuthorizationServer {
   async #post(parameters: Parameters, signal = AbortSignal.timeout(this.#timeoutMs), isLast = false): Promise<Said> {
     try {
       const credential = await readCredential(this.#config, this.#clocks.wallMs);
-      const answer = await request(this.#config.tokenUrl, {
+      const { status, text } = await this.#requests.send(new URL(this.#config.tokenUrl), {
         method: 'POST',
-        dispatcher: this.#agent,
         headers: {
           'content-type': 'application/x-www-form-urlencoded',
           accept: 'application/json',
@@ -126,7 +120,7 @@ export class AuthorizationServer {
         body: new URLSearchParams({ ...parameters, ...credential.parameters }).toString(),
         signal,
       });
-      return { status: answer.statusCode, answer: jsonObject(await answer.body.text()) };
+      return { status, answer: jsonObject(text) };
     } catch (cause) {
       if (cause instanceof ConfigFault) throw unavailable('cannot be asked: a credential file is unusable', cause);
       if (!isLast && LOST_CONNECTION.has(codeOf(cause))) return this.#post(parameters, signal, true);

@@ -4,7 +4,7 @@
  */
 
 import { randomUUID } from 'node:crypto';
-import { SignJWT } from 'jose';
+import { SignJWT } from 'jose/jwt/sign';
 import { readPrivateKey } from '../config/files/private-key.ts';
 import { readSecret, readTokenFile } from '../config/files/secret-file.ts';
 import { ConfigFault } from '../errors.ts';

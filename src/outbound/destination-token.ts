@@ -89,8 +89,8 @@ export class DestinationToken {
   }
 
   /** Ends fetches in progress. */
-  async close(): Promise<void> {
-    await this.#server?.close();
+  close(): void {
+    this.#server?.close();
   }
 
   async #counted(waiting: Promise<CompactToken | Denial>): Promise<CompactToken | Denial> {

@@ -112,9 +112,8 @@ export class Outbound {
   }
 
   /** Ends fetches of tokens, except those that one of the others has too. */
-  async close(others: readonly Outbound[] = []): Promise<void> {
+  close(others: readonly Outbound[] = []): void {
     const kept = others.flatMap((other) => other.#tokens);
-    const own = this.#tokens.filter((token) => !kept.includes(token));
-    await Promise.all(own.map((token) => token.close()));
+    for (const token of this.#tokens) if (!kept.includes(token)) token.close();
   }
 }

@@ -3,7 +3,7 @@
  * through.
  */
 
-import { decodeJwt } from 'jose';
+import { decodeJwt } from 'jose/jwt/decode';
 
 /** Unverified claims of a token; empty when it is not a JWT. */
 export type UnverifiedClaims = Readonly<Record<string, unknown>>;

@@ -1,7 +1,11 @@
 /** Signing keys: made, written and read as JWK (RFC 7517), named by their thumbprint (RFC 7638). */
 
 import { createPrivateKey, createSecretKey, hash, type KeyObject, randomBytes } from 'node:crypto';
-import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose';
+import type { JWK } from 'jose';
+import { calculateJwkThumbprint } from 'jose/jwk/thumbprint';
+import { exportJWK } from 'jose/key/export';
+import { generateKeyPair } from 'jose/key/generate/keypair';
+import { importJWK } from 'jose/key/import';
 import { ConfigFault } from '../errors.ts';
 import { publicPart } from '../jwt/verification-keys.ts';
 import { MIN_RSA_BITS } from '../lib/crypto/rsa.ts';

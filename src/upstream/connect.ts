@@ -1,7 +1,7 @@
 /** Makes connections to one server, over TCP or TLS. */
 
-import { isIP, type OnReadOpts, type Socket } from 'node:net';
-import { buildConnector } from 'undici';
+import { connect as connectTcp, isIP, type OnReadOpts, type Socket } from 'node:net';
+import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 
 /** TLS towards an upstream, with the files read. */
 export interface UpstreamTls {
@@ -19,12 +19,24 @@ interface ConnectorSettings {
   readonly tls: UpstreamTls | null;
 }
 
+/** Takes the result of one attempt to connect. */
+type Connected = (...result: [error: Error, socket: null] | [error: null, socket: Socket]) => void;
+
 /**
  * Makes one connection.
  *
  * @param onread  takes what the server sends in place of the stream, which then carries nothing; default: the stream has it
  */
-export type Connect = (connected: buildConnector.Callback, onread?: OnReadOpts) => void;
+export type Connect = (connected: Connected, onread?: OnReadOpts) => void;
+
+/** A request that finds its pool closed, or is closed with it. */
+export class PoolClosedError extends Error {
+  override readonly name = 'PoolClosedError';
+  readonly code = 'ERR_POOL_CLOSED';
+}
+
+/** Whether the peer is still there is asked of a connection that has been silent for so long. */
+const KEEP_ALIVE_MS = 60_000;
 
 /**
  * The way to connect to a server. For https the certificate is verified against the name that the configuration gives, never
@@ -38,36 +50,52 @@ export function connector(
   serverName: string,
   { tls, isHttp2, connectTimeoutMs }: ConnectorSettings,
 ): Connect {
+  const isSecure = url.protocol === 'https:';
   const target = {
-    hostname: url.hostname.replace(/^\[|\]$/g, ''),
-    host: url.host,
-    protocol: url.protocol,
-    port: url.port,
-    // SNI cannot carry an address; the certificate is then checked against the address itself.
-    servername: isIP(serverName) === 0 ? serverName : '',
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: Number(url.port === '' ? (isSecure ? 443 : 80) : url.port),
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: KEEP_ALIVE_MS,
   };
-  const options: buildConnector.BuildOptions = {
-    timeout: connectTimeoutMs,
-    allowH2: isHttp2,
-    preferH2: true,
+  const secure: ConnectionOptions = {
+    // SNI cannot carry an address; the certificate is then checked against the address itself.
+    ...(isIP(serverName) === 0 && { servername: serverName }),
     ...(tls?.ca != null && { ca: tls.ca }),
     ...(tls?.cert != null && { cert: tls.cert }),
     ...(tls?.key != null && { key: tls.key }),
+    ALPNProtocols: isHttp2 ? ['h2', 'http/1.1'] : ['http/1.1'],
     rejectUnauthorized: true,
-    // The only one is kept here, because every connection has a connector of its own.
-    maxCachedSessions: 0,
   };
   let session: Buffer | undefined;
   return (connected, onread) => {
-    const connect = buildConnector({
-      ...options,
-      ...(onread !== undefined && { onread }),
-      ...(session !== undefined && { session }),
-    } as buildConnector.BuildOptions);
-    // What is typed as nothing is the socket.
-    const socket = connect(target, connected) as unknown as Socket;
+    const options = { ...target, ...(onread !== undefined && { onread }) };
+    const socket = isSecure
+      ? connectTls({ ...options, ...secure, ...(session !== undefined && { session }) })
+      : connectTcp(options);
     socket.on('session', (latest: Buffer) => {
       session = latest;
     });
+    tellOnce(socket, isSecure ? 'secureConnect' : 'connect', connectTimeoutMs, connected);
   };
 }
+
+/** Tells whether a connection is made within a time, and nothing of what becomes of it later. */
+function tellOnce(socket: Socket, made: 'connect' | 'secureConnect', timeoutMs: number, connected: Connected): void {
+  let isTold = false;
+  // It may have been made, and not been heard of, in a turn of the event loop that took long.
+  const timer = setTimeout(() => setImmediate(() => isTold || socket.destroy(timedOut())), timeoutMs);
+  socket.once(made, () => {
+    isTold = true;
+    clearTimeout(timer);
+    connected(null, socket);
+  });
+  socket.on('error', (error) => {
+    clearTimeout(timer);
+    if (isTold) return;
+    isTold = true;
+    connected(error, null);
+  });
+}
+
+const timedOut = () => Object.assign(new Error('no connection in time'), { code: 'ETIMEDOUT' });

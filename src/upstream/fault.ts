@@ -6,16 +6,19 @@ import { RequestBodyError } from './request-body.ts';
 const BODY_TOO_LARGE = new Denial('body_too_large', 'request body exceeded its limit');
 const BODY_STALLED = new Denial('request_timeout', 'request body stalled');
 
-/** The first is the connector's. */
-const TIMEOUTS = new Set(['UND_ERR_CONNECT_TIMEOUT', 'ETIMEDOUT']);
+/** The system's, and the connector's. */
+const TIMEOUT = 'ETIMEDOUT';
 /** Node's, of a field value that no client could be sent. */
 const UNFIT_FOR_CLIENT = 'ERR_INVALID_CHAR';
 
-/** `code` of an error, its cause's, or that of the first of several (happy eyeballs tries more than one address). */
+/** `code` of an error, its cause's, or one of several (happy eyeballs tries more than one address): a timeout, or the first. */
 function errorCode(error: unknown): string {
   if (!(error instanceof Error)) return '';
+  if (error instanceof AggregateError) {
+    const codes = error.errors.map(errorCode);
+    return codes.find((code) => code === TIMEOUT) ?? codes[0] ?? '';
+  }
   if ('code' in error && typeof error.code === 'string') return error.code;
-  if (error instanceof AggregateError) return errorCode(error.errors[0]);
   return errorCode(error.cause);
 }
 
@@ -34,7 +37,7 @@ export function forwardFailure(error: unknown, wasSent: boolean): Denial | Gatew
   }
   const code = errorCode(error);
   const options = { cause: error };
-  if (TIMEOUTS.has(code)) return new UpstreamFault('upstream_timeout', `timeout (${code})`, options);
+  if (code === TIMEOUT) return new UpstreamFault('upstream_timeout', `timeout (${code})`, options);
   if (!wasSent) return new UpstreamFault('upstream_connect_failed', `no connection (${code})`, options);
   if (code === UNFIT_FOR_CLIENT) {
     return new UpstreamFault('upstream_protocol', `invalid answer (${code})`, options);

@@ -257,7 +257,7 @@ const MISBEHAVIOUR: readonly (readonly [what: string, answer: TokenAnswer, note:
   [
     'answers with 10 MB',
     (_request, response) => void response.end(`{"access_token":"${'a'.repeat(10_000_000)}"}`),
-    'does not answer (UND_ERR_RES_EXCEEDED_MAX_SIZE)',
+    'does not answer (ERR_ANSWER_TOO_LARGE)',
   ],
   ['never answers', () => {}, 'does not answer (TimeoutError)'],
   [
@@ -269,7 +269,7 @@ const MISBEHAVIOUR: readonly (readonly [what: string, answer: TokenAnswer, note:
     },
     'does not answer (TimeoutError)',
   ],
-  ['hangs up', (_request, response) => void response.socket?.destroy(), 'does not answer (UND_ERR_SOCKET)'],
+  ['hangs up', (_request, response) => void response.socket?.destroy(), 'does not answer (ECONNRESET)'],
 ];
 
 describe('an authorization server that', () => {

@@ -18,6 +18,8 @@ process.once('exit', () => {
 export interface ProcessOptions extends InstanceTestOptions {
   /** The program; default: `src/main.ts`. */
   readonly main?: string;
+  /** Options of Node; default: none. */
+  readonly nodeArgs?: readonly string[];
   /** The public port; default: a free one. */
   readonly port?: number;
   /** Do not wait until it is ready: it is not meant to become so. */
@@ -45,7 +47,8 @@ export class GatewayProcess implements AsyncDisposable {
     this.port = port;
     this.adminPort = adminPort;
     this.file = file;
-    this.#child = spawn(process.execPath, [options.main ?? MAIN, 'start', '--config', file.path], {
+    const args = [...(options.nodeArgs ?? []), options.main ?? MAIN, 'start', '--config', file.path];
+    this.#child = spawn(process.execPath, args, {
       stdio: ['ignore', options.stdoutTo ?? 'pipe', 'pipe'],
     });
     running.add(this.#child);

@@ -4,7 +4,7 @@
  */
 
 import { createPublicKey, createSecretKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { exportJWK } from 'jose';
+import { exportJWK } from 'jose/key/export';
 import { type FileReader, readCa } from '../../config/files/named-files.ts';
 import { readHs256Secret, readJson, readText } from '../../config/files/secret-file.ts';
 import { ConfigFault } from '../../errors.ts';

@@ -2,9 +2,9 @@
 
 import { X509Certificate } from 'node:crypto';
 import { connect } from 'node:tls';
-import { Agent, request } from 'undici';
 import type { Pair } from '../../config/files/named-files.ts';
 import type { Clocks } from '../../lib/clock.ts';
+import { SmallRequests } from '../../lib/http/small-requests.ts';
 import { fromTimestamp, toTimestamp } from '../../lib/text/timestamp.ts';
 import { type Finding, failure, note, ok, printable, warn } from './finding.ts';
 
@@ -34,28 +34,19 @@ export interface Answer {
 /**
  * Sends a GET.
  *
- * @throws Error whose message is the code of the system, of OpenSSL or of undici, as a rejection
+ * @throws Error whose message is the code of the system, of OpenSSL or of Node, as a rejection
  */
 export async function get(url: string, { timeoutMs, ca, certificate }: Reach, accept: string): Promise<Answer> {
-  const dispatcher = new Agent({
-    maxResponseSize: MAX_BODY_BYTES,
-    connect: { timeout: timeoutMs, ...(ca !== null && { ca }), ...certificate },
-  });
+  const requests = new SmallRequests({ ca, certificate, maxConnections: 1, maxBodyBytes: MAX_BODY_BYTES });
   try {
     const signal = AbortSignal.timeout(timeoutMs);
-    const { statusCode, headers, body } = await request(url, { dispatcher, signal, headers: { accept } });
-    const dateMs = fromTimestamp(String(headers['date'] ?? ''));
-    const location = headers['location'];
-    return {
-      status: statusCode,
-      location: typeof location === 'string' ? location : null,
-      dateMs: Number.isNaN(dateMs) ? null : dateMs,
-      text: await body.text(),
-    };
+    const { status, headers, text } = await requests.send(new URL(url), { method: 'GET', headers: { accept }, signal });
+    const dateMs = fromTimestamp(headers.date ?? '');
+    return { status, location: headers.location ?? null, dateMs: Number.isNaN(dateMs) ? null : dateMs, text };
   } catch (thrown) {
     throw new Error(codeOf(thrown), { cause: thrown });
   } finally {
-    await dispatcher.destroy();
+    requests.close();
   }
 }
 

@@ -1,6 +1,5 @@
 /** What `explain` is asked about: a request as a client would send it, and the credential that it presents. */
 
-import { METHODS } from 'node:http';
 import { isIP } from 'node:net';
 import { KINDS } from '../../authentication/kinds.ts';
 import { claimsToBeOf, issuerRules } from '../../authentication/service-token/issuer.ts';
@@ -10,6 +9,7 @@ import { REASONS } from '../../errors.ts';
 import { servesHttp2 } from '../../gateway/listeners.ts';
 import { type DecodedToken, decodeCompact } from '../../jwt/compact.ts';
 import { isFieldValue, isToken } from '../../lib/http/field.ts';
+import { METHODS } from '../../lib/http/node-http.ts';
 import type { JSONType } from '../../lib/text/json.ts';
 import { didYouMean } from '../../lib/text/nearest.ts';
 import { trim } from '../../lib/text/trim.ts';

@@ -230,7 +230,7 @@ export class StandIn implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const upstream of this.#runtime.upstreams.values()) await upstream.close();
-    await this.#runtime.outbound?.close();
+    this.#runtime.outbound?.close();
     await this.#longLived.close();
   }
 }

@@ -1,8 +1,8 @@
 /** One small HTTP request of the command line: no proxy from the environment, no redirect, bounded in time and size. */
 
-import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { ConfigFault } from '../../errors.ts';
+import { request as httpRequest, type IncomingMessage } from '../../lib/http/node-http.ts';
 
 /** An answer, read whole. */
 export interface HttpAnswer {

@@ -3,9 +3,9 @@
  * does not have the `state` of the login is refused, and the login goes on: any page can make a browser send something here.
  */
 
-import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { ConfigFault } from '../../errors.ts';
+import { createServer, type ServerResponse } from '../../lib/http/node-http.ts';
 import { html } from '../../lib/text/html.ts';
 
 /** A server that waits for the browser. */

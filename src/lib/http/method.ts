@@ -1,6 +1,6 @@
 /** The methods of HTTP/1.1 that Node's parser knows: everything that reads a method by itself accepts the same. */
 
-import { METHODS } from 'node:http';
+import { METHODS } from './node-http.ts';
 
 const METHOD_NAMES: ReadonlySet<string> = new Set(METHODS);
 

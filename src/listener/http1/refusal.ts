@@ -1,9 +1,9 @@
 /** Answers for requests that the parser refuses, which never become an exchange, and the end of their connections. */
 
-import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type DenialReason, REASONS } from '../../errors.ts';
 import type { UnreadAnswer } from '../../exchange.ts';
+import { type ServerResponse, STATUS_CODES } from '../../lib/http/node-http.ts';
 import type { EarlyRefusal } from '../listener.ts';
 import { endAndLinger } from './linger.ts';
 

@@ -8,11 +8,11 @@
  * and finds the exchange through `this`.
  */
 
-import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex, Readable } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import type { Exchange, Reply } from '../../exchange.ts';
+import { type IncomingMessage, ServerResponse } from '../../lib/http/node-http.ts';
 import { EarlyBytes } from './early-bytes.ts';
 import { endAndLinger } from './linger.ts';
 

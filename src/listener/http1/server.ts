@@ -6,7 +6,7 @@
  * connection is closed, because nothing on it can be trusted after a malformed request.
  */
 
-import { createServer, IncomingMessage, type Server, type ServerOptions } from 'node:http';
+import type { Server, ServerOptions } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import { Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -18,6 +18,7 @@ import { isLoopbackAddress, plainAddress } from '../../lib/address.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { settledWithin } from '../../lib/concurrency/settled-within.ts';
 import { randomHex } from '../../lib/crypto/random-hex.ts';
+import { createServer, IncomingMessage } from '../../lib/http/node-http.ts';
 import { type ClientConnectionLimits, ClientConnections } from '../client-connections.ts';
 import { Http2Connections } from '../http2/connections.ts';
 import { divertHttp2 } from '../http2/divert.ts';

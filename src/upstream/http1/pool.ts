@@ -5,9 +5,8 @@
  * attempt to connect fails, the request that it was made for fails, so that it can try another server.
  */
 
-import { errors } from 'undici';
 import { type Clock, MAX_TIMER_MS } from '../../lib/clock.ts';
-import type { Connect } from '../connect.ts';
+import { type Connect, PoolClosedError } from '../connect.ts';
 import type { RequestHandler, ServerRequest } from '../dispatch.ts';
 import { type ConnectionPool, ServerConnection } from './connection.ts';
 import { Http1Request } from './request.ts';
@@ -38,7 +37,7 @@ export class Http1Pool implements ConnectionPool {
   dispatch(asked: ServerRequest, handler: RequestHandler): void {
     const request = new Http1Request(asked, handler);
     if (this.#isDestroyed) {
-      request.abort(new errors.ClientDestroyedError());
+      request.abort(new PoolClosedError());
       return;
     }
     this.#waiting.push(request);
@@ -49,8 +48,8 @@ export class Http1Pool implements ConnectionPool {
   async destroy(): Promise<void> {
     this.#isDestroyed = true;
     clearTimeout(this.#timer);
-    for (const one of this.#waiting.splice(0)) one.abort(new errors.ClientDestroyedError());
-    for (const one of [...this.connections]) one.fail(new errors.ClientDestroyedError());
+    for (const one of this.#waiting.splice(0)) one.abort(new PoolClosedError());
+    for (const one of [...this.connections]) one.fail(new PoolClosedError());
   }
 
   isFree(connection: ServerConnection): void {

@@ -7,7 +7,7 @@
  * When an attempt to connect fails, the requests that it was made for fail, so that each can try another server.
  */
 
-import { errors } from 'undici';
+import { PoolClosedError } from '../connect.ts';
 import type { RequestHandler, ServerRequest } from '../dispatch.ts';
 import { StreamConnection, type StreamConnectionSettings } from './connection.ts';
 import { StreamRequest } from './request.ts';
@@ -34,7 +34,7 @@ export class StreamPool {
   dispatch(asked: ServerRequest, handler: RequestHandler): void {
     const request = new StreamRequest(asked, handler);
     if (this.#isDestroyed) {
-      request.fail(new errors.ClientDestroyedError());
+      request.fail(new PoolClosedError());
       return;
     }
     const connection = this.#roomiest();
@@ -49,7 +49,7 @@ export class StreamPool {
   /** Closes every connection at once; requests fail. */
   async destroy(): Promise<void> {
     this.#isDestroyed = true;
-    this.#failWaiting(Number.POSITIVE_INFINITY, new errors.ClientDestroyedError());
+    this.#failWaiting(Number.POSITIVE_INFINITY, new PoolClosedError());
     for (const connection of [...this.connections]) connection.destroy(null);
   }
 
@@ -68,7 +68,7 @@ export class StreamPool {
     this.connections.delete(connection);
     if (this.#isDestroyed) return;
     if (connection.isReady) this.#connectAsNeeded();
-    else this.#failWaiting(this.#settings.maxStreams, error ?? new errors.ClientClosedError());
+    else this.#failWaiting(this.#settings.maxStreams, error ?? new PoolClosedError());
   }
 
   #roomiest(): StreamConnection | null {

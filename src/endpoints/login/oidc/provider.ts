@@ -137,7 +137,7 @@ export class IdentityProvider {
   async close(): Promise<void> {
     this.keys.close();
     await settledWithin(Promise.all(this.#finishing), FINISH_WITHIN_MS, new AbortController().signal);
-    await this.#transport.close();
+    this.#transport.close();
   }
 
   /**

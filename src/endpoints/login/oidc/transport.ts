@@ -4,18 +4,16 @@
  */
 
 import type { CustomFetch } from 'openid-client';
-import { Agent } from 'undici';
 import type { Pair } from '../../../config/files/named-files.ts';
 import { DependencyFault } from '../../../errors.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { Turns } from '../../../lib/concurrency/turns.ts';
+import { SmallRequests } from '../../../lib/http/small-requests.ts';
 import { hasDuplicateMember } from '../../../lib/text/json.ts';
 import type { ProviderCall, ProviderSeries } from './series.ts';
 
 /** More than any token or userinfo answer needs. */
 const MAX_BODY_BYTES = 256 * 1024;
-const MAX_HEADER_BYTES = 16 * 1024;
-/** Connections to one provider per origin. */
 const MAX_CONNECTIONS = 64;
 
 interface TransportSettings {
@@ -46,20 +44,17 @@ interface TransportSurroundings {
 export class ProviderTransport {
   readonly #settings: TransportSettings;
   readonly #surroundings: TransportSurroundings;
-  readonly #agent: Agent;
+  readonly #requests: SmallRequests;
 
   constructor(settings: TransportSettings, surroundings: TransportSurroundings) {
-    const { timeoutMs, ca, certificate } = settings;
+    const { ca, certificate } = settings;
     this.#settings = settings;
     this.#surroundings = surroundings;
-    this.#agent = new Agent({
-      connections: MAX_CONNECTIONS,
-      pipelining: 1,
-      maxHeaderSize: MAX_HEADER_BYTES,
-      maxResponseSize: MAX_BODY_BYTES,
-      connect: { timeout: timeoutMs, ...(ca !== null && { ca }), ...certificate },
-      headersTimeout: timeoutMs,
-      bodyTimeout: timeoutMs,
+    this.#requests = new SmallRequests({
+      ca,
+      certificate,
+      maxConnections: MAX_CONNECTIONS,
+      maxBodyBytes: MAX_BODY_BYTES,
     });
   }
 
@@ -95,8 +90,8 @@ export class ProviderTransport {
   }
 
   /** Closes the connections. Requests in progress are cut off. */
-  close(): Promise<void> {
-    return this.#agent.destroy();
+  close(): void {
+    this.#requests.close();
   }
 
   async #send(
@@ -108,20 +103,8 @@ export class ProviderTransport {
     const signal = AbortSignal.timeout(this.#settings.timeoutMs);
     let answer: ProviderAnswer;
     try {
-      const { pathname, search, origin } = new URL(url);
-      const sent = { 'accept-encoding': 'identity', ...headers };
-      const path = `${pathname}${search}`;
-      const response = await this.#agent.request({
-        origin,
-        path,
-        method: method as 'GET' | 'POST',
-        headers: sent,
-        body,
-        signal,
-      });
-      const type = response.headers['content-type'];
-      const text = new TextDecoder('utf-8', { fatal: true }).decode(await response.body.arrayBuffer());
-      answer = { status: response.statusCode, type: typeof type === 'string' ? type : '', text };
+      const response = await this.#requests.send(new URL(url), { method, headers, body, signal });
+      answer = { status: response.status, type: response.headers['content-type'] ?? '', text: response.text };
     } catch (cause) {
       if (signal.aborted) throw providerUnavailable(`no whole answer within ${this.#settings.timeoutMs} ms`, cause);
       throw providerUnavailable(codeOf(cause), cause);
@@ -154,7 +137,7 @@ export function transportFault(thrown: unknown): DependencyFault | null {
   return thrown instanceof Error && thrown.cause !== undefined ? transportFault(thrown.cause) : null;
 }
 
-/** `ECONNREFUSED`, `CERT_HAS_EXPIRED`, `UND_ERR_…`: codes of the system, of OpenSSL and of undici contain no secret. */
+/** `ECONNREFUSED`, `CERT_HAS_EXPIRED`, `ERR_…`: codes of the system, of OpenSSL and of Node contain no secret. */
 function codeOf(cause: unknown): string {
   if (!(cause instanceof Error)) return 'the request failed';
   if ('code' in cause && typeof cause.code === 'string') return cause.code;
