@@ -335,6 +335,18 @@ describe('RFC 8705: a client certificate', () => {
     expect(all).toMatchObject([{ verdict, text: expect.stringMatching(text) }]);
   });
 
+  test('of the key of assertions is watched, too, and has to be its own', async () => {
+    using files = new CertificateFiles();
+    await using provider = await HostileProvider.start();
+    const clientAssertion = files.write('client', clients.issue({ names: ['shop.example.com'] }));
+    const keys = { clientSecretFile: undefined, clientAssertion };
+    expect(await findings(provider, 'client certificate', { keys })).toMatchObject([{ verdict: 'warning' }]);
+    files.text('client.crt', clients.issue({ names: ['shop.example.com'] }).certificate);
+    expect((await check(provider, { keys })).err).toMatch(
+      /clientAssertion\.keyFile: .* is not the key of the certificate/,
+    );
+  });
+
   test('is presented by the check: a provider over TLS takes it', async () => {
     using files = new CertificateFiles();
     const servers = new TestAuthority('Servers');

@@ -34,9 +34,10 @@ export async function providerFindings(asked: CheckedProvider, clocks: Clocks): 
   const { settings, files } = asked;
   const { ca, certificate } = files;
   const reach = { timeoutMs: settings.timeoutMs, ca, certificate };
+  const own = certificate?.cert ?? files.assertionKey?.certificate ?? null;
   const found = [
     ...(settings.endpoints === null ? await discoveryFindings(asked, reach, clocks) : [fixedEndpoints(settings)]),
-    ...(certificate === null ? [] : [clientCertificateFinding(certificate.cert, clocks.wallMs())]),
+    ...(own === null ? [] : [clientCertificateFinding(own, clocks.wallMs())]),
   ];
   // As a client, the gateway would not get further.
   if (found.some(({ about, verdict }) => verdict === 'failure' && STOPPERS.includes(about))) return found;

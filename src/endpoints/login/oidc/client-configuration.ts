@@ -3,7 +3,7 @@
  * authenticates. Made once for all logins, and anew when the provider has changed.
  */
 
-import { createPrivateKey } from 'node:crypto';
+import { createPrivateKey, hash, X509Certificate } from 'node:crypto';
 import type { ClientAuth, Configuration, CryptoKey, CustomFetch } from 'openid-client';
 import { type Clock, systemClocks } from '../../../lib/clock.ts';
 import type { ProviderFiles } from './client-credential.ts';
@@ -80,12 +80,14 @@ async function authenticationOf(
     await protocolLibrary();
   const { clientAuthentication: how, assertionAudience } = settings;
   if (assertionKey !== null) {
-    const { algorithm, keyId, pem } = assertionKey;
+    const { algorithm, keyId, certificate: named, pem } = assertionKey;
+    const thumbprint = named === null ? null : hash('sha256', new X509Certificate(named).raw, 'base64url');
     const key = createPrivateKey(pem).toCryptoKey(importParameters(algorithm), false, ['sign']) as CryptoKey;
     return PrivateKeyJwt(keyId === null ? key : { key, kid: keyId }, {
       [modifyAssertion]: (header: Record<string, unknown>, payload: Record<string, unknown>) => {
         // RFC 9864 has not reached most providers.
         if (algorithm === 'EdDSA') header['alg'] = algorithm;
+        if (thumbprint !== null) header['x5t#S256'] = thumbprint;
         if (assertionAudience === 'tokenEndpoint') payload['aud'] = tokenEndpoint;
       },
     });

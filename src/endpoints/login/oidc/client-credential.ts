@@ -32,6 +32,8 @@ export interface ProviderFiles {
 interface AssertionKey {
   readonly algorithm: AssertionAlgorithm;
   readonly keyId: string | null;
+  /** PEM; `null` where the provider does not look for it. */
+  readonly certificate: string | null;
   /** PKCS #8, so that two readings of a file can be compared. */
   readonly pem: string;
 }
@@ -39,7 +41,7 @@ interface AssertionKey {
 /** Reads the files of one provider. */
 export async function readProvider(at: KeyPath, provider: ProviderConfig, reader: FileReader): Promise<ProviderFiles> {
   const { clientSecretFile, clientAssertion, clientCertificate: pair, caFile, logoFile } = provider;
-  const readKey = (path: string) => readAssertionKey(path, clientAssertion?.algorithm, clientAssertion?.keyId ?? null);
+  const readKey = (path: string) => readAssertionKey([...at, 'clientAssertion'], path, clientAssertion);
   const [secret, assertionKey, certificate, ca, logo] = await Promise.all([
     reader.read([...at, 'clientSecretFile'], clientSecretFile, (path) => readSecret(path), null),
     reader.read([...at, 'clientAssertion', 'keyFile'], clientAssertion?.keyFile, readKey, null),
@@ -56,12 +58,14 @@ export async function readProvider(at: KeyPath, provider: ProviderConfig, reader
 }
 
 async function readAssertionKey(
-  path: string,
-  asked: AssertionAlgorithm | undefined,
-  keyId: string | null,
+  at: KeyPath,
+  keyFile: string,
+  { certFile, algorithm: asked, keyId }: Partial<NonNullable<ProviderConfig['clientAssertion']>> = {},
 ): Promise<AssertionKey> {
-  const { key, algorithms } = await readPrivateKey(path);
+  const { key, algorithms } = await readPrivateKey(keyFile);
   const algorithm = asked ?? (algorithms[0] as AssertionAlgorithm);
-  if (!algorithms.includes(algorithm)) throw new ConfigFault(`${path} is not a key for ${algorithm}`);
-  return { algorithm, keyId, pem: key.export({ type: 'pkcs8', format: 'pem' }).toString() };
+  if (!algorithms.includes(algorithm)) throw new ConfigFault(`${keyFile} is not a key for ${algorithm}`);
+  const certificate = certFile === undefined ? null : (await readPair(at, { certFile, keyFile })).cert;
+  const pem = key.export({ type: 'pkcs8', format: 'pem' }).toString();
+  return { algorithm, keyId: keyId ?? null, certificate, pem };
 }

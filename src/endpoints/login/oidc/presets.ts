@@ -36,6 +36,7 @@ export interface WrittenProvider {
   readonly clientAssertion?:
     | {
         readonly keyFile: string;
+        readonly certFile?: string | undefined;
         readonly algorithm?: string | undefined;
         readonly keyId?: string | undefined;
         readonly audience?: 'issuer' | 'tokenEndpoint' | undefined;

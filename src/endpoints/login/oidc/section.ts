@@ -84,6 +84,10 @@ const clientAssertion = (context: SchemaContext) =>
       description: 'Private key, PEM: P-256, P-384, P-521, Ed25519, or RSA of at least 2,048 bits.',
       secretFile: 'client credential',
     }),
+    certFile: filePath(context).optional().meta({
+      description:
+        'Certificate of the key, PEM, for a provider that finds the key by its thumbprint, as Entra ID does: `x5t#S256` of the assertion.',
+    }),
     algorithm: z.enum(ASSERTION_ALGORITHMS).optional().meta({
       description: 'Signature algorithm. Default: what the key is for; RS256 for an RSA key.',
     }),

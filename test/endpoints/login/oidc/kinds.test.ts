@@ -1,7 +1,9 @@
 /** Providers of different kinds, and what differs for them. */
 
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, hash, X509Certificate } from 'node:crypto';
+import { decodeProtectedHeader } from 'jose';
 import { describe, expect, test } from 'vitest';
+import { CertificateFiles, TestAuthority } from '../../../support/certificates.ts';
 import { startGateway } from '../../../support/gateway.ts';
 import { PlainBrowser } from '../../../support/plain-browser.ts';
 import { Files } from '../fixture.ts';
@@ -47,6 +49,25 @@ describe('an OpenID provider', () => {
     const browser = stage.browser();
     await stage.logIn(browser);
     expect(await stage.who(browser)).toMatchObject(ADA);
+  });
+
+  test('finds the key of an assertion by its certificate', async () => {
+    using files = new CertificateFiles();
+    const pair = new TestAuthority().issue({ names: ['shop.example.com'] });
+    const { publicKey, raw } = new X509Certificate(pair.certificate);
+    await using stage = await ProviderStage.start({
+      idp: {
+        clientAuthentication: 'private_key_jwt',
+        client: { jwks: { keys: [publicKey.export({ format: 'jwk' }) as never] } },
+      },
+      provider: { clientSecretFile: undefined, clientAssertion: files.write('client', pair) },
+    });
+    const browser = stage.browser();
+    await stage.logIn(browser);
+    expect(await stage.who(browser)).toMatchObject(ADA);
+    const [sent] = stage.idp.calls.filter(({ route }) => route === 'token');
+    const header = decodeProtectedHeader(String(sent?.parameters['client_assertion']));
+    expect(header).toMatchObject({ alg: 'ES256', 'x5t#S256': hash('sha256', raw, 'base64url') });
   });
 
   test('that refuses the key of the gateway is 503, and the log says why', async () => {
