@@ -9,7 +9,7 @@ import type { Observation } from './observe.ts';
 const SLOW_MS = 20;
 /** Above this share of its memory, a server that may not drop anything will soon refuse writes. */
 const FULL = 0.9;
-/** Clocks that differ by more are noticed: delays of failed logins, and ends of sessions, are judged by both. */
+/** Clocks that differ by more are noticed: tokens are dated by that of this machine, sessions by that of Redis. */
 const CLOCK_WARNING_MS = 1_000;
 const CLOCK_FAILURE_MS = 10_000;
 
@@ -100,7 +100,7 @@ function storeClockFindings(aheadMs: number | null): DoctorFinding[] {
       apartMs > CLOCK_FAILURE_MS ? 'failure' : 'warning',
       'clock',
       `that of the store is ${roughDuration(apartMs)} ${aheadMs > 0 ? 'ahead' : 'behind'}`,
-      'Delays after failed logins, grace times of refresh tokens, and ends of sessions are judged by both clocks.',
+      'Sessions go by the clock of Redis, tokens by the clock of this machine: if that one is wrong, other services refuse its tokens.',
       'Synchronize both machines (chrony, systemd-timesyncd).',
     ),
   ];

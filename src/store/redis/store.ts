@@ -21,6 +21,7 @@ import type { Client } from './connection/clients.ts';
 import { Commands } from './connection/commands.ts';
 import { describe, isRefusal } from './connection/faults.ts';
 import { FailoverWatch } from './connection/sentinel.ts';
+import { ServerClock } from './connection/server-clock.ts';
 import { Servers } from './connection/servers.ts';
 import { RedisSettings } from './connection/settings.ts';
 import type { RedisNode } from './connection/url.ts';
@@ -30,6 +31,7 @@ import { RedisFamilies } from './data/families.ts';
 import { Keys } from './data/keys.ts';
 import { RedisLoginTransactions } from './data/login-transactions.ts';
 import { RedisOnce } from './data/once.ts';
+import { run, TIME } from './data/scripts.ts';
 import { RedisSealedTokens } from './data/sealed-tokens.ts';
 import { RedisSessions } from './data/sessions.ts';
 import { RedisTokenRevocations } from './data/token-revocations.ts';
@@ -38,6 +40,9 @@ import type { RedisConfig } from './section.ts';
 
 /** Acknowledged writes up to this age can be lost in a failover. */
 const FORGOTTEN_BY_FAILOVER_MS = 120_000;
+
+/** How often the clock of Redis is looked at, besides at each new connection. */
+const MEASURE_CLOCK_EVERY_MS = 60_000;
 
 /** How long after a failover the sentinels may disagree. */
 const FAILOVER_TAKES_MS = 4_000;
@@ -80,6 +85,8 @@ class RedisStore implements Store {
   readonly #link: Link<Client>;
   readonly #ended: RecentEnds;
   readonly #watch: FailoverWatch | null;
+  readonly #measureClock: () => Promise<void>;
+  readonly #clockTimer: NodeJS.Timeout;
   /** The primary according to the sentinels, and until when connections to any other server are closed. */
   #primary: { readonly node: RedisNode; readonly untilMs: number } | null = null;
   /** The first attempt is over. Until then, a refusal ends the start, and nothing is reported. */
@@ -108,14 +115,24 @@ class RedisStore implements Store {
       onServersChanged: () => this.#endAgain(FORGOTTEN_BY_FAILOVER_MS),
     });
     this.feed.subscribe((handle) => this.#ended.note(handle));
-    this.tokenRevocations = new RedisTokenRevocations(this.#commands, this.feed, keys, clocks, MAX_SESSION_TOKEN_MS);
+    const clock = new ServerClock(clocks);
+    this.#measureClock = () => clock.measure(() => this.#commands.send(run(TIME, keys.probe)));
+    this.#clockTimer = setInterval(() => void this.#measureClock(), MEASURE_CLOCK_EVERY_MS).unref();
+    this.tokenRevocations = new RedisTokenRevocations(
+      this.#commands,
+      this.feed,
+      keys,
+      clocks,
+      clock,
+      MAX_SESSION_TOKEN_MS,
+    );
     const news = {
       onEnded: (handle: SessionHandle) => this.feed.deliver(handle),
       onUpdated: (handle: SessionHandle) => this.feed.deliverUpdate(handle),
     };
     const recordEnd = (handle: SessionHandle) => this.tokenRevocations.recordEnd(handle);
-    this.sessions = new RedisSessions(this.#commands, keys, this.#ended, news, recordEnd, wallMs);
-    this.attempts = new RedisAttempts(this.#commands, keys);
+    this.sessions = new RedisSessions(this.#commands, keys, this.#ended, news, recordEnd, wallMs, clock);
+    this.attempts = new RedisAttempts(this.#commands, keys, clock);
     this.once = new RedisOnce(this.#commands, keys);
     this.loginTransactions = new RedisLoginTransactions(this.#commands, keys);
     this.codes = new RedisCodes(this.#commands, keys);
@@ -143,7 +160,10 @@ class RedisStore implements Store {
       if (cause instanceof ConfigFault) throw cause;
       if (isRefusal(cause)) throw new ConfigFault(`store.redis: ${describe(cause)}`);
     }
-    if (client !== null) await rehearse(this, 'store.redis', this.#clocks.wallMs());
+    if (client !== null) {
+      await this.#measureClock();
+      await rehearse(this, 'store.redis', this.#clocks.wallMs());
+    }
     this.#hasBegun = true;
     this.#report();
     if (client === null) return;
@@ -156,6 +176,7 @@ class RedisStore implements Store {
   }
 
   async close(): Promise<void> {
+    clearInterval(this.#clockTimer);
     this.#watch?.close();
     this.feed.close();
     this.tokenRevocations.close();
@@ -170,6 +191,7 @@ class RedisStore implements Store {
 
   #onUp(outageMs: number): void {
     this.#report();
+    if (this.#hasBegun) void this.#measureClock();
     this.#leaveOldPrimary();
     // The subscription may have reached the new primary first: revocations read meanwhile came from the old one.
     this.feed.readAgain();

@@ -48,6 +48,7 @@ function gateway(before: Before = () => {}, wallMs: () => number = Date.now): Re
     { onEnded: () => {}, onUpdated: () => {} },
     async () => {},
     wallMs,
+    { aheadMs: () => 0 },
   );
 }
 

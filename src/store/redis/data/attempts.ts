@@ -2,6 +2,7 @@
 
 import type { AttemptStore, ThrottleRule } from '../../store.ts';
 import type { Commands } from '../connection/commands.ts';
+import type { ServerClock } from '../connection/server-clock.ts';
 import type { Keys } from './keys.ts';
 import { BEGIN_ATTEMPT, run, TAKE_BACK } from './scripts.ts';
 
@@ -9,15 +10,24 @@ import { BEGIN_ATTEMPT, run, TAKE_BACK } from './scripts.ts';
 export class RedisAttempts implements AttemptStore {
   readonly #commands: Commands;
   readonly #keys: Keys;
+  readonly #clock: Pick<ServerClock, 'aheadMs'>;
 
-  constructor(commands: Commands, keys: Keys) {
+  constructor(commands: Commands, keys: Keys, clock: Pick<ServerClock, 'aheadMs'>) {
     this.#commands = commands;
     this.#keys = keys;
+    this.#clock = clock;
   }
 
   async begin(key: string, rule: ThrottleRule, nowMs: number): Promise<number> {
     const { freeAttempts, maxDelayMs, windowMs } = rule;
-    const attempt = run(BEGIN_ATTEMPT, this.#keys.attempts(key), nowMs, freeAttempts, maxDelayMs, windowMs);
+    const attempt = run(
+      BEGIN_ATTEMPT,
+      this.#keys.attempts(key),
+      nowMs + this.#clock.aheadMs(),
+      freeAttempts,
+      maxDelayMs,
+      windowMs,
+    );
     return Number(await this.#commands.send(attempt));
   }
 

@@ -27,6 +27,9 @@ export function runOnTwo(script: Script, keys: TwoKeys, ...values: Word[]): Redi
   return { operation, key: keys[0], words: ['EVAL', lua, 2, ...keys, ...values], isRepeatable };
 }
 
+/** The time of the server that has a key, as seconds and microseconds. */
+export const TIME: Script = { operation: 'heartbeat', isRepeatable: true, lua: "return redis.call('TIME')" };
+
 /**
  * Slides a session that exists. The time to live goes first: that works even when Redis is out of memory. Values: time of
  * use (13 digits), new time to live.

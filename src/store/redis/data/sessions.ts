@@ -16,6 +16,7 @@ import { decodeSession, encodeSession, HEAD_LENGTH, writtenTime } from '../../ne
 import { type SessionRecord, subjectAtProvider } from '../../session-record.ts';
 import type { EndedAtProvider, SessionChanges, SessionStore, SessionUpdate } from '../../store.ts';
 import type { Commands, RedisCommand, Word } from '../connection/commands.ts';
+import type { ServerClock } from '../connection/server-clock.ts';
 import { updatedMessage } from '../feed.ts';
 import type { Keys } from './keys.ts';
 import { END, run, runOnTwo, TOUCH, UPDATE } from './scripts.ts';
@@ -36,6 +37,7 @@ export class RedisSessions implements SessionStore {
   readonly #keys: Keys;
   readonly #ended: RecentEnds;
   readonly #index: SessionIndex;
+  readonly #clock: Pick<ServerClock, 'aheadMs'>;
   readonly #news: SessionNews;
   readonly #recordEnd: (handle: SessionHandle) => Promise<void>;
 
@@ -50,11 +52,13 @@ export class RedisSessions implements SessionStore {
     news: SessionNews,
     recordEnd: (handle: SessionHandle) => Promise<void>,
     wallMs: Clock,
+    clock: Pick<ServerClock, 'aheadMs'>,
   ) {
     this.#commands = commands;
     this.#keys = keys;
     this.#ended = ended;
-    this.#index = new SessionIndex(commands, keys, () => Math.floor(wallMs() / 1_000));
+    this.#clock = clock;
+    this.#index = new SessionIndex(commands, keys, () => Math.floor((wallMs() + clock.aheadMs()) / 1_000));
     this.#news = news;
     this.#recordEnd = recordEnd;
   }
@@ -63,7 +67,8 @@ export class RedisSessions implements SessionStore {
    * Writes the index, then the session, then reads the index again: "log out everywhere" in the meantime, or a logout at
    * the provider, has marked or removed an entry, and this session ends with the others.
    */
-  async create(record: SessionRecord, ttlMs: number): Promise<void> {
+  async create(opened: SessionRecord, ttlMs: number): Promise<void> {
+    const record = moved(opened, this.#clock.aheadMs());
     const { handle } = record;
     if (!(await this.#index.add(record))) return void (await this.end(handle));
     try {
@@ -87,7 +92,7 @@ export class RedisSessions implements SessionStore {
 
   async touch(handle: SessionHandle, lastSeenAtMs: number, ttlMs: number): Promise<boolean> {
     if (this.#ended.has(handle)) return false;
-    const touched = run(TOUCH, this.#keys.session(handle), writtenTime(lastSeenAtMs), ttlMs);
+    const touched = run(TOUCH, this.#keys.session(handle), writtenTime(lastSeenAtMs + this.#clock.aheadMs()), ttlMs);
     return (await this.#commands.send(touched)) === 1;
   }
 
@@ -95,14 +100,17 @@ export class RedisSessions implements SessionStore {
   async update(handle: SessionHandle, changes: SessionChanges, expectedVersion: number): Promise<SessionUpdate> {
     for (;;) {
       const text = this.#ended.has(handle) ? null : await this.#readText(handle);
-      const record = text === null ? null : decodeSession(handle, text);
-      if (text === null || record === null) return { outcome: 'ended' };
+      const written = text === null ? null : decodeSession(handle, text);
+      if (text === null || written === null) return { outcome: 'ended' };
+      const aheadMs = this.#clock.aheadMs();
+      const record = moved(written, -aheadMs);
       const { user, login } = changes;
       const updated = { ...record, user, login, version: expectedVersion + 1 };
-      const [present, body] = [text.slice(HEAD_LENGTH), encodeSession(updated).slice(HEAD_LENGTH)];
+      const toWrite = moved(updated, aheadMs);
+      const [present, body] = [text.slice(HEAD_LENGTH), encodeSession(toWrite).slice(HEAD_LENGTH)];
       // A change that is there already is this one, made before.
       if (record.version !== expectedVersion && present !== body) return { outcome: 'outdated', record };
-      const isIndexed = await this.#index.add(updated, record);
+      const isIndexed = await this.#index.add(toWrite, record);
       const answer = isIndexed ? await this.#exchange(handle, present, body) : ENDED;
       // Read again: between the two, its logout at the provider may have marked it.
       if (answer === CHANGED && (await this.#index.has(updated, record))) {
@@ -159,7 +167,12 @@ export class RedisSessions implements SessionStore {
 
   async #readRaw(handle: SessionHandle): Promise<SessionRecord | null> {
     const text = await this.#readText(handle);
-    return text === null ? null : decodeSession(handle, text);
+    return text === null ? null : this.#decode(handle, text);
+  }
+
+  #decode(handle: SessionHandle, text: string): SessionRecord | null {
+    const record = decodeSession(handle, text);
+    return record === null ? null : moved(record, -this.#clock.aheadMs());
   }
 
   /** The written form. Of the tokens behind it, the least is read. */
@@ -202,7 +215,7 @@ export class RedisSessions implements SessionStore {
     this.#ended.note(handle);
     this.#news.onEnded(handle);
     await recorded;
-    return typeof text === 'string' ? decodeSession(handle, text) : null;
+    return typeof text === 'string' ? this.#decode(handle, text) : null;
   }
 }
 
@@ -217,4 +230,18 @@ function command(operation: RedisCommand['operation'], key: string, word: string
 function firstLine(text: string): string {
   const end = text.indexOf('\n');
   return end < 0 ? text : text.slice(0, end);
+}
+
+/** A session, with its times in those of another clock. @param byMs  how far that one is ahead */
+function moved(record: SessionRecord, byMs: number): SessionRecord {
+  if (byMs === 0) return record;
+  const { createdAtMs, expiresAtMs, lastSeenAtMs, login } = record;
+  const authTimeMs = login?.authTimeMs ?? null;
+  return {
+    ...record,
+    createdAtMs: createdAtMs + byMs,
+    expiresAtMs: expiresAtMs + byMs,
+    lastSeenAtMs: lastSeenAtMs + byMs,
+    login: login === null || authTimeMs === null ? login : { ...login, authTimeMs: authTimeMs + byMs },
+  };
 }

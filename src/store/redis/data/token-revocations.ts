@@ -15,6 +15,7 @@ import type { Clocks } from '../../../lib/clock.ts';
 import type { TokenRevocation, TokenRevocationFollower, TokenRevocationStore } from '../../store.ts';
 import { decodeTokenRevocation, encodeTokenRevocation } from '../../token-revocation.ts';
 import type { Commands } from '../connection/commands.ts';
+import type { ServerClock } from '../connection/server-clock.ts';
 import type { RedisFeed } from '../feed.ts';
 import type { Keys } from './keys.ts';
 import { REVOKE_TOKENS, run } from './scripts.ts';
@@ -33,6 +34,7 @@ export class RedisTokenRevocations implements TokenRevocationStore {
   readonly #key: string;
   readonly #channel: string;
   readonly #clocks: Clocks;
+  readonly #serverClock: Pick<ServerClock, 'aheadMs'>;
   readonly #followers = new Set<TokenRevocationFollower>();
   /** By written form: when each revocation by an operator was heard of; the oldest first. */
   readonly #recent = new Map<string, { readonly revocation: TokenRevocation; readonly heardAtMs: number }>();
@@ -43,12 +45,20 @@ export class RedisTokenRevocations implements TokenRevocationStore {
   #isClosed = false;
 
   /** @param endedSessionsMs  how long the end of a session stays on record, until `keepEndedSessionsFor` is called */
-  constructor(commands: Commands, feed: RedisFeed, keys: Keys, clocks: Clocks, endedSessionsMs: number) {
+  constructor(
+    commands: Commands,
+    feed: RedisFeed,
+    keys: Keys,
+    clocks: Clocks,
+    serverClock: Pick<ServerClock, 'aheadMs'>,
+    endedSessionsMs: number,
+  ) {
     this.#commands = commands;
     this.#feed = feed;
     this.#key = keys.tokenRevocations;
     this.#channel = keys.tokenNews;
     this.#clocks = clocks;
+    this.#serverClock = serverClock;
     this.#endedSessionsMs = endedSessionsMs;
     feed.subscribe((handle) => this.#tell(this.#ended(handle)));
     feed.subscribeTokenNews({
@@ -66,11 +76,12 @@ export class RedisTokenRevocations implements TokenRevocationStore {
 
   async current(): Promise<readonly TokenRevocation[]> {
     const found = new Map<string, TokenRevocation>();
-    let fromMs = this.#clocks.wallMs();
+    const aheadMs = this.#serverClock.aheadMs();
+    let fromMs = this.#clocks.wallMs() + aheadMs;
     for (let size = PAGE; ; ) {
       const page = await this.#page(fromMs, size);
       for (const [entry, expiresAtMs] of page) {
-        const revocation = decodeTokenRevocation(entry, expiresAtMs);
+        const revocation = decodeTokenRevocation(entry, expiresAtMs - aheadMs);
         if (revocation !== null) found.set(entry, revocation);
       }
       const lastMs = page.at(-1)?.[1];
@@ -114,9 +125,10 @@ export class RedisTokenRevocations implements TokenRevocationStore {
   }
 
   async #record(revocation: TokenRevocation): Promise<void> {
-    const nowMs = this.#clocks.wallMs();
+    const aheadMs = this.#serverClock.aheadMs();
+    const nowMs = this.#clocks.wallMs() + aheadMs;
     const entry = encodeTokenRevocation(revocation);
-    const endsAtMs = Math.ceil(revocation.expiresAtMs);
+    const endsAtMs = Math.ceil(revocation.expiresAtMs) + aheadMs;
     await this.#commands.send(run(REVOKE_TOKENS, this.#key, this.#channel, entry, endsAtMs, nowMs));
   }
 
@@ -129,7 +141,10 @@ export class RedisTokenRevocations implements TokenRevocationStore {
 
   #onNews(message: string): void {
     const space = message.indexOf(' ');
-    const revocation = decodeTokenRevocation(message.slice(space + 1), Number(message.slice(0, space)));
+    const revocation = decodeTokenRevocation(
+      message.slice(space + 1),
+      Number(message.slice(0, space)) - this.#serverClock.aheadMs(),
+    );
     if (revocation !== null) this.#tell(revocation);
   }
 
