@@ -19,12 +19,13 @@ import { sessions } from './sessions.ts';
 import { tls } from './tls.ts';
 import { tokens } from './tokens.ts';
 import { tunnels } from './tunnels.ts';
-import { connections, routes, telemetry, workers } from './warm-path.ts';
+import { connections, routes, telemetry, traces, workers } from './warm-path.ts';
 
 /** In the order of the page. */
 export const SCENARIOS: readonly Scenario[] = [
   latency,
   telemetry,
+  traces,
   sessions,
   routes,
   connections,

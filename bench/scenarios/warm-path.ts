@@ -1,5 +1,7 @@
-/** The warm path under other conditions: workers, routes, connections, logs; each in turns with the usual one. */
+/** The warm path under other conditions: workers, routes, connections, logs, traces; each in turns with the usual one. */
 
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { get } from '../load/http.ts';
 import { openSessions } from '../load/sessions.ts';
 import type { Spread } from '../support/statistics.ts';
@@ -20,7 +22,7 @@ interface Place {
 }
 
 /** The same warm request to each of the places. */
-async function takeTurns(stage: Stage, places: readonly Place[]): Promise<Turns> {
+async function takeTurns(stage: Stage, places: readonly Place[], settings = stage.turns): Promise<Turns> {
   const [first] = places;
   const cookies = await openSessions(first?.port as number, CONNECTIONS);
   const requests = cookies.map((cookie) => requestText('GET', '/api/orders', { Cookie: cookie }));
@@ -28,7 +30,7 @@ async function takeTurns(stage: Stage, places: readonly Place[]): Promise<Turns>
     ...{ name, title, pid, processes },
     run: (durationMs) => stage.client({ do: 'ask', port, requests, connections, durationMs }),
   }));
-  return Turns.take(subjects, stage.turns);
+  return Turns.take(subjects, settings);
 }
 
 const start = async (stage: Stage, name: string, title: string, settings: Parameters<Stage['gateway']>[1] = {}) => {
@@ -121,6 +123,53 @@ export const telemetry: Scenario = {
     };
   },
 };
+
+/** How many requests are recorded before any counts: what records them has to be compiled, too, and at 1 % that takes hours. */
+const RECORDED_FIRST = 10_000;
+
+/** The twin is configured like the first: how far apart the two come is what the others may come apart by chance. */
+export const traces: Scenario = {
+  name: 'traces',
+  title: 'Traces',
+  run: async (stage): Promise<Found> => {
+    const collector = createServer((request, response) => request.resume().on('end', () => response.end()));
+    await new Promise<void>((resolve) => collector.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(collector.address() as AddressInfo).port}/v1/traces`;
+    // More than the gateway can reach, so that the ratio alone decides; and the client may have its requests recorded.
+    const section = { url, sampleRatio: 0.01, maxPerSecond: 100_000, trustParent: 'all' };
+    const places = [
+      await start(stage, 'without', 'no traces'),
+      await start(stage, 'twin', 'no traces, in a second gateway'),
+      await start(stage, 'recording', 'traces of 1 % of requests', { sections: { traces: section } }),
+    ];
+    const { port, gateway } = places[2] as (typeof places)[number];
+    const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+    const [cookie = ''] = await openSessions(port, 1);
+    const requests = [requestText('GET', '/api/orders', { Cookie: cookie, Traceparent: traceparent })];
+    for (let done = 0; done < RECORDED_FIRST; )
+      done += (await stage.client({ do: 'ask', port, requests, connections: CONNECTIONS, durationMs: 1_000 })).units;
+    const sentBefore = await exportedSpans(gateway.adminPort);
+    // Many short turns: what a neighbour on the machine adds to one is more than the difference that is looked for.
+    const { rounds, roundMs, warmUpMs } = stage.turns;
+    const short = { rounds: 10 * rounds, roundMs: roundMs / 10, warmUpMs };
+    const turns = await takeTurns(stage, places, short).finally(() => collector.close());
+    const sent = (await exportedSpans(gateway.adminPort)) - sentBefore;
+    if (sent === 0) throw new Error('the collector has no span');
+    return {
+      figures: figuresOf(turns, places),
+      goals: [
+        { title: 'traces of 1 % ÷ none', value: turns.ratio('recording', 'without'), atMost: 1.03, unit: '×' },
+        { title: 'twin without traces ÷ the other', value: turns.ratio('twin', 'without'), unit: '×' },
+      ],
+      notes: [`${sent.toLocaleString('en-US')} spans were sent, over HTTP to a collector on the other core.`],
+    };
+  },
+};
+
+async function exportedSpans(adminPort: number): Promise<number> {
+  const { body } = await get(adminPort, '/metrics');
+  return Number(/^sallyport_trace_spans_exported_total (\d+)/m.exec(body)?.[1] ?? 0);
+}
 
 export const connections: Scenario = {
   name: 'connections',
