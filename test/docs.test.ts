@@ -58,6 +58,28 @@ test('every page and test that a comment of the source names is there', () => {
   expect(missing).toEqual([]);
 });
 
+test('from the README to a protected service in a cluster are less than ten minutes of reading', () => {
+  const [readme, helm] = [read('README.md'), read('docs/how-to/install-with-helm.md')];
+  const section = (path: string, title: string) =>
+    read(path)
+      .split(/^## /m)
+      .find((part) => part.startsWith(title)) ?? '';
+  // What a stranger reads, in this order. Each links to the next.
+  const way = [
+    readme.slice(0, readme.indexOf('## Try it')),
+    helm.slice(0, helm.indexOf('## Change it')),
+    section('docs/how-to/redis.md', 'A user of its own'),
+    section('docs/how-to/log-in-with-an-identity-provider.md', 'At the provider'),
+  ];
+  expect(way[0]).toContain('(docs/how-to/install-with-helm.md)');
+  expect(way[1]).toContain('(redis.md#a-user-of-its-own)');
+  expect(way[1]).toContain('(log-in-with-an-identity-provider.md#at-the-provider)');
+  const words = way.map((text) => text.split(/\s+/).length);
+  expect(Math.min(...words)).toBeGreaterThan(50);
+  const wordsPerMinute = 200;
+  expect(words.reduce((sum, count) => sum + count) / wordsPerMinute).toBeLessThan(10);
+});
+
 describe('the README', () => {
   test('has no place that was left to be filled in', () => {
     const prose = read('README.md')
