@@ -1,10 +1,21 @@
 /**
- * The two packages as they are published. `@sallyport/verify` as a service gets it: built, packed, installed from its
+ * The two packages as they are published. `sallyport` as `npx` runs it; `@sallyport/verify` as a service gets it: built, packed, installed from its
  * tarball into an empty folder without a network, type-checked as a consumer's compiler would and run by plain JavaScript.
  */
 
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -25,6 +36,7 @@ interface Packed {
   readonly files: readonly { readonly path: string }[];
 }
 let gateway: readonly string[] = [];
+let gatewayFile = '';
 let verify: readonly string[] = [];
 let installed: readonly string[] = [];
 
@@ -73,7 +85,9 @@ beforeAll(() => {
   });
   symlinkSync(repositoryPath('node_modules'), join(repository, 'node_modules'));
   run(process.execPath, ['scripts/build.ts'], repository);
-  gateway = pathsOf(pack(npm, repository));
+  const packedGateway = pack(npm, repository);
+  gateway = pathsOf(packedGateway);
+  gatewayFile = join(root, packedGateway.filename);
   run(process.execPath, ['build.ts'], join(repository, 'packages/verify'));
   const packed = pack(npm, join(repository, 'packages/verify'));
   verify = pathsOf(packed);
@@ -126,6 +140,30 @@ describe('sallyport', () => {
       'package.json',
     ]);
     expect(gateway.filter((path) => path.includes('verify/'))).toEqual([]);
+  });
+
+  it('runs as `npx sallyport` where npm has installed it', () => {
+    // As npm lays it out; its dependencies are those of the repository, since no registry is asked.
+    const project = join(root, 'project');
+    const home = join(project, 'node_modules/sallyport');
+    mkdirSync(join(project, 'node_modules/.bin'), { recursive: true });
+    writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'project', private: true }));
+    run('tar', ['-xzf', gatewayFile, '-C', root], root);
+    renameSync(join(root, 'package'), home);
+    symlinkSync(repositoryPath('node_modules'), join(home, 'node_modules'));
+    const { bin, version } = JSON.parse(readFileSync(join(home, 'package.json'), 'utf8')) as {
+      bin: Record<string, string>;
+      version: string;
+    };
+    for (const [name, path] of Object.entries(bin)) {
+      chmodSync(join(home, path), 0o755);
+      symlinkSync(join('../sallyport', path), join(project, 'node_modules/.bin', name));
+    }
+    const npx = (...args: string[]) => run('npx', ['--no-install', 'sallyport', ...args], project);
+    expect(npx('version')).toContain(version);
+    npx('init', '--user', 'alice');
+    expect(npx('validate', '--strict')).toContain('no problems');
+    expect(npx('schema')).toBe(readFileSync(join(home, 'config/sallyport.schema.json'), 'utf8'));
   });
 });
 
