@@ -5,17 +5,16 @@
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, globSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { parse as parseJavaScript } from 'acorn';
 import { parse as parseToml } from 'smol-toml';
 import { compile } from 'svelte/compiler';
 import { transformWithOxc } from 'vite';
 import { describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
-import { COMMANDS } from '../../src/cli/commands.ts';
-import { parseLine } from '../../src/cli/parse.ts';
-import { allBlocks, type Block, blocksOf } from './blocks.ts';
-import { type ShellCommand, shellCommands } from './shell.ts';
+import { allBlocks, allMentions, type Block, blocksOf } from './blocks.ts';
+import { commandProblems, isProgram, mentionProblems, urlProblems } from './commands.ts';
+import { shellCommands } from './shell.ts';
 import { yamlProblems } from './yaml-parts.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -110,7 +109,15 @@ describe('shell', () => {
     ['an option that does not exist, in a container', 'docker run --rm sallyport validate --strickt'],
     ['a command that does not exist, in a Pod', 'kubectl exec deploy/sallyport -- sallyport vallidate'],
     ['a script of npm that does not exist', 'npm run biuld'],
+    ['a command of the image that does not exist', 'docker run --rm ghcr.io/sallyport/sallyport:0.1.0 vallidate'],
     ['a program that no page uses', 'frobnicate now'],
+    ['an option of another command of Helm', 'helm uninstall sallyport --values shop.yaml'],
+    ['a command that the GitHub CLI does not have', 'gh attestation verfy sallyport-0.1.0.tgz --repo a/b'],
+    ['a file that no Pod has', 'kubectl exec deploy/sallyport -- sallyport validate /etc/sallyport/sallyport.yaml'],
+    ['an option that kubectl does not have', 'kubectl -n shop get pods --namespaze shop'],
+    ['a command that kubectl does not have', 'kubectl rollout stattus deployment/sallyport'],
+    ['an option of Cosign that is misspelt', 'cosign verify-blob SHA256SUMS --bundel SHA256SUMS.sigstore.json'],
+    ['a short option among others that ss does not have', 'ss -Hyn'],
     ['a path that is not there', 'kubectl apply -k k8s/nowhere'],
     ['an endpoint that the gateway does not have', 'curl http://localhost:8080/auth/log-in'],
   ])('%s is found', (_title, script) => {
@@ -118,65 +125,29 @@ describe('shell', () => {
   });
 });
 
-/** Programs that pages use and that have no description here: their arguments are not checked, but paths of the repository are. */
-const PROGRAMS = new Set(
-  [
-    'awk base64 cat cd chgrp chmod cosign cp curl cut date diff dmesg docker echo export find gh git go grep grpcurl head helm id jq kill kind',
-    'kubectl ls mkdir node npm npx openssl printf promtool python3 redis-cli rm sed sha256sum sleep sort ss tail tee tr umask uniq wait wc yq',
-  ].flatMap((names) => names.split(' ')),
-);
+describe('commands in the prose', () => {
+  const commands = allMentions().filter(
+    ({ text }) => text.includes(' ') && !text.includes('…') && isProgram(text.split(' ')[0]),
+  );
 
-function commandProblems(page: string, { program, args }: ShellCommand): readonly string[] {
-  if (program === 'sudo') return commandProblems(page, { program: args[0] ?? '', args: args.slice(1) });
-  if (program === 'sallyport') return sallyportProblems(args);
-  // In a container: the last word that is the program (or its image) begins its command line.
-  if (['docker', 'kubectl'].includes(program) && args.includes('sallyport')) {
-    const inside = args.slice(args.lastIndexOf('sallyport') + 1);
-    return inside.length === 0 ? [] : sallyportProblems(inside);
-  }
-  if (!PROGRAMS.has(program)) return [`${program} is not a program that pages use`];
-  if (program === 'curl') return args.flatMap((arg) => urlProblems(arg));
-  if (program === 'npm' && args[0] === 'run') return scriptProblems(args);
-  const named = args.filter((arg) => /^(?:k8s|examples|test|bench|demo|docs|scripts)\/[\w./-]+$/.test(arg));
-  const here = (path: string) => existsSync(join(ROOT, path)) || existsSync(join(ROOT, dirname(page), path));
-  return named.filter((path) => !here(path) && !path.startsWith('k8s/overlays/')).map((path) => `${path} is not there`);
-}
+  test('exist, and have the options that they are given', () => {
+    expect(commands.length).toBeGreaterThan(200);
+    const problems = commands.flatMap(({ path, text }) =>
+      shellCommands(text)
+        .flatMap((command) => mentionProblems(path, command))
+        .map((problem) => `${path}: ${problem}`),
+    );
+    expect(problems).toEqual([]);
+  });
 
-function scriptProblems(args: readonly string[]): readonly string[] {
-  const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: object };
-  const [, ...rest] = args;
-  const name = rest.find((arg) => !arg.startsWith('-')) ?? '';
-  const behind = rest.slice(rest.indexOf('--') + 1);
-  if (!(name in scripts)) return [`npm has no script ${name}`];
-  return name === 'sallyport' && rest.includes('--') ? sallyportProblems(behind) : [];
-}
-
-function sallyportProblems(args: readonly string[]): readonly string[] {
-  if (args[0]?.startsWith('-') === true) return [];
-  const named = COMMANDS.filter(({ name }) => name.split(' ').every((word, index) => args[index] === word));
-  const command = named.toSorted((one, other) => other.name.length - one.name.length)[0];
-  if (command === undefined) return [`sallyport has no command ${args.join(' ')}`];
-  try {
-    parseLine(command, args.slice(command.name.split(' ').length));
-    return [];
-  } catch (thrown) {
-    return [`sallyport ${args.join(' ')}: ${(thrown as Error).message}`];
-  }
-}
-
-/** Addresses of the gateway itself, as its page lists them. */
-const ENDPOINTS = [
-  ...readFileSync(join(ROOT, 'docs/reference/endpoints.md'), 'utf8').matchAll(/^\| \w+[^|]* \| `([^`?[]+)/gm),
-].map(
-  ([, path = '']) =>
-    new RegExp(`^${path.replaceAll(/\{(?:base|basePath)\}/g, '/auth').replaceAll(/\{\w+\}|:\w+/g, '[^/]+')}$`),
-);
-
-function urlProblems(arg: string): readonly string[] {
-  const [, path] = /^https?:\/\/(?:localhost|127\.0\.0\.1|shop\.example\.com)(?::\d+)?(\/[^?#]*)/.exec(arg) ?? [];
-  if (path === undefined || !/^\/(?:auth|\.well-known|-)\//.test(path)) return [];
-  return ENDPOINTS.some((endpoint) => endpoint.test(path)) ? [] : [`the gateway has no ${path}`];
-}
+  test.each([
+    ['an option that the command does not have', 'sallyport explain --tokken-file'],
+    ['a command that does not exist', 'sallyport explian'],
+    ['an option of another program', 'kubectl -n shop logs deployment/sallyport --folow'],
+  ])('%s is found', (_title, text) => {
+    expect(shellCommands(text).flatMap((command) => mentionProblems('README.md', command))).toHaveLength(1);
+  });
+});
 
 describe('other languages', () => {
   test.each(titled(of('json')))('%s is JSON, whole or line by line', (_title, { text }) => {

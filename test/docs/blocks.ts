@@ -32,6 +32,19 @@ export interface Block {
 export const allBlocks = (): readonly Block[] =>
   DOCUMENTS.flatMap((path) => blocksOf(path, readFileSync(join(ROOT, path), 'utf8')));
 
+/** A line of a document's prose that shows something in code, such as a command. */
+interface Mention {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** What stands between single backquotes in the prose of all documents. */
+export const allMentions = (): readonly Mention[] =>
+  DOCUMENTS.flatMap((path) => {
+    const prose = readFileSync(join(ROOT, path), 'utf8').replace(/^ *(`{3,})[^`\n]*\n[\s\S]*?^ *\1$/gm, '');
+    return [...prose.matchAll(/(?<!`)`([^`\n]+)`(?!`)/g)].map(([, text = '']) => ({ path, text }));
+  });
+
 /** The blocks of one document. */
 export function blocksOf(path: string, markdown: string): readonly Block[] {
   const blocks: Block[] = [];

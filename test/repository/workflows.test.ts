@@ -5,6 +5,8 @@ import { globSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { commandProblems } from '../docs/commands.ts';
+import { shellCommands } from '../docs/shell.ts';
 import { ACTIONLINT, findProgram } from '../support/programs.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -85,6 +87,12 @@ describe.each(workflows)('$name', ({ text, workflow }) => {
     for (const job of Object.values(workflow.jobs)) {
       if (job.uses === undefined) expect(job).toMatchObject({ 'timeout-minutes': expect.any(Number) });
     }
+  });
+
+  test('runs commands that exist, with options that they have', () => {
+    const scripts = stepsOf(workflow).flatMap(({ run }) => (run === undefined ? [] : [run]));
+    const commands = scripts.flatMap((script) => shellCommands(script));
+    expect(commands.flatMap((command) => commandProblems('.github/workflows', command))).toEqual([]);
   });
 
   test('puts no text of an event into a script', () => {

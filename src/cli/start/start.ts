@@ -22,7 +22,7 @@ export const start = defineCommand({
   },
   examples: [
     ['sallyport start', 'With sallyport.yaml'],
-    ['sallyport start --config /etc/sallyport/sallyport.yaml', 'In a container'],
+    ['sallyport start --config /etc/sallyport/sallyport.yaml', 'With another file'],
   ],
   exit: {
     ok: 'shut down gracefully',
