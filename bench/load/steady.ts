@@ -43,6 +43,7 @@ export const COLUMNS = [
   'quiet p50/p99 ms',
   'with it p50/p99 ms',
   'p99 ratio (range)',
+  'generator late p99 ms',
   'new connections p99 ms',
   'not served',
   'processor time',
@@ -111,10 +112,11 @@ export class SteadyTraffic {
     const busy = [quiet, attacked].map((turns) => spreadOf(turns.map(({ busyShare }) => busyShare)).median);
     const percents = busy.map((share) => `${(100 * share).toFixed(0)} %`).join(' / ');
     const newcomers = [quiet, attacked].map((turns) => newcomersP99(turns).toFixed(1)).join(' / ');
+    const late = [quiet, attacked].map((turns) => latenessMs(turns).toFixed(1)).join(' / ');
     const ratios = `${ratio.median.toFixed(2)} (${range})`;
     // The table comes at the end, and some runs do not get there.
     console.error(`${name}: p99 ratio ${ratios}`);
-    return [name, shown(quiet), shown(attacked), ratios, newcomers, notServed, percents, note];
+    return [name, shown(quiet), shown(attacked), ratios, late, newcomers, notServed, percents, note];
   }
 
   async #turn(durationMs: number): Promise<Turn> {
@@ -192,4 +194,7 @@ const newcomersP99 = (turns: readonly Turn[]) =>
       ),
     ),
   ).median;
+/** How late the generator itself sent requests, which counts in their latencies: it shares its core with the attack. */
+const latenessMs = (turns: readonly Turn[]) =>
+  spreadOf(turns.map(({ latenessP99Us }) => (latenessP99Us ?? Number.NaN) / 1_000)).median;
 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);

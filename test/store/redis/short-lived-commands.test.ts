@@ -1,9 +1,9 @@
 import { Command, Redis } from 'ioredis';
 import { expect, test } from 'vitest';
-import { RedisServer } from '../support/redis.ts';
-import { openStore } from '../support/redis-store.ts';
-import { leftByYoungCollections } from '../support/young-generation.ts';
-import { newRecord } from './contract.ts';
+import { RedisServer } from '../../support/redis.ts';
+import { openStore } from '../../support/redis-store.ts';
+import { leftByYoungCollections } from '../../support/young-generation.ts';
+import { newRecord } from '../contract.ts';
 
 /** Refers to every command that is sent, without keeping it, as a mock would. */
 function watchCommands() {
