@@ -73,13 +73,13 @@ describe('over HTTP/2', () => {
   });
 
   /** Sends a body with trailers behind it. */
-  const send = (fields: Record<string, string | string[]>) => {
+  const send = (fields: Record<string, string | string[]>, sent = 'body') => {
     const stream = client.session.request(
       { ':method': 'POST', ':path': '/x', ':authority': 'shop.example.com', te: 'trailers' },
       { waitForTrailers: true },
     );
     stream.on('wantTrailers', () => stream.sendTrailers(fields));
-    stream.end('body');
+    stream.end(sent);
     return answerOf(stream);
   };
 
@@ -89,6 +89,11 @@ describe('over HTTP/2', () => {
     expect(trailers).toEqual([{ 'x-a': '1, 2', 'x-b': 'é' }]);
     expect(received).toEqual({ 'x-sum': '1, 2' });
     expect(upstream.last.headers['te']).toBe('trailers');
+  });
+
+  test('RFC 9110 §6.5: trailers arrive behind a body without a byte, too', async () => {
+    expect((await send({ 'x-a': '1' }, '')).status).toBe(200);
+    expect(trailers).toEqual([{ 'x-a': '1' }]);
   });
 
   test('HDR-10: what would mean something in a header, or only the gateway may say, is dropped from trailers', async () => {
