@@ -194,7 +194,7 @@ const newcomersP99 = (turns: readonly Turn[]) =>
       ),
     ),
   ).median;
-/** How late the generator itself sent requests, which counts in their latencies: it shares its core with the attack. */
+/** How late the generator itself was with requests. No latency includes that, but as late it may be to read answers. */
 const latenessMs = (turns: readonly Turn[]) =>
   spreadOf(turns.map(({ latenessP99Us }) => (latenessP99Us ?? Number.NaN) / 1_000)).median;
 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
