@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { newSessionId } from '../../src/authentication/session/session-id.ts';
-import { freePort } from '../../test/support/ports.ts';
+import { freePorts } from '../../test/support/ports.ts';
 import { until } from '../../test/support/until.ts';
 import type { Child, Children } from '../support/children.ts';
 import { get, HOST } from './http.ts';
@@ -79,8 +79,8 @@ export async function startGateway(
   settings: GatewaySettings,
   options: PlacementOptions = {},
 ): Promise<RunningGateway> {
-  const [port, adminPort, outboundPort] = [await freePort(), await freePort(), await freePort()];
-  const [authorizerPort, grpcPort] = [await freePort(), await freePort()];
+  const ports = await freePorts(5);
+  const [port, adminPort, outboundPort, authorizerPort, grpcPort] = ports as [number, number, number, number, number];
   await mkdir(directory, { recursive: true });
   const file = join(directory, 'gateway.yaml');
   await writeFile(join(directory, 'secret'), BACKEND.secret, { mode: 0o600 });

@@ -1,4 +1,7 @@
-/** Sessions: warm ones, the more of them the less they share; and never-seen ones at random out of up to a million in a real Redis. */
+/**
+ * Sessions: warm ones, the more of them the less they share; known ones that are read again; and never-seen ones at random out of up to a
+ * million in a real Redis.
+ */
 
 import { SessionSeeder } from '../load/sessions.ts';
 import { cpuTimeUs } from '../support/process-figures.ts';
@@ -13,6 +16,8 @@ const WARM = [64, 1_000, 10_000] as const;
 const IN_REDIS = [10_000, 100_000, 1_000_000];
 /** Asked for in a round, each once. */
 const ASKED = 2_000;
+/** Longer than a session that was read is trusted (`session.cache.recheckAfter`), and far shorter than a token lasts. */
+const READ_AGAIN_AFTER_MS = 1_200;
 /** Bytes of Redis beside sessions: that of an empty one. */
 const COLD_GOAL = 2.5;
 
@@ -41,6 +46,7 @@ async function run(stage: Stage): Promise<Found> {
     ...{ title: `${shown(count)} sessions in use`, by: 'Sallyport', x: count },
     ...{ value: turns.cost(`warm-${count}`), unit: 'CPU µs per request, warm' },
   }));
+  figures.push(...(await readAgain(stage, gateway, all)));
   const warmRequests = Array.from({ length: ASKED }, (_, at) => all[at % WARM[0]] as string);
   const value = await neverSeen(stage, seeder, gateway, { seeded: cookies.length, warmRequests, figures });
   const bytes = ((await usedBytes(stage)) - emptyBytes) / Math.max(...IN_REDIS);
@@ -53,6 +59,27 @@ async function run(stage: Stage): Promise<Found> {
       `Never-seen sessions are chosen at random among those in Redis: ${shown(ASKED)} in a round, each once. The ratio compares each round with as many warm requests just before.`,
     ],
   };
+}
+
+/** Asks for sessions that the gateway knows, each once in a round, after a pause in which it has ceased to trust what it read: their tokens are kept. */
+async function readAgain(
+  stage: Stage,
+  { child, port }: { readonly child: { readonly pid: number }; readonly port: number },
+  requests: readonly string[],
+): Promise<readonly Figure[]> {
+  const [costs, redisCosts]: [number[], number[]] = [[], []];
+  for (let round = 0; round < stage.turns.rounds; round += 1) {
+    await new Promise((resolve) => setTimeout(resolve, READ_AGAIN_AFTER_MS));
+    const before = [cpuTimeUs(child.pid), cpuTimeUs(stage.redis.pid)] as const;
+    const { units } = await stage.client({ do: 'ask', port, requests, connections: CONNECTIONS });
+    costs.push(perUnit(child.pid, before[0], units));
+    redisCosts.push(perUnit(stage.redis.pid, before[1], units));
+  }
+  const [title, unit] = [`${shown(requests.length)} sessions, read again`, 'CPU µs per request, token kept'];
+  return [
+    { title, by: 'Sallyport', value: spreadOf(costs), unit },
+    { title, by: 'Redis', value: spreadOf(redisCosts), unit },
+  ];
 }
 
 /** Fills Redis in steps and asks for sessions that the gateway has not seen; what they cost, against warm ones, with most of them there. */

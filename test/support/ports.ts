@@ -16,12 +16,19 @@ const [CLUSTER_FIRST, CLUSTER_PORTS, BUS_OFFSET] = [11_000, 1_000, 10_000];
 let given = 0;
 
 /** A port of the loopback that nobody listens on. */
-export async function freePort(): Promise<number> {
-  for (let attempt = 0; attempt < PORTS_OF_A_PROCESS; attempt++) {
-    const port = first + (given++ % PORTS_OF_A_PROCESS);
-    if (await isFree(port)) return port;
+export const freePort = async (): Promise<number> => (await freePorts(1))[0] as number;
+
+/** Several ports, no two of them the same: for a program that is told all of them before it listens on any. */
+export async function freePorts(count: number): Promise<readonly number[]> {
+  const ports = new Set<number>();
+  for (let attempt = 0; attempt < LAST - FIRST && ports.size < count; attempt++) {
+    // Those of other processes only where its own are in use.
+    const offset = attempt < PORTS_OF_A_PROCESS ? given++ % PORTS_OF_A_PROCESS : attempt;
+    const port = FIRST + ((first - FIRST + offset) % (LAST - FIRST));
+    if (await isFree(port)) ports.add(port);
   }
-  throw new Error(`no free port from ${first} on`);
+  if (ports.size < count) throw new Error(`no ${count} free ports from ${first} on`);
+  return [...ports];
 }
 
 /** A port for a node of a Redis Cluster. */

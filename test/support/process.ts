@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { ADMIN_TOKEN, ConfigFileFixture, type InstanceTestOptions } from './instance.ts';
-import { freePort } from './ports.ts';
+import { freePorts } from './ports.ts';
 import { until } from './until.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
@@ -68,7 +68,8 @@ export class GatewayProcess implements AsyncDisposable {
 
   /** Starts the program, and waits until it is ready. Throws with what it said when it ends before. */
   static async start(options: ProcessOptions = {}): Promise<GatewayProcess> {
-    const [port, adminPort] = [options.port ?? (await freePort()), await freePort()];
+    const [free, adminPort] = (await freePorts(2)) as [number, number];
+    const port = options.port ?? free;
     const file = new ConfigFileFixture();
     const { listeners, ...config } = (options.config ?? {}) as { listeners?: Record<string, object> };
     const withPorts = {
