@@ -1,7 +1,10 @@
 /**
- * What the calculation of docs/scale.md starts from: figures that were measured, with their command, and assumptions, with their reason.
- * Change them to your own, and run `npm run bench -- report`.
+ * What the calculation of docs/scale.md starts from: figures that were measured, taken from the kept reports, and assumptions, with their
+ * reason. Change the assumptions to your own, and run `npm run bench -- report`.
  */
+
+import { join } from 'node:path';
+import { type Reports, readReports } from '../report/reports.ts';
 
 /** One figure. */
 export interface Input {
@@ -14,75 +17,122 @@ export interface Input {
 
 const input = (value: number, unit: string, title: string, source: string): Input => ({ value, unit, title, source });
 
-/**
- * Measured on the machine of `bench/results/reference.json` unless the source says otherwise. An estimate stands in for a measurement that
- * has not been made on a quiet machine yet.
- */
-export const MEASURED = {
-  warmUs: input(44.3, 'CPU µs', 'a request whose session and token are known', '`npm run bench -- --keep reference`'),
-  readUs: input(
-    35,
-    'CPU µs',
-    'more, where the session is read from Redis',
-    'estimate; `npm run bench -- scenarios --only sessions` measures it: 10,000 sessions in use less 64',
-  ),
-  mintUs: input(
-    65,
-    'CPU µs',
-    'more, where a token is signed as well',
-    '`npm run bench -- --keep reference`: never seen less warm, less the read, which is an estimate',
-  ),
-  loginUs: input(
-    1_000,
-    'CPU µs',
-    'a login at a provider, in five requests',
-    'estimate; `node bench/load/logins.ts` makes 200 a second',
-  ),
-  redisReadUs: input(
-    10,
-    'CPU µs',
-    'of Redis, for a session that is read',
-    '`npm run bench -- scenarios --quick --only sessions`: out of 1,000,000, on a busy machine',
-  ),
-  redisWriteUs: input(
-    48,
-    'CPU µs',
-    'of Redis, for a session that is written: opened, touched or ended',
-    '`npm run bench -- scenarios --quick --only fan-out`: a logout with one replica, less its news, on a busy machine',
-  ),
-  redisIdleUs: input(
-    104,
-    'CPU µs a second',
-    'of Redis, for the heartbeats of one replica',
-    '`npm run bench -- scenarios --quick --only fan-out`: 20 replicas less one; 268 in another run, on a busier machine',
-  ),
-  redisNewsUs: input(
-    2.3,
-    'CPU µs',
-    'of Redis, for the news of one end to one replica',
-    '`npm run bench -- scenarios --quick --only fan-out`: a logout with 20 replicas less one with one, on a busy machine',
-  ),
-  replicaNewsUs: input(
-    12,
-    'CPU µs',
-    'of a replica, for the news of one end',
-    '`npm run bench -- scenarios --only fan-out` with three replicas, on a busy machine',
-  ),
-  sessionBytes: input(
-    572,
-    'bytes',
-    'of Redis, for a session by a provider with its index entries',
-    '`npx vitest run test/store/redis/memory.test.ts`',
-  ),
-  crowdedIndexBytes: input(
-    190,
-    'bytes',
-    'more, beyond two million logins within an absolute timeout',
-    'ADR 23: 150 instead of 55 for each of two entries',
-  ),
-  replicaMib: input(200, 'MiB', 'of a replica, with its caches full', '`npm run bench -- memory`'),
-  connectionKib: input(12.7, 'KiB', 'of a replica, for an idle connection', '`npm run bench -- scenarios --only held`'),
-} as const;
+/** A figure that a report has; until it is there, an estimate. @param how  a command, and what is taken from its report */
+const measured = (found: number | null, estimate: number, unit: string, title: string, how: string): Input =>
+  found === null
+    ? input(estimate, unit, title, `estimate, until it is measured by ${how}`)
+    : input(Math.max(0, Number(found.toPrecision(3))), unit, title, how);
+
+/** A report on how a command is written down. */
+const scenario = (name: string, what: string) => `\`npm run bench -- scenarios --only ${name}\`: ${what}`;
+
+/** Takes the inputs from reports. Long because all of them stand in one place. */
+export function measuredIn({ load, scenarios }: Reports) {
+  const figure = (name: string, title: string, by = 'Sallyport'): number | null =>
+    scenarios.get(name)?.figures.find((it) => it.title === title && it.by === by)?.value.median ?? null;
+  const less = (one: number | null, other: number | null) => (one === null || other === null ? null : one - other);
+  const warm = load?.atMaximum.find(({ variant }) => variant === 'warm')?.cpuUsPerRequest?.median ?? null;
+  const readAgain = figure('sessions', '10,000 sessions, read again');
+  const most = Math.max(0, ...(scenarios.get('fan-out')?.figures ?? []).map(({ x = 0 }) => x));
+  const withOne = (what: string, by: string) => figure('fan-out', `1 replicas: ${what}`, by);
+  /** What one more replica adds. */
+  const perReplica = (what: string, by: string) => {
+    const added = less(figure('fan-out', `${most} replicas: ${what}`, by), withOne(what, by));
+    return added === null || most < 2 ? null : added / (most - 1);
+  };
+  const added = `with ${most === 0 ? 'the most' : most} replicas less with one`;
+  const news = perReplica('a logout', 'Redis');
+  const us = 'CPU µs';
+  return {
+    warmUs: measured(
+      warm,
+      44.3,
+      us,
+      'a request whose session and token are known',
+      '`npm run bench -- --keep reference`',
+    ),
+    readUs: measured(
+      less(readAgain, figure('sessions', '64 sessions in use')),
+      35,
+      us,
+      'more, where the session is read from Redis',
+      scenario('sessions', 'read again less 64 in use'),
+    ),
+    mintUs: measured(
+      less(figure('sessions', '10,000 in Redis'), readAgain),
+      65,
+      us,
+      'more, where a token is signed as well',
+      scenario('sessions', 'never seen less read again'),
+    ),
+    loginUs: input(
+      1_000,
+      us,
+      'a login at a provider, in five requests',
+      'estimate; `node bench/load/logins.ts` makes 200 a second',
+    ),
+    redisReadUs: measured(
+      figure('sessions', '1,000,000 in Redis', 'Redis'),
+      10,
+      us,
+      'of Redis, for a session that is read',
+      scenario('sessions', 'out of 1,000,000'),
+    ),
+    redisWriteUs: measured(
+      less(withOne('a logout', 'Redis'), news),
+      48,
+      us,
+      'of Redis, for a session that is written: opened, touched or ended',
+      scenario('fan-out', 'a logout, less its news'),
+    ),
+    redisIdleUs: measured(
+      perReplica('idle', 'Redis'),
+      104,
+      'CPU µs a second',
+      'of Redis, for the heartbeats of one replica',
+      scenario('fan-out', `idle, ${added}`),
+    ),
+    redisNewsUs: measured(
+      news,
+      2.3,
+      us,
+      'of Redis, for the news of one end to one replica',
+      scenario('fan-out', `a logout, ${added}`),
+    ),
+    replicaNewsUs: measured(
+      perReplica('a logout', 'all replicas'),
+      12,
+      us,
+      'of a replica, for the news of one end',
+      scenario('fan-out', `a logout, ${added}`),
+    ),
+    sessionBytes: input(
+      572,
+      'bytes',
+      'of Redis, for a session by a provider with its index entries',
+      '`npx vitest run test/store/redis/memory.test.ts`',
+    ),
+    crowdedIndexBytes: input(
+      190,
+      'bytes',
+      'more, beyond two million logins within an absolute timeout',
+      'ADR 23: 150 instead of 55 for each of two entries',
+    ),
+    replicaMib: input(200, 'MiB', 'of a replica, with its caches full', '`npm run bench -- memory`'),
+    connectionKib: measured(
+      figure('held', 'each of 10,000 idle connections'),
+      12.7,
+      'KiB',
+      'of a replica, for an idle connection',
+      scenario('held', 'each of 10,000'),
+    ),
+  };
+}
+
+/** What the kept reports say. */
+export const MEASURED: Readonly<Record<keyof ReturnType<typeof measuredIn>, Input>> = measuredIn(
+  readReports(join(import.meta.dirname, '../results')),
+);
 
 export const ASSUMED = {
   busyShare: input(

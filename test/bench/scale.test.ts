@@ -2,6 +2,8 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { Reports } from '../../bench/report/reports.ts';
+import { measuredIn } from '../../bench/scale/inputs.ts';
 import { growthOf, needOf, type Values, values } from '../../bench/scale/scale.ts';
 
 const round: Values = {
@@ -67,4 +69,42 @@ test('heartbeats of all replicas through all primaries end the growth of one Clu
     needOf({ ...demand, sessions: 1e6 * factor, requestsPerSec: 1e4 * factor }, values()).shards;
   expect(shards(times * 0.99)).toBeLessThan(Number.POSITIVE_INFINITY);
   expect(shards(times * 1.01)).toBe(Number.POSITIVE_INFINITY);
+});
+
+describe('the inputs', () => {
+  const figure = (title: string, by: string, median: number, x?: number) => ({ title, by, value: { median }, x });
+  const reports = (scenarios: Readonly<Record<string, object[]>>) =>
+    ({
+      load: { atMaximum: [{ variant: 'warm', cpuUsPerRequest: { median: 50 } }] },
+      peers: null,
+      scenarios: new Map(Object.entries(scenarios).map(([name, figures]) => [name, { figures }])),
+    }) as unknown as Reports;
+
+  test('a read is what a session costs that is read again, less a warm one; a token what is left of one never seen', () => {
+    const sessions = [
+      figure('64 sessions in use', 'Sallyport', 50),
+      figure('10,000 sessions, read again', 'Sallyport', 80),
+      figure('10,000 sessions, read again', 'Redis', 7),
+      figure('10,000 in Redis', 'Sallyport', 140),
+    ];
+    const { warmUs, readUs, mintUs } = measuredIn(reports({ sessions }));
+    expect([warmUs.value, readUs.value, mintUs.value]).toEqual([50, 30, 60]);
+  });
+
+  test('what one replica costs is what the others add, each their share', () => {
+    const of = (replicas: number, what: string, by: string, value: number) =>
+      figure(`${replicas} replicas: ${what}`, by, value, replicas);
+    const fanOut = [
+      ...[of(1, 'idle', 'Redis', 100), of(1, 'a logout', 'Redis', 50), of(1, 'a logout', 'all replicas', 200)],
+      ...[of(21, 'idle', 'Redis', 2_100), of(21, 'a logout', 'Redis', 90), of(21, 'a logout', 'all replicas', 440)],
+    ];
+    const { redisIdleUs, redisNewsUs, redisWriteUs, replicaNewsUs } = measuredIn(reports({ 'fan-out': fanOut }));
+    expect([redisIdleUs.value, redisNewsUs.value, redisWriteUs.value, replicaNewsUs.value]).toEqual([100, 2, 48, 12]);
+  });
+
+  test('what is not measured yet is an estimate that says so', () => {
+    for (const { source } of [measuredIn(reports({})).readUs, measuredIn(reports({})).redisIdleUs]) {
+      expect(source).toMatch(/^estimate, until it is measured by `npm run bench -- scenarios --only [a-z-]+`/);
+    }
+  });
 });
