@@ -127,7 +127,7 @@ export interface Reply {
   upgrade(headers: readonly string[]): Duplex;
 }
 
-/** A request, its answer, and what becomes of both. */
+/** A request, its answer, and the outcome. */
 export class Exchange implements RawRequest {
   readonly listener: ExchangeListener;
   /** The handler that it began with, and finishes on. */

@@ -153,7 +153,7 @@ export interface GatewayControl {
   metrics(format: TextFormat): AsyncIterable<string>;
   /** @returns the JWK Set of the upstream token */
   jwks(): Promise<unknown>;
-  /** What each process says of itself. */
+  /** The status of each process. */
   status(): Promise<readonly ProcessStatus[]>;
   /** Routes in the order in which they are tried, with what was counted of them. */
   routes(page: PageOf): Promise<Listed<RouteStatus>>;

@@ -81,7 +81,7 @@ function leafRules(config: Leaf, plain: PlainSubject): Rule[] {
 
 type List = readonly string[] | { readonly any: readonly string[] } | { readonly all: readonly string[] };
 
-/** Compiles a list of which one is enough, or all are needed. */
+/** Compiles a list of criteria: any one suffices, or all must hold. */
 export function compileList(list: List): (present: ReadonlySet<string>) => boolean {
   if ('all' in list) return (present) => list.all.every((item) => present.has(item));
   const items = 'any' in list ? list.any : list;

@@ -1,4 +1,4 @@
-/** Rules about the authorizer: whom it believes. */
+/** Rules about the authorizer: which proxies it trusts. */
 
 import { defineCodes, warning } from '../config/findings/problem.ts';
 import type { LintContext } from '../config/lint.ts';

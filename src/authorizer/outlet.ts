@@ -24,9 +24,9 @@ const REMOVE_HEADER: Readonly<Partial<Record<Form, string>>> = {
 /** The names of those headers. */
 export const REMOVE_HEADERS: readonly string[] = Object.values(REMOVE_HEADER);
 
-/** Tells proxies what to forward. */
+/** Answers a proxy with what it should forward. */
 export class AnswerOutlet implements Outlet {
-  /** The authorizer carries no tunnels: a proxy that has been told to let a WebSocket pass keeps it. */
+  /** The authorizer carries no tunnels: a WebSocket that it allows stays with the proxy. */
   readonly tunnels: Outlet['tunnels'] = new Set();
   readonly #answers: ProxyAnswers;
   readonly #responder: Responder;

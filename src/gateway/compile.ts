@@ -42,7 +42,7 @@ const withCompiledCredential = (route: Config['routes'][number]) => ({
   credential: compileCredential(route.credential),
 });
 
-/** The pipelines of a configuration; those of listeners that it does not have are missing. */
+/** The pipelines of a configuration, one for each listener that it has. */
 interface Pipelines {
   readonly public: Pipeline;
   readonly [listener: string]: Pipeline | undefined;

@@ -1,4 +1,4 @@
-/** What a gateway says of itself to the admin page and to `sallyport doctor`. Reads only, and connects to nothing. */
+/** The status of a gateway, for the admin page and `sallyport doctor`. Read-only; opens no connections. */
 
 import type {
   FeedStatus,

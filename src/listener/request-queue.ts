@@ -85,7 +85,7 @@ interface Waiter {
   readonly workedMs: number;
 }
 
-/** A request whose connection was told to come back later, and came sooner. */
+/** A request on a connection that was told to retry later and retried too early. */
 interface Held {
   readonly exchange: Queued;
   readonly untilMs: number;

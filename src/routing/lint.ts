@@ -158,7 +158,7 @@ function lintCredential({ context: { source }, route, credential, path, tokenHea
   }
 }
 
-/** A session can only be opened, and requests with one only be told from forged ones, on a public origin. */
+/** Only on a public origin can a session be opened, and a forged request with a session be recognised. */
 function lintHosts({ context, route, credential, path }: RouteRule): void {
   const origins = context.draft.publicOrigin;
   if (origins === undefined || route.match.host === undefined) return;

@@ -136,7 +136,7 @@ export class HotNumber {
   }
 }
 
-/** A metric of which each series is one number. */
+/** A metric with one number for each series. */
 class NumberFamily<L extends string> extends HotFamily<L, HotNumber> {
   protected override readonly type: 'counter' | 'gauge';
 

@@ -32,7 +32,7 @@ export class Deadline {
     return Math.min(this.#atMs - nowMs, MAX_TIMER_MS);
   }
 
-  /** Writes what is left of it into the headers that it was read from, or into later ones. */
+  /** Writes the remaining time into the headers that it was read from, or into later ones. */
   writeTo(headers: string[], nowMs: number): void {
     const at = valueIndex(headers);
     if (at !== -1) headers[at] = formatGrpcTimeout(this.#atMs - nowMs);

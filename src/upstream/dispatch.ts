@@ -58,11 +58,11 @@ export interface RequestController {
   resume(): void;
 }
 
-/** Hears of what becomes of a request, in this order. An error may come at any time and is the last call. */
+/** Callbacks for the progress of a request, in this order. An error can come at any time and is the last call. */
 export interface RequestHandler {
   /**
-   * A connection is there, and the request is about to be sent. What it throws is the error of the request, and leaves the
-   * connection whole.
+   * A connection is ready, and the request is about to be sent. An exception fails the request and leaves the connection
+   * usable.
    *
    * @param isKept  whether the connection has carried a request before
    */

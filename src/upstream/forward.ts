@@ -1,9 +1,9 @@
 /**
  * upstream: a Permit and its token in, the request streamed to a server and the answer streamed back.
  *
- * Bodies are relayed part by part with backpressure both ways and never held. Whoever leaves first, the other side is
- * told: a client that goes aborts the upstream request, an upstream that fails is 502 or 504, or a cut connection once
- * the answer has begun. `retry.ts` says which requests are sent once more, to another server if there is one.
+ * Bodies are streamed with backpressure both ways and never buffered. When one side goes away, the other side learns of
+ * it: a client that disconnects aborts the upstream request; an upstream that fails means 502 or 504, or a cut connection
+ * once the answer has begun. `retry.ts` decides which requests are retried, on another server if there is one.
  */
 
 import type { Permit } from '../authorization/permit.ts';

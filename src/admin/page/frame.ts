@@ -4,7 +4,7 @@
  * operators: the command line, the log, the documents.
  *
  * Input: what the processes say of themselves (`status.ts`), reports of reloads, an answer of `explain`. Output: a document.
- * It fails as what it asks fails. This file is what all pages have in common.
+ * Errors are those of the calls behind a page. This file is what all pages have in common.
  */
 
 import { type Html, html } from '../../lib/text/html.ts';

@@ -26,7 +26,7 @@ export interface IssuerRules {
   readonly trustDomain: string | null;
   /** `iss` of our own tokens. A token with this `iss` is about subjects of ours; any other is not. */
   readonly ourIssuer: string;
-  /** Its `issuer` is `null` where it is learnt from the cluster, and for JWT-SVIDs, which are told by their `sub`. */
+  /** Its `issuer` is `null` where it is learnt from the cluster, and for JWT-SVIDs, which their `sub` identifies. */
   readonly profile: ServiceTokenProfile;
   /** How long after its `exp` a stream that a token opened may last; `Infinity` for as long as it likes. */
   readonly streamLeewayMs: number;

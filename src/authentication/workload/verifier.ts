@@ -78,7 +78,7 @@ function workloadPrincipal(subject: string, compact: CompactToken | null): Servi
 
 /**
  * `Sec-` cannot be set by a page (WHATWG Fetch, forbidden request-header), so it is there when a browser is. Sec-Fetch-Mode
- * by itself says nothing: Node's own fetch sends it too, and a browser never without Sec-Fetch-Site.
+ * alone proves nothing: Node's own fetch sends it too, and a browser never without Sec-Fetch-Site.
  *
  * Without it, all of three headers that browsers send to plain HTTP names are asked for, so that a workload is not refused
  * that passes on the language or the program of its own caller. A page can set Accept-Encoding in no browser, and the other

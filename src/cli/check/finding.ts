@@ -2,10 +2,10 @@
  * check: what `sallyport check` asks other servers, to say which settings will not work before anybody notices.
  *
  * Input: a part of the configuration. Output: findings, in the order in which they were made. Nothing is changed anywhere.
- * What a server says is untrusted: it is shown as printable ASCII, and cut off.
+ * Text from servers is untrusted: it is shown as printable ASCII, and truncated.
  */
 
-/** `ok`: works. `note`: worth knowing. `warning`: probably not what is meant, or not certain. `failure`: will not work. */
+/** `ok`: works. `note`: worth knowing. `warning`: uncertain, or probably not intended. `failure`: will not work. */
 export type FindingVerdict = 'ok' | 'note' | 'warning' | 'failure';
 
 /** One line of a report. */
@@ -25,7 +25,7 @@ const maker =
 export const ok = maker('ok');
 /** Something is worth knowing. */
 export const note = maker('note');
-/** Something is probably not what is meant, or not certain. */
+/** Something is uncertain, or probably not intended. */
 export const warn = maker('warning');
 /** Something will not work. */
 export const failure = maker('failure');
@@ -38,6 +38,6 @@ export const printable = (text: string, maxLength = 200): string =>
 export const textsOf = (list: unknown): readonly string[] | null =>
   Array.isArray(list) && list.every((entry) => typeof entry === 'string') ? list : null;
 
-/** Entries of a list as a server has them, for a terminal. */
+/** Entries of a list from a server, for a terminal. */
 export const listed = (entries: readonly string[]): string =>
   entries.length === 0 ? 'none' : printable(entries.join(', '));

@@ -26,7 +26,7 @@ const UNTOLD = new Set('level time id requestId client handle listener stream ms
 /** Writes what happens. */
 export class Narrator implements Watching {
   #output: LineBlocks | null = null;
-  /** The token that was told last, by route. */
+  /** The last token printed, by route. */
   readonly #told = new Map<string, CompactToken>();
   /** A login has just been answered: the next request shows whether the browser kept the cookie. */
   #isFirstAfterLogin = false;
@@ -59,7 +59,7 @@ export class Narrator implements Watching {
   #record(line: string): void {
     const record = JSON.parse(line) as LogRecord;
     const { time, msg, event } = record;
-    // `denied` is told by the line of its request.
+    // The line of the request already reports a denial.
     if (event === 'denied') return;
     this.#write(`${time.slice(11, 19)}  ${msg === 'request' ? requestText(record) : eventText(record)}`);
     if (event === 'login') this.#isFirstAfterLogin = true;

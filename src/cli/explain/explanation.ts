@@ -262,7 +262,7 @@ type Leaf = Omit<AllowConfig, 'any' | 'all'>;
 /** Whether a rule, compiled as the gateway compiles it, holds for the principal. */
 type Holds = (rule: AllowConfig) => boolean;
 
-/** Each criterion by itself. */
+/** Each criterion separately. */
 function verdicts(allow: AllowConfig, holds: Holds): CriterionResult[] {
   const { any, all, ...leaf } = allow;
   const group = (criterion: string, leaves: readonly Leaf[], rule: AllowConfig): CriterionResult => ({

@@ -385,7 +385,7 @@ function plainValue(text: string): string | number | boolean {
   return /^-?(?:0|[1-9]\d{0,14})$/.test(text) ? Number(text) : text;
 }
 
-/** Clear messages for common mistakes, those of the library for all others. */
+/** Clear messages for common mistakes; all others keep the message of the library. */
 function describeYamlError(error: YAMLError, line: string): { code: Code; message: string; hint: string | null } {
   const syntax = (message: string, hint: string | null = null) => ({ code: codes['yaml/syntax'], message, hint });
   switch (error.code) {

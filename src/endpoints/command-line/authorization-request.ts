@@ -19,7 +19,7 @@ export interface AuthorizationRequest {
 /** `error` codes of the answer (RFC 6749 §4.1.2.1). */
 type AuthorizationError = 'invalid_request' | 'unsupported_response_type' | 'invalid_scope' | 'access_denied';
 
-/** An error that the program is told, by way of the browser. */
+/** An error that the browser carries back to the program. */
 export interface RedirectedError {
   readonly redirectUri: string;
   readonly error: AuthorizationError;

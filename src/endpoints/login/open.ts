@@ -121,7 +121,7 @@ export function openLogin(
     password === undefined
       ? null
       : new UsersFile(password.usersFile, files.users, (problem) =>
-          log.error({ problem }, 'users file kept as it was'),
+          log.error({ problem }, 'users file reload failed; keeping the previous one'),
         );
   series.logins.readFrom(usersFile);
   const providers = openProviders(

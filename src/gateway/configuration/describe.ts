@@ -56,7 +56,7 @@ function describeLeaf({ roles, scopes, subjects, serviceAccounts, claims }: Leaf
   ];
 }
 
-/** The criteria of a `require` rule, each by itself. */
+/** The criteria of a `require` rule, separately. */
 export function requirementParts({
   acr,
   amr,

@@ -1,6 +1,6 @@
 /** concurrency: who runs when, and who waits. This file limits how many run at once. */
 
-/** Runs work in a fixed number of slots; what finds none free waits for its turn, in order. */
+/** Runs work in a fixed number of slots. Without a free slot, work waits in order. */
 export class Slots {
   #free: number;
   readonly #waiting: (() => void)[] = [];

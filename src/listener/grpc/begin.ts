@@ -1,4 +1,4 @@
-/** Begins a call for each request on a connection, or says why it is none. */
+/** Begins a call for each request on a connection, or explains why the request is not a call. */
 
 import { REASONS } from '../../errors.ts';
 import { randomHex } from '../../lib/crypto/random-hex.ts';

@@ -1,4 +1,4 @@
-/** Rules about listeners: where they are, and whom they believe. */
+/** Rules about listeners: their addresses, and the proxies that they trust. */
 
 import type { ListenAddress } from '../../config/fields.ts';
 import { defineCodes, error, warning } from '../../config/findings/problem.ts';

@@ -1,4 +1,4 @@
-/** Merges what several workers say of the same routes and upstreams. The order is that of the first worker. */
+/** Merges the status that several workers report for the same routes and upstreams, in the order of the first worker. */
 
 import type { Listed, RouteStatus, ServerStatus, UpstreamStatus } from '../../admin/status.ts';
 

@@ -17,7 +17,7 @@ export interface SomeMetrics {
   readonly areLast: boolean;
 }
 
-/** What a worker that starts need not find out by itself, and perhaps cannot any more. */
+/** What a starting worker gets from the primary, because it may no longer be able to read it itself. */
 export interface KnownToOthers {
   /** Contents of the files of the configuration, where they were last usable. */
   readonly files: FileContents;

@@ -183,7 +183,7 @@ export class WorkerPool {
     );
   }
 
-  /** Ids that clients give can be those of several requests: the last one counts. */
+  /** Clients can reuse the id of a request: the last one counts. */
   async #requestOf(id: string): Promise<RecentRequest | null> {
     const answers = [...(await this.#askAll('requestOf', [id])).values()].filter((request) => request !== null);
     return newestFirst(answers)[0] ?? null;

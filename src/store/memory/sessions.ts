@@ -6,12 +6,12 @@ import { type SessionRecord, seenAt, subjectAtProvider } from '../session-record
 import type { EndedAtProvider, SessionChanges, SessionStore, SessionUpdate } from '../store.ts';
 import { ExpiringMap } from './expiring-map.ts';
 
-/** A provider's logout that overtakes a login ends it too, if it comes within this time. */
+/** A provider's logout that arrives before its login also ends that login, within this time. */
 const OVERTAKEN_WITHIN_MS = 30_000;
 /** The most such logouts that are remembered. */
 const MAX_ENDED_SIDS = 10_000;
 
-/** Tells the replica, which is the only one. */
+/** Notifies the only replica. */
 interface Publisher {
   publish(handle: SessionHandle): void;
   publishUpdate(handle: SessionHandle): void;

@@ -12,7 +12,7 @@ import { RedisSettings } from './connection/settings.ts';
 import type { RedisConfig } from './section.ts';
 import { openRedisStore } from './store.ts';
 
-/** Round trips, of which the median counts. */
+/** How many round trips are measured; the median is reported. */
 const ROUND_TRIPS = 5;
 
 const NOTHING = { version: null, roundTripMs: null, clockAheadMs: null, memory: null, warnings: [] } as const;

@@ -202,7 +202,7 @@ class CountedQueue implements SpanExporter {
   /** Said once, not for every batch. */
   #refused(count: number, error: Error | undefined): void {
     this.#series.dropped.inc({ reason: 'export_failed' }, count);
-    if (!this.#isFailing) this.#log.warn({ fault: errorFields(error) }, 'spans are not taken by the collector');
+    if (!this.#isFailing) this.#log.warn({ fault: errorFields(error) }, 'collector does not accept spans');
     this.#isFailing = true;
   }
 }

@@ -2,7 +2,7 @@
 
 import type { RequestController, RequestHandler, ServerRequest } from '../dispatch.ts';
 
-/** What a request needs of the connection that carries it. */
+/** What a request needs from its connection. */
 interface Carrier {
   pause(): void;
   resume(request: Http1Request): void;
@@ -24,7 +24,7 @@ export class Http1Request implements RequestController {
     this.handler = handler;
   }
 
-  /** It has been answered: nothing more happens to it. */
+  /** Answered: nothing more happens to it. */
   leave(): void {
     this.isOver = true;
     this.connection = null;

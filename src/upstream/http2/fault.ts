@@ -3,7 +3,7 @@
 import { constants } from 'node:http2';
 import { GatewayFault, UpstreamFault } from '../../errors.ts';
 
-/** The server says that it took no part of the request, whatever the method: it can be sent again (RFC 9113 §8.7). */
+/** The server did not process the request, so any method can be retried (RFC 9113 §8.7). */
 export class NotProcessedFault extends UpstreamFault {
   constructor(cause: unknown) {
     super('upstream_reset', 'server took no part of the request', { cause });

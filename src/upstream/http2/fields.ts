@@ -1,4 +1,4 @@
-/** Converts header lists between the form of `node:http2` and that of the rest of `upstream/`. */
+/** Converts header lists between the form of `node:http2` and the one used in the rest of `upstream/`. */
 
 import { GatewayFault } from '../../errors.ts';
 import { isFieldValue } from '../../lib/http/field.ts';

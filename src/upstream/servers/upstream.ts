@@ -61,7 +61,7 @@ export class Upstream {
     return free;
   }
 
-  /** Whether a configuration makes the same upstream, with what is in its files now. */
+  /** Whether a configuration gives the same upstream, with the current contents of its files. */
   isMadeBy(config: UpstreamConfig, tls: UpstreamTls | null): boolean {
     return isDeepStrictEqual(this.config, config) && isDeepStrictEqual(this.#tls, tls);
   }
@@ -69,11 +69,11 @@ export class Upstream {
   /**
    * Chooses the server for a request.
    *
-   * Among those that are not ejected; when all are, the one whose time is over first, because a small chance is better
-   * than none.
+   * Prefers servers that are not ejected; when all are, it takes the one whose ejection ends first, because a small chance
+   * is better than none.
    *
-   * @param except  one that has just failed, which is chosen only when there is no other
-   * @returns a server, or a Denial `overloaded` when every eligible one has too much waiting
+   * @param except  a server that has just failed: the last resort
+   * @returns a server, or a Denial `overloaded` when every eligible server has too many waiting requests
    */
   choose(except: UpstreamServer | null = null): UpstreamServer | Denial {
     const [only] = this.servers;
@@ -118,7 +118,7 @@ export class Upstream {
     return this.servers.some((server) => server !== except && server.isEligible());
   }
 
-  /** The next eligible one in turn that has room, or the one of them that has least to do. */
+  /** The next eligible server in turn that has room, or else the least busy one. */
   #bestOf(except: UpstreamServer | null): UpstreamServer | null {
     const { servers } = this;
     const start = this.#next;

@@ -1,6 +1,6 @@
 /**
- * The requests that wait for a connection to an upstream, so that none waits without a bound. The bound is the same for all,
- * so they are due in the order in which they came, and one timer watches the first.
+ * The requests that wait for a connection to an upstream, each for a bounded time. The bound is the same for all, so they
+ * expire in order of arrival, and one timer watches the first.
  *
  * perf: at full load most requests wait for a moment. A list that is linked through them costs nothing to join and leave; a
  * `Map` made the garbage collector work three times as much per request (`npm run bench -- profile warm`).
@@ -8,19 +8,19 @@
 
 import type { Clock } from '../../lib/clock.ts';
 
-/** A request that can be told that it has waited long enough. The fields are those of the line that it waits in. */
+/** A request that can wait. The waiting line owns the fields. */
 export interface Waiting {
   /** Until when it may wait; `null` while it does not. */
   waitsUntilMs: number | null;
-  /** Who came before it. */
+  /** The request before it. */
   before: Waiting | null;
-  /** Who came after it. */
+  /** The request after it. */
   after: Waiting | null;
-  /** It has waited for as long as it may. */
+  /** Called when its time is up. */
   giveUp(): void;
 }
 
-/** The requests of one upstream that wait. */
+/** The waiting line of one upstream. */
 export class WaitingLine {
   readonly #boundMs: number;
   readonly #monotonicMs: Clock;
@@ -34,7 +34,7 @@ export class WaitingLine {
     this.#monotonicMs = monotonicMs;
   }
 
-  /** Lets one wait that does not. It has to leave when it no longer waits. */
+  /** Adds a request that is not waiting. Its owner removes it when it stops waiting. */
   join(waiting: Waiting): void {
     waiting.waitsUntilMs = this.#monotonicMs() + this.#boundMs;
     waiting.before = this.#last;
@@ -44,7 +44,7 @@ export class WaitingLine {
     this.#timer ??= setTimeout(this.#giveUpLate, this.#boundMs).unref();
   }
 
-  /** Does nothing for one that does not wait. */
+  /** Does nothing for a request that is not waiting. */
   leave(waiting: Waiting): void {
     if (waiting.waitsUntilMs === null) return;
     waiting.waitsUntilMs = null;

@@ -29,7 +29,7 @@ export class Tunnel implements OpenStream {
   readonly #fromClient = new FrameTracker();
   readonly #fromUpstream = new FrameTracker();
   #openSides = 2;
-  /** The gateway has told both sides that it ends. */
+  /** The gateway has sent both sides a Close frame. */
   isEnding = false;
   #closeTimer: NodeJS.Timeout | null = null;
 

@@ -559,7 +559,9 @@ describe('the users file', () => {
     await writeFile(stage.usersFile, 'users:\n  - name: alice\n    passwordhash: oops\n');
     expect((await stage.logIn('alice', PASSWORD)).status).toBe(200);
     expect((await stage.logIn('bob', PASSWORD)).status).toBe(200);
-    const problems = stage.gateway.log.records.filter((record) => record['msg'] === 'users file kept as it was');
+    const problems = stage.gateway.log.records.filter(
+      (record) => record['msg'] === 'users file reload failed; keeping the previous one',
+    );
     expect(problems).toHaveLength(1);
     expect(String(problems[0]?.['problem'])).toMatch(/users\.yaml:2:5 users\[0\].passwordHash is required/);
   });

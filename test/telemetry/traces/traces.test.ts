@@ -336,13 +336,13 @@ describe('a collector', () => {
     expect((await rawRequest(gateway.port, head)).status).toBe(200);
     await until(async () => (await counted(gateway)).failed === 4, 'the next ones are refused');
     const said = () => gateway.log.records.filter(({ msg }) => /collector/.test(String(msg)));
-    expect(said().map(({ level, msg }) => [level, msg])).toEqual([['warn', 'spans are not taken by the collector']]);
+    expect(said().map(({ level, msg }) => [level, msg])).toEqual([['warn', 'collector does not accept spans']]);
     collector.status = 200;
     expect((await rawRequest(gateway.port, head)).status).toBe(200);
     await gateway.gateway.close();
     expect(await counted(gateway)).toEqual({ exported: 2, full: 0, failed: 4, shutdown: 0 });
     expect(said().map(({ msg }) => msg)).toEqual([
-      'spans are not taken by the collector',
+      'collector does not accept spans',
       'spans are taken again by the collector',
     ]);
   });

@@ -6,7 +6,7 @@ import type { OptionKey } from './options/table.ts';
 export interface AlphaRow {
   /** `[]` stands for each entry of a list. */
   readonly path: string;
-  /** The option that it means; or what becomes of it. */
+  /** The equivalent option, or how the key is translated. */
   readonly as: OptionKey | { readonly becomes: readonly string[] | 'builtIn' | 'dropped'; readonly text: string };
 }
 

@@ -30,7 +30,7 @@ export interface ProviderMetadata {
   readonly tokenAuthMethods: readonly string[] | null;
 }
 
-/** Signature algorithms of ID tokens that are accepted: those with a public key, of which one signer has the private one. */
+/** Accepted signature algorithms of ID tokens: asymmetric ones, so that only the provider can sign. */
 export const ID_TOKEN_ALGORITHMS = [
   'RS256',
   'ES256',

@@ -151,7 +151,7 @@ export class Commands {
 
   /** Opens the breaker of a part of the store that did not answer. */
   #giveUpOn(client: Client, key: string, error: unknown): void {
-    // The lost connection of a single server shows by itself. A Cluster stays connected to its other nodes.
+    // A single server that is lost is noticed anyway. A Cluster stays connected to its other nodes.
     const isSilent =
       errorReason(error) === 'timeout' || (client instanceof Cluster && errorReason(error) === 'connection');
     if (isSilent) this.#breakers.open(partOf(client, key), () => this.#probe(key));

@@ -372,7 +372,7 @@ export class TokenRenewal {
       .map(({ handle }) => handle);
   }
 
-  /** Ends a session of which the provider cannot be asked, since there are no tokens. */
+  /** Ends a session that has no tokens, so that its provider cannot confirm it. */
   async endLost(session: SessionAtProvider, provider: IdentityProvider): Promise<void> {
     await this.#end(session, provider, NO_TOKENS, 'lost');
   }
