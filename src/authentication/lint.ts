@@ -1,8 +1,8 @@
 /** What the rules of every kind of credential need: where routes name what the kind is configured with. */
 
-import { valueAt } from '../config/findings/report.ts';
 import type { LintContext } from '../config/lint.ts';
 import { type Use, uses } from '../config/names.ts';
+import { valueAt } from '../config/report.ts';
 
 /**
  * The names that routes list for a kind of credential, as they are written, valid or not.

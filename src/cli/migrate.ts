@@ -49,7 +49,7 @@ export const migrateCommand = defineCommand({
     const { migrate } = await import('../config/text/migrate.ts');
     const { RENAMES } = await import('../gateway/configuration/renames.ts');
     const { renamesBelow } = await import('../config/text/renames.ts');
-    const { renderText } = await import('../config/findings/render.ts');
+    const { renderText } = await import('../config/render.ts');
     const renames = options.at === undefined ? RENAMES : renamesBelow(options.at, RENAMES);
     const { text, problems, source } = migrate(before, renames);
     if (text === null) throw new ConfigFault(renderText({ path, problems, source }));

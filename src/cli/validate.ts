@@ -42,7 +42,7 @@ export const validate = defineCommand({
     const checked = options['no-files'] ? checkConfiguration(path, io, true) : checkWithContents(path, io);
     const { loaded, problems, source } = await checked;
     const isAccepted = loaded !== null && (!options.strict || problems.length === 0);
-    const { countText, renderFrames, renderGithub } = await import('../config/findings/render.ts');
+    const { countText, renderFrames, renderGithub } = await import('../config/render.ts');
     const verdict = `${path}: ${loaded === null ? 'not valid' : `valid, hash ${loaded.hash}`}, ${countText(problems)}\n`;
     switch (options.format) {
       case 'json':

@@ -4,7 +4,7 @@
  */
 
 import type { KeyPath } from './findings/problem.ts';
-import { valueAt } from './findings/report.ts';
+import { valueAt } from './report.ts';
 import type { ConfigSource } from './text/source.ts';
 
 /**

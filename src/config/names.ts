@@ -6,8 +6,8 @@
 import { nearest } from '../lib/text/nearest.ts';
 import { codes } from './findings/codes.ts';
 import type { Code, KeyPath } from './findings/problem.ts';
-import { valueAt } from './findings/report.ts';
 import type { LintContext } from './lint.ts';
+import { valueAt } from './report.ts';
 
 type Context = Pick<LintContext<unknown>, 'source'>;
 

@@ -6,7 +6,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { ApplyResult, ConfigurationReport, PastReload, ReloadControl, ReloadReport } from '../admin/control.ts';
 import { type FileWatch, watchFiles } from '../config/files/watch.ts';
-import { errorLines } from '../config/findings/render.ts';
+import { errorLines } from '../config/render.ts';
 import { ConfigFault } from '../errors.ts';
 import { changesThatNeedRestart, type LoadedConfig } from '../gateway/configuration/load.ts';
 import type { Clocks } from '../lib/clock.ts';

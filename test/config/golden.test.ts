@@ -7,7 +7,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import { renderText } from '../../src/config/findings/render.ts';
+import { renderText } from '../../src/config/render.ts';
 import { PROBLEM_CODES } from '../../src/gateway/configuration/parts.ts';
 import { CANARY, load } from './support.ts';
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { noFiles } from '../../src/config/files/files.ts';
 import type { Problem } from '../../src/config/findings/problem.ts';
-import { renderGithub, renderText } from '../../src/config/findings/render.ts';
+import { renderGithub, renderText } from '../../src/config/render.ts';
 import { loadConfig } from '../../src/gateway/configuration/load.ts';
 import { CANARY, fakeEnv, load, MINIMAL } from './support.ts';
 

@@ -78,7 +78,7 @@ function readOrNull(path: string): string | null {
 async function problemsOf({ yaml }: Imported, io: CliIo): Promise<string> {
   const { loadConfig } = await import('../../gateway/configuration/load.ts');
   const { noFiles } = await import('../../config/files/files.ts');
-  const { renderText } = await import('../../config/findings/render.ts');
+  const { renderText } = await import('../../config/render.ts');
   const path = 'sallyport.yaml';
   const { problems, source } = loadConfig(yaml, { path, cwd: io.cwd, env: io.env, files: noFiles });
   return problems.length === 0 ? '' : `\nFindings of "sallyport validate"\n${renderText({ path, problems, source })}`;

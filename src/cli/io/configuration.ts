@@ -95,7 +95,7 @@ async function requireValid<R extends LoadResult>(
 ): Promise<R & { readonly loaded: NonNullable<R['loaded']> }> {
   const { loaded, problems, source } = result;
   if (loaded !== null) return { ...result, loaded };
-  const { renderText } = await import('../../config/findings/render.ts');
+  const { renderText } = await import('../../config/render.ts');
   throw new ConfigFault(
     renderText({ path, problems: problems.filter(({ severity }) => severity === 'error'), source }),
   );

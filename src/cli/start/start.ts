@@ -79,7 +79,7 @@ async function runAsWorker(io: CliIo): Promise<ExitCode> {
 
 /** @throws ConfigFault with one line for each mistake, without the lines of the file */
 async function loadInLines(path: string, io: CliIo): Promise<ReadInstance> {
-  const { errorLines } = await import('../../config/findings/render.ts');
+  const { errorLines } = await import('../../config/render.ts');
   const result = await checkWithContents(path, io);
   if (result.loaded === null) throw new ConfigFault(errorLines(result).join('\n'));
   return result.loaded;

@@ -1,5 +1,5 @@
 /**
- * findings: findings about a configuration, their codes, and how they are shown. Each folder keeps the codes of its findings beside the rules that report
+ * findings: findings about a configuration, and their codes. Each folder keeps the codes of its findings beside the rules that report
  * them; `gateway/configuration/parts.ts` lists all, and `docs/reference/problems.md` is generated from it.
  */
 

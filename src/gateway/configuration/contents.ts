@@ -9,7 +9,7 @@ import { readIssuer } from '../../authentication/service-token/fixed-keys.ts';
 import { codes as authorization, sharedNames } from '../../authorization/lint.ts';
 import { FileReader } from '../../config/files/named-files.ts';
 import { formatPath, type KeyPath, type Problem } from '../../config/findings/problem.ts';
-import { valueAt } from '../../config/findings/report.ts';
+import { valueAt } from '../../config/report.ts';
 import type { FindingSource } from '../../config/text/source.ts';
 import { type LoginFiles, readLogin } from '../../endpoints/login/open.ts';
 import { NO_USERS } from '../../endpoints/login/password/users-file.ts';

@@ -5,8 +5,8 @@
 
 import type { z } from 'zod';
 import type { KeyPath } from '../../config/findings/problem.ts';
-import { describeIssue, valueAt } from '../../config/findings/report.ts';
 import type { DraftEntries } from '../../config/lint.ts';
+import { describeIssue, valueAt } from '../../config/report.ts';
 import type { Config, configSchema } from './schema.ts';
 
 type Schema = ReturnType<typeof configSchema>;

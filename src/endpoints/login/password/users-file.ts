@@ -16,7 +16,7 @@ import { stat } from 'node:fs/promises';
 import { isNode, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { isRemembered, readNamedFile, remembering } from '../../../config/files/remembered-files.ts';
-import { describeIssue } from '../../../config/findings/report.ts';
+import { describeIssue } from '../../../config/report.ts';
 import { ConfigFault } from '../../../errors.ts';
 import type { UserAttributes } from '../../../store/session-record.ts';
 import { areTooLarge, attributesSchema, MAX_ATTRIBUTES_BYTES, visibleText } from '../user-attributes.ts';

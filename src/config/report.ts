@@ -1,11 +1,11 @@
 /** Turns zod's issues into findings: with a place, a clear message and a suggestion. */
 
 import type { z } from 'zod';
-import { nearest } from '../../lib/text/nearest.ts';
-import type { ConfigSource } from '../text/source.ts';
-import { alternativesOf, schemasAt, shapeOf, unwrap } from '../walk.ts';
-import { codes } from './codes.ts';
-import { type Code, formatPath, type KeyPath } from './problem.ts';
+import { nearest } from '../lib/text/nearest.ts';
+import { codes } from './findings/codes.ts';
+import { type Code, formatPath, type KeyPath } from './findings/problem.ts';
+import type { ConfigSource } from './text/source.ts';
+import { alternativesOf, schemasAt, shapeOf, unwrap } from './walk.ts';
 
 type Issue = z.core.$ZodIssue;
 type Schema = z.core.$ZodType;

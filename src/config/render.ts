@@ -1,8 +1,8 @@
 /** Formats findings for people and programs. */
 
-import { counted } from '../../lib/text/counted.ts';
-import type { ConfigSource } from '../text/source.ts';
-import type { Problem } from './problem.ts';
+import { counted } from '../lib/text/counted.ts';
+import type { Problem } from './findings/problem.ts';
+import type { ConfigSource } from './text/source.ts';
 
 /** A configuration file and its findings. */
 interface RenderSubject {
