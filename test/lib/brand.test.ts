@@ -8,7 +8,7 @@ import type { Sessions } from 'ROOT/src/authentication/session/sessions.ts';
 import { type SessionId, sessionHandle } from 'ROOT/src/authentication/session/session-id.ts';
 import type { Jti, Sid } from 'ROOT/src/jwt/names.ts';
 import type { CompactJws } from 'ROOT/src/jwt/compact.ts';
-import type { CompactToken } from 'ROOT/src/lib/bearer.ts';
+import type { CompactToken } from 'ROOT/src/lib/http/bearer.ts';
 import type { SessionHandle } from 'ROOT/src/jwt/names.ts';
 import type { Store } from 'ROOT/src/store/store.ts';
 import 'ROOT/src/endpoints/sessions/logout.ts';
