@@ -15,10 +15,13 @@ function loadedWith(file: string, found = new Set<string>()): Set<string> {
     // Types alone are stripped.
     if (/^type\s/.test(names) || /^\{\s*(?:type\s+[^,}]+,?\s*)+\}$/.test(names.trim())) continue;
     if (specifier.startsWith('.')) loadedWith(relative(ROOT, join(ROOT, dirname(file), specifier)), found);
-    else found.add(specifier);
+    else found.add(isBuiltin(specifier) ? specifier : packageOf(specifier));
   }
   return found;
 }
+
+/** `jose` of `jose/jwk/thumbprint`, `@scope/name` of `@scope/name/part`. */
+const packageOf = (specifier: string) => /^(?:@[^/]+\/)?[^/]+/.exec(specifier)?.[0] ?? specifier;
 
 test('@sallyport/verify loads jose, modules of Node, jwt/ and lib/: no gateway, no configuration, no store', () => {
   const loaded = [...loadedWith('packages/verify/src/index.ts')];
