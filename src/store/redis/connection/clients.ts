@@ -12,10 +12,7 @@ import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import { AnswerTimeout } from '../../networked/deadline.ts';
 import { HandshakeTimeout } from './faults.ts';
 import type { RedisSettings, Secrets } from './settings.ts';
-import { makeCommandsShortLived } from './short-lived-commands.ts';
 import type { RedisNode } from './url.ts';
-
-makeCommandsShortLived();
 
 /** A connection to Redis, or to all nodes of a Cluster. */
 export type Client = Redis | Cluster;
