@@ -69,8 +69,8 @@ const packages = (names: readonly string[]) => names.map((name) => `${name} ${pa
 /** The version in what a program says about itself. */
 function versionOf(path: string, argument: string): string {
   const text = execFileSync('/bin/sh', ['-c', '"$0" "$1" 2>&1', path, argument], { encoding: 'utf8' });
-  // Not that of Go, with which something was built.
-  return /(?<![\w.])v?(\d+\.\d+(?:\.\d+)*)/.exec(text)?.[1] ?? text.trim().split('\n', 1)[0] ?? '';
+  // Not that of Go, with which something was built; with the commit, where it was built between two releases.
+  return /(?<![\w.])v?(\d+\.\d+(?:\.\d+)*(?:-[0-9a-f]{7,40}\b)?)/.exec(text)?.[1] ?? text.trim().split('\n', 1)[0] ?? '';
 }
 
 /** A program with one configuration, which forwards and checks nothing. */

@@ -13,6 +13,8 @@ const OBSTACLES: Readonly<Record<string, string>> = {
     'A read from Redis, one ES256 signature and three turns of the event loop. The signature alone is about half of a warm request.',
   'access log and metrics on ÷ off':
     'A line of the access log is formatted and written for each request; a scrape formats every series.',
+  'traces of 1 % ÷ none':
+    'Noise: the same gateway twice, both without traces, gave 0.97 with a wider spread (0.55–2.6) in the same run.',
   '10,000 routes ÷ 10, whole request': 'A larger table has more cache misses; the steps of a look-up are the same.',
   'added latency, p50':
     'The gateway does more than the relay does: the difference of their CPU times, and their queues.',
