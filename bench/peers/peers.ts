@@ -70,7 +70,9 @@ const packages = (names: readonly string[]) => names.map((name) => `${name} ${pa
 function versionOf(path: string, argument: string): string {
   const text = execFileSync('/bin/sh', ['-c', '"$0" "$1" 2>&1', path, argument], { encoding: 'utf8' });
   // Not that of Go, with which something was built; with the commit, where it was built between two releases.
-  return /(?<![\w.])v?(\d+\.\d+(?:\.\d+)*(?:-[0-9a-f]{7,40}\b)?)/.exec(text)?.[1] ?? text.trim().split('\n', 1)[0] ?? '';
+  return (
+    /(?<![\w.])v?(\d+\.\d+(?:\.\d+)*(?:-[0-9a-f]{7,40}\b)?)/.exec(text)?.[1] ?? text.trim().split('\n', 1)[0] ?? ''
+  );
 }
 
 /** A program with one configuration, which forwards and checks nothing. */
