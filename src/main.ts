@@ -27,7 +27,7 @@ async function main(): Promise<number> {
     clocks: systemClocks,
     startedAtMs: 0,
   };
-  // Whoever reads our output may stop reading (`| head`).
+  // The reader of our output may stop reading (`| head`).
   process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
   return await runCli(process.argv.slice(2), io);
 }

@@ -40,7 +40,8 @@ export class Children implements Disposable {
       ['SIGINT', 130],
       ['SIGTERM', 143],
     ] as const) {
-      process.once(signal, () => process.exit(code));
+      // A second signal must not end the process before its children have ended.
+      process.on(signal, () => process.exit(code));
     }
   }
 

@@ -5,8 +5,8 @@
  * On `node:http` and `node:https`, so that the verifier package needs no HTTP client of its own.
  */
 
-import { request as httpsRequest } from 'node:https';
-import { request as httpRequest, type IncomingMessage } from '../lib/http/node-http.ts';
+import type { IncomingMessage } from '../lib/http/node-http.ts';
+import { AnswerTooLarge, readWhole, sendRequest } from '../lib/http/small-requests.ts';
 
 /** Limits and credentials of a fetch. */
 interface FetchSettings {
@@ -25,7 +25,6 @@ export type FetchJson = (url: string) => Promise<unknown>;
 
 /** Largest answer that is read. */
 const MAX_DOCUMENT_BYTES = 1024 * 1024;
-const MAX_HEADER_BYTES = 16 * 1024;
 
 /** A failed fetch, in words that may be logged: fixed text, a status, a system error code. Never received content. */
 class FetchProblem extends Error {
@@ -47,6 +46,7 @@ export function jsonFetcher(settings: FetchSettings): FetchJson {
       return parse(text);
     } catch (cause) {
       if (signal.aborted) throw new FetchProblem(`no whole answer within ${settings.timeoutMs} ms`);
+      if (cause instanceof AnswerTooLarge) throw new FetchProblem(cause.message);
       throw cause instanceof FetchProblem ? cause : new FetchProblem(codeOf(cause));
     }
   };
@@ -54,23 +54,16 @@ export function jsonFetcher(settings: FetchSettings): FetchJson {
 
 async function send(url: URL, settings: FetchSettings, signal: AbortSignal): Promise<IncomingMessage> {
   const [ca, bearer] = await Promise.all([settings.ca?.() ?? null, settings.bearer?.() ?? null]);
-  const options = {
-    method: 'GET',
+  return sendRequest(url, {
     agent: false,
     signal,
-    maxHeaderSize: MAX_HEADER_BYTES,
+    ...(ca !== null && { ca }),
+    ...settings.certificate,
     headers: {
       accept: 'application/json, application/jwk-set+json',
       'accept-encoding': 'identity',
       ...(bearer !== null && { authorization: `Bearer ${bearer}` }),
     },
-  } as const;
-  const request =
-    url.protocol === 'https:'
-      ? httpsRequest(url, { ...options, ...(ca !== null && { ca }), ...settings.certificate })
-      : httpRequest(url, options);
-  return new Promise((resolve, reject) => {
-    request.once('response', resolve).on('error', reject).end();
   });
 }
 
@@ -81,14 +74,7 @@ async function receive(response: IncomingMessage): Promise<string> {
   if (status >= 300 && status < 400) throw new FetchProblem(`a redirect (${status}), which is not followed`);
   if (status !== 200) throw new FetchProblem(`status ${status}`);
   if ((headers['content-encoding'] ?? 'identity') !== 'identity') throw new FetchProblem('a compressed answer');
-  const parts: Buffer[] = [];
-  let length = 0;
-  for await (const part of response as AsyncIterable<Buffer>) {
-    length += part.byteLength;
-    if (length > MAX_DOCUMENT_BYTES) throw new FetchProblem(`more than ${MAX_DOCUMENT_BYTES} bytes`);
-    parts.push(part);
-  }
-  return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(parts));
+  return new TextDecoder('utf-8', { fatal: true }).decode(await readWhole(response, MAX_DOCUMENT_BYTES));
 }
 
 function parse(text: string): unknown {

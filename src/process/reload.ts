@@ -102,7 +102,7 @@ export class Reloader implements ReloadControl {
     clearTimeout(this.#retry ?? undefined);
   }
 
-  /** One that waits has read nothing yet: whoever asks meanwhile shares it, however many ask. */
+  /** A reload that waits has read nothing yet, so all requests that come meanwhile share it. */
   reload(): Promise<ReloadReport> {
     if (this.#waiting !== null) return this.#waiting;
     const reload = this.#last.then(() => {

@@ -80,7 +80,7 @@ export abstract class HotFamily<L extends string, Child extends HotNumber | HotH
     return child;
   }
 
-  /** Removes every series that has one of these values in the label. Whoever still counts in it counts for nothing. */
+  /** Removes every series that has one of these values in the label. Later counts in such a series are lost. */
   remove(label: L, values: ReadonlySet<string>): void {
     for (const [text, { labels }] of this.children) if (values.has(labels[label] ?? '')) this.children.delete(text);
   }

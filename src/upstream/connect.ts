@@ -1,7 +1,7 @@
 /** Makes connections to one server, over TCP or TLS. */
 
 import { connect as connectTcp, isIP, type OnReadOpts, type Socket } from 'node:net';
-import { type ConnectionOptions, connect as connectTls } from 'node:tls';
+import { type ConnectionOptions, checkServerIdentity, connect as connectTls } from 'node:tls';
 
 /** TLS towards an upstream, with the files read. */
 export interface UpstreamTls {
@@ -59,8 +59,9 @@ export function connector(
     keepAliveInitialDelay: KEEP_ALIVE_MS,
   };
   const secure: ConnectionOptions = {
-    // SNI cannot carry an address; the certificate is then checked against the address itself.
+    // SNI cannot carry an address.
     ...(isIP(serverName) === 0 && { servername: serverName }),
+    checkServerIdentity: (_host, certificate) => checkServerIdentity(serverName, certificate),
     ...(tls?.ca != null && { ca: tls.ca }),
     ...(tls?.cert != null && { cert: tls.cert }),
     ...(tls?.key != null && { key: tls.key }),

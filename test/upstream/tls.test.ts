@@ -123,6 +123,17 @@ describe('TLS to upstreams', () => {
     expect(await statusAndReason(gateway.port)).toEqual(REFUSED);
   });
 
+  test('UPS-12: a configured address is expected instead of the name of the endpoint', async () => {
+    await using named = await serve(certificateFor('localhost'));
+    const endpointOf = ({ origin }: { readonly origin: string }) => `https://localhost:${new URL(origin).port}`;
+    await using strict = await start(endpointOf(named), { caFile, serverName: '127.0.0.1' });
+    expect(await statusAndReason(strict.port)).toEqual(REFUSED);
+    await using addressed = await serve(certificateFor('127.0.0.1'));
+    await using gateway = await start(endpointOf(addressed), { caFile, serverName: '127.0.0.1' });
+    expect(await statusAndReason(gateway.port)).toEqual([200]);
+    expect(addressed.serverNames).toEqual([null]);
+  });
+
   test('an address has no SNI', async () => {
     await using upstream = await serve(certificateFor('127.0.0.1'));
     await using gateway = await start(upstream.origin);

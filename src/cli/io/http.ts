@@ -1,8 +1,7 @@
 /** One small HTTP request of the command line: no proxy from the environment, no redirect, bounded in time and size. */
 
-import { request as httpsRequest } from 'node:https';
 import { ConfigFault } from '../../errors.ts';
-import { request as httpRequest, type IncomingMessage } from '../../lib/http/node-http.ts';
+import { AnswerTooLarge, readWhole, sendRequest } from '../../lib/http/small-requests.ts';
 
 /** An answer, read whole. */
 export interface HttpAnswer {
@@ -27,30 +26,20 @@ interface HttpOptions {
  */
 export async function request(method: string, url: URL, options: HttpOptions = {}): Promise<HttpAnswer> {
   const { headers = {}, body, timeoutMs = 5_000, maxBytes = 16 * 1024 * 1024 } = options;
-  const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
   const signal = AbortSignal.timeout(timeoutMs);
   try {
-    const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-      send(url, { method, headers: { ...headers, connection: 'close' }, signal, agent: false })
-        .on('response', resolve)
-        .on('error', reject)
-        .end(body);
-    });
-    const chunks: Buffer[] = [];
-    let length = 0;
-    for await (const chunk of answer as AsyncIterable<Buffer>) {
-      length += chunk.byteLength;
-      if (length > maxBytes) throw new ConfigFault(`${url.origin}: the answer is longer than ${maxBytes} bytes`);
-      chunks.push(chunk);
-    }
+    const sent = { method, headers: { ...headers, connection: 'close' }, signal, agent: false } as const;
+    const answer = await sendRequest(url, sent, body);
+    const bytes = await readWhole(answer, maxBytes);
     const contentType = answer.headers['content-type'] ?? null;
-    return { status: answer.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8'), contentType };
+    return { status: answer.statusCode ?? 0, body: bytes.toString('utf8'), contentType };
   } catch (cause) {
-    throw cause instanceof ConfigFault ? cause : new ConfigFault(`${url.origin}: ${whyFailed(cause)}`, { cause });
+    throw new ConfigFault(`${url.origin}: ${whyFailed(cause)}`, { cause });
   }
 }
 
 function whyFailed(cause: unknown): string {
+  if (cause instanceof AnswerTooLarge) return `the answer is longer than it may be: ${cause.message}`;
   if (cause instanceof Error && cause.name === 'TimeoutError') return 'no answer in time';
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : null;
   switch (code) {

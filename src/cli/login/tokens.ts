@@ -21,7 +21,7 @@ export async function accessTokenFor(origin: string, io: CliIo): Promise<string>
   const login = await requireLogin(origin, file);
   if (leftMs(login, io) >= MIN_LEFT_MS) return login.accessToken;
   return withLock(`${file.path}.lock`, io.clocks.monotonicMs, async () => {
-    // Whoever had the lock before has renewed it already.
+    // The previous holder of the lock has renewed it already.
     const present = await requireLogin(origin, file);
     return leftMs(present, io) >= MIN_LEFT_MS ? present.accessToken : renew(present, file, io);
   });

@@ -1,4 +1,4 @@
-/** Reads the form of a request to the token endpoint (RFC 6749 §3.2), whoever sends it. */
+/** Reads the form of a request to the token endpoint (RFC 6749 §3.2) from any client. */
 
 import { Denial } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';

@@ -4,7 +4,8 @@
  * An `import` statement of `node:http` reads every export, and one of them loads Node's own copy of undici. `getBuiltinModule`
  * gives the same module and reads nothing.
  *
- * perf: 14 MiB less resident memory and 80 ms less CPU time at the start (test/e2e/loaded-modules.test.ts).
+ * perf: a program of nothing but this has 44 MiB and takes 32 to 40 ms of CPU time; with the import statement, 60 MiB and 79 to 98 ms.
+ * test/e2e/loaded-modules.test.ts holds that no undici is loaded.
  */
 
 import type * as http from 'node:http';

@@ -1,10 +1,10 @@
 /**
- * Small requests to another server: over connections that are kept for a moment, bounded in time and size. Redirects are
- * answers like others.
+ * Small requests to another server, bounded in time and size. Redirects are answers like others, and no proxy of the environment is
+ * asked. {@link SmallRequests} keeps connections for a moment.
  */
 
 import type { IncomingHttpHeaders } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { Agent as HttpsAgent, request as httpsRequest, type RequestOptions } from 'node:https';
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from './node-http.ts';
 
 interface SmallRequestSettings {
@@ -34,6 +34,37 @@ interface SmallAnswer {
 }
 
 const MAX_HEADER_BYTES = 16 * 1024;
+
+/** An answer that is longer than its reader wants. */
+export class AnswerTooLarge extends Error {
+  override readonly name = 'AnswerTooLarge';
+  readonly code = 'ERR_ANSWER_TOO_LARGE';
+}
+
+/** Sends one request. Resolves when the head of the answer is here; rejects with the reason of the signal, or the error of the connection. */
+export function sendRequest(url: URL, options: RequestOptions, body: string | null = null): Promise<IncomingMessage> {
+  const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
+  return new Promise((resolve, reject) => {
+    send(url, { maxHeaderSize: MAX_HEADER_BYTES, ...options })
+      .once('response', resolve)
+      .on('error', reject)
+      .end(body);
+  });
+}
+
+/** Reads an answer to its end. @throws AnswerTooLarge, and closes the connection */
+export async function readWhole(response: IncomingMessage, maxBytes: number): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  let length = 0;
+  // Leaving the loop closes the connection.
+  for await (const part of response as AsyncIterable<Buffer>) {
+    length += part.byteLength;
+    if (length > maxBytes) throw new AnswerTooLarge(`more than ${maxBytes} bytes`);
+    parts.push(part);
+  }
+  return Buffer.concat(parts);
+}
+
 /** A connection is closed before most servers close it. They may say that they do so sooner. */
 const IDLE_TIMEOUT_MS = 4_000;
 
@@ -58,9 +89,16 @@ export class SmallRequests {
    * @throws the reason of the signal; or an error with a code of the system, of OpenSSL or of Node, which contains no secret
    */
   async send(url: URL, { method, headers, body = null, signal }: SmallRequest): Promise<SmallAnswer> {
+    const sent = { 'accept-encoding': 'identity', ...headers };
     try {
-      const response = await this.#begin(url, method, headers, body, signal);
-      return { status: response.statusCode ?? 0, headers: response.headers, text: await this.#textOf(response) };
+      const response = await sendRequest(
+        url,
+        { agent: this.#agents[url.protocol], method, headers: sent, signal },
+        body,
+      );
+      const bytes = await readWhole(response, this.#maxBodyBytes);
+      const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+      return { status: response.statusCode ?? 0, headers: response.headers, text };
     } catch (cause) {
       signal.throwIfAborted();
       throw cause;
@@ -70,34 +108,5 @@ export class SmallRequests {
   /** Closes the connections. Requests in progress are cut off. */
   close(): void {
     for (const agent of Object.values(this.#agents)) agent.destroy();
-  }
-
-  #begin(
-    url: URL,
-    method: string,
-    headers: SmallRequest['headers'],
-    body: string | null,
-    signal: AbortSignal,
-  ): Promise<IncomingMessage> {
-    const agent = this.#agents[url.protocol];
-    const sent = { 'accept-encoding': 'identity', ...headers };
-    const options = { agent, method, headers: sent, maxHeaderSize: MAX_HEADER_BYTES, signal };
-    const request = url.protocol === 'https:' ? httpsRequest(url, options) : httpRequest(url, options);
-    return new Promise((resolve, reject) => {
-      request.once('response', resolve).on('error', reject).end(body);
-    });
-  }
-
-  async #textOf(response: IncomingMessage): Promise<string> {
-    const parts: Buffer[] = [];
-    let length = 0;
-    // Leaving the loop closes the connection.
-    for await (const part of response as AsyncIterable<Buffer>) {
-      length += part.byteLength;
-      if (length > this.#maxBodyBytes)
-        throw Object.assign(new Error(`more than ${this.#maxBodyBytes} bytes`), { code: 'ERR_ANSWER_TOO_LARGE' });
-      parts.push(part);
-    }
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(parts));
   }
 }

@@ -209,7 +209,7 @@ export class ServerConnection {
     const end = bytes.indexOf(HEAD_END, Math.max(0, before.length - HEAD_END.length));
     if ((end === -1 ? bytes.length : end) > MAX_HEAD_BYTES) throw invalid('head that is too long');
     if (end === -1) {
-      if (!mayBecomeHead(bytes.toString('latin1'))) throw invalid('head');
+      if (!mayBecomeHead(bytes, before.length)) throw invalid('head');
       this.#beginning = bytes;
       return NOTHING;
     }

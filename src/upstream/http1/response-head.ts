@@ -58,15 +58,16 @@ export function readResponseHead(text: string, method: string): ResponseHead {
   const length = isBodiless || method === 'HEAD' ? 0 : (announced ?? Number.POSITIVE_INFINITY);
   // Some servers send a body where they announce one, although there can be none.
   const isClear = isBodiless ? announced === null || announced === 0 : announced !== null;
-  // HTTP/1.0 has no chunks: whoever sends them does not know where the answer ends (RFC 9112 §6.1).
+  // HTTP/1.0 has no chunks: a server that sends them does not know where its answer ends (RFC 9112 §6.1).
   const isKept = isClear && staysOpen(fields['connection'], isMinor1) && (isMinor1 || announced !== 'chunked');
   return { status, fields, length, idleMs: isKept ? idleTimeMs(fields['keep-alive']) : 0 };
 }
 
-const BARE_LF = /(?:^|[^\r])\n/;
+const BARE_LF = /[^\r]\n/;
 
-/** Whether a head may begin like this: one that cannot become any is not waited for. */
-export const mayBecomeHead = (text: string): boolean => 'HTTP/'.startsWith(text.slice(0, 5)) && !BARE_LF.test(text);
+/** Whether a head may begin like this: one that cannot become any is not waited for. @param from  what is before was looked at */
+export const mayBecomeHead = (bytes: Buffer, from: number): boolean =>
+  'HTTP/'.startsWith(bytes.toString('latin1', 0, 5)) && !BARE_LF.test(bytes.toString('latin1', Math.max(0, from - 1)));
 
 const NO_TRAILERS: ReceivedFields = Object.freeze({});
 

@@ -202,7 +202,7 @@ export class StreamConnection {
     this.#watchIdle();
   }
 
-  /** Whoever it was made for may have left. */
+  /** The request that it was made for may have left. */
   #watchIdle(): void {
     if (this.#streams > 0 || this.#timer !== null || this.#isOver) return;
     this.#timer = setTimeout(() => this.destroy(null), IDLE_TIMEOUT_MS).unref();
