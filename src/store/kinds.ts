@@ -27,20 +27,12 @@ const KINDS = Object.keys(STORES) as readonly Kind[];
 /** The keys of these stores, for messages: `store.redis`. */
 export const SHARED_STORE_KEYS = KINDS.map((kind) => `store.${kind}`).join(' or ');
 
-/** A store in another process that a configuration names. */
+/** A store in another process that a configuration names: what {@link NetworkedStore} has, for its section. */
 interface NamedStore {
   readonly kind: string;
-  /** Applies the rules between the keys of its section. */
   readonly lint: (source: ConfigSource) => void;
-  /**
-   * Reads the files that its section names.
-   *
-   * @throws ConfigFault when one of them cannot be used
-   */
   readonly checkFiles: () => Promise<void>;
-  /** @throws ConfigFault when the store refuses the gateway, or a named file cannot be used */
   readonly open: (clocks: Clocks, events: StoreEvents) => Promise<Store>;
-  /** Looks at it from outside. Never rejects. */
   readonly inspect: (clocks: Clocks) => Promise<StoreInspection>;
 }
 

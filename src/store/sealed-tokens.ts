@@ -59,7 +59,7 @@ export interface SealedTokenStore {
   replace(handle: SessionHandle, expectedVersion: number, value: string): Promise<TokenReplacement>;
 
   /**
-   * Takes the lease, unless another owner has it. An owner that has it already gets it anew.
+   * Takes the lease, unless another owner has it. An owner that has it already gets it again.
    *
    * @param owner  unguessable, one per attempt: it tells the attempts of one replica apart
    * @param ttlMs  after which anyone can have it

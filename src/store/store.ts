@@ -239,7 +239,7 @@ export interface LoginTransactionStore {
   /**
    * Keeps a transaction until it is taken, or its time is over.
    *
-   * @param browser  names the browser; hashed by the store, so that a copy of the store does not tell what it was
+   * @param browser  names the browser; hashed by the store, so that a copy of the store does not reveal it
    * @param id       unguessable, such as `state`; hashed by the store
    * @param value    what the caller needs when the browser comes back; well-formed text
    */

@@ -2,38 +2,32 @@
 
 import type { SessionHandle } from '../../jwt/names.ts';
 import type { Clocks } from '../../lib/clock.ts';
+import { nameOfSid, nameOfSubject, nameOfUser, namesOf, OVERTAKEN_WITHIN_MS } from '../session-names.ts';
+import type { SessionNews } from '../session-news.ts';
 import { type SessionRecord, seenAt, subjectAtProvider } from '../session-record.ts';
 import type { EndedAtProvider, SessionChanges, SessionStore, SessionUpdate } from '../store.ts';
 import { ExpiringMap } from './expiring-map.ts';
 
-/** A provider's logout that arrives before its login also ends that login, within this time. */
-const OVERTAKEN_WITHIN_MS = 30_000;
-/** The most such logouts that are remembered. */
+/** The most logouts at a provider that are remembered because they may overtake a login. */
 const MAX_ENDED_SIDS = 10_000;
-
-/** Notifies the only replica. */
-interface Publisher {
-  publish(handle: SessionHandle): void;
-  publishUpdate(handle: SessionHandle): void;
-}
 
 /** The sessions of the embedded store. */
 export class MemorySessions implements SessionStore {
   readonly #records: ExpiringMap<SessionRecord, SessionHandle>;
-  /** By subject, by session at a provider, by user at a provider; see {@link namesOf}. */
+  /** By each of {@link namesOf}. */
   readonly #index = new Map<string, Set<SessionHandle>>();
   readonly #endedSids: ExpiringMap<true>;
   readonly #goneListeners = new Set<(handle: SessionHandle) => void>();
-  readonly #feed: Publisher;
+  readonly #news: SessionNews;
   readonly #maxSessions: number;
 
-  constructor(feed: Publisher, clocks: Clocks, maxSessions: number) {
+  constructor(news: SessionNews, clocks: Clocks, maxSessions: number) {
     this.#records = new ExpiringMap(clocks.wallMs, (handle, record) => {
       this.#unindex(record);
       for (const listener of this.#goneListeners) listener(handle);
     });
     this.#endedSids = new ExpiringMap(clocks.wallMs);
-    this.#feed = feed;
+    this.#news = news;
     this.#maxSessions = maxSessions;
   }
 
@@ -49,7 +43,7 @@ export class MemorySessions implements SessionStore {
 
   async create(record: SessionRecord, ttlMs: number): Promise<void> {
     this.#records.requireRoom(this.#maxSessions);
-    if (this.#isOvertaken(record)) return this.#feed.publish(record.handle);
+    if (this.#isOvertaken(record)) return this.#news.deliver(record.handle);
     this.#records.set(record.handle, record, ttlMs);
     this.#addToIndex(record);
   }
@@ -77,34 +71,34 @@ export class MemorySessions implements SessionStore {
     this.#unindex(record);
     this.#records.replace(handle, updated);
     this.#addToIndex(updated);
-    this.#feed.publishUpdate(handle);
+    this.#news.deliverUpdate(handle);
     return { outcome: 'updated', record: updated };
   }
 
   async end(handle: SessionHandle): Promise<SessionRecord | null> {
     const record = this.#records.get(handle);
     this.#records.delete(handle);
-    this.#feed.publish(handle);
+    this.#news.deliver(handle);
     return record;
   }
 
   async endAll(subject: string): Promise<readonly SessionHandle[]> {
-    return this.#endNamed(bySubject(subject));
+    return this.#endNamed(nameOfSubject(subject));
   }
 
   async endByProvider(provider: string, which: EndedAtProvider): Promise<readonly SessionHandle[]> {
     if ('sid' in which) {
-      const name = bySid(provider, which.sid);
+      const name = nameOfSid(provider, which.sid);
       if (this.#endedSids.size >= MAX_ENDED_SIDS) this.#endedSids.dropExpired();
       if (this.#endedSids.size < MAX_ENDED_SIDS) this.#endedSids.set(name, true, OVERTAKEN_WITHIN_MS);
       return this.#endNamed(name);
     }
-    const named = await this.#endNamed(byUser(provider, which.subject));
+    const named = await this.#endNamed(nameOfUser(provider, which.subject));
     return [...named, ...(await this.endAll(subjectAtProvider(provider, which.subject)))];
   }
 
   async list(subject: string): Promise<readonly SessionRecord[]> {
-    const records = this.#named(bySubject(subject)).map((handle) => this.#records.get(handle));
+    const records = this.#named(nameOfSubject(subject)).map((handle) => this.#records.get(handle));
     return records.filter((record) => record !== null).toSorted((a, b) => a.createdAtMs - b.createdAtMs);
   }
 
@@ -136,17 +130,4 @@ export class MemorySessions implements SessionStore {
       if (handles?.size === 0) this.#index.delete(name);
     }
   }
-}
-
-const bySubject = (subject: string): string => JSON.stringify([subject]);
-const bySid = (provider: string, sid: string): string => JSON.stringify([provider, 'sid', sid]);
-const byUser = (provider: string, subject: string): string => JSON.stringify([provider, 'subject', subject]);
-
-/** The names that a session is found by. */
-function namesOf({ subject, login }: SessionRecord): string[] {
-  const names = [bySubject(subject)];
-  if (login === null) return names;
-  if (login.sid !== null) names.push(bySid(login.provider, login.sid));
-  if (subject !== subjectAtProvider(login.provider, login.subject)) names.push(byUser(login.provider, login.subject));
-  return names;
 }

@@ -4,8 +4,8 @@
  * otherwise.
  */
 
-import type { SessionHandle } from '../../jwt/names.ts';
 import type { Clocks } from '../../lib/clock.ts';
+import { SessionNews } from '../session-news.ts';
 import type { AttemptStore, OnceStore, RevocationFeed, Store, ThrottleRule } from '../store.ts';
 import { throttleDelayMs } from '../throttle.ts';
 import { MemoryCodes } from './codes.ts';
@@ -16,23 +16,12 @@ import { MemorySealedTokens } from './sealed-tokens.ts';
 import { MemorySessions } from './sessions.ts';
 import { MemoryTokenRevocations } from './token-revocations.ts';
 
-class MemoryFeed implements RevocationFeed {
-  readonly #listeners = new Set<(handle: SessionHandle) => void>();
-  readonly #updateListeners = new Set<(handle: SessionHandle) => void>();
+class MemoryFeed extends SessionNews implements RevocationFeed {
   readonly #clocks: Clocks;
 
   constructor(clocks: Clocks) {
+    super();
     this.#clocks = clocks;
-  }
-
-  subscribe(onRevoked: (handle: SessionHandle) => void): () => void {
-    this.#listeners.add(onRevoked);
-    return () => this.#listeners.delete(onRevoked);
-  }
-
-  subscribeToUpdates(onUpdated: (handle: SessionHandle) => void): () => void {
-    this.#updateListeners.add(onUpdated);
-    return () => this.#updateListeners.delete(onUpdated);
   }
 
   /** A call within one process is always delivered. */
@@ -46,14 +35,6 @@ class MemoryFeed implements RevocationFeed {
 
   unbrokenSinceMs(): number {
     return Number.NEGATIVE_INFINITY;
-  }
-
-  publish(handle: SessionHandle): void {
-    for (const listener of this.#listeners) listener(handle);
-  }
-
-  publishUpdate(handle: SessionHandle): void {
-    for (const listener of this.#updateListeners) listener(handle);
   }
 }
 

@@ -4,6 +4,8 @@
  * is answered in time. A single server is one part; a cluster has one part for each primary.
  */
 
+import { isFulfilled } from './deadline.ts';
+
 /** How often an open breaker asks. */
 const PROBE_EVERY_MS = 100;
 
@@ -49,10 +51,7 @@ export class Breakers {
   }
 
   async #ask(part: string, probe: () => Promise<unknown>): Promise<void> {
-    const isAnswered = await probe().then(
-      () => true,
-      () => false,
-    );
+    const isAnswered = await isFulfilled(probe());
     if (!this.#open.has(part)) return;
     if (!isAnswered) return this.#schedule(part, probe);
     this.#open.delete(part);

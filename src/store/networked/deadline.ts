@@ -28,3 +28,10 @@ export function answerWithin<T>(answer: Promise<T>, ms: number): Promise<T> {
     );
   });
 }
+
+/** Whether a promise is fulfilled, once it is settled. */
+export const isFulfilled = (promise: Promise<unknown>): Promise<boolean> =>
+  promise.then(
+    () => true,
+    () => false,
+  );

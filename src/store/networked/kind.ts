@@ -6,18 +6,18 @@ import type { Clocks } from '../../lib/clock.ts';
 import type { Store } from '../store.ts';
 import type { StoreEvents } from './events.ts';
 
-/** What a store is found to be. Texts are in fixed words, without secrets. */
+/** What an inspection of a store found. Texts are in fixed words, without secrets. */
 export interface StoreInspection {
   readonly description: string;
   /** Why the gateway cannot work with it; `null` when it can. */
   readonly problem: string | null;
-  /** Name and version of the server; `null` when it does not tell. */
+  /** Name and version of the server; `null` when it does not say. */
   readonly version: string | null;
   /** The median of several questions; `null` when it does not answer. */
   readonly roundTripMs: number | null;
-  /** Its clock minus that of this process; `null` when it does not tell. */
+  /** Its clock minus that of this process; `null` when it does not say. */
   readonly clockAheadMs: number | null;
-  /** Memory in use by the server that has most, and its limit (0: none), in bytes; `null` when it does not tell. */
+  /** Memory in use by the server that has most, and its limit (0: none), in bytes; `null` when it does not say. */
   readonly memory: { readonly usedBytes: number; readonly maxBytes: number } | null;
   /** What works but should be otherwise. */
   readonly warnings: readonly string[];

@@ -8,6 +8,7 @@
  */
 
 import type { SessionHandle } from '../../jwt/names.ts';
+import { isJsonObject } from '../../lib/text/json.ts';
 import {
   LOGIN_METHOD_LETTERS,
   LOGIN_METHODS,
@@ -199,4 +200,4 @@ function isWrittenLogin(value: unknown): value is WrittenLogin {
 
 /** An object of attributes. The gateway never writes one with a `__proto__` of its own. */
 const isAttributes = (value: unknown): value is UserAttributes =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) && !Object.hasOwn(value, '__proto__');
+  isJsonObject(value) && !Object.hasOwn(value, '__proto__');

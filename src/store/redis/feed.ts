@@ -15,6 +15,7 @@ import { isSessionHandle, type SessionHandle } from '../../jwt/names.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { answerWithin } from '../networked/deadline.ts';
 import { Link } from '../networked/link.ts';
+import { SessionNews } from '../session-news.ts';
 import type { RevocationFeed } from '../store.ts';
 import { checked } from './connection/clients.ts';
 import type { Commands } from './connection/commands.ts';
@@ -44,7 +45,7 @@ interface TokenNewsListener {
 }
 
 /** The feed of one store. */
-export class RedisFeed implements RevocationFeed {
+export class RedisFeed extends SessionNews implements RevocationFeed {
   readonly #commands: Commands;
   readonly #revocations: string;
   readonly #tokenNews: string;
@@ -53,8 +54,6 @@ export class RedisFeed implements RevocationFeed {
   readonly #events: FeedEvents;
   readonly #link: Link<Redis>;
   readonly #timer: NodeJS.Timeout;
-  readonly #listeners = new Set<(handle: SessionHandle) => void>();
-  readonly #updateListeners = new Set<(handle: SessionHandle) => void>();
   readonly #tokenListeners = new Set<TokenNewsListener>();
   /** By server: when the last heard heartbeat was sent. */
   readonly #heardMs = new Map<string, number>();
@@ -75,6 +74,7 @@ export class RedisFeed implements RevocationFeed {
     monotonicMs: Clock,
     events: FeedEvents,
   ) {
+    super();
     this.#commands = commands;
     this.#revocations = keys.revocations;
     this.#tokenNews = keys.tokenNews;
@@ -97,21 +97,10 @@ export class RedisFeed implements RevocationFeed {
     return this.#link;
   }
 
-  subscribe(onRevoked: (handle: SessionHandle) => void): () => void {
-    this.#listeners.add(onRevoked);
-    return () => this.#listeners.delete(onRevoked);
-  }
-
-  subscribeToUpdates(onUpdated: (handle: SessionHandle) => void): () => void {
-    this.#updateListeners.add(onUpdated);
-    return () => this.#updateListeners.delete(onUpdated);
-  }
-
-  /** Follows published revocations of tokens. Returns a function that stops it. */
-  subscribeTokenNews(listener: TokenNewsListener): () => void {
+  /** Follows published revocations of tokens. */
+  subscribeTokenNews(listener: TokenNewsListener): void {
     this.#tokenListeners.add(listener);
     if (this.#link.client !== null) listener.onResumed();
-    return () => this.#tokenListeners.delete(listener);
   }
 
   /** Tells followers to read the revocations of tokens again: commands go to another server than before. */
@@ -131,16 +120,6 @@ export class RedisFeed implements RevocationFeed {
 
   unbrokenSinceMs(): number {
     return this.#unbrokenSinceMs;
-  }
-
-  /** Delivers a revocation to this replica without a round trip through Redis. */
-  deliver(handle: SessionHandle): void {
-    for (const listener of this.#listeners) listener(handle);
-  }
-
-  /** Delivers the news of a change to this replica without a round trip through Redis. */
-  deliverUpdate(handle: SessionHandle): void {
-    for (const listener of this.#updateListeners) listener(handle);
   }
 
   close(): void {

@@ -1,4 +1,4 @@
-/** Looks at a Redis from outside, as `sallyport doctor` does: can it be used, how fast is it, what is its clock, may it drop sessions. */
+/** Inspects a Redis for `sallyport doctor`: whether it is usable, how fast it is, its clock, and whether it may drop sessions. */
 
 import { Cluster, type Redis } from 'ioredis';
 import type { Clocks } from '../../lib/clock.ts';
@@ -22,19 +22,15 @@ export async function inspectRedis(section: RedisConfig, clocks: Clocks): Promis
   const settings = new RedisSettings(section);
   const { description } = settings;
   const signal = AbortSignal.timeout(2 * settings.connectTimeoutMs + 2 * settings.commandTimeoutMs + 1_000);
-  let client: Client;
+  let client: Client | null = null;
   try {
     client = await new Servers(settings, `${settings.keyPrefix}{doctor}`).connect(signal);
-  } catch (error) {
-    return { description, problem: describe(error), ...NOTHING };
-  }
-  try {
     const asked = await ask(client, settings, clocks);
     return { description, problem: await rehearsalProblem(section, clocks), ...asked };
   } catch (error) {
     return { description, problem: describe(error), ...NOTHING };
   } finally {
-    client.disconnect();
+    client?.disconnect();
   }
 }
 
@@ -101,8 +97,8 @@ const SILENT: StoreEvents = {
 /** What the start of a gateway would say. */
 async function rehearsalProblem(section: RedisConfig, clocks: Clocks): Promise<string | null> {
   try {
-    await using opened = new AsyncDisposableStack();
-    opened.adopt(await openRedisStore(section, clocks, SILENT), (store) => store.close());
+    const store = await openRedisStore(section, clocks, SILENT);
+    await store.close();
     return null;
   } catch (error) {
     return describe(error);

@@ -1,4 +1,4 @@
-/** `store.redis`: where the Redis is, and how it is talked to. */
+/** `store.redis`: where the Redis is, and how the gateway connects to it. */
 
 import { z } from 'zod';
 import { clientTls, duration, filePath, type SchemaContext } from '../../config/fields.ts';

@@ -10,7 +10,6 @@ import { Cluster } from 'ioredis';
 import { ConfigFault } from '../../errors.ts';
 import type { SessionHandle } from '../../jwt/names.ts';
 import type { Clocks } from '../../lib/clock.ts';
-import { MAX_SESSION_TOKEN_MS } from '../../lib/token-limits.ts';
 import { AnswerTimeout } from '../networked/deadline.ts';
 import type { StoreEvents } from '../networked/events.ts';
 import { Link } from '../networked/link.ts';
@@ -118,20 +117,9 @@ class RedisStore implements Store {
     const clock = new ServerClock(clocks);
     this.#measureClock = () => clock.measure(() => this.#commands.send(run(TIME, keys.probe)));
     this.#clockTimer = setInterval(() => void this.#measureClock(), MEASURE_CLOCK_EVERY_MS).unref();
-    this.tokenRevocations = new RedisTokenRevocations(
-      this.#commands,
-      this.feed,
-      keys,
-      clocks,
-      clock,
-      MAX_SESSION_TOKEN_MS,
-    );
-    const news = {
-      onEnded: (handle: SessionHandle) => this.feed.deliver(handle),
-      onUpdated: (handle: SessionHandle) => this.feed.deliverUpdate(handle),
-    };
+    this.tokenRevocations = new RedisTokenRevocations(this.#commands, this.feed, keys, clocks, clock);
     const recordEnd = (handle: SessionHandle) => this.tokenRevocations.recordEnd(handle);
-    this.sessions = new RedisSessions(this.#commands, keys, this.#ended, news, recordEnd, wallMs, clock);
+    this.sessions = new RedisSessions(this.#commands, keys, this.#ended, this.feed, recordEnd, wallMs, clock);
     this.attempts = new RedisAttempts(this.#commands, keys, clock);
     this.once = new RedisOnce(this.#commands, keys);
     this.loginTransactions = new RedisLoginTransactions(this.#commands, keys);

@@ -10,6 +10,7 @@ import { RecentEnds } from '../../../src/store/networked/recent-ends.ts';
 import type { Commands, RedisCommand } from '../../../src/store/redis/connection/commands.ts';
 import { Keys } from '../../../src/store/redis/data/keys.ts';
 import { RedisSessions } from '../../../src/store/redis/data/sessions.ts';
+import { SessionNews } from '../../../src/store/session-news.ts';
 import { RedisServer } from '../../support/redis.ts';
 import { newRecord } from '../contract.ts';
 
@@ -45,7 +46,7 @@ function gateway(before: Before = () => {}, wallMs: () => number = Date.now): Re
     commands as unknown as Commands,
     keys,
     new RecentEnds(() => performance.now()),
-    { onEnded: () => {}, onUpdated: () => {} },
+    new SessionNews(),
     async () => {},
     wallMs,
     { aheadMs: () => 0 },

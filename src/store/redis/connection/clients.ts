@@ -37,6 +37,13 @@ export interface Attempt {
   readonly signal: AbortSignal;
 }
 
+/** An attempt with the secrets as they are now. @throws ConfigFault when a file of theirs cannot be used */
+export const newAttempt = async (settings: RedisSettings, signal: AbortSignal): Promise<Attempt> => ({
+  settings,
+  secrets: await settings.readSecrets(),
+  signal,
+});
+
 /** The options of every connection. */
 function commonOptions({ settings, secrets: { tls } }: Attempt) {
   return {
@@ -76,7 +83,7 @@ export function openNode(attempt: Attempt, node: RedisNode, login: ServerLogin):
 export function openCluster(attempt: Attempt): Promise<Cluster> {
   const { settings, secrets, signal } = attempt;
   const client = new Cluster([...settings.address.nodes], {
-    redisOptions: { ...commonOptions(attempt), ...(secrets.login ?? {}) },
+    redisOptions: { ...commonOptions(attempt), ...secrets.login },
     // The client connects to a node when it first needs it, and commands wait, within their deadline. With `false`, the
     // second command to a node would fail while the first one is still connecting.
     enableOfflineQueue: true,

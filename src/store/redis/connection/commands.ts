@@ -12,7 +12,7 @@ import { DependencyFault } from '../../../errors.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { inStoreSpan } from '../../../telemetry/traces/request-trace.ts';
 import { Breakers } from '../../networked/breaker.ts';
-import { answerWithin } from '../../networked/deadline.ts';
+import { answerWithin, isFulfilled } from '../../networked/deadline.ts';
 import type { StoreEvents, StoreOperation } from '../../networked/events.ts';
 import type { Link } from '../../networked/link.ts';
 import type { Client } from './clients.ts';
@@ -181,9 +181,3 @@ const partOf = (client: Client, key: string): string => (client instanceof Clust
 function isWorthRepeating(error: unknown, command: RedisCommand): boolean {
   return isElsewhere(error) || (command.isRepeatable && errorReason(error) === 'connection');
 }
-
-const isFulfilled = (promise: Promise<unknown>): Promise<boolean> =>
-  promise.then(
-    () => true,
-    () => false,
-  );

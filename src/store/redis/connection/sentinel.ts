@@ -9,7 +9,7 @@ import type { Redis } from 'ioredis';
 import { ConfigFault } from '../../../errors.ts';
 import { answerWithin } from '../../networked/deadline.ts';
 import { Link } from '../../networked/link.ts';
-import { type Attempt, checked, openNode } from './clients.ts';
+import { type Attempt, checked, newAttempt, openNode } from './clients.ts';
 import { isRefusal, replyCode } from './faults.ts';
 import type { RedisSettings } from './settings.ts';
 import type { RedisNode } from './url.ts';
@@ -122,24 +122,20 @@ export class FailoverWatch {
   }
 
   async #listen(node: RedisNode, signal: AbortSignal): Promise<Redis> {
-    const settings = this.#settings;
-    const sentinel = await openSentinel({ settings, secrets: await settings.readSecrets(), signal }, node);
+    const { address, commandTimeoutMs } = this.#settings;
+    const sentinel = await openSentinel(await newAttempt(this.#settings, signal), node);
     sentinel.on('message', (_channel: string, message: string) => {
       const [name, , , host = '', port] = message.split(' ');
-      if (name === settings.address.primaryName) this.#onPrimary({ host, port: Number(port) });
+      if (name === address.primaryName) this.#onPrimary({ host, port: Number(port) });
     });
-    return checked(sentinel, () => answerWithin(sentinel.subscribe(CHANNEL), settings.commandTimeoutMs));
+    return checked(sentinel, () => answerWithin(sentinel.subscribe(CHANNEL), commandTimeoutMs));
   }
 
   async #ask(): Promise<void> {
-    const settings = this.#settings;
+    const { signal } = this.#closing;
     try {
-      const primary = await findPrimary({
-        settings,
-        secrets: await settings.readSecrets(),
-        signal: this.#closing.signal,
-      });
-      if (!this.#closing.signal.aborted) this.#onPrimary(primary);
+      const primary = await findPrimary(await newAttempt(this.#settings, signal));
+      if (!signal.aborted) this.#onPrimary(primary);
     } catch {
       // Without an answer, the present connection is the best guess.
     }

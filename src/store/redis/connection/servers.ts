@@ -2,7 +2,7 @@
 
 import { Cluster, type Redis } from 'ioredis';
 import { answerWithin } from '../../networked/deadline.ts';
-import { type Attempt, type Client, checked, openCluster, openNode } from './clients.ts';
+import { type Attempt, type Client, checked, newAttempt, openCluster, openNode } from './clients.ts';
 import { primariesOf } from './cluster.ts';
 import { isReadable } from './faults.ts';
 import { findPrimary } from './sentinel.ts';
@@ -23,7 +23,7 @@ export class Servers {
 
   /** Opens the connection for commands. */
   async connect(signal: AbortSignal): Promise<Client> {
-    const attempt = await this.#attempt(signal);
+    const attempt = await newAttempt(this.#settings, signal);
     if (this.#settings.address.topology === 'cluster') return openCluster(attempt);
     const client = await openNode(attempt, await this.#findPrimary(attempt), attempt.secrets.login ?? {});
     return checked(client, () => this.#checkPrimary(client));
@@ -35,7 +35,7 @@ export class Servers {
    * @param client  the live connection for commands; each attempt uses another node of a Cluster
    */
   async connectSubscriber(signal: AbortSignal, client: Client | null): Promise<Redis> {
-    const attempt = await this.#attempt(signal);
+    const attempt = await newAttempt(this.#settings, signal);
     const isCluster = this.#settings.address.topology === 'cluster';
     const node = isCluster ? this.#nextNode(client) : await this.#findPrimary(attempt);
     return openNode(attempt, node, attempt.secrets.login ?? {});
@@ -52,10 +52,6 @@ export class Servers {
       }
     }
     return null;
-  }
-
-  async #attempt(signal: AbortSignal): Promise<Attempt> {
-    return { settings: this.#settings, secrets: await this.#settings.readSecrets(), signal };
   }
 
   async #findPrimary(attempt: Attempt): Promise<RedisNode> {

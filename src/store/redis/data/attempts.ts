@@ -4,7 +4,7 @@ import type { AttemptStore, ThrottleRule } from '../../store.ts';
 import type { Commands } from '../connection/commands.ts';
 import type { ServerClock } from '../connection/server-clock.ts';
 import type { Keys } from './keys.ts';
-import { BEGIN_ATTEMPT, run, TAKE_BACK } from './scripts.ts';
+import { BEGIN_ATTEMPT, onKey, run, TAKE_BACK } from './scripts.ts';
 
 /** Failed attempts in Redis. An attempt whose answer is lost counts as failed. */
 export class RedisAttempts implements AttemptStore {
@@ -19,26 +19,12 @@ export class RedisAttempts implements AttemptStore {
   }
 
   async begin(key: string, rule: ThrottleRule, nowMs: number): Promise<number> {
-    const { freeAttempts, maxDelayMs, windowMs } = rule;
-    const attempt = run(
-      BEGIN_ATTEMPT,
-      this.#keys.attempts(key),
-      nowMs + this.#clock.aheadMs(),
-      freeAttempts,
-      maxDelayMs,
-      windowMs,
-    );
-    return Number(await this.#commands.send(attempt));
+    const words = [nowMs + this.#clock.aheadMs(), rule.freeAttempts, rule.maxDelayMs, rule.windowMs];
+    return Number(await this.#commands.send(run(BEGIN_ATTEMPT, this.#keys.attempts(key), ...words)));
   }
 
   async succeeded(key: string): Promise<void> {
-    const attempts = this.#keys.attempts(key);
-    await this.#commands.send({
-      operation: 'attempt',
-      key: attempts,
-      words: ['DEL', attempts],
-      isRepeatable: true,
-    });
+    await this.#commands.send(onKey('attempt', this.#keys.attempts(key), 'DEL'));
   }
 
   async takeBack(key: string): Promise<void> {

@@ -3,7 +3,7 @@
 import type { CodeStore } from '../../store.ts';
 import type { Commands } from '../connection/commands.ts';
 import type { Keys } from './keys.ts';
-import { ADD_CODE, REPLACE_CODE, run } from './scripts.ts';
+import { ADD_CODE, onKey, REPLACE_CODE, run, wholeMs } from './scripts.ts';
 
 /** Codes in Redis. */
 export class RedisCodes implements CodeStore {
@@ -20,8 +20,7 @@ export class RedisCodes implements CodeStore {
   }
 
   async read(key: string): Promise<string | null> {
-    const code = this.#keys.code(key);
-    const value = await this.#commands.send({ operation: 'code', key: code, words: ['GET', code], isRepeatable: true });
+    const value = await this.#commands.send(onKey('code', this.#keys.code(key), 'GET'));
     return typeof value === 'string' ? value : null;
   }
 
@@ -30,13 +29,10 @@ export class RedisCodes implements CodeStore {
   }
 
   async end(key: string): Promise<void> {
-    const code = this.#keys.code(key);
-    await this.#commands.send({ operation: 'code', key: code, words: ['DEL', code], isRepeatable: true });
+    await this.#commands.send(onKey('code', this.#keys.code(key), 'DEL'));
   }
 
   async #isDone(command: Parameters<Commands['send']>[0]): Promise<boolean> {
     return Number(await this.#commands.send(command)) === 1;
   }
 }
-
-const wholeMs = (ttlMs: number) => Math.max(1, Math.ceil(ttlMs));

@@ -18,7 +18,7 @@ import type { Commands } from '../connection/commands.ts';
 import { unavailable } from '../connection/faults.ts';
 import { BEGIN_FAMILY, READ_FAMILY, ROTATE_FAMILY } from './family-scripts.ts';
 import type { Keys } from './keys.ts';
-import { run } from './scripts.ts';
+import { onKey, run } from './scripts.ts';
 
 /** The letter that is written for each kind of client. */
 const CLIENT_LETTERS: Readonly<Record<RefreshClient, string>> = { browser: 'b', native: 'n' };
@@ -84,8 +84,7 @@ export class RedisFamilies implements RefreshFamilies {
   }
 
   async end(handle: string): Promise<void> {
-    const key = this.#keys.family(handle);
-    await this.#commands.send({ operation: 'refresh', key, words: ['DEL', key], isRepeatable: true });
+    await this.#commands.send(onKey('refresh', this.#keys.family(handle), 'DEL'));
   }
 }
 

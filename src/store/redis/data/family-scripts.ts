@@ -8,13 +8,7 @@
  * Times are those of the server's own clock, so gateways whose clocks differ cannot mistake a retry for a theft.
  */
 
-import type { Script } from './scripts.ts';
-
-/** The server's time in milliseconds. */
-const NOW = `
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local function whole(number) return string.format('%.0f', number) end`;
+import { NOW, type Script } from './scripts.ts';
 
 /** Begins a family. Values: session, kind, digest of the first token, time to live. */
 export const BEGIN_FAMILY: Script = {

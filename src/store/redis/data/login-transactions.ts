@@ -13,7 +13,7 @@ import { hash } from 'node:crypto';
 import type { LoginTransactionLimits, LoginTransactionStore } from '../../store.ts';
 import type { Commands } from '../connection/commands.ts';
 import type { Keys } from './keys.ts';
-import { runOnTwo, type Script } from './scripts.ts';
+import { runOnTwo, type Script, wholeMs } from './scripts.ts';
 
 const SHARDS = 64;
 /** The most logins under way in one shard; in one Redis, over all browsers, 64 times as many: 131,072. */
@@ -88,8 +88,7 @@ export class RedisLoginTransactions implements LoginTransactionStore {
 
   async add(browser: string, id: string, value: string, limits: LoginTransactionLimits): Promise<void> {
     const { keys, name } = this.#placeOf(browser, id);
-    const ttlMs = Math.max(1, Math.ceil(limits.ttlMs));
-    const words = [name, value, ttlMs, limits.maxPerBrowser, MAX_TRANSACTIONS_PER_SHARD];
+    const words = [name, value, wholeMs(limits.ttlMs), limits.maxPerBrowser, MAX_TRANSACTIONS_PER_SHARD];
     await this.#commands.send(runOnTwo(ADD, keys, ...words));
   }
 

@@ -4,7 +4,7 @@ import { randomHex } from '../../../lib/crypto/random-hex.ts';
 import type { OnceStore } from '../../store.ts';
 import type { Commands } from '../connection/commands.ts';
 import type { Keys } from './keys.ts';
-import { run, USE_ONCE } from './scripts.ts';
+import { run, USE_ONCE, wholeMs } from './scripts.ts';
 
 /** One-time keys in Redis. Each use has its own mark, so that the command can be sent again. */
 export class RedisOnce implements OnceStore {
@@ -17,7 +17,7 @@ export class RedisOnce implements OnceStore {
   }
 
   async use(key: string, ttlMs: number): Promise<boolean> {
-    const command = run(USE_ONCE, this.#keys.once(key), randomHex(32), Math.max(1, Math.ceil(ttlMs)));
+    const command = run(USE_ONCE, this.#keys.once(key), randomHex(32), wholeMs(ttlMs));
     return Number(await this.#commands.send(command)) === 1;
   }
 }

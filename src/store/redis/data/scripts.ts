@@ -27,6 +27,26 @@ export function runOnTwo(script: Script, keys: TwoKeys, ...values: Word[]): Redi
   return { operation, key: keys[0], words: ['EVAL', lua, 2, ...keys, ...values], isRepeatable };
 }
 
+/** A command on one key that has the same effect when it is repeated. */
+export const onKey = (
+  operation: StoreOperation,
+  key: string,
+  word: string,
+  ...values: readonly Word[]
+): RedisCommand => ({ operation, key, words: [word, key, ...values], isRepeatable: true });
+
+/** A time to live as Redis takes it: whole milliseconds, at least one. */
+export const wholeMs = (ttlMs: number): number => Math.max(1, Math.ceil(ttlMs));
+
+/** Writes a number without an exponent. */
+const WHOLE = `
+local function whole(number) return string.format('%.0f', number) end`;
+
+/** The time of the server in milliseconds, `now`, and {@link WHOLE}. */
+export const NOW = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)${WHOLE}`;
+
 /** The time of the server that has a key, as seconds and microseconds. */
 export const TIME: Script = { operation: 'heartbeat', isRepeatable: true, lua: "return redis.call('TIME')" };
 
@@ -86,9 +106,8 @@ return 1`,
 export const REVOKE_TOKENS: Script = {
   operation: 'revoke',
   isRepeatable: true,
-  lua: `
+  lua: `${WHOLE}
 local ends, now = tonumber(ARGV[3]), tonumber(ARGV[4])
-local function whole(number) return string.format('%.0f', number) end
 local dead = redis.call('ZRANGE', KEYS[1], '-inf', whole(now - 60000), 'BYSCORE', 'LIMIT', 0, 100)
 if #dead > 0 then redis.call('ZREM', KEYS[1], unpack(dead)) end
 local known = redis.call('ZSCORE', KEYS[1], ARGV[2])
@@ -107,7 +126,7 @@ return 1`,
 export const BEGIN_ATTEMPT: Script = {
   operation: 'attempt',
   isRepeatable: false,
-  lua: `
+  lua: `${WHOLE}
 local now, free, longest, window = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local known = redis.call('HMGET', KEYS[1], 'c', 'n', 'f')
 local failures, notBefore = 0, 0
@@ -116,7 +135,6 @@ if notBefore > now then return notBefore - now end
 failures = failures + 1
 local delay, beyond = 0, failures - free
 if beyond >= 0 then delay = math.min(1000 * 2 ^ math.min(beyond, 30), longest) end
-local function whole(number) return string.format('%.0f', number) end
 redis.call('HSET', KEYS[1], 'c', failures, 'n', whole(now + delay), 'f', whole(now + delay + window))
 redis.call('PEXPIRE', KEYS[1], whole(delay + window))
 return 0`,

@@ -14,16 +14,13 @@ import type { SessionHandle } from '../../../jwt/names.ts';
 import type { SealedTokenStore, SealedTokens, TokenLease, TokenReplacement } from '../../sealed-tokens.ts';
 import type { Commands, Word } from '../connection/commands.ts';
 import type { Keys } from './keys.ts';
-import { runOnTwo, type Script } from './scripts.ts';
+import { NOW, runOnTwo, type Script } from './scripts.ts';
 
 /** Each is about two keys: the session, and the lease of its tokens. */
 const script = (lua: string): Script => ({
   operation: 'sealed',
   isRepeatable: true,
-  lua: `
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local function whole(number) return string.format('%.0f', number) end
+  lua: `${NOW}
 
 local session, rest = string.match(redis.call('GET', KEYS[1]) or '', '^([^\\n]*)\\n?(.*)$')
 local version, writtenAt, tokens = string.match(rest, '^(%d+)|(%d+)|(.*)$')

@@ -11,16 +11,15 @@
 
 import { hash } from 'node:crypto';
 import type { SessionHandle } from '../../../jwt/names.ts';
-import { type SessionRecord, subjectAtProvider } from '../../session-record.ts';
+import { nameOfSubject, namesOf, OVERTAKEN_WITHIN_MS } from '../../session-names.ts';
+import type { SessionRecord } from '../../session-record.ts';
 import type { Commands } from '../connection/commands.ts';
 import type { Keys } from './keys.ts';
-import { run, type Script } from './scripts.ts';
+import { onKey, run, type Script } from './scripts.ts';
 
 const SHARDS = 32_768;
 const NAME_BYTES = 8;
 const ENDED = Buffer.from('ended');
-/** A provider's logout that overtakes a login ends it too, if it comes within this time. */
-const OVERTAKEN_WITHIN_SEC = 30;
 
 /**
  * Adds an entry, unless its logout has overtaken it; drops some that can be forgotten. An entry that is there stays as it
@@ -90,7 +89,7 @@ export class SessionIndex {
   }
 
   /**
-   * Adds a session, before it can be read; one that is there as {@link present}, under what it is not yet found by.
+   * Adds a session before it can be read; one that is there already, as {@link present}, only under its new names.
    *
    * @returns `false` when its logout has overtaken it
    */
@@ -104,14 +103,13 @@ export class SessionIndex {
 
   /** Whether what was added with the same parameters is still there, and not marked as ended. */
   async has(record: SessionRecord, present: SessionRecord | null = null): Promise<boolean> {
-    const scores = this.#placesOf(record, present).map(({ key, name }) => {
-      const words = ['ZSCORE', key, entryOf(name, record.handle)] as const;
-      return this.#commands.send({ operation: 'index', key, words, isRepeatable: true });
-    });
+    const scores = this.#placesOf(record, present).map(({ key, name }) =>
+      this.#commands.send(onKey('index', key, 'ZSCORE', entryOf(name, record.handle))),
+    );
     return (await Promise.all(scores)).every((score) => Number(score) > 0);
   }
 
-  /** Removes a session, but not what {@link except} is found by. */
+  /** Removes a session, but not under the names of {@link except}. */
   async remove(record: SessionRecord, except: SessionRecord | null = null): Promise<void> {
     const places = this.#placesOf(record, except);
     await Promise.all(places.map((place) => this.#removeFrom(place, [record.handle])));
@@ -122,28 +120,23 @@ export class SessionIndex {
    * that has expired stays until its absolute end.
    */
   async find(subject: string): Promise<readonly SessionHandle[]> {
-    const { key, name } = this.#bySubject(subject);
+    const { key, name } = this.#place(nameOfSubject(subject));
     return handlesOf(await this.#commands.send({ ...run(FIND, key, name), isBinary: true }));
   }
 
   /**
-   * Marks the sessions of a subject as ended, with those whose login is in progress; `end` ends each. After a failure,
+   * Marks the sessions of a name as ended, with those whose login is in progress; `end` ends each. After a failure,
    * repeating it finds the remaining ones.
    */
-  async endBySubject(subject: string, end: End): Promise<readonly SessionHandle[]> {
-    return this.#end(this.#bySubject(subject), end);
+  async end(name: string, end: End): Promise<readonly SessionHandle[]> {
+    return this.#end(this.#place(name), end);
   }
 
-  /** The same for a `sid`, with those whose login is to come. */
-  async endBySid(provider: string, sid: string, end: End): Promise<readonly SessionHandle[]> {
-    const place = this.#bySid(provider, sid);
-    const endedUntilSec = this.#nowSec() + OVERTAKEN_WITHIN_SEC;
-    return this.#end(place, end, Buffer.concat([place.name, ENDED]), endedUntilSec, OVERTAKEN_WITHIN_SEC * 1_000);
-  }
-
-  /** The same for a user at a provider, as {@link endBySubject}. */
-  async endByUser(provider: string, subject: string, end: End): Promise<readonly SessionHandle[]> {
-    return this.#end(this.#byUser(provider, subject), end);
+  /** The same for the name of a `sid`, with those whose login is to come. */
+  async endSid(name: string, end: End): Promise<readonly SessionHandle[]> {
+    const place = this.#place(name);
+    const endedUntilSec = this.#nowSec() + OVERTAKEN_WITHIN_MS / 1_000;
+    return this.#end(place, end, Buffer.concat([place.name, ENDED]), endedUntilSec, OVERTAKEN_WITHIN_MS);
   }
 
   async #end(place: IndexedName, end: End, ...ofSid: (Buffer | number)[]): Promise<readonly SessionHandle[]> {
@@ -156,40 +149,19 @@ export class SessionIndex {
 
   async #removeFrom({ key, name }: IndexedName, handles: readonly SessionHandle[]): Promise<void> {
     if (handles.length === 0) return;
-    const words = ['ZREM', key, ...handles.map((handle) => entryOf(name, handle))] as const;
-    await this.#commands.send({ operation: 'index', key, words, isRepeatable: true });
+    const entries = handles.map((handle) => entryOf(name, handle));
+    await this.#commands.send(onKey('index', key, 'ZREM', ...entries));
   }
 
-  /** Where a session is found, but not those places where another record is found as well. */
+  /** Where a session is found, without the places of another record. */
   #placesOf(record: SessionRecord, except: SessionRecord | null): IndexedName[] {
-    const others = except === null ? [] : this.#namesOf(except);
-    return this.#namesOf(record).filter(({ name }) => !others.some((other) => other.name.equals(name)));
+    const others = except === null ? [] : namesOf(except);
+    const names = namesOf(record).filter((name) => !others.includes(name));
+    return names.map((name) => this.#place(name));
   }
 
-  #namesOf({ subject, login }: SessionRecord): IndexedName[] {
-    const places = [this.#bySubject(subject)];
-    if (login === null) return places;
-    if (login.sid !== null) places.push(this.#bySid(login.provider, login.sid));
-    if (subject !== subjectAtProvider(login.provider, login.subject)) {
-      places.push(this.#byUser(login.provider, login.subject));
-    }
-    return places;
-  }
-
-  #bySubject(subject: string): IndexedName {
-    return this.#place([subject]);
-  }
-
-  #bySid(provider: string, sid: string): IndexedName {
-    return this.#place([provider, 'sid', sid]);
-  }
-
-  #byUser(provider: string, subject: string): IndexedName {
-    return this.#place([provider, 'subject', subject]);
-  }
-
-  #place(name: readonly string[]): IndexedName {
-    const digest = hash('sha256', JSON.stringify(name), 'buffer');
+  #place(name: string): IndexedName {
+    const digest = hash('sha256', name, 'buffer');
     return {
       key: this.#keys.sessionIndex(digest.readUInt16BE(NAME_BYTES) % SHARDS),
       name: digest.subarray(0, NAME_BYTES),

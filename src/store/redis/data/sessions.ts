@@ -13,23 +13,19 @@ import type { SessionHandle } from '../../../jwt/names.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { RecentEnds } from '../../networked/recent-ends.ts';
 import { decodeSession, encodeSession, HEAD_LENGTH, writtenTime } from '../../networked/session-format.ts';
+import { nameOfSid, nameOfSubject, nameOfUser } from '../../session-names.ts';
+import type { SessionNews } from '../../session-news.ts';
 import { type SessionRecord, subjectAtProvider } from '../../session-record.ts';
 import type { EndedAtProvider, SessionChanges, SessionStore, SessionUpdate } from '../../store.ts';
-import type { Commands, RedisCommand, Word } from '../connection/commands.ts';
+import type { Commands } from '../connection/commands.ts';
 import type { ServerClock } from '../connection/server-clock.ts';
 import { updatedMessage } from '../feed.ts';
 import type { Keys } from './keys.ts';
-import { END, run, runOnTwo, TOUCH, UPDATE } from './scripts.ts';
+import { END, onKey, run, runOnTwo, TOUCH, UPDATE } from './scripts.ts';
 import { SessionIndex } from './session-index.ts';
 
 /** How much of a value is read at first: sessions are shorter, as a rule. Tokens, which can be longer, are not read. */
 const READ_BYTES = 1_024;
-
-/** What this replica is told at once. */
-interface SessionNews {
-  readonly onEnded: (handle: SessionHandle) => void;
-  readonly onUpdated: (handle: SessionHandle) => void;
-}
 
 /** The sessions of one store. */
 export class RedisSessions implements SessionStore {
@@ -42,7 +38,7 @@ export class RedisSessions implements SessionStore {
   readonly #recordEnd: (handle: SessionHandle) => Promise<void>;
 
   /**
-   * @param news       told of what was done here, before it is reported
+   * @param news       hears of what was done here at once, without a round trip through Redis
    * @param recordEnd  records the end for verifiers that connect later; never rejects
    */
   constructor(
@@ -72,9 +68,7 @@ export class RedisSessions implements SessionStore {
     const { handle } = record;
     if (!(await this.#index.add(record))) return void (await this.end(handle));
     try {
-      await this.#commands.send(
-        command('create', this.#keys.session(handle), 'SET', encodeSession(record), 'PX', ttlMs),
-      );
+      await this.#commands.send(onKey('create', this.#keys.session(handle), 'SET', encodeSession(record), 'PX', ttlMs));
       if (!(await this.#index.has(record))) await this.end(handle);
     } catch (fault) {
       // No one gets its id. If the session was written nevertheless, it ends here or by its time to live.
@@ -84,7 +78,8 @@ export class RedisSessions implements SessionStore {
   }
 
   async read(handle: SessionHandle): Promise<SessionRecord | null> {
-    const record = await this.#readRaw(handle);
+    const text = await this.#readText(handle);
+    const record = text === null ? null : this.#decode(handle, text);
     if (record === null || !this.#ended.has(handle)) return record;
     this.end(handle).catch(() => {});
     return null;
@@ -96,7 +91,7 @@ export class RedisSessions implements SessionStore {
     return (await this.#commands.send(touched)) === 1;
   }
 
-  /** What it is found by at its provider is added before, and what it is no longer found by is removed after. */
+  /** Its new names are added to the index before the change, and its old ones removed after it. */
   async update(handle: SessionHandle, changes: SessionChanges, expectedVersion: number): Promise<SessionUpdate> {
     for (;;) {
       const text = this.#ended.has(handle) ? null : await this.#readText(handle);
@@ -114,7 +109,7 @@ export class RedisSessions implements SessionStore {
       const answer = isIndexed ? await this.#exchange(handle, present, body) : ENDED;
       // Read again: between the two, its logout at the provider may have marked it.
       if (answer === CHANGED && (await this.#index.has(updated, record))) {
-        this.#news.onUpdated(handle);
+        this.#news.deliverUpdate(handle);
         await this.#index.remove(record, updated).catch(() => {});
         return { outcome: 'updated', record: updated };
       }
@@ -139,14 +134,14 @@ export class RedisSessions implements SessionStore {
    * the remaining sessions.
    */
   async endAll(subject: string): Promise<readonly SessionHandle[]> {
-    return this.#index.endBySubject(subject, this.#endIndexed);
+    return this.#index.end(nameOfSubject(subject), this.#endIndexed);
   }
 
   async endByProvider(provider: string, which: EndedAtProvider): Promise<readonly SessionHandle[]> {
-    if ('sid' in which) return this.#index.endBySid(provider, which.sid, this.#endIndexed);
+    if ('sid' in which) return this.#index.endSid(nameOfSid(provider, which.sid), this.#endIndexed);
     const ended = await Promise.all([
       this.endAll(subjectAtProvider(provider, which.subject)),
-      this.#index.endByUser(provider, which.subject, this.#endIndexed),
+      this.#index.end(nameOfUser(provider, which.subject), this.#endIndexed),
     ]);
     return ended.flat();
   }
@@ -165,11 +160,6 @@ export class RedisSessions implements SessionStore {
     for (const handle of handles) await this.#end(handle);
   }
 
-  async #readRaw(handle: SessionHandle): Promise<SessionRecord | null> {
-    const text = await this.#readText(handle);
-    return text === null ? null : this.#decode(handle, text);
-  }
-
   #decode(handle: SessionHandle, text: string): SessionRecord | null {
     const record = decodeSession(handle, text);
     return record === null ? null : moved(record, -this.#clock.aheadMs());
@@ -178,11 +168,10 @@ export class RedisSessions implements SessionStore {
   /** The written form. Of the tokens behind it, the least is read. */
   async #readText(handle: SessionHandle): Promise<string | null> {
     const key = this.#keys.session(handle);
-    const words = ['GETRANGE', key, 0, READ_BYTES - 1] as const;
-    const start = String(await this.#commands.send({ operation: 'read', key, words, isRepeatable: true }));
+    const start = String(await this.#commands.send(onKey('read', key, 'GETRANGE', 0, READ_BYTES - 1)));
     if (start === '') return null;
     if (start.includes('\n') || Buffer.byteLength(start) < READ_BYTES) return firstLine(start);
-    const text = await this.#commands.send(command('read', key, 'GET'));
+    const text = await this.#commands.send(onKey('read', key, 'GET'));
     return typeof text === 'string' ? firstLine(text) : null;
   }
 
@@ -213,7 +202,7 @@ export class RedisSessions implements SessionStore {
     const recorded = this.#recordEnd(handle);
     const text = await this.#commands.send(runOnTwo(END, this.#keys.sessionAndLease(handle), revocations, handle));
     this.#ended.note(handle);
-    this.#news.onEnded(handle);
+    this.#news.deliver(handle);
     await recorded;
     return typeof text === 'string' ? this.#decode(handle, text) : null;
   }
@@ -221,11 +210,6 @@ export class RedisSessions implements SessionStore {
 
 /** The answers of {@link UPDATE}: it has the new body; there is no session; it has another body than was expected. */
 const [CHANGED, ENDED, OTHERWISE] = [1, 0, -1];
-
-/** A command of Redis on one key; those that are used here can all be repeated. */
-function command(operation: RedisCommand['operation'], key: string, word: string, ...values: Word[]): RedisCommand {
-  return { operation, key, words: [word, key, ...values], isRepeatable: true };
-}
 
 function firstLine(text: string): string {
   const end = text.indexOf('\n');

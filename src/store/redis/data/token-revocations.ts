@@ -12,13 +12,14 @@
 
 import type { SessionHandle } from '../../../jwt/names.ts';
 import type { Clocks } from '../../../lib/clock.ts';
+import { MAX_SESSION_TOKEN_MS } from '../../../lib/token-limits.ts';
 import type { TokenRevocation, TokenRevocationFollower, TokenRevocationStore } from '../../store.ts';
 import { decodeTokenRevocation, encodeTokenRevocation } from '../../token-revocation.ts';
 import type { Commands } from '../connection/commands.ts';
 import type { ServerClock } from '../connection/server-clock.ts';
 import type { RedisFeed } from '../feed.ts';
 import type { Keys } from './keys.ts';
-import { REVOKE_TOKENS, run } from './scripts.ts';
+import { onKey, REVOKE_TOKENS, run } from './scripts.ts';
 
 /** Entries of one page; doubled while a whole page ends at the same moment. */
 const PAGE = 1_000;
@@ -40,18 +41,16 @@ export class RedisTokenRevocations implements TokenRevocationStore {
   readonly #recent = new Map<string, { readonly revocation: TokenRevocation; readonly heardAtMs: number }>();
   /** Ends of sessions that are not recorded yet. */
   readonly #unrecorded = new Map<string, TokenRevocation>();
-  #endedSessionsMs: number;
+  #endedSessionsMs = MAX_SESSION_TOKEN_MS;
   #repeat: NodeJS.Timeout | null = null;
   #isClosed = false;
 
-  /** @param endedSessionsMs  how long the end of a session stays on record, until `keepEndedSessionsFor` is called */
   constructor(
     commands: Commands,
     feed: RedisFeed,
     keys: Keys,
     clocks: Clocks,
     serverClock: Pick<ServerClock, 'aheadMs'>,
-    endedSessionsMs: number,
   ) {
     this.#commands = commands;
     this.#feed = feed;
@@ -59,7 +58,6 @@ export class RedisTokenRevocations implements TokenRevocationStore {
     this.#channel = keys.tokenNews;
     this.#clocks = clocks;
     this.#serverClock = serverClock;
-    this.#endedSessionsMs = endedSessionsMs;
     feed.subscribe((handle) => this.#tell(this.#ended(handle)));
     feed.subscribeTokenNews({
       onNews: (message) => this.#onNews(message),
@@ -133,8 +131,8 @@ export class RedisTokenRevocations implements TokenRevocationStore {
   }
 
   async #page(fromMs: number, size: number): Promise<(readonly [entry: string, expiresAtMs: number])[]> {
-    const words = ['ZRANGE', this.#key, fromMs, '+inf', 'BYSCORE', 'LIMIT', 0, size, 'WITHSCORES'] as const;
-    const reply = await this.#commands.send({ operation: 'revoke', key: this.#key, words, isRepeatable: true });
+    const words = [fromMs, '+inf', 'BYSCORE', 'LIMIT', 0, size, 'WITHSCORES'] as const;
+    const reply = await this.#commands.send(onKey('revoke', this.#key, 'ZRANGE', ...words));
     const flat = Array.isArray(reply) ? reply.map(String) : [];
     return flat.flatMap((entry, i) => (i % 2 === 0 ? [[entry, Number(flat[i + 1])] as const] : []));
   }
