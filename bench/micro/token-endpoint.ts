@@ -1,14 +1,13 @@
 /** The cost of a request to the token endpoint beside HTTP: authenticating the client and exchanging a token. ES256. */
 
 import { generateKeyPairSync } from 'node:crypto';
-import { ClientAssertions, claimedClient } from '../../src/authentication/client/client-assertion.ts';
+import { ClientAssertions, decodeAssertion } from '../../src/authentication/client/client-assertion.ts';
 import { Grants } from '../../src/endpoints/token/grants.ts';
 import { SubjectTokens } from '../../src/endpoints/token/subject-tokens.ts';
 import { Denial } from '../../src/errors.ts';
 import { signJws } from '../../src/jwt/jws.ts';
-import { FixedKeySet } from '../../src/jwt/key-set.ts';
+import { FixedKeySet, LocalKeySet } from '../../src/jwt/key-set.ts';
 import type { SessionHandle } from '../../src/jwt/names.ts';
-import { OwnKeySet } from '../../src/jwt/own-key-set.ts';
 import { ownTokenProfile } from '../../src/jwt/profiles.ts';
 import { Keyring } from '../../src/token/keyring.ts';
 import { generatePrivateJwk, importPrivateJwk } from '../../src/token/signing-key.ts';
@@ -34,7 +33,7 @@ const keyring = new Keyring([{ signing, activatesAtMs: 0, createdAtMs: 0 }], 300
 const tokens = new TokenIssuer(ISSUER, keyring, wallMs);
 const subjectTokens = new SubjectTokens(
   {
-    ownKeys: new OwnKeySet(() => keyring.verifying()),
+    ownKeys: new LocalKeySet(() => keyring.verifying()),
     ownProfile: ownTokenProfile(ISSUER),
     serviceTokens: { authenticate: () => new Denial('token_invalid', 'none') },
     revoked: NO_REVOCATIONS,
@@ -108,8 +107,8 @@ compare(import.meta.url, 'token endpoint', [
   {
     name: 'private_key_jwt',
     once: () => {
-      const claimed = claimedClient(assertion);
-      return claimed instanceof Denial ? claimed : assertions.problem(assertion, claimed.decoded, asserting);
+      const decoded = decodeAssertion(assertion);
+      return decoded instanceof Denial ? decoded : assertions.problem(assertion, decoded, asserting);
     },
   },
 ]);

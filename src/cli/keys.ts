@@ -172,7 +172,7 @@ export const keysList = defineCommand({
       kid: key.signing.kid,
       algorithm: key.signing.algorithm,
       state: key.state,
-      published: key.state !== 'retired' || !keyring.isSpent(key),
+      published: !keyring.isSpent(key),
       activatesAt: toTimestamp(key.activatesAtMs),
       createdAt: toTimestamp(key.createdAtMs),
     }));

@@ -5,6 +5,7 @@
 
 import { hash } from 'node:crypto';
 import type { z } from 'zod';
+import { isJsonObject } from '../lib/text/json.ts';
 import { replaceUrlPasswords } from './findings/mask.ts';
 import type { KeyPath } from './findings/problem.ts';
 import type { ConfigSource } from './text/source.ts';
@@ -66,8 +67,6 @@ export function configHash(effectiveForm: unknown): string {
 
 function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_key, item: unknown) =>
-    typeof item === 'object' && item !== null && !Array.isArray(item)
-      ? Object.fromEntries(Object.entries(item).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-      : item,
+    isJsonObject(item) ? Object.fromEntries(Object.entries(item).toSorted(([a], [b]) => (a < b ? -1 : 1))) : item,
   );
 }

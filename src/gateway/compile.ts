@@ -13,8 +13,8 @@ import type { Issuer } from '../authentication/service-token/issuer.ts';
 import { openIssuers, verifierOver } from '../authentication/service-token/open.ts';
 import { Authorizer } from '../authorization/authorize.ts';
 import { csrfRules } from '../authorization/csrf.ts';
-import { compileAuthorizer } from '../authorizer/compile.ts';
-import { sentStatus } from '../authorizer/pipeline.ts';
+import { compileAuthorizer, sentStatus } from '../authorizer/pipeline.ts';
+import { LocalKeySet } from '../jwt/key-set.ts';
 import { grpcCodeOf } from '../lib/http/grpc.ts';
 import { clientLimits, openLimits } from '../limits/open.ts';
 import { redirectPipeline } from '../listener/redirect.ts';
@@ -84,7 +84,8 @@ export function compileRuntime(
   const responder = openResponder(config, contents.pages, clocks.wallMs);
   // The one place that decides the `iss` of the gateway's tokens.
   const issuer = config.upstreamToken.issuer ?? (config.publicOrigin[0] as string);
-  const surroundings = { ...longLived, issuer, responder, ownKeys: () => signingKeys.keyring.verifying() };
+  const ownKeys = new LocalKeySet(() => signingKeys.keyring.verifying());
+  const surroundings = { ...longLived, issuer, responder, ownKeys };
   const issuers = openIssuers(config, contents.issuers, surroundings, previous);
   const serviceTokens = verifierOver(issuers, surroundings);
   const upstreamTokens = compileUpstreamTokens(config, issuer, longLived, previous);

@@ -7,7 +7,6 @@ import { type Login, openLogin } from '../endpoints/login/open.ts';
 import { openRefresh } from '../endpoints/refresh/open-refresh.ts';
 import { compileTokenEndpoint } from '../endpoints/token/compile.ts';
 import { wellKnownEndpoints } from '../endpoints/well-known.ts';
-import { OwnKeySet } from '../jwt/own-key-set.ts';
 import type { Keyring } from '../token/keyring.ts';
 import { openSessionCookies } from './authenticator.ts';
 import type { Contents } from './configuration/contents.ts';
@@ -23,9 +22,8 @@ type EndpointSections = Parameters<typeof openLogin>[0] &
 type EndpointParts = Omit<Parameters<typeof openLogin>[2], 'refresh' | 'sessionCookies'> &
   Parameters<typeof openRefresh>[1] &
   Omit<Parameters<typeof tokenEndpointRows>[1], 'login' | 'refresh' | 'tokenEndpoint'> &
-  Omit<Parameters<typeof compileTokenEndpoint>[2], 'keyring' | 'ownKeys'> & {
+  Omit<Parameters<typeof compileTokenEndpoint>[2], 'keyring'> & {
     readonly signingKeys: { readonly keyring: Keyring };
-    readonly ownKeys: ConstructorParameters<typeof OwnKeySet>[0];
   };
 
 /** The endpoints of one configuration. */
@@ -44,13 +42,12 @@ export function openEndpoints(
   parts: EndpointParts,
   previous: Pick<Login, 'providers' | 'providerTokens'> | null,
 ): OpenedEndpoints {
-  const { issuer, responder, signingKeys, ownKeys } = parts;
+  const { issuer, responder, signingKeys } = parts;
   const { keyring } = signingKeys;
   const refresh = openRefresh(config, parts);
   const surroundings = { ...parts, refresh, sessionCookies: openSessionCookies(config, parts) };
   const login = openLogin(config, loginContents, surroundings, previous);
-  const services = { ...parts, keyring, ownKeys: new OwnKeySet(ownKeys) };
-  const tokenEndpoint = compileTokenEndpoint(config, clients, services);
+  const tokenEndpoint = compileTokenEndpoint(config, clients, { ...parts, keyring });
   const rows = [
     ...wellKnownEndpoints({ responder, keyring, issuer, config }),
     ...tokenEndpointRows(config, { ...parts, login: login.parts, refresh, tokenEndpoint }),

@@ -3,6 +3,7 @@
  * costs little then, and a token that would be refused anyway causes no fetch of keys.
  */
 
+import { isJsonObject } from '../lib/text/json.ts';
 import type { DecodedToken } from './compact.ts';
 import type { Claims } from './names.ts';
 import type { TokenProfile } from './profiles.ts';
@@ -107,7 +108,7 @@ function timesProblem({ exp, iat, nbf }: Claims, profile: TokenProfile, nowMs: n
   return Math.max(issuedMs, (nbf ?? 0) * 1_000) > nowMs + profile.beginLeewayMs ? 'not_yet_valid' : null;
 }
 
-/** RFC 7519 §2: a NumericDate may have a fraction. Infinite, negative and inexact ones are no times (JWT-30). */
+/** RFC 7519 §2: a NumericDate may have a fraction. Infinite, negative and inexact numbers are refused (JWT-30). */
 const isSeconds = (value: unknown): value is number =>
   typeof value === 'number' && value >= 0 && value <= Number.MAX_SAFE_INTEGER;
 
@@ -123,7 +124,7 @@ const isIssuerReadable = (stated: unknown): boolean => stated === undefined || i
 /** RFC 8693 §4.1. How deep actors can nest is bounded by the form of the token (JWT-39). */
 function isActorReadable(act: unknown): boolean {
   if (act === undefined) return true;
-  if (typeof act !== 'object' || act === null || Array.isArray(act)) return false;
-  const { sub, iss, act: before } = act as Claims;
+  if (!isJsonObject(act)) return false;
+  const { sub, iss, act: before } = act;
   return typeof sub === 'string' && sub !== '' && isIssuerReadable(iss) && isActorReadable(before);
 }

@@ -9,7 +9,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { Secret } from '../lib/brand.ts';
 import type { CompactToken } from '../lib/http/bearer.ts';
-import { hasDuplicateMember } from '../lib/text/json.ts';
+import { hasDuplicateMember, isJsonObject } from '../lib/text/json.ts';
 
 /** A JWS in compact form that this program has signed. */
 export type CompactJws = CompactToken & Secret<'CompactJws'>;
@@ -77,8 +77,7 @@ function decodeObject(part: string): Record<string, unknown> | null {
     // A byte order mark is kept, and is not JSON.
     const text = bytes.toString('utf8');
     const value: unknown = JSON.parse(text);
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return null;
-    return hasDuplicateMember(text, value) ? null : (value as Record<string, unknown>);
+    return isJsonObject(value) && !hasDuplicateMember(text, value) ? value : null;
   } catch {
     return null;
   }

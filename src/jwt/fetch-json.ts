@@ -1,6 +1,6 @@
 /**
  * Fetches a small JSON document from an address that the configuration names: bounded in time and size, without following
- * redirects, believing nothing but a plain 200.
+ * redirects, accepting nothing but a plain 200.
  *
  * On `node:http` and `node:https`, so that the verifier package needs no HTTP client of its own.
  */

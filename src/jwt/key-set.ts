@@ -65,14 +65,28 @@ export function pickKey(
 }
 
 /** A set in memory, for which nothing is fetched. */
-export abstract class LocalKeySet implements KeySet {
+export class LocalKeySet implements KeySet {
   readonly isFetched = false;
   readonly mayRefetch = false;
   readonly ageMs = 0;
+  readonly #keys: () => readonly VerificationKey[];
 
-  abstract find(kid: string | null, algorithm: string): VerificationKey | null;
-  abstract holds(key: VerificationKey): boolean;
-  abstract list(): readonly VerificationKey[];
+  /** @param keys  those of now; a key that stays is the same object each time */
+  constructor(keys: () => readonly VerificationKey[]) {
+    this.#keys = keys;
+  }
+
+  find(kid: string | null, algorithm: string): VerificationKey | null {
+    return pickKey(this.#keys(), kid, algorithm);
+  }
+
+  holds(key: VerificationKey): boolean {
+    return this.#keys().includes(key);
+  }
+
+  list(): readonly VerificationKey[] {
+    return this.#keys();
+  }
 
   refetch(): null {
     return null;
@@ -84,22 +98,7 @@ export abstract class LocalKeySet implements KeySet {
 
 /** A set that never changes: from a file, from the configuration, or a shared secret. */
 export class FixedKeySet extends LocalKeySet {
-  readonly #keys: readonly VerificationKey[];
-
   constructor(keys: readonly VerificationKey[]) {
-    super();
-    this.#keys = keys;
-  }
-
-  find(kid: string | null, algorithm: string): VerificationKey | null {
-    return pickKey(this.#keys, kid, algorithm);
-  }
-
-  holds(key: VerificationKey): boolean {
-    return this.#keys.includes(key);
-  }
-
-  list(): readonly VerificationKey[] {
-    return this.#keys;
+    super(() => keys);
   }
 }

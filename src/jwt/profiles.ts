@@ -1,5 +1,5 @@
 /**
- * What a token has to be so that it is accepted, as data: one profile per kind of token, all judged by the same verifier
+ * What a token has to say to be accepted, as data: one profile per kind of token, all judged by the same verifier
  * (`verify.ts`). Every difference between the kinds is a difference between two of the constants and functions below.
  *
  * | | service token | of a cluster | JWT-SVID | own token | client assertion | access token | ID token | logout token |
@@ -24,7 +24,7 @@ export interface TokenProfile {
   readonly types: ReadonlySet<string>;
   /** Whether a token without `typ` is accepted. */
   readonly acceptsMissingType: boolean;
-  /** Who we are; `null`: `aud` is not looked at here, the caller does. */
+  /** Our names in `aud`; `null` where the caller checks it. */
   readonly audiences: readonly string[] | null;
   /** `some`: `aud` has to name one of {@link audiences}. `only`: and nobody else. */
   readonly audienceRule: 'some' | 'only';
@@ -78,25 +78,31 @@ const MAX_ASSERTION_LIFETIME_MS = 5 * 60_000;
 /** Two minutes are recommended (Back-Channel Logout §2.4); its `jti` is remembered for as long. */
 const MAX_LOGOUT_TOKEN_LIFETIME_MS = 60 * 60_000;
 
+/** The rules of every kind that does not say otherwise. */
+const USUAL = {
+  audienceRule: 'some',
+  subject: null,
+  requiresSubject: true,
+  authorizedParties: null,
+  requiresIssuedAt: true,
+  requiresId: false,
+  checksDelegation: false,
+  lifetimeFrom: 'issue',
+} as const;
+
 /** A token by which a workload authenticates. */
 export function serviceTokenProfile(policy: IssuerPolicy): ServiceTokenProfile {
   const { issuer, algorithms, audiences, authorizedParties, maxLifetimeMs, clockSkewMs } = policy;
   const types = new Set(policy.types.map((type) => type.toLowerCase().replace(/^application\//, '')));
   return {
+    ...USUAL,
     issuer,
     algorithms,
     types,
     acceptsMissingType: types.has('jwt'),
     audiences,
-    audienceRule: 'some',
-    subject: null,
-    requiresSubject: true,
     authorizedParties: authorizedParties === null ? null : new Set(authorizedParties),
-    requiresIssuedAt: true,
-    requiresId: false,
-    checksDelegation: false,
     maxLifetimeMs,
-    lifetimeFrom: 'issue',
     endLeewayMs: clockSkewMs,
     beginLeewayMs: clockSkewMs,
   };
@@ -119,25 +125,18 @@ export const jwtSvidProfile = (policy: IssuerPolicy): ServiceTokenProfile => ({
 
 /**
  * A token that we signed ourselves, presented to be exchanged: it ends at its `exp`, without leeway, so that nothing that
- * is issued for it can outlive it. Whom it is for, the caller judges.
+ * is issued for it can outlive it. The caller judges whom it is for.
  *
  * @param issuer  our `iss`
  */
 export const ownTokenProfile = (issuer: string): TokenProfile & { readonly issuer: string } => ({
+  ...USUAL,
   issuer,
   algorithms: null,
   types: OWN_TYPES,
   acceptsMissingType: false,
   audiences: null,
-  audienceRule: 'some',
-  subject: null,
-  requiresSubject: true,
-  authorizedParties: null,
-  requiresIssuedAt: true,
-  requiresId: false,
-  checksDelegation: false,
   maxLifetimeMs: Number.POSITIVE_INFINITY,
-  lifetimeFrom: 'issue',
   endLeewayMs: 0,
   beginLeewayMs: CLOCK_SKEW_MS,
 });
@@ -153,6 +152,7 @@ export const clientAssertionProfile = (
   algorithms: readonly string[],
   audiences: readonly string[],
 ): TokenProfile => ({
+  ...USUAL,
   issuer: clientId,
   algorithms,
   types: ASSERTION_TYPES,
@@ -160,49 +160,34 @@ export const clientAssertionProfile = (
   audiences,
   audienceRule: 'only',
   subject: clientId,
-  requiresSubject: true,
-  authorizedParties: null,
   requiresIssuedAt: false,
   requiresId: true,
-  checksDelegation: false,
   maxLifetimeMs: MAX_ASSERTION_LIFETIME_MS + CLOCK_SKEW_MS,
   lifetimeFrom: 'now',
   endLeewayMs: CLOCK_SKEW_MS,
   beginLeewayMs: CLOCK_SKEW_MS,
 });
 
-/**
- * An ID token (OpenID Connect Core §3.1.3.7). Whether `azp`, `nonce` and `at_hash` fit, the caller judges.
- */
+/** An ID token (OpenID Connect Core §3.1.3.7). The caller judges `azp`, `nonce` and `at_hash`. */
 export const idTokenProfile = (policy: {
   readonly issuer: string;
   readonly clientId: string;
   readonly algorithms: readonly string[];
   readonly clockSkewMs: number;
 }): TokenProfile => ({
+  ...USUAL,
   issuer: policy.issuer,
   algorithms: policy.algorithms,
   // Neither an access token nor a logout token.
   types: new Set(['jwt']),
   acceptsMissingType: true,
   audiences: [policy.clientId],
-  audienceRule: 'some',
-  subject: null,
-  requiresSubject: true,
-  authorizedParties: null,
-  requiresIssuedAt: true,
-  requiresId: false,
-  checksDelegation: false,
   maxLifetimeMs: Number.POSITIVE_INFINITY,
-  lifetimeFrom: 'issue',
   endLeewayMs: policy.clockSkewMs,
   beginLeewayMs: policy.clockSkewMs,
 });
 
-/**
- * A logout token (OpenID Connect Back-Channel Logout 1.0 §2.4, §2.6). Whether `events`, `nonce` and `sid` fit, the caller
- * judges.
- */
+/** A logout token (OpenID Connect Back-Channel Logout 1.0 §2.4, §2.6). The caller judges `events`, `nonce` and `sid`. */
 export const logoutTokenProfile = (policy: Parameters<typeof idTokenProfile>[0]): TokenProfile => ({
   ...idTokenProfile(policy),
   types: new Set(['jwt', 'logout+jwt']),

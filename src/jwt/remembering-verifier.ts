@@ -1,10 +1,9 @@
 /**
  * A verifier for the tokens of one issuer that remembers tokens it verified, and tokens whose signature was wrong.
  *
- * Both are found by the token itself, whole, within one issuer, whose profile is fixed: nothing that is shorter than the
- * token could be mistaken for it (JWT-49). A verified token is used again only after asking whether it still holds; a
- * refused one is refused again only while the very key that refused it is in use, so neither can let anybody in or lock
- * anybody out who would not be without it.
+ * The whole token is the key, so none can be mistaken for another, within one issuer, whose profile is fixed (JWT-49). A
+ * verified token is used again only if it still holds; a refused one is refused again only while the key that refused it
+ * is in use. So no answer differs from what it would be without the memory.
  *
  * perf: bench/micro/verified-tokens.ts. Looking a kilobyte of token up in a map costs less than its SHA-256.
  */
@@ -57,8 +56,6 @@ export class RememberingVerifier<T extends object, Token extends string = string
   readonly #parts: RememberingVerifierParts<T, Token>;
   readonly #verified: RecentMap<Remembered<T>>;
   readonly #refused: RecentMap<Refused>;
-  readonly #isSigned = (token: string, key: VerificationKey, header: CheckedHeader) =>
-    this.#verifySignature(token, key, header);
 
   constructor(parts: RememberingVerifierParts<T, Token>) {
     this.#parts = parts;
@@ -103,12 +100,13 @@ export class RememberingVerifier<T extends object, Token extends string = string
       : this.#remember(token, verdict);
   }
 
-  #verifySignature(token: string, key: VerificationKey, header: CheckedHeader): boolean {
+  /** Made once, so that no token needs a closure of its own. */
+  readonly #isSigned = (token: string, key: VerificationKey, header: CheckedHeader): boolean => {
     if (this.#refused.get(token)?.key === key) return false;
     if (isSignedBy(token, key, header)) return true;
     this.#refused.set(token, { key, kid: header.kid ?? null, algorithm: header.alg });
     return false;
-  }
+  };
 
   #remember(token: Token, verdict: Verdict): T | TokenProblem {
     if (typeof verdict === 'string') return verdict;

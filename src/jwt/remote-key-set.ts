@@ -3,8 +3,9 @@
  *
  * Fetched in the background every `refreshEveryMs` ± 10 %, one fetch at a time. When a fetch fails (no answer, a wrong one,
  * an empty one), the last good set stays in use until it is `maxStaleMs` old; then it is unavailable: 503, not 401. A token
- * with an unknown `kid`, or with a signature that the named key did not make, causes one fetch per cool-down, successful or not. So a key that the issuer has withdrawn is refused
- * after 1.1 × `refreshEveryMs` while the issuer answers, and after `maxStaleMs` when it does not.
+ * with an unknown `kid`, or with a signature that the named key did not make, causes one fetch per cool-down, successful or
+ * not. So a key that the issuer has withdrawn is refused after 1.1 × `refreshEveryMs` while the issuer answers, and after
+ * `maxStaleMs` when it does not.
  */
 
 import type { Clock } from '../lib/clock.ts';

@@ -7,35 +7,22 @@
  * `presented_iss` is the list of both, the one that we heard it from first: nobody is believed about another's subjects.
  */
 
-import type { Claims } from './names.ts';
-
 /** The issuer of a subject that is not ours: one name, or several where it was passed on, the nearest first. */
 export type PresentedIssuer = string | readonly string[];
 
 /**
- * The issuer of the subject of a verified token, as our own tokens state it.
+ * The issuer of the subject or of an actor (RFC 8693 §4.1) of a verified token, as our own tokens state it.
  *
- * @param tokenIssuer  whose token it is: its `iss`, where that was verified
+ * @param stated       `presented_iss`, or `act.iss`; where it is absent, the issuer of the token
+ * @param tokenIssuer  `iss` of the token, where that was verified
  * @param ours         our `iss`
- * @returns `null` when the subject is ours
+ * @returns `null` when the subject or actor is ours
  */
-export function presentedIssuerOf(
-  { presented_iss: passedOn }: Claims,
-  tokenIssuer: string,
-  ours: string,
-): PresentedIssuer | null {
-  return known(passedOn, tokenIssuer, ours);
-}
-
-/**
- * The issuer of an actor of a verified token (RFC 8693 §4.1). An actor without `iss` is a subject of the token's issuer.
- *
- * @param tokenIssuer  whose token it is: its `iss`, where that was verified
- * @param ours         our `iss`
- * @returns `null` when the actor is ours
- */
-export function actorIssuerOf({ iss }: Claims, tokenIssuer: string, ours: string): PresentedIssuer | null {
-  return known(iss, tokenIssuer, ours);
+export function subjectIssuer(stated: unknown, tokenIssuer: string, ours: string): PresentedIssuer | null {
+  const passedOn = stated === tokenIssuer ? NO_NAMES : issuerNames(stated);
+  const names = tokenIssuer === ours ? passedOn : [tokenIssuer, ...passedOn];
+  const [only] = names;
+  return only === undefined ? null : names.length === 1 ? only : names;
 }
 
 /**
@@ -51,16 +38,9 @@ export function isWordOf(issuer: string, stated: unknown, tokenIssuer: unknown):
 
 /** The names in `presented_iss` or `act.iss`; none where it is absent, or neither a name nor a list of names. */
 export function issuerNames(stated: unknown): readonly string[] {
-  if (stated === undefined) return NOBODY;
+  if (stated === undefined) return NO_NAMES;
   const names = [stated].flat();
-  return names.every((name) => typeof name === 'string' && name !== '') ? (names as string[]) : NOBODY;
+  return names.every((name) => typeof name === 'string' && name !== '') ? (names as string[]) : NO_NAMES;
 }
 
-const NOBODY: readonly string[] = [];
-
-function known(stated: unknown, tokenIssuer: string, ours: string): PresentedIssuer | null {
-  const passedOn = stated === tokenIssuer ? NOBODY : issuerNames(stated);
-  const names = tokenIssuer === ours ? passedOn : [tokenIssuer, ...passedOn];
-  const [only] = names;
-  return only === undefined ? null : names.length === 1 ? only : names;
-}
+const NO_NAMES: readonly string[] = [];

@@ -26,8 +26,6 @@ export interface ReadKeySet {
   readonly keys: readonly VerificationKey[];
   /** Entries that must never verify anything, as fixed text: a mistake, or an attack. */
   readonly refused: readonly string[];
-  /** How many entries are for another use or algorithm. */
-  readonly otherCount: number;
 }
 
 /** Which keys of a set are used. */
@@ -79,26 +77,22 @@ export async function readKeySet(document: unknown, rules: KeyRules): Promise<Re
   if (entries.length > MAX_KEYS) throw new Error(`a JWK Set of more than ${MAX_KEYS} keys`);
   const keys: VerificationKey[] = [];
   const refused: string[] = [];
-  let otherCount = 0;
   for (const entry of entries) {
     const read = await readKey(entry, rules);
-    if (read === OTHER) otherCount += 1;
-    else if (typeof read === 'string') refused.push(read);
-    else if (!isRepeated(read, keys)) keys.push(read);
+    if (typeof read === 'string') refused.push(read);
+    else if (read !== null && !isRepeated(read, keys)) keys.push(read);
   }
-  return { keys, refused, otherCount };
+  return { keys, refused };
 }
 
-/** The result of `readKey` for a key with another use or algorithm. */
-const OTHER = Symbol('key for something else');
-
-async function readKey(entry: unknown, rules: KeyRules): Promise<VerificationKey | string | typeof OTHER> {
+/** @returns the key; why it must never verify anything; or `null` for a key with another use or algorithm */
+async function readKey(entry: unknown, rules: KeyRules): Promise<VerificationKey | string | null> {
   if (typeof entry !== 'object' || entry === null) return 'an entry that is not an object';
   const jwk = entry as JWK;
   const problem = keyProblem(jwk);
   if (problem !== null) return problem;
   const fitting = isForUse(jwk, rules.use) ? rules.algorithms.filter((algorithm) => fits(jwk, algorithm)) : [];
-  if (fitting.length === 0) return OTHER;
+  if (fitting.length === 0) return null;
   try {
     const key = createPublicKey({ key: publicPart(jwk), format: 'jwk' });
     const byAlgorithm = new Map(fitting.map((algorithm) => [algorithm, key]));

@@ -2,9 +2,9 @@
  * jwt: the one verifier of JSON Web Tokens. Decode strictly, judge the claims by a profile, pick the key, verify the
  * signature.
  *
- * Input: a compact token, the keys that may have signed it, a profile (`profiles.ts`). Output: its claims, or the
- * rule that it breaks; a promise only where keys are fetched. Fails with the key set's error when
- * no keys are available. Does not check whether a token was revoked.
+ * Input: a compact token, the keys that may have signed it, a profile (`profiles.ts`). Output: its claims, or the rule that
+ * it breaks; a promise only where keys are fetched. Fails with the key set's error when no keys are available. Does not
+ * check whether a token was revoked.
  *
  * The folder imports `lib/` and jose, nothing of the gateway: `packages/verify` ships it to services.
  */

@@ -3,11 +3,12 @@
  *
  * The state is not stored. It follows from the clock and from the moment at which each key becomes active, which is
  * written into the key once and never changed, so replicas that share the keys agree without talking to each other.
- * A key is published from the moment it is known and stays published until the last token that it signed is dead.
+ * A key is published from the moment it is known and stays published until the last token that it signed has expired.
  */
 
 import type { JWK } from 'jose';
 import { DependencyFault } from '../errors.ts';
+import type { VerificationKey } from '../jwt/verification-keys.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { SigningKey } from './signing-key.ts';
 
@@ -32,7 +33,7 @@ const VERIFYING_MS = 1_000;
 export class Keyring {
   /** The earliest to become active first. */
   #keys: readonly DatedKey[] = [];
-  #verifying: { readonly keys: readonly SigningKey[]; readonly untilMs: number } | null = null;
+  #verifying: { readonly keys: readonly VerificationKey[]; readonly untilMs: number } | null = null;
   readonly #wallMs: Clock;
   #tokenLifetimeMs: number;
 
@@ -42,9 +43,12 @@ export class Keyring {
     this.replace(keys);
   }
 
+  /** A key that was in the list before keeps its object, by which tokens that it verified are known to hold. */
   replace(keys: readonly DatedKey[]): void {
     this.#verifying = null;
-    this.#keys = keys.toSorted((a, b) => a.activatesAtMs - b.activatesAtMs || (a.signing.kid < b.signing.kid ? -1 : 1));
+    const present = new Map(this.#keys.map(({ signing }) => [signing.kid, signing]));
+    const next = keys.map((key) => ({ ...key, signing: present.get(key.signing.kid) ?? key.signing }));
+    this.#keys = next.toSorted((a, b) => a.activatesAtMs - b.activatesAtMs || (a.signing.kid < b.signing.kid ? -1 : 1));
   }
 
   /** Tokens may live this long from now on. What was signed before may live as long as it could then. */
@@ -79,27 +83,23 @@ export class Keyring {
   }
 
   /** The keys that a live token can be signed with: those that are {@link published}, and a secret, which never is. */
-  verifying(): readonly SigningKey[] {
+  verifying(): readonly VerificationKey[] {
     const nowMs = this.#wallMs();
     if (this.#verifying === null || nowMs >= this.#verifying.untilMs) {
-      const keys = this.states().filter((key) => key.state !== 'retired' || !this.isSpent(key));
-      // Called for each request with a minted token; a key is dropped a minute later than necessary.
-      this.#verifying = { keys: keys.map(({ signing }) => signing), untilMs: nowMs + VERIFYING_MS };
+      const keys = this.#keys.filter((key) => !this.isSpent(key)).map(({ signing }) => signing.verification);
+      // Called for each request with a minted token.
+      this.#verifying = { keys, untilMs: nowMs + VERIFYING_MS };
     }
     return this.#verifying.keys;
   }
 
   /** The JWK Set for verifiers: next, active, and retired keys that may still have live tokens. */
   published(): { readonly keys: readonly JWK[] } {
-    const states = this.states();
-    const keys = states
-      .filter((key) => key.state !== 'retired' || !this.isSpent(key))
-      .map((key) => key.signing.publicJwk)
-      .filter((jwk) => jwk !== null);
-    return { keys };
+    const live = this.#keys.filter((key) => !this.isSpent(key));
+    return { keys: live.map(({ signing }) => signing.publicJwk).filter((jwk) => jwk !== null) };
   }
 
-  /** Whether every token that a retired key can have signed is dead: its successor has been active for long enough. */
+  /** Whether every token that a key can have signed is dead: its successor has been active for long enough. */
   isSpent(key: DatedKey): boolean {
     const nowMs = this.#wallMs();
     const successor = this.#keys.find(

@@ -40,8 +40,8 @@ export class TokenSeries implements TokenEvents {
   }
 
   /**
-   * Reads the ages of keys, and whether their files can be read, from these from now on. A key that is active since ever has
-   * its age from now.
+   * Reads the ages of keys, and whether their files can be read, from these from now on. The age of a key that has always
+   * been active counts from now.
    */
   readFrom(
     { keyring, areInFiles }: Pick<SigningKeys, 'keyring' | 'areInFiles'>,

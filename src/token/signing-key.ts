@@ -1,13 +1,13 @@
 /** Signing keys: made, written and read as JWK (RFC 7517), named by their thumbprint (RFC 7638). */
 
-import { createPrivateKey, createSecretKey, hash, type KeyObject, randomBytes } from 'node:crypto';
+import { createPrivateKey, createPublicKey, createSecretKey, hash, type KeyObject, randomBytes } from 'node:crypto';
 import type { JWK } from 'jose';
 import { calculateJwkThumbprint } from 'jose/jwk/thumbprint';
 import { exportJWK } from 'jose/key/export';
 import { generateKeyPair } from 'jose/key/generate/keypair';
 import { importJWK } from 'jose/key/import';
 import { ConfigFault } from '../errors.ts';
-import { publicPart } from '../jwt/verification-keys.ts';
+import { publicPart, type VerificationKey } from '../jwt/verification-keys.ts';
 import { MIN_RSA_BITS } from '../lib/crypto/rsa.ts';
 import type { SIGNING_ALGORITHMS } from './section.ts';
 
@@ -23,6 +23,8 @@ export interface SigningKey {
   readonly key: KeyObject;
   /** What verifiers get; `null` for HS256, whose key is secret. */
   readonly publicJwk: JWK | null;
+  /** What the gateway itself verifies with. */
+  readonly verification: VerificationKey;
   /** The header of what it signs, encoded (RFC 7515 §4): it is the same for each token of a type. */
   readonly headers: Readonly<Record<TokenType, string>>;
 }
@@ -57,7 +59,8 @@ export async function importPrivateJwk(jwk: JWK, algorithm: SigningAlgorithm): P
   await importJWK(jwk, algorithm);
   const key = createPrivateKey({ key: jwk, format: 'jwk' });
   const publicJwk = { ...publicPart(jwk), kid, alg: algorithm, use: 'sig' };
-  return { kid, algorithm, key, publicJwk, headers: encodedHeaders(algorithm, kid) };
+  const verification = verificationKey(kid, algorithm, createPublicKey(key));
+  return { kid, algorithm, key, publicJwk, verification, headers: encodedHeaders(algorithm, kid) };
 }
 
 /** Makes a key that only this process has: with HS256, nobody else can verify what it signs. */
@@ -72,9 +75,16 @@ export function secretSigningKey(secret: Uint8Array): SigningKey {
     throw new ConfigFault(`has ${secret.byteLength} bytes; HS256 needs at least ${MIN_SECRET_BYTES} (RFC 7518 §3.2)`);
   }
   const kid = hash('sha256', Buffer.concat([Buffer.from('sallyport kid\0'), secret]), 'base64url').slice(0, 16);
-  const headers = encodedHeaders('HS256', kid);
-  return { kid, algorithm: 'HS256', key: createSecretKey(secret), publicJwk: null, headers };
+  const key = createSecretKey(secret);
+  const verification = verificationKey(kid, 'HS256', key);
+  return { kid, algorithm: 'HS256', key, publicJwk: null, verification, headers: encodedHeaders('HS256', kid) };
 }
+
+const verificationKey = (kid: string, algorithm: SigningAlgorithm, key: KeyObject): VerificationKey => ({
+  kid,
+  thumbprint: kid,
+  byAlgorithm: new Map([[algorithm, key]]),
+});
 
 /** A JSON value as a part of a token (RFC 7515 §2). */
 export const encodeJson = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');

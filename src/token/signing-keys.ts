@@ -14,7 +14,7 @@ import { type DatedKey, Keyring } from './keyring.ts';
 import type { UpstreamTokenConfig as TokenConfig } from './section.ts';
 import { newSigningKey, type SigningAlgorithm, secretSigningKey } from './signing-key.ts';
 
-/** How often, and how far apart, a directory is looked at in which another process makes the first key: 5 s. */
+/** How often, and how far apart, a directory is read while another process makes the first key: 5 s. */
 const FIRST_KEY_ATTEMPTS = 100;
 const FIRST_KEY_PAUSE_MS = 50;
 
@@ -129,7 +129,7 @@ class KeyDirectory implements SigningKeys {
 
   /** Makes a new key and forgets spent ones, if the gateway rotates keys and it is time. */
   async rotateIfDue(): Promise<void> {
-    if (this.#rotateEveryMs !== null && this.#changeDue()) {
+    if (this.#rotateEveryMs !== null && (this.#newKeyDue() || this.#spent().length > 0)) {
       await withRotationLock(this.#directory, this.#wallMs(), () => this.#rotate());
       await this.#load();
     }
@@ -139,10 +139,8 @@ class KeyDirectory implements SigningKeys {
     this.keyring.replace(await remembering(() => readKeyDirectory(this.#directory, this.#algorithm)));
   }
 
-  #changeDue(): boolean {
-    return (
-      this.#newKeyDue() || this.keyring.states().some((key) => key.state === 'retired' && this.keyring.isSpent(key))
-    );
+  #spent(): readonly DatedKey[] {
+    return this.keyring.states().filter((key) => this.keyring.isSpent(key));
   }
 
   #newKeyDue(): boolean {
@@ -158,12 +156,10 @@ class KeyDirectory implements SigningKeys {
     await this.#load();
     const nowMs = this.#wallMs();
     if (this.#newKeyDue()) {
-      // The very first key has nobody to wait for.
+      // No verifier has cached a JWKS before the first key.
       const leadMs = this.keyring.activeSinceMs() === null ? 0 : this.#publishBeforeMs;
       await addKey(this.#directory, this.#algorithm, nowMs, nowMs + leadMs);
     }
-    for (const key of this.keyring.states()) {
-      if (key.state === 'retired' && this.keyring.isSpent(key)) await removeKey(this.#directory, key.signing.kid);
-    }
+    for (const { signing } of this.#spent()) await removeKey(this.#directory, signing.kid);
   }
 }

@@ -1,6 +1,6 @@
 /**
  * The one place where a token is put together and signed: upstream tokens, access tokens, exchanged and service tokens.
- * Who may have which token is judged before, by the caller; what is asked for here is signed as it is.
+ * The caller has judged who may have which token; here, what it asks for is signed.
  */
 
 import type { CompactJws } from '../jwt/compact.ts';

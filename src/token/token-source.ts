@@ -1,6 +1,6 @@
 /**
- * What the token stage is asked, wherever the line of a request stands. In front of a service it is the upstream token
- * (`upstream-token.ts`); on the outbound side it is whatever the destination takes (`src/outbound/`).
+ * What the token stage is asked for: in front of a service the upstream token (`upstream-token.ts`), on the outbound side
+ * the token that the destination accepts (`src/outbound/`).
  */
 
 import type { Permit } from '../authorization/permit.ts';

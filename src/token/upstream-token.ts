@@ -2,9 +2,8 @@
  * token: a Permit in, the upstream token out.
  *
  * A token names one principal and one audience and lives for the configured time, two minutes by default. It is reused
- * until three quarters of that, per (session version, audience, signing key), and hangs on the principal's own record,
- * so it cannot reach anybody else. It never outlives the credential that it stands for, and is not sent again once it was
- * revoked.
+ * until three quarters of that, per (session version, audience, signing key), and kept with its principal, so no one else
+ * can get it. It never outlives the credential that it stands for, and is not sent again once it was revoked.
  */
 
 import type { KnownRevocations } from '../authentication/revocation/revoked-tokens.ts';

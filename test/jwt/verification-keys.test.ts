@@ -85,14 +85,14 @@ describe('a JWK Set', () => {
   });
 
   test('leaves out keys for something else without a word', async () => {
-    const { keys, refused, otherCount } = await read(
+    const { keys, refused } = await read(
       sound,
       ec({ use: 'enc', kid: 'a' }),
       ec({ key_ops: ['sign'], kid: 'b' }),
       jwkOf(generateKeyPairSync('ec', { namedCurve: 'P-384' }).publicKey, { kid: 'c' }),
     );
     expect(keys.map(({ kid }) => kid)).toEqual(['sound']);
-    expect({ refused, otherCount }).toEqual({ refused: [], otherCount: 3 });
+    expect(refused).toEqual([]);
   });
 
   test('JWT-46: with two different keys of one kid is refused as a whole', async () => {
@@ -119,7 +119,7 @@ describe('a JWK Set', () => {
 });
 
 test('SPIFFE JWT-SVID §4: of a bundle, only keys with the use jwt-svid and a kid verify tokens', async () => {
-  const { keys, otherCount } = await readKeySet(
+  const { keys, refused } = await readKeySet(
     {
       spiffe_sequence: 1,
       keys: [
@@ -132,7 +132,7 @@ test('SPIFFE JWT-SVID §4: of a bundle, only keys with the use jwt-svid and a ki
     SVID,
   );
   expect(keys.map(({ kid }) => kid)).toEqual(['a']);
-  expect(otherCount).toBe(3);
+  expect(refused).toEqual([]);
 });
 
 test('JWT-43: no key that OpenSSL makes has the mark of the ROCA generator', () => {

@@ -17,18 +17,18 @@ import { decodeCompact } from '../../jwt/compact.ts';
 import type { FetchJson } from '../../jwt/fetch-json.ts';
 import type { Clock } from '../../lib/clock.ts';
 
-/** How often it is asked again who the issuer is, when tokens of one come that is not known. */
+/** Shortest time between two requests for the issuer that tokens of unknown issuers cause. */
 const RELEARN_MS = 10_000;
 
-/** What an issuer whose `iss` is not in the configuration is called. */
+/** The names of an issuer whose `iss` is not in the configuration. */
 export interface LearntIssuer {
   /** Whether it was ever learnt. */
   readonly hasLearnt: boolean;
   /** Whether tokens with this `iss` are its tokens. */
   knows(iss: unknown): boolean;
-  /** Whether asking again may tell more: it does so once in ten seconds. */
+  /** Whether {@link learn} may find out more: at most once in ten seconds. */
   mayLearn(): boolean;
-  /** Asks whether it is called so, or joins the asking that is under way. Never rejects. */
+  /** Asks whether this is its name, or joins the request in progress. Never rejects. */
   learn(iss: string): Promise<void>;
 }
 

@@ -1,7 +1,4 @@
-/**
- * Reads the keys of issuers that are here: in files, or in the configuration itself. Those that are elsewhere are fetched
- * later.
- */
+/** Reads the keys of issuers that are in files or in the configuration itself. All others are fetched later. */
 
 import { createPublicKey, createSecretKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { exportJWK } from 'jose/key/export';

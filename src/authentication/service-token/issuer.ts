@@ -1,6 +1,4 @@
-/**
- * One issuer whose service tokens are accepted: its keys, and the rules for its tokens, compiled from the configuration.
- */
+/** One issuer whose service tokens are accepted: its keys, and the rules for its tokens, compiled from the configuration. */
 
 import { MAX_SUBJECT_LENGTH } from '../../jwt/claims.ts';
 import type { DecodedToken } from '../../jwt/compact.ts';
@@ -24,7 +22,7 @@ export interface IssuerRules {
   readonly kind: IssuerKind;
   /** SPIFFE trust domain; `null` except for `jwt-svid`. */
   readonly trustDomain: string | null;
-  /** `iss` of our own tokens. A token with this `iss` is about subjects of ours; any other is not. */
+  /** `iss` of the gateway's own tokens: only tokens with this `iss` are about its own subjects. */
   readonly ourIssuer: string;
   /** Its `issuer` is `null` where it is learnt from the cluster, and for JWT-SVIDs, which their `sub` identifies. */
   readonly profile: ServiceTokenProfile;

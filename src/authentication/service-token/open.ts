@@ -5,7 +5,6 @@ import { readText, readTokenFile } from '../../config/files/secret-file.ts';
 import { DependencyFault } from '../../errors.ts';
 import { jsonFetcher } from '../../jwt/fetch-json.ts';
 import type { KeySet } from '../../jwt/key-set.ts';
-import { type OwnKey, OwnKeySet } from '../../jwt/own-key-set.ts';
 import { RemoteKeySet } from '../../jwt/remote-key-set.ts';
 import { discoveredKeys, type FetchKeySet, keysAt } from '../../jwt/sources.ts';
 import type { Clocks } from '../../lib/clock.ts';
@@ -30,7 +29,8 @@ interface IssuerSurroundings {
   readonly log: Logger;
   /** `iss` of the tokens that the gateway signs. */
   readonly issuer: string;
-  readonly ownKeys: () => readonly OwnKey[];
+  /** Verifies them. */
+  readonly ownKeys: KeySet;
   readonly revokedTokens: RevokedTokens;
 }
 
@@ -63,20 +63,23 @@ export function openIssuers(
     if (present?.keys.isFetched === true && isDeepStrictEqual(previous?.config.issuers[name], issuerConfig))
       return [name, { ...present, rules }];
     const keys = files.get(name) ?? null;
-    const opened = keys === null ? openKeys(name, issuerConfig, surroundings) : { keys, cluster: null };
-    return [name, { name, rules, keys: opened.keys, learnt: rules.profile.issuer === null ? opened.cluster : null }];
+    const opened: OpenedKeys = keys === null ? openKeys(name, issuerConfig, surroundings) : { keys };
+    const learnt = rules.profile.issuer === null ? (opened.cluster ?? null) : null;
+    return [name, { name, rules, keys: opened.keys, learnt }];
   });
   return new Map(entries);
 }
 
+interface OpenedKeys {
+  readonly keys: KeySet;
+  readonly cluster?: ClusterIssuer;
+}
+
 /** The keys of an issuer that are elsewhere, or the gateway's own. */
-function openKeys(
-  name: string,
-  config: IssuerConfig,
-  surroundings: IssuerSurroundings,
-): { readonly keys: KeySet; readonly cluster: ClusterIssuer | null } {
+function openKeys(name: string, config: IssuerConfig, surroundings: IssuerSurroundings): OpenedKeys {
   const { jwksUrl, discovery, kubernetes, spiffe, issuer = '', fetch } = config;
   const rules = keyRules(config);
+  const remote = (fetchKeys: FetchKeySet) => remoteKeySet(name, config, fetchKeys, surroundings);
   if (kubernetes !== undefined) {
     const { apiServer, tokenFile, caFile } = kubernetes;
     const fetchJson = jsonFetcher({
@@ -91,19 +94,15 @@ function openKeys(
       keptMs: config.maxLifetime + config.clockSkew,
       monotonicMs: surroundings.clocks.monotonicMs,
     });
-    const url = below(apiServer, '/openid/v1/jwks');
-    return { cluster, keys: remoteKeySet(name, config, keysAt(url, fetchJson, rules), surroundings) };
+    return { cluster, keys: remote(keysAt(below(apiServer, '/openid/v1/jwks'), fetchJson, rules)) };
   }
   const { caFile, timeout: timeoutMs, insecureHttp: isPlainHttpMeant } = fetch;
   const fetchJson = jsonFetcher({ timeoutMs, ca: caFile === undefined ? null : () => readText(caFile), bearer: null });
   const url = jwksUrl ?? spiffe?.bundleUrl;
-  if (url !== undefined)
-    return { cluster: null, keys: remoteKeySet(name, config, keysAt(url, fetchJson, rules), surroundings) };
-  if (discovery !== undefined) {
-    const fetchKeys = discoveredKeys({ url: discovery, issuer, isPlainHttpMeant }, fetchJson, rules);
-    return { cluster: null, keys: remoteKeySet(name, config, fetchKeys, surroundings) };
-  }
-  return { cluster: null, keys: new OwnKeySet(surroundings.ownKeys) };
+  if (url !== undefined) return { keys: remote(keysAt(url, fetchJson, rules)) };
+  if (discovery !== undefined)
+    return { keys: remote(discoveredKeys({ url: discovery, issuer, isPlainHttpMeant }, fetchJson, rules)) };
+  return { keys: surroundings.ownKeys };
 }
 
 /** A path of the API server, which may itself be below a path, as behind Rancher. */

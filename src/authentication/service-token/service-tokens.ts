@@ -12,7 +12,7 @@ import { expiryMs } from '../../jwt/claims.ts';
 import { type DecodedToken, decodeCompact } from '../../jwt/compact.ts';
 import { isSessionHandle, sidOf } from '../../jwt/names.ts';
 import { RememberingVerifier } from '../../jwt/remembering-verifier.ts';
-import { actorIssuerOf, presentedIssuerOf } from '../../jwt/subject.ts';
+import { subjectIssuer } from '../../jwt/subject.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import { bearerToken, type CompactToken } from '../../lib/http/bearer.ts';
 import type { JSONType } from '../../lib/text/json.ts';
@@ -175,7 +175,7 @@ export class ServiceTokens {
         fault ??= thrown;
       }
     }
-    // Who could not be asked might have said yes.
+    // An issuer whose keys are unavailable might have accepted the token.
     if (fault !== null || refusal === null) throw fault;
     return this.#refuse(refusal.known, refusal.problem);
   }
@@ -209,8 +209,8 @@ function principalOf(claims: DecodedToken['payload'], token: CompactToken, issue
   const endsAtMs = typeof exp === 'number' ? expiryMs(exp) : Number.POSITIVE_INFINITY;
   // Nobody vouches for the `iss` of a JWT-SVID.
   const tokenIssuer = trustDomain === null ? (claims['iss'] as string) : `spiffe://${trustDomain}`;
-  const presentedIssuer = presentedIssuerOf(claims, tokenIssuer, ourIssuer);
-  // Elsewhere it may be the name of anything, a session of ours included.
+  const presentedIssuer = subjectIssuer(claims['presented_iss'], tokenIssuer, ourIssuer);
+  // In tokens of others it may be anything, even a session of this gateway.
   const sid = tokenIssuer === ourIssuer ? sidOf(claims) : null;
   return {
     kind: 'service',
@@ -242,7 +242,7 @@ function principalOf(claims: DecodedToken['payload'], token: CompactToken, issue
 /** The chain of actors (RFC 8693 §4.1), as far as each has a `sub`; `null` when the outermost one, who acts now, has none. */
 function actorOf(act: unknown, tokenIssuer: string, ourIssuer: string): Actor | null {
   if (typeof act !== 'object' || act === null || !('sub' in act) || typeof act.sub !== 'string') return null;
-  const iss = actorIssuerOf(act as DecodedToken['payload'], tokenIssuer, ourIssuer);
+  const iss = subjectIssuer('iss' in act ? act.iss : undefined, tokenIssuer, ourIssuer);
   const earlier = 'act' in act ? actorOf(act.act, tokenIssuer, ourIssuer) : null;
   return { sub: act.sub, ...(iss !== null && { iss }), ...(earlier !== null && { act: earlier }) };
 }

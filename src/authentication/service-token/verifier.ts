@@ -1,9 +1,8 @@
 /**
  * Verifies service tokens: the {@link ServiceTokens} of a configuration in the place that the authenticator has for them.
  *
- * A token of our own that stands for a session authenticates the user of that session: whoever comes with an access token
- * is the person who would have come with the cookie, with the same attributes, for as long as the session lives. From the
- * token are its scopes, its actors and its end.
+ * A token of the gateway that names a session authenticates the user of that session, as its cookie would: with the same
+ * attributes, for as long as the session lives. Scopes, actors and an earlier end come from the token.
  */
 
 import { Denial } from '../../errors.ts';

@@ -3,6 +3,7 @@
 import { openIssuers, verifierOver } from '../../authentication/service-token/open.ts';
 import { ServiceTokenSeries } from '../../authentication/service-token/series.ts';
 import { ConfigFault, Denial, DependencyFault } from '../../errors.ts';
+import { FixedKeySet } from '../../jwt/key-set.ts';
 import { bearerToken } from '../../lib/http/bearer.ts';
 import { createLog } from '../../telemetry/log.ts';
 import { MetricRegistry } from '../../telemetry/registry.ts';
@@ -22,13 +23,12 @@ type ConfiguredVerdict = { readonly issuer: string } | { readonly problem: strin
 export async function verifyByConfiguration(token: string, path: string, io: CliIo): Promise<ConfiguredVerdict> {
   const { config, contents } = await loadToRun(path, io);
   const { publicOrigin, upstreamToken } = config;
-  const signing = (contents.signing ?? []).map((dated) => dated.signing);
   const surroundings = {
     clocks: io.clocks,
     series: { serviceTokens: new ServiceTokenSeries(new MetricRegistry()) },
     log: createLog('silent', { write: () => {} }),
     issuer: upstreamToken.issuer ?? (publicOrigin[0] as string),
-    ownKeys: () => signing,
+    ownKeys: new FixedKeySet((contents.signing ?? []).map(({ signing }) => signing.verification)),
     revokedTokens: { isRevoked: () => false },
   };
   const issuers = openIssuers(config, contents.issuers, surroundings, null);

@@ -5,7 +5,8 @@
 
 import { Denial } from '../../errors.ts';
 import type { Claims } from '../../jwt/names.ts';
-import { actorIssuerOf } from '../../jwt/subject.ts';
+import { subjectIssuer } from '../../jwt/subject.ts';
+import { isJsonObject } from '../../lib/text/json.ts';
 import type { Actor } from '../../principal.ts';
 
 const refused = (note: string) => new Denial('subject_token_refused', note);
@@ -47,13 +48,13 @@ export function mayActProblem(
   ours: string,
 ): Denial | null {
   if (mayAct === undefined) return null;
-  if (!isObject(mayAct) || mayAct['sub'] !== actor) return NOT_MEANT;
+  if (!isJsonObject(mayAct) || mayAct['sub'] !== actor) return NOT_MEANT;
   return (mayAct['iss'] ?? tokenIssuer) === ours ? null : NOT_MEANT;
 }
 
 function readChain(act: unknown, tokenIssuer: string, ours: string, atMost: number): Actor | Denial {
-  if (!isObject(act) || typeof act['sub'] !== 'string' || act['sub'] === '') return MALFORMED;
-  const iss = actorIssuerOf(act, tokenIssuer, ours);
+  if (!isJsonObject(act) || typeof act['sub'] !== 'string' || act['sub'] === '') return MALFORMED;
+  const iss = subjectIssuer(act['iss'], tokenIssuer, ours);
   const actor: Actor = { sub: act['sub'], ...(iss !== null && { iss }) };
   if (act['act'] === undefined) return actor;
   if (atMost <= 1) return TOO_LONG;
@@ -64,6 +65,3 @@ function readChain(act: unknown, tokenIssuer: string, ours: string, atMost: numb
 function depthOf(actor: Actor | null): number {
   return actor === null ? 0 : 1 + depthOf(actor.act ?? null);
 }
-
-const isObject = (value: unknown): value is Claims =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);

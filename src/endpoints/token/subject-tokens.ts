@@ -10,7 +10,7 @@ import { expiryMs } from '../../jwt/claims.ts';
 import type { KeySet } from '../../jwt/key-set.ts';
 import { isSessionHandle, type SessionHandle } from '../../jwt/names.ts';
 import type { TokenProfile } from '../../jwt/profiles.ts';
-import { issuerNames, type PresentedIssuer, presentedIssuerOf } from '../../jwt/subject.ts';
+import { issuerNames, type PresentedIssuer, subjectIssuer } from '../../jwt/subject.ts';
 import { verify } from '../../jwt/verify.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { JSONType } from '../../lib/text/json.ts';
@@ -110,7 +110,7 @@ export class SubjectTokens {
     const own = await verify(token, ownKeys, ownProfile, wallMs());
     if (typeof own === 'object') {
       const ours = ownProfile.issuer;
-      const presentedIssuer = presentedIssuerOf(own.claims, ours, ours);
+      const presentedIssuer = subjectIssuer(own.claims['presented_iss'], ours, ours);
       const { claims } = own;
       return { claims, identity: claims, tokenIssuer: ours, presentedIssuer, sharesSessions: true };
     }

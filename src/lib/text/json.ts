@@ -1,4 +1,4 @@
-/** Detects JSON that two parsers may read differently. */
+/** What JSON can say, and JSON that two parsers may read differently. */
 
 /** The deepest nesting accepted: no token or request that the gateway reads needs more (JWT-39). */
 const MAX_DEPTH = 8;
@@ -58,3 +58,7 @@ function membersInValue(value: unknown, depth: number): number {
 
 /** What JSON can say. */
 export type JSONType = string | number | boolean | null | JSONType[] | { [key: string]: JSONType };
+
+/** Whether a value is an object of JSON: neither `null` nor a list. */
+export const isJsonObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -8,6 +8,7 @@ import type { KeySet } from '../../../../jwt/key-set.ts';
 import type { Claims } from '../../../../jwt/names.ts';
 import { logoutTokenProfile } from '../../../../jwt/profiles.ts';
 import { verifyDecoded } from '../../../../jwt/verify.ts';
+import { isJsonObject } from '../../../../lib/text/json.ts';
 import { issuerOf } from '../id-token.ts';
 
 /** What a logout token has to fit. */
@@ -71,12 +72,9 @@ export async function verifyLogoutToken(
 /** What no other token has, and what a logout token must not have. */
 function claimsProblem(claims: Claims): string | null {
   const { events, sid, sub } = claims;
-  if (!isObject(events) || !Object.hasOwn(events, EVENT) || !isObject(events[EVENT])) return 'events';
+  if (!isJsonObject(events) || !Object.hasOwn(events, EVENT) || !isJsonObject(events[EVENT])) return 'events';
   // So that nothing that accepts ID tokens takes it for one (§2.4).
   if (Object.hasOwn(claims, 'nonce')) return 'nonce';
   if (sid !== undefined && (typeof sid !== 'string' || sid === '' || sid.length > MAX_SID_LENGTH)) return 'sid';
   return sid === undefined && sub === undefined ? 'neither sid nor sub' : null;
 }
-
-const isObject = (value: unknown): value is Claims =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -3,6 +3,7 @@
  * one can be another person's (OIDC-17).
  */
 
+import { isJsonObject } from '../../../../lib/text/json.ts';
 import type { ProviderSettings } from '../presets.ts';
 import { type ClaimDocuments, claimAt, type ProviderClaims } from './claim-path.ts';
 
@@ -37,13 +38,10 @@ function listedAddress(userinfo: ProviderClaims | null): string | null {
   const list = userinfo?.['emails'];
   if (!Array.isArray(list)) return null;
   const primary: unknown = list.find(
-    (entry: unknown) => isObject(entry) && entry['primary'] === true && entry['verified'] === true,
+    (entry: unknown) => isJsonObject(entry) && entry['primary'] === true && entry['verified'] === true,
   );
-  return isObject(primary) ? readAddress(primary['email']) : null;
+  return isJsonObject(primary) ? readAddress(primary['email']) : null;
 }
-
-const isObject = (value: unknown): value is ProviderClaims =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Cognito writes "true", and Entra writes its own claim as 1, too. */
 const isTrue = (value: unknown, claim: string): boolean =>
