@@ -55,7 +55,7 @@ interface PrincipalCredential {
   readonly streamsEndAtMs: number;
   /** The issuer of the subject; `null` for this gateway. Together with the subject, it identifies the principal. */
   readonly presentedIssuer: PresentedIssuer | null;
-  /** Handle of the session of ours that it stands for; `null` for none. A session of another issuer is none. */
+  /** Handle of the gateway's own session that it names; `null` for none, and for sessions of other issuers. */
   readonly sid: Sid | null;
   /** The token itself, for `upstreamToken: original` and for an exchange; `null` where it is not a token. Never logged. */
   readonly compact: CompactToken | null;
@@ -78,7 +78,7 @@ interface IdentifiedPrincipal {
    * passed on from yet another issuer. A name of one sort is never taken for the same name of another (RFC 9700 §4.15).
    */
   readonly standsFor: 'service' | 'user' | 'other';
-  /** That issuer, by its name in the configuration; `null` for a user of ours. */
+  /** That issuer, by its name in the configuration; `null` for a user of this gateway. */
   readonly issuer: string | null;
   readonly roles: ReadonlySet<string>;
   readonly scopes: ReadonlySet<string>;
@@ -93,7 +93,7 @@ interface IdentifiedPrincipal {
   readonly tokens: Map<string, ReusableToken>;
 }
 
-/** A person with a session, presented by its cookie or by a token of ours that stands for it. */
+/** A person with a session: presented by its cookie, or by a token of this gateway that names it. */
 export interface UserPrincipal extends IdentifiedPrincipal {
   readonly kind: 'user';
   readonly standsFor: 'user';
@@ -108,7 +108,7 @@ export interface UserPrincipal extends IdentifiedPrincipal {
  * the provider is noted here, for the next request. Times are monotonic.
  */
 export interface ProviderStanding {
-  /** Which opens its tokens; `null` before it is known. Never logged. */
+  /** The session id, which opens its tokens; `null` before it is known. Never logged. */
   sessionId: string | null;
   /** By which settings it was noted; compared by identity. `null` before anything is known. */
   noted: object | null;
@@ -128,13 +128,13 @@ export interface ProviderStanding {
 interface HeldAccessToken {
   /** The provider; compared by identity. */
   readonly of: object;
-  /** `null` where there is none to be had for now. */
+  /** `null` where none is available for now. */
   readonly token: CompactToken | null;
   /** Wall clock. */
   readonly untilMs: number;
 }
 
-/** Of a session of which nothing is known yet. */
+/** The standing of a session of which nothing is known yet. */
 export const unknownStanding = (): ProviderStanding => ({
   sessionId: null,
   noted: null,
@@ -217,7 +217,7 @@ export function principalValue(principal: Principal, source: string): JSONType |
   }
 }
 
-/** The nearest issuer first, as in `presented_iss`; `undefined` where the subject is ours. */
+/** The nearest issuer first, as in `presented_iss`; `undefined` for this gateway. */
 const issuerText = (issuer: PresentedIssuer | null | undefined): string | undefined =>
   issuer == null ? undefined : issuerNames(issuer).join(' ');
 
@@ -260,7 +260,7 @@ export const userAtProvider = (principal: Principal): UserPrincipal | null =>
 export const sessionSinceMs = (principal: Principal | null): number | null =>
   principal?.kind === 'user' ? principal.session.createdAtMs : null;
 
-/** The same as the claims that it has there; none for other principals. */
+/** What an identity provider said about the login of a user, as claims of a token; none for other principals. */
 export function loginClaims(principal: KnownPrincipal): Record<string, JSONType> {
   const login = loginAtProvider(principal);
   if (login === null) return {};

@@ -1,6 +1,6 @@
 /**
  * The key `credential` of a route: its schema and the rule that it compiles to. Both are put together from the kinds, so
- * that a new kind needs no line here. Nobody else takes the written form apart; they ask the rule.
+ * that a new kind needs no line here. Other code asks the rule and never reads the written form.
  */
 
 import { z } from 'zod';
@@ -57,7 +57,7 @@ export function compileCredential(written: WrittenCredential): CredentialRule {
 /** Whether requests need no credential. */
 export const isPublic = (written: WrittenCredential): boolean => compileCredential(written).kind === 'public';
 
-/** Whether one of the accepted kinds is such a one. */
+/** Whether the predicate holds for one of the accepted kinds. */
 export const acceptsKind = (written: WrittenCredential, isSuch: (kind: CredentialKind) => boolean): boolean =>
   compileCredential(written).accepts.some(({ kind }) => isSuch(kind));
 

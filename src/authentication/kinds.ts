@@ -36,7 +36,7 @@ export type CredentialRule =
   | {
       readonly kind: 'required' | 'optional';
       readonly accepts: NonEmpty<AcceptedCredential>;
-      /** The Authorization header is the application's: it is not read, and is no credential here. */
+      /** The Authorization header is the application's: it is neither read nor a credential here. */
       readonly leavesAuthorization?: boolean;
     };
 

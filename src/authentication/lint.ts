@@ -1,4 +1,4 @@
-/** What the rules of every kind of credential need: where routes name what the kind is configured with. */
+/** Where routes name what a kind of credential is configured with, for the rules of each kind. */
 
 import type { LintContext } from '../config/lint.ts';
 import { type Use, uses } from '../config/names.ts';

@@ -72,7 +72,7 @@ export class Authorizer {
       const failed = rule(principal);
       if (failed !== null) return FORBIDDEN[failed];
     }
-    // Last: nobody is sent to log in again for something that they may not do anyway.
+    // Last, so that no one is asked to log in again for something that is forbidden anyway.
     const requirement = this.#requirements[route.index] ?? null;
     if (requirement !== null) {
       if (principal.credential === null) return ANONYMOUS_LOGIN;

@@ -14,7 +14,7 @@ import { Denial } from '../errors.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
 import type { CsrfConfig } from './section.ts';
 
-/** What the check goes by, compiled. */
+/** The compiled section. */
 export interface CsrfRules {
   /** Accept a request that says nothing about where it comes from: a program, not a browser. */
   readonly allowMissingOrigin: boolean;
@@ -22,7 +22,7 @@ export interface CsrfRules {
   readonly additionalOrigins: ReadonlySet<string>;
 }
 
-/** The rules that the section says. */
+/** Compiles the section. */
 export const csrfRules = ({ allowMissingOrigin, additionalOrigins }: CsrfConfig): CsrfRules => ({
   allowMissingOrigin,
   additionalOrigins: new Set(additionalOrigins),

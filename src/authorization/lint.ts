@@ -1,13 +1,13 @@
-/** Rules about `allow`: whether anybody can ever pass. */
+/** Rules about `allow`: whether any request can ever pass. */
 
 import { compileCredential, isPublic, type WrittenCredential } from '../authentication/credential.ts';
 import type { CredentialRule } from '../authentication/kinds.ts';
 import { issuersOf } from '../authentication/service-token/kind.ts';
-import { type Code, defineCodes, error, type KeyPath, warning } from '../config/findings/problem.ts';
+import { type Code, defineCodes, error, warning } from '../config/findings/problem.ts';
 import type { DraftEntries, LintContext } from '../config/lint.ts';
-import { plainSubjectsOf, type SubjectEntry, subjectEntries, subjectOf } from './rule.ts';
+import { leavesOf, plainSubjectsOf, type SubjectEntry, subjectEntries, subjectOf } from './rule.ts';
 import type { AllowConfig } from './section.ts';
-import { type NamingSections, servicesNamedLikeUsers } from './shared-names.ts';
+import { type NamingSections, sharedNames } from './shared-names.ts';
 
 /** Codes of the findings about `allow`. */
 export const codes = defineCodes({
@@ -51,18 +51,6 @@ export function lint(context: Context): void {
     context.source.report(codes['subjects/shared-name'], path, message, hint);
 }
 
-/**
- * What there is to say about users and services of one name.
- *
- * @param users  subjects of the users file
- */
-export const sharedNames = (draft: NamingSections, users: Iterable<string>) =>
-  servicesNamedLikeUsers(draft, users).map(({ name, path }) => ({
-    path,
-    message: `${JSON.stringify(name)} is the name of a user and of a service: a service that reads only \`sub\` confuses them`,
-    hint: 'give one of them another subject',
-  }));
-
 function lintPublic({ draft, source }: Context): void {
   for (const [index, route] of draft.routes.entries()) {
     if (route?.allow === undefined || !isPublic(route.credential)) continue;
@@ -80,10 +68,11 @@ function lintServiceAccounts({ draft, source }: Context): void {
   for (const [index, route] of draft.routes.entries()) {
     if (route?.allow === undefined) continue;
     if (issuersOf(compileCredential(route.credential)).some((name) => isCluster(draft, name))) continue;
-    for (const path of serviceAccountRules(route.allow)) {
+    for (const { path, leaf } of leavesOf(route.allow)) {
+      if (leaf.serviceAccounts === undefined) continue;
       source.report(
         codes['routes/service-accounts'],
-        ['routes', index, 'allow', ...path],
+        ['routes', index, 'allow', ...path, 'serviceAccounts'],
         `route ${JSON.stringify(route.id)} allows ServiceAccounts, but accepts tokens of no issuer with kubernetes: no request can have one`,
         'list such an issuer in credential, or use subjects for a cluster with public keys',
         'key',
@@ -107,7 +96,7 @@ type SubjectProblem = { readonly code: Code; readonly text: string; readonly hin
 
 const takesSessions = ({ accepts }: CredentialRule) => accepts.some(({ kind }) => kind.comesFromLogin);
 
-/** Whether an entry can mean two, or seem to. */
+/** Whether an entry is ambiguous, or looks so. */
 function ambiguity(entry: SubjectEntry, rule: CredentialRule): SubjectProblem | null {
   const issuers = issuersOf(rule);
   const { sort, name, issuer } = subjectOf(entry, plainSubjectsOf(rule));
@@ -149,13 +138,4 @@ function impossibility(entry: SubjectEntry, rule: CredentialRule, draft: AllowDr
 function isCluster({ issuers }: AllowDraft, name: string): boolean {
   const issuer = issuers.get(name);
   return issuer === undefined || issuer.kubernetes !== undefined;
-}
-
-function serviceAccountRules(allow: AllowConfig): KeyPath[] {
-  const below = (['any', 'all'] as const).flatMap((key) =>
-    (allow[key] ?? []).flatMap((leaf, index) =>
-      leaf.serviceAccounts === undefined ? [] : [[key, index, 'serviceAccounts']],
-    ),
-  );
-  return allow.serviceAccounts === undefined ? below : [['serviceAccounts'], ...below];
 }

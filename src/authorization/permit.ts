@@ -1,16 +1,12 @@
 /**
  * The proof that a request was authorized. Minting and forwarding take a Permit and nothing else, so a forward that
- * skips authorization does not compile (design §1.4; test/authorization/permit.test.ts compiles one and expects the
- * error).
+ * skips authorization does not compile (test/authorization/permit.test.ts).
  */
 
 import type { Principal } from '../principal.ts';
 import type { Route } from '../routing/route.ts';
 
-/**
- * Who may make a request, and the route that it takes. Only authorization grants one; whatever looks like it does not
- * type-check.
- */
+/** Who may make a request, and the route that it takes. */
 export class Permit {
   readonly principal: Principal;
   readonly route: Route;

@@ -111,17 +111,21 @@ function compileSubjects(
 /** An entry of `subjects`. */
 export type SubjectEntry = NonNullable<Leaf['subjects']>[number];
 
-/** The entries of `subjects` in a rule, with where they are in it. */
-export function subjectEntries(allow: AllowConfig): { readonly path: KeyPath; readonly entry: SubjectEntry }[] {
-  const of = (subjects: AllowConfig['subjects'], ...at: KeyPath) =>
-    (subjects ?? []).map((entry, index) => ({ path: [...at, 'subjects', index], entry }));
-  const below = (['any', 'all'] as const).flatMap((key) =>
-    (allow[key] ?? []).flatMap(({ subjects }, index) => of(subjects, key, index)),
-  );
-  return [...of(allow.subjects), ...below];
-}
+/** A rule, and those in its `any` and `all`, with where they are in it. */
+export const leavesOf = (allow: AllowConfig): { readonly path: KeyPath; readonly leaf: Leaf }[] => [
+  { path: [], leaf: allow },
+  ...(['any', 'all'] as const).flatMap((key) =>
+    (allow[key] ?? []).map((leaf, index) => ({ path: [key, index], leaf })),
+  ),
+];
 
-/** An entry of `subjects`, with what it names. `issuer` is `null` for a user of ours, and where only one issuer is meant. */
+/** The entries of `subjects` in a rule, with where they are in it. */
+export const subjectEntries = (allow: AllowConfig): { readonly path: KeyPath; readonly entry: SubjectEntry }[] =>
+  leavesOf(allow).flatMap(({ path, leaf: { subjects = [] } }) =>
+    subjects.map((entry, index) => ({ path: [...path, 'subjects', index], entry })),
+  );
+
+/** An entry of `subjects`, with what it names. `issuer` is `null` for a user of this gateway, and where only one issuer can be meant. */
 export function subjectOf(
   entry: SubjectEntry,
   plain: PlainSubject,

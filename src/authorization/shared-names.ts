@@ -1,7 +1,7 @@
 /**
  * Users and services of this gateway with the same name (RFC 9700 §4.15). The gateway itself tells them apart; a service
- * that reads `sub` of a token alone, or an identity header, cannot. Compared are the names that can be known: those of the
- * users file and of `allow.subjects`, and those by which services get tokens of ours, or present them.
+ * that reads `sub` of a token alone, or an identity header, cannot. The names that can be compared are those of the users
+ * file and of `allow.subjects`, and those under which services get or present tokens of the gateway.
  */
 
 import type { KeyPath } from '../config/findings/problem.ts';
@@ -30,16 +30,21 @@ interface Named {
 }
 
 /**
- * The services of ours that have the name of a user.
+ * The findings about services of the gateway that have the name of a user.
  *
  * @param users  subjects of the users file
  */
-export function servicesNamedLikeUsers(sections: NamingSections, users: Iterable<string>): readonly Named[] {
+export function sharedNames(sections: NamingSections, users: Iterable<string>) {
   const entries = allowedSubjects(sections);
   const known = new Set(users);
   for (const { entry } of entries)
     if (typeof entry === 'object' && 'user' in entry && entry.issuer === undefined) known.add(entry.user);
-  return ownServices(sections, entries).filter(({ name }) => known.has(name));
+  const shared = ownServices(sections, entries).filter(({ name }) => known.has(name));
+  return shared.map(({ name, path }) => ({
+    path,
+    message: `${JSON.stringify(name)} is the name of a user and of a service: a service that reads only \`sub\` confuses them`,
+    hint: 'give one of them another subject',
+  }));
 }
 
 function ownServices(

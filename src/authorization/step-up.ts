@@ -12,7 +12,7 @@ import type { Requirement } from './section.ts';
 /** What an authentication lacks; `null` when it is enough. */
 type Lack = 'acr' | 'amr' | 'age' | null;
 
-/** How far an `auth_time` may lie ahead: the clocks of providers are not ours. */
+/** How far an `auth_time` may lie ahead: the clocks of providers differ from ours. */
 const MAX_AHEAD_MS = 60_000;
 
 /**
@@ -68,7 +68,7 @@ function denialsOf(requirement: Requirement, scheme: 'Bearer' | 'Session'): Reco
   };
 }
 
-/** No parameter of a challenge has them. */
+/** In words, because no parameter of a challenge has them. */
 function describeMeans(means: Requirement['amr']): string {
   if (means === undefined) return '';
   return 'all' in means ? means.all.join(' and ') : ('any' in means ? means.any : means).join(' or ');

@@ -11,27 +11,44 @@
  * that a proxy has opened is the proxy's: it is not cut when its session ends.
  */
 
-import type { BlockList } from 'node:net';
+import { toBlockList } from '../config/fields.ts';
 import { Denial } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Pipeline } from '../pipeline.ts';
 import type { Responder } from '../response/respond.ts';
-import type { Sanitizer } from '../sanitize/sanitize.ts';
-import type { Outlet } from '../upstream/forward.ts';
+import { sanitizeRules, writtenHeaders } from '../sanitize/rules.ts';
+import { Sanitizer } from '../sanitize/sanitize.ts';
+import type { Outlet, PreparingOutlet } from '../upstream/forward.ts';
+import { ProxyAnswers } from './answer.ts';
 import type { DescribedBy } from './description.ts';
 import { formOf, statusFor } from './form.ts';
+import { CheckOutlet } from './grpc/outlet.ts';
+import { AnswerOutlet } from './outlet.ts';
 import { DescribedSanitizer } from './sanitizer.ts';
 
-/** What the authorizer does not share with the public listener. */
-interface AuthorizerParts {
-  /** Trusts the peers as proxies. */
-  readonly sanitizer: Sanitizer;
-  /** Who may ask. */
-  readonly peers: BlockList | null;
-  readonly describedBy: DescribedBy;
+/** A listener for questions. */
+interface Asked {
+  readonly peers: readonly string[];
+}
+
+/** The sections that it is compiled from. */
+type AuthorizerSections = Parameters<typeof sanitizeRules>[0] & {
+  readonly listeners: { readonly authorizer?: Asked | undefined; readonly grpcAuthorizer?: Asked | undefined };
+};
+
+/** What the rest of the gateway gives it. */
+interface AuthorizerSurroundings {
   /** Sends {@link sentStatus}. */
   readonly responder: Responder;
-  readonly outlet: Outlet;
+  readonly ownCookies: readonly string[];
+  /** Replaces the outlet, for `explain`. */
+  readonly outletOf: ((outlet: PreparingOutlet) => Outlet) | undefined;
+}
+
+/** A pipeline for each listener on which proxies ask. */
+interface AuthorizerPipelines {
+  readonly authorizer?: Pipeline;
+  readonly grpcAuthorizer?: Pipeline;
 }
 
 const OWN_ENDPOINT = new Denial(
@@ -42,16 +59,35 @@ const OWN_ENDPOINT = new Denial(
 /** The status of an answer as the proxy that asked understands it. */
 export const sentStatus = ({ target }: Exchange, status: number): number => statusFor(formOf(target), status);
 
-/** Makes the authorizer's pipeline from that of the public listener. */
-export function authorizerPipeline(
+/**
+ * Makes the authorizer's pipelines from that of the public listener. Those for HTTP and gRPC differ only in who may ask and
+ * in how the request is allowed.
+ */
+export function compileAuthorizer(
+  config: AuthorizerSections,
   front: Pipeline,
-  { sanitizer, peers, describedBy, responder, outlet }: AuthorizerParts,
-): Pipeline {
+  { responder, ownCookies, outletOf }: AuthorizerSurroundings,
+): AuthorizerPipelines {
+  const { authorizer, grpcAuthorizer, public: listener } = config.listeners;
+  const answers = new ProxyAnswers({
+    tokenHeader: config.upstreamToken.header,
+    ownCookies,
+    writtenHeaders: config.routes.flatMap(writtenHeaders),
+  });
+  const pipelineOf = ({ peers }: Asked, outlet: PreparingOutlet, describedBy: DescribedBy): Pipeline => {
+    // Peers are proxies too: the client is the nearest address that belongs to none.
+    const trustedProxies = toBlockList([...listener.trustedProxies, ...peers]);
+    const sanitizer = new Sanitizer({ ...sanitizeRules(config), trustedProxies });
+    return {
+      ...front,
+      sanitizer: new DescribedSanitizer(sanitizer, toBlockList(peers), describedBy),
+      endpoints: { match: (request) => (front.endpoints.match(request) === null ? null : OWN_ENDPOINT) },
+      responder,
+      outlet: outletOf?.(outlet) ?? outlet,
+    };
+  };
   return {
-    ...front,
-    sanitizer: new DescribedSanitizer(sanitizer, peers, describedBy),
-    endpoints: { match: (request) => (front.endpoints.match(request) === null ? null : OWN_ENDPOINT) },
-    responder,
-    outlet,
+    ...(authorizer && { authorizer: pipelineOf(authorizer, new AnswerOutlet(answers, responder), 'headers') }),
+    ...(grpcAuthorizer && { grpcAuthorizer: pipelineOf(grpcAuthorizer, new CheckOutlet(answers), 'message') }),
   };
 }

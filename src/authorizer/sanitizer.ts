@@ -1,7 +1,6 @@
 /**
  * Screens described requests: a question of a listed proxy becomes the request that a client sent, which the gateway's own
- * `sanitize` then judges. The
- * framing of the question is judged with it, since it is a message on a connection too; of the client's body it says nothing.
+ * `sanitize` then judges. It judges the framing of the question as well, which says nothing about the client's body.
  */
 
 import type { BlockList } from 'node:net';

@@ -1,4 +1,4 @@
-/** `listeners.authorizer`: where proxies ask whether a request may pass, and which of them are believed. */
+/** `listeners.authorizer`: where proxies ask whether a request may pass, and which of them are trusted. */
 
 import { z } from 'zod';
 import { cidrList, listenAddress } from '../config/fields.ts';

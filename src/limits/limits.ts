@@ -27,7 +27,7 @@ export class InProgress {
 interface LimitRules {
   readonly perClient: number;
   readonly perSession: number;
-  /** By `index` of the route; `undefined` is no limit. */
+  /** By `index` of the route; `undefined`: no limit. */
   readonly perRoute: readonly (number | undefined)[];
 }
 

@@ -24,8 +24,8 @@ export interface LimitSections extends ListenerSections {
 }
 
 /**
- * What one client may have. Where TLS ends in front of the gateway and nobody says by which proxy, every client has the
- * address of the proxy: then only limits that are written down apply.
+ * What one client may have. Where TLS ends at a proxy that is not in `trustedProxies`, every client has the address of that
+ * proxy: then only configured limits apply.
  */
 export function clientLimits({ publicOrigin, listeners }: ListenerSections): {
   readonly connections: number;

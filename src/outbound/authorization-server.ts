@@ -9,6 +9,7 @@ import { MAX_TOKEN_LENGTH } from '../jwt/compact.ts';
 import type { Clocks } from '../lib/clock.ts';
 import { isBearerToken } from '../lib/http/bearer.ts';
 import { SmallRequests } from '../lib/http/small-requests.ts';
+import { isJsonObject } from '../lib/text/json.ts';
 import { inSpan } from '../telemetry/traces/request-trace.ts';
 import { readCredential, type ServerConfig } from './client-credential.ts';
 import type { DatedToken } from './kept-token.ts';
@@ -28,7 +29,7 @@ const MAX_LIFETIME_MS = 24 * 3_600_000;
 
 /** RFC 6749 §5.2, RFC 8693 §2.2.2: the subject token is not accepted. */
 const SUBJECT_ERRORS = new Set(['invalid_request', 'invalid_grant']);
-/** The same: there is no token for this client, target or scope. */
+/** The same clauses: no token for this client, target or scope. */
 const POLICY_ERRORS = new Set(['invalid_target', 'invalid_scope', 'unauthorized_client', 'access_denied']);
 
 /** Errors that are named in the log; others are not quoted. */
@@ -103,7 +104,7 @@ export class AuthorizationServer {
     }
     if (status === 401 || status === 403)
       throw unavailable(`does not accept the credential of this client (${status})`);
-    throw new UnusableTokenAnswer('token_unavailable', `authorization server answers ${status}`);
+    throw unusable(String(status));
   }
 
   /** Retries once when the connection was lost: the server may have closed an idle one at that moment. */
@@ -132,23 +133,17 @@ export class AuthorizationServer {
     const compact = answer?.['access_token'];
     const type = answer?.['token_type'];
     const isUsable = typeof compact === 'string' && compact.length <= MAX_TOKEN_LENGTH && isBearerToken(compact);
-    if (!isUsable)
-      throw new UnusableTokenAnswer('token_unavailable', 'authorization server answers without a usable token');
+    if (!isUsable) throw unusable('without a usable token');
     // RFC 8693 §2.2.1: `N_A` marks a token that is not an access token; it is sent like one.
-    if (typeof type !== 'string' || !/^(?:bearer|n_a)$/i.test(type)) {
-      throw new UnusableTokenAnswer(
-        'token_unavailable',
-        'authorization server answers with a token that is not a bearer token',
-      );
-    }
+    if (typeof type !== 'string' || !/^(?:bearer|n_a)$/i.test(type))
+      throw unusable('with a token that is not a bearer token');
     const nowMs = this.#clocks.wallMs();
     const expiresInMs = Number(answer?.['expires_in']) * 1_000;
     const endMs = Math.min(
       expiresInMs > 0 ? nowMs + expiresInMs : Number.POSITIVE_INFINITY,
       expiryOf(unverifiedClaims(compact)),
     );
-    if (endMs <= nowMs)
-      throw new UnusableTokenAnswer('token_unavailable', 'authorization server answers with an expired token');
+    if (endMs <= nowMs) throw unusable('with an expired token');
     return {
       compact,
       expiresAtMs: Number.isFinite(endMs) ? Math.min(endMs, nowMs + MAX_LIFETIME_MS) : nowMs + UNKNOWN_LIFETIME_MS,
@@ -159,13 +154,15 @@ export class AuthorizationServer {
 /** An answer that says nothing about the health of the server: the request itself may be at fault. */
 class UnusableTokenAnswer extends DependencyFault {}
 
+const unusable = (what: string) => new UnusableTokenAnswer('token_unavailable', `authorization server answers ${what}`);
+
 const unavailable = (what: string, cause?: unknown) =>
   new DependencyFault('token_unavailable', `authorization server ${what}`, { cause });
 
 function jsonObject(text: string): TokenAnswer | null {
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as TokenAnswer) : null;
+    return isJsonObject(value) ? value : null;
   } catch {
     return null;
   }

@@ -8,6 +8,7 @@ import { SignJWT } from 'jose/jwt/sign';
 import { readPrivateKey } from '../config/files/private-key.ts';
 import { readSecret, readTokenFile } from '../config/files/secret-file.ts';
 import { ConfigFault } from '../errors.ts';
+import { hasCompactForm } from '../jwt/compact.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { DestinationConfig } from './section.ts';
 
@@ -27,7 +28,6 @@ interface CredentialParts {
 const JWT_BEARER = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 /** Life of an assertion that we sign: it is used at once. */
 const ASSERTION_LIFETIME_SEC = 60;
-const COMPACT = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
 
 /**
  * Reads the credential as it is now.
@@ -74,6 +74,6 @@ async function signAssertion(
 
 async function readAssertion(path: string): Promise<string> {
   const jwt = await readTokenFile(path);
-  if (!COMPACT.test(jwt)) throw new ConfigFault(`${path} is not a JWT`);
+  if (!hasCompactForm(jwt, Number.POSITIVE_INFINITY)) throw new ConfigFault(`${path} is not a JWT`);
   return jwt;
 }

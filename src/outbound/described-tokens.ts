@@ -1,4 +1,4 @@
-/** The tokens of destinations for `sallyport explain`, which asks nobody for a token: what others issue, in words. */
+/** The tokens of destinations for `sallyport explain`, which requests none: those that others issue, in words. */
 
 import type { Permit } from '../authorization/permit.ts';
 import type { CompactToken } from '../lib/http/bearer.ts';

@@ -29,9 +29,9 @@ export interface DestinationTokenEvents {
 }
 
 /** A token with less time left is not sent: it has to arrive, and clocks differ. */
-const MIN_LEFT_MS = 1_000;
+export const MIN_LEFT_MS = 1_000;
 
-/** How often a destination is believed that a token is bad: one that refuses every token must not cost a fetch per call. */
+/** A refused token is replaced at most this often: a destination that refuses every token must not cost a fetch per call. */
 const REFUSED_EVERY_MS = 10_000;
 
 /** A place for one token. */

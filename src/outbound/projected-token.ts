@@ -8,12 +8,11 @@ import { DependencyFault } from '../errors.ts';
 import { hasCompactForm } from '../jwt/compact.ts';
 import type { Clocks } from '../lib/clock.ts';
 import type { CompactToken } from '../lib/http/bearer.ts';
+import { MIN_LEFT_MS } from './kept-token.ts';
 import { expiryOf, unverifiedClaims } from './unverified.ts';
 
 /** Shortest time between two reads of the file. */
 const LOOK_AGAIN_MS = 1_000;
-/** A token with less time left is not sent: it has to arrive, and clocks differ. */
-const MIN_LEFT_MS = 1_000;
 
 /** The token in one file. */
 export class ProjectedToken {

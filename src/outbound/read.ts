@@ -1,4 +1,4 @@
-/** Reads the files of the outbound side. Credentials are only tried: they are read again for each request for a token. */
+/** Reads the files of the outbound side. Credentials are only checked: they are read again for each request for a token. */
 
 import { type FileReader, readCa } from '../config/files/named-files.ts';
 import { readCredential } from './client-credential.ts';

@@ -44,11 +44,8 @@ const REFUSALS: Readonly<Record<TokenProblem, Denial>> = {
   claims: unauthorized('assertion: no usable jti'),
 };
 
-/** The client that an assertion claims to come from, unverified: for the choice of the keys to verify it with. */
-export function claimedClient(assertion: string): { readonly iss: unknown; readonly decoded: DecodedToken } | Denial {
-  const decoded = decodeCompact(assertion);
-  return decoded === null ? MALFORMED : { iss: decoded.payload['iss'], decoded };
-}
+/** Decodes an assertion, which says whose keys it is to be verified with. Verifies nothing. */
+export const decodeAssertion = (assertion: string): DecodedToken | Denial => decodeCompact(assertion) ?? MALFORMED;
 
 /** Verifies assertions, and remembers in the store which were used. */
 export class ClientAssertions {

@@ -2,9 +2,9 @@
  * authentication/client: which client makes a request, for the token endpoint and for the login of trusted backends.
  *
  * Input: the credential that a request presents: a secret (`client_secret_basic`), an assertion signed with the client's own
- * key (`private_key_jwt`), or a service token of an issuer. Output: the id of a client. Every client that is not believed
- * gets the same answer; what was wrong is in the Denial's note. Guessing is slowed. Fails with 503 when the store or an
- * issuer's keys are unavailable. Does not decide what the client may do.
+ * key (`private_key_jwt`), or a service token of an issuer. Output: the id of a client. Every failure gets the same answer;
+ * what was wrong is in the Denial's note. Guessing is slowed. Fails with 503 when the store or an issuer's keys are
+ * unavailable. Does not decide what the client may do.
  *
  * A certificate (RFC 8705) would be one more case of `PresentedCredential`, and one more branch of `authenticate`.
  */
@@ -18,7 +18,7 @@ import type { KeySet } from '../../jwt/key-set.ts';
 import type { ServicePrincipal } from '../../principal.ts';
 import { fixedKeySet } from '../service-token/fixed-keys.ts';
 import type { ServiceTokens } from '../service-token/service-tokens.ts';
-import { type AssertingClient, type ClientAssertions, claimedClient } from './client-assertion.ts';
+import { type AssertingClient, type ClientAssertions, decodeAssertion } from './client-assertion.ts';
 import type { FailedAttempts } from './failed-attempts.ts';
 import type { PresentedCredential } from './presented-credential.ts';
 import type { ClientCredentialsConfig } from './section.ts';
@@ -116,14 +116,15 @@ export class Clients {
   }
 
   async #byAssertion(assertion: string, address: string): Promise<string | Denial> {
-    const claimed = claimedClient(assertion);
-    if (claimed instanceof Denial) return claimed;
-    const client = typeof claimed.iss === 'string' ? this.#asserting.get(claimed.iss) : undefined;
+    const decoded = decodeAssertion(assertion);
+    if (decoded instanceof Denial) return decoded;
+    const { iss } = decoded.payload;
+    const client = typeof iss === 'string' ? this.#asserting.get(iss) : undefined;
     const { assertions, failedAttempts } = this.#parts;
     if (client === undefined || assertions === null) {
       return this.#issuers.size === 0 ? NO_ASSERTING_CLIENT : this.#byServiceToken(`Bearer ${assertion}`);
     }
-    const judge = () => assertions.problem(assertion, claimed.decoded, client);
+    const judge = () => assertions.problem(assertion, decoded, client);
     return (await failedAttempts.guard(client.id, address, judge)) ?? client.id;
   }
 

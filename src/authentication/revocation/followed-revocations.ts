@@ -1,15 +1,15 @@
 /**
  * Revoked tokens, as a verifier with a store knows them: it reads what is on record whenever the feed begins to deliver,
- * and hears of the rest. What it knows it keeps, until no such token can be alive, whatever becomes of the store.
+ * and hears of the rest. It keeps what it knows until no such token can be alive, whatever happens to the store.
  *
- * While the feed is cut, news does not arrive. Unlike a session, a token ends by itself, and one that is verified offline
- * is meant to be good without a store: so it goes on being accepted, for `upstreamToken.lifetime` at most if it is one of
- * ours. Where that is too long, `revocation.outageGrace` says for how long after the last proof of the feed, and what is
- * presented after that is a 503 (`store_unavailable`), whether it was revoked or not. What is known to be revoked stays
+ * While the feed is cut, news does not arrive. Unlike a session, a token ends by itself, so it stays accepted: one of the
+ * gateway for `upstreamToken.lifetime` at most. Where that is too long, `revocation.outageGrace` limits the time since the
+ * last proof of the feed; after that, every token gets 503 (`store_unavailable`). A token that is known to be revoked is
  * refused in any case. (docs/adr/0002-revocation-feed.md)
  */
 
 import { DependencyFault } from '../../errors.ts';
+import type { Claims } from '../../jwt/names.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import type { RevocationFeed, TokenRevocation, TokenRevocationStore } from '../../store/store.ts';
 import { type RevocationCounts, RevocationSet } from './revocation-set.ts';
@@ -30,7 +30,7 @@ export interface RevocationEvents {
 }
 
 interface Watch {
-  readonly claims: Readonly<Record<string, unknown>>;
+  readonly claims: Claims;
   readonly onRevoked: () => void;
 }
 
@@ -92,7 +92,7 @@ export class FollowedRevocations implements RevokedTokens, KnownRevocations, Wat
     this.#tokenRevocations.keepEndedSessionsFor(settings.sessionTokenMs);
   }
 
-  isRevoked(claims: Readonly<Record<string, unknown>>): boolean {
+  isRevoked(claims: Claims): boolean {
     if (this.#set.isRevoked(claims)) return true;
     const { outageGraceMs } = this.#settings;
     if (outageGraceMs !== Number.POSITIVE_INFINITY && this.ageMs > outageGraceMs) {
@@ -101,11 +101,11 @@ export class FollowedRevocations implements RevokedTokens, KnownRevocations, Wat
     return false;
   }
 
-  isKnown(claims: Readonly<Record<string, unknown>>): boolean {
+  isKnown(claims: Claims): boolean {
     return this.#set.isRevoked(claims);
   }
 
-  watch(claims: Readonly<Record<string, unknown>>, onRevoked: () => void): () => void {
+  watch(claims: Claims, onRevoked: () => void): () => void {
     const watch = { claims, onRevoked };
     this.#watches.add(watch);
     // It may have been revoked while the stream was being opened.
@@ -162,7 +162,7 @@ export class FollowedRevocations implements RevokedTokens, KnownRevocations, Wat
       for (const revocation of await this.#tokenRevocations.current()) this.#add(revocation);
       if (turn === this.#turn) this.#isCaughtUp = true;
     } catch {
-      // That the store does not answer, it says by itself.
+      // The store itself reports that it does not answer.
       setTimeout(() => void this.#read(turn), READ_AGAIN_AFTER_MS).unref();
     }
   }

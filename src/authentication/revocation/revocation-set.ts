@@ -1,12 +1,12 @@
 /**
- * The revocations that this process knows of, for questions that are asked on every request: a few looks into maps, no
- * promise, no hash, nothing made.
+ * The revocations that this process knows of. Asked on every request: a few look-ups in maps, without promises, hashes or
+ * allocations.
  *
- * Bounded per kind. When there is no room, the session that was heard of first is forgotten, or what ends first of the
- * others: their tokens have the least of their life before them. It is counted. What has ended is never found, whether or
- * not it has been dropped yet.
+ * Bounded per kind. When a kind is full, the oldest session is forgotten, or of the other kinds what ends first, and that is
+ * counted. What has ended is never found, whether or not it has been dropped yet.
  */
 
+import type { Claims } from '../../jwt/names.ts';
 import { isWordOf } from '../../jwt/subject.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { TokenRevocation } from '../../store/store.ts';
@@ -68,11 +68,12 @@ export class RevocationSet implements RevokedTokens {
     else this.#addNamed('subject', revocation.subject, entryOf(revocation), nowMs);
   }
 
-  isRevoked(claims: Readonly<Record<string, unknown>>): boolean {
+  isRevoked(claims: Claims): boolean {
     const { token, subject } = this.#named;
     if (this.#sessions.size + token.size + subject.size === 0) return false;
     const { jti, sid, sub, act, presented_iss: passedOn } = claims;
-    const actor = currentActor(act);
+    // Who acts now; those before in the chain are for information only (RFC 8693 §4.1).
+    const actor = typeof act === 'object' ? (act as Claims | null) : null;
     return (
       this.#hasSession(sid) ||
       (token.size > 0 && this.#has(token, jti, undefined, claims)) ||
@@ -87,12 +88,7 @@ export class RevocationSet implements RevokedTokens {
   }
 
   /** @param wordOf  whose name it is, where it is not the token's issuer's */
-  #has(
-    named: ReadonlyMap<string, readonly Entry[]>,
-    name: unknown,
-    wordOf: unknown,
-    { iss, iat }: Readonly<Record<string, unknown>>,
-  ): boolean {
+  #has(named: ReadonlyMap<string, readonly Entry[]>, name: unknown, wordOf: unknown, { iss, iat }: Claims): boolean {
     const entries = typeof name === 'string' ? named.get(name) : undefined;
     if (entries === undefined) return false;
     const nowMs = this.#wallMs();
@@ -129,7 +125,7 @@ export class RevocationSet implements RevokedTokens {
     this.#sweep(nowMs);
     const excess = this.#namedCounts[kind] - this.#max[kind];
     if (excess <= 0) return;
-    // Some more than has to be, so that the next ones do not look for the first again.
+    // Some more than necessary, so that the next additions need not sort again.
     const all = [...this.#named[kind]].flatMap(([name, entries]) => entries.map((entry) => ({ name, entry })));
     all.sort((a, b) => a.entry.endsAtMs - b.entry.endsAtMs);
     for (const { name, entry } of all.slice(0, excess + Math.floor(this.#max[kind] / 50))) {
@@ -167,8 +163,3 @@ const covers = (one: Entry, other: Entry): boolean =>
   (one.issuer === null || one.issuer === other.issuer) &&
   one.notBeforeMs >= other.notBeforeMs &&
   one.endsAtMs >= other.endsAtMs;
-
-/** Who acts now; those before in the chain are for information only (RFC 8693 §4.1). */
-function currentActor(act: unknown): Readonly<Record<string, unknown>> | null {
-  return typeof act === 'object' ? (act as Readonly<Record<string, unknown>> | null) : null;
-}

@@ -29,7 +29,7 @@ export class RevocationSeries implements RevocationEvents {
     );
   }
 
-  /** The gauges are those of these revocations from now on. */
+  /** Reads the gauges from these revocations from now on. */
   readFrom(revocations: Pick<FollowedRevocations, 'counts' | 'ageMs'>): void {
     this.#known.readFrom(() => REVOCATION_KINDS.map((kind) => [{ kind }, revocations.counts[kind]]));
     this.#age.readFrom(() => revocations.ageMs / 1_000);

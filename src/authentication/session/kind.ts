@@ -5,7 +5,7 @@ import { Denial } from '../../errors.ts';
 import { SESSION_CHALLENGE } from '../../lib/http/challenge.ts';
 import type { Accepted, CredentialKind } from '../kind.ts';
 
-/** A session is accepted, whosever it is. */
+/** The session of any user is accepted. */
 export interface AcceptedSession extends Accepted {
   readonly kind: SessionKind;
 }

@@ -8,7 +8,7 @@ import type { Denial } from '../../errors.ts';
 import type { SessionHandle } from '../../jwt/names.ts';
 import type { UserPrincipal } from '../../principal.ts';
 import type { LinkedCookies } from './linked-cookies.ts';
-import { isSessionId } from './session-id.ts';
+import { isSessionId, sessionHandle } from './session-id.ts';
 import type { Sessions } from './sessions.ts';
 
 /** How origins share a login. */
@@ -65,6 +65,7 @@ export class SessionCookies {
 
   /** The handle of the session that a cookie stands for, whether or not there is one; `null` when it cannot be one. */
   async handleOf(cookie: string, origin: string | null): Promise<SessionHandle | null> {
-    return this.#sessions.handleOf(await this.sessionIdOf(cookie, origin));
+    const sessionId = await this.sessionIdOf(cookie, origin);
+    return isSessionId(sessionId) ? sessionHandle(sessionId) : null;
   }
 }

@@ -74,7 +74,7 @@ export interface SessionEvents {
   onEvicted(): void;
   /** A cached session was served although the store does not answer. */
   onServedDuringOutage(): void;
-  /** Somebody logged in. */
+  /** A user logged in. */
   onOpened(method: LoginMethod): void;
   /** Sessions were ended before their time. */
   onEnded(cause: SessionEndCause, count: number): void;
@@ -193,7 +193,7 @@ export class Sessions {
     return this.#settings.remembered !== null;
   }
 
-  /** Whether that is worth asking: not where every session is remembered. */
+  /** Whether to offer them the choice: not where every session is remembered. */
   get offersToRemember(): boolean {
     return this.#settings.remembered?.always === false;
   }
@@ -242,7 +242,7 @@ export class Sessions {
   }
 
   /**
-   * The user of the session that a token of ours stands for, who has used it now. Answers at once, without a promise, when
+   * The user of the session that a token of the gateway names, who has used it now. Answers at once, without a promise, when
    * the session is cached and trusted.
    *
    * @returns the user, or a Denial `session_unknown` | `session_expired`
@@ -355,11 +355,6 @@ export class Sessions {
       if (ageMs !== null && ageMs < this.#settings.recheckAfterMs) return cached;
     }
     return this.#read(handle);
-  }
-
-  /** The handle that a session cookie stands for, whether or not there is such a session; `null` when it is none. */
-  handleOf(sessionId: string): SessionHandle | null {
-    return isSessionId(sessionId) ? sessionHandle(sessionId) : null;
   }
 
   /** Ends every session of a subject everywhere. Returns the handles of those that ended. */

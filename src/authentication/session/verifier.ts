@@ -8,7 +8,7 @@ import type { AcceptedSession } from './kind.ts';
 import type { SessionCookies } from './session-cookies.ts';
 import type { Sessions } from './sessions.ts';
 
-/** What sees to it that a session is still what it was when it was opened. */
+/** Keeps sessions in line with what opened them, such as an identity provider. */
 export interface SessionUpkeep {
   /** Whether there is nothing to do for a session now. */
   isQuiet(user: UserPrincipal): boolean;

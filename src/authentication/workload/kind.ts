@@ -1,6 +1,6 @@
 /**
- * workload: the workload as a kind of credential, which is to be on this loopback. The containers of a Pod share it, and nobody else reaches
- * it: connections from elsewhere are closed before they are read. Only destinations of the outbound side ask for it.
+ * workload: the workload as a kind of credential: to call from this loopback. The containers of a Pod share it, and the
+ * listener closes connections from elsewhere before it reads them. Only destinations of the outbound side ask for it.
  */
 
 import { bearerChallenge } from '../../lib/http/challenge.ts';

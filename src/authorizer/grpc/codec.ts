@@ -12,10 +12,10 @@ export const PROTOS: string = fileURLToPath(new URL('protos/', import.meta.url))
 // What options of the protos extend; the library knows the other files of `google/protobuf/` by itself.
 protobuf.common('descriptor', descriptor.nested.google.nested.protobuf.nested);
 
-/** A message that is none of its type. */
+/** Bytes that are not a message of the expected type. */
 export const UNREADABLE: CallFailure = { status: GRPC_STATUS.internal, message: 'the message cannot be read' };
 
-/** What is read of some messages. Their other fields are passed over without being decoded. */
+/** The fields of some messages that are read, by message. Their other fields are skipped. */
 export type ReadFields = Readonly<Record<string, readonly string[]>>;
 
 /** The messages of one method. */

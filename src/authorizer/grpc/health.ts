@@ -55,14 +55,14 @@ export class HealthService {
     ];
   }
 
-  /** From now on nothing serves; those who watch are told. */
+  /** From now on nothing serves; watchers are told. */
   announceEnd(): void {
     if (this.#isEnding) return;
     this.#isEnding = true;
     for (const [call, service] of this.#watching) call.send(this.#statusOf(service));
   }
 
-  /** Ends the calls of those who watch. */
+  /** Ends the calls of watchers. */
   end(): void {
     for (const call of this.#watching.keys()) call.end(ENDING);
     this.#watching.clear();

@@ -6,7 +6,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { KnownClient } from '../../authentication/client/clients.ts';
 import { readIssuer } from '../../authentication/service-token/fixed-keys.ts';
-import { codes as authorization, sharedNames } from '../../authorization/lint.ts';
+import { codes as authorization } from '../../authorization/lint.ts';
+import { sharedNames } from '../../authorization/shared-names.ts';
 import { FileReader } from '../../config/files/named-files.ts';
 import { formatPath, type KeyPath, type Problem } from '../../config/findings/problem.ts';
 import { valueAt } from '../../config/report.ts';

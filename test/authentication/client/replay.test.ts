@@ -2,7 +2,7 @@
 
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { expect, test } from 'vitest';
-import { ClientAssertions, claimedClient } from '../../../src/authentication/client/client-assertion.ts';
+import { ClientAssertions, decodeAssertion } from '../../../src/authentication/client/client-assertion.ts';
 import { Denial } from '../../../src/errors.ts';
 import { FixedKeySet } from '../../../src/jwt/key-set.ts';
 import { readKeySet } from '../../../src/jwt/verification-keys.ts';
@@ -23,10 +23,10 @@ test('JWT-44: a replica whose clock is behind accepts no assertion that another 
     .sign(privateKey);
   const problemAt = async (aheadMs: number) => {
     const assertions = new ClientAssertions([AUDIENCE], once, () => clocks.wallMs() + aheadMs);
-    const claimed = claimedClient(assertion);
-    if (claimed instanceof Denial) return claimed.note;
+    const decoded = decodeAssertion(assertion);
+    if (decoded instanceof Denial) return decoded.note;
     const client = assertions.client('stock', ['ES256'], new FixedKeySet(keys));
-    return (await assertions.problem(assertion, claimed.decoded, client))?.note ?? null;
+    return (await assertions.problem(assertion, decoded, client))?.note ?? null;
   };
   expect(await problemAt(30_000)).toBe(null);
   // For the replica behind, it has not expired yet; the store has not seen that replica's clock.
