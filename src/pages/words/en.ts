@@ -1,18 +1,23 @@
-/** English. The words for reasons are those of problem documents. */
+/** English, which says which words there are: those of other languages have the same form. */
 
-import { REASONS } from '../../errors.ts';
-import { html } from '../../lib/text/html.ts';
-import type { Words } from './words.ts';
+import { REASONS, type Reason } from '../../errors.ts';
+import { type Html, html } from '../../lib/text/html.ts';
+import type { LoginMethod } from '../../store/session-record.ts';
 
-/** The English words. */
-export const en: Words = {
+/** A heading and what it means, with what to do: those of problem documents. */
+const reasons: Readonly<Record<Reason, { readonly title: string; readonly detail: string }>> = REASONS;
+
+/** The English words. Functions put what they are given into a sentence. */
+export const en = {
+  /** Language tag (BCP 47): `lang` of the page, and `Content-Language`. */
   tag: 'en',
+  /** Locale in which dates are written, with a region where the language has more than one way. */
   dateLocale: 'en-GB',
   page: {
-    errorTitle: (title) => `Error: ${title}`,
+    errorTitle: (title: string) => `Error: ${title}`,
     requestId: 'Request id',
   },
-  reasons: REASONS,
+  reasons,
   actions: {
     startPage: 'Go to the start page',
     tryAgain: 'Try again',
@@ -25,6 +30,7 @@ export const en: Words = {
     yourSessions: 'Your sessions',
   },
   errors: {
+    /** The one cause of large headers in a browser. */
     deleteCookies: "Delete this site's cookies in your browser, then try again.",
     sendAgain: 'What you sent was not processed. Log in, and send it again.',
   },
@@ -33,23 +39,28 @@ export const en: Words = {
     userName: 'User name',
     password: 'Password',
     remember: 'Keep me logged in on this device',
+    /** Beside identity providers: it is asked for, and how to take that back. */
     remembered: 'This login will keep you logged in on this device.',
     rememberNot: 'Do not keep me logged in',
     sessionEnded: 'Your session has ended. Log in again to continue.',
+    /** Between two ways to log in. */
     or: 'or',
-    with: (provider) => `Log in with ${provider}`,
+    with: (provider: string) => `Log in with ${provider}`,
+    /** Before the name of the identity provider with which a login failed. */
     provider: 'Identity provider',
+    /** `http`: over an address without TLS. */
     lostCookie: {
       https:
         'You have logged in, but your browser did not keep the session cookie. Allow cookies for this site, and log in again.',
       http: 'You have logged in, but your browser did not keep the session cookie. Safari rejects secure cookies over plain http. Use another browser, or https.',
     },
     unavailable: 'You are not logged in: logins do not work right now. Try again shortly.',
-    tooManyAttempts: (waitSec) => `Too many attempts. Try again in ${waitSec} ${waitSec === 1 ? 'second' : 'seconds'}.`,
+    tooManyAttempts: (waitSec: number) =>
+      `Too many attempts. Try again in ${waitSec} ${waitSec === 1 ? 'second' : 'seconds'}.`,
   },
   loggedIn: {
     title: 'You are logged in',
-    as: (subject) => html`You are logged in as ${subject}.`,
+    as: (subject: Html) => html`You are logged in as ${subject}.`,
   },
   logout: {
     title: 'Log out?',
@@ -59,16 +70,19 @@ export const en: Words = {
   loggedOut: {
     title: 'You are logged out',
     detail: 'Your session has ended.',
-    goesOn: (provider) => `Your session here has ended. You may still be logged in at ${provider}.`,
-    atProvider: (provider) => `Log out at ${provider}`,
+    /** The logout goes on at an identity provider. */
+    goesOn: (provider: string) => `Your session here has ended. You may still be logged in at ${provider}.`,
+    atProvider: (provider: string) => `Log out at ${provider}`,
   },
   sessions: {
     title: 'Your sessions',
-    intro: (subject) => html`These devices are logged in as ${subject}. End any session that you do not recognise.`,
+    intro: (subject: Html) =>
+      html`These devices are logged in as ${subject}. End any session that you do not recognise.`,
     thisDevice: 'This device',
-    browserOn: (browser, system) => `${browser} on ${system}`,
+    browserOn: (browser: string, system: string) => `${browser} on ${system}`,
     unknownDevice: 'Unknown program',
-    openedBy: (backend) => `Opened by ${backend}`,
+    /** Where a trusted backend opened the session, and nothing else is known of the device. */
+    openedBy: (backend: string) => `Opened by ${backend}`,
     opened: 'Opened',
     lastSeen: 'Last seen',
     from: 'From',
@@ -78,23 +92,25 @@ export const en: Words = {
       backend: 'another application',
       oidc: 'an identity provider',
       commandLine: 'your consent in a browser',
-    },
+    } satisfies Readonly<Record<LoginMethod, string>>,
     end: 'End session',
     endOthers: 'End all other sessions',
   },
   commandLine: {
+    /** The program on the computer of the browser. */
     title: 'Authorize the command line?',
-    asks: (host, subject) =>
+    asks: (host: Html, subject: Html) =>
       html`The program ${html`<strong>sallyport</strong>`} on this computer wants to use ${host} as ${subject}.`,
     allowOnlyIf: 'Allow this only if you have just started it yourself, in a terminal on this computer.',
+    /** A terminal elsewhere, by its code. */
     deviceTitle: 'Authorize this terminal?',
-    deviceAsks: (code, host, subject) =>
+    deviceAsks: (code: Html, host: Html, subject: Html) =>
       html`A terminal that shows the code ${code} wants to use ${host} as ${subject}.`,
-    deviceIs: (device, askedAt) => html`The request came from ${device} at ${askedAt}.`,
+    deviceIs: (device: Html, askedAt: Html) => html`The request came from ${device} at ${askedAt}.`,
     elsewhere: 'That is not the network that this browser is on.',
     refuseIf:
       'Allow this only if you started it yourself. If someone sent you the code, refuse: it would log them in as you.',
-    whatItGets: (scopes, expiresAt) =>
+    whatItGets: (scopes: Html | null, expiresAt: Html) =>
       html`It could do what you can do here${scopes === null ? null : html`, with the scopes ${scopes}`}, until ${expiresAt} at the latest, or until you end it under “Your sessions”.`,
     allow: 'Allow',
     refuse: 'Refuse',
@@ -110,8 +126,10 @@ export const en: Words = {
   ending: {
     titleSoon: 'Your session is about to end',
     titleLater: 'Your session',
-    unused: (until, at) => html`Your session ends ${until}, at ${at}, unless you use it before then.`,
-    anyway: (until, at) => html`Your session ends ${until}, at ${at}. To continue after that, log in again.`,
+    /** `until`: such as "in 4 minutes". */
+    unused: (until: string, at: Html) => html`Your session ends ${until}, at ${at}, unless you use it before then.`,
+    anyway: (until: string, at: Html) =>
+      html`Your session ends ${until}, at ${at}. To continue after that, log in again.`,
     stay: 'Stay logged in',
     logInNow: 'Log in again now',
     refreshes: 'This page updates itself every minute. That does not keep you logged in.',
