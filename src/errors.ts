@@ -627,6 +627,16 @@ export class Denial {
   }
 }
 
+/** A refusal that ends by itself (429). @param waitMs  until the client may try again */
+export const rateLimited = (note: string, waitMs: number): Denial =>
+  new Denial('rate_limited', note, ['Retry-After', String(Math.ceil(waitMs / 1_000))]);
+
+/** What a refusal says in `Retry-After`; `null` where it says nothing. */
+export function retryAfterSecOf({ headers }: Denial): number | null {
+  const at = headers.indexOf('Retry-After');
+  return at === -1 ? null : Number(headers[at + 1]);
+}
+
 /** Something is broken. Carries the reason and the cause; the request is answered by one place, which also logs it. */
 export class GatewayFault extends Error {
   override readonly name: string = 'GatewayFault';

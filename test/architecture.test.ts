@@ -75,6 +75,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'main.ts': ['cli'],
 };
 
+/** Folders beside each other that import from each other: the section of HTTP/1.1 has that of HTTP/2, which has its timeouts. */
+const BOTH_WAYS = ['listener/http1 → listener/http2', 'listener/http2 → listener/http1'];
+
 /** Files that everything may import. */
 const COMMON = ['lib', 'errors.ts'];
 
@@ -180,6 +183,16 @@ describe('imports', () => {
     const besideImports = beside.flatMap((path) => importsOf(ROOT, path));
     expect(besideImports.length).toBeGreaterThan(beside.length);
     expect(circlesOf(besideImports)).toEqual([]);
+  });
+
+  test('of two folders beside each other, one imports from the other, and never both', () => {
+    const pairs = new Map<string, string>();
+    for (const it of [...imports, ...dynamicImports]) {
+      const [from, to] = foldersApart(it);
+      if (from !== null && to !== null) pairs.set(`${from} → ${to}`, `${to} → ${from}`);
+    }
+    expect(pairs.size).toBeGreaterThan(100);
+    expect([...pairs].filter(([, back]) => pairs.has(back)).map(([pair]) => pair)).toEqual(BOTH_WAYS);
   });
 
   test('at most ten files import the composed configuration', () => {
@@ -326,6 +339,13 @@ function importsOf(root: string, from: string): Import[] {
     to: relative(root, join(root, dirname(from), specifier)),
     isValue: typeOnly === undefined && !/^\{\s*(?:type\s+[^,}]+,?\s*)+\}$/.test(names.trim()),
   }));
+}
+
+/** The folders that lie beside each other on the ways to two files; `null` for a file that is in no folder of its own there. */
+function foldersApart({ from, to }: Import): readonly (string | null)[] {
+  const [one, other] = [from.split('/'), to.split('/')];
+  const depth = one.findIndex((part, index) => part !== other[index]);
+  return [one, other].map((path) => (depth < path.length - 1 ? path.slice(0, depth + 1).join('/') : null));
 }
 
 /** The circles in which files import each other, types included. */

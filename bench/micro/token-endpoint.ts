@@ -37,7 +37,7 @@ const subjectTokens = new SubjectTokens(
     ownProfile: ownTokenProfile(ISSUER),
     serviceTokens: { authenticate: () => new Denial('token_invalid', 'none') },
     revoked: NO_REVOCATIONS,
-    liveSession: async () => ({ ...session, ...times }),
+    sessions: { live: async () => ({ ...session, ...times }) },
     wallMs,
   },
   new Map(),

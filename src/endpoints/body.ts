@@ -22,6 +22,7 @@ const WRONG_SHAPE = new Denial('body_malformed', 'JSON does not have the members
 const BAD_ESCAPE = new Denial('body_malformed', 'form has a malformed escape');
 const DUPLICATE_FIELD = new Denial('body_malformed', 'form has a field twice');
 const OTHER_TYPE = new Denial('media_type_unsupported', 'neither a form nor JSON');
+const NOT_A_FORM = new Denial('media_type_unsupported', 'not a form');
 
 /** The media types that the gateway's own endpoints read. */
 export type BodyType = 'form' | 'json';
@@ -58,6 +59,23 @@ export async function readBody(
   return readShortText(exchange.reply.body, timeoutMs, (bytes) => {
     exchange.requestBytes += bytes;
   });
+}
+
+/**
+ * Reads the form that a request has to send.
+ *
+ * @param timeoutMs  for the whole body
+ * @returns as {@link parseForm}; or a Denial `media_type_unsupported`, or one of {@link readBody}
+ * @throws as {@link readBody}
+ */
+export async function readForm(
+  exchange: Exchange,
+  request: ScreenedRequest,
+  timeoutMs: number,
+): Promise<ReadonlyMap<string, string> | Denial> {
+  if (bodyType(request.fields.contentType) !== 'form') return NOT_A_FORM;
+  const text = await readBody(exchange, request, timeoutMs);
+  return text instanceof Denial ? text : parseForm(text);
 }
 
 /**

@@ -26,6 +26,16 @@ export interface EndpointRow {
   readonly answer: Endpoint;
 }
 
+/** Makes rows of endpoints for browsers, with paths below another. */
+export const rowsBelow =
+  (basePath: string) =>
+  (method: EndpointRow['method'], path: string, answer: Endpoint): EndpointRow => ({
+    method,
+    path: `${basePath}${path}`,
+    needsPublicOrigin: true,
+    answer,
+  });
+
 const NOT_FOUND = new Denial('route_not_found', 'no such endpoint');
 const HOST_NOT_SERVED = new Denial('host_not_served', 'endpoint is only served on a public origin');
 

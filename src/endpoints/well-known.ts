@@ -33,25 +33,18 @@ export function wellKnownEndpoints({ responder, keyring, issuer, config }: WellK
   const maxAgeSec = Math.floor(config.upstreamToken.jwksMaxAge / 1_000);
   const headers = ['Cache-Control', `public, max-age=${maxAgeSec}`, 'Access-Control-Allow-Origin', '*'];
   const discovery = discoveryDocument(issuer, config);
+  const row = (path: string, document: () => string): EndpointRow => ({
+    method: 'GET',
+    path,
+    needsPublicOrigin: false,
+    answer: (exchange) => {
+      responder.json(exchange, 200, document(), headers);
+      return null;
+    },
+  });
   return [
-    {
-      method: 'GET',
-      path: JWKS_PATH,
-      needsPublicOrigin: false,
-      answer: (exchange) => {
-        responder.json(exchange, 200, JSON.stringify(keyring.published()), headers);
-        return null;
-      },
-    },
-    {
-      method: 'GET',
-      path: '/.well-known/openid-configuration',
-      needsPublicOrigin: false,
-      answer: (exchange) => {
-        responder.json(exchange, 200, discovery, headers);
-        return null;
-      },
-    },
+    row(JWKS_PATH, () => JSON.stringify(keyring.published())),
+    row('/.well-known/openid-configuration', () => discovery),
   ];
 }
 

@@ -5,6 +5,8 @@ import { tokenEndpointRows } from '../endpoints/command-line/open.ts';
 import { Endpoints } from '../endpoints/endpoints.ts';
 import { type Login, openLogin } from '../endpoints/login/open.ts';
 import { openRefresh } from '../endpoints/refresh/open-refresh.ts';
+import { refreshRow } from '../endpoints/refresh/refresh-endpoint.ts';
+import { sessionEndpoints } from '../endpoints/sessions/rows.ts';
 import { compileTokenEndpoint } from '../endpoints/token/compile.ts';
 import { wellKnownEndpoints } from '../endpoints/well-known.ts';
 import type { Keyring } from '../token/keyring.ts';
@@ -19,9 +21,9 @@ type EndpointSections = Parameters<typeof openLogin>[0] &
   Parameters<typeof wellKnownEndpoints>[0]['config'] & { readonly cors?: CorsConfig | undefined };
 
 /** What the endpoints are made of. */
-type EndpointParts = Omit<Parameters<typeof openLogin>[2], 'refresh' | 'sessionCookies'> &
+type EndpointSurroundings = Omit<Parameters<typeof openLogin>[2], 'refresh' | 'sessionCookies'> &
   Parameters<typeof openRefresh>[1] &
-  Omit<Parameters<typeof tokenEndpointRows>[1], 'login' | 'refresh' | 'tokenEndpoint'> &
+  Omit<Parameters<typeof tokenEndpointRows>[1], 'login' | 'tokenEndpoint'> &
   Omit<Parameters<typeof compileTokenEndpoint>[2], 'keyring'> & {
     readonly signingKeys: { readonly keyring: Keyring };
   };
@@ -39,7 +41,7 @@ interface OpenedEndpoints extends Pick<Login, 'usersFile' | 'providers' | 'provi
 export function openEndpoints(
   config: EndpointSections,
   { clients, login: loginContents }: Pick<Contents, 'clients' | 'login'>,
-  parts: EndpointParts,
+  parts: EndpointSurroundings,
   previous: Pick<Login, 'providers' | 'providerTokens'> | null,
 ): OpenedEndpoints {
   const { issuer, responder, signingKeys } = parts;
@@ -50,8 +52,10 @@ export function openEndpoints(
   const tokenEndpoint = compileTokenEndpoint(config, clients, { ...parts, keyring });
   const rows = [
     ...wellKnownEndpoints({ responder, keyring, issuer, config }),
-    ...tokenEndpointRows(config, { ...parts, login: login.parts, refresh, tokenEndpoint }),
+    ...tokenEndpointRows(config, { ...parts, login: login.parts, tokenEndpoint }),
+    ...sessionEndpoints(login.parts, login.logins),
     ...login.endpoints,
+    ...(refresh === null ? [] : [refreshRow(login.parts, refresh)]),
   ];
   const preflight = config.cors === undefined ? null : responder.preflight.bind(responder);
   const { usersFile, providers, providerTokens } = login;

@@ -4,7 +4,7 @@ import { CorsRule } from '../cors/rule.ts';
 import type { CorsConfig } from '../cors/section.ts';
 import { LOGIN_COOKIE_PREFIX } from '../endpoints/login/oidc/flow/transactions.ts';
 import { DEVICE_COOKIE } from '../endpoints/login/password/known-device.ts';
-import { clearSessionCookie, type SessionCookie } from '../endpoints/login/session-cookie.ts';
+import { clearSessionCookie, type SessionCookie } from '../endpoints/session-cookie.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Clock } from '../lib/clock.ts';
 import { Pages } from '../pages/page.ts';

@@ -15,8 +15,8 @@ import { html } from '../../../lib/text/html.ts';
 import { randomHex } from '../../../lib/crypto/random-hex.ts';
 import type { ScreenedRequest } from '../../../sanitize/sanitize.ts';
 import { parseForm, readBody } from '../../body.ts';
-import { describeDevice } from '../device.ts';
-import { type LoginParts, presentedHandle, sourceOf } from '../login-parts.ts';
+import { describeDevice } from '../../device.ts';
+import { type EndpointParts, presentedHandle, sourceOf } from '../../parts.ts';
 import type { LoginPanel } from '../pages.ts';
 
 /** The button on the login page. */
@@ -29,11 +29,11 @@ export const guestPanel =
 
 /** Takes what the button sends. */
 export class GuestEndpoint {
-  readonly #parts: LoginParts;
+  readonly #parts: EndpointParts;
   readonly #role: string;
 
   /** @param role  of every guest */
-  constructor(parts: LoginParts, role: string) {
+  constructor(parts: EndpointParts, role: string) {
     this.#parts = parts;
     this.#role = role;
   }
@@ -79,7 +79,7 @@ export class GuestEndpoint {
     ],
     'src/endpoints/login/login.ts': [
       {
-        after: "from './login-parts.ts';\n",
+        after: "from '../parts.ts';\n",
         insert: "import { GuestEndpoint, guestPanel } from './guest/guest-login.ts';\n",
       },
       {

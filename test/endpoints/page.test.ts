@@ -16,14 +16,15 @@ test('A6: the page has every row of the endpoint table and no other', () => {
       ([, method, path = '']) => `${method} {base}${path.replace(/\$\{(\w+)\}/, ':$1')}`,
     ),
     // The path of a callback is a setting of its provider.
-    ...[...source.matchAll(/callbacks\.flatMap\(\(\{ path, answer \}\) => (.*)\),$/gm)].flatMap(([, cells = '']) =>
-      [...cells.matchAll(/\brow\('([A-Z]+)', path,/g)].map(([, method]) => `${method} {base}/callback/:name`),
+    ...[...source.matchAll(/\brow\('([A-Z]+)', settings\.callbackPath,/g)].map(
+      ([, method]) => `${method} {base}/callback/:name`,
     ),
     ...[...source.matchAll(/method: '([A-Z]+)',\s+path: `\$\{[\w.]+\}([^`]+)`/g)].map(
       ([, method, path]) => `${method} {base}${path}`,
     ),
-    ...[...source.matchAll(/method: '([A-Z]+)',\s+path: (?:'([^']+)'|JWKS_PATH)/g)].map(
-      ([, method, path = '/.well-known/jwks.json']) => `${method} ${path}`,
+    ...[...source.matchAll(/method: '([A-Z]+)',\s+path: '([^']+)'/g)].map(([, method, path]) => `${method} ${path}`),
+    ...[...source.matchAll(/\brow\((?:'([^']+)'|JWKS_PATH), \(\)/g)].map(
+      ([, path = '/.well-known/jwks.json']) => `GET ${path}`,
     ),
   ];
   expect(rows.toSorted()).toEqual(PUBLIC_ENDPOINTS.map(([method, path]) => `${method} ${path}`).toSorted());

@@ -5,9 +5,15 @@
 
 import type { AdminAnswer } from '../../src/admin/request.ts';
 import { consentPage, decidedPage, deviceConsentPage, userCodePage } from '../../src/endpoints/command-line/pages.ts';
-import { failedHandOverPage, goOnPage } from '../../src/endpoints/login/hand-over/pages.ts';
 import { failedLoginPage, providerPanel } from '../../src/endpoints/login/oidc/flow/pages.ts';
-import { alreadyLoggedInPage, type LoginView, loginPage, passwordPanel } from '../../src/endpoints/login/pages.ts';
+import {
+  alreadyLoggedInPage,
+  goOnPage,
+  type LoginView,
+  loginPage,
+  passwordPanel,
+  refusalPage,
+} from '../../src/endpoints/login/pages.ts';
 import { endingPage, loggedOutPage, logoutPage, sessionsPage } from '../../src/endpoints/sessions/pages.ts';
 import { REASONS, type Reason } from '../../src/errors.ts';
 import type { Exchange } from '../../src/exchange.ts';
@@ -185,8 +191,8 @@ export const GALLERY: Readonly<Record<string, GalleryPage>> = {
 /** A page for every reason, by the reason, and pages that are hardly seen: too many and too much alike for screenshots. */
 export const REASON_PAGES: Readonly<Record<string, GalleryPage>> = {
   ...Object.fromEntries((Object.keys(REASONS) as Reason[]).map((reason) => [reason, { page: error(reason, 'alice') }])),
-  'hand-over-goes-on': { page: goOnPage(`${BASE}/hand-over`) },
-  'hand-over-failed': { page: failedHandOverPage('login_expired', `${BASE}/login?return_to=%2Forders`) },
+  'hand-over-goes-on': { page: goOnPage(`${BASE}/hand-over`, 'login') },
+  'hand-over-failed': { page: refusalPage('login_expired', `${BASE}/login?return_to=%2Forders`, 'tryAgain') },
 };
 
 /** The pages of the gallery that there are in a language. */

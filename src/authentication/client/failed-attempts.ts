@@ -6,7 +6,7 @@
  */
 
 import { LRUCache } from 'lru-cache';
-import { Denial } from '../../errors.ts';
+import { type Denial, rateLimited } from '../../errors.ts';
 import { clientNetwork } from '../../lib/address.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { AttemptStore, ThrottleRule } from '../../store/store.ts';
@@ -69,7 +69,4 @@ export class FailedAttempts {
 }
 
 const slowed = (waitMs: number) =>
-  new Denial('rate_limited', 'too many failed authentications of the client from the address', [
-    'Retry-After',
-    String(Math.ceil(waitMs / 1_000)),
-  ]);
+  rateLimited('too many failed authentications of the client from the address', waitMs);

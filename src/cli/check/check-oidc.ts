@@ -66,7 +66,7 @@ async function readAsked(name: string, path: string, io: CliIo) {
   }
   const { FileReader } = await import('../../config/files/named-files.ts');
   const { readProvider } = await import('../../endpoints/login/oidc/client-credential.ts');
-  const { withPreset } = await import('../../endpoints/login/oidc/presets.ts');
+  const { withPreset } = await import('../../endpoints/login/oidc/settings.ts');
   const { redirectUri } = await import('../../endpoints/login/oidc/flow/start-login.ts');
   const reader = new FileReader(io.clocks);
   const files = await readProvider(['login', 'oidc', index], config, reader);

@@ -4,7 +4,7 @@
  */
 
 import { ID_TOKEN_ALGORITHMS, readMetadata } from '../../endpoints/login/oidc/metadata.ts';
-import type { ProviderSettings } from '../../endpoints/login/oidc/presets.ts';
+import type { ProviderSettings } from '../../endpoints/login/oidc/settings.ts';
 import { type Finding, failure, listed, note, ok, printable, textsOf, warn } from './finding.ts';
 
 /** The metadata as the provider sends them. */

@@ -2,9 +2,9 @@
 
 import type { ProviderFiles } from '../../endpoints/login/oidc/client-credential.ts';
 import { ID_TOKEN_ALGORITHMS, metadataUrl } from '../../endpoints/login/oidc/metadata.ts';
-import type { ProviderSettings } from '../../endpoints/login/oidc/presets.ts';
 import { IdentityProvider } from '../../endpoints/login/oidc/provider.ts';
 import { ProviderSeries } from '../../endpoints/login/oidc/series.ts';
+import type { ProviderSettings } from '../../endpoints/login/oidc/settings.ts';
 import { keptTokens } from '../../endpoints/login/oidc/tokens/provider-tokens.ts';
 import { readKeySet } from '../../jwt/verification-keys.ts';
 import type { Clocks } from '../../lib/clock.ts';

@@ -62,7 +62,7 @@ function userFindings(documents: ClaimDocuments, { settings }: IdentityProvider)
   ];
   const user = mapUser(documents, settings);
   if (user instanceof Denial) return [...claims, failure(ABOUT, `${user.reason}: ${user.note}`)];
-  const problem = allowProblem(user, documents, settings.allow ?? null);
+  const problem = allowProblem(user, documents, settings.allow);
   return [
     ...claims,
     ok('subject', printable(user.subject)),

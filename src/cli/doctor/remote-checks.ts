@@ -2,7 +2,7 @@
 
 import { readCa, readPair } from '../../config/files/named-files.ts';
 import { metadataUrl } from '../../endpoints/login/oidc/metadata.ts';
-import { withPreset } from '../../endpoints/login/oidc/presets.ts';
+import { withPreset } from '../../endpoints/login/oidc/settings.ts';
 import type { LoadedConfig } from '../../gateway/configuration/load.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import { roughDuration } from '../../lib/text/units.ts';

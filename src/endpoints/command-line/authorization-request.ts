@@ -4,9 +4,8 @@
  */
 
 import { Denial } from '../../errors.ts';
-import { parseForm } from '../body.ts';
+import { isChallenge } from '../../lib/crypto/pkce.ts';
 import { COMMAND_LINE_CLIENT, isRedirectUri } from './client.ts';
-import { isChallenge } from './pkce.ts';
 
 /** A request that is in order. */
 export interface AuthorizationRequest {
@@ -40,15 +39,14 @@ const STATE = /^[\x21-\x7e]{1,512}$/;
 /**
  * Reads a request. Parameters that are not known are ignored (RFC 6749 §3.1).
  *
- * @param text             query or form, untrusted, without `?`
+ * @param form             query or body as read, untrusted; a Denial where it is malformed
  * @param isScopePossible  whether the scopes of the parameter `scope` can be given
  * @returns a Denial `authorization_request_invalid` while it is not certain where an error may be sent
  */
 export function readAuthorizationRequest(
-  text: string,
+  form: ReadonlyMap<string, string> | Denial,
   isScopePossible: (scope: string | null) => boolean,
 ): AuthorizationRequest | RedirectedError | Denial {
-  const form = parseForm(text);
   if (form instanceof Denial) return MALFORMED;
   if (form.get('client_id') !== COMMAND_LINE_CLIENT) return OTHER_CLIENT;
   const redirectUri = form.get('redirect_uri') ?? '';

@@ -8,8 +8,8 @@ import { Denial } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';
 import type { UserPrincipal } from '../../principal.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
-import { bodyType, parseForm, readBody } from '../body.ts';
-import { keepUp, requireUser } from '../login/login-parts.ts';
+import { parseForm } from '../body.ts';
+import { keepUp, requireUser } from '../parts.ts';
 import {
   type AuthorizationRequest,
   codeAddress,
@@ -18,7 +18,7 @@ import {
   readAuthorizationRequest,
 } from './authorization-request.ts';
 import { COMMAND_LINE_CLIENT } from './client.ts';
-import { consentSeal, isSealed, NOT_SEALED, scriptProblem } from './consent.ts';
+import { consentSeal, isAllowedBy, isSealed, NOT_SEALED, readConsentForm, scriptProblem } from './consent.ts';
 import { consentPage } from './pages.ts';
 import { type CommandLineParts, recordDecision, recordRefusal } from './parts.ts';
 import { codeKey } from './redeemer.ts';
@@ -26,9 +26,6 @@ import { codeKey } from './redeemer.ts';
 const GRANT = 'authorization_code';
 /** RFC 6749 §4.1.2 allows ten minutes; the browser is redirected at once. */
 export const AUTHORIZATION_CODE_LIFETIME_MS = 60_000;
-
-const NOT_A_FORM = new Denial('media_type_unsupported', 'not a form');
-const NO_DECISION = new Denial('body_malformed', 'form without a decision');
 
 /** The authorization endpoint. */
 export class AuthorizeEndpoint {
@@ -44,7 +41,7 @@ export class AuthorizeEndpoint {
   async ask(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
     const script = scriptProblem(request);
     if (script !== null) return script;
-    const asked = this.#read(request.target.query.slice(1));
+    const asked = this.#read(parseForm(request.target.query.slice(1)));
     if (asked instanceof Denial || 'error' in asked) return this.#refuse(exchange, request, asked, 302);
     const user = await requireUser(this.#parts.login, exchange, request);
     if (user instanceof Denial) return user;
@@ -56,14 +53,9 @@ export class AuthorizeEndpoint {
   /** Takes the decision. */
   async decide(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
     const { login, issuer } = this.#parts;
-    const foreign = login.originProblem(request, 'consent') ?? scriptProblem(request);
-    if (foreign !== null) return foreign;
-    if (bodyType(request.fields.contentType) !== 'form') return NOT_A_FORM;
-    const text = await readBody(exchange, request, login.bodyTimeoutMs);
-    if (text instanceof Denial) return text;
-    const form = parseForm(text);
+    const form = await readConsentForm(login, exchange, request);
     if (form instanceof Denial) return form;
-    const asked = this.#read(text);
+    const asked = this.#read(form);
     if (asked instanceof Denial || 'error' in asked) return this.#refuse(exchange, request, asked, 303);
     await keepUp(login, request);
     const user = await requireUser(login, exchange, request);
@@ -74,9 +66,8 @@ export class AuthorizeEndpoint {
       login.responder.failurePage(exchange, NOT_SEALED, this.#page(asked, user, request, true));
       return null;
     }
-    const decision = form.get('decision');
-    if (decision !== 'allow' && decision !== 'deny') return NO_DECISION;
-    const isAllowed = decision === 'allow';
+    const isAllowed = isAllowedBy(form);
+    if (isAllowed instanceof Denial) return isAllowed;
     const denied = { ...asked, error: 'access_denied', description: 'the user refused' } as const;
     const address = isAllowed
       ? codeAddress(asked, await this.#newCode(asked, user), issuer)
@@ -86,9 +77,9 @@ export class AuthorizeEndpoint {
     return null;
   }
 
-  #read(text: string) {
+  #read(form: ReadonlyMap<string, string> | Denial) {
     const { accessTokens } = this.#parts.refresh;
-    return readAuthorizationRequest(text, (scope) => !(accessTokens.scopesFor(scope) instanceof Denial));
+    return readAuthorizationRequest(form, (scope) => !(accessTokens.scopesFor(scope) instanceof Denial));
   }
 
   #refuse(
@@ -107,7 +98,7 @@ export class AuthorizeEndpoint {
 
   async #newCode({ redirectUri, challenge }: AuthorizationRequest, { session }: UserPrincipal): Promise<string> {
     const code = randomBytes(32).toString('base64url');
-    const expiresAtMs = this.#parts.wallMs() + AUTHORIZATION_CODE_LIFETIME_MS;
+    const expiresAtMs = this.#parts.login.wallMs() + AUTHORIZATION_CODE_LIFETIME_MS;
     const binding = { redirectUri, challenge };
     const approval = { state: 'approved', expiresAtMs, session: session.handle, binding } as const;
     await this.#parts.approvals.add(codeKey(code), approval, AUTHORIZATION_CODE_LIFETIME_MS);

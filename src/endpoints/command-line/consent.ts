@@ -6,7 +6,10 @@
 
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { Denial } from '../../errors.ts';
+import type { Exchange } from '../../exchange.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
+import { readForm } from '../body.ts';
+import type { EndpointParts } from '../parts.ts';
 
 const PURPOSE = 'sallyport consent\n';
 
@@ -33,6 +36,27 @@ export function scriptProblem({
 }: Pick<ScreenedRequest, 'fields' | 'publicOrigin'>): Denial | null {
   if (secFetchMode !== null) return secFetchMode === 'navigate' ? null : FROM_SCRIPT;
   return publicOrigin?.startsWith('https:') === true ? MODE_UNKNOWN : null;
+}
+
+/**
+ * Reads the form that a person sends from a page about consent.
+ *
+ * @returns a Denial where it may have another sender, or cannot be read
+ */
+export async function readConsentForm(
+  { originProblem, bodyTimeoutMs }: EndpointParts,
+  exchange: Exchange,
+  request: ScreenedRequest,
+): Promise<ReadonlyMap<string, string> | Denial> {
+  return originProblem(request, 'consent') ?? scriptProblem(request) ?? readForm(exchange, request, bodyTimeoutMs);
+}
+
+const NO_DECISION = new Denial('body_malformed', 'form without a decision');
+
+/** Whether a form allows what it was asked for; a Denial where it does not decide. */
+export function isAllowedBy(form: ReadonlyMap<string, string>): boolean | Denial {
+  const decision = form.get('decision');
+  return decision === 'allow' || decision === 'deny' ? decision === 'allow' : NO_DECISION;
 }
 
 /** A request whose session cookie opened a session. */

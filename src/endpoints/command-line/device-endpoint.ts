@@ -3,24 +3,20 @@
  * (§3.3), where its user types one of them, sees who asks, and decides.
  */
 
-import { Denial } from '../../errors.ts';
+import { Denial, retryAfterSecOf } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';
 import { clientNetwork } from '../../lib/address.ts';
 import type { Words } from '../../pages/words/words.ts';
 import type { UserPrincipal } from '../../principal.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
-import { bodyType, parseForm, readBody } from '../body.ts';
-import { keepUp, requireUser } from '../login/login-parts.ts';
-import { consentSeal, isSealed, NOT_SEALED, scriptProblem } from './consent.ts';
+import { keepUp, requireUser } from '../parts.ts';
+import { consentSeal, isAllowedBy, isSealed, NOT_SEALED, readConsentForm, scriptProblem } from './consent.ts';
 import type { DeviceGrant, PendingLogin } from './device-grant.ts';
 import { decidedPage, deviceConsentPage, userCodePage } from './pages.ts';
 import { type CommandLineParts, recordDecision, recordRefusal, terminalOf } from './parts.ts';
 import { readUserCode, shownUserCode } from './user-code.ts';
 
 const GRANT = 'device_code';
-
-const NOT_A_FORM = new Denial('media_type_unsupported', 'not a form');
-const NO_DECISION = new Denial('body_malformed', 'form without a decision');
 
 /** The pages for a user code. */
 export class DevicePages {
@@ -51,21 +47,17 @@ export class DevicePages {
   /** Takes the code, or the decision about it. */
   async answer(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
     const { login } = this.#parts;
-    const foreign = login.originProblem(request, 'consent') ?? scriptProblem(request);
-    if (foreign !== null) return foreign;
-    if (bodyType(request.fields.contentType) !== 'form') return NOT_A_FORM;
-    const text = await readBody(exchange, request, login.bodyTimeoutMs);
-    const form = text instanceof Denial ? text : parseForm(text);
+    const form = await readConsentForm(login, exchange, request);
     if (form instanceof Denial) return form;
     await keepUp(login, request);
     const user = await requireUser(login, exchange, request);
     if (user instanceof Denial) return user;
     const userCode = readUserCode(form.get('user_code') ?? '');
     if (userCode === null || !form.has('decision')) return this.#look(userCode, user, exchange, request);
-    if (!isSealed(form.get('seal') ?? '', request, about(userCode))) {
+    if (!isSealed(form.get('seal') ?? '', request, about(userCode)))
       return this.#refuse(NOT_SEALED, user, exchange, request);
-    }
-    return this.#decide(userCode, form.get('decision') ?? '', user, exchange, request);
+    const isAllowed = isAllowedBy(form);
+    return isAllowed instanceof Denial ? isAllowed : this.#decide(userCode, isAllowed, user, exchange, request);
   }
 
   async #look(
@@ -84,13 +76,11 @@ export class DevicePages {
 
   async #decide(
     userCode: string,
-    decision: string,
+    isAllowed: boolean,
     user: UserPrincipal,
     exchange: Exchange,
     request: ScreenedRequest,
-  ): Promise<Denial | null> {
-    if (decision !== 'allow' && decision !== 'deny') return NO_DECISION;
-    const isAllowed = decision === 'allow';
+  ): Promise<null> {
     const problem = await this.#grant.decide(userCode, user, isAllowed);
     if (problem !== null) return this.#refuse(problem, user, exchange, request);
     recordDecision(this.#parts, GRANT, isAllowed, user, exchange, request);
@@ -124,8 +114,10 @@ export class DevicePages {
   }
 }
 
-function problemText({ reason, headers }: Denial, { login, commandLine, reasons }: Words): string {
-  if (reason === 'rate_limited') return login.tooManyAttempts(Number(headers[1]));
+function problemText(denial: Denial, { login, commandLine, reasons }: Words): string {
+  const waitSec = retryAfterSecOf(denial);
+  if (waitSec !== null) return login.tooManyAttempts(waitSec);
+  const { reason } = denial;
   return reason === 'consent_outdated' ? commandLine.typeAgain : reasons[reason].detail;
 }
 

@@ -7,10 +7,9 @@
  * store does not answer: then nobody is let in, and no code is reported as unknown.
  */
 
-import type { Clocks } from '../../lib/clock.ts';
 import type { AttemptStore, CodeStore, OnceStore } from '../../store/store.ts';
-import type { Endpoint, EndpointRow } from '../endpoints.ts';
-import type { LoginParts } from '../login/login-parts.ts';
+import { type EndpointRow, rowsBelow } from '../endpoints.ts';
+import type { EndpointParts } from '../parts.ts';
 import type { Refresh } from '../refresh/open-refresh.ts';
 import type { RefreshConfig } from '../refresh/section.ts';
 import { tokenEndpointRow } from '../token/compile.ts';
@@ -20,7 +19,7 @@ import { Approvals } from './approvals.ts';
 import { AuthorizeEndpoint } from './authorize-endpoint.ts';
 import { DevicePages } from './device-endpoint.ts';
 import { DeviceGrant } from './device-grant.ts';
-import { authorizationServerMetadata } from './metadata.ts';
+import { metadataRow } from './metadata.ts';
 import type { CommandLineParts } from './parts.ts';
 import { Redeemer } from './redeemer.ts';
 import type { CommandLineSeries } from './series.ts';
@@ -29,15 +28,13 @@ import { CommandLineTokenEndpoints } from './token-endpoints.ts';
 interface CommandLineSurroundings {
   /** `iss` of our tokens. */
   readonly issuer: string;
-  readonly login: LoginParts;
-  readonly refresh: Refresh | null;
+  readonly login: EndpointParts;
   /** Answers the other grants of the token endpoint; `null` where there are none. */
   readonly tokenEndpoint: TokenEndpoint | null;
   readonly codes: CodeStore;
   readonly attempts: AttemptStore;
   readonly once: OnceStore;
   readonly series: { readonly commandLine: CommandLineSeries };
-  readonly clocks: Clocks;
 }
 
 /** The sections that it reads. */
@@ -48,10 +45,10 @@ type CommandLineSections = WellKnownSections & { readonly refresh?: RefreshConfi
  * where there is neither.
  */
 export function tokenEndpointRows(config: CommandLineSections, surroundings: CommandLineSurroundings): EndpointRow[] {
-  const { refresh, tokenEndpoint } = surroundings;
+  const { login, tokenEndpoint } = surroundings;
   const commandLine = config.refresh?.commandLine;
-  if (commandLine !== undefined && refresh !== null) {
-    return commandLineRows(config, partsOf(commandLine.deviceGrant, refresh, surroundings), surroundings);
+  if (commandLine !== undefined && login.refresh !== null) {
+    return commandLineRows(config, partsOf(commandLine.deviceGrant, login.refresh, surroundings), tokenEndpoint);
   }
   if (tokenEndpoint === null) return [];
   return [tokenEndpointRow(config.basePath, (exchange, request) => tokenEndpoint.answer(exchange, request))];
@@ -60,16 +57,11 @@ export function tokenEndpointRows(config: CommandLineSections, surroundings: Com
 function commandLineRows(
   config: CommandLineSections,
   parts: CommandLineParts,
-  { issuer, tokenEndpoint }: CommandLineSurroundings,
+  tokenEndpoint: TokenEndpoint | null,
 ): EndpointRow[] {
-  const { deviceGrant, login, refresh } = parts;
-  const { basePath, responder } = login;
-  const row = (method: EndpointRow['method'], path: string, answer: Endpoint): EndpointRow => ({
-    method,
-    path: `${basePath}${path}`,
-    needsPublicOrigin: true,
-    answer,
-  });
+  const { deviceGrant, login } = parts;
+  const { basePath } = login;
+  const row = rowsBelow(basePath);
   const authorize = new AuthorizeEndpoint(parts);
   const tokens = new CommandLineTokenEndpoints(parts, tokenEndpoint);
   const rows = [
@@ -77,7 +69,7 @@ function commandLineRows(
     row('POST', '/revoke', tokens.revoke),
     row('GET', '/authorize', (exchange, request) => authorize.ask(exchange, request)),
     row('POST', '/authorize', (exchange, request) => authorize.decide(exchange, request)),
-    metadataRow(config, issuer, deviceGrant !== null, [...refresh.accessTokens.allScopes], responder),
+    metadataRow(config, parts),
   ];
   if (deviceGrant === null) return rows;
   const pages = new DevicePages(parts, deviceGrant);
@@ -89,40 +81,14 @@ function commandLineRows(
   ];
 }
 
-function metadataRow(
-  config: CommandLineSections,
-  issuer: string,
-  hasDeviceGrant: boolean,
-  scopes: readonly string[],
-  responder: LoginParts['responder'],
-): EndpointRow {
-  const settings = { issuer, config, hasDeviceGrant, scopes };
-  const documents = new Map(
-    config.publicOrigin.map((origin) => [origin, authorizationServerMetadata(origin, settings)]),
-  );
-  const maxAgeSec = Math.floor(config.upstreamToken.jwksMaxAge / 1_000);
-  return {
-    method: 'GET',
-    path: '/.well-known/oauth-authorization-server',
-    needsPublicOrigin: true,
-    answer: (exchange, { publicOrigin }) => {
-      const document = documents.get(publicOrigin ?? '') ?? '';
-      responder.json(exchange, 200, document, ['Cache-Control', `public, max-age=${maxAgeSec}`]);
-      return null;
-    },
-  };
-}
-
 function partsOf(
   hasDeviceGrant: boolean,
   refresh: Refresh,
-  { issuer, login, codes, attempts, once, series, clocks }: CommandLineSurroundings,
+  { issuer, login, codes, attempts, once, series }: CommandLineSurroundings,
 ): CommandLineParts {
-  const { wallMs } = clocks;
-  const { sessions, opener, audit } = login;
-  const { logins, perAddress } = refresh;
+  const { wallMs } = login;
   const approvals = new Approvals(codes);
-  const redeemer = new Redeemer({ approvals, sessions, opener, logins, attempts, perAddress, audit, wallMs });
+  const redeemer = new Redeemer({ login, refresh, approvals, attempts });
   const deviceGrant = hasDeviceGrant ? new DeviceGrant({ approvals, redeemer, codes, attempts, once, wallMs }) : null;
-  return { login, refresh, approvals, redeemer, deviceGrant, series: series.commandLine, issuer, wallMs };
+  return { login, refresh, approvals, redeemer, deviceGrant, series: series.commandLine, issuer };
 }

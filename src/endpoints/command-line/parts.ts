@@ -5,8 +5,8 @@ import type { Exchange } from '../../exchange.ts';
 import type { SessionHandle } from '../../jwt/names.ts';
 import type { UserPrincipal } from '../../principal.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
-import { describeDevice } from '../login/device.ts';
-import { type LoginParts, sourceOf } from '../login/login-parts.ts';
+import { describeDevice } from '../device.ts';
+import { type EndpointParts, sourceOf } from '../parts.ts';
 import type { Refresh } from '../refresh/open-refresh.ts';
 import type { Approvals } from './approvals.ts';
 import type { DeviceGrant } from './device-grant.ts';
@@ -43,7 +43,7 @@ declare module '../../telemetry/audit.ts' {
 
 /** One set per configuration. */
 export interface CommandLineParts {
-  readonly login: LoginParts;
+  readonly login: EndpointParts;
   readonly refresh: Refresh;
   readonly approvals: Approvals;
   readonly redeemer: Redeemer;
@@ -52,7 +52,6 @@ export interface CommandLineParts {
   readonly series: CommandLineSeries;
   /** `iss` of our tokens. */
   readonly issuer: string;
-  readonly wallMs: () => number;
 }
 
 /** The terminal that sends a request. */

@@ -3,17 +3,16 @@
  * longer than that in which it was approved would, and each of the two can be ended without the other.
  */
 
-import type { Sessions } from '../../authentication/session/sessions.ts';
-import { Denial } from '../../errors.ts';
+import { Denial, rateLimited } from '../../errors.ts';
 import type { SessionHandle } from '../../jwt/names.ts';
 import { clientNetwork } from '../../lib/address.ts';
-import type { Clock } from '../../lib/clock.ts';
-import type { AttemptStore, ThrottleRule } from '../../store/store.ts';
-import type { AuditLog, AuditSource } from '../../telemetry/audit.ts';
-import type { SessionOpener } from '../login/open-session.ts';
-import type { RefreshLogins } from '../refresh/refresh-logins.ts';
+import { verifies } from '../../lib/crypto/pkce.ts';
+import type { SessionRecord } from '../../store/session-record.ts';
+import type { AttemptStore } from '../../store/store.ts';
+import type { AuditSource } from '../../telemetry/audit.ts';
+import type { EndpointParts } from '../parts.ts';
+import type { Refresh } from '../refresh/open-refresh.ts';
 import type { Approval, Approvals, ReadApproval } from './approvals.ts';
-import { verifies } from './pkce.ts';
 import type { CommandLineGrant } from './series.ts';
 
 declare module '../../telemetry/audit.ts' {
@@ -47,15 +46,10 @@ export interface Terminal {
 }
 
 interface RedeemerParts {
+  readonly login: EndpointParts;
+  readonly refresh: Refresh;
   readonly approvals: Approvals;
-  readonly sessions: Sessions;
-  readonly opener: SessionOpener;
-  readonly logins: RefreshLogins;
   readonly attempts: AttemptStore;
-  /** How addresses that present codes which do not exist are slowed. */
-  readonly perAddress: ThrottleRule;
-  readonly audit: AuditLog;
-  readonly wallMs: Clock;
 }
 
 /** Redeems codes. */
@@ -94,7 +88,8 @@ export class Redeemer {
     terminal: Terminal,
     problemOf: (approval: Extract<Approval, { state: 'approved' }>) => Denial | null = () => null,
   ): Promise<string | Denial> {
-    const { approvals, sessions, wallMs } = this.#parts;
+    const { approvals, login, refresh } = this.#parts;
+    const { sessions, wallMs } = login;
     const { approval, key } = reading;
     const claim = approval.state === 'approved' ? await approvals.claim(reading) : null;
     if (approval.state !== 'approved' || claim === null) return this.#reused(grant, key, terminal);
@@ -105,7 +100,7 @@ export class Redeemer {
     terminal.assertPresent();
     const opened = await this.#open(browser, terminal);
     try {
-      const { document } = await this.#parts.logins.begin('native', opened, terminal.source);
+      const { document } = await refresh.logins.begin('native', opened, terminal.source);
       if (document === null) throw new Error('a native app without tokens');
       if (await approvals.redeemed(claim, opened.record.handle)) return document;
     } catch (fault) {
@@ -118,23 +113,24 @@ export class Redeemer {
 
   /** Counts a guess. @returns a Denial `code_refused` | `rate_limited` */
   async unknown({ address }: Terminal): Promise<Denial> {
-    const { attempts, perAddress, wallMs } = this.#parts;
-    const waitMs = await attempts.begin(`code:${clientNetwork(address)}`, perAddress, wallMs());
+    const { attempts, refresh, login } = this.#parts;
+    const waitMs = await attempts.begin(`code:${clientNetwork(address)}`, refresh.perAddress, login.wallMs());
     return waitMs === 0 ? UNKNOWN : overRate(waitMs);
   }
 
-  async #open(browser: NonNullable<Awaited<ReturnType<Sessions['live']>>>, { device, source }: Terminal) {
+  async #open(browser: SessionRecord, { device, source }: Terminal) {
+    const { opener, wallMs } = this.#parts.login;
     const { subject, user, remembered, expiresAtMs, handle: account, login: provider } = browser;
-    const lifetimeMs = Math.max(1, expiresAtMs - this.#parts.wallMs());
+    const lifetimeMs = Math.max(1, expiresAtMs - wallMs());
     const login = { subject, user, method: 'commandLine', device, remembered, lifetimeMs } as const;
     // When the provider ends the session of the browser, it ends this one, too.
     const fromProvider = provider === null ? {} : { login: provider };
-    return this.#parts.opener.open({ ...login, ...fromProvider, account, replaces: null }, source);
+    return opener.open({ ...login, ...fromProvider, account, replaces: null }, source);
   }
 
   async #reused(grant: CommandLineGrant, key: string, { source }: Terminal): Promise<Denial> {
-    const { approvals, sessions, audit } = this.#parts;
-    const handle = await approvals.spend(key);
+    const { sessions, audit } = this.#parts.login;
+    const handle = await this.#parts.approvals.spend(key);
     if (handle !== null) await sessions.end(handle, 'code_reuse');
     audit.write({ event: 'code_reuse_detected', grant, handle }, source);
     return REUSED;
@@ -146,7 +142,4 @@ export const codeKey = (code: string): string => `code:${code}`;
 
 /** A Denial 429. */
 export const overRate = (waitMs: number): Denial =>
-  new Denial('rate_limited', 'too many codes or requests for codes from one address or user', [
-    'Retry-After',
-    String(Math.ceil(waitMs / 1_000)),
-  ]);
+  rateLimited('too many codes or requests for codes from one address or user', waitMs);

@@ -4,13 +4,13 @@
  * are those of RFC 6749 §5.2 and RFC 8628 §3.5.
  */
 
-import { asGatewayFault, Denial, type GatewayFault, REASONS, type Reason } from '../../errors.ts';
+import { asGatewayFault, Denial, type GatewayFault, type Reason } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import type { Endpoint } from '../endpoints.ts';
-import { sourceOf } from '../login/login-parts.ts';
+import { sourceOf } from '../parts.ts';
 import { RefreshEndpoint } from '../refresh/refresh-endpoint.ts';
-import { challengeOf, oauthErrorBody } from '../token/oauth-errors.ts';
+import { challengeOf, NO_CACHE, oauthErrorBody } from '../token/oauth-errors.ts';
 import type { TokenEndpoint } from '../token/token-endpoint.ts';
 import { readTokenForm } from '../token/token-form.ts';
 import type { TokenForm } from '../token/token-request.ts';
@@ -33,9 +33,6 @@ const NO_GRANT = invalid('no grant_type');
 const OTHER_GRANT = new Denial('grant_unsupported', 'grant_type is not offered');
 const OTHER_CLIENT = new Denial('client_unauthorized', 'client_id is not the command line');
 const WITH_SECRET = new Denial('client_unauthorized', 'a secret of a client that has none');
-
-/** RFC 6749 §5.1 asks for it, on top of `Cache-Control: no-store`. */
-const NO_CACHE = ['Pragma', 'no-cache'] as const;
 
 const ERRORS: Partial<Record<Reason, string>> = {
   code_refused: 'invalid_grant',
@@ -182,10 +179,8 @@ export class CommandLineTokenEndpoints {
   }
 
   #fail(exchange: Exchange, { authorization }: ScreenedRequest, why: Denial | GatewayFault): void {
-    const error = ERRORS[why.reason];
-    const { detail } = REASONS[why.reason];
-    const body = error === undefined ? oauthErrorBody(why) : JSON.stringify({ error, error_description: detail });
-    this.#parts.login.responder.failure(exchange, why, body, [...challengeOf(why, authorization), ...NO_CACHE]);
+    const headers = [...challengeOf(why, authorization), ...NO_CACHE];
+    this.#parts.login.responder.failure(exchange, why, oauthErrorBody(why, ERRORS), headers);
   }
 }
 

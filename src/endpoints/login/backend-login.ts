@@ -5,19 +5,22 @@
  */
 
 import { z } from 'zod';
+import type { Clients } from '../../authentication/client/clients.ts';
+import { presentedCredential } from '../../authentication/client/presented-credential.ts';
 import { Denial } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';
 import { isSessionHandle } from '../../jwt/names.ts';
 import { toTimestamp } from '../../lib/text/timestamp.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import { bodyType, parseJson, readBody } from '../body.ts';
+import { describeBackend } from '../device.ts';
+import { type EndpointParts, NOT_REMEMBERED, sourceOf } from '../parts.ts';
 import { beginRefresh, wantedRefresh } from '../refresh/refresh-logins.ts';
-import { describeBackend } from './device.ts';
-import { type LoginParts, NOT_REMEMBERED, sourceOf } from './login-parts.ts';
-import type { TrustedBackends } from './trusted-backends.ts';
 import { areTooLarge, attributesSchema, visibleText } from './user-attributes.ts';
 
 const FROM_BROWSER = new Denial('origin_forbidden', 'a browser does not open sessions for others');
+/** A session is opened by a JSON body: the credential is in the header, never in a form. */
+const NO_FORM: ReadonlyMap<string, string> = new Map();
 const NOT_JSON = new Denial('media_type_unsupported', 'not JSON');
 
 const MAX_LIFETIME_SEC = 10 * 365 * 86_400;
@@ -39,10 +42,11 @@ const requestSchema = z.strictObject({
 
 /** The endpoint for trusted backends. */
 export class BackendLogin {
-  readonly #parts: LoginParts;
-  readonly #backends: TrustedBackends;
+  readonly #parts: EndpointParts;
+  readonly #backends: Clients;
 
-  constructor(parts: LoginParts, backends: TrustedBackends) {
+  /** @param backends  clients by the rules of the token endpoint, with a secret (HTTP Basic) or a service token */
+  constructor(parts: EndpointParts, backends: Clients) {
     this.#parts = parts;
     this.#backends = backends;
   }
@@ -51,7 +55,7 @@ export class BackendLogin {
   async open(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
     // A browser would send a Basic credential that it was once given along with a request of any page.
     if (request.fields.origin !== null || request.fields.secFetchSite !== null) return FROM_BROWSER;
-    const backend = await this.#backends.authenticate(request);
+    const backend = await this.#authenticate(request);
     if (backend instanceof Denial) {
       this.#recordFailure(backend, exchange, request);
       return backend;
@@ -84,6 +88,12 @@ export class BackendLogin {
     const body = document === null ? session : `${session.slice(0, -1)},"tokens":${document}}`;
     this.#parts.responder.json(exchange, 201, body, headers);
     return null;
+  }
+
+  /** Which backend makes a request. No cookie is looked at. */
+  async #authenticate({ authorization, clientAddress }: ScreenedRequest): Promise<string | Denial> {
+    const presented = presentedCredential(authorization, NO_FORM);
+    return presented instanceof Denial ? presented : this.#backends.authenticate(presented, clientAddress);
   }
 
   #recordFailure({ reason, note }: Denial, exchange: Exchange, request: ScreenedRequest): void {

@@ -1,18 +1,18 @@
 /** `GET` and `POST {base}/login`: the login page, and what its password form and programs send. */
 
 import { z } from 'zod';
-import { asGatewayFault, Denial, GatewayFault, type Reason } from '../../errors.ts';
+import { asGatewayFault, Denial, GatewayFault, type Reason, retryAfterSecOf } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';
 import type { ConfiguredText } from '../../pages/section.ts';
 import { SAME_ORIGIN_REFERRER } from '../../response/respond.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import type { RefreshClient } from '../../store/refresh-family.ts';
 import { type BodyType, bodyType, parseForm, parseJson, readBody } from '../body.ts';
+import { describeDevice } from '../device.ts';
+import { type EndpointParts, NOT_REMEMBERED, presentedHandle, presentUser, sourceOf } from '../parts.ts';
 import { beginRefresh, wantedRefresh } from '../refresh/refresh-logins.ts';
-import { sessionDocument } from '../sessions/session-document.ts';
-import { describeDevice } from './device.ts';
+import { sessionDocument } from '../session-document.ts';
 import type { HandOver } from './hand-over/open.ts';
-import { type LoginParts, NOT_REMEMBERED, presentedHandle, presentUser, sourceOf } from './login-parts.ts';
 import type { ProviderLogins } from './oidc/open.ts';
 import type { IdentityProvider } from './oidc/provider.ts';
 import { alreadyLoggedInPage, type LoginPanel, type LoginView, loginPage, type Sentence } from './pages.ts';
@@ -53,7 +53,7 @@ export interface LoginPageSettings {
 
 /** The login page: whatever ways to log in there are, and who is logged in already. */
 export class LoginPage {
-  readonly #parts: LoginParts;
+  readonly #parts: EndpointParts;
   readonly #settings: LoginPageSettings;
   readonly #panels: readonly LoginPanel[];
   readonly #providers: ProviderLogins;
@@ -65,7 +65,7 @@ export class LoginPage {
    * @param handOver   to the origins at which nobody logs in; `null` where each has logins of its own
    */
   constructor(
-    parts: LoginParts,
+    parts: EndpointParts,
     settings: LoginPageSettings,
     panels: readonly LoginPanel[],
     providers: ProviderLogins,
@@ -172,9 +172,8 @@ const problemText =
   (why: Denial | GatewayFault): Sentence =>
   ({ login, reasons }) => {
     if (!(why instanceof Denial)) return login.unavailable;
-    const waitSec = why.headers[why.headers.indexOf('Retry-After') + 1];
-    if (why.reason !== 'rate_limited' || waitSec === undefined) return reasons[why.reason].detail;
-    return login.tooManyAttempts(Number(waitSec));
+    const waitSec = retryAfterSecOf(why);
+    return waitSec === null ? reasons[why.reason].detail : login.tooManyAttempts(waitSec);
   };
 
 /** A login as a program sends it. */
@@ -195,11 +194,11 @@ interface LoginAttempt extends Credentials {
 
 /** Takes what the password form of the login page sends, and the same as JSON. */
 export class PasswordEndpoint {
-  readonly #parts: LoginParts;
+  readonly #parts: EndpointParts;
   readonly #page: LoginPage;
   readonly #passwords: PasswordLogin;
 
-  constructor(parts: LoginParts, page: LoginPage, passwords: PasswordLogin) {
+  constructor(parts: EndpointParts, page: LoginPage, passwords: PasswordLogin) {
     this.#parts = parts;
     this.#page = page;
     this.#passwords = passwords;

@@ -14,11 +14,13 @@ export const codes = defineCodes({
   'login/no-way-in': warning(
     'Routes take a session, but nothing opens one: no login form, no identity provider, no trusted backend, no relayed cookie.',
   ),
+  'refresh/no-login': warning('`refresh` without a login that could hand out a refresh token.'),
 });
 
 interface LoginDraft {
   readonly publicOrigin?: readonly string[] | undefined;
   readonly login?: LoginConfig | undefined;
+  readonly refresh?: object | undefined;
   readonly issuers: DraftEntries<object>;
   readonly routes: readonly ({ readonly credential: WrittenCredential } | undefined)[];
 }
@@ -58,8 +60,12 @@ function lintNames(context: Context): void {
 }
 
 function lintWayIn({ draft, source }: Context): void {
-  const { login, routes } = draft;
+  const { login, refresh, routes } = draft;
   if (login === undefined || hasWayIn(login)) return;
+  if (refresh !== undefined) {
+    const message = 'refresh has no effect: no login hands out a refresh token';
+    source.report(codes['refresh/no-login'], ['refresh'], message, ADD_WAY_IN, 'key');
+  }
   const index = routes.findIndex(
     (route) => route !== undefined && acceptsKind(route.credential, ({ comesFromLogin }) => comesFromLogin),
   );

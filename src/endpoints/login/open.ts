@@ -1,13 +1,14 @@
-/** Reads and opens the login of one configuration: the ways to log in, and the endpoints that open, show and end sessions. */
+/** Reads and opens the login of one configuration: the ways to log in, and their endpoints. */
 
-import { type KnownClient, readClient } from '../../authentication/client/clients.ts';
+import { Clients, type KnownClient, readClient } from '../../authentication/client/clients.ts';
+import { FailedAttempts } from '../../authentication/client/failed-attempts.ts';
 import type { ServiceTokens } from '../../authentication/service-token/service-tokens.ts';
 import type { LinkedCookies } from '../../authentication/session/linked-cookies.ts';
 import type { SessionConfig } from '../../authentication/session/section.ts';
 import type { SessionCookies } from '../../authentication/session/session-cookies.ts';
 import type { Sessions } from '../../authentication/session/sessions.ts';
 import { type CsrfRules, csrfRules, unsafeOriginProblem } from '../../authorization/csrf.ts';
-import type { CsrfConfig } from '../../authorization/section.ts';
+import type { CsrfConfig, Requirement } from '../../authorization/section.ts';
 import type { FileReader } from '../../config/files/named-files.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import type { Turns } from '../../lib/concurrency/turns.ts';
@@ -17,14 +18,15 @@ import type { AttemptStore, Store } from '../../store/store.ts';
 import type { AuditLog } from '../../telemetry/audit.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import type { EndpointRow } from '../endpoints.ts';
+import { SessionOpener } from '../open-session.ts';
+import type { EndpointParts, OriginSender } from '../parts.ts';
 import type { Refresh } from '../refresh/open-refresh.ts';
+import { clearSessionCookie } from '../session-cookie.ts';
 import { openHandOver } from './hand-over/open.ts';
 import { type LoginWays, loginEndpoints } from './login.ts';
-import type { LoginParts, OriginSender } from './login-parts.ts';
 import { type ProviderFiles, readProvider } from './oidc/client-credential.ts';
-import { type OpenedProviders, openProviderLogins, openProviders } from './oidc/open.ts';
+import { type OpenedProviders, openProviderLogins, openProviders, type ProviderLogins } from './oidc/open.ts';
 import { openProviderTokens, type ProviderTokenUses } from './oidc/tokens/open.ts';
-import { SessionOpener } from './open-session.ts';
 import type { PasswordHasher } from './password/hasher.ts';
 import { KnownDevices } from './password/known-device.ts';
 import { PasswordLogin } from './password/password-login.ts';
@@ -32,17 +34,18 @@ import { NO_USERS, readUsersFile, UsersFile, type UsersVersion } from './passwor
 import { ReturnTargets } from './return-target.ts';
 import type { LoginConfig } from './section.ts';
 import type { LoginSeries } from './series.ts';
-import { clearSessionCookie } from './session-cookie.ts';
-import type { RequiringRoutes } from './step-up/requirements.ts';
 import { StepUp } from './step-up/step-up.ts';
-import { TrustedBackends } from './trusted-backends.ts';
 
 /** The sections that login reads. */
 interface LoginSections {
   readonly login: LoginConfig;
   readonly publicOrigin: readonly string[];
   readonly basePath: string;
-  readonly routes: readonly (RequiringRoutes[number] & { readonly providerToken?: string | undefined })[];
+  readonly routes: readonly {
+    readonly id: string;
+    readonly require?: Requirement | undefined;
+    readonly providerToken?: string | undefined;
+  }[];
   readonly session: Pick<SessionConfig, 'cookie'>;
   readonly csrf: CsrfConfig;
   readonly listeners: {
@@ -95,9 +98,9 @@ export async function readLogin(
 
 /** The login of one configuration. */
 export interface Login {
-  readonly parts: LoginParts;
-  /** Of login, logout, sessions and refresh. */
+  readonly parts: EndpointParts;
   readonly endpoints: readonly EndpointRow[];
+  readonly logins: ProviderLogins;
   /** `null` where nobody logs in with a password. */
   readonly usersFile: UsersFile | null;
   readonly providers: OpenedProviders;
@@ -105,7 +108,7 @@ export interface Login {
 }
 
 /**
- * Opens login, logout, sessions and refresh.
+ * Opens the ways to log in, with what their endpoints share with others.
  *
  * @param previous  its identity providers are kept, where nothing about them has changed
  */
@@ -137,41 +140,42 @@ export function openLogin(
     previous?.providerTokens ?? null,
   );
   const parts = partsOf(sections, surroundings, providerTokens);
-  const logins = openProviderLogins(providers, parts, {
-    transactions: store.loginTransactions,
-    codes: store.codes,
-    sealedTokens: store.sealedTokens,
-    log,
-    startsPerAddress: sections.login.throttle.startsPerAddress,
-    isCookieStrict: sections.session.cookie.sameSite === 'strict',
-    clocks,
-  });
+  const { startsPerAddress } = sections.login.throttle;
+  const { monotonicMs } = clocks;
+  const logins = openProviderLogins(providers, parts, { store, log, startsPerAddress, monotonicMs });
+  const requirements = requirementsOf(sections);
   const handOver = openHandOver(sections.login.origin, sections.publicOrigin, {
     login: parts,
-    codes: surroundings.store.codes,
+    codes: store.codes,
     links: surroundings.links,
     transactions: logins.transactions,
-    startsPerAddress: sections.login.throttle.startsPerAddress,
+    startsPerAddress,
     series: series.logins.handOvers,
-    routes: sections.routes,
+    requirements,
     cookie: sections.session.cookie,
-    clocks,
+    monotonicMs,
   });
-  const stepUp = new StepUp(parts, logins, sections.routes, handOver?.otherOrigin ?? null, clocks.wallMs);
+  const stepUp = new StepUp(parts, logins, requirements, handOver?.otherOrigin ?? null);
   const ways = {
     ...waysOf(sections.login, usersFile, files.backends, surroundings),
     providers: logins,
     stepUp,
     handOver,
   };
-  return { parts, endpoints: loginEndpoints(parts, ways), usersFile, providers, providerTokens };
+  return { parts, endpoints: loginEndpoints(parts, ways), logins, usersFile, providers, providerTokens };
 }
+
+/** What routes require of logins, by their ids. */
+const requirementsOf = ({ routes }: LoginSections): ReadonlyMap<string, Requirement> =>
+  new Map(
+    routes.flatMap(({ id, require: requirement }) => (requirement === undefined ? [] : [[id, requirement] as const])),
+  );
 
 function partsOf(
   { basePath, session, csrf, listeners }: LoginSections,
   { responder, sessions, sessionCookies, audit, series, refresh, clocks, loginTurns: turns }: LoginSurroundings,
   { revalidation }: ProviderTokenUses,
-): LoginParts {
+): EndpointParts {
   const { cookie } = session;
   const { limits, timeouts } = listeners.public;
   const page = csrfRules(csrf);
@@ -192,6 +196,7 @@ function partsOf(
     originProblem: (request, sender) => unsafeOriginProblem(request, rules[sender]),
     returnTargets: new ReturnTargets((target) => canonicalTarget(target, '', limits.maxTargetBytes), basePath),
     clearCookieLine: clearSessionCookie(cookie),
+    isCookieStrict: cookie.sameSite === 'strict',
     refresh,
     bodyTimeoutMs: timeouts.bodyIdle,
     turns,
@@ -203,11 +208,11 @@ function waysOf(
   login: LoginConfig,
   usersFile: UsersFile | null,
   backends: readonly KnownClient[],
-  { passwordHasher, attempts, clocks, serviceTokens }: LoginSurroundings,
+  { passwordHasher, attempts, clocks: { wallMs }, serviceTokens }: LoginSurroundings,
 ): Omit<LoginWays, 'providers' | 'stepUp' | 'handOver'> {
   const { password, throttle, title, page } = login;
-  const { maxDelay: maxDelayMs, window: windowMs } = throttle;
-  const rules = (freeAttempts: number) => ({ freeAttempts, maxDelayMs, windowMs });
+  const { freeAttemptsPerAccount, maxDelay: maxDelayMs, window: windowMs } = throttle;
+  const rule = (freeAttempts: number) => ({ freeAttempts, maxDelayMs, windowMs });
   return {
     title,
     ownPage: page ?? null,
@@ -220,16 +225,20 @@ function waysOf(
             attempts,
             devices: new KnownDevices(throttle.knownDeviceFor),
             rules: {
-              perAccount: rules(throttle.freeAttemptsPerAccount),
-              perAccountFromAnywhere: rules(throttle.freeAttemptsFromAnywhere),
-              perAddress: rules(throttle.freeAttemptsPerAddress),
+              perAccount: rule(freeAttemptsPerAccount),
+              perAccountFromAnywhere: rule(throttle.freeAttemptsFromAnywhere),
+              perAddress: rule(throttle.freeAttemptsPerAddress),
               maxQueue: password.maxQueue,
             },
-            wallMs: clocks.wallMs,
+            wallMs,
           }),
     backends:
       backends.length === 0
         ? null
-        : new TrustedBackends(backends, login, { serviceTokens, attempts, wallMs: clocks.wallMs }),
+        : new Clients(backends, {
+            serviceTokens,
+            assertions: null,
+            failedAttempts: new FailedAttempts('backend', attempts, rule(freeAttemptsPerAccount), wallMs),
+          }),
   };
 }

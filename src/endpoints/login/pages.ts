@@ -1,5 +1,6 @@
 /** The login page: its ways to log in, and what it says to those who are logged in. */
 
+import type { Reason } from '../../errors.ts';
 import { type Html, html } from '../../lib/text/html.ts';
 import type { PageText } from '../../pages/page.ts';
 import { type ConfiguredText, textFor } from '../../pages/section.ts';
@@ -89,4 +90,21 @@ export const alreadyLoggedInPage =
 <li><a href="${basePath}/sessions">${actions.yourSessions}</a></li>
 <li><a href="${basePath}/logout">${actions.logOut}</a></li>
 </ul>`,
+  });
+
+/** A page that leads on by itself, with `Refresh`, where a redirect would leave a SameSite=Strict cookie behind. */
+export const goOnPage =
+  (href: string, step: 'login' | 'loggedIn'): PageText =>
+  ({ [step]: { title }, actions }) => ({
+    title,
+    body: html`<p><a class="button full" href="${href}">${actions.goOn}</a></p>`,
+  });
+
+/** Says why there was no login, with a way on. @param href  where a login begins anew */
+export const refusalPage =
+  (reason: Reason, href: string, action: 'tryAgain' | 'logInAgain'): PageText =>
+  ({ reasons, actions }) => ({
+    title: reasons[reason].title,
+    body: html`<p>${reasons[reason].detail}</p>
+<p><a class="button full" href="${href}">${actions[action]}</a></p>`,
   });

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { serviceCredential } from '../../authentication/client/section.ts';
 import { count, duration, filePath, name, origin, type SchemaContext, slowing } from '../../config/fields.ts';
 import { text } from '../../pages/section.ts';
+import { checkProvider } from './oidc/check.ts';
 import { identityProvider } from './oidc/section.ts';
 
 const password = (context: SchemaContext) =>
@@ -48,7 +49,7 @@ const throttle = () =>
 export const login = (context: SchemaContext) =>
   z.strictObject({
     password: password(context).optional().meta({ description: 'A login form with user name and password.' }),
-    oidc: z.array(identityProvider(context)).prefault([]).meta({
+    oidc: z.array(identityProvider(context).superRefine(checkProvider)).prefault([]).meta({
       description:
         'Identity providers that people log in with: OpenID Connect, or OAuth 2.0. With one of them and no password form, people are sent there at once; with more, the login page offers each. A link with `?provider=` chooses one.',
     }),

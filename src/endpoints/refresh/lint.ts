@@ -1,14 +1,12 @@
-/** Rules about refresh tokens: whether a login can begin a family, and whom the access token convinces. */
+/** Rules about refresh tokens: how long an access token lives, and whom it convinces. */
 
 import { isPublic, type WrittenCredential } from '../../authentication/credential.ts';
 import { defineCodes, warning } from '../../config/findings/problem.ts';
 import type { LintContext } from '../../config/lint.ts';
-import { ADD_WAY_IN, hasWayIn, type LoginConfig } from '../login/section.ts';
 import type { RefreshConfig } from './section.ts';
 
 /** Codes of the findings about refresh tokens. */
 export const codes = defineCodes({
-  'refresh/no-login': warning('`refresh` without a login that could hand out a refresh token.'),
   'refresh/lifetime': warning('Access tokens live longer than 15 minutes: not every verifier follows revocations.'),
   'refresh/idle-timeout': warning(
     'Access tokens live as long as an idle session, or longer: an app that refreshes only when they expire would be logged out first.',
@@ -24,7 +22,6 @@ export const codes = defineCodes({
 interface RefreshDraft {
   readonly refresh?: RefreshConfig | undefined;
   readonly publicOrigin?: readonly string[] | undefined;
-  readonly login?: LoginConfig | undefined;
   readonly session?: { readonly idleTimeout: number } | undefined;
   readonly upstreamToken?: { readonly algorithm: string } | undefined;
   readonly routes: readonly (Route | undefined)[];
@@ -47,17 +44,9 @@ const LONG_LIFETIME_MS = 15 * 60_000;
 export function lint(context: Context): void {
   const { refresh } = context.draft;
   if (refresh === undefined) return;
-  lintBeginning(context);
   lintLifetime(context, refresh);
   lintAudience(context, refresh);
   lintKey(context);
-}
-
-function lintBeginning({ draft, source }: Context): void {
-  const { login } = draft;
-  if (login === undefined || hasWayIn(login)) return;
-  const message = 'refresh has no effect: no login hands out a refresh token';
-  source.report(codes['refresh/no-login'], ['refresh'], message, ADD_WAY_IN, 'key');
 }
 
 function lintLifetime({ draft, source }: Context, { accessToken }: RefreshConfig): void {

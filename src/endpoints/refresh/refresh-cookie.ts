@@ -6,8 +6,8 @@
 
 import { Denial } from '../../errors.ts';
 import type { SessionRecord } from '../../store/session-record.ts';
-import { maxAgeOf } from '../login/session-cookie.ts';
 import { ownCookie } from '../own-cookie.ts';
+import { maxAgeOf } from '../session-cookie.ts';
 
 const AMBIGUOUS = new Denial('refresh_token_refused', 'refresh cookie has more than one reading');
 

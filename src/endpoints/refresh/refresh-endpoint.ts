@@ -12,15 +12,12 @@ import { Denial, type DenialReason, DependencyFault, GatewayFault, REASONS } fro
 import type { Exchange } from '../../exchange.ts';
 import type { SessionHandle } from '../../jwt/names.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
-import type { EndpointRow } from '../endpoints.ts';
-import { keepUp, type LoginParts, presentedHandle, sourceOf } from '../login/login-parts.ts';
-import { oauthErrorBody } from '../token/oauth-errors.ts';
-import type { AccessTokens } from './access-tokens.ts';
+import { type EndpointRow, rowsBelow } from '../endpoints.ts';
+import { type EndpointParts, keepUp, presentedHandle, sourceOf } from '../parts.ts';
+import { NO_CACHE, oauthErrorBody } from '../token/oauth-errors.ts';
 import type { Refresh } from './open-refresh.ts';
-import type { RefreshCookie } from './refresh-cookie.ts';
 import { type PresentedRefresh, readRefreshRequest } from './refresh-request.ts';
-import type { Refreshed, Refresher, Reuse } from './refresher.ts';
-import type { RefreshSeries } from './series.ts';
+import type { Refreshed, Reuse } from './refresher.ts';
 
 declare module '../../telemetry/audit.ts' {
   interface AuditEvents {
@@ -42,51 +39,37 @@ declare module '../../telemetry/audit.ts' {
   }
 }
 
-/** RFC 6749 §5.1 asks for it, on top of `Cache-Control: no-store`. */
-const NO_CACHE = ['Pragma', 'no-cache'] as const;
-
-/** The rows for `Endpoints`. */
-export function refreshEndpoints(parts: LoginParts, refresh: Refresh): EndpointRow[] {
+/** The row for `Endpoints`. */
+export function refreshRow(parts: EndpointParts, refresh: Refresh): EndpointRow {
   const endpoint = new RefreshEndpoint(parts, refresh);
-  return [
-    {
-      method: 'POST',
-      path: `${parts.basePath}/refresh`,
-      needsPublicOrigin: true,
-      answer: (exchange, request) => endpoint.refresh(exchange, request),
-    },
-  ];
+  const row = rowsBelow(parts.basePath);
+  return row('POST', '/refresh', (exchange, request) => endpoint.refresh(exchange, request));
 }
 
 /** Answers refreshes. */
 export class RefreshEndpoint {
-  readonly #parts: LoginParts;
-  readonly #cookie: RefreshCookie;
-  readonly #accessTokens: AccessTokens;
-  readonly #refresher: Refresher;
-  readonly #series: RefreshSeries;
+  readonly #parts: EndpointParts;
+  readonly #refresh: Refresh;
 
-  constructor(parts: LoginParts, { cookie, accessTokens, refresher, series }: Refresh) {
+  constructor(parts: EndpointParts, refresh: Refresh) {
     this.#parts = parts;
-    this.#cookie = cookie;
-    this.#accessTokens = accessTokens;
-    this.#refresher = refresher;
-    this.#series = series;
+    this.#refresh = refresh;
   }
 
   /** Answers a request to `{base}/refresh`. */
   async refresh(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
-    const presented = await readRefreshRequest(this.#parts, this.#cookie, exchange, request);
+    const presented = await readRefreshRequest(this.#parts, this.#refresh.cookie, exchange, request);
     return presented instanceof Denial ? this.#invalid(exchange, presented) : this.answer(presented, exchange, request);
   }
 
   /** Answers a request whose refresh token was read. */
   async answer(presented: PresentedRefresh, exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
+    const { accessTokens, refresher, series } = this.#refresh;
     try {
-      const scopes = this.#accessTokens.scopesFor(presented.scope);
+      const scopes = accessTokens.scopesFor(presented.scope);
       if (scopes instanceof Denial) return this.#invalid(exchange, scopes);
       await keepUp(this.#parts, request);
-      const refreshed = await this.#refresher.refresh({
+      const refreshed = await refresher.refresh({
         token: presented.token,
         client: presented.client,
         session: await presentedHandle(this.#parts, request),
@@ -97,10 +80,10 @@ export class RefreshEndpoint {
         },
         onReuse: (reuse) => this.#recordReuse(reuse, exchange, request),
       });
-      this.#series.refreshes.inc({ result: refreshed.result });
+      series.refreshes.inc({ result: refreshed.result });
       return this.#answer(presented, refreshed, exchange, request);
     } catch (fault) {
-      if (fault instanceof DependencyFault) this.#series.refreshes.inc({ result: 'failed' });
+      if (fault instanceof DependencyFault) series.refreshes.inc({ result: 'failed' });
       throw fault;
     }
   }
@@ -118,19 +101,19 @@ export class RefreshEndpoint {
       const { reason, note } = denial;
       audit.write({ event: 'refresh_refused', reason, note }, sourceOf(exchange, request));
       // After 429 the cookie is left alone: it was not the token that was judged.
-      const clear = isBrowser && reason !== 'rate_limited' ? ['Set-Cookie', this.#cookie.clearLine] : [];
+      const clear = isBrowser && reason !== 'rate_limited' ? ['Set-Cookie', this.#refresh.cookie.clearLine] : [];
       return this.#refuse(exchange, denial, clear);
     }
     const { user, document, refreshToken } = refreshed;
     exchange.principal = user;
-    const setCookie = isBrowser ? ['Set-Cookie', this.#cookie.setLine(refreshToken, user.session)] : [];
+    const setCookie = isBrowser ? ['Set-Cookie', this.#refresh.cookie.setLine(refreshToken, user.session)] : [];
     const body = isBrowser ? document : { ...document, refresh_token: refreshToken };
     this.#parts.responder.json(exchange, 200, JSON.stringify(body), [...setCookie, ...NO_CACHE]);
     return null;
   }
 
   #invalid(exchange: Exchange, denial: Denial): Denial | null {
-    this.#series.refreshes.inc({ result: 'invalid' });
+    this.#refresh.series.refreshes.inc({ result: 'invalid' });
     return this.#refuse(exchange, denial, []);
   }
 

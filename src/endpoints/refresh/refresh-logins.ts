@@ -11,7 +11,7 @@ import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import type { RefreshClient } from '../../store/refresh-family.ts';
 import type { RefreshFamilies } from '../../store/store.ts';
 import type { AuditLog, AuditSource } from '../../telemetry/audit.ts';
-import type { OpenedSession } from '../login/open-session.ts';
+import type { OpenedSession } from '../open-session.ts';
 import type { AccessTokens } from './access-tokens.ts';
 import type { RefreshCookie } from './refresh-cookie.ts';
 import { newRefreshToken, parseRefreshToken, type RefreshToken } from './refresh-token.ts';
@@ -94,11 +94,6 @@ export class RefreshLogins {
 
   constructor(parts: RefreshLoginParts) {
     this.#parts = parts;
-  }
-
-  /** Set-Cookie line that deletes the refresh cookie. */
-  get clearCookieLine(): string {
-    return this.#parts.cookie.clearLine;
   }
 
   /**

@@ -9,7 +9,7 @@ import type { Exchange } from '../../exchange.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import type { RefreshClient } from '../../store/refresh-family.ts';
 import { bodyType, parseForm, parseJson, readBody } from '../body.ts';
-import type { LoginParts } from '../login/login-parts.ts';
+import type { EndpointParts } from '../parts.ts';
 import type { RefreshCookie } from './refresh-cookie.ts';
 
 const invalid = (note: string) => new Denial('token_request_invalid', note);
@@ -42,7 +42,7 @@ export interface PresentedRefresh {
  *   cookie with two readings, `token_request_invalid` | `grant_unsupported` | `body_*` | `media_type_unsupported`
  */
 export async function readRefreshRequest(
-  { originProblem, bodyTimeoutMs }: LoginParts,
+  { originProblem, bodyTimeoutMs }: EndpointParts,
   cookies: RefreshCookie,
   exchange: Exchange,
   request: ScreenedRequest,

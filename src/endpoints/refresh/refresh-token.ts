@@ -23,13 +23,12 @@ export interface RefreshToken extends PresentedRefreshToken {
 }
 
 const digestOf = (text: string): string => hash('sha256', text, 'base64url');
-const secretBytes = (): string => randomBytes(32).toString('base64url');
 
-/** A seed for {@link successorOf}: 256 bits from the system's generator. */
-export const newSeed = (): string => secretBytes();
+/** A seed for {@link successorOf}, or another secret: 256 bits from the system's generator. */
+export const newSeed = (): string => randomBytes(32).toString('base64url');
 
-/** The first token of a new family: 512 bits from the system's generator. */
-export const newRefreshToken = (): RefreshToken => made(secretBytes(), 0, secretBytes());
+/** The first token of a new family. */
+export const newRefreshToken = (): RefreshToken => made(newSeed(), 0, newSeed());
 
 /**
  * Reads a token.
@@ -41,13 +40,7 @@ export const newRefreshToken = (): RefreshToken => made(secretBytes(), 0, secret
 export function parseRefreshToken(text: string): RefreshToken | null {
   const [, familyId, generation] = TOKEN.exec(text) ?? [];
   if (familyId === undefined || generation === undefined) return null;
-  return {
-    text,
-    familyId,
-    familyHandle: digestOf(familyId),
-    generation: Number(generation),
-    digest: digestOf(text),
-  };
+  return tokenOf(text, familyId, Number(generation));
 }
 
 /** The token that follows this one with this seed: always the same. */
@@ -56,7 +49,13 @@ export function successorOf({ text, familyId, generation }: RefreshToken, seed: 
   return made(familyId, generation + 1, secret);
 }
 
-function made(familyId: string, generation: number, secret: string): RefreshToken {
-  const text = `${familyId}.${generation}.${secret}`;
-  return { text, familyId, familyHandle: digestOf(familyId), generation, digest: digestOf(text) };
-}
+const made = (familyId: string, generation: number, secret: string): RefreshToken =>
+  tokenOf(`${familyId}.${generation}.${secret}`, familyId, generation);
+
+const tokenOf = (text: string, familyId: string, generation: number): RefreshToken => ({
+  text,
+  familyId,
+  familyHandle: digestOf(familyId),
+  generation,
+  digest: digestOf(text),
+});

@@ -7,7 +7,7 @@
  */
 
 import type { Sessions } from '../../authentication/session/sessions.ts';
-import { Denial } from '../../errors.ts';
+import { Denial, rateLimited } from '../../errors.ts';
 import { clientNetwork } from '../../lib/address.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { UserPrincipal } from '../../principal.ts';
@@ -166,7 +166,7 @@ export class Refresher {
     const { attempts, perAddress, wallMs } = this.#parts;
     const waitMs = await attempts.begin(`refresh:${clientNetwork(address)}`, perAddress, wallMs());
     if (waitMs === 0) return { result: 'unknown', denial: UNKNOWN };
-    return { result: 'throttled', denial: throttled(waitMs) };
+    return { result: 'throttled', denial: rateLimited('too many unknown refresh tokens from the address', waitMs) };
   }
 
   /** Ends the session first: until then the family stays, and the next token of it that is presented does this again. */
@@ -184,9 +184,3 @@ type Succession =
 /** A browser has to send the cookie of the session along; a native app has none, and if it sends one, it must be that. */
 const isOfOtherSession = ({ client, session }: RefreshRequest, family: RefreshFamily): boolean =>
   client === 'browser' || session !== null ? session !== family.session : false;
-
-const throttled = (waitMs: number) =>
-  new Denial('rate_limited', 'too many unknown refresh tokens from the address', [
-    'Retry-After',
-    String(Math.ceil(waitMs / 1_000)),
-  ]);

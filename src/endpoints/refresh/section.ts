@@ -7,7 +7,6 @@ import { z } from 'zod';
 import { count, duration, slowing, tokenLifetime } from '../../config/fields.ts';
 import type { MintedToken } from '../../lib/token-limits.ts';
 import { claimMapping } from '../../token/section.ts';
-import { commandLine } from '../command-line/section.ts';
 
 const accessToken = () =>
   z.strictObject({
@@ -27,6 +26,14 @@ const accessToken = () =>
       .prefault([])
       .meta({ description: 'Scopes of the token. A refresh may ask for fewer.' }),
     claims: claimMapping(),
+  });
+
+const commandLine = () =>
+  z.strictObject({
+    deviceGrant: z.boolean().prefault(false).meta({
+      description:
+        'Whether a terminal without a browser can log in by a code that its user types on another device (RFC 8628): `sallyport login --device`. Off by default, because an attacker can talk a user into typing a code that the attacker requested.',
+    }),
   });
 
 /** The section. */

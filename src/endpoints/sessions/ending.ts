@@ -8,18 +8,18 @@
 import { Denial } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
-import { type LoginParts, requireUser } from '../login/login-parts.ts';
+import { type EndpointParts, requireUser } from '../parts.ts';
+import { sessionDocument } from '../session-document.ts';
 import { endingPage } from './pages.ts';
-import { sessionDocument } from './session-document.ts';
 
 /** The page looks again this often, and when the session has ended. */
 const REFRESH_SEC = 60;
 
 /** The endpoints. */
 export class SessionEnding {
-  readonly #parts: LoginParts;
+  readonly #parts: EndpointParts;
 
-  constructor(parts: LoginParts) {
+  constructor(parts: EndpointParts) {
     this.#parts = parts;
   }
 

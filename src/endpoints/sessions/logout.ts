@@ -8,8 +8,8 @@ import type { Exchange } from '../../exchange.ts';
 import type { SessionHandle } from '../../jwt/names.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import type { SessionRecord } from '../../store/session-record.ts';
-import { type LoginParts, presentedHandle, requireUser, sourceOf } from '../login/login-parts.ts';
 import type { LogoutAtProvider } from '../login/oidc/logout/logout-at-provider.ts';
+import { type EndpointParts, presentedHandle, requireUser, sourceOf } from '../parts.ts';
 import { readParameters } from '../refresh/refresh-request.ts';
 import { loggedOutHerePage, loggedOutPage, logoutPage } from './pages.ts';
 
@@ -28,11 +28,11 @@ declare module '../../telemetry/audit.ts' {
 
 /** The logout endpoints. */
 export class Logout {
-  readonly #parts: LoginParts;
+  readonly #parts: EndpointParts;
 
   readonly #atProvider: LogoutAtProvider;
 
-  constructor(parts: LoginParts, atProvider: LogoutAtProvider) {
+  constructor(parts: EndpointParts, atProvider: LogoutAtProvider) {
     this.#parts = parts;
     this.#atProvider = atProvider;
   }

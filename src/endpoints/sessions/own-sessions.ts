@@ -10,10 +10,10 @@ import { toTimestamp } from '../../lib/text/timestamp.ts';
 import type { UserPrincipal } from '../../principal.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import type { SessionRecord } from '../../store/session-record.ts';
-import { keepUp, type LoginParts, requireUser, sourceOf } from '../login/login-parts.ts';
+import { type EndpointParts, keepUp, requireUser, sourceOf } from '../parts.ts';
+import { sessionDocument } from '../session-document.ts';
 import type { Logout } from './logout.ts';
 import { sessionsPage } from './pages.ts';
-import { sessionDocument } from './session-document.ts';
 
 declare module '../../telemetry/audit.ts' {
   interface AuditEvents {
@@ -29,12 +29,12 @@ const NOT_THEIRS = new Denial('route_not_found', 'the user has no such session')
 
 /** The endpoints for a user's own sessions. */
 export class OwnSessions {
-  readonly #parts: LoginParts;
+  readonly #parts: EndpointParts;
   readonly #logout: Logout;
   readonly #providers: ReadonlyMap<string, string>;
 
   /** @param providers  the labels of the identity providers, by name */
-  constructor(parts: LoginParts, logout: Logout, providers: ReadonlyMap<string, string>) {
+  constructor(parts: EndpointParts, logout: Logout, providers: ReadonlyMap<string, string>) {
     this.#parts = parts;
     this.#logout = logout;
     this.#providers = providers;

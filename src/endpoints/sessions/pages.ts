@@ -5,7 +5,7 @@ import { timeElement, untilText } from '../../pages/dates.ts';
 import type { PageText } from '../../pages/page.ts';
 import type { Words } from '../../pages/words/words.ts';
 import type { SessionRecord } from '../../store/session-record.ts';
-import { readDevice } from '../login/device.ts';
+import { readDevice } from '../device.ts';
 
 /** Asks before it logs out: a link or an image of another site cannot (CSRF-12). */
 export const logoutPage =

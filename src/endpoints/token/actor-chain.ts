@@ -28,10 +28,9 @@ export function actingFor(
   actor: string,
   { tokenIssuer, ours, maxDepth }: { readonly tokenIssuer: string; readonly ours: string; readonly maxDepth: number },
 ): Actor | Denial {
-  const earlier = act === undefined ? null : readChain(act, tokenIssuer, ours, maxDepth);
-  if (earlier instanceof Denial) return earlier;
-  if (depthOf(earlier) >= maxDepth) return TOO_LONG;
-  return earlier === null ? { sub: actor } : { sub: actor, act: earlier };
+  if (act === undefined) return { sub: actor };
+  const earlier = readChain(act, tokenIssuer, ours, maxDepth - 1);
+  return earlier instanceof Denial ? earlier : { sub: actor, act: earlier };
 }
 
 /**
@@ -56,12 +55,8 @@ function readChain(act: unknown, tokenIssuer: string, ours: string, atMost: numb
   if (!isJsonObject(act) || typeof act['sub'] !== 'string' || act['sub'] === '') return MALFORMED;
   const iss = subjectIssuer(act['iss'], tokenIssuer, ours);
   const actor: Actor = { sub: act['sub'], ...(iss !== null && { iss }) };
+  if (atMost < 1) return TOO_LONG;
   if (act['act'] === undefined) return actor;
-  if (atMost <= 1) return TOO_LONG;
   const earlier = readChain(act['act'], tokenIssuer, ours, atMost - 1);
   return earlier instanceof Denial ? earlier : { ...actor, act: earlier };
-}
-
-function depthOf(actor: Actor | null): number {
-  return actor === null ? 0 : 1 + depthOf(actor.act ?? null);
 }

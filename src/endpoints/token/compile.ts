@@ -127,7 +127,7 @@ function compileGrants(
       ownProfile: ownTokenProfile(issuer),
       serviceTokens,
       revoked: revokedTokens,
-      liveSession: (handle) => sessions.live(handle),
+      sessions,
       wallMs,
     },
     new Map(subjectIssuers.map(({ issuer: name, sharesSessions }) => [name, sharesSessions])),

@@ -43,10 +43,18 @@ export const TOKEN_REQUEST_RESULTS = ['issued', 'rate_limited', ...OAUTH_ERRORS]
 export const resultOf = (reason: Reason): (typeof TOKEN_REQUEST_RESULTS)[number] =>
   reason === 'rate_limited' ? reason : oauthError(reason);
 
-/** The body. `error_description` is for people, and says no more than any client may know. */
-export function oauthErrorBody({ reason }: Denial | GatewayFault): string {
-  return JSON.stringify({ error: oauthError(reason), error_description: REASONS[reason].detail });
-}
+/**
+ * The body. `error_description` is for people, and says no more than any client may know.
+ *
+ * @param more  codes of the endpoint's own
+ */
+export const oauthErrorBody = (
+  { reason }: Denial | GatewayFault,
+  more: { readonly [reason in Reason]?: string } = {},
+): string => JSON.stringify({ error: more[reason] ?? oauthError(reason), error_description: REASONS[reason].detail });
+
+/** What answers with tokens have on top of `Cache-Control: no-store` (RFC 6749 §5.1). */
+export const NO_CACHE: readonly string[] = ['Pragma', 'no-cache'];
 
 /**
  * The challenge that goes with a refusal: the scheme that the client used, or Basic where it used none (RFC 6749 §5.2).

@@ -5,6 +5,7 @@
 
 import type { RevokedTokens } from '../../authentication/revocation/revoked-tokens.ts';
 import type { ServiceTokens } from '../../authentication/service-token/service-tokens.ts';
+import type { Sessions } from '../../authentication/session/sessions.ts';
 import { Denial } from '../../errors.ts';
 import { expiryMs } from '../../jwt/claims.ts';
 import type { KeySet } from '../../jwt/key-set.ts';
@@ -36,8 +37,7 @@ interface SubjectTokenParts {
   readonly ownProfile: TokenProfile & { readonly issuer: string };
   readonly serviceTokens: Pick<ServiceTokens, 'authenticate'>;
   readonly revoked: RevokedTokens;
-  /** The live session with a handle. Rejects with a DependencyFault when the store does not answer. */
-  readonly liveSession: (handle: SessionHandle) => Promise<SessionRecord | null>;
+  readonly sessions: Pick<Sessions, 'live'>;
   readonly wallMs: Clock;
 }
 
@@ -134,7 +134,7 @@ export class SubjectTokens {
     if (sid === undefined) return null;
     // A session here is that of a user of ours.
     if (typeof sid !== 'string' || !isSessionHandle(sid) || issuerNames(passedOn).length > 0) return SESSION_WRONG;
-    const session = await this.#parts.liveSession(sid);
+    const session = await this.#parts.sessions.live(sid);
     if (session === null) return SESSION_ENDED;
     return session.subject === sub ? session : SESSION_WRONG;
   }

@@ -9,7 +9,7 @@
 
 import type { Clients } from '../../authentication/client/clients.ts';
 import { clientIdProblem, presentedCredential } from '../../authentication/client/presented-credential.ts';
-import { asGatewayFault, Denial, type GatewayFault, type Reason } from '../../errors.ts';
+import { asGatewayFault, Denial, type GatewayFault, type Reason, rateLimited } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';
 import type { Jti, SessionHandle } from '../../jwt/names.ts';
 import type { PresentedIssuer } from '../../jwt/subject.ts';
@@ -20,9 +20,9 @@ import type { Responder } from '../../response/respond.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import type { AuditLog } from '../../telemetry/audit.ts';
 import { inSpan } from '../../telemetry/traces/request-trace.ts';
-import { sourceOf } from '../login/login-parts.ts';
+import { sourceOf } from '../parts.ts';
 import type { Findings, Granted, Grants } from './grants.ts';
-import { challengeOf, oauthErrorBody, resultOf } from './oauth-errors.ts';
+import { challengeOf, NO_CACHE, oauthErrorBody, resultOf } from './oauth-errors.ts';
 import type { ClientPolicy } from './policy.ts';
 import type { TokenEndpointSeries } from './series.ts';
 import { readTokenForm } from './token-form.ts';
@@ -142,7 +142,7 @@ export class TokenEndpoint {
     if (client instanceof Denial) return client;
     attempt.clientId = client.id;
     const waitMs = this.#buckets.get(client.id)?.take(this.#parts.monotonicMs()) ?? 0;
-    if (waitMs > 0) return overRate(waitMs);
+    if (waitMs > 0) return rateLimited('client asks for more tokens than it may', waitMs);
     const asked = readTokenRequest(form);
     if (asked instanceof Denial) return asked;
     const { grants } = this.#parts;
@@ -194,7 +194,7 @@ export class TokenEndpoint {
       expires_in: token.lifetimeSec,
       ...(scopes.size > 0 && { scope: [...scopes].join(' ') }),
     });
-    responder.json(exchange, 200, body, ['Pragma', 'no-cache']);
+    responder.json(exchange, 200, body, NO_CACHE);
   }
 
   #refuse(exchange: Exchange, request: ScreenedRequest, attempt: TokenAttempt, why: Denial | GatewayFault): void {
@@ -204,7 +204,7 @@ export class TokenEndpoint {
     const note = why instanceof Denial ? why.note : null;
     audit.write({ event: 'token_refused', ...attempt, reason, note }, sourceOf(exchange, request));
     const challenge = challengeOf(why, request.authorization);
-    responder.failure(exchange, why, oauthErrorBody(why), [...challenge, 'Pragma', 'no-cache']);
+    responder.failure(exchange, why, oauthErrorBody(why), [...challenge, ...NO_CACHE]);
   }
 }
 
@@ -212,9 +212,3 @@ export class TokenEndpoint {
 function chainOf(actor: Actor | null): readonly Actor[] {
   return actor === null ? [] : [actor, ...chainOf(actor.act ?? null)];
 }
-
-const overRate = (waitMs: number) =>
-  new Denial('rate_limited', 'client asks for more tokens than it may', [
-    'Retry-After',
-    String(Math.ceil(waitMs / 1_000)),
-  ]);

@@ -9,9 +9,9 @@ import { z } from 'zod';
 import { isSessionId, type SessionId } from '../../../authentication/session/session-id.ts';
 import { Denial } from '../../../errors.ts';
 import type { Clock } from '../../../lib/clock.ts';
+import { verifies } from '../../../lib/crypto/pkce.ts';
 import { openText, sealText } from '../../../lib/crypto/sealed-text.ts';
 import type { CodeStore } from '../../../store/store.ts';
-import { verifies } from '../../command-line/pkce.ts';
 
 /** The redirect to the other origin takes no longer. */
 export const HAND_OVER_CODE_LIFETIME_MS = 60_000;

@@ -14,9 +14,8 @@ import type { Exchange } from '../../../exchange.ts';
 import { BASE64URL_32_BYTES_PATTERN } from '../../../lib/crypto/base64url.ts';
 import { authenticationOf } from '../../../principal.ts';
 import type { ScreenedRequest } from '../../../sanitize/sanitize.ts';
-import { presentUser } from '../login-parts.ts';
-import { tooManyStarts } from '../oidc/flow/start-throttle.ts';
-import { goOnPage } from './pages.ts';
+import { presentUser } from '../../parts.ts';
+import { goOnPage } from '../pages.ts';
 import type { HandOverParts } from './parts.ts';
 
 const NOT_HERE = new Denial('route_not_found', 'not the login origin');
@@ -48,8 +47,8 @@ export class LoginOrigin {
 
   /** Issues a code for the browser's session, or redirects to the login and back here. */
   async give(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
-    const { login, loginOrigin, codes, series, throttle, wallMs, isCookieStrict } = this.#parts;
-    const { responder } = login;
+    const { login, loginOrigin, codes, series, throttle } = this.#parts;
+    const { responder, isCookieStrict, wallMs } = login;
     if (request.publicOrigin !== loginOrigin) return NOT_HERE;
     const { secFetchMode } = request.fields;
     if (secFetchMode !== null && secFetchMode !== 'navigate') return NOT_A_PAGE;
@@ -60,7 +59,7 @@ export class LoginOrigin {
     if (user === null && isCookieStrict && !query.has('again')) {
       // The cookie does not come with a navigation that began on another site; it comes with one that begins here.
       const here = `${this.#path}${request.target.query}&again=1`;
-      responder.page(exchange, 200, goOnPage(here), ['Refresh', `0; url=${here}`]);
+      responder.page(exchange, 200, goOnPage(here, 'login'), ['Refresh', `0; url=${here}`]);
       return null;
     }
     const requirement = this.#requirementOf(asked);
@@ -72,8 +71,8 @@ export class LoginOrigin {
     } else if (requirement !== null && lackOf(requirement, authenticationOf(user), wallMs()) !== null) {
       responder.redirect(exchange, 302, responder.stepUpPath(returnTo, asked.route ?? '', []));
     } else {
-      const waitMs = throttle.given.begin(request.clientAddress);
-      if (waitMs > 0) return tooManyStarts(waitMs);
+      const tooMany = throttle.given.begin(request.clientAddress);
+      if (tooMany !== null) return tooMany;
       // Not a linked cookie, since this is the login origin.
       const code = await codes.give(request.sessionCookie as SessionId, asked.origin, asked.challenge);
       series.handOvers.inc({ outcome: 'given' });

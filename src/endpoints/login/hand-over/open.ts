@@ -4,35 +4,22 @@
  * 503 when the store does not answer: then no cookie changes.
  */
 
-import type { LinkedCookies } from '../../../authentication/session/linked-cookies.ts';
-import type { Clocks } from '../../../lib/clock.ts';
+import type { Clock } from '../../../lib/clock.ts';
 import type { CodeStore } from '../../../store/store.ts';
-import type { LoginParts } from '../login-parts.ts';
 import { StartThrottle } from '../oidc/flow/start-throttle.ts';
-import type { LoginTransactions } from '../oidc/flow/transactions.ts';
-import type { SessionCookie } from '../session-cookie.ts';
-import { type RequiringRoutes, requirementsOf } from '../step-up/requirements.ts';
 import { HandOverCodes } from './hand-over-codes.ts';
 import { LoginOrigin } from './login-origin.ts';
 import { OtherOrigin } from './other-origin.ts';
 import type { HandOverParts } from './parts.ts';
-import type { HandOverSeries } from './series.ts';
 
 /** What it is opened with. */
-interface HandOverSurroundings {
-  readonly login: LoginParts;
+interface HandOverSurroundings
+  extends Pick<HandOverParts, 'login' | 'links' | 'transactions' | 'series' | 'requirements' | 'cookie'> {
   readonly codes: CodeStore;
-  readonly links: LinkedCookies;
-  readonly transactions: LoginTransactions;
   /** Hand-overs that may begin from one address in ten minutes, all of them possibly at once. */
   readonly startsPerAddress: number;
-  readonly series: HandOverSeries;
-  readonly routes: RequiringRoutes;
-  readonly cookie: SessionCookie;
-  readonly clocks: Clocks;
+  readonly monotonicMs: Clock;
 }
-
-const STARTS_WINDOW_MS = 600_000;
 
 /** How one login serves several origins. */
 export interface HandOver {
@@ -49,20 +36,18 @@ export interface HandOver {
 export function openHandOver(
   loginOrigin: string | undefined,
   publicOrigins: readonly string[],
-  { codes, startsPerAddress, routes, clocks, ...surroundings }: HandOverSurroundings,
+  { codes, startsPerAddress, monotonicMs, ...surroundings }: HandOverSurroundings,
 ): HandOver | null {
   if (loginOrigin === undefined) return null;
-  const { wallMs, monotonicMs } = clocks;
-  const rates = { burst: startsPerAddress, windowMs: STARTS_WINDOW_MS };
   const parts: HandOverParts = {
     ...surroundings,
     loginOrigin,
     others: new Set(publicOrigins.filter((origin) => origin !== loginOrigin)),
-    codes: new HandOverCodes(codes, wallMs),
-    throttle: { begun: new StartThrottle(rates, monotonicMs), given: new StartThrottle(rates, monotonicMs) },
-    requirements: requirementsOf(routes),
-    isCookieStrict: surroundings.cookie.sameSite === 'strict',
-    wallMs,
+    codes: new HandOverCodes(codes, surroundings.login.wallMs),
+    throttle: {
+      begun: new StartThrottle(startsPerAddress, monotonicMs),
+      given: new StartThrottle(startsPerAddress, monotonicMs),
+    },
   };
   return { loginOrigin: new LoginOrigin(parts), otherOrigin: new OtherOrigin(parts) };
 }

@@ -7,7 +7,7 @@
  */
 
 import { hash } from 'node:crypto';
-import { asGatewayFault, Denial, type GatewayFault, type Reason } from '../../../errors.ts';
+import { asGatewayFault, Denial, type Reason } from '../../../errors.ts';
 import type { Exchange } from '../../../exchange.ts';
 import type { SessionHandle } from '../../../jwt/names.ts';
 import { BASE64URL_32_BYTES_PATTERN } from '../../../lib/crypto/base64url.ts';
@@ -15,13 +15,11 @@ import type { UserPrincipal } from '../../../principal.ts';
 import type { LoginMark } from '../../../response/error-page.ts';
 import type { ScreenedRequest } from '../../../sanitize/sanitize.ts';
 import type { AuditSource } from '../../../telemetry/audit.ts';
-import { presentUser, sourceOf } from '../login-parts.ts';
-import { loggedInPage } from '../oidc/flow/pages.ts';
-import { tooManyStarts } from '../oidc/flow/start-throttle.ts';
+import { leadOn, presentUser, sourceOf } from '../../parts.ts';
+import { setSessionCookie } from '../../session-cookie.ts';
 import type { HandOverTransaction } from '../oidc/flow/transactions.ts';
+import { refusalPage } from '../pages.ts';
 import { HOME } from '../return-target.ts';
-import { setSessionCookie } from '../session-cookie.ts';
-import { failedHandOverPage } from './pages.ts';
 import type { HandOverParts } from './parts.ts';
 
 declare module '../../../telemetry/audit.ts' {
@@ -102,8 +100,8 @@ export class OtherOrigin {
   async #begin(exchange: Exchange, request: ScreenedRequest, wanted: WantedHandOver): Promise<Denial | null> {
     const { login, loginOrigin, transactions, throttle, series } = this.#parts;
     const { returnTo, marks, provider, route } = wanted;
-    const waitMs = throttle.begun.begin(request.clientAddress);
-    if (waitMs > 0) return tooManyStarts(waitMs);
+    const tooMany = throttle.begun.begin(request.clientAddress);
+    if (tooMany !== null) return tooMany;
     const browser = transactions.browserOf(request.otherCookies);
     if (browser === null) {
       // Before the person types a password elsewhere: without the cookie, nothing would come of it.
@@ -147,7 +145,7 @@ export class OtherOrigin {
     code: string,
     { handOverTo: origin, returnTo, verifier, ...transaction }: HandOverTransaction,
   ): Promise<Denial | null> {
-    const { login, codes, links, transactions, series, cookie, wallMs } = this.#parts;
+    const { login, codes, links, transactions, series, cookie } = this.#parts;
     // The person went back, or took long to log in: the login origin knows them now, and asks nothing again.
     if (transaction.isUsed || transactions.hasExpired(transaction)) return this.#again(exchange, request, returnTo);
     const sessionId = await codes.take(code, origin, verifier);
@@ -155,13 +153,13 @@ export class OtherOrigin {
     const user = await login.sessions.look(sessionId);
     if (user instanceof Denial) return ENDED;
     const { session } = user;
-    const linked = await links.link(sessionId, origin, Math.max(1, session.expiresAtMs - wallMs()));
+    const linked = await links.link(sessionId, origin, Math.max(1, session.expiresAtMs - login.wallMs()));
     const { subject, handle } = session;
     const source = sourceOf(exchange, request);
     const cookies = await this.#cookieLines(setSessionCookie(cookie, linked, session), user, request, source);
     login.audit.grant({ event: 'login_handed_over', subject, handle, origin }, source);
     series.handOvers.inc({ outcome: 'taken' });
-    this.#lead(exchange, returnTo, cookies);
+    leadOn(login, exchange, returnTo, cookies);
     return null;
   }
 
@@ -185,13 +183,6 @@ export class OtherOrigin {
     return null;
   }
 
-  /** As after a login at an identity provider: a redirect from another site would leave a SameSite=Strict cookie behind. */
-  #lead(exchange: Exchange, returnTo: string, headers: readonly string[]): void {
-    const { login, isCookieStrict } = this.#parts;
-    if (!isCookieStrict) login.responder.redirect(exchange, 303, returnTo, headers);
-    else login.responder.page(exchange, 200, loggedInPage(returnTo), [...headers, 'Refresh', `0; url=${returnTo}`]);
-  }
-
   /** Runs a step of a hand-over. A failure is counted, recorded, and answered with a page that leads on. */
   async #shown(
     exchange: Exchange,
@@ -199,12 +190,7 @@ export class OtherOrigin {
     attempt: Readonly<{ returnTo: string }>,
     work: () => Promise<Denial | null>,
   ): Promise<null> {
-    let why: Denial | GatewayFault | null;
-    try {
-      why = await work();
-    } catch (thrown) {
-      why = asGatewayFault(thrown);
-    }
+    const why = await work().catch(asGatewayFault);
     if (why === null) return null;
     const { login, series } = this.#parts;
     const { reason } = why;
@@ -212,7 +198,7 @@ export class OtherOrigin {
     const note = why instanceof Denial ? why.note : why.message;
     login.audit.write({ event: 'hand_over_refused', reason, note }, sourceOf(exchange, request));
     const again = login.responder.loginPath(attempt.returnTo, []);
-    login.responder.failurePage(exchange, why, failedHandOverPage(reason, again));
+    login.responder.failurePage(exchange, why, refusalPage(reason, again, 'tryAgain'));
     return null;
   }
 }

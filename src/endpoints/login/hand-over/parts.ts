@@ -2,17 +2,16 @@
 
 import type { LinkedCookies } from '../../../authentication/session/linked-cookies.ts';
 import type { Requirement } from '../../../authorization/section.ts';
-import type { Clock } from '../../../lib/clock.ts';
-import type { LoginParts } from '../login-parts.ts';
+import type { EndpointParts } from '../../parts.ts';
+import type { SessionCookie } from '../../session-cookie.ts';
 import type { StartThrottle } from '../oidc/flow/start-throttle.ts';
 import type { LoginTransactions } from '../oidc/flow/transactions.ts';
-import type { SessionCookie } from '../session-cookie.ts';
 import type { HandOverCodes } from './hand-over-codes.ts';
 import type { HandOverSeries } from './series.ts';
 
 /** The parts. */
 export interface HandOverParts {
-  readonly login: LoginParts;
+  readonly login: EndpointParts;
   /** The origin at which people log in. */
   readonly loginOrigin: string;
   /** The other public origins. */
@@ -26,7 +25,4 @@ export interface HandOverParts {
   /** `require` of routes, by id. */
   readonly requirements: ReadonlyMap<string, Requirement>;
   readonly cookie: SessionCookie;
-  /** Whether the session cookie comes only with requests that begin on our own site, redirects included. */
-  readonly isCookieStrict: boolean;
-  readonly wallMs: Clock;
 }

@@ -3,13 +3,13 @@
  * authenticates. Made once for all logins, and anew when the provider has changed.
  */
 
-import { createPrivateKey, hash, X509Certificate } from 'node:crypto';
+import { hash, X509Certificate } from 'node:crypto';
 import type { ClientAuth, Configuration, CryptoKey, CustomFetch } from 'openid-client';
 import { type Clock, systemClocks } from '../../../lib/clock.ts';
 import type { ProviderFiles } from './client-credential.ts';
 import { type ProviderMetadata, TENANT_PLACEHOLDER } from './metadata.ts';
-import type { ProviderSettings } from './presets.ts';
 import type { ProviderCall } from './series.ts';
+import type { ProviderSettings } from './settings.ts';
 
 let library: Promise<typeof import('openid-client')> | null = null;
 
@@ -82,7 +82,8 @@ async function authenticationOf(
   if (assertionKey !== null) {
     const { algorithm, keyId, certificate: named, pem } = assertionKey;
     const thumbprint = named === null ? null : hash('sha256', new X509Certificate(named).raw, 'base64url');
-    const key = createPrivateKey(pem).toCryptoKey(importParameters(algorithm), false, ['sign']) as CryptoKey;
+    const { importPKCS8 } = await import('jose');
+    const key: CryptoKey = await importPKCS8(pem, algorithm);
     return PrivateKeyJwt(keyId === null ? key : { key, kid: keyId }, {
       [modifyAssertion]: (header: Record<string, unknown>, payload: Record<string, unknown>) => {
         // RFC 9864 has not reached most providers.
@@ -138,11 +139,3 @@ const serverOf = (metadata: ProviderMetadata) => ({
   authorization_response_iss_parameter_supported: metadata.statesIssuer,
   id_token_signing_alg_values_supported: [...metadata.idTokenAlgorithms],
 });
-
-function importParameters(algorithm: string) {
-  const hash = `SHA-${algorithm.slice(2)}`;
-  if (algorithm.startsWith('ES'))
-    return { name: 'ECDSA', namedCurve: algorithm === 'ES512' ? 'P-521' : `P-${algorithm.slice(2)}` };
-  if (algorithm === 'EdDSA') return { name: 'Ed25519' };
-  return { name: algorithm.startsWith('PS') ? 'RSA-PSS' : 'RSASSA-PKCS1-v1_5', hash };
-}

@@ -12,17 +12,21 @@ import { idTokenProfile } from '../../../jwt/profiles.ts';
 import { verifyDecoded } from '../../../jwt/verify.ts';
 import { TENANT_PLACEHOLDER } from './metadata.ts';
 
-/** What an ID token has to fit. */
-interface ExpectedIdToken {
+/** What every token of a provider has to fit. */
+export interface ExpectedToken {
   /** Of the metadata; may be the template of all Entra tenants. */
   readonly issuer: string;
   readonly clientId: string;
   readonly algorithms: readonly string[];
+  readonly clockSkewMs: number;
+}
+
+/** What an ID token has to fit. */
+interface ExpectedIdToken extends ExpectedToken {
   /** `null` where none is expected: in the answer to a refresh. */
   readonly nonce: string | null;
   /** The access token that came with it. */
   readonly accessToken: string;
-  readonly clockSkewMs: number;
 }
 
 /** Longest that is read: one with 200 groups of Entra has 11 KB, and other providers have no such limit. */

@@ -5,8 +5,8 @@ import type { LintContext } from '../../../config/lint.ts';
 import { reportDuplicates, reportUnknown, uses } from '../../../config/names.ts';
 import { isLoopbackHost } from '../../../lib/address.ts';
 import { isMultiTenant } from './metadata.ts';
-import { withPreset } from './presets.ts';
 import type { ProviderConfig } from './section.ts';
+import { withPreset } from './settings.ts';
 
 /** Codes of the findings about identity providers. */
 export const codes = defineCodes({

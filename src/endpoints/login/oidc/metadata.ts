@@ -4,6 +4,7 @@
  */
 
 import { isLoopbackHost } from '../../../lib/address.ts';
+import { isJsonObject } from '../../../lib/text/json.ts';
 import type { ProviderEndpoints } from './presets.ts';
 
 /** What a login needs to know of a provider. */
@@ -59,35 +60,33 @@ const MAX_URL_LENGTH = 2_048;
  * @throws Error in fixed words, which may be logged
  */
 export function readMetadata(document: unknown, issuer: string, hasCertificate: boolean): ProviderMetadata {
-  if (typeof document !== 'object' || document === null || Array.isArray(document))
-    throw new Error('metadata that is not an object');
-  const members = document as Readonly<Record<string, unknown>>;
-  if (!namesIssuer(members['issuer'], issuer)) throw new Error(issuerProblem(members['issuer'], issuer));
+  if (!isJsonObject(document)) throw new Error('metadata that is not an object');
+  if (!namesIssuer(document['issuer'], issuer)) throw new Error(issuerProblem(document['issuer'], issuer));
   const isPlainHttpMeant = issuer.startsWith('http:');
-  const url = (name: string) => endpointIn(members, name, isPlainHttpMeant);
-  const aliases = hasCertificate ? aliasesIn(members) : {};
+  const url = (name: string) => endpointIn(document, name, isPlainHttpMeant);
+  const aliases = hasCertificate ? aliasesIn(document) : {};
   const direct = (name: string) => endpointIn(aliases, name, isPlainHttpMeant) ?? url(name);
   const needed = (name: string, found = url(name)) => found ?? missing(name);
-  const challenges = textsIn(members, 'code_challenge_methods_supported');
+  const challenges = textsIn(document, 'code_challenge_methods_supported');
   if (challenges?.includes('S256') === false) throw new Error('metadata of a provider without PKCE by S256');
-  const responses = textsIn(members, 'response_types_supported');
+  const responses = textsIn(document, 'response_types_supported');
   if (responses?.includes('code') === false) throw new Error('metadata of a provider without response_type=code');
-  const signing = textsIn(members, 'id_token_signing_alg_values_supported') ?? ID_TOKEN_ALGORITHMS;
+  const signing = textsIn(document, 'id_token_signing_alg_values_supported') ?? ID_TOKEN_ALGORITHMS;
   const idTokenAlgorithms = ID_TOKEN_ALGORITHMS.filter((algorithm) => signing.includes(algorithm));
   if (idTokenAlgorithms.length === 0) throw new Error('metadata of a provider that signs ID tokens with no public key');
   return {
-    issuer: members['issuer'] as string,
+    issuer: document['issuer'] as string,
     authorizationEndpoint: needed('authorization_endpoint'),
     tokenEndpoint: needed('token_endpoint', direct('token_endpoint')),
     userinfoEndpoint: direct('userinfo_endpoint'),
     pushedAuthorizationEndpoint: direct('pushed_authorization_request_endpoint'),
-    requiresPushedRequests: members['require_pushed_authorization_requests'] === true,
+    requiresPushedRequests: document['require_pushed_authorization_requests'] === true,
     endSessionEndpoint: url('end_session_endpoint'),
     revocationEndpoint: direct('revocation_endpoint'),
     jwksUri: needed('jwks_uri'),
-    statesIssuer: members['authorization_response_iss_parameter_supported'] === true,
+    statesIssuer: document['authorization_response_iss_parameter_supported'] === true,
     idTokenAlgorithms,
-    tokenAuthMethods: textsIn(members, 'token_endpoint_auth_methods_supported'),
+    tokenAuthMethods: textsIn(document, 'token_endpoint_auth_methods_supported'),
   };
 }
 
@@ -140,9 +139,8 @@ function missing(name: string): never {
 /** Endpoints for clients with a certificate, which the metadata name like their others. */
 function aliasesIn(members: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   const aliases = members['mtls_endpoint_aliases'] ?? {};
-  if (typeof aliases !== 'object' || Array.isArray(aliases))
-    throw new Error('metadata whose mtls_endpoint_aliases is not an object');
-  return aliases as Readonly<Record<string, unknown>>;
+  if (!isJsonObject(aliases)) throw new Error('metadata whose mtls_endpoint_aliases is not an object');
+  return aliases;
 }
 
 /** An endpoint that is https, or plain http on this machine for an issuer that is so itself (OIDC-11). */

@@ -3,13 +3,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock, Clocks } from '../../../lib/clock.ts';
 import type { Turns } from '../../../lib/concurrency/turns.ts';
-import type { SealedTokenStore } from '../../../store/sealed-tokens.ts';
-import type { CodeStore, LoginTransactionStore } from '../../../store/store.ts';
+import type { CodeStore, Store } from '../../../store/store.ts';
 import type { Logger } from '../../../telemetry/log.ts';
-import type { Endpoint } from '../../endpoints.ts';
-import type { LoginParts } from '../login-parts.ts';
+import { type Endpoint, type EndpointRow, rowsBelow } from '../../endpoints.ts';
+import type { EndpointParts } from '../../parts.ts';
 import type { ProviderFiles } from './client-credential.ts';
-import { LoginCallback } from './flow/callback.ts';
+import { type CallbackParts, LoginCallback } from './flow/callback.ts';
 import { LoginFailures } from './flow/login-failures.ts';
 import { LoginStart } from './flow/start-login.ts';
 import { StartThrottle } from './flow/start-throttle.ts';
@@ -17,10 +16,10 @@ import { LoginTransactions } from './flow/transactions.ts';
 import { BackchannelLogout } from './logout/backchannel-logout.ts';
 import { FrontchannelLogout } from './logout/frontchannel-logout.ts';
 import { LogoutAtProvider } from './logout/logout-at-provider.ts';
-import { withPreset } from './presets.ts';
 import { IdentityProvider } from './provider.ts';
 import type { ProviderConfig } from './section.ts';
 import type { ProviderSeries } from './series.ts';
+import { withPreset } from './settings.ts';
 import { keptTokens } from './tokens/provider-tokens.ts';
 import { TokenRevoker } from './tokens/revocation.ts';
 
@@ -66,21 +65,12 @@ export function openProviders(
   return new Map(opened.map((it) => [it.provider.name, it]));
 }
 
-/** Ten minutes, in which `login.throttle.startsPerAddress` logins may begin. */
-const STARTS_WINDOW_MS = 600_000;
-
-/** Where a provider sends browsers back to. */
-interface Callback {
-  /** Below `basePath`. */
-  readonly path: string;
-  readonly answer: Endpoint;
-}
-
-/** An endpoint that one provider has for itself. */
-interface ProviderEndpoint {
-  /** Of the provider. */
-  readonly name: string;
-  readonly answer: Endpoint;
+interface ProviderLoginSurroundings {
+  readonly store: Pick<Store, 'loginTransactions' | 'codes' | 'sealedTokens'>;
+  readonly log: Logger;
+  /** Logins, and front-channel logouts, that may begin from one address in ten minutes, or at once. */
+  readonly startsPerAddress: number;
+  readonly monotonicMs: Clock;
 }
 
 /** Logins with identity providers. */
@@ -88,12 +78,8 @@ export interface ProviderLogins {
   /** In the order of the configuration. */
   readonly providers: readonly IdentityProvider[];
   readonly start: LoginStart;
-  /** To which providers send browsers back. */
-  readonly callbacks: readonly Callback[];
-  /** To which providers send logout tokens: those that sign tokens. */
-  readonly backchannelLogouts: readonly ProviderEndpoint[];
-  /** Which their logout pages open in frames. */
-  readonly frontchannelLogouts: readonly ProviderEndpoint[];
+  /** Of the endpoints to which providers send browsers back, and those of their logouts. */
+  readonly rows: readonly EndpointRow[];
   readonly logoutAtProvider: LogoutAtProvider;
   /** Of the browsers that log in. */
   readonly transactions: LoginTransactions;
@@ -102,63 +88,59 @@ export interface ProviderLogins {
 /** Puts together what logs in with the providers. */
 export function openProviderLogins(
   opened: OpenedProviders,
-  login: LoginParts,
-  settings: {
-    readonly transactions: LoginTransactionStore;
-    readonly codes: CodeStore;
-    readonly sealedTokens: SealedTokenStore;
-    readonly log: Logger;
-    readonly startsPerAddress: number;
-    readonly isCookieStrict: boolean;
-    readonly clocks: Clocks;
-  },
+  login: EndpointParts,
+  { store, log, startsPerAddress, monotonicMs }: ProviderLoginSurroundings,
 ): ProviderLogins {
+  const { cookies, series, turns, basePath, wallMs } = login;
+  const { codes, sealedTokens } = store;
   const providers = [...opened.values()].map(({ provider }) => provider);
-  const { wallMs, monotonicMs } = settings.clocks;
-  const comesByPost = (it: IdentityProvider) => it.settings.responseMode === 'formPost';
-  const transactions = new LoginTransactions(settings.transactions, login.turns, providers.some(comesByPost), wallMs);
+  const comesByPost = providers.some(({ settings }) => settings.responseMode === 'formPost');
+  const transactions = new LoginTransactions(store.loginTransactions, turns, comesByPost, wallMs);
   const failures = new LoginFailures(login);
-  const throttle = new StartThrottle({ burst: settings.startsPerAddress, windowMs: STARTS_WINDOW_MS }, monotonicMs);
-  const { sealedTokens, isCookieStrict } = settings;
-  const parts = { login, transactions, failures, sealedTokens, isCookieStrict, wallMs };
-  const callbacks = providers.map((provider): Callback => {
-    const callback = new LoginCallback(provider, parts);
-    return {
-      path: provider.settings.callbackPath,
-      answer: (exchange, request) => callback.answer(exchange, request),
-    };
-  });
-  const start = new LoginStart({ login, transactions, throttle, failures });
-  const logouts = new StartThrottle({ burst: settings.startsPerAddress, windowMs: STARTS_WINDOW_MS }, monotonicMs);
-  const frontchannelLogouts = providers
-    .filter((it) => it.settings.frontchannelLogout)
-    .map((provider): ProviderEndpoint => {
-      const logout = new FrontchannelLogout(provider, login, logouts);
-      return { name: provider.name, answer: (exchange, request) => logout.answer(exchange, request) };
-    });
-  const logoutAtProvider = new LogoutAtProvider({
-    cookies: login.cookies,
+  const throttle = new StartThrottle(startsPerAddress, monotonicMs);
+  const logouts = new StartThrottle(startsPerAddress, monotonicMs, 'front-channel logouts');
+  series.providerLogouts.expect(providers.filter(({ keys }) => keys.isFetched).map(({ name }) => name));
+  const callbackParts = { login, transactions, failures, sealedTokens };
+  return {
     providers,
+    start: new LoginStart({ login, transactions, throttle, failures }),
+    rows: providers.flatMap((provider) => rowsOf(provider, callbackParts, logouts, codes)),
+    logoutAtProvider: new LogoutAtProvider({
+      cookies,
+      providers,
+      transactions,
+      sealedTokens,
+      revoker: new TokenRevoker({ log, series: series.providerTokens }),
+      series: series.providerLogouts,
+      basePath,
+    }),
     transactions,
-    sealedTokens,
-    revoker: new TokenRevoker({ log: settings.log, series: login.series.providerTokens }),
-    series: login.series.providerLogouts,
-    basePath: login.basePath,
-  });
-  const backchannelLogouts = openBackchannelLogouts(providers, login, settings.codes, wallMs);
-  return { providers, start, callbacks, backchannelLogouts, frontchannelLogouts, logoutAtProvider, transactions };
+  };
 }
 
-function openBackchannelLogouts(
-  providers: readonly IdentityProvider[],
-  login: LoginParts,
+/** The endpoints to which a provider sends browsers back, and by which it ends sessions. */
+function rowsOf(
+  provider: IdentityProvider,
+  parts: CallbackParts,
+  logouts: StartThrottle,
   codes: CodeStore,
-  wallMs: Clock,
-): ProviderEndpoint[] {
-  const signing = providers.filter(({ keys }) => keys.isFetched);
-  login.series.providerLogouts.expect(signing.map(({ name }) => name));
-  return signing.map((provider) => {
-    const logout = new BackchannelLogout(provider, { login, codes, wallMs });
-    return { name: provider.name, answer: (exchange, request) => logout.answer(exchange, request) };
-  });
+): EndpointRow[] {
+  const { login } = parts;
+  const { name, keys, settings } = provider;
+  const row = rowsBelow(login.basePath);
+  const callback = new LoginCallback(provider, parts);
+  const comeBack: Endpoint = (exchange, request) => callback.answer(exchange, request);
+  const rows = [row('GET', settings.callbackPath, comeBack), row('POST', settings.callbackPath, comeBack)];
+  if (settings.frontchannelLogout) {
+    const logout = new FrontchannelLogout(provider, login, logouts);
+    rows.push(row('GET', `/frontchannel-logout/${name}`, (exchange, request) => logout.answer(exchange, request)));
+  }
+  // A provider without keys signs no logout token.
+  if (keys.isFetched) {
+    const logout = new BackchannelLogout(provider, login, codes);
+    const end: Endpoint = (exchange, request) => logout.answer(exchange, request);
+    // Providers may call under a name that the gateway has inside.
+    rows.push({ ...row('POST', `/backchannel-logout/${name}`, end), needsPublicOrigin: false });
+  }
+  return rows;
 }

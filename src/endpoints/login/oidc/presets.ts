@@ -1,7 +1,4 @@
-/**
- * What is known of identity providers that many people have, so that a configuration needs to say only what is its own. Every
- * setting can be overridden: a key of the configuration wins over the preset, and the preset over the default.
- */
+/** What is known of identity providers that many people have, so that a configuration needs to say only what is its own. */
 
 /** Endpoints of a provider without discovery. */
 export interface ProviderEndpoints {
@@ -15,62 +12,10 @@ export interface ProviderEndpoints {
 /** How a client can authenticate at the token endpoint (OpenID Connect Core §9, RFC 8705 §2). */
 export const CLIENT_AUTHENTICATIONS = ['basic', 'post', 'privateKeyJwt', 'tlsClientAuth', 'none'] as const;
 
-/** Who may log in; all keys must hold. */
-export interface AllowedUsers {
-  readonly emailDomains?: readonly string[] | undefined;
-  readonly hostedDomains?: readonly string[] | undefined;
-  readonly groups?: readonly string[] | undefined;
-  readonly claims?: Readonly<Record<string, string | boolean | readonly string[]>> | undefined;
-}
-
-/** A provider as a configuration has it. */
-export interface WrittenProvider {
-  readonly name: string;
-  readonly preset?: PresetName | undefined;
-  readonly label?: string | undefined;
-  readonly callbackPath?: string | undefined;
-  readonly issuer?: string | undefined;
-  readonly endpoints?: ProviderEndpoints | undefined;
-  readonly clientId: string;
-  readonly clientSecretFile?: string | undefined;
-  readonly clientAssertion?:
-    | {
-        readonly keyFile: string;
-        readonly certFile?: string | undefined;
-        readonly algorithm?: string | undefined;
-        readonly keyId?: string | undefined;
-        readonly audience?: 'issuer' | 'tokenEndpoint' | undefined;
-      }
-    | undefined;
-  readonly clientCertificate?: { readonly certFile: string; readonly keyFile: string } | undefined;
-  readonly clientAuthentication?: ClientAuthentication | undefined;
-  readonly scopes?: readonly string[] | undefined;
-  readonly responseMode: 'query' | 'formPost';
-  readonly pushedAuthorizationRequests: 'auto' | 'always' | 'never';
-  readonly authorizationParameters: Readonly<Record<string, string>>;
-  readonly userinfo?: boolean | undefined;
-  readonly subject?: string | undefined;
-  readonly attributes?: Readonly<Record<string, string>> | undefined;
-  readonly roles?: string | undefined;
-  readonly groups?: string | undefined;
-  readonly emailVerified?: string | undefined;
-  readonly trustEmail: boolean;
-  readonly logoutAtProvider: boolean;
-  readonly frontchannelLogout: boolean;
-  readonly allow?: AllowedUsers | undefined;
-  /** In milliseconds, like all durations after it. */
-  readonly clockSkew: number;
-  readonly timeout: number;
-  readonly refreshEvery: number;
-  readonly revalidate?: number | undefined;
-  readonly outageGrace: number;
-  readonly sessionEnds?: string | undefined;
-}
-
 type ClientAuthentication = (typeof CLIENT_AUTHENTICATIONS)[number];
 
 /** The part of a provider that a preset can fill in. */
-interface PresetSettings {
+export interface PresetSettings {
   readonly label: string;
   readonly issuer?: string;
   readonly endpoints?: ProviderEndpoints;
@@ -92,9 +37,9 @@ interface PresetSettings {
   readonly refreshParameters?: Readonly<Record<string, string>>;
 }
 
-const STANDARD_ATTRIBUTES = { email: 'email', name: 'name' };
+/** Attributes of a session, by the claims of OpenID Connect that they are from. */
+export const STANDARD_ATTRIBUTES = { email: 'email', name: 'name' };
 
-/** The presets, by name. */
 const PRESETS = {
   github: {
     label: 'GitHub',
@@ -162,83 +107,10 @@ const PRESETS = {
   },
 } as const satisfies Readonly<Record<string, PresetSettings>>;
 
-/** The name of a preset. */
-export type PresetName = keyof typeof PRESETS;
+type PresetName = keyof typeof PRESETS;
 
 /** The names of the presets. */
 export const PRESET_NAMES = Object.keys(PRESETS) as PresetName[];
 
-const presetOf = (name: PresetName | undefined): PresetSettings | null => (name === undefined ? null : PRESETS[name]);
-
-const OPENID_SCOPES = ['openid', 'profile', 'email'];
-
-/** A provider as it is written, filled up with its preset and the defaults. */
-export type ProviderSettings = ReturnType<typeof withPreset>;
-
-/** Fills a provider up. */
-export function withPreset(written: WrittenProvider) {
-  const preset = presetOf(written.preset);
-  const endpoints = written.endpoints ?? (written.issuer === undefined ? preset?.endpoints : undefined) ?? null;
-  const issuer = written.issuer ?? (endpoints === null ? (preset?.issuer ?? null) : null);
-  const { name, clientId, responseMode, allow } = written;
-  const revalidates = written.revalidate !== undefined;
-  return {
-    name,
-    preset: written.preset ?? null,
-    label: written.label ?? preset?.label ?? name,
-    /** Below `basePath`. */
-    callbackPath: written.callbackPath ?? `/callback/${name}`,
-    /** `null` without discovery and without the parameter `iss`. */
-    issuer,
-    /** `null` with discovery. */
-    endpoints,
-    clientId,
-    clientAuthentication: written.clientAuthentication ?? preset?.clientAuthentication ?? null,
-    assertionAudience: written.clientAssertion?.audience ?? preset?.assertionAudience ?? 'issuer',
-    scopes: written.scopes ?? scopesOf(preset, endpoints, revalidates),
-    responseMode,
-    pushedAuthorizationRequests: written.pushedAuthorizationRequests,
-    authorizationParameters: {
-      ...hostedDomainHint(written),
-      ...(revalidates && preset?.refreshParameters),
-      ...written.authorizationParameters,
-    },
-    /** Whether userinfo is asked: without an ID token there is nothing else to ask. */
-    userinfo: written.userinfo ?? (endpoints !== null || preset?.userinfo === true),
-    subject: written.subject ?? preset?.subject ?? 'sub',
-    attributes: written.attributes ?? preset?.attributes ?? STANDARD_ATTRIBUTES,
-    roles: written.roles ?? preset?.roles ?? null,
-    groups: written.groups ?? preset?.groups ?? null,
-    emailVerified: written.emailVerified ?? preset?.emailVerified ?? 'email_verified',
-    trustEmail: written.trustEmail,
-    logoutAtProvider: written.logoutAtProvider,
-    frontchannelLogout: written.frontchannelLogout,
-    allow,
-    switchPrompt: preset?.switchPrompt ?? 'login',
-    clockSkewMs: written.clockSkew,
-    timeoutMs: written.timeout,
-    refreshEveryMs: written.refreshEvery,
-    /** How often the provider is asked again about a session; `null`: never. */
-    revalidateEveryMs: written.revalidate ?? null,
-    outageGraceMs: written.outageGrace,
-    /** `null`: the provider does not say when a session ends. */
-    sessionEnds: written.sessionEnds ?? null,
-  };
-}
-
-function scopesOf(
-  preset: PresetSettings | null,
-  endpoints: ProviderEndpoints | null,
-  revalidates: boolean,
-): readonly string[] {
-  if (endpoints !== null) return preset?.scopes ?? [];
-  const refreshScope = preset?.refreshScope === undefined ? 'offline_access' : preset.refreshScope;
-  const more = revalidates && refreshScope !== null ? [refreshScope] : [];
-  return [...(preset?.scopes ?? OPENID_SCOPES), ...more];
-}
-
-/** Google then offers accounts of the domain first. It is a hint: the claim `hd` is what is checked. */
-function hostedDomainHint({ allow }: WrittenProvider): Record<string, string> {
-  const [only, ...others] = allow?.hostedDomains ?? [];
-  return only === undefined ? {} : { hd: others.length === 0 ? only : '*' };
-}
+/** A preset. */
+export const presetOf = (name: PresetName): PresetSettings => PRESETS[name];

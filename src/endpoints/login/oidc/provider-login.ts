@@ -3,8 +3,8 @@
 import type { ProviderLogin } from '../../../store/session-record.ts';
 import type { ProviderClaims } from './user/claim-path.ts';
 
-/** Longest text of the provider's that is kept. */
-const MAX_LENGTH = 255;
+/** Longest text of the provider's that is kept, such as a `sid`. */
+export const MAX_KEPT_LENGTH = 255;
 /** Most methods that are kept. */
 const MAX_METHODS = 8;
 
@@ -28,4 +28,4 @@ export function providerLogin(provider: string, subject: string, claims: Provide
 }
 
 const shortText = (value: unknown): string | null =>
-  typeof value === 'string' && value !== '' && value.length <= MAX_LENGTH ? value : null;
+  typeof value === 'string' && value !== '' && value.length <= MAX_KEPT_LENGTH ? value : null;

@@ -22,8 +22,8 @@ import type { Logger } from '../../../telemetry/log.ts';
 import { ClientConfigurations, protocolLibrary } from './client-configuration.ts';
 import type { ProviderFiles } from './client-credential.ts';
 import { fixedMetadata, ID_TOKEN_ALGORITHMS, metadataUrl, type ProviderMetadata, readMetadata } from './metadata.ts';
-import type { ProviderSettings } from './presets.ts';
 import type { ProviderCall, ProviderSeries } from './series.ts';
+import type { ProviderSettings } from './settings.ts';
 import type { KeptTokens } from './tokens/provider-tokens.ts';
 import { ProviderTransport, providerUnavailable } from './transport.ts';
 
@@ -89,7 +89,10 @@ export class IdentityProvider {
       clocks.monotonicMs,
       {
         onFetched: (result, problem) => {
-          series.onFetched(name, result === 'refreshed' && problem !== null ? 'partial' : result);
+          series.fetches.inc({
+            provider: name,
+            result: result === 'refreshed' && problem !== null ? 'partial' : result,
+          });
           if (result === 'failed')
             log.warn({ provider: name, problem }, 'metadata of an identity provider cannot be used');
           else if (problem !== null)

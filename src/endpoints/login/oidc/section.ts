@@ -11,7 +11,7 @@ import {
   type SchemaContext,
 } from '../../../config/fields.ts';
 import { MAX_CLOCK_SKEW_MS } from '../../../lib/token-limits.ts';
-import { CLIENT_AUTHENTICATIONS, PRESET_NAMES, type WrittenProvider, withPreset } from './presets.ts';
+import { CLIENT_AUTHENTICATIONS, PRESET_NAMES } from './presets.ts';
 import { CLAIM_PATH } from './user/claim-path.ts';
 
 /** What a client assertion can be signed with. */
@@ -27,22 +27,6 @@ export const ASSERTION_ALGORITHMS = [
   'RS384',
   'RS512',
 ] as const;
-
-/** Parameters of the authorization request that the gateway sets itself. */
-const OWN_PARAMETERS = [
-  'client_id',
-  'client_secret',
-  'code_challenge',
-  'code_challenge_method',
-  'nonce',
-  'redirect_uri',
-  'request',
-  'request_uri',
-  'response_mode',
-  'response_type',
-  'scope',
-  'state',
-];
 
 const claimPath = () =>
   z
@@ -122,209 +106,147 @@ const endpoints = () =>
 
 /** One identity provider. Long because it is one list of keys. */
 export const identityProvider = (context: SchemaContext) =>
-  z
-    .strictObject({
-      name: z
-        .string()
-        .regex(/^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/, 'is not a name: at most 32 lower case letters, digits and "-"')
-        .meta({
-          kind: 'name',
-          description:
-            'Name of the provider: in `?provider=`, in `login` of a route, in metrics, in the redirect URI ({publicOrigin}{basePath}/callback/{name}, unless `callbackPath` says otherwise), and at the beginning of the subject of everybody who logs in with it. Renaming it turns its users into different ones.',
-        }),
-      preset: z.enum(PRESET_NAMES).optional().meta({
-        description: 'Settings for a well-known provider. Keys that are written here win.',
-      }),
-      label: z.string().min(1).max(60).optional().meta({
-        description: 'Name on the login page. Default: that of the preset, else `name`.',
-      }),
-      callbackPath: z
-        .string()
-        .regex(
-          /^\/callback(?:\/[A-Za-z0-9_-]+)*$/,
-          'is not a callback path: /callback, or segments of letters, digits, "_" and "-" below it',
-        )
-        .optional()
-        .meta({
-          description:
-            'Path of the redirect URI below `basePath`: /callback, or a path below that. `basePath: /oauth2` with /callback gives that of oauth2-proxy. Default: /callback/{name}.',
-        }),
-      logoFile: filePath(context).optional().meta({
-        description: 'Logo on its button of the login page: SVG or PNG, at most 32 KiB, as `pages.logoFile`.',
-      }),
-      issuer: httpUrl().optional().meta({
+  z.strictObject({
+    name: z
+      .string()
+      .regex(/^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/, 'is not a name: at most 32 lower case letters, digits and "-"')
+      .meta({
+        kind: 'name',
         description:
-          'Issuer of an OpenID Provider, exactly as its ID tokens have it. Its metadata are read at /.well-known/openid-configuration below it. Plain http only on this machine.',
+          'Name of the provider: in `?provider=`, in `login` of a route, in metrics, in the redirect URI ({publicOrigin}{basePath}/callback/{name}, unless `callbackPath` says otherwise), and at the beginning of the subject of everybody who logs in with it. Renaming it turns its users into different ones.',
       }),
-      endpoints: endpoints().optional().meta({
+    preset: z.enum(PRESET_NAMES).optional().meta({
+      description: 'Settings for a well-known provider. Keys that are written here win.',
+    }),
+    label: z.string().min(1).max(60).optional().meta({
+      description: 'Name on the login page. Default: that of the preset, else `name`.',
+    }),
+    callbackPath: z
+      .string()
+      .regex(
+        /^\/callback(?:\/[A-Za-z0-9_-]+)*$/,
+        'is not a callback path: /callback, or segments of letters, digits, "_" and "-" below it',
+      )
+      .optional()
+      .meta({
         description:
-          'Endpoints of an OAuth 2.0 server without ID tokens. Who the user is comes from `userinfo`. Instead of `issuer`.',
+          'Path of the redirect URI below `basePath`: /callback, or a path below that. `basePath: /oauth2` with /callback gives that of oauth2-proxy. Default: /callback/{name}.',
       }),
-      clientId: z.string().min(1).max(512).meta({ description: 'Client id at the provider.' }),
-      clientSecretFile: filePath(context).optional().meta({
-        description: 'File with the client secret.',
-        secretFile: 'client credential',
-      }),
-      clientAssertion: clientAssertion(context).optional().meta({
+    logoFile: filePath(context).optional().meta({
+      description: 'Logo on its button of the login page: SVG or PNG, at most 32 KiB, as `pages.logoFile`.',
+    }),
+    issuer: httpUrl().optional().meta({
+      description:
+        'Issuer of an OpenID Provider, exactly as its ID tokens have it. Its metadata are read at /.well-known/openid-configuration below it. Plain http only on this machine.',
+    }),
+    endpoints: endpoints().optional().meta({
+      description:
+        'Endpoints of an OAuth 2.0 server without ID tokens. Who the user is comes from `userinfo`. Instead of `issuer`.',
+    }),
+    clientId: z.string().min(1).max(512).meta({ description: 'Client id at the provider.' }),
+    clientSecretFile: filePath(context).optional().meta({
+      description: 'File with the client secret.',
+      secretFile: 'client credential',
+    }),
+    clientAssertion: clientAssertion(context).optional().meta({
+      description: 'A key with which the gateway authenticates at the provider (private_key_jwt), instead of a secret.',
+    }),
+    clientCertificate: clientCertificate(context).optional().meta({
+      description:
+        'A certificate that the gateway presents to the provider by TLS, wherever it is asked for one. Without a secret or a key it is how the gateway authenticates (tls_client_auth or self_signed_tls_client_auth). Requests then go to `mtls_endpoint_aliases` of the metadata where there are any.',
+    }),
+    clientAuthentication: z.enum(CLIENT_AUTHENTICATIONS).optional().meta({
+      description:
+        'How the gateway authenticates at the token endpoint. Default: privateKeyJwt with clientAssertion; with clientSecretFile basic, or post where the provider offers nothing else; tlsClientAuth with clientCertificate alone; else none.',
+    }),
+    scopes: z
+      .array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'is not a scope (RFC 6749 §3.3)'))
+      .min(1)
+      .optional()
+      .meta({ description: 'Scopes to request. Default: openid, profile and email; with endpoints none.' }),
+    responseMode: z.enum(['query', 'formPost']).prefault('query').meta({
+      description:
+        '`formPost`: the provider sends the browser back with a POST from its own site, so the cookie of a login in progress must be SameSite=None.',
+    }),
+    pushedAuthorizationRequests: z.enum(['auto', 'always', 'never']).prefault('auto').meta({
+      description:
+        'Whether the gateway hands the authorization request to the provider itself (RFC 9126), so that the browser carries only a reference. `auto`: where the provider offers it.',
+    }),
+    authorizationParameters: z
+      .record(z.string().regex(/^[A-Za-z0-9_.:-]{1,64}$/, 'is not the name of a parameter'), z.string().max(1_000))
+      .prefault({})
+      .meta({ description: 'Further parameters of the authorization request, such as `prompt` or `audience`.' }),
+    userinfo: z.boolean().optional().meta({
+      description:
+        'Whether the userinfo endpoint is asked as well; its `sub` must be that of the ID token. Default: with endpoints, okta and gitlab.',
+    }),
+    subject: claimPath().optional().meta({
+      description:
+        'Claim that names the user for good. The subject of the session is {name}|{value}. Default: `sub`; for github `id`.',
+    }),
+    attributes: z
+      .record(
+        z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'is not an attribute name: use letters, digits, "_" and "-"'),
+        claimPath(),
+      )
+      .optional()
+      .meta({
         description:
-          'A key with which the gateway authenticates at the provider (private_key_jwt), instead of a secret.',
+          'Attributes of the session: name → claim path. `roles` and `groups` have keys of their own. `email` is left out unless it is verified. Default: email and name, with some presets the user name too.',
       }),
-      clientCertificate: clientCertificate(context).optional().meta({
-        description:
-          'A certificate that the gateway presents to the provider by TLS, wherever it is asked for one. Without a secret or a key it is how the gateway authenticates (tls_client_auth or self_signed_tls_client_auth). Requests then go to `mtls_endpoint_aliases` of the metadata where there are any.',
-      }),
-      clientAuthentication: z.enum(CLIENT_AUTHENTICATIONS).optional().meta({
-        description:
-          'How the gateway authenticates at the token endpoint. Default: privateKeyJwt with clientAssertion; with clientSecretFile basic, or post where the provider offers nothing else; tlsClientAuth with clientCertificate alone; else none.',
-      }),
-      scopes: z
-        .array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'is not a scope (RFC 6749 §3.3)'))
-        .min(1)
-        .optional()
-        .meta({ description: 'Scopes to request. Default: openid, profile and email; with endpoints none.' }),
-      responseMode: z.enum(['query', 'formPost']).prefault('query').meta({
-        description:
-          '`formPost`: the provider sends the browser back with a POST from its own site, so the cookie of a login in progress must be SameSite=None.',
-      }),
-      pushedAuthorizationRequests: z.enum(['auto', 'always', 'never']).prefault('auto').meta({
-        description:
-          'Whether the gateway hands the authorization request to the provider itself (RFC 9126), so that the browser carries only a reference. `auto`: where the provider offers it.',
-      }),
-      authorizationParameters: z
-        .record(z.string().regex(/^[A-Za-z0-9_.:-]{1,64}$/, 'is not the name of a parameter'), z.string().max(1_000))
-        .prefault({})
-        .meta({ description: 'Further parameters of the authorization request, such as `prompt` or `audience`.' }),
-      userinfo: z.boolean().optional().meta({
-        description:
-          'Whether the userinfo endpoint is asked as well; its `sub` must be that of the ID token. Default: with endpoints, okta and gitlab.',
-      }),
-      subject: claimPath().optional().meta({
-        description:
-          'Claim that names the user for good. The subject of the session is {name}|{value}. Default: `sub`; for github `id`.',
-      }),
-      attributes: z
-        .record(
-          z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'is not an attribute name: use letters, digits, "_" and "-"'),
-          claimPath(),
-        )
-        .optional()
-        .meta({
-          description:
-            'Attributes of the session: name → claim path. `roles` and `groups` have keys of their own. `email` is left out unless it is verified. Default: email and name, with some presets the user name too.',
-        }),
-      roles: claimPath().optional().meta({
-        description:
-          'Claim with the roles, a string or a list of strings. Default: for entra `roles`, for keycloak `realm_access.roles`, else none.',
-      }),
-      groups: claimPath().optional().meta({
-        description:
-          'Claim with the groups, a string or a list of strings; they become the attribute `groups`: all of them, or, with allow.groups, those that are named there. Default: for entra, okta and gitlab `groups`, for cognito `cognito:groups`, else none.',
-      }),
-      emailVerified: claimPath().optional().meta({
-        description:
-          'Claim that says whether the email address is verified. Default: `email_verified`; for entra `xms_edov`.',
-      }),
-      trustEmail: z.boolean().prefault(false).meta({
-        description:
-          "Whether every email address that the provider states counts as verified. Only where nobody can enter another person's address.",
-      }),
-      logoutAtProvider: z.boolean().prefault(false).meta({
-        description:
-          'Whether a user who logs out here goes on to the logout of the provider, in the same browser. {publicOrigin}{basePath}/logged-out has to be registered there as a post-logout redirect URI.',
-      }),
-      frontchannelLogout: z.boolean().prefault(false).meta({
-        description:
-          'Whether the provider can end sessions through a frame in its logout page ({publicOrigin}{basePath}/frontchannel-logout/{name}), besides by logout tokens. Anyone who knows the `sid` of a session there can then end it here.',
-      }),
-      allow: allow().optional().meta({
-        description: 'Who may log in. All keys must hold. Left out: everybody whom the provider admits.',
-      }),
-      revalidate: optionalDuration({ atLeastMs: 1_000, atMostMs: 86_400_000 }).meta({
-        description:
-          'How often the provider is asked again about each session in use, by refresh token and in the background: roles and attributes are updated, `allow` is checked again, and a user whom the provider no longer admits is logged out everywhere. Needs a refresh token: the gateway requests the scope offline_access, unless `scopes` is set or the preset does not need it. Left out: never.',
-      }),
-      outageGrace: duration('1h', { atMostMs: 604_800_000 }).meta({
-        description:
-          'While the provider does not answer (`revalidate`), sessions that it confirmed this recently are served as before. After that, requests wait for the provider and get 503; nobody is logged out. 0s: no grace.',
-      }),
-      sessionEnds: claimPath().optional().meta({
-        description:
-          'Claim of the ID token or of userinfo that says when the session ends at the latest, in seconds since 1970, such as `exp`. A login without it is refused. Default: `session.absoluteTimeout`, which applies in any case.',
-      }),
-      clockSkew: duration('30s', { atMostMs: MAX_CLOCK_SKEW_MS }).meta({
-        description: 'Leeway for the times in ID tokens.',
-      }),
-      refreshEvery: duration('10m', { atLeastMs: 1_000, atMostMs: 86_400_000 }).meta({
-        description:
-          'How often metadata and keys of the provider are fetched in the background, plus or minus a tenth; a token with an unknown key fetches them at once. When fetches fail, the last good ones stay in use for a day.',
-      }),
-      timeout: duration('10s', { atLeastMs: 10, atMostMs: 60_000 }).meta({
-        description: 'Timeout of a whole request to the provider.',
-      }),
-      caFile: filePath(context)
-        .optional()
-        .meta({ description: 'CA of the servers of the provider, PEM. Default: the CAs of the system.' }),
-    })
-    .superRefine(checkProvider);
+    roles: claimPath().optional().meta({
+      description:
+        'Claim with the roles, a string or a list of strings. Default: for entra `roles`, for keycloak `realm_access.roles`, else none.',
+    }),
+    groups: claimPath().optional().meta({
+      description:
+        'Claim with the groups, a string or a list of strings; they become the attribute `groups`: all of them, or, with allow.groups, those that are named there. Default: for entra, okta and gitlab `groups`, for cognito `cognito:groups`, else none.',
+    }),
+    emailVerified: claimPath().optional().meta({
+      description:
+        'Claim that says whether the email address is verified. Default: `email_verified`; for entra `xms_edov`.',
+    }),
+    trustEmail: z.boolean().prefault(false).meta({
+      description:
+        "Whether every email address that the provider states counts as verified. Only where nobody can enter another person's address.",
+    }),
+    logoutAtProvider: z.boolean().prefault(false).meta({
+      description:
+        'Whether a user who logs out here goes on to the logout of the provider, in the same browser. {publicOrigin}{basePath}/logged-out has to be registered there as a post-logout redirect URI.',
+    }),
+    frontchannelLogout: z.boolean().prefault(false).meta({
+      description:
+        'Whether the provider can end sessions through a frame in its logout page ({publicOrigin}{basePath}/frontchannel-logout/{name}), besides by logout tokens. Anyone who knows the `sid` of a session there can then end it here.',
+    }),
+    allow: allow().optional().meta({
+      description: 'Who may log in. All keys must hold. Left out: everybody whom the provider admits.',
+    }),
+    revalidate: optionalDuration({ atLeastMs: 1_000, atMostMs: 86_400_000 }).meta({
+      description:
+        'How often the provider is asked again about each session in use, by refresh token and in the background: roles and attributes are updated, `allow` is checked again, and a user whom the provider no longer admits is logged out everywhere. Needs a refresh token: the gateway requests the scope offline_access, unless `scopes` is set or the preset does not need it. Left out: never.',
+    }),
+    outageGrace: duration('1h', { atMostMs: 604_800_000 }).meta({
+      description:
+        'While the provider does not answer (`revalidate`), sessions that it confirmed this recently are served as before. After that, requests wait for the provider and get 503; nobody is logged out. 0s: no grace.',
+    }),
+    sessionEnds: claimPath().optional().meta({
+      description:
+        'Claim of the ID token or of userinfo that says when the session ends at the latest, in seconds since 1970, such as `exp`. A login without it is refused. Default: `session.absoluteTimeout`, which applies in any case.',
+    }),
+    clockSkew: duration('30s', { atMostMs: MAX_CLOCK_SKEW_MS }).meta({
+      description: 'Leeway for the times in ID tokens.',
+    }),
+    refreshEvery: duration('10m', { atLeastMs: 1_000, atMostMs: 86_400_000 }).meta({
+      description:
+        'How often metadata and keys of the provider are fetched in the background, plus or minus a tenth; a token with an unknown key fetches them at once. When fetches fail, the last good ones stay in use for a day.',
+    }),
+    timeout: duration('10s', { atLeastMs: 10, atMostMs: 60_000 }).meta({
+      description: 'Timeout of a whole request to the provider.',
+    }),
+    caFile: filePath(context)
+      .optional()
+      .meta({ description: 'CA of the servers of the provider, PEM. Default: the CAs of the system.' }),
+  });
 
 /** One identity provider, loaded. */
 export type ProviderConfig = z.output<ReturnType<typeof identityProvider>>;
-
-/** Where a provider is, and how the gateway authenticates to it. */
-function checkProvider(written: WrittenProvider, refinement: z.RefinementCtx): void {
-  const problem = (message: string, ...path: string[]) => refinement.addIssue({ code: 'custom', message, path });
-  const { issuer, endpoints: ends, scopes } = withPreset(written);
-  if (written.issuer !== undefined && written.endpoints !== undefined) problem('needs issuer or endpoints, not both');
-  else if (issuer === null && ends === null) problem(needsIssuer(written));
-  if (ends === null && !scopes.includes('openid')) problem('must include openid', 'scopes');
-  if (ends !== null && scopes.includes('openid'))
-    problem('includes openid, which needs issuer instead of endpoints', 'scopes');
-  if (written.userinfo === false && ends !== null)
-    problem('cannot be false with endpoints: nothing else says who the user is', 'userinfo');
-  if (written.logoutAtProvider && ends !== null) problem('needs issuer instead of endpoints', 'logoutAtProvider');
-  if (written.frontchannelLogout && ends !== null) problem('needs issuer instead of endpoints', 'frontchannelLogout');
-  for (const name of Object.keys(written.authorizationParameters)) {
-    if (OWN_PARAMETERS.includes(name))
-      problem('is a parameter that the gateway sets itself', 'authorizationParameters', name);
-  }
-  for (const name of ['roles', 'groups']) {
-    if (written.attributes !== undefined && Object.hasOwn(written.attributes, name))
-      problem(`has a key of its own: write ${name} beside attributes`, 'attributes', name);
-  }
-  checkClient(written, problem);
-}
-
-const ISSUER_EXAMPLES: Readonly<Record<string, string>> = {
-  entra: 'https://login.microsoftonline.com/{tenant id}/v2.0',
-  keycloak: 'https://{host}/realms/{realm}',
-  okta: 'https://{org}.okta.com',
-  auth0: 'https://{tenant}.auth0.com/',
-  cognito: 'https://cognito-idp.{region}.amazonaws.com/{user pool id}',
-};
-
-function needsIssuer({ preset }: WrittenProvider): string {
-  const example = preset === undefined ? undefined : ISSUER_EXAMPLES[preset];
-  return example === undefined ? 'needs issuer, or endpoints' : `needs issuer, such as ${example}`;
-}
-
-function checkClient(
-  {
-    clientSecretFile,
-    clientAssertion: assertion,
-    clientCertificate: certificate,
-    clientAuthentication: how,
-  }: WrittenProvider,
-  problem: (message: string, ...path: string[]) => void,
-): void {
-  if (clientSecretFile !== undefined && assertion !== undefined)
-    problem('needs clientSecretFile or clientAssertion, not both');
-  if (how === undefined) return;
-  const wrong = (message: string) => problem(message, 'clientAuthentication');
-  const hasSecretOrKey = clientSecretFile !== undefined || assertion !== undefined;
-  if ((how === 'basic' || how === 'post') && clientSecretFile === undefined) wrong('needs clientSecretFile');
-  if ((how === 'basic' || how === 'post') && assertion !== undefined) wrong('does not go with clientAssertion');
-  if (how === 'privateKeyJwt' && assertion === undefined) wrong('needs clientAssertion');
-  if (how === 'tlsClientAuth' && certificate === undefined) wrong('needs clientCertificate');
-  if ((how === 'tlsClientAuth' || how === 'none') && hasSecretOrKey) wrong('has no use for a secret or a key');
-  if (how === 'none' && certificate !== undefined) wrong('has no use for a certificate');
-}

@@ -39,18 +39,18 @@ interface AgeingProvider {
 
 /** The metrics of logins at identity providers. */
 export class ProviderSeries {
-  readonly #started;
-  readonly #logins;
+  readonly started;
+  readonly logins;
   readonly #durations;
   readonly #failedCalls;
-  readonly #fetches;
+  readonly fetches;
   readonly #age;
 
   constructor(registry: MetricRegistry) {
-    this.#started = registry.counter('provider_logins_started_total', 'Logins that began at an identity provider.', {
+    this.started = registry.counter('provider_logins_started_total', 'Logins that began at an identity provider.', {
       provider: CONFIGURED,
     });
-    this.#logins = registry.counter(
+    this.logins = registry.counter(
       'provider_logins_total',
       'Logins at an identity provider that ended, by outcome: succeeded, or the reason why not.',
       { provider: CONFIGURED, outcome: OUTCOMES },
@@ -66,7 +66,7 @@ export class ProviderSeries {
       'Calls that an identity provider did not answer, or answered with 429 or 5xx.',
       { provider: CONFIGURED, call: PROVIDER_CALLS },
     );
-    this.#fetches = registry.counter(
+    this.fetches = registry.counter(
       'provider_metadata_fetches_total',
       'Fetches of metadata and keys of an identity provider: refreshed, failed, or partial when some keys had to be left out.',
       { provider: CONFIGURED, result: FETCH_RESULTS },
@@ -82,37 +82,27 @@ export class ProviderSeries {
   /** Every series of these providers exists from now on, and their ages are read from them. */
   expect(providers: readonly AgeingProvider[]): void {
     for (const { name: provider } of providers) {
-      this.#started.inc({ provider }, 0);
-      for (const outcome of OUTCOMES) this.#logins.inc({ provider, outcome }, 0);
+      this.started.inc({ provider }, 0);
+      for (const outcome of OUTCOMES) this.logins.inc({ provider, outcome }, 0);
       for (const call of PROVIDER_CALLS) {
         this.#durations.zero({ provider, call });
         this.#failedCalls.inc({ provider, call }, 0);
       }
-      for (const result of FETCH_RESULTS) this.#fetches.inc({ provider, result }, 0);
+      for (const result of FETCH_RESULTS) this.fetches.inc({ provider, result }, 0);
     }
     this.#age.readFrom(() =>
       providers.flatMap(({ name, ageMs }) => (ageMs === null ? [] : [[{ provider: name }, ageMs / 1_000] as const])),
     );
   }
 
-  onStarted(provider: string): void {
-    this.#started.inc({ provider });
-  }
-
-  onSucceeded(provider: string): void {
-    this.#logins.inc({ provider, outcome: 'succeeded' });
-  }
-
+  /** A login has failed. */
   onFailed(provider: string, reason: Reason): void {
-    this.#logins.inc({ provider, outcome: FAILURES.find((known) => known === reason) ?? 'other' });
+    this.logins.inc({ provider, outcome: FAILURES.find((known) => known === reason) ?? 'other' });
   }
 
+  /** A provider has answered a call, or has failed to. */
   onCall(provider: string, call: ProviderCall, isAnswered: boolean, durationMs: number): void {
     this.#durations.observe({ provider, call }, durationMs / 1_000);
     if (!isAnswered) this.#failedCalls.inc({ provider, call });
-  }
-
-  onFetched(provider: string, result: (typeof FETCH_RESULTS)[number]): void {
-    this.#fetches.inc({ provider, result });
   }
 }

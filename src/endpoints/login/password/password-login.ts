@@ -6,7 +6,7 @@
  * network, and per account from anywhere; a device on which a login to the account succeeded is counted by itself.
  */
 
-import { Denial } from '../../../errors.ts';
+import { Denial, rateLimited } from '../../../errors.ts';
 import { clientNetwork } from '../../../lib/address.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { AttemptStore, ThrottleRule } from '../../../store/store.ts';
@@ -76,20 +76,10 @@ interface PasswordParts {
 
 /** Judges user names and passwords. */
 export class PasswordLogin {
-  readonly #users: UsersFile;
-  readonly #hasher: PasswordHasher;
-  readonly #attempts: AttemptStore;
-  readonly #devices: KnownDevices;
-  readonly #rules: PasswordRules;
-  readonly #wallMs: Clock;
+  readonly #parts: PasswordParts;
 
-  constructor({ users, hasher, attempts, devices, rules, wallMs }: PasswordParts) {
-    this.#users = users;
-    this.#hasher = hasher;
-    this.#attempts = attempts;
-    this.#devices = devices;
-    this.#rules = rules;
-    this.#wallMs = wallMs;
+  constructor(parts: PasswordParts) {
+    this.#parts = parts;
   }
 
   /**
@@ -103,17 +93,18 @@ export class PasswordLogin {
     if (account === '' || account.length > MAX_NAME_LENGTH || !isPossiblePassword(password)) {
       return { result: IMPOSSIBLE, account: null, headers: [] };
     }
-    const users = await this.#users.current();
+    const { users: file, devices, rules, wallMs } = this.#parts;
+    const users = await file.current();
     const user = users.find(account);
-    const nowMs = this.#wallMs();
-    const device = user === null ? null : this.#devices.find(client.cookies, user, nowMs);
+    const nowMs = wallMs();
+    const device = user === null ? null : devices.find(client.cookies, user, nowMs);
     const counts =
       device === null ? this.#countsOf(account, client, nowMs) : [this.#countOf(account, 'device', device)];
     const path =
       device === null ? [clientNetwork(client.address, 48), clientNetwork(client.address)] : [`device ${device}`, ''];
-    const place = { path, maxQueue: this.#rules.maxQueue };
+    const place = { path, maxQueue: rules.maxQueue };
     const result = await this.#judge(counts, place, user ?? users.standIn(account), password);
-    const headers = result instanceof Denial ? [] : this.#devices.headers(device, result, nowMs);
+    const headers = result instanceof Denial ? [] : devices.headers(device, result, nowMs);
     return { result, account: user?.account ?? null, headers };
   }
 
@@ -124,24 +115,23 @@ export class PasswordLogin {
     user: User | StandInUser,
     password: string,
   ): Promise<User | Denial> {
+    const { hasher, attempts } = this.#parts;
     const waitMs = await this.#begin(counts);
-    if (waitMs > 0) return throttled(waitMs);
-    const isRight = await this.#hasher.verify(password, user.stored, place);
+    if (waitMs > 0) return rateLimited('too many failed logins for the account or from the network', waitMs);
+    const isRight = await hasher.verify(password, user.stored, place);
     if (isRight === null) {
       await this.#takeBack(counts);
       return OVERLOADED;
     }
     if (user.subject === null) return UNKNOWN;
     if (!isRight) return WRONG;
-    await Promise.all(
-      counts.map(({ key, clears }) => (clears ? this.#attempts.succeeded(key) : this.#attempts.takeBack(key))),
-    );
+    await Promise.all(counts.map(({ key, clears }) => (clears ? attempts.succeeded(key) : attempts.takeBack(key))));
     return user;
   }
 
   /** Failures for an account from one network or one known device. */
   #countOf(account: string, of: 'network' | 'device', name: string): Count {
-    return { key: JSON.stringify(['account', account, of, name]), rule: this.#rules.perAccount, clears: true };
+    return { key: JSON.stringify(['account', account, of, name]), rule: this.#parts.rules.perAccount, clears: true };
   }
 
   /**
@@ -149,7 +139,7 @@ export class PasswordLogin {
    * The last one bounds the guesses at an account, however many networks they come from.
    */
   #countsOf(account: string, { address }: PasswordClient, nowMs: number): Count[] {
-    const { perAddress, perAccountFromAnywhere: rule } = this.#rules;
+    const { perAddress, perAccountFromAnywhere: rule } = this.#parts.rules;
     const [network, site] = [clientNetwork(address), clientNetwork(address, 48)];
     const siteRule = { ...perAddress, freeAttempts: perAddress.freeAttempts * WIDE_NETWORK_FACTOR };
     const window = Math.floor(nowMs / rule.windowMs);
@@ -167,9 +157,10 @@ export class PasswordLogin {
    * @returns 0, or the milliseconds to wait; then nothing is counted
    */
   async #begin(counts: readonly Count[]): Promise<number> {
-    const nowMs = this.#wallMs();
+    const { attempts, wallMs } = this.#parts;
+    const nowMs = wallMs();
     for (const [index, { key, rule }] of counts.entries()) {
-      const waitMs = await this.#attempts.begin(key, rule, nowMs);
+      const waitMs = await attempts.begin(key, rule, nowMs);
       if (waitMs === 0) continue;
       await this.#takeBack(counts.slice(0, index));
       return waitMs;
@@ -178,15 +169,9 @@ export class PasswordLogin {
   }
 
   async #takeBack(counts: readonly Count[]): Promise<void> {
-    await Promise.all(counts.map(({ key }) => this.#attempts.takeBack(key)));
+    await Promise.all(counts.map(({ key }) => this.#parts.attempts.takeBack(key)));
   }
 }
 
 const isPossiblePassword = (password: string) =>
   password !== '' && password.length <= MAX_PASSWORD_BYTES && Buffer.byteLength(password) <= MAX_PASSWORD_BYTES;
-
-const throttled = (waitMs: number) =>
-  new Denial('rate_limited', 'too many failed logins for the account or from the network', [
-    'Retry-After',
-    String(Math.ceil(waitMs / 1_000)),
-  ]);

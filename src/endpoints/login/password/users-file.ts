@@ -16,6 +16,7 @@ import { stat } from 'node:fs/promises';
 import { isNode, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { isRemembered, readNamedFile, remembering } from '../../../config/files/remembered-files.ts';
+import { formatPath } from '../../../config/findings/problem.ts';
 import { describeIssue } from '../../../config/report.ts';
 import { ConfigFault } from '../../../errors.ts';
 import type { UserAttributes } from '../../../store/session-record.ts';
@@ -174,11 +175,7 @@ export function readUsers(text: string, path: string): Users {
   if (!parsed.success) {
     const mistakes = parsed.error.issues.map((issue) => {
       const keys = issue.path.map((key) => (typeof key === 'symbol' ? String(key) : key));
-      const place = keys
-        .map((key) => (typeof key === 'number' ? `[${key}]` : `.${key}`))
-        .join('')
-        .slice(1);
-      return `${at(offsetOf(document, keys))} ${place === '' ? '' : `${place} `}${messageOfIssue(issue)}`;
+      return [at(offsetOf(document, keys)), formatPath(keys), messageOfIssue(issue)].filter(Boolean).join(' ');
     });
     throw new ConfigFault(mistakes.join('\n'));
   }

@@ -6,8 +6,8 @@ import type { Requirement } from '../../../authorization/section.ts';
 import { lackOf } from '../../../authorization/step-up.ts';
 import { defineCodes, error } from '../../../config/findings/problem.ts';
 import type { DraftEntries, LintContext } from '../../../config/lint.ts';
-import { withPreset } from '../oidc/presets.ts';
 import type { ProviderConfig } from '../oidc/section.ts';
+import { withPreset } from '../oidc/settings.ts';
 
 /** Codes of the findings about `require`. */
 export const codes = defineCodes({

@@ -7,56 +7,44 @@ import type { Requirement } from '../../../authorization/section.ts';
 import { lackOf } from '../../../authorization/step-up.ts';
 import { Denial } from '../../../errors.ts';
 import type { Exchange } from '../../../exchange.ts';
-import type { Clock } from '../../../lib/clock.ts';
-import { html } from '../../../lib/text/html.ts';
-import type { PageText } from '../../../pages/page.ts';
 import { authenticationOf, type UserPrincipal } from '../../../principal.ts';
 import type { ScreenedRequest } from '../../../sanitize/sanitize.ts';
+import { type EndpointParts, presentUser } from '../../parts.ts';
 import type { OtherOrigin } from '../hand-over/other-origin.ts';
-import { type LoginParts, presentUser } from '../login-parts.ts';
 import type { ProviderLogins } from '../oidc/open.ts';
 import type { IdentityProvider } from '../oidc/provider.ts';
-import { type RequiringRoutes, requirementsOf } from './requirements.ts';
+import { refusalPage } from '../pages.ts';
 
 const NO_ROUTE = new Denial('query_malformed', 'no route of that id requires a login of a kind');
 
 const NO_PROVIDER = new Denial('step_up_required', 'the session is of no identity provider that can be asked');
 
-/** For somebody whom only another login helps. @param href  where it begins */
-const otherLoginPage =
-  (href: string): PageText =>
-  ({ reasons, actions }) => ({
-    title: reasons.step_up_required.title,
-    body: html`<p>${reasons.step_up_required.detail}</p>
-<p><a class="button full" href="${href}">${actions.logInAgain}</a></p>`,
-  });
-
 /** Begins logins once more. */
 export class StepUp {
-  readonly #login: LoginParts;
+  readonly #login: EndpointParts;
   readonly #providers: ProviderLogins;
   readonly #requirements: ReadonlyMap<string, Requirement>;
   readonly #otherOrigin: OtherOrigin | null;
-  readonly #wallMs: Clock;
 
-  /** @param otherOrigin  of a configuration with a login origin: there, people log in once more, too */
+  /**
+   * @param requirements  `require` of routes, by id
+   * @param otherOrigin   of a configuration with a login origin: there, people log in once more, too
+   */
   constructor(
-    login: LoginParts,
+    login: EndpointParts,
     providers: ProviderLogins,
-    routes: RequiringRoutes,
+    requirements: ReadonlyMap<string, Requirement>,
     otherOrigin: OtherOrigin | null,
-    wallMs: Clock,
   ) {
     this.#login = login;
     this.#providers = providers;
+    this.#requirements = requirements;
     this.#otherOrigin = otherOrigin;
-    this.#requirements = requirementsOf(routes);
-    this.#wallMs = wallMs;
   }
 
   /** Sends the browser to the provider of its session; without a session, to the login page. */
   async begin(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
-    const { responder, returnTargets } = this.#login;
+    const { responder, returnTargets, wallMs } = this.#login;
     const asked = new URLSearchParams(request.target.query);
     const route = asked.get('route') ?? '';
     const requirement = this.#requirements.get(route);
@@ -68,14 +56,15 @@ export class StepUp {
       return null;
     }
     // Another tab was faster.
-    if (lackOf(requirement, authenticationOf(user), this.#wallMs()) === null) {
+    if (lackOf(requirement, authenticationOf(user), wallMs()) === null) {
       responder.redirect(exchange, 303, returnTo);
       return null;
     }
     const provider = this.#providerOf(user);
     if (provider === null) {
       // No redirect: where the only provider never says what is required, it would lead in a circle.
-      responder.failurePage(exchange, NO_PROVIDER, otherLoginPage(responder.loginPath(returnTo, ['switch'])));
+      const login = responder.loginPath(returnTo, ['switch']);
+      responder.failurePage(exchange, NO_PROVIDER, refusalPage('step_up_required', login, 'logInAgain'));
       return null;
     }
     if (this.#otherOrigin?.is(request) === true)

@@ -2,7 +2,9 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { PRESET_NAMES, type WrittenProvider, withPreset } from '../../../../src/endpoints/login/oidc/presets.ts';
+import { PRESET_NAMES } from '../../../../src/endpoints/login/oidc/presets.ts';
+import type { ProviderConfig } from '../../../../src/endpoints/login/oidc/section.ts';
+import { withPreset } from '../../../../src/endpoints/login/oidc/settings.ts';
 import { allowProblem } from '../../../../src/endpoints/login/oidc/user/allow.ts';
 import { claimAt, textsAt } from '../../../../src/endpoints/login/oidc/user/claim-path.ts';
 import { mapUser, type ProviderUser } from '../../../../src/endpoints/login/oidc/user/mapping.ts';
@@ -11,7 +13,7 @@ import { Denial } from '../../../../src/errors.ts';
 
 type Claims = Record<string, unknown>;
 
-const settings = (keys: Partial<WrittenProvider> = {}) =>
+const settings = (keys: Partial<ProviderConfig> = {}) =>
   withPreset({
     name: 'corporate',
     issuer: 'https://id.example.com',
@@ -29,10 +31,10 @@ const settings = (keys: Partial<WrittenProvider> = {}) =>
     ...keys,
   });
 
-const map = (idToken: Claims, keys: Partial<WrittenProvider> = {}, userinfo: Claims | null = null) =>
+const map = (idToken: Claims, keys: Partial<ProviderConfig> = {}, userinfo: Claims | null = null) =>
   mapUser({ idToken, userinfo }, settings(keys));
 
-function userOf(idToken: Claims, keys: Partial<WrittenProvider> = {}, userinfo: Claims | null = null): ProviderUser {
+function userOf(idToken: Claims, keys: Partial<ProviderConfig> = {}, userinfo: Claims | null = null): ProviderUser {
   const user = map(idToken, keys, userinfo);
   if (user instanceof Denial) throw new Error(user.note);
   return user;
@@ -156,7 +158,7 @@ describe('a user', () => {
 });
 
 describe('OIDC-17: an email address', () => {
-  const emailOf = (idToken: Claims | null, userinfo: Claims | null = null, keys: Partial<WrittenProvider> = {}) =>
+  const emailOf = (idToken: Claims | null, userinfo: Claims | null = null, keys: Partial<ProviderConfig> = {}) =>
     verifiedEmail({ idToken, userinfo }, settings(keys));
 
   test('counts when the same document says that it is verified', () => {
@@ -229,8 +231,8 @@ describe('OIDC-17: an email address', () => {
 });
 
 describe('allow', () => {
-  const problemOf = (idToken: Claims, allow: WrittenProvider['allow'], keys: Partial<WrittenProvider> = {}) =>
-    allowProblem(userOf(idToken, { allow, ...keys }), { idToken, userinfo: null }, allow ?? null);
+  const problemOf = (idToken: Claims, allow: ProviderConfig['allow'], keys: Partial<ProviderConfig> = {}) =>
+    allowProblem(userOf(idToken, { allow, ...keys }), { idToken, userinfo: null }, allow);
 
   test('every key has to hold, of each list one entry', () => {
     const allow = { groups: ['staff', 'admins'], claims: { tid: ['t1', 't2'], 'a.b': true } };

@@ -109,8 +109,8 @@ describe('metadata', () => {
 });
 
 describe('OIDC-19: logins that begin', () => {
-  const throttle = (clock: { nowMs: number }) =>
-    new StartThrottle({ burst: 3_000, windowMs: 600_000 }, () => clock.nowMs);
+  const throttle = (clock: { nowMs: number }) => new StartThrottle(3_000, () => clock.nowMs);
+  const refusal = { reason: 'rate_limited', headers: ['Retry-After', '1'] };
 
   test('from one network are as many as a large office begins, and no flood', () => {
     const clock = { nowMs: 0 };
@@ -119,12 +119,12 @@ describe('OIDC-19: logins that begin', () => {
     // 1,000 a second, for ten minutes.
     for (let count = 0; count < 600_000; count += 1) {
       clock.nowMs = count;
-      if (starts.begin('203.0.113.7') === 0) begun += 1;
+      if (starts.begin('203.0.113.7') === null) begun += 1;
     }
     expect(begun).toBeGreaterThanOrEqual(5_999);
     expect(begun).toBeLessThanOrEqual(6_001);
-    expect(starts.begin('203.0.113.7')).toBeGreaterThan(0);
-    expect(starts.begin('203.0.113.8')).toBe(0);
+    expect(starts.begin('203.0.113.7')).toMatchObject(refusal);
+    expect(starts.begin('203.0.113.8')).toBeNull();
   });
 
   test('from the /64 of an IPv6 address count together, and so do, four times as many, those from its /48', () => {
@@ -132,9 +132,9 @@ describe('OIDC-19: logins that begin', () => {
     const starts = throttle(clock);
     const from = (network: number, count: number) =>
       Array.from({ length: count }, (_, index) => starts.begin(`2001:db8:1:${network}::${index.toString(16)}`));
-    expect(from(1, 3_000).every((waitMs) => waitMs === 0)).toBe(true);
-    expect(from(1, 1)[0]).toBeGreaterThan(0);
-    for (const network of [2, 3, 4]) expect(from(network, 3_000).every((waitMs) => waitMs === 0)).toBe(true);
-    expect(from(5, 1)[0]).toBeGreaterThan(0);
+    expect(from(1, 3_000).every((denial) => denial === null)).toBe(true);
+    expect(from(1, 1)[0]).toMatchObject(refusal);
+    for (const network of [2, 3, 4]) expect(from(network, 3_000).every((denial) => denial === null)).toBe(true);
+    expect(from(5, 1)[0]).toMatchObject(refusal);
   });
 });

@@ -8,38 +8,34 @@
 
 import { Denial, GatewayFault } from '../../../../errors.ts';
 import type { Exchange } from '../../../../exchange.ts';
-import type { Clock } from '../../../../lib/clock.ts';
 import { BASE64URL_32_BYTES_PATTERN } from '../../../../lib/crypto/base64url.ts';
 import type { ScreenedRequest } from '../../../../sanitize/sanitize.ts';
 import type { SealedTokenStore } from '../../../../store/sealed-tokens.ts';
 import type { ProviderLogin } from '../../../../store/session-record.ts';
 import { bodyType, parseForm, readBody } from '../../../body.ts';
+import { describeDevice } from '../../../device.ts';
+import { type EndpointParts, leadOn, presentedHandle, presentUser, sourceOf, turnToBegin } from '../../../parts.ts';
 import { beginRefresh, wantedRefresh } from '../../../refresh/refresh-logins.ts';
-import { describeDevice } from '../../device.ts';
-import { type LoginParts, presentedHandle, presentUser, sourceOf, turnToBegin } from '../../login-parts.ts';
 import { HOME } from '../../return-target.ts';
-import { stepUpProblem } from '../../step-up/wanted.ts';
 import type { IdentityProvider } from '../provider.ts';
 import { providerLogin } from '../provider-login.ts';
+import { invalidResponse } from '../refusals.ts';
 import { isNothing, type ProviderTokens, sealTokens, tokensIn, withNonce } from '../tokens/provider-tokens.ts';
 import { admittedUser } from '../user/allow.ts';
 import { type ClaimDocuments, claimAt, mergedClaims } from '../user/claim-path.ts';
 import type { ProviderUser } from '../user/mapping.ts';
 import { exchangeCode, type ResponseParameters } from './code-exchange.ts';
 import type { LoginFailures, ProviderAttempt } from './login-failures.ts';
-import { loggedInPage } from './pages.ts';
-import { invalidResponse } from './refusals.ts';
 import { redirectUri } from './start-login.ts';
 import type { LoginTransaction, LoginTransactions } from './transactions.ts';
+import { stepUpProblem } from './wanted-step-up.ts';
 
-interface CallbackParts {
-  readonly login: LoginParts;
+/** What takes the answers of providers. */
+export interface CallbackParts {
+  readonly login: EndpointParts;
   readonly transactions: LoginTransactions;
   readonly failures: LoginFailures;
   readonly sealedTokens: SealedTokenStore;
-  /** Whether the session cookie comes only with requests that begin on our own site, redirects included. */
-  readonly isCookieStrict: boolean;
-  readonly wallMs: Clock;
 }
 
 /** Somebody who may log in. */
@@ -121,7 +117,8 @@ export class LoginCallback {
     parameters: ResponseParameters,
     transaction: LoginTransaction,
   ): Promise<Denial | null> {
-    const { login, transactions, wallMs } = this.#parts;
+    const { login, transactions } = this.#parts;
+    const { wallMs } = login;
     const { provider, origin, isUsed, stepUp } = transaction;
     if (provider !== this.#provider.name) return OTHER_PROVIDER;
     if (origin !== request.publicOrigin) return OTHER_ORIGIN;
@@ -151,14 +148,14 @@ export class LoginCallback {
     const { sessionEnds } = this.#provider.settings;
     if (sessionEnds === null) return null;
     const endsAtSec = claimAt(mergedClaims(documents), sessionEnds);
-    return typeof endsAtSec === 'number' ? endsAtSec * 1_000 - this.#parts.wallMs() : Number.NaN;
+    return typeof endsAtSec === 'number' ? endsAtSec * 1_000 - this.#parts.login.wallMs() : Number.NaN;
   }
 
   /** The same answer once more: the browser sent it again, or the user went back (OIDC-08). */
   async #again(exchange: Exchange, request: ScreenedRequest, { returnTo }: LoginTransaction): Promise<Denial | null> {
     const user = await presentUser(this.#parts.login, exchange, request);
     if (user === null || user instanceof Denial) return USED;
-    this.#lead(exchange, returnTo, []);
+    leadOn(this.#parts.login, exchange, returnTo, []);
     return null;
   }
 
@@ -191,19 +188,9 @@ export class LoginCallback {
       source,
     );
     const { headers } = await beginRefresh(login, client, opened, source);
-    login.series.providers.onSucceeded(this.#provider.name);
-    this.#lead(exchange, returnTo, headers);
+    login.series.providers.logins.inc({ provider: this.#provider.name, outcome: 'succeeded' });
+    leadOn(login, exchange, returnTo, headers);
     return null;
-  }
-
-  /**
-   * Leads to where the user wanted to go. The answer of a provider begins on its site, and so does a redirect that follows it:
-   * a session cookie with SameSite=Strict would not come along. A page of ours leads on instead.
-   */
-  #lead(exchange: Exchange, returnTo: string, headers: readonly string[]): void {
-    const { login, isCookieStrict } = this.#parts;
-    if (!isCookieStrict) login.responder.redirect(exchange, 303, returnTo, headers);
-    else login.responder.page(exchange, 200, loggedInPage(returnTo), [...headers, 'Refresh', `0; url=${returnTo}`]);
   }
 }
 

@@ -1,13 +1,13 @@
 /** A login at an identity provider that fails: counted, in the audit stream, and a page that says so and leads on. */
 
-import { asGatewayFault, Denial, type GatewayFault, type Reason } from '../../../../errors.ts';
+import { asGatewayFault, Denial, type Reason, retryAfterSecOf } from '../../../../errors.ts';
 import type { Exchange } from '../../../../exchange.ts';
 import type { LoginMark } from '../../../../response/error-page.ts';
 import type { ScreenedRequest } from '../../../../sanitize/sanitize.ts';
-import { type LoginParts, sourceOf } from '../../login-parts.ts';
-import type { WantedStepUp } from '../../step-up/wanted.ts';
+import { type EndpointParts, sourceOf } from '../../../parts.ts';
 import type { IdentityProvider } from '../provider.ts';
 import { failedLoginPage } from './pages.ts';
+import type { WantedStepUp } from './wanted-step-up.ts';
 
 /** A login, as far as its failure is concerned. */
 export interface ProviderAttempt {
@@ -28,9 +28,9 @@ const COUNTED_AS: { readonly [reason in Reason]?: 'throttled' | 'overloaded' } =
 
 /** Answers for logins that fail. */
 export class LoginFailures {
-  readonly #parts: LoginParts;
+  readonly #parts: EndpointParts;
 
-  constructor(parts: LoginParts) {
+  constructor(parts: EndpointParts) {
     this.#parts = parts;
   }
 
@@ -40,36 +40,17 @@ export class LoginFailures {
     return this.#parts.responder.loginPath(returnTo, remember ? [...marks, 'remember'] : marks, provider.name);
   }
 
-  /**
-   * Does something for a login. If it fails, the answer is a page for people, and for programs what is returned.
-   *
-   * @returns what the pipeline has to answer; `null` when everything is answered
-   */
+  /** Does something for a login. If it fails, records why, and answers with a page that says so. */
   async shown(
     exchange: Exchange,
     request: ScreenedRequest,
     attempt: Readonly<ProviderAttempt>,
     work: () => Promise<Denial | null>,
-  ): Promise<Denial | null> {
-    let why: Denial | GatewayFault | null;
-    try {
-      why = await work();
-    } catch (thrown) {
-      why = asGatewayFault(thrown);
-    }
-    if (why !== null) this.show(exchange, request, attempt, why);
-    return null;
-  }
-
-  /** Records a failure, and answers. */
-  show(
-    exchange: Exchange,
-    request: ScreenedRequest,
-    attempt: Readonly<ProviderAttempt>,
-    why: Denial | GatewayFault,
-  ): void {
+  ): Promise<null> {
+    const why = await work().catch(asGatewayFault);
+    if (why === null) return null;
     const { responder, series, audit } = this.#parts;
-    const { name, label } = { name: attempt.provider.name, label: attempt.provider.settings.label };
+    const { name, settings } = attempt.provider;
     const { reason } = why;
     series.providers.onFailed(name, reason);
     series.failures.inc({ reason: COUNTED_AS[reason] ?? 'provider' });
@@ -77,16 +58,12 @@ export class LoginFailures {
     audit.write({ event: 'login_failed', method: 'oidc', account: name, reason, note }, sourceOf(exchange, request));
     const page = failedLoginPage({
       reason,
-      label,
-      waitSec: why instanceof Denial ? retryAfterOf(why) : null,
+      label: settings.label,
+      waitSec: why instanceof Denial ? retryAfterSecOf(why) : null,
       again: this.startPath(attempt, []),
       other: this.startPath(attempt, ['switch']),
     });
     responder.failurePage(exchange, why, page);
+    return null;
   }
-}
-
-function retryAfterOf({ headers }: Denial): number | null {
-  const at = headers.indexOf('Retry-After');
-  return at === -1 ? null : Number(headers[at + 1]);
 }

@@ -79,11 +79,3 @@ export const failedLoginPage =
 <p><a class="button full" href="${href}">${action}</a></p>`,
     };
   };
-
-/** Leads on after a login, where the session cookie is not sent along with a redirect that began on another site. */
-export const loggedInPage =
-  (returnTo: string): PageText =>
-  ({ loggedIn, actions }) => ({
-    title: loggedIn.title,
-    body: html`<p><a class="button full" href="${returnTo}">${actions.goOn}</a></p>`,
-  });

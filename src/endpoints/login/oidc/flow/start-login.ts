@@ -12,15 +12,15 @@ import { hash } from 'node:crypto';
 import { Denial } from '../../../../errors.ts';
 import type { Exchange } from '../../../../exchange.ts';
 import type { ScreenedRequest } from '../../../../sanitize/sanitize.ts';
-import { type LoginParts, presentedHandle, turnToBegin } from '../../login-parts.ts';
-import { stepUpParameters, type WantedStepUp } from '../../step-up/wanted.ts';
+import { type EndpointParts, presentedHandle, turnToBegin } from '../../../parts.ts';
 import { protocolLibrary } from '../client-configuration.ts';
-import type { ProviderSettings } from '../presets.ts';
 import type { IdentityProvider } from '../provider.ts';
+import type { ProviderSettings } from '../settings.ts';
 import { providerUnavailable, transportFault } from '../transport.ts';
 import type { LoginFailures } from './login-failures.ts';
-import { type StartThrottle, tooManyStarts } from './start-throttle.ts';
+import type { StartThrottle } from './start-throttle.ts';
 import type { LoginTransactions } from './transactions.ts';
+import { stepUpParameters, type WantedStepUp } from './wanted-step-up.ts';
 
 /** The login that a user asks for. */
 export interface WantedLogin {
@@ -36,7 +36,7 @@ export interface WantedLogin {
 }
 
 interface StartParts {
-  readonly login: LoginParts;
+  readonly login: EndpointParts;
   readonly transactions: LoginTransactions;
   readonly throttle: StartThrottle;
   readonly failures: LoginFailures;
@@ -71,8 +71,8 @@ export class LoginStart {
   async #begin(exchange: Exchange, request: ScreenedRequest, wanted: WantedLogin): Promise<Denial | null> {
     const { login, transactions, throttle, failures } = this.#parts;
     const { provider, returnTo, stepUp, remember } = wanted;
-    const waitMs = throttle.begin(request.clientAddress);
-    if (waitMs > 0) return tooManyStarts(waitMs);
+    const tooMany = throttle.begin(request.clientAddress);
+    if (tooMany !== null) return tooMany;
 
     const browser = transactions.browserOf(request.otherCookies);
     if (browser === null) {
@@ -96,7 +96,7 @@ export class LoginStart {
       stepUp,
       remember,
     });
-    login.series.providers.onStarted(provider.name);
+    login.series.providers.started.inc({ provider: provider.name });
     login.responder.redirect(exchange, 302, location, ['Set-Cookie', transactions.cookieLine(browser)]);
     return null;
   }

@@ -5,62 +5,55 @@
  * Counted by each process for itself, so that a flood costs the store nothing.
  */
 
-import { Denial } from '../../../../errors.ts';
+import { type Denial, rateLimited } from '../../../../errors.ts';
 import { clientNetwork } from '../../../../lib/address.ts';
 import type { Clock } from '../../../../lib/clock.ts';
 import { TokenBucket } from '../../../../lib/concurrency/token-bucket.ts';
 import { RecentMap } from '../../../../lib/recent-map.ts';
 
-/** Logins that may begin at once, and over time. */
-export interface StartRates {
-  /** From one network, at once. */
-  readonly burst: number;
-  /** The time in which as many may begin again. */
-  readonly windowMs: number;
-}
-
+/** The time in which as many logins may begin again as may begin at once. */
+const WINDOW_MS = 600_000;
 /** A /48 may have this many times what a /64 of it may: a site of several networks is not one client. */
 const WIDER_FACTOR = 4;
 /** Total length of the networks that are remembered: some 50,000. One that is forgotten begins anew. */
 const MAX_WEIGHT = 1_000_000;
 
-/** A Denial 429. */
-export const tooManyStarts = (waitMs: number): Denial =>
-  new Denial('rate_limited', 'too many logins begun from the network', [
-    'Retry-After',
-    String(Math.ceil(waitMs / 1_000)),
-  ]);
-
 /** Bounds how many logins begin. */
 export class StartThrottle {
-  readonly #rates: StartRates;
+  readonly #atOnce: number;
   readonly #monotonicMs: Clock;
+  readonly #what: string;
   readonly #buckets = new RecentMap<TokenBucket>(MAX_WEIGHT);
 
-  constructor(rates: StartRates, monotonicMs: Clock) {
-    this.#rates = rates;
+  /**
+   * @param atOnce  that may begin from one network at once, and over ten minutes
+   * @param what    begins, for the log
+   */
+  constructor(atOnce: number, monotonicMs: Clock, what = 'logins begun') {
+    this.#atOnce = atOnce;
     this.#monotonicMs = monotonicMs;
+    this.#what = what;
   }
 
   /**
    * Begins a login.
    *
    * @param address  of the client, in plain form
-   * @returns 0, or the milliseconds to wait
+   * @returns `null` when it may, or a Denial `rate_limited`
    */
-  begin(address: string): number {
+  begin(address: string): Denial | null {
     const network = clientNetwork(address);
-    const waitMs = this.#take(network, 1);
-    if (waitMs > 0 || network === address) return waitMs;
-    return this.#take(`${clientNetwork(address, 48)}/48`, WIDER_FACTOR);
+    let waitMs = this.#take(network, 1);
+    if (waitMs === 0 && network !== address) waitMs = this.#take(`${clientNetwork(address, 48)}/48`, WIDER_FACTOR);
+    return waitMs === 0 ? null : rateLimited(`too many ${this.#what} from the network`, waitMs);
   }
 
   #take(key: string, factor: number): number {
     const nowMs = this.#monotonicMs();
-    const { burst, windowMs } = this.#rates;
+    const burst = this.#atOnce * factor;
     let bucket = this.#buckets.get(key);
     if (bucket === undefined) {
-      bucket = new TokenBucket((burst * factor * 1_000) / windowMs, burst * factor, nowMs);
+      bucket = new TokenBucket((burst * 1_000) / WINDOW_MS, burst, nowMs);
       this.#buckets.set(key, bucket);
     }
     return bucket.take(nowMs);

@@ -16,7 +16,7 @@ import type { Turns } from '../../../../lib/concurrency/turns.ts';
 import { BASE64URL_32_BYTES_PATTERN } from '../../../../lib/crypto/base64url.ts';
 import type { LoginTransactionStore } from '../../../../store/store.ts';
 import { ownCookie } from '../../../own-cookie.ts';
-import { stepUpSchema } from '../../step-up/wanted.ts';
+import { stepUpSchema } from './wanted-step-up.ts';
 
 /** How the names of cookies begin by which a browser is recognised when it comes back from a provider. */
 export const LOGIN_COOKIE_PREFIX = '__Host-login-';
@@ -154,13 +154,10 @@ export class LoginTransactions {
    * @throws DependencyFault `store_unavailable`, as a rejection
    */
   async take(browser: string, state: string): Promise<LoginTransaction | null> {
-    const text = await this.#take(browser, state);
-    if (text === null) return null;
-    const read = transactionSchema.safeParse(JSON.parse(text));
-    if (!read.success) return null;
+    const login = await this.#take(browser, state, transactionSchema);
     // Where it leads stays known, for a user who goes back, or whose browser sends the request again.
-    await this.#put(browser, state, { ...read.data, verifier: '', nonce: '', isUsed: true });
-    return read.data;
+    if (login !== null) await this.#put(browser, state, { ...login, verifier: '', nonce: '', isUsed: true });
+    return login;
   }
 
   /**
@@ -180,9 +177,7 @@ export class LoginTransactions {
    * @throws DependencyFault `store_unavailable`, as a rejection
    */
   async takeLogout(browser: string, state: string): Promise<string | null> {
-    const text = await this.#take(browser, state);
-    const read = logoutSchema.safeParse(text === null ? null : JSON.parse(text));
-    return read.success ? read.data.logoutAt : null;
+    return (await this.#take(browser, state, logoutSchema))?.logoutAt ?? null;
   }
 
   /**
@@ -207,17 +202,14 @@ export class LoginTransactions {
    * @throws DependencyFault `store_unavailable`, as a rejection
    */
   async takeHandOver(browser: string, state: string): Promise<HandOverTransaction | null> {
-    const text = await this.#take(browser, state);
-    const read = handOverSchema.safeParse(text === null ? null : JSON.parse(text));
-    if (!read.success) return null;
-    await this.#put(browser, state, { ...read.data, verifier: '', isUsed: true });
-    return read.data;
+    const handOver = await this.#take(browser, state, handOverSchema);
+    if (handOver !== null) await this.#put(browser, state, { ...handOver, verifier: '', isUsed: true });
+    return handOver;
   }
 
   /** Whether a login took too long. */
   hasExpired({ startedAtMs }: Pick<LoginTransaction, 'startedAtMs'>): boolean {
-    const ageMs = this.#wallMs() - startedAtMs;
-    return ageMs > LOGIN_LIFETIME_MS;
+    return this.#wallMs() - startedAtMs > LOGIN_LIFETIME_MS;
   }
 
   #cookieLine(browser: string, maxAgeSec: number): string {
@@ -229,10 +221,11 @@ export class LoginTransactions {
     await this.#turns.goOn();
   }
 
-  async #take(browser: string, state: string): Promise<string | null> {
+  /** Takes a transaction; `null` where there is none of that kind. */
+  async #take<T>(browser: string, state: string, schema: z.ZodType<T>): Promise<T | null> {
     const text = await this.#store.take(browser, state);
     await this.#turns.goOn();
-    return text;
+    return schema.safeParse(text === null ? null : JSON.parse(text)).data ?? null;
   }
 }
 

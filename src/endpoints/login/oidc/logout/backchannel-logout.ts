@@ -10,14 +10,13 @@
 import { asGatewayFault, Denial, type GatewayFault, type Reason } from '../../../../errors.ts';
 import type { Exchange } from '../../../../exchange.ts';
 import type { SessionHandle } from '../../../../jwt/names.ts';
-import type { Clock } from '../../../../lib/clock.ts';
 import { USED_LEEWAY_MS } from '../../../../lib/token-limits.ts';
 import type { ScreenedRequest } from '../../../../sanitize/sanitize.ts';
 import { subjectAtProvider } from '../../../../store/session-record.ts';
 import type { CodeStore, EndedAtProvider } from '../../../../store/store.ts';
-import { bodyType, parseForm, readBody } from '../../../body.ts';
+import { readForm } from '../../../body.ts';
+import { type EndpointParts, sourceOf } from '../../../parts.ts';
 import { oauthErrorBody } from '../../../token/oauth-errors.ts';
-import { type LoginParts, sourceOf } from '../../login-parts.ts';
 import type { IdentityProvider } from '../provider.ts';
 import { type LogoutToken, verifyLogoutToken } from './logout-token.ts';
 
@@ -41,13 +40,6 @@ declare module '../../../../telemetry/audit.ts' {
   }
 }
 
-interface BackchannelParts {
-  readonly login: LoginParts;
-  /** Remembers which tokens have been used. */
-  readonly codes: CodeStore;
-  readonly wallMs: Clock;
-}
-
 /** What a logout token has done. */
 interface Ended {
   readonly handles: readonly SessionHandle[];
@@ -56,7 +48,6 @@ interface Ended {
 }
 
 const refused = (note: string) => new Denial('logout_token_refused', note);
-const NOT_A_FORM = new Denial('media_type_unsupported', 'not a form');
 const NO_TOKEN = refused('logout_token is missing');
 const USED = refused('logout token: jti was used before');
 const OTHER_SUBJECT = refused('logout token: without sid, and its sub is not what names users here');
@@ -64,11 +55,14 @@ const OTHER_SUBJECT = refused('logout token: without sid, and its sub is not wha
 /** Takes the logout tokens of one provider. */
 export class BackchannelLogout {
   readonly #provider: IdentityProvider;
-  readonly #parts: BackchannelParts;
+  readonly #login: EndpointParts;
+  readonly #codes: CodeStore;
 
-  constructor(provider: IdentityProvider, parts: BackchannelParts) {
+  /** @param codes  remembers which tokens have been used */
+  constructor(provider: IdentityProvider, login: EndpointParts, codes: CodeStore) {
     this.#provider = provider;
-    this.#parts = parts;
+    this.#login = login;
+    this.#codes = codes;
   }
 
   /** Ends what the token names, or says why not. */
@@ -86,10 +80,8 @@ export class BackchannelLogout {
   }
 
   async #end(exchange: Exchange, request: ScreenedRequest): Promise<Ended | Denial> {
-    const { login, wallMs } = this.#parts;
-    if (bodyType(request.fields.contentType) !== 'form') return NOT_A_FORM;
-    const text = await readBody(exchange, request, login.bodyTimeoutMs);
-    const form = text instanceof Denial ? text : parseForm(text);
+    const { bodyTimeoutMs, wallMs } = this.#login;
+    const form = await readForm(exchange, request, bodyTimeoutMs);
     if (form instanceof Denial) return form;
     const compact = form.get('logout_token');
     if (compact === undefined) return NO_TOKEN;
@@ -105,35 +97,35 @@ export class BackchannelLogout {
    * ended, so that a provider that got no answer, or 503, can send it again.
    */
   async #endOnce(token: LogoutToken): Promise<Ended | Denial> {
-    const { login, codes, wallMs } = this.#parts;
+    const { sessions, wallMs } = this.#login;
     const { name, settings } = this.#provider;
     const isNamedBySub = settings.subject === 'sub';
     const which = whichOf(token, isNamedBySub);
     if (which === null) return OTHER_SUBJECT;
     const key = JSON.stringify(['logout token', name, token.issuer, token.id]);
     const ttlMs = token.endsAtMs - wallMs() + USED_LEEWAY_MS;
-    if (!(await codes.add(key, 'begun', ttlMs))) return USED;
-    const handles = await login.sessions.endByProvider(name, which);
-    await codes.replace(key, 'begun', 'done', ttlMs);
+    if (!(await this.#codes.add(key, 'begun', ttlMs))) return USED;
+    const handles = await sessions.endByProvider(name, which);
+    await this.#codes.replace(key, 'begun', 'done', ttlMs);
     const subject = token.subject === null || !isNamedBySub ? null : subjectAtProvider(name, token.subject);
     return { handles, subject };
   }
 
   #confirm(exchange: Exchange, request: ScreenedRequest, { handles, subject }: Ended): void {
-    const { series, audit, responder } = this.#parts.login;
+    const { series, audit, responder } = this.#login;
     const { name: provider } = this.#provider;
-    series.providerLogouts.onBackchannelLogout(provider, handles.length > 0 ? 'ended' : 'none');
+    series.providerLogouts.backchannel.inc({ provider, outcome: handles.length > 0 ? 'ended' : 'none' });
     audit.write({ event: 'backchannel_logout', provider, subject, handles }, sourceOf(exchange, request));
     responder.empty(exchange, 200);
   }
 
   #refuse(exchange: Exchange, request: ScreenedRequest, why: Denial | GatewayFault): void {
-    const { series, audit, responder } = this.#parts.login;
+    const { series, audit, responder } = this.#login;
     const { name: provider } = this.#provider;
     const { reason } = why;
     const [outcome, note] =
       why instanceof Denial ? (['refused', why.note] as const) : (['failed', why.message] as const);
-    series.providerLogouts.onBackchannelLogout(provider, outcome);
+    series.providerLogouts.backchannel.inc({ provider, outcome });
     audit.write({ event: 'backchannel_logout_refused', provider, reason, note }, sourceOf(exchange, request));
     responder.failure(exchange, why, oauthErrorBody(why), []);
   }

@@ -9,11 +9,11 @@ import { Denial } from '../../../../errors.ts';
 import type { Exchange } from '../../../../exchange.ts';
 import type { SessionHandle } from '../../../../jwt/names.ts';
 import type { ScreenedRequest } from '../../../../sanitize/sanitize.ts';
-import { type LoginParts, sourceOf } from '../../login-parts.ts';
+import { type EndpointParts, sourceOf } from '../../../parts.ts';
 import type { StartThrottle } from '../flow/start-throttle.ts';
 import type { ProviderMetadata } from '../metadata.ts';
 import type { IdentityProvider } from '../provider.ts';
-import { MAX_SID_LENGTH } from './logout-token.ts';
+import { MAX_KEPT_LENGTH } from '../provider-login.ts';
 
 declare module '../../../../telemetry/audit.ts' {
   interface AuditEvents {
@@ -32,11 +32,11 @@ const OTHER_ISSUER = refused('iss is not the issuer of the provider');
 /** Takes the front-channel logouts of one provider. */
 export class FrontchannelLogout {
   readonly #provider: IdentityProvider;
-  readonly #login: LoginParts;
+  readonly #login: EndpointParts;
   readonly #throttle: StartThrottle;
 
   /** @param throttle  of requests, since anybody can send them, and each costs the store a write */
-  constructor(provider: IdentityProvider, login: LoginParts, throttle: StartThrottle) {
+  constructor(provider: IdentityProvider, login: EndpointParts, throttle: StartThrottle) {
     this.#provider = provider;
     this.#login = login;
     this.#throttle = throttle;
@@ -48,14 +48,14 @@ export class FrontchannelLogout {
     const { name: provider } = this.#provider;
     const query = new URLSearchParams(request.target.query);
     const [iss, sid] = [query.get('iss'), query.get('sid')];
-    if (query.size !== 2 || iss === null || sid === null || sid === '' || sid.length > MAX_SID_LENGTH)
+    if (query.size !== 2 || iss === null || sid === null || sid === '' || sid.length > MAX_KEPT_LENGTH)
       return OTHER_QUERY;
     const metadata = await this.#provider.metadata();
     if (iss !== metadata.issuer) return OTHER_ISSUER;
-    const waitMs = this.#throttle.begin(request.clientAddress);
-    if (waitMs > 0) return throttled(waitMs);
+    const tooMany = this.#throttle.begin(request.clientAddress);
+    if (tooMany !== null) return tooMany;
     const handles = await sessions.endByProvider(provider, { sid });
-    series.providerLogouts.onFrontchannelLogout(provider, handles.length > 0 ? 'ended' : 'none');
+    series.providerLogouts.frontchannel.inc({ provider, outcome: handles.length > 0 ? 'ended' : 'none' });
     if (handles.length > 0)
       audit.write({ event: 'frontchannel_logout', provider, handles }, sourceOf(exchange, request));
     responder.empty(exchange, 200, ['Content-Security-Policy', policyFor(metadata)]);
@@ -69,9 +69,3 @@ function policyFor({ issuer, authorizationEndpoint, endSessionEndpoint }: Provid
   const origins = new Set(urls.map((url) => new URL(url).origin));
   return `default-src 'none'; frame-ancestors ${[...origins].join(' ')}`;
 }
-
-const throttled = (waitMs: number) =>
-  new Denial('rate_limited', 'too many front-channel logouts from the network', [
-    'Retry-After',
-    String(Math.ceil(waitMs / 1_000)),
-  ]);

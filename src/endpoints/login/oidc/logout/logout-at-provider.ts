@@ -15,8 +15,8 @@ import type { SealedTokenStore } from '../../../../store/sealed-tokens.ts';
 import type { SessionRecord } from '../../../../store/session-record.ts';
 import type { LoginTransactions } from '../flow/transactions.ts';
 import type { ProviderMetadata } from '../metadata.ts';
-import type { ProviderSettings } from '../presets.ts';
 import type { IdentityProvider } from '../provider.ts';
+import type { ProviderSettings } from '../settings.ts';
 import { openTokens, type ProviderTokens } from '../tokens/provider-tokens.ts';
 import type { TokenRevoker } from '../tokens/revocation.ts';
 import type { LogoutSeries } from './series.ts';
@@ -88,7 +88,7 @@ export class LogoutAtProvider {
     if (idToken !== null && url.searchParams.has('post_logout_redirect_uri'))
       url.searchParams.set('id_token_hint', idToken);
     const headers = await this.#remember(url, provider.name, request);
-    series.onLogoutAtProvider(provider.name, 'begun');
+    series.atProvider.inc({ provider: provider.name, step: 'begun' });
     return { label: provider.settings.label, url: url.href, headers };
   }
 
@@ -100,7 +100,7 @@ export class LogoutAtProvider {
     const browser = transactions.browserThatBegan(state, request.otherCookies);
     const name = browser === null ? null : await orNothing(transactions.takeLogout(browser, state));
     if (name !== null && providers.some((provider) => provider.name === name))
-      series.onLogoutAtProvider(name, 'returned');
+      series.atProvider.inc({ provider: name, step: 'returned' });
   }
 
   #providerOf({ login }: Pick<SessionRecord, 'login'>): IdentityProvider | undefined {

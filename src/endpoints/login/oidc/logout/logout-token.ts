@@ -9,16 +9,8 @@ import type { Claims } from '../../../../jwt/names.ts';
 import { logoutTokenProfile } from '../../../../jwt/profiles.ts';
 import { verifyDecoded } from '../../../../jwt/verify.ts';
 import { isJsonObject } from '../../../../lib/text/json.ts';
-import { issuerOf } from '../id-token.ts';
-
-/** What a logout token has to fit. */
-interface ExpectedLogoutToken {
-  /** Of the metadata; may be the template of all Entra tenants. */
-  readonly issuer: string;
-  readonly clientId: string;
-  readonly algorithms: readonly string[];
-  readonly clockSkewMs: number;
-}
+import { type ExpectedToken, issuerOf } from '../id-token.ts';
+import { MAX_KEPT_LENGTH } from '../provider-login.ts';
 
 /** A verified logout token. At least one of `sid` and `subject` is there. */
 export interface LogoutToken {
@@ -33,9 +25,6 @@ export interface LogoutToken {
 
 const EVENT = 'http://schemas.openid.net/event/backchannel-logout';
 
-/** Longest `sid` that a session keeps (`provider-login.ts`). */
-export const MAX_SID_LENGTH = 255;
-
 /**
  * Verifies a logout token.
  *
@@ -47,7 +36,7 @@ export const MAX_SID_LENGTH = 255;
 export async function verifyLogoutToken(
   token: string,
   keys: KeySet,
-  expected: ExpectedLogoutToken,
+  expected: ExpectedToken,
   nowMs: number,
 ): Promise<LogoutToken | string> {
   const decoded = decodeCompact(token);
@@ -75,6 +64,6 @@ function claimsProblem(claims: Claims): string | null {
   if (!isJsonObject(events) || !Object.hasOwn(events, EVENT) || !isJsonObject(events[EVENT])) return 'events';
   // So that nothing that accepts ID tokens takes it for one (§2.4).
   if (Object.hasOwn(claims, 'nonce')) return 'nonce';
-  if (sid !== undefined && (typeof sid !== 'string' || sid === '' || sid.length > MAX_SID_LENGTH)) return 'sid';
+  if (sid !== undefined && (typeof sid !== 'string' || sid === '' || sid.length > MAX_KEPT_LENGTH)) return 'sid';
   return sid === undefined && sub === undefined ? 'neither sid nor sub' : null;
 }

@@ -7,8 +7,6 @@ import { CONFIGURED, type MetricRegistry } from '../../../../telemetry/registry.
  * a rule; `failed`: something is broken, so that nobody was logged out.
  */
 const OUTCOMES = ['ended', 'none', 'refused', 'failed'] as const;
-/** See {@link OUTCOMES}. */
-type Outcome = (typeof OUTCOMES)[number];
 
 /** `ended`: sessions ended; `none`: there was none to end. Anybody can ask, so what is refused is not counted here. */
 const FRAME_OUTCOMES = ['ended', 'none'] as const;
@@ -18,22 +16,22 @@ const STEPS = ['begun', 'returned'] as const;
 
 /** The metrics of logouts by identity providers. */
 export class LogoutSeries {
-  readonly #backchannel;
-  readonly #frontchannel;
-  readonly #atProvider;
+  readonly backchannel;
+  readonly frontchannel;
+  readonly atProvider;
 
   constructor(registry: MetricRegistry) {
-    this.#backchannel = registry.counter(
+    this.backchannel = registry.counter(
       'provider_backchannel_logouts_total',
       'Logout tokens that an identity provider sent: ended when sessions ended, none when there was none, refused, or failed.',
       { provider: CONFIGURED, outcome: OUTCOMES },
     );
-    this.#frontchannel = registry.counter(
+    this.frontchannel = registry.counter(
       'provider_frontchannel_logouts_total',
       'Logouts through a frame in the page of an identity provider: ended when sessions ended, or none when there was none.',
       { provider: CONFIGURED, outcome: FRAME_OUTCOMES },
     );
-    this.#atProvider = registry.counter(
+    this.atProvider = registry.counter(
       'provider_logouts_total',
       'Logouts here that continued at an identity provider: begun when the browser was sent there, returned when it came back.',
       { provider: CONFIGURED, step: STEPS },
@@ -43,21 +41,9 @@ export class LogoutSeries {
   /** Every series of these providers exists from now on. */
   expect(providers: readonly string[]): void {
     for (const provider of providers) {
-      for (const outcome of OUTCOMES) this.#backchannel.inc({ provider, outcome }, 0);
-      for (const outcome of FRAME_OUTCOMES) this.#frontchannel.inc({ provider, outcome }, 0);
-      for (const step of STEPS) this.#atProvider.inc({ provider, step }, 0);
+      for (const outcome of OUTCOMES) this.backchannel.inc({ provider, outcome }, 0);
+      for (const outcome of FRAME_OUTCOMES) this.frontchannel.inc({ provider, outcome }, 0);
+      for (const step of STEPS) this.atProvider.inc({ provider, step }, 0);
     }
-  }
-
-  onFrontchannelLogout(provider: string, outcome: (typeof FRAME_OUTCOMES)[number]): void {
-    this.#frontchannel.inc({ provider, outcome });
-  }
-
-  onLogoutAtProvider(provider: string, step: (typeof STEPS)[number]): void {
-    this.#atProvider.inc({ provider, step });
-  }
-
-  onBackchannelLogout(provider: string, outcome: Outcome): void {
-    this.#backchannel.inc({ provider, outcome });
   }
 }

@@ -24,6 +24,8 @@ const ENDED = new Denial('session_unknown', 'the identity provider no longer adm
 /** After a renewal that gave no valid token, it is not tried again for this long (REF-12). */
 const PAUSE_MS = 10_000;
 
+const NONE = { accessToken: null, accessUntilMs: null };
+
 type Handed = CompactToken | null | Denial;
 
 /** Hands out access tokens. */
@@ -55,37 +57,31 @@ export class ProviderAccessTokens implements ProviderTokenSource {
     provider: IdentityProvider,
     { sessionCookie, publicOrigin }: CookieRequest,
   ): Promise<Handed> {
-    const { renewal, sessionCookies } = this.#parts;
+    const { sessionCookies, clocks } = this.#parts;
     if (typeof sessionCookie !== 'string') return null;
-    const session = sessionAtProvider(user, await sessionCookies.sessionIdOf(sessionCookie, publicOrigin));
-    const kept = await renewal.read(session, provider);
-    if (kept === null) return this.#none(standing, provider);
-    if (this.#isAlive(kept.tokens)) return this.#handed(standing, provider, kept.tokens);
-    if (kept.tokens.refreshToken === null) return this.#none(standing, provider);
-    return this.#renewed(session, standing, provider);
+    const sessionId = await sessionCookies.sessionIdOf(sessionCookie, publicOrigin);
+    const tokens = await this.#aliveOf(sessionAtProvider(user, sessionId, provider));
+    if (tokens instanceof Denial) return tokens;
+    const { accessToken, accessUntilMs } = tokens ?? NONE;
+    const token = accessToken !== null && isBearerToken(accessToken) ? accessToken : null;
+    const untilMs = token === null ? clocks.wallMs() + PAUSE_MS : (accessUntilMs ?? Number.POSITIVE_INFINITY);
+    standing.access = { of: provider, token, untilMs };
+    return token;
   }
 
-  async #renewed(session: SessionAtProvider, standing: ProviderStanding, provider: IdentityProvider): Promise<Handed> {
+  /** The tokens of a session, renewed if need be; `null` where there is no access token that has not expired. */
+  async #aliveOf(session: SessionAtProvider): Promise<ProviderTokens | null | Denial> {
+    const { renewal } = this.#parts;
+    const kept = await renewal.read(session);
+    if (kept === null || this.#isAlive(kept.tokens)) return kept?.tokens ?? null;
+    if (kept.tokens.refreshToken === null) return null;
     const wish = { isWanted: (tokens: ProviderTokens) => !this.#isAlive(tokens), waits: () => true };
-    const renewed = await this.#parts.renewal.renew(session, provider, wish);
+    const renewed = await renewal.renew(session, wish);
     if (renewed.outcome === 'ended') return ENDED;
-    if (renewed.outcome !== 'done' || !this.#isAlive(renewed.tokens)) return this.#none(standing, provider);
-    return this.#handed(standing, provider, renewed.tokens);
+    return renewed.outcome === 'done' && this.#isAlive(renewed.tokens) ? renewed.tokens : null;
   }
 
   #isAlive({ accessToken, accessUntilMs }: ProviderTokens): boolean {
     return accessToken !== null && (accessUntilMs === null || this.#parts.clocks.wallMs() < accessUntilMs);
-  }
-
-  #handed(standing: ProviderStanding, of: IdentityProvider, tokens: ProviderTokens): Handed {
-    const { accessToken, accessUntilMs } = tokens;
-    if (accessToken === null || !isBearerToken(accessToken)) return this.#none(standing, of);
-    standing.access = { of, token: accessToken, untilMs: accessUntilMs ?? Number.POSITIVE_INFINITY };
-    return accessToken;
-  }
-
-  #none(standing: ProviderStanding, of: IdentityProvider): null {
-    standing.access = { of, token: null, untilMs: this.#parts.clocks.wallMs() + PAUSE_MS };
-    return null;
   }
 }

@@ -9,7 +9,7 @@
 import type { TokenEndpointResponse } from 'openid-client';
 import type { SessionId } from '../../../../authentication/session/session-id.ts';
 import { openText, sealText } from '../../../../lib/crypto/sealed-text.ts';
-import type { ProviderSettings } from '../presets.ts';
+import type { ProviderSettings } from '../settings.ts';
 
 /** What is kept for one session. Each is `null` where it is not needed, or the provider gave none. */
 export interface ProviderTokens {

@@ -6,8 +6,8 @@
 import type { TokenEndpointResponse } from 'openid-client';
 import type { Denial } from '../../../../errors.ts';
 import { protocolLibrary } from '../client-configuration.ts';
-import { refusalOf } from '../flow/code-exchange.ts';
 import type { IdentityProvider } from '../provider.ts';
+import { refusalOf } from '../refusals.ts';
 
 /** What came of a refresh. */
 export interface RefreshAnswer {

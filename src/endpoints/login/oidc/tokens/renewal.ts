@@ -20,11 +20,11 @@ import type { SealedTokenStore } from '../../../../store/sealed-tokens.ts';
 import type { ProviderLogin, UserAttributes } from '../../../../store/session-record.ts';
 import type { AuditLog, AuditSource } from '../../../../telemetry/audit.ts';
 import type { Logger } from '../../../../telemetry/log.ts';
-import { documentsIn, OTHER_SUBJECT } from '../flow/code-exchange.ts';
-import { GRANT_REFUSED } from '../flow/refusals.ts';
 import type { IdentityProvider } from '../provider.ts';
+import { GRANT_REFUSED } from '../refusals.ts';
 import { providerUnavailable } from '../transport.ts';
 import { admittedUser } from '../user/allow.ts';
+import { documentsIn, OTHER_SUBJECT } from '../user-documents.ts';
 import { isNonceOf, openTokens, type ProviderTokens, sealTokens, tokensIn } from './provider-tokens.ts';
 import { redeemRefreshToken } from './refresh-grant.ts';
 import type { ProviderTokenSeries } from './series.ts';
@@ -51,6 +51,7 @@ declare module '../../../../telemetry/audit.ts' {
 
 /** A session that an identity provider has opened, with what opens its tokens. */
 export interface SessionAtProvider {
+  readonly provider: IdentityProvider;
   readonly handle: SessionHandle;
   readonly sessionId: SessionId;
   readonly subject: string;
@@ -58,10 +59,14 @@ export interface SessionAtProvider {
 }
 
 /** The session of a user whom an identity provider has authenticated. */
-export function sessionAtProvider({ session }: UserPrincipal, sessionId: string): SessionAtProvider {
+export function sessionAtProvider(
+  { session }: UserPrincipal,
+  sessionId: string,
+  provider: IdentityProvider,
+): SessionAtProvider {
   const { handle, subject, login } = session;
   if (login === null) throw new TypeError('a session without an identity provider');
-  return { handle, sessionId: sessionId as SessionId, subject, login };
+  return { provider, handle, sessionId: sessionId as SessionId, subject, login };
 }
 
 /** What became of a renewal. */
@@ -148,9 +153,9 @@ export class TokenRenewal {
   }
 
   /** The tokens of a session, and how long ago the provider confirmed it; `null` if there are none, or they cannot be decrypted. */
-  async read(session: SessionAtProvider, provider: IdentityProvider): Promise<Leased | null> {
+  async read(session: SessionAtProvider): Promise<Leased | null> {
     const found = await this.#parts.sealedTokens.get(session.handle);
-    return found === null ? null : leasedOf(found, session, provider);
+    return found === null ? null : leasedOf(found, session);
   }
 
   /**
@@ -158,17 +163,14 @@ export class TokenRenewal {
    *
    * @throws DependencyFault `provider_unavailable` | `store_unavailable`, as a rejection: nothing has ended
    */
-  async renew(
-    session: SessionAtProvider,
-    provider: IdentityProvider,
-    { isWanted, waits }: RenewalWish,
-  ): Promise<Renewal> {
+  async renew(session: SessionAtProvider, { isWanted, waits }: RenewalWish): Promise<Renewal> {
     const { monotonicMs } = this.#parts.clocks;
+    const { provider } = session;
     const asked = this.#askedOf(provider);
     const giveUpAtMs = monotonicMs() + 2 * provider.settings.timeoutMs;
     for (;;) {
       if (monotonicMs() < asked.downUntilMs) throw providerUnavailable('it did not answer a moment ago');
-      const renewing = asked.slots.run(() => this.#withLease(session, provider, isWanted));
+      const renewing = asked.slots.run(() => this.#withLease(session, isWanted));
       provider.finishing(renewing);
       const renewed = waits() ? await withDeadline(renewing, 2 * provider.settings.timeoutMs) : await renewing;
       if (renewed.outcome !== 'held' || !waits()) return renewed;
@@ -189,7 +191,7 @@ export class TokenRenewal {
   /** Notes that a provider gave no usable answer, and logs that once for all sessions around the same time. */
   #failed(provider: IdentityProvider, fault: unknown): void {
     const { clocks, log, series } = this.#parts;
-    series.onRefreshed(provider.name, 'failed');
+    series.refreshes.inc({ provider: provider.name, outcome: 'failed' });
     // A store that does not answer logs that by itself.
     if (!(fault instanceof DependencyFault) || fault.reason !== 'provider_unavailable') return;
     const asked = this.#askedOf(provider);
@@ -203,7 +205,7 @@ export class TokenRenewal {
     log.warn({ provider: name, problem: fault.message }, `identity provider refresh failed: ${doing}`);
   }
 
-  async #withLease(session: SessionAtProvider, provider: IdentityProvider, isWanted: IsWanted): Promise<Renewal> {
+  async #withLease(session: SessionAtProvider, isWanted: IsWanted): Promise<Renewal> {
     const { sealedTokens } = this.#parts;
     const { handle } = session;
     const owner = randomHex(32);
@@ -216,14 +218,14 @@ export class TokenRenewal {
     }, RENEW_EVERY_MS);
     let pauseMs = 0;
     try {
-      const leased = leasedOf(lease.tokens, session, provider);
+      const leased = leasedOf(lease.tokens, session);
       if (leased === null) return LOST;
       const { tokens, confirmedAgoMs } = leased;
       if (!isWanted(tokens, confirmedAgoMs)) return { outcome: 'done', tokens, confirmedAgoMs };
-      return tokens.refreshToken === null ? LOST : await this.#ask(session, provider, leased, tokens.refreshToken);
+      return tokens.refreshToken === null ? LOST : await this.#ask(session, leased, tokens.refreshToken);
     } catch (thrown) {
       pauseMs = PAUSE_MS;
-      this.#failed(provider, thrown);
+      this.#failed(session.provider, thrown);
       throw thrown;
     } finally {
       clearInterval(renewing);
@@ -231,59 +233,50 @@ export class TokenRenewal {
     }
   }
 
-  async #ask(
-    session: SessionAtProvider,
-    provider: IdentityProvider,
-    leased: Leased,
-    refreshToken: string,
-  ): Promise<Renewal> {
+  async #ask(session: SessionAtProvider, leased: Leased, refreshToken: string): Promise<Renewal> {
     const { clocks, series } = this.#parts;
+    const { provider } = session;
     const { result, successor } = await redeemRefreshToken(provider, refreshToken);
-    if (result === GRANT_REFUSED) return this.#refused(session, provider, leased);
+    if (result === GRANT_REFUSED) return this.#refused(session, leased);
 
     const hasRotated = successor !== null && successor !== refreshToken;
     const kept = { ...leased.tokens, refreshToken: successor ?? refreshToken };
     // Before anything that can fail.
     const pending = { ...kept, confirmedBeforeMs: Math.round(leased.confirmedAgoMs) };
-    const written = hasRotated ? await this.#replace(session, provider, leased.version, pending) : leased.version;
+    const written = hasRotated ? await this.#replace(session, leased.version, pending) : leased.version;
     if (typeof written !== 'number') return written;
 
     if (result instanceof Denial) throw new UnusableAnswer(result.note);
     const tokens = tokensIn(result, provider.kept, kept, clocks.wallMs());
     if (tokens === null) throw new UnusableAnswer('token too long to store');
     const outcome =
-      provider.settings.revalidateEveryMs === null ? 'renewed' : await this.#follow(session, provider, result, tokens);
-    if (outcome instanceof Denial) return this.#end(session, provider, outcome);
+      provider.settings.revalidateEveryMs === null ? 'renewed' : await this.#follow(session, result, tokens);
+    if (outcome instanceof Denial) return this.#end(session, outcome);
     if (outcome === 'gone') return ENDED;
-    const replaced = await this.#replace(session, provider, written, tokens);
+    const replaced = await this.#replace(session, written, tokens);
     if (typeof replaced !== 'number') return replaced;
-    series.onRefreshed(provider.name, outcome);
+    series.refreshes.inc({ provider: provider.name, outcome });
     return { outcome: 'done', tokens, confirmedAgoMs: 0 };
   }
 
   /** The provider no longer knows the grant; unless another holder has got another token for it meanwhile (REF-05). */
-  async #refused(session: SessionAtProvider, provider: IdentityProvider, { version }: Leased): Promise<Renewal> {
+  async #refused(session: SessionAtProvider, { version }: Leased): Promise<Renewal> {
     const now = await this.#parts.sealedTokens.get(session.handle);
     if (now === null) return ENDED;
-    const leased = now.version === version ? null : leasedOf(now, session, provider);
-    return leased === null ? this.#end(session, provider, GRANT_REFUSED) : { outcome: 'done', ...leased };
+    const leased = now.version === version ? null : leasedOf(now, session);
+    return leased === null ? this.#end(session, GRANT_REFUSED) : { outcome: 'done', ...leased };
   }
 
   /** Keeps tokens in place of those that were leased. Answers with their version, or with what has happened instead. */
-  async #replace(
-    session: SessionAtProvider,
-    provider: IdentityProvider,
-    version: number,
-    tokens: ProviderTokens,
-  ): Promise<number | Renewal> {
+  async #replace(session: SessionAtProvider, version: number, tokens: ProviderTokens): Promise<number | Renewal> {
     const { sealedTokens } = this.#parts;
-    const { handle, sessionId } = session;
+    const { provider, handle, sessionId } = session;
     const sealed = sealTokens(tokens, sessionId, provider.settings);
     const outcome = await this.#untilWritten(() => sealedTokens.replace(handle, version, sealed));
     if (outcome === 'replaced') return version + 1;
     if (outcome === 'ended') return ENDED;
     // Another replica had the lease in between: its tokens count.
-    const leased = await this.read(session, provider);
+    const leased = await this.read(session);
     return leased === null ? ENDED : { outcome: 'done', ...leased };
   }
 
@@ -302,11 +295,11 @@ export class TokenRenewal {
   /** Updates a session from its provider's answer; a Denial if the user could no longer log in. */
   async #follow(
     session: SessionAtProvider,
-    provider: IdentityProvider,
     result: Parameters<typeof documentsIn>[1],
     tokens: ProviderTokens,
   ): Promise<'confirmed' | 'changed' | 'gone' | Denial> {
-    const { subject } = session.login;
+    const { provider, login } = session;
+    const { subject } = login;
     const expected = { nonce: null, sub: provider.settings.subject === 'sub' ? subject : null };
     const documents = await documentsIn(provider, result, expected, this.#parts.clocks.wallMs);
     if (documents === OTHER_SUBJECT) return documents;
@@ -317,12 +310,11 @@ export class TokenRenewal {
     const user = admittedUser(documents, provider.settings);
     if (user instanceof Denial) return user;
     if (user.providerSubject !== subject) return OTHER_SUBJECT;
-    return this.#update(session, provider, user.attributes);
+    return this.#update(session, user.attributes);
   }
 
   async #update(
-    { handle, subject }: SessionAtProvider,
-    { name: provider }: IdentityProvider,
+    { provider: { name: provider }, handle, subject }: SessionAtProvider,
     user: UserAttributes,
   ): Promise<'confirmed' | 'changed' | 'gone'> {
     const { sessions, audit } = this.#parts;
@@ -343,16 +335,17 @@ export class TokenRenewal {
   /** The sessions of terminals that were let in there go first: if that fails, the next request finds them once more. */
   async #end(
     session: SessionAtProvider,
-    { name: provider, settings }: IdentityProvider,
-    why: Denial,
+    { reason, note }: Denial,
     outcome: 'ended' | 'lost' = 'ended',
   ): Promise<Renewal> {
     const { sessions, audit, series } = this.#parts;
+    const {
+      subject,
+      provider: { name: provider, settings },
+    } = session;
     // Without `revalidate`, the session does not depend on the grant: there are just no access tokens any more.
     if (settings.revalidateEveryMs === null) return LOST;
-    series.onRefreshed(provider, outcome);
-    const { reason, note } = why;
-    const { subject } = session;
+    series.refreshes.inc({ provider, outcome });
     for (const handle of [...(await this.#terminalsOf(session)), session.handle]) {
       if ((await sessions.end(handle, 'provider')) !== null)
         audit.write({ event: 'revalidation_refused', provider, subject, handle, reason, note }, NO_SOURCE);
@@ -373,8 +366,8 @@ export class TokenRenewal {
   }
 
   /** Ends a session that has no tokens, so that its provider cannot confirm it. */
-  async endLost(session: SessionAtProvider, provider: IdentityProvider): Promise<void> {
-    await this.#end(session, provider, NO_TOKENS, 'lost');
+  async endLost(session: SessionAtProvider): Promise<void> {
+    await this.#end(session, NO_TOKENS, 'lost');
   }
 }
 
@@ -392,9 +385,8 @@ const NO_TOKENS = new Denial('session_expired', 'no tokens to ask the identity p
 
 function leasedOf(
   { value, version, ageMs }: { readonly value: string; readonly version: number; readonly ageMs: number },
-  { sessionId }: SessionAtProvider,
-  { settings }: IdentityProvider,
+  { sessionId, provider }: SessionAtProvider,
 ): Leased | null {
-  const tokens = openTokens(value, sessionId, settings);
+  const tokens = openTokens(value, sessionId, provider.settings);
   return tokens === null ? null : { version, tokens, confirmedAgoMs: ageMs + tokens.confirmedBeforeMs };
 }

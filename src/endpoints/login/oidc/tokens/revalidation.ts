@@ -28,6 +28,13 @@ interface RevalidationParts {
   readonly log: Logger;
 }
 
+/** A session in use, and the provider that is asked about it. */
+interface InUse extends Revalidating {
+  readonly user: UserPrincipal;
+  readonly standing: ProviderStanding;
+  readonly session: SessionAtProvider;
+}
+
 /** A provider that is asked again. */
 interface Revalidating {
   readonly provider: IdentityProvider;
@@ -84,7 +91,8 @@ export class Revalidation implements SessionUpkeep {
     }
     // A copy: a part of a header would keep all of it in memory.
     standing.sessionId ??= Buffer.from(sessionId).toString();
-    return this.#due(user, standing, sessionId, revalidating);
+    const session = sessionAtProvider(user, sessionId, revalidating.provider);
+    return this.#due({ ...revalidating, user, standing, session });
   }
 
   /** See {@link SessionUpkeep}. */
@@ -114,59 +122,45 @@ export class Revalidation implements SessionUpkeep {
     }
   }
 
-  #due(
-    user: UserPrincipal,
-    standing: ProviderStanding,
-    sessionId: string,
-    to: Revalidating,
-  ): Promise<Denial | null> | null {
+  #due(inUse: InUse): Promise<Denial | null> | null {
+    const { user, standing, session } = inUse;
+    const lookAgain = (denial: Denial | null) => denial ?? this.look(user, session.sessionId);
     if (standing.noted !== this) {
-      standing.work ??= cleared(standing, this.#read(user, standing, sessionId, to));
-      return standing.work.then((denial) => denial ?? this.look(user, sessionId));
+      standing.work ??= cleared(standing, this.#read(inUse));
+      return standing.work.then(lookAgain);
     }
     const { clocks, log } = this.#parts;
     const nowMs = clocks.monotonicMs();
     const hasToWait = nowMs >= standing.waitFromMs;
     if (nowMs >= standing.dueAtMs && standing.work === null) {
-      standing.work = cleared(standing, this.#renew(user, standing, sessionId, to));
+      standing.work = cleared(standing, this.#renew(inUse));
       standing.work.catch((fault) => log.debug({ fault: errorFields(fault) }, 'session revalidation failed'));
     }
     if (!hasToWait) return null;
     if (standing.work === null) return Promise.reject(providerUnavailable('it did not answer a moment ago'));
-    return standing.work.then((denial) => denial ?? this.look(user, sessionId));
+    return standing.work.then(lookAgain);
   }
 
   /** Finds out when the provider has confirmed a session that this process sees for the first time. */
-  async #read(
-    user: UserPrincipal,
-    standing: ProviderStanding,
-    sessionId: string,
-    to: Revalidating,
-  ): Promise<Denial | null> {
-    const session = sessionAtProvider(user, sessionId);
-    const leased = await this.#parts.renewal.read(session, to.provider);
-    if (leased === null) return this.#lost(user, session, standing, to);
-    this.#confirmed(standing, leased.confirmedAgoMs, to);
+  async #read(inUse: InUse): Promise<Denial | null> {
+    const leased = await this.#parts.renewal.read(inUse.session);
+    if (leased === null) return this.#lost(inUse);
+    this.#confirmed(inUse, leased.confirmedAgoMs);
     return null;
   }
 
-  async #renew(
-    user: UserPrincipal,
-    standing: ProviderStanding,
-    sessionId: string,
-    to: Revalidating,
-  ): Promise<Denial | null> {
+  async #renew(inUse: InUse): Promise<Denial | null> {
     const { renewal, clocks } = this.#parts;
-    const session = sessionAtProvider(user, sessionId);
+    const { standing, session, everyMs } = inUse;
     // Unless it was confirmed in the meantime, elsewhere.
-    const freshMs = to.everyMs * (1 - SPREAD);
+    const freshMs = everyMs * (1 - SPREAD);
     const isWanted = (_tokens: unknown, confirmedAgoMs: number) => confirmedAgoMs >= freshMs;
     const waits = () => clocks.monotonicMs() >= standing.waitFromMs;
     try {
-      const renewed = await renewal.renew(session, to.provider, { isWanted, waits });
+      const renewed = await renewal.renew(session, { isWanted, waits });
       if (renewed.outcome === 'ended') return ENDED;
-      if (renewed.outcome === 'lost') return await this.#lost(user, session, standing, to);
-      if (renewed.outcome === 'done') this.#confirmed(standing, renewed.confirmedAgoMs, to);
+      if (renewed.outcome === 'lost') return await this.#lost(inUse);
+      if (renewed.outcome === 'done') this.#confirmed(inUse, renewed.confirmedAgoMs);
       else {
         // Does not wait: a later request looks for the other replica's result.
         const lookAtMs = Math.min(clocks.monotonicMs() + renewed.leftMs, standing.waitFromMs);
@@ -175,7 +169,7 @@ export class Revalidation implements SessionUpkeep {
       return null;
     } catch (thrown) {
       // An unusable answer costs the provider as much as any other, so it is not asked much more often.
-      const shortestMs = thrown instanceof UnusableAnswer ? Math.min(MAX_RETRY_MS, to.everyMs / 5) : RETRY_MS;
+      const shortestMs = thrown instanceof UnusableAnswer ? Math.min(MAX_RETRY_MS, everyMs / 5) : RETRY_MS;
       const retryMs = Math.max(RETRY_MS, shortestMs) * (1 + Math.random());
       note(standing, this, clocks.monotonicMs() + retryMs, standing.waitFromMs);
       throw thrown;
@@ -183,16 +177,11 @@ export class Revalidation implements SessionUpkeep {
   }
 
   /** Without tokens, a session lasts as long as one that cannot be confirmed is served. */
-  async #lost(
-    { session: { createdAtMs } }: UserPrincipal,
-    session: SessionAtProvider,
-    standing: ProviderStanding,
-    { provider, waitAfterMs }: Revalidating,
-  ): Promise<Denial | null> {
+  async #lost({ user, session, standing, waitAfterMs }: InUse): Promise<Denial | null> {
     const { wallMs, monotonicMs } = this.#parts.clocks;
-    const leftMs = createdAtMs + waitAfterMs - wallMs();
+    const leftMs = user.session.createdAtMs + waitAfterMs - wallMs();
     if (leftMs <= 0) {
-      await this.#parts.renewal.endLost(session, provider);
+      await this.#parts.renewal.endLost(session);
       return ENDED;
     }
     const endsAtMs = monotonicMs() + leftMs;
@@ -200,7 +189,7 @@ export class Revalidation implements SessionUpkeep {
     return null;
   }
 
-  #confirmed(standing: ProviderStanding, agoMs: number, { everyMs, waitAfterMs }: Revalidating): void {
+  #confirmed({ standing, everyMs, waitAfterMs }: InUse, agoMs: number): void {
     // What it gave is newer than what was handed out before.
     standing.access = null;
     const confirmedAtMs = this.#parts.clocks.monotonicMs() - agoMs;

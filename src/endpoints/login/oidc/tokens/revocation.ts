@@ -37,9 +37,9 @@ export class TokenRevoker {
     try {
       const library = await protocolLibrary();
       await library.tokenRevocation(await provider.configuration('revocation'), token, { token_type_hint: hint });
-      series.onRevoked(provider.name, 'revoked');
+      series.revocations.inc({ provider: provider.name, outcome: 'revoked' });
     } catch (thrown) {
-      series.onRevoked(provider.name, 'failed');
+      series.revocations.inc({ provider: provider.name, outcome: 'failed' });
       const fault = thrown instanceof DependencyFault ? thrown : transportFault(thrown);
       const problem = fault?.message ?? 'it refuses to';
       log.warn({ provider: provider.name, problem }, 'identity provider did not revoke a token after a logout');

@@ -10,21 +10,18 @@ import { CONFIGURED, type MetricRegistry } from '../../../../telemetry/registry.
 const OUTCOMES = ['confirmed', 'changed', 'renewed', 'ended', 'lost', 'failed'] as const;
 const REVOCATIONS = ['revoked', 'failed'] as const;
 
-/** See {@link OUTCOMES}. */
-export type RefreshOutcome = (typeof OUTCOMES)[number];
-
 /** The metrics of the tokens of identity providers. */
 export class ProviderTokenSeries {
-  readonly #refreshes;
-  readonly #revocations;
+  readonly refreshes;
+  readonly revocations;
 
   constructor(registry: MetricRegistry) {
-    this.#refreshes = registry.counter(
+    this.refreshes = registry.counter(
       'provider_refreshes_total',
       'Times that an identity provider was asked again about a session, by outcome: confirmed, changed when attributes of the session changed, renewed when it was for an access token only, ended when the session ended, lost when there were no tokens to ask with, or failed.',
       { provider: CONFIGURED, outcome: OUTCOMES },
     );
-    this.#revocations = registry.counter(
+    this.revocations = registry.counter(
       'provider_token_revocations_total',
       'Tokens of an identity provider that were to be revoked there after a logout: revoked, or failed.',
       { provider: CONFIGURED, outcome: REVOCATIONS },
@@ -34,16 +31,8 @@ export class ProviderTokenSeries {
   /** Every series of these providers exists from now on. */
   expect(providers: readonly string[]): void {
     for (const provider of providers) {
-      for (const outcome of OUTCOMES) this.#refreshes.inc({ provider, outcome }, 0);
-      for (const outcome of REVOCATIONS) this.#revocations.inc({ provider, outcome }, 0);
+      for (const outcome of OUTCOMES) this.refreshes.inc({ provider, outcome }, 0);
+      for (const outcome of REVOCATIONS) this.revocations.inc({ provider, outcome }, 0);
     }
-  }
-
-  onRevoked(provider: string, outcome: (typeof REVOCATIONS)[number]): void {
-    this.#revocations.inc({ provider, outcome });
-  }
-
-  onRefreshed(provider: string, outcome: RefreshOutcome): void {
-    this.#refreshes.inc({ provider, outcome });
   }
 }

@@ -1,7 +1,7 @@
 /** Whether a user whom an identity provider has authenticated may log in here: `allow` of the provider. */
 
 import { Denial } from '../../../../errors.ts';
-import type { AllowedUsers, ProviderSettings } from '../presets.ts';
+import type { ProviderSettings } from '../settings.ts';
 import { type ClaimDocuments, claimAt, mergedClaims } from './claim-path.ts';
 import { mapUser, type ProviderUser } from './mapping.ts';
 import { emailDomainOf } from './verified-email.ts';
@@ -10,18 +10,22 @@ import { emailDomainOf } from './verified-email.ts';
 export function admittedUser(documents: ClaimDocuments, settings: ProviderSettings): ProviderUser | Denial {
   const user = mapUser(documents, settings);
   if (user instanceof Denial) return user;
-  const problem = allowProblem(user, documents, settings.allow ?? null);
+  const problem = allowProblem(user, documents, settings.allow);
   return problem === null ? user : new Denial('login_not_allowed', problem);
 }
 
 /**
  * Which rule keeps a user out.
  *
- * @param allow  every key must hold; `null` admits everybody
+ * @param allow  every key must hold; `undefined` admits everybody
  * @returns fixed words for the audit stream; `null` when they may log in
  */
-export function allowProblem(user: ProviderUser, documents: ClaimDocuments, allow: AllowedUsers | null): string | null {
-  if (allow === null) return null;
+export function allowProblem(
+  user: ProviderUser,
+  documents: ClaimDocuments,
+  allow: ProviderSettings['allow'],
+): string | null {
+  if (allow === undefined) return null;
   const { emailDomains, hostedDomains, groups, claims } = allow;
   if (emailDomains !== undefined) {
     if (user.email === null) return 'allow.emailDomains: no verified email address';

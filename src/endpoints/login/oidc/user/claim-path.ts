@@ -6,6 +6,8 @@
  * from each entry of a list (`orgs[].login`).
  */
 
+import { isJsonObject } from '../../../../lib/text/json.ts';
+
 /** Claims from outside: their form is not known. */
 export type ProviderClaims = Readonly<Record<string, unknown>>;
 
@@ -29,11 +31,11 @@ export const claimAt = (claims: ProviderClaims, path: string): unknown =>
 
 function walk(value: unknown, [part, ...rest]: readonly string[]): unknown {
   if (part === undefined) return value;
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+  if (!isJsonObject(value)) return undefined;
   const isList = part.endsWith('[]');
   const name = isList ? part.slice(0, -2) : part;
   if (!Object.hasOwn(value, name)) return undefined;
-  const found = (value as ProviderClaims)[name];
+  const found = value[name];
   if (!isList) return walk(found, rest);
   return Array.isArray(found) ? found.flatMap((entry) => walk(entry, rest) ?? []) : undefined;
 }

@@ -9,7 +9,7 @@ import { Denial } from '../../../../errors.ts';
 import type { JSONType } from '../../../../lib/text/json.ts';
 import type { UserAttributes } from '../../../../store/session-record.ts';
 import { areTooLarge } from '../../user-attributes.ts';
-import type { ProviderSettings } from '../presets.ts';
+import type { ProviderSettings } from '../settings.ts';
 import { type ClaimDocuments, claimAt, mergedClaims, type ProviderClaims, textsAt } from './claim-path.ts';
 import { verifiedEmail } from './verified-email.ts';
 

@@ -4,7 +4,7 @@
  */
 
 import { isJsonObject } from '../../../../lib/text/json.ts';
-import type { ProviderSettings } from '../presets.ts';
+import type { ProviderSettings } from '../settings.ts';
 import { type ClaimDocuments, claimAt, type ProviderClaims } from './claim-path.ts';
 
 /**

@@ -3,15 +3,15 @@
  * takes the place of ended, counted, and in the audit stream.
  */
 
-import type { SessionId } from '../../authentication/session/session-id.ts';
-import type { NewSession, Sessions } from '../../authentication/session/sessions.ts';
-import type { SessionHandle } from '../../jwt/names.ts';
-import type { Turns } from '../../lib/concurrency/turns.ts';
-import type { SessionRecord } from '../../store/session-record.ts';
-import type { AuditLog, AuditSource } from '../../telemetry/audit.ts';
+import type { SessionId } from '../authentication/session/session-id.ts';
+import type { NewSession, Sessions } from '../authentication/session/sessions.ts';
+import type { SessionHandle } from '../jwt/names.ts';
+import type { Turns } from '../lib/concurrency/turns.ts';
+import type { SessionRecord } from '../store/session-record.ts';
+import type { AuditLog, AuditSource } from '../telemetry/audit.ts';
 import { type SessionCookie, setSessionCookie } from './session-cookie.ts';
 
-declare module '../../telemetry/audit.ts' {
+declare module '../telemetry/audit.ts' {
   interface AuditGrants {
     readonly login: {
       readonly subject: string;

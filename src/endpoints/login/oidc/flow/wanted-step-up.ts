@@ -1,10 +1,10 @@
 /** A login once more: what it asks the provider for, and whether what comes back is enough. */
 
 import { z } from 'zod';
-import type { Requirement } from '../../../authorization/section.ts';
-import { askedFor, lackOf } from '../../../authorization/step-up.ts';
-import { Denial } from '../../../errors.ts';
-import type { ProviderLogin } from '../../../store/session-record.ts';
+import type { Requirement } from '../../../../authorization/section.ts';
+import { askedFor, lackOf } from '../../../../authorization/step-up.ts';
+import { Denial } from '../../../../errors.ts';
+import type { ProviderLogin } from '../../../../store/session-record.ts';
 
 const values = z.array(z.string());
 

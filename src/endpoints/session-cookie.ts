@@ -1,7 +1,7 @@
 /** The Set-Cookie lines of the session cookie (RFC 6265bis §4.1): always Secure, HttpOnly and Path=/, without Domain unless it is configured. */
 
-import type { SessionId } from '../../authentication/session/session-id.ts';
-import type { SessionRecord } from '../../store/session-record.ts';
+import type { SessionId } from '../authentication/session/session-id.ts';
+import type { SessionRecord } from '../store/session-record.ts';
 
 /** What a configuration says about the cookie. */
 export interface SessionCookie {

@@ -1,7 +1,7 @@
 /** Proof key for code exchange (RFC 7636), S256 only: with `plain`, anyone who sees the request could redeem the code. */
 
 import { hash } from 'node:crypto';
-import { BASE64URL_32_BYTES_PATTERN } from '../../lib/crypto/base64url.ts';
+import { BASE64URL_32_BYTES_PATTERN } from './base64url.ts';
 
 /** RFC 7636 §4.1. */
 const VERIFIER = /^[A-Za-z0-9._~-]{43,128}$/;

@@ -1,21 +1,22 @@
 /** The parts of the gateway's own endpoints: one set per configuration. */
 
-import type { SessionCookies } from '../../authentication/session/session-cookies.ts';
-import type { Sessions } from '../../authentication/session/sessions.ts';
-import type { SessionUpkeep } from '../../authentication/session/verifier.ts';
-import { Denial, GatewayFault } from '../../errors.ts';
-import type { Exchange } from '../../exchange.ts';
-import type { SessionHandle } from '../../jwt/names.ts';
-import type { Clock } from '../../lib/clock.ts';
-import type { Turns } from '../../lib/concurrency/turns.ts';
-import type { UserPrincipal } from '../../principal.ts';
-import type { Responder } from '../../response/respond.ts';
-import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
-import type { AuditLog, AuditSource } from '../../telemetry/audit.ts';
-import type { Refresh } from '../refresh/open-refresh.ts';
+import type { SessionCookies } from '../authentication/session/session-cookies.ts';
+import type { Sessions } from '../authentication/session/sessions.ts';
+import type { SessionUpkeep } from '../authentication/session/verifier.ts';
+import { Denial, GatewayFault } from '../errors.ts';
+import type { Exchange } from '../exchange.ts';
+import type { SessionHandle } from '../jwt/names.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Turns } from '../lib/concurrency/turns.ts';
+import type { UserPrincipal } from '../principal.ts';
+import type { Responder } from '../response/respond.ts';
+import type { ScreenedRequest } from '../sanitize/sanitize.ts';
+import type { AuditLog, AuditSource } from '../telemetry/audit.ts';
+import { goOnPage } from './login/pages.ts';
+import type { ReturnTargets } from './login/return-target.ts';
+import type { LoginSeries } from './login/series.ts';
 import type { SessionOpener } from './open-session.ts';
-import type { ReturnTargets } from './return-target.ts';
-import type { LoginSeries } from './series.ts';
+import type { Refresh } from './refresh/open-refresh.ts';
 
 /**
  * Judges where a request that changes something comes from.
@@ -28,7 +29,7 @@ type OriginRule = (request: ScreenedRequest, sender: OriginSender) => Denial | n
 export type OriginSender = 'page' | 'program' | 'consent';
 
 /** The parts that the endpoints share. */
-export interface LoginParts {
+export interface EndpointParts {
   readonly basePath: string;
   readonly responder: Responder;
   readonly sessions: Sessions;
@@ -42,6 +43,8 @@ export interface LoginParts {
   readonly returnTargets: ReturnTargets;
   /** Set-Cookie line that deletes the session cookie. */
   readonly clearCookieLine: string;
+  /** Whether the session cookie comes only with requests that begin on our own site, redirects included. */
+  readonly isCookieStrict: boolean;
   /** Refresh tokens; `null` when there are none. */
   readonly refresh: Refresh | null;
   /** For the whole body of a request. */
@@ -57,7 +60,7 @@ export interface LoginParts {
  *
  * @throws DependencyFault `provider_unavailable` | `store_unavailable`, as a rejection
  */
-export async function keepUp({ upkeep, cookies }: LoginParts, request: ScreenedRequest): Promise<void> {
+export async function keepUp({ upkeep, cookies }: EndpointParts, request: ScreenedRequest): Promise<void> {
   const { sessionCookie, publicOrigin } = request;
   if (upkeep === null || typeof sessionCookie !== 'string') return;
   const user = await cookies.look(sessionCookie, publicOrigin);
@@ -78,7 +81,7 @@ const CONFLICT = new Denial('credential_conflict', 'session cookie and Authoriza
  * @throws DependencyFault `store_unavailable`, as a rejection
  */
 export async function requireUser(
-  parts: LoginParts,
+  parts: EndpointParts,
   exchange: Exchange,
   request: ScreenedRequest,
   asking: 'use' | 'look' = 'use',
@@ -89,7 +92,7 @@ export async function requireUser(
 
 /** The user whose session a request presents; `null` when it presents none; a Denial `session_*`. */
 export async function presentUser(
-  { cookies }: LoginParts,
+  { cookies }: EndpointParts,
   exchange: Exchange,
   { sessionCookie, publicOrigin }: ScreenedRequest,
   asking: 'use' | 'look' = 'use',
@@ -108,7 +111,7 @@ export async function presentUser(
  * @throws DependencyFault `store_unavailable`, as a rejection
  */
 export async function presentedHandle(
-  { cookies }: LoginParts,
+  { cookies }: EndpointParts,
   { sessionCookie, publicOrigin }: ScreenedRequest,
 ): Promise<SessionHandle | null> {
   return typeof sessionCookie === 'string' ? cookies.handleOf(sessionCookie, publicOrigin) : null;
@@ -123,13 +126,29 @@ const BUSY = new Denial('overloaded', 'too many logins wait for their turn');
  * @throws GatewayFault `downstream_aborted`, as a rejection, when nobody is there any more
  */
 export async function turnToBegin(
-  { turns }: LoginParts,
+  { turns }: EndpointParts,
   exchange: Exchange,
   { clientAddress }: ScreenedRequest,
 ): Promise<Denial | null> {
   if (!(await turns.begin(clientAddress))) return BUSY;
   if (exchange.isOver) throw new GatewayFault('downstream_aborted', 'client left before the login had its turn');
   return null;
+}
+
+/**
+ * Leads on after a login that came from another site. A redirect would count as begun there, and a session cookie with
+ * SameSite=Strict would not come along: then a page of ours leads on.
+ *
+ * @param returnTo  checked
+ */
+export function leadOn(
+  { responder, isCookieStrict }: EndpointParts,
+  exchange: Exchange,
+  returnTo: string,
+  headers: readonly string[],
+): void {
+  if (!isCookieStrict) responder.redirect(exchange, 303, returnTo, headers);
+  else responder.page(exchange, 200, goOnPage(returnTo, 'loggedIn'), [...headers, 'Refresh', `0; url=${returnTo}`]);
 }
 
 /** A request as the source of an audit event. */

@@ -1,8 +1,8 @@
 /** The JSON description of a session for programs: who and until when, never its id or a token (SES-16). */
 
-import type { Sessions } from '../../authentication/session/sessions.ts';
-import { toTimestamp } from '../../lib/text/timestamp.ts';
-import type { SessionRecord } from '../../store/session-record.ts';
+import type { Sessions } from '../authentication/session/sessions.ts';
+import { toTimestamp } from '../lib/text/timestamp.ts';
+import type { SessionRecord } from '../store/session-record.ts';
 
 /**
  * Writes the JSON document of a session.

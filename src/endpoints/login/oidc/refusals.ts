@@ -1,7 +1,8 @@
 /** Why a login at an identity provider is refused: one Denial for each rule, with the words that name it in the audit stream. */
 
-import { Denial } from '../../../../errors.ts';
-import { providerUnavailable } from '../transport.ts';
+import { Denial } from '../../../errors.ts';
+import type { IdentityProvider } from './provider.ts';
+import { providerUnavailable, transportFault } from './transport.ts';
 
 /** An answer that breaks a rule. @param note  fixed words */
 export const invalidResponse = (note: string): Denial =>
@@ -45,5 +46,47 @@ export function providerError(error: string): Denial {
 /** The token endpoint does not know the code or the refresh token, or no longer. */
 export const GRANT_REFUSED = new Denial('login_expired', 'token endpoint: invalid_grant');
 
-/** The refusal for an error of the token endpoint about the grant; `null` for one about the client. */
-export const grantProblem = (error: string): Denial | null => (error === 'invalid_grant' ? GRANT_REFUSED : null);
+/** A fault of the transport as it is; anything else by the rule that the library names. Logs what the provider says. */
+export function refusalOf(
+  thrown: unknown,
+  library: typeof import('openid-client'),
+  provider: IdentityProvider,
+): Denial {
+  const fault = transportFault(thrown);
+  if (fault !== null) throw fault;
+  if (thrown instanceof library.ResponseBodyError) {
+    provider.logProblem(thrown.error, thrown.error_description);
+    if (thrown.error === 'invalid_grant') return GRANT_REFUSED;
+    // The client id, its secret, the redirect URI: nobody can log in until the operator has mended it.
+    throw providerUnavailable('it refuses this client', thrown);
+  }
+  if (thrown instanceof library.WWWAuthenticateChallengeError)
+    throw providerUnavailable('it refuses this client', thrown);
+  if (thrown instanceof library.ClientError) return invalidResponse(`token endpoint: ${ruleOf(thrown)}`);
+  throw thrown;
+}
+
+/** Claims that the library misses in an ID token, in the order in which it looks for them. */
+const NEEDED_CLAIMS = ['aud', 'exp', 'iat', 'iss', 'sub', 'nonce'];
+
+/** The rule that the library found broken: its code, and the claim where it is one. Neither comes from the provider. */
+export function ruleOf({
+  code = 'something went wrong',
+  cause,
+}: Error & { readonly code?: string | undefined }): string {
+  const inner = (cause instanceof Error ? cause.cause : cause) as Readonly<Record<string, unknown>> | null | undefined;
+  // What is wrong is told apart by what the library hands over with it.
+  if (code === 'OAUTH_UNSUPPORTED_OPERATION' && inner?.['body'] !== undefined) return 'token_type is not supported';
+  const rule = code
+    .replace(/^OAUTH_/, '')
+    .replaceAll('_', ' ')
+    .toLowerCase();
+  const claim = inner?.['claim'] ?? missingClaim(inner?.['claims']);
+  return typeof claim === 'string' && /^[a-z_ ]{2,20}$/.test(claim) ? `${rule} (${claim})` : rule;
+}
+
+function missingClaim(claims: unknown): string | null {
+  if (typeof claims !== 'object' || claims === null) return null;
+  const missing = NEEDED_CLAIMS.find((name) => !Object.hasOwn(claims, name));
+  return missing === undefined ? null : `no ${missing}`;
+}
