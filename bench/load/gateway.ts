@@ -38,6 +38,8 @@ export interface GatewaySettings {
   readonly listener?: { readonly limits?: object; readonly tls?: object; readonly [key: string]: unknown };
   /** Default: 1. */
   readonly workers?: number;
+  /** Whether it signs with keys of a directory, `keys` beside its configuration. Default: only with several workers. */
+  readonly hasKeyDirectory?: boolean;
   /** The identity provider of the logins, an entry of `login.oidc`. */
   readonly provider?: object;
   /** Routes beside the usual ones. */
@@ -89,8 +91,7 @@ export async function startGateway(
     mode: 0o600,
   });
   const { form = 'source', isProfiled = false, ...placement } = options;
-  // Several workers sign with one key.
-  if ((settings.workers ?? 1) > 1)
+  if (keepsKeys(settings))
     await run(process.execPath, [PROGRAMS[form], 'keys', 'generate', '--directory', join(directory, 'keys')]);
   const args = [...(isProfiled ? ['--import', PROFILER] : []), PROGRAMS[form], 'start', '--config', file];
   const child = children.node(args, { ...placement, output: 'read', hasChannel: isProfiled });
@@ -113,6 +114,9 @@ export async function startGateway(
   });
   return { child, port, outboundPort, authorizerPort, grpcPort, adminPort };
 }
+
+/** Several workers sign with one key. */
+const keepsKeys = ({ workers = 1, hasKeyDirectory = workers > 1 }: GatewaySettings) => hasKeyDirectory;
 
 /** A listener that refuses nothing where a neighbour on the machine makes requests wait: that is no overload of the gateway. */
 export const patient = (listener: NonNullable<GatewaySettings['listener']> = {}) => ({
@@ -149,7 +153,7 @@ login:
   oidc: ${JSON.stringify(provider === undefined ? [] : [provider])}
 upstreamToken:
   claims: { roles: user.roles }
-  ${workers > 1 ? 'keys: { directory: keys }' : ''}
+  ${keepsKeys(settings) ? 'keys: { directory: keys }' : ''}
 issuers:
   cluster: { issuer: "${SERVICE_ISSUER}", jwksFile: jwks.json, algorithms: [ES256] }
 upstreams:

@@ -73,7 +73,12 @@ export async function preparePlace(
   return { ...place, [Symbol.dispose]: close };
 }
 
-async function startNginxUpstream(children: Children, directory: string, inspectPort: number): Promise<number> {
+/**
+ * Starts an upstream that costs so little that the measured program is what is busy: nginx with a constant answer.
+ *
+ * @returns its port
+ */
+export async function startNginxUpstream(children: Children, directory: string, inspectPort: number): Promise<number> {
   const port = await freePort();
   const file = await fill(directory, 'upstream.conf', { port, inspectPort, answer: ANSWER });
   const child = children.program(['nginx', '-c', file, '-g', 'daemon off;']);

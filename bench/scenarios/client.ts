@@ -22,6 +22,8 @@ export type Task = Place &
         /** Each connection takes the next ones in turn, from a place of its own. */
         readonly requests: readonly (string | Buffer)[];
         readonly connections: number;
+        /** Where every other connection goes. Default: to the same port. */
+        readonly portBeside?: number;
         /** Default: until each request has been sent once. */
         readonly durationMs?: number;
         /** Default: 200. */
@@ -122,12 +124,12 @@ class Answers {
 }
 
 async function ask(task: Extract<Task, { do: 'ask' }>): Promise<Done> {
-  const { requests, connections, durationMs, status = 200 } = task;
+  const { requests, connections, durationMs, status = 200, portBeside = task.port } = task;
   const startedMs = performance.now();
   let units = 0;
   const placeOf = (index: number) => Math.floor((index * requests.length) / connections);
   const one = async (index: number) => {
-    const socket = await open(task);
+    const socket = await open(index % 2 === 0 ? task : { ...task, port: portBeside });
     let at = placeOf(index);
     const next = () => requests[at++ % requests.length] as string | Buffer;
     const isOver = () =>

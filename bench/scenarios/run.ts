@@ -14,8 +14,10 @@ import { bodies } from './bodies.ts';
 import { fanOut } from './fan-out.ts';
 import { held } from './held.ts';
 import { latency } from './latency.ts';
+import { logins } from './logins.ts';
 import { type Found, OTHER_CORE, type Scenario, Stage } from './scenario.ts';
 import { sessions } from './sessions.ts';
+import { tail } from './tail.ts';
 import { tls } from './tls.ts';
 import { tokens } from './tokens.ts';
 import { tunnels } from './tunnels.ts';
@@ -24,6 +26,7 @@ import { connections, routes, telemetry, traces, workers } from './warm-path.ts'
 /** In the order of the page. */
 export const SCENARIOS: readonly Scenario[] = [
   latency,
+  tail,
   telemetry,
   traces,
   sessions,
@@ -35,6 +38,7 @@ export const SCENARIOS: readonly Scenario[] = [
   tunnels,
   held,
   tokens,
+  logins,
   fanOut,
 ];
 

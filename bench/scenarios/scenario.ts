@@ -13,7 +13,7 @@ import {
   startGateway,
 } from '../load/gateway.ts';
 import { createServiceIssuer } from '../load/sessions.ts';
-import { fill, untilAnswers } from '../peers/place.ts';
+import { fill, startNginxUpstream, untilAnswers } from '../peers/place.ts';
 import { type Child, Children } from '../support/children.ts';
 import { hardLimitOfOpenFiles } from '../support/process-figures.ts';
 import type { Spread } from '../support/statistics.ts';
@@ -72,9 +72,13 @@ export class Stage implements AsyncDisposable {
   readonly turns: TurnSettings;
   readonly isQuick: boolean;
   readonly #client: Child;
+  #cheapUpstream: Promise<number> | null = null;
 
   private constructor(
-    given: Omit<Stage, 'client' | 'gateway' | 'generator' | 'nginx' | 'relay' | typeof Symbol.asyncDispose>,
+    given: Omit<
+      Stage,
+      'cheapUpstreamPort' | 'client' | 'gateway' | 'generator' | 'nginx' | 'relay' | typeof Symbol.asyncDispose
+    >,
     client: Child,
   ) {
     this.children = given.children;
@@ -128,6 +132,16 @@ export class Stage implements AsyncDisposable {
       openFiles: OPEN_FILES,
       ...options,
     });
+  }
+
+  /** Port of an upstream that is never what everything waits for: nginx with a constant answer, where it is installed. */
+  cheapUpstreamPort(): Promise<number> {
+    const { children, directory, upstreamPort } = this;
+    this.#cheapUpstream ??=
+      findProgram(['nginx']) === null
+        ? Promise.resolve(upstreamPort)
+        : startNginxUpstream(children, directory, upstreamPort);
+    return this.#cheapUpstream;
   }
 
   /** nginx in front of the same upstream; `null` where it is not installed. */

@@ -13,12 +13,11 @@ const CONNECTIONS = 64;
 const TTL_MS = 3_600_000;
 const WARM = [64, 1_000, 10_000] as const;
 /** How many there are in Redis when some of them are asked for. */
-const IN_REDIS = [10_000, 100_000, 1_000_000];
+const IN_REDIS = [50_000, 200_000, 1_000_000];
 /** Asked for in a round, each once. */
-const ASKED = 2_000;
+const ASKED = 4_000;
 /** Longer than a session that was read is trusted (`session.cache.recheckAfter`), and far shorter than a token lasts. */
 const READ_AGAIN_AFTER_MS = 1_200;
-/** Bytes of Redis beside sessions: that of an empty one. */
 const COLD_GOAL = 2.5;
 
 export const sessions: Scenario = { name: 'sessions', title: 'Sessions', run };

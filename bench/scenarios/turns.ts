@@ -9,6 +9,8 @@ export interface Subject {
   readonly title: string;
   /** The process whose CPU time counts, with all that it has started. */
   readonly pid: number;
+  /** Another one, whose CPU time counts as well. */
+  readonly pidBeside?: number;
   /** Does it for about this long; how many units were done, and how long it took, milliseconds. */
   readonly run: (durationMs: number) => Promise<Done>;
   /** Most runs before any counts. Default: 5. */
@@ -43,10 +45,11 @@ export class Turns {
     for (const subject of subjects) await warmUp(subject, warmUpMs);
     for (let turn = 0; turn < rounds; turn += 1) {
       for (const [index] of subjects.entries()) {
-        const { name, pid, run } = subjects[(index + turn) % subjects.length] as Subject;
-        const beforeUs = cpuTimeOfTreeUs(pid) ?? Number.NaN;
+        const subject = subjects[(index + turn) % subjects.length] as Subject;
+        const { name, run } = subject;
+        const beforeUs = cpuTimeOfUs(subject);
         const { units, tookMs } = await run(roundMs);
-        const cpuUs = (cpuTimeOfTreeUs(pid) ?? Number.NaN) - beforeUs;
+        const cpuUs = cpuTimeOfUs(subject) - beforeUs;
         if (!(units > 0)) throw new Error(`${name}: nothing was done`);
         push(turns.#costs, name, cpuUs / units);
         push(turns.#rates, name, (units / tookMs) * 1_000);
@@ -81,6 +84,11 @@ export class Turns {
     return found;
   }
 }
+
+const cpuTimeOfUs = ({ pid, pidBeside }: Subject) =>
+  [pid, ...(pidBeside === undefined ? [] : [pidBeside])]
+    .map((each) => cpuTimeOfTreeUs(each) ?? Number.NaN)
+    .reduce((sum, us) => sum + us);
 
 /** After so many requests everything on their way is compiled, however little a busy machine lets through in a second. */
 const WARM_UNITS = 20_000;

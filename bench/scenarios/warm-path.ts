@@ -19,6 +19,8 @@ interface Place {
   readonly pid: number;
   readonly connections?: number;
   readonly processes?: number;
+  /** Another gateway that has half of the connections. */
+  readonly beside?: { readonly port: number; readonly pid: number };
 }
 
 /** The same warm request to each of the places. */
@@ -26,15 +28,19 @@ async function takeTurns(stage: Stage, places: readonly Place[], settings = stag
   const [first] = places;
   const cookies = await openSessions(first?.port as number, CONNECTIONS);
   const requests = cookies.map((cookie) => requestText('GET', '/api/orders', { Cookie: cookie }));
-  const subjects: Subject[] = places.map(({ name, title, port, pid, connections = CONNECTIONS, processes = 1 }) => ({
-    ...{ name, title, pid, processes },
-    run: (durationMs) => stage.client({ do: 'ask', port, requests, connections, durationMs }),
-  }));
+  const subjects: Subject[] = places.map(({ name, title, port, pid, beside, ...place }) => {
+    const { connections = CONNECTIONS, processes = 1 } = place;
+    const portBeside = beside?.port ?? port;
+    return {
+      ...{ name, title, pid, processes, ...(beside !== undefined && { pidBeside: beside.pid }) },
+      run: (durationMs) => stage.client({ do: 'ask', port, portBeside, requests, connections, durationMs }),
+    };
+  });
   return Turns.take(subjects, settings);
 }
 
 const start = async (stage: Stage, name: string, title: string, settings: Parameters<Stage['gateway']>[1] = {}) => {
-  const gateway = await stage.gateway(name, settings);
+  const gateway = await stage.gateway(name, { upstreamPort: await stage.cheapUpstreamPort(), ...settings });
   return { name, title, port: gateway.port, pid: gateway.child.pid, gateway };
 };
 
@@ -48,20 +54,28 @@ const timesTwo = ({ min, median, max }: Spread): Spread => ({ min: 2 / max, medi
 
 /**
  * As many connections for each worker as for one alone. With half as many, each finds half as many requests in a turn of its event loop,
- * and shares its system calls among fewer: this would come out as a cost of workers, and goes away with a second core.
+ * and shares its system calls among fewer: this would come out as a cost of workers, and goes away with a second core. Two gateways of
+ * one process each show what it costs alone that two processes share the caches of one core.
  */
 export const workers: Scenario = {
   name: 'workers',
   title: 'Workers',
   run: async (stage): Promise<Found> => {
-    const places: Place[] = [];
-    for (const count of [1, 2]) {
-      const place = await start(stage, `${count}`, count === 1 ? '1 worker' : `${count} workers`, { workers: count });
-      places.push({ ...place, connections: count * CONNECTIONS, processes: count });
-    }
+    const one = await start(stage, '1', '1 worker');
+    const two = await start(stage, '2', '2 workers', { workers: 2 });
+    const [first, beside] = [await start(stage, 'first', ''), await start(stage, 'second', '')];
+    const double = { connections: 2 * CONNECTIONS, processes: 2 };
+    const places: readonly Place[] = [
+      one,
+      { ...two, ...double },
+      { ...first, ...double, name: 'apart', title: '2 gateways of one process', beside },
+    ];
     const turns = await takeTurns(stage, places);
     return {
-      figures: figuresOf(turns, places, ({ name }) => Number(name)),
+      figures: [
+        ...figuresOf(turns, places.slice(0, 2), ({ name }) => Number(name)),
+        ...figuresOf(turns, places.slice(2)),
+      ],
       goals: [
         {
           title: '2 workers ÷ 1, throughput with twice the CPU',
@@ -69,9 +83,10 @@ export const workers: Scenario = {
           atLeast: 1.9,
           unit: '×',
         },
+        { title: '2 workers ÷ 2 gateways of one process, CPU', value: turns.ratio('2', 'apart'), unit: '×' },
       ],
       notes: [
-        `All on one core, each worker with ${CONNECTIONS} busy connections: this is what requests cost with two workers, not how fast two cores are. The primary is included.`,
+        `All on one core, each process with ${CONNECTIONS} busy connections: this is what requests cost with two workers, not how fast two cores are. The primary is included.`,
       ],
     };
   },

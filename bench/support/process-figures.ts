@@ -1,17 +1,32 @@
 /** Figures of the operating system about a process and a core. Linux only: elsewhere every figure is `null`. */
 
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 /** Clock ticks of the kernel per second, in which `/proc` counts CPU time. */
 const TICKS_PER_SEC = process.platform === 'linux' ? Number(execFileSync('getconf', ['CLK_TCK'])) : Number.NaN;
 
-/** CPU time that a process has used so far with all of its threads, microseconds: utime + stime of `/proc/<pid>/stat`. */
+/**
+ * CPU time that a process has used so far with all of its threads, microseconds. The sum of its threads has nanoseconds, but lacks those
+ * that have ended; the total of the process has them, in clock ticks rounded down. Neither is ever too high, so the higher one counts.
+ */
 export function cpuTimeUs(pid: number): number | null {
   const stat = read(`/proc/${pid}/stat`);
+  if (stat === null) return null;
   // The second field, the name of the program, is in brackets and may contain anything.
-  const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return fields === undefined ? null : ((Number(fields[11]) + Number(fields[12])) / TICKS_PER_SEC) * 1e6;
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const totalUs = ((Number(fields[11]) + Number(fields[12])) / TICKS_PER_SEC) * 1e6;
+  return Math.max(totalUs, threadTimesUs(pid));
+}
+
+/** CPU time of the threads that a process has now, microseconds; 0 where the kernel does not say. */
+function threadTimesUs(pid: number): number {
+  const directory = `/proc/${pid}/task`;
+  let sumNs = 0;
+  for (const thread of entries(directory)) {
+    sumNs += Number(read(`${directory}/${thread}/schedstat`)?.split(' ', 1)[0] ?? 0);
+  }
+  return sumNs / 1_000;
 }
 
 /** CPU time that a process and all that it has started have used so far, microseconds: that of programs with workers. */
@@ -51,5 +66,13 @@ function read(path: string): string | null {
     return readFileSync(path, 'utf8');
   } catch {
     return null;
+  }
+}
+
+function entries(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
   }
 }

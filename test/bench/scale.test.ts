@@ -85,7 +85,7 @@ describe('the inputs', () => {
       figure('64 sessions in use', 'Sallyport', 50),
       figure('10,000 sessions, read again', 'Sallyport', 80),
       figure('10,000 sessions, read again', 'Redis', 7),
-      figure('10,000 in Redis', 'Sallyport', 140),
+      figure('50,000 in Redis', 'Sallyport', 140),
     ];
     const { warmUs, readUs, mintUs } = measuredIn(reports({ sessions }));
     expect([warmUs.value, readUs.value, mintUs.value]).toEqual([50, 30, 60]);
