@@ -6,7 +6,7 @@
 import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { LoadOptions } from '../config/load.ts';
-import { type LoadResult, loadConfig } from '../gateway/configuration/load.ts';
+import { type LoadedConfig, type LoadResult, loadConfig } from '../gateway/configuration/load.ts';
 import { systemClocks } from '../lib/clock.ts';
 import { readFiles } from './read.ts';
 
@@ -14,15 +14,19 @@ import { readFiles } from './read.ts';
 export interface LoadJob {
   readonly text: string;
   readonly options: Omit<LoadOptions, 'files'>;
+  /** The configuration that it is going to replace, where the files of a valid one are to be judged as well. */
+  readonly inUse?: LoadedConfig['config'];
 }
 
-/** What it answers: when the configuration is not valid, with what is wrong in the files that it names. */
+/** What it answers: when the configuration is not valid, or `inUse` is given, with what is wrong in the files that it names. */
 export type LoadAnswer = Pick<LoadResult, 'path' | 'loaded' | 'problems' | 'files'>;
 
 const BELOW_THE_EVENT_LOOP = 5;
 if (process.platform === 'linux') setPriority(0, BELOW_THE_EVENT_LOOP);
 
-const { text, options } = workerData as LoadJob;
+const { text, options, inUse } = workerData as LoadJob;
 const result = loadConfig(text, options);
-const { path, loaded, problems, files } = result.loaded === null ? await readFiles(result, systemClocks) : result;
-parentPort?.postMessage({ path, loaded, problems, files } satisfies LoadAnswer);
+const isJudged = result.loaded === null || inUse !== undefined;
+const { path, problems, files } = isJudged ? await readFiles(result, systemClocks, inUse) : result;
+// What was read from files stays here: private keys are not passed between threads.
+parentPort?.postMessage({ path, loaded: result.loaded, problems, files } satisfies LoadAnswer);

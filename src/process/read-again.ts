@@ -1,13 +1,13 @@
 /**
- * Reads a configuration for a reload. A long one is loaded on a thread: with thousands of routes that takes a second, in
- * which the event loop would serve nobody.
+ * Reads a configuration for a reload, on a thread: the schema alone takes ten milliseconds to make, and thousands of routes a
+ * second to check, in which the event loop would serve nobody.
  */
 
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { type Code, formatPath, type KeyPath, type Problem } from '../config/findings/problem.ts';
 import { wholeDraft } from '../gateway/configuration/draft.ts';
-import { type LoadedConfig, loadConfig } from '../gateway/configuration/load.ts';
+import type { LoadedConfig } from '../gateway/configuration/load.ts';
 import type { Clocks } from '../lib/clock.ts';
 import type { LoadAnswer, LoadJob } from './load-thread.ts';
 import { type ReadInstance, readFiles } from './read.ts';
@@ -15,23 +15,20 @@ import { type ReadInstance, readFiles } from './read.ts';
 /** In TypeScript when run from source, in JavaScript when built. */
 const THREAD = new URL(`./load-thread${extname(import.meta.url)}`, import.meta.url);
 
-/** About a hundred routes. A shorter text is loaded in less time than a thread takes to start. */
-const LONG_TEXT = 16 * 1024;
-
 /** A configuration that was read again, or what is wrong with it. */
 export type ReadAgain = LoadAnswer & { readonly loaded: ReadInstance | null };
 
 /** Reads a configuration and the files that it names. @param inUse  the configuration that it is going to replace */
 export async function readAgain(job: LoadJob, clocks: Clocks, inUse: LoadedConfig['config']): Promise<ReadAgain> {
-  if (job.text.length >= LONG_TEXT) {
-    const { loaded, ...answer } = await loadOnThread(job);
-    if (loaded === null) return { ...answer, loaded };
-    const draft = wholeDraft(loaded.config);
-    const read = await readFiles({ ...answer, loaded, draft, source: { problemAt: withoutPlace } }, clocks, inUse);
-    if (read.loaded !== null) return read;
-    // What is wrong in a file has its place in the text, which the thread took with it.
-  }
-  return readFiles(loadConfig(job.text, job.options), clocks, inUse);
+  const { loaded, ...answer } = await loadOnThread(job);
+  if (loaded === null) return { ...answer, loaded };
+  const draft = wholeDraft(loaded.config);
+  const read = await readFiles({ ...answer, loaded, draft, source: { problemAt: withoutPlace } }, clocks, inUse);
+  if (read.loaded !== null) return read;
+  // What is wrong in a file has its place in the text, which the thread took with it.
+  const judged = await loadOnThread({ ...job, inUse });
+  const isStillWrong = judged.problems.some(({ severity }) => severity === 'error');
+  return isStillWrong ? { ...judged, loaded: null } : readAgain(job, clocks, inUse);
 }
 
 /** @throws Error, as a rejection, when the thread ends before it has answered */

@@ -7,8 +7,9 @@ import { setImmediate } from 'node:timers/promises';
 import type { ApplyResult, ConfigurationReport, PastReload, ReloadControl, ReloadReport } from '../admin/control.ts';
 import { type FileWatch, watchFiles } from '../config/files/watch.ts';
 import { errorLines } from '../config/render.ts';
+import { keysThatNeedRestart } from '../config/restart.ts';
 import { ConfigFault } from '../errors.ts';
-import { changesThatNeedRestart, type LoadedConfig } from '../gateway/configuration/load.ts';
+import { gatewayRestartKeys, type LoadedConfig } from '../gateway/configuration/load.ts';
 import type { Clocks } from '../lib/clock.ts';
 import { toTimestamp } from '../lib/text/timestamp.ts';
 import { fileWatchReports } from '../telemetry/file-watch.ts';
@@ -57,6 +58,7 @@ export class Reloader implements ReloadControl {
   #inUse: ReadInstance;
   #loadedAtMs: number;
   #isClosed = false;
+  readonly #restartKeys = gatewayRestartKeys();
   #needRestart: readonly string[] = [];
   #last: Promise<unknown> = Promise.resolve();
   /** The reload that waits for the one under way. */
@@ -164,7 +166,7 @@ export class Reloader implements ReloadControl {
       this.#loadedAtMs = clocks.wallMs();
       // Requests that came while it was applied do not wait for this, too.
       await setImmediate();
-      this.#needRestart = changesThatNeedRestart(this.#parts.initial.config, loaded.config);
+      this.#needRestart = keysThatNeedRestart(this.#restartKeys, this.#parts.initial.config, loaded.config);
     } catch (fault) {
       return this.#notApplied(results, fault);
     }

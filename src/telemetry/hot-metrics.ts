@@ -85,7 +85,7 @@ export abstract class HotFamily<L extends string, Child extends HotNumber | HotH
     for (const [text, { labels }] of this.children) if (values.has(labels[label] ?? '')) this.children.delete(text);
   }
 
-  /** The metric in a text format, in blocks of some 32 KiB. */
+  /** The metric in a text format, in blocks of some 8 KiB. */
   *blocks(format: TextFormat): Generator<string> {
     const head = this.head();
     let block = headLines(head, format);
@@ -114,7 +114,7 @@ export abstract class HotFamily<L extends string, Child extends HotNumber | HotH
   protected abstract readonly type: 'counter' | 'gauge' | 'histogram';
 }
 
-const BLOCK_LENGTH = 32 * 1024;
+const BLOCK_LENGTH = 8 * 1024;
 const SERIES_PER_PART = 512;
 
 /** One series of a counter or gauge. */

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { keysThatNeedRestart } from '../../src/config/restart.ts';
-import { bareSchema, type Config } from '../../src/gateway/configuration/schema.ts';
+import { gatewayRestartKeys } from '../../src/gateway/configuration/load.ts';
+import type { Config } from '../../src/gateway/configuration/schema.ts';
 import { load, MINIMAL } from './support.ts';
 
 function configOf(text: string): Config {
@@ -35,12 +36,12 @@ test.each([
     ],
   ],
 ])('%s', (_title, after, expected) => {
-  expect(keysThatNeedRestart(bareSchema(), before, configOf(after))).toEqual(expected);
+  expect(keysThatNeedRestart(gatewayRestartKeys(), before, configOf(after))).toEqual(expected);
 });
 
 test('a section that disappears is named like one that appears', () => {
   const redis = configOf(
     `${MINIMAL}store: { redis: { url: redis://redis } }\nupstreamToken: { keys: { directory: /keys } }\n`,
   );
-  expect(keysThatNeedRestart(bareSchema(), redis, before)).toContain('store.redis');
+  expect(keysThatNeedRestart(gatewayRestartKeys(), redis, before)).toContain('store.redis');
 });

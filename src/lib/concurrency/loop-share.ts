@@ -2,8 +2,8 @@
 
 import { setImmediate } from 'node:timers/promises';
 
-/** How long one part may take. */
-const PART_MS = 5;
+/** How long one part may take: as long as requests may in a turn (docs/adr/0018-requests-wait-for-their-turn.md). */
+const PART_MS = 1;
 
 /** Says when a part has taken long enough, and lets the event loop run before the next one. */
 export class LoopShare {
