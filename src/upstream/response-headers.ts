@@ -24,6 +24,8 @@ const DROPPED = new Set([
   'x-request-id',
 ]);
 
+const CACHE_CONTROL = 'cache-control';
+
 /**
  * Makes the response headers for the client.
  *
@@ -58,10 +60,7 @@ export function clientResponseHeaders(
   const listed = connection === undefined ? headers : withoutListed(headers, connection);
   const ruled = route.responseHeaders === null ? listed : applyRules(listed, route.responseHeaders);
   const kept = route.cors === null ? ruled : [...withoutCors(ruled), ...route.cors.headersFor(origin)];
-  // What was made for one user must not be kept for others; an upstream that says nothing means no harm (SES-18). Whatever it
-  // said, only what is left of it reaches a cache.
-  const tellsCaches = ruled === headers ? received['cache-control'] !== undefined : hasHeader(ruled, 'cache-control');
-  if (principal.credential?.kind.isUnknownToCaches === true && !tellsCaches) kept.push('cache-control', 'private');
+  if (principal.credential?.kind.isUnknownToCaches === true) keepFromOthers(kept);
   // Last, because Node decodes a Content-Disposition that follows it as UTF-8: the bytes of a value are the upstream's
   // (RFC 9110 §5.5).
   const length = received['content-length'];
@@ -105,6 +104,30 @@ export function clientResponseTrailers(
   return trailers;
 }
 
+/**
+ * Says of whom an answer is: with these an answer to a request with Authorization may be kept for others (RFC 9111 §3.5), or it may not
+ * be used for them anyway.
+ */
+const SAYS_WHOSE = /(?:^|[\s,])(?:s-maxage[\s=]|(?:public|must-revalidate|private|no-store|no-cache)(?:[\s,]|$))/i;
+
+/**
+ * What was made for one user must not be kept for others (SES-18). The upstream got Authorization, in an answer to which a mere `max-age`
+ * speaks of the browser only; a shared cache in front of the gateway saw a cookie, which means nothing to it. So it is told what the
+ * upstream could rely on. Only what reaches the cache counts, whatever the upstream said.
+ */
+function keepFromOthers(headers: string[]): void {
+  let last = -1;
+  for (let index = 0; index + 1 < headers.length; index += 2) {
+    const name = headers[index] as string;
+    if (name.length !== CACHE_CONTROL.length || name.toLowerCase() !== CACHE_CONTROL) continue;
+    if (SAYS_WHOSE.test(headers[index + 1] as string)) return;
+    last = index;
+  }
+  const said = headers[last + 1];
+  if (last === -1) headers.push(CACHE_CONTROL, 'private');
+  else headers[last + 1] = said === '' ? 'private' : `${said}, private`;
+}
+
 /** Values of Connection that list no header. */
 const PLAIN_CONNECTION = /^(?:keep-alive|close)$/i;
 
@@ -144,9 +167,6 @@ const withoutCors = (headers: readonly string[]): string[] =>
 function applyRules(headers: string[], rules: NonNullable<Permit['route']['responseHeaders']>): string[] {
   return [...filterHeaders(headers, (name) => !rules.dropped.has(foldHeaderName(name))), ...rules.set];
 }
-
-const hasHeader = (headers: readonly string[], name: string): boolean =>
-  headers.some((text, index) => index % 2 === 0 && text.toLowerCase() === name);
 
 function filterHeaders(headers: readonly string[], keep: (name: string) => boolean): string[] {
   const kept: string[] = [];

@@ -348,6 +348,28 @@ describe('streams', () => {
     for (const { client } of [silent, speaking]) client.close();
   });
 
+  test.each([
+    ['max-age=60', 'max-age=60, private'],
+    ['max-age=31536000, immutable', 'max-age=31536000, immutable, private'],
+    ['stale-while-revalidate=9, max-age=1', 'stale-while-revalidate=9, max-age=1, private'],
+    ['x-public, not-private', 'x-public, not-private, private'],
+    ['private="set-cookie", max-age=60', 'private="set-cookie", max-age=60, private'],
+    ['', 'private'],
+    ['max-age=60,PUBLIC', 'max-age=60,PUBLIC'],
+    ['max-age=60, s-maxage=9', 'max-age=60, s-maxage=9'],
+    ['max-age=60, must-revalidate', 'max-age=60, must-revalidate'],
+    ['no-cache', 'no-cache'],
+    ['private , max-age=60', 'private , max-age=60'],
+  ])(
+    'SES-18, RFC 9111 §3.5: a shared cache learns of %j what it would do for a request with Authorization',
+    async (said, left) => {
+      const { client, socket } = await ask();
+      socket.write(`HTTP/1.1 200 OK\r\nCache-Control: ${said}\r\nContent-Length: 0\r\n\r\n`);
+      expect((await client.response()).headers.get('cache-control')).toBe(left);
+      client.close();
+    },
+  );
+
   const PUBLIC_LINE = 'Cache-Control: public, max-age=60';
   test.each([
     ['a rule of the route removes it', { remove: ['Cache-Control'] }, [PUBLIC_LINE], 'private'],
