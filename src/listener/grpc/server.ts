@@ -130,7 +130,7 @@ export class GrpcServer implements ListenerServer {
       { ...options, ...tls.serverOptions(['h2']), handshakeTimeout: timeouts.handshake },
       (socket) => this.#serve(socket),
     );
-    tls.attach(server);
+    tls.attach(server, () => this.#http2?.drain());
     server.prependListener('connection', (socket: Socket) => this.#onAccepted(socket));
     return server.on('tlsClientError', (_error, socket) => this.#refuse(socket, 'tls'));
   }

@@ -38,6 +38,8 @@ export class Connection {
   waiting = 0;
   /** The parser has refused what came: the connection only waits for its end. */
   isRefused = false;
+  /** It carries no further request: its client could not open it any more. */
+  isRetired = false;
   /** A tunnel has taken it over. */
   isTunnel = false;
   /** Monotonic time of the sweep since which no request has been in progress; `null` while one is. */
@@ -54,9 +56,9 @@ export class Connection {
     this.#server = server;
   }
 
-  /** Whether its server is draining, so that it must not be kept. */
+  /** Whether it must not be kept: its server is draining, or it is retired. */
   get isDraining(): boolean {
-    return this.#server.isDraining;
+    return this.isRetired || this.#server.isDraining;
   }
 
   /** Lets go of a reply that is over, unless the next one has begun. */

@@ -34,7 +34,10 @@ export const tlsServer = (context: SchemaContext) =>
       .meta({ description: 'Oldest TLS version that is accepted.', restart: true }),
     clientCertificates: z
       .strictObject({
-        caFile: filePath(context).meta({ description: 'CA that must have issued client certificates, PEM.' }),
+        caFile: filePath(context).meta({
+          description:
+            'CA that must have issued client certificates, PEM. When one is removed from the file, connections of its clients end.',
+        }),
         mode: z.enum(['request', 'require']).prefault('require').meta({
           description: '`require` refuses a handshake without a certificate; `request` accepts it.',
         }),

@@ -94,6 +94,7 @@ export class Http1Server implements ListenerServer {
     this.#monotonicMs = monotonicMs;
     this.#maxRequestsPerConnection = limits.maxRequestsPerConnection || Number.POSITIVE_INFINITY;
     this.#server = createPlainOrTlsServer(settings);
+    tls?.attach(this.#server as TlsServer, () => this.#retireConnections());
     this.#acceptors = settings.peers === 'loopback' ? [] : acceptorsFor(this.#server);
     this.#server.maxHeadersCount = limits.maxHeaderCount;
     // `PaceWatch` sets it where there is something to watch.
@@ -218,6 +219,15 @@ export class Http1Server implements ListenerServer {
     this.#http2?.open(socket, peer);
   }
 
+  /** Closes connections when what they carry is over: what they were accepted by no longer holds. Tunnels stay. */
+  #retireConnections(): void {
+    this.#http2?.drain();
+    for (const [socket, connection] of this.#connections) {
+      connection.isRetired = true;
+      if (connection.replyUnderWay === null && !connection.isTunnel) socket.destroySoon();
+    }
+  }
+
   /** One function for all connections, of which there may be many. */
   readonly #onClosed = withSocket((socket) => {
     this.#open -= 1;
@@ -254,6 +264,11 @@ export class Http1Server implements ListenerServer {
   }
 
   #begin(request: IncomingMessage, reply: Http1Reply, connection: Connection): void {
+    // An answer that had begun before could not say that it is the last one.
+    if (connection.isRetired) {
+      request.socket.destroy();
+      return;
+    }
     connection.requests += 1;
     if (connection.requests >= this.#maxRequestsPerConnection) reply.shouldKeepAlive = false;
     const exchange = new Exchange(this.#listener, reply, request, connection.peer, this.#monotonicMs());
@@ -348,7 +363,6 @@ function createPlainOrTlsServer(settings: Http1Settings): Server<typeof Incoming
   if (tls === null) return createServer(options);
   const protocols = settings.http2 === true ? ['h2', 'http/1.1'] : ['http/1.1'];
   const server = createTlsServer({ ...options, ...tls.serverOptions(protocols), handshakeTimeout: timeouts.handshake });
-  tls.attach(server as TlsServer);
   return server;
 }
 

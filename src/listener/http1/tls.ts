@@ -9,7 +9,7 @@
  * every name, so that no name is a way around them (TLS-02).
  */
 
-import { randomBytes, type X509Certificate } from 'node:crypto';
+import { hkdfSync, randomBytes, type X509Certificate } from 'node:crypto';
 import type { Server as HttpsServer } from 'node:https';
 import { isIP } from 'node:net';
 import {
@@ -68,12 +68,23 @@ export type TlsListener = 'public' | 'grpcAuthorizer';
 
 const keyOf = (listener: TlsListener) => ['listeners', listener, 'tls'] as const;
 
-/** Keys for TLS session tickets. */
-export const newTicketKeys = (): Buffer => randomBytes(48);
+const TICKET_KEY_BYTES = 48;
+
+/** A secret for TLS session tickets. */
+export const newTicketKeys = (): Buffer => randomBytes(TICKET_KEY_BYTES);
+
+/**
+ * The keys of tickets that stand for clients of one CA. A session that was resumed would else still be that of a client whose CA has
+ * gone, and processes that share the secret may have read different ones.
+ */
+const ticketKeysFor = (secret: Buffer, clientCa: string | null): Buffer =>
+  clientCa === null
+    ? secret
+    : Buffer.from(hkdfSync('sha256', secret, clientCa, 'TLS session tickets', TICKET_KEY_BYTES));
 
 /** The certificates of one listener in use, and the TLS options that follow from them. */
 export class TlsCertificates {
-  #ticketKeys: Buffer;
+  readonly #ticketSecret: Buffer;
   #config: TlsConfig;
   #clientCa: string | null;
   #pairs: readonly CertificatePair[];
@@ -81,13 +92,14 @@ export class TlsCertificates {
   #preferred: readonly CertificatePair[];
   #byName: ReadonlyMap<string, SecureContext>;
   #server: Pick<HttpsServer, 'setSecureContext'> | null = null;
+  #onOtherClients: () => void = () => {};
 
   /**
-   * @param files       all of which can be used
-   * @param ticketKeys  with which sessions are written into tickets, so that they can be resumed
+   * @param files         all of which can be used
+   * @param ticketSecret  with which sessions are written into tickets, so that they can be resumed where it is known
    */
-  constructor(config: TlsConfig, files: TlsFiles, ticketKeys = newTicketKeys()) {
-    this.#ticketKeys = ticketKeys;
+  constructor(config: TlsConfig, files: TlsFiles, ticketSecret = newTicketKeys()) {
+    this.#ticketSecret = ticketSecret;
     this.#config = config;
     this.#clientCa = files.clientCa ?? null;
     this.#pairs = this.#pairsOf(files);
@@ -117,15 +129,21 @@ export class TlsCertificates {
       ...this.#defaultContext(),
       ALPNProtocols: [...protocols],
       SNICallback: (serverName, callback) => callback(null, this.contextFor(serverName)),
-      ticketKeys: this.#ticketKeys,
+      ticketKeys: ticketKeysFor(this.#ticketSecret, this.#clientCa),
       requestCert: this.#clientCa !== null,
       rejectUnauthorized: this.#config.clientCertificates?.mode === 'require',
     };
   }
 
-  /** Sets the server whose default context, for clients that send no name, follows the files. */
-  attach(server: Pick<HttpsServer, 'setSecureContext'>): void {
+  /**
+   * Sets the server whose default context, for clients that send no name, follows the files.
+   *
+   * @param onOtherClients  a CA of client certificates has gone: clients that were let in before may finish what they have begun, and
+   *   begin nothing more
+   */
+  attach(server: Pick<HttpsServer, 'setSecureContext'>, onOtherClients: () => void): void {
     this.#server = server;
+    this.#onOtherClients = onOtherClients;
   }
 
   /**
@@ -150,17 +168,16 @@ export class TlsCertificates {
   use(config: TlsConfig, files: TlsFiles): void {
     const { clientCertificates } = this.#config;
     const isSameCa = isDeepStrictEqual(config.clientCertificates, clientCertificates);
-    if (isSameCa && files.clientCa !== undefined && files.clientCa !== this.#clientCa) {
-      // A session that was resumed would still be that of a client whose CA has gone.
-      this.#ticketKeys = newTicketKeys();
-      this.#clientCa = files.clientCa;
-    }
+    const before = this.#clientCa;
+    if (isSameCa && files.clientCa !== undefined) this.#clientCa = files.clientCa;
     const isSame = isDeepStrictEqual(config.certificates, this.#config.certificates);
     this.#config = { ...this.#config, certificates: config.certificates };
     this.#pairs = this.#pairsOf(files, isSame ? this.#pairs : []);
     this.#preferred = byPreference(this.#pairs);
     this.#byName = contextsByName(this.#preferred);
-    this.#server?.setSecureContext({ ...this.#defaultContext(), ticketKeys: this.#ticketKeys } as SecureContextOptions);
+    const ticketKeys = ticketKeysFor(this.#ticketSecret, this.#clientCa);
+    this.#server?.setSecureContext({ ...this.#defaultContext(), ticketKeys } as SecureContextOptions);
+    if (before !== this.#clientCa && hasLost(before, this.#clientCa)) this.#onOtherClients();
   }
 
   /** @param before  the pairs of the same configuration that were read before */
@@ -192,6 +209,13 @@ export class TlsCertificates {
 /** Whether the client gave a certificate that the configured CA did not sign: it is refused also where giving none is allowed. */
 export function hasBadClientCertificate(socket: TLSSocket): boolean {
   return !socket.authorized && socket.getPeerX509Certificate() !== undefined;
+}
+
+/** Whether a file of CAs lacks one that another has: a new one beside it changes nothing for present clients. */
+function hasLost(before: string | null, after: string | null): boolean {
+  const fingerprints = (pem: string | null) => (readCertificates(pem ?? '') ?? []).map((it) => it.fingerprint256);
+  const present = fingerprints(after);
+  return fingerprints(before).some((it) => !present.includes(it));
 }
 
 const byPreference = <P extends ReadCertificate>(pairs: readonly P[]): readonly P[] =>

@@ -1,6 +1,9 @@
 /** TLS of the public listener, spoken to with Node's own client. */
 
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { connect as connectHttp2 } from 'node:http2';
 import { connect as connectPlain, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { Duplex } from 'node:stream';
@@ -12,7 +15,8 @@ import { systemClocks } from '../../../src/lib/clock.ts';
 import type { TlsConfig } from '../../../src/listener/http1/section.ts';
 import { readTls, TlsCertificates } from '../../../src/listener/http1/tls.ts';
 import { CertificateFiles, TestAuthority } from '../../support/certificates.ts';
-import type { TestGateway } from '../../support/gateway.ts';
+import { startGateway, type TestGateway } from '../../support/gateway.ts';
+import { Http2Client } from '../../support/http2-client.ts';
 import { RecordingUpstream } from '../../support/recording-upstream.ts';
 import { until } from '../../support/until.ts';
 import { PUBLIC_ROUTE, startListener } from './support.ts';
@@ -361,6 +365,123 @@ describe('client certificates', () => {
     const second = await handshake(gateway.port, { ...options, ...(session !== undefined && { session }) });
     expect(second.isSessionReused()).toBe(true);
     expect(await statusOf(second)).toBe(502);
+  });
+});
+
+describe('TLS-06: when another CA of client certificates takes the place of the one before', () => {
+  const alice = clientAuthority.issue({ commonName: 'alice' });
+  const credentials = { cert: alice.certificate, key: alice.key };
+  const others = new TestAuthority('Another client authority').certificate;
+  const ticketKeys = randomBytes(48);
+
+  async function start(caFile: string, upstream = 'http://127.0.0.1:9'): Promise<TestGateway> {
+    const tls = { certificates: [shop], clientCertificates: { caFile, mode: 'require' } };
+    return startGateway({
+      upstream,
+      ticketKeys,
+      routes: [PUBLIC_ROUTE],
+      config: {
+        publicOrigin: ['https://shop.example.com'],
+        listeners: { public: { address: '127.0.0.1:0', tls }, admin: { address: '127.0.0.1:0' } },
+      },
+    });
+  }
+
+  const replace = async (gateway: TestGateway, name: string, text: string) => {
+    files.text(name, text);
+    await gateway.apply(gateway.gateway.config);
+  };
+
+  /** Whether a session is resumed, and what a request then gets; `null`: the connection is refused. */
+  async function resume(port: number, session: Buffer, maxVersion: 'TLSv1.2' | 'TLSv1.3') {
+    const socket = await handshake(port, { ...credentials, session, maxVersion }).catch(() => null);
+    if (socket === null) return { isResumed: false, status: null };
+    const isResumed = socket.isSessionReused();
+    const status = await statusOf(socket).catch(() => null);
+    return { isResumed, status: Number.isNaN(status) ? null : status };
+  }
+
+  test.each(['TLSv1.2', 'TLSv1.3'] as const)(
+    'its sessions are not resumed, here or in a process that starts later: %s',
+    async (maxVersion) => {
+      const caFile = files.text(`replaced-${maxVersion}.crt`, clientAuthority.certificate);
+      await using first = await start(caFile);
+      await using sameCa = await start(caFile);
+      const socket = await handshake(first.port, { ...credentials, maxVersion });
+      const session = new Promise<Buffer>((resolve) => {
+        socket.once('session', resolve);
+      });
+      socket.write('GET / HTTP/1.1\r\nHost: shop.example.com\r\n\r\n');
+      const ticket = maxVersion === 'TLSv1.2' ? (socket.getSession() as Buffer) : await session;
+      socket.destroy();
+      expect(await resume(sameCa.port, ticket, maxVersion)).toEqual({ isResumed: true, status: 502 });
+      expect(await resume(first.port, ticket, maxVersion)).toEqual({ isResumed: true, status: 502 });
+      await replace(first, `replaced-${maxVersion}.crt`, others);
+      await using later = await start(caFile);
+      for (const { port } of [first, later])
+        expect(await resume(port, ticket, maxVersion)).toEqual({ isResumed: false, status: null });
+    },
+  );
+
+  test('a connection that was accepted before finishes its request, and carries no other', async () => {
+    const caFile = files.text('open.crt', clientAuthority.certificate);
+    const held: Socket[] = [];
+    await using upstream = await RecordingUpstream.start((_request, socket) => held.push(socket));
+    await using gateway = await start(caFile, upstream.origin);
+    const request = 'GET / HTTP/1.1\r\nHost: shop.example.com\r\n\r\n';
+    const open = async () => {
+      const socket = await handshake(gateway.port, credentials);
+      let text = '';
+      socket.on('data', (part: Buffer) => {
+        text += part.toString('latin1');
+      });
+      return { socket, text: () => text, closed: once(socket, 'close') };
+    };
+    const [idle, waiting, streaming] = [await open(), await open(), await open()];
+    waiting.socket.write(request);
+    await until(() => held.length === 1, 'it is with the upstream');
+    streaming.socket.write(request + request);
+    await until(() => held.length === 2, 'the other is, too');
+    const [first, second] = held as [Socket, Socket];
+    second.write('HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\npart');
+    await until(() => streaming.text().includes('part'), 'its answer has begun');
+
+    await replace(gateway, 'open.crt', `${clientAuthority.certificate}${others}`);
+    await replace(gateway, 'open.crt', others);
+    await idle.closed;
+    expect(idle.text()).toBe('');
+    first.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+    await waiting.closed;
+    expect(waiting.text()).toMatch(/^HTTP\/1\.1 200 OK\r\n.*\r\nconnection: close\r\n.*\r\nok$/is);
+    second.write('last');
+    await streaming.closed;
+    expect(streaming.text()).toMatch(/\r\n\r\npartlast$/);
+    expect(held).toHaveLength(2);
+  });
+
+  test('a CA that comes beside it lets connections go on', async () => {
+    const caFile = files.text('beside.crt', clientAuthority.certificate);
+    await using gateway = await start(caFile);
+    const socket = await handshake(gateway.port, credentials);
+    await replace(gateway, 'beside.crt', `${others}${clientAuthority.certificate}`);
+    expect(await statusOf(socket)).toBe(502);
+  });
+
+  test('an HTTP/2 connection gets GOAWAY, and its streams finish', async () => {
+    const caFile = files.text('http2.crt', clientAuthority.certificate);
+    const held: Socket[] = [];
+    await using upstream = await RecordingUpstream.start((_request, socket) => held.push(socket));
+    await using gateway = await start(caFile, upstream.origin);
+    const socket = await handshake(gateway.port, { ...credentials, ALPNProtocols: ['h2'] });
+    await using client = new Http2Client(connectHttp2('https://shop.example.com', { createConnection: () => socket }));
+    const answer = client.get('/');
+    await until(() => held.length === 1, 'it is with the upstream');
+    const goneAway = once(client.session, 'goaway');
+    await replace(gateway, 'http2.crt', others);
+    await goneAway;
+    held[0]?.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+    expect(await answer).toMatchObject({ status: 200, body: 'ok' });
+    await until(() => socket.destroyed, 'the connection is closed');
   });
 });
 
