@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { USERS } from '../endpoints/login/fixture.ts';
 import { HOST } from '../support/gateway.ts';
 import { ADMIN_TOKEN } from '../support/instance.ts';
 import { GatewayProcess } from '../support/process.ts';
@@ -252,6 +253,68 @@ describe('two workers', () => {
     // Lines are written in blocks, so they may come after the answers.
     await until(() => ends().length === 2, 'both ends are logged');
   });
+
+  test.skipIf(process.platform !== 'linux')(
+    'one that becomes ready while another one applies a configuration applies it, too',
+    async () => {
+      await using first = await RecordingUpstream.start();
+      await using second = await RecordingUpstream.start();
+      await using gateway = await GatewayProcess.start(options(first.origin));
+      await using probes = new AsyncDisposableStack();
+      const [slow = 0, victim = 0] = await workerPids(gateway);
+      process.kill(slow, 'SIGSTOP');
+      try {
+        // Another one starts when the one that is stopped has not said for five seconds what is in the files.
+        process.kill(victim, 'SIGKILL');
+        await until(async () => !(await workerPids(gateway)).includes(victim), 'it has ended');
+        gateway.rewrite(options(second.origin));
+        const reloaded = gateway.admin('/-/reload', { method: 'POST' });
+        await until(async () => {
+          probes.use(await RawConnection.open(gateway.port)).write(get('/open'));
+          return first.requests.length > 0;
+        }, 'another one is ready, with the configuration before');
+        // No later reload comes to its help.
+        gateway.file.text('sallyport.yaml', 'version: [');
+        process.kill(slow, 'SIGCONT');
+        expect(await (await reloaded).json()).toMatchObject({ result: 'applied' });
+      } finally {
+        process.kill(slow, 'SIGCONT');
+      }
+      expect(await statuses(gateway, 16, get('/open?later'))).toEqual(Array(16).fill(200));
+      expect(second.requests.filter(({ head }) => head.includes('?later'))).toHaveLength(16);
+    },
+  );
+
+  test.skipIf(process.platform !== 'linux')(
+    'one that cannot apply what was reloaded while it started starts again, with it',
+    async () => {
+      await using first = await RecordingUpstream.start();
+      await using second = await RecordingUpstream.start();
+      const login = { password: { usersFile: 'users' } };
+      await using gateway = await GatewayProcess.start(options(first.origin));
+      const before = await workerPids(gateway);
+      process.kill(before[1] ?? 0, 'SIGKILL');
+      let next = 0;
+      await until(async () => {
+        next = (await workerPids(gateway)).find((pid) => !before.includes(pid)) ?? 0;
+        return next !== 0;
+      }, 'another one is being started');
+      process.kill(next, 'SIGSTOP');
+      try {
+        gateway.rewrite({ ...options(second.origin, { login }), files: { ...options('').files, users: USERS } });
+        expect((await gateway.admin('/-/reload', { method: 'POST' })).status).toBe(200);
+        gateway.file.text('users', 'no user');
+      } finally {
+        process.kill(next, 'SIGCONT');
+      }
+      await until(async () => {
+        first.reset();
+        // Its end cuts requests on it.
+        const answers = await statuses(gateway, 16, get('/open')).catch(() => []);
+        return answers.length === 16 && first.requests.length === 0 && (await gateway.status('/readyz')) === 200;
+      }, 'both have it');
+    },
+  );
 
   test('R15: one that is killed is replaced although files of the configuration have become unusable', async () => {
     await using upstream = await RecordingUpstream.start();

@@ -147,10 +147,12 @@ export class WorkerPool {
    * @throws ConfigFault when the first one rejects it; then nothing has changed
    */
   async apply({ config }: Pick<ReadConfig, 'config'>): Promise<readonly ApplyResult[]> {
-    const [first, ...others] = this.#slots.filter(({ isReady }) => isReady);
+    const first = this.#slots.find(({ isReady }) => isReady);
     if (first?.process == null) throw new DependencyFault('store_unavailable', 'no worker is ready');
     const kept = await first.process.call('apply', APPLY_TIMEOUT_MS, [config]);
     this.#config = config;
+    // Those among them that have become ready meanwhile were started with the configuration before.
+    const others = this.#slots.filter((slot) => slot.isReady && slot !== first);
     const results = others.map(async (slot): Promise<ApplyResult> => {
       try {
         const itsKept = (await slot.process?.call('apply', APPLY_TIMEOUT_MS, [config])) ?? [];
@@ -291,12 +293,21 @@ export class WorkerPool {
     try {
       const config = this.#config;
       await this.#startProcess(slot);
-      // The configuration may have been reloaded in the meantime.
-      if (config !== this.#config) await slot.process?.call('apply', APPLY_TIMEOUT_MS, [this.#config]);
+      if (config !== this.#config) await this.#catchUp(slot);
     } catch (fault) {
       const { log } = this.#dependencies;
       // The process exits, and `#onEnded` tries again.
       log.error({ worker: slot.number, fault: errorFields(fault) }, 'worker failed to start');
+    }
+  }
+
+  /** The configuration was reloaded while a worker was starting. One that cannot apply it starts again, with it. */
+  async #catchUp({ process }: Slot): Promise<void> {
+    try {
+      await process?.call('apply', APPLY_TIMEOUT_MS, [this.#config]);
+    } catch (fault) {
+      process?.close();
+      throw fault;
     }
   }
 
