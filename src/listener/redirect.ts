@@ -1,7 +1,7 @@
 /**
  * The redirect listener's pipeline: sends every request for a public origin there with 308, which keeps method and body.
- * The target is the canonical one and the origin comes from the configuration, so that no header of a client comes back in
- * `Location`. Refuses what `sanitize` refuses, and hosts without a public origin.
+ * The target is the canonical one, as the client spells it, and the origin comes from the configuration, so that no header
+ * of a client comes back in `Location`. Refuses what `sanitize` refuses, and hosts without a public origin.
  */
 
 import { Denial } from '../errors.ts';
@@ -46,7 +46,7 @@ class Redirect {
 
   readonly answer = (exchange: Exchange, { publicOrigin, target }: ScreenedRequest): Denial | null => {
     if (publicOrigin === null) return NO_PUBLIC_ORIGIN;
-    this.#responder.redirect(exchange, 308, `${publicOrigin}${target.path}${target.query}`);
+    this.#responder.redirect(exchange, 308, `${publicOrigin}${target.spelling}${target.query}`);
     return null;
   };
 }

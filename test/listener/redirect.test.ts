@@ -20,6 +20,7 @@ describe('the redirect listener', () => {
   test.each([
     ['GET', '/a/b?x=1&y=%2F', 'shop.example.com', 'https://shop.example.com/a/b?x=1&y=%2F'],
     ['POST', '/form', 'SHOP.example.com.:80', 'https://shop.example.com/form'],
+    ['GET', '/signed%2bkey%40v1', 'shop.example.com', 'https://shop.example.com/signed%2bkey%40v1'],
     ['HEAD', '/%7euser/x', 'other.example.com', 'https://other.example.com:8443/~user/x'],
   ])('sends %s %s for %s to %s with 308', async (method, target, host, location) => {
     await using gateway = await startRedirect();
