@@ -5,7 +5,7 @@
 
 import { isIP } from 'node:net';
 
-/** The first that is found counts: most browsers also name those that they descend from. */
+/** The first match counts: most browsers also name those that they descend from. */
 const BROWSERS: readonly (readonly [string, string])[] = [
   ['Edg', 'Edge'],
   ['OPR/', 'Opera'],
@@ -43,7 +43,7 @@ export function describeDevice(userAgent: string | null, address: string): strin
   return system === null ? `${browser}, ${address}` : `${browser} on ${system}, ${address}`;
 }
 
-/** Describes a session that a trusted backend opens without a word about the device. */
+/** Describes a session that a trusted backend opens without naming the device. */
 export const describeBackend = (id: string): string => `${OPENED_BY}${id}`;
 
 /** A device as a page shows it, part by part. */
@@ -51,7 +51,7 @@ export type DeviceParts =
   | { readonly browser: string | null; readonly system: string | null; readonly address: string }
   | { readonly backend: string };
 
-/** Reads what {@link describeDevice} or {@link describeBackend} wrote; `null` for words of a trusted backend. */
+/** Reads what {@link describeDevice} or {@link describeBackend} wrote; `null` for text that a trusted backend wrote. */
 export function readDevice(text: string): DeviceParts | null {
   if (text.startsWith(OPENED_BY)) return { backend: text.slice(OPENED_BY.length) };
   const at = text.lastIndexOf(', ');

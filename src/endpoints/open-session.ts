@@ -1,6 +1,6 @@
 /**
- * Opening a session, by any way to log in: always under a new id (SES-01, SES-02), with the session that it
- * takes the place of ended, counted, and in the audit stream.
+ * Opens a session, whatever the way to log in: always under a new id (SES-01, SES-02). The session that it replaces ends, and the
+ * login is counted and written to the audit stream.
  */
 
 import type { SessionId } from '../authentication/session/session-id.ts';
@@ -19,8 +19,8 @@ declare module '../telemetry/audit.ts' {
       /** `password`, `backend`, `oidc`, `commandLine`. */
       readonly method: string;
       /**
-       * The account of the users file, the trusted backend, the identity provider, or the handle of the session in which a
-       * command line was allowed in.
+       * The account of the users file, the trusted backend, the identity provider, or the handle of the session in which the
+       * user approved a command line.
        */
       readonly account: string;
       /** The session that this one replaced; `null` when there was none. */
@@ -37,7 +37,7 @@ interface LoginToOpen extends NewSession {
   readonly account: string;
   /** Handle of the browser's previous session, if any. */
   readonly replaces: SessionHandle | null;
-  /** Keeps what belongs to the new session, before anybody gets its id. When it rejects, there is no session. */
+  /** Stores what belongs to the new session, before its id leaves the gateway. When it rejects, there is no session. */
   readonly keep?: (sessionId: SessionId, handle: SessionHandle) => Promise<unknown>;
 }
 

@@ -21,8 +21,8 @@ import type { Refresh } from './refresh/open-refresh.ts';
 /**
  * Judges where a request that changes something comes from.
  *
- * @param sender  `page`: a page of ours, or of an additional origin; `program`: may say nothing about its origin, but if it does,
- *   it must be one of these; `consent`: a page of ours, whatever the configuration allows besides
+ * @param sender  `page`: a page of the gateway, or of an additional origin; `program`: need not state its origin, but if it does, it
+ *   must be one of these; `consent`: a page of the gateway, whatever else the configuration allows
  */
 type OriginRule = (request: ScreenedRequest, sender: OriginSender) => Denial | null;
 /** See {@link OriginRule}. */
@@ -34,7 +34,7 @@ export interface EndpointParts {
   readonly responder: Responder;
   readonly sessions: Sessions;
   readonly cookies: SessionCookies;
-  /** What is done for sessions in use; `null` for nothing. */
+  /** Keeps sessions in use up to date; `null` where nothing has to be done. */
   readonly upkeep: SessionUpkeep | null;
   readonly opener: SessionOpener;
   readonly audit: AuditLog;
@@ -43,20 +43,20 @@ export interface EndpointParts {
   readonly returnTargets: ReturnTargets;
   /** Set-Cookie line that deletes the session cookie. */
   readonly clearCookieLine: string;
-  /** Whether the session cookie comes only with requests that begin on our own site, redirects included. */
+  /** Whether browsers send the session cookie only with requests, redirects included, that begin on the gateway's site. */
   readonly isCookieStrict: boolean;
   /** Refresh tokens; `null` when there are none. */
   readonly refresh: Refresh | null;
   /** For the whole body of a request. */
   readonly bodyTimeoutMs: number;
-  /** In which logins begin and go on, so that those who are logged in need not wait for many of them. */
+  /** Logins take turns, so that many of them do not hold up users who are logged in. */
   readonly turns: Turns;
   readonly wallMs: Clock;
 }
 
 /**
- * Sees to it that the session of a request is still what its identity provider says, as it is done for requests on routes: for
- * endpoints whose answer rests on it. Whether it has ended, the caller finds out as ever.
+ * Asks the identity provider of a request's session again, if that is due, as requests on routes do: for endpoints whose answer
+ * depends on the session. The caller then finds out whether the session has ended.
  *
  * @throws DependencyFault `provider_unavailable` | `store_unavailable`, as a rejection
  */
@@ -68,7 +68,7 @@ export async function keepUp({ upkeep, cookies }: EndpointParts, request: Screen
   await upkeep.look(user, await cookies.sessionIdOf(sessionCookie, publicOrigin));
 }
 
-/** A login asks to stay logged in, and `session.remember` is not configured. */
+/** The user asks to stay logged in, but `session.remember` is not configured. */
 export const NOT_REMEMBERED = new Denial('body_malformed', 'asks to stay logged in, which is not offered');
 const MISSING = new Denial('credential_missing', 'no session cookie');
 const CONFLICT = new Denial('credential_conflict', 'session cookie and Authorization header together');
@@ -123,7 +123,7 @@ const BUSY = new Denial('overloaded', 'too many logins wait for their turn');
  * Waits for the turn of a request that begins a login, or goes on with one.
  *
  * @returns `null` when it may
- * @throws GatewayFault `downstream_aborted`, as a rejection, when nobody is there any more
+ * @throws GatewayFault `downstream_aborted`, as a rejection, when the client has left
  */
 export async function turnToBegin(
   { turns }: EndpointParts,
@@ -136,8 +136,8 @@ export async function turnToBegin(
 }
 
 /**
- * Leads on after a login that came from another site. A redirect would count as begun there, and a session cookie with
- * SameSite=Strict would not come along: then a page of ours leads on.
+ * Takes the browser to its return target after a login that came back from another site. A redirect would count as begun on that
+ * site, so browsers would not send a session cookie with SameSite=Strict: a page of the gateway then leads on.
  *
  * @param returnTo  checked
  */

@@ -15,7 +15,7 @@ export const readableOn = (colour: string): string =>
 /**
  * The first colour on the way to black or white that has a contrast.
  *
- * @param on     what it stands on
+ * @param on     the background
  * @param ratio  at most what black or white has on it
  */
 export function nearestReadable(colour: string, on: string, ratio: number): string {

@@ -3,7 +3,7 @@
  * appears late, and the gateway serves no image of its own.
  *
  * An SVG in an `<img>` runs no script and loads nothing (SVG Integration §4, "secure static mode"), and the policy of the pages
- * forbids both again. A file that would need either is refused here, because its owner should know.
+ * forbids both again. A file that needs either is refused here, so that its owner finds out.
  */
 
 import { readFile } from 'node:fs/promises';

@@ -15,8 +15,7 @@ import { LANGUAGES, type Language, languageFor } from './words/languages.ts';
 import type { Words } from './words/words.ts';
 
 /**
- * Forms go to ourselves and nowhere else: no script, no frame, no request to anywhere. Images, where there are any, are in the
- * page.
+ * Forms go to the gateway and nowhere else; there are no scripts, frames or requests. Images, if any, are in the page.
  *
  * @param formTarget  origin that the answer to a form may redirect to: browsers apply `form-action` to redirects, too
  */
@@ -52,7 +51,7 @@ export interface Page {
 /** A page in whatever language its reader gets. */
 export type PageText = (words: Words) => Page;
 
-/** By what an operator finds the request that a page answers. */
+/** Helps an operator find the request that a page answers. */
 export interface PageStamp {
   readonly requestId: string;
   readonly atMs: number;
@@ -70,7 +69,7 @@ export interface PageSettings {
   /** From which the reader's is chosen. The first is for readers who accept none of them. */
   readonly languages: NonEmpty<Language>;
   readonly accent: Accents;
-  /** Of whom the pages are, in their titles and beside the logo; `undefined`: not said. */
+  /** Whose pages they are, in their titles and above their headings; `undefined`: not shown. */
   readonly name?: string | undefined;
 }
 

@@ -28,7 +28,7 @@ const DARK: typeof LIGHT = {
   'alert-paper': '#3b1f1e',
 };
 
-/** What links and quiet buttons stand on, in each scheme: an accent has to be readable there. */
+/** The background of links and quiet buttons, in each scheme: an accent has to be readable on it. */
 export const CARDS = { light: LIGHT.card, dark: DARK.card } as const;
 
 /** Colours of buttons and links; `undefined`: the gateway's own. */

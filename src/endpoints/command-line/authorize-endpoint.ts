@@ -1,6 +1,6 @@
 /**
  * `GET` and `POST {base}/authorize` (RFC 6749 §3.1): asks the user of the browser's session whether the program on the same
- * computer may come in, and sends the browser back to it, with a code or with an error. A GET changes nothing.
+ * computer may log in, and sends the browser back to it with a code or an error. A GET changes nothing.
  */
 
 import { randomBytes } from 'node:crypto';

@@ -1,7 +1,7 @@
 /**
- * Ties a decision to the page on which it was made, and to the person who saw it: a form whose hidden field is an HMAC of what the
- * page asked about, under the session id that only the browser of that person has. No other site can know it, and after
- * somebody else has logged in it is worth nothing.
+ * Ties a decision to the page on which it was made, and to the person who saw it: a hidden field of the form is an HMAC of what the
+ * page asked about, under the session id, which only that person's browser has. No other site can know it, and after another person
+ * has logged in it is worthless.
  */
 
 import { createHmac, timingSafeEqual } from 'node:crypto';

@@ -17,7 +17,7 @@ import { newUserCode } from './user-code.ts';
 export const DEVICE_CODE_LIFETIME_MS = 10 * 60_000;
 /** What the terminal is told to wait between two polls. */
 const INTERVAL_MS = 5_000;
-/** What it has to wait: an honest one may be early, because its last answer was slow. */
+/** What it has to wait: an honest terminal may be early because its last answer was slow. */
 const SHORTEST_INTERVAL_MS = 4_000;
 
 /** Wrong codes of one user, or from one address, before more are slowed (RFC 8628 §5.1). */

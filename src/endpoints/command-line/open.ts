@@ -1,6 +1,6 @@
 /**
- * command-line: logins of a person at a terminal (RFC 8252, RFC 8628), by way of whatever login the browser has. The terminal gets
- * a session of its own and a refresh family of the kind `native`.
+ * command-line: logins of a person at a terminal (RFC 8252, RFC 8628), who approves them in a browser. The terminal gets a session
+ * and a refresh family (`native`) of its own.
  *
  * Input: a browser with a session, which is asked for consent, and a program that has a code for it. Output: pages for the person,
  * tokens for the program. Fails with Denials, with pages while it is not certain where an error may be sent, and with 503 when the

@@ -1,4 +1,4 @@
-/** The pages on which a user lets a program at a terminal in, or does not. Their words are chosen against phishing (RFC 8628 §5.4). */
+/** The pages on which a user allows or refuses a login at a terminal. Their words are chosen against phishing (RFC 8628 §5.4). */
 
 import { type Html, html } from '../../lib/text/html.ts';
 import { timeElement } from '../../pages/dates.ts';
@@ -23,7 +23,7 @@ interface Consent {
 const strong = (text: string): Html => html`<strong>${text}</strong>`;
 
 /**
- * Asks whether the program on this computer may come in.
+ * Asks whether the program on this computer may log in.
  *
  * @param formTarget  origin that the program listens on
  * @param isAgain     whether a decision did not count
@@ -71,7 +71,7 @@ interface AskingTerminal {
   readonly isElsewhere: boolean;
 }
 
-/** Asks whether the terminal with a code may come in. */
+/** Asks whether the terminal with a code may log in. */
 export const deviceConsentPage =
   (consent: Consent, { shownCode, device, askedAtMs, isElsewhere }: AskingTerminal): PageText =>
   (words) => {

@@ -15,7 +15,7 @@ import type { CommandLineGrant, CommandLineSeries } from './series.ts';
 
 declare module '../../telemetry/audit.ts' {
   interface AuditEvents {
-    /** A user let the command line in, in a browser. */
+    /** A user allowed a login of the command line, in a browser. */
     readonly command_line_approved: {
       readonly subject: string;
       /** The session of the browser. */
@@ -64,7 +64,7 @@ export const terminalOf = (exchange: Exchange, request: ScreenedRequest): Termin
   },
 });
 
-/** Counts and records that something was not in order. */
+/** Counts and records a refusal. */
 export function recordRefusal(
   { login, series }: CommandLineParts,
   grant: CommandLineGrant,

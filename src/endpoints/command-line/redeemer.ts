@@ -1,6 +1,6 @@
 /**
- * Turns what a user approved into a session of the terminal's own, and the first tokens of its refresh family. The session lasts no
- * longer than that in which it was approved would, and each of the two can be ended without the other.
+ * Turns an approval into a session of the terminal's own, and the first tokens of its refresh family. The session lasts no longer than
+ * the one in which the user approved it, and each of the two can end without the other.
  */
 
 import { Denial, rateLimited } from '../../errors.ts';

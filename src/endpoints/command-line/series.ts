@@ -2,14 +2,14 @@
 
 import type { MetricRegistry } from '../../telemetry/registry.ts';
 
-/** How the command line logs in: by way of the browser on the same computer, or by a code on another device. */
+/** How the command line logs in: in the browser on the same computer, or by a code on another device. */
 const COMMAND_LINE_GRANTS = ['authorization_code', 'device_code'] as const;
 /** See {@link COMMAND_LINE_GRANTS}. */
 export type CommandLineGrant = (typeof COMMAND_LINE_GRANTS)[number];
 
 /**
  * What became of a login, step by step. `asked`: the user was asked, or a device code was given out. `completed`: tokens were
- * issued. `replayed`: a code was presented again, and its session has ended. `refused`: anything else that was not in order.
+ * issued. `replayed`: a code was presented again, and its session has ended. `refused`: any other problem.
  */
 const COMMAND_LINE_RESULTS = [
   'asked',

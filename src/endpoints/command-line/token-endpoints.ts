@@ -146,7 +146,7 @@ export class CommandLineTokenEndpoints {
     return this.#counted(grant, exchange, request, result);
   }
 
-  /** Records what is not the usual course of things. */
+  /** Records a refusal, unless it is part of a usual login. */
   #counted(
     grant: CommandLineGrant,
     exchange: Exchange,
@@ -184,7 +184,7 @@ export class CommandLineTokenEndpoints {
   }
 }
 
-/** Answers to polls that say nothing new, or what the decision of the user was already recorded as. */
+/** Answers to polls that say nothing new, or repeat a decision that was already recorded. */
 const USUAL = new Set<Reason>(['device_login_pending', 'device_polled_too_often', 'device_login_denied']);
 
 /** Whether the request is not one of the command line. */

@@ -36,7 +36,7 @@ const requestSchema = z.strictObject({
   replaces: z.string().refine(isSessionHandle).optional(),
   /** Whether the user asks to stay logged in. */
   remember: z.boolean().optional(),
-  /** Whom the session is for, if refresh tokens are to come with it. */
+  /** The kind of client that gets a refresh token with the session; left out: none. */
   refresh: z.enum(['browser', 'native']).optional(),
 });
 
@@ -53,7 +53,7 @@ export class BackendLogin {
 
   /** Opens a session. */
   async open(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
-    // A browser would send a Basic credential that it was once given along with a request of any page.
+    // A browser that knows a Basic credential sends it with the requests of any page.
     if (request.fields.origin !== null || request.fields.secFetchSite !== null) return FROM_BROWSER;
     const backend = await this.#authenticate(request);
     if (backend instanceof Denial) {

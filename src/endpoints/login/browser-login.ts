@@ -25,7 +25,7 @@ declare module '../../telemetry/audit.ts' {
       readonly method: string;
       /** `null` when there is no such account. At an identity provider: its name. */
       readonly account: string | null;
-      /** A fault where something is broken, so that nobody can log in this way. */
+      /** A fault when something is broken, so that nobody can log in this way. */
       readonly reason: Reason;
       /** Fixed words that name the rule. */
       readonly note: string;
@@ -40,18 +40,18 @@ declare module '../../telemetry/audit.ts' {
 const NO_LOGIN = new Denial('login_unavailable', 'no login method is configured');
 const NOT_FOR_FORMS = new Denial('body_malformed', 'a form can ask for a refresh cookie only');
 
-/** What was typed and ticked in the form, but for the password. */
+/** What the user typed and ticked in the form, except for the password. */
 type Typed = Pick<LoginView, 'returnTo' | 'username' | 'remember'>;
 
 /** Settings of the login page. */
 export interface LoginPageSettings {
-  /** Its heading; in languages where there is none, it is that of the language. */
+  /** Its heading. Default for a language that it leaves out: that of the language. */
   readonly title: ConfiguredText | undefined;
   /** Path of the operator's own login page, which replaces the gateway's. */
   readonly ownPage: string | null;
 }
 
-/** The login page: whatever ways to log in there are, and who is logged in already. */
+/** The login page: the ways to log in, or that the user is logged in already. */
 export class LoginPage {
   readonly #parts: EndpointParts;
   readonly #settings: LoginPageSettings;
@@ -138,7 +138,7 @@ export class LoginPage {
     return only !== undefined && isOnly && this.#settings.ownPage === null ? only : null;
   }
 
-  /** Shows the page again after an attempt that failed: what was typed stays, but for the password. */
+  /** Shows the page again after a failed attempt, with what the user typed, except for the password. */
   showProblem(exchange: Exchange, why: Denial | GatewayFault, typed: Typed): void {
     const page = this.#page({ ...typed, problem: problemText(why), note: null });
     this.#parts.responder.failurePage(exchange, why, page);
@@ -188,7 +188,7 @@ interface LoginAttempt extends Credentials {
   readonly returnTo: string;
   /** Whether the user asks to stay logged in. */
   readonly remember: boolean;
-  /** Who the refresh token is for that is asked for; `null` when none is. */
+  /** Which kind of client asks for a refresh token; `null` when none does. */
   readonly refresh: RefreshClient | null;
 }
 
@@ -208,7 +208,7 @@ export class PasswordEndpoint {
   async logIn(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
     const type = bodyType(request.fields.contentType);
     if (type instanceof Denial) return type;
-    // A page of another site can send a form, but no JSON without asking first (CORS preflight), and we say no.
+    // A page of another site can send a form, but JSON only after a CORS preflight, which is refused.
     const foreign = this.#parts.originProblem(request, type === 'form' ? 'page' : 'program');
     if (foreign !== null) return foreign;
     const attempt = await this.#read(exchange, request, type);
@@ -242,7 +242,7 @@ export class PasswordEndpoint {
       this.#recordFailure(outcome, outcome.result, exchange, request);
       return outcome.result;
     }
-    // Nobody is there to take the session: it would only stand in the user's list.
+    // The client is gone: nobody would use the session, and it would only clutter the user's list.
     if (exchange.isOver) throw new GatewayFault('downstream_aborted', 'client left during the login');
     const { subject, attributes, account } = outcome.result;
     const opened = await this.#parts.opener.open(
@@ -277,7 +277,7 @@ export class PasswordEndpoint {
     const form = parseForm(text);
     if (form instanceof Denial) return form;
     const refresh = form.get('refresh') ?? null;
-    // The answer to a form is a redirect, in which no token is.
+    // The answer to a form is a redirect, which carries no tokens.
     if (refresh !== null && refresh !== 'browser') return NOT_FOR_FORMS;
     return {
       name: form.get('username') ?? '',

@@ -56,7 +56,7 @@ export function loginEndpoints(parts: EndpointParts, ways: LoginWays): EndpointR
   if (backends !== null) {
     const endpoint = new BackendLogin(parts, backends);
     const answer: Endpoint = (exchange, request) => endpoint.open(exchange, request);
-    // Backends call under whatever name the gateway has inside.
+    // Backends call the gateway by an internal name.
     rows.push({ ...row('POST', '/sessions', answer), needsPublicOrigin: false });
   }
   return rows;

@@ -1,6 +1,6 @@
 /**
- * Where a person goes after logging in: a path on our own origin, read by the same function that reads request targets,
- * so that what is written into `Location` has the one meaning that was checked. Anything else becomes `/`.
+ * Where a person goes after logging in: a path on the same origin, read by the function that reads request targets, so that
+ * `Location` has the one meaning that was checked. Anything else becomes `/`.
  *
  * @see test/attack/redirect.test.ts (RED-01 … RED-21)
  */
@@ -11,7 +11,7 @@ import type { CanonicalTarget } from '../../sanitize/target.ts';
 /** The reader of request targets: a path and query in canonical form, or why they are refused. */
 type TargetReader = (target: string) => CanonicalTarget | Denial;
 
-/** Where to go when nothing better is known. */
+/** The target when there is no other. */
 export const HOME = '/';
 
 /** Longer targets are dropped (RED-17). */

@@ -7,8 +7,8 @@ import { ProviderSeries } from './oidc/series.ts';
 import { ProviderTokenSeries } from './oidc/tokens/series.ts';
 
 /**
- * Why a login failed: wrong user or password, too many attempts, too many logins at once; `client`: a backend that is not
- * trusted; `provider`: at an identity provider, of which there are series with more.
+ * Why a login failed. `credentials`: wrong user or password; `throttled`: too many attempts; `overloaded`: too many logins at
+ * once; `client`: an unknown backend; `provider`: at an identity provider, for which there are series with more detail.
  */
 const LOGIN_FAILURES = ['credentials', 'throttled', 'overloaded', 'client', 'provider'] as const;
 
@@ -41,7 +41,7 @@ export class LoginSeries {
     this.providerTokens = new ProviderTokenSeries(registry);
   }
 
-  /** Reads the state of the users file from this from now on; `null` where there is none. */
+  /** Reads the state of the users file from `usersFile` from now on; `null` where there is none. */
   readFrom(usersFile: { isUsable(): Promise<boolean> } | null): void {
     this.#usersFile.readFrom(async () => (usersFile === null ? [] : Number(await usersFile.isUsable())));
   }

@@ -5,7 +5,7 @@
 
 import { z } from 'zod';
 
-/** Most that the attributes of a user may take, written as JSON. */
+/** Largest size of a user's attributes, as JSON. */
 export const MAX_ATTRIBUTES_BYTES = 2_048;
 
 /** Text of one line, without control characters and marks that turn the direction of reading (LOG-02). */

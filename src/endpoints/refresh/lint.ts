@@ -80,7 +80,7 @@ function lintKey({ draft, source }: Context): void {
   );
 }
 
-/** An access token is in the hands of the client: a service that takes it for an upstream token can be called past us. */
+/** Clients hold access tokens: a service that takes one for an upstream token can be called past the gateway. */
 function lintAudience({ draft, source }: Context, { accessToken }: RefreshConfig): void {
   const audience = accessToken.audience ?? draft.publicOrigin?.[0];
   const route = draft.routes.find(

@@ -1,7 +1,7 @@
 /**
- * The refresh cookie: sent to `{base}/refresh` and nowhere else, so its name cannot have the prefix `__Host-`. What that
- * prefix would keep off (a cookie that a sibling domain has set) is kept off by the session cookie, which has it: a refresh
- * token in a cookie counts only beside the cookie of its own session.
+ * The refresh cookie: browsers send it to `{base}/refresh` only, so its name cannot have the prefix `__Host-`, which would keep
+ * out cookies that a sibling domain has set. The session cookie has that prefix, and a refresh token in a cookie counts only
+ * beside the cookie of its own session.
  */
 
 import { Denial } from '../../errors.ts';

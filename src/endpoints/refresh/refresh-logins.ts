@@ -1,6 +1,6 @@
 /**
- * How a family of refresh tokens begins, with a login that asks for it, and how it ends, with its session: by a logout
- * that presents one of its tokens, since a native app has no session cookie.
+ * A family of refresh tokens begins with a login that asks for it, and ends with its session. A native app, which has no session
+ * cookie, logs out with one of its tokens.
  */
 
 import { type Sessions, userPrincipal } from '../../authentication/session/sessions.ts';
@@ -33,7 +33,7 @@ declare module '../../telemetry/audit.ts' {
 const NOT_OFFERED = new Denial('token_request_invalid', 'refresh tokens are not offered to that kind of client');
 const TO_BROWSER = new Denial('origin_forbidden', 'a browser does not get a refresh token in the body');
 
-/** What the answer to a login has besides, or instead of, what it has without a refresh token. */
+/** What a refresh token adds to, or replaces in, the answer to a login. */
 interface BegunRefresh {
   /** Set-Cookie lines, as a flat name, value list: of the session too, unless the client is a native app. */
   readonly headers: readonly string[];
@@ -107,7 +107,7 @@ export class RefreshLogins {
     const client = asked ?? (everyLogin && clients.includes('browser') ? 'browser' : null);
     if (client === null) return null;
     if (!clients.includes(client)) return NOT_OFFERED;
-    // What a script of a page can read, a script that was smuggled into it can send elsewhere.
+    // An injected script could send elsewhere what a script of the page can read.
     const isFromBrowser = fields.origin !== null || fields.secFetchSite !== null;
     return client === 'native' && isFromBrowser ? TO_BROWSER : client;
   }

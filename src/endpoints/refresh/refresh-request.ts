@@ -38,7 +38,7 @@ export interface PresentedRefresh {
 /**
  * Reads a request.
  *
- * @returns what it presents, or a Denial: `origin_forbidden` for a page that is not ours, `refresh_token_refused` for a
+ * @returns what it presents, or a Denial: `origin_forbidden` for a page of another site, `refresh_token_refused` for a
  *   cookie with two readings, `token_request_invalid` | `grant_unsupported` | `body_*` | `media_type_unsupported`
  */
 export async function readRefreshRequest(

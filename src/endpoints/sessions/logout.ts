@@ -93,8 +93,8 @@ export class Logout {
   }
 
   /**
-   * The answer after a logout: cookies deleted, a page for people, nothing for programs. People go on to the provider by a page
-   * of ours: its policy would not let the answer of a form redirect there.
+   * The answer after a logout: deletes cookies, with a page for people and no body for programs. A page, not a redirect, takes people on
+   * to the provider: the policy of the page with the form would not let its answer redirect there.
    *
    * @param ended   `null` where there was no session
    * @param sealed  the tokens of its identity provider

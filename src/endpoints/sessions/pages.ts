@@ -43,7 +43,7 @@ interface EndingView {
 /** From here on the page says that the end is near. */
 const SOON_MS = 300_000;
 
-/** Says when the session ends, with one way to go on: stay, or log in anew where staying does not help. */
+/** Says when the session ends, with one way to go on: stay, or log in again where staying does not help. */
 export const endingPage =
   (basePath: string, { endsAtMs, remainingMs, isFinal, returnTo, loginPath, refreshes }: EndingView): PageText =>
   (words) => {
@@ -138,7 +138,7 @@ function sessionItem(
 `;
 }
 
-/** What a session is recognised by, in the reader's language, and the address at login, where the gateway saw the login. */
+/** How a person recognises a session, in their language, and its address at login, where the gateway saw the login. */
 export function deviceText(device: string, { sessions }: Words): { name: string; address: string | null } {
   const read = readDevice(device);
   if (read === null) return { name: device, address: null };

@@ -1,6 +1,6 @@
 /**
  * Who acts for whom: the `act` claim (RFC 8693 §4.1), and the `may_act` claim that limits it (§4.4). In the token of another
- * issuer, a name without an `iss` is a subject of that issuer's, never one of ours.
+ * issuer, a name without an `iss` is a subject of that issuer, never one of this gateway.
  */
 
 import { Denial } from '../../errors.ts';
@@ -15,11 +15,10 @@ const TOO_LONG = refused('subject token: already has as many actors as are accep
 const NOT_MEANT = refused('subject token: may_act names another actor');
 
 /**
- * Puts an actor of ours at the head of the chain that a subject token has. Of the actors before it, `sub` and whose word
- * that is are carried on.
+ * Puts an actor of this gateway at the head of the chain of a subject token. Of the actors before it, `sub` and `iss` are kept.
  *
  * @param tokenIssuer  whose token it is
- * @param ours         our `iss`
+ * @param ours         `iss` of this gateway
  * @param maxDepth     actors that the new chain may have
  * @returns a Denial `subject_token_refused`
  */
@@ -37,7 +36,7 @@ export function actingFor(
  * Whether a subject token says that another may act for its subject.
  *
  * @param tokenIssuer  whose token it is
- * @param ours         our `iss`: `actor` is a subject of ours
+ * @param ours         `iss` of this gateway: `actor` is one of its subjects
  * @returns a Denial `subject_token_refused`; `null` when it says nothing or names this one
  */
 export function mayActProblem(

@@ -89,7 +89,7 @@ export function compileTokenEndpoint(
 export const tokenEndpointRow = (basePath: string, answer: Endpoint): EndpointRow => ({
   method: 'POST',
   path: `${basePath}/token`,
-  // Services call under whatever name the gateway has inside.
+  // Services call the gateway by an internal name.
   needsPublicOrigin: false,
   answer,
 });

@@ -32,7 +32,7 @@ interface SubjectToken {
 }
 
 interface SubjectTokenParts {
-  /** The keys that we sign with, and those that have signed tokens that are alive. */
+  /** The gateway's signing keys, and former ones whose tokens have not expired. */
   readonly ownKeys: KeySet;
   readonly ownProfile: TokenProfile & { readonly issuer: string };
   readonly serviceTokens: Pick<ServiceTokens, 'authenticate'>;
@@ -65,7 +65,7 @@ const SHORTEST_LIFE_MS = 1_000;
 /** Verifies subject tokens. */
 export class SubjectTokens {
   readonly #parts: SubjectTokenParts;
-  /** Issuers besides ourselves → whether they share our sessions; `undefined`: those whose `iss` is ours do. */
+  /** Other issuers → whether they share the gateway's sessions; `undefined`: those with its `iss` do. */
   readonly #issuers: ReadonlyMap<string, boolean | undefined>;
   readonly #issuerNames: ReadonlySet<string>;
 
@@ -96,7 +96,7 @@ export class SubjectTokens {
     if (endsAtMs - this.#parts.wallMs() < SHORTEST_LIFE_MS) return NEARLY_OVER;
     return {
       subject: claims['sub'] as string,
-      // Whose session is in our store is our user, whichever of the gateways that share it made the token.
+      // A session in this store belongs to a user of this gateway, whichever of the gateways that share it made the token.
       presentedIssuer: session === null ? verified.presentedIssuer : null,
       tokenIssuer,
       claims: claims as Readonly<Record<string, JSONType>>,
@@ -114,7 +114,7 @@ export class SubjectTokens {
       const { claims } = own;
       return { claims, identity: claims, tokenIssuer: ours, presentedIssuer, sharesSessions: true };
     }
-    // Another gateway can have our `iss` and keys of its own.
+    // Another gateway can have the same `iss` and keys of its own.
     if (this.#issuers.size === 0) return NOT_OURS;
     const service = await serviceTokens.authenticate(`Bearer ${token}`, this.#issuerNames);
     if (service instanceof Denial) return refused(`subject token: ${service.note}`);
@@ -132,7 +132,7 @@ export class SubjectTokens {
   async #session(claims: Readonly<Record<string, unknown>>): Promise<SessionRecord | Denial | null> {
     const { sid, sub, presented_iss: passedOn } = claims;
     if (sid === undefined) return null;
-    // A session here is that of a user of ours.
+    // A session here belongs to a user of this gateway.
     if (typeof sid !== 'string' || !isSessionHandle(sid) || issuerNames(passedOn).length > 0) return SESSION_WRONG;
     const session = await this.#parts.sessions.live(sid);
     if (session === null) return SESSION_ENDED;

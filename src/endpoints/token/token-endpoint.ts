@@ -87,7 +87,7 @@ interface TokenEndpointParts {
   readonly bodyTimeoutMs: number;
 }
 
-/** What became known about a request, as far as it came. */
+/** What is known of a request so far. */
 interface TokenAttempt extends Findings {
   clientId: string | null;
   grant: Grant;

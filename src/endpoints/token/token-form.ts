@@ -24,9 +24,9 @@ export async function readTokenForm(
   timeoutMs: number,
 ): Promise<TokenForm | Denial> {
   const { contentType, origin, secFetchSite } = request.fields;
-  // A browser would send a Basic credential that it was once given along with a request of any page.
+  // A browser that knows a Basic credential sends it with the requests of any page.
   if (origin !== null || secFetchSite !== null) return FROM_BROWSER;
-  // They would be in logs on the way.
+  // Proxies on the way would log them.
   if (request.target.query !== '') return IN_QUERY;
   if (bodyType(contentType) !== 'form') return NOT_A_FORM;
   const text = await readBody(exchange, request, timeoutMs);

@@ -57,7 +57,7 @@ export class LoginOrigin {
     if (asked === null) return MALFORMED;
     const user = await presentUser(login, exchange, request);
     if (user === null && isCookieStrict && !query.has('again')) {
-      // The cookie does not come with a navigation that began on another site; it comes with one that begins here.
+      // Browsers send the cookie only with a navigation that begins on this site.
       const here = `${this.#path}${request.target.query}&again=1`;
       responder.page(exchange, 200, goOnPage(here, 'login'), ['Refresh', `0; url=${here}`]);
       return null;

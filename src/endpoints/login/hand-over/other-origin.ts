@@ -33,7 +33,7 @@ declare module '../../../telemetry/audit.ts' {
   }
   interface AuditEvents {
     readonly hand_over_refused: {
-      /** A fault where something is broken, so that nobody was logged in. */
+      /** A fault when something is broken, so that nobody was logged in. */
       readonly reason: Reason;
       /** Fixed words that name the rule. */
       readonly note: string;
@@ -104,7 +104,7 @@ export class OtherOrigin {
     if (tooMany !== null) return tooMany;
     const browser = transactions.browserOf(request.otherCookies);
     if (browser === null) {
-      // Before the person types a password elsewhere: without the cookie, nothing would come of it.
+      // Before the person types a password elsewhere: without the cookie, the login would fail.
       if (new URLSearchParams(request.target.query).has('cookie')) return COOKIE_MISSING;
       const again =
         route === null
@@ -146,7 +146,7 @@ export class OtherOrigin {
     { handOverTo: origin, returnTo, verifier, ...transaction }: HandOverTransaction,
   ): Promise<Denial | null> {
     const { login, codes, links, transactions, series, cookie } = this.#parts;
-    // The person went back, or took long to log in: the login origin knows them now, and asks nothing again.
+    // The person went back, or took long to log in: they are logged in at the login origin now, and need not log in again.
     if (transaction.isUsed || transactions.hasExpired(transaction)) return this.#again(exchange, request, returnTo);
     const sessionId = await codes.take(code, origin, verifier);
     if (sessionId instanceof Denial) return sessionId;
@@ -203,7 +203,7 @@ export class OtherOrigin {
   }
 }
 
-/** A parameter that is there once, and has the form of our secrets. */
+/** A parameter that occurs once, in the form of the gateway's secrets. */
 function onlySecret(query: URLSearchParams, name: string): string | null {
   const [value = '', ...more] = query.getAll(name);
   return more.length === 0 && BASE64URL_32_BYTES_PATTERN.test(value) ? value : null;

@@ -1,6 +1,6 @@
 /**
  * What openid-client needs to ask one provider as the gateway: its metadata in the library's words, the client, and how the client
- * authenticates. Made once for all logins, and anew when the provider has changed.
+ * authenticates. Made once for all logins, and again when the provider has changed.
  */
 
 import { hash, X509Certificate } from 'node:crypto';
@@ -59,7 +59,7 @@ export class ClientConfigurations {
     return clientConfiguration(this.#parts.settings, metadata, { authentication, skewSec: this.#skewSec(), send });
   }
 
-  /** What our clock is ahead of that of the machine, which is the one that the library reads. */
+  /** How far the gateway's clock is ahead of the machine's, which is the one that the library reads. */
   #skewSec(): number {
     return Math.round((this.#parts.wallMs() - systemClocks.wallMs()) / 1_000);
   }
@@ -126,7 +126,7 @@ export async function clientConfiguration(
   return configuration;
 }
 
-/** Metadata in the words of the library: what was read of them, and nothing else. */
+/** Metadata in the library's words: what was read of them, and nothing else. */
 const serverOf = (metadata: ProviderMetadata) => ({
   issuer: metadata.issuer,
   authorization_endpoint: metadata.authorizationEndpoint,

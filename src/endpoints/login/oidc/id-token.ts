@@ -67,7 +67,7 @@ export function issuerOf(issuer: string, { payload: { tid } }: DecodedToken): st
   return typeof tid === 'string' && TENANT_ID.test(tid) ? issuer.replace(TENANT_PLACEHOLDER, tid) : null;
 }
 
-/** A token for several has to say that it was made for us; one that says that it was made for another is refused. */
+/** A token for several audiences has to name this client in `azp`; one that names another client is refused. */
 function namesUs({ aud, azp }: Claims, clientId: string): boolean {
   const isForOthers = Array.isArray(aud) && aud.length > 1;
   return azp === undefined ? !isForOthers : azp === clientId;

@@ -7,7 +7,7 @@ import { isLoopbackHost } from '../../../lib/address.ts';
 import { isJsonObject } from '../../../lib/text/json.ts';
 import type { ProviderEndpoints } from './presets.ts';
 
-/** What a login needs to know of a provider. */
+/** What the gateway uses of a provider's metadata. */
 export interface ProviderMetadata {
   /** As the provider writes it; for a provider without one, the origin of its authorization endpoint. */
   readonly issuer: string;

@@ -139,7 +139,7 @@ function rowsOf(
   if (keys.isFetched) {
     const logout = new BackchannelLogout(provider, login, codes);
     const end: Endpoint = (exchange, request) => logout.answer(exchange, request);
-    // Providers may call under a name that the gateway has inside.
+    // Providers may call the gateway by an internal name.
     rows.push({ ...row('POST', `/backchannel-logout/${name}`, end), needsPublicOrigin: false });
   }
   return rows;

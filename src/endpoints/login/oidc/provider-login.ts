@@ -1,4 +1,4 @@
-/** What a session keeps of the login at an identity provider: for logout there, and for routes that ask how somebody logged in. */
+/** What a session keeps of the login at an identity provider: for logout there, and for routes that ask how the user logged in. */
 
 import type { ProviderLogin } from '../../../store/session-record.ts';
 import type { ProviderClaims } from './user/claim-path.ts';
@@ -9,7 +9,7 @@ export const MAX_KEPT_LENGTH = 255;
 const MAX_METHODS = 8;
 
 /**
- * Reads it from an ID token. A claim of another form than the specification has counts as missing.
+ * Reads it from an ID token. A claim that is not in the form of the specification counts as missing.
  *
  * @param subject  at the provider
  * @param claims   of the verified ID token; `null` without one

@@ -8,7 +8,7 @@ import { providerUnavailable, transportFault } from './transport.ts';
 export const invalidResponse = (note: string): Denial =>
   new Denial(isAboutTime(note) ? 'login_clock_skew' : 'login_response_invalid', note);
 
-/** Times are not believed where the clocks differ: a cause of its own, with a remedy of its own. */
+/** Whether the clocks of provider and gateway differ: a cause of its own, with a remedy of its own. */
 const isAboutTime = (note: string): boolean =>
   note.endsWith(': expired') || note.endsWith(': not_yet_valid') || note.includes(': jwt timestamp check failed');
 
@@ -29,7 +29,7 @@ const ERRORS: Readonly<Record<string, Denial>> = {
   unauthorized_client: new Denial('login_declined', 'provider: unauthorized_client'),
 };
 
-/** Errors by which a provider says that it does not work right now. Keycloak says so, too, when its login page has expired. */
+/** Errors that mean that the provider does not work right now. Keycloak also sends one when its login page has expired. */
 const OUTAGES = ['temporarily_unavailable', 'server_error'];
 
 /**

@@ -1,6 +1,6 @@
 /**
- * Requests to one identity provider, for the protocol library: bounded in time and size, without redirects, and counted. What
- * the provider does not answer, or answers with 429 or 5xx, is a fault, and never "logged out".
+ * Requests to one identity provider, for the protocol library: bounded in time and size, without redirects, and counted. No
+ * answer, 429 and 5xx are faults, and never mean "logged out".
  */
 
 import type { CustomFetch } from 'openid-client';
@@ -118,7 +118,7 @@ export class ProviderTransport {
   }
 }
 
-/** JSON that two parsers can read differently is no answer: an empty text is refused by the library. */
+/** Whether two parsers can read an answer differently: the library then gets an empty text, which it refuses. */
 function isAmbiguous(text: string): boolean {
   try {
     return hasDuplicateMember(text, JSON.parse(text));
@@ -127,7 +127,7 @@ function isAmbiguous(text: string): boolean {
   }
 }
 
-/** The fault of a provider that cannot be asked. @param what  may be logged */
+/** The fault for a provider that cannot be asked. @param what  may be logged */
 export const providerUnavailable = (what: string, cause?: unknown): DependencyFault =>
   new DependencyFault('provider_unavailable', `identity provider: ${what}`, { cause });
 

@@ -1,6 +1,6 @@
 /**
- * Known devices: a browser that has logged in to an account gets a cookie, by which its next attempts at that account are counted
- * apart from those of strangers. So nobody can keep a user out by guessing at the account.
+ * Known devices: a browser that has logged in to an account gets a cookie, so that its next attempts at that account are counted
+ * apart from those of strangers. So nobody can lock a user out by guessing passwords.
  *
  * The cookie opens nothing and names neither session nor account. It is an id with a MAC, whose key is derived from the
  * password hash of the account: all replicas can check it, nothing is stored, and a new password makes it worthless.

@@ -2,8 +2,8 @@
  * password: whether a name and a password open a session.
  *
  * Attempts are slowed before anything is computed, counted in the store for all replicas together, and cost the same whether
- * the account exists or not. What strangers get wrong keeps nobody out: they are counted per network, per account and
- * network, and per account from anywhere; a device on which a login to the account succeeded is counted by itself.
+ * the account exists or not. Failures of strangers lock nobody out: they are counted per network, per account and network, and
+ * per account from anywhere; a device on which a login to the account succeeded is counted by itself.
  */
 
 import { Denial, rateLimited } from '../../../errors.ts';
@@ -18,7 +18,7 @@ import { accountName, type StandInUser, type User, type UsersFile } from './user
 interface PasswordRules {
   /** For an account from one network or one known device. */
   readonly perAccount: ThrottleRule;
-  /** For an account from anywhere but known devices, begun anew in each window. */
+  /** For an account from anywhere but known devices, counted from zero in each window. */
   readonly perAccountFromAnywhere: ThrottleRule;
   readonly perAddress: ThrottleRule;
   /** Logins that may wait for a hash. */
@@ -55,7 +55,7 @@ interface Count {
   readonly clears: boolean;
 }
 
-/** The /48 of an IPv6 address may get this many times as much wrong as each /64 of it. */
+/** The /48 of an IPv6 address may have this many times the failures of each /64 in it. */
 const WIDE_NETWORK_FACTOR = 10;
 
 const OVERLOADED = new Denial('overloaded', 'too many logins wait for a password hash');
@@ -135,7 +135,7 @@ export class PasswordLogin {
   }
 
   /**
-   * The counts for somebody on no known device, the widest network first: who is slowed there uses up no attempt of an account.
+   * The counts for an unknown device, the widest network first: an attempt that is refused there uses up none of the account's.
    * The last one bounds the guesses at an account, however many networks they come from.
    */
   #countsOf(account: string, { address }: PasswordClient, nowMs: number): Count[] {

@@ -7,8 +7,8 @@
  *         email: alice@example.com
  *         roles: [customer]
  *
- * A file that changes is read again before the next login. One that cannot be read any more, or is no longer valid, is
- * reported once and the last good one stays. A file without the list is not valid: it was emptied or half written. `users: []`
+ * A file that changes is read again before the next login. If it can no longer be read, or is not valid, the log says so once
+ * and the last good version stays. A file without the list is not valid: it was emptied or half written. `users: []`
  * says that nobody can log in.
  */
 
@@ -108,7 +108,7 @@ export interface User {
   readonly stored: PasswordHash;
 }
 
-/** What the password for an unknown account is verified against. */
+/** Stands for an unknown account when its password is verified. */
 export interface StandInUser {
   readonly subject: null;
   readonly stored: PasswordHash;
@@ -227,7 +227,7 @@ export const NO_USERS: UsersVersion = { users: new Users([]), fingerprint: '' };
  */
 export async function readUsersFile(path: string): Promise<UsersVersion> {
   try {
-    // What is remembered is no version of the file as it is now.
+    // Remembered contents are not those of the file as it is now.
     const seen = isRemembered(path) ? '' : await fingerprint(path);
     return { users: readUsers((await readNamedFile(path)).toString(), path), fingerprint: seen };
   } catch (cause) {

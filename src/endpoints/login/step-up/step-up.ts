@@ -17,7 +17,7 @@ import { refusalPage } from '../pages.ts';
 
 const NO_ROUTE = new Denial('query_malformed', 'no route of that id requires a login of a kind');
 
-const NO_PROVIDER = new Denial('step_up_required', 'the session is of no identity provider that can be asked');
+const NO_PROVIDER = new Denial('step_up_required', 'the session comes from no identity provider that can be asked');
 
 /** Begins logins once more. */
 export class StepUp {

@@ -2,8 +2,8 @@
  * `{base}/callback/NAME`: the browser comes back from a provider. By GET, or by POST from the provider's page
  * (`response_mode=form_post`); an answer in a mode that was not asked for is refused (OIDC-18).
  *
- * An answer counts only in the browser that began the login, once, and for the provider that it was begun with. No origin is
- * checked: it does come from another site, and the `state` in it is what other sites do not know.
+ * An answer counts only in the browser that began the login, once, and from the provider at which it began. Its origin is not
+ * checked, since it comes from another site; other sites do not know its `state`.
  */
 
 import { Denial, GatewayFault } from '../../../../errors.ts';
@@ -38,7 +38,7 @@ export interface CallbackParts {
   readonly sealedTokens: SealedTokenStore;
 }
 
-/** Somebody who may log in. */
+/** A user who may log in. */
 interface Admitted {
   readonly user: ProviderUser;
   readonly said: ProviderLogin;
@@ -138,7 +138,7 @@ export class LoginCallback {
     if (given === null) return TOKEN_TOO_LONG;
     const tokens = withNonce(given, transaction.nonce);
     if (tokens.refreshToken === null && this.#provider.settings.revalidateEveryMs !== null) return NO_REFRESH_TOKEN;
-    // Nobody is there to take the session: it would only stand in the user's list.
+    // The client is gone: nobody would use the session, and it would only clutter the user's list.
     if (exchange.isOver) throw new GatewayFault('downstream_aborted', 'client left during the login');
     return this.#open(exchange, request, { user, said, tokens, lifetimeMs }, transaction);
   }

@@ -1,4 +1,4 @@
-/** A login at an identity provider that fails: counted, in the audit stream, and a page that says so and leads on. */
+/** Counts a failed login at an identity provider, writes it to the audit stream, and shows a page that says so and leads on. */
 
 import { asGatewayFault, Denial, type Reason, retryAfterSecOf } from '../../../../errors.ts';
 import type { Exchange } from '../../../../exchange.ts';
@@ -9,7 +9,7 @@ import type { IdentityProvider } from '../provider.ts';
 import { failedLoginPage } from './pages.ts';
 import type { WantedStepUp } from './wanted-step-up.ts';
 
-/** A login, as far as its failure is concerned. */
+/** What a failure has to know of its login. */
 export interface ProviderAttempt {
   readonly provider: IdentityProvider;
   /** Known once the transaction is. */
@@ -20,7 +20,7 @@ export interface ProviderAttempt {
   remember: boolean;
 }
 
-/** The reasons that say nothing of the provider, as they are counted. */
+/** How reasons that have nothing to do with the provider are counted. */
 const COUNTED_AS: { readonly [reason in Reason]?: 'throttled' | 'overloaded' } = {
   rate_limited: 'throttled',
   overloaded: 'overloaded',

@@ -19,8 +19,8 @@ interface ShownProvider {
 type RememberPath = (returnTo: string, remember: boolean) => string;
 
 /**
- * Links that begin a login: no form, since the policy of our pages allows forms to lead to us only, redirects included. So a link
- * takes the place of the checkbox to stay logged in: it leads to the same page, whose links ask for it.
+ * Links that begin a login. They are not forms, because the policy of the gateway's pages lets forms lead only to the gateway, redirects
+ * included. So a link replaces the checkbox to stay logged in: it leads to the same page, whose links then ask for it.
  *
  * @param rememberPath  `null` where nobody can ask to stay logged in
  */

@@ -3,9 +3,9 @@
  *
  * This file begins logins: `GET {base}/login?provider=NAME`, and the login page where there is nothing to choose.
  *
- * A GET, because what a form leads to has to be ours by the policy of our pages, redirects included (CSP3 §6.5.1). Nothing is
- * gained by making another person's browser begin a login: it ends in the session of the person who logs in at the provider, in the
- * browser that began it.
+ * A GET, because the policy of the gateway's pages lets forms lead only to the gateway, redirects included (CSP3 §6.5.1). An attacker
+ * gains nothing by making another person's browser begin a login: it ends in the session of the person who logs in at the provider, in
+ * the browser that began it.
  */
 
 import { hash } from 'node:crypto';
@@ -76,7 +76,7 @@ export class LoginStart {
 
     const browser = transactions.browserOf(request.otherCookies);
     if (browser === null) {
-      // Before the person types a password elsewhere: without the cookie, nothing would come of it.
+      // Before the person types a password elsewhere: without the cookie, the login would fail.
       if (new URLSearchParams(request.target.query).has('cookie')) return COOKIE_MISSING;
       const again = failures.startPath(wanted, wanted.isSwitch ? ['switch', 'cookie'] : ['cookie']);
       login.responder.redirect(exchange, 302, again, ['Set-Cookie', transactions.newCookieLine()]);

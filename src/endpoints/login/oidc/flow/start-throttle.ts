@@ -1,6 +1,6 @@
 /**
- * How many logins a client may begin. Each takes a place in the store for a while, and anybody can begin one, so a flood must
- * not fill it; but an office of thousands can come from one address, and a browser opens twenty tabs at once.
+ * How many logins a client may begin. Each takes up room in the store for a while, and anybody can begin one, so a flood must
+ * not fill it; but an office of thousands can share one address, and a browser opens twenty tabs at once.
  *
  * Counted by each process for itself, so that a flood costs the store nothing.
  */
@@ -15,7 +15,7 @@ import { RecentMap } from '../../../../lib/recent-map.ts';
 const WINDOW_MS = 600_000;
 /** A /48 may have this many times what a /64 of it may: a site of several networks is not one client. */
 const WIDER_FACTOR = 4;
-/** Total length of the networks that are remembered: some 50,000. One that is forgotten begins anew. */
+/** Total length of the networks that are remembered: some 50,000. A forgotten one starts from zero. */
 const MAX_WEIGHT = 1_000_000;
 
 /** Bounds how many logins begin. */

@@ -3,9 +3,9 @@
  * with a random id, one for all tabs. A copy of the store opens nothing: it has neither the cookie nor the `state`, only
  * their hashes.
  *
- * Tabs that are opened at once, before the browser has a cookie, get one each. So that none takes the place of another's, the
- * first characters of the id stand in the name of its cookie, and in each `state` of that browser. Whichever of them the
- * browser sends with its next login becomes the one for all tabs; the others run out.
+ * Tabs that open at once, before the browser has a cookie, get one each. So that none replaces another, the first characters of
+ * the id are in the name of its cookie, and in each `state` of that browser. The one that the browser sends with its next login
+ * becomes the one for all tabs; the others expire.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -26,13 +26,13 @@ const NAMES = /(?:^|;)[ \t]*(?<name>__Host-login-[\w-]{4})=/g;
 
 /** How long a user may take to log in. */
 export const LOGIN_LIFETIME_MS = 10 * 60_000;
-/** How long it is remembered where they wanted to go. */
+/** How long the store remembers where they wanted to go. */
 const REMEMBERED_MS = 30 * 60_000;
 /** Of one browser; the oldest goes. Enough for a browser that opens all tabs of its last session at once. */
 const MAX_PER_BROWSER = 500;
-/** How long the browser keeps the cookie; set anew with every login. */
+/** How long the browser keeps the cookie; every login starts that again. */
 const COOKIE_MAX_AGE_SEC = 86_400;
-/** How long it keeps one that it was only offered. */
+/** How long it keeps one with which no login has begun yet. */
 const NEW_COOKIE_MAX_AGE_SEC = REMEMBERED_MS / 1_000;
 
 const LIMITS = { ttlMs: REMEMBERED_MS, maxPerBrowser: MAX_PER_BROWSER };
@@ -40,7 +40,7 @@ const LIMITS = { ttlMs: REMEMBERED_MS, maxPerBrowser: MAX_PER_BROWSER };
 const logoutSchema = z.strictObject({ logoutAt: z.string() });
 
 const handOverSchema = z.strictObject({
-  /** The origin that asked the login origin: one of ours. */
+  /** The public origin that asked the login origin. */
   handOverTo: z.string(),
   returnTo: z.string(),
   verifier: z.string(),
@@ -53,7 +53,7 @@ export type HandOverTransaction = Readonly<z.output<typeof handOverSchema>>;
 
 const transactionSchema = z.strictObject({
   provider: z.string(),
-  /** Where the browser came from and goes back to: one of ours. */
+  /** The public origin where the browser came from and goes back to. */
   origin: z.string(),
   returnTo: z.string(),
   verifier: z.string(),
@@ -101,7 +101,7 @@ export class LoginTransactions {
     this.#cookieAttributes = `Path=/; Secure; HttpOnly; SameSite=${comesByPost ? 'None' : 'Lax'}`;
   }
 
-  /** The browser that sends a request: the value of its cookie; `null` when it has none, or none of ours. */
+  /** The browser that sends a request: the value of its cookie; `null` when it has no valid one. */
   browserOf(cookies: string | null): string | null {
     for (const { groups } of cookies?.matchAll(NAMES) ?? []) {
       const browser = browserIn(cookies, groups?.['name'] as string);

@@ -48,7 +48,7 @@ export class LogoutAtProvider {
     this.#parts = parts;
   }
 
-  /** The tokens of a session that is about to end, and they with it; `null` where it has none, or they cannot be read. */
+  /** The tokens of a session, to be read before it ends; `null` where it has none, or they cannot be read. */
   async sealedOf(handle: SessionHandle): Promise<string | null> {
     const { providers, sealedTokens } = this.#parts;
     if (!providers.some(({ kept }) => kept.id || kept.refresh)) return null;
@@ -84,7 +84,7 @@ export class LogoutAtProvider {
     if (provider === undefined || metadata === null || !provider.settings.logoutAtProvider) return null;
     const url = logoutUrl(provider.settings, metadata, `${request.publicOrigin}${basePath}/logged-out`);
     if (url === null) return null;
-    // Others than the specification's know no such parameter.
+    // Only logouts of the specification have this parameter.
     if (idToken !== null && url.searchParams.has('post_logout_redirect_uri'))
       url.searchParams.set('id_token_hint', idToken);
     const headers = await this.#remember(url, provider.name, request);
@@ -131,7 +131,7 @@ export class LogoutAtProvider {
   }
 }
 
-/** A store that fails takes nothing from a logout that is done. */
+/** The result of work, or `null` if a dependency fails: the logout is done all the same. */
 async function orNothing<T>(work: Promise<T>): Promise<T | null> {
   try {
     return await work;

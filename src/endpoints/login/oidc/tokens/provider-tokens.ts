@@ -22,14 +22,14 @@ export interface ProviderTokens {
   readonly accessUntilMs: number | null;
   /** The beginning of the nonce of the login, which an ID token of a later answer may repeat. */
   readonly nonce: string | null;
-  /** How long before they were written the provider had last confirmed the user: 0 where that is what they were written for. */
+  /** How long before they were written the provider last confirmed the user; 0 when they were written on a confirmation. */
   readonly confirmedBeforeMs: number;
 }
 
 /** The provider that tokens are of. */
 type TokenProvider = Pick<ProviderSettings, 'issuer' | 'endpoints' | 'clientId'>;
 
-/** Another form of what is written needs another name, under which these do not open. */
+/** Another stored form needs another name, under which these do not open. */
 const PURPOSE = 'tokens of the identity provider';
 /** Longest token that is kept. It is generous because access tokens of some providers list every group. */
 const MAX_TOKEN_LENGTH = 16 * 1024;

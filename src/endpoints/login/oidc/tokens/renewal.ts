@@ -73,7 +73,7 @@ export function sessionAtProvider(
 export type Renewal =
   /** The tokens are as wanted: they have just been renewed, here or elsewhere. */
   | { readonly outcome: 'done'; readonly tokens: ProviderTokens; readonly confirmedAgoMs: number }
-  /** Another replica is at it, or has failed a moment ago. */
+  /** Another replica is renewing them, or failed a moment ago. */
   | { readonly outcome: 'held'; readonly leftMs: number }
   /** There are no tokens by which the provider could be asked. */
   | { readonly outcome: 'lost' }
@@ -99,12 +99,12 @@ interface RenewalParts {
   readonly log: Logger;
 }
 
-/** A provider, as far as it is asked again. */
+/** What is known of a provider that is asked again. */
 interface AskedProvider {
   readonly slots: Slots;
-  /** It has failed a moment ago, and is not asked before; monotonic. */
+  /** It failed a moment ago, and is not asked again before this time; monotonic. */
   downUntilMs: number;
-  /** A failure was logged a moment ago; monotonic. */
+  /** A failure was logged a moment ago, and the next one is not logged before this time; monotonic. */
   loggedUntilMs: number;
 }
 
@@ -136,7 +136,7 @@ const ENDED: Renewal = Object.freeze({ outcome: 'ended' });
 /** No client in particular causes it: it runs in the background of any request. */
 const NO_SOURCE: AuditSource = { requestId: null, client: null };
 
-/** Tokens that were leased. */
+/** The tokens of a session, as this replica has leased or read them. */
 interface Leased {
   readonly version: number;
   readonly tokens: ProviderTokens;
@@ -213,7 +213,7 @@ export class TokenRenewal {
     if (lease === null) return LOST;
     if (lease.outcome === 'held') return lease;
     const renewing = setInterval(() => {
-      // A lease that is lost is no harm: the version guards what is written.
+      // A lost lease does no harm: the version guards what is written.
       sealedTokens.renew(handle, owner, LEASE_MS).catch(() => {});
     }, RENEW_EVERY_MS);
     let pauseMs = 0;
@@ -259,7 +259,7 @@ export class TokenRenewal {
     return { outcome: 'done', tokens, confirmedAgoMs: 0 };
   }
 
-  /** The provider no longer knows the grant; unless another holder has got another token for it meanwhile (REF-05). */
+  /** The provider no longer knows the grant, unless another replica has renewed the token meanwhile (REF-05). */
   async #refused(session: SessionAtProvider, { version }: Leased): Promise<Renewal> {
     const now = await this.#parts.sealedTokens.get(session.handle);
     if (now === null) return ENDED;
@@ -343,7 +343,7 @@ export class TokenRenewal {
       subject,
       provider: { name: provider, settings },
     } = session;
-    // Without `revalidate`, the session does not depend on the grant: there are just no access tokens any more.
+    // Without `revalidate`, the session does not depend on the grant: it only gets no more access tokens.
     if (settings.revalidateEveryMs === null) return LOST;
     series.refreshes.inc({ provider, outcome });
     for (const handle of [...(await this.#terminalsOf(session)), session.handle]) {

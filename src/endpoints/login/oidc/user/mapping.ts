@@ -2,7 +2,7 @@
  * user: who the user is, and whether they may log in: the claims of an identity provider in, subject and attributes of a
  * session out.
  *
- * The claims are believed, because they were verified; their form is not. Never throws.
+ * The claims were verified, but may have any form. Never throws.
  */
 
 import { Denial } from '../../../../errors.ts';

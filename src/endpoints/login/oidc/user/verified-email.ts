@@ -8,8 +8,8 @@ import type { ProviderSettings } from '../settings.ts';
 import { type ClaimDocuments, claimAt, type ProviderClaims } from './claim-path.ts';
 
 /**
- * One `@`, ASCII on both sides. Quoted local parts, comments, and names in other scripts, which can look like those in Latin
- * letters, are no addresses here.
+ * One `@`, ASCII on both sides. Quoted local parts, comments, and names in other scripts, which can look like Latin ones, are
+ * refused.
  */
 const ADDRESS = /^(?<local>[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64})@(?<domain>[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)$/;
 /** RFC 5321 §4.5.3.1.3. */
