@@ -152,6 +152,12 @@ describe('the consent page', () => {
     for (const change of wrong) expect((await decide({ ...fields, ...change }, FROM_OUR_PAGE)).status).toBe(403);
   });
 
+  test('a form that neither allows nor refuses decides nothing', async () => {
+    const { decision: _decision, ...fields }: Record<string, string> = await allowed();
+    for (const change of [{}, { decision: '' }, { decision: 'Allow' }])
+      expect((await decide({ ...fields, ...change }, FROM_OUR_PAGE)).status).toBe(400);
+  });
+
   test('the seal is about one request: not about another challenge, port or state', async () => {
     const fields = await allowed();
     const other = newAttempt({ redirect_uri: 'http://127.0.0.1:49153/callback' }).parameters;
@@ -453,6 +459,12 @@ describe('the device grant', () => {
       last = (await fresh.submit('/auth/device', { user_code: 'BBBB-BBBB' }, cookie)).status;
     }
     expect(last).toBe(429);
+  });
+
+  test('a form that neither allows nor refuses decides nothing', async () => {
+    const { deviceCode, userCode } = await stage.device();
+    expect((await decide(userCode, 'Allow')).status).toBe(400);
+    expect(await polled(deviceCode)).toBe('authorization_pending');
   });
 
   test('a user code is used up by the decision', async () => {
