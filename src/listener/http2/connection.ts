@@ -195,7 +195,7 @@ export class Http2Connection {
     const { begin, monotonicMs } = this.#owner;
     const limits = this.#limits;
     const head = readHead(fields, this.#peer.secure, !stream.endAfterHeaders, limits);
-    const reply = new Http2Reply(stream, this, head.method === 'HEAD', head.isUpgrade);
+    const reply = new Http2Reply(stream, this, head.method === 'HEAD', head);
     this.#replies.add(reply);
     this.#requests += 1;
     // It has been reset before its turn came.

@@ -31,6 +31,12 @@ export interface BodyTaker {
   bodyEnded(): void;
 }
 
+/** Whether a request asks for a WebSocket, and has a key. */
+interface AskedUpgrade {
+  readonly isUpgrade: boolean;
+  readonly hasKey: boolean;
+}
+
 /** The part of a connection that a reply uses. */
 interface Carrier {
   readonly isGone: boolean;
@@ -100,12 +106,14 @@ export class Http2Reply implements Reply {
   #awaitsTrailers = false;
   #isEnded = false;
   #isTunnel = false;
+  readonly #hasKey: boolean;
 
-  constructor(stream: ServerHttp2Stream, carrier: Carrier, isHead: boolean, isUpgrade: boolean) {
+  constructor(stream: ServerHttp2Stream, carrier: Carrier, isHead: boolean, { isUpgrade, hasKey }: AskedUpgrade) {
     this.#stream = stream;
     this.#carrier = carrier;
     this.#isBodiless = isHead;
     this.isUpgrade = isUpgrade;
+    this.#hasKey = hasKey;
     (stream as ReplyingStream).reply = this;
     stream.on('error', ignore);
     stream.on('close', onStreamClose);
@@ -260,10 +268,11 @@ export class Http2Reply implements Reply {
   upgrade(headers: readonly string[]): Duplex {
     this.carried = null;
     this.#isTunnel = true;
-    // RFC 8441 §5: a 2xx accepts; the proof of RFC 6455 is for HTTP/1.1.
+    // RFC 8441 §5: a 2xx accepts; the proof of RFC 6455 is for HTTP/1.1, which the client of a proxy may speak.
+    const isLeftOut = (name: string) => name === 'content-length' || (name === 'sec-websocket-accept' && !this.#hasKey);
     this.begin(
       200,
-      headers.filter((_text, index) => !FRAMING.has((headers[index - (index % 2)] as string).toLowerCase())),
+      headers.filter((_text, index) => !isLeftOut((headers[index - (index % 2)] as string).toLowerCase())),
     );
     this.#sendHead(false);
     return this.#stream;
@@ -306,8 +315,6 @@ export class Http2Reply implements Reply {
     carried.finish();
   }
 }
-
-const FRAMING: ReadonlySet<string> = new Set(['content-length', 'sec-websocket-accept']);
 
 /** Ignores `error` events of streams: `close` follows, and handles the fault. */
 function ignore(): void {}

@@ -22,6 +22,8 @@ export interface RequestHead {
   readonly hasUnframedBody: boolean;
   /** Whether it asks for a WebSocket (RFC 8441). */
   readonly isUpgrade: boolean;
+  /** Whether it then has a key of RFC 6455, whose sender may want the proof. */
+  readonly hasKey: boolean;
   /** `null`: it can be screened. */
   readonly denial: Denial | null;
 }
@@ -89,13 +91,14 @@ export function readHead(
   else rawHeaders[1] = authority;
   if (hasCookie) lines += 1;
   const isUpgrade = protocol === 'websocket' && method === 'CONNECT';
+  let hasKey = false;
   if (isUpgrade) {
-    pushHandshake(rawHeaders);
+    hasKey = addHandshake(rawHeaders);
     method = 'GET';
   }
   const denial = excess(bytes, lines, limits) ?? problemOf(method, protocol, scheme, isSecure);
   const hasUnframedBody = hasBody && !hasLength && !isUpgrade;
-  return { method, url, httpVersion: '2', rawHeaders, hasUnframedBody, isUpgrade, denial };
+  return { method, url, httpVersion: '2', rawHeaders, hasUnframedBody, isUpgrade, hasKey, denial };
 }
 
 function excess(bytes: number, lines: number, { maxHeaderBytes, maxHeaderCount }: HeadLimits): Denial | null {
@@ -110,8 +113,15 @@ function problemOf(method: string, protocol: string | null, scheme: string, isSe
   return scheme === 'https' || (scheme === 'http' && !isSecure) ? null : BAD_SCHEME;
 }
 
-/** The handshake of HTTP/1.1 that RFC 8441 §5 leaves out, for the stages and the upstream. */
-function pushHandshake(rawHeaders: string[]): void {
-  const key = randomBytes(16).toString('base64');
-  rawHeaders.push('connection', 'upgrade', 'upgrade', 'websocket', 'sec-websocket-key', key);
+/**
+ * Adds the handshake of HTTP/1.1 that RFC 8441 §5 leaves out, for the stages and the upstream.
+ *
+ * @returns whether the head has a key of its own, which nobody needs here but the client of the proxy that has sent it: HAProxy and Envoy
+ *   pass on what a client of HTTP/1.1 has sent them
+ */
+function addHandshake(rawHeaders: string[]): boolean {
+  const hasKey = rawHeaders.some((text, index) => index % 2 === 0 && text === 'sec-websocket-key');
+  rawHeaders.push('connection', 'upgrade', 'upgrade', 'websocket');
+  if (!hasKey) rawHeaders.push('sec-websocket-key', randomBytes(16).toString('base64'));
+  return hasKey;
 }

@@ -27,7 +27,7 @@ import {
 import { RawUpstream } from '../../support/raw-upstream.ts';
 import { type Answer, RecordingUpstream } from '../../support/recording-upstream.ts';
 import { until } from '../../support/until.ts';
-import { decodeFrame, encodeFrame, OPCODES, startEchoUpstream } from '../../support/websocket.ts';
+import { acceptKey, decodeFrame, encodeFrame, OPCODES, startEchoUpstream } from '../../support/websocket.ts';
 import { PUBLIC_ROUTE } from '../http1/support.ts';
 
 const authority = new TestAuthority();
@@ -480,6 +480,22 @@ describe('RFC 8441: a WebSocket', () => {
       return `${decoded.opcode} ${decoded.payload.toString('latin1')}`;
     }
   }
+
+  test('a key of the client of a proxy is the upstream’s, and its proof is in the answer; two keys are refused', async () => {
+    const { upstream, gateway, client } = await startChat();
+    await using _parts = new AsyncDisposableStack();
+    for (const part of [client, gateway, upstream].reverse()) _parts.use(part);
+    const key = 'dGhlIHNhbXBsZSBub25jZQ==';
+    const answerTo = async (keys: string | string[]) => {
+      const stream = client.begin({ ...(await headersOf(gateway)), 'sec-websocket-key': keys }, null);
+      const [head] = (await once(stream, 'response')) as [Record<string, unknown>];
+      stream.close();
+      return [head[':status'], head['sec-websocket-accept']];
+    };
+    expect(await answerTo(key)).toEqual([200, acceptKey(key)]);
+    expect(await answerTo([key, key])).toEqual([400, undefined]);
+    expect(await answerTo('no key')).toEqual([400, undefined]);
+  });
 
   test('is opened like one of HTTP/1.1, relays both ways, and ends with either side', async () => {
     const { upstream, gateway, client } = await startChat();

@@ -28,12 +28,10 @@ class ReplyServer implements AsyncDisposable {
     this.server = createServer({ settings: { enableConnectProtocol: true } });
     this.server.on('stream', (stream, headers) =>
       answer(
-        new Http2Reply(
-          stream as ServerHttp2Stream,
-          carrier,
-          headers[':method'] === 'HEAD',
-          headers[':protocol'] === 'websocket',
-        ),
+        new Http2Reply(stream as ServerHttp2Stream, carrier, headers[':method'] === 'HEAD', {
+          isUpgrade: headers[':protocol'] === 'websocket',
+          hasKey: false,
+        }),
       ),
     );
   }
