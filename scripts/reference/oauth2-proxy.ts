@@ -95,7 +95,7 @@ const optionRow = (row: OptionRow) => [
 
 /** Writes the page. */
 export function oauth2ProxyPage(): string {
-  const groups = Object.entries(OPTION_GROUPS).map(
+  const groups = OPTION_GROUPS.map(
     ([title, rows]) => `## ${title}\n\n${table(['Option', 'Becomes', 'How'], rows.map(optionRow))}`,
   );
   const alpha = ALPHA_ROWS.map(({ path, as }) => {

@@ -3,10 +3,9 @@
  * that lets nobody in.
  */
 
-import type { ConfigDraft } from './draft.ts';
+import type { ImportOutput } from './draft.ts';
 import { type Alternative, groupRulesOf, ORGS, TEAMS } from './group-rules.ts';
 import type { ProviderKind } from './provider-kinds.ts';
-import type { Report } from './report.ts';
 import type { Setting, Settings } from './settings.ts';
 
 /** What a route has to ask for. */
@@ -30,12 +29,10 @@ export interface AccessNeeds {
   readonly routeRule: WantedRule | null;
 }
 
-interface Surroundings {
+interface AccessParts extends Omit<ImportOutput, 'secrets'> {
   readonly kind: ProviderKind;
   readonly provider: Settings;
   readonly core: Settings;
-  readonly draft: ConfigDraft;
-  readonly report: Report;
   /** Path of the entry in `login.oidc`. */
   readonly at: readonly (string | number)[];
   /** Addresses of the email file; `null` where it cannot be read. */
@@ -43,13 +40,13 @@ interface Surroundings {
 }
 
 /** Writes `allow`, and says what else the rules need. */
-export function writeAccess(parts: Surroundings): AccessNeeds {
+export function writeAccess(parts: AccessParts): AccessNeeds {
   const { kind, provider, draft, at } = parts;
   const { alternatives, closedBy } = groupRulesOf(kind, provider, parts.report);
   const email = writeEmail(parts);
   const restricting = closedBy.length > 0 && alternatives.length === 0 ? closedBy : [];
   if (restricting.length > 0) writeClosed(parts, restricting);
-  // Who comes another way than by the provider has not passed its rules.
+  // A login that bypasses the provider has not passed its rules.
   const hasOtherWays = parts.core.get('htpasswd_file') !== null || parts.core.holds('skip_jwt_bearer_tokens');
   const atRoutes = alternatives.length > 1 || (alternatives.length === 1 && hasOtherWays);
   const [first] = alternatives;
@@ -87,7 +84,7 @@ const closedRule = (by: readonly Setting[]): WantedRule => ({
   from: by,
 });
 
-function writeClosed({ draft, report, at }: Surroundings, by: readonly Pick<Setting, 'key' | 'name'>[]): void {
+function writeClosed({ draft, report, at }: AccessParts, by: readonly Pick<Setting, 'key' | 'name'>[]): void {
   const path = [...at, 'allow', 'claims', NOBODY_HAS];
   draft.set(
     path,
@@ -115,7 +112,7 @@ function joined(alternatives: readonly Alternative[], email: WantedRule | null):
 const DOMAIN = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+$/;
 
 /** @returns the rule that routes need for single addresses */
-function writeEmail(parts: Surroundings): WantedRule | null {
+function writeEmail(parts: AccessParts): WantedRule | null {
   const { core, draft, report, at, emails } = parts;
   const file = core.get('authenticated_emails_file');
   const listed = core.get('email_domains');
@@ -159,22 +156,22 @@ function writeEmail(parts: Surroundings): WantedRule | null {
       );
     writeClosed(parts, [cause]);
   } else if (core.get('htpasswd_file') !== null) {
-    // oauth2-proxy then lets nobody in but those in the file.
+    // Then oauth2-proxy admits only the users in that file.
     writeClosed(parts, [{ key: 'email_domains', name: 'email_domains' }]);
   }
   return null;
 }
 
 /** Providers that are known to say whether an address is verified, or that are trusted about it. */
-const saysVerified = ({ kind, provider }: Pick<Surroundings, 'kind' | 'provider'>): boolean =>
+const saysVerified = ({ kind, provider }: Pick<AccessParts, 'kind' | 'provider'>): boolean =>
   ['google', 'github', 'gitlab'].includes(kind.preset ?? '') || provider.holds('insecure_oidc_allow_unverified_email');
 
 /**
- * oauth2-proxy refuses an account whose address is called unverified, whatever its domain. Entra and ADFS call none so.
+ * oauth2-proxy refuses an account whose address is called unverified, whatever its domain. Entra and ADFS never call one unverified.
  *
  * @returns whether there is a rule now
  */
-function writeVerified({ kind, provider, draft, report, at }: Surroundings, listed: Setting | null): boolean {
+function writeVerified({ kind, provider, draft, report, at }: AccessParts, listed: Setting | null): boolean {
   const isOther = (provider.text('oidc_email_claim') ?? provider.text('user_id_claim') ?? 'email') !== 'email';
   const saysNothing = kind.issuer === null || kind.preset === 'entra' || kind.name === 'adfs' || kind.name === 'none';
   if (saysNothing || isOther || provider.holds('insecure_oidc_allow_unverified_email')) return false;

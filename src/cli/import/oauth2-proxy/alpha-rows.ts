@@ -1,4 +1,4 @@
-/** The keys of oauth2-proxy's alpha configuration, and the options that mean the same. Long because it is one table. */
+/** The keys of oauth2-proxy's alpha configuration, and the options that mean the same. */
 
 import type { OptionKey } from './options/table.ts';
 
@@ -17,7 +17,7 @@ const STATIC = {
 };
 
 /** The keys of a provider, below `providers[]`. */
-export const ALPHA_PROVIDER_ROWS = {
+export const ALPHA_PROVIDER_ROWS: Readonly<Record<string, OptionKey>> = {
   clientID: 'client_id',
   clientSecret: 'client_secret',
   clientSecretFile: 'client_secret_file',
@@ -74,10 +74,10 @@ export const ALPHA_PROVIDER_ROWS = {
   allowedGroups: 'allowed_groups',
   code_challenge_method: 'code_challenge_method',
   backendLogoutURL: 'backend_logout_url',
-} as const satisfies Readonly<Record<string, OptionKey>>;
+};
 
 /** The keys of a listener, below `server` and `metricsServer`. */
-export const ALPHA_SERVER_ROWS = {
+export const ALPHA_SERVER_ROWS: Readonly<Record<string, OptionKey>> = {
   'server.bindAddress': 'http_address',
   'server.secureBindAddress': 'https_address',
   'server.tls.key.fromFile': 'tls_key_file',
@@ -88,7 +88,7 @@ export const ALPHA_SERVER_ROWS = {
   'metricsServer.secureBindAddress': 'metrics_secure_address',
   'metricsServer.tls.key.fromFile': 'metrics_tls_key_file',
   'metricsServer.tls.cert.fromFile': 'metrics_tls_cert_file',
-} as const satisfies Readonly<Record<string, OptionKey>>;
+};
 
 const TLS_ELSEWHERE = {
   becomes: 'dropped',
@@ -167,10 +167,7 @@ export const ALPHA_ROWS: readonly AlphaRow[] = [
   { path: 'upstreamConfig.upstreams[].disableKeepAlives', as: 'disable_keep_alives' },
   ...(['injectRequestHeaders', 'injectResponseHeaders'] as const).flatMap((list): AlphaRow[] => [
     { path: `${list}[].name`, as: IDENTITY },
-    {
-      path: `${list}[].preserveRequestValue`,
-      as: 'skip_auth_strip_headers',
-    },
+    { path: `${list}[].preserveRequestValue`, as: 'skip_auth_strip_headers' },
     {
       path: `${list}[].InsecureSkipHeaderNormalization`,
       as: {

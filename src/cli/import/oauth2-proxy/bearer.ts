@@ -1,19 +1,16 @@
 /** Bearer tokens that oauth2-proxy accepts in place of a session: issuers of service tokens. */
 
 import type { AccessNeeds } from './access.ts';
-import type { ConfigDraft } from './draft.ts';
+import type { ImportOutput } from './draft.ts';
 import type { ProviderKind } from './provider-kinds.ts';
-import type { Report } from './report.ts';
 import type { Settings } from './settings.ts';
 
-interface IssuerParts {
+interface IssuerParts extends Omit<ImportOutput, 'secrets'> {
   /** Of the proxy. */
   readonly settings: Settings;
   readonly provider: Settings;
   readonly kind: ProviderKind;
   readonly access: AccessNeeds;
-  readonly draft: ConfigDraft;
-  readonly report: Report;
 }
 
 /**
@@ -37,7 +34,7 @@ export function writeTokens(parts: IssuerParts): readonly string[] {
   return [...writeOwn(parts), ...writeExtra(parts)];
 }
 
-/** Why a route could not tell whose token may pass: then none does. */
+/** Why a route could not decide whose token may pass. Then none may. */
 function obstacleOf({ settings, provider, access, draft }: IssuerParts): string | null {
   if (!settings.list('email_domains').includes('*')) return 'A route cannot ask for the domain of an email address.';
   const asked = Object.keys((draft.get(['login', 'oidc', 0, 'allow', 'claims']) ?? {}) as object);

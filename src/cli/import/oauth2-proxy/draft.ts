@@ -1,7 +1,15 @@
 /** The configuration that an import writes: keys and values, each with a comment that says which option it comes from. */
 
 import { isMap, isScalar, isSeq, type Node, type Pair, type YAMLMap } from 'yaml';
-import type { Origin } from './report.ts';
+import type { Origin, Report } from './report.ts';
+import type { SecretStore } from './secrets.ts';
+
+/** What an import writes. */
+export interface ImportOutput {
+  readonly draft: ConfigDraft;
+  readonly report: Report;
+  readonly secrets: SecretStore;
+}
 
 type Value = string | boolean | number | readonly Value[] | { readonly [key: string]: Value };
 type Path = readonly (string | number)[];

@@ -43,11 +43,12 @@ export function groupRulesOf(kind: ProviderKind, provider: Settings, report: Rep
     if (setting !== null && values.length > 0) alternatives.push({ setting, claim, attribute: 'groups', values });
   }
   if (isKeycloak) alternatives.push(...keycloakRoles(provider, report));
-  const closing = (
-    ['gitlab_projects', 'google_groups', 'google_group', 'bitbucket_team', 'bitbucket_repository'] as const
-  ).map((name) => provider.get(name));
-  return { alternatives: merged(alternatives), closedBy: closing.filter((setting) => setting !== null) };
+  const closing = CLOSING.map((name) => provider.get(name)).filter((setting) => setting !== null);
+  return { alternatives: merged(alternatives), closedBy: closing };
 }
+
+/** Options that the gateway cannot ask about. */
+const CLOSING = ['gitlab_projects', 'google_groups', 'google_group', 'bitbucket_team', 'bitbucket_repository'] as const;
 
 type GroupOption = 'allowed_groups' | 'keycloak_groups' | 'gitlab_groups';
 
@@ -110,15 +111,10 @@ function clientAttributes(): (client: string) => string {
 
 /** Alternatives of the same claim as one. */
 function merged(alternatives: readonly Alternative[]): Alternative[] {
-  const byClaim = new Map<string, Alternative>();
-  for (const one of alternatives) {
-    const earlier = byClaim.get(one.claim);
-    byClaim.set(
-      one.claim,
-      earlier === undefined ? one : { ...earlier, values: [...new Set([...earlier.values, ...one.values])] },
-    );
-  }
-  return [...byClaim.values()];
+  const byClaim = Map.groupBy(alternatives, ({ claim }) => claim);
+  return [...byClaim.values()].flatMap(([first, ...more]) =>
+    first === undefined ? [] : { ...first, values: [...new Set([first, ...more].flatMap(({ values }) => values))] },
+  );
 }
 
 /**
@@ -126,26 +122,25 @@ function merged(alternatives: readonly Alternative[]): Alternative[] {
  * `allowed_groups`. Without an organization or a repository, users are the only ones.
  */
 function githubRules(provider: Settings): GroupRules {
-  const [org, team, repo, users, allowed] = (
-    ['github_org', 'github_team', 'github_repo', 'github_users', 'allowed_groups'] as const
-  ).map((key) => provider.get(key));
-  if (allowed != null) {
-    const others = [team, repo, users].filter((setting) => setting != null);
+  const [org, team] = [provider.get('github_org'), provider.get('github_team')];
+  const [repo, users] = [provider.get('github_repo'), provider.get('github_users')];
+  const allowed = provider.get('allowed_groups');
+  if (allowed !== null) {
+    const others = [team, repo, users].filter((setting) => setting !== null);
     const groups = provider.list('allowed_groups');
     // A member of a team is one of its organization: there, one rule says both.
-    const isInside = org == null || groups.every((group) => ownerOf(group) === provider.text('github_org'));
+    const isInside = org === null || groups.every((group) => ownerOf(group) === org.value);
     return others.length === 0 && isInside
       ? { alternatives: githubGroups(allowed, groups, provider), closedBy: [] }
-      : { alternatives: [], closedBy: [allowed, ...others, ...(org == null ? [] : [org])] };
+      : { alternatives: [], closedBy: [allowed, ...others, ...(org === null ? [] : [org])] };
   }
   const member: Alternative[] = [];
-  if (team != null) member.push({ setting: team, claim: TEAMS, attribute: 'groups', values: teamsOf(provider) });
-  else if (org != null)
-    member.push({ setting: org, claim: ORGS, attribute: 'groups', values: [provider.text('github_org') ?? ''] });
-  const alternatives = repo != null || (users != null && org == null) ? [] : member;
-  if (users != null)
+  if (team !== null) member.push({ setting: team, claim: TEAMS, attribute: 'groups', values: teamsOf(provider) });
+  else if (org !== null) member.push({ setting: org, claim: ORGS, attribute: 'groups', values: [org.value] });
+  const alternatives = repo !== null || (users !== null && org === null) ? [] : member;
+  if (users !== null)
     alternatives.push({ setting: users, claim: 'login', attribute: 'login', values: provider.list('github_users') });
-  return { alternatives, closedBy: repo == null ? [] : [repo] };
+  return { alternatives, closedBy: repo === null ? [] : [repo] };
 }
 
 const ownerOf = (group: string) => group.split(':', 1)[0];

@@ -1,9 +1,9 @@
 /** Headers that services get: which of them are identity headers here, and what they are read from. */
 
-import type { ConfigDraft } from './draft.ts';
+import type { ImportOutput } from './draft.ts';
 import type { OldHeader } from './model.ts';
 import type { ProviderKind } from './provider-kinds.ts';
-import type { Origin, Report } from './report.ts';
+import type { Origin } from './report.ts';
 import type { SecretStore } from './secrets.ts';
 
 /** What the headers of routes become. */
@@ -22,7 +22,7 @@ export interface NewHeaders {
   readonly origins: readonly Origin[];
 }
 
-/** Claims that are no identity. */
+/** Claims that do not identify a user. */
 const TOKENS = ['access_token', 'id_token', 'refresh_token', 'expires_on'];
 
 const isAuthorization = ({ name }: OldHeader) => name.toLowerCase() === 'authorization';
@@ -39,9 +39,8 @@ function isProviderToken(header: OldHeader, all: readonly OldHeader[]): boolean 
 export function readHeaders(
   headers: readonly OldHeader[],
   kind: ProviderKind,
-  parts: { readonly draft: ConfigDraft; readonly report: Report; readonly secrets: SecretStore },
+  { report, secrets }: Omit<ImportOutput, 'draft'>,
 ): NewHeaders {
-  const { report, secrets } = parts;
   const identity: Record<string, string> = {};
   const fixed: Record<string, string> = {};
   const attributes: Record<string, string> = {};

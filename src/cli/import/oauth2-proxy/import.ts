@@ -1,6 +1,6 @@
 /**
  * oauth2-proxy: turns the configuration of an oauth2-proxy into one of the gateway, with comments that say where each part comes from,
- * and a report of what could not be carried over. Nobody gets in who could not before: what has no equivalent is closed.
+ * and a report of what could not be carried over. It admits nobody who could not get in before: what has no equivalent is closed.
  *
  * Input: texts of files. Output: YAML, a report, and the secrets that become files. Fails with a ConfigFault for what oauth2-proxy
  * would refuse.
@@ -8,9 +8,9 @@
 
 import { writeAccess } from './access.ts';
 import { writeTokens } from './bearer.ts';
-import { ConfigDraft } from './draft.ts';
+import { ConfigDraft, type ImportOutput } from './draft.ts';
 import { readHeaders } from './headers.ts';
-import { type OldConfiguration, type OldProvider, readModel } from './model.ts';
+import { type OldConfiguration, type OldHeader, type OldProvider, readModel } from './model.ts';
 import { optionOf } from './options/table.ts';
 import { readPlaces } from './places.ts';
 import { kindOf, writeClaims, writeProvider, writeRevalidation } from './provider.ts';
@@ -64,11 +64,8 @@ export async function importOauth2Proxy(files: readonly GivenFile[], options: Im
   return { yaml, report: report.text(draft.carriedCount), dropped: report.droppedCount, secrets: secrets.files };
 }
 
-interface Parts {
+interface Parts extends ImportOutput {
   readonly options: ImportOptions;
-  readonly report: Report;
-  readonly draft: ConfigDraft;
-  readonly secrets: SecretStore;
 }
 
 function write(old: OldConfiguration, parts: Parts): void {
@@ -119,18 +116,10 @@ function writeLoginAndRoutes(
   const emailsFile = settings.text('authenticated_emails_file');
   const emails = emailsFile === null ? null : readEmails(options.readNamed(emailsFile));
   const access = writeAccess({ ...entry, provider: provider.settings, core: settings, emails });
-  const headerParts = { draft, report, secrets };
-  const forwarded = readHeaders(old.requestHeaders, kind, headerParts);
-  const asked = readHeaders(
-    old.responseHeaders.filter(({ claim }) => claim !== null),
-    kind,
-    headerParts,
-  );
-  const answers = readHeaders(
-    old.responseHeaders.filter(({ claim }) => claim === null),
-    kind,
-    headerParts,
-  );
+  const read = (headers: readonly OldHeader[]) => readHeaders(headers, kind, entry);
+  const forwarded = read(old.requestHeaders);
+  const asked = read(old.responseHeaders.filter(({ claim }) => claim !== null));
+  const answers = read(old.responseHeaders.filter(({ claim }) => claim === null));
   draft.carry(settings.get('pass_user_headers'), settings.get('pass_basic_auth'));
   for (const origin of [...forwarded.origins, ...asked.origins, ...answers.origins])
     if (origin.file !== '') draft.carry(origin);
@@ -186,25 +175,27 @@ function readEmails(text: string | null): readonly string[] | null {
 
 function writePasswords(settings: Settings, { options, draft, report }: Parts): void {
   const origin = settings.get('htpasswd_file');
-  const file = settings.text('htpasswd_file');
-  if (origin === null || file === null) return;
+  if (origin === null) return;
   draft.set(['login', 'password', 'usersFile'], 'users.yaml', origin);
   report.different(origin, 'Its hashes cannot be carried over: each user needs a new password.');
-  const names = (options.readNamed(file) ?? '').split('\n').flatMap((line) => /^([^:#\s][^:]*):/.exec(line)?.[1] ?? []);
+  const names = (options.readNamed(origin.value) ?? '')
+    .split('\n')
+    .flatMap((line) => /^([^:#\s][^:]*):/.exec(line)?.[1] ?? []);
   const groups = settings.list('htpasswd_user_groups');
-  draft.carry(settings.get('htpasswd_user_groups'));
+  const written = settings.get('htpasswd_user_groups');
+  draft.carry(written);
   for (const name of names.length > 0 ? names : ['NAME'])
     report.todo(
       `\`sallyport users add ${name} --file users.yaml${groups.length > 0 ? ` --attribute groups=${groups[0]}` : ''}\``,
     );
   if (groups.length > 1)
     report.different(
-      settings.get('htpasswd_user_groups') ?? origin,
+      written ?? origin,
       '`--attribute` takes one group. Write a list into `users.yaml` for more: `attributes: { groups: […] }`.',
     );
 }
 
-/** Options that nothing above has looked at: those with nothing like them here, and those that need nothing. */
+/** Reports the options that nothing above has used: those without an equivalent, and those that need none. */
 function reportTheRest({ settings, providers }: OldConfiguration, draft: ConfigDraft, report: Report): void {
   const all = new Set(
     [settings, ...providers.slice(0, 1).map((provider) => provider.settings)].flatMap((some) => some.all),

@@ -77,6 +77,12 @@ export function readModel({ settings, alpha }: Sources, report: Report): OldConf
 function legacyUpstreams(settings: Settings): OldUpstream[] {
   const origin = settings.get('upstreams');
   if (origin === null) return [];
+  const origins = {
+    host: settings.get('pass_host_header'),
+    webSockets: settings.get('proxy_websockets'),
+    timeout: settings.get('upstream_timeout'),
+    verification: settings.get('ssl_upstream_insecure_skip_verify'),
+  };
   return settings.list('upstreams').map((uri): OldUpstream => {
     const url = URL.parse(uri);
     if (url === null) throw new ConfigFault(`${origin.file}: ${origin.name} has an entry that is not a URL`);
@@ -89,22 +95,23 @@ function legacyUpstreams(settings: Settings): OldUpstream[] {
       uri: isStatic ? null : uri,
       passesHost: settings.holds('pass_host_header'),
       proxiesWebSockets: settings.holds('proxy_websockets'),
-      timeoutMs: settings.durationMs('upstream_timeout'),
+      timeoutMs: origins.timeout?.value ?? null,
       skipsVerification: settings.holds('ssl_upstream_insecure_skip_verify'),
       origin,
-      origins: {
-        host: settings.get('pass_host_header'),
-        webSockets: settings.get('proxy_websockets'),
-        timeout: settings.get('upstream_timeout'),
-        verification: settings.get('ssl_upstream_insecure_skip_verify'),
-      },
+      origins,
     };
   });
 }
 
-const header = (name: string, claim: string, origin: Origin, extra: Partial<OldHeader> = {}): OldHeader => {
-  return { name, claim, prefix: '', isBasic: false, fixed: null, origin, ...extra };
-};
+const header = (name: string, claim: string, origin: Origin, extra: Partial<OldHeader> = {}): OldHeader => ({
+  name,
+  claim,
+  prefix: '',
+  isBasic: false,
+  fixed: null,
+  origin,
+  ...extra,
+});
 
 const implied = (name: string): Origin => ({ name: `${name}, by default`, file: '' });
 
@@ -164,16 +171,7 @@ function readAlpha(core: Settings, { value, file }: NonNullable<Sources['alpha']
     else if (!isDefault(setting)) report.dropped(setting, 'oauth2-proxy refuses it beside an alpha configuration.');
   }
   for (const { path, value: written } of leaves) {
-    const key = (
-      ALPHA_SERVER_ROWS as Readonly<
-        Record<
-          string,
-          keyof typeof ALPHA_SERVER_ROWS extends never
-            ? never
-            : (typeof ALPHA_SERVER_ROWS)[keyof typeof ALPHA_SERVER_ROWS]
-        >
-      >
-    )[path];
+    const key = ALPHA_SERVER_ROWS[path];
     if (key !== undefined)
       settings.set({ key, value: readValue(key, written, { name: path, file }), name: path, file });
   }
@@ -217,9 +215,7 @@ function alphaProvider(entry: Plain, index: number, file: string): OldProvider {
   const settings = new Settings();
   const at = `providers[${index}]`;
   for (const { path, value } of leavesOf(entry, '')) {
-    const key = (
-      ALPHA_PROVIDER_ROWS as Readonly<Record<string, (typeof ALPHA_PROVIDER_ROWS)[keyof typeof ALPHA_PROVIDER_ROWS]>>
-    )[path];
+    const key = ALPHA_PROVIDER_ROWS[path];
     if (key === undefined) continue;
     const name = `${at}.${path}`;
     settings.set({ key, value: readValue(key, value, { name, file }), name, file });

@@ -3,11 +3,12 @@
 import { isLoopbackHost } from '../../../lib/address.ts';
 import { formatDuration } from '../../../lib/text/units.ts';
 import type { AccessNeeds } from './access.ts';
-import type { ConfigDraft } from './draft.ts';
+import type { ImportOutput } from './draft.ts';
+import { ORGS } from './group-rules.ts';
 import type { OldProvider } from './model.ts';
+import type { OptionKeyOf } from './options/table.ts';
 import { PROVIDER_KINDS, type ProviderKind } from './provider-kinds.ts';
 import type { Origin, Report } from './report.ts';
-import type { SecretStore } from './secrets.ts';
 import type { Settings } from './settings.ts';
 
 /** What is known of a provider; `null` where the gateway cannot log in there. */
@@ -16,12 +17,9 @@ export const kindOf = (settings: Settings): ProviderKind | null =>
 
 const NAME = /^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/;
 
-interface ProviderParts {
+interface ProviderParts extends ImportOutput {
   readonly kind: ProviderKind;
   readonly provider: OldProvider;
-  readonly draft: ConfigDraft;
-  readonly report: Report;
-  readonly secrets: SecretStore;
   /** Path of the entry. */
   readonly at: readonly (string | number)[];
 }
@@ -40,22 +38,20 @@ export function writeProvider(parts: ProviderParts): void {
   if (kind.issuer === null) writeEndpoints(parts);
   else writeIssuer(parts);
   const clientId = settings.get('client_id');
-  draft.set([...at, 'clientId'], settings.text('client_id') ?? 'client-id', clientId ?? 'SET THIS: the client id');
+  draft.set([...at, 'clientId'], clientId?.value ?? 'client-id', clientId ?? 'SET THIS: the client id');
   if (clientId === null) parts.report.todo('Set `clientId`: no `client_id` was found.');
   writeCredential(parts);
   writeRequest(parts);
 }
 
-type TextKey = Parameters<Settings['text']>[0];
-
 function copy(
   { provider, draft, at }: ProviderParts,
   path: readonly string[],
-  key: TextKey,
+  key: OptionKeyOf<'text'>,
   as: (text: string) => string = (text) => text,
 ): void {
-  const text = provider.settings.text(key);
-  if (text !== null) draft.set([...at, ...path], as(text), provider.settings.get(key));
+  const setting = provider.settings.get(key);
+  if (setting !== null) draft.set([...at, ...path], as(setting.value), setting);
 }
 
 function writeIssuer({ kind, provider, draft, report, at }: ProviderParts): void {
@@ -63,13 +59,13 @@ function writeIssuer({ kind, provider, draft, report, at }: ProviderParts): void
   if (kind.preset === 'entra') draft.carry(settings.get('insecure_oidc_skip_issuer_verification'));
   const written = settings.get('oidc_issuer_url');
   if (written !== null) {
-    draft.set([...at, 'issuer'], secured(settings.text('oidc_issuer_url') ?? '', written, report), written);
+    draft.set([...at, 'issuer'], secured(written.value, written, report), written);
     return;
   }
   if (kind.preset === 'google' || kind.preset === 'gitlab') return;
   if (kind.preset === 'entra') {
     const tenant = settings.get('azure_tenant');
-    const issuer = `https://login.microsoftonline.com/${settings.text('azure_tenant') ?? 'common'}/v2.0`;
+    const issuer = `https://login.microsoftonline.com/${tenant?.value ?? 'common'}/v2.0`;
     draft.set([...at, 'issuer'], issuer, tenant ?? 'azure_tenant, by default');
     return;
   }
@@ -91,24 +87,20 @@ function secured(written: string, origin: Origin | null, report: Report): string
   return written.replace(/^http:/i, 'https:');
 }
 
-/** An OAuth 2.0 server without ID tokens. GitHub needs its endpoints only where documents are added, or for a server of one's own. */
+/** An OAuth 2.0 server without ID tokens. GitHub needs its endpoints only where documents are added, or for GitHub Enterprise Server. */
 function writeEndpoints({ kind, provider, draft, report, at }: ProviderParts): void {
   const { settings } = provider;
   const isGithub = kind.preset === 'github';
-  const [login, redeem, profile, validate] = (['login_url', 'redeem_url', 'profile_url', 'validate_url'] as const).map(
-    (key) => settings.get(key),
-  );
-  if (isGithub && login == null && redeem == null && validate == null) return;
-  const { authorization, token, userinfo } = kind.endpoints ?? { authorization: null, token: null, userinfo: null };
-  const api = isGithub && validate != null ? githubApi(settings.text('validate_url') ?? '') : null;
+  const [login, redeem] = [settings.get('login_url'), settings.get('redeem_url')];
+  const [profile, validate] = [settings.get('profile_url'), settings.get('validate_url')];
+  if (isGithub && login === null && redeem === null && validate === null) return;
+  const { authorization = null, token = null, userinfo = null } = kind.endpoints ?? {};
+  const api = isGithub && validate !== null ? githubApi(validate.value) : null;
+  const user = api === null ? (profile?.value ?? userinfo ?? validate?.value ?? null) : `${api}/user`;
   const ends: readonly (readonly [string, string | null, Origin | null])[] = [
-    ['authorization', settings.text('login_url') ?? authorization, login ?? null],
-    ['token', settings.text('redeem_url') ?? token, redeem ?? null],
-    [
-      'userinfo',
-      api === null ? (settings.text('profile_url') ?? userinfo ?? settings.text('validate_url')) : `${api}/user`,
-      (api === null ? profile : validate) ?? validate ?? null,
-    ],
+    ['authorization', login?.value ?? authorization, login],
+    ['token', redeem?.value ?? token, redeem],
+    ['userinfo', user, (api === null ? profile : validate) ?? validate],
   ];
   for (const [key, url, origin] of ends) {
     const address = url === null ? `https://id.example.com/${key}` : secured(url, origin, report);
@@ -119,8 +111,6 @@ function writeEndpoints({ kind, provider, draft, report, at }: ProviderParts): v
     draft.set([...at, 'endpoints', 'documents', 'emails'], secured(`${api ?? GITHUB_API}/user/emails`, null, report));
 }
 
-/** Claim path of the organizations of a user at GitHub. */
-const ORGANIZATIONS = 'orgs[].login';
 const GITHUB_API = 'https://api.github.com';
 
 /** The base of the API: `https://github.example.com/api/v3` from any address below it. */
@@ -131,16 +121,14 @@ function githubApi(url: string): string {
 
 function writeCredential({ provider, draft, report, secrets, at }: ProviderParts): void {
   const { settings } = provider;
-  const [secret, file, key, keyFile] = (
-    ['client_secret', 'client_secret_file', 'jwt_key', 'jwt_key_file'] as const
-  ).map((name) => settings.get(name));
-  if (secret != null)
-    draft.set([...at, 'clientSecretFile'], secrets.file('client-secret', String(secret.value), secret), secret);
-  else if (file != null) draft.set([...at, 'clientSecretFile'], settings.text('client_secret_file') ?? '', file);
-  else if (key != null)
-    draft.set([...at, 'clientAssertion', 'keyFile'], secrets.file('client-key.pem', String(key.value), key), key);
-  else if (keyFile != null)
-    draft.set([...at, 'clientAssertion', 'keyFile'], settings.text('jwt_key_file') ?? '', keyFile);
+  const [secret, file] = [settings.get('client_secret'), settings.get('client_secret_file')];
+  const [key, keyFile] = [settings.get('jwt_key'), settings.get('jwt_key_file')];
+  if (secret !== null)
+    draft.set([...at, 'clientSecretFile'], secrets.file('client-secret', secret.value, secret), secret);
+  else if (file !== null) draft.set([...at, 'clientSecretFile'], file.value, file);
+  else if (key !== null)
+    draft.set([...at, 'clientAssertion', 'keyFile'], secrets.file('client-key.pem', key.value, key), key);
+  else if (keyFile !== null) draft.set([...at, 'clientAssertion', 'keyFile'], keyFile.value, keyFile);
   const [authority, ...others] = settings.list('provider_ca_files');
   const authorities = settings.get('provider_ca_files');
   if (authorities === null || authority === undefined) return;
@@ -153,20 +141,15 @@ function writeCredential({ provider, draft, report, secrets, at }: ProviderParts
 function writeRequest(parts: ProviderParts): void {
   const { kind, provider, draft, at } = parts;
   const { settings } = provider;
-  const scope = settings.text('scope');
+  const scope = settings.get('scope');
   // GitHub identifies users without any scope, and oauth2-proxy asks for those that its checks need.
-  const scopes = scope === null ? (kind.scopes ?? groupScopes(settings)) : scopesOf(scope, kind);
-  if (scopes !== null) draft.set([...at, 'scopes'], scopes, settings.get('scope'));
-  if (settings.text('auth_request_response_mode') === 'form_post')
-    draft.set([...at, 'responseMode'], 'formPost', settings.get('auth_request_response_mode'));
-  else draft.carry(settings.get('auth_request_response_mode'));
-  for (const [parameter, key] of [
-    ['prompt', 'prompt'],
-    ['approval_prompt', 'approval_prompt'],
-    ['acr_values', 'acr_values'],
-    ['resource', 'resource'],
-  ] as const)
-    copy(parts, ['authorizationParameters', parameter], key);
+  const scopes = scope === null ? (kind.scopes ?? groupScopes(settings)) : scopesOf(scope.value, kind);
+  if (scopes !== null) draft.set([...at, 'scopes'], scopes, scope);
+  const mode = settings.get('auth_request_response_mode');
+  if (mode?.value === 'form_post') draft.set([...at, 'responseMode'], 'formPost', mode);
+  else draft.carry(mode);
+  for (const parameter of ['prompt', 'approval_prompt', 'acr_values', 'resource'] as const)
+    copy(parts, ['authorizationParameters', parameter], parameter);
   for (const { name, value, origin } of provider.parameters)
     draft.set([...at, 'authorizationParameters', name], value, origin);
 }
@@ -194,10 +177,10 @@ const givesRefreshToken = (kind: ProviderKind, scope: string | null): boolean =>
 
 /** Writes how often the provider is asked again. */
 export function writeRevalidation({ kind, provider, draft, at }: ProviderParts, core: Settings): void {
-  const everyMs = core.durationMs('cookie_refresh') ?? 0;
-  if (everyMs <= 0 || !givesRefreshToken(kind, provider.settings.text('scope'))) return;
-  const withinMs = Math.min(Math.max(everyMs, MIN_REVALIDATE_MS), MAX_REVALIDATE_MS);
-  draft.set([...at, 'revalidate'], formatDuration(withinMs), core.get('cookie_refresh'));
+  const every = core.get('cookie_refresh');
+  if (every === null || every.value <= 0 || !givesRefreshToken(kind, provider.settings.text('scope'))) return;
+  const withinMs = Math.min(Math.max(every.value, MIN_REVALIDATE_MS), MAX_REVALIDATE_MS);
+  draft.set([...at, 'revalidate'], formatDuration(withinMs), every);
 }
 
 /** Writes which claims are read, now that it is known what routes and headers need. */
@@ -225,7 +208,7 @@ export function writeClaims(
   writeUserinfo({ kind, provider, draft, at });
   writeGroups({ kind, provider, draft, at }, access, headers.needsGroups);
   const asksFor = new Set(access.asksFor);
-  if (draft.get([...at, 'groups']) === ORGANIZATIONS) asksFor.add('orgs');
+  if (draft.get([...at, 'groups']) === ORGS) asksFor.add('orgs');
   writeDocuments({ kind, draft, at }, asksFor);
   const tenants = settings.get('entra_id_allowed_tenants');
   if (tenants !== null)
@@ -242,8 +225,8 @@ export function writeClaims(
 
 function emailClaim(settings: Settings, kind: ProviderKind): { path: string; origin: Origin | null } {
   for (const key of ['oidc_email_claim', 'user_id_claim'] as const) {
-    const path = settings.text(key);
-    if (path !== null && path !== 'email') return { path, origin: settings.get(key) };
+    const origin = settings.get(key);
+    if (origin !== null && origin.value !== 'email') return { path: origin.value, origin };
   }
   return { path: kind.email ?? 'email', origin: null };
 }
@@ -264,11 +247,7 @@ function writeGroups({ kind, provider, draft, at }: Entry, access: AccessNeeds, 
   const { settings } = provider;
   const written = settings.get('oidc_groups_claim');
   if (access.groupsClaim === null && !headersNeedThem) return;
-  const claim =
-    access.groupsClaim ??
-    settings.text('oidc_groups_claim') ??
-    kind.groups ??
-    (kind.preset === 'github' ? ORGANIZATIONS : undefined);
+  const claim = access.groupsClaim ?? written?.value ?? kind.groups ?? (kind.preset === 'github' ? ORGS : undefined);
   if (claim !== undefined) draft.set([...at, 'groups'], claim, written);
   else if (kind.issuer !== null) draft.set([...at, 'groups'], 'groups');
 }

@@ -1,7 +1,7 @@
 /**
  * Paths that need no login. oauth2-proxy has regular expressions for them, the gateway has patterns: an expression becomes a
- * pattern that matches nothing which the expression does not match, or none at all. Two things apart: routes take a path with and without
- * a slash at its end for the same, and GET includes HEAD.
+ * pattern that matches nothing more than the expression, or none at all. Two exceptions: to a route, a path with and without a slash at its
+ * end is the same, and GET includes HEAD.
  */
 
 import { pathPattern } from '../../../routing/path-pattern.ts';

@@ -1,5 +1,6 @@
 /** The report of an import: what it left out, what is different now, and what remains to be done. */
 
+import { counted } from '../../../lib/text/counted.ts';
 import type { Setting } from './settings.ts';
 
 /** An option as it was written, or a part of an alpha configuration. */
@@ -52,7 +53,7 @@ export class Report {
     const section = (title: string, lines: readonly string[]) =>
       lines.length === 0 ? '' : `\n${title}\n${lines.join('')}`;
     return [
-      `Carried over: ${count(carried, 'option')}. Not carried over: ${this.#dropped.length}.\n`,
+      `Carried over: ${counted(carried, 'option')}. Not carried over: ${this.#dropped.length}.\n`,
       section('Not carried over', entries(this.#dropped)),
       section('Different now', entries(this.#different)),
       section(
@@ -62,8 +63,6 @@ export class Report {
     ].join('');
   }
 }
-
-const count = (number: number, noun: string) => `${number} ${noun}${number === 1 ? '' : 's'}`;
 
 /** Without the quotes of Markdown, which a terminal shows as they are. */
 const plain = (text: string) => text.replaceAll('`', '');

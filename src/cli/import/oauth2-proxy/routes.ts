@@ -2,18 +2,16 @@
 
 import { formatDuration } from '../../../lib/text/units.ts';
 import type { WantedRule } from './access.ts';
-import type { ConfigDraft } from './draft.ts';
+import type { ConfigDraft, ImportOutput } from './draft.ts';
 import type { NewHeaders } from './headers.ts';
 import { placeOf, placesBelow, type UpstreamPlace } from './places.ts';
 import { type PathMatch, readPublicPath } from './public-paths.ts';
-import type { Origin, Report } from './report.ts';
+import type { Origin } from './report.ts';
 import type { Settings } from './settings.ts';
 
-interface RouteParts {
+interface RouteParts extends Omit<ImportOutput, 'secrets'> {
   readonly settings: Settings;
   readonly places: readonly UpstreamPlace[];
-  readonly draft: ConfigDraft;
-  readonly report: Report;
   readonly rule: WantedRule | null;
   /** Of requests that the gateway forwards. */
   readonly forwarded: NewHeaders;

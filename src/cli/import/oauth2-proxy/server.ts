@@ -1,13 +1,10 @@
 /** Where the gateway listens and for which origin, what it logs, and what its pages show. */
 
-import type { ConfigDraft } from './draft.ts';
-import type { Report } from './report.ts';
-import type { Setting, Settings } from './settings.ts';
+import type { ImportOutput } from './draft.ts';
+import type { Settings } from './settings.ts';
 
-interface ServerParts {
+interface ServerParts extends Omit<ImportOutput, 'secrets'> {
   readonly settings: Settings;
-  readonly draft: ConfigDraft;
-  readonly report: Report;
 }
 
 const PLACEHOLDER = 'https://app.example.com';
@@ -19,7 +16,7 @@ const PLACEHOLDER = 'https://app.example.com';
  */
 export function writeOrigin({ settings, draft, report }: ServerParts, given: readonly string[]): void {
   const redirect = settings.get('redirect_url');
-  const url = URL.parse(settings.text('redirect_url') ?? '');
+  const url = redirect === null ? null : URL.parse(redirect.value);
   const prefix = `/${(settings.text('proxy_prefix') ?? '/oauth2')
     .split('/')
     .filter((part) => part !== '')
@@ -31,7 +28,7 @@ export function writeOrigin({ settings, draft, report }: ServerParts, given: rea
     const host = url === null ? null : `https://${url.hostname}`;
     draft.set(['publicOrigin'], host ?? PLACEHOLDER, redirect, 'SET THIS: the address that browsers see');
     report.todo(
-      `Set \`publicOrigin\` (or import with \`--public-origin\`): ${redirect === null ? 'without `redirect_url` oauth2-proxy takes the host of each request' : `\`${redirect.name}\` is no https address`}.`,
+      `Set \`publicOrigin\` (or import with \`--public-origin\`): ${redirect === null ? 'without `redirect_url` oauth2-proxy takes the host of each request' : `\`${redirect.name}\` is not an https address`}.`,
     );
   }
   draft.carry(redirect);
@@ -50,7 +47,8 @@ const isUsable = ({ protocol, hostname }: URL) =>
 /** Writes `listeners`. */
 export function writeListeners(parts: ServerParts): void {
   const { settings, draft } = parts;
-  const [cert, key] = [settings.text('tls_cert_file'), settings.text('tls_key_file')];
+  const [cert, key] = [settings.get('tls_cert_file'), settings.get('tls_key_file')];
+  const force = settings.get('force_https');
   const at = ['listeners', 'public'];
   const plain = addressOf(parts, 'http_address') ?? '127.0.0.1:4180';
   if (cert !== null && key !== null) {
@@ -59,21 +57,14 @@ export function writeListeners(parts: ServerParts): void {
       addressOf(parts, 'https_address') ?? '0.0.0.0:443',
       settings.get('https_address') ?? 'https_address, by default',
     );
-    draft.set(
-      [...at, 'tls', 'certificates'],
-      [{ certFile: cert, keyFile: key }],
-      settings.get('tls_cert_file'),
-      settings.get('tls_key_file'),
-    );
-    const version = /^TLS1\.([23])$/.exec(settings.text('tls_min_version') ?? '')?.[1];
-    if (version !== undefined)
-      draft.set([...at, 'tls', 'minVersion'], `TLSv1.${version}`, settings.get('tls_min_version'));
-    const force = settings.get('force_https');
+    draft.set([...at, 'tls', 'certificates'], [{ certFile: cert.value, keyFile: key.value }], cert, key);
+    const minVersion = settings.get('tls_min_version');
+    const version = /^TLS1\.([23])$/.exec(minVersion?.value ?? '')?.[1];
+    if (version !== undefined) draft.set([...at, 'tls', 'minVersion'], `TLSv1.${version}`, minVersion);
     if (force?.value === true)
       draft.set(['listeners', 'redirect', 'address'], plain, settings.get('http_address'), force);
   } else {
     draft.set([...at, 'address'], plain, settings.get('http_address') ?? 'http_address, by default');
-    const force = settings.get('force_https');
     if (force?.value === true) parts.report.dropped(force, 'TLS is terminated elsewhere: redirect there.');
   }
   writeProxies(parts);
@@ -95,9 +86,9 @@ function addressOf(
   key: 'http_address' | 'https_address' | 'metrics_address',
 ): string | null {
   const setting = settings.get(key);
-  const written = settings.text(key);
-  if (setting === null || written === null || written === '-') return null;
-  const { host, port } = /^(?:https?:\/\/)?(?<host>[^:/]*|\[[0-9a-fA-F:]+\]):(?<port>\d+)$/.exec(written)?.groups ?? {};
+  if (setting === null || setting.value === '-') return null;
+  const { host, port } =
+    /^(?:https?:\/\/)?(?<host>[^:/]*|\[[0-9a-fA-F:]+\]):(?<port>\d+)$/.exec(setting.value)?.groups ?? {};
   if (host === undefined || port === undefined) {
     report.dropped(setting, 'A listener has host and port.');
     return null;
@@ -126,18 +117,12 @@ export function writeLogsAndPages({ settings, draft, report }: ServerParts): voi
   const standard = settings.get('standard_logging');
   if (standard?.value === false) draft.set(['log', 'level'], 'error', standard);
   const logo = settings.get('custom_sign_in_logo');
-  const file = settings.text('custom_sign_in_logo');
-  if (logo !== null && file !== null && file !== '-') {
-    if (/\.(?:svg|png)$/i.test(file) && !/^https?:/.test(file)) draft.set(['pages', 'logoFile'], file, logo);
-    else report.dropped(logo, 'A logo is a file that is SVG or PNG.');
-  } else draft.carry(logo);
-  writeBanner(settings.get('banner'), { settings, draft, report });
-}
-
-function writeBanner(banner: Setting | null, { settings, draft, report }: ServerParts): void {
-  const text = settings.text('banner');
-  if (banner === null || text === null) return;
-  if (text === '-') draft.carry(banner);
-  else if (/[<>&]/.test(text)) report.dropped(banner, 'It is HTML. `login.title` is text.');
-  else draft.set(['login', 'title'], text, banner);
+  if (logo === null || logo.value === '-') draft.carry(logo);
+  else if (/\.(?:svg|png)$/i.test(logo.value) && !/^https?:/.test(logo.value))
+    draft.set(['pages', 'logoFile'], logo.value, logo);
+  else report.dropped(logo, 'A logo is a file that is SVG or PNG.');
+  const banner = settings.get('banner');
+  if (banner === null || banner.value === '-') draft.carry(banner);
+  else if (/[<>&]/.test(banner.value)) report.dropped(banner, 'It is HTML. `login.title` is text.');
+  else draft.set(['login', 'title'], banner.value, banner);
 }

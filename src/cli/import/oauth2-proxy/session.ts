@@ -1,16 +1,12 @@
 /** The session, its cookie and its store. */
 
 import { formatDuration } from '../../../lib/text/units.ts';
-import type { ConfigDraft } from './draft.ts';
-import type { Origin, Report } from './report.ts';
-import type { SecretStore } from './secrets.ts';
+import type { ImportOutput } from './draft.ts';
+import type { Origin } from './report.ts';
 import type { Settings } from './settings.ts';
 
-interface SessionParts {
+interface SessionParts extends ImportOutput {
   readonly settings: Settings;
-  readonly draft: ConfigDraft;
-  readonly report: Report;
-  readonly secrets: SecretStore;
 }
 
 const WEEK_MS = 7 * 86_400_000;
@@ -18,9 +14,9 @@ const WEEK_MS = 7 * 86_400_000;
 /** Writes `session` and `store`. */
 export function writeSession(parts: SessionParts): void {
   const { settings, draft, report } = parts;
-  const sameSite = settings.text('cookie_samesite')?.toLowerCase();
-  if (sameSite === 'strict' || sameSite === 'lax' || sameSite === 'none')
-    draft.set(['session', 'cookie', 'sameSite'], sameSite, settings.get('cookie_samesite'));
+  const written = settings.get('cookie_samesite');
+  const sameSite = written?.value.toLowerCase() ?? '';
+  if (['strict', 'lax', 'none'].includes(sameSite)) draft.set(['session', 'cookie', 'sameSite'], sameSite, written);
   writeLifetimes(parts);
   if (settings.text('session_store_type') === 'redis') writeRedis(parts);
   else {
@@ -32,7 +28,7 @@ export function writeSession(parts: SessionParts): void {
 /** The cookie of oauth2-proxy outlives the browser, unless `cookie_expire` is 0. */
 function writeLifetimes({ settings, draft, report }: SessionParts): void {
   const expire = settings.get('cookie_expire');
-  const writtenMs = settings.durationMs('cookie_expire');
+  const writtenMs = expire?.value ?? null;
   const from = expire ?? 'cookie_expire, by default';
   const goesWithBrowser = writtenMs !== null && writtenMs < 1_000;
   const lifetime = formatDuration(writtenMs === null || goesWithBrowser ? WEEK_MS : writtenMs);
@@ -48,22 +44,22 @@ function writeRedis(parts: SessionParts): void {
   draft.carry(settings.get('session_store_type'));
   const { url, origins, user, password } = addressOf(parts);
   draft.set(['store', 'redis', 'url'], url, ...origins);
-  const username = settings.text('redis_username') ?? user;
-  if (username !== null) draft.set(['store', 'redis', 'username'], username, settings.get('redis_username'));
+  const written = settings.get('redis_username');
+  const username = written?.value ?? user;
+  if (username !== null) draft.set(['store', 'redis', 'username'], username, written);
   writeSecret(parts, 'passwordFile', 'redis-password', settings.get('redis_password') ?? password);
   writeSecret(parts, 'sentinelPasswordFile', 'redis-sentinel-password', settings.get('redis_sentinel_password'));
-  const ca = settings.text('redis_ca_path');
-  if (ca !== null && url.startsWith('rediss'))
-    draft.set(['store', 'redis', 'tls', 'caFile'], ca, settings.get('redis_ca_path'));
+  const ca = settings.get('redis_ca_path');
+  if (ca !== null && url.startsWith('rediss')) draft.set(['store', 'redis', 'tls', 'caFile'], ca.value, ca);
 }
 
 function writeSecret(
   { draft, secrets }: SessionParts,
   key: string,
   file: string,
-  found: (Origin & { readonly value: unknown }) | null,
+  found: (Origin & { readonly value: string }) | null,
 ): void {
-  if (found !== null) draft.set(['store', 'redis', key], secrets.file(file, String(found.value), found), found);
+  if (found !== null) draft.set(['store', 'redis', key], secrets.file(file, found.value, found), found);
 }
 
 interface Address {
@@ -76,12 +72,14 @@ interface Address {
 
 /** One URL for the gateway, whatever the number of URLs that oauth2-proxy has, without a password. */
 function addressOf({ settings, report }: SessionParts): Address {
-  const isSentinel = settings.holds('redis_use_sentinel');
-  const isCluster = settings.holds('redis_use_cluster');
-  const key = isSentinel ? 'redis_sentinel_connection_urls' : isCluster ? 'redis_cluster_connection_urls' : null;
-  const one = settings.text('redis_connection_url');
-  const origin = key === null ? settings.get('redis_connection_url') : settings.get(key);
-  const urls = (key === null ? (one === null ? [] : [one]) : settings.list(key))
+  const kind = settings.holds('redis_use_sentinel')
+    ? 'sentinel'
+    : settings.holds('redis_use_cluster')
+      ? 'cluster'
+      : 'single';
+  const origin = settings.get(kind === 'single' ? 'redis_connection_url' : `redis_${kind}_connection_urls`);
+  const urls = [origin?.value ?? []]
+    .flat()
     .map((text) => URL.parse(text))
     .filter((url) => url !== null);
   const [first] = urls;
@@ -91,23 +89,18 @@ function addressOf({ settings, report }: SessionParts): Address {
   }
   const hosts = urls.map(({ host }) => host).join(',');
   const scheme = first.protocol === 'rediss:' ? 'rediss' : 'redis';
-  const name = settings.text('redis_sentinel_master_name') ?? 'mymaster';
-  const database = /^\/\d+$/.test(first.pathname) ? first.pathname : '';
-  const url = isSentinel
-    ? `${scheme}+sentinel://${hosts}/${name}`
-    : isCluster
-      ? `${scheme}+cluster://${hosts}`
-      : `${scheme}://${hosts}${database}`;
-  const flags = isSentinel
-    ? [settings.get('redis_use_sentinel'), settings.get('redis_sentinel_master_name')]
-    : isCluster
-      ? [settings.get('redis_use_cluster')]
-      : [];
-  const password = first.password === '' ? null : { ...origin, value: decodeURIComponent(first.password) };
+  const { url, flags } = {
+    sentinel: {
+      url: `${scheme}+sentinel://${hosts}/${settings.text('redis_sentinel_master_name') ?? 'mymaster'}`,
+      flags: [settings.get('redis_use_sentinel'), settings.get('redis_sentinel_master_name')],
+    },
+    cluster: { url: `${scheme}+cluster://${hosts}`, flags: [settings.get('redis_use_cluster')] },
+    single: { url: `${scheme}://${hosts}${/^\/\d+$/.test(first.pathname) ? first.pathname : ''}`, flags: [] },
+  }[kind];
   return {
     url,
     origins: [origin, ...flags],
     user: first.username === '' ? null : decodeURIComponent(first.username),
-    password,
+    password: first.password === '' ? null : { ...origin, value: decodeURIComponent(first.password) },
   };
 }

@@ -4,8 +4,17 @@ import { ConfigFault } from '../../../errors.ts';
 import type { OptionType } from './options/row.ts';
 import { type OptionKey, type OptionKeyOf, optionOf } from './options/table.ts';
 
-/** What an option can have. Durations are in milliseconds. */
-export type SettingValue = string | boolean | number | readonly string[];
+/** What an option has, by its type. Durations are in milliseconds. */
+interface Values {
+  readonly text: string;
+  readonly list: readonly string[];
+  readonly boolean: boolean;
+  readonly number: number;
+  readonly duration: number;
+}
+
+/** What an option can have. */
+export type SettingValue = Values[OptionType];
 
 /** One option that is set. */
 export interface Setting {
@@ -17,6 +26,10 @@ export interface Setting {
   readonly file: string;
 }
 
+type ValueOf<K extends OptionKey> = {
+  [T in OptionType]: K extends OptionKeyOf<T> ? Values[T] : never;
+}[OptionType];
+
 /** The options that are set. */
 export class Settings {
   readonly #byKey = new Map<OptionKey, Setting>();
@@ -27,9 +40,9 @@ export class Settings {
   }
 
   /** How an option is set; `null` when it is not, or when it is set to nothing. */
-  get(key: OptionKey): Setting | null {
+  get<K extends OptionKey>(key: K): (Setting & { readonly value: ValueOf<K> }) | null {
     const setting = this.#byKey.get(key) ?? null;
-    return setting === null || isNothing(setting.value) ? null : setting;
+    return setting === null || isNothing(setting.value) ? null : (setting as never);
   }
 
   /** Forgets an option. */
@@ -44,22 +57,17 @@ export class Settings {
 
   /** The text of an option; `null` when it is not set. */
   text(key: OptionKeyOf<'text'>): string | null {
-    return (this.get(key)?.value as string | undefined) ?? null;
+    return this.get(key)?.value ?? null;
   }
 
   /** The entries of an option, without empty ones; none when it is not set. */
   list(key: OptionKeyOf<'list'>): readonly string[] {
-    return ((this.get(key)?.value as readonly string[] | undefined) ?? []).filter((entry) => entry !== '');
+    return (this.get(key)?.value ?? []).filter((entry) => entry !== '');
   }
 
   /** Whether an option holds, by oauth2-proxy's default when it is not set. */
   holds(key: OptionKeyOf<'boolean'>): boolean {
-    return (this.#byKey.get(key)?.value as boolean | undefined) ?? optionOf(key)?.default === true;
-  }
-
-  /** The duration of an option, in milliseconds; `null` when it is not set. */
-  durationMs(key: OptionKeyOf<'duration'>): number | null {
-    return (this.#byKey.get(key)?.value as number | undefined) ?? null;
+    return this.get(key)?.value ?? optionOf(key)?.default === true;
   }
 }
 

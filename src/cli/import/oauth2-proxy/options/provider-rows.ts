@@ -1,363 +1,236 @@
-/** Options of oauth2-proxy about the identity provider. Long because it is one table. */
+/** Options of oauth2-proxy about the identity provider. */
 
-import type { OptionRow } from './row.ts';
+import type { OptionEntry } from './row.ts';
 
 /** About the provider: where it is, how to authenticate at it, what is read from its tokens. */
-export const PROVIDER_ROWS = [
-  {
-    flag: 'provider',
-    key: 'provider',
+export const PROVIDER_ROWS = {
+  provider: {
     type: 'text',
     default: 'google',
     becomes: ['login.oidc[].preset', 'login.oidc[].name'],
     text: '`google`, `github`, `gitlab`, `keycloak-oidc`, `entra-id` and `azure` become presets; `oidc`, `adfs` and `cidaas` an `issuer`; `bitbucket`, `digitalocean`, `facebook`, `nextcloud` and `keycloak` become `endpoints`. `linkedin` and `login.gov` are OpenID Providers today. `sourcehut` has no equivalent: its API is GraphQL.',
   },
-  {
-    flag: 'provider-display-name',
-    key: 'provider_display_name',
-    type: 'text',
-    becomes: ['login.oidc[].label'],
-    text: 'The name on the login page.',
-  },
-  {
-    flag: 'client-id',
-    key: 'client_id',
-    type: 'text',
-    becomes: ['login.oidc[].clientId'],
-    text: 'As it is.',
-  },
-  {
-    flag: 'client-secret',
-    key: 'client_secret',
+  provider_display_name: { type: 'text', becomes: ['login.oidc[].label'], text: 'The name on the login page.' },
+  client_id: { type: 'text', becomes: ['login.oidc[].clientId'], text: 'As it is.' },
+  client_secret: {
     type: 'text',
     becomes: ['login.oidc[].clientSecretFile'],
     text: 'Secrets are in files. `--secrets DIRECTORY` writes the file.',
     isSecret: true,
   },
-  {
-    flag: 'client-secret-file',
-    key: 'client_secret_file',
-    type: 'text',
-    becomes: ['login.oidc[].clientSecretFile'],
-    text: 'As it is.',
-  },
-  {
-    flag: 'oidc-issuer-url',
-    key: 'oidc_issuer_url',
+  client_secret_file: { type: 'text', becomes: ['login.oidc[].clientSecretFile'], text: 'As it is.' },
+  oidc_issuer_url: {
     type: 'text',
     becomes: ['login.oidc[].issuer'],
     text: 'As it is, for every provider with ID tokens.',
   },
-  {
-    flag: 'insecure-oidc-allow-unverified-email',
-    key: 'insecure_oidc_allow_unverified_email',
+  insecure_oidc_allow_unverified_email: {
     type: 'boolean',
     becomes: ['login.oidc[].trustEmail'],
     text: 'An address that the provider does not call verified counts only with `trustEmail: true`. oauth2-proxy also takes one for verified where `email_verified` is missing; the gateway does not.',
   },
-  {
-    flag: 'insecure-oidc-skip-issuer-verification',
-    key: 'insecure_oidc_skip_issuer_verification',
+  insecure_oidc_skip_issuer_verification: {
     type: 'boolean',
     becomes: 'builtIn',
     contrary: true,
     text: 'The issuer is always verified. Several tenants of Entra work all the same: their issuers follow the pattern in the metadata.',
   },
-  {
-    flag: 'insecure-oidc-skip-nonce',
-    key: 'insecure_oidc_skip_nonce',
+  insecure_oidc_skip_nonce: {
     type: 'boolean',
     default: true,
     becomes: 'builtIn',
     text: 'The nonce is always sent and verified.',
   },
-  {
-    flag: 'skip-oidc-discovery',
-    key: 'skip_oidc_discovery',
+  skip_oidc_discovery: {
     type: 'boolean',
     becomes: 'builtIn',
     contrary: true,
     text: 'Endpoints and keys always come from the metadata at `/.well-known/openid-configuration` below the issuer. A provider that has none is used without ID tokens: `login.oidc[].endpoints`.',
   },
-  {
-    flag: 'oidc-jwks-url',
-    key: 'oidc_jwks_url',
-    type: 'text',
-    becomes: 'dropped',
-    text: 'The metadata of the provider name its keys.',
-  },
-  {
+  oidc_jwks_url: { type: 'text', becomes: 'dropped', text: 'The metadata of the provider name its keys.' },
+  oidc_public_key_files: {
     flag: 'oidc-public-key-file',
-    key: 'oidc_public_key_files',
     type: 'list',
     becomes: 'dropped',
     text: 'The metadata of the provider name its keys, so that it can replace them.',
   },
-  {
+  oidc_enabled_signing_algs: {
     flag: 'oidc-enabled-signing-alg',
-    key: 'oidc_enabled_signing_algs',
     type: 'list',
     becomes: 'dropped',
     text: 'Every algorithm with a public key that the metadata offer is accepted, and no other; a shorter list cannot be written.',
   },
-  {
-    flag: 'oidc-email-claim',
-    key: 'oidc_email_claim',
+  oidc_email_claim: {
     type: 'text',
     default: 'email',
     becomes: ['login.oidc[].attributes.email'],
     text: 'The claim with the email address.',
   },
-  {
-    flag: 'user-id-claim',
-    key: 'user_id_claim',
+  user_id_claim: {
     type: 'text',
     default: 'email',
     becomes: ['login.oidc[].attributes.email'],
     text: 'oauth2-proxy takes it for `oidc_email_claim`, and so does the import.',
   },
-  {
-    flag: 'oidc-groups-claim',
-    key: 'oidc_groups_claim',
+  oidc_groups_claim: {
     type: 'text',
     default: 'groups',
     becomes: ['login.oidc[].groups'],
     text: 'The claim with the groups.',
   },
-  {
+  oidc_audience_claims: {
     flag: 'oidc-audience-claim',
-    key: 'oidc_audience_claims',
     type: 'list',
     default: 'aud',
     becomes: 'dropped',
     text: '`aud` of an ID token always names the client (OpenID Connect Core §3.1.3.7).',
   },
-  {
+  oidc_extra_audiences: {
     flag: 'oidc-extra-audience',
-    key: 'oidc_extra_audiences',
     type: 'list',
     becomes: ['issuers.<name>.audience'],
     text: 'Counts for bearer tokens (`skip_jwt_bearer_tokens`). An ID token is always for the client itself.',
   },
-  {
-    flag: 'login-url',
-    key: 'login_url',
+  login_url: {
     type: 'text',
     becomes: ['login.oidc[].endpoints.authorization'],
     text: 'For a provider without ID tokens. Elsewhere the metadata say it.',
   },
-  {
-    flag: 'redeem-url',
-    key: 'redeem_url',
+  redeem_url: {
     type: 'text',
     becomes: ['login.oidc[].endpoints.token'],
     text: 'For a provider without ID tokens. Elsewhere the metadata say it.',
   },
-  {
-    flag: 'profile-url',
-    key: 'profile_url',
+  profile_url: {
     type: 'text',
     becomes: ['login.oidc[].endpoints.userinfo'],
     text: 'For a provider without ID tokens. Elsewhere the metadata say it.',
   },
-  {
-    flag: 'skip-claims-from-profile-url',
-    key: 'skip_claims_from_profile_url',
+  skip_claims_from_profile_url: {
     type: 'boolean',
     becomes: ['login.oidc[].userinfo'],
     text: 'oauth2-proxy asks the userinfo endpoint for claims that the ID token lacks, so `userinfo: true` is written unless this is set.',
   },
-  {
-    flag: 'validate-url',
-    key: 'validate_url',
+  validate_url: {
     type: 'text',
     becomes: ['login.oidc[].endpoints.userinfo'],
     text: 'For GitHub, where it is the address of the API. Elsewhere nothing validates access tokens: the session is what counts.',
   },
-  {
-    flag: 'scope',
-    key: 'scope',
-    type: 'text',
-    becomes: ['login.oidc[].scopes'],
-    text: 'As a list.',
-  },
-  {
-    flag: 'prompt',
-    key: 'prompt',
-    type: 'text',
-    becomes: ['login.oidc[].authorizationParameters.prompt'],
-    text: 'As it is.',
-  },
-  {
-    flag: 'approval-prompt',
-    key: 'approval_prompt',
+  scope: { type: 'text', becomes: ['login.oidc[].scopes'], text: 'As a list.' },
+  prompt: { type: 'text', becomes: ['login.oidc[].authorizationParameters.prompt'], text: 'As it is.' },
+  approval_prompt: {
     type: 'text',
     default: 'force',
     becomes: ['login.oidc[].authorizationParameters.approval_prompt'],
     text: 'Only if it is set. oauth2-proxy sends `force` by default, which providers ignore.',
   },
-  {
-    flag: 'acr-values',
-    key: 'acr_values',
+  acr_values: {
     type: 'text',
     becomes: ['login.oidc[].authorizationParameters.acr_values'],
     text: 'Asked for, as oauth2-proxy does. `routes[].require.acr` also checks the answer.',
   },
-  {
-    flag: 'resource',
-    key: 'resource',
-    type: 'text',
-    becomes: ['login.oidc[].authorizationParameters.resource'],
-    text: 'As it is.',
-  },
-  {
-    flag: 'auth-request-response-mode',
-    key: 'auth_request_response_mode',
+  resource: { type: 'text', becomes: ['login.oidc[].authorizationParameters.resource'], text: 'As it is.' },
+  auth_request_response_mode: {
     type: 'text',
     becomes: ['login.oidc[].responseMode'],
     text: '`form_post` becomes `formPost`.',
   },
-  {
-    flag: 'code-challenge-method',
-    key: 'code_challenge_method',
-    type: 'text',
-    becomes: 'builtIn',
-    contrary: 'plain',
-    text: 'PKCE with S256, always.',
-  },
-  {
-    flag: 'force-code-challenge-method',
-    key: 'force_code_challenge_method',
-    type: 'text',
-    becomes: 'builtIn',
-    contrary: 'plain',
-    text: 'PKCE with S256, always.',
-  },
-  {
+  code_challenge_method: { type: 'text', becomes: 'builtIn', contrary: 'plain', text: 'PKCE with S256, always.' },
+  force_code_challenge_method: { type: 'text', becomes: 'builtIn', contrary: 'plain', text: 'PKCE with S256, always.' },
+  provider_ca_files: {
     flag: 'provider-ca-file',
-    key: 'provider_ca_files',
     type: 'list',
     becomes: ['login.oidc[].caFile'],
     text: 'One file. Put several certificates into it.',
   },
-  {
-    flag: 'use-system-trust-store',
-    key: 'use_system_trust_store',
+  use_system_trust_store: {
     type: 'boolean',
     becomes: 'builtIn',
     contrary: true,
     text: '`caFile` replaces the CAs of the system. Append those that you need to the file.',
   },
-  {
-    flag: 'ssl-insecure-skip-verify',
-    key: 'ssl_insecure_skip_verify',
+  ssl_insecure_skip_verify: {
     type: 'boolean',
     becomes: 'dropped',
     text: 'Certificates are always verified. `login.oidc[].caFile` names the CA of the provider.',
   },
-  {
-    flag: 'backend-logout-url',
-    key: 'backend_logout_url',
+  backend_logout_url: {
     type: 'text',
     becomes: ['login.oidc[].logoutAtProvider'],
     text: 'The browser goes on to the logout of the provider (`end_session_endpoint`), where `{publicOrigin}{basePath}/logged-out` has to be registered. The gateway calls no URL itself.',
   },
-  {
-    flag: 'jwt-key',
-    key: 'jwt_key',
+  jwt_key: {
     type: 'text',
     onlyWith: ['login.gov'],
     becomes: ['login.oidc[].clientAssertion.keyFile'],
     text: 'Secrets are in files. `--secrets DIRECTORY` writes the file.',
     isSecret: true,
   },
-  {
-    flag: 'jwt-key-file',
-    key: 'jwt_key_file',
+  jwt_key_file: {
     type: 'text',
     onlyWith: ['login.gov'],
     becomes: ['login.oidc[].clientAssertion.keyFile'],
     text: 'As it is.',
   },
-  {
-    flag: 'pubjwk-url',
-    key: 'pubjwk_url',
+  pubjwk_url: {
     type: 'text',
     onlyWith: ['login.gov'],
     becomes: 'dropped',
     text: 'The metadata of the provider name its keys.',
   },
-  {
-    flag: 'azure-tenant',
-    key: 'azure_tenant',
+  azure_tenant: {
     type: 'text',
     onlyWith: ['azure'],
     default: 'common',
     becomes: ['login.oidc[].issuer'],
     text: '`https://login.microsoftonline.com/{tenant}/v2.0`, for `azure` without `oidc_issuer_url`.',
   },
-  {
-    flag: 'azure-graph-group-field',
-    key: 'azure_graph_group_field',
+  azure_graph_group_field: {
     type: 'text',
     onlyWith: ['azure'],
     becomes: 'dropped',
     text: 'Groups come from the claim `groups`, not from Microsoft Graph. The application chooses there what they are: ids or names.',
   },
-  {
-    flag: 'entra-id-federated-token-auth',
-    key: 'entra_id_federated_token_auth',
+  entra_id_federated_token_auth: {
     type: 'boolean',
     onlyWith: ['entra-id'],
     becomes: 'dropped',
     text: 'The gateway authenticates at a provider with a secret or with a key of its own (`clientAssertion`), not with a token of Workload Identity.',
   },
-  {
-    flag: 'google-admin-email',
-    key: 'google_admin_email',
+  google_admin_email: {
     type: 'text',
     onlyWith: ['google'],
     becomes: 'dropped',
     text: 'The gateway does not ask the Admin API of Google for groups.',
   },
-  {
-    flag: 'google-service-account-json',
-    key: 'google_service_account_json',
+  google_service_account_json: {
     type: 'text',
     onlyWith: ['google'],
     becomes: 'dropped',
     text: 'The gateway does not ask the Admin API of Google for groups.',
   },
-  {
-    flag: 'google-use-application-default-credentials',
-    key: 'google_use_application_default_credentials',
+  google_use_application_default_credentials: {
     type: 'boolean',
     onlyWith: ['google'],
     becomes: 'dropped',
     text: 'The gateway does not ask the Admin API of Google for groups.',
   },
-  {
-    flag: 'google-target-principal',
-    key: 'google_target_principal',
+  google_target_principal: {
     type: 'text',
     onlyWith: ['google'],
     becomes: 'dropped',
     text: 'The gateway does not ask the Admin API of Google for groups.',
   },
-  {
-    flag: 'google-use-organization-id',
-    key: 'google_use_organization_id',
+  google_use_organization_id: {
     type: 'boolean',
     onlyWith: ['google'],
     becomes: 'dropped',
     text: 'The gateway does not ask the Admin API of Google for users.',
   },
-  {
-    flag: 'google-admin-api-user-scope',
-    key: 'google_admin_api_user_scope',
+  google_admin_api_user_scope: {
     type: 'text',
     onlyWith: ['google'],
     becomes: 'dropped',
     text: 'The gateway does not ask the Admin API of Google for users.',
   },
-] as const satisfies readonly OptionRow[];
+} as const satisfies Readonly<Record<string, OptionEntry>>;

@@ -1,208 +1,141 @@
-/** Options of oauth2-proxy about its endpoints, upstreams and headers. Long because it is one table. */
+/** Options of oauth2-proxy about its endpoints, upstreams and headers. */
 
-import type { OptionRow } from './row.ts';
+import type { OptionEntry } from './row.ts';
 
 /** About the proxy itself: its paths, and what is in front of it. */
-export const PROXY_ROWS = [
-  {
-    flag: 'proxy-prefix',
-    key: 'proxy_prefix',
+export const PROXY_ROWS = {
+  proxy_prefix: {
     type: 'text',
     default: '/oauth2',
     becomes: ['basePath'],
     text: 'Written even if it is not set, so that the redirect URI at the provider stays.',
   },
-  {
-    flag: 'redirect-url',
-    key: 'redirect_url',
+  redirect_url: {
     type: 'text',
     becomes: ['publicOrigin', 'login.oidc[].callbackPath'],
     text: 'Its origin is the public origin. The path stays the registered one: `callbackPath: /callback`. Without it oauth2-proxy takes the host of each request; the gateway wants to be told (`--public-origin`).',
   },
-  {
-    flag: 'relative-redirect-url',
-    key: 'relative_redirect_url',
+  relative_redirect_url: {
     type: 'boolean',
     becomes: 'builtIn',
     text: 'The redirect URI is that of the public origin on which the login began.',
   },
-  {
+  whitelist_domains: {
     flag: 'whitelist-domain',
-    key: 'whitelist_domains',
     type: 'list',
     becomes: 'dropped',
     text: 'A login leads back to the public origin on which it began, and to no other host. Hosts that the gateway itself serves go into `publicOrigin`.',
   },
-  {
-    flag: 'skip-provider-button',
-    key: 'skip_provider_button',
+  skip_provider_button: {
     type: 'boolean',
     becomes: 'builtIn',
     text: 'With one provider and no password form, a login goes straight to it.',
   },
-  {
-    flag: 'encode-state',
-    key: 'encode_state',
-    type: 'boolean',
-    becomes: 'builtIn',
-    text: '`state` is a random value in URL-safe letters.',
-  },
-  {
-    flag: 'reverse-proxy',
-    key: 'reverse_proxy',
+  encode_state: { type: 'boolean', becomes: 'builtIn', text: '`state` is a random value in URL-safe letters.' },
+  reverse_proxy: {
     type: 'boolean',
     becomes: ['listeners.public.trustedProxies'],
     text: 'Together with `trusted_proxy_ips`. Without those oauth2-proxy believes every peer; the import believes this machine only, and says so.',
   },
-  {
+  trusted_proxy_ips: {
     flag: 'trusted-proxy-ip',
-    key: 'trusted_proxy_ips',
     type: 'list',
     becomes: ['listeners.public.trustedProxies'],
     text: 'As it is.',
   },
-  {
-    flag: 'real-client-ip-header',
-    key: 'real_client_ip_header',
+  real_client_ip_header: {
     type: 'text',
     default: 'X-Real-IP',
     becomes: 'builtIn',
     text: 'The client is the nearest address in `X-Forwarded-For` that is not a trusted proxy.',
   },
-  {
-    flag: 'force-https',
-    key: 'force_https',
+  force_https: {
     type: 'boolean',
     becomes: ['listeners.redirect'],
     text: 'A listener at `http_address` that redirects to the public origin.',
   },
-  {
-    flag: 'ping-path',
-    key: 'ping_path',
+  ping_path: {
     type: 'text',
     default: '/ping',
     becomes: 'builtIn',
     text: '`/livez` on the admin listener. Probes have to ask there.',
   },
-  {
-    flag: 'ping-user-agent',
-    key: 'ping_user_agent',
-    type: 'text',
-    becomes: 'dropped',
-    text: 'Probes ask `/livez` on the admin listener.',
-  },
-  {
-    flag: 'ready-path',
-    key: 'ready_path',
-    type: 'text',
-    default: '/ready',
-    becomes: 'builtIn',
-    text: '`/readyz` on the admin listener.',
-  },
-  {
-    flag: 'gcp-healthchecks',
-    key: 'gcp_healthchecks',
+  ping_user_agent: { type: 'text', becomes: 'dropped', text: 'Probes ask `/livez` on the admin listener.' },
+  ready_path: { type: 'text', default: '/ready', becomes: 'builtIn', text: '`/readyz` on the admin listener.' },
+  gcp_healthchecks: {
     type: 'boolean',
     becomes: 'dropped',
     text: 'Let the load balancer ask `/readyz` on the admin listener.',
   },
-  {
-    flag: 'allow-query-semicolons',
-    key: 'allow_query_semicolons',
-    type: 'boolean',
-    becomes: 'builtIn',
-    text: 'The query passes byte for byte.',
-  },
-  {
-    flag: 'signature-key',
-    key: 'signature_key',
+  allow_query_semicolons: { type: 'boolean', becomes: 'builtIn', text: 'The query passes byte for byte.' },
+  signature_key: {
     type: 'text',
     becomes: 'dropped',
     text: 'No `GAP-Signature`: the upstream token is signed, and names the user and the audience.',
     isSecret: true,
   },
-] as const satisfies readonly OptionRow[];
+} as const satisfies Readonly<Record<string, OptionEntry>>;
 
 /** About the headers that upstreams, or the proxy that asks, get. */
-export const HEADER_ROWS = [
-  {
-    flag: 'pass-user-headers',
-    key: 'pass_user_headers',
+export const HEADER_ROWS = {
+  pass_user_headers: {
     type: 'boolean',
     default: true,
     becomes: ['routes[].identityHeaders'],
     text: '`X-Forwarded-User`, `-Email`, `-Groups` and `-Preferred-Username`.',
     isInAlpha: true,
   },
-  {
-    flag: 'pass-basic-auth',
-    key: 'pass_basic_auth',
+  pass_basic_auth: {
     type: 'boolean',
     default: true,
     becomes: ['routes[].identityHeaders'],
     text: 'Its user headers are those of `pass_user_headers`.',
     isInAlpha: true,
   },
-  {
-    flag: 'basic-auth-password',
-    key: 'basic_auth_password',
+  basic_auth_password: {
     type: 'text',
     becomes: 'dropped',
     text: 'The user does not go into `Authorization: Basic`. Let the service read the upstream token or an identity header.',
     isSecret: true,
     isInAlpha: true,
   },
-  {
-    flag: 'prefer-email-to-user',
-    key: 'prefer_email_to_user',
+  prefer_email_to_user: {
     type: 'boolean',
     becomes: ['routes[].identityHeaders'],
     text: '`X-Forwarded-User` has the email address.',
     isInAlpha: true,
   },
-  {
-    flag: 'pass-access-token',
-    key: 'pass_access_token',
+  pass_access_token: {
     type: 'boolean',
     becomes: ['routes[].providerToken'],
     text: '`X-Forwarded-Access-Token`, or `X-Auth-Request-Access-Token` in the answer to the proxy that asks. A service that needs no API of the provider is better off with the upstream token.',
     isInAlpha: true,
   },
-  {
-    flag: 'pass-authorization-header',
-    key: 'pass_authorization_header',
+  pass_authorization_header: {
     type: 'boolean',
     becomes: ['routes[].upstreamToken'],
     text: '`Authorization: Bearer` has the upstream token of the gateway instead of the ID token: two minutes, for this upstream, verified with `/.well-known/jwks.json`.',
     isInAlpha: true,
   },
-  {
-    flag: 'set-xauthrequest',
-    key: 'set_xauthrequest',
+  set_xauthrequest: {
     type: 'boolean',
     becomes: ['listeners.authorizer', 'routes[].identityHeaders'],
     text: '`X-Auth-Request-User`, `-Email`, `-Groups` and `-Preferred-Username` in the answer to the proxy that asks.',
     isInAlpha: true,
   },
-  {
-    flag: 'set-authorization-header',
-    key: 'set_authorization_header',
+  set_authorization_header: {
     type: 'boolean',
     becomes: ['routes[].upstreamToken'],
     text: 'As `pass_authorization_header`, in the answer to the proxy that asks.',
     isInAlpha: true,
   },
-  {
-    flag: 'set-basic-auth',
-    key: 'set_basic_auth',
+  set_basic_auth: {
     type: 'boolean',
     becomes: 'dropped',
     text: 'The user does not go into `Authorization: Basic`.',
     isInAlpha: true,
   },
-  {
-    flag: 'skip-auth-strip-headers',
-    key: 'skip_auth_strip_headers',
+  skip_auth_strip_headers: {
     type: 'boolean',
     default: true,
     becomes: 'builtIn',
@@ -210,68 +143,55 @@ export const HEADER_ROWS = [
     text: 'Identity headers of clients are removed on every route, in every spelling.',
     isInAlpha: true,
   },
-] as const satisfies readonly OptionRow[];
+} as const satisfies Readonly<Record<string, OptionEntry>>;
 
 /** About the services behind it. */
-export const UPSTREAM_ROWS = [
-  {
+export const UPSTREAM_ROWS = {
+  upstreams: {
     flag: 'upstream',
-    key: 'upstreams',
     type: 'list',
     becomes: ['upstreams.<name>.endpoints', 'routes[].match'],
     text: 'One upstream and one route each. `static://` becomes `listeners.authorizer`. `file://` needs a web server: the gateway serves no files. `unix://` has no equivalent.',
     isInAlpha: true,
   },
-  {
-    flag: 'pass-host-header',
-    key: 'pass_host_header',
+  pass_host_header: {
     type: 'boolean',
     default: true,
     becomes: ['upstreams.<name>.hostHeader'],
     text: '`preserve`, or `endpoint`.',
     isInAlpha: true,
   },
-  {
-    flag: 'proxy-websockets',
-    key: 'proxy_websockets',
+  proxy_websockets: {
     type: 'boolean',
     default: true,
     becomes: ['routes[].webSocket'],
     text: 'As it is.',
     isInAlpha: true,
   },
-  {
-    flag: 'upstream-timeout',
-    key: 'upstream_timeout',
+  upstream_timeout: {
     type: 'duration',
     default: '30s',
     becomes: ['upstreams.<name>.timeouts.firstByte'],
     text: 'If it is set. The default is 60 s here.',
     isInAlpha: true,
   },
-  {
-    flag: 'ssl-upstream-insecure-skip-verify',
-    key: 'ssl_upstream_insecure_skip_verify',
+  ssl_upstream_insecure_skip_verify: {
     type: 'boolean',
     becomes: 'dropped',
     text: 'Certificates are always verified. `upstreams.<name>.tls.caFile` names the CA, `serverName` another name.',
     isInAlpha: true,
   },
-  {
-    flag: 'flush-interval',
-    key: 'flush_interval',
+  flush_interval: {
     type: 'duration',
     default: '1s',
     becomes: 'builtIn',
     text: 'Every part of an answer is passed on at once.',
     isInAlpha: true,
   },
-  {
-    flag: 'disable-keep-alives',
-    key: 'disable_keep_alives',
+  disable_keep_alives: {
     type: 'boolean',
     becomes: 'dropped',
     text: 'Connections to upstreams are kept and used again.',
     isInAlpha: true,
   },
-] as const satisfies readonly OptionRow[];
+} as const satisfies Readonly<Record<string, OptionEntry>>;

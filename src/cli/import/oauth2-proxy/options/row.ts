@@ -3,12 +3,10 @@
 /** The type of an option, as oauth2-proxy declares it. */
 export type OptionType = 'text' | 'list' | 'boolean' | 'number' | 'duration';
 
-/** One option of oauth2-proxy, and what becomes of it. */
-export interface OptionRow {
-  /** Of the command line, without its dashes: `cookie-expire`. */
-  readonly flag: string;
-  /** In the configuration file: `cookie_expire`. In the environment it is `OAUTH2_PROXY_COOKIE_EXPIRE`. */
-  readonly key: string;
+/** What becomes of one option of oauth2-proxy. The table has it under its name in the configuration file. */
+export interface OptionEntry {
+  /** Its name on the command line, without the dashes. Left out: that of the file, with hyphens. */
+  readonly flag?: string;
   readonly type: OptionType;
   /** What oauth2-proxy takes where the option is not set; left out: nothing, an empty text or list, false, 0. */
   readonly default?: string | boolean | number;
@@ -27,4 +25,12 @@ export interface OptionRow {
   readonly onlyWith?: readonly string[];
   /** oauth2-proxy refuses it in its file and on its command line where there is an alpha configuration. */
   readonly isInAlpha?: true;
+}
+
+/** One option of oauth2-proxy with its names. */
+export interface OptionRow extends OptionEntry {
+  /** On the command line, without the dashes: `cookie-expire`. */
+  readonly flag: string;
+  /** In the configuration file: `cookie_expire`. In the environment it is `OAUTH2_PROXY_COOKIE_EXPIRE`. */
+  readonly key: string;
 }

@@ -1,218 +1,137 @@
 /** Options of oauth2-proxy about its cookies and its session store. */
 
-import type { OptionRow } from './row.ts';
+import type { OptionEntry } from './row.ts';
 
 /** About cookies and where sessions are stored. */
-export const SESSION_ROWS = [
-  {
-    flag: 'cookie-name',
-    key: 'cookie_name',
+export const SESSION_ROWS = {
+  cookie_name: {
     type: 'text',
     default: '_oauth2_proxy',
     becomes: 'builtIn',
     text: 'The cookie is `__Host-sid` (`session.cookie.name`). Its name must begin with `__Host-`, so both gateways can run side by side.',
   },
-  {
-    flag: 'cookie-secret',
-    key: 'cookie_secret',
+  cookie_secret: {
     type: 'text',
     becomes: 'builtIn',
     text: 'The cookie holds a random id and nothing else, so there is no key to it.',
     isSecret: true,
   },
-  {
-    flag: 'cookie-secret-file',
-    key: 'cookie_secret_file',
+  cookie_secret_file: {
     type: 'text',
     becomes: 'builtIn',
     text: 'The cookie holds a random id and nothing else, so there is no key to it.',
   },
-  {
+  cookie_domains: {
     flag: 'cookie-domain',
-    key: 'cookie_domains',
     type: 'list',
     becomes: 'dropped',
     text: 'A `__Host-` cookie has no domain: no other host can read it or plant one. `login.origin` gives several origins one login, and `session.cookie.domain` is one cookie for all subdomains, at a price.',
   },
-  {
-    flag: 'cookie-path',
-    key: 'cookie_path',
-    type: 'text',
-    default: '/',
-    becomes: 'dropped',
-    text: 'A `__Host-` cookie always has the path `/`.',
-  },
-  {
-    flag: 'cookie-expire',
-    key: 'cookie_expire',
+  cookie_path: { type: 'text', default: '/', becomes: 'dropped', text: 'A `__Host-` cookie always has the path `/`.' },
+  cookie_expire: {
     type: 'duration',
     default: '168h',
     becomes: ['session.remember', 'session.idleTimeout', 'session.absoluteTimeout'],
     text: 'Written even if it is not set, so that a session lasts as long as before and outlives the browser (`session.remember.always`). With 0 it ends with the browser. oauth2-proxy ends no idle session; a shorter `idleTimeout` is safer.',
   },
-  {
-    flag: 'cookie-refresh',
-    key: 'cookie_refresh',
+  cookie_refresh: {
     type: 'duration',
     becomes: ['login.oidc[].revalidate'],
     text: 'The provider is asked again in the background, and `allow` with it. That needs a refresh token, so it is carried over with the scope `offline_access`, and for Keycloak, Google and GitLab; elsewhere logins without one would be refused.',
   },
-  {
-    flag: 'cookie-secure',
-    key: 'cookie_secure',
+  cookie_secure: {
     type: 'boolean',
     default: true,
     becomes: 'builtIn',
     contrary: false,
     text: 'Always. A browser counts `http://localhost` as secure.',
   },
-  {
-    flag: 'cookie-httponly',
-    key: 'cookie_httponly',
+  cookie_httponly: {
     type: 'boolean',
     default: true,
     becomes: 'builtIn',
     contrary: false,
     text: 'Always. Scripts ask `{basePath}/session`.',
   },
-  {
-    flag: 'cookie-samesite',
-    key: 'cookie_samesite',
+  cookie_samesite: {
     type: 'text',
     becomes: ['session.cookie.sameSite'],
     text: '`lax` where oauth2-proxy leaves it to the browser.',
   },
-  {
-    flag: 'cookie-csrf-per-request',
-    key: 'cookie_csrf_per_request',
+  cookie_csrf_per_request: {
     type: 'boolean',
     becomes: 'builtIn',
     text: 'Logins of many tabs at once work with one cookie; what belongs to each is in the store.',
   },
-  {
-    flag: 'cookie-csrf-per-request-limit',
-    key: 'cookie_csrf_per_request_limit',
+  cookie_csrf_per_request_limit: {
     type: 'number',
     becomes: 'builtIn',
     text: 'The logins that one browser has under way are limited.',
   },
-  {
-    flag: 'cookie-csrf-expire',
-    key: 'cookie_csrf_expire',
-    type: 'duration',
-    default: '15m',
-    becomes: 'builtIn',
-    text: 'A login has ten minutes.',
-  },
-  {
-    flag: 'cookie-csrf-samesite',
-    key: 'cookie_csrf_samesite',
+  cookie_csrf_expire: { type: 'duration', default: '15m', becomes: 'builtIn', text: 'A login has ten minutes.' },
+  cookie_csrf_samesite: {
     type: 'text',
     becomes: 'builtIn',
     text: '`lax`, and `none` only where a provider answers with a form (`responseMode: formPost`).',
   },
-  {
-    flag: 'session-store-type',
-    key: 'session_store_type',
+  session_store_type: {
     type: 'text',
     default: 'cookie',
     becomes: ['store.redis', 'store.memory'],
     text: '`redis` stays Redis. `cookie` becomes the embedded store: for one process, lost when it ends. Several replicas need Redis.',
   },
-  {
-    flag: 'session-cookie-minimal',
-    key: 'session_cookie_minimal',
+  session_cookie_minimal: {
     type: 'boolean',
     becomes: 'builtIn',
     text: 'Tokens of the provider are never in a cookie.',
   },
-  {
-    flag: 'redis-connection-url',
-    key: 'redis_connection_url',
+  redis_connection_url: {
     type: 'text',
     becomes: ['store.redis.url'],
     text: 'Without its password, which goes into `passwordFile`.',
     isSecret: true,
   },
-  {
-    flag: 'redis-username',
-    key: 'redis_username',
-    type: 'text',
-    becomes: ['store.redis.username'],
-    text: 'As it is.',
-  },
-  {
-    flag: 'redis-password',
-    key: 'redis_password',
+  redis_username: { type: 'text', becomes: ['store.redis.username'], text: 'As it is.' },
+  redis_password: {
     type: 'text',
     becomes: ['store.redis.passwordFile'],
     text: 'Secrets are in files. `--secrets DIRECTORY` writes the file.',
     isSecret: true,
   },
-  {
-    flag: 'redis-use-sentinel',
-    key: 'redis_use_sentinel',
-    type: 'boolean',
-    becomes: ['store.redis.url'],
-    text: '`redis+sentinel://host,host/name`.',
-  },
-  {
-    flag: 'redis-sentinel-password',
-    key: 'redis_sentinel_password',
+  redis_use_sentinel: { type: 'boolean', becomes: ['store.redis.url'], text: '`redis+sentinel://host,host/name`.' },
+  redis_sentinel_password: {
     type: 'text',
     becomes: ['store.redis.sentinelPasswordFile'],
     text: 'Secrets are in files. `--secrets DIRECTORY` writes the file.',
     isSecret: true,
   },
-  {
-    flag: 'redis-sentinel-master-name',
-    key: 'redis_sentinel_master_name',
+  redis_sentinel_master_name: {
     type: 'text',
     becomes: ['store.redis.url'],
     text: 'The name at the end of `redis+sentinel://host,host/name`.',
   },
-  {
-    flag: 'redis-sentinel-connection-urls',
-    key: 'redis_sentinel_connection_urls',
+  redis_sentinel_connection_urls: {
     type: 'list',
     becomes: ['store.redis.url'],
     text: 'The hosts of `redis+sentinel://host,host/name`.',
     isSecret: true,
   },
-  {
-    flag: 'redis-use-cluster',
-    key: 'redis_use_cluster',
-    type: 'boolean',
-    becomes: ['store.redis.url'],
-    text: '`redis+cluster://host,host`.',
-  },
-  {
-    flag: 'redis-cluster-connection-urls',
-    key: 'redis_cluster_connection_urls',
+  redis_use_cluster: { type: 'boolean', becomes: ['store.redis.url'], text: '`redis+cluster://host,host`.' },
+  redis_cluster_connection_urls: {
     type: 'list',
     becomes: ['store.redis.url'],
     text: 'The hosts of `redis+cluster://host,host`.',
     isSecret: true,
   },
-  {
-    flag: 'redis-ca-path',
-    key: 'redis_ca_path',
-    type: 'text',
-    becomes: ['store.redis.tls.caFile'],
-    text: 'As it is, with a `rediss` URL.',
-  },
-  {
-    flag: 'redis-insecure-skip-tls-verify',
-    key: 'redis_insecure_skip_tls_verify',
+  redis_ca_path: { type: 'text', becomes: ['store.redis.tls.caFile'], text: 'As it is, with a `rediss` URL.' },
+  redis_insecure_skip_tls_verify: {
     type: 'boolean',
     becomes: 'dropped',
     text: 'Certificates are always verified. `store.redis.tls.caFile` names the CA, `serverName` another name.',
   },
-  {
-    flag: 'redis-connection-idle-timeout',
-    key: 'redis_connection_idle_timeout',
+  redis_connection_idle_timeout: {
     type: 'number',
     becomes: 'builtIn',
     text: 'A connection that Redis closes is opened again.',
   },
-] as const satisfies readonly OptionRow[];
+} as const satisfies Readonly<Record<string, OptionEntry>>;

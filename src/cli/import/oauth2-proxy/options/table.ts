@@ -6,15 +6,14 @@
 import { ACCESS_ROWS } from './access-rows.ts';
 import { PROVIDER_ROWS } from './provider-rows.ts';
 import { HEADER_ROWS, PROXY_ROWS, UPSTREAM_ROWS } from './proxy-rows.ts';
-import type { OptionRow } from './row.ts';
+import type { OptionEntry, OptionRow, OptionType } from './row.ts';
 import { LOGGING_ROWS, PAGE_ROWS, PROGRAM_ROWS, SERVER_ROWS } from './server-rows.ts';
 import { SESSION_ROWS } from './session-rows.ts';
 
 /** The version of oauth2-proxy whose options these are. */
 export const OAUTH2_PROXY_VERSION = '7.15.3';
 
-/** The options by what they are about, in the order of the page. */
-export const OPTION_GROUPS = {
+const GROUPS = {
   'The identity provider': PROVIDER_ROWS,
   'Who gets in': ACCESS_ROWS,
   'Cookies and sessions': SESSION_ROWS,
@@ -27,21 +26,38 @@ export const OPTION_GROUPS = {
   'The program': PROGRAM_ROWS,
 } as const;
 
-type Row = (typeof OPTION_GROUPS)[keyof typeof OPTION_GROUPS][number];
-
-/** The name of an option in the configuration file. */
-export type OptionKey = Row['key'];
+type Group = (typeof GROUPS)[keyof typeof GROUPS];
+type KeysOfType<G, T> = G extends unknown
+  ? { [Key in keyof G]: G[Key] extends { readonly type: T } ? Key : never }[keyof G]
+  : never;
 
 /** The names of the options of one type. */
-export type OptionKeyOf<T extends OptionRow['type']> = Extract<Row, { type: T }>['key'];
+export type OptionKeyOf<T extends OptionType> = KeysOfType<Group, T>;
+
+/** The name of an option in the configuration file. */
+export type OptionKey = OptionKeyOf<OptionType>;
+
+type KnownOption = OptionRow & { readonly key: OptionKey };
+
+/** The options by what they are about, in the order of the page. */
+export const OPTION_GROUPS: readonly (readonly [title: string, rows: readonly KnownOption[]])[] = Object.entries(
+  GROUPS,
+).map(([title, rows]) => [
+  title,
+  Object.entries<OptionEntry>(rows).map(([key, row]) => ({
+    flag: key.replaceAll('_', '-'),
+    ...row,
+    key: key as OptionKey,
+  })),
+]);
 
 /** Every option. */
-export const OPTIONS: readonly (OptionRow & { readonly key: OptionKey })[] = Object.values(OPTION_GROUPS).flat();
+export const OPTIONS: readonly KnownOption[] = OPTION_GROUPS.flatMap(([, rows]) => rows);
 
-const BY_KEY = new Map<string, OptionRow & { readonly key: OptionKey }>(OPTIONS.map((row) => [row.key, row]));
+const BY_KEY = new Map<string, KnownOption>(OPTIONS.map((row) => [row.key, row]));
 
 /** The option of a name in the configuration file; `null` where there is none. */
-export const optionOf = (key: string) => BY_KEY.get(key) ?? null;
+export const optionOf = (key: string): KnownOption | null => BY_KEY.get(key) ?? null;
 
 /** The option of a flag; `null` where there is none. */
-export const optionOfFlag = (flag: string) => OPTIONS.find((row) => row.flag === flag) ?? null;
+export const optionOfFlag = (flag: string): KnownOption | null => OPTIONS.find((row) => row.flag === flag) ?? null;
