@@ -2,13 +2,13 @@
 /**
  * argv and environment in, exit code out.
  *
- * What is imported before the version of Node is looked at has to be there in every version: the rest is loaded after.
+ * Until it has checked the version of Node, it imports only what every version has.
  */
 
 import type { CliIo } from './cli/command.ts';
 import { isAtLeast } from './lib/text/version-order.ts';
 
-/** Earlier ones have a header bug that concerns proxies. The same as `engines` in package.json. */
+/** Earlier versions have a bug in headers that affects proxies. The same as `engines` in package.json. */
 const NODE_FLOOR = '24.18.1';
 
 process.exitCode = isAtLeast(process.versions.node, NODE_FLOOR) ? await main() : refuse();
@@ -27,7 +27,7 @@ async function main(): Promise<number> {
     clocks: systemClocks,
     startedAtMs: 0,
   };
-  // The reader of our output may stop reading (`| head`).
+  // The reader of standard output may stop reading (`| head`).
   process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
   return await runCli(process.argv.slice(2), io);
 }

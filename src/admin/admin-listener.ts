@@ -1,6 +1,5 @@
 /**
- * admin: what operators and the machinery around a gateway ask of it, on an address of its own that is never the public
- * one. Probes, metrics and the public keys are open to every client that reaches it; everything else is guarded.
+ * admin: the listener for operators, probes and Prometheus, on its own address, which is never the public one. Probes, metrics and the public keys are open to every client that reaches it; everything else is guarded.
  *
  * Paths are matched exactly, queries are accepted only where they mean something, nothing is normalised: what a probe
  * asks for cannot be mistaken for anything else (CFG-14). It answers until the process ends, also while it drains.
@@ -86,7 +85,8 @@ export class AdminListener {
 
   async #answer(request: IncomingMessage, response: ServerResponse, about: About): Promise<void> {
     const { id } = about;
-    const [path = '', query = null] = splitOnce(request.url ?? '', '?');
+    const [path = '', ...rest] = (request.url ?? '').split('?');
+    const query = rest.length === 0 ? null : rest.join('?');
     const rows = ROWS.filter((row) => segmentOf(row, path) !== null);
     const method = request.method === 'HEAD' ? 'GET' : request.method;
     const row = rows.find((candidate) => candidate.method === method);
@@ -99,7 +99,8 @@ export class AdminListener {
     }
     const guard = rows[0]?.guard ?? 'none';
     const refusal = guard === 'none' ? null : this.#refusal(request, guard, id);
-    if (refusal !== null) sendRefusal(response, refusal, about, guard === 'page');
+    if (refusal === 'client_unauthorized' && guard === 'page') sendPasswordPrompt(response, about);
+    else if (refusal !== null) sendProblem(response, refusal, about);
     else if (isOtherQuery) sendProblem(response, 'query_malformed', about);
     else if (row === undefined) sendProblem(response, 'method_not_allowed', about, ['Allow', allowedMethods(rows)]);
     else {
@@ -147,11 +148,6 @@ function acceptsQuery({ parameter, form }: AdminEndpoint, query: string | null, 
 
 const allowedMethods = (rows: readonly AdminEndpoint[]) =>
   rows.map(({ method }) => (method === 'GET' ? 'GET, HEAD' : method)).join(', ');
-
-function splitOnce(text: string, separator: string): [string, string | null] {
-  const at = text.indexOf(separator);
-  return at === -1 ? [text, null] : [text.slice(0, at), text.slice(at + 1)];
-}
 
 function createAdminServer(
   onRequest: (request: IncomingMessage, response: ServerResponse) => void,
@@ -254,13 +250,11 @@ interface About {
   readonly typeBase: string | null;
 }
 
-/** Answers what the guard refuses. */
-function sendRefusal(response: ServerResponse, reason: Reason, about: About, isPage: boolean): void {
-  if (!isPage || reason !== 'client_unauthorized') sendProblem(response, reason, about);
-  else {
-    const body = problemDocument(reason, about.id, about.typeBase, PAGE_DETAIL);
-    respond(response, REASONS[reason].status, PROBLEM_MEDIA_TYPE, body, ['WWW-Authenticate', PAGE_CHALLENGE]);
-  }
+/** Lets a browser ask its user for the token. */
+function sendPasswordPrompt(response: ServerResponse, { id, typeBase }: About): void {
+  const reason = 'client_unauthorized';
+  const body = problemDocument(reason, id, typeBase, PAGE_DETAIL);
+  respond(response, REASONS[reason].status, PROBLEM_MEDIA_TYPE, body, ['WWW-Authenticate', PAGE_CHALLENGE]);
 }
 
 function sendProblem(

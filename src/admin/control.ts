@@ -221,6 +221,6 @@ export interface ReloadControl {
   reload(): Promise<ReloadReport>;
   /** @returns the configuration in use */
   report(): ConfigurationReport;
-  /** The last reloads, the newest first, and what is to be said about the configuration in use. */
+  /** The last reloads, the newest first, and the warnings about the configuration in use. */
   history(): { readonly reloads: readonly PastReload[]; readonly warnings: readonly ConfigurationWarning[] };
 }

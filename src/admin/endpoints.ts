@@ -29,8 +29,8 @@ export interface AdminEndpoint {
   readonly takesBody?: true;
   /**
    * `token`: only for callers with the admin token, and for no web page. `page`: the same, for people: a browser presents the
-   * token as a password, and follows links from other sites. `host`: for everybody but a page that may have
-   * rebound its name. `none`: probes, which are asked under any name, and what is public.
+   * token as a password, and follows links from other sites. `host`: for all callers except a page that may
+   * have rebound its name. `none`: probes, which are answered under any name, and public data.
    */
   readonly guard: 'none' | 'host' | 'token' | 'page';
   readonly answer: (request: AdminRequest, parts: AdminParts) => Promise<AdminAnswer | Denial> | AdminAnswer | Denial;

@@ -1,5 +1,5 @@
 /**
- * What the processes of a gateway say of themselves, for the admin page and `sallyport doctor`. Names and figures only: no
+ * The status that the processes of a gateway report, for the admin page and `sallyport doctor`. Names and figures only: no
  * secret, no token, nothing from requests. Plain data that can cross between processes; times are ISO 8601, durations are
  * in milliseconds.
  */
@@ -71,7 +71,7 @@ export interface PageOf {
 /** Some rows of a list. */
 export interface Listed<Row> {
   readonly rows: readonly Row[];
-  /** Rows of the whole list, of those that contain what was looked for. */
+  /** How many rows the whole list has that match `find`. */
   readonly total: number;
 }
 

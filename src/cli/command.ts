@@ -72,7 +72,7 @@ interface ArgumentSpec {
 }
 
 /** The given values of options; `undefined` for those left out. */
-type OptionValues<O extends OptionSpecs> = {
+export type OptionValues<O extends OptionSpecs> = {
   readonly [K in keyof O]: O[K] extends FlagSpec
     ? boolean
     : O[K] extends { multiple: true }
@@ -114,14 +114,7 @@ export type Command = Omit<CommandSpec<OptionSpecs>, 'run'> & {
 /** Defines a command; the types of its options follow from the description. */
 export const defineCommand = <const O extends OptionSpecs>(spec: CommandSpec<O>): Command => spec as unknown as Command;
 
-/** The command line is wrong. Printed with a pointer to the help; exit code 2. */
+/** The command line is wrong. Printed with a pointer to the help of the command that was called; exit code 2. */
 export class UsageFault extends Error {
   override readonly name = 'UsageFault';
-  /** The command whose help applies; `null` for that of the program. */
-  readonly command: string | null;
-
-  constructor(message: string, command: string | null) {
-    super(message);
-    this.command = command;
-  }
 }

@@ -28,7 +28,7 @@ export const completion = (commands: () => readonly Command[]): Command =>
       const script = Object.hasOwn(SCRIPTS, shell) ? SCRIPTS[shell] : undefined;
       if (script === undefined) {
         const hint = didYouMean(shell, Object.keys(SCRIPTS));
-        throw new UsageFault(`SHELL must be one of ${Object.keys(SCRIPTS).join(', ')}${hint}`, 'completion');
+        throw new UsageFault(`SHELL must be one of ${Object.keys(SCRIPTS).join(', ')}${hint}`);
       }
       io.stdout.write(script(commands()));
       return EXIT.ok;
@@ -37,13 +37,9 @@ export const completion = (commands: () => readonly Command[]): Command =>
 
 /** `keys` and its commands `generate`, `rotate`, `list`; a command of one word has none. */
 function families(commands: readonly Command[]): ReadonlyMap<string, readonly string[]> {
-  const words = new Map<string, string[]>();
-  for (const { name } of commands) {
-    const [first = '', second] = name.split(' ');
-    const seconds = words.get(first) ?? [];
-    words.set(first, second === undefined ? seconds : [...seconds, second]);
-  }
-  return words;
+  const names = commands.map(({ name }) => name.split(' '));
+  const byFirst = Map.groupBy(names, ([first = '']) => first);
+  return new Map([...byFirst].map(([first, same]) => [first, same.flatMap(([, second]) => second ?? [])]));
 }
 
 /** `--config`, and `-c` where it has a short form. */
@@ -140,5 +136,5 @@ ${[...first, ...second, ...options].join('\n')}
 
 const firstSentence = (text: string): string => /^.*?[.;](?=\s|$)/s.exec(text)?.[0].slice(0, -1) ?? text;
 
-/** A word for fish, whatever it contains. */
+/** Quotes a text as one word for fish. */
 const fishQuoted = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;

@@ -21,7 +21,7 @@ export const health = defineCommand({
   ],
   exit: { ok: 'healthy', failed: 'not healthy, or no answer' },
   async run({ options, io }) {
-    const { url } = await findAdmin('health', options, io);
+    const { url } = await findAdmin(options, io);
     const { status, body } = await request('GET', new URL(options.ready ? '/readyz' : '/livez', url), {
       timeoutMs: 3_000,
     });

@@ -8,7 +8,7 @@ import { counted } from '../lib/text/counted.ts';
 import { toTimestamp } from '../lib/text/timestamp.ts';
 import type { Keyring } from '../token/keyring.ts';
 import type { SigningAlgorithm } from '../token/signing-key.ts';
-import { type CliIo, defineCommand, EXIT, UsageFault } from './command.ts';
+import { type CliIo, defineCommand, EXIT, type OptionValues, UsageFault } from './command.ts';
 import { CONFIG_OPTION, configPath, JSON_OPTION, loadConfiguration } from './io/configuration.ts';
 import { formatTable, show } from './io/output.ts';
 
@@ -39,20 +39,14 @@ interface KeySettings {
   readonly tokenLifetimeMs: number;
 }
 
-interface DirectoryOptions {
-  readonly config: string | undefined;
-  readonly directory: string | undefined;
-  readonly algorithm: string | undefined;
-}
-
 /** From the options, or from the configuration. */
-async function keySettings(command: string, options: DirectoryOptions, io: CliIo): Promise<KeySettings> {
+async function keySettings(options: OptionValues<typeof DIRECTORY_OPTIONS>, io: CliIo): Promise<KeySettings> {
   if (options.directory !== undefined) {
     const algorithm = (options.algorithm ?? 'ES256') as KeyAlgorithm;
     const directory = resolve(io.cwd, options.directory);
     return { directory, algorithm, publishBeforeMs: 15 * 60_000, tokenLifetimeMs: 120_000 };
   }
-  if (options.algorithm !== undefined) throw new UsageFault('--algorithm needs --directory', command);
+  if (options.algorithm !== undefined) throw new UsageFault('--algorithm needs --directory');
   const path = configPath(options.config, io);
   const { loaded } = await loadConfiguration(path, io, true);
   const { keys, algorithm } = loaded.config.upstreamToken;
@@ -89,7 +83,7 @@ export const keysGenerate = defineCommand({
   ],
   exit: { ok: 'created', failed: 'the directory already has keys, or cannot be written' },
   async run({ options, io }) {
-    const settings = await keySettings('keys generate', options, io);
+    const settings = await keySettings(options, io);
     const { addKey } = await import('../token/key-directory.ts');
     await mkdir(settings.directory, { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
       throw new ConfigFault(`${settings.directory} cannot be created`, { cause });
@@ -129,7 +123,7 @@ export const keysRotate = defineCommand({
   ],
   exit: { ok: 'added', failed: 'there already is a next key, another rotation is in progress, or writing fails' },
   async run({ options, io }) {
-    const settings = await keySettings('keys rotate', options, io);
+    const settings = await keySettings(options, io);
     const { addKey, withRotationLock } = await import('../token/key-directory.ts');
     const nowMs = io.clocks.wallMs();
     const activatesAtMs = options.now ? nowMs : nowMs + settings.publishBeforeMs;
@@ -167,7 +161,7 @@ export const keysList = defineCommand({
   examples: [['sallyport keys list', 'For sallyport.yaml']],
   exit: { ok: 'listed', failed: 'the directory or a key in it cannot be read' },
   async run({ options, io }) {
-    const keyring = await readKeyring(await keySettings('keys list', options, io), io);
+    const keyring = await readKeyring(await keySettings(options, io), io);
     const rows = keyring.states().map((key) => ({
       kid: key.signing.kid,
       algorithm: key.signing.algorithm,

@@ -5,7 +5,8 @@ import { resolve } from 'node:path';
 import { ConfigFault } from '../errors.ts';
 import { counted } from '../lib/text/counted.ts';
 import { defineCommand, EXIT } from './command.ts';
-import { configPath, readInput } from './io/configuration.ts';
+import { configPath } from './io/configuration.ts';
+import { readInput } from './io/input.ts';
 import { replaceFile } from './io/replace-file.ts';
 
 /** `sallyport migrate`. */

@@ -44,7 +44,7 @@ export function parseLine(command: Command, argv: readonly string[]): ParsedLine
   const given = new Map<string, (string | true)[]>();
   for (const token of tokens) {
     if (token.kind !== 'option') continue;
-    const value = readOption(command, specs, token);
+    const value = readOption(specs, token);
     given.set(token.name, [...(given.get(token.name) ?? []), value]);
   }
   const args = positionals.map(unmarked);
@@ -63,20 +63,20 @@ interface OptionToken {
   readonly inlineValue?: boolean | undefined;
 }
 
-function readOption(command: Command, specs: Readonly<Record<string, OptionSpec>>, token: OptionToken): string | true {
+function readOption(specs: Readonly<Record<string, OptionSpec>>, token: OptionToken): string | true {
   const { name, rawName, value, inlineValue } = token;
   const spec = Object.hasOwn(specs, name) ? specs[name] : undefined;
   if (spec === undefined)
-    throw new UsageFault(`unknown option ${rawName}${didYouMean(name, Object.keys(specs), '--')}`, command.name);
+    throw new UsageFault(`unknown option ${rawName}${didYouMean(name, Object.keys(specs), '--')}`);
   if (spec.type === 'boolean') {
-    if (value !== undefined) throw new UsageFault(`${rawName} takes no value`, command.name);
+    if (value !== undefined) throw new UsageFault(`${rawName} takes no value`);
     return true;
   }
   const isSwallowed = inlineValue === false && value?.startsWith('-') === true && value.length > 1;
-  if (value === undefined || isSwallowed) throw new UsageFault(`${rawName} needs a value: ${spec.value}`, command.name);
+  if (value === undefined || isSwallowed) throw new UsageFault(`${rawName} needs a value: ${spec.value}`);
   if (spec.choices !== undefined && !spec.choices.includes(value)) {
     const hint = didYouMean(value, spec.choices);
-    throw new UsageFault(`${rawName} must be one of ${spec.choices.join(', ')}${hint}`, command.name);
+    throw new UsageFault(`${rawName} must be one of ${spec.choices.join(', ')}${hint}`);
   }
   return unmarked(value);
 }
@@ -84,10 +84,10 @@ function readOption(command: Command, specs: Readonly<Record<string, OptionSpec>
 function requireAll(command: Command, given: ReadonlyMap<string, readonly (string | true)[]>): void {
   for (const [name, spec] of Object.entries(command.options)) {
     if (spec.type === 'string' && spec.isRequired === true && !given.has(name)) {
-      throw new UsageFault(`--${name} is missing`, command.name);
+      throw new UsageFault(`--${name} is missing`);
     }
     if ((given.get(name)?.length ?? 0) > 1 && !('multiple' in spec)) {
-      throw new UsageFault(`--${name} is given more than once`, command.name);
+      throw new UsageFault(`--${name} is given more than once`);
     }
   }
 }
@@ -95,9 +95,9 @@ function requireAll(command: Command, given: ReadonlyMap<string, readonly (strin
 function checkArguments(command: Command, args: readonly string[]): void {
   const specs = command.args ?? [];
   const missing = specs.filter(({ isOptional }) => isOptional !== true)[args.length];
-  if (missing !== undefined) throw new UsageFault(`${missing.name} is missing`, command.name);
+  if (missing !== undefined) throw new UsageFault(`${missing.name} is missing`);
   const excess = specs.at(-1)?.isRepeatable === true ? undefined : args[specs.length];
-  if (excess !== undefined) throw new UsageFault(`${JSON.stringify(excess)} is one argument too many`, command.name);
+  if (excess !== undefined) throw new UsageFault(`${JSON.stringify(excess)} is one argument too many`);
 }
 
 function collect(command: Command, given: ReadonlyMap<string, readonly (string | true)[]>): ParsedLine['options'] {

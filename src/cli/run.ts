@@ -14,7 +14,7 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<ExitCo
   try {
     return await dispatch(argv, io);
   } catch (thrown) {
-    return report(thrown, io);
+    return report(thrown, 'sallyport --help', io);
   }
 }
 
@@ -30,12 +30,14 @@ async function dispatch(argv: readonly string[], io: CliIo): Promise<ExitCode> {
   if (argv.length === 2 && (argv[1] === '--help' || argv[1] === '-h') && familyOf(first).length > 0)
     return showHelp([first], io);
   const { command, rest } = findCommand(argv);
-  const { options, args, wantsHelp } = parseLine(command, rest);
-  if (wantsHelp) {
+  try {
+    const { options, args, wantsHelp } = parseLine(command, rest);
+    if (!wantsHelp) return await command.run({ options: options as never, args, io });
     io.stdout.write(commandHelp(command));
     return EXIT.ok;
+  } catch (thrown) {
+    return report(thrown, `sallyport ${command.name} --help`, io);
   }
-  return await command.run({ options: options as never, args, io });
 }
 
 /** The command with the longest name that is a prefix of the words. */
@@ -49,10 +51,10 @@ function findCommand(argv: readonly string[]): { command: Command; rest: readonl
   const family = familyOf(first).map(({ name }) => name);
   if (family.length > 0) {
     const hint = second === undefined ? '' : didYouMean(`${first} ${second}`, family);
-    throw new UsageFault(`${first} is a group of commands: ${family.join(', ')}${hint}`, null);
+    throw new UsageFault(`${first} is a group of commands: ${family.join(', ')}${hint}`);
   }
   const known = new Set(COMMANDS.map(({ name }) => name.split(' ')[0] ?? ''));
-  throw new UsageFault(`unknown command ${JSON.stringify(first)}${didYouMean(first, known)}`, null);
+  throw new UsageFault(`unknown command ${JSON.stringify(first)}${didYouMean(first, known)}`);
 }
 
 /** The commands of a group, such as `keys`. */
@@ -66,9 +68,9 @@ function showHelp(words: readonly string[], io: CliIo): ExitCode {
   return EXIT.ok;
 }
 
-function report(thrown: unknown, io: CliIo): ExitCode {
+/** @param help  the command line that shows what would be right */
+function report(thrown: unknown, help: string, io: CliIo): ExitCode {
   if (thrown instanceof UsageFault) {
-    const help = thrown.command === null ? 'sallyport --help' : `sallyport ${thrown.command} --help`;
     io.stderr.write(`sallyport: ${thrown.message}\nSee ${help}\n`);
     return EXIT.usage;
   }

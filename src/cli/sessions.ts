@@ -1,14 +1,6 @@
 import type { SessionSummary } from '../admin/control.ts';
 import { defineCommand, EXIT, UsageFault } from './command.ts';
-import {
-  ADMIN_OPTIONS,
-  callAdmin,
-  findAdmin,
-  hasList,
-  hasStrings,
-  requireShape,
-  TOKEN_FILE_OPTION,
-} from './io/admin-client.ts';
+import { ADMIN_API_OPTIONS, callAdmin, findAdmin, hasList, hasStrings, requireShape } from './io/admin-client.ts';
 import { JSON_OPTION } from './io/configuration.ts';
 import { formatTable, show, withoutControls } from './io/output.ts';
 
@@ -18,13 +10,13 @@ export const sessionsList = defineCommand({
   summary: 'List the sessions of a user',
   description: ['Uses the admin API of a running gateway. A handle names a session and cannot be used to log in.'],
   args: [{ name: 'SUBJECT', description: 'The `sub` of the user.' }],
-  options: { ...ADMIN_OPTIONS, 'token-file': TOKEN_FILE_OPTION, json: JSON_OPTION },
+  options: { ...ADMIN_API_OPTIONS, json: JSON_OPTION },
   examples: [['sallyport sessions list alice', 'Where Alice is logged in']],
   exit: { ok: 'listed', failed: 'the gateway cannot be asked, or refuses' },
   async run({ options, args, io }) {
-    const place = await findAdmin('sessions list', options, io);
+    const place = await findAdmin(options, io);
     const path = `/api/sessions?subject=${encodeURIComponent(args[0] ?? '')}`;
-    const answer = await callAdmin('GET', path, place, options['token-file'], io);
+    const answer = await callAdmin('GET', path, place);
     const { sessions } = requireShape(answer, isSessionList, place);
     const table = formatTable(sessions, {
       HANDLE: ({ handle }) => handle,
@@ -48,8 +40,7 @@ export const sessionsRevoke = defineCommand({
   ],
   args: [{ name: 'HANDLE', isOptional: true, description: 'Handle of a session, from "sessions list".' }],
   options: {
-    ...ADMIN_OPTIONS,
-    'token-file': TOKEN_FILE_OPTION,
+    ...ADMIN_API_OPTIONS,
     subject: { type: 'string', value: 'SUBJECT', description: 'All sessions of this user, instead of one.' },
     json: JSON_OPTION,
   },
@@ -61,14 +52,14 @@ export const sessionsRevoke = defineCommand({
   async run({ options, args, io }) {
     const [handle] = args;
     if ((handle === undefined) === (options.subject === undefined)) {
-      throw new UsageFault('give either a HANDLE or --subject', 'sessions revoke');
+      throw new UsageFault('give either a HANDLE or --subject');
     }
-    const place = await findAdmin('sessions revoke', options, io);
+    const place = await findAdmin(options, io);
     const path =
       handle === undefined
         ? `/api/sessions?subject=${encodeURIComponent(options.subject ?? '')}`
         : `/api/sessions/${encodeURIComponent(handle)}`;
-    const answer = await callAdmin('DELETE', path, place, options['token-file'], io);
+    const answer = await callAdmin('DELETE', path, place);
     const { revoked } = requireShape(answer, isRevocation, place);
     const lines = revoked.length === 0 ? 'no session was open\n' : revoked.map((ended) => `ended ${ended}\n`).join('');
     show(io, options.json, { revoked }, lines);

@@ -25,7 +25,7 @@ export async function readAgain(job: LoadJob, clocks: Clocks, inUse: LoadedConfi
   const draft = wholeDraft(loaded.config);
   const read = await readFiles({ ...answer, loaded, draft, source: { problemAt: withoutPlace } }, clocks, inUse);
   if (read.loaded !== null) return read;
-  // What is wrong in a file has its place in the text, which the thread took with it.
+  // To report mistakes with their places, the text is parsed again: the first parse ended with its thread.
   const judged = await loadOnThread({ ...job, inUse });
   const isStillWrong = judged.problems.some(({ severity }) => severity === 'error');
   return isStillWrong ? { ...judged, loaded: null } : readAgain(job, clocks, inUse);

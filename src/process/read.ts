@@ -15,7 +15,7 @@ import type { Clocks } from '../lib/clock.ts';
 export interface ReadInstance extends ReadConfig, LoadedConfig {
   /** SHA-256 of the admin token; `null` where the configuration has none. */
   readonly adminToken: Buffer | null;
-  /** Files for which a reload is needed when they change: all that it names, but for those that their part follows. */
+  /** Files whose change requires a reload: all that it names, except those that a part of the gateway watches itself. */
   readonly watched: readonly string[];
   /** What the files were like before they were read. */
   readonly seen: SeenFiles;
@@ -42,7 +42,7 @@ export async function readFiles<S extends FindingSource>(
   const seen = seeFiles(path === '-' ? files : [path, ...files]);
   if (draft === null) return { ...result, loaded: null };
   const broken = problems.filter(({ severity }) => severity === 'error').map(({ path }) => path);
-  // What is wrong there already would be reported a second time in different words.
+  // A key with an error would otherwise be reported twice, in different words.
   const reader = new FileReader(clocks, (key) => broken.some((path) => isAtOrBelow(path, formatPath(key))));
   const tokenFile = draft.listeners?.admin.tokenFile;
   const [contents, adminToken] = await Promise.all([

@@ -38,7 +38,7 @@ export interface ReloaderParts {
   readonly log: Logger;
   readonly series: ReloadSeries;
   readonly clocks: Clocks;
-  /** After which a configuration that could not be applied is tried again. Default: 30 s. */
+  /** How long until a configuration that could not be applied is tried again. Default: 30 s. */
   readonly retryMs?: number;
 }
 
@@ -83,7 +83,7 @@ export class Reloader implements ReloadControl {
 
   /**
    * Reloads from now on whenever the contents of this file, or of one that the configuration names, change. After a
-   * rejected reload that is the configuration that was rejected: a file that it misses may come later.
+   * rejected reload that is the configuration that was rejected: a file that it misses may appear later.
    */
   watch(configFile: string): void {
     this.#watch?.close();
@@ -147,7 +147,7 @@ export class Reloader implements ReloadControl {
     try {
       const read = await this.#parts.load(this.#inUse.config);
       const { loaded } = read;
-      // Also where it is rejected: what is missing may come.
+      // After a rejection, too: a missing file may appear.
       if (this.#configFile !== null)
         this.#watch?.follow([this.#configFile, ...(loaded?.watched ?? read.files)], loaded?.seen);
       return loaded === null ? this.#rejected([], new ConfigFault(errorLines(read).join('\n'))) : this.#apply(loaded);
@@ -164,7 +164,7 @@ export class Reloader implements ReloadControl {
       if (results.every(({ problem }) => problem !== null)) return this.#notApplied(results, null);
       this.#inUse = loaded;
       this.#loadedAtMs = clocks.wallMs();
-      // Requests that came while it was applied do not wait for this, too.
+      // Requests that arrived meanwhile come first.
       await setImmediate();
       this.#needRestart = keysThatNeedRestart(this.#restartKeys, this.#parts.initial.config, loaded.config);
     } catch (fault) {
@@ -186,7 +186,7 @@ export class Reloader implements ReloadControl {
     return { result: 'applied', hash, problems: [], needRestart: this.#needRestart, kept, results };
   }
 
-  /** The configuration is good, but not every process could put it in use: that may pass. */
+  /** The configuration is valid, but not every process could apply it. That may be temporary, so it is tried again. */
   #notApplied(results: readonly ApplyResult[], fault: unknown): ReloadReport {
     const { retryMs = RETRY_MS } = this.#parts;
     if (!this.#isClosed) this.#retry = setTimeout(() => void this.reload(), retryMs).unref();

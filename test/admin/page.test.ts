@@ -400,7 +400,7 @@ describe('the form for explain', () => {
     async (header) => {
       const query = new URLSearchParams({ method: 'GET', url: '/', header });
       const page = await ask(instance, `/explain?${query.toString()}`);
-      expect(words(page)).toContain('An address of a page is no place for a cookie or a token');
+      expect(words(page)).toContain('Cookies and tokens do not belong in the address of a page');
       expect(page.body.toString()).not.toContain('<pre>');
     },
   );

@@ -117,7 +117,7 @@ describe('a provider that fits', () => {
     const { code, out } = await check(idp, {}, ['corporate']);
     expect(code).toBe(0);
     expect(out).toMatch(/^ok +redirect URI +https:\/\/shop\.example\.com\/auth\/callback\/corporate is registered$/m);
-    expect(out).toMatch(/^corporate: nothing speaks against logins\n$/m);
+    expect(out).toMatch(/^corporate: no setting prevents logins\n$/m);
     expect(out).not.toContain(idp.clientSecret);
     expect(idp.countOf('userinfo')).toBe(0);
   });

@@ -225,6 +225,15 @@ describe('Redis', () => {
   afterAll(() => redis[Symbol.asyncDispose]());
   /** Findings about the store of a configuration with this Redis, and about clocks. */
   async function ofStore(keys: Record<string, unknown>, files: Readonly<Record<string, string>> = {}, clocks?: Clocks) {
+    // On a busy machine Redis may answer late, which doctor says, too.
+    return (await ofSlowStore(keys, files, clocks)).filter((line) => !line.includes(': a round trip takes '));
+  }
+  /** The same, with how long a round trip takes. */
+  async function ofSlowStore(
+    keys: Record<string, unknown>,
+    files: Readonly<Record<string, string>>,
+    clocks: Clocks | undefined,
+  ) {
     const diagnosis = await ofFile(
       { config: { store: { redis: { commandTimeout: '60s', connectTimeout: '60s', ...keys } } } },
       files,
@@ -333,7 +342,7 @@ describe('Redis', () => {
     // Each look at this clock takes it on by a second and more, as if every answer had taken that long.
     let turns = 0;
     const slow: Clocks = { wallMs: systemClocks.wallMs, monotonicMs: () => systemClocks.monotonicMs() + 50 * turns++ };
-    expect(await ofStore({ url: redis.url }, {}, slow)).toContainEqual(
+    expect(await ofSlowStore({ url: redis.url }, {}, slow)).toContainEqual(
       expect.stringMatching(/^warning store: a round trip takes \d+ms$/),
     );
   });

@@ -8,10 +8,10 @@ import { adminPage } from './frame.ts';
 /** The names of the fields, as in the query. */
 export const EXPLAIN_FIELDS = ['method', 'url', 'session', 'service', 'header', 'from', 'as', 'outbound', 'http2'];
 
-/** Headers whose values open something: an address of a page is no place for them. */
+/** Headers with secrets, which do not belong in the address of a page. */
 const SECRET_HEADERS = /^(?:authorization|proxy-authorization|cookie)$/i;
 const NO_SECRETS =
-  'An address of a page is no place for a cookie or a token: browsers and their history keep it. Describe the session or the service, or run sallyport explain with --token-file.';
+  'Cookies and tokens do not belong in the address of a page: browsers keep it in their history. Describe the session or the service, or run sallyport explain with --token-file.';
 
 /** Reads the form. @returns `null` where nothing is asked yet; text where the question must not be asked this way */
 export function readExplainForm(query: URLSearchParams): ExplainQuestion | string | null {

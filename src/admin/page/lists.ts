@@ -1,4 +1,4 @@
-/** The pages of routes and of upstreams. There may be thousands of either, so a page has some of them, and they can be looked for. */
+/** The pages of routes and of upstreams. There may be thousands of either, so the lists are paged and searchable. */
 
 import { type Html, html } from '../../lib/text/html.ts';
 import { roughDuration } from '../../lib/text/units.ts';
@@ -9,10 +9,10 @@ import { adminPage, badFigure, figure, type PagePath, state, table } from './fra
 
 /** Rows on one page. */
 const ROWS_PER_PAGE = 100;
-/** Longest text that is looked for. */
+/** Longest text to search for. */
 const MAX_FIND = 200;
 
-/** What a query asks for. A page that is no number is the first one. */
+/** The rows that a query asks for. Without a valid number, the first page. */
 export function pageOf(query: URLSearchParams): PageOf {
   const written = query.get('page') ?? '';
   const page = /^[1-9]\d{0,5}$/.test(written) ? Number(written) : 1;

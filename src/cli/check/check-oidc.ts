@@ -4,13 +4,11 @@ import { ConfigFault } from '../../errors.ts';
 import { type CliIo, defineCommand, EXIT, UsageFault } from '../command.ts';
 import { CONFIG_OPTION, configPath, JSON_OPTION, loadConfiguration } from '../io/configuration.ts';
 import { show } from '../io/output.ts';
-import type { Finding, FindingVerdict } from './finding.ts';
-
-const NAME = 'check oidc';
+import { type Finding, VERDICT_MARKS } from './finding.ts';
 
 /** `sallyport check oidc`. */
 export const checkOidc = defineCommand({
-  name: NAME,
+  name: 'check oidc',
   summary: 'Check the settings of an identity provider with the provider itself',
   description: [
     'Reads the metadata and keys of a provider in login.oidc, and reports line by line what it supports and which settings will not work: issuer, certificate, clock, algorithms, PKCE, pushed authorization requests, response mode, client authentication, scopes, claims, logout.',
@@ -39,7 +37,7 @@ export const checkOidc = defineCommand({
     const name = args[0] ?? '';
     const path = configPath(options.config, io);
     if (path === '-' && options.login)
-      throw new UsageFault('the configuration and the address of a login cannot both be on standard input', NAME);
+      throw new UsageFault('the configuration and the address of a login cannot both be on standard input');
     const asked = await readAsked(name, path, io);
     const { providerFindings } = await import('./provider-report.ts');
     const findings = await providerFindings({ ...asked, person: options.login ? io : null }, io.clocks);
@@ -59,10 +57,7 @@ async function readAsked(name: string, path: string, io: CliIo) {
   const config = providers[index];
   if (config === undefined) {
     const known = providers.map((provider) => provider.name).join(', ');
-    throw new UsageFault(
-      `no identity provider "${name}" in login.oidc of ${path}${known && `: it has ${known}`}`,
-      NAME,
-    );
+    throw new UsageFault(`no identity provider "${name}" in login.oidc of ${path}${known && `: it has ${known}`}`);
   }
   const { FileReader } = await import('../../config/files/named-files.ts');
   const { readProvider } = await import('../../endpoints/login/oidc/client-credential.ts');
@@ -79,13 +74,11 @@ async function readAsked(name: string, path: string, io: CliIo) {
   };
 }
 
-const MARKS: Readonly<Record<FindingVerdict, string>> = { ok: 'ok', note: '-', warning: 'warning', failure: 'FAILS' };
-
 function textOf(name: string, findings: readonly Finding[]): string {
   const width = Math.max(...findings.map(({ about }) => about.length));
   const lines = findings.map(
-    ({ verdict, about, text }) => `${MARKS[verdict].padEnd(7)}  ${about.padEnd(width)}  ${text}\n`,
+    ({ verdict, about, text }) => `${VERDICT_MARKS[verdict].padEnd(7)}  ${about.padEnd(width)}  ${text}\n`,
   );
   const failed = findings.filter(({ verdict }) => verdict === 'failure').length;
-  return `${lines.join('')}${name}: ${failed === 0 ? 'nothing speaks against logins' : `${failed} will not work`}\n`;
+  return `${lines.join('')}${name}: ${failed === 0 ? 'no setting prevents logins' : `${failed} will not work`}\n`;
 }

@@ -1,6 +1,6 @@
 /**
- * What an identity provider says to requests of the gateway as its client, without anybody logging in: whether it knows the
- * redirect URI, and whether it takes the secret or the key.
+ * How an identity provider answers the gateway as its client before anybody logs in: whether it knows the redirect URI, and
+ * whether it accepts the secret or the key.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -66,7 +66,7 @@ export async function redirectUriFinding(
   const random = () => randomBytes(32).toString('base64url');
   const secrets = { state: random(), nonce: random(), verifier: random() };
   try {
-    // Nobody is there to log in: a provider that knows the redirect URI sends the browser back at once.
+    // Nobody will log in: a provider that knows the redirect URI sends the browser back at once.
     const address = await authorizationAddress(provider, redirectUri, secrets, { prompt: 'none' });
     return answerFinding(about, redirectUri, await get(address, reach, 'text/html'));
   } catch (thrown) {
@@ -100,11 +100,11 @@ function returned(about: string, redirectUri: string, error: string | null, desc
   return failure(about, `${redirectUri} is registered, but the request is refused: ${printable(error, 64)}${said}`);
 }
 
-/** A code that was made up is wrong, in the words of RFC 6749 and of GitHub. */
+/** How RFC 6749 and GitHub say that an invented code is wrong. */
 const WRONG_CODE = ['invalid_grant', 'bad_verification_code'];
 const WRONG_CLIENT = ['invalid_client', 'unauthorized_client', 'incorrect_client_credentials'];
 
-/** Whether the provider takes the secret or the key: it is asked to redeem a code that was made up. */
+/** Whether the provider takes the secret or the key: it is asked to redeem an invented code. */
 export async function credentialFinding(provider: IdentityProvider, redirectUri: string): Promise<Finding> {
   const about = 'credential';
   const library = await protocolLibrary();
@@ -119,18 +119,18 @@ export async function credentialFinding(provider: IdentityProvider, redirectUri:
       pkceCodeVerifier,
       expectedState: library.skipStateCheck,
     });
-    return warn(about, 'the provider takes a code that was made up');
+    return warn(about, 'the provider accepts an invented code');
   } catch (thrown) {
     const { error, description, fault } = refusalIn(thrown, library);
     if (fault !== null) return failure(about, `the token endpoint cannot be asked: ${fault}`);
-    if (WRONG_CODE.includes(error)) return ok(about, 'the token endpoint has no objection to the client');
+    if (WRONG_CODE.includes(error)) return ok(about, 'the token endpoint accepts the client');
     if (WRONG_CLIENT.includes(error))
       return failure(about, `the token endpoint refuses the client: ${error}${description}`);
-    return warn(about, `cannot be told: the token endpoint answers a made-up code with ${error}${description}`);
+    return warn(about, `cannot be told: the token endpoint answers an invented code with ${error}${description}`);
   }
 }
 
-/** What a provider, or the way to it, objects to. Fit for a terminal. */
+/** Why a provider refuses, or cannot be reached. Fit for a terminal. */
 function refusalIn(thrown: unknown, library: Awaited<ReturnType<typeof protocolLibrary>>) {
   const fault = transportFault(thrown)?.message.replace(/^identity provider: /, '') ?? null;
   if (thrown instanceof library.ResponseBodyError) {
@@ -140,5 +140,5 @@ function refusalIn(thrown: unknown, library: Awaited<ReturnType<typeof protocolL
   if (thrown instanceof library.WWWAuthenticateChallengeError)
     return { error: 'invalid_client', description: ` (status ${thrown.status})`, fault };
   if (fault === null && !(thrown instanceof library.ClientError)) throw thrown;
-  return { error: 'an answer that is not as specified', description: '', fault };
+  return { error: 'an invalid answer', description: '', fault };
 }

@@ -8,6 +8,14 @@
 /** `ok`: works. `note`: worth knowing. `warning`: uncertain, or probably not intended. `failure`: will not work. */
 export type FindingVerdict = 'ok' | 'note' | 'warning' | 'failure';
 
+/** How reports mark each. */
+export const VERDICT_MARKS: Readonly<Record<FindingVerdict, string>> = {
+  ok: 'ok',
+  note: '-',
+  warning: 'warning',
+  failure: 'FAILS',
+};
+
 /** One line of a report. */
 export interface Finding {
   readonly verdict: FindingVerdict;

@@ -1,6 +1,6 @@
 /**
- * What the metadata of an identity provider say about the settings of a configuration, rule by rule. What stops the gateway
- * is judged by the code of the gateway.
+ * What the metadata of an identity provider say about the settings of a configuration, rule by rule. The gateway's own code
+ * judges what would stop it.
  */
 
 import { ID_TOKEN_ALGORITHMS, readMetadata } from '../../endpoints/login/oidc/metadata.ts';
@@ -99,7 +99,7 @@ function hintFor(about: string, document: MetadataDocument): string {
 
 function responseMode(document: MetadataDocument, settings: ProviderSettings): Finding {
   const mode = settings.responseMode === 'formPost' ? 'form_post' : 'query';
-  // OpenID Connect Discovery §3: what holds where it is left out.
+  // OpenID Connect Discovery §3: the default.
   const offered = textsOf(document['response_modes_supported']) ?? ['query', 'fragment'];
   if (offered.includes(mode)) return ok('response mode', mode);
   return failure('response mode', `responseMode needs ${mode}, and the provider offers ${listed(offered)}`);
@@ -124,7 +124,7 @@ function clientAuthentication(
   credential: HeldCredential,
 ): Finding {
   const about = 'client';
-  // RFC 8414 §2: what holds where it is left out.
+  // RFC 8414 §2: the default.
   const offered = textsOf(document['token_endpoint_auth_methods_supported']) ?? ['client_secret_basic'];
   const { assertionAlgorithm } = credential;
   const methods = methodsWith(credential, asked);
@@ -180,7 +180,7 @@ function claims(document: MetadataDocument, settings: ProviderSettings): readonl
     offered.includes(path) || offered.includes((path.split('.')[0] ?? '').replace('[]', ''));
   const missing = [...new Set(paths.filter((path) => path !== null && !isListed(path)))];
   if (missing.length === 0) return [ok('claims', 'the provider lists every claim that is used')];
-  return [note('claims', `not listed by the provider, which may send them all the same: ${missing.join(', ')}`)];
+  return [note('claims', `not listed by the provider, which may send them anyway: ${missing.join(', ')}`)];
 }
 
 function refresh(document: MetadataDocument, { revalidateEveryMs }: ProviderSettings): readonly Finding[] {
@@ -198,7 +198,7 @@ function userinfo(document: MetadataDocument, settings: ProviderSettings): reado
   return [ok('userinfo', 'offered and used')];
 }
 
-/** Whether the provider can be told of logouts here. Auth0 has a logout of its own where it does not offer that of the specification. */
+/** Whether a logout here can continue at the provider. Auth0 has its own way where it does not offer the standard one. */
 function logout(document: MetadataDocument, { logoutAtProvider, preset }: ProviderSettings): Finding {
   const isOffered = document['end_session_endpoint'] !== undefined;
   if (!logoutAtProvider)
@@ -210,7 +210,7 @@ function logout(document: MetadataDocument, { logoutAtProvider, preset }: Provid
   );
 }
 
-/** What it offers beside logins. */
+/** What the provider offers besides logins. */
 function further(document: MetadataDocument): readonly Finding[] {
   const has = (name: string) => document[name] !== undefined && document[name] !== false;
   const said = (about: string, name: string, words: string) =>

@@ -12,6 +12,7 @@ import type { ClaimDocuments } from '../../endpoints/login/oidc/user/claim-path.
 import { mapUser } from '../../endpoints/login/oidc/user/mapping.ts';
 import { Denial, DependencyFault } from '../../errors.ts';
 import type { CliIo } from '../command.ts';
+import { readLine } from '../io/input.ts';
 import { authorizationAddress } from './client-requests.ts';
 import { type Finding, failure, listed, note, ok, printable, warn } from './finding.ts';
 
@@ -35,7 +36,7 @@ export async function testLogin(
     stderr.write(
       `Open this address, and log in:\n\n${address}\n\nThe browser comes back to ${redirectUri}, which refuses the login.\nPaste the address of that page here, and press Enter:\n`,
     );
-    const back = URL.parse((await readLine(stdin)).trim());
+    const back = URL.parse((await readLine(stdin, MAX_ADDRESS)).trim());
     if (back === null || `${back.origin}${back.pathname}` !== redirectUri)
       return [failure(ABOUT, `this address does not begin with ${redirectUri}`)];
     if (back.searchParams.get('state') !== state) return [failure(ABOUT, 'this is the address of another login')];
@@ -90,12 +91,3 @@ const namesOf = (claims: Readonly<Record<string, unknown>>): string =>
       .join(', '),
     1_000,
   );
-
-async function readLine(stdin: CliIo['stdin']): Promise<string> {
-  let text = '';
-  for await (const chunk of stdin) {
-    text += String(chunk);
-    if (text.includes('\n') || text.length > MAX_ADDRESS) break;
-  }
-  return text.split('\n')[0] ?? '';
-}

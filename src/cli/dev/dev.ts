@@ -43,8 +43,7 @@ export const dev = defineCommand({
   exit: { ok: 'ended by a signal', failed: 'the port is in use, or an option is not valid' },
   async run({ options, io }) {
     const port = options.port ?? '8080';
-    if (!PORT.test(port) || Number(port) > 65_535)
-      throw new UsageFault('--port must be a number from 0 to 65535', 'dev');
+    if (!PORT.test(port) || Number(port) > 65_535) throw new UsageFault('--port must be a number from 0 to 65535');
     const { DEV_PASSWORD, writeDevFiles } = await import('./files.ts');
     const { Narrator } = await import('./narrator.ts');
     const { runGateway } = await import('../start/run-gateway.ts');

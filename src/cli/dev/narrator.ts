@@ -8,7 +8,7 @@ import type { Outlet } from '../../upstream/forward.ts';
 import { withoutControls } from '../io/output.ts';
 import type { Watching } from '../start/run-gateway.ts';
 
-/** A record of the log, as far as it is told. */
+/** A record of the log: the fields that are used here. */
 interface LogRecord {
   readonly level: string;
   readonly time: string;
@@ -20,14 +20,14 @@ interface LogRecord {
 const COOKIE_LOST =
   'The browser did not send the session cookie after this login. Safari rejects Secure cookies over plain http: use another browser.';
 
-/** Fields that every record has, or that say nothing on one machine. */
-const UNTOLD = new Set('level time id requestId client handle listener stream msg event replaced'.split(' '));
+/** Fields that every record has, or that mean nothing on one machine. */
+const OMITTED = new Set('level time id requestId client handle listener stream msg event replaced'.split(' '));
 
 /** Writes what happens. */
 export class Narrator implements Watching {
   #output: LineBlocks | null = null;
   /** The last token printed, by route. */
-  readonly #told = new Map<string, CompactToken>();
+  readonly #printed = new Map<string, CompactToken>();
   /** A login has just been answered: the next request shows whether the browser kept the cookie. */
   #isFirstAfterLogin = false;
 
@@ -48,10 +48,10 @@ export class Narrator implements Watching {
     },
   });
 
-  /** Tells a token once: the same one goes upstream with every request for two minutes. */
+  /** Prints a token once: the same one goes upstream with every request for two minutes. */
   #token(route: string, token: CompactToken): void {
-    if (this.#told.get(route) === token) return;
-    this.#told.set(route, token);
+    if (this.#printed.get(route) === token) return;
+    this.#printed.set(route, token);
     const claims = JSON.stringify(decodeCompact(token)?.payload, null, 2);
     this.#write(`claims of the token for route ${route}:\n${claims.replaceAll(/^/gm, '  ')}`);
   }
@@ -95,7 +95,7 @@ function requestText({ method, path, status, route, subject, durationMs, reason,
 function eventText(record: LogRecord): string {
   const { level, msg, event } = record;
   const isNothing = (value: unknown) => value === null || (Array.isArray(value) && value.length === 0);
-  const fields = Object.entries(record).filter(([name, value]) => !UNTOLD.has(name) && !isNothing(value));
-  const told = fields.map(([name, value]) => `${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`);
-  return [event ?? `${level}: ${msg}`, ...told].join('  ');
+  const fields = Object.entries(record).filter(([name, value]) => !OMITTED.has(name) && !isNothing(value));
+  const shown = fields.map(([name, value]) => `${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`);
+  return [event ?? `${level}: ${msg}`, ...shown].join('  ');
 }

@@ -2,7 +2,7 @@
 
 import { resolve } from 'node:path';
 import { defineCommand, EXIT } from '../command.ts';
-import { ADMIN_OPTIONS, TOKEN_FILE_OPTION } from '../io/admin-client.ts';
+import { ADMIN_API_OPTIONS } from '../io/admin-client.ts';
 import { JSON_OPTION } from '../io/configuration.ts';
 import { show } from '../io/output.ts';
 
@@ -15,8 +15,7 @@ export const doctor = defineCommand({
     'If the gateway does not answer, it says so and checks the rest. The bundle has the findings, the configuration without its secrets, metrics, and recent requests without addresses, paths and subjects: look through it before you share it.',
   ],
   options: {
-    ...ADMIN_OPTIONS,
-    'token-file': TOKEN_FILE_OPTION,
+    ...ADMIN_API_OPTIONS,
     bundle: { type: 'string', value: 'FILE', description: 'Write an archive (.tar.gz) for a bug report.' },
     json: JSON_OPTION,
   },

@@ -17,6 +17,9 @@ export interface DoctorFinding extends Finding {
   readonly cure: string | null;
 }
 
+/** What a check finds: `null` where it has nothing to say. */
+export type CheckResult = DoctorFinding | null | readonly CheckResult[];
+
 /** Nothing is wrong. */
 export const fine = (about: string, text: string): DoctorFinding => ({
   verdict: 'ok',

@@ -5,24 +5,22 @@ import type { KeySetStatus, ProcessStatus } from '../../admin/status.ts';
 import { fromTimestamp } from '../../lib/text/timestamp.ts';
 import { roughDuration } from '../../lib/text/units.ts';
 import { VERSION } from '../../version.ts';
-import { type DoctorFinding, fine, remark, trouble } from './finding.ts';
+import { type CheckResult, type DoctorFinding, fine, remark, trouble } from './finding.ts';
 import type { Observation, ObservedFile, ObservedGateway } from './observe.ts';
 
 /** Whether the gateway can be asked, and whether its parts work. */
-export function reachFindings({ gateway }: Observation): DoctorFinding[] {
+export function reachFindings({ gateway }: Observation): CheckResult {
   const { url, silence, refusal, status, components } = gateway;
   if (silence !== null) {
-    return [
-      trouble(
-        'failure',
-        'gateway',
-        `cannot be asked: ${silence}`,
-        url === null
-          ? 'Nothing can be said about the process, only about the file.'
-          : 'Nothing listens there, so nobody is served. Only the file and the store were checked.',
-        'Check whether the process runs, and read the last lines of its log. If it runs, compare listeners.admin.address with --admin-url, and run this beside it: in its Pod, or through kubectl port-forward.',
-      ),
-    ];
+    return trouble(
+      'failure',
+      'gateway',
+      `cannot be asked: ${silence}`,
+      url === null
+        ? 'Nothing can be said about the process, only about the file.'
+        : 'Nothing listens there, so nobody is served. Only the file and the store were checked.',
+      'Check whether the process runs, and read the last lines of its log. If it runs, compare listeners.admin.address with --admin-url, and run this beside it: in its Pod, or through kubectl port-forward.',
+    );
   }
   const api =
     refusal === null
@@ -36,32 +34,27 @@ export function reachFindings({ gateway }: Observation): DoctorFinding[] {
         );
   return [
     api,
-    ...versionFindings(gateway),
-    ...components.filter(({ isOk }) => !isOk).map(componentFinding),
-    ...readyFinding(components),
+    versionFinding(gateway),
+    components.filter(({ isOk }) => !isOk).map(componentFinding),
+    readyFinding(components),
   ];
 }
 
-function versionFindings({ status }: ObservedGateway): DoctorFinding[] {
-  if (status === null || status.version === VERSION) return [];
-  return [
-    remark('version', `the process is ${status.version}, this program is ${VERSION}: names and advice may differ`),
-  ];
+function versionFinding({ status }: ObservedGateway): DoctorFinding | null {
+  if (status === null || status.version === VERSION) return null;
+  return remark('version', `the process is ${status.version}, this program is ${VERSION}: names and advice may differ`);
 }
 
-function readyFinding(components: readonly ComponentHealth[]): DoctorFinding[] {
-  if (components.length === 0) return [];
-  return components.every(({ isOk, isRequired }) => isOk || !isRequired)
-    ? [fine('readiness', 'it is ready')]
-    : [
-        trouble(
-          'failure',
-          'readiness',
-          'it is not ready, because of the required parts above',
-          'Kubernetes and load balancers send it no requests.',
-          'Fix these parts. listeners.admin.readyRequires decides which outages count.',
-        ),
-      ];
+function readyFinding(components: readonly ComponentHealth[]): DoctorFinding | null {
+  if (components.length === 0) return null;
+  if (components.every(({ isOk, isRequired }) => isOk || !isRequired)) return fine('readiness', 'it is ready');
+  return trouble(
+    'failure',
+    'readiness',
+    'it is not ready, because of the required parts above',
+    'Kubernetes and load balancers send it no requests.',
+    'Fix these parts. listeners.admin.readyRequires decides which outages count.',
+  );
 }
 
 /** What to do about a part that does not work, by the first word of its name. */
@@ -93,61 +86,54 @@ function componentFinding({ name, isRequired, detail }: ComponentHealth): Doctor
 }
 
 /** Whether the process runs what the file says. */
-export function driftFindings({ file, gateway: { status } }: Observation): DoctorFinding[] {
-  if (status === null) return [];
-  return [...hashFindings(file, status), ...restartFindings(status), ...reloadFindings(status)];
+export function driftFindings({ file, gateway: { status } }: Observation): CheckResult {
+  return status === null ? null : [hashFinding(file, status), restartFinding(status), reloadFinding(status)];
 }
 
-function hashFindings({ path, loaded }: ObservedFile, { configuration }: GatewayStatus): DoctorFinding[] {
-  if (loaded === null) return [];
-  if (loaded.hash === configuration.hash) return [fine('drift', `the process runs what ${path} says (${loaded.hash})`)];
-  return [
-    trouble(
-      'warning',
-      'drift',
-      `the process runs ${configuration.hash}, ${path} is ${loaded.hash}`,
-      'The process does not do what the file says.',
-      'Send SIGHUP or POST /-/reload, and read the response. If they still differ, the process uses another file or other environment variables: compare GET /-/config.',
-    ),
-  ];
+function hashFinding({ path, loaded }: ObservedFile, { configuration }: GatewayStatus): DoctorFinding | null {
+  if (loaded === null) return null;
+  if (loaded.hash === configuration.hash) return fine('drift', `the process runs what ${path} says (${loaded.hash})`);
+  return trouble(
+    'warning',
+    'drift',
+    `the process runs ${configuration.hash}, ${path} is ${loaded.hash}`,
+    'The process does not do what the file says.',
+    'Send SIGHUP or POST /-/reload, and read the response. If they still differ, the process uses another file or other environment variables: compare GET /-/config.',
+  );
 }
 
-function restartFindings({ configuration: { needRestart } }: GatewayStatus): DoctorFinding[] {
-  if (needRestart.length === 0) return [];
-  return [
-    trouble(
-      'warning',
-      'drift',
-      `changed, but in use only after a restart: ${needRestart.join(', ')}`,
-      'A reload cannot apply these keys.',
-      'Restart the process.',
-    ),
-  ];
+function restartFinding({ configuration: { needRestart } }: GatewayStatus): DoctorFinding | null {
+  if (needRestart.length === 0) return null;
+  return trouble(
+    'warning',
+    'drift',
+    `changed, but in use only after a restart: ${needRestart.join(', ')}`,
+    'A reload cannot apply these keys.',
+    'Restart the process.',
+  );
 }
 
-function reloadFindings({ reloads: [last] }: GatewayStatus): DoctorFinding[] {
-  if (last === undefined || last.result === 'applied') return [];
-  return [
-    trouble(
-      'failure',
-      'reload',
-      `the last one was rejected at ${last.at}: ${last.problems.slice(0, 3).join('; ')}`,
-      'The process keeps its previous configuration. A restart would fail, or start with another one.',
-      'Correct these mistakes; sallyport validate lists all of them.',
-    ),
-  ];
+function reloadFinding({ reloads: [last] }: GatewayStatus): DoctorFinding | null {
+  if (last === undefined || last.result === 'applied') return null;
+  return trouble(
+    'failure',
+    'reload',
+    `the last one was rejected at ${last.at}: ${last.problems.slice(0, 3).join('; ')}`,
+    'The process keeps its previous configuration. A restart would fail, or start with another one.',
+    'Correct these mistakes; sallyport validate lists all of them.',
+  );
 }
 
 /** A feed that was not proven for this long. Its heartbeat comes every second. */
 const FEED_LATE_MS = 5_000;
 
 /** How far the feed of revocations is, in each process. */
-export function feedFindings({ gateway: { status } }: Observation): DoctorFinding[] {
-  if (status === null || status.processes.length === 0) return [];
+export function feedFindings({ gateway: { status } }: Observation): CheckResult {
+  if (status === null || status.processes.length === 0) return null;
   const late = status.processes.filter(
     ({ feed }) => !feed.isConnected || feed.provenAgeMs === null || feed.provenAgeMs > FEED_LATE_MS,
   );
-  if (late.length === 0) return [fine('feed', 'revocations arrive everywhere')];
+  if (late.length === 0) return fine('feed', 'revocations arrive everywhere');
   return late.map((it) =>
     trouble(
       'failure',
@@ -166,8 +152,8 @@ const feedState = ({ feed: { isConnected, provenAgeMs } }: ProcessStatus): strin
 };
 
 /** Keys of issuers and identity providers that are old. Those that were never fetched are components that do not work. */
-export function keySetFindings({ file, gateway: { status } }: Observation): DoctorFinding[] {
-  if (status === null) return [];
+export function keySetFindings({ file, gateway: { status } }: Observation): CheckResult {
+  if (status === null) return null;
   const sets = status.processes.flatMap(({ process, keySets }) => keySets.map((it) => ({ ...it, process })));
   const old = sets.filter((it) => it.isFetched && it.ageMs !== null && it.ageMs > 1.5 * refreshEveryMs(it, file));
   const findings = old.map(({ name, kind, process, ageMs }) =>
@@ -180,7 +166,7 @@ export function keySetFindings({ file, gateway: { status } }: Observation): Doct
     ),
   );
   return sets.some(({ isFetched }) => isFetched) && findings.length === 0
-    ? [fine('issuers', 'the keys of issuers and identity providers are up to date, where they were fetched')]
+    ? fine('issuers', 'the keys of issuers and identity providers are up to date, where they were fetched')
     : findings;
 }
 
@@ -193,15 +179,10 @@ function refreshEveryMs({ name, kind }: KeySetStatus, { loaded }: ObservedFile):
 }
 
 /** Whether the clock of the process is that of this machine. */
-export function processClockFindings({ gateway: { status }, atMs }: Observation): DoctorFinding[] {
-  if (status === null) return [];
+export function processClockFinding({ gateway: { status }, atMs }: Observation): DoctorFinding | null {
+  if (status === null) return null;
   const apartMs = fromTimestamp(status.at) - atMs;
-  return Math.abs(apartMs) <= 10_000
-    ? []
-    : [
-        remark(
-          'clock',
-          `that of the gateway is ${roughDuration(Math.abs(apartMs))} ${apartMs > 0 ? 'ahead of' : 'behind'} this machine's: run this beside it`,
-        ),
-      ];
+  if (Math.abs(apartMs) <= 10_000) return null;
+  const apart = `${roughDuration(Math.abs(apartMs))} ${apartMs > 0 ? 'ahead of' : 'behind'}`;
+  return remark('clock', `that of the gateway is ${apart} this machine's: run this beside it`);
 }

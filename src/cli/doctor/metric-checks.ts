@@ -104,19 +104,11 @@ const RULES: readonly CounterRule[] = [
 ];
 
 /** Applies the rules to the metrics. */
-export function metricFindings({ gateway: { metrics, silence } }: Observation): DoctorFinding[] {
+export function metricFindings({ gateway: { metrics, silence } }: Observation): readonly DoctorFinding[] {
+  if (silence !== null) return [];
   if (metrics === null) {
-    return silence === null
-      ? [
-          trouble(
-            'warning',
-            'metrics',
-            'could not be read',
-            'Limits and losses were not checked.',
-            'Ask the listener for /metrics by an IP address or localhost.',
-          ),
-        ]
-      : [];
+    const cure = 'Ask the listener for /metrics by an IP address or localhost.';
+    return [trouble('warning', 'metrics', 'could not be read', 'Limits and losses were not checked.', cure)];
   }
   const findings = RULES.flatMap(({ metric, labels, verdict, about, text, why, cure }) => {
     const value = sumOf(metrics, `sallyport_${metric}`, labels ?? '');

@@ -4,11 +4,12 @@ import type { ComponentHealth, ConfigurationReport, GatewayStatus } from '../../
 import { ConfigFault } from '../../errors.ts';
 import type { Contents } from '../../gateway/configuration/contents.ts';
 import type { LoadedConfig } from '../../gateway/configuration/load.ts';
+import { jsonOf } from '../../lib/text/json.ts';
 import type { ReadResult } from '../../process/read.ts';
 import type { StoreInspection } from '../../store/networked/kind.ts';
 import type { RecentRequest } from '../../telemetry/recent-requests.ts';
 import { type CliIo, UsageFault } from '../command.ts';
-import { type AdminPlace, callAdmin, findAdmin, hasList, hasStrings } from '../io/admin-client.ts';
+import { type AdminOptions, callAdmin, findAdmin, hasList, hasStrings } from '../io/admin-client.ts';
 import { checkConfiguration, checkWithContents, configPath } from '../io/configuration.ts';
 import { request } from '../io/http.ts';
 
@@ -52,19 +53,12 @@ export interface Observation {
   readonly atMs: number;
 }
 
-/** What the command was told. */
-export interface DoctorOptions {
-  readonly config: string | undefined;
-  readonly 'admin-url': string | undefined;
-  readonly 'token-file': string | undefined;
-}
-
 /** Metrics of some 3,000 routes fit. */
 const MAX_METRICS_BYTES = 256 * 1024 * 1024;
 
 /** Looks at everything. @throws UsageFault when the options make no sense */
-export async function observe(options: DoctorOptions, io: CliIo): Promise<Observation> {
-  if (options.config === '-') throw new UsageFault('the configuration is read several times: name a file', 'doctor');
+export async function observe(options: AdminOptions, io: CliIo): Promise<Observation> {
+  if (options.config === '-') throw new UsageFault('the configuration is read several times: name a file');
   const { namedStores } = await import('../../store/kinds.ts');
   const file = await observeFile(configPath(options.config, io), io);
   const [store] = file.loaded === null ? [] : namedStores(file.loaded.config.store);
@@ -76,16 +70,15 @@ export async function observe(options: DoctorOptions, io: CliIo): Promise<Observ
 }
 
 async function observeFile(path: string, io: CliIo): Promise<ObservedFile> {
-  try {
+  const file = await asked(async () => {
     const { loaded, problems } = await checkWithContents(path, io);
-    if (loaded !== null) return { path, loaded, contents: loaded.contents, problems, fault: null };
+    if (loaded !== null) return { loaded, contents: loaded.contents, problems };
     // One of its files may be unusable; the rest can be looked at.
-    const { loaded: alone } = await checkConfiguration(path, io, true);
-    return { path, loaded: alone, contents: null, problems, fault: null };
-  } catch (thrown) {
-    if (!(thrown instanceof ConfigFault)) throw thrown;
-    return { path, loaded: null, contents: null, problems: [], fault: thrown.message };
-  }
+    return { loaded: (await checkConfiguration(path, io, true)).loaded, contents: null, problems };
+  });
+  return typeof file === 'string'
+    ? { path, loaded: null, contents: null, problems: [], fault: file }
+    : { path, ...file, fault: null };
 }
 
 const UNKNOWN: ObservedGateway = {
@@ -99,14 +92,9 @@ const UNKNOWN: ObservedGateway = {
   components: [],
 };
 
-async function observeGateway(options: DoctorOptions, io: CliIo): Promise<ObservedGateway> {
-  let place: AdminPlace;
-  try {
-    place = await findAdmin('doctor', options, io);
-  } catch (thrown) {
-    if (!(thrown instanceof ConfigFault)) throw thrown;
-    return { ...UNKNOWN, silence: thrown.message };
-  }
+async function observeGateway(options: AdminOptions, io: CliIo): Promise<ObservedGateway> {
+  const place = await asked(() => findAdmin(options, io));
+  if (typeof place === 'string') return { ...UNKNOWN, silence: place };
   const at: ObservedGateway = { ...UNKNOWN, url: place.url.origin };
   const ready = await asked(() => request('GET', new URL('/readyz', place.url)));
   if (typeof ready === 'string') return { ...at, silence: ready };
@@ -114,9 +102,9 @@ async function observeGateway(options: DoctorOptions, io: CliIo): Promise<Observ
   const [more, metrics, status, configuration, recent] = await Promise.all([
     asked(() => request('GET', new URL('/readyz?include=upstream', place.url))),
     asked(() => request('GET', new URL('/metrics', place.url), { timeoutMs: 30_000, maxBytes: MAX_METRICS_BYTES })),
-    asked(() => callAdmin('GET', '/api/status', place, options['token-file'], io)),
-    asked(() => callAdmin('GET', '/-/config', place, options['token-file'], io)),
-    asked(() => callAdmin('GET', '/api/recent-requests', place, options['token-file'], io)),
+    asked(() => callAdmin('GET', '/api/status', place)),
+    asked(() => callAdmin('GET', '/-/config', place)),
+    asked(() => callAdmin('GET', '/api/recent-requests', place)),
   ]);
   return {
     ...at,
@@ -154,12 +142,10 @@ const withoutThose = (all: readonly ComponentHealth[], known: readonly Component
 
 /** The components of a readiness document; none when something else answered. */
 function componentsOf(body: string): readonly ComponentHealth[] {
-  try {
-    const { components } = JSON.parse(body) as {
-      components: { name: string; ok: boolean; required: boolean; detail: string }[];
-    };
-    return components.map(({ name, ok, required, detail }) => ({ name, isOk: ok, isRequired: required, detail }));
-  } catch {
-    return [];
-  }
+  const document = jsonOf(body);
+  if (!hasList(document, 'components', (it) => hasStrings(it, ['name', 'detail']))) return [];
+  const { components } = document as unknown as {
+    readonly components: readonly { name: string; ok: boolean; required: boolean; detail: string }[];
+  };
+  return components.map(({ name, ok, required, detail }) => ({ name, isOk: ok, isRequired: required, detail }));
 }

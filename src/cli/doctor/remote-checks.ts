@@ -7,7 +7,7 @@ import type { LoadedConfig } from '../../gateway/configuration/load.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import { roughDuration } from '../../lib/text/units.ts';
 import { get } from '../check/provider-fetch.ts';
-import { type DoctorFinding, fine, trouble } from './finding.ts';
+import { type CheckResult, type DoctorFinding, fine, trouble } from './finding.ts';
 import type { Observation } from './observe.ts';
 
 /** A server that is asked. */
@@ -22,10 +22,8 @@ interface Asked {
 }
 
 /** Asks each once. The API server of a cluster and SPIFFE bundles are left out: the former wants the token of the Pod. */
-export async function remoteFindings({ file: { loaded } }: Observation, clocks: Clocks): Promise<DoctorFinding[]> {
-  if (loaded === null) return [];
-  const all = await Promise.all(askedOf(loaded).map((asked) => remoteFinding(asked, clocks)));
-  return all.flat();
+export async function remoteFindings({ file: { loaded } }: Observation, clocks: Clocks): Promise<CheckResult> {
+  return loaded === null ? null : Promise.all(askedOf(loaded).map((asked) => findingsAbout(asked, clocks)));
 }
 
 function askedOf({ config }: LoadedConfig): Asked[] {
@@ -44,10 +42,10 @@ function askedOf({ config }: LoadedConfig): Asked[] {
   return [...issuers, ...providers];
 }
 
-async function remoteFinding(
+async function findingsAbout(
   { about, url, timeoutMs, caFile, certificate: files, clockSkewMs }: Asked,
   clocks: Clocks,
-): Promise<DoctorFinding[]> {
+): Promise<CheckResult> {
   const { origin } = new URL(url);
   try {
     const ca = caFile === undefined ? null : await readCa(caFile);
@@ -58,31 +56,21 @@ async function remoteFinding(
     const answers =
       status === 200
         ? fine(about, `${origin} answers from here`)
-        : trouble(
-            'warning',
-            about,
-            `${origin} answers ${status} from here`,
-            KEYS_AGE,
-            'Check the URL in the configuration.',
-          );
-    return [
-      answers,
-      ...(dateMs === null ? [] : clockFindings(about, apartFrom(dateMs, beganMs, endedMs), clockSkewMs)),
-    ];
+        : trouble('warning', about, `${origin} answers ${status} from here`, KEYS_AGE, CHECK_URL);
+    return [answers, dateMs === null ? null : clockFinding(about, apartFrom(dateMs, beganMs, endedMs), clockSkewMs)];
   } catch (thrown) {
     const why = thrown instanceof Error ? thrown.message : 'no answer';
-    return [
-      trouble(
-        'warning',
-        about,
-        `${origin} does not answer from here: ${why}`,
-        KEYS_AGE,
-        'Check whether it runs, whether a firewall or a NetworkPolicy blocks the connection, and for a private CA whether caFile is set. Beside the gateway the result may differ.',
-      ),
-    ];
+    return trouble(
+      'warning',
+      about,
+      `${origin} does not answer from here: ${why}`,
+      KEYS_AGE,
+      'Check whether it runs, whether a firewall or a NetworkPolicy blocks the connection, and for a private CA whether caFile is set. Beside the gateway the result may differ.',
+    );
   }
 }
 
+const CHECK_URL = 'Check the URL in the configuration.';
 const KEYS_AGE = 'Its keys cannot be fetched: new ones stay unknown, and eventually all its tokens get 503.';
 
 /** By how much a `Date` lies outside of the time of its request. It has whole seconds, rounded down. */
@@ -93,19 +81,17 @@ function apartFrom(dateMs: number, beganMs: number, endedMs: number): number {
 
 const CLOCK_TOLERANCE_MS = 2_000;
 
-function clockFindings(about: string, aheadMs: number, clockSkewMs: number): DoctorFinding[] {
+function clockFinding(about: string, aheadMs: number, clockSkewMs: number): DoctorFinding | null {
   const apartMs = Math.abs(aheadMs);
-  if (apartMs <= CLOCK_TOLERANCE_MS) return [];
+  if (apartMs <= CLOCK_TOLERANCE_MS) return null;
   const isBeyond = apartMs > clockSkewMs;
-  return [
-    trouble(
-      isBeyond ? 'failure' : 'warning',
-      'clock',
-      `that of ${about} is ${roughDuration(apartMs)} ${aheadMs > 0 ? 'ahead' : 'behind'}`,
-      isBeyond
-        ? `More than its clockSkew (${roughDuration(clockSkewMs)}): its tokens count as expired, or as not valid yet.`
-        : 'Within its clockSkew; if it grows, its tokens are refused.',
-      'Synchronize this machine first (chrony, systemd-timesyncd): it is more often the one that is wrong.',
-    ),
-  ];
+  return trouble(
+    isBeyond ? 'failure' : 'warning',
+    'clock',
+    `that of ${about} is ${roughDuration(apartMs)} ${aheadMs > 0 ? 'ahead' : 'behind'}`,
+    isBeyond
+      ? `More than its clockSkew (${roughDuration(clockSkewMs)}): its tokens count as expired, or as not valid yet.`
+      : 'Within its clockSkew; if it grows, its tokens are refused.',
+    'Synchronize this machine first (chrony, systemd-timesyncd): it is more often the one that is wrong.',
+  );
 }

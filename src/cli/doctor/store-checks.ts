@@ -2,7 +2,7 @@
 
 import { roughDuration } from '../../lib/text/units.ts';
 import type { StoreInspection } from '../../store/networked/kind.ts';
-import { type DoctorFinding, fine, remark, trouble } from './finding.ts';
+import { type CheckResult, type DoctorFinding, fine, remark, trouble } from './finding.ts';
 import type { Observation } from './observe.ts';
 
 /** Round trips that take longer make themselves felt: most requests need none, but a login needs several. */
@@ -14,22 +14,20 @@ const CLOCK_WARNING_MS = 1_000;
 const CLOCK_FAILURE_MS = 10_000;
 
 /** Whether the store can be used, and how well. */
-export function storeFindings({ file: { loaded }, store }: Observation): DoctorFinding[] {
-  if (store === null) {
-    return loaded === null
-      ? []
-      : [remark('store', 'sessions live in the process: they end with it, and no other replica knows them')];
-  }
+export function storeFindings({ file: { loaded }, store }: Observation): CheckResult {
+  if (store === null && loaded === null) return null;
+  if (store === null)
+    return remark('store', 'sessions live in the process: they end with it, and no other replica knows them');
   const { version, problem, roundTripMs, clockAheadMs } = store;
   const isUnknown = version === null && problem === null;
   return [
     useFinding(store),
-    ...(roundTripMs !== null && roundTripMs > SLOW_MS ? [slowFinding(roundTripMs)] : []),
-    ...memoryFindings(store),
-    ...(isUnknown
-      ? [remark('store', 'its version, memory and eviction policy are unknown: the user may not use INFO')]
-      : []),
-    ...storeClockFindings(clockAheadMs),
+    roundTripMs !== null && roundTripMs > SLOW_MS ? slowFinding(roundTripMs) : null,
+    memoryFindings(store),
+    isUnknown
+      ? remark('store', 'its version, memory and eviction policy are unknown: the user may not use INFO')
+      : null,
+    storeClockFinding(clockAheadMs),
   ];
 }
 
@@ -56,7 +54,7 @@ const slowFinding = (roundTripMs: number): DoctorFinding =>
     'Move Redis closer, or find out what keeps it busy: redis-cli --latency, SLOWLOG GET.',
   );
 
-function memoryFindings({ memory, warnings }: StoreInspection): DoctorFinding[] {
+function memoryFindings({ memory, warnings }: StoreInspection): CheckResult {
   const findings = warnings.map((warning) =>
     trouble(
       'failure',
@@ -75,7 +73,7 @@ function memoryFindings({ memory, warnings }: StoreInspection): DoctorFinding[] 
     'When it is full, nobody can log in.',
     'Raise maxmemory, or find out what else uses this Redis.',
   );
-  return [...findings, full];
+  return [findings, full];
 }
 
 function cureFor(problem: string): string {
@@ -91,17 +89,15 @@ function cureFor(problem: string): string {
   return 'Check whether Redis runs, whether store.redis.url is right, and whether a firewall or a NetworkPolicy blocks the connection.';
 }
 
-function storeClockFindings(aheadMs: number | null): DoctorFinding[] {
-  if (aheadMs === null) return [];
+function storeClockFinding(aheadMs: number | null): DoctorFinding | null {
+  if (aheadMs === null) return null;
   const apartMs = Math.abs(aheadMs);
-  if (apartMs <= CLOCK_WARNING_MS) return [fine('clock', 'the store and this machine agree')];
-  return [
-    trouble(
-      apartMs > CLOCK_FAILURE_MS ? 'failure' : 'warning',
-      'clock',
-      `that of the store is ${roughDuration(apartMs)} ${aheadMs > 0 ? 'ahead' : 'behind'}`,
-      'Sessions go by the clock of Redis, tokens by the clock of this machine: if that one is wrong, other services refuse its tokens.',
-      'Synchronize both machines (chrony, systemd-timesyncd).',
-    ),
-  ];
+  if (apartMs <= CLOCK_WARNING_MS) return fine('clock', 'the store and this machine agree');
+  return trouble(
+    apartMs > CLOCK_FAILURE_MS ? 'failure' : 'warning',
+    'clock',
+    `that of the store is ${roughDuration(apartMs)} ${aheadMs > 0 ? 'ahead' : 'behind'}`,
+    'Sessions go by the clock of Redis, tokens by the clock of this machine: if that one is wrong, other services refuse its tokens.',
+    'Synchronize both machines (chrony, systemd-timesyncd).',
+  );
 }

@@ -1,6 +1,6 @@
 /**
- * Writes a tar archive (POSIX.1-2017, pax "ustar interchange format") of a few small texts. Of our own, because it is thirty
- * lines, and a package would bring streams that nothing here needs.
+ * Writes a tar archive (POSIX.1-2017, pax "ustar interchange format") of a few small texts: thirty lines, where a
+ * package would bring streams that nothing here needs.
  */
 
 /** A file of the archive. */

@@ -1,11 +1,9 @@
 /** Findings for people. */
 
 import { counted } from '../../lib/text/counted.ts';
-import type { FindingVerdict } from '../check/finding.ts';
+import { type FindingVerdict, VERDICT_MARKS } from '../check/finding.ts';
 import { withoutControls } from '../io/output.ts';
 import type { DoctorFinding } from './finding.ts';
-
-const MARKS: Readonly<Record<FindingVerdict, string>> = { ok: 'ok', note: '-', warning: 'warning', failure: 'FAILS' };
 
 /** One block for each finding, and a last line that sums them up. */
 export function doctorText(findings: readonly DoctorFinding[]): string {
@@ -13,7 +11,7 @@ export function doctorText(findings: readonly DoctorFinding[]): string {
   const indent = ' '.repeat(9 + width + 2);
   const blocks = findings.map(({ verdict, about, text, why, cure }) =>
     [
-      `${MARKS[verdict].padEnd(9)}${about.padEnd(width)}  ${withoutControls(text)}\n`,
+      `${VERDICT_MARKS[verdict].padEnd(9)}${about.padEnd(width)}  ${withoutControls(text)}\n`,
       ...(why === null ? [] : [`${indent}Why: ${withoutControls(why)}\n`]),
       ...(cure === null ? [] : [`${indent}Do:  ${withoutControls(cure)}\n`]),
     ].join(''),

@@ -7,6 +7,7 @@ import type { Clocks } from '../../lib/clock.ts';
 import { isGrpcType } from '../../lib/http/grpc.ts';
 import { type HeadLimits, readHead } from '../../listener/http2/request-head.ts';
 import type { Pipeline } from '../../pipeline.ts';
+import { fieldIn, fieldsOf } from './fields.ts';
 import type { AskedForm, Question } from './question.ts';
 import { WrittenReply } from './written-reply.ts';
 
@@ -59,14 +60,12 @@ function overHttp2(
   isSecure: boolean,
   limits: HeadLimits,
 ) {
-  const isHandshake = sent.some((text, index) => index % 2 === 0 && text.toLowerCase() === 'upgrade');
+  const isHandshake = fieldIn(sent, 'upgrade') !== null;
   const fields = [':method', isHandshake ? 'CONNECT' : method, ':scheme', isSecure ? 'https' : 'http'];
   if (isHandshake) fields.push(':protocol', 'websocket');
   fields.push(':path', target, ':authority', hostHeader);
-  for (let index = 2; index + 1 < sent.length; index += 2) {
-    const name = (sent[index] as string).toLowerCase();
-    if (!isHandshake || !HANDSHAKE.has(name)) fields.push(name, sent[index + 1] as string);
-  }
+  for (const { name, value } of fieldsOf(sent.slice(2)))
+    if (!isHandshake || !HANDSHAKE.has(name.toLowerCase())) fields.push(name.toLowerCase(), value);
   return readHead(fields, isSecure, false, limits);
 }
 
@@ -96,8 +95,6 @@ export function arrivingExchange(
     headers,
     peer: address,
   } = askedAs === null ? { ...question, headers: sent, peer: question.from } : asAsked(askedAs, question, sent, config);
-  const lower = headers.map((text, index) => (index % 2 === 0 ? text.toLowerCase() : text));
-  const isUpgrade = lower.some((text, index) => index % 2 === 0 && text === 'upgrade');
   const peer = {
     address,
     secure: !isOutbound && askedAs === null && config.listeners.public.tls !== undefined,
@@ -114,15 +111,11 @@ export function arrivingExchange(
     finished: nothing,
   };
   const listener = { name: 'explain', logText: '', handler, finished: nothing };
-  const at = lower.findIndex((text, index) => index % 2 === 0 && text === 'content-type');
-  const contentType = at === -1 ? null : (headers[at + 1] ?? null);
   // A call of gRPC comes over HTTP/2.
-  const httpVersion = askedAs === null && isGrpcType(contentType) ? '2' : '1.1';
-  const reply = new WrittenReply(isUpgrade);
-  if (isOverHttp2) {
-    const head = overHttp2(question, sent, peer.secure, config.listeners.public.limits);
-    return { exchange: new Exchange(listener, reply, head, peer, clocks.monotonicMs()), denial: head.denial };
-  }
-  const head = { method, url: target, httpVersion, rawHeaders: headers };
-  return { exchange: new Exchange(listener, reply, head, peer, clocks.monotonicMs()), denial: null };
+  const httpVersion = askedAs === null && isGrpcType(fieldIn(headers, 'content-type')) ? '2' : '1.1';
+  const reply = new WrittenReply(fieldIn(headers, 'upgrade') !== null);
+  const head = isOverHttp2
+    ? overHttp2(question, sent, peer.secure, config.listeners.public.limits)
+    : { method, url: target, httpVersion, rawHeaders: headers, denial: null };
+  return { exchange: new Exchange(listener, reply, head, peer, clocks.monotonicMs()), denial: head.denial };
 }

@@ -24,33 +24,24 @@ interface AskedProvider {
   readonly amr: readonly string[];
 }
 
-/** The sections that a session is read with. */
-export interface AskedSessionSections {
-  readonly login: { readonly oidc: readonly { readonly name: string }[] };
-}
-
-const COMMAND = 'explain';
-
 /**
  * Reads pairs: `provider`, `acr`, `amr` and `authAge` say how the user logged in, `subject` who it is, and the others are
  * attributes. `acr` and `amr` without `provider` are those of the only provider there is.
  *
+ * @param providers  the names in `login.oidc`
  * @throws UsageFault
  */
 export function readAskedSession(
   pairs: Readonly<Record<string, JSONType>>,
-  { login }: AskedSessionSections,
+  providers: readonly string[],
 ): AskedSession {
   const { subject: asked = 'user', provider, acr, amr, authAge, ...user } = pairs;
   const subject = String(asked);
   const authAgeMs = authAge === undefined ? 0 : parseDurationMs(String(authAge));
-  if (authAgeMs === null) throw new UsageFault('authAge is a duration, such as authAge=10m', COMMAND);
+  if (authAgeMs === null) throw new UsageFault('authAge is a duration, such as authAge=10m');
   if (provider === undefined && acr === undefined && amr === undefined)
     return { subject, user, provider: null, authAgeMs };
-  const name = providerName(
-    provider === undefined ? null : String(provider),
-    login.oidc.map((known) => known.name),
-  );
+  const name = providerName(provider === undefined ? null : String(provider), providers);
   return {
     subject: subjectAtProvider(name, subject),
     user,
@@ -70,9 +61,6 @@ function providerName(asked: string | null, known: readonly string[]): string {
   if (asked === null && only !== undefined && others.length === 0) return only;
   const list = known.join(', ') || 'none';
   if (asked === null)
-    throw new UsageFault(`acr and amr come from an identity provider: write provider=…, one of ${list}`, COMMAND);
-  throw new UsageFault(
-    `${JSON.stringify(asked)} is not one of login.oidc (${list})${didYouMean(asked, known)}`,
-    COMMAND,
-  );
+    throw new UsageFault(`acr and amr come from an identity provider: write provider=…, one of ${list}`);
+  throw new UsageFault(`${JSON.stringify(asked)} is not one of login.oidc (${list})${didYouMean(asked, known)}`);
 }

@@ -1,5 +1,6 @@
 import { defineCommand, EXIT, UsageFault } from '../command.ts';
-import { CONFIG_OPTION, configPath, JSON_OPTION, loadConfiguration, readInput } from '../io/configuration.ts';
+import { CONFIG_OPTION, configPath, JSON_OPTION, loadConfiguration } from '../io/configuration.ts';
+import { readInput } from '../io/input.ts';
 import { show } from '../io/output.ts';
 
 /** `sallyport explain`. */
@@ -91,7 +92,7 @@ export const explain = defineCommand({
     const path = configPath(options.config, io);
     const tokenFile = options['token-file'];
     if (path === '-' && tokenFile === '-')
-      throw new UsageFault('the configuration and the token cannot both be on standard input', 'explain');
+      throw new UsageFault('the configuration and the token cannot both be on standard input');
     const { loaded } = await loadConfiguration(path, io, true);
     const token = tokenFile === undefined ? null : await readInput(tokenFile, io);
     const { answerQuestion } = await import('./answer.ts');

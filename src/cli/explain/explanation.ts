@@ -23,6 +23,7 @@ import type { Route } from '../../routing/route.ts';
 import { type RouteEntry, RouteTable } from '../../routing/table.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import { arrivingExchange } from './arriving.ts';
+import { type Field, fieldsOf } from './fields.ts';
 import { type AppliedLimits, limitsOf } from './limits.ts';
 import type { Question } from './question.ts';
 import { type Forwarded, type Side, StandIn } from './stand-in.ts';
@@ -317,42 +318,42 @@ function upstreamOf({ permit, target }: Forwarded, question: Question, config: C
 /** Headers that the gateway adds to the request, and those that it removes. */
 function headerChanges(
   sent: readonly string[],
-  { headers, token, permit }: Forwarded,
+  forwarded: Forwarded,
   tokenHeader: string,
-): Explanation['headers'] {
-  const pairs = (list: readonly string[]) =>
-    list.flatMap((name, index) => (index % 2 === 0 ? [{ name, value: list[index + 1] ?? '' }] : []));
-  const key = ({ name, value }: { name: string; value: string }) => `${name.toLowerCase()}: ${value}`;
-  const before = pairs(sent).filter(({ name }) => name.toLowerCase() !== 'host');
-  const after = pairs(headers).filter(({ name }) => name.toLowerCase() !== 'host');
+): NonNullable<Explanation['headers']> {
+  const shown = shownBy(forwarded, tokenHeader);
+  const key = ({ name, value }: Field) => `${name.toLowerCase()}: ${value}`;
+  const isNoHost = ({ name }: Field) => name.toLowerCase() !== 'host';
+  const before = fieldsOf(sent).filter(isNoHost);
+  const after = fieldsOf(forwarded.headers).filter(isNoHost);
   const kept = new Set(after.map(key));
   const had = new Set(before.map(key));
-  const fromConfig = new Set((permit.route.requestHeaders?.set ?? []).filter((_, index) => index % 2 === 0));
-  const shown = ({ name, value }: { name: string; value: string }): string =>
-    shownValue(name, value, token === null ? null : tokenHeader, fromConfig);
   return {
-    removed: before.filter((pair) => !kept.has(key(pair))).map(({ name }) => name),
-    added: Object.fromEntries(after.filter((pair) => !had.has(key(pair))).map((pair) => [pair.name, shown(pair)])),
+    removed: before.filter((field) => !kept.has(key(field))).map(({ name }) => name),
+    added: Object.fromEntries(after.filter((field) => !had.has(key(field))).map((field) => [field.name, shown(field)])),
   };
 }
 
 /** What the proxy is told to write and to remove. */
-function answeredChanges({ headers, token, permit }: Forwarded, tokenHeader: string): Explanation['headers'] {
-  const fromConfig = new Set((permit.route.requestHeaders?.set ?? []).filter((_, index) => index % 2 === 0));
-  const added: Record<string, string> = {};
-  let removed: readonly string[] = [];
-  for (let index = 0; index + 1 < headers.length; index += 2) {
-    const [name, value] = [headers[index] as string, headers[index + 1] as string];
-    if (name === HEADERS_TO_REMOVE || REMOVE_HEADERS.includes(name)) removed = value.split(',');
-    else if (value !== '') added[name] = shownValue(name, value, token === null ? null : tokenHeader, fromConfig);
-  }
-  return { removed, added };
+function answeredChanges(forwarded: Forwarded, tokenHeader: string): NonNullable<Explanation['headers']> {
+  const shown = shownBy(forwarded, tokenHeader);
+  const isRemoval = ({ name }: Field) => name === HEADERS_TO_REMOVE || REMOVE_HEADERS.includes(name);
+  const fields = fieldsOf(forwarded.headers);
+  const added = fields.filter((field) => !isRemoval(field) && field.value !== '');
+  return {
+    removed: fields.findLast(isRemoval)?.value.split(',') ?? [],
+    added: Object.fromEntries(added.map((field) => [field.name, shown(field)])),
+  };
 }
 
-/** A value as it is printed: no token, and nothing of the configuration that may be a secret. */
-function shownValue(name: string, value: string, tokenHeader: string | null, fromConfig: ReadonlySet<string>): string {
-  if (name === tokenHeader) return name === 'Authorization' ? 'Bearer <token below>' : '<token below>';
-  return fromConfig.has(name) ? '<as the configuration says>' : value;
+/** Values as they are printed: no token, and nothing of the configuration that may be a secret. */
+function shownBy({ token, permit }: Forwarded, tokenHeader: string): (field: Field) => string {
+  const fromConfig = new Set(fieldsOf(permit.route.requestHeaders?.set ?? []).map(({ name }) => name));
+  return ({ name, value }) => {
+    if (token !== null && name === tokenHeader)
+      return name === 'Authorization' ? 'Bearer <token below>' : '<token below>';
+    return fromConfig.has(name) ? '<as the configuration says>' : value;
+  };
 }
 
 function tokenOf(token: string, { upstreamToken }: Route, header: string, config: Config): Explanation['token'] {
@@ -381,14 +382,12 @@ const SHOWN_FIELDS = new Set([
 function responseOf(exchange: Exchange): Explanation['response'] {
   const { reply, reason, note } = exchange;
   const sent = reply instanceof WrittenReply ? reply.headers : [];
-  const headers = sent.flatMap((name, index) =>
-    index % 2 === 0 && SHOWN_FIELDS.has(name.toLowerCase()) ? [[name, sent[index + 1] ?? ''] as const] : [],
-  );
+  const headers = fieldsOf(sent).filter(({ name }) => SHOWN_FIELDS.has(name.toLowerCase()));
   return {
     status: reply.status,
     reason,
     title: reason === null ? null : REASONS[reason].title,
     note,
-    headers: Object.fromEntries(headers),
+    headers: Object.fromEntries(headers.map(({ name, value }) => [name, value])),
   };
 }

@@ -1,6 +1,6 @@
 /**
  * Answers questions for the admin page on threads: compiling a configuration of thousands of routes takes a second, in which
- * the event loop would serve nobody. One at a time, and few that wait, whoever asks.
+ * the event loop would serve nobody. One runs at a time, and only a few may wait.
  */
 
 import { extname } from 'node:path';
@@ -14,7 +14,7 @@ import type { ExplainJob } from './thread.ts';
 const THREAD = new URL(`./thread${extname(import.meta.url)}`, import.meta.url);
 
 const MAX_OPEN = 4;
-/** One that takes longer is given up. */
+/** A question that takes longer is abandoned. */
 const LIMIT_MS = 30_000;
 
 const BUSY: ExplainAnswer = { problem: 'Other questions are being answered. Ask again in a few seconds.' };
@@ -26,7 +26,7 @@ export class ExplainThreads {
   #open = 0;
   #last: Promise<unknown> = Promise.resolve();
 
-  /** @param maxOpen  questions that are answered or wait */
+  /** @param maxOpen  questions that run or wait, at most */
   constructor(maxOpen = MAX_OPEN) {
     this.#maxOpen = maxOpen;
   }

@@ -1,6 +1,7 @@
 /** What `explain` is asked about: a request as a client would send it, and the credential that it presents. */
 
 import { isIP } from 'node:net';
+import type { ExplainQuestion } from '../../admin/request.ts';
 import { KINDS } from '../../authentication/kinds.ts';
 import { claimsToBeOf, issuerRules } from '../../authentication/service-token/issuer.ts';
 import type { IssuerConfig } from '../../authentication/service-token/section.ts';
@@ -10,19 +11,21 @@ import { servesHttp2 } from '../../gateway/listeners.ts';
 import { type DecodedToken, decodeCompact } from '../../jwt/compact.ts';
 import { isFieldValue, isToken } from '../../lib/http/field.ts';
 import { METHODS } from '../../lib/http/node-http.ts';
-import type { JSONType } from '../../lib/text/json.ts';
+import { type JSONType, jsonOf } from '../../lib/text/json.ts';
 import { didYouMean } from '../../lib/text/nearest.ts';
 import { trim } from '../../lib/text/trim.ts';
 import type { PublicListenerConfig } from '../../listener/http1/section.ts';
 import type { OutboundConfig } from '../../outbound/section.ts';
 import { UsageFault } from '../command.ts';
 import { withoutScheme } from '../token/token-input.ts';
-import { type AskedSessionSections, readAskedSession } from './asked-session.ts';
+import { readAskedSession } from './asked-session.ts';
+import { fieldIn } from './fields.ts';
 import type { AskedService, StandIn } from './stand-in.ts';
 
 /** The sections that a question is read with. */
-interface AskedSections extends AskedSessionSections {
+interface AskedSections {
   readonly publicOrigin: readonly string[];
+  readonly login: { readonly oidc: readonly { readonly name: string }[] };
   readonly outbound?: OutboundConfig | undefined;
   readonly listeners: {
     readonly public: Pick<PublicListenerConfig, 'http2' | 'tls'>;
@@ -70,22 +73,14 @@ export interface Question {
   readonly isOverHttp2: boolean;
 }
 
-interface AskedOptions {
-  readonly session: string | undefined;
-  readonly service: string | undefined;
+interface AskedOptions extends Omit<ExplainQuestion, 'method' | 'url'> {
   /** Text with a token, with or without its scheme. */
   readonly token: string | null;
-  readonly header: readonly string[];
-  readonly from: string | undefined;
-  readonly outbound: boolean | undefined;
-  readonly as: string | undefined;
-  readonly http2: boolean | undefined;
 }
 
-const COMMAND = 'explain';
 const ABSOLUTE = /^https?:\/\/(?<authority>[^/?#\\]+)(?<rest>[/?].*)?$/i;
 /** TEST-NET-1 (RFC 5737): an address that no host has. */
-const SOMEBODY = '192.0.2.1';
+const EXAMPLE_CLIENT = '192.0.2.1';
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /**
@@ -96,14 +91,14 @@ const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
  */
 export function readQuestion(method: string, url: string, options: AskedOptions, config: AskedSections): Question {
   refuseUnknownMethod(method);
-  const isOutbound = options.outbound === true;
+  const isOutbound = options.outbound;
   if (isOutbound) refuseOnOutbound(options, config);
   const askedAs = readForm(options, config);
-  if (options.http2 === true) refuseOverHttp2(options, config);
-  const from = options.from ?? (isOutbound ? '127.0.0.1' : SOMEBODY);
-  if (isIP(from) === 0) throw new UsageFault(`--from ${JSON.stringify(from)} is not an IP address`, COMMAND);
+  if (options.http2) refuseOverHttp2(options, config);
+  const from = options.from ?? (isOutbound ? '127.0.0.1' : EXAMPLE_CLIENT);
+  if (isIP(from) === 0) throw new UsageFault(`--from ${JSON.stringify(from)} is not an IP address`);
   if (options.service !== undefined && (options.session !== undefined || options.token !== null)) {
-    throw new UsageFault('a request presents a session or a service token, not both', COMMAND);
+    throw new UsageFault('a request presents a session or a service token, not both');
   }
   const { hostHeader, target } = readUrl(url, isOutbound ? outboundAuthority(config) : ownAuthority(config));
   const credential =
@@ -115,12 +110,11 @@ export function readQuestion(method: string, url: string, options: AskedOptions,
           ? readService(options.service, config)
           : null;
   const headers = options.header.flatMap(readHeader);
-  const isAsked = (name: string) => headers.some((other, index) => index % 2 === 0 && other.toLowerCase() === name);
   const assumesOwnPage =
     credential !== null &&
     KINDS[credential.kind].isAmbient &&
     !SAFE_METHODS.has(method) &&
-    !['origin', 'sec-fetch-site', 'referer'].some(isAsked);
+    ['origin', 'sec-fetch-site', 'referer'].every((name) => fieldIn(headers, name) === null);
   const own = originOf(hostHeader, config);
   return {
     method,
@@ -132,7 +126,7 @@ export function readQuestion(method: string, url: string, options: AskedOptions,
     isOutbound,
     askedAs,
     assumesOwnPage: assumesOwnPage && own !== null,
-    isOverHttp2: options.http2 === true,
+    isOverHttp2: options.http2,
   };
 }
 
@@ -140,7 +134,7 @@ export function readQuestion(method: string, url: string, options: AskedOptions,
 function refuseUnknownMethod(method: string): void {
   if (METHODS.includes(method)) return;
   const hint = didYouMean(method, METHODS);
-  throw new UsageFault(`${JSON.stringify(method)} is not a method, and would get 400${hint}`, COMMAND);
+  throw new UsageFault(`${JSON.stringify(method)} is not a method, and would get 400${hint}`);
 }
 
 /**
@@ -152,7 +146,7 @@ export function refuseUnknownOutcome(expected: string): void {
   const words = ['allow', 'deny', ...Object.keys(REASONS)];
   if (words.includes(expected) || /^[1-5]\d\d$/.test(expected)) return;
   const hint = didYouMean(expected, words);
-  throw new UsageFault(`--expect ${JSON.stringify(expected)} is not allow, deny, a status or a reason${hint}`, COMMAND);
+  throw new UsageFault(`--expect ${JSON.stringify(expected)} is not allow, deny, a status or a reason${hint}`);
 }
 
 function readForm({ as, outbound }: AskedOptions, { listeners }: AskedSections): AskedForm | null {
@@ -160,28 +154,27 @@ function readForm({ as, outbound }: AskedOptions, { listeners }: AskedSections):
   const form = ASKED_FORMS.find((name) => name === as);
   if (form === undefined) {
     const hint = didYouMean(as, ASKED_FORMS);
-    throw new UsageFault(`--as ${JSON.stringify(as)} is not one of ${ASKED_FORMS.join(', ')}${hint}`, COMMAND);
+    throw new UsageFault(`--as ${JSON.stringify(as)} is not one of ${ASKED_FORMS.join(', ')}${hint}`);
   }
-  if (outbound === true) throw new UsageFault('no proxy asks about calls on the outbound side', COMMAND);
+  if (outbound) throw new UsageFault('no proxy asks about calls on the outbound side');
   const listener = form === GRPC_FORM ? 'grpcAuthorizer' : 'authorizer';
-  if (listeners[listener] === undefined)
-    throw new UsageFault(`the configuration has no listeners.${listener}`, COMMAND);
+  if (listeners[listener] === undefined) throw new UsageFault(`the configuration has no listeners.${listener}`);
   return form;
 }
 
 /** Refuses a credential on the outbound side, where the workload presents none. */
 function refuseOnOutbound({ session, service, token }: AskedOptions, { outbound }: AskedSections): void {
-  if (outbound === undefined) throw new UsageFault('the configuration has no section outbound', COMMAND);
+  if (outbound === undefined) throw new UsageFault('the configuration has no section outbound');
   if (session === undefined && service === undefined && token === null) return;
-  throw new UsageFault('on the outbound side the workload calls: it presents no session and no service token', COMMAND);
+  throw new UsageFault('on the outbound side the workload calls: it presents no session and no service token');
 }
 
 /** Only where the listener speaks it. */
 function refuseOverHttp2({ as, outbound: isOutbound }: AskedOptions, { listeners, outbound }: AskedSections): void {
-  if (as !== undefined) throw new UsageFault('--as and --http2 exclude each other: the proxy asks', COMMAND);
-  const isServed = isOutbound === true ? outbound?.http2 === true : servesHttp2(listeners.public);
-  const key = isOutbound === true ? 'outbound.http2' : 'listeners.public.http2';
-  if (!isServed) throw new UsageFault(`--http2: the listener serves HTTP/1.1 only (${key})`, COMMAND);
+  if (as !== undefined) throw new UsageFault('--as and --http2 exclude each other: the proxy asks');
+  const isServed = isOutbound ? outbound?.http2 === true : servesHttp2(listeners.public);
+  const key = isOutbound ? 'outbound.http2' : 'listeners.public.http2';
+  if (!isServed) throw new UsageFault(`--http2: the listener serves HTTP/1.1 only (${key})`);
 }
 
 const ownAuthority = ({ publicOrigin }: AskedSections) => new URL(publicOrigin[0] as string).host;
@@ -195,8 +188,7 @@ function outboundAuthority({ outbound }: AskedSections): string {
 function readUrl(url: string, authority: string): { hostHeader: string; target: string } {
   if (url.startsWith('/')) return { hostHeader: authority, target: url };
   const groups = ABSOLUTE.exec(url)?.groups;
-  if (groups === undefined)
-    throw new UsageFault(`${JSON.stringify(url)} is neither https://host/path nor /path`, COMMAND);
+  if (groups === undefined) throw new UsageFault(`${JSON.stringify(url)} is neither https://host/path nor /path`);
   const rest = groups['rest'] ?? '/';
   return { hostHeader: groups['authority'] ?? '', target: rest.startsWith('?') ? `/${rest}` : rest };
 }
@@ -208,21 +200,23 @@ function originOf(hostHeader: string, config: AskedSections): string | null {
 
 function readHeader(written: string): [string, string] {
   const colon = written.indexOf(':');
-  if (colon < 1) throw new UsageFault('--header is written "Name: value"', COMMAND);
+  if (colon < 1) throw new UsageFault('--header is written "Name: value"');
   const name = written.slice(0, colon);
   const value = trim(written.slice(colon + 1));
   // The parser refuses other names and values before any rule is asked.
-  if (!isToken(name)) throw new UsageFault(`--header: ${JSON.stringify(name)} is not a header name`, COMMAND);
+  if (!isToken(name)) throw new UsageFault(`--header: ${JSON.stringify(name)} is not a header name`);
   // The value may be a credential, so the message does not repeat it.
   if (!isFieldValue(value)) {
-    throw new UsageFault(`--header: the value of ${name} contains a character that HTTP does not allow`, COMMAND);
+    throw new UsageFault(`--header: the value of ${name} contains a character that HTTP does not allow`);
   }
   return [name, value];
 }
 
+const providersOf = ({ login }: AskedSections): string[] => login.oidc.map(({ name }) => name);
+
 /** `roles=customer,roles=admin,email=a@example.com,age:=42`; `subject` names the user, `provider` who vouched. */
 function readSession(written: string, config: AskedSections): AskedCredential {
-  const session = readAskedSession(readPairs(written), config);
+  const session = readAskedSession(readPairs(written), providersOf(config));
   return {
     kind: 'session',
     words: `the session of ${JSON.stringify(session.subject)}`,
@@ -235,13 +229,13 @@ function readSession(written: string, config: AskedSections): AskedCredential {
 function readRealToken(text: string, session: string | undefined, config: AskedSections): AskedCredential {
   const compact = withoutScheme(text);
   const decoded = decodeCompact(compact);
-  if (decoded === null) throw new UsageFault('--token-file has no JWT in the strict compact form', COMMAND);
+  if (decoded === null) throw new UsageFault('--token-file has no JWT in the strict compact form');
   const issuer = issuerOf(decoded, config);
   const isOwn = issuer !== null && config.issuers[issuer]?.own !== undefined;
   const standsForSession = isOwn && decoded.payload['sid'] !== undefined;
   if (session !== undefined && !standsForSession)
-    throw new UsageFault('--session goes with a token of the gateway that stands for a session', COMMAND);
-  const asked = readAskedSession(readPairs(session ?? ''), config);
+    throw new UsageFault('--session goes with a token of the gateway that stands for a session');
+  const asked = readAskedSession(readPairs(session ?? ''), providersOf(config));
   return {
     kind: 'service',
     words: `the token of --token-file${issuer === null ? '' : `, which claims to be one of ${issuer}`}; its signature was not verified`,
@@ -308,16 +302,16 @@ function readServiceName(written: string, config: AskedSections): AskedService {
       cluster === undefined
         ? 'none of the issuers is kubernetes'
         : `more than one is kubernetes: ${clusters.join(', ')}`;
-    throw new UsageFault(`--service ${written}: ${choice}; write issuer:subject`, COMMAND);
+    throw new UsageFault(`--service ${written}: ${choice}; write issuer:subject`);
   }
   const colon = written.indexOf(':');
   const issuer = written.slice(0, colon);
   const subject = written.slice(colon + 1);
   if (colon < 1 || subject === '')
-    throw new UsageFault('--service is written issuer:subject, or namespace/name for a ServiceAccount', COMMAND);
+    throw new UsageFault('--service is written issuer:subject, or namespace/name for a ServiceAccount');
   if (config.issuers[issuer] === undefined) {
     const known = Object.keys(config.issuers).join(', ') || 'none';
-    throw new UsageFault(`${JSON.stringify(issuer)} is not one of the issuers: ${known}`, COMMAND);
+    throw new UsageFault(`${JSON.stringify(issuer)} is not one of the issuers: ${known}`);
   }
   const isServiceAccount = clusters.includes(issuer) && SERVICE_ACCOUNT.test(subject);
   return isServiceAccount ? serviceAccount(issuer, subject) : { issuer, subject, claims: {} };
@@ -339,20 +333,14 @@ function readPairs(written: string): Record<string, JSONType> {
   for (const pair of written === '' ? [] : written.split(',')) {
     const [, name, operator, text] = /^([A-Za-z0-9_./:-]*[A-Za-z0-9_./-])(:?=)(.*)$/s.exec(pair) ?? [];
     if (name === undefined || text === undefined) {
-      throw new UsageFault(`${JSON.stringify(pair)} is neither name=value nor name:=JSON`, COMMAND);
+      throw new UsageFault(`${JSON.stringify(pair)} is neither name=value nor name:=JSON`);
     }
-    values.set(name, [...(values.get(name) ?? []), operator === ':=' ? readJson(text) : text]);
+    const value = operator === ':=' ? jsonOf(text) : text;
+    if (value === undefined) throw new UsageFault(`${JSON.stringify(text)} is not JSON`);
+    values.set(name, [...(values.get(name) ?? []), value]);
   }
   const entries = [...values].map(
     ([name, list]) => [name, list.length > 1 || name === 'roles' ? list.flat() : list[0]] as const,
   );
   return Object.fromEntries(entries.filter((entry): entry is readonly [string, JSONType] => entry[1] !== undefined));
-}
-
-function readJson(text: string): JSONType {
-  try {
-    return JSON.parse(text) as JSONType;
-  } catch {
-    throw new UsageFault(`${JSON.stringify(text)} is not JSON`, COMMAND);
-  }
 }

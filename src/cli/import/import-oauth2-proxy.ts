@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { ConfigFault } from '../../errors.ts';
 import { type CliIo, defineCommand, EXIT } from '../command.ts';
-import { readInput } from '../io/configuration.ts';
+import { readInput } from '../io/input.ts';
 import type { Imported } from './oauth2-proxy/import.ts';
 
 /** `sallyport import oauth2-proxy`. */

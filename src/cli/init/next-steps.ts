@@ -42,5 +42,5 @@ const behindProxy = (answers: Answers) => [
   'and X-Forwarded-For. Then:',
 ];
 
-/** A word for a shell, whatever it contains. */
+/** Quotes a text as one word for a POSIX shell. */
 const quoted = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`;

@@ -26,7 +26,7 @@ interface InterviewQuestion {
  * @throws ConfigFault when an answer cannot be used, or files are there already
  */
 export async function askAnswers(given: GivenAnswers, directory: string, io: CliIo): Promise<Answers> {
-  // Checked first, so that nobody answers in vain.
+  // First, so that no answers are lost to a file that is in the way.
   ensureAbsent(directory);
   const questions = questionsFor(io);
   const asking = io.stdin.isTTY === true ? new Interview(io) : null;

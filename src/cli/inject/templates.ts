@@ -57,10 +57,15 @@ function templatesIn(object: YAMLMap): PodTemplate[] {
   const own = nodeAt(object, 'metadata');
   const name = isMap(own) ? (own.get('name') ?? own.get('generateName')) : undefined;
   const title = `${kind} ${String(name ?? 'without a name')}`;
+  return [naming(title, () => templateAt(object, path, title))];
+}
+
+/** Does something; a ConfigFault of it says what it is about. */
+export function naming<T>(what: string, act: () => T): T {
   try {
-    return [templateAt(object, path, title)];
+    return act();
   } catch (thrown) {
-    if (thrown instanceof ConfigFault) throw new ConfigFault(`${title}: ${thrown.message}`);
+    if (thrown instanceof ConfigFault) throw new ConfigFault(`${what}: ${thrown.message}`);
     throw thrown;
   }
 }

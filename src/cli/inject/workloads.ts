@@ -3,7 +3,7 @@
  * what cannot be done is a `ConfigFault` that names the workload.
  *
  * An annotation of the template records which maps and lists were added with it, so that removing leaves what was there before, to the
- * byte, unless somebody has changed it since. Adding begins with removing, so a second time changes nothing, and other options
+ * byte, unless it has been changed since. Adding begins with removing, so a second time changes nothing, and other options
  * replace what the first time has added.
  */
 
@@ -20,7 +20,7 @@ import {
   sidecarContainer,
   sidecarVolumes,
 } from './sidecar.ts';
-import { type PodTemplate, podTemplatesOf } from './templates.ts';
+import { naming, type PodTemplate, podTemplatesOf } from './templates.ts';
 
 /** A text, and what was done to each Pod template in it. */
 export interface Changed {
@@ -45,7 +45,7 @@ export function inject(text: string, options: SidecarOptions): Changed {
   const manifest = new ManifestText(before);
   const templates = podTemplatesOf(before).map((template) => {
     const isWanted = labelOf(template) !== 'disabled';
-    if (isWanted) inTemplate(template, () => addTo(template, manifest, options));
+    if (isWanted) naming(template.title, () => addTo(template, manifest, options));
     return { title: template.title, done: isWanted ? ('added' as const) : ('unchanged' as const) };
   });
   return { text: manifest.changed(), templates };
@@ -59,20 +59,11 @@ export function inject(text: string, options: SidecarOptions): Changed {
 export function remove(text: string): Changed {
   const manifest = new ManifestText(text);
   const templates = podTemplatesOf(text).map((template) => {
-    const injection = inTemplate(template, () => injectionOf(template));
+    const injection = naming(template.title, () => injectionOf(template));
     if (injection !== null) removeFrom(template, manifest, injection);
     return { title: template.title, done: injection === null ? ('unchanged' as const) : ('removed' as const) };
   });
   return { text: manifest.changed(), templates };
-}
-
-function inTemplate<T>({ title }: PodTemplate, act: () => T): T {
-  try {
-    return act();
-  } catch (thrown) {
-    if (thrown instanceof ConfigFault) throw new ConfigFault(`${title}: ${thrown.message}`);
-    throw thrown;
-  }
 }
 
 /** A map below the template's metadata; `null` when there is none. */

@@ -3,7 +3,8 @@
 import { resolve } from 'node:path';
 import type { ListenAddress } from '../../config/fields.ts';
 import { ConfigFault } from '../../errors.ts';
-import { type CliIo, UsageFault } from '../command.ts';
+import { jsonOf } from '../../lib/text/json.ts';
+import { type CliIo, type OptionValues, UsageFault } from '../command.ts';
 import { CONFIG_OPTION, checkConfiguration, configPath } from './configuration.ts';
 import { type HttpAnswer, request } from './http.ts';
 
@@ -21,20 +22,21 @@ export const ADMIN_OPTIONS = {
   },
 } as const;
 
-/** Option of the commands that use the guarded part of the admin API. */
-export const TOKEN_FILE_OPTION = {
-  type: 'string',
-  value: 'FILE',
-  description: 'File with the token of the admin API.',
-  default: 'listeners.admin.tokenFile',
+/** Options of the commands that use the guarded part of the admin API. */
+export const ADMIN_API_OPTIONS = {
+  ...ADMIN_OPTIONS,
+  'token-file': {
+    type: 'string',
+    value: 'FILE',
+    description: 'File with the token of the admin API.',
+    default: 'listeners.admin.tokenFile',
+  },
 } as const;
 
-interface AdminOptions {
-  readonly config: string | undefined;
-  readonly 'admin-url': string | undefined;
-}
+/** The options by which a command finds the admin listener. */
+export type AdminOptions = OptionValues<typeof ADMIN_OPTIONS> & Partial<OptionValues<typeof ADMIN_API_OPTIONS>>;
 
-/** The admin listener, and the token file that the configuration has for it. */
+/** The admin listener, and the file with its token; `null` where none is known. */
 export interface AdminPlace {
   readonly url: URL;
   readonly tokenFile: string | null;
@@ -45,18 +47,20 @@ export interface AdminPlace {
  *
  * @throws UsageFault | ConfigFault
  */
-export async function findAdmin(command: string, options: AdminOptions, io: CliIo): Promise<AdminPlace> {
+export async function findAdmin(options: AdminOptions, io: CliIo): Promise<AdminPlace> {
+  const { 'token-file': file } = options;
+  const givenFile = file === undefined ? null : resolve(io.cwd, file);
   const given = options['admin-url'] ?? (options.config === undefined ? io.env['SALLYPORT_ADMIN_URL'] : undefined);
   if (given !== undefined && given !== '') {
-    if (!URL.canParse(given)) throw new UsageFault(`${JSON.stringify(given)} is not a URL`, command);
-    return { url: new URL(given), tokenFile: null };
+    if (!URL.canParse(given)) throw new UsageFault(`${JSON.stringify(given)} is not a URL`);
+    return { url: new URL(given), tokenFile: givenFile };
   }
   const { loaded } = await checkConfiguration(configPath(options.config, io), io, true);
   if (loaded === null) {
     throw new ConfigFault(`${configPath(options.config, io)} is not valid: name the admin listener with --admin-url`);
   }
   const { address, tokenFile } = loaded.config.listeners.admin;
-  return { url: new URL(`http://${reachable(address)}`), tokenFile: tokenFile ?? null };
+  return { url: new URL(`http://${reachable(address)}`), tokenFile: givenFile ?? tokenFile ?? null };
 }
 
 /** The address to connect to: a wildcard address is reached on the loopback. */
@@ -77,12 +81,10 @@ export async function callAdmin(
   method: 'GET' | 'POST' | 'DELETE',
   path: string,
   place: AdminPlace,
-  tokenFile: string | undefined,
-  io: CliIo,
   body?: unknown,
 ): Promise<unknown> {
   const url = new URL(path, place.url);
-  const token = await readAdminToken(tokenFile === undefined ? place.tokenFile : resolve(io.cwd, tokenFile));
+  const token = await readAdminToken(place.tokenFile);
   const headers = {
     authorization: `Bearer ${token}`,
     ...(body !== undefined && { 'content-type': 'application/json' }),
@@ -90,11 +92,9 @@ export async function callAdmin(
   const answer = await request(method, url, { headers, ...(body !== undefined && { body: JSON.stringify(body) }) });
   if (answer.status < 200 || answer.status > 299)
     throw new ConfigFault(`${url.origin} answered ${answer.status}: ${problemOf(answer)}`);
-  try {
-    return JSON.parse(answer.body);
-  } catch (cause) {
-    throw notAnAdminListener(url, cause);
-  }
+  const value = jsonOf(answer.body);
+  if (value === undefined) throw notAnAdminListener(url);
+  return value;
 }
 
 /**
@@ -107,8 +107,7 @@ export function requireShape<T>(answer: unknown, hasShape: (answer: unknown) => 
   return answer;
 }
 
-const notAnAdminListener = ({ origin }: URL, cause?: unknown) =>
-  new ConfigFault(`${origin} does not answer like an admin listener`, { cause });
+const notAnAdminListener = ({ origin }: URL) => new ConfigFault(`${origin} does not answer like an admin listener`);
 
 /** Whether a value is an object whose members of these names are strings. */
 export const hasStrings = (value: unknown, names: readonly string[]): value is Record<string, unknown> =>
@@ -131,10 +130,6 @@ async function readAdminToken(path: string | null): Promise<string> {
 
 /** The detail of a problem document. */
 function problemOf({ body }: HttpAnswer): string {
-  try {
-    const { detail, title } = JSON.parse(body) as { detail?: unknown; title?: unknown };
-    return String(detail ?? title ?? 'no reason given');
-  } catch {
-    return 'no reason given';
-  }
+  const { detail, title } = (jsonOf(body) ?? {}) as { readonly detail?: unknown; readonly title?: unknown };
+  return String(detail ?? title ?? 'no reason given');
 }

@@ -9,7 +9,8 @@ import { resolve } from 'node:path';
 import { ConfigFault } from '../../errors.ts';
 import type { LoadedConfig, LoadResult } from '../../gateway/configuration/load.ts';
 import type { ReadInstance, ReadResult } from '../../process/read.ts';
-import type { CliInput, CliIo } from '../command.ts';
+import type { CliIo } from '../command.ts';
+import { readInput } from './input.ts';
 
 /** Option of the commands that read a configuration. */
 export const CONFIG_OPTION = {
@@ -47,7 +48,7 @@ export async function checkConfiguration(path: string, io: CliIo, skipsFiles: bo
   return loadConfig(text, { path, cwd: io.cwd, env: io.env, files: skipsFiles ? noFiles : systemFiles });
 }
 
-/** The text of a configuration. A first user, who has none, is told how to get one. */
+/** The text of a configuration. Where there is none yet, the message says how to get one. */
 async function readConfiguration(path: string, io: CliIo): Promise<string> {
   try {
     return await readInput(path, io);
@@ -99,34 +100,4 @@ async function requireValid<R extends LoadResult>(
   throw new ConfigFault(
     renderText({ path, problems: problems.filter(({ severity }) => severity === 'error'), source }),
   );
-}
-
-/** Longest standard input that is read, in bytes. */
-const MAX_INPUT = 8 * 1024 * 1024;
-
-/**
- * Reads a whole stream as UTF-8.
- *
- * @throws ConfigFault when it is longer than 8 MiB
- */
-export async function readAll(stream: CliInput): Promise<string> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of stream) {
-    const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : (chunk as Buffer);
-    length += bytes.byteLength;
-    if (length > MAX_INPUT) throw new ConfigFault('standard input is longer than 8 MiB');
-    chunks.push(bytes);
-  }
-  return Buffer.concat(chunks).toString('utf8');
-}
-
-/**
- * The text of a file; `-` is standard input.
- *
- * @throws ConfigFault when it cannot be read, is not UTF-8, or standard input is longer than 8 MiB
- */
-export async function readInput(path: string, io: CliIo): Promise<string> {
-  const { readConfigText } = await import('../../config/load.ts');
-  return path === '-' ? readAll(io.stdin) : readConfigText(resolve(io.cwd, path), path);
 }

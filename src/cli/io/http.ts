@@ -1,6 +1,7 @@
 /** One small HTTP request of the command line: no proxy from the environment, no redirect, bounded in time and size. */
 
 import { ConfigFault } from '../../errors.ts';
+import { errorCode } from '../../lib/error-code.ts';
 import { AnswerTooLarge, readWhole, sendRequest } from '../../lib/http/small-requests.ts';
 
 /** An answer, read whole. */
@@ -41,7 +42,7 @@ export async function request(method: string, url: URL, options: HttpOptions = {
 function whyFailed(cause: unknown): string {
   if (cause instanceof AnswerTooLarge) return `the answer is longer than it may be: ${cause.message}`;
   if (cause instanceof Error && cause.name === 'TimeoutError') return 'no answer in time';
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : null;
+  const code = errorCode(cause);
   switch (code) {
     case 'ABORT_ERR':
       return 'no answer in time';

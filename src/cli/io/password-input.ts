@@ -1,25 +1,14 @@
 /** Passwords from a terminal, without showing them, or from a pipe. */
 
 import { ConfigFault } from '../../errors.ts';
-import type { CliInput, CliIo } from '../command.ts';
+import type { CliIo } from '../command.ts';
+import { readLine } from './input.ts';
 
 const CTRL_C = '\u0003';
 const CTRL_D = '\u0004';
 const BACKSPACE = new Set(['\u0008', '\u007f']);
 /** No password is longer. */
 const MAX_LENGTH = 4_096;
-
-/** The first line of a stream, without its end. What follows it is lost. */
-async function readLine(stream: CliInput): Promise<string> {
-  let text = '';
-  stream.setEncoding('utf8');
-  for await (const chunk of stream) {
-    text += String(chunk);
-    if (text.includes('\n') || text.length > MAX_LENGTH) break;
-  }
-  const [line = ''] = text.split('\n', 1);
-  return line.replace(/\r$/, '');
-}
 
 /**
  * Asks for a line on a terminal that does not show it.
@@ -63,7 +52,7 @@ const MIN_PASSWORD_LENGTH = 8;
  */
 export async function readNewPassword(io: CliIo, mayBeEmpty = false): Promise<string> {
   if (io.stdin.isTTY !== true) {
-    const password = await readLine(io.stdin);
+    const password = await readLine(io.stdin, MAX_LENGTH);
     const problem = mayBeEmpty && password === '' ? null : await problemOf(password);
     if (problem !== null) throw new ConfigFault(problem);
     return password;

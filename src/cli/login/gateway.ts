@@ -7,6 +7,7 @@ import * as openid from 'openid-client';
 import { z } from 'zod';
 import { COMMAND_LINE_CLIENT } from '../../endpoints/command-line/client.ts';
 import { ConfigFault } from '../../errors.ts';
+import { jsonOf } from '../../lib/text/json.ts';
 import { VERSION } from '../../version.ts';
 import { type HttpAnswer, request } from '../io/http.ts';
 import type { StoredLogin } from './store.ts';
@@ -41,7 +42,7 @@ export interface GatewayAsServer {
  */
 export async function findGateway(origin: string): Promise<GatewayAsServer> {
   const answer = await ask('GET', new URL('/.well-known/oauth-authorization-server', origin));
-  const parsed = answer.status === 200 ? metadataSchema.safeParse(parseJson(answer.body)) : null;
+  const parsed = answer.status === 200 ? metadataSchema.safeParse(jsonOf(answer.body)) : null;
   if (parsed?.success !== true)
     throw new ConfigFault(
       `${origin} offers no login from a terminal (status ${answer.status}): it needs refresh.commandLine in its configuration`,
@@ -123,12 +124,4 @@ const fetchFrom =
 function response({ status, body, contentType }: HttpAnswer): Response {
   const headers = contentType === null ? {} : { 'content-type': contentType };
   return new Response(body === '' ? null : body, { status, headers });
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

@@ -7,6 +7,7 @@
 import { open, readFile, rm } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ConfigFault } from '../../errors.ts';
+import { errorCode } from '../../lib/error-code.ts';
 
 /** Longer than a renewal can take. */
 const PATIENCE_MS = 30_000;
@@ -41,7 +42,7 @@ async function hasTaken(path: string): Promise<boolean> {
     await file.close();
     return true;
   } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'EEXIST') return false;
+    if (errorCode(cause) === 'EEXIST') return false;
     throw new ConfigFault(`${path} cannot be written`, { cause });
   }
 }
@@ -57,6 +58,6 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (cause) {
-    return !(cause instanceof Error && 'code' in cause && cause.code === 'ESRCH');
+    return errorCode(cause) !== 'ESRCH';
   }
 }

@@ -3,11 +3,9 @@
 import { defineCommand, EXIT } from '../command.ts';
 import { ORIGIN_ARGUMENT, readOrigin } from './origin.ts';
 
-const NAME = 'login';
-
 /** `sallyport login`. */
 export const loginCommand = defineCommand({
-  name: NAME,
+  name: 'login',
   summary: 'Log in to a gateway from a terminal',
   description: [
     'Opens a browser, in which you log in as usual and approve the terminal. Keeps the login in $XDG_CONFIG_HOME/sallyport/logins (default: ~/.config), readable by you alone; "token get" prints its access token. The terminal gets its own session, which you see under "Your sessions".',
@@ -28,7 +26,7 @@ export const loginCommand = defineCommand({
   ],
   exit: { ok: 'logged in', failed: 'refused, not confirmed in time, or the gateway cannot be asked' },
   async run({ options, args, io }) {
-    const origin = readOrigin(args[0] ?? '', NAME);
+    const origin = readOrigin(args[0] ?? '');
     const { findGateway, inWords, loginOf } = await import('./gateway.ts');
     const { loginByBrowser, loginByDevice } = await import('./flows.ts');
     const { LoginFile } = await import('./store.ts');

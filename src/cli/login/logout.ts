@@ -4,11 +4,9 @@ import { ConfigFault } from '../../errors.ts';
 import { defineCommand, EXIT } from '../command.ts';
 import { ORIGIN_ARGUMENT, readOrigin } from './origin.ts';
 
-const NAME = 'logout';
-
 /** `sallyport logout`. */
 export const logoutCommand = defineCommand({
-  name: NAME,
+  name: 'logout',
   summary: 'End the login of this terminal',
   description: [
     'Ends the session at the gateway, which then refuses its tokens, and deletes the login from this computer. If the gateway does not answer, the login stays, so that you can end it later.',
@@ -18,7 +16,7 @@ export const logoutCommand = defineCommand({
   examples: [['sallyport logout https://shop.example.com', 'Your other sessions stay']],
   exit: { ok: 'logged out', failed: 'there is no login, or the gateway cannot be asked' },
   async run({ args, io }) {
-    const origin = readOrigin(args[0] ?? '', NAME);
+    const origin = readOrigin(args[0] ?? '');
     const { LoginFile } = await import('./store.ts');
     const file = new LoginFile(origin, io);
     const login = await file.read();

@@ -14,13 +14,13 @@ export const ORIGIN_ARGUMENT = {
  *
  * @throws UsageFault for anything else, such as an address with a path or a password
  */
-export function readOrigin(text: string, command: string): string {
+export function readOrigin(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:'))
-    throw new UsageFault(`${JSON.stringify(text)} is not an origin, such as https://shop.example.com`, command);
+    throw new UsageFault(`${JSON.stringify(text)} is not an origin, such as https://shop.example.com`);
   if (url.username !== '' || url.password !== '' || url.pathname !== '/' || url.search !== '' || url.hash !== '')
-    throw new UsageFault(`${url.origin} has to stand alone, without a path, a query or a user`, command);
+    throw new UsageFault(`${url.origin} must stand alone, without a path, a query or a user`);
   if (url.protocol === 'http:' && !isLoopbackHost(url.hostname))
-    throw new UsageFault('tokens are sent over https only, but on this machine', command);
+    throw new UsageFault('tokens are sent over https only, except on this machine');
   return url.origin;
 }

@@ -3,14 +3,16 @@
  * whole or not at all. A file that others can read is not used: anyone with its refresh token owns the login.
  */
 
-import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { z } from 'zod';
 import { ConfigFault } from '../../errors.ts';
+import { errorCode } from '../../lib/error-code.ts';
+import { jsonOf } from '../../lib/text/json.ts';
 import type { CliIo } from '../command.ts';
+import { replaceFile } from '../io/replace-file.ts';
 
 const loginSchema = z.strictObject({
   origin: z.string(),
@@ -39,14 +41,14 @@ export class LoginFile {
   /**
    * The login; `null` when there is none.
    *
-   * @throws ConfigFault when others can read the file, or it is not one of ours
+   * @throws ConfigFault when others can read the file, or it is not a login
    */
   async read(): Promise<StoredLogin | null> {
     const file = await this.#open();
     if (file === null) return null;
     try {
       await this.#assertPrivate(file);
-      const parsed = loginSchema.safeParse(parse(await file.readFile('utf8')));
+      const parsed = loginSchema.safeParse(jsonOf(await file.readFile('utf8')));
       if (parsed.success) return parsed.data;
       throw new ConfigFault(`${this.path} is not a login: delete it, and log in again`);
     } finally {
@@ -57,28 +59,15 @@ export class LoginFile {
   /** Writes the login, in place of one that was there. */
   async write(login: StoredLogin): Promise<void> {
     await this.prepare();
-    const temporary = join(this.#directory, `.${randomUUID()}.tmp`);
-    try {
-      const file = await open(temporary, 'wx', OWNER_ONLY);
-      try {
-        await file.writeFile(`${JSON.stringify(login)}\n`);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-      await rename(temporary, this.path);
-    } catch (cause) {
-      await rm(temporary, { force: true });
-      throw new ConfigFault(`${this.path} cannot be written (${codeOf(cause)})`, { cause });
-    }
+    await replaceFile(this.path, `${JSON.stringify(login)}\n`, OWNER_ONLY);
   }
 
-  /** Makes the directory, if it is not there. */
+  /** Creates the directory, if it does not exist. */
   async prepare(): Promise<void> {
     try {
       await mkdir(this.#directory, { recursive: true, mode: 0o700 });
     } catch (cause) {
-      throw new ConfigFault(`${this.#directory} cannot be made (${codeOf(cause)})`, { cause });
+      throw new ConfigFault(`${this.#directory} cannot be created (${reasonOf(cause)})`, { cause });
     }
   }
 
@@ -91,8 +80,8 @@ export class LoginFile {
     try {
       return await open(this.path, constants.O_RDONLY | constants.O_NOFOLLOW);
     } catch (cause) {
-      if (codeOf(cause) === 'ENOENT') return null;
-      throw new ConfigFault(`${this.path} cannot be read (${codeOf(cause)})`, { cause });
+      if (errorCode(cause) === 'ENOENT') return null;
+      throw new ConfigFault(`${this.path} cannot be read (${reasonOf(cause)})`, { cause });
     }
   }
 
@@ -113,13 +102,4 @@ function configDirectory({ env }: Pick<CliIo, 'env'>): string {
   return isAbsolute(given) ? given : join(env['HOME'] || homedir(), '.config');
 }
 
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
-}
-
-const codeOf = (cause: unknown): string =>
-  cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error';
+const reasonOf = (cause: unknown): string => errorCode(cause) ?? 'unknown error';

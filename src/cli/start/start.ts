@@ -29,7 +29,7 @@ export const start = defineCommand({
     failed: 'the configuration is not valid, something cannot be opened, or the gateway can no longer serve requests',
   },
   async run({ options, io }) {
-    // Node would open a debugger on it, to which everybody on this machine could connect. `--inspect` opens one still.
+    // Otherwise Node would open a debugger, to which anyone on this machine could connect. `--inspect` still does.
     process.on('SIGUSR1', () => {});
     stayReadyWhenIdle();
     // A worker is this program with these arguments; its configuration comes from the primary.

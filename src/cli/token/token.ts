@@ -6,10 +6,12 @@ import type { DecodedToken } from '../../jwt/compact.ts';
 import type { FixedKeySet } from '../../jwt/key-set.ts';
 import type { KeyRules } from '../../jwt/verification-keys.ts';
 import { isLoopbackHost } from '../../lib/address.ts';
+import { jsonOf } from '../../lib/text/json.ts';
 import { toTimestamp } from '../../lib/text/timestamp.ts';
 import { formatDuration, parseDurationMs } from '../../lib/text/units.ts';
-import { type CliIo, defineCommand, EXIT, UsageFault } from '../command.ts';
-import { JSON_OPTION, readAll } from '../io/configuration.ts';
+import { type CliIo, defineCommand, EXIT, type OptionValues, UsageFault } from '../command.ts';
+import { JSON_OPTION } from '../io/configuration.ts';
+import { readAll } from '../io/input.ts';
 import { show } from '../io/output.ts';
 import { withoutScheme } from './token-input.ts';
 
@@ -44,6 +46,31 @@ export const tokenInspect = defineCommand({
   },
 });
 
+/** Options that are the rules, where no configuration has them. */
+const RULE_OPTIONS = {
+  jwks: {
+    type: 'string',
+    value: 'FILE|URL',
+    description: 'Keys of the issuer, a JWK Set; https, or http on this machine.',
+  },
+  issuer: { type: 'string', value: 'ISS', description: 'Exact `iss`.' },
+  audience: { type: 'string', value: 'AUD', multiple: true, description: 'Accepted `aud`.' },
+  algorithm: {
+    type: 'string',
+    value: 'ALG',
+    multiple: true,
+    description: 'Accepted algorithm.',
+    default: 'ES256, EdDSA, RS256 and PS256',
+  },
+  type: { type: 'string', value: 'TYP', multiple: true, description: 'Accepted `typ`.', default: 'JWT and at+jwt' },
+  'max-lifetime': { type: 'string', value: 'DURATION', description: 'Longest `exp` − `iat`.', default: '1h' },
+  'clock-skew': { type: 'string', value: 'DURATION', description: 'Leeway for times.', default: '30s' },
+} as const;
+
+interface VerifyOptions extends OptionValues<typeof RULE_OPTIONS> {
+  readonly config: string | undefined;
+}
+
 /** `sallyport token verify`. */
 export const tokenVerify = defineCommand({
   name: 'token verify',
@@ -60,23 +87,7 @@ export const tokenVerify = defineCommand({
       value: 'FILE',
       description: 'Configuration whose issuers judge the token, instead of the rules below.',
     },
-    jwks: {
-      type: 'string',
-      value: 'FILE|URL',
-      description: 'Keys of the issuer, a JWK Set; https, or http on this machine.',
-    },
-    issuer: { type: 'string', value: 'ISS', description: 'Exact `iss`.' },
-    audience: { type: 'string', value: 'AUD', multiple: true, description: 'Accepted `aud`.' },
-    algorithm: {
-      type: 'string',
-      value: 'ALG',
-      multiple: true,
-      description: 'Accepted algorithm.',
-      default: 'ES256, EdDSA, RS256 and PS256',
-    },
-    type: { type: 'string', value: 'TYP', multiple: true, description: 'Accepted `typ`.', default: 'JWT and at+jwt' },
-    'max-lifetime': { type: 'string', value: 'DURATION', description: 'Longest `exp` − `iat`.', default: '1h' },
-    'clock-skew': { type: 'string', value: 'DURATION', description: 'Leeway for times.', default: '30s' },
+    ...RULE_OPTIONS,
     json: JSON_OPTION,
   },
   examples: [
@@ -112,40 +123,27 @@ interface Judged {
   readonly issuer: string | null;
 }
 
-interface VerifyOptions {
-  readonly config: string | undefined;
-  readonly jwks: string | undefined;
-  readonly issuer: string | undefined;
-  readonly audience: readonly string[];
-  readonly algorithm: readonly string[];
-  readonly type: readonly string[];
-  readonly 'max-lifetime': string | undefined;
-  readonly 'clock-skew': string | undefined;
-}
-
 /** By the rules of a configuration. */
 async function judgeByConfig(options: VerifyOptions, args: readonly string[], io: CliIo): Promise<Judged> {
   const { config = '', ...rules } = options;
-  const given = (Object.keys(rules) as (keyof typeof rules)[]).find(
-    (name) => RULES.includes(name) && (rules[name]?.length ?? 0) > 0,
+  const given = (Object.keys(RULE_OPTIONS) as (keyof typeof RULE_OPTIONS)[]).find(
+    (name) => (rules[name]?.length ?? 0) > 0,
   );
-  if (given !== undefined) throw new UsageFault(`--${given} does not go with --config`, 'token verify');
+  if (given !== undefined) throw new UsageFault(`--${given} does not go with --config`);
   if (config === '-' && args[0] === undefined)
-    throw new UsageFault('the configuration and the token cannot both be on standard input', 'token verify');
+    throw new UsageFault('the configuration and the token cannot both be on standard input');
   const token = await readToken(args[0], io);
   const { verifyByConfiguration } = await import('./verify-by-configuration.ts');
   const verdict = await verifyByConfiguration(token, config, io);
   return { token, problem: null, issuer: null, ...verdict };
 }
 
-const RULES: readonly string[] = ['jwks', 'issuer', 'audience', 'algorithm', 'type', 'max-lifetime', 'clock-skew'];
-
 /** By the rules of the options. */
 async function judge(options: VerifyOptions, args: readonly string[], io: CliIo): Promise<Judged> {
   const { jwks, issuer, audience } = options;
   if (jwks === undefined || issuer === undefined || audience.length === 0) {
     const missing = jwks === undefined ? 'jwks' : issuer === undefined ? 'issuer' : 'audience';
-    throw new UsageFault(`--${missing} is missing; or give --config instead`, 'token verify');
+    throw new UsageFault(`--${missing} is missing; or give --config instead`);
   }
   const { REFUSALS } = await import('../../authentication/service-token/refusal.ts');
   const { serviceTokenProfile } = await import('../../jwt/profiles.ts');
@@ -187,7 +185,7 @@ function describe({ header, payload }: DecodedToken, nowMs: number): string {
 
 function durationMs(option: string, text: string): number {
   const ms = parseDurationMs(text);
-  if (ms === null) throw new UsageFault(`${option} is not a duration, such as 30s or 1h`, 'token verify');
+  if (ms === null) throw new UsageFault(`${option} is not a duration, such as 30s or 1h`);
   return ms;
 }
 
@@ -198,12 +196,9 @@ async function readKeys(place: string, rules: KeyRules, io: CliIo): Promise<Fixe
 
 async function readKeyFile(place: string, io: CliIo): Promise<unknown> {
   const { readConfigText } = await import('../../config/load.ts');
-  const text = readConfigText(resolve(io.cwd, place), place);
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new ConfigFault(`${place} is not JSON`, { cause });
-  }
+  const document = jsonOf(readConfigText(resolve(io.cwd, place), place));
+  if (document === undefined) throw new ConfigFault(`${place} is not JSON`);
+  return document;
 }
 
 const FETCH_TIMEOUT_MS = 10_000;

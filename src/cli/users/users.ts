@@ -2,7 +2,7 @@
 
 import { resolve } from 'node:path';
 import { ConfigFault } from '../../errors.ts';
-import { type CliIo, defineCommand, EXIT, UsageFault } from '../command.ts';
+import { type CliIo, defineCommand, EXIT, type OptionValues, UsageFault } from '../command.ts';
 import { CONFIG_OPTION, configPath, JSON_OPTION, loadConfiguration } from '../io/configuration.ts';
 import { formatTable, show } from '../io/output.ts';
 import { readNewPassword } from '../io/password-input.ts';
@@ -18,16 +18,21 @@ const FILE_OPTIONS = {
 } as const;
 
 /** The users file, by option or configuration. */
-async function usersPath(
-  options: { config: string | undefined; file: string | undefined },
-  io: CliIo,
-): Promise<string> {
+async function usersPath(options: OptionValues<typeof FILE_OPTIONS>, io: CliIo): Promise<string> {
   if (options.file !== undefined) return resolve(io.cwd, options.file);
   const path = configPath(options.config, io);
   const { loaded } = await loadConfiguration(path, io, true);
   const { password } = loaded.config.login;
   if (password !== undefined) return password.usersFile;
   throw new ConfigFault(`${path}: login.password.usersFile is not set: give --file`);
+}
+
+/** The users of a file, and which of them has a name. */
+async function findUser(path: string, written: string, mayBeMissing: boolean) {
+  const { accountName } = await import('../../endpoints/login/password/users-file.ts');
+  const document = await openUsers(path, mayBeMissing);
+  const name = accountName(written);
+  return { document, name, index: usersOf(document).findIndex((user) => accountName(user.name) === name) };
 }
 
 /** `sallyport users add`. */
@@ -58,11 +63,8 @@ export const usersAdd = defineCommand({
   exit: { ok: 'added', failed: 'the user already exists, or the file cannot be read or written' },
   async run({ options, args, io }) {
     const path = await usersPath(options, io);
-    const document = await openUsers(path, true);
-    const { accountName } = await import('../../endpoints/login/password/users-file.ts');
+    const { document, name, index } = await findUser(path, args[0] ?? '', true);
     const { hashPassword } = await import('../../endpoints/login/password/hash.ts');
-    const name = accountName(args[0] ?? '');
-    const index = usersOf(document).findIndex((user) => accountName(user.name) === name);
     if (index !== -1 && !options.replace)
       throw new ConfigFault(`${path}: ${JSON.stringify(name)} already exists: --replace sets a new password`);
     if (index === -1 && options.replace) throw new ConfigFault(`${path}: there is no user ${JSON.stringify(name)}`);
@@ -125,10 +127,7 @@ export const usersRemove = defineCommand({
   exit: { ok: 'removed', failed: 'no such user, or the file cannot be read or written' },
   async run({ options, args, io }) {
     const path = await usersPath(options, io);
-    const document = await openUsers(path, false);
-    const { accountName } = await import('../../endpoints/login/password/users-file.ts');
-    const name = accountName(args[0] ?? '');
-    const index = usersOf(document).findIndex((user) => accountName(user.name) === name);
+    const { document, name, index } = await findUser(path, args[0] ?? '', false);
     if (index === -1) throw new ConfigFault(`${path}: there is no user ${JSON.stringify(name)}`);
     document.deleteIn(['users', index]);
     await writeUsers(path, document);
@@ -139,6 +138,6 @@ export const usersRemove = defineCommand({
 
 function readAttribute(written: string): readonly [string, string] {
   const [, key, value] = /^([^=]+)=(.*)$/s.exec(written) ?? [];
-  if (key === undefined || value === undefined) throw new UsageFault('--attribute is written KEY=VALUE', 'users add');
+  if (key === undefined || value === undefined) throw new UsageFault('--attribute is written KEY=VALUE');
   return [key, value];
 }

@@ -2,7 +2,7 @@
 
 import { RECENT_REQUESTS, type RecentRequest } from '../../telemetry/recent-requests.ts';
 import { defineCommand, EXIT, UsageFault } from '../command.ts';
-import { ADMIN_OPTIONS, callAdmin, findAdmin, requireShape, TOKEN_FILE_OPTION } from '../io/admin-client.ts';
+import { ADMIN_API_OPTIONS, callAdmin, findAdmin, requireShape } from '../io/admin-client.ts';
 import { JSON_OPTION } from '../io/configuration.ts';
 import { show } from '../io/output.ts';
 
@@ -15,7 +15,7 @@ export const why = defineCommand({
     'Each replica remembers only its own requests: name the admin listener of each with --admin-url.',
   ],
   args: [{ name: 'REQUEST-ID', description: 'The id of the request.' }],
-  options: { ...ADMIN_OPTIONS, 'token-file': TOKEN_FILE_OPTION, json: JSON_OPTION },
+  options: { ...ADMIN_API_OPTIONS, json: JSON_OPTION },
   examples: [
     ['sallyport why 4bf92f3577b34da6a3ce929d0e0e4736', 'With the id that a user has copied from an error page'],
   ],
@@ -25,10 +25,10 @@ export const why = defineCommand({
     const { REQUEST_ID_PATTERN } = await import('../../sanitize/sanitize.ts');
     const [id = ''] = args;
     // It may come from a stranger's report, and is printed as part of a command below.
-    if (!REQUEST_ID_PATTERN.test(id)) throw new UsageFault(`${JSON.stringify(id)} is not a request id`, 'why');
-    const place = await findAdmin('why', options, io);
+    if (!REQUEST_ID_PATTERN.test(id)) throw new UsageFault(`${JSON.stringify(id)} is not a request id`);
+    const place = await findAdmin(options, io);
     const path = `/api/requests?id=${encodeURIComponent(id)}`;
-    const answer = await callAdmin('GET', path, place, options['token-file'], io);
+    const answer = await callAdmin('GET', path, place);
     const { request } = requireShape(answer, isAnswer, place);
     if (request === null) {
       io.stderr.write(

@@ -62,3 +62,12 @@ export type JSONType = string | number | boolean | null | JSONType[] | { [key: s
 /** Whether a value is an object of JSON: neither `null` nor a list. */
 export const isJsonObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** The value of a JSON text; `undefined` when the text is not JSON. Of two members of one name, the last one counts. */
+export function jsonOf(text: string): JSONType | undefined {
+  try {
+    return JSON.parse(text) as JSONType;
+  } catch {
+    return undefined;
+  }
+}

@@ -47,7 +47,7 @@ export class ProcessMetrics {
   }
 }
 
-/** So many are written for another process in a few milliseconds, which takes several times as long as to read them. */
+/** Serializing this many takes a few milliseconds, several times as long as reading them. */
 const SERIES_PER_ANSWER = 512;
 
 /** The next metrics of a scrape: a few milliseconds of work for the process that has them, and for the one that asks. */
@@ -179,7 +179,7 @@ async function* mergedMetrics(sources: readonly MetricSource[]): AsyncGenerator<
         if (share.isUsed) await share.next();
       }
     }
-    // What cannot be merged is of one process, which is the primary's to say.
+    // What cannot be merged describes one process: the primary.
     if (head !== null && (head.merging !== 'omit' || PRIMARY_ONLY.test(name))) yield { head, series };
   }
 }

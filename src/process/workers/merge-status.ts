@@ -35,16 +35,15 @@ function merged<Row>(
   keyOf: (row: Row) => string,
   merge: (one: Row, other: Row) => Row,
 ): Listed<Row> {
-  const rows = new Map<string, Row>();
-  let total = 0;
-  for (const answer of answers) {
-    total = Math.max(total, answer.total);
-    for (const row of answer.rows) {
-      const present = rows.get(keyOf(row));
-      rows.set(keyOf(row), present === undefined ? row : merge(present, row));
-    }
-  }
-  return { rows: [...rows.values()], total };
+  const lists = [...answers];
+  const same = Map.groupBy(
+    lists.flatMap(({ rows }) => rows),
+    keyOf,
+  );
+  return {
+    rows: [...same.values()].map((rows) => rows.reduce((one, other) => merge(one, other))),
+    total: Math.max(0, ...lists.map(({ total }) => total)),
+  };
 }
 
 const sums = <Figures extends Readonly<Record<keyof Figures, number>>>(one: Figures, other: Figures): Figures =>

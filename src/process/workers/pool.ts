@@ -329,7 +329,7 @@ export class WorkerPool {
     return this.#fromAll(method, (process) => process.call(method, ASK_TIMEOUT_MS, parameters));
   }
 
-  /** The same with questions of which each may be several calls. @param method  for the log */
+  /** Like `#askAll`, for questions that take several calls each. @param method  for the log */
   async #fromAll<T>(
     method: keyof WorkerMethods,
     question: (process: WorkerProcess) => Promise<T>,
@@ -367,12 +367,8 @@ const nameOf = ({ number }: Pick<Slot, 'number'>) => `worker ${number}`;
 
 /** One component per name: the first that failed and counts, else the first that failed, else the first. */
 function worstOfEach(components: readonly ComponentHealth[]): ComponentHealth[] {
-  const byName = new Map<string, ComponentHealth>();
-  for (const component of components) {
-    const present = byName.get(component.name);
-    if (present === undefined || badness(component) > badness(present)) byName.set(component.name, component);
-  }
-  return [...byName.values()];
+  const named = Map.groupBy(components, ({ name }) => name);
+  return [...named.values()].map((same) => same.reduce((one, other) => (badness(other) > badness(one) ? other : one)));
 }
 
 const badness = ({ isOk, isRequired }: ComponentHealth) => (isOk ? 0 : isRequired ? 2 : 1);

@@ -110,7 +110,7 @@ class GatewayWorker implements WorkerLife {
   }
 }
 
-/** Opens a gateway by the files of its configuration; where they cannot be used any more, by what the others have read. */
+/** Opens a gateway from the files of its configuration; if they have become unusable, from what the others have read. */
 async function openWith(files: FileContents, config: Config, dependencies: GatewayDependencies): Promise<Gateway> {
   const { clocks, log } = dependencies;
   const read = await readConfig(config, clocks).catch((fault: unknown) => {
