@@ -39,6 +39,10 @@ export const rowsBelow =
 const NOT_FOUND = new Denial('route_not_found', 'no such endpoint');
 const HOST_NOT_SERVED = new Denial('host_not_served', 'endpoint is only served on a public origin');
 
+/** Whether a browser sends a request: browsers alone name the origin or the site that it comes from (Fetch §3.2, Fetch Metadata). */
+export const isFromBrowser = ({ fields }: ScreenedRequest): boolean =>
+  fields.origin !== null || fields.secFetchSite !== null;
+
 /** The gateway's own endpoints, by method and path. */
 export class Endpoints {
   readonly #basePath: string;

@@ -117,6 +117,12 @@ export async function presentedHandle(
   return typeof sessionCookie === 'string' ? cookies.handleOf(sessionCookie, publicOrigin) : null;
 }
 
+const NOT_A_PAGE = new Denial('credential_missing', 'a script or subresource, not a navigation, began a login');
+
+/** Why a request begins no login that leaves this origin: not a person, but a script or subresource, sends it. */
+export const navigationProblem = ({ fields: { secFetchMode } }: ScreenedRequest): Denial | null =>
+  secFetchMode === null || secFetchMode === 'navigate' ? null : NOT_A_PAGE;
+
 const BUSY = new Denial('overloaded', 'too many logins wait for their turn');
 
 /**

@@ -14,6 +14,7 @@ import { toTimestamp } from '../../lib/text/timestamp.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import { bodyType, parseJson, readBody } from '../body.ts';
 import { describeBackend } from '../device.ts';
+import { isFromBrowser } from '../endpoints.ts';
 import { type EndpointParts, NOT_REMEMBERED, sourceOf } from '../parts.ts';
 import { beginRefresh, wantedRefresh } from '../refresh/refresh-logins.ts';
 import { areTooLarge, attributesSchema, visibleText } from './user-attributes.ts';
@@ -54,7 +55,7 @@ export class BackendLogin {
   /** Opens a session. */
   async open(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
     // A browser that knows a Basic credential sends it with the requests of any page.
-    if (request.fields.origin !== null || request.fields.secFetchSite !== null) return FROM_BROWSER;
+    if (isFromBrowser(request)) return FROM_BROWSER;
     const backend = await this.#authenticate(request);
     if (backend instanceof Denial) {
       this.#recordFailure(backend, exchange, request);

@@ -208,7 +208,7 @@ export class PasswordEndpoint {
   async logIn(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
     const type = bodyType(request.fields.contentType);
     if (type instanceof Denial) return type;
-    // A page of another site can send a form, but JSON only after a CORS preflight, which is refused.
+    // A page of another site can send a form, but JSON only after a CORS preflight, which only origins in `cors` pass.
     const foreign = this.#parts.originProblem(request, type === 'form' ? 'page' : 'program');
     if (foreign !== null) return foreign;
     const attempt = await this.#read(exchange, request, type);

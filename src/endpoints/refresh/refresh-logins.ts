@@ -11,6 +11,7 @@ import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import type { RefreshClient } from '../../store/refresh-family.ts';
 import type { RefreshFamilies } from '../../store/store.ts';
 import type { AuditLog, AuditSource } from '../../telemetry/audit.ts';
+import { isFromBrowser } from '../endpoints.ts';
 import type { OpenedSession } from '../open-session.ts';
 import type { AccessTokens } from './access-tokens.ts';
 import type { RefreshCookie } from './refresh-cookie.ts';
@@ -102,14 +103,13 @@ export class RefreshLogins {
    * @param asked  what it asks for; `null` when for nothing
    * @returns the kind of client, `null` for no refresh token, or a Denial `token_request_invalid` | `origin_forbidden`
    */
-  wanted(asked: RefreshClient | null, { fields }: ScreenedRequest): RefreshClient | null | Denial {
+  wanted(asked: RefreshClient | null, request: ScreenedRequest): RefreshClient | null | Denial {
     const { clients, everyLogin } = this.#parts;
     const client = asked ?? (everyLogin && clients.includes('browser') ? 'browser' : null);
     if (client === null) return null;
     if (!clients.includes(client)) return NOT_OFFERED;
     // An injected script could send elsewhere what a script of the page can read.
-    const isFromBrowser = fields.origin !== null || fields.secFetchSite !== null;
-    return client === 'native' && isFromBrowser ? TO_BROWSER : client;
+    return client === 'native' && isFromBrowser(request) ? TO_BROWSER : client;
   }
 
   /**

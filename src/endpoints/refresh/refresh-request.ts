@@ -9,6 +9,7 @@ import type { Exchange } from '../../exchange.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import type { RefreshClient } from '../../store/refresh-family.ts';
 import { bodyType, parseForm, parseJson, readBody } from '../body.ts';
+import { isFromBrowser } from '../endpoints.ts';
 import type { EndpointParts } from '../parts.ts';
 import type { RefreshCookie } from './refresh-cookie.ts';
 
@@ -48,8 +49,7 @@ export async function readRefreshRequest(
   request: ScreenedRequest,
 ): Promise<PresentedRefresh | Denial> {
   const cookie = cookies.read(request.otherCookies);
-  const { origin, secFetchSite } = request.fields;
-  const isBrowser = cookie !== null || origin !== null || secFetchSite !== null;
+  const isBrowser = cookie !== null || isFromBrowser(request);
   const foreign = isBrowser ? originProblem(request, 'page') : null;
   if (foreign !== null) return foreign;
   if (cookie instanceof Denial) return cookie;

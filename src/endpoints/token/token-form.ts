@@ -4,6 +4,7 @@ import { Denial } from '../../errors.ts';
 import type { Exchange } from '../../exchange.ts';
 import type { ScreenedRequest } from '../../sanitize/sanitize.ts';
 import { bodyType, parseForm, readBody } from '../body.ts';
+import { isFromBrowser } from '../endpoints.ts';
 import { presentParameters, type TokenForm } from './token-request.ts';
 
 const invalid = (note: string) => new Denial('token_request_invalid', note);
@@ -23,12 +24,11 @@ export async function readTokenForm(
   request: ScreenedRequest,
   timeoutMs: number,
 ): Promise<TokenForm | Denial> {
-  const { contentType, origin, secFetchSite } = request.fields;
   // A browser that knows a Basic credential sends it with the requests of any page.
-  if (origin !== null || secFetchSite !== null) return FROM_BROWSER;
+  if (isFromBrowser(request)) return FROM_BROWSER;
   // Proxies on the way would log them.
   if (request.target.query !== '') return IN_QUERY;
-  if (bodyType(contentType) !== 'form') return NOT_A_FORM;
+  if (bodyType(request.fields.contentType) !== 'form') return NOT_A_FORM;
   const text = await readBody(exchange, request, timeoutMs);
   const form = text instanceof Denial ? text : parseForm(text);
   return form instanceof Denial ? form : presentParameters(form);

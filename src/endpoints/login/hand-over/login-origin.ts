@@ -14,12 +14,11 @@ import type { Exchange } from '../../../exchange.ts';
 import { BASE64URL_32_BYTES_PATTERN } from '../../../lib/crypto/base64url.ts';
 import { authenticationOf } from '../../../principal.ts';
 import type { ScreenedRequest } from '../../../sanitize/sanitize.ts';
-import { presentUser } from '../../parts.ts';
+import { navigationProblem, presentUser } from '../../parts.ts';
 import { goOnPage } from '../pages.ts';
 import type { HandOverParts } from './parts.ts';
 
 const NOT_HERE = new Denial('route_not_found', 'not the login origin');
-const NOT_A_PAGE = new Denial('credential_missing', 'a script or subresource, not a navigation, asked for a login');
 const MALFORMED = new Denial('query_malformed', 'malformed hand-over request');
 
 /** What another origin asks for. */
@@ -50,8 +49,8 @@ export class LoginOrigin {
     const { login, loginOrigin, codes, series, throttle } = this.#parts;
     const { responder, isCookieStrict, wallMs } = login;
     if (request.publicOrigin !== loginOrigin) return NOT_HERE;
-    const { secFetchMode } = request.fields;
-    if (secFetchMode !== null && secFetchMode !== 'navigate') return NOT_A_PAGE;
+    const script = navigationProblem(request);
+    if (script !== null) return script;
     const query = new URLSearchParams(request.target.query);
     const asked = this.#read(query);
     if (asked === null) return MALFORMED;

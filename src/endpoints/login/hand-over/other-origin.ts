@@ -15,7 +15,7 @@ import type { UserPrincipal } from '../../../principal.ts';
 import type { LoginMark } from '../../../response/error-page.ts';
 import type { ScreenedRequest } from '../../../sanitize/sanitize.ts';
 import type { AuditSource } from '../../../telemetry/audit.ts';
-import { leadOn, presentUser, sourceOf } from '../../parts.ts';
+import { leadOn, navigationProblem, presentUser, sourceOf } from '../../parts.ts';
 import { setSessionCookie } from '../../session-cookie.ts';
 import type { HandOverTransaction } from '../oidc/flow/transactions.ts';
 import { refusalPage } from '../pages.ts';
@@ -54,7 +54,6 @@ interface WantedHandOver {
 }
 
 const NOT_HERE = new Denial('route_not_found', 'the login origin accepts no hand-over');
-const NOT_A_PAGE = new Denial('credential_missing', 'a script or subresource, not a navigation, began a login');
 const COOKIE_MISSING = new Denial('login_cookie_missing', 'the browser did not send the cookie of logins back');
 const NO_COOKIE = new Denial('login_cookie_missing', 'the code came without the cookie of logins');
 const TWICE = new Denial('login_expired', 'hand-over code or state is missing, malformed or repeated');
@@ -77,8 +76,8 @@ export class OtherOrigin {
 
   /** Sends a browser to the login origin. */
   async begin(exchange: Exchange, request: ScreenedRequest, wanted: WantedHandOver): Promise<Denial | null> {
-    const { secFetchMode } = request.fields;
-    if (secFetchMode !== null && secFetchMode !== 'navigate') return NOT_A_PAGE;
+    const script = navigationProblem(request);
+    if (script !== null) return script;
     return this.#shown(exchange, request, wanted, () => this.#begin(exchange, request, wanted));
   }
 

@@ -1,8 +1,7 @@
 /** Opens the identity providers of one configuration, and what logs in with them. */
 
 import { isDeepStrictEqual } from 'node:util';
-import type { Clock, Clocks } from '../../../lib/clock.ts';
-import type { Turns } from '../../../lib/concurrency/turns.ts';
+import type { Clock } from '../../../lib/clock.ts';
 import type { CodeStore, Store } from '../../../store/store.ts';
 import type { Logger } from '../../../telemetry/log.ts';
 import { type Endpoint, type EndpointRow, rowsBelow } from '../../endpoints.ts';
@@ -16,9 +15,8 @@ import { LoginTransactions } from './flow/transactions.ts';
 import { BackchannelLogout } from './logout/backchannel-logout.ts';
 import { FrontchannelLogout } from './logout/frontchannel-logout.ts';
 import { LogoutAtProvider } from './logout/logout-at-provider.ts';
-import { IdentityProvider } from './provider.ts';
+import { IdentityProvider, type ProviderSurroundings } from './provider.ts';
 import type { ProviderConfig } from './section.ts';
-import type { ProviderSeries } from './series.ts';
 import { withPreset } from './settings.ts';
 import { keptTokens } from './tokens/provider-tokens.ts';
 import { TokenRevoker } from './tokens/revocation.ts';
@@ -44,12 +42,7 @@ export function openProviders(
   configs: readonly ProviderConfig[],
   files: readonly ProviderFiles[],
   isAccessTokenSent: boolean,
-  surroundings: {
-    readonly clocks: Clocks;
-    readonly log: Logger;
-    readonly series: ProviderSeries;
-    readonly turns: Turns;
-  },
+  surroundings: ProviderSurroundings,
   previous: OpenedProviders | null,
 ): OpenedProviders {
   const opened = configs.map((config, index): OpenedProvider => {

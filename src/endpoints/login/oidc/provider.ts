@@ -32,7 +32,8 @@ const MAX_STALE_MS = 86_400_000;
 /** Shortest time between two fetches that logins cause. */
 const COOL_DOWN_MS = 10_000;
 
-interface ProviderSurroundings {
+/** What providers are opened with. */
+export interface ProviderSurroundings {
   readonly clocks: Clocks;
   readonly log: Logger;
   readonly series: ProviderSeries;

@@ -12,7 +12,7 @@ import { hash } from 'node:crypto';
 import { Denial } from '../../../../errors.ts';
 import type { Exchange } from '../../../../exchange.ts';
 import type { ScreenedRequest } from '../../../../sanitize/sanitize.ts';
-import { type EndpointParts, presentedHandle, turnToBegin } from '../../../parts.ts';
+import { type EndpointParts, navigationProblem, presentedHandle, turnToBegin } from '../../../parts.ts';
 import { protocolLibrary } from '../client-configuration.ts';
 import type { IdentityProvider } from '../provider.ts';
 import type { ProviderSettings } from '../settings.ts';
@@ -43,7 +43,6 @@ interface StartParts {
 }
 
 const COOKIE_MISSING = new Denial('login_cookie_missing', 'the browser did not send the cookie of logins back');
-const NOT_A_PAGE = new Denial('credential_missing', 'a script or subresource, not a navigation, began a login');
 
 /** Where a provider sends the browser back to: one address for each, so that no answer can be taken for another's. */
 export const redirectUri = (
@@ -62,8 +61,8 @@ export class LoginStart {
 
   /** Begins a login, or says on a page why not. */
   async begin(exchange: Exchange, request: ScreenedRequest, wanted: WantedLogin): Promise<Denial | null> {
-    const { secFetchMode } = request.fields;
-    if (secFetchMode !== null && secFetchMode !== 'navigate') return NOT_A_PAGE;
+    const script = navigationProblem(request);
+    if (script !== null) return script;
     const { failures } = this.#parts;
     return failures.shown(exchange, request, wanted, () => this.#begin(exchange, request, wanted));
   }

@@ -1,16 +1,10 @@
 /** Opens the uses of identity providers' tokens: revalidation, access tokens, revocation. */
 
 import type { SessionCookies } from '../../../../authentication/session/session-cookies.ts';
-import type { Sessions } from '../../../../authentication/session/sessions.ts';
-import type { Clocks } from '../../../../lib/clock.ts';
-import type { SealedTokenStore } from '../../../../store/sealed-tokens.ts';
-import type { AuditLog } from '../../../../telemetry/audit.ts';
-import type { Logger } from '../../../../telemetry/log.ts';
 import type { IdentityProvider } from '../provider.ts';
 import { ProviderAccessTokens } from './access-tokens.ts';
-import { TokenRenewal } from './renewal.ts';
+import { type RenewalParts, TokenRenewal } from './renewal.ts';
 import { Revalidation } from './revalidation.ts';
-import type { ProviderTokenSeries } from './series.ts';
 
 /** The uses of the tokens of one configuration's providers. */
 export interface ProviderTokenUses {
@@ -21,14 +15,8 @@ export interface ProviderTokenUses {
   readonly accessTokens: ProviderAccessTokens | null;
 }
 
-interface ProviderTokenParts {
-  readonly sealedTokens: SealedTokenStore;
-  readonly sessions: Sessions;
+interface ProviderTokenParts extends RenewalParts {
   readonly sessionCookies: SessionCookies;
-  readonly audit: AuditLog;
-  readonly series: ProviderTokenSeries;
-  readonly clocks: Clocks;
-  readonly log: Logger;
 }
 
 /** @param previous  reused if the providers are the same, so that what is known about sessions is kept */

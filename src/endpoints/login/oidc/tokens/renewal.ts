@@ -90,7 +90,8 @@ interface RenewalWish {
   readonly waits: () => boolean;
 }
 
-interface RenewalParts {
+/** What renewals need. */
+export interface RenewalParts {
   readonly sealedTokens: SealedTokenStore;
   readonly sessions: Sessions;
   readonly audit: AuditLog;
