@@ -180,7 +180,7 @@ export const GALLERY: Readonly<Record<string, GalleryPage>> = {
   sessions: { page: sessionsPage(BASE, RECORDS, 'a', new Map([['acme', 'Acme']])) },
   'session-ending': { page: ending(4, false) },
   'session-too-old': { page: ending(4, true) },
-  'terminal-code': { page: userCodePage(`${BASE}/device`, () => null) },
+  'terminal-code': { page: userCodePage(`${BASE}/device`) },
   'terminal-consent': { page: deviceConsentPage(CONSENT, TERMINAL) },
   'terminal-allowed': { page: decidedPage(true, BASE) },
   'command-line-consent': { page: consentPage(CONSENT, 'http://127.0.0.1:49152', false) },

@@ -36,11 +36,7 @@ export class DevicePages {
     if (script !== null) return script;
     const user = await requireUser(this.#parts.login, exchange, request);
     if (user instanceof Denial) return user;
-    this.#parts.login.responder.page(
-      exchange,
-      200,
-      userCodePage(this.#path, () => null),
-    );
+    this.#parts.login.responder.page(exchange, 200, userCodePage(this.#path));
     return null;
   }
 
@@ -91,11 +87,8 @@ export class DevicePages {
 
   #refuse(denial: Denial, user: UserPrincipal, exchange: Exchange, request: ScreenedRequest): null {
     recordRefusal(this.#parts, GRANT, denial, user, exchange, request);
-    this.#parts.login.responder.failurePage(
-      exchange,
-      denial,
-      userCodePage(this.#path, (words) => problemText(denial, words)),
-    );
+    const page = userCodePage(this.#path, (words) => problemText(denial, words));
+    this.#parts.login.responder.failurePage(exchange, denial, page);
     return null;
   }
 

@@ -44,10 +44,10 @@ ${decisionForm(consent, words)}`,
 
 /** Asks for the code that a terminal shows. */
 export const userCodePage =
-  (action: string, problemOf: (words: Words) => string | null): PageText =>
+  (action: string, problemOf: ((words: Words) => string) | null = null): PageText =>
   (words) => {
     const { codeTitle, codeIntro, code, codeWarning } = words.commandLine;
-    const problem = problemOf(words);
+    const problem = problemOf?.(words) ?? null;
     const wrong = problem === null ? null : html` aria-invalid="true" aria-describedby="problem"`;
     return {
       title: codeTitle,

@@ -18,7 +18,7 @@ export const visibleText = (maxLength: number) =>
     .refine((text) => text === text.trim(), 'must not begin or end with white space');
 
 /** The names by which the configuration can refer to attributes: `user.<name>`. */
-const attributeName = () =>
+export const attributeName = () =>
   z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'is not an attribute name: use letters, digits, "_" and "-"');
 
 /** Attribute name → JSON value. */

@@ -6,12 +6,10 @@
 import { Denial } from '../../errors.ts';
 import { loginClaims, mappedClaims, type UserPrincipal } from '../../principal.ts';
 import type { TokenIssuer } from '../../token/token-issuer.ts';
+import { readScopes } from '../token/token-request.ts';
 import type { RefreshConfig } from './section.ts';
 
 const TOO_MUCH = new Denial('scope_exceeded', 'scope is malformed, or not among those of refresh.accessToken.scopes');
-
-/** RFC 6749 §3.3: scopes with one space between them. */
-const SCOPES = /^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/;
 
 /** The answer to a refresh (RFC 6749 §5.1). */
 export interface TokenDocument {
@@ -47,9 +45,8 @@ export class AccessTokens {
    */
   scopesFor(asked: string | null): ReadonlySet<string> | Denial {
     if (asked === null || asked === '') return this.allScopes;
-    if (!SCOPES.test(asked)) return TOO_MUCH;
-    const scopes = new Set(asked.split(' '));
-    return [...scopes].every((scope) => this.allScopes.has(scope)) ? scopes : TOO_MUCH;
+    const scopes = readScopes(asked);
+    return scopes !== null && [...scopes].every((scope) => this.allScopes.has(scope)) ? scopes : TOO_MUCH;
   }
 
   /**

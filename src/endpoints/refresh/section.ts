@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { count, duration, slowing, tokenLifetime } from '../../config/fields.ts';
 import type { MintedToken } from '../../lib/token-limits.ts';
 import { claimMapping } from '../../token/section.ts';
+import { scope } from '../token/section.ts';
 
 const accessToken = () =>
   z.strictObject({
@@ -21,10 +22,7 @@ const accessToken = () =>
       .regex(/^[\x21-\x7e]{1,200}$/, 'must be 1 to 200 visible ASCII characters')
       .prefault('first-party')
       .meta({ description: '`client_id` (RFC 9068 §2.2): all apps that log in here are one client.' }),
-    scopes: z
-      .array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,200}$/, 'is not a scope: no spaces, quotes or "\\"'))
-      .prefault([])
-      .meta({ description: 'Scopes of the token. A refresh may ask for fewer.' }),
+    scopes: z.array(scope()).prefault([]).meta({ description: 'Scopes of the token. A refresh may ask for fewer.' }),
     claims: claimMapping(),
   });
 

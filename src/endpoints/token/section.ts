@@ -10,8 +10,9 @@ import type { MintedToken } from '../../lib/token-limits.ts';
 const AUDIENCE_LENGTH = 200;
 const audience = () => z.string().min(1).max(AUDIENCE_LENGTH);
 
-/** RFC 6749 §3.3. */
-const scope = () => z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,200}$/, 'is not a scope: no spaces, quotes or "\\"');
+/** A scope (RFC 6749 §3.3). */
+export const scope = () =>
+  z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,200}$/, 'is not a scope: no spaces, quotes or "\\"');
 
 const grants = () =>
   z.record(

@@ -42,8 +42,11 @@ const UNSUPPORTED = new Denial('grant_unsupported', 'grant_type is neither token
 const RESOURCE = new Denial('target_forbidden', 'resource: targets are named by audience');
 const BAD_SCOPE = new Denial('scope_exceeded', 'scope is not a list of scopes');
 
-/** RFC 6749 §3.3: names of printable ASCII, one space between two. */
-const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/;
+const SCOPES = /^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/;
+
+/** The scopes in a parameter (RFC 6749 §3.3): names of printable ASCII, one space between two; `null` for another form. */
+export const readScopes = (text: string): ReadonlySet<string> | null =>
+  SCOPES.test(text) ? new Set(text.split(' ')) : null;
 
 /** The parameters that have a value. */
 export function presentParameters(form: TokenForm): TokenForm {
@@ -67,7 +70,8 @@ export function readTokenRequest(form: TokenForm): TokenRequest | Denial {
   const grant = grantOf(form);
   if (grant === 'other') return form.has('grant_type') ? UNSUPPORTED : NO_GRANT;
   if (form.has('resource')) return RESOURCE;
-  const scopes = scopesOf(form.get('scope'));
+  const scope = form.get('scope');
+  const scopes = scope === undefined ? null : (readScopes(scope) ?? BAD_SCOPE);
   if (scopes instanceof Denial) return scopes;
   const target = { audience: form.get('audience') ?? null, scopes };
   return grant === 'client_credentials' ? { grant, ...target } : readExchange(form, target);
@@ -87,8 +91,3 @@ function readExchange(
 }
 
 const isOurType = (type: string | undefined): type is string => type === ACCESS_TOKEN || type === JWT;
-
-function scopesOf(scope: string | undefined): ReadonlySet<string> | null | Denial {
-  if (scope === undefined) return null;
-  return SCOPE.test(scope) ? new Set(scope.split(' ')) : BAD_SCOPE;
-}

@@ -5,7 +5,7 @@ import { parseForm } from '../../../src/endpoints/body.ts';
 import { actingFor } from '../../../src/endpoints/token/actor-chain.ts';
 import { OAUTH_ERRORS } from '../../../src/endpoints/token/oauth-errors.ts';
 import { chooseScopes } from '../../../src/endpoints/token/policy.ts';
-import { presentParameters, readTokenRequest } from '../../../src/endpoints/token/token-request.ts';
+import { presentParameters, readScopes, readTokenRequest } from '../../../src/endpoints/token/token-request.ts';
 import { Denial } from '../../../src/errors.ts';
 import type { Actor } from '../../../src/principal.ts';
 import { ACCESS_TOKEN, AS_ORDERS, basic, EXCHANGE, errorOf, FORM, JWT_BEARER, jsonOf, TokenStage } from './fixture.ts';
@@ -161,6 +161,12 @@ test('whatever is sent, it is answered with a token or an OAuth error, and never
 
 describe('what is read', () => {
   const text = fc.string({ unit: 'binary', maxLength: 20 });
+
+  test('RFC 6749 §3.3: scopes are names with one space between them, and nothing else is a scope', () => {
+    expect(readScopes('stock:read a a')).toEqual(new Set(['stock:read', 'a']));
+    for (const malformed of ['', ' ', ' a', 'a ', 'a  b', 'a\tb', '"a"', 'a\\b', 'ä'])
+      expect([malformed, readScopes(malformed)]).toEqual([malformed, null]);
+  });
 
   test('a form that was written by the rules is read back, whatever it contains', () => {
     fc.assert(

@@ -130,10 +130,7 @@ export class IdentityProvider {
    * What becomes of it is the caller's to see.
    */
   finishing(work: Promise<unknown>): void {
-    const noted: Promise<unknown> = work.then(
-      () => this.#finishing.delete(noted),
-      () => this.#finishing.delete(noted),
-    );
+    const noted: Promise<unknown> = work.catch(() => {}).then(() => this.#finishing.delete(noted));
     this.#finishing.add(noted);
   }
 

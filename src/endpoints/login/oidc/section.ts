@@ -11,6 +11,7 @@ import {
   type SchemaContext,
 } from '../../../config/fields.ts';
 import { MAX_CLOCK_SKEW_MS } from '../../../lib/token-limits.ts';
+import { attributeName } from '../user-attributes.ts';
 import { CLIENT_AUTHENTICATIONS, PRESET_NAMES } from './presets.ts';
 import { CLAIM_PATH } from './user/claim-path.ts';
 
@@ -184,16 +185,10 @@ export const identityProvider = (context: SchemaContext) =>
       description:
         'Claim that names the user for good. The subject of the session is {name}|{value}. Default: `sub`; for github `id`.',
     }),
-    attributes: z
-      .record(
-        z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'is not an attribute name: use letters, digits, "_" and "-"'),
-        claimPath(),
-      )
-      .optional()
-      .meta({
-        description:
-          'Attributes of the session: name → claim path. `roles` and `groups` have keys of their own. `email` is left out unless it is verified. Default: email and name, with some presets the user name too.',
-      }),
+    attributes: z.record(attributeName(), claimPath()).optional().meta({
+      description:
+        'Attributes of the session: name → claim path. `roles` and `groups` have keys of their own. `email` is left out unless it is verified. Default: email and name, with some presets the user name too.',
+    }),
     roles: claimPath().optional().meta({
       description:
         'Claim with the roles, a string or a list of strings. Default: for entra `roles`, for keycloak `realm_access.roles`, else none.',

@@ -61,16 +61,10 @@ const usersFileSchema = () =>
         .meta({ description: 'Who can log in.' }),
     })
     .superRefine(({ users }, context) => {
-      refuseDuplicates(
-        'name',
-        users.map(({ name }) => accountName(name)),
-        context,
-      );
-      refuseDuplicates(
-        'subject',
-        users.map(({ name, subject }) => subject ?? name),
-        context,
-      );
+      const names = users.map(({ name }) => accountName(name));
+      const subjects = users.map(({ name, subject }) => subject ?? name);
+      refuseDuplicates('name', names, context);
+      refuseDuplicates('subject', subjects, context);
     });
 
 function refuseDuplicates(key: string, values: readonly string[], context: z.RefinementCtx): void {
