@@ -37,7 +37,7 @@ const approvalSchema = z.discriminatedUnion('state', [
   z.strictObject({ state: z.literal('spent') }),
 ]);
 
-/** What stands behind a code. */
+/** The state of a code. */
 export type Approval = z.output<typeof approvalSchema>;
 /** One of the states. */
 type In<S extends Approval['state']> = Extract<Approval, { state: S }>;
@@ -65,7 +65,7 @@ export class Approvals {
     await this.#codes.add(key, JSON.stringify(approval), ttlMs + REMEMBERED_MS);
   }
 
-  /** What stands behind a key; `null` when there is nothing. */
+  /** The approval under a key; `null` when there is none. */
   async read(key: string): Promise<ReadApproval | null> {
     const text = await this.#codes.read(key);
     const approval = text === null ? null : parse(text);

@@ -7,7 +7,7 @@ import { Denial } from '../../errors.ts';
 import { isChallenge } from '../../lib/crypto/pkce.ts';
 import { COMMAND_LINE_CLIENT, isRedirectUri } from './client.ts';
 
-/** A request that is in order. */
+/** A valid request. */
 export interface AuthorizationRequest {
   readonly redirectUri: string;
   /** The challenge of the method S256. */
@@ -22,7 +22,7 @@ type AuthorizationError = 'invalid_request' | 'unsupported_response_type' | 'inv
 export interface RedirectedError {
   readonly redirectUri: string;
   readonly error: AuthorizationError;
-  /** Fixed words, for the person who reads the terminal. */
+  /** Fixed words, for the person at the terminal. */
   readonly description: string;
   /** `null` when there was none that could be sent back. */
   readonly state: string | null;

@@ -128,7 +128,7 @@ export class RefreshLogins {
   }
 
   /**
-   * Begins a family for a session that is in use: it may have others, on other origins. If that fails, the session goes on.
+   * Begins a family for a session that is in use: it may have others, on other origins. If that fails, the session stays.
    *
    * @param opened  with the line that sets its cookie on the origin of the request
    * @throws as {@link begin}

@@ -2,8 +2,8 @@
  * Whether a refresh token gets an access token, and which refresh token comes after it
  * (docs/adr/0008-refresh-families.md).
  *
- * Everything that can fail is done before the token is rotated: the session is read and its use written down, the access
- * token is signed. What is left after the rotation is to answer.
+ * Everything that can fail comes before the rotation: reading the session, recording its use, signing the access token. After
+ * the rotation, only the answer is left.
  */
 
 import type { Sessions } from '../../authentication/session/sessions.ts';
@@ -127,7 +127,7 @@ export class Refresher {
     const { family } = reading;
     const user = await sessions.renew(family.session);
     if (user instanceof Denial) {
-      // What is left of it would go by its time to live.
+      // If this fails, the family expires by its time to live.
       await families.end(family.handle).catch(() => {});
       return { result: 'session_ended', denial: SESSION_ENDED };
     }
@@ -140,7 +140,7 @@ export class Refresher {
     return this.#endForReuse(family);
   }
 
-  /** The token that comes after this one, if one does. What the reading says already is not asked again. */
+  /** The token that follows this one, if any. The store is asked only if the reading does not say. */
   async #successor(token: RefreshToken, reading: RefreshFamilyReading): Promise<Succession> {
     const { families, graceMs } = this.#parts;
     const { seed } = reading.family;
@@ -181,6 +181,6 @@ type Succession =
   | { readonly result: 'rotated' | 'replayed' | 'kept'; readonly successor: RefreshToken }
   | { readonly result: 'unknown' | 'reused' | 'ended'; readonly successor: null };
 
-/** A browser has to send the cookie of the session along; a native app has none, and if it sends one, it must be that. */
+/** A browser has to send the session's cookie, too; a native app has none, but if it sends one, it must be of that session. */
 const isOfOtherSession = ({ client, session }: RefreshRequest, family: RefreshFamily): boolean =>
   client === 'browser' || session !== null ? session !== family.session : false;

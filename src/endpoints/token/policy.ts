@@ -1,4 +1,4 @@
-/** Who may have what: the clients of the configuration, compiled, and the two questions that are asked of them. */
+/** What each client of the configuration may have: for which audiences it gets tokens, and with which scopes. */
 
 import { Denial } from '../../errors.ts';
 import type { TokenEndpointConfig } from './section.ts';

@@ -1,5 +1,5 @@
 /**
- * Which tokens may be exchanged (RFC 8693 §2.1), and whom they stand for: our own, and those of issuers that the
+ * Which tokens may be exchanged (RFC 8693 §2.1), and whom they stand for: the gateway's own, and those of issuers that the
  * configuration names; issued to the client that presents them; neither expired nor revoked, and of a live session.
  */
 

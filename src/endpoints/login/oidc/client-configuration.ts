@@ -43,7 +43,7 @@ export class ClientConfigurations {
     this.#parts = parts;
   }
 
-  /** For a kind of call; the same for all of them, so nothing may be changed in it. @param send  always the same for the kind */
+  /** For all calls of one kind, which share it: it must not be changed. @param send  always the same for the kind */
   async shared(call: ProviderCall, metadata: ProviderMetadata, send: CustomFetch): Promise<Configuration> {
     const skewSec = this.#skewSec();
     const present = this.#made.get(call);

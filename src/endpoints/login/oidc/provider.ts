@@ -126,8 +126,8 @@ export class IdentityProvider {
   }
 
   /**
-   * Notes work in the background that must not be cut off, such as a refresh: a token that was given and is not kept is lost.
-   * What becomes of it is the caller's to see.
+   * Notes work in the background that must not be cut off, such as a refresh: a token that is issued but not stored is lost. The
+   * caller handles the result.
    */
   finishing(work: Promise<unknown>): void {
     const noted: Promise<unknown> = work.catch(() => {}).then(() => this.#finishing.delete(noted));
@@ -167,7 +167,7 @@ export class IdentityProvider {
       : this.#configurations.own(metadata, send);
   }
 
-  /** Sends a request that the library knows nothing of. */
+  /** Sends requests that the library has no function for. */
   fetchFor(call: ProviderCall): CustomFetch {
     return this.#transport.fetchFor(call);
   }

@@ -75,7 +75,7 @@ export function ruleOf({
   cause,
 }: Error & { readonly code?: string | undefined }): string {
   const inner = (cause instanceof Error ? cause.cause : cause) as Readonly<Record<string, unknown>> | null | undefined;
-  // What is wrong is told apart by what the library hands over with it.
+  // The library has one code for several problems; what it hands over with the code tells them apart.
   if (code === 'OAUTH_UNSUPPORTED_OPERATION' && inner?.['body'] !== undefined) return 'token_type is not supported';
   const rule = code
     .replace(/^OAUTH_/, '')

@@ -131,7 +131,7 @@ function isAmbiguous(text: string): boolean {
 export const providerUnavailable = (what: string, cause?: unknown): DependencyFault =>
   new DependencyFault('provider_unavailable', `identity provider: ${what}`, { cause });
 
-/** The fault of the transport that an error of the library stands for; `null` when it stands for none. */
+/** The fault of the transport behind an error of the library; `null` when there is none. */
 export function transportFault(thrown: unknown): DependencyFault | null {
   if (thrown instanceof DependencyFault) return thrown;
   return thrown instanceof Error && thrown.cause !== undefined ? transportFault(thrown.cause) : null;

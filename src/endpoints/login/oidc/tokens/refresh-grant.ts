@@ -9,11 +9,11 @@ import { protocolLibrary } from '../client-configuration.ts';
 import type { IdentityProvider } from '../provider.ts';
 import { refusalOf } from '../refusals.ts';
 
-/** What came of a refresh. */
+/** The result of a refresh. */
 export interface RefreshAnswer {
   /**
-   * The refresh token that is good from now on, where the provider has given a new one. Known whatever else is wrong with the
-   * answer: the one before is worth nothing any more.
+   * The new refresh token, where the provider issued one. Known even if the rest of the answer is unusable, because the previous token
+   * no longer works.
    */
   readonly successor: string | null;
   /** A Denial when the answer breaks a rule, and `GRANT_REFUSED` when the provider no longer knows the grant. */
