@@ -16,7 +16,7 @@ export const PUBLIC_ENDPOINTS = [
   [
     'GET',
     '{base}/callback/:name',
-    'An identity provider sends the browser back. With `login.oidc`; `callbackPath` sets another path.',
+    'Where an identity provider sends the browser back. With `login.oidc`; `callbackPath` sets another path.',
   ],
   ['POST', '{base}/callback/:name', 'The same with `responseMode: formPost`, instead of GET.'],
   [

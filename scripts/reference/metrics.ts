@@ -40,15 +40,15 @@ export async function metricsPage(): Promise<string> {
 \`GET /metrics\` of the admin listener, in the Prometheus text format, or as OpenMetrics 1.0 for clients that ask for
 it, as Prometheus does (\`Accept: application/openmetrics-text\`). Label values come from the configuration or from a
 closed set, never from a request; \`route\` is the id of a route, \`${OWN_ENDPOINT}\` for the gateway's own endpoints, \`${NO_ROUTE}\` for
-what matched nothing; \`reason\` is one of [reasons.md](reasons.md). Every series exists from the start, but for reasons that
-are not to be expected on a route, such as \`login_failed\`. Those of a route or an upstream that is gone from the
+requests that match nothing; \`reason\` is one of [reasons.md](reasons.md). Every series exists from the start, except for reasons
+that a route does not normally produce, such as \`login_failed\`. The series of a route or an upstream that is no longer in the
 configuration are removed a quarter of an hour later. With several workers the values are sums.
 
 Prometheus can scrape it under any host name. A browser has to use an IP address, \`localhost\` or a name in
-\`listeners.admin.allowedHosts\`, and gets 421 otherwise: its page could have rebound a name of its own (DNS rebinding).
+\`listeners.admin.allowedHosts\`, and gets 421 otherwise, because a page could have rebound its own name (DNS rebinding).
 
-A route has ${await seriesOf(metrics, 'route')} series, with \`metrics.labels: []\` ${await seriesOf(lean, 'route')}; an upstream has ${await seriesOf(metrics, 'upstream')} and four gauges more. Where these are
-too many, Prometheus 3 can make one native histogram of the series of each (\`convert_classic_histograms_to_nhcb: true\`).
+A route has ${await seriesOf(metrics, 'route')} series, or ${await seriesOf(lean, 'route')} with \`metrics.labels: []\`; an upstream has ${await seriesOf(metrics, 'upstream')}, plus four gauges. If
+these are too many, Prometheus 3 can turn each histogram into a native one (\`convert_classic_histograms_to_nhcb: true\`).
 
 ${table(['Name', 'Type', 'Labels', 'Meaning'], rows)}
 In addition, \`prom-client\` collects metrics of the process and of Node, under their usual names: \`process_…\`

@@ -12,10 +12,10 @@ export function renamedKeysPage(): string {
   return `${generated('src/gateway/configuration/renames.ts')}
 # Renamed keys
 
-Former names that this version still understands. Each one that a configuration has is a warning of \`sallyport validate\`
+Former names that this version still understands. \`sallyport validate\` warns about each one in a configuration
 ([\`config/renamed-key\`, \`config/renamed-value\`](problems.md)); \`sallyport migrate\` replaces them
-([how to upgrade](../upgrading.md)). A former name is understood in the version that renames, and for at least one more minor version and three months. A key
-that is there under both names is an error.
+([how to upgrade](../upgrading.md)). A former name works in the version that renames the key, and for at least one more minor version
+and three months. A key that is present under both names is an error.
 
 ## Keys
 

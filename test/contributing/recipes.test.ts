@@ -172,8 +172,8 @@ test.for([
   ['a limit per route', 'route-limit'],
 ] as const)('the table of ADR 13 has the number of edited files of %s', ([row, name]) => {
   const count = Object.keys(EXAMPLES[name]?.edits ?? {}).length;
-  expect(read('docs/adr/0013-one-room-per-feature.md')).toMatch(`| ${row} | `);
-  const cells = read('docs/adr/0013-one-room-per-feature.md')
+  expect(read('docs/adr/0013-one-folder-per-feature.md')).toMatch(`| ${row} | `);
+  const cells = read('docs/adr/0013-one-folder-per-feature.md')
     .split('\n')
     .find((line) => line.startsWith(`| ${row} | `));
   expect(cells?.split(' | ')[2]).toBe(String(count));
