@@ -1,6 +1,7 @@
 /**
  * Checks that code and documents do not use the words that CONTEXT.md avoids. Of its last column only the words in bold
- * are looked for, because they have no other meaning here; the rest depends on context and is a reviewer's matter.
+ * are looked for, because they have no other meaning here; the rest depends on context and is a reviewer's matter. Words
+ * of the section "In documents" are looked for in Markdown only.
  *
  * Usage: node scripts/check-words.ts
  */
@@ -43,8 +44,10 @@ export interface WordFinding {
   readonly instead: string;
 }
 
+type Words = ReadonlyMap<string, string>;
+
 /** Words in bold in the last column of a glossary's tables, each with the words of the first column. */
-export function avoidedWords(glossary: string): ReadonlyMap<string, string> {
+export function avoidedWords(glossary: string): Words {
   const rows = glossary.split('\n').filter((line) => /^\|.*\|$/.test(line));
   return new Map(
     rows.flatMap((row) => {
@@ -55,8 +58,15 @@ export function avoidedWords(glossary: string): ReadonlyMap<string, string> {
   );
 }
 
+/** The avoided words of the whole repository, and those of documents besides. */
+export function glossaryParts(glossary: string): { readonly everywhere: Words; readonly documents: Words } {
+  const at = glossary.indexOf('\n## In documents\n');
+  if (at === -1) throw new Error('CONTEXT.md has no section "In documents"');
+  return { everywhere: avoidedWords(glossary.slice(0, at)), documents: avoidedWords(glossary) };
+}
+
 /** The avoided words of a text. They count in identifiers too: `userId` and `USER_ID` are "user id". */
-export function findAvoided(path: string, text: string, avoided: ReadonlyMap<string, string>): WordFinding[] {
+export function findAvoided(path: string, text: string, avoided: Words): WordFinding[] {
   return text.split('\n').flatMap((line, index) => {
     const plain = line
       .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
@@ -75,12 +85,14 @@ const isException = (word: string, path: string, line: string) =>
   );
 
 if (import.meta.main) {
-  const avoided = avoidedWords(readFileSync(`${ROOT}CONTEXT.md`, 'utf8'));
+  const { everywhere, documents } = glossaryParts(readFileSync(`${ROOT}CONTEXT.md`, 'utf8'));
   const paths = globSync(FILES, { cwd: ROOT, exclude: EXCLUDED }).toSorted();
-  const findings = paths.flatMap((path) => findAvoided(path, readFileSync(`${ROOT}${path}`, 'utf8'), avoided));
+  const findings = paths.flatMap((path) =>
+    findAvoided(path, readFileSync(`${ROOT}${path}`, 'utf8'), path.endsWith('.md') ? documents : everywhere),
+  );
   for (const { path, line, word, instead } of findings) {
     process.stderr.write(`${path}:${line}: "${word}": CONTEXT.md says ${instead}\n`);
   }
-  if (avoided.size === 0 || paths.length < 100) throw new Error('CONTEXT.md or the files were not found');
+  if (everywhere.size === 0 || paths.length < 100) throw new Error('CONTEXT.md or the files were not found');
   if (findings.length > 0) process.exitCode = 1;
 }

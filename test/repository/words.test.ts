@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { avoidedWords, findAvoided } from '../../scripts/check-words.ts';
+import { avoidedWords, findAvoided, glossaryParts } from '../../scripts/check-words.ts';
 
 const GLOSSARY = readFileSync(join(import.meta.dirname, '../../CONTEXT.md'), 'utf8');
 const AVOIDED = avoidedWords(
@@ -34,6 +34,14 @@ test("the name of a signal is another program's word", () => {
   const kill = avoidedWords(GLOSSARY);
   expect(findAvoided('src/a.ts', "process.kill(pid, 'SIGKILL')", kill)).toEqual([]);
   expect(findAvoided('src/a.ts', 'async kill(): Promise<void>', kill)).toHaveLength(1);
+});
+
+test('habits of prose are looked for in documents only, words of the glossary everywhere', () => {
+  const { everywhere, documents } = glossaryParts(GLOSSARY);
+  const text = 'whoever holds a token of ours can egress';
+  expect(findAvoided('docs/a.md', text, documents).map(({ word }) => word)).toEqual(['egress', 'whoever', 'of ours']);
+  expect(findAvoided('src/a.ts', text, everywhere).map(({ word }) => word)).toEqual(['egress']);
+  expect(() => glossaryParts('| word | avoid |')).toThrow('no section');
 });
 
 test('the glossary says each word once, and avoids none that it uses in its first column', () => {
