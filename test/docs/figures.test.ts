@@ -159,7 +159,10 @@ describe('docs/limits.md', () => {
       ['pipelined requests', [constantOf('listener/http1/server.ts', 'MAX_PIPELINED_REQUESTS')]],
       ['after an answer that closes the connection', LINGERING],
       ['idle between two requests', [front('timeouts.keepAlive')]],
-      ['idle, while bytes arrive that begin no request, or the rest of a refused body trickles in', [IDLE_WITH_BYTES_MS]],
+      [
+        'idle, while bytes arrive that begin no request, or the rest of a refused body trickles in',
+        [IDLE_WITH_BYTES_MS],
+      ],
       ['a question over gRPC', [defaultOf('listeners.grpcAuthorizer.maxMessageBytes')]],
       [
         'questions in progress on one gRPC connection',
