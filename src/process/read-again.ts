@@ -35,10 +35,16 @@ export async function readAgain(job: LoadJob, clocks: Clocks, inUse: LoadedConfi
 function loadOnThread(job: LoadJob): Promise<LoadAnswer> {
   return new Promise((resolve, reject) => {
     const thread = new Worker(THREAD, { name: 'load-configuration', workerData: job });
-    thread.on('message', resolve).on('error', reject);
+    thread.on('message', (message: object) => {
+      if (isAnswer(message)) resolve(message);
+    });
+    thread.on('error', reject);
     thread.on('exit', () => reject(new Error('the thread that loads the configuration ended before it had answered')));
   });
 }
+
+/** Under `node --watch`, Node itself sends the names of the files that a thread loads. */
+const isAnswer = (message: object): message is LoadAnswer => 'problems' in message;
 
 const withoutPlace = ({ code, severity }: Code, path: KeyPath, message: string, hint: string | null): Problem => ({
   severity,

@@ -381,6 +381,15 @@ describe('the form for explain', () => {
     expect(plain).toContain('Verdict');
   });
 
+  test('what Node itself sends from a thread, as it does under `node --watch`, is not taken for the answer', async () => {
+    process.env['WATCH_REPORT_DEPENDENCIES'] = '1';
+    try {
+      expect(words(await ask(instance, '/explain?method=GET&url=/keyed'))).toContain('Verdict');
+    } finally {
+      delete process.env['WATCH_REPORT_DEPENDENCIES'];
+    }
+  });
+
   test('shows how the command line is asked the same, quoted for a shell', async () => {
     const query = new URLSearchParams({ method: 'GET', url: "/it's", session: 'roles=a b', http2: '1' });
     const text = words(await ask(instance, `/explain?${query.toString()}`));

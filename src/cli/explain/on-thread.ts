@@ -57,7 +57,13 @@ function onThread(job: ExplainJob): Promise<ExplainAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<ExplainAnswer>();
   const thread = new Worker(THREAD, { name: 'explain', workerData: job });
   const limit = setTimeout(() => void thread.terminate(), LIMIT_MS);
-  thread.on('message', resolve).on('error', reject);
+  thread.on('message', (message: object) => {
+    if (isAnswer(message)) resolve(message);
+  });
+  thread.on('error', reject);
   thread.on('exit', () => reject(new Error('the thread that explains a request ended before it had answered')));
   return promise.finally(() => clearTimeout(limit));
 }
+
+/** Under `node --watch`, Node itself sends the names of the files that a thread loads. */
+const isAnswer = (message: object): message is ExplainAnswer => 'text' in message || 'problem' in message;

@@ -91,7 +91,9 @@ class HashThread {
 
   constructor(onIdle: () => void, onEnded: () => void) {
     this.#worker.unref();
-    this.#worker.on('message', (isRight: boolean) => {
+    this.#worker.on('message', (isRight: unknown) => {
+      // Under `node --watch`, Node itself sends the names of the files that a thread loads: no answer, and truthy.
+      if (typeof isRight !== 'boolean') return;
       this.#take()?.resolve(isRight);
       onIdle();
     });

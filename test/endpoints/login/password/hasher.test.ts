@@ -45,6 +45,18 @@ test('a right and a wrong password are distinguished', async () => {
   await hasher.close();
 });
 
+test('what Node itself sends from a thread, as it does under `node --watch`, is not taken for an answer', async () => {
+  process.env['WATCH_REPORT_DEPENDENCIES'] = '1';
+  const hasher = new PasswordHasher(1);
+  try {
+    expect(await hasher.verify('wrong', stored, place(1))).toBe(false);
+    expect(await hasher.verify(PASSWORD, stored, place(1))).toBe(true);
+  } finally {
+    delete process.env['WATCH_REPORT_DEPENDENCIES'];
+    await hasher.close();
+  }
+});
+
 test('the event loop turns while a hash is computed', async () => {
   const hasher = new PasswordHasher(1);
   const costly = { ...stored, memoryKib: 65_536, passes: 3 };
