@@ -6,17 +6,12 @@
 import { randomBytes } from 'node:crypto';
 import type { Configuration } from 'openid-client';
 import { protocolLibrary } from '../../endpoints/login/oidc/client-configuration.ts';
+import { authorizationParameters, isPushed } from '../../endpoints/login/oidc/flow/authorization-request.ts';
+import type { LoginSecrets } from '../../endpoints/login/oidc/flow/transactions.ts';
 import type { IdentityProvider } from '../../endpoints/login/oidc/provider.ts';
 import { transportFault } from '../../endpoints/login/oidc/transport.ts';
 import { type Finding, failure, ok, printable, warn } from './finding.ts';
 import { type Answer, get, type Reach } from './provider-fetch.ts';
-
-/** What belongs to one login. */
-interface LoginSecrets {
-  readonly state: string;
-  readonly nonce: string;
-  readonly verifier: string;
-}
 
 /**
  * The address of an authorization request, as the gateway has it; pushed where the gateway would.
@@ -27,29 +22,13 @@ interface LoginSecrets {
 export async function authorizationAddress(
   provider: IdentityProvider,
   redirectUri: string,
-  { state, nonce, verifier }: LoginSecrets,
+  secrets: LoginSecrets,
   more: Readonly<Record<string, string>>,
 ): Promise<string> {
   const library = await protocolLibrary();
-  const { settings, keys } = provider;
-  const { pushedAuthorizationEndpoint, requiresPushedRequests } = await provider.metadata();
-  const isPushed =
-    pushedAuthorizationEndpoint !== null &&
-    (settings.pushedAuthorizationRequests !== 'never' || requiresPushedRequests);
-  const parameters = {
-    ...settings.authorizationParameters,
-    ...more,
-    response_type: 'code',
-    redirect_uri: redirectUri,
-    ...(settings.scopes.length > 0 && { scope: settings.scopes.join(' ') }),
-    state,
-    code_challenge: await library.calculatePKCECodeChallenge(verifier),
-    code_challenge_method: 'S256',
-    ...(keys.isFetched && { nonce }),
-    ...(settings.responseMode === 'formPost' && { response_mode: 'form_post' }),
-  };
+  const parameters = authorizationParameters(provider, redirectUri, secrets, more);
   const configuration = await provider.configuration('par');
-  const url = isPushed
+  const url = isPushed(provider, await provider.metadata())
     ? await library.buildAuthorizationUrlWithPAR(configuration, parameters)
     : library.buildAuthorizationUrl(configuration, parameters);
   return url.href;

@@ -6,11 +6,11 @@
  * it, one for each tab, for one use (`oidc/flow/transactions.ts`). It keeps the return target out of the addresses of the login origin.
  */
 
-import { hash } from 'node:crypto';
 import { asGatewayFault, Denial, type Reason } from '../../../errors.ts';
 import type { Exchange } from '../../../exchange.ts';
 import type { SessionHandle } from '../../../jwt/names.ts';
 import { BASE64URL_32_BYTES_PATTERN } from '../../../lib/crypto/base64url.ts';
+import { pkceChallenge } from '../../../lib/crypto/pkce.ts';
 import type { UserPrincipal } from '../../../principal.ts';
 import type { LoginMark } from '../../../response/error-page.ts';
 import type { ScreenedRequest } from '../../../sanitize/sanitize.ts';
@@ -119,7 +119,7 @@ export class OtherOrigin {
     const parameters = new URLSearchParams({
       to: handOverTo,
       state: secrets.state,
-      challenge: hash('sha256', secrets.verifier, 'base64url'),
+      challenge: pkceChallenge(secrets.verifier),
       ...Object.fromEntries(marks.map((mark) => [mark, '1'])),
       ...(provider !== null && { provider }),
       ...(route !== null && { route }),

@@ -8,7 +8,6 @@
  * the browser that began it.
  */
 
-import { hash } from 'node:crypto';
 import { Denial } from '../../../../errors.ts';
 import type { Exchange } from '../../../../exchange.ts';
 import type { ScreenedRequest } from '../../../../sanitize/sanitize.ts';
@@ -17,9 +16,10 @@ import { protocolLibrary } from '../client-configuration.ts';
 import type { IdentityProvider } from '../provider.ts';
 import type { ProviderSettings } from '../settings.ts';
 import { providerUnavailable, transportFault } from '../transport.ts';
+import { authorizationParameters, isPushed } from './authorization-request.ts';
 import type { LoginFailures } from './login-failures.ts';
 import type { StartThrottle } from './start-throttle.ts';
-import type { LoginTransactions } from './transactions.ts';
+import type { LoginSecrets, LoginTransactions } from './transactions.ts';
 import { stepUpParameters, type WantedStepUp } from './wanted-step-up.ts';
 
 /** The login that a user asks for. */
@@ -101,28 +101,18 @@ export class LoginStart {
   }
 }
 
-/** The address at the provider (RFC 6749 §4.1.1, RFC 7636 §4.3), which is only a reference where the request was pushed. */
+/** The address at the provider, which is only a reference where the request was pushed. */
 async function authorizationUrl(
   { provider, isSwitch, stepUp }: WantedLogin,
-  { state, nonce, verifier }: { readonly state: string; readonly nonce: string; readonly verifier: string },
+  secrets: LoginSecrets,
   callback: string,
 ): Promise<string> {
-  const { settings } = provider;
   const library = await protocolLibrary();
   const metadata = await provider.metadata();
-  const parameters = {
-    ...settings.authorizationParameters,
-    ...(isSwitch && { prompt: settings.switchPrompt }),
+  const parameters = authorizationParameters(provider, callback, secrets, {
+    ...(isSwitch && { prompt: provider.settings.switchPrompt }),
     ...(stepUp !== null && stepUpParameters(stepUp)),
-    response_type: 'code',
-    redirect_uri: callback,
-    ...(settings.scopes.length > 0 && { scope: settings.scopes.join(' ') }),
-    state,
-    code_challenge: hash('sha256', verifier, 'base64url'),
-    code_challenge_method: 'S256',
-    ...(provider.keys.isFetched && { nonce }),
-    ...(settings.responseMode === 'formPost' && { response_mode: 'form_post' }),
-  };
+  });
   const configuration = await provider.configuration('par');
   if (!isPushed(provider, metadata)) return library.buildAuthorizationUrl(configuration, parameters).href;
   try {
@@ -134,15 +124,4 @@ async function authorizationUrl(
       provider.logProblem(`par: ${thrown.error}`, thrown.error_description);
     throw providerUnavailable('it does not take the pushed authorization request', thrown);
   }
-}
-
-function isPushed(
-  { settings }: IdentityProvider,
-  metadata: { readonly pushedAuthorizationEndpoint: string | null; readonly requiresPushedRequests: boolean },
-): boolean {
-  const { pushedAuthorizationRequests: setting } = settings;
-  if (metadata.pushedAuthorizationEndpoint !== null) return setting !== 'never' || metadata.requiresPushedRequests;
-  if (setting === 'always')
-    throw providerUnavailable('it does not offer pushed authorization requests, which are asked for');
-  return false;
 }

@@ -75,7 +75,7 @@ export type LoginTransaction = Readonly<z.output<typeof transactionSchema>>;
 type NewTransaction = Pick<LoginTransaction, 'provider' | 'origin' | 'returnTo' | 'replaces' | 'stepUp' | 'remember'>;
 
 /** The secrets of a new login, for the authorization request. */
-interface BegunTransaction {
+export interface LoginSecrets {
   readonly state: string;
   readonly nonce: string;
   readonly verifier: string;
@@ -131,7 +131,7 @@ export class LoginTransactions {
   }
 
   /** New secrets for a login of a browser. Nothing is stored yet. */
-  secrets(browser: string): BegunTransaction {
+  secrets(browser: string): LoginSecrets {
     const state = browser.slice(0, NAME_LENGTH) + random().slice(NAME_LENGTH);
     return { state, nonce: random(), verifier: random() };
   }
@@ -141,7 +141,7 @@ export class LoginTransactions {
    *
    * @throws DependencyFault `store_unavailable` | `store_full`, as a rejection
    */
-  async begin(browser: string, { state, nonce, verifier }: BegunTransaction, login: NewTransaction): Promise<void> {
+  async begin(browser: string, { state, nonce, verifier }: LoginSecrets, login: NewTransaction): Promise<void> {
     const startedAtMs = this.#wallMs();
     await this.#put(browser, state, { ...login, nonce, verifier, startedAtMs, isUsed: false });
   }
@@ -187,7 +187,7 @@ export class LoginTransactions {
    */
   async beginHandOver(
     browser: string,
-    { state, verifier }: BegunTransaction,
+    { state, verifier }: LoginSecrets,
     asked: Pick<HandOverTransaction, 'handOverTo' | 'returnTo'>,
   ): Promise<void> {
     const transaction: HandOverTransaction = { ...asked, verifier, startedAtMs: this.#wallMs(), isUsed: false };
