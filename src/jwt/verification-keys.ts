@@ -39,8 +39,13 @@ export interface KeyRules {
   readonly use: 'sig' | 'jwt-svid';
 }
 
+interface KeyType {
+  readonly kty: string;
+  readonly crv?: string;
+}
+
 /** Key types that an algorithm takes, and the curve where there is one (RFC 7518 §3.1, RFC 8037 §3.1). */
-const KEY_TYPES: Readonly<Record<string, { readonly kty: string; readonly crv?: string }>> = {
+const KEY_TYPES = {
   ES256: { kty: 'EC', crv: 'P-256' },
   ES384: { kty: 'EC', crv: 'P-384' },
   ES512: { kty: 'EC', crv: 'P-521' },
@@ -51,7 +56,11 @@ const KEY_TYPES: Readonly<Record<string, { readonly kty: string; readonly crv?: 
   PS256: { kty: 'RSA' },
   PS384: { kty: 'RSA' },
   PS512: { kty: 'RSA' },
-};
+} as const satisfies Readonly<Record<string, KeyType>>;
+type PublicKeyAlgorithm = keyof typeof KEY_TYPES;
+
+/** The signature algorithms with a public key. */
+export const PUBLIC_KEY_ALGORITHMS = Object.keys(KEY_TYPES) as readonly PublicKeyAlgorithm[];
 
 /** Longest RSA modulus: verifying with a longer one costs too much. */
 const MAX_RSA_BITS = 16_384;
@@ -151,7 +160,7 @@ function isForUse(jwk: JWK, use: KeyRules['use']): boolean {
 
 /** Whether a key fits an algorithm: by its type, and by its `alg` where it has one. */
 function fits(jwk: JWK, algorithm: string): boolean {
-  const wanted = KEY_TYPES[algorithm];
+  const wanted: KeyType | undefined = KEY_TYPES[algorithm as PublicKeyAlgorithm];
   if (wanted === undefined || jwk.kty !== wanted.kty || (wanted.crv !== undefined && jwk.crv !== wanted.crv))
     return false;
   return jwk.alg === undefined || jwk.alg === algorithm || (jwk.alg === 'Ed25519' && algorithm === 'EdDSA');

@@ -55,6 +55,15 @@ describe('signing keys in a directory', () => {
     expect(await readKeyDirectory(directory, 'ES256')).toHaveLength(1);
   });
 
+  test('a key that is still there when the directory is read again verifies with the same object', async () => {
+    await addKey(directory, 'ES256', 0, 0);
+    const keys = await open();
+    const [before] = keys.keyring.verifying();
+    await keys.refresh();
+    expect(before).toBeDefined();
+    expect(keys.keyring.verifying()[0]).toBe(before);
+  });
+
   test('a key that another replica removes while the directory is read is no mistake', async () => {
     const [kept, spent] = [await addKey(directory, 'ES256', 0, 0), await addKey(directory, 'ES256', 0, 1)];
     const reading = readKeyDirectory(directory, 'ES256');

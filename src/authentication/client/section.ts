@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { filePath, name, type SchemaContext } from '../../config/fields.ts';
-import { ACCEPTED_ALGORITHMS } from '../service-token/section.ts';
+import { PUBLIC_KEY_ALGORITHMS } from '../../jwt/verification-keys.ts';
 
 /** The keys. Each client has one of `clientSecretFile`, `jwksFile` and `service` at least. */
 export const clientCredentials = (context: SchemaContext) => ({
@@ -13,7 +13,7 @@ export const clientCredentials = (context: SchemaContext) => ({
   jwksFile: filePath(context).optional().meta({
     description: 'File with its public keys, a JWK Set, for signed assertions (`private_key_jwt`, RFC 7523).',
   }),
-  algorithms: z.array(z.enum(ACCEPTED_ALGORITHMS)).min(1).prefault(['ES256']).meta({
+  algorithms: z.array(z.enum(PUBLIC_KEY_ALGORITHMS)).min(1).prefault(['ES256']).meta({
     description: 'Accepted signature algorithms of its assertions.',
   }),
   service: serviceCredential('Exact `sub` values that identify this client.').meta({

@@ -4,21 +4,8 @@
 
 import { z } from 'zod';
 import { duration, filePath, httpUrl, type SchemaContext, unopenedFilePath } from '../../config/fields.ts';
+import { PUBLIC_KEY_ALGORITHMS } from '../../jwt/verification-keys.ts';
 import { MAX_CLOCK_SKEW_MS } from '../../lib/token-limits.ts';
-
-/** Signature algorithms with a public key (RFC 7518, RFC 8037) that can be accepted from an issuer. */
-export const ACCEPTED_ALGORITHMS = [
-  'ES256',
-  'ES384',
-  'ES512',
-  'EdDSA',
-  'RS256',
-  'RS384',
-  'RS512',
-  'PS256',
-  'PS384',
-  'PS512',
-] as const;
 
 /** Each issuer has exactly one of these. */
 const KEY_SOURCES = [
@@ -134,7 +121,7 @@ export const issuer = (context: SchemaContext) =>
       own: z.strictObject({}).optional().meta({
         description: 'Tokens that this gateway itself signs. Nothing is fetched.',
       }),
-      algorithms: z.array(z.enum(ACCEPTED_ALGORITHMS)).min(1).optional().meta({
+      algorithms: z.array(z.enum(PUBLIC_KEY_ALGORITHMS)).min(1).optional().meta({
         description:
           'Accepted signature algorithms; any other is refused, whatever the token says. Required, except for secretFile (HS256), own (upstreamToken.algorithm), kubernetes (RS256, ES256, ES384, ES512) and spiffe (all RS, ES and PS).',
       }),

@@ -12,7 +12,8 @@ import { type Principal, type ProviderStanding, type UserPrincipal, userAtProvid
 import type { CookieRequest, ProviderTokenSource } from '../../../../token/token-source.ts';
 import type { IdentityProvider } from '../provider.ts';
 import type { ProviderTokens } from './provider-tokens.ts';
-import { type SessionAtProvider, sessionAtProvider, type TokenRenewal } from './renewal.ts';
+import type { TokenRenewal } from './renewal.ts';
+import { type SessionAtProvider, sessionAtProvider } from './sessions-at-providers.ts';
 
 interface AccessTokenParts {
   readonly renewal: TokenRenewal;

@@ -7,70 +7,26 @@
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
-import { isDeepStrictEqual } from 'node:util';
-import type { SessionId } from '../../../../authentication/session/session-id.ts';
-import type { Sessions } from '../../../../authentication/session/sessions.ts';
-import { Denial, type DenialReason, DependencyFault } from '../../../../errors.ts';
-import type { SessionHandle } from '../../../../jwt/names.ts';
-import type { Clocks } from '../../../../lib/clock.ts';
+import { Denial, DependencyFault } from '../../../../errors.ts';
 import { Slots } from '../../../../lib/concurrency/slots.ts';
 import { randomHex } from '../../../../lib/crypto/random-hex.ts';
-import type { UserPrincipal } from '../../../../principal.ts';
 import type { SealedTokenStore } from '../../../../store/sealed-tokens.ts';
-import type { ProviderLogin, UserAttributes } from '../../../../store/session-record.ts';
-import type { AuditLog, AuditSource } from '../../../../telemetry/audit.ts';
 import type { Logger } from '../../../../telemetry/log.ts';
 import type { IdentityProvider } from '../provider.ts';
 import { GRANT_REFUSED } from '../refusals.ts';
 import { providerUnavailable } from '../transport.ts';
-import { admittedUser } from '../user/allow.ts';
-import { documentsIn, OTHER_SUBJECT } from '../user-documents.ts';
-import { isNonceOf, openTokens, type ProviderTokens, sealTokens, tokensIn } from './provider-tokens.ts';
+import { openTokens, type ProviderTokens, sealTokens, tokensIn } from './provider-tokens.ts';
 import { redeemRefreshToken } from './refresh-grant.ts';
 import type { ProviderTokenSeries } from './series.ts';
-
-declare module '../../../../telemetry/audit.ts' {
-  interface AuditEvents {
-    /** An identity provider was asked again, and attributes of a session have changed. */
-    readonly session_changed: {
-      readonly provider: string;
-      readonly subject: string;
-      readonly handle: SessionHandle;
-    };
-    /** An identity provider was asked again, and a session has ended: the user would no longer be let in. */
-    readonly revalidation_refused: {
-      readonly provider: string;
-      readonly subject: string;
-      readonly handle: SessionHandle;
-      readonly reason: DenialReason;
-      /** Fixed words that name the rule. */
-      readonly note: string;
-    };
-  }
-}
-
-/** A session that an identity provider has opened, with what opens its tokens. */
-export interface SessionAtProvider {
-  readonly provider: IdentityProvider;
-  readonly handle: SessionHandle;
-  readonly sessionId: SessionId;
-  readonly subject: string;
-  readonly login: ProviderLogin;
-}
-
-/** The session of a user whom an identity provider has authenticated. */
-export function sessionAtProvider(
-  { session }: UserPrincipal,
-  sessionId: string,
-  provider: IdentityProvider,
-): SessionAtProvider {
-  const { handle, subject, login } = session;
-  if (login === null) throw new TypeError('a session without an identity provider');
-  return { provider, handle, sessionId: sessionId as SessionId, subject, login };
-}
+import {
+  type FollowingParts,
+  type SessionAtProvider,
+  SessionsAtProviders,
+  UnusableAnswer,
+} from './sessions-at-providers.ts';
 
 /** What became of a renewal. */
-export type Renewal =
+type Renewal =
   /** The tokens are as wanted: they have just been renewed, here or elsewhere. */
   | { readonly outcome: 'done'; readonly tokens: ProviderTokens; readonly confirmedAgoMs: number }
   /** Another replica is renewing them, or failed a moment ago. */
@@ -81,7 +37,7 @@ export type Renewal =
   | { readonly outcome: 'ended' };
 
 /** Whether tokens have to be renewed. @param confirmedAgoMs  how long ago the provider has confirmed the user */
-export type IsWanted = (tokens: ProviderTokens, confirmedAgoMs: number) => boolean;
+type IsWanted = (tokens: ProviderTokens, confirmedAgoMs: number) => boolean;
 
 /** How a renewal is done. */
 interface RenewalWish {
@@ -91,12 +47,9 @@ interface RenewalWish {
 }
 
 /** What renewals need. */
-export interface RenewalParts {
+export interface RenewalParts extends FollowingParts {
   readonly sealedTokens: SealedTokenStore;
-  readonly sessions: Sessions;
-  readonly audit: AuditLog;
   readonly series: ProviderTokenSeries;
-  readonly clocks: Clocks;
   readonly log: Logger;
 }
 
@@ -107,14 +60,6 @@ interface AskedProvider {
   downUntilMs: number;
   /** A failure was logged a moment ago, and the next one is not logged before this time; monotonic. */
   loggedUntilMs: number;
-}
-
-/** A provider gave an unusable answer about one session. Its answers about others may be fine. */
-export class UnusableAnswer extends DependencyFault {
-  /** @param note  fixed words */
-  constructor(note: string) {
-    super('provider_unavailable', `identity provider: refresh: ${note}`);
-  }
 }
 
 /** A lease expires when its holder has not renewed it for this long. */
@@ -134,9 +79,6 @@ const POLL_MS = 100;
 
 const LOST: Renewal = Object.freeze({ outcome: 'lost' });
 const ENDED: Renewal = Object.freeze({ outcome: 'ended' });
-/** No client in particular causes it: it runs in the background of any request. */
-const NO_SOURCE: AuditSource = { requestId: null, client: null };
-
 /** The tokens of a session, as this replica has leased or read them. */
 interface Leased {
   readonly version: number;
@@ -147,10 +89,12 @@ interface Leased {
 /** Renews the tokens of sessions. */
 export class TokenRenewal {
   readonly #parts: RenewalParts;
+  readonly #sessions: SessionsAtProviders;
   readonly #asked = new WeakMap<IdentityProvider, AskedProvider>();
 
   constructor(parts: RenewalParts) {
     this.#parts = parts;
+    this.#sessions = new SessionsAtProviders(parts);
   }
 
   /** The tokens of a session, and how long ago the provider confirmed it; `null` if there are none, or they cannot be decrypted. */
@@ -251,7 +195,7 @@ export class TokenRenewal {
     const tokens = tokensIn(result, provider.kept, kept, clocks.wallMs());
     if (tokens === null) throw new UnusableAnswer('token too long to store');
     const outcome =
-      provider.settings.revalidateEveryMs === null ? 'renewed' : await this.#follow(session, result, tokens);
+      provider.settings.revalidateEveryMs === null ? 'renewed' : await this.#sessions.follow(session, result, tokens);
     if (outcome instanceof Denial) return this.#end(session, outcome);
     if (outcome === 'gone') return ENDED;
     const replaced = await this.#replace(session, written, tokens);
@@ -293,77 +237,14 @@ export class TokenRenewal {
     }
   }
 
-  /** Updates a session from its provider's answer; a Denial if the user could no longer log in. */
-  async #follow(
-    session: SessionAtProvider,
-    result: Parameters<typeof documentsIn>[1],
-    tokens: ProviderTokens,
-  ): Promise<'confirmed' | 'changed' | 'gone' | Denial> {
-    const { provider, login } = session;
-    const { subject } = login;
-    const expected = { nonce: null, sub: provider.settings.subject === 'sub' ? subject : null };
-    const documents = await documentsIn(provider, result, expected, this.#parts.clocks.wallMs);
-    if (documents === OTHER_SUBJECT) return documents;
-    if (documents instanceof Denial) throw new UnusableAnswer(documents.note);
-    // A provider may leave the ID token out (OpenID Connect Core §12.2): then it has only confirmed that the grant is valid.
-    if (documents.idToken === null && provider.keys.isFetched) return 'confirmed';
-    if (!isNonceOf(tokens, documents.idToken?.['nonce'])) throw new UnusableAnswer('ID token: nonce');
-    const user = admittedUser(documents, provider.settings);
-    if (user instanceof Denial) return user;
-    if (user.providerSubject !== subject) return OTHER_SUBJECT;
-    return this.#update(session, user.attributes);
-  }
-
-  async #update(
-    { provider: { name: provider }, handle, subject }: SessionAtProvider,
-    user: UserAttributes,
-  ): Promise<'confirmed' | 'changed' | 'gone'> {
-    const { sessions, audit } = this.#parts;
-    let record = await sessions.live(handle);
-    while (record !== null && !isDeepStrictEqual(record.user, user)) {
-      const { login, version } = record;
-      const update = await sessions.update(handle, { user, login }, version);
-      if (update.outcome === 'ended') return 'gone';
-      if (update.outcome === 'updated') {
-        audit.write({ event: 'session_changed', provider, subject, handle }, NO_SOURCE);
-        return 'changed';
-      }
-      record = update.record;
-    }
-    return record === null ? 'gone' : 'confirmed';
-  }
-
-  /** The sessions of terminals that were let in there go first: if that fails, the next request finds them once more. */
-  async #end(
-    session: SessionAtProvider,
-    { reason, note }: Denial,
-    outcome: 'ended' | 'lost' = 'ended',
-  ): Promise<Renewal> {
-    const { sessions, audit, series } = this.#parts;
-    const {
-      subject,
-      provider: { name: provider, settings },
-    } = session;
+  /** Ends a session that its provider no longer confirms. */
+  async #end(session: SessionAtProvider, why: Denial, outcome: 'ended' | 'lost' = 'ended'): Promise<Renewal> {
+    const { name: provider, settings } = session.provider;
     // Without `revalidate`, the session does not depend on the grant: it only gets no more access tokens.
     if (settings.revalidateEveryMs === null) return LOST;
-    series.refreshes.inc({ provider, outcome });
-    for (const handle of [...(await this.#terminalsOf(session)), session.handle]) {
-      if ((await sessions.end(handle, 'provider')) !== null)
-        audit.write({ event: 'revalidation_refused', provider, subject, handle, reason, note }, NO_SOURCE);
-    }
+    this.#parts.series.refreshes.inc({ provider, outcome });
+    await this.#sessions.end(session, why);
     return ENDED;
-  }
-
-  /**
-   * The sessions of terminals with the same session at the provider, or for the same user where it names none. They have no tokens, so
-   * the provider is not asked about them: what it says about the browser's session holds for them.
-   */
-  async #terminalsOf({ subject, login }: SessionAtProvider): Promise<readonly SessionHandle[]> {
-    const records = await this.#parts.sessions.list(subject);
-    return records
-      .filter(({ method, login: own }) => method === 'commandLine' && own?.provider === login.provider)
-      .filter(({ login: own }) => own?.subject === login.subject && own.sid === login.sid)
-      .map(({ handle }) => handle);
   }
 
   /** Ends a session that has no tokens, so that its provider cannot confirm it. */

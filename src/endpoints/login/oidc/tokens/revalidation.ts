@@ -13,7 +13,8 @@ import type { ProviderStanding, UserPrincipal } from '../../../../principal.ts';
 import { errorFields, type Logger } from '../../../../telemetry/log.ts';
 import type { IdentityProvider } from '../provider.ts';
 import { providerUnavailable } from '../transport.ts';
-import { type SessionAtProvider, sessionAtProvider, type TokenRenewal, UnusableAnswer } from './renewal.ts';
+import type { TokenRenewal } from './renewal.ts';
+import { type SessionAtProvider, sessionAtProvider, UnusableAnswer } from './sessions-at-providers.ts';
 
 /** A session with open streams. */
 interface Watched {
