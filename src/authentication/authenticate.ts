@@ -26,31 +26,25 @@ interface Handled {
   readonly conflicts: readonly Denial[];
 }
 
-/** What is counted. */
-export interface AuthenticationEvents {
-  /** A stream was cut because its credential had ended. @param credential  label of the kind */
-  onStreamEnded(credential: string): void;
-}
-
-/** Counts nothing. */
-const NO_AUTHENTICATION_EVENTS: AuthenticationEvents = Object.freeze({ onStreamEnded: () => {} });
-
 /** The stage, for one listener and one configuration. */
 export class Authenticator {
   readonly #verifiers: Verifiers;
-  readonly #events: AuthenticationEvents;
+  readonly #onStreamEnded: (credential: string) => void;
   readonly #handled: readonly Handled[];
 
-  /** @param verifiers  by the name of their kind; where it is `null`, a credential of the kind is not looked at */
-  constructor(verifiers: Verifiers, events: AuthenticationEvents = NO_AUTHENTICATION_EVENTS) {
+  /**
+   * @param verifiers      by the name of their kind; where it is `null`, a credential of the kind is not looked at
+   * @param onStreamEnded  called with the label of the kind when a stream is cut because its credential has ended
+   */
+  constructor(verifiers: Verifiers, onStreamEnded: (credential: string) => void = () => {}) {
     this.#verifiers = verifiers;
-    this.#events = events;
+    this.#onStreamEnded = onStreamEnded;
     this.#handled = handledKinds(verifiers);
   }
 
   /** The same with other verifiers in the places of some. */
   with(verifiers: Partial<Verifiers>): Authenticator {
-    return new Authenticator({ ...this.#verifiers, ...verifiers }, this.#events);
+    return new Authenticator({ ...this.#verifiers, ...verifiers }, this.#onStreamEnded);
   }
 
   /**
@@ -84,7 +78,7 @@ export class Authenticator {
     const { ending } = principal.credential.kind;
     if (ending === null) return NOTHING_TO_STOP;
     const onEnd = () => {
-      this.#events.onStreamEnded(ending.label);
+      this.#onStreamEnded(ending.label);
       stream.credentialEnded(ending);
     };
     return this.#verifierOf(principal).watch(principal, onEnd, () => stream.use);

@@ -5,7 +5,7 @@
 
 import { z } from 'zod';
 import type { NonEmpty } from '../lib/non-empty.ts';
-import type { CredentialKind, WrittenForm } from './kind.ts';
+import type { CredentialKind } from './kind.ts';
 import { type AcceptedCredential, type CredentialRule, KINDS } from './kinds.ts';
 
 /** `credential` as it is written: `none`, one form of a kind, or a list of several kinds. */
@@ -85,12 +85,10 @@ function listsOf(kinds: readonly Writable[]): readonly NonEmpty<Writable>[] {
   return [...pairs, ...rest.map((list): NonEmpty<Writable> => [first, ...list]), ...rest];
 }
 
-const entryOf = ({ forms }: Writable): WrittenForm => forms[0];
-
-const listText = (kinds: NonEmpty<Writable>) => `[${kinds.map((kind) => entryOf(kind).text).join(', ')}]`;
+const listText = (kinds: NonEmpty<Writable>) => `[${kinds.map(({ forms }) => forms[0].text).join(', ')}]`;
 
 function listSchema(kinds: NonEmpty<Writable>): z.ZodType {
-  const [first, ...others] = kinds.map((kind) => entryOf(kind).schema());
+  const [first, ...others] = kinds.map(({ forms }) => forms[0].schema());
   const nouns = kinds.map(({ kind }) => kind.noun).join(' or ');
   return z
     .tuple([first as z.ZodType, ...others])

@@ -34,6 +34,6 @@ export function openAuthenticator(
       service: new ServiceTokenVerifier(serviceTokens, revokedTokens, sessions, clocks),
       workload: null,
     },
-    series.authentication,
+    (credential) => series.authentication.streamsEnded.inc({ credential }),
   );
 }

@@ -125,7 +125,9 @@ export class LongLived {
     const hashConcurrency = config.login.password?.hashConcurrency ?? 1;
     const passwordHasher = opened.adopt(new PasswordHasher(hashConcurrency), (it) => it.close());
     const sessions = opened.adopt(openSessions(store, config, surroundings), (it) => it.close());
-    const revokedTokens = await FollowedRevocations.open(store, revocationSettings(config), clocks, series.revocations);
+    const revokedTokens = await FollowedRevocations.open(store, revocationSettings(config), clocks, () =>
+      series.revocations.forgotten.inc(),
+    );
     series.revocations.readFrom(revokedTokens);
     opened.move();
     return new LongLived(surroundings, { store, sessions, passwordHasher, signingKeys, revokedTokens, traces });

@@ -13,6 +13,7 @@ import {
   timingSafeEqual,
   verify as verifyAsymmetric,
 } from 'node:crypto';
+import { promisify } from 'node:util';
 
 interface Scheme {
   /** Hash of the message; `null` where the algorithm brings its own (EdDSA). */
@@ -66,13 +67,10 @@ export function signJws(algorithm: JwsAlgorithm, key: KeyObject, signingInput: s
   if (scheme.isSymmetric === true) return hmac(scheme, key, signingInput);
   const message = Buffer.from(signingInput, 'latin1');
   const options = { key, ...scheme.options };
-  if (scheme.isSlow !== true) return signAsymmetric(scheme.hash, message, options);
-  return new Promise((resolve, reject) => {
-    signAsymmetric(scheme.hash, message, options, (error, signature) =>
-      error === null ? resolve(signature) : reject(error),
-    );
-  });
+  return (scheme.isSlow === true ? signOnThread : signAsymmetric)(scheme.hash, message, options);
 }
+
+const signOnThread = promisify(signAsymmetric);
 
 /**
  * Verifies.

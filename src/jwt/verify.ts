@@ -66,7 +66,10 @@ export function verifyDecoded(
   if (problem !== null) return problem;
   const header = decoded.header as unknown as CheckedHeader;
   const found = keys.find(header.kid ?? null, header.alg);
-  const judge = (key: VerificationKey | null) => verdictBy(key, token, decoded, isSigned);
+  const judge = (key: VerificationKey | null): Verdict => {
+    if (key === null) return 'key';
+    return isSigned(token, key, header) ? { claims: decoded.payload, key } : 'signature';
+  };
   if (found instanceof Promise) return found.then(judge);
   const verdict = judge(found);
   if (verdict !== 'signature') return verdict;
@@ -77,12 +80,6 @@ export function verifyDecoded(
         const key = await keys.find(header.kid ?? null, header.alg);
         return key === found ? verdict : judge(key);
       });
-}
-
-function verdictBy(key: VerificationKey | null, token: string, decoded: DecodedToken, isSigned: IsSigned): Verdict {
-  if (key === null) return 'key';
-  const header = decoded.header as unknown as CheckedHeader;
-  return isSigned(token, key, header) ? { claims: decoded.payload, key } : 'signature';
 }
 
 /**

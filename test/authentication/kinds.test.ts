@@ -228,10 +228,7 @@ describe('a stream', () => {
         return () => {};
       },
     };
-    const authenticator = new Authenticator(
-      { ...NO_VERIFIERS, session },
-      { onStreamEnded: (label) => counted.push(label) },
-    );
+    const authenticator = new Authenticator({ ...NO_VERIFIERS, session }, (label) => counted.push(label));
     const endings: unknown[] = [];
     authenticator.watch(user, { use: 0, credentialEnded: (ending) => endings.push(ending) });
     expect(endings).toEqual([]);

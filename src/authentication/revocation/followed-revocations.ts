@@ -23,10 +23,10 @@ interface RevocationSettings {
   readonly sessionTokenMs: number;
 }
 
-/** What is counted. */
-export interface RevocationEvents {
-  /** A revocation that had not expired was dropped to make room. */
-  onForgotten(): void;
+/** The store that is followed. */
+interface FollowedStore {
+  readonly tokenRevocations: TokenRevocationStore;
+  readonly feed: Pick<RevocationFeed, 'lastProvenAtMs'>;
 }
 
 interface Watch {
@@ -56,17 +56,16 @@ export class FollowedRevocations implements RevokedTokens, KnownRevocations, Wat
   #isLookingSoon = false;
 
   private constructor(
-    tokenRevocations: TokenRevocationStore,
-    feed: Pick<RevocationFeed, 'lastProvenAtMs'>,
+    { tokenRevocations, feed }: FollowedStore,
     settings: RevocationSettings,
     clocks: Clocks,
-    events: RevocationEvents,
+    onForgotten: () => void,
   ) {
     this.#tokenRevocations = tokenRevocations;
     this.#feed = feed;
     this.#clocks = clocks;
     this.#settings = settings;
-    this.#set = new RevocationSet(clocks.wallMs, () => events.onForgotten());
+    this.#set = new RevocationSet(clocks.wallMs, onForgotten);
     tokenRevocations.keepEndedSessionsFor(settings.sessionTokenMs);
     this.#stopFollowing = tokenRevocations.follow({
       onRevoked: (revocation) => this.#add(revocation),
@@ -74,14 +73,18 @@ export class FollowedRevocations implements RevokedTokens, KnownRevocations, Wat
     });
   }
 
-  /** Begins to follow a store. What is on record has been read once this resolves, if the store answers. */
+  /**
+   * Begins to follow a store. What is on record has been read once this resolves, if the store answers.
+   *
+   * @param onForgotten  called for each revocation that had not expired and had to make room
+   */
   static async open(
-    store: { readonly tokenRevocations: TokenRevocationStore; readonly feed: Pick<RevocationFeed, 'lastProvenAtMs'> },
+    store: FollowedStore,
     settings: RevocationSettings,
     clocks: Clocks,
-    events: RevocationEvents,
+    onForgotten: () => void,
   ): Promise<FollowedRevocations> {
-    const followed = new FollowedRevocations(store.tokenRevocations, store.feed, settings, clocks, events);
+    const followed = new FollowedRevocations(store, settings, clocks, onForgotten);
     await followed.#reading;
     return followed;
   }

@@ -2,13 +2,13 @@
 
 import { REVOCATION_KINDS } from '../../store/store.ts';
 import type { MetricRegistry } from '../../telemetry/registry.ts';
-import type { FollowedRevocations, RevocationEvents } from './followed-revocations.ts';
+import type { FollowedRevocations } from './followed-revocations.ts';
 
 /** The metrics of revoked tokens. */
-export class RevocationSeries implements RevocationEvents {
+export class RevocationSeries {
   readonly #known;
   readonly #age;
-  readonly #forgotten;
+  readonly forgotten;
 
   constructor(registry: MetricRegistry) {
     this.#known = registry.readGauge(
@@ -23,7 +23,7 @@ export class RevocationSeries implements RevocationEvents {
       {},
       'max',
     );
-    this.#forgotten = registry.counter(
+    this.forgotten = registry.counter(
       'token_revocations_forgotten_total',
       'Revocations that were dropped before their end because there were too many.',
     );
@@ -33,9 +33,5 @@ export class RevocationSeries implements RevocationEvents {
   readFrom(revocations: Pick<FollowedRevocations, 'counts' | 'ageMs'>): void {
     this.#known.readFrom(() => REVOCATION_KINDS.map((kind) => [{ kind }, revocations.counts[kind]]));
     this.#age.readFrom(() => revocations.ageMs / 1_000);
-  }
-
-  onForgotten(): void {
-    this.#forgotten.inc();
   }
 }

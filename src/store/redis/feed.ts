@@ -46,13 +46,14 @@ interface TokenNewsListener {
 
 /** The feed of one store. */
 export class RedisFeed extends SessionNews implements RevocationFeed {
+  /** The connection of the subscription. */
+  readonly link: Link<Redis>;
   readonly #commands: Commands;
   readonly #revocations: string;
   readonly #tokenNews: string;
   readonly #heartbeats: string;
   readonly #monotonicMs: Clock;
   readonly #events: FeedEvents;
-  readonly #link: Link<Redis>;
   readonly #timer: NodeJS.Timeout;
   readonly #tokenListeners = new Set<TokenNewsListener>();
   /** By server: when the last heard heartbeat was sent. */
@@ -88,24 +89,19 @@ export class RedisFeed extends SessionNews implements RevocationFeed {
         return answerWithin(client.subscribe(...channels), subscribeWithinMs);
       });
     const linkEvents = { onUp: () => this.#onUp(), onDown: () => this.#onDown() };
-    this.#link = new Link(open, linkEvents, monotonicMs);
+    this.link = new Link(open, linkEvents, monotonicMs);
     this.#timer = setInterval(() => void this.#beat(), BEAT_EVERY_MS).unref();
-  }
-
-  /** The connection of the subscription. */
-  get link(): Link<Redis> {
-    return this.#link;
   }
 
   /** Follows published revocations of tokens. */
   subscribeTokenNews(listener: TokenNewsListener): void {
     this.#tokenListeners.add(listener);
-    if (this.#link.client !== null) listener.onResumed();
+    if (this.link.client !== null) listener.onResumed();
   }
 
   /** Tells followers to read the revocations of tokens again: commands go to another server than before. */
   readAgain(): void {
-    if (this.#link.client === null) return;
+    if (this.link.client === null) return;
     for (const listener of this.#tokenListeners) listener.onResumed();
   }
 
@@ -124,7 +120,7 @@ export class RedisFeed extends SessionNews implements RevocationFeed {
 
   close(): void {
     clearInterval(this.#timer);
-    this.#link.close();
+    this.link.close();
   }
 
   #onUp(): void {
@@ -152,7 +148,7 @@ export class RedisFeed extends SessionNews implements RevocationFeed {
       if (isSessionHandle(message)) this.deliver(message);
       else if (isSessionHandle(updated)) this.deliverUpdate(updated);
     } else if (channel === this.#tokenNews) for (const listener of this.#tokenListeners) listener.onNews(message);
-    else if (client === this.#link.client) this.#hear(message);
+    else if (client === this.link.client) this.#hear(message);
     // A heartbeat on a replaced connection proves nothing about the present one.
   }
 
@@ -199,7 +195,7 @@ export class RedisFeed extends SessionNews implements RevocationFeed {
     this.#provenAtMs = provenAtMs;
     this.#lastProvenAtMs = Math.max(this.#lastProvenAtMs, provenAtMs ?? Number.NEGATIVE_INFINITY);
     const isDeaf = this.#servers.some((server) => (this.#unheard.get(server) ?? 0) > MOST_UNHEARD);
-    const { client } = this.#link;
-    if (isDeaf && client !== null) this.#link.drop(client, new Error('heartbeats are not delivered'));
+    const { client } = this.link;
+    if (isDeaf && client !== null) this.link.drop(client, new Error('heartbeats are not delivered'));
   }
 }

@@ -1,6 +1,6 @@
 /** Inspects a Redis for `sallyport doctor`: whether it is usable, how fast it is, its clock, and whether it may drop sessions. */
 
-import { Cluster, type Redis } from 'ioredis';
+import { Cluster } from 'ioredis';
 import type { Clocks } from '../../lib/clock.ts';
 import { answerWithin } from '../networked/deadline.ts';
 import type { StoreEvents } from '../networked/events.ts';
@@ -51,16 +51,14 @@ async function ask(client: Client, settings: RedisSettings, clocks: Clocks) {
   const [quickest] = sorted;
   const roundTripMs = sorted[Math.floor(ROUND_TRIPS / 2)]?.tookMs ?? null;
   const clockAheadMs = quickest === undefined ? null : beyond(quickest.aheadMs, quickest.tookMs / 2);
-  const infos = await Promise.all(nodes.map((node) => within(infoOf(node)).catch(() => '')));
+  // A user with only the rights that the gateway needs may not ask.
+  const infos = await Promise.all(nodes.map((node) => within(node.info()).catch(() => '')));
   return { roundTripMs, clockAheadMs, ...toldBy(infos) };
 }
 
 /** What is left of a difference that is not known more exactly than this. */
 const beyond = (differenceMs: number, uncertaintyMs: number): number =>
   Math.sign(differenceMs) * Math.max(0, Math.abs(differenceMs) - uncertaintyMs);
-
-/** A user with only the rights that the gateway needs may not ask. */
-const infoOf = (node: Redis): Promise<string> => node.info();
 
 function toldBy(infos: readonly string[]): Pick<StoreInspection, 'version' | 'memory' | 'warnings'> {
   const field = (info: string, name: string) => {

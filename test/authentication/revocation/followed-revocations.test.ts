@@ -57,7 +57,7 @@ class HeldStore implements TokenRevocationStore {
 async function following(outageGraceMs = GRACE_MS) {
   const store = new HeldStore();
   const settings = { outageGraceMs, sessionTokenMs: MINUTE_MS };
-  const revoked = await FollowedRevocations.open(store, settings, store.clocks, { onForgotten: () => {} });
+  const revoked = await FollowedRevocations.open(store, settings, store.clocks, () => {});
   return { store, revoked, clocks: store.clocks };
 }
 

@@ -38,7 +38,7 @@ const follow = (store: Store) =>
     store,
     { outageGraceMs: Number.POSITIVE_INFINITY, sessionTokenMs: MAX_SESSION_TOKEN_MS },
     systemClocks,
-    { onForgotten: () => {} },
+    () => {},
   );
 
 const isOnRecord = async (server: RedisServer, revocation: TokenRevocation) =>

@@ -84,7 +84,9 @@ export class Commands {
       this.#events.onAnswered(command.operation, this.#monotonicMs() - startedMs);
       return answer;
     } catch (error) {
-      throw error instanceof DependencyFault ? error : this.#failed(error);
+      if (error instanceof DependencyFault) throw error;
+      this.#events.onError(errorReason(error));
+      throw commandFault(error);
     } finally {
       this.#pending -= 1;
     }
@@ -164,11 +166,6 @@ export class Commands {
       // A refusal is an answer, too.
       if (replyCode(error) === null) throw error;
     });
-  }
-
-  #failed(error: unknown): DependencyFault {
-    this.#events.onError(errorReason(error));
-    return commandFault(error);
   }
 }
 

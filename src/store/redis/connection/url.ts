@@ -47,6 +47,7 @@ export function parseRedisUrl(url: string): RedisAddress {
   if (topology === 'single' && nodes.length > 1) {
     throw mistake('names several hosts: use redis+sentinel:// or redis+cluster://');
   }
+  if (topology === 'cluster' && path !== '') throw mistake('names a database or a path, which a Cluster does not have');
   return {
     topology,
     nodes,
@@ -54,7 +55,7 @@ export function parseRedisUrl(url: string): RedisAddress {
     username: decodePart(user),
     password: decodePart(password),
     database: topology === 'single' ? parseDatabase(path) : 0,
-    primaryName: topology === 'sentinel' ? parsePrimaryName(path) : rejectPath(topology, path),
+    primaryName: topology === 'sentinel' ? parsePrimaryName(path) : null,
   };
 }
 
@@ -76,11 +77,6 @@ function parseDatabase(path: string): number {
 function parsePrimaryName(path: string): string {
   if (PRIMARY_NAME_PATTERN.test(path)) return path;
   throw mistake('must end with the name of the primary at the sentinels, such as /mymaster');
-}
-
-function rejectPath(topology: 'single' | 'cluster', path: string): null {
-  if (topology === 'cluster' && path !== '') throw mistake('names a database or a path, which a Cluster does not have');
-  return null;
 }
 
 /** A part of the userinfo. Absent and empty mean the same (`redis://:password@host`). */
