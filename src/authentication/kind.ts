@@ -41,7 +41,7 @@ interface WrittenKind<A> {
 }
 
 /** One form of `credential`. */
-export interface WrittenForm {
+interface WrittenForm {
   /** As error messages show it. */
   readonly text: string;
   readonly schema: () => z.ZodType;

@@ -28,6 +28,7 @@ import {
 } from '../../store/session-record.ts';
 import type { EndedAtProvider, SessionChanges, SessionUpdate, Store } from '../../store/store.ts';
 import { SESSION } from './kind.ts';
+import type { SessionEndCause, SessionSeries } from './series.ts';
 import { isSessionId, newSessionId, type SessionId, sessionHandle } from './session-id.ts';
 
 /** How long sessions last. */
@@ -45,39 +46,6 @@ export interface SessionSettings extends SessionLifetimes {
   readonly recheckAfterMs: number;
   readonly feedTimeoutMs: number;
   readonly outageGraceMs: number;
-}
-
-/** Why a session is ended before its time. */
-export const SESSION_END_CAUSES = [
-  'logout',
-  'logout_all',
-  'replaced',
-  'user',
-  'limit',
-  'operator',
-  'provider',
-  'refresh_reuse',
-  'code_reuse',
-] as const;
-/** See {@link SESSION_END_CAUSES}. */
-export type SessionEndCause = (typeof SESSION_END_CAUSES)[number];
-
-/** What is counted. */
-export interface SessionEvents {
-  /** A request found its session in process, and trusted. */
-  onHit(): void;
-  /** A request had its session looked up in the store. */
-  onMiss(durationMs: number): void;
-  /** A session left the cache because it was revoked. */
-  onInvalidated(): void;
-  /** A session left the cache to make room. */
-  onEvicted(): void;
-  /** A cached session was served although the store does not answer. */
-  onServedDuringOutage(): void;
-  /** A user logged in. */
-  onOpened(method: LoginMethod): void;
-  /** Sessions were ended before their time. */
-  onEnded(cause: SessionEndCause, count: number): void;
 }
 
 /** What a login knows. */
@@ -140,7 +108,7 @@ export class Sessions {
   readonly #store: Store;
   #settings: SessionSettings;
   readonly #clocks: Clocks;
-  readonly #events: SessionEvents;
+  readonly #series: SessionSeries;
   readonly #onBackgroundFault: (fault: unknown) => void;
   readonly #cache: LRUCache<SessionHandle, CachedSession>;
   /**
@@ -160,13 +128,13 @@ export class Sessions {
     store: Store,
     settings: SessionSettings,
     clocks: Clocks,
-    events: SessionEvents,
+    series: SessionSeries,
     onBackgroundFault: (fault: unknown) => void,
   ) {
     this.#store = store;
     this.#settings = settings;
     this.#clocks = clocks;
-    this.#events = events;
+    this.#series = series;
     this.#onBackgroundFault = onBackgroundFault;
     this.#cache = new LRUCache({
       max: settings.cacheMaxEntries,
@@ -233,7 +201,7 @@ export class Sessions {
     const { recheckAfterMs } = this.#settings;
     const ageMs = this.#trustedAgeMs(session);
     if (ageMs === null || ageMs >= recheckAfterMs) return null;
-    this.#events.onHit();
+    this.#series.cacheHits.inc();
     this.#use(session, wallMs);
     // A session in steady use is read again in the background, so that none of its requests waits. This runs after the use
     // was recorded, so the record read back includes it, and it keeps the entry fresh in the LRU.
@@ -284,7 +252,7 @@ export class Sessions {
     };
     const displaced = await this.#endOldest(login.subject);
     await this.#store.sessions.create(record, this.#ttlMs(record, nowMs));
-    this.#events.onOpened(login.method);
+    this.#series.opened.inc({ method: login.method });
     return { sessionId, record, displaced };
   }
 
@@ -295,7 +263,7 @@ export class Sessions {
    */
   async end(handle: SessionHandle, cause: SessionEndCause | null): Promise<SessionRecord | null> {
     const ended = await this.#store.sessions.end(handle);
-    if (ended !== null && cause !== null) this.#events.onEnded(cause, 1);
+    if (ended !== null && cause !== null) this.#series.ended.inc({ cause });
     return ended;
   }
 
@@ -360,7 +328,7 @@ export class Sessions {
   /** Ends every session of a subject everywhere. Returns the handles of those that ended. */
   async endAll(subject: string, cause: SessionEndCause): Promise<readonly SessionHandle[]> {
     const handles = await this.#store.sessions.endAll(subject);
-    this.#events.onEnded(cause, handles.length);
+    this.#series.ended.inc({ cause }, handles.length);
     return handles;
   }
 
@@ -371,7 +339,7 @@ export class Sessions {
    */
   async endByProvider(provider: string, which: EndedAtProvider): Promise<readonly SessionHandle[]> {
     const handles = await this.#store.sessions.endByProvider(provider, which);
-    this.#events.onEnded('provider', handles.length);
+    this.#series.ended.inc({ cause: 'provider' }, handles.length);
     return handles;
   }
 
@@ -464,10 +432,10 @@ export class Sessions {
       const cached = this.#cache.get(handle);
       if (!(fault instanceof DependencyFault) || cached === undefined || !this.#isWithinGrace(cached)) throw fault;
       if (this.#hasExpired(cached, this.#clocks.wallMs())) throw fault;
-      this.#events.onServedDuringOutage();
+      this.#series.servedDuringOutage.inc();
       found = cached;
     }
-    this.#events.onMiss(this.#clocks.monotonicMs() - startedMs);
+    this.#series.missed(this.#clocks.monotonicMs() - startedMs);
     if (found instanceof Denial) return found;
     this.#use(found, this.#clocks.wallMs());
     return found.principal;
@@ -508,7 +476,7 @@ export class Sessions {
     }
     const standing = cached?.principal.standing ?? null;
     const session = new CachedSession(userPrincipal(record, standing), readAtMs, usedMs);
-    if (this.#cache.size >= this.#settings.cacheMaxEntries) this.#events.onEvicted();
+    if (this.#cache.size >= this.#settings.cacheMaxEntries) this.#series.cacheEvictions.inc();
     this.#cache.set(handle, session);
     const watch = this.#watched.get(handle);
     if (watch !== undefined) watch.session = session;
@@ -583,7 +551,7 @@ export class Sessions {
   }
 
   #onRevoked(handle: SessionHandle): void {
-    if (this.#cache.delete(handle)) this.#events.onInvalidated();
+    if (this.#cache.delete(handle)) this.#series.cacheInvalidations.inc();
     if (this.#reads.has(handle)) this.#newsDuringRead.add(handle);
     this.#endStreams(handle);
   }

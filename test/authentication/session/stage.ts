@@ -1,15 +1,13 @@
 /** Sessions on the embedded store, with its faults and its feed in the hands of the test, and time standing still. */
 
-import {
-  type NewSession,
-  type SessionEvents,
-  type SessionSettings,
-  Sessions,
-} from '../../../src/authentication/session/sessions.ts';
+import { vi } from 'vitest';
+import { SessionSeries } from '../../../src/authentication/session/series.ts';
+import { type NewSession, type SessionSettings, Sessions } from '../../../src/authentication/session/sessions.ts';
 import { Denial, DependencyFault } from '../../../src/errors.ts';
 import type { SessionHandle } from '../../../src/jwt/names.ts';
 import { createMemoryStore } from '../../../src/store/memory/store.ts';
 import type { RevocationFeed, SessionStore, Store } from '../../../src/store/store.ts';
+import { MetricRegistry } from '../../../src/telemetry/registry.ts';
 import { TestClocks } from '../../support/clocks.ts';
 
 export const MINUTE_MS = 60_000;
@@ -83,7 +81,14 @@ export class Stage {
   /** The store itself, for what another replica or an operator does to it. */
   readonly elsewhere: SessionStore;
   readonly calls = { read: 0, touch: 0, end: 0 };
-  readonly events = { memory: 0, store: 0, invalidated: 0, evicted: 0, duringOutage: 0, faults: [] as unknown[] };
+  readonly #series = new SessionSeries(new MetricRegistry());
+  readonly #counted = {
+    memory: vi.spyOn(this.#series.cacheHits, 'inc'),
+    store: vi.spyOn(this.#series, 'missed'),
+    invalidated: vi.spyOn(this.#series.cacheInvalidations, 'inc'),
+    evicted: vi.spyOn(this.#series.cacheEvictions, 'inc'),
+    duringOutage: vi.spyOn(this.#series.servedDuringOutage, 'inc'),
+  };
   isDown = false;
   #gate: Promise<void> | null = null;
 
@@ -92,28 +97,19 @@ export class Stage {
     this.feed = new ControlledFeed(inner.feed, this.clocks);
     this.elsewhere = inner.sessions;
     const store: Store = { ...inner, feed: this.feed, sessions: this.#controlled(inner.sessions) };
-    const events: SessionEvents = {
-      onHit: () => {
-        this.events.memory += 1;
-      },
-      onMiss: () => {
-        this.events.store += 1;
-      },
-      onInvalidated: () => {
-        this.events.invalidated += 1;
-      },
-      onEvicted: () => {
-        this.events.evicted += 1;
-      },
-      onServedDuringOutage: () => {
-        this.events.duringOutage += 1;
-      },
-      onOpened: () => {},
-      onEnded: () => {},
+    this.sessions = new Sessions(store, { ...SETTINGS, ...settings }, this.clocks, this.#series, () => {});
+  }
+
+  /** How often each was counted. */
+  get events() {
+    const { memory, store, invalidated, evicted, duringOutage } = this.#counted;
+    return {
+      memory: memory.mock.calls.length,
+      store: store.mock.calls.length,
+      invalidated: invalidated.mock.calls.length,
+      evicted: evicted.mock.calls.length,
+      duringOutage: duringOutage.mock.calls.length,
     };
-    this.sessions = new Sessions(store, { ...SETTINGS, ...settings }, this.clocks, events, (fault) =>
-      this.events.faults.push(fault),
-    );
   }
 
   /** Opens a session. */

@@ -1,10 +1,12 @@
 /** Replicas whose clocks are wrong, on one Redis: what they share is dated by Redis. */
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { SessionSeries } from '../../../src/authentication/session/series.ts';
 import { Sessions } from '../../../src/authentication/session/sessions.ts';
 import { Denial } from '../../../src/errors.ts';
 import { newJti } from '../../../src/jwt/names.ts';
 import type { SessionRecord } from '../../../src/store/session-record.ts';
+import { MetricRegistry } from '../../../src/telemetry/registry.ts';
 import { TestClocks } from '../../support/clocks.ts';
 import { RedisServer } from '../../support/redis.ts';
 import { type DisposableStore, openStore } from '../../support/redis-store.ts';
@@ -24,15 +26,6 @@ const SETTINGS = {
   feedTimeoutMs: 1_000,
   outageGraceMs: 30_000,
 };
-const NO_EVENTS = {
-  onHit: () => {},
-  onMiss: () => {},
-  onInvalidated: () => {},
-  onEvicted: () => {},
-  onServedDuringOutage: () => {},
-  onOpened: () => {},
-  onEnded: () => {},
-};
 
 /** A replica with a clock of its own. */
 class Replica implements AsyncDisposable {
@@ -43,7 +36,7 @@ class Replica implements AsyncDisposable {
   private constructor(store: DisposableStore, clocks: TestClocks) {
     this.store = store;
     this.clocks = clocks;
-    this.sessions = new Sessions(store, SETTINGS, clocks, NO_EVENTS, () => {});
+    this.sessions = new Sessions(store, SETTINGS, clocks, new SessionSeries(new MetricRegistry()), () => {});
   }
 
   static async start(url: string, aheadMs: number): Promise<Replica> {
