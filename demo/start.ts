@@ -66,7 +66,7 @@ process.exitCode = await runCli(['start', '--config', join(import.meta.dirname, 
   stderr: {
     write: (text: string) => {
       process.stderr.write(
-        /: something else is listening there$/m.test(text) ? `${text}Set PORT or ADMIN_PORT to another port.\n` : text,
+        /: another program is listening there: /.test(text) ? `${text}Set PORT or ADMIN_PORT to another port.\n` : text,
       );
     },
   },

@@ -7,9 +7,8 @@
  * ConfigFault when its address is unavailable; after that nothing that a client does makes it throw.
  */
 
-import { Denial } from '../errors.ts';
+import { Denial, type DenialReason } from '../errors.ts';
 import type { Exchange, ExchangeListener, Handler } from '../exchange.ts';
-import type { EarlyRefusal } from '../telemetry/finished-request.ts';
 import type { RequestQueue } from './request-queue.ts';
 
 /** Where something listens. Plain data, so that it can cross between processes. */
@@ -24,6 +23,17 @@ export interface ListenerAddresses {
   readonly public: ListenerAddress;
   /** Listeners that the configuration does not have are missing. */
   readonly [name: string]: ListenerAddress | undefined;
+}
+
+/** A request that was refused before it became an exchange. */
+export interface EarlyRefusal {
+  /** In the log and in the answer. */
+  readonly id: string;
+  readonly reason: DenialReason;
+  /** The rule that refused it: fixed words, or a code of the parser. */
+  readonly note: string;
+  /** Address of the peer. */
+  readonly client: string;
 }
 
 /** Why a connection never carried a request: too many are open, or too many of its client, the TLS handshake failed, or the peer may not connect. */
@@ -96,17 +106,16 @@ export interface ListenerParts {
 const OVERLOADED = new Denial('overloaded', 'too many requests in progress');
 
 /** One way into the gateway. */
-export class Listener implements ExchangeListener, Omit<ListenerServer, 'drain'> {
+export class Listener implements ExchangeListener {
   readonly name: string;
   readonly logText: string;
   readonly drainsLast: boolean;
   /** Answers its requests. An exchange finishes on the handler that it began with. */
   handler: Handler;
-  /** Requests in progress at the same time, tunnels included; more are refused. */
-  maxConcurrentRequests: number;
   readonly #recorder: ListenerRecorder;
   readonly #server: ListenerServer;
   readonly #queue: RequestQueue | null;
+  #maxConcurrentRequests: number;
   #inFlight = 0;
   #onIdle: (() => void) | null = null;
 
@@ -118,7 +127,7 @@ export class Listener implements ExchangeListener, Omit<ListenerServer, 'drain'>
     this.handler = parts.handler;
     this.#recorder = parts.recorder;
     this.#queue = parts.queue;
-    this.maxConcurrentRequests = parts.maxConcurrentRequests;
+    this.#maxConcurrentRequests = parts.maxConcurrentRequests;
     this.#server = serve(this);
   }
 
@@ -127,8 +136,14 @@ export class Listener implements ExchangeListener, Omit<ListenerServer, 'drain'>
     return this.#inFlight;
   }
 
+  /** Open connections. */
   get connectionCount(): number {
     return this.#server.connectionCount;
+  }
+
+  /** Applies the limits that a reload can change. */
+  configure({ maxConcurrentRequests }: Pick<ListenerParts, 'maxConcurrentRequests'>): void {
+    this.#maxConcurrentRequests = maxConcurrentRequests;
   }
 
   /** Takes an exchange from its server: hands it on, lets it wait, or refuses it when too many are in progress. */
@@ -136,7 +151,7 @@ export class Listener implements ExchangeListener, Omit<ListenerServer, 'drain'>
     const { handler } = exchange;
     this.#inFlight += 1;
     handler.begun();
-    if (this.#inFlight > this.maxConcurrentRequests) handler.refuse(exchange, OVERLOADED);
+    if (this.#inFlight > this.#maxConcurrentRequests) handler.refuse(exchange, OVERLOADED);
     else if (this.#queue === null) handler.handle(exchange);
     else this.#queue.take(exchange);
   }
@@ -170,19 +185,32 @@ export class Listener implements ExchangeListener, Omit<ListenerServer, 'drain'>
     this.#recorder.connectionCut(reason);
   }
 
+  /**
+   * Begins to accept connections.
+   *
+   * @throws ConfigFault when the address is unavailable
+   */
   listen(): Promise<ListenerAddress> {
     return this.#server.listen();
   }
 
+  /** From now on every answer closes its connection, so that clients go elsewhere. Connections are still accepted. */
   announceDrain(): void {
     this.#server.announceDrain();
   }
 
-  /** As its server does; resolves when all requests are over. */
+  /**
+   * Accepts no more connections and lets requests in progress finish. Resolves when all are over and their connections
+   * closed.
+   *
+   * @param graceMs  how long idle connections stay open, so that a request on its way there is answered
+   * @param signal   ends the waiting
+   */
   drain(graceMs: number, signal: AbortSignal): Promise<void> {
     return this.#server.drain(graceMs, () => this.#idle(), signal);
   }
 
+  /** Closes every connection at once. */
   close(): void {
     this.#server.close();
   }

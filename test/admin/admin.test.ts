@@ -386,7 +386,7 @@ describe('its own limits', () => {
     };
     await expect(startInstance({ config: taken })).rejects.toThrow(
       new ConfigFault(
-        `listeners.admin.address: cannot listen on 127.0.0.1:${instance.adminPort}: something else is listening there`,
+        `listeners.admin.address: cannot listen on 127.0.0.1:${instance.adminPort}: another program is listening there: stop it, or choose another port`,
       ),
     );
   });

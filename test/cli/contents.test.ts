@@ -191,7 +191,10 @@ const CASES: readonly (readonly [title: string, written: Written, expected: read
         'public: { address: 127.0.0.1:0, tls: { certificates: [{ certFile: expired.crt, keyFile: expired.key }], clientCertificates: { caFile: x.pem } } }',
     },
     [
-      `3 ${PAIR}.certFile: ${PAIR}.certFile: expired.crt expired on 1970-01-02T00:00:00.000Z`.replaceAll('[1]', '[0]'),
+      `3 ${PAIR}.certFile: ${PAIR}.certFile: expired.crt expired on 1970-01-02T00:00:00.000Z: renew it, or correct the clock of this machine`.replaceAll(
+        '[1]',
+        '[0]',
+      ),
       '3 listeners.public.tls.clientCertificates.caFile: listeners.public.tls.clientCertificates.caFile: x.pem is not a PEM certificate',
     ],
   ],

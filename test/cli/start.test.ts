@@ -125,7 +125,7 @@ test('a port in use is reported in one clear line, with exit code 1', async () =
     written(config('', `public: { address: "127.0.0.1:${port}" }, admin: { address: 127.0.0.1:0 }`)),
   ]);
   expect(await failureOf(program)).toEqual([
-    `listeners.public.address: cannot listen on 127.0.0.1:${port}: something else is listening there`,
+    `listeners.public.address: cannot listen on 127.0.0.1:${port}: another program is listening there: stop it, or choose another port`,
   ]);
 });
 

@@ -105,7 +105,7 @@ test('a port in use is reported in one clear line that says what to do, with exi
   expect([status, stdout, stderr]).toEqual([
     1,
     '',
-    `listeners.public.address: cannot listen on 127.0.0.1:${port}: something else is listening there\nSet PORT or ADMIN_PORT to another port.\n`,
+    `listeners.public.address: cannot listen on 127.0.0.1:${port}: another program is listening there: stop it, or choose another port\nSet PORT or ADMIN_PORT to another port.\n`,
   ]);
 });
 

@@ -120,7 +120,7 @@ describe('the process', () => {
     await using taken = await GatewayProcess.start({ routes });
     await using gateway = await GatewayProcess.start({ routes, port: taken.port, isNotWaitedFor: true });
     expect(await gateway.ended).toEqual({ code: 1, signal: null });
-    const problem = `listeners.public.address: cannot listen on 127.0.0.1:${taken.port}: something else is listening there`;
+    const problem = `listeners.public.address: cannot listen on 127.0.0.1:${taken.port}: another program is listening there: stop it, or choose another port`;
     expect(gateway.records).toMatchObject([{ level: 'fatal', problems: [problem], msg: 'cannot start' }]);
     expect(gateway.stderr).toBe('');
   });

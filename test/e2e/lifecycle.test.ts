@@ -195,7 +195,7 @@ describe('a start that fails', () => {
       { public: { address: '127.0.0.1:0' }, admin: { address: `127.0.0.1:${taken.port}` } },
     ]) {
       await expect(startInstance({ config: { listeners } })).rejects.toThrow(
-        /^listeners\.(?:public|redirect|admin)\.address: cannot listen on 127\.0\.0\.1:\d+: something else is listening there$/,
+        /^listeners\.(?:public|redirect|admin)\.address: cannot listen on 127\.0\.0\.1:\d+: another program is listening there: stop it, or choose another port$/,
       );
     }
     await taken[Symbol.asyncDispose]();

@@ -224,7 +224,9 @@ describe('two workers', () => {
     const port = Number(new URL(other.origin).port);
     await using gateway = await GatewayProcess.start({ ...options(other.origin), port, isNotWaitedFor: true });
     expect((await gateway.ended).code).toBe(1);
-    expect(`${gateway.stdout}${gateway.stderr}`).toContain('something else is listening there');
+    expect(`${gateway.stdout}${gateway.stderr}`).toContain(
+      'another program is listening there: stop it, or choose another port',
+    );
   });
 
   test('one that is killed is replaced, with the configuration that was last applied', async () => {
@@ -428,7 +430,7 @@ describe('two workers', () => {
       isNotWaitedFor: true,
     });
     expect(await gateway.ended).toEqual({ code: 1, signal: null });
-    const problem = `listeners.public.address: cannot listen on 127.0.0.1:${taken.port}: something else is listening there`;
+    const problem = `listeners.public.address: cannot listen on 127.0.0.1:${taken.port}: another program is listening there: stop it, or choose another port`;
     expect(gateway.records).toMatchObject([{ level: 'fatal', problems: [problem], msg: 'cannot start' }]);
     expect(gateway.stderr).toBe('');
   });

@@ -205,7 +205,7 @@ describe('the program', () => {
       isNotWaitedFor: true,
     });
     expect((await gateway.ended).code).toBe(1);
-    const problem = `outbound.address: cannot listen on 127.0.0.1:${taken}: something else is listening there`;
+    const problem = `outbound.address: cannot listen on 127.0.0.1:${taken}: another program is listening there: stop it, or choose another port`;
     expect(gateway.records.at(-1)).toMatchObject({ msg: 'cannot start', problems: [problem] });
   });
 });

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ConfigFault } from '../../errors.ts';
+import { errorCode } from '../../lib/error-code.ts';
 import { defineCommand, UsageFault } from '../command.ts';
 import { loadToRun } from '../io/configuration.ts';
 import { originOf } from '../io/origin-input.ts';
@@ -22,7 +23,7 @@ export const dev = defineCommand({
     upstream: {
       type: 'string',
       value: 'ORIGIN',
-      description: 'Where the application listens; a port alone is one of this machine.',
+      description: 'Where the application listens; a port alone means this machine.',
       default: 'http://127.0.0.1:3000',
     },
     port: { type: 'string', value: 'PORT', description: 'Where the gateway listens.', default: '8080' },
@@ -37,8 +38,8 @@ export const dev = defineCommand({
     email: { type: 'string', value: 'ADDRESS', description: 'The email address of the user.' },
   },
   examples: [
-    ['sallyport dev --upstream http://localhost:3000', 'Nothing else is needed'],
-    ['sallyport dev --role admin --public /assets', 'As an admin; assets need no login'],
+    ['sallyport dev --upstream http://localhost:3000', 'An application on port 3000'],
+    ['sallyport dev --role admin --public /assets', 'Log in as an admin; assets need no login'],
   ],
   exit: { ok: 'ended by a signal', failed: 'the port is in use, or an option is not valid' },
   async run({ options, io }) {
@@ -64,8 +65,7 @@ export const dev = defineCommand({
       });
     } catch (fault) {
       // The key that the message names is in a file that the user never sees.
-      const isTaken = fault instanceof ConfigFault && fault.message.endsWith(': something else is listening there');
-      if (!isTaken) throw fault;
+      if (!(fault instanceof ConfigFault) || errorCode(fault.cause) !== 'EADDRINUSE') throw fault;
       throw new ConfigFault(`port ${port} is in use: choose another one with --port`, { cause: fault });
     } finally {
       await rm(directory, { recursive: true, force: true });

@@ -9,20 +9,28 @@
 
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, TLSSocket } from 'node:tls';
+import type { ListenAddress } from '../../config/fields.ts';
 import { isInList, plainAddress } from '../../lib/address.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { settledWithin } from '../../lib/concurrency/settled-within.ts';
-import { ClientConnections } from '../client-connections.ts';
+import { type ClientConnectionLimits, ClientConnections } from '../client-connections.ts';
 import { listenOn } from '../http1/listen.ts';
-import type { Http1Settings } from '../http1/server.ts';
-import { hasBadClientCertificate } from '../http1/tls.ts';
+import type { PublicListenerConfig } from '../http1/section.ts';
+import { hasBadClientCertificate, type TlsCertificates } from '../http1/tls.ts';
 import { Http2Connections } from '../http2/connections.ts';
 import type { ConnectionRefusal, Listener, ListenerAddress, ListenerServer } from '../listener.ts';
 import { callsOn } from './begin.ts';
 import type { GrpcMethod } from './call.ts';
 
 /** Where it listens, and what a client may cost. */
-interface GrpcSettings extends Omit<Http1Settings, 'http2' | 'peers'> {
+export interface GrpcSettings extends ClientConnectionLimits, Pick<PublicListenerConfig, 'limits' | 'timeouts'> {
+  readonly address: ListenAddress;
+  /** Path of the address in the configuration, for the message when it is unavailable. */
+  readonly key: string;
+  /** `null`: plain HTTP/2. */
+  readonly tls: TlsCertificates | null;
+  /** Whether other processes of the gateway also listen on the address, after checking that no other program does. */
+  readonly sharing: 'alone' | 'shared';
   /** A larger message is answered with RESOURCE_EXHAUSTED. */
   readonly maxMessageBytes: number;
 }
@@ -33,11 +41,11 @@ export interface GrpcServices {
   readonly methods: ReadonlyMap<string, GrpcMethod>;
   /** Tells clients that the server is about to end. */
   announceEnd(): void;
-  /** Ends calls that have no end of their own. */
+  /** Ends calls that would go on for ever. */
   end(): void;
 }
 
-/** Limits of one connection, in place of those of the public listener: a proxy asks for many clients on each. */
+/** What one connection may have, in place of the limits of the public listener: proxies ask for many clients on each. */
 const LIMITS = { maxConcurrentStreams: 1_000, maxSessionMemory: 64 * 1024 * 1024, maxRequestsPerConnection: 0 };
 /** A proxy abandons a question whenever its client leaves: a limit would let that client cut it off from the gateway. */
 const OF_PROXY = { maxStreamResets: 2 ** 30 };

@@ -5,12 +5,12 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { FileReader } from '../../config/files/named-files.ts';
-import { FileWatch } from '../../config/files/watch.ts';
+import { type FileWatch, watchFiles } from '../../config/files/watch.ts';
 import type { ConfigFault } from '../../errors.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import { fileWatchReports } from '../../telemetry/file-watch.ts';
 import { errorFields, type Logger } from '../../telemetry/log.ts';
-import type { TlsConfig } from '../section.ts';
+import type { TlsConfig } from './section.ts';
 import type { ListenerSeries } from './series.ts';
 import { readTls, TlsCertificates, type TlsFiles, type TlsListener } from './tls.ts';
 
@@ -24,7 +24,7 @@ export class CertificateFiles {
   #config: TlsConfig;
   /** What the last reading left as it was, one line each. */
   #kept: readonly string[] = [];
-  /** When the certificates in use were read. */
+  /** Of what is in use. */
   #readAtMs = Number.NEGATIVE_INFINITY;
 
   /**
@@ -53,7 +53,7 @@ export class CertificateFiles {
       onChange: () => void this.#readAgain(),
       ...fileWatchReports('certificates', log, series.certificateWatchErrors),
     };
-    this.#watch = new FileWatch(certificates.files, events, files.seen);
+    this.#watch = watchFiles(certificates.files, events, {}, files.seen);
   }
 
   /**
@@ -63,7 +63,7 @@ export class CertificateFiles {
    * @returns what stays as it was, one line each
    */
   use(config: TlsConfig, files: TlsFiles, faults: readonly ConfigFault[]): readonly string[] {
-    // Files that have changed since then have been read again already.
+    // Files that have changed since then were read again.
     const isSame = isDeepStrictEqual(config.certificates, this.#config.certificates);
     if (isSame && files.readAtMs < this.#readAtMs) return this.#kept;
     this.#readAtMs = files.readAtMs;
@@ -89,7 +89,7 @@ export class CertificateFiles {
     const config = this.#config;
     const reader = new FileReader(this.#clocks);
     const files = await readTls(config, reader, this.#listener);
-    // A reload may have replaced the configuration, and its files, in the meantime.
+    // Another configuration may have come meanwhile, with what is in its files.
     if (config === this.#config) this.use(config, files, reader.mistakes);
   }
 }

@@ -1,6 +1,5 @@
 /** Opens a listening socket, or says in one line why that is impossible. */
 
-import { once } from 'node:events';
 import { type AddressInfo, createServer, type ListenOptions, type Server } from 'node:net';
 import type { ListenAddress } from '../../config/fields.ts';
 import { ConfigFault } from '../../errors.ts';
@@ -10,13 +9,13 @@ const formatAddress = ({ host, port }: ListenAddress): string => `${host.include
 
 /** How a server listens, beyond where. */
 interface Accepting {
-  /** Connections that may wait to be accepted, at most `net.core.somaxconn` of the kernel. */
+  /** Connections that may wait to be accepted; the kernel has a limit of its own (`net.core.somaxconn`). */
   readonly backlog?: number;
   /** Servers that accept connections on the same address by sockets of their own (SO_REUSEPORT). Default: none. */
   readonly others?: readonly Server[];
   /**
-   * `alone` (default): the address must be free. `shared`: other processes of the same gateway listen on it as well, and one
-   * of them has checked that it was free.
+   * Who listens on the address: this server alone, so that it has to be free (default), or other processes of the same
+   * gateway as well, which have made sure of that.
    */
   readonly sharing?: 'alone' | 'shared';
 }
@@ -36,7 +35,7 @@ export async function listenOn(
 ): Promise<Pick<AddressInfo, 'address' | 'port'>> {
   const reusePort = others.length > 0 || sharing === 'shared';
   try {
-    // Sockets that share a port would share it with another program of this user as well, so it must be free first.
+    // Sockets that share a port would share it with another program of this user, too. So it has to be free first.
     if (reusePort && sharing === 'alone') await occupyOnce(host, port);
     const first = await open(server, { host, port, backlog, reusePort });
     for (const other of others) await open(other, { host, port: first.port, backlog, reusePort });
@@ -65,10 +64,14 @@ function unavailable(address: ListenAddress, key: string, cause: unknown): Confi
   return new ConfigFault(`${key}: cannot listen on ${formatAddress(address)}: ${problem}`, { cause });
 }
 
-async function open(server: Server, options: ListenOptions): Promise<AddressInfo> {
-  server.listen(options);
-  await once(server, 'listening');
-  return server.address() as AddressInfo;
+function open(server: Server, options: ListenOptions): Promise<AddressInfo> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options, () => {
+      server.off('error', reject);
+      resolve(server.address() as AddressInfo);
+    });
+  });
 }
 
 async function occupyOnce(host: string, port: number): Promise<void> {
@@ -81,7 +84,7 @@ async function occupyOnce(host: string, port: number): Promise<void> {
 function problemOf({ code, message }: NodeJS.ErrnoException): string {
   switch (code) {
     case 'EADDRINUSE':
-      return 'something else is listening there';
+      return 'another program is listening there: stop it, or choose another port';
     case 'EACCES':
       return 'not permitted (ports below 1024 need CAP_NET_BIND_SERVICE, or a lower net.ipv4.ip_unprivileged_port_start)';
     case 'EADDRNOTAVAIL':

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { type DenialReason, REASONS } from '../../errors.ts';
 import type { UnreadAnswer } from '../../exchange.ts';
 import { type ServerResponse, STATUS_CODES } from '../../lib/http/node-http.ts';
-import type { EarlyRefusal } from '../../telemetry/finished-request.ts';
+import type { EarlyRefusal } from '../listener.ts';
 import { endAndLinger } from './linger.ts';
 
 /**
@@ -51,7 +51,7 @@ export const parserNote = ({ code }: ParserError): string => `parser: ${code ?? 
 export const isFromPerson = ({ rawPacket }: ParserError): boolean =>
   rawPacket !== undefined && /\nsec-fetch-mode:[ \t]?navigate\r?\n/i.test(rawPacket.toString('latin1'));
 
-/** llhttp's reason for a well-formed version (RFC 9112 §2.3) that it does not support. */
+/** What llhttp says of a version that has the form of one (RFC 9112 §2.3) and that it does not know. */
 const UNKNOWN_VERSION = 'Invalid HTTP version';
 
 /** An error of the parser; `reason` says more than `code`, in fixed words. */

@@ -19,12 +19,10 @@ import type { Clock } from '../../lib/clock.ts';
 import { settledWithin } from '../../lib/concurrency/settled-within.ts';
 import { randomHex } from '../../lib/crypto/random-hex.ts';
 import { createServer, IncomingMessage } from '../../lib/http/node-http.ts';
-import type { EarlyRefusal } from '../../telemetry/finished-request.ts';
 import { type ClientConnectionLimits, ClientConnections } from '../client-connections.ts';
 import { Http2Connections } from '../http2/connections.ts';
 import { divertHttp2 } from '../http2/divert.ts';
-import type { ConnectionRefusal, Listener, ListenerAddress, ListenerServer } from '../listener.ts';
-import type { PublicListenerConfig } from '../section.ts';
+import type { ConnectionRefusal, EarlyRefusal, Listener, ListenerAddress, ListenerServer } from '../listener.ts';
 import { acceptorsFor } from './acceptors.ts';
 import { Connection } from './connection.ts';
 import { lingeringClose } from './linger.ts';
@@ -32,6 +30,7 @@ import { listenOn } from './listen.ts';
 import { PaceWatch } from './pace.ts';
 import { isFromPerson, type ParserError, parserNote, parserRefusal, refuseConnection } from './refusal.ts';
 import { Http1Reply, onReplyClose } from './reply.ts';
+import type { PublicListenerConfig } from './section.ts';
 import { hasBadClientCertificate, type TlsCertificates } from './tls.ts';
 
 /** Where a server listens, and what a client may cost. */
@@ -51,7 +50,7 @@ export interface Http1Settings extends ClientConnectionLimits, Pick<PublicListen
 
 /** At the end of a drain, answers that have just been written get this long to reach their clients. */
 const LAST_WORDS_MS = 500;
-/** In a turn of the event loop that is shorter than this, hardly any connection arrives unnoticed. */
+/** A turn of the event loop that is no longer than this hides hardly any new connection. */
 const SHORT_TURN_MS = 0.5;
 /** Turns of the event loop after which connections that still arrive are left to other processes. */
 const MAX_BACKLOG_TURNS = 100;
@@ -187,7 +186,7 @@ export class Http1Server implements ListenerServer {
     this.#accepted += 1;
     this.#open += 1;
     const refusal = this.#open > this.#settings.limits.maxConnections ? 'limit' : this.#countForClient(socket);
-    // perf: bench/load/memory.ts. The only listener besides Node's own: a third would allocate room for twenty, 150 bytes per connection.
+    // perf: bench/load/memory.ts. The only listener beside that of Node: a third makes room for twenty, 150 bytes for each connection.
     socket.on('close', this.#onClosed);
     if (refusal === null) return;
     this.#listener.connectionRefused(refusal);

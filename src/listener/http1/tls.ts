@@ -27,8 +27,8 @@ import { ConfigFault } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { dnsNames, readCertificates } from '../../lib/crypto/pem.ts';
 import { toTimestamp } from '../../lib/text/timestamp.ts';
-import { codes } from '../lint.ts';
-import type { TlsConfig } from '../section.ts';
+import { codes } from './lint.ts';
+import type { TlsConfig } from './section.ts';
 
 type PairConfig = TlsConfig['certificates'][number];
 
@@ -87,10 +87,10 @@ export class TlsCertificates {
   readonly #ticketSecret: Buffer;
   #config: TlsConfig;
   #clientCa: string | null;
-  #pairs: readonly CertificatePair[] = [];
+  #pairs: readonly CertificatePair[];
   /** Those that had not expired come first. */
-  #preferred: readonly CertificatePair[] = [];
-  #byName: ReadonlyMap<string, SecureContext> = new Map();
+  #preferred: readonly CertificatePair[];
+  #byName: ReadonlyMap<string, SecureContext>;
   #server: Pick<HttpsServer, 'setSecureContext'> | null = null;
   #onOtherClients: () => void = () => {};
 
@@ -102,7 +102,9 @@ export class TlsCertificates {
     this.#ticketSecret = ticketSecret;
     this.#config = config;
     this.#clientCa = files.clientCa ?? null;
-    this.#take(files, []);
+    this.#pairs = this.#pairsOf(files);
+    this.#preferred = byPreference(this.#pairs);
+    this.#byName = contextsByName(this.#preferred);
   }
 
   /** The pairs in use, in the order of the configuration. */
@@ -170,22 +172,22 @@ export class TlsCertificates {
     if (isSameCa && files.clientCa !== undefined) this.#clientCa = files.clientCa;
     const isSame = isDeepStrictEqual(config.certificates, this.#config.certificates);
     this.#config = { ...this.#config, certificates: config.certificates };
-    this.#take(files, isSame ? this.#pairs : []);
+    this.#pairs = this.#pairsOf(files, isSame ? this.#pairs : []);
+    this.#preferred = byPreference(this.#pairs);
+    this.#byName = contextsByName(this.#preferred);
     const ticketKeys = ticketKeysFor(this.#ticketSecret, this.#clientCa);
     this.#server?.setSecureContext({ ...this.#defaultContext(), ticketKeys } as SecureContextOptions);
     if (before !== this.#clientCa && hasLost(before, this.#clientCa)) this.#onOtherClients();
   }
 
   /** @param before  the pairs of the same configuration that were read before */
-  #take({ pairs }: TlsFiles, before: readonly CertificatePair[]): void {
-    this.#pairs = pairs.map((read, index) => {
+  #pairsOf({ pairs }: TlsFiles, before: readonly CertificatePair[] = []): readonly CertificatePair[] {
+    return pairs.map((read, index) => {
       const present = before[index];
       const isWorse = read?.isExpired === true && present?.isExpired === false;
       const pair = (read === null || isWorse ? present : read) as ReadCertificate;
       return { ...pair, index, context: createSecureContext(this.#contextOptions(pair)) };
     });
-    this.#preferred = byPreference(this.#pairs);
-    this.#byName = contextsByName(this.#preferred);
   }
 
   /** Every context gets all of this: OpenSSL takes the CA for client certificates from the one that SNI has chosen. */
@@ -248,7 +250,7 @@ export async function readTls(
   const isAnyGood = pairs.some((pair) => pair?.isExpired === false);
   const usable = pairs.map((pair, index) => {
     if (pair?.isExpired !== true) return pair;
-    const what = `${certificates[index]?.certFile} expired on ${toTimestamp(pair.expiresAtMs)}`;
+    const what = `${certificates[index]?.certFile} expired on ${toTimestamp(pair.expiresAtMs)}: renew it, or correct the clock of this machine`;
     const fault = faultAt([...key, 'certificates', index, 'certFile'], new ConfigFault(what));
     if (isAnyGood) reader.warnings.push({ code: codes['tls/expired'], fault });
     else reader.mistakes.push(fault);

@@ -284,7 +284,9 @@ describe('numbers', () => {
   test('R14: an address that another gateway listens on is taken, though sockets of one gateway share it', async () => {
     await using first = await startListener(null, {});
     const listeners = { public: { address: `127.0.0.1:${first.port}` }, admin: { address: '127.0.0.1:0' } };
-    await expect(startListener(null, {}, { listeners })).rejects.toThrow('something else is listening there');
+    await expect(startListener(null, {}, { listeners })).rejects.toThrow(
+      'another program is listening there: stop it, or choose another port',
+    );
   });
 
   test('DOS-06: a connection over the limit is closed at once, and counted', async () => {

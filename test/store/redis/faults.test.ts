@@ -434,13 +434,17 @@ describe('a Redis that refuses', () => {
   test('a wrong password at start: one clear line, without the password', async () => {
     await using redis = await RedisServer.start({ config: { requirepass: 'right' } });
     const opened = opening(`redis://:${password}@127.0.0.1:${redis.port}`);
-    await expect(opened).rejects.toEqual(fault(/^store\.redis: Redis refuses the user or password \(WRONGPASS\)$/));
+    const message =
+      /^store\.redis: Redis refuses the user or password \(WRONGPASS\): compare url, username and passwordFile with the users of Redis$/;
+    await expect(opened).rejects.toEqual(fault(message));
     await expect(opened).rejects.not.toMatchObject({ message: expect.stringContaining(password) });
   });
 
   test('no password where one is asked for', async () => {
     await using redis = await RedisServer.start({ config: { requirepass: 'right' } });
-    await expect(opening(redis.url)).rejects.toEqual(fault(/^store\.redis: Redis asks for a password \(NOAUTH\)$/));
+    await expect(opening(redis.url)).rejects.toEqual(
+      fault(/^store\.redis: Redis asks for a password \(NOAUTH\): set passwordFile$/),
+    );
   });
 
   test('a password that nobody asked for is no mistake', async () => {
@@ -524,7 +528,10 @@ describe('a Redis that refuses', () => {
     await redis.cliAfter(['AUTH', 'first'], 'CONFIG', 'SET', 'requirepass', 'second');
     expect(await readOf(store, record.handle)).toEqual(record);
     await redis.cliAfter(['AUTH', 'second'], 'CLIENT', 'KILL', 'TYPE', 'normal');
-    await until(() => log.lines.includes('unavailable: Redis refuses the user or password (WRONGPASS)'), 'it is told');
+    await until(
+      () => log.lines.some((line) => line.startsWith('unavailable: Redis refuses the user or password (WRONGPASS)')),
+      'it is told',
+    );
     expect(store.isAvailable()).toBe(false);
     await expect(store.sessions.read(record.handle)).rejects.toMatchObject(refusal);
     await writeFile(passwordFile, 'second');

@@ -67,8 +67,9 @@ export function describe(error: unknown): string {
     return 'Redis does not complete the TLS handshake in time: if it has no TLS, use redis://, not rediss://';
   if (error instanceof AnswerTimeout) return 'Redis does not answer in time';
   const code = replyCode(error);
-  if (code === 'WRONGPASS') return 'Redis refuses the user or password (WRONGPASS)';
-  if (code === 'NOAUTH') return 'Redis asks for a password (NOAUTH)';
+  if (code === 'WRONGPASS')
+    return 'Redis refuses the user or password (WRONGPASS): compare url, username and passwordFile with the users of Redis';
+  if (code === 'NOAUTH') return 'Redis asks for a password (NOAUTH): set passwordFile';
   if (code === 'NOPERM') return 'the Redis user lacks a right that the gateway needs (NOPERM)';
   if (code === NO_CLUSTER)
     return 'this Redis is not a Cluster (cluster support disabled): use redis://, not redis+cluster://';
