@@ -100,7 +100,7 @@ export interface Reply {
    * @param headers  flat name, value list, without those that concern one connection only
    */
   begin(status: number, headers: string[]): void;
-  /** Sends the head of an answer before its body is available. */
+  /** Sends the head of an answer whose body is not there yet. */
   flushHeaders(): void;
   /** Sends a part of the body. Returns false when the client is slow: wait for `drain` before the next part. */
   write(part: Buffer): boolean;
@@ -116,7 +116,7 @@ export interface Reply {
   closeConnection(): void;
   /**
    * Reads the rest of the request body and throws it away, so that the connection can carry another request; closes it
-   * where the rest is too long or its end is unclear. Call before {@link begin}.
+   * where the rest is too long or cannot be told from what follows. Call before {@link begin}.
    */
   discardBody(): void;
   /**
@@ -161,7 +161,7 @@ export class Exchange implements RawRequest {
   upstreamEndedMs: number | null = null;
   requestBytes = 0;
   responseBytes = 0;
-  /** Status that ended a gRPC call; `null` when it is not one, or has not ended with a status. */
+  /** Status that ended a gRPC call; `null` when the exchange is none, or has not ended with one. */
   grpcStatus: number | null = null;
   /** Whether the answer that has begun can still end with a gRPC status. */
   endsWithGrpcStatus = false;
@@ -255,16 +255,14 @@ export class Exchange implements RawRequest {
    * behind which many may read streams: what it holds of the upstream is limited, and so are its client's connections.
    */
   answering(): void {
-    if (this.principal?.credential === null) this.#leavePlace();
+    if (this.principal?.credential !== null) return;
+    this.place?.leave();
+    this.place = null;
   }
 
   /** A WebSocket has been opened: from now on it is limited by the time of its credential, not as a request in progress. */
   becomeTunnel(): void {
     this.isTunnel = true;
-    this.#leavePlace();
-  }
-
-  #leavePlace(): void {
     this.place?.leave();
     this.place = null;
   }
@@ -274,7 +272,7 @@ export class Exchange implements RawRequest {
     if (this.#isFinished) return;
     this.#isFinished = true;
     this.#series.inFlight.dec();
-    this.#leavePlace();
+    this.place?.leave();
     this.listener.finished(this);
   }
 

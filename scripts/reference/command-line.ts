@@ -1,6 +1,6 @@
 /** `docs/reference/cli.md`: the help of every command. */
 
-import { COMMANDS } from '../../src/cli/commands.ts';
+import { COMMAND_GROUPS, COMMANDS } from '../../src/cli/commands.ts';
 import { commandHelp, programHelp } from '../../src/cli/help.ts';
 import { generated } from './markdown.ts';
 
@@ -11,7 +11,7 @@ export function commandLinePage(): string {
 # Command line
 
 \`\`\`text
-${programHelp(COMMANDS)}\`\`\`
+${programHelp(COMMAND_GROUPS)}\`\`\`
 
 ${commands.join('\n')}`;
 }

@@ -1,4 +1,4 @@
-/** Every command, in the order of the help. */
+/** Every command. */
 
 import { checkOidc } from './check/check-oidc.ts';
 import type { Command } from './command.ts';
@@ -26,36 +26,17 @@ import { validate } from './validate.ts';
 import { version } from './version.ts';
 import { why } from './why/why.ts';
 
+/** Every command by what it is for, in the order of `--help`. */
+export const COMMAND_GROUPS: Readonly<Record<string, readonly Command[]>> = {
+  'Begin and run': [init, dev, start],
+  'Check a configuration': [validate, routes, explain, checkOidc, migrateCommand, schema],
+  'Look into a running gateway': [health, doctor, why],
+  'Users and sessions': [usersAdd, usersList, usersRemove, sessionsList, sessionsRevoke],
+  'Keys and tokens': [keysGenerate, keysRotate, keysList, tokenInspect, tokenVerify, tokenRevoke],
+  'Log in from a terminal': [loginCommand, logoutCommand, tokenGet],
+  'Move and deploy': [importOauth2ProxyCommand, injectCommand],
+  'This program': [completion(() => COMMANDS), version],
+};
+
 /** Every command, in the order of `--help`. */
-export const COMMANDS: readonly Command[] = [
-  init,
-  dev,
-  start,
-  validate,
-  migrateCommand,
-  checkOidc,
-  routes,
-  explain,
-  why,
-  doctor,
-  health,
-  usersAdd,
-  usersList,
-  usersRemove,
-  sessionsList,
-  sessionsRevoke,
-  keysGenerate,
-  keysRotate,
-  keysList,
-  tokenInspect,
-  tokenVerify,
-  tokenRevoke,
-  loginCommand,
-  logoutCommand,
-  tokenGet,
-  importOauth2ProxyCommand,
-  injectCommand,
-  schema,
-  completion(() => COMMANDS),
-  version,
-];
+export const COMMANDS: readonly Command[] = Object.values(COMMAND_GROUPS).flat();

@@ -14,7 +14,7 @@ const SCRIPTS: Readonly<Record<string, (commands: readonly Command[]) => string>
 export const completion = (commands: () => readonly Command[]): Command =>
   defineCommand({
     name: 'completion',
-    summary: 'Write completions for a shell',
+    summary: 'Write a completion script for a shell',
     description: ['Completes commands, options, values of options with a fixed set of values, and files.'],
     args: [{ name: 'SHELL', description: `One of ${Object.keys(SCRIPTS).join(', ')}.` }],
     options: {},

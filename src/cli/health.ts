@@ -8,7 +8,7 @@ export const health = defineCommand({
   name: 'health',
   summary: 'Check whether a running gateway is alive or ready',
   description: [
-    'Requests /livez (with --ready: /readyz) of the admin listener. Made for HEALTHCHECK in a container without curl.',
+    'Requests /livez (with --ready: /readyz) of the admin listener. For HEALTHCHECK in a container, which has no curl.',
   ],
   options: {
     ...ADMIN_OPTIONS,

@@ -5,14 +5,18 @@ import { allOptions } from './parse.ts';
 
 const WIDTH = 100;
 
-/** The output of `sallyport --help`. */
-export function programHelp(commands: readonly Command[]): string {
+/** The output of `sallyport --help`. @param groups  the commands by what they are for */
+export function programHelp(groups: Readonly<Record<string, readonly Command[]>>): string {
+  const width = widest(Object.values(groups).flat());
   return [
-    'Sallyport: a session cookie goes in, a two-minute token goes upstream.',
+    'Sallyport, an authentication gateway: a session cookie comes in, a two-minute token goes upstream.',
     '',
-    'Usage: sallyport COMMAND [ARGUMENTS]',
+    'Usage: sallyport COMMAND [ARGUMENTS] [OPTIONS]',
     '',
-    ...commandList(commands),
+    'To begin, run sallyport dev in front of an application on this machine,',
+    'or sallyport init to write a configuration.',
+    '',
+    ...Object.entries(groups).flatMap(([title, commands]) => [`${title}:`, ...summaries(commands, width), '']),
     'Options:',
     '  -h, --help     Show this help; sallyport COMMAND --help shows that of a command.',
     '  -V, --version  Show the version.',
@@ -29,16 +33,21 @@ export function programHelp(commands: readonly Command[]): string {
 
 /** The output of `sallyport keys --help`: the commands that begin with that word. */
 export function familyHelp(word: string, family: readonly Command[]): string {
-  const usage = [`Usage: sallyport ${word} COMMAND [ARGUMENTS]`, ''];
-  return [...usage, ...commandList(family), `sallyport ${word} COMMAND --help shows the help of a command.`, ''].join(
-    '\n',
-  );
+  return [
+    `Usage: sallyport ${word} COMMAND [ARGUMENTS] [OPTIONS]`,
+    '',
+    'Commands:',
+    ...summaries(family, widest(family)),
+    '',
+    `sallyport ${word} COMMAND --help shows the help of a command.`,
+    '',
+  ].join('\n');
 }
 
-function commandList(commands: readonly Command[]): string[] {
-  const width = Math.max(...commands.map(({ name }) => name.length));
-  return ['Commands:', ...commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`), ''];
-}
+const widest = (commands: readonly Command[]): number => Math.max(...commands.map(({ name }) => name.length));
+
+const summaries = (commands: readonly Command[], width: number): string[] =>
+  commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`);
 
 /** The output of `sallyport COMMAND --help`. */
 export function commandHelp(command: Command): string {
@@ -58,8 +67,11 @@ export function commandHelp(command: Command): string {
   sections.push(['Options:', ...options.flatMap(([head, text]) => entry(head, width, text))]);
   sections.push(['Examples:', ...command.examples.flatMap(([line, meaning]) => [`  # ${meaning}`, `  ${line}`])]);
   const { ok, failed } = command.exit;
-  const failure = failed === null ? '' : ` 1 ${failed},`;
-  sections.push(wrap(`Exit codes: 0 ${ok},${failure} 2 the command line is wrong.`, 0));
+  const codes = [ok, failed, 'the command line is wrong'];
+  sections.push([
+    'Exit codes:',
+    ...codes.flatMap((meaning, code) => (meaning === null ? [] : entry(String(code), 1, meaning))),
+  ]);
   return `${sections.map((lines) => lines.join('\n')).join('\n\n')}\n`;
 }
 

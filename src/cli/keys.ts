@@ -107,7 +107,7 @@ export const keysGenerate = defineCommand({
 /** `sallyport keys rotate`. */
 export const keysRotate = defineCommand({
   name: 'keys rotate',
-  summary: 'Add a signing key that takes over',
+  summary: 'Add a signing key that replaces the current one',
   description: [
     'The new key is published in the JWKS at once, and signs after upstreamToken.keys.publishBefore (with --directory: 15 minutes), so that verifiers have seen it by then. The old key stays published until its last token has expired. Running gateways read the directory every 10 seconds.',
     '--now makes the new key sign at once: use it when a key has leaked, and remove the file of the leaked key as well. Verifiers with a cached JWKS refuse new tokens until they fetch it again.',

@@ -9,7 +9,7 @@ export const routes = defineCommand({
   summary: 'List the routes in the order in which they are tried',
   description: [
     'The most specific pattern wins, whatever the order in the file; where two have the same pattern, the one that lists its methods goes first. A pattern that ends in /… also matches every path below it.',
-    'Below them, the destinations of the outbound side, each with the token that the gateway adds to calls.',
+    'After the routes come the destinations of the outbound side, each with the token that the gateway adds to calls.',
   ],
   options: { config: CONFIG_OPTION, 'no-files': NO_FILES_OPTION, json: JSON_OPTION },
   examples: [['sallyport routes', 'Routes of sallyport.yaml']],

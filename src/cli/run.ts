@@ -5,7 +5,7 @@
 import { ConfigFault } from '../errors.ts';
 import { didYouMean } from '../lib/text/nearest.ts';
 import { type CliIo, type Command, EXIT, type ExitCode, UsageFault } from './command.ts';
-import { COMMANDS } from './commands.ts';
+import { COMMAND_GROUPS, COMMANDS } from './commands.ts';
 import { commandHelp, familyHelp, programHelp } from './help.ts';
 import { parseLine } from './parse.ts';
 
@@ -21,7 +21,7 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<ExitCo
 async function dispatch(argv: readonly string[], io: CliIo): Promise<ExitCode> {
   const [first] = argv;
   if (first === undefined) {
-    io.stderr.write(programHelp(COMMANDS));
+    io.stderr.write(programHelp(COMMAND_GROUPS));
     return EXIT.usage;
   }
   if (first === '--help' || first === '-h') return showHelp([], io);
@@ -62,7 +62,7 @@ const familyOf = (word: string): Command[] => COMMANDS.filter(({ name }) => name
 
 function showHelp(words: readonly string[], io: CliIo): ExitCode {
   const [first] = words;
-  if (first === undefined) io.stdout.write(programHelp(COMMANDS));
+  if (first === undefined) io.stdout.write(programHelp(COMMAND_GROUPS));
   else if (words.length === 1 && familyOf(first).length > 0) io.stdout.write(familyHelp(first, familyOf(first)));
   else io.stdout.write(commandHelp(findCommand(words).command));
   return EXIT.ok;

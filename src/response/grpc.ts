@@ -2,7 +2,6 @@
 
 import { REASONS, type Reason } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
-import { valuesIn } from '../lib/http/field.ts';
 import { GRPC_STATUS, grpcMessage, isGrpcType, isGrpcWebType } from '../lib/http/grpc.ts';
 
 /** The mapping of gRPC for answers of HTTP, but for those that say more about a call here (doc/http-grpc-status-mapping.md). */
@@ -16,20 +15,20 @@ const BY_STATUS: ReadonlyMap<number, number> = new Map([
   // No service here has such a method, or such a name.
   [405, GRPC_STATUS.unimplemented],
   [421, GRPC_STATUS.unimplemented],
-  // These are limits of the caller; UNAVAILABLE would make clients try again at once.
+  // Ours are limits of the caller's; UNAVAILABLE would ask clients to try again at once.
   [413, GRPC_STATUS.resourceExhausted],
   [429, GRPC_STATUS.resourceExhausted],
   [431, GRPC_STATUS.resourceExhausted],
   [502, GRPC_STATUS.unavailable],
   [503, GRPC_STATUS.unavailable],
-  // The service may have processed the call: UNAVAILABLE would say that it has not.
+  // The service may have done what was asked: UNAVAILABLE would say that it has not.
   [504, GRPC_STATUS.deadlineExceeded],
 ]);
 
 /** The gRPC status for a reason. */
 export const grpcStatusOf = (reason: Reason): number => BY_STATUS.get(REASONS[reason].status) ?? GRPC_STATUS.unknown;
 
-/** Whether an exchange is a gRPC call. None exist over HTTP/1.1, and a WebSocket is not one: 200 would open it. */
+/** Whether an exchange is a gRPC call. There are none over HTTP/1.1, and a WebSocket is none: 200 would open it. */
 export const isGrpcCall = (exchange: Exchange): boolean =>
   exchange.httpVersion === '2' && !exchange.isUpgrade && isGrpcType(contentTypeOf(exchange));
 
@@ -44,5 +43,7 @@ export const grpcOutcome = (reason: Reason): [string, string][] => [
 
 /** That of a request that was refused before it was screened decides only what the refusal looks like. */
 function contentTypeOf({ screened, rawHeaders }: Exchange): string | null {
-  return screened === null ? (valuesIn(rawHeaders, 'content-type')[0] ?? null) : screened.fields.contentType;
+  if (screened !== null) return screened.fields.contentType;
+  const at = rawHeaders.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-type');
+  return at === -1 ? null : (rawHeaders[at + 1] as string);
 }

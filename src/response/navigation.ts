@@ -3,7 +3,6 @@
  * document does. `Sec-Fetch-*` says so; for browsers without it, `Accept` does (design §5).
  */
 
-import { valuesIn } from '../lib/http/field.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
 
 /** The headers that say it. */
@@ -23,7 +22,7 @@ export function isNavigation(request: ScreenedRequest): boolean {
 
 /** The same for a request that was refused before it was screened: its header list decides only what the refusal looks like. */
 export function isNavigationHead(rawHeaders: readonly string[]): boolean {
-  const value = (wanted: string) => valuesIn(rawHeaders, wanted)[0] ?? null;
+  const value = (wanted: string) => valuesOf(rawHeaders, wanted)[0] ?? null;
   return (
     value('upgrade') === null &&
     isByPerson({
@@ -37,14 +36,17 @@ export function isNavigationHead(rawHeaders: readonly string[]): boolean {
 
 /** The languages that a reader accepts, read only where a page is written; `null` where the request names none. */
 export function acceptLanguageOf(rawHeaders: readonly string[]): string | null {
-  const values = valuesIn(rawHeaders, 'accept-language');
+  const values = valuesOf(rawHeaders, 'accept-language');
   return values.length === 0 ? null : values.join(',');
 }
 
-/** What a page loads to show it, as `Sec-Fetch-Dest` names it. */
+const valuesOf = (rawHeaders: readonly string[], wanted: string) =>
+  rawHeaders.filter((_, at) => at % 2 === 1 && rawHeaders[at - 1]?.toLowerCase() === wanted);
+
+/** What a page loads to show it, as `Sec-Fetch-Dest` names it: neither a person nor a script reads its status. */
 const SHOWN = new Set(['image', 'style', 'script', 'font', 'audio', 'video', 'track', 'manifest']);
 
-/** Whether a page loads the answer as a part of itself, so that neither a person nor a script sees that it is a refusal. */
+/** Whether a page loads the answer as a part of itself, so that nobody learns that it is a refusal. */
 export function isPartOfPage({ fields }: ScreenedRequest): boolean {
   return fields.secFetchDest !== null && SHOWN.has(fields.secFetchDest);
 }

@@ -80,7 +80,7 @@ export class Responder {
       return;
     }
     const headers = [...denial.headers];
-    // The answer to an image leaves the cookie alone, so that the next page can tell the person that the session has ended.
+    // An image that finds out first must not swallow the news: the next page tells the person that the session has ended.
     const isNoticed = exchange.screened === null || !isPartOfPage(exchange.screened);
     if (DEAD_COOKIE.has(denial.reason) && isNoticed) headers.push('Set-Cookie', this.#settings.clearCookieLine);
 
@@ -262,7 +262,7 @@ export class Responder {
     if (exchange.screened?.scheme === 'https') all.push('Strict-Transport-Security', 'max-age=31536000');
     if (mediaType !== null) all.push('Content-Type', mediaType);
     if (status !== 204 && body !== null) all.push('Content-Length', String(bytes.byteLength));
-    if (reason !== null && REASONS[reason].close === true) reply.closeConnection();
+    if (reason !== null && 'close' in REASONS[reason]) reply.closeConnection();
     else reply.discardBody();
     reply.begin(this.#settings.sentStatus(exchange, status), all);
     reply.end(exchange.method === 'HEAD' || body === null ? undefined : bytes);
@@ -272,7 +272,7 @@ export class Responder {
 
 /** The headers, with the usual `Retry-After` of the reason where its producer gives none. */
 function withRetryAfter(reason: Reason, headers: readonly string[]): string[] {
-  const { retryAfterSec } = REASONS[reason];
+  const { retryAfterSec } = { retryAfterSec: undefined, ...REASONS[reason] };
   if (retryAfterSec === undefined || headers.includes('Retry-After')) return [...headers];
   return [...headers, 'Retry-After', String(retryAfterSec)];
 }

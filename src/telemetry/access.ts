@@ -1,17 +1,31 @@
 /** The access log: counts each request and writes its line, once, when the request is over. */
 
-import { REASONS } from '../errors.ts';
+import { type DenialReason, REASONS } from '../errors.ts';
 import { traceIdIn } from '../lib/http/trace-context.ts';
 import { toTimestamp } from '../lib/text/timestamp.ts';
-import type { EarlyRefusal, FinishedRequest, LoggedListener } from './finished-request.ts';
+import type { FinishedRequest, LoggedListener } from './finished-request.ts';
 import { errorFields, type LineStream } from './log.ts';
-import type { LogConfig } from './section.ts';
-
-type Level = LogConfig['level'];
-type AccessLogSettings = Pick<LogConfig, 'level' | 'access'>;
 
 /** In the order of their severity. */
-const LEVELS: Readonly<Record<Level, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
+const LEVELS = { debug: 0, info: 1, warn: 2, error: 3 } as const;
+type Level = keyof typeof LEVELS;
+
+/** The part of the section `log` that the access log follows. */
+interface AccessLogSettings {
+  readonly level: Level;
+  readonly access: 'all' | 'errors' | 'off';
+}
+
+/** Something that was refused before it could be read as a request. */
+interface UnreadRequest {
+  /** In the log and in the answer. */
+  readonly id: string;
+  readonly reason: DenialReason;
+  /** Which rule fired, in fixed words or as a code of the parser. */
+  readonly note: string;
+  /** Address of the peer. */
+  readonly client: string;
+}
 
 /** Counts a finished exchange and writes its line. */
 export class AccessLog {
@@ -70,7 +84,7 @@ export class AccessLog {
    *
    * @param wallMs  wall-clock time of the refusal
    */
-  recordRefusal({ id, reason, note, client }: EarlyRefusal, listener: LoggedListener, wallMs: number): void {
+  recordRefusal({ id, reason, note, client }: UnreadRequest, listener: LoggedListener, wallMs: number): void {
     listener.handler.unmatched.refused(reason);
     const { access, level } = this.#settings;
     const { status, logLevel } = REASONS[reason];

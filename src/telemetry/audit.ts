@@ -11,7 +11,6 @@ import type { Clock } from '../lib/clock.ts';
 import { toTimestamp } from '../lib/text/timestamp.ts';
 import type { FinishedRequest } from './finished-request.ts';
 import type { LineStream } from './log.ts';
-import type { LogConfig } from './section.ts';
 
 /**
  * Events that grant something, by name: refused when they have to be recorded and cannot be. Declared as {@link AuditEvents}
@@ -64,7 +63,7 @@ export interface AuditSource {
 
 /** Where audit records go. Neither method throws. */
 export interface AuditOutput {
-  /** Writes a line now or later. Drops and counts it when too many wait. */
+  /** Takes a line: now, later, or, when there is no room for more of them, never, which is counted. */
   write(line: string): void;
   /** Writes a line now or not at all. @returns whether it is written */
   writeNow(line: string): boolean;
@@ -81,6 +80,9 @@ export function auditOn(stream: LineStream & { readonly isFull?: boolean }): Aud
   };
 }
 
+/** What a login or a token needs of the audit stream. */
+type OnAuditFailure = 'serve' | 'refuse';
+
 /** Writes the audit stream of a process. */
 export class AuditLog {
   readonly #output: AuditOutput;
@@ -93,7 +95,7 @@ export class AuditLog {
   }
 
   /** Applies the section `log`. */
-  configure({ onAuditFailure }: Pick<LogConfig, 'onAuditFailure'>): void {
+  configure({ onAuditFailure }: { readonly onAuditFailure: OnAuditFailure }): void {
     this.#isRequired = onAuditFailure === 'refuse';
   }
 
@@ -128,7 +130,7 @@ export class AuditLog {
     throw new DependencyFault('audit_unavailable', NOT_WRITTEN);
   }
 
-  /** Writes `denied` for a finished exchange that its route refused, unless the browser made the request by itself. */
+  /** Writes `denied` for a finished exchange that its route refused, unless nobody meant to make the request; nothing else. */
   recordDenial(exchange: FinishedRequest): void {
     const { route, reason, note, principal, method, screened } = exchange;
     if (route === null || reason === null || !isRefusal(reason) || isUnasked(exchange)) return;

@@ -28,7 +28,7 @@ export const routesAndDestinations = ({ routes, outbound }: Counted): readonly C
   ...(outbound?.destinations ?? []),
 ];
 
-/** Everything that is counted by route, including what is not a route of the configuration. */
+/** All that is counted by route, what is no route of the configuration included. */
 export const countedRoutes = (config: Counted): readonly CountedRoute[] => [
   ...routesAndDestinations(config),
   ...[NO_ROUTE, OWN_ENDPOINT, ...(config.outbound === undefined ? [] : [NO_DESTINATION])].map((id) => ({
@@ -40,7 +40,7 @@ export const countedRoutes = (config: Counted): readonly CountedRoute[] => [
 /** Makes, keeps and removes the series of routes. */
 export class CountedRoutes {
   readonly #series: RequestSeries;
-  readonly #present = new Map<string, RouteMetrics>();
+  #present = new Map<string, RouteMetrics>();
   /** Since when a route, or an upstream, is in no configuration. */
   readonly #goneSinceMs = { route: new Map<string, number>(), upstream: new Map<string, number>() };
 
@@ -68,14 +68,14 @@ export class CountedRoutes {
     await share.next();
   }
 
-  /** From now on these are all; the series of the others are removed later. */
+  /** Takes these for all there are from now on. */
   keepOnly(routes: readonly CountedRoute[], nowMs: number): void {
     const keys = new Set(routes.map(keyOf));
+    const gone = [...this.#present].filter(([key]) => !keys.has(key));
+    this.#present = new Map([...this.#present].filter(([key]) => keys.has(key)));
     const ids = new Set(routes.map(({ id }) => id));
     const upstreams = new Set(routes.map(({ upstream }) => upstream));
-    for (const [key, { route, upstream }] of this.#present) {
-      if (keys.has(key)) continue;
-      this.#present.delete(key);
+    for (const [, { route, upstream }] of gone) {
       if (!ids.has(route)) this.#goneSinceMs.route.set(route, nowMs);
       if (upstream !== null && !upstreams.has(upstream)) this.#goneSinceMs.upstream.set(upstream, nowMs);
     }
@@ -90,14 +90,17 @@ export class CountedRoutes {
       const since = this.#goneSinceMs[label];
       const over = new Set(
         [...since]
-          .filter(([, ms]) => nowMs - ms >= GONE_AFTER_MS)
-          .map(([name]) => name)
-          .filter((name) => label === 'upstream' || this.#series.inFlight.child({ route: name }).value === 0),
+          .filter(([name, ms]) => nowMs - ms >= GONE_AFTER_MS && !this.#isInUse(label, name))
+          .map(([name]) => name),
       );
       if (over.size === 0) continue;
       for (const name of over) since.delete(name);
       this.#series.remove(label, over);
     }
+  }
+
+  #isInUse(label: 'route' | 'upstream', name: string): boolean {
+    return label === 'route' && this.#series.inFlight.child({ route: name }).value > 0;
   }
 }
 

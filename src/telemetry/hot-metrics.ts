@@ -136,8 +136,8 @@ export class HotNumber {
   }
 }
 
-/** A counter, or a gauge that goes up and down. The values of several workers are added up. */
-export class HotNumberFamily<L extends string> extends HotFamily<L, HotNumber> {
+/** A metric with one number for each series. */
+class NumberFamily<L extends string> extends HotFamily<L, HotNumber> {
   protected override readonly type: 'counter' | 'gauge';
 
   constructor(registry: Registry, name: string, help: string, labelNames: readonly L[], type: 'counter' | 'gauge') {
@@ -161,6 +161,20 @@ export class HotNumberFamily<L extends string> extends HotFamily<L, HotNumber> {
   override get(): Exported {
     const values = [...this.children.values()].map(({ labels, value }) => ({ metricName: this.name, labels, value }));
     return { name: this.name, help: this.help, type: this.type, aggregator: 'sum', values };
+  }
+}
+
+/** A counter. The values of several workers are added up. */
+export class HotCounterFamily<L extends string> extends NumberFamily<L> {
+  constructor(registry: Registry, name: string, help: string, labelNames: readonly L[]) {
+    super(registry, name, help, labelNames, 'counter');
+  }
+}
+
+/** A gauge that goes up and down. The values of several workers are added up. */
+export class HotGaugeFamily<L extends string> extends NumberFamily<L> {
+  constructor(registry: Registry, name: string, help: string, labelNames: readonly L[]) {
+    super(registry, name, help, labelNames, 'gauge');
   }
 }
 
@@ -214,15 +228,16 @@ export class HotHistogram {
 
   /** The series in Prometheus's form: cumulative buckets, sum, count. */
   samples(name: string, boundsSec: readonly number[]): Sample[] {
-    const { labels, values } = this;
-    const sample = (suffix: string, at: number, more = {}) => ({
-      metricName: `${name}_${suffix}`,
-      labels: { ...labels, ...more },
-      value: values[at] as number,
+    let count = 0;
+    const buckets = [...boundsSec, '+Inf'].map((le, bucket) => {
+      count += this.#counts[bucket] as number;
+      return { metricName: `${name}_bucket`, labels: { ...this.labels, le }, value: count };
     });
-    const last = boundsSec.length;
-    const buckets = [...boundsSec, '+Inf'].map((le, bucket) => sample('bucket', bucket, { le }));
-    return [...buckets, sample('sum', last + 1), sample('count', last)];
+    return [
+      ...buckets,
+      { metricName: `${name}_sum`, labels: { ...this.labels }, value: this.#sumMs / 1_000 },
+      { metricName: `${name}_count`, labels: { ...this.labels }, value: count },
+    ];
   }
 }
 

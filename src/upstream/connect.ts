@@ -2,7 +2,6 @@
 
 import { connect as connectTcp, isIP, type OnReadOpts, type Socket } from 'node:net';
 import { type ConnectionOptions, checkServerIdentity, connect as connectTls } from 'node:tls';
-import { hostAndPort } from '../lib/address.ts';
 
 /** TLS towards an upstream, with the files read. */
 export interface UpstreamTls {
@@ -36,7 +35,7 @@ export class PoolClosedError extends Error {
   readonly code = 'ERR_POOL_CLOSED';
 }
 
-/** TCP probes a connection that has been silent for this long. */
+/** Whether the peer is still there is asked of a connection that has been silent for so long. */
 const KEEP_ALIVE_MS = 60_000;
 
 /**
@@ -52,7 +51,13 @@ export function connector(
   { tls, isHttp2, connectTimeoutMs }: ConnectorSettings,
 ): Connect {
   const isSecure = url.protocol === 'https:';
-  const target = { ...hostAndPort(url), noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS };
+  const target = {
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: Number(url.port === '' ? (isSecure ? 443 : 80) : url.port),
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: KEEP_ALIVE_MS,
+  };
   const secure: ConnectionOptions = {
     // SNI cannot carry an address.
     ...(isIP(serverName) === 0 && { servername: serverName }),
@@ -76,10 +81,10 @@ export function connector(
   };
 }
 
-/** Reports once whether a connection is made in time, and nothing that happens to it later. */
+/** Tells whether a connection is made within a time, and nothing of what becomes of it later. */
 function tellOnce(socket: Socket, made: 'connect' | 'secureConnect', timeoutMs: number, connected: Connected): void {
   let isTold = false;
-  // In a long turn of the event loop it may have been made without an event so far.
+  // It may have been made, and not been heard of, in a turn of the event loop that took long.
   const timer = setTimeout(() => setImmediate(() => isTold || socket.destroy(timedOut())), timeoutMs);
   socket.once(made, () => {
     isTold = true;

@@ -7,7 +7,7 @@
  */
 
 import type { Permit } from '../authorization/permit.ts';
-import { asGatewayFault, Denial } from '../errors.ts';
+import { Denial } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import { clientNetwork } from '../lib/address.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -86,7 +86,7 @@ export class Forwarder implements ForwardingOwner {
       return;
     }
     const { route } = permit;
-    // Not over HTTP/1.1, where a body without a minimum pace would hold a connection.
+    // Over HTTP/1.1 it is none, and a body that may take its time would hold a connection.
     const isCall =
       upstream.isHttp2 &&
       exchange.httpVersion === '2' &&
@@ -101,7 +101,7 @@ export class Forwarder implements ForwardingOwner {
             maxBytes: route.maxBodyBytes,
             windowMs: isCall ? null : bodyIdleTimeoutMs,
             minBytesPerWindow: Math.max(1, (minBodyBytesPerSec * bodyIdleTimeoutMs) / 1_000),
-            // A route that turns the idle timeout off does so for its answers only.
+            // A route without an idle timeout means its answers.
             takeTimeoutMs: route.idleTimeoutMs || upstream.config.timeouts.idle,
             sanitizer: this.settings.sanitizer,
             rules: route.requestHeaders,
@@ -143,13 +143,6 @@ export class Forwarder implements ForwardingOwner {
   static #settleAll(forwarder: Forwarder): void {
     const unsettled = forwarder.#unsettled;
     forwarder.#unsettled = [];
-    for (const forwarding of unsettled) {
-      try {
-        forwarding.settle();
-      } catch (thrown) {
-        // Nothing else catches it, and the others have to be settled as well.
-        forwarding.breakOff(asGatewayFault(thrown));
-      }
-    }
+    for (const forwarding of unsettled) forwarding.settle();
   }
 }

@@ -173,7 +173,7 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
       return;
     }
     if (this.#body?.isEmpty === true) {
-      // No body is sent: some servers cannot handle chunks, or the body of a GET.
+      // None is sent: some servers do not know what to do with chunks, or with the body of a GET.
       this.#body.destroy();
       this.#body = null;
     }
@@ -189,7 +189,7 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
     else if (share === 'waits') upstream.waiting.join(this);
     else {
       this.#share = share;
-      this.#dispatch();
+      this.#dispatch(upstream.choose());
     }
   }
 
@@ -197,7 +197,7 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
   admitted(share: Place): void {
     this.#forward.upstream.waiting.leave(this);
     this.#share = share;
-    this.#dispatch();
+    this.#dispatch(this.#forward.upstream.choose());
   }
 
   /** Whether it has been answered or has failed, or its client has left. */
@@ -205,22 +205,11 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
     return this.#isOver;
   }
 
-  /**
-   * Sends it to a server. What this throws fails the request: an event may have begun it, and then nothing else catches that.
-   *
-   * @param failed  the server that has just failed; `null`: none
-   */
-  #dispatch(failed: UpstreamServer | null = null): void {
-    try {
-      const server = this.#forward.upstream.choose(failed);
-      if (server instanceof Denial) this.#fail(server);
-      else this.#sendTo(server);
-    } catch (thrown) {
-      this.breakOff(asGatewayFault(thrown));
+  #dispatch(server: UpstreamServer | Denial): void {
+    if (server instanceof Denial) {
+      this.#fail(server);
+      return;
     }
-  }
-
-  #sendTo(server: UpstreamServer): void {
     const { exchange, request, permit, upstream, target, isCall, deadline } = this.#forward;
     const { route } = permit;
     const { idle } = upstream.config.timeouts;
@@ -294,48 +283,46 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
     }
     // A 204 has no length (RFC 9110 §8.6): a client that believed one would wait for what never comes (SMG-39).
     if (status === 204) received['content-length'] = undefined;
-    const { exchange, isCall } = this.#forward;
-    exchange.firstByteMs = this.#owner.monotonicMs();
-    exchange.answering();
+    this.#forward.exchange.firstByteMs = this.#owner.monotonicMs();
+    this.#forward.exchange.answering();
     this.#body?.answered();
     this.#stopAnswerTimer();
     this.#server?.noteSuccess();
-    const headers = this.#clientHeaders(received);
+    const headers = clientResponseHeaders(
+      received,
+      this.#forward.permit,
+      this.#owner.ownCookies,
+      this.#forward.request.fields.origin,
+    );
+    headers.push('x-request-id', this.#forward.exchange.id);
     this.#connectionOptions = received['connection'];
     this.#contentLength = Number(received['content-length'] ?? -1);
     this.#isEventStream = EVENT_STREAM.test(String(received['content-type']));
-    if (isCall) this.#noteCall(received);
-    exchange.reply.begin(status, headers);
+    if (this.#forward.isCall) this.#noteCall(received);
+    this.#forward.exchange.reply.begin(status, headers);
     this.#owner.settleSoon(this);
-  }
-
-  #clientHeaders(received: ReceivedFields): string[] {
-    const { exchange, permit, request } = this.#forward;
-    const headers = clientResponseHeaders(received, permit, this.#owner.ownCookies, request.fields.origin);
-    headers.push('x-request-id', exchange.id);
-    return headers;
   }
 
   /** An answer of gRPC has no length, so that it can end with a status at any time. */
   #noteCall(received: ReceivedFields): void {
-    const { exchange } = this.#forward;
+    this.#forward.exchange.grpcStatus = parseGrpcStatus(received['grpc-status']);
     const type = received['content-type'];
-    const isGrpc = typeof type === 'string' && isGrpcType(type);
-    exchange.grpcStatus = parseGrpcStatus(received['grpc-status']);
-    exchange.endsWithGrpcStatus = exchange.httpVersion === '2' && this.#contentLength === -1 && isGrpc;
+    this.#forward.exchange.endsWithGrpcStatus =
+      this.#forward.exchange.httpVersion === '2' &&
+      this.#contentLength === -1 &&
+      isGrpcType(typeof type === 'string' ? type : null);
   }
 
   onResponseData(controller: RequestController, chunk: Buffer): void {
-    const { exchange } = this.#forward;
     const isWhole = !this.#hasData && chunk.byteLength === this.#contentLength;
     this.#hasData = true;
-    exchange.responseBytes += chunk.byteLength;
+    this.#forward.exchange.responseBytes += chunk.byteLength;
     if (isWhole && chunk.byteLength <= MAX_WHOLE_BODY_BYTES) {
       this.#wholeBody = chunk.toString('latin1');
       return;
     }
     notePassed(chunk.byteLength);
-    const { reply } = exchange;
+    const { reply } = this.#forward.exchange;
     if (!reply.write(chunk)) {
       controller.pause();
       reply.once('drain', () => controller.resume());
@@ -344,35 +331,33 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
 
   /** Other interim responses say nothing that the client could use. HTTP/1.0 has none (RFC 9110 §15.2). */
   #passHints(received: ReceivedFields): void {
-    const { exchange, permit } = this.#forward;
-    if (exchange.httpVersion === '1.0') return;
-    const links = earlyHintLinks(received, permit, this.#owner.ownCookies);
-    if (links.length > 0) exchange.reply.writeEarlyLinks(links);
+    if (this.#forward.exchange.httpVersion === '1.0') return;
+    const links = earlyHintLinks(received, this.#forward.permit, this.#owner.ownCookies);
+    if (links.length > 0) this.#forward.exchange.reply.writeEarlyLinks(links);
   }
 
   onResponseEnd(received: ReceivedFields): void {
-    const { exchange, isCall } = this.#forward;
-    exchange.upstreamEndedMs = this.#owner.monotonicMs();
+    this.#forward.exchange.upstreamEndedMs = this.#owner.monotonicMs();
+    const { reply } = this.#forward.exchange;
     this.#passTrailers(received);
     this.#finish();
-    if (isCall) this.#countCall();
-    if (this.#wholeBody === null) exchange.reply.end();
-    else exchange.reply.end(this.#wholeBody, 'latin1');
+    if (this.#forward.isCall) this.#countCall();
+    if (this.#wholeBody === null) reply.end();
+    else reply.end(this.#wholeBody, 'latin1');
   }
 
   /** To clients that can take them: others may see them as a second answer, or merge them into the headers (RFC 9110 §6.5.1). */
   #passTrailers(received: ReceivedFields): void {
-    const { exchange, request, permit, isCall } = this.#forward;
-    if (isCall) exchange.grpcStatus ??= parseGrpcStatus(received['grpc-status']);
-    if (exchange.httpVersion !== '2' && !request.fields.takesTrailers) return;
-    const trailers = clientResponseTrailers(received, this.#connectionOptions, permit);
-    if (trailers.length > 0) exchange.reply.addTrailers(trailers);
+    if (this.#forward.isCall) this.#forward.exchange.grpcStatus ??= parseGrpcStatus(received['grpc-status']);
+    if (this.#forward.exchange.httpVersion !== '2' && !this.#forward.request.fields.takesTrailers) return;
+    const trailers = clientResponseTrailers(received, this.#connectionOptions, this.#forward.permit);
+    if (trailers.length > 0) this.#forward.exchange.reply.addTrailers(trailers);
   }
 
   onResponseError(error: Error): void {
     const failed = this.#server;
     this.#forward.upstream.waiting.leave(this);
-    // It applied to this attempt only.
+    // It was for this attempt. The next one may answer later, and for longer.
     this.#stopAnswerTimer();
     this.#release();
     if (this.#isOver) {
@@ -395,10 +380,10 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
     this.#hasRetried = true;
     this.#controller = null;
     this.#owner.hooks.onRetry(this.#forward.upstream.name, retry);
-    this.#dispatch(failed);
+    this.#dispatch(this.#forward.upstream.choose(failed));
   }
 
-  /** Drops the token that was refused in any case. A body that has been read cannot be sent again. */
+  /** Whatever comes of it, the token that was refused is not kept. A body that was read cannot be sent again. */
   #mayRenewToken(): boolean {
     if (this.#forward.token === null || this.#hasRetried) return false;
     return this.#forward.tokens.refused?.(this.#forward.permit, this.#forward.token) === true && this.#body === null;
@@ -409,19 +394,22 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
     this.#hasRetried = true;
     this.#isAnswered = false;
     this.#controller = null;
-    const { exchange, request, permit, tokens, upstream } = this.#forward;
-    this.#owner.hooks.onRetry(upstream.name, 'token_refused');
+    const { hooks } = this.#owner;
+    hooks.onRetry(this.#forward.upstream.name, 'token_refused');
     try {
-      const token = await tokens.forPermit(permit);
+      const token = await this.#forward.tokens.forPermit(this.#forward.permit);
       // The client may have left in the meantime.
       if (this.#isOver) return;
-      const headers = token instanceof Denial ? token : this.#owner.prepare(exchange, request, permit, token);
+      const headers =
+        token instanceof Denial
+          ? token
+          : this.#owner.prepare(this.#forward.exchange, this.#forward.request, this.#forward.permit, token);
       if (headers instanceof Denial) {
         this.#fail(headers);
         return;
       }
       this.#headers = headers;
-      this.#dispatch();
+      this.#dispatch(this.#forward.upstream.choose());
     } catch (thrown) {
       if (!this.#isOver) this.#fail(asGatewayFault(thrown));
     }
@@ -443,33 +431,39 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
   }
 
   onRequestUpgrade(received: ReceivedFields, socket: Duplex): void {
-    const { exchange, request } = this.#forward;
-    exchange.firstByteMs = this.#owner.monotonicMs();
-    if (!acceptsHandshake(received, request.fields.webSocketKey)) {
+    this.#forward.exchange.firstByteMs = this.#owner.monotonicMs();
+    if (!acceptsHandshake(received, this.#forward.request.fields.webSocketKey)) {
       socket.destroy();
       this.#fail(new UpstreamFault('upstream_protocol', 'answer does not fit the WebSocket handshake'));
       return;
     }
-    exchange.worker = null;
+    this.#forward.exchange.worker = null;
     const server = this.#server as UpstreamServer;
     server.noteSuccess();
     server.tunnels += 1;
     this.#release();
     this.#giveShare();
-    const { tunnels } = this.#owner;
-    const tunnel = Tunnel.open(exchange, socket, this.#clientHeaders(received), () => {
+    const { tunnels, ownCookies } = this.#owner;
+    const headers = clientResponseHeaders(
+      received,
+      this.#forward.permit,
+      ownCookies,
+      this.#forward.request.fields.origin,
+    );
+    headers.push('x-request-id', this.#forward.exchange.id);
+    const tunnel = Tunnel.open(this.#forward.exchange, socket, headers, () => {
       tunnels.delete(tunnel);
       this.#stopWatching?.();
       server.tunnels -= 1;
-      exchange.upstreamEndedMs = this.#owner.monotonicMs();
-      exchange.finish();
+      this.#forward.exchange.upstreamEndedMs = this.#owner.monotonicMs();
+      this.#forward.exchange.finish();
     });
     tunnels.add(tunnel);
     this.#stopWatching = this.#watch(tunnel);
   }
 
   /**
-   * Called when the parser has delivered everything that arrived with the head of the request, or of the response: what is
+   * Called when the parser has delivered what came with the head of the request, or with that of the response: what is
    * still open now is a stream.
    */
   settle(): void {
@@ -491,23 +485,24 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
 
   /** The credential has ended while this was open. */
   credentialEnded({ denial }: StreamEnding): void {
-    const { exchange } = this.#forward;
-    if (!exchange.reply.hasBegun) {
+    if (!this.#forward.exchange.reply.hasBegun) {
       this.#fail(denial);
-    } else if (exchange.endsWithGrpcStatus) {
-      this.breakOff(denial);
-    } else {
-      exchange.refused(denial);
-      exchange.reply.cut();
+      return;
     }
+    if (this.#forward.exchange.endsWithGrpcStatus) {
+      this.breakOff(denial);
+      return;
+    }
+    this.#forward.exchange.refused(denial);
+    this.#forward.exchange.reply.cut();
   }
 
-  /** Ends it before the server has answered completely. */
-  breakOff(why: Denial | GatewayFault): void {
+  /** Ends it before the server has answered, or has finished to. */
+  breakOff(denial: Denial): void {
     if (this.#isOver) return;
     const controller = this.#controller;
-    this.#fail(why);
-    controller?.abort(new UpstreamFault('downstream_aborted', 'forward was ended'));
+    this.#fail(denial);
+    controller?.abort(new UpstreamFault('downstream_aborted', 'call was ended'));
   }
 
   /** The client left. */

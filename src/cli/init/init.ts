@@ -10,12 +10,12 @@ export const init = defineCommand({
     "Asks for the user's password twice, or takes the first line of standard input. An empty one is replaced by a generated password, which is shown once.",
     'Finally prints the commands that start the gateway and try it.',
   ],
-  args: [{ name: 'DIRECTORY', description: 'Where the files go. Default: here.', isOptional: true }],
+  args: [{ name: 'DIRECTORY', description: 'Where the files go. Default: the current directory.', isOptional: true }],
   options: {
     upstream: {
       type: 'string',
       value: 'ORIGIN',
-      description: 'Where the application listens; a port alone is one of this machine.',
+      description: 'Where the application listens; a port alone means this machine.',
       default: 'http://127.0.0.1:3000',
     },
     origin: {

@@ -15,7 +15,7 @@ export const tokenGet = defineCommand({
   examples: [
     [
       'curl -H "Authorization: Bearer $(sallyport token get https://shop.example.com)" https://shop.example.com/api/orders',
-      'A request as you',
+      'Call an API as yourself',
     ],
   ],
   exit: { ok: 'written', failed: 'there is no login, it has ended, or the gateway cannot be asked' },

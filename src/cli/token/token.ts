@@ -77,7 +77,7 @@ export const tokenVerify = defineCommand({
   summary: 'Verify a JWT by the rules of the gateway for service tokens',
   description: [
     'Checks the strict compact form, pinned algorithms, exact issuer and audience, type, finite times and a maximum lifetime. A gateway with the same rules accepts the same tokens. A service behind the gateway should make the same checks.',
-    'Give the rules one by one, with --jwks, --issuer and --audience, or a configuration with --config: then the token is judged by its issuers, with their keys and rules. Whether it was revoked, and whether its session is alive, is in the store and not asked.',
+    'Give the rules one by one, with --jwks, --issuer and --audience, or a configuration with --config: then the token is judged by its issuers, with their keys and rules. The store is not asked whether the token was revoked or its session has ended.',
   ],
   args: [TOKEN_ARGUMENT],
   options: {
@@ -85,7 +85,7 @@ export const tokenVerify = defineCommand({
       type: 'string',
       short: 'c',
       value: 'FILE',
-      description: 'Configuration whose issuers judge the token, instead of the rules below.',
+      description: 'Configuration whose issuers judge the token, instead of the options below.',
     },
     ...RULE_OPTIONS,
     json: JSON_OPTION,

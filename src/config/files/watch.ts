@@ -14,8 +14,7 @@ import { hash } from 'node:crypto';
 import { type FSWatcher, readdirSync, readFileSync, statSync, watch } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 
-/** What a watch reports. */
-export interface WatchEvents {
+interface WatchEvents {
   /** Called with the absolute paths of the files whose contents changed. */
   readonly onChange: (changed: readonly string[]) => void;
   /**
@@ -33,7 +32,7 @@ interface WatchTiming {
   readonly settleMs: number;
   /** Between looks without an event. Default: 30 000. */
   readonly pollMs: number;
-  /** How long a file must be missing, unreadable or empty before that is a change. Default: 2 000. */
+  /** For which a file has to be missing, unreadable or empty before that is a change. Default: 2 000. */
   readonly goneMs: number;
 }
 
@@ -62,7 +61,7 @@ interface WatchedDirectory {
 
 const UNWATCHED: WatchedDirectory = { watcher: null, identity: null, fault: null };
 
-/** A watch on files, until it is closed. It does not keep the process alive, and nothing that happens to the files makes it throw. */
+/** A running watch. It does not keep the process alive, and nothing that happens to the files makes it throw. */
 export class FileWatch {
   readonly #events: WatchEvents;
   readonly #timing: WatchTiming;
@@ -73,17 +72,11 @@ export class FileWatch {
   #confirming: NodeJS.Timeout | null = null;
   #isClosed = false;
 
-  /** @param seen  what the files were like when they were read; default: they are read now */
-  constructor(
-    paths: readonly string[],
-    events: WatchEvents,
-    seen: SeenFiles = NOTHING,
-    timing: Partial<WatchTiming> = {},
-  ) {
+  constructor(paths: readonly string[], events: WatchEvents, timing: WatchTiming, seen: SeenFiles) {
     this.#events = events;
-    this.#timing = { ...DEFAULT_TIMING, ...timing };
+    this.#timing = timing;
     this.follow(paths, seen);
-    this.#poll = setInterval(() => this.#lookSoon(0), this.#timing.pollMs).unref();
+    this.#poll = setInterval(() => this.#lookSoon(0), timing.pollMs).unref();
   }
 
   /**
@@ -187,6 +180,16 @@ export class FileWatch {
     this.#directories.set(directory, { ...UNWATCHED, fault });
     if (fault !== before.fault && !this.#isClosed) this.#events.onFault(directory, error);
   }
+}
+
+/** Watches files until it is closed. */
+export function watchFiles(
+  paths: readonly string[],
+  events: WatchEvents,
+  timing: Partial<WatchTiming> = {},
+  seen: SeenFiles = NOTHING,
+): FileWatch {
+  return new FileWatch(paths, events, { ...DEFAULT_TIMING, ...timing }, seen);
 }
 
 /** `null` for a file that is missing, unreadable or empty. Of a directory it is the names and times of its entries. */

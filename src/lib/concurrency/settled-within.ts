@@ -1,16 +1,20 @@
 /** Bounded waiting. */
 
-/** Waits until a promise settles, the limit has passed or the signal aborts, whichever comes first. Never rejects. */
-export function settledWithin(work: Promise<unknown>, limitMs: number, signal?: AbortSignal): Promise<void> {
+/**
+ * Waits until a promise settles, the limit has passed or the signal aborts, whichever comes first. Never rejects.
+ *
+ * @param limitMs  `null`: no limit
+ */
+export function settledWithin(work: Promise<unknown>, limitMs: number | null, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', done);
+      if (timer !== null) clearTimeout(timer);
+      signal.removeEventListener('abort', done);
       resolve();
     };
-    const timer = setTimeout(done, limitMs).unref();
-    signal?.addEventListener('abort', done);
+    const timer = limitMs === null ? null : setTimeout(done, limitMs).unref();
+    signal.addEventListener('abort', done);
     work.then(done, done);
-    if (signal?.aborted === true) done();
+    if (signal.aborted) done();
   });
 }

@@ -79,7 +79,7 @@ export async function openExport(
     maker: new SdkSpans(api, provider.getTracer('sallyport', VERSION)),
     close: async () => {
       const closing = provider.shutdown().catch(() => {});
-      await settledWithin(closing, LAST_EXPORT_MS);
+      await settledWithin(closing, LAST_EXPORT_MS, new AbortController().signal);
       queue.giveUp();
     },
   };
@@ -135,7 +135,7 @@ type ExportCallback = Parameters<Parameters<SpanExporter['export']>[1]>[0];
 /** `ExportResultCode.SUCCESS` */
 const TAKEN = 0;
 
-/** Wraps the queue of the SDK, and counts what goes in, what comes out, and what does not fit. */
+/** Stands on both sides of the queue of the SDK, and counts what goes in, what comes out, and what does not fit. */
 class CountedQueue implements SpanExporter {
   readonly #exporter: SpanExporter;
   readonly #series: TraceSeries;

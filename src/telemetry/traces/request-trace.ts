@@ -12,7 +12,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Attributes, HrTime, Span } from '@opentelemetry/api';
 import { GatewayFault, type Reason } from '../../errors.ts';
-import { hostAndPort } from '../../lib/address.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import { formatTraceparent, type TraceContext } from '../../lib/http/trace-context.ts';
 import type { FinishedRequest } from '../finished-request.ts';
@@ -30,7 +29,7 @@ export interface NewSpan {
   readonly parent: TraceContext | null;
   /** Of a remote parent: passed on and exported as it came. */
   readonly tracestate?: string | null;
-  /** A related trace that it does not continue. */
+  /** A trace that it does not continue, and that it has to do with. */
   readonly link?: TraceContext | null;
 }
 
@@ -85,7 +84,7 @@ export class RequestTrace {
   /**
    * Begins the span of the request.
    *
-   * @param context    the trace that it continues, or is related to
+   * @param context    what it continues, or has to do with
    * @param startedMs  monotonic
    */
   constructor(
@@ -107,7 +106,7 @@ export class RequestTrace {
     this.#context = { traceId, spanId, flags: flagsBelow(context.parent) };
   }
 
-  /** Does the work of the request: spans that begin in it are below that of the request. */
+  /** Does the work of the request: whatever it does is below its span. */
   run<A extends readonly unknown[], R>(work: (...parameters: A) => R, ...parameters: A): R {
     return CURRENT.run(this, work, ...parameters);
   }
@@ -130,7 +129,7 @@ export class RequestTrace {
     this.#sends += 1;
   }
 
-  /** Does a part of the work in a span. */
+  /** Does a part of the work as a span of its own. */
   step<T>(name: string, role: SpanRole, attributes: Attributes, work: () => T): T {
     if (this.#isOver || this.#steps >= MAX_STEPS) return work();
     this.#steps += 1;
@@ -217,10 +216,13 @@ export class RequestTrace {
   }
 }
 
+/** The request under way, where it is recorded; `null` otherwise. */
+const current = (): RequestTrace | null => CURRENT.getStore() ?? null;
+
 /** Does a part of the work for a request, as a span where that is recorded. */
 export function inSpan<T>(step: keyof typeof STEPS, work: () => T): T {
-  const trace = CURRENT.getStore();
-  return trace === undefined ? work() : trace.step(step, STEPS[step], {}, work);
+  const trace = current();
+  return trace === null ? work() : trace.step(step, STEPS[step], {}, work);
 }
 
 /**
@@ -230,8 +232,8 @@ export function inSpan<T>(step: keyof typeof STEPS, work: () => T): T {
  * @param operation  of a closed set
  */
 export function inStoreSpan<T>(system: 'redis', operation: string, work: () => T): T {
-  const trace = CURRENT.getStore();
-  if (trace === undefined) return work();
+  const trace = current();
+  if (trace === null) return work();
   trace.noteStoreLookup();
   const attributes = { 'db.system.name': system, 'db.operation.name': operation };
   return trace.step(`store ${operation}`, 'client', attributes, work);
@@ -248,7 +250,11 @@ function fail(span: Span, type: Reason | string): void {
 }
 
 function serverAttributes(origin: string): Attributes {
-  const url = new URL(origin.replace(/^h2c:/, 'http:'));
-  const { host, port } = hostAndPort(url);
-  return { 'url.scheme': url.protocol.slice(0, -1), 'server.address': host, 'server.port': port };
+  const { protocol, hostname, port } = new URL(origin.replace(/^h2c:/, 'http:'));
+  const scheme = protocol.slice(0, -1);
+  return {
+    'url.scheme': scheme,
+    'server.address': hostname.replace(/^\[|\]$/g, ''),
+    'server.port': port === '' ? (scheme === 'https' ? 443 : 80) : Number(port),
+  };
 }

@@ -33,7 +33,7 @@ export class Http1Pool implements ConnectionPool {
     this.nowMs = monotonicMs;
   }
 
-  /** Sends a request as soon as a connection is free, but not in this call. Reports everything, failures included, to the handler. */
+  /** Sends a request as soon as a connection is free for it, but not in this call. The handler hears of everything else. */
   dispatch(asked: ServerRequest, handler: RequestHandler): void {
     const request = new Http1Request(asked, handler);
     if (this.#isDestroyed) {
@@ -45,7 +45,7 @@ export class Http1Pool implements ConnectionPool {
   }
 
   /** Closes every connection at once; requests fail. */
-  destroy(): void {
+  async destroy(): Promise<void> {
     this.#isDestroyed = true;
     clearTimeout(this.#timer);
     for (const one of this.#waiting.splice(0)) one.abort(new PoolClosedError());

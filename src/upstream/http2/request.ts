@@ -1,5 +1,7 @@
 /**
  * One request on one HTTP/2 stream. It calls its handler as one over HTTP/1.1 does, so that a forward does not depend on the protocol.
+ *
+ * Long because it is one state machine: what a callback may do depends on the state that the others have reached.
  */
 
 import { type ClientHttp2Stream, constants } from 'node:http2';
@@ -34,7 +36,7 @@ export class StreamRequest implements RequestController {
   #hasServerEnded = false;
   #trailers: ReceivedFields = {};
   #error: Error | null = null;
-  /** One of its frames could not be sent, for example because the connection was ending. */
+  /** A frame of its own could not be sent, for example because the connection was ending. */
   #wasNotSent = false;
   #answerTimer: NodeJS.Timeout | null = null;
 
@@ -49,13 +51,13 @@ export class StreamRequest implements RequestController {
     this.#connection = connection;
     try {
       this.handler.onRequestStart(this, connection.begin());
-      // Not before the request begins: that would count as a failed connection, and could eject the server.
+      // Not before the request begins: it would count as a fault of the server, which others are then kept from.
       if (isUpgrade && !connection.takesWebSockets) throw NO_WEBSOCKETS;
       const list = http2RequestHeaders({ ...this.options, scheme: connection.scheme }, headers);
       const endStream = body === null && !isUpgrade;
       this.#stream = connection.open(list, { endStream, waitForTrailers: body !== null && !isDuplex });
     } catch (thrown) {
-      this.abort(thrown as Error);
+      this.#fail(thrown as Error);
       return;
     }
     this.#listen(this.#stream);
@@ -69,10 +71,13 @@ export class StreamRequest implements RequestController {
     }
   }
 
+  /** It cannot be sent at all. */
+  fail(error: Error): void {
+    this.#fail(error);
+  }
+
   abort(reason: Error): void {
-    if (this.#isOver) return;
-    this.#leave(true);
-    this.handler.onResponseError(reason);
+    this.#fail(reason);
   }
 
   pause(): void {
@@ -95,15 +100,19 @@ export class StreamRequest implements RequestController {
     this.#stream?.setTimeout(this.options.takeTimeoutMs);
   }
 
+  bodyFailed(error: Error): void {
+    this.#fail(error);
+  }
+
   /** No answer has come in time, or nothing in either direction: the connection may be dead, or the client says nothing. */
   timedOut(): void {
     this.#connection?.probe();
     if (!this.#isAnswered && this.options.body?.sent?.hasEnded === false) {
-      this.abort(new RequestBodyError('stalled'));
+      this.#fail(new RequestBodyError('stalled'));
       return;
     }
     const what = this.#isAnswered ? 'answer has stopped' : 'no answer in time';
-    this.abort(new UpstreamFault('upstream_timeout', what));
+    this.#fail(new UpstreamFault('upstream_timeout', what));
   }
 
   /** One listener for all requests, each of which is found through its stream (ADR 3). */
@@ -169,6 +178,11 @@ export class StreamRequest implements RequestController {
     if (!this.#isOver && this.#hasServerEnded) this.#complete();
   }
 
+  /** The trailers of the request. */
+  get ownTrailers(): ReceivedFields {
+    return receivedFields(this.options.body?.trailers ?? []);
+  }
+
   sent(): void {
     if (this.#isOver) return;
     if (!this.#isAnswered) this.#stream?.setTimeout(0);
@@ -187,7 +201,7 @@ export class StreamRequest implements RequestController {
     this.#connection?.closed();
     if (this.#isOver) return;
     const wasProcessed = !this.#wasNotSent && this.#connection?.mayHaveProcessed(stream) === true;
-    this.abort(streamFailure(stream.rstCode, this.#error, wasProcessed));
+    this.#fail(streamFailure(stream.rstCode, this.#error, wasProcessed));
   }
 
   #complete(): void {
@@ -215,6 +229,12 @@ export class StreamRequest implements RequestController {
     }
   }
 
+  #fail(error: Error): void {
+    if (this.#isOver) return;
+    this.#leave(true);
+    this.handler.onResponseError(error);
+  }
+
   #leave(isStreamLeft: boolean): void {
     this.#isOver = true;
     if (this.#answerTimer !== null) clearTimeout(this.#answerTimer);
@@ -226,7 +246,7 @@ export class StreamRequest implements RequestController {
   }
 }
 
-/** Node reports the end of a stream that was reset as well, but only after it has closed it. */
+/** Of a stream that was reset, Node says the end when it is closed already. */
 function pushed(this: ClientHttp2Stream, chunk: unknown, encoding?: BufferEncoding): boolean {
   if (chunk === null && !this.closed) (this as RequestStream).request.serverEnded();
   return Readable.prototype.push.call(this, chunk, encoding);
@@ -241,7 +261,7 @@ const guarded = <Given extends readonly unknown[]>(
     try {
       act(request, this, ...given);
     } catch (thrown) {
-      request.abort(thrown as Error);
+      request.fail(thrown as Error);
     }
   };
 
@@ -254,7 +274,7 @@ const onTrailers = guarded((request, _stream, _fields: unknown, _flags: number, 
 const onData = guarded((request, _stream, chunk: Buffer) => request.data(chunk));
 const onEnd = guarded((request) => request.ended());
 const onWantTrailers = guarded((request, stream) => {
-  if (!stream.closed) stream.sendTrailers(receivedFields(request.options.body?.trailers ?? []));
+  if (!stream.closed) stream.sendTrailers(request.ownTrailers);
 });
 const onFinish = guarded((request) => request.sent());
 const onTimeout = guarded((request) => request.timedOut());

@@ -9,12 +9,12 @@ import type { Readable } from 'node:stream';
 /** A longer body cannot be sent again. */
 const MAX_KEPT_BYTES = 64 * 1024;
 
-/** Notified of the progress of a body. */
+/** Who is told how far the body has come. */
 interface BodyWatcher {
   /** The whole body is written, or waits in the stream. */
   bodyEnded(): void;
   /** It was given up. */
-  abort(reason: Error): void;
+  bodyFailed(error: Error): void;
 }
 
 /** One body, which goes to one stream after the other until a server takes it. */
@@ -52,7 +52,7 @@ export class SentBody {
     if (this.#hasEnded) {
       this.#end();
     } else if (this.#body.errored !== null) {
-      // Also before the first stream: its error is not emitted again.
+      // Also before the first stream: it says so no second time.
       this.#onError(this.#body.errored);
     } else if (isFirst) {
       this.#body.on('data', this.#onData);
@@ -90,7 +90,7 @@ export class SentBody {
   };
 
   readonly #onError = (error: Error): void => {
-    this.#watcher?.abort(error);
+    this.#watcher?.bodyFailed(error);
   };
 
   #end(): void {

@@ -1,21 +1,31 @@
 /** One server of an upstream: its connection pool, its requests in progress, and whether it is ejected. */
 
-import { once } from 'node:events';
 import { connect } from 'node:net';
-import { hostAndPort } from '../../lib/address.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { connector, type UpstreamTls } from '../connect.ts';
 import type { CountedConnection, RequestHandler, ServerRequest } from '../dispatch.ts';
 import { Http1Pool } from '../http1/pool.ts';
 import { StreamPool } from '../http2/pool.ts';
-import { speaksHttp2, type UpstreamConfig } from '../section.ts';
 
-/** The connections to a server, over any version of HTTP. */
+/** Limits and timeouts of one server of an upstream. Times are in milliseconds. */
+interface ServerSettings {
+  readonly isHttp2: boolean;
+  readonly maxConnections: number;
+  /** On one HTTP/2 connection. */
+  readonly maxStreams: number;
+  readonly connectTimeoutMs: number;
+  readonly consecutiveFailures: number;
+  readonly baseDelayMs: number;
+  readonly maxDelayMs: number;
+  readonly tls: UpstreamTls | null;
+}
+
+/** The connections to a server, whatever they speak. */
 interface ServerPool {
-  /** Sends a request when a connection is free. Reports everything, failures included, to the handler. */
+  /** Sends a request when a connection is free for it. The handler hears of everything that becomes of it. */
   dispatch(request: ServerRequest, handler: RequestHandler): void;
   readonly connections: Iterable<CountedConnection>;
-  destroy(): void;
+  destroy(): Promise<void>;
 }
 
 /** One server of an upstream, with its connection pool. */
@@ -23,32 +33,30 @@ export class UpstreamServer {
   readonly origin: string;
   /** `host:port` for `hostHeader: endpoint`. */
   readonly hostHeader: string;
+  /** Passed with every request, so that a connection is never thrown away because of the client's Host header. */
+  readonly serverName: string;
   readonly pool: ServerPool;
   /** Requests under way, waiting ones included. */
   inFlight = 0;
   /** Open tunnels. They have left the pool and take no connection of its number. */
   tunnels = 0;
-  readonly #address: ReturnType<typeof hostAndPort>;
-  readonly #ejection: UpstreamConfig['ejection'];
+  readonly #settings: ServerSettings;
   readonly #monotonicMs: Clock;
   #failures = 0;
   #ejections = 0;
   #ejectedUntilMs = Number.NEGATIVE_INFINITY;
 
-  constructor(origin: string, config: UpstreamConfig, tls: UpstreamTls | null, monotonicMs: Clock) {
-    const { maxConnections, maxStreams, timeouts, ejection } = config;
+  constructor(origin: string, settings: ServerSettings, monotonicMs: Clock) {
     const url = new URL(origin.replace(/^h2c:/, 'http:'));
     this.origin = origin;
     this.hostHeader = url.host;
-    this.#address = hostAndPort(url);
-    this.#ejection = ejection;
+    this.serverName = settings.tls?.serverName ?? url.hostname.replace(/^\[|\]$/g, '');
+    this.#settings = settings;
     this.#monotonicMs = monotonicMs;
-    const isHttp2 = speaksHttp2(config);
-    const connectTimeoutMs = timeouts.connect;
-    const connect = connector(url, tls?.serverName ?? this.#address.host, { tls, isHttp2, connectTimeoutMs });
-    this.pool = isHttp2
-      ? new StreamPool({ url, connect, connectTimeoutMs, maxStreams, maxConnections })
-      : new Http1Pool(connect, maxConnections, monotonicMs);
+    const connect = connector(url, this.serverName, settings);
+    this.pool = settings.isHttp2
+      ? new StreamPool({ ...settings, url, connect })
+      : new Http1Pool(connect, settings.maxConnections, monotonicMs);
   }
 
   /** Whether it may be chosen: it is not ejected, or its time is over and it may prove itself. */
@@ -56,14 +64,17 @@ export class UpstreamServer {
     return this.#monotonicMs() >= this.#ejectedUntilMs;
   }
 
-  /** Makes a TCP connection and closes it again; nothing is sent on it. Rejects when none can be made within this time. */
-  async reach(timeoutMs: number): Promise<void> {
-    const socket = connect(this.#address);
-    try {
-      await once(socket, 'connect', { signal: AbortSignal.timeout(timeoutMs) });
-    } finally {
-      socket.destroy();
-    }
+  /** Whether a TCP connection to it can be made within this time; nothing is sent on it. */
+  isReachable(timeoutMs: number): Promise<boolean> {
+    const { hostname, port, protocol } = new URL(this.origin.replace(/^h2c:/, 'http:'));
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const socket = connect({
+      host: hostname.replace(/^\[|\]$/g, ''),
+      port: port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port),
+    });
+    socket.setTimeout(timeoutMs, () => resolve(false));
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+    return promise.finally(() => socket.destroy());
   }
 
   /** Open connections of the pool: those with a request on them, and the others. Tunnels have left it. */
@@ -84,7 +95,7 @@ export class UpstreamServer {
 
   /** It was chosen. When it returns from an ejection, one request tries it and the others wait for the outcome. */
   noteChosen(): void {
-    if (this.#ejections > 0) this.#ejectedUntilMs = this.#monotonicMs() + this.#ejection.baseDelay;
+    if (this.#ejections > 0) this.#ejectedUntilMs = this.#monotonicMs() + this.#settings.baseDelayMs;
   }
 
   /** When an ejected server may be tried again; the lower, the sooner. */
@@ -101,17 +112,19 @@ export class UpstreamServer {
 
   /** No connection could be made. */
   noteFailure(): void {
-    const { consecutiveFailures, baseDelay, maxDelay } = this.#ejection;
     this.#failures += 1;
-    if (this.#failures < consecutiveFailures) return;
-    const delayMs = Math.min(baseDelay * 2 ** Math.min(this.#ejections, 20), maxDelay);
+    if (this.#failures < this.#settings.consecutiveFailures) return;
+    const delayMs = Math.min(
+      this.#settings.baseDelayMs * 2 ** Math.min(this.#ejections, 20),
+      this.#settings.maxDelayMs,
+    );
     this.#ejections += 1;
     // Up to a tenth more, so that replicas do not all come back at the same moment.
     this.#ejectedUntilMs = this.#monotonicMs() + delayMs * (1 + Math.random() / 10);
   }
 
   /** Closes every connection at once; requests on them fail. */
-  close(): void {
-    this.pool.destroy();
+  close(): Promise<void> {
+    return this.pool.destroy();
   }
 }

@@ -41,7 +41,17 @@ export class Upstream {
     this.#capacity = config.maxConnections * (this.isHttp2 ? config.maxStreams : 1);
     this.#maxInFlight = this.#capacity + config.maxPending;
     this.#tls = tls;
-    this.servers = config.endpoints.map((origin) => new UpstreamServer(origin, config, tls, monotonicMs));
+    const settings = {
+      isHttp2: this.isHttp2,
+      maxConnections: config.maxConnections,
+      maxStreams: config.maxStreams,
+      connectTimeoutMs: config.timeouts.connect,
+      consecutiveFailures: config.ejection.consecutiveFailures,
+      baseDelayMs: config.ejection.baseDelay,
+      maxDelayMs: config.ejection.maxDelay,
+      tls,
+    };
+    this.servers = config.endpoints.map((origin) => new UpstreamServer(origin, settings, monotonicMs));
     this.shares = new Shares(config.maxPending, () => this.#free);
   }
 
@@ -89,16 +99,19 @@ export class Upstream {
     return this.#reachable;
   }
 
-  #firstReachable(timeoutMs: number): Promise<boolean> {
-    return Promise.any(this.servers.map((server) => server.reach(timeoutMs))).then(
+  async #firstReachable(timeoutMs: number): Promise<boolean> {
+    const attempts = this.servers.map(async (server) => {
+      if (!(await server.isReachable(timeoutMs))) throw new Error('not reachable');
+    });
+    return Promise.any(attempts).then(
       () => true,
       () => false,
     );
   }
 
   /** Closes every connection at once; requests on them fail. */
-  close(): void {
-    for (const server of this.servers) server.close();
+  async close(): Promise<void> {
+    await Promise.all(this.servers.map((server) => server.close()));
   }
 
   #isAnyEligible(except: UpstreamServer | null): boolean {
