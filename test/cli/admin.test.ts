@@ -101,6 +101,20 @@ test('a missing or wrong token is reported in one clear line', async () => {
   expect(err).toMatch(/^http:\/\/127\.0\.0\.1:\d+ answered 401: .+\n$/);
 });
 
+test('--token-file replaces the tokenFile of the configuration', async () => {
+  await using instance = await startInstance();
+  const right = `${instance.file.directory}/admin.token`;
+  const wrong = instance.file.text('wrong.token', 'x'.repeat(40));
+  const list = (inConfiguration: string, ...given: readonly string[]) => {
+    const admin = `{ address: 127.0.0.1:${instance.adminPort}, tokenFile: ${inConfiguration} }`;
+    const stdin = `version: 1\npublicOrigin: https://a.example.com\nlisteners: { public: { address: 127.0.0.1:8080 }, admin: ${admin} }\nupstreams: { app: { endpoints: [http://127.0.0.1:1] } }\nroutes: [{ id: a, match: { path: / }, credential: none, upstream: app }]\n`;
+    return cli(['sessions', 'list', 'alice', '-c', '-', ...given], { stdin });
+  };
+  expect([(await list(right)).code, (await list(wrong)).code]).toEqual([0, 1]);
+  expect((await list(wrong, '--token-file', right)).code).toBe(0);
+  expect((await list(right, '--token-file', wrong)).code).toBe(1);
+});
+
 test.each([[['sessions', 'revoke']], [['sessions', 'revoke', 'h', '--subject', 's']]])(
   '%j is a wrong command line',
   async (argv) => {
