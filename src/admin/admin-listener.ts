@@ -1,5 +1,6 @@
 /**
- * admin: the listener for operators, probes and Prometheus, on its own address, which is never the public one. Probes, metrics and the public keys are open to every client that reaches it; everything else is guarded.
+ * admin: the listener for operators, probes and Prometheus, on its own address, which is never the public one. Probes,
+ * metrics and the public keys are open to every client that reaches it; everything else is guarded.
  *
  * Paths are matched exactly, queries are accepted only where they mean something, nothing is normalised: what a probe
  * asks for cannot be mistaken for anything else (CFG-14). It answers until the process ends, also while it drains.

@@ -14,7 +14,7 @@ import { type Finding, failure, ok, printable, warn } from './finding.ts';
 import { type Answer, get, type Reach } from './provider-fetch.ts';
 
 /**
- * The address of an authorization request, as the gateway has it; pushed where the gateway would.
+ * The address of an authorization request, as the gateway makes it; pushed where the gateway would push it.
  *
  * @param more  further parameters
  * @throws DependencyFault, or an error of the library for a refused pushed request, as a rejection
@@ -34,7 +34,7 @@ export async function authorizationAddress(
   return url.href;
 }
 
-/** Whether the provider knows a redirect URI, and takes the rest of the authorization request. */
+/** Whether the provider knows a redirect URI, and accepts the rest of the authorization request. */
 export async function redirectUriFinding(
   provider: IdentityProvider,
   redirectUri: string,
@@ -83,7 +83,7 @@ function returned(about: string, redirectUri: string, error: string | null, desc
 const WRONG_CODE = ['invalid_grant', 'bad_verification_code'];
 const WRONG_CLIENT = ['invalid_client', 'unauthorized_client', 'incorrect_client_credentials'];
 
-/** Whether the provider takes the secret or the key: it is asked to redeem an invented code. */
+/** Whether the provider accepts the secret or the key: it is asked to redeem an invented code. */
 export async function credentialFinding(provider: IdentityProvider, redirectUri: string): Promise<Finding> {
   const about = 'credential';
   const library = await protocolLibrary();

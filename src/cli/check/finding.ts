@@ -1,7 +1,7 @@
 /**
  * check: what `sallyport check` asks other servers, to say which settings will not work before anybody notices.
  *
- * Input: a part of the configuration. Output: findings, in the order in which they were made. Nothing is changed anywhere.
+ * Input: a part of the configuration. Output: findings, in the order in which they were made. Nothing is changed.
  * Text from servers is untrusted: it is shown as printable ASCII, and truncated.
  */
 

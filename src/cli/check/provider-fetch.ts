@@ -57,7 +57,7 @@ function codeOf(thrown: unknown): string {
   return codeOf(thrown.cause);
 }
 
-/** How far the clocks are apart. `Date` is in whole seconds, and the answer took a while. */
+/** How far apart the clocks are. `Date` is in whole seconds, and the answer took a while. */
 export function clockFinding(dateMs: number | null, nowMs: number, clockSkewMs: number): Finding {
   if (dateMs === null) return note('clock', 'the provider does not send its time');
   const seconds = Math.round((dateMs - nowMs) / 1_000);
@@ -67,7 +67,7 @@ export function clockFinding(dateMs: number | null, nowMs: number, clockSkewMs: 
   return failure('clock', `${apart}, more than clockSkew (${clockSkewMs / 1_000} s): its ID tokens are refused`);
 }
 
-/** Until when the certificate of a server holds. */
+/** Until when the certificate of a server is valid. */
 export async function certificateFinding(address: string, reach: Reach, clocks: Clocks): Promise<Finding> {
   const url = new URL(address);
   if (url.protocol === 'http:') return note('certificate', 'none: plain http on this machine');
@@ -80,7 +80,7 @@ export async function certificateFinding(address: string, reach: Reach, clocks: 
   return endFinding('certificate', 'trusted', untilMs, clocks.wallMs());
 }
 
-/** Until when the gateway's own certificate holds, and whose it is. @param pem  usable: it was read with its key */
+/** Until when the gateway's own certificate is valid, and its subject. @param pem  usable: it was read with its key */
 export function clientCertificateFinding(pem: string, nowMs: number): Finding {
   const about = 'client certificate';
   const { subject, issuer, validFrom, validTo } = new X509Certificate(pem);

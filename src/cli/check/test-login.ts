@@ -1,7 +1,7 @@
 /**
  * A login that opens no session: the user logs in at the provider, and what the provider says about them is mapped and judged
  * as in the gateway. The browser comes back to the gateway, which does not know the login and refuses it without touching the
- * code; the address with the code is then handed over by hand. So the redirect URI is the one that is registered.
+ * code; the user then pastes the address with the code. So the redirect URI is the registered one.
  */
 
 import { randomBytes } from 'node:crypto';

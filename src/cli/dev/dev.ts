@@ -64,7 +64,7 @@ export const dev = defineCommand({
         },
       });
     } catch (fault) {
-      // The key that the message names is in a file that the user never sees.
+      // The message names a key in a file that the user never sees.
       if (!(fault instanceof ConfigFault) || errorCode(fault.cause) !== 'EADDRINUSE') throw fault;
       throw new ConfigFault(`port ${port} is in use: choose another one with --port`, { cause: fault });
     } finally {

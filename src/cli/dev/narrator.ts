@@ -75,7 +75,7 @@ export class Narrator implements Watching {
   }
 }
 
-/** Whether the gateway answered itself, as it does at the login. */
+/** Whether the gateway itself answered, as it does at the login. */
 const isOwn = ({ path }: LogRecord): boolean => typeof path === 'string' && /^\/(?:auth|\.well-known)\//.test(path);
 
 /** `GET /api/orders  200  route app  demo  12 ms`. */

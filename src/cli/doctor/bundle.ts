@@ -18,7 +18,7 @@ import { doctorText } from './text.ts';
 export async function writeBundle(path: string, seen: Observation, findings: readonly DoctorFinding[]): Promise<void> {
   const archive = await promisify(gzip)(tarOf(bundledFiles(seen, findings), seen.atMs));
   try {
-    // It names routes, servers and findings: for its owner to look at before it is passed on.
+    // It names routes, servers and findings, so its owner should read it before sharing it.
     await writeFile(path, archive, { mode: 0o600 });
   } catch (cause) {
     throw new ConfigFault(`${path} cannot be written`, { cause });
@@ -47,7 +47,7 @@ function bundledFiles(seen: Observation, findings: readonly DoctorFinding[]): re
   ];
 }
 
-/** A path may hold a secret, such as that of a password reset; the rest says who it was. */
+/** A path may contain a secret, such as that of a password reset; the other fields identify the person. */
 function withoutPerson(request: RecentRequest): Partial<RecentRequest> {
   const { client: _client, host: _host, path: _path, subject: _subject, ...rest } = request;
   return rest;

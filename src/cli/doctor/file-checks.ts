@@ -18,9 +18,9 @@ const MOST_PROBLEMS = 8;
 const DAY_MS = 86_400_000;
 /** Certificates that end sooner get a warning. */
 const MIN_CERTIFICATE_MS = 14 * DAY_MS;
-/** A key that nothing rotates is remarked upon when it is older. */
+/** A key that nothing rotates is mentioned when it is older. */
 const OLD_KEY_MS = 180 * DAY_MS;
-/** After which a rotation that is due has not happened. The gateway looks every ten seconds. */
+/** How late a rotation may be before it counts as missed. The gateway looks every ten seconds. */
 const ROTATION_LATE_MS = 300_000;
 
 /** Whether the configuration is valid. */

@@ -1,4 +1,4 @@
-/** What the running gateway says of itself: is it there, is it ready, does it run what the file says, how far are feed and keys. */
+/** Checks of the running gateway: whether it answers, is ready and runs the file, and how fresh its feed and keys are. */
 
 import type { ComponentHealth, GatewayStatus } from '../../admin/control.ts';
 import type { KeySetStatus, ProcessStatus } from '../../admin/status.ts';
@@ -124,7 +124,7 @@ function reloadFinding({ reloads: [last] }: GatewayStatus): DoctorFinding | null
   );
 }
 
-/** A feed that was not proven for this long. Its heartbeat comes every second. */
+/** A feed is late after this time without proof. Its heartbeat comes every second. */
 const FEED_LATE_MS = 5_000;
 
 /** How far the feed of revocations is, in each process. */
@@ -151,7 +151,7 @@ const feedState = ({ feed: { isConnected, provenAgeMs } }: ProcessStatus): strin
   return `${isConnected ? 'late' : 'interrupted'}; ${proven}`;
 };
 
-/** Keys of issuers and identity providers that are old. Those that were never fetched are components that do not work. */
+/** Finds old keys of issuers and identity providers. Keys that were never fetched are failing components. */
 export function keySetFindings({ file, gateway: { status } }: Observation): CheckResult {
   if (status === null) return null;
   const sets = status.processes.flatMap(({ process, keySets }) => keySets.map((it) => ({ ...it, process })));

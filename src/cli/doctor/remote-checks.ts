@@ -1,4 +1,4 @@
-/** Issuers and identity providers, asked from here: do they answer, and what time is it there. */
+/** Asks issuers and identity providers from here: whether they answer, and whether their clocks agree. */
 
 import { readCa, readPair } from '../../config/files/named-files.ts';
 import { metadataUrl } from '../../endpoints/login/oidc/metadata.ts';

@@ -5,11 +5,11 @@ import type { StoreInspection } from '../../store/networked/kind.ts';
 import { type CheckResult, type DoctorFinding, fine, remark, trouble } from './finding.ts';
 import type { Observation } from './observe.ts';
 
-/** Round trips that take longer make themselves felt: most requests need none, but a login needs several. */
+/** Longer round trips are noticeable: most requests need none, but a login needs several. */
 const SLOW_MS = 20;
-/** Above this share of its memory, a server that may not drop anything will soon refuse writes. */
+/** Above this share of its memory, a server that may not evict anything will soon refuse writes. */
 const FULL = 0.9;
-/** Clocks that differ by more are noticed: tokens are dated by that of this machine, sessions by that of Redis. */
+/** Larger differences between clocks are reported: tokens are dated by this machine, sessions by Redis. */
 const CLOCK_WARNING_MS = 1_000;
 const CLOCK_FAILURE_MS = 10_000;
 

@@ -25,8 +25,8 @@ interface AskedProvider {
 }
 
 /**
- * Reads pairs: `provider`, `acr`, `amr` and `authAge` say how the user logged in, `subject` who it is, and the others are
- * attributes. `acr` and `amr` without `provider` are those of the only provider there is.
+ * Reads pairs: `provider`, `acr`, `amr` and `authAge` say how the user logged in, `subject` names the user, and the others are
+ * attributes. `acr` and `amr` without `provider` belong to the only provider.
  *
  * @param providers  the names in `login.oidc`
  * @throws UsageFault

@@ -34,7 +34,7 @@ export interface PassedOver {
   readonly route: string;
   readonly pattern: string;
   readonly because: 'host' | 'path' | 'method';
-  /** It missed only the method, or begins like the request's path: one might have expected it. */
+  /** It missed only the method, or begins like the path of the request: a likely candidate. */
   readonly isNear: boolean;
 }
 
@@ -183,7 +183,7 @@ function verdictsOf({ route, principal }: Exchange, config: Config): Explanation
   return verdicts(allow, (rule) => compileRule(rule, plain)(principal) === null);
 }
 
-/** The criteria of the route's `require` rule for the principal; `null` when there are none, or nobody to ask about. */
+/** The criteria of the route's `require` rule for the principal; `null` when there is no rule, or no principal. */
 function requirementsOf({ route, principal }: Exchange, config: Config, nowMs: number): Explanation['require'] {
   const requirement = route === null ? undefined : config.routes[route.index]?.require;
   if (requirement === undefined || principal === null || principal.credential === null) return null;
@@ -227,7 +227,7 @@ function entryOf(table: RouteTable<Route>, request: ScreenedRequest, route: Rout
   return found.route === route ? found : (table.entries.find((entry) => entry.route === route) ?? null);
 }
 
-/** Every entry that is tried before the one that took the request, and on what it failed. */
+/** Every entry that was tried before the one that took the request, and why it did not match. */
 function passedOver(table: RouteTable<Route>, request: ScreenedRequest, taker: RouteEntry<Route> | null): PassedOver[] {
   const end = taker === null ? table.entries.length : table.entries.indexOf(taker);
   const firstSegment = request.target.path.split('/')[1];

@@ -6,9 +6,9 @@ import { clientLimits, type LimitSections } from '../../limits/open.ts';
 
 /** The limits of a request; `null` where there is none. */
 export interface AppliedLimits {
-  /** Requests in progress in one process that a further one is refused beside. */
+  /** How many requests one process has in progress at most; a further one is refused. */
   readonly inProgress: {
-    /** Of the address of the client, until it is known who makes the request. */
+    /** Per address of the client, until the request is authenticated. */
     readonly client: number | null;
     /** Of the session, instead of the client. */
     readonly session: number | null;

@@ -214,7 +214,7 @@ function readHeader(written: string): [string, string] {
 
 const providersOf = ({ login }: AskedSections): string[] => login.oidc.map(({ name }) => name);
 
-/** `roles=customer,roles=admin,email=a@example.com,age:=42`; `subject` names the user, `provider` who vouched. */
+/** `roles=customer,roles=admin,email=a@example.com,age:=42`; `subject` names the user, `provider` the identity provider. */
 function readSession(written: string, config: AskedSections): AskedCredential {
   const session = readAskedSession(readPairs(written), providersOf(config));
   return {
@@ -255,7 +255,7 @@ function issuerOf(decoded: DecodedToken, { issuers, publicOrigin, upstreamToken 
   const isItsToken = (config: IssuerConfig) => {
     const rules = issuerRules(config, { audiences: publicOrigin, own });
     const { subject } = rules.profile;
-    // What the cluster calls itself is not known here; how it names ServiceAccounts is.
+    // The `iss` of the cluster is unknown here; the form of its subjects is known.
     const knows = () => subject instanceof RegExp && subject.test(String(decoded.payload['sub']));
     return claimsToBeOf(decoded, rules, { hasLearnt: true, knows, mayLearn: () => false, learn: async () => {} });
   };

@@ -1,7 +1,7 @@
 /**
  * The gateway's own pipeline, compiled from the configuration without its files, with stand-ins for what lies outside: a
- * store in memory, keys made for the occasion, and an outlet that writes down instead of sending. So what `explain` says is
- * what the running gateway does, not what a second implementation would do.
+ * store in memory, keys of its own, and an outlet that records instead of sending. So `explain` reports what the running
+ * gateway does, not what a second implementation would do.
  */
 
 import { createSecretKey, KeyObject, randomBytes } from 'node:crypto';
@@ -64,7 +64,7 @@ export interface Forwarded {
   readonly headers: readonly string[];
 }
 
-/** Writes down what the gateway would send, or what it would tell a proxy to send. */
+/** Records what the gateway would send, or what it would tell a proxy to send. */
 class RecordingOutlet implements Outlet {
   readonly tunnels = new Set<never>();
   readonly #outlet: PreparingOutlet;
@@ -184,8 +184,8 @@ export class StandIn implements AsyncDisposable {
   }
 
   /**
-   * Signs again what a real token says, in the place of its issuer, and returns its Authorization header. A token that the
-   * issuer's rules refuse for its algorithm is presented as it is.
+   * Signs the claims of a real token again in place of its issuer, and returns its Authorization header. A token whose
+   * algorithm the issuer's rules refuse is presented unchanged.
    *
    * @param session  that it stands for, if it is a token of the gateway itself; its subject is that of the token
    */
@@ -237,7 +237,7 @@ export class StandIn implements AsyncDisposable {
 
 const NO_KEYS = new FixedKeySet([]);
 
-/** The `iss` of kubeadm and others, for a cluster that cannot be asked what it calls itself. */
+/** The default `iss` of kubeadm and others, for a cluster that cannot be asked for its own. */
 const STAND_IN_CLUSTER = 'https://kubernetes.default.svc.cluster.local';
 
 const withStandInIssuer = (issuer: Config['issuers'][string]) =>

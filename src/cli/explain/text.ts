@@ -88,7 +88,7 @@ const upstreamLines = ({ name, method, endpoints, target, host }: NonNullable<Ex
   `Host: ${host}`,
 ];
 
-/** First those that missed only the method, then those that missed the path. */
+/** First the routes that missed only the method, then those that missed the path. */
 function passedOverLines(passedOver: readonly PassedOver[]): string[] {
   const order = { method: 0, path: 1, host: 2 };
   const sorted = passedOver.toSorted((a, b) => order[a.because] - order[b.because]);

@@ -26,7 +26,7 @@ export function ensureAbsent(directory: string): void {
 }
 
 /**
- * Writes them, readable by their owner only. Those that were written are removed again when one cannot be.
+ * Writes the files, readable by their owner only. If one cannot be written, the others are removed again.
  *
  * @throws ConfigFault
  */
@@ -65,7 +65,7 @@ export async function writeFiles(directory: string, answers: Answers, io: CliIo)
   }
 }
 
-/** The port on which the gateway listens where the public origin does not say it. */
+/** The port on which the gateway listens if the public origin does not determine it. */
 const LISTENING_PORT = '8080';
 
 /** Where the gateway listens: on the port of the public origin, unless TLS is terminated in front of it. */

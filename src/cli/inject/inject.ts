@@ -5,7 +5,7 @@ import { defineCommand, EXIT, type OptionValues, UsageFault } from '../command.t
 import { readInput } from '../io/input.ts';
 import { type SidecarOptions, tokenPath } from './sidecar.ts';
 
-/** What Kubernetes accepts as the name of an environment variable, without what no shell accepts. */
+/** Names of environment variables that both Kubernetes and shells accept. */
 const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const OBJECT_NAME = /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/;
 

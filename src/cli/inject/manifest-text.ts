@@ -32,7 +32,7 @@ interface Splice {
 
 const isFlow = (collection: Collection): boolean => collection.flow === true;
 
-/** The value of a key; `null` where there is none or an empty one. An alias is refused: its other places would change too. */
+/** The value of a key; `null` where there is none or an empty one. An alias is refused: a change would affect its other places. */
 export function nodeAt(map: YAMLMap, key: string): Node | null {
   const value = pairOf(map, key)?.value;
   if (isAlias(value)) throw new ConfigFault(`${key} is an alias (*${value.source}): write it out`);
@@ -50,7 +50,7 @@ function rangeOf(node: unknown): readonly [start: number, end: number] {
   return [range[0], range[1]];
 }
 
-/** Where an entry begins, without the dash of a list, and where it ends. */
+/** The start of an entry, without the dash of a list, and its end. */
 function entryRange(entry: unknown): readonly [start: number, end: number] {
   if (!isPair(entry)) return rangeOf(entry);
   const [start, keyEnd] = rangeOf(entry.key);

@@ -1,6 +1,6 @@
 /**
- * inject: adds the gateway as a sidecar to the Pod templates of manifests, and takes it out again. A text goes in, a text comes out;
- * what cannot be done is a `ConfigFault` that names the workload.
+ * inject: adds the gateway as a sidecar to the Pod templates of manifests, and removes it again. Input and output are texts; a failure
+ * is a `ConfigFault` that names the workload.
  *
  * An annotation of the template records which maps and lists were added with it, so that removing leaves what was there before, to the
  * byte, unless it has been changed since. Adding begins with removing, so a second time changes nothing, and other options
@@ -36,7 +36,7 @@ const record = z.strictObject({ created: z.array(z.string()), env: z.array(z.str
 type Injection = z.output<typeof record>;
 
 /**
- * The text with the sidecar in each Pod template, but for those with the label `sallyport-sidecar: disabled`.
+ * The text with the sidecar in each Pod template, except those with the label `sallyport-sidecar: disabled`.
  *
  * @throws ConfigFault when the text is not YAML, or the sidecar does not fit into a Pod
  */
@@ -102,7 +102,7 @@ function addTo(template: PodTemplate, manifest: ManifestText, options: SidecarOp
   addMetadata(template, manifest, created, Object.keys(options.outbound));
 }
 
-/** Adds items to lists of a map, which are created where they are missing. Returns the names of those. */
+/** Adds items to lists of a map, and creates missing lists. @returns the names of the created ones */
 function addLists(
   map: YAMLMap,
   lists: Readonly<Record<string, readonly unknown[]>>,

@@ -8,7 +8,7 @@ const OPENERS: Readonly<Record<string, readonly [string, ...string[]]>> = {
   win32: ['rundll32', 'url.dll,FileProtocolHandler'],
 };
 
-/** Whether there is likely to be a browser: on Linux, where there is a display. */
+/** Whether there is probably a browser: on Linux, if there is a display. */
 export const hasBrowser = ({ env }: Pick<CliIo, 'env'>): boolean =>
   process.platform in OPENERS || Boolean(env['DISPLAY'] || env['WAYLAND_DISPLAY']);
 

@@ -1,6 +1,6 @@
 /**
- * login: the login of a person at a terminal, the file that it is kept in, and the renewal of its tokens. Here: the two ways to
- * log in, up to the answer of the token endpoint. What goes wrong is a ConfigFault that says what to do.
+ * login: logs a person in at a terminal, stores the login in a file, and renews its tokens. Here: the two ways to log in, up to
+ * the answer of the token endpoint. Failures are ConfigFaults that say what to do.
  */
 
 import * as openid from 'openid-client';

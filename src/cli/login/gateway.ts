@@ -1,6 +1,6 @@
 /**
- * The gateway as an authorization server: where its endpoints are (RFC 8414), and how requests reach it. What a program does with
- * it is `openid-client`'s; errors of both come out as messages for the person at the terminal.
+ * The gateway as an authorization server: where its endpoints are (RFC 8414), and how requests reach it. The protocol is
+ * that of `openid-client`; errors become messages for the person at the terminal.
  */
 
 import * as openid from 'openid-client';
@@ -76,7 +76,7 @@ export function loginOf(
   return { origin, accessToken, expiresAtMs: nowMs + expiresInSec * 1_000, refreshToken };
 }
 
-/** The `error` code that the gateway answered with (RFC 6749 §5.2); `null` when it was something else that went wrong. */
+/** The `error` code of the gateway's answer (RFC 6749 §5.2); `null` for any other failure. */
 export const oauthErrorOf = (thrown: unknown): string | null =>
   thrown instanceof openid.ResponseBodyError || thrown instanceof openid.AuthorizationResponseError
     ? thrown.error

@@ -1,6 +1,6 @@
 /**
- * Lets one process at a time renew a login: a file beside it that names who has the lock. The lock of a process that has died
- * is taken over. Two that find the same dead lock may both go on; they harm nothing, since the gateway gives both the same
+ * Lets one process at a time renew a login: a file beside it that names the owner. The lock of a process that has died
+ * is taken over. Two processes that find the same stale lock may both continue, which is harmless: the gateway gives both the same
  * successor within its grace, and files are written whole.
  */
 

@@ -31,7 +31,7 @@ export const loginCommand = defineCommand({
     const { loginByBrowser, loginByDevice } = await import('./flows.ts');
     const { LoginFile } = await import('./store.ts');
     const file = new LoginFile(origin, io);
-    // Before anything is asked for: what cannot be kept would be lost.
+    // Before any request: a login that cannot be stored would be lost.
     const earlier = options.print ? null : await prepare(file);
     try {
       const server = await findGateway(origin);
@@ -60,7 +60,7 @@ async function prepare(file: File) {
   return file.read().catch(() => null);
 }
 
-/** The login that was replaced would only stand in the user's list of sessions. */
+/** Ends the login that was replaced, which would otherwise stay in the user's list of sessions. */
 async function endQuietly(config: import('openid-client').Configuration, refreshToken: string): Promise<void> {
   const { tokenRevocation } = await import('openid-client');
   await tokenRevocation(config, refreshToken).catch(() => {});

@@ -11,7 +11,7 @@ import { html } from '../../lib/text/html.ts';
 /** A server that waits for the browser. */
 export interface Loopback extends AsyncDisposable {
   readonly redirectUri: string;
-  /** The address that the browser came with. Rejects with a ConfigFault when it does not come in time. */
+  /** The address that the browser requested. Rejects with a ConfigFault when no request arrives in time. */
   readonly callback: Promise<URL>;
 }
 
@@ -30,7 +30,7 @@ export async function listenForBrowser(state: string, timeoutMs: number): Promis
   promise.catch(() => {});
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', redirectUri);
-    // Another name for this address would be a page that rebinds its own (DNS rebinding).
+    // Under another host name, a page could have rebound its own name to this address (DNS rebinding).
     const isMeant = request.method === 'GET' && url.pathname === '/callback' && request.headers.host === url.host;
     if (!isMeant || url.searchParams.get('state') !== state) {
       answer(response, 400, 'Not the answer that the terminal waits for', 'You can close this page.');

@@ -5,7 +5,7 @@ import type { CliIo } from '../command.ts';
 import { withLock } from './lock.ts';
 import { LoginFile, type StoredLogin } from './store.ts';
 
-/** A token that is handed out is good for as long at least, so that the request it is for can be sent. */
+/** A returned token is valid for at least this long, so that the request for which it is needed can be sent. */
 const MIN_LEFT_MS = 30_000;
 
 /** Errors after which the same refresh token may work. */
@@ -47,7 +47,7 @@ async function renew(login: StoredLogin, file: LoginFile, io: CliIo): Promise<st
   } catch (thrown) {
     const error = oauthErrorOf(thrown);
     if (error === 'invalid_grant') await file.remove();
-    // A gateway that cannot be asked takes nothing away from a token that has not expired.
+    // Even if the gateway does not answer, a token that has not expired is valid.
     else if ((error === null || TEMPORARY.has(error)) && leftMs(login, io) > 0) return login.accessToken;
     throw inWords(origin, thrown);
   }

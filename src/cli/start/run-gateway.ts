@@ -163,7 +163,7 @@ async function untilEnd(
 /** Time for connections to close before the process ends anyway. */
 const CUT_GRACE_MS = 500;
 
-/** SIGHUP, which would end a process that does not listen for it. One that arrives before the start is complete waits. */
+/** SIGHUP, which would end a process without a handler. One that arrives during the start is handled afterwards. */
 class ReloadSignal {
   #reload: (() => void) | null = null;
   #isWaiting = false;

@@ -41,7 +41,7 @@ export const start = defineCommand({
       return await runGateway(path, loaded, io, isForPeople ? { onReady: (text) => io.stdout.write(`${text}\n`) } : {});
     } catch (thrown) {
       if (!isForPeople) await logFailedStart(thrown);
-      // With its output in a file, the terminal is on standard error.
+      // Standard output may be a file while standard error is a terminal.
       if (isForPeople || io.stderr.isTTY === true) throw thrown;
       return EXIT.failed;
     }
