@@ -9,6 +9,7 @@ import { defineCommand, UsageFault } from '../command.ts';
 import { loadToRun } from '../io/configuration.ts';
 import { originOf } from '../io/origin-input.ts';
 
+const DEFAULTS = { upstream: 'http://127.0.0.1:3000', port: '8080', user: 'demo' } as const;
 const PORT = /^(?:0|[1-9]\d{0,4})$/;
 
 /** `sallyport dev`. */
@@ -24,16 +25,16 @@ export const dev = defineCommand({
       type: 'string',
       value: 'ORIGIN',
       description: 'Where the application listens; a port alone means this machine.',
-      default: 'http://127.0.0.1:3000',
+      default: DEFAULTS.upstream,
     },
-    port: { type: 'string', value: 'PORT', description: 'Where the gateway listens.', default: '8080' },
+    port: { type: 'string', value: 'PORT', description: 'Where the gateway listens.', default: DEFAULTS.port },
     public: {
       type: 'string',
       value: 'PATH',
       multiple: true,
       description: 'A path that needs no login, with every path below it.',
     },
-    user: { type: 'string', value: 'NAME', description: 'The user.', default: 'demo' },
+    user: { type: 'string', value: 'NAME', description: 'The user.', default: DEFAULTS.user },
     role: { type: 'string', value: 'ROLE', multiple: true, description: 'A role of the user.' },
     email: { type: 'string', value: 'ADDRESS', description: 'The email address of the user.' },
   },
@@ -43,13 +44,12 @@ export const dev = defineCommand({
   ],
   exit: { ok: 'ended by a signal', failed: 'the port is in use, or an option is not valid' },
   async run({ options, io }) {
-    const port = options.port ?? '8080';
+    const { port = DEFAULTS.port, user = DEFAULTS.user, email, role: roles, public: publicPaths } = options;
     if (!PORT.test(port) || Number(port) > 65_535) throw new UsageFault('--port must be a number from 0 to 65535');
     const { DEV_PASSWORD, writeDevFiles } = await import('./files.ts');
     const { Narrator } = await import('./narrator.ts');
     const { runGateway } = await import('../start/run-gateway.ts');
-    const { user = 'demo', email, role: roles, public: publicPaths } = options;
-    const upstream = originOf(options.upstream ?? 'http://127.0.0.1:3000', 'the application', '127.0.0.1');
+    const upstream = originOf(options.upstream ?? DEFAULTS.upstream, 'the application', '127.0.0.1');
     const directory = await mkdtemp(join(tmpdir(), 'sallyport-dev-'));
     try {
       const path = await writeDevFiles(directory, { upstream, port, publicPaths, user, roles, email });

@@ -76,21 +76,25 @@ export const injectCommand = defineCommand({
 
 const SAYS = { added: 'sidecar added', removed: 'sidecar removed', unchanged: 'left as it is' } as const;
 
-function sidecarOptions(given: OptionValues<typeof SIDECAR_OPTIONS>): SidecarOptions {
-  const { image = `ghcr.io/sallyport/sallyport:${VERSION}`, 'config-map': configMap = 'sallyport-sidecar' } = given;
+type GivenOptions = OptionValues<typeof SIDECAR_OPTIONS>;
+
+function sidecarOptions(given: GivenOptions): SidecarOptions {
+  const { image = SIDECAR_OPTIONS.image.default, 'config-map': configMap = SIDECAR_OPTIONS['config-map'].default } =
+    given;
   if (!/^[^\s]+$/.test(image)) throw new UsageFault('--image is not the name of an image');
   if (!OBJECT_NAME.test(configMap)) throw new UsageFault('--config-map is not the name of a ConfigMap');
-  const port = portOf('--port', given.port ?? '10080');
-  const adminPort = portOf('--admin-port', given['admin-port'] ?? '10090');
-  const outboundPort = portOf('--outbound-port', given['outbound-port'] ?? '15001');
+  const port = portOf('port', given);
+  const adminPort = portOf('admin-port', given);
+  const outboundPort = portOf('outbound-port', given);
   if (new Set([port, adminPort, outboundPort]).size < 3) throw new UsageFault('the three ports must differ');
   const outbound = Object.fromEntries(given.outbound.map(variableOf));
   return { image, configMap, port, adminPort, outboundPort, outbound, tokens: audiencesOf(given.token) };
 }
 
-function portOf(option: string, text: string): number {
+function portOf(option: 'port' | 'admin-port' | 'outbound-port', given: GivenOptions): number {
+  const text = given[option] ?? SIDECAR_OPTIONS[option].default;
   const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
-  if (port < 1 || port > 65_535) throw new UsageFault(`${option} is not a port`);
+  if (port < 1 || port > 65_535) throw new UsageFault(`--${option} is not a port`);
   return port;
 }
 
