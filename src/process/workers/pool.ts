@@ -207,8 +207,11 @@ export class WorkerPool {
   }
 
   async #gather(format: TextFormat): Promise<AsyncGenerator<string>> {
-    const own = await ProcessMetrics.of(this.#dependencies.metrics.parts());
-    return this.#merger.merge(own, await this.#fromAll('nextMetrics', allMetrics), format);
+    const [own, theirs] = await Promise.all([
+      ProcessMetrics.of(this.#dependencies.metrics.parts()),
+      this.#fromAll('nextMetrics', allMetrics),
+    ]);
+    return this.#merger.merge(own, theirs, format);
   }
 
   /** Drains every worker. Resolves when all have exited; those that exceed the limit are closed. */
