@@ -81,7 +81,9 @@ export class Authenticator {
       this.#onStreamEnded(ending.label);
       stream.credentialEnded(ending);
     };
-    return this.#verifierOf(principal).watch(principal, onEnd, () => stream.use);
+    const handled = this.#handled.find(({ kind }) => kind === principal.credential.kind);
+    if (handled === undefined) throw new TypeError('not a principal of this listener');
+    return handled.verifier.watch(principal, onEnd, () => stream.use);
   }
 
   /** The one kind that a request presents; `null` for none; a Denial for two. */
@@ -100,12 +102,6 @@ export class Authenticator {
   /** A rule that names a kind without a verifier admits nobody. */
   #handlesAll(accepts: readonly Accepted[]): boolean {
     return accepts.every(({ kind }) => this.#handled.some((handled) => handled.kind === kind));
-  }
-
-  #verifierOf({ credential }: KnownPrincipal): CredentialVerifier<Accepted, KnownPrincipal> {
-    const handled = this.#handled.find(({ kind }) => kind === credential.kind);
-    if (handled === undefined) throw new TypeError('not a principal of this listener');
-    return handled.verifier;
   }
 }
 

@@ -23,8 +23,8 @@ export interface HeaderChanges {
   readonly headers: string[];
   /** Lower-case names of headers that other requests get written, and this one does not. */
   readonly missing: readonly string[];
-  /** Names of further headers from the client that the gateway would not forward either, as they are spelled. */
-  readonly dropped: readonly string[];
+  /** Names of all headers to remove: those, and further ones from the client that the gateway would not forward either. */
+  readonly removed: readonly string[];
 }
 
 /** What a proxy writes on its own connections and about its clients, in lower case: its own copies must stay. */
@@ -60,7 +60,8 @@ export class ProxyAnswers {
     for (let index = 0; index < headers.length; index += 2) handled.add((headers[index] as string).toLowerCase());
     const missing = this.#namesWrittenHere.filter((name) => !handled.has(name));
     for (const name of missing) handled.add(name);
-    return { headers, missing, dropped: droppedNames(exchange.rawHeaders, request, permit, handled) };
+    const dropped = droppedNames(exchange.rawHeaders, request, permit, handled);
+    return { headers, missing, removed: [...missing, ...dropped] };
   }
 }
 

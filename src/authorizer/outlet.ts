@@ -68,12 +68,11 @@ export class AnswerOutlet implements Outlet {
     const form = formOf(exchange.target);
     const removeHeader = form === null ? undefined : REMOVE_HEADER[form];
     if (removeHeader === undefined) return this.#answers.written(exchange, request, permit, token);
-    const { headers, missing, dropped } = this.#answers.changes(exchange, request, permit, token);
+    const { headers, missing, removed } = this.#answers.changes(exchange, request, permit, token);
     // Envoy replaces only headers that the answer has, the Gateway API knows no removal, and old versions of Caddy write the name
     // of a variable in place of one that is missing: an empty header is safe in all.
     for (const name of missing) headers.push(name, '');
-    const names = [...missing, ...dropped];
-    if (names.length > 0) headers.push(removeHeader, names.join(','));
+    if (removed.length > 0) headers.push(removeHeader, removed.join(','));
     return headers;
   }
 }

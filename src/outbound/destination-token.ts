@@ -9,7 +9,6 @@ import type { Clocks } from '../lib/clock.ts';
 import type { CompactToken } from '../lib/http/bearer.ts';
 import type { TokenSource } from '../token/token-source.ts';
 import { AuthorizationServer } from './authorization-server.ts';
-import type { ServerConfig } from './client-credential.ts';
 import { ExchangedTokens } from './exchanged-tokens.ts';
 import { type DestinationTokenEvents, KeptToken } from './kept-token.ts';
 import { OwnToken } from './own-token.ts';
@@ -61,8 +60,8 @@ export class DestinationToken {
     this.#settings = settingsOf(config, ca, parts);
     this.#events = events;
     this.#clocks = clocks;
-    const serverConfig = serverConfigOf(config);
-    this.#server = serverConfig === null ? null : new AuthorizationServer(serverConfig, ca, clocks);
+    const server = config.token.clientCredentials ?? config.token.exchange;
+    this.#server = server === undefined ? null : new AuthorizationServer(server, ca, clocks);
     this.#source = sourceOf(config, parts, this.#server, clocks);
   }
 
@@ -106,9 +105,6 @@ export class DestinationToken {
     }
   }
 }
-
-const serverConfigOf = ({ token }: DestinationConfig): ServerConfig | null =>
-  token.clientCredentials ?? token.exchange ?? null;
 
 /** Everything that decides about a token. */
 const settingsOf = (

@@ -92,8 +92,8 @@ export class KeptToken implements Source {
       obtained = await this.#obtain();
     } catch (fault) {
       // The server is down: use the last token for as long as it is valid.
-      const isAlive = this.#token !== null && this.#wallMs() + MIN_LEFT_MS < this.#token.expiresAtMs;
-      if (this.#token !== null && isAlive && this.#isSendable()) return this.#token.compact;
+      const last = this.#token;
+      if (last !== null && this.#wallMs() + MIN_LEFT_MS < last.expiresAtMs && this.#isSendable()) return last.compact;
       throw fault;
     }
     if (obtained instanceof Denial) {

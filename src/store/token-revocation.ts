@@ -7,8 +7,7 @@
  *   n[{not before, ms},"{sub}"] or …,"{iss}"]   the tokens of a subject
  */
 
-import type { Jti } from '../jwt/names.ts';
-import { isSessionHandle } from '../jwt/names.ts';
+import { isSessionHandle, type Jti } from '../jwt/names.ts';
 import type { TokenRevocation } from './store.ts';
 
 /**

@@ -4,12 +4,20 @@ import type { Clock } from '../lib/clock.ts';
 import type { HotNumber } from '../telemetry/hot-metrics.ts';
 import { type MetricRegistry, SHORT_BUCKETS_SEC } from '../telemetry/registry.ts';
 import type { SigningKeys } from './signing-keys.ts';
-import { MINT_CAUSES, type MintCause, type TokenEvents } from './upstream-token.ts';
+
+/**
+ * Why a token is signed: it is the `first` of its principal for its audience, the `renewal` of one that is near its end,
+ * or one that was not to be sent again is `replaced`, because of its signing key, the settings, a revocation, or a clock
+ * that was set back.
+ */
+const MINT_CAUSES = ['first', 'renewal', 'replaced'] as const;
+/** One of {@link MINT_CAUSES}. */
+export type MintCause = (typeof MINT_CAUSES)[number];
 
 /** The metrics of upstream tokens and signing keys. */
-export class TokenSeries implements TokenEvents {
+export class TokenSeries {
   readonly #mintedBy: ReadonlyMap<MintCause, HotNumber>;
-  readonly #reused;
+  readonly reused;
   readonly #mintDuration;
   readonly #keyAge;
   readonly #keysRefreshed;
@@ -21,7 +29,7 @@ export class TokenSeries implements TokenEvents {
       ['cause'],
     );
     this.#mintedBy = new Map(MINT_CAUSES.map((cause) => [cause, minted.child({ cause })]));
-    this.#reused = registry.hotCounter('tokens_reused_total', 'Upstream tokens reused.', []).child({});
+    this.reused = registry.hotCounter('tokens_reused_total', 'Upstream tokens reused.', []).child({});
     this.#mintDuration = registry
       .hotHistogram('token_mint_duration_seconds', 'Time to sign an upstream token.', SHORT_BUCKETS_SEC, [])
       .child({});
@@ -61,12 +69,9 @@ export class TokenSeries implements TokenEvents {
     });
   }
 
-  onMinted(durationMs: number, cause: MintCause): void {
+  /** A token was signed. */
+  minted(durationMs: number, cause: MintCause): void {
     this.#mintedBy.get(cause)?.inc();
     this.#mintDuration.observeMs(durationMs);
-  }
-
-  onReused(): void {
-    this.#reused.inc();
   }
 }

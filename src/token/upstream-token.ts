@@ -23,6 +23,7 @@ import {
   type ReusableToken,
 } from '../principal.ts';
 import type { Keyring } from './keyring.ts';
+import type { MintCause, TokenSeries } from './series.ts';
 import { type IssuedToken, TokenIssuer } from './token-issuer.ts';
 import type { TokenSource } from './token-source.ts';
 
@@ -34,21 +35,6 @@ interface UpstreamTokenSettings {
   readonly claims: ClaimMapping;
 }
 
-/**
- * Why a token is signed: it is the `first` of its principal for its audience, the `renewal` of one that is near its end,
- * or one that was not to be sent again is `replaced`, because of its signing key, the settings, a revocation, or a clock
- * that was set back.
- */
-export const MINT_CAUSES = ['first', 'renewal', 'replaced'] as const;
-/** See {@link MINT_CAUSES}. */
-export type MintCause = (typeof MINT_CAUSES)[number];
-
-/** What is counted. */
-export interface TokenEvents {
-  onMinted(durationMs: number, cause: MintCause): void;
-  onReused(): void;
-}
-
 /** The token stage: mints upstream tokens, and sends them again until they near their end. */
 export class UpstreamTokens implements TokenSource {
   /** Tokens are reused for as long as it is this very object. */
@@ -57,7 +43,7 @@ export class UpstreamTokens implements TokenSource {
   readonly #revoked: KnownRevocations;
   readonly #issuer: TokenIssuer;
   readonly #clocks: Clocks;
-  readonly #events: TokenEvents;
+  readonly #series: TokenSeries;
   readonly #minting = new SingleFlight<CompactJws>();
 
   constructor(
@@ -65,14 +51,14 @@ export class UpstreamTokens implements TokenSource {
     keyring: Keyring,
     revoked: KnownRevocations,
     clocks: Clocks,
-    events: TokenEvents,
+    series: TokenSeries,
   ) {
     this.settings = settings;
     this.#keyring = keyring;
     this.#revoked = revoked;
     this.#issuer = new TokenIssuer(settings.issuer, keyring, clocks.wallMs);
     this.#clocks = clocks;
-    this.#events = events;
+    this.#series = series;
   }
 
   /**
@@ -88,14 +74,14 @@ export class UpstreamTokens implements TokenSource {
     const present = principal.tokens.get(route.audience);
     const cause = this.#mintCause(present, signing.kid);
     if (cause === null) {
-      this.#events.onReused();
+      this.#series.reused.inc();
       return (present as ReusableToken).compact;
     }
-    const mint = () => this.#mint(principal, route.audience, cause);
     // Nothing can come between the two halves of what is signed at once.
-    return signsOnThread(signing.algorithm)
-      ? this.#minting.run(mintKey(principal, route.audience, signing.kid), async () => mint())
-      : mint();
+    if (!signsOnThread(signing.algorithm)) return this.#mint(principal, route.audience, cause);
+    // Unambiguous whatever a subject or an audience contains: JSON keeps the parts apart (SES-15).
+    const key = JSON.stringify([...principalKey(principal), route.audience, signing.kid]);
+    return this.#minting.run(key, async () => this.#mint(principal, route.audience, cause));
   }
 
   /** Why another token is needed; `null` when the present one can be sent again. */
@@ -128,7 +114,7 @@ export class UpstreamTokens implements TokenSource {
       typ: 'JWT',
     });
     const keep = ({ compact, expiresAtMs, lifetimeSec, jti, kid }: IssuedToken) => {
-      this.#events.onMinted(this.#clocks.monotonicMs() - startedMs, cause);
+      this.#series.minted(this.#clocks.monotonicMs() - startedMs, cause);
       const reuseUntilMs = nowMs + (expiresAtMs - nowMs) * TOKEN_REUSE_SHARE;
       const iat = expiresAtMs / 1_000 - lifetimeSec;
       const presented = presentedIssuer === null ? null : { presented_iss: presentedIssuer };
@@ -140,7 +126,3 @@ export class UpstreamTokens implements TokenSource {
     return issued instanceof Promise ? issued.then(keep) : keep(issued);
   }
 }
-
-/** Unambiguous whatever a subject or an audience contains: JSON keeps the parts apart (SES-15). */
-const mintKey = (principal: KnownPrincipal, audience: string, kid: string): string =>
-  JSON.stringify([...principalKey(principal), audience, kid]);

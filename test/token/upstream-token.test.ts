@@ -1,12 +1,14 @@
 import { createLocalJWKSet, decodeJwt, jwtVerify } from 'jose';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { compileCredential } from '../../src/authentication/credential.ts';
 import { userPrincipal } from '../../src/authentication/session/sessions.ts';
 import { Permit } from '../../src/authorization/permit.ts';
 import { ANONYMOUS, type UserPrincipal } from '../../src/principal.ts';
 import { compileRoutes } from '../../src/routing/route.ts';
 import type { UserAttributes } from '../../src/store/session-record.ts';
+import { MetricRegistry } from '../../src/telemetry/registry.ts';
 import { Keyring } from '../../src/token/keyring.ts';
+import { TokenSeries } from '../../src/token/series.ts';
 import {
   generatePrivateJwk,
   importPrivateJwk,
@@ -56,21 +58,17 @@ async function issuer(algorithm: SigningAlgorithm = 'ES256', claims = {}) {
       ? secretSigningKey(Buffer.alloc(32, 7))
       : await importPrivateJwk(await generatePrivateJwk(algorithm), algorithm);
   const keyring = new Keyring([{ signing, activatesAtMs: 0, createdAtMs: 0 }], LIFETIME_MS, clocks.wallMs);
-  let minted = 0;
+  const series = new TokenSeries(new MetricRegistry());
+  const minted = vi.spyOn(series, 'minted');
   const revoked = new Set<unknown>();
   const tokens = new UpstreamTokens(
     { issuer: 'https://shop.example.com', lifetimeMs: LIFETIME_MS, claims },
     keyring,
     { isKnown: ({ jti }) => revoked.has(jti) },
     clocks,
-    {
-      onMinted: () => {
-        minted += 1;
-      },
-      onReused: () => {},
-    },
+    series,
   );
-  return { clocks, keyring, tokens, signing, minted: () => minted, revoked };
+  return { clocks, keyring, tokens, signing, minted: () => minted.mock.calls.length, revoked };
 }
 
 describe('upstream tokens', () => {

@@ -49,7 +49,10 @@ export class FailedAttempts {
     }
     const problem = await judge();
     if (problem === null) {
-      if (isSuspect) await this.#forget(key);
+      if (isSuspect) {
+        await this.#attempts.succeeded(key);
+        this.#failedAtMs.delete(key);
+      }
       return null;
     }
     this.#failedAtMs.set(key, this.#wallMs());
@@ -60,11 +63,6 @@ export class FailedAttempts {
   #hasFailedLately(key: string): boolean {
     const atMs = this.#failedAtMs.get(key);
     return atMs !== undefined && this.#wallMs() - atMs < this.#rule.windowMs + this.#rule.maxDelayMs;
-  }
-
-  async #forget(key: string): Promise<void> {
-    await this.#attempts.succeeded(key);
-    this.#failedAtMs.delete(key);
   }
 }
 

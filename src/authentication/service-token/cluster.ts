@@ -2,14 +2,13 @@
  * The issuer of the Kubernetes cluster that this runs in: `iss` from the pod's own token, keys from the API server.
  *
  * The keys are read at the API server's `/openid/v1/jwks`, not at the advertised `jwks_uri`, which names an address for
- * those outside. Token and CA are read from their files each time, since kubelet replaces them. Everything is asked for
- * only when it is needed, and the last answer stays in use when a later request fails: a pod that has no token accepts
- * none of the cluster's, and all of the others'.
+ * clients outside. Token and CA are read from their files each time, since kubelet replaces them. Nothing is requested
+ * before it is needed, and the last answer stays in use when a later request fails: a pod without a token accepts no tokens
+ * of the cluster, and those of all other issuers.
  *
- * When `--service-account-issuer` changes, a cluster has two issuers for a while: tokens are used until they expire, and
- * kubelet replaces them one by one. So the pod's own token may still have the old issuer, and the API server is asked for
- * the new one; and what was the issuer before stays one for as long as such a token can live. Whatever a token says, it
- * has to be signed by a key that the API server has now.
+ * When `--service-account-issuer` changes, a cluster has two issuers until kubelet has replaced every token, the pod's own
+ * included. So the API server is asked for the new one, and the one before stays accepted for as long as its tokens can
+ * live. Every token has to be signed by a key that the API server has now.
  */
 
 import { readTokenFile } from '../../config/files/secret-file.ts';

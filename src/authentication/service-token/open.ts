@@ -136,9 +136,6 @@ export function verifierOver(
   { clocks, series, revokedTokens }: IssuerSurroundings,
 ): ServiceTokens {
   series.serviceTokens.expect(issuers.values());
-  return new ServiceTokens([...issuers.values()], {
-    clocks,
-    revoked: revokedTokens,
-    events: series.serviceTokens,
-  });
+  const events = series.serviceTokens;
+  return new ServiceTokens([...issuers.values()], { clocks, revoked: revokedTokens, events });
 }

@@ -32,8 +32,8 @@ export class CheckOutlet implements Outlet {
     if (exchange.isOver) return;
     const { reply } = exchange;
     if (!(reply instanceof CheckReply)) throw new TypeError('a question over gRPC has the reply of another transport');
-    const { headers, missing, dropped } = this.#answers.changes(exchange, request, permit, token);
-    reply.allow({ headers, removed: [...missing, ...dropped], subject: namedSubject(permit) });
+    const { headers, removed } = this.#answers.changes(exchange, request, permit, token);
+    reply.allow({ headers, removed, subject: namedSubject(permit) });
   }
 
   /**
@@ -42,8 +42,8 @@ export class CheckOutlet implements Outlet {
    * @returns flat name, value list
    */
   prepare(exchange: Exchange, request: ScreenedRequest, permit: Permit, token: CompactToken | null): string[] {
-    const { headers, missing, dropped } = this.#answers.changes(exchange, request, permit, token);
-    return [...headers, HEADERS_TO_REMOVE, [...missing, ...dropped].join(',')];
+    const { headers, removed } = this.#answers.changes(exchange, request, permit, token);
+    return [...headers, HEADERS_TO_REMOVE, removed.join(',')];
   }
 }
 

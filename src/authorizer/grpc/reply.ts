@@ -9,6 +9,7 @@ import { isUtf8 } from 'node:buffer';
 import { type Duplex, Readable } from 'node:stream';
 import type { Reason } from '../../errors.ts';
 import type { Reply } from '../../exchange.ts';
+import { GRPC_STATUS } from '../../lib/http/grpc.ts';
 
 /** `envoy.config.core.v3.HeaderValueOption`. */
 interface HeaderValueOption {
@@ -49,9 +50,6 @@ export interface Allowed {
 /** `HeaderAppendAction` of `HeaderValueOption`. */
 const APPEND = 0;
 const OVERWRITE = 2;
-
-/** gRPC codes that a denial carries besides its HTTP status. Envoy only distinguishes 0 from the others. */
-const GRPC_CODES = { invalidArgument: 3, permissionDenied: 7, unavailable: 14, unauthenticated: 16 } as const;
 
 /** What the answer is about: an exchange, or a question that never became one. */
 interface Answered {
@@ -103,7 +101,7 @@ export class CheckReply implements Reply {
     this.#hasBegun = true;
     this.status = 200;
     this.#finish({
-      status: { code: 0 },
+      status: { code: GRPC_STATUS.ok },
       okResponse: { headers: headerOptions(headers), headersToRemove: removed },
       dynamicMetadata: this.#metadata(subject),
     });
@@ -197,10 +195,11 @@ export class CheckReply implements Reply {
 
 const finish = (exchange: Answered | null) => exchange?.finish();
 
+/** The code that a denial carries besides its HTTP status. Envoy only distinguishes 0 from the others. */
 function grpcCode(status: number): number {
-  if (status >= 500) return GRPC_CODES.unavailable;
-  if (status === 401 || status < 400) return GRPC_CODES.unauthenticated;
-  return status === 400 ? GRPC_CODES.invalidArgument : GRPC_CODES.permissionDenied;
+  if (status >= 500) return GRPC_STATUS.unavailable;
+  if (status === 401 || status < 400) return GRPC_STATUS.unauthenticated;
+  return status === 400 ? GRPC_STATUS.invalidArgument : GRPC_STATUS.permissionDenied;
 }
 
 /** @param without  a header that the proxy writes itself, lower case */

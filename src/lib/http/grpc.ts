@@ -47,6 +47,7 @@ export function formatGrpcTimeout(ms: number): string {
 export const GRPC_STATUS = {
   ok: 0,
   unknown: 2,
+  invalidArgument: 3,
   deadlineExceeded: 4,
   notFound: 5,
   permissionDenied: 7,

@@ -2,8 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { ConfigFault, DependencyFault } from '../../errors.ts';
-import type { SessionHandle } from '../../jwt/names.ts';
-import { newJti } from '../../jwt/names.ts';
+import { newJti, type SessionHandle } from '../../jwt/names.ts';
 import type { Store } from '../store.ts';
 import { StoreRefusal } from './events.ts';
 

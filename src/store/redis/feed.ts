@@ -187,13 +187,10 @@ export class RedisFeed extends SessionNews implements RevocationFeed {
 
   /** The feed is proven up to the oldest of the servers' newest heartbeats. */
   #judge(): void {
-    let provenAtMs: number | null = this.#servers.length === 0 ? null : Number.POSITIVE_INFINITY;
-    for (const server of this.#servers) {
-      const heardMs = this.#heardMs.get(server);
-      provenAtMs = heardMs === undefined || provenAtMs === null ? null : Math.min(provenAtMs, heardMs);
-    }
-    this.#provenAtMs = provenAtMs;
-    this.#lastProvenAtMs = Math.max(this.#lastProvenAtMs, provenAtMs ?? Number.NEGATIVE_INFINITY);
+    const heardMs = this.#servers.flatMap((server) => this.#heardMs.get(server) ?? []);
+    const areAllHeard = heardMs.length > 0 && heardMs.length === this.#servers.length;
+    this.#provenAtMs = areAllHeard ? Math.min(...heardMs) : null;
+    this.#lastProvenAtMs = Math.max(this.#lastProvenAtMs, this.#provenAtMs ?? Number.NEGATIVE_INFINITY);
     const isDeaf = this.#servers.some((server) => (this.#unheard.get(server) ?? 0) > MOST_UNHEARD);
     const { client } = this.link;
     if (isDeaf && client !== null) this.link.drop(client, new Error('heartbeats are not delivered'));
