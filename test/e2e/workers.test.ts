@@ -190,6 +190,23 @@ describe('two workers that come back to what they were', () => {
     );
   });
 
+  test('an operation that one does not answer is done by the other one', async () => {
+    const cookie = await openWorkerSession(gateway, 'carol');
+    const { sessions } = (await (await gateway.admin('/api/sessions?subject=carol')).json()) as {
+      sessions: { handle: string }[];
+    };
+    const [stuck = 0] = await workerPids(gateway);
+    process.kill(stuck, 'SIGSTOP');
+    try {
+      const revoked = await gateway.admin(`/api/sessions/${sessions[0]?.handle}`, { method: 'DELETE' });
+      expect(await revoked.json()).toEqual({ revoked: [sessions[0]?.handle] });
+    } finally {
+      process.kill(stuck, 'SIGCONT');
+    }
+    const request = get('/', [cookie]);
+    await until(async () => (await statuses(gateway, 8, request)).every((status) => status === 401), 'both refuse it');
+  });
+
   test('reload together: a configuration that one refuses is in use in none', async () => {
     const APPLIED = 'sallyport_config_reloads_total{result="applied"}';
     const REJECTED = 'sallyport_config_reloads_total{result="rejected"}';
@@ -299,7 +316,8 @@ describe('two workers', () => {
       let next = 0;
       await until(async () => {
         next = (await workerPids(gateway)).find((pid) => !before.includes(pid)) ?? 0;
-        return next !== 0;
+        // Before it has become the program of its own, its primary waits for it.
+        return next !== 0 && readFileSync(`/proc/${next}/environ`, 'latin1').includes('NODE_UNIQUE_ID=');
       }, 'another one is being started');
       process.kill(next, 'SIGSTOP');
       try {

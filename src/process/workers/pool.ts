@@ -19,7 +19,7 @@ import {
 } from '../../admin/control.ts';
 import type { ProcessStatus } from '../../admin/status.ts';
 import { type FileContents, rememberedFiles } from '../../config/files/remembered-files.ts';
-import { DependencyFault } from '../../errors.ts';
+import { DependencyFault, GatewayFault } from '../../errors.ts';
 import type { ReadConfig } from '../../gateway/configuration/contents.ts';
 import type { Config } from '../../gateway/configuration/schema.ts';
 import type { GatewayDependencies, Started } from '../../gateway/gateway.ts';
@@ -314,14 +314,23 @@ export class WorkerPool {
     }
   }
 
-  /** Asks any worker that is ready. */
+  /** Asks any worker that is ready, and another one where it does not answer. */
   async #ask<M extends keyof WorkerMethods>(
     method: M,
     parameters: Parameters<WorkerMethods[M]>,
   ): Promise<WorkerAnswer<M>> {
-    const slot = this.#slots.find(({ isReady }) => isReady);
-    if (slot?.process == null) throw new DependencyFault('store_unavailable', 'no worker is ready');
-    return await slot.process.call(method, ASK_TIMEOUT_MS, parameters);
+    let why: GatewayFault = new DependencyFault('store_unavailable', 'no worker is ready');
+    for (const { number, process } of this.#slots.filter(({ isReady }) => isReady)) {
+      try {
+        if (process !== null) return await process.call(method, ASK_TIMEOUT_MS, parameters);
+      } catch (fault) {
+        // Any other is the answer.
+        if (!(fault instanceof GatewayFault) || fault.reason !== 'bug') throw fault;
+        this.#dependencies.log.warn({ worker: number, method, fault: errorFields(fault) }, 'worker did not answer');
+        why = fault;
+      }
+    }
+    throw why;
   }
 
   /** Asks every worker that is ready. Leaves out those that fail, do not answer in time, or exit before all have answered. */
