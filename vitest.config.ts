@@ -1,5 +1,5 @@
 import { defineConfig } from 'vitest/config';
-import { filesByTier, type Tier } from './test/support/tiers.ts';
+import { filesByTier, type Tier } from './test/support/vitest/tiers.ts';
 
 const files = filesByTier();
 const { unit: _, ...others } = files;
@@ -8,8 +8,8 @@ const project = (name: Tier, options: object) => ({ extends: true as const, test
 
 export default defineConfig({
   test: {
-    globalSetup: ['test/support/global-setup.ts'],
-    reporters: ['default', './test/support/count-reporter.ts'],
+    globalSetup: ['test/support/vitest/global-setup.ts'],
+    reporters: ['default', './test/support/vitest/count-reporter.ts'],
     // Last resorts, far longer than anything takes on a machine that is busy with other work: no test measures it.
     testTimeout: 180_000,
     hookTimeout: 180_000,

@@ -21,7 +21,7 @@ import {
   indexedField,
   PREFACE,
   windowUpdate,
-} from '../../test/support/http2-client.ts';
+} from '../../test/support/http2/client.ts';
 import { Children, canPin, pinSelf } from '../support/children.ts';
 import { cpuTimeUs } from '../support/process-figures.ts';
 import { spreadOf } from '../support/statistics.ts';

@@ -2,7 +2,7 @@
 
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { TestAuthority } from '../../test/support/certificates.ts';
+import { TestAuthority } from '../../test/support/issuers/certificates.ts';
 import { HOST } from '../load/http.ts';
 import { openSessions } from '../load/sessions.ts';
 import type { Task } from './client.ts';

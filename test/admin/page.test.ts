@@ -9,7 +9,7 @@ import { ExplainThreads } from '../../src/cli/explain/on-thread.ts';
 import { cli } from '../cli/support.ts';
 import { HOST } from '../support/gateway.ts';
 import { ADMIN_TOKEN, startInstance, type TestInstance } from '../support/instance.ts';
-import { answering, KeyServer } from '../support/key-server.ts';
+import { answering, KeyServer } from '../support/issuers/key-server.ts';
 import { loopTurnsDuring } from '../support/loop-turns.ts';
 import { type RawResponse, rawRequest, requestHead } from '../support/raw-client.ts';
 import { RecordingUpstream } from '../support/recording-upstream.ts';

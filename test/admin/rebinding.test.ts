@@ -1,7 +1,7 @@
 /** S8: a page that has rebound its own name to the admin listener, in a real browser that tries to hide what it is. */
 
 import { expect, test } from 'vitest';
-import { TestBrowser } from '../support/browser.ts';
+import { TestBrowser } from '../support/browsers/browser.ts';
 import { startInstance } from '../support/instance.ts';
 
 test('S8, CSRF-15: a page reads no metrics under a rebound name, whatever headers it sets', async () => {

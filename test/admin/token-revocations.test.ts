@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { cli } from '../cli/support.ts';
 import { startInstance, type TestInstance } from '../support/instance.ts';
-import { TokenAuthority } from '../support/token-authority.ts';
+import { TokenAuthority } from '../support/issuers/token-authority.ts';
 
 const HANDLE = '7PhQ6unHYLMf49FT9ZCzI-_tlKDgcQC9O4nPrUxZOfY';
 const nowSec = () => Math.floor(Date.now() / 1_000);

@@ -5,7 +5,7 @@
 
 import type { Page } from 'playwright-core';
 import { LoginStage, PASSWORD } from '../endpoints/login/fixture.ts';
-import { TestBrowser } from '../support/browser.ts';
+import { TestBrowser } from '../support/browsers/browser.ts';
 import { freePort } from '../support/ports.ts';
 
 export class ApplicationStage implements AsyncDisposable {

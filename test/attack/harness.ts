@@ -7,7 +7,7 @@
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type GatewayOptions, HOST, startGateway, type TestGateway } from '../support/gateway.ts';
-import { CODE, END_STREAM, type Field, FRAME, frame, RawHttp2, type RawOutcome } from '../support/http2-client.ts';
+import { CODE, END_STREAM, type Field, FRAME, frame, RawHttp2, type RawOutcome } from '../support/http2/client.ts';
 import { RawConnection, type RawResponse } from '../support/raw-client.ts';
 import { type Answer, type RecordedRequest, RecordingUpstream } from '../support/recording-upstream.ts';
 

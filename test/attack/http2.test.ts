@@ -23,7 +23,7 @@ import {
   resetFrame,
   uint32,
   windowUpdate,
-} from '../support/http2-client.ts';
+} from '../support/http2/client.ts';
 import { type Answer, RecordingUpstream } from '../support/recording-upstream.ts';
 import { until } from '../support/until.ts';
 

@@ -16,14 +16,14 @@ import { Keyring } from '../../src/token/keyring.ts';
 import { generatePrivateJwk, importPrivateJwk } from '../../src/token/signing-key.ts';
 import { TokenIssuer } from '../../src/token/token-issuer.ts';
 import { TestClocks } from '../support/clocks.ts';
-import { counted } from '../support/counted.ts';
-import { ecKeyPair, es256, forge, type KeyPair, publicJwk } from '../support/forger.ts';
 import { HOST, PUBLIC_ORIGIN, startGateway, type TestGateway } from '../support/gateway.ts';
-import { answering, KeyServer } from '../support/key-server.ts';
+import { ecKeyPair, es256, forge, type KeyPair, publicJwk } from '../support/issuers/forger.ts';
+import { answering, KeyServer } from '../support/issuers/key-server.ts';
 import { asToken } from '../support/names.ts';
 import { NO_REVOCATIONS, NO_SERVICE_TOKEN_EVENTS } from '../support/nothing.ts';
 import { rawRequest } from '../support/raw-client.ts';
 import { RecordingUpstream } from '../support/recording-upstream.ts';
+import { counted } from '../support/telemetry/counted.ts';
 import { until } from '../support/until.ts';
 
 const ISSUER = 'https://issuer.example';

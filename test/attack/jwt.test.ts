@@ -7,7 +7,7 @@ import { createPublicKey, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ServiceTokenProblem } from '../../src/authentication/service-token/refusal.ts';
 import { TestClocks } from '../support/clocks.ts';
-import { seriesOf } from '../support/counted.ts';
+import { HOST, PUBLIC_ORIGIN, startGateway, type TestGateway } from '../support/gateway.ts';
 import {
   bytes,
   ecKeyPair,
@@ -26,11 +26,11 @@ import {
   rs256,
   rsaKeyPair,
   type Signer,
-} from '../support/forger.ts';
-import { HOST, PUBLIC_ORIGIN, startGateway, type TestGateway } from '../support/gateway.ts';
+} from '../support/issuers/forger.ts';
 import { type RawResponse, rawRequest } from '../support/raw-client.ts';
 import { RawUpstream } from '../support/raw-upstream.ts';
 import { RecordingUpstream } from '../support/recording-upstream.ts';
+import { seriesOf } from '../support/telemetry/counted.ts';
 
 const clocks = new TestClocks();
 const nowSec = Math.floor(clocks.wallMs() / 1_000);

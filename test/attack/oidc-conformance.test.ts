@@ -6,12 +6,12 @@
  */
 
 import { describe, expect, test } from 'vitest';
+import type { Page } from '../support/browsers/plain-browser.ts';
 import { TestClocks } from '../support/clocks.ts';
-import { encode, forge, hs256 } from '../support/forger.ts';
 import { HOST, PUBLIC_ORIGIN } from '../support/gateway.ts';
-import type { Misbehaviour } from '../support/misbehaviour.ts';
-import type { MisbehaviourName } from '../support/misbehaviours.ts';
-import type { Page } from '../support/plain-browser.ts';
+import { encode, forge, hs256 } from '../support/issuers/forger.ts';
+import type { Misbehaviour } from '../support/providers/misbehaviour.ts';
+import type { MisbehaviourName } from '../support/providers/misbehaviours.ts';
 import { rawRequest, requestHead } from '../support/raw-client.ts';
 import { until } from '../support/until.ts';
 import { OidcStage, type OidcStageOptions, type Refusal } from './oidc-stage.ts';

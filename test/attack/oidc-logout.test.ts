@@ -4,10 +4,10 @@
  */
 
 import { describe, expect, test } from 'vitest';
-import { ecKeyPair, encode, es256, forge, hs256, publicJwk, rs256, rsaKeyPair } from '../support/forger.ts';
+import type { PlainBrowser } from '../support/browsers/plain-browser.ts';
 import { HOST, PUBLIC_ORIGIN } from '../support/gateway.ts';
-import type { Claims, Misbehaviour } from '../support/misbehaviour.ts';
-import type { PlainBrowser } from '../support/plain-browser.ts';
+import { ecKeyPair, encode, es256, forge, hs256, publicJwk, rs256, rsaKeyPair } from '../support/issuers/forger.ts';
+import type { Claims, Misbehaviour } from '../support/providers/misbehaviour.ts';
 import { type RawResponse, rawRequest, requestHead } from '../support/raw-client.ts';
 import { OidcStage, type OidcStageOptions } from './oidc-stage.ts';
 

@@ -1,8 +1,8 @@
 /** What a login with an identity provider does to the session that a browser has, where it may lead, and who may ask for it. */
 
 import { describe, expect, test } from 'vitest';
+import type { PlainBrowser } from '../support/browsers/plain-browser.ts';
 import { HOST, PUBLIC_ORIGIN } from '../support/gateway.ts';
-import type { PlainBrowser } from '../support/plain-browser.ts';
 import { rawRequest, requestHead } from '../support/raw-client.ts';
 import { OidcStage } from './oidc-stage.ts';
 

@@ -7,11 +7,11 @@
 import { expect, test } from 'vitest';
 import { REASONS, type Reason } from '../../src/errors.ts';
 import { Files } from '../endpoints/login/fixture.ts';
+import { type Page, PlainBrowser } from '../support/browsers/plain-browser.ts';
 import { type GatewayOptions, PUBLIC_ORIGIN, startGateway, type TestGateway } from '../support/gateway.ts';
-import { HostileProvider } from '../support/hostile-provider.ts';
-import { ATTACK_MARKUP } from '../support/misbehaviours/responses.ts';
-import type { MisbehaviourName } from '../support/misbehaviours.ts';
-import { type Page, PlainBrowser } from '../support/plain-browser.ts';
+import { HostileProvider } from '../support/providers/hostile-provider.ts';
+import { ATTACK_MARKUP } from '../support/providers/misbehaviours/responses.ts';
+import type { MisbehaviourName } from '../support/providers/misbehaviours.ts';
 import { RecordingUpstream } from '../support/recording-upstream.ts';
 
 export interface OidcStageOptions extends GatewayOptions {

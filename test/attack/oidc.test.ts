@@ -4,8 +4,8 @@
  */
 
 import { describe, expect, test } from 'vitest';
+import type { PlainBrowser } from '../support/browsers/plain-browser.ts';
 import { HOST, PUBLIC_ORIGIN } from '../support/gateway.ts';
-import type { PlainBrowser } from '../support/plain-browser.ts';
 import { rawRequest, requestHead } from '../support/raw-client.ts';
 import { acceptances, CALLBACK, OidcStage, refusals } from './oidc-stage.ts';
 

@@ -7,9 +7,9 @@ import { lackOf } from '../../src/authorization/step-up.ts';
 import type { ProviderLogin } from '../../src/store/session-record.ts';
 import { TestClocks } from '../support/clocks.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
+import { TokenAuthority } from '../support/issuers/token-authority.ts';
 import { rawRequest, requestHead } from '../support/raw-client.ts';
 import { RecordingUpstream } from '../support/recording-upstream.ts';
-import { TokenAuthority } from '../support/token-authority.ts';
 
 const NOW_MS = Date.parse('2026-11-29T12:00:00Z');
 const SEEN = { authTimeMs: NOW_MS - 60_000, acr: 'gold', amr: ['pwd', 'otp'] };

@@ -9,11 +9,11 @@ import { describe, expect, test } from 'vitest';
 import type { Finding } from '../../src/cli/check/finding.ts';
 import { runCli } from '../../src/cli/run.ts';
 import { type Clocks, systemClocks } from '../../src/lib/clock.ts';
-import { CertificateFiles, TestAuthority } from '../support/certificates.ts';
-import { HostileProvider } from '../support/hostile-provider.ts';
-import { IdentityProvider } from '../support/identity-provider.ts';
-import type { IdentityProviderOptions } from '../support/identity-provider-settings.ts';
-import { PlainBrowser } from '../support/plain-browser.ts';
+import { PlainBrowser } from '../support/browsers/plain-browser.ts';
+import { CertificateFiles, TestAuthority } from '../support/issuers/certificates.ts';
+import { HostileProvider } from '../support/providers/hostile-provider.ts';
+import { IdentityProvider } from '../support/providers/identity-provider.ts';
+import type { IdentityProviderOptions } from '../support/providers/identity-provider-settings.ts';
 import { cli, temporaryDirectory } from './support.ts';
 
 interface AskedProvider {

@@ -3,7 +3,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { TestAuthority } from '../support/certificates.ts';
+import { TestAuthority } from '../support/issuers/certificates.ts';
 import { Program } from './program.ts';
 import { cli, temporaryDirectory } from './support.ts';
 

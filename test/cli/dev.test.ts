@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { expect, test } from 'vitest';
-import { PlainBrowser } from '../support/plain-browser.ts';
+import { PlainBrowser } from '../support/browsers/plain-browser.ts';
 import { rawRequest, requestHead } from '../support/raw-client.ts';
 import { RecordingUpstream } from '../support/recording-upstream.ts';
 import { Program } from './program.ts';

@@ -2,7 +2,7 @@
 
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { TokenAuthority } from '../support/token-authority.ts';
+import { TokenAuthority } from '../support/issuers/token-authority.ts';
 import { cli, temporaryFile } from './support.ts';
 
 let ext: TokenAuthority;

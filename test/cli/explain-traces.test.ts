@@ -1,7 +1,7 @@
 /** `explain` where traces are configured: it says which context passes, and records nothing. */
 
 import { expect, test } from 'vitest';
-import { TestCollector } from '../support/collector.ts';
+import { TestCollector } from '../support/telemetry/collector.ts';
 import { cli } from './support.ts';
 
 const PARENT = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';

@@ -6,9 +6,9 @@ import { describe, expect, it, test } from 'vitest';
 import { parse, parseAllDocuments, stringify } from 'yaml';
 import { type SidecarOptions, sidecarContainer, sidecarVolumes } from '../../src/cli/inject/sidecar.ts';
 import { inject, remove } from '../../src/cli/inject/workloads.ts';
-import { podsOf, restrictedProblems } from '../support/kubernetes-pod.ts';
-import { parseObjects, readYaml, renderOnto, repositoryPath } from '../support/kubernetes-render.ts';
-import { schemaProblems } from '../support/kubernetes-schema.ts';
+import { podsOf, restrictedProblems } from '../support/kubernetes/pod.ts';
+import { parseObjects, readYaml, renderOnto, repositoryPath } from '../support/kubernetes/render.ts';
+import { schemaProblems } from '../support/kubernetes/schema.ts';
 import { cli, temporaryFile } from './support.ts';
 
 const OPTIONS: SidecarOptions = {

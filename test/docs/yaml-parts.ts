@@ -8,7 +8,7 @@ import { noFiles } from '../../src/config/files/files.ts';
 import { shapeOf } from '../../src/config/walk.ts';
 import { loadConfig } from '../../src/gateway/configuration/load.ts';
 import { bareSchema } from '../../src/gateway/configuration/schema.ts';
-import { type KubernetesObject, schemaProblems } from '../support/kubernetes-schema.ts';
+import { type KubernetesObject, schemaProblems } from '../support/kubernetes/schema.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 

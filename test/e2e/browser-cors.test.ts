@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import type { BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { LoginStage } from '../endpoints/login/fixture.ts';
-import { TestBrowser } from '../support/browser.ts';
+import { TestBrowser } from '../support/browsers/browser.ts';
 
 let browser: TestBrowser;
 let servers: { upstream: Server; listed: Server; other: Server };

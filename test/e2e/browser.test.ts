@@ -15,8 +15,8 @@ import { createRemoteJWKSet, jwtVerify } from 'jose';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { LoginStage, PASSWORD } from '../endpoints/login/fixture.ts';
-import { TestBrowser } from '../support/browser.ts';
-import { type AxeProblems, axeProblems, smallTargets, widthOf } from '../support/page-checks.ts';
+import { TestBrowser } from '../support/browsers/browser.ts';
+import { type AxeProblems, axeProblems, smallTargets, widthOf } from '../support/pages/checks.ts';
 import { freePort } from '../support/ports.ts';
 
 let browser: TestBrowser;

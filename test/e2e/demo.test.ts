@@ -3,8 +3,8 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { TestBrowser } from '../support/browser.ts';
-import { PlainBrowser } from '../support/plain-browser.ts';
+import { TestBrowser } from '../support/browsers/browser.ts';
+import { PlainBrowser } from '../support/browsers/plain-browser.ts';
 import { freePort } from '../support/ports.ts';
 import { rawRequest, requestHead } from '../support/raw-client.ts';
 

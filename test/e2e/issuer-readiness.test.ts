@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { ecKeyPair, publicJwk } from '../support/forger.ts';
 import { startInstance } from '../support/instance.ts';
-import { answering, KeyServer } from '../support/key-server.ts';
+import { ecKeyPair, publicJwk } from '../support/issuers/forger.ts';
+import { answering, KeyServer } from '../support/issuers/key-server.ts';
 import { until } from '../support/until.ts';
 
 test('JWT-47: /readyz is red until the keys of every issuer were fetched once, and says whose are missing', async () => {

@@ -2,11 +2,11 @@
 
 import type { Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
-import { counted } from '../support/counted.ts';
 import { HOST, startGateway, type TestGateway } from '../support/gateway.ts';
 import { RawConnection, rawRequest, requestHead } from '../support/raw-client.ts';
 import { RawUpstream } from '../support/raw-upstream.ts';
 import { RecordingUpstream } from '../support/recording-upstream.ts';
+import { counted } from '../support/telemetry/counted.ts';
 import { until } from '../support/until.ts';
 import { acceptHandshake, echoFrames, handshake } from '../support/websocket.ts';
 

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LANGUAGES, type Language } from '../../src/pages/words/languages.ts';
-import { ADMIN_PAGES } from '../support/admin-gallery.ts';
-import { TestBrowser } from '../support/browser.ts';
-import { type AxeProblems, axeProblems, smallTargets, widthOf } from '../support/page-checks.ts';
-import { GALLERY, galleryIn, REASON_PAGES, written } from '../support/page-gallery.ts';
+import { TestBrowser } from '../support/browsers/browser.ts';
+import { ADMIN_PAGES } from '../support/pages/admin-gallery.ts';
+import { type AxeProblems, axeProblems, smallTargets, widthOf } from '../support/pages/checks.ts';
+import { GALLERY, galleryIn, REASON_PAGES, written } from '../support/pages/gallery.ts';
 import {
   currentTexts,
   PICTURES,
@@ -19,7 +19,7 @@ import {
   SIZES,
   type Size,
   show,
-} from '../support/page-pictures.ts';
+} from '../support/pages/pictures.ts';
 
 /** Pages that ask for nothing, or for a choice between equals. */
 const DONE = ['sessions', 'terminal-allowed', 'choose-a-provider', ...Object.keys(ADMIN_PAGES)];

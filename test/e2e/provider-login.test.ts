@@ -7,7 +7,7 @@ import { decodeJwt } from 'jose';
 import type { ConsoleMessage, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ProviderStage } from '../endpoints/login/oidc/stage.ts';
-import { TestBrowser } from '../support/browser.ts';
+import { TestBrowser } from '../support/browsers/browser.ts';
 import { freePort } from '../support/ports.ts';
 
 let browser: TestBrowser;

@@ -6,7 +6,7 @@ import { decodeJwt } from 'jose';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { events, LoginStage, PASSWORD } from '../endpoints/login/fixture.ts';
-import { TestBrowser } from '../support/browser.ts';
+import { TestBrowser } from '../support/browsers/browser.ts';
 import { freePort } from '../support/ports.ts';
 
 let browser: TestBrowser;

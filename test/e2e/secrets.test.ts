@@ -7,13 +7,13 @@
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { expect, test } from 'vitest';
 import { PASSWORD, USERS } from '../endpoints/login/fixture.ts';
-import { TestCollector } from '../support/collector.ts';
 import { HOST, PUBLIC_ORIGIN } from '../support/gateway.ts';
 import { ADMIN_TOKEN } from '../support/instance.ts';
 import { GatewayProcess, type ProcessOptions } from '../support/process.ts';
 import { type RawResponse, rawRequest, requestHead } from '../support/raw-client.ts';
 import { RecordingUpstream } from '../support/recording-upstream.ts';
 import { RedisServer } from '../support/redis.ts';
+import { TestCollector } from '../support/telemetry/collector.ts';
 import { until } from '../support/until.ts';
 
 const REDIS_PASSWORD = 'canary-redis-password-5f1d';

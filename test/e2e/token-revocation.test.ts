@@ -9,13 +9,13 @@ import type { TokenRevocationRequest } from '../../src/admin/control.ts';
 import { LocalControl } from '../../src/gateway/control.ts';
 import type { SessionHandle } from '../../src/jwt/names.ts';
 import { HOST, PUBLIC_ORIGIN, parseTestConfig, startGateway, type TestGateway } from '../support/gateway.ts';
+import { TokenAuthority } from '../support/issuers/token-authority.ts';
 import { asHandle, asJti } from '../support/names.ts';
 import { GatewayProcess } from '../support/process.ts';
 import { RawConnection, rawRequest, requestHead } from '../support/raw-client.ts';
 import { RecordingUpstream } from '../support/recording-upstream.ts';
 import { RedisCluster, RedisServer } from '../support/redis.ts';
 import { RedisProxy } from '../support/redis-proxy.ts';
-import { TokenAuthority } from '../support/token-authority.ts';
 import { BUSY_MS, until } from '../support/until.ts';
 import { startEchoUpstream, WebSocketClient } from '../support/websocket.ts';
 

@@ -7,15 +7,15 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { TestCollector } from '../support/collector.ts';
 import { HOST } from '../support/gateway.ts';
-import { parseOpenMetrics } from '../support/openmetrics.ts';
 import { freePort } from '../support/ports.ts';
 import { GatewayProcess } from '../support/process.ts';
 import { findProgram } from '../support/programs.ts';
 import { rawRequest, requestHead } from '../support/raw-client.ts';
 import { RedisServer } from '../support/redis.ts';
-import { TracedUpstream } from '../support/traced-upstream.ts';
+import { TestCollector } from '../support/telemetry/collector.ts';
+import { parseOpenMetrics } from '../support/telemetry/openmetrics.ts';
+import { TracedUpstream } from '../support/telemetry/traced-upstream.ts';
 import { until } from '../support/until.ts';
 import { openWorkerSession, workerOptions } from '../support/worker-processes.ts';
 

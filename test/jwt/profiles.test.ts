@@ -13,7 +13,7 @@ import {
   type TokenProfile,
 } from '../../src/jwt/profiles.ts';
 import { verify } from '../../src/jwt/verify.ts';
-import { ecKeyPair, es256, forge } from '../support/forger.ts';
+import { ecKeyPair, es256, forge } from '../support/issuers/forger.ts';
 
 const KEY = ecKeyPair();
 const keys = new FixedKeySet([{ kid: 'one', thumbprint: 'one', byAlgorithm: new Map([['ES256', KEY.publicKey]]) }]);

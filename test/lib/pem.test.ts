@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { dnsNames } from '../../src/lib/crypto/pem.ts';
-import { TestAuthority } from '../support/certificates.ts';
+import { TestAuthority } from '../support/issuers/certificates.ts';
 
 const authority = new TestAuthority();
 const namesIn = (request: Parameters<TestAuthority['issue']>[0]) =>

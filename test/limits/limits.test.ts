@@ -1,8 +1,8 @@
 /** S4: what one client, one session and one route may have in progress. */
 
 import { describe, expect, test } from 'vitest';
-import { CertificateFiles, TestAuthority } from '../support/certificates.ts';
 import { HOST, startGateway, type TestGateway } from '../support/gateway.ts';
+import { CertificateFiles, TestAuthority } from '../support/issuers/certificates.ts';
 import { RawConnection, type RawResponse, rawRequest, requestHead } from '../support/raw-client.ts';
 import { RecordingUpstream } from '../support/recording-upstream.ts';
 import { until } from '../support/until.ts';

@@ -3,7 +3,7 @@ import type { Denial } from '../../src/errors.ts';
 import { type Queued, RequestQueue } from '../../src/listener/request-queue.ts';
 import { QueueSeries } from '../../src/listener/series.ts';
 import { MetricRegistry } from '../../src/telemetry/registry.ts';
-import { counted } from '../support/counted.ts';
+import { counted } from '../support/telemetry/counted.ts';
 import { type Outcome, simulate } from './simulated-load.ts';
 
 const FLOOD = '203.0.113.7';

@@ -3,9 +3,9 @@
 import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { jwtVerify } from 'jose';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { json, refusing, TestAuthorizationServer, type TokenAnswer } from '../support/authorization-server.ts';
-import { CertificateFiles, TestAuthority } from '../support/certificates.ts';
 import { TestClocks } from '../support/clocks.ts';
+import { json, refusing, TestAuthorizationServer, type TokenAnswer } from '../support/issuers/authorization-server.ts';
+import { CertificateFiles, TestAuthority } from '../support/issuers/certificates.ts';
 import { foreignToken, OutboundStage, ReplacedFiles } from './stage.ts';
 
 const SECRET = 'a secret: with % and + and ü';

@@ -3,8 +3,8 @@
 import { decodeJwt } from 'jose';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LocalControl } from '../../src/gateway/control.ts';
-import { json, refusing, TestAuthorizationServer } from '../support/authorization-server.ts';
 import { TestClocks } from '../support/clocks.ts';
+import { json, refusing, TestAuthorizationServer } from '../support/issuers/authorization-server.ts';
 import { asHandle, asJti } from '../support/names.ts';
 import { foreignToken, OutboundStage, ReplacedFiles } from './stage.ts';
 

@@ -2,9 +2,9 @@
 
 import { once } from 'node:events';
 import { describe, expect, test } from 'vitest';
-import { TestAuthorizationServer } from '../support/authorization-server.ts';
 import { HOST } from '../support/gateway.ts';
 import { type InstanceTestOptions, startInstance, type TestInstance } from '../support/instance.ts';
+import { TestAuthorizationServer } from '../support/issuers/authorization-server.ts';
 import { freePort } from '../support/ports.ts';
 import { GatewayProcess } from '../support/process.ts';
 import { RawConnection, rawRequest, requestHead } from '../support/raw-client.ts';

@@ -3,9 +3,9 @@
 import { createLocalJWKSet, decodeJwt, type JSONWebKeySet, jwtVerify } from 'jose';
 import { describe, expect, test } from 'vitest';
 import { TestClocks } from '../support/clocks.ts';
-import { counted } from '../support/counted.ts';
 import { HOST } from '../support/gateway.ts';
 import { RawConnection, rawRequest, requestHead } from '../support/raw-client.ts';
+import { counted } from '../support/telemetry/counted.ts';
 import { acceptKey, handshake } from '../support/websocket.ts';
 import { OutboundStage } from './stage.ts';
 

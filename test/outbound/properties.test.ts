@@ -7,7 +7,7 @@ import { WorkloadVerifier } from '../../src/authentication/workload/verifier.ts'
 import { Denial } from '../../src/errors.ts';
 import { HeaderScan } from '../../src/sanitize/headers.ts';
 import type { ScreenedRequest } from '../../src/sanitize/sanitize.ts';
-import { TestAuthorizationServer } from '../support/authorization-server.ts';
+import { TestAuthorizationServer } from '../support/issuers/authorization-server.ts';
 import { OutboundStage, ReplacedFiles } from './stage.ts';
 
 /** As far as the credential is concerned. */

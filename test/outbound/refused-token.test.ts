@@ -1,8 +1,8 @@
 /** A destination that refuses a kept token: its key was replaced, or the token was revoked there before its time. */
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { refusing, TestAuthorizationServer } from '../support/authorization-server.ts';
 import { TestClocks } from '../support/clocks.ts';
+import { refusing, TestAuthorizationServer } from '../support/issuers/authorization-server.ts';
 import { rawRequest, requestHead } from '../support/raw-client.ts';
 import { OutboundStage, ReplacedFiles } from './stage.ts';
 

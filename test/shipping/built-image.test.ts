@@ -10,7 +10,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { repositoryPath } from '../support/kubernetes-render.ts';
+import { repositoryPath } from '../support/kubernetes/render.ts';
 import { freePort } from '../support/ports.ts';
 import { RecordingUpstream } from '../support/recording-upstream.ts';
 import { until } from '../support/until.ts';

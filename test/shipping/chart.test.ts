@@ -9,9 +9,9 @@ import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { noFiles } from '../../src/config/files/files.ts';
 import { loadConfig } from '../../src/gateway/configuration/load.ts';
-import { podsOf } from '../support/kubernetes-pod.ts';
-import { repositoryPath } from '../support/kubernetes-render.ts';
-import type { KubernetesObject } from '../support/kubernetes-schema.ts';
+import { podsOf } from '../support/kubernetes/pod.ts';
+import { repositoryPath } from '../support/kubernetes/render.ts';
+import type { KubernetesObject } from '../support/kubernetes/schema.ts';
 import {
   BESIDE_NGINX,
   CHART,

@@ -10,8 +10,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll } from 'vitest';
 import { parse } from 'yaml';
-import { parseObjects, repositoryPath } from '../support/kubernetes-render.ts';
-import type { KubernetesObject } from '../support/kubernetes-schema.ts';
+import { parseObjects, repositoryPath } from '../support/kubernetes/render.ts';
+import type { KubernetesObject } from '../support/kubernetes/schema.ts';
 import { findProgram, HELM } from '../support/programs.ts';
 
 /** Values of the chart. */

@@ -11,7 +11,7 @@ import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { Program } from '../cli/program.ts';
 import { cli, temporaryDirectory } from '../cli/support.ts';
-import { repositoryPath } from '../support/kubernetes-render.ts';
+import { repositoryPath } from '../support/kubernetes/render.ts';
 import { RecordingUpstream } from '../support/recording-upstream.ts';
 import { RedisServer } from '../support/redis.ts';
 import { readDockerfile } from './dockerfile.ts';

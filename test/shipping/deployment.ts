@@ -4,9 +4,9 @@ import { posix } from 'node:path';
 import { parse } from 'yaml';
 import type { ConfigFiles } from '../../src/config/files/files.ts';
 import { type LoadResult, loadConfig } from '../../src/gateway/configuration/load.ts';
-import { type Container, type Pod, podsOf, type VolumeMount } from '../support/kubernetes-pod.ts';
-import { readYaml, render, renderOnto, repositoryPath } from '../support/kubernetes-render.ts';
-import type { KubernetesObject } from '../support/kubernetes-schema.ts';
+import { type Container, type Pod, podsOf, type VolumeMount } from '../support/kubernetes/pod.ts';
+import { readYaml, render, renderOnto, repositoryPath } from '../support/kubernetes/render.ts';
+import type { KubernetesObject } from '../support/kubernetes/schema.ts';
 
 /** What can be applied. */
 export const KUSTOMIZATIONS: Readonly<Record<string, readonly KubernetesObject[]>> = {

@@ -1,7 +1,7 @@
 /** The Dockerfile as data: stages, each with its instructions. Enough of the syntax for the one that we have. */
 
 import { readFileSync } from 'node:fs';
-import { repositoryPath } from '../support/kubernetes-render.ts';
+import { repositoryPath } from '../support/kubernetes/render.ts';
 
 export interface Instruction {
   readonly name: string;

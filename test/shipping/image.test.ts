@@ -12,7 +12,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { repositoryPath } from '../support/kubernetes-render.ts';
+import { repositoryPath } from '../support/kubernetes/render.ts';
 import { readDockerfile } from './dockerfile.ts';
 
 const { stages } = readDockerfile();

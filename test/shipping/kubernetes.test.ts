@@ -7,8 +7,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readAdminToken } from '../../src/admin/token-file.ts';
 import { readUsersFile } from '../../src/endpoints/login/password/users-file.ts';
 import { readKeyDirectory } from '../../src/token/key-directory.ts';
-import { type Labels, podsOf, restrictedProblems } from '../support/kubernetes-pod.ts';
-import { type KubernetesObject, schemaProblems } from '../support/kubernetes-schema.ts';
+import { type Labels, podsOf, restrictedProblems } from '../support/kubernetes/pod.ts';
+import { type KubernetesObject, schemaProblems } from '../support/kubernetes/schema.ts';
 import {
   configData,
   GATEWAY_PODS,

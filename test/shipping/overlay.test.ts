@@ -5,7 +5,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { render, repositoryPath } from '../support/kubernetes-render.ts';
+import { render, repositoryPath } from '../support/kubernetes/render.ts';
 import { findProgram } from '../support/programs.ts';
 
 const PAGE = readFileSync(repositoryPath('docs/how-to/deploy-kubernetes-ingress.md'), 'utf8');

@@ -20,7 +20,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ONE_CHECKER } from '../support/compiler.ts';
-import { repositoryPath } from '../support/kubernetes-render.ts';
+import { repositoryPath } from '../support/kubernetes/render.ts';
 import { findProgram } from '../support/programs.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'sallyport-package-'));

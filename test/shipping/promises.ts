@@ -6,9 +6,9 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { ENDPOINTS } from '../../src/admin/endpoints.ts';
-import { type Labels, type Probe, podsOf, restrictedProblems } from '../support/kubernetes-pod.ts';
-import { repositoryPath } from '../support/kubernetes-render.ts';
-import { type KubernetesObject, schemaProblems } from '../support/kubernetes-schema.ts';
+import { type Labels, type Probe, podsOf, restrictedProblems } from '../support/kubernetes/pod.ts';
+import { repositoryPath } from '../support/kubernetes/render.ts';
+import { type KubernetesObject, schemaProblems } from '../support/kubernetes/schema.ts';
 import { type GatewayPod, gatewayPodsOf, validate } from './deployment.ts';
 
 /** The objects of a kind, loosely typed: schemas hold their shape. */

@@ -13,8 +13,8 @@ import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BUILT, checkSite } from '../../site/check.ts';
 import { SITE_BASE, sitePages } from '../../site/pages.ts';
-import { TestBrowser } from '../support/browser.ts';
-import { axeProblems } from '../support/page-checks.ts';
+import { TestBrowser } from '../support/browsers/browser.ts';
+import { axeProblems } from '../support/pages/checks.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const isInstalled = existsSync(join(ROOT, 'site/node_modules/astro'));

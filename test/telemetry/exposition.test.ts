@@ -9,8 +9,8 @@ import { expect, test } from 'vitest';
 import { hashPassword } from '../../src/endpoints/login/password/hash.ts';
 import { collectNodeMetrics } from '../../src/telemetry/node-metrics.ts';
 import { LogSeries } from '../../src/telemetry/series.ts';
-import { TestAuthority } from '../support/certificates.ts';
 import { startInstance } from '../support/instance.ts';
+import { TestAuthority } from '../support/issuers/certificates.ts';
 
 const GOLDEN = join(import.meta.dirname, 'exposition.txt');
 /** Of Node and the operating system, by prom-client. */

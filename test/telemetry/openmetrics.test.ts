@@ -7,7 +7,7 @@ import { MetricRegistry } from '../../src/telemetry/registry.ts';
 import { LogSeries } from '../../src/telemetry/series.ts';
 import { textFormatFor } from '../../src/telemetry/text-format.ts';
 import { startInstance } from '../support/instance.ts';
-import { parseOpenMetrics } from '../support/openmetrics.ts';
+import { parseOpenMetrics } from '../support/telemetry/openmetrics.ts';
 
 /** What Prometheus 3 sends, and what 2.x sends. */
 const PROMETHEUS_3 =

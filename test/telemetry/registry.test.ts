@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { CONFIGURED, MetricRegistry } from '../../src/telemetry/registry.ts';
-import { counted, seriesOf } from '../support/counted.ts';
+import { counted, seriesOf } from '../support/telemetry/counted.ts';
 
 const COLOURS = ['red', 'green'] as const;
 const SIZES = ['small', 'large'] as const;

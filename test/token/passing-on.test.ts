@@ -6,9 +6,9 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { HOST, startGateway, type TestGateway } from '../support/gateway.ts';
+import { TokenAuthority } from '../support/issuers/token-authority.ts';
 import { rawRequest, requestHead } from '../support/raw-client.ts';
 import { RecordingUpstream } from '../support/recording-upstream.ts';
-import { TokenAuthority } from '../support/token-authority.ts';
 
 const CREDENTIAL = { service: ['cluster'] };
 

@@ -14,9 +14,9 @@ import {
 } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { outboundSection } from '../outbound/stage.ts';
-import { CertificateFiles, TestAuthority } from '../support/certificates.ts';
 import { type GatewayOptions, PUBLIC_ORIGIN, startGateway, type TestGateway } from '../support/gateway.ts';
-import { type EchoClient, echoClient, GrpcServer, outcomeOf } from '../support/grpc.ts';
+import { type EchoClient, echoClient, GrpcServer, outcomeOf } from '../support/http2/grpc.ts';
+import { CertificateFiles, TestAuthority } from '../support/issuers/certificates.ts';
 import { freePort } from '../support/ports.ts';
 import { BUSY_MS, until } from '../support/until.ts';
 

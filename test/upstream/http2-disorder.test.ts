@@ -6,8 +6,8 @@
 import type { ServerHttp2Stream } from 'node:http2';
 import { expect, test } from 'vitest';
 import { startGateway } from '../support/gateway.ts';
-import { Http2Client } from '../support/http2-client.ts';
-import { Http2Upstream } from '../support/http2-upstream.ts';
+import { Http2Client } from '../support/http2/client.ts';
+import { Http2Upstream } from '../support/http2/upstream.ts';
 import { until } from '../support/until.ts';
 
 /** Whole numbers below a limit, the same in each run. */

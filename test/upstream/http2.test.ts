@@ -5,7 +5,6 @@ import { type IncomingMessage, request } from 'node:http';
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { UpstreamServer } from '../../src/upstream/servers/server.ts';
-import { CertificateFiles, TestAuthority } from '../support/certificates.ts';
 import { HOST, startGateway, type TestGateway } from '../support/gateway.ts';
 import { asked } from '../support/http1-wire.ts';
 import {
@@ -18,10 +17,11 @@ import {
   Http2Client,
   resetFrame,
   uint32,
-} from '../support/http2-client.ts';
-import { answerOk, Http2Upstream, type OnStream } from '../support/http2-upstream.ts';
+} from '../support/http2/client.ts';
+import { answerData, answerHead, startRawHttp2 } from '../support/http2/raw-upstream.ts';
+import { answerOk, Http2Upstream, type OnStream } from '../support/http2/upstream.ts';
+import { CertificateFiles, TestAuthority } from '../support/issuers/certificates.ts';
 import { RawConnection, rawRequest, requestHead } from '../support/raw-client.ts';
-import { answerData, answerHead, startRawHttp2 } from '../support/raw-http2-upstream.ts';
 import { RawUpstream } from '../support/raw-upstream.ts';
 import { until } from '../support/until.ts';
 

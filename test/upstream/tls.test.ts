@@ -2,8 +2,8 @@
 
 import type { TLSSocket, TlsOptions } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CertificateFiles, TestAuthority } from '../support/certificates.ts';
 import { HOST, startGateway } from '../support/gateway.ts';
+import { CertificateFiles, TestAuthority } from '../support/issuers/certificates.ts';
 import { rawRequest, requestHead } from '../support/raw-client.ts';
 import { RawUpstream } from '../support/raw-upstream.ts';
 

@@ -3,8 +3,8 @@
 import type { ServerHttp2Stream } from 'node:http2';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
-import { answerOf, Http2Client } from '../support/http2-client.ts';
-import { answerOk, Http2Upstream, type OnStream } from '../support/http2-upstream.ts';
+import { answerOf, Http2Client } from '../support/http2/client.ts';
+import { answerOk, Http2Upstream, type OnStream } from '../support/http2/upstream.ts';
 import { RawConnection, requestHead } from '../support/raw-client.ts';
 import { RecordingUpstream } from '../support/recording-upstream.ts';
 import { until } from '../support/until.ts';

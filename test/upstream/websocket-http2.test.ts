@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import type { ServerHttp2Stream } from 'node:http2';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
-import { answerOf, CODE, Http2Client } from '../support/http2-client.ts';
-import { answerOk, Http2Upstream, type OnStream } from '../support/http2-upstream.ts';
+import { answerOf, CODE, Http2Client } from '../support/http2/client.ts';
+import { answerOk, Http2Upstream, type OnStream } from '../support/http2/upstream.ts';
 import { RawConnection } from '../support/raw-client.ts';
 import { until } from '../support/until.ts';
 import {

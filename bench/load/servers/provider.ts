@@ -6,7 +6,7 @@
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { ecKeyPair, es256, forge, publicJwk } from '../../../test/support/forger.ts';
+import { ecKeyPair, es256, forge, publicJwk } from '../../../test/support/issuers/forger.ts';
 import { serve } from './serve.ts';
 
 const HEADER = { alg: 'ES256', kid: 'bench', typ: 'JWT' };

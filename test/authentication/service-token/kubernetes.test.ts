@@ -10,13 +10,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LocalControl } from '../../../src/gateway/control.ts';
-import { TestAuthority } from '../../support/certificates.ts';
 import { TestClocks } from '../../support/clocks.ts';
-import { counted } from '../../support/counted.ts';
 import { HOST, startGateway, type TestGateway } from '../../support/gateway.ts';
+import { TestAuthority } from '../../support/issuers/certificates.ts';
+import { TokenAuthority } from '../../support/issuers/token-authority.ts';
 import { rawRequest } from '../../support/raw-client.ts';
 import { RecordingUpstream } from '../../support/recording-upstream.ts';
-import { TokenAuthority } from '../../support/token-authority.ts';
+import { counted } from '../../support/telemetry/counted.ts';
 import { until } from '../../support/until.ts';
 import recorded from './fixtures/kubernetes.json' with { type: 'json' };
 

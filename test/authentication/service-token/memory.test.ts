@@ -13,7 +13,7 @@ import type { VerificationKey } from '../../../src/jwt/verification-keys.ts';
 import { RecentMap } from '../../../src/lib/recent-map.ts';
 import type { ServicePrincipal } from '../../../src/principal.ts';
 import { TestClocks } from '../../support/clocks.ts';
-import { ecKeyPair, es256, forge, type KeyPair } from '../../support/forger.ts';
+import { ecKeyPair, es256, forge, type KeyPair } from '../../support/issuers/forger.ts';
 import { asToken } from '../../support/names.ts';
 
 const ISSUER = 'https://issuer.example';

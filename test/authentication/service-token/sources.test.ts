@@ -1,10 +1,10 @@
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { TestAuthority } from '../../support/certificates.ts';
-import { ecKeyPair, es256, hs256, ps256, publicJwk, rsaKeyPair } from '../../support/forger.ts';
 import { HOST } from '../../support/gateway.ts';
-import { answering, KeyServer } from '../../support/key-server.ts';
+import { TestAuthority } from '../../support/issuers/certificates.ts';
+import { ecKeyPair, es256, hs256, ps256, publicJwk, rsaKeyPair } from '../../support/issuers/forger.ts';
+import { answering, KeyServer } from '../../support/issuers/key-server.ts';
 import { rawRequest } from '../../support/raw-client.ts';
 import { Files, ISSUER, IssuerStage, KEY, tokenBy } from './stage.ts';
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { LocalControl } from '../../../src/gateway/control.ts';
-import { ecKeyPair, es256, forge, ps256, publicJwk, rs256, rsaKeyPair } from '../../support/forger.ts';
 import { PUBLIC_ORIGIN } from '../../support/gateway.ts';
-import { answering, KeyServer } from '../../support/key-server.ts';
+import { ecKeyPair, es256, forge, ps256, publicJwk, rs256, rsaKeyPair } from '../../support/issuers/forger.ts';
+import { answering, KeyServer } from '../../support/issuers/key-server.ts';
 import { clocks, Files, IssuerStage, KEY } from './stage.ts';
 
 const ID = 'spiffe://prod.example/ns/shop/sa/cart';

@@ -4,11 +4,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TestClocks } from '../../support/clocks.ts';
-import { counted } from '../../support/counted.ts';
-import { ecKeyPair, es256, forge, type KeyPair, type Signer } from '../../support/forger.ts';
 import { HOST, PUBLIC_ORIGIN, startGateway, type TestGateway } from '../../support/gateway.ts';
+import { ecKeyPair, es256, forge, type KeyPair, type Signer } from '../../support/issuers/forger.ts';
 import { rawRequest } from '../../support/raw-client.ts';
 import { RecordingUpstream } from '../../support/recording-upstream.ts';
+import { counted } from '../../support/telemetry/counted.ts';
 
 export const ISSUER = 'https://issuer.example';
 export const KEY: KeyPair = ecKeyPair();

@@ -22,7 +22,7 @@ import {
   resetFrame,
   uint32,
   windowUpdate,
-} from '../../support/http2-client.ts';
+} from '../../support/http2/client.ts';
 import { until } from '../../support/until.ts';
 import { AuthorizerStage } from '../stage.ts';
 import { attributesOf, CheckClient, PROTOS } from './client.ts';

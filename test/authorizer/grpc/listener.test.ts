@@ -6,7 +6,6 @@ import { connect } from 'node:tls';
 import { Client, type ClientUnaryCall, credentials, status } from '@grpc/grpc-js';
 import { loadSync, type MethodDefinition } from '@grpc/proto-loader';
 import { describe, expect, test } from 'vitest';
-import { CertificateFiles, TestAuthority } from '../../support/certificates.ts';
 import { type GatewayOptions, startGateway, type TestGateway } from '../../support/gateway.ts';
 import {
   answerOf,
@@ -19,10 +18,11 @@ import {
   RawHttp2,
   resetFrame,
   uint32,
-} from '../../support/http2-client.ts';
-import { KeyServer } from '../../support/key-server.ts';
+} from '../../support/http2/client.ts';
+import { CertificateFiles, TestAuthority } from '../../support/issuers/certificates.ts';
+import { KeyServer } from '../../support/issuers/key-server.ts';
+import { TokenAuthority } from '../../support/issuers/token-authority.ts';
 import { RawConnection } from '../../support/raw-client.ts';
-import { TokenAuthority } from '../../support/token-authority.ts';
 import { until } from '../../support/until.ts';
 import { AuthorizerStage, asHttp, reasonOf } from '../stage.ts';
 import { type Attributes, attributesOf, CheckClient, metadataOf, PROTOS } from './client.ts';

@@ -4,9 +4,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { PlainBrowser } from '../../support/browsers/plain-browser.ts';
 import { PUBLIC_ORIGIN, startGateway, type TestGateway } from '../../support/gateway.ts';
-import { IdentityProvider } from '../../support/identity-provider.ts';
-import { PlainBrowser } from '../../support/plain-browser.ts';
+import { IdentityProvider } from '../../support/providers/identity-provider.ts';
 import { RecordingUpstream } from '../../support/recording-upstream.ts';
 import { cli, temporaryDirectory } from '../support.ts';
 

@@ -2,9 +2,9 @@
 
 import { expect, test } from 'vitest';
 import { OidcStage } from '../../attack/oidc-stage.ts';
+import type { PlainBrowser } from '../../support/browsers/plain-browser.ts';
 import { TestClocks } from '../../support/clocks.ts';
 import { HOST, PUBLIC_ORIGIN } from '../../support/gateway.ts';
-import type { PlainBrowser } from '../../support/plain-browser.ts';
 import { type RawResponse, rawRequest, requestHead } from '../../support/raw-client.ts';
 import { until } from '../../support/until.ts';
 import { FORM } from '../token/fixture.ts';

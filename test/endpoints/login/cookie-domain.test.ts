@@ -1,7 +1,7 @@
 /** `session.cookie.domain`: one session cookie for all subdomains, and what comes with it. */
 
 import { expect, test } from 'vitest';
-import { PlainBrowser } from '../../support/plain-browser.ts';
+import { PlainBrowser } from '../../support/browsers/plain-browser.ts';
 import { RecordingUpstream } from '../../support/recording-upstream.ts';
 import { LoginStage, PASSWORD } from './fixture.ts';
 

@@ -1,8 +1,8 @@
 /** P4: staying logged in after the browser is closed. */
 
 import { describe, expect, test } from 'vitest';
+import type { PlainBrowser } from '../../support/browsers/plain-browser.ts';
 import { TestClocks } from '../../support/clocks.ts';
-import type { PlainBrowser } from '../../support/plain-browser.ts';
 import {
   Files,
   FROM_OUR_PAGE,

@@ -1,8 +1,8 @@
 import { decodeJwt, decodeProtectedHeader, generateKeyPair, SignJWT } from 'jose';
 import { describe, expect, test } from 'vitest';
 import { TestClocks } from '../../support/clocks.ts';
+import { TokenAuthority } from '../../support/issuers/token-authority.ts';
 import { asJti } from '../../support/names.ts';
-import { TokenAuthority } from '../../support/token-authority.ts';
 import { ACCESS_TOKEN, AS_ORDERS, accessTokenOf, errorOf, JWT_TYPE, jsonOf, TokenStage } from './fixture.ts';
 
 describe('token exchange', () => {

@@ -8,9 +8,9 @@ import { createLocalJWKSet, exportJWK, generateKeyPair, type JWTPayload, jwtVeri
 import { type Clocks, systemClocks } from '../../../src/lib/clock.ts';
 import type { UserAttributes } from '../../../src/store/session-record.ts';
 import { type GatewayOptions, HOST, startGateway, type TestGateway } from '../../support/gateway.ts';
+import { TokenAuthority } from '../../support/issuers/token-authority.ts';
 import { type RawResponse, rawRequest, requestHead } from '../../support/raw-client.ts';
 import { RecordingUpstream } from '../../support/recording-upstream.ts';
-import { TokenAuthority } from '../../support/token-authority.ts';
 import { Files } from '../login/fixture.ts';
 
 export const ISSUER = 'https://shop.example.com';

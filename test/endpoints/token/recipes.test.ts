@@ -11,9 +11,9 @@ import { decodeJwt, exportJWK, exportPKCS8, generateKeyPair } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { startGateway, type TestGateway } from '../../support/gateway.ts';
+import { TokenAuthority } from '../../support/issuers/token-authority.ts';
 import { rawRequest, requestHead } from '../../support/raw-client.ts';
 import { RecordingUpstream } from '../../support/recording-upstream.ts';
-import { TokenAuthority } from '../../support/token-authority.ts';
 
 const run = promisify(execFile);
 const ROOT = join(import.meta.dirname, '../../..');

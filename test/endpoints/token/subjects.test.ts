@@ -6,9 +6,9 @@
 import { decodeJwt, type JWTPayload } from 'jose';
 import { describe, expect, test } from 'vitest';
 import { HOST, startGateway } from '../../support/gateway.ts';
+import { TokenAuthority } from '../../support/issuers/token-authority.ts';
 import { rawRequest, requestHead } from '../../support/raw-client.ts';
 import { RecordingUpstream } from '../../support/recording-upstream.ts';
-import { TokenAuthority } from '../../support/token-authority.ts';
 import { accessTokenOf, errorOf, ISSUER, jsonOf, TokenStage } from './fixture.ts';
 
 const EXT = 'https://ext.example';

@@ -10,8 +10,8 @@ import { ListenerSeries } from '../../../src/listener/http1/series.ts';
 import { readTls } from '../../../src/listener/http1/tls.ts';
 import { createLog } from '../../../src/telemetry/log.ts';
 import { MetricRegistry } from '../../../src/telemetry/registry.ts';
-import { TestAuthority, CertificateFiles as WrittenFiles } from '../../support/certificates.ts';
 import { CapturedLog } from '../../support/gateway.ts';
+import { TestAuthority, CertificateFiles as WrittenFiles } from '../../support/issuers/certificates.ts';
 
 test('a reload whose reading began before that of the watch says all the same which certificate is unusable', async () => {
   const written = new WrittenFiles();

@@ -3,8 +3,8 @@
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { describe, expect, test } from 'vitest';
-import { CertificateFiles, TestAuthority } from '../../support/certificates.ts';
 import { HOST } from '../../support/gateway.ts';
+import { CertificateFiles, TestAuthority } from '../../support/issuers/certificates.ts';
 import { RawConnection, rawRequest, requestHead } from '../../support/raw-client.ts';
 import { RecordingUpstream } from '../../support/recording-upstream.ts';
 import { until } from '../../support/until.ts';

@@ -2,10 +2,10 @@
 
 import { expect, test, vi } from 'vitest';
 import { systemClocks } from '../../../src/lib/clock.ts';
-import { counted } from '../../support/counted.ts';
 import { HOST, parseTestConfig, startGateway, type TestGateway } from '../../support/gateway.ts';
 import { RawConnection, requestHead } from '../../support/raw-client.ts';
 import { RecordingUpstream } from '../../support/recording-upstream.ts';
+import { counted } from '../../support/telemetry/counted.ts';
 import { PUBLIC_ROUTE } from './support.ts';
 
 const JUMP_MS = 700;

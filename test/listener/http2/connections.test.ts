@@ -5,7 +5,6 @@ import { type ClientHttp2Stream, connect as connectHttp2 } from 'node:http2';
 import type { Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { afterAll, describe, expect, test } from 'vitest';
-import { CertificateFiles, TestAuthority } from '../../support/certificates.ts';
 import { TestClocks } from '../../support/clocks.ts';
 import { PUBLIC_ORIGIN, startGateway, type TestGateway } from '../../support/gateway.ts';
 import {
@@ -23,7 +22,8 @@ import {
   RawHttp2,
   uint32,
   windowUpdate,
-} from '../../support/http2-client.ts';
+} from '../../support/http2/client.ts';
+import { CertificateFiles, TestAuthority } from '../../support/issuers/certificates.ts';
 import { RawUpstream } from '../../support/raw-upstream.ts';
 import { type Answer, RecordingUpstream } from '../../support/recording-upstream.ts';
 import { until } from '../../support/until.ts';

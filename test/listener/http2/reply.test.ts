@@ -16,7 +16,7 @@ import {
   post,
   RawHttp2,
   resetFrame,
-} from '../../support/http2-client.ts';
+} from '../../support/http2/client.ts';
 import { until } from '../../support/until.ts';
 
 const carrier = { isGone: false, noteProgress: () => {}, forget: () => {} };

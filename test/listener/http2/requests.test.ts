@@ -14,7 +14,7 @@ import {
   post,
   RawHttp2,
   resetFrame,
-} from '../../support/http2-client.ts';
+} from '../../support/http2/client.ts';
 import { RawConnection, requestHead } from '../../support/raw-client.ts';
 import { type Answer, RecordingUpstream } from '../../support/recording-upstream.ts';
 import { until } from '../../support/until.ts';

@@ -1,7 +1,7 @@
 /** A Redis that speaks TLS, and one whose certificate is not to be trusted. */
 
 import { expect, test } from 'vitest';
-import { CertificateFiles, TestAuthority } from '../../support/certificates.ts';
+import { CertificateFiles, TestAuthority } from '../../support/issuers/certificates.ts';
 import { freePort } from '../../support/ports.ts';
 import { RedisServer } from '../../support/redis.ts';
 import { openStore, StoreLog } from '../../support/redis-store.ts';

@@ -1,12 +1,12 @@
 /** What is recorded of a request, whose traces are continued, and what happens when the collector does not take spans. */
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { TestCollector } from '../../support/collector.ts';
 import { type GatewayOptions, HOST, PUBLIC_ORIGIN, parseTestConfig, startGateway } from '../../support/gateway.ts';
 import { startInstance } from '../../support/instance.ts';
-import { parseOpenMetrics } from '../../support/openmetrics.ts';
 import { RawConnection, rawRequest, requestHead } from '../../support/raw-client.ts';
 import { RecordingUpstream } from '../../support/recording-upstream.ts';
+import { TestCollector } from '../../support/telemetry/collector.ts';
+import { parseOpenMetrics } from '../../support/telemetry/openmetrics.ts';
 import { BUSY_MS, until } from '../../support/until.ts';
 import { startEchoUpstream, WebSocketClient } from '../../support/websocket.ts';
 

@@ -2,9 +2,9 @@
 
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Page } from '../../../support/browsers/plain-browser.ts';
 import { TestClocks } from '../../../support/clocks.ts';
 import { parseTestConfig } from '../../../support/gateway.ts';
-import type { Page } from '../../../support/plain-browser.ts';
 import { RawConnection, requestHead } from '../../../support/raw-client.ts';
 import { events, Files, JSON_TYPE, metricValue, PASSWORD } from '../fixture.ts';
 import { ADMIN, cookieOf, LOGIN, ORIGINS, OriginsStage, SHOP, sessionStatus } from './stage.ts';

@@ -2,7 +2,7 @@
 
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { PlainBrowser } from '../../../support/plain-browser.ts';
+import { PlainBrowser } from '../../../support/browsers/plain-browser.ts';
 import { ProviderStage } from '../oidc/stage.ts';
 import { ADMIN, LOGIN, ORIGINS, SHOP } from './stage.ts';
 

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { DependencyFault } from '../../../../src/errors.ts';
-import type { PlainBrowser } from '../../../support/plain-browser.ts';
+import type { PlainBrowser } from '../../../support/browsers/plain-browser.ts';
 import { events } from '../fixture.ts';
 import { ADMIN, LOGIN, OriginsStage, SHOP, sessionStatus } from './stage.ts';
 

@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClocks } from '../../../../src/lib/clock.ts';
-import { PlainBrowser } from '../../../support/plain-browser.ts';
+import { PlainBrowser } from '../../../support/browsers/plain-browser.ts';
 import { RedisServer } from '../../../support/redis.ts';
 import { until } from '../../../support/until.ts';
 import { PASSWORD } from '../fixture.ts';

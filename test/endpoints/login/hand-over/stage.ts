@@ -1,7 +1,7 @@
 /** A gateway of three origins that share a login, two of them of one site, and browsers that use them. */
 
+import { type Page, PlainBrowser } from '../../../support/browsers/plain-browser.ts';
 import type { GatewayOptions } from '../../../support/gateway.ts';
-import { type Page, PlainBrowser } from '../../../support/plain-browser.ts';
 import { RecordingUpstream } from '../../../support/recording-upstream.ts';
 import { LoginStage, PASSWORD } from '../fixture.ts';
 

@@ -3,9 +3,9 @@
 import { generateKeyPairSync, hash, X509Certificate } from 'node:crypto';
 import { decodeProtectedHeader } from 'jose';
 import { describe, expect, test } from 'vitest';
-import { CertificateFiles, TestAuthority } from '../../../support/certificates.ts';
+import { PlainBrowser } from '../../../support/browsers/plain-browser.ts';
 import { startGateway } from '../../../support/gateway.ts';
-import { PlainBrowser } from '../../../support/plain-browser.ts';
+import { CertificateFiles, TestAuthority } from '../../../support/issuers/certificates.ts';
 import { Files } from '../fixture.ts';
 import { CodeHost } from './code-host.ts';
 import { ProviderStage, PUBLIC_ORIGIN } from './stage.ts';

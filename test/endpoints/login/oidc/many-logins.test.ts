@@ -2,8 +2,8 @@
 
 import { expect, test } from 'vitest';
 import { OidcStage } from '../../../attack/oidc-stage.ts';
+import type { PlainBrowser } from '../../../support/browsers/plain-browser.ts';
 import { PUBLIC_ORIGIN } from '../../../support/gateway.ts';
-import type { PlainBrowser } from '../../../support/plain-browser.ts';
 import { RedisServer } from '../../../support/redis.ts';
 
 /** Connections that a browser has to one host. */

@@ -6,11 +6,11 @@
 import { X509Certificate } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { type Clocks, systemClocks } from '../../../../src/lib/clock.ts';
-import { CertificateFiles, type IssuedCertificate, TestAuthority } from '../../../support/certificates.ts';
+import { PlainBrowser } from '../../../support/browsers/plain-browser.ts';
 import { TestClocks } from '../../../support/clocks.ts';
-import type { IdentityProvider } from '../../../support/identity-provider.ts';
-import type { IdentityProviderOptions } from '../../../support/identity-provider-settings.ts';
-import { PlainBrowser } from '../../../support/plain-browser.ts';
+import { CertificateFiles, type IssuedCertificate, TestAuthority } from '../../../support/issuers/certificates.ts';
+import type { IdentityProvider } from '../../../support/providers/identity-provider.ts';
+import type { IdentityProviderOptions } from '../../../support/providers/identity-provider-settings.ts';
 import { until } from '../../../support/until.ts';
 import { ProviderStage, PUBLIC_ORIGIN } from './stage.ts';
 

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { LocalControl } from '../../../../src/gateway/control.ts';
 import { load } from '../../../config/support.ts';
+import { PlainBrowser } from '../../../support/browsers/plain-browser.ts';
 import { TestClocks } from '../../../support/clocks.ts';
 import { parseTestConfig, startGateway } from '../../../support/gateway.ts';
-import { PlainBrowser } from '../../../support/plain-browser.ts';
 import { RedisServer } from '../../../support/redis.ts';
 import { ProviderStage, PUBLIC_ORIGIN } from './stage.ts';
 

@@ -5,16 +5,16 @@
 
 import { describe, expect, test } from 'vitest';
 import { type Clocks, systemClocks } from '../../../../src/lib/clock.ts';
-import { TestBrowser } from '../../../support/browser.ts';
+import { TestBrowser } from '../../../support/browsers/browser.ts';
+import { PlainBrowser } from '../../../support/browsers/plain-browser.ts';
 import { TestClocks } from '../../../support/clocks.ts';
 import { startGateway } from '../../../support/gateway.ts';
-import { IdentityProvider } from '../../../support/identity-provider.ts';
-import type { IdentityProviderOptions } from '../../../support/identity-provider-settings.ts';
-import { PlainBrowser } from '../../../support/plain-browser.ts';
 import { freePort } from '../../../support/ports.ts';
+import { IdentityProvider } from '../../../support/providers/identity-provider.ts';
+import type { IdentityProviderOptions } from '../../../support/providers/identity-provider-settings.ts';
+import { ZitadelProvider, zitadelMissing } from '../../../support/providers/zitadel-provider.ts';
 import { RecordingUpstream } from '../../../support/recording-upstream.ts';
 import { until } from '../../../support/until.ts';
-import { ZitadelProvider, zitadelMissing } from '../../../support/zitadel-provider.ts';
 import { Files } from '../fixture.ts';
 import { ProviderStage, PUBLIC_ORIGIN } from './stage.ts';
 

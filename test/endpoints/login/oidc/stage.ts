@@ -1,9 +1,9 @@
 /** A gateway at whose login page people log in with a real identity provider, and a browser that does. */
 
+import { type Page, PlainBrowser } from '../../../support/browsers/plain-browser.ts';
 import { type GatewayOptions, PUBLIC_ORIGIN, startGateway, type TestGateway } from '../../../support/gateway.ts';
-import { IdentityProvider } from '../../../support/identity-provider.ts';
-import type { IdentityProviderOptions } from '../../../support/identity-provider-settings.ts';
-import { type Page, PlainBrowser } from '../../../support/plain-browser.ts';
+import { IdentityProvider } from '../../../support/providers/identity-provider.ts';
+import type { IdentityProviderOptions } from '../../../support/providers/identity-provider-settings.ts';
 import { RecordingUpstream } from '../../../support/recording-upstream.ts';
 import { Files, USERS } from '../fixture.ts';
 

@@ -7,7 +7,7 @@ import { verifyIdToken } from '../../../../src/endpoints/login/oidc/id-token.ts'
 import { ID_TOKEN_ALGORITHMS, readMetadata } from '../../../../src/endpoints/login/oidc/metadata.ts';
 import { FixedKeySet } from '../../../../src/jwt/key-set.ts';
 import { readKeySet } from '../../../../src/jwt/verification-keys.ts';
-import { forge, publicJwk, rs256, rsaKeyPair } from '../../../support/forger.ts';
+import { forge, publicJwk, rs256, rsaKeyPair } from '../../../support/issuers/forger.ts';
 
 const AUTHORITY = 'https://login.microsoftonline.com';
 const TENANT = '72f988bf-86f1-41af-91ab-2d7cd011db47';

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import type { Turns } from '../../../../src/lib/concurrency/turns.ts';
 import { OidcStage } from '../../../attack/oidc-stage.ts';
 import { PUBLIC_ORIGIN } from '../../../support/gateway.ts';
-import { HostileProvider } from '../../../support/hostile-provider.ts';
+import { HostileProvider } from '../../../support/providers/hostile-provider.ts';
 import { until } from '../../../support/until.ts';
 
 const { host: HOST } = new URL(PUBLIC_ORIGIN);

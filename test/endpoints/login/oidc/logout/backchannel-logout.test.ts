@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { OidcStage, type OidcStageOptions } from '../../../../attack/oidc-stage.ts';
 import { TestClocks } from '../../../../support/clocks.ts';
 import { HOST, PUBLIC_ORIGIN, startGateway } from '../../../../support/gateway.ts';
-import type { Misbehaviour } from '../../../../support/misbehaviour.ts';
+import type { Misbehaviour } from '../../../../support/providers/misbehaviour.ts';
 import { type RawResponse, rawRequest, requestHead } from '../../../../support/raw-client.ts';
 import { RedisServer } from '../../../../support/redis.ts';
 import { RedisProxy } from '../../../../support/redis-proxy.ts';

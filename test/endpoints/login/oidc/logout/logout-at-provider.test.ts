@@ -2,8 +2,8 @@
 
 import { describe, expect, test } from 'vitest';
 import { logoutUrl } from '../../../../../src/endpoints/login/oidc/logout/logout-at-provider.ts';
+import type { Page, PlainBrowser } from '../../../../support/browsers/plain-browser.ts';
 import { HOST, parseTestConfig } from '../../../../support/gateway.ts';
-import type { Page, PlainBrowser } from '../../../../support/plain-browser.ts';
 import { rawRequest, requestHead } from '../../../../support/raw-client.ts';
 import { ProviderStage, PUBLIC_ORIGIN } from '../stage.ts';
 

@@ -2,9 +2,9 @@
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { OidcStage } from '../../../../attack/oidc-stage.ts';
+import type { PlainBrowser } from '../../../../support/browsers/plain-browser.ts';
 import { TestClocks } from '../../../../support/clocks.ts';
 import { PUBLIC_ORIGIN } from '../../../../support/gateway.ts';
-import type { PlainBrowser } from '../../../../support/plain-browser.ts';
 import { until } from '../../../../support/until.ts';
 
 const clocks = new TestClocks();

@@ -5,9 +5,9 @@ import { DependencyFault } from '../../../../../src/errors.ts';
 import type { SessionHandle } from '../../../../../src/jwt/names.ts';
 import type { SealedTokenStore } from '../../../../../src/store/sealed-tokens.ts';
 import { OidcStage } from '../../../../attack/oidc-stage.ts';
+import type { PlainBrowser } from '../../../../support/browsers/plain-browser.ts';
 import { TestClocks } from '../../../../support/clocks.ts';
 import { PUBLIC_ORIGIN } from '../../../../support/gateway.ts';
-import type { PlainBrowser } from '../../../../support/plain-browser.ts';
 import { until } from '../../../../support/until.ts';
 
 const EVERY_MS = 300_000;

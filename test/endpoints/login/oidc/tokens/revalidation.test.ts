@@ -2,10 +2,10 @@
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { OidcStage } from '../../../../attack/oidc-stage.ts';
+import type { PlainBrowser } from '../../../../support/browsers/plain-browser.ts';
 import { TestClocks } from '../../../../support/clocks.ts';
 import { HOST, PUBLIC_ORIGIN } from '../../../../support/gateway.ts';
-import type { MisbehaviourName } from '../../../../support/misbehaviours.ts';
-import type { PlainBrowser } from '../../../../support/plain-browser.ts';
+import type { MisbehaviourName } from '../../../../support/providers/misbehaviours.ts';
 import { RawConnection, requestHead } from '../../../../support/raw-client.ts';
 import { until } from '../../../../support/until.ts';
 

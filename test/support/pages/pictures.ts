@@ -9,11 +9,11 @@ import { hash } from 'node:crypto';
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Page, Route } from 'playwright-core';
-import { TestBrowser } from './browser.ts';
-import { GALLERY, written } from './page-gallery.ts';
+import { TestBrowser } from '../browsers/browser.ts';
+import { GALLERY, written } from './gallery.ts';
 import { smallPng } from './small-png.ts';
 
-export const PICTURES = join(import.meta.dirname, '../../docs/images/pages');
+export const PICTURES = join(import.meta.dirname, '../../../docs/images/pages');
 export const SCHEMES = ['light', 'dark'] as const;
 /** Width of the window by its name. */
 export const SIZES = { desktop: { width: 1_280, height: 800 }, phone: { width: 360, height: 640 } } as const;

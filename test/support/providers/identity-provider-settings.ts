@@ -5,9 +5,9 @@ import { request as httpRequest } from 'node:http';
 import { TLSSocket } from 'node:tls';
 import type { JWK } from 'jose';
 import type { Account, ClientMetadata, Configuration, KoaContextWithOIDC, Provider } from 'oidc-provider';
-import { loadOidcProvider, type OidcProviderLibrary } from '../../demo/provider/load.ts';
-import type { MemoryAdapters } from '../../demo/provider/memory-adapters.ts';
-import type { IssuedCertificate } from './certificates.ts';
+import { loadOidcProvider, type OidcProviderLibrary } from '../../../demo/provider/load.ts';
+import type { MemoryAdapters } from '../../../demo/provider/memory-adapters.ts';
+import type { IssuedCertificate } from '../issuers/certificates.ts';
 
 /** A person who can log in. */
 export interface Person {

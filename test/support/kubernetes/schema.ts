@@ -34,7 +34,7 @@ interface Fixture {
   readonly $defs: Readonly<Record<string, Schema>>;
 }
 
-const FIXTURE = new URL('../shipping/fixtures/kubernetes-schemas.json', import.meta.url);
+const FIXTURE = new URL('../../shipping/fixtures/kubernetes-schemas.json', import.meta.url);
 const { kinds, $defs } = JSON.parse(readFileSync(FIXTURE, 'utf8')) as Fixture;
 const compiled = new Map<string, z.ZodType>();
 

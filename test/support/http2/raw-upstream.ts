@@ -1,7 +1,7 @@
 /** An upstream of HTTP/2 whose frames a test writes by hand, for what no library would send. */
 
-import { END_HEADERS, END_STREAM, type Field, FRAME, type Frame, fieldBlock, frame } from './http2-client.ts';
-import { RawUpstream } from './raw-upstream.ts';
+import { RawUpstream } from '../raw-upstream.ts';
+import { END_HEADERS, END_STREAM, type Field, FRAME, type Frame, fieldBlock, frame } from './client.ts';
 
 const ACK = 1;
 const PREFACE_LENGTH = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'.length;

@@ -1,7 +1,7 @@
 /** ID tokens that are wrong (OIDC Core §3.1.3.7). */
 
 import { createHash } from 'node:crypto';
-import { bytes, ecKeyPair, encode, es256, forge, hs256, publicJwk, rs256 } from '../forger.ts';
+import { bytes, ecKeyPair, encode, es256, forge, hs256, publicJwk, rs256 } from '../../issuers/forger.ts';
 import type { Claims, MisbehavingProvider, Misbehaviour } from '../misbehaviour.ts';
 
 const ec = ecKeyPair();

@@ -12,8 +12,8 @@ import {
   type ServerResponse,
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { html } from '../../src/lib/text/html.ts';
-import { forge, type KeyPair, publicJwk, rs256, rsaKeyPair } from './forger.ts';
+import { html } from '../../../src/lib/text/html.ts';
+import { forge, type KeyPair, publicJwk, rs256, rsaKeyPair } from '../issuers/forger.ts';
 import { authorizationAnswer } from './hostile-responses.ts';
 import type { Claims, MisbehavingProvider, Misbehaviour, Writer } from './misbehaviour.ts';
 import { MISBEHAVIOURS, type MisbehaviourName } from './misbehaviours.ts';

@@ -2,7 +2,7 @@
 
 import type { ServerResponse } from 'node:http';
 import type { JWK } from 'jose';
-import type { KeyPair } from './forger.ts';
+import type { KeyPair } from '../issuers/forger.ts';
 import type { ResponseParameters } from './hostile-responses.ts';
 
 /** What a misbehaviour may ask of the provider. */

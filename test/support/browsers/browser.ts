@@ -3,7 +3,7 @@
  */
 
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
-import { CHROMIUM_PATHS, findProgram } from './programs.ts';
+import { CHROMIUM_PATHS, findProgram } from '../programs.ts';
 
 /** Chromium's own background requests would only fail here, many at a time. */
 const QUIET = [

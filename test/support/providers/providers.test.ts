@@ -5,12 +5,12 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createRemoteJWKSet, type JWTPayload, jwtVerify } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CookieJar } from './cookie-jar.ts';
+import { CookieJar } from '../browsers/cookie-jar.ts';
+import { type Page, PlainBrowser } from '../browsers/plain-browser.ts';
 import { HostileProvider } from './hostile-provider.ts';
 import { IdentityProvider } from './identity-provider.ts';
 import type { IdentityProviderOptions, SigningAlgorithm } from './identity-provider-settings.ts';
 import { MISBEHAVIOURS, type MisbehaviourName } from './misbehaviours.ts';
-import { type Page, PlainBrowser } from './plain-browser.ts';
 
 const SHOP = 'https://shop.example.com';
 const REDIRECT_URI = `${SHOP}/auth/callback/corporate`;

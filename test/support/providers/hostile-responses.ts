@@ -1,7 +1,7 @@
 /** How the hostile provider sends parameters back, and answers that are no JSON document. */
 
 import type { ServerResponse } from 'node:http';
-import { html } from '../../src/lib/text/html.ts';
+import { html } from '../../../src/lib/text/html.ts';
 
 /** Parameters of an authorization response. A list is a parameter that comes more than once. */
 export type ResponseParameters = Readonly<Record<string, string | readonly string[]>>;

@@ -1,6 +1,6 @@
 /** What a registry has counted. */
 
-import type { MetricRegistry } from '../../src/telemetry/registry.ts';
+import type { MetricRegistry } from '../../../src/telemetry/registry.ts';
 
 type Labels = Readonly<Record<string, string>>;
 

@@ -4,7 +4,7 @@
 
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, type IncomingHttpHeaders } from 'node:http2';
 import { connect as connectSocket, type Socket } from 'node:net';
-import { until } from './until.ts';
+import { until } from '../until.ts';
 
 /** The pseudo-headers of a GET of a path, for a connection without TLS. */
 export const get = (path: string, authority = 'shop.example.com'): readonly Field[] => [

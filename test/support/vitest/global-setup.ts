@@ -8,5 +8,5 @@ export default function setup(): void {
     delete process.env[name];
   // The threads that hash passwords start by the hundred, each from TypeScript: with what Node has compiled before, in a
   // third of the time. So do the programs that the tests run.
-  process.env['NODE_COMPILE_CACHE'] ??= join(import.meta.dirname, '../../node_modules/.cache/node');
+  process.env['NODE_COMPILE_CACHE'] ??= join(import.meta.dirname, '../../../node_modules/.cache/node');
 }

@@ -2,7 +2,7 @@
  * Pods as `k8s/` describes them: what the tests ask of them, and the rules of the Pod Security Standard "restricted".
  */
 
-import type { KubernetesObject } from './kubernetes-schema.ts';
+import type { KubernetesObject } from './schema.ts';
 
 export interface Probe {
   readonly httpGet?: { readonly path: string; readonly port: string | number; readonly host?: string };

@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path';
 
 export type Tier = 'unit' | 'gateway' | 'redis' | 'e2e' | 'shipping';
 
-const ROOT = join(import.meta.dirname, '../..');
+const ROOT = join(import.meta.dirname, '../../..');
 const TESTS = join(ROOT, 'test');
 const REDIS = join(TESTS, 'support/redis.ts');
 const GATEWAY = join(TESTS, 'support/gateway.ts');

@@ -8,9 +8,10 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, type JWK } from 'jose';
 import type { Provider } from 'oidc-provider';
-import { MemoryAdapters } from '../../demo/provider/memory-adapters.ts';
-import { html } from '../../src/lib/text/html.ts';
-import { ecKeyPair, ed25519KeyPair, type KeyPair, rsaKeyPair } from './forger.ts';
+import { MemoryAdapters } from '../../../demo/provider/memory-adapters.ts';
+import { html } from '../../../src/lib/text/html.ts';
+import type { Page, PlainBrowser } from '../browsers/plain-browser.ts';
+import { ecKeyPair, ed25519KeyPair, type KeyPair, rsaKeyPair } from '../issuers/forger.ts';
 import {
   type IdentityProviderOptions,
   openProvider,
@@ -19,7 +20,6 @@ import {
   type ProviderParts,
   type ProviderTls,
 } from './identity-provider-settings.ts';
-import type { Page, PlainBrowser } from './plain-browser.ts';
 
 const PASSWORD = 'a password of the provider';
 

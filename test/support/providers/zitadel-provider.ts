@@ -7,10 +7,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Page, PlainBrowser } from './plain-browser.ts';
-import { freePort } from './ports.ts';
-import { findProgram, ZITADEL_OIDC } from './programs.ts';
-import { until } from './until.ts';
+import type { Page, PlainBrowser } from '../browsers/plain-browser.ts';
+import { freePort } from '../ports.ts';
+import { findProgram, ZITADEL_OIDC } from '../programs.ts';
+import { until } from '../until.ts';
 
 const PASSWORD = 'a password of the provider';
 const person = (id: string, first: string, last: string) => ({

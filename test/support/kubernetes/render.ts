@@ -4,11 +4,11 @@
  */
 
 import { readFileSync, statSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
-import { type KubernetesObject, resolved, type Schema, schemaOf } from './kubernetes-schema.ts';
+import { type KubernetesObject, resolved, type Schema, schemaOf } from './schema.ts';
 
 const target = z.strictObject({
   group: z.string().optional(),
@@ -170,4 +170,4 @@ function inNamespace(object: KubernetesObject, namespace: string | undefined): K
 }
 
 /** The directory of a file of this repository, from its path in it. */
-export const repositoryPath = (...parts: string[]): string => join(dirname(import.meta.dirname), '..', ...parts);
+export const repositoryPath = (...parts: string[]): string => join(import.meta.dirname, '../../..', ...parts);

@@ -1,12 +1,12 @@
 /** The pages of the admin listener, with made-up content that never changes. */
 
-import type { ComponentHealth } from '../../src/admin/control.ts';
-import { explainPage, readExplainForm } from '../../src/admin/page/explain.ts';
-import { routesPage, upstreamsPage } from '../../src/admin/page/lists.ts';
-import { overviewPage } from '../../src/admin/page/overview.ts';
-import type { AdminAnswer } from '../../src/admin/request.ts';
-import type { ProcessStatus, RouteStatus, UpstreamStatus } from '../../src/admin/status.ts';
-import { toTimestamp } from '../../src/lib/text/timestamp.ts';
+import type { ComponentHealth } from '../../../src/admin/control.ts';
+import { explainPage, readExplainForm } from '../../../src/admin/page/explain.ts';
+import { routesPage, upstreamsPage } from '../../../src/admin/page/lists.ts';
+import { overviewPage } from '../../../src/admin/page/overview.ts';
+import type { AdminAnswer } from '../../../src/admin/request.ts';
+import type { ProcessStatus, RouteStatus, UpstreamStatus } from '../../../src/admin/status.ts';
+import { toTimestamp } from '../../../src/lib/text/timestamp.ts';
 
 const NOW_MS = Date.UTC(2027, 0, 15, 8);
 const MINUTE = 60_000;

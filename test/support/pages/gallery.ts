@@ -3,9 +3,14 @@
  * the screenshots in `docs/images/pages/`.
  */
 
-import type { AdminAnswer } from '../../src/admin/request.ts';
-import { consentPage, decidedPage, deviceConsentPage, userCodePage } from '../../src/endpoints/command-line/pages.ts';
-import { failedLoginPage, providerPanel } from '../../src/endpoints/login/oidc/flow/pages.ts';
+import type { AdminAnswer } from '../../../src/admin/request.ts';
+import {
+  consentPage,
+  decidedPage,
+  deviceConsentPage,
+  userCodePage,
+} from '../../../src/endpoints/command-line/pages.ts';
+import { failedLoginPage, providerPanel } from '../../../src/endpoints/login/oidc/flow/pages.ts';
 import {
   alreadyLoggedInPage,
   goOnPage,
@@ -13,15 +18,15 @@ import {
   loginPage,
   passwordPanel,
   refusalPage,
-} from '../../src/endpoints/login/pages.ts';
-import { endingPage, loggedOutPage, logoutPage, sessionsPage } from '../../src/endpoints/sessions/pages.ts';
-import { REASONS, type Reason } from '../../src/errors.ts';
-import type { Exchange } from '../../src/exchange.ts';
-import type { SessionHandle } from '../../src/jwt/names.ts';
-import { type PageSettings, Pages, type PageText } from '../../src/pages/page.ts';
-import type { Language } from '../../src/pages/words/languages.ts';
-import { errorPage } from '../../src/response/error-page.ts';
-import type { LoginMethod, SessionRecord } from '../../src/store/session-record.ts';
+} from '../../../src/endpoints/login/pages.ts';
+import { endingPage, loggedOutPage, logoutPage, sessionsPage } from '../../../src/endpoints/sessions/pages.ts';
+import { REASONS, type Reason } from '../../../src/errors.ts';
+import type { Exchange } from '../../../src/exchange.ts';
+import type { SessionHandle } from '../../../src/jwt/names.ts';
+import { type PageSettings, Pages, type PageText } from '../../../src/pages/page.ts';
+import type { Language } from '../../../src/pages/words/languages.ts';
+import { errorPage } from '../../../src/response/error-page.ts';
+import type { LoginMethod, SessionRecord } from '../../../src/store/session-record.ts';
 import { ADMIN_PAGES } from './admin-gallery.ts';
 
 const BASE = '/auth';
