@@ -14,6 +14,7 @@ import { isInList, plainAddress } from '../../lib/address.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { settledWithin } from '../../lib/concurrency/settled-within.ts';
 import { type ClientConnectionLimits, ClientConnections } from '../client-connections.ts';
+import { Handshakes } from '../http1/handshakes.ts';
 import { listenOn } from '../http1/listen.ts';
 import type { PublicListenerConfig } from '../http1/section.ts';
 import { hasBadClientCertificate, type TlsCertificates } from '../http1/tls.ts';
@@ -62,6 +63,7 @@ export class GrpcServer implements ListenerServer {
   readonly #server: Server;
   readonly #connections = new Set<Socket>();
   readonly #clients: ClientConnections;
+  readonly #handshakes: Handshakes | null;
   #services: GrpcServices | null = null;
   #http2: Http2Connections | null = null;
   #onEmpty: (() => void) | null = null;
@@ -78,6 +80,7 @@ export class GrpcServer implements ListenerServer {
     this.#monotonicMs = monotonicMs;
     this.#openServices = openServices;
     this.#clients = new ClientConnections(settings);
+    this.#handshakes = settings.tls?.judgesClients === true ? new Handshakes() : null;
     this.#server = this.#createServer();
   }
 
@@ -130,7 +133,10 @@ export class GrpcServer implements ListenerServer {
       { ...options, ...tls.serverOptions(['h2']), handshakeTimeout: timeouts.handshake },
       (socket) => this.#serve(socket),
     );
-    tls.attach(server, () => this.#http2?.drain());
+    tls.attach(server, () => {
+      this.#handshakes?.cut();
+      this.#http2?.drain();
+    });
     server.prependListener('connection', (socket: Socket) => this.#onAccepted(socket));
     return server.on('tlsClientError', (_error, socket) => this.#refuse(socket, 'tls'));
   }
@@ -138,10 +144,12 @@ export class GrpcServer implements ListenerServer {
   /** Counts a connection, TLS handshakes included. */
   #onAccepted(socket: Socket): void {
     this.#connections.add(socket);
+    this.#handshakes?.begun(socket);
     socket.on('error', () => socket.destroy());
     socket.on('close', () => {
       this.#connections.delete(socket);
       this.#clients.leave(socket);
+      this.#handshakes?.closed(socket);
       if (this.#connections.size === 0) this.#onEmpty?.();
     });
     if (this.#connections.size > this.#settings.limits.maxConnections) this.#refuse(socket, 'limit');
@@ -149,6 +157,7 @@ export class GrpcServer implements ListenerServer {
   }
 
   #serve(socket: Socket): void {
+    this.#handshakes?.completed(socket);
     socket.on('error', () => socket.destroy());
     if (socket instanceof TLSSocket && hasBadClientCertificate(socket)) this.#refuse(socket, 'tls');
     else this.#open(socket);

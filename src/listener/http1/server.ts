@@ -25,6 +25,7 @@ import { divertHttp2 } from '../http2/divert.ts';
 import type { ConnectionRefusal, EarlyRefusal, Listener, ListenerAddress, ListenerServer } from '../listener.ts';
 import { acceptorsFor } from './acceptors.ts';
 import { Connection } from './connection.ts';
+import { Handshakes } from './handshakes.ts';
 import { lingeringClose } from './linger.ts';
 import { listenOn } from './listen.ts';
 import { PaceWatch } from './pace.ts';
@@ -81,6 +82,8 @@ export class Http1Server implements ListenerServer {
   isDraining = false;
   readonly #acceptors: readonly NetServer[];
   readonly #http2: Http2Connections | null;
+  /** `null` where clients are not judged in them. */
+  readonly #handshakes: Handshakes | null;
   /** Open connections, those in a TLS handshake included. */
   #open = 0;
   /** Connections accepted so far, those without a TLS handshake included. */
@@ -94,6 +97,7 @@ export class Http1Server implements ListenerServer {
     this.#monotonicMs = monotonicMs;
     this.#maxRequestsPerConnection = limits.maxRequestsPerConnection || Number.POSITIVE_INFINITY;
     this.#server = createPlainOrTlsServer(settings);
+    this.#handshakes = tls?.judgesClients === true ? new Handshakes() : null;
     tls?.attach(this.#server as TlsServer, () => this.#retireConnections());
     this.#acceptors = settings.peers === 'loopback' ? [] : acceptorsFor(this.#server);
     this.#server.maxHeadersCount = limits.maxHeaderCount;
@@ -188,6 +192,7 @@ export class Http1Server implements ListenerServer {
     const refusal = this.#open > this.#settings.limits.maxConnections ? 'limit' : this.#countForClient(socket);
     // perf: bench/load/memory.ts. The only listener beside that of Node: a third makes room for twenty, 150 bytes for each connection.
     socket.on('close', this.#onClosed);
+    this.#handshakes?.begun(socket);
     if (refusal === null) return;
     this.#listener.connectionRefused(refusal);
     socket.destroy();
@@ -198,6 +203,7 @@ export class Http1Server implements ListenerServer {
   }
 
   #onConnection(socket: Socket): void {
+    this.#handshakes?.completed(socket);
     if (socket.destroyed) return;
     socket.destroySoon = lingeringClose;
     this.#connections.set(socket, new Connection(socket, this));
@@ -221,6 +227,7 @@ export class Http1Server implements ListenerServer {
 
   /** Closes connections when what they carry is over: what they were accepted by no longer holds. Tunnels stay. */
   #retireConnections(): void {
+    this.#handshakes?.cut();
     this.#http2?.drain();
     for (const [socket, connection] of this.#connections) {
       connection.isRetired = true;
@@ -232,6 +239,7 @@ export class Http1Server implements ListenerServer {
   readonly #onClosed = withSocket((socket) => {
     this.#open -= 1;
     this.#clients.leave(socket);
+    this.#handshakes?.closed(socket);
     this.#connections.delete(socket);
   });
   readonly #onSecureClosed = withSocket((socket) => this.#connections.delete(socket));

@@ -112,6 +112,11 @@ export class TlsCertificates {
     return this.#pairs;
   }
 
+  /** Whether clients are asked for certificates. */
+  get judgesClients(): boolean {
+    return this.#clientCa !== null;
+  }
+
   /** Every file that was read, to be watched. */
   get files(): readonly string[] {
     const { certificates, clientCertificates } = this.#config;

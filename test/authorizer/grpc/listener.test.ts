@@ -2,6 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { connect as connectHttp2 } from 'node:http2';
 import { connect } from 'node:tls';
 import { Client, type ClientUnaryCall, credentials, status } from '@grpc/grpc-js';
 import { loadSync, type MethodDefinition } from '@grpc/proto-loader';
@@ -176,6 +177,24 @@ test('TLS-02: a session of the public listener is not resumed here, where a clie
     async () => /connections_refused_total\{reason="tls"\} 1/.test(await gateway.metrics.text()),
     'it is refused',
   );
+});
+
+test('TLS-06: a client whose CA has been removed begins no other call on its connection', async () => {
+  using files = new CertificateFiles();
+  const authority = new TestAuthority();
+  const certificates = [files.write('own', authority.issue({ names: ['localhost'] }))];
+  const clientCertificates = { caFile: files.text('ca.crt', authority.certificate), mode: 'require' };
+  await using gateway = await start({ tls: { certificates, clientCertificates } });
+  const { certificate: cert, key } = authority.issue({ commonName: 'envoy' });
+  const ca = authority.certificate;
+  const socket = connect({ cert, key, ca, servername: 'localhost', port: portOf(gateway), ALPNProtocols: ['h2'] });
+  await using client = new Http2Client(connectHttp2('https://localhost', { createConnection: () => socket }));
+  await once(client.session, 'remoteSettings');
+  const goneAway = once(client.session, 'goaway');
+  files.text('ca.crt', new TestAuthority('Another authority').certificate);
+  await gateway.apply(gateway.gateway.config);
+  await goneAway;
+  await until(() => socket.destroyed, 'the connection is closed');
 });
 
 describe('limits', () => {

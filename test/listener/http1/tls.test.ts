@@ -459,6 +459,18 @@ describe('TLS-06: when another CA of client certificates takes the place of the 
     expect(held).toHaveLength(2);
   });
 
+  test('a handshake that began before is not completed', async () => {
+    const caFile = files.text('handshake.crt', clientAuthority.certificate);
+    await using gateway = await start(caFile);
+    const { socket, release } = withoutLastFlight(gateway.port);
+    const secure = connect({ ...credentials, socket, ca: authority.certificate, servername: 'shop.example.com' });
+    // In TLS 1.3 the client is through when it has written its last flight.
+    await once(secure, 'secureConnect');
+    await replace(gateway, 'handshake.crt', others);
+    release();
+    expect(await statusOf(secure).catch(() => Number.NaN)).toBeNaN();
+  });
+
   test('a CA that comes beside it lets connections go on', async () => {
     const caFile = files.text('beside.crt', clientAuthority.certificate);
     await using gateway = await start(caFile);
@@ -484,6 +496,35 @@ describe('TLS-06: when another CA of client certificates takes the place of the 
     await until(() => socket.destroyed, 'the connection is closed');
   });
 });
+
+/** A connection on which only the first write goes out before it is released. */
+function withoutLastFlight(port: number): { readonly socket: Duplex; readonly release: () => void } {
+  const below = connectPlain({ port, host: '127.0.0.1', noDelay: true });
+  const held: Buffer[] = [];
+  let isHolding = false;
+  let isReleased = false;
+  const socket = new Duplex({
+    read() {},
+    write(chunk: Buffer, _encoding, callback) {
+      if (isHolding) held.push(chunk);
+      else below.write(chunk);
+      isHolding = !isReleased;
+      callback();
+    },
+    destroy(error, callback) {
+      below.destroy();
+      callback(error);
+    },
+  });
+  below.on('data', (chunk) => socket.push(chunk)).on('error', () => {});
+  below.on('close', () => socket.push(null));
+  const release = () => {
+    isReleased = true;
+    isHolding = false;
+    below.write(Buffer.concat(held));
+  };
+  return { socket, release };
+}
 
 /** A stream that hands on what it is given byte by byte. */
 function byteByByte(socket: Socket): Duplex {
