@@ -207,9 +207,9 @@ export function principalValue(principal: Principal, source: string): JSONType |
   if (source === 'actor.issuer') return issuerText(principal.act?.iss);
   switch (principal.kind) {
     case 'user':
-      return source.startsWith('user.')
-        ? claimOf(principal, source.slice('user.'.length))
-        : sessionValue(principal, source);
+      if (source === 'session.method') return principal.session.method;
+      if (source === 'session.createdAt') return Math.floor(principal.session.createdAtMs / 1_000);
+      return source.startsWith('user.') ? claimOf(principal, source.slice('user.'.length)) : undefined;
     case 'service':
       return source.startsWith('token.') ? claimOf(principal, source.slice('token.'.length)) : undefined;
     default:
@@ -220,12 +220,6 @@ export function principalValue(principal: Principal, source: string): JSONType |
 /** The nearest issuer first, as in `presented_iss`; `undefined` for this gateway. */
 const issuerText = (issuer: PresentedIssuer | null | undefined): string | undefined =>
   issuer == null ? undefined : issuerNames(issuer).join(' ');
-
-function sessionValue({ session }: UserPrincipal, source: string): JSONType | undefined {
-  if (source === 'session.method') return session.method;
-  if (source === 'session.createdAt') return Math.floor(session.createdAtMs / 1_000);
-  return undefined;
-}
 
 /**
  * How a principal authenticated: for a user by the login that opened the session, for a service by the claims of its token

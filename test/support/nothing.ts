@@ -5,7 +5,6 @@ import type {
   RevokedTokens,
   WatchedRevocations,
 } from '../../src/authentication/revocation/revoked-tokens.ts';
-import type { ServiceTokenEvents } from '../../src/authentication/service-token/service-tokens.ts';
 
 /** No token is revoked. */
 export const NO_REVOCATIONS: RevokedTokens & KnownRevocations & WatchedRevocations = Object.freeze({
@@ -15,4 +14,4 @@ export const NO_REVOCATIONS: RevokedTokens & KnownRevocations & WatchedRevocatio
 });
 
 /** Counts nothing. */
-export const NO_SERVICE_TOKEN_EVENTS: ServiceTokenEvents = Object.freeze({ onAccepted: () => {}, onRefused: () => {} });
+export const NO_SERVICE_TOKEN_EVENTS = Object.freeze({ onAccepted: () => {}, onRefused: () => {} });

@@ -4,7 +4,9 @@ import type { HotNumber } from '../../telemetry/hot-metrics.ts';
 import { CONFIGURED, type MetricRegistry } from '../../telemetry/registry.ts';
 import type { Issuer } from './issuer.ts';
 import { SERVICE_TOKEN_PROBLEMS, type ServiceTokenProblem } from './refusal.ts';
-import type { AcceptedFrom, ServiceTokenEvents } from './service-tokens.ts';
+
+/** Why a token was accepted: it was remembered, or its signature was verified. */
+export type AcceptedFrom = 'memory' | 'signature';
 
 /** Issuer label of tokens whose issuer is not accepted. */
 const NO_ISSUER = '_none';
@@ -13,7 +15,7 @@ const NO_ISSUER = '_none';
 const FETCH_RESULTS = ['refreshed', 'partial', 'failed'] as const;
 
 /** The metrics of service tokens. */
-export class ServiceTokenSeries implements ServiceTokenEvents {
+export class ServiceTokenSeries {
   readonly #keysAge;
   readonly #fetches;
   readonly #accepted;
@@ -74,10 +76,12 @@ export class ServiceTokenSeries implements ServiceTokenEvents {
     this.#fetches.inc({ issuer, result: result === 'refreshed' && problem !== null ? 'partial' : result });
   }
 
+  /** @param issuer  name in the configuration */
   onAccepted(issuer: string, from: AcceptedFrom): void {
     this.#acceptedOf.get(issuer)?.[from].inc();
   }
 
+  /** @param issuer  name in the configuration; `null` when no accepted issuer has issued the token */
   onRefused(issuer: string | null, problem: ServiceTokenProblem): void {
     this.#refused.inc({ issuer: issuer ?? NO_ISSUER, problem });
   }

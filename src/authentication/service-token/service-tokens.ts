@@ -22,22 +22,12 @@ import type { RevokedTokens } from '../revocation/revoked-tokens.ts';
 import { claimsToBeOf, type Issuer, serviceAccountOf } from './issuer.ts';
 import { SERVICE_TOKEN } from './kind.ts';
 import { REFUSALS, type ServiceTokenProblem } from './refusal.ts';
-
-/** Why a token was accepted: it was remembered, or its signature was verified. */
-export type AcceptedFrom = 'memory' | 'signature';
-
-/** What is counted. */
-export interface ServiceTokenEvents {
-  /** @param issuer  name in the configuration */
-  onAccepted(issuer: string, from: AcceptedFrom): void;
-  /** @param issuer  name in the configuration; `null` when no accepted issuer has issued the token */
-  onRefused(issuer: string | null, problem: ServiceTokenProblem): void;
-}
+import type { AcceptedFrom, ServiceTokenSeries } from './series.ts';
 
 interface ServiceTokenParts {
   readonly clocks: Clocks;
   readonly revoked: RevokedTokens;
-  readonly events: ServiceTokenEvents;
+  readonly events: Pick<ServiceTokenSeries, 'onAccepted' | 'onRefused'>;
 }
 
 const SCHEME = 'Bearer ';
