@@ -197,10 +197,11 @@ These are the defaults. The [configuration](configuration.md) lists the limits o
 do not fit together.
 
 ${sections.join('\n')}
-Three of them bound how long a stolen secret is usable: a cookie until its session ends, which is at once after
-\`sallyport sessions revoke\`; an upstream token for two minutes, or less at verifiers that [hear of
-revocations](../how-to/revoke-tokens.md); a signing key until you [rotate it](cli.md#keys-rotate) and the last token that it signed has
-expired.
+Three of them bound how long a stolen secret is usable:
+
+- a cookie: until its session ends, which is at once after \`sallyport sessions revoke\`
+- an upstream token: two minutes, or less at verifiers that [follow revocations](../how-to/revoke-tokens.md)
+- a signing key: until you [rotate it](cli.md#keys-rotate) and the last token that it signed has expired
 `;
 }
 
