@@ -2,7 +2,7 @@
 
 import { connect } from 'node:net';
 import { describe, expect, test } from 'vitest';
-import { HOST } from '../support/gateway.ts';
+import { HOST, startGateway } from '../support/gateway.ts';
 import { startInstance, type TestInstance } from '../support/instance.ts';
 import { RawConnection, rawRequest, requestHead } from '../support/raw-client.ts';
 import { RecordingUpstream } from '../support/recording-upstream.ts';
@@ -38,6 +38,19 @@ async function holdingUpstream() {
 }
 
 describe('an orderly end', () => {
+  test('accepts no more connections soon, however long the turns of the event loop are', async () => {
+    let nowMs = 0;
+    const monotonicMs = () => {
+      nowMs += 50;
+      return nowMs;
+    };
+    await using gateway = await startGateway({ clocks: { wallMs: Date.now, monotonicMs } });
+    const beganMs = nowMs;
+    await gateway.gateway.drain();
+    // Many times as many turns are waited for where they are short.
+    expect(nowMs - beganMs).toBeLessThan(5_000);
+  });
+
   test('is announced before it comes: not ready, alive, still serving, and every answer closes its connection', async () => {
     await using upstream = await RecordingUpstream.start();
     await using instance = await startInstance({ upstream: upstream.origin, routes, config: shutdown('60s', '1s') });

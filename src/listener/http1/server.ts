@@ -132,7 +132,7 @@ export class Http1Server implements ListenerServer {
    */
   async drain(graceMs: number, idle: () => Promise<void>, signal: AbortSignal): Promise<void> {
     this.announceDrain();
-    await this.#acceptBacklog();
+    await this.#acceptBacklog(graceMs);
     // The `close` of an HTTP server would close idle connections at once.
     const servers: readonly NetServer[] = [this.#server, ...this.#acceptors];
     const closed = Promise.all(
@@ -147,13 +147,15 @@ export class Http1Server implements ListenerServer {
   }
 
   /** Connections that the kernel has accepted, and this process has not, would be reset with their listening socket. */
-  async #acceptBacklog(): Promise<void> {
+  async #acceptBacklog(limitMs: number): Promise<void> {
     // The first turn may be the rest of the present one, in which nothing is accepted; during a long one, something may
-    // have arrived while other things were done.
+    // have arrived while other things were done. A process whose turns are all long does not wait for a short one.
+    const untilMs = this.#monotonicMs() + limitMs;
     for (let turn = 0, quiet = 0; turn < MAX_BACKLOG_TURNS && quiet < 2; turn += 1) {
       const [before, beganMs] = [this.#accepted, this.#monotonicMs()];
       await new Promise(setImmediate);
       const isQuiet = this.#accepted === before && this.#monotonicMs() - beganMs < SHORT_TURN_MS;
+      if (beganMs > untilMs) return;
       quiet = isQuiet ? quiet + 1 : 0;
     }
   }
