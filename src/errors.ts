@@ -18,159 +18,140 @@ interface ReasonRow {
   readonly title: string;
   /** What the client may know, and what to do about it. */
   readonly detail: string;
-  /** Level of the line in the access log. Every request is worth a line at `info`. */
+  /** Level of the line in the access log. Default: `info`, at which every request has a line; of a fault `error`. */
   readonly logLevel: 'info' | 'warn' | 'error';
   /** Close the connection after the answer: the request's end cannot be trusted. */
   readonly close?: true;
   /** Seconds for `Retry-After` where the producer gives none. */
   readonly retryAfterSec?: number;
-  /** Whether an operator should be woken: something that should work does not. */
-  readonly alert?: true;
+  /** Whether an operator should be woken: something that should work does not. Default: for every fault, and no denial. */
+  readonly alert: boolean;
 }
+
+/** A row, as it differs from most of its kind. */
+type WrittenRow = Omit<ReasonRow, 'logLevel' | 'alert'> & Partial<Pick<ReasonRow, 'logLevel' | 'alert'>>;
 
 const DENIALS = {
   request_ambiguous: {
     status: 400,
     title: 'Ambiguous request',
     detail: 'The request can be read in more than one way and was refused.',
-    logLevel: 'info',
     close: true,
   },
   request_malformed: {
     status: 400,
     title: 'Malformed request',
     detail: 'The request is not valid HTTP.',
-    logLevel: 'info',
     close: true,
   },
   request_timeout: {
     status: 408,
     title: 'Request timeout',
     detail: 'The request did not arrive in time.',
-    logLevel: 'info',
     close: true,
   },
   http_version_unsupported: {
     status: 505,
     title: 'HTTP version not supported',
     detail: 'Use HTTP/1.1.',
-    logLevel: 'info',
     close: true,
   },
   target_too_long: {
     status: 414,
     title: 'Request target too long',
     detail: 'The path and query are longer than is accepted here.',
-    logLevel: 'info',
     close: true,
   },
   headers_too_large: {
     status: 431,
     title: 'Request headers too large',
     detail: 'The request headers or cookies are larger than is accepted here.',
-    logLevel: 'info',
     close: true,
   },
   body_too_large: {
     status: 413,
     title: 'Request body too large',
     detail: 'The request body is larger than is accepted here.',
-    logLevel: 'info',
     close: true,
   },
   body_malformed: {
     status: 400,
     title: 'Malformed request body',
     detail: 'The request body could not be read. See the documentation of this endpoint for its shape.',
-    logLevel: 'info',
   },
   query_malformed: {
     status: 400,
     title: 'Malformed query',
     detail: 'A query parameter is missing, empty, given twice, or not known here.',
-    logLevel: 'info',
   },
   media_type_unsupported: {
     status: 415,
     title: 'Unsupported media type',
     detail: 'This endpoint does not accept that Content-Type.',
-    logLevel: 'info',
   },
   expectation_failed: {
     status: 417,
     title: 'Expectation failed',
     detail: 'Only "Expect: 100-continue" is supported.',
-    logLevel: 'info',
     close: true,
   },
   upgrade_unsupported: {
     status: 400,
     title: 'Unsupported upgrade',
     detail: 'Only a WebSocket upgrade (RFC 6455) is supported, on routes that allow it.',
-    logLevel: 'info',
     close: true,
   },
   websocket_version_unsupported: {
     status: 426,
     title: 'Upgrade required',
     detail: 'Use WebSocket protocol version 13.',
-    logLevel: 'info',
     close: true,
   },
   host_not_served: {
     status: 421,
     title: 'Misdirected request',
     detail: 'This host is not served here.',
-    logLevel: 'info',
   },
   route_not_found: {
     status: 404,
     title: 'Not found',
     detail: 'There is nothing at this address.',
-    logLevel: 'info',
   },
   method_not_allowed: {
     status: 405,
     title: 'Method not allowed',
     detail: 'This address does not accept this method.',
-    logLevel: 'info',
   },
   credential_conflict: {
     status: 400,
     title: 'More than one credential',
     detail:
       'Send either a session cookie or an Authorization header, not both. (If the header is meant for the application, its route needs passAuthorization.)',
-    logLevel: 'info',
   },
   credential_missing: {
     status: 401,
     title: 'Authentication required',
     detail: 'Log in, or present a credential that this address accepts.',
-    logLevel: 'info',
   },
   session_invalid: {
     status: 401,
     title: 'Authentication required',
     detail: 'Log in, or present a credential that this address accepts.',
-    logLevel: 'info',
   },
   session_unknown: {
     status: 401,
     title: 'Session ended',
     detail: 'Your session has ended. Log in again.',
-    logLevel: 'info',
   },
   session_expired: {
     status: 401,
     title: 'Session ended',
     detail: 'Your session has ended. Log in again.',
-    logLevel: 'info',
   },
   token_invalid: {
     status: 401,
     title: 'Invalid token',
     detail: 'The presented token is not accepted here.',
-    logLevel: 'info',
   },
   client_unauthorized: {
     status: 401,
@@ -182,69 +163,58 @@ const DENIALS = {
     status: 400,
     title: 'Invalid token request',
     detail: 'A parameter is missing, malformed, given twice, or together with one that excludes it.',
-    logLevel: 'info',
   },
   subject_token_refused: {
     status: 400,
     title: 'Subject token refused',
     detail: 'The presented subject token is not accepted here.',
-    logLevel: 'info',
   },
   grant_unsupported: {
     status: 400,
     title: 'Unsupported grant',
     detail: 'This grant type is not supported here.',
-    logLevel: 'info',
   },
   grant_forbidden: {
     status: 400,
     title: 'Grant not allowed',
     detail: 'The client may not use this grant type.',
-    logLevel: 'info',
   },
   target_forbidden: {
     status: 400,
     title: 'Target not allowed',
     detail: 'The client may not get a token for this target.',
-    logLevel: 'info',
   },
   scope_exceeded: {
     status: 400,
     title: 'Scope not allowed',
     detail: 'The requested scope is malformed or exceeds what can be granted.',
-    logLevel: 'info',
   },
   login_failed: {
     status: 401,
     title: 'Login failed',
     detail: 'That user name and password do not match.',
-    logLevel: 'info',
   },
   login_cookie_missing: {
     status: 400,
     title: 'Cookie missing',
     detail:
       'Your browser did not send back the cookie that this login needs. Allow cookies for this site, and log in with one browser from beginning to end.',
-    logLevel: 'info',
   },
   login_expired: {
     status: 400,
     title: 'Login expired',
     detail: 'This login took too long, was completed before, or began in another browser. Log in again.',
-    logLevel: 'info',
   },
   login_declined: {
     status: 403,
     title: 'Not logged in',
     detail: 'The identity provider did not log you in: the login was cancelled there, or it does not let you in.',
-    logLevel: 'info',
   },
   login_interaction_required: {
     status: 403,
     title: 'Not logged in',
     detail:
       'The identity provider needs you to log in there, or to agree to something. Try again, and follow its pages.',
-    logLevel: 'info',
   },
   login_response_invalid: {
     status: 400,
@@ -264,7 +234,6 @@ const DENIALS = {
     status: 403,
     title: 'Account not admitted',
     detail: 'You have logged in at the identity provider, but this account is not admitted here.',
-    logLevel: 'info',
   },
   login_attributes_too_large: {
     status: 403,
@@ -290,27 +259,23 @@ const DENIALS = {
     status: 401,
     title: 'Log in again',
     detail: 'You are logged in, but this needs a more recent or a stronger login.',
-    logLevel: 'info',
   },
   step_up_insufficient: {
     status: 403,
     title: 'Login not sufficient',
     detail:
       'You have logged in at the identity provider again, but not as recently or as strongly as this needs. Your session is unchanged.',
-    logLevel: 'info',
   },
   step_up_other_account: {
     status: 403,
     title: 'Another account',
     detail:
       'You have logged in at the identity provider with another account than before. Your session is unchanged. Log in with the same account.',
-    logLevel: 'info',
   },
   refresh_token_refused: {
     status: 400,
     title: 'Refresh token refused',
     detail: 'The refresh token is not accepted. Log in again.',
-    logLevel: 'info',
   },
   refresh_token_reused: {
     status: 400,
@@ -323,7 +288,6 @@ const DENIALS = {
     title: 'Login of a program refused',
     detail:
       'The program that sent you here requested a login in a way that is not accepted. It received nothing. Start its login again.',
-    logLevel: 'info',
   },
   consent_not_by_person: {
     status: 403,
@@ -343,7 +307,6 @@ const DENIALS = {
     status: 400,
     title: 'Code refused',
     detail: 'The code is unknown, expired or used, or belongs to another request. Log in again.',
-    logLevel: 'info',
   },
   code_reused: {
     status: 400,
@@ -355,32 +318,27 @@ const DENIALS = {
     status: 400,
     title: 'Not decided yet',
     detail: 'The user has not decided yet. Ask again after the interval.',
-    logLevel: 'info',
   },
   device_polled_too_often: {
     status: 400,
     title: 'Not decided yet',
     detail: 'The user has not decided yet. Ask less often.',
-    logLevel: 'info',
   },
   device_login_denied: {
     status: 400,
     title: 'Login refused by the user',
     detail: 'The user refused the login.',
-    logLevel: 'info',
   },
   device_login_expired: {
     status: 400,
     title: 'Login not confirmed in time',
     detail: 'The user did not confirm the login in time. Start it again.',
-    logLevel: 'info',
   },
   user_code_unknown: {
     status: 400,
     title: 'Unknown code',
     detail:
       'No terminal is waiting for this code. Compare it with the one on the terminal, or start the login there again.',
-    logLevel: 'info',
   },
   login_unavailable: {
     status: 404,
@@ -399,19 +357,16 @@ const DENIALS = {
     status: 403,
     title: 'Admin API not enabled',
     detail: 'Set listeners.admin.tokenFile to use this.',
-    logLevel: 'info',
   },
   route_forbidden: {
     status: 403,
     title: 'Forbidden',
     detail: 'You are logged in, but not allowed to do this.',
-    logLevel: 'info',
   },
   scope_insufficient: {
     status: 403,
     title: 'Insufficient scope',
     detail: 'The presented token does not allow this.',
-    logLevel: 'info',
   },
   browser_forbidden: {
     status: 403,
@@ -435,21 +390,18 @@ const DENIALS = {
     status: 429,
     title: 'Too many attempts',
     detail: 'Wait before you try again.',
-    logLevel: 'info',
     retryAfterSec: 1,
   },
   too_many_in_progress: {
     status: 429,
     title: 'Too many requests at once',
     detail: 'Too many of your requests are in progress. Wait for some of them to finish.',
-    logLevel: 'info',
     retryAfterSec: 1,
   },
   deadline_exceeded: {
     status: 504,
     title: 'Deadline exceeded',
     detail: 'The call did not finish in the time that its client allowed.',
-    logLevel: 'info',
   },
   overloaded: {
     status: 503,
@@ -459,7 +411,7 @@ const DENIALS = {
     retryAfterSec: 1,
     alert: true,
   },
-} as const satisfies Record<string, ReasonRow>;
+} as const satisfies Record<string, WrittenRow>;
 
 const FAULTS = {
   store_unavailable: {
@@ -467,101 +419,78 @@ const FAULTS = {
     title: 'Temporarily unavailable',
     detail:
       'Sessions cannot be checked, opened or ended right now. Nothing has changed: users who were logged in still are. Try again shortly.',
-    logLevel: 'error',
     retryAfterSec: 2,
-    alert: true,
   },
   store_full: {
     status: 503,
     title: 'Temporarily unavailable',
     detail: 'No more sessions can be opened right now. Try again later.',
-    logLevel: 'error',
     retryAfterSec: 30,
-    alert: true,
   },
   signing_key_unavailable: {
     status: 503,
     title: 'Temporarily unavailable',
     detail: 'The gateway cannot sign a token for the request right now. Try again shortly.',
-    logLevel: 'error',
     retryAfterSec: 5,
-    alert: true,
   },
   audit_unavailable: {
     status: 503,
     title: 'Temporarily unavailable',
     detail: 'Logins and tokens cannot be recorded right now, so none are granted. Try again shortly.',
-    logLevel: 'error',
     retryAfterSec: 5,
-    alert: true,
   },
   provider_unavailable: {
     status: 503,
     title: 'Temporarily unavailable',
     detail:
       'The identity provider does not answer as it should, so nobody can log in with it right now. Users who are logged in still are. Try again shortly.',
-    logLevel: 'error',
     retryAfterSec: 5,
-    alert: true,
   },
   jwks_unavailable: {
     status: 503,
     title: 'Temporarily unavailable',
     detail: 'The presented token cannot be checked right now. Try again shortly.',
-    logLevel: 'error',
     retryAfterSec: 2,
-    alert: true,
   },
   token_unavailable: {
     status: 503,
     title: 'Temporarily unavailable',
     detail: 'The token for this destination is unavailable right now. Try again shortly.',
-    logLevel: 'error',
     retryAfterSec: 2,
-    alert: true,
   },
   upstream_connect_failed: {
     status: 502,
     title: 'Bad gateway',
     detail: 'The service behind this address cannot be reached.',
-    logLevel: 'error',
-    alert: true,
   },
   upstream_reset: {
     status: 502,
     title: 'Bad gateway',
     detail: 'The service behind this address closed the connection.',
-    logLevel: 'error',
-    alert: true,
   },
   upstream_protocol: {
     status: 502,
     title: 'Bad gateway',
     detail: 'The service behind this address gave an answer that is not valid.',
-    logLevel: 'error',
-    alert: true,
   },
   upstream_timeout: {
     status: 504,
     title: 'Gateway timeout',
     detail: 'The service behind this address did not answer in time.',
-    logLevel: 'error',
-    alert: true,
   },
   downstream_aborted: {
     status: 499,
     title: 'Client closed request',
     detail: 'The client left before the answer was complete.',
     logLevel: 'info',
+    alert: false,
   },
   bug: {
     status: 500,
     title: 'Internal error',
     detail: 'Something went wrong here. The request id helps the operator to find out what.',
-    logLevel: 'error',
-    alert: true,
   },
-} as const satisfies Record<string, ReasonRow>;
+} as const satisfies Record<string, WrittenRow>;
 
 /** A reason for which a request is refused, rather than failed. */
 export type DenialReason = keyof typeof DENIALS;
@@ -571,7 +500,14 @@ export type FaultReason = keyof typeof FAULTS;
 export type Reason = DenialReason | FaultReason;
 
 /** The table. Keys are stable: they appear in problem documents, logs, metrics and alerts. */
-export const REASONS: Readonly<Record<Reason, ReasonRow>> = { ...DENIALS, ...FAULTS };
+export const REASONS = {
+  ...completed(DENIALS, { logLevel: 'info', alert: false }),
+  ...completed(FAULTS, { logLevel: 'error', alert: true }),
+} as Readonly<Record<Reason, ReasonRow>>;
+
+function completed(rows: Readonly<Record<string, WrittenRow>>, defaults: Pick<ReasonRow, 'logLevel' | 'alert'>) {
+  return Object.fromEntries(Object.entries(rows).map(([reason, row]) => [reason, { ...defaults, ...row }]));
+}
 
 /** Media type of a problem document (RFC 9457 §3). */
 export const PROBLEM_MEDIA_TYPE = 'application/problem+json';

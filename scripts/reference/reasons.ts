@@ -14,7 +14,7 @@ export function reasonsPage(): string {
     [
       ...(row.close === true ? ['connection closed'] : []),
       ...(row.retryAfterSec === undefined ? [] : [`\`Retry-After: ${row.retryAfterSec}\``]),
-      ...(row.alert === true ? ['something is broken'] : []),
+      ...(row.alert ? ['something is broken'] : []),
     ].join(', '),
     row.logLevel,
   ]);

@@ -262,7 +262,7 @@ export class Responder {
     if (exchange.screened?.scheme === 'https') all.push('Strict-Transport-Security', 'max-age=31536000');
     if (mediaType !== null) all.push('Content-Type', mediaType);
     if (status !== 204 && body !== null) all.push('Content-Length', String(bytes.byteLength));
-    if (reason !== null && 'close' in REASONS[reason]) reply.closeConnection();
+    if (reason !== null && REASONS[reason].close === true) reply.closeConnection();
     else reply.discardBody();
     reply.begin(this.#settings.sentStatus(exchange, status), all);
     reply.end(exchange.method === 'HEAD' || body === null ? undefined : bytes);
@@ -272,7 +272,7 @@ export class Responder {
 
 /** The headers, with the usual `Retry-After` of the reason where its producer gives none. */
 function withRetryAfter(reason: Reason, headers: readonly string[]): string[] {
-  const { retryAfterSec } = { retryAfterSec: undefined, ...REASONS[reason] };
+  const { retryAfterSec } = REASONS[reason];
   if (retryAfterSec === undefined || headers.includes('Retry-After')) return [...headers];
   return [...headers, 'Retry-After', String(retryAfterSec)];
 }
