@@ -72,8 +72,8 @@ export class Generation {
     const keptProviders = new Set(runtimes.flatMap(({ providers }) => [...providers.values()]));
     const { issuers, upstreams, providers, outbound } = this.runtime;
     for (const { keys } of issuers.values()) if (!keptKeys.has(keys)) keys.close();
+    for (const upstream of upstreams.values()) if (!keptUpstreams.has(upstream)) upstream.close();
     await Promise.all([
-      ...[...upstreams.values()].filter((it) => !keptUpstreams.has(it)).map((it) => it.close()),
       ...[...providers.values()].filter((it) => !keptProviders.has(it)).map((it) => it.provider.close()),
       outbound?.close(runtimes.flatMap((it) => it.outbound ?? [])),
     ]);

@@ -36,6 +36,12 @@ export function clientPath(address: string): readonly string[] {
   return network === address ? [address] : [clientNetwork(address, 48), network];
 }
 
+/** Where the server of an http or https URL is: its host, without the brackets of an IPv6 address, and its port. */
+export const hostAndPort = ({ hostname, port, protocol }: URL): { readonly host: string; readonly port: number } => ({
+  host: hostname.replace(/^\[|\]$/g, ''),
+  port: port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port),
+});
+
 /** Whether a list has an address, which is in plain form. */
 export function isInList(list: BlockList, address: string): boolean {
   const family = isIP(address);

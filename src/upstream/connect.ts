@@ -2,6 +2,7 @@
 
 import { connect as connectTcp, isIP, type OnReadOpts, type Socket } from 'node:net';
 import { type ConnectionOptions, checkServerIdentity, connect as connectTls } from 'node:tls';
+import { hostAndPort } from '../lib/address.ts';
 
 /** TLS towards an upstream, with the files read. */
 export interface UpstreamTls {
@@ -51,13 +52,7 @@ export function connector(
   { tls, isHttp2, connectTimeoutMs }: ConnectorSettings,
 ): Connect {
   const isSecure = url.protocol === 'https:';
-  const target = {
-    host: url.hostname.replace(/^\[|\]$/g, ''),
-    port: Number(url.port === '' ? (isSecure ? 443 : 80) : url.port),
-    noDelay: true,
-    keepAlive: true,
-    keepAliveInitialDelay: KEEP_ALIVE_MS,
-  };
+  const target = { ...hostAndPort(url), noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS };
   const secure: ConnectionOptions = {
     // SNI cannot carry an address.
     ...(isIP(serverName) === 0 && { servername: serverName }),

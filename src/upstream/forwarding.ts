@@ -283,46 +283,48 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
     }
     // A 204 has no length (RFC 9110 §8.6): a client that believed one would wait for what never comes (SMG-39).
     if (status === 204) received['content-length'] = undefined;
-    this.#forward.exchange.firstByteMs = this.#owner.monotonicMs();
-    this.#forward.exchange.answering();
+    const { exchange, isCall } = this.#forward;
+    exchange.firstByteMs = this.#owner.monotonicMs();
+    exchange.answering();
     this.#body?.answered();
     this.#stopAnswerTimer();
     this.#server?.noteSuccess();
-    const headers = clientResponseHeaders(
-      received,
-      this.#forward.permit,
-      this.#owner.ownCookies,
-      this.#forward.request.fields.origin,
-    );
-    headers.push('x-request-id', this.#forward.exchange.id);
+    const headers = this.#clientHeaders(received);
     this.#connectionOptions = received['connection'];
     this.#contentLength = Number(received['content-length'] ?? -1);
     this.#isEventStream = EVENT_STREAM.test(String(received['content-type']));
-    if (this.#forward.isCall) this.#noteCall(received);
-    this.#forward.exchange.reply.begin(status, headers);
+    if (isCall) this.#noteCall(received);
+    exchange.reply.begin(status, headers);
     this.#owner.settleSoon(this);
+  }
+
+  #clientHeaders(received: ReceivedFields): string[] {
+    const { exchange, permit, request } = this.#forward;
+    const headers = clientResponseHeaders(received, permit, this.#owner.ownCookies, request.fields.origin);
+    headers.push('x-request-id', exchange.id);
+    return headers;
   }
 
   /** An answer of gRPC has no length, so that it can end with a status at any time. */
   #noteCall(received: ReceivedFields): void {
-    this.#forward.exchange.grpcStatus = parseGrpcStatus(received['grpc-status']);
+    const { exchange } = this.#forward;
     const type = received['content-type'];
-    this.#forward.exchange.endsWithGrpcStatus =
-      this.#forward.exchange.httpVersion === '2' &&
-      this.#contentLength === -1 &&
-      isGrpcType(typeof type === 'string' ? type : null);
+    const isGrpc = typeof type === 'string' && isGrpcType(type);
+    exchange.grpcStatus = parseGrpcStatus(received['grpc-status']);
+    exchange.endsWithGrpcStatus = exchange.httpVersion === '2' && this.#contentLength === -1 && isGrpc;
   }
 
   onResponseData(controller: RequestController, chunk: Buffer): void {
+    const { exchange } = this.#forward;
     const isWhole = !this.#hasData && chunk.byteLength === this.#contentLength;
     this.#hasData = true;
-    this.#forward.exchange.responseBytes += chunk.byteLength;
+    exchange.responseBytes += chunk.byteLength;
     if (isWhole && chunk.byteLength <= MAX_WHOLE_BODY_BYTES) {
       this.#wholeBody = chunk.toString('latin1');
       return;
     }
     notePassed(chunk.byteLength);
-    const { reply } = this.#forward.exchange;
+    const { reply } = exchange;
     if (!reply.write(chunk)) {
       controller.pause();
       reply.once('drain', () => controller.resume());
@@ -331,27 +333,29 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
 
   /** Other interim responses say nothing that the client could use. HTTP/1.0 has none (RFC 9110 §15.2). */
   #passHints(received: ReceivedFields): void {
-    if (this.#forward.exchange.httpVersion === '1.0') return;
-    const links = earlyHintLinks(received, this.#forward.permit, this.#owner.ownCookies);
-    if (links.length > 0) this.#forward.exchange.reply.writeEarlyLinks(links);
+    const { exchange, permit } = this.#forward;
+    if (exchange.httpVersion === '1.0') return;
+    const links = earlyHintLinks(received, permit, this.#owner.ownCookies);
+    if (links.length > 0) exchange.reply.writeEarlyLinks(links);
   }
 
   onResponseEnd(received: ReceivedFields): void {
-    this.#forward.exchange.upstreamEndedMs = this.#owner.monotonicMs();
-    const { reply } = this.#forward.exchange;
+    const { exchange, isCall } = this.#forward;
+    exchange.upstreamEndedMs = this.#owner.monotonicMs();
     this.#passTrailers(received);
     this.#finish();
-    if (this.#forward.isCall) this.#countCall();
-    if (this.#wholeBody === null) reply.end();
-    else reply.end(this.#wholeBody, 'latin1');
+    if (isCall) this.#countCall();
+    if (this.#wholeBody === null) exchange.reply.end();
+    else exchange.reply.end(this.#wholeBody, 'latin1');
   }
 
   /** To clients that can take them: others may see them as a second answer, or merge them into the headers (RFC 9110 §6.5.1). */
   #passTrailers(received: ReceivedFields): void {
-    if (this.#forward.isCall) this.#forward.exchange.grpcStatus ??= parseGrpcStatus(received['grpc-status']);
-    if (this.#forward.exchange.httpVersion !== '2' && !this.#forward.request.fields.takesTrailers) return;
-    const trailers = clientResponseTrailers(received, this.#connectionOptions, this.#forward.permit);
-    if (trailers.length > 0) this.#forward.exchange.reply.addTrailers(trailers);
+    const { exchange, request, permit, isCall } = this.#forward;
+    if (isCall) exchange.grpcStatus ??= parseGrpcStatus(received['grpc-status']);
+    if (exchange.httpVersion !== '2' && !request.fields.takesTrailers) return;
+    const trailers = clientResponseTrailers(received, this.#connectionOptions, permit);
+    if (trailers.length > 0) exchange.reply.addTrailers(trailers);
   }
 
   onResponseError(error: Error): void {
@@ -394,22 +398,19 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
     this.#hasRetried = true;
     this.#isAnswered = false;
     this.#controller = null;
-    const { hooks } = this.#owner;
-    hooks.onRetry(this.#forward.upstream.name, 'token_refused');
+    const { exchange, request, permit, tokens, upstream } = this.#forward;
+    this.#owner.hooks.onRetry(upstream.name, 'token_refused');
     try {
-      const token = await this.#forward.tokens.forPermit(this.#forward.permit);
+      const token = await tokens.forPermit(permit);
       // The client may have left in the meantime.
       if (this.#isOver) return;
-      const headers =
-        token instanceof Denial
-          ? token
-          : this.#owner.prepare(this.#forward.exchange, this.#forward.request, this.#forward.permit, token);
+      const headers = token instanceof Denial ? token : this.#owner.prepare(exchange, request, permit, token);
       if (headers instanceof Denial) {
         this.#fail(headers);
         return;
       }
       this.#headers = headers;
-      this.#dispatch(this.#forward.upstream.choose());
+      this.#dispatch(upstream.choose());
     } catch (thrown) {
       if (!this.#isOver) this.#fail(asGatewayFault(thrown));
     }
@@ -431,32 +432,26 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
   }
 
   onRequestUpgrade(received: ReceivedFields, socket: Duplex): void {
-    this.#forward.exchange.firstByteMs = this.#owner.monotonicMs();
-    if (!acceptsHandshake(received, this.#forward.request.fields.webSocketKey)) {
+    const { exchange, request } = this.#forward;
+    exchange.firstByteMs = this.#owner.monotonicMs();
+    if (!acceptsHandshake(received, request.fields.webSocketKey)) {
       socket.destroy();
       this.#fail(new UpstreamFault('upstream_protocol', 'answer does not fit the WebSocket handshake'));
       return;
     }
-    this.#forward.exchange.worker = null;
+    exchange.worker = null;
     const server = this.#server as UpstreamServer;
     server.noteSuccess();
     server.tunnels += 1;
     this.#release();
     this.#giveShare();
-    const { tunnels, ownCookies } = this.#owner;
-    const headers = clientResponseHeaders(
-      received,
-      this.#forward.permit,
-      ownCookies,
-      this.#forward.request.fields.origin,
-    );
-    headers.push('x-request-id', this.#forward.exchange.id);
-    const tunnel = Tunnel.open(this.#forward.exchange, socket, headers, () => {
+    const { tunnels } = this.#owner;
+    const tunnel = Tunnel.open(exchange, socket, this.#clientHeaders(received), () => {
       tunnels.delete(tunnel);
       this.#stopWatching?.();
       server.tunnels -= 1;
-      this.#forward.exchange.upstreamEndedMs = this.#owner.monotonicMs();
-      this.#forward.exchange.finish();
+      exchange.upstreamEndedMs = this.#owner.monotonicMs();
+      exchange.finish();
     });
     tunnels.add(tunnel);
     this.#stopWatching = this.#watch(tunnel);
@@ -485,16 +480,15 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
 
   /** The credential has ended while this was open. */
   credentialEnded({ denial }: StreamEnding): void {
-    if (!this.#forward.exchange.reply.hasBegun) {
+    const { exchange } = this.#forward;
+    if (!exchange.reply.hasBegun) {
       this.#fail(denial);
-      return;
-    }
-    if (this.#forward.exchange.endsWithGrpcStatus) {
+    } else if (exchange.endsWithGrpcStatus) {
       this.breakOff(denial);
-      return;
+    } else {
+      exchange.refused(denial);
+      exchange.reply.cut();
     }
-    this.#forward.exchange.refused(denial);
-    this.#forward.exchange.reply.cut();
   }
 
   /** Ends it before the server has answered, or has finished to. */

@@ -5,7 +5,7 @@ import { type IncomingMessage, request } from 'node:http';
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { UpstreamServer } from '../../src/upstream/servers/server.ts';
-import { HOST, startGateway, type TestGateway } from '../support/gateway.ts';
+import { HOST, parseTestConfig, startGateway, type TestGateway } from '../support/gateway.ts';
 import { asked } from '../support/http1-wire.ts';
 import {
   END_HEADERS,
@@ -37,11 +37,6 @@ const start = (endpoints: string | readonly string[], upstream: Record<string, u
   });
 
 const WITH_HTTP2 = { public: { address: '127.0.0.1:0', http2: true }, admin: { address: '127.0.0.1:0' } };
-
-const SERVER = {
-  ...{ isHttp2: true, maxConnections: 1, maxStreams: 1, connectTimeoutMs: 60_000 },
-  ...{ consecutiveFailures: 1, baseDelayMs: 1, maxDelayMs: 1 },
-};
 
 const reasonOf = (body: Buffer) => (JSON.parse(body.toString()) as { reason: string }).reason;
 
@@ -597,7 +592,9 @@ describe('a handler that throws', () => {
   const CALLBACKS = ['onResponseStart', 'onResponseData', 'onResponseEnd'] as const;
   test.each(CALLBACKS)('in %s fails its request, and not the process', async (callback) => {
     await using upstream = await Http2Upstream.start();
-    const server = new UpstreamServer(upstream.origin, { ...SERVER, tls: null }, () => performance.now());
+    const app = { endpoints: [upstream.origin], timeouts: { connect: '60s' } };
+    const { upstreams } = parseTestConfig({ config: { upstreams: { app } } });
+    const server = new UpstreamServer(upstream.origin, upstreams['app']!, null, () => performance.now());
     const { promise, resolve } = Promise.withResolvers<Error>();
     const nothing = () => {};
     server.pool.dispatch(asked(), {
@@ -609,7 +606,7 @@ describe('a handler that throws', () => {
       },
     });
     expect((await promise).message).toBe(callback);
-    await server.close();
+    server.close();
   });
 });
 

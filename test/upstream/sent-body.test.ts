@@ -11,6 +11,6 @@ test('a body that was given up before it had a stream fails on its first one', a
   await new Promise((resolve) => body.once('close', resolve));
   const heard: Error[] = [];
   const stream = new PassThrough() as unknown as ClientHttp2Stream;
-  new SentBody(body).sendTo(stream, { bodyEnded: () => {}, bodyFailed: (error) => heard.push(error) });
+  new SentBody(body).sendTo(stream, { bodyEnded: () => {}, abort: (error) => heard.push(error) });
   expect(heard).toEqual([failure]);
 });

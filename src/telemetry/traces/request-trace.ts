@@ -12,6 +12,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Attributes, HrTime, Span } from '@opentelemetry/api';
 import { GatewayFault, type Reason } from '../../errors.ts';
+import { hostAndPort } from '../../lib/address.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import { formatTraceparent, type TraceContext } from '../../lib/http/trace-context.ts';
 import type { FinishedRequest } from '../finished-request.ts';
@@ -216,13 +217,10 @@ export class RequestTrace {
   }
 }
 
-/** The request under way, where it is recorded; `null` otherwise. */
-const current = (): RequestTrace | null => CURRENT.getStore() ?? null;
-
 /** Does a part of the work for a request, as a span where that is recorded. */
 export function inSpan<T>(step: keyof typeof STEPS, work: () => T): T {
-  const trace = current();
-  return trace === null ? work() : trace.step(step, STEPS[step], {}, work);
+  const trace = CURRENT.getStore();
+  return trace === undefined ? work() : trace.step(step, STEPS[step], {}, work);
 }
 
 /**
@@ -232,8 +230,8 @@ export function inSpan<T>(step: keyof typeof STEPS, work: () => T): T {
  * @param operation  of a closed set
  */
 export function inStoreSpan<T>(system: 'redis', operation: string, work: () => T): T {
-  const trace = current();
-  if (trace === null) return work();
+  const trace = CURRENT.getStore();
+  if (trace === undefined) return work();
   trace.noteStoreLookup();
   const attributes = { 'db.system.name': system, 'db.operation.name': operation };
   return trace.step(`store ${operation}`, 'client', attributes, work);
@@ -250,11 +248,7 @@ function fail(span: Span, type: Reason | string): void {
 }
 
 function serverAttributes(origin: string): Attributes {
-  const { protocol, hostname, port } = new URL(origin.replace(/^h2c:/, 'http:'));
-  const scheme = protocol.slice(0, -1);
-  return {
-    'url.scheme': scheme,
-    'server.address': hostname.replace(/^\[|\]$/g, ''),
-    'server.port': port === '' ? (scheme === 'https' ? 443 : 80) : Number(port),
-  };
+  const url = new URL(origin.replace(/^h2c:/, 'http:'));
+  const { host, port } = hostAndPort(url);
+  return { 'url.scheme': url.protocol.slice(0, -1), 'server.address': host, 'server.port': port };
 }

@@ -45,7 +45,7 @@ export class Http1Pool implements ConnectionPool {
   }
 
   /** Closes every connection at once; requests fail. */
-  async destroy(): Promise<void> {
+  destroy(): void {
     this.#isDestroyed = true;
     clearTimeout(this.#timer);
     for (const one of this.#waiting.splice(0)) one.abort(new PoolClosedError());

@@ -34,7 +34,7 @@ export class StreamPool {
   dispatch(asked: ServerRequest, handler: RequestHandler): void {
     const request = new StreamRequest(asked, handler);
     if (this.#isDestroyed) {
-      request.fail(new PoolClosedError());
+      request.abort(new PoolClosedError());
       return;
     }
     const connection = this.#roomiest();
@@ -47,7 +47,7 @@ export class StreamPool {
   }
 
   /** Closes every connection at once; requests fail. */
-  async destroy(): Promise<void> {
+  destroy(): void {
     this.#isDestroyed = true;
     this.#failWaiting(Number.POSITIVE_INFINITY, new PoolClosedError());
     for (const connection of [...this.connections]) connection.destroy(null);
@@ -106,6 +106,6 @@ export class StreamPool {
     const failed = this.#waiting.slice(this.#first, this.#first + count);
     this.#waiting = this.#waiting.slice(this.#first + count);
     this.#first = 0;
-    for (const request of failed) request.fail(error);
+    for (const request of failed) request.abort(error);
   }
 }

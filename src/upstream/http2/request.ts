@@ -1,7 +1,5 @@
 /**
  * One request on one HTTP/2 stream. It calls its handler as one over HTTP/1.1 does, so that a forward does not depend on the protocol.
- *
- * Long because it is one state machine: what a callback may do depends on the state that the others have reached.
  */
 
 import { type ClientHttp2Stream, constants } from 'node:http2';
@@ -57,7 +55,7 @@ export class StreamRequest implements RequestController {
       const endStream = body === null && !isUpgrade;
       this.#stream = connection.open(list, { endStream, waitForTrailers: body !== null && !isDuplex });
     } catch (thrown) {
-      this.#fail(thrown as Error);
+      this.abort(thrown as Error);
       return;
     }
     this.#listen(this.#stream);
@@ -71,13 +69,10 @@ export class StreamRequest implements RequestController {
     }
   }
 
-  /** It cannot be sent at all. */
-  fail(error: Error): void {
-    this.#fail(error);
-  }
-
   abort(reason: Error): void {
-    this.#fail(reason);
+    if (this.#isOver) return;
+    this.#leave(true);
+    this.handler.onResponseError(reason);
   }
 
   pause(): void {
@@ -100,19 +95,15 @@ export class StreamRequest implements RequestController {
     this.#stream?.setTimeout(this.options.takeTimeoutMs);
   }
 
-  bodyFailed(error: Error): void {
-    this.#fail(error);
-  }
-
   /** No answer has come in time, or nothing in either direction: the connection may be dead, or the client says nothing. */
   timedOut(): void {
     this.#connection?.probe();
     if (!this.#isAnswered && this.options.body?.sent?.hasEnded === false) {
-      this.#fail(new RequestBodyError('stalled'));
+      this.abort(new RequestBodyError('stalled'));
       return;
     }
     const what = this.#isAnswered ? 'answer has stopped' : 'no answer in time';
-    this.#fail(new UpstreamFault('upstream_timeout', what));
+    this.abort(new UpstreamFault('upstream_timeout', what));
   }
 
   /** One listener for all requests, each of which is found through its stream (ADR 3). */
@@ -178,11 +169,6 @@ export class StreamRequest implements RequestController {
     if (!this.#isOver && this.#hasServerEnded) this.#complete();
   }
 
-  /** The trailers of the request. */
-  get ownTrailers(): ReceivedFields {
-    return receivedFields(this.options.body?.trailers ?? []);
-  }
-
   sent(): void {
     if (this.#isOver) return;
     if (!this.#isAnswered) this.#stream?.setTimeout(0);
@@ -201,7 +187,7 @@ export class StreamRequest implements RequestController {
     this.#connection?.closed();
     if (this.#isOver) return;
     const wasProcessed = !this.#wasNotSent && this.#connection?.mayHaveProcessed(stream) === true;
-    this.#fail(streamFailure(stream.rstCode, this.#error, wasProcessed));
+    this.abort(streamFailure(stream.rstCode, this.#error, wasProcessed));
   }
 
   #complete(): void {
@@ -227,12 +213,6 @@ export class StreamRequest implements RequestController {
       cancel(stream);
       this.handler.onResponseError(thrown as Error);
     }
-  }
-
-  #fail(error: Error): void {
-    if (this.#isOver) return;
-    this.#leave(true);
-    this.handler.onResponseError(error);
   }
 
   #leave(isStreamLeft: boolean): void {
@@ -261,7 +241,7 @@ const guarded = <Given extends readonly unknown[]>(
     try {
       act(request, this, ...given);
     } catch (thrown) {
-      request.fail(thrown as Error);
+      request.abort(thrown as Error);
     }
   };
 
@@ -274,7 +254,7 @@ const onTrailers = guarded((request, _stream, _fields: unknown, _flags: number, 
 const onData = guarded((request, _stream, chunk: Buffer) => request.data(chunk));
 const onEnd = guarded((request) => request.ended());
 const onWantTrailers = guarded((request, stream) => {
-  if (!stream.closed) stream.sendTrailers(request.ownTrailers);
+  if (!stream.closed) stream.sendTrailers(receivedFields(request.options.body?.trailers ?? []));
 });
 const onFinish = guarded((request) => request.sent());
 const onTimeout = guarded((request) => request.timedOut());

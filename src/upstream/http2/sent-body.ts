@@ -14,7 +14,7 @@ interface BodyWatcher {
   /** The whole body is written, or waits in the stream. */
   bodyEnded(): void;
   /** It was given up. */
-  bodyFailed(error: Error): void;
+  abort(reason: Error): void;
 }
 
 /** One body, which goes to one stream after the other until a server takes it. */
@@ -90,7 +90,7 @@ export class SentBody {
   };
 
   readonly #onError = (error: Error): void => {
-    this.#watcher?.bodyFailed(error);
+    this.#watcher?.abort(error);
   };
 
   #end(): void {

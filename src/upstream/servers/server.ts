@@ -1,31 +1,21 @@
 /** One server of an upstream: its connection pool, its requests in progress, and whether it is ejected. */
 
+import { once } from 'node:events';
 import { connect } from 'node:net';
+import { hostAndPort } from '../../lib/address.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { connector, type UpstreamTls } from '../connect.ts';
 import type { CountedConnection, RequestHandler, ServerRequest } from '../dispatch.ts';
 import { Http1Pool } from '../http1/pool.ts';
 import { StreamPool } from '../http2/pool.ts';
-
-/** Limits and timeouts of one server of an upstream. Times are in milliseconds. */
-interface ServerSettings {
-  readonly isHttp2: boolean;
-  readonly maxConnections: number;
-  /** On one HTTP/2 connection. */
-  readonly maxStreams: number;
-  readonly connectTimeoutMs: number;
-  readonly consecutiveFailures: number;
-  readonly baseDelayMs: number;
-  readonly maxDelayMs: number;
-  readonly tls: UpstreamTls | null;
-}
+import { speaksHttp2, type UpstreamConfig } from '../section.ts';
 
 /** The connections to a server, whatever they speak. */
 interface ServerPool {
   /** Sends a request when a connection is free for it. The handler hears of everything that becomes of it. */
   dispatch(request: ServerRequest, handler: RequestHandler): void;
   readonly connections: Iterable<CountedConnection>;
-  destroy(): Promise<void>;
+  destroy(): void;
 }
 
 /** One server of an upstream, with its connection pool. */
@@ -33,30 +23,32 @@ export class UpstreamServer {
   readonly origin: string;
   /** `host:port` for `hostHeader: endpoint`. */
   readonly hostHeader: string;
-  /** Passed with every request, so that a connection is never thrown away because of the client's Host header. */
-  readonly serverName: string;
   readonly pool: ServerPool;
   /** Requests under way, waiting ones included. */
   inFlight = 0;
   /** Open tunnels. They have left the pool and take no connection of its number. */
   tunnels = 0;
-  readonly #settings: ServerSettings;
+  readonly #address: ReturnType<typeof hostAndPort>;
+  readonly #ejection: UpstreamConfig['ejection'];
   readonly #monotonicMs: Clock;
   #failures = 0;
   #ejections = 0;
   #ejectedUntilMs = Number.NEGATIVE_INFINITY;
 
-  constructor(origin: string, settings: ServerSettings, monotonicMs: Clock) {
+  constructor(origin: string, config: UpstreamConfig, tls: UpstreamTls | null, monotonicMs: Clock) {
+    const { maxConnections, maxStreams, timeouts, ejection } = config;
     const url = new URL(origin.replace(/^h2c:/, 'http:'));
     this.origin = origin;
     this.hostHeader = url.host;
-    this.serverName = settings.tls?.serverName ?? url.hostname.replace(/^\[|\]$/g, '');
-    this.#settings = settings;
+    this.#address = hostAndPort(url);
+    this.#ejection = ejection;
     this.#monotonicMs = monotonicMs;
-    const connect = connector(url, this.serverName, settings);
-    this.pool = settings.isHttp2
-      ? new StreamPool({ ...settings, url, connect })
-      : new Http1Pool(connect, settings.maxConnections, monotonicMs);
+    const isHttp2 = speaksHttp2(config);
+    const connectTimeoutMs = timeouts.connect;
+    const connect = connector(url, tls?.serverName ?? this.#address.host, { tls, isHttp2, connectTimeoutMs });
+    this.pool = isHttp2
+      ? new StreamPool({ url, connect, connectTimeoutMs, maxStreams, maxConnections })
+      : new Http1Pool(connect, maxConnections, monotonicMs);
   }
 
   /** Whether it may be chosen: it is not ejected, or its time is over and it may prove itself. */
@@ -64,17 +56,14 @@ export class UpstreamServer {
     return this.#monotonicMs() >= this.#ejectedUntilMs;
   }
 
-  /** Whether a TCP connection to it can be made within this time; nothing is sent on it. */
-  isReachable(timeoutMs: number): Promise<boolean> {
-    const { hostname, port, protocol } = new URL(this.origin.replace(/^h2c:/, 'http:'));
-    const { promise, resolve } = Promise.withResolvers<boolean>();
-    const socket = connect({
-      host: hostname.replace(/^\[|\]$/g, ''),
-      port: port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port),
-    });
-    socket.setTimeout(timeoutMs, () => resolve(false));
-    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
-    return promise.finally(() => socket.destroy());
+  /** Makes a TCP connection and closes it again; nothing is sent on it. Rejects when none can be made within this time. */
+  async reach(timeoutMs: number): Promise<void> {
+    const socket = connect(this.#address);
+    try {
+      await once(socket, 'connect', { signal: AbortSignal.timeout(timeoutMs) });
+    } finally {
+      socket.destroy();
+    }
   }
 
   /** Open connections of the pool: those with a request on them, and the others. Tunnels have left it. */
@@ -95,7 +84,7 @@ export class UpstreamServer {
 
   /** It was chosen. When it returns from an ejection, one request tries it and the others wait for the outcome. */
   noteChosen(): void {
-    if (this.#ejections > 0) this.#ejectedUntilMs = this.#monotonicMs() + this.#settings.baseDelayMs;
+    if (this.#ejections > 0) this.#ejectedUntilMs = this.#monotonicMs() + this.#ejection.baseDelay;
   }
 
   /** When an ejected server may be tried again; the lower, the sooner. */
@@ -112,19 +101,17 @@ export class UpstreamServer {
 
   /** No connection could be made. */
   noteFailure(): void {
+    const { consecutiveFailures, baseDelay, maxDelay } = this.#ejection;
     this.#failures += 1;
-    if (this.#failures < this.#settings.consecutiveFailures) return;
-    const delayMs = Math.min(
-      this.#settings.baseDelayMs * 2 ** Math.min(this.#ejections, 20),
-      this.#settings.maxDelayMs,
-    );
+    if (this.#failures < consecutiveFailures) return;
+    const delayMs = Math.min(baseDelay * 2 ** Math.min(this.#ejections, 20), maxDelay);
     this.#ejections += 1;
     // Up to a tenth more, so that replicas do not all come back at the same moment.
     this.#ejectedUntilMs = this.#monotonicMs() + delayMs * (1 + Math.random() / 10);
   }
 
   /** Closes every connection at once; requests on them fail. */
-  close(): Promise<void> {
-    return this.pool.destroy();
+  close(): void {
+    this.pool.destroy();
   }
 }

@@ -41,17 +41,7 @@ export class Upstream {
     this.#capacity = config.maxConnections * (this.isHttp2 ? config.maxStreams : 1);
     this.#maxInFlight = this.#capacity + config.maxPending;
     this.#tls = tls;
-    const settings = {
-      isHttp2: this.isHttp2,
-      maxConnections: config.maxConnections,
-      maxStreams: config.maxStreams,
-      connectTimeoutMs: config.timeouts.connect,
-      consecutiveFailures: config.ejection.consecutiveFailures,
-      baseDelayMs: config.ejection.baseDelay,
-      maxDelayMs: config.ejection.maxDelay,
-      tls,
-    };
-    this.servers = config.endpoints.map((origin) => new UpstreamServer(origin, settings, monotonicMs));
+    this.servers = config.endpoints.map((origin) => new UpstreamServer(origin, config, tls, monotonicMs));
     this.shares = new Shares(config.maxPending, () => this.#free);
   }
 
@@ -99,19 +89,16 @@ export class Upstream {
     return this.#reachable;
   }
 
-  async #firstReachable(timeoutMs: number): Promise<boolean> {
-    const attempts = this.servers.map(async (server) => {
-      if (!(await server.isReachable(timeoutMs))) throw new Error('not reachable');
-    });
-    return Promise.any(attempts).then(
+  #firstReachable(timeoutMs: number): Promise<boolean> {
+    return Promise.any(this.servers.map((server) => server.reach(timeoutMs))).then(
       () => true,
       () => false,
     );
   }
 
   /** Closes every connection at once; requests on them fail. */
-  async close(): Promise<void> {
-    await Promise.all(this.servers.map((server) => server.close()));
+  close(): void {
+    for (const server of this.servers) server.close();
   }
 
   #isAnyEligible(except: UpstreamServer | null): boolean {
