@@ -1,7 +1,8 @@
 /** `docs/reference/metrics.md`: what Prometheus scrapes. */
 
-import { GatewaySeries } from '../../src/gateway/series.ts';
+import { gatewaySeries } from '../../src/gateway/series.ts';
 import { ProcessSeries } from '../../src/process/series.ts';
+import type { MetricPart } from '../../src/telemetry/metric-parts.ts';
 import { collectNodeMetrics } from '../../src/telemetry/node-metrics.ts';
 import { MetricRegistry } from '../../src/telemetry/registry.ts';
 import { NO_ROUTE, OWN_ENDPOINT, RouteMetrics } from '../../src/telemetry/route-series.ts';
@@ -17,20 +18,22 @@ export async function metricsPage(): Promise<string> {
   collectNodeMetrics(metrics);
   new LogSeries(metrics);
   new ProcessSeries(metrics, { version: '0.0.0', revision: 'unknown' });
-  new RouteMetrics(new GatewaySeries(metrics).requests, 'route', 'upstream');
+  new RouteMetrics(gatewaySeries(metrics).requests, 'route', 'upstream');
   const known = metrics.prometheus.getMetricsAsArray() as unknown as readonly {
     name: string;
     labelNames: readonly string[];
   }[];
-  const rows = (await metrics.snapshot())
+  const parts = new Map<string, MetricPart>();
+  for await (const part of metrics.parts()) parts.set(part.name, part);
+  const rows = [...parts.values()]
     .filter(({ name }) => !OF_NODE.test(name))
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))
     .map(({ name, type, help }) => {
       const labels = known.find((metric) => metric.name === name)?.labelNames ?? [];
-      return [code(name), String(type), labels.map(code).join(' '), cell(help)];
+      return [code(name), type, labels.map(code).join(' '), cell(help)];
     });
   const lean = new MetricRegistry();
-  new RouteMetrics(new GatewaySeries(lean).requests, 'route', 'upstream', []);
+  new RouteMetrics(gatewaySeries(lean).requests, 'route', 'upstream', []);
   return `${generated('the series.ts of each folder')}
 # Metrics
 

@@ -28,7 +28,7 @@ import type { Config } from './configuration/schema.ts';
 import { Generation, Generations } from './generation.ts';
 import { Listeners, Recorder } from './listeners.ts';
 import { closed, LongLived } from './long-lived.ts';
-import { GatewaySeries } from './series.ts';
+import { gatewaySeries } from './series.ts';
 
 /** What a process gives its gateway. */
 export interface GatewayDependencies {
@@ -102,7 +102,7 @@ export class Gateway {
    */
   static async open({ config, contents }: ReadConfig, dependencies: GatewayDependencies): Promise<Gateway> {
     const { clocks, log, audit, metrics, ticketKeys, outletOf } = dependencies;
-    const series = new GatewaySeries(metrics);
+    const series = gatewaySeries(metrics);
     await using opened = new AsyncDisposableStack();
     metrics.beforeScrape(() => series.routes.sweep(clocks.monotonicMs()));
     const longLived = opened.adopt(

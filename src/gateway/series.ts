@@ -20,46 +20,30 @@ import { TraceSeries } from '../telemetry/traces/series.ts';
 import { TokenSeries } from '../token/series.ts';
 import { UpstreamSeries } from '../upstream/series.ts';
 
-/** Everything that a gateway counts. A part is given its own member, never the whole. */
-export class GatewaySeries {
-  readonly requests: RequestSeries;
-  readonly routes: CountedRoutes;
-  readonly listeners: ListenerSeries;
-  readonly queue: QueueSeries;
-  readonly limits: LimitSeries;
-  readonly authentication: AuthenticationSeries;
-  readonly sessions: SessionSeries;
-  readonly serviceTokens: ServiceTokenSeries;
-  readonly revocations: RevocationSeries;
-  readonly tokens: TokenSeries;
-  readonly upstreams: UpstreamSeries;
-  readonly logins: LoginSeries;
-  readonly refresh: RefreshSeries;
-  readonly tokenEndpoint: TokenEndpointSeries;
-  readonly commandLine: CommandLineSeries;
-  readonly outbound: OutboundSeries;
-  readonly store: StoreSeries;
-  readonly traces: TraceSeries;
-
-  /** Once per registry. */
-  constructor(registry: MetricRegistry) {
-    this.requests = new RequestSeries(registry);
-    this.routes = new CountedRoutes(this.requests);
-    this.listeners = new ListenerSeries(registry);
-    this.queue = new QueueSeries(registry);
-    this.limits = new LimitSeries(registry);
-    this.authentication = new AuthenticationSeries(registry);
-    this.sessions = new SessionSeries(registry);
-    this.serviceTokens = new ServiceTokenSeries(registry);
-    this.revocations = new RevocationSeries(registry);
-    this.tokens = new TokenSeries(registry);
-    this.upstreams = new UpstreamSeries(registry);
-    this.logins = new LoginSeries(registry);
-    this.refresh = new RefreshSeries(registry);
-    this.tokenEndpoint = new TokenEndpointSeries(registry);
-    this.commandLine = new CommandLineSeries(registry);
-    this.outbound = new OutboundSeries(registry);
-    this.store = new StoreSeries(registry);
-    this.traces = new TraceSeries(registry);
-  }
+/** Everything that a gateway counts; once per registry. A part is given its own member, never the whole. */
+export function gatewaySeries(registry: MetricRegistry) {
+  const requests = new RequestSeries(registry);
+  return {
+    requests,
+    routes: new CountedRoutes(requests),
+    listeners: new ListenerSeries(registry),
+    queue: new QueueSeries(registry),
+    limits: new LimitSeries(registry),
+    authentication: new AuthenticationSeries(registry),
+    sessions: new SessionSeries(registry),
+    serviceTokens: new ServiceTokenSeries(registry),
+    revocations: new RevocationSeries(registry),
+    tokens: new TokenSeries(registry),
+    upstreams: new UpstreamSeries(registry),
+    logins: new LoginSeries(registry),
+    refresh: new RefreshSeries(registry),
+    tokenEndpoint: new TokenEndpointSeries(registry),
+    commandLine: new CommandLineSeries(registry),
+    outbound: new OutboundSeries(registry),
+    store: new StoreSeries(registry),
+    traces: new TraceSeries(registry),
+  };
 }
+
+/** What {@link gatewaySeries} makes. */
+export type GatewaySeries = ReturnType<typeof gatewaySeries>;

@@ -90,17 +90,14 @@ export class CountedRoutes {
       const since = this.#goneSinceMs[label];
       const over = new Set(
         [...since]
-          .filter(([name, ms]) => nowMs - ms >= GONE_AFTER_MS && !this.#isInUse(label, name))
-          .map(([name]) => name),
+          .filter(([, ms]) => nowMs - ms >= GONE_AFTER_MS)
+          .map(([name]) => name)
+          .filter((name) => label === 'upstream' || this.#series.inFlight.child({ route: name }).value === 0),
       );
       if (over.size === 0) continue;
       for (const name of over) since.delete(name);
       this.#series.remove(label, over);
     }
-  }
-
-  #isInUse(label: 'route' | 'upstream', name: string): boolean {
-    return label === 'route' && this.#series.inFlight.child({ route: name }).value > 0;
   }
 }
 

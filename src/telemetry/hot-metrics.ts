@@ -136,8 +136,8 @@ export class HotNumber {
   }
 }
 
-/** A metric with one number for each series. */
-class NumberFamily<L extends string> extends HotFamily<L, HotNumber> {
+/** A counter, or a gauge that goes up and down. The values of several workers are added up. */
+export class HotNumberFamily<L extends string> extends HotFamily<L, HotNumber> {
   protected override readonly type: 'counter' | 'gauge';
 
   constructor(registry: Registry, name: string, help: string, labelNames: readonly L[], type: 'counter' | 'gauge') {
@@ -161,20 +161,6 @@ class NumberFamily<L extends string> extends HotFamily<L, HotNumber> {
   override get(): Exported {
     const values = [...this.children.values()].map(({ labels, value }) => ({ metricName: this.name, labels, value }));
     return { name: this.name, help: this.help, type: this.type, aggregator: 'sum', values };
-  }
-}
-
-/** A counter. The values of several workers are added up. */
-export class HotCounterFamily<L extends string> extends NumberFamily<L> {
-  constructor(registry: Registry, name: string, help: string, labelNames: readonly L[]) {
-    super(registry, name, help, labelNames, 'counter');
-  }
-}
-
-/** A gauge that goes up and down. The values of several workers are added up. */
-export class HotGaugeFamily<L extends string> extends NumberFamily<L> {
-  constructor(registry: Registry, name: string, help: string, labelNames: readonly L[]) {
-    super(registry, name, help, labelNames, 'gauge');
   }
 }
 

@@ -9,7 +9,7 @@
 
 import { Counter, Gauge, Histogram, type MetricObjectWithValues, type MetricValue, Registry } from 'prom-client';
 import { LoopShare } from '../lib/concurrency/loop-share.ts';
-import { HotCounterFamily, HotFamily, HotGaugeFamily, HotHistogramFamily } from './hot-metrics.ts';
+import { HotFamily, type HotHistogram, HotHistogramFamily, type HotNumber, HotNumberFamily } from './hot-metrics.ts';
 import { headLines, lastLine, type MetricPart, partOf, seriesLines, type TextFormat } from './metric-parts.ts';
 import { type Aggregator, ReadGauge } from './read-gauge.ts';
 
@@ -52,25 +52,18 @@ interface LabelledGauge<L extends Labels> {
   reset(): void;
 }
 
-interface PlainHistogram {
-  observe(valueSec: number): void;
-}
-
 interface LabelledHistogram<L extends Labels> {
   observe(labels: LabelsOf<L>, valueSec: number): void;
   /** Makes the series exist. */
   zero(labels: LabelsOf<L>): void;
 }
 
-type AnyFamily = Pick<HotCounterFamily<string>, 'parts'>;
+type Snapshot = MetricObjectWithValues<MetricValue<string>>;
 
 /** What the types of prom-client do not say of its metrics. */
 interface Gettable {
-  get(): MetricsSnapshot[number] | Promise<MetricsSnapshot[number]>;
+  get(): Snapshot | Promise<Snapshot>;
 }
-
-/** Every metric of one process, as plain data. */
-export type MetricsSnapshot = readonly MetricObjectWithValues<MetricValue<string>>[];
 
 /** The metrics of one process. Names are given without the prefix `sallyport_`. */
 export class MetricRegistry {
@@ -110,33 +103,26 @@ export class MetricRegistry {
   }
 
   /** A histogram for what is rare; what happens on every request is a {@link hotHistogram}. */
-  histogram(name: string, help: string, bucketsSec: readonly number[]): PlainHistogram;
   histogram<const L extends Labels>(
     name: string,
     help: string,
     bucketsSec: readonly number[],
     labels: L,
-  ): LabelledHistogram<L>;
-  histogram(
-    name: string,
-    help: string,
-    bucketsSec: readonly number[],
-    labels: Labels = {},
-  ): PlainHistogram & LabelledHistogram<Labels> {
+  ): LabelledHistogram<L> {
     const labelNames = Object.keys(labels);
     const histogram = new Histogram({ ...this.#described(name, help), labelNames, buckets: [...bucketsSec] });
-    if (labelNames.length > 0) for (const each of combinations(labels)) histogram.zero(each);
-    return histogram;
+    for (const each of combinations(labels)) histogram.zero(each);
+    return histogram as LabelledHistogram<Labels>;
   }
 
   /** A counter for what happens on every request. Its owner asks for each series once, and adds to that. */
-  hotCounter<L extends string>(name: string, help: string, labelNames: readonly L[]): HotCounterFamily<L> {
-    return new HotCounterFamily(this.prometheus, PREFIX + name, help, labelNames);
+  hotCounter<L extends string>(name: string, help: string, labelNames: readonly L[]): HotNumberFamily<L> {
+    return new HotNumberFamily(this.prometheus, PREFIX + name, help, labelNames, 'counter');
   }
 
   /** A gauge that goes up and down with every request. */
-  hotGauge<L extends string>(name: string, help: string, labelNames: readonly L[]): HotGaugeFamily<L> {
-    return new HotGaugeFamily(this.prometheus, PREFIX + name, help, labelNames);
+  hotGauge<L extends string>(name: string, help: string, labelNames: readonly L[]): HotNumberFamily<L> {
+    return new HotNumberFamily(this.prometheus, PREFIX + name, help, labelNames, 'gauge');
   }
 
   /** A histogram for what happens on every request. */
@@ -159,10 +145,9 @@ export class MetricRegistry {
    * a long text holds up no request.
    */
   async *blocks(format: TextFormat = 'prometheus'): AsyncGenerator<string> {
-    for (const work of this.#beforeScrape) work();
     const share = new LoopShare();
-    for (const metric of this.prometheus.getMetricsAsArray() as readonly object[]) {
-      const blocks = metric instanceof HotFamily ? metric.blocks(format) : [await blockOf(metric as Gettable, format)];
+    for (const metric of this.#scraped()) {
+      const blocks = metric instanceof HotFamily ? metric.blocks(format) : [await blockOf(metric, format)];
       for (const block of blocks) {
         yield block;
         if (share.isUsed) await share.next();
@@ -180,17 +165,15 @@ export class MetricRegistry {
 
   /** The same in parts, for another process to merge. Gauges that are read are read when their part is asked for. */
   async *parts(): AsyncGenerator<MetricPart> {
-    for (const work of this.#beforeScrape) work();
-    for (const metric of this.prometheus.getMetricsAsArray()) {
-      if ((metric as object) instanceof HotFamily) yield* (metric as unknown as AnyFamily).parts();
-      else yield partOf(await (metric as unknown as Gettable).get());
+    for (const metric of this.#scraped()) {
+      if (metric instanceof HotFamily) yield* metric.parts();
+      else yield partOf(await metric.get());
     }
   }
 
-  /** Every metric as plain data, at once. */
-  async snapshot(): Promise<MetricsSnapshot> {
+  #scraped() {
     for (const work of this.#beforeScrape) work();
-    return (await this.prometheus.getMetricsAsJSON()) as MetricsSnapshot;
+    return this.prometheus.getMetricsAsArray() as unknown as (HotFamily<string, HotNumber | HotHistogram> | Gettable)[];
   }
 
   #described(name: string, help: string) {

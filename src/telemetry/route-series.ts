@@ -1,7 +1,7 @@
 /** What is counted of every request, by its route. */
 
 import { REASONS, type Reason } from '../errors.ts';
-import type { HotHistogram, HotNumber } from './hot-metrics.ts';
+import type { HotFamily, HotHistogram, HotNumber } from './hot-metrics.ts';
 import { LONG_BUCKETS_SEC, type MetricRegistry, SHORT_BUCKETS_SEC } from './registry.ts';
 
 const CODE_CLASSES = ['1xx', '2xx', '3xx', '4xx', '5xx'] as const;
@@ -158,20 +158,8 @@ export class RequestSeries {
 
   /** Removes the series of these routes, or of these upstreams. */
   remove(label: 'route' | 'upstream', names: ReadonlySet<string>): void {
-    const { requests, duration, overhead, inFlight, requestBytes, responseBytes, ownedHeaders, decisions } = this;
-    if (label === 'route') {
-      for (const family of [
-        requests,
-        duration,
-        overhead,
-        inFlight,
-        requestBytes,
-        responseBytes,
-        ownedHeaders,
-        decisions,
-      ])
-        family.remove(label, names);
-    } else for (const family of [this.upstreamDuration, this.upstreamErrors]) family.remove(label, names);
+    const families: readonly HotFamily<string, HotHistogram | HotNumber>[] = Object.values(this);
+    for (const family of families) family.remove(label, names);
   }
 }
 
@@ -234,7 +222,7 @@ export class RouteMetrics {
 
   /** The series of a reason. One that is not expected on this route begins with its first request. */
   #decision(reason: Reason): HotNumber {
-    const outcome = REASONS[reason].alert === true ? 'error' : 'deny';
+    const outcome = REASONS[reason].alert ? 'error' : 'deny';
     const counter = this.#series.decisions.child({ route: this.route, outcome, reason });
     this.#decisions.set(reason, counter);
     return counter;

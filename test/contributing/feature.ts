@@ -91,11 +91,7 @@ export const greet = defineCommand({
     ],
     'src/gateway/series.ts': [
       { after: ' */\n\n', insert: "import { GreetingSeries } from '../greeting/series.ts';\n" },
-      { after: 'export class GatewaySeries {\n', insert: '  readonly greetings: GreetingSeries;\n' },
-      {
-        after: '  constructor(registry: MetricRegistry) {\n',
-        insert: '    this.greetings = new GreetingSeries(registry);\n',
-      },
+      { after: '  return {\n', insert: '    greetings: new GreetingSeries(registry),\n' },
     ],
     'src/cli/commands.ts': [
       { after: "from './command.ts';\n", insert: "import { greet } from './greet.ts';\n" },

@@ -70,9 +70,9 @@ describe('a section with a key, a finding, a metric and a command', () => {
   test('the metric exists from the start, with every value of its labels', () => {
     const script = `
       const { MetricRegistry } = await import('${pathToFileURL(tree.path('src/telemetry/registry.ts'))}');
-      const { GatewaySeries } = await import('${pathToFileURL(tree.path('src/gateway/series.ts'))}');
+      const { gatewaySeries } = await import('${pathToFileURL(tree.path('src/gateway/series.ts'))}');
       const registry = new MetricRegistry();
-      new GatewaySeries(registry);
+      gatewaySeries(registry);
       console.log(await registry.prometheus.metrics());`;
     const text = tree.node('--input-type=module', '--eval', script);
     expect(text).toContain('sallyport_greetings_total{tone="friendly"} 0');

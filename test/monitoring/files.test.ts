@@ -4,7 +4,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { GatewaySeries } from '../../src/gateway/series.ts';
+import { gatewaySeries } from '../../src/gateway/series.ts';
 import { ProcessSeries } from '../../src/process/series.ts';
 import { collectNodeMetrics } from '../../src/telemetry/node-metrics.ts';
 import { MetricRegistry } from '../../src/telemetry/registry.ts';
@@ -18,7 +18,7 @@ const registry = new MetricRegistry();
 collectNodeMetrics(registry);
 new LogSeries(registry);
 new ProcessSeries(registry, { version: '0.0.0', revision: 'unknown' });
-new GatewaySeries(registry);
+gatewaySeries(registry);
 const metrics = registry.prometheus.getMetricsAsArray().map(({ name }) => name);
 
 /** The names of metrics in a text, each without what a histogram adds to it. */

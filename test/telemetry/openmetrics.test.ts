@@ -36,7 +36,7 @@ describe('OpenMetrics', () => {
     await using instance = await startInstance({ routes: [{ id: 'app', match: { path: '/' }, credential: 'none' }] });
     collectNodeMetrics(instance.metrics);
     new LogSeries(instance.metrics);
-    instance.metrics.histogram('odd_seconds', 'Says "hello" and \\.', [0.5, 1, 10]).observe(0.7);
+    instance.metrics.histogram('odd_seconds', 'Says "hello" and \\.', [0.5, 1, 10], {}).observe({}, 0.7);
     const answer = await instance.admin('/metrics', { headers: { Accept: PROMETHEUS_3 } });
     expect(answer.headers.get('content-type')).toBe('application/openmetrics-text; version=1.0.0; charset=utf-8');
     const families = parseOpenMetrics(await answer.text());

@@ -17,7 +17,7 @@ import { readContents } from '../../gateway/configuration/contents.ts';
 import { wholeDraft } from '../../gateway/configuration/draft.ts';
 import type { Config } from '../../gateway/configuration/schema.ts';
 import { LongLived } from '../../gateway/long-lived.ts';
-import { GatewaySeries } from '../../gateway/series.ts';
+import { gatewaySeries } from '../../gateway/series.ts';
 import type { DecodedToken } from '../../jwt/compact.ts';
 import { FixedKeySet } from '../../jwt/key-set.ts';
 import type { SessionHandle } from '../../jwt/names.ts';
@@ -146,7 +146,7 @@ export class StandIn implements AsyncDisposable {
         clocks,
         log,
         audit: new AuditLog(auditOn({ write: () => {} }), clocks.wallMs),
-        series: new GatewaySeries(new MetricRegistry()),
+        series: gatewaySeries(new MetricRegistry()),
         outletOf: (outlet) => new RecordingOutlet(outlet, (forwarded) => sent.push(forwarded)),
       },
     );
@@ -229,7 +229,7 @@ export class StandIn implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const upstream of this.#runtime.upstreams.values()) await upstream.close();
+    for (const upstream of this.#runtime.upstreams.values()) upstream.close();
     this.#runtime.outbound?.close();
     await this.#longLived.close();
   }

@@ -6,7 +6,7 @@ type Labels = Readonly<Record<string, string>>;
 
 /** Every series of a metric, named without `sallyport_`: its labels and its value. */
 export async function seriesOf(metrics: MetricRegistry, name: string): Promise<readonly (readonly [Labels, number])[]> {
-  const metric = (await metrics.snapshot()).find((it) => it.name === `sallyport_${name}`);
+  const metric = (await metrics.prometheus.getMetricsAsJSON()).find((it) => it.name === `sallyport_${name}`);
   if (metric === undefined) throw new Error(`no metric ${name}`);
   return metric.values.map(({ labels, value }) => [labels as Labels, value]);
 }
