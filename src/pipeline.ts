@@ -98,12 +98,13 @@ async function answer(exchange: Exchange, request: ScreenedRequest | Denial, pip
 
     const found = pipeline.routes.match(request.host, request.target.path, request.method);
     if (found instanceof Denial) return responder.denial(exchange, found);
-    const match = hasOneReading(request) ? found : decidingEntry(request, found, pipeline);
+    const match = decidingEntry(request, found, pipeline);
     const { route, pattern } = match instanceof Denial ? found : match;
     exchange.route = route;
     exchange.enter(pipeline.series.routes[route.index] as RouteMetrics);
     exchange.trace?.matched(patternPath(pattern));
-    const target = match instanceof Denial ? match : admittedTarget(exchange, request, route, pattern, pipeline);
+    if (match instanceof Denial) return responder.denial(exchange, match);
+    const target = pipeline.limits.routed(exchange, route) ?? upstreamTarget(request, route, pattern);
     if (target instanceof Denial) return responder.denial(exchange, target);
 
     // Only what has to wait is awaited: with a cached session and a token in reuse, nothing is.
@@ -175,26 +176,17 @@ function sharedRoute({ host, target }: ScreenedRequest, method: string, routes: 
 
 const NO_WEBSOCKET = new Denial('upgrade_unsupported', 'route does not allow WebSockets');
 
-const hasOneReading = ({ target }: ScreenedRequest) => !target.hasEncodedSlash && !target.hasSemicolon;
-
-/** The entry whose rules apply to a path that the upstream may read in several ways. */
+/** The entry whose rules apply: the one that was found, unless the upstream may read the path in several ways. */
 function decidingEntry(
   request: ScreenedRequest,
   found: RouteEntry<Route>,
   { routes, endpoints }: Pipeline,
 ): RouteEntry<Route> | Denial {
-  const isReserved = (path: string) => endpoints.match({ ...request, target: { ...request.target, path } }) !== null;
+  const { target } = request;
+  if (!target.hasEncodedSlash && !target.hasSemicolon) return found;
+  const isReserved = (path: string) => endpoints.match({ ...request, target: { ...target, path } }) !== null;
   return matchReadings(routes, found, request, isReserved);
 }
-
-/** What the upstream will be asked for, if the route has room for one more request. */
-const admittedTarget = (
-  exchange: Exchange,
-  request: ScreenedRequest,
-  route: Route,
-  pattern: RoutePattern,
-  { limits }: Pipeline,
-): string | Denial => limits.routed(exchange, route) ?? upstreamTarget(request, route, pattern);
 
 /** What the upstream will be asked for, if the route admits a request of this form. */
 function upstreamTarget(request: ScreenedRequest, route: Route, pattern: RoutePattern): string | Denial {

@@ -17,7 +17,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from '../lib/
 import { lingeringClose } from '../listener/http1/linger.ts';
 import { listenOn } from '../listener/http1/listen.ts';
 import { type ParserError, parserNote, parserRefusal, refuseConnection } from '../listener/http1/refusal.ts';
-import type { EarlyRefusal, ListenerAddress } from '../listener/listener.ts';
+import type { ListenerAddress } from '../listener/listener.ts';
+import type { EarlyRefusal } from '../telemetry/finished-request.ts';
 import { errorFields } from '../telemetry/log.ts';
 import { type AdminEndpoint, ENDPOINTS } from './endpoints.ts';
 import { AdminGuard } from './guard.ts';

@@ -2,7 +2,7 @@
 
 import { hash, timingSafeEqual } from 'node:crypto';
 import { MIN_SECRET_LENGTH, readSecret } from '../config/files/secret-file.ts';
-import { type FileWatch, watchFiles } from '../config/files/watch.ts';
+import { FileWatch } from '../config/files/watch.ts';
 import { ConfigFault } from '../errors.ts';
 import { basicPassword, bearerCredential } from '../lib/http/bearer.ts';
 import { fileWatchReports } from '../telemetry/file-watch.ts';
@@ -25,7 +25,7 @@ export class AdminToken {
     this.#log = log;
     this.#digest = digest;
     const onChange = () => void this.#readAgain();
-    this.#watch = watchFiles([path], { onChange, ...fileWatchReports('admin_token', log, tokenWatchErrors) });
+    this.#watch = new FileWatch([path], { onChange, ...fileWatchReports('admin_token', log, tokenWatchErrors) });
     // It may have changed since it was read.
     onChange();
   }

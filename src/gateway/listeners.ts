@@ -5,31 +5,30 @@
 
 import type { GrpcAuthorizerConfig } from '../authorizer/grpc/section.ts';
 import { type ListenAddress, toBlockList } from '../config/fields.ts';
-import { REASONS } from '../errors.ts';
 import type { Exchange, ExchangeListener } from '../exchange.ts';
 import type { Clocks } from '../lib/clock.ts';
 import { clientLimits } from '../limits/open.ts';
 import { GrpcServer } from '../listener/grpc/server.ts';
 import { ensureFree } from '../listener/http1/listen.ts';
-import type { PublicListenerConfig } from '../listener/http1/section.ts';
 import type { ListenerSeries } from '../listener/http1/series.ts';
 import { Http1Server, type Http1Settings } from '../listener/http1/server.ts';
-import type { TlsCertificates } from '../listener/http1/tls.ts';
+import type { TlsCertificates, TlsListener } from '../listener/http1/tls.ts';
 import {
   type ConnectionCut,
   type ConnectionRefusal,
-  type EarlyRefusal,
   Listener,
   type ListenerAddresses,
   type ListenerParts,
   type ListenerRecorder,
 } from '../listener/listener.ts';
 import { type QueueRules, RequestQueue } from '../listener/request-queue.ts';
+import type { PublicListenerConfig } from '../listener/section.ts';
 import type { QueueSeries } from '../listener/series.ts';
 import { sessionSinceMs } from '../principal.ts';
 import { clientAddress } from '../sanitize/client-address.ts';
 import { type AccessLog, loggedStatus } from '../telemetry/access.ts';
 import type { AuditLog } from '../telemetry/audit.ts';
+import type { EarlyRefusal } from '../telemetry/finished-request.ts';
 import type { RecentRequests } from '../telemetry/recent-requests.ts';
 import type { RequestTrace } from '../telemetry/traces/request-trace.ts';
 import type { Generation } from './generation.ts';
@@ -64,7 +63,7 @@ interface Addressed {
 }
 
 /** The certificates of the listeners that terminate TLS, by name. */
-export type ListenerCertificates = Readonly<Partial<Record<'public' | 'grpcAuthorizer', TlsCertificates>>>;
+type ListenerCertificates = Readonly<Partial<Record<TlsListener, TlsCertificates>>>;
 
 /** Whether the public listener speaks HTTP/2: where browsers offer it, unless the configuration says otherwise. */
 export const servesHttp2 = ({ http2, tls }: Pick<PublicListenerConfig, 'http2' | 'tls'>): boolean =>
@@ -76,7 +75,7 @@ function listenersOf(
   certificates: ListenerCertificates,
 ): readonly OwnParts[] {
   const { public: front, redirect, authorizer, grpcAuthorizer } = listeners;
-  return [
+  const all: readonly (OwnParts | undefined)[] = [
     {
       name: 'public',
       key: 'listeners.public.address',
@@ -84,51 +83,38 @@ function listenersOf(
       tls: certificates.public ?? null,
       http2: servesHttp2(front),
     },
-    ...(redirect === undefined
-      ? []
-      : [{ name: 'redirect', key: 'listeners.redirect.address', address: redirect.address }]),
-    ...(authorizer === undefined
-      ? []
-      : [
-          {
-            name: 'authorizer',
-            key: 'listeners.authorizer.address',
-            address: authorizer.address,
-            proxies: authorizer.peers,
-            logFields: { authorizer: true },
-            // A proxy asks about requests that it has accepted already.
-            drainsLast: true,
-          },
-        ]),
-    ...(grpcAuthorizer === undefined
-      ? []
-      : [
-          {
-            name: 'grpcAuthorizer',
-            key: 'listeners.grpcAuthorizer.address',
-            address: grpcAuthorizer.address,
-            tls: certificates.grpcAuthorizer ?? null,
-            grpc: grpcAuthorizer,
-            proxies: grpcAuthorizer.peers,
-            logFields: { authorizer: true },
-            drainsLast: true,
-          },
-        ]),
-    ...(outbound === undefined
-      ? []
-      : [
-          {
-            name: 'outbound',
-            key: 'outbound.address',
-            address: outbound.address,
-            peers: 'loopback' as const,
-            http2: outbound.http2 === true,
-            logFields: { outbound: true },
-            // Requests that finish may have to call other services.
-            drainsLast: true,
-          },
-        ]),
+    redirect && { name: 'redirect', key: 'listeners.redirect.address', address: redirect.address },
+    authorizer && {
+      name: 'authorizer',
+      key: 'listeners.authorizer.address',
+      address: authorizer.address,
+      proxies: authorizer.peers,
+      logFields: { authorizer: true },
+      // A proxy asks about requests that it has accepted already.
+      drainsLast: true,
+    },
+    grpcAuthorizer && {
+      name: 'grpcAuthorizer',
+      key: 'listeners.grpcAuthorizer.address',
+      address: grpcAuthorizer.address,
+      tls: certificates.grpcAuthorizer ?? null,
+      grpc: grpcAuthorizer,
+      proxies: grpcAuthorizer.peers,
+      logFields: { authorizer: true },
+      drainsLast: true,
+    },
+    outbound && {
+      name: 'outbound',
+      key: 'outbound.address',
+      address: outbound.address,
+      peers: 'loopback',
+      http2: outbound.http2 === true,
+      logFields: { outbound: true },
+      // Requests that finish may have to call other services.
+      drainsLast: true,
+    },
   ];
+  return all.filter((listener) => listener !== undefined);
 }
 
 /** The addresses of the listeners, where several processes share them. */
@@ -218,11 +204,7 @@ export class Listeners {
     return this.#all.reduce((sum, { connectionCount }) => sum + connectionCount, 0);
   }
 
-  /**
-   * Begins to accept connections.
-   *
-   * @throws ConfigFault when an address is unavailable
-   */
+  /** Begins to accept connections. @throws ConfigFault when an address is unavailable */
   async listen(): Promise<ListenerAddresses> {
     const addresses: [string, unknown][] = [];
     for (const listener of this.#all) addresses.push([listener.name, await listener.listen()]);
@@ -326,7 +308,7 @@ export class Recorder implements ListenerRecorder {
   refused(refusal: EarlyRefusal, listener: ExchangeListener): void {
     const wallMs = this.#clocks.wallMs();
     this.#accessLog.recordRefusal(refusal, listener, wallMs);
-    this.#recent.keepUnread({ ...refusal, status: REASONS[refusal.reason].status }, listener.name, wallMs);
+    this.#recent.keepUnread(refusal, listener.name, wallMs);
   }
 
   connectionRefused(reason: ConnectionRefusal): void {

@@ -177,8 +177,7 @@ export class LongLived {
 }
 
 /** Waits for a close, but not indefinitely. */
-export const closed = (closing: Promise<unknown>): Promise<void> =>
-  settledWithin(closing, CLOSE_TIMEOUT_MS, new AbortController().signal);
+export const closed = (closing: Promise<unknown>): Promise<void> => settledWithin(closing, CLOSE_TIMEOUT_MS);
 
 function openSessions(store: Store, config: LongLivedSections, { clocks, log, series }: Surroundings): Sessions {
   // The store logs once that it does not answer; this would log it for every request.

@@ -7,8 +7,9 @@
  * ConfigFault when its address is unavailable; after that nothing that a client does makes it throw.
  */
 
-import { Denial, type DenialReason } from '../errors.ts';
+import { Denial } from '../errors.ts';
 import type { Exchange, ExchangeListener, Handler } from '../exchange.ts';
+import type { EarlyRefusal } from '../telemetry/finished-request.ts';
 import type { RequestQueue } from './request-queue.ts';
 
 /** Where something listens. Plain data, so that it can cross between processes. */
@@ -23,17 +24,6 @@ export interface ListenerAddresses {
   readonly public: ListenerAddress;
   /** Listeners that the configuration does not have are missing. */
   readonly [name: string]: ListenerAddress | undefined;
-}
-
-/** A request that was refused before it became an exchange. */
-export interface EarlyRefusal {
-  /** In the log and in the answer. */
-  readonly id: string;
-  readonly reason: DenialReason;
-  /** The rule that refused it: fixed words, or a code of the parser. */
-  readonly note: string;
-  /** Address of the peer. */
-  readonly client: string;
 }
 
 /** Why a connection never carried a request: too many are open, or too many of its client, the TLS handshake failed, or the peer may not connect. */
@@ -106,7 +96,7 @@ export interface ListenerParts {
 const OVERLOADED = new Denial('overloaded', 'too many requests in progress');
 
 /** One way into the gateway. */
-export class Listener implements ExchangeListener {
+export class Listener implements ExchangeListener, Omit<ListenerServer, 'drain'> {
   readonly name: string;
   readonly logText: string;
   readonly drainsLast: boolean;
@@ -136,7 +126,6 @@ export class Listener implements ExchangeListener {
     return this.#inFlight;
   }
 
-  /** Open connections. */
   get connectionCount(): number {
     return this.#server.connectionCount;
   }
@@ -185,32 +174,19 @@ export class Listener implements ExchangeListener {
     this.#recorder.connectionCut(reason);
   }
 
-  /**
-   * Begins to accept connections.
-   *
-   * @throws ConfigFault when the address is unavailable
-   */
   listen(): Promise<ListenerAddress> {
     return this.#server.listen();
   }
 
-  /** From now on every answer closes its connection, so that clients go elsewhere. Connections are still accepted. */
   announceDrain(): void {
     this.#server.announceDrain();
   }
 
-  /**
-   * Accepts no more connections and lets requests in progress finish. Resolves when all are over and their connections
-   * closed.
-   *
-   * @param graceMs  how long idle connections stay open, so that a request on its way there is answered
-   * @param signal   ends the waiting
-   */
+  /** As its server does; resolves when all requests are over. */
   drain(graceMs: number, signal: AbortSignal): Promise<void> {
     return this.#server.drain(graceMs, () => this.#idle(), signal);
   }
 
-  /** Closes every connection at once. */
   close(): void {
     this.#server.close();
   }

@@ -7,46 +7,27 @@
 import { Denial } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Pipeline } from '../pipeline.ts';
-import type { Responder } from '../response/respond.ts';
 import type { RawRequest, ScreenedRequest } from '../sanitize/sanitize.ts';
 
 const NO_PUBLIC_ORIGIN = new Denial('host_not_served', 'redirect listener: host has no public origin');
 
 /** Makes the pipeline of the redirect listener from that of the public one. Everything on it counts as an own endpoint. */
 export function redirectPipeline(front: Pipeline): Pipeline {
-  const redirect = new Redirect(front.responder);
+  const { responder, sanitizer, series } = front;
+  /** Takes every request for a plain one, so that the answer carries nothing that only counts over TLS (RFC 6797 §7.2). */
+  const screen = (raw: RawRequest): ScreenedRequest | Denial => {
+    const request = sanitizer.screen(raw);
+    return request instanceof Denial ? request : { ...request, scheme: 'http' };
+  };
+  const answer = (exchange: Exchange, { publicOrigin, target }: ScreenedRequest): Denial | null => {
+    if (publicOrigin === null) return NO_PUBLIC_ORIGIN;
+    responder.redirect(exchange, 308, `${publicOrigin}${target.spelling}${target.query}`);
+    return null;
+  };
   return {
     ...front,
-    sanitizer: new PlainSanitizer(front.sanitizer),
-    endpoints: { match: () => redirect.answer },
-    series: { ...front.series, unmatched: front.series.endpoints },
-  };
-}
-
-/** Takes every request for a plain one, so that the answer carries nothing that only counts over TLS (RFC 6797 §7.2). */
-class PlainSanitizer {
-  readonly #sanitizer: Pipeline['sanitizer'];
-
-  constructor(sanitizer: Pipeline['sanitizer']) {
-    this.#sanitizer = sanitizer;
-  }
-
-  screen(raw: RawRequest): ScreenedRequest | Denial {
-    const request = this.#sanitizer.screen(raw);
-    return request instanceof Denial ? request : { ...request, scheme: 'http' };
-  }
-}
-
-class Redirect {
-  readonly #responder: Responder;
-
-  constructor(responder: Responder) {
-    this.#responder = responder;
-  }
-
-  readonly answer = (exchange: Exchange, { publicOrigin, target }: ScreenedRequest): Denial | null => {
-    if (publicOrigin === null) return NO_PUBLIC_ORIGIN;
-    this.#responder.redirect(exchange, 308, `${publicOrigin}${target.spelling}${target.query}`);
-    return null;
+    sanitizer: { screen },
+    endpoints: { match: () => answer },
+    series: { ...series, unmatched: series.endpoints },
   };
 }

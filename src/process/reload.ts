@@ -5,7 +5,7 @@
 
 import { setImmediate } from 'node:timers/promises';
 import type { ApplyResult, ConfigurationReport, PastReload, ReloadControl, ReloadReport } from '../admin/control.ts';
-import { type FileWatch, watchFiles } from '../config/files/watch.ts';
+import { FileWatch } from '../config/files/watch.ts';
 import { errorLines } from '../config/render.ts';
 import { keysThatNeedRestart } from '../config/restart.ts';
 import { ConfigFault } from '../errors.ts';
@@ -93,7 +93,7 @@ export class Reloader implements ReloadControl {
       onChange: () => void this.reload(),
       ...fileWatchReports('configuration', log, series.watchErrors),
     };
-    this.#watch = watchFiles([configFile, ...this.#inUse.watched], events, {}, this.#inUse.seen);
+    this.#watch = new FileWatch([configFile, ...this.#inUse.watched], events, this.#inUse.seen);
   }
 
   /** Stops watching files. */

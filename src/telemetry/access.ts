@@ -1,9 +1,9 @@
 /** The access log: counts each request and writes its line, once, when the request is over. */
 
-import { type DenialReason, REASONS } from '../errors.ts';
+import { REASONS } from '../errors.ts';
 import { traceIdIn } from '../lib/http/trace-context.ts';
 import { toTimestamp } from '../lib/text/timestamp.ts';
-import type { FinishedRequest, LoggedListener } from './finished-request.ts';
+import type { EarlyRefusal, FinishedRequest, LoggedListener } from './finished-request.ts';
 import { errorFields, type LineStream } from './log.ts';
 
 /** In the order of their severity. */
@@ -14,17 +14,6 @@ type Level = keyof typeof LEVELS;
 interface AccessLogSettings {
   readonly level: Level;
   readonly access: 'all' | 'errors' | 'off';
-}
-
-/** Something that was refused before it could be read as a request. */
-interface UnreadRequest {
-  /** In the log and in the answer. */
-  readonly id: string;
-  readonly reason: DenialReason;
-  /** Which rule fired, in fixed words or as a code of the parser. */
-  readonly note: string;
-  /** Address of the peer. */
-  readonly client: string;
 }
 
 /** Counts a finished exchange and writes its line. */
@@ -84,7 +73,7 @@ export class AccessLog {
    *
    * @param wallMs  wall-clock time of the refusal
    */
-  recordRefusal({ id, reason, note, client }: UnreadRequest, listener: LoggedListener, wallMs: number): void {
+  recordRefusal({ id, reason, note, client }: EarlyRefusal, listener: LoggedListener, wallMs: number): void {
     listener.handler.unmatched.refused(reason);
     const { access, level } = this.#settings;
     const { status, logLevel } = REASONS[reason];

@@ -1,6 +1,6 @@
 /** What the access log and the audit log read of a finished request. An exchange has all of it. */
 
-import type { Reason } from '../errors.ts';
+import type { DenialReason, Reason } from '../errors.ts';
 import type { PresentedIssuer } from '../jwt/subject.ts';
 import type { PrincipalKind, RouteMetrics } from './route-series.ts';
 
@@ -10,6 +10,17 @@ export interface LoggedListener {
   /** Its fields in each line, as JSON members that each follow a comma. */
   readonly logText: string;
   readonly handler: { readonly unmatched: RouteMetrics };
+}
+
+/** A request that was refused before it became an exchange. */
+export interface EarlyRefusal {
+  /** In the log and in the answer. */
+  readonly id: string;
+  readonly reason: DenialReason;
+  /** The rule that refused it: fixed words, or a code of the parser. */
+  readonly note: string;
+  /** Address of the peer. */
+  readonly client: string;
 }
 
 /** A request that is over. Times are monotonic milliseconds, `null` for what never happened. */

@@ -3,9 +3,9 @@
  * header or token.
  */
 
-import type { DenialReason, Reason } from '../errors.ts';
+import { REASONS, type Reason } from '../errors.ts';
 import { toTimestamp } from '../lib/text/timestamp.ts';
-import type { FinishedRequest } from './finished-request.ts';
+import type { EarlyRefusal, FinishedRequest } from './finished-request.ts';
 import { errorFields } from './log.ts';
 import type { PrincipalKind } from './route-series.ts';
 
@@ -13,31 +13,10 @@ import type { PrincipalKind } from './route-series.ts';
 export const RECENT_REQUESTS = 4_096;
 
 /** What happened to a request. `null` for what there was not, or what was never found out. */
-export interface RecentRequest {
-  readonly id: string;
+export type RecentRequest = Readonly<Omit<Slot, 'wallMs'>> & {
   /** When it ended; ISO 8601. */
   readonly time: string;
-  readonly listener: string;
-  /** Address of the client. */
-  readonly client: string;
-  readonly method: string | null;
-  readonly host: string | null;
-  /** Without the query. */
-  readonly path: string | null;
-  readonly route: string | null;
-  /** Where it was sent, or would have been. */
-  readonly upstream: string | null;
-  readonly kind: PrincipalKind | null;
-  readonly subject: string | null;
-  readonly status: number;
-  readonly reason: Reason | null;
-  /** Which rule fired, in fixed words. */
-  readonly note: string | null;
-  readonly fault: Readonly<Record<string, string>> | null;
-  readonly durationMs: number;
-  /** From sending the request to the first byte of the answer. */
-  readonly upstreamFirstByteMs: number | null;
-}
+};
 
 /** How often a request was refused or failed for a reason, among those that are remembered. */
 export interface RecentReason {
@@ -52,35 +31,34 @@ export interface RecentReason {
 /** A place for one request, written again and again, so that keeping a request allocates nothing. */
 class Slot {
   id = '';
+  /** When it ended. */
   wallMs = 0;
   listener = '';
+  /** Address of the client. */
   client = '';
   method: string | null = null;
   host: string | null = null;
+  /** Without the query. */
   path: string | null = null;
   route: string | null = null;
+  /** Where it was sent, or would have been. */
   upstream: string | null = null;
   kind: PrincipalKind | null = null;
   subject: string | null = null;
   status = 0;
   reason: Reason | null = null;
+  /** Which rule fired, in fixed words. */
   note: string | null = null;
   fault: Readonly<Record<string, string>> | null = null;
   durationMs = 0;
+  /** From sending the request to the first byte of the answer. */
   upstreamFirstByteMs: number | null = null;
 }
 
+const asRecent = ({ wallMs, ...kept }: Slot): RecentRequest => ({ ...kept, time: toTimestamp(wallMs) });
+
 /** A request that got no connection was never sent, but its upstream is what matters. */
 const isOfUpstream = (reason: Reason | null): boolean => reason?.startsWith('upstream_') === true;
-
-/** Something that was refused before it became a request. */
-interface Unread {
-  readonly id: string;
-  readonly status: number;
-  readonly reason: DenialReason;
-  readonly note: string;
-  readonly client: string;
-}
 
 /** Keeps the last requests. */
 export class RecentRequests {
@@ -111,7 +89,8 @@ export class RecentRequests {
   }
 
   /** Keeps what was refused unread. */
-  keepUnread({ id, status, reason, note, client }: Unread, listener: string, wallMs: number): void {
+  keepUnread({ id, reason, note, client }: EarlyRefusal, listener: string, wallMs: number): void {
+    const { status } = REASONS[reason];
     Object.assign(this.#slot(), new Slot(), { id, status, reason, note, client, listener, wallMs });
   }
 
@@ -119,16 +98,14 @@ export class RecentRequests {
   find(id: string): RecentRequest | null {
     for (let back = 1; back <= this.#slots.length; back += 1) {
       const slot = this.#slots.at((this.#next - back) % this.#slots.length);
-      if (slot?.id !== id) continue;
-      const { wallMs, ...kept } = slot;
-      return { ...kept, time: toTimestamp(wallMs) };
+      if (slot?.id === id) return asRecent(slot);
     }
     return null;
   }
 
   /** The last requests, the newest first. @param count  at most */
   last(count: number): readonly RecentRequest[] {
-    return this.#newestFirst(count).map(({ wallMs, ...kept }) => ({ ...kept, time: toTimestamp(wallMs) }));
+    return this.#newestFirst(count).map(asRecent);
   }
 
   /** Why requests were refused or failed, the most frequent reason first. */

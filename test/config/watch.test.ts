@@ -12,7 +12,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { seeFiles, watchFiles } from '../../src/config/files/watch.ts';
+import { FileWatch, seeFiles } from '../../src/config/files/watch.ts';
 
 let directory: string;
 beforeEach(() => {
@@ -27,13 +27,14 @@ async function watching(
 ) {
   const changes = new Reports<readonly string[]>();
   const faults = new Reports<string>();
-  const watch = watchFiles(
+  const watch = new FileWatch(
     paths,
     {
       onChange: (changed) => changes.add(changed),
       onFault: (at, { code }) => faults.add(`${code} ${relative(directory, at)}`),
       onRestored: (at) => faults.add(`restored ${relative(directory, at)}`),
     },
+    undefined,
     { settleMs: 5, ...timing },
   );
   onTestFinished(() => watch.close());
@@ -148,7 +149,7 @@ test('a file that changed between its reading and the watch is reported, one tha
   const seen = seeFiles([changes, stays]);
   writeFileSync(changes, 'b');
   const reported = await new Promise<readonly string[]>((onChange) => {
-    const watch = watchFiles([changes, stays], { onChange, onFault: () => {}, onRestored: () => {} }, {}, seen);
+    const watch = new FileWatch([changes, stays], { onChange, onFault: () => {}, onRestored: () => {} }, seen);
     onTestFinished(() => watch.close());
   });
   expect(reported).toEqual([changes]);

@@ -36,7 +36,7 @@ export function greetingPipeline(front: Pipeline, text: string): Pipeline {
   edits: {
     'src/gateway/configuration/schema.ts': [
       {
-        after: "from '../../listener/http1/section.ts';\n",
+        after: "from '../../listener/section.ts';\n",
         insert: "import { greetingListener } from '../../listener/greeting/section.ts';\n",
       },
       {

@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { listenAddress, type SchemaContext, size } from '../../config/fields.ts';
-import { tlsServer } from '../../listener/http1/section.ts';
+import { tlsServer } from '../../listener/section.ts';
 import { askingPeers } from '../section.ts';
 
 /** The section. Other limits and timeouts of the listener are those of `listeners.public`. */

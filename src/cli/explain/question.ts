@@ -14,7 +14,7 @@ import { METHODS } from '../../lib/http/node-http.ts';
 import { type JSONType, jsonOf } from '../../lib/text/json.ts';
 import { didYouMean } from '../../lib/text/nearest.ts';
 import { trim } from '../../lib/text/trim.ts';
-import type { PublicListenerConfig } from '../../listener/http1/section.ts';
+import type { PublicListenerConfig } from '../../listener/section.ts';
 import type { OutboundConfig } from '../../outbound/section.ts';
 import { UsageFault } from '../command.ts';
 import { withoutScheme } from '../token/token-input.ts';

@@ -61,7 +61,7 @@ interface WatchedDirectory {
 
 const UNWATCHED: WatchedDirectory = { watcher: null, identity: null, fault: null };
 
-/** A running watch. It does not keep the process alive, and nothing that happens to the files makes it throw. */
+/** A watch on files, until it is closed. It does not keep the process alive, and nothing that happens to the files makes it throw. */
 export class FileWatch {
   readonly #events: WatchEvents;
   readonly #timing: WatchTiming;
@@ -72,11 +72,17 @@ export class FileWatch {
   #confirming: NodeJS.Timeout | null = null;
   #isClosed = false;
 
-  constructor(paths: readonly string[], events: WatchEvents, timing: WatchTiming, seen: SeenFiles) {
+  /** @param seen  what the files were like when they were read; default: they are read now */
+  constructor(
+    paths: readonly string[],
+    events: WatchEvents,
+    seen: SeenFiles = NOTHING,
+    timing: Partial<WatchTiming> = {},
+  ) {
     this.#events = events;
-    this.#timing = timing;
+    this.#timing = { ...DEFAULT_TIMING, ...timing };
     this.follow(paths, seen);
-    this.#poll = setInterval(() => this.#lookSoon(0), timing.pollMs).unref();
+    this.#poll = setInterval(() => this.#lookSoon(0), this.#timing.pollMs).unref();
   }
 
   /**
@@ -180,16 +186,6 @@ export class FileWatch {
     this.#directories.set(directory, { ...UNWATCHED, fault });
     if (fault !== before.fault && !this.#isClosed) this.#events.onFault(directory, error);
   }
-}
-
-/** Watches files until it is closed. */
-export function watchFiles(
-  paths: readonly string[],
-  events: WatchEvents,
-  timing: Partial<WatchTiming> = {},
-  seen: SeenFiles = NOTHING,
-): FileWatch {
-  return new FileWatch(paths, events, { ...DEFAULT_TIMING, ...timing }, seen);
 }
 
 /** `null` for a file that is missing, unreadable or empty. Of a directory it is the names and times of its entries. */

@@ -20,7 +20,7 @@ import * as oidc from '../../endpoints/login/oidc/lint.ts';
 import * as stepUp from '../../endpoints/login/step-up/lint.ts';
 import * as refresh from '../../endpoints/refresh/lint.ts';
 import * as token from '../../endpoints/token/lint.ts';
-import * as listener from '../../listener/http1/lint.ts';
+import * as listener from '../../listener/lint.ts';
 import * as outbound from '../../outbound/lint.ts';
 import { codes as outboundCodes } from '../../outbound/section.ts';
 import * as pages from '../../pages/lint.ts';

@@ -27,7 +27,7 @@ import { refresh } from '../../endpoints/refresh/section.ts';
 import { basePath } from '../../endpoints/section.ts';
 import { tokenEndpoint } from '../../endpoints/token/section.ts';
 import { routeLimit } from '../../limits/section.ts';
-import { publicListener, redirectListener } from '../../listener/http1/section.ts';
+import { publicListener, redirectListener } from '../../listener/section.ts';
 import { outbound } from '../../outbound/section.ts';
 import { pages } from '../../pages/section.ts';
 import { problemTypeBase } from '../../response/section.ts';

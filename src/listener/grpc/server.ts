@@ -9,29 +9,21 @@
 
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, TLSSocket } from 'node:tls';
-import type { ListenAddress } from '../../config/fields.ts';
 import { isInList, plainAddress } from '../../lib/address.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { settledWithin } from '../../lib/concurrency/settled-within.ts';
-import { type ClientConnectionLimits, ClientConnections } from '../client-connections.ts';
+import { ClientConnections } from '../client-connections.ts';
 import { Handshakes } from '../http1/handshakes.ts';
 import { listenOn } from '../http1/listen.ts';
-import type { PublicListenerConfig } from '../http1/section.ts';
-import { hasBadClientCertificate, type TlsCertificates } from '../http1/tls.ts';
+import type { Http1Settings } from '../http1/server.ts';
+import { hasBadClientCertificate } from '../http1/tls.ts';
 import { Http2Connections } from '../http2/connections.ts';
 import type { ConnectionRefusal, Listener, ListenerAddress, ListenerServer } from '../listener.ts';
 import { callsOn } from './begin.ts';
 import type { GrpcMethod } from './call.ts';
 
 /** Where it listens, and what a client may cost. */
-export interface GrpcSettings extends ClientConnectionLimits, Pick<PublicListenerConfig, 'limits' | 'timeouts'> {
-  readonly address: ListenAddress;
-  /** Path of the address in the configuration, for the message when it is unavailable. */
-  readonly key: string;
-  /** `null`: plain HTTP/2. */
-  readonly tls: TlsCertificates | null;
-  /** Whether other processes of the gateway also listen on the address, after checking that no other program does. */
-  readonly sharing: 'alone' | 'shared';
+interface GrpcSettings extends Omit<Http1Settings, 'http2' | 'peers'> {
   /** A larger message is answered with RESOURCE_EXHAUSTED. */
   readonly maxMessageBytes: number;
 }

@@ -5,12 +5,12 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { FileReader } from '../../config/files/named-files.ts';
-import { type FileWatch, watchFiles } from '../../config/files/watch.ts';
+import { FileWatch } from '../../config/files/watch.ts';
 import type { ConfigFault } from '../../errors.ts';
 import type { Clocks } from '../../lib/clock.ts';
 import { fileWatchReports } from '../../telemetry/file-watch.ts';
 import { errorFields, type Logger } from '../../telemetry/log.ts';
-import type { TlsConfig } from './section.ts';
+import type { TlsConfig } from '../section.ts';
 import type { ListenerSeries } from './series.ts';
 import { readTls, TlsCertificates, type TlsFiles, type TlsListener } from './tls.ts';
 
@@ -53,7 +53,7 @@ export class CertificateFiles {
       onChange: () => void this.#readAgain(),
       ...fileWatchReports('certificates', log, series.certificateWatchErrors),
     };
-    this.#watch = watchFiles(certificates.files, events, {}, files.seen);
+    this.#watch = new FileWatch(certificates.files, events, files.seen);
   }
 
   /**

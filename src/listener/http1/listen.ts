@@ -1,5 +1,6 @@
 /** Opens a listening socket, or says in one line why that is impossible. */
 
+import { once } from 'node:events';
 import { type AddressInfo, createServer, type ListenOptions, type Server } from 'node:net';
 import type { ListenAddress } from '../../config/fields.ts';
 import { ConfigFault } from '../../errors.ts';
@@ -64,14 +65,10 @@ function unavailable(address: ListenAddress, key: string, cause: unknown): Confi
   return new ConfigFault(`${key}: cannot listen on ${formatAddress(address)}: ${problem}`, { cause });
 }
 
-function open(server: Server, options: ListenOptions): Promise<AddressInfo> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(options, () => {
-      server.off('error', reject);
-      resolve(server.address() as AddressInfo);
-    });
-  });
+async function open(server: Server, options: ListenOptions): Promise<AddressInfo> {
+  server.listen(options);
+  await once(server, 'listening');
+  return server.address() as AddressInfo;
 }
 
 async function occupyOnce(host: string, port: number): Promise<void> {

@@ -7,9 +7,9 @@
 import type { Socket } from 'node:net';
 import type { Clock } from '../../lib/clock.ts';
 import type { ConnectionCut } from '../listener.ts';
+import type { PublicListenerConfig } from '../section.ts';
 import { type Connection, Reading } from './connection.ts';
 import type { Http1Reply } from './reply.ts';
-import type { PublicListenerConfig } from './section.ts';
 
 /** What is too slow is found at most this fraction of its time later. */
 const SWEEPS_PER_TIMEOUT = 4;

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { type DenialReason, REASONS } from '../../errors.ts';
 import type { UnreadAnswer } from '../../exchange.ts';
 import { type ServerResponse, STATUS_CODES } from '../../lib/http/node-http.ts';
-import type { EarlyRefusal } from '../listener.ts';
+import type { EarlyRefusal } from '../../telemetry/finished-request.ts';
 import { endAndLinger } from './linger.ts';
 
 /**

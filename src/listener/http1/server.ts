@@ -19,10 +19,12 @@ import type { Clock } from '../../lib/clock.ts';
 import { settledWithin } from '../../lib/concurrency/settled-within.ts';
 import { randomHex } from '../../lib/crypto/random-hex.ts';
 import { createServer, IncomingMessage } from '../../lib/http/node-http.ts';
+import type { EarlyRefusal } from '../../telemetry/finished-request.ts';
 import { type ClientConnectionLimits, ClientConnections } from '../client-connections.ts';
 import { Http2Connections } from '../http2/connections.ts';
 import { divertHttp2 } from '../http2/divert.ts';
-import type { ConnectionRefusal, EarlyRefusal, Listener, ListenerAddress, ListenerServer } from '../listener.ts';
+import type { ConnectionRefusal, Listener, ListenerAddress, ListenerServer } from '../listener.ts';
+import type { PublicListenerConfig } from '../section.ts';
 import { acceptorsFor } from './acceptors.ts';
 import { Connection } from './connection.ts';
 import { Handshakes } from './handshakes.ts';
@@ -31,7 +33,6 @@ import { listenOn } from './listen.ts';
 import { PaceWatch } from './pace.ts';
 import { isFromPerson, type ParserError, parserNote, parserRefusal, refuseConnection } from './refusal.ts';
 import { Http1Reply, onReplyClose } from './reply.ts';
-import type { PublicListenerConfig } from './section.ts';
 import { hasBadClientCertificate, type TlsCertificates } from './tls.ts';
 
 /** Where a server listens, and what a client may cost. */

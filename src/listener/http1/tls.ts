@@ -27,8 +27,8 @@ import { ConfigFault } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { dnsNames, readCertificates } from '../../lib/crypto/pem.ts';
 import { toTimestamp } from '../../lib/text/timestamp.ts';
-import { codes } from './lint.ts';
-import type { TlsConfig } from './section.ts';
+import { codes } from '../lint.ts';
+import type { TlsConfig } from '../section.ts';
 
 type PairConfig = TlsConfig['certificates'][number];
 
@@ -87,10 +87,10 @@ export class TlsCertificates {
   readonly #ticketSecret: Buffer;
   #config: TlsConfig;
   #clientCa: string | null;
-  #pairs: readonly CertificatePair[];
+  #pairs: readonly CertificatePair[] = [];
   /** Those that had not expired come first. */
-  #preferred: readonly CertificatePair[];
-  #byName: ReadonlyMap<string, SecureContext>;
+  #preferred: readonly CertificatePair[] = [];
+  #byName: ReadonlyMap<string, SecureContext> = new Map();
   #server: Pick<HttpsServer, 'setSecureContext'> | null = null;
   #onOtherClients: () => void = () => {};
 
@@ -102,9 +102,7 @@ export class TlsCertificates {
     this.#ticketSecret = ticketSecret;
     this.#config = config;
     this.#clientCa = files.clientCa ?? null;
-    this.#pairs = this.#pairsOf(files);
-    this.#preferred = byPreference(this.#pairs);
-    this.#byName = contextsByName(this.#preferred);
+    this.#take(files, []);
   }
 
   /** The pairs in use, in the order of the configuration. */
@@ -177,22 +175,22 @@ export class TlsCertificates {
     if (isSameCa && files.clientCa !== undefined) this.#clientCa = files.clientCa;
     const isSame = isDeepStrictEqual(config.certificates, this.#config.certificates);
     this.#config = { ...this.#config, certificates: config.certificates };
-    this.#pairs = this.#pairsOf(files, isSame ? this.#pairs : []);
-    this.#preferred = byPreference(this.#pairs);
-    this.#byName = contextsByName(this.#preferred);
+    this.#take(files, isSame ? this.#pairs : []);
     const ticketKeys = ticketKeysFor(this.#ticketSecret, this.#clientCa);
     this.#server?.setSecureContext({ ...this.#defaultContext(), ticketKeys } as SecureContextOptions);
     if (before !== this.#clientCa && hasLost(before, this.#clientCa)) this.#onOtherClients();
   }
 
   /** @param before  the pairs of the same configuration that were read before */
-  #pairsOf({ pairs }: TlsFiles, before: readonly CertificatePair[] = []): readonly CertificatePair[] {
-    return pairs.map((read, index) => {
+  #take({ pairs }: TlsFiles, before: readonly CertificatePair[]): void {
+    this.#pairs = pairs.map((read, index) => {
       const present = before[index];
       const isWorse = read?.isExpired === true && present?.isExpired === false;
       const pair = (read === null || isWorse ? present : read) as ReadCertificate;
       return { ...pair, index, context: createSecureContext(this.#contextOptions(pair)) };
     });
+    this.#preferred = byPreference(this.#pairs);
+    this.#byName = contextsByName(this.#preferred);
   }
 
   /** Every context gets all of this: OpenSSL takes the CA for client certificates from the one that SNI has chosen. */

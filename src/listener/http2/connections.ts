@@ -8,8 +8,8 @@ import type { Socket } from 'node:net';
 import { Exchange } from '../../exchange.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { PeerInfo } from '../../sanitize/sanitize.ts';
-import type { PublicListenerConfig } from '../http1/section.ts';
 import type { Listener } from '../listener.ts';
+import type { PublicListenerConfig } from '../section.ts';
 import {
   type BeginRequest,
   type ConnectionLimits,

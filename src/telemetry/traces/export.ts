@@ -79,7 +79,7 @@ export async function openExport(
     maker: new SdkSpans(api, provider.getTracer('sallyport', VERSION)),
     close: async () => {
       const closing = provider.shutdown().catch(() => {});
-      await settledWithin(closing, LAST_EXPORT_MS, new AbortController().signal);
+      await settledWithin(closing, LAST_EXPORT_MS);
       queue.giveUp();
     },
   };

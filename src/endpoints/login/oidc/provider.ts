@@ -137,7 +137,7 @@ export class IdentityProvider {
   /** Closes its connections, once what must not be cut off is done, or after a moment. */
   async close(): Promise<void> {
     this.keys.close();
-    await settledWithin(Promise.all(this.#finishing), FINISH_WITHIN_MS, new AbortController().signal);
+    await settledWithin(Promise.all(this.#finishing), FINISH_WITHIN_MS);
     this.#transport.close();
   }
 

@@ -1,9 +1,9 @@
 /** Rules about listeners: their addresses, and the proxies that they trust. */
 
-import type { ListenAddress } from '../../config/fields.ts';
-import { defineCodes, error, warning } from '../../config/findings/problem.ts';
-import type { LintContext } from '../../config/lint.ts';
-import { coversMoreThanPrivate } from '../../lib/address.ts';
+import type { ListenAddress } from '../config/fields.ts';
+import { defineCodes, error, warning } from '../config/findings/problem.ts';
+import type { LintContext } from '../config/lint.ts';
+import { coversMoreThanPrivate } from '../lib/address.ts';
 import type { PublicListenerConfig } from './section.ts';
 
 /** Codes of the findings about listeners. */
