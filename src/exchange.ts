@@ -100,7 +100,7 @@ export interface Reply {
    * @param headers  flat name, value list, without those that concern one connection only
    */
   begin(status: number, headers: string[]): void;
-  /** Sends the head of an answer whose body is not there yet. */
+  /** Sends the head of an answer before its body is available. */
   flushHeaders(): void;
   /** Sends a part of the body. Returns false when the client is slow: wait for `drain` before the next part. */
   write(part: Buffer): boolean;
@@ -116,7 +116,7 @@ export interface Reply {
   closeConnection(): void;
   /**
    * Reads the rest of the request body and throws it away, so that the connection can carry another request; closes it
-   * where the rest is too long or cannot be told from what follows. Call before {@link begin}.
+   * where the rest is too long or its end is unclear. Call before {@link begin}.
    */
   discardBody(): void;
   /**
@@ -161,7 +161,7 @@ export class Exchange implements RawRequest {
   upstreamEndedMs: number | null = null;
   requestBytes = 0;
   responseBytes = 0;
-  /** Status that ended a gRPC call; `null` when the exchange is none, or has not ended with one. */
+  /** Status that ended a gRPC call; `null` when it is not one, or has not ended with a status. */
   grpcStatus: number | null = null;
   /** Whether the answer that has begun can still end with a gRPC status. */
   endsWithGrpcStatus = false;

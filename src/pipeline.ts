@@ -29,8 +29,8 @@ import type { ProviderTokenSource, TokenSource } from './token/token-source.ts';
 import type { Outlet } from './upstream/forward.ts';
 
 /**
- * The stages, compiled from one configuration. In front of services and on the outbound side other things stand in these
- * places; the line is the same.
+ * The stages, compiled from one configuration. Other parts take these places on the outbound side than in front of services;
+ * the order is the same.
  */
 export interface Pipeline {
   readonly sanitizer: Pick<Sanitizer, 'screen'>;
@@ -133,7 +133,7 @@ function noteEndpoint(trace: RequestTrace, { target }: ScreenedRequest, { endpoi
   if (endpoints.pathOf !== undefined) trace.matched(endpoints.pathOf(target.path));
 }
 
-/** The upstream token of a request, at once where nothing has to be waited for. */
+/** The upstream token of a request, without a promise if it is available at once. */
 const tokenOf = (exchange: Exchange, request: ScreenedRequest, permit: Permit, pipeline: Pipeline) =>
   permit.route.providerToken === null
     ? pipeline.tokens.forPermit(permit)

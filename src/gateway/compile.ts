@@ -182,7 +182,7 @@ function compileOutbound(
   const { config, longLived, responder } = shared;
   if (config.outbound === undefined) return null;
   const { clocks, series, signingKeys, revokedTokens } = longLived;
-  // The workload is ours: its traces go on.
+  // The workload is trusted: its traces continue.
   const own = { trustedProxies: null, traceParents: 'all', publicOrigins: new Map<string, string>() } as const;
   const sanitizer = new Sanitizer({ ...sanitizeRules(config), ...own });
   const parts = {

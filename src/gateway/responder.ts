@@ -43,7 +43,7 @@ export function openResponder(
     pages: new Pages(pages, logo),
     problemTypeBase,
     wallMs,
-    // A proxy that asks would take the 200 of a refused call for leave to forward it.
+    // A proxy that asks would read the 200 of a refused call as permission to forward it.
     answersCalls: sentStatus === null,
     sentStatus: sentStatus ?? ((_exchange, status) => status),
   });

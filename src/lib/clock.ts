@@ -2,7 +2,7 @@
  * lib: small helpers that import nothing else of this program. They hold no configuration and log nothing; each file says
  * what it throws or returns for bad input.
  *
- * This file is the one source of time: whatever needs the time takes a `Clock` or both `Clocks`, so that a test can set it.
+ * This file is the one source of time: code that needs the time takes a `Clock` or both `Clocks`, so that a test can set it.
  */
 
 /** A reading of time, in milliseconds. */

@@ -4,15 +4,15 @@ import type { BlockList, Socket } from 'node:net';
 import { isInList, plainAddress } from '../lib/address.ts';
 import { type Place, Places } from '../lib/concurrency/places.ts';
 
-/** What one client may have. */
+/** The limit for one client. */
 export interface ClientConnectionLimits {
   /** Open connections of one client; `Infinity`: no limit. */
   readonly maxConnectionsPerClient: number;
-  /** Peers that are no clients; `null`: none. */
+  /** Peers to which the limit does not apply; `null`: none. */
   readonly trustedProxies: BlockList | null;
 }
 
-/** Counts them. */
+/** Counts the connections of each client. */
 export class ClientConnections {
   readonly #limits: ClientConnectionLimits;
   readonly #places = new Places();
@@ -22,7 +22,7 @@ export class ClientConnections {
     this.#limits = limits;
   }
 
-  /** Counts a connection until {@link leave}. Returns whether its client may have it; else it is not counted. */
+  /** Counts a connection until {@link leave}. Returns `false`, and does not count it, when its client has too many. */
   enter(socket: Socket): boolean {
     const { maxConnectionsPerClient: max, trustedProxies } = this.#limits;
     if (max === Number.POSITIVE_INFINITY) return true;

@@ -215,7 +215,7 @@ export class RequestQueue {
   ): void {
     this.#refused += 1;
     this.#series.shed.inc({ when });
-    // Once told again, it has waited: the next request on its connection is like any other.
+    // A second refusal ends the wait: the next request on its connection is like any other.
     if (!isByProxy && !this.#heldUntilMs.delete(exchange.peer))
       this.#heldUntilMs.set(exchange.peer, this.#monotonicMs() + this.#retrySec * 1_000);
     exchange.handler.refuse(exchange, denials[this.#retrySec] as Denial);

@@ -107,7 +107,7 @@ function mainAction(reason: Reason, exchange: Exchange, links: PageLinks, words:
 /** Who is logged in; `null` for services and for nobody. */
 const loggedIn = ({ principal }: Exchange): string | null => (principal?.kind === 'user' ? principal.subject : null);
 
-/** A form that was sent has to be sent again: what was typed is still there when the reader goes back. */
+/** A form must be sent again: what was typed is still there when the reader goes back. */
 function logIn(reason: Reason, exchange: Exchange, links: LoginLinks, { actions, errors }: Words): Action {
   const here = ownTarget(exchange);
   const hasEnded = ENDED.has(reason);

@@ -15,20 +15,20 @@ const BY_STATUS: ReadonlyMap<number, number> = new Map([
   // No service here has such a method, or such a name.
   [405, GRPC_STATUS.unimplemented],
   [421, GRPC_STATUS.unimplemented],
-  // Ours are limits of the caller's; UNAVAILABLE would ask clients to try again at once.
+  // These are limits of the caller; UNAVAILABLE would make clients try again at once.
   [413, GRPC_STATUS.resourceExhausted],
   [429, GRPC_STATUS.resourceExhausted],
   [431, GRPC_STATUS.resourceExhausted],
   [502, GRPC_STATUS.unavailable],
   [503, GRPC_STATUS.unavailable],
-  // The service may have done what was asked: UNAVAILABLE would say that it has not.
+  // The service may have processed the call: UNAVAILABLE would say that it has not.
   [504, GRPC_STATUS.deadlineExceeded],
 ]);
 
 /** The gRPC status for a reason. */
 export const grpcStatusOf = (reason: Reason): number => BY_STATUS.get(REASONS[reason].status) ?? GRPC_STATUS.unknown;
 
-/** Whether an exchange is a gRPC call. There are none over HTTP/1.1, and a WebSocket is none: 200 would open it. */
+/** Whether an exchange is a gRPC call. None exist over HTTP/1.1, and a WebSocket is not one: 200 would open it. */
 export const isGrpcCall = (exchange: Exchange): boolean =>
   exchange.httpVersion === '2' && !exchange.isUpgrade && isGrpcType(contentTypeOf(exchange));
 

@@ -43,10 +43,10 @@ export function acceptLanguageOf(rawHeaders: readonly string[]): string | null {
 const valuesOf = (rawHeaders: readonly string[], wanted: string) =>
   rawHeaders.filter((_, at) => at % 2 === 1 && rawHeaders[at - 1]?.toLowerCase() === wanted);
 
-/** What a page loads to show it, as `Sec-Fetch-Dest` names it: neither a person nor a script reads its status. */
+/** What a page loads to show it, as `Sec-Fetch-Dest` names it. */
 const SHOWN = new Set(['image', 'style', 'script', 'font', 'audio', 'video', 'track', 'manifest']);
 
-/** Whether a page loads the answer as a part of itself, so that nobody learns that it is a refusal. */
+/** Whether a page loads the answer as a part of itself, so that neither a person nor a script sees that it is a refusal. */
 export function isPartOfPage({ fields }: ScreenedRequest): boolean {
   return fields.secFetchDest !== null && SHOWN.has(fields.secFetchDest);
 }

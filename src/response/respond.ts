@@ -80,7 +80,7 @@ export class Responder {
       return;
     }
     const headers = [...denial.headers];
-    // An image that finds out first must not swallow the news: the next page tells the person that the session has ended.
+    // The answer to an image leaves the cookie alone, so that the next page can tell the person that the session has ended.
     const isNoticed = exchange.screened === null || !isPartOfPage(exchange.screened);
     if (DEAD_COOKIE.has(denial.reason) && isNoticed) headers.push('Set-Cookie', this.#settings.clearCookieLine);
 

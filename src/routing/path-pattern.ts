@@ -1,6 +1,6 @@
 /**
- * Path patterns of routes. A literal segment has to be spelt as requests are when they are matched: one that is not
- * would never match, and what its route protects would be open to whatever route is next.
+ * Path patterns of routes. A literal segment must be spelt as requests are when they are matched. Otherwise it would never
+ * match, and what its route protects would go to the next best route.
  */
 
 import { z } from 'zod';

@@ -22,7 +22,7 @@ const OTHER_RULES = new Denial(
   'the upstream may read the path as one with stricter or other rules',
 );
 
-/** Stands for a `;` that came as `%3B`. No canonical path has a space. */
+/** Stands for a `;` that arrived as `%3B`. No canonical path has a space. */
 const ESCAPED = ' ';
 
 type PathReading = (marked: string) => string;
@@ -54,7 +54,7 @@ const READINGS: readonly PathReading[] = CUTS.flatMap((cut) => [
   (marked: string) => cut(decodeSlashes(marked)),
 ]).slice(1);
 
-/** A path with the semicolons that came escaped told from the others. */
+/** A path in which semicolons that arrived escaped are marked. */
 function withMarks({ path, spelling }: Pick<CanonicalPath, 'path' | 'spelling'>): string {
   const spelt = spelling.match(/;|%3b/gi) ?? [];
   let at = 0;
@@ -152,7 +152,7 @@ const COMPARISONS: { readonly [K in keyof Route]: Comparison } = {
   allow: (one, { allow }) => allow === null || isDeepStrictEqual(one.allow, allow),
   require: (one, { require }) => require === null || isDeepStrictEqual(one.require, require),
   upstream: equal('upstream'),
-  // Whatever of the principal is sent: it is the same principal, who was admitted.
+  // What they send about the principal does not matter: it is the same one, and it was admitted.
   audience: irrelevant,
   upstreamToken: irrelevant,
   tokenHeader: irrelevant,

@@ -104,7 +104,7 @@ export function routePatterns(config: Pick<RouteConfig, 'match'>, publicHosts: r
   ]);
 }
 
-/** Compiles one route, or something else that is written like one and has a credential rule of its own. */
+/** Compiles one route, or something that is written like one and has its own credential rule. */
 export function compileRoute(
   config: Omit<RouteConfig, 'credential'> & WithRules,
   index: number,

@@ -1,4 +1,4 @@
-/** Compiles what sanitizing goes by from the sections of a configuration. */
+/** Compiles the rules for sanitizing from the sections of a configuration. */
 
 import { toBlockList } from '../config/fields.ts';
 import { OwnedHeaders } from './owned-headers.ts';
@@ -11,7 +11,7 @@ export interface WritingRoute {
   readonly providerToken?: string | undefined;
 }
 
-/** The headers that the gateway writes on a route, of which no copy from a client passes on any. */
+/** The headers that the gateway writes on a route; copies from clients are removed on every route. */
 export const writtenHeaders = (route: WritingRoute | undefined): readonly string[] => [
   ...Object.keys(route?.identityHeaders ?? {}),
   ...[route?.tokenHeader, route?.providerToken].filter((name) => name !== undefined),
@@ -45,7 +45,7 @@ export function sanitizeRules(config: SanitizeSections): SanitizeRules {
     owned: new OwnedHeaders([...written, config.upstreamToken.header], config.passClientHeaders),
     cookieName: config.session.cookie.name,
     trustedProxies: toBlockList(trustedProxies),
-    // Where nothing is recorded here, it is for those behind the gateway to decide.
+    // A gateway that records nothing leaves the decision to those behind it.
     traceParents: config.traces?.trustParent ?? 'all',
     publicOrigins: new Map(config.publicOrigin.map((origin) => [new URL(origin).hostname, origin])),
     maxTargetBytes: limits.maxTargetBytes,

@@ -1,6 +1,6 @@
 /**
  * The audit stream in a file: written synchronously, line by line, so that a record is on its way to the disk before the
- * answer is. A file that was renamed (by logrotate, say) is opened anew under its own name with the next record.
+ * answer is. If the file is renamed (by logrotate, say), the next record creates a new one.
  *
  * A file that cannot be written ends nothing. Records wait in memory, up to a bound, and are written in their order when
  * the file takes them; what exceeds the bound is lost, counted and logged.

@@ -63,7 +63,7 @@ export interface AuditSource {
 
 /** Where audit records go. Neither method throws. */
 export interface AuditOutput {
-  /** Takes a line: now, later, or, when there is no room for more of them, never, which is counted. */
+  /** Writes a line now or later. Drops and counts it when too many wait. */
   write(line: string): void;
   /** Writes a line now or not at all. @returns whether it is written */
   writeNow(line: string): boolean;
@@ -130,7 +130,7 @@ export class AuditLog {
     throw new DependencyFault('audit_unavailable', NOT_WRITTEN);
   }
 
-  /** Writes `denied` for a finished exchange that its route refused, unless nobody meant to make the request; nothing else. */
+  /** Writes `denied` for a finished exchange that its route refused, unless the browser made the request by itself. */
   recordDenial(exchange: FinishedRequest): void {
     const { route, reason, note, principal, method, screened } = exchange;
     if (route === null || reason === null || !isRefusal(reason) || isUnasked(exchange)) return;

@@ -9,7 +9,7 @@ import type { BlockSink } from './line-blocks.ts';
 /** Blocks that wait, all together. */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 
-/** Pauses between attempts; the longest is what is paid for a full disk, the shortest for a reader that is behind. */
+/** Pauses between attempts: short for a reader that is behind, long for a full disk. */
 const FIRST_PAUSE_MS = 1;
 const LONGEST_PAUSE_MS = 500;
 
@@ -57,7 +57,7 @@ export class BlockWriter implements BlockSink {
     }
   }
 
-  /** Whatever the error is, the block waits: full disks and slow readers recover, and there is no other place to write. */
+  /** After any error the block waits: full disks and slow readers recover, and there is no other place to write. */
   readonly #onWritten = (error: Error | null, bytes: number): void => {
     if (error !== null || bytes === 0) {
       setTimeout(() => this.#next(), this.#pauseMs).unref();

@@ -28,7 +28,7 @@ export const routesAndDestinations = ({ routes, outbound }: Counted): readonly C
   ...(outbound?.destinations ?? []),
 ];
 
-/** All that is counted by route, what is no route of the configuration included. */
+/** Everything that is counted by route, including what is not a route of the configuration. */
 export const countedRoutes = (config: Counted): readonly CountedRoute[] => [
   ...routesAndDestinations(config),
   ...[NO_ROUTE, OWN_ENDPOINT, ...(config.outbound === undefined ? [] : [NO_DESTINATION])].map((id) => ({
@@ -68,7 +68,7 @@ export class CountedRoutes {
     await share.next();
   }
 
-  /** Takes these for all there are from now on. */
+  /** From now on these are all; the series of the others are removed later. */
   keepOnly(routes: readonly CountedRoute[], nowMs: number): void {
     const keys = new Set(routes.map(keyOf));
     const gone = [...this.#present].filter(([key]) => !keys.has(key));

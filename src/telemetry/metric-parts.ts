@@ -8,7 +8,7 @@ import type { MetricObjectWithValues, MetricValue } from 'prom-client';
 /** What the values of several processes make together. */
 type Merging = 'sum' | 'min' | 'max' | 'average' | 'first' | 'omit';
 
-/** What all parts of a metric say of it. */
+/** What all parts of a metric have in common. */
 export interface MetricHead {
   readonly name: string;
   readonly help: string;

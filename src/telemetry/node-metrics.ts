@@ -12,7 +12,7 @@ export function collectNodeMetrics(registry: MetricRegistry): void {
   const { prometheus } = registry;
   // Under their usual names, which stock dashboards and alerts ask for.
   collectDefaultMetrics({ register: prometheus });
-  // By type, and so without a series while there is none; `…_requests_total` has their number.
+  // One series per type, and none at first; `…_requests_total` has their number.
   prometheus.removeSingleMetric('nodejs_active_requests');
   const collections = prometheus.getSingleMetric('nodejs_gc_duration_seconds');
   if (collections instanceof Histogram) for (const kind of GC_KINDS) collections.zero({ kind });

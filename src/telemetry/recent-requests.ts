@@ -9,7 +9,7 @@ import type { EarlyRefusal, FinishedRequest } from './finished-request.ts';
 import { errorFields } from './log.ts';
 import type { PrincipalKind } from './route-series.ts';
 
-/** How many are kept. At some 300 bytes each, a little over a megabyte. */
+/** How many are kept. At some 300 bytes each, little more than a megabyte. */
 export const RECENT_REQUESTS = 4_096;
 
 /** What happened to a request. `null` for what there was not, or what was never found out. */
@@ -94,7 +94,7 @@ export class RecentRequests {
     Object.assign(this.#slot(), new Slot(), { id, status, reason, note, client, listener, wallMs });
   }
 
-  /** The last request with this id; `null` when there is none, or none any more. */
+  /** The last request with this id, if it is still remembered. */
   find(id: string): RecentRequest | null {
     for (let back = 1; back <= this.#slots.length; back += 1) {
       const slot = this.#slots.at((this.#next - back) % this.#slots.length);

@@ -60,14 +60,14 @@ interface LabelledHistogram<L extends Labels> {
 
 type Snapshot = MetricObjectWithValues<MetricValue<string>>;
 
-/** What the types of prom-client do not say of its metrics. */
+/** What the types of prom-client do not say about its metrics. */
 interface Gettable {
   get(): Snapshot | Promise<Snapshot>;
 }
 
 /** The metrics of one process. Names are given without the prefix `sallyport_`. */
 export class MetricRegistry {
-  /** For what prom-client collects by itself. */
+  /** Of prom-client, which collects the metrics of the process and of Node. */
   readonly prometheus = new Registry();
   readonly #beforeScrape: (() => void)[] = [];
 

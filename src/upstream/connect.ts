@@ -36,7 +36,7 @@ export class PoolClosedError extends Error {
   readonly code = 'ERR_POOL_CLOSED';
 }
 
-/** Whether the peer is still there is asked of a connection that has been silent for so long. */
+/** TCP probes a connection that has been silent for this long. */
 const KEEP_ALIVE_MS = 60_000;
 
 /**
@@ -76,10 +76,10 @@ export function connector(
   };
 }
 
-/** Tells whether a connection is made within a time, and nothing of what becomes of it later. */
+/** Reports once whether a connection is made in time, and nothing that happens to it later. */
 function tellOnce(socket: Socket, made: 'connect' | 'secureConnect', timeoutMs: number, connected: Connected): void {
   let isTold = false;
-  // It may have been made, and not been heard of, in a turn of the event loop that took long.
+  // In a long turn of the event loop it may have been made without an event so far.
   const timer = setTimeout(() => setImmediate(() => isTold || socket.destroy(timedOut())), timeoutMs);
   socket.once(made, () => {
     isTold = true;

@@ -7,7 +7,7 @@ import { formatGrpcTimeout, parseGrpcTimeout } from '../lib/http/grpc.ts';
 /** The client no longer waits. */
 export const DEADLINE_EXCEEDED = new Denial('deadline_exceeded', 'grpc-timeout has passed');
 
-/** When a call has to be over, on the monotonic clock. */
+/** The time by which a call must be over, on the monotonic clock. */
 export class Deadline {
   readonly #atMs: number;
 

@@ -1,4 +1,4 @@
-/** What a forward and the connections to a server know of each other, whatever the connections speak. */
+/** The interfaces between a forward and the connections to a server, for every version of HTTP. */
 
 import type { Duplex } from 'node:stream';
 import type { RequestBody } from './request-body.ts';
@@ -9,7 +9,7 @@ import type { RequestBody } from './request-body.ts';
  */
 export type ReceivedFields = Record<string, string | string[] | undefined>;
 
-/** Its instances have no prototype to speak of, and unlike those of `Object.create(null)` are fast. */
+/** Its instances inherit nothing, and unlike those of `Object.create(null)` are fast. */
 const Fields = function Fields() {} as unknown as new () => ReceivedFields;
 Fields.prototype = Object.freeze(Object.create(null));
 
@@ -36,7 +36,7 @@ export interface ServerRequest {
   readonly bodyLength: number | null;
   /** Whether it asks for a WebSocket, with the handshake of HTTP/1.1. */
   readonly isUpgrade: boolean;
-  /** Whether the client takes trailers, which the server is told (`TE: trailers`). */
+  /** Whether the client takes trailers, which `TE: trailers` tells the server. */
   readonly takesTrailers: boolean;
   /** Whether either side of a gRPC call may be silent while the other sends; HTTP/2 only. */
   readonly isDuplex: boolean;
@@ -48,9 +48,9 @@ export interface ServerRequest {
   readonly takeTimeoutMs: number;
 }
 
-/** A request that is under way, in the hands of its handler. */
+/** The handler's control over a request that is under way. */
 export interface RequestController {
-  /** Ends it; the handler hears of it as of any error. Does nothing once it is over. */
+  /** Ends it with {@link RequestHandler.onResponseError}. Does nothing once it is over. */
   abort(reason: Error): void;
   /** No more of the answer is read. What has been read already is still delivered. */
   pause(): void;

@@ -86,7 +86,7 @@ export class Forwarder implements ForwardingOwner {
       return;
     }
     const { route } = permit;
-    // Over HTTP/1.1 it is none, and a body that may take its time would hold a connection.
+    // Not over HTTP/1.1, where a body without a minimum pace would hold a connection.
     const isCall =
       upstream.isHttp2 &&
       exchange.httpVersion === '2' &&
@@ -101,7 +101,7 @@ export class Forwarder implements ForwardingOwner {
             maxBytes: route.maxBodyBytes,
             windowMs: isCall ? null : bodyIdleTimeoutMs,
             minBytesPerWindow: Math.max(1, (minBodyBytesPerSec * bodyIdleTimeoutMs) / 1_000),
-            // A route without an idle timeout means its answers.
+            // A route that turns the idle timeout off does so for its answers only.
             takeTimeoutMs: route.idleTimeoutMs || upstream.config.timeouts.idle,
             sanitizer: this.settings.sanitizer,
             rules: route.requestHeaders,

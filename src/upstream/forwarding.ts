@@ -173,7 +173,7 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
       return;
     }
     if (this.#body?.isEmpty === true) {
-      // None is sent: some servers do not know what to do with chunks, or with the body of a GET.
+      // No body is sent: some servers cannot handle chunks, or the body of a GET.
       this.#body.destroy();
       this.#body = null;
     }
@@ -361,7 +361,7 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
   onResponseError(error: Error): void {
     const failed = this.#server;
     this.#forward.upstream.waiting.leave(this);
-    // It was for this attempt. The next one may answer later, and for longer.
+    // It applied to this attempt only.
     this.#stopAnswerTimer();
     this.#release();
     if (this.#isOver) {
@@ -387,7 +387,7 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
     this.#dispatch(this.#forward.upstream.choose(failed));
   }
 
-  /** Whatever comes of it, the token that was refused is not kept. A body that was read cannot be sent again. */
+  /** Drops the token that was refused in any case. A body that has been read cannot be sent again. */
   #mayRenewToken(): boolean {
     if (this.#forward.token === null || this.#hasRetried) return false;
     return this.#forward.tokens.refused?.(this.#forward.permit, this.#forward.token) === true && this.#body === null;
@@ -458,7 +458,7 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
   }
 
   /**
-   * Called when the parser has delivered what came with the head of the request, or with that of the response: what is
+   * Called when the parser has delivered everything that arrived with the head of the request, or of the response: what is
    * still open now is a stream.
    */
   settle(): void {

@@ -1,6 +1,6 @@
 /**
- * The request body on its way to the upstream: a stream of its own, because it is destroyed when the upstream does not
- * take it, and destroying the body of a {@link Reply} would cut the connection on which the answer has to go back.
+ * The request body on its way to the upstream. A separate stream, because it is destroyed when the upstream does not take
+ * it, and destroying the body of a {@link Reply} would cut the connection that the answer needs.
  *
  * Backpressure holds both ways, nothing is kept. Ends with an error when the body grows over its limit, when the client
  * leaves or sends too slowly, and when the upstream takes nothing of it for too long.
@@ -31,9 +31,9 @@ export class RequestBodyError extends Error {
 interface RequestBodySettings {
   /** Bytes; `null` is no limit. */
   readonly maxBytes: number | null;
-  /** Of the time in which the client is waited for, the pieces that are looked at, milliseconds; `null`: it may take its time. */
+  /** The client's pace is measured over windows of this length in which the gateway waits for it, milliseconds; `null`: it is not. */
   readonly windowMs: number | null;
-  /** What has to come in each of them; at least one byte. */
+  /** What must arrive in each window; at least one byte. */
   readonly minBytesPerWindow: number;
   /** Longest pause of the upstream before it has answered, milliseconds. */
   readonly takeTimeoutMs: number;
@@ -42,7 +42,7 @@ interface RequestBodySettings {
   readonly rules: HeaderRules | null;
 }
 
-/** Whoever reads the body hears of an error too; before there is a reader, `whenBegun` tells. */
+/** The reader of the body, or `whenBegun` before there is one, handles errors. */
 const ignore = (): void => {};
 
 /** The body of one request, as an `Upload` or a `SentBody` reads it. */
@@ -58,7 +58,7 @@ export class RequestBody extends Readable {
   #isStarted = false;
   #isAnswered = false;
   #hasEnded = false;
-  /** Bytes that have come so far. */
+  /** Bytes received so far. */
   byteCount = 0;
   /** What sends it on HTTP/2 streams; `null` on HTTP/1.1. */
   sent: SentBody | null = null;
@@ -72,8 +72,8 @@ export class RequestBody extends Readable {
   }
 
   /**
-   * Calls back once: with `null` when its first bytes are here, or its end; with the failure when it is given up before.
-   * Nothing is asked of an upstream until then, so that a client that sends no body holds no connection.
+   * Calls back once: with `null` at its first bytes or its end; with the failure if it is given up before. Until then no
+   * upstream is asked, so that a client that sends no body holds no connection.
    */
   whenBegun(onBegun: (failure: Error | null) => void): void {
     this.#onBegun = onBegun;
@@ -87,7 +87,7 @@ export class RequestBody extends Readable {
     this.#await('client');
   }
 
-  /** Whether it has ended without a byte: then there is none to send, however it was announced. */
+  /** Whether it has ended without a byte, so that none is sent, however it was announced. */
   get isEmpty(): boolean {
     return this.#hasEnded && this.byteCount === 0 && this.trailers.length === 0;
   }
@@ -108,7 +108,7 @@ export class RequestBody extends Readable {
     this.#stop();
     this.#await(null);
     this.#begun(error);
-    // Nobody reads the rest, and a client that sends it has to be able to finish before it reads the answer.
+    // The rest is discarded, so that a client that reads the answer only after sending all of its body can finish.
     if (this.#isStarted) this.#incoming.resume();
     callback(error);
   }

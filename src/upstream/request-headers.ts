@@ -1,6 +1,6 @@
 /**
- * The request headers that the upstream gets: the client's, as `sanitize/` has left them, and then ours. Nothing is
- * removed after ours are written, so nothing can remove them.
+ * The request headers that the upstream gets: the client's, as `sanitize/` has left them, and then the gateway's. Nothing is
+ * removed after those are written, so no client can remove them.
  */
 
 import type { Permit } from '../authorization/permit.ts';
@@ -15,12 +15,12 @@ import type { HeaderRules } from '../routing/route.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
 import type { UpstreamConfig } from './section.ts';
 
-/** How a route and its upstream want the headers that the gateway adds. */
+/** What a route and its upstream say about the headers that the gateway adds. */
 interface RequestHeaderSettings {
   readonly forwardedHeaders: UpstreamConfig['forwardedHeaders'];
   /** Header of the upstream token; `Authorization` gets it as a Bearer token. */
   readonly tokenHeader: string;
-  /** Names of cookies that are the gateway's alone. The session cookie is gone already. */
+  /** Names of the gateway's own cookies. The session cookie has been removed already. */
   readonly ownCookies: readonly string[];
 }
 
@@ -51,8 +51,8 @@ export function upstreamRequestHeaders(
 }
 
 /**
- * The part that is decided here even where a proxy, having asked, sends the request on: the cookies and the Authorization that are
- * left for the upstream, what the route sets, the identity and the token. Any other copy of these headers has to go.
+ * The headers that the gateway decides even where another proxy forwards the request: the cookies and the Authorization that are
+ * left for the upstream, what the route sets, the identity and the token. The proxy must remove any other copy of them.
  *
  * @returns flat name, value list
  */
@@ -69,7 +69,7 @@ export function decidedRequestHeaders(
   return headers;
 }
 
-/** Cookies and Authorization of the client that are none of the gateway's business. */
+/** Cookies and Authorization of the client that are meant for the upstream. */
 function pushOtherCredentials(
   headers: string[],
   { otherCookies, authorization }: ScreenedRequest,
@@ -154,9 +154,9 @@ function pushForwarding(headers: string[], request: ScreenedRequest, form: Upstr
 const forwardedNode = (address: string) => (address.includes(':') ? `"[${address}]"` : address);
 
 /**
- * The context of our span where the request is recorded; else that of whoever is believed, as it came. Begins none: a trace id
- * of the gateway's own, with no exported span behind it, would tell every parent-based sampler further on not to record.
- * `tracestate` means nothing without a `traceparent` that it came with.
+ * The context of the gateway's span if the request is recorded; otherwise a trusted one, unchanged. Never a new one: a trace id
+ * without an exported span would make every parent-based sampler behind the gateway record nothing. `tracestate` means nothing
+ * without the `traceparent` that it came with.
  */
 function pushTraceContext(headers: string[], { trace }: Pick<Exchange, 'trace'>, request: ScreenedRequest): void {
   const parent = trace === null ? request.traceparent : trace.upstreamParent();

@@ -1,6 +1,6 @@
 /**
- * Which failed requests are sent once more. One retry and no more, and none once a byte of an answer has come: an upstream
- * that fails is not made to work twice for each request (UPS-04).
+ * Which failed requests are sent once more. One retry at most, and none once a byte of an answer has arrived, so that an
+ * upstream that fails does not get twice the work (UPS-04).
  */
 
 /** Why a request was sent a second time. */
@@ -8,7 +8,7 @@ export const RETRY_REASONS = ['not_connected', 'not_processed', 'kept_connection
 /** One of {@link RETRY_REASONS}. */
 export type RetryReason = (typeof RETRY_REASONS)[number];
 
-/** How far a request came before its connection failed. */
+/** How far a request got before its connection failed. */
 interface FailedAttempt {
   readonly method: string;
   readonly hasBody: boolean;

@@ -32,7 +32,7 @@ interface WatchTiming {
   readonly settleMs: number;
   /** Between looks without an event. Default: 30 000. */
   readonly pollMs: number;
-  /** For which a file has to be missing, unreadable or empty before that is a change. Default: 2 000. */
+  /** How long a file must be missing, unreadable or empty before that is a change. Default: 2 000. */
   readonly goneMs: number;
 }
 

@@ -22,8 +22,8 @@ interface Migrated {
 const NOTHING = { env: {}, readFile: () => null };
 
 /**
- * Replaces the former names in a text. Only the names change; where a key moves to another map, or an alias has to be written
- * out, the YAML is written anew: comments, order and quotes stay, white space may not.
+ * Replaces the former names in a text. Only the names change; where a key moves to another map, or an alias must be written
+ * out, the YAML is serialised again: comments, order and quotes stay, white space may change.
  */
 export function migrate(text: string, renames: Renames): Migrated {
   const source = new ConfigSource(text, NOTHING, renames);

@@ -221,7 +221,7 @@ export class Renaming {
     return names;
   }
 
-  /** Writes out what the sites share with places that are no sites, and these anchors. */
+  /** Writes out what the sites share with other places, and these anchors. */
   #writeOutShared(sites: readonly Pick<Site, 'met'>[], always: readonly string[]): void {
     const met = Map.groupBy(
       sites.flatMap((site) => site.met),

@@ -12,7 +12,7 @@ import { FairQueue } from './fair-queue.ts';
 export interface TurnSchedule {
   /** When the loop has looked for new events. */
   endOfTurn(run: () => void): void;
-  /** When what was begun has come as far as it can without new events, as it would have if it had come by itself. */
+  /** When the work that was begun can get no further without new events. */
   next(run: () => void): void;
 }
 
@@ -28,7 +28,7 @@ const TURN_MS = 0.5;
 /** Work that waits to begin. Some hundred milliseconds of it, in a process that has nothing else to do. */
 const MAX_BEGINNING = 1_024;
 
-/** Tells whether it may begin. */
+/** Receives whether it may begin. */
 type Beginning = (mayBegin: boolean) => void;
 
 /** The turns of one kind of work in one process. What has begun goes on before anything else begins. */

@@ -7,7 +7,7 @@
 
 import type { Secret } from '../brand.ts';
 
-/** A token that can be sent as a Bearer token. Who has it can use it: it is a secret. Nothing says that it is valid. */
+/** A token that can be sent as a Bearer token. A secret: anyone who has it can use it. It need not be valid. */
 export type CompactToken = Secret<'CompactToken'>;
 
 const SCHEME = /^bearer /i;
@@ -27,7 +27,7 @@ export function bearerToken(authorization: string): CompactToken | null {
 }
 
 /**
- * Whatever follows the Bearer scheme and one space: for secrets that are compared, not parsed.
+ * Everything after the Bearer scheme and one space: for secrets that are compared, not parsed.
  *
  * @param authorization  value of an Authorization header, untrusted
  * @returns `null` when the value has another scheme
@@ -37,7 +37,7 @@ export function bearerCredential(authorization: string): string | null {
 }
 
 /**
- * The password of a Basic credential (RFC 7617 §2), of whatever user: for secrets that are compared.
+ * The password of a Basic credential (RFC 7617 §2), for any user: for secrets that are compared.
  *
  * @param authorization  value of an Authorization header, untrusted
  * @returns `null` when the value has another scheme, or no password

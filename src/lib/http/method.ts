@@ -1,4 +1,4 @@
-/** The methods of HTTP/1.1 that Node's parser knows: everything that reads a method by itself accepts the same. */
+/** The methods that Node's parser of HTTP/1.1 accepts; all other code that reads a method accepts the same ones. */
 
 import { METHODS } from './node-http.ts';
 

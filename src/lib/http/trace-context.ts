@@ -3,7 +3,7 @@
  * would add is not known, and half of a context is worse than none.
  */
 
-/** A span elsewhere, or one of ours, as others name it. */
+/** A span of any program, as others refer to it. */
 export interface TraceContext {
   /** 32 lower-case hexadecimal digits, not all zero. */
   readonly traceId: string;

@@ -58,7 +58,7 @@ export const callsOn =
     }
   };
 
-/** A request that is no call gets a status of HTTP, which clients of gRPC turn into one of theirs. */
+/** A request that is not a call gets an HTTP status, which gRPC clients map to one of gRPC. */
 function refuseRequest(reply: Http2Reply, status: number, headers: string[] = []): void {
   reply.begin(status, ['content-length', '0', ...headers]);
   reply.end();

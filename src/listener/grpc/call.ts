@@ -61,7 +61,7 @@ export class GrpcCall implements Carried, BodyTaker {
   readonly startedMs: number;
   /** Address of the peer. */
   readonly address: string;
-  /** Told when the client no longer waits. */
+  /** Cancelled when the client no longer waits. */
   work: CallWork | null = null;
   readonly #method: GrpcMethod;
   readonly #reader: MessageReader;

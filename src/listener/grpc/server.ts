@@ -34,11 +34,11 @@ export interface GrpcServices {
   readonly methods: ReadonlyMap<string, GrpcMethod>;
   /** Tells clients that the server is about to end. */
   announceEnd(): void;
-  /** Ends calls that would go on for ever. */
+  /** Ends calls that have no end of their own. */
   end(): void;
 }
 
-/** What one connection may have, in place of the limits of the public listener: proxies ask for many clients on each. */
+/** Limits of one connection, in place of those of the public listener: a proxy asks for many clients on each. */
 const LIMITS = { maxConcurrentStreams: 1_000, maxSessionMemory: 64 * 1024 * 1024, maxRequestsPerConnection: 0 };
 /** A proxy abandons a question whenever its client leaves: a limit would let that client cut it off from the gateway. */
 const OF_PROXY = { maxStreamResets: 2 ** 30 };

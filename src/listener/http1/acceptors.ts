@@ -1,10 +1,10 @@
 /**
- * Listening sockets beside that of a server, which accept connections for it.
+ * Additional listening sockets that accept connections for a server.
  *
  * libuv accepts one connection of a listening socket in each turn of the event loop. With 1,000 busy connections a turn takes a
  * quarter of a second, so that new connections wait for seconds and then overflow the backlog, while those that are open are
  * served once a turn. Several sockets on the same port (SO_REUSEPORT) are accepted from in the same turn, and the kernel
- * spreads connections over the sockets of several workers, which so need nobody to hand them over.
+ * spreads connections over the sockets of several workers, so that no process has to hand them over.
  */
 
 import { Server } from 'node:net';
@@ -18,7 +18,7 @@ const SOCKETS = 32;
 /** Makes them. None where the system does not spread connections over such sockets. */
 export function acceptorsFor(server: Server): readonly Server[] {
   if (!CAN_SHARE_PORT) return [];
-  // What a server does to the connections that it accepts, and has as properties.
+  // Options that a server applies to the connections it accepts; it has them as properties.
   const { allowHalfOpen, noDelay, keepAlive, keepAliveInitialDelay } = server as Server &
     Readonly<Record<string, never>>;
   const options = { allowHalfOpen, noDelay, keepAlive, keepAliveInitialDelay };

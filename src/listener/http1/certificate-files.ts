@@ -24,7 +24,7 @@ export class CertificateFiles {
   #config: TlsConfig;
   /** What the last reading left as it was, one line each. */
   #kept: readonly string[] = [];
-  /** Of what is in use. */
+  /** When the certificates in use were read. */
   #readAtMs = Number.NEGATIVE_INFINITY;
 
   /**
@@ -63,7 +63,7 @@ export class CertificateFiles {
    * @returns what stays as it was, one line each
    */
   use(config: TlsConfig, files: TlsFiles, faults: readonly ConfigFault[]): readonly string[] {
-    // Files that have changed since then were read again.
+    // Files that have changed since then have been read again already.
     const isSame = isDeepStrictEqual(config.certificates, this.#config.certificates);
     if (isSame && files.readAtMs < this.#readAtMs) return this.#kept;
     this.#readAtMs = files.readAtMs;
@@ -89,7 +89,7 @@ export class CertificateFiles {
     const config = this.#config;
     const reader = new FileReader(this.#clocks);
     const files = await readTls(config, reader, this.#listener);
-    // Another configuration may have come meanwhile, with what is in its files.
+    // A reload may have replaced the configuration, and its files, in the meantime.
     if (config === this.#config) this.use(config, files, reader.mistakes);
   }
 }

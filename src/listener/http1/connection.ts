@@ -1,4 +1,4 @@
-/** What the server knows of one connection, beyond what Node knows. */
+/** What the server knows about one connection, in addition to Node. */
 
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
@@ -36,7 +36,7 @@ export class Connection {
   requests = 0;
   /** Pipelined requests that wait for their turn. */
   waiting = 0;
-  /** The parser has refused what came: the connection only waits for its end. */
+  /** The parser has refused its input: it is only kept until it ends. */
   isRefused = false;
   /** It carries no further request: its client could not open it any more. */
   isRetired = false;
@@ -61,12 +61,12 @@ export class Connection {
     return this.isRetired || this.#server.isDraining;
   }
 
-  /** Lets go of a reply that is over, unless the next one has begun. */
+  /** Drops a reply that is over, unless the next one has begun. */
   forget(reply: Http1Reply): void {
     if (this.reply === reply) this.reply = null;
   }
 
-  /** The reply that is being written on it; `null` when there is none. Node takes the socket from one that is complete. */
+  /** The reply that is being written on it, if any. Node detaches the socket from a complete one. */
   get replyUnderWay(): Http1Reply | null {
     return this.reply !== null && this.reply.socket !== null ? this.reply : null;
   }

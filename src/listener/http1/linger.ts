@@ -12,11 +12,11 @@ import type { Duplex } from 'node:stream';
 
 /** How long a client may keep sending after the gateway's side is closed. */
 export interface LingerLimits {
-  /** How often a client is looked at. */
+  /** How often a client is checked. */
   readonly checkMs: number;
-  /** What it has to have sent since the last look. */
+  /** How much it must have sent since the last check. */
   readonly leastBytes: number;
-  /** How often it is looked at before it is cut, whatever it sends. */
+  /** How many checks it gets before it is cut, however much it sends. */
   readonly maxChecks: number;
 }
 
@@ -34,7 +34,7 @@ export function lingeringClose(this: Socket): void {
   endAndLinger(this);
 }
 
-/** Does the same for any stream, after writing some last bytes. What arrives on it has to be read by someone. */
+/** Does the same for any stream, after writing some last bytes. The caller must keep reading from it. */
 export function endAndLinger(stream: Duplex, lastWords = '', limits: LingerLimits = LIMITS): void {
   if (stream.destroyed || lingering.has(stream)) return;
   lingering.add(stream);

@@ -10,13 +10,13 @@ const formatAddress = ({ host, port }: ListenAddress): string => `${host.include
 
 /** How a server listens, beyond where. */
 interface Accepting {
-  /** Connections that may wait to be accepted; the kernel has a limit of its own (`net.core.somaxconn`). */
+  /** Connections that may wait to be accepted, at most `net.core.somaxconn` of the kernel. */
   readonly backlog?: number;
   /** Servers that accept connections on the same address by sockets of their own (SO_REUSEPORT). Default: none. */
   readonly others?: readonly Server[];
   /**
-   * Who listens on the address: this server alone, so that it has to be free (default), or other processes of the same
-   * gateway as well, which have made sure of that.
+   * `alone` (default): the address must be free. `shared`: other processes of the same gateway listen on it as well, and one
+   * of them has checked that it was free.
    */
   readonly sharing?: 'alone' | 'shared';
 }
@@ -36,7 +36,7 @@ export async function listenOn(
 ): Promise<Pick<AddressInfo, 'address' | 'port'>> {
   const reusePort = others.length > 0 || sharing === 'shared';
   try {
-    // Sockets that share a port would share it with another program of this user, too. So it has to be free first.
+    // Sockets that share a port would share it with another program of this user as well, so it must be free first.
     if (reusePort && sharing === 'alone') await occupyOnce(host, port);
     const first = await open(server, { host, port, backlog, reusePort });
     for (const other of others) await open(other, { host, port: first.port, backlog, reusePort });

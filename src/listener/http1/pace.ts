@@ -11,12 +11,12 @@ import type { PublicListenerConfig } from '../section.ts';
 import { type Connection, Reading } from './connection.ts';
 import type { Http1Reply } from './reply.ts';
 
-/** What is too slow is found at most this fraction of its time later. */
+/** A client that is too slow is detected late by at most this fraction of its time limit. */
 const SWEEPS_PER_TIMEOUT = 4;
 
 /**
- * A rate is looked at over this many times `timeouts.send`: what a client has taken of one write is only known when it has
- * taken all of it, up to 64 KiB, and at the least rate that may take a while.
+ * A rate is measured over this many times `timeouts.send`: Node reports a write, of up to 64 KiB, only when the client has
+ * taken all of it, which may take a while at the minimum rate.
  */
 const SEND_TIMEOUTS_PER_WINDOW = 4;
 
@@ -42,7 +42,7 @@ export class PaceWatch {
     this.#onCut = onCut;
     this.#monotonicMs = monotonicMs;
     this.#sendMs = timeouts.send;
-    // Node's own timeout of an idle connection begins anew with each byte, and bytes that begin no request never end.
+    // Node restarts its idle timeout with each byte, so a client that drips bytes without a request would never hit it.
     this.#idleMs = timeouts.keepAlive + timeouts.headers;
     this.#transferMs = timeouts.transfer;
     this.#minBytesPerMs = limits.minDownloadRate / 1_000;
@@ -55,7 +55,7 @@ export class PaceWatch {
     clearInterval(this.#timer);
   }
 
-  /** Looks at every connection once. */
+  /** Checks every connection once. */
   sweep(): void {
     const nowMs = this.#monotonicMs();
     const sinceMs = nowMs - this.#sweptMs;

@@ -51,7 +51,7 @@ export const parserNote = ({ code }: ParserError): string => `parser: ${code ?? 
 export const isFromPerson = ({ rawPacket }: ParserError): boolean =>
   rawPacket !== undefined && /\nsec-fetch-mode:[ \t]?navigate\r?\n/i.test(rawPacket.toString('latin1'));
 
-/** What llhttp says of a version that has the form of one (RFC 9112 §2.3) and that it does not know. */
+/** llhttp's reason for a well-formed version (RFC 9112 §2.3) that it does not support. */
 const UNKNOWN_VERSION = 'Invalid HTTP version';
 
 /** An error of the parser; `reason` says more than `code`, in fixed words. */

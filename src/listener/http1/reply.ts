@@ -33,7 +33,7 @@ export class Http1Reply extends ServerResponse<IncomingMessage> implements Reply
   exchange: Exchange | null = null;
   /** The connection that carries it; `null` until the exchange begins. */
   carrier: Carrier | null = null;
-  /** What came after the head of an upgrade request; `null` for a plain request. */
+  /** Bytes after the head of an upgrade request; `null` for a plain request. */
   early: EarlyBytes | null = null;
   #isDiscarding = false;
 
@@ -41,7 +41,7 @@ export class Http1Reply extends ServerResponse<IncomingMessage> implements Reply
    * A reply to an upgrade request, which has left Node's server. Until a tunnel is opened it is written like any other,
    * and then the connection is closed.
    *
-   * @param head  what came together with the request
+   * @param head  bytes that arrived together with the request
    */
   static forUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): Http1Reply {
     const reply = new Http1Reply(request);
@@ -76,7 +76,7 @@ export class Http1Reply extends ServerResponse<IncomingMessage> implements Reply
     return this.req.rawTrailers;
   }
 
-  /** Whether a part of the request body may still come, and nobody throws it away: it is not a next request (SMG-20). */
+  /** Whether a part of the request body may still arrive and is not discarded: it must not be read as a request (SMG-20). */
   get #isBodyLeft(): boolean {
     return !this.#isDiscarding && !this.req.complete && !this.req.readableEnded;
   }
@@ -95,7 +95,7 @@ export class Http1Reply extends ServerResponse<IncomingMessage> implements Reply
 
   cut(): void {
     const { req, socket } = this;
-    // A client of HTTP/1.0 takes any other end for that of the answer. TLS has an end of its own, which is left out.
+    // To an HTTP/1.0 client, any other end of the connection is the end of the answer. TLS signals its own end, which is omitted.
     if (req.httpVersionMinor === 0 && socket !== null && !(socket instanceof TLSSocket)) socket.resetAndDestroy();
     this.destroy();
   }

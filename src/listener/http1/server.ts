@@ -52,7 +52,7 @@ export interface Http1Settings extends ClientConnectionLimits, Pick<PublicListen
 
 /** At the end of a drain, answers that have just been written get this long to reach their clients. */
 const LAST_WORDS_MS = 500;
-/** A turn of the event loop that is no longer than this hides hardly any new connection. */
+/** In a turn of the event loop that is shorter than this, hardly any connection arrives unnoticed. */
 const SHORT_TURN_MS = 0.5;
 /** Turns of the event loop after which connections that still arrive are left to other processes. */
 const MAX_BACKLOG_TURNS = 100;
@@ -193,7 +193,7 @@ export class Http1Server implements ListenerServer {
     this.#accepted += 1;
     this.#open += 1;
     const refusal = this.#open > this.#settings.limits.maxConnections ? 'limit' : this.#countForClient(socket);
-    // perf: bench/load/memory.ts. The only listener beside that of Node: a third makes room for twenty, 150 bytes for each connection.
+    // perf: bench/load/memory.ts. The only listener besides Node's own: a third would allocate room for twenty, 150 bytes per connection.
     socket.on('close', this.#onClosed);
     this.#handshakes?.begun(socket);
     if (refusal === null) return;

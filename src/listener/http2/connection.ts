@@ -73,7 +73,7 @@ export class Http2Connection {
   #requests = 0;
   /** Monotonic time since which no request has been in progress. */
   #idleSinceMs: number;
-  /** When the client was last asked whether it is there, on a connection that takes no more streams, and whether it has answered. */
+  /** On a connection that takes no more streams: when the client was last asked for a sign of life, and whether it gave one. */
   #askedMs = Number.NEGATIVE_INFINITY;
   #hasAnswered = true;
 
@@ -150,8 +150,8 @@ export class Http2Connection {
 
   /**
    * Either side has sent GOAWAY. When nghttp2 then gives the connection up, as for DATA on a stream that the client has ended, Node does
-   * not notice, and requests and socket would stay for ever. A client that is there acknowledges SETTINGS (RFC 9113 §6.5.3); Node sends no
-   * PING any more.
+   * not notice, and its requests and socket would leak. A live client acknowledges SETTINGS (RFC 9113 §6.5.3); Node no longer sends PING
+   * then.
    */
   #sweepClosing(nowMs: number): void {
     if (this.isGone || nowMs - this.#askedMs < this.#owner.times.sendMs) return;

@@ -13,7 +13,7 @@ export interface PaceLimits {
   readonly minBytesPerMs: number;
 }
 
-/** As in `http1/pace.ts`: a rate is looked at over this many times `timeouts.send`. */
+/** As in `http1/pace.ts`: a rate is measured over this many times `timeouts.send`. */
 const SEND_TIMEOUTS_PER_WINDOW = 4;
 
 /**

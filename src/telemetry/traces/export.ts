@@ -135,7 +135,7 @@ type ExportCallback = Parameters<Parameters<SpanExporter['export']>[1]>[0];
 /** `ExportResultCode.SUCCESS` */
 const TAKEN = 0;
 
-/** Stands on both sides of the queue of the SDK, and counts what goes in, what comes out, and what does not fit. */
+/** Wraps the queue of the SDK, and counts what goes in, what comes out, and what does not fit. */
 class CountedQueue implements SpanExporter {
   readonly #exporter: SpanExporter;
   readonly #series: TraceSeries;

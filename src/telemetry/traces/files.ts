@@ -35,7 +35,7 @@ const OF_EXPORTER = /^(?:connection|content-length|content-type|content-encoding
 /**
  * Reads headers, one `Name: value` per line; empty lines are left out.
  *
- * @throws ConfigFault with the number of a line that is none; never with its text, which may be a secret
+ * @throws ConfigFault with the number of a line that is not a header; never with its text, which may be a secret
  */
 async function readHeaders(path: string): Promise<Record<string, string>> {
   const headers: Record<string, string> = {};

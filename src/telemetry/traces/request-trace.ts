@@ -30,7 +30,7 @@ export interface NewSpan {
   readonly parent: TraceContext | null;
   /** Of a remote parent: passed on and exported as it came. */
   readonly tracestate?: string | null;
-  /** A trace that it does not continue, and that it has to do with. */
+  /** A related trace that it does not continue. */
   readonly link?: TraceContext | null;
 }
 
@@ -85,7 +85,7 @@ export class RequestTrace {
   /**
    * Begins the span of the request.
    *
-   * @param context    what it continues, or has to do with
+   * @param context    the trace that it continues, or is related to
    * @param startedMs  monotonic
    */
   constructor(
@@ -107,7 +107,7 @@ export class RequestTrace {
     this.#context = { traceId, spanId, flags: flagsBelow(context.parent) };
   }
 
-  /** Does the work of the request: whatever it does is below its span. */
+  /** Does the work of the request: spans that begin in it are below that of the request. */
   run<A extends readonly unknown[], R>(work: (...parameters: A) => R, ...parameters: A): R {
     return CURRENT.run(this, work, ...parameters);
   }
@@ -130,7 +130,7 @@ export class RequestTrace {
     this.#sends += 1;
   }
 
-  /** Does a part of the work as a span of its own. */
+  /** Does a part of the work in a span. */
   step<T>(name: string, role: SpanRole, attributes: Attributes, work: () => T): T {
     if (this.#isOver || this.#steps >= MAX_STEPS) return work();
     this.#steps += 1;

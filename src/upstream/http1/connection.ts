@@ -1,6 +1,6 @@
 /**
  * One HTTP/1.1 connection to a server, with one request at a time. A connection whose state is in any doubt is closed: bytes
- * that nobody asked for, an answer that ends before its request, an answer that has no end of its own.
+ * without a request, an answer that ends before its request, an answer without an end of its own.
  */
 
 import type { Socket } from 'node:net';
@@ -37,7 +37,7 @@ const MAX_HEAD_BYTES = 32 * 1024;
 const HEAD_END = Buffer.from('\r\n\r\n');
 const NOTHING = Buffer.alloc(0);
 
-/** All connections read into it, one after the other: what is kept is copied. */
+/** All connections read into it, one after the other, so that data must be copied out. */
 const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
 
 /** A connection, from the attempt to make it on. */
@@ -94,7 +94,7 @@ export class ServerConnection {
   send(request: Http1Request): void {
     const { asked, handler } = request;
     try {
-      // It was given up while the request waited, and says so no second time.
+      // It was given up while the request waited, and its error is not emitted again.
       if (asked.body?.destroyed === true) throw asked.body.errored ?? new RequestBodyError('aborted');
       const head = requestHead(asked);
       handler.onRequestStart(request, this.#isKept);
@@ -140,7 +140,7 @@ export class ServerConnection {
   }
 
   /**
-   * Closes it at once. Its request has been told, or is told by the caller.
+   * Closes it at once. The caller notifies its request, if it has not been notified yet.
    *
    * @param error  why it could not be made
    */
@@ -161,7 +161,7 @@ export class ServerConnection {
       else this.fail(new UpstreamFault('upstream_reset', 'server closed the connection'));
     });
     socket.on('error', () => {
-      // Its end follows later than requests may be sent on it. A request fails then: what came before has been passed on.
+      // `close` follows later, and no request may be sent until then. A request under way fails with `close`, after what has arrived.
       if (this.#request === null) this.drop();
     });
     socket.on('close', () => {
@@ -186,7 +186,7 @@ export class ServerConnection {
     }
     const request = this.#request;
     if (request === null) {
-      // Nobody may ever take this for an answer (UPS-03).
+      // Must never be read as an answer (UPS-03).
       this.drop();
       return;
     }
@@ -239,13 +239,13 @@ export class ServerConnection {
   }
 
   #complete(request: Http1Request, body: ResponseBody): void {
-    // It has been given up meanwhile.
+    // It has been given up in the meantime.
     if (request.isOver) return;
     const trailers = readTrailers(body.trailers);
     const isSent = this.#upload?.isSent !== false;
     this.#request = null;
     request.leave();
-    // Nobody asked for what is behind the answer (SMG-40).
+    // Bytes after the answer belong to no request (SMG-40).
     if (this.#isLast || body.excess > 0 || !isSent) {
       this.drop();
     } else {
@@ -271,7 +271,7 @@ export class ServerConnection {
     try {
       request.handler.onRequestUpgrade(fields, socket);
     } catch (thrown) {
-      // Nothing of the connection would tell the request any more.
+      // The connection no longer reports anything to the request.
       socket.destroy();
       request.handler.onResponseError(thrown as Error);
     }
@@ -284,7 +284,7 @@ export class ServerConnection {
     this.#owner.isFree(this);
   }
 
-  /** @param timeoutMs  0: for ever */
+  /** @param timeoutMs  0: none */
   #await(timeoutMs: number): void {
     this.deadlineMs = timeoutMs === 0 ? Number.POSITIVE_INFINITY : this.#owner.nowMs() + timeoutMs;
     this.#owner.watch(this.deadlineMs);

@@ -33,7 +33,7 @@ export class Http1Pool implements ConnectionPool {
     this.nowMs = monotonicMs;
   }
 
-  /** Sends a request as soon as a connection is free for it, but not in this call. The handler hears of everything else. */
+  /** Sends a request as soon as a connection is free, but not in this call. Reports everything, failures included, to the handler. */
   dispatch(asked: ServerRequest, handler: RequestHandler): void {
     const request = new Http1Request(asked, handler);
     if (this.#isDestroyed) {

@@ -1,4 +1,4 @@
-/** Writes the head of a request. Nothing that could split or reframe it is written, whatever let it get here (UPS-01, UPS-02). */
+/** Writes the head of a request. Refuses everything that could split or reframe it, even if an earlier stage let it pass (UPS-01, UPS-02). */
 
 import { GatewayFault } from '../../errors.ts';
 import { isFieldValue, isToken } from '../../lib/http/field.ts';
@@ -6,7 +6,7 @@ import { RecentMap } from '../../lib/recent-map.ts';
 import type { ServerRequest } from '../dispatch.ts';
 
 const PATH = /^[\x21-\x7e\x80-\xff]+$/;
-/** A token that is none of those that are about the connection or the body: they are written here, or not at all. */
+/** Any token but the names of headers about the connection or the body, which this file alone writes. */
 const HEADER_NAME =
   /^(?!(?:connection|content-length|expect|keep-alive|te|transfer-encoding|upgrade)$)[!#$%&'*+\-.^_`|~\da-z]+$/i;
 /** Those that may be written. perf: requests use the same ones over and over, and the pattern takes 2 µs for the names of one. */
@@ -16,7 +16,7 @@ const WITH_CONTENT = new Set(['POST', 'PUT', 'PATCH', 'QUERY', 'PROPFIND', 'PROP
 
 const refused = (what: string) => new GatewayFault('bug', `${what} that cannot be sent`);
 
-/** Whether servers get out of step with it: some answer HEAD with a body, or take the body of a GET for the next request. */
+/** Whether a server may lose track of the connection: some answer HEAD with a body, or read the body of a GET as a request. */
 export const isDoubtful = ({ method, body }: ServerRequest): boolean =>
   method === 'HEAD' || (body !== null && !WITH_CONTENT.has(method));
 
@@ -29,7 +29,7 @@ export function requestHead(request: ServerRequest): string {
   const { method, path, headers, isUpgrade, takesTrailers } = request;
   if (!isToken(method) || !PATH.test(path)) throw refused('request line');
   const option = isDoubtful(request) ? 'close' : 'keep-alive';
-  // RFC 9110 §10.1.4: TE is about this connection, and has to be named.
+  // RFC 9110 §10.1.4: TE applies to this connection only, so Connection must name it.
   const keep = takesTrailers ? `connection: ${option}, te\r\nte: trailers\r\n` : `connection: ${option}\r\n`;
   let head = `${method} ${path} HTTP/1.1\r\n`;
   for (let index = 0; index + 1 < headers.length; index += 2) {

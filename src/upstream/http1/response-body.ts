@@ -1,9 +1,9 @@
 /**
- * Finds the body of an answer in what comes, and where it ends (RFC 9112 §6.3): after its length, with its last chunk, or with its
- * connection. Chunks are undone (§7.1), their extensions checked and dropped.
+ * Finds the body of an answer and its end (RFC 9112 §6.3): after its length, with its last chunk, or with the end of the connection.
+ * Decodes chunks (§7.1), and checks and drops their extensions.
  */
 
-/** How long a body is: in bytes, `Infinity` where it ends with its connection, or in chunks that say so. */
+/** Length of a body in bytes; `Infinity`: it ends with its connection; `chunked`: with its last chunk. */
 export type BodyLength = number | 'chunked';
 
 /** What is read next: data, the line with the size of a chunk, the end of the line after its data, a line of the trailers. */
@@ -15,7 +15,7 @@ const TRAILERS = 3;
 const LF = 0x0a;
 /** How long a line may be, by what is read, its CRLF included; the trailers together. */
 const MAX_LINE_BYTES = [0, 1_024, 2, 32 * 1_024] as const;
-/** Up to 16 digits. Extensions are refused with an escape in them, which nobody sends. */
+/** Up to 16 digits. Refuses extensions with an escape, which no server sends. */
 const SIZE_LINE =
   /^([\da-f]{1,16})(?:;[!#$%&'*+\-.^_`|~\da-z]+(?:=(?:[!#$%&'*+\-.^_`|~\da-z]*|"[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]*"))?)*\r\n$/i;
 
@@ -32,7 +32,7 @@ export class ResponseBody {
   hasEnded: boolean;
   /** Bytes behind the end, in the portion with the end. */
   excess = 0;
-  /** What is wrong behind the data that {@link take} has returned. */
+  /** The first error after the data that {@link take} has returned. */
   fault: string | null = null;
 
   constructor(length: BodyLength) {
@@ -48,9 +48,9 @@ export class ResponseBody {
   }
 
   /**
-   * Takes a portion, and undoes its chunks in place.
+   * Takes a portion, and decodes its chunks in place.
    *
-   * @returns the data in it, in one piece, up to what is wrong if anything is
+   * @returns its data in one piece, up to the first error
    */
   take(portion: Buffer): Buffer {
     let start = 0;

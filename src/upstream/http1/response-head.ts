@@ -1,6 +1,6 @@
 /**
- * Reads the head of an answer. Strict: what two readers could take for two things is refused rather than repaired (RFC 9112
- * §4 to §6), so that no answer can hide another one.
+ * Reads the head of an answer. Strict: what two readers could interpret differently is refused, never repaired (RFC 9112 §4 to
+ * §6), so that no answer can hide another one.
  */
 
 import { UpstreamFault } from '../../errors.ts';
@@ -23,13 +23,13 @@ export interface ResponseHead {
 /** Fields of one head. The bytes are limited where they come in. */
 const MAX_FIELDS = 1_000;
 
-/** HTTP/2.0 is what some servers say for no reason; they are framed, and not kept, like those of HTTP/1.0. */
+/** Some servers say HTTP/2.0 for no reason; their answers are framed, and their connections closed, as for HTTP/1.0. */
 const STATUS_LINE = /^HTTP\/(?:1\.([01])|2\.0) ([1-9]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?\r\n/;
 const FIELD_LINES = /^(?:[!#$%&'*+\-.^_`|~\dA-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*$/;
 const LENGTH = /^\d{1,15}$/;
 const TIMEOUT = /timeout=(\d{1,9})/;
 
-/** How long an idle connection is kept when the server does not say how long it keeps it; else a margin less than it says. */
+/** How long an idle connection is kept if the server does not say how long it keeps it; otherwise a margin less than that. */
 export const DEFAULT_IDLE_MS = 4_000;
 const IDLE_MARGIN_MS = 2_000;
 const MAX_IDLE_MS = 600_000;
@@ -65,7 +65,7 @@ export function readResponseHead(text: string, method: string): ResponseHead {
 
 const BARE_LF = /[^\r]\n/;
 
-/** Whether a head may begin like this: one that cannot become any is not waited for. @param from  what is before was looked at */
+/** Whether a head can begin like this; otherwise there is no point in waiting for more. @param from  offset up to which it was checked */
 export const mayBecomeHead = (bytes: Buffer, from: number): boolean =>
   'HTTP/'.startsWith(bytes.toString('latin1', 0, 5)) && !BARE_LF.test(bytes.toString('latin1', Math.max(0, from - 1)));
 
@@ -98,14 +98,14 @@ function readFields(text: string, start: number): ReceivedFields {
 }
 
 /**
- * What the head says about the length of a body; `null`: nothing. The same length twice is refused too: it takes a broken server to
- * send it. It is passed on as a plain number.
+ * What the head says about the length of a body; `null`: nothing. The same length twice is refused as well: only a broken server sends
+ * that. The client gets it as a plain number.
  */
 function announcedLength(fields: ReceivedFields): BodyLength | null {
   const coding = fields['transfer-encoding'];
   const value = fields['content-length'];
   if (coding !== undefined) {
-    // Chunks are all that is undone here, and all that we said we can take (RFC 9112 §6.1).
+    // The gateway offers to take no other coding (RFC 9112 §6.1).
     if (typeof coding !== 'string' || coding.toLowerCase() !== 'chunked') throw invalid('transfer coding');
     if (value !== undefined) throw invalid('both length and transfer coding');
     return 'chunked';

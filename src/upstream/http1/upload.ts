@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { RequestBodyError } from '../request-body.ts';
 import type { Http1Request } from './request.ts';
 
-/** A longer part is a write of its own. */
+/** A longer part is written separately. */
 const MAX_JOINED_BYTES = 8 * 1024;
 
 /** One request on its way to a connection. Applies backpressure. */

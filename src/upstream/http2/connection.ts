@@ -22,7 +22,7 @@ export interface StreamConnectionSettings {
   readonly maxStreams: number;
 }
 
-/** Who is told what becomes of a connection. */
+/** The pool of a connection. */
 interface StreamConnectionOwner {
   /** It can carry requests, or more of them. */
   hasRoom(connection: StreamConnection): void;
@@ -114,7 +114,7 @@ export class StreamConnection {
     return this.#requests > 1;
   }
 
-  /** Opens a stream. The caller tells of its end with {@link closed}. */
+  /** Opens a stream. The caller reports its end to {@link closed}. */
   open(headers: readonly string[], options: ClientSessionRequestOptions): ClientHttp2Stream {
     const stream = (this.#session as ClientHttp2Session).request(headers, options);
     this.#streams += 1;

@@ -30,7 +30,7 @@ export class StreamPool {
     this.#settings = settings;
   }
 
-  /** Sends a request as soon as a connection has room. The handler hears of everything else. */
+  /** Sends a request as soon as a connection has room. Reports everything, failures included, to the handler. */
   dispatch(asked: ServerRequest, handler: RequestHandler): void {
     const request = new StreamRequest(asked, handler);
     if (this.#isDestroyed) {

@@ -34,7 +34,7 @@ export class StreamRequest implements RequestController {
   #hasServerEnded = false;
   #trailers: ReceivedFields = {};
   #error: Error | null = null;
-  /** A frame of its own could not be sent, for example because the connection was ending. */
+  /** One of its frames could not be sent, for example because the connection was ending. */
   #wasNotSent = false;
   #answerTimer: NodeJS.Timeout | null = null;
 
@@ -49,7 +49,7 @@ export class StreamRequest implements RequestController {
     this.#connection = connection;
     try {
       this.handler.onRequestStart(this, connection.begin());
-      // Not before the request begins: it would count as a fault of the server, which others are then kept from.
+      // Not before the request begins: that would count as a failed connection, and could eject the server.
       if (isUpgrade && !connection.takesWebSockets) throw NO_WEBSOCKETS;
       const list = http2RequestHeaders({ ...this.options, scheme: connection.scheme }, headers);
       const endStream = body === null && !isUpgrade;
@@ -226,7 +226,7 @@ export class StreamRequest implements RequestController {
   }
 }
 
-/** Of a stream that was reset, Node says the end when it is closed already. */
+/** Node reports the end of a stream that was reset as well, but only after it has closed it. */
 function pushed(this: ClientHttp2Stream, chunk: unknown, encoding?: BufferEncoding): boolean {
   if (chunk === null && !this.closed) (this as RequestStream).request.serverEnded();
   return Readable.prototype.push.call(this, chunk, encoding);

@@ -9,7 +9,7 @@ import type { Readable } from 'node:stream';
 /** A longer body cannot be sent again. */
 const MAX_KEPT_BYTES = 64 * 1024;
 
-/** Who is told how far the body has come. */
+/** Notified of the progress of a body. */
 interface BodyWatcher {
   /** The whole body is written, or waits in the stream. */
   bodyEnded(): void;
@@ -52,7 +52,7 @@ export class SentBody {
     if (this.#hasEnded) {
       this.#end();
     } else if (this.#body.errored !== null) {
-      // Also before the first stream: it says so no second time.
+      // Also before the first stream: its error is not emitted again.
       this.#onError(this.#body.errored);
     } else if (isFirst) {
       this.#body.on('data', this.#onData);

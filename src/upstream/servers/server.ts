@@ -10,9 +10,9 @@ import { Http1Pool } from '../http1/pool.ts';
 import { StreamPool } from '../http2/pool.ts';
 import { speaksHttp2, type UpstreamConfig } from '../section.ts';
 
-/** The connections to a server, whatever they speak. */
+/** The connections to a server, over any version of HTTP. */
 interface ServerPool {
-  /** Sends a request when a connection is free for it. The handler hears of everything that becomes of it. */
+  /** Sends a request when a connection is free. Reports everything, failures included, to the handler. */
   dispatch(request: ServerRequest, handler: RequestHandler): void;
   readonly connections: Iterable<CountedConnection>;
   destroy(): void;

@@ -1,14 +1,14 @@
 /**
  * How many connections of an upstream one client or session may hold, so that a few that are slow, on purpose or not, do not
- * keep everybody else from it. What each may hold depends on what is left: when little is free, those that hold much wait
- * until something is given back (dynamic thresholds, Choudhury and Hahne 1998). Nobody is refused for that, and a client alone
- * may hold four fifths.
+ * keep all others from it. What each may hold depends on what is left: when little is free, those that hold much wait until
+ * something is given back (dynamic thresholds, Choudhury and Hahne 1998). None is refused for that, and a single client may
+ * hold four fifths.
  */
 
 import { FairQueue } from '../../lib/concurrency/fair-queue.ts';
 import { type Place, Places } from '../../lib/concurrency/places.ts';
 
-/** Nobody waits who holds fewer than this: as many as a page asks for at once. */
+/** A holder of fewer than this never waits: a page requests that many at once. */
 const FREE_OF_CHARGE = 8;
 /** One holder may have this many times what it leaves for all others. */
 const TIMES_THE_REST = 4;
@@ -46,7 +46,7 @@ export class Shares {
   /**
    * Takes a place for a holder.
    *
-   * @returns `waits`: the taker is told when it may go; `full`: too many wait
+   * @returns `waits`: {@link ShareTaker.admitted} follows; `full`: too many wait
    */
   take(holder: string, taker: ShareTaker): Place | 'waits' | 'full' {
     const place = this.#held.of(holder);
