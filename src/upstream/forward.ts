@@ -7,7 +7,7 @@
  */
 
 import type { Permit } from '../authorization/permit.ts';
-import { Denial } from '../errors.ts';
+import { asGatewayFault, Denial } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import { clientNetwork } from '../lib/address.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -143,6 +143,13 @@ export class Forwarder implements ForwardingOwner {
   static #settleAll(forwarder: Forwarder): void {
     const unsettled = forwarder.#unsettled;
     forwarder.#unsettled = [];
-    for (const forwarding of unsettled) forwarding.settle();
+    for (const forwarding of unsettled) {
+      try {
+        forwarding.settle();
+      } catch (thrown) {
+        // Nothing else catches it, and the others have to be settled as well.
+        forwarding.breakOff(asGatewayFault(thrown));
+      }
+    }
   }
 }

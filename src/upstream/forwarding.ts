@@ -189,7 +189,7 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
     else if (share === 'waits') upstream.waiting.join(this);
     else {
       this.#share = share;
-      this.#dispatch(upstream.choose());
+      this.#dispatch();
     }
   }
 
@@ -197,7 +197,7 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
   admitted(share: Place): void {
     this.#forward.upstream.waiting.leave(this);
     this.#share = share;
-    this.#dispatch(this.#forward.upstream.choose());
+    this.#dispatch();
   }
 
   /** Whether it has been answered or has failed, or its client has left. */
@@ -205,11 +205,22 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
     return this.#isOver;
   }
 
-  #dispatch(server: UpstreamServer | Denial): void {
-    if (server instanceof Denial) {
-      this.#fail(server);
-      return;
+  /**
+   * Sends it to a server. What this throws fails the request: an event may have begun it, and then nothing else catches that.
+   *
+   * @param failed  the server that has just failed; `null`: none
+   */
+  #dispatch(failed: UpstreamServer | null = null): void {
+    try {
+      const server = this.#forward.upstream.choose(failed);
+      if (server instanceof Denial) this.#fail(server);
+      else this.#sendTo(server);
+    } catch (thrown) {
+      this.breakOff(asGatewayFault(thrown));
     }
+  }
+
+  #sendTo(server: UpstreamServer): void {
     const { exchange, request, permit, upstream, target, isCall, deadline } = this.#forward;
     const { route } = permit;
     const { idle } = upstream.config.timeouts;
@@ -384,7 +395,7 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
     this.#hasRetried = true;
     this.#controller = null;
     this.#owner.hooks.onRetry(this.#forward.upstream.name, retry);
-    this.#dispatch(this.#forward.upstream.choose(failed));
+    this.#dispatch(failed);
   }
 
   /** Drops the token that was refused in any case. A body that has been read cannot be sent again. */
@@ -410,7 +421,7 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
         return;
       }
       this.#headers = headers;
-      this.#dispatch(upstream.choose());
+      this.#dispatch();
     } catch (thrown) {
       if (!this.#isOver) this.#fail(asGatewayFault(thrown));
     }
@@ -491,12 +502,12 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
     }
   }
 
-  /** Ends it before the server has answered, or has finished to. */
-  breakOff(denial: Denial): void {
+  /** Ends it before the server has answered completely. */
+  breakOff(why: Denial | GatewayFault): void {
     if (this.#isOver) return;
     const controller = this.#controller;
-    this.#fail(denial);
-    controller?.abort(new UpstreamFault('downstream_aborted', 'call was ended'));
+    this.#fail(why);
+    controller?.abort(new UpstreamFault('downstream_aborted', 'forward was ended'));
   }
 
   /** The client left. */
