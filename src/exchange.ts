@@ -255,14 +255,16 @@ export class Exchange implements RawRequest {
    * behind which many may read streams: what it holds of the upstream is limited, and so are its client's connections.
    */
   answering(): void {
-    if (this.principal?.credential !== null) return;
-    this.place?.leave();
-    this.place = null;
+    if (this.principal?.credential === null) this.#leavePlace();
   }
 
   /** A WebSocket has been opened: from now on it is limited by the time of its credential, not as a request in progress. */
   becomeTunnel(): void {
     this.isTunnel = true;
+    this.#leavePlace();
+  }
+
+  #leavePlace(): void {
     this.place?.leave();
     this.place = null;
   }
@@ -272,7 +274,7 @@ export class Exchange implements RawRequest {
     if (this.#isFinished) return;
     this.#isFinished = true;
     this.#series.inFlight.dec();
-    this.place?.leave();
+    this.#leavePlace();
     this.listener.finished(this);
   }
 

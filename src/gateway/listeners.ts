@@ -7,6 +7,7 @@ import type { GrpcAuthorizerConfig } from '../authorizer/grpc/section.ts';
 import { type ListenAddress, toBlockList } from '../config/fields.ts';
 import type { Exchange, ExchangeListener } from '../exchange.ts';
 import type { Clocks } from '../lib/clock.ts';
+import { valuesIn } from '../lib/http/field.ts';
 import { clientLimits } from '../limits/open.ts';
 import { GrpcServer } from '../listener/grpc/server.ts';
 import { ensureFree } from '../listener/http1/listen.ts';
@@ -218,7 +219,7 @@ export class Listeners {
     this.#queue.configure(queueRules(config));
     for (const listener of this.#all) {
       listener.handler = generation.handlerOf(listener.name);
-      listener.configure({ maxConcurrentRequests });
+      listener.maxConcurrentRequests = maxConcurrentRequests;
     }
   }
 
@@ -257,7 +258,7 @@ function queueRules({ listeners }: QueueSections): QueueRules {
   return {
     maxDelayMs: limits.maxQueueDelay,
     clientOf: ({ peer, rawHeaders }) =>
-      clientAddress(peer.address, trusted && valuesOf(rawHeaders, 'x-forwarded-for'), trusted),
+      clientAddress(peer.address, trusted && valuesIn(rawHeaders, 'x-forwarded-for').join(','), trusted),
   };
 }
 
@@ -267,12 +268,6 @@ interface QueueSections {
     readonly authorizer?: { readonly peers: readonly string[] } | undefined;
     readonly grpcAuthorizer?: { readonly peers: readonly string[] } | undefined;
   };
-}
-
-/** The values of a header, lines joined; `null` when it is absent. */
-function valuesOf(rawHeaders: readonly string[], name: string): string | null {
-  const values = rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === name);
-  return values.length === 0 ? null : values.join(',');
 }
 
 function endTrace(trace: RequestTrace, exchange: Exchange, endedMs: number, wallMs: number): void {

@@ -102,10 +102,11 @@ export class Listener implements ExchangeListener, Omit<ListenerServer, 'drain'>
   readonly drainsLast: boolean;
   /** Answers its requests. An exchange finishes on the handler that it began with. */
   handler: Handler;
+  /** Requests in progress at the same time, tunnels included; more are refused. */
+  maxConcurrentRequests: number;
   readonly #recorder: ListenerRecorder;
   readonly #server: ListenerServer;
   readonly #queue: RequestQueue | null;
-  #maxConcurrentRequests: number;
   #inFlight = 0;
   #onIdle: (() => void) | null = null;
 
@@ -117,7 +118,7 @@ export class Listener implements ExchangeListener, Omit<ListenerServer, 'drain'>
     this.handler = parts.handler;
     this.#recorder = parts.recorder;
     this.#queue = parts.queue;
-    this.#maxConcurrentRequests = parts.maxConcurrentRequests;
+    this.maxConcurrentRequests = parts.maxConcurrentRequests;
     this.#server = serve(this);
   }
 
@@ -130,17 +131,12 @@ export class Listener implements ExchangeListener, Omit<ListenerServer, 'drain'>
     return this.#server.connectionCount;
   }
 
-  /** Applies the limits that a reload can change. */
-  configure({ maxConcurrentRequests }: Pick<ListenerParts, 'maxConcurrentRequests'>): void {
-    this.#maxConcurrentRequests = maxConcurrentRequests;
-  }
-
   /** Takes an exchange from its server: hands it on, lets it wait, or refuses it when too many are in progress. */
   accept(exchange: Exchange): void {
     const { handler } = exchange;
     this.#inFlight += 1;
     handler.begun();
-    if (this.#inFlight > this.#maxConcurrentRequests) handler.refuse(exchange, OVERLOADED);
+    if (this.#inFlight > this.maxConcurrentRequests) handler.refuse(exchange, OVERLOADED);
     else if (this.#queue === null) handler.handle(exchange);
     else this.#queue.take(exchange);
   }

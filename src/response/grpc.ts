@@ -2,6 +2,7 @@
 
 import { REASONS, type Reason } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
+import { valuesIn } from '../lib/http/field.ts';
 import { GRPC_STATUS, grpcMessage, isGrpcType, isGrpcWebType } from '../lib/http/grpc.ts';
 
 /** The mapping of gRPC for answers of HTTP, but for those that say more about a call here (doc/http-grpc-status-mapping.md). */
@@ -43,7 +44,5 @@ export const grpcOutcome = (reason: Reason): [string, string][] => [
 
 /** That of a request that was refused before it was screened decides only what the refusal looks like. */
 function contentTypeOf({ screened, rawHeaders }: Exchange): string | null {
-  if (screened !== null) return screened.fields.contentType;
-  const at = rawHeaders.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-type');
-  return at === -1 ? null : (rawHeaders[at + 1] as string);
+  return screened === null ? (valuesIn(rawHeaders, 'content-type')[0] ?? null) : screened.fields.contentType;
 }

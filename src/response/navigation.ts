@@ -3,6 +3,7 @@
  * document does. `Sec-Fetch-*` says so; for browsers without it, `Accept` does (design §5).
  */
 
+import { valuesIn } from '../lib/http/field.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
 
 /** The headers that say it. */
@@ -22,7 +23,7 @@ export function isNavigation(request: ScreenedRequest): boolean {
 
 /** The same for a request that was refused before it was screened: its header list decides only what the refusal looks like. */
 export function isNavigationHead(rawHeaders: readonly string[]): boolean {
-  const value = (wanted: string) => valuesOf(rawHeaders, wanted)[0] ?? null;
+  const value = (wanted: string) => valuesIn(rawHeaders, wanted)[0] ?? null;
   return (
     value('upgrade') === null &&
     isByPerson({
@@ -36,12 +37,9 @@ export function isNavigationHead(rawHeaders: readonly string[]): boolean {
 
 /** The languages that a reader accepts, read only where a page is written; `null` where the request names none. */
 export function acceptLanguageOf(rawHeaders: readonly string[]): string | null {
-  const values = valuesOf(rawHeaders, 'accept-language');
+  const values = valuesIn(rawHeaders, 'accept-language');
   return values.length === 0 ? null : values.join(',');
 }
-
-const valuesOf = (rawHeaders: readonly string[], wanted: string) =>
-  rawHeaders.filter((_, at) => at % 2 === 1 && rawHeaders[at - 1]?.toLowerCase() === wanted);
 
 /** What a page loads to show it, as `Sec-Fetch-Dest` names it. */
 const SHOWN = new Set(['image', 'style', 'script', 'font', 'audio', 'video', 'track', 'manifest']);

@@ -5,16 +5,13 @@ import { traceIdIn } from '../lib/http/trace-context.ts';
 import { toTimestamp } from '../lib/text/timestamp.ts';
 import type { EarlyRefusal, FinishedRequest, LoggedListener } from './finished-request.ts';
 import { errorFields, type LineStream } from './log.ts';
+import type { LogConfig } from './section.ts';
+
+type Level = LogConfig['level'];
+type AccessLogSettings = Pick<LogConfig, 'level' | 'access'>;
 
 /** In the order of their severity. */
-const LEVELS = { debug: 0, info: 1, warn: 2, error: 3 } as const;
-type Level = keyof typeof LEVELS;
-
-/** The part of the section `log` that the access log follows. */
-interface AccessLogSettings {
-  readonly level: Level;
-  readonly access: 'all' | 'errors' | 'off';
-}
+const LEVELS: Readonly<Record<Level, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
 
 /** Counts a finished exchange and writes its line. */
 export class AccessLog {

@@ -11,6 +11,7 @@ import type { Clock } from '../lib/clock.ts';
 import { toTimestamp } from '../lib/text/timestamp.ts';
 import type { FinishedRequest } from './finished-request.ts';
 import type { LineStream } from './log.ts';
+import type { LogConfig } from './section.ts';
 
 /**
  * Events that grant something, by name: refused when they have to be recorded and cannot be. Declared as {@link AuditEvents}
@@ -80,9 +81,6 @@ export function auditOn(stream: LineStream & { readonly isFull?: boolean }): Aud
   };
 }
 
-/** What a login or a token needs of the audit stream. */
-type OnAuditFailure = 'serve' | 'refuse';
-
 /** Writes the audit stream of a process. */
 export class AuditLog {
   readonly #output: AuditOutput;
@@ -95,7 +93,7 @@ export class AuditLog {
   }
 
   /** Applies the section `log`. */
-  configure({ onAuditFailure }: { readonly onAuditFailure: OnAuditFailure }): void {
+  configure({ onAuditFailure }: Pick<LogConfig, 'onAuditFailure'>): void {
     this.#isRequired = onAuditFailure === 'refuse';
   }
 

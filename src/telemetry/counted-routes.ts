@@ -40,7 +40,7 @@ export const countedRoutes = (config: Counted): readonly CountedRoute[] => [
 /** Makes, keeps and removes the series of routes. */
 export class CountedRoutes {
   readonly #series: RequestSeries;
-  #present = new Map<string, RouteMetrics>();
+  readonly #present = new Map<string, RouteMetrics>();
   /** Since when a route, or an upstream, is in no configuration. */
   readonly #goneSinceMs = { route: new Map<string, number>(), upstream: new Map<string, number>() };
 
@@ -71,11 +71,11 @@ export class CountedRoutes {
   /** From now on these are all; the series of the others are removed later. */
   keepOnly(routes: readonly CountedRoute[], nowMs: number): void {
     const keys = new Set(routes.map(keyOf));
-    const gone = [...this.#present].filter(([key]) => !keys.has(key));
-    this.#present = new Map([...this.#present].filter(([key]) => keys.has(key)));
     const ids = new Set(routes.map(({ id }) => id));
     const upstreams = new Set(routes.map(({ upstream }) => upstream));
-    for (const [, { route, upstream }] of gone) {
+    for (const [key, { route, upstream }] of this.#present) {
+      if (keys.has(key)) continue;
+      this.#present.delete(key);
       if (!ids.has(route)) this.#goneSinceMs.route.set(route, nowMs);
       if (upstream !== null && !upstreams.has(upstream)) this.#goneSinceMs.upstream.set(upstream, nowMs);
     }

@@ -1,12 +1,7 @@
 /** Logs and counts what happens to the file watches of a process. */
 
+import type { WatchEvents } from '../config/files/watch.ts';
 import { errorFields, type Logger } from './log.ts';
-
-/** How a file watch reports the directories that it cannot watch. */
-interface FileWatchReports {
-  readonly onFault: (directory: string, error: Error) => void;
-  readonly onRestored: (directory: string) => void;
-}
 
 /**
  * @param watched  what the files are, for the log
@@ -16,7 +11,7 @@ export function fileWatchReports(
   watched: 'configuration' | 'certificates' | 'admin_token',
   log: Logger,
   errors: { inc(): void },
-): FileWatchReports {
+): Omit<WatchEvents, 'onChange'> {
   return {
     onFault: (directory, error) => {
       errors.inc();

@@ -214,16 +214,15 @@ export class HotHistogram {
 
   /** The series in Prometheus's form: cumulative buckets, sum, count. */
   samples(name: string, boundsSec: readonly number[]): Sample[] {
-    let count = 0;
-    const buckets = [...boundsSec, '+Inf'].map((le, bucket) => {
-      count += this.#counts[bucket] as number;
-      return { metricName: `${name}_bucket`, labels: { ...this.labels, le }, value: count };
+    const { labels, values } = this;
+    const sample = (suffix: string, at: number, more = {}) => ({
+      metricName: `${name}_${suffix}`,
+      labels: { ...labels, ...more },
+      value: values[at] as number,
     });
-    return [
-      ...buckets,
-      { metricName: `${name}_sum`, labels: { ...this.labels }, value: this.#sumMs / 1_000 },
-      { metricName: `${name}_count`, labels: { ...this.labels }, value: count },
-    ];
+    const last = boundsSec.length;
+    const buckets = [...boundsSec, '+Inf'].map((le, bucket) => sample('bucket', bucket, { le }));
+    return [...buckets, sample('sum', last + 1), sample('count', last)];
   }
 }
 

@@ -14,7 +14,8 @@ import { hash } from 'node:crypto';
 import { type FSWatcher, readdirSync, readFileSync, statSync, watch } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 
-interface WatchEvents {
+/** What a watch reports. */
+export interface WatchEvents {
   /** Called with the absolute paths of the files whose contents changed. */
   readonly onChange: (changed: readonly string[]) => void;
   /**

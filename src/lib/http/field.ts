@@ -11,5 +11,9 @@ export const isToken = (text: string): boolean => TOKEN.test(text);
 /** Whether a text, each character a byte, can be the value of a header. White space at its ends is not part of one. */
 export const isFieldValue = (text: string): boolean => FIELD_VALUE.test(text);
 
+/** The values of a header in a flat name, value list, one for each line. @param name  in lower case */
+export const valuesIn = (headers: readonly string[], name: string): string[] =>
+  headers.filter((_, index) => index % 2 === 1 && headers[index - 1]?.toLowerCase() === name);
+
 /** The items of a header that lists tokens, such as Connection, in lower case (RFC 9110 §5.6.1). Empty ones are not left out. */
 export const listItems = (value: string): string[] => value.split(',').map((item) => trim(item).toLowerCase());

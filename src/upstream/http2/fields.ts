@@ -1,7 +1,7 @@
 /** Converts header lists between the form of `node:http2` and the one used in the rest of `upstream/`. */
 
 import { GatewayFault } from '../../errors.ts';
-import { isFieldValue } from '../../lib/http/field.ts';
+import { isFieldValue, valuesIn } from '../../lib/http/field.ts';
 import { addField, noFields, type ReceivedFields } from '../dispatch.ts';
 
 /** What a request is besides its headers. */
@@ -42,10 +42,8 @@ export function http2RequestHeaders(line: RequestLine, headers: readonly string[
 const WEBSOCKET_KEY = 'sec-websocket-key';
 
 /** The key of the handshake in a header list; `null` without one. */
-export function webSocketKeyOf(headers: readonly string[]): string | null {
-  const at = headers.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === WEBSOCKET_KEY);
-  return at === -1 ? null : (headers[at + 1] as string);
-}
+export const webSocketKeyOf = (headers: readonly string[]): string | null =>
+  valuesIn(headers, WEBSOCKET_KEY)[0] ?? null;
 
 /**
  * Headers or trailers as `http1/` gives them: a list where a name came more than once. Pseudo-headers are left out.
