@@ -11,20 +11,12 @@ import { valuesIn } from '../lib/http/field.ts';
 import { clientLimits } from '../limits/open.ts';
 import { GrpcServer } from '../listener/grpc/server.ts';
 import { ensureFree } from '../listener/http1/listen.ts';
-import type { ListenerSeries } from '../listener/http1/series.ts';
 import { Http1Server, type Http1Settings } from '../listener/http1/server.ts';
 import type { TlsCertificates, TlsListener } from '../listener/http1/tls.ts';
-import {
-  type ConnectionCut,
-  type ConnectionRefusal,
-  Listener,
-  type ListenerAddresses,
-  type ListenerParts,
-  type ListenerRecorder,
-} from '../listener/listener.ts';
+import { Listener, type ListenerAddresses, type ListenerParts, type ListenerRecorder } from '../listener/listener.ts';
 import { type QueueRules, RequestQueue } from '../listener/request-queue.ts';
 import type { PublicListenerConfig } from '../listener/section.ts';
-import type { QueueSeries } from '../listener/series.ts';
+import type { ConnectionCut, ConnectionRefusal, ListenerSeries, QueueSeries } from '../listener/series.ts';
 import { sessionSinceMs } from '../principal.ts';
 import { clientAddress } from '../sanitize/client-address.ts';
 import { type AccessLog, loggedStatus } from '../telemetry/access.ts';
@@ -49,7 +41,8 @@ type OwnParts = Pick<ListenerParts, 'name' | 'logFields' | 'drainsLast'> &
 
 /** The sections that name listeners. */
 interface ListenerSections {
-  readonly listeners: Readonly<Record<'public', Addressed & Pick<PublicListenerConfig, 'http2' | 'tls'>>> & {
+  readonly listeners: {
+    readonly public: PublicListenerConfig;
     readonly redirect?: Addressed | undefined;
     readonly authorizer?: (Addressed & { readonly peers: readonly string[] }) | undefined;
     readonly grpcAuthorizer?: GrpcAuthorizerConfig | undefined;
@@ -248,7 +241,7 @@ export class Listeners {
   }
 }
 
-function queueRules({ listeners }: QueueSections): QueueRules {
+function queueRules({ listeners }: ListenerSections): QueueRules {
   const { limits, trustedProxies } = listeners.public;
   const trusted = toBlockList([
     ...trustedProxies,
@@ -259,14 +252,6 @@ function queueRules({ listeners }: QueueSections): QueueRules {
     maxDelayMs: limits.maxQueueDelay,
     clientOf: ({ peer, rawHeaders }) =>
       clientAddress(peer.address, trusted && valuesIn(rawHeaders, 'x-forwarded-for').join(','), trusted),
-  };
-}
-
-interface QueueSections {
-  readonly listeners: {
-    readonly public: Pick<PublicListenerConfig, 'limits' | 'trustedProxies'>;
-    readonly authorizer?: { readonly peers: readonly string[] } | undefined;
-    readonly grpcAuthorizer?: { readonly peers: readonly string[] } | undefined;
   };
 }
 

@@ -11,6 +11,7 @@ import { Denial } from '../errors.ts';
 import type { Exchange, ExchangeListener, Handler } from '../exchange.ts';
 import type { EarlyRefusal } from '../telemetry/finished-request.ts';
 import type { RequestQueue } from './request-queue.ts';
+import type { ConnectionCut, ConnectionRefusal } from './series.ts';
 
 /** Where something listens. Plain data, so that it can cross between processes. */
 export interface ListenerAddress {
@@ -25,20 +26,6 @@ export interface ListenerAddresses {
   /** Listeners that the configuration does not have are missing. */
   readonly [name: string]: ListenerAddress | undefined;
 }
-
-/** Why a connection never carried a request: too many are open, or too many of its client, the TLS handshake failed, or the peer may not connect. */
-export const CONNECTION_REFUSALS = ['limit', 'client', 'tls', 'peer'] as const;
-/** One of {@link CONNECTION_REFUSALS}. */
-export type ConnectionRefusal = (typeof CONNECTION_REFUSALS)[number];
-
-/**
- * Why a connection was cut: it was idle and only dripped, its client took nothing of its answer for too long or took it too
- * slowly, an answer waited for its client longer than a whole transfer may, or it flooded HTTP/2 with resets or control frames.
- * Over HTTP/2 a slow reader loses the request, and the connection goes on.
- */
-export const CONNECTION_CUTS = ['idle', 'stalled_reader', 'slow_reader', 'transfer', 'flood'] as const;
-/** One of {@link CONNECTION_CUTS}. */
-export type ConnectionCut = (typeof CONNECTION_CUTS)[number];
 
 /** Records what happens on listeners. */
 export interface ListenerRecorder {
@@ -104,7 +91,8 @@ export class Listener implements ExchangeListener, Omit<ListenerServer, 'drain'>
   handler: Handler;
   /** Requests in progress at the same time, tunnels included; more are refused. */
   maxConcurrentRequests: number;
-  readonly #recorder: ListenerRecorder;
+  /** To which its server reports the connections that it refuses and cuts. */
+  readonly recorder: ListenerRecorder;
   readonly #server: ListenerServer;
   readonly #queue: RequestQueue | null;
   #inFlight = 0;
@@ -116,7 +104,7 @@ export class Listener implements ExchangeListener, Omit<ListenerServer, 'drain'>
     this.logText = parts.logFields === undefined ? '' : `,${JSON.stringify(parts.logFields).slice(1, -1)}`;
     this.drainsLast = parts.drainsLast ?? false;
     this.handler = parts.handler;
-    this.#recorder = parts.recorder;
+    this.recorder = parts.recorder;
     this.#queue = parts.queue;
     this.maxConcurrentRequests = parts.maxConcurrentRequests;
     this.#server = serve(this);
@@ -150,24 +138,14 @@ export class Listener implements ExchangeListener, Omit<ListenerServer, 'drain'>
 
   finished(exchange: Exchange): void {
     this.#inFlight -= 1;
-    this.#recorder.finished(exchange);
+    this.recorder.finished(exchange);
     exchange.handler.finished();
     if (this.#inFlight === 0) this.#onIdle?.();
   }
 
   /** Reports a request that its server refused before it became an exchange. */
   refused(refusal: EarlyRefusal): void {
-    this.#recorder.refused(refusal, this);
-  }
-
-  /** Reports a connection that its server closed before it carried a request. */
-  connectionRefused(reason: ConnectionRefusal): void {
-    this.#recorder.connectionRefused(reason);
-  }
-
-  /** Reports a connection that its server cut because its client was too slow. */
-  connectionCut(reason: ConnectionCut): void {
-    this.#recorder.connectionCut(reason);
+    this.recorder.refused(refusal, this);
   }
 
   listen(): Promise<ListenerAddress> {

@@ -7,10 +7,9 @@ import type { CorsRule } from '../cors/rule.ts';
 import { Denial, type GatewayFault, PROBLEM_MEDIA_TYPE, problemDocument, REASONS, type Reason } from '../errors.ts';
 import type { Exchange, UnreadAnswer } from '../exchange.ts';
 import type { Clock } from '../lib/clock.ts';
-import { bearerChallenge, SESSION_CHALLENGE } from '../lib/http/challenge.ts';
+import { bearerChallenge, clientChallenge, SESSION_CHALLENGE } from '../lib/http/challenge.ts';
 import type { Pages, PageText } from '../pages/page.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
-import { clientChallenge } from './challenges.ts';
 import {
   admitsLogin,
   ENDED,

@@ -65,7 +65,6 @@ export abstract class HotFamily<L extends string, Child extends HotNumber | HotH
 
   /** Makes a series, at zero. */
   protected abstract make(labels: LabelValues): Child;
-  protected abstract head(): MetricHead;
   /** A series as it stands in a part of the metric. */
   protected abstract seriesOf(labels: string, child: Child): PartSeries;
   abstract override get(): Exported;
@@ -85,9 +84,14 @@ export abstract class HotFamily<L extends string, Child extends HotNumber | HotH
     for (const [text, { labels }] of this.children) if (values.has(labels[label] ?? '')) this.children.delete(text);
   }
 
+  #head(): MetricHead {
+    const { name, help, type, les } = this;
+    return { name, help, type, merging: 'sum', les };
+  }
+
   /** The metric in a text format, in blocks of some 8 KiB. */
   *blocks(format: TextFormat): Generator<string> {
-    const head = this.head();
+    const head = this.#head();
     let block = headLines(head, format);
     for (const [text, child] of this.children) {
       block += seriesLines(head, this.seriesOf(text, child), format);
@@ -100,7 +104,7 @@ export abstract class HotFamily<L extends string, Child extends HotNumber | HotH
 
   /** The metric as plain data, in parts of {@link SERIES_PER_PART} series. */
   *parts(): Generator<MetricPart> {
-    const head = this.head();
+    const head = this.#head();
     let series: PartSeries[] = [];
     for (const [text, child] of this.children) {
       series.push(this.seriesOf(text, child));
@@ -112,6 +116,8 @@ export abstract class HotFamily<L extends string, Child extends HotNumber | HotH
   }
 
   protected abstract readonly type: 'counter' | 'gauge' | 'histogram';
+  /** Upper bounds of its buckets; `null` for one number. */
+  protected readonly les: readonly string[] | null = null;
 }
 
 const BLOCK_LENGTH = 8 * 1024;
@@ -147,11 +153,6 @@ export class HotNumberFamily<L extends string> extends HotFamily<L, HotNumber> {
 
   protected override make(labels: LabelValues): HotNumber {
     return new HotNumber(labels);
-  }
-
-  protected override head(): MetricHead {
-    const { name, help, type } = this;
-    return { name, help, type, merging: 'sum', les: null };
   }
 
   protected override seriesOf(labels: string, { value }: HotNumber): PartSeries {
@@ -229,21 +230,17 @@ export class HotHistogram {
 /** A histogram. The values of several workers are added up. */
 export class HotHistogramFamily<L extends string> extends HotFamily<L, HotHistogram> {
   protected override readonly type = 'histogram';
+  protected override readonly les: readonly string[];
   readonly #boundsSec: readonly number[];
-  readonly #les: readonly string[];
 
   constructor(registry: Registry, name: string, help: string, labelNames: readonly L[], boundsSec: readonly number[]) {
     super(registry, name, help, labelNames);
     this.#boundsSec = boundsSec;
-    this.#les = [...boundsSec.map(String), '+Inf'];
+    this.les = [...boundsSec.map(String), '+Inf'];
   }
 
   protected override make(labels: LabelValues): HotHistogram {
     return new HotHistogram(labels, this.#boundsSec);
-  }
-
-  protected override head(): MetricHead {
-    return { name: this.name, help: this.help, type: 'histogram', merging: 'sum', les: this.#les };
   }
 
   protected override seriesOf(labels: string, { values, exemplars }: HotHistogram): PartSeries {

@@ -1,7 +1,7 @@
 /** How refusals are reported to OAuth clients (RFC 6749 §5.2, RFC 8693 §2.2.2). */
 
 import { type Denial, type DenialReason, type GatewayFault, REASONS, type Reason } from '../../errors.ts';
-import { clientChallenge } from '../../response/challenges.ts';
+import { clientChallenge } from '../../lib/http/challenge.ts';
 
 /** `error` codes. The last two are for what RFC 6749 leaves to HTTP: 429 and 503, and 500. */
 export const OAUTH_ERRORS = [

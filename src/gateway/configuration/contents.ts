@@ -61,36 +61,26 @@ export interface ReadConfig {
 
 /** Reads the files that the valid part of a configuration names. Unusable ones are in `reader.mistakes`. */
 export async function readContents(draft: Draft, reader: FileReader): Promise<Contents> {
-  const { listeners, login, pages, upstreamToken, tokenEndpoint, outbound, store, traces } = draft;
-  const [tls, grpcTls] = [listeners?.public.tls, listeners?.grpcAuthorizer?.tls];
-  const [tlsFiles, grpcTlsFiles, loginFiles, pageFiles, signing, clients, issuers, upstreams, cas, traceFiles] =
+  const { listeners, upstreamToken, tokenEndpoint, store } = draft;
+  const [frontTls, grpcTls] = [listeners?.public.tls, listeners?.grpcAuthorizer?.tls];
+  const [front, grpcAuthorizer, login, pages, signing, clients, issuers, upstreams, outbound, traces] =
     await Promise.all([
-      tls === undefined ? null : readTls(tls, reader),
+      frontTls === undefined ? null : readTls(frontTls, reader),
       grpcTls === undefined ? null : readTls(grpcTls, reader, 'grpcAuthorizer'),
-      login === undefined ? { users: NO_USERS, backends: [], providers: [] } : readLogin(login, reader),
-      pages === undefined ? { logo: null } : readPages(pages, reader),
+      draft.login === undefined ? { users: NO_USERS, backends: [], providers: [] } : readLogin(draft.login, reader),
+      draft.pages === undefined ? { logo: null } : readPages(draft.pages, reader),
       upstreamToken === undefined ? null : readSigningKeys(upstreamToken, reader),
       tokenEndpoint === undefined ? [] : readTokenEndpoint(tokenEndpoint, reader),
       readEntries(draft.issuers, (name, issuer) => readIssuer(name, issuer, reader)),
       readEntries(draft.upstreams, (name, upstream) => readUpstream(name, upstream, reader)),
-      outbound === undefined ? [] : readOutbound(outbound, reader),
-      traces === undefined ? NO_TRACE_FILES : readTraceFiles(traces, reader),
+      draft.outbound === undefined ? [] : readOutbound(draft.outbound, reader),
+      draft.traces === undefined ? NO_TRACE_FILES : readTraceFiles(draft.traces, reader),
       ...(store === undefined
         ? []
         : namedStores(store).map((it) => reader.read(['store', it.kind], '', it.checkFiles, null))),
     ]);
-  const allTls = { public: tlsFiles, grpcAuthorizer: grpcTlsFiles };
-  return {
-    tls: allTls,
-    login: loginFiles,
-    pages: pageFiles,
-    signing,
-    clients,
-    issuers,
-    upstreams,
-    traces: traceFiles,
-    outbound: cas,
-  };
+  const tls = { public: front, grpcAuthorizer };
+  return { tls, login, pages, signing, clients, issuers, upstreams, outbound, traces };
 }
 
 /** Warnings about what a configuration and its files say together, but for those that it accepts. */

@@ -1,5 +1,7 @@
 /** Challenges: the values of WWW-Authenticate (RFC 9110 §11.6.1). */
 
+import { bearerCredential } from './bearer.ts';
+
 /**
  * Writes one challenge.
  *
@@ -26,6 +28,17 @@ export const SESSION_CHALLENGE = challenge('Session', { realm });
  */
 export const bearerChallenge = (error: 'invalid_token' | 'insufficient_scope' | null): string =>
   challenge('Bearer', error === null ? { realm } : { realm, error });
+
+const CLIENT = challenge('Basic', { realm, charset: 'UTF-8' });
+
+/**
+ * The challenge for a client that failed to authenticate: in the scheme that it used, Basic if it used neither (RFC 6749 §5.2).
+ *
+ * @param authorization  value of the Authorization header, untrusted
+ */
+export function clientChallenge(authorization: string | null): string {
+  return authorization !== null && bearerCredential(authorization) !== null ? bearerChallenge('invalid_token') : CLIENT;
+}
 
 /** What a route requires of an authentication, as far as a challenge can say it. */
 interface RequiredAuthentication {

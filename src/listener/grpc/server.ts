@@ -18,7 +18,8 @@ import { listenOn } from '../http1/listen.ts';
 import type { Http1Settings } from '../http1/server.ts';
 import { hasBadClientCertificate } from '../http1/tls.ts';
 import { Http2Connections } from '../http2/connections.ts';
-import type { ConnectionRefusal, Listener, ListenerAddress, ListenerServer } from '../listener.ts';
+import type { Listener, ListenerAddress, ListenerServer } from '../listener.ts';
+import type { ConnectionRefusal } from '../series.ts';
 import { callsOn } from './begin.ts';
 import type { GrpcMethod } from './call.ts';
 
@@ -164,7 +165,7 @@ export class GrpcServer implements ListenerServer {
   }
 
   #refuse(socket: Socket, reason: ConnectionRefusal): void {
-    this.#listener.connectionRefused(reason);
+    this.#listener.recorder.connectionRefused(reason);
     socket.destroy();
   }
 

@@ -11,7 +11,7 @@ import type { Clocks } from '../../lib/clock.ts';
 import { fileWatchReports } from '../../telemetry/file-watch.ts';
 import { errorFields, type Logger } from '../../telemetry/log.ts';
 import type { TlsConfig } from '../section.ts';
-import type { ListenerSeries } from './series.ts';
+import type { ListenerSeries } from '../series.ts';
 import { readTls, TlsCertificates, type TlsFiles, type TlsListener } from './tls.ts';
 
 /** Keeps certificates in step with their files until it is closed. */

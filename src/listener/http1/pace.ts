@@ -6,8 +6,9 @@
 
 import type { Socket } from 'node:net';
 import type { Clock } from '../../lib/clock.ts';
-import type { ConnectionCut } from '../listener.ts';
+import type { ListenerRecorder } from '../listener.ts';
 import type { PublicListenerConfig } from '../section.ts';
+import type { ConnectionCut } from '../series.ts';
 import { type Connection, Reading } from './connection.ts';
 import type { Http1Reply } from './reply.ts';
 
@@ -23,7 +24,7 @@ const SEND_TIMEOUTS_PER_WINDOW = 4;
 /** Finds the slow ones among the connections of a server. */
 export class PaceWatch {
   readonly #connections: ReadonlyMap<Socket, Connection>;
-  readonly #onCut: (reason: ConnectionCut) => void;
+  readonly #recorder: Pick<ListenerRecorder, 'connectionCut'>;
   readonly #monotonicMs: Clock;
   readonly #sendMs: number;
   readonly #idleMs: number;
@@ -35,11 +36,11 @@ export class PaceWatch {
   constructor(
     connections: ReadonlyMap<Socket, Connection>,
     { limits, timeouts }: Pick<PublicListenerConfig, 'limits' | 'timeouts'>,
-    onCut: (reason: ConnectionCut) => void,
+    recorder: Pick<ListenerRecorder, 'connectionCut'>,
     monotonicMs: Clock,
   ) {
     this.#connections = connections;
-    this.#onCut = onCut;
+    this.#recorder = recorder;
     this.#monotonicMs = monotonicMs;
     this.#sendMs = timeouts.send;
     // Node restarts its idle timeout with each byte, so a client that drips bytes without a request would never hit it.
@@ -69,7 +70,7 @@ export class PaceWatch {
           ? this.#judgeIdle(connection, nowMs)
           : this.#judgeReader(connection, socket, reply, nowMs, sinceMs);
       if (reason === null) continue;
-      this.#onCut(reason);
+      this.#recorder.connectionCut(reason);
       socket.destroy();
     }
   }

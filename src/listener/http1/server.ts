@@ -23,8 +23,9 @@ import type { EarlyRefusal } from '../../telemetry/finished-request.ts';
 import { type ClientConnectionLimits, ClientConnections } from '../client-connections.ts';
 import { Http2Connections } from '../http2/connections.ts';
 import { divertHttp2 } from '../http2/divert.ts';
-import type { ConnectionRefusal, Listener, ListenerAddress, ListenerServer } from '../listener.ts';
+import type { Listener, ListenerAddress, ListenerServer } from '../listener.ts';
 import type { PublicListenerConfig } from '../section.ts';
+import type { ConnectionRefusal } from '../series.ts';
 import { acceptorsFor } from './acceptors.ts';
 import { Connection } from './connection.ts';
 import { Handshakes } from './handshakes.ts';
@@ -104,7 +105,7 @@ export class Http1Server implements ListenerServer {
     this.#server.maxHeadersCount = limits.maxHeaderCount;
     // `PaceWatch` sets it where there is something to watch.
     this.#server.timeout = 0;
-    this.#pace = new PaceWatch(this.#connections, settings, (reason) => listener.connectionCut(reason), monotonicMs);
+    this.#pace = new PaceWatch(this.#connections, settings, listener.recorder, monotonicMs);
     const connectionEvent = tls === null ? 'connection' : 'secureConnection';
     this.#http2 = settings.http2 === true ? new Http2Connections(listener, settings, monotonicMs) : null;
     if (this.#http2 !== null)
@@ -183,7 +184,7 @@ export class Http1Server implements ListenerServer {
     server.on('clientError', (error, socket) => this.#onClientError(error, socket as Socket));
     server.on('timeout', (socket: Socket) => this.#onSocketTimeout(socket));
     server.on('tlsClientError', (_error: Error, socket: Socket) => {
-      listener.connectionRefused('tls');
+      listener.recorder.connectionRefused('tls');
       socket.destroy();
     });
   }
@@ -197,7 +198,7 @@ export class Http1Server implements ListenerServer {
     socket.on('close', this.#onClosed);
     this.#handshakes?.begun(socket);
     if (refusal === null) return;
-    this.#listener.connectionRefused(refusal);
+    this.#listener.recorder.connectionRefused(refusal);
     socket.destroy();
   }
 
@@ -213,11 +214,11 @@ export class Http1Server implements ListenerServer {
     // The connection of a TLS socket is another socket.
     if (this.#settings.tls !== null) socket.on('close', this.#onSecureClosed);
     if (this.#settings.peers === 'loopback' && !isLoopbackAddress(plainAddress(socket.remoteAddress ?? ''))) {
-      this.#listener.connectionRefused('peer');
+      this.#listener.recorder.connectionRefused('peer');
       socket.destroy();
     }
     if (socket instanceof TLSSocket && hasBadClientCertificate(socket)) {
-      this.#listener.connectionRefused('tls');
+      this.#listener.recorder.connectionRefused('tls');
       socket.destroy();
     }
   }
@@ -344,7 +345,7 @@ export class Http1Server implements ListenerServer {
   #onSocketTimeout(socket: Socket): void {
     const isIdle = this.#connectionOf(socket).replyUnderWay === null;
     if (!isIdle && socket.writableLength === 0) return;
-    if (!isIdle) this.#listener.connectionCut('stalled_reader');
+    if (!isIdle) this.#listener.recorder.connectionCut('stalled_reader');
     socket.destroy();
   }
 

@@ -9,7 +9,8 @@ import { Denial } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { TokenBucket } from '../../lib/concurrency/token-bucket.ts';
 import type { PeerInfo } from '../../sanitize/sanitize.ts';
-import type { ConnectionCut, Listener } from '../listener.ts';
+import type { Listener } from '../listener.ts';
+import type { ConnectionCut } from '../series.ts';
 import { judgeReader, type PaceLimits } from './pace.ts';
 import { Http2Reply } from './reply.ts';
 import { type HeadLimits, type RequestHead, readHead } from './request-head.ts';
@@ -156,7 +157,7 @@ export class Http2Connection {
   #sweepClosing(nowMs: number): void {
     if (this.isGone || nowMs - this.#askedMs < this.#owner.times.sendMs) return;
     if (!this.#hasAnswered) {
-      this.#owner.listener.connectionCut('stalled_reader');
+      this.#owner.listener.recorder.connectionCut('stalled_reader');
       this.close();
       return;
     }
@@ -172,7 +173,7 @@ export class Http2Connection {
     const { keepAliveMs, headersMs } = this.#owner.times;
     const idleMs = nowMs - this.#idleSinceMs;
     if (idleMs > keepAliveMs + headersMs || (!this.#isIntroduced && nowMs - this.#openedMs > headersMs)) {
-      if (this.#isIntroduced) this.#owner.listener.connectionCut('idle');
+      if (this.#isIntroduced) this.#owner.listener.recorder.connectionCut('idle');
       this.close();
     } else if (idleMs > keepAliveMs) this.drain();
   }
@@ -187,7 +188,7 @@ export class Http2Connection {
     }
     const reason: ConnectionCut | null = judgeReader(reply, nowMs, sinceMs, times);
     if (reason === null) return;
-    listener.connectionCut(reason);
+    listener.recorder.connectionCut(reason);
     reply.cancel();
   }
 
@@ -211,7 +212,7 @@ export class Http2Connection {
   #cutForFlood(): void {
     if (this.#isFlooding) return;
     this.#isFlooding = true;
-    this.#owner.listener.connectionCut('flood');
+    this.#owner.listener.recorder.connectionCut('flood');
     this.#session.destroy(FLOOD, constants.NGHTTP2_ENHANCE_YOUR_CALM);
   }
 }

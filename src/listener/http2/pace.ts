@@ -3,7 +3,7 @@
  * answers, each of which is checked separately.
  */
 
-import type { ConnectionCut } from '../listener.ts';
+import type { ConnectionCut } from '../series.ts';
 import type { Http2Reply } from './reply.ts';
 
 /** Time limits, and the lowest rate at which a client may read an answer. */

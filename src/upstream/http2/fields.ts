@@ -2,27 +2,15 @@
 
 import { GatewayFault } from '../../errors.ts';
 import { isFieldValue, valuesIn } from '../../lib/http/field.ts';
-import { addField, noFields, type ReceivedFields } from '../dispatch.ts';
-
-/** What a request is besides its headers. */
-interface RequestLine {
-  readonly method: string;
-  readonly path: string;
-  readonly scheme: 'http' | 'https';
-  readonly takesTrailers: boolean;
-  readonly isUpgrade: boolean;
-  /** Of the body, in bytes; `null`: it has none, or its end says it. */
-  readonly bodyLength: number | null;
-}
+import { addField, noFields, type ReceivedFields, type ServerRequest } from '../dispatch.ts';
 
 /**
  * The header list of an HTTP/2 request (RFC 9113 §8.3.1); of an extended CONNECT where a WebSocket is asked for (RFC 8441 §5).
  *
- * @param headers  flat name, value list; the first is Host, which becomes `:authority`
  * @throws GatewayFault `bug` for a value that could split a header
  */
-export function http2RequestHeaders(line: RequestLine, headers: readonly string[]): string[] {
-  const { method, path, scheme, takesTrailers, isUpgrade, bodyLength } = line;
+export function http2RequestHeaders(request: ServerRequest, scheme: 'http' | 'https'): string[] {
+  const { method, path, headers, takesTrailers, isUpgrade, bodyLength } = request;
   const list = isUpgrade ? [':method', 'CONNECT', ':protocol', 'websocket'] : [':method', method];
   list.push(':scheme', scheme, ':authority', headers[1] as string, ':path', path);
   for (let index = 2; index + 1 < headers.length; index += 2) {

@@ -45,13 +45,13 @@ export class StreamRequest implements RequestController {
 
   /** Sends it on a connection that has room for it. */
   start(connection: StreamConnection): void {
-    const { body, headers, firstByteTimeoutMs, idleTimeoutMs, isDuplex, isUpgrade } = this.options;
+    const { body, firstByteTimeoutMs, idleTimeoutMs, isDuplex, isUpgrade } = this.options;
     this.#connection = connection;
     try {
       this.handler.onRequestStart(this, connection.begin());
       // Not before the request begins: that would count as a failed connection, and could eject the server.
       if (isUpgrade && !connection.takesWebSockets) throw NO_WEBSOCKETS;
-      const list = http2RequestHeaders({ ...this.options, scheme: connection.scheme }, headers);
+      const list = http2RequestHeaders(this.options, connection.scheme);
       const endStream = body === null && !isUpgrade;
       this.#stream = connection.open(list, { endStream, waitForTrailers: body !== null && !isDuplex });
     } catch (thrown) {
