@@ -70,8 +70,11 @@ const refusals = (note: string): readonly Denial[] =>
     { length: LONGEST_RETRY_SEC + 1 },
     (_, sec) => new Denial('overloaded', note, ['Retry-After', String(sec)]),
   );
-const TOO_LATE = refusals('waited longer than limits.maxQueueDelay for its turn');
-const TOO_MANY = refusals('requests of the client wait too long for their turn');
+/** On arrival, or after waiting. */
+const REFUSALS = {
+  early: refusals('requests of the client wait too long for their turn'),
+  late: refusals('waited longer than limits.maxQueueDelay for its turn'),
+};
 
 /** So many that came too soon are refused in one turn, at most. */
 const REFUSALS_PER_TURN = 3;
@@ -114,9 +117,7 @@ export class RequestQueue {
   #workedMs = 0;
   #servesUntilMs = 0;
 
-  /**
-   * @param schedule  default: the event loop
-   */
+  /** @param schedule  default: the event loop */
   constructor(rules: QueueRules, series: QueueSeries, monotonicMs: Clock, schedule: Schedule = THREAD) {
     this.#rules = rules;
     this.#series = series;
@@ -164,8 +165,7 @@ export class RequestQueue {
     if (this.#waiting.size === 0) this.#workedMs = this.#schedule.workedMs();
     const waiter = { exchange, isByProxy: viaTrustedProxy, sinceMs: nowMs, workedMs: this.#workedMs };
     const first = this.#waiting.oldestOf(path);
-    if (first !== undefined && this.#hasWaited(first, nowMs, this.#rules.maxDelayMs / 2))
-      this.#refuse(waiter, TOO_MANY, 'early');
+    if (first !== undefined && this.#hasWaited(first, nowMs, this.#rules.maxDelayMs / 2)) this.#refuse(waiter, 'early');
     else this.#waiting.add(waiter, path);
   }
 
@@ -197,7 +197,7 @@ export class RequestQueue {
   #serve(waiter: Waiter, nowMs: number): void {
     const { maxDelayMs } = this.#rules;
     if (maxDelayMs !== 0 && this.#hasWaited(waiter, nowMs, maxDelayMs)) {
-      this.#refuse(waiter, TOO_LATE, 'late');
+      this.#refuse(waiter, 'late');
       return;
     }
     this.#served += 1;
@@ -208,17 +208,13 @@ export class RequestQueue {
     return nowMs - sinceMs > delayMs && this.#schedule.workedMs() - workedMs > delayMs * LEAST_WORKED;
   }
 
-  #refuse(
-    { exchange, isByProxy }: Pick<Waiter, 'exchange' | 'isByProxy'>,
-    denials: readonly Denial[],
-    when: 'early' | 'late',
-  ): void {
+  #refuse({ exchange, isByProxy }: Pick<Waiter, 'exchange' | 'isByProxy'>, when: keyof typeof REFUSALS): void {
     this.#refused += 1;
     this.#series.shed.inc({ when });
     // A second refusal ends the wait: the next request on its connection is like any other.
     if (!isByProxy && !this.#heldUntilMs.delete(exchange.peer))
       this.#heldUntilMs.set(exchange.peer, this.#monotonicMs() + this.#retrySec * 1_000);
-    exchange.handler.refuse(exchange, denials[this.#retrySec] as Denial);
+    exchange.handler.refuse(exchange, REFUSALS[when][this.#retrySec] as Denial);
   }
 
   /** Refuses those that have waited for as long as Retry-After said. */
@@ -227,7 +223,7 @@ export class RequestQueue {
     while (count < REFUSALS_PER_TURN && (this.#held[count]?.untilMs ?? Number.POSITIVE_INFINITY) <= nowMs) count += 1;
     if (count === 0) return;
     for (const { exchange } of this.#held.splice(0, count))
-      if (!exchange.isOver) this.#refuse({ exchange, isByProxy: false }, TOO_LATE, 'late');
+      if (!exchange.isOver) this.#refuse({ exchange, isByProxy: false }, 'late');
   }
 
   /** Nothing else waits: one of those that came too soon is served after all. */

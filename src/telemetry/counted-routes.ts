@@ -88,15 +88,14 @@ export class CountedRoutes {
   sweep(nowMs: number): void {
     for (const label of ['route', 'upstream'] as const) {
       const since = this.#goneSinceMs[label];
-      const over = new Set(
-        [...since]
-          .filter(([, ms]) => nowMs - ms >= GONE_AFTER_MS)
-          .map(([name]) => name)
-          .filter((name) => label === 'upstream' || this.#series.inFlight.child({ route: name }).value === 0),
-      );
-      if (over.size === 0) continue;
-      for (const name of over) since.delete(name);
-      this.#series.remove(label, over);
+      const over = new Set<string>();
+      for (const [name, ms] of since) {
+        const isInUse = label === 'route' && this.#series.inFlight.child({ route: name }).value > 0;
+        if (nowMs - ms < GONE_AFTER_MS || isInUse) continue;
+        over.add(name);
+        since.delete(name);
+      }
+      if (over.size > 0) this.#series.remove(label, over);
     }
   }
 }
