@@ -171,7 +171,6 @@ export class Http1Server implements ListenerServer {
 
   #listenToServer(connectionEvent: 'connection' | 'secureConnection'): void {
     const server = this.#server;
-    const listener = this.#listener;
     server.prependListener('connection', (socket: Socket) => this.#onAccepted(socket));
     server.prependListener(connectionEvent, (socket: Socket) => this.#onConnection(socket));
     const onRequest = (request: IncomingMessage, reply: Http1Reply) => this.#onRequest(request, reply);
@@ -183,10 +182,12 @@ export class Http1Server implements ListenerServer {
     server.on('connect', (request, stream) => this.#onConnect(request, stream));
     server.on('clientError', (error, socket) => this.#onClientError(error, socket as Socket));
     server.on('timeout', (socket: Socket) => this.#onSocketTimeout(socket));
-    server.on('tlsClientError', (_error: Error, socket: Socket) => {
-      listener.recorder.connectionRefused('tls');
-      socket.destroy();
-    });
+    server.on('tlsClientError', (_error: Error, socket: Socket) => this.#turnAway(socket, 'tls'));
+  }
+
+  #turnAway(socket: Socket, reason: ConnectionRefusal): void {
+    this.#listener.recorder.connectionRefused(reason);
+    socket.destroy();
   }
 
   /** Counts a connection, TLS handshakes included. */
@@ -197,9 +198,7 @@ export class Http1Server implements ListenerServer {
     // perf: bench/load/memory.ts. The only listener besides Node's own: a third would allocate room for twenty, 150 bytes per connection.
     socket.on('close', this.#onClosed);
     this.#handshakes?.begun(socket);
-    if (refusal === null) return;
-    this.#listener.recorder.connectionRefused(refusal);
-    socket.destroy();
+    if (refusal !== null) this.#turnAway(socket, refusal);
   }
 
   #countForClient(socket: Socket): ConnectionRefusal | null {
@@ -214,13 +213,9 @@ export class Http1Server implements ListenerServer {
     // The connection of a TLS socket is another socket.
     if (this.#settings.tls !== null) socket.on('close', this.#onSecureClosed);
     if (this.#settings.peers === 'loopback' && !isLoopbackAddress(plainAddress(socket.remoteAddress ?? ''))) {
-      this.#listener.recorder.connectionRefused('peer');
-      socket.destroy();
+      this.#turnAway(socket, 'peer');
     }
-    if (socket instanceof TLSSocket && hasBadClientCertificate(socket)) {
-      this.#listener.recorder.connectionRefused('tls');
-      socket.destroy();
-    }
+    if (socket instanceof TLSSocket && hasBadClientCertificate(socket)) this.#turnAway(socket, 'tls');
   }
 
   #openHttp2(socket: Socket): void {
