@@ -17,6 +17,7 @@ import { byPosition, type Problem } from './findings/problem.ts';
 import type { LintContext } from './lint.ts';
 import { configHash, effectiveConfig } from './redact.ts';
 import { describeIssue, reportIssues, valueAt } from './report.ts';
+import { type RestartKeys, restartKeys } from './restart.ts';
 import type { Renames } from './text/renames.ts';
 import { ConfigSource } from './text/source.ts';
 import { walkKeys } from './walk.ts';
@@ -42,6 +43,8 @@ export interface Loaded<C> {
   readonly path: string;
   /** What `/-/config` shows: see {@link effectiveConfig}. */
   readonly effective: unknown;
+  /** The keys whose change needs a restart; `null` when there are none. */
+  readonly restartKeys: RestartKeys | null;
 }
 
 /** The result of loading. */
@@ -93,8 +96,8 @@ export function load<S extends z.ZodType, D>(
     return { path, loaded: null, problems, source, draft, files: named };
   }
   const effective = effectiveConfig(schema, source);
-  const loaded = { config, warnings: problems, hash: configHash(effective), path, effective };
-  return { path, loaded, problems, source, draft, files: named };
+  const facts = { hash: configHash(effective), path, effective, restartKeys: restartKeys(schema) };
+  return { path, loaded: { config, warnings: problems, ...facts }, problems, source, draft, files: named };
 }
 
 /** The format that is read. */

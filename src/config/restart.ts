@@ -11,7 +11,7 @@ export type RestartKeys =
   | { readonly keys: ReadonlyMap<string, RestartKeys> }
   | { readonly entries: RestartKeys };
 
-/** Finds them in a schema, which takes as long as making one: once for all reloads. `null` when there are none. */
+/** Finds them in a schema; `null` when there are none. */
 export function restartKeys(outer: z.core.$ZodType): RestartKeys | null {
   const { schema, meta } = unwrap(outer);
   if (meta.restart === true) return 'restart';
@@ -33,8 +33,8 @@ export function restartKeys(outer: z.core.$ZodType): RestartKeys | null {
  *
  * @returns paths of those that differ, in the order of the schema
  */
-export const keysThatNeedRestart = (keys: RestartKeys, running: unknown, wanted: unknown): string[] =>
-  changed(keys, running, wanted, []).map(formatPath);
+export const keysThatNeedRestart = (keys: RestartKeys | null, running: unknown, wanted: unknown): string[] =>
+  keys === null ? [] : changed(keys, running, wanted, []).map(formatPath);
 
 function changed(keys: RestartKeys, before: unknown, after: unknown, path: KeyPath): KeyPath[] {
   if (keys === 'restart') return isDeepStrictEqual(before, after) ? [] : [path];

@@ -9,7 +9,7 @@ import { FileWatch } from '../config/files/watch.ts';
 import { errorLines } from '../config/render.ts';
 import { keysThatNeedRestart } from '../config/restart.ts';
 import { ConfigFault } from '../errors.ts';
-import { gatewayRestartKeys, type LoadedConfig } from '../gateway/configuration/load.ts';
+import type { LoadedConfig } from '../gateway/configuration/load.ts';
 import type { Clocks } from '../lib/clock.ts';
 import { toTimestamp } from '../lib/text/timestamp.ts';
 import { fileWatchReports } from '../telemetry/file-watch.ts';
@@ -58,7 +58,6 @@ export class Reloader implements ReloadControl {
   #inUse: ReadInstance;
   #loadedAtMs: number;
   #isClosed = false;
-  readonly #restartKeys = gatewayRestartKeys();
   #needRestart: readonly string[] = [];
   #last: Promise<unknown> = Promise.resolve();
   /** The reload that waits for the one under way. */
@@ -166,7 +165,8 @@ export class Reloader implements ReloadControl {
       this.#loadedAtMs = clocks.wallMs();
       // Requests that arrived meanwhile come first.
       await setImmediate();
-      this.#needRestart = keysThatNeedRestart(this.#restartKeys, this.#parts.initial.config, loaded.config);
+      const { initial } = this.#parts;
+      this.#needRestart = keysThatNeedRestart(initial.restartKeys, initial.config, loaded.config);
     } catch (fault) {
       return this.#notApplied(results, fault);
     }

@@ -1,15 +1,16 @@
 import { expect, test } from 'vitest';
 import { keysThatNeedRestart } from '../../src/config/restart.ts';
-import { gatewayRestartKeys } from '../../src/gateway/configuration/load.ts';
-import type { Config } from '../../src/gateway/configuration/schema.ts';
+import type { LoadedConfig } from '../../src/gateway/configuration/load.ts';
 import { load, MINIMAL } from './support.ts';
 
-function configOf(text: string): Config {
+function loadedFrom(text: string): LoadedConfig {
   const { loaded } = load(text);
   if (loaded === null) throw new Error('not valid');
-  return loaded.config;
+  return loaded;
 }
-const before = configOf(MINIMAL);
+const minimal = loadedFrom(MINIMAL);
+const changes = (before: LoadedConfig, after: LoadedConfig) =>
+  keysThatNeedRestart(before.restartKeys, before.config, after.config);
 
 test.each([
   [
@@ -36,12 +37,12 @@ test.each([
     ],
   ],
 ])('%s', (_title, after, expected) => {
-  expect(keysThatNeedRestart(gatewayRestartKeys(), before, configOf(after))).toEqual(expected);
+  expect(changes(minimal, loadedFrom(after))).toEqual(expected);
 });
 
 test('a section that disappears is named like one that appears', () => {
-  const redis = configOf(
+  const redis = loadedFrom(
     `${MINIMAL}store: { redis: { url: redis://redis } }\nupstreamToken: { keys: { directory: /keys } }\n`,
   );
-  expect(keysThatNeedRestart(gatewayRestartKeys(), redis, before)).toContain('store.redis');
+  expect(changes(redis, minimal)).toContain('store.redis');
 });

@@ -5,7 +5,6 @@
 
 import { configJsonSchema } from '../../config/json-schema.ts';
 import { type Composition, type Loaded, type LoadOptions, load, type Result } from '../../config/load.ts';
-import { type RestartKeys, restartKeys } from '../../config/restart.ts';
 import { type Draft, partialDraft, wholeDraft } from './draft.ts';
 import { PARTS } from './parts.ts';
 import { RENAMES } from './renames.ts';
@@ -28,9 +27,6 @@ export const COMPOSITION: Composition<ReturnType<typeof configSchema>, Draft> = 
 export function loadConfig(text: string, options: LoadOptions): LoadResult {
   return load(text, options, COMPOSITION);
 }
-
-/** The keys of a configuration whose change needs a restart. */
-export const gatewayRestartKeys = (): RestartKeys => restartKeys(bareSchema()) ?? { keys: new Map() };
 
 /** The JSON Schema of the configuration, former names included. Deterministic. */
 export const jsonSchema = () => configJsonSchema(bareSchema(), RENAMES);
