@@ -306,7 +306,7 @@ describe.skipIf(!HAS_PROMETHEUS)('with Prometheus (Debian: apt-get install prome
     const path = join(directory, 'rules-test.json');
     writeFileSync(path, JSON.stringify(ruleTests()));
     const { isGood, said } = await promtool('test', 'rules', path);
-    expect([isGood, said]).toEqual([true, expect.any(String)]);
+    expect(isGood, said).toBe(true);
     const seen = new Set(faults.flatMap(({ alerts }) => alerts));
     expect(ALERTS.filter(({ alert }) => !seen.has(alert)).map(({ alert }) => alert)).toEqual([]);
   });
