@@ -22,7 +22,7 @@ const OBSTACLES: Readonly<Record<string, string>> = {
   'memory with 10,000 idle connections':
     "The bare relay needs as much for each connection: it is Node's socket and parser, most of it outside of the heap of JavaScript. Before the first connection, the gateway has its program and its routes in memory.",
   '2 workers ÷ 1, throughput with twice the CPU':
-    'Two processes share the caches of one core here, and each reads its own copy of a session.',
+    'Two processes share the caches of one core here: two gateways of one process each lose most of it as well.',
   'download of 100 MiB: CPU ÷ nginx':
     'Every part passes through a stream of Node, is counted for the timeouts of slow clients, and is copied twice; nginx moves it by buffers that it owns.',
 };

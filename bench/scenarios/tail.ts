@@ -3,9 +3,11 @@
  * machine's own noise hits both rounds of a pair alike.
  */
 
+import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { addKey } from '../../src/token/key-directory.ts';
 import { until } from '../../test/support/until.ts';
 import type { RunningGateway } from '../load/gateway.ts';
@@ -107,7 +109,7 @@ function eventsOn(
     await sleep(EVENT_AT_MS);
   };
   return [
-    { title: 'a scrape', amid: () => get(adminPort, '/metrics') },
+    scrapeOf(adminPort),
     { title: 'a reload, nothing changed', before: settled, amid: async () => reload(), check: reloaded },
     {
       title: `a reload, ${ROUTES} routes renamed`,
@@ -134,6 +136,23 @@ function eventsOn(
     },
     { title: `${IDLE_MS / 1_000} s without a request before`, before: () => sleep(IDLE_MS) },
   ];
+}
+
+/**
+ * A scrape by another process of the lowest priority, started before the round: five megabytes that this one reads would hold up the
+ * generator on the same core.
+ */
+function scrapeOf(adminPort: number): Event {
+  const scrape = `sleep ${EVENT_AT_MS / 1_000}; exec curl -sf -o /dev/null http://127.0.0.1:${adminPort}/metrics`;
+  let scraping: Promise<unknown> = Promise.resolve();
+  return {
+    title: 'a scrape',
+    before: async () => {
+      await scraping;
+      scraping = promisify(execFile)('nice', ['-n', '19', 'sh', '-c', scrape]);
+    },
+    check: () => scraping,
+  };
 }
 
 function found(
