@@ -284,6 +284,20 @@ export class MonitoredStage implements AsyncDisposable {
     for (const connection of connections) connection.close();
   }
 
+  /** Sends requests at once, while every turn of the event loop takes long: those that do not get their turn soon wait too long. */
+  async overwhelm(count: number, path: string): Promise<void> {
+    let isOver = false;
+    const holdUp = () => {
+      const endMs = performance.now() + 5;
+      while (performance.now() < endMs);
+      if (!isOver) setImmediate(holdUp);
+    };
+    setImmediate(holdUp);
+    await this.atOnce(count, path).finally(() => {
+      isOver = true;
+    });
+  }
+
   logIn(username: string, password = PASSWORD, more: object = {}): Promise<RawResponse> {
     return this.post('/auth/login', JSON.stringify({ username, password, ...more }), JSON_TYPE);
   }

@@ -35,6 +35,12 @@ export interface InstanceTestOptions extends GatewayOptions {
 export class ConfigFileFixture implements Disposable {
   readonly directory: string = mkdtempSync(join(tmpdir(), 'sallyport-config-'));
   readonly path: string = join(this.directory, 'sallyport.yaml');
+  readonly #clocks: Clocks;
+
+  /** @param clocks  those of the instance: the time at which a file was read is compared with that of a later reading */
+  constructor(clocks: Clocks = systemClocks) {
+    this.#clocks = clocks;
+  }
 
   /** Writes it, as the gateway fixture would have it. */
   write(options: InstanceTestOptions): void {
@@ -56,7 +62,7 @@ export class ConfigFileFixture implements Disposable {
   /** Reads it, with the files beside it. */
   async load(inUse: LoadedConfig['config'] | null = null): Promise<ReadResult> {
     const options = { path: this.path, cwd: this.directory, env: {} };
-    return readFiles(loadConfig(readConfigText(this.path), options), systemClocks, inUse);
+    return readFiles(loadConfig(readConfigText(this.path), options), this.#clocks, inUse);
   }
 
   /** Reads it, and fails where it cannot be run. */
@@ -114,7 +120,7 @@ export class TestInstance implements AsyncDisposable {
 
 /** Starts an instance in this process. */
 export async function startInstance(options: InstanceTestOptions & { clocks?: Clocks } = {}): Promise<TestInstance> {
-  const file = new ConfigFileFixture();
+  const file = new ConfigFileFixture(options.clocks);
   file.write(options);
   const log = new CapturedLog();
   const audit = new CapturedLog();
