@@ -1,7 +1,7 @@
 /**
  * Checks that code and documents do not use the words that CONTEXT.md avoids. Of its last column only the words in bold
  * are looked for, because they have no other meaning here; the rest depends on context and is a reviewer's matter. Words
- * of the section "In documents" are looked for in Markdown only.
+ * of the section "In documents" are looked for in Markdown and in comments of TypeScript.
  *
  * Usage: node scripts/check-words.ts
  */
@@ -65,6 +65,26 @@ export function glossaryParts(glossary: string): { readonly everywhere: Words; r
   return { everywhere: avoidedWords(glossary.slice(0, at)), documents: avoidedWords(glossary) };
 }
 
+/**
+ * The text of the comments in TypeScript, with every other line left empty, so that line numbers stay. A comment behind
+ * code on the same line is not found.
+ */
+function commentsOf(text: string): string {
+  return text
+    .split('\n')
+    .map((line) => (/^\s*(?:\/[/*]|\*(?:[ /]|$))/.test(line) ? line : ''))
+    .join('\n');
+}
+
+/** What is wrong with a file: avoided words anywhere, habits of prose in documents and comments. */
+export function findInFile(path: string, text: string, parts: ReturnType<typeof glossaryParts>): WordFinding[] {
+  if (path.endsWith('.md')) return findAvoided(path, text, parts.documents);
+  const everywhere = findAvoided(path, text, parts.everywhere);
+  if (!path.endsWith('.ts')) return everywhere;
+  const habits = new Map([...parts.documents].filter(([word]) => !parts.everywhere.has(word)));
+  return [...everywhere, ...findAvoided(path, commentsOf(text), habits)];
+}
+
 /** The avoided words of a text. They count in identifiers too: `userId` and `USER_ID` are "user id". */
 export function findAvoided(path: string, text: string, avoided: Words): WordFinding[] {
   return text.split('\n').flatMap((line, index) => {
@@ -85,14 +105,12 @@ const isException = (word: string, path: string, line: string) =>
   );
 
 if (import.meta.main) {
-  const { everywhere, documents } = glossaryParts(readFileSync(`${ROOT}CONTEXT.md`, 'utf8'));
+  const parts = glossaryParts(readFileSync(`${ROOT}CONTEXT.md`, 'utf8'));
   const paths = globSync(FILES, { cwd: ROOT, exclude: EXCLUDED }).toSorted();
-  const findings = paths.flatMap((path) =>
-    findAvoided(path, readFileSync(`${ROOT}${path}`, 'utf8'), path.endsWith('.md') ? documents : everywhere),
-  );
+  const findings = paths.flatMap((path) => findInFile(path, readFileSync(`${ROOT}${path}`, 'utf8'), parts));
   for (const { path, line, word, instead } of findings) {
     process.stderr.write(`${path}:${line}: "${word}": CONTEXT.md says ${instead}\n`);
   }
-  if (everywhere.size === 0 || paths.length < 100) throw new Error('CONTEXT.md or the files were not found');
+  if (parts.everywhere.size === 0 || paths.length < 100) throw new Error('CONTEXT.md or the files were not found');
   if (findings.length > 0) process.exitCode = 1;
 }

@@ -4,7 +4,8 @@
  *
  *   node scripts/record-command-lines.ts kubectl=1.35.4 helm=3.22.0
  *
- * The programs named are recorded anew, the others keep what they have. Docker needs its plugins `compose` and `buildx`.
+ * The programs named are recorded again, the others keep what they have. Docker needs its plugins `compose` and
+ * `buildx`.
  */
 
 import { spawnSync } from 'node:child_process';
@@ -32,7 +33,7 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   npm: ['audit signatures', 'ci', 'deprecate', 'install', 'pack', 'publish', 'run', 'sbom', 'start', 'test'],
   openssl: ['rand', 's_client', 'x509'],
   promtool: ['check rules', 'test rules'],
-  // Its commands and its expressions stand in the same place.
+  // Its commands and its expressions are in the same place.
   yq: [],
 };
 
@@ -74,7 +75,7 @@ function commandsIn(help: string): readonly string[] {
   return [...names];
 }
 
-/** An option that a text begins with, and what stands between it and its other names. */
+/** An option that a text begins with, and what separates it from its other names. */
 const OPTION = /^(-{1,2}\w[\w.-]*)(?:, | ?\| ?)?/;
 
 /**

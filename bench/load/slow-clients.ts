@@ -1,6 +1,6 @@
 /**
  * What clients that hold on to connections, requests and answers do to those who are logged in. One client, with one address, does one
- * of these to a gateway, in turns with quiet; what the gateway closes, it opens anew.
+ * of these to a gateway, in turns with quiet; what the gateway closes, it opens again.
  *
  *     node bench/load/slow-clients.ts [--rounds 3] [--seconds 4] [--rate 500] [--only uploads]
  *
@@ -35,7 +35,7 @@ const ATTACKER = '127.0.0.2';
 const TICK_MS = 100;
 /** Until what is held is held; with answers that are not read, until the buffers on their way are full. */
 const [BEGIN_MS, FILL_MS] = [1_000, 5_000];
-/** Connections that are opened anew in each tick. */
+/** Connections that are opened again in each tick. */
 const REOPENED = 50;
 /**
  * Connections with answers that are not read. The kernel keeps some megabytes of each at client, gateway and upstream, which are
@@ -75,7 +75,7 @@ class SlowClient {
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
   }
 
-  /** Ends it; what became of it. */
+  /** Ends it; returns the outcome. */
   end(): string {
     clearInterval(this.#timer);
     const held = this.#sockets.size;

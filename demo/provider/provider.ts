@@ -126,7 +126,7 @@ async function configuration(redirectUri: string): Promise<Configuration> {
   };
 }
 
-/** Whoever clicks on a name has allowed everything: this is a demo. */
+/** A click on a name allows everything: this is a demo. */
 async function grantEverything(koa: KoaContextWithOIDC) {
   const { client, session, provider, requestParamOIDCScopes } = koa.oidc;
   const grant = new provider.Grant({ clientId: client?.clientId ?? '', accountId: session?.accountId ?? '' });

@@ -6,7 +6,7 @@
  * | --- | --- | --- | --- | --- | --- | --- | --- | --- |
  * | `iss` | configured | learnt | not looked at | ours | the client | configured | the provider | the provider |
  * | `typ` | configured | configured | `JWT`, `JOSE` | `JWT`, `at+jwt`, never missing | `JWT`, `client-authentication+jwt` | configured | `JWT` | `JWT`, `logout+jwt` |
- * | `aud` | one of ours | one of ours | one of ours | not looked at | nobody but us | one of the service's | our client id | our client id |
+ * | `aud` | one of our names | one of our names | one of our names | not looked at | nobody but us | one of the service's | our client id | our client id |
  * | `sub` | any | a ServiceAccount | any | any | the client | any | any | optional |
  * | `iat` | required | required | optional | required | optional | required | required | required |
  * | lives | `exp` − `iat` | `exp` − `iat` | `exp` − `iat` | not bounded | `exp` − now | `exp` − `iat` | not bounded | `exp` − `iat` |

@@ -2,8 +2,8 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
-import { avoidedWords, findAvoided, glossaryParts } from '../../scripts/check-words.ts';
+import { describe, expect, test } from 'vitest';
+import { avoidedWords, findAvoided, findInFile, glossaryParts } from '../../scripts/check-words.ts';
 
 const GLOSSARY = readFileSync(join(import.meta.dirname, '../../CONTEXT.md'), 'utf8');
 const AVOIDED = avoidedWords(
@@ -36,12 +36,26 @@ test("the name of a signal is another program's word", () => {
   expect(findAvoided('src/a.ts', 'async kill(): Promise<void>', kill)).toHaveLength(1);
 });
 
-test('habits of prose are looked for in documents only, words of the glossary everywhere', () => {
-  const { everywhere, documents } = glossaryParts(GLOSSARY);
-  const text = 'whoever holds a token of ours can egress';
-  expect(findAvoided('docs/a.md', text, documents).map(({ word }) => word)).toEqual(['egress', 'whoever', 'of ours']);
-  expect(findAvoided('src/a.ts', text, everywhere).map(({ word }) => word)).toEqual(['egress']);
-  expect(() => glossaryParts('| word | avoid |')).toThrow('no section');
+describe('habits of prose are looked for in documents and comments, words of the glossary everywhere', () => {
+  const parts = glossaryParts(GLOSSARY);
+  const found = (path: string, text: string) =>
+    findInFile(path, text, parts).map(({ line, word }) => `${line} ${word}`);
+
+  test.each([
+    ['docs/a.md', 'whoever holds a token of ours can egress', ['1 egress', '1 whoever', '1 of ours']],
+    ['config/a.yaml', '# whoever can egress', ['1 egress']],
+    ['src/a.ts', "const text = 'whoever can egress'", ['1 egress']],
+    ['src/a.ts', 'a();\n  // whoever can egress', ['2 egress', '2 whoever']],
+    ['src/a.ts', '/** A token of ours. */', ['1 of ours']],
+    ['src/a.ts', '/**\n * A token.\n *\n * Somebody has it.\n */', ['4 somebody']],
+    ['src/a.ts', 'const html = `\n  whoever\n`', []],
+  ] as const)('in %s: %j', (path, text, words) => {
+    expect(found(path, text)).toEqual(words);
+  });
+
+  test('a glossary without the habits is a mistake', () => {
+    expect(() => glossaryParts('| word | avoid |')).toThrow('no section');
+  });
 });
 
 test('the glossary says each word once, and avoids none that it uses in its first column', () => {

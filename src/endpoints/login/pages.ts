@@ -100,7 +100,7 @@ export const goOnPage =
     body: html`<p><a class="button full" href="${href}">${actions.goOn}</a></p>`,
   });
 
-/** Says why there was no login, with a way on. @param href  where a login begins anew */
+/** Says why there was no login, and leads on. @param href  where another login begins */
 export const refusalPage =
   (reason: Reason, href: string, action: 'tryAgain' | 'logInAgain'): PageText =>
   ({ reasons, actions }) => ({

@@ -50,7 +50,7 @@ interface RequiredAuthentication {
   readonly description: string;
 }
 
-/** The credential is valid, but its user has to authenticate more strongly or anew (RFC 9470 §3). */
+/** The credential is valid, but its user has to authenticate more strongly or more recently (RFC 9470 §3). */
 export const stepUpChallenge = (
   scheme: 'Bearer' | 'Session',
   { acrValues, maxAgeSec, description }: RequiredAuthentication,

@@ -1,8 +1,9 @@
 /**
  * text: texts that people or programs write: trimmed, measured, counted, compared.
  *
- * This file trims in linear time. A pattern such as `/[ \t]+$/` tries every run of blanks in a text anew, which takes quadratic
- * time on a long run that is not at the end: 15,000 blanks in one header stopped the event loop for a quarter of a second.
+ * This file trims in linear time. A pattern such as `/[ \t]+$/` tries each run of blanks again from every position in
+ * it, which takes quadratic time on a long run that is not at the end: 15,000 blanks in one header stopped the event
+ * loop for a quarter of a second.
  */
 
 /** Optional whitespace of HTTP (RFC 9110 §5.6.3). */
